@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The libraries that users link: yonder::core, yonder::zmq, yonder::ml, and yonder::yonder for the usual set.
+# A folder adds its files with target_sources(yonder_<component> PRIVATE …).
+
+set_property(GLOBAL PROPERTY YONDER_COMPONENTS "")
+
+# The public headers of a component: include/yonder/<component>/ for all but core, which has the rest.
+function(yonder_component_headers component result)
+  file(GLOB_RECURSE all CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
+       "${PROJECT_SOURCE_DIR}/include/yonder/*.hpp")
+  set(headers ${all})
+  if(component STREQUAL "core")
+    list(FILTER headers EXCLUDE REGEX "^include/yonder/(ml|zmq)/")
+  else()
+    list(FILTER headers INCLUDE REGEX "^include/yonder/${component}/")
+  endif()
+  list(TRANSFORM headers PREPEND "${PROJECT_SOURCE_DIR}/")
+  set(${result} "${headers}" PARENT_SCOPE)
+endfunction()
+
+function(yonder_add_library component)
+  set(target yonder_${component})
+  yonder_component_headers(${component} headers)
+  add_library(${target})
+  add_library(yonder::${component} ALIAS ${target})
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers})
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:yonder_build_flags>)
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${component}
+    VERSION ${PROJECT_VERSION}
+    # Before 1.0 a new minor version may change the ABI.
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    CXX_EXTENSIONS OFF
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON
+    POSITION_INDEPENDENT_CODE ON
+    VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+  set_property(GLOBAL APPEND PROPERTY YONDER_COMPONENTS ${component})
+endfunction()
+
+# Called once every folder has added its files.
+function(yonder_finish_libraries)
+  if(TARGET yonder_ml AND TARGET yonder_kernels)
+    target_sources(yonder_ml PRIVATE $<TARGET_OBJECTS:yonder_kernels>)
+  endif()
+  add_library(yonder_yonder INTERFACE)
+  add_library(yonder::yonder ALIAS yonder_yonder)
+  set_target_properties(yonder_yonder PROPERTIES EXPORT_NAME yonder)
+  get_property(components GLOBAL PROPERTY YONDER_COMPONENTS)
+  foreach(component IN LISTS components)
+    yonder_give_a_source(yonder_${component})
+    target_link_libraries(yonder_yonder INTERFACE yonder_${component})
+  endforeach()
+endfunction()
+
+# A component whose folder is absent still has to be a library.
+function(yonder_give_a_source target)
+  get_target_property(sources ${target} SOURCES)
+  if(NOT sources)
+    target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src/version.cpp")
+  endif()
+endfunction()

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# yonder_add_test(<name> SOURCES … [LINK …] [LABELS …] [TIMEOUT seconds] [ARGS …] [NO_MAIN])
+# A doctest executable, run by CTest. The label is `quick` unless stated; `full` runs under ./dev test --full
+# only. NO_MAIN: the sources bring their own main, e.g. one that begins with a yonder::runtime.
+function(yonder_add_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NO_MAIN" "TIMEOUT" "SOURCES;LINK;LABELS;ARGS")
+  yonder_add_test_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK})
+  if(NOT arg_NO_MAIN)
+    target_link_libraries(${name} PRIVATE yonder_test_main)
+  endif()
+  add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
+  yonder_set_test_properties(${name} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# An executable for tests (a program that a test starts, say), with our warnings, sanitizers and private
+# include root, that CTest does not run by itself.
+function(yonder_add_test_executable name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${arg_LINK} doctest::doctest yonder_build_flags)
+  target_compile_features(${name} PRIVATE cxx_std_20)
+  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()
+
+# yonder_set_test_properties(<test> [LABELS …] [TIMEOUT seconds]): the label, the limit (60 s unless stated)
+# and the sanitizers' settings; for tests that are not doctest executables too.
+function(yonder_set_test_properties test)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS")
+  if(NOT arg_LABELS)
+    set(arg_LABELS quick)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  set(suppressions "${PROJECT_SOURCE_DIR}/tests/support/tsan_libzmq.supp")
+  set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
+    ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1 suppressions=${suppressions}")
+endfunction()
+
+# yonder_add_fuzzer(<name> SOURCES … [LINK …] [CORPUS folder]): a libFuzzer target, under YONDER_BUILD_FUZZERS.
+# ./dev test gives each its share of 30 s, beginning with the corpus.
+function(yonder_add_fuzzer name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "CORPUS" "SOURCES;LINK")
+  if(NOT YONDER_BUILD_FUZZERS)
+    return()
+  endif()
+  yonder_add_test_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_property(GLOBAL APPEND PROPERTY YONDER_FUZZERS "$<TARGET_FILE:${name}> ${arg_CORPUS}")
+endfunction()

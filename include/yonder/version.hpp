@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "yonder/detail/export.hpp"
+
+// The one place that states the version; CMake reads these three lines.
+#define YONDER_VERSION_MAJOR 0
+#define YONDER_VERSION_MINOR 1
+#define YONDER_VERSION_PATCH 0
+
+namespace yonder {
+
+struct version_number {
+  int major;
+  int minor;
+  int patch;
+
+  friend constexpr bool operator==(version_number const&, version_number const&) = default;
+};
+
+/// The version of the headers that this translation unit was compiled with.
+inline constexpr version_number header_version{YONDER_VERSION_MAJOR, YONDER_VERSION_MINOR,
+                                               YONDER_VERSION_PATCH};
+
+/// The version of the library that this program was linked with.
+[[nodiscard]] YONDER_API version_number library_version() noexcept;
+
+}  // namespace yonder
