@@ -13,8 +13,47 @@ endforeach()
 
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/yonderConfig.cmake.in" yonderConfig.cmake
   INSTALL_DESTINATION "${yonder_cmake_dir}")
-write_basic_package_version_file(yonderConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(yonder_compatibility SameMinorVersion)
+else()
+  set(yonder_compatibility SameMajorVersion)
+endif()
+write_basic_package_version_file(yonderConfigVersion.cmake COMPATIBILITY ${yonder_compatibility})
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/yonderConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/yonderConfigVersion.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/YonderFindZmq.cmake"
         DESTINATION "${yonder_cmake_dir}" COMPONENT core)
+
+# yonder_install_pc(<name> [REQUIRES …] [REQUIRES_PRIVATE …] [CFLAGS …] [LIBS …] [LIBS_PRIVATE …])
+# With static libraries what is private to the library is linked by the program, without a --static flag.
+function(yonder_install_pc name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "COMPONENT" "REQUIRES;REQUIRES_PRIVATE;CFLAGS;LIBS;LIBS_PRIVATE")
+  if(NOT BUILD_SHARED_LIBS)
+    list(APPEND arg_REQUIRES ${arg_REQUIRES_PRIVATE})
+    list(APPEND arg_LIBS ${arg_LIBS_PRIVATE})
+    set(arg_REQUIRES_PRIVATE "")
+    set(arg_LIBS_PRIVATE "")
+  endif()
+  set(yonder_pc_name ${name})
+  foreach(field IN ITEMS REQUIRES REQUIRES_PRIVATE CFLAGS LIBS LIBS_PRIVATE)
+    string(TOLOWER ${field} variable)
+    list(JOIN arg_${field} " " yonder_pc_${variable})
+  endforeach()
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+             BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" OUTPUT_VARIABLE yonder_pc_prefix)
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/yonder.pc.in" ${name}.pc @ONLY)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig"
+          COMPONENT ${arg_COMPONENT})
+endfunction()
+
+yonder_install_pc(yonder-core COMPONENT core CFLAGS -I\${includedir} -pthread
+  LIBS -L\${libdir} -lyonder_core LIBS_PRIVATE -pthread)
+if(YONDER_WITH_ZMQ)
+  yonder_install_pc(yonder-zmq COMPONENT zmq REQUIRES yonder-core REQUIRES_PRIVATE "libzmq >= 4.3"
+    CFLAGS -DYONDER_HAS_ZMQ=1 LIBS -lyonder_zmq)
+endif()
+if(YONDER_WITH_ML)
+  yonder_install_pc(yonder-ml COMPONENT ml REQUIRES yonder-core LIBS -lyonder_ml)
+endif()
+list(TRANSFORM yonder_components PREPEND "yonder-" OUTPUT_VARIABLE yonder_all_pcs)
+yonder_install_pc(yonder COMPONENT core REQUIRES ${yonder_all_pcs})

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# cmake -D SOURCE=… -D BUILD=… -D PREFIX=… -D SHARED=ON|OFF -D COMPILER=… -D LAUNCHER=… -P install.cmake
+# Builds Yonder as a user would, and installs it into an empty prefix.
+
+file(REMOVE_RECURSE "${PREFIX}")
+execute_process(COMMAND_ERROR_IS_FATAL ANY COMMAND "${CMAKE_COMMAND}" -G Ninja -S "${SOURCE}" -B "${BUILD}"
+  -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}
+  -DCMAKE_INSTALL_LIBDIR=lib -DBUILD_SHARED_LIBS=${SHARED}
+  -DYONDER_BUILD_TESTS=OFF -DYONDER_BUILD_EXAMPLES=OFF -DYONDER_BUILD_TOOLS=OFF)
+execute_process(COMMAND_ERROR_IS_FATAL ANY COMMAND "${CMAKE_COMMAND}" --build "${BUILD}" --parallel)
+execute_process(COMMAND_ERROR_IS_FATAL ANY COMMAND "${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${PREFIX}")
