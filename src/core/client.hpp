@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/types.hpp"
+
+#include <memory>
+
+namespace yonder::core {
+
+struct client_config {
+  std::uint64_t session = 0;  // drawn at random, once per process and runtime
+  std::string name;           // for people
+  std::uint64_t pid = 0;
+  std::vector<function_info> functions;  // what this program believes; the hub explains mismatches with it
+  std::size_t max_calls = std::size_t{1} << 20;  // in flight; past it a call ends as `overloaded`
+  std::size_t max_bytes = std::size_t{1} << 30;  // of arguments in flight
+  duration connect_timeout = 10 * second;      // without a hub, calls end as hub_unreachable after this time
+  duration deadline_slack = 50 * millisecond;  // how long the hub's answer is awaited past a call's deadline
+  link_timing timing;
+};
+
+struct call_spec {
+  std::string_view function;  // as written into the metadata
+  std::uint64_t signature = 0;
+  call_policy policy;
+  std::uint64_t cookie = 0;  // returned in out::completed
+  frame message;  // body: begin_call()'s metadata, then the payload; head.metadata_size as begin_call() says
+};
+
+// Writes the metadata of a call to `body`, which must be empty; the payload is encoded behind it. Returns
+// head.metadata_size. `traceparent` may be empty.
+std::uint32_t begin_call(byte_buffer& body, std::string_view function, call_policy const& policy,
+                         std::string_view traceparent = {});
+
+// The caller's end of a connection to a hub. Every submitted call completes exactly once.
+class client {
+ public:
+  explicit client(client_config config);
+  ~client();
+
+  // A connection stands: says hello. `reliable`: frames are neither lost nor repeated while it stands.
+  void connected(time_point now, peer_id peer, bool reliable, outputs& out);
+
+  // The connection ended. `final`: nobody will connect again; every call ends as disconnected (or as `code`,
+  // if the connection never stood: hub_unreachable, unauthorized, protocol_mismatch). Otherwise connected()
+  // may follow, and what the hub knows goes on.
+  void lost(time_point now, peer_id peer, bool final, errc code, std::string_view reason, outputs& out);
+
+  // A connection could not be made. `final` and `code` as for lost().
+  void unreachable(time_point now, bool final, errc code, std::string_view reason, outputs& out);
+
+  void receive(time_point now, peer_id peer, frame message, outputs& out);
+
+  // Takes a call; sends it at once if the hub has said welcome. May complete it within this step
+  // (overloaded).
+  call_id submit(time_point now, call_spec spec, outputs& out);
+
+  // The call completes as `cancelled` within this step, if it had not ended. False: it had.
+  bool cancel(time_point now, call_id call, outputs& out);
+
+  // Ends every call as disconnected and says bye.
+  void shutdown(time_point now, outputs& out);
+
+  void tick(time_point now, outputs& out);
+  time_point next_deadline() const;  // when tick() is due; never: no time will change anything
+
+  bool ready() const;  // the hub has said welcome
+  std::size_t calls_in_flight() const;
+  std::size_t bytes_in_flight() const;
+  std::size_t frames_held() const;  // retained until acknowledged
+  std::uint64_t protocol_violations() const;
+
+ private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace yonder::core

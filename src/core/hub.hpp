@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/types.hpp"
+
+#include <memory>
+
+namespace yonder::core {
+
+struct hub_config {
+  std::uint64_t seed = 0;       // drawn at random at every start: jitter, and epochs that never repeat
+  std::size_t max_workers = 0;  // that the hub may start; 0: workers come by themselves
+  std::size_t min_workers = 0;  // that stay although idle
+  duration idle_timeout = 30 * second;
+  duration scale_delay = 1 * millisecond;  // a call that waited so long asks for another worker
+  duration start_timeout = 30 * second;    // from start_worker to hello
+  int start_failures = 3;                  // in a row, with no worker live: the waiting calls fail
+  duration cancel_grace = 2 * second;      // from a stop request to kill_worker
+  duration function_grace = 10 * second;   // how long calls wait for a function whose last worker went
+  duration session_timeout = 10 * second;  // hello must follow a connection within this time
+
+  std::size_t max_client_calls = std::size_t{1} << 20;  // in flight per client, told in the welcome
+  std::size_t max_client_bytes = std::size_t{1} << 30;
+  std::size_t max_calls = std::size_t{1} << 22;  // of all clients
+  std::size_t max_bytes = std::size_t{4} << 30;
+  std::size_t max_peers = 65'536;
+
+  duration prefetch = 1 * millisecond;  // of measured work that may wait in a worker
+  std::size_t max_prefetch = 64;        // attempts outstanding in a worker
+
+  duration backoff_first = 1 * second;  // doubled by every retry; full jitter
+  duration backoff_cap = 60 * second;
+  double retry_tokens = 100;  // at the start, and at most
+  double retry_tokens_per_call = 0.1;
+  double retry_tokens_per_second = 10;  // so that what waits for a token never waits for ever
+  int quarantine_after = 3;             // workers that died while they ran one call
+
+  link_timing timing;
+};
+
+// How a connection behaves, and which start_worker it came of.
+struct peer_link {
+  bool reliable =
+      false;  // frames are neither lost nor repeated while it stands: no acknowledgements, no repetition
+  std::uint64_t start = 0;  // out::start_worker::start; 0: it came by itself
+};
+
+// What is known about the end of a connection.
+struct peer_loss {
+  std::optional<std::uint32_t> started;  // the highest out::run::sequence that the worker had published;
+                                         // unknown: everything that was sent to it may have been started
+  int signal = 0;
+  std::optional<int> exit_status;
+  std::string stderr_tail;
+  std::string reason;
+};
+
+struct hub_counters {
+  std::uint64_t calls = 0, completed = 0, failed = 0, cancelled = 0;
+  std::uint64_t attempts = 0, retries = 0, requeued = 0;  // requeued: handed back unstarted, for free
+  std::uint64_t workers_started = 0, workers_lost = 0, workers_killed = 0, start_failures = 0;
+  std::uint64_t fenced = 0;  // answers of attempts that no longer counted
+  std::uint64_t stale = 0;   // frames of another epoch, or repeated
+  std::uint64_t protocol_violations = 0;
+};
+
+// What the hub holds; all but peers, sessions and workers is 0 when nothing is to be done.
+struct hub_census {
+  std::size_t peers = 0, clients = 0, workers = 0, starting = 0, idle_workers = 0;
+  std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, functions = 0,
+              timers = 0;
+};
+
+// Takes calls from clients and has workers run them. Rules and promises: docs/protocol.md.
+class hub {
+ public:
+  hub(hub_config config, time_point now);
+  ~hub();
+
+  void connected(time_point now, peer_id peer, peer_link link, outputs& out);
+  // Frames that the peer had sent before must have been received first.
+  void lost(time_point now, peer_id peer, peer_loss loss, outputs& out);
+  void receive(time_point now, peer_id peer, frame message, outputs& out);
+
+  // out::start_worker could not be carried out, or its process ended before connected().
+  void worker_start_failed(time_point now, std::uint64_t start, std::string text, outputs& out);
+
+  // Ends every session: says bye to clients (their calls end as disconnected) and drain to workers.
+  void shutdown(time_point now, outputs& out);
+
+  void tick(time_point now, outputs& out);
+  time_point next_deadline() const;
+
+  hub_counters const& counters() const;
+  hub_census census() const;
+
+ private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace yonder::core

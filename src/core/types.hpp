@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/frame.hpp"
+#include "yonder/errc.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+// The vocabulary of the three cores. A core is told what happened and when, and says what is to be done: it
+// has no clock, no socket, no thread and no source of randomness. It is not thread-safe.
+namespace yonder::core {
+
+// Nanoseconds of a monotonic clock, chosen by the driver; never negative, never going back between two steps.
+using time_point = std::int64_t;
+using duration = std::int64_t;
+inline constexpr time_point never = std::numeric_limits<time_point>::max();
+inline constexpr duration microsecond = 1'000;
+inline constexpr duration millisecond = 1'000'000;
+inline constexpr duration second = 1'000'000'000;
+
+// One connection, drawn by the driver, unique in the core's life.
+using peer_id = std::uint64_t;
+
+// What a program offers, or what a caller believes it offers.
+struct function_info {
+  std::string name;
+  std::uint64_t signature = 0;
+  std::string schema;  // the argument and result structure in words; may be empty
+};
+
+struct call_policy {
+  std::uint32_t retries = 0;  // further attempts after one that was lost, timed out or threw
+  duration timeout = 0;       // of each attempt, queueing excluded; 0: none
+  duration deadline = 0;      // from submission to outcome; 0: none
+  bool idempotent = false;    // a lost attempt may be repeated although `retries` is used up or 0
+};
+
+// Why a call ended without its value.
+struct failure {
+  errc code = errc::failed;
+  std::string function;
+  std::string type_name;  // of the C++ exception
+  std::string message;
+  byte_buffer payload;  // the serialized exception, if its type was registered
+  std::uint32_t attempt = 0;
+  std::string worker;
+  int signal = 0;
+  std::optional<int> exit_status;
+  std::string stderr_tail;
+};
+
+// A value frame (payload and buffers), or why there is none.
+class outcome {
+ public:
+  explicit outcome(frame value) : value_(std::move(value)) {}
+  explicit outcome(failure error) : error_(std::make_unique<failure>(std::move(error))) {}
+  bool ok() const noexcept { return error_ == nullptr; }
+  frame& value() noexcept { return value_; }
+  frame const& value() const noexcept { return value_; }
+  failure& error() noexcept { return *error_; }
+  failure const& error() const noexcept { return *error_; }
+
+ private:
+  frame value_;
+  std::unique_ptr<failure> error_;
+};
+
+// One try at a call. A worker's session has an epoch; what another epoch says is fenced.
+struct attempt_key {
+  call_id call;
+  std::uint32_t attempt = 0;
+  std::uint32_t epoch = 0;
+  friend bool operator==(attempt_key const&, attempt_key const&) = default;
+};
+
+// Shared ownership of a frame within one core and its driver's lock: the count is not atomic.
+class frame_ref {
+ public:
+  frame_ref() noexcept = default;
+  explicit frame_ref(frame&& message) : node_(new node{std::move(message), 1}) {}
+  frame_ref(frame_ref const& other) noexcept : node_(other.node_) {
+    if (node_ != nullptr) ++node_->references;
+  }
+  frame_ref(frame_ref&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  frame_ref& operator=(frame_ref other) noexcept {
+    std::swap(node_, other.node_);
+    return *this;
+  }
+  ~frame_ref() {
+    if (node_ != nullptr && --node_->references == 0) delete node_;
+  }
+
+  explicit operator bool() const noexcept { return node_ != nullptr; }
+  frame& operator*() const noexcept { return node_->message; }
+  frame* operator->() const noexcept { return &node_->message; }
+  bool unique() const noexcept { return node_ != nullptr && node_->references == 1; }
+
+ private:
+  struct node {
+    frame message;
+    std::uint32_t references;
+  };
+  node* node_ = nullptr;
+};
+
+namespace out {
+
+// Give message() to the transport. One body may be sent under several headers: the header stands here.
+struct send {
+  peer_id peer = 0;
+  header head;
+  frame_ref body;
+
+  // Valid until another `send` of the same body is asked for its message.
+  frame const& message() const {
+    body->head = head;
+    return *body;
+  }
+  // The frame itself, without a copy where nobody else holds the body: for links inside one process.
+  frame take() {
+    body->head = head;
+    if (body.unique()) return std::move(*body);
+    return frame{head, byte_buffer::copy_of(body->body), body->buffers};
+  }
+};
+
+// Hub: start a worker process, then say connected(peer, …, start) or worker_start_failed(start).
+struct start_worker {
+  std::uint64_t start = 0;
+};
+// Hub: end the worker's process; then say lost(). The hub gives it no more work.
+struct kill_worker {
+  peer_id peer = 0;
+  std::string reason;
+};
+// Any core: end the connection. No lost() is expected; one does no harm.
+struct close {
+  peer_id peer = 0;
+  std::string reason;
+};
+// Client: the call has ended, in the only outcome it will ever have.
+struct completed {
+  call_id call;
+  std::uint64_t cookie = 0;  // of its call_spec
+  outcome result;
+};
+// Worker: publish `sequence` as started where the supervisor can read it, run the function, then say
+// finished(key).
+struct run {
+  attempt_key key;
+  std::uint32_t sequence = 0;
+  std::string_view function;  // into `message`
+  std::uint64_t signature = 0;
+  frame message;  // payload() and buffers are the arguments
+  time_point deadline = never;
+};
+// Worker: the caller no longer wants the running attempt. finished(key) is still expected.
+struct stop_requested {
+  attempt_key key;
+};
+// Worker: everything is said; end the process. A running attempt, if any, is no longer wanted.
+struct exit {
+  bool clean = true;               // drained or let go; otherwise the hub is gone or refused us
+  errc code = errc::disconnected;  // why, if not clean
+  std::string reason;
+};
+
+}  // namespace out
+
+using output = std::variant<out::send, out::start_worker, out::kill_worker, out::close, out::completed,
+                            out::run, out::stop_requested, out::exit>;
+
+// What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
+using outputs = std::vector<output>;
+
+// The time that links keep. Both ends of a connection may differ: the hub states its heartbeat in its
+// welcome.
+struct link_timing {
+  duration heartbeat = 1 * second;            // at least this often something is said
+  int missed = 4;                             // heartbeats, after which the other end is taken for dead
+  duration ack_delay = 50 * millisecond;      // received frames are acknowledged together after this time
+  duration resend_after = 250 * millisecond;  // doubled for each repetition, up to 8 times
+};
+
+// A deterministic generator (SplitMix64; Steele, Lea, Flood 2014), seeded by the driver.
+class random_source {
+ public:
+  explicit random_source(std::uint64_t seed) noexcept : state_(seed) {}
+  std::uint64_t next() noexcept {
+    auto z = (state_ += 0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+  // Uniform in [0, bound); the bias of the multiplication is below 2^-32 for the bounds used here.
+  std::uint64_t below(std::uint64_t bound) noexcept {
+    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+}  // namespace yonder::core

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/types.hpp"
+
+#include <memory>
+
+namespace yonder::core {
+
+struct worker_config {
+  std::uint64_t session = 0;  // drawn at random, once per process
+  std::string name;           // "host/1234": where a call ran, for people
+  std::uint64_t pid = 0;
+  std::vector<function_info> functions;
+  std::size_t max_queued = 1024;       // attempts waiting here; past it the hub violates the protocol
+  duration hub_timeout = 60 * second;  // without a hub for so long: exit
+  duration drain_linger =
+      5 * second;  // how long a drained worker waits for its last results to be acknowledged
+  link_timing timing;
+};
+
+// The serving end of a connection to a hub: runs one attempt at a time, first in first out.
+class worker {
+ public:
+  worker(worker_config config, time_point now);
+  ~worker();
+
+  void connected(time_point now, peer_id peer, bool reliable, outputs& out);
+
+  // The connection ended; `final`: for good, which asks for exit. Otherwise connected() may follow.
+  void lost(time_point now, peer_id peer, bool final, errc code, std::string_view reason, outputs& out);
+
+  void receive(time_point now, peer_id peer, frame message, outputs& out);
+
+  // The attempt that out::run named has ended. `value`: payload and buffers, without metadata.
+  void finished(time_point now, attempt_key const& key, frame value, outputs& out);
+  void finished(time_point now, attempt_key const& key, failure error, outputs& out);
+
+  // SIGTERM: no new work, what waits is handed back, what runs is finished; then out::exit.
+  void drain(time_point now, outputs& out);
+
+  void tick(time_point now, outputs& out);
+  time_point next_deadline() const;
+
+  bool idle() const;  // nothing runs, nothing waits
+  std::size_t queued() const;
+  std::size_t frames_held() const;
+  std::uint64_t protocol_violations() const;
+
+ private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace yonder::core
