@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+
+#include "yonder/detail/codec_kinds.hpp"
+
+// Which types can travel, and one line in words for each that cannot.
+namespace yonder::detail {
+
+enum class obstacle : std::uint8_t {
+  none,
+  raw_pointer,
+  shared_pointer,
+  polymorphic_pointer,
+  array_pointer,
+  reference,
+  view,
+  wide_character,
+  wide_number,
+  ambiguous,
+  no_functions,
+  no_header,
+  no_default_constructor
+};
+
+template <class T>
+inline constexpr bool is_view = false;
+template <class C, class Traits>
+inline constexpr bool is_view<std::basic_string_view<C, Traits>> = true;
+template <class T, std::size_t N>
+inline constexpr bool is_view<std::span<T, N>> = true;
+
+// `made`: the codec has to make such an object, it is not just handed one.
+template <class T, bool Made>
+consteval obstacle find_obstacle();
+
+template <class T, bool Made>
+inline constexpr obstacle obstacle_of = find_obstacle<T, Made>();
+
+template <class... T>
+struct first_obstacle {
+  template <bool Made>
+  static consteval obstacle find() {
+    obstacle result = obstacle::none;
+    ((result == obstacle::none ? void(result = obstacle_of<std::remove_cv_t<T>, Made>) : void()), ...);
+    return result;
+  }
+};
+template <template <class...> class C, class... T>
+struct first_obstacle<C<T...>> : first_obstacle<T...> {};
+
+template <class T>
+consteval obstacle number_obstacle() {
+  if (std::is_same_v<T, wchar_t>) return obstacle::wide_character;
+  return sizeof(T) > 8 ? obstacle::wide_number : obstacle::none;
+}
+
+template <class T, class D>
+consteval obstacle pointer_obstacle(std::unique_ptr<T, D> const*) {
+  if constexpr (std::is_array_v<T>) {
+    return obstacle::array_pointer;
+  } else if constexpr (std::is_polymorphic_v<T>) {
+    return obstacle::polymorphic_pointer;
+  } else {
+    using pointee = std::remove_const_t<T>;
+    return obstacle_of<pointee, !cereal::traits::has_load_and_construct<pointee, reader>::value>;
+  }
+}
+
+// The element types of the standard library's containers, durations and the like.
+template <class T>
+consteval obstacle library_obstacle() {
+  if constexpr (requires { typename T::mapped_type; }) {
+    return first_obstacle<typename T::key_type, typename T::mapped_type>::template find<true>();
+  } else if constexpr (requires { typename T::value_type; }) {
+    return obstacle_of<typename T::value_type, true>;
+  } else if constexpr (requires { typename T::rep; }) {
+    return obstacle_of<typename T::rep, true>;
+  } else {
+    return obstacle::none;
+  }
+}
+
+template <class T, bool Made>
+consteval obstacle user_obstacle() {
+  if constexpr (serialization_of<T>.how == form::ambiguous) {
+    return obstacle::ambiguous;
+  } else if constexpr (Made && !std::is_default_constructible_v<T>) {
+    return obstacle::no_default_constructor;
+  } else if constexpr (is_minimal<T>) {
+    return obstacle_of<minimal_value_t<T>, true>;
+  } else if constexpr (is_declared_in<T>("std")) {
+    return library_obstacle<T>();
+  } else {
+    return obstacle::none;
+  }
+}
+
+template <class T, bool Made>
+consteval obstacle find_obstacle() {
+  constexpr kind k = kind_of<T>;
+  if constexpr (std::is_reference_v<T>) {
+    return obstacle::reference;
+  } else if constexpr (is_view<T>) {
+    return obstacle::view;
+  } else if constexpr (k == kind::number) {
+    return number_obstacle<T>();
+  } else if constexpr (k == kind::string || k == kind::vector || k == kind::optional || k == kind::valarray) {
+    return obstacle_of<typename T::value_type, true>;
+  } else if constexpr (k == kind::array) {
+    return obstacle_of<std::remove_cvref_t<decltype(std::declval<T&>()[0])>, Made>;
+  } else if constexpr (k == kind::tuple) {
+    return first_obstacle<T>::template find<Made>();
+  } else if constexpr (k == kind::variant) {
+    return first_obstacle<T>::template find<true>();
+  } else if constexpr (k == kind::unique_pointer) {
+    return pointer_obstacle(static_cast<T const*>(nullptr));
+  } else if constexpr (k == kind::raw_pointer) {
+    return obstacle::raw_pointer;
+  } else if constexpr (k == kind::shared_pointer || k == kind::weak_pointer) {
+    return obstacle::shared_pointer;
+  } else if constexpr (k == kind::user) {
+    return user_obstacle<T, Made>();
+  } else if constexpr (k == kind::none) {
+    if (std::is_function_v<T> || std::is_member_pointer_v<T>) return obstacle::raw_pointer;
+    return is_declared_in<T>("std") ? obstacle::no_header : obstacle::no_functions;
+  } else {
+    return Made && !std::is_default_constructible_v<T> ? obstacle::no_default_constructor : obstacle::none;
+  }
+}
+
+// Naming must_travel<T> complete is an error, in one line, once per T, if T cannot travel. It looks into the
+// standard library's templates; the members of a user's class are checked when its functions are compiled.
+template <class T, bool Made>
+struct must_travel {
+  static constexpr obstacle found = obstacle_of<T, Made>;
+  static_assert(found != obstacle::raw_pointer,
+                "yonder: a pointer means nothing in another process; send the value, or a std::unique_ptr");
+  static_assert(
+      found != obstacle::shared_pointer,
+      "yonder: a shared_ptr or weak_ptr cannot be shared with another process; send the value, or a "
+      "std::unique_ptr");
+  static_assert(
+      found != obstacle::polymorphic_pointer,
+      "yonder: a pointer to a polymorphic class cannot travel, because bytes must not choose a type; send "
+      "a std::variant of the classes");
+  static_assert(found != obstacle::array_pointer,
+                "yonder: a unique_ptr<T[]> has no size; send a std::vector");
+  static_assert(
+      found != obstacle::reference,
+      "yonder: a T& cannot refer to an object of another process; take T or T const&, return the result");
+  static_assert(
+      found != obstacle::view,
+      "yonder: a view has no owner after decoding; hold a std::string or std::vector (a parameter may be a "
+      "string_view or a span<T const>)");
+  static_assert(found != obstacle::wide_character,
+                "yonder: wchar_t has no fixed width; send char, char8_t, char16_t or char32_t");
+  static_assert(found != obstacle::wide_number,
+                "yonder: long double and 128-bit integers have no fixed form; send double or std::int64_t");
+  static_assert(found != obstacle::ambiguous,
+                "yonder: this type has more than one way to serialize; leave one of serialize, save/load and "
+                "save_minimal/load_minimal, or name it by cereal::specialize");
+  static_assert(
+      found != obstacle::no_functions,
+      "yonder: this type cannot be serialized; give it template <class Archive> void serialize(Archive& "
+      "ar), or both save and load");
+  static_assert(
+      found != obstacle::no_header,
+      "yonder: this type of the standard library needs its <cereal/types/...> header, if it has one");
+  static_assert(found != obstacle::no_default_constructor,
+                "yonder: a type that travels needs a public default constructor");
+  static constexpr bool value = found == obstacle::none;
+};
+
+// Whether the codec can write a T and make one from bytes; an error in words for none of them.
+template <class T>
+inline constexpr bool is_travelling = obstacle_of<T, true> == obstacle::none;
+
+// The same, with the error. To be called before anything else names T.
+template <class... T>
+consteval bool check_travels() {
+  return (must_travel<T, true>::value && ...);
+}
+
+// What a parameter of type P is on the wire: views are owned there. `T&` and `T*` stay what they are, and are
+// refused.
+template <class P>
+struct wire_type {
+  using type = std::remove_cv_t<P>;
+};
+template <class P>
+struct wire_type<P const&> : wire_type<P> {};
+template <class P>
+struct wire_type<P&&> : wire_type<P> {};
+template <class C, class Traits>
+struct wire_type<std::basic_string_view<C, Traits>> {
+  using type = std::basic_string<C, Traits>;
+};
+template <class T, std::size_t N>
+struct wire_type<std::span<T const, N>> {
+  using type = std::vector<T>;
+};
+template <class P>
+using wire_type_t = typename wire_type<P>::type;
+
+}  // namespace yonder::detail
