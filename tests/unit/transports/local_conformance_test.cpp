@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/socket.h>
+
+#include <system_error>
+
+#include "tests/unit/transports/conformance.hpp"
+#include "transports/inproc/inproc_endpoint.hpp"
+#include "transports/local/local_endpoint.hpp"
+
+namespace yonder::testing {
+
+namespace {
+
+// One serving endpoint and clients of the same class, each endpoint of which is made from (poller, limits).
+template <class Endpoint>
+class pair_link {
+ public:
+  pair_link(world& w, limits const& bounds) : world_(w), bounds_(bounds), server_(w.poller, bounds) {
+    world_.drive(server_);
+  }
+  ~pair_link() {
+    for (auto& each : clients_) {
+      if (each) world_.forget(*each);
+    }
+    world_.forget(server_);
+  }
+
+  endpoint& server() { return server_; }
+  endpoint& client(std::size_t i) { return *clients_[i]; }
+
+  void connect() {
+    clients_.push_back(std::make_unique<Endpoint>(world_.poller, bounds_));
+    world_.drive(*clients_.back());
+    join(server_, *clients_.back());
+  }
+
+  void destroy(std::size_t i) {
+    world_.forget(*clients_[i]);
+    clients_[i].reset();
+  }
+
+ private:
+  static void join(transport::inproc_endpoint& server, transport::inproc_endpoint& client) {
+    client.connect(server.where());
+  }
+
+  static void join(transport::local_endpoint& server, transport::local_endpoint& client) {
+    int sockets[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) != 0)
+      throw std::system_error(errno, std::generic_category(), "socketpair");
+    server.add(platform::unique_fd(sockets[0]));
+    client.add(platform::unique_fd(sockets[1]));
+  }
+
+  world& world_;
+  limits bounds_;
+  Endpoint server_;
+  std::vector<std::unique_ptr<Endpoint>> clients_;
+};
+
+}  // namespace
+
+using local_link = pair_link<transport::local_endpoint>;
+using inproc_link = pair_link<transport::inproc_endpoint>;
+
+}  // namespace yonder::testing
+
+using yonder::testing::inproc_link;
+using yonder::testing::local_link;
+TYPE_TO_STRING(local_link);
+TYPE_TO_STRING(inproc_link);
+
+namespace yonder::testing {
+YONDER_TEST_TRANSPORT(local_link, inproc_link);
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/local/local_endpoint.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <system_error>
+
+namespace yonder::transport {
+
+namespace {
+
+constexpr std::size_t scratch_size = std::size_t{256} << 10;
+
+// Collected bytes leave at once past this, so that sending overlaps with what follows.
+constexpr std::size_t eager_bytes = std::size_t{64} << 10;
+
+constexpr int socket_buffer_size = 1 << 20;
+
+[[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+std::string words(int error) { return std::generic_category().message(error); }
+
+}  // namespace
+
+local_endpoint::local_endpoint(poller& ready, limits const& bounds)
+    : poller_(ready), bounds_(bounds), scratch_(new std::byte[scratch_size]) {}
+
+local_endpoint::~local_endpoint() {
+  for (auto const& each : peers_) {
+    if (each) close(each->id);
+  }
+}
+
+peer_id local_endpoint::add(platform::unique_fd socket) {
+  auto const flags = ::fcntl(socket.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0) fail("fcntl(F_SETFL)");
+  if (::fcntl(socket.get(), F_SETFD, FD_CLOEXEC) != 0) fail("fcntl(F_SETFD)");
+  // The system may cap it; any size works.
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &socket_buffer_size, sizeof socket_buffer_size);
+
+  if (free_slots_.empty()) {
+    free_slots_.push_back(static_cast<std::uint32_t>(peers_.size()));
+    peers_.emplace_back();
+  }
+  auto const slot = free_slots_.back();
+  auto const id = (peer_id{drawn_ + 1} << 32) | slot;
+  auto const fd = socket.get();
+  auto added = std::make_unique<peer>(id, std::move(socket), bounds_);
+  poller_.add(fd, *this, id);
+  ++drawn_;
+  free_slots_.pop_back();
+  peers_[slot] = std::move(added);
+  added_.push_back(id);
+  return id;
+}
+
+local_endpoint::peer* local_endpoint::find(peer_id id) noexcept {
+  auto const slot = static_cast<std::uint32_t>(id);
+  if (slot >= peers_.size() || !peers_[slot] || peers_[slot]->id != id) return nullptr;
+  return peers_[slot].get();
+}
+
+void local_endpoint::erase(peer_id id) {
+  auto const slot = static_cast<std::uint32_t>(id);
+  poller_.remove(peers_[slot]->socket.get());
+  peers_[slot].reset();
+  free_slots_.push_back(slot);
+}
+
+bool local_endpoint::wait(int timeout_ms) {
+  if (pending()) return true;
+  auto const only =
+      std::find_if(peers_.begin(), peers_.end(), [](auto const& each) { return each != nullptr; });
+  if (only == peers_.end()) return false;
+  set_wait_limit(**only, timeout_ms);
+  auto const bytes = take(**only, timeout_ms == 0 ? MSG_DONTWAIT : 0);
+  if (bytes.total == 0 && !bytes.ended) return false;
+  (*only)->waited = bytes;
+  mark_readable(**only);
+  return true;
+}
+
+// The limit sits in the socket. It is rounded down to a power of two, so that a time that runs down towards a
+// heartbeat costs a few system calls, not one for every wait.
+void local_endpoint::set_wait_limit(peer const& from, int timeout_ms) {
+  if (timeout_ms == 0) return;
+  auto const limit = timeout_ms < 0 ? 0 : static_cast<int>(std::bit_floor(static_cast<unsigned>(timeout_ms)));
+  if (limit == wait_limit_ms_) return;
+  timeval const time{limit / 1000, (limit % 1000) * 1000};
+  if (::setsockopt(from.socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0) fail("setsockopt");
+  wait_limit_ms_ = limit;
+}
+
+void local_endpoint::on_ready(std::uint64_t token, bool readable, bool writable) {
+  auto* const which = find(token);
+  if (which == nullptr) return;
+  if (readable) mark_readable(*which);
+  if (writable) write(*which);
+}
+
+void local_endpoint::mark_readable(peer& from) {
+  if (!std::exchange(from.readable, true)) readable_.push_back(from.id);
+}
+
+void local_endpoint::receive(std::vector<event>& events, std::size_t most) {
+  auto const begin = events.size();
+  tell_added(events);
+  turn_.swap(readable_);
+  for (auto const id : turn_) {
+    auto* const from = find(id);
+    if (from == nullptr) continue;
+    from->readable = false;
+    if (events.size() - begin < most)
+      receive_from(*from, events);
+    else
+      mark_readable(*from);
+  }
+  turn_.clear();
+}
+
+void local_endpoint::tell_added(std::vector<event>& events) {
+  for (auto const id : added_) {
+    if (find(id) != nullptr) events.push_back({event::kind::connected, id, {}, {}, false});
+  }
+  added_.clear();
+}
+
+// One read, and the frames that it completes.
+void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
+  auto const bytes = from.waited ? *std::exchange(from.waited, std::nullopt) : take(from, MSG_DONTWAIT);
+  std::span<std::byte const> rest(scratch_.get(), bytes.in_scratch);
+  do {
+    events.push_back({event::kind::received, from.id, {}, {}, false});
+  } while (from.parser.next(rest, events.back().message));
+  events.pop_back();
+
+  if (!from.parser.fault().empty())
+    lose(from, from.parser.fault(), events);
+  else if (bytes.ended && from.parser.inside_frame())
+    lose(from, "the connection ended in the middle of a frame", events);
+  else if (bytes.ended)
+    lose(from, bytes.error == 0 ? "" : words(bytes.error), events);
+  else if (bytes.more)
+    mark_readable(from);
+}
+
+// Touches only what receiving touches: wait() calls it without the driver's lock.
+local_endpoint::taken local_endpoint::take(peer& from, int flags) {
+  auto const room = from.parser.direct_room();
+  std::array<iovec, 2> parts{{{room.data(), room.size()}, {scratch_.get(), scratch_size}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  auto const count = room.empty() ? ::recv(from.socket.get(), scratch_.get(), scratch_size, flags)
+                                  : ::recvmsg(from.socket.get(), &message, flags);
+  auto const error = count < 0 ? errno : 0;
+
+  taken result;
+  result.total = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+  auto const direct = std::min(result.total, room.size());
+  if (!room.empty()) from.parser.direct_filled(direct);
+  result.in_scratch = result.total - direct;
+  result.more = result.total == room.size() + scratch_size;
+  auto const nothing_there = error == EAGAIN || error == EINTR;
+  result.ended = count == 0 || (error != 0 && !nothing_there) || (nothing_there && from.deaf);
+  result.error = nothing_there || error == ECONNRESET ? 0 : error;  // reset: ended with something unread
+  return result;
+}
+
+void local_endpoint::lose(peer& gone, std::string reason, std::vector<event>& events) {
+  events.push_back({event::kind::lost, gone.id, {}, std::move(reason), false});
+  erase(gone.id);
+}
+
+send_status local_endpoint::send(peer_id id, frame const& message) {
+  auto* const to = find(id);
+  if (to == nullptr || to->deaf) return send_status::gone;
+  if (!within(bounds_, message)) return send_status::too_large;
+  auto const size = stream_size(message);
+  if (over_limit(*to, size) && !to->blocked) write(*to);
+  if (over_limit(*to, size)) return send_status::full;
+
+  to->unsent.append(message, to->blocked ? send_queue::body_as::copy : send_queue::body_as::reference);
+  if (to->blocked) return send_status::sent;
+  if (to->unsent.has_references() || to->unsent.size() >= eager_bytes) {
+    write(*to);
+    to->unsent.keep_bodies();
+  }
+  if (!to->unsent.empty() && !std::exchange(to->collected, true)) collected_.push_back(id);
+  return to->deaf ? send_status::gone : send_status::sent;
+}
+
+// A frame larger than the whole limit is taken when nothing else waits.
+bool local_endpoint::over_limit(peer const& to, std::size_t size) const {
+  return !to.unsent.empty() && to.unsent.size() + size > bounds_.max_queue_bytes;
+}
+
+void local_endpoint::flush() {
+  for (auto const id : collected_) {
+    auto* const to = find(id);
+    if (to == nullptr) continue;
+    to->collected = false;
+    if (!to->blocked) write(*to);
+  }
+  collected_.clear();
+}
+
+void local_endpoint::detach() {
+  for (auto const& each : peers_) {
+    if (each) each->unsent.keep_borrowed();
+  }
+}
+
+void local_endpoint::close(peer_id gone) {
+  auto* const to = find(gone);
+  if (to == nullptr) return;
+  if (!to->blocked) write(*to);  // a farewell that is collected still leaves
+  erase(gone);
+}
+
+// Writes until all is sent or the socket is full, which then blocks the peer until the poller says otherwise.
+void local_endpoint::write(peer& to) {
+  std::array<iovec, 64> parts;
+  while (!to.unsent.empty()) {
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = to.unsent.describe(parts);
+    auto const count = ::sendmsg(to.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ENOMEM)
+      return go_deaf(to);
+    if (count <= 0) return block(to, true);
+    to.unsent.consume(static_cast<std::size_t>(count));
+  }
+  block(to, false);
+}
+
+void local_endpoint::block(peer& to, bool on) {
+  if (std::exchange(to.blocked, on) != on) poller_.want_write(to.socket.get(), *this, to.id, on);
+}
+
+// What the other end has sent before it went can still be received.
+void local_endpoint::go_deaf(peer& to) {
+  block(to, false);
+  to.deaf = true;
+  to.unsent = {};
+  mark_readable(to);
+}
+
+}  // namespace yonder::transport

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/platform/unique_fd.hpp"
+#include "transports/local/send_queue.hpp"
+#include "transports/local/stream_parser.hpp"
+#include "transports/transport.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace yonder::transport {
+
+// Frames over inherited stream socketpairs (AF_UNIX, SOCK_STREAM): no name in the file system, so nobody else
+// can connect. What send() collects leaves in one system call at flush(); large bodies and buffers leave at
+// once and straight from the caller's memory, unsent buffers stay referenced.
+class local_endpoint final : public endpoint {
+ public:
+  explicit local_endpoint(poller& ready, limits const& bounds = {});
+  ~local_endpoint() override;
+  local_endpoint(local_endpoint const&) = delete;
+  local_endpoint& operator=(local_endpoint const&) = delete;
+
+  // Takes over one end of a socketpair, marks it close-on-exec and blocking (only wait() blocks: all else
+  // says MSG_DONTWAIT). Its first event is `connected`.
+  peer_id add(platform::unique_fd socket);
+
+  // For an endpoint of exactly one peer: blocks in the very read that takes the next bytes, which saves the
+  // poller's system call, until something came (true: call receive()) or the time is over, or nearly so
+  // (false). Milliseconds; negative: no limit. Needs no lock, but meanwhile others may call only send(),
+  // flush() and detach().
+  bool wait(int timeout_ms);
+
+  void on_ready(std::uint64_t token, bool readable, bool writable) override;
+  void receive(std::vector<event>& events, std::size_t most) override;
+  bool pending() override { return !added_.empty() || !readable_.empty(); }
+  send_status send(peer_id to, frame const& message) override;
+  void flush() override;
+  void detach() override;
+  void close(peer_id gone) override;
+  bool reliable() const override { return true; }
+
+ private:
+  // What one read brought: bytes to the parser's own block, bytes to scratch_, or the end.
+  struct taken {
+    std::size_t total = 0;
+    std::size_t in_scratch = 0;
+    bool more = false;  // the read filled all the room it had
+    bool ended = false;
+    int error = 0;
+  };
+
+  struct peer {
+    peer(peer_id number, platform::unique_fd connection, limits const& bounds)
+        : id(number), socket(std::move(connection)), parser(bounds) {}
+
+    peer_id id;
+    platform::unique_fd socket;
+    stream_parser parser;
+    send_queue unsent;
+    std::optional<taken> waited;  // by wait(), not delivered yet
+    bool readable = false;        // listed in readable_
+    bool collected = false;       // listed in collected_
+    bool blocked = false;         // the poller tells when it can be written
+    bool deaf = false;            // nothing can be sent any more
+  };
+
+  peer* find(peer_id id) noexcept;
+  void erase(peer_id id);
+  void mark_readable(peer& from);
+  taken take(peer& from, int flags);
+  void tell_added(std::vector<event>& events);
+  void receive_from(peer& from, std::vector<event>& events);
+  void lose(peer& gone, std::string reason, std::vector<event>& events);
+  bool over_limit(peer const& to, std::size_t size) const;
+  void write(peer& to);
+  void block(peer& to, bool on);
+  void go_deaf(peer& to);
+  void set_wait_limit(peer const& from, int timeout_ms);
+
+  poller& poller_;
+  limits bounds_;
+  std::vector<std::unique_ptr<peer>> peers_;  // by the low half of their id
+  std::vector<std::uint32_t> free_slots_;
+  std::uint32_t drawn_ = 0;
+  std::vector<peer_id> added_;      // and not told yet
+  std::vector<peer_id> readable_;   // peers with unread bytes, or their end
+  std::vector<peer_id> turn_;       // the readable ones of this receive()
+  std::vector<peer_id> collected_;  // peers to write to at flush()
+  std::unique_ptr<std::byte[]> scratch_;
+  int wait_limit_ms_ = -1;
+};
+
+}  // namespace yonder::transport

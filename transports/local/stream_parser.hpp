@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "transports/transport.hpp"
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace yonder::transport {
+
+// How a frame lies in a byte stream, all numbers little-endian:
+//   u32 size of the inline part (header, metadata, payload) | u32 count of buffers | u64 size of each buffer
+//   | the inline part | the buffers
+inline constexpr std::size_t stream_prefix_size = 8;
+
+// The bytes that `message` takes in the stream.
+std::size_t stream_size(frame const& message) noexcept;
+
+// Appends everything that stands before the body: prefix, sizes of the buffers, header.
+void append_stream_head(byte_buffer& to, frame const& message);
+
+// Turns the bytes of one connection into frames. The bytes are hostile: every length is held against the
+// limits before anything is allocated for it, and memory grows with what has arrived, not with what was
+// announced.
+class stream_parser {
+ public:
+  explicit stream_parser(limits const& bounds) : bounds_(bounds) {}
+
+  // Takes bytes from the front of `bytes` until a frame is whole (true) or they are used up (false). After a
+  // fault nothing more is taken.
+  bool next(std::span<std::byte const>& bytes, frame& message);
+
+  // Why the bytes are no frames, in words; empty while they are.
+  std::string const& fault() const noexcept { return fault_; }
+
+  // Whether the stream stands inside a frame, where it must not end.
+  bool inside_frame() const noexcept { return !lead_.empty(); }
+
+  // Where the next bytes belong, if they are part of a large block: they can be read there without a copy.
+  // Empty otherwise. direct_filled() must follow.
+  std::span<std::byte> direct_room();
+
+  // `count` bytes were written at the beginning of direct_room(). next() must follow.
+  void direct_filled(std::size_t count) { open_.truncate(direct_begin_ + count); }
+
+ private:
+  bool next_whole(std::span<std::byte const>& bytes, frame& message);
+  bool collect_lead(std::span<std::byte const>& bytes);
+  bool take_lead(std::span<std::byte const>& bytes, std::size_t size);
+  bool begin_blocks();
+  bool fill_blocks(std::span<std::byte const>& bytes);
+  void make_room(std::size_t count);
+  bool close_block();
+  bool check_inline_part();
+  bool check(std::span<std::byte const> part, core::header& head, std::size_t buffer_count);
+  bool admit_prefix(std::span<std::byte const> bytes);
+  bool fail(std::string why);
+
+  limits bounds_;
+  std::string fault_;
+
+  // A frame that comes in pieces: first its lead (prefix, sizes, header), then block by block, body first.
+  byte_buffer lead_;
+  std::vector<std::size_t> block_sizes_;  // empty until the lead is there
+  std::size_t block_ = 0;
+  byte_buffer open_;  // the present block, as far as it has arrived
+  std::size_t direct_begin_ = 0;
+  frame partial_;
+};
+
+}  // namespace yonder::transport
