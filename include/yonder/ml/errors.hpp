@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+
+#include "yonder/ml/export.hpp"
+
+namespace yonder::ml {
+
+// What is wrong with a model's file, in words. what() joins them:
+// "<file>: found <found>; expected <expected>; <advice>".
+struct model_fault {
+  std::string file;
+  std::string found;
+  std::string expected;
+  std::string advice;
+};
+
+// A model folder that cannot be used. Nothing of it is kept: the next model loads as if this one had never
+// been tried.
+class YONDER_KERNELS_API model_error : public std::runtime_error {
+ public:
+  explicit model_error(model_fault fault);
+  model_error(model_error const&) = default;
+  model_error& operator=(model_error const&) = default;
+  ~model_error() override;
+
+  std::string const& file() const noexcept { return fault_.file; }
+  std::string const& found() const noexcept { return fault_.found; }
+  std::string const& expected() const noexcept { return fault_.expected; }
+  std::string const& advice() const noexcept { return fault_.advice; }
+
+ private:
+  model_fault fault_;
+};
+
+// A file that the model needs is not there, or cannot be read.
+class YONDER_KERNELS_API missing_file : public model_error {
+ public:
+  using model_error::model_error;
+  ~missing_file() override;
+};
+
+// The bytes of a file are not what its format says.
+class YONDER_KERNELS_API malformed_file : public model_error {
+ public:
+  using model_error::model_error;
+  ~malformed_file() override;
+};
+
+// A file ends before its own header says that it does.
+class YONDER_KERNELS_API truncated_file : public malformed_file {
+ public:
+  using malformed_file::malformed_file;
+  ~truncated_file() override;
+};
+
+// Each file is well formed, but they contradict each other: a weight of another shape than config.json says,
+// a token past the end of the embeddings.
+class YONDER_KERNELS_API inconsistent_model : public model_error {
+ public:
+  using model_error::model_error;
+  ~inconsistent_model() override;
+};
+
+// A valid model that this library does not run: another architecture, tokenizer or data type.
+class YONDER_KERNELS_API unsupported_model : public model_error {
+ public:
+  using model_error::model_error;
+  ~unsupported_model() override;
+};
+
+// A text that the model cannot take. The model stays usable.
+class YONDER_KERNELS_API text_error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~text_error() override;
+};
+
+// The text is not UTF-8. Never replaced silently: a caller who wants U+FFFD puts it in.
+class YONDER_KERNELS_API invalid_utf8 : public text_error {
+ public:
+  explicit invalid_utf8(std::size_t offset);
+  ~invalid_utf8() override;
+
+  // Of the first byte that begins no valid code point.
+  std::size_t offset() const noexcept { return offset_; }
+
+ private:
+  std::size_t offset_;
+};
+
+// The text has more tokens than the model can take, and text_options::truncate is off.
+class YONDER_KERNELS_API text_too_long : public text_error {
+ public:
+  explicit text_too_long(std::size_t max_tokens);
+  ~text_too_long() override;
+
+  std::size_t max_tokens() const noexcept { return max_tokens_; }
+
+ private:
+  std::size_t max_tokens_;
+};
+
+}  // namespace yonder::ml

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "yonder/ml/export.hpp"
+#include "yonder/ml/text_options.hpp"
+
+namespace yonder::ml {
+
+// A sentence-transformers folder (modules.json; Transformer, Pooling, Normalize) or any Hugging Face folder
+// with a BERT or DistilBERT encoder, whose last hidden states are then averaged over the tokens.
+//
+// Const calls may run on several threads at once. Weights that are looked up by row stay in the mapped file:
+// replace it by a rename, never in place, while a model is loaded.
+class YONDER_KERNELS_API sentence_encoder {
+ public:
+  // Throws model_error (errors.hpp), and std::invalid_argument for options that leave no room for a token.
+  explicit sentence_encoder(std::filesystem::path const& folder, text_options options = {});
+  sentence_encoder(sentence_encoder&&) noexcept;
+  sentence_encoder& operator=(sentence_encoder&&) noexcept;
+  ~sentence_encoder();
+
+  // dimension() floats. Throws text_error: invalid_utf8, or text_too_long where options forbid cutting.
+  std::vector<float> operator()(std::string_view text) const;
+  // One for each text, in order; the same bits as one at a time. One bad text throws for all.
+  std::vector<std::vector<float>> operator()(std::span<std::string_view const> texts) const;
+  std::vector<std::vector<float>> operator()(std::span<std::string const> texts) const;
+
+  std::size_t dimension() const noexcept;
+
+ private:
+  class implementation;
+  std::unique_ptr<implementation const> implementation_;
+};
+
+}  // namespace yonder::ml

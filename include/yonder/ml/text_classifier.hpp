@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "yonder/ml/export.hpp"
+#include "yonder/ml/text_options.hpp"
+
+namespace yonder::ml {
+
+struct label_score {
+  std::string label;
+  float score = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(label, score);
+  }
+
+  friend bool operator==(label_score const&, label_score const&) = default;
+};
+
+// A Hugging Face folder with a BertForSequenceClassification or a DistilBertForSequenceClassification:
+// config.json, model.safetensors (or its shards), tokenizer.json or vocab.txt.
+//
+// Scores are what transformers' text-classification pipeline gives: softmax over the labels; a sigmoid each
+// where problem_type is multi_label_classification or there is one label; the bare logits for regression.
+//
+// Const calls may run on several threads at once. Weights that are looked up by row stay in the mapped file:
+// replace it by a rename, never in place, while a model is loaded.
+class YONDER_KERNELS_API text_classifier {
+ public:
+  // Throws model_error (errors.hpp), and std::invalid_argument for options that leave no room for a token.
+  explicit text_classifier(std::filesystem::path const& folder, text_options options = {});
+  text_classifier(text_classifier&&) noexcept;
+  text_classifier& operator=(text_classifier&&) noexcept;
+  ~text_classifier();
+
+  // The label with the highest score. Throws text_error: invalid_utf8, or text_too_long where options forbid
+  // cutting.
+  label_score operator()(std::string_view text) const;
+  // One for each text, in order; the same bits as one at a time. One bad text throws for all.
+  std::vector<label_score> operator()(std::span<std::string_view const> texts) const;
+  std::vector<label_score> operator()(std::span<std::string const> texts) const;
+
+  // All labels, in the order of labels().
+  std::vector<label_score> scores(std::string_view text) const;
+  // [texts][labels]
+  std::vector<std::vector<float>> logits(std::span<std::string_view const> texts) const;
+
+  // In the order of config.json's id2label.
+  std::span<std::string const> labels() const noexcept;
+
+ private:
+  class implementation;
+  std::unique_ptr<implementation const> implementation_;
+};
+
+}  // namespace yonder::ml

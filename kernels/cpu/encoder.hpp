@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cpu/attention.hpp"
+#include "cpu/kernel_set.hpp"
+#include "cpu/matrix.hpp"
+#include "model/config.hpp"
+#include "model/safetensors.hpp"
+
+namespace yonder::kernels::cpu {
+
+// Sequences one after the other, without padding: what is not there cannot change a result.
+struct token_batch {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> type_ids;
+  std::vector<std::size_t> starts = {0};  // sequence i has the tokens starts[i] to starts[i + 1]
+
+  std::size_t tokens() const noexcept { return ids.size(); }
+  std::size_t sequences() const noexcept { return starts.size() - 1; }
+};
+
+// A table of vectors that is looked up by row; it stays in the mapped file, in its own data type.
+class embedding {
+ public:
+  embedding() = default;
+  embedding(tensor_view const& tensor, std::size_t width) : tensor_(&tensor), width_(width) {}
+
+  // to[width] += row. Precondition: the row is there. `scratch` has width floats.
+  void add_row(std::size_t row, float* scratch, float* to) const noexcept;
+
+ private:
+  tensor_view const* tensor_ = nullptr;
+  std::size_t width_ = 0;
+};
+
+// y = x * weight^T + bias
+struct linear {
+  packed_matrix weight;
+  std::vector<float> bias;
+};
+
+struct norm {
+  std::vector<float> weight;
+  std::vector<float> bias;
+};
+
+// Loads the parts of a model by name, each with the shape that it must have.
+class part_loader {
+ public:
+  // Keeps references to both.
+  part_loader(weight_files const& files, kernel_set const& kernels, std::string prefix = {})
+      : files_(files), kernels_(kernels), prefix_(std::move(prefix)) {}
+
+  part_loader inside(std::string const& name) const { return {files_, kernels_, prefix_ + name + "."}; }
+  kernel_set const& kernels() const noexcept { return kernels_; }
+  bool has(std::string const& name) const { return files_.has(prefix_ + name); }
+
+  embedding load_embedding(std::string const& name, std::size_t rows, std::size_t width) const;
+  // Several layers of the same input, their outputs beside each other.
+  linear load_linear(std::vector<std::string> const& names, std::size_t in, std::size_t out_of_each) const;
+  linear load_linear(std::string const& name, std::size_t in, std::size_t out) const;
+  // Also under the names gamma and beta, as TensorFlow's checkpoints have them.
+  norm load_norm(std::string const& name, std::size_t width) const;
+
+ private:
+  std::vector<float> load_vector(std::string const& name, std::size_t size) const;
+
+  weight_files const& files_;
+  kernel_set const& kernels_;
+  std::string prefix_;
+};
+
+// The encoder of BERT (Devlin et al., arXiv:1810.04805) and DistilBERT (Sanh et al., arXiv:1910.01108): layer
+// norm after each residual sum. Const calls are thread-safe.
+class encoder {
+ public:
+  // The tables of embeddings stay in `files`, which must live as long. Throws ml::model_error.
+  encoder(weight_files const& files, encoder_config const& config, kernel_set const& kernels);
+
+  // The last hidden states: [tokens][hidden]. Preconditions: ids, type ids and lengths within the config's
+  // limits.
+  std::vector<float> operator()(token_batch const& batch) const;
+
+  encoder_config const& config() const noexcept { return config_; }
+
+ private:
+  struct layer {
+    linear query_key_value;
+    linear attention_output;
+    norm attention_norm;
+    linear intermediate;
+    linear output;
+    norm output_norm;
+  };
+  struct workspace;
+
+  static layer load_bert_layer(part_loader const& loader, encoder_config const& config);
+  static layer load_distilbert_layer(part_loader const& loader, encoder_config const& config);
+  void embed(token_batch const& batch, workspace& work) const;
+  void run_layer(layer const& weights, token_batch const& batch, workspace& work) const;
+  void activate(float* x, std::size_t count) const noexcept;
+  void normalize(norm const& norm, std::vector<float>& rows) const noexcept;
+
+  encoder_config config_;
+  kernel_set const& kernels_;
+  embedding words_;
+  embedding positions_;
+  embedding types_;
+  norm embedding_norm_;
+  std::vector<layer> layers_;
+};
+
+// rows[count][in] to [count][out].
+std::vector<float> apply(kernel_set const& kernels, linear const& layer, std::vector<float> const& rows);
+
+}  // namespace yonder::kernels::cpu

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/heads.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace yonder::kernels::cpu {
+namespace {
+
+linear load_first(weight_files const& files, encoder_config const& config, kernel_set const& kernels) {
+  part_loader const loader(files, kernels);
+  if (config.family == model_family::distilbert) {
+    return loader.load_linear("pre_classifier", config.hidden, config.hidden);
+  }
+  return loader.load_linear("bert.pooler.dense", config.hidden, config.hidden);
+}
+
+double sum_of(float const* column, std::size_t length, std::size_t width) noexcept {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < length; ++i) sum += column[i * width];
+  return sum;
+}
+
+float largest_of(float const* column, std::size_t length, std::size_t width) noexcept {
+  float largest = column[0];
+  for (std::size_t i = 1; i < length; ++i) largest = std::max(largest, column[i * width]);
+  return largest;
+}
+
+}  // namespace
+
+classification_head::classification_head(weight_files const& files, encoder_config const& config,
+                                         std::size_t labels, kernel_set const& kernels)
+    : kernels_(kernels),
+      family_(config.family),
+      first_(load_first(files, config, kernels)),
+      classifier_(part_loader(files, kernels).load_linear("classifier", config.hidden, labels)) {}
+
+std::vector<float> classification_head::operator()(token_batch const& batch,
+                                                   std::vector<float> const& hidden) const {
+  std::size_t const width = first_.weight.depth();
+  std::vector<float> rows;
+  for (std::size_t i = 0; i < batch.sequences(); ++i) {
+    auto const begin = hidden.begin() + static_cast<std::ptrdiff_t>(batch.starts[i] * width);
+    rows.insert(rows.end(), begin, begin + static_cast<std::ptrdiff_t>(width));
+  }
+  rows = apply(kernels_, first_, rows);
+  bool const bert = family_ == model_family::bert;
+  for (float& value : rows) value = bert ? std::tanh(value) : std::max(value, 0.0F);
+  return apply(kernels_, classifier_, rows);
+}
+
+void apply_scores(score_function function, float* logits, std::size_t count) noexcept {
+  if (function == score_function::none) return;
+  if (function == score_function::sigmoid) {
+    for (std::size_t i = 0; i < count; ++i) logits[i] = 1.0F / (1.0F + std::exp(-logits[i]));
+    return;
+  }
+  float const largest = *std::max_element(logits, logits + count);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < count; ++i) sum += std::exp(static_cast<double>(logits[i]) - largest);
+  for (std::size_t i = 0; i < count; ++i) {
+    logits[i] = static_cast<float>(std::exp(static_cast<double>(logits[i]) - largest) / sum);
+  }
+}
+
+void pool(pooling_mode mode, float const* hidden, std::size_t length, std::size_t width,
+          float* out) noexcept {
+  double const count = static_cast<double>(length);
+  double const divisor = mode == pooling_mode::mean ? count : std::sqrt(count);
+  for (std::size_t column = 0; column < width; ++column) {
+    switch (mode) {
+      case pooling_mode::first_token: out[column] = hidden[column]; break;
+      case pooling_mode::maximum: out[column] = largest_of(hidden + column, length, width); break;
+      case pooling_mode::mean:
+      case pooling_mode::mean_sqrt_length:
+        out[column] = static_cast<float>(sum_of(hidden + column, length, width) / divisor);
+        break;
+    }
+  }
+}
+
+void normalize_length(float* x, std::size_t count) noexcept {
+  double square = 0.0;
+  for (std::size_t i = 0; i < count; ++i) square += static_cast<double>(x[i]) * x[i];
+  double const divisor = std::max(std::sqrt(square), 1e-12);
+  for (std::size_t i = 0; i < count; ++i) x[i] = static_cast<float>(x[i] / divisor);
+}
+
+}  // namespace yonder::kernels::cpu

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "cpu/encoder.hpp"
+#include "model/config.hpp"
+#include "model/sentence_folder.hpp"
+
+namespace yonder::kernels::cpu {
+
+// What stands on the first token of BertForSequenceClassification (pooler: tanh) and of
+// DistilBertForSequenceClassification (pre_classifier: ReLU).
+class classification_head {
+ public:
+  classification_head(weight_files const& files, encoder_config const& config, std::size_t labels,
+                      kernel_set const& kernels);
+
+  // hidden: [tokens][hidden]; logits: [sequences][labels].
+  std::vector<float> operator()(token_batch const& batch, std::vector<float> const& hidden) const;
+
+ private:
+  kernel_set const& kernels_;
+  model_family family_;
+  linear first_;
+  linear classifier_;
+};
+
+// logits in place to scores.
+void apply_scores(score_function function, float* logits, std::size_t count) noexcept;
+
+// hidden[length][width] to out[width].
+void pool(pooling_mode mode, float const* hidden, std::size_t length, std::size_t width, float* out) noexcept;
+// To length 1; a zero vector stays, as in PyTorch's normalize (epsilon 1e-12).
+void normalize_length(float* x, std::size_t count) noexcept;
+
+}  // namespace yonder::kernels::cpu

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/reference.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace yonder::kernels::reference {
+
+std::vector<double> multiply(float const* a, std::size_t rows, float const* b, std::size_t columns,
+                             std::size_t depth, float const* bias) {
+  std::vector<double> c(rows * columns);
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < columns; ++j) {
+      double sum = bias == nullptr ? 0.0 : bias[j];
+      for (std::size_t k = 0; k < depth; ++k) sum += static_cast<double>(a[i * depth + k]) * b[j * depth + k];
+      c[i * columns + j] = sum;
+    }
+  }
+  return c;
+}
+
+double gelu(double x) { return 0.5 * x * std::erfc(-x / std::numbers::sqrt2); }
+
+double gelu_tanh(double x) {
+  double const inner = std::sqrt(2.0 * std::numbers::inv_pi) * (x + 0.044715 * x * x * x);
+  return 0.5 * x * (1.0 + std::tanh(inner));
+}
+
+std::vector<double> softmax(float const* x, std::size_t count, double scale) {
+  std::vector<double> y(x, x + count);
+  double const largest = *std::max_element(y.begin(), y.end());
+  double sum = 0.0;
+  for (double& value : y) sum += value = std::exp(scale * (value - largest));
+  for (double& value : y) value /= sum;
+  return y;
+}
+
+std::vector<double> layer_norm(float const* x, std::size_t count, float const* weight, float const* bias,
+                               double epsilon) {
+  std::vector<double> y(x, x + count);
+  double mean = 0.0;
+  for (double const value : y) mean += value / static_cast<double>(count);
+  double variance = 0.0;
+  for (double const value : y) variance += (value - mean) * (value - mean) / static_cast<double>(count);
+  for (std::size_t i = 0; i < count; ++i)
+    y[i] = (y[i] - mean) / std::sqrt(variance + epsilon) * weight[i] + bias[i];
+  return y;
+}
+
+std::vector<double> attention(float const* qkv, std::size_t length, std::size_t heads,
+                              std::size_t head_size) {
+  std::size_t const hidden = heads * head_size;
+  std::vector<double> out(length * hidden);
+  auto const at = [&](std::size_t token, std::size_t part, std::size_t column) {
+    return static_cast<double>(qkv[token * 3 * hidden + part * hidden + column]);
+  };
+  for (std::size_t head = 0; head < heads; ++head) {
+    for (std::size_t i = 0; i < length; ++i) {
+      std::vector<float> scores(length);
+      for (std::size_t j = 0; j < length; ++j) {
+        double score = 0.0;
+        for (std::size_t k = head * head_size; k < (head + 1) * head_size; ++k)
+          score += at(i, 0, k) * at(j, 1, k);
+        scores[j] = static_cast<float>(score);
+      }
+      auto const weights = softmax(scores.data(), length, 1.0 / std::sqrt(static_cast<double>(head_size)));
+      for (std::size_t k = head * head_size; k < (head + 1) * head_size; ++k) {
+        for (std::size_t j = 0; j < length; ++j) out[i * hidden + k] += weights[j] * at(j, 2, k);
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace yonder::kernels::reference

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+// What the operators compute, written as their formulas in double precision. Tests and later devices compare
+// with these.
+namespace yonder::kernels::reference {
+
+// [rows][columns] = a[rows][depth] * transpose(b[columns][depth]) + bias[columns]
+std::vector<double> multiply(float const* a, std::size_t rows, float const* b, std::size_t columns,
+                             std::size_t depth, float const* bias);
+double gelu(double x);
+double gelu_tanh(double x);
+std::vector<double> softmax(float const* x, std::size_t count, double scale);
+std::vector<double> layer_norm(float const* x, std::size_t count, float const* weight, float const* bias,
+                               double epsilon);
+// One sequence: qkv[length][3 * heads * head_size] to [length][heads * head_size].
+std::vector<double> attention(float const* qkv, std::size_t length, std::size_t heads, std::size_t head_size);
+
+}  // namespace yonder::kernels::reference

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "yonder/ml/text_classifier.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "cpu/heads.hpp"
+#include "ml/text_model.hpp"
+#include "yonder/ml/errors.hpp"
+
+namespace yonder::ml {
+
+class text_classifier::implementation {
+ public:
+  implementation(std::filesystem::path const& folder, text_options options)
+      : model_(folder, options), head_(load_head(model_, folder)) {}
+
+  std::vector<std::vector<float>> logits(std::span<std::string_view const> texts) const {
+    std::vector<std::vector<float>> rows;
+    rows.reserve(texts.size());
+    auto const width = static_cast<std::ptrdiff_t>(labels().size());
+    model_.run(texts, [&](kernels::cpu::token_batch const& batch, std::vector<float> const& hidden) {
+      auto const logits = head_(batch, hidden);
+      for (auto row = logits.begin(); row != logits.end(); row += width) rows.emplace_back(row, row + width);
+    });
+    return rows;
+  }
+
+  std::vector<std::vector<float>> scores(std::span<std::string_view const> texts) const {
+    auto rows = logits(texts);
+    for (auto& row : rows) kernels::cpu::apply_scores(config().scores, row.data(), row.size());
+    return rows;
+  }
+
+  std::vector<label_score> best(std::span<std::string_view const> texts) const {
+    std::vector<label_score> results;
+    results.reserve(texts.size());
+    for (auto const& row : scores(texts)) {
+      auto const largest = std::max_element(row.begin(), row.end());
+      results.push_back({labels()[static_cast<std::size_t>(largest - row.begin())], *largest});
+    }
+    return results;
+  }
+
+  std::vector<std::string> const& labels() const noexcept { return config().labels; }
+
+ private:
+  kernels::classifier_config const& config() const noexcept { return model_.config().classifier; }
+
+  static kernels::cpu::classification_head load_head(kernels::text_model const& model,
+                                                     std::filesystem::path const& folder) {
+    if (!model.config().classifies_sequences) {
+      throw unsupported_model({(folder / "config.json").string(),
+                               "architectures without a sequence classifier",
+                               "one that ends in ForSequenceClassification",
+                               "choose a classification model, or use yonder::ml::sentence_encoder"});
+    }
+    return {model.files(), model.config().encoder, model.config().classifier.labels.size(), model.kernels()};
+  }
+
+  kernels::text_model model_;
+  kernels::cpu::classification_head head_;
+};
+
+text_classifier::text_classifier(std::filesystem::path const& folder, text_options options)
+    : implementation_(std::make_unique<implementation const>(folder, options)) {}
+text_classifier::text_classifier(text_classifier&&) noexcept = default;
+text_classifier& text_classifier::operator=(text_classifier&&) noexcept = default;
+text_classifier::~text_classifier() = default;
+
+label_score text_classifier::operator()(std::string_view text) const {
+  return std::move(implementation_->best({&text, 1}).front());
+}
+
+std::vector<label_score> text_classifier::operator()(std::span<std::string_view const> texts) const {
+  return implementation_->best(texts);
+}
+
+std::vector<label_score> text_classifier::operator()(std::span<std::string const> texts) const {
+  return implementation_->best(std::vector<std::string_view>(texts.begin(), texts.end()));
+}
+
+std::vector<label_score> text_classifier::scores(std::string_view text) const {
+  auto const row = std::move(implementation_->scores({&text, 1}).front());
+  std::vector<label_score> results;
+  results.reserve(row.size());
+  for (std::size_t i = 0; i < row.size(); ++i) results.push_back({labels()[i], row[i]});
+  return results;
+}
+
+std::vector<std::vector<float>> text_classifier::logits(std::span<std::string_view const> texts) const {
+  return implementation_->logits(texts);
+}
+
+std::span<std::string const> text_classifier::labels() const noexcept { return implementation_->labels(); }
+
+}  // namespace yonder::ml

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/config.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "model/json.hpp"
+#include "model/mapped_file.hpp"
+#include "yonder/ml/errors.hpp"
+
+namespace yonder::kernels {
+namespace {
+
+constexpr std::uint64_t max_extent = 1U << 24;  // of any one dimension of a model
+
+model_family parse_family(json_view const& config) {
+  std::string const type = config.string("model_type");
+  if (type == "bert") return model_family::bert;
+  if (type == "distilbert") return model_family::distilbert;
+  config.unsupported("model_type", "\"bert\" (MiniLM too) or \"distilbert\"");
+}
+
+activation parse_activation(json_view const& config, char const* key) {
+  std::string const name = config.string_or(key, "gelu");
+  if (name == "gelu") return activation::gelu;
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh") return activation::gelu_tanh;
+  if (name == "relu") return activation::relu;
+  config.unsupported(key, "\"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" or \"relu\"");
+}
+
+std::size_t extent(json_view const& config, char const* key) {
+  auto const value = config.count(key, max_extent);
+  if (value == 0) config.malformed(key, "at least 1");
+  return value;
+}
+
+encoder_config parse_bert(json_view const& config) {
+  if (config.string_or("position_embedding_type", "absolute") != "absolute") {
+    config.unsupported("position_embedding_type", "\"absolute\"");
+  }
+  if (config.boolean_or("is_decoder", false)) config.unsupported("is_decoder", "an encoder");
+  encoder_config encoder;
+  encoder.hidden = extent(config, "hidden_size");
+  encoder.layers = extent(config, "num_hidden_layers");
+  encoder.heads = extent(config, "num_attention_heads");
+  encoder.intermediate = extent(config, "intermediate_size");
+  encoder.vocabulary = extent(config, "vocab_size");
+  encoder.positions = extent(config, "max_position_embeddings");
+  encoder.token_types = config.lacks("type_vocab_size") ? 2 : extent(config, "type_vocab_size");
+  encoder.layer_norm_epsilon = static_cast<float>(config.number_or("layer_norm_eps", 1e-12));
+  encoder.hidden_activation = parse_activation(config, "hidden_act");
+  if (!(encoder.layer_norm_epsilon >= 0 && encoder.layer_norm_epsilon < 1)) {
+    config.malformed("layer_norm_eps", "a small number, 0 or more");
+  }
+  return encoder;
+}
+
+encoder_config parse_distilbert(json_view const& config) {
+  encoder_config encoder;
+  encoder.family = model_family::distilbert;
+  encoder.hidden = extent(config, "dim");
+  encoder.layers = extent(config, "n_layers");
+  encoder.heads = extent(config, "n_heads");
+  encoder.intermediate = extent(config, "hidden_dim");
+  encoder.vocabulary = extent(config, "vocab_size");
+  encoder.positions = extent(config, "max_position_embeddings");
+  encoder.hidden_activation = parse_activation(config, "activation");
+  return encoder;
+}
+
+void check_heads(encoder_config const& encoder, std::string const& file) {
+  if (encoder.hidden % encoder.heads == 0) return;
+  throw ml::inconsistent_model({file,
+                                std::to_string(encoder.heads) + " attention heads for a hidden size of " +
+                                    std::to_string(encoder.hidden),
+                                "a divisor of the hidden size", "mend config.json, or download it again"});
+}
+
+// id2label has the keys "0" to "n-1", in any order.
+std::vector<std::string> parse_labels(json_view const& config) {
+  if (config.lacks("id2label")) {
+    std::vector<std::string> labels;
+    auto const count = config.count_or("num_labels", 2, 100'000);
+    for (std::uint64_t id = 0; id < count; ++id) labels.push_back("LABEL_" + std::to_string(id));
+    return labels;
+  }
+  json const& map = config.object("id2label").raw();
+  std::vector<std::string> labels(map.size());
+  for (auto const& [key, value] : map.items()) {
+    std::size_t id = 0;
+    auto const end = key.data() + key.size();
+    auto const parsed = std::from_chars(key.data(), end, id);
+    bool const canonical = parsed.ec == std::errc() && parsed.ptr == end && std::to_string(id) == key;
+    if (!canonical || id >= labels.size() || !value.is_string()) {
+      config.malformed("id2label", "a name for each id from 0 on");
+    }
+    labels[id] = value.get<std::string>();
+  }
+  return labels;
+}
+
+score_function parse_scores(json_view const& config, std::size_t labels) {
+  std::string const type = config.string_or("problem_type", "");
+  if (type == "regression") return score_function::none;
+  if (type == "multi_label_classification" || labels == 1) return score_function::sigmoid;
+  if (type.empty() || type == "single_label_classification") return score_function::softmax;
+  config.unsupported("problem_type", "single_label_classification, multi_label_classification or regression");
+}
+
+// Where config.json names no architecture, the weights will tell.
+bool may_classify_sequences(json_view const& config) {
+  if (config.lacks("architectures")) return true;
+  json const& names = config.raw()["architectures"];
+  if (!names.is_array()) config.malformed("architectures", "an array of names");
+  return std::ranges::any_of(names, [](json const& name) {
+    return name.is_string() && name.get_ref<std::string const&>().ends_with("ForSequenceClassification");
+  });
+}
+
+}  // namespace
+
+model_config parse_config(std::string_view text, std::string const& file) {
+  json const root = parse_json(text, file);
+  json_view const config(root, file);
+  model_config result;
+  bool const bert = parse_family(config) == model_family::bert;
+  result.encoder = bert ? parse_bert(config) : parse_distilbert(config);
+  check_heads(result.encoder, file);
+  result.classifies_sequences = may_classify_sequences(config);
+  if (result.classifies_sequences) {
+    result.classifier.labels = parse_labels(config);
+    result.classifier.scores = parse_scores(config, result.classifier.labels.size());
+    if (result.classifier.labels.empty()) config.malformed("id2label", "at least one label");
+  }
+  return result;
+}
+
+model_config read_config(std::filesystem::path const& folder) {
+  mapped_file const file(folder / "config.json");
+  return parse_config(file.text(), (folder / "config.json").string());
+}
+
+}  // namespace yonder::kernels

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/normalizer.hpp"
+
+#include <algorithm>
+
+#include "model/unicode.hpp"
+
+namespace yonder::kernels {
+namespace {
+
+using namespace unicode;
+
+// Puts code points in canonical order as they come (The Unicode Standard, 3.11): those between two starters
+// are sorted by class, stably.
+template <class Sink>
+class canonical_order {
+ public:
+  explicit canonical_order(Sink& sink) : sink_(sink) {}
+
+  void put(char32_t code) {
+    std::uint8_t const order = combining_class(code);
+    if (order != 0) {
+      pending_.push_back({order, code});
+      return;
+    }
+    flush();
+    sink_(code);
+  }
+
+  void flush() {
+    if (pending_.size() > 1) {
+      std::stable_sort(pending_.begin(), pending_.end(),
+                       [](auto const& a, auto const& b) { return a.order < b.order; });
+    }
+    for (auto const& each : pending_) sink_(each.code);
+    pending_.clear();
+  }
+
+ private:
+  struct mark {
+    std::uint8_t order;
+    char32_t code;
+  };
+
+  Sink& sink_;
+  std::vector<mark> pending_;
+};
+
+template <class Each>
+void for_each_code_point(std::string_view text, Each&& each) {
+  for (char const *at = text.data(), *end = at + text.size(); at != end;) {
+    auto const [code, bytes] = decode(at);
+    each(code);
+    at += bytes;
+  }
+}
+
+// The code points of `text` in NFD, filtered and put into a string.
+template <class Put>
+void decompose_all(std::string_view text, Put&& put) {
+  canonical_order<Put> order(put);
+  for_each_code_point(text, [&](char32_t code) { decompose(code, [&](char32_t part) { order.put(part); }); });
+  order.flush();
+}
+
+// All four steps of BertNormalizer in one pass: each code point goes through clean, CJK, NFD and lower case,
+// in this order, which is that of the original because only NFD looks at neighbours.
+class bert_pass {
+ public:
+  bert_pass(bert_normalization const& options, std::string& out)
+      : options_(options), out_(out), write_{*this}, order_(write_) {}
+
+  void run(std::string_view text) {
+    char const* const end = text.data() + text.size();
+    for (char const* at = text.data(); at != end;) {
+      if (static_cast<unsigned char>(*at) < 0x80) {
+        order_.flush();
+        ascii(static_cast<unsigned char>(*at++));
+        continue;
+      }
+      auto const [code, bytes] = decode(at);
+      other(code);
+      at += bytes;
+    }
+    order_.flush();
+  }
+
+ private:
+  struct writer {
+    bert_pass& pass;
+    void operator()(char32_t code) const { pass.write(code); }
+  };
+
+  void ascii(unsigned char c) {
+    bool const upper = c >= 'A' && c <= 'Z';
+    if (options_.clean_text && (c < 0x20 || c == 0x7F)) {
+      if (c == '\t' || c == '\n' || c == '\r') out_.push_back(' ');
+      return;
+    }
+    out_.push_back(static_cast<char>(upper && options_.lowercase ? c + 0x20 : c));
+  }
+
+  void other(char32_t code) {
+    std::uint8_t const what = properties(code);
+    if (options_.clean_text && (what & dropped) != 0) return;
+    if (options_.clean_text && (what & whitespace) != 0) {
+      order_.flush();
+      out_.push_back(' ');
+    } else if (options_.handle_chinese_chars && is_cjk(code)) {
+      order_.flush();
+      out_.push_back(' ');
+      accents(code, what);
+      order_.flush();
+      out_.push_back(' ');
+    } else {
+      accents(code, what);
+    }
+  }
+
+  void accents(char32_t code, std::uint8_t what) {
+    if (!options_.strip_accents) {
+      write(code);
+    } else if ((what & mapped) == 0) {
+      order_.flush();
+      write(code);
+    } else {
+      decompose(code, [this](char32_t part) { order_.put(part); });
+    }
+  }
+
+  void write(char32_t code) {
+    std::uint8_t const what = properties(code);
+    if (options_.strip_accents && (what & nonspacing) != 0) return;
+    if (options_.lowercase && (what & mapped) != 0) {
+      lowercase(code, [this](char32_t lower) { append(out_, lower); });
+    } else {
+      append(out_, code);
+    }
+  }
+
+  bert_normalization const& options_;
+  std::string& out_;
+  writer write_;
+  canonical_order<writer> order_;
+};
+
+}  // namespace
+
+std::string normalizer::operator()(std::string_view text) const {
+  if (steps_.empty()) return std::string(text);
+  std::string result = apply(steps_.front(), text);
+  for (std::size_t i = 1; i < steps_.size(); ++i) result = apply(steps_[i], result);
+  return result;
+}
+
+std::string normalizer::apply(step what, std::string_view text) const {
+  std::string out;
+  out.reserve(text.size() + text.size() / 8);
+  auto const put = [&out](char32_t code) { append(out, code); };
+  switch (what) {
+    case step::bert: bert_pass(bert_, out).run(text); break;
+    case step::nfd: decompose_all(text, put); break;
+    case step::lowercase: for_each_code_point(text, [&](char32_t code) { lowercase(code, put); }); break;
+    case step::strip_accents:
+      for_each_code_point(text, [&](char32_t code) {
+        if ((properties(code) & combining_mark) == 0) put(code);
+      });
+      break;
+  }
+  return out;
+}
+
+}  // namespace yonder::kernels

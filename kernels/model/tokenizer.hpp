@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/added_tokens.hpp"
+#include "model/normalizer.hpp"
+#include "model/pre_tokenizer.hpp"
+#include "model/wordpiece.hpp"
+
+namespace yonder::kernels {
+
+enum class side : std::uint8_t { left, right };
+
+struct truncation {
+  std::size_t max_length = 0;  // special tokens included
+  side cut = side::right;
+};
+
+struct padding {
+  std::optional<std::size_t> fixed_length;  // else the longest of the batch
+  std::optional<std::size_t> multiple_of;
+  side pad = side::right;
+  std::int32_t id = 0;
+  std::int32_t type_id = 0;
+};
+
+// One text as the encoder takes it.
+struct encoding {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> type_ids;
+  bool truncated = false;
+};
+
+// Several texts as one rectangle, row-major; attention is 0 where a token is padding.
+struct padded_batch {
+  std::size_t rows = 0;
+  std::size_t width = 0;
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> type_ids;
+  std::vector<std::int32_t> attention;
+};
+
+// What stands round a text: each part one special token, or the text itself where id is absent.
+struct template_part {
+  std::optional<std::int32_t> id;
+  std::int32_t type_id = 0;
+};
+
+struct tokenizer_parts {
+  normalizer normalize;
+  pre_tokenizer split;
+  wordpiece model;
+  std::vector<added_token> added;
+  std::vector<template_part> post_template;  // exactly one part is the text
+  std::optional<truncation> cut;
+  std::optional<padding> pad;
+};
+
+// A WordPiece tokenizer, token for token that of Hugging Face's tokenizers 0.23.3. Const calls are
+// thread-safe.
+class tokenizer {
+ public:
+  explicit tokenizer(tokenizer_parts parts);
+
+  // Throws ml::invalid_utf8; std::invalid_argument where `cut` leaves no room for the special tokens. With
+  // side::right nothing past the cut is tokenized.
+  encoding encode(std::string_view text, std::optional<truncation> cut) const;
+  // With what tokenizer.json says.
+  encoding encode(std::string_view text) const { return encode(text, parts_.cut); }
+  padded_batch encode_batch(std::span<std::string_view const> texts) const;
+
+  // The words of the text as the WordPiece model gets them; added tokens are left out.
+  std::vector<std::string> words(std::string_view text) const;
+
+  std::optional<truncation> const& cut() const noexcept { return parts_.cut; }
+  // Of the vocabulary, the added and the special tokens.
+  std::int32_t largest_id() const noexcept { return largest_id_; }
+  // Of the types in the template.
+  std::int32_t largest_type_id() const noexcept { return largest_type_id_; }
+  std::size_t special_tokens() const noexcept { return parts_.post_template.size() - 1; }
+
+ private:
+  template <class Word, class Token>
+  void visit(std::string_view text, Word const& on_word, Token const& on_token) const;
+  std::vector<std::int32_t> content(std::string_view text, std::size_t enough) const;
+  encoding surround(std::vector<std::int32_t> const& ids) const;
+
+  tokenizer_parts parts_;
+  added_token_matcher raw_tokens_;
+  added_token_matcher normalized_tokens_;
+  std::int32_t largest_id_ = 0;
+  std::int32_t largest_type_id_ = 0;
+};
+
+// Rows to one width, as `how` says.
+padded_batch pad(std::span<encoding const> encodings, padding const& how);
+
+// tokenizer_config.json and its companions, where they are.
+struct tokenizer_settings {
+  std::optional<bool> lowercase;
+  std::optional<bool> strip_accents;
+  std::optional<bool> handle_chinese_chars;
+  std::optional<std::size_t> max_length;
+  std::string unknown = "[UNK]";
+  std::string separator = "[SEP]";
+  std::string padding = "[PAD]";
+  std::string classification = "[CLS]";
+  std::string mask = "[MASK]";
+  std::vector<added_token> added;
+};
+
+// The parsers of outside bytes. They throw ml::model_error; `file` is named in errors.
+tokenizer_settings parse_tokenizer_settings(std::string_view text, std::string const& file);
+tokenizer parse_tokenizer_json(std::string_view text, std::string const& file,
+                               tokenizer_settings const& settings);
+tokenizer parse_vocabulary(std::string_view text, std::string const& file,
+                           tokenizer_settings const& settings);
+
+struct loaded_tokenizer {
+  tokenizer tokens;
+  std::optional<std::size_t> max_length;  // of tokenizer_config.json
+  std::string file;                       // the one that was read, for errors
+};
+
+// tokenizer.json, else vocab.txt. As in transformers, what tokenizer_config.json says of lower case, accents
+// and Chinese characters holds over the BertNormalizer of tokenizer.json.
+loaded_tokenizer load_tokenizer(std::filesystem::path const& folder);
+
+}  // namespace yonder::kernels

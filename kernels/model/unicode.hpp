@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// What Hugging Face's tokenizers takes code points for. Not the Unicode standard's own answers: see
+// tools/generate_unicode.py.
+namespace yonder::kernels::unicode {
+
+enum property : std::uint8_t {
+  dropped = 1,          // BertNormalizer's clean_text removes it
+  whitespace = 2,       // Rust's char::is_whitespace
+  punctuation = 4,      // BertPreTokenizer isolates it
+  nonspacing = 8,       // BertNormalizer's strip_accents removes it (Mn)
+  combining_mark = 16,  // the StripAccents normalizer removes it (M)
+  word = 32,            // \w of the regex crate
+  mapped = 64,          // has a decomposition, a lower case or a combining class
+};
+
+// The union of `property` bits.
+std::uint8_t properties(char32_t code) noexcept;
+
+// The ideographs that BertNormalizer's handle_chinese_chars surrounds by spaces.
+bool is_cjk(char32_t code) noexcept;
+
+// 0 for most.
+std::uint8_t combining_class(char32_t code) noexcept;
+
+// Calls sink(char32_t) for the full canonical decomposition, or for the code point itself.
+template <class Sink>
+void decompose(char32_t code, Sink&& sink);
+// The same for the lower case, context-free: one code point, or two for U+0130.
+template <class Sink>
+void lowercase(char32_t code, Sink&& sink);
+
+// The offset of the first byte that begins no valid code point (RFC 3629: no surrogates, nothing overlong).
+std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept;
+
+struct decoded {
+  char32_t code;
+  std::size_t bytes;
+};
+
+// The code point that begins at `text`. Precondition: valid UTF-8, not empty.
+inline decoded decode(char const* text) noexcept {
+  auto const byte = [text](std::size_t i) {
+    return static_cast<char32_t>(static_cast<unsigned char>(text[i]));
+  };
+  char32_t const lead = byte(0);
+  if (lead < 0x80) return {lead, 1};
+  if (lead < 0xE0) return {(lead & 0x1F) << 6 | (byte(1) & 0x3F), 2};
+  if (lead < 0xF0) return {(lead & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F), 3};
+  return {(lead & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F), 4};
+}
+
+// The code point that ends before `end`. Precondition: valid UTF-8 before it, not empty.
+inline decoded decode_before(char const* end) noexcept {
+  std::size_t bytes = 1;
+  while ((static_cast<unsigned char>(*(end - bytes)) & 0xC0) == 0x80) ++bytes;
+  return {decode(end - bytes).code, bytes};
+}
+
+inline void append(std::string& text, char32_t code) {
+  auto const put = [&text](char32_t byte) { text.push_back(static_cast<char>(byte)); };
+  if (code < 0x80) return put(code);
+  if (code < 0x800) {
+    put(0xC0 | code >> 6);
+  } else {
+    if (code < 0x10000) {
+      put(0xE0 | code >> 12);
+    } else {
+      put(0xF0 | code >> 18);
+      put(0x80 | (code >> 12 & 0x3F));
+    }
+    put(0x80 | (code >> 6 & 0x3F));
+  }
+  put(0x80 | (code & 0x3F));
+}
+
+namespace detail {
+
+struct code_span {
+  std::uint32_t const* first;
+  std::uint32_t const* last;
+};
+
+// Empty where there is none.
+code_span find_decomposition(char32_t code) noexcept;
+char32_t simple_lowercase(char32_t code) noexcept;
+
+// Hangul syllables are decomposed by arithmetic (The Unicode Standard, 3.12).
+inline constexpr char32_t hangul_first = 0xAC00;
+inline constexpr char32_t hangul_last = 0xD7A3;
+inline constexpr char32_t hangul_vowels_and_tails = 588;
+inline constexpr char32_t hangul_tails = 28;
+
+}  // namespace detail
+
+template <class Sink>
+void decompose(char32_t code, Sink&& sink) {
+  if (code >= detail::hangul_first && code <= detail::hangul_last) {
+    char32_t const index = code - detail::hangul_first;
+    sink(char32_t{0x1100} + index / detail::hangul_vowels_and_tails);
+    sink(char32_t{0x1161} + index % detail::hangul_vowels_and_tails / detail::hangul_tails);
+    if (index % detail::hangul_tails != 0) sink(char32_t{0x11A7} + index % detail::hangul_tails);
+    return;
+  }
+  auto const found = detail::find_decomposition(code);
+  if (found.first == found.last) return sink(code);
+  for (auto const* part = found.first; part != found.last; ++part) sink(static_cast<char32_t>(*part));
+}
+
+template <class Sink>
+void lowercase(char32_t code, Sink&& sink) {
+  sink(detail::simple_lowercase(code));
+  if (code == 0x130) sink(char32_t{0x307});
+}
+
+}  // namespace yonder::kernels::unicode
