@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# Helpers of every folder with tests, also of kernels/ when that is built alone.
+
+cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH YONDER_ROOT)
 
 # yonder_add_test(<name> SOURCES … [LINK …] [LABELS …] [TIMEOUT seconds] [ARGS …] [NO_MAIN])
 # A doctest executable, run by CTest. The label is `quick` unless stated; `full` runs under ./dev test --full
@@ -18,7 +22,7 @@ endfunction()
 function(yonder_add_test_executable name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
   add_executable(${name} ${arg_SOURCES})
-  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_include_directories(${name} PRIVATE "${YONDER_ROOT}")
   target_link_libraries(${name} PRIVATE ${arg_LINK} yonder_build_flags
                         $<TARGET_NAME_IF_EXISTS:doctest::doctest>)
   target_compile_features(${name} PRIVATE cxx_std_20)
@@ -35,7 +39,7 @@ function(yonder_set_test_properties test)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
   endif()
-  set(suppressions "${PROJECT_SOURCE_DIR}/tests/support/tsan_libzmq.supp")
+  set(suppressions "${YONDER_ROOT}/tests/support/tsan_libzmq.supp")
   set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
     ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1 suppressions=${suppressions}")
 endfunction()
