@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -41,7 +40,9 @@ class byte_buffer {
   operator std::span<std::byte const>() const noexcept { return bytes(); }
 
   void clear() noexcept { size_ = 0; }
-  void truncate(std::size_t size) noexcept { size_ = std::min(size_, size); }
+  void truncate(std::size_t size) noexcept {
+    if (size < size_) size_ = size;
+  }
   void reserve(std::size_t capacity) {
     if (capacity > capacity_) grow(capacity);
   }
@@ -68,7 +69,9 @@ class byte_buffer {
  private:
   void grow(std::size_t needed) {
     if (needed < size_) throw std::bad_alloc();
-    auto const capacity = std::max({needed, capacity_ + capacity_ / 2, std::size_t{128}});
+    auto capacity = capacity_ + capacity_ / 2;
+    if (capacity < needed) capacity = needed;
+    if (capacity < 128) capacity = 128;
     auto* const grown = static_cast<std::byte*>(std::realloc(data_, capacity));
     if (grown == nullptr) throw std::bad_alloc();
     data_ = grown;

@@ -26,7 +26,7 @@ struct decode_limits {
 
 // cereal's input archive over what `writer` wrote. Every byte is hostile: each rule of codec_fault is checked
 // before memory is taken or a value is made. After an exception the archive is of no further use.
-class reader : public archive_base<reader> {
+class reader : public archive_base {
  public:
   using is_loading = std::true_type;
   using is_saving = std::false_type;
@@ -53,7 +53,7 @@ class reader : public archive_base<reader> {
   // To be called once all is read.
   void finish() const {
     if (at_ != end_ || !buffers_.empty()) throw_trailing(offset(), left(), buffers_.size());
-    if (has_deferments()) throw_lost_deferment(offset());
+    if (rare_.has_deferments()) throw_lost_deferment(offset());
   }
 
   std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
@@ -61,12 +61,12 @@ class reader : public archive_base<reader> {
   // The version of T in the bytes, for cereal's own functions.
   template <class T>
   std::uint32_t loadClassVersion() {  // NOLINT(readability-identifier-naming): cereal's name
-    if (auto const* known = known_version(typeid(T))) return *known;
+    if (auto const* known = rare_.version_of(typeid(T))) return *known;
     std::uint32_t found{};
     get(found);
     if (found > version_of<T>())
       throw_bad_version(offset() - sizeof found, typeid(T), found, version_of<T>());
-    rare().remember_version(typeid(T), found);
+    rare_.remember_version(typeid(T), found);
     return found;
   }
 
@@ -163,7 +163,7 @@ class reader : public archive_base<reader> {
     } else {
       auto const count = get_count(sizeof(element), least_size<element>());
       to.clear();
-      to.reserve(std::min(count, left()));
+      to.reserve(count < left() ? count : left());
       for (std::size_t i = 0; i < count; ++i) get(to.emplace_back());
     }
   }
@@ -215,7 +215,7 @@ class reader : public archive_base<reader> {
     auto const outer = std::exchange(node_size_, node_size<T>());
     get_members(object);
     node_size_ = outer;
-    leave_object(depth_);
+    rare_.leave_object(depth_);
     --depth_;
   }
 
@@ -349,14 +349,15 @@ class reader : public archive_base<reader> {
   }
   template <class T>
   void get_special(cereal::virtual_base_class<T>& base, std::integral_constant<kind, kind::virtual_base>) {
-    if (rare().enter_base(typeid(T), base.base_ptr, depth_)) get_base(*base.base_ptr);
+    if (rare_.enter_base(typeid(T), base.base_ptr, depth_)) get_base(*base.base_ptr);
   }
   template <class T>
   void get_special(cereal::DeferredData<T> const& later, std::integral_constant<kind, kind::deferred>) {
     static_assert(std::is_lvalue_reference_v<T>, "yonder: cereal::defer needs an object that outlives it");
     using object = std::remove_reference_t<T>;
-    postpone(later.value,
-             [](reader& ar, void const* p) { ar.get(*static_cast<object*>(const_cast<void*>(p))); });
+    rare_.defer({this, &later.value, [](void* ar, void const* p) {
+                   static_cast<reader*>(ar)->get(*static_cast<object*>(const_cast<void*>(p)));
+                 }});
   }
 
   template <class T>

@@ -37,7 +37,7 @@ struct block_policy {
 // cereal's output archive over `encoded`; appends to what is there. Integers and floating point numbers are
 // little-endian of their own width (`long` has 8 bytes here and on every platform that we serve), sizes are
 // 64 bits, a bool one byte. docs/wire.md names the form of each type.
-class writer : public archive_base<writer> {
+class writer : public archive_base {
  public:
   using is_loading = std::false_type;
   using is_saving = std::true_type;
@@ -91,7 +91,7 @@ class writer : public archive_base<writer> {
 
   // To be called once all is written.
   void finish() const {
-    if (has_deferments()) throw_lost_deferment(out_.head.size());
+    if (rare_.has_deferments()) throw_lost_deferment(out_.head.size());
   }
 
  private:
@@ -203,7 +203,7 @@ class writer : public archive_base<writer> {
     }
     put_members(object);
     stable_ = outer;
-    leave_object(depth_);
+    rare_.leave_object(depth_);
     --depth_;
   }
 
@@ -235,8 +235,8 @@ class writer : public archive_base<writer> {
   template <class T>
   std::uint32_t put_version() {
     auto const version = version_of<T>();
-    if (known_version(typeid(T)) == nullptr) {
-      rare().remember_version(typeid(T), version);
+    if (rare_.version_of(typeid(T)) == nullptr) {
+      rare_.remember_version(typeid(T), version);
       put(version);
     }
     return version;
@@ -312,13 +312,15 @@ class writer : public archive_base<writer> {
   template <class T>
   void put_special(cereal::virtual_base_class<T> const& base,
                    std::integral_constant<kind, kind::virtual_base>) {
-    if (rare().enter_base(typeid(T), base.base_ptr, depth_)) put_base(*base.base_ptr);
+    if (rare_.enter_base(typeid(T), base.base_ptr, depth_)) put_base(*base.base_ptr);
   }
   template <class T>
   void put_special(cereal::DeferredData<T> const& later, std::integral_constant<kind, kind::deferred>) {
     static_assert(std::is_lvalue_reference_v<T>, "yonder: cereal::defer needs an object that outlives it");
     using object = std::remove_reference_t<T>;
-    postpone(later.value, [](writer& ar, void const* p) { ar.put(*static_cast<object const*>(p)); });
+    rare_.defer({this, &later.value, [](void* ar, void const* p) {
+                   static_cast<writer*>(ar)->put(*static_cast<object const*>(p));
+                 }});
   }
 
   template <class T>

@@ -56,7 +56,7 @@ class structure_record {
 // cereal's input archive that reads nothing: it fills numbers with zeros or ones, containers with one
 // element, and records what is asked for. The text has no type names in it: it is the same under every
 // compiler.
-class structure_reader : public archive_base<structure_reader> {
+class structure_reader : public archive_base {
  public:
   using is_loading = std::true_type;
   using is_saving = std::false_type;
@@ -290,9 +290,9 @@ class structure_reader : public archive_base<structure_reader> {
   void get_special(cereal::DeferredData<T> const& later, std::integral_constant<kind, kind::deferred>) {
     using object = std::remove_reference_t<T>;
     note("later");
-    postpone(later.value, [](structure_reader& ar, void const* p) {
-      ar.get(*static_cast<object*>(const_cast<void*>(p)));
-    });
+    rare_.defer({this, &later.value, [](void* ar, void const* p) {
+                   static_cast<structure_reader*>(ar)->get(*static_cast<object*>(const_cast<void*>(p)));
+                 }});
   }
   template <class T>
   void get_special(T&, std::integral_constant<kind, kind::empty>) {

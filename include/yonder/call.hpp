@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <coroutine>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "yonder/detail/call_state.hpp"
+#include "yonder/expected.hpp"
+
+namespace yonder {
+
+// Names one call everywhere: who called (drawn at random once per runtime), and the how-manieth call it was.
+struct call_id {
+  std::uint64_t session = 0;
+  std::uint64_t number = 0;
+  friend auto operator<=>(call_id const&, call_id const&) = default;
+};
+
+// 32 hexadecimal digits.
+YONDER_API std::string to_string(call_id const& id);
+
+namespace detail {
+
+template <class R>
+R decode_reply(call_state& call) {
+  auto const reply = take_reply(call);
+  using returned = std::conditional_t<std::is_void_v<R>, std::tuple<>, R>;
+  try {
+    return static_cast<R>(decode<returned>(reply.payload, reply.buffers));
+  } catch (codec_error const& fault) {
+    throw_undecodable(call, fault);
+  }
+}
+
+template <class R>
+expected<R, error> decode_expected(call_state& call) {
+  if (auto const* failure = failure_of(call)) return unexpected<error>(error(*failure));
+  if constexpr (std::is_void_v<R>) {
+    decode_reply<void>(call);
+    return {};
+  } else {
+    return decode_reply<R>(call);
+  }
+}
+
+}  // namespace detail
+
+// A call on its way: what spawn() returns. Dropping it does not cancel the call. Thread-safe but for the
+// calls that take the result (get, get_for, co_await), of which one may be made, once.
+template <class R>
+class [[nodiscard]] call {
+ public:
+  using value_type = R;
+
+  explicit call(detail::call_ref state) noexcept : state_(std::move(state)) {}
+  call(call&&) noexcept = default;
+  call& operator=(call&&) noexcept = default;
+
+  // Waits, then returns the result or throws what the task threw. Takes the result: once.
+  R get() {
+    auto const state = std::exchange(state_, nullptr);
+    detail::wait(*state);
+    return detail::decode_reply<R>(*state);
+  }
+
+  // As get(), but gives up waiting after `time`: then nothing (false for void), and the call goes on.
+  template <class Rep, class Period>
+  auto get_for(std::chrono::duration<Rep, Period> time) {
+    bool const done = detail::wait_until(*state_, std::chrono::steady_clock::now() + time);
+    if constexpr (std::is_void_v<R>) {
+      if (done) get();
+      return done;
+    } else {
+      return done ? std::optional<R>(get()) : std::nullopt;
+    }
+  }
+
+  // As get(), with the error as a value.
+  expected<R, error> try_get() {
+    auto const state = std::exchange(state_, nullptr);
+    detail::wait(*state);
+    return detail::decode_expected<R>(*state);
+  }
+
+  void wait() const { detail::wait(*state_); }
+
+  [[nodiscard]] bool ready() const noexcept { return detail::is_done(*state_); }
+
+  // Asks for the call to end: queued work never starts, running work is told to stop
+  // (this_call::stop_requested) and its worker is ended after a grace period. Unless the call had ended
+  // before, get() throws `cancelled`.
+  void cancel() noexcept { detail::cancel(*state_); }
+
+  [[nodiscard]] call_id id() const noexcept {
+    auto const id = detail::id_of(*state_);
+    return {id.session, id.number};
+  }
+
+  // The coroutine resumes on the runtime's housekeeping thread.
+  bool await_ready() const noexcept { return ready(); }
+  bool await_suspend(std::coroutine_handle<> waiting) {
+    return detail::resume_when_done(
+        *state_, [](void* address) { std::coroutine_handle<>::from_address(address).resume(); },
+        waiting.address());
+  }
+  R await_resume() { return get(); }
+
+ private:
+  template <class>
+  friend class fan_out;
+
+  detail::call_ref state_;
+};
+
+}  // namespace yonder

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "yonder/codec.hpp"
+#include "yonder/detail/export.hpp"
+#include "yonder/detail/registry.hpp"
+#include "yonder/error.hpp"
+#include "yonder/options.hpp"
+
+// The border between the templates and the compiled runtime.
+namespace yonder::detail {
+
+class engine;      // what a yonder::runtime owns; calls share it
+class call_state;  // one submitted call
+
+using engine_ref = std::shared_ptr<engine>;
+using call_ref = std::shared_ptr<call_state>;
+
+// The process's current runtime. Throws usage_error (no_runtime).
+YONDER_API engine& current_engine();
+
+// Begins the body of a call frame; the arguments are encoded behind it, into content.head.
+struct outgoing {
+  encoded content;
+  std::size_t metadata_size = 0;
+};
+YONDER_API outgoing begin_call(task_entry const& task, options const& settings);
+
+// Hands the call over. Every failure, also an immediate one, is the call's outcome. Thread-safe, as all
+// below. `attended`: the caller goes on to wait for it.
+YONDER_API call_ref submit(engine& where, task_entry const& task, options const& settings, outgoing&& call,
+                           bool attended);
+
+YONDER_API bool is_done(call_state const& call) noexcept;
+YONDER_API void wait(call_state& call);
+YONDER_API bool wait_until(call_state& call, std::chrono::steady_clock::time_point until);
+YONDER_API void cancel(call_state& call) noexcept;
+
+struct id_pair {
+  std::uint64_t session;
+  std::uint64_t number;
+};
+YONDER_API id_pair id_of(call_state const& call) noexcept;
+
+// Resumes once, on the runtime's housekeeping thread, when the call has ended; false: it has ended already.
+YONDER_API bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
+
+// Of a call that has ended: its result's bytes, valid as long as the call, or throws its error.
+struct reply {
+  std::span<std::byte const> payload;
+  std::span<buffer const> buffers;
+};
+YONDER_API reply take_reply(call_state& call);
+
+// A result that does not decode. Throws undecodable.
+[[noreturn]] YONDER_API void throw_undecodable(call_state const& call, codec_error const& fault);
+
+// The error of a call that has ended with one, else null.
+YONDER_API error_details const* failure_of(call_state const& call) noexcept;
+
+}  // namespace yonder::detail

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "yonder/detail/export.hpp"
+#include "yonder/errc.hpp"
+
+namespace yonder {
+
+// Everything that is known about a failed call. Fields that do not apply are empty or zero.
+struct error_details {
+  errc code = errc::failed;
+  std::string message{};      // what happened, in words
+  std::string task{};         // the task's name
+  std::uint32_t attempt = 0;  // the attempt that failed, from 1; 0: none had started
+  std::string worker{};       // where it ran: "host:pid"
+  std::string type_name{};    // the type of the exception that the task threw
+  int signal = 0;             // the signal that ended the worker
+  int exit_status = 0;        // or else the status that it exited with
+  std::string stderr_tail{};  // the last lines that the worker wrote to stderr
+};
+
+// The base of everything that Yonder throws; what() is one line (more where a worker's stderr is shown).
+class YONDER_API error : public std::runtime_error {
+ public:
+  explicit error(error_details details);
+  error(error const&) noexcept = default;
+  error& operator=(error const&) noexcept = default;
+  ~error() override;
+
+  errc code() const noexcept { return details_->code; }
+  retry_class retry() const noexcept { return retry_class_of(code()); }
+  error_details const& details() const noexcept { return *details_; }
+
+ private:
+  std::shared_ptr<error_details const> details_;
+};
+
+// The task threw an exception whose type is not registered here: its name and text.
+class YONDER_API remote_error : public error {
+ public:
+  using error::error;
+  ~remote_error() override;
+};
+
+// No worker has a task of this name, or only one with other argument and result structure.
+class YONDER_API unknown_function : public error {
+ public:
+  using error::error;
+  ~unknown_function() override;
+};
+class YONDER_API signature_mismatch : public error {
+ public:
+  using error::error;
+  ~signature_mismatch() override;
+};
+
+// Bytes that do not decode to what their structure promises, or arguments or a result past the size limit.
+class YONDER_API undecodable : public error {
+ public:
+  using error::error;
+  ~undecodable() override;
+};
+class YONDER_API too_large : public error {
+ public:
+  using error::error;
+  ~too_large() override;
+};
+
+// The worker ended or fell silent while it ran the call: the task may have run, to any point.
+class YONDER_API worker_lost : public error {
+ public:
+  using error::error;
+  ~worker_lost() override;
+};
+
+// No worker could be started; details().stderr_tail shows what it said.
+class YONDER_API worker_start_failed : public error {
+ public:
+  using error::error;
+  ~worker_start_failed() override;
+};
+
+// The connection to the hub could not be made, was refused, or ended before the call did.
+class YONDER_API hub_unreachable : public error {
+ public:
+  using error::error;
+  ~hub_unreachable() override;
+};
+class YONDER_API unauthorized : public error {
+ public:
+  using error::error;
+  ~unauthorized() override;
+};
+class YONDER_API disconnected : public error {
+ public:
+  using error::error;
+  ~disconnected() override;
+};
+
+// An attempt outlasted options::timeout, or the whole call options::deadline.
+class YONDER_API timed_out : public error {
+ public:
+  using error::error;
+  ~timed_out() override;
+};
+class YONDER_API deadline_exceeded : public error {
+ public:
+  using error::error;
+  ~deadline_exceeded() override;
+};
+
+class YONDER_API cancelled : public error {
+ public:
+  using error::error;
+  ~cancelled() override;
+};
+
+// Past the credit of this caller, or no pool will ever be able to run the call.
+class YONDER_API overloaded : public error {
+ public:
+  using error::error;
+  ~overloaded() override;
+};
+class YONDER_API unsatisfiable : public error {
+ public:
+  using error::error;
+  ~unsatisfiable() override;
+};
+
+// The other side speaks another protocol version, or breaks the protocol.
+class YONDER_API protocol_error : public error {
+ public:
+  using error::error;
+  ~protocol_error() override;
+};
+
+// The program or its configuration is wrong: no runtime, two tasks of one name, a bad option, flag or key
+// file.
+class YONDER_API usage_error : public error {
+ public:
+  using error::error;
+  ~usage_error() override;
+};
+
+namespace detail {
+
+// Throws the class that belongs to details.code.
+[[noreturn]] YONDER_API void throw_error(error_details details);
+
+}  // namespace detail
+}  // namespace yonder

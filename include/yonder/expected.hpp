@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "yonder/error.hpp"
+
+namespace yonder {
+
+template <class E>
+class unexpected {
+ public:
+  constexpr explicit unexpected(E error) : error_(std::move(error)) {}
+  constexpr E const& error() const& noexcept { return error_; }
+  constexpr E&& error() && noexcept { return std::move(error_); }
+
+ private:
+  E error_;
+};
+
+// A value or the reason why there is none: what C++23's std::expected offers, of that the part that is used
+// here. Never an alias of it: a C++20 library and its C++23 user would disagree about the type.
+template <class T, class E>
+class [[nodiscard]] expected {
+  using stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+ public:
+  using value_type = T;
+  using error_type = E;
+
+  template <class U = stored>
+  requires(!std::is_void_v<T> && std::is_constructible_v<stored, U> &&
+           !std::is_same_v<std::remove_cvref_t<U>, expected>) expected(U&& value)
+      : content_(std::in_place_index<0>, std::forward<U>(value)) {}
+  expected(unexpected<E> failure) : content_(std::in_place_index<1>, std::move(failure).error()) {}
+  expected() requires std::is_void_v<T> : content_(std::in_place_index<0>) {}
+
+  bool has_value() const noexcept { return content_.index() == 0; }
+  explicit operator bool() const noexcept { return has_value(); }
+
+  // The value; throws the error where there is none.
+  std::add_lvalue_reference_t<stored> value() & { return checked(*this); }
+  std::add_lvalue_reference_t<stored const> value() const& { return checked(*this); }
+  stored&& value() && { return std::move(checked(*this)); }
+
+  // The value. Undefined where there is none.
+  stored& operator*() & noexcept { return *std::get_if<0>(&content_); }
+  stored const& operator*() const& noexcept { return *std::get_if<0>(&content_); }
+  stored&& operator*() && noexcept { return std::move(*std::get_if<0>(&content_)); }
+  stored* operator->() noexcept { return std::get_if<0>(&content_); }
+  stored const* operator->() const noexcept { return std::get_if<0>(&content_); }
+
+  template <class U>
+  stored value_or(U&& other) const& {
+    return has_value() ? **this : static_cast<stored>(std::forward<U>(other));
+  }
+
+  // The error. Undefined where there is a value.
+  E const& error() const noexcept { return *std::get_if<1>(&content_); }
+
+ private:
+  template <class Self>
+  static auto& checked(Self& self) {
+    if (!self.has_value()) throw E(self.error());
+    return *self;
+  }
+
+  std::variant<stored, E> content_;
+};
+
+}  // namespace yonder

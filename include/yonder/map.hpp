@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "yonder/call.hpp"
+#include "yonder/detail/call_state.hpp"
+
+namespace yonder {
+
+// What a map does when a call fails.
+namespace on_error {
+
+// Throws the first error, after cancelling the rest.
+struct stop_t {};
+inline constexpr stop_t stop{};
+
+// Yields expected<R, error>, for every element.
+struct collect_t {};
+inline constexpr collect_t collect{};
+
+}  // namespace on_error
+
+namespace detail {
+
+// The calls of one map that are on their way, at most `window` of them. Cancels them when it is destroyed.
+class YONDER_API fan_out {
+ public:
+  fan_out(bool ordered, std::size_t window) : ordered_(ordered), window_(window == 0 ? 1 : window) {}
+  fan_out(fan_out&&) noexcept = default;
+  fan_out& operator=(fan_out&&) = delete;
+  ~fan_out() { cancel(); }
+
+  bool full() const noexcept { return active_ == window_; }
+  bool empty() const noexcept { return active_ == 0; }
+  void add(call_ref call);
+
+  struct finished {
+    call_ref call;
+    std::size_t index;  // of its element in the input
+  };
+  // Waits for the next call in order, or for any. Not when empty.
+  finished next();
+
+  void cancel() noexcept;
+
+ private:
+  struct slot {
+    call_ref call;
+    std::size_t index = 0;
+  };
+  std::size_t first_done();
+
+  bool ordered_;
+  std::size_t window_;
+  std::size_t added_ = 0;
+  std::size_t taken_ = 0;
+  std::size_t active_ = 0;
+  std::vector<slot> slots_;  // `window` of them; ordered: element n in slot n % window
+};
+
+}  // namespace detail
+
+// The results of a task over a range of arguments: a lazy input range, read once. Elements of the input are
+// read as the window of calls on their way moves on; a range that is left early cancels them without waiting.
+//
+//   for (Sentiment s : sentiment.map(lines)) …                                 // in order; the first error
+//   throws for (auto& r : sentiment.map(lines).unordered().on_error(on_error::collect)) …   // r:
+//   expected<Sentiment, error>
+template <class Task, class Range, class Errors = on_error::stop_t>
+class [[nodiscard]] map_range {
+  using source_iterator = decltype(std::begin(std::declval<Range&>()));
+  using source_end = decltype(std::end(std::declval<Range&>()));
+  using result = typename Task::result;
+  static constexpr bool collects = std::is_same_v<Errors, on_error::collect_t>;
+
+ public:
+  // for_each of a void task yields nothing; without collect its elements are std::monostate-like empties.
+  struct nothing {};
+  using value_type = std::conditional_t<collects, expected<result, error>,
+                                        std::conditional_t<std::is_void_v<result>, nothing, result>>;
+
+  map_range(Task const& task, Range&& range, bool ordered = true, std::size_t window = 256)
+      : task_(task), range_(std::forward<Range>(range)), ordered_(ordered), window_(window) {}
+
+  // Yields results as they come; iterator::index() says which element each belongs to.
+  map_range unordered() && { return {task_, std::forward<Range>(range_), false, window_}; }
+
+  // At most so many calls on their way. Default: 256.
+  map_range window(std::size_t calls) && { return {task_, std::forward<Range>(range_), ordered_, calls}; }
+
+  map_range<Task, Range, on_error::collect_t> on_error(on_error::collect_t) && {
+    return {task_, std::forward<Range>(range_), ordered_, window_};
+  }
+  map_range<Task, Range, on_error::stop_t> on_error(on_error::stop_t) && {
+    return {task_, std::forward<Range>(range_), ordered_, window_};
+  }
+
+  class iterator {
+   public:
+    using iterator_concept = std::input_iterator_tag;
+    using iterator_category = std::input_iterator_tag;
+    using value_type = map_range::value_type;
+    using difference_type = std::ptrdiff_t;
+    using reference = value_type&;
+    using pointer = value_type*;
+
+    iterator() = default;
+    explicit iterator(map_range* range) : range_(range) {}
+
+    reference operator*() const { return *range_->current_; }
+    pointer operator->() const { return &*range_->current_; }
+    iterator& operator++() {
+      range_->advance();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    // The position of this result's element in the input, from 0.
+    std::size_t index() const { return range_->index_; }
+    friend bool operator==(iterator const& i, std::default_sentinel_t) { return i.at_end(); }
+
+   private:
+    bool at_end() const { return !range_->current_; }
+
+    map_range* range_ = nullptr;
+  };
+
+  // Starts the calls. Once.
+  iterator begin() {
+    next_.emplace(std::begin(range_));
+    calls_.emplace(ordered_, window_);
+    advance();
+    return iterator(this);
+  }
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+ private:
+  void advance() {
+    current_.reset();
+    for (; !calls_->full() && *next_ != std::end(range_); ++*next_) calls_->add(task_.start(**next_));
+    if (calls_->empty()) return;
+    auto const finished = calls_->next();
+    index_ = finished.index;
+    if constexpr (collects)
+      current_.emplace(detail::decode_expected<result>(*finished.call));
+    else
+      take(*finished.call);
+  }
+
+  void take(detail::call_state& call) {
+    if (detail::failure_of(call) != nullptr) calls_->cancel();
+    if constexpr (std::is_void_v<result>) {
+      detail::decode_reply<void>(call);
+      current_.emplace();
+    } else {
+      current_.emplace(detail::decode_reply<result>(call));
+    }
+  }
+
+  Task task_;
+  Range range_;
+  bool ordered_;
+  std::size_t window_;
+  std::optional<source_iterator> next_;
+  std::optional<detail::fan_out> calls_;
+  std::optional<value_type> current_;
+  std::size_t index_ = 0;
+};
+
+}  // namespace yonder

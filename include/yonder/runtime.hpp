@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "yonder/detail/export.hpp"
+
+namespace yonder {
+
+namespace detail {
+
+class engine;
+struct zmq_transport;
+#ifdef YONDER_HAS_ZMQ
+YONDER_API extern zmq_transport const zmq;
+inline constexpr zmq_transport const* linked_zmq = &zmq;
+#else
+inline constexpr zmq_transport const* linked_zmq = nullptr;
+#endif
+
+}  // namespace detail
+
+struct runtime_options {
+  // How many workers may run at once. Unset: one per core.
+  std::optional<unsigned> workers{};
+
+  // After how long without work a worker is let go.
+  std::chrono::nanoseconds idle_timeout = std::chrono::seconds(10);
+
+  // Workers are threads of this process: for tests and for programs that cannot start processes. A crash or a
+  // cancelled computation is then not contained.
+  bool in_process = false;
+
+  // A hub elsewhere, "tcp://host:port" or "ipc:///folder/name"; empty: $YONDER_HUB, or else a hub of its own.
+  std::string hub{};
+
+  // Where the hub of its own takes further workers from (`program --yonder-worker ENDPOINT`) and other
+  // clients: "tcp://*:port" or "ipc:///folder/name"; empty: nowhere.
+  std::string bind{};
+
+  // The folder with client.key, client.pub and server.pub (`yonder keygen`). Empty: $YONDER_KEYS, or else
+  // $XDG_CONFIG_HOME/yonder (~/.config/yonder).
+  std::string keys{};
+
+  // For how long calls wait for a hub elsewhere to answer before they fail with hub_unreachable.
+  std::chrono::nanoseconds connect_timeout = std::chrono::seconds(5);
+
+  // Credit: past so many calls, or argument bytes, on their way a further one fails with overloaded.
+  std::size_t max_calls = 1'000'000;
+  std::size_t max_bytes = std::size_t{2} << 30;
+
+  // The largest arguments, or result, of one call.
+  std::size_t max_call_bytes = std::size_t{256} << 20;
+};
+
+// What this process is connected to. The first one made is the current one, which tasks use unless told
+// otherwise; construct it first in main: in a worker, the constructor runs the worker and ends the process.
+//
+// Destroying it completes every call with `disconnected` and waits for the threads inside. Calls and map
+// ranges may outlive it.
+class YONDER_API runtime {
+ public:
+  // Looks for the first argument --yonder-worker ENDPOINT (this process is then a worker of the hub at
+  // ENDPOINT). Throws usage_error: two tasks of one name, or a bad flag, variable, key file or endpoint.
+  runtime(int argc, char** argv, runtime_options options = {})
+      : runtime(argc, argv, std::move(options), detail::linked_zmq) {}
+  explicit runtime(runtime_options options = {})
+      : runtime(0, nullptr, std::move(options), detail::linked_zmq) {}
+  ~runtime();
+
+  runtime(runtime const&) = delete;
+  runtime& operator=(runtime const&) = delete;
+
+  // How many local workers are alive.
+  [[nodiscard]] std::size_t worker_count() const;
+
+  [[nodiscard]] detail::engine& engine() const noexcept { return *engine_; }
+
+ private:
+  runtime(int argc, char** argv, runtime_options options, detail::zmq_transport const* zmq);
+
+  std::shared_ptr<detail::engine> engine_;
+};
+
+// Whether this process is a worker: true from before main in processes that Yonder started. For programs that
+// must not open a window there.
+[[nodiscard]] YONDER_API bool is_worker() noexcept;
+
+}  // namespace yonder

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "yonder/call.hpp"
+#include "yonder/detail/call_state.hpp"
+#include "yonder/detail/placement.hpp"
+#include "yonder/detail/signature.hpp"
+#include "yonder/detail/task_check.hpp"
+#include "yonder/detail/task_name.hpp"
+#include "yonder/detail/task_record.hpp"
+#include "yonder/expected.hpp"
+#include "yonder/map.hpp"
+#include "yonder/options.hpp"
+#include "yonder/runtime.hpp"
+
+namespace yonder {
+
+template <auto Function, detail::fixed_string Name = "">
+class task;
+
+namespace detail {
+
+// The verbs of a task whose parameters are P…
+template <class Task, auto Function, class Parameters>
+class verbs;
+
+template <class Task>
+class spread;
+
+template <class Task, auto Function, class... P>
+class verbs<Task, Function, type_list<P...>> {
+  using callee_type = decltype(callee<Function>());
+  using record = task_record<Task, Function, type_list<P...>>;
+
+ public:
+  using result = typename signature_of<decltype(Function)>::result;
+
+  // In this process: the same machine code as the plain call.
+  template <class... A>
+  requires std::is_invocable_v<callee_type, A...>
+  [[gnu::always_inline]] constexpr decltype(auto) local(A&&... a) const
+      noexcept(std::is_nothrow_invocable_v<callee_type, A...>) {
+    return callee<Function>()(std::forward<A>(a)...);
+  }
+  // For braced arguments, local({1, 2}): `volatile` makes it lose every tie.
+  template <class = void>
+  constexpr decltype(auto) local(P... p) const volatile {
+    return callee<Function>()(std::forward<P>(p)...);
+  }
+
+  // On a worker; blocks. Throws what the task threw where its type is registered (those of <stdexcept> are),
+  // else remote_error; and the other classes of yonder/error.hpp.
+  result remote(passed_t<P>... p) const {
+    auto const call = begin(p...);
+    wait(*call);
+    return decode_reply<result>(*call);
+  }
+
+  // As remote(), with the error as a value.
+  expected<result, error> try_remote(passed_t<P>... p) const {
+    auto const call = begin(p...);
+    wait(*call);
+    return decode_expected<result>(*call);
+  }
+
+  // On a worker; returns at once. Rvalues are moved in, lvalues copied.
+  template <class... A>
+  requires(sizeof...(A) == sizeof...(P) &&
+           (std::is_convertible_v<A, passed_t<P>> && ...)) yonder::call<result> spawn(A&&... a)
+  const { return yonder::call<result>(start_owned(false, accepted<P>(std::forward<A>(a))...)); }
+  // For braced arguments.
+  template <class = void>
+  yonder::call<result> spawn(P... p) const volatile {
+    return const_cast<verbs const*>(this)->spawn(std::forward<P>(p)...);
+  }
+
+  // Where options::placement says.
+  template <class... A>
+  requires std::is_invocable_v<callee_type, A...> result operator()(A&&... a) const {
+    here_or_yonder const place(settings().placement.value_or(placement::yonder));
+    return place.here() ? static_cast<result>(local(std::forward<A>(a)...)) : remote(a...);
+  }
+
+  // The task over a range of its only parameter: see map_range.
+  template <class Range>
+  requires(sizeof...(P) == 1) auto map(Range&& elements) const {
+    return map_range<Task, Range>(self(), std::forward<Range>(elements));
+  }
+
+  // The task over a range of tuples, each one call's arguments.
+  template <class Range>
+  auto starmap(Range&& tuples) const {
+    return map_range<spread<Task>, Range>(spread<Task>(self()), std::forward<Range>(tuples));
+  }
+
+  // The task for every element, for its effects; waits for all. The first error throws, the rest is
+  // cancelled.
+  template <class Range>
+  requires(sizeof...(P) == 1) void for_each(Range&& elements) const {
+    for ([[maybe_unused]] auto&& done : map(std::forward<Range>(elements)).unordered()) {
+    }
+  }
+
+  static constexpr void register_task() noexcept { (void)&record::registered; }
+
+  // One call of a map. Not for users.
+  template <class... A>
+  call_ref start(A&&... a) const {
+    return start_owned(true, accepted<P>(std::forward<A>(a))...);
+  }
+
+ private:
+  Task const& self() const { return static_cast<Task const&>(*this); }
+  options const& settings() const { return self().settings(); }
+
+  // What stands for parameter Q when A is passed: itself, or what it converts to.
+  template <class Q, class A>
+  static decltype(auto) accepted(A&& a) {
+    using wire = wire_type_t<Q>;
+    if constexpr (std::is_same_v<std::remove_cvref_t<A>, wire>)
+      return std::forward<A>(a);
+    else
+      return std::remove_cvref_t<passed_t<Q>>(std::forward<A>(a));
+  }
+
+  template <class... A>
+  call_ref start_owned(bool attended, A&&... a) const {
+    auto call = begin_call(record::entry, settings());
+    encode_owned(call.content, std::forward<A>(a)...);
+    return submit(self().where(), record::entry, settings(), std::move(call), attended);
+  }
+
+  // One call, whose arguments are borrowed until it has ended.
+  call_ref begin(passed_t<P>... p) const {
+    auto call = begin_call(record::entry, settings());
+    encode(call.content, p...);
+    return submit(self().where(), record::entry, settings(), std::move(call), true);
+  }
+};
+
+template <class Task, auto Function, fixed_string Name, defect Found = find_defect<Function, Name>()>
+class checked_verbs : public refused {
+  static constexpr bool told = tell<Function, Found>();
+};
+template <class Task, auto Function, fixed_string Name>
+class checked_verbs<Task, Function, Name, defect::none>
+    : public verbs<Task, Function, typename signature_of<std::remove_cv_t<decltype(Function)>>::parameters> {
+};
+
+// As a task for starmap: one tuple is one call's arguments.
+template <class Task>
+class spread {
+ public:
+  using result = typename Task::result;
+  explicit spread(Task const& task) : task_(task) {}
+
+  template <class Tuple>
+  call_ref start(Tuple&& arguments) const {
+    return std::apply([&](auto&&... a) { return task_.start(static_cast<decltype(a)>(a)...); },
+                      std::forward<Tuple>(arguments));
+  }
+
+ private:
+  Task task_;
+};
+
+}  // namespace detail
+
+// A function that can be called here or yonder. Declare it once, at namespace scope, where callers see it:
+//
+//   Sentiment get_sentiment(std::string const& text);
+//   inline constexpr yonder::task<get_sentiment> sentiment{{.retries = 3, .timeout = 5s}};
+//
+// Function: a function (one of several overloads by a cast, with a stated Name), the address of a named
+// lambda, or a stateless lambda (with a stated Name). Parameters and result travel by value: const
+// references, string_view and span<T const> parameters are owned on the other side. What cannot travel is
+// refused by the compiler.
+template <auto Function, detail::fixed_string Name>
+class task : public detail::checked_verbs<task<Function, Name>, Function, Name> {
+ public:
+  // Equal in every build of the program: deduced for plain functions and named lambdas, else Name.
+  static constexpr std::string_view name = detail::task_name<Function, Name>();
+
+  constexpr task(options settings = {}) : options_(settings) {
+    detail::checked_verbs<task, Function, Name>::register_task();
+  }
+
+  // This task with `settings` where they are set.
+  [[nodiscard]] constexpr task with(options settings) const {
+    task changed = *this;
+    changed.options_ = settings.over(options_);
+    return changed;
+  }
+
+  // This task on `where` instead of the process's current runtime.
+  [[nodiscard]] constexpr task on(runtime& where) const {
+    task changed = *this;
+    changed.runtime_ = &where;
+    return changed;
+  }
+
+  [[nodiscard]] constexpr options const& settings() const { return options_; }
+
+  // The runtime that calls go to. Throws usage_error where there is none.
+  [[nodiscard]] detail::engine& where() const {
+    return runtime_ != nullptr ? runtime_->engine() : detail::current_engine();
+  }
+
+ private:
+  options options_;
+  runtime* runtime_ = nullptr;
+};
+
+}  // namespace yonder

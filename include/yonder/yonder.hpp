@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Everything but the models: tasks, their calls, and the runtime.
+#include "yonder/call.hpp"
+#include "yonder/error.hpp"
+#include "yonder/exception.hpp"
+#include "yonder/expected.hpp"
+#include "yonder/map.hpp"
+#include "yonder/options.hpp"
+#include "yonder/runtime.hpp"
+#include "yonder/schema.hpp"
+#include "yonder/task.hpp"
+#include "yonder/this_call.hpp"
+#include "yonder/version.hpp"

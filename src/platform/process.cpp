@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/platform/process.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace yonder::platform {
+namespace {
+
+[[noreturn]] void fail(int error, char const* what) {
+  throw std::system_error(error, std::generic_category(), what);
+}
+
+void check(int error, char const* what) {
+  if (error != 0) fail(error, what);
+}
+
+class file_actions {
+ public:
+  file_actions() { check(::posix_spawn_file_actions_init(&actions_), "posix_spawn_file_actions_init"); }
+  ~file_actions() { ::posix_spawn_file_actions_destroy(&actions_); }
+  file_actions(file_actions const&) = delete;
+  file_actions& operator=(file_actions const&) = delete;
+
+  void duplicate(int from, int to) {
+    check(::posix_spawn_file_actions_adddup2(&actions_, from, to), "posix_spawn_file_actions_adddup2");
+  }
+  void open(int fd, char const* path, int flags) {
+    check(::posix_spawn_file_actions_addopen(&actions_, fd, path, flags, 0),
+          "posix_spawn_file_actions_addopen");
+  }
+  posix_spawn_file_actions_t const* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+};
+
+class attributes {
+ public:
+  attributes() {
+    check(::posix_spawnattr_init(&attributes_), "posix_spawnattr_init");
+    sigset_t none;
+    sigset_t all;
+    ::sigemptyset(&none);
+    ::sigfillset(&all);
+    ::posix_spawnattr_setsigmask(&attributes_, &none);
+    ::posix_spawnattr_setsigdefault(&attributes_, &all);
+    ::posix_spawnattr_setpgroup(&attributes_, 0);
+    constexpr short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP;
+    check(::posix_spawnattr_setflags(&attributes_, flags), "posix_spawnattr_setflags");
+  }
+  ~attributes() { ::posix_spawnattr_destroy(&attributes_); }
+  attributes(attributes const&) = delete;
+  attributes& operator=(attributes const&) = delete;
+  posix_spawnattr_t const* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_{};
+};
+
+// A duplicate above the numbers that the child's descriptors will take, so that no dup2 overwrites a source.
+unique_fd lifted(int fd, std::size_t above) {
+  unique_fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, static_cast<int>(above)));
+  if (copy.get() < 0) fail(errno, "fcntl(F_DUPFD_CLOEXEC)");
+  return copy;
+}
+
+std::vector<char*> pointers(std::vector<std::string> const& strings) {
+  std::vector<char*> result;
+  for (auto const& text : strings) result.push_back(const_cast<char*>(text.c_str()));
+  return result;
+}
+
+std::vector<char*> environment_of(spawn_request const& request) {
+  auto result = pointers(request.environment);
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable)
+    result.push_back(*variable);
+  result.push_back(nullptr);
+  return result;
+}
+
+}  // namespace
+
+void child_process::kill(int signal) const noexcept {
+  // By the handle, so that a process that reuses the number is never hit.
+  ::syscall(SYS_pidfd_send_signal, handle_.get(), signal, nullptr, 0);
+}
+
+exit_report child_process::wait() const {
+  siginfo_t info{};
+  for (;;) {
+    // P_PIDFD and __WALL: also when SIGCHLD is ignored or reaped elsewhere this either reports or says
+    // ECHILD.
+    if (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(handle_.get()), &info, WEXITED) == 0)
+      break;
+    if (errno != EINTR) return {.known = false};
+  }
+  if (info.si_code == CLD_EXITED) return {.status = info.si_status};
+  return {.signal = info.si_status};
+}
+
+child_process spawn(spawn_request const& request) {
+  constexpr int first_inherited = 3;
+  auto const above = static_cast<std::size_t>(first_inherited) + request.inherited.size();
+  std::vector<unique_fd> sources;
+  file_actions actions;
+  actions.open(STDIN_FILENO, "/dev/null", O_RDONLY);
+  if (request.output >= 0) {
+    sources.push_back(lifted(request.output, above));
+    actions.duplicate(sources.back().get(), STDOUT_FILENO);
+    actions.duplicate(sources.back().get(), STDERR_FILENO);
+  }
+  int target = first_inherited;
+  for (int const fd : request.inherited) {
+    sources.push_back(lifted(fd, above));
+    actions.duplicate(sources.back().get(), target++);
+  }
+
+  auto arguments = pointers(request.arguments);
+  arguments.push_back(nullptr);
+  auto environment = environment_of(request);
+  attributes const how;
+  pid_t pid = -1;
+  check(::posix_spawn(&pid, request.path.c_str(), actions.get(), how.get(), arguments.data(),
+                      environment.data()),
+        "posix_spawn");
+  unique_fd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (handle.get() < 0) {
+    int const error = errno;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    fail(error, "pidfd_open");
+  }
+  return {pid, std::move(handle)};
+}
+
+std::string process_name(pid_t pid) {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  return std::string(host) + ":" + std::to_string(pid);
+}
+
+std::int64_t now() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  while (::getrandom(&number, sizeof number, 0) != sizeof number) {
+    if (errno != EINTR) fail(errno, "getrandom");
+  }
+  return number;
+}
+
+unique_fd anonymous_memory(std::size_t size) {
+  unique_fd memory(::memfd_create("yonder", MFD_CLOEXEC));
+  if (memory.get() < 0) fail(errno, "memfd_create");
+  if (::ftruncate(memory.get(), static_cast<off_t>(size)) != 0) fail(errno, "ftruncate");
+  return memory;
+}
+
+std::string signal_name(int signal) {
+  char const* const name = ::sigabbrev_np(signal);
+  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(signal);
+}
+
+}  // namespace yonder::platform

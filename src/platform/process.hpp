@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/platform/unique_fd.hpp"
+
+namespace yonder::platform {
+
+// How a process ended: by a signal, or with a status.
+struct exit_report {
+  int signal = 0;
+  int status = 0;
+  bool known = true;  // false: somebody else had reaped it
+};
+
+// A child process, ours to wait for. Users may own SIGCHLD: only this child is ever waited for.
+class child_process {
+ public:
+  child_process(pid_t pid, unique_fd handle) : pid_(pid), handle_(std::move(handle)) {}
+
+  pid_t pid() const noexcept { return pid_; }
+  int handle() const noexcept { return handle_.get(); }  // a pidfd: readable once the process has ended
+
+  void kill(int signal) const noexcept;
+  exit_report wait() const;  // blocks until it has ended
+
+ private:
+  pid_t pid_;
+  unique_fd handle_;
+};
+
+// What a child gets. It starts in its own process group, with an empty signal mask, default signal actions,
+// stdin from /dev/null and no other descriptor of ours that is close-on-exec.
+struct spawn_request {
+  std::string path;
+  std::vector<std::string> arguments;    // argv, argv[0] included
+  std::vector<std::string> environment;  // "NAME=value", in front of this process's own
+  int output = -1;                       // its stdout and stderr; -1: as ours
+  std::vector<int> inherited;            // become its descriptors 3, 4, …
+};
+
+// Throws std::system_error.
+child_process spawn(spawn_request const& request);
+
+// The "host:pid" under which errors speak of a process.
+std::string process_name(pid_t pid);
+
+// Monotonic, in nanoseconds.
+std::int64_t now() noexcept;
+
+// From the kernel's generator.
+std::uint64_t random_number();
+
+// An anonymous, zeroed, shared memory of `size` bytes. Throws std::system_error.
+unique_fd anonymous_memory(std::size_t size);
+
+// "SIGSEGV" for 11; "signal 99" for what has no name.
+std::string signal_name(int signal);
+
+}  // namespace yonder::platform

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the templates of include/yonder call.
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "src/runtime/engine.hpp"
+#include "src/runtime/exceptions.hpp"
+#include "yonder/call.hpp"
+#include "yonder/detail/placement.hpp"
+#include "yonder/map.hpp"
+
+namespace yonder {
+
+std::string to_string(call_id const& id) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text(32, '0');
+  auto const write = [&](std::size_t end, std::uint64_t value) {
+    for (std::size_t i = 0; i < 16; ++i, value >>= 4U) text[end - 1 - i] = digits[value & 15U];
+  };
+  write(16, id.session);
+  write(32, id.number);
+  return text;
+}
+
+namespace detail {
+namespace {
+
+std::mutex current_mutex;
+engine_ref current;
+
+error_details no_runtime() {
+  return {.code = errc::no_runtime,
+          .message =
+              "no yonder::runtime stands in this process; construct one first in main: "
+              "yonder::runtime here(argc, argv);"};
+}
+
+}  // namespace
+
+engine& current_engine() {
+  std::lock_guard const lock(current_mutex);
+  if (!current) throw_error(no_runtime());
+  return *current;
+}
+
+void set_current_engine(engine_ref engine) noexcept {
+  std::lock_guard const lock(current_mutex);
+  if (!current) current = std::move(engine);
+}
+
+void unset_current_engine(engine const* engine) noexcept {
+  std::lock_guard const lock(current_mutex);
+  if (current.get() == engine) current.reset();
+}
+
+call_ref submit(engine& where, task_entry const& task, options const& settings, outgoing&& call,
+                bool attended) {
+  return where.submit(task, settings, std::move(call), attended);
+}
+
+bool is_done(call_state const& call) noexcept { return call.done.load(std::memory_order_acquire); }
+
+void wait(call_state& call) {
+  if (!is_done(call)) call.where->wait(call);
+}
+
+bool wait_until(call_state& call, std::chrono::steady_clock::time_point until) {
+  return is_done(call) || call.where->wait_until(call, until.time_since_epoch().count());
+}
+
+void cancel(call_state& call) noexcept {
+  if (!is_done(call)) call.where->cancel(call);
+}
+
+id_pair id_of(call_state const& call) noexcept { return {call.id.session, call.id.number}; }
+
+bool resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
+  return call.where->resume_when_done(call, resume, argument);
+}
+
+reply take_reply(call_state& call) {
+  if (call.failure) {
+    if (call.result) runtime_detail::raise(call.result->error());
+    throw_error(*call.failure);
+  }
+  auto const& value = call.result->value();
+  return {value.payload(), value.buffers};
+}
+
+void throw_undecodable(call_state const& call, codec_error const& fault) {
+  throw_error({.code = errc::undecodable,
+               .message = std::string("the result does not decode: ") + fault.what(),
+               .task = std::string(call.task)});
+}
+
+error_details const* failure_of(call_state const& call) noexcept {
+  return call.failure ? &*call.failure : nullptr;
+}
+
+// --- fan_out
+// ------------------------------------------------------------------------------------------------------
+
+void fan_out::add(call_ref call) {
+  slots_.resize(window_);
+  auto const place = ordered_ ? slots_.begin() + static_cast<std::ptrdiff_t>(added_ % window_)
+                              : std::find_if(slots_.begin(), slots_.end(), [](auto& s) { return !s.call; });
+  *place = {std::move(call), added_++};
+  ++active_;
+}
+
+fan_out::finished fan_out::next() {
+  auto const place = ordered_ ? taken_ % window_ : first_done();
+  auto& taken = slots_[place];
+  wait(*taken.call);
+  ++taken_;
+  --active_;
+  return {std::exchange(taken.call, nullptr), taken.index};
+}
+
+// The slot of a call that has ended; waits for one.
+std::size_t fan_out::first_done() {
+  for (;;) {
+    std::vector<call_state*> running;
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      if (!slots_[i].call) continue;
+      if (is_done(*slots_[i].call)) return i;
+      running.push_back(slots_[i].call.get());
+    }
+    running.front()->where->wait_any(running);
+  }
+}
+
+void fan_out::cancel() noexcept {
+  for (auto& running : slots_)
+    if (running.call) detail::cancel(*std::exchange(running.call, nullptr));
+  active_ = 0;
+}
+
+// --- placement
+// ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::atomic<unsigned> running_here{0};
+
+}  // namespace
+
+here_or_yonder::here_or_yonder(placement where) noexcept
+    : here_(where == placement::here), counted_(where == placement::prefer_here) {
+  if (!counted_) return;
+  static unsigned const cores = std::max(1U, std::thread::hardware_concurrency());
+  here_ = running_here.fetch_add(1, std::memory_order_relaxed) < cores;
+}
+
+here_or_yonder::~here_or_yonder() {
+  if (counted_) running_here.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace detail
+}  // namespace yonder

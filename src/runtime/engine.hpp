@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "src/core/client.hpp"
+#include "src/core/hub.hpp"
+#include "src/platform/epoll_poller.hpp"
+#include "src/runtime/call_state.hpp"
+#include "src/runtime/worker_pool.hpp"
+#include "transports/transport.hpp"
+
+namespace yonder::detail {
+
+struct engine_config {
+  core::client_config client;
+  std::optional<core::hub_config> hub;  // embedded; none: the hub is at the other end of `uplink`
+  std::size_t max_call_bytes = 0;
+};
+
+// What a runtime owns and its calls share: the cores, and who drives them.
+//
+// Threads: one lock guards everything. The thread that waits for a call drives the sockets itself (the
+// leader); it holds the lock but for the sleep in the poller. Other waiting threads sleep until the leader
+// has their result or hands over. The housekeeping thread leads while nobody waits, and resumes coroutines.
+class engine : public std::enable_shared_from_this<engine> {
+ public:
+  explicit engine(engine_config config);
+  ~engine();
+  engine(engine const&) = delete;
+  engine& operator=(engine const&) = delete;
+
+  // Where the embedded hub's workers come from; at most one. Before start().
+  void add_pool(std::unique_ptr<runtime_detail::worker_pool> pool);
+  // Remote workers of the embedded hub. Before start().
+  void add_listener(std::unique_ptr<transport::endpoint> listener);
+  // The connection to a hub elsewhere. Before start().
+  void set_uplink(std::unique_ptr<transport::endpoint> uplink);
+  // Starts the housekeeping thread.
+  void start();
+
+  call_ref submit(task_entry const& task, options const& settings, outgoing&& call, bool attended);
+  void wait(call_state& call);
+  bool wait_until(call_state& call, std::int64_t until);
+  // Returns once one of them has ended.
+  void wait_any(std::span<call_state* const> calls);
+  void cancel(call_state& call);
+  bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
+
+  // Completes every call with `disconnected`, ends the workers, waits for the threads inside.
+  void stop();
+
+  std::size_t worker_count();
+
+  transport::poller& poller() noexcept { return poller_; }
+
+  // Whether this process is the one that made it, not a fork of it.
+  bool is_ours() const noexcept;
+
+ private:
+  using lock = std::unique_lock<std::mutex>;
+
+  // One connected endpoint, and the part of a core's peer number that tells it from the others.
+  enum class source : std::uint8_t { none, client, pool, listener, uplink };
+  static core::peer_id peer_of(source from, transport::peer_id peer) noexcept;
+  static source source_of(core::peer_id peer) noexcept;
+  static transport::peer_id transport_peer(core::peer_id peer) noexcept;
+
+  template <class Done>
+  bool lead_until(lock& held, std::int64_t until, std::span<call_state* const> calls, Done done);
+  void follow(lock& held, std::int64_t until, std::span<call_state* const> calls);
+  void hand_over();
+  void wake_leader_if_needed();
+  void turn(lock& held, std::int64_t until);
+  void tick();
+  void flush();
+  bool pending();
+  std::int64_t next_deadline() const;
+  void housekeep();
+  void run_resumptions(lock& held);
+
+  void take_events();
+  void take_pool_event(runtime_detail::pool_event& event);
+  void take_listener_event(transport::event& event);
+  void take_uplink_event(transport::event& event);
+  void carry_out();
+  void carry_out_client(core::output& output);
+  void carry_out_hub(core::output& output);
+  void send(core::out::send& message);
+  void kill(core::out::kill_worker const& doomed);
+  void end(core::peer_id peer);
+  void complete(core::out::completed& completed);
+  transport::endpoint* endpoint(source from) const noexcept;
+
+  engine_config config_;
+  std::mutex mutex_;
+  platform::epoll_poller poller_;
+  core::client client_;
+  std::optional<core::hub> hub_;
+  core::outputs client_outputs_;
+  core::outputs hub_outputs_;
+  std::vector<transport::event> events_;
+  std::vector<runtime_detail::pool_event> pool_events_;
+  std::unique_ptr<runtime_detail::worker_pool> pool_;
+  std::unique_ptr<transport::endpoint> listener_;
+  std::unique_ptr<transport::endpoint> uplink_;
+
+  enum class leader : std::uint8_t { none, caller, housekeeper };
+  leader leader_ = leader::none;
+  std::int64_t asleep_until_ = 0;  // of the leader in the poller; 0: awake
+  std::vector<std::condition_variable*> followers_;
+  std::size_t callers_ = 0;     // threads inside wait
+  std::size_t awaited_ = 0;     // calls that coroutines wait for
+  std::uint64_t activity_ = 0;  // counts waits: tells the housekeeper that callers come and go
+  bool stopping_ = false;
+
+  struct resumption {
+    void (*resume)(void*);
+    void* argument;
+  };
+  std::vector<resumption> resumptions_;
+  std::condition_variable housekeeper_wakes_;
+  std::condition_variable nobody_inside_;
+  std::thread housekeeper_;
+  std::uint64_t generation_;
+};
+
+// The process's current runtime; null: none.
+engine_ref current_engine_ref() noexcept;
+void set_current_engine(engine_ref engine) noexcept;
+void unset_current_engine(engine const* engine) noexcept;
+
+}  // namespace yonder::detail

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/types.hpp"
+#include "yonder/error.hpp"
+
+namespace yonder::runtime_detail {
+
+// Within a catch block of a worker: what was thrown, as it travels.
+core::failure describe_current_exception();
+
+error_details details_of(core::failure const& failure);
+
+// On the caller's side: throws the registered exception that `failure` carries, or the class of its code.
+[[noreturn]] void raise(core::failure const& failure);
+
+}  // namespace yonder::runtime_detail

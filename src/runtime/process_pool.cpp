@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/runtime/process_pool.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <utility>
+
+namespace yonder::runtime_detail {
+namespace {
+
+constexpr char token_name[] = "YONDER_INHERITED";
+constexpr char token_value[] = "v1:socket=3,page=4";
+constexpr int inherited_socket = 3;
+constexpr int inherited_page = 4;
+constexpr std::size_t page_size = 4096;
+constexpr std::size_t tail_size = 4096;
+constexpr int patience_ms = 2000;  // with workers that were told to end, before they are killed
+
+// Our ends of the workers' sockets. A fork of this process closes them, so that the workers notice when we,
+// not it, are gone.
+std::mutex sockets_mutex;
+std::vector<int> sockets;
+
+void watch_forks() {
+  static int const registered = ::pthread_atfork([] { sockets_mutex.lock(); }, [] { sockets_mutex.unlock(); },
+                                                 [] {
+                                                   for (int const fd : sockets) ::close(fd);
+                                                   sockets_mutex.unlock();
+                                                 });
+  (void)registered;
+}
+
+void remember_socket(int fd) {
+  std::lock_guard const lock(sockets_mutex);
+  sockets.push_back(fd);
+}
+
+void forget_socket(int fd) {
+  std::lock_guard const lock(sockets_mutex);
+  sockets.erase(std::remove(sockets.begin(), sockets.end(), fd), sockets.end());
+}
+
+[[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+struct socket_pair {
+  platform::unique_fd ours;
+  platform::unique_fd theirs;
+};
+
+socket_pair make_sockets() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail("socketpair");
+  return {platform::unique_fd(ends[0]), platform::unique_fd(ends[1])};
+}
+
+// Readable end first, non-blocking.
+std::pair<platform::unique_fd, platform::unique_fd> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) fail("pipe2");
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  return {platform::unique_fd(ends[0]), platform::unique_fd(ends[1])};
+}
+
+std::atomic<std::uint32_t>* map_page(int memory) {
+  static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+  void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+  if (page == MAP_FAILED) fail("mmap");
+  return static_cast<std::atomic<std::uint32_t>*>(page);
+}
+
+}  // namespace
+
+// --- one worker
+// ---------------------------------------------------------------------------------------------------
+
+struct process_pool::worker {
+  std::uint64_t start = 0;
+  transport::peer_id peer = 0;
+  int socket = -1;  // the endpoint owns it
+  std::optional<platform::child_process> process;
+  platform::unique_fd output;  // its stdout and stderr
+  std::string tail;            // the end of what it wrote
+  std::atomic<std::uint32_t>* started = nullptr;
+  bool greeted = false;  // a frame came
+  bool ended = false;    // the process
+  platform::exit_report how;
+  std::string reason;  // why we killed it
+
+  ~worker() {
+    if (started != nullptr) ::munmap(started, page_size);
+  }
+
+  // Passes on what it wrote, and keeps the end. False: nothing more will come.
+  bool forward() {
+    char text[4096];
+    for (;;) {
+      auto const count = ::read(output.get(), text, sizeof text);
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return count < 0 && errno == EAGAIN;
+      keep(text, static_cast<std::size_t>(count));
+    }
+  }
+
+  void keep(char const* text, std::size_t size) {
+    for (std::size_t written = 0; written < size;) {
+      auto const count = ::write(STDERR_FILENO, text + written, size - written);
+      if (count <= 0 && errno != EINTR) break;
+      written += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    }
+    tail.append(text, size);
+    if (tail.size() > tail_size) tail.erase(0, tail.size() - tail_size);
+  }
+
+  std::string death() const {
+    if (!how.known) return "it ended, and somebody else waited for it";
+    if (how.signal != 0) return "it was ended by " + platform::signal_name(how.signal);
+    return "it exited with status " + std::to_string(how.status);
+  }
+};
+
+namespace {
+
+// A worker has two descriptors to watch; both tokens hold its address, which is aligned.
+constexpr std::uint64_t output_bit = 1;
+
+}  // namespace
+
+// --- the pool
+// -----------------------------------------------------------------------------------------------------
+
+process_pool::process_pool(transport::poller& poller, transport::limits const& limits)
+    : poller_(poller), endpoint_(poller, limits) {
+  watch_forks();
+}
+
+process_pool::~process_pool() { stop(); }
+
+void process_pool::start(std::uint64_t start) {
+  try {
+    launch(start);
+  } catch (std::exception const& error) {
+    happened_.push_back({.what = pool_event::kind::start_failed,
+                         .start = start,
+                         .text = std::string("no process could be started: ") + error.what()});
+  }
+}
+
+void process_pool::launch(std::uint64_t start) {
+  auto [ours, theirs] = make_sockets();
+  auto [readable, writable] = make_pipe();
+  auto const memory = platform::anonymous_memory(page_size);
+  auto fresh = std::make_unique<worker>();
+  fresh->start = start;
+  fresh->started = map_page(memory.get());
+  fresh->output = std::move(readable);
+  fresh->process = platform::spawn({.path = "/proc/self/exe",
+                                    .arguments = {::program_invocation_name},
+                                    .environment = {std::string(token_name) + "=" + token_value},
+                                    .output = writable.get(),
+                                    .inherited = {theirs.get(), memory.get()}});
+  fresh->socket = ours.get();
+  remember_socket(fresh->socket);
+  fresh->peer = endpoint_.add(std::move(ours));
+  auto const token = reinterpret_cast<std::uint64_t>(fresh.get());
+  poller_.add(fresh->process->handle(), *this, token);
+  poller_.add(fresh->output.get(), *this, token | output_bit);
+  workers_.push_back(std::move(fresh));
+}
+
+void process_pool::on_ready(std::uint64_t token, bool, bool) {
+  auto* const one = reinterpret_cast<worker*>(token & ~output_bit);
+  if ((token & output_bit) != 0) {
+    if (one->forward()) return;
+    poller_.remove(one->output.get());
+    one->output.reset();
+  } else {
+    poller_.remove(one->process->handle());
+    one->how = one->process->wait();
+    one->ended = true;
+  }
+}
+
+process_pool::worker* process_pool::find(transport::peer_id peer) noexcept {
+  auto const found =
+      std::find_if(workers_.begin(), workers_.end(), [&](auto& one) { return one->peer == peer; });
+  return found != workers_.end() ? found->get() : nullptr;
+}
+
+void process_pool::kill(transport::peer_id peer, std::string_view reason) {
+  auto* const one = find(peer);
+  if (one == nullptr || one->ended) return;
+  one->reason = reason;
+  one->process->kill(SIGKILL);
+}
+
+void process_pool::take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) {
+  receive(frames);
+  for (auto one = workers_.begin(); one != workers_.end();) {
+    if (!(*one)->ended) {
+      ++one;
+      continue;
+    }
+    bury(**one, frames);
+    one = workers_.erase(one);
+  }
+  std::move(happened_.begin(), happened_.end(), std::back_inserter(happened));
+  happened_.clear();
+}
+
+void process_pool::receive(std::vector<transport::event>& frames) {
+  constexpr std::size_t most = 1024;
+  endpoint_.receive(received_, most);
+  for (auto& event : received_) {
+    auto* const from = find(event.peer);
+    if (from == nullptr) continue;
+    if (event.what == transport::event::kind::lost) {
+      // It ends, or it closed its socket, which comes to the same.
+      if (!from->ended) from->process->kill(SIGKILL);
+    } else if (event.what == transport::event::kind::received) {
+      if (!std::exchange(from->greeted, true))
+        happened_.push_back({.what = pool_event::kind::connected, .peer = from->peer, .start = from->start});
+      frames.push_back(std::move(event));
+    }
+  }
+  received_.clear();
+}
+
+// Its last frames, then its loss.
+void process_pool::bury(worker& dead, std::vector<transport::event>& frames) {
+  endpoint_.on_ready(dead.peer, true, false);
+  while (endpoint_.pending()) receive(frames);
+  if (dead.output) {
+    dead.forward();
+    if (dead.output) poller_.remove(dead.output.get());
+  }
+  forget_socket(dead.socket);
+  endpoint_.close(dead.peer);
+  report(dead);
+}
+
+void process_pool::report(worker& dead) {
+  if (!dead.greeted) {
+    auto text = dead.reason.empty() ? dead.death() + " before it was ready" : dead.reason;
+    if (!dead.tail.empty()) text += "\nits stderr ended with:\n" + dead.tail;
+    happened_.push_back(
+        {.what = pool_event::kind::start_failed, .start = dead.start, .text = std::move(text)});
+    return;
+  }
+  core::peer_loss loss{.started = dead.started->load(std::memory_order_acquire),
+                       .signal = dead.how.signal,
+                       .stderr_tail = std::move(dead.tail),
+                       .reason = dead.reason.empty() ? dead.death() : dead.reason};
+  if (dead.how.known && dead.how.signal == 0) loss.exit_status = dead.how.status;
+  happened_.push_back(
+      {.what = pool_event::kind::lost, .peer = dead.peer, .start = dead.start, .loss = std::move(loss)});
+}
+
+void process_pool::stop() {
+  for (auto& one : workers_) {
+    forget_socket(one->socket);
+    endpoint_.close(one->peer);  // which they notice, and end
+  }
+  auto const until = platform::now() + std::int64_t{patience_ms} * 1'000'000;
+  for (auto& one : workers_) {
+    if (one->ended) continue;
+    poller_.remove(one->process->handle());
+    pollfd end{one->process->handle(), POLLIN, 0};
+    auto const left = std::max<std::int64_t>(0, until - platform::now()) / 1'000'000;
+    while (::poll(&end, 1, static_cast<int>(left)) < 0 && errno == EINTR) {
+    }
+    one->process->kill(SIGKILL);
+    one->process->wait();
+    if (one->output) {
+      poller_.remove(one->output.get());
+      one->forward();
+    }
+  }
+  workers_.clear();
+}
+
+// --- in the worker
+// ------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Read before main, and removed, so that no program that the worker starts takes itself for one.
+bool read_token() noexcept {
+  char const* const token = ::getenv(token_name);
+  if (token == nullptr) return false;
+  bool const valid = ::getauxval(AT_SECURE) == 0 && ::strcmp(token, token_value) == 0;
+  ::unsetenv(token_name);
+  struct stat socket {};
+  return valid && ::fstat(inherited_socket, &socket) == 0 && S_ISSOCK(socket.st_mode);
+}
+
+bool started_by_pool = false;
+bool started_by_flag = false;
+
+// The C library passes main's arguments to constructors.
+[[gnu::constructor]] void recognize(int argc, char** argv, char**) {
+  started_by_pool = read_token();
+  started_by_flag = argc > 1 && ::getauxval(AT_SECURE) == 0 && worker_flag == argv[1];
+}
+
+}  // namespace
+
+bool inherited() noexcept { return started_by_pool; }
+bool asked_to_serve() noexcept { return started_by_flag; }
+
+worker_inheritance take_inheritance() {
+  rlimit const none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::fcntl(inherited_socket, F_SETFD, FD_CLOEXEC);
+  platform::unique_fd const memory(inherited_page);
+  return {platform::unique_fd(inherited_socket), map_page(memory.get())};
+}
+
+}  // namespace yonder::runtime_detail

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "yonder/runtime.hpp"
+
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "src/platform/process.hpp"
+#include "src/runtime/engine.hpp"
+#include "src/runtime/process_pool.hpp"
+#include "src/runtime/registry.hpp"
+#include "src/runtime/thread_pool.hpp"
+#include "src/runtime/worker_loop.hpp"
+#include "src/runtime/zmq_transport.hpp"
+#include "transports/setup_error.hpp"
+#include "yonder/error.hpp"
+
+namespace yonder {
+namespace runtime_detail {
+namespace {
+
+using platform::process_name;
+
+[[noreturn]] void reject(std::string message) {
+  detail::throw_error({.code = errc::bad_configuration, .message = std::move(message)});
+}
+
+// A variable of the environment, unless this program has more rights than whoever started it.
+std::string variable(char const* name) {
+  char const* const value = ::getauxval(AT_SECURE) == 0 ? std::getenv(name) : nullptr;
+  return value != nullptr ? value : "";
+}
+
+std::string keys_folder(runtime_options const& options) {
+  if (!options.keys.empty()) return options.keys;
+  if (auto keys = variable("YONDER_KEYS"); !keys.empty()) return keys;
+  if (auto const config = variable("XDG_CONFIG_HOME"); !config.empty()) return config + "/yonder";
+  return variable("HOME") + "/.config/yonder";
+}
+
+transport::limits limits_of(runtime_options const& options) {
+  transport::limits limits;
+  constexpr std::size_t envelope = 65536;  // what surrounds the arguments
+  limits.max_frame_bytes = options.max_call_bytes + envelope;
+  limits.max_queue_bytes = std::max(limits.max_queue_bytes, 2 * limits.max_frame_bytes);
+  return limits;
+}
+
+core::worker_config worker_config_here() {
+  core::worker_config config;
+  config.session = platform::random_number();
+  config.name = process_name(::getpid());
+  config.pid = static_cast<std::uint64_t>(::getpid());
+  config.functions = offered_functions();
+  return config;
+}
+
+detail::zmq_transport const& need_zmq(detail::zmq_transport const* zmq, std::string const& address) {
+  if (zmq == nullptr)
+    reject("to reach '" + address + "' this program must be linked with yonder::zmq (or yonder::yonder)");
+  return *zmq;
+}
+
+// Throws what a transport refuses as our own error.
+template <class Make>
+auto set_up(Make make) {
+  try {
+    return make();
+  } catch (transport::setup_error const& error) {
+    detail::throw_error({.code = error.code(), .message = error.what()});
+  }
+}
+
+// This process is a worker that a process_pool started. Nothing is destroyed: the end of the process closes
+// the socket, by which the supervisor notices.
+[[noreturn]] void serve_supervisor(runtime_options const& options) {
+  block_termination();
+  auto inheritance = take_inheritance();
+  auto* const loop = new worker_loop({.core = worker_config_here(),
+                                      .max_result_bytes = options.max_call_bytes,
+                                      .started = inheritance.started,
+                                      .own_process = true});
+  auto socket = std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(options));
+  socket->add(std::move(inheritance.socket));
+  auto* const local = socket.get();
+  loop->attach(std::move(socket), local);
+  auto const end = loop->run();
+  std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+// This process is a worker of a hub elsewhere.
+[[noreturn]] void serve_hub(std::string const& address, runtime_options const& options,
+                            detail::zmq_transport const* zmq) {
+  block_termination();
+  auto const& transport = need_zmq(zmq, address);
+  auto config = worker_config_here();
+  auto const session = config.session;
+  auto* const loop = new worker_loop(
+      {.core = std::move(config), .max_result_bytes = options.max_call_bytes, .own_process = true});
+  loop->attach(set_up([&] {
+    return transport.connect(loop->poller(), address, keys_folder(options), session, limits_of(options));
+  }));
+  auto const end = loop->run();
+  if (!end.clean) {
+    auto const text = "yonder worker: " + std::string(to_string(end.code)) + ": " + end.reason + "\n";
+    [[maybe_unused]] auto const written = ::write(STDERR_FILENO, text.data(), text.size());
+  }
+  std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+void serve_if_worker(int argc, char** argv, runtime_options const& options,
+                     detail::zmq_transport const* zmq) {
+  if (inherited()) serve_supervisor(options);
+  if (!asked_to_serve() || argc < 2 || argv[1] != worker_flag) return;
+  if (argc < 3) reject("--yonder-worker needs the hub's address: --yonder-worker tcp://host:port");
+  serve_hub(argv[2], options, zmq);
+}
+
+detail::engine_config engine_config_of(runtime_options const& options, bool embeds_hub) {
+  detail::engine_config config;
+  config.max_call_bytes = options.max_call_bytes;
+  config.client.session = platform::random_number();
+  config.client.name = process_name(::getpid());
+  config.client.pid = static_cast<std::uint64_t>(::getpid());
+  config.client.functions = offered_functions();
+  config.client.max_calls = options.max_calls;
+  config.client.max_bytes = options.max_bytes;
+  config.client.connect_timeout = options.connect_timeout.count();
+  if (!embeds_hub) return config;
+  auto& hub = config.hub.emplace();
+  hub.seed = platform::random_number();
+  hub.max_workers = options.workers.value_or(std::max(1U, std::thread::hardware_concurrency()));
+  hub.idle_timeout = options.idle_timeout.count();
+  hub.max_client_calls = options.max_calls;
+  hub.max_client_bytes = options.max_bytes;
+  hub.max_calls = std::max(hub.max_calls, options.max_calls);
+  hub.max_bytes = std::max(hub.max_bytes, options.max_bytes);
+  return config;
+}
+
+std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
+                                            detail::zmq_transport const* zmq) {
+  auto const hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
+  auto config = engine_config_of(options, hub.empty());
+  auto const session = config.client.session;
+  auto engine = std::make_shared<detail::engine>(std::move(config));
+  auto const limits = limits_of(options);
+  if (!hub.empty()) {
+    auto const& transport = need_zmq(zmq, hub);
+    engine->set_uplink(set_up(
+        [&] { return transport.connect(engine->poller(), hub, keys_folder(options), session, limits); }));
+  } else if (options.in_process) {
+    engine->add_pool(std::make_unique<thread_pool>(engine->poller(), limits, worker_config_here()));
+  } else {
+    engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits));
+  }
+  if (!options.bind.empty()) {
+    auto const& transport = need_zmq(zmq, options.bind);
+    engine->add_listener(set_up([&] {
+      return transport.bind(engine->poller(), {&options.bind, 1}, keys_folder(options), limits);
+    }));
+  }
+  engine->start();
+  return engine;
+}
+
+}  // namespace
+}  // namespace runtime_detail
+
+runtime::runtime(int argc, char** argv, runtime_options options, detail::zmq_transport const* zmq) {
+  runtime_detail::check_registry();
+  runtime_detail::serve_if_worker(argc, argv, options, zmq);
+  if (!options.hub.empty() && !options.bind.empty())
+    runtime_detail::reject(
+        "runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
+  engine_ = runtime_detail::make_engine(options, zmq);
+  detail::set_current_engine(engine_);
+}
+
+runtime::~runtime() {
+  detail::unset_current_engine(engine_.get());
+  engine_->stop();
+}
+
+std::size_t runtime::worker_count() const { return engine_->worker_count(); }
+
+bool is_worker() noexcept { return runtime_detail::inherited() || runtime_detail::asked_to_serve(); }
+
+}  // namespace yonder

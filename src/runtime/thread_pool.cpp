@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/runtime/thread_pool.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "src/platform/process.hpp"
+
+namespace yonder::runtime_detail {
+
+thread_pool::thread_pool(transport::poller& poller, transport::limits const& limits,
+                         core::worker_config model)
+    : limits_(limits), model_(std::move(model)), endpoint_(poller, limits) {}
+
+thread_pool::~thread_pool() { stop(); }
+
+void thread_pool::start(std::uint64_t start) {
+  reap();
+  auto config = model_;
+  config.session = platform::random_number();
+  config.name += "/" + std::to_string(start);
+  auto& fresh = workers_.emplace_back();
+  fresh.start = start;
+  try {
+    fresh.loop = std::make_unique<worker_loop>(
+        worker_loop_config{.core = std::move(config), .started = &fresh.started});
+    auto connection = std::make_unique<transport::inproc_endpoint>(fresh.loop->poller(), limits_);
+    connection->connect(endpoint_.where());
+    fresh.loop->attach(std::move(connection));
+    fresh.thread = std::thread([this, &fresh] { run(fresh); });
+  } catch (std::exception const& error) {
+    happened_.push_back({.what = pool_event::kind::start_failed,
+                         .start = start,
+                         .text = std::string("no thread could be started: ") + error.what()});
+    workers_.pop_back();
+  }
+}
+
+void thread_pool::run(worker& one) {
+  ::pthread_setname_np(::pthread_self(), "yonder-worker");
+  one.loop->run();
+  one.ended.store(true);
+}
+
+thread_pool::worker* thread_pool::find(transport::peer_id peer) noexcept {
+  auto const found = std::find_if(workers_.begin(), workers_.end(),
+                                  [&](auto& one) { return one.peer == peer && !one.fenced; });
+  return found != workers_.end() ? &*found : nullptr;
+}
+
+void thread_pool::kill(transport::peer_id peer, std::string_view reason) {
+  auto* const one = find(peer);
+  if (one == nullptr) return;
+  one->loop->abandon();
+  endpoint_.close(peer);
+  lose(*one, std::string(reason));
+}
+
+void thread_pool::lose(worker& one, std::string reason) {
+  one.fenced = true;
+  ++fenced_;
+  happened_.push_back({.what = pool_event::kind::lost,
+                       .peer = one.peer,
+                       .start = one.start,
+                       .loss = {.started = one.started.load(), .reason = std::move(reason)}});
+}
+
+void thread_pool::take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) {
+  constexpr std::size_t most = 1024;
+  endpoint_.receive(received_, most);
+  for (auto& event : received_) {
+    using what = transport::event::kind;
+    switch (event.what) {
+      case what::connected: greet(event.peer); break;
+      case what::received: frames.push_back(std::move(event)); break;
+      case what::lost:
+        if (auto* const one = find(event.peer)) lose(*one, event.reason.empty() ? "it ended" : event.reason);
+        break;
+    }
+  }
+  received_.clear();
+  std::move(happened_.begin(), happened_.end(), std::back_inserter(happened));
+  happened_.clear();
+}
+
+// Connections do not say which thread made them, but they come in the order of start().
+void thread_pool::greet(transport::peer_id peer) {
+  auto const found = std::find_if(workers_.begin(), workers_.end(), [](auto& one) { return one.peer == 0; });
+  if (found == workers_.end()) return;
+  found->peer = peer;
+  happened_.push_back({.what = pool_event::kind::connected, .peer = peer, .start = found->start});
+}
+
+void thread_pool::reap() {
+  for (auto one = workers_.begin(); one != workers_.end();) {
+    if (!one->fenced || !one->ended.load()) {
+      ++one;
+      continue;
+    }
+    one->thread.join();
+    one = workers_.erase(one);
+    --fenced_;
+  }
+}
+
+void thread_pool::stop() {
+  for (auto& one : workers_) one.loop->abandon();
+  for (auto& one : workers_)
+    if (one.thread.joinable()) one.thread.join();
+  workers_.clear();
+  fenced_ = 0;
+}
+
+}  // namespace yonder::runtime_detail

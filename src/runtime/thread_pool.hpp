@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "src/runtime/worker_loop.hpp"
+#include "src/runtime/worker_pool.hpp"
+#include "transports/inproc/inproc_endpoint.hpp"
+
+namespace yonder::runtime_detail {
+
+// Workers that are threads of this process. What they run cannot be ended from outside: kill() fences a
+// worker and asks its task to stop; the thread ends when the task returns.
+class thread_pool final : public worker_pool {
+ public:
+  // `model`: what every worker is told; each gets a session of its own.
+  thread_pool(transport::poller& poller, transport::limits const& limits, core::worker_config model);
+  ~thread_pool() override;
+
+  void start(std::uint64_t start) override;
+  void kill(transport::peer_id peer, std::string_view reason) override;
+  void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) override;
+  bool pending() override { return endpoint_.pending() || !happened_.empty(); }
+  transport::endpoint& endpoint() override { return endpoint_; }
+  std::size_t size() const override { return workers_.size() - fenced_; }
+  void stop() override;
+
+ private:
+  struct worker {
+    std::uint64_t start = 0;
+    transport::peer_id peer = 0;  // 0: not connected yet
+    std::unique_ptr<worker_loop> loop;
+    std::atomic<std::uint32_t> started{0};
+    bool fenced = false;
+    std::atomic<bool> ended{false};
+    std::thread thread;
+  };
+
+  worker* find(transport::peer_id peer) noexcept;
+  void run(worker& one);
+  void greet(transport::peer_id peer);
+  void lose(worker& one, std::string reason);
+  void reap();
+
+  transport::limits limits_;
+  core::worker_config model_;
+  transport::inproc_endpoint endpoint_;
+  std::list<worker> workers_;
+  std::size_t fenced_ = 0;
+  std::vector<pool_event> happened_;
+  std::vector<transport::event> received_;
+};
+
+}  // namespace yonder::runtime_detail

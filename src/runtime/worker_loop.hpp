@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "src/core/worker.hpp"
+#include "src/platform/epoll_poller.hpp"
+#include "transports/local/local_endpoint.hpp"
+#include "transports/transport.hpp"
+#include "yonder/detail/registry.hpp"
+#include "yonder/this_call.hpp"
+
+namespace yonder::runtime_detail {
+
+// What this_call tells a task about the call that it serves.
+struct call_context {
+  std::atomic<bool> stop{false};
+  std::uint32_t attempt = 0;
+  call_id id;
+};
+
+struct worker_loop_config {
+  core::worker_config core;
+  std::size_t max_result_bytes = std::size_t{256} << 20;
+  std::atomic<std::uint32_t>* started = nullptr;  // where a supervisor reads what was started; may be null
+  bool own_process =
+      false;  // may end the process: drains on SIGTERM, and leaves a running task when told to exit
+};
+
+// Serves one hub: runs each call on the thread that read it. A watchdog takes over the connection when a call
+// outlasts about a millisecond, so that heartbeats and cancellations go on; it handles SIGTERM too.
+//
+// Threads: run() and the watchdog share the state under one lock, which is not held in a task nor while
+// asleep. One of the two reads the connection at a time.
+class worker_loop {
+ public:
+  explicit worker_loop(worker_loop_config config);
+  ~worker_loop();
+  worker_loop(worker_loop const&) = delete;
+  worker_loop& operator=(worker_loop const&) = delete;
+
+  transport::poller& poller() noexcept { return poller_; }
+
+  // The connection to the hub; to be made with poller(). Before run(). `local` if it is a socketpair, which
+  // can be read with one system call less.
+  void attach(std::unique_ptr<transport::endpoint> connection, transport::local_endpoint* local = nullptr);
+
+  // Serves until the hub lets this worker go or is gone. Returns why.
+  core::out::exit run();
+
+  // Any thread: as if the hub had gone.
+  void abandon() noexcept;
+
+ private:
+  using lock = std::unique_lock<std::mutex>;
+
+  void index_tasks();
+  void serve(lock& held, core::out::run work);
+  void execute(core::out::run const& work, detail::encoded& result);
+  void report(core::attempt_key const& key, detail::encoded&& result);
+  void sleep(lock& held);
+  void turn(lock& held);
+  void take_events();
+  void carry_out();
+  void flush_if_due();
+  std::int64_t next_deadline() const { return core_.next_deadline(); }
+
+  void watch();
+  void wait_for_work();
+  void take_over(lock& held, std::uint32_t run);
+  void wake_watchdog();
+  void leave_process();
+
+  worker_loop_config config_;
+  platform::epoll_poller poller_;
+  std::unordered_map<std::string_view, detail::task_entry const*> tasks_;
+  std::mutex mutex_;
+  core::worker core_;
+  core::outputs outputs_;
+  std::vector<transport::event> events_;
+  std::unique_ptr<transport::endpoint> connection_;
+  transport::local_endpoint* local_ = nullptr;
+
+  std::optional<core::out::run> next_;
+  std::optional<core::out::exit> exit_;
+  std::int64_t unflushed_since_ = 0;
+  call_context context_;
+  core::attempt_key running_key_;
+
+  std::atomic<std::uint32_t> runs_{0};  // odd while a task runs
+  std::atomic<bool> watchdog_asleep_{false};
+  std::atomic<bool> abandoned_{false};
+  bool stopping_ = false;    // the watchdog
+  bool taken_over_ = false;  // the watchdog reads the connection
+  std::condition_variable given_back_;
+  platform::unique_fd watchdog_wakes_;  // an eventfd
+  std::thread watchdog_;
+};
+
+// Makes SIGTERM wait for the watchdog. To be called in main's thread before any other starts.
+void block_termination() noexcept;
+
+}  // namespace yonder::runtime_detail
