@@ -34,7 +34,7 @@ struct exception_entry {
   std::string_view name;
   // Appends the state of `thrown` if it is exactly of this type; else returns false.
   bool (*encode)(std::exception const& thrown, encoded& state);
-  [[noreturn]] void (*raise)(std::span<std::byte const> state);
+  void (*raise)(std::span<std::byte const> state);  // throws
   exception_entry* next = nullptr;
 };
 
