@@ -12,12 +12,14 @@
 
 namespace yonder::detail {
 
-// A growable array of bytes whose new bytes are not zeroed. Move-only; copies are made in words, by `copy_of`.
+// A growable array of bytes whose new bytes are not zeroed. Move-only; copies are made in words, by
+// `copy_of`.
 class byte_buffer {
  public:
   byte_buffer() noexcept = default;
   byte_buffer(byte_buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)),
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
         capacity_(std::exchange(other.capacity_, 0)) {}
   byte_buffer& operator=(byte_buffer&& other) noexcept {
     byte_buffer(std::move(other)).swap(*this);
@@ -83,8 +85,8 @@ class byte_buffer {
   std::size_t capacity_ = 0;
 };
 
-// One large contiguous block that travels beside the inline bytes, without a copy. `owner` keeps it alive; without
-// one it is borrowed from a caller, who waits until the call has ended.
+// One large contiguous block that travels beside the inline bytes, without a copy. `owner` keeps it alive;
+// without one it is borrowed from a caller, who waits until the call has ended.
 struct buffer {
   std::byte const* data = nullptr;
   std::size_t size = 0;
@@ -100,4 +102,4 @@ inline buffer owned_copy(std::span<std::byte const> bytes) {
   return {copy->data(), copy->size(), copy};
 }
 
-} // namespace yonder::detail
+}  // namespace yonder::detail

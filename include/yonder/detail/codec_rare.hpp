@@ -9,7 +9,8 @@
 
 namespace yonder::detail {
 
-// What an archive needs for versioned classes, virtual bases and deferred members only: made when first needed.
+// What an archive needs for versioned classes, virtual bases and deferred members only: made when first
+// needed.
 class rare_state {
  public:
   struct deferment {
@@ -58,7 +59,9 @@ class archive_base : public cereal::yonder_archive {
   archive_base& operator=(archive_base const&) = delete;
 
   // Serializes what was wrapped in cereal::defer so far.
-  void serializeDeferments() { rare_.run_deferments(); }  // NOLINT(readability-identifier-naming): cereal's name
+  void serializeDeferments() {
+    rare_.run_deferments();
+  }  // NOLINT(readability-identifier-naming): cereal's name
 
  protected:
   archive_base() = default;
