@@ -30,7 +30,8 @@ enum class frame_type : std::uint8_t {
   bye,
 };
 
-// 128 bits: who calls (drawn at random once per client session), and the how-manieth call of that session it is.
+// 128 bits: who calls (drawn at random once per client session), and the how-manieth call of that session it
+// is.
 struct call_id {
   std::uint64_t session = 0;
   std::uint64_t number = 0;
@@ -41,20 +42,21 @@ inline constexpr std::uint32_t frame_magic = 0x52444e59;  // "YNDR"
 inline constexpr std::uint16_t protocol_version = 1;
 inline constexpr std::size_t header_size = 64;
 
-// The fixed part of every frame, in host form. On the wire: 64 bytes, little-endian, at the offsets on the right.
-struct header {                     // 0 magic u32
+// The fixed part of every frame, in host form. On the wire: 64 bytes, little-endian, at the offsets on the
+// right.
+struct header {                              // 0 magic u32
   std::uint16_t version = protocol_version;  // 4
-  frame_type type{};                // 6
-  std::uint8_t flags = 0;           // 7
-  call_id call;                     // 8, 16
-  std::uint32_t attempt = 0;        // 24, from 1
-  std::uint32_t epoch = 0;          // 28, of the worker's session
-  std::uint64_t signature = 0;      // 32, hash of the argument and result structure
-  std::uint64_t remaining_us = 0;   // 40, time left until the deadline; 0: none
-  std::uint32_t buffer_count = 0;   // 48
-  std::uint32_t metadata_size = 0;  // 52
-                                    // 56 crc32c u32 over header (this field as zero) and metadata
-  std::uint32_t sequence = 0;       // 60, of the sender's session and direction; what it counts, the type says
+  frame_type type{};                         // 6
+  std::uint8_t flags = 0;                    // 7
+  call_id call;                              // 8, 16
+  std::uint32_t attempt = 0;                 // 24, from 1
+  std::uint32_t epoch = 0;                   // 28, of the worker's session
+  std::uint64_t signature = 0;               // 32, hash of the argument and result structure
+  std::uint64_t remaining_us = 0;            // 40, time left until the deadline; 0: none
+  std::uint32_t buffer_count = 0;            // 48
+  std::uint32_t metadata_size = 0;           // 52
+                                             // 56 crc32c u32 over header (this field as zero) and metadata
+  std::uint32_t sequence = 0;  // 60, of the sender's session and direction; what it counts, the type says
 };
 
 // One message: header, body (metadata, then payload) and the large buffers that travel as parts of their own.
@@ -68,14 +70,24 @@ struct frame {
 };
 
 // Why bytes are no frame.
-enum class frame_fault : std::uint8_t { none, too_short, bad_magic, bad_version, bad_type, bad_length, bad_checksum };
+enum class frame_fault : std::uint8_t {
+  none,
+  too_short,
+  bad_magic,
+  bad_version,
+  bad_type,
+  bad_length,
+  bad_checksum
+};
 std::string_view to_string(frame_fault fault) noexcept;
 
-// The header's wire form; fills in magic and checksum. `head.metadata_size` and `head.buffer_count` must be set.
+// The header's wire form; fills in magic and checksum. `head.metadata_size` and `head.buffer_count` must be
+// set.
 std::array<std::byte, header_size> encode_header(header const& head, std::span<std::byte const> metadata);
 
-// Reads and checks header and checksum of the inline part of a frame (header, metadata, payload). bad_version is
-// reported last, so that a well-formed frame of another version can be told apart; `head` is then filled in.
+// Reads and checks header and checksum of the inline part of a frame (header, metadata, payload). bad_version
+// is reported last, so that a well-formed frame of another version can be told apart; `head` is then filled
+// in.
 frame_fault decode_header(std::span<std::byte const> part, header& head);
 
-} // namespace yonder::core
+}  // namespace yonder::core

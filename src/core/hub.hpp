@@ -47,12 +47,12 @@ struct peer_link {
 
 // What is known about the end of a connection.
 struct peer_loss {
-  std::optional<std::uint32_t> started;  // the highest out::run::sequence that the worker had published;
-                                         // unknown: everything that was sent to it may have been started
+  std::optional<std::uint32_t> started{};  // the highest out::run::sequence that the worker had published;
+                                           // unknown: everything that was sent to it may have been started
   int signal = 0;
-  std::optional<int> exit_status;
-  std::string stderr_tail;
-  std::string reason;
+  std::optional<int> exit_status{};
+  std::string stderr_tail{};
+  std::string reason{};
 };
 
 struct hub_counters {
@@ -67,8 +67,8 @@ struct hub_counters {
 // What the hub holds; all but peers, sessions and workers is 0 when nothing is to be done.
 struct hub_census {
   std::size_t peers = 0, clients = 0, workers = 0, starting = 0, idle_workers = 0;
-  std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, functions = 0,
-              timers = 0;
+  std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, client_bytes = 0,
+              functions = 0, timers = 0;
 };
 
 // Takes calls from clients and has workers run them. Rules and promises: docs/protocol.md.

@@ -201,10 +201,8 @@ class random_source {
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
   }
-  // Uniform in [0, bound); the bias of the multiplication is below 2^-32 for the bounds used here.
-  std::uint64_t below(std::uint64_t bound) noexcept {
-    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
-  }
+  // In [0, bound); the bias of the remainder is below 2^-24 for the bounds used here.
+  std::uint64_t below(std::uint64_t bound) noexcept { return next() % bound; }
 
  private:
   std::uint64_t state_;

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/client.hpp"
+
+#include "src/core/intrusive_list.hpp"
+#include "src/core/link.hpp"
+#include "src/core/metadata.hpp"
+#include "src/core/number_map.hpp"
+#include "src/core/slab.hpp"
+#include "src/core/timer_wheel.hpp"
+
+#include <algorithm>
+
+namespace yonder::core {
+namespace {
+
+struct order_tag {};
+
+// A call without its outcome yet. It waits for a welcome, or it was given to the link.
+struct pending : timer, list_hook<order_tag> {
+  std::uint64_t number = 0;
+  std::uint64_t cookie = 0;
+  std::string_view function;
+  call_policy policy;
+  time_point submitted = 0;
+  time_point deadline = never;
+  std::size_t bytes = 0;
+  std::uint32_t sequence = 0;
+  bool given = false;  // to the link
+  frame_ref message;   // until it is given away for good
+
+  void reset() { message = {}; }
+  bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
+};
+
+using call_list = intrusive_list<pending, order_tag>;
+
+}  // namespace
+
+std::uint32_t begin_call(byte_buffer& body, std::string_view function, call_policy const& policy,
+                         std::string_view traceparent) {
+  write_call(body, function, policy, traceparent);
+  return static_cast<std::uint32_t>(body.size());
+}
+
+struct client::state {
+  enum class phase : std::uint8_t { absent, greeting, ready, closed };
+
+  client_config config;
+  link hub;
+  phase now_in = phase::absent;
+  bool was_welcomed = false;
+  std::uint32_t hellos = 0;
+  time_point hello_due = never;
+  time_point away_since = 0;  // since when there has been no welcome that stands
+  std::size_t max_calls;
+  std::size_t max_bytes;
+
+  std::uint64_t last_number = 0;
+  std::size_t bytes = 0;
+  slab<pending> calls;
+  number_map<pending> by_number;
+  call_list waiting;  // by submission
+  call_list given;
+  timer_wheel timers{0};
+  std::uint64_t violations = 0;
+  errc closed_code = errc::disconnected;
+  std::string closed_reason;
+
+  explicit state(client_config made)
+      : config(std::move(made)), max_calls(config.max_calls), max_bytes(config.max_bytes) {}
+
+  call_id id_of(std::uint64_t number) const { return {config.session, number}; }
+
+  // --- completion
+
+  void forget(pending& call) {
+    (call.given ? given : waiting).remove(call);
+    timers.disarm(call);
+    bytes -= call.bytes;
+    by_number.erase(call.number);
+    calls.release(call);
+  }
+
+  void complete(pending& call, outcome result, outputs& out) {
+    out.emplace_back(out::completed{id_of(call.number), call.cookie, std::move(result)});
+    forget(call);
+  }
+
+  void fail(pending& call, errc code, std::string_view why, outputs& out) {
+    failure error;
+    error.code = code;
+    error.function = call.function;
+    error.message = why;
+    complete(call, outcome(std::move(error)), out);
+  }
+
+  void fail_all(call_list& list, errc code, std::string_view why, outputs& out) {
+    while (!list.empty()) fail(list.front(), code, why, out);
+  }
+
+  void refuse(call_spec const& spec, std::uint64_t number, errc code, std::string_view why, outputs& out) {
+    failure error;
+    error.code = code;
+    error.function = spec.function;
+    error.message = why;
+    out.emplace_back(out::completed{id_of(number), spec.cookie, outcome(std::move(error))});
+  }
+
+  void close(errc code, std::string_view reason, outputs& out) {
+    now_in = phase::closed;
+    closed_code = code;
+    closed_reason = reason;
+    hello_due = never;
+    hub.detach();
+    auto const unknown = was_welcomed && code == errc::disconnected;
+    fail_all(given, code,
+             unknown ? std::string(reason) + "; whether the call ran is unknown" : std::string(reason), out);
+    fail_all(waiting, code, reason, out);
+  }
+
+  // --- sending
+
+  void give(time_point now, pending& call, outputs& out) {
+    waiting.remove(call);
+    given.push_back(call);
+    call.given = true;
+    auto const head = call.message->head;
+    auto message = hub.reliable() ? std::move(call.message) : call.message;
+    call.sequence = hub.send(now, head, std::move(message), call.deadline, out);
+  }
+
+  void give_waiting(time_point now, outputs& out) {
+    while (auto* const call = waiting.first()) {
+      if (call->deadline <= now) {
+        fail(*call, errc::deadline_exceeded, "the deadline passed before a hub was reached", out);
+      } else if (given.size() >= max_calls) {
+        fail(*call, errc::overloaded, "more calls were waiting than the hub takes of one client", out);
+      } else {
+        give(now, *call, out);
+      }
+    }
+  }
+
+  void say_hello(time_point now, bool again, outputs& out) {
+    if (!again) ++hellos;
+    hello_message hello;
+    hello.role = peer_role::client;
+    hello.session = config.session;
+    hello.name = config.name;
+    hello.process = config.pid;
+    hello.functions = config.functions;
+    auto message = make_hello(hello);
+    message.head.attempt = hellos;
+    message.head.sequence = hub.received();
+    hub.send_unnumbered(now, std::move(message), out);
+    hello_due = hub.reliable() ? never : add(now, config.timing.heartbeat);
+  }
+
+  void greet(time_point now, outputs& out) {
+    if (now_in == phase::ready) away_since = now;
+    now_in = phase::greeting;
+    say_hello(now, false, out);
+  }
+
+  void say_cancel(time_point now, std::uint64_t number, outputs& out) {
+    auto message = make_control(frame_type::cancel);
+    message.head.call = id_of(number);
+    auto const head = message.head;
+    hub.send(now, head, frame_ref(std::move(message)), never, out);
+  }
+
+  // --- receiving
+
+  void welcomed(time_point now, peer_id peer, frame const& message, outputs& out) {
+    if (now_in != phase::greeting || message.head.attempt != hellos) return;
+    welcome_message welcome;
+    if (!read_welcome(message, welcome))
+      return refused(errc::protocol_violation, "an undecodable welcome", out);
+    max_calls = std::min<std::uint64_t>(config.max_calls, welcome.max_calls);
+    max_bytes = std::min<std::uint64_t>(config.max_bytes, welcome.max_bytes);
+    if (welcome.heartbeat > 0) hub.set_heartbeat(welcome.heartbeat);
+    now_in = phase::ready;
+    hello_due = never;
+    was_welcomed = true;
+    if ((message.head.flags & flag_resumed) != 0 && message.head.epoch == hub.epoch()) {
+      hub.resume(now, peer, message.head.sequence, out);
+    } else {
+      begin_session(now, peer, message.head.epoch, out);
+    }
+    give_waiting(now, out);
+  }
+
+  // The hub knows nothing of what was sent in an earlier session.
+  void begin_session(time_point now, peer_id peer, std::uint32_t epoch, outputs& out) {
+    while (!given.empty()) {
+      auto& call = given.back();
+      if (call.message && (call.may_repeat() || !hub.was_transmitted(call.sequence))) {
+        given.remove(call);
+        call.given = false;
+        waiting.push_front(call);
+      } else {
+        fail(call, errc::disconnected, "the hub lost this session; whether the call ran is unknown", out);
+      }
+    }
+    hub.open(now, peer, epoch);
+  }
+
+  void refused(errc code, std::string_view why, outputs& out) {
+    ++violations;
+    out.emplace_back(out::close{hub.peer(), std::string(why)});
+    close(code, why, out);
+  }
+
+  void said_bye(time_point now, frame const& message, outputs& out) {
+    auto const current = message.head.epoch == hub.epoch();
+    auto const answers_hello = now_in == phase::greeting && message.head.attempt == hellos && hellos != 0;
+    if (!current && !answers_hello) return;
+    if ((message.head.flags & flag_rejoin) != 0) {
+      if (now_in == phase::ready) greet(now, out);
+      return;
+    }
+    bye_message bye;
+    if (!read_bye(message, bye)) ++violations;
+    out.emplace_back(out::close{hub.peer(), bye.text});
+    close(bye.code, bye.text.empty() ? std::string_view("the hub ended the session") : bye.text, out);
+  }
+
+  void deliver(frame message, outputs& out) {
+    auto const& head = message.head;
+    if (head.type == frame_type::drain) return;
+    auto const answer = head.type == frame_type::result || head.type == frame_type::error;
+    if (!answer || head.call.session != config.session) {
+      ++violations;
+      return;
+    }
+    auto* const call = by_number.find(head.call.number);
+    if (call == nullptr || !call->given) return;  // it has ended already
+    if (head.type == frame_type::result) {
+      if (!read_nothing(message)) return undecodable(*call, out);
+      return complete(*call, outcome(std::move(message)), out);
+    }
+    failure error;
+    if (!read_error(message, error)) return undecodable(*call, out);
+    if (error.function.empty()) error.function = call->function;
+    complete(*call, outcome(std::move(error)), out);
+  }
+
+  void undecodable(pending& call, outputs& out) {
+    ++violations;
+    fail(call, errc::protocol_violation, "the hub's answer does not decode", out);
+  }
+
+  void receive_numbered(time_point now, frame message, outputs& out) {
+    if (hub.arrived(now, message) != link::arrival::deliver) return;
+    do deliver(std::move(message), out);
+    while (hub.next(now, message));
+  }
+
+  // --- time
+
+  time_point connect_due() const {
+    if (now_in == phase::ready || now_in == phase::closed) return never;
+    auto due = never;
+    auto& lists = const_cast<state&>(*this);
+    if (!given.empty()) due = add(away_since, config.connect_timeout);
+    if (!waiting.empty()) {
+      due = std::min(due, add(std::max(away_since, lists.waiting.front().submitted), config.connect_timeout));
+    }
+    return due;
+  }
+
+  void give_up_unreachable(time_point now, outputs& out) {
+    if (add(away_since, config.connect_timeout) <= now) {
+      fail_all(given, errc::disconnected, "the hub fell silent; whether the call ran is unknown", out);
+    }
+    while (auto* const call = waiting.first()) {
+      if (add(std::max(away_since, call->submitted), config.connect_timeout) > now) break;
+      fail(*call, errc::hub_unreachable, "no hub answered within the connect timeout", out);
+    }
+  }
+
+  void expire(time_point now, outputs& out) {
+    while (auto* const due = timers.expire(now)) {
+      auto& call = static_cast<pending&>(*due);
+      auto const number = call.number;
+      auto const was_given = call.given;
+      fail(call, errc::deadline_exceeded, "the call's deadline passed", out);
+      if (was_given) say_cancel(now, number, out);
+    }
+  }
+};
+
+client::client(client_config config) : state_(std::make_unique<state>(std::move(config))) {}
+client::~client() = default;
+
+void client::connected(time_point now, peer_id peer, bool reliable, outputs& out) {
+  auto& s = *state_;
+  if (s.now_in == state::phase::closed) return;
+  if (s.hub.epoch() == 0 || s.hub.reliable() != reliable) {
+    s.hub = link(reliable, s.config.timing);
+    s.hub.open(now, peer, 0);
+  }
+  s.hub.redirect(peer);
+  s.greet(now, out);
+}
+
+void client::lost(time_point now, peer_id peer, bool final, errc code, std::string_view reason,
+                  outputs& out) {
+  auto& s = *state_;
+  if (s.now_in == state::phase::closed || (peer != s.hub.peer() && s.hub.peer() != 0)) return;
+  auto const text = reason.empty() ? std::string_view("the connection to the hub ended") : reason;
+  if (final) return s.close(s.was_welcomed ? errc::disconnected : code, text, out);
+  if (s.now_in == state::phase::ready) s.away_since = now;
+  s.now_in = state::phase::absent;
+  s.hello_due = never;
+  s.hub.detach();
+  if (!s.hub.reliable()) return;
+  s.fail_all(s.given, errc::disconnected, std::string(text) + "; whether the call ran is unknown", out);
+  s.hub.open(now, 0, 0);
+}
+
+void client::unreachable(time_point now, bool final, errc code, std::string_view reason, outputs& out) {
+  lost(now, state_->hub.peer(), final, code, reason, out);
+}
+
+void client::receive(time_point now, peer_id peer, frame message, outputs& out) {
+  auto& s = *state_;
+  if (s.now_in == state::phase::closed || peer != s.hub.peer()) return;
+  auto const type = message.head.type;
+  if (type == frame_type::welcome) return s.welcomed(now, peer, message, out);
+  if (type == frame_type::bye) return s.said_bye(now, message, out);
+  if (message.head.epoch != s.hub.epoch() || s.hub.epoch() == 0) return;  // of an earlier session
+  s.hub.heard(now);
+  switch (type) {
+    case frame_type::ack:
+    case frame_type::heartbeat:
+      if (!s.hub.acknowledged(now, message, out))
+        s.refused(errc::protocol_violation, "a false acknowledgement", out);
+      break;
+    case frame_type::result:
+    case frame_type::error:
+    case frame_type::drain: s.receive_numbered(now, std::move(message), out); break;
+    default: ++s.violations;
+  }
+  s.hub.tick(now, out);
+}
+
+call_id client::submit(time_point now, call_spec spec, outputs& out) {
+  auto& s = *state_;
+  auto const number = ++s.last_number;
+  auto const size = size_of(spec.message);
+  if (s.now_in == state::phase::closed) {
+    s.refuse(spec, number, s.closed_code, s.closed_reason, out);
+    return s.id_of(number);
+  }
+  if (s.calls.size() >= s.max_calls || size > s.max_bytes - std::min(s.max_bytes, s.bytes)) {
+    s.refuse(spec, number, errc::overloaded, "this client has as many calls or bytes in flight as it may",
+             out);
+    return s.id_of(number);
+  }
+  auto& call = s.calls.acquire();
+  call.number = number;
+  call.cookie = spec.cookie;
+  call.function = spec.function;
+  call.policy = spec.policy;
+  call.submitted = now;
+  call.bytes = size;
+  call.given = false;
+  call.deadline = spec.policy.deadline > 0 ? add(now, spec.policy.deadline) : never;
+  auto& head = spec.message.head;
+  head.type = frame_type::call;
+  head.call = s.id_of(number);
+  head.signature = spec.signature;
+  head.buffer_count = static_cast<std::uint32_t>(spec.message.buffers.size());
+  call.message = frame_ref(std::move(spec.message));
+  s.bytes += size;
+  s.by_number.insert(number, call);
+  s.waiting.push_back(call);
+  if (call.deadline != never) s.timers.arm(call, add(call.deadline, s.config.deadline_slack));
+  if (s.now_in == state::phase::ready) s.give(now, call, out);
+  return s.id_of(number);
+}
+
+bool client::cancel(time_point now, call_id id, outputs& out) {
+  auto& s = *state_;
+  auto* const call = id.session == s.config.session ? s.by_number.find(id.number) : nullptr;
+  if (call == nullptr) return false;
+  auto const was_given = call->given;
+  s.fail(*call, errc::cancelled, "the call was cancelled", out);
+  if (was_given) s.say_cancel(now, id.number, out);
+  return true;
+}
+
+void client::shutdown(time_point now, outputs& out) {
+  auto& s = *state_;
+  if (s.now_in == state::phase::closed) return;
+  if (s.hub.epoch() != 0) s.hub.send_unnumbered(now, make_bye({errc::disconnected, "the client ended"}), out);
+  s.close(errc::disconnected, "this runtime ended before the call did", out);
+}
+
+void client::tick(time_point now, outputs& out) {
+  auto& s = *state_;
+  if (s.now_in == state::phase::closed) return;
+  s.expire(now, out);
+  if (s.now_in == state::phase::ready) {
+    if (s.hub.dead(now)) {
+      s.greet(now, out);
+    } else {
+      s.hub.tick(now, out);
+    }
+  }
+  if (s.connect_due() <= now) s.give_up_unreachable(now, out);
+  if (s.hello_due <= now) s.say_hello(now, true, out);
+}
+
+time_point client::next_deadline() const {
+  auto const& s = *state_;
+  if (s.now_in == state::phase::closed) return never;
+  auto const of_link = s.now_in == state::phase::ready ? s.hub.next_deadline() : never;
+  return std::min({s.timers.next(), of_link, s.connect_due(), s.hello_due});
+}
+
+bool client::ready() const { return state_->now_in == state::phase::ready; }
+std::size_t client::calls_in_flight() const { return state_->calls.size(); }
+std::size_t client::bytes_in_flight() const { return state_->bytes; }
+std::size_t client::frames_held() const { return state_->hub.frames_held(); }
+std::uint64_t client::protocol_violations() const { return state_->violations; }
+
+}  // namespace yonder::core

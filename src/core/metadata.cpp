@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/metadata.hpp"
+
+#include "src/core/little_endian.hpp"
+
+#include <concepts>
+
+namespace yonder::core {
+namespace {
+
+using bytes_view = std::span<std::byte const>;
+
+constexpr std::size_t field_head_size = 6;
+constexpr std::uint32_t policy_idempotent = 1;
+
+std::byte* begin_field(byte_buffer& body, tag what, std::size_t size) {
+  auto* const at = body.extend(field_head_size + size);
+  store_le(at, static_cast<std::uint16_t>(what));
+  store_le(at + 2, static_cast<std::uint32_t>(size));
+  return at + field_head_size;
+}
+
+void put(byte_buffer& body, tag what, bytes_view value) {
+  auto* const at = begin_field(body, what, value.size());
+  if (!value.empty()) std::memcpy(at, value.data(), value.size());
+}
+
+void put_text(byte_buffer& body, tag what, std::string_view text, std::size_t most = max_text_size) {
+  put(body, what, std::as_bytes(std::span(text.substr(0, most))));
+}
+
+void put_present_text(byte_buffer& body, tag what, std::string_view text, std::size_t most = max_text_size) {
+  if (!text.empty()) put_text(body, what, text, most);
+}
+
+template <std::integral... Integers>
+void put_numbers(byte_buffer& body, tag what, Integers... numbers) {
+  auto* at = begin_field(body, what, (sizeof(Integers) + ...));
+  ((store_le(at, numbers), at += sizeof(Integers)), ...);
+}
+
+void put_function(byte_buffer& body, function_info const& info) {
+  auto const name = std::string_view(info.name).substr(0, max_name_size);
+  auto const schema = std::string_view(info.schema).substr(0, max_text_size);
+  auto* const at = begin_field(body, tag::offered_function, 10 + name.size() + schema.size());
+  store_le(at, info.signature);
+  store_le(at + 8, static_cast<std::uint16_t>(name.size()));
+  std::memcpy(at + 10, name.data(), name.size());
+  std::memcpy(at + 10 + name.size(), schema.data(), schema.size());
+}
+
+std::string_view text_of(bytes_view value) {
+  return {reinterpret_cast<char const*>(value.data()), value.size()};
+}
+
+template <class Text>
+bool get_text(bytes_view value, Text& text, std::size_t most = max_text_size) {
+  if (value.size() > most) return false;
+  text = text_of(value);
+  return true;
+}
+
+template <std::integral... Integers>
+bool get_numbers(bytes_view value, Integers&... numbers) {
+  if (value.size() != (sizeof(Integers) + ...)) return false;
+  auto const* at = value.data();
+  ((numbers = load_le<Integers>(at), at += sizeof(Integers)), ...);
+  return true;
+}
+
+bool get_function(bytes_view value, function_info& info) {
+  if (value.size() < 10) return false;
+  info.signature = load_le<std::uint64_t>(value.data());
+  auto const name_size = load_le<std::uint16_t>(value.data() + 8);
+  if (name_size == 0 || name_size > max_name_size || name_size > value.size() - 10) return false;
+  info.name = text_of(value.subspan(10, name_size));
+  return get_text(value.subspan(10 + name_size), info.schema);
+}
+
+bool get_microseconds(bytes_view value, duration& time) {
+  std::uint64_t count = 0;
+  if (!get_numbers(value, count)) return false;
+  constexpr auto most = static_cast<std::uint64_t>(never / microsecond);
+  time = static_cast<duration>(std::min(count, most)) * microsecond;
+  return true;
+}
+
+enum class field { taken, unknown, bad };
+
+constexpr field taken_if(bool good) { return good ? field::taken : field::bad; }
+
+// Calls visit(tag, value) for each field. False: malformed, refused by `visit`, or critical and unknown to
+// it.
+template <class Visit>
+bool read_fields(bytes_view metadata, Visit&& visit) {
+  while (!metadata.empty()) {
+    if (metadata.size() < field_head_size) return false;
+    auto const what = load_le<std::uint16_t>(metadata.data());
+    auto const size = load_le<std::uint32_t>(metadata.data() + 2);
+    if (size > metadata.size() - field_head_size) return false;
+    auto const seen = visit(static_cast<tag>(what), metadata.subspan(field_head_size, size));
+    if (seen == field::bad || (seen == field::unknown && (what & 0x8000) != 0)) return false;
+    metadata = metadata.subspan(field_head_size + size);
+  }
+  return true;
+}
+
+frame finish(frame message) {
+  message.head.metadata_size = static_cast<std::uint32_t>(message.body.size());
+  return message;
+}
+
+bool get_policy(bytes_view value, call_policy& policy) {
+  std::uint32_t flags = 0;
+  if (value.size() != 16 || !get_microseconds(value.subspan(8), policy.timeout)) return false;
+  get_numbers(value.first(8), policy.retries, flags);
+  policy.idempotent = (flags & policy_idempotent) != 0;
+  return (flags & ~policy_idempotent) == 0;
+}
+
+bool get_role(bytes_view value, peer_role& role) {
+  std::uint8_t number = 0;
+  if (!get_numbers(value, number)) return false;
+  role = static_cast<peer_role>(number);
+  return role == peer_role::client || role == peer_role::worker;
+}
+
+bool get_code(bytes_view value, errc& code) {
+  std::uint16_t number = 0;
+  if (!get_numbers(value, number) || number == 0) return false;
+  code = static_cast<errc>(number);
+  return true;
+}
+
+bool get_offered(bytes_view value, std::vector<function_info>& functions) {
+  if (functions.size() >= max_functions) return false;
+  return get_function(value, functions.emplace_back());
+}
+
+}  // namespace
+
+void write_call(byte_buffer& body, std::string_view function, call_policy const& policy,
+                std::string_view traceparent) {
+  put_text(body, tag::function, function, max_name_size);
+  if (policy.retries != 0 || policy.idempotent || policy.timeout != 0) {
+    put_numbers(body, tag::policy, policy.retries, policy.idempotent ? policy_idempotent : std::uint32_t{0},
+                static_cast<std::uint64_t>((policy.timeout + microsecond - 1) / microsecond));
+  }
+  put_present_text(body, tag::traceparent, traceparent, max_name_size);
+}
+
+bool read_call(bytes_view metadata, call_message& message) {
+  auto const good = read_fields(metadata, [&](tag what, bytes_view value) {
+    switch (what) {
+      case tag::function: return taken_if(get_text(value, message.function, max_name_size));
+      case tag::policy: return taken_if(get_policy(value, message.policy));
+      default: return field::unknown;
+    }
+  });
+  return good && !message.function.empty();
+}
+
+frame make_control(frame_type type) {
+  frame message;
+  message.head.type = type;
+  return message;
+}
+
+frame make_hello(hello_message const& message) {
+  auto made = make_control(frame_type::hello);
+  put_numbers(made.body, tag::role, static_cast<std::uint8_t>(message.role));
+  put_numbers(made.body, tag::session, message.session);
+  put_numbers(made.body, tag::versions, message.lowest_version, message.highest_version);
+  put_numbers(made.body, tag::process, message.process);
+  put_present_text(made.body, tag::name, message.name, max_name_size);
+  for (auto const& info : message.functions) put_function(made.body, info);
+  return finish(std::move(made));
+}
+
+bool read_hello(frame const& message, hello_message& hello) {
+  bool has_role = false;
+  bool has_session = false;
+  bool has_versions = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    switch (what) {
+      case tag::role: return taken_if(has_role = get_role(value, hello.role));
+      case tag::session: return taken_if(has_session = get_numbers(value, hello.session));
+      case tag::versions:
+        return taken_if(has_versions = get_numbers(value, hello.lowest_version, hello.highest_version));
+      case tag::process: return taken_if(get_numbers(value, hello.process));
+      case tag::name: return taken_if(get_text(value, hello.name, max_name_size));
+      case tag::offered_function: return taken_if(get_offered(value, hello.functions));
+      default: return field::unknown;
+    }
+  });
+  return good && has_role && has_session && has_versions;
+}
+
+frame make_welcome(welcome_message const& message) {
+  auto made = make_control(frame_type::welcome);
+  put_numbers(made.body, tag::versions, message.version, message.version);
+  put_numbers(made.body, tag::heartbeat, static_cast<std::uint64_t>(message.heartbeat / microsecond));
+  put_numbers(made.body, tag::limits, message.max_calls, message.max_bytes);
+  return finish(std::move(made));
+}
+
+bool read_welcome(frame const& message, welcome_message& welcome) {
+  bool has_version = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    std::uint16_t highest = 0;
+    switch (what) {
+      case tag::versions: return taken_if(has_version = get_numbers(value, welcome.version, highest));
+      case tag::heartbeat: return taken_if(get_microseconds(value, welcome.heartbeat));
+      case tag::limits: return taken_if(get_numbers(value, welcome.max_calls, welcome.max_bytes));
+      default: return field::unknown;
+    }
+  });
+  return good && has_version;
+}
+
+frame make_bye(bye_message const& message) {
+  auto made = make_control(frame_type::bye);
+  put_numbers(made.body, tag::code, static_cast<std::uint16_t>(message.code));
+  put_present_text(made.body, tag::text, message.text);
+  return finish(std::move(made));
+}
+
+bool read_bye(frame const& message, bye_message& bye) {
+  return read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    switch (what) {
+      case tag::code: return taken_if(get_code(value, bye.code));
+      case tag::text: return taken_if(get_text(value, bye.text));
+      default: return field::unknown;
+    }
+  });
+}
+
+frame make_error(failure const& error) {
+  auto made = make_control(frame_type::error);
+  auto& body = made.body;
+  put_numbers(body, tag::code, static_cast<std::uint16_t>(error.code));
+  put_present_text(body, tag::error_function, error.function, max_name_size);
+  put_present_text(body, tag::error_type, error.type_name);
+  put_present_text(body, tag::error_message, error.message);
+  put_present_text(body, tag::error_worker, error.worker, max_name_size);
+  if (error.signal != 0) put_numbers(body, tag::error_signal, std::int32_t{error.signal});
+  if (error.exit_status) put_numbers(body, tag::error_exit, std::int32_t{*error.exit_status});
+  put_present_text(body, tag::error_stderr, error.stderr_tail);
+  made = finish(std::move(made));
+  made.head.attempt = error.attempt;
+  made.body.append(error.payload.data(), error.payload.size());
+  return made;
+}
+
+bool read_error(frame const& message, failure& error) {
+  bool has_code = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    std::int32_t number = 0;
+    switch (what) {
+      case tag::code: return taken_if(has_code = get_code(value, error.code));
+      case tag::error_function: return taken_if(get_text(value, error.function, max_name_size));
+      case tag::error_type: return taken_if(get_text(value, error.type_name));
+      case tag::error_message: return taken_if(get_text(value, error.message));
+      case tag::error_worker: return taken_if(get_text(value, error.worker, max_name_size));
+      case tag::error_signal:
+        if (!get_numbers(value, number)) return field::bad;
+        error.signal = number;
+        return field::taken;
+      case tag::error_exit:
+        if (!get_numbers(value, number)) return field::bad;
+        error.exit_status = number;
+        return field::taken;
+      case tag::error_stderr: return taken_if(get_text(value, error.stderr_tail));
+      default: return field::unknown;
+    }
+  });
+  if (!good || !has_code) return false;
+  error.attempt = message.head.attempt;
+  error.payload = byte_buffer::copy_of(message.payload());
+  return true;
+}
+
+bool read_nothing(frame const& message) {
+  return read_fields(message.metadata(), [](tag, bytes_view) { return field::unknown; });
+}
+
+void write_received(byte_buffer& body, bytes_view bitmap) { put(body, tag::received, bitmap); }
+
+bool read_received(frame const& message, bytes_view& bitmap) {
+  return read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    if (what != tag::received) return field::unknown;
+    bitmap = value;
+    return field::taken;
+  });
+}
+
+}  // namespace yonder::core

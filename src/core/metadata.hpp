@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/types.hpp"
+
+#include <span>
+
+// What frames say beyond their header: type-length-value fields, u16 tag, u32 length, value. A tag with its
+// top bit set is critical: who does not know it refuses the frame; other unknown tags are skipped.
+namespace yonder::core {
+
+enum class tag : std::uint16_t {
+  traceparent = 0x0003,       // text, W3C Trace Context
+  name = 0x0013,              // text
+  process = 0x0014,           // u64
+  offered_function = 0x0016,  // u64 signature, u16 length of the name, name, schema
+  heartbeat = 0x0020,         // u64 microseconds
+  limits = 0x0021,            // u64 calls, u64 bytes
+  received = 0x0030,          // bit i: head.sequence + 1 + i has been received
+  text = 0x0040,              // text: why
+  error_function = 0x0051,    // text
+  error_type = 0x0052,        // text
+  error_message = 0x0053,     // text
+  error_worker = 0x0054,      // text
+  error_signal = 0x0055,      // i32
+  error_exit = 0x0056,        // i32
+  error_stderr = 0x0057,      // text
+  function = 0x8001,          // text
+  policy = 0x8002,            // u32 retries, u32 flags (1: idempotent), u64 timeout in microseconds
+  role = 0x8010,              // u8: 1 client, 2 worker
+  session = 0x8011,           // u64
+  versions = 0x8012,          // u16 lowest, u16 highest
+  code = 0x8050,              // u16, yonder::errc
+};
+
+// Flags of the header.
+inline constexpr std::uint8_t flag_not_started = 1;  // error: nothing of the attempt was run
+inline constexpr std::uint8_t flag_resumed = 2;  // welcome: the hub still knows this session and its epoch
+inline constexpr std::uint8_t flag_recall = 4;   // cancel: only if it has not been started
+inline constexpr std::uint8_t flag_rejoin = 8;   // bye: the hub knows no such session; say hello again
+
+inline constexpr std::size_t max_name_size = 1024;       // of functions, workers, clients
+inline constexpr std::size_t max_text_size = 64 * 1024;  // longer messages are cut where they are written
+inline constexpr std::size_t max_functions = 65'536;
+
+enum class peer_role : std::uint8_t { client = 1, worker = 2 };
+
+struct hello_message {
+  peer_role role{};
+  std::uint64_t session = 0;
+  std::uint16_t lowest_version = protocol_version;
+  std::uint16_t highest_version = protocol_version;
+  std::string name;
+  std::uint64_t process = 0;
+  std::vector<function_info> functions;
+};
+
+struct welcome_message {
+  std::uint16_t version = protocol_version;
+  duration heartbeat = 0;
+  std::uint64_t max_calls = 0;
+  std::uint64_t max_bytes = 0;
+};
+
+struct call_message {
+  std::string_view function;  // into the frame
+  call_policy policy;         // without the deadline, which the header carries
+};
+
+struct bye_message {
+  errc code = errc::disconnected;
+  std::string text;
+};
+
+void write_call(byte_buffer& body, std::string_view function, call_policy const& policy,
+                std::string_view traceparent);
+bool read_call(std::span<std::byte const> metadata, call_message& message);
+
+// Whole frames; the caller sets what the header says of session and order.
+frame make_hello(hello_message const& message);
+frame make_welcome(welcome_message const& message);
+frame make_bye(bye_message const& message);
+frame make_error(failure const& error);
+frame make_control(frame_type type);
+
+// False: the metadata is malformed, or lacks what it must hold.
+bool read_hello(frame const& message, hello_message& hello);
+bool read_welcome(frame const& message, welcome_message& welcome);
+bool read_bye(frame const& message, bye_message& bye);
+bool read_error(frame const& message, failure& error);
+
+// What has no metadata of its own: only unknown fields that are not critical.
+bool read_nothing(frame const& message);
+
+// The bitmap of an acknowledgement; empty if there is none.
+bool read_received(frame const& message, std::span<std::byte const>& bitmap);
+void write_received(byte_buffer& body, std::span<std::byte const> bitmap);
+
+}  // namespace yonder::core

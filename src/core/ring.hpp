@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace yonder::core {
+
+// A queue in one block of memory that grows and is used again; elements can be taken out of its middle.
+template <class Element>
+class ring {
+ public:
+  bool empty() const noexcept { return count_ == 0; }
+  std::size_t size() const noexcept { return count_; }
+  Element& operator[](std::size_t index) noexcept { return places_[(first_ + index) & (places_.size() - 1)]; }
+  Element& front() noexcept { return (*this)[0]; }
+
+  void push_back(Element element) {
+    if (count_ == places_.size()) grow();
+    ++count_;
+    (*this)[count_ - 1] = std::move(element);
+  }
+
+  void pop_front() noexcept {
+    front() = {};
+    first_ = (first_ + 1) & (places_.size() - 1);
+    --count_;
+  }
+
+  void erase(std::size_t index) noexcept {
+    for (; index != 0; --index) (*this)[index] = std::move((*this)[index - 1]);
+    pop_front();
+  }
+
+ private:
+  void grow() {
+    std::vector<Element> larger(places_.empty() ? 4 : places_.size() * 2);
+    for (std::size_t i = 0; i < count_; ++i) larger[i] = std::move((*this)[i]);
+    places_ = std::move(larger);
+    first_ = 0;
+  }
+
+  std::vector<Element> places_;
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace yonder::core
