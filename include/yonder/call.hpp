@@ -52,8 +52,7 @@ expected<R, error> decode_expected(call_state& call) {
 
 }  // namespace detail
 
-// A call on its way: what spawn() returns. Dropping it does not cancel the call. Thread-safe but for the
-// calls that take the result (get, get_for, co_await), of which one may be made, once.
+// A call on its way: what spawn() returns. Dropping it does not cancel the call. Thread-safe.
 template <class R>
 class [[nodiscard]] call {
  public:
@@ -63,11 +62,10 @@ class [[nodiscard]] call {
   call(call&&) noexcept = default;
   call& operator=(call&&) noexcept = default;
 
-  // Waits, then returns the result or throws what the task threw. Takes the result: once.
+  // Waits, then returns the result or throws what the task threw.  Each time decodes it anew.
   R get() {
-    auto const state = std::exchange(state_, nullptr);
-    detail::wait(*state);
-    return detail::decode_reply<R>(*state);
+    detail::wait(*state_);
+    return detail::decode_reply<R>(*state_);
   }
 
   // As get(), but gives up waiting after `time`: then nothing (false for void), and the call goes on.
@@ -84,9 +82,8 @@ class [[nodiscard]] call {
 
   // As get(), with the error as a value.
   expected<R, error> try_get() {
-    auto const state = std::exchange(state_, nullptr);
-    detail::wait(*state);
-    return detail::decode_expected<R>(*state);
+    detail::wait(*state_);
+    return detail::decode_expected<R>(*state_);
   }
 
   void wait() const { detail::wait(*state_); }

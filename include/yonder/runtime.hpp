@@ -7,21 +7,31 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "yonder/detail/export.hpp"
 
 namespace yonder {
 
+namespace transport {
+
+class remote_transport;
+YONDER_API remote_transport const& zmq_transport();  // of yonder::zmq
+
+}  // namespace transport
+
 namespace detail {
 
 class engine;
-struct zmq_transport;
+
+// How this program reaches other machines: yonder::core does not link yonder::zmq, those who link it say so.
+inline transport::remote_transport const* linked_transport() {
 #ifdef YONDER_HAS_ZMQ
-YONDER_API extern zmq_transport const zmq;
-inline constexpr zmq_transport const* linked_zmq = &zmq;
+  return &transport::zmq_transport();
 #else
-inline constexpr zmq_transport const* linked_zmq = nullptr;
+  return nullptr;
 #endif
+}
 
 }  // namespace detail
 
@@ -40,8 +50,8 @@ struct runtime_options {
   std::string hub{};
 
   // Where the hub of its own takes further workers from (`program --yonder-worker ENDPOINT`) and other
-  // clients: "tcp://*:port" or "ipc:///folder/name"; empty: nowhere.
-  std::string bind{};
+  // clients: "tcp://0.0.0.0:port", "tcp://127.0.0.1:*" or "ipc:///folder/name"; none: from nowhere.
+  std::vector<std::string> bind{};
 
   // The folder with client.key, client.pub and server.pub (`yonder keygen`). Empty: $YONDER_KEYS, or else
   // $XDG_CONFIG_HOME/yonder (~/.config/yonder).
@@ -68,13 +78,16 @@ class YONDER_API runtime {
   // Looks for the first argument --yonder-worker ENDPOINT (this process is then a worker of the hub at
   // ENDPOINT). Throws usage_error: two tasks of one name, or a bad flag, variable, key file or endpoint.
   runtime(int argc, char** argv, runtime_options options = {})
-      : runtime(argc, argv, std::move(options), detail::linked_zmq) {}
+      : runtime(argc, argv, std::move(options), detail::linked_transport()) {}
   explicit runtime(runtime_options options = {})
-      : runtime(0, nullptr, std::move(options), detail::linked_zmq) {}
+      : runtime(0, nullptr, std::move(options), detail::linked_transport()) {}
   ~runtime();
 
   runtime(runtime const&) = delete;
   runtime& operator=(runtime const&) = delete;
+
+  // Where the hub of its own can be reached: runtime_options::bind, with the ports that the system chose.
+  [[nodiscard]] std::vector<std::string> addresses() const;
 
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;
@@ -82,7 +95,7 @@ class YONDER_API runtime {
   [[nodiscard]] detail::engine& engine() const noexcept { return *engine_; }
 
  private:
-  runtime(int argc, char** argv, runtime_options options, detail::zmq_transport const* zmq);
+  runtime(int argc, char** argv, runtime_options options, transport::remote_transport const* remote);
 
   std::shared_ptr<detail::engine> engine_;
 };

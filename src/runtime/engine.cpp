@@ -68,7 +68,7 @@ bool engine::is_ours() const noexcept {
 }
 
 void engine::add_pool(std::unique_ptr<runtime_detail::worker_pool> pool) { pool_ = std::move(pool); }
-void engine::add_listener(std::unique_ptr<transport::endpoint> listener) { listener_ = std::move(listener); }
+void engine::add_listener(std::unique_ptr<transport::listener> listener) { listener_ = std::move(listener); }
 void engine::set_uplink(std::unique_ptr<transport::endpoint> uplink) { uplink_ = std::move(uplink); }
 
 void engine::start() {
@@ -496,6 +496,11 @@ void engine::stop() {
   pool_.reset();
   listener_.reset();
   uplink_.reset();
+}
+
+std::vector<std::string> engine::addresses() {
+  lock held(mutex_);
+  return listener_ ? listener_->addresses() : std::vector<std::string>();
 }
 
 std::size_t engine::worker_count() {

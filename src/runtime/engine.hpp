@@ -16,6 +16,7 @@
 #include "src/platform/epoll_poller.hpp"
 #include "src/runtime/call_state.hpp"
 #include "src/runtime/worker_pool.hpp"
+#include "transports/remote.hpp"
 #include "transports/transport.hpp"
 
 namespace yonder::detail {
@@ -41,7 +42,7 @@ class engine : public std::enable_shared_from_this<engine> {
   // Where the embedded hub's workers come from; at most one. Before start().
   void add_pool(std::unique_ptr<runtime_detail::worker_pool> pool);
   // Remote workers of the embedded hub. Before start().
-  void add_listener(std::unique_ptr<transport::endpoint> listener);
+  void add_listener(std::unique_ptr<transport::listener> listener);
   // The connection to a hub elsewhere. Before start().
   void set_uplink(std::unique_ptr<transport::endpoint> uplink);
   // Starts the housekeeping thread.
@@ -59,6 +60,7 @@ class engine : public std::enable_shared_from_this<engine> {
   void stop();
 
   std::size_t worker_count();
+  std::vector<std::string> addresses();
 
   transport::poller& poller() noexcept { return poller_; }
 
@@ -110,7 +112,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::vector<transport::event> events_;
   std::vector<runtime_detail::pool_event> pool_events_;
   std::unique_ptr<runtime_detail::worker_pool> pool_;
-  std::unique_ptr<transport::endpoint> listener_;
+  std::unique_ptr<transport::listener> listener_;
   std::unique_ptr<transport::endpoint> uplink_;
 
   enum class leader : std::uint8_t { none, caller, housekeeper };

@@ -16,7 +16,7 @@
 #include "src/runtime/registry.hpp"
 #include "src/runtime/thread_pool.hpp"
 #include "src/runtime/worker_loop.hpp"
-#include "src/runtime/zmq_transport.hpp"
+#include "transports/remote.hpp"
 #include "transports/setup_error.hpp"
 #include "yonder/error.hpp"
 
@@ -60,10 +60,11 @@ core::worker_config worker_config_here() {
   return config;
 }
 
-detail::zmq_transport const& need_zmq(detail::zmq_transport const* zmq, std::string const& address) {
-  if (zmq == nullptr)
+transport::remote_transport const& needed(transport::remote_transport const* remote,
+                                          std::string const& address) {
+  if (remote == nullptr)
     reject("to reach '" + address + "' this program must be linked with yonder::zmq (or yonder::yonder)");
-  return *zmq;
+  return *remote;
 }
 
 // Throws what a transport refuses as our own error.
@@ -95,15 +96,15 @@ auto set_up(Make make) {
 
 // This process is a worker of a hub elsewhere.
 [[noreturn]] void serve_hub(std::string const& address, runtime_options const& options,
-                            detail::zmq_transport const* zmq) {
+                            transport::remote_transport const* remote) {
   block_termination();
-  auto const& transport = need_zmq(zmq, address);
+  auto const& transport = needed(remote, address);
   auto config = worker_config_here();
   auto const session = config.session;
   auto* const loop = new worker_loop(
       {.core = std::move(config), .max_result_bytes = options.max_call_bytes, .own_process = true});
   loop->attach(set_up([&] {
-    return transport.connect(loop->poller(), address, keys_folder(options), session, limits_of(options));
+    return transport.connect(loop->poller(), {address, keys_folder(options), session, limits_of(options)});
   }));
   auto const end = loop->run();
   if (!end.clean) {
@@ -114,11 +115,11 @@ auto set_up(Make make) {
 }
 
 void serve_if_worker(int argc, char** argv, runtime_options const& options,
-                     detail::zmq_transport const* zmq) {
+                     transport::remote_transport const* remote) {
   if (inherited()) serve_supervisor(options);
   if (!asked_to_serve() || argc < 2 || argv[1] != worker_flag) return;
   if (argc < 3) reject("--yonder-worker needs the hub's address: --yonder-worker tcp://host:port");
-  serve_hub(argv[2], options, zmq);
+  serve_hub(argv[2], options, remote);
 }
 
 detail::engine_config engine_config_of(runtime_options const& options, bool embeds_hub) {
@@ -144,25 +145,26 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
 }
 
 std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
-                                            detail::zmq_transport const* zmq) {
+                                            transport::remote_transport const* remote) {
   auto const hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
   auto config = engine_config_of(options, hub.empty());
   auto const session = config.client.session;
   auto engine = std::make_shared<detail::engine>(std::move(config));
   auto const limits = limits_of(options);
   if (!hub.empty()) {
-    auto const& transport = need_zmq(zmq, hub);
-    engine->set_uplink(set_up(
-        [&] { return transport.connect(engine->poller(), hub, keys_folder(options), session, limits); }));
+    auto const& transport = needed(remote, hub);
+    engine->set_uplink(set_up([&] {
+      return transport.connect(engine->poller(), {hub, keys_folder(options), session, limits});
+    }));
   } else if (options.in_process) {
     engine->add_pool(std::make_unique<thread_pool>(engine->poller(), limits, worker_config_here()));
   } else {
     engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits));
   }
   if (!options.bind.empty()) {
-    auto const& transport = need_zmq(zmq, options.bind);
+    auto const& transport = needed(remote, options.bind.front());
     engine->add_listener(set_up([&] {
-      return transport.bind(engine->poller(), {&options.bind, 1}, keys_folder(options), limits);
+      return transport.listen(engine->poller(), {options.bind, keys_folder(options), limits});
     }));
   }
   engine->start();
@@ -172,13 +174,13 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
 }  // namespace
 }  // namespace runtime_detail
 
-runtime::runtime(int argc, char** argv, runtime_options options, detail::zmq_transport const* zmq) {
+runtime::runtime(int argc, char** argv, runtime_options options, transport::remote_transport const* remote) {
   runtime_detail::check_registry();
-  runtime_detail::serve_if_worker(argc, argv, options, zmq);
+  runtime_detail::serve_if_worker(argc, argv, options, remote);
   if (!options.hub.empty() && !options.bind.empty())
     runtime_detail::reject(
         "runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
-  engine_ = runtime_detail::make_engine(options, zmq);
+  engine_ = runtime_detail::make_engine(options, remote);
   detail::set_current_engine(engine_);
 }
 
@@ -186,6 +188,8 @@ runtime::~runtime() {
   detail::unset_current_engine(engine_.get());
   engine_->stop();
 }
+
+std::vector<std::string> runtime::addresses() const { return engine_->addresses(); }
 
 std::size_t runtime::worker_count() const { return engine_->worker_count(); }
 
