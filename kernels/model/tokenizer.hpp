@@ -25,8 +25,8 @@ struct truncation {
 };
 
 struct padding {
-  std::optional<std::size_t> fixed_length;  // else the longest of the batch
-  std::optional<std::size_t> multiple_of;
+  std::optional<std::size_t> fixed_length = std::nullopt;  // else the longest of the batch
+  std::optional<std::size_t> multiple_of = std::nullopt;
   side pad = side::right;
   std::int32_t id = 0;
   std::int32_t type_id = 0;
@@ -105,16 +105,16 @@ padded_batch pad(std::span<encoding const> encodings, padding const& how);
 
 // tokenizer_config.json and its companions, where they are.
 struct tokenizer_settings {
-  std::optional<bool> lowercase;
-  std::optional<bool> strip_accents;
-  std::optional<bool> handle_chinese_chars;
-  std::optional<std::size_t> max_length;
+  std::optional<bool> lowercase = std::nullopt;
+  std::optional<bool> strip_accents = std::nullopt;
+  std::optional<bool> handle_chinese_chars = std::nullopt;
+  std::optional<std::size_t> max_length = std::nullopt;
   std::string unknown = "[UNK]";
   std::string separator = "[SEP]";
   std::string padding = "[PAD]";
   std::string classification = "[CLS]";
   std::string mask = "[MASK]";
-  std::vector<added_token> added;
+  std::vector<added_token> added = {};
 };
 
 // The parsers of outside bytes. They throw ml::model_error; `file` is named in errors.

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "model/tokenizer.hpp"
+#include "model/unicode.hpp"
+#include "yonder/ml/errors.hpp"
+
+namespace {
+
+using namespace yonder::kernels;
+
+constexpr char const* vocabulary =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##a\nb\n##b\nab\n##ing\ne\n\u00e9\n\u4e2d\n##\u4e2d\n\u0301\n##"
+    "\u0301\n!\n";
+
+std::vector<tokenizer> make_tokenizers() {
+  std::vector<tokenizer> all;
+  all.push_back(parse_vocabulary(vocabulary, "vocabulary", {}));
+  all.push_back(parse_vocabulary(vocabulary, "vocabulary", {.lowercase = false}));
+  return all;
+}
+
+}  // namespace
+
+// Any bytes: refused as invalid UTF-8, or tokens within the vocabulary; and a cut gives their beginning.
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+  static std::vector<tokenizer> const tokenizers = make_tokenizers();
+  std::string_view const text(reinterpret_cast<char const*>(data), size);
+  for (auto const& tokens : tokenizers) {
+    try {
+      auto const all = tokens.encode(text).ids;
+      auto const in_vocabulary = [&](std::int32_t id) { return id >= 0 && id <= tokens.largest_id(); };
+      if (!std::all_of(all.begin(), all.end(), in_vocabulary)) __builtin_trap();
+      auto const cut = tokens.encode(text, truncation{8}).ids;
+      if (cut.size() != std::min<std::size_t>(all.size(), 8)) __builtin_trap();
+      if (!std::equal(cut.begin(), cut.end() - 1, all.begin())) __builtin_trap();
+    } catch (yonder::ml::invalid_utf8 const& error) {
+      if (error.offset() >= size) __builtin_trap();
+    }
+  }
+  return 0;
+}

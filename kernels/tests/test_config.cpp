@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include "model/config.hpp"
+#include "model/json.hpp"
+#include "yonder/ml/errors.hpp"
+
+namespace {
+
+using namespace yonder;
+using namespace yonder::kernels;
+
+json bert() {
+  return json::parse(R"({"model_type":"bert","hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,
+    "intermediate_size":56,"vocab_size":100,"max_position_embeddings":40,"type_vocab_size":2,
+    "architectures":["BertForSequenceClassification"],"id2label":{"1":"good","0":"bad"}})");
+}
+
+model_config with(char const* key, json const& value) {
+  json config = bert();
+  config[key] = value;
+  return parse_config(config.dump(), "config.json");
+}
+
+}  // namespace
+
+TEST_CASE("a BERT config is read, labels in the order of their ids") {
+  auto const config = parse_config(bert().dump(), "config.json");
+  CHECK(config.encoder.family == model_family::bert);
+  CHECK(config.encoder.hidden == 24);
+  CHECK(config.encoder.token_types == 2);
+  CHECK(config.encoder.layer_norm_epsilon == 1e-12F);
+  CHECK(config.classifies_sequences);
+  CHECK(config.classifier.labels == std::vector<std::string>{"bad", "good"});
+  CHECK(config.classifier.scores == score_function::softmax);
+}
+
+TEST_CASE("a DistilBERT config has names of its own and no token types") {
+  auto const config =
+      parse_config(R"({"model_type":"distilbert","dim":24,"n_layers":2,"n_heads":3,"hidden_dim":56,
+    "vocab_size":100,"max_position_embeddings":40,"activation":"relu","num_labels":3})",
+                   "config.json");
+  CHECK(config.encoder.family == model_family::distilbert);
+  CHECK(config.encoder.token_types == 0);
+  CHECK(config.encoder.hidden_activation == activation::relu);
+  CHECK(config.classifier.labels == std::vector<std::string>{"LABEL_0", "LABEL_1", "LABEL_2"});
+}
+
+TEST_CASE("scores follow the problem type as in transformers' pipeline") {
+  CHECK(with("problem_type", "regression").classifier.scores == score_function::none);
+  CHECK(with("problem_type", "multi_label_classification").classifier.scores == score_function::sigmoid);
+  CHECK(with("problem_type", "single_label_classification").classifier.scores == score_function::softmax);
+  CHECK(with("problem_type", nullptr).classifier.scores == score_function::softmax);
+  CHECK(with("id2label", {{"0", "x"}}).classifier.scores == score_function::sigmoid);
+}
+
+TEST_CASE("other architectures are refused as unsupported") {
+  CHECK_THROWS_AS(with("model_type", "roberta"), ml::unsupported_model);
+  CHECK_THROWS_AS(with("hidden_act", "silu"), ml::unsupported_model);
+  CHECK_THROWS_AS(with("position_embedding_type", "relative_key"), ml::unsupported_model);
+  CHECK_THROWS_AS(with("is_decoder", true), ml::unsupported_model);
+  CHECK_THROWS_AS(with("problem_type", "ranking"), ml::unsupported_model);
+  CHECK_FALSE(with("architectures", {"BertForTokenClassification"}).classifies_sequences);
+}
+
+TEST_CASE("sizes that are no sizes are refused") {
+  for (json const& value : {json(-1), json(0), json(1.5), json("24"), json(nullptr), json(1e30),
+                            json(1u << 30), json(18446744073709551615U)}) {
+    for (char const* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+                            "vocab_size", "max_position_embeddings"}) {
+      CAPTURE(key);
+      CAPTURE(value.dump());
+      CHECK_THROWS_AS(with(key, value), ml::malformed_file);
+    }
+  }
+  CHECK_THROWS_AS(with("layer_norm_eps", -1), ml::malformed_file);
+  CHECK_THROWS_AS(with("num_attention_heads", 5), ml::inconsistent_model);
+}
+
+TEST_CASE("labels without an id of their own are refused") {
+  for (char const* labels :
+       {R"({"0":"a","2":"b"})", R"({"0":"a","00":"b"})", R"({"0":"a","x":"b"})", R"({"0":1})",
+        R"({"-1":"a"})", R"([])", R"({})", R"({"18446744073709551616":"a"})"}) {
+    CAPTURE(labels);
+    CHECK_THROWS_AS(with("id2label", json::parse(labels)), ml::malformed_file);
+  }
+}

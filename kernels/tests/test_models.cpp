@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Goldens: tools/make_goldens.py.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <span>
+#include <thread>
+
+#include "cpu/heads.hpp"
+#include "model/json.hpp"
+#include "model/sentence_folder.hpp"
+#include "model/tokenizer.hpp"
+#include "yonder/ml/sentence_encoder.hpp"
+#include "yonder/ml/text_classifier.hpp"
+
+namespace {
+
+using namespace yonder::kernels;
+using rows = std::vector<std::vector<float>>;
+
+std::filesystem::path golden_folder(char const* name) { return std::filesystem::path(YONDER_GOLDENS) / name; }
+
+struct golden {
+  explicit golden(char const* name)
+      : folder(golden_folder(name)),
+        value(read_json(folder / "golden.json")),
+        texts(value["texts"]),
+        views(texts.begin(), texts.end()) {}
+
+  // ||out - float64|| / ||float64|| over all texts.
+  double error_of(rows const& out) const {
+    double error = 0.0;
+    double size = 0.0;
+    REQUIRE(out.size() == texts.size());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      REQUIRE(out[i].size() == value["float64"][i].size());
+      for (std::size_t j = 0; j < out[i].size(); ++j) {
+        double const expected = value["float64"][i][j];
+        error += (out[i][j] - expected) * (out[i][j] - expected);
+        size += expected * expected;
+      }
+    }
+    return std::sqrt(error / size);
+  }
+
+  // What the targets allow: twice PyTorch's own error in float32.
+  double allowed() const {
+    return 2.0 * std::min(value["torch_error"].get<double>(), value["torch_padded_error"].get<double>());
+  }
+
+  std::filesystem::path folder;
+  json value;
+  std::vector<std::string> texts;
+  std::vector<std::string_view> views;
+};
+
+constexpr char const* classifiers[] = {"bert-classifier", "distilbert-classifier", "legacy-bert"};
+
+}  // namespace
+
+TEST_CASE("tokens of every golden model are those of transformers") {
+  for (char const* name : {"bert-classifier", "distilbert-classifier", "legacy-bert", "sentence-encoder"}) {
+    CAPTURE(name);
+    golden const expected(name);
+    auto const loaded = load_tokenizer(expected.folder);
+    std::size_t const limit =
+        name == std::string_view("sentence-encoder") ? 24 : loaded.max_length.value_or(40);
+    for (std::size_t i = 0; i < expected.texts.size(); ++i) {
+      CHECK(loaded.tokens.encode(expected.texts[i], truncation{limit}).ids ==
+            expected.value["ids"][i].get<std::vector<std::int32_t>>());
+    }
+  }
+}
+
+TEST_CASE("logits are at most twice as far from float64 as PyTorch's, one by one and in a batch") {
+  for (char const* name : classifiers) {
+    CAPTURE(name);
+    golden const expected(name);
+    yonder::ml::text_classifier const model(expected.folder);
+    rows single;
+    for (auto const& text : expected.views) single.push_back(model.logits({&text, 1}).front());
+    double const error = expected.error_of(single);
+    MESSAGE(name << ": error " << error << ", allowed " << expected.allowed());
+    CHECK(error <= expected.allowed());
+    CHECK(model.logits(expected.views) == single);
+  }
+}
+
+TEST_CASE("sentence vectors are at most twice as far from float64 as PyTorch's, one by one and in a batch") {
+  golden const expected("sentence-encoder");
+  yonder::ml::sentence_encoder const model(expected.folder);
+  REQUIRE(model.dimension() == 24);
+  rows single;
+  for (auto const& text : expected.views) single.push_back(model(text));
+  double const error = expected.error_of(single);
+  MESSAGE("error " << error << ", allowed " << expected.allowed());
+  CHECK(error <= expected.allowed());
+  CHECK(model(std::span<std::string_view const>(expected.views)) == single);
+  CHECK(model(std::span<std::string const>(expected.texts)) == single);
+}
+
+TEST_CASE("every instruction set is as exact as the bound asks") {
+  golden const expected("bert-classifier");
+  auto const config = read_config(expected.folder);
+  weight_files const files(expected.folder);
+  for (auto const* const kernels : cpu::available_kernels()) {
+    CAPTURE(kernels->name);
+    cpu::encoder const encoder(files, config.encoder, *kernels);
+    cpu::classification_head const head(files, config.encoder, config.classifier.labels.size(), *kernels);
+    cpu::token_batch batch;
+    for (std::vector<std::int32_t> const ids : expected.value["ids"]) {
+      batch.ids.insert(batch.ids.end(), ids.begin(), ids.end());
+      batch.type_ids.resize(batch.ids.size(), 0);
+      batch.starts.push_back(batch.ids.size());
+    }
+    auto const logits = head(batch, encoder(batch));
+    rows out;
+    for (auto at = logits.begin(); at != logits.end(); at += 3) out.emplace_back(at, at + 3);
+    CHECK(expected.error_of(out) <= expected.allowed());
+  }
+}
+
+TEST_CASE("a text's result has the same bits whatever stands beside it in the batch") {
+  golden const expected("bert-classifier");
+  yonder::ml::text_classifier const model(expected.folder);
+  auto const forward = model.logits(expected.views);
+  std::vector<std::string_view> turned(expected.views.rbegin(), expected.views.rend());
+  turned.insert(turned.end(), 200, expected.views[12]);  // more than go through the encoder at once
+  auto const backward = model.logits(turned);
+  for (std::size_t i = 0; i < forward.size(); ++i) CHECK(backward[forward.size() - 1 - i] == forward[i]);
+  CHECK(std::all_of(backward.begin() + static_cast<std::ptrdiff_t>(forward.size()), backward.end(),
+                    [&](auto const& row) { return row == forward[12]; }));
+}
+
+TEST_CASE("the best label and all scores agree with the logits") {
+  golden const expected("bert-classifier");
+  yonder::ml::text_classifier const model(expected.folder);
+  REQUIRE(std::vector<std::string>(model.labels().begin(), model.labels().end()) ==
+          std::vector<std::string>{"negative", "neutral", "positive"});
+  auto const best = model(std::span<std::string_view const>(expected.views));
+  CHECK(best == model(std::span<std::string const>(expected.texts)));
+  for (std::size_t i = 0; i < expected.texts.size(); ++i) {
+    auto const scores = model.scores(expected.texts[i]);
+    REQUIRE(scores.size() == 3);
+    CHECK(scores[0].score + scores[1].score + scores[2].score == doctest::Approx(1.0));
+    std::vector<double> const logits = expected.value["float64"][i];
+    auto const winner =
+        static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    CHECK(best[i].label == model.labels()[winner]);
+    CHECK(best[i] == model(expected.texts[i]));
+    CHECK(best[i] == scores[winner]);
+  }
+}
+
+TEST_CASE("several labels at once get a sigmoid each, a regression its bare value") {
+  yonder::ml::text_classifier const several(golden_folder("distilbert-classifier"));
+  std::string_view const text = "good job";
+  auto const logits = several.logits({&text, 1}).front();
+  auto const scores = several.scores(text);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    CHECK(scores[i].score == doctest::Approx(1.0 / (1.0 + std::exp(-logits[i]))));
+  }
+  yonder::ml::text_classifier const regression(golden_folder("legacy-bert"));
+  CHECK(regression(text).score == regression.logits({&text, 1}).front().front());
+  CHECK(regression(text).label == "LABEL_0");
+}
+
+TEST_CASE("an empty batch gives an empty result, an empty text a sensible one") {
+  yonder::ml::text_classifier const model(golden_folder("bert-classifier"));
+  CHECK(model(std::span<std::string_view const>()).empty());
+  CHECK(model("").score > 0.0F);
+  CHECK(std::isfinite(model(" \t\n ").score));
+  CHECK(model(" \t\n ") == model(""));
+}
+
+TEST_CASE("one model serves several threads at once") {
+  golden const expected("bert-classifier");
+  yonder::ml::text_classifier const model(expected.folder);
+  auto const alone = model.logits(expected.views);
+  std::vector<rows> results(4);
+  std::vector<std::thread> threads;
+  for (auto& result : results) threads.emplace_back([&] { result = model.logits(expected.views); });
+  for (auto& thread : threads) thread.join();
+  CHECK(std::ranges::count(results, alone) == 4);
+}
+
+TEST_CASE("a plain encoder folder is a sentence encoder with mean pooling") {
+  auto const folder = read_sentence_folder(golden_folder("bert-classifier"));
+  CHECK(folder.pooling == std::vector<pooling_mode>{pooling_mode::mean});
+  CHECK_FALSE(folder.normalize);
+  yonder::ml::sentence_encoder const model(golden_folder("bert-classifier"));
+  CHECK(model("good job").size() == 24);
+}
+
+TEST_CASE("label_score travels through any archive that takes its members") {
+  struct archive {
+    std::string seen;
+    void operator()(std::string const& label, float score) { seen = label + std::to_string(score); }
+  };
+  yonder::ml::label_score result{"good", 0.5F};
+  archive target;
+  result.serialize(target);
+  CHECK(target.seen == "good0.500000");
+}
+
+TEST_CASE("the demo model loads and tells good from bad" *
+          doctest::skip(!std::filesystem::exists(std::filesystem::path(YONDER_DEMO_MODEL) /
+                                                 "model.safetensors"))) {
+  yonder::ml::text_classifier const model(YONDER_DEMO_MODEL);
+  REQUIRE(model.labels().size() >= 2);
+  CHECK(model("good job, a wonderful and brilliant film").label !=
+        model("a terrible, awful, boring disaster that I hated").label);
+}

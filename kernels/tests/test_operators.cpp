@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "cpu/attention.hpp"
+#include "cpu/heads.hpp"
+#include "cpu/matrix.hpp"
+#include "cpu/reference.hpp"
+#include "model/data_type.hpp"
+
+namespace {
+
+using namespace yonder::kernels;
+
+std::vector<float> random_values(std::size_t count, float scale = 1.0F) {
+  static std::mt19937 engine(7);
+  std::normal_distribution<float> normal(0.0F, scale);
+  std::vector<float> values(count);
+  for (float& value : values) value = normal(engine);
+  return values;
+}
+
+// ||out - expected|| / ||expected||
+double relative_error(std::vector<float> const& out, std::vector<double> const& expected) {
+  REQUIRE(out.size() == expected.size());
+  double error = 0.0;
+  double size = 0.0;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    error += (out[i] - expected[i]) * (out[i] - expected[i]);
+    size += expected[i] * expected[i];
+  }
+  return std::sqrt(error / size);
+}
+
+template <class Check>
+void for_each_kernel_set(Check const& check) {
+  for (auto const* const kernels : cpu::available_kernels()) {
+    CAPTURE(kernels->name);
+    check(*kernels);
+  }
+}
+
+cpu::packed_matrix pack(cpu::kernel_set const& kernels, std::vector<float> const& rows, std::size_t depth,
+                        std::size_t columns) {
+  return {kernels, depth, columns,
+          [&](std::size_t column, float* row) { std::copy_n(rows.data() + column * depth, depth, row); }};
+}
+
+}  // namespace
+
+TEST_CASE("a matrix product of any shape is that of the formula") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    for (std::size_t const rows : {1, 2, 5, 7, 8, 9, 129}) {
+      for (std::size_t const columns : {1, 8, 17, 47, 48, 49, 100}) {
+        for (std::size_t const depth : {1, 3, 255, 257, 600}) {
+          auto const a = random_values(rows * depth);
+          auto const b = random_values(columns * depth);
+          auto const bias = random_values(columns);
+          std::vector<float> c(rows * columns, std::numeric_limits<float>::quiet_NaN());
+          multiply(kernels, a.data(), depth, rows, pack(kernels, b, depth, columns), bias.data(), c.data(),
+                   columns);
+          auto const expected = reference::multiply(a.data(), rows, b.data(), columns, depth, bias.data());
+          CHECK(relative_error(c, expected) < 1e-6);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("a row of a product has the same bits alone as among others, and writes no other row") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    constexpr std::size_t rows = 37;
+    constexpr std::size_t depth = 300;
+    constexpr std::size_t columns = 50;
+    auto const a = random_values(rows * depth);
+    auto const b = pack(kernels, random_values(columns * depth), depth, columns);
+    std::vector<float> all(rows * columns);
+    multiply(kernels, a.data(), depth, rows, b, nullptr, all.data(), columns);
+    for (std::size_t row = 0; row < rows; ++row) {
+      std::vector<float> one(columns + 1, 42.0F);
+      multiply(kernels, a.data() + row * depth, depth, 1, b, nullptr, one.data(), columns);
+      CHECK(std::equal(one.begin(), one.end() - 1, all.begin() + static_cast<std::ptrdiff_t>(row * columns)));
+      CHECK(one.back() == 42.0F);
+    }
+  });
+}
+
+TEST_CASE("GELU stays within two units in the last place of its formula, and of zero far out") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    std::vector<float> x;
+    for (float value = -12.0F; value <= 12.0F; value += 0.001F) x.push_back(value);
+    auto exact = x;
+    auto tanh = x;
+    kernels.gelu(exact.data(), exact.size());
+    kernels.gelu_tanh(tanh.data(), tanh.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      double const unit = std::max(1.0, std::fabs(static_cast<double>(x[i]))) * 0x1p-24;
+      REQUIRE(std::fabs(exact[i] - reference::gelu(x[i])) < 2.5 * unit);
+      REQUIRE(std::fabs(tanh[i] - reference::gelu_tanh(x[i])) < 5 * unit);
+    }
+  });
+}
+
+TEST_CASE("softmax and layer norm of any width are those of the formula") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    for (std::size_t const width : {1, 2, 15, 16, 17, 31, 384, 1000}) {
+      auto const x = random_values(width, 4.0F);
+      auto y = x;
+      kernels.softmax(y.data(), width, 0.3F);
+      CHECK(relative_error(y, reference::softmax(x.data(), width, 0.3F)) < 5e-7);
+
+      auto const weight = random_values(width);
+      auto const bias = random_values(width);
+      y = x;
+      kernels.layer_norm(y.data(), width, weight.data(), bias.data(), 1e-5F);
+      CHECK(relative_error(y, reference::layer_norm(x.data(), width, weight.data(), bias.data(), 1e-5F)) <
+            1e-6);
+    }
+  });
+}
+
+TEST_CASE("softmax survives scores that would overflow") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    std::vector<float> x = {3e38F, -3e38F, 3e38F, 0.0F};
+    kernels.softmax(x.data(), x.size(), 1.0F);
+    CHECK(x[0] == doctest::Approx(0.5));
+    CHECK(x[1] < 1e-30F);
+    CHECK(x[2] == x[0]);
+  });
+}
+
+TEST_CASE("attention over sequences of several lengths is that of each alone") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    constexpr std::size_t heads = 3;
+    constexpr std::size_t head_size = 20;
+    constexpr std::size_t hidden = heads * head_size;
+    std::array<std::size_t, 5> const starts = {0, 1, 66, 196, 200};
+    auto const qkv = random_values(starts.back() * 3 * hidden);
+    std::vector<float> out(starts.back() * hidden);
+    cpu::attention_scratch scratch;
+    cpu::attention(kernels, qkv.data(), starts, heads, head_size, out.data(), scratch);
+    for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+      std::size_t const length = starts[i + 1] - starts[i];
+      auto const begin = out.begin() + static_cast<std::ptrdiff_t>(starts[i] * hidden);
+      std::vector<float> const rows(begin, begin + static_cast<std::ptrdiff_t>(length * hidden));
+      auto const expected =
+          reference::attention(qkv.data() + starts[i] * 3 * hidden, length, heads, head_size);
+      CHECK(relative_error(rows, expected) < 1e-6);
+    }
+  });
+}
+
+TEST_CASE("every half-precision value becomes its float") {
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    double const sign = (bits & 0x8000) != 0 ? -1.0 : 1.0;
+    int const exponent = static_cast<int>(bits >> 10 & 31);
+    double const fraction = static_cast<double>(bits & 1023) / 1024.0;
+    float const value = float_from_f16(static_cast<std::uint16_t>(bits));
+    if (exponent == 31) {
+      REQUIRE(
+          (fraction == 0.0 ? value == sign * std::numeric_limits<double>::infinity() : std::isnan(value)));
+    } else {
+      double const magnitude =
+          exponent == 0 ? std::ldexp(fraction, -14) : std::ldexp(1.0 + fraction, exponent - 15);
+      REQUIRE(value == sign * magnitude);
+      REQUIRE(std::signbit(value) == (sign < 0));
+    }
+  }
+  CHECK(float_from_bf16(0x3FC0) == 1.5F);
+}
+
+TEST_CASE("each way of pooling is that of its formula") {
+  std::vector<float> const hidden = {1, -2, 3, 4, 5, -6, 7, 8};  // four tokens of two
+  std::array<float, 2> out = {};
+  cpu::pool(pooling_mode::first_token, hidden.data(), 4, 2, out.data());
+  CHECK(out == std::array<float, 2>{1, -2});
+  cpu::pool(pooling_mode::maximum, hidden.data(), 4, 2, out.data());
+  CHECK(out == std::array<float, 2>{7, 8});
+  cpu::pool(pooling_mode::mean, hidden.data(), 4, 2, out.data());
+  CHECK(out == std::array<float, 2>{4, 1});
+  cpu::pool(pooling_mode::mean_sqrt_length, hidden.data(), 4, 2, out.data());
+  CHECK(out == std::array<float, 2>{8, 2});
+}
+
+TEST_CASE("scores are a softmax, a sigmoid each, or the logits") {
+  std::array<float, 2> logits = {1.0F, 3.0F};
+  auto scores = logits;
+  cpu::apply_scores(score_function::none, scores.data(), 2);
+  CHECK(scores == logits);
+  cpu::apply_scores(score_function::sigmoid, scores.data(), 2);
+  CHECK(scores[0] == doctest::Approx(0.7310586));
+  CHECK(scores[1] == doctest::Approx(0.9525741));
+  scores = logits;
+  cpu::apply_scores(score_function::softmax, scores.data(), 2);
+  CHECK(scores[0] == doctest::Approx(0.1192029));
+  CHECK(scores[1] == doctest::Approx(0.8807971));
+}

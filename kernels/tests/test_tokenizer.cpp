@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "model/json.hpp"
+#include "model/tokenizer.hpp"
+#include "model/unicode.hpp"
+#include "yonder/ml/errors.hpp"
+
+namespace {
+
+using namespace yonder;
+using namespace yonder::kernels;
+using ids = std::vector<std::int32_t>;
+
+constexpr char const* vocabulary =
+    "[PAD]\n[UNK]\r\n[CLS]  \n[SEP]\n[MASK]\nhello\n##s\nworld\nE\u0301\ne\n\u4e2d\n";
+
+tokenizer from_vocabulary(tokenizer_settings const& settings = {}) {
+  return parse_vocabulary(vocabulary, "vocab.txt", settings);
+}
+
+json minimal() {
+  return json::parse(R"({"normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,
+    "strip_accents":null,"lowercase":true},"pre_tokenizer":{"type":"BertPreTokenizer"},"added_tokens":[],
+    "post_processor":{"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]},
+    "model":{"unk_token":"[UNK]","vocab":{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3,"a":4,"##b":5}}})");
+}
+
+tokenizer parse(json const& value, tokenizer_settings const& settings = {}) {
+  return parse_tokenizer_json(value.dump(), "tokenizer.json", settings);
+}
+
+json with(char const* pointer, json const& value) {
+  json all = minimal();
+  all[json::json_pointer(pointer)] = value;
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("vocab.txt alone makes an uncased tokenizer with [CLS] and [SEP]") {
+  auto const tokens = from_vocabulary();
+  CHECK(tokens.encode("Hellos WORLD, \u00c9\u4e2d").ids == ids{2, 5, 6, 7, 1, 9, 10, 3});
+  CHECK(tokens.encode("").ids == ids{2, 3});
+  CHECK(tokens.encode("x[MASK]hello").ids == ids{2, 1, 4, 5, 3});
+  CHECK(tokens.largest_id() == 10);
+}
+
+TEST_CASE("tokenizer_config.json decides on case and accents where there is only vocab.txt") {
+  auto const settings = parse_tokenizer_settings(
+      R"({"do_lower_case":false,"model_max_length":1e30,"unk_token":{"content":"[UNK]"}})",
+      "tokenizer_config.json");
+  CHECK_FALSE(settings.max_length.has_value());
+  CHECK(from_vocabulary(settings).encode("Hello hello E\u0301").ids == ids{2, 1, 5, 8, 3});
+}
+
+TEST_CASE("tokenizer_config.json holds over the normalizer of tokenizer.json") {
+  CHECK(parse(minimal()).encode("Ab").ids == ids{2, 4, 5, 3});
+  CHECK(parse(minimal(), {.lowercase = false}).encode("Ab").ids == ids{2, 1, 3});
+}
+
+TEST_CASE("a special token with another name is taken from tokenizer_config.json") {
+  auto const settings = parse_tokenizer_settings(R"({"cls_token":"hello"})", "tokenizer_config.json");
+  CHECK(from_vocabulary(settings).encode("").ids == ids{5, 3});
+}
+
+TEST_CASE("a word of more than 100 code points is unknown, one of 100 is not") {
+  auto const tokens = parse(with("/model/vocab/##a", 6));
+  CHECK(tokens.encode(std::string(100, 'a')).ids.size() == 102);
+  CHECK(tokens.encode(std::string(101, 'a')).ids == ids{2, 1, 3});
+}
+
+TEST_CASE("text that is not UTF-8 is refused with the offset of its first bad byte") {
+  auto const offset_of = [](std::string const& text) -> std::ptrdiff_t {
+    try {
+      from_vocabulary().encode(text);
+    } catch (ml::invalid_utf8 const& error) {
+      return static_cast<std::ptrdiff_t>(error.offset());
+    }
+    return -1;
+  };
+  CHECK(offset_of("abc\xff") == 3);
+  CHECK(offset_of("\u00e9\x80") == 2);            // a continuation without a lead
+  CHECK(offset_of("a\xc3") == 1);                 // cut
+  CHECK(offset_of("a\xe4\xb8") == 1);             // cut
+  CHECK(offset_of("\xc0\xaf") == 0);              // overlong
+  CHECK(offset_of("\xe0\x80\xaf") == 0);          // overlong
+  CHECK(offset_of("\xf0\x80\x80\xaf") == 0);      // overlong
+  CHECK(offset_of("\xed\xa0\x80") == 0);          // surrogate
+  CHECK(offset_of("\xf4\x90\x80\x80") == 0);      // past U+10FFFF
+  CHECK(offset_of("\xf8\x88\x80\x80\x80") == 0);  // five bytes
+  CHECK(offset_of("\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf") == -1);
+}
+
+TEST_CASE("every code point survives encoding to UTF-8 and back, in both directions") {
+  for (char32_t code = 0; code < 0x110000; ++code) {
+    if (code >= 0xD800 && code <= 0xDFFF) continue;
+    std::string text;
+    unicode::append(text, code);
+    REQUIRE(unicode::decode(text.data()).code == code);
+    REQUIRE(unicode::decode(text.data()).bytes == text.size());
+    REQUIRE(unicode::decode_before(text.data() + text.size()).code == code);
+    REQUIRE_FALSE(unicode::find_invalid_utf8(text).has_value());
+  }
+}
+
+TEST_CASE("a longer text is cut to the limit, special tokens included") {
+  auto const tokens = from_vocabulary();
+  std::string const text = "hello world hellos";
+  CHECK(tokens.encode(text, truncation{6}).ids == ids{2, 5, 7, 5, 6, 3});
+  CHECK_FALSE(tokens.encode(text, truncation{6}).truncated);
+  CHECK(tokens.encode(text, truncation{5}).ids == ids{2, 5, 7, 5, 3});
+  CHECK(tokens.encode(text, truncation{5}).truncated);
+  CHECK(tokens.encode(text, truncation{5, side::left}).ids == ids{2, 7, 5, 6, 3});
+  CHECK(tokens.encode(text, truncation{2}).ids == ids{2, 3});
+  CHECK_THROWS_AS(tokens.encode(text, truncation{1}), std::invalid_argument);
+}
+
+TEST_CASE("padding fills to the longest, to a length, to a multiple, on either side") {
+  std::vector<encoding> const rows = {{{2, 3}, {0, 0}, false}, {{2, 5, 3}, {0, 0, 0}, false}};
+  auto const longest = pad(rows, {});
+  CHECK(longest.width == 3);
+  CHECK(longest.ids == ids{2, 3, 0, 2, 5, 3});
+  CHECK(longest.attention == ids{1, 1, 0, 1, 1, 1});
+  CHECK(pad(rows, {.multiple_of = 4}).width == 4);
+  CHECK(pad(rows, {.fixed_length = 5}).width == 5);
+  CHECK(pad(rows, {.pad = side::left, .id = 9}).ids == ids{9, 2, 3, 2, 5, 3});
+  CHECK(pad({}, {}).ids.empty());
+}
+
+TEST_CASE("what this library does not run is refused as unsupported") {
+  CHECK_THROWS_AS(parse(with("/model/type", "BPE")), ml::unsupported_model);
+  CHECK_THROWS_AS(parse(with("/model/merges", json::array())), ml::unsupported_model);
+  CHECK_THROWS_AS(parse(with("/normalizer", {{"type", "NFKC"}})), ml::unsupported_model);
+  CHECK_THROWS_AS(parse(with("/pre_tokenizer", {{"type", "ByteLevel"}})), ml::unsupported_model);
+  CHECK_THROWS_AS(parse(with("/post_processor", {{"type", "ByteLevel"}})), ml::unsupported_model);
+  json const nested = {{"type", "Sequence"},
+                       {"normalizers", {{{"type", "Sequence"}, {"normalizers", json::array()}}}}};
+  CHECK_THROWS_AS(parse(with("/normalizer", nested)), ml::unsupported_model);
+}
+
+TEST_CASE("a tokenizer.json whose parts are not what they should be is refused as malformed") {
+  for (auto const& [pointer, value] : std::initializer_list<std::pair<char const*, json>>{
+           {"/model", 1},
+           {"/model", nullptr},
+           {"/model/vocab", json::array()},
+           {"/model/vocab/a", -1},
+           {"/model/vocab/a", 1.5},
+           {"/model/vocab/a", 1e30},
+           {"/model/unk_token", 1},
+           {"/normalizer", "BertNormalizer"},
+           {"/normalizer/type", 1},
+           {"/normalizer/lowercase", "yes"},
+           {"/added_tokens", json::object()},
+           {"/added_tokens/0", 5},
+           {"/added_tokens/0", {{"id", 1}}},
+           {"/added_tokens/0", {{"content", "x"}, {"id", -1}}},
+           {"/post_processor/cls", {"[CLS]"}},
+           {"/post_processor/cls", {"[CLS]", "2"}},
+           {"/post_processor", {{"type", "TemplateProcessing"}, {"single", json::array()}}},
+           {"/truncation", {{"max_length", "long"}}},
+           {"/truncation", {{"max_length", 3}, {"direction", "Up"}}},
+           {"/padding", {{"strategy", "None"}}},
+           {"/padding", {{"strategy", {{"Fixed", -3}}}}}}) {
+    CAPTURE(pointer);
+    CAPTURE(value.dump());
+    CHECK_THROWS_AS(parse(with(pointer, value)), ml::malformed_file);
+  }
+  CHECK_THROWS_AS(parse_tokenizer_json("{", "tokenizer.json", {}), ml::malformed_file);
+}
+
+TEST_CASE("a tokenizer that contradicts itself is refused as inconsistent") {
+  CHECK_THROWS_AS(parse(with("/model/unk_token", "<unk>")), ml::inconsistent_model);
+  CHECK_THROWS_AS(parse(with("/added_tokens/0", {{"content", "a"}, {"id", 5}})), ml::inconsistent_model);
+  CHECK_THROWS_AS(parse_vocabulary("[UNK]\n[CLS]\n", "vocab.txt", {}), ml::inconsistent_model);
+  CHECK_THROWS_AS(parse_vocabulary("", "vocab.txt", {}), ml::inconsistent_model);
+  CHECK_THROWS_AS(parse_vocabulary("[UNK]\n\xff\n", "vocab.txt", {}), ml::malformed_file);
+}
+
+TEST_CASE("a tokenizer_config.json with values of other kinds is refused") {
+  for (char const* text :
+       {R"({"do_lower_case":"true"})", R"({"model_max_length":"512"})", R"({"model_max_length":0})",
+        R"({"unk_token":1})", R"({"unk_token":{}})", R"({"added_tokens_decoder":[]})",
+        R"({"added_tokens_decoder":{"x":{}}})", R"({"added_tokens_decoder":{"1":{}}})",
+        R"({"added_tokens_decoder":{"99999999999":{"content":"a"}}})", "[]", ""}) {
+    CAPTURE(text);
+    CHECK_THROWS_AS(parse_tokenizer_settings(text, "tokenizer_config.json"), ml::malformed_file);
+  }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Goldens: tools/make_tokenizer_goldens.py, which also prints one block in full.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "model/json.hpp"
+#include "model/tokenizer.hpp"
+#include "tokenizer_corpus.hpp"
+
+namespace {
+
+namespace corpus = tokenizer_corpus;
+using yonder::kernels::json;
+
+json const& goldens() {
+  static json const all =
+      yonder::kernels::read_json(std::filesystem::path(YONDER_GOLDENS) / "tokenizers.json");
+  return all;
+}
+
+yonder::kernels::tokenizer make_tokenizer(json value) {
+  std::int32_t id = 0;
+  for (auto const& token : corpus::vocabulary()) value["model"]["vocab"][token] = id++;
+  return yonder::kernels::parse_tokenizer_json(value.dump(), "golden", {});
+}
+
+std::string hash_strings(yonder::kernels::tokenizer const& tokenizer, std::uint64_t block) {
+  corpus::hash hash;
+  for (std::uint64_t i = 0; i < corpus::strings_per_hash; ++i) {
+    hash.add_ids(tokenizer.encode(corpus::random_string(block * corpus::strings_per_hash + i)).ids);
+  }
+  return hash.hex();
+}
+
+std::string hash_code_points(yonder::kernels::tokenizer const& tokenizer, char32_t block) {
+  corpus::hash hash;
+  char32_t const first = block * corpus::code_points_per_hash;
+  for (char32_t code = first; code < first + corpus::code_points_per_hash; ++code) {
+    if (code >= 0xD800 && code <= 0xDFFF) continue;
+    for (auto const& text : corpus::code_point_texts(code)) {
+      hash.add_words(tokenizer.words(text));
+      hash.add_ids(tokenizer.encode(text).ids);
+    }
+  }
+  return hash.hex();
+}
+
+void check(json const& configuration) {
+  auto const tokenizer = make_tokenizer(configuration["tokenizer"]);
+  CAPTURE(configuration["name"].get<std::string>());
+  auto const& strings = configuration["strings"];
+  REQUIRE(strings.size() * corpus::strings_per_hash == corpus::strings);
+  for (std::uint64_t block = 0; block < strings.size(); ++block) {
+    CAPTURE(block);
+    CHECK(hash_strings(tokenizer, block) == strings[block].get<std::string>());
+  }
+  auto const& code_points = configuration["code_points"];
+  REQUIRE(code_points.size() * corpus::code_points_per_hash == corpus::code_points);
+  for (char32_t block = 0; block < code_points.size(); ++block) {
+    CAPTURE(static_cast<unsigned>(block));
+    CHECK(hash_code_points(tokenizer, block) == code_points[block].get<std::string>());
+  }
+}
+
+void check_batch(json const& golden) {
+  auto const tokenizer = make_tokenizer(golden["tokenizer"]);
+  std::vector<std::string> const texts = goldens()["texts"];
+  std::vector<std::string_view> const views(texts.begin(), texts.end());
+  auto const batch = tokenizer.encode_batch(views);
+  auto const rows = [&](std::vector<std::int32_t> const& values) {
+    std::vector<std::vector<std::int32_t>> result;
+    for (std::size_t row = 0; row < batch.rows; ++row) {
+      auto const begin = values.begin() + static_cast<std::ptrdiff_t>(row * batch.width);
+      result.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(batch.width));
+    }
+    return result;
+  };
+  CHECK(rows(batch.ids) == golden["ids"].get<std::vector<std::vector<std::int32_t>>>());
+  CHECK(rows(batch.type_ids) == golden["type_ids"].get<std::vector<std::vector<std::int32_t>>>());
+  CHECK(rows(batch.attention) == golden["attention"].get<std::vector<std::vector<std::int32_t>>>());
+}
+
+}  // namespace
+
+TEST_CASE("quick: every code point and 100,000 random strings give the tokens of Hugging Face, uncased") {
+  REQUIRE(goldens()["configurations"][0]["name"] == "uncased");
+  check(goldens()["configurations"][0]);
+}
+
+TEST_CASE("quick: batches are cut and padded as tokenizer.json says, on either side") {
+  REQUIRE(goldens()["batches"].size() == 3);
+  for (auto const& golden : goldens()["batches"]) check_batch(golden);
+}
+
+TEST_CASE("full: the same holds for cased, accented, unclean and composed normalizers") {
+  for (std::size_t i = 1; i < goldens()["configurations"].size(); ++i) check(goldens()["configurations"][i]);
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes fuzz/corpus/: a few small valid inputs of each parser, and some that are nearly valid."""
+
+import json
+import pathlib
+import struct
+
+CORPUS = pathlib.Path(__file__).resolve().parent.parent / "fuzz" / "corpus"
+
+
+def write(target, name, data):
+    (CORPUS / target).mkdir(parents=True, exist_ok=True)
+    (CORPUS / target / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def safetensors(header, size):
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(size)
+
+
+def tensor(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+write("safetensors", "two", safetensors({"__metadata__": {"format": "pt"}, "a": tensor("F32", [2, 1], 0, 8),
+                                         "b": tensor("F16", [3], 8, 14)}, 14))
+write("safetensors", "empty", safetensors({}, 0))
+write("safetensors", "scalar", safetensors({"s": tensor("BF16", [], 0, 2), "e": tensor("I64", [0, 5], 2, 2)}, 2))
+write("safetensors", "hole", safetensors({"a": tensor("U8", [1], 1, 2)}, 2))
+write("safetensors", "overflow", safetensors({"a": tensor("F64", [2 ** 32, 2 ** 32], 0, 8)}, 8))
+
+sizes = dict(hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=56, vocab_size=99,
+             max_position_embeddings=40, type_vocab_size=2)
+write("config", "bert", json.dumps({"model_type": "bert", **sizes, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
+                                    "architectures": ["BertForSequenceClassification"],
+                                    "id2label": {"0": "bad", "1": "good"},
+                                    "problem_type": "single_label_classification"}))
+write("config", "distilbert", json.dumps({"model_type": "distilbert", "dim": 24, "n_layers": 2, "n_heads": 3,
+                                          "hidden_dim": 56, "vocab_size": 99, "max_position_embeddings": 40,
+                                          "activation": "relu", "num_labels": 3}))
+write("config", "deep", '{"model_type":' + "[" * 40 + "]" * 40 + "}")
+
+vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "hello": 4, "w": 5, "##orld": 6}
+added = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+tokenizer = {
+    "version": "1.0",
+    "truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0},
+    "padding": {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": 8, "pad_id": 0,
+                "pad_type_id": 0, "pad_token": "[PAD]"},
+    "added_tokens": [{"id": 2, "content": "[CLS]", **added}, {"id": 9, "content": "<x>", **added, "single_word": True}],
+    "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
+                   "lowercase": True},
+    "pre_tokenizer": {"type": "BertPreTokenizer"},
+    "post_processor": {"type": "TemplateProcessing",
+                       "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                                  {"SpecialToken": {"id": "[SEP]", "type_id": 0}}], "pair": [],
+                       "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]},
+                                          "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}},
+    "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+              "max_input_chars_per_word": 100, "vocab": vocabulary}}
+write("tokenizer_files", "json", "j" + json.dumps(tokenizer, separators=(",", ":")))
+write("tokenizer_files", "json_sequence", "j" + json.dumps({
+    "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "Lowercase"}, {"type": "StripAccents"}]},
+    "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Punctuation"}]},
+    "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]},
+    "model": {"unk_token": "[UNK]", "vocab": vocabulary}}, separators=(",", ":")))
+write("tokenizer_files", "vocabulary", "v" + "".join(token + "\n" for token in vocabulary))
+write("tokenizer_files", "settings", "c" + json.dumps({
+    "do_lower_case": False, "strip_accents": None, "tokenize_chinese_chars": True, "model_max_length": 512,
+    "cls_token": {"content": "[CLS]"}, "added_tokens_decoder": {"3": {"content": "a", "special": True}}}))
+
+write("tokenize", "ascii", "Hello, World!\tabba  [MASK] aaaa")
+write("tokenize", "accents", "\u00c9l\u00e8ve e\u0301\u0327 \u0345\u0301 \u1e69 \u0130\u03a3")
+write("tokenize", "cjk", "\u4e2d\u6587\uf900 \uac00\uac01 \U0002f800")
+write("tokenize", "controls", b"\x00\x01\xef\xbf\xbd\xe2\x80\x8b\xc2\x85\xe3\x80\x80\x7f")
+write("tokenize", "invalid", b"ok \xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80 \xff")
+write("tokenize", "long", "a" * 101 + " " + "ab" * 50)
