@@ -30,6 +30,8 @@ function(yonder_add_library component)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:yonder_build_flags>)
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${component}
+    # Shared and static objects are compiled alike; nothing asks which they are.
+    DEFINE_SYMBOL ""
     VERSION ${PROJECT_VERSION}
     # Before 1.0 a new minor version may change the ABI.
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}

@@ -1,4 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <yonder/version.hpp>
+// What a user's first program looks like: one task, here and on a worker.
+#include <yonder/yonder.hpp>
 
-int main() { return yonder::library_version() == yonder::header_version ? 0 : 1; }
+#include <stdexcept>
+#include <string>
+
+namespace consumer {
+
+std::string greet(std::string const& name) {
+  if (name.empty()) throw std::invalid_argument("nobody to greet");
+  return "hello, " + name;
+}
+
+inline constexpr yonder::task<greet> greeting;
+
+bool throws_here_as_there() {
+  try {
+    (void)greeting.remote("");
+  } catch (std::invalid_argument const&) {
+    return true;
+  }
+  return false;
+}
+
+}  // namespace consumer
+
+int main(int argc, char** argv) {
+  yonder::runtime here(argc, argv, {.workers = 1});
+  bool const agree = consumer::greeting.local("you") == consumer::greeting.remote("you");
+  bool const linked = yonder::library_version() == yonder::header_version;
+  return agree && linked && consumer::throws_here_as_there() ? 0 : 1;
+}
