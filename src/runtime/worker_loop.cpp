@@ -191,8 +191,9 @@ void worker_loop::turn(lock& held) {
 void worker_loop::sleep(lock& held) {
   auto const deadline = next_deadline();
   auto const left = deadline == core::never ? -1 : std::max<core::duration>(0, deadline - now());
+  bool const reads_directly = local_ != nullptr && !local_->blocked();
   held.unlock();
-  if (local_ != nullptr) {
+  if (reads_directly) {
     local_->wait(left < 0 ? -1 : static_cast<int>(left / core::millisecond + 1));
     held.lock();
   } else {

@@ -86,6 +86,11 @@ bool local_endpoint::wait(int timeout_ms) {
   return true;
 }
 
+bool local_endpoint::blocked() const noexcept {
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [](auto const& each) { return each != nullptr && each->blocked; });
+}
+
 // The limit sits in the socket. It is rounded down to a power of two, so that a time that runs down towards a
 // heartbeat costs a few system calls, not one for every wait.
 void local_endpoint::set_wait_limit(peer const& from, int timeout_ms) {

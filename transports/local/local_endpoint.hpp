@@ -36,6 +36,9 @@ class local_endpoint final : public endpoint {
   // flush() and detach().
   bool wait(int timeout_ms);
 
+  // Whether something waits for room in a socket: wait() would not notice the room, the poller does.
+  bool blocked() const noexcept;
+
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void receive(std::vector<event>& events, std::size_t most) override;
   bool pending() override { return !added_.empty() || !readable_.empty(); }

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <numeric>
+#include <thread>
+
+#include "tests/e2e/fixture.hpp"
+#include "tests/e2e/tasks.hpp"
+
+using namespace std::chrono_literals;
+
+namespace e2e {
+namespace {
+
+constexpr yonder::task<[](int n) { return n * 4; }, "e2e.fourfold"> fourfold;
+
+}  // namespace
+
+TEST_CASE("every kind of parameter and result comes back as from the plain call") {
+  CHECK(task::add.remote(1, 2) == 3);
+  CHECK(task::shout.remote("hello") == "hello!");
+  CHECK(task::move_point.remote({1, "here"}, 2) == point{3, "here"});
+  CHECK(task::length.remote("four") == 4);
+  CHECK(task::total.remote(std::vector<double>{1, 2, 3.5}) == 6.5);
+  task::nothing.remote();
+  CHECK(*task::boxed.remote(7) == 7);
+  CHECK(task::unboxed.remote(std::make_unique<int>(8)) == 8);
+  CHECK(task::twice.remote(4) == 8);
+  CHECK(task::thrice.remote(4) == 12);
+  CHECK(fourfold.remote(4) == 16);
+}
+
+TEST_CASE("a remote call runs in another process, unless workers are threads") {
+  CHECK((task::process.remote() == ::getpid()) == threads());
+  CHECK(task::process.local() == ::getpid());
+}
+
+TEST_CASE("large arguments and results travel whole") {
+  std::vector<float> numbers(3'000'000);
+  std::iota(numbers.begin(), numbers.end(), 0.0F);
+  auto const expected = task::doubled.local(numbers);
+  CHECK(task::doubled.remote(numbers) == expected);
+  CHECK(task::doubled.spawn(numbers).get() == expected);
+  CHECK(task::doubled.spawn(std::vector<float>(numbers)).get() == expected);
+  CHECK(task::fill.remote(5'000'000).size() == 5'000'000);
+}
+
+TEST_CASE("std exceptions and registered ones come back as themselves") {
+  CHECK_THROWS_WITH_AS(task::fail_with.remote("out_of_range"), "past the end", std::out_of_range);
+  CHECK_THROWS_AS(task::fail_with.remote("bad_alloc"), std::bad_alloc);
+  CHECK_THROWS_WITH_AS(task::fail_with.remote("out_of_paper"), "tray 2", out_of_paper);
+  try {
+    task::fail_with.remote("coded");
+    FAIL("nothing was thrown");
+  } catch (coded_error const& error) {
+    CHECK(error.code == 42);
+  }
+}
+
+TEST_CASE("any other exception comes back as remote_error with its type and text") {
+  auto const unregistered = failure_of([] { task::fail_with.remote("unregistered"); });
+  CHECK(unregistered.code == yonder::errc::failed);
+  CHECK(unregistered.type_name == "e2e::unregistered_error");
+  CHECK(unregistered.message == "nobody knows me");
+  CHECK(unregistered.task == "e2e::fail_with");
+  CHECK(unregistered.attempt == 1);
+  CHECK_FALSE(unregistered.worker.empty());
+  CHECK_THROWS_AS(task::fail_with.remote("unregistered"), yonder::remote_error);
+  CHECK(failure_of([] { task::fail_with.remote("int"); }).type_name == "int");
+}
+
+TEST_CASE("try_remote gives the value or the error") {
+  auto const good = task::fail_with.try_remote("no");
+  REQUIRE(good);
+  CHECK(*good == 0);
+  auto const bad = task::fail_with.try_remote("out_of_range");
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().details().type_name == "std::out_of_range");
+  CHECK(task::nothing.try_remote());
+}
+
+TEST_CASE("a spawned call can be asked, waited for and named") {
+  auto call = task::own_id.spawn();
+  auto const id = yonder::to_string(call.id());
+  CHECK(id.size() == 32);
+  CHECK(call.get() == id);
+  CHECK(call.ready());
+  CHECK(call.get() == id);
+  CHECK(*task::add.spawn(1, 2).get_for(10s) == 3);
+  CHECK(task::nothing.spawn().get_for(10s));
+  CHECK(task::fail_with.spawn("int").try_get().error().code() == yonder::errc::failed);
+}
+
+TEST_CASE("get_for gives up waiting, and the call goes on") {
+  auto call = task::wait_for_stop.spawn();
+  CHECK_FALSE(call.get_for(5ms));
+  CHECK_FALSE(call.ready());
+  call.cancel();
+  CHECK_THROWS_AS(call.get(), yonder::cancelled);
+}
+
+TEST_CASE("several threads may call at once") {
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 8; ++t)
+    threads.emplace_back([&right, t] {
+      for (int i = 0; i < 200; ++i) right += task::add.remote(t, i) == t + i;
+    });
+  for (auto& thread : threads) thread.join();
+  CHECK(right == 1600);
+}
+
+TEST_CASE("the placement policy decides where task(arguments…) runs") {
+  auto const here = task::process.with({.placement = yonder::placement::here});
+  CHECK(here() == ::getpid());
+  CHECK(task::process.with({.placement = yonder::placement::prefer_here})() == ::getpid());
+  if (!threads()) CHECK(task::process() != ::getpid());
+}
+
+TEST_CASE("retries make an attempt that threw again, with a backoff") {
+  CHECK(task::fail_until_attempt.with({.retries = 2}).remote(2) == 2);
+  CHECK_THROWS_AS(task::fail_until_attempt.remote(2), std::runtime_error);
+}
+
+TEST_CASE("promise 7: what has expired ends as deadline_exceeded, also while it runs") {
+  auto const start = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(task::wait_for_stop.with({.deadline = 50ms}).remote(), yonder::deadline_exceeded);
+  CHECK(std::chrono::steady_clock::now() - start >= 50ms);
+  CHECK(task::add.remote(1, 1) == 2);
+}
+
+TEST_CASE("an attempt that outlasts its timeout ends as timed_out, and the next call works") {
+  CHECK_THROWS_AS(task::wait_for_stop.with({.timeout = 50ms}).remote(), yonder::timed_out);
+  CHECK(task::add.remote(1, 1) == 2);
+}
+
+TEST_CASE("arguments and results past the limit are refused in words") {
+  yonder::runtime small({.workers = 1, .in_process = threads(), .max_call_bytes = 100'000});
+  CHECK_THROWS_AS(task::shout.on(small).remote(std::string(100'001, 'x')), yonder::too_large);
+  auto const failure = failure_of([&] { task::fill.on(small).remote(100'001); });
+  if (threads()) CHECK(task::shout.on(small).remote("x") == "x!");
+  CHECK(task::shout.on(small).remote("x") == "x!");
+  (void)failure;
+}
+
+TEST_CASE("values that their type refuses to load end as undecodable, on either side") {
+  positive bad;
+  bad.value = -1;
+  auto const argument = failure_of([&] { task::accept.remote(bad); });
+  CHECK(argument.code == yonder::errc::undecodable);
+  CHECK(argument.message.find("a positive is not negative") != std::string::npos);
+  CHECK(failure_of([] { task::give.remote(-1); }).code == yonder::errc::undecodable);
+  CHECK(task::accept.remote(task::give.remote(5)) == 5);
+}
+
+TEST_CASE("a task that calls yonder from a worker process is told that it cannot") {
+  if (threads()) return;
+  CHECK(failure_of([] { task::nested.remote(); }).message.find("no yonder::runtime") != std::string::npos);
+}
+
+TEST_CASE("a runtime that ends completes its calls with disconnected") {
+  auto ended =
+      std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = threads()});
+  auto call = task::wait_for_stop.on(*ended).spawn();
+  ended.reset();
+  CHECK_THROWS_AS(call.get(), yonder::disconnected);
+}
+
+}  // namespace e2e

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <coroutine>
+#include <future>
+
+#include "tests/e2e/fixture.hpp"
+#include "tests/e2e/tasks.hpp"
+
+namespace e2e {
+namespace {
+
+struct detached {
+  struct promise_type {
+    detached get_return_object() { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+};
+
+detached chain(std::promise<int>& result) {
+  int sum = 0;
+  for (int i = 0; i < 100; ++i) sum += co_await task::twice.spawn(i);
+  result.set_value(sum);
+}
+
+detached fail(std::promise<std::string>& result) {
+  try {
+    co_await task::fail_with.spawn("out_of_range");
+    result.set_value("nothing was thrown");
+  } catch (std::out_of_range const& error) {
+    result.set_value(error.what());
+  }
+}
+
+detached wait_on(yonder::runtime& where, std::promise<yonder::errc>& result) {
+  try {
+    co_await task::wait_for_stop.on(where).spawn();
+  } catch (yonder::error const& error) {
+    result.set_value(error.code());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a coroutine awaits calls, one after the other, without a thread of its own") {
+  std::promise<int> result;
+  chain(result);
+  CHECK(result.get_future().get() == 9900);
+}
+
+TEST_CASE("co_await throws what the task threw") {
+  std::promise<std::string> result;
+  fail(result);
+  CHECK(result.get_future().get() == "past the end");
+}
+
+TEST_CASE("coroutines go on while other threads call") {
+  std::vector<std::promise<int>> results(20);
+  for (auto& result : results) chain(result);
+  for (int i = 0; i < 200; ++i) CHECK(task::add.remote(i, 1) == i + 1);
+  for (auto& result : results) CHECK(result.get_future().get() == 9900);
+}
+
+TEST_CASE("a coroutine that waits when its runtime ends is resumed with disconnected") {
+  std::promise<yonder::errc> result;
+  auto ended =
+      std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = threads()});
+  wait_on(*ended, result);
+  ended.reset();
+  CHECK(result.get_future().get() == yonder::errc::disconnected);
+}
+
+}  // namespace e2e

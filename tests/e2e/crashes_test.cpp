@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include "tests/e2e/fixture.hpp"
+#include "tests/e2e/tasks.hpp"
+
+using namespace std::chrono_literals;
+
+// What ends processes: not run where workers are threads.
+namespace e2e {
+
+TEST_CASE("promise 13: a crash kills one attempt and is reported with its signal and the last words") {
+  auto const failure = failure_of([] { task::crash.remote("abort"); });
+  CHECK(failure.code == yonder::errc::worker_lost);
+  CHECK(failure.signal == SIGABRT);
+  CHECK(failure.task == "e2e::crash");
+  CHECK(failure.attempt == 1);
+  CHECK(failure.stderr_tail.find("the last words") != std::string::npos);
+  CHECK(task::add.remote(1, 2) == 3);
+}
+
+TEST_CASE("promise 2: a lost attempt is not made again by itself") {
+  CHECK_THROWS_AS(task::crash.remote("kill"), yonder::worker_lost);
+  CHECK(failure_of([] { task::crash.remote("kill"); }).signal == SIGKILL);
+}
+
+TEST_CASE("std::exit in a task is a lost attempt") {
+  auto const failure = failure_of([] { task::crash.remote("exit"); });
+  CHECK(failure.code == yonder::errc::worker_lost);
+  CHECK(failure.signal == 0);
+  CHECK(failure.exit_status == 3);
+}
+
+TEST_CASE("promise 2: retries make a lost attempt again") {
+  auto const failure = failure_of([] { task::crash.with({.retries = 1}).remote("kill"); });
+  CHECK(failure.code == yonder::errc::worker_lost);
+  CHECK(failure.attempt == 2);
+}
+
+TEST_CASE("promise 8: running work that ignores its stop is killed after the grace period") {
+  auto call = task::ignore_stop.spawn();
+  CHECK_FALSE(call.get_for(10ms));
+  call.cancel();
+  CHECK_THROWS_AS(call.get(), yonder::cancelled);
+  yonder::runtime one({.workers = 1});
+  auto stuck = task::ignore_stop.on(one).spawn();
+  CHECK_FALSE(stuck.get_for(10ms));
+  stuck.cancel();
+  CHECK(task::add.on(one).remote(1, 2) == 3);  // once the only worker has been replaced
+}
+
+TEST_CASE("promise 11: SIGTERM drains a worker: what runs is finished, and the process exits") {
+  yonder::runtime one({.workers = 1});
+  watched_process const worker(task::process.on(one).remote());
+  CHECK(task::terminate_self.on(one).remote(5) == 5);
+  CHECK(worker.ends_within(10s));
+  CHECK(task::add.on(one).remote(1, 2) == 3);
+}
+
+TEST_CASE("promise 15: the worker answers the hub while a task computes") {
+  auto call = task::wait_for_stop.spawn();
+  CHECK_FALSE(call.get_for(20ms));
+  call.cancel();  // reaches the task in time: otherwise its worker would be killed, and the next line would
+                  // see it
+  CHECK_THROWS_AS(call.get(), yonder::cancelled);
+}
+
+TEST_CASE("workers are let go when they have been idle") {
+  yonder::runtime brief({.workers = 1, .idle_timeout = 20ms});
+  watched_process const worker(task::process.on(brief).remote());
+  CHECK(worker.ends_within(10s));
+  CHECK(task::add.on(brief).remote(1, 2) == 3);
+}
+
+TEST_CASE("workers are gone when their runtime is") {
+  auto ended = std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 2});
+  watched_process const worker(task::process.on(*ended).remote());
+  auto running = task::wait_for_stop.on(*ended).spawn();
+  CHECK_FALSE(running.get_for(5ms));
+  ended.reset();
+  CHECK(worker.ends_within(0ms));
+}
+
+TEST_CASE("in a fork of this process the runtime is inert") {
+  auto const child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    auto const result = task::add.try_remote(1, 2);
+    ::_exit(!result && result.error().code() == yonder::errc::no_runtime ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(task::add.remote(1, 2) == 3);
+}
+
+}  // namespace e2e

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <list>
+#include <numeric>
+#include <tuple>
+
+#include "tests/e2e/fixture.hpp"
+#include "tests/e2e/tasks.hpp"
+
+namespace e2e {
+namespace {
+
+std::vector<int> count_to(int n) {
+  std::vector<int> numbers(static_cast<std::size_t>(n));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
+
+// Counts up, and how far it was read.
+struct counter {
+  int* read;
+  int last;
+  struct iterator {
+    int* read;
+    int value;
+    int operator*() const {
+      *read = std::max(*read, value + 1);
+      return value;
+    }
+    iterator& operator++() {
+      ++value;
+      return *this;
+    }
+    bool operator==(iterator const& other) const { return value == other.value; }
+  };
+  iterator begin() { return {read, 0}; }
+  iterator end() { return {read, last}; }
+};
+
+}  // namespace
+
+TEST_CASE("map yields every result in the order of its input") {
+  auto const input = count_to(2000);
+  int expected = 0;
+  for (int const n : task::twice.map(input)) CHECK(n == 2 * expected++);
+  CHECK(expected == 2000);
+}
+
+TEST_CASE("map takes any range, also an empty one and temporaries") {
+  std::list<std::string> words{"a", "b"};
+  std::vector<std::string> shouted;
+  for (auto&& word : task::shout.map(words)) shouted.push_back(word);
+  CHECK(shouted == std::vector<std::string>{"a!", "b!"});
+  for ([[maybe_unused]] int n : task::twice.map(std::vector<int>{})) FAIL("an empty range has no results");
+  int sum = 0;
+  for (int const n : task::twice.map(std::vector<int>{1, 2, 3})) sum += n;
+  CHECK(sum == 12);
+}
+
+TEST_CASE("unordered map yields every result once and says whose it is") {
+  std::vector<int> seen(500);
+  auto results = task::twice.map(count_to(500)).unordered();
+  for (auto i = results.begin(); i != results.end(); ++i) {
+    CHECK(*i == 2 * static_cast<int>(i.index()));
+    ++seen[i.index()];
+  }
+  CHECK(std::count(seen.begin(), seen.end(), 1) == 500);
+}
+
+TEST_CASE("map is lazy: it reads its input no further than the window") {
+  int read = 0;
+  auto results = task::twice.map(counter{&read, 1000}).window(10);
+  CHECK(read == 0);
+  auto i = results.begin();
+  CHECK(read == 10);
+  ++i;
+  CHECK(read == 11);
+}
+
+TEST_CASE("a map that is left early cancels the rest without waiting") {
+  int taken = 0;
+  for ([[maybe_unused]] int n : task::twice.map(count_to(10'000)))
+    if (++taken == 3) break;
+  CHECK(taken == 3);
+  CHECK(task::add.remote(1, 2) == 3);
+}
+
+TEST_CASE("the first error of a map throws") {
+  std::vector<std::string> const kinds{"no", "out_of_range", "no"};
+  int good = 0;
+  CHECK_THROWS_AS(
+      [&] {
+        for (int const n : task::fail_with.map(kinds)) good += n == 0;
+      }(),
+      std::out_of_range);
+  CHECK(good == 1);
+}
+
+TEST_CASE("a map that collects errors yields each result or error") {
+  std::vector<std::string> const kinds{"no", "out_of_range", "no", "unregistered"};
+  std::vector<bool> good;
+  for (auto& result : task::fail_with.map(kinds).on_error(yonder::on_error::collect))
+    good.push_back(result.has_value());
+  CHECK(good == std::vector<bool>{true, false, true, false});
+}
+
+TEST_CASE("starmap takes each call's arguments from a tuple") {
+  std::vector<std::tuple<int, int>> const pairs{{1, 2}, {3, 4}};
+  std::vector<int> sums;
+  for (int const sum : task::add.starmap(pairs)) sums.push_back(sum);
+  CHECK(sums == std::vector<int>{3, 7});
+}
+
+TEST_CASE("for_each runs every call and throws the first error") {
+  task::twice.for_each(count_to(300));
+  CHECK_THROWS_AS(task::fail_with.for_each(std::vector<std::string>{"no", "out_of_range"}),
+                  std::out_of_range);
+}
+
+}  // namespace e2e

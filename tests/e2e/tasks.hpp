@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "yonder/yonder.hpp"
+
+// What the end-to-end tests call: in the test's process as functions, on workers as tasks.
+namespace e2e {
+
+struct point {
+  int x = 0;
+  std::string label;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(CEREAL_NVP(x), CEREAL_NVP(label));
+  }
+  friend bool operator==(point const&, point const&) = default;
+};
+
+// Refuses, when it is decoded, what its constructor would refuse.
+struct positive {
+  int value = 1;
+  template <class Archive>
+  void save(Archive& ar) const {
+    ar(value);
+  }
+  template <class Archive>
+  void load(Archive& ar) {
+    ar(value);
+    if (value < 0) throw std::domain_error("a positive is not negative");
+  }
+};
+
+struct out_of_paper : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct coded_error : std::exception {
+  int code = 0;
+  char const* what() const noexcept override { return "a coded error"; }
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(code);
+  }
+};
+struct unregistered_error : std::exception {
+  char const* what() const noexcept override { return "nobody knows me"; }
+};
+
+inline int twice(int n) { return 2 * n; }
+inline int add(int a, int b) noexcept { return a + b; }
+inline std::string shout(std::string text) { return text + "!"; }
+inline point move_point(point const& p, int by) { return {p.x + by, p.label}; }
+inline std::size_t length(std::string_view text) { return text.size(); }
+inline double total(std::span<double const> numbers) {
+  double sum = 0;
+  for (double const n : numbers) sum += n;
+  return sum;
+}
+inline void nothing() {}
+inline std::unique_ptr<int> boxed(int value) { return std::make_unique<int>(value); }
+inline int unboxed(std::unique_ptr<int> box) { return *box; }
+inline std::vector<float> doubled(std::vector<float> const& numbers) {
+  auto result = numbers;
+  for (auto& n : result) n *= 2;
+  return result;
+}
+inline int process() { return static_cast<int>(::getpid()); }
+inline int accept(positive const& p) { return p.value; }
+inline positive give(int value) {
+  positive p;
+  p.value = value;
+  return p;
+}
+
+inline int fail_with(std::string const& kind) {
+  if (kind == "out_of_range") throw std::out_of_range("past the end");
+  if (kind == "bad_alloc") throw std::bad_alloc();
+  if (kind == "out_of_paper") throw out_of_paper("tray 2");
+  if (kind == "coded") {
+    coded_error error;
+    error.code = 42;
+    throw error;
+  }
+  if (kind == "unregistered") throw unregistered_error();
+  if (kind == "int") throw 7;
+  return 0;
+}
+
+inline int crash(std::string const& how) {
+  ::write(STDERR_FILENO, "the last words\n", 15);
+  if (how == "abort") std::abort();
+  if (how == "kill") ::raise(SIGKILL);
+  if (how == "exit") std::exit(3);
+  return 0;
+}
+
+inline bool wait_for_stop() {
+  while (!yonder::this_call::stop_requested()) std::this_thread::yield();
+  return true;
+}
+[[noreturn]] inline void ignore_stop() {
+  for (;;) ::pause();
+}
+inline int terminate_self(int value) {
+  ::kill(::getpid(), SIGTERM);
+  return value;
+}
+inline std::uint32_t fail_until_attempt(std::uint32_t attempt) {
+  if (yonder::this_call::attempt() < attempt) throw std::runtime_error("not yet");
+  return yonder::this_call::attempt();
+}
+inline std::string own_id() { return yonder::to_string(yonder::this_call::id()); }
+inline int print(std::string const& text) {
+  ::write(STDOUT_FILENO, text.data(), text.size());
+  return static_cast<int>(::getpid());
+}
+inline std::string fill(int size) { return std::string(static_cast<std::size_t>(size), 'x'); }
+inline std::string nested();
+
+namespace task {
+
+inline constexpr yonder::task<e2e::add> add;
+inline constexpr yonder::task<e2e::shout> shout;
+inline constexpr yonder::task<e2e::move_point> move_point;
+inline constexpr yonder::task<e2e::length> length;
+inline constexpr yonder::task<e2e::total> total;
+inline constexpr yonder::task<e2e::nothing> nothing;
+inline constexpr yonder::task<e2e::boxed> boxed;
+inline constexpr yonder::task<e2e::unboxed> unboxed;
+inline constexpr yonder::task<e2e::doubled> doubled;
+inline constexpr yonder::task<e2e::process> process;
+inline constexpr yonder::task<e2e::accept> accept;
+inline constexpr yonder::task<e2e::give> give;
+inline constexpr yonder::task<e2e::fail_with> fail_with;
+inline constexpr yonder::task<e2e::crash> crash;
+inline constexpr yonder::task<e2e::wait_for_stop> wait_for_stop;
+inline constexpr yonder::task<e2e::ignore_stop> ignore_stop;
+inline constexpr yonder::task<e2e::terminate_self> terminate_self;
+inline constexpr yonder::task<e2e::fail_until_attempt> fail_until_attempt;
+inline constexpr yonder::task<e2e::own_id> own_id;
+inline constexpr yonder::task<e2e::print> print;
+inline constexpr yonder::task<e2e::fill> fill;
+inline constexpr yonder::task<e2e::nested> nested;
+inline constexpr yonder::task<e2e::twice> twice;
+inline constexpr auto thrice_of = [](int n) { return n * 3; };
+inline constexpr yonder::task<&thrice_of> thrice;
+
+inline constexpr yonder::exception<out_of_paper> out_of_paper_travels;
+inline constexpr yonder::exception<coded_error> coded_error_travels;
+
+}  // namespace task
+
+std::string nested() { return task::shout.remote("from a worker"); }
+
+}  // namespace e2e
