@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <zmq.hpp>
+
+#include "transports/zmq/keys.hpp"
+
+namespace yonder::transport {
+
+// Decides who may connect to the sockets of one context, by ZAP (RFC 27 of ZeroMQ): over tcp those whose
+// CURVE key is in the allow-list, over ipc processes of this user. Answers when it is pumped.
+class authenticator {
+ public:
+  // The domain that sockets must name for their clients to be asked about at all.
+  static constexpr char const* domain = "yonder";
+
+  // Without an allow-list nobody comes in over tcp.
+  authenticator(zmq::context_t& context, std::optional<allow_list> allowed);
+
+  int descriptor();
+  void serve();  // answers what has been asked
+
+  std::uint64_t refused() const noexcept { return refused_; }
+
+ private:
+  struct question;
+  bool admits(question const& asked);
+  void answer(question const& asked);
+
+  zmq::socket_t socket_;
+  std::optional<allow_list> allowed_;
+  std::uint64_t refused_ = 0;
+};
+
+}  // namespace yonder::transport

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "yonder/detail/export.hpp"
+
+#include <sys/stat.h>
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <string_view>
+
+// CURVE keys (RFC 26 of ZeroMQ): Z85 text, one a file.
+namespace yonder::transport {
+
+using raw_key = std::array<std::uint8_t, 32>;
+inline constexpr std::size_t key_text_size = 40;
+
+// The files of a folder of keys.
+struct key_files {
+  explicit key_files(std::filesystem::path const& folder);
+
+  std::filesystem::path server_secret;  // server.key: stays on the hub's machine
+  std::filesystem::path server_public;  // server.pub: for everybody who connects
+  std::filesystem::path client_secret;  // client.key: for those who connect
+  std::filesystem::path client_public;  // client.pub
+  std::filesystem::path authorized;     // authorized_keys: whom the hub lets in
+};
+
+// Makes a pair of keys for a hub and one for its clients, and the list that lets these in. Creates the folder
+// (0700) if need be, and never replaces a file. Throws setup_error.
+YONDER_API void keygen(std::filesystem::path const& folder);
+
+// A secret that leaves no trace in freed memory.
+class secret_key {
+ public:
+  secret_key() = default;
+  secret_key(secret_key const&) = delete;
+  secret_key& operator=(secret_key const&) = delete;
+  ~secret_key();
+
+  raw_key bytes{};
+};
+
+// Refuses, by setup_error, a file that others can read, or that belongs to somebody else.
+void read_secret_key(std::filesystem::path const& file, secret_key& key);
+
+// Refuses, by setup_error, a file that others could have written.
+raw_key read_public_key(std::filesystem::path const& file);
+
+raw_key public_key_of(secret_key const& key);
+
+// The public keys that may come in: one a line, what follows on the line is a comment, and so is a line that
+// begins with '#' and holds no key. Read again when the file has changed.
+class allow_list {
+ public:
+  // Throws setup_error if the file cannot be used.
+  explicit allow_list(std::filesystem::path file);
+
+  // A file that has become unusable admits nobody.
+  bool admits(raw_key const& key);
+
+ private:
+  void reload_if_changed();
+
+  std::filesystem::path file_;
+  struct ::stat seen_ {};
+  std::set<raw_key> keys_;
+};
+
+}  // namespace yonder::transport

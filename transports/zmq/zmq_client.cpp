@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/zmq/zmq_client.hpp"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "transports/setup_error.hpp"
+#include "transports/zmq/address.hpp"
+#include "transports/zmq/private_folder.hpp"
+
+namespace yonder::transport {
+
+namespace {
+
+enum token : std::uint64_t { socket_token, monitor_token, bell_token };
+
+// A server that cannot read our handshake closes the connection without a word; so does one that just ends.
+constexpr int broken_handshakes_of_a_wrong_key = 2;
+
+constexpr int watched_events = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
+                               ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+
+// The first byte keeps it apart from the routing ids that libzmq draws itself.
+std::array<char, 9> routing_id_of(std::uint64_t session) {
+  std::array<char, 9> id{'Y'};
+  std::memcpy(id.data() + 1, &session, sizeof session);
+  return id;
+}
+
+void use_keys(zmq::socket_t& socket, secret_key const& secret, raw_key const& server) {
+  auto const own = public_key_of(secret);
+  socket.set(zmq::sockopt::curve_serverkey, zmq::buffer(server));
+  socket.set(zmq::sockopt::curve_publickey, zmq::buffer(own));
+  socket.set(zmq::sockopt::curve_secretkey, zmq::buffer(secret.bytes));
+}
+
+}  // namespace
+
+zmq_client::zmq_client(poller& ready, connect_options const& options)
+    : poller_(ready),
+      bounds_(options.bounds),
+      address_(options.address),
+      session_(options.session),
+      bell_(std::make_shared<bell const>()),
+      unsent_(bell_) {
+  if (auto const path = ipc_path(address_)) {
+    check_private_folder(path->parent_path());
+  } else {
+    if (options.keys.empty())
+      throw setup_error(
+          errc::bad_configuration,
+          address_ +
+              ": tcp needs keys; run `yonder keygen FOLDER` where the hub is, copy client.key and "
+              "server.pub into a folder here and name that");
+    key_files const files(options.keys);
+    read_secret_key(files.client_secret, secret_);
+    server_key_ = read_public_key(files.server_public);
+    encrypted_ = true;
+  }
+  start();
+  poller_.add(bell_->descriptor(), *this, bell_token);
+}
+
+zmq_client::~zmq_client() {
+  poller_.remove(bell_->descriptor());
+  stop();
+}
+
+void zmq_client::start() {
+  try {
+    open();
+  } catch (...) {
+    stop();
+    throw;
+  }
+}
+
+void zmq_client::open() {
+  socket_.emplace(context_, zmq::socket_type::dealer);
+  prepare(*socket_, bounds_);
+  socket_->set(zmq::sockopt::immediate, true);  // a connection's frames end with it
+  socket_->set(zmq::sockopt::routing_id, zmq::buffer(routing_id_of(session_)));
+  if (encrypted_) use_keys(*socket_, secret_, server_key_);
+  monitor_.emplace(context_, *socket_, watched_events, ++starts_);
+  try {
+    socket_->connect(address_);
+  } catch (zmq::error_t const& error) {
+    throw setup_error(errc::bad_configuration, address_ + ": cannot be connected to: " + error.what());
+  }
+  poller_.add(descriptor_of(*socket_), *this, socket_token);
+  poller_.add(monitor_->descriptor(), *this, monitor_token);
+  readable_ = touched_ = monitor_ready_ = true;
+}
+
+// What was sent still leaves, in the background.
+void zmq_client::stop() {
+  if (!socket_) return;
+  send_waiting();
+  unsent_ = outbox(bell_);
+  if (monitor_) poller_.remove(monitor_->descriptor());
+  poller_.remove(descriptor_of(*socket_));
+  monitor_.reset();
+  socket_->set(zmq::sockopt::linger, farewell_ms);
+  socket_.reset();
+  peer_ = 0;
+  connection_ = -1;
+  readable_ = touched_ = monitor_ready_ = cut_off_ = false;
+}
+
+void zmq_client::on_ready(std::uint64_t token, bool, bool) {
+  switch (token) {
+    case socket_token: readable_ = true; break;
+    case monitor_token: monitor_ready_ = true; break;
+    default: bell_->silence();
+  }
+}
+
+void zmq_client::receive(std::vector<event>& events, std::size_t most) {
+  auto const begin = events.size();
+  if (std::exchange(monitor_ready_, false)) read_monitor(events);
+  send_waiting();
+  while (readable_ && events.size() - begin < most) readable_ = receive_one(events);
+}
+
+bool zmq_client::pending() {
+  if (readable_ || monitor_ready_) return true;
+  if (!touched_) return false;
+  // Reading the events makes libzmq do all that its descriptor stood for.
+  auto const readable = [&] { return (socket_->get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; };
+  readable_ = readable();
+  if (!unsent_.empty()) {
+    send_waiting();
+    readable_ = readable();
+  }
+  touched_ = false;
+  return readable_;
+}
+
+bool zmq_client::receive_one(std::vector<event>& events) {
+  if (!receive_part(*socket_, first_part_)) {
+    touched_ = !unsent_.empty();
+    return false;
+  }
+  if (peer_ == 0) await_handshake(events);
+  if (first_part_.size() == sizeof(std::byte) && !first_part_.more()) {
+    obey(*first_part_.data<std::byte>(), events);
+    return true;
+  }
+  if (peer_ == 0) {
+    skip_parts(*socket_, first_part_);
+    return true;
+  }
+  events.push_back({event::kind::received, peer_, {}, {}, false});
+  auto fault = unpack(*socket_, first_part_, bounds_, events.back().message);
+  if (fault.empty()) return true;
+  events.pop_back();
+  end_connection(std::move(fault), events);
+  stop();
+  start();
+  return true;
+}
+
+void zmq_client::obey(std::byte signal, std::vector<event>& events) {
+  if (signal != signal_farewell) return;
+  end_connection("the other end has closed the connection", events);
+  stop();
+  start();
+}
+
+void zmq_client::read_monitor(std::vector<event>& events) {
+  while (auto const report = monitor_->next()) handle(*report, events);
+}
+
+// The monitor has told of the handshake before the first frame came; what it says after that can wait.
+void zmq_client::await_handshake(std::vector<event>& events) {
+  monitor_ready_ = true;
+  while (peer_ == 0) {
+    auto const report = monitor_->next();
+    if (!report) return;
+    handle(*report, events);
+  }
+}
+
+void zmq_client::handle(connection_event const& report, std::vector<event>& events) {
+  switch (report.what) {
+    case ZMQ_EVENT_CONNECTED: connection_ = report.value; break;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: begin_connection(events); break;
+    case ZMQ_EVENT_DISCONNECTED: cut_off_ = peer_ != 0 && report.value == connection_; break;
+    case ZMQ_EVENT_CONNECT_RETRIED:
+      readable_ = readable_ || cut_off_;
+      while (cut_off_ && receive_one(events)) {
+      }
+      if (cut_off_) end_connection({}, events);
+      break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      handshake_refused(encrypted_
+                            ? "our key is not known there; add the line of client.pub to its authorized_keys"
+                            : "it belongs to another user",
+                        true, events);
+      break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+      if (report.value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+        handshake_refused("it does not use keys: tcp connections must be encrypted", true, events);
+      else if (report.value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC)
+        handshake_refused("server.pub is not its key", true, events);
+      else
+        handshake_refused("it does not speak ZeroMQ as we do", false, events);
+      break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL: handshake_broken(events); break;
+    default: break;
+  }
+}
+
+void zmq_client::begin_connection(std::vector<event>& events) {
+  if (peer_ != 0) end_connection({}, events);
+  peer_ = ++drawn_;
+  broken_handshakes_ = 0;
+  refusal_told_ = false;
+  events.push_back({event::kind::connected, peer_, {}, {}, false});
+}
+
+void zmq_client::end_connection(std::string reason, std::vector<event>& events) {
+  events.push_back({event::kind::lost, std::exchange(peer_, 0), {}, std::move(reason), false});
+  cut_off_ = false;
+  unsent_ = outbox(bell_);
+}
+
+void zmq_client::handshake_broken(std::vector<event>& events) {
+  if (!encrypted_ || ++broken_handshakes_ < broken_handshakes_of_a_wrong_key) return;
+  handshake_refused(
+      "it ends the connection during the handshake: server.pub is not its key, or another program listens "
+      "there",
+      true, events);
+}
+
+// Told once, although libzmq goes on trying.
+void zmq_client::handshake_refused(std::string reason, bool unauthorized, std::vector<event>& events) {
+  if (std::exchange(refusal_told_, true)) return;
+  events.push_back({event::kind::lost, ++drawn_, {}, address_ + ": " + reason, unauthorized});
+}
+
+send_status zmq_client::send(peer_id to, frame const& message) {
+  if (to == 0 || to != peer_ || cut_off_) return send_status::gone;
+  if (!within(bounds_, message)) return send_status::too_large;
+  if (unsent_.is_full(frame_size(message), bounds_.max_queue_bytes)) return send_status::full;
+  auto packed = unsent_.pack(message);
+  if (!send_waiting() || transmit(packed) != part_status::done) unsent_.push(std::move(packed));
+  return send_status::sent;
+}
+
+void zmq_client::close(peer_id gone) {
+  if (gone != 0 && gone == peer_) stop();
+}
+
+part_status zmq_client::transmit(packed_frame& message) {
+  touched_ = true;
+  return send_parts(*socket_, message);
+}
+
+// True if nothing waits any more.
+bool zmq_client::send_waiting() {
+  while (!unsent_.empty()) {
+    if (transmit(unsent_.front()) != part_status::done) return false;
+    unsent_.pop();
+  }
+  return true;
+}
+
+}  // namespace yonder::transport

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "transports/remote.hpp"
+#include "transports/zmq/message.hpp"
+#include "transports/zmq/socket.hpp"
+
+namespace yonder::transport {
+
+// Connects to a zmq_server, by a DEALER socket, and again whenever the connection ends. Each connection is a
+// peer: it is `connected` when the handshake is done, and nothing that was sent to an earlier one reaches a
+// later one.
+//
+// How the end of a connection is told: libzmq's monitor may report it before the last frames can be read, but
+// it reports the next attempt (CONNECT_RETRIED) after they can.
+class zmq_client final : public endpoint {
+ public:
+  // Throws setup_error: no address, tcp without keys, a folder or a file open to others.
+  zmq_client(poller& ready, connect_options const& options);
+  ~zmq_client() override;
+  zmq_client(zmq_client const&) = delete;
+  zmq_client& operator=(zmq_client const&) = delete;
+
+  void on_ready(std::uint64_t token, bool readable, bool writable) override;
+  void receive(std::vector<event>& events, std::size_t most) override;
+  bool pending() override;
+  send_status send(peer_id to, frame const& message) override;
+  void flush() override {}            // send() hands on what libzmq takes; the rest waits for it
+  void detach() override {}           // send() copies what is borrowed
+  void close(peer_id gone) override;  // does not connect again
+  bool reliable() const override { return false; }
+
+ private:
+  void start();
+  void open();
+  void stop();
+  bool receive_one(std::vector<event>& events);
+  void obey(std::byte signal, std::vector<event>& events);
+  void read_monitor(std::vector<event>& events);
+  void await_handshake(std::vector<event>& events);
+  void handle(connection_event const& report, std::vector<event>& events);
+  void begin_connection(std::vector<event>& events);
+  void end_connection(std::string reason, std::vector<event>& events);
+  void handshake_broken(std::vector<event>& events);
+  void handshake_refused(std::string reason, bool unauthorized, std::vector<event>& events);
+  bool send_waiting();
+  part_status transmit(packed_frame& message);
+
+  poller& poller_;
+  limits bounds_;
+  std::string address_;
+  std::uint64_t session_;
+  bool encrypted_ = false;
+  secret_key secret_;
+  raw_key server_key_{};
+
+  zmq::context_t context_;
+  std::optional<zmq::socket_t> socket_;  // none once closed
+  std::optional<connection_monitor> monitor_;
+  std::shared_ptr<bell const> bell_;
+  outbox unsent_;
+  zmq::message_t first_part_;
+
+  std::uint64_t starts_ = 0;
+  peer_id drawn_ = 0;
+  peer_id peer_ = 0;           // the present connection; 0: none
+  int connection_ = -1;        // its descriptor, from before the handshake on
+  bool cut_off_ = false;       // it has ended, but what it had sent may not all be read
+  int broken_handshakes_ = 0;  // in a row
+  bool refusal_told_ = false;
+  bool readable_ = false;  // the socket may have something to read
+  bool touched_ = false;   // sending may have swallowed the descriptor's readiness
+  bool monitor_ready_ = false;
+};
+
+}  // namespace yonder::transport

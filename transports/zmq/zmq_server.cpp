@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/zmq/zmq_server.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "transports/setup_error.hpp"
+#include "transports/zmq/address.hpp"
+#include "transports/zmq/private_folder.hpp"
+
+namespace yonder::transport {
+
+namespace {
+
+enum token : std::uint64_t { socket_token, monitor_token, authenticator_token, bell_token };
+
+[[noreturn]] void refuse(std::string const& address, std::string const& why) {
+  throw setup_error(errc::bad_configuration, address + ": " + why);
+}
+
+bool needs_keys(std::string const& address) { return !ipc_path(address); }
+
+bool somebody_listens(std::filesystem::path const& path) {
+  platform::unique_fd const probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.native().copy(address.sun_path, sizeof address.sun_path - 1);
+  return ::connect(probe.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0;
+}
+
+// libzmq unlinks whatever is there.
+void require_free(std::string const& address, std::filesystem::path const& path) {
+  struct ::stat state {};
+  if (::lstat(path.c_str(), &state) != 0) return;
+  if (!S_ISSOCK(state.st_mode)) refuse(address, "something that is no socket has this name; move it away");
+  if (somebody_listens(path))
+    refuse(address, "another process listens there; end it, or choose another name");
+}
+
+packed_frame signal(std::byte what) { return {zmq::message_t(&what, sizeof what), {}, sizeof what}; }
+
+}  // namespace
+
+zmq_server::zmq_server(poller& ready, listen_options const& options)
+    : poller_(ready),
+      bounds_(options.bounds),
+      socket_(context_, zmq::socket_type::router),
+      bell_(std::make_shared<bell const>()) {
+  open(options);
+  poller_.add(descriptor_of(socket_), *this, socket_token);
+  poller_.add(monitor_->descriptor(), *this, monitor_token);
+  poller_.add(authenticator_->descriptor(), *this, authenticator_token);
+  poller_.add(bell_->descriptor(), *this, bell_token);
+}
+
+zmq_server::~zmq_server() {
+  send_waiting();
+  poller_.remove(descriptor_of(socket_));
+  poller_.remove(monitor_->descriptor());
+  poller_.remove(authenticator_->descriptor());
+  poller_.remove(bell_->descriptor());
+  socket_.set(zmq::sockopt::linger, farewell_ms);
+}
+
+void zmq_server::open(listen_options const& options) {
+  if (options.addresses.empty())
+    throw setup_error(errc::bad_configuration,
+                      "no address was named to listen at: tcp://HOST:PORT or ipc:///FOLDER/NAME");
+  prepare(socket_, bounds_);
+  socket_.set(zmq::sockopt::router_mandatory, true);
+  socket_.set(zmq::sockopt::router_handover,
+              true);  // a client that reconnects outlives its half-open connection
+  socket_.set(zmq::sockopt::zap_domain, authenticator::domain);
+  monitor_.emplace(context_, socket_, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED, 0);
+
+  std::optional<allow_list> allowed;
+  for (auto const& address : options.addresses) {
+    if (!needs_keys(address) || allowed) continue;
+    if (options.keys.empty())
+      refuse(
+          address,
+          "tcp needs keys, on the loopback device too; run `yonder keygen FOLDER` once and name that folder");
+    allowed.emplace(key_files(options.keys).authorized);
+  }
+  authenticator_.emplace(context_,
+                         std::move(allowed));  // before the first bind: without it everybody is let in
+  for (auto const& address : options.addresses) {
+    if (auto const path = ipc_path(address))
+      bind_ipc(address, *path);
+    else
+      bind_tcp(address, options.keys);
+  }
+}
+
+void zmq_server::bind_tcp(std::string const& address, std::filesystem::path const& keys) {
+  secret_key secret;
+  read_secret_key(key_files(keys).server_secret, secret);
+  socket_.set(zmq::sockopt::curve_secretkey, zmq::buffer(secret.bytes));
+  socket_.set(zmq::sockopt::curve_server, true);
+  bind(address);
+}
+
+void zmq_server::bind_ipc(std::string const& address, std::filesystem::path const& path) {
+  make_private_folder(path.parent_path());
+  require_free(address, path);
+  socket_.set(zmq::sockopt::curve_server, false);  // the kernel says who connects
+  bind(address);
+}
+
+void zmq_server::bind(std::string const& address) {
+  try {
+    socket_.bind(address);
+  } catch (zmq::error_t const& error) {
+    refuse(address, std::string("cannot be listened at: ") + error.what());
+  }
+  addresses_.push_back(socket_.get(zmq::sockopt::last_endpoint));
+}
+
+void zmq_server::on_ready(std::uint64_t token, bool, bool) {
+  switch (token) {
+    case socket_token: readable_ = true; break;
+    case monitor_token: monitor_ready_ = true; break;
+    case authenticator_token: authenticator_->serve(); break;
+    default: bell_->silence();
+  }
+}
+
+void zmq_server::receive(std::vector<event>& events, std::size_t most) {
+  auto const begin = events.size();
+  if (std::exchange(monitor_ready_, false)) read_monitor();
+  send_waiting();
+  probe_ending();
+  while (readable_ && events.size() - begin < most) readable_ = receive_one(events);
+  if (!readable_) tell_ended(events);
+}
+
+bool zmq_server::pending() {
+  if (readable_ || monitor_ready_) return true;
+  if (!touched_) return false;
+  // Reading the events makes libzmq do all that its descriptor stood for.
+  readable_ = (socket_.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+  send_waiting();
+  probe_ending();
+  readable_ = readable_ || (socket_.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+  touched_ = false;
+  return readable_;
+}
+
+bool zmq_server::receive_one(std::vector<event>& events) {
+  if (!receive_part(socket_, routing_id_)) {
+    touched_ = !waiting_.empty() || !ending_.empty();
+    return false;
+  }
+  receive_part(socket_, first_part_);
+  auto& from = sender_of(routing_id_.to_string_view(), events);
+  if (from.closed) {
+    skip_parts(socket_, first_part_);
+    return true;
+  }
+  events.push_back({event::kind::received, from.id, {}, {}, false});
+  auto fault = unpack(socket_, first_part_, bounds_, events.back().message);
+  if (fault.empty()) return true;
+  events.back() = {event::kind::lost, from.id, {}, std::move(fault), false};
+  shut(from);
+  return true;
+}
+
+zmq_server::peer* zmq_server::find(peer_id id) {
+  auto const found = open_peers_.find(id);
+  return found == open_peers_.end() ? nullptr : found->second;
+}
+
+zmq_server::peer& zmq_server::sender_of(std::string_view routing_id, std::vector<event>& events) {
+  if (last_sender_ != nullptr && last_sender_->accepted == accepted_ &&
+      last_sender_->routing_id == routing_id)
+    return *last_sender_;
+  // Only the parts behind the routing id always tell where they came from.
+  auto const connection = zmq_msg_get(first_part_.handle(), ZMQ_SRCFD);
+  auto const found = peers_.find(std::string(routing_id));
+  if (found != peers_.end() && found->second->connection == connection) {
+    last_sender_ = found->second.get();
+    last_sender_->accepted = accepted_;
+    return *last_sender_;
+  }
+  if (found != peers_.end()) lose(*found->second, "it has connected anew", events);
+  last_sender_ = &add(std::string(routing_id), connection, events);
+  return *last_sender_;
+}
+
+zmq_server::peer& zmq_server::add(std::string routing_id, int connection, std::vector<event>& events) {
+  auto const id = ++drawn_;
+  auto made = std::make_unique<peer>(peer{id, routing_id, connection, accepted_, outbox(bell_)});
+  auto& added = *made;
+  peers_.emplace(std::move(routing_id), std::move(made));
+  open_peers_.emplace(id, &added);
+  if (auto const other = connections_.find(connection); other != connections_.end())
+    begin_end(*other->second);
+  connections_[connection] = &added;
+  if (dead_connections_.erase(connection) != 0) begin_end(added);
+  events.push_back({event::kind::connected, id, {}, {}, false});
+  return added;
+}
+
+void zmq_server::erase(peer& gone) {
+  if (gone.ending) std::erase(ending_, &gone);
+  if (gone.waiting) std::erase(waiting_, &gone);
+  if (last_sender_ == &gone) last_sender_ = nullptr;
+  if (auto const at = connections_.find(gone.connection); at != connections_.end() && at->second == &gone)
+    connections_.erase(at);
+  open_peers_.erase(gone.id);
+  peers_.erase(std::string(gone.routing_id));
+}
+
+void zmq_server::read_monitor() {
+  while (auto const report = monitor_->next()) {
+    if (report->what == ZMQ_EVENT_DISCONNECTED) {
+      connection_ended(report->value);
+    } else {
+      ++accepted_;
+      dead_connections_.erase(report->value);
+    }
+  }
+}
+
+void zmq_server::connection_ended(int connection) {
+  auto const found = connections_.find(connection);
+  if (found == connections_.end())
+    dead_connections_.insert(connection);
+  else
+    begin_end(*found->second);
+}
+
+void zmq_server::begin_end(peer& from) {
+  if (std::exchange(from.ending, true)) return;
+  ending_.push_back(&from);
+  touched_ = true;
+}
+
+void zmq_server::probe_ending() {
+  for (auto* const from : ending_) {
+    auto probe = signal(signal_none);
+    if (!from->cut_off && transmit(*from, probe) == part_status::unreachable) cut_off(*from);
+  }
+}
+
+void zmq_server::cut_off(peer& from) {
+  begin_end(from);
+  from.cut_off = true;
+  readable_ = true;
+}
+
+// Called when there is nothing left to read.
+void zmq_server::tell_ended(std::vector<event>& events) {
+  auto const ended = ending_;
+  for (auto* const from : ended) {
+    if (from->cut_off) lose(*from, {}, events);
+  }
+}
+
+void zmq_server::lose(peer& gone, std::string reason, std::vector<event>& events) {
+  if (!gone.closed) events.push_back({event::kind::lost, gone.id, {}, std::move(reason), false});
+  erase(gone);
+}
+
+// Says farewell and hears no more of it; it is forgotten when its connection ends.
+void zmq_server::shut(peer& gone) {
+  open_peers_.erase(gone.id);
+  gone.closed = true;
+  gone.unsent = outbox(bell_);
+  auto farewell = signal(signal_farewell);
+  switch (transmit(gone, farewell)) {
+    case part_status::done: break;
+    case part_status::would_block: wait_to_send(gone, std::move(farewell)); break;
+    case part_status::unreachable: cut_off(gone);
+  }
+}
+
+void zmq_server::close(peer_id gone) {
+  if (auto* const closed = find(gone)) {
+    send_waiting_of(*closed);
+    shut(*closed);
+  }
+}
+
+send_status zmq_server::send(peer_id id, frame const& message) {
+  auto* const to = find(id);
+  if (to == nullptr || to->cut_off) return send_status::gone;
+  if (!within(bounds_, message)) return send_status::too_large;
+  auto const size = frame_size(message);
+  if (to->unsent.is_full(size, bounds_.max_queue_bytes)) return send_status::full;
+
+  auto packed = to->unsent.pack(message);
+  if (!send_waiting_of(*to)) {
+    wait_to_send(*to, std::move(packed));
+    return send_status::sent;
+  }
+  switch (transmit(*to, packed)) {
+    case part_status::done: return send_status::sent;
+    case part_status::would_block: wait_to_send(*to, std::move(packed)); return send_status::sent;
+    default: cut_off(*to); return send_status::gone;
+  }
+}
+
+part_status zmq_server::transmit(peer& to, packed_frame& message) {
+  touched_ = true;
+  zmq::message_t routing_id(to.routing_id.data(), to.routing_id.size());
+  auto const status = send_part(socket_, routing_id, true);
+  return status == part_status::done ? send_parts(socket_, message) : status;
+}
+
+void zmq_server::wait_to_send(peer& to, packed_frame message) {
+  to.unsent.push(std::move(message));
+  if (!std::exchange(to.waiting, true)) waiting_.push_back(&to);
+}
+
+void zmq_server::send_waiting() {
+  if (waiting_.empty()) return;
+  auto const waiting = std::exchange(waiting_, {});
+  for (auto* const to : waiting) {
+    to->waiting = send_waiting_of(*to) ? false : true;
+    if (to->waiting) waiting_.push_back(to);
+  }
+}
+
+// True if nothing waits any more.
+bool zmq_server::send_waiting_of(peer& to) {
+  while (!to.unsent.empty()) {
+    switch (transmit(to, to.unsent.front())) {
+      case part_status::done: to.unsent.pop(); break;
+      case part_status::would_block: return false;
+      case part_status::unreachable: cut_off(to); to.unsent = outbox(bell_);
+    }
+  }
+  return true;
+}
+
+}  // namespace yonder::transport

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "transports/remote.hpp"
+#include "transports/zmq/authenticator.hpp"
+#include "transports/zmq/message.hpp"
+#include "transports/zmq/socket.hpp"
+
+namespace yonder::transport {
+
+// Serves clients over ipc and tcp, by a ROUTER socket. A peer is one connection, known from its first frame
+// on.
+//
+// How the end of a connection is told: libzmq's monitor names its descriptor, but may do so before the peer's
+// last frames can be read. They can once the routing id has become unreachable; what is read then is all
+// there was.
+class zmq_server final : public listener {
+ public:
+  // Throws setup_error: an address that cannot be bound, tcp without keys, a folder or a file open to others.
+  zmq_server(poller& ready, listen_options const& options);
+  ~zmq_server() override;
+  zmq_server(zmq_server const&) = delete;
+  zmq_server& operator=(zmq_server const&) = delete;
+
+  std::vector<std::string> addresses() const override { return addresses_; }
+
+  // How many connections were refused for want of the right key or user.
+  std::uint64_t refused() const noexcept { return authenticator_->refused(); }
+
+  void on_ready(std::uint64_t token, bool readable, bool writable) override;
+  void receive(std::vector<event>& events, std::size_t most) override;
+  bool pending() override;
+  send_status send(peer_id to, frame const& message) override;
+  void flush() override {}   // send() hands on what libzmq takes; the rest waits for it
+  void detach() override {}  // send() copies what is borrowed
+  void close(peer_id gone) override;
+  bool reliable() const override { return false; }
+
+ private:
+  struct peer {
+    peer_id id = 0;
+    std::string routing_id;
+    int connection = -1;         // the descriptor that libzmq uses for it
+    std::uint64_t accepted = 0;  // accepted_ when `connection` was last looked at
+    outbox unsent;
+    bool closed = false;   // by us, without its connection having ended: what it still says is ignored
+    bool waiting = false;  // listed in waiting_
+    bool ending = false;   // its connection is gone; listed in ending_
+    bool cut_off = false;  // and what it had sent can all be read
+  };
+
+  void open(listen_options const& options);
+  void bind_tcp(std::string const& address, std::filesystem::path const& keys);
+  void bind_ipc(std::string const& address, std::filesystem::path const& path);
+  void bind(std::string const& address);
+
+  peer* find(peer_id id);
+  peer& sender_of(std::string_view routing_id, std::vector<event>& events);
+  peer& add(std::string routing_id, int connection, std::vector<event>& events);
+  void erase(peer& gone);
+
+  bool receive_one(std::vector<event>& events);
+  void read_monitor();
+  void connection_ended(int connection);
+  void begin_end(peer& from);
+  void probe_ending();
+  void tell_ended(std::vector<event>& events);
+  void lose(peer& gone, std::string reason, std::vector<event>& events);
+  void shut(peer& gone);
+
+  part_status transmit(peer& to, packed_frame& message);
+  void cut_off(peer& from);
+  void wait_to_send(peer& to, packed_frame message);
+  void send_waiting();
+  bool send_waiting_of(peer& to);
+
+  poller& poller_;
+  limits bounds_;
+  zmq::context_t context_;
+  std::optional<authenticator> authenticator_;
+  zmq::socket_t socket_;
+  std::optional<connection_monitor> monitor_;
+  std::shared_ptr<bell const> bell_;
+  std::vector<std::string> addresses_;
+
+  std::unordered_map<std::string, std::unique_ptr<peer>> peers_;  // by routing id
+  std::unordered_map<peer_id, peer*> open_peers_;                 // that are not closed
+  std::unordered_map<int, peer*> connections_;                    // by descriptor
+  std::unordered_set<int> dead_connections_;                      // that ended before their peer was known
+  std::vector<peer*> waiting_;                                    // with frames that libzmq did not take
+  std::vector<peer*> ending_;
+  peer* last_sender_ = nullptr;
+  zmq::message_t routing_id_;
+  zmq::message_t first_part_;
+  peer_id drawn_ = 0;
+  std::uint64_t accepted_ = 0;  // connections so far
+  bool readable_ = true;        // the socket may have something to read
+  bool touched_ = true;         // sending may have swallowed the descriptor's readiness
+  bool monitor_ready_ = true;
+};
+
+}  // namespace yonder::transport
