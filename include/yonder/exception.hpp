@@ -27,11 +27,38 @@ class exception;
 
 namespace detail {
 
+enum class exception_defect { none, not_exception, name, bad_name, state };
+
+template <class Type, fixed_string Name>
+consteval exception_defect find_exception_defect() {
+  constexpr auto name = type_name<Type, Name>();
+  if (!std::is_base_of_v<std::exception, Type>) return exception_defect::not_exception;
+  if (Name.view().empty() && !is_portable(name)) return exception_defect::name;
+  if (!is_acceptable(name)) return exception_defect::bad_name;
+  if (!is_travelling<Type> && !std::is_constructible_v<Type, std::string const&>)
+    return exception_defect::state;
+  return exception_defect::none;
+}
+
+// The defect in words: one error. Its return type is deduced, so that naming a call is enough.
+template <class Type, exception_defect Found>
+auto tell_exception() {
+  static_assert(Found != exception_defect::not_exception,
+                "yonder: an exception that travels is derived from std::exception");
+  static_assert(
+      Found != exception_defect::name,
+      "yonder: compilers spell this exception's name differently; state one: yonder::exception<E, \"name\">");
+  static_assert(Found != exception_defect::bad_name,
+                "yonder: an exception's name is 1 to 200 printable ASCII characters without spaces");
+  static_assert(
+      Found != exception_defect::state,
+      "yonder: an exception that travels is serializable and default-constructible, or constructible "
+      "from its what()");
+}
+
 template <class Type, fixed_string Name>
 struct exception_record {
   static constexpr bool serializes = is_travelling<Type>;
-  static_assert(serializes || std::is_constructible_v<Type, std::string const&>,
-                "yonder: an exception that travels is serializable, or constructible from its what()");
 
   static bool encode(std::exception const& thrown, encoded& state) {
     if (typeid(thrown) != typeid(Type)) return false;
@@ -57,16 +84,16 @@ struct exception_record {
 
 template <class Type, detail::fixed_string Name>
 class exception {
-  static_assert(std::is_base_of_v<std::exception, Type>,
-                "yonder: an exception that travels is derived from std::exception");
+  static constexpr auto found = detail::find_exception_defect<Type, Name>();
+  using told = decltype(detail::tell_exception<Type, found>());
 
  public:
   static constexpr std::string_view name = detail::type_name<Type, Name>();
-  static_assert(
-      detail::is_portable(name) || !Name.view().empty(),
-      "yonder: compilers spell this exception's name differently; state one: yonder::exception<E, \"name\">");
 
-  constexpr exception() noexcept { (void)&detail::exception_record<Type, Name>::registered; }
+  constexpr exception() noexcept {
+    if constexpr (found == detail::exception_defect::none)
+      (void)&detail::exception_record<Type, Name>::registered;
+  }
 };
 
 }  // namespace yonder

@@ -8,7 +8,9 @@
 
 #include "yonder/call.hpp"
 #include "yonder/detail/call_state.hpp"
+#include "yonder/detail/map_check.hpp"
 #include "yonder/detail/placement.hpp"
+#include "yonder/detail/refused_task.hpp"
 #include "yonder/detail/signature.hpp"
 #include "yonder/detail/task_check.hpp"
 #include "yonder/detail/task_name.hpp"
@@ -20,7 +22,8 @@
 
 namespace yonder {
 
-template <auto Function, detail::fixed_string Name = "">
+template <detail::one_function__choose_an_overload_by_static_cast auto Function,
+          detail::fixed_string Name = "">
 class task;
 
 namespace detail {
@@ -88,20 +91,26 @@ class verbs<Task, Function, type_list<P...>> {
 
   // The task over a range of its only parameter: see map_range.
   template <class Range>
-  requires(sizeof...(P) == 1) auto map(Range&& elements) const {
-    return map_range<Task, Range>(self(), std::forward<Range>(elements));
+  auto map(Range&& elements) const {
+    if constexpr (must_map<Range, P...>::value)
+      return map_range<Task, Range>(self(), std::forward<Range>(elements));
+    else
+      return refused_outcome<result>();
   }
 
   // The task over a range of tuples, each one call's arguments.
   template <class Range>
   auto starmap(Range&& tuples) const {
-    return map_range<spread<Task>, Range>(spread<Task>(self()), std::forward<Range>(tuples));
+    if constexpr (must_starmap<Range, P...>::value)
+      return map_range<spread<Task>, Range>(spread<Task>(self()), std::forward<Range>(tuples));
+    else
+      return refused_outcome<result>();
   }
 
   // The task for every element, for its effects; waits for all. The first error throws, the rest is
   // cancelled.
   template <class Range>
-  requires(sizeof...(P) == 1) void for_each(Range&& elements) const {
+  void for_each(Range&& elements) const {
     for ([[maybe_unused]] auto&& done : map(std::forward<Range>(elements)).unordered()) {
     }
   }
@@ -144,12 +153,16 @@ class verbs<Task, Function, type_list<P...>> {
 };
 
 template <class Task, auto Function, fixed_string Name, defect Found = find_defect<Function, Name>()>
-class checked_verbs : public refused {
-  static constexpr bool told = tell<Function, Found>();
+class checked_verbs : public refused_verbs<std::remove_cv_t<decltype(Function)>> {
+  using told = decltype(tell<Function, Found>());
+
+ public:
+  static constexpr void register_task() noexcept {}
 };
 template <class Task, auto Function, fixed_string Name>
 class checked_verbs<Task, Function, Name, defect::none>
     : public verbs<Task, Function, typename signature_of<std::remove_cv_t<decltype(Function)>>::parameters> {
+  static_assert(sizeof(sole_task_named<Task, fixed_name<Function, Name>()>) != 0);
 };
 
 // As a task for starmap: one tuple is one call's arguments.
@@ -180,7 +193,7 @@ class spread {
 // lambda, or a stateless lambda (with a stated Name). Parameters and result travel by value: const
 // references, string_view and span<T const> parameters are owned on the other side. What cannot travel is
 // refused by the compiler.
-template <auto Function, detail::fixed_string Name>
+template <detail::one_function__choose_an_overload_by_static_cast auto Function, detail::fixed_string Name>
 class task : public detail::checked_verbs<task<Function, Name>, Function, Name> {
  public:
   // Equal in every build of the program: deduced for plain functions and named lambdas, else Name.

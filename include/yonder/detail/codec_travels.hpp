@@ -8,13 +8,14 @@
 // Which types can travel, and one line in words for each that cannot.
 namespace yonder::detail {
 
-enum class obstacle : std::uint8_t {
+enum class obstacle {
   none,
   raw_pointer,
   shared_pointer,
   polymorphic_pointer,
   array_pointer,
   reference,
+  incomplete,
   view,
   wide_character,
   wide_number,
@@ -98,11 +99,9 @@ consteval obstacle user_obstacle() {
 }
 
 template <class T, bool Made>
-consteval obstacle find_obstacle() {
+consteval obstacle find_obstacle_of_kind() {
   constexpr kind k = kind_of<T>;
-  if constexpr (std::is_reference_v<T>) {
-    return obstacle::reference;
-  } else if constexpr (is_view<T>) {
+  if constexpr (is_view<T>) {
     return obstacle::view;
   } else if constexpr (k == kind::number) {
     return number_obstacle<T>();
@@ -130,47 +129,65 @@ consteval obstacle find_obstacle() {
   }
 }
 
+template <class T, bool Made>
+consteval obstacle find_obstacle() {
+  if constexpr (std::is_reference_v<T>)
+    return obstacle::reference;
+  else if constexpr ((std::is_class_v<T> || std::is_union_v<T>)&&!requires { sizeof(T); })
+    return obstacle::incomplete;
+  else
+    return find_obstacle_of_kind<T, Made>();
+}
+
+// The obstacle in words: one error per T. Its return type is deduced, so that naming a call is enough.
+template <class T, obstacle Found>
+auto tell_obstacle() {
+  static_assert(Found != obstacle::raw_pointer,
+                "yonder: a pointer means nothing in another process; send the value, or a std::unique_ptr");
+  static_assert(
+      Found != obstacle::shared_pointer,
+      "yonder: a shared_ptr or weak_ptr cannot be shared with another process; send the value, or a "
+      "std::unique_ptr");
+  static_assert(
+      Found != obstacle::polymorphic_pointer,
+      "yonder: a pointer to a polymorphic class cannot travel, because bytes must not choose a type; send "
+      "a std::variant of the classes");
+  static_assert(Found != obstacle::array_pointer,
+                "yonder: a unique_ptr<T[]> has no size; send a std::vector");
+  static_assert(
+      Found != obstacle::reference,
+      "yonder: a T& cannot refer to an object of another process; take T or T const&, return the result");
+  static_assert(Found != obstacle::incomplete,
+                "yonder: this type is only declared here; include its definition before the task");
+  static_assert(
+      Found != obstacle::view,
+      "yonder: a view has no owner after decoding; hold a std::string or std::vector (a parameter may be a "
+      "string_view or a span<T const>)");
+  static_assert(Found != obstacle::wide_character,
+                "yonder: wchar_t has no fixed width; send char, char8_t, char16_t or char32_t");
+  static_assert(Found != obstacle::wide_number,
+                "yonder: long double and 128-bit integers have no fixed form; send double or std::int64_t");
+  static_assert(Found != obstacle::ambiguous,
+                "yonder: this type has more than one way to serialize; leave one of serialize, save/load and "
+                "save_minimal/load_minimal, or name it by cereal::specialize");
+  static_assert(
+      Found != obstacle::no_functions,
+      "yonder: this type cannot be serialized; give it template <class Archive> void serialize(Archive& "
+      "ar), or both save and load");
+  static_assert(
+      Found != obstacle::no_header,
+      "yonder: this type of the standard library needs its <cereal/types/...> header, if it has one");
+  static_assert(Found != obstacle::no_default_constructor,
+                "yonder: a type that travels needs a public default constructor");
+}
+
 // Naming must_travel<T> complete is an error, in one line, once per T, if T cannot travel. It looks into the
 // standard library's templates; the members of a user's class are checked when its functions are compiled.
 template <class T, bool Made>
 struct must_travel {
   static constexpr obstacle found = obstacle_of<T, Made>;
-  static_assert(found != obstacle::raw_pointer,
-                "yonder: a pointer means nothing in another process; send the value, or a std::unique_ptr");
-  static_assert(
-      found != obstacle::shared_pointer,
-      "yonder: a shared_ptr or weak_ptr cannot be shared with another process; send the value, or a "
-      "std::unique_ptr");
-  static_assert(
-      found != obstacle::polymorphic_pointer,
-      "yonder: a pointer to a polymorphic class cannot travel, because bytes must not choose a type; send "
-      "a std::variant of the classes");
-  static_assert(found != obstacle::array_pointer,
-                "yonder: a unique_ptr<T[]> has no size; send a std::vector");
-  static_assert(
-      found != obstacle::reference,
-      "yonder: a T& cannot refer to an object of another process; take T or T const&, return the result");
-  static_assert(
-      found != obstacle::view,
-      "yonder: a view has no owner after decoding; hold a std::string or std::vector (a parameter may be a "
-      "string_view or a span<T const>)");
-  static_assert(found != obstacle::wide_character,
-                "yonder: wchar_t has no fixed width; send char, char8_t, char16_t or char32_t");
-  static_assert(found != obstacle::wide_number,
-                "yonder: long double and 128-bit integers have no fixed form; send double or std::int64_t");
-  static_assert(found != obstacle::ambiguous,
-                "yonder: this type has more than one way to serialize; leave one of serialize, save/load and "
-                "save_minimal/load_minimal, or name it by cereal::specialize");
-  static_assert(
-      found != obstacle::no_functions,
-      "yonder: this type cannot be serialized; give it template <class Archive> void serialize(Archive& "
-      "ar), or both save and load");
-  static_assert(
-      found != obstacle::no_header,
-      "yonder: this type of the standard library needs its <cereal/types/...> header, if it has one");
-  static_assert(found != obstacle::no_default_constructor,
-                "yonder: a type that travels needs a public default constructor");
   static constexpr bool value = found == obstacle::none;
+  using told = decltype(tell_obstacle<std::conditional_t<value, void, T>, found>());
 };
 
 // Whether the codec can write a T and make one from bytes; an error in words for none of them.

@@ -23,12 +23,16 @@ struct signature {
   using parameters = type_list<Parameter...>;
 };
 
-// The signature of a function pointer, of a pointer to a function object, or of a stateless function object.
+// The signature of a function pointer, of a pointer to a function object, or of a stateless function object:
+// those with one call operator, that is const. Nothing for others.
 template <class F>
-struct signature_of : signature_of<decltype(&F::operator())> {};
+struct signature_of {};
+template <class F>
+requires requires { &F::operator(); }
+struct signature_of<F> : signature_of<decltype(&F::operator())> {};
 template <class F>
 requires std::is_class_v<F>
-struct signature_of<F*> : signature_of<decltype(&F::operator())> {
+struct signature_of<F*> : signature_of<F> {
 };
 template <class R, class... P>
 struct signature_of<R (*)(P...)> : signature<R, P...> {};
@@ -38,11 +42,5 @@ template <class R, class C, class... P>
 struct signature_of<R (C::*)(P...) const> : signature<R, P...> {};
 template <class R, class C, class... P>
 struct signature_of<R (C::*)(P...) const noexcept> : signature<R, P...> {};
-
-// A class with exactly one call operator, that is const: a lambda, not a generic or mutable one.
-template <class F>
-concept const_callable = requires {
-  typename signature_of<F>::result;
-};
 
 }  // namespace yonder::detail

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
 #include <type_traits>
 
 #include "yonder/detail/codec_travels.hpp"
@@ -11,7 +10,11 @@
 // What a task may be: the first thing that is wrong gives one error, in words, and nothing else is looked at.
 namespace yonder::detail {
 
-enum class defect : std::uint8_t { none, not_callable, generic, captures, name, bad_name, parameter, result };
+// Always satisfied: its name is what compilers print where a task is named by several overloads.
+template <class F>
+concept one_function__choose_an_overload_by_static_cast = true;
+
+enum class defect { none, not_callable, generic, captures, name, bad_name, parameter, result };
 
 template <class F>
 consteval bool captures_something() {
@@ -37,7 +40,7 @@ consteval bool result_travels() {
   if constexpr (std::is_void_v<R>)
     return true;
   else
-    return is_travelling<R>;
+    return is_travelling<std::remove_cv_t<R>>;
 }
 
 template <class... P>
@@ -67,54 +70,49 @@ consteval defect find_defect() {
   }
 }
 
-template <auto Function, defect Found>
-struct must_be_task {
-  static_assert(Found != defect::not_callable,
-                "yonder: a task is a function, the address of a named lambda, or a lambda without captures");
-  static_assert(Found != defect::captures,
-                "yonder: what a lambda captures stays behind; pass it as an argument, so that it travels");
-  static_assert(Found != defect::generic,
-                "yonder: a task needs one call operator that is const: no auto parameters, not mutable; name "
-                "the types");
-  static_assert(
-      Found != defect::name,
-      "yonder: compilers spell the name of a template, a lambda or an anonymous namespace differently; "
-      "state one: yonder::task<f, \"name\">");
-  static_assert(Found != defect::bad_name,
-                "yonder: a task's name is 1 to 200 printable ASCII characters without spaces");
-};
-
 // The codec's own words, for the first of T… that does not travel.
-template <class... T>
-consteval bool explain(type_list<T...>) {
-  return check_travels<wire_type_t<T>...>();
-}
-
-template <auto Function, defect Found>
-consteval bool tell() {
-  using signature = signature_of<std::remove_cv_t<decltype(Function)>>;
-  if constexpr (Found == defect::parameter)
-    return explain(typename signature::parameters{});
-  else if constexpr (Found == defect::result)
-    return check_travels<typename signature::declared_result>();
+template <class First, class... Rest>
+auto explain(type_list<First, Rest...>) {
+  if constexpr (is_travelling<wire_type_t<First>>)
+    return explain(type_list<Rest...>{});
   else
-    return sizeof(must_be_task<Function, Found>) != 0;
+    return must_travel<wire_type_t<First>, true>::value;
 }
 
-// Stands in for the verbs of a task that was refused, so that its uses add no errors of their own.
-struct refused {
-  struct anything {
-    template <class T>
-    operator T() const;
-  };
-  using result = anything;
-  static constexpr void register_task() noexcept {}
-  anything local(auto&&...) const;
-  anything remote(auto&&...) const;
-  anything try_remote(auto&&...) const;
-  anything spawn(auto&&...) const;
-  anything map(auto&&...) const;
-  anything operator()(auto&&...) const;
+// The defect in words: one error. Its return type is deduced, so that naming a call is enough.
+template <auto Function, defect Found>
+auto tell() {
+  using signature = signature_of<std::remove_cv_t<decltype(Function)>>;
+  if constexpr (Found == defect::parameter) {
+    return explain(typename signature::parameters{});
+  } else if constexpr (Found == defect::result) {
+    return must_travel<std::remove_cv_t<typename signature::declared_result>, true>::value;
+  } else {
+    static_assert(
+        Found != defect::not_callable,
+        "yonder: a task is a function, the address of a named lambda, or a lambda without captures");
+    static_assert(Found != defect::captures,
+                  "yonder: what a lambda captures stays behind; pass it as an argument, so that it travels");
+    static_assert(
+        Found != defect::generic,
+        "yonder: a task needs one call operator that is const: no auto parameters, not mutable; name "
+        "the types");
+    static_assert(
+        Found != defect::name,
+        "yonder: compilers spell the name of a template, a lambda or an anonymous namespace differently; "
+        "state one: yonder::task<f, \"name\">");
+    static_assert(Found != defect::bad_name,
+                  "yonder: a task's name is 1 to 200 printable ASCII characters without spaces");
+  }
+}
+
+// Two tasks of one name in one translation unit define one function twice: its name is the error's text. (The
+// runtime refuses those of several units when it starts.)
+template <fixed_string Name>
+struct task_named {};
+template <class Task, fixed_string Name>
+struct sole_task_named {
+  friend constexpr void two_tasks_of_one_name__state_another_for_one(task_named<Name>) {}
 };
 
 }  // namespace yonder::detail

@@ -13,6 +13,8 @@ struct fixed_string {
   constexpr fixed_string(char const (&literal)[N]) {
     for (std::size_t i = 0; i < N; ++i) text[i] = literal[i];
   }
+  // N - 1 characters.
+  constexpr explicit fixed_string(std::string_view characters) { characters.copy(text, N - 1); }
   constexpr std::string_view view() const { return {text, N - 1}; }
 };
 
@@ -53,6 +55,11 @@ constexpr std::string_view task_name() {
     return bare_name(pretty_name<Function>(), "Function = ");
   else
     return Stated.view();
+}
+
+template <auto Function, fixed_string Stated>
+consteval auto fixed_name() {
+  return fixed_string<task_name<Function, Stated>().size() + 1>(task_name<Function, Stated>());
 }
 
 template <class Type, fixed_string Stated>
