@@ -22,13 +22,13 @@ class guard {
   explicit guard(std::string const& file) : file_(file) {}
 
   bool operator()(int depth, json::parse_event_t event, json& parsed) {
-    using enum json::parse_event_t;
+    using kind = json::parse_event_t;
     if (depth > max_json_depth) {
       fail(file_, "JSON nested too deeply", "at most " + std::to_string(max_json_depth) + " levels");
     }
-    if (event == object_start) keys_.emplace_back();
-    if (event == object_end) keys_.pop_back();
-    if (event == key) check_new(parsed.get_ref<std::string const&>());
+    if (event == kind::object_start) keys_.emplace_back();
+    if (event == kind::object_end) keys_.pop_back();
+    if (event == kind::key) check_new(parsed.get_ref<std::string const&>());
     return true;
   }
 

@@ -74,7 +74,7 @@ void check_refused(model_copy const& copy, std::string const& file) {
 TEST_CASE("a folder that is not there, or without a file, is refused by the name of the file") {
   CHECK_THROWS_AS(ml::text_classifier("/nonexistent/model"), ml::missing_file);
   for (char const* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
-    CAPTURE(file);
+    CAPTURE(std::string(file));
     model_copy const copy;
     fs::remove(copy.path(file));
     check_refused<ml::missing_file>(copy, file);
@@ -91,7 +91,7 @@ TEST_CASE("a folder or a pipe in place of a file is refused") {
 TEST_CASE("a truncated or empty file is refused") {
   for (char const* file : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}) {
     for (std::size_t const part : {0, 3, 9}) {
-      CAPTURE(file);
+      CAPTURE(std::string(file));
       CAPTURE(part);
       model_copy const copy;
       fs::resize_file(copy.path(file), fs::file_size(copy.path(file)) * part / 10);
@@ -107,7 +107,7 @@ TEST_CASE("a config.json that describes other weights is refused") {
   for (char const* key : {"hidden_size", "vocab_size", "intermediate_size", "max_position_embeddings",
                           "type_vocab_size", "num_hidden_layers"}) {
     for (int const factor : {2, 1000}) {
-      CAPTURE(key);
+      CAPTURE(std::string(key));
       model_copy const copy;
       copy.edit("config.json", [&](json& config) { config[key] = config[key].get<int>() * factor; });
       check_refused<ml::inconsistent_model>(copy, copy.folder().string());
@@ -155,7 +155,7 @@ TEST_CASE("a model without a classifier, or of another architecture, is refused 
 TEST_CASE("a shard with a path in its name, a missing shard and a missing tensor are refused") {
   for (char const* shard : {"../model-00001-of-00002.safetensors", "/etc/passwd", "a/b.safetensors",
                             "a\\b.safetensors", "", "weights.bin"}) {
-    CAPTURE(shard);
+    CAPTURE(std::string(shard));
     model_copy const copy("legacy-bert");
     copy.edit("model.safetensors.index.json",
               [&](json& index) { index["weight_map"]["classifier.weight"] = shard; });

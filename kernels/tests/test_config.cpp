@@ -68,7 +68,7 @@ TEST_CASE("sizes that are no sizes are refused") {
                             json(1u << 30), json(18446744073709551615U)}) {
     for (char const* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
                             "vocab_size", "max_position_embeddings"}) {
-      CAPTURE(key);
+      CAPTURE(std::string(key));
       CAPTURE(value.dump());
       CHECK_THROWS_AS(with(key, value), ml::malformed_file);
     }
@@ -81,7 +81,7 @@ TEST_CASE("labels without an id of their own are refused") {
   for (char const* labels :
        {R"({"0":"a","2":"b"})", R"({"0":"a","00":"b"})", R"({"0":"a","x":"b"})", R"({"0":1})",
         R"({"-1":"a"})", R"([])", R"({})", R"({"18446744073709551616":"a"})"}) {
-    CAPTURE(labels);
+    CAPTURE(std::string(labels));
     CHECK_THROWS_AS(with("id2label", json::parse(labels)), ml::malformed_file);
   }
 }

@@ -63,7 +63,7 @@ constexpr char const* classifiers[] = {"bert-classifier", "distilbert-classifier
 
 TEST_CASE("tokens of every golden model are those of transformers") {
   for (char const* name : {"bert-classifier", "distilbert-classifier", "legacy-bert", "sentence-encoder"}) {
-    CAPTURE(name);
+    CAPTURE(std::string(name));
     golden const expected(name);
     auto const loaded = load_tokenizer(expected.folder);
     std::size_t const limit =
@@ -77,13 +77,13 @@ TEST_CASE("tokens of every golden model are those of transformers") {
 
 TEST_CASE("logits are at most twice as far from float64 as PyTorch's, one by one and in a batch") {
   for (char const* name : classifiers) {
-    CAPTURE(name);
+    CAPTURE(std::string(name));
     golden const expected(name);
     yonder::ml::text_classifier const model(expected.folder);
     rows single;
     for (auto const& text : expected.views) single.push_back(model.logits({&text, 1}).front());
     double const error = expected.error_of(single);
-    MESSAGE(name << ": error " << error << ", allowed " << expected.allowed());
+    MESSAGE(std::string(name) << ": error " << error << ", allowed " << expected.allowed());
     CHECK(error <= expected.allowed());
     CHECK(model.logits(expected.views) == single);
   }
@@ -107,7 +107,7 @@ TEST_CASE("every instruction set is as exact as the bound asks") {
   auto const config = read_config(expected.folder);
   weight_files const files(expected.folder);
   for (auto const* const kernels : cpu::available_kernels()) {
-    CAPTURE(kernels->name);
+    CAPTURE(std::string(kernels->name));
     cpu::encoder const encoder(files, config.encoder, *kernels);
     cpu::classification_head const head(files, config.encoder, config.classifier.labels.size(), *kernels);
     cpu::token_batch batch;

@@ -78,7 +78,7 @@ TEST_CASE("holes and overlaps between tensors are refused") {
 TEST_CASE("a size that is not the product of its shape is refused, overflow included") {
   for (char const* shape : {"[3]", "[1]", "[2,2]", "[0]", "[4294967296,4294967296]",
                             "[18446744073709551615,2]", "[-2]", "[2.0]", "[\"2\"]", "2", "[[2]]"}) {
-    CAPTURE(shape);
+    CAPTURE(std::string(shape));
     CHECK_THROWS_AS(parse_header(R"({"a":)" + tensor("F32", shape, "[0,8]") + "}", 8), ml::malformed_file);
   }
 }
@@ -86,7 +86,7 @@ TEST_CASE("a size that is not the product of its shape is refused, overflow incl
 TEST_CASE("offsets that are not a begin and an end are refused") {
   for (char const* offsets : {"[8,0]", "[0]", "[0,8,8]", "[-1,7]", "[0,8.0]", "null", "{}", "[0,1e30]",
                               "[18446744073709551608,18446744073709551616]"}) {
-    CAPTURE(offsets);
+    CAPTURE(std::string(offsets));
     CHECK_THROWS_AS(parse_header(R"({"a":)" + tensor("F32", "[2]", offsets) + "}", 8), ml::malformed_file);
   }
 }
@@ -107,7 +107,7 @@ TEST_CASE("duplicate keys, deep JSON and what is no object are refused") {
                   ml::malformed_file);
   for (char const* header : {"", "[]", " {}", "{", "{}x", "null", R"({"a":1})", R"({"a":{}})", "{\"\xff\":1}",
                              R"({"__metadata__":{"n":1}})", R"({"__metadata__":[]})"}) {
-    CAPTURE(header);
+    CAPTURE(std::string(header));
     CHECK_THROWS_AS(parse_header(header, 0), ml::malformed_file);
   }
 }

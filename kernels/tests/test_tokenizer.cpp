@@ -143,7 +143,7 @@ TEST_CASE("what this library does not run is refused as unsupported") {
 }
 
 TEST_CASE("a tokenizer.json whose parts are not what they should be is refused as malformed") {
-  for (auto const& [pointer, value] : std::initializer_list<std::pair<char const*, json>>{
+  for (auto const& change : std::initializer_list<std::pair<char const*, json>>{
            {"/model", 1},
            {"/model", nullptr},
            {"/model/vocab", json::array()},
@@ -165,9 +165,9 @@ TEST_CASE("a tokenizer.json whose parts are not what they should be is refused a
            {"/truncation", {{"max_length", 3}, {"direction", "Up"}}},
            {"/padding", {{"strategy", "None"}}},
            {"/padding", {{"strategy", {{"Fixed", -3}}}}}}) {
-    CAPTURE(pointer);
-    CAPTURE(value.dump());
-    CHECK_THROWS_AS(parse(with(pointer, value)), ml::malformed_file);
+    CAPTURE(std::string(change.first));
+    CAPTURE(change.second.dump());
+    CHECK_THROWS_AS(parse(with(change.first, change.second)), ml::malformed_file);
   }
   CHECK_THROWS_AS(parse_tokenizer_json("{", "tokenizer.json", {}), ml::malformed_file);
 }
@@ -186,7 +186,7 @@ TEST_CASE("a tokenizer_config.json with values of other kinds is refused") {
         R"({"unk_token":1})", R"({"unk_token":{}})", R"({"added_tokens_decoder":[]})",
         R"({"added_tokens_decoder":{"x":{}}})", R"({"added_tokens_decoder":{"1":{}}})",
         R"({"added_tokens_decoder":{"99999999999":{"content":"a"}}})", "[]", ""}) {
-    CAPTURE(text);
+    CAPTURE(std::string(text));
     CHECK_THROWS_AS(parse_tokenizer_settings(text, "tokenizer_config.json"), ml::malformed_file);
   }
 }
