@@ -15,12 +15,6 @@ failure failure_of(errc code, std::string text) {
   return error;
 }
 
-time_point deadline_of(header const& head, time_point now) {
-  if (head.remaining_us == 0) return never;
-  auto const most = static_cast<std::uint64_t>((never - now) / microsecond);
-  return add(now, static_cast<duration>(std::min(head.remaining_us, most)) * microsecond);
-}
-
 std::string describe_loss(peer_loss const& loss) {
   if (loss.signal != 0) return "the worker was ended by signal " + std::to_string(loss.signal);
   if (loss.exit_status) return "the worker exited with status " + std::to_string(*loss.exit_status);
@@ -59,7 +53,7 @@ void hub::state::take_call(time_point now, client_session& client, frame message
   call.function = &function_of(said.function, head.signature);
   ++call.function->calls;
   call.policy = said.policy;
-  call.deadline = deadline_of(head, now);
+  call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(head.remaining_us, now);
   call.bytes = size;
   call.message = frame_ref(std::move(message));
   client.calls.insert(call.id.number, call);
@@ -85,26 +79,28 @@ void hub::state::take_answer(time_point now, worker_session& worker, frame messa
   auto const& head = message.head;
   auto& list = worker.outstanding;
   std::size_t index = 0;
-  while (index < list.size() && !(list[index].id == head.call && (list[index].number == head.attempt ||
-                                                                  YONDER_MUTANT(attempt_not_checked)))) {
-    ++index;
-  }
+  while (index < list.size() && !(list[index].id == head.call && list[index].number == head.attempt)) ++index;
   if (index == list.size()) {
-    if (YONDER_MUTANT(foreign_slot_freed) && !list.empty()) return removed_attempt(now, worker, 0);
     ++counters.protocol_violations;
     return dismiss(now, worker, errc::protocol_violation, "an answer to what it was not asked", out);
   }
-  auto* const call = list[index].call;
+  auto* call = list[index].call;
   auto const ran =
       static_cast<duration>(std::min<std::uint64_t>(head.remaining_us, never / microsecond)) * microsecond;
+  if (YONDER_MUTANT(fence_ignored) && call == nullptr) call = unfenced(now, head.call, out);
   if (call == nullptr) {
     ++counters.fenced;
     if (YONDER_MUTANT(slot_leaked)) return;
     return removed_attempt(now, worker, index);
   }
+  if (YONDER_MUTANT(foreign_slot_freed)) {
+    list[index].call = nullptr;
+    index = 0;
+    if (list[0].call != nullptr) list[0].call->worker = nullptr;
+  }
   call->worker = nullptr;
   if (head.type == frame_type::result) {
-    measure(list[index], ran);
+    measure(*call->function, ran);
     removed_attempt(now, worker, index);
     if (!read_nothing(message)) {
       ++counters.protocol_violations;
@@ -153,6 +149,16 @@ void hub::state::attempt_lost(time_point now, call_record& call, worker_session&
   }
   attempt_failed(now, call, std::move(error), out);
 }
+
+#ifdef YONDER_SIMULATE_MUTANTS
+// The call that a fenced attempt belonged to, as if it still counted.
+call_record* hub::state::unfenced(time_point now, call_id id, outputs& out) {
+  auto const client = clients.find(id.session);
+  auto* const call = client == clients.end() ? nullptr : client->second->calls.find(id.number);
+  if (call != nullptr && call->now_in == stage::assigned) abandon(now, *call, out);
+  return call;
+}
+#endif
 
 // --- retries
 

@@ -231,9 +231,8 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
   head.flags = 0;
   head.call = call.id;
   head.attempt = call.attempt;
-  auto const deadline = YONDER_MUTANT(expired_started) ? never : call.deadline;
-  if (deadline == never) head.remaining_us = 0;
-  call.sequence = worker.conn.send(now, head, call.message, deadline, out);
+  head.remaining_us = 0;  // the link states what is left
+  call.sequence = worker.conn.send(now, head, call.message, call.deadline, out);
   watch(worker);
   auto const estimate = estimate_of(*call.function);
   worker.backlog += estimate;
@@ -252,8 +251,8 @@ void hub::state::head_began(time_point now, worker_session& worker) {
   arm(*head.call);
 }
 
-void hub::state::measure(attempt_record const& attempt, duration ran) {
-  auto& estimate = attempt.call->function->estimate;
+void hub::state::measure(function_record& function, duration ran) {
+  auto& estimate = function.estimate;
   ran = std::max(ran, shortest_run);
   estimate = estimate == never ? ran : estimate + (ran - estimate) / 8;
 }

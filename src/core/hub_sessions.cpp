@@ -121,8 +121,7 @@ void hub::state::deliver(time_point now, session& one, frame message, outputs& o
       return take_answer(now, worker, std::move(message), out);
     }
     if (type == frame_type::drain) {
-      worker.draining = true;
-      return leave_service(now, worker);
+      return worker_drains(now, worker, out);
     }
   }
   ++counters.protocol_violations;
@@ -308,7 +307,8 @@ void hub::state::ended(time_point now, session& one, peer_loss const& loss, outp
 }
 
 void hub::state::end_client(time_point now, client_session& client, outputs& out) {
-  while (!YONDER_MUTANT(lost_client_kept) && !client.order.empty()) {
+  if (YONDER_MUTANT(lost_client_kept)) return;
+  while (!client.order.empty()) {
     auto& call = client.order.front();
     if (call.now_in == stage::assigned) abandon(now, call, out);
     ++counters.cancelled;

@@ -239,6 +239,10 @@ struct hub::state {
   void abandon(time_point now, call_record& call, outputs& out);
   void answer(time_point now, client_session& client, call_id id, failure error, outputs& out);
 
+#ifdef YONDER_SIMULATE_MUTANTS
+  call_record* unfenced(time_point now, call_id id, outputs& out);
+#endif
+
   // hub_dispatch.cpp: who runs it
   function_record& function_of(std::string_view name, std::uint64_t signature);
   void release_function(function_record& function);
@@ -255,7 +259,7 @@ struct hub::state {
   duration estimate_of(function_record const& function) const;
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void head_began(time_point now, worker_session& worker);
-  void measure(attempt_record const& attempt, duration ran);
+  void measure(function_record& function, duration ran);
   load load_of(worker_session& worker) const;
   void leave_service(time_point now, worker_session& worker);
   void removed_attempt(time_point now, worker_session& worker, std::size_t index);
@@ -279,6 +283,7 @@ struct hub::state {
   void give_up_starting(time_point now, outputs& out);
   void let_go_idle(time_point now, outputs& out);
   void drain(time_point now, worker_session& worker, outputs& out);
+  void worker_drains(time_point now, worker_session& worker, outputs& out);
   void kill(time_point now, worker_session& worker, std::string reason, outputs& out);
 
   void settle(time_point now, outputs& out);

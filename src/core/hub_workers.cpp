@@ -97,9 +97,14 @@ void hub::state::let_go_idle(time_point now, outputs& out) {
 }
 
 void hub::state::drain(time_point now, worker_session& worker, outputs& out) {
-  worker.draining = true;
-  leave_service(now, worker);
   timers.arm(worker.grace_timer, add(now, config.session_timeout));
+  worker_drains(now, worker, out);
+}
+
+// It is given nothing more, and told so: it may go once it has answered everything that came before.
+void hub::state::worker_drains(time_point now, worker_session& worker, outputs& out) {
+  if (std::exchange(worker.draining, true)) return;
+  leave_service(now, worker);
   send(now, worker, make_control(frame_type::drain), out);
 }
 

@@ -2,6 +2,7 @@
 #include "src/core/link.hpp"
 
 #include "src/core/metadata.hpp"
+#include "src/core/mutant.hpp"
 
 #include <algorithm>
 
@@ -12,8 +13,7 @@ constexpr int max_resend_growth = 8;
 constexpr std::size_t max_resends_at_once = 128;
 
 void state_remaining(header& head, time_point deadline, time_point now) {
-  if (deadline == never) return;
-  head.remaining_us = static_cast<std::uint64_t>(std::max<duration>((deadline - now) / microsecond, 1));
+  if (deadline != never) head.remaining_us = to_remaining(deadline, now);
 }
 
 // A frame that waited here for its turn has less time left than it said.
@@ -122,7 +122,7 @@ void link::mark_received(std::span<std::byte const> bitmap) {
 bool link::acknowledged(time_point now, frame const& message, outputs& out) {
   std::span<std::byte const> bitmap;
   if (!read_received(message, bitmap)) return false;
-  if (reliable_) return true;
+  if (reliable_ || YONDER_MUTANT(acknowledgement_forgotten)) return true;
   auto const first = last_sent_ - static_cast<std::uint32_t>(unacknowledged_.size());
   auto const count = distance(message.head.sequence, first);
   if (count < 0) return true;  // an old one, overtaken
@@ -141,7 +141,7 @@ link::arrival link::arrived(time_point now, frame& message) {
   auto const ahead = distance(message.head.sequence, received_);
   if (ahead > static_cast<std::int32_t>(window)) return arrival::dropped;
   owe_acknowledgement(now);
-  if (ahead <= 0) return arrival::repeated;
+  if (ahead <= 0) return YONDER_MUTANT(repetition_delivered) ? arrival::deliver : arrival::repeated;
   if (ahead > 1) return hold(now, static_cast<std::uint32_t>(ahead), message);
   ++received_;
   return arrival::deliver;
@@ -204,7 +204,8 @@ void link::resend(time_point now, outputs& out) {
     auto& one = unacknowledged_[i];
     if (one.received) continue;
     if (resent < max_resends_at_once && add(one.sent, resend_interval_) <= now) {
-      transmit(now, one, out);
+      if (!YONDER_MUTANT(resend_forgotten)) transmit(now, one, out);
+      one.sent = now;
       ++resent;
     }
     oldest = std::min(oldest, one.sent);

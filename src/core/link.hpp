@@ -113,6 +113,18 @@ inline std::size_t size_of(frame const& message) noexcept {
   return size;
 }
 
+// header::remaining_us is one more than the microseconds that are left, since 0 says that there is no
+// deadline.
+constexpr std::uint64_t to_remaining(time_point deadline, time_point now) noexcept {
+  if (deadline == never) return 0;
+  return deadline <= now ? 1 : 1 + static_cast<std::uint64_t>((deadline - now) / microsecond);
+}
+constexpr time_point from_remaining(std::uint64_t remaining, time_point now) noexcept {
+  if (remaining == 0) return never;
+  if (remaining - 1 > static_cast<std::uint64_t>((never - now) / microsecond)) return never;
+  return now + static_cast<duration>(remaining - 1) * microsecond;
+}
+
 // How far number `a` lies ahead of `b`, in a space that wraps.
 constexpr std::int32_t distance(std::uint32_t a, std::uint32_t b) noexcept {
   return static_cast<std::int32_t>(a - b);

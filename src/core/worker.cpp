@@ -49,7 +49,9 @@ struct worker::state {
   std::optional<running> current;
   bool draining = false;
   bool said_drain = false;
+  bool hub_drained = false;  // the hub has said that it assigns nothing more
   time_point linger_until = never;
+  time_point stop_until = never;  // for a fenced attempt
   std::uint64_t violations = 0;
 
   state(worker_config made, time_point now) : config(std::move(made)), away_since(now) {}
@@ -85,6 +87,7 @@ struct worker::state {
     if (!current || !(current->key == key)) return;
     auto const ended = *current;
     current.reset();
+    stop_until = never;
     if (now_in == phase::exited) return;
     if (!ended.fenced) answer(now, key, std::move(message), now - ended.since, out);
     run_next(now, out);
@@ -114,10 +117,7 @@ struct worker::state {
     assigned one;
     one.key = {head.call, head.attempt, head.epoch};
     one.sequence = head.sequence;
-    if (head.remaining_us != 0) {
-      auto const most = static_cast<std::uint64_t>((never - now) / microsecond);
-      one.deadline = add(now, static_cast<duration>(std::min(head.remaining_us, most)) * microsecond);
-    }
+    one.deadline = from_remaining(head.remaining_us, now);
     call_message call;
     if (waiting.size() >= config.max_queued || !read_call(message.metadata(), call)) {
       ++violations;
@@ -153,7 +153,9 @@ struct worker::state {
     if (now_in == phase::exited) return;
     draining = true;
     if (now_in != phase::ready) {
-      if (hub.epoch() == 0) return exit(true, errc::disconnected, "told to end before a hub was found", out);
+      if (now_in == phase::absent && hub.epoch() == 0) {
+        return exit(true, errc::disconnected, "told to end before a hub was found", out);
+      }
     } else {
       say_drain(now, out);
     }
@@ -174,7 +176,7 @@ struct worker::state {
   void finish_drain(time_point now, outputs& out) {
     if (!draining || !is_idle() || now_in == phase::exited) return;
     if (linger_until == never) linger_until = add(now, config.drain_linger);
-    auto const said_all = hub.reliable() || (now_in == phase::ready && hub.all_acknowledged());
+    auto const said_all = now_in == phase::ready && hub_drained && hub.all_acknowledged();
     if (!said_all && now < linger_until) return;
     hub.send_unnumbered(now, make_bye({errc::disconnected, "the worker ended as it was told to"}), out);
     exit(true, errc::disconnected, "drained", out);
@@ -213,9 +215,9 @@ struct worker::state {
     if ((message.head.flags & flag_resumed) != 0 && message.head.epoch == hub.epoch()) {
       hub.resume(now, peer, message.head.sequence, out);
     } else {
-      abandon_work(out);
+      abandon_work(now, out);
       hub.open(now, peer, message.head.epoch);
-      said_drain = false;
+      said_drain = hub_drained = false;
     }
     if (draining) {
       say_drain(now, out);
@@ -224,10 +226,11 @@ struct worker::state {
   }
 
   // The hub has fenced this session: nothing that was assigned in it counts any more.
-  void abandon_work(outputs& out) {
+  void abandon_work(time_point now, outputs& out) {
     waiting.clear();
     if (!current || current->fenced) return;
     current->fenced = true;
+    stop_until = add(now, config.cancel_grace);
     if (!std::exchange(current->stopping, true)) out.emplace_back(out::stop_requested{current->key});
   }
 
@@ -255,7 +258,7 @@ struct worker::state {
     switch (message.head.type) {
       case frame_type::assign: take(now, std::move(message), out); break;
       case frame_type::cancel: cancel(now, message.head, out); break;
-      default: drain(now, out);
+      default: hub_drained = true; drain(now, out);
     }
   }
 };
@@ -288,7 +291,7 @@ void worker::lost(time_point now, peer_id peer, bool final, errc code, std::stri
   s.hello_due = never;
   s.hub.detach();
   if (!s.hub.reliable()) return;
-  s.abandon_work(out);
+  s.abandon_work(now, out);
   s.hub.open(now, 0, 0);
 }
 
@@ -334,6 +337,9 @@ void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }
 void worker::tick(time_point now, outputs& out) {
   auto& s = *state_;
   if (s.now_in == state::phase::exited) return;
+  if (s.stop_until <= now) {
+    return s.exit(false, errc::disconnected, "an attempt that no hub waits for any more does not stop", out);
+  }
   if (s.now_in == state::phase::ready) {
     if (s.hub.dead(now)) {
       s.greet(now, out);
@@ -352,7 +358,7 @@ time_point worker::next_deadline() const {
   if (s.now_in == state::phase::exited) return never;
   auto const of_session =
       s.now_in == state::phase::ready ? s.hub.next_deadline() : add(s.away_since, s.config.hub_timeout);
-  return std::min({of_session, s.hello_due, s.linger_until});
+  return std::min({of_session, s.hello_due, s.linger_until, s.stop_until});
 }
 
 bool worker::idle() const { return state_->is_idle(); }

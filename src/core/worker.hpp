@@ -14,6 +14,8 @@ struct worker_config {
   std::vector<function_info> functions;
   std::size_t max_queued = 1024;       // attempts waiting here; past it the hub violates the protocol
   duration hub_timeout = 60 * second;  // without a hub for so long: exit
+  duration cancel_grace =
+      2 * second;  // an attempt of a session that ended must stop within it, or the worker exits
   duration drain_linger =
       5 * second;  // how long a drained worker waits for its last results to be acknowledged
   link_timing timing;

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/client.hpp"
+#include "src/core/hub.hpp"
+#include "src/core/metadata.hpp"
+#include "src/core/worker.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+// One hub with its clients and workers, joined by queues that the test pumps. Nothing is lost here: faults
+// are the simulator's.
+namespace yonder::core::test {
+
+inline byte_buffer bytes_of(std::string_view text) {
+  byte_buffer made;
+  made.append(text.data(), text.size());
+  return made;
+}
+
+inline std::string text_of(std::span<std::byte const> bytes) {
+  return {reinterpret_cast<char const*>(bytes.data()), bytes.size()};
+}
+
+// What the transport does: header and body to bytes and back.
+inline frame through_the_wire(frame const& message) {
+  auto const wire = encode_header(message.head, message.metadata());
+  byte_buffer part;
+  part.append(wire.data(), wire.size());
+  part.append(message.body.data(), message.body.size());
+  frame received;
+  REQUIRE(decode_header(part, received.head) == frame_fault::none);
+  received.body = byte_buffer::copy_of(part.bytes().subspan(header_size));
+  received.buffers = message.buffers;
+  return received;
+}
+
+struct log_entry {
+  char from;  // c, h or w
+  header head;
+};
+
+class loopback {
+ public:
+  struct client_end {
+    std::unique_ptr<client> core;
+    peer_id peer = 0;
+    bool connected = false;
+    std::map<std::uint64_t, outcome> outcomes;
+  };
+  struct worker_end {
+    std::unique_ptr<worker> core;
+    peer_id peer = 0;
+    std::uint64_t start = 0;
+    bool connected = false;
+    std::deque<out::run> runs;
+    std::vector<attempt_key> stops;
+    std::optional<out::exit> exited;
+  };
+
+  explicit loopback(hub_config config = {}, bool reliable = true)
+      : reliable_(reliable), hub_(std::make_unique<core::hub>(std::move(config), now)) {}
+
+  static std::vector<function_info> offers() {
+    return {{"echo", 7, "text -> text"}, {"other", 8, "number -> number"}};
+  }
+
+  client_end& add_client(client_config config = {}) {
+    config.session = ++sessions_;
+    if (config.functions.empty()) config.functions = {{"echo", 7, "text -> text"}};
+    auto& end = *clients.emplace_back(std::make_unique<client_end>());
+    end.core = std::make_unique<client>(std::move(config));
+    connect(end);
+    pump();
+    return end;
+  }
+
+  void connect(client_end& end) {
+    end.peer = ++peers_;
+    end.connected = true;
+    hub_->connected(now, end.peer, {reliable_, 0}, out_);
+    carry_out_hub();
+    end.core->connected(now, end.peer, reliable_, out_);
+    carry_out(end);
+  }
+
+  worker_end& add_worker(std::vector<function_info> functions = offers(), std::uint64_t start = 0) {
+    worker_config config;
+    config.session = ++sessions_;
+    config.name = "worker-" + std::to_string(config.session);
+    config.functions = std::move(functions);
+    auto& end = *workers.emplace_back(std::make_unique<worker_end>());
+    end.core = std::make_unique<worker>(std::move(config), now);
+    end.start = start;
+    connect(end);
+    pump();
+    return end;
+  }
+
+  void connect(worker_end& end) {
+    end.peer = ++peers_;
+    end.connected = true;
+    hub_->connected(now, end.peer, {reliable_, end.start}, out_);
+    carry_out_hub();
+    end.core->connected(now, end.peer, reliable_, out_);
+    carry_out(end);
+  }
+
+  call_id submit(client_end& from, std::string_view payload, call_policy policy = {},
+                 std::string_view function = "echo", std::uint64_t signature = 7) {
+    call_spec spec;
+    spec.function = function;
+    spec.signature = signature;
+    spec.policy = policy;
+    spec.message.head.metadata_size = begin_call(spec.message.body, function, policy);
+    spec.message.body.append(payload.data(), payload.size());
+    auto const id = from.core->submit(now, std::move(spec), out_);
+    carry_out(from);
+    pump();
+    return id;
+  }
+
+  void cancel(client_end& from, call_id call) {
+    CHECK(from.core->cancel(now, call, out_));
+    carry_out(from);
+    pump();
+  }
+
+  // The worker's running attempt returns `text`.
+  void finish(worker_end& by, std::string_view text) {
+    REQUIRE_FALSE(by.runs.empty());
+    auto const key = by.runs.front().key;
+    by.runs.pop_front();
+    frame value;
+    value.body = bytes_of(text);
+    by.core->finished(now, key, std::move(value), out_);
+    carry_out(by);
+    pump();
+  }
+
+  void finish(worker_end& by, failure error) {
+    REQUIRE_FALSE(by.runs.empty());
+    auto const key = by.runs.front().key;
+    by.runs.pop_front();
+    by.core->finished(now, key, std::move(error), out_);
+    carry_out(by);
+    pump();
+  }
+
+  void drain(worker_end& end) {
+    end.core->drain(now, out_);
+    carry_out(end);
+    pump();
+  }
+
+  void lose(worker_end& end, peer_loss loss = {}) {
+    end.connected = false;
+    hub_->lost(now, end.peer, std::move(loss), out_);
+    carry_out_hub();
+    pump();
+  }
+
+  void lose(client_end& end) {
+    end.connected = false;
+    hub_->lost(now, end.peer, {}, out_);
+    carry_out_hub();
+    end.core->lost(now, end.peer, true, errc::disconnected, "gone", out_);
+    carry_out(end);
+    pump();
+  }
+
+  // What a peer sends that no core of ours would.
+  void inject(peer_id from, frame message) {
+    hub_->receive(now, from, std::move(message), out_);
+    carry_out_hub();
+    pump();
+  }
+
+  // Lets time pass, ticking each core whenever it wants to be.
+  void wait(duration time) {
+    auto const until = now + time;
+    for (pump(); next_deadline() <= until; pump()) {
+      now = std::max(now, next_deadline());
+      tick();
+    }
+    now = until;
+  }
+
+  void tick() {
+    hub_->tick(now, out_);
+    carry_out_hub();
+    for (auto& end : clients) {
+      end->core->tick(now, out_);
+      carry_out(*end);
+    }
+    for (auto& end : workers) {
+      end->core->tick(now, out_);
+      carry_out(*end);
+    }
+    pump();
+  }
+
+  time_point next_deadline() const {
+    auto next = hub_->next_deadline();
+    for (auto const& end : clients) next = std::min(next, end->core->next_deadline());
+    for (auto const& end : workers) next = std::min(next, end->core->next_deadline());
+    return next;
+  }
+
+  void pump() {
+    while (!in_flight_.empty()) {
+      auto next = std::move(in_flight_.front());
+      in_flight_.pop_front();
+      deliver(std::move(next));
+    }
+  }
+
+  core::hub& hub() { return *hub_; }
+  core::outputs& scratch() { return out_; }
+
+  time_point now = 1'000 * second;
+  std::vector<std::unique_ptr<client_end>> clients;
+  std::vector<std::unique_ptr<worker_end>> workers;
+  std::vector<std::uint64_t> starts;
+  std::vector<out::kill_worker> kills;
+  std::vector<out::close> closes;
+  std::vector<log_entry> log;
+
+ private:
+  struct parcel {
+    bool to_hub;
+    peer_id peer;
+    frame message;
+  };
+
+  void post(char from, out::send& send) {
+    log.push_back({from, send.head});
+    in_flight_.push_back({from != 'h', send.peer, through_the_wire(send.message())});
+  }
+
+  void carry_out_hub() {
+    for (auto& one : out_) {
+      if (auto* const send = std::get_if<out::send>(&one)) post('h', *send);
+      if (auto* const start = std::get_if<out::start_worker>(&one)) starts.push_back(start->start);
+      if (auto* const kill = std::get_if<out::kill_worker>(&one)) kills.push_back(*kill);
+      if (auto* const close = std::get_if<out::close>(&one)) closes.push_back(*close);
+    }
+    out_.clear();
+  }
+
+  void carry_out(client_end& end) {
+    for (auto& one : out_) {
+      if (auto* const send = std::get_if<out::send>(&one)) post('c', *send);
+      if (auto* const done = std::get_if<out::completed>(&one)) {
+        CHECK(end.outcomes.emplace(done->call.number, std::move(done->result)).second);
+      }
+    }
+    out_.clear();
+  }
+
+  void carry_out(worker_end& end) {
+    for (auto& one : out_) {
+      if (auto* const send = std::get_if<out::send>(&one)) post('w', *send);
+      if (auto* const run = std::get_if<out::run>(&one)) end.runs.push_back(std::move(*run));
+      if (auto* const stop = std::get_if<out::stop_requested>(&one)) end.stops.push_back(stop->key);
+      if (auto* const exit = std::get_if<out::exit>(&one)) end.exited = *exit;
+    }
+    out_.clear();
+  }
+
+  void deliver(parcel next) {
+    if (next.to_hub) {
+      hub_->receive(now, next.peer, std::move(next.message), out_);
+      return carry_out_hub();
+    }
+    for (auto& end : clients) {
+      if (end->peer != next.peer || !end->connected) continue;
+      end->core->receive(now, next.peer, std::move(next.message), out_);
+      return carry_out(*end);
+    }
+    for (auto& end : workers) {
+      if (end->peer != next.peer || !end->connected) continue;
+      end->core->receive(now, next.peer, std::move(next.message), out_);
+      return carry_out(*end);
+    }
+  }
+
+  bool reliable_;
+  std::unique_ptr<core::hub> hub_;
+  outputs out_;
+  std::deque<parcel> in_flight_;
+  std::uint64_t sessions_ = 100;
+  peer_id peers_ = 0;
+};
+
+}  // namespace yonder::core::test
