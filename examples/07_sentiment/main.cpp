@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The first job: is a text positive or negative? A transformer answers, here and on workers.
+#include <stdlib.h>
+#include <unistd.h>
+#include <yonder/ml/text_classifier.hpp>
+#include <yonder/yonder.hpp>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "examples/07_sentiment/sentiment.hpp"
+
+namespace {
+
+struct arguments {
+  std::string model = SENTIMENT_MODEL;
+  std::string file = SENTIMENT_TEXTS;
+  unsigned workers = 2;
+  std::string connect;
+  std::string keys;
+};
+
+arguments parse(int argc, char** argv) {
+  arguments given;
+  CLI::App app("Classifies the lines of a text file as positive or negative, here and on workers.");
+  app.add_option("--model", given.model,
+                 "a Hugging Face folder: BERT or DistilBERT for sequence classification")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--file", given.file, "a text file, one text a line")->check(CLI::ExistingFile);
+  app.add_option("--workers", given.workers, "how many worker processes")->check(CLI::Range(1, 256));
+  app.add_option("--connect", given.connect, "a hub elsewhere, tcp://host:port or ipc:///folder/name");
+  app.add_option("--keys", given.keys, "the folder of keys for --connect");
+  try {
+    app.parse(argc, argv);
+  } catch (CLI::ParseError const& e) {
+    std::exit(app.exit(e));
+  }
+  return given;
+}
+
+std::vector<std::string> lines_of(std::string const& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);)
+    if (line.find_first_not_of(" \t\r") != std::string::npos) lines.push_back(line);
+  return lines;
+}
+
+using answer = yonder::expected<Sentiment, yonder::error>;
+
+// On a terminal only.
+void show_progress(std::size_t done, std::size_t all) {
+  if (::isatty(STDERR_FILENO) == 0) return;
+  constexpr std::size_t width = 40;
+  auto const filled = all == 0 ? width : width * done / all;
+  std::string const bar = std::string(filled, '#') + std::string(width - filled, '.');
+  std::fprintf(stderr, "\r[%s] %zu of %zu%s", bar.c_str(), done, all, done == all ? "\n" : "");
+}
+
+std::vector<answer> classify_yonder(std::vector<std::string> const& lines) {
+  std::vector<answer> answers;
+  show_progress(0, lines.size());
+  for (auto& one : sentiment.map(lines).on_error(yonder::on_error::collect)) {
+    answers.push_back(std::move(one));
+    show_progress(answers.size(), lines.size());
+  }
+  return answers;
+}
+
+answer classify_here(std::string const& text) {
+  try {
+    return sentiment.local(text);
+  } catch (std::exception const& e) {
+    return yonder::unexpected(yonder::error({.message = e.what(), .task = std::string(sentiment.name)}));
+  }
+}
+
+std::string shortened(std::string text, std::size_t width) {
+  // By code points, so that no character is cut in two.
+  std::size_t points = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    bool const begins = (static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U;
+    if (begins && points++ == width) {
+      text.resize(i);
+      text.replace(text.size() - 1, 1, "~");
+      break;
+    }
+  }
+  return text + std::string(width > points ? width - points : 0, ' ');
+}
+
+void print_table(std::vector<std::string> const& lines, std::vector<answer> const& answers) {
+  std::printf("%-56s %-9s %6s  %s\n", "text", "label", "score", "where it ran");
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    auto const text = shortened(lines[i], 56);
+    if (answers[i])
+      std::printf("%s %-9s %6.3f  %s\n", text.c_str(), answers[i]->label.c_str(),
+                  static_cast<double>(answers[i]->score), answers[i]->where.c_str());
+    else
+      std::printf("%s %s\n", text.c_str(), answers[i].error().what());
+  }
+}
+
+bool same(answer const& a, answer const& b) {
+  if (!a || !b) return !a && !b;
+  return a->label == b->label && std::abs(a->score - b->score) <= 1e-5F;
+}
+
+// Of a call's time in milliseconds, over the texts.
+template <class Call>
+double median_ms(std::vector<std::string> const& lines, Call call) {
+  std::vector<double> times;
+  for (auto const& line : lines) {
+    auto const start = std::chrono::steady_clock::now();
+    call(line);
+    times.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::sort(times.begin(), times.end());
+  return times.empty() ? 0 : times[times.size() / 2];
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto const given = yonder::is_worker() ? arguments{} : parse(argc, argv);
+  if (!yonder::is_worker()) ::setenv("SENTIMENT_MODEL", given.model.c_str(), 1);  // local workers inherit it
+
+  try {
+    yonder::runtime here(argc, argv, {.workers = given.workers, .hub = given.connect, .keys = given.keys});
+    auto const lines = lines_of(given.file);
+    auto const yonder_says = classify_yonder(lines);
+    print_table(lines, yonder_says);
+
+    std::size_t agree = 0;
+    for (std::size_t i = 0; i < lines.size(); ++i) agree += same(classify_here(lines[i]), yonder_says[i]);
+    double const here_ms = median_ms(lines, [](auto& line) { (void)classify_here(line); });
+    double const yonder_ms = median_ms(lines, [](auto& line) { (void)sentiment.try_remote(line); });
+    std::printf("\na local call takes %.3f ms, a remote call %.3f ms (median of %zu texts)\n", here_ms,
+                yonder_ms, lines.size());
+    std::printf("demo: local and remote agree on %zu of %zu texts\n", agree, lines.size());
+    return agree == lines.size() ? EXIT_SUCCESS : EXIT_FAILURE;
+  } catch (std::exception const& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return EXIT_FAILURE;
+  }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "examples/07_sentiment/sentiment.hpp"
+
+#include <unistd.h>
+#include <yonder/ml/text_classifier.hpp>
+
+#include <cstdlib>
+
+namespace {
+
+std::string this_process() {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  return std::string(host) + ":" + std::to_string(::getpid());
+}
+
+std::string model_folder() {
+  char const* const folder = std::getenv("SENTIMENT_MODEL");
+  return folder != nullptr ? folder : SENTIMENT_MODEL;
+}
+
+}  // namespace
+
+Sentiment get_sentiment(std::string const& text) {
+  static yonder::ml::text_classifier const model(model_folder());
+  auto const best = model(text);
+  return {best.label, best.score, this_process()};
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <sstream>
+#include <string>
+
+#include "src/platform/process.hpp"
+#include "tests/e2e/fixture.hpp"
+
+using namespace std::chrono_literals;
+
+// Programs that end in unusual ways. Their paths come from CMake.
+namespace e2e {
+namespace {
+
+class program {
+ public:
+  explicit program(std::string const& path, std::vector<std::string> environment = {}) {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    yonder::platform::unique_fd const writable(ends[1]);
+    output_.reset(ends[0]);
+    // Its stderr goes the same way; the tests look for lines.
+    process_.emplace(yonder::platform::spawn({.path = path,
+                                              .arguments = {path},
+                                              .environment = std::move(environment),
+                                              .output = writable.get(),
+                                              .inherited = {}}));
+  }
+
+  std::string read_line() {
+    std::string line;
+    for (char c = 0; ::read(output_.get(), &c, 1) == 1 && c != '\n';) line += c;
+    return line;
+  }
+
+  std::string read_all() {
+    std::string all;
+    char text[4096];
+    for (ssize_t count = 0; (count = ::read(output_.get(), text, sizeof text)) > 0;)
+      all.append(text, static_cast<std::size_t>(count));
+    return all;
+  }
+
+  yonder::platform::exit_report wait() { return process_->wait(); }
+  // The whole process group, which it leads.
+  void kill_group() { ::kill(-process_->pid(), SIGKILL); }
+
+ private:
+  yonder::platform::unique_fd output_;
+  std::optional<yonder::platform::child_process> process_;
+};
+
+std::filesystem::path temporary_folder() {
+  std::string name = std::filesystem::temp_directory_path() / "yonder-lifetime-XXXXXX";
+  REQUIRE(::mkdtemp(name.data()) != nullptr);
+  return name;
+}
+
+}  // namespace
+
+TEST_CASE("when a program and its whole process group are killed, no worker and no file is left") {
+  auto const folder = temporary_folder();
+  program victim(YONDER_VICTIM, {"TMPDIR=" + folder.string(), "XDG_RUNTIME_DIR=" + folder.string()});
+  std::istringstream said(victim.read_line());
+  int first = 0;
+  int second = 0;
+  said >> first >> second;
+  REQUIRE(!said.fail());
+  CHECK(first != second);
+  watched_process const one(first);
+  watched_process const other(second);
+  victim.kill_group();
+  victim.wait();
+  CHECK(one.ends_within(10s));
+  CHECK(other.ends_within(10s));
+  CHECK(std::filesystem::is_empty(folder));
+  std::filesystem::remove(folder);
+}
+
+TEST_CASE("two tasks with one name are refused at start, in words") {
+  program twins(YONDER_TWINS);
+  CHECK(twins.read_all().find("two functions of this program are tasks of the name 'twin'") !=
+        std::string::npos);
+  CHECK(twins.wait().status == 0);
+}
+
+TEST_CASE("a worker that cannot start is reported with what it wrote") {
+  program no_worker(YONDER_NO_WORKER);
+  auto const said = no_worker.read_all();
+  CHECK(said.find("worker_start_failed") != std::string::npos);
+  CHECK(said.find("status 9") != std::string::npos);
+  CHECK(said.find("no licence for this machine") != std::string::npos);
+  CHECK(no_worker.wait().status == 0);
+}
+
+TEST_CASE("what workers print goes to stderr, and what they start is no worker") {
+  program printer(YONDER_STDOUT);
+  auto const said = printer.read_all();
+  CHECK(said.find("from a worker\n") != std::string::npos);
+  CHECK(said.find("apart, clean\n") != std::string::npos);
+  CHECK(printer.wait().status == 0);
+}
+
+}  // namespace e2e
