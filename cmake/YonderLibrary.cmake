@@ -28,6 +28,10 @@ function(yonder_add_library component)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:yonder_build_flags>)
+  if(NOT YONDER_SANITIZE)
+    # A shared library that lacks a symbol fails here, not in a user's program.
+    target_link_options(${target} PRIVATE LINKER:-z,defs)
+  endif()
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${component}
     # Shared and static objects are compiled alike; nothing asks which they are.

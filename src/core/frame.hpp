@@ -2,6 +2,7 @@
 #pragma once
 
 #include "yonder/detail/byte_buffer.hpp"
+#include "yonder/detail/export.hpp"
 
 #include <array>
 #include <compare>
@@ -79,15 +80,16 @@ enum class frame_fault : std::uint8_t {
   bad_length,
   bad_checksum
 };
-std::string_view to_string(frame_fault fault) noexcept;
+YONDER_API std::string_view to_string(frame_fault fault) noexcept;
 
 // The header's wire form; fills in magic and checksum. `head.metadata_size` and `head.buffer_count` must be
 // set.
-std::array<std::byte, header_size> encode_header(header const& head, std::span<std::byte const> metadata);
+YONDER_API std::array<std::byte, header_size> encode_header(header const& head,
+                                                            std::span<std::byte const> metadata);
 
 // Reads and checks header and checksum of the inline part of a frame (header, metadata, payload). bad_version
 // is reported last, so that a well-formed frame of another version can be told apart; `head` is then filled
 // in.
-frame_fault decode_header(std::span<std::byte const> part, header& head);
+YONDER_API frame_fault decode_header(std::span<std::byte const> part, header& head);
 
 }  // namespace yonder::core
