@@ -206,11 +206,30 @@ TEST_CASE("label_score travels through any archive that takes its members") {
   CHECK(target.seen == "good0.500000");
 }
 
-TEST_CASE("the demo model loads and tells good from bad" *
-          doctest::skip(!std::filesystem::exists(std::filesystem::path(YONDER_DEMO_MODEL) /
-                                                 "model.safetensors"))) {
-  yonder::ml::text_classifier const model(YONDER_DEMO_MODEL);
-  REQUIRE(model.labels().size() >= 2);
-  CHECK(model("good job, a wonderful and brilliant film").label !=
-        model("a terrible, awful, boring disaster that I hated").label);
+TEST_CASE("the demo model gives the tokens and the logits that its training script recorded" *
+          doctest::skip(!std::filesystem::exists(std::filesystem::path(YONDER_DEMO_MODEL) / "golden.json"))) {
+  std::filesystem::path const folder = YONDER_DEMO_MODEL;
+  yonder::ml::text_classifier const model(folder);
+  auto const loaded = load_tokenizer(folder);
+  json const golden_file = read_json(folder / "golden.json");
+  auto const& cases = golden_file["cases"];
+  REQUIRE(cases.size() > 10);
+  double error = 0.0;
+  double size = 0.0;
+  for (auto const& each : cases) {
+    std::string const text = each["text"];
+    CAPTURE(text);
+    CHECK(loaded.tokens.encode(text, truncation{128}).ids ==
+          each["input_ids"].get<std::vector<std::int32_t>>());
+    std::string_view const view = text;
+    auto const logits = model.logits({&view, 1}).front();
+    std::vector<double> const expected = each["logits"];
+    REQUIRE(logits.size() == expected.size());
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      error += (logits[i] - expected[i]) * (logits[i] - expected[i]);
+      size += expected[i] * expected[i];
+    }
+  }
+  MESSAGE("error " << std::sqrt(error / size));
+  CHECK(std::sqrt(error / size) < 1e-6);
 }
