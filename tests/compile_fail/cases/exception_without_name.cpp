@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: differently; state one: yonder::exception<E,
+#include <stdexcept>
+#include <yonder/exception.hpp>
+
+namespace {
+struct out_of_paper : std::runtime_error {
+  using runtime_error::runtime_error;
+};
+}  // namespace
+constexpr yonder::exception<out_of_paper> out_of_paper_travels;
+
+int main() { throw out_of_paper("tray 2"); }
