@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
 from corpus import WORD_LIST, Case, checklist, held_out_samples, negation
 from grammar import Sample
 from teacher import Teacher
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 BATCH: Final = 250
 # The first lines of negation.tsv; the model is not accepted without them.
@@ -96,8 +97,8 @@ def main() -> None:
     classifier = Classifier.load(given.model)
     size = sum(path.stat().st_size for path in given.model.iterdir())
     print(f"parameters: {classifier.model.num_parameters()}; folder: {size / 1e6:.2f} MB; {json.dumps(classifier.model.config.id2label)}")
-    for split, name in (("templates", "held-out templates"), ("combinations", "held-out combinations")):
-        report_split(name, classifier, held_out_samples(split, given.words))
+    report_split("held-out templates", classifier, held_out_samples("templates", given.words))
+    report_split("held-out combinations", classifier, held_out_samples("combinations", given.words))
     report_list("check list", classifier, checklist())
     report_list("negation", classifier, negation())
     failed = wrong_cases(classifier, negation()[:MUST_BE_RIGHT])

@@ -9,6 +9,7 @@ from typing import Final
 import tokenizers
 import torch
 import transformers
+
 from evaluate import Classifier
 from teacher import HERE
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import torch
+from transformers import BertConfig, BertForSequenceClassification
+
 from corpus import WORD_LIST, plain_words, training_samples
 from grammar import Sample
 from teacher import Teacher
-from transformers import BertConfig, BertForSequenceClassification
 from vocabulary import MAX_TOKENS, SIZE, fast_tokenizer, save_tokenizer, train_vocabulary
 
 SEED: Final = 22
@@ -39,6 +40,7 @@ def configuration() -> BertConfig:
         vocab_size=SIZE, hidden_size=128, num_hidden_layers=3, num_attention_heads=4, intermediate_size=512,
         max_position_embeddings=MAX_TOKENS, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         id2label=LABELS, label2id={name: number for number, name in LABELS.items()}, pad_token_id=PAD_ID,
+        attn_implementation="eager",  # type: ignore[call-arg]  # taken by PreTrainedConfig
     )  # fmt: skip
 
 
@@ -87,7 +89,8 @@ def distillation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tenso
 
 def train(data: list[Encoded], epochs: int) -> BertForSequenceClassification:
     torch.manual_seed(SEED)
-    model = BertForSequenceClassification._from_config(configuration(), attn_implementation="eager").train()
+    model = BertForSequenceClassification(configuration())
+    model.train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
     steps = epochs * math.ceil(len(data) / BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_share(step, steps))
@@ -105,21 +108,23 @@ def train(data: list[Encoded], epochs: int) -> BertForSequenceClassification:
         if step % 200 == 0:
             print(f"step {step} of {steps}  loss {running / 200:.4f}  {time.monotonic() - started:.0f} s", flush=True)
             running = 0.0
-    return model.eval()
+    model.eval()
+    return model
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--words", type=Path, default=WORD_LIST, help="a list of common English words, one a line")
-    arguments.add_argument("--samples", type=int, default=1_200_000)
-    arguments.add_argument("--epochs", type=int, default=1)
+    arguments.add_argument("--vocabulary", type=Path, help="a vocab.txt to use again, as the tokenizer's trainer breaks ties at random")
+    arguments.add_argument("--samples", type=int, default=700_000)
+    arguments.add_argument("--epochs", type=int, default=2)
     given = arguments.parse_args()
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     samples = training_samples(given.samples, given.words)
     print(f"{len(samples)} texts, {sum(sample.ruled for sample in samples) / len(samples):.2f} labelled by a rule", flush=True)
-    tokens = make_vocabulary(samples, given.words)
+    tokens = given.vocabulary.read_text(encoding="utf-8").splitlines() if given.vocabulary else make_vocabulary(samples, given.words)
     save_tokenizer(tokens, given.out)
     model = train(encode(samples, tokens), given.epochs)
     model.half().save_pretrained(given.out)

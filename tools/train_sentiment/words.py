@@ -132,7 +132,7 @@ GOOD_ADJECTIVES: Final = _words(
     "intuitive, responsive, effortless, seamless, durable, affordable, convenient, practical, smooth, stylish, accurate, "
     "fast, quick, quiet, spacious, well-made, well-written, polished, top-notch, first-rate, flawless, spotless, versatile, "
     "relaxing, peaceful, romantic, hopeful, positive, promising, rewarding, decent, okay, phenomenal, unforgettable, "
-    "breathtaking, happy, rich, bright, tender, handy, tidy, clear, better, best"
+    "breathtaking, happy, rich, bright, light, tender, handy, tidy, clear, better, best"
 )
 BAD_ADJECTIVES: Final = _words(
     "bad, awful, terrible, horrible, poor, disappointing, boring, dull, ugly, useless, annoying, disgusting, dreadful, nasty, "
@@ -168,7 +168,7 @@ BAD_FEELINGS: Final = _words(
     "unhappy, sad, angry, disappointed, upset, annoyed, frustrated, furious, bored, tired, scared, worried, disgusted, "
     "embarrassed, ashamed, lonely, depressed, miserable, anxious, nervous, confused, hurt, betrayed, cheated, robbed, ignored, "
     "insulted, hopeless, devastated, heartbroken, irritated, exhausted, shocked, afraid, sick, uneasy, helpless, guilty, "
-    "stressed, outraged, dissatisfied, uncomfortable, horrible, terrible, awful, bad, worse, unsafe"
+    "stressed, outraged, let down, dissatisfied, uncomfortable, horrible, terrible, awful, bad, worse, unsafe"
 )
 # Verbs as (base, third person, past).
 GOOD_VERBS: Final = [
@@ -202,9 +202,9 @@ BAD_EFFECTS: Final = [
     ("depress", "depresses", "depressed", "depressing"), ("insult", "insults", "insulted", "insulting"),
 ]  # fmt: skip
 GOOD_NOUNS: Final = _words(
-    "joy, charm, warmth, fun, humor, beauty, love, hope, comfort, elegance, creativity, value, care, kindness, talent, "
+    "joy, charm, warmth, fun, humour, humor, beauty, love, hope, comfort, elegance, creativity, value, care, kindness, talent, "
     "grace, respect, clarity, energy, style, happiness, trust, honesty, passion, excitement, strength, satisfaction, success, "
-    "delight, pleasure, courage, wit, generosity, originality, quality, taste, flavour, depth, soul, heart"
+    "delight, pleasure, courage, wit, generosity, sense, originality, quality, taste, flavour, depth, soul, heart"
 )
 BAD_NOUNS: Final = _words(
     "trouble, problems, stress, pain, errors, complaints, damage, fear, doubt, conflict, disappointment, delays, failures, "
@@ -217,18 +217,9 @@ GOOD_COUNTABLES: Final = _words(
     "wonderful time, great choice, good reason, great evening"
 )
 BAD_COUNTABLES: Final = _words(
-    "failure, disaster, mess, disgrace, nightmare, shame, mistake, problem, disappointment, insult, scam, tragedy, "
+    "failure, disaster, mess, disgrace, nightmare, shame, joke, mistake, problem, disappointment, insult, scam, tragedy, "
     "rip-off, catastrophe, waste, pain, bore, flop, fraud, scandal, loss, letdown, horror, bad idea, bad joke, bad dream, "
     "bad experience, poor choice, bad deal, terrible time, sad sight, threat, burden, danger"
-)
-
-GOOD_ADVERBS: Final = _words(
-    "well, beautifully, perfectly, nicely, brilliantly, wonderfully, superbly, smoothly, flawlessly, happily, reliably, "
-    "gracefully, elegantly, cheerfully, warmly, kindly, politely, successfully, fine, great, better"
-)
-BAD_ADVERBS: Final = _words(
-    "badly, poorly, terribly, horribly, awfully, miserably, painfully, dreadfully, sloppily, carelessly, rudely, unfairly, "
-    "wrongly, stupidly, pathetically, shamefully, dishonestly, worse, wrong, slowly"
 )
 
 INTENSIFIERS: Final = _words(
@@ -251,7 +242,6 @@ CLOSERS: Final = _words(
     "though, actually, really, by the way, all things considered, in the end, at least, and that is that, as usual, "
     "as far as I can tell, tbh, imo, lol, honestly, anyway, that's all, period, for me, for us, for once, today"
 )
-EXPRESSIVE: Final = {"sadly", "luckily", "unfortunately", "wow", "ugh", "omg", "lol", "yay"}
 EMOTICONS: Final = _words(
     ":), :-), :D, :-D, ;), ;-), :P, :p, <3, =), =D, xD, XD, ^_^, :(, :-(, :'(, :/, :-/, :|, >:(, :[, D:, =(, </3, :o, :*, ;(, ):"
 )
