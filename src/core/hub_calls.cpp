@@ -87,7 +87,9 @@ void hub::state::take_answer(time_point now, worker_session& worker, frame messa
   auto* call = list[index].call;
   auto const ran =
       static_cast<duration>(std::min<std::uint64_t>(head.remaining_us, never / microsecond)) * microsecond;
+#ifdef YONDER_SIMULATE_MUTANTS
   if (YONDER_MUTANT(fence_ignored) && call == nullptr) call = unfenced(now, head.call, out);
+#endif
   if (call == nullptr) {
     ++counters.fenced;
     if (YONDER_MUTANT(slot_leaked)) return;
