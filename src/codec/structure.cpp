@@ -26,25 +26,26 @@ std::uint64_t hash_of(std::string_view text) {
 
 }  // namespace
 
-void structure_record::note(std::string_view words) {
-  if (text_.size() + words.size() > longest_text)
+void structure_record::note(std::string_view word) {
+  if (word.empty()) return;
+  if (text_.size() + word.size() > longest_text)
     throw codec_error(codec_fault::unstable_structure, 0,
                       "the structure takes more than a megabyte to describe");
-  bool const joins = text_.empty() || text_.back() == ':' || text_.back() == '(' || text_.back() == '[' ||
-                     words == ":" || words == ")" || words == "]" || words == "}";
-  if (!joins) text_ += ' ';
-  text_ += words;
+  bool const opened = text_.empty() || std::string_view("([{<?").find(text_.back()) != std::string_view::npos;
+  bool const closes = std::string_view(")]}>:").find(word.front()) != std::string_view::npos;
+  if (!opened && !closes) text_ += ' ';
+  text_ += word;
 }
 
-void structure_record::note_number(char kind, std::size_t size) { note(kind + std::to_string(8 * size)); }
-
-void structure_record::note_count(std::size_t count) { note(std::to_string(count)); }
+void structure_record::note(std::string_view word, std::size_t number) {
+  note(std::string(word) + std::to_string(number));
+}
 
 bool structure_record::enter_class(std::type_info const& type) {
   auto const known =
       std::find_if(classes_.begin(), classes_.end(), [&](met const& m) { return *m.type == type; });
   if (known != classes_.end()) {
-    note("^" + std::to_string(known - classes_.begin()));
+    note("^", static_cast<std::size_t>(known - classes_.begin()));
     return false;
   }
   note("{");

@@ -48,6 +48,7 @@ enum class kind : std::uint8_t {
   variant,  // of std or Boost
   valarray,
   bitset,
+  associative,  // maps and sets, ordered or not
   name_value,
   size_tag,
   binary_data,
@@ -144,6 +145,11 @@ template <class T>
 concept bitset_shaped = requires(T const& t) {
   t.to_ullong(), t.count(), t.size();
 };
+template <class T>
+concept associative_shaped = requires(T& t) {
+  typename T::key_type;
+  t.emplace_hint(t.end());
+};
 
 template <class T>
 consteval kind shape_kind() {
@@ -152,6 +158,7 @@ consteval kind shape_kind() {
   if constexpr (boost_variant_shaped<T> && is_declared_in<T>("boost")) return kind::variant;
   if constexpr (valarray_shaped<T> && is_declared_in<T>("std")) return kind::valarray;
   if constexpr (bitset_shaped<T> && is_declared_in<T>("std")) return kind::bitset;
+  if constexpr (associative_shaped<T> && is_declared_in<T>("std")) return kind::associative;
   return kind::none;
 }
 

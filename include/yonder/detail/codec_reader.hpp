@@ -163,7 +163,7 @@ class reader : public archive_base {
     } else {
       auto const count = get_count(sizeof(element), least_size<element>());
       to.clear();
-      to.reserve(count < left() ? count : left());
+      to.reserve(count);
       for (std::size_t i = 0; i < count; ++i) get(to.emplace_back());
     }
   }
@@ -180,7 +180,7 @@ class reader : public archive_base {
       to.assign(first, first + count);
     } else {
       to.resize(count);
-      std::memcpy(to.data(), from, count * sizeof(element));
+      copy_block(to.data(), from, count);
     }
   }
 
@@ -270,7 +270,7 @@ class reader : public archive_base {
       pointer.reset(load_and_construct<pointee>(*this));
       --depth_;
     } else {
-      std::unique_ptr<pointee, D> made(cereal::access::construct<pointee>());
+      std::unique_ptr<pointee, D> made(new pointee());
       get(*made);
       pointer = std::move(made);
     }
@@ -321,6 +321,23 @@ class reader : public archive_base {
     auto const* const from = take((bits.size() + 7) / 8);
     for (std::size_t i = 0; i < bits.size(); ++i)
       bits[i] = (std::to_integer<unsigned>(from[i / 8]) >> i % 8 & 1) != 0;
+  }
+  // Equal keys keep their order, which cereal's own function turns round.
+  template <class T>
+  void get_special(T& container, std::integral_constant<kind, kind::associative>) {
+    auto const count = get_count(node_size<T>(), least_size<typename T::key_type>());
+    container.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+      typename T::key_type key{};
+      get(key);
+      if constexpr (requires { typename T::mapped_type; }) {
+        typename T::mapped_type value{};
+        get(value);
+        container.emplace_hint(container.end(), std::move(key), std::move(value));
+      } else {
+        container.emplace_hint(container.end(), std::move(key));
+      }
+    }
   }
   template <class T>
   void get_special(cereal::SizeTag<T>& tag, std::integral_constant<kind, kind::size_tag>) {

@@ -113,6 +113,8 @@ consteval obstacle find_obstacle_of_kind() {
     return first_obstacle<T>::template find<Made>();
   } else if constexpr (k == kind::variant) {
     return first_obstacle<T>::template find<true>();
+  } else if constexpr (k == kind::associative) {
+    return library_obstacle<T>();
   } else if constexpr (k == kind::unique_pointer) {
     return pointer_obstacle(static_cast<T const*>(nullptr));
   } else if constexpr (k == kind::raw_pointer) {

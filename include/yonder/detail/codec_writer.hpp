@@ -36,7 +36,7 @@ struct block_policy {
 
 // cereal's output archive over `encoded`; appends to what is there. Integers and floating point numbers are
 // little-endian of their own width (`long` has 8 bytes here and on every platform that we serve), sizes are
-// 64 bits, a bool one byte. docs/wire.md names the form of each type.
+// 64 bits, a bool one byte. docs/codec.md has the form of each type.
 class writer : public archive_base {
  public:
   using is_loading = std::false_type;
@@ -291,6 +291,22 @@ class writer : public archive_base {
       for (std::size_t j = 0; j < 8 && i + j < bits.size(); ++j) byte |= unsigned{bits[i + j]} << j;
       put(static_cast<std::uint8_t>(byte));
     }
+  }
+  template <class T>
+  void put_special(T const& container, std::integral_constant<kind, kind::associative>) {
+    auto const outer = stable_;
+    bool const stable = stable_.has(&container);
+    put_size(container.size());
+    for (auto const& each : container) {
+      stable_ = stable ? extent::of(&each, sizeof each) : extent{};
+      if constexpr (requires { typename T::mapped_type; }) {
+        put(each.first);
+        put(each.second);
+      } else {
+        put(each);
+      }
+    }
+    stable_ = outer;
   }
   template <class T>
   void put_special(T const& tag, std::integral_constant<kind, kind::size_tag>) {

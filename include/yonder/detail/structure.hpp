@@ -31,9 +31,8 @@ concept has_schema = requires {
 // What a structure_reader has seen: text, and which classes it came from.
 class structure_record {
  public:
-  YONDER_API void note(std::string_view words);
-  YONDER_API void note_number(char kind, std::size_t size);  // 'i', 'u' or 'f', and its bytes
-  YONDER_API void note_count(std::size_t count);
+  YONDER_API void note(std::string_view word);
+  YONDER_API void note(std::string_view word, std::size_t number);  // one word, such as "u32"
   // False if the class was met before: it is then noted by the number of its first time.
   [[nodiscard]] YONDER_API bool enter_class(std::type_info const& type);
   YONDER_API void leave_class();
@@ -87,15 +86,14 @@ class structure_reader : public archive_base {
 
   template <class T>
   std::uint32_t loadClassVersion() {  // NOLINT(readability-identifier-naming): cereal's name
-    note("v");
-    record_.note_count(version_of<T>());
+    record_.note("v", version_of<T>());
     return version_of<T>();
   }
 
   structure_record const& record() const { return record_; }
 
  private:
-  void note(std::string_view words) { record_.note(words); }
+  void note(std::string_view word) { record_.note(word); }
 
   template <class T>
   void get(T& value) {
@@ -130,7 +128,8 @@ class structure_reader : public archive_base {
   template <class T>
   void get_number(T& value) {
     value = static_cast<T>(ones_);
-    record_.note_number(std::is_floating_point_v<T> ? 'f' : std::is_signed_v<T> ? 'i' : 'u', sizeof value);
+    if constexpr (std::is_same_v<T, char>) return note("char");  // signed here, unsigned on arm64
+    record_.note(std::is_floating_point_v<T> ? "f" : std::is_signed_v<T> ? "i" : "u", 8 * sizeof value);
   }
 
   template <class T>
@@ -182,8 +181,7 @@ class structure_reader : public archive_base {
   template <class T>
   void get_special(T& text, std::integral_constant<kind, kind::string>) {
     text.assign(ones_, typename T::value_type('1'));
-    note("str");
-    record_.note_number('u', sizeof(typename T::value_type));
+    record_.note("str", 8 * sizeof(typename T::value_type));
   }
   template <class T>
   void get_special(T& elements, std::integral_constant<kind, kind::vector>) {
@@ -195,8 +193,7 @@ class structure_reader : public archive_base {
   }
   template <class T>
   void get_special(T& elements, std::integral_constant<kind, kind::array>) {
-    record_.note_count(std::size(elements));
-    note("*");
+    record_.note("x", std::size(elements));
     if constexpr (requires { elements[0]; }) get_array(std::data(elements), std::size(elements));
   }
   template <class E>
@@ -221,7 +218,7 @@ class structure_reader : public archive_base {
       pointer.reset(load_and_construct<pointee>(*this));
       record_.leave_class();
     } else {
-      std::unique_ptr<pointee, D> made(cereal::access::construct<pointee>());
+      std::unique_ptr<pointee, D> made(new pointee());
       get(*made);
       pointer = std::move(made);
     }
@@ -248,9 +245,19 @@ class structure_reader : public archive_base {
   }
   template <class T>
   void get_special(T& bits, std::integral_constant<kind, kind::bitset>) {
-    note("bits");
-    record_.note_count(bits.size());
+    record_.note("bits", bits.size());
     if (ones_) bits.set();
+  }
+  template <class T>
+  void get_special(T&, std::integral_constant<kind, kind::associative>) {
+    note("{");
+    note("#");
+    visit<typename T::key_type>();
+    if constexpr (requires { typename T::mapped_type; }) {
+      note("=>");
+      visit<typename T::mapped_type>();
+    }
+    note("}");
   }
   template <class T>
   void get_special(T& pair, std::integral_constant<kind, kind::name_value>) {

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <span>
+
+#include "tests/unit/codec/zoo.hpp"
+
+// The words of each refusal are held by tests/compile_fail.
+
+using yonder::detail::check_travels;
+using yonder::detail::is_travelling;
+using yonder::detail::obstacle;
+using yonder::detail::obstacle_of;
+using yonder::detail::wire_type_t;
+
+namespace {
+
+struct polymorphic {
+  virtual ~polymorphic() = default;
+  template <class Archive>
+  void serialize(Archive&) {}
+};
+struct plain_struct {
+  int value;
+};
+struct twice {
+  template <class Archive>
+  void serialize(Archive&) {}
+  template <class Archive>
+  void save(Archive&) const {}
+  template <class Archive>
+  void load(Archive&) {}
+};
+struct twice_but_stated : twice {};
+struct only_saved {
+  int value;
+  template <class Archive>
+  void save(Archive&) const {}
+};
+class hidden_default {
+  hidden_default() = default;
+  friend class cereal::access;
+
+ public:
+  template <class Archive>
+  void serialize(Archive&) {}
+};
+// A user's class of the shape of std::optional, with functions of its own.
+template <class T>
+struct own_optional {
+  using value_type = T;
+  bool has_value() const { return has; }
+  T& emplace() { return value; }
+  void reset() {}
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(has, value);
+  }
+  bool has = false;
+  T value{};
+};
+
+template <class T>
+constexpr obstacle why = obstacle_of<T, true>;
+
+static_assert(check_travels<int, std::string, zoo::tree, std::vector<std::map<int, zoo::by_member>>>());
+static_assert(check_travels<>());
+static_assert(is_travelling<std::unique_ptr<zoo::without_default>>);
+static_assert(is_travelling<polymorphic>);
+
+static_assert(why<int*> == obstacle::raw_pointer);
+static_assert(why<char const*> == obstacle::raw_pointer);
+static_assert(why<void (*)()> == obstacle::raw_pointer);
+static_assert(why<int zoo::versioned::*> == obstacle::raw_pointer);
+static_assert(why<std::nullptr_t> == obstacle::raw_pointer);
+static_assert(why<std::shared_ptr<int>> == obstacle::shared_pointer);
+static_assert(why<std::weak_ptr<int>> == obstacle::shared_pointer);
+static_assert(why<std::unique_ptr<polymorphic>> == obstacle::polymorphic_pointer);
+static_assert(why<std::unique_ptr<int[]>> == obstacle::array_pointer);
+static_assert(why<int&> == obstacle::reference);
+static_assert(why<std::string_view> == obstacle::view);
+static_assert(why<std::span<int const>> == obstacle::view);
+static_assert(why<wchar_t> == obstacle::wide_character);
+static_assert(why<std::wstring> == obstacle::wide_character);
+static_assert(why<long double> == obstacle::wide_number);
+static_assert(why<std::complex<long double>> == obstacle::wide_number);
+static_assert(why<std::chrono::duration<long double>> == obstacle::wide_number);
+static_assert(why<twice> == obstacle::ambiguous);
+static_assert(why<plain_struct> == obstacle::no_functions);
+static_assert(why<only_saved> == obstacle::no_functions);
+static_assert(why<std::function<void()>> == obstacle::no_header);
+static_assert(why<zoo::without_default> == obstacle::no_default_constructor);
+static_assert(why<std::unique_ptr<hidden_default>> == obstacle::no_default_constructor);
+static_assert(why<hidden_default> == obstacle::no_default_constructor);
+
+// The first obstacle is found inside templates.
+static_assert(why<std::vector<std::shared_ptr<int>>> == obstacle::shared_pointer);
+static_assert(why<std::map<std::string, int*>> == obstacle::raw_pointer);
+static_assert(why<std::map<plain_struct*, int>> == obstacle::raw_pointer);
+static_assert(why<std::optional<plain_struct>> == obstacle::no_functions);
+static_assert(why<std::variant<int, long double>> == obstacle::wide_number);
+static_assert(why<std::tuple<int, std::pair<int, wchar_t>>> == obstacle::wide_character);
+static_assert(why<std::array<std::unique_ptr<std::string_view>, 2>> == obstacle::view);
+static_assert(why<std::stack<std::shared_ptr<int>>> == obstacle::shared_pointer);
+static_assert(why<std::vector<zoo::without_default>> == obstacle::no_default_constructor);
+
+static_assert(std::is_same_v<wire_type_t<std::string_view>, std::string>);
+static_assert(std::is_same_v<wire_type_t<std::string_view const&>, std::string>);
+static_assert(std::is_same_v<wire_type_t<std::span<float const>>, std::vector<float>>);
+static_assert(std::is_same_v<wire_type_t<std::span<float const, 4>>, std::vector<float>>);
+static_assert(std::is_same_v<wire_type_t<std::string const&>, std::string>);
+static_assert(std::is_same_v<wire_type_t<std::string&&>, std::string>);
+static_assert(std::is_same_v<wire_type_t<int const>, int>);
+static_assert(std::is_same_v<wire_type_t<int&>, int&>);
+static_assert(!is_travelling<wire_type_t<std::span<float>>>);
+
+}  // namespace
+
+CEREAL_SPECIALIZE_FOR_ALL_ARCHIVES(twice_but_stated, cereal::specialization::member_serialize)
+
+TEST_CASE("an ambiguous type that cereal::specialize decides travels") {
+  CHECK(yonder::detail::serialization_of<twice_but_stated>.how == yonder::detail::form::member_serialize);
+  CHECK(is_travelling<twice_but_stated>);
+}
+
+TEST_CASE("a user's class that looks like a library type keeps its own functions") {
+  own_optional<int> value;
+  value.has = true;
+  value.value = 9;
+  yonder::detail::encoded bytes;
+  encode(bytes, value);
+  CHECK(bytes.head.size() == 5);
+  CHECK(yonder::detail::kind_of<own_optional<int>> == yonder::detail::kind::user);
+}
