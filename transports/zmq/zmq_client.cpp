@@ -65,14 +65,14 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
 
 zmq_client::~zmq_client() {
   poller_.remove(bell_->descriptor());
-  stop();
+  stop(farewell_ms);
 }
 
 void zmq_client::start() {
   try {
     open();
   } catch (...) {
-    stop();
+    stop(0);
     throw;
   }
 }
@@ -80,7 +80,6 @@ void zmq_client::start() {
 void zmq_client::open() {
   socket_.emplace(context_, zmq::socket_type::dealer);
   prepare(*socket_, bounds_);
-  socket_->set(zmq::sockopt::immediate, true);  // a connection's frames end with it
   socket_->set(zmq::sockopt::routing_id, zmq::buffer(routing_id_of(session_)));
   if (encrypted_) use_keys(*socket_, secret_, server_key_);
   monitor_.emplace(context_, *socket_, watched_events, ++starts_);
@@ -94,19 +93,26 @@ void zmq_client::open() {
   readable_ = touched_ = monitor_ready_ = true;
 }
 
-// What was sent still leaves, in the background.
-void zmq_client::stop() {
+// What was sent may still leave for `linger_ms`, in the background.
+void zmq_client::stop(int linger_ms) {
   if (!socket_) return;
-  send_waiting();
+  if (linger_ms != 0) send_waiting();
   unsent_ = outbox(bell_);
   if (monitor_) poller_.remove(monitor_->descriptor());
   poller_.remove(descriptor_of(*socket_));
   monitor_.reset();
-  socket_->set(zmq::sockopt::linger, farewell_ms);
+  socket_->set(zmq::sockopt::linger, linger_ms);
   socket_.reset();
   peer_ = 0;
   connection_ = -1;
   readable_ = touched_ = monitor_ready_ = cut_off_ = false;
+}
+
+// libzmq would connect again by itself, but send to the new connection what was meant for the old one.
+void zmq_client::connect_anew(std::string reason, std::vector<event>& events) {
+  tell_lost(std::move(reason), events);
+  stop(0);
+  start();
 }
 
 void zmq_client::on_ready(std::uint64_t token, bool, bool) {
@@ -121,7 +127,7 @@ void zmq_client::receive(std::vector<event>& events, std::size_t most) {
   auto const begin = events.size();
   if (std::exchange(monitor_ready_, false)) read_monitor(events);
   send_waiting();
-  while (readable_ && events.size() - begin < most) readable_ = receive_one(events);
+  while (readable_ && events.size() - begin < most) receive_one(events);
 }
 
 bool zmq_client::pending() {
@@ -139,7 +145,8 @@ bool zmq_client::pending() {
 }
 
 bool zmq_client::receive_one(std::vector<event>& events) {
-  if (!receive_part(*socket_, first_part_)) {
+  readable_ = receive_part(*socket_, first_part_);
+  if (!readable_) {
     touched_ = !unsent_.empty();
     return false;
   }
@@ -149,34 +156,34 @@ bool zmq_client::receive_one(std::vector<event>& events) {
     return true;
   }
   if (peer_ == 0) {
-    skip_parts(*socket_, first_part_);
+    if (socket_) skip_parts(*socket_, first_part_);
     return true;
   }
   events.push_back({event::kind::received, peer_, {}, {}, false});
   auto fault = unpack(*socket_, first_part_, bounds_, events.back().message);
   if (fault.empty()) return true;
   events.pop_back();
-  end_connection(std::move(fault), events);
-  stop();
-  start();
+  connect_anew(std::move(fault), events);
   return true;
 }
 
 void zmq_client::obey(std::byte signal, std::vector<event>& events) {
-  if (signal != signal_farewell) return;
-  end_connection("the other end has closed the connection", events);
-  stop();
-  start();
+  if (signal == signal_farewell && peer_ != 0)
+    connect_anew("the other end has closed the connection", events);
 }
 
 void zmq_client::read_monitor(std::vector<event>& events) {
-  while (auto const report = monitor_->next()) handle(*report, events);
+  while (monitor_) {
+    auto const report = monitor_->next();
+    if (!report) return;
+    handle(*report, events);
+  }
 }
 
 // The monitor has told of the handshake before the first frame came; what it says after that can wait.
 void zmq_client::await_handshake(std::vector<event>& events) {
   monitor_ready_ = true;
-  while (peer_ == 0) {
+  while (peer_ == 0 && monitor_) {
     auto const report = monitor_->next();
     if (!report) return;
     handle(*report, events);
@@ -189,10 +196,9 @@ void zmq_client::handle(connection_event const& report, std::vector<event>& even
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: begin_connection(events); break;
     case ZMQ_EVENT_DISCONNECTED: cut_off_ = peer_ != 0 && report.value == connection_; break;
     case ZMQ_EVENT_CONNECT_RETRIED:
-      readable_ = readable_ || cut_off_;
       while (cut_off_ && receive_one(events)) {
       }
-      if (cut_off_) end_connection({}, events);
+      if (cut_off_) connect_anew({}, events);
       break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
       handshake_refused(encrypted_
@@ -214,17 +220,13 @@ void zmq_client::handle(connection_event const& report, std::vector<event>& even
 }
 
 void zmq_client::begin_connection(std::vector<event>& events) {
-  if (peer_ != 0) end_connection({}, events);
   peer_ = ++drawn_;
   broken_handshakes_ = 0;
-  refusal_told_ = false;
   events.push_back({event::kind::connected, peer_, {}, {}, false});
 }
 
-void zmq_client::end_connection(std::string reason, std::vector<event>& events) {
+void zmq_client::tell_lost(std::string reason, std::vector<event>& events) {
   events.push_back({event::kind::lost, std::exchange(peer_, 0), {}, std::move(reason), false});
-  cut_off_ = false;
-  unsent_ = outbox(bell_);
 }
 
 void zmq_client::handshake_broken(std::vector<event>& events) {
@@ -235,10 +237,10 @@ void zmq_client::handshake_broken(std::vector<event>& events) {
       true, events);
 }
 
-// Told once, although libzmq goes on trying.
-void zmq_client::handshake_refused(std::string reason, bool unauthorized, std::vector<event>& events) {
-  if (std::exchange(refusal_told_, true)) return;
+// Final: trying again would be refused again.
+void zmq_client::handshake_refused(std::string const& reason, bool unauthorized, std::vector<event>& events) {
   events.push_back({event::kind::lost, ++drawn_, {}, address_ + ": " + reason, unauthorized});
+  stop(0);
 }
 
 send_status zmq_client::send(peer_id to, frame const& message) {
@@ -251,7 +253,7 @@ send_status zmq_client::send(peer_id to, frame const& message) {
 }
 
 void zmq_client::close(peer_id gone) {
-  if (gone != 0 && gone == peer_) stop();
+  if (gone != 0 && gone == peer_) stop(farewell_ms);
 }
 
 part_status zmq_client::transmit(packed_frame& message) {

@@ -39,16 +39,17 @@ class zmq_client final : public endpoint {
  private:
   void start();
   void open();
-  void stop();
+  void stop(int linger_ms);
+  void connect_anew(std::string reason, std::vector<event>& events);
+  void tell_lost(std::string reason, std::vector<event>& events);
   bool receive_one(std::vector<event>& events);
   void obey(std::byte signal, std::vector<event>& events);
   void read_monitor(std::vector<event>& events);
   void await_handshake(std::vector<event>& events);
   void handle(connection_event const& report, std::vector<event>& events);
   void begin_connection(std::vector<event>& events);
-  void end_connection(std::string reason, std::vector<event>& events);
   void handshake_broken(std::vector<event>& events);
-  void handshake_refused(std::string reason, bool unauthorized, std::vector<event>& events);
+  void handshake_refused(std::string const& reason, bool unauthorized, std::vector<event>& events);
   bool send_waiting();
   part_status transmit(packed_frame& message);
 
@@ -73,9 +74,8 @@ class zmq_client final : public endpoint {
   int connection_ = -1;        // its descriptor, from before the handshake on
   bool cut_off_ = false;       // it has ended, but what it had sent may not all be read
   int broken_handshakes_ = 0;  // in a row
-  bool refusal_told_ = false;
-  bool readable_ = false;  // the socket may have something to read
-  bool touched_ = false;   // sending may have swallowed the descriptor's readiness
+  bool readable_ = false;      // the socket may have something to read
+  bool touched_ = false;       // sending may have swallowed the descriptor's readiness
   bool monitor_ready_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -32,11 +33,17 @@ bool somebody_listens(std::filesystem::path const& path) {
   return ::connect(probe.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0;
 }
 
+std::optional<struct ::stat> state_of(std::filesystem::path const& path) {
+  struct ::stat state {};
+  if (::lstat(path.c_str(), &state) != 0) return std::nullopt;
+  return state;
+}
+
 // libzmq unlinks whatever is there.
 void require_free(std::string const& address, std::filesystem::path const& path) {
-  struct ::stat state {};
-  if (::lstat(path.c_str(), &state) != 0) return;
-  if (!S_ISSOCK(state.st_mode)) refuse(address, "something that is no socket has this name; move it away");
+  auto const state = state_of(path);
+  if (!state) return;
+  if (!S_ISSOCK(state->st_mode)) refuse(address, "something that is no socket has this name; move it away");
   if (somebody_listens(path))
     refuse(address, "another process listens there; end it, or choose another name");
 }
@@ -59,6 +66,7 @@ zmq_server::zmq_server(poller& ready, listen_options const& options)
 
 zmq_server::~zmq_server() {
   send_waiting();
+  for (auto const& each : socket_files_) each.remove();
   poller_.remove(descriptor_of(socket_));
   poller_.remove(monitor_->descriptor());
   poller_.remove(authenticator_->descriptor());
@@ -109,6 +117,13 @@ void zmq_server::bind_ipc(std::string const& address, std::filesystem::path cons
   require_free(address, path);
   socket_.set(zmq::sockopt::curve_server, false);  // the kernel says who connects
   bind(address);
+  if (auto const state = state_of(path)) socket_files_.push_back({path, state->st_dev, state->st_ino});
+}
+
+// Unless another process has put its own there.
+void zmq_server::socket_file::remove() const {
+  auto const state = state_of(path);
+  if (state && state->st_dev == device && state->st_ino == inode) ::unlink(path.c_str());
 }
 
 void zmq_server::bind(std::string const& address) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +61,14 @@ class zmq_server final : public listener {
     bool cut_off = false;  // and what it had sent can all be read
   };
 
+  // What libzmq leaves behind.
+  struct socket_file {
+    std::filesystem::path path;
+    dev_t device = 0;
+    ino_t inode = 0;
+    void remove() const;
+  };
+
   void open(listen_options const& options);
   void bind_tcp(std::string const& address, std::filesystem::path const& keys);
   void bind_ipc(std::string const& address, std::filesystem::path const& path);
@@ -91,6 +102,7 @@ class zmq_server final : public listener {
   std::optional<connection_monitor> monitor_;
   std::shared_ptr<bell const> bell_;
   std::vector<std::string> addresses_;
+  std::vector<socket_file> socket_files_;
 
   std::unordered_map<std::string, std::unique_ptr<peer>> peers_;  // by routing id
   std::unordered_map<peer_id, peer*> open_peers_;                 // that are not closed

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libFuzzer: whatever bytes come, in whatever pieces, the parser of the local transport ends in frames or in
+// a fault.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "transports/local/stream_parser.hpp"
+
+namespace {
+
+using yonder::transport::frame;
+using yonder::transport::limits;
+using yonder::transport::stream_parser;
+
+constexpr limits bounds{.max_frame_bytes = 1 << 20, .max_queue_bytes = 0, .max_buffers = 64};
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+void check(frame const& message) {
+  require(yonder::transport::within(bounds, message));
+  require(message.head.buffer_count == message.buffers.size());
+  require(message.head.metadata_size <= message.body.size());
+}
+
+std::size_t read_directly(stream_parser& parser, std::span<std::byte const> bytes) {
+  auto const room = parser.direct_room();
+  if (room.empty()) return 0;
+  auto const count = std::min(room.size(), bytes.size());
+  std::memcpy(room.data(), bytes.data(), count);
+  parser.direct_filled(count);
+  return count;
+}
+
+}  // namespace
+
+// The first byte chooses the size of the pieces.
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+  if (size == 0) return 0;
+  std::size_t const piece = data[0] == 0 ? size : data[0];
+  std::span rest(reinterpret_cast<std::byte const*>(data) + 1, size - 1);
+  stream_parser parser(bounds);
+  frame message;
+  while (!rest.empty() && parser.fault().empty()) {
+    rest = rest.subspan(read_directly(parser, rest));
+    auto const taken = std::min(piece, rest.size());
+    auto bytes = rest.first(taken);
+    while (parser.next(bytes, message)) check(message);
+    require(bytes.empty() || !parser.fault().empty());
+    rest = rest.subspan(taken);
+  }
+  return 0;
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <functional>
+#include <zmq.hpp>
+
+#include "src/core/little_endian.hpp"
+#include "tests/unit/transports/zmq_world.hpp"
+#include "transports/zmq/zmq_client.hpp"
+#include "transports/zmq/zmq_server.hpp"
+
+namespace yonder::testing {
+
+namespace {
+
+using transport::zmq_client;
+using transport::zmq_server;
+
+// A hub over ipc, which can end and come back.
+struct ipc_hub {
+  world w;
+  temporary_folder folder;
+  std::string address = "ipc://" + (folder.path() / "hub").string();
+  std::unique_ptr<zmq_server> server;
+
+  void start(limits const& bounds = {}) {
+    server = std::make_unique<zmq_server>(w.poller, transport::listen_options{{address}, {}, bounds});
+    w.drive(*server);
+  }
+  void stop() {
+    w.forget(*server);
+    server.reset();
+  }
+  std::unique_ptr<zmq_client> client(std::uint64_t session = 1) {
+    auto made = std::make_unique<zmq_client>(w.poller, transport::connect_options{address, {}, session, {}});
+    w.drive(*made);
+    return made;
+  }
+};
+
+// A DEALER that speaks for itself.
+struct raw_client {
+  zmq::context_t context;
+  zmq::socket_t socket{context, zmq::socket_type::dealer};
+  raw_client(std::string const& address, std::string const& name) {
+    socket.set(zmq::sockopt::linger, 1000);
+    socket.set(zmq::sockopt::routing_id, name);
+    socket.connect(address);
+  }
+  void send(std::vector<detail::byte_buffer> const& parts) {
+    for (auto const& part : parts)
+      socket.send(zmq::const_buffer(part.data(), part.size()),
+                  &part == &parts.back() ? zmq::send_flags::none : zmq::send_flags::sndmore);
+  }
+};
+
+detail::byte_buffer head_of(frame const& message) {
+  auto const head = core::encode_header(message.head, message.metadata());
+  auto part = detail::byte_buffer::copy_of(head);
+  part.append(message.body.data(), message.body.size());
+  return part;
+}
+
+std::vector<detail::byte_buffer> parts_of(frame const& message) {
+  std::vector<detail::byte_buffer> parts;
+  parts.push_back(head_of(message));
+  for (auto const& each : message.buffers) parts.push_back(detail::byte_buffer::copy_of(each.bytes()));
+  return parts;
+}
+
+}  // namespace
+
+TEST_CASE("a client waits for a hub that is not there, and connects once it is") {
+  ipc_hub hub;
+  auto const client = hub.client();
+  for (int i = 0; i < 20; ++i) hub.w.turn(1'000'000);
+  CHECK(hub.w.events(*client).empty());
+  hub.start();
+  CHECK(hub.w.next(*client, kind::connected).peer != 0);
+}
+
+TEST_CASE(
+    "a client whose hub comes back is connected again, as another peer, and nothing of before reaches it") {
+  ipc_hub hub;
+  hub.start();
+  auto const client = hub.client();
+  auto const before = hub.w.next(*client, kind::connected).peer;
+  hub.w.send(*client, before, make_frame(1));
+  hub.w.next(*hub.server, kind::connected);
+  hub.w.next(*hub.server, kind::received);
+  hub.stop();
+  auto const lost = hub.w.next(*client, kind::lost);
+  CHECK(lost.peer == before);
+  CHECK_FALSE(lost.unauthorized);
+  CHECK(client->send(before, make_frame(2)) == send_status::gone);
+
+  hub.start();
+  auto const after = hub.w.next(*client, kind::connected).peer;
+  CHECK(after != before);
+  hub.w.send(*client, after, make_frame(3));
+  hub.w.next(*hub.server, kind::connected);
+  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(3)));
+}
+
+TEST_CASE("a hub that ends says its last frames first") {
+  ipc_hub hub;
+  hub.start();
+  auto const client = hub.client();
+  hub.w.send(*client, hub.w.next(*client, kind::connected).peer, make_frame(1));
+  auto const to = hub.w.next(*hub.server, kind::connected).peer;
+  for (std::uint64_t i = 0; i < 100; ++i)
+    REQUIRE(hub.server->send(to, make_frame(i, 1000)) == send_status::sent);
+  hub.stop();
+  for (std::uint64_t i = 0; i < 100; ++i)
+    CHECK(same(hub.w.next(*client, kind::received).message, make_frame(i, 1000)));
+  hub.w.next(*client, kind::lost);
+}
+
+TEST_CASE("a client that connects anew under its session is a new peer; the old one is lost first") {
+  ipc_hub hub;
+  hub.start();
+  auto first = hub.client(77);
+  hub.w.send(*first, hub.w.next(*first, kind::connected).peer, make_frame(1));
+  auto const before = hub.w.next(*hub.server, kind::connected).peer;
+  hub.w.next(*hub.server, kind::received);
+  auto const second = hub.client(77);  // the first still stands: as after a half-open connection
+  hub.w.send(*second, hub.w.next(*second, kind::connected).peer, make_frame(2));
+  CHECK(hub.w.next(*hub.server, kind::lost).peer == before);
+  auto const after = hub.w.next(*hub.server, kind::connected).peer;
+  CHECK(after != before);
+  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(2)));
+  hub.w.send(*hub.server, after, make_frame(3));
+  CHECK(same(hub.w.next(*second, kind::received).message, make_frame(3)));
+}
+
+TEST_CASE("a client that the hub has closed connects again, and what it says before is ignored") {
+  ipc_hub hub;
+  hub.start();
+  auto const client = hub.client();
+  auto const before = hub.w.next(*client, kind::connected).peer;
+  hub.w.send(*client, before, make_frame(1));
+  auto const peer = hub.w.next(*hub.server, kind::connected).peer;
+  hub.w.next(*hub.server, kind::received);
+  hub.server->close(peer);
+  client->send(before, make_frame(2));
+  CHECK(hub.w.next(*client, kind::lost).peer == before);
+  auto const after = hub.w.next(*client, kind::connected).peer;
+  hub.w.send(*client, after, make_frame(3));
+  CHECK(hub.w.next(*hub.server, kind::connected).peer != peer);
+  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(3)));
+}
+
+TEST_CASE("a hub serves ipc and tcp at once") {
+  ipc_hub hub;
+  auto const keys = hub.folder.path() / "keys";
+  transport::keygen(keys);
+  zmq_server server(hub.w.poller, {{hub.address, "tcp://127.0.0.1:*", "tcp://[::1]:*"}, keys, {}});
+  hub.w.drive(server);
+  REQUIRE(server.addresses().size() == 3);
+  std::uint64_t session = 1;
+  for (auto const& address : server.addresses()) {
+    auto client =
+        std::make_unique<zmq_client>(hub.w.poller, transport::connect_options{address, keys, ++session, {}});
+    hub.w.drive(*client);
+    hub.w.send(*client, hub.w.next(*client, kind::connected).peer, make_frame(session));
+    hub.w.next(server, kind::connected);
+    CHECK(same(hub.w.next(server, kind::received).message, make_frame(session)));
+    hub.w.forget(*client);
+    client.reset();
+    hub.w.next(server, kind::lost);
+  }
+  hub.w.forget(server);
+}
+
+TEST_CASE("hostile messages end their peer in words, and no other") {
+  limits bounds;
+  bounds.max_frame_bytes = 10'000;
+  bounds.max_buffers = 4;
+  auto const broken = [](std::size_t at) {
+    auto parts = parts_of(make_frame(1, 30));
+    parts[0].data()[at] ^= std::byte{1};
+    return parts;
+  };
+  struct example {
+    std::vector<detail::byte_buffer> parts;
+    std::string reason;
+  };
+  std::vector<example> examples;
+  examples.push_back({broken(0), "a frame is damaged: not a frame of this protocol"});
+  examples.push_back({broken(56), "a frame is damaged: a wrong checksum"});
+  examples.push_back({broken(66), "a frame is damaged: a wrong checksum"});
+  examples.push_back({broken(53), "a frame is damaged: metadata longer than the frame"});
+  examples.push_back({{}, "a frame is damaged: shorter than a header"});
+  examples.back().parts.emplace_back();
+  examples.push_back({{}, "a frame is damaged: shorter than a header"});
+  examples.back().parts.push_back(random_bytes(63, 1));
+  examples.push_back(
+      {parts_of(make_frame(1, 10, {1, 1, 1, 1, 1})), "a frame has more buffers than the limit of 4"});
+  examples.push_back(
+      {parts_of(make_frame(1, 10, {5000, 5000})), "a frame is larger than the limit of 10000 bytes"});
+  examples.push_back(
+      {parts_of(make_frame(1, 10, {1})), "a frame's header counts other buffers than came with it"});
+  examples.back().parts.emplace_back();
+
+  ipc_hub hub;
+  hub.start(bounds);
+  auto const good = hub.client();
+  auto const to_hub = hub.w.next(*good, kind::connected).peer;
+  hub.w.send(*good, to_hub, make_frame(1));
+  hub.w.next(*hub.server, kind::connected);
+  hub.w.next(*hub.server, kind::received);
+  std::uint64_t number = 0;
+  for (auto const& each : examples) {
+    CAPTURE(each.reason);
+    {
+      raw_client hostile(hub.address, "hostile" + std::to_string(++number));
+      hostile.send(parts_of(make_frame(7)));
+      hostile.send(each.parts);
+      hostile.send(parts_of(make_frame(8)));
+      auto const peer = hub.w.next(*hub.server, kind::connected).peer;
+      CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(7)));
+      auto const lost = hub.w.next(*hub.server, kind::lost);
+      CHECK(lost.peer == peer);
+      CHECK(lost.reason == each.reason);
+      CHECK(hub.server->send(peer, make_frame(1)) == send_status::gone);
+    }
+    hub.w.send(*good, to_hub, make_frame(number));
+    CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(number)));
+  }
+  CHECK(hub.w.events(*hub.server).empty());
+}
+
+TEST_CASE("random messages never do anything but end their peer") {
+  ipc_hub hub;
+  hub.start();
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    raw_client hostile(hub.address, "hostile" + std::to_string(seed));
+    std::vector<detail::byte_buffer> parts;
+    for (std::uint64_t i = 0; i < 1 + seed % 3; ++i)
+      parts.push_back(random_bytes(2 + seed * 37 * (i + 1) % 500, seed + i));
+    hostile.send(parts);
+    hub.w.next(*hub.server, kind::connected);
+    CHECK_FALSE(hub.w.next(*hub.server, kind::lost).reason.empty());
+  }
+}
+
+TEST_CASE("owned buffers are sent without a copy, and let go once they are sent") {
+  ipc_hub hub;
+  hub.start();
+  auto const client = hub.client();
+  auto const to = hub.w.next(*client, kind::connected).peer;
+  auto owner = std::make_shared<detail::byte_buffer>(random_bytes(2'000'000, 1));
+  auto message = make_frame(1, 10);
+  message.buffers.push_back({owner->data(), owner->size(), owner});
+  message.head.buffer_count = 1;
+  REQUIRE(client->send(to, message) == send_status::sent);
+  message = {};
+  hub.w.next(*hub.server, kind::connected);
+  hub.w.next(*hub.server, kind::received);
+  hub.w.run_until([&] { return owner.use_count() == 1; });
+}
+
+TEST_CASE("close() of the client ends its connection for good, after what it had sent") {
+  ipc_hub hub;
+  hub.start();
+  auto const client = hub.client();
+  auto const to = hub.w.next(*client, kind::connected).peer;
+  for (std::uint64_t i = 0; i < 50; ++i) REQUIRE(client->send(to, make_frame(i)) == send_status::sent);
+  client->close(to);
+  hub.w.next(*hub.server, kind::connected);
+  for (std::uint64_t i = 0; i < 50; ++i)
+    CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(i)));
+  hub.w.next(*hub.server, kind::lost);
+  CHECK(hub.w.events(*client).empty());
+  CHECK_FALSE(client->pending());
+}
+
+}  // namespace yonder::testing

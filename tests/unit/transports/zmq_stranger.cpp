@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// zmq_stranger ADDRESS UID: knocks at an ipc address as another user, without any of our code, and prints
+// "in", "refused" or "no way".
+#include <grp.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <zmq.hpp>
+
+namespace {
+
+bool become(uid_t user) { return ::setgroups(0, nullptr) == 0 && ::setgid(user) == 0 && ::setuid(user) == 0; }
+
+std::uint16_t next_event(zmq::socket_t& reports) {
+  zmq::message_t report, address;
+  if (!reports.recv(report) || !reports.recv(address)) return 0;
+  std::uint16_t what = 0;
+  std::memcpy(&what, report.data(), sizeof what);
+  return what;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3 || !become(static_cast<uid_t>(std::strtoul(argv[2], nullptr, 10)))) return 2;
+  zmq::context_t context;
+  zmq::socket_t socket(context, zmq::socket_type::dealer);
+  socket.set(zmq::sockopt::linger, 0);
+  zmq_socket_monitor(socket.handle(), "inproc://monitor", ZMQ_EVENT_ALL);
+  zmq::socket_t reports(context, zmq::socket_type::pair);
+  reports.connect("inproc://monitor");
+  socket.connect(argv[1]);
+  for (;;) {
+    switch (next_event(reports)) {
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: std::puts("in"); return 0;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: std::puts("refused"); return 0;
+      case ZMQ_EVENT_CONNECT_RETRIED: std::puts("no way"); return 0;
+      default: break;
+    }
+  }
+}
