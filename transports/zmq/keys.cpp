@@ -45,6 +45,8 @@ struct opened_file {
 opened_file open_file(std::filesystem::path const& file) {
   opened_file opened{platform::unique_fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)),
                      {}};
+  if (!opened.fd && errno == ENOENT)
+    refuse(file, "is not there; `yonder keygen FOLDER` makes the keys of a hub and of those who connect");
   if (!opened.fd) refuse_errno(file, "cannot be opened");
   if (::fstat(opened.fd.get(), &opened.state) != 0) refuse_errno(file, "cannot be examined");
   if (!S_ISREG(opened.state.st_mode)) refuse(file, "is not a file");

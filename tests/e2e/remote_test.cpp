@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <numeric>
+
+#include "src/platform/process.hpp"
+#include "tests/e2e/fixture.hpp"
+#include "tests/e2e/tasks.hpp"
+#include "transports/zmq/keys.hpp"
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+// A hub, workers and clients that meet over ZeroMQ, as on three machines.
+namespace e2e {
+namespace {
+
+constexpr yonder::task<[](std::string const& s) { return s.size(); }, "e2e.structure"> structure;
+constexpr yonder::task<[] { return 0; }, "e2e.only_here"> only_here;
+
+class folder {
+ public:
+  folder() {
+    std::string name = fs::temp_directory_path() / "yonder-remote-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~folder() { fs::remove_all(path_); }
+  folder(folder const&) = delete;
+  folder& operator=(folder const&) = delete;
+
+  std::string operator/(std::string const& name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+// A hub without workers of its own, and one that came by itself.
+class site {
+ public:
+  explicit site(std::string const& address = "tcp://127.0.0.1:*") {
+    yonder::transport::keygen(keys());
+    hub_.emplace(yonder::runtime_options{.workers = 0, .bind = {address}, .keys = keys()});
+  }
+  ~site() { stop_worker(); }
+  site(site const&) = delete;
+  site& operator=(site const&) = delete;
+
+  std::string keys() const { return folder_ / "keys"; }
+  std::string address() const { return hub_->addresses().front(); }
+  void stop_hub() { hub_.reset(); }
+
+  void start_worker() {
+    worker_.emplace(yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
+                                             .arguments = {"remote_worker", "--yonder-worker", address()},
+                                             .environment = {"YONDER_KEYS=" + keys()},
+                                             .output = -1,
+                                             .inherited = {}}));
+  }
+  void stop_worker() {
+    if (!worker_) return;
+    worker_->kill(SIGKILL);
+    worker_->wait();
+    worker_.reset();
+  }
+
+  yonder::runtime_options client() const {
+    return {.hub = address(), .keys = keys(), .connect_timeout = 20s};
+  }
+
+ private:
+  folder folder_;
+  std::optional<yonder::runtime> hub_;
+  std::optional<yonder::platform::child_process> worker_;
+};
+
+}  // namespace
+
+TEST_CASE("a call travels through a hub to a worker of another program, over tcp with keys") {
+  site here;
+  yonder::runtime client(here.client());
+  auto early = task::process.on(client).spawn();  // waits for a worker to come
+  here.start_worker();
+  CHECK(early.get() != ::getpid());
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+  CHECK_THROWS_AS(task::fail_with.on(client).remote("out_of_range"), std::out_of_range);
+
+  std::vector<float> numbers(1'000'000);
+  std::iota(numbers.begin(), numbers.end(), 0.0F);
+  CHECK(task::doubled.on(client).remote(numbers) == task::doubled.local(numbers));
+
+  std::vector<int> many(3000);
+  std::iota(many.begin(), many.end(), 0);
+  int next = 0;
+  for (int const n : task::twice.on(client).map(many)) REQUIRE(n == 2 * next++);
+  CHECK(next == 3000);
+}
+
+TEST_CASE("the same over ipc, in a folder of one's own") {
+  folder const place;
+  site here("ipc://" + (place / "sockets/hub"));
+  here.start_worker();
+  yonder::runtime client(here.client());
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+  struct stat status {};
+  REQUIRE(::stat((place / "sockets").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777U) == 0700U);
+}
+
+TEST_CASE("a remote worker's call can be cancelled while it runs") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  task::add.on(client).remote(1, 2);
+  auto call = task::wait_for_stop.on(client).spawn();
+  CHECK_FALSE(call.get_for(50ms));
+  call.cancel();
+  CHECK_THROWS_AS(call.get(), yonder::cancelled);
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+}
+
+TEST_CASE("a function that no worker has is refused in words") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  task::add.on(client).remote(1, 2);
+  CHECK_THROWS_AS(only_here.on(client).remote(), yonder::unknown_function);
+  auto const failure = failure_of([&] { only_here.on(client).remote(); });
+  CHECK(failure.message.find("e2e.only_there") != std::string::npos);
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+}
+
+TEST_CASE("a function with another structure is refused in words, before a byte is decoded") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  task::add.on(client).remote(1, 2);
+  CHECK_THROWS_AS(structure.on(client).remote("abc"), yonder::signature_mismatch);
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+}
+
+TEST_CASE("a hub that is not there is told within the time") {
+  folder const place;
+  yonder::transport::keygen(place / "keys");
+  yonder::runtime client({.hub = "tcp://127.0.0.1:9", .keys = place / "keys", .connect_timeout = 200ms});
+  CHECK_THROWS_AS(task::add.on(client).remote(1, 2), yonder::hub_unreachable);
+  CHECK_THROWS_AS(task::add.on(client).remote(1, 2), yonder::hub_unreachable);
+}
+
+TEST_CASE("promise 16: nobody gets in without a key that the hub lists") {
+  site here;
+  folder const stranger;
+  yonder::transport::keygen(stranger / "keys");
+  // The right hub, but a client key that it does not know.
+  fs::copy_file(here.keys() + "/server.pub", stranger / "keys/server.pub",
+                fs::copy_options::overwrite_existing);
+  yonder::runtime client({.hub = here.address(), .keys = stranger / "keys", .connect_timeout = 20s});
+  CHECK_THROWS_AS(task::add.on(client).remote(1, 2), yonder::unauthorized);
+}
+
+TEST_CASE("promise 16: a tcp address without keys is refused at start") {
+  folder const empty;
+  try {
+    yonder::runtime const hub({.workers = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = empty / "none"});
+    FAIL("the hub started");
+  } catch (yonder::usage_error const& error) {
+    CHECK(error.code() == yonder::errc::bad_configuration);
+    CHECK(std::string(error.what()).find("keygen") != std::string::npos);
+  }
+}
+
+TEST_CASE("a worker that dies in the middle of a call is lost, and the next worker serves") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  task::add.on(client).remote(1, 2);
+  auto call = task::ignore_stop.on(client).spawn();
+  CHECK_FALSE(call.get_for(50ms));
+  here.stop_worker();
+  CHECK_THROWS_AS(call.get(), yonder::worker_lost);
+  here.start_worker();
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+}
+
+TEST_CASE("a hub that ends completes its clients' calls with disconnected") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  task::add.on(client).remote(1, 2);
+  auto call = task::wait_for_stop.on(client).spawn();
+  CHECK_FALSE(call.get_for(50ms));
+  here.stop_hub();
+  CHECK_THROWS_AS(call.get(), yonder::disconnected);
+}
+
+TEST_CASE("a program that embeds its hub takes remote workers too") {
+  folder const place;
+  yonder::transport::keygen(place / "keys");
+  yonder::runtime own({.workers = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = place / "keys"});
+  auto worker =
+      yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
+                               .arguments = {"remote_worker", "--yonder-worker", own.addresses().front()},
+                               .environment = {"YONDER_KEYS=" + (place / "keys")},
+                               .output = -1,
+                               .inherited = {}});
+  CHECK(task::process.on(own).remote() == worker.pid());
+  worker.kill(SIGTERM);  // drains and exits
+  auto const how = worker.wait();
+  CHECK(how.signal == 0);
+  CHECK(how.status == 0);
+}
+
+}  // namespace e2e
