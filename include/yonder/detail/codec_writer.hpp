@@ -265,9 +265,18 @@ class writer : public archive_base {
     put(optional.has_value());
     if (optional) put(*optional);
   }
+  struct alternative_saver {
+    using result_type = void;  // asked for by Boost
+    writer& ar;
+
+    template <class T>
+    void operator()(T const& alternative) const {
+      ar.put(alternative);
+    }
+  };
   template <class T>
   void put_special(T const& variant, std::integral_constant<kind, kind::variant>) {
-    auto const save = [this](auto const& alternative) { this->put(alternative); };
+    alternative_saver const save{*this};
     if constexpr (requires { variant.which(); }) {
       put(static_cast<std::uint32_t>(variant.which()));
       variant.apply_visitor(save);
