@@ -22,7 +22,7 @@
 
 namespace yonder {
 
-template <detail::one_function__choose_an_overload_by_static_cast auto Function,
+template <detail::one_function_choose_an_overload_by_static_cast auto Function,
           detail::fixed_string Name = "">
 class task;
 
@@ -123,6 +123,14 @@ class verbs<Task, Function, type_list<P...>> {
     return start_owned(true, accepted<P>(std::forward<A>(a))...);
   }
 
+  // The arguments as they travel, and what a worker does with them. For testing.hpp.
+  static encoded encoded_arguments(passed_t<P>... p) {
+    encoded content;
+    encode(content, p...);
+    return content;
+  }
+  static task_entry const& entry() noexcept { return record::entry; }
+
  private:
   Task const& self() const { return static_cast<Task const&>(*this); }
   options const& settings() const { return self().settings(); }
@@ -193,7 +201,7 @@ class spread {
 // lambda, or a stateless lambda (with a stated Name). Parameters and result travel by value: const
 // references, string_view and span<T const> parameters are owned on the other side. What cannot travel is
 // refused by the compiler.
-template <detail::one_function__choose_an_overload_by_static_cast auto Function, detail::fixed_string Name>
+template <detail::one_function_choose_an_overload_by_static_cast auto Function, detail::fixed_string Name>
 class task : public detail::checked_verbs<task<Function, Name>, Function, Name> {
  public:
   // Equal in every build of the program: deduced for plain functions and named lambdas, else Name.

@@ -6,6 +6,7 @@
 
 #include "tests/e2e/fixture.hpp"
 #include "tests/e2e/tasks.hpp"
+#include "yonder/testing.hpp"
 
 using namespace std::chrono_literals;
 
@@ -33,6 +34,17 @@ TEST_CASE("every kind of parameter and result comes back as from the plain call"
 TEST_CASE("a remote call runs in another process, unless workers are threads") {
   CHECK((task::process.remote() == ::getpid()) == threads());
   CHECK(task::process.local() == ::getpid());
+}
+
+TEST_CASE("round_trip proves that here and yonder agree, without a worker") {
+  CHECK(yonder::testing::round_trip(task::move_point, point{1, "here"}, 2) ==
+        task::move_point.local({1, "here"}, 2));
+  CHECK(yonder::testing::round_trip(task::total, std::vector<double>{1, 2}) == 3);
+  CHECK(*yonder::testing::round_trip(task::boxed, 4) == 4);
+  yonder::testing::round_trip(task::nothing);
+  positive bad;
+  bad.value = -1;
+  CHECK_THROWS_AS(yonder::testing::round_trip(task::accept, bad), yonder::codec_error);
 }
 
 TEST_CASE("large arguments and results travel whole") {

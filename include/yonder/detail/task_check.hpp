@@ -12,7 +12,7 @@ namespace yonder::detail {
 
 // Always satisfied: its name is what compilers print where a task is named by several overloads.
 template <class F>
-concept one_function__choose_an_overload_by_static_cast = true;
+concept one_function_choose_an_overload_by_static_cast = true;
 
 enum class defect { none, not_callable, generic, captures, name, bad_name, parameter, result };
 
