@@ -32,7 +32,8 @@ class [[nodiscard]] expected {
 
   template <class U = stored>
   requires(!std::is_void_v<T> && std::is_constructible_v<stored, U> &&
-           !std::is_same_v<std::remove_cvref_t<U>, expected>) expected(U&& value)
+           !std::is_same_v<std::remove_cvref_t<U>, expected>) explicit(!std::is_convertible_v<U, stored>)
+      expected(U&& value)
       : content_(std::in_place_index<0>, std::forward<U>(value)) {}
   expected(unexpected<E> failure) : content_(std::in_place_index<1>, std::move(failure).error()) {}
   expected() requires std::is_void_v<T> : content_(std::in_place_index<0>) {}
@@ -55,6 +56,10 @@ class [[nodiscard]] expected {
   template <class U>
   stored value_or(U&& other) const& {
     return has_value() ? **this : static_cast<stored>(std::forward<U>(other));
+  }
+  template <class U>
+  stored value_or(U&& other) && {
+    return has_value() ? std::move(**this) : static_cast<stored>(std::forward<U>(other));
   }
 
   // The error. Undefined where there is a value.

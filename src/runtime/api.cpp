@@ -154,7 +154,8 @@ here_or_yonder::here_or_yonder(placement where) noexcept
     : here_(where == placement::here), counted_(where == placement::prefer_here) {
   if (!counted_) return;
   static unsigned const cores = std::max(1U, std::thread::hardware_concurrency());
-  here_ = running_here.fetch_add(1, std::memory_order_relaxed) < cores;
+  here_ = counted_ = running_here.fetch_add(1, std::memory_order_relaxed) < cores;
+  if (!counted_) running_here.fetch_sub(1, std::memory_order_relaxed);
 }
 
 here_or_yonder::~here_or_yonder() {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+
+#include "yonder/exception.hpp"
+#include "yonder/task.hpp"
+
+// The names below are what every compiler must find: workers of another build are asked by them.
+int plain_function(int number) { return number; }
+int never_throws(int number) noexcept { return number; }
+
+namespace zoo {
+int feed(int number) { return number; }
+namespace reptiles {
+std::string feed(std::string const& text) { return text; }
+}  // namespace reptiles
+
+struct keeper {
+  static int count(int number) { return number; }
+  static constexpr auto clean = [](int number) { return number; };
+};
+inline constexpr auto shift = [](int number) { return number; };
+
+struct escaped : std::runtime_error {
+  using runtime_error::runtime_error;
+};
+}  // namespace zoo
+
+static int of_this_file(int number) { return number; }
+inline constexpr auto global_lambda = [](int number) { return number; };
+int overloaded(int number) { return number; }
+double overloaded(double number) { return number; }
+template <class T>
+T of_any(T number) {
+  return number;
+}
+
+namespace {
+int hidden(int number) { return number; }
+
+template <auto Function>
+constexpr std::string_view name = yonder::task<Function>::name;
+}  // namespace
+
+static_assert(name<plain_function> == "plain_function");
+static_assert(name<&plain_function> == "plain_function");
+static_assert(name<never_throws> == "never_throws");
+static_assert(name<zoo::feed> == "zoo::feed");
+static_assert(name<zoo::reptiles::feed> == "zoo::reptiles::feed");
+static_assert(name<zoo::keeper::count> == "zoo::keeper::count");
+static_assert(name<&zoo::keeper::clean> == "zoo::keeper::clean");
+static_assert(name<&zoo::shift> == "zoo::shift");
+static_assert(name<&global_lambda> == "global_lambda");
+static_assert(name<of_this_file> == "of_this_file");
+static_assert(name<static_cast<int (*)(int)>(overloaded)> == "overloaded");
+
+static_assert(yonder::task<static_cast<double (*)(double)>(overloaded), "overloaded(double)">::name ==
+              "overloaded(double)");
+static_assert(yonder::task<of_any<int>, "of_any-int">::name == "of_any-int");
+static_assert(yonder::task<hidden, "tests/hidden">::name == "tests/hidden");
+static_assert(yonder::task<[](int number) { return number; }, "unnamed">::name == "unnamed");
+static_assert(yonder::task<zoo::feed, "feed">::name == "feed");
+
+static_assert(yonder::exception<zoo::escaped>::name == "zoo::escaped");
+static_assert(yonder::exception<zoo::escaped, "escaped">::name == "escaped");
+
+TEST_CASE("a name is stated where compilers would spell it differently") {
+  using yonder::detail::is_portable;
+  CHECK(is_portable("ns::f"));
+  for (auto const* spelled : {"", "f<int>", "(anonymous namespace)::f", "{anonymous}::f", "<lambda(int)>",
+                              "*f", "(lambda at a.cpp:1:2)", "f [with T = int]", "&f", "operator int"})
+    CHECK_FALSE(is_portable(spelled));
+}
+
+TEST_CASE("a stated name is 1 to 200 printable characters without spaces") {
+  using yonder::detail::is_acceptable;
+  CHECK(is_acceptable("a"));
+  CHECK(is_acceptable("v2/overloaded(int)<T>!~"));
+  CHECK(is_acceptable(std::string(200, 'x')));
+  CHECK_FALSE(is_acceptable(std::string(201, 'x')));
+  for (auto const* wrong : {"", "a b", "a\tb", "a\n", "na\xc3\xafve", "\x7f"})
+    CHECK_FALSE(is_acceptable(wrong));
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "yonder/task.hpp"
+
+using namespace std::chrono_literals;
+using yonder::options;
+using yonder::placement;
+
+namespace {
+
+constexpr options all{
+    .retries = 1, .timeout = 2s, .deadline = 3s, .idempotent = true, .placement = placement::here};
+constexpr options others{
+    .retries = 10, .timeout = 20s, .deadline = 30s, .idempotent = false, .placement = placement::prefer_here};
+
+constexpr bool same(options const& a, options const& b) {
+  return a.retries == b.retries && a.timeout == b.timeout && a.deadline == b.deadline &&
+         a.idempotent == b.idempotent && a.placement == b.placement;
+}
+
+}  // namespace
+
+int half(int number) { return number / 2; }
+inline constexpr yonder::task<half> half_task{{.retries = 3, .timeout = 5s}};
+inline constexpr yonder::task<half, "half-plain"> half_plain;
+
+static_assert(same(options{}.over(all), all));
+static_assert(same(all.over(options{}), all));
+static_assert(same(all.over(others), all));
+static_assert(same(options{}.over(options{}), options{}));
+
+// Each field alone overrides itself and nothing else.
+static_assert(same(options{.retries = 1}.over(others), {1, 20s, 30s, false, placement::prefer_here}));
+static_assert(same(options{.timeout = 2s}.over(others), {10, 2s, 30s, false, placement::prefer_here}));
+static_assert(same(options{.deadline = 3s}.over(others), {10, 20s, 3s, false, placement::prefer_here}));
+static_assert(same(options{.idempotent = true}.over(others), {10, 20s, 30s, true, placement::prefer_here}));
+static_assert(same(options{.placement = placement::here}.over(others),
+                   {10, 20s, 30s, false, placement::here}));
+
+// A setting of zero or false is a setting.
+static_assert(same(options{.retries = 0, .timeout = 0s, .idempotent = false}.over(all),
+                   {0, 0s, 3s, false, placement::here}));
+
+static_assert(half_task.settings().retries == 3U);
+static_assert(half_task.settings().timeout == 5s);
+static_assert(!half_task.settings().deadline);
+static_assert(same(half_plain.settings(), options{}));
+
+static_assert(same(half_task.with({.timeout = 1s, .idempotent = true}).settings(),
+                   {3, 1s, std::nullopt, true, std::nullopt}));
+static_assert(same(half_task.with({}).settings(), half_task.settings()));
+static_assert(same(half_task.with({.retries = 1}).with({.deadline = 9s}).settings(),
+                   {1, 5s, 9s, std::nullopt, std::nullopt}));
+static_assert(half_task.settings().retries == 3U);  // with() changes a copy
+
+TEST_CASE("a call is made where its placement says") {
+  using yonder::detail::here_or_yonder;
+  CHECK(here_or_yonder(placement::here).here());
+  CHECK_FALSE(here_or_yonder(placement::yonder).here());
+}
+
+TEST_CASE("prefer_here keeps as many calls here as the machine has cores, however many went yonder") {
+  using slots = std::vector<std::unique_ptr<yonder::detail::here_or_yonder>>;
+  auto const fill = [](slots& into, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+      into.push_back(std::make_unique<yonder::detail::here_or_yonder>(placement::prefer_here));
+  };
+  auto const cores = std::max(1U, std::thread::hardware_concurrency());
+  slots here, away, again;
+  fill(here, cores);
+  for (auto const& slot : here) CHECK(slot->here());
+  fill(away, cores + 1);
+  for (auto const& slot : away) CHECK_FALSE(slot->here());
+  here.clear();
+  fill(again, cores);
+  for (auto const& slot : again) CHECK(slot->here());
+}
