@@ -10,7 +10,7 @@ namespace {
 // block of `a` (128 * 256 floats: 128 KiB) pass over it from the second.
 constexpr std::size_t depth_block = 256;
 constexpr std::size_t row_block = 128;
-constexpr std::size_t largest_tile = 8 * 48;
+constexpr std::size_t largest_tile = std::size_t{8} * 48;
 
 constexpr std::size_t panels(std::size_t columns, std::size_t width) noexcept {
   return (columns + width - 1) / width;

@@ -6,6 +6,7 @@
 #include "model/config.hpp"
 #include "yonder/ml/errors.hpp"
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   try {
     auto const config = yonder::kernels::parse_config({reinterpret_cast<char const*>(data), size}, "input");

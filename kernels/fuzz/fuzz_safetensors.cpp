@@ -8,6 +8,7 @@
 #include "yonder/ml/errors.hpp"
 
 // Whatever the bytes, the header is refused with a model_error or every view lies inside them.
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   auto const bytes = std::as_bytes(std::span(data, size));
   try {

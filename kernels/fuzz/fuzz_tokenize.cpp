@@ -27,6 +27,7 @@ std::vector<tokenizer> make_tokenizers() {
 }  // namespace
 
 // Any bytes: refused as invalid UTF-8, or tokens within the vocabulary; and a cut gives their beginning.
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   static std::vector<tokenizer> const tokenizers = make_tokenizers();
   std::string_view const text(reinterpret_cast<char const*>(data), size);

@@ -26,6 +26,7 @@ void use(tokenizer const& tokens) {
 }  // namespace
 
 // tokenizer.json, vocab.txt and tokenizer_config.json: the first byte says which.
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   if (size == 0) return 0;
   std::string_view const text(reinterpret_cast<char const*>(data) + 1, size - 1);

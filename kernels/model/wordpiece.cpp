@@ -11,7 +11,7 @@ bool begins_code_point(char byte) noexcept { return (static_cast<unsigned char>(
 
 }  // namespace
 
-wordpiece::wordpiece(std::vector<entry> vocabulary, wordpiece_options options)
+wordpiece::wordpiece(std::vector<entry> vocabulary, wordpiece_options const& options)
     : vocabulary_(std::move(vocabulary)), max_word_chars_(options.max_word_chars) {
   first_.ids.reserve(vocabulary_.size());
   next_.ids.reserve(vocabulary_.size());

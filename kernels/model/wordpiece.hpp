@@ -25,7 +25,7 @@ class wordpiece {
 
   // Where a token stands twice, the later id holds. Throws std::out_of_range where the unknown token is not
   // there.
-  wordpiece(std::vector<entry> vocabulary, wordpiece_options options);
+  wordpiece(std::vector<entry> vocabulary, wordpiece_options const& options);
   // The maps refer to the strings of vocabulary_.
   wordpiece(wordpiece const&) = delete;
   wordpiece& operator=(wordpiece const&) = delete;

@@ -182,6 +182,7 @@ TEST_CASE("one model serves several threads at once") {
   auto const alone = model.logits(expected.views);
   std::vector<rows> results(4);
   std::vector<std::thread> threads;
+  threads.reserve(results.size());
   for (auto& result : results) threads.emplace_back([&] { result = model.logits(expected.views); });
   for (auto& thread : threads) thread.join();
   CHECK(std::ranges::count(results, alone) == 4);
