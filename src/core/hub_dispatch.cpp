@@ -85,7 +85,10 @@ function_record& hub::state::function_of(std::string_view name, std::uint64_t si
 
 void hub::state::release_function(function_record& function) {
   if (function.calls != 0 || !function.offers.empty()) return;
-  if (unoffered.contains(function)) unoffered.remove(function);
+  if (unoffered.contains(function)) {
+    if (function.was_offered) return;  // remembered for its grace period
+    unoffered.remove(function);
+  }
   if (last_function == &function) last_function = nullptr;
   functions.erase({function.name, function.signature});
 }
@@ -122,11 +125,8 @@ void hub::state::release_image(time_point now, image& one) {
     std::erase_if(function->offers, [&](auto const& offer) { return offer.by == &one; });
     if (!function->offers.empty()) continue;
     function->unoffered_since = now;
-    if (!function->queue.empty()) {
-      unoffered.push_back(*function);
-      judge_due = std::min(judge_due, now);
-    }
-    release_function(*function);
+    unoffered.push_back(*function);
+    judge_due = std::min(judge_due, add(now, config.function_grace));
   }
   images.erase(std::string(one.key));
 }
@@ -174,7 +174,8 @@ void hub::state::dequeue(call_record& call) {
   function.queue.remove(call);
   --queued;
   if (was_first) reorder(function);
-  if (function.queue.empty() && unoffered.contains(function)) unoffered.remove(function);
+  if (function.queue.empty() && !function.was_offered && unoffered.contains(function))
+    unoffered.remove(function);
 }
 
 // --- assignment
@@ -361,20 +362,21 @@ void hub::state::spread(time_point now, outputs& out) {
 void hub::state::judge_unoffered(time_point now, outputs& out) {
   if (judge_due > now) return;
   judge_due = never;
-  if (in_service == 0) return;
   for (auto* one = unoffered.first(); one != nullptr;) {
     auto& function = *one;
     one = unoffered.after(function);
     auto const until = function.was_offered ? add(function.unoffered_since, config.function_grace) : now;
     if (until > now) {
       judge_due = std::min(judge_due, until);
-    } else {
+    } else if (function.queue.empty() || in_service != 0) {
       fail_unoffered(now, function, out);
     }
   }
 }
 
 void hub::state::fail_unoffered(time_point now, function_record& function, outputs& out) {
+  unoffered.remove(function);
+  function.was_offered = false;
   ++function.calls;  // keeps it while its calls end
   while (!function.queue.empty()) {
     auto& call = function.queue.front();

@@ -257,7 +257,7 @@ class loopback {
 
   void carry_out(client_end& end) {
     for (auto& one : out_) {
-      if (auto* const send = std::get_if<out::send>(&one)) post('c', *send);
+      if (auto* const send = std::get_if<out::send>(&one); send != nullptr && end.connected) post('c', *send);
       if (auto* const done = std::get_if<out::completed>(&one)) {
         CHECK(end.outcomes.emplace(done->call.number, std::move(done->result)).second);
       }
@@ -267,7 +267,7 @@ class loopback {
 
   void carry_out(worker_end& end) {
     for (auto& one : out_) {
-      if (auto* const send = std::get_if<out::send>(&one)) post('w', *send);
+      if (auto* const send = std::get_if<out::send>(&one); send != nullptr && end.connected) post('w', *send);
       if (auto* const run = std::get_if<out::run>(&one)) end.runs.push_back(std::move(*run));
       if (auto* const stop = std::get_if<out::stop_requested>(&one)) end.stops.push_back(stop->key);
       if (auto* const exit = std::get_if<out::exit>(&one)) end.exited = *exit;

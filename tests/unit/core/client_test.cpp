@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/client.hpp"
+
+#include "tests/unit/core/loopback.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace yonder::core;
+using yonder::errc;
+
+namespace {
+
+constexpr peer_id hub_peer = 4;
+
+struct lone_client {
+  outputs out;
+  time_point now = second;
+  client core;
+
+  explicit lone_client(client_config config = {})
+      : core([&] {
+          config.session = 9;
+          return std::move(config);
+        }()) {}
+
+  call_id submit(call_policy policy = {}) {
+    call_spec spec;
+    spec.function = "f";
+    spec.policy = policy;
+    spec.cookie = 77;
+    spec.message.head.metadata_size = begin_call(spec.message.body, "f", policy);
+    return core.submit(now, std::move(spec), out);
+  }
+
+  std::uint32_t hellos() {
+    std::uint32_t last = 0;
+    for (auto& one : out) {
+      auto* const send = std::get_if<out::send>(&one);
+      if (send != nullptr && send->head.type == frame_type::hello) last = send->head.attempt;
+    }
+    return last;
+  }
+
+  void welcome(std::uint32_t epoch, std::uint8_t flags = 0) {
+    auto message = make_welcome({1, second, 100, 1 << 20});
+    message.head.attempt = hellos();
+    message.head.epoch = epoch;
+    message.head.flags = flags;
+    out.clear();
+    core.receive(now, hub_peer, std::move(message), out);
+  }
+
+  std::vector<out::completed const*> completed() const {
+    std::vector<out::completed const*> found;
+    for (auto const& one : out) {
+      if (auto const* const done = std::get_if<out::completed>(&one)) found.push_back(done);
+    }
+    return found;
+  }
+
+  std::size_t calls_sent() const {
+    std::size_t count = 0;
+    for (auto const& one : out) {
+      auto const* const send = std::get_if<out::send>(&one);
+      if (send != nullptr && send->head.type == frame_type::call) ++count;
+    }
+    return count;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("calls wait for the welcome, and then go in order") {
+  lone_client client;
+  client.submit();
+  client.submit();
+  CHECK(client.out.empty());
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  CHECK(client.core.ready());
+  CHECK(client.calls_sent() == 2);
+}
+
+TEST_CASE("without a hub a call ends as hub_unreachable after the connect timeout, not before") {
+  lone_client client;
+  client.submit();
+  CHECK(client.core.next_deadline() == client.now + 10 * second);
+  client.now += 10 * second - 1;
+  client.core.tick(client.now, client.out);
+  CHECK(client.out.empty());
+  client.now += 1;
+  client.core.tick(client.now, client.out);
+  REQUIRE(client.completed().size() == 1);
+  CHECK(client.completed()[0]->result.error().code == errc::hub_unreachable);
+  CHECK(client.completed()[0]->cookie == 77);
+}
+
+TEST_CASE("a refused key ends every call, now and later") {
+  lone_client client;
+  client.submit();
+  client.core.unreachable(client.now, true, errc::unauthorized, "the key was refused", client.out);
+  client.submit();
+  REQUIRE(client.completed().size() == 2);
+  CHECK(client.completed()[0]->result.error().code == errc::unauthorized);
+  CHECK(client.completed()[1]->result.error().message == "the key was refused");
+}
+
+TEST_CASE("a hub of another protocol version says so, and every call ends") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.submit();
+  auto bye = make_bye({errc::protocol_mismatch, "this hub speaks version 2"});
+  bye.head.attempt = client.hellos();
+  client.core.receive(client.now, hub_peer, std::move(bye), client.out);
+  REQUIRE(client.completed().size() == 1);
+  CHECK(client.completed()[0]->result.error().code == errc::protocol_mismatch);
+}
+
+TEST_CASE("a connection that ended for good ends every call as disconnected") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  client.submit();
+  client.core.lost(client.now, hub_peer, true, errc::hub_unreachable, "", client.out);
+  REQUIRE(client.completed().size() == 1);
+  CHECK(client.completed()[0]->result.error().code == errc::disconnected);
+}
+
+TEST_CASE(
+    "a hub that no longer knows the session: what may have run is unknown, what may be repeated is "
+    "repeated") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(3);
+  client.submit();
+  call_policy twice;
+  twice.retries = 1;
+  client.submit(twice);
+  client.core.lost(client.now, hub_peer, false, errc::disconnected, "", client.out);
+  client.out.clear();
+  auto const never_sent = client.submit();
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(8);
+  REQUIRE(client.completed().size() == 1);
+  CHECK(client.completed()[0]->call.number == 1);
+  CHECK(client.completed()[0]->result.error().code == errc::disconnected);
+  CHECK(client.calls_sent() == 2);
+  CHECK(never_sent.number == 3);
+}
+
+TEST_CASE("a resumed session repeats what the hub lacks, and no call ends") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(3);
+  client.submit();
+  client.core.lost(client.now, hub_peer, false, errc::disconnected, "", client.out);
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(3, flag_resumed);
+  CHECK(client.completed().empty());
+  CHECK(client.calls_sent() == 1);
+}
+
+TEST_CASE("an answer that comes twice, or after a cancel, completes nothing") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  auto const call = client.submit();
+  CHECK(client.core.cancel(client.now, call, client.out));
+  CHECK_FALSE(client.core.cancel(client.now, call, client.out));
+  for (int i = 0; i < 2; ++i) {
+    auto result = make_control(frame_type::result);
+    result.head.epoch = 3;
+    result.head.call = call;
+    client.core.receive(client.now, hub_peer, std::move(result), client.out);
+  }
+  CHECK(client.completed().size() == 1);
+  CHECK(client.core.calls_in_flight() == 0);
+}
+
+TEST_CASE("the client keeps the deadline by itself when the hub does not answer") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  call_policy policy;
+  policy.deadline = second;
+  client.submit(policy);
+  client.now += second + 60 * millisecond;
+  client.core.tick(client.now, client.out);
+  REQUIRE(client.completed().size() == 1);
+  CHECK(client.completed()[0]->result.error().code == errc::deadline_exceeded);
+}
+
+TEST_CASE("hello is said again until a welcome comes, over unreliable links") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.out.clear();
+  client.now += second;
+  client.core.tick(client.now, client.out);
+  CHECK(client.hellos() == 1);
+}
+
+TEST_CASE("shutdown completes every call and says bye") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  client.submit();
+  client.out.clear();
+  client.core.shutdown(client.now, client.out);
+  CHECK(client.completed().size() == 1);
+  CHECK(std::get<out::send>(client.out[0]).head.type == frame_type::bye);
+  CHECK(client.core.next_deadline() == never);
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/hub.hpp"
+
+#include "tests/unit/core/loopback.hpp"
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+using namespace yonder::core;
+using test::loopback;
+using test::text_of;
+using yonder::errc;
+
+namespace {
+
+hub_config launching(std::size_t most) {
+  hub_config config;
+  config.max_workers = most;
+  return config;
+}
+
+failure const& error_of(loopback::client_end& client, call_id call) {
+  return client.outcomes.at(call.number).error();
+}
+
+bool contains(std::string const& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a call over reliable links is four frames: call, assign, result, result") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  net.log.clear();
+  net.submit(client, "x");
+  net.finish(worker, "y");
+  net.wait(10 * second);
+  REQUIRE(net.log.size() == 4);
+  CHECK(net.log[0].head.type == frame_type::call);
+  CHECK(net.log[1].head.type == frame_type::assign);
+  CHECK(net.log[2].head.type == frame_type::result);
+  CHECK(net.log[3].head.type == frame_type::result);
+  CHECK(net.log[3].from == 'h');
+}
+
+TEST_CASE("over unreliable links a burst of calls is acknowledged together") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  net.log.clear();
+  for (int i = 0; i < 50; ++i) {
+    net.submit(client, "x");
+    net.finish(worker, "y");
+  }
+  net.wait(100 * millisecond);
+  CHECK(net.log.size() == 4 * 50 + 4);
+  CHECK(net.hub().census().frames_held == 0);
+}
+
+TEST_CASE("short calls wait in a worker, long ones in the hub") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  net.submit(client, "unknown duration");
+  net.submit(client, "waits in the hub");
+  CHECK(net.hub().census().queued == 1);
+  net.finish(worker, "");
+  CHECK(net.hub().census().queued == 0);
+  for (int i = 0; i < 100; ++i) net.submit(client, "short");
+  CHECK(worker.core->queued() == 63);
+  while (!worker.runs.empty()) {
+    net.now += 10 * millisecond;
+    net.finish(worker, "");
+  }
+  net.submit(client, "long");
+  net.submit(client, "long");
+  CHECK(worker.core->queued() == 0);
+}
+
+TEST_CASE("calls that wait behind a long one are fetched back when another worker is idle") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& busy = net.add_worker();
+  net.submit(client, "warm up");
+  net.finish(busy, "");
+  net.submit(client, "suddenly long");
+  net.submit(client, "waits");
+  REQUIRE(busy.core->queued() == 1);
+  auto& idle = net.add_worker();
+  net.wait(10 * millisecond);
+  CHECK(busy.core->queued() == 0);
+  REQUIRE(idle.runs.size() == 1);
+  CHECK(text_of(idle.runs[0].message.payload()) == "waits");
+  CHECK(busy.stops.empty());
+}
+
+TEST_CASE("queued calls are run first in, first out, across functions") {
+  loopback net;
+  auto& client = net.add_client();
+  net.submit(client, "1");
+  net.submit(client, "2", {}, "other", 8);
+  net.submit(client, "3");
+  auto& worker = net.add_worker();
+  for (auto const* const expected : {"1", "2", "3"}) {
+    REQUIRE_FALSE(worker.runs.empty());
+    CHECK(text_of(worker.runs[0].message.payload()) == expected);
+    net.now += 5 * millisecond;
+    net.finish(worker, "");
+  }
+}
+
+TEST_CASE("a call goes only to a worker that has its function") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& a = net.add_worker({{"a", 1, ""}});
+  auto& b = net.add_worker({{"b", 2, ""}, {"a", 9, ""}});
+  net.submit(client, "for b", {}, "b", 2);
+  net.submit(client, "for a", {}, "a", 1);
+  REQUIRE(a.runs.size() == 1);
+  REQUIRE(b.runs.size() == 1);
+  CHECK(text_of(a.runs[0].message.payload()) == "for a");
+}
+
+TEST_CASE("an unknown function fails at once, and the answer says what there is") {
+  loopback net;
+  auto& client = net.add_client();
+  net.add_worker();
+  auto const call = net.submit(client, "x", {}, "ecko", 7);
+  auto const& error = error_of(client, call);
+  CHECK(error.code == errc::unknown_function);
+  CHECK(error.function == "ecko");
+  CHECK(contains(error.message, "\"ecko\""));
+  CHECK(contains(error.message, "echo"));
+  CHECK(net.hub().census().functions == 2);
+}
+
+TEST_CASE("another structure is a mismatch, and the answer shows both") {
+  loopback net;
+  auto& client = net.add_client();
+  net.add_worker({{"echo", 70, "number -> text"}});
+  auto const call = net.submit(client, "x");
+  auto const& error = error_of(client, call);
+  CHECK(error.code == errc::signature_mismatch);
+  CHECK(contains(error.message, "number -> text"));
+  CHECK(contains(error.message, "text -> text"));
+}
+
+TEST_CASE("without a worker a call waits, and is judged when one comes") {
+  loopback net;
+  auto& client = net.add_client();
+  auto const call = net.submit(client, "x", {}, "nobody has it", 1);
+  net.wait(5 * second);
+  CHECK(client.outcomes.empty());
+  net.add_worker();
+  CHECK(error_of(client, call).code == errc::unknown_function);
+}
+
+TEST_CASE("calls wait a while for a function whose only worker went") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& only = net.add_worker({{"a", 1, ""}});
+  net.add_worker({{"b", 2, ""}});
+  net.lose(only);
+  auto const call = net.submit(client, "x", {}, "a", 1);
+  net.wait(5 * second);
+  CHECK(client.outcomes.empty());
+  auto& again = net.add_worker({{"a", 1, ""}});
+  REQUIRE(again.runs.size() == 1);
+  net.lose(again);
+  CHECK(error_of(client, call).code == errc::worker_lost);
+  auto const second_call = net.submit(client, "x", {}, "a", 1);
+  net.wait(11 * second);
+  CHECK(error_of(client, second_call).code == errc::unknown_function);
+}
+
+TEST_CASE("the first waiting call asks for a worker, those that go on waiting for more, up to the limit") {
+  loopback net(launching(3));
+  auto& client = net.add_client();
+  CHECK(net.starts.empty());
+  for (int i = 0; i < 10; ++i) net.submit(client, "x");
+  CHECK(net.starts.size() == 1);
+  net.wait(10 * millisecond);
+  CHECK(net.starts.size() == 3);
+  for (auto const start : net.starts) net.add_worker(loopback::offers(), start);
+  CHECK(net.hub().census().starting == 0);
+  CHECK(net.hub().counters().workers_started == 3);
+  net.wait(second);
+  CHECK(net.starts.size() == 3);
+}
+
+TEST_CASE("an idle worker is let go, and exits cleanly") {
+  auto config = launching(2);
+  config.idle_timeout = second;
+  loopback net(std::move(config));
+  auto& client = net.add_client();
+  net.submit(client, "x");
+  auto& worker = net.add_worker(loopback::offers(), net.starts.at(0));
+  net.finish(worker, "");
+  net.wait(900 * millisecond);
+  CHECK_FALSE(worker.exited.has_value());
+  net.wait(200 * millisecond);
+  REQUIRE(worker.exited.has_value());
+  CHECK(worker.exited->clean);
+  CHECK(net.hub().census().workers == 0);
+}
+
+TEST_CASE("min_workers are started without a call, and stay") {
+  auto config = launching(2);
+  config.min_workers = 1;
+  config.idle_timeout = second;
+  loopback net(std::move(config));
+  net.add_client();
+  REQUIRE(net.starts.size() == 1);
+  auto& worker = net.add_worker(loopback::offers(), net.starts[0]);
+  net.wait(5 * second);
+  CHECK_FALSE(worker.exited.has_value());
+}
+
+TEST_CASE("three failed starts in a row fail the waiting calls with what the worker wrote") {
+  loopback net(launching(1));
+  auto& client = net.add_client();
+  auto const call = net.submit(client, "x");
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(client.outcomes.empty());
+    REQUIRE(net.starts.size() == i + 1);
+    net.hub().worker_start_failed(net.now, net.starts[i], "libfoo.so: not found", net.scratch());
+    net.tick();
+    net.wait(second);
+  }
+  auto const& error = error_of(client, call);
+  CHECK(error.code == errc::worker_start_failed);
+  CHECK(error.stderr_tail == "libfoo.so: not found");
+  net.submit(client, "y");
+  CHECK(net.starts.size() == 4);
+}
+
+TEST_CASE("a worker that ends before hello is a failed start") {
+  loopback net(launching(1));
+  auto& client = net.add_client();
+  net.submit(client, "x");
+  net.hub().connected(net.now, 77, {true, net.starts.at(0)}, net.scratch());
+  peer_loss loss;
+  loss.stderr_tail = "cannot";
+  net.hub().lost(net.now, 77, loss, net.scratch());
+  CHECK(net.hub().counters().start_failures == 1);
+  CHECK(net.hub().census().starting == 0);
+}
+
+TEST_CASE("a client that went leaves nothing behind, and its running call is stopped") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  net.submit(client, "running");
+  net.submit(client, "queued");
+  net.lose(client);
+  auto const left = net.hub().census();
+  CHECK(left.calls == 0);
+  CHECK(left.queued == 0);
+  CHECK(left.bytes == 0);
+  CHECK(left.attempts == 1);
+  CHECK(worker.stops.size() == 1);
+  net.finish(worker, "");
+  CHECK(net.hub().census().idle_workers == 1);
+}
+
+TEST_CASE("backoffs are random, doubled and capped") {
+  std::set<duration> waits;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    hub_config config;
+    config.seed = seed;
+    loopback net(std::move(config));
+    auto& client = net.add_client();
+    auto& worker = net.add_worker();
+    call_policy policy;
+    policy.retries = 8;
+    net.submit(client, "x", policy);
+    for (int attempt = 0; attempt < 8; ++attempt) {
+      failure error;
+      error.code = errc::failed;
+      net.finish(worker, std::move(error));
+      auto const began = net.now;
+      auto const most = std::min<duration>(second << attempt, 60 * second);
+      while (worker.runs.empty() && net.now - began <= most + second) net.wait(10 * millisecond);
+      REQUIRE(worker.runs.size() == 1);
+      CHECK(net.now - began <= most + 20 * millisecond);
+      waits.insert(net.now - began);
+    }
+  }
+  CHECK(waits.size() > 80);
+}
+
+TEST_CASE("a hub that ends tells everybody") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  auto const call = net.submit(client, "x");
+  net.hub().shutdown(net.now, net.scratch());
+  net.tick();
+  CHECK(error_of(client, call).code == errc::disconnected);
+  REQUIRE(worker.exited.has_value());
+  CHECK(net.hub().census().peers == 0);
+}
+
+TEST_CASE("a hundred thousand queued calls are cancelled one by one") {
+  loopback net;
+  auto& client = net.add_client();
+  std::vector<call_id> calls;
+  for (int i = 0; i < 100'000; ++i) calls.push_back(net.submit(client, "x"));
+  CHECK(net.hub().census().queued == 100'000);
+  for (auto const& call : calls) net.cancel(client, call);
+  CHECK(net.hub().census().calls == 0);
+}
