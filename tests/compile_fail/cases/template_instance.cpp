@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // expect: differently; state one: yonder::task<f,
-// compilers: GNU (Clang spells every instance alike; see two_template_instances and the check at start)
+// compilers: GNU (Clang spells every instance alike: it notices two, see two_template_instances, not one)
 #include <yonder/task.hpp>
 
 template <class T>
