@@ -58,18 +58,10 @@ class verbs<Task, Function, type_list<P...>> {
 
   // On a worker; blocks. Throws what the task threw where its type is registered (those of <stdexcept> are),
   // else remote_error; and the other classes of yonder/error.hpp.
-  result remote(passed_t<P>... p) const {
-    auto const call = begin(p...);
-    wait(*call);
-    return decode_reply<result>(*call);
-  }
+  result remote(passed_t<P>... p) const;
 
   // As remote(), with the error as a value.
-  expected<result, error> try_remote(passed_t<P>... p) const {
-    auto const call = begin(p...);
-    wait(*call);
-    return decode_expected<result>(*call);
-  }
+  expected<result, error> try_remote(passed_t<P>... p) const;
 
   // On a worker; returns at once. Rvalues are moved in, lvalues copied.
   template <class... A>
@@ -153,12 +145,31 @@ class verbs<Task, Function, type_list<P...>> {
   }
 
   // One call, whose arguments are borrowed until it has ended.
-  call_ref begin(passed_t<P>... p) const {
-    auto call = begin_call(record::entry, settings());
-    encode(call.content, p...);
-    return submit(self().where(), record::entry, settings(), std::move(call), true);
-  }
+  call_ref begin(passed_t<P>... p) const;
 };
+
+// Not inline, so that YONDER_EXTERN_TASK spares a unit their instantiation.
+
+template <class Task, auto Function, class... P>
+auto verbs<Task, Function, type_list<P...>>::remote(passed_t<P>... p) const -> result {
+  auto const call = begin(p...);
+  wait(*call);
+  return decode_reply<result>(*call);
+}
+
+template <class Task, auto Function, class... P>
+auto verbs<Task, Function, type_list<P...>>::try_remote(passed_t<P>... p) const -> expected<result, error> {
+  auto const call = begin(p...);
+  wait(*call);
+  return decode_expected<result>(*call);
+}
+
+template <class Task, auto Function, class... P>
+call_ref verbs<Task, Function, type_list<P...>>::begin(passed_t<P>... p) const {
+  auto call = begin_call(record::entry, settings());
+  encode(call.content, p...);
+  return submit(self().where(), record::entry, settings(), std::move(call), true);
+}
 
 template <class Task, auto Function, fixed_string Name, defect Found = find_defect<Function, Name>()>
 class checked_verbs : public refused_verbs<std::remove_cv_t<decltype(Function)>> {

@@ -58,12 +58,24 @@ template <class Task, auto Function, class... P>
 struct task_record<Task, Function, type_list<P...>> {
   using structure = structure_of_task<typename signature_of<decltype(Function)>::result, P...>;
 
-  static void invoke(std::span<std::byte const> bytes, std::span<buffer const> buffers, encoded& result) {
-    invoke_task<Function>(type_list<P...>{}, std::index_sequence_for<P...>{}, bytes, buffers, result);
-  }
-  static constinit inline task_entry entry{Task::name, &structure::hash, &structure::text, &invoke,
-                                           &image_tag};
-  static inline registration const registered{entry};
+  static void invoke(std::span<std::byte const> bytes, std::span<buffer const> buffers, encoded& result);
+  static task_entry entry;
+  static registration const registered;
 };
+
+// Not inline, so that YONDER_EXTERN_TASK spares a unit their instantiation.
+
+template <class Task, auto Function, class... P>
+void task_record<Task, Function, type_list<P...>>::invoke(std::span<std::byte const> bytes,
+                                                          std::span<buffer const> buffers, encoded& result) {
+  invoke_task<Function>(type_list<P...>{}, std::index_sequence_for<P...>{}, bytes, buffers, result);
+}
+
+template <class Task, auto Function, class... P>
+constinit task_entry task_record<Task, Function, type_list<P...>>::entry{
+    Task::name, &structure::hash, &structure::text, &invoke, &image_tag};
+
+template <class Task, auto Function, class... P>
+registration const task_record<Task, Function, type_list<P...>>::registered{entry};
 
 }  // namespace yonder::detail
