@@ -101,8 +101,8 @@ TEST_CASE("what() shows the last lines of a lost worker's stderr") {
 
 TEST_CASE("details reach the catcher, also through copies") {
   yonder::worker_lost const lost({.code = errc::worker_lost, .task = "t", .signal = 9, .exit_status = 3});
-  yonder::error const copy =
-      lost;  // NOLINT(performance-unnecessary-copy-initialization): the copy is the test
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): the copy is the test
+  yonder::error const copy = lost;
   CHECK(copy.details().signal == 9);
   CHECK(copy.details().exit_status == 3);
   CHECK(&copy.details() == &lost.details());
