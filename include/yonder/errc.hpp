@@ -81,4 +81,4 @@ constexpr std::string_view to_string(errc code) noexcept {
   return "unknown";
 }
 
-} // namespace yonder
+}  // namespace yonder
