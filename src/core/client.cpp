@@ -225,7 +225,7 @@ struct client::state {
     close(bye.code, bye.text.empty() ? std::string_view("the hub ended the session") : bye.text, out);
   }
 
-  void deliver(frame message, outputs& out) {
+  void deliver(frame&& message, outputs& out) {
     auto const& head = message.head;
     if (head.type == frame_type::drain) return;
     auto const answer = head.type == frame_type::result || head.type == frame_type::error;
@@ -250,7 +250,7 @@ struct client::state {
     fail(call, errc::protocol_violation, "the hub's answer does not decode", out);
   }
 
-  void receive_numbered(time_point now, frame message, outputs& out) {
+  void receive_numbered(time_point now, frame&& message, outputs& out) {
     if (hub.arrived(now, message) != link::arrival::deliver) return;
     do deliver(std::move(message), out);
     while (hub.next(now, message));
@@ -323,7 +323,7 @@ void client::unreachable(time_point now, bool final, errc code, std::string_view
   lost(now, state_->hub.peer(), final, code, reason, out);
 }
 
-void client::receive(time_point now, peer_id peer, frame message, outputs& out) {
+void client::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
   auto& s = *state_;
   if (s.now_in == state::phase::closed || peer != s.hub.peer()) return;
   auto const type = message.head.type;

@@ -49,7 +49,7 @@ class client {
   // A connection could not be made. `final` and `code` as for lost().
   void unreachable(time_point now, bool final, errc code, std::string_view reason, outputs& out);
 
-  void receive(time_point now, peer_id peer, frame message, outputs& out);
+  void receive(time_point now, peer_id peer, frame&& message, outputs& out);
 
   // Takes a call; sends it at once if the hub has said welcome. May complete it within this step
   // (overloaded).

@@ -32,15 +32,28 @@ constexpr auto tables = [] {
 }();
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::span<std::byte const> bytes,
-                                                             std::uint32_t before) noexcept {
-  auto const* at = bytes.data();
-  auto left = bytes.size();
-  std::uint64_t crc = ~before;
+__attribute__((target("sse4.2"))) inline std::uint64_t step_sse42(std::uint64_t crc, std::byte const* at,
+                                                                  std::size_t left) noexcept {
   for (; left >= 8; at += 8, left -= 8) crc = _mm_crc32_u64(crc, load_le<std::uint64_t>(at));
   auto tail = static_cast<std::uint32_t>(crc);
-  for (; left != 0; ++at, --left) tail = _mm_crc32_u8(tail, static_cast<std::uint8_t>(*at));
-  return ~tail;
+  if ((left & 4) != 0) {
+    tail = _mm_crc32_u32(tail, load_le<std::uint32_t>(at));
+    at += 4;
+  }
+  for (left &= 3; left != 0; ++at, --left) tail = _mm_crc32_u8(tail, static_cast<std::uint8_t>(*at));
+  return tail;
+}
+
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::span<std::byte const> bytes,
+                                                             std::uint32_t before) noexcept {
+  return ~static_cast<std::uint32_t>(step_sse42(std::uint32_t{~before}, bytes.data(), bytes.size()));
+}
+
+__attribute__((target("sse4.2"))) std::uint32_t frame_sse42(std::byte const* head, std::byte const* tail,
+                                                            std::span<std::byte const> more) noexcept {
+  auto crc = step_sse42(~std::uint32_t{0}, head, 56);
+  crc = _mm_crc32_u64(crc, static_cast<std::uint64_t>(load_le<std::uint32_t>(tail)) << 32);
+  return ~static_cast<std::uint32_t>(step_sse42(crc, more.data(), more.size()));
 }
 #elif defined(__ARM_FEATURE_CRC32)
 std::uint32_t crc32c_arm(std::span<std::byte const> bytes, std::uint32_t before) noexcept {
@@ -68,15 +81,34 @@ std::uint32_t crc32c_portable(std::span<std::byte const> bytes, std::uint32_t be
   return ~crc;
 }
 
+#if defined(__x86_64__)
+namespace {
+
+bool has_instruction() noexcept {
+  static bool const known = __builtin_cpu_supports("sse4.2") != 0;
+  return known;
+}
+
+}  // namespace
+#endif
+
 std::uint32_t crc32c(std::span<std::byte const> bytes, std::uint32_t before) noexcept {
 #if defined(__x86_64__)
-  static bool const has_instruction = __builtin_cpu_supports("sse4.2") != 0;
-  return has_instruction ? crc32c_sse42(bytes, before) : crc32c_portable(bytes, before);
+  return has_instruction() ? crc32c_sse42(bytes, before) : crc32c_portable(bytes, before);
 #elif defined(__ARM_FEATURE_CRC32)
   return crc32c_arm(bytes, before);
 #else
   return crc32c_portable(bytes, before);
 #endif
+}
+
+std::uint32_t crc32c_of_frame(std::span<std::byte const, 56> head, std::span<std::byte const, 4> tail,
+                              std::span<std::byte const> more) noexcept {
+#if defined(__x86_64__)
+  if (has_instruction()) return frame_sse42(head.data(), tail.data(), more);
+#endif
+  constexpr std::array<std::byte, 4> zeros{};
+  return crc32c(more, crc32c(tail, crc32c(zeros, crc32c(head))));
 }
 
 }  // namespace yonder::core

@@ -10,10 +10,8 @@ namespace {
 constexpr std::size_t checksum_offset = 56;
 
 std::uint32_t checksum_of(std::byte const* head, std::span<std::byte const> metadata) noexcept {
-  std::array<std::byte, header_size> covered;
-  std::memcpy(covered.data(), head, header_size);
-  store_le(covered.data() + checksum_offset, std::uint32_t{0});
-  return crc32c(metadata, crc32c(covered));
+  return crc32c_of_frame(std::span<std::byte const, checksum_offset>(head, checksum_offset),
+                         std::span<std::byte const, 4>(head + checksum_offset + 4, 4), metadata);
 }
 
 }  // namespace
@@ -46,9 +44,8 @@ std::array<std::byte, header_size> encode_header(header const& head, std::span<s
   store_le(at + 40, head.remaining_us);
   store_le(at + 48, head.buffer_count);
   store_le(at + 52, head.metadata_size);
-  store_le(at + checksum_offset, std::uint32_t{0});
   store_le(at + 60, head.sequence);
-  store_le(at + checksum_offset, crc32c(metadata, crc32c(wire)));
+  store_le(at + checksum_offset, checksum_of(at, metadata));
   return wire;
 }
 

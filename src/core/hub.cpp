@@ -86,7 +86,7 @@ void hub::lost(time_point now, peer_id peer, peer_loss loss, outputs& out) {
   state_->settle(now, out);
 }
 
-void hub::receive(time_point now, peer_id peer, frame message, outputs& out) {
+void hub::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
   state_->receive(now, peer, std::move(message), out);
   state_->settle(now, out);
 }

@@ -80,7 +80,7 @@ class hub {
   void connected(time_point now, peer_id peer, peer_link link, outputs& out);
   // Frames that the peer had sent before must have been received first.
   void lost(time_point now, peer_id peer, peer_loss loss, outputs& out);
-  void receive(time_point now, peer_id peer, frame message, outputs& out);
+  void receive(time_point now, peer_id peer, frame&& message, outputs& out);
 
   // out::start_worker could not be carried out, or its process ended before connected().
   void worker_start_failed(time_point now, std::uint64_t start, std::string text, outputs& out);

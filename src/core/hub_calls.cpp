@@ -24,7 +24,7 @@ std::string describe_loss(peer_loss const& loss) {
 
 }  // namespace
 
-void hub::state::take_call(time_point now, client_session& client, frame message, outputs& out) {
+void hub::state::take_call(time_point now, client_session& client, frame&& message, outputs& out) {
   auto const head = message.head;
   call_message said;
   if (head.call.session != client.id || head.call.number <= client.last_number) {
@@ -75,7 +75,7 @@ void hub::state::take_cancel(time_point now, client_session& client, header cons
 
 // --- what a worker answers
 
-void hub::state::take_answer(time_point now, worker_session& worker, frame message, outputs& out) {
+void hub::state::take_answer(time_point now, worker_session& worker, frame&& message, outputs& out) {
   auto const& head = message.head;
   auto& list = worker.outstanding;
   std::size_t index = 0;
@@ -224,7 +224,7 @@ void hub::state::answer(time_point now, client_session& client, call_id id, fail
   send(now, client, std::move(message), out);
 }
 
-void hub::state::complete(time_point now, call_record& call, frame message, outputs& out) {
+void hub::state::complete(time_point now, call_record& call, frame&& message, outputs& out) {
   auto& head = message.head;
   head.call = call.id;
   head.attempt = call.tries + 1;

@@ -47,7 +47,7 @@ void hub::state::lost(time_point now, peer_id id, peer_loss const& loss, outputs
   forget_peer(*peer);
 }
 
-void hub::state::receive(time_point now, peer_id id, frame message, outputs& out) {
+void hub::state::receive(time_point now, peer_id id, frame&& message, outputs& out) {
   auto* const peer = peers.find(id);
   if (peer == nullptr) {
     ++counters.stale;
@@ -73,7 +73,7 @@ bool hub::state::alive(std::uint64_t id, std::uint32_t epoch) const {
   return found != nullptr && found->conn.epoch() == epoch;
 }
 
-void hub::state::receive_from(time_point now, session& one, frame message, outputs& out) {
+void hub::state::receive_from(time_point now, session& one, frame&& message, outputs& out) {
   auto const id = one.id;
   auto const epoch = one.conn.epoch();
   one.conn.heard(now);
@@ -109,7 +109,7 @@ void hub::state::receive_from(time_point now, session& one, frame message, outpu
   watch(one);
 }
 
-void hub::state::deliver(time_point now, session& one, frame message, outputs& out) {
+void hub::state::deliver(time_point now, session& one, frame&& message, outputs& out) {
   auto const type = message.head.type;
   if (one.role == peer_role::client) {
     auto& client = static_cast<client_session&>(one);
@@ -357,7 +357,7 @@ void hub::state::link_time(time_point now, session& one, outputs& out) {
   timers.arm(one.link_timer, one.conn.next_deadline());
 }
 
-std::uint32_t hub::state::send(time_point now, session& to, frame message, outputs& out) {
+std::uint32_t hub::state::send(time_point now, session& to, frame&& message, outputs& out) {
   auto const head = message.head;
   auto const sequence = to.conn.send(now, head, frame_ref(std::move(message)), never, out);
   watch(to);

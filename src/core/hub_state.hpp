@@ -189,7 +189,7 @@ struct hub::state {
   // hub_sessions.cpp: who is connected
   void connected(time_point now, peer_id peer, peer_link link, outputs& out);
   void lost(time_point now, peer_id peer, peer_loss const& loss, outputs& out);
-  void receive(time_point now, peer_id peer, frame message, outputs& out);
+  void receive(time_point now, peer_id peer, frame&& message, outputs& out);
   void hello(time_point now, peer_record& peer, frame const& message, outputs& out);
   void begin_client(time_point now, peer_record& peer, hello_message& said, std::uint32_t number,
                     outputs& out);
@@ -200,8 +200,8 @@ struct hub::state {
   void resume_session(time_point now, session& one, peer_record& peer, header const& head, outputs& out);
   void rebind(time_point now, session& one, peer_record& peer, outputs& out);
   void welcome(time_point now, session& one, outputs& out);
-  void receive_from(time_point now, session& one, frame message, outputs& out);
-  void deliver(time_point now, session& one, frame message, outputs& out);
+  void receive_from(time_point now, session& one, frame&& message, outputs& out);
+  void deliver(time_point now, session& one, frame&& message, outputs& out);
   void ended(time_point now, session& one, peer_loss const& loss, outputs& out);
   void end_client(time_point now, client_session& client, outputs& out);
   void end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out);
@@ -214,12 +214,12 @@ struct hub::state {
   void watch(session& one);
   void link_time(time_point now, session& one, outputs& out);
   bool alive(std::uint64_t id, std::uint32_t epoch) const;
-  std::uint32_t send(time_point now, session& to, frame message, outputs& out);
+  std::uint32_t send(time_point now, session& to, frame&& message, outputs& out);
 
   // hub_calls.cpp: what is asked for, and how it ends
-  void take_call(time_point now, client_session& client, frame message, outputs& out);
+  void take_call(time_point now, client_session& client, frame&& message, outputs& out);
   void take_cancel(time_point now, client_session& client, header const& head, outputs& out);
-  void take_answer(time_point now, worker_session& worker, frame message, outputs& out);
+  void take_answer(time_point now, worker_session& worker, frame&& message, outputs& out);
   void take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
                   outputs& out);
   void attempt_failed(time_point now, call_record& call, failure error, outputs& out);
@@ -231,7 +231,7 @@ struct hub::state {
   void arm(call_record& call) { timers.arm(call, std::min(call.deadline, call.due)); }
   void hand_out_tokens(time_point now);
   void refill_tokens(time_point now);
-  void complete(time_point now, call_record& call, frame message, outputs& out);
+  void complete(time_point now, call_record& call, frame&& message, outputs& out);
   void fail(time_point now, call_record& call, failure error, outputs& out);
   void fail(time_point now, call_record& call, errc code, std::string text, outputs& out);
   void forget(call_record& call);

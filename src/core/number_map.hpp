@@ -3,12 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace yonder::core {
 
-// A hash map from numbers to elements that somebody else owns; linear probing, at most half full. Numbers
-// that follow each other lie side by side; a stride that would meet itself is scattered by `seed`.
+// A hash map from numbers to elements that somebody else owns: linear probing in Robin Hood order (Celis
+// 1986), at most half full. Numbers that follow each other lie side by side, each in its own place; a stride
+// that would meet itself is scattered by `seed`.
 template <class Element>
 class number_map {
  public:
@@ -18,15 +20,15 @@ class number_map {
 
   Element* find(std::uint64_t number) const noexcept {
     if (count_ == 0) return nullptr;
-    return slots_[index_of(number)].element;
+    auto const at = index_of(number);
+    return at == absent ? nullptr : entries_[at].element;
   }
 
   // False: the number is taken.
   bool insert(std::uint64_t number, Element& element) {
-    if (slots_.size() < 2 * (count_ + 1)) grow();
-    auto& slot = slots_[index_of(number)];
-    if (slot.element != nullptr) return false;
-    slot = {number, &element};
+    if (find(number) != nullptr) return false;
+    if (entries_.size() < 2 * (count_ + 1)) grow();
+    place({number, &element});
     ++count_;
     return true;
   }
@@ -34,60 +36,72 @@ class number_map {
   // The element that was removed, or null.
   Element* erase(std::uint64_t number) noexcept {
     if (count_ == 0) return nullptr;
-    auto hole = index_of(number);
-    auto* const removed = slots_[hole].element;
-    if (removed == nullptr) return nullptr;
-    close(hole);
+    auto const at = index_of(number);
+    if (at == absent) return nullptr;
+    auto* const removed = entries_[at].element;
+    close(at);
     --count_;
     return removed;
   }
 
-  template <class Visit>
-  void for_each(Visit&& visit) const {
-    for (auto const& slot : slots_) {
-      if (slot.element != nullptr) visit(*slot.element);
-    }
-  }
-
  private:
+  static constexpr std::size_t absent = std::size_t(-1);
+
   struct entry {
     std::uint64_t number = 0;
     Element* element = nullptr;
   };
 
+  std::size_t mask() const noexcept { return entries_.size() - 1; }
   std::size_t home_of(std::uint64_t number) const noexcept {
-    return static_cast<std::size_t>(number + (number >> bits_) * seed_) & (slots_.size() - 1);
+    return static_cast<std::size_t>(number + (number >> bits_) * seed_) & mask();
+  }
+  // How far from its home the entry at `at` lies.
+  std::size_t distance_at(std::size_t at) const noexcept {
+    return (at - home_of(entries_[at].number)) & mask();
   }
 
-  // Where `number` is, or the empty slot where it would be.
   std::size_t index_of(std::uint64_t number) const noexcept {
     auto at = home_of(number);
-    while (slots_[at].element != nullptr && slots_[at].number != number) at = (at + 1) & (slots_.size() - 1);
-    return at;
+    for (std::size_t away = 0; entries_[at].element != nullptr; ++away, at = (at + 1) & mask()) {
+      if (entries_[at].number == number) return at;
+      if (distance_at(at) < away) return absent;
+    }
+    return absent;
   }
 
-  // Moves back what follows, so that no probe ends too early (Knuth, volume 3, algorithm 6.4 R).
+  // Whoever is nearer to its home makes room.
+  void place(entry added) noexcept {
+    auto at = home_of(added.number);
+    for (std::size_t away = 0; entries_[at].element != nullptr; ++away, at = (at + 1) & mask()) {
+      auto const there = distance_at(at);
+      if (there >= away) continue;
+      std::swap(entries_[at], added);
+      away = there;
+    }
+    entries_[at] = added;
+  }
+
+  // Moves back what is not at home behind the hole.
   void close(std::size_t hole) noexcept {
-    auto const mask = slots_.size() - 1;
-    for (auto at = (hole + 1) & mask; slots_[at].element != nullptr; at = (at + 1) & mask) {
-      auto const home = home_of(slots_[at].number);
-      if (((at - home) & mask) < ((at - hole) & mask)) continue;
-      slots_[hole] = slots_[at];
+    for (auto at = (hole + 1) & mask(); entries_[at].element != nullptr && distance_at(at) != 0;
+         at = (at + 1) & mask()) {
+      entries_[hole] = entries_[at];
       hole = at;
     }
-    slots_[hole] = {};
+    entries_[hole] = {};
   }
 
   void grow() {
-    auto const old = std::move(slots_);
+    auto const old = std::move(entries_);
     bits_ = old.empty() ? 4 : bits_ + 1;
-    slots_.assign(std::size_t{1} << bits_, entry{});
+    entries_.assign(std::size_t{1} << bits_, entry{});
     for (auto const& one : old) {
-      if (one.element != nullptr) slots_[index_of(one.number)] = one;
+      if (one.element != nullptr) place(one);
     }
   }
 
-  std::vector<entry> slots_;
+  std::vector<entry> entries_;
   std::size_t count_ = 0;
   int bits_ = 4;
   std::uint64_t seed_;

@@ -67,7 +67,7 @@ struct worker::state {
 
   // --- answers
 
-  void answer(time_point now, attempt_key const& key, frame message, duration ran, outputs& out) {
+  void answer(time_point now, attempt_key const& key, frame&& message, duration ran, outputs& out) {
     auto& head = message.head;
     head.call = key.call;
     head.attempt = key.attempt;
@@ -83,7 +83,7 @@ struct worker::state {
     answer(now, one.key, std::move(message), 0, out);
   }
 
-  void complete(time_point now, attempt_key const& key, frame message, outputs& out) {
+  void complete(time_point now, attempt_key const& key, frame&& message, outputs& out) {
     if (!current || !(current->key == key)) return;
     auto const ended = *current;
     current.reset();
@@ -112,7 +112,7 @@ struct worker::state {
     }
   }
 
-  void take(time_point now, frame message, outputs& out) {
+  void take(time_point now, frame&& message, outputs& out) {
     auto const& head = message.head;
     assigned one;
     one.key = {head.call, head.attempt, head.epoch};
@@ -253,7 +253,7 @@ struct worker::state {
     exit(false, errc::protocol_violation, why, out);
   }
 
-  void deliver(time_point now, frame message, outputs& out) {
+  void deliver(time_point now, frame&& message, outputs& out) {
     if (now_in == phase::exited) return;
     switch (message.head.type) {
       case frame_type::assign: take(now, std::move(message), out); break;
@@ -295,7 +295,7 @@ void worker::lost(time_point now, peer_id peer, bool final, errc code, std::stri
   s.hub.open(now, 0, 0);
 }
 
-void worker::receive(time_point now, peer_id peer, frame message, outputs& out) {
+void worker::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
   auto& s = *state_;
   if (s.now_in == state::phase::exited || peer != s.hub.peer()) return;
   auto const type = message.head.type;

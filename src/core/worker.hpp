@@ -32,7 +32,7 @@ class worker {
   // The connection ended; `final`: for good, which asks for exit. Otherwise connected() may follow.
   void lost(time_point now, peer_id peer, bool final, errc code, std::string_view reason, outputs& out);
 
-  void receive(time_point now, peer_id peer, frame message, outputs& out);
+  void receive(time_point now, peer_id peer, frame&& message, outputs& out);
 
   // The attempt that out::run named has ended. `value`: payload and buffers, without metadata.
   void finished(time_point now, attempt_key const& key, frame value, outputs& out);

@@ -235,7 +235,7 @@ class world {
   // --- the network
 
   void plan(duration after, kind what, std::uint32_t a = 0, std::uint32_t b = 0) {
-    schedule_.plan(now_ + after, {what, a, b});
+    schedule_.plan(now_, now_ + after, {what, a, b});
   }
 
   connection& link_of(peer_id peer) { return connections_[peer - 1]; }
@@ -281,7 +281,7 @@ class world {
       auto const at = random_.below(header_size + message.head.metadata_size);
       made.bytes.data()[at] ^= std::byte{1} << random_.below(8);
     }
-    schedule_.plan(arrives, {kind::parcel, index, 0});
+    schedule_.plan(now_, arrives, {kind::parcel, index, 0});
   }
 
   std::uint32_t take_parcel() {
@@ -307,7 +307,7 @@ class world {
     free_parcels_.push_back(index);
   }
 
-  void deliver(peer_id peer, connection const& over, bool to_hub, frame message) {
+  void deliver(peer_id peer, connection const& over, bool to_hub, frame&& message) {
     if (to_hub) {
       observe_at_hub(message);
       hub_->receive(now_, peer, std::move(message), out_);
@@ -389,7 +389,7 @@ class world {
     due = due == never ? never : std::max(due, now_ + 1);
     if (due >= planned) return;
     planned = due;
-    schedule_.plan(due, {what, node, 0});
+    schedule_.plan(now_, due, {what, node, 0});
   }
 
   void killed(peer_id peer) {
@@ -578,7 +578,8 @@ class world {
     over.open_at_node = false;
     if (!how_.reliable && signal == 0) return;
     auto const when = std::max(over.last_arrival[1], now_ + how_.longest_delay);
-    if (how_.reliable) schedule_.plan(when, {kind::hub_loses, static_cast<std::uint32_t>(peer), signal});
+    if (how_.reliable)
+      schedule_.plan(now_, when, {kind::hub_loses, static_cast<std::uint32_t>(peer), signal});
   }
 
   // --- workers
