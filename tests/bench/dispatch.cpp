@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls through the default local transport, and the peers that carry the same bytes with less comfort.
+#include <chrono>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "tests/bench/measure.hpp"
+#include "tests/bench/raw_socket.hpp"
+#include "tests/bench/rows.hpp"
+#include "tests/bench/tasks.hpp"
+#include "tests/bench/workload.hpp"
+
+namespace bench {
+namespace {
+
+constexpr std::size_t message_size = 64;
+constexpr std::size_t window = 256;
+constexpr std::size_t megabyte_of_floats = (std::size_t{1} << 20) / sizeof(float);
+
+yonder::runtime_options one_worker() {
+  yonder::runtime_options options;
+  options.workers = 1;
+  options.idle_timeout = std::chrono::minutes(5);
+  return options;
+}
+
+// Two copies of `from`: what carrying it there and back costs at least.
+void copy_twice(std::vector<float> const& from, std::vector<float>& there, std::vector<float>& back) {
+  std::memcpy(there.data(), from.data(), from.size() * sizeof(float));
+  observe(there);
+  std::memcpy(back.data(), there.data(), there.size() * sizeof(float));
+  observe(back);
+}
+
+}  // namespace
+
+void measure_local(report& to) {
+  pinned const here;
+  constexpr int calls = 1000;
+  auto const repeat = [&](auto call) {
+    return time_per_call(calls, [&] {
+      int sum = 0;
+      for (int i = 0; i < calls; ++i) sum = call(sum, i);
+      observe(sum);
+    });
+  };
+  to.add({"local()", "ns", "the plain call", ratio_at_most(1.05)},
+         compare([&] { return repeat([](int a, int b) { return plus_task.local(a, b); }); },
+                 [&] { return repeat([](int a, int b) { return plus(a, b); }); }));
+}
+
+void measure_remote(report& to) {
+  pinned const here;
+  auto const message = random_text(message_size);
+  raw_socket_echo peer;
+  yonder::runtime const runtime(one_worker());
+  echo_task.remote(message);
+  auto const found = compare_latency([&] { echo_task.remote(message); }, [&] { peer.round_trip(message); });
+  auto const* const name = "blocking unix socketpair";
+  to.add({"remote() p50, same host, one core", "µs", name, ratio_at_most(0.6)}, found.p50, 1e3);
+  to.add({"remote() p99, same host, one core", "µs", name, ratio_at_most(0.6)}, found.p99, 1e3);
+}
+
+void measure_in_flight(report& to) {
+  pinned const here;
+  auto const message = random_text(message_size);
+  auto const coalesced = random_text(message_size * window);
+  raw_socket_echo peer;
+  yonder::runtime const runtime(one_worker());
+  echo_task.remote(message);
+  auto const raw = [&] { return rate_of(window, [&] { peer.round_trip(coalesced); }); };
+  auto const* const name = "unix socketpair, coalesced";
+  to.add({"spawn/get, 256 in flight, same host, one core", "calls/s", name, at_least(3e6)},
+         compare([&] { return spawn_rate(message, window); }, raw));
+  std::vector<int> numbers(10'000);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  to.add({"map of int(int), same host, one core", "calls/s", name, at_least(5e6)},
+         compare([&] { return rate_of(numbers.size(), [&] { twice_task.for_each(numbers); }); }, raw));
+}
+
+void measure_bulk(report& to) {
+  pinned const here;
+  auto const numbers = random_floats(megabyte_of_floats);
+  std::vector<float> there(numbers.size());
+  std::vector<float> back(numbers.size());
+  yonder::runtime const runtime(one_worker());
+  echo_numbers_task.remote(numbers);
+  to.add({"1 MiB vector<float> in and out, same host", "µs", "two memcpys", ratio_at_most(1.25)},
+         compare([&] { return time_per_call(1, [&] { echo_numbers_task.remote(numbers); }); },
+                 [&] { return time_per_call(1, [&] { copy_twice(numbers, there, back); }); }),
+         1e3);
+}
+
+}  // namespace bench

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "tests/bench/report.hpp"
+
+namespace bench {
+
+// One group of rows, which `./dev bench NAME` runs alone.
+struct group {
+  std::string_view name;
+  void (*run)(report& to);
+};
+
+void measure_local(report& to);
+void measure_remote(report& to);
+void measure_in_flight(report& to);
+void measure_bulk(report& to);
+void measure_zmq_ipc(report& to);
+void measure_zmq_tcp(report& to);
+void measure_codec(report& to);
+void measure_compile_time(report& to);
+void measure_first_call(report& to);
+
+// The modes of this program that measure_first_call starts: they print when the first answer came.
+void first_call(int argc, char** argv);
+void first_raw_call();
+
+inline constexpr group groups[]{
+    {"local", measure_local}, {"remote", measure_remote},         {"in-flight", measure_in_flight},
+    {"bulk", measure_bulk},   {"zmq-ipc", measure_zmq_ipc},       {"zmq-tcp", measure_zmq_tcp},
+    {"codec", measure_codec}, {"first-call", measure_first_call}, {"compile", measure_compile_time}};
+
+}  // namespace bench

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bench/tasks.hpp"
+
+namespace bench {
+
+int plus(int a, int b) noexcept { return a + b; }
+int twice(int a) { return 2 * a; }
+std::string echo(std::string const& text) { return text; }
+std::vector<float> echo_numbers(std::vector<float> const& numbers) { return numbers; }
+
+}  // namespace bench

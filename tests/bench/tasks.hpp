@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "yonder/yonder.hpp"
+
+namespace bench {
+
+int plus(int a, int b) noexcept;
+int twice(int a);
+std::string echo(std::string const& text);
+std::vector<float> echo_numbers(std::vector<float> const& numbers);
+
+inline constexpr yonder::task<plus> plus_task;
+inline constexpr yonder::task<twice> twice_task;
+inline constexpr yonder::task<echo> echo_task;
+inline constexpr yonder::task<echo_numbers> echo_numbers_task;
+
+}  // namespace bench
