@@ -113,15 +113,17 @@ TEST_CASE("large members are borrowed through classes, containers and pointers")
 TEST_CASE("what a save function makes for the occasion is copied, wherever the object is") {
   std::map<int, computed> const by_number{{1, {2}}};
   std::vector<computed> const several{{3}};
+  std::list<computed> const listed{{5}};
   encoded bytes;
-  encode(bytes, computed{4}, by_number, several);
-  REQUIRE(bytes.buffers.size() == 3);
+  encode(bytes, computed{4}, by_number, several, listed);
+  REQUIRE(bytes.buffers.size() == 4);
   for (auto const& each : bytes.buffers) CHECK_FALSE(each.borrowed());
-  using type = std::tuple<computed, std::map<int, computed>, std::vector<computed>>;
-  auto const [a, b, c] = decode<type>(bytes.head, bytes.buffers);
+  using type = std::tuple<computed, std::map<int, computed>, std::vector<computed>, std::list<computed>>;
+  auto const [a, b, c, d] = decode<type>(bytes.head, bytes.buffers);
   CHECK(a.factor == 4);
   CHECK(b.at(1).factor == 2);
   CHECK(c[0].factor == 3);
+  CHECK(d.front().factor == 5);
 }
 
 TEST_CASE("owned encoding moves the blocks of an rvalue and copies those of an lvalue") {
