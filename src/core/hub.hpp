@@ -85,7 +85,8 @@ class hub {
   // out::start_worker could not be carried out, or its process ended before connected().
   void worker_start_failed(time_point now, std::uint64_t start, std::string text, outputs& out);
 
-  // Ends every session: says bye to clients (their calls end as disconnected) and drain to workers.
+  // Ends every session with a bye: calls end as disconnected, workers exit; those that the hub had started
+  // are killed.
   void shutdown(time_point now, outputs& out);
 
   void tick(time_point now, outputs& out);
