@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -19,23 +20,31 @@ constexpr std::size_t small_part = std::size_t{16} << 10;
 
 // Keeps a large part's memory, and its place in the account, until libzmq is done with it.
 struct lent_part {
+  lent_part(std::shared_ptr<void const> keep, std::shared_ptr<transit> account, std::size_t bytes)
+      : owner(std::move(keep)), counted(std::move(account)), size(bytes) {}
+
   std::shared_ptr<void const> owner;
   std::shared_ptr<transit> counted;
   std::size_t size;
+  // Set by the thread that lends, read by the one that takes back: libzmq orders the two by fences of its
+  // own, which ThreadSanitizer does not see.
+  std::atomic<bool> lent = false;
 };
 
 // Called by libzmq's I/O thread.
 void take_back(void*, void* hint) {
   std::unique_ptr<lent_part> const part(static_cast<lent_part*>(hint));
+  [[maybe_unused]] bool const lent = part->lent.load(std::memory_order_acquire);
   part->counted->bytes -= part->size;
   if (part->counted->awaited.exchange(false)) part->counted->driver->ring();
 }
 
 zmq::message_t lend(buffer const& part, std::shared_ptr<transit> const& counted) {
   counted->bytes += part.size;
-  auto lent = std::make_unique<lent_part>(lent_part{part.owner, counted, part.size});
-  zmq::message_t message(const_cast<std::byte*>(part.data), part.size, take_back, lent.get());
-  lent.release();
+  auto hint = std::make_unique<lent_part>(part.owner, counted, part.size);
+  hint->lent.store(true, std::memory_order_release);
+  zmq::message_t message(const_cast<std::byte*>(part.data), part.size, take_back, hint.get());
+  hint.release();
   return message;
 }
 
