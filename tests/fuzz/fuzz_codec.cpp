@@ -113,11 +113,13 @@ constexpr auto checks = checks_of<
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
   return 0;
 }
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   static std::array<std::byte, 4096 + 255> const content{};
   auto bytes = std::as_bytes(std::span(data, size));

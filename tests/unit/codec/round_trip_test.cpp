@@ -6,7 +6,6 @@
 
 #include "tests/unit/codec/random_values.hpp"
 
-using yonder::detail::byte_buffer;
 using yonder::detail::decode;
 using yonder::detail::encode;
 using yonder::detail::encode_owned;
@@ -32,8 +31,8 @@ inline constexpr bool is_unordered = requires {
 
 // unique_ptrs compare addresses.
 template <class T>
-inline constexpr bool compares_values = requires(T const& t) {
-  { t == t } -> std::same_as<bool>;
+inline constexpr bool compares_values = requires(T const& a, T const& b) {
+  { a == b } -> std::same_as<bool>;
 };
 template <class T>
 inline constexpr bool compares_values<std::unique_ptr<T>> = false;

@@ -144,6 +144,7 @@ TEST_CASE("several threads find one structure") {
   std::array<std::uint64_t, 4> found{};
   {
     std::vector<std::thread> threads;
+    threads.reserve(found.size());
     for (auto& each : found)
       threads.emplace_back([&each] { each = structure_hash<std::deque<zoo::by_function>, zoo::tree>(); });
     for (auto& each : threads) each.join();
