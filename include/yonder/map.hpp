@@ -55,12 +55,15 @@ class YONDER_API fan_out {
     std::size_t index = 0;
   };
   std::size_t first_done();
+  template <class Wanted>
+  std::optional<std::size_t> find(Wanted wanted) const;
 
   bool ordered_;
   std::size_t window_;
   std::size_t added_ = 0;
   std::size_t taken_ = 0;
   std::size_t active_ = 0;
+  std::size_t cursor_ = 0;   // the slot that was taken last
   std::vector<slot> slots_;  // `window` of them; ordered: element n in slot n % window
 };
 

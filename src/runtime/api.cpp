@@ -107,15 +107,14 @@ error_details const* failure_of(call_state const& call) noexcept {
 
 void fan_out::add(call_ref call) {
   slots_.resize(window_);
-  auto const place = ordered_ ? slots_.begin() + static_cast<std::ptrdiff_t>(added_ % window_)
-                              : std::find_if(slots_.begin(), slots_.end(), [](auto& s) { return !s.call; });
-  *place = {std::move(call), added_++};
+  auto const place = ordered_ ? added_ % window_ : *find([](slot const& one) { return !one.call; });
+  slots_[place] = {std::move(call), added_++};
   ++active_;
 }
 
 fan_out::finished fan_out::next() {
-  auto const place = ordered_ ? taken_ % window_ : first_done();
-  auto& taken = slots_[place];
+  cursor_ = ordered_ ? taken_ % window_ : first_done();
+  auto& taken = slots_[cursor_];
   wait(*taken.call);
   ++taken_;
   --active_;
@@ -125,14 +124,22 @@ fan_out::finished fan_out::next() {
 // The slot of a call that has ended; waits for one.
 std::size_t fan_out::first_done() {
   for (;;) {
+    if (auto const done = find([](slot const& one) { return one.call && is_done(*one.call); })) return *done;
     std::vector<call_state*> running;
-    for (std::size_t i = 0; i < slots_.size(); ++i) {
-      if (!slots_[i].call) continue;
-      if (is_done(*slots_[i].call)) return i;
-      running.push_back(slots_[i].call.get());
-    }
+    for (auto const& one : slots_)
+      if (one.call) running.push_back(one.call.get());
     running.front()->where->wait_any(running);
   }
+}
+
+// The first such slot from the one that was taken last: calls end nearly in the order in which they began.
+template <class Wanted>
+std::optional<std::size_t> fan_out::find(Wanted wanted) const {
+  for (std::size_t i = 0, place = cursor_; i < slots_.size(); ++i) {
+    if (wanted(slots_[place])) return place;
+    if (++place == slots_.size()) place = 0;
+  }
+  return std::nullopt;
 }
 
 void fan_out::cancel() noexcept {

@@ -75,8 +75,9 @@ void engine::start() {
   lock held(mutex_);
   if (hub_) {
     auto const link = peer_of(source::client, 1);
-    hub_->connected(now(), link, {.reliable = true, .start = 0}, hub_outputs_);
-    client_.connected(now(), link, true, client_outputs_);
+    time_ = now();
+    hub_->connected(time_, link, {.reliable = true, .start = 0}, hub_outputs_);
+    client_.connected(time_, link, true, client_outputs_);
     carry_out();
   }
   housekeeper_ = std::thread([self = shared_from_this()] { self->housekeep(); });
@@ -141,7 +142,8 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   spec.message.head.buffer_count = static_cast<std::uint32_t>(call.content.buffers.size());
   spec.message.body = std::move(call.content.head);
   spec.message.buffers = std::move(call.content.buffers);
-  state->id = client_.submit(now(), std::move(spec), client_outputs_);
+  time_ = now();
+  state->id = client_.submit(time_, std::move(spec), client_outputs_);
   carry_out();
   if (!attended) flush();
   wake_leader_if_needed();
@@ -177,7 +179,8 @@ void engine::wait_any(std::span<call_state* const> calls) {
 void engine::cancel(call_state& call) {
   lock held(mutex_);
   if (call.done.load(std::memory_order_relaxed)) return;
-  client_.cancel(now(), call.id, client_outputs_);
+  time_ = now();
+  client_.cancel(time_, call.id, client_outputs_);
   carry_out();
   flush();
   wake_leader_if_needed();
@@ -271,6 +274,7 @@ void engine::turn(lock& held, std::int64_t until) {
   poller_.poll(wake_at == core::never ? -1 : std::max<std::int64_t>(0, wake_at == 0 ? 0 : wake_at - now()));
   held.lock();
   asleep_until_ = 0;
+  time_ = now();
   poller_.dispatch();
   take_events();
   tick();
@@ -279,9 +283,8 @@ void engine::turn(lock& held, std::int64_t until) {
 }
 
 void engine::tick() {
-  auto const time = now();
-  if (client_.next_deadline() <= time) client_.tick(time, client_outputs_);
-  if (hub_ && hub_->next_deadline() <= time) hub_->tick(time, hub_outputs_);
+  if (client_.next_deadline() <= time_) client_.tick(time_, client_outputs_);
+  if (hub_ && hub_->next_deadline() <= time_) hub_->tick(time_, hub_outputs_);
 }
 
 std::int64_t engine::next_deadline() const {
@@ -342,7 +345,7 @@ void engine::take_events() {
     auto const endings = std::stable_partition(pool_events_.begin(), pool_events_.end(), greeting);
     std::for_each(pool_events_.begin(), endings, [this](auto& event) { take_pool_event(event); });
     for (auto& event : events_)
-      hub_->receive(now(), peer_of(source::pool, event.peer), std::move(event.message), hub_outputs_);
+      hub_->receive(time_, peer_of(source::pool, event.peer), std::move(event.message), hub_outputs_);
     std::for_each(endings, pool_events_.end(), [this](auto& event) { take_pool_event(event); });
     events_.clear();
     pool_events_.clear();
@@ -364,11 +367,11 @@ void engine::take_pool_event(runtime_detail::pool_event& event) {
   auto const peer = peer_of(source::pool, event.peer);
   switch (event.what) {
     case what::connected:
-      hub_->connected(now(), peer, {.reliable = true, .start = event.start}, hub_outputs_);
+      hub_->connected(time_, peer, {.reliable = true, .start = event.start}, hub_outputs_);
       break;
-    case what::lost: hub_->lost(now(), peer, std::move(event.loss), hub_outputs_); break;
+    case what::lost: hub_->lost(time_, peer, std::move(event.loss), hub_outputs_); break;
     case what::start_failed:
-      hub_->worker_start_failed(now(), event.start, std::move(event.text), hub_outputs_);
+      hub_->worker_start_failed(time_, event.start, std::move(event.text), hub_outputs_);
       break;
   }
 }
@@ -378,10 +381,10 @@ void engine::take_listener_event(transport::event& event) {
   auto const peer = peer_of(source::listener, event.peer);
   switch (event.what) {
     case what::connected:
-      hub_->connected(now(), peer, {.reliable = listener_->reliable(), .start = 0}, hub_outputs_);
+      hub_->connected(time_, peer, {.reliable = listener_->reliable(), .start = 0}, hub_outputs_);
       break;
-    case what::received: hub_->receive(now(), peer, std::move(event.message), hub_outputs_); break;
-    case what::lost: hub_->lost(now(), peer, {.reason = std::move(event.reason)}, hub_outputs_); break;
+    case what::received: hub_->receive(time_, peer, std::move(event.message), hub_outputs_); break;
+    case what::lost: hub_->lost(time_, peer, {.reason = std::move(event.reason)}, hub_outputs_); break;
   }
 }
 
@@ -389,10 +392,10 @@ void engine::take_uplink_event(transport::event& event) {
   using what = transport::event::kind;
   auto const peer = peer_of(source::uplink, event.peer);
   switch (event.what) {
-    case what::connected: client_.connected(now(), peer, uplink_->reliable(), client_outputs_); break;
-    case what::received: client_.receive(now(), peer, std::move(event.message), client_outputs_); break;
+    case what::connected: client_.connected(time_, peer, uplink_->reliable(), client_outputs_); break;
+    case what::received: client_.receive(time_, peer, std::move(event.message), client_outputs_); break;
     case what::lost:
-      client_.lost(now(), peer, event.unauthorized,
+      client_.lost(time_, peer, event.unauthorized,
                    event.unauthorized ? errc::unauthorized : errc::disconnected, event.reason,
                    client_outputs_);
       break;
@@ -417,7 +420,7 @@ void engine::carry_out() {
 void engine::carry_out_client(core::output& output) {
   if (auto* const message = std::get_if<core::out::send>(&output)) {
     if (hub_)
-      hub_->receive(now(), message->peer, message->take(), hub_outputs_);
+      hub_->receive(time_, message->peer, message->take(), hub_outputs_);
     else
       send(*message);
   } else if (auto* const completed = std::get_if<core::out::completed>(&output)) {
@@ -430,7 +433,7 @@ void engine::carry_out_client(core::output& output) {
 void engine::carry_out_hub(core::output& output) {
   if (auto* const message = std::get_if<core::out::send>(&output)) {
     if (source_of(message->peer) == source::client)
-      client_.receive(now(), message->peer, message->take(), client_outputs_);
+      client_.receive(time_, message->peer, message->take(), client_outputs_);
     else
       send(*message);
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {
@@ -459,7 +462,7 @@ void engine::kill(core::out::kill_worker const& doomed) {
     // Out of our reach: the connection ends, and the worker ends itself when it hears that its session is
     // over.
     end(doomed.peer);
-    hub_->lost(now(), doomed.peer, {.reason = doomed.reason}, hub_outputs_);
+    hub_->lost(time_, doomed.peer, {.reason = doomed.reason}, hub_outputs_);
   }
 }
 
@@ -478,8 +481,9 @@ void engine::stop() {
   {
     lock held(mutex_);
     stopping_ = true;
-    client_.shutdown(now(), client_outputs_);
-    if (hub_) hub_->shutdown(now(), hub_outputs_);
+    time_ = now();
+    client_.shutdown(time_, client_outputs_);
+    if (hub_) hub_->shutdown(time_, hub_outputs_);
     carry_out();
     flush();
     poller_.wake();

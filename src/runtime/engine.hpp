@@ -105,6 +105,7 @@ class engine : public std::enable_shared_from_this<engine> {
   engine_config config_;
   std::mutex mutex_;
   platform::epoll_poller poller_;
+  std::int64_t time_ = 0;  // of the step that is being made, read once in each
   core::client client_;
   std::optional<core::hub> hub_;
   core::outputs client_outputs_;

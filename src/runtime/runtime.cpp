@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "yonder/runtime.hpp"
 
+#include <malloc.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -77,10 +78,20 @@ auto set_up(Make make) {
   }
 }
 
+// Makes a worker keep what it frees, up to a limit: to give large arguments and results back to the system
+// and to fault the same memory in again at the next call costs more than to copy them.
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
+}
+
 // This process is a worker that a process_pool started. Nothing is destroyed: the end of the process closes
 // the socket, by which the supervisor notices.
 [[noreturn]] void serve_supervisor(runtime_options const& options) {
   block_termination();
+  keep_freed_memory();
   auto inheritance = take_inheritance();
   auto* const loop = new worker_loop({.core = worker_config_here(),
                                       .max_result_bytes = options.max_call_bytes,
@@ -98,6 +109,7 @@ auto set_up(Make make) {
 [[noreturn]] void serve_hub(std::string const& address, runtime_options const& options,
                             transport::remote_transport const* remote) {
   block_termination();
+  keep_freed_memory();
   auto const& transport = needed(remote, address);
   auto config = worker_config_here();
   auto const session = config.session;

@@ -136,12 +136,13 @@ void worker_loop::serve(lock& held, core::out::run work) {
     poller_.wake();
     given_back_.wait(held);
   }
+  auto const time = now();
   if (failure)
-    core_.finished(now(), work.key, std::move(*failure), outputs_);
+    core_.finished(time, work.key, std::move(*failure), outputs_);
   else
-    report(work.key, std::move(result));
+    report(time, work.key, std::move(result));
   carry_out();
-  flush_if_due();
+  flush_if_due(time);
 }
 
 void worker_loop::execute(core::out::run const& work, detail::encoded& result) {
@@ -151,10 +152,10 @@ void worker_loop::execute(core::out::run const& work, detail::encoded& result) {
   found->second->invoke(work.message.payload(), work.message.buffers, result);
 }
 
-void worker_loop::report(core::attempt_key const& key, detail::encoded&& result) {
+void worker_loop::report(std::int64_t time, core::attempt_key const& key, detail::encoded&& result) {
   if (auto const bytes = bytes_of(result); bytes > config_.max_result_bytes) {
     core_.finished(
-        now(), key,
+        time, key,
         failure_of(errc::too_large, "the result takes " + std::to_string(bytes) + " bytes; the limit is " +
                                         std::to_string(config_.max_result_bytes)),
         outputs_);
@@ -164,12 +165,11 @@ void worker_loop::report(core::attempt_key const& key, detail::encoded&& result)
   value.head.buffer_count = static_cast<std::uint32_t>(result.buffers.size());
   value.body = std::move(result.head);
   value.buffers = std::move(result.buffers);
-  core_.finished(now(), key, std::move(value), outputs_);
+  core_.finished(time, key, std::move(value), outputs_);
 }
 
 // Results that more work follows leave together.
-void worker_loop::flush_if_due() {
-  auto const time = now();
+void worker_loop::flush_if_due(std::int64_t time) {
   if (unflushed_since_ == 0) unflushed_since_ = time;
   if (next_ && time - unflushed_since_ < result_delay) return;
   connection_->flush();
@@ -184,7 +184,6 @@ void worker_loop::turn(lock& held) {
   unflushed_since_ = 0;
   if (!connection_->pending()) sleep(held);
   take_events();
-  if (core_.next_deadline() <= now()) core_.tick(now(), outputs_);
   carry_out();
 }
 
@@ -207,19 +206,21 @@ void worker_loop::take_events() {
   using what = transport::event::kind;
   constexpr std::size_t most = 1024;
   connection_->receive(events_, most);
+  auto const time = now();
   for (auto& event : events_) {
     switch (event.what) {
-      case what::connected: core_.connected(now(), event.peer, connection_->reliable(), outputs_); break;
-      case what::received: core_.receive(now(), event.peer, std::move(event.message), outputs_); break;
+      case what::connected: core_.connected(time, event.peer, connection_->reliable(), outputs_); break;
+      case what::received: core_.receive(time, event.peer, std::move(event.message), outputs_); break;
       case what::lost: {
         bool const final = event.unauthorized || connection_->reliable();
-        core_.lost(now(), event.peer, final, event.unauthorized ? errc::unauthorized : errc::disconnected,
+        core_.lost(time, event.peer, final, event.unauthorized ? errc::unauthorized : errc::disconnected,
                    event.reason, outputs_);
         break;
       }
     }
   }
   events_.clear();
+  if (core_.next_deadline() <= time) core_.tick(time, outputs_);
   if (abandoned_.load()) exit_ = core::out::exit{.clean = false, .reason = "abandoned"};
 }
 
@@ -305,7 +306,6 @@ void worker_loop::take_over(lock& held, std::uint32_t run) {
     held.lock();
     poller_.dispatch();
     take_events();
-    if (core_.next_deadline() <= now()) core_.tick(now(), outputs_);
     if (config_.own_process && std::exchange(termination_requested, 0) != 0) core_.drain(now(), outputs_);
     carry_out();
     if (exit_ && !exit_->clean && config_.own_process) leave_process();

@@ -67,12 +67,12 @@ class worker_loop {
   void index_tasks();
   void serve(lock& held, core::out::run work);
   void execute(core::out::run const& work, detail::encoded& result);
-  void report(core::attempt_key const& key, detail::encoded&& result);
+  void report(std::int64_t time, core::attempt_key const& key, detail::encoded&& result);
   void sleep(lock& held);
   void turn(lock& held);
   void take_events();
   void carry_out();
-  void flush_if_due();
+  void flush_if_due(std::int64_t time);
   std::int64_t next_deadline() const { return core_.next_deadline(); }
 
   void watch();
