@@ -16,8 +16,20 @@ std::string at(std::size_t offset) { return " (at byte " + std::to_string(offset
 
 }  // namespace
 
+namespace {
+
+errc code_of(codec_fault fault) {
+  switch (fault) {
+    case codec_fault::over_budget: return errc::too_large;
+    case codec_fault::unstable_structure: return errc::bad_configuration;
+    default: return errc::undecodable;
+  }
+}
+
+}  // namespace
+
 codec_error::codec_error(codec_fault what_fault, std::size_t where, std::string const& words)
-    : std::runtime_error(words), fault(what_fault), offset(where) {}
+    : error({.code = code_of(what_fault), .message = words}), fault(what_fault), offset(where) {}
 
 codec_error::~codec_error() = default;
 

@@ -10,6 +10,7 @@
 #include "src/core/slab.hpp"
 #include "src/core/timer_wheel.hpp"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <unordered_map>

@@ -3,6 +3,7 @@
 
 #include "src/core/little_endian.hpp"
 
+#include <algorithm>
 #include <concepts>
 
 namespace yonder::core {

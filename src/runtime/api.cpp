@@ -93,8 +93,8 @@ reply take_reply(call_state& call) {
 }
 
 void throw_undecodable(call_state const& call, codec_error const& fault) {
-  throw_error({.code = errc::undecodable,
-               .message = std::string("the result does not decode: ") + fault.what(),
+  throw_error({.code = fault.code(),
+               .message = "the result does not decode: " + fault.details().message,
                .task = std::string(call.task)});
 }
 

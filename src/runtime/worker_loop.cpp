@@ -124,7 +124,7 @@ void worker_loop::serve(lock& held, core::out::run work) {
   try {
     execute(work, result);
   } catch (codec_error const& error) {
-    failure = failure_of(errc::undecodable, error.what());
+    failure = failure_of(error.code(), error.details().message);
   } catch (...) {
     failure = describe_current_exception();
   }

@@ -3,11 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <typeinfo>
 
 #include "yonder/detail/export.hpp"
+#include "yonder/error.hpp"
 
 namespace yonder {
 
@@ -23,8 +23,9 @@ enum class codec_fault : std::uint8_t {
   unstable_structure,  // what is read depends on values: the type must specialize yonder::schema
 };
 
-// A value that cannot be encoded, or bytes that do not decode to what their structure promises.
-struct YONDER_API codec_error : std::runtime_error {
+// A value that cannot be encoded, or bytes that do not decode to what their structure promises. Its code is
+// undecodable, but too_large for over_budget and bad_configuration for unstable_structure.
+struct YONDER_API codec_error : error {
   codec_error(codec_fault fault, std::size_t offset, std::string const& words);
   codec_error(codec_error const&) noexcept = default;
   codec_error& operator=(codec_error const&) noexcept = default;

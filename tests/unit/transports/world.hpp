@@ -2,6 +2,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <algorithm>
 
 #include <chrono>
 #include <deque>
