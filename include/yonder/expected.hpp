@@ -33,6 +33,7 @@ class [[nodiscard]] expected {
   template <class U = stored>
   requires(!std::is_void_v<T> && std::is_constructible_v<stored, U> &&
            !std::is_same_v<std::remove_cvref_t<U>, expected>) explicit(!std::is_convertible_v<U, stored>)
+      // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): the constraint leaves copies and moves alone
       expected(U&& value)
       : content_(std::in_place_index<0>, std::forward<U>(value)) {}
   expected(unexpected<E> failure) : content_(std::in_place_index<1>, std::move(failure).error()) {}

@@ -59,9 +59,8 @@ class archive_base : public cereal::yonder_archive {
   archive_base& operator=(archive_base const&) = delete;
 
   // Serializes what was wrapped in cereal::defer so far.
-  void serializeDeferments() {
-    rare_.run_deferments();
-  }  // NOLINT(readability-identifier-naming): cereal's name
+  // NOLINTNEXTLINE(readability-identifier-naming): cereal's name
+  void serializeDeferments() { rare_.run_deferments(); }
 
  protected:
   archive_base() = default;

@@ -112,7 +112,7 @@ template <fixed_string Name>
 struct task_named {};
 template <class Task, fixed_string Name>
 struct sole_task_named {
-  friend constexpr void two_tasks_of_one_name__state_another_for_one(task_named<Name>) {}
+  friend constexpr void two_tasks_of_one_name_state_another_for_one(task_named<Name>) {}
 };
 
 }  // namespace yonder::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: two_tasks_of_one_name__state_another_for_one
+// expect: two_tasks_of_one_name_state_another_for_one
 #include <yonder/task.hpp>
 
 int twice(int number);
