@@ -63,11 +63,11 @@ TEST_CASE("simulated: so they do when the hub starts anew") { keeps_every_promis
 TEST_CASE("simulated: a seed replays exactly") {
   for (auto const& how : simulation::profiles()) {
     auto const first = simulate(how, {7, 20'000});
-    auto const second = simulate(how, {7, 20'000});
+    auto const again = simulate(how, {7, 20'000});
     auto const other = simulate(how, {8, 20'000});
     INFO("profile " << how.name);
-    CHECK(first.digest == second.digest);
-    CHECK(first.events == second.events);
+    CHECK(first.digest == again.digest);
+    CHECK(first.events == again.events);
     CHECK(first.digest != other.digest);
   }
 }

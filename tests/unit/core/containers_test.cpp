@@ -79,9 +79,9 @@ TEST_CASE("slab gives the same memory again, as reset() leaves it") {
   auto& first = items.acquire();
   first.value = 7;
   items.release(first);
-  auto& second = items.acquire();
-  CHECK(&first == &second);
-  CHECK(second.value == 0);
+  auto& again = items.acquire();
+  CHECK(&first == &again);
+  CHECK(again.value == 0);
   CHECK(items.size() == 1);
 }
 
