@@ -182,12 +182,13 @@ TEST_CASE("what a load function throws is a codec error with its text") {
   auto const bytes = bytes_of(1);
   CHECK(fault_of<zoo::never_pleased>(bytes) == codec_fault::rejected);
   CHECK_THROWS_WITH(decode<zoo::never_pleased>(bytes, {}),
-                    "while loading zoo::never_pleased: only two or more will do (at byte 4)");
+                    "undecodable: while loading zoo::never_pleased: only two or more will do (at byte 4)");
   CHECK(fault_of<zoo::with_free_minimal>(bytes_of(400)) == codec_fault::rejected);
 }
 
 TEST_CASE("errors say where and what") {
   CHECK_THROWS_WITH(decode<std::string>(bytes_of(std::uint64_t{9}, 'x'), {}),
-                    "the bytes end too early: 9 more are needed, 1 are left (at byte 8)");
-  CHECK_THROWS_WITH(decode<bool>(bytes_of('x'), {}), "a bool must be 0 or 1, not 120 (at byte 0)");
+                    "undecodable: the bytes end too early: 9 more are needed, 1 are left (at byte 8)");
+  CHECK_THROWS_WITH(decode<bool>(bytes_of('x'), {}),
+                    "undecodable: a bool must be 0 or 1, not 120 (at byte 0)");
 }
