@@ -97,7 +97,7 @@ void local_endpoint::set_wait_limit(peer const& from, int timeout_ms) {
   if (timeout_ms == 0) return;
   auto const limit = timeout_ms < 0 ? 0 : static_cast<int>(std::bit_floor(static_cast<unsigned>(timeout_ms)));
   if (limit == wait_limit_ms_) return;
-  timeval const time{limit / 1000, (limit % 1000) * 1000};
+  timeval const time{limit / 1000, suseconds_t{limit % 1000} * 1000};
   if (::setsockopt(from.socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0) fail("setsockopt");
   wait_limit_ms_ = limit;
 }

@@ -44,7 +44,7 @@ zmq::message_t lend(buffer const& part, std::shared_ptr<transit> const& counted)
   auto hint = std::make_unique<lent_part>(part.owner, counted, part.size);
   hint->lent.store(true, std::memory_order_release);
   zmq::message_t message(const_cast<std::byte*>(part.data), part.size, take_back, hint.get());
-  hint.release();
+  [[maybe_unused]] auto* const given = hint.release();
   return message;
 }
 

@@ -161,7 +161,7 @@ bool zmq_server::pending() {
   send_waiting();
   probe_ending();
   readable_ = readable_ || (socket_.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
-  touched_ = false;
+  touched_ = !waiting_.empty() || !ending_.empty();  // asked about again before the next sleep
   return readable_;
 }
 
