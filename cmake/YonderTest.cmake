@@ -4,12 +4,17 @@
 
 cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH YONDER_ROOT)
 
-# yonder_add_test(<name> SOURCES … [LINK …] [LABELS …] [TIMEOUT seconds] [ARGS …] [NO_MAIN])
+# yonder_add_test(<name> SOURCES … [LINK …] [LABELS …] [TIMEOUT seconds] [ARGS …] [NO_MAIN] [OPTIMIZED])
 # A doctest executable, run by CTest. The label is `quick` unless stated; `full` runs under ./dev test --full
-# only. NO_MAIN: the sources bring their own main, e.g. one that begins with a yonder::runtime.
+# only. NO_MAIN: the sources bring their own main, e.g. one that begins with a yonder::runtime. OPTIMIZED: see
+# yonder_add_test_executable.
 function(yonder_add_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "NO_MAIN" "TIMEOUT" "SOURCES;LINK;LABELS;ARGS")
-  yonder_add_test_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK})
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NO_MAIN;OPTIMIZED" "TIMEOUT" "SOURCES;LINK;LABELS;ARGS")
+  set(optimized "")
+  if(arg_OPTIMIZED)
+    set(optimized OPTIMIZED)
+  endif()
+  yonder_add_test_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK} ${optimized})
   if(NOT arg_NO_MAIN)
     target_link_libraries(${name} PRIVATE yonder_test_main)
   endif()
@@ -18,13 +23,18 @@ function(yonder_add_test name)
 endfunction()
 
 # An executable for tests (a program that a test starts, say), with our warnings, sanitizers and private
-# include root, that CTest does not run by itself.
+# include root, that CTest does not run by itself. A test's own code runs once, and takes half as long to compile
+# at -O0, most of all under sanitizers: so it does in a Debug build, unless it is OPTIMIZED as that build is. What
+# it links is optimised either way.
 function(yonder_add_test_executable name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "OPTIMIZED" "" "SOURCES;LINK")
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${YONDER_ROOT}")
   target_link_libraries(${name} PRIVATE ${arg_LINK} yonder_build_flags
                         $<TARGET_NAME_IF_EXISTS:doctest::doctest>)
+  if(NOT arg_OPTIMIZED)
+    target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O0>)
+  endif()
   target_compile_features(${name} PRIVATE cxx_std_20)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
@@ -51,7 +61,7 @@ function(yonder_add_fuzzer name)
   if(NOT YONDER_BUILD_FUZZERS)
     return()
   endif()
-  yonder_add_test_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK})
+  yonder_add_test_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK} OPTIMIZED)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_property(GLOBAL APPEND PROPERTY YONDER_FUZZERS "$<TARGET_FILE:${name}> ${arg_CORPUS}")
 endfunction()
