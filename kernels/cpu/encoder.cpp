@@ -19,9 +19,18 @@ void apply_to(kernel_set const& kernels, linear const& layer, std::vector<float>
            layer.weight.columns());
 }
 
+char const* name_of(model_family family) noexcept {
+  switch (family) {
+    case model_family::distilbert: return "distilbert.";
+    case model_family::roberta: return "roberta.";
+    case model_family::bert: break;
+  }
+  return "bert.";
+}
+
 // Where the tensors of the encoder begin: "bert." in a model with a head, nothing in a bare encoder.
 std::string prefix_of(weight_files const& files, model_family family) {
-  std::string const prefix = family == model_family::bert ? "bert." : "distilbert.";
+  std::string const prefix = name_of(family);
   return files.has(prefix + "embeddings.word_embeddings.weight") ? prefix : "";
 }
 
@@ -97,11 +106,11 @@ encoder::encoder(weight_files const& files, encoder_config const& config, kernel
     types_ = loader.load_embedding("embeddings.token_type_embeddings", config.token_types, config.hidden);
   }
   embedding_norm_ = loader.load_norm("embeddings.LayerNorm", config.hidden);
-  bool const bert = config.family == model_family::bert;
+  bool const distilbert = config.family == model_family::distilbert;
   for (std::size_t i = 0; i < config.layers; ++i) {
     std::string const number = std::to_string(i);
-    layers_.push_back(bert ? load_bert_layer(loader.inside("encoder.layer." + number), config)
-                           : load_distilbert_layer(loader.inside("transformer.layer." + number), config));
+    layers_.push_back(distilbert ? load_distilbert_layer(loader.inside("transformer.layer." + number), config)
+                                 : load_bert_layer(loader.inside("encoder.layer." + number), config));
   }
 }
 
@@ -136,13 +145,14 @@ std::vector<float> encoder::operator()(token_batch const& batch) const {
 void encoder::embed(token_batch const& batch, workspace& work) const {
   std::vector<float> scratch(config_.hidden);
   for (std::size_t sequence = 0; sequence < batch.sequences(); ++sequence) {
+    position_counter position(config_);
     for (std::size_t token = batch.starts[sequence]; token < batch.starts[sequence + 1]; ++token) {
       float* const to = work.hidden.data() + token * config_.hidden;
       words_.add_row(static_cast<std::size_t>(batch.ids[token]), scratch.data(), to);
       if (config_.token_types != 0) {
         types_.add_row(static_cast<std::size_t>(batch.type_ids[token]), scratch.data(), to);
       }
-      positions_.add_row(token - batch.starts[sequence], scratch.data(), to);
+      positions_.add_row(position(batch.ids[token]), scratch.data(), to);
     }
   }
   normalize(embedding_norm_, work.hidden);

@@ -75,8 +75,8 @@ class part_loader {
   std::string prefix_;
 };
 
-// The encoder of BERT (Devlin et al., arXiv:1810.04805) and DistilBERT (Sanh et al., arXiv:1910.01108): layer
-// norm after each residual sum. Const calls are thread-safe.
+// The encoder of BERT (Devlin et al., arXiv:1810.04805), DistilBERT (Sanh et al., arXiv:1910.01108) and
+// RoBERTa (Liu et al., arXiv:1907.11692): layer norm after each residual sum. Const calls are thread-safe.
 class encoder {
  public:
   // The tables of embeddings stay in `files`, which must live as long. Throws ml::model_error.

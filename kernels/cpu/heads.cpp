@@ -9,10 +9,16 @@ namespace {
 
 linear load_first(weight_files const& files, encoder_config const& config, kernel_set const& kernels) {
   part_loader const loader(files, kernels);
-  if (config.family == model_family::distilbert) {
-    return loader.load_linear("pre_classifier", config.hidden, config.hidden);
+  switch (config.family) {
+    case model_family::distilbert: return loader.load_linear("pre_classifier", config.hidden, config.hidden);
+    case model_family::roberta: return loader.load_linear("classifier.dense", config.hidden, config.hidden);
+    case model_family::bert: break;
   }
   return loader.load_linear("bert.pooler.dense", config.hidden, config.hidden);
+}
+
+char const* last_name(model_family family) noexcept {
+  return family == model_family::roberta ? "classifier.out_proj" : "classifier";
 }
 
 double sum_of(float const* column, std::size_t length, std::size_t width) noexcept {
@@ -34,7 +40,7 @@ classification_head::classification_head(weight_files const& files, encoder_conf
     : kernels_(kernels),
       family_(config.family),
       first_(load_first(files, config, kernels)),
-      classifier_(part_loader(files, kernels).load_linear("classifier", config.hidden, labels)) {}
+      classifier_(part_loader(files, kernels).load_linear(last_name(config.family), config.hidden, labels)) {}
 
 std::vector<float> classification_head::operator()(token_batch const& batch,
                                                    std::vector<float> const& hidden) const {
@@ -45,8 +51,8 @@ std::vector<float> classification_head::operator()(token_batch const& batch,
     rows.insert(rows.end(), begin, begin + static_cast<std::ptrdiff_t>(width));
   }
   rows = apply(kernels_, first_, rows);
-  bool const bert = family_ == model_family::bert;
-  for (float& value : rows) value = bert ? std::tanh(value) : std::max(value, 0.0F);
+  bool const rectify = family_ == model_family::distilbert;
+  for (float& value : rows) value = rectify ? std::max(value, 0.0F) : std::tanh(value);
   return apply(kernels_, classifier_, rows);
 }
 

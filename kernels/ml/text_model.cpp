@@ -39,7 +39,7 @@ text_model::text_model(std::filesystem::path const& folder, ml::text_options opt
 
 std::size_t text_model::usable_length(std::optional<std::size_t> stated) const {
   auto const& file_cut = tokenizer_.tokens.cut();
-  std::size_t length = config_.encoder.positions;
+  std::size_t length = config_.encoder.max_tokens();
   if (options_.max_tokens != 0) {
     length = options_.max_tokens;
   } else if (stated) {
@@ -49,7 +49,7 @@ std::size_t text_model::usable_length(std::optional<std::size_t> stated) const {
   } else if (file_cut) {
     length = file_cut->max_length;
   }
-  return std::min(length, config_.encoder.positions);
+  return std::min(length, config_.encoder.max_tokens());
 }
 
 // Every id that the tokenizer can give must be a row of the embeddings.

@@ -17,7 +17,8 @@ model_family parse_family(json_view const& config) {
   std::string const type = config.string("model_type");
   if (type == "bert") return model_family::bert;
   if (type == "distilbert") return model_family::distilbert;
-  config.unsupported("model_type", "\"bert\" (MiniLM too) or \"distilbert\"");
+  if (type == "roberta" || type == "xlm-roberta") return model_family::roberta;
+  config.unsupported("model_type", R"("bert" (MiniLM too), "distilbert", "roberta" or "xlm-roberta")");
 }
 
 activation parse_activation(json_view const& config, char const* key) {
@@ -55,6 +56,16 @@ encoder_config parse_bert(json_view const& config) {
   return encoder;
 }
 
+encoder_config parse_roberta(json_view const& config) {
+  encoder_config encoder = parse_bert(config);
+  encoder.family = model_family::roberta;
+  encoder.padding_id = static_cast<std::int32_t>(config.count_or("pad_token_id", 1, max_extent));
+  if (encoder.first_position() >= encoder.positions) {
+    config.malformed("pad_token_id", "at most max_position_embeddings - 2, as positions begin after it");
+  }
+  return encoder;
+}
+
 encoder_config parse_distilbert(json_view const& config) {
   encoder_config encoder;
   encoder.family = model_family::distilbert;
@@ -66,6 +77,15 @@ encoder_config parse_distilbert(json_view const& config) {
   encoder.positions = extent(config, "max_position_embeddings");
   encoder.hidden_activation = parse_activation(config, "activation");
   return encoder;
+}
+
+encoder_config parse_encoder(json_view const& config) {
+  switch (parse_family(config)) {
+    case model_family::distilbert: return parse_distilbert(config);
+    case model_family::roberta: return parse_roberta(config);
+    case model_family::bert: break;
+  }
+  return parse_bert(config);
 }
 
 void check_heads(encoder_config const& encoder, std::string const& file) {
@@ -123,8 +143,7 @@ model_config parse_config(std::string_view text, std::string const& file) {
   json const root = parse_json(text, file);
   json_view const config(root, file);
   model_config result;
-  bool const bert = parse_family(config) == model_family::bert;
-  result.encoder = bert ? parse_bert(config) : parse_distilbert(config);
+  result.encoder = parse_encoder(config);
   check_heads(result.encoder, file);
   result.classifies_sequences = may_classify_sequences(config);
   if (result.classifies_sequences) {

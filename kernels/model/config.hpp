@@ -4,19 +4,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace yonder::kernels {
 
-enum class model_family : std::uint8_t { bert, distilbert };
+enum class model_family : std::uint8_t { bert, distilbert, roberta };
 enum class activation : std::uint8_t { gelu, gelu_tanh, relu };
 // How logits become scores.
 enum class score_function : std::uint8_t { softmax, sigmoid, none };
 
-// What config.json of a Hugging Face encoder says; MiniLM's is that of BERT. Sizes are as stated: only the
-// weights' shapes prove them.
+// What config.json of a Hugging Face encoder says; MiniLM's is that of BERT, XLM-R's that of RoBERTa. Sizes
+// are as stated: only the weights' shapes prove them.
 struct encoder_config {
   model_family family = model_family::bert;
   std::size_t hidden = 0;
@@ -28,6 +29,29 @@ struct encoder_config {
   std::size_t token_types = 0;  // 0: the family has none
   float layer_norm_epsilon = 1e-12F;
   activation hidden_activation = activation::gelu;
+  std::optional<std::int32_t> padding_id = std::nullopt;  // of a family whose positions begin after it
+
+  // Of one text, special tokens included.
+  std::size_t max_tokens() const noexcept { return positions - first_position(); }
+  std::size_t first_position() const noexcept {
+    return padding_id ? static_cast<std::size_t>(*padding_id) + 1 : 0;
+  }
+};
+
+// The rows of the position table for the tokens of one text, one after the other. RoBERTa counts from
+// padding_id + 1 on; a token that is padding_id stands at that row and is not counted.
+class position_counter {
+ public:
+  explicit position_counter(encoder_config const& config) noexcept
+      : padding_id_(config.padding_id), next_(config.first_position()) {}
+
+  std::size_t operator()(std::int32_t id) noexcept {
+    return padding_id_ == id ? static_cast<std::size_t>(id) : next_++;
+  }
+
+ private:
+  std::optional<std::int32_t> padding_id_;
+  std::size_t next_;
 };
 
 struct classifier_config {

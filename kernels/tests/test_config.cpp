@@ -46,6 +46,25 @@ TEST_CASE("a DistilBERT config has names of its own and no token types") {
   CHECK(config.classifier.labels == std::vector<std::string>{"LABEL_0", "LABEL_1", "LABEL_2"});
 }
 
+TEST_CASE("RoBERTa's positions begin after its padding token, which itself is not counted") {
+  for (char const* type : {"roberta", "xlm-roberta"}) {
+    auto const config = with("model_type", type).encoder;
+    CHECK(config.family == model_family::roberta);
+    CHECK(config.padding_id == 1);
+    CHECK(config.max_tokens() == 38);
+    position_counter position(config);
+    CHECK(position(0) == 2);
+    CHECK(position(7) == 3);
+    CHECK(position(1) == 1);
+    CHECK(position(7) == 4);
+  }
+  CHECK(with("model_type", "bert").encoder.max_tokens() == 40);
+  json config = bert();
+  config["model_type"] = "roberta";
+  config["pad_token_id"] = 39;
+  CHECK_THROWS_AS(parse_config(config.dump(), "config.json"), ml::malformed_file);
+}
+
 TEST_CASE("scores follow the problem type as in transformers' pipeline") {
   CHECK(with("problem_type", "regression").classifier.scores == score_function::none);
   CHECK(with("problem_type", "multi_label_classification").classifier.scores == score_function::sigmoid);
@@ -55,7 +74,7 @@ TEST_CASE("scores follow the problem type as in transformers' pipeline") {
 }
 
 TEST_CASE("other architectures are refused as unsupported") {
-  CHECK_THROWS_AS(with("model_type", "roberta"), ml::unsupported_model);
+  CHECK_THROWS_AS(with("model_type", "gpt2"), ml::unsupported_model);
   CHECK_THROWS_AS(with("hidden_act", "silu"), ml::unsupported_model);
   CHECK_THROWS_AS(with("position_embedding_type", "relative_key"), ml::unsupported_model);
   CHECK_THROWS_AS(with("is_decoder", true), ml::unsupported_model);
