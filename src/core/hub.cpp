@@ -81,7 +81,7 @@ void hub::connected(time_point now, peer_id peer, peer_link link, outputs& out) 
   state_->settle(now, out);
 }
 
-void hub::lost(time_point now, peer_id peer, peer_loss loss, outputs& out) {
+void hub::lost(time_point now, peer_id peer, peer_loss const& loss, outputs& out) {
   state_->lost(now, peer, loss, out);
   state_->settle(now, out);
 }
@@ -91,7 +91,7 @@ void hub::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
   state_->settle(now, out);
 }
 
-void hub::worker_start_failed(time_point now, std::uint64_t start, std::string text, outputs& out) {
+void hub::worker_start_failed(time_point now, std::uint64_t start, std::string const& text, outputs& out) {
   state_->start_failed(now, start, text, out);
   state_->settle(now, out);
 }

@@ -79,11 +79,11 @@ class hub {
 
   void connected(time_point now, peer_id peer, peer_link link, outputs& out);
   // Frames that the peer had sent before must have been received first.
-  void lost(time_point now, peer_id peer, peer_loss loss, outputs& out);
+  void lost(time_point now, peer_id peer, peer_loss const& loss, outputs& out);
   void receive(time_point now, peer_id peer, frame&& message, outputs& out);
 
   // out::start_worker could not be carried out, or its process ended before connected().
-  void worker_start_failed(time_point now, std::uint64_t start, std::string text, outputs& out);
+  void worker_start_failed(time_point now, std::uint64_t start, std::string const& text, outputs& out);
 
   // Ends every session with a bye: calls end as disconnected, workers exit; those that the hub had started
   // are killed.

@@ -39,8 +39,8 @@ inline constexpr std::uint8_t flag_resumed = 2;  // welcome: the hub still knows
 inline constexpr std::uint8_t flag_recall = 4;   // cancel: only if it has not been started
 inline constexpr std::uint8_t flag_rejoin = 8;   // bye: the hub knows no such session; say hello again
 
-inline constexpr std::size_t max_name_size = 1024;       // of functions, workers, clients
-inline constexpr std::size_t max_text_size = 64 * 1024;  // longer messages are cut where they are written
+inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
+inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
 inline constexpr std::size_t max_functions = 65'536;
 
 enum class peer_role : std::uint8_t { client = 1, worker = 2 };
