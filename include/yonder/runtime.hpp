@@ -77,10 +77,10 @@ class YONDER_API runtime {
  public:
   // Looks for the first argument --yonder-worker ENDPOINT (this process is then a worker of the hub at
   // ENDPOINT). Throws usage_error: two tasks of one name, or a bad flag, variable, key file or endpoint.
-  runtime(int argc, char** argv, runtime_options options = {})
-      : runtime(argc, argv, std::move(options), detail::linked_transport()) {}
-  explicit runtime(runtime_options options = {})
-      : runtime(0, nullptr, std::move(options), detail::linked_transport()) {}
+  runtime(int argc, char** argv, runtime_options const& options = {})
+      : runtime(argc, argv, options, detail::linked_transport()) {}
+  explicit runtime(runtime_options const& options = {})
+      : runtime(0, nullptr, options, detail::linked_transport()) {}
   ~runtime();
 
   runtime(runtime const&) = delete;
@@ -95,7 +95,7 @@ class YONDER_API runtime {
   [[nodiscard]] detail::engine& engine() const noexcept { return *engine_; }
 
  private:
-  runtime(int argc, char** argv, runtime_options options, transport::remote_transport const* remote);
+  runtime(int argc, char** argv, runtime_options const& options, transport::remote_transport const* remote);
 
   std::shared_ptr<detail::engine> engine_;
 };

@@ -101,8 +101,8 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
       if (arrival == link::arrival::repeated || arrival == link::arrival::dropped) ++counters.stale;
       if (arrival != link::arrival::deliver) break;
       do deliver(now, one, std::move(message), out);
-      while (alive(id, epoch) &&
-             one.conn.next(now, message));  // NOLINT(bugprone-use-after-move): next() fills it
+      // NOLINTNEXTLINE(bugprone-use-after-move): next() fills it
+      while (alive(id, epoch) && one.conn.next(now, message));
     }
   }
   if (!alive(id, epoch)) return;

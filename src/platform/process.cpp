@@ -78,6 +78,7 @@ unique_fd lifted(int fd, std::size_t above) {
 
 std::vector<char*> pointers(std::vector<std::string> const& strings) {
   std::vector<char*> result;
+  result.reserve(strings.size() + 1);
   for (auto const& text : strings) result.push_back(const_cast<char*>(text.c_str()));
   return result;
 }

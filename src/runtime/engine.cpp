@@ -197,6 +197,7 @@ bool engine::resume_when_done(call_state& call, void (*resume)(void*), void* arg
 }
 
 void engine::complete(core::out::completed& completed) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
   auto* const call = reinterpret_cast<call_state*>(completed.cookie);
   auto const keep = std::move(call->in_flight);
   if (!completed.result.ok()) call->failure = runtime_detail::details_of(completed.result.error());
@@ -369,10 +370,8 @@ void engine::take_pool_event(runtime_detail::pool_event& event) {
     case what::connected:
       hub_->connected(time_, peer, {.reliable = true, .start = event.start}, hub_outputs_);
       break;
-    case what::lost: hub_->lost(time_, peer, std::move(event.loss), hub_outputs_); break;
-    case what::start_failed:
-      hub_->worker_start_failed(time_, event.start, std::move(event.text), hub_outputs_);
-      break;
+    case what::lost: hub_->lost(time_, peer, event.loss, hub_outputs_); break;
+    case what::start_failed: hub_->worker_start_failed(time_, event.start, event.text, hub_outputs_); break;
   }
 }
 

@@ -184,6 +184,7 @@ void process_pool::launch(std::uint64_t start) {
 }
 
 void process_pool::on_ready(std::uint64_t token, bool, bool) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a poller's token is a number
   auto* const one = reinterpret_cast<worker*>(token & ~output_bit);
   if ((token & output_bit) != 0) {
     if (one->forward()) return;

@@ -3,9 +3,11 @@
 
 #include <malloc.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <string_view>
 #include <thread>
@@ -87,9 +89,13 @@ void keep_freed_memory() {
 #endif
 }
 
+// The kernel names a process that was started from /proc/self/exe "exe", in ps, top and pkill.
+void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_name); }
+
 // This process is a worker that a process_pool started. Nothing is destroyed: the end of the process closes
 // the socket, by which the supervisor notices.
 [[noreturn]] void serve_supervisor(runtime_options const& options) {
+  restore_process_name();
   block_termination();
   keep_freed_memory();
   auto inheritance = take_inheritance();
@@ -186,7 +192,8 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
 }  // namespace
 }  // namespace runtime_detail
 
-runtime::runtime(int argc, char** argv, runtime_options options, transport::remote_transport const* remote) {
+runtime::runtime(int argc, char** argv, runtime_options const& options,
+                 transport::remote_transport const* remote) {
   runtime_detail::check_registry();
   runtime_detail::serve_if_worker(argc, argv, options, remote);
   if (!options.hub.empty() && !options.bind.empty())

@@ -113,6 +113,7 @@ TEST_CASE("get_for gives up waiting, and the call goes on") {
 
 TEST_CASE("several threads may call at once") {
   std::vector<std::thread> threads;
+  threads.reserve(8);
   std::atomic<int> right{0};
   for (int t = 0; t < 8; ++t)
     threads.emplace_back([&right, t] {

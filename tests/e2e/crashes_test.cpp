@@ -2,6 +2,9 @@
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 
+#include <fstream>
+#include <string>
+
 #include "tests/e2e/fixture.hpp"
 #include "tests/e2e/tasks.hpp"
 
@@ -64,6 +67,15 @@ TEST_CASE("promise 15: the worker answers the hub while a task computes") {
   call.cancel();  // reaches the task in time: otherwise its worker would be killed, and the next line would
                   // see it
   CHECK_THROWS_AS(call.get(), yonder::cancelled);
+}
+
+TEST_CASE("a worker bears its program's name") {
+  auto const name_of = [](std::string const& process) {
+    std::string name;
+    std::getline(std::ifstream("/proc/" + process + "/comm"), name);
+    return name;
+  };
+  CHECK(name_of(std::to_string(task::process.remote())) == name_of("self"));
 }
 
 TEST_CASE("workers are let go when they have been idle") {
