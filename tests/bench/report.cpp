@@ -60,7 +60,7 @@ std::string cpu_name() {
 void print_line(std::string_view verdict, std::string const& what, std::string const& ours,
                 std::string const& peer, std::string const& ratio, std::string const& wanted,
                 std::string const& spread) {
-  auto const line = padded(std::string(verdict), 8) + padded(what, 54) + padded(ours, 16) + padded(peer, 50) +
+  auto const line = padded(std::string(verdict), 8) + padded(what, 54) + padded(ours, 16) + padded(peer, 54) +
                     padded(ratio, 8) + padded(wanted, 20) + spread;
   std::puts(line.c_str());
   std::fflush(stdout);

@@ -503,6 +503,7 @@ class world {
   static std::vector<std::string> const& function_names() {
     static std::vector<std::string> const names = [] {
       std::vector<std::string> made;
+      made.reserve(64);
       for (int i = 0; i < 64; ++i) made.push_back("simulated::function_" + std::to_string(i));
       return made;
     }();

@@ -131,11 +131,16 @@ consteval obstacle find_obstacle_of_kind() {
   }
 }
 
+template <class T>
+inline constexpr bool is_complete = requires {
+  sizeof(T);  // NOLINT(bugprone-sizeof-expression): of whatever type
+};
+
 template <class T, bool Made>
 consteval obstacle find_obstacle() {
   if constexpr (std::is_reference_v<T>)
     return obstacle::reference;
-  else if constexpr ((std::is_class_v<T> || std::is_union_v<T>)&&!requires { sizeof(T); })
+  else if constexpr ((std::is_class_v<T> || std::is_union_v<T>)&&!is_complete<T>)
     return obstacle::incomplete;
   else
     return find_obstacle_of_kind<T, Made>();

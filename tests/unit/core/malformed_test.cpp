@@ -9,7 +9,6 @@
 using namespace yonder::core;
 using test::bytes_of;
 using test::loopback;
-using yonder::errc;
 
 namespace {
 
