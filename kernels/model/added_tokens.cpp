@@ -40,34 +40,40 @@ added_token_matcher::added_token_matcher(std::vector<added_token> tokens) : toke
   std::stable_sort(tokens_.begin(), tokens_.end(),
                    [](auto const& a, auto const& b) { return a.content.size() > b.content.size(); });
   for (auto const& token : tokens_) begins_[static_cast<unsigned char>(token.content.front())] = true;
+  one_first_byte_ = std::count(begins_.begin(), begins_.end(), true) == 1;
 }
 
-added_token const* added_token_matcher::find_at(std::string_view text) const {
-  if (!begins_[static_cast<unsigned char>(text.front())]) return nullptr;
-  auto const found = std::find_if(tokens_.begin(), tokens_.end(),
+std::size_t added_token_matcher::find_first_byte(std::string_view text, std::size_t from) const noexcept {
+  if (tokens_.empty()) return text.npos;
+  if (one_first_byte_) return text.find(tokens_.front().content.front(), from);
+  for (std::size_t at = from; at < text.size(); ++at) {
+    if (begins_[static_cast<unsigned char>(text[at])]) return at;
+  }
+  return text.npos;
+}
+
+added_token const* added_token_matcher::match(std::string_view text) const {
+  auto const first = std::find_if(tokens_.begin(), tokens_.end(),
                                   [text](auto const& token) { return text.starts_with(token.content); });
-  return found == tokens_.end() ? nullptr : &*found;
+  return first == tokens_.end() ? nullptr : &*first;
 }
 
-bool added_token_matcher::operator()(std::string_view text, sink const& each) const {
-  std::size_t done = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    auto const* const token = find_at(text.substr(at));
+bool added_token_matcher::find(std::string_view text, std::size_t done, std::size_t& scanned,
+                               found& result) const {
+  for (std::size_t begin = 0; (begin = find_first_byte(text, scanned)) != text.npos;) {
+    auto const* const token = match(text.substr(begin));
     if (token == nullptr) {
-      ++at;
+      scanned = begin + 1;
       continue;
     }
-    std::size_t begin = at;
-    std::size_t end = at + token->content.size();
-    at = end;  // also past a match that is refused, as Hugging Face's automaton goes on
+    std::size_t const end = begin + token->content.size();
+    scanned = end;  // also past a match that is refused, as Hugging Face's automaton goes on
     if (token->single_word && touches_word(text, begin, end)) continue;
-    if (token->lstrip) begin = std::max(done, skip_space_before(text, begin));
-    if (token->rstrip) end = skip_space_after(text, end);
-    if (done < begin && !each(text.substr(done, begin - done), -1)) return false;
-    if (!each({}, token->id)) return false;
-    done = end;
+    result = {token->lstrip ? std::max(done, skip_space_before(text, begin)) : begin,
+              token->rstrip ? skip_space_after(text, end) : end, token->id};
+    return true;
   }
-  return done >= text.size() || each(text.substr(done), -1);
+  return false;
 }
 
 }  // namespace yonder::kernels

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,20 +23,40 @@ struct added_token {
 // Finds added tokens: leftmost first, then longest.
 class added_token_matcher {
  public:
-  // A stretch of text, or a token where id is not negative. Returns false to stop.
-  using sink = std::function<bool(std::string_view text, std::int32_t id)>;
-
   added_token_matcher() = default;
   explicit added_token_matcher(std::vector<added_token> tokens);
 
-  // Cuts `text` into stretches and tokens, in order; false where `each` stopped it.
-  bool operator()(std::string_view text, sink const& each) const;
+  bool empty() const noexcept { return tokens_.empty(); }
+
+  // Cuts `text` into stretches and tokens, in order: each(stretch, -1) or each({}, id), which returns false
+  // to stop. False where it did.
+  template <class Each>
+  bool operator()(std::string_view text, Each&& each) const {
+    std::size_t done = 0;
+    std::size_t scanned = 0;
+    for (found token; find(text, done, scanned, token); done = token.end) {
+      if (done < token.begin && !each(text.substr(done, token.begin - done), std::int32_t{-1})) return false;
+      if (!each(std::string_view(), token.id)) return false;
+    }
+    return done >= text.size() || each(text.substr(done), std::int32_t{-1});
+  }
 
  private:
-  added_token const* find_at(std::string_view text) const;
+  // With the whitespace that the token takes.
+  struct found {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::int32_t id = 0;
+  };
+
+  // The next one in what is not scanned yet; nothing before `done` is given to it.
+  bool find(std::string_view text, std::size_t done, std::size_t& scanned, found& token) const;
+  std::size_t find_first_byte(std::string_view text, std::size_t from) const noexcept;
+  added_token const* match(std::string_view text) const;
 
   std::vector<added_token> tokens_;  // the longest first
   std::array<bool, 256> begins_{};   // the first bytes of tokens_
+  bool one_first_byte_ = false;
 };
 
 }  // namespace yonder::kernels

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "model/ascii.hpp"
 #include "model/unicode.hpp"
 
 namespace yonder::kernels {
@@ -67,15 +68,16 @@ void decompose_all(std::string_view text, Put&& put) {
 // in this order, which is that of the original because only NFD looks at neighbours.
 class bert_pass {
  public:
-  bert_pass(bert_normalization const& options, std::string& out)
-      : options_(options), out_(out), write_{*this}, order_(write_) {}
+  // isolate: puts spaces round punctuation that is not ASCII.
+  bert_pass(bert_normalization const& options, bool isolate, text_buffer& out)
+      : options_(options), isolate_(isolate), out_(out), write_{*this}, order_(write_) {}
 
   void run(std::string_view text) {
     char const* const end = text.data() + text.size();
     for (char const* at = text.data(); at != end;) {
       if (static_cast<unsigned char>(*at) < 0x80) {
         order_.flush();
-        ascii(static_cast<unsigned char>(*at++));
+        at += ascii_run(at, static_cast<std::size_t>(end - at));
         continue;
       }
       auto const [code, bytes] = decode(at);
@@ -91,33 +93,44 @@ class bert_pass {
     void operator()(char32_t code) const { pass.write(code); }
   };
 
-  void ascii(unsigned char c) {
-    bool const upper = c >= 'A' && c <= 'Z';
-    if (options_.clean_text && (c < 0x20 || c == 0x7F)) {
-      if (c == '\t' || c == '\n' || c == '\r') out_.push_back(' ');
-      return;
+  // At least one byte, which is ASCII. Returns how many it took.
+  std::size_t ascii_run(char const* text, std::size_t size) {
+    std::size_t const plain = ascii::copy_clean(text, size, options_.lowercase, out_.room(size));
+    if (plain != 0) {
+      if (options_.clean_text) spaces_for_controls(plain);
+      out_.advance(plain);
+      return plain;
     }
-    out_.push_back(static_cast<char>(upper && options_.lowercase ? c + 0x20 : c));
+    if (!options_.clean_text) out_.put(*text);
+    return 1;
+  }
+
+  // Tabs and line ends among the bytes that were just written.
+  void spaces_for_controls(std::size_t size) {
+    if (isolate_) return;  // any of them parts words as a space does
+    char* const begin = out_.room(size);
+    std::replace_if(
+        begin, begin + size, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
   }
 
   void other(char32_t code) {
-    std::uint8_t const what = properties(code);
+    property_bits const what = properties(code);
     if (options_.clean_text && (what & dropped) != 0) return;
     if (options_.clean_text && (what & whitespace) != 0) {
       order_.flush();
-      out_.push_back(' ');
+      out_.put(' ');
     } else if (options_.handle_chinese_chars && is_cjk(code)) {
       order_.flush();
-      out_.push_back(' ');
+      out_.put(' ');
       accents(code, what);
       order_.flush();
-      out_.push_back(' ');
+      out_.put(' ');
     } else {
       accents(code, what);
     }
   }
 
-  void accents(char32_t code, std::uint8_t what) {
+  void accents(char32_t code, property_bits what) {
     if (!options_.strip_accents) {
       write(code);
     } else if ((what & mapped) == 0) {
@@ -129,17 +142,21 @@ class bert_pass {
   }
 
   void write(char32_t code) {
-    std::uint8_t const what = properties(code);
+    property_bits const what = properties(code);
     if (options_.strip_accents && (what & nonspacing) != 0) return;
+    bool const alone = isolate_ && (what & punctuation) != 0;
+    if (alone) out_.put(' ');
     if (options_.lowercase && (what & mapped) != 0) {
-      lowercase(code, [this](char32_t lower) { append(out_, lower); });
+      lowercase(code, [this](char32_t lower) { out_.put(lower); });
     } else {
-      append(out_, code);
+      out_.put(code);
     }
+    if (alone) out_.put(' ');
   }
 
   bert_normalization const& options_;
-  std::string& out_;
+  bool isolate_;
+  text_buffer& out_;
   writer write_;
   canonical_order<writer> order_;
 };
@@ -154,11 +171,11 @@ std::string normalizer::operator()(std::string_view text) const {
 }
 
 std::string normalizer::apply(step what, std::string_view text) const {
-  std::string out;
-  out.reserve(text.size() + text.size() / 8);
-  auto const put = [&out](char32_t code) { append(out, code); };
+  text_buffer out;
+  out.room(text.size() + text.size() / 8);
+  auto const put = [&out](char32_t code) { out.put(code); };
   switch (what) {
-    case step::bert: bert_pass(bert_, out).run(text); break;
+    case step::bert: bert_pass(bert_, false, out).run(text); break;
     case step::nfd: decompose_all(text, put); break;
     case step::lowercase: for_each_code_point(text, [&](char32_t code) { lowercase(code, put); }); break;
     case step::strip_accents:
@@ -167,7 +184,16 @@ std::string normalizer::apply(step what, std::string_view text) const {
       });
       break;
   }
-  return out;
+  return std::string(out.view());
+}
+
+std::optional<bert_normalization> normalizer::fusible() const noexcept {
+  bool const alone = steps_.size() == 1 && steps_.front() == step::bert;
+  return alone && bert_.clean_text ? std::optional(bert_) : std::nullopt;
+}
+
+void normalize_for_words(bert_normalization const& options, std::string_view text, text_buffer& out) {
+  bert_pass(options, true, out).run(text);
 }
 
 }  // namespace yonder::kernels

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "model/text_buffer.hpp"
 
 namespace yonder::kernels {
 
@@ -27,11 +30,18 @@ class normalizer {
 
   std::string operator()(std::string_view text) const;
 
+  // What it does where normalize_for_words() can stand in for it.
+  std::optional<bert_normalization> fusible() const noexcept;
+
  private:
   std::string apply(step what, std::string_view text) const;
 
   std::vector<step> steps_;
   bert_normalization bert_;
 };
+
+// BertNormalizer for a BertPreTokenizer that looks at ASCII only: spaces stand round other punctuation, and
+// tabs and line ends stay. Precondition: clean_text. Appends.
+void normalize_for_words(bert_normalization const& options, std::string_view text, text_buffer& out);
 
 }  // namespace yonder::kernels

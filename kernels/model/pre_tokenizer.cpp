@@ -8,7 +8,7 @@ namespace {
 
 enum class role : std::uint8_t { drop, isolate, word, other };
 
-role role_of(pre_tokenizer::step step, std::uint8_t what) noexcept {
+role role_of(pre_tokenizer::step step, unicode::property_bits what) noexcept {
   using enum pre_tokenizer::step;
   bool const space = (what & unicode::whitespace) != 0;
   bool const mark = (what & unicode::punctuation) != 0;
@@ -23,25 +23,24 @@ role role_of(pre_tokenizer::step step, std::uint8_t what) noexcept {
 
 }  // namespace
 
-bool pre_tokenizer::operator()(std::string_view text, sink const& each) const { return split(0, text, each); }
-
-bool pre_tokenizer::split(std::size_t step_index, std::string_view text, sink const& each) const {
-  if (text.empty()) return true;
-  if (step_index == steps_.size()) return each(text);
+bool pre_tokenizer::take_piece(step what, std::string_view& text, std::string_view& piece) noexcept {
+  auto const role_at = [&](std::size_t at, std::size_t& bytes) {
+    auto const decoded = unicode::decode(text.data() + at);
+    bytes = decoded.bytes;
+    return role_of(what, unicode::properties(decoded.code));
+  };
   std::size_t begin = 0;
-  role previous = role::drop;
-  for (std::size_t at = 0; at < text.size();) {
-    auto const [code, bytes] = unicode::decode(text.data() + at);
-    role const now = role_of(steps_[step_index], unicode::properties(code));
-    bool const cut = now != previous || now == role::isolate;
-    if (cut && previous != role::drop) {
-      if (!split(step_index + 1, text.substr(begin, at - begin), each)) return false;
-    }
-    if (cut) begin = at;
-    previous = now;
-    at += bytes;
+  std::size_t bytes = 0;
+  role first = role::drop;
+  for (; begin < text.size() && (first = role_at(begin, bytes)) == role::drop; begin += bytes) {
   }
-  return previous == role::drop || split(step_index + 1, text.substr(begin), each);
+  if (begin == text.size()) return false;
+  std::size_t end = begin + bytes;
+  for (; first != role::isolate && end < text.size() && role_at(end, bytes) == first; end += bytes) {
+  }
+  piece = text.substr(begin, end - begin);
+  text.remove_prefix(end);
+  return true;
 }
 
 }  // namespace yonder::kernels

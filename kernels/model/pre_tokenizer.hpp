@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -17,17 +16,31 @@ class pre_tokenizer {
     whitespace,        // matches of \w+|[^\w\s]+
     punctuation,       // isolates punctuation
   };
-  // Returns false to stop.
-  using sink = std::function<bool(std::string_view word)>;
-
   pre_tokenizer() = default;
   explicit pre_tokenizer(std::vector<step> steps) : steps_(std::move(steps)) {}
 
-  // Calls `each` for the words of `text`, in order, none of them empty; false where `each` stopped it.
-  bool operator()(std::string_view text, sink const& each) const;
+  // Calls each(word) for the words of `text`, in order, none of them empty, until it returns false; false
+  // where it did.
+  template <class Each>
+  bool operator()(std::string_view text, Each&& each) const {
+    return split(0, text, each);
+  }
+
+  // BertPreTokenizer and nothing else.
+  bool is_bert() const noexcept { return steps_.size() == 1 && steps_.front() == step::bert; }
 
  private:
-  bool split(std::size_t step_index, std::string_view text, sink const& each) const;
+  // Takes the first piece that `what` makes of `text` off it. False where there is none.
+  static bool take_piece(step what, std::string_view& text, std::string_view& piece) noexcept;
+
+  template <class Each>
+  bool split(std::size_t step_index, std::string_view text, Each&& each) const {
+    if (step_index == steps_.size()) return text.empty() || each(text);
+    for (std::string_view piece; take_piece(steps_[step_index], text, piece);) {
+      if (!split(step_index + 1, piece, each)) return false;
+    }
+    return true;
+  }
 
   std::vector<step> steps_;
 };

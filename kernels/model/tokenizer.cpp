@@ -12,6 +12,15 @@ namespace yonder::kernels {
 namespace {
 
 constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t chunk_bytes = 4096;
+
+// Takes what can be tokenized by itself off `text`: about chunk_bytes, up to a space or the end of a line.
+std::string_view take_chunk(std::string_view& text) {
+  std::size_t const end = text.size() <= chunk_bytes ? text.npos : text.find_first_of(" \n", chunk_bytes);
+  std::string_view const chunk = text.substr(0, end);
+  text.remove_prefix(chunk.size());
+  return chunk;
+}
 
 std::vector<added_token> those_normalized(std::vector<added_token> tokens, bool normalized) {
   std::erase_if(tokens, [normalized](auto const& token) { return token.normalized != normalized; });
@@ -46,7 +55,9 @@ tokenizer::tokenizer(tokenizer_parts parts)
     : parts_(std::move(parts)),
       raw_tokens_(those_normalized(parts_.added, false)),
       normalized_tokens_(normalize_contents(those_normalized(parts_.added, true), parts_.normalize)),
+      scratch_(std::make_unique<scratch_pool<marked_text>>()),
       largest_id_(parts_.model.largest_id()) {
+  if (parts_.split.is_bert() && normalized_tokens_.empty()) fused_ = parts_.normalize.fusible();
   for (auto const& token : parts_.added) largest_id_ = std::max(largest_id_, token.id);
   for (auto const& part : parts_.post_template) {
     largest_id_ = std::max(largest_id_, part.id.value_or(0));
@@ -54,76 +65,125 @@ tokenizer::tokenizer(tokenizer_parts parts)
   }
 }
 
-// Raw added tokens are cut out first; what is left is normalized, cut again, and split into words. Both
-// callbacks return false to stop.
-template <class Word, class Token>
-void tokenizer::visit(std::string_view text, Word const& on_word, Token const& on_token) const {
+// Raw added tokens are cut out first; each(stretch) gets what is left, token(id) the tokens. Both return
+// false to stop.
+template <class Each, class Token>
+void tokenizer::cut_raw_tokens(std::string_view text, Each&& each, Token&& token) const {
   if (auto const offset = unicode::find_invalid_utf8(text)) throw ml::invalid_utf8(*offset);
-  raw_tokens_(text, [&](std::string_view stretch, std::int32_t raw_id) {
-    if (raw_id >= 0) return on_token(raw_id);
-    std::string const normal = parts_.normalize(stretch);
-    return normalized_tokens_(normal, [&](std::string_view words, std::int32_t id) {
-      return id >= 0 ? on_token(id) : parts_.split(words, on_word);
-    });
+  raw_tokens_(text,
+              [&](std::string_view stretch, std::int32_t id) { return id >= 0 ? token(id) : each(stretch); });
+}
+
+// One step after the other: the stretch is normalized, cut at the other added tokens, and split into words.
+template <class Word, class Token>
+bool tokenizer::split_by_steps(std::string_view stretch, Word&& word, Token&& token) const {
+  std::string const normal = parts_.normalize(stretch);
+  return normalized_tokens_(normal, [&](std::string_view words, std::int32_t id) {
+    return id >= 0 ? token(id) : parts_.split(words, word);
   });
 }
 
-std::vector<std::int32_t> tokenizer::content(std::string_view text, std::size_t enough) const {
-  std::vector<std::int32_t> ids;
-  visit(
+// The same in one go, for BERT: each(marked_text) gets the words of one chunk after the other.
+template <class Each>
+bool tokenizer::split_at_once(std::string_view stretch, marked_text& words, Each&& each) const {
+  while (!stretch.empty()) {
+    std::string_view const chunk = take_chunk(stretch);
+    words.assign(*fused_, chunk);
+    if (!each(words)) return false;
+  }
+  return true;
+}
+
+void tokenizer::append_content(std::string_view text, std::size_t enough,
+                               std::vector<std::int32_t>& ids) const {
+  scratch_pool<marked_text>::lease const words(*scratch_);
+  auto const more = [&] { return ids.size() < enough; };
+  auto const token = [&](std::int32_t id) {
+    ids.push_back(id);
+    return more();
+  };
+  auto const word = [&](std::string_view each) {
+    parts_.model.append(each, ids);
+    return more();
+  };
+  auto const chunk = [&](marked_text const& each) {
+    parts_.model.append(each, ids);
+    return more();
+  };
+  cut_raw_tokens(
       text,
-      [&](std::string_view word) {
-        parts_.model.append(word, ids);
-        return ids.size() < enough;
+      [&](std::string_view stretch) {
+        return fused_ ? split_at_once(stretch, *words, chunk) : split_by_steps(stretch, word, token);
       },
-      [&](std::int32_t id) {
-        ids.push_back(id);
-        return ids.size() < enough;
-      });
-  return ids;
+      token);
 }
 
 std::vector<std::string> tokenizer::words(std::string_view text) const {
-  std::vector<std::string> words;
-  visit(
+  std::vector<std::string> all;
+  marked_text marked;
+  auto const word = [&](std::string_view each) {
+    all.emplace_back(each);
+    return true;
+  };
+  auto const chunk = [&](marked_text const& words) {
+    words.for_each_word([&](char const* begin, std::size_t bytes) { all.emplace_back(begin, bytes); });
+    return true;
+  };
+  auto const token = [](std::int32_t) { return true; };
+  cut_raw_tokens(
       text,
-      [&](std::string_view word) {
-        words.emplace_back(word);
-        return true;
+      [&](std::string_view stretch) {
+        return fused_ ? split_at_once(stretch, marked, chunk) : split_by_steps(stretch, word, token);
       },
-      [](std::int32_t) { return true; });
-  return words;
+      token);
+  return all;
 }
 
-encoding tokenizer::surround(std::vector<std::int32_t> const& ids) const {
-  encoding result;
-  result.ids.reserve(ids.size() + special_tokens());
-  for (auto const& part : parts_.post_template) {
-    if (part.id) {
-      result.ids.push_back(*part.id);
-    } else {
-      result.ids.insert(result.ids.end(), ids.begin(), ids.end());
-    }
-    result.type_ids.resize(result.ids.size(), part.type_id);
-  }
-  return result;
-}
-
-encoding tokenizer::encode(std::string_view text, std::optional<truncation> cut) const {
-  if (!cut) return surround(content(text, no_limit));
+std::size_t tokenizer::room_for_text(std::optional<truncation> const& cut) const {
+  if (!cut) return no_limit;
   if (cut->max_length < special_tokens()) {
     throw std::invalid_argument("a text of at most " + std::to_string(cut->max_length) +
                                 " tokens has no room for the " + std::to_string(special_tokens()) +
                                 " special tokens of this model; allow more");
   }
-  std::size_t const room = cut->max_length - special_tokens();
-  auto ids = content(text, cut->cut == side::right ? room + 1 : no_limit);
-  bool const truncated = ids.size() > room;
-  if (truncated && cut->cut == side::right) ids.resize(room);
-  if (truncated && cut->cut == side::left)
-    ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(room));
-  encoding result = surround(ids);
-  result.truncated = truncated;
+  return cut->max_length - special_tokens();
+}
+
+// Appends the text itself; true where it was cut.
+bool tokenizer::append_cut(std::string_view text, std::size_t room, side where,
+                           std::vector<std::int32_t>& ids) const {
+  std::size_t const begin = ids.size();
+  bool const bounded = where == side::right && room < no_limit - begin;
+  append_content(text, bounded ? begin + room + 1 : no_limit, ids);
+  std::size_t const found = ids.size() - begin;
+  if (found <= room) return false;
+  auto const first = ids.begin() + static_cast<std::ptrdiff_t>(begin);
+  if (where == side::left) {
+    ids.erase(first, first + static_cast<std::ptrdiff_t>(found - room));
+  } else {
+    ids.resize(begin + room);
+  }
+  return true;
+}
+
+bool tokenizer::append(std::string_view text, std::optional<truncation> const& cut,
+                       std::vector<std::int32_t>& ids, std::vector<std::int32_t>& type_ids) const {
+  std::size_t const room = room_for_text(cut);
+  bool truncated = false;
+  for (auto const& part : parts_.post_template) {
+    if (part.id) {
+      ids.push_back(*part.id);
+    } else {
+      truncated = append_cut(text, room, cut ? cut->cut : side::right, ids);
+    }
+    type_ids.resize(ids.size(), part.type_id);
+  }
+  return truncated;
+}
+
+encoding tokenizer::encode(std::string_view text, std::optional<truncation> cut) const {
+  encoding result;
+  result.truncated = append(text, cut, result.ids, result.type_ids);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,8 +12,10 @@
 #include <vector>
 
 #include "model/added_tokens.hpp"
+#include "model/marked_text.hpp"
 #include "model/normalizer.hpp"
 #include "model/pre_tokenizer.hpp"
+#include "model/scratch_pool.hpp"
 #include "model/wordpiece.hpp"
 
 namespace yonder::kernels {
@@ -70,8 +73,10 @@ class tokenizer {
  public:
   explicit tokenizer(tokenizer_parts parts);
 
-  // Throws ml::invalid_utf8; std::invalid_argument where `cut` leaves no room for the special tokens. With
-  // side::right nothing past the cut is tokenized.
+  // Appends the tokens of `text`; true where it was cut. Throws ml::invalid_utf8; std::invalid_argument where
+  // `cut` leaves no room for the special tokens. With side::right little past the cut is tokenized.
+  bool append(std::string_view text, std::optional<truncation> const& cut, std::vector<std::int32_t>& ids,
+              std::vector<std::int32_t>& type_ids) const;
   encoding encode(std::string_view text, std::optional<truncation> cut) const;
   // With what tokenizer.json says.
   encoding encode(std::string_view text) const { return encode(text, parts_.cut); }
@@ -88,14 +93,21 @@ class tokenizer {
   std::size_t special_tokens() const noexcept { return parts_.post_template.size() - 1; }
 
  private:
+  template <class Each, class Token>
+  void cut_raw_tokens(std::string_view text, Each&& each, Token&& token) const;
   template <class Word, class Token>
-  void visit(std::string_view text, Word const& on_word, Token const& on_token) const;
-  std::vector<std::int32_t> content(std::string_view text, std::size_t enough) const;
-  encoding surround(std::vector<std::int32_t> const& ids) const;
+  bool split_by_steps(std::string_view stretch, Word&& word, Token&& token) const;
+  template <class Each>
+  bool split_at_once(std::string_view stretch, marked_text& words, Each&& each) const;
+  void append_content(std::string_view text, std::size_t enough, std::vector<std::int32_t>& ids) const;
+  bool append_cut(std::string_view text, std::size_t room, side where, std::vector<std::int32_t>& ids) const;
+  std::size_t room_for_text(std::optional<truncation> const& cut) const;
 
   tokenizer_parts parts_;
   added_token_matcher raw_tokens_;
   added_token_matcher normalized_tokens_;
+  std::optional<bert_normalization> fused_;  // where split_at_once() does the same as split_by_steps()
+  std::unique_ptr<scratch_pool<marked_text>> scratch_;
   std::int32_t largest_id_ = 0;
   std::int32_t largest_type_id_ = 0;
 };

@@ -106,6 +106,9 @@ wordpiece make_wordpiece(std::vector<wordpiece::entry> vocabulary, wordpiece_opt
     throw ml::inconsistent_model({file, "no token \"" + options.unknown_token + "\"",
                                   "it, for words without pieces",
                                   "name the unknown token in tokenizer_config.json or in tokenizer.json"});
+  } catch (std::length_error const&) {
+    throw ml::unsupported_model(
+        {file, "a vocabulary of 2 GiB or more", "a smaller one", "check that it belongs to a model"});
   }
 }
 

@@ -53,7 +53,7 @@ std::size_t valid_length(unsigned char const* text, std::size_t left) noexcept {
 
 }  // namespace
 
-std::uint8_t properties(char32_t code) noexcept {
+property_bits properties(char32_t code) noexcept {
   if (code > last_code_point) return 0;
   std::size_t const outer = index_of[code / (block_size * block_size)];
   std::size_t const inner = block_of[outer * block_size + code / block_size % block_size];

@@ -11,7 +11,9 @@
 // tools/generate_unicode.py.
 namespace yonder::kernels::unicode {
 
-enum property : std::uint8_t {
+using property_bits = std::uint16_t;
+
+enum property : property_bits {
   dropped = 1,          // BertNormalizer's clean_text removes it
   whitespace = 2,       // Rust's char::is_whitespace
   punctuation = 4,      // BertPreTokenizer isolates it
@@ -19,10 +21,12 @@ enum property : std::uint8_t {
   combining_mark = 16,  // the StripAccents normalizer removes it (M)
   word = 32,            // \w of the regex crate
   mapped = 64,          // has a decomposition, a lower case or a combining class
+  letter = 128,         // \p{L} of ByteLevel's pattern
+  number = 256,         // \p{N} of it; its \s is whitespace
 };
 
 // The union of `property` bits.
-std::uint8_t properties(char32_t code) noexcept;
+property_bits properties(char32_t code) noexcept;
 
 // The ideographs that BertNormalizer's handle_chinese_chars surrounds by spaces.
 bool is_cjk(char32_t code) noexcept;
@@ -64,21 +68,23 @@ inline decoded decode_before(char const* end) noexcept {
   return {decode(end - bytes).code, bytes};
 }
 
-inline void append(std::string& text, char32_t code) {
-  auto const put = [&text](char32_t byte) { text.push_back(static_cast<char>(byte)); };
-  if (code < 0x80) return put(code);
-  if (code < 0x800) {
-    put(0xC0 | code >> 6);
-  } else {
-    if (code < 0x10000) {
-      put(0xE0 | code >> 12);
-    } else {
-      put(0xF0 | code >> 18);
-      put(0x80 | (code >> 12 & 0x3F));
-    }
-    put(0x80 | (code >> 6 & 0x3F));
+// Writes the code point at `to`, at most 4 bytes, and returns how many.
+inline std::size_t encode(char32_t code, char* to) noexcept {
+  auto const put = [to](std::size_t i, char32_t byte) { to[i] = static_cast<char>(byte); };
+  if (code < 0x80) {
+    put(0, code);
+    return 1;
   }
-  put(0x80 | (code & 0x3F));
+  std::size_t const last = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+  constexpr char32_t leads[] = {0, 0xC0, 0xE0, 0xF0};
+  put(0, leads[last] | code >> (6 * last));
+  for (std::size_t i = 1; i <= last; ++i) put(i, 0x80 | (code >> (6 * (last - i)) & 0x3F));
+  return last + 1;
+}
+
+inline void append(std::string& text, char32_t code) {
+  char bytes[4];
+  text.append(bytes, encode(code, bytes));
 }
 
 namespace detail {

@@ -17,7 +17,7 @@ PINNED = "0.23.3"
 OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "model" / "unicode_tables.inc"
 BLOCK = 32  # code points in a block of properties, and blocks in a block of the index
 
-DROP, WHITESPACE, PUNCTUATION, NONSPACING, MARK, WORD, MAPPED = (1 << i for i in range(7))
+DROP, WHITESPACE, PUNCTUATION, NONSPACING, MARK, WORD, MAPPED, LETTER, NUMBER = (1 << i for i in range(9))
 
 CJK = [(0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F),
        (0x2B920, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)]
@@ -85,6 +85,7 @@ def properties(decomposed, lower, classes):
     marks = normalizers.StripAccents().normalize_str
     bert_pre, split = pre_tokenizers.BertPreTokenizer(), pre_tokenizers.WhitespaceSplit()
     regex = pre_tokenizers.Whitespace()
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
     flags = [0] * 0x110000
     for code in CODE_POINTS:
         c = chr(code)
@@ -100,6 +101,11 @@ def properties(decomposed, lower, classes):
         value |= WORD * (pieces(regex, around) == 1)
         value |= MAPPED * (code in decomposed or code in lower or code in classes or code == 0x130
                            or HANGUL_FIRST <= code <= HANGUL_LAST)
+        value |= LETTER * (pieces(byte_level, f"a{c}") == 1)
+        value |= NUMBER * (pieces(byte_level, f"1{c}") == 1)
+        other = pieces(byte_level, f"!{c}") == 1
+        assert bool(value & WHITESPACE) + bool(value & LETTER) + bool(value & NUMBER) + other == 1, hex(code)
+        assert not value & WHITESPACE or pieces(byte_level, f"a{c}{c}a") == 3 + (c != " "), hex(code)
         flags[code] = value
     return flags
 
@@ -166,7 +172,7 @@ def main():
 """
     text += array("std::uint8_t", "index_of", [str(i) for i in top], 40)
     text += array("std::uint16_t", "block_of", [str(i) for block in index_blocks for i in block], 40)
-    text += array("std::uint8_t", "properties_of", [str(v) for block in blocks for v in block], 40)
+    text += array("std::uint16_t", "properties_of", [str(v) for block in blocks for v in block], 40)
     text += array("std::uint32_t", "decomposition_keys", [hex(k) for k in keys])
     text += array("std::uint16_t", "decomposition_offsets", [str(o) for o in offsets])
     text += array("std::uint32_t", "decomposition_pool", [hex(p) for p in pool])

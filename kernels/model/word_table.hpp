@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+namespace yonder::kernels {
+
+// A word of at most max_bytes bytes as two numbers.
+struct word_key {
+  static constexpr std::size_t max_bytes = 16;
+
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  std::uint32_t bytes = 0;
+
+  // Precondition: max_bytes bytes can be read at `word`, whatever its length.
+  static word_key load(char const* word, std::size_t bytes) noexcept {
+    word_key key{.bytes = static_cast<std::uint32_t>(bytes)};
+    std::memcpy(&key.low, word, 8);
+    std::memcpy(&key.high, word + 8, 8);
+    key.low &= masks[bytes];
+    key.high &= masks[bytes + max_bytes + 1];
+    return key;
+  }
+  static word_key copy(std::string_view word) noexcept {
+    std::array<char, max_bytes> bytes{};
+    std::memcpy(bytes.data(), word.data(), word.size());
+    return load(bytes.data(), word.size());
+  }
+
+  std::uint64_t hash() const noexcept {
+    return (low + bytes + high * 0x9E3779B97F4A7C15U) * 0xD6E8FEB86659FD93U;
+  }
+
+ private:
+  // Of the first `bytes` of eight, then of the first bytes - 8.
+  static constexpr auto masks = [] {
+    std::array<std::uint64_t, 2 * (max_bytes + 1)> all{};
+    constexpr std::uint64_t ones = ~std::uint64_t{0};
+    for (std::size_t i = 0; i <= max_bytes; ++i) {
+      std::size_t const low = i < 8 ? i : 8;
+      std::size_t const high = i - low;
+      bool const little = std::endian::native == std::endian::little;
+      all[i] = low == 0 ? 0 : little ? ones >> (64 - 8 * low) : ones << (64 - 8 * low);
+      all[i + max_bytes + 1] = high == 0 ? 0 : little ? ones >> (64 - 8 * high) : ones << (64 - 8 * high);
+    }
+    return all;
+  }();
+};
+
+// Short words and a number each, for one look-up without a comparison of strings.
+class word_table {
+ public:
+  explicit word_table(std::size_t words = 0)
+      : shift_(64 - std::bit_width(2 * words + 2)), slots_((std::size_t{1} << (64 - shift_)) + max_probes) {}
+
+  // May leave a word out, so that no vocabulary can make look-ups slow.
+  void add(std::string_view word, std::int32_t value) {
+    if (word.empty() || word.size() > word_key::max_bytes) return;
+    auto const key = word_key::copy(word);
+    slot* at = &slots_[key.hash() >> shift_];
+    for (std::size_t probe = 0; probe < max_probes; ++probe, ++at) {
+      if (at->bytes == 0 || at->holds(key)) {
+        *at = {key.low, key.high, key.bytes, value};
+        return;
+      }
+    }
+  }
+
+  // -1 where the word is not in it.
+  std::int32_t find(word_key const& key) const noexcept {
+    slot const* at = &slots_[key.hash() >> shift_];
+    for (std::size_t probe = 0; probe < max_probes; ++probe, ++at) {
+      if (at->holds(key)) return at->value;
+      if (at->bytes == 0) return -1;
+    }
+    return -1;
+  }
+
+ private:
+  static constexpr std::size_t max_probes = 16;
+
+  struct slot {
+    std::uint64_t low = 0;
+    std::uint64_t high = 0;
+    std::uint32_t bytes = 0;  // 0: empty
+    std::int32_t value = 0;
+
+    bool holds(word_key const& key) const noexcept {
+      return low == key.low && high == key.high && bytes == key.bytes;
+    }
+  };
+
+  int shift_;
+  std::vector<slot> slots_;
+};
+
+}  // namespace yonder::kernels
