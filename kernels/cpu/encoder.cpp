@@ -3,21 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <mutex>
 #include <utility>
+
+#include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels::cpu {
 namespace {
-
-void add(std::vector<float>& to, std::vector<float> const& what) noexcept {
-  for (std::size_t i = 0; i < to.size(); ++i) to[i] += what[i];
-}
-
-void apply_to(kernel_set const& kernels, linear const& layer, std::vector<float> const& rows,
-              std::vector<float>& out) noexcept {
-  std::size_t const in = layer.weight.depth();
-  multiply(kernels, rows.data(), in, rows.size() / in, layer.weight, layer.bias.data(), out.data(),
-           layer.weight.columns());
-}
 
 char const* name_of(model_family family) noexcept {
   switch (family) {
@@ -34,12 +27,19 @@ std::string prefix_of(weight_files const& files, model_family family) {
   return files.has(prefix + "embeddings.word_embeddings.weight") ? prefix : "";
 }
 
+auto function_of(kernel_set const& kernels, activation which) noexcept {
+  switch (which) {
+    case activation::gelu_tanh: return kernels.gelu_tanh;
+    case activation::relu: return kernels.relu;
+    case activation::gelu: break;
+  }
+  return kernels.gelu;
+}
+
 }  // namespace
 
-void embedding::add_row(std::size_t row, float* scratch, float* to) const noexcept {
-  convert_to_float(tensor_->type, tensor_->bytes.data() + row * width_ * size_of(tensor_->type), width_,
-                   scratch);
-  for (std::size_t i = 0; i < width_; ++i) to[i] += scratch[i];
+void embedding::read_row(std::size_t row, float* to) const noexcept {
+  convert_to_float(tensor_->type, tensor_->bytes.data() + row * width_ * size_of(tensor_->type), width_, to);
 }
 
 embedding part_loader::load_embedding(std::string const& name, std::size_t rows, std::size_t width) const {
@@ -59,12 +59,12 @@ linear part_loader::load_linear(std::vector<std::string> const& names, std::size
     auto const bias = load_vector(name + ".bias", out_of_each);
     result.bias.insert(result.bias.end(), bias.begin(), bias.end());
   }
-  result.weight =
-      packed_matrix(kernels_, in, out_of_each * names.size(), [&](std::size_t column, float* row) {
-        tensor_view const& weight = *weights[column / out_of_each];
-        std::size_t const offset = column % out_of_each * in * size_of(weight.type);
-        convert_to_float(weight.type, weight.bytes.data() + offset, in, row);
-      });
+  result.weight = packed_matrix(kernel_, in, out_of_each * names.size(), [&](std::size_t column, float* row) {
+    tensor_view const& weight = *weights[column / out_of_each];
+    std::size_t const offset = column % out_of_each * in * size_of(weight.type);
+    convert_to_float(weight.type, weight.bytes.data() + offset, in, row);
+    check_finite(names[column / out_of_each] + ".weight", {row, in});
+  });
   return result;
 }
 
@@ -78,28 +78,93 @@ std::vector<float> part_loader::load_vector(std::string const& name, std::size_t
   tensor_view const& tensor = files_.get(prefix_ + name, std::array<std::uint64_t, 1>{size});
   std::vector<float> values(size);
   convert_to_float(tensor.type, tensor.bytes.data(), size, values.data());
+  check_finite(name, values);
   return values;
 }
 
-struct encoder::workspace {
-  explicit workspace(encoder_config const& config, std::size_t tokens)
-      : hidden(tokens * config.hidden),
-        projected(tokens * config.hidden),
-        context(tokens * config.hidden),
-        query_key_value(tokens * config.hidden * 3),
-        intermediate(tokens * config.intermediate) {}
+void part_loader::check_finite(std::string const& name, std::span<float const> values) const {
+  constexpr std::uint32_t exponent = 0x7f800000U;
+  bool finite = true;
+  for (float const value : values) finite &= (std::bit_cast<std::uint32_t>(value) & exponent) != exponent;
+  if (finite) return;
+  throw ml::inconsistent_model({files_.source(), "a NaN or an infinity in the weight " + prefix_ + name,
+                                "finite numbers", "its training may have diverged; take another checkpoint"});
+}
 
+// Memory of one call; it grows to the largest batch so far.
+class encoder_workspace {
+ public:
+  encoder_workspace(encoder_config const& config, product_kernel const& kernel)
+      : hidden_rows(kernel, config.hidden),
+        context_rows(kernel, config.hidden),
+        intermediate_rows(kernel, config.intermediate),
+        config_(config) {}
+
+  void reserve(token_batch const& batch) {
+    tokens = batch.tokens();
+    hidden.resize(tokens * config_.hidden);
+    query_key_value.resize(tokens * config_.hidden * 3);
+    positions.resize(tokens);
+    for (operand* each : {&hidden_rows, &context_rows, &intermediate_rows}) each->reserve(tokens);
+    if (!hidden_rows.takes_whole_rows()) return;
+    context.resize(tokens * config_.hidden);
+    intermediate.resize(tokens * config_.intermediate);
+  }
+
+  std::size_t tokens = 0;
   std::vector<float> hidden;
-  std::vector<float> projected;
-  std::vector<float> context;
   std::vector<float> query_key_value;
+  std::vector<float> context;  // where rows are encoded whole, as is the next
   std::vector<float> intermediate;
-  attention_scratch attention;
+  std::vector<std::size_t> positions;
+  operand hidden_rows;
+  operand context_rows;
+  operand intermediate_rows;
+
+ private:
+  encoder_config const& config_;
 };
 
-encoder::encoder(weight_files const& files, encoder_config const& config, kernel_set const& kernels)
-    : config_(config), kernels_(kernels) {
-  part_loader const loader(files, kernels, prefix_of(files, config.family));
+// Those that no call uses now: as many as calls have ever run at once.
+class encoder::workspaces {
+ public:
+  std::unique_ptr<encoder_workspace> take() {
+    std::lock_guard const lock(mutex_);
+    if (free_.empty()) return nullptr;
+    auto work = std::move(free_.back());
+    free_.pop_back();
+    return work;
+  }
+
+  void give_back(std::unique_ptr<encoder_workspace> work) noexcept {
+    try {
+      std::lock_guard const lock(mutex_);
+      free_.push_back(std::move(work));
+    } catch (std::bad_alloc const&) {  // then its memory is freed
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<encoder_workspace>> free_;
+};
+
+encoder::states::states(encoder const& from, std::unique_ptr<encoder_workspace> work) noexcept
+    : from_(from), work_(std::move(work)) {}
+encoder::states::states(states&&) noexcept = default;
+encoder::states::~states() {
+  if (work_) from_.workspaces_->give_back(std::move(work_));
+}
+std::span<float const> encoder::states::values() const noexcept { return work_->hidden; }
+
+encoder::encoder(weight_files const& files, encoder_config const& config, kernel_set const& kernels,
+                 compute_options options)
+    : config_(config),
+      kernels_(kernels),
+      product_(kernels.product(options.precision)),
+      threads_(options.threads != 0 ? options.threads : default_threads()),
+      workspaces_(std::make_unique<workspaces>()) {
+  part_loader const loader(files, product_, prefix_of(files, config.family));
   words_ = loader.load_embedding("embeddings.word_embeddings", config.vocabulary, config.hidden);
   positions_ = loader.load_embedding("embeddings.position_embeddings", config.positions, config.hidden);
   if (config.token_types != 0) {
@@ -135,63 +200,100 @@ encoder::layer encoder::load_distilbert_layer(part_loader const& loader, encoder
           loader.load_norm("output_layer_norm", hidden)};
 }
 
-std::vector<float> encoder::operator()(token_batch const& batch) const {
-  workspace work(config_, batch.tokens());
-  embed(batch, work);
-  for (auto const& each : layers_) run_layer(each, batch, work);
-  return std::move(work.hidden);
+encoder::~encoder() = default;
+
+encoder::states encoder::operator()(token_batch const& batch) const {
+  auto work = workspaces_->take();
+  if (!work) work = std::make_unique<encoder_workspace>(config_, product_);
+  work->reserve(batch);
+  embed(batch, *work);
+  for (auto const& each : layers_) {
+    attend(each, batch, *work);
+    feed_forward(each, *work);
+  }
+  return {*this, std::move(work)};
 }
 
-void encoder::embed(token_batch const& batch, workspace& work) const {
-  std::vector<float> scratch(config_.hidden);
+void encoder::embed(token_batch const& batch, encoder_workspace& work) const {
   for (std::size_t sequence = 0; sequence < batch.sequences(); ++sequence) {
     position_counter position(config_);
-    for (std::size_t token = batch.starts[sequence]; token < batch.starts[sequence + 1]; ++token) {
-      float* const to = work.hidden.data() + token * config_.hidden;
-      words_.add_row(static_cast<std::size_t>(batch.ids[token]), scratch.data(), to);
+    for (std::size_t token = batch.starts[sequence]; token < batch.starts[sequence + 1]; ++token)
+      work.positions[token] = position(batch.ids[token]);
+  }
+  std::size_t const width = config_.hidden;
+  for_each_rows(workers(), work.tokens, 8 * width, [&](std::size_t begin, std::size_t end) {
+    thread_local std::vector<float> row;
+    row.resize(width);
+    for (std::size_t token = begin; token < end; ++token) {
+      float* const to = work.hidden.data() + token * width;
+      words_.read_row(static_cast<std::size_t>(batch.ids[token]), to);
       if (config_.token_types != 0) {
-        types_.add_row(static_cast<std::size_t>(batch.type_ids[token]), scratch.data(), to);
+        types_.read_row(static_cast<std::size_t>(batch.type_ids[token]), row.data());
+        kernels_.add(to, row.data(), width);
       }
-      positions_.add_row(position(batch.ids[token]), scratch.data(), to);
+      positions_.read_row(work.positions[token], row.data());
+      kernels_.add(to, row.data(), width);
+      kernels_.layer_norm(to, width, embedding_norm_.weight.data(), embedding_norm_.bias.data(),
+                          config_.layer_norm_epsilon);
+      work.hidden_rows.encode(token, to);
     }
-  }
-  normalize(embedding_norm_, work.hidden);
+  });
 }
 
-void encoder::run_layer(layer const& weights, token_batch const& batch, workspace& work) const {
-  apply_to(kernels_, weights.query_key_value, work.hidden, work.query_key_value);
-  attention(kernels_, work.query_key_value.data(), batch.starts, config_.heads,
-            config_.hidden / config_.heads, work.context.data(), work.attention);
-  apply_to(kernels_, weights.attention_output, work.context, work.projected);
-  add(work.hidden, work.projected);
-  normalize(weights.attention_norm, work.hidden);
-
-  apply_to(kernels_, weights.intermediate, work.hidden, work.intermediate);
-  activate(work.intermediate.data(), work.intermediate.size());
-  apply_to(kernels_, weights.output, work.intermediate, work.projected);
-  add(work.hidden, work.projected);
-  normalize(weights.output_norm, work.hidden);
+void encoder::attend(layer const& weights, token_batch const& batch, encoder_workspace& work) const {
+  multiply(kernels_, workers(), work.hidden_rows, work.tokens, weights.query_key_value.weight,
+           {.bias = weights.query_key_value.bias.data(), .out = work.query_key_value.data()});
+  bool const whole = product_.whole_rows;
+  attention(kernels_, workers(),
+            {work.query_key_value.data(), batch.starts, config_.heads, config_.hidden / config_.heads},
+            {whole ? work.context.data() : nullptr, whole ? nullptr : &work.context_rows});
+  if (whole) encode_rows(work.context, config_.hidden, work.context_rows);
+  multiply(kernels_, workers(), work.context_rows, work.tokens, weights.attention_output.weight,
+           {.bias = weights.attention_output.bias.data(),
+            .residual = work.hidden.data(),
+            .out = work.hidden.data()});
+  normalize(weights.attention_norm, work);
 }
 
-void encoder::activate(float* x, std::size_t count) const noexcept {
-  switch (config_.hidden_activation) {
-    case activation::gelu: kernels_.gelu(x, count); break;
-    case activation::gelu_tanh: kernels_.gelu_tanh(x, count); break;
-    case activation::relu: std::transform(x, x + count, x, [](float v) { return std::max(v, 0.0F); }); break;
-  }
+void encoder::feed_forward(layer const& weights, encoder_workspace& work) const {
+  bool const whole = product_.whole_rows;
+  multiply(kernels_, workers(), work.hidden_rows, work.tokens, weights.intermediate.weight,
+           {.bias = weights.intermediate.bias.data(),
+            .activate = function_of(kernels_, config_.hidden_activation),
+            .out = whole ? work.intermediate.data() : nullptr,
+            .encoded = whole ? nullptr : &work.intermediate_rows});
+  if (whole) encode_rows(work.intermediate, config_.intermediate, work.intermediate_rows);
+  multiply(kernels_, workers(), work.intermediate_rows, work.tokens, weights.output.weight,
+           {.bias = weights.output.bias.data(), .residual = work.hidden.data(), .out = work.hidden.data()});
+  normalize(weights.output_norm, work);
 }
 
-void encoder::normalize(norm const& norm, std::vector<float>& rows) const noexcept {
-  std::size_t const width = norm.weight.size();
-  for (std::size_t at = 0; at < rows.size(); at += width) {
-    kernels_.layer_norm(rows.data() + at, width, norm.weight.data(), norm.bias.data(),
-                        config_.layer_norm_epsilon);
-  }
+void encoder::normalize(norm const& norm, encoder_workspace& work) const {
+  std::size_t const width = config_.hidden;
+  for_each_rows(workers(), work.tokens, 4 * width, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t token = begin; token < end; ++token) {
+      float* const row = work.hidden.data() + token * width;
+      kernels_.layer_norm(row, width, norm.weight.data(), norm.bias.data(), config_.layer_norm_epsilon);
+      work.hidden_rows.encode(token, row);
+    }
+  });
 }
 
-std::vector<float> apply(kernel_set const& kernels, linear const& layer, std::vector<float> const& rows) {
-  std::vector<float> out(rows.size() / layer.weight.depth() * layer.weight.columns());
-  apply_to(kernels, layer, rows, out);
+void encoder::encode_rows(std::vector<float> const& rows, std::size_t width, operand& to) const {
+  for_each_rows(workers(), rows.size() / width, width, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; ++row) to.encode(row, rows.data() + row * width);
+  });
+}
+
+std::vector<float> apply(kernel_set const& kernels, crew const& by, linear const& layer,
+                         std::vector<float> const& rows) {
+  std::size_t const depth = layer.weight.depth();
+  std::size_t const count = rows.size() / depth;
+  operand encoded(layer.weight.kernel(), depth);
+  encoded.reserve(count);
+  for (std::size_t row = 0; row < count; ++row) encoded.encode(row, rows.data() + row * depth);
+  std::vector<float> out(count * layer.weight.columns());
+  multiply(kernels, by, encoded, count, layer.weight, {.bias = layer.bias.data(), .out = out.data()});
   return out;
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,8 +32,8 @@ class embedding {
   embedding() = default;
   embedding(tensor_view const& tensor, std::size_t width) : tensor_(&tensor), width_(width) {}
 
-  // to[width] += row. Precondition: the row is there. `scratch` has width floats.
-  void add_row(std::size_t row, float* scratch, float* to) const noexcept;
+  // to[width] = row. Precondition: the row is there.
+  void read_row(std::size_t row, float* to) const noexcept;
 
  private:
   tensor_view const* tensor_ = nullptr;
@@ -49,15 +51,15 @@ struct norm {
   std::vector<float> bias;
 };
 
-// Loads the parts of a model by name, each with the shape that it must have.
+// Loads the parts of a model by name, each with the shape that it must have. Layers with a weight that is no
+// finite number are refused.
 class part_loader {
  public:
   // Keeps references to both.
-  part_loader(weight_files const& files, kernel_set const& kernels, std::string prefix = {})
-      : files_(files), kernels_(kernels), prefix_(std::move(prefix)) {}
+  part_loader(weight_files const& files, product_kernel const& kernel, std::string prefix = {})
+      : files_(files), kernel_(kernel), prefix_(std::move(prefix)) {}
 
-  part_loader inside(std::string const& name) const { return {files_, kernels_, prefix_ + name + "."}; }
-  kernel_set const& kernels() const noexcept { return kernels_; }
+  part_loader inside(std::string const& name) const { return {files_, kernel_, prefix_ + name + "."}; }
   bool has(std::string const& name) const { return files_.has(prefix_ + name); }
 
   embedding load_embedding(std::string const& name, std::size_t rows, std::size_t width) const;
@@ -69,24 +71,52 @@ class part_loader {
 
  private:
   std::vector<float> load_vector(std::string const& name, std::size_t size) const;
+  void check_finite(std::string const& name, std::span<float const> values) const;
 
   weight_files const& files_;
-  kernel_set const& kernels_;
+  product_kernel const& kernel_;
   std::string prefix_;
+};
+
+class encoder_workspace;
+
+// How an encoder computes.
+struct compute_options {
+  ml::precision precision = ml::precision::fp32;
+  std::size_t threads = 0;  // at most, the caller included; 0: default_threads()
 };
 
 // The encoder of BERT (Devlin et al., arXiv:1810.04805), DistilBERT (Sanh et al., arXiv:1910.01108) and
 // RoBERTa (Liu et al., arXiv:1907.11692): layer norm after each residual sum. Const calls are thread-safe.
 class encoder {
  public:
-  // The tables of embeddings stay in `files`, which must live as long. Throws ml::model_error.
-  encoder(weight_files const& files, encoder_config const& config, kernel_set const& kernels);
+  // The tables of embeddings stay in `files`, which must live as long. Throws ml::model_error,
+  // std::invalid_argument for a bad YONDER_THREADS.
+  encoder(weight_files const& files, encoder_config const& config, kernel_set const& kernels,
+          compute_options options = {});
+  ~encoder();
 
-  // The last hidden states: [tokens][hidden]. Preconditions: ids, type ids and lengths within the config's
-  // limits.
-  std::vector<float> operator()(token_batch const& batch) const;
+  // The last hidden states, [tokens][hidden]. Their memory goes back to the encoder, which must live as long.
+  class states {
+   public:
+    states(encoder const& from, std::unique_ptr<encoder_workspace> work) noexcept;
+    states(states&&) noexcept;
+    states& operator=(states&&) = delete;
+    ~states();
+
+    std::span<float const> values() const noexcept;
+    operator std::span<float const>() const noexcept { return values(); }
+
+   private:
+    encoder const& from_;
+    std::unique_ptr<encoder_workspace> work_;
+  };
+
+  // Preconditions: ids, type ids and lengths within the config's limits. Throws std::bad_alloc.
+  states operator()(token_batch const& batch) const;
 
   encoder_config const& config() const noexcept { return config_; }
+  crew workers() const noexcept { return {thread_pool::shared(), threads_}; }
 
  private:
   struct layer {
@@ -97,25 +127,30 @@ class encoder {
     linear output;
     norm output_norm;
   };
-  struct workspace;
+  class workspaces;
 
   static layer load_bert_layer(part_loader const& loader, encoder_config const& config);
   static layer load_distilbert_layer(part_loader const& loader, encoder_config const& config);
-  void embed(token_batch const& batch, workspace& work) const;
-  void run_layer(layer const& weights, token_batch const& batch, workspace& work) const;
-  void activate(float* x, std::size_t count) const noexcept;
-  void normalize(norm const& norm, std::vector<float>& rows) const noexcept;
+  void embed(token_batch const& batch, encoder_workspace& work) const;
+  void attend(layer const& weights, token_batch const& batch, encoder_workspace& work) const;
+  void feed_forward(layer const& weights, encoder_workspace& work) const;
+  void normalize(norm const& norm, encoder_workspace& work) const;
+  void encode_rows(std::vector<float> const& rows, std::size_t width, operand& to) const;
 
   encoder_config config_;
   kernel_set const& kernels_;
+  product_kernel const& product_;
+  std::size_t threads_;
   embedding words_;
   embedding positions_;
   embedding types_;
   norm embedding_norm_;
   std::vector<layer> layers_;
+  std::unique_ptr<workspaces> workspaces_;
 };
 
 // rows[count][in] to [count][out].
-std::vector<float> apply(kernel_set const& kernels, linear const& layer, std::vector<float> const& rows);
+std::vector<float> apply(kernel_set const& kernels, crew const& by, linear const& layer,
+                         std::vector<float> const& rows);
 
 }  // namespace yonder::kernels::cpu

@@ -8,7 +8,7 @@ namespace yonder::kernels::cpu {
 namespace {
 
 linear load_first(weight_files const& files, encoder_config const& config, kernel_set const& kernels) {
-  part_loader const loader(files, kernels);
+  part_loader const loader(files, *kernels.fp32);
   switch (config.family) {
     case model_family::distilbert: return loader.load_linear("pre_classifier", config.hidden, config.hidden);
     case model_family::roberta: return loader.load_linear("classifier.dense", config.hidden, config.hidden);
@@ -36,24 +36,26 @@ float largest_of(float const* column, std::size_t length, std::size_t width) noe
 }  // namespace
 
 classification_head::classification_head(weight_files const& files, encoder_config const& config,
-                                         std::size_t labels, kernel_set const& kernels)
+                                         std::size_t labels, kernel_set const& kernels, crew const& by)
     : kernels_(kernels),
+      by_(by),
       family_(config.family),
       first_(load_first(files, config, kernels)),
-      classifier_(part_loader(files, kernels).load_linear(last_name(config.family), config.hidden, labels)) {}
+      classifier_(
+          part_loader(files, *kernels.fp32).load_linear(last_name(config.family), config.hidden, labels)) {}
 
 std::vector<float> classification_head::operator()(token_batch const& batch,
-                                                   std::vector<float> const& hidden) const {
+                                                   std::span<float const> hidden) const {
   std::size_t const width = first_.weight.depth();
   std::vector<float> rows;
   for (std::size_t i = 0; i < batch.sequences(); ++i) {
     auto const begin = hidden.begin() + static_cast<std::ptrdiff_t>(batch.starts[i] * width);
     rows.insert(rows.end(), begin, begin + static_cast<std::ptrdiff_t>(width));
   }
-  rows = apply(kernels_, first_, rows);
+  rows = apply(kernels_, by_, first_, rows);
   bool const rectify = family_ == model_family::distilbert;
   for (float& value : rows) value = rectify ? std::max(value, 0.0F) : std::tanh(value);
-  return apply(kernels_, classifier_, rows);
+  return apply(kernels_, by_, classifier_, rows);
 }
 
 void apply_scores(score_function function, float* logits, std::size_t count) noexcept {

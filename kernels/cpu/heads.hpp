@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "cpu/encoder.hpp"
@@ -15,13 +16,14 @@ namespace yonder::kernels::cpu {
 class classification_head {
  public:
   classification_head(weight_files const& files, encoder_config const& config, std::size_t labels,
-                      kernel_set const& kernels);
+                      kernel_set const& kernels, crew const& by);
 
   // hidden: [tokens][hidden]; logits: [sequences][labels].
-  std::vector<float> operator()(token_batch const& batch, std::vector<float> const& hidden) const;
+  std::vector<float> operator()(token_batch const& batch, std::span<float const> hidden) const;
 
  private:
   kernel_set const& kernels_;
+  crew by_;
   model_family family_;
   linear first_;
   linear classifier_;

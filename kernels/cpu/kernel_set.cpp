@@ -3,13 +3,9 @@
 
 #include <array>
 
+#include "cpu/machine.hpp"
+#include "cpu/target.hpp"
 #include "cpu/vector_math.hpp"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define YONDER_AVX2 [[gnu::target("avx2,fma")]]
-#define YONDER_AVX512 [[gnu::target("avx512f,avx512dq,avx2,fma")]]
-#endif
 
 namespace yonder::kernels::cpu {
 namespace {
@@ -45,154 +41,88 @@ YONDER_ALWAYS_INLINE void layer_norm_loop(float* x, std::size_t count, float con
   for (std::size_t i = 0; i < count; ++i) x[i] = (x[i] - mean) * scale * weight[i] + bias[i];
 }
 
-namespace baseline {
-
-constexpr std::size_t width = 8;
-constexpr std::size_t rows_at_once = 4;
-
-template <std::size_t Rows>
-void tile_rows(float const* a, std::size_t stride, float const* panel, std::size_t depth,
-               float* out) noexcept {
-  float sums[Rows][width] = {};
-  for (std::size_t k = 0; k < depth; ++k, panel += width) {
-    for (std::size_t r = 0; r < Rows; ++r) {
-      float const factor = a[r * stride + k];
-      for (std::size_t j = 0; j < width; ++j) sums[r][j] += factor * panel[j];
-    }
-  }
-  for (std::size_t r = 0; r < Rows; ++r) {
-    for (std::size_t j = 0; j < width; ++j) out[r * width + j] = sums[r][j];
-  }
+YONDER_ALWAYS_INLINE void relu_loop(float* x, std::size_t count) noexcept {
+  for (std::size_t i = 0; i < count; ++i) x[i] = x[i] < 0.0F ? 0.0F : x[i];
 }
 
-template <std::size_t Rows>
-void tile(float const* a, std::size_t stride, std::size_t rows, float const* panel, std::size_t depth,
-          float* out) noexcept {
-  if (rows == Rows) return tile_rows<Rows>(a, stride, panel, depth, out);
-  if constexpr (Rows > 1) tile<Rows - 1>(a, stride, rows, panel, depth, out);
+YONDER_ALWAYS_INLINE void add_loop(float* x, float const* y, std::size_t count) noexcept {
+  for (std::size_t i = 0; i < count; ++i) x[i] += y[i];
 }
 
-void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }
-void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }
-void softmax(float* x, std::size_t count, float scale) noexcept { softmax_loop(x, count, scale); }
-void layer_norm(float* x, std::size_t count, float const* weight, float const* bias, float epsilon) noexcept {
-  layer_norm_loop(x, count, weight, bias, epsilon);
-}
+#define YONDER_LOOPS(TARGET)                                                                                \
+  TARGET void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }                           \
+  TARGET void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }                 \
+  TARGET void relu(float* x, std::size_t count) noexcept { relu_loop(x, count); }                           \
+  TARGET void softmax(float* x, std::size_t count, float scale) noexcept { softmax_loop(x, count, scale); } \
+  TARGET void layer_norm(float* x, std::size_t count, float const* weight, float const* bias,               \
+                         float epsilon) noexcept {                                                          \
+    layer_norm_loop(x, count, weight, bias, epsilon);                                                       \
+  }                                                                                                         \
+  TARGET void add(float* x, float const* y, std::size_t count) noexcept { add_loop(x, y, count); }
 
-constexpr kernel_set kernels = {"baseline", width,     rows_at_once, tile<rows_at_once>,
-                                gelu,       gelu_tanh, softmax,      layer_norm};
+namespace plain_loops {
+YONDER_LOOPS()
+}  // namespace plain_loops
 
-}  // namespace baseline
+constexpr kernel_set baseline_set = {
+    "baseline",           &baseline::fp32,         &baseline::bf16,        &baseline::int8,
+    &baseline::fp32,      plain_loops::gelu,       plain_loops::gelu_tanh, plain_loops::relu,
+    plain_loops::softmax, plain_loops::layer_norm, plain_loops::add};
 
 #if defined(__x86_64__)
 
-namespace avx2 {
+namespace avx2_loops {
+YONDER_LOOPS(YONDER_AVX2)
+}  // namespace avx2_loops
 
-constexpr std::size_t width = 16;
-constexpr std::size_t rows_at_once = 6;  // 12 sums, two of the panel, one factor: 15 of 16 registers
+namespace avx512_loops {
+YONDER_LOOPS(YONDER_AVX512)
+}  // namespace avx512_loops
 
-template <std::size_t Rows>
-YONDER_AVX2 void tile_rows(float const* a, std::size_t stride, float const* panel, std::size_t depth,
-                           float* out) noexcept {
-  __m256 sums[Rows][2];
-  for (auto& row : sums) row[0] = row[1] = _mm256_setzero_ps();
-  for (std::size_t k = 0; k < depth; ++k, panel += width) {
-    __m256 const left = _mm256_loadu_ps(panel);
-    __m256 const right = _mm256_loadu_ps(panel + 8);
-    for (std::size_t r = 0; r < Rows; ++r) {
-      __m256 const factor = _mm256_broadcast_ss(a + r * stride + k);
-      sums[r][0] = _mm256_fmadd_ps(factor, left, sums[r][0]);
-      sums[r][1] = _mm256_fmadd_ps(factor, right, sums[r][1]);
-    }
-  }
-  for (std::size_t r = 0; r < Rows; ++r) {
-    _mm256_storeu_ps(out + r * width, sums[r][0]);
-    _mm256_storeu_ps(out + r * width + 8, sums[r][1]);
-  }
+constexpr kernel_set avx2_set = {
+    "avx2",           &avx2::fp32,           &avx2::bf16,      &avx2::int8,         &avx2::fp32,
+    avx2_loops::gelu, avx2_loops::gelu_tanh, avx2_loops::relu, avx2_loops::softmax, avx2_loops::layer_norm,
+    avx2_loops::add};
+
+constexpr kernel_set with_avx512(char const* name, product_kernel const& fp32, product_kernel const& bf16,
+                                 product_kernel const& int8) noexcept {
+  return {name,
+          &fp32,
+          &bf16,
+          &int8,
+          &avx512::fp32,
+          avx512_loops::gelu,
+          avx512_loops::gelu_tanh,
+          avx512_loops::relu,
+          avx512_loops::softmax,
+          avx512_loops::layer_norm,
+          avx512_loops::add};
 }
-
-template <std::size_t Rows>
-YONDER_AVX2 void tile(float const* a, std::size_t stride, std::size_t rows, float const* panel,
-                      std::size_t depth, float* out) noexcept {
-  if (rows == Rows) return tile_rows<Rows>(a, stride, panel, depth, out);
-  if constexpr (Rows > 1) tile<Rows - 1>(a, stride, rows, panel, depth, out);
-}
-
-YONDER_AVX2 void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }
-YONDER_AVX2 void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }
-YONDER_AVX2 void softmax(float* x, std::size_t count, float scale) noexcept { softmax_loop(x, count, scale); }
-YONDER_AVX2 void layer_norm(float* x, std::size_t count, float const* weight, float const* bias,
-                            float epsilon) noexcept {
-  layer_norm_loop(x, count, weight, bias, epsilon);
-}
-
-constexpr kernel_set kernels = {"avx2", width,     rows_at_once, tile<rows_at_once>,
-                                gelu,   gelu_tanh, softmax,      layer_norm};
-
-}  // namespace avx2
-
-namespace avx512 {
-
-constexpr std::size_t width = 48;
-constexpr std::size_t rows_at_once = 8;  // 24 sums, three of the panel, one factor: 28 of 32 registers
-
-template <std::size_t Rows>
-YONDER_AVX512 void tile_rows(float const* a, std::size_t stride, float const* panel, std::size_t depth,
-                             float* out) noexcept {
-  __m512 sums[Rows][3];
-  for (auto& row : sums) row[0] = row[1] = row[2] = _mm512_setzero_ps();
-  for (std::size_t k = 0; k < depth; ++k, panel += width) {
-    __m512 const first = _mm512_loadu_ps(panel);
-    __m512 const second = _mm512_loadu_ps(panel + 16);
-    __m512 const third = _mm512_loadu_ps(panel + 32);
-    for (std::size_t r = 0; r < Rows; ++r) {
-      __m512 const factor = _mm512_set1_ps(a[r * stride + k]);
-      sums[r][0] = _mm512_fmadd_ps(factor, first, sums[r][0]);
-      sums[r][1] = _mm512_fmadd_ps(factor, second, sums[r][1]);
-      sums[r][2] = _mm512_fmadd_ps(factor, third, sums[r][2]);
-    }
-  }
-  for (std::size_t r = 0; r < Rows; ++r) {
-    for (std::size_t part = 0; part < 3; ++part) _mm512_storeu_ps(out + r * width + part * 16, sums[r][part]);
-  }
-}
-
-template <std::size_t Rows>
-YONDER_AVX512 void tile(float const* a, std::size_t stride, std::size_t rows, float const* panel,
-                        std::size_t depth, float* out) noexcept {
-  if (rows == Rows) return tile_rows<Rows>(a, stride, panel, depth, out);
-  if constexpr (Rows > 1) tile<Rows - 1>(a, stride, rows, panel, depth, out);
-}
-
-YONDER_AVX512 void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }
-YONDER_AVX512 void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }
-YONDER_AVX512 void softmax(float* x, std::size_t count, float scale) noexcept {
-  softmax_loop(x, count, scale);
-}
-YONDER_AVX512 void layer_norm(float* x, std::size_t count, float const* weight, float const* bias,
-                              float epsilon) noexcept {
-  layer_norm_loop(x, count, weight, bias, epsilon);
-}
-
-constexpr kernel_set kernels = {"avx512", width,     rows_at_once, tile<rows_at_once>,
-                                gelu,     gelu_tanh, softmax,      layer_norm};
-
-}  // namespace avx512
 
 #endif
 
 struct available {
-  std::array<kernel_set const*, 3> sets{};
+  std::array<kernel_set, 4> sets{};
+  std::array<kernel_set const*, 4> best_first{};
   std::size_t count = 0;
 
   available() noexcept {
 #if defined(__x86_64__)
-    bool const fma = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
-    bool const wide = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0;
-    if (fma && wide) sets[count++] = &avx512::kernels;
-    if (fma) sets[count++] = &avx2::kernels;
+    machine const& has = this_machine();
+    if (has.amx) add(with_avx512("amx", amx::fp32, amx::bf16, amx::int8));
+    if (has.avx512) {
+      add(with_avx512("avx512", avx512::fp32, has.avx512_bf16 ? avx512::bf16 : avx2::bf16,
+                      has.avx512_vnni ? avx512::int8 : avx2::int8));
+    }
+    if (has.avx2) add(avx2_set);
 #endif
-    sets[count++] = &baseline::kernels;
+    add(baseline_set);
+  }
+
+  void add(kernel_set const& set) noexcept {
+    sets[count] = set;
+    best_first[count] = &sets[count];
+    ++count;
   }
 };
 
@@ -200,7 +130,7 @@ struct available {
 
 std::span<kernel_set const* const> available_kernels() noexcept {
   static available const found;
-  return {found.sets.data(), found.count};
+  return {found.best_first.data(), found.count};
 }
 
 }  // namespace yonder::kernels::cpu

@@ -2,94 +2,108 @@
 #include "cpu/matrix.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace yonder::kernels::cpu {
 namespace {
 
-// A block of a panel stays in the first-level cache (256 * 48 floats: 48 KiB at most) while the rows of a
-// block of `a` (128 * 256 floats: 128 KiB) pass over it from the second.
-constexpr std::size_t depth_block = 256;
-constexpr std::size_t row_block = 128;
-constexpr std::size_t largest_tile = std::size_t{8} * 48;
+constexpr std::size_t cache_line = 64;
+// Rows that pass over a panel while it lies in the second-level cache, beside it.
+constexpr std::size_t rows_at_once = 256;
 
-constexpr std::size_t panels(std::size_t columns, std::size_t width) noexcept {
-  return (columns + width - 1) / width;
+std::size_t row_block(product_kernel const& kernel) noexcept {
+  return rows_at_once / kernel.tile_rows * kernel.tile_rows;
 }
 
-// Sums of each depth block are added up block by block, which also keeps rounding errors small.
-void add_tile(float const* tile, std::size_t tile_stride, std::size_t rows, std::size_t columns, bool first,
-              float const* bias, float* c, std::size_t c_stride) noexcept {
-  for (std::size_t r = 0; r < rows; ++r, tile += tile_stride, c += c_stride) {
-    if (!first) {
-      for (std::size_t j = 0; j < columns; ++j) c[j] += tile[j];
-    } else if (bias == nullptr) {
-      std::copy_n(tile, columns, c);
+constexpr std::size_t divide_up(std::size_t value, std::size_t by) noexcept { return (value + by - 1) / by; }
+
+// A product, cut into panels and blocks of rows.
+class product {
+ public:
+  product(kernel_set const& kernels, operand const& a, std::size_t rows, packed_matrix const& b,
+          epilogue const& to)
+      : kernels_(kernels), kernel_(b.kernel()), a_(a), rows_(rows), b_(b), to_(to) {}
+
+  std::size_t chunks() const noexcept { return b_.panels() * divide_up(rows_, row_block(kernel_)); }
+
+  void operator()(std::size_t chunk, std::size_t next_chunk) const {
+    thread_local aligned_buffer<std::byte> scratch;
+    scratch.reserve(kernel_.scratch_bytes(b_.depth()));
+    std::size_t const begin = chunk / b_.panels() * row_block(kernel_);
+    std::size_t const end = std::min(rows_, begin + row_block(kernel_));
+    std::size_t const index = chunk % b_.panels();
+    ahead next = prefetching(next_chunk, divide_up(end - begin, kernel_.tile_rows));
+    std::byte const* const panel = kernel_.open(b_.panel(index), b_.depth(), scratch.data());
+    for (std::size_t row = begin; row < end; row += kernel_.tile_rows) {
+      run_tile(panel, index * kernel_.width, row, std::min(kernel_.tile_rows, end - row), next);
+      next.from += next.lines * cache_line * divide_up(b_.depth(), kernel_.step);
+    }
+    kernel_.close();
+  }
+
+ private:
+  // Spreads the fetching of the next panel over the tiles of this one.
+  ahead prefetching(std::size_t next_chunk, std::size_t tiles) const noexcept {
+    std::size_t const next_panel = next_chunk % b_.panels();
+    if (next_chunk >= chunks()) return {b_.panel(next_panel), 0};
+    std::size_t const steps = tiles * divide_up(b_.depth(), kernel_.step);
+    return {b_.panel(next_panel), divide_up(kernel_.panel_bytes(b_.depth()) / cache_line, steps)};
+  }
+
+  void run_tile(std::byte const* panel, std::size_t column, std::size_t row, std::size_t count,
+                ahead next) const noexcept {
+    alignas(64) float tile[largest_tile];
+    kernel_.tile(a_.rows(row, count), panel, b_.depth(), next, tile);
+    std::size_t const columns = std::min(kernel_.width, b_.columns() - column);
+    if (to_.bias != nullptr) {
+      for (std::size_t r = 0; r < count; ++r)
+        kernels_.add(tile + r * kernel_.width, to_.bias + column, columns);
+    }
+    if (to_.activate != nullptr) to_.activate(tile, count * kernel_.width);
+    for (std::size_t r = 0; r < count; ++r) store_row(tile + r * kernel_.width, row + r, column, columns);
+  }
+
+  void store_row(float* x, std::size_t row, std::size_t column, std::size_t columns) const noexcept {
+    std::size_t const at = row * b_.columns() + column;
+    if (to_.residual != nullptr) kernels_.add(x, to_.residual + at, columns);
+    if (to_.out != nullptr) {
+      std::copy_n(x, columns, to_.out + at);
     } else {
-      for (std::size_t j = 0; j < columns; ++j) c[j] = tile[j] + bias[j];
+      to_.encoded->encode(row, column, x, columns);
     }
   }
-}
+
+  kernel_set const& kernels_;
+  product_kernel const& kernel_;
+  operand const& a_;
+  std::size_t rows_;
+  packed_matrix const& b_;
+  epilogue const& to_;
+};
 
 }  // namespace
 
-packed_matrix::packed_matrix(kernel_set const& kernels, std::size_t depth, std::size_t columns,
-                             std::function<void(std::size_t column, float* row)> const& read_row) {
-  resize(kernels, depth, columns);
-  std::vector<float> row(depth);
-  for (std::size_t column = 0; column < columns; ++column) {
-    read_row(column, row.data());
-    float* to = data_.data() + column / width_ * depth * width_ + column % width_;
-    for (std::size_t k = 0; k < depth; ++k, to += width_) *to = row[k];
+packed_matrix::packed_matrix(product_kernel const& kernel, std::size_t depth, std::size_t columns,
+                             std::function<void(std::size_t column, float* row)> const& read_row)
+    : kernel_(&kernel), depth_(depth), columns_(columns), panel_bytes_(kernel.panel_bytes(depth)) {
+  data_.reserve(panels() * panel_bytes_);
+  std::vector<float> rows(kernel.width * depth);
+  for (std::size_t begin = 0; begin < columns; begin += kernel.width) {
+    std::size_t const count = std::min(kernel.width, columns - begin);
+    for (std::size_t i = 0; i < count; ++i) read_row(begin + i, rows.data() + i * depth);
+    kernel.pack(rows.data(), count, depth, data_.data() + begin / kernel.width * panel_bytes_);
   }
 }
 
-void packed_matrix::resize(kernel_set const& kernels, std::size_t depth, std::size_t columns) {
-  depth_ = depth;
-  columns_ = columns;
-  width_ = kernels.panel_width;
-  data_.assign(panels(columns, width_) * depth * width_, 0.0F);
+void operand::reserve(std::size_t rows) {
+  data_.reserve(divide_up(rows, kernel_->tile_rows) * kernel_->tile_rows * stride_);
 }
 
-void packed_matrix::assign_transposed(kernel_set const& kernels, float const* rows, std::size_t stride,
-                                      std::size_t depth, std::size_t columns) {
-  resize(kernels, depth, columns);
-  for (std::size_t column = 0; column < columns; ++column) {
-    float const* const row = rows + column * stride;
-    float* to = data_.data() + column / width_ * depth * width_ + column % width_;
-    for (std::size_t k = 0; k < depth; ++k, to += width_) *to = row[k];
-  }
-}
-
-void packed_matrix::assign(kernel_set const& kernels, float const* rows, std::size_t stride,
-                           std::size_t depth, std::size_t columns) {
-  resize(kernels, depth, columns);
-  for (std::size_t begin = 0; begin < columns; begin += width_) {
-    float* to = data_.data() + begin * depth;
-    std::size_t const width = std::min(width_, columns - begin);
-    for (std::size_t k = 0; k < depth; ++k, to += width_) std::copy_n(rows + k * stride + begin, width, to);
-  }
-}
-
-void multiply(kernel_set const& kernels, float const* a, std::size_t a_stride, std::size_t rows,
-              packed_matrix const& b, float const* bias, float* c, std::size_t c_stride) noexcept {
-  std::size_t const width = kernels.panel_width;
-  alignas(64) float tile[largest_tile];
-  for (std::size_t row_begin = 0; row_begin < rows; row_begin += row_block) {
-    std::size_t const row_end = std::min(rows, row_begin + row_block);
-    for (std::size_t column = 0; column < b.columns(); column += width) {
-      std::size_t const columns = std::min(width, b.columns() - column);
-      float const* const panel = b.panel(column / width);
-      for (std::size_t k = 0; k < b.depth(); k += depth_block) {
-        std::size_t const depth = std::min(depth_block, b.depth() - k);
-        for (std::size_t row = row_begin; row < row_end; row += kernels.tile_rows) {
-          std::size_t const count = std::min(kernels.tile_rows, row_end - row);
-          kernels.tile(a + row * a_stride + k, a_stride, count, panel + k * width, depth, tile);
-          add_tile(tile, width, count, columns, k == 0, bias == nullptr ? nullptr : bias + column,
-                   c + row * c_stride + column, c_stride);
-        }
-      }
-    }
-  }
+void multiply(kernel_set const& kernels, crew const& by, operand const& a, std::size_t rows,
+              packed_matrix const& b, epilogue const& to) {
+  product const work(kernels, a, rows, b, to);
+  bool const small = rows * b.depth() * b.columns() < 16 * work_of_a_thread;
+  by.pool.run(work.chunks(), small ? 1 : by.width, work);
 }
 
 }  // namespace yonder::kernels::cpu

@@ -3,44 +3,95 @@
 
 #include <cstddef>
 #include <functional>
-#include <vector>
 
+#include "cpu/aligned_buffer.hpp"
 #include "cpu/kernel_set.hpp"
+#include "cpu/thread_pool.hpp"
 
 namespace yonder::kernels::cpu {
 
-// A matrix [depth][columns] as the right side of a product, cut into panels: [panel][depth][panel_width], the
-// columns past the last filled with zeros. It fits one kernel_set.
+// Who works on a loop: the caller and others, `width` threads at most.
+struct crew {
+  thread_pool& pool;
+  std::size_t width;
+};
+
+// A matrix [depth][columns] as the right side of a product, cut into one kernel's panels.
 class packed_matrix {
  public:
   packed_matrix() = default;
 
   // From its transpose, row by row, as PyTorch keeps the weight of a Linear: read_row(column, float[depth]).
-  packed_matrix(kernel_set const& kernels, std::size_t depth, std::size_t columns,
+  packed_matrix(product_kernel const& kernel, std::size_t depth, std::size_t columns,
                 std::function<void(std::size_t column, float* row)> const& read_row);
 
-  // In place, for operands that change: `rows` is [columns][depth], or [depth][columns] for assign().
-  void assign_transposed(kernel_set const& kernels, float const* rows, std::size_t stride, std::size_t depth,
-                         std::size_t columns);
-  void assign(kernel_set const& kernels, float const* rows, std::size_t stride, std::size_t depth,
-              std::size_t columns);
-
+  product_kernel const& kernel() const noexcept { return *kernel_; }
   std::size_t depth() const noexcept { return depth_; }
   std::size_t columns() const noexcept { return columns_; }
-  float const* panel(std::size_t index) const noexcept { return data_.data() + index * depth_ * width_; }
+  std::size_t panels() const noexcept { return (columns_ + kernel_->width - 1) / kernel_->width; }
+  std::byte const* panel(std::size_t index) const noexcept { return data_.data() + index * panel_bytes_; }
 
  private:
-  void resize(kernel_set const& kernels, std::size_t depth, std::size_t columns);
-
-  std::vector<float> data_;
+  product_kernel const* kernel_ = nullptr;
   std::size_t depth_ = 0;
   std::size_t columns_ = 0;
-  std::size_t width_ = 0;
+  std::size_t panel_bytes_ = 0;
+  aligned_buffer<std::byte> data_;
 };
 
-// c[rows][b.columns()] = a[rows][b.depth()] * b + bias, strides in floats; `bias` of b.columns() floats, or
-// null for none. Each row's bits are the same whatever the other rows. Reference: reference::multiply.
-void multiply(kernel_set const& kernels, float const* a, std::size_t a_stride, std::size_t rows,
-              packed_matrix const& b, float const* bias, float* c, std::size_t c_stride) noexcept;
+// Rows that are the left side of a product, as one kernel encodes them.
+class operand {
+ public:
+  operand(product_kernel const& kernel, std::size_t depth)
+      : kernel_(&kernel), depth_(depth), stride_(kernel.row_bytes(depth)) {}
+
+  // Room for so many rows at least; growing loses what was written.
+  void reserve(std::size_t rows);
+  bool takes_whole_rows() const noexcept { return kernel_->whole_rows; }
+  void encode(std::size_t row, std::size_t begin, float const* x, std::size_t count) noexcept {
+    kernel_->encode(x, begin, count, depth_, data_.data() + row * stride_);
+  }
+  void encode(std::size_t row, float const* x) noexcept { encode(row, 0, x, depth_); }
+  encoded_rows rows(std::size_t begin, std::size_t count) const noexcept {
+    return {data_.data() + begin * stride_, stride_, count};
+  }
+
+ private:
+  product_kernel const* kernel_;
+  std::size_t depth_;
+  std::size_t stride_;
+  aligned_buffer<std::byte> data_;
+};
+
+// What becomes of a product's rows: out = activate(product + bias) + residual, to floats or to another
+// operand.
+struct epilogue {
+  float const* bias = nullptr;  // [columns]
+  void (*activate)(float* x, std::size_t count) noexcept = nullptr;
+  float const* residual = nullptr;  // [rows][columns]; may be `out`
+  float* out = nullptr;             // [rows][columns]; else `encoded`
+  operand* encoded = nullptr;       // one that does not ask for whole rows
+};
+
+// a[rows][b.depth()] * b, `rows` rows of `a`, which b's kernel encoded. Each row's bits are the same whatever
+// the other rows and the crew. Reference: reference::multiply. Throws std::bad_alloc.
+void multiply(kernel_set const& kernels, crew const& by, operand const& a, std::size_t rows,
+              packed_matrix const& b, epilogue const& to);
+
+// body(first, last) for parts of [0, rows), which are `cost` operations each.
+template <class Body>
+void for_each_rows(crew const& by, std::size_t rows, std::size_t cost, Body const& body);
+
+// Below about so many operations (10 µs of one thread) a loop is not worth another thread.
+inline constexpr std::size_t work_of_a_thread = 200'000;
+
+template <class Body>
+void for_each_rows(crew const& by, std::size_t rows, std::size_t cost, Body const& body) {
+  constexpr std::size_t part = 8;
+  std::size_t const parts = (rows + part - 1) / part;
+  by.pool.run(parts, rows * cost < work_of_a_thread ? 1 : by.width, [&](std::size_t index, std::size_t) {
+    body(index * part, index * part + part < rows ? index * part + part : rows);
+  });
+}
 
 }  // namespace yonder::kernels::cpu

@@ -17,7 +17,7 @@ class sentence_encoder::implementation {
   std::vector<std::vector<float>> encode(std::span<std::string_view const> texts) const {
     std::vector<std::vector<float>> rows;
     rows.reserve(texts.size());
-    model_.run(texts, [&](kernels::cpu::token_batch const& batch, std::vector<float> const& hidden) {
+    model_.run(texts, [&](kernels::cpu::token_batch const& batch, std::span<float const> hidden) {
       for (std::size_t i = 0; i < batch.sequences(); ++i) {
         rows.push_back(
             pool(hidden.data() + batch.starts[i] * width(), batch.starts[i + 1] - batch.starts[i]));

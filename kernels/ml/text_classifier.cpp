@@ -19,7 +19,7 @@ class text_classifier::implementation {
     std::vector<std::vector<float>> rows;
     rows.reserve(texts.size());
     auto const width = static_cast<std::ptrdiff_t>(labels().size());
-    model_.run(texts, [&](kernels::cpu::token_batch const& batch, std::vector<float> const& hidden) {
+    model_.run(texts, [&](kernels::cpu::token_batch const& batch, std::span<float const> hidden) {
       auto const logits = head_(batch, hidden);
       for (auto row = logits.begin(); row != logits.end(); row += width) rows.emplace_back(row, row + width);
     });
@@ -55,7 +55,8 @@ class text_classifier::implementation {
                                "one that ends in ForSequenceClassification",
                                "choose a classification model, or use yonder::ml::sentence_encoder"});
     }
-    return {model.files(), model.config().encoder, model.config().classifier.labels.size(), model.kernels()};
+    return {model.files(), model.config().encoder, model.config().classifier.labels.size(), model.kernels(),
+            model.workers()};
   }
 
   kernels::text_model model_;

@@ -27,7 +27,7 @@ text_model::text_model(std::filesystem::path const& folder, ml::text_options opt
       files_(folder),
       tokenizer_(load_tokenizer(folder)),
       kernels_(cpu::best_kernels()),
-      encoder_(files_, config_.encoder, kernels_) {
+      encoder_(files_, config_.encoder, kernels_, {options.compute, options.threads}) {
   check_tokenizer(tokenizer_.file);
   auto const& file_cut = tokenizer_.tokens.cut();
   cut_ = {usable_length(stated_length), file_cut ? file_cut->cut : side::right};

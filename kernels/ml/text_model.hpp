@@ -28,13 +28,14 @@ class text_model {
   text_model& operator=(text_model const&) = delete;
 
   // Sequences first to last of the texts, and their hidden states.
-  using sink = std::function<void(cpu::token_batch const& batch, std::vector<float> const& hidden)>;
+  using sink = std::function<void(cpu::token_batch const& batch, std::span<float const> hidden)>;
   // In as many steps as bound the memory, in order. Throws ml::text_error.
   void run(std::span<std::string_view const> texts, sink const& each) const;
 
   model_config const& config() const noexcept { return config_; }
   weight_files const& files() const noexcept { return files_; }
   cpu::kernel_set const& kernels() const noexcept { return kernels_; }
+  cpu::crew workers() const noexcept { return encoder_.workers(); }
 
  private:
   encoding encode(std::string_view text) const;

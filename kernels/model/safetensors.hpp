@@ -41,6 +41,9 @@ class weight_files {
   // ml::unsupported_model where it cannot be read as floats. The view lives as long as this object.
   tensor_view const& get(std::string_view name, std::span<std::uint64_t const> shape) const;
 
+  // The file or folder that errors name.
+  std::string const& source() const noexcept { return source_; }
+
  private:
   void add_shards(std::filesystem::path const& index);
   void add_file(std::filesystem::path const& path);

@@ -109,7 +109,8 @@ TEST_CASE("every instruction set is as exact as the bound asks") {
   for (auto const* const kernels : cpu::available_kernels()) {
     CAPTURE(std::string(kernels->name));
     cpu::encoder const encoder(files, config.encoder, *kernels);
-    cpu::classification_head const head(files, config.encoder, config.classifier.labels.size(), *kernels);
+    cpu::classification_head const head(files, config.encoder, config.classifier.labels.size(), *kernels,
+                                        encoder.workers());
     cpu::token_batch batch;
     for (std::vector<std::int32_t> const ids : expected.value["ids"]) {
       batch.ids.insert(batch.ids.end(), ids.begin(), ids.end());

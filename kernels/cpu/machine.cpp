@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/machine.hpp"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace yonder::kernels::cpu {
+namespace {
+
+#if defined(__x86_64__)
+
+struct leaf {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+
+  leaf(unsigned number, unsigned part) noexcept { __get_cpuid_count(number, part, &eax, &ebx, &ecx, &edx); }
+};
+
+bool has(unsigned word, unsigned bit) noexcept { return (word >> bit & 1U) != 0; }
+
+// Linux gives a process the tiles' registers on request (arch_prctl, ARCH_REQ_XCOMP_PERM,
+// XFEATURE_XTILEDATA).
+bool tiles_granted() noexcept {
+#if defined(__linux__)
+  return ::syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+#else
+  return false;
+#endif
+}
+
+machine detect() noexcept {
+  machine found;
+  found.avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+  found.avx512 = found.avx2 && __builtin_cpu_supports("avx512f") != 0 &&
+                 __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+                 __builtin_cpu_supports("avx512vl") != 0;
+  if (!found.avx512) return found;
+  leaf const features(7, 0);
+  found.avx512_vnni = has(features.ecx, 11);
+  found.avx512_bf16 = features.eax >= 1 && has(leaf(7, 1).eax, 5);
+  bool const tiles = has(features.edx, 22) && has(features.edx, 24) && has(features.edx, 25);
+  found.amx = tiles && found.avx512_vnni && found.avx512_bf16 && tiles_granted();
+  return found;
+}
+
+#else
+
+machine detect() noexcept { return {}; }
+
+#endif
+
+}  // namespace
+
+machine const& this_machine() noexcept {
+  static machine const found = detect();
+  return found;
+}
+
+}  // namespace yonder::kernels::cpu

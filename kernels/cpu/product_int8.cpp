@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Weights are int8 with a scale for each column, rows int8 with a scale for each row; sums are exact in 32
+// bits, so that every instruction set gives the same. A panel begins with the scales of its columns; groups
+// of `Group` elements of the depth lie beside each other: [depth / Group][width][Group].
+#include <algorithm>
+
+#include "cpu/product_support.hpp"
+#include "cpu/target.hpp"
+
+namespace yonder::kernels::cpu {
+namespace {
+
+using support::round_up;
+using support::row_scale;
+using support::row_stride;
+
+constexpr std::size_t depth_step = 4;
+
+template <std::size_t Width>
+constexpr std::size_t header_bytes = round_up(Width * sizeof(float), support::cache_line);
+
+template <class Format>
+std::size_t row_values(std::size_t depth) noexcept {
+  return round_up(depth, Format::group) * sizeof(typename Format::row_element);
+}
+
+template <class Format>
+std::size_t row_bytes(std::size_t depth) noexcept {
+  return row_stride(round_up(row_values<Format>(depth), sizeof(row_scale)) + sizeof(row_scale));
+}
+
+template <class Format>
+std::size_t panel_bytes(std::size_t depth) noexcept {
+  return header_bytes<Format::width> +
+         round_up(round_up(depth, Format::group) * Format::width, support::cache_line);
+}
+
+template <class Format>
+void pack(float const* weights, std::size_t columns, std::size_t depth, std::byte* panel) noexcept {
+  auto* const scales = reinterpret_cast<float*>(panel);
+  auto* const to = reinterpret_cast<std::uint8_t*>(panel + header_bytes<Format::width>);
+  for (std::size_t column = 0; column < columns; ++column, weights += depth) {
+    float const scale = support::scale_of(weights, depth);
+    float const inverse = scale > 1e-30F ? 1.0F / scale : 0.0F;
+    scales[column] = scale;
+    for (std::size_t k = 0; k < depth; ++k) {
+      std::int32_t const value = support::quantized(weights[k], inverse) + Format::offset;
+      to[(k / Format::group * Format::width + column) * Format::group + k % Format::group] =
+          static_cast<std::uint8_t>(value);
+    }
+  }
+}
+
+template <class Format>
+row_scale const& scale_of_row(encoded_rows rows, std::size_t row, std::size_t depth) noexcept {
+  return support::scale_behind(rows.data + row * rows.stride,
+                               round_up(row_values<Format>(depth), sizeof(row_scale)));
+}
+
+template <class Format>
+YONDER_ALWAYS_INLINE void encode_row(float const* x, std::size_t depth, std::byte* row) noexcept {
+  auto* const to = reinterpret_cast<typename Format::row_element*>(row);
+  row_scale const scale = support::quantize(x, depth, to);
+  std::memcpy(row + round_up(row_values<Format>(depth), sizeof(row_scale)), &scale, sizeof scale);
+}
+
+template <class Instructions, std::size_t Rows = Instructions::rows>
+void tile(encoded_rows rows, std::byte const* panel, std::size_t depth, ahead next, float* out) noexcept {
+  if (rows.count == Rows) return Instructions::template multiply<Rows>(rows, panel, depth, next, out);
+  if constexpr (Rows > 1) tile<Instructions, Rows - 1>(rows, panel, depth, next, out);
+}
+
+template <class Instructions>
+constexpr product_kernel kernel_of(char const* name) noexcept {
+  return {name,
+          Instructions::width,
+          Instructions::rows,
+          depth_step,
+          true,
+          row_bytes<Instructions>,
+          panel_bytes<Instructions>,
+          support::no_scratch,
+          pack<Instructions>,
+          Instructions::encode,
+          support::open_as_is,
+          support::close_nothing,
+          tile<Instructions>};
+}
+
+struct plain {
+  static constexpr std::size_t width = 8;
+  static constexpr std::size_t rows = 4;
+  static constexpr std::size_t group = 1;
+  static constexpr std::int32_t offset = 0;
+  using row_element = std::int8_t;
+
+  static void encode(float const* x, std::size_t, std::size_t, std::size_t depth, std::byte* row) noexcept {
+    encode_row<plain>(x, depth, row);
+  }
+
+  template <std::size_t Rows>
+  static void multiply(encoded_rows a, std::byte const* panel, std::size_t depth, ahead&,
+                       float* out) noexcept {
+    auto const* const scales = reinterpret_cast<float const*>(panel);
+    auto const* weights = reinterpret_cast<std::int8_t const*>(panel + header_bytes<width>);
+    std::int32_t sums[Rows][width] = {};
+    for (std::size_t k = 0; k < depth; ++k, weights += width) {
+      for (std::size_t r = 0; r < Rows; ++r) {
+        std::int32_t const factor = reinterpret_cast<std::int8_t const*>(a.data + r * a.stride)[k];
+        for (std::size_t j = 0; j < width; ++j) sums[r][j] += factor * weights[j];
+      }
+    }
+    for (std::size_t r = 0; r < Rows; ++r) {
+      float const scale = scale_of_row<plain>(a, r, depth).scale;
+      for (std::size_t j = 0; j < width; ++j)
+        out[r * width + j] = static_cast<float>(sums[r][j]) * (scale * scales[j]);
+    }
+  }
+};
+
+#if defined(__x86_64__)
+
+struct with_avx2 {
+  static constexpr std::size_t width = 16;
+  static constexpr std::size_t rows = 6;
+  static constexpr std::size_t group = 2;
+  static constexpr std::int32_t offset = 0;
+  using row_element = std::int16_t;
+
+  YONDER_AVX2 static void encode(float const* x, std::size_t, std::size_t, std::size_t depth,
+                                 std::byte* row) noexcept {
+    encode_row<with_avx2>(x, depth, row);
+  }
+
+  template <std::size_t Rows>
+  YONDER_AVX2 static void multiply(encoded_rows a, std::byte const* panel, std::size_t depth, ahead& next,
+                                   float* out) noexcept {
+    auto const* const scales = reinterpret_cast<float const*>(panel);
+    auto const* weights = reinterpret_cast<__m128i const*>(panel + header_bytes<width>);
+    __m256i sums[Rows][2];
+    for (auto& row : sums) row[0] = row[1] = _mm256_setzero_si256();
+    for (std::size_t k = 0; k < depth; k += group, weights += 2) {
+      if (k % depth_step == 0) support::ask_for(next);
+      __m256i const left = _mm256_cvtepi8_epi16(_mm_load_si128(weights));
+      __m256i const right = _mm256_cvtepi8_epi16(_mm_load_si128(weights + 1));
+      for (std::size_t r = 0; r < Rows; ++r) {
+        std::int32_t pair;
+        std::memcpy(&pair, a.data + r * a.stride + k * sizeof(row_element), sizeof pair);
+        __m256i const factor = _mm256_set1_epi32(pair);
+        sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(factor, left));
+        sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(factor, right));
+      }
+    }
+    for (std::size_t r = 0; r < Rows; ++r, out += width) {
+      __m256 const scale = _mm256_set1_ps(scale_of_row<with_avx2>(a, r, depth).scale);
+      for (std::size_t part = 0; part < 2; ++part) {
+        __m256 const both = _mm256_mul_ps(scale, _mm256_load_ps(scales + part * 8));
+        _mm256_store_ps(out + part * 8, _mm256_mul_ps(_mm256_cvtepi32_ps(sums[r][part]), both));
+      }
+    }
+  }
+};
+
+// sum += unsigned bytes * signed bytes. GCC 12 copies the sum round its own intrinsic.
+YONDER_AVX512_VNNI [[gnu::always_inline]] inline void add_products(__m512i& sum, __m512i bytes,
+                                                                   __m512i signed_bytes) noexcept {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(signed_bytes));
+}
+
+// The instruction multiplies unsigned by signed bytes: weights are stored 128 higher.
+struct with_avx512_vnni {
+  static constexpr std::size_t width = 48;
+  static constexpr std::size_t rows = 8;
+  static constexpr std::size_t group = 4;
+  static constexpr std::int32_t offset = 128;
+  using row_element = std::int8_t;
+
+  YONDER_AVX512 static void encode(float const* x, std::size_t, std::size_t, std::size_t depth,
+                                   std::byte* row) noexcept {
+    encode_row<with_avx512_vnni>(x, depth, row);
+  }
+
+  template <std::size_t Rows>
+  YONDER_AVX512_VNNI static void multiply(encoded_rows a, std::byte const* panel, std::size_t depth,
+                                          ahead& next, float* out) noexcept {
+    auto const* const scales = reinterpret_cast<float const*>(panel);
+    std::byte const* weights = panel + header_bytes<width>;
+    __m512i sums[Rows][3];
+    for (auto& row : sums) row[0] = row[1] = row[2] = _mm512_setzero_si512();
+    for (std::size_t k = 0; k < depth; k += group, weights += width * group) {
+      support::ask_for(next);
+      __m512i const first = _mm512_load_si512(weights);
+      __m512i const second = _mm512_load_si512(weights + 64);
+      __m512i const third = _mm512_load_si512(weights + 128);
+      for (std::size_t r = 0; r < Rows; ++r) {
+        std::int32_t four;
+        std::memcpy(&four, a.data + r * a.stride + k, sizeof four);
+        __m512i const factor = _mm512_set1_epi32(four);
+        add_products(sums[r][0], first, factor);
+        add_products(sums[r][1], second, factor);
+        add_products(sums[r][2], third, factor);
+      }
+    }
+    for (std::size_t r = 0; r < Rows; ++r, out += width) {
+      row_scale const row = scale_of_row<with_avx512_vnni>(a, r, depth);
+      __m512i const surplus = _mm512_set1_epi32(offset * row.sum);
+      for (std::size_t part = 0; part < 3; ++part) {
+        __m512 const both = _mm512_mul_ps(_mm512_set1_ps(row.scale), _mm512_load_ps(scales + part * 16));
+        __m512 const sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[r][part], surplus));
+        _mm512_store_ps(out + part * 16, _mm512_mul_ps(sum, both));
+      }
+    }
+  }
+};
+
+#endif
+
+}  // namespace
+
+constexpr product_kernel baseline::int8 = kernel_of<plain>("int8, plain");
+#if defined(__x86_64__)
+constexpr product_kernel avx2::int8 = kernel_of<with_avx2>("int8, AVX2");
+constexpr product_kernel avx512::int8 = kernel_of<with_avx512_vnni>("int8, AVX512_VNNI");
+#endif
+
+}  // namespace yonder::kernels::cpu
