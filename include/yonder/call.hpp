@@ -20,7 +20,7 @@ namespace yonder {
 struct call_id {
   std::uint64_t session = 0;
   std::uint64_t number = 0;
-  friend auto operator<=>(call_id const&, call_id const&) = default;
+  friend auto operator<=>(call_id const&, call_id const&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // 32 hexadecimal digits.

@@ -100,8 +100,8 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
       auto const arrival = one.conn.arrived(now, message);
       if (arrival == link::arrival::repeated || arrival == link::arrival::dropped) ++counters.stale;
       if (arrival != link::arrival::deliver) break;
-      do deliver(now, one, std::move(message), out);
-      // NOLINTNEXTLINE(bugprone-use-after-move): next() fills it
+      // next() fills what deliver() has taken.
+      do deliver(now, one, std::move(message), out);  // NOLINT(bugprone-use-after-move)
       while (alive(id, epoch) && one.conn.next(now, message));
     }
   }

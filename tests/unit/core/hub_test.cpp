@@ -306,6 +306,7 @@ TEST_CASE("a hundred thousand queued calls are cancelled one by one") {
   loopback net;
   auto& client = net.add_client();
   std::vector<call_id> calls;
+  calls.reserve(100'000);
   for (int i = 0; i < 100'000; ++i) calls.push_back(net.submit(client, "x"));
   CHECK(net.hub().census().queued == 100'000);
   for (auto const& call : calls) net.cancel(client, call);

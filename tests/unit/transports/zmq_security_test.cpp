@@ -50,7 +50,7 @@ struct tcp_hub {
 
   // A folder with client keys that are not in the hub's list, but the hub's own public key.
   fs::path unknown_keys() {
-    auto const made = folder.path() / "unknown";
+    auto made = folder.path() / "unknown";
     keygen(made);
     fs::copy_file(key_files(keys).server_public, key_files(made).server_public,
                   fs::copy_options::overwrite_existing);
