@@ -5,9 +5,11 @@
 
 add_library(yonder_build_flags INTERFACE)
 target_compile_options(yonder_build_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow $<$<BOOL:${YONDER_WARNINGS_AS_ERRORS}>:-Werror>
+  # nvcc has other names for them.
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>"
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${YONDER_WARNINGS_AS_ERRORS}>>:-Werror>
   # GCC 12 warns wrongly about temporaries that hold a std::string, and about code that it instrumented itself.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-tsan>)
+  "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized;-Wno-tsan>")
 
 if(YONDER_SANITIZE)
   list(JOIN YONDER_SANITIZE "," yonder_sanitizers)

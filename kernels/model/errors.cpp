@@ -34,5 +34,9 @@ unsupported_model::~unsupported_model() = default;
 text_error::~text_error() = default;
 invalid_utf8::~invalid_utf8() = default;
 text_too_long::~text_too_long() = default;
+gpu_error::~gpu_error() = default;
+gpu_unavailable::~gpu_unavailable() = default;
+gpu_out_of_memory::~gpu_out_of_memory() = default;
+gpu_unusable::~gpu_unusable() = default;
 
 }  // namespace yonder::ml

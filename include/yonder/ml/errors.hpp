@@ -104,4 +104,35 @@ class YONDER_KERNELS_API text_too_long : public text_error {
   std::size_t max_tokens_;
 };
 
+// A GPU was asked for, and a call to it failed. The model stays usable, unless it is gpu_unusable.
+class YONDER_KERNELS_API gpu_error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~gpu_error() override;
+};
+
+// text_options::device names a GPU that cannot be used: built without CUDA, no driver, no such device, one
+// that is too old, no cuBLASLt.
+class YONDER_KERNELS_API gpu_unavailable : public gpu_error {
+ public:
+  using gpu_error::gpu_error;
+  ~gpu_unavailable() override;
+};
+
+// The GPU's memory does not hold the model, or one text alone of a batch. A batch that is too large as a
+// whole does not throw: it is run in parts.
+class YONDER_KERNELS_API gpu_out_of_memory : public gpu_error {
+ public:
+  using gpu_error::gpu_error;
+  ~gpu_out_of_memory() override;
+};
+
+// A kernel or the hardware failed in a way after which CUDA serves this process no more: every further call
+// throws this too. A worker that sees it must be replaced by a new process.
+class YONDER_KERNELS_API gpu_unusable : public gpu_error {
+ public:
+  using gpu_error::gpu_error;
+  ~gpu_unusable() override;
+};
+
 }  // namespace yonder::ml

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cuda/batch.hpp"
+#include "model/config.hpp"
+#include "model/safetensors.hpp"
+#include "model/sentence_folder.hpp"
+
+// The seam to the GPU: it has the same functions in a build without CUDA.
+namespace yonder::kernels::cuda {
+
+enum class number_format : std::uint8_t { bf16, f16 };
+
+// What a model computes of a text: the logits of its labels, or the pooled vectors one after the other.
+struct model_task {
+  std::optional<std::size_t> labels;
+  std::vector<pooling_mode> pooling;
+};
+
+// A model in the memory of one GPU. Thread-safe: calls wait for each other.
+class accelerator {
+ public:
+  accelerator() = default;
+  accelerator(accelerator const&) = delete;
+  accelerator& operator=(accelerator const&) = delete;
+  virtual ~accelerator() = default;
+
+  // [sequences][result_width()]. Of any number of tokens and sequences; each sequence has at most the
+  // config's max_tokens(). Throws ml::gpu_error.
+  virtual std::vector<float> run(batch_source const& batch) = 0;
+  virtual std::size_t result_width() const noexcept = 0;
+  virtual std::string device_name() const = 0;
+};
+
+// Why cuda:`index` cannot be used, in words; nothing where it can.
+std::optional<std::string> why_unavailable(unsigned index);
+
+// Throws ml::gpu_error, ml::model_error.
+std::unique_ptr<accelerator> load_accelerator(weight_files const& files, encoder_config const& config,
+                                              model_task const& task, number_format format, unsigned index);
+
+}  // namespace yonder::kernels::cuda

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "model/config.hpp"
+#include "model/sentence_folder.hpp"
+
+// What each kernel reads and writes. T is bf16 or f16. Matrices are dense and row-major, their rows 16-byte
+// aligned; what is per token has no padding between sequences.
+namespace yonder::kernels::cuda {
+
+// Rows of one sequence whose queries one block takes.
+struct attention_tile {
+  std::int32_t first;   // row of the sequence's first token
+  std::int32_t length;  // tokens of the sequence
+  std::int32_t query;   // the tile's first query, within the sequence
+};
+
+struct batch_counts {
+  std::int32_t tokens;
+  std::int32_t sequences;
+  std::int32_t tiles;
+  std::int32_t unused;
+};
+
+// One batch in device memory. Kernels read the counts there, so that one graph serves every batch of its
+// bucket.
+struct device_batch {
+  batch_counts const* counts;
+  std::int32_t const* ids;      // [tokens]
+  std::uint32_t const* places;  // [tokens]: position | type << 16
+  std::int32_t const* starts;   // [sequences + 1]
+  attention_tile const* tiles;  // [tiles]
+};
+
+struct norm_parameters {
+  float const* weight;
+  float const* bias;
+  float epsilon;
+};
+
+// out[token] = norm(words[id] + positions[position] + types[type]); zeros in the rows past the last token.
+template <class T>
+struct embedding_arguments {
+  device_batch batch;
+  T const* words;
+  T const* positions;
+  T const* types;  // null: the model has none
+  norm_parameters norm;
+  T* out;
+  std::uint32_t rows;
+  std::uint32_t width;
+};
+
+// hidden = norm(projected + bias + hidden), in place.
+template <class T>
+struct residual_norm_arguments {
+  T const* projected;
+  float const* bias;
+  norm_parameters norm;
+  T* hidden;
+  std::uint32_t rows;
+  std::uint32_t width;
+};
+
+// x = f(x + bias), in place.
+template <class T>
+struct activation_arguments {
+  T* x;
+  float const* bias;
+  activation function;
+  std::uint32_t rows;
+  std::uint32_t width;
+};
+
+// qkv: [tokens][3 * hidden], queries, keys, values beside each other; out: [tokens][hidden].
+template <class T>
+struct attention_arguments {
+  device_batch batch;
+  T const* qkv;
+  T* out;
+  std::uint32_t rows;
+  std::uint32_t heads;
+  std::uint32_t head_size;  // 32 or 64
+  std::uint32_t warps;      // 1 to 4, 16 queries each: a tile has 16 * warps
+};
+
+enum class first_activation : std::uint8_t { tanh, relu };
+
+// logits = second * f(first * hidden[first token] + first_bias) + second_bias
+template <class T>
+struct classification_arguments {
+  device_batch batch;
+  T const* hidden;
+  T const* first;  // [width][width]
+  float const* first_bias;
+  T const* second;  // [labels][width]
+  float const* second_bias;
+  first_activation function;
+  float* scratch;           // [sequences][width]
+  std::uint32_t* arrivals;  // one for each group of sequences, all zero before and after
+  float* logits;            // [sequences][labels]
+  std::uint32_t width;
+  std::uint32_t labels;
+  std::uint32_t most_sequences;  // of the bucket
+};
+
+// out[sequence * stride] = the tokens' rows, pooled
+template <class T>
+struct pooling_arguments {
+  device_batch batch;
+  T const* hidden;
+  pooling_mode mode;
+  float* out;
+  std::uint32_t stride;
+  std::uint32_t width;
+  std::uint32_t most_sequences;
+};
+
+// out[rows][columns] = in[rows][depth] * transpose(weight[columns][depth]) + bias, which may be null
+template <class T>
+struct product_arguments {
+  T const* in;
+  T const* weight;
+  T const* bias;
+  T* out;
+  std::uint32_t rows;
+  std::uint32_t columns;
+  std::uint32_t depth;
+};
+
+}  // namespace yonder::kernels::cuda

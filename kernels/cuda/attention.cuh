@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cuda/arguments.hpp"
+#include "cuda/execution.cuh"
+
+// softmax(Q K^T / sqrt(head size)) V for each head of each sequence, by tensor cores, with an online softmax
+// (Milakov and Gimelshein, arXiv:1805.02867; Dao, arXiv:2307.08691): the scores stay in registers. A block
+// takes a tile of queries of one head; each of its warps 16 of them. Keys and values pass through shared
+// memory, 64 at a time, the next 64 on their way while these are used.
+namespace yonder::kernels::cuda {
+
+inline constexpr int keys_at_once = 64;
+inline constexpr int queries_per_warp = 16;
+inline constexpr int most_warps = 4;
+
+// Rows are padded by 16 bytes: the eight rows of an 8 x 8 matrix lie in different banks.
+template <class T, int HeadSize>
+struct alignas(16) attention_memory {
+  static constexpr int stride = HeadSize + 8;
+  T queries[most_warps * queries_per_warp][stride];
+  T keys[2][keys_at_once][stride];
+  T values[2][keys_at_once][stride];
+};
+
+// Where a lane points for ldmatrix.x4 of a 16 x 16 block of 16-bit elements.
+struct matrix_place {
+  int row;
+  int column;
+};
+// As A of m16n8k16, and transposed as two B whose k runs down the rows: 0-7|8-15 down, then across.
+YONDER_HOST_DEVICE matrix_place down_then_across(int lane) { return {lane % 16, lane / 16 * 8}; }
+// As two B whose k runs along the rows: across, then down.
+YONDER_HOST_DEVICE matrix_place across_then_down(int lane) {
+  return {lane / 16 * 8 + lane % 8, lane / 8 % 2 * 8};
+}
+
+// Begins to copy `rows` rows of HeadSize elements, those from `end` on as zeros.
+template <int HeadSize, class T>
+YONDER_DEVICE void copy_rows(T (*to)[HeadSize + 8], T const* from, std::size_t stride, int rows, int end) {
+  constexpr int chunks = HeadSize / 8;
+  for (int i = static_cast<int>(thread_index()); i < rows * chunks; i += static_cast<int>(block_size())) {
+    int const row = i / chunks;
+    int const column = i % chunks * 8;
+    bool const valid = row < end;
+    copy_async(&to[row][column], from + (valid ? row : 0) * stride + column, valid);
+  }
+}
+
+// What a warp keeps of its 16 queries. A lane has the rows lane / 4 and lane / 4 + 8.
+template <class T, int HeadSize>
+struct query_block {
+  fragment_a query[HeadSize / 16];
+  fragment_c out[HeadSize / 8];
+  float largest[2];
+  float sum[2];
+};
+
+template <class T, int HeadSize>
+YONDER_DEVICE void begin_block(query_block<T, HeadSize>& block, T const (*queries)[HeadSize + 8]) {
+  auto const place = down_then_across(static_cast<int>(lane_index()));
+  YONDER_UNROLL
+  for (int k = 0; k < HeadSize / 16; ++k) {
+    words const loaded = load_matrices(&queries[place.row][k * 16 + place.column]);
+    YONDER_UNROLL
+    for (int i = 0; i < 4; ++i) block.query[k].word[i] = loaded.word[i];
+  }
+  YONDER_UNROLL
+  for (int n = 0; n < HeadSize / 8; ++n) block.out[n] = {};
+  YONDER_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    block.largest[half] = -INFINITY;
+    block.sum[half] = 0.0F;
+  }
+}
+
+template <class T, int HeadSize>
+YONDER_DEVICE void score(query_block<T, HeadSize> const& block, T const (*keys)[HeadSize + 8],
+                         fragment_c (&scores)[keys_at_once / 8]) {
+  auto const place = across_then_down(static_cast<int>(lane_index()));
+  YONDER_UNROLL
+  for (int n = 0; n < keys_at_once / 8; n += 2) {
+    scores[n] = {};
+    scores[n + 1] = {};
+    YONDER_UNROLL
+    for (int k = 0; k < HeadSize / 16; ++k) {
+      words const loaded = load_matrices(&keys[n * 8 + place.row][k * 16 + place.column]);
+      multiply_add<T>(scores[n], block.query[k], {{loaded.word[0], loaded.word[1]}});
+      multiply_add<T>(scores[n + 1], block.query[k], {{loaded.word[2], loaded.word[3]}});
+    }
+  }
+}
+
+// Scores of keys from `count` on cannot win, and weigh nothing.
+YONDER_DEVICE void mask(fragment_c (&scores)[keys_at_once / 8], int count) {
+  YONDER_UNROLL
+  for (int n = 0; n < keys_at_once / 8; ++n) {
+    YONDER_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      int const key = n * 8 + static_cast<int>(lane_index() % 4) * 2 + i % 2;
+      if (key >= count) scores[n].value[i] = -INFINITY;
+    }
+  }
+}
+
+// Over the four lanes that share a row.
+YONDER_DEVICE float row_maximum(float value) {
+  value = fmaxf(value, shuffle_xor(value, 1));
+  return fmaxf(value, shuffle_xor(value, 2));
+}
+YONDER_DEVICE float row_sum(float value) {
+  value += shuffle_xor(value, 1);
+  return value + shuffle_xor(value, 2);
+}
+
+// Scores become weights relative to the largest score so far; what was summed before is rescaled to it.
+template <class T, int HeadSize>
+YONDER_DEVICE void weigh(query_block<T, HeadSize>& block, fragment_c (&scores)[keys_at_once / 8],
+                         float scale) {
+  YONDER_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    float largest = block.largest[half];
+    YONDER_UNROLL
+    for (int n = 0; n < keys_at_once / 8; ++n)
+      largest = fmaxf(largest, fmaxf(scores[n].value[2 * half], scores[n].value[2 * half + 1]));
+    largest = row_maximum(largest);
+    float const shrink = exp2_approximately((block.largest[half] - largest) * scale);
+    block.largest[half] = largest;
+    float sum = 0.0F;
+    YONDER_UNROLL
+    for (int n = 0; n < keys_at_once / 8; ++n) {
+      YONDER_UNROLL
+      for (int i = 2 * half; i < 2 * half + 2; ++i) {
+        scores[n].value[i] = exp2_approximately((scores[n].value[i] - largest) * scale);
+        sum += scores[n].value[i];
+      }
+    }
+    block.sum[half] = block.sum[half] * shrink + sum;
+    YONDER_UNROLL
+    for (int n = 0; n < HeadSize / 8; ++n) {
+      block.out[n].value[2 * half] *= shrink;
+      block.out[n].value[2 * half + 1] *= shrink;
+    }
+  }
+}
+
+// The scores' C fragments, rounded, are the A fragments of the product with the values.
+template <class T, int HeadSize>
+YONDER_DEVICE void add_values(query_block<T, HeadSize>& block, fragment_c const (&weights)[keys_at_once / 8],
+                              T const (*values)[HeadSize + 8]) {
+  auto const place = down_then_across(static_cast<int>(lane_index()));
+  YONDER_UNROLL
+  for (int k = 0; k < keys_at_once / 16; ++k) {
+    auto const& left = weights[2 * k].value;
+    auto const& right = weights[2 * k + 1].value;
+    fragment_a const a = {{pack<T>(left[0], left[1]), pack<T>(left[2], left[3]), pack<T>(right[0], right[1]),
+                           pack<T>(right[2], right[3])}};
+    YONDER_UNROLL
+    for (int n = 0; n < HeadSize / 8; n += 2) {
+      words const loaded = load_transposed_matrices(&values[k * 16 + place.row][n * 8 + place.column]);
+      multiply_add<T>(block.out[n], a, {{loaded.word[0], loaded.word[1]}});
+      multiply_add<T>(block.out[n + 1], a, {{loaded.word[2], loaded.word[3]}});
+    }
+  }
+}
+
+// Through the warp's own rows of shared memory, so that whole 16-byte chunks reach global memory.
+template <class T, int HeadSize>
+YONDER_DEVICE void store_block(query_block<T, HeadSize> const& block, T (*rows)[HeadSize + 8], T* out,
+                               std::size_t stride, int count) {
+  int const lane = static_cast<int>(lane_index());
+  YONDER_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    float const inverse = 1.0F / row_sum(block.sum[half]);
+    YONDER_UNROLL
+    for (int n = 0; n < HeadSize / 8; ++n) {
+      auto const& value = block.out[n].value;
+      auto* const to = reinterpret_cast<std::uint32_t*>(&rows[lane / 4 + 8 * half][n * 8 + lane % 4 * 2]);
+      *to = pack<T>(value[2 * half] * inverse, value[2 * half + 1] * inverse);
+    }
+  }
+  sync_warp();
+  constexpr int chunks = HeadSize / 8;
+  YONDER_UNROLL
+  for (int i = lane; i < queries_per_warp * chunks; i += static_cast<int>(warp_size)) {
+    int const row = i / chunks;
+    int const column = i % chunks * 8;
+    if (row < count) {
+      *reinterpret_cast<words*>(out + row * stride + column) =
+          *reinterpret_cast<words const*>(&rows[row][column]);
+    }
+  }
+}
+
+// One tile of one head. All threads of the block take part; shared memory is free again at the end.
+template <class T, int HeadSize>
+YONDER_DEVICE void attend(attention_arguments<T> const& a, attention_tile const& tile, unsigned head,
+                          attention_memory<T, HeadSize>& memory) {
+  std::size_t const hidden = std::size_t{a.heads} * HeadSize;
+  std::size_t const stride = 3 * hidden;
+  T const* const queries = a.qkv + tile.first * stride + std::size_t{head} * HeadSize;
+  T const* const keys = queries + hidden;
+  T const* const values = keys + hidden;
+  int const warps = static_cast<int>(block_size() / warp_size);
+  auto const copy_keys = [&](int key) {
+    int const stage = key / keys_at_once % 2;
+    copy_rows<HeadSize>(memory.keys[stage], keys + key * stride, stride, keys_at_once, tile.length - key);
+    copy_rows<HeadSize>(memory.values[stage], values + key * stride, stride, keys_at_once, tile.length - key);
+    commit_copies();
+  };
+
+  copy_rows<HeadSize>(memory.queries, queries + tile.query * stride, stride, warps * queries_per_warp,
+                      tile.length - tile.query);
+  copy_keys(0);
+  T(*const own_rows)[HeadSize + 8] = memory.queries + warp_index() * queries_per_warp;
+  float const scale = 1.44269504F / sqrtf(static_cast<float>(HeadSize));  // log2(e): the powers are of two
+  query_block<T, HeadSize> block;
+  for (int key = 0; key < tile.length; key += keys_at_once) {
+    bool const last = key + keys_at_once >= tile.length;
+    if (last) {
+      wait_for_copies<0>();
+    } else {
+      copy_keys(key + keys_at_once);
+      wait_for_copies<1>();
+    }
+    sync_block();
+    if (key == 0) begin_block<T, HeadSize>(block, own_rows);
+    int const stage = key / keys_at_once % 2;
+    fragment_c scores[keys_at_once / 8];
+    score<T, HeadSize>(block, memory.keys[stage], scores);
+    if (last) mask(scores, tile.length - key);
+    weigh(block, scores, scale);
+    add_values<T, HeadSize>(block, scores, memory.values[stage]);
+    sync_block();
+  }
+  int const query = tile.query + static_cast<int>(warp_index()) * queries_per_warp;
+  store_block<T, HeadSize>(block, own_rows,
+                           a.out + (tile.first + query) * hidden + std::size_t{head} * HeadSize, hidden,
+                           tile.length - query);
+  sync_block();
+}
+
+// Grid: x walks over the tiles, y is the head. Block: `warps` warps. Three blocks a multiprocessor: with
+// four, which shared memory would allow, registers spill.
+template <class T, int HeadSize>
+YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(most_warps* warp_size, 3)
+    attention_kernel(attention_arguments<T> const a) {
+  auto& memory = shared_memory<attention_memory<T, HeadSize>>();
+  wait_for_previous_grid();
+  allow_next_grid();
+  auto const tiles = static_cast<unsigned>(a.batch.counts->tiles);
+  for (unsigned tile = block_x(); tile < tiles; tile += grid_x())
+    attend<T, HeadSize>(a, a.batch.tiles[tile], block_y(), memory);
+}
+
+}  // namespace yonder::kernels::cuda

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/cublaslt.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <string>
+#include <type_traits>
+
+#include "cuda/device.hpp"
+
+namespace yonder::kernels::cuda {
+namespace {
+
+constexpr int proposals_to_time = 8;
+constexpr int runs_to_time = 5;
+constexpr int rounds_to_time = 3;
+
+void check_blas(cublasStatus_t status, std::string const& what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  check(cudaGetLastError(), what);
+  std::string const text = what + ": cuBLASLt status " + std::to_string(static_cast<int>(status));
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw ml::gpu_out_of_memory(text);
+  throw ml::gpu_error(text);
+}
+
+void* open_library() {
+  std::string tried;
+  for (int const major : {CUBLAS_VER_MAJOR, 13, 12}) {
+    std::string const name = "libcublasLt.so." + std::to_string(major);
+    if (void* const library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    tried += (tried.empty() ? "" : ", ") + std::string(::dlerror());
+  }
+  throw ml::gpu_unavailable("cuBLASLt is not there (" + tried +
+                            "); install it, or name its folder in LD_LIBRARY_PATH, or use the device cpu");
+}
+
+template <class Function>
+void find(void* library, char const* name, Function& function) {
+  function = reinterpret_cast<Function>(::dlsym(library, name));
+  if (function == nullptr) throw ml::gpu_unavailable(std::string("cuBLASLt has no function ") + name);
+}
+
+cublaslt_functions load() {
+  void* const library = open_library();
+  cublaslt_functions all{};
+  find(library, "cublasLtCreate", all.create);
+  find(library, "cublasLtDestroy", all.destroy);
+  find(library, "cublasLtMatmulDescCreate", all.description_create);
+  find(library, "cublasLtMatmulDescDestroy", all.description_destroy);
+  find(library, "cublasLtMatmulDescSetAttribute", all.description_set);
+  find(library, "cublasLtMatrixLayoutCreate", all.layout_create);
+  find(library, "cublasLtMatrixLayoutDestroy", all.layout_destroy);
+  find(library, "cublasLtMatmulPreferenceCreate", all.preference_create);
+  find(library, "cublasLtMatmulPreferenceDestroy", all.preference_destroy);
+  find(library, "cublasLtMatmulPreferenceSetAttribute", all.preference_set);
+  find(library, "cublasLtMatmulAlgoGetHeuristic", all.heuristic);
+  find(library, "cublasLtMatmul", all.matmul);
+  find(library, "cublasLtGetVersion", all.version);
+  return all;
+}
+
+template <class T>
+constexpr cudaDataType_t type_of = std::is_same_v<T, bf16> ? CUDA_R_16BF : CUDA_R_16F;
+
+struct layout {
+  // Column-major, as cuBLAS has it: a row-major matrix is its transpose.
+  layout(cudaDataType_t type, std::uint64_t rows, std::uint64_t columns) {
+    check_blas(cublaslt().layout_create(&value, type, rows, columns, static_cast<std::int64_t>(rows)),
+               "describing a matrix");
+  }
+  layout(layout const&) = delete;
+  layout& operator=(layout const&) = delete;
+  ~layout() { cublaslt().layout_destroy(value); }
+
+  cublasLtMatrixLayout_t value = nullptr;
+};
+
+struct description {
+  explicit description(bool with_bias) {
+    check_blas(cublaslt().description_create(&value, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+    set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+    if (with_bias) set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+  }
+  description(description const&) = delete;
+  description& operator=(description const&) = delete;
+  ~description() { cublaslt().description_destroy(value); }
+
+  template <class Value>
+  void set(cublasLtMatmulDescAttributes_t attribute, Value const& to) const {
+    check_blas(cublaslt().description_set(value, attribute, &to, sizeof to), "describing a product");
+  }
+
+  cublasLtMatmulDesc_t value = nullptr;
+};
+
+struct preference {
+  explicit preference(std::uint64_t workspace) {
+    check_blas(cublaslt().preference_create(&value), "asking for algorithms");
+    check_blas(cublaslt().preference_set(value, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                         sizeof workspace),
+               "asking for algorithms");
+  }
+  preference(preference const&) = delete;
+  preference& operator=(preference const&) = delete;
+  ~preference() { cublaslt().preference_destroy(value); }
+
+  cublasLtMatmulPreference_t value = nullptr;
+};
+
+}  // namespace
+
+cublaslt_functions const& cublaslt() {
+  static cublaslt_functions const functions = load();
+  return functions;
+}
+
+// transpose(out) = weight * transpose(in), each matrix column-major: the same bytes as ours, row-major.
+template <class T>
+struct products<T>::plan {
+  explicit plan(product_arguments<T> const& a)
+      : how(a.bias != nullptr),
+        weight(type_of<T>, a.depth, a.columns),
+        in(type_of<T>, a.depth, a.rows),
+        out(type_of<T>, a.columns, a.rows) {}
+
+  description how;
+  layout weight;
+  layout in;
+  layout out;
+  std::vector<cublasLtMatmulAlgo_t> algorithms;  // the best first
+  bool timed = false;
+};
+
+template <class T>
+products<T>::products(void* workspace, std::size_t bytes) : workspace_(workspace), workspace_bytes_(bytes) {
+  check_blas(cublaslt().create(&handle_), "starting cuBLASLt");
+}
+
+template <class T>
+products<T>::~products() {
+  cublaslt().destroy(handle_);
+}
+
+template <class T>
+std::unique_ptr<typename products<T>::plan> products<T>::make_plan(product_arguments<T> const& a,
+                                                                   int proposals) const {
+  auto made = std::make_unique<plan>(a);
+  if (a.bias != nullptr) made->how.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, a.bias);
+  preference const wanted(workspace_bytes_);
+  std::array<cublasLtMatmulHeuristicResult_t, proposals_to_time> found{};
+  int count = 0;
+  check_blas(
+      cublaslt().heuristic(handle_, made->how.value, made->weight.value, made->in.value, made->out.value,
+                           made->out.value, wanted.value, proposals, found.data(), &count),
+      "asking for algorithms");
+  for (int i = 0; i < count; ++i) {
+    auto const& each = found[static_cast<std::size_t>(i)];
+    if (each.state == CUBLAS_STATUS_SUCCESS) made->algorithms.push_back(each.algo);
+  }
+  if (made->algorithms.empty()) {
+    throw ml::gpu_error("cuBLASLt has no algorithm for a product of " + std::to_string(a.rows) + " x " +
+                        std::to_string(a.columns) + " x " + std::to_string(a.depth));
+  }
+  return made;
+}
+
+template <class T>
+cublasStatus_t products<T>::multiply(cudaStream_t stream, plan const& how,
+                                     cublasLtMatmulAlgo_t const& algorithm,
+                                     product_arguments<T> const& a) const {
+  if (a.bias != nullptr) how.how.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, a.bias);
+  float const one = 1.0F;
+  float const zero = 0.0F;
+  return cublaslt().matmul(handle_, how.how.value, &one, a.weight, how.weight.value, a.in, how.in.value,
+                           &zero, a.out, how.out.value, a.out, how.out.value, &algorithm, workspace_,
+                           workspace_bytes_, stream);
+}
+
+// Of several runs, in microseconds; infinite where the algorithm does not run.
+template <class T>
+double products<T>::time(cudaStream_t stream, plan const& how, cublasLtMatmulAlgo_t const& algorithm,
+                         product_arguments<T> const& a) const {
+  gpu_event const begin;
+  gpu_event const end;
+  begin.record(stream);
+  for (int i = 0; i < runs_to_time; ++i) {
+    if (multiply(stream, how, algorithm, a) != CUBLAS_STATUS_SUCCESS) {
+      check(cudaGetLastError(), "timing a product");
+      return std::numeric_limits<double>::infinity();
+    }
+  }
+  end.record(stream);
+  return end.since(begin);
+}
+
+template <class T>
+void products<T>::tune(cudaStream_t stream, product_arguments<T> const& a) {
+  auto& known = plans_[shape_of(a)];
+  if (known != nullptr && known->timed) return;
+  auto made = make_plan(a, proposals_to_time);
+  std::vector<double> best(made->algorithms.size(), std::numeric_limits<double>::infinity());
+  for (int round = 0; round <= rounds_to_time; ++round) {  // the first one warms up
+    for (std::size_t i = 0; i < best.size(); ++i) {
+      double const found = time(stream, *made, made->algorithms[i], a);
+      if (round != 0) best[i] = std::min(best[i], found);
+    }
+  }
+  auto const fastest = std::min_element(best.begin(), best.end()) - best.begin();
+  made->algorithms = {made->algorithms[static_cast<std::size_t>(fastest)]};
+  made->timed = true;
+  known = std::move(made);
+}
+
+template <class T>
+void products<T>::run(cudaStream_t stream, product_arguments<T> const& a) {
+  auto& known = plans_[shape_of(a)];
+  if (known == nullptr) known = make_plan(a, 1);
+  check_blas(multiply(stream, *known, known->algorithms.front(), a), "multiplying matrices");
+}
+
+template class products<bf16>;
+template class products<f16>;
+
+}  // namespace yonder::kernels::cuda

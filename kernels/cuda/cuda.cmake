@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The CUDA side of yonder_kernels, included where that is defined. What is plain C++ (batches, weights, the order of
+# the operators) compiles everywhere and is tested on the host; kernels and driver calls need a toolkit, 12.4 or later.
+#
+# YONDER_WITH_CUDA: ON, OFF, or AUTO: on in the main project where nvcc is found.
+set(YONDER_CUDA_HOST_SOURCES batch.cpp weights.cpp forward.cpp errors.cpp)
+list(TRANSFORM YONDER_CUDA_HOST_SOURCES PREPEND "${CMAKE_CURRENT_LIST_DIR}/")
+
+set(yonder_with_cuda ${YONDER_WITH_CUDA})
+if(yonder_with_cuda STREQUAL "AUTO")
+  set(yonder_with_cuda OFF)
+  if(PROJECT_IS_TOP_LEVEL AND NOT YONDER_SANITIZE)
+    include(CheckLanguage)
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER)
+      set(yonder_with_cuda ON)
+    endif()
+  endif()
+endif()
+set(YONDER_CUDA_IS_ON ${yonder_with_cuda} CACHE INTERNAL "What YONDER_WITH_CUDA came to")
+if(NOT yonder_with_cuda)
+  target_sources(yonder_kernels PRIVATE cuda/no_cuda.cpp)
+  return()
+endif()
+
+set(CMAKE_CUDA_ARCHITECTURES OFF)
+enable_language(CUDA)
+find_package(CUDAToolkit 12.4 REQUIRED)
+set(YONDER_CUDA_LIBRARY_DIR "${CUDAToolkit_LIBRARY_DIR}" CACHE INTERNAL "Where cudart_static is")
+target_sources(yonder_kernels PRIVATE ${YONDER_CUDA_HOST_SOURCES} cuda/cublaslt.cpp cuda/device.cpp cuda/model.cpp
+  cuda/launch.cu)
+target_link_libraries(yonder_kernels PRIVATE CUDA::cudart_static)
+if(TARGET yonder_ml)
+  target_link_libraries(yonder_ml PRIVATE CUDA::cudart_static)
+endif()
+# CMake 3.25 does not know C++20 for CUDA, and writes no list of machine code and PTX. Machine code for Ampere and Hopper, and PTX for what comes after.
+set_target_properties(yonder_kernels PROPERTIES CUDA_ARCHITECTURES OFF)
+target_compile_options(yonder_kernels PRIVATE
+  "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-gencode=arch=compute_80,code=sm_80;-gencode=arch=compute_90a,code=sm_90a;-gencode=arch=compute_90,code=compute_90>")

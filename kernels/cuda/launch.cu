@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/launch.hpp"
+
+#include "cuda/activation.cuh"
+#include "cuda/attention.cuh"
+#include "cuda/device.hpp"
+#include "cuda/heads.cuh"
+#include "cuda/row_norm.cuh"
+
+namespace yonder::kernels::cuda {
+namespace {
+
+template <class T>
+YONDER_KERNEL void random_kernel(T* to, std::size_t count, std::uint32_t seed) {
+  std::size_t const i = std::size_t{block_x()} * block_size() + thread_index();
+  if (i >= count) return;
+  std::uint32_t bits = static_cast<std::uint32_t>(i) * 2654435761U ^ seed;
+  bits = (bits ^ bits >> 15) * 2246822519U;
+  bits ^= bits >> 13;
+  to[i] = from_float<T>(static_cast<float>(bits >> 8) * 0x1p-23F - 1.0F);
+}
+
+template <class Arguments>
+void launch(cudaStream_t stream, bool overlap, void (*kernel)(Arguments const), launch_grid const& grid,
+            Arguments const& arguments) {
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(grid.x, grid.y);
+  config.blockDim = dim3(grid.threads);
+  config.stream = stream;
+  config.attrs = &attribute;
+  config.numAttrs = overlap ? 1 : 0;
+  check(cudaLaunchKernelEx(&config, kernel, arguments), "launching a kernel");
+}
+
+}  // namespace
+
+template <class T>
+void fill_randomly(cudaStream_t stream, T* to, std::size_t count, std::uint32_t seed) {
+  random_kernel<T><<<static_cast<unsigned>((count + 255) / 256), 256, 0, stream>>>(to, count, seed);
+  check(cudaGetLastError(), "launching a kernel");
+}
+
+// What comes before it may be a copy, which no launch can overlap.
+template <class T>
+void gpu_operators<T>::run(embedding_arguments<T> const& a) {
+  launch(stream_, false, embedding_kernel<T>, grid_of(a), a);
+}
+
+template <class T>
+void gpu_operators<T>::run(product_arguments<T> const& a) {
+  products_.run(stream_, a);
+}
+
+template <class T>
+void gpu_operators<T>::run(attention_arguments<T> const& a) {
+  launch(stream_, overlap_, a.head_size == 32 ? attention_kernel<T, 32> : attention_kernel<T, 64>, grid_of(a),
+         a);
+}
+
+template <class T>
+void gpu_operators<T>::run(residual_norm_arguments<T> const& a) {
+  launch(stream_, overlap_, residual_norm_kernel<T>, grid_of(a), a);
+}
+
+template <class T>
+void gpu_operators<T>::run(activation_arguments<T> const& a) {
+  launch(stream_, overlap_, activation_kernel<T>, grid_of(a), a);
+}
+
+template <class T>
+void gpu_operators<T>::run(classification_arguments<T> const& a) {
+  launch(stream_, overlap_, classification_kernel<T>, grid_of(a), a);
+}
+
+template <class T>
+void gpu_operators<T>::run(pooling_arguments<T> const& a) {
+  launch(stream_, overlap_, pooling_kernel<T>, grid_of(a), a);
+}
+
+template class gpu_operators<bf16>;
+template class gpu_operators<f16>;
+template void fill_randomly(cudaStream_t, bf16*, std::size_t, std::uint32_t);
+template void fill_randomly(cudaStream_t, f16*, std::size_t, std::uint32_t);
+
+}  // namespace yonder::kernels::cuda

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The CUDA encoder without a GPU: batches, buckets, errors; whole models through the kernels on the host.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "cpu/reference.hpp"
+#include "cuda/accelerator.hpp"
+#include "cuda/errors.hpp"
+#include "cuda/forward.hpp"
+#include "host_operators.hpp"
+
+namespace {
+
+using namespace yonder;
+using namespace yonder::kernels;
+using namespace yonder::kernels::cuda;
+
+struct texts {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> types;
+  std::vector<std::size_t> starts = {0};
+};
+
+// What the two families of names call the parts of a layer.
+struct names {
+  explicit names(model_family family) {
+    bool const distilbert = family == model_family::distilbert;
+    encoder = distilbert ? "distilbert." : family == model_family::roberta ? "roberta." : "bert.";
+    layer = encoder + (distilbert ? "transformer.layer." : "encoder.layer.");
+    if (distilbert) {
+      parts = {"attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
+               "sa_layer_norm",   "ffn.lin1",        "ffn.lin2",        "output_layer_norm"};
+    } else {
+      parts = {"attention.self.query",
+               "attention.self.key",
+               "attention.self.value",
+               "attention.output.dense",
+               "attention.output.LayerNorm",
+               "intermediate.dense",
+               "output.dense",
+               "output.LayerNorm"};
+    }
+    first = distilbert                        ? "pre_classifier"
+            : family == model_family::roberta ? "classifier.dense"
+                                              : "bert.pooler.dense";
+    second = family == model_family::roberta ? "classifier.out_proj" : "classifier";
+  }
+
+  std::string encoder;
+  std::string layer;
+  std::vector<std::string> parts;
+  std::string first;
+  std::string second;
+};
+
+// A model with random weights: its folder, deleted at the end, and what it computes by the formulas.
+class random_model {
+ public:
+  static constexpr std::size_t labels = 3;
+
+  explicit random_model(encoder_config const& config) : config_(config), names_(config.family) {
+    std::size_t const hidden = config.hidden;
+    std::string const embeddings = names_.encoder + "embeddings.";
+    add(embeddings + "word_embeddings.weight", {config.vocabulary, hidden});
+    add(embeddings + "position_embeddings.weight", {config.positions, hidden});
+    if (config.token_types != 0)
+      add(embeddings + "token_type_embeddings.weight", {config.token_types, hidden});
+    add_norm(embeddings + "LayerNorm");
+    for (std::size_t i = 0; i < config.layers; ++i) {
+      for (std::size_t part = 0; part < 4; ++part) add_linear(layer(i, part), hidden, hidden);
+      add_norm(layer(i, 4));
+      add_linear(layer(i, 5), config.intermediate, hidden);
+      add_linear(layer(i, 6), hidden, config.intermediate);
+      add_norm(layer(i, 7));
+    }
+    add_linear(names_.first, hidden, hidden);
+    add_linear(names_.second, labels, hidden);
+    write();
+  }
+  random_model(random_model const&) = delete;
+  random_model& operator=(random_model const&) = delete;
+  ~random_model() { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path const& folder() const { return folder_; }
+
+  // [tokens][hidden] of one text.
+  std::vector<float> hidden_states(texts const& batch, std::size_t text) const {
+    auto x = embed(batch, text);
+    std::size_t const length = batch.starts[text + 1] - batch.starts[text];
+    for (std::size_t i = 0; i < config_.layers; ++i) {
+      auto const q = linear(layer(i, 0), x);
+      auto const k = linear(layer(i, 1), x);
+      auto const v = linear(layer(i, 2), x);
+      std::vector<float> qkv;
+      for (std::size_t token = 0; token < length; ++token) {
+        for (auto const* const each : {&q, &k, &v}) {
+          auto const row = each->begin() + static_cast<std::ptrdiff_t>(token * config_.hidden);
+          qkv.insert(qkv.end(), row, row + static_cast<std::ptrdiff_t>(config_.hidden));
+        }
+      }
+      auto const context =
+          reference::attention(qkv.data(), length, config_.heads, config_.hidden / config_.heads);
+      x = norm(layer(i, 4), x, linear(layer(i, 3), {context.begin(), context.end()}));
+      auto wide = linear(layer(i, 5), x);
+      for (float& value : wide) value = static_cast<float>(reference::gelu(value));
+      x = norm(layer(i, 7), x, linear(layer(i, 6), wide));
+    }
+    return x;
+  }
+
+  std::vector<float> logits(texts const& batch) const {
+    std::vector<float> all;
+    for (std::size_t text = 0; text + 1 < batch.starts.size(); ++text) {
+      auto x = hidden_states(batch, text);
+      x.resize(config_.hidden);
+      x = linear(names_.first, x);
+      for (float& value : x)
+        value = config_.family == model_family::distilbert ? std::max(value, 0.0F) : std::tanh(value);
+      x = linear(names_.second, x);
+      all.insert(all.end(), x.begin(), x.end());
+    }
+    return all;
+  }
+
+ private:
+  std::string layer(std::size_t index, std::size_t part) const {
+    return names_.layer + std::to_string(index) + "." + names_.parts[part];
+  }
+
+  void add(std::string const& name, std::vector<std::size_t> const& shape, float mean = 0.0F,
+           float scale = 0.2F) {
+    std::size_t count = 1;
+    std::string sizes;
+    for (std::size_t const size : shape) {
+      count *= size;
+      sizes += (sizes.empty() ? "" : ",") + std::to_string(size);
+    }
+    std::normal_distribution<float> normal(mean, scale);
+    auto& values = tensors_[name];
+    for (std::size_t i = 0; i < count; ++i) values.push_back(normal(engine_));
+    std::size_t const begin = data_.size() * sizeof(float);
+    data_.insert(data_.end(), values.begin(), values.end());
+    header_ += (header_.empty() ? "" : ",") + ("\"" + name + R"(":{"dtype":"F32","shape":[)") + sizes +
+               R"(],"data_offsets":[)" + std::to_string(begin) + "," +
+               std::to_string(data_.size() * sizeof(float)) + "]}";
+  }
+  void add_linear(std::string const& name, std::size_t out, std::size_t in) {
+    add(name + ".weight", {out, in}, 0.0F, 0.1F);
+    add(name + ".bias", {out});
+  }
+  void add_norm(std::string const& name) {
+    add(name + ".weight", {config_.hidden}, 1.0F);
+    add(name + ".bias", {config_.hidden});
+  }
+  void write() const {
+    std::filesystem::create_directories(folder_);
+    std::string const header = "{" + header_ + "}";
+    auto const size = static_cast<std::uint64_t>(header.size());
+    std::ofstream file(folder_ / "model.safetensors", std::ios::binary);
+    file.write(reinterpret_cast<char const*>(&size), sizeof size);
+    file << header;
+    file.write(reinterpret_cast<char const*>(data_.data()),
+               static_cast<std::streamsize>(data_.size() * sizeof(float)));
+    REQUIRE(file.flush());
+  }
+
+  std::vector<float> linear(std::string const& name, std::vector<float> const& rows) const {
+    auto const& weight = tensors_.at(name + ".weight");
+    auto const& bias = tensors_.at(name + ".bias");
+    std::size_t const depth = weight.size() / bias.size();
+    auto const out =
+        reference::multiply(rows.data(), rows.size() / depth, weight.data(), bias.size(), depth, bias.data());
+    return {out.begin(), out.end()};
+  }
+  std::vector<float> norm(std::string const& name, std::vector<float> x,
+                          std::vector<float> const& more) const {
+    for (std::size_t i = 0; i < more.size(); ++i) x[i] += more[i];
+    std::vector<float> out;
+    for (std::size_t at = 0; at < x.size(); at += config_.hidden) {
+      auto const row =
+          reference::layer_norm(x.data() + at, config_.hidden, tensors_.at(name + ".weight").data(),
+                                tensors_.at(name + ".bias").data(), config_.layer_norm_epsilon);
+      out.insert(out.end(), row.begin(), row.end());
+    }
+    return out;
+  }
+  std::vector<float> embed(texts const& batch, std::size_t text) const {
+    std::string const embeddings = names_.encoder + "embeddings.";
+    std::vector<float> x;
+    position_counter position(config_);
+    for (std::size_t token = batch.starts[text]; token < batch.starts[text + 1]; ++token) {
+      std::size_t const place = position(batch.ids[token]);
+      for (std::size_t k = 0; k < config_.hidden; ++k) {
+        auto const at = [&](char const* table, std::size_t row) {
+          return tensors_.at(embeddings + table + ".weight")[row * config_.hidden + k];
+        };
+        x.push_back(at("word_embeddings", static_cast<std::size_t>(batch.ids[token])) +
+                    at("position_embeddings", place) +
+                    (config_.token_types == 0
+                         ? 0.0F
+                         : at("token_type_embeddings", static_cast<std::size_t>(batch.types[token]))));
+      }
+    }
+    return norm(embeddings + "LayerNorm", x, {});
+  }
+
+  encoder_config config_;
+  names names_;
+  std::filesystem::path folder_ = std::filesystem::temp_directory_path() /
+                                  ("yonder_cuda_model_" + std::to_string(std::random_device{}()));
+  std::map<std::string, std::vector<float>> tensors_;
+  std::string header_;
+  std::vector<float> data_;
+  std::mt19937 engine_{3};
+};
+
+encoder_config small_shape(model_family family) {
+  encoder_config config;
+  config.family = family;
+  config.hidden = 64;
+  config.layers = 2;
+  config.heads = 2;
+  config.intermediate = 200;
+  config.vocabulary = 90;
+  config.positions = 80;
+  config.token_types = family == model_family::distilbert ? 0 : 2;
+  if (family == model_family::roberta) config.padding_id = 1;
+  return config;
+}
+
+texts random_batch(encoder_config const& config, std::vector<std::size_t> const& lengths) {
+  std::mt19937 engine(17);
+  texts batch;
+  for (std::size_t const length : lengths) {
+    for (std::size_t i = 0; i < length; ++i) {
+      batch.ids.push_back(static_cast<std::int32_t>(engine() % config.vocabulary));
+      batch.types.push_back(
+          static_cast<std::int32_t>(config.token_types == 0 ? 0 : engine() % config.token_types));
+    }
+    batch.starts.push_back(batch.ids.size());
+  }
+  return batch;
+}
+
+// As gpu_model runs it, in host memory; what need not be zero is poisoned.
+template <class T>
+std::vector<float> run_on_host(weight_files const& files, encoder_config const& config, texts const& source,
+                               std::optional<std::size_t> labels, std::vector<pooling_mode> pooling) {
+  auto parts = load_parts<T>(files, config, labels);
+  placed_model<T> const model{parts, config, parts.bytes.data(), std::move(pooling)};
+  batch_source const batch{source.ids, source.types, source.starts};
+  bucket const size = bucket_for(batch.tokens(), batch.sequences());
+
+  arena plan;
+  activations<T>::in(plan, model, size);
+  std::vector<std::byte> memory(plan.used(), std::byte{0xff});
+  arena place(memory.data());
+  auto const at = activations<T>::in(place, model, size);
+  std::fill_n(at.arrivals, size.sequences / 8 + 1, 0U);
+
+  std::vector<std::byte> upload(packed_batch::bytes(size), std::byte{0xff});
+  arena upload_place(upload.data());
+  auto const packed = packed_batch::in(upload_place, size);
+  packed.fill(batch, config, 16 * attention_warps(size, config.heads));
+
+  std::vector<float> results(size.sequences * model.result_width(), std::nanf(""));
+  host_operators<T> operators;
+  run_forward<T>(operators, model, at, packed.view(), size, results.data());
+  results.resize(batch.sequences() * model.result_width());
+  return results;
+}
+
+double relative_error(std::vector<float> const& out, std::vector<float> const& expected) {
+  REQUIRE(out.size() == expected.size());
+  double error = 0.0;
+  double size = 0.0;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    error += std::pow(static_cast<double>(out[i]) - expected[i], 2);
+    size += std::pow(static_cast<double>(expected[i]), 2);
+  }
+  return std::sqrt(error / size);
+}
+
+template <class T>
+void check_classifier(model_family family, std::vector<std::size_t> const& lengths, double bound) {
+  auto const config = small_shape(family);
+  random_model const model(config);
+  weight_files const files(model.folder());
+  auto const batch = random_batch(config, lengths);
+  auto const expected = model.logits(batch);
+  auto const found = run_on_host<T>(files, config, batch, random_model::labels, {});
+  double const error = relative_error(found, expected);
+  MESSAGE("error " << error);
+  CHECK(error < bound);
+}
+
+}  // namespace
+
+TEST_CASE("quick: a classifier in bf16 is that of its formulas, whatever stands beside a text") {
+  check_classifier<bf16>(model_family::bert, {5, 1, 33, 70, 16}, 2e-2);
+}
+
+TEST_CASE("full: every family and format agrees with its formulas") {
+  std::vector<std::size_t> const lengths = {5, 1, 33, 70, 16, 2};
+  for (auto const family : {model_family::bert, model_family::distilbert, model_family::roberta}) {
+    CAPTURE(static_cast<int>(family));
+    check_classifier<f16>(family, lengths, 3e-3);
+    check_classifier<bf16>(family, lengths, 2e-2);
+    check_classifier<f16>(family, {1}, 3e-3);
+  }
+}
+
+TEST_CASE("full: pooled vectors agree with the formulas, one kind after the other") {
+  auto const config = small_shape(model_family::bert);
+  random_model const model(config);
+  weight_files const files(model.folder());
+  auto const batch = random_batch(config, {3, 66, 12});
+  std::vector<pooling_mode> const pooling = {pooling_mode::first_token, pooling_mode::mean};
+  std::vector<float> expected;
+  for (std::size_t i = 0; i + 1 < batch.starts.size(); ++i) {
+    auto const states = model.hidden_states(batch, i);
+    auto const length = static_cast<float>(states.size() / config.hidden);
+    expected.insert(expected.end(), states.begin(),
+                    states.begin() + static_cast<std::ptrdiff_t>(config.hidden));
+    for (std::size_t k = 0; k < config.hidden; ++k) {
+      float sum = 0.0F;
+      for (std::size_t at = k; at < states.size(); at += config.hidden) sum += states[at];
+      expected.push_back(sum / length);
+    }
+  }
+  CHECK(relative_error(run_on_host<f16>(files, config, batch, std::nullopt, pooling), expected) < 3e-3);
+}
+
+TEST_CASE("quick: a model that the kernels cannot run is refused by name of its shape") {
+  random_model const model(small_shape(model_family::bert));
+  weight_files const files(model.folder());
+  auto config = small_shape(model_family::bert);
+  config.heads = 8;
+  CHECK_THROWS_WITH_AS(load_parts<bf16>(files, config, std::nullopt), doctest::Contains("8 heads of 8"),
+                       ml::unsupported_model);
+  config = small_shape(model_family::bert);
+  config.vocabulary = 91;
+  CHECK_THROWS_AS(load_parts<bf16>(files, config, std::nullopt), ml::inconsistent_model);
+}
+
+TEST_CASE("quick: a batch runs in the smallest bucket that holds its tokens and its sequences") {
+  CHECK(bucket_for(1, 1).rows == 16);
+  CHECK(bucket_for(16, 4).rows == 16);
+  CHECK(bucket_for(17, 1).rows == 32);
+  CHECK(bucket_for(128, 1).rows == 128);
+  CHECK(bucket_for(769, 1).rows == 1056);
+  CHECK(bucket_for(4096, 32).rows == 4224);
+  CHECK(bucket_for(65536, 512).rows == 66528);
+  CHECK(bucket_for(most_tokens, 1).rows == most_tokens);
+  CHECK(bucket_for(20, 20).rows == 96);
+  for (std::size_t tokens = 1; tokens <= most_tokens; tokens += 37) {
+    auto const size = bucket_for(tokens, (tokens + 3) / 4);
+    REQUIRE(size.rows >= tokens);
+    REQUIRE(size.sequences >= (tokens + 3) / 4);
+  }
+}
+
+TEST_CASE("quick: a packed batch names each token's place and each tile of queries") {
+  auto config = small_shape(model_family::roberta);
+  std::vector<std::int32_t> const ids = {9, 9, 7, 1, 8, 5};
+  std::vector<std::int32_t> const types = {0, 0, 1, 0, 1, 0};
+  std::vector<std::size_t> const starts = {0, 2, 6};
+  batch_source const second = batch_source{ids, types, starts}.part(1, 2);
+  bucket const size = bucket_for(second.tokens(), second.sequences());
+  std::vector<std::byte> memory(packed_batch::bytes(size));
+  arena place(memory.data());
+  auto const packed = packed_batch::in(place, size);
+  packed.fill(second, config, 3);
+  CHECK(packed.counts->tokens == 4);
+  CHECK(packed.counts->sequences == 1);
+  REQUIRE(packed.counts->tiles == 2);
+  CHECK(packed.tiles[1].query == 3);
+  CHECK(packed.tiles[1].length == 4);
+  CHECK(std::vector<std::int32_t>(packed.ids, packed.ids + 4) == std::vector<std::int32_t>{7, 1, 8, 5});
+  CHECK(std::vector<std::uint32_t>(packed.places, packed.places + 4) ==
+        std::vector<std::uint32_t>{2 | 1 << 16, 1, 3 | 1 << 16, 4});
+  CHECK(packed.starts[1] == 4);
+}
+
+TEST_CASE("quick: a batch past memory is run in halves, in order, and only what does not fit alone fails") {
+  std::vector<std::size_t> done;
+  auto const run = [&](std::size_t first, std::size_t last) {
+    if (last - first > 3) throw ml::gpu_out_of_memory("full");
+    for (; first < last; ++first) done.push_back(first);
+  };
+  run_in_halves(0, 17, run);
+  REQUIRE(done.size() == 17);
+  CHECK(std::is_sorted(done.begin(), done.end()));
+  CHECK_THROWS_AS(run_in_halves(0, 4, [](auto, auto) { throw ml::gpu_out_of_memory("full"); }),
+                  ml::gpu_out_of_memory);
+  int calls = 0;
+  CHECK_THROWS_AS(run_in_halves(0, 4,
+                                [&](auto, auto) {
+                                  ++calls;
+                                  throw ml::gpu_unusable("gone");
+                                }),
+                  ml::gpu_unusable);
+  CHECK(calls == 1);
+}
+
+TEST_CASE("quick: CUDA's errors have the type that says what to do") {
+  CHECK_NOTHROW(raise(0, "cudaSuccess", "nothing"));
+  CHECK_THROWS_WITH_AS(raise(2, "cudaErrorMemoryAllocation", "allocating 5 bytes"),
+                       doctest::Contains("allocating 5 bytes: cudaErrorMemoryAllocation (CUDA error 2)"),
+                       ml::gpu_out_of_memory);
+  CHECK_THROWS_AS(raise(35, "cudaErrorInsufficientDriver", "looking"), ml::gpu_unavailable);
+  CHECK_THROWS_AS(raise(100, "cudaErrorNoDevice", "looking"), ml::gpu_unavailable);
+  CHECK_THROWS_AS(raise(700, "cudaErrorIllegalAddress", "waiting"), ml::gpu_unusable);
+  CHECK_THROWS_AS(raise(719, "cudaErrorLaunchFailure", "waiting"), ml::gpu_unusable);
+  CHECK(classify(1) == failure::failed);
+  CHECK_THROWS_AS(raise(801, "cudaErrorNotSupported", "asking"), ml::gpu_error);
+}
