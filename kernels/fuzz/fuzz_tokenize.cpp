@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/json.hpp"
 #include "model/tokenizer.hpp"
 #include "model/unicode.hpp"
 #include "yonder/ml/errors.hpp"
@@ -17,10 +19,22 @@ constexpr char const* vocabulary =
     "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##a\nb\n##b\nab\n##ing\ne\n\u00e9\n\u4e2d\n##\u4e2d\n\u0301\n##"
     "\u0301\n!\n";
 
+tokenizer make_byte_level() {
+  json tokens = {{"<s>", 0}, {"</s>", 1}, {"<mask>", 2}, {"ab", 3}, {"aa", 4}, {"aab", 5}, {"aaaa", 6}};
+  for (int byte = 0; byte < 256; ++byte) {
+    char const each = static_cast<char>(byte);
+    tokens[byte_level::token_of({&each, 1})] = 7 + byte;
+  }
+  std::string const file = "vocabulary";
+  std::string const text = tokens.dump();
+  return parse_byte_level({text, file}, {"a b\na a\na ab\naa aa\n", file}, {});
+}
+
 std::vector<tokenizer> make_tokenizers() {
   std::vector<tokenizer> all;
   all.push_back(parse_vocabulary(vocabulary, "vocabulary", {}));
   all.push_back(parse_vocabulary(vocabulary, "vocabulary", {.lowercase = false}));
+  all.push_back(make_byte_level());
   return all;
 }
 

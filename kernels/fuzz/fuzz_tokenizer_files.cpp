@@ -2,8 +2,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 
+#include "model/json.hpp"
 #include "model/tokenizer.hpp"
 #include "yonder/ml/errors.hpp"
 
@@ -25,7 +27,25 @@ void use(tokenizer const& tokens) {
 
 }  // namespace
 
-// tokenizer.json, vocab.txt and tokenizer_config.json: the first byte says which.
+// A vocabulary for merges: the bytes, and what two merges make.
+std::string const& byte_level_vocabulary() {
+  static std::string const all = [] {
+    json tokens = {{"<s>", 0}, {"</s>", 1}, {"ab", 2}, {"aba", 3}};
+    for (int byte = 0; byte < 256; ++byte) {
+      char const each = static_cast<char>(byte);
+      tokens[byte_level::token_of({&each, 1})] = 4 + byte;
+    }
+    return tokens.dump();
+  }();
+  return all;
+}
+
+void use_byte_level(std::string_view vocabulary, std::string_view merges) {
+  static std::string const file = "input";
+  use(parse_byte_level({vocabulary, file}, {merges, file}, {}));
+}
+
+// tokenizer.json, vocab.txt, tokenizer_config.json, vocab.json and merges.txt: the first byte says which.
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   if (size == 0) return 0;
@@ -37,6 +57,9 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
       case 'c':
         use(parse_vocabulary("[UNK]\n[CLS]\n[SEP]\na\n", "vocab.txt",
                              parse_tokenizer_settings(text, "input")));
+        break;
+      case 'b': use_byte_level(text, "a b\nab a\n"); break;
+      case 'm': use_byte_level(byte_level_vocabulary(), text); break;
     }
   } catch (yonder::ml::model_error const&) {
   }

@@ -22,8 +22,8 @@ std::size_t copy_clean(char const* text, std::size_t size, bool lowercase, char*
 // and what is not ASCII; and punctuation. `size` is rounded up to whole elements: the bytes must be readable.
 void classify(char const* text, std::size_t size, std::uint64_t* words, std::uint64_t* marks) noexcept;
 
-// The index of the first `byte` in bytes[size], or any number from `size` on. Precondition: find_slack more bytes
-// can be read.
+// The index of the first `byte` in bytes[size], or any number from `size` on. Precondition: find_slack more
+// bytes can be read.
 inline constexpr std::size_t find_slack = 16;
 inline std::size_t find_byte(unsigned char const* bytes, std::size_t size, unsigned char byte) noexcept {
 #if defined(__SSE2__)

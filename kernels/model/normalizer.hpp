@@ -30,6 +30,8 @@ class normalizer {
 
   std::string operator()(std::string_view text) const;
 
+  // Changes nothing.
+  bool empty() const noexcept { return steps_.empty(); }
   // What it does where normalize_for_words() can stand in for it.
   std::optional<bert_normalization> fusible() const noexcept;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/pre_tokenizer.hpp"
 
+#include "model/byte_level.hpp"
 #include "model/unicode.hpp"
 
 namespace yonder::kernels {
@@ -17,6 +18,7 @@ role role_of(pre_tokenizer::step step, unicode::property_bits what) noexcept {
     case whitespace_split: return space ? role::drop : role::word;
     case whitespace: return space ? role::drop : (what & unicode::word) != 0 ? role::word : role::other;
     case punctuation: return mark ? role::isolate : role::word;
+    case byte_level: break;
   }
   return role::word;
 }
@@ -24,6 +26,7 @@ role role_of(pre_tokenizer::step step, unicode::property_bits what) noexcept {
 }  // namespace
 
 bool pre_tokenizer::take_piece(step what, std::string_view& text, std::string_view& piece) noexcept {
+  if (what == step::byte_level) return kernels::byte_level::take_word(text, piece);
   auto const role_at = [&](std::size_t at, std::size_t& bytes) {
     auto const decoded = unicode::decode(text.data() + at);
     bytes = decoded.bytes;

@@ -7,7 +7,8 @@
 
 namespace yonder::kernels {
 
-// A sequence of the pre-tokenizers that WordPiece tokenizers use. Each cuts the pieces of the one before.
+// A sequence of the pre-tokenizers that WordPiece tokenizers use, or that of byte-level BPE. Each cuts the
+// pieces of the one before.
 class pre_tokenizer {
  public:
   enum class step : std::uint8_t {
@@ -15,6 +16,7 @@ class pre_tokenizer {
     whitespace_split,  // drops whitespace
     whitespace,        // matches of \w+|[^\w\s]+
     punctuation,       // isolates punctuation
+    byte_level,        // matches of GPT-2's pattern
   };
   pre_tokenizer() = default;
   explicit pre_tokenizer(std::vector<step> steps) : steps_(std::move(steps)) {}
@@ -26,8 +28,8 @@ class pre_tokenizer {
     return split(0, text, each);
   }
 
-  // BertPreTokenizer and nothing else.
-  bool is_bert() const noexcept { return steps_.size() == 1 && steps_.front() == step::bert; }
+  // This step and nothing else.
+  bool is(step what) const noexcept { return steps_.size() == 1 && steps_.front() == what; }
 
  private:
   // Takes the first piece that `what` makes of `text` off it. False where there is none.

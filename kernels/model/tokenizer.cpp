@@ -22,6 +22,10 @@ std::string_view take_chunk(std::string_view& text) {
   return chunk;
 }
 
+std::int32_t largest_of(token_model const& model) {
+  return std::visit([](auto const& each) { return each.largest_id(); }, model);
+}
+
 std::vector<added_token> those_normalized(std::vector<added_token> tokens, bool normalized) {
   std::erase_if(tokens, [normalized](auto const& token) { return token.normalized != normalized; });
   return tokens;
@@ -51,13 +55,26 @@ void append_padded(std::vector<std::int32_t>& to, std::vector<std::int32_t> cons
 
 }  // namespace
 
+struct tokenizer::scratch {
+  marked_text marked;
+  byte_level::bpe_scratch merges;
+
+  std::size_t bytes() const noexcept { return marked.bytes() + merges.bytes(); }
+};
+
+tokenizer::tokenizer(tokenizer&&) noexcept = default;
+tokenizer& tokenizer::operator=(tokenizer&&) noexcept = default;
+tokenizer::~tokenizer() = default;
+
 tokenizer::tokenizer(tokenizer_parts parts)
     : parts_(std::move(parts)),
       raw_tokens_(those_normalized(parts_.added, false)),
       normalized_tokens_(normalize_contents(those_normalized(parts_.added, true), parts_.normalize)),
-      scratch_(std::make_unique<scratch_pool<marked_text>>()),
-      largest_id_(parts_.model.largest_id()) {
-  if (parts_.split.is_bert() && normalized_tokens_.empty()) fused_ = parts_.normalize.fusible();
+      scratch_(std::make_unique<scratch_pool<scratch>>()),
+      largest_id_(largest_of(parts_.model)) {
+  bool const bert =
+      std::holds_alternative<wordpiece>(parts_.model) && parts_.split.is(pre_tokenizer::step::bert);
+  if (bert && normalized_tokens_.empty()) fused_ = parts_.normalize.fusible();
   for (auto const& token : parts_.added) largest_id_ = std::max(largest_id_, token.id);
   for (auto const& part : parts_.post_template) {
     largest_id_ = std::max(largest_id_, part.id.value_or(0));
@@ -74,12 +91,21 @@ void tokenizer::cut_raw_tokens(std::string_view text, Each&& each, Token&& token
               [&](std::string_view stretch, std::int32_t id) { return id >= 0 ? token(id) : each(stretch); });
 }
 
+template <class Word>
+bool tokenizer::split_words(std::string_view stretch, Word&& word) const {
+  if (!parts_.prefix_space || stretch.starts_with(' ')) return parts_.split(stretch, word);
+  std::string spaced = " ";
+  spaced += stretch;
+  return parts_.split(spaced, word);
+}
+
 // One step after the other: the stretch is normalized, cut at the other added tokens, and split into words.
 template <class Word, class Token>
 bool tokenizer::split_by_steps(std::string_view stretch, Word&& word, Token&& token) const {
-  std::string const normal = parts_.normalize(stretch);
-  return normalized_tokens_(normal, [&](std::string_view words, std::int32_t id) {
-    return id >= 0 ? token(id) : parts_.split(words, word);
+  std::string normalized;
+  if (!parts_.normalize.empty()) stretch = normalized = parts_.normalize(stretch);
+  return normalized_tokens_(stretch, [&](std::string_view words, std::int32_t id) {
+    return id >= 0 ? token(id) : split_words(words, word);
   });
 }
 
@@ -94,28 +120,45 @@ bool tokenizer::split_at_once(std::string_view stretch, marked_text& words, Each
   return true;
 }
 
+// Calls word(text) and chunk(marked_text), one or the other, and token(id).
+template <class Word, class Chunk, class Token>
+void tokenizer::visit(std::string_view text, marked_text& marked, Word&& word, Chunk&& chunk,
+                      Token&& token) const {
+  cut_raw_tokens(
+      text,
+      [&](std::string_view stretch) {
+        return fused_ ? split_at_once(stretch, marked, chunk) : split_by_steps(stretch, word, token);
+      },
+      token);
+}
+
 void tokenizer::append_content(std::string_view text, std::size_t enough,
                                std::vector<std::int32_t>& ids) const {
-  scratch_pool<marked_text>::lease const words(*scratch_);
+  scratch_pool<scratch>::lease const lease(*scratch_);
+  scratch& memory = *lease;
   auto const more = [&] { return ids.size() < enough; };
   auto const token = [&](std::int32_t id) {
     ids.push_back(id);
     return more();
   };
-  auto const word = [&](std::string_view each) {
-    parts_.model.append(each, ids);
-    return more();
+  auto const append_all = [&](auto const& append, auto const& chunk) {
+    auto const word = [&](std::string_view each) {
+      append(each);
+      return more();
+    };
+    visit(text, memory.marked, word, chunk, token);
   };
-  auto const chunk = [&](marked_text const& each) {
-    parts_.model.append(each, ids);
-    return more();
-  };
-  cut_raw_tokens(
-      text,
-      [&](std::string_view stretch) {
-        return fused_ ? split_at_once(stretch, *words, chunk) : split_by_steps(stretch, word, token);
-      },
-      token);
+  if (auto const* const pieces = std::get_if<wordpiece>(&parts_.model)) {
+    append_all([&](std::string_view word) { pieces->append(word, ids); },
+               [&](marked_text const& words) {
+                 pieces->append(words, ids);
+                 return more();
+               });
+  } else {
+    auto const& merges = std::get<byte_level::bpe>(parts_.model);
+    append_all([&](std::string_view word) { merges.append(word, ids, memory.merges); },
+               [](marked_text const&) { return false; });
+  }
 }
 
 std::vector<std::string> tokenizer::words(std::string_view text) const {
@@ -129,13 +172,7 @@ std::vector<std::string> tokenizer::words(std::string_view text) const {
     words.for_each_word([&](char const* begin, std::size_t bytes) { all.emplace_back(begin, bytes); });
     return true;
   };
-  auto const token = [](std::int32_t) { return true; };
-  cut_raw_tokens(
-      text,
-      [&](std::string_view stretch) {
-        return fused_ ? split_at_once(stretch, marked, chunk) : split_by_steps(stretch, word, token);
-      },
-      token);
+  visit(text, marked, word, chunk, [](std::int32_t) { return true; });
   return all;
 }
 

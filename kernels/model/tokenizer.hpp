@@ -9,9 +9,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "model/added_tokens.hpp"
+#include "model/byte_level.hpp"
 #include "model/marked_text.hpp"
 #include "model/normalizer.hpp"
 #include "model/pre_tokenizer.hpp"
@@ -57,21 +59,28 @@ struct template_part {
   std::int32_t type_id = 0;
 };
 
+// What makes ids of words.
+using token_model = std::variant<wordpiece, byte_level::bpe>;
+
 struct tokenizer_parts {
   normalizer normalize;
   pre_tokenizer split;
-  wordpiece model;
+  bool prefix_space = false;  // a stretch that begins with none gets a space before it is split
+  token_model model;
   std::vector<added_token> added;
   std::vector<template_part> post_template;  // exactly one part is the text
   std::optional<truncation> cut;
   std::optional<padding> pad;
 };
 
-// A WordPiece tokenizer, token for token that of Hugging Face's tokenizers 0.23.3. Const calls are
-// thread-safe.
+// A WordPiece or byte-level BPE tokenizer, token for token that of Hugging Face's tokenizers 0.23.3. Const
+// calls are thread-safe.
 class tokenizer {
  public:
   explicit tokenizer(tokenizer_parts parts);
+  tokenizer(tokenizer&&) noexcept;
+  tokenizer& operator=(tokenizer&&) noexcept;
+  ~tokenizer();
 
   // Appends the tokens of `text`; true where it was cut. Throws ml::invalid_utf8; std::invalid_argument where
   // `cut` leaves no room for the special tokens. With side::right little past the cut is tokenized.
@@ -82,7 +91,7 @@ class tokenizer {
   encoding encode(std::string_view text) const { return encode(text, parts_.cut); }
   padded_batch encode_batch(std::span<std::string_view const> texts) const;
 
-  // The words of the text as the WordPiece model gets them; added tokens are left out.
+  // The words of the text as the model gets them; added tokens are left out.
   std::vector<std::string> words(std::string_view text) const;
 
   std::optional<truncation> const& cut() const noexcept { return parts_.cut; }
@@ -93,12 +102,18 @@ class tokenizer {
   std::size_t special_tokens() const noexcept { return parts_.post_template.size() - 1; }
 
  private:
+  struct scratch;
+
   template <class Each, class Token>
   void cut_raw_tokens(std::string_view text, Each&& each, Token&& token) const;
   template <class Word, class Token>
   bool split_by_steps(std::string_view stretch, Word&& word, Token&& token) const;
   template <class Each>
   bool split_at_once(std::string_view stretch, marked_text& words, Each&& each) const;
+  template <class Word>
+  bool split_words(std::string_view stretch, Word&& word) const;
+  template <class Word, class Chunk, class Token>
+  void visit(std::string_view text, marked_text& marked, Word&& word, Chunk&& chunk, Token&& token) const;
   void append_content(std::string_view text, std::size_t enough, std::vector<std::int32_t>& ids) const;
   bool append_cut(std::string_view text, std::size_t room, side where, std::vector<std::int32_t>& ids) const;
   std::size_t room_for_text(std::optional<truncation> const& cut) const;
@@ -107,7 +122,7 @@ class tokenizer {
   added_token_matcher raw_tokens_;
   added_token_matcher normalized_tokens_;
   std::optional<bert_normalization> fused_;  // where split_at_once() does the same as split_by_steps()
-  std::unique_ptr<scratch_pool<marked_text>> scratch_;
+  std::unique_ptr<scratch_pool<scratch>> scratch_;
   std::int32_t largest_id_ = 0;
   std::int32_t largest_type_id_ = 0;
 };
@@ -117,15 +132,17 @@ padded_batch pad(std::span<encoding const> encodings, padding const& how);
 
 // tokenizer_config.json and its companions, where they are.
 struct tokenizer_settings {
+  std::optional<bool> add_prefix_space = std::nullopt;
   std::optional<bool> lowercase = std::nullopt;
   std::optional<bool> strip_accents = std::nullopt;
   std::optional<bool> handle_chinese_chars = std::nullopt;
   std::optional<std::size_t> max_length = std::nullopt;
-  std::string unknown = "[UNK]";
-  std::string separator = "[SEP]";
-  std::string padding = "[PAD]";
-  std::string classification = "[CLS]";
-  std::string mask = "[MASK]";
+  // Special tokens that have other names than usual for the kind of vocabulary.
+  std::optional<std::string> unknown = std::nullopt;
+  std::optional<std::string> separator = std::nullopt;
+  std::optional<std::string> padding = std::nullopt;
+  std::optional<std::string> classification = std::nullopt;
+  std::optional<std::string> mask = std::nullopt;
   std::vector<added_token> added = {};
 };
 
@@ -133,8 +150,15 @@ struct tokenizer_settings {
 tokenizer_settings parse_tokenizer_settings(std::string_view text, std::string const& file);
 tokenizer parse_tokenizer_json(std::string_view text, std::string const& file,
                                tokenizer_settings const& settings);
+// vocab.txt
 tokenizer parse_vocabulary(std::string_view text, std::string const& file,
                            tokenizer_settings const& settings);
+// vocab.json and merges.txt, with RoBERTa's special tokens.
+struct named_text {
+  std::string_view text;
+  std::string const& file;
+};
+tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_settings const& settings);
 
 struct loaded_tokenizer {
   tokenizer tokens;
@@ -142,8 +166,9 @@ struct loaded_tokenizer {
   std::string file;                       // the one that was read, for errors
 };
 
-// tokenizer.json, else vocab.txt. As in transformers, what tokenizer_config.json says of lower case, accents
-// and Chinese characters holds over the BertNormalizer of tokenizer.json.
+// tokenizer.json, else vocab.txt, else vocab.json and merges.txt. As in transformers, what
+// tokenizer_config.json says of lower case, accents and Chinese characters holds over the BertNormalizer of
+// tokenizer.json, what it says of add_prefix_space over its ByteLevel.
 loaded_tokenizer load_tokenizer(std::filesystem::path const& folder);
 
 }  // namespace yonder::kernels

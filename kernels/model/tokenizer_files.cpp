@@ -75,6 +75,7 @@ normalizer parse_normalizer(json_view const& root, tokenizer_settings const& set
   return {std::move(steps), options};
 }
 
+// For WordPiece.
 pre_tokenizer parse_pre_tokenizer(json_view const& root) {
   if (root.lacks("pre_tokenizer")) return {};
   std::vector<pre_tokenizer::step> steps;
@@ -112,18 +113,9 @@ wordpiece make_wordpiece(std::vector<wordpiece::entry> vocabulary, wordpiece_opt
   }
 }
 
-wordpiece parse_wordpiece(json_view const& root) {
-  json_view const model = root.object("model");
-  // Files of 2020 state no type.
-  if (model.string_or("type", "WordPiece") != "WordPiece" || !model.lacks("merges")) {
-    model.unsupported("type", "WordPiece");
-  }
-  wordpiece_options options;
-  options.unknown_token = model.string_or("unk_token", options.unknown_token);
-  options.continuing_prefix = model.string_or("continuing_subword_prefix", options.continuing_prefix);
-  options.max_word_chars = model.count_or("max_input_chars_per_word", options.max_word_chars);
+// Tokens and their ids.
+std::vector<wordpiece::entry> parse_ids(json_view const& map) {
   std::vector<wordpiece::entry> vocabulary;
-  json_view const map = model.object("vocab");
   vocabulary.reserve(map.raw().size());
   for (auto const& [token, id] : map.raw().items()) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() > max_id) {
@@ -131,7 +123,75 @@ wordpiece parse_wordpiece(json_view const& root) {
     }
     vocabulary.emplace_back(token, id.get<std::int32_t>());
   }
-  return make_wordpiece(std::move(vocabulary), options, root.file());
+  return vocabulary;
+}
+
+wordpiece parse_wordpiece(json_view const& model) {
+  wordpiece_options options;
+  options.unknown_token = model.string_or("unk_token", options.unknown_token);
+  options.continuing_prefix = model.string_or("continuing_subword_prefix", options.continuing_prefix);
+  options.max_word_chars = model.count_or("max_input_chars_per_word", options.max_word_chars);
+  return make_wordpiece(parse_ids(model.object("vocab")), options, model.file());
+}
+
+byte_level::bpe make_bpe(std::vector<wordpiece::entry> vocabulary,
+                         std::vector<byte_level::bpe::merge_rule> const& merges, std::string const& file) {
+  try {
+    return {std::move(vocabulary), merges};
+  } catch (std::out_of_range const& missing) {
+    throw ml::inconsistent_model({file, std::string("no token \"") + missing.what() + "\"",
+                                  "one for each byte and for each merge, in GPT-2's alphabet",
+                                  "save the tokenizer again with transformers"});
+  }
+}
+
+// "left right"; nothing where it is not that.
+std::optional<byte_level::bpe::merge_rule> parse_merge(std::string_view line) {
+  auto const space = line.find(' ');
+  if (space == 0 || space >= line.size() - 1 || line.find(' ', space + 1) != line.npos) return std::nullopt;
+  return {{std::string(line.substr(0, space)), std::string(line.substr(space + 1))}};
+}
+
+// Each "left right" or ["left", "right"].
+std::vector<byte_level::bpe::merge_rule> parse_merges(json_view const& model) {
+  std::vector<byte_level::bpe::merge_rule> merges;
+  auto const is_pair = [](json const& value) {
+    return value.is_array() && value.size() == 2 && value[0].is_string() && value[1].is_string();
+  };
+  for (json const& value : array(model, "merges")) {
+    std::optional<byte_level::bpe::merge_rule> merge;
+    if (is_pair(value)) merge.emplace(value[0].get<std::string>(), value[1].get<std::string>());
+    if (value.is_string()) merge = parse_merge(value.get_ref<std::string const&>());
+    if (!merge) model.malformed("merges", "two tokens each");
+    merges.push_back(std::move(*merge));
+  }
+  return merges;
+}
+
+byte_level::bpe parse_bpe(json_view const& model) {
+  if (model.number_or("dropout", 0) != 0) model.unsupported("dropout", "0");
+  for (char const* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (!model.string_or(key, "").empty()) model.unsupported(key, "\"\"");
+  }
+  for (char const* key : {"byte_fallback", "ignore_merges"}) {
+    if (model.boolean_or(key, false)) model.unsupported(key, "false");
+  }
+  return make_bpe(parse_ids(model.object("vocab")), parse_merges(model), model.file());
+}
+
+// Files of 2020 state no type.
+bool is_bpe(json_view const& model) {
+  std::string const type = model.string_or("type", model.lacks("merges") ? "WordPiece" : "BPE");
+  if (type != "WordPiece" && type != "BPE") model.unsupported("type", "WordPiece or BPE");
+  return type == "BPE";
+}
+
+// The only pre-tokenizer that byte-level BPE has. Returns add_prefix_space.
+bool parse_byte_level(json_view const& root) {
+  json_view const value = root.object("pre_tokenizer");
+  if (value.string("type") != "ByteLevel") value.unsupported("type", "ByteLevel, as the model is BPE");
+  if (!value.boolean_or("use_regex", true)) value.unsupported("use_regex", "true");
+  return value.boolean_or("add_prefix_space", true);
 }
 
 added_token parse_added_token(json_view const& value) {
@@ -144,9 +204,13 @@ added_token parse_added_token(json_view const& value) {
   return token;
 }
 
+std::optional<std::int32_t> find(token_model const& model, std::string_view token) {
+  return std::visit([token](auto const& each) { return each.find(token); }, model);
+}
+
 // A token that the vocabulary has keeps its id there, and must not be given another.
-void check_added_id(added_token const& token, wordpiece const& model, std::string const& file) {
-  auto const known = model.find(token.content);
+void check_added_id(added_token const& token, token_model const& model, std::string const& file) {
+  auto const known = find(model, token.content);
   if (!known || *known == token.id) return;
   throw ml::inconsistent_model(
       {file, "the added token \"" + token.content + "\" with id " + std::to_string(token.id),
@@ -154,7 +218,7 @@ void check_added_id(added_token const& token, wordpiece const& model, std::strin
        "save the tokenizer again with transformers"});
 }
 
-std::vector<added_token> parse_added_tokens(json_view const& root, wordpiece const& model) {
+std::vector<added_token> parse_added_tokens(json_view const& root, token_model const& model) {
   std::vector<added_token> tokens;
   if (root.lacks("added_tokens")) return tokens;
   for (json const& entry : array(root, "added_tokens")) {
@@ -203,15 +267,24 @@ template_part parse_bert_special(json_view const& value, char const* key) {
   return {pair[1].get<std::int32_t>(), 0};
 }
 
+// A Sequence of ByteLevel, which adds no token, and one of the others.
 std::vector<template_part> parse_post_processor(json_view const& root) {
   template_part const text = {};
-  if (root.lacks("post_processor")) return {text};
-  json_view const value = root.object("post_processor");
-  std::string const type = value.string("type");
-  if (type == "TemplateProcessing") return parse_template(value);
-  if (type == "BertProcessing")
-    return {parse_bert_special(value, "cls"), text, parse_bert_special(value, "sep")};
-  value.unsupported("type", "TemplateProcessing or BertProcessing");
+  std::vector<template_part> parts = {text};
+  if (root.lacks("post_processor")) return parts;
+  for_each_step(
+      root.object("post_processor"), "processors", [&](std::string const& type, json_view const& value) {
+        if (type == "ByteLevel") return;
+        if (parts.size() != 1) value.unsupported("type", "one processor that adds tokens");
+        if (type == "TemplateProcessing") {
+          parts = parse_template(value);
+        } else if (type == "BertProcessing" || type == "RobertaProcessing") {
+          parts = {parse_bert_special(value, "cls"), text, parse_bert_special(value, "sep")};
+        } else {
+          value.unsupported("type", "TemplateProcessing, BertProcessing, RobertaProcessing or ByteLevel");
+        }
+      });
+  return parts;
 }
 
 side parse_side(json_view const& value) {
@@ -246,7 +319,7 @@ std::optional<padding> parse_padding(json_view const& root) {
 }
 
 // A special token is its text, or an object with a "content".
-void read_token_name(json_view const& root, char const* key, std::string& name) {
+void read_token_name(json_view const& root, char const* key, std::optional<std::string>& name) {
   if (root.lacks(key)) return;
   name = root.raw()[key].is_object() ? root.object(key).string("content") : root.string(key);
 }
@@ -291,27 +364,76 @@ std::vector<wordpiece::entry> parse_lines(std::string_view text) {
   return vocabulary;
 }
 
-std::int32_t required_id(wordpiece const& model, std::string const& token, std::string const& file) {
-  if (auto const id = model.find(token)) return *id;
+std::int32_t required_id(token_model const& model, std::string const& token, std::string const& file) {
+  if (auto const id = find(model, token)) return *id;
   throw ml::inconsistent_model({file, "no token \"" + token + "\"", "it, to put round each text",
                                 "name the special tokens in tokenizer_config.json"});
 }
 
-std::vector<added_token> special_tokens(wordpiece const& model, tokenizer_settings const& settings,
-                                        std::string const& file) {
+struct special_names {
+  std::string unknown;
+  std::string separator;
+  std::string padding;
+  std::string classification;
+  std::string mask;
+};
+
+special_names names_for(tokenizer_settings const& settings, special_names usual) {
+  return {settings.unknown.value_or(usual.unknown), settings.separator.value_or(usual.separator),
+          settings.padding.value_or(usual.padding), settings.classification.value_or(usual.classification),
+          settings.mask.value_or(usual.mask)};
+}
+
+std::vector<added_token> special_tokens(token_model const& model, tokenizer_settings const& settings,
+                                        special_names const& names, std::string const& file) {
   std::vector<added_token> tokens;
   for (auto const& token : settings.added) {
     check_added_id(token, model, file);
     tokens.push_back(token);
   }
-  for (auto const* name : {&settings.unknown, &settings.separator, &settings.padding,
-                           &settings.classification, &settings.mask}) {
+  for (auto const* name :
+       {&names.unknown, &names.separator, &names.padding, &names.classification, &names.mask}) {
     bool const listed =
         std::ranges::any_of(tokens, [name](auto const& token) { return token.content == *name; });
-    auto const id = model.find(*name);
+    auto const id = find(model, *name);
     if (!listed && id) tokens.push_back({.content = *name, .id = *id});
   }
   return tokens;
+}
+
+// [CLS] or <s>, the text, [SEP] or </s>.
+std::vector<template_part> surround(token_model const& model, special_names const& names,
+                                    std::string const& file) {
+  return {{required_id(model, names.classification, file), 0},
+          {},
+          {required_id(model, names.separator, file), 0}};
+}
+
+// One merge a line, after one that begins with #version.
+std::vector<byte_level::bpe::merge_rule> parse_merge_lines(named_text merges) {
+  std::vector<byte_level::bpe::merge_rule> rules;
+  std::size_t number = 0;
+  for (std::string_view left = merges.text; !left.empty();) {
+    auto line = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(line.size() + 1, left.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    ++number;
+    if (line.starts_with("#version") || line.empty()) continue;
+    auto rule = parse_merge(line);
+    if (!rule) {
+      throw ml::malformed_file({merges.file, "line " + std::to_string(number) + " without two tokens",
+                                "\"left right\" in each line", "download the file again"});
+    }
+    rules.push_back(std::move(*rule));
+  }
+  return rules;
+}
+
+void require_utf8(named_text source) {
+  auto const offset = unicode::find_invalid_utf8(source.text);
+  if (!offset) return;
+  throw ml::malformed_file({source.file, "a byte at offset " + std::to_string(*offset) + " that is not UTF-8",
+                            "tokens in lines, in UTF-8", "download the file again"});
 }
 
 tokenizer_settings load_settings(std::filesystem::path const& folder) {
@@ -329,6 +451,7 @@ tokenizer_settings parse_tokenizer_settings(std::string_view text, std::string c
   tokenizer_settings settings;
   settings.lowercase = root.optional_boolean("do_lower_case");
   settings.strip_accents = root.optional_boolean("strip_accents");
+  settings.add_prefix_space = root.optional_boolean("add_prefix_space");
   settings.handle_chinese_chars = root.optional_boolean("tokenize_chinese_chars");
   settings.max_length = read_max_length(root);
   read_token_name(root, "unk_token", settings.unknown);
@@ -344,48 +467,77 @@ tokenizer parse_tokenizer_json(std::string_view text, std::string const& file,
                                tokenizer_settings const& settings) {
   json const root_value = parse_json(text, file);
   json_view const root(root_value, file);
-  wordpiece model = parse_wordpiece(root);
+  json_view const model_value = root.object("model");
+  bool const bpe = is_bpe(model_value);
+  bool const prefix_space = bpe && parse_byte_level(root);
+  auto split = bpe ? pre_tokenizer({pre_tokenizer::step::byte_level}) : parse_pre_tokenizer(root);
+  token_model model = bpe ? token_model(parse_bpe(model_value)) : token_model(parse_wordpiece(model_value));
   auto added = parse_added_tokens(root, model);
-  return tokenizer({parse_normalizer(root, settings), parse_pre_tokenizer(root), std::move(model),
+  return tokenizer({parse_normalizer(root, settings), std::move(split),
+                    bpe && settings.add_prefix_space.value_or(prefix_space), std::move(model),
                     std::move(added), parse_post_processor(root), parse_truncation(root),
                     parse_padding(root)});
 }
 
 tokenizer parse_vocabulary(std::string_view text, std::string const& file,
                            tokenizer_settings const& settings) {
-  if (auto const offset = unicode::find_invalid_utf8(text)) {
-    throw ml::malformed_file({file, "a byte at offset " + std::to_string(*offset) + " that is not UTF-8",
-                              "one token a line, in UTF-8", "download the file again"});
-  }
+  require_utf8({text, file});
+  auto const names = names_for(settings, {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"});
   wordpiece_options options;
-  options.unknown_token = settings.unknown;
-  wordpiece model = make_wordpiece(parse_lines(text), options, file);
+  options.unknown_token = names.unknown;
+  token_model model = make_wordpiece(parse_lines(text), options, file);
   bool const lowercase = settings.lowercase.value_or(true);
   bert_normalization const bert = {.handle_chinese_chars = settings.handle_chinese_chars.value_or(true),
                                    .strip_accents = settings.strip_accents.value_or(lowercase),
                                    .lowercase = lowercase};
-  std::vector<template_part> around = {{required_id(model, settings.classification, file), 0},
-                                       {},
-                                       {required_id(model, settings.separator, file), 0}};
-  auto added = special_tokens(model, settings, file);
-  return tokenizer({normalizer(bert), pre_tokenizer({pre_tokenizer::step::bert}), std::move(model),
+  auto around = surround(model, names, file);
+  auto added = special_tokens(model, settings, names, file);
+  return tokenizer({normalizer(bert), pre_tokenizer({pre_tokenizer::step::bert}), false, std::move(model),
                     std::move(added), std::move(around), std::nullopt, std::nullopt});
+}
+
+tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_settings const& settings) {
+  require_utf8(merges);
+  auto const names = names_for(settings, {"<unk>", "</s>", "<pad>", "<s>", "<mask>"});
+  json const map = parse_json(vocabulary.text, vocabulary.file);
+  token_model model =
+      make_bpe(parse_ids(json_view(map, vocabulary.file)), parse_merge_lines(merges), vocabulary.file);
+  auto around = surround(model, names, vocabulary.file);
+  auto added = special_tokens(model, settings, names, vocabulary.file);
+  return tokenizer({{},
+                    pre_tokenizer({pre_tokenizer::step::byte_level}),
+                    settings.add_prefix_space.value_or(false),
+                    std::move(model),
+                    std::move(added),
+                    std::move(around),
+                    std::nullopt,
+                    std::nullopt});
 }
 
 loaded_tokenizer load_tokenizer(std::filesystem::path const& folder) {
   tokenizer_settings const settings = load_settings(folder);
-  auto const path = folder / "tokenizer.json";
-  if (std::filesystem::exists(path)) {
-    mapped_file const file(path);
-    return {parse_tokenizer_json(file.text(), path.string(), settings), settings.max_length, path.string()};
+  auto const exists = [&](char const* name) { return std::filesystem::exists(folder / name); };
+  auto const path = [&](char const* name) { return (folder / name).string(); };
+  if (exists("tokenizer.json")) {
+    std::string const name = path("tokenizer.json");
+    mapped_file const file(name);
+    return {parse_tokenizer_json(file.text(), name, settings), settings.max_length, name};
   }
-  auto const lines = folder / "vocab.txt";
-  if (!std::filesystem::exists(lines)) {
-    throw ml::missing_file({path.string(), "no such file, and no vocab.txt either", "one of the two",
-                            "download the tokenizer too: it belongs to the model"});
+  if (exists("vocab.txt")) {
+    std::string const name = path("vocab.txt");
+    mapped_file const file(name);
+    return {parse_vocabulary(file.text(), name, settings), settings.max_length, name};
   }
-  mapped_file const file(lines);
-  return {parse_vocabulary(file.text(), lines.string(), settings), settings.max_length, lines.string()};
+  if (exists("vocab.json")) {
+    std::string const name = path("vocab.json");
+    std::string const merges_name = path("merges.txt");
+    mapped_file const file(name);
+    mapped_file const merges(merges_name);
+    return {parse_byte_level({file.text(), name}, {merges.text(), merges_name}, settings),
+            settings.max_length, name};
+  }
+  throw ml::missing_file({path("tokenizer.json"), "no such file, no vocab.txt and no vocab.json either",
+                          "one of them", "download the tokenizer too: it belongs to the model"});
 }
 
 }  // namespace yonder::kernels

@@ -3,6 +3,7 @@
 // The parts of the tokenizers against plain versions of themselves.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <stdexcept>
@@ -53,13 +54,48 @@ ids match_plainly(std::vector<wordpiece::entry> const& vocabulary, std::string c
   return found;
 }
 
+// Each byte under its own number, then `more`.
+std::vector<byte_level::bpe::entry> byte_vocabulary(std::vector<std::string> const& more) {
+  std::vector<byte_level::bpe::entry> vocabulary;
+  for (std::int32_t byte = 0; byte < 256; ++byte) {
+    char const each = static_cast<char>(byte);
+    vocabulary.emplace_back(byte_level::token_of({&each, 1}), byte);
+  }
+  for (auto const& token : more) vocabulary.emplace_back(token, static_cast<std::int32_t>(vocabulary.size()));
+  return vocabulary;
+}
+
+// The rules in their order: of all pairs that merge, the first rule's leftmost one does, again and again.
+ids merge_plainly(std::vector<byte_level::bpe::entry> const& vocabulary,
+                  std::vector<byte_level::bpe::merge_rule> const& rules, std::string const& word) {
+  std::vector<std::string> parts;
+  for (char const c : word) parts.emplace_back(1, c);
+  auto const merge_one = [&] {
+    for (auto const& [left, right] : rules) {
+      for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+        if (parts[i] != left || parts[i + 1] != right) continue;
+        parts[i] += right;
+        parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+        return true;
+      }
+    }
+    return false;
+  };
+  while (merge_one()) {
+  }
+  std::map<std::string, std::int32_t> const all(vocabulary.begin(), vocabulary.end());
+  ids found;
+  for (auto const& part : parts) found.push_back(all.at(part));
+  return found;
+}
+
 tokenizer bert(std::string const& vocabulary) { return parse_vocabulary(vocabulary, "vocab.txt", {}); }
 
 }  // namespace
 
 TEST_CASE("WordPiece in linear time finds what longest-match-first finds, for random vocabularies") {
   std::mt19937 random(1);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 100; ++round) {
     auto const vocabulary = random_vocabulary(random);
     wordpiece const model(vocabulary, {});
     for (int i = 0; i < 40; ++i) {
@@ -143,6 +179,51 @@ TEST_CASE("words of 15, 16 and 17 bytes are found whole, and over the border of 
       REQUIRE(tokens.encode(std::string(before, ' ') + word).ids == ids{1, 3, 2});
     }
   }
+}
+
+TEST_CASE("merges in a queue find what looking for the best one again and again finds") {
+  std::mt19937 random(3);
+  auto const vocabulary = byte_vocabulary({"aa", "ab", "ba", "aab", "aaaa", "abab", "baa", "aabaa"});
+  for (int round = 0; round < 50; ++round) {
+    std::vector<byte_level::bpe::merge_rule> rules = {{"a", "a"},   {"a", "b"},  {"b", "a"},
+                                                      {"aa", "b"},  {"a", "ab"}, {"aa", "aa"},
+                                                      {"ab", "ab"}, {"ba", "a"}, {"aab", "aa"}};
+    std::shuffle(rules.begin(), rules.end(), random);
+    byte_level::bpe const model(vocabulary, rules);
+    byte_level::bpe_scratch scratch;
+    for (int i = 0; i < 10; ++i) {
+      std::string const word = random_text(random, "aaab", 1 + random() % 120);
+      for (int again = 0; again < 2; ++again) {  // from the cache
+        ids found;
+        model.append(word, found, scratch);
+        CAPTURE(word);
+        REQUIRE(found == merge_plainly(vocabulary, rules, word));
+      }
+    }
+  }
+}
+
+TEST_CASE("a word of a megabyte is merged in time that does not grow with its square") {
+  byte_level::bpe const model(byte_vocabulary({"aa", "aaaa"}), {{"a", "a"}, {"aa", "aa"}});
+  byte_level::bpe_scratch scratch;
+  ids found;
+  model.append(std::string(megabyte, 'a'), found, scratch);
+  CHECK(found == ids(megabyte / 4, 257));
+}
+
+TEST_CASE("GPT-2's pattern keeps contractions and one space with what follows") {
+  auto const words = [](std::string_view text) {
+    std::vector<std::string> all;
+    for (std::string_view word; byte_level::take_word(text, word);) all.emplace_back(word);
+    return all;
+  };
+  using list = std::vector<std::string>;
+  CHECK(words("it's we'll I'M 'tis") == list{"it", "'s", " we", "'ll", " I", "'", "M", " '", "tis"});
+  CHECK(words("a  b\n\nc \n") == list{"a", " ", " b", "\n", "\n", "c", " \n"});
+  CHECK(words("x12!? 3.5") == list{"x", "12", "!?", " 3", ".", "5"});
+  CHECK(words("\u3000\u00e9\u4e2d\u0663 ") == list{"\u3000", "\u00e9\u4e2d", "\u0663", " "});
+  CHECK(words("'") == list{"'"});
+  CHECK(words("  ") == list{"  "});
 }
 
 TEST_CASE("one tokenizer serves several threads at once") {

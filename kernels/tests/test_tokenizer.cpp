@@ -39,6 +39,36 @@ json with(char const* pointer, json const& value) {
   return all;
 }
 
+json const roberta = {{"type", "RobertaProcessing"}, {"sep", {"</s>", 1}}, {"cls", {"<s>", 0}}};
+
+json byte_level_vocabulary() {
+  json tokens = {{"<s>", 0}, {"</s>", 1}, {"<mask>", 2}, {"ab", 3}, {"\u0120ab", 4}};
+  for (int byte = 0; byte < 256; ++byte) {
+    char const each = static_cast<char>(byte);
+    tokens[byte_level::token_of({&each, 1})] = 5 + byte;
+  }
+  return tokens;
+}
+
+json byte_level_with(char const* pointer, json const& value) {
+  json all = {{"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
+              {"post_processor", roberta},
+              {"model", {{"type", "BPE"}, {"merges", {"a b", "\u0120 ab"}}}}};
+  all["model"]["vocab"] = byte_level_vocabulary();
+  all[json::json_pointer(pointer)] = value;
+  return all;
+}
+
+std::int32_t id_of(char byte) { return 5 + static_cast<unsigned char>(byte); }
+
+std::string const vocabulary_file = "vocab.json";
+std::string const merges_file = "merges.txt";
+
+tokenizer from_merges(std::string_view merges, tokenizer_settings const& settings = {}) {
+  std::string const map = byte_level_vocabulary().dump();
+  return parse_byte_level({map, vocabulary_file}, {merges, merges_file}, settings);
+}
+
 }  // namespace
 
 TEST_CASE("vocab.txt alone makes an uncased tokenizer with [CLS] and [SEP]") {
@@ -136,10 +166,58 @@ TEST_CASE("what this library does not run is refused as unsupported") {
   CHECK_THROWS_AS(parse(with("/model/merges", json::array())), ml::unsupported_model);
   CHECK_THROWS_AS(parse(with("/normalizer", {{"type", "NFKC"}})), ml::unsupported_model);
   CHECK_THROWS_AS(parse(with("/pre_tokenizer", {{"type", "ByteLevel"}})), ml::unsupported_model);
-  CHECK_THROWS_AS(parse(with("/post_processor", {{"type", "ByteLevel"}})), ml::unsupported_model);
+  CHECK_THROWS_AS(parse(with("/post_processor", {{"type", "Other"}})), ml::unsupported_model);
+  for (auto const& change : std::initializer_list<std::pair<char const*, json>>{
+           {"/model/type", "Unigram"},
+           {"/model/dropout", 0.1},
+           {"/model/continuing_subword_prefix", "##"},
+           {"/model/end_of_word_suffix", "</w>"},
+           {"/model/byte_fallback", true},
+           {"/model/ignore_merges", true},
+           {"/pre_tokenizer/type", "Whitespace"},
+           {"/pre_tokenizer/use_regex", false},
+           {"/post_processor", {{"type", "Sequence"}, {"processors", {roberta, roberta}}}}}) {
+    CAPTURE(std::string(change.first));
+    CHECK_THROWS_AS(parse(byte_level_with(change.first, change.second)), ml::unsupported_model);
+  }
   json const nested = {{"type", "Sequence"},
                        {"normalizers", {{{"type", "Sequence"}, {"normalizers", json::array()}}}}};
   CHECK_THROWS_AS(parse(with("/normalizer", nested)), ml::unsupported_model);
+}
+
+TEST_CASE("vocab.json and merges.txt make RoBERTa's tokenizer") {
+  auto const tokens = from_merges("#version: 0.2\na b\n\u0120 ab\n");
+  CHECK(tokens.encode("ab ab").ids == ids{0, 3, 4, 1});
+  CHECK(tokens.encode("").ids == ids{0, 1});
+  CHECK(tokens.encode("b <mask>a").ids == ids{0, id_of('b'), id_of(' '), 2, id_of('a'), 1});
+  CHECK(tokens.encode("\u00e9").ids == ids{0, id_of('\xc3'), id_of('\xa9'), 1});
+  CHECK(from_merges("a b\r\n\u0120 ab\r\n", {.add_prefix_space = true}).encode("ab").ids == ids{0, 4, 1});
+}
+
+TEST_CASE("byte-level BPE reads tokenizer.json, merges as texts or as pairs") {
+  CHECK(parse(byte_level_with("/version", "1.0")).encode("ab ab").ids == ids{0, 3, 4, 1});
+  json const pairs = json::array({json::array({"a", "b"}), json::array({"\u0120", "ab"})});
+  CHECK(parse(byte_level_with("/model/merges", pairs)).encode("ab ab").ids == ids{0, 3, 4, 1});
+  CHECK(parse(byte_level_with("/version", "1.0"), {.add_prefix_space = true}).encode("ab").ids ==
+        ids{0, 4, 1});
+}
+
+TEST_CASE("merges that are no merges are refused, and a vocabulary that lacks a byte or a merge's result") {
+  for (char const* text : {"a\n", "a b c\n", " b\n", "a \n", "a  b\n"}) {
+    CAPTURE(std::string(text));
+    CHECK_THROWS_AS(from_merges(text), ml::malformed_file);
+  }
+  CHECK_THROWS_AS(from_merges("a \xff\n"), ml::malformed_file);
+  CHECK_THROWS_AS(from_merges("b a\n"), ml::inconsistent_model);
+  CHECK_THROWS_AS(from_merges("a zz\n"), ml::inconsistent_model);
+  CHECK_THROWS_AS(from_merges("", {.classification = "[CLS]"}), ml::inconsistent_model);
+  CHECK_THROWS_AS(parse_byte_level({R"({"<s>":0,"</s>":1})", vocabulary_file}, {"", merges_file}, {}),
+                  ml::inconsistent_model);
+  CHECK_THROWS_AS(parse_byte_level({"[]", vocabulary_file}, {"", merges_file}, {}), ml::malformed_file);
+  for (json const& merges : {json("a b"), json({1}), json({{"a"}}), json({{"a", 1}}), json({"a"})}) {
+    CAPTURE(merges.dump());
+    CHECK_THROWS_AS(parse(byte_level_with("/model/merges", merges)), ml::malformed_file);
+  }
 }
 
 TEST_CASE("a tokenizer.json whose parts are not what they should be is refused as malformed") {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goldens: tools/make_tokenizer_goldens.py, which also prints one block in full.
+// Goldens: tools/make_tokenizer_goldens.py and tools/make_byte_level_goldens.py, which also print one block
+// in full.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <filesystem>
+#include <fstream>
 
 #include "model/json.hpp"
 #include "model/tokenizer.hpp"
@@ -26,42 +29,72 @@ yonder::kernels::tokenizer make_tokenizer(json value) {
   return yonder::kernels::parse_tokenizer_json(value.dump(), "golden", {});
 }
 
-std::string hash_strings(yonder::kernels::tokenizer const& tokenizer, std::uint64_t block) {
+struct texts {
+  std::string (*random)(std::uint64_t index);
+  std::array<std::string, 2> (*of_code_point)(char32_t code);
+  bool words;  // are part of the hashes
+};
+
+constexpr texts for_wordpiece = {[](std::uint64_t index) { return corpus::random_string(index); },
+                                 corpus::code_point_texts, true};
+constexpr texts for_byte_level = {
+    [](std::uint64_t index) { return corpus::random_string(index, corpus::byte_level_snippets()); },
+    corpus::byte_level_code_point_texts, false};
+
+std::string hash_strings(yonder::kernels::tokenizer const& tokenizer, texts const& how, std::uint64_t block) {
   corpus::hash hash;
   for (std::uint64_t i = 0; i < corpus::strings_per_hash; ++i) {
-    hash.add_ids(tokenizer.encode(corpus::random_string(block * corpus::strings_per_hash + i)).ids);
+    hash.add_ids(tokenizer.encode(how.random(block * corpus::strings_per_hash + i)).ids);
   }
   return hash.hex();
 }
 
-std::string hash_code_points(yonder::kernels::tokenizer const& tokenizer, char32_t block) {
+std::string hash_code_points(yonder::kernels::tokenizer const& tokenizer, texts const& how, char32_t block) {
   corpus::hash hash;
   char32_t const first = block * corpus::code_points_per_hash;
   for (char32_t code = first; code < first + corpus::code_points_per_hash; ++code) {
     if (code >= 0xD800 && code <= 0xDFFF) continue;
-    for (auto const& text : corpus::code_point_texts(code)) {
-      hash.add_words(tokenizer.words(text));
+    for (auto const& text : how.of_code_point(code)) {
+      if (how.words) hash.add_words(tokenizer.words(text));
       hash.add_ids(tokenizer.encode(text).ids);
     }
   }
   return hash.hex();
 }
 
-void check(json const& configuration) {
-  auto const tokenizer = make_tokenizer(configuration["tokenizer"]);
+void check(yonder::kernels::tokenizer const& tokenizer, texts const& how, json const& configuration) {
   CAPTURE(configuration["name"].get<std::string>());
   auto const& strings = configuration["strings"];
   REQUIRE(strings.size() * corpus::strings_per_hash == corpus::strings);
   for (std::uint64_t block = 0; block < strings.size(); ++block) {
     CAPTURE(block);
-    CHECK(hash_strings(tokenizer, block) == strings[block].get<std::string>());
+    CHECK(hash_strings(tokenizer, how, block) == strings[block].get<std::string>());
   }
   auto const& code_points = configuration["code_points"];
   REQUIRE(code_points.size() * corpus::code_points_per_hash == corpus::code_points);
   for (char32_t block = 0; block < code_points.size(); ++block) {
     CAPTURE(static_cast<unsigned>(block));
-    CHECK(hash_code_points(tokenizer, block) == code_points[block].get<std::string>());
+    CHECK(hash_code_points(tokenizer, how, block) == code_points[block].get<std::string>());
   }
+}
+
+void check(json const& configuration) {
+  check(make_tokenizer(configuration["tokenizer"]), for_wordpiece, configuration);
+}
+
+std::filesystem::path byte_level_folder() { return std::filesystem::path(YONDER_GOLDENS) / "byte-level"; }
+
+// tokenizer.json as it would be with the vocabulary and the merges of the folder.
+void check_byte_level(std::size_t index) {
+  json const all = yonder::kernels::read_json(byte_level_folder() / "golden.json");
+  json const& configuration = all["configurations"].at(index);
+  json value = configuration["tokenizer"];
+  value["model"]["vocab"] = yonder::kernels::read_json(byte_level_folder() / "vocab.json");
+  std::ifstream merges(byte_level_folder() / "merges.txt");
+  for (std::string line; std::getline(merges, line);) {
+    if (!line.starts_with("#version")) value["model"]["merges"].push_back(line);
+  }
+  check(yonder::kernels::parse_tokenizer_json(value.dump(), "golden", {}), for_byte_level, configuration);
 }
 
 void check_batch(json const& golden) {
@@ -97,3 +130,9 @@ TEST_CASE("quick: batches are cut and padded as tokenizer.json says, on either s
 TEST_CASE("full: the same holds for cased, accented, unclean and composed normalizers") {
   for (std::size_t i = 1; i < goldens()["configurations"].size(); ++i) check(goldens()["configurations"][i]);
 }
+
+TEST_CASE("quick: every code point and 100,000 random strings give RoBERTa's tokens of Hugging Face") {
+  check_byte_level(0);
+}
+
+TEST_CASE("full: the same holds with a space before each stretch") { check_byte_level(1); }

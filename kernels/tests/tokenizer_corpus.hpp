@@ -58,6 +58,13 @@ inline std::vector<std::string> const& snippets() {
   return all;
 }
 
+inline std::vector<std::string> const& byte_level_snippets() {
+  static std::vector<std::string> const all = {
+      "<s>", "</s>", " <mask> ", "<pad>", "<x>",     " y ",    "'s",      "'re", "'ll",  "'LL",  "'d", "'",
+      " ",   "  ",   "\n\n",     "\t ",   "\u3000 ", "\u00a0", "\u0085 ", " 12", "the ", " and", "..."};
+  return all;
+}
+
 inline std::string utf8(char32_t code) {
   std::string text;
   yonder::kernels::unicode::append(text, code);
@@ -104,12 +111,12 @@ class split_mix_64 {
   std::uint64_t state_;
 };
 
-inline std::string random_string(std::uint64_t index) {
+inline std::string random_string(std::uint64_t index, std::vector<std::string> const& snippets = snippets()) {
   split_mix_64 random(index);
   std::string text;
   for (std::uint64_t part = 1 + random(12); part > 0; --part) {
     if (random(8) == 0) {
-      text += snippets()[random(snippets().size())];
+      text += snippets[random(snippets.size())];
       continue;
     }
     auto const [first, last] = pools[random(std::size(pools))];
@@ -124,6 +131,11 @@ inline std::string random_string(std::uint64_t index) {
 inline std::array<std::string, 2> code_point_texts(char32_t code) {
   std::string const c = utf8(code);
   return {"a" + c + "b " + c, c + "\u0301\u0327x"};
+}
+
+inline std::array<std::string, 2> byte_level_code_point_texts(char32_t code) {
+  std::string const c = utf8(code);
+  return {"a" + c + "b " + c, " " + c + c + " 1" + c};
 }
 
 // FNV-1a, 64 bits.

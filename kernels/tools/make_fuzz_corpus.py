@@ -39,6 +39,8 @@ write("config", "bert", json.dumps({"model_type": "bert", **sizes, "hidden_act":
 write("config", "distilbert", json.dumps({"model_type": "distilbert", "dim": 24, "n_layers": 2, "n_heads": 3,
                                           "hidden_dim": 56, "vocab_size": 99, "max_position_embeddings": 40,
                                           "activation": "relu", "num_labels": 3}))
+write("config", "roberta", json.dumps({"model_type": "roberta", **sizes, "type_vocab_size": 1, "pad_token_id": 1,
+                                       "architectures": ["RobertaForSequenceClassification"], "num_labels": 3}))
 write("config", "deep", '{"model_type":' + "[" * 40 + "]" * 40 + "}")
 
 vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "hello": 4, "w": 5, "##orld": 6}
@@ -70,6 +72,21 @@ write("tokenizer_files", "settings", "c" + json.dumps({
     "do_lower_case": False, "strip_accents": None, "tokenize_chinese_chars": True, "model_max_length": 512,
     "cls_token": {"content": "[CLS]"}, "added_tokens_decoder": {"3": {"content": "a", "special": True}}}))
 
+own = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+alphabet = [chr(byte) for byte in own] + [chr(0x100 + i) for i in range(256 - len(own))]
+byte_level = {token: i for i, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *alphabet, "ab", "\u0120a"])}
+write("tokenizer_files", "byte_level_vocabulary", "b" + json.dumps(byte_level, ensure_ascii=False, separators=(",", ":")))
+write("tokenizer_files", "byte_level_merges", "m#version: 0.2\na b\nab a\n\u0120 a\n")
+write("tokenizer_files", "byte_level_json", "j" + json.dumps({
+    "added_tokens": [{"id": 4, "content": "<mask>", **added, "lstrip": True}], "normalizer": None,
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+    "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True,
+                       "add_prefix_space": False},
+    "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
+              "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "merges": [["a", "b"], "\u0120 a"],
+              "vocab": byte_level}}, ensure_ascii=False, separators=(",", ":")))
+
+write("tokenize", "contractions", "it's  I'LL\n\n we've\u3000 12ab!'s <mask> ")
 write("tokenize", "ascii", "Hello, World!\tabba  [MASK] aaaa")
 write("tokenize", "accents", "\u00c9l\u00e8ve e\u0301\u0327 \u0345\u0301 \u1e69 \u0130\u03a3")
 write("tokenize", "cjk", "\u4e2d\u6587\uf900 \uac00\uac01 \U0002f800")

@@ -14,6 +14,8 @@ POOLS = [(0x20, 0x7E), (0x20, 0x7E), (0x61, 0x7A), (0x61, 0x7A), (0x41, 0x5A), (
          (0x10000, 0x10FFFF)]
 SNIPPETS = ["[CLS]", "[SEP]", "[MASK]", "[UNK]", "[PAD]", "<x>", "foo", "foobar", "bar", "\u00c4 \u00f6", " ", "  ",
             "\u3000", "the ", "##ing", "[CLS", "a" * 101]
+BYTE_LEVEL_SNIPPETS = ["<s>", "</s>", " <mask> ", "<pad>", "<x>", " y ", "'s", "'re", "'ll", "'LL", "'d", "'", " ", "  ", "\n\n",
+                       "\t ", "\u3000 ", "\u00a0", "\u0085 ", " 12", "the ", " and", "..."]
 STRINGS = 100_000
 STRINGS_PER_HASH = 1_000
 CODE_POINTS_PER_HASH = 16_384
@@ -47,12 +49,12 @@ class SplitMix64:
         return (z ^ (z >> 31)) % bound
 
 
-def random_string(index):
+def random_string(index, snippets=SNIPPETS):
     random = SplitMix64(index)
     text = []
     for _ in range(1 + random(12)):
         if random(8) == 0:
-            text.append(SNIPPETS[random(len(SNIPPETS))])
+            text.append(snippets[random(len(snippets))])
             continue
         first, last = POOLS[random(len(POOLS))]
         for _ in range(1 + random(6)):
@@ -65,6 +67,11 @@ def random_string(index):
 def code_point_texts(code):
     c = chr(code)
     return [f"a{c}b {c}", f"{c}\u0301\u0327x"]
+
+
+def byte_level_code_point_texts(code):
+    c = chr(code)
+    return [f"a{c}b {c}", f" {c}{c} 1{c}"]
 
 
 class Hash:
