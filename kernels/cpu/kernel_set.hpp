@@ -35,6 +35,7 @@ struct kernel_set {
     switch (precision) {
       case ml::precision::bf16: return *bf16;
       case ml::precision::int8: return *int8;
+      case ml::precision::fp16:
       case ml::precision::fp32: break;
     }
     return *fp32;

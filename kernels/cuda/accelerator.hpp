@@ -11,18 +11,12 @@
 #include "cuda/batch.hpp"
 #include "model/config.hpp"
 #include "model/safetensors.hpp"
-#include "model/sentence_folder.hpp"
+#include "model/task.hpp"
 
 // The seam to the GPU: it has the same functions in a build without CUDA.
 namespace yonder::kernels::cuda {
 
 enum class number_format : std::uint8_t { bf16, f16 };
-
-// What a model computes of a text: the logits of its labels, or the pooled vectors one after the other.
-struct model_task {
-  std::optional<std::size_t> labels;
-  std::vector<pooling_mode> pooling;
-};
 
 // A model in the memory of one GPU. Thread-safe: calls wait for each other.
 class accelerator {

@@ -11,38 +11,21 @@ namespace yonder::ml {
 
 class sentence_encoder::implementation {
  public:
-  implementation(kernels::sentence_folder folder, text_options options)
-      : folder_(std::move(folder)), model_(folder_.encoder, options, folder_.max_length) {}
+  implementation(kernels::sentence_folder const& folder, text_options const& options)
+      : normalize_(folder.normalize), model_(folder.encoder, options, folder.pooling, folder.max_length) {}
 
   std::vector<std::vector<float>> encode(std::span<std::string_view const> texts) const {
-    std::vector<std::vector<float>> rows;
-    rows.reserve(texts.size());
-    model_.run(texts, [&](kernels::cpu::token_batch const& batch, std::span<float const> hidden) {
-      for (std::size_t i = 0; i < batch.sequences(); ++i) {
-        rows.push_back(
-            pool(hidden.data() + batch.starts[i] * width(), batch.starts[i + 1] - batch.starts[i]));
-      }
-    });
+    auto rows = model_.run(texts);
+    if (normalize_) {
+      for (auto& row : rows) kernels::cpu::normalize_length(row.data(), row.size());
+    }
     return rows;
   }
 
-  std::size_t dimension() const noexcept { return width() * folder_.pooling.size(); }
+  std::size_t dimension() const noexcept { return model_.width(); }
 
  private:
-  std::size_t width() const noexcept { return model_.config().encoder.hidden; }
-
-  std::vector<float> pool(float const* hidden, std::size_t length) const {
-    std::vector<float> out(dimension());
-    float* to = out.data();
-    for (auto const mode : folder_.pooling) {
-      kernels::cpu::pool(mode, hidden, length, width(), to);
-      to += width();
-    }
-    if (folder_.normalize) kernels::cpu::normalize_length(out.data(), out.size());
-    return out;
-  }
-
-  kernels::sentence_folder folder_;
+  bool normalize_;
   kernels::text_model model_;
 };
 

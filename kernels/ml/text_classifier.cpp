@@ -6,24 +6,16 @@
 
 #include "cpu/heads.hpp"
 #include "ml/text_model.hpp"
-#include "yonder/ml/errors.hpp"
 
 namespace yonder::ml {
 
 class text_classifier::implementation {
  public:
-  implementation(std::filesystem::path const& folder, text_options options)
-      : model_(folder, options), head_(load_head(model_, folder)) {}
+  implementation(std::filesystem::path const& folder, text_options const& options)
+      : model_(folder, options) {}
 
   std::vector<std::vector<float>> logits(std::span<std::string_view const> texts) const {
-    std::vector<std::vector<float>> rows;
-    rows.reserve(texts.size());
-    auto const width = static_cast<std::ptrdiff_t>(labels().size());
-    model_.run(texts, [&](kernels::cpu::token_batch const& batch, std::span<float const> hidden) {
-      auto const logits = head_(batch, hidden);
-      for (auto row = logits.begin(); row != logits.end(); row += width) rows.emplace_back(row, row + width);
-    });
-    return rows;
+    return model_.run(texts);
   }
 
   std::vector<std::vector<float>> scores(std::span<std::string_view const> texts) const {
@@ -47,20 +39,7 @@ class text_classifier::implementation {
  private:
   kernels::classifier_config const& config() const noexcept { return model_.config().classifier; }
 
-  static kernels::cpu::classification_head load_head(kernels::text_model const& model,
-                                                     std::filesystem::path const& folder) {
-    if (!model.config().classifies_sequences) {
-      throw unsupported_model({(folder / "config.json").string(),
-                               "architectures without a sequence classifier",
-                               "one that ends in ForSequenceClassification",
-                               "choose a classification model, or use yonder::ml::sentence_encoder"});
-    }
-    return {model.files(), model.config().encoder, model.config().classifier.labels.size(), model.kernels(),
-            model.workers()};
-  }
-
   kernels::text_model model_;
-  kernels::cpu::classification_head head_;
 };
 
 text_classifier::text_classifier(std::filesystem::path const& folder, text_options options)

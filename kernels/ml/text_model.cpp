@@ -9,25 +9,32 @@
 namespace yonder::kernels {
 namespace {
 
-// Tokens that go through the encoder together, unless one text alone has more.
-constexpr std::size_t tokens_at_once = 2048;
-
 void append(cpu::token_batch& batch, encoding const& text) {
   batch.ids.insert(batch.ids.end(), text.ids.begin(), text.ids.end());
   batch.type_ids.insert(batch.type_ids.end(), text.type_ids.begin(), text.type_ids.end());
   batch.starts.push_back(batch.ids.size());
 }
 
+model_task task_of(model_config const& config, std::vector<pooling_mode> pooling,
+                   std::filesystem::path const& folder) {
+  if (!pooling.empty()) return {std::nullopt, std::move(pooling)};
+  if (config.classifies_sequences) return {config.classifier.labels.size(), {}};
+  throw ml::unsupported_model({(folder / "config.json").string(),
+                               "architectures without a sequence classifier",
+                               "one that ends in ForSequenceClassification",
+                               "choose a classification model, or use yonder::ml::sentence_encoder"});
+}
+
 }  // namespace
 
-text_model::text_model(std::filesystem::path const& folder, ml::text_options options,
-                       std::optional<std::size_t> stated_length)
+text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options,
+                       std::vector<pooling_mode> pooling, std::optional<std::size_t> stated_length)
     : options_(options),
       config_(read_config(folder)),
       files_(folder),
       tokenizer_(load_tokenizer(folder)),
-      kernels_(cpu::best_kernels()),
-      encoder_(files_, config_.encoder, kernels_, {options.compute, options.threads}) {
+      task_(task_of(config_, std::move(pooling), folder)),
+      compute_(make_compute(files_, config_.encoder, task_, options)) {
   check_tokenizer(tokenizer_.file);
   auto const& file_cut = tokenizer_.tokens.cut();
   cut_ = {usable_length(stated_length), file_cut ? file_cut->cut : side::right};
@@ -77,17 +84,26 @@ encoding text_model::encode(std::string_view text) const {
   return result;
 }
 
-void text_model::run(std::span<std::string_view const> texts, sink const& each) const {
+std::vector<std::vector<float>> text_model::run(std::span<std::string_view const> texts) const {
+  std::vector<std::vector<float>> rows;
+  rows.reserve(texts.size());
   cpu::token_batch batch;
   for (std::string_view const text : texts) {
     encoding const next = encode(text);
-    if (batch.sequences() != 0 && batch.tokens() + next.ids.size() > tokens_at_once) {
-      each(batch, encoder_(batch));
+    if (batch.sequences() != 0 && batch.tokens() + next.ids.size() > compute_->tokens_at_once()) {
+      run(batch, rows);
       batch = {};
     }
     append(batch, next);
   }
-  if (batch.sequences() != 0) each(batch, encoder_(batch));
+  if (batch.sequences() != 0) run(batch, rows);
+  return rows;
+}
+
+void text_model::run(cpu::token_batch const& batch, std::vector<std::vector<float>>& rows) const {
+  auto const values = (*compute_)(batch);
+  auto const step = static_cast<std::ptrdiff_t>(width());
+  for (auto row = values.begin(); row != values.end(); row += step) rows.emplace_back(row, row + step);
 }
 
 }  // namespace yonder::kernels

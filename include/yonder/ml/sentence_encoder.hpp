@@ -21,7 +21,8 @@ namespace yonder::ml {
 // replace it by a rename, never in place, while a model is loaded.
 class YONDER_KERNELS_API sentence_encoder {
  public:
-  // Throws model_error (errors.hpp), and std::invalid_argument for options that leave no room for a token.
+  // Throws model_error and gpu_error (errors.hpp), and std::invalid_argument for options that leave no room
+  // for a token or that the device does not have.
   explicit sentence_encoder(std::filesystem::path const& folder, text_options options = {});
   sentence_encoder(sentence_encoder&&) noexcept;
   sentence_encoder& operator=(sentence_encoder&&) noexcept;
@@ -29,7 +30,7 @@ class YONDER_KERNELS_API sentence_encoder {
 
   // dimension() floats. Throws text_error: invalid_utf8, or text_too_long where options forbid cutting.
   std::vector<float> operator()(std::string_view text) const;
-  // One for each text, in order; the same bits as one at a time. One bad text throws for all.
+  // One for each text, in order; on the CPU the same bits as one at a time. One bad text throws for all.
   std::vector<std::vector<float>> operator()(std::span<std::string_view const> texts) const;
   std::vector<std::vector<float>> operator()(std::span<std::string const> texts) const;
 

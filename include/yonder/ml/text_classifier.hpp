@@ -35,7 +35,8 @@ struct label_score {
 // replace it by a rename, never in place, while a model is loaded.
 class YONDER_KERNELS_API text_classifier {
  public:
-  // Throws model_error (errors.hpp), and std::invalid_argument for options that leave no room for a token.
+  // Throws model_error and gpu_error (errors.hpp), and std::invalid_argument for options that leave no room
+  // for a token or that the device does not have.
   explicit text_classifier(std::filesystem::path const& folder, text_options options = {});
   text_classifier(text_classifier&&) noexcept;
   text_classifier& operator=(text_classifier&&) noexcept;
@@ -44,7 +45,7 @@ class YONDER_KERNELS_API text_classifier {
   // The label with the highest score. Throws text_error: invalid_utf8, or text_too_long where options forbid
   // cutting.
   label_score operator()(std::string_view text) const;
-  // One for each text, in order; the same bits as one at a time. One bad text throws for all.
+  // One for each text, in order; on the CPU the same bits as one at a time. One bad text throws for all.
   std::vector<label_score> operator()(std::span<std::string_view const> texts) const;
   std::vector<label_score> operator()(std::span<std::string const> texts) const;
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace yonder::ml {
 
@@ -11,7 +12,22 @@ namespace yonder::ml {
 enum class precision : std::uint8_t {
   fp32,
   bf16,  // weights and activations are rounded to bf16
+  fp16,  // the same with fp16; GPUs only
   int8   // weights: a scale for each output; activations: one for each token, taken from its values
+};
+
+// Where a model computes.
+struct device {
+  enum class kind : std::uint8_t { cpu, cuda, automatic };
+
+  kind where = kind::cpu;
+  unsigned index = 0;  // of a GPU, as CUDA counts those that it shows this process
+
+  static constexpr device cpu() noexcept { return {}; }
+  // A GPU by NVIDIA, of compute capability 8.0 or later.
+  static constexpr device cuda(unsigned index = 0) noexcept { return {kind::cuda, index}; }
+  // The first GPU where there is one that can run the model, else the CPU.
+  static constexpr device automatic() noexcept { return {kind::automatic, 0}; }
 };
 
 struct text_options {
@@ -21,7 +37,11 @@ struct text_options {
   std::size_t max_tokens = 0;
   // A longer text is cut as Hugging Face's tokenizer cuts it; if false, it throws text_too_long.
   bool truncate = true;
-  precision compute = precision::fp32;
+  // Nothing: fp32 on the CPU, bf16 on a GPU. A GPU has bf16 and fp16, the CPU all but fp16; constructors
+  // throw std::invalid_argument where another is asked for.
+  std::optional<precision> compute = std::nullopt;
+  // Constructors throw gpu_error where a GPU is asked for by name and cannot be used.
+  ml::device device = ml::device::cpu();
   // That work on one call at most, the caller included. 0: YONDER_THREADS, or else as many as the CPUs that
   // the process may run on. Results have the same bits whatever the number.
   std::size_t threads = 0;

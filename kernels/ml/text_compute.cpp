@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ml/text_compute.hpp"
+
+#include <optional>
+#include <stdexcept>
+
+#include "cpu/heads.hpp"
+#include "cuda/accelerator.hpp"
+#include "yonder/ml/errors.hpp"
+
+namespace yonder::kernels {
+namespace {
+
+class cpu_compute final : public text_compute {
+ public:
+  cpu_compute(weight_files const& files, encoder_config const& config, model_task task,
+              cpu::compute_options const& options)
+      : encoder_(files, config, cpu::best_kernels(), options), task_(std::move(task)) {
+    if (task_.labels) head_.emplace(files, config, *task_.labels, cpu::best_kernels(), encoder_.workers());
+  }
+
+  std::vector<float> operator()(cpu::token_batch const& batch) const override {
+    auto const hidden = encoder_(batch);
+    return head_ ? (*head_)(batch, hidden) : pool(batch, hidden);
+  }
+  std::size_t tokens_at_once() const noexcept override { return 2048; }
+
+ private:
+  std::vector<float> pool(cpu::token_batch const& batch, std::span<float const> hidden) const {
+    std::size_t const width = encoder_.config().hidden;
+    std::vector<float> rows(batch.sequences() * task_.width(width));
+    float* to = rows.data();
+    for (std::size_t i = 0; i < batch.sequences(); ++i) {
+      for (auto const mode : task_.pooling) {
+        cpu::pool(mode, hidden.data() + batch.starts[i] * width, batch.starts[i + 1] - batch.starts[i], width,
+                  to);
+        to += width;
+      }
+    }
+    return rows;
+  }
+
+  cpu::encoder encoder_;
+  model_task task_;
+  std::optional<cpu::classification_head> head_;
+};
+
+class gpu_compute final : public text_compute {
+ public:
+  explicit gpu_compute(std::unique_ptr<cuda::accelerator> gpu) : gpu_(std::move(gpu)) {}
+
+  std::vector<float> operator()(cpu::token_batch const& batch) const override {
+    return gpu_->run({batch.ids, batch.type_ids, batch.starts});
+  }
+  // Sixteen waves of tiles (cuda/batch.cpp).
+  std::size_t tokens_at_once() const noexcept override { return 16'896; }
+
+ private:
+  std::unique_ptr<cuda::accelerator> gpu_;
+};
+
+cuda::number_format format_of(ml::text_options const& options) {
+  switch (options.compute.value_or(ml::precision::bf16)) {
+    case ml::precision::bf16: return cuda::number_format::bf16;
+    case ml::precision::fp16: return cuda::number_format::f16;
+    case ml::precision::fp32:
+    case ml::precision::int8: break;
+  }
+  throw std::invalid_argument("text_options::compute is fp32 or int8; a GPU has bf16 and fp16");
+}
+
+std::unique_ptr<text_compute const> on_gpu(weight_files const& files, encoder_config const& config,
+                                           model_task const& task, ml::text_options const& options) {
+  auto const format = format_of(options);
+  return std::make_unique<gpu_compute>(
+      cuda::load_accelerator(files, config, task, format, options.device.index));
+}
+
+std::unique_ptr<text_compute const> on_cpu(weight_files const& files, encoder_config const& config,
+                                           model_task const& task, ml::text_options const& options) {
+  auto const precision = options.compute.value_or(ml::precision::fp32);
+  if (precision == ml::precision::fp16) {
+    throw std::invalid_argument("text_options::compute is fp16; the CPU has fp32, bf16 and int8");
+  }
+  return std::make_unique<cpu_compute>(files, config, task, cpu::compute_options{precision, options.threads});
+}
+
+bool gpu_has(std::optional<ml::precision> precision) {
+  return precision != ml::precision::fp32 && precision != ml::precision::int8;
+}
+
+}  // namespace
+
+std::unique_ptr<text_compute const> make_compute(weight_files const& files, encoder_config const& config,
+                                                 model_task const& task, ml::text_options const& options) {
+  switch (options.device.where) {
+    case ml::device::kind::cuda: return on_gpu(files, config, task, options);
+    case ml::device::kind::automatic:
+      if (gpu_has(options.compute) && !cuda::why_unavailable(options.device.index)) {
+        try {
+          return on_gpu(files, config, task, options);
+        } catch (ml::unsupported_model const&) {  // of a shape that the CPU runs
+        } catch (ml::gpu_out_of_memory const&) {
+        }
+      }
+      break;
+    case ml::device::kind::cpu: break;
+  }
+  return on_cpu(files, config, task, options);
+}
+
+}  // namespace yonder::kernels
