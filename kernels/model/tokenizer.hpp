@@ -137,12 +137,12 @@ struct tokenizer_settings {
   std::optional<bool> strip_accents = std::nullopt;
   std::optional<bool> handle_chinese_chars = std::nullopt;
   std::optional<std::size_t> max_length = std::nullopt;
-  // Special tokens that have other names than usual for the kind of vocabulary.
-  std::optional<std::string> unknown = std::nullopt;
-  std::optional<std::string> separator = std::nullopt;
-  std::optional<std::string> padding = std::nullopt;
-  std::optional<std::string> classification = std::nullopt;
-  std::optional<std::string> mask = std::nullopt;
+  // Special tokens that are not the usual ones of the kind of vocabulary; without their ids.
+  std::optional<added_token> unknown = std::nullopt;
+  std::optional<added_token> separator = std::nullopt;
+  std::optional<added_token> padding = std::nullopt;
+  std::optional<added_token> classification = std::nullopt;
+  std::optional<added_token> mask = std::nullopt;
   std::vector<added_token> added = {};
 };
 

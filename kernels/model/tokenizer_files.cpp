@@ -319,9 +319,14 @@ std::optional<padding> parse_padding(json_view const& root) {
 }
 
 // A special token is its text, or an object with a "content".
-void read_token_name(json_view const& root, char const* key, std::optional<std::string>& name) {
+void read_special_token(json_view const& root, char const* key, std::optional<added_token>& token) {
   if (root.lacks(key)) return;
-  name = root.raw()[key].is_object() ? root.object(key).string("content") : root.string(key);
+  if (!root.raw()[key].is_object()) {
+    token = {.content = root.string(key)};
+    return;
+  }
+  token = parse_added_token(root.object(key));
+  token->normalized = root.object(key).boolean_or("normalized", false);
 }
 
 void read_added_tokens(json_view const& root, std::vector<added_token>& added) {
@@ -371,42 +376,51 @@ std::int32_t required_id(token_model const& model, std::string const& token, std
 }
 
 struct special_names {
-  std::string unknown;
-  std::string separator;
-  std::string padding;
-  std::string classification;
-  std::string mask;
+  char const* unknown;
+  char const* separator;
+  char const* padding;
+  char const* classification;
+  char const* mask;
 };
 
-special_names names_for(tokenizer_settings const& settings, special_names usual) {
-  return {settings.unknown.value_or(usual.unknown), settings.separator.value_or(usual.separator),
-          settings.padding.value_or(usual.padding), settings.classification.value_or(usual.classification),
-          settings.mask.value_or(usual.mask)};
+// Those of tokenizer_config.json, and the usual names where it is silent.
+tokenizer_settings with_names(tokenizer_settings settings, special_names const& usual) {
+  auto const name = [](std::optional<added_token>& token, char const* content) {
+    if (!token) token = {.content = content};
+  };
+  name(settings.unknown, usual.unknown);
+  name(settings.separator, usual.separator);
+  name(settings.padding, usual.padding);
+  name(settings.classification, usual.classification);
+  name(settings.mask, usual.mask);
+  return settings;
 }
 
 std::vector<added_token> special_tokens(token_model const& model, tokenizer_settings const& settings,
-                                        special_names const& names, std::string const& file) {
+                                        std::string const& file) {
   std::vector<added_token> tokens;
   for (auto const& token : settings.added) {
     check_added_id(token, model, file);
     tokens.push_back(token);
   }
-  for (auto const* name :
-       {&names.unknown, &names.separator, &names.padding, &names.classification, &names.mask}) {
-    bool const listed =
-        std::ranges::any_of(tokens, [name](auto const& token) { return token.content == *name; });
-    auto const id = find(model, *name);
-    if (!listed && id) tokens.push_back({.content = *name, .id = *id});
+  for (auto const* special : {&settings.unknown, &settings.separator, &settings.padding,
+                              &settings.classification, &settings.mask}) {
+    std::string const& name = special->value().content;
+    bool const listed = std::ranges::any_of(tokens, [&](auto const& token) { return token.content == name; });
+    auto const id = find(model, name);
+    if (listed || !id) continue;
+    tokens.push_back(special->value());
+    tokens.back().id = *id;
   }
   return tokens;
 }
 
 // [CLS] or <s>, the text, [SEP] or </s>.
-std::vector<template_part> surround(token_model const& model, special_names const& names,
+std::vector<template_part> surround(token_model const& model, tokenizer_settings const& settings,
                                     std::string const& file) {
-  return {{required_id(model, names.classification, file), 0},
+  return {{required_id(model, settings.classification->content, file), 0},
           {},
-          {required_id(model, names.separator, file), 0}};
+          {required_id(model, settings.separator->content, file), 0}};
 }
 
 // One merge a line, after one that begins with #version.
@@ -454,11 +468,11 @@ tokenizer_settings parse_tokenizer_settings(std::string_view text, std::string c
   settings.add_prefix_space = root.optional_boolean("add_prefix_space");
   settings.handle_chinese_chars = root.optional_boolean("tokenize_chinese_chars");
   settings.max_length = read_max_length(root);
-  read_token_name(root, "unk_token", settings.unknown);
-  read_token_name(root, "sep_token", settings.separator);
-  read_token_name(root, "pad_token", settings.padding);
-  read_token_name(root, "cls_token", settings.classification);
-  read_token_name(root, "mask_token", settings.mask);
+  read_special_token(root, "unk_token", settings.unknown);
+  read_special_token(root, "sep_token", settings.separator);
+  read_special_token(root, "pad_token", settings.padding);
+  read_special_token(root, "cls_token", settings.classification);
+  read_special_token(root, "mask_token", settings.mask);
   read_added_tokens(root, settings.added);
   return settings;
 }
@@ -479,31 +493,30 @@ tokenizer parse_tokenizer_json(std::string_view text, std::string const& file,
                     parse_padding(root)});
 }
 
-tokenizer parse_vocabulary(std::string_view text, std::string const& file,
-                           tokenizer_settings const& settings) {
+tokenizer parse_vocabulary(std::string_view text, std::string const& file, tokenizer_settings const& given) {
   require_utf8({text, file});
-  auto const names = names_for(settings, {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"});
+  auto const settings = with_names(given, {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"});
   wordpiece_options options;
-  options.unknown_token = names.unknown;
+  options.unknown_token = settings.unknown->content;
   token_model model = make_wordpiece(parse_lines(text), options, file);
   bool const lowercase = settings.lowercase.value_or(true);
   bert_normalization const bert = {.handle_chinese_chars = settings.handle_chinese_chars.value_or(true),
                                    .strip_accents = settings.strip_accents.value_or(lowercase),
                                    .lowercase = lowercase};
-  auto around = surround(model, names, file);
-  auto added = special_tokens(model, settings, names, file);
+  auto around = surround(model, settings, file);
+  auto added = special_tokens(model, settings, file);
   return tokenizer({normalizer(bert), pre_tokenizer({pre_tokenizer::step::bert}), false, std::move(model),
                     std::move(added), std::move(around), std::nullopt, std::nullopt});
 }
 
-tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_settings const& settings) {
+tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_settings const& given) {
   require_utf8(merges);
-  auto const names = names_for(settings, {"<unk>", "</s>", "<pad>", "<s>", "<mask>"});
+  auto const settings = with_names(given, {"<unk>", "</s>", "<pad>", "<s>", "<mask>"});
   json const map = parse_json(vocabulary.text, vocabulary.file);
   token_model model =
       make_bpe(parse_ids(json_view(map, vocabulary.file)), parse_merge_lines(merges), vocabulary.file);
-  auto around = surround(model, names, vocabulary.file);
-  auto added = special_tokens(model, settings, names, vocabulary.file);
+  auto around = surround(model, settings, vocabulary.file);
+  auto added = special_tokens(model, settings, vocabulary.file);
   return tokenizer({{},
                     pre_tokenizer({pre_tokenizer::step::byte_level}),
                     settings.add_prefix_space.value_or(false),

@@ -57,12 +57,14 @@ struct golden {
   std::vector<std::string_view> views;
 };
 
-constexpr char const* classifiers[] = {"bert-classifier", "distilbert-classifier", "legacy-bert"};
+constexpr char const* classifiers[] = {"bert-classifier", "distilbert-classifier", "legacy-bert",
+                                       "roberta-classifier"};
 
 }  // namespace
 
 TEST_CASE("tokens of every golden model are those of transformers") {
-  for (char const* name : {"bert-classifier", "distilbert-classifier", "legacy-bert", "sentence-encoder"}) {
+  for (char const* name : {"bert-classifier", "distilbert-classifier", "legacy-bert", "sentence-encoder",
+                           "roberta-classifier"}) {
     CAPTURE(std::string(name));
     golden const expected(name);
     auto const loaded = load_tokenizer(expected.folder);

@@ -190,6 +190,9 @@ TEST_CASE("vocab.json and merges.txt make RoBERTa's tokenizer") {
   CHECK(tokens.encode("ab ab").ids == ids{0, 3, 4, 1});
   CHECK(tokens.encode("").ids == ids{0, 1});
   CHECK(tokens.encode("b <mask>a").ids == ids{0, id_of('b'), id_of(' '), 2, id_of('a'), 1});
+  auto const settings = parse_tokenizer_settings(R"({"mask_token":{"content":"<mask>","lstrip":true}})",
+                                                 "tokenizer_config.json");
+  CHECK(from_merges("", settings).encode("b <mask>a").ids == ids{0, id_of('b'), 2, id_of('a'), 1});
   CHECK(tokens.encode("\u00e9").ids == ids{0, id_of('\xc3'), id_of('\xa9'), 1});
   CHECK(from_merges("a b\r\n\u0120 ab\r\n", {.add_prefix_space = true}).encode("ab").ids == ids{0, 4, 1});
 }
@@ -210,7 +213,8 @@ TEST_CASE("merges that are no merges are refused, and a vocabulary that lacks a 
   CHECK_THROWS_AS(from_merges("a \xff\n"), ml::malformed_file);
   CHECK_THROWS_AS(from_merges("b a\n"), ml::inconsistent_model);
   CHECK_THROWS_AS(from_merges("a zz\n"), ml::inconsistent_model);
-  CHECK_THROWS_AS(from_merges("", {.classification = "[CLS]"}), ml::inconsistent_model);
+  CHECK_THROWS_AS(from_merges("", {.classification = added_token{.content = "[CLS]"}}),
+                  ml::inconsistent_model);
   CHECK_THROWS_AS(parse_byte_level({R"({"<s>":0,"</s>":1})", vocabulary_file}, {"", merges_file}, {}),
                   ml::inconsistent_model);
   CHECK_THROWS_AS(parse_byte_level({"[]", vocabulary_file}, {"", merges_file}, {}), ml::malformed_file);

@@ -94,16 +94,16 @@ def norm_of(rows):
     return math.sqrt(sum(float((row.double() ** 2).sum()) for row in rows))
 
 
-def record(folder, model, max_length, sentence=False):
+def record(folder, model, max_length, sentence=False, texts=TEXTS):
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     encode = lambda texts: tokenizer(texts, return_tensors="pt", truncation=True, max_length=max_length, padding="longest")
     with torch.no_grad():
-        single = [forward(model, encode([text]), sentence)[0] for text in TEXTS]
-        batched = list(forward(model, encode(TEXTS), sentence))
-        exact = [forward(model.double(), encode([text]), sentence)[0] for text in TEXTS]
+        single = [forward(model, encode([text]), sentence)[0] for text in texts]
+        batched = list(forward(model, encode(texts), sentence))
+        exact = [forward(model.double(), encode([text]), sentence)[0] for text in texts]
     error = lambda rows: norm_of([row - other for row, other in zip(rows, exact)]) / norm_of(exact)
-    golden = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "texts": TEXTS,
-              "ids": [encode([text])["input_ids"][0].tolist() for text in TEXTS],
+    golden = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "texts": texts,
+              "ids": [encode([text])["input_ids"][0].tolist() for text in texts],
               "float64": [row.tolist() for row in exact],
               "torch_error": error(single), "torch_padded_error": error(batched)}
     (folder / "golden.json").write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")).replace("],", "],\n") + "\n")
@@ -193,7 +193,25 @@ def sentence_encoder():
     record(folder, model, 24, sentence=True)
 
 
+def roberta_classifier():
+    """As roberta-base fine-tuned: prefix roberta., positions after the padding token, one token type, byte-level BPE
+    from vocab.json and merges.txt (those of tests/goldens/byte-level), fp32."""
+    folder = fresh("roberta-classifier")
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(GOLDENS / "byte-level" / name, folder / name)
+    vocabulary_size = len(json.loads((folder / "vocab.json").read_text()))
+    config = transformers.RobertaConfig(**shape(vocabulary_size, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1,
+                                                id2label={0: "negative", 1: "neutral", 2: "positive"}))
+    model, weights = build(transformers.RobertaForSequenceClassification(config), torch.float16, 5)
+    write(folder, "config.json", {**config.to_dict(), "architectures": ["RobertaForSequenceClassification"]})
+    write(folder, "tokenizer_config.json", {
+        "tokenizer_class": "RobertaTokenizer", "add_prefix_space": False, "model_max_length": 38,
+        "mask_token": {"__type": "AddedToken", "content": "<mask>", "lstrip": True}})
+    safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    record(folder, model, 38, texts=TEXTS + ["a <mask> plot", "good<pad>bad <pad>", "it's great!\n\n  We'll see \u3000"])
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for make in (bert_classifier, distilbert_classifier, legacy_bert, sentence_encoder):
+    for make in (bert_classifier, distilbert_classifier, legacy_bert, sentence_encoder, roberta_classifier):
         make()
