@@ -19,10 +19,16 @@ std::string model_folder() {
   return folder != nullptr ? folder : SENTIMENT_MODEL;
 }
 
+yonder::ml::text_classifier const& model() {
+  static yonder::ml::text_classifier const loaded(model_folder());
+  return loaded;
+}
+
 }  // namespace
 
+void load_sentiment_model() { (void)model(); }
+
 Sentiment get_sentiment(std::string const& text) {
-  static yonder::ml::text_classifier const model(model_folder());
-  auto const best = model(text);
+  auto const best = model()(text);
   return {best.label, best.score, this_process()};
 }

@@ -16,8 +16,11 @@ struct Sentiment {
   }
 };
 
-// Of an English text. The model is loaded once per process, from the folder that $SENTIMENT_MODEL names.
-// Throws yonder::ml::model_error and yonder::ml::text_error.
+// Of an English text. Throws yonder::ml::text_error, and what load_sentiment_model() throws.
 Sentiment get_sentiment(std::string const& text);
+
+// From the folder that $SENTIMENT_MODEL names, once per process: now, unless it is loaded. Throws
+// yonder::ml::model_error.
+void load_sentiment_model();
 
 inline constexpr yonder::task<get_sentiment> sentiment{{.retries = 3}};
