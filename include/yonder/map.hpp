@@ -20,11 +20,23 @@ namespace on_error {
 struct stop_t {};
 inline constexpr stop_t stop{};
 
-// Yields expected<R, error>, for every element.
+// Yields expected<R, error>, for every element; of for_each: returns what failed.
 struct collect_t {};
 inline constexpr collect_t collect{};
 
 }  // namespace on_error
+
+// How for_each runs its calls: as a map does that says unordered() and window().
+struct for_each_options {
+  bool unordered = false;    // the first error that happens throws, instead of the first in the input
+  std::size_t window = 256;  // at most so many calls on their way
+};
+
+// What became of an element for which for_each's call failed.
+struct failed_element {
+  std::size_t index = 0;  // its position in the input, from 0
+  error cause;
+};
 
 namespace detail {
 
@@ -54,6 +66,7 @@ class YONDER_API fan_out {
     call_ref call;
     std::size_t index = 0;
   };
+  void grow();
   std::size_t first_done();
   template <class Wanted>
   std::optional<std::size_t> find(Wanted wanted) const;
@@ -61,10 +74,9 @@ class YONDER_API fan_out {
   bool ordered_;
   std::size_t window_;
   std::size_t added_ = 0;
-  std::size_t taken_ = 0;
   std::size_t active_ = 0;
-  std::size_t cursor_ = 0;   // the slot that was taken last
-  std::vector<slot> slots_;  // `window` of them; ordered: element n in slot n % window
+  std::size_t cursor_ = 0;   // ordered: the slot of the oldest call; else the one that was taken last
+  std::vector<slot> slots_;  // as many as were needed at once; ordered: a ring
 };
 
 }  // namespace detail
@@ -72,9 +84,11 @@ class YONDER_API fan_out {
 // The results of a task over a range of arguments: a lazy input range, read once. Elements of the input are
 // read as the window of calls on their way moves on; a range that is left early cancels them without waiting.
 //
-//   for (Sentiment s : sentiment.map(lines)) …                                 // in order; the first error
-//   throws for (auto& r : sentiment.map(lines).unordered().on_error(on_error::collect)) …   // r:
-//   expected<Sentiment, error>
+// clang-format off
+//   for (Sentiment s : sentiment.map(lines)) …                          // in order; the first error throws
+//   for (auto& r : sentiment.map(lines).on_error(on_error::collect)) …  // r: expected<Sentiment, error>
+//   for (auto& s : sentiment.map(lines).unordered().window(64)) …       // as they come, at most 64 at once
+// clang-format on
 template <class Task, class Range, class Errors = on_error::stop_t>
 class [[nodiscard]] map_range {
   using source_iterator = decltype(std::begin(std::declval<Range&>()));
@@ -83,7 +97,7 @@ class [[nodiscard]] map_range {
   static constexpr bool collects = std::is_same_v<Errors, on_error::collect_t>;
 
  public:
-  // for_each of a void task yields nothing; without collect its elements are std::monostate-like empties.
+  // What a task without a result yields.
   struct nothing {};
   using value_type = std::conditional_t<collects, expected<result, error>,
                                         std::conditional_t<std::is_void_v<result>, nothing, result>>;
@@ -175,4 +189,27 @@ class [[nodiscard]] map_range {
   std::size_t index_ = 0;
 };
 
+namespace detail {
+
+// What for_each does: a map to its end.
+template <class Task, class Range>
+void drain(map_range<Task, Range>&& calls, for_each_options const& how) {
+  auto ready = (how.unordered ? std::move(calls).unordered() : std::move(calls)).window(how.window);
+  for ([[maybe_unused]] auto& done : ready) {
+  }
+}
+
+template <class Task, class Range>
+std::vector<failed_element> drain(map_range<Task, Range>&& calls, on_error::collect_t,
+                                  for_each_options const& how) {
+  std::vector<failed_element> failed;
+  auto ready = (how.unordered ? std::move(calls).unordered() : std::move(calls))
+                   .window(how.window)
+                   .on_error(on_error::collect);
+  for (auto i = ready.begin(); i != ready.end(); ++i)
+    if (!*i) failed.push_back({i.index(), i->error()});
+  return failed;
+}
+
+}  // namespace detail
 }  // namespace yonder

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "yonder/call.hpp"
 #include "yonder/detail/call_state.hpp"
@@ -99,12 +100,20 @@ class verbs<Task, Function, type_list<P...>> {
       return refused_outcome<result>();
   }
 
-  // The task for every element, for its effects; waits for all. The first error throws, the rest is
-  // cancelled.
+  // The task for every element, for its effects; waits for all. The first error throws, after cancelling the
+  // rest. A task of several parameters takes a range of tuples, as starmap does.
   template <class Range>
-  void for_each(Range&& elements) const {
-    for ([[maybe_unused]] auto&& done : map(std::forward<Range>(elements)).unordered()) {
-    }
+  void for_each(Range&& elements, for_each_options how = {}) const {
+    if constexpr (must_visit<Range>::value) detail::drain(visit(std::forward<Range>(elements)), how);
+  }
+  // Runs every element, whatever fails, and returns what failed: in the order of the input, or as it came.
+  template <class Range>
+  std::vector<failed_element> for_each(Range&& elements, on_error::collect_t,
+                                       for_each_options how = {}) const {
+    if constexpr (must_visit<Range>::value)
+      return detail::drain(visit(std::forward<Range>(elements)), on_error::collect, how);
+    else
+      return {};
   }
 
   static constexpr void register_task() noexcept { (void)&record::registered; }
@@ -124,6 +133,17 @@ class verbs<Task, Function, type_list<P...>> {
   static task_entry const& entry() noexcept { return record::entry; }
 
  private:
+  template <class Range>
+  using must_visit =
+      std::conditional_t<sizeof...(P) == 1, detail::must_map<Range, P...>, detail::must_starmap<Range, P...>>;
+  template <class Range>
+  auto visit(Range&& elements) const {
+    if constexpr (sizeof...(P) == 1)
+      return map(std::forward<Range>(elements));
+    else
+      return starmap(std::forward<Range>(elements));
+  }
+
   Task const& self() const { return static_cast<Task const&>(*this); }
   options const& settings() const { return self().settings(); }
 

@@ -106,19 +106,29 @@ error_details const* failure_of(call_state const& call) noexcept {
 // ------------------------------------------------------------------------------------------------------
 
 void fan_out::add(call_ref call) {
-  slots_.resize(window_);
-  auto const place = ordered_ ? added_ % window_ : *find([](slot const& one) { return !one.call; });
+  if (active_ == slots_.size()) grow();
+  auto const place =
+      ordered_ ? (cursor_ + active_) % slots_.size() : *find([](slot const& one) { return !one.call; });
   slots_[place] = {std::move(call), added_++};
   ++active_;
 }
 
+// Every slot is taken, from the oldest call's on.
+void fan_out::grow() {
+  constexpr std::size_t least = 16;
+  std::rotate(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(cursor_), slots_.end());
+  cursor_ = 0;
+  slots_.resize(std::min(window_, std::max(least, 2 * slots_.size())));
+}
+
 fan_out::finished fan_out::next() {
-  cursor_ = ordered_ ? taken_ % window_ : first_done();
+  if (!ordered_) cursor_ = first_done();
   auto& taken = slots_[cursor_];
   wait(*taken.call);
-  ++taken_;
   --active_;
-  return {std::exchange(taken.call, nullptr), taken.index};
+  finished done{std::exchange(taken.call, nullptr), taken.index};
+  if (ordered_) cursor_ = (cursor_ + 1) % slots_.size();
+  return done;
 }
 
 // The slot of a call that has ended; waits for one.

@@ -2,9 +2,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <list>
 #include <numeric>
+#include <stdexcept>
 #include <tuple>
+#include <utility>
 
 #include "tests/e2e/fixture.hpp"
 #include "tests/e2e/tasks.hpp"
@@ -38,6 +41,17 @@ struct counter {
   iterator begin() { return {read, 0}; }
   iterator end() { return {read, last}; }
 };
+
+int accept_below_5(int n) {
+  if (n >= 5) throw std::out_of_range("5 or more");
+  return n;
+}
+int divide(int a, int b) {
+  if (b == 0) throw std::domain_error("division by zero");
+  return a / b;
+}
+constexpr yonder::task<accept_below_5, "e2e.accept_below_5"> accept_below;
+constexpr yonder::task<divide, "e2e.divide"> divided;
 
 }  // namespace
 
@@ -113,10 +127,50 @@ TEST_CASE("starmap takes each call's arguments from a tuple") {
   CHECK(sums == std::vector<int>{3, 7});
 }
 
+TEST_CASE("a window may be larger than anything, and smaller than a ring's first size") {
+  for (auto const window : {SIZE_MAX, std::size_t{300}, std::size_t{3}, std::size_t{1}, std::size_t{0}}) {
+    int next = 0;
+    for (int const n : task::twice.map(count_to(1000)).window(window)) REQUIRE(n == 2 * next++);
+    CHECK(next == 1000);
+    std::vector<int> seen(1000);
+    for (int const n : task::twice.map(count_to(1000)).unordered().window(window))
+      ++seen[static_cast<std::size_t>(n) / 2];
+    CHECK(std::count(seen.begin(), seen.end(), 1) == 1000);
+  }
+}
+
 TEST_CASE("for_each runs every call and throws the first error") {
   task::twice.for_each(count_to(300));
   CHECK_THROWS_AS(task::fail_with.for_each(std::vector<std::string>{"no", "out_of_range"}),
                   std::out_of_range);
+  CHECK_THROWS_AS(
+      task::fail_with.for_each(std::vector<std::string>{"no", "out_of_range"}, {.unordered = true}),
+      std::out_of_range);
+}
+
+TEST_CASE("for_each reads its input no further than its window: it ends at the first error") {
+  int read = 0;
+  CHECK_THROWS_AS(accept_below.for_each(counter{&read, 1000}, {.window = 10}), std::out_of_range);
+  CHECK(read == 15);  // number 5 fails when ten more were on their way
+}
+
+TEST_CASE("for_each that collects runs every element, and says which failed") {
+  std::vector<std::string> const kinds{"no", "out_of_range", "no", "unregistered"};
+  auto const failed = task::fail_with.for_each(kinds, yonder::on_error::collect, {.window = 2});
+  REQUIRE(failed.size() == 2);
+  CHECK(failed[0].index == 1);
+  CHECK(failed[1].index == 3);
+  CHECK(failed[1].cause.code() == yonder::errc::failed);
+  CHECK(task::fail_with.for_each(kinds, yonder::on_error::collect, {.unordered = true}).size() == 2);
+  CHECK(task::twice.for_each(count_to(20), yonder::on_error::collect).empty());
+}
+
+TEST_CASE("for_each of several parameters takes tuples") {
+  task::add.for_each(std::vector<std::tuple<int, int>>{{1, 2}, {3, 4}});
+  auto const failed =
+      divided.for_each(std::vector<std::pair<int, int>>{{1, 1}, {1, 0}}, yonder::on_error::collect);
+  REQUIRE(failed.size() == 1);
+  CHECK(failed[0].index == 1);
 }
 
 }  // namespace e2e

@@ -64,8 +64,10 @@ auto tell_map() {
                 "yonder: map is for a task of one parameter; starmap takes a range of tuples of arguments");
   static_assert(Found != map_defect::element,
                 "yonder: the elements of this range do not convert to the task's parameter");
-  static_assert(Found != map_defect::tuple,
-                "yonder: starmap takes a range of tuples, each with what converts to the task's parameters");
+  static_assert(
+      Found != map_defect::tuple,
+      "yonder: starmap, and for_each of several parameters, takes a range of tuples, each with what "
+      "converts to the task's parameters");
 }
 
 template <class Range, class... P>

@@ -4,8 +4,10 @@
 #include <exception>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "yonder/detail/signature.hpp"
+#include "yonder/map.hpp"
 
 // What stands in for a refused task, so that its uses compile and the one error in words stays alone. Nothing
 // here ever runs.
@@ -60,7 +62,10 @@ class refused_verbs_of<R, type_list<P...>> {
   refused_outcome<R> spawn(P...) const { return {}; }
   refused_outcome<R> map(auto&&) const { return {}; }
   refused_outcome<R> starmap(auto&&) const { return {}; }
-  void for_each(auto&&) const {}
+  void for_each(auto&&, for_each_options = {}) const {}
+  std::vector<failed_element> for_each(auto&&, on_error::collect_t, for_each_options = {}) const {
+    return {};
+  }
 };
 
 // Where the signature is not known: of a generic lambda, what it returns for such arguments.
@@ -103,7 +108,10 @@ class refused_verbs_of_unknown {
     return {};
   }
   refused_outcome<refused_outcome<void>> starmap(auto&&) const { return {}; }
-  void for_each(auto&&) const {}
+  void for_each(auto&&, for_each_options = {}) const {}
+  std::vector<failed_element> for_each(auto&&, on_error::collect_t, for_each_options = {}) const {
+    return {};
+  }
 };
 
 template <class F>
