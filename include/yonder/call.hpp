@@ -42,13 +42,45 @@ R decode_reply(call_state& call) {
 template <class R>
 expected<R, error> decode_expected(call_state& call) {
   if (auto const* failure = failure_of(call)) return unexpected<error>(error(*failure));
-  if constexpr (std::is_void_v<R>) {
-    decode_reply<void>(call);
-    return {};
-  } else {
-    return decode_reply<R>(call);
+  try {
+    if constexpr (std::is_void_v<R>) {
+      decode_reply<void>(call);
+      return {};
+    } else {
+      return decode_reply<R>(call);
+    }
+  } catch (error const& undecodable) {
+    return unexpected<error>(error(undecodable.details()));
   }
 }
+
+// What co_await does with a call. It may be destroyed, with its coroutine, while the call goes on.
+template <class R>
+class call_awaiter {
+ public:
+  explicit call_awaiter(call_ref call) noexcept : call_(std::move(call)) {}
+  call_awaiter(call_awaiter const&) = delete;
+  call_awaiter& operator=(call_awaiter const&) = delete;
+  ~call_awaiter() {
+    if (waiting_) forget_resumption(*call_, &resume, waiting_.address());
+  }
+
+  bool await_ready() const noexcept { return is_done(*call_); }
+  bool await_suspend(std::coroutine_handle<> waiting) {
+    waiting_ = waiting;
+    return resume_when_done(*call_, &resume, waiting.address());
+  }
+  R await_resume() {
+    waiting_ = nullptr;
+    return decode_reply<R>(*call_);
+  }
+
+ private:
+  static void resume(void* address) { std::coroutine_handle<>::from_address(address).resume(); }
+
+  call_ref call_;
+  std::coroutine_handle<> waiting_;
+};
 
 }  // namespace detail
 
@@ -71,7 +103,7 @@ class [[nodiscard]] call {
   // As get(), but gives up waiting after `time`: then nothing (false for void), and the call goes on.
   template <class Rep, class Period>
   auto get_for(std::chrono::duration<Rep, Period> time) {
-    bool const done = detail::wait_until(*state_, std::chrono::steady_clock::now() + time);
+    bool const done = detail::wait_until(*state_, detail::time_after(time));
     if constexpr (std::is_void_v<R>) {
       if (done) get();
       return done;
@@ -100,14 +132,9 @@ class [[nodiscard]] call {
     return {id.session, id.number};
   }
 
-  // The coroutine resumes on the runtime's housekeeping thread.
-  bool await_ready() const noexcept { return ready(); }
-  bool await_suspend(std::coroutine_handle<> waiting) {
-    return detail::resume_when_done(
-        *state_, [](void* address) { std::coroutine_handle<>::from_address(address).resume(); },
-        waiting.address());
-  }
-  R await_resume() { return get(); }
+  // As get(), without blocking: the coroutine resumes on the runtime's housekeeping thread. It may be
+  // destroyed while it waits, as long as the call has not ended; several may wait for one call.
+  auto operator co_await() const noexcept { return detail::call_awaiter<R>(state_); }
 
  private:
   template <class>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,6 +57,12 @@ auto tell_exception() {
       "from its what()");
 }
 
+// what(), which may be null.
+inline char const* text_of(std::exception const& thrown) noexcept {
+  auto const* const text = thrown.what();
+  return text != nullptr ? text : "";
+}
+
 template <class Type, fixed_string Name>
 struct exception_record {
   static constexpr bool serializes = is_travelling<Type>;
@@ -63,17 +70,23 @@ struct exception_record {
   static bool encode(std::exception const& thrown, encoded& state) {
     if (typeid(thrown) != typeid(Type)) return false;
     if constexpr (serializes)
-      detail::encode(state, static_cast<Type const&>(thrown));
+      encode_inline(state, static_cast<Type const&>(thrown));
     else
-      detail::encode(state, std::string(thrown.what()));
+      encode_inline(state, std::string(text_of(thrown)));
     return true;
   }
 
-  [[noreturn]] static void raise(std::span<std::byte const> state) {
-    if constexpr (serializes)
-      throw detail::decode<Type>(state, {});
-    else
-      throw Type(detail::decode<std::string>(state, {}));
+  static void raise(std::span<std::byte const> state) {
+    std::optional<Type> thrown;
+    try {
+      if constexpr (serializes)
+        thrown.emplace(decode<Type>(state, {}));
+      else
+        thrown.emplace(decode<std::string>(state, {}));
+    } catch (...) {
+      return;
+    }
+    throw Type(*std::move(thrown));
   }
 
   static constinit inline exception_entry entry{exception<Type, Name>::name, &encode, &raise};

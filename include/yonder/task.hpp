@@ -179,7 +179,12 @@ auto verbs<Task, Function, type_list<P...>>::remote(passed_t<P>... p) const -> r
 
 template <class Task, auto Function, class... P>
 auto verbs<Task, Function, type_list<P...>>::try_remote(passed_t<P>... p) const -> expected<result, error> {
-  auto const call = begin(p...);
+  call_ref call;
+  try {
+    call = begin(p...);
+  } catch (error const& refused) {
+    return unexpected<error>(error(refused.details()));
+  }
   wait(*call);
   return decode_expected<result>(*call);
 }

@@ -34,6 +34,7 @@ struct hub_config {
   double retry_tokens_per_call = 0.1;
   double retry_tokens_per_second = 10;  // so that what waits for a token never waits for ever
   int quarantine_after = 3;             // workers that died while they ran one call
+  int unstarted_after = 16;  // workers that died when one call reached them, before they started it
 
   link_timing timing;
 };

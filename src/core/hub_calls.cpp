@@ -135,6 +135,20 @@ void hub::state::attempt_failed(time_point now, call_record& call, failure error
   fail(now, call, std::move(error), out);
 }
 
+// A worker ended before it started the call, which costs nothing, unless the call seems to be what ends
+// workers: a frame that they refuse, say.
+void hub::state::unstarted_lost(time_point now, call_record& call, peer_loss const& loss, bool suspect,
+                                outputs& out) {
+  if (!suspect || ++call.unstarted < config.unstarted_after) return requeue(now, call);
+  failure error =
+      failure_of(errc::worker_lost, std::to_string(call.unstarted) +
+                                        " workers ended when the call reached them, before they started "
+                                        "it; it is not tried again: " +
+                                        describe_loss(loss));
+  error.stderr_tail = loss.stderr_tail;
+  fail(now, call, std::move(error), out);
+}
+
 void hub::state::attempt_lost(time_point now, call_record& call, worker_session& worker,
                               peer_loss const& loss, bool culprit, outputs& out) {
   if (culprit) ++call.kills;
@@ -282,7 +296,10 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
 
 void hub::state::call_time(time_point now, call_record& call, outputs& out) {
   if (call.deadline <= now) {
-    if (call.now_in == stage::assigned) abandon(now, call, out);
+    if (call.now_in == stage::assigned) {
+      ++call.tries;
+      abandon(now, call, out);
+    }
     auto text = std::string("the call's deadline passed");
     if (!call.last_failure.empty()) text += "; before that: " + call.last_failure;
     return fail(now, call, errc::deadline_exceeded, std::move(text), out);

@@ -333,10 +333,10 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
       if (started) {
         attempt_lost(now, *attempt.call, worker, loss, culprit, out);
       } else {
-        requeue(now, *attempt.call);
+        unstarted_lost(now, *attempt.call, loss, culprit, out);
       }
     }
-    if (started) culprit = false;
+    culprit = false;
   }
   if (worker.counted_loaded) --worker.program->loaded;
   auto& program = *worker.program;

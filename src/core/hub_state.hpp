@@ -59,6 +59,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<owner_tag> {
   std::uint32_t attempt = 0;  // the number of the last assignment
   std::uint32_t tries = 0;    // attempts that may have been started
   int kills = 0;              // workers that ended while they ran it
+  int unstarted = 0;          // workers that ended with it as the first that they had not started
   worker_session* worker = nullptr;
   std::uint32_t sequence = 0;
   std::string last_failure;  // why it is tried again
@@ -67,7 +68,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<owner_tag> {
     message = {};
     last_failure.clear();
     tries = attempt = 0;
-    kills = 0;
+    kills = unstarted = 0;
     worker = nullptr;
     due = never;
   }
@@ -224,6 +225,7 @@ struct hub::state {
   void take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
                   outputs& out);
   void attempt_failed(time_point now, call_record& call, failure error, outputs& out);
+  void unstarted_lost(time_point now, call_record& call, peer_loss const& loss, bool suspect, outputs& out);
   void attempt_lost(time_point now, call_record& call, worker_session& worker, peer_loss const& loss,
                     bool culprit, outputs& out);
   bool may_retry(call_record const& call, errc code) const;

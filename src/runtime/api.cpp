@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "src/runtime/engine.hpp"
 #include "src/runtime/exceptions.hpp"
@@ -30,8 +31,8 @@ std::string to_string(call_id const& id) {
 namespace detail {
 namespace {
 
-std::mutex current_mutex;
-engine_ref current;
+std::mutex standing_mutex;
+std::vector<engine_ref> standing;  // the oldest is the current one
 
 error_details no_runtime() {
   return {.code = errc::no_runtime,
@@ -43,19 +44,21 @@ error_details no_runtime() {
 }  // namespace
 
 engine& current_engine() {
-  std::lock_guard const lock(current_mutex);
-  if (!current) throw_error(no_runtime());
-  return *current;
+  std::lock_guard const lock(standing_mutex);
+  if (standing.empty()) throw_error(no_runtime());
+  return *standing.front();
 }
 
-void set_current_engine(engine_ref engine) noexcept {
-  std::lock_guard const lock(current_mutex);
-  if (!current) current = std::move(engine);
+void add_standing_engine(engine_ref engine) {
+  std::lock_guard const lock(standing_mutex);
+  std::erase_if(standing,
+                [](auto const& other) { return !other->is_ours(); });  // of the process that we are a fork of
+  standing.push_back(std::move(engine));
 }
 
-void unset_current_engine(engine const* engine) noexcept {
-  std::lock_guard const lock(current_mutex);
-  if (current.get() == engine) current.reset();
+void remove_standing_engine(engine const* engine) noexcept {
+  std::lock_guard const lock(standing_mutex);
+  std::erase_if(standing, [engine](auto const& other) { return other.get() == engine; });
 }
 
 call_ref submit(engine& where, task_entry const& task, options const& settings, outgoing&& call,
@@ -81,6 +84,10 @@ id_pair id_of(call_state const& call) noexcept { return {call.id.session, call.i
 
 bool resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
   return call.where->resume_when_done(call, resume, argument);
+}
+
+void forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
+  call.where->forget_resumption(call, resume, argument);
 }
 
 reply take_reply(call_state& call) {

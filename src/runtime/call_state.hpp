@@ -6,11 +6,19 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "src/core/types.hpp"
 #include "yonder/detail/call_state.hpp"
 
 namespace yonder::detail {
+
+// What goes on when a call has ended: a coroutine.
+struct resumption {
+  void (*resume)(void*);
+  void* argument;
+  friend bool operator==(resumption const&, resumption const&) = default;
+};
 
 // One submitted call. Fields are guarded by the engine's lock until `done` is set; from then on nothing
 // changes.
@@ -27,9 +35,9 @@ class call_state {
 
   call_ref in_flight;                         // itself, until it is done: the runtime's share
   std::condition_variable* waiter = nullptr;  // of a thread that waits while another one pumps
-  void (*resume)(void*) = nullptr;            // the coroutine that waits
-  void* resume_argument = nullptr;
-  bool borrows = false;  // its buffers belong to the caller, who waits
+  bool several_wait = false;                  // more than one such thread: all followers are told
+  bool borrows = false;                       // its buffers belong to the caller, who waits
+  std::vector<resumption> resumptions;        // the coroutines that wait
 };
 
 }  // namespace yonder::detail

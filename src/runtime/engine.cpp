@@ -126,6 +126,11 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   if (!is_ours())
     return fail(errc::no_runtime,
                 "this process is a fork of the one that made the runtime; construct one here");
+  if (config_.no_workers)
+    return fail(
+        errc::unsatisfiable,
+        "this runtime has no workers, and none can come; set runtime_options::workers, or `bind` for workers "
+        "elsewhere");
   if (auto const bytes = bytes_of(call); bytes > config_.max_call_bytes)
     return fail(errc::too_large, "the arguments take " + std::to_string(bytes) + " bytes; the limit is " +
                                      std::to_string(config_.max_call_bytes) +
@@ -189,11 +194,17 @@ void engine::cancel(call_state& call) {
 bool engine::resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
   lock held(mutex_);
   if (call.done.load(std::memory_order_relaxed)) return false;
-  call.resume = resume;
-  call.resume_argument = argument;
+  call.resumptions.push_back({resume, argument});
   ++awaited_;
   housekeeper_wakes_.notify_one();
   return true;
+}
+
+void engine::forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
+  lock held(mutex_);
+  resumption const gone{resume, argument};
+  awaited_ -= std::erase(call.resumptions, gone);
+  std::erase(resumptions_, gone);
 }
 
 void engine::complete(core::out::completed& completed) {
@@ -206,12 +217,15 @@ void engine::complete(core::out::completed& completed) {
     for (auto const from : {source::pool, source::listener, source::uplink})
       if (auto* const end = endpoint(from)) end->detach();
   call->done.store(true, std::memory_order_release);
-  if (call->waiter != nullptr) call->waiter->notify_one();
-  if (call->resume != nullptr) {
-    --awaited_;
-    resumptions_.push_back({call->resume, call->resume_argument});
-    housekeeper_wakes_.notify_one();
-  }
+  if (call->several_wait)
+    for (auto* const follower : followers_) follower->notify_one();
+  else if (call->waiter != nullptr)
+    call->waiter->notify_one();
+  if (call->resumptions.empty()) return;
+  awaited_ -= call->resumptions.size();
+  resumptions_.insert(resumptions_.end(), call->resumptions.begin(), call->resumptions.end());
+  call->resumptions.clear();
+  housekeeper_wakes_.notify_one();
 }
 
 // --- leading
@@ -248,12 +262,15 @@ void engine::follow(lock& held, std::int64_t until, std::span<call_state* const>
   if (leader_ == leader::housekeeper) poller_.wake();
   std::condition_variable woken;
   followers_.push_back(&woken);
-  for (auto* const call : calls) call->waiter = &woken;
+  for (auto* const call : calls)
+    if (auto* const other = std::exchange(call->waiter, &woken); other != nullptr && other != &woken)
+      call->several_wait = true;
   if (until == core::never)
     woken.wait(held);
   else
     woken.wait_until(held, as_time_point(until));
-  for (auto* const call : calls) call->waiter = nullptr;
+  for (auto* const call : calls)
+    if (call->waiter == &woken) call->waiter = nullptr;
   followers_.erase(std::find(followers_.begin(), followers_.end(), &woken));
 }
 
@@ -326,9 +343,10 @@ void engine::housekeep() {
 
 void engine::run_resumptions(lock& held) {
   while (!resumptions_.empty()) {
-    auto const ready = std::exchange(resumptions_, {});
+    auto const [resume, argument] = resumptions_.front();
+    resumptions_.pop_front();
     held.unlock();
-    for (auto const& [resume, argument] : ready) resume(argument);
+    resume(argument);
     held.lock();
   }
 }

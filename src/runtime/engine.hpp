@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,6 +26,7 @@ struct engine_config {
   core::client_config client;
   std::optional<core::hub_config> hub;  // embedded; none: the hub is at the other end of `uplink`
   std::size_t max_call_bytes = 0;
+  bool no_workers = false;  // none is started here, and none can connect
 };
 
 // What a runtime owns and its calls share: the cores, and who drives them.
@@ -55,6 +57,7 @@ class engine : public std::enable_shared_from_this<engine> {
   void wait_any(std::span<call_state* const> calls);
   void cancel(call_state& call);
   bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
+  void forget_resumption(call_state& call, void (*resume)(void*), void* argument);
 
   // Completes every call with `disconnected`, ends the workers, waits for the threads inside.
   void stop();
@@ -125,20 +128,14 @@ class engine : public std::enable_shared_from_this<engine> {
   std::uint64_t activity_ = 0;  // counts waits: tells the housekeeper that callers come and go
   bool stopping_ = false;
 
-  struct resumption {
-    void (*resume)(void*);
-    void* argument;
-  };
-  std::vector<resumption> resumptions_;
+  std::deque<resumption> resumptions_;  // due
   std::condition_variable housekeeper_wakes_;
   std::condition_variable nobody_inside_;
   std::thread housekeeper_;
   std::uint64_t generation_;
 };
 
-// The process's current runtime; null: none.
-engine_ref current_engine_ref() noexcept;
-void set_current_engine(engine_ref engine) noexcept;
-void unset_current_engine(engine const* engine) noexcept;
+void add_standing_engine(engine_ref engine);
+void remove_standing_engine(engine const* engine) noexcept;
 
 }  // namespace yonder::detail

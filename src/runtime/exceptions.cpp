@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <typeinfo>
@@ -26,7 +27,7 @@ struct stateless_exception {
     detail::encode(state, std::string());
     return true;
   }
-  [[noreturn]] static void raise(std::span<std::byte const>) { throw Type(); }
+  static void raise(std::span<std::byte const>) { throw Type(); }
 };
 
 }  // namespace detail
@@ -61,27 +62,38 @@ std::string current_type_name() {
   return type != nullptr ? demangled(type->name()) : "an unknown exception";
 }
 
-core::failure describe(std::exception const& thrown) {
-  core::failure failure;
-  failure.message = thrown.what();
-  for (auto const* entry = detail::first_exception(); entry != nullptr; entry = entry->next) {
+// The state of `thrown` if it is of this registered type and can be saved.
+std::optional<detail::byte_buffer> state_of(std::exception const& thrown,
+                                            detail::exception_entry const& entry) noexcept {
+  try {
     detail::encoded state;
-    if (!entry->encode(thrown, state)) continue;
-    failure.type_name = entry->name;
-    failure.payload = std::move(state.head);
-    return failure;
+    if (entry.encode(thrown, state)) return std::move(state.head);
+  } catch (...) {  // a save function of the user's: the exception travels without its state
   }
+  return std::nullopt;
+}
+
+core::failure describe(std::exception const& thrown, std::size_t most) {
+  core::failure failure;
   failure.type_name = demangled(typeid(thrown).name());
+  failure.message = detail::text_of(thrown);
+  for (auto const* entry = detail::first_exception(); entry != nullptr; entry = entry->next) {
+    auto state = state_of(thrown, *entry);
+    if (!state) continue;
+    failure.type_name = entry->name;
+    if (state->size() <= most) failure.payload = std::move(*state);
+    break;
+  }
   return failure;
 }
 
 }  // namespace
 
-core::failure describe_current_exception() {
+core::failure describe_current_exception(std::size_t most) {
   try {
     throw;
   } catch (std::exception const& thrown) {
-    return describe(thrown);
+    return describe(thrown, most);
   } catch (...) {
     core::failure failure;
     failure.type_name = current_type_name();
@@ -105,7 +117,7 @@ error_details details_of(core::failure const& failure) {
 void raise(core::failure const& failure) {
   if (failure.code == errc::failed && !failure.payload.empty()) {
     for (auto const* entry = detail::first_exception(); entry != nullptr; entry = entry->next)
-      if (entry->name == failure.type_name) entry->raise(failure.payload.bytes());
+      if (entry->name == failure.type_name) entry->raise(failure.payload.bytes());  // or no state to make one
   }
   detail::throw_error(details_of(failure));
 }

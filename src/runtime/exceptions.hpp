@@ -6,8 +6,9 @@
 
 namespace yonder::runtime_detail {
 
-// Within a catch block of a worker: what was thrown, as it travels.
-core::failure describe_current_exception();
+// Within a catch block of a worker: what was thrown, as it travels. A state of more than `most` bytes stays
+// behind.
+core::failure describe_current_exception(std::size_t most);
 
 error_details details_of(core::failure const& failure);
 

@@ -77,11 +77,17 @@ std::pair<platform::unique_fd, platform::unique_fd> make_pipe() {
   return {platform::unique_fd(ends[0]), platform::unique_fd(ends[1])};
 }
 
-std::atomic<std::uint32_t>* map_page(int memory) {
+// What we and one worker share. The memory is born as zeros.
+struct shared_page {
+  std::atomic<std::uint32_t> started;
+  std::uint64_t max_call_bytes;
+};
+
+shared_page* map_page(int memory) {
   static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
   void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (page == MAP_FAILED) fail("mmap");
-  return static_cast<std::atomic<std::uint32_t>*>(page);
+  return static_cast<shared_page*>(page);
 }
 
 }  // namespace
@@ -96,14 +102,14 @@ struct process_pool::worker {
   std::optional<platform::child_process> process;
   platform::unique_fd output;  // its stdout and stderr
   std::string tail;            // the end of what it wrote
-  std::atomic<std::uint32_t>* started = nullptr;
+  shared_page* page = nullptr;
   bool greeted = false;  // a frame came
   bool ended = false;    // the process
   platform::exit_report how;
   std::string reason;  // why we killed it
 
   ~worker() {
-    if (started != nullptr) ::munmap(started, page_size);
+    if (page != nullptr) ::munmap(page, page_size);
   }
 
   // Passes on what it wrote, and keeps the end. False: nothing more will come.
@@ -144,8 +150,9 @@ constexpr std::uint64_t output_bit = 1;
 // --- the pool
 // -----------------------------------------------------------------------------------------------------
 
-process_pool::process_pool(transport::poller& poller, transport::limits const& limits)
-    : poller_(poller), endpoint_(poller, limits) {
+process_pool::process_pool(transport::poller& poller, transport::limits const& limits,
+                           std::size_t max_call_bytes)
+    : poller_(poller), endpoint_(poller, limits), max_call_bytes_(max_call_bytes) {
   watch_forks();
 }
 
@@ -167,7 +174,8 @@ void process_pool::launch(std::uint64_t start) {
   auto const memory = platform::anonymous_memory(page_size);
   auto fresh = std::make_unique<worker>();
   fresh->start = start;
-  fresh->started = map_page(memory.get());
+  fresh->page = map_page(memory.get());
+  fresh->page->max_call_bytes = max_call_bytes_;
   fresh->output = std::move(readable);
   fresh->process = platform::spawn({.path = "/proc/self/exe",
                                     .arguments = {::program_invocation_name},
@@ -263,7 +271,7 @@ void process_pool::report(worker& dead) {
         {.what = pool_event::kind::start_failed, .start = dead.start, .text = std::move(text)});
     return;
   }
-  core::peer_loss loss{.started = dead.started->load(std::memory_order_acquire),
+  core::peer_loss loss{.started = dead.page->started.load(std::memory_order_acquire),
                        .signal = dead.how.signal,
                        .stderr_tail = std::move(dead.tail),
                        .reason = dead.reason.empty() ? dead.death() : dead.reason};
@@ -329,7 +337,8 @@ worker_inheritance take_inheritance() {
   ::setrlimit(RLIMIT_CORE, &none);
   ::fcntl(inherited_socket, F_SETFD, FD_CLOEXEC);
   platform::unique_fd const memory(inherited_page);
-  return {platform::unique_fd(inherited_socket), map_page(memory.get())};
+  auto* const page = map_page(memory.get());
+  return {platform::unique_fd(inherited_socket), &page->started, page->max_call_bytes};
 }
 
 }  // namespace yonder::runtime_detail

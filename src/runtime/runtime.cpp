@@ -46,10 +46,10 @@ std::string keys_folder(runtime_options const& options) {
   return variable("HOME") + "/.config/yonder";
 }
 
-transport::limits limits_of(runtime_options const& options) {
+transport::limits limits_of(std::size_t max_call_bytes) {
   transport::limits limits;
-  constexpr std::size_t envelope = 65536;  // what surrounds the arguments
-  limits.max_frame_bytes = options.max_call_bytes + envelope;
+  constexpr std::size_t envelope = std::size_t{256} << 10;  // what surrounds the arguments, a failure's texts
+  limits.max_frame_bytes = max_call_bytes + envelope;
   limits.max_queue_bytes = std::max(limits.max_queue_bytes, 2 * limits.max_frame_bytes);
   return limits;
 }
@@ -94,16 +94,17 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
 
 // This process is a worker that a process_pool started. Nothing is destroyed: the end of the process closes
 // the socket, by which the supervisor notices.
-[[noreturn]] void serve_supervisor(runtime_options const& options) {
+[[noreturn]] void serve_supervisor() {
   restore_process_name();
   block_termination();
   keep_freed_memory();
   auto inheritance = take_inheritance();
   auto* const loop = new worker_loop({.core = worker_config_here(),
-                                      .max_result_bytes = options.max_call_bytes,
+                                      .max_result_bytes = inheritance.max_call_bytes,
                                       .started = inheritance.started,
                                       .own_process = true});
-  auto socket = std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(options));
+  auto socket =
+      std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(inheritance.max_call_bytes));
   socket->add(std::move(inheritance.socket));
   auto* const local = socket.get();
   loop->attach(std::move(socket), local);
@@ -122,7 +123,8 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   auto* const loop = new worker_loop(
       {.core = std::move(config), .max_result_bytes = options.max_call_bytes, .own_process = true});
   loop->attach(set_up([&] {
-    return transport.connect(loop->poller(), {address, keys_folder(options), session, limits_of(options)});
+    return transport.connect(loop->poller(),
+                             {address, keys_folder(options), session, limits_of(options.max_call_bytes)});
   }));
   auto const end = loop->run();
   if (!end.clean) {
@@ -134,7 +136,7 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
 
 void serve_if_worker(int argc, char** argv, runtime_options const& options,
                      transport::remote_transport const* remote) {
-  if (inherited()) serve_supervisor(options);
+  if (inherited()) serve_supervisor();
   if (!asked_to_serve() || argc < 2 || argv[1] != worker_flag) return;
   if (argc < 3) reject("--yonder-worker needs the hub's address: --yonder-worker tcp://host:port");
   serve_hub(argv[2], options, remote);
@@ -143,6 +145,7 @@ void serve_if_worker(int argc, char** argv, runtime_options const& options,
 detail::engine_config engine_config_of(runtime_options const& options, bool embeds_hub) {
   detail::engine_config config;
   config.max_call_bytes = options.max_call_bytes;
+  config.no_workers = embeds_hub && options.workers == 0U && options.bind.empty();
   config.client.session = platform::random_number();
   config.client.name = process_name(::getpid());
   config.client.pid = static_cast<std::uint64_t>(::getpid());
@@ -168,16 +171,17 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
   auto config = engine_config_of(options, hub.empty());
   auto const session = config.client.session;
   auto engine = std::make_shared<detail::engine>(std::move(config));
-  auto const limits = limits_of(options);
+  auto const limits = limits_of(options.max_call_bytes);
   if (!hub.empty()) {
     auto const& transport = needed(remote, hub);
     engine->set_uplink(set_up([&] {
       return transport.connect(engine->poller(), {hub, keys_folder(options), session, limits});
     }));
   } else if (options.in_process) {
-    engine->add_pool(std::make_unique<thread_pool>(engine->poller(), limits, worker_config_here()));
+    engine->add_pool(std::make_unique<thread_pool>(engine->poller(), limits, worker_config_here(),
+                                                   options.max_call_bytes));
   } else {
-    engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits));
+    engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits, options.max_call_bytes));
   }
   if (!options.bind.empty()) {
     auto const& transport = needed(remote, options.bind.front());
@@ -200,11 +204,11 @@ runtime::runtime(int argc, char** argv, runtime_options const& options,
     runtime_detail::reject(
         "runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
   engine_ = runtime_detail::make_engine(options, remote);
-  detail::set_current_engine(engine_);
+  detail::add_standing_engine(engine_);
 }
 
 runtime::~runtime() {
-  detail::unset_current_engine(engine_.get());
+  detail::remove_standing_engine(engine_.get());
   engine_->stop();
 }
 

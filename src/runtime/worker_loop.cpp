@@ -126,7 +126,7 @@ void worker_loop::serve(lock& held, core::out::run work) {
   } catch (codec_error const& error) {
     failure = failure_of(error.code(), error.details().message);
   } catch (...) {
-    failure = describe_current_exception();
+    failure = describe_current_exception(config_.max_result_bytes);
   }
   current_call = nullptr;
 
@@ -157,7 +157,8 @@ void worker_loop::report(std::int64_t time, core::attempt_key const& key, detail
     core_.finished(
         time, key,
         failure_of(errc::too_large, "the result takes " + std::to_string(bytes) + " bytes; the limit is " +
-                                        std::to_string(config_.max_result_bytes)),
+                                        std::to_string(config_.max_result_bytes) +
+                                        " (runtime_options::max_call_bytes)"),
         outputs_);
     return;
   }

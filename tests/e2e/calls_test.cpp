@@ -69,6 +69,34 @@ TEST_CASE("std exceptions and registered ones come back as themselves") {
   }
 }
 
+TEST_CASE("an exception comes back whole whatever its size") {
+  for (int const size : {0, 32'767, 32'768, 1 << 20}) {
+    CAPTURE(size);
+    try {
+      task::fail_at_length.remote(size);
+      FAIL("nothing was thrown");
+    } catch (std::runtime_error const& error) {
+      CHECK(std::string(error.what()).size() == static_cast<std::size_t>(size));
+    }
+  }
+  try {
+    task::fail_with.remote("large");
+    FAIL("nothing was thrown");
+  } catch (large_error const& error) {
+    CHECK(error.numbers == std::vector<int>(100'000, 7));
+  }
+}
+
+TEST_CASE("an exception that cannot be saved or made again comes back as remote_error") {
+  auto const unsavable = failure_of([] { task::fail_with.remote("unsavable"); });
+  CHECK(unsavable.code == yonder::errc::failed);
+  CHECK(unsavable.type_name == "e2e::unsavable_error");
+  auto const mute = failure_of([] { task::fail_with.remote("mute"); });
+  CHECK(mute.code == yonder::errc::failed);
+  CHECK(mute.type_name == "e2e::mute_error");
+  CHECK(task::add.remote(1, 2) == 3);
+}
+
 TEST_CASE("any other exception comes back as remote_error with its type and text") {
   auto const unregistered = failure_of([] { task::fail_with.remote("unregistered"); });
   CHECK(unregistered.code == yonder::errc::failed);
@@ -91,6 +119,42 @@ TEST_CASE("try_remote gives the value or the error") {
   CHECK(task::nothing.try_remote());
 }
 
+TEST_CASE("a result that does not decode is an error as a value, too") {
+  CHECK(task::give.try_remote(-1).error().code() == yonder::errc::undecodable);
+  CHECK(task::give.spawn(-1).try_get().error().code() == yonder::errc::undecodable);
+  std::vector<int> const values{1, -1, 2};
+  std::vector<bool> good;
+  for (auto const& one : task::give.map(values).on_error(yonder::on_error::collect))
+    good.push_back(one.has_value());
+  CHECK(good == std::vector<bool>{true, false, true});
+}
+
+TEST_CASE("a runtime without workers says so at once") {
+  yonder::runtime none({.workers = 0, .in_process = threads()});
+  auto const refused = task::add.on(none).try_remote(1, 2);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == yonder::errc::unsatisfiable);
+}
+
+TEST_CASE("several threads may wait for one call while another one leads") {
+  auto slow = task::wait_for_stop.spawn();
+  std::thread leader([&] { CHECK_THROWS_AS(slow.get(), yonder::cancelled); });
+  for (int i = 0; i < 20; ++i) {
+    auto quick = task::wait_for_stop.spawn();
+    auto const wait = [&] { CHECK_THROWS_AS(quick.get(), yonder::cancelled); };
+    CHECK_FALSE(quick.get_for(1us));  // one who gives up takes nobody's place
+    std::thread one(wait);
+    std::thread other(wait);
+    CHECK_FALSE(quick.get_for(1ms));
+    quick.cancel();
+    one.join();
+    other.join();
+  }
+  CHECK_FALSE(slow.ready());
+  slow.cancel();
+  leader.join();
+}
+
 TEST_CASE("a spawned call can be asked, waited for and named") {
   auto call = task::own_id.spawn();
   auto const id = yonder::to_string(call.id());
@@ -99,6 +163,8 @@ TEST_CASE("a spawned call can be asked, waited for and named") {
   CHECK(call.ready());
   CHECK(call.get() == id);
   CHECK(*task::add.spawn(1, 2).get_for(10s) == 3);
+  CHECK(*task::add.spawn(1, 2).get_for(std::chrono::nanoseconds::max()) == 3);
+  CHECK(*task::add.spawn(1, 2).get_for(std::chrono::duration<double>(1e300)) == 3);
   CHECK(task::nothing.spawn().get_for(10s));
   CHECK(task::fail_with.spawn("int").try_get().error().code() == yonder::errc::failed);
 }
@@ -137,7 +203,10 @@ TEST_CASE("retries make an attempt that threw again, with a backoff") {
 
 TEST_CASE("promise 7: what has expired ends as deadline_exceeded, also while it runs") {
   auto const start = std::chrono::steady_clock::now();
-  CHECK_THROWS_AS(task::wait_for_stop.with({.deadline = 50ms}).remote(), yonder::deadline_exceeded);
+  auto const late = task::wait_for_stop.with({.deadline = 50ms}).try_remote();
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code() == yonder::errc::deadline_exceeded);
+  CHECK(late.error().details().attempt == 1);
   CHECK(std::chrono::steady_clock::now() - start >= 50ms);
   CHECK(task::add.remote(1, 1) == 2);
 }
@@ -150,10 +219,10 @@ TEST_CASE("an attempt that outlasts its timeout ends as timed_out, and the next 
 TEST_CASE("arguments and results past the limit are refused in words") {
   yonder::runtime small({.workers = 1, .in_process = threads(), .max_call_bytes = 100'000});
   CHECK_THROWS_AS(task::shout.on(small).remote(std::string(100'001, 'x')), yonder::too_large);
-  auto const failure = failure_of([&] { task::fill.on(small).remote(100'001); });
-  if (threads()) CHECK(task::shout.on(small).remote("x") == "x!");
+  CHECK_THROWS_AS(task::fill.on(small).remote(100'001), yonder::too_large);
+  CHECK_THROWS_AS(task::fill.on(small).remote(1'000'000), yonder::too_large);
+  CHECK(failure_of([&] { task::fail_at_length.on(small).remote(1'000'000); }).code == yonder::errc::failed);
   CHECK(task::shout.on(small).remote("x") == "x!");
-  (void)failure;
 }
 
 TEST_CASE("values that their type refuses to load end as undecodable, on either side") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <coroutine>
 #include <future>
 
@@ -43,7 +44,50 @@ detached wait_on(yonder::runtime& where, std::promise<yonder::errc>& result) {
   }
 }
 
+// A coroutine that whoever made it destroys.
+struct owned {
+  struct promise_type {
+    owned get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_always final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+owned wait_for(yonder::call<bool>& call, bool& resumed) {
+  co_await call;
+  resumed = true;
+}
+
+detached count_down(yonder::call<int>& call, std::atomic<int>& left, std::promise<void>& done) {
+  co_await call;
+  if (--left == 0) done.set_value();
+}
+
 }  // namespace
+
+TEST_CASE("several coroutines may wait for one call") {
+  auto call = task::twice.spawn(21);
+  std::atomic<int> left{3};
+  std::promise<void> done;
+  for (int i = 0; i < 3; ++i) count_down(call, left, done);
+  done.get_future().get();
+  CHECK(call.get() == 42);
+}
+
+TEST_CASE("a coroutine that waits for a call may be destroyed") {
+  auto call = task::wait_for_stop.spawn();
+  bool resumed = false;
+  wait_for(call, resumed).handle.destroy();
+  call.cancel();
+  CHECK_THROWS_AS(call.get(), yonder::cancelled);
+  std::promise<int> result;
+  chain(result);  // goes through the thread that resumes
+  CHECK(result.get_future().get() == 9900);
+  CHECK_FALSE(resumed);
+}
 
 TEST_CASE("a coroutine awaits calls, one after the other, without a thread of its own") {
   std::promise<int> result;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -11,6 +12,7 @@
 
 #include "src/platform/process.hpp"
 #include "tests/e2e/fixture.hpp"
+#include "tests/e2e/tasks.hpp"
 
 using namespace std::chrono_literals;
 
@@ -82,6 +84,34 @@ TEST_CASE("when a program and its whole process group are killed, no worker and 
   CHECK(std::filesystem::is_empty(folder));
   std::filesystem::remove(folder);
 }
+
+TEST_CASE("calls go to the oldest runtime that stands") {
+  auto first = std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = true});
+  yonder::runtime const second({.workers = 1, .in_process = true});
+  CHECK(task::add.remote(1, 2) == 3);
+  first.reset();
+  CHECK(task::add.remote(1, 2) == 3);
+}
+
+#ifndef __SANITIZE_THREAD__  // which does not allow threads in a fork of a program with threads
+TEST_CASE("a fork is told that its runtime is not its own, and may make one") {
+  yonder::runtime const parents({.workers = 1, .in_process = true});
+  CHECK(task::add.remote(1, 2) == 3);
+  auto const child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    auto const refused = task::add.try_remote(1, 2);
+    auto const told = !refused && refused.error().code() == yonder::errc::no_runtime;
+    yonder::runtime const own({.workers = 1, .in_process = true});
+    ::_exit(told && task::add.remote(1, 2) == 3 ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(task::add.remote(1, 2) == 3);
+}
+#endif
 
 TEST_CASE("two tasks with one name are refused at start, in words") {
   program twins(YONDER_TWINS);

@@ -58,6 +58,34 @@ struct unregistered_error : std::exception {
   char const* what() const noexcept override { return "nobody knows me"; }
 };
 
+// Cannot be saved, has no text, cannot be made again.
+struct unsavable_error : std::exception {
+  char const* what() const noexcept override { return nullptr; }
+  template <class Archive>
+  void save(Archive&) const {
+    throw std::domain_error("an unsavable_error cannot be saved");
+  }
+  template <class Archive>
+  void load(Archive&) {}
+};
+struct fussy_error : std::runtime_error {
+  explicit fussy_error(std::string const& text) : std::runtime_error(text) {
+    if (text.empty()) throw 7;
+  }
+};
+struct mute_error : fussy_error {
+  explicit mute_error(std::string const& text) : fussy_error(text) {}
+  mute_error() : fussy_error("mute") {}
+  char const* what() const noexcept override { return ""; }
+};
+struct large_error : std::exception {
+  std::vector<int> numbers;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(numbers);
+  }
+};
+
 inline int twice(int n) { return 2 * n; }
 inline int add(int a, int b) noexcept { return a + b; }
 inline std::string shout(std::string text) { return text + "!"; }
@@ -94,8 +122,19 @@ inline int fail_with(std::string const& kind) {
     throw error;
   }
   if (kind == "unregistered") throw unregistered_error();
+  if (kind == "unsavable") throw unsavable_error();
+  if (kind == "mute") throw mute_error();
+  if (kind == "large") {
+    large_error error;
+    error.numbers.assign(100'000, 7);
+    throw error;
+  }
   if (kind == "int") throw 7;
   return 0;
+}
+
+inline int fail_at_length(int size) {
+  throw std::runtime_error(std::string(static_cast<std::size_t>(size), 'x'));
 }
 
 inline int crash(std::string const& how) {
@@ -144,6 +183,7 @@ inline constexpr yonder::task<e2e::process> process;
 inline constexpr yonder::task<e2e::accept> accept;
 inline constexpr yonder::task<e2e::give> give;
 inline constexpr yonder::task<e2e::fail_with> fail_with;
+inline constexpr yonder::task<e2e::fail_at_length> fail_at_length;
 inline constexpr yonder::task<e2e::crash> crash;
 inline constexpr yonder::task<e2e::wait_for_stop> wait_for_stop;
 inline constexpr yonder::task<e2e::ignore_stop> ignore_stop;
@@ -159,6 +199,9 @@ inline constexpr yonder::task<&thrice_of> thrice;
 
 inline constexpr yonder::exception<out_of_paper> out_of_paper_travels;
 inline constexpr yonder::exception<coded_error> coded_error_travels;
+inline constexpr yonder::exception<unsavable_error> unsavable_error_travels;
+inline constexpr yonder::exception<mute_error> mute_error_travels;
+inline constexpr yonder::exception<large_error> large_error_travels;
 
 }  // namespace task
 

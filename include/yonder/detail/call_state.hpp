@@ -42,6 +42,16 @@ YONDER_API call_ref submit(engine& where, task_entry const& task, options const&
 YONDER_API bool is_done(call_state const& call) noexcept;
 YONDER_API void wait(call_state& call);
 YONDER_API bool wait_until(call_state& call, std::chrono::steady_clock::time_point until);
+
+// A time too long to be added (300 years) waits for ever.
+template <class Rep, class Period>
+std::chrono::steady_clock::time_point time_after(std::chrono::duration<Rep, Period> time) {
+  using clock = std::chrono::steady_clock;
+  auto const now = clock::now();
+  using seconds = std::chrono::duration<double>;
+  if (seconds(time) >= seconds(clock::time_point::max() - now)) return clock::time_point::max();
+  return time > time.zero() ? now + std::chrono::duration_cast<clock::duration>(time) : now;
+}
 YONDER_API void cancel(call_state& call) noexcept;
 
 struct id_pair {
@@ -52,6 +62,8 @@ YONDER_API id_pair id_of(call_state const& call) noexcept;
 
 // Resumes once, on the runtime's housekeeping thread, when the call has ended; false: it has ended already.
 YONDER_API bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
+// Takes that back, as long as the call has not ended.
+YONDER_API void forget_resumption(call_state& call, void (*resume)(void*), void* argument);
 
 // Of a call that has ended: its result's bytes, valid as long as the call, or throws its error.
 struct reply {

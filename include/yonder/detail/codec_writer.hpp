@@ -371,6 +371,14 @@ void encode(encoded& out, T const&... values) {
   ar.finish();
 }
 
+// Appends the value with its large blocks: it needs no buffers to be decoded.
+template <class T>
+void encode_inline(encoded& out, T const& value) {
+  writer ar(out, {.out_of_band_size = ~std::size_t{0}});
+  ar.put_whole(value);
+  ar.finish();
+}
+
 // Appends the values, which need not outlive the call: large blocks of rvalues are moved, those of lvalues
 // copied.
 template <class... T>

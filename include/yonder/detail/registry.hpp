@@ -32,9 +32,10 @@ struct task_entry {
 // One exception type that comes back as itself.
 struct exception_entry {
   std::string_view name;
-  // Appends the state of `thrown` if it is exactly of this type; else returns false.
+  // Appends the state of `thrown`, all of it inline, if it is exactly of this type; else returns false.
+  // Throws what its save function throws.
   bool (*encode)(std::exception const& thrown, encoded& state);
-  void (*raise)(std::span<std::byte const> state);  // throws
+  void (*raise)(std::span<std::byte const> state);  // throws it; returns if its state does not make one
   exception_entry* next = nullptr;
 };
 

@@ -101,6 +101,26 @@ TEST_CASE("promise 2: what a lost worker had not started is queued again, and co
   CHECK(net.hub().counters().retries == 0);
 }
 
+TEST_CASE("a call that ends every worker before it is started is given up") {
+  loopback net;
+  auto& client = net.add_client();
+  auto const call = net.submit(client, "x");
+  peer_loss loss;
+  loss.started = 0;
+  loss.reason = "a frame past its limits";
+  for (int ended = 1; ended <= 16; ++ended) {
+    CAPTURE(ended);
+    CHECK(client.outcomes.count(call.number) == 0);
+    net.lose(net.add_worker(), loss);
+  }
+  REQUIRE(client.outcomes.count(call.number) == 1);
+  auto const& error = client.outcomes.at(call.number).error();
+  CHECK(error.code == errc::worker_lost);
+  CHECK(error.attempt == 0);
+  CHECK(error.message.find("16 workers ended") != std::string::npos);
+  CHECK(error.message.find("a frame past its limits") != std::string::npos);
+}
+
 TEST_CASE("promise 2: without the started level, everything that was sent may have run") {
   loopback net;
   auto& client = net.add_client();
