@@ -20,10 +20,10 @@ struct options {
   // (at most 60 s, full jitter). Setting it says that the task may run more than once. Unset: 0.
   std::optional<unsigned> retries{};
 
-  // For one attempt, from the moment it starts on a worker. Unset: none.
+  // For one attempt, from the moment it starts on a worker. Unset: none; zero or less: over as it begins.
   std::optional<std::chrono::nanoseconds> timeout{};
 
-  // For the whole call, queueing and retries included. Unset: none.
+  // For the whole call, queueing and retries included. Unset: none; zero or less: over as it begins.
   std::optional<std::chrono::nanoseconds> deadline{};
 
   // The task may run more than once: an attempt that was lost is made again, without counting. Unset: false.

@@ -275,8 +275,15 @@ struct client::state {
     }
     while (auto* const call = waiting.first()) {
       if (add(std::max(away_since, call->submitted), config.connect_timeout) > now) break;
-      fail(*call, errc::hub_unreachable, "no hub answered within the connect timeout", out);
+      fail(*call, errc::hub_unreachable, describe_silence(), out);
     }
+  }
+
+  std::string describe_silence() const {
+    return "no hub answered at '" + config.hub + "' within " +
+           std::to_string(config.connect_timeout / millisecond) +
+           " ms (runtime_options::connect_timeout); see that `yonder hub` runs there and that this machine "
+           "reaches it";
   }
 
   void expire(time_point now, outputs& out) {

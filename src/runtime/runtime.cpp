@@ -169,6 +169,7 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
                                             transport::remote_transport const* remote) {
   auto const hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
   auto config = engine_config_of(options, hub.empty());
+  config.client.hub = hub;
   auto const session = config.client.session;
   auto engine = std::make_shared<detail::engine>(std::move(config));
   auto const limits = limits_of(options.max_call_bytes);

@@ -20,6 +20,7 @@ struct lone_client {
   explicit lone_client(client_config config = {})
       : core([&] {
           config.session = 9;
+          config.hub = "tcp://nowhere:1";
           return std::move(config);
         }()) {}
 
@@ -92,6 +93,8 @@ TEST_CASE("without a hub a call ends as hub_unreachable after the connect timeou
   client.core.tick(client.now, client.out);
   REQUIRE(client.completed().size() == 1);
   CHECK(client.completed()[0]->result.error().code == errc::hub_unreachable);
+  CHECK(client.completed()[0]->result.error().message.find(
+            "no hub answered at 'tcp://nowhere:1' within 10000 ms") == 0);
   CHECK(client.completed()[0]->cookie == 77);
 }
 
