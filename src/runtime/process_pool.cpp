@@ -30,7 +30,8 @@ constexpr int inherited_socket = 3;
 constexpr int inherited_page = 4;
 constexpr std::size_t page_size = 4096;
 constexpr std::size_t tail_size = 4096;
-constexpr int patience_ms = 2000;  // with workers that were told to end, before they are killed
+constexpr int patience_ms = 2000;       // with workers that were told to end, before they are killed
+constexpr int relay_patience_ms = 100;  // with a stderr that takes no more, at the end
 
 // Our ends of the workers' sockets. A fork of this process closes them, so that the workers notice when we,
 // not it, are gone.
@@ -112,25 +113,19 @@ struct process_pool::worker {
     if (page != nullptr) ::munmap(page, page_size);
   }
 
-  // Passes on what it wrote, and keeps the end. False: nothing more will come.
-  bool forward() {
+  // Passes on what it wrote, at most about a pipe's content, and keeps the end. False: nothing more will
+  // come.
+  bool forward(stderr_relay& relay) {
     char text[4096];
-    for (;;) {
+    for (int i = 0; i < 16; ++i) {
       auto const count = ::read(output.get(), text, sizeof text);
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return count < 0 && errno == EAGAIN;
-      keep(text, static_cast<std::size_t>(count));
+      relay.pass({text, static_cast<std::size_t>(count)});
+      tail.append(text, static_cast<std::size_t>(count));
+      if (tail.size() > tail_size) tail.erase(0, tail.size() - tail_size);
     }
-  }
-
-  void keep(char const* text, std::size_t size) {
-    for (std::size_t written = 0; written < size;) {
-      auto const count = ::write(STDERR_FILENO, text + written, size - written);
-      if (count <= 0 && errno != EINTR) break;
-      written += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
-    }
-    tail.append(text, size);
-    if (tail.size() > tail_size) tail.erase(0, tail.size() - tail_size);
+    return true;
   }
 
   std::string death() const {
@@ -195,7 +190,7 @@ void process_pool::on_ready(std::uint64_t token, bool, bool) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a poller's token is a number
   auto* const one = reinterpret_cast<worker*>(token & ~output_bit);
   if ((token & output_bit) != 0) {
-    if (one->forward()) return;
+    if (one->forward(relay_)) return;
     poller_.remove(one->output.get());
     one->output.reset();
   } else {
@@ -255,7 +250,7 @@ void process_pool::bury(worker& dead, std::vector<transport::event>& frames) {
   endpoint_.on_ready(dead.peer, true, false);
   while (endpoint_.pending()) receive(frames);
   if (dead.output) {
-    dead.forward();
+    dead.forward(relay_);
     if (dead.output) poller_.remove(dead.output.get());
   }
   forget_socket(dead.socket);
@@ -297,10 +292,11 @@ void process_pool::stop() {
     one->process->wait();
     if (one->output) {
       poller_.remove(one->output.get());
-      one->forward();
+      one->forward(relay_);
     }
   }
   workers_.clear();
+  relay_.finish(platform::now() + std::int64_t{relay_patience_ms} * 1'000'000);
 }
 
 // --- in the worker

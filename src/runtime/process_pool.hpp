@@ -7,6 +7,7 @@
 #include <string>
 
 #include "src/platform/process.hpp"
+#include "src/runtime/stderr_relay.hpp"
 #include "src/runtime/worker_pool.hpp"
 #include "transports/local/local_endpoint.hpp"
 
@@ -45,6 +46,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   worker_list workers_;
   std::vector<pool_event> happened_;
   std::vector<transport::event> received_;
+  stderr_relay relay_{poller_};
 };
 
 // What a worker process inherits.

@@ -137,4 +137,14 @@ TEST_CASE("what workers print goes to stderr, and what they start is no worker")
   CHECK(printer.wait().status == 0);
 }
 
+TEST_CASE("a full or closed stderr neither stops calls nor ends the program") {
+  program full(YONDER_FULL_STDERR);
+  auto const said = full.read_all();
+  CHECK(said ==
+        "a stderr that nobody reads stops no call\n"
+        "what was held is written once it is read, and what was dropped is told\n"
+        "a closed stderr ends nobody\n");
+  CHECK(full.wait().status == 0);
+}
+
 }  // namespace e2e
