@@ -4,16 +4,12 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "cpu/thread_pool.hpp"
+#include "ml/text_batches.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels {
 namespace {
-
-void append(cpu::token_batch& batch, encoding const& text) {
-  batch.ids.insert(batch.ids.end(), text.ids.begin(), text.ids.end());
-  batch.type_ids.insert(batch.type_ids.end(), text.type_ids.begin(), text.type_ids.end());
-  batch.starts.push_back(batch.ids.size());
-}
 
 model_task task_of(model_config const& config, std::vector<pooling_mode> pooling,
                    std::filesystem::path const& folder) {
@@ -78,25 +74,22 @@ void text_model::check_tokenizer(std::string const& file) const {
   }
 }
 
-encoding text_model::encode(std::string_view text) const {
-  encoding result = tokenizer_.tokens.encode(text, cut_);
-  if (result.truncated && !options_.truncate) throw ml::text_too_long(cut_.max_length);
-  return result;
-}
-
 std::vector<std::vector<float>> text_model::run(std::span<std::string_view const> texts) const {
   std::vector<std::vector<float>> rows;
   rows.reserve(texts.size());
-  cpu::token_batch batch;
-  for (std::string_view const text : texts) {
-    encoding const next = encode(text);
-    if (batch.sequences() != 0 && batch.tokens() + next.ids.size() > compute_->tokens_at_once()) {
-      run(batch, rows);
-      batch = {};
-    }
-    append(batch, next);
+  std::size_t const threads = options_.threads != 0 ? options_.threads : cpu::default_threads();
+  text_batches source(tokenizer_.tokens, {cut_, options_.truncate, threads}, texts);
+  auto batch = source.next(compute_->tokens_at_once());
+  while (batch.sequences() != 0) {
+    cpu::token_batch following;
+    // The next batch is made beside this one where a thread is free. Turn 1 is empty: whoever takes one turn
+    // has claimed the one after it too.
+    cpu::thread_pool::shared().run(source.empty() ? 1 : 3, threads, [&](std::size_t turn, std::size_t) {
+      if (turn == 0) run(batch, rows);
+      if (turn == 2) following = source.next(compute_->tokens_at_once());
+    });
+    batch = std::move(following);
   }
-  if (batch.sequences() != 0) run(batch, rows);
   return rows;
 }
 

@@ -29,15 +29,14 @@ class text_model {
   text_model(text_model const&) = delete;
   text_model& operator=(text_model const&) = delete;
 
-  // A row of the task's width for each text, in order, in as many steps as bound the memory. Throws
-  // ml::text_error, ml::gpu_error.
+  // A row of the task's width for each text, in order, in as many steps as bound the memory; texts are
+  // tokenized beside the compute. Throws ml::text_error, ml::gpu_error.
   std::vector<std::vector<float>> run(std::span<std::string_view const> texts) const;
 
   model_config const& config() const noexcept { return config_; }
   std::size_t width() const noexcept { return task_.width(config_.encoder.hidden); }
 
  private:
-  encoding encode(std::string_view text) const;
   void run(cpu::token_batch const& batch, std::vector<std::vector<float>>& rows) const;
   void check_tokenizer(std::string const& file) const;
   std::size_t usable_length(std::optional<std::size_t> stated) const;

@@ -13,6 +13,7 @@
 #include "model/json.hpp"
 #include "model/sentence_folder.hpp"
 #include "model/tokenizer.hpp"
+#include "yonder/ml/errors.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
 #include "yonder/ml/text_classifier.hpp"
 
@@ -177,6 +178,46 @@ TEST_CASE("an empty batch gives an empty result, an empty text a sensible one") 
   CHECK(model("").score > 0.0F);
   CHECK(std::isfinite(model(" \t\n ").score));
   CHECK(model(" \t\n ") == model(""));
+}
+
+TEST_CASE("hundreds of texts keep their order and their bits, whatever number of threads tokenizes them") {
+  yonder::ml::text_classifier const alone(golden_folder("bert-classifier"), {.threads = 1});
+  yonder::ml::text_classifier const several(golden_folder("bert-classifier"), {.threads = 4});
+  std::vector<std::string> texts;
+  for (int i = 0; i < 1500; ++i)
+    texts.push_back(std::string(static_cast<std::size_t>(i % 37), 'a') + " good job");
+  std::vector<std::string_view> const views(texts.begin(), texts.end());
+  auto const together = several.logits(views);
+  REQUIRE(together.size() == texts.size());
+  for (std::size_t i = 0; i < 37; ++i) {
+    auto const one = alone.logits({&views[i], 1}).front();
+    for (std::size_t same = i; same < views.size(); same += 37) REQUIRE(together[same] == one);
+  }
+}
+
+TEST_CASE("one text that is not UTF-8 among many fails the call, and the model lives") {
+  yonder::ml::text_classifier const model(golden_folder("bert-classifier"));
+  std::vector<std::string_view> texts(2000, "not good at all");
+  auto const good = model(std::span<std::string_view const>(texts));
+  for (std::size_t bad : {std::size_t{0}, std::size_t{1000}, std::size_t{1999}}) {
+    texts[bad] = "bad \xff";
+    CHECK_THROWS_AS(model(std::span<std::string_view const>(texts)), yonder::ml::invalid_utf8);
+    texts[bad] = "not good at all";
+  }
+  CHECK(model(std::span<std::string_view const>(texts)) == good);
+}
+
+TEST_CASE("a text of a megabyte is cut as Hugging Face cuts it, or refused where that is asked for") {
+  std::string text;
+  while (text.size() < (1U << 20)) text += "this movie is terrible. ";
+  for (char const* name : classifiers) {
+    CAPTURE(std::string(name));
+    yonder::ml::text_classifier const model(golden_folder(name));
+    CHECK(model(text) == model(text.substr(0, 4800)));
+    yonder::ml::text_classifier const strict(golden_folder(name), {.truncate = false});
+    CHECK_THROWS_AS(strict(text), yonder::ml::text_too_long);
+    CHECK_NOTHROW(strict("good job"));
+  }
 }
 
 TEST_CASE("one model serves several threads at once") {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <string_view>
+
+#include "cpu/encoder.hpp"
+#include "model/tokenizer.hpp"
+
+namespace yonder::kernels {
+
+// How texts become tokens, and how many threads may work on that.
+struct text_rules {
+  truncation cut;
+  bool truncate = true;  // else a longer text throws
+  std::size_t threads = 1;
+};
+
+// Texts as batches of tokens, in order. Texts are tokenized some at a time, by several threads.
+class text_batches {
+ public:
+  // `tokens` and what `texts` refers to must live as long.
+  text_batches(tokenizer const& tokens, text_rules rules, std::span<std::string_view const> texts)
+      : tokens_(tokens), rules_(rules), texts_(texts) {}
+
+  bool empty() const noexcept { return texts_.empty() && pieces_.empty(); }
+  // The next texts that have at most `limit` tokens together, or one alone that has more; nothing at the end.
+  // Throws ml::text_error, and is then of no use.
+  cpu::token_batch next(std::size_t limit);
+
+ private:
+  void tokenize_some(std::size_t limit);
+  cpu::token_batch tokenize(std::span<std::string_view const> texts) const;
+  bool move_text(cpu::token_batch& to, std::size_t limit);
+
+  tokenizer const& tokens_;
+  text_rules rules_;
+  std::span<std::string_view const> texts_;  // that are not tokenized yet
+  std::deque<cpu::token_batch> pieces_;      // tokenized, from moved_ on in the first one
+  std::size_t moved_ = 0;
+};
+
+}  // namespace yonder::kernels
