@@ -50,11 +50,12 @@ class float_panels {
   template <class Store>
   void multiply(encoded_rows rows, Store const& store) const noexcept {
     alignas(64) float tile[largest_tile];
+    ahead nothing;
     for (std::size_t begin = 0; begin < columns_; begin += kernel_.width) {
-      auto const* const panel = reinterpret_cast<std::byte const*>(data_ + begin * depth_);
+      panel_view const panel{reinterpret_cast<std::byte const*>(data_ + begin * depth_), nullptr, true, true};
       for (std::size_t row = 0; row < rows.count; row += kernel_.tile_rows) {
         std::size_t const count = std::min(kernel_.tile_rows, rows.count - row);
-        kernel_.tile({rows.data + row * rows.stride, rows.stride, count}, panel, depth_, {}, tile);
+        kernel_.tile({rows.data + row * rows.stride, rows.stride, count}, panel, depth_, nothing, tile);
         for (std::size_t r = 0; r < count; ++r)
           store(row + r, begin, tile + r * kernel_.width, std::min(kernel_.width, columns_ - begin));
       }

@@ -49,6 +49,19 @@ YONDER_ALWAYS_INLINE void add_loop(float* x, float const* y, std::size_t count) 
   for (std::size_t i = 0; i < count; ++i) x[i] += y[i];
 }
 
+YONDER_ALWAYS_INLINE void add_to_rows_loop(tile_view const& tile, float const* y,
+                                           std::size_t stride) noexcept {
+  for (std::size_t r = 0; r < tile.rows; ++r)
+    add_loop(tile.data + r * tile.stride, y + r * stride, tile.columns);
+}
+
+YONDER_ALWAYS_INLINE void copy_rows_loop(tile_view const& tile, float* to, std::size_t stride) noexcept {
+  for (std::size_t r = 0; r < tile.rows; ++r) {
+    float const* const from = tile.data + r * tile.stride;
+    for (std::size_t j = 0; j < tile.columns; ++j) to[r * stride + j] = from[j];
+  }
+}
+
 #define YONDER_LOOPS(TARGET)                                                                                \
   TARGET void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }                           \
   TARGET void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }                 \
@@ -58,16 +71,31 @@ YONDER_ALWAYS_INLINE void add_loop(float* x, float const* y, std::size_t count) 
                          float epsilon) noexcept {                                                          \
     layer_norm_loop(x, count, weight, bias, epsilon);                                                       \
   }                                                                                                         \
-  TARGET void add(float* x, float const* y, std::size_t count) noexcept { add_loop(x, y, count); }
+  TARGET void add(float* x, float const* y, std::size_t count) noexcept { add_loop(x, y, count); }          \
+  TARGET void add_to_rows(tile_view const& tile, float const* y, std::size_t stride) noexcept {             \
+    add_to_rows_loop(tile, y, stride);                                                                      \
+  }                                                                                                         \
+  TARGET void copy_rows(tile_view const& tile, float* to, std::size_t stride) noexcept {                    \
+    copy_rows_loop(tile, to, stride);                                                                       \
+  }
 
 namespace plain_loops {
 YONDER_LOOPS()
 }  // namespace plain_loops
 
-constexpr kernel_set baseline_set = {
-    "baseline",           &baseline::fp32,         &baseline::bf16,        &baseline::int8,
-    &baseline::fp32,      plain_loops::gelu,       plain_loops::gelu_tanh, plain_loops::relu,
-    plain_loops::softmax, plain_loops::layer_norm, plain_loops::add};
+constexpr kernel_set baseline_set = {"baseline",
+                                     &baseline::fp32,
+                                     &baseline::bf16,
+                                     &baseline::int8,
+                                     &baseline::fp32,
+                                     plain_loops::gelu,
+                                     plain_loops::gelu_tanh,
+                                     plain_loops::relu,
+                                     plain_loops::softmax,
+                                     plain_loops::layer_norm,
+                                     plain_loops::add,
+                                     plain_loops::add_to_rows,
+                                     plain_loops::copy_rows};
 
 #if defined(__x86_64__)
 
@@ -79,10 +107,19 @@ namespace avx512_loops {
 YONDER_LOOPS(YONDER_AVX512)
 }  // namespace avx512_loops
 
-constexpr kernel_set avx2_set = {
-    "avx2",           &avx2::fp32,           &avx2::bf16,      &avx2::int8,         &avx2::fp32,
-    avx2_loops::gelu, avx2_loops::gelu_tanh, avx2_loops::relu, avx2_loops::softmax, avx2_loops::layer_norm,
-    avx2_loops::add};
+constexpr kernel_set avx2_set = {"avx2",
+                                 &avx2::fp32,
+                                 &avx2::bf16,
+                                 &avx2::int8,
+                                 &avx2::fp32,
+                                 avx2_loops::gelu,
+                                 avx2_loops::gelu_tanh,
+                                 avx2_loops::relu,
+                                 avx2_loops::softmax,
+                                 avx2_loops::layer_norm,
+                                 avx2_loops::add,
+                                 avx2_loops::add_to_rows,
+                                 avx2_loops::copy_rows};
 
 constexpr kernel_set with_avx512(char const* name, product_kernel const& fp32, product_kernel const& bf16,
                                  product_kernel const& int8) noexcept {
@@ -96,7 +133,9 @@ constexpr kernel_set with_avx512(char const* name, product_kernel const& fp32, p
           avx512_loops::relu,
           avx512_loops::softmax,
           avx512_loops::layer_norm,
-          avx512_loops::add};
+          avx512_loops::add,
+          avx512_loops::add_to_rows,
+          avx512_loops::copy_rows};
 }
 
 #endif

@@ -9,6 +9,14 @@
 
 namespace yonder::kernels::cpu {
 
+// A dense tile of a product.
+struct tile_view {
+  float* data;
+  std::size_t stride;
+  std::size_t rows;
+  std::size_t columns;
+};
+
 // The inner loops, compiled for one instruction set.
 struct kernel_set {
   char const* name;
@@ -30,15 +38,14 @@ struct kernel_set {
                      float epsilon) noexcept;
   // x += y
   void (*add)(float* x, float const* y, std::size_t count) noexcept;
+  // tile += y, whose rows are `stride` apart: 0 for the same one each time.
+  void (*add_to_rows)(tile_view const& tile, float const* y, std::size_t stride) noexcept;
+  void (*copy_rows)(tile_view const& tile, float* to, std::size_t stride) noexcept;
 
+  // Precondition: one of these three.
   product_kernel const& product(ml::precision precision) const noexcept {
-    switch (precision) {
-      case ml::precision::bf16: return *bf16;
-      case ml::precision::int8: return *int8;
-      case ml::precision::fp16:
-      case ml::precision::fp32: break;
-    }
-    return *fp32;
+    if (precision == ml::precision::bf16) return *bf16;
+    return precision == ml::precision::int8 ? *int8 : *fp32;
   }
 };
 

@@ -8,68 +8,72 @@ namespace yonder::kernels::cpu {
 namespace {
 
 constexpr std::size_t cache_line = 64;
-// Rows that pass over a panel while it lies in the second-level cache, beside it.
-constexpr std::size_t rows_at_once = 256;
-
-std::size_t row_block(product_kernel const& kernel) noexcept {
-  return rows_at_once / kernel.tile_rows * kernel.tile_rows;
-}
+// Rows that pass over a panel at most, and what of them fits into the second-level cache beside it.
+constexpr std::size_t most_rows = 256;
+constexpr std::size_t most_row_bytes = std::size_t{1280} << 10;
 
 constexpr std::size_t divide_up(std::size_t value, std::size_t by) noexcept { return (value + by - 1) / by; }
+
+std::size_t row_block(product_kernel const& kernel, std::size_t depth) noexcept {
+  std::size_t const rows = std::min(most_rows, most_row_bytes / kernel.row_bytes(depth));
+  return std::max<std::size_t>(1, rows / kernel.tile_rows) * kernel.tile_rows;
+}
 
 // A product, cut into panels and blocks of rows.
 class product {
  public:
   product(kernel_set const& kernels, operand const& a, std::size_t rows, packed_matrix const& b,
           epilogue const& to)
-      : kernels_(kernels), kernel_(b.kernel()), a_(a), rows_(rows), b_(b), to_(to) {}
+      : kernels_(kernels),
+        kernel_(b.kernel()),
+        a_(a),
+        rows_(rows),
+        block_(row_block(b.kernel(), b.depth())),
+        b_(b),
+        to_(to) {}
 
-  std::size_t chunks() const noexcept { return b_.panels() * divide_up(rows_, row_block(kernel_)); }
+  std::size_t chunks() const noexcept { return b_.panels() * divide_up(rows_, block_); }
 
   void operator()(std::size_t chunk, std::size_t next_chunk) const {
     thread_local aligned_buffer<std::byte> scratch;
     scratch.reserve(kernel_.scratch_bytes(b_.depth()));
-    std::size_t const begin = chunk / b_.panels() * row_block(kernel_);
-    std::size_t const end = std::min(rows_, begin + row_block(kernel_));
+    std::size_t const begin = chunk / b_.panels() * block_;
+    std::size_t const end = std::min(rows_, begin + block_);
     std::size_t const index = chunk % b_.panels();
     ahead next = prefetching(next_chunk, divide_up(end - begin, kernel_.tile_rows));
-    std::byte const* const panel = kernel_.open(b_.panel(index), b_.depth(), scratch.data());
+    kernel_.begin();
     for (std::size_t row = begin; row < end; row += kernel_.tile_rows) {
-      run_tile(panel, index * kernel_.width, row, std::min(kernel_.tile_rows, end - row), next);
-      next.from += next.lines * cache_line * divide_up(b_.depth(), kernel_.step);
+      std::size_t const count = std::min(kernel_.tile_rows, end - row);
+      run_tile({b_.panel(index), scratch.data(), row == begin, row + count == end}, index * kernel_.width,
+               row, count, next);
     }
-    kernel_.close();
+    kernel_.end();
   }
 
  private:
-  // Spreads the fetching of the next panel over the tiles of this one.
+  // Spreads the fetching of the next panel over the steps of this one.
   ahead prefetching(std::size_t next_chunk, std::size_t tiles) const noexcept {
-    std::size_t const next_panel = next_chunk % b_.panels();
-    if (next_chunk >= chunks()) return {b_.panel(next_panel), 0};
+    if (next_chunk >= chunks()) return {};
     std::size_t const steps = tiles * divide_up(b_.depth(), kernel_.step);
-    return {b_.panel(next_panel), divide_up(kernel_.panel_bytes(b_.depth()) / cache_line, steps)};
+    std::size_t const lines = divide_up(kernel_.panel_bytes(b_.depth()), cache_line);
+    return {b_.panel(next_chunk % b_.panels()), divide_up(lines, steps)};
   }
 
-  void run_tile(std::byte const* panel, std::size_t column, std::size_t row, std::size_t count,
-                ahead next) const noexcept {
+  void run_tile(panel_view const& panel, std::size_t column, std::size_t row, std::size_t count,
+                ahead& next) const noexcept {
     alignas(64) float tile[largest_tile];
-    kernel_.tile(a_.rows(row, count), panel, b_.depth(), next, tile);
     std::size_t const columns = std::min(kernel_.width, b_.columns() - column);
-    if (to_.bias != nullptr) {
-      for (std::size_t r = 0; r < count; ++r)
-        kernels_.add(tile + r * kernel_.width, to_.bias + column, columns);
-    }
-    if (to_.activate != nullptr) to_.activate(tile, count * kernel_.width);
-    for (std::size_t r = 0; r < count; ++r) store_row(tile + r * kernel_.width, row + r, column, columns);
-  }
-
-  void store_row(float* x, std::size_t row, std::size_t column, std::size_t columns) const noexcept {
     std::size_t const at = row * b_.columns() + column;
-    if (to_.residual != nullptr) kernels_.add(x, to_.residual + at, columns);
+    tile_view const view{tile, kernel_.width, count, columns};
+    kernel_.tile(a_.rows(row, count), panel, b_.depth(), next, tile);
+    if (to_.bias != nullptr) kernels_.add_to_rows(view, to_.bias + column, 0);
+    if (to_.activate != nullptr) to_.activate(tile, count * kernel_.width);
+    if (to_.residual != nullptr) kernels_.add_to_rows(view, to_.residual + at, b_.columns());
     if (to_.out != nullptr) {
-      std::copy_n(x, columns, to_.out + at);
+      kernels_.copy_rows(view, to_.out + at, b_.columns());
     } else {
-      to_.encoded->encode(row, column, x, columns);
+      for (std::size_t r = 0; r < count; ++r)
+        to_.encoded->encode(row + r, column, tile + r * kernel_.width, columns);
     }
   }
 
@@ -77,6 +81,7 @@ class product {
   product_kernel const& kernel_;
   operand const& a_;
   std::size_t rows_;
+  std::size_t block_;  // of rows
   packed_matrix const& b_;
   epilogue const& to_;
 };

@@ -20,6 +20,14 @@ struct encoded_rows {
   std::size_t count;
 };
 
+// A panel, for the tiles that use it one after the other.
+struct panel_view {
+  std::byte const* data;
+  std::byte* scratch;  // of scratch_bytes(); what the first tile leaves there is for the others
+  bool first;
+  bool last;
+};
+
 // A matrix product for one format of its operands, compiled for one instruction set. The right operand, the
 // weights, is cut into panels of `width` columns. A row's result depends neither on the other rows nor on
 // their number.
@@ -27,7 +35,7 @@ struct product_kernel {
   char const* name;
   std::size_t width;      // at most 48
   std::size_t tile_rows;  // rows that tile() takes at once, at most 32; all of them may be read
-  std::size_t step;       // depth between two calls for `ahead`
+  std::size_t step;       // the depth of a step
   bool whole_rows;        // encode() takes whole rows only: it depends on their largest value
 
   std::size_t (*row_bytes)(std::size_t depth) noexcept;
@@ -40,11 +48,12 @@ struct product_kernel {
   // so.
   void (*encode)(float const* x, std::size_t begin, std::size_t count, std::size_t depth,
                  std::byte* row) noexcept;
-  // Before the tiles of a panel, on the same thread: what tile() wants to see of it. close(): after the last.
-  std::byte const* (*open)(std::byte const* panel, std::size_t depth, std::byte* scratch) noexcept;
-  void (*close)() noexcept;
+  // Before and after the tiles of a panel, on their thread.
+  void (*begin)() noexcept;
+  void (*end)() noexcept;
   // out[rows][width] = rows * panel, rows.count of 1 to tile_rows.
-  void (*tile)(encoded_rows rows, std::byte const* panel, std::size_t depth, ahead next, float* out) noexcept;
+  void (*tile)(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next,
+               float* out) noexcept;
 };
 
 inline constexpr std::size_t largest_width = 48;

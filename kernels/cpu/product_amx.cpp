@@ -74,11 +74,6 @@ YONDER_AVX512 void encode_bf16(float const* x, std::size_t begin, std::size_t co
   for (std::size_t i = 0; i < count; ++i) to[i] = bf16_from_float(x[i]);
 }
 
-YONDER_AMX std::byte const* open_as_is(std::byte const* panel, std::size_t, std::byte*) noexcept {
-  configure();
-  return panel;
-}
-
 YONDER_AMX void store_sums(float* out, bool both) noexcept {
   constexpr std::size_t stride = width * sizeof(float);
   _tile_stored(0, out, stride);
@@ -96,18 +91,19 @@ YONDER_AMX void clear_sums() noexcept {
   _tile_zero(3);
 }
 
-YONDER_AMX void tile_bf16(encoded_rows rows, std::byte const* panel, std::size_t depth, ahead next,
+YONDER_AMX void tile_bf16(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next,
                           float* out) noexcept {
-  std::byte const* a = rows.data;
+  std::byte const* const a = rows.data;
   std::byte const* const lower = a + half_rows * rows.stride;
+  std::byte const* b = panel.data;
   bool const both = rows.count > half_rows;
   clear_sums();
-  for (std::size_t k = 0; k < depth; k += bf16_depth, panel += 2 * tile_bytes) {
+  for (std::size_t k = 0; k < depth; k += bf16_depth, b += 2 * tile_bytes) {
     std::size_t const at = k * sizeof(std::uint16_t);
     support::ask_for(next);
     _tile_loadd(4, a + at, rows.stride);
-    _tile_loadd(6, panel, 64);
-    _tile_loadd(7, panel + tile_bytes, 64);
+    _tile_loadd(6, b, 64);
+    _tile_loadd(7, b + tile_bytes, 64);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
     if (both) {
@@ -169,31 +165,22 @@ YONDER_AVX512_BF16 [[gnu::always_inline]] inline void store_halves(std::byte* to
   _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
 
-// Floats in the order of tiles to tiles of their three parts.
-YONDER_AVX512_BF16 void split(float const* panel, std::size_t tiles, std::byte* to) noexcept {
-  for (std::size_t tile = 0; tile < tiles; tile += 2, to += 2 * parts * tile_bytes) {
-    for (std::size_t at = 0; at < 2 * tile_bytes; at += 64, panel += 32) {
-      __m512 const left = _mm512_load_ps(panel);
-      __m512 const right = _mm512_load_ps(panel + 16);
-      __m512 const left_high = nearest_bf16(left);
-      __m512 const right_high = nearest_bf16(right);
-      __m512 const left_rest = _mm512_sub_ps(left, left_high);
-      __m512 const right_rest = _mm512_sub_ps(right, right_high);
-      __m512 const left_middle = nearest_bf16(left_rest);
-      __m512 const right_middle = nearest_bf16(right_rest);
-      store_halves(to + at, left_high, right_high);
-      store_halves(to + 2 * tile_bytes + at, left_middle, right_middle);
-      store_halves(to + 4 * tile_bytes + at, _mm512_sub_ps(left_rest, left_middle),
-                   _mm512_sub_ps(right_rest, right_middle));
-    }
+// Two tiles of floats, in the order of tiles, to tiles of their three parts.
+YONDER_AVX512_BF16 void split(float const* tiles, std::byte* to) noexcept {
+  for (std::size_t at = 0; at < 2 * tile_bytes; at += 64, tiles += 32) {
+    __m512 const left = _mm512_load_ps(tiles);
+    __m512 const right = _mm512_load_ps(tiles + 16);
+    __m512 const left_high = nearest_bf16(left);
+    __m512 const right_high = nearest_bf16(right);
+    __m512 const left_rest = _mm512_sub_ps(left, left_high);
+    __m512 const right_rest = _mm512_sub_ps(right, right_high);
+    __m512 const left_middle = nearest_bf16(left_rest);
+    __m512 const right_middle = nearest_bf16(right_rest);
+    store_halves(to + at, left_high, right_high);
+    store_halves(to + 2 * tile_bytes + at, left_middle, right_middle);
+    store_halves(to + 4 * tile_bytes + at, _mm512_sub_ps(left_rest, left_middle),
+                 _mm512_sub_ps(right_rest, right_middle));
   }
-}
-
-std::byte const* open_fp32(std::byte const* panel, std::size_t depth, std::byte* scratch) noexcept {
-  std::size_t const tiles = round_up(depth, bf16_depth) / bf16_depth * 2;
-  split(reinterpret_cast<float const*>(panel), tiles, scratch);
-  configure();
-  return scratch;
 }
 
 // The six products of one step of the depth; small ones first. Sums 0 to 3; rows in 4 and 5, columns in 6
@@ -256,18 +243,46 @@ YONDER_AMX [[gnu::always_inline]] inline void multiply_upper(std::byte const* a,
   _tile_dpbf16ps(1, 4, 7);
 }
 
-YONDER_AMX void tile_fp32(encoded_rows rows, std::byte const* panel, std::size_t depth, ahead next,
+// The first tile splits the panel as it goes: a step ahead, so that the tiles' unit need not wait. What no
+// other tile wants stays in the first-level cache.
+class split_panel {
+ public:
+  explicit split_panel(panel_view const& panel) noexcept
+      : from_(reinterpret_cast<float const*>(panel.data)),
+        scratch_(panel.scratch),
+        first_(panel.first),
+        kept_(!panel.first || !panel.last) {}
+
+  void prepare(std::size_t step) const noexcept {
+    if (first_) split(from_ + step * bf16_depth * width, at(step));
+  }
+  std::byte* at(std::size_t step) const noexcept {
+    return scratch_ + (kept_ ? step : step % 2) * 2 * parts * tile_bytes;
+  }
+
+ private:
+  float const* from_;
+  std::byte* scratch_;
+  bool first_;
+  bool kept_;
+};
+
+YONDER_AMX void tile_fp32(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next,
                           float* out) noexcept {
   std::size_t const plane = plane_bytes(depth);
+  std::size_t const steps = plane_bytes(depth) / 64;
   bool const both = rows.count > half_rows;
+  split_panel const columns(panel);
   clear_sums();
-  for (std::size_t k = 0; k < depth; k += bf16_depth, panel += 2 * parts * tile_bytes) {
-    std::byte const* const a = rows.data + k * sizeof(std::uint16_t);
+  columns.prepare(0);
+  for (std::size_t step = 0; step < steps; ++step) {
+    std::byte const* const a = rows.data + step * 64;
     support::ask_for(next);
     if (both)
-      multiply_both(a, rows.stride, plane, panel);
+      multiply_both(a, rows.stride, plane, columns.at(step));
     else
-      multiply_upper(a, rows.stride, plane, panel);
+      multiply_upper(a, rows.stride, plane, columns.at(step));
+    if (step + 1 < steps) columns.prepare(step + 1);
   }
   store_sums(out, both);
 }
@@ -322,10 +337,10 @@ YONDER_AVX512 void apply_scales(encoded_rows rows, std::size_t depth, float cons
   }
 }
 
-YONDER_AMX void tile_int8(encoded_rows rows, std::byte const* panel, std::size_t depth, ahead next,
+YONDER_AMX void tile_int8(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next,
                           float* out) noexcept {
   std::byte const* const lower = rows.data + half_rows * rows.stride;
-  std::byte const* b = panel + int8_header;
+  std::byte const* b = panel.data + int8_header;
   bool const both = rows.count > half_rows;
   clear_sums();
   for (std::size_t k = 0; k < depth; k += int8_depth, b += 2 * tile_bytes) {
@@ -342,20 +357,20 @@ YONDER_AMX void tile_int8(encoded_rows rows, std::byte const* panel, std::size_t
     }
   }
   store_sums(out, both);
-  apply_scales(rows, depth, reinterpret_cast<float const*>(panel), out);
+  apply_scales(rows, depth, reinterpret_cast<float const*>(panel.data), out);
 }
 
 }  // namespace
 
 constexpr product_kernel amx::fp32 = {
     "fp32 by bf16, AMX", width,     tile_rows,   bf16_depth, false,   fp32_row_bytes, fp32_panel_bytes,
-    fp32_scratch_bytes,  pack_fp32, encode_fp32, open_fp32,  release, tile_fp32};
+    fp32_scratch_bytes,  pack_fp32, encode_fp32, configure,  release, tile_fp32};
 constexpr product_kernel amx::bf16 = {
     "bf16, AMX",         width,     tile_rows,   bf16_depth, false,   bf16_row_bytes, bf16_panel_bytes,
-    support::no_scratch, pack_bf16, encode_bf16, open_as_is, release, tile_bf16};
+    support::no_scratch, pack_bf16, encode_bf16, configure,  release, tile_bf16};
 constexpr product_kernel amx::int8 = {
     "int8, AMX",         width,     tile_rows,   int8_depth, true,    int8_row_bytes, int8_panel_bytes,
-    support::no_scratch, pack_int8, encode_int8, open_as_is, release, tile_int8};
+    support::no_scratch, pack_int8, encode_int8, configure,  release, tile_int8};
 
 }  // namespace yonder::kernels::cpu
 #endif

@@ -19,10 +19,10 @@ using support::row_stride;
 constexpr std::size_t depth_step = 4;
 
 template <class Instructions, std::size_t Rows = Instructions::rows>
-void tile(encoded_rows rows, std::byte const* panel, std::size_t depth, ahead next, float* out) noexcept {
+void tile(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next, float* out) noexcept {
   if (rows.count == Rows) {
-    return Instructions::template multiply<Rows>(rows, reinterpret_cast<std::uint16_t const*>(panel), depth,
-                                                 next, out);
+    return Instructions::template multiply<Rows>(rows, reinterpret_cast<std::uint16_t const*>(panel.data),
+                                                 depth, next, out);
   }
   if constexpr (Rows > 1) tile<Instructions, Rows - 1>(rows, panel, depth, next, out);
 }
@@ -61,8 +61,8 @@ constexpr product_kernel emulated(char const* name) noexcept {
           support::no_scratch,
           pack<Instructions::width>,
           encode,
-          support::open_as_is,
-          support::close_nothing,
+          support::nothing,
+          support::nothing,
           tile<Instructions>};
 }
 
@@ -159,6 +159,7 @@ struct with_avx512_bf16 {
       __m512i const first = _mm512_load_si512(panel);
       __m512i const second = _mm512_load_si512(panel + 32);
       __m512i const third = _mm512_load_si512(panel + 64);
+#pragma GCC unroll 8
       for (std::size_t r = 0; r < Rows; ++r) {
         std::int32_t pair;
         std::memcpy(&pair, rows_of_a.data + r * rows_of_a.stride + k * sizeof(std::uint16_t), sizeof pair);
@@ -181,19 +182,10 @@ struct with_avx512_bf16 {
 constexpr product_kernel baseline::bf16 = emulated<plain>("bf16 by fp32, plain");
 #if defined(__x86_64__)
 constexpr product_kernel avx2::bf16 = emulated<with_avx2>("bf16 by fp32, AVX2");
-constexpr product_kernel avx512::bf16 = {"bf16, AVX512_BF16",
-                                         pair_width,
-                                         with_avx512_bf16::rows,
-                                         depth_step,
-                                         false,
-                                         pair_row_bytes,
-                                         pair_panel_bytes,
-                                         support::no_scratch,
-                                         pack_pairs,
-                                         encode_pairs,
-                                         support::open_as_is,
-                                         support::close_nothing,
-                                         tile<with_avx512_bf16>};
+constexpr product_kernel avx512::bf16 = {
+    "bf16, AVX512_BF16", pair_width,       with_avx512_bf16::rows, depth_step, false,
+    pair_row_bytes,      pair_panel_bytes, support::no_scratch,    pack_pairs, encode_pairs,
+    support::nothing,    support::nothing, tile<with_avx512_bf16>};
 #endif
 
 }  // namespace yonder::kernels::cpu

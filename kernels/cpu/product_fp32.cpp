@@ -46,7 +46,7 @@ struct block {
 };
 
 template <class Instructions, std::size_t Rows>
-void tile_rows(encoded_rows rows, float const* panel, std::size_t depth, ahead next, float* out) noexcept {
+void tile_rows(encoded_rows rows, float const* panel, std::size_t depth, ahead& next, float* out) noexcept {
   auto const* const a = reinterpret_cast<float const*>(rows.data);
   for (std::size_t k = 0; k < depth; k += depth_block) {
     block const each{a + k,
@@ -60,9 +60,9 @@ void tile_rows(encoded_rows rows, float const* panel, std::size_t depth, ahead n
 }
 
 template <class Instructions, std::size_t Rows = Instructions::rows>
-void tile(encoded_rows rows, std::byte const* panel, std::size_t depth, ahead next, float* out) noexcept {
+void tile(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next, float* out) noexcept {
   if (rows.count == Rows) {
-    return tile_rows<Instructions, Rows>(rows, reinterpret_cast<float const*>(panel), depth, next, out);
+    return tile_rows<Instructions, Rows>(rows, reinterpret_cast<float const*>(panel.data), depth, next, out);
   }
   if constexpr (Rows > 1) tile<Instructions, Rows - 1>(rows, panel, depth, next, out);
 }
@@ -79,8 +79,8 @@ constexpr product_kernel kernel_of(char const* name) noexcept {
           support::no_scratch,
           pack<Instructions::width>,
           encode,
-          support::open_as_is,
-          support::close_nothing,
+          support::nothing,
+          support::nothing,
           tile<Instructions>};
 }
 

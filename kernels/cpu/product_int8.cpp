@@ -66,8 +66,8 @@ YONDER_ALWAYS_INLINE void encode_row(float const* x, std::size_t depth, std::byt
 }
 
 template <class Instructions, std::size_t Rows = Instructions::rows>
-void tile(encoded_rows rows, std::byte const* panel, std::size_t depth, ahead next, float* out) noexcept {
-  if (rows.count == Rows) return Instructions::template multiply<Rows>(rows, panel, depth, next, out);
+void tile(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next, float* out) noexcept {
+  if (rows.count == Rows) return Instructions::template multiply<Rows>(rows, panel.data, depth, next, out);
   if constexpr (Rows > 1) tile<Instructions, Rows - 1>(rows, panel, depth, next, out);
 }
 
@@ -83,8 +83,8 @@ constexpr product_kernel kernel_of(char const* name) noexcept {
           support::no_scratch,
           pack<Instructions>,
           Instructions::encode,
-          support::open_as_is,
-          support::close_nothing,
+          support::nothing,
+          support::nothing,
           tile<Instructions>};
 }
 
@@ -162,10 +162,11 @@ struct with_avx2 {
   }
 };
 
-// sum += unsigned bytes * signed bytes. GCC 12 copies the sum round its own intrinsic.
-YONDER_AVX512_VNNI [[gnu::always_inline]] inline void add_products(__m512i& sum, __m512i bytes,
-                                                                   __m512i signed_bytes) noexcept {
+// sum + unsigned bytes * signed bytes. GCC 12 copies the sum round its own intrinsic.
+YONDER_AVX512_VNNI [[gnu::always_inline]] inline __m512i add_products(__m512i sum, __m512i bytes,
+                                                                      __m512i signed_bytes) noexcept {
   asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(signed_bytes));
+  return sum;
 }
 
 // The instruction multiplies unsigned by signed bytes: weights are stored 128 higher.
@@ -193,13 +194,14 @@ struct with_avx512_vnni {
       __m512i const first = _mm512_load_si512(weights);
       __m512i const second = _mm512_load_si512(weights + 64);
       __m512i const third = _mm512_load_si512(weights + 128);
+#pragma GCC unroll 8
       for (std::size_t r = 0; r < Rows; ++r) {
         std::int32_t four;
         std::memcpy(&four, a.data + r * a.stride + k, sizeof four);
         __m512i const factor = _mm512_set1_epi32(four);
-        add_products(sums[r][0], first, factor);
-        add_products(sums[r][1], second, factor);
-        add_products(sums[r][2], third, factor);
+        sums[r][0] = add_products(sums[r][0], first, factor);
+        sums[r][1] = add_products(sums[r][1], second, factor);
+        sums[r][2] = add_products(sums[r][2], third, factor);
       }
     }
     for (std::size_t r = 0; r < Rows; ++r, out += width) {

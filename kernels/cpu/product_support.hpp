@@ -25,9 +25,9 @@ constexpr std::size_t row_stride(std::size_t bytes) noexcept {
 }
 
 inline std::size_t no_scratch(std::size_t) noexcept { return 0; }
-inline std::byte const* open_as_is(std::byte const* panel, std::size_t, std::byte*) noexcept { return panel; }
-inline void close_nothing() noexcept {}
+inline void nothing() noexcept {}
 
+// Into the second-level cache.
 YONDER_ALWAYS_INLINE void ask_for(ahead& next) noexcept {
   for (std::size_t i = 0; i < next.lines; ++i, next.from += cache_line) __builtin_prefetch(next.from, 0, 2);
 }
@@ -52,11 +52,15 @@ struct row_scale {
   std::int32_t sum;  // of the row's values
 };
 
+// NaN, which spoils every sum, where a value is no finite number.
 YONDER_ALWAYS_INLINE float scale_of(float const* x, std::size_t count) noexcept {
-  float const largest = vector_math::reduce(
-      0.0F, count, [](float a, float b) { return a > b ? a : b; },
-      [x](std::size_t i) { return __builtin_fabsf(x[i]); });
-  return largest / 127.0F;
+  std::uint32_t largest = 0;  // of the magnitudes, which are ordered as their bits are
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint32_t const magnitude = std::bit_cast<std::uint32_t>(x[i]) & 0x7fffffffU;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  bool const finite = largest < 0x7f800000U;
+  return finite ? std::bit_cast<float>(largest) / 127.0F : std::bit_cast<float>(0x7fc00000U);
 }
 
 // Adding it rounds to a whole number (ties to even), kept in the low bits.
@@ -65,12 +69,6 @@ inline constexpr float rounding_shift = 12582912.0F;
 YONDER_ALWAYS_INLINE std::int32_t quantized(float x, float inverse) noexcept {
   return std::bit_cast<std::int32_t>(x * inverse + rounding_shift) -
          std::bit_cast<std::int32_t>(rounding_shift);
-}
-
-// A row that holds an infinity or a NaN becomes one of NaN: a NaN scale says so, and spoils every sum.
-YONDER_ALWAYS_INLINE float checked_scale(float scale, float const* x, std::size_t count) noexcept {
-  float const poison = vector_math::sum(count, [x](std::size_t i) { return x[i] * 0.0F; });
-  return scale + poison;
 }
 
 template <class Element>
@@ -83,7 +81,7 @@ YONDER_ALWAYS_INLINE row_scale quantize(float const* x, std::size_t count, Eleme
     to[i] = value;
     sum += value;
   }
-  return {checked_scale(scale, x, count), sum};
+  return {scale, sum};
 }
 
 YONDER_ALWAYS_INLINE row_scale const& scale_behind(std::byte const* row, std::size_t values) noexcept {

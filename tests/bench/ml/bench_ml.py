@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Encoders on this machine's CPU against PyTorch, ONNX Runtime and OpenVINO: `./dev bench ml` runs it.
+
+Every candidate is one process or session with the same number of threads; rounds are interleaved, figures are medians of
+the rounds. Peers come from PyPI. Nothing is downloaded: weights are random, shapes are true.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+PACKAGES = "torch transformers onnx onnxruntime openvino"
+ROUND_SECONDS = 0.4
+PAUSE = 0.05  # so that the threads of the candidate before have gone to sleep
+
+
+def stop_without_packages(missing):
+    sys.exit(f"bench ml: no module '{missing}'. The peers are Python packages: pip install {PACKAGES} (nncf adds OpenVINO's "
+             f"int8), or set YONDER_PYTHON to an interpreter that has them.")
+
+
+try:
+    import numpy
+    import onnxruntime
+    import openvino
+    import torch
+    import transformers
+
+    import models
+    import peers
+except ModuleNotFoundError as error:
+    stop_without_packages(error.name)
+
+
+class Ours:
+    """bench_ml_forward, driven by lines."""
+
+    name = "yonder"
+
+    def __init__(self, program, folder, precision, threads):
+        command = [program, str(folder), precision, str(threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.kernel = self.ask(None).partition(" ")[2]
+
+    def ask(self, line):
+        if line is not None:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        if not answer:
+            raise RuntimeError(f"bench_ml_forward ended with status {self.process.wait()}")
+        return answer
+
+    def prepare(self, batch):
+        self.ask("batch " + " ".join(str(length) for length in batch.lengths))
+
+    def seconds(self):
+        return float(self.ask(f"run {ROUND_SECONDS}").split()[1])
+
+    def logits(self, ids):
+        words = self.ask("ids " + " ".join(map(str, ids))) and self.ask("logits").split()
+        return numpy.array([float(word) for word in words[1:]])
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Batch:
+    """Texts of random ids, padded to the longest."""
+
+    def __init__(self, what, lengths, seed=1):
+        generator = torch.Generator().manual_seed(seed)
+        self.what = what
+        self.lengths = lengths
+        self.ids = torch.randint(5, models.VOCABULARY, (len(lengths), max(lengths)), generator=generator)
+        self.mask = (torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]).long()
+        self.ids = self.ids * self.mask
+
+
+def ragged_lengths(count, longest):
+    """Evenly spread, so that their mean is half the longest."""
+    return [1 + (longest - 1) * i // (count - 1) for i in range(count)]
+
+
+def seconds_of(peer):
+    peer.run()
+    begin, runs, elapsed = time.perf_counter(), 0, 0.0
+    while elapsed < ROUND_SECONDS:
+        peer.run()
+        runs += 1
+        elapsed = time.perf_counter() - begin
+    return elapsed / runs
+
+
+def measure(ours, candidates, batch, rounds):
+    """{name: [seconds of each round]}"""
+    ours.prepare(batch)
+    times = {candidate.name: [] for candidate in [ours, *candidates]}
+    for candidate in candidates:
+        candidate.prepare(batch)
+    for _ in range(rounds):
+        for candidate in [*candidates, ours]:
+            time.sleep(PAUSE)
+            times[candidate.name].append(ours.seconds() if candidate is ours else seconds_of(candidate))
+    return times
+
+
+class Report:
+    def __init__(self):
+        self.rows = []
+
+    @staticmethod
+    def line(verdict, what, ours, peer, ratio, target, spread):
+        print(f"{verdict:8}{what:54}{ours:16}{peer:50}{ratio:8}{target:20}{spread}", flush=True)
+
+    def add(self, what, times, peer, wanted):
+        ratios = [theirs / ours for theirs, ours in zip(times[peer], times[Ours.name])]
+        ours, theirs = (1e3 * statistics.median(times[name]) for name in (Ours.name, peer))
+        ratio, spread = theirs / ours, (max(ratios) - min(ratios)) / statistics.median(ratios)
+        row = {"what": what, "unit": "ms", "peer_name": peer, "target": f"ratio ≥ {wanted:g}", "ours": ours, "peer": theirs,
+               "ratio": ratio, "spread": spread, "met": ratio >= wanted}
+        self.rows.append(row)
+        self.line("met" if row["met"] else "missed", what, f"{ours:.2f} ms", f"{theirs:.2f} ms ({peer})", f"{ratio:.2f}",
+                  row["target"], f"{100 * spread:.0f} %")
+
+    def skip(self, what, why):
+        self.rows.append({"what": what, "unit": "ms", "peer_name": "", "target": "", "met": False, "skipped": why,
+                          "ours": None, "peer": None, "ratio": None, "spread": None})
+        print(f"{'skipped':8}{what:54}{why}", flush=True)
+
+
+def fastest(times):
+    return min((name for name in times if name != Ours.name), key=lambda name: statistics.median(times[name]))
+
+
+def find(times, prefix):
+    return next(name for name in times if name.startswith(prefix))
+
+
+def check_logits(ours, model, precision):
+    """What is measured computes the same: relative error against PyTorch in float64."""
+    batch = Batch("", [50], seed=3)
+    with torch.inference_mode():
+        exact = model.double()(input_ids=batch.ids, attention_mask=batch.mask).logits[0].numpy()
+        model.float()
+    error = numpy.linalg.norm(ours.logits(batch.ids[0].tolist()) - exact) / numpy.linalg.norm(exact)
+    print(f"# {ours.kernel}: relative error {error:.1e} against float64")
+    limit = {"fp32": 1e-5, "bf16": 0.1, "int8": 0.5}[precision]
+    if not error < limit:
+        sys.exit(f"bench ml: the logits in {precision} differ by {error:.1e} from PyTorch's in float64; there is no use in "
+                 f"measuring them")
+
+
+def measure_model(name, precision, options, report):
+    model = models.make(name)
+    folder = models.write(name, model, options.folder)
+    candidates, absent = peers.make(model, folder, precision, options.threads)
+    ours = Ours(options.forward, folder, precision, options.threads)
+    check_logits(ours, model, precision)
+    for what, why in absent:
+        report.skip(f"{name} {precision}, {what}", why)
+    ragged = Batch("32 texts of 1 to 128 tokens", ragged_lengths(32, 128))
+    for batch in (Batch("batch 1, s128", [128]), Batch("batch 1, s16", [16]), ragged):
+        times = measure(ours, candidates, batch, options.rounds)
+        what = f"{name} {precision}, {batch.what}"
+        if batch is ragged:
+            report.add(what, times, fastest(times), 1.8)
+        elif precision != "fp32":
+            report.add(what, times, fastest(times), 1.15)
+        else:
+            short = max(batch.lengths) <= 16
+            report.add(what, times, find(times, "ONNX Runtime"), 2 if short else 1.15)
+            report.add(what, times, find(times, "PyTorch"), 2 if short else 1.5)
+    ours.close()
+
+
+def cpu_name():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(": ")[2]
+    return "unknown CPU"
+
+
+def print_heading(options):
+    print(f"# {cpu_name()}; {options.threads} threads; load {os.getloadavg()[0]:.1f}")
+    print(f"# peers: PyTorch {torch.__version__}, ONNX Runtime {onnxruntime.__version__}, OpenVINO "
+          f"{openvino.__version__.partition('-')[0]}, transformers {transformers.__version__}")
+    print(f"# {options.rounds} interleaved rounds, medians; spread: (max - min) / median of the rounds' ratios")
+    Report.line("#", "what", "ours", "peer", "ratio", "target", "spread")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev bench ml", description=__doc__)
+    parser.add_argument("--forward", required=True, help="the program bench_ml_forward")
+    parser.add_argument("--folder", required=True, help="where models are written to")
+    parser.add_argument("--json", help="a file for the rows")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
+    parser.add_argument("--model", choices=list(models.MAKERS), action="append")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "int8"], action="append")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    report = Report()
+    print_heading(options)
+    for name in options.model or models.MAKERS:
+        for precision in options.precision or ["fp32", "bf16", "int8"]:
+            measure_model(name, precision, options, report)
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps(report.rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

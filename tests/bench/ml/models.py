@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models of the true shapes with random weights, for measuring: nothing is downloaded."""
+
+import pathlib
+
+import torch
+import transformers
+
+VOCABULARY = 30522
+
+
+def distilbert():
+    return transformers.DistilBertForSequenceClassification(
+        transformers.DistilBertConfig(vocab_size=VOCABULARY, num_labels=2))
+
+
+def minilm():
+    return transformers.BertForSequenceClassification(transformers.BertConfig(
+        vocab_size=VOCABULARY, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536,
+        num_labels=2))
+
+
+MAKERS = {"DistilBERT": distilbert, "MiniLM": minilm}
+
+
+def make(name):
+    """Weights larger than a fresh model's, so that attention and activations leave their linear range."""
+    torch.manual_seed(1)
+    model = MAKERS[name]().eval()
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if parameter.dim() == 2 and "embeddings" not in key:
+                parameter.normal_(0.0, parameter.shape[1] ** -0.5)
+    return model
+
+
+def write_vocabulary(folder):
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words += [f"w{i}" for i in range(VOCABULARY - len(words))]
+    (folder / "vocab.txt").write_text("".join(word + "\n" for word in words))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "do_lower_case": true}\n')
+
+
+def write(name, model, root):
+    """A Hugging Face folder under `root`."""
+    folder = pathlib.Path(root) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    write_vocabulary(folder)
+    return folder
