@@ -98,10 +98,8 @@ void hub::worker_start_failed(time_point now, std::uint64_t start, std::string c
 
 void hub::shutdown(time_point now, outputs& out) {
   auto& s = *state_;
-  while (!s.clients.empty())
-    s.dismiss(now, *s.clients.begin()->second, errc::disconnected, "the hub ended", out);
-  while (!s.workers.empty())
-    s.dismiss(now, *s.workers.begin()->second, errc::disconnected, "the hub ended", out);
+  while (!s.clients.empty()) s.shut_down(now, *s.clients.begin()->second, out);
+  while (!s.workers.empty()) s.shut_down(now, *s.workers.begin()->second, out);
 }
 
 void hub::tick(time_point now, outputs& out) {

@@ -86,8 +86,8 @@ class hub {
   // out::start_worker could not be carried out, or its process ended before connected().
   void worker_start_failed(time_point now, std::uint64_t start, std::string const& text, outputs& out);
 
-  // Ends every session with a bye: calls end as disconnected, workers exit; those that the hub had started
-  // are killed.
+  // Ends every session with a bye: calls end as disconnected, workers exit. Nothing is said of those that the
+  // hub had started: their driver waits until they are gone, and kills what stays.
   void shutdown(time_point now, outputs& out);
 
   void tick(time_point now, outputs& out);

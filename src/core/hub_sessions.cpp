@@ -6,6 +6,14 @@
 #include <algorithm>
 
 namespace yonder::core {
+namespace {
+
+// Whether this is a worker that the hub had started.
+bool is_ours(session const& one) {
+  return one.role == peer_role::worker && static_cast<worker_session const&>(one).start != 0;
+}
+
+}  // namespace
 
 void hub::state::connected(time_point now, peer_id id, peer_link link, outputs& out) {
   if (peers.size() >= config.max_peers || peers.find(id) != nullptr) {
@@ -270,17 +278,31 @@ void hub::state::ask_to_rejoin(peer_record& peer, header const& head, outputs& o
 
 // --- the end of a session
 
-void hub::state::dismiss(time_point now, session& one, errc code, std::string text, outputs& out) {
+// Says goodbye and forgets the session; its connection still stands.
+void hub::state::part(time_point now, session& one, errc code, std::string text, outputs& out) {
   auto const peer = one.conn.peer();
   one.conn.send_unnumbered(now, make_bye({code, text}), out);
-  if (one.role == peer_role::worker && static_cast<worker_session&>(one).start != 0) {
-    out.emplace_back(out::kill_worker{peer, text});
-  }
-  if (peer != 0) out.emplace_back(out::close{peer, text});
   peer_loss loss;
   loss.reason = std::move(text);
   ended(now, one, loss, out);
   if (auto* const gone = peers.find(peer)) forget_peer(*gone);
+}
+
+void hub::state::dismiss(time_point now, session& one, errc code, std::string text, outputs& out) {
+  auto const peer = one.conn.peer();
+  auto const ours = is_ours(one);
+  part(now, one, code, text, out);
+  if (ours) out.emplace_back(out::kill_worker{peer, text});
+  if (peer != 0) out.emplace_back(out::close{peer, std::move(text)});
+}
+
+// Those that the hub had started are the driver's to wait for.
+void hub::state::shut_down(time_point now, session& one, outputs& out) {
+  constexpr auto why = "the hub ended";
+  auto const peer = one.conn.peer();
+  auto const ours = is_ours(one);
+  part(now, one, errc::disconnected, why, out);
+  if (peer != 0 && !ours) out.emplace_back(out::close{peer, why});
 }
 
 // Whoever has been silent for too long may still live: it is told to begin anew.

@@ -207,7 +207,9 @@ struct hub::state {
   void ended(time_point now, session& one, peer_loss const& loss, outputs& out);
   void end_client(time_point now, client_session& client, outputs& out);
   void end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out);
+  void part(time_point now, session& one, errc code, std::string text, outputs& out);
   void dismiss(time_point now, session& one, errc code, std::string text, outputs& out);
+  void shut_down(time_point now, session& one, outputs& out);
   void fell_silent(time_point now, session& one, outputs& out);
   void refuse(time_point now, peer_record& peer, header const& head, errc code, std::string text,
               outputs& out);

@@ -30,7 +30,7 @@ constexpr int inherited_socket = 3;
 constexpr int inherited_page = 4;
 constexpr std::size_t page_size = 4096;
 constexpr std::size_t tail_size = 4096;
-constexpr int patience_ms = 2000;       // with workers that were told to end, before they are killed
+constexpr int patience_ms = 1000;       // with workers that were told to end, before they are killed
 constexpr int relay_patience_ms = 100;  // with a stderr that takes no more, at the end
 
 // Our ends of the workers' sockets. A fork of this process closes them, so that the workers notice when we,
@@ -89,6 +89,11 @@ shared_page* map_page(int memory) {
   void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (page == MAP_FAILED) fail("mmap");
   return static_cast<shared_page*>(page);
+}
+
+bool is_readable(int fd) noexcept {
+  pollfd end{fd, POLLIN, 0};
+  return ::poll(&end, 1, 0) == 1;
 }
 
 }  // namespace
@@ -189,15 +194,23 @@ void process_pool::launch(std::uint64_t start) {
 void process_pool::on_ready(std::uint64_t token, bool, bool) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a poller's token is a number
   auto* const one = reinterpret_cast<worker*>(token & ~output_bit);
-  if ((token & output_bit) != 0) {
-    if (one->forward(relay_)) return;
-    poller_.remove(one->output.get());
-    one->output.reset();
-  } else {
-    poller_.remove(one->process->handle());
-    one->how = one->process->wait();
-    one->ended = true;
-  }
+  if ((token & output_bit) != 0)
+    read_output(*one);
+  else
+    reap(*one);
+}
+
+void process_pool::read_output(worker& one) {
+  if (one.forward(relay_)) return;
+  poller_.remove(one.output.get());
+  one.output.reset();
+}
+
+// It has ended, or is about to.
+void process_pool::reap(worker& one) {
+  poller_.remove(one.process->handle());
+  one.how = one.process->wait();
+  one.ended = true;
 }
 
 process_pool::worker* process_pool::find(transport::peer_id peer) noexcept {
@@ -277,26 +290,39 @@ void process_pool::report(worker& dead) {
 
 void process_pool::stop() {
   for (auto& one : workers_) {
+    if (!one->greeted && !one->ended) one->process->kill(SIGKILL);  // it has run nothing
     forget_socket(one->socket);
-    endpoint_.close(one->peer);  // which they notice, and end
+    endpoint_.close(one->peer);  // by which the others notice, and end
   }
-  auto const until = platform::now() + std::int64_t{patience_ms} * 1'000'000;
+  await_ends(platform::now() + std::int64_t{patience_ms} * 1'000'000);
   for (auto& one : workers_) {
-    if (one->ended) continue;
-    poller_.remove(one->process->handle());
-    pollfd end{one->process->handle(), POLLIN, 0};
-    auto const left = std::max<std::int64_t>(0, until - platform::now()) / 1'000'000;
-    while (::poll(&end, 1, static_cast<int>(left)) < 0 && errno == EINTR) {
+    if (!one->ended) {
+      one->process->kill(SIGKILL);
+      reap(*one);
     }
-    one->process->kill(SIGKILL);
-    one->process->wait();
-    if (one->output) {
-      poller_.remove(one->output.get());
-      one->forward(relay_);
-    }
+    if (one->output) read_output(*one);
+    if (one->output) poller_.remove(one->output.get());
   }
   workers_.clear();
   relay_.finish(platform::now() + std::int64_t{relay_patience_ms} * 1'000'000);
+}
+
+// Reads what they print meanwhile, so that none waits for us.
+void process_pool::await_ends(std::int64_t until) {
+  for (;;) {
+    std::vector<pollfd> watched;
+    for (auto& one : workers_) {
+      if (!one->ended) watched.push_back({one->process->handle(), POLLIN, 0});
+      if (!one->ended && one->output) watched.push_back({one->output.get(), POLLIN, 0});
+    }
+    auto const left = (until - platform::now()) / 1'000'000;
+    if (watched.empty() || left <= 0) return;
+    if (::poll(watched.data(), watched.size(), static_cast<int>(left)) <= 0) continue;
+    for (auto& one : workers_) {
+      if (one->output) read_output(*one);
+      if (!one->ended && is_readable(one->process->handle())) reap(*one);
+    }
+  }
 }
 
 // --- in the worker

@@ -36,6 +36,9 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   worker* find(transport::peer_id peer) noexcept;
   void launch(std::uint64_t start);
+  void read_output(worker& one);
+  void reap(worker& one);
+  void await_ends(std::int64_t until);
   void receive(std::vector<transport::event>& frames);
   void bury(worker& dead, std::vector<transport::event>& frames);
   void report(worker& dead);

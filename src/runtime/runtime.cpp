@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <thread>
@@ -96,6 +97,7 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
 // the socket, by which the supervisor notices.
 [[noreturn]] void serve_supervisor() {
   restore_process_name();
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe: what a task prints is not held until the end
   block_termination();
   keep_freed_memory();
   auto inheritance = take_inheritance();

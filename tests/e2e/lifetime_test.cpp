@@ -147,4 +147,15 @@ TEST_CASE("a full or closed stderr neither stops calls nor ends the program") {
   CHECK(full.wait().status == 0);
 }
 
+TEST_CASE("what a task prints appears at once, and workers end as programs do") {
+  program parting(YONDER_FAREWELL);
+  CHECK(parting.read_line() == "printed by a task");
+  CHECK(parting.read_line() == "the runtime ends");
+  auto const rest = parting.read_all();
+  CHECK(rest.find("a static object is destroyed in a worker\n") != std::string::npos);
+  CHECK(rest.find("atexit in a worker\n") != std::string::npos);
+  CHECK(rest.find("without a line's end") != std::string::npos);
+  CHECK(parting.wait().status == 0);
+}
+
 }  // namespace e2e

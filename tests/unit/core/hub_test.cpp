@@ -302,6 +302,19 @@ TEST_CASE("a hub that ends tells everybody") {
   CHECK(net.hub().census().peers == 0);
 }
 
+TEST_CASE("a hub that ends lets the workers that it had started end by themselves") {
+  loopback net(launching(1));
+  auto& client = net.add_client();
+  net.submit(client, "x");
+  auto& worker = net.add_worker(loopback::offers(), net.starts.at(0));
+  net.finish(worker, "");
+  net.hub().shutdown(net.now, net.scratch());
+  net.tick();
+  CHECK(worker.exited.has_value());
+  CHECK(net.kills.empty());
+  CHECK(net.hub().census().peers == 0);
+}
+
 TEST_CASE("a hundred thousand queued calls are cancelled one by one") {
   loopback net;
   auto& client = net.add_client();
