@@ -30,12 +30,12 @@ YONDER_KERNEL void activation_kernel(activation_arguments<T> const a) {
   for (unsigned i = 0; i < rows_per_thread; ++i) {
     unsigned const row = block_y() * rows_per_thread + i;
     if (row >= a.rows) return;
-    auto* const at = reinterpret_cast<words*>(a.x + std::size_t{row} * a.width) + vector;
+    T* const x = a.x + std::size_t{row} * a.width;
     float value[values_per_vector] = {};
-    add_words<T>(value, *at);
+    add_words<T>(value, load_vector(x, vector));
     YONDER_UNROLL
     for (unsigned k = 0; k < values_per_vector; ++k) value[k] = activate(a.function, value[k] + bias[k]);
-    *at = to_words<T>(value);
+    store_vector(x, vector, to_words<T>(value));
   }
 }
 

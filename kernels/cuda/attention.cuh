@@ -186,8 +186,7 @@ YONDER_DEVICE void store_block(query_block<T, HeadSize> const& block, T (*rows)[
     int const row = i / chunks;
     int const column = i % chunks * 8;
     if (row < count) {
-      *reinterpret_cast<words*>(out + row * stride + column) =
-          *reinterpret_cast<words const*>(&rows[row][column]);
+      copy_vector(out + row * stride + column, &rows[row][column]);
     }
   }
 }

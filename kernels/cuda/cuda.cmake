@@ -34,7 +34,17 @@ target_link_libraries(yonder_kernels PRIVATE CUDA::cudart_static)
 if(TARGET yonder_ml)
   target_link_libraries(yonder_ml PRIVATE CUDA::cudart_static)
 endif()
-# CMake 3.25 does not know C++20 for CUDA, and writes no list of machine code and PTX. Machine code for Ampere and Hopper, and PTX for what comes after.
-set_target_properties(yonder_kernels PROPERTIES CUDA_ARCHITECTURES OFF)
-target_compile_options(yonder_kernels PRIVATE
+# CMake 3.25 does not know C++20 for CUDA. Machine code for Ampere and Hopper, and PTX for what comes after.
+set(yonder_cuda_flags
   "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-gencode=arch=compute_80,code=sm_80;-gencode=arch=compute_90a,code=sm_90a;-gencode=arch=compute_90,code=compute_90>")
+set_target_properties(yonder_kernels PROPERTIES CUDA_ARCHITECTURES OFF)
+target_compile_options(yonder_kernels PRIVATE ${yonder_cuda_flags})
+
+# Checks and measurements on a GPU; ./dev gpu drives it.
+add_executable(yonder_gpu EXCLUDE_FROM_ALL cuda/tools/main.cpp cuda/tools/ceilings.cu cpu/reference.cpp)
+target_include_directories(yonder_gpu PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+target_compile_features(yonder_gpu PRIVATE cxx_std_20)
+target_compile_options(yonder_gpu PRIVATE ${yonder_cuda_flags})
+target_link_libraries(yonder_gpu PRIVATE yonder_kernels nlohmann_json::nlohmann_json CUDA::cudart_static yonder_build_flags)
+set_target_properties(yonder_gpu PROPERTIES CXX_EXTENSIONS OFF CUDA_ARCHITECTURES OFF
+  RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tools")

@@ -42,6 +42,33 @@ struct fragment_c {  // 16 x 8, float
   float value[4];
 };
 
+// The `index`-th 16 bytes from `base` on, by one instruction.
+YONDER_DEVICE words load_vector(void const* base, std::size_t index) {
+#if defined(__CUDACC__)
+  uint4 const vector = static_cast<uint4 const*>(base)[index];
+  return {{vector.x, vector.y, vector.z, vector.w}};
+#else
+  return static_cast<words const*>(base)[index];
+#endif
+}
+
+YONDER_DEVICE void copy_vector(void* to, void const* from) {
+#if defined(__CUDACC__)
+  *static_cast<uint4*>(to) = *static_cast<uint4 const*>(from);
+#else
+  *static_cast<words*>(to) = *static_cast<words const*>(from);
+#endif
+}
+
+YONDER_DEVICE void store_vector(void* base, std::size_t index, words const& vector) {
+#if defined(__CUDACC__)
+  static_cast<uint4*>(base)[index] =
+      make_uint4(vector.word[0], vector.word[1], vector.word[2], vector.word[3]);
+#else
+  static_cast<words*>(base)[index] = vector;
+#endif
+}
+
 #if defined(__CUDACC__)
 
 YONDER_DEVICE unsigned thread_index() { return threadIdx.x; }

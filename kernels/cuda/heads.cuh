@@ -23,8 +23,8 @@ template <class T>
 YONDER_DEVICE float partial_product(T const* a, T const* b, std::uint32_t width) {
   float sum = 0.0F;
   for_each_vector(width, [&](unsigned, unsigned vector) {
-    words const left = reinterpret_cast<words const*>(a)[vector];
-    words const right = reinterpret_cast<words const*>(b)[vector];
+    words const left = load_vector(a, vector);
+    words const right = load_vector(b, vector);
     YONDER_UNROLL
     for (unsigned i = 0; i < 4; ++i) {
       float_pair const x = unpack<T>(left.word[i]);
@@ -39,7 +39,7 @@ template <class T>
 YONDER_DEVICE float partial_product(float const* a, T const* b, std::uint32_t width) {
   float sum = 0.0F;
   for_each_vector(width, [&](unsigned, unsigned vector) {
-    words const right = reinterpret_cast<words const*>(b)[vector];
+    words const right = load_vector(b, vector);
     YONDER_UNROLL
     for (unsigned i = 0; i < 4; ++i) {
       float_pair const y = unpack<T>(right.word[i]);
@@ -57,8 +57,7 @@ YONDER_DEVICE void apply_first_layer(classification_arguments<T> const& a, unsig
   unsigned const vectors = a.width / values_per_vector;
   for (unsigned i = thread_index(); i < count * vectors; i += block_size()) {
     T const* const row = a.hidden + static_cast<std::size_t>(a.batch.starts[first + i / vectors]) * a.width;
-    reinterpret_cast<words*>(memory.rows[i / vectors])[i % vectors] =
-        reinterpret_cast<words const*>(row)[i % vectors];
+    store_vector(memory.rows[i / vectors], i % vectors, load_vector(row, i % vectors));
   }
   sync_block();
   for (unsigned i = 0; i < columns_per_warp; ++i) {
@@ -130,7 +129,7 @@ YONDER_DEVICE void pool_tokens(pooling_arguments<T> const& a, unsigned begin, un
   for (float& each : value) each = neutral;
   for (unsigned token = begin + warp_index(); token < end; token += head_warps) {
     float row[values_per_vector] = {};
-    add_words<T>(row, reinterpret_cast<words const*>(a.hidden + std::size_t{token} * a.width)[vector]);
+    add_words<T>(row, load_vector(a.hidden + std::size_t{token} * a.width, vector));
     YONDER_UNROLL
     for (unsigned i = 0; i < values_per_vector; ++i) value[i] = combine(a.mode, value[i], row[i]);
   }

@@ -83,7 +83,7 @@ typename gpu_model<T>::prepared& gpu_model<T>::prepare(batch_source const& batch
 template <class T>
 void gpu_model<T>::enqueue(prepared const& how) {
   if (how.replay == nullptr) {
-    launch(how);
+    launch(how, operators_);
   } else {
     check(cudaGraphLaunch(how.replay.get(), stream_.get()), "launching a graph");
   }
@@ -108,9 +108,9 @@ typename gpu_model<T>::prepared& gpu_model<T>::ready_for(batch_source const& bat
   prepared how = lay_out(size);
   fill(how, batch);
   tune(how);
-  launch(how);  // what is loaded on first use cannot be loaded during capture
+  launch(how, operators_);  // what is loaded on first use cannot be loaded during capture
   stream_.wait();
-  how.replay = capture(stream_.get(), [&] { launch(how); });
+  how.replay = capture(stream_.get(), [&] { launch(how, operators_); });
   return prepared_.emplace(size.rows, std::move(how)).first->second;
 }
 
@@ -176,12 +176,11 @@ void gpu_model<T>::tune(prepared const& how) {
 }
 
 template <class T>
-void gpu_model<T>::launch(prepared const& how) {
+void gpu_model<T>::launch(prepared const& how, operators<T>& on) {
   check(cudaMemcpyAsync(how.on_device.counts, how.on_host.counts, how.batch_bytes, cudaMemcpyHostToDevice,
                         stream_.get()),
         "copying a batch to the GPU");
-  run_forward(operators_, model_, how.at, how.on_device.view(), how.size,
-              reinterpret_cast<float*>(results_.get()));
+  run_forward(on, model_, how.at, how.on_device.view(), how.size, reinterpret_cast<float*>(results_.get()));
 }
 
 template class gpu_model<bf16>;

@@ -30,6 +30,9 @@ class gpu_model final : public accelerator {
   prepared& prepare(batch_source const& batch);
   void enqueue(prepared const& how);
   std::vector<float> finish(std::size_t sequences);
+  // As `enqueue` does it without a graph.
+  void launch(prepared const& how, operators<T>& on);
+  gpu_operators<T>& own_operators() noexcept { return operators_; }
   gpu_stream const& stream() const noexcept { return stream_; }
 
   struct prepared {
@@ -48,7 +51,6 @@ class gpu_model final : public accelerator {
   void grow(bucket const& size);
   prepared lay_out(bucket const& size);
   void tune(prepared const& how);
-  void launch(prepared const& how);
   void free_caches() noexcept;
 
   std::mutex mutex_;

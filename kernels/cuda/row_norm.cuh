@@ -31,7 +31,7 @@ YONDER_DEVICE void add_words(float (&to)[values_per_vector], words const& from) 
 YONDER_DEVICE void add_floats(float (&to)[values_per_vector], float const* from) {
   YONDER_UNROLL
   for (unsigned half = 0; half < 2; ++half) {
-    words const four = reinterpret_cast<words const*>(from)[half];
+    words const four = load_vector(from, half);
     YONDER_UNROLL
     for (unsigned i = 0; i < 4; ++i) to[4 * half + i] += detail::float_of(four.word[i]);
   }
@@ -57,9 +57,8 @@ YONDER_DEVICE void for_each_vector(std::uint32_t width, Visit const& visit) {
 
 template <class T>
 YONDER_DEVICE void add_row(row_share& share, T const* row, std::uint32_t width) {
-  for_each_vector(width, [&](unsigned i, unsigned vector) {
-    add_words<T>(share.value[i], reinterpret_cast<words const*>(row)[vector]);
-  });
+  for_each_vector(
+      width, [&](unsigned i, unsigned vector) { add_words<T>(share.value[i], load_vector(row, vector)); });
 }
 
 // The share becomes its row's layer norm (Ba et al., arXiv:1607.06450) in `out`. All lanes take part.
@@ -89,7 +88,7 @@ YONDER_DEVICE void store_norm(row_share& share, norm_parameters const& norm, std
     for (unsigned k = 0; k < values_per_vector; ++k) {
       share.value[i][k] = share.value[i][k] * scale * weight[k] + bias[k];
     }
-    reinterpret_cast<words*>(out)[vector] = to_words<T>(share.value[i]);
+    store_vector(out, vector, to_words<T>(share.value[i]));
   });
 }
 
@@ -104,7 +103,7 @@ YONDER_KERNEL void embedding_kernel(embedding_arguments<T> const a) {
   if (row >= a.rows) return;
   T* const out = a.out + std::size_t{row} * a.width;
   if (row >= static_cast<unsigned>(a.batch.counts->tokens)) {
-    for_each_vector(a.width, [&](unsigned, unsigned vector) { reinterpret_cast<words*>(out)[vector] = {}; });
+    for_each_vector(a.width, [&](unsigned, unsigned vector) { store_vector(out, vector, {}); });
     return;
   }
   auto const id = static_cast<std::size_t>(a.batch.ids[row]);

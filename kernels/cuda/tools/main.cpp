@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// yonder_gpu: checks and times the CUDA kernels. It reads commands from stdin, a line each, and answers each
+// with lines of JSON, then "done" or "failed: <why>". kernels/cuda/tools/gpu.py drives it (./dev gpu).
+//
+//   device                        name and versions
+//   operators [reduced]           each operator against its formula
+//   ceilings                      what the machine gives at best
+//   product ROWS COLUMNS DEPTH    cuBLASLt's time, bf16
+//   load FOLDER bf16|fp16         the model that the next commands use
+//   results BATCH OUT             runs the batch; writes floats to the file OUT
+//   time BATCH ROUNDS             microseconds on the device, and of a whole call
+//   phases BATCH ROUNDS           microseconds, operations and bytes of each phase
+//   texts FOLDER FILE ROUNDS      text to label: microseconds of the file's first line, and of all its lines
+// A BATCH is a text file: a line of token ids for each sequence.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <variant>
+
+#include "cuda/model.hpp"
+#include "cuda/tools/ceilings.hpp"
+#include "cuda/tools/timed_operators.hpp"
+#include "tests/operator_checks.hpp"
+#include "yonder/ml/text_classifier.hpp"
+
+namespace {
+
+using namespace yonder::kernels;
+using namespace yonder::kernels::cuda;
+using json = nlohmann::json;
+
+void say(json const& line) { std::cout << line.dump() << '\n'; }
+
+double median(std::vector<double> values) {
+  auto const middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// ---- operators
+// ----------------------------------------------------------------------------------------------
+
+template <class T>
+class gpu_bench final : public bench<T> {
+ public:
+  gpu_bench()
+      : workspace_(allocate_on_device(workspace_bytes)), products_(workspace_.get(), workspace_bytes) {}
+
+  operators<T>& run() override { return operators_; }
+  void* place(void const* values, std::size_t bytes) override {
+    blocks_.push_back(allocate_on_device(bytes));
+    check(cudaMemcpy(blocks_.back().get(), values, bytes, cudaMemcpyHostToDevice), "copying to the GPU");
+    return blocks_.back().get();
+  }
+  void fetch(void const* from, std::size_t bytes, void* to) override {
+    stream_.wait();
+    check(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost), "copying from the GPU");
+  }
+  void tune(product_arguments<T> const& a) { products_.tune(stream_.get(), a); }
+
+ private:
+  gpu_stream stream_;
+  device_block workspace_;
+  products<T> products_;
+  gpu_operators<T> operators_{stream_.get(), products_, false};
+  std::vector<device_block> blocks_;
+};
+
+template <class T>
+finding check_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t depth, bool with_bias) {
+  gpu_bench<T> on;
+  auto const in = random_values<T>(std::size_t{rows} * depth);
+  auto const weight = random_values<T>(std::size_t{columns} * depth, 0.05F);
+  auto const bias = random_values<T>(columns);
+  auto* const out = on.put(poisoned<T>(std::size_t{rows} * columns));
+  product_arguments<T> const a{on.put(in), on.put(weight), with_bias ? on.put(bias) : nullptr, out, rows,
+                               columns,    depth};
+  on.tune(a);
+  on.run().run(a);
+  auto const wide_bias = widen(bias);
+  auto const expected = reference::multiply(widen(in).data(), rows, widen(weight).data(), columns, depth,
+                                            with_bias ? wide_bias.data() : nullptr);
+  return {name_of<T>("product", columns), relative_error(widen(on.get(out, expected.size())), expected),
+          rounding<T>};
+}
+
+template <class T>
+void check_operators(bool reduced, std::vector<finding>& found) {
+  std::vector<std::size_t> const ragged = {1, 15, 16, 17, 63, 64, 65, 128, 130, 2};
+  std::vector<std::size_t> const widths =
+      reduced ? std::vector<std::size_t>{384} : std::vector<std::size_t>{8, 264, 384, 768, 1024};
+  for (std::size_t const width : widths) {
+    gpu_bench<T> on;
+    found.push_back(check_embedding(on, width, {1, 30, 2}));
+    for (std::uint32_t const rows : {1U, 31U, 1025U}) {
+      found.push_back(check_residual_norm(on, width, rows));
+      for (auto const function : {activation::gelu, activation::gelu_tanh, activation::relu})
+        found.push_back(check_activation(on, function, 4 * width, rows));
+    }
+    if (width < 32) continue;
+    for (auto const function : {first_activation::tanh, first_activation::relu})
+      found.push_back(check_classification(on, function, width, 5, {4, 7, 1, 1, 1, 1, 1, 1, 1, 1, 3}));
+    for (auto const mode : {pooling_mode::first_token, pooling_mode::maximum, pooling_mode::mean,
+                            pooling_mode::mean_sqrt_length})
+      found.push_back(check_pooling(on, mode, width, {1, 2, 8, 9, 40}));
+  }
+  for (std::uint32_t const warps : {1U, 2U, 4U}) {
+    for (std::size_t const head_size : {32U, 64U}) {
+      gpu_bench<T> on;
+      found.push_back(check_attention(on, head_size, 2, warps, ragged));
+      if (!reduced) found.push_back(check_attention(on, head_size, 3, warps, {511, 1, 300}));
+    }
+  }
+  found.push_back(check_product<T>(33, 96, 64, true));
+  if (!reduced) found.push_back(check_product<T>(128, 768, 384, false));
+}
+
+void operators_command(std::istringstream& arguments) {
+  std::string word;
+  bool const reduced = arguments >> word && word == "reduced";
+  std::vector<finding> found;
+  check_operators<bf16>(reduced, found);
+  check_operators<f16>(reduced, found);
+  for (auto const& each : found)
+    say({{"what", each.what}, {"error", each.error}, {"allowed", each.allowed}, {"good", each.good()}});
+}
+
+// ---- the machine
+// ----------------------------------------------------------------------------------------------
+
+void device_command() {
+  auto const device = use_device(0);
+  int driver = 0;
+  int runtime = 0;
+  check(cudaDriverGetVersion(&driver), "asking for a version");
+  check(cudaRuntimeGetVersion(&runtime), "asking for a version");
+  say({{"name", device.name},
+       {"compute_capability", std::to_string(device.major) + "." + std::to_string(device.minor)},
+       {"multiprocessors", device.multiprocessors},
+       {"driver", driver},
+       {"runtime", runtime},
+       {"cublaslt", cublaslt().version()}});
+}
+
+// Microseconds of one run, over random operands; enough runs in a row that launches do not show.
+double time_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t depth) {
+  gpu_stream const stream;
+  auto const memory = [&](std::size_t count, std::uint32_t seed) {
+    auto block = allocate_on_device(count * sizeof(bf16));
+    fill_randomly(stream.get(), reinterpret_cast<bf16*>(block.get()), count, seed);
+    return block;
+  };
+  auto const in = memory(std::size_t{rows} * depth, 1);
+  auto const weight = memory(std::size_t{columns} * depth, 2);
+  auto const out = memory(std::size_t{rows} * columns, 3);
+  auto const workspace = allocate_on_device(workspace_bytes);
+  products<bf16> all(workspace.get(), workspace_bytes);
+  product_arguments<bf16> const a{reinterpret_cast<bf16*>(in.get()),
+                                  reinterpret_cast<bf16*>(weight.get()),
+                                  nullptr,
+                                  reinterpret_cast<bf16*>(out.get()),
+                                  rows,
+                                  columns,
+                                  depth};
+  all.tune(stream.get(), a);
+  int const runs = rows >= 8192 ? 5 : 50;
+  gpu_event const begin;
+  gpu_event const end;
+  std::vector<double> times;
+  for (int i = 0; i < 7; ++i) {
+    begin.record(stream.get());
+    for (int k = 0; k < runs; ++k) all.run(stream.get(), a);
+    end.record(stream.get());
+    times.push_back(end.since(begin) / runs);
+  }
+  return median(times);
+}
+
+void product_command(std::istringstream& arguments) {
+  std::uint32_t rows = 0;
+  std::uint32_t columns = 0;
+  std::uint32_t depth = 0;
+  if (!(arguments >> rows >> columns >> depth)) throw std::invalid_argument("product ROWS COLUMNS DEPTH");
+  double const time = time_product(rows, columns, depth);
+  say({{"rows", rows},
+       {"columns", columns},
+       {"depth", depth},
+       {"microseconds", time},
+       {"tflops", 2e-6 * rows * columns * depth / time}});
+}
+
+void ceilings_command() {
+  auto const device = use_device(0);
+  gpu_stream const stream;
+  for (auto const& each : measure_ceilings(stream, device))
+    say({{"what", each.what}, {"unit", each.unit}, {"value", each.value}});
+  double const time = time_product(8192, 8192, 8192);
+  say({{"what", "matrix product 8192 x 8192 x 8192, bf16"},
+       {"unit", "TFLOP/s"},
+       {"value", 2e-6 * 8192.0 * 8192.0 * 8192.0 / time}});
+}
+
+// ---- models
+// -----------------------------------------------------------------------------------------------------
+
+struct token_file {
+  explicit token_file(std::string const& path) {
+    std::ifstream file(path);
+    if (!file) throw std::invalid_argument("cannot read " + path);
+    for (std::string line; std::getline(file, line);) {
+      std::istringstream words(line);
+      for (std::int32_t id = 0; words >> id;) ids.push_back(id);
+      double const length = static_cast<double>(ids.size() - starts.back());
+      squared_lengths += length * length;
+      starts.push_back(ids.size());
+    }
+    types.resize(ids.size());
+  }
+
+  batch_source batch() const { return {ids, types, starts}; }
+
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> types;
+  std::vector<std::size_t> starts = {0};
+  double squared_lengths = 0.0;
+};
+
+// Microseconds: the median of `rounds` calls after one that warms up.
+template <class Work>
+double time_call(Work const& work, int rounds) {
+  std::vector<double> times;
+  for (int i = 0; i <= rounds; ++i) {
+    auto const start = std::chrono::steady_clock::now();
+    work();
+    std::chrono::duration<double, std::micro> const spent = std::chrono::steady_clock::now() - start;
+    if (i != 0) times.push_back(spent.count());
+  }
+  return median(times);
+}
+
+template <class T>
+void time_model(gpu_model<T>& model, token_file const& tokens, int rounds) {
+  auto const& how = model.prepare(tokens.batch());
+  int const replays = tokens.ids.size() > 16'384 ? 3 : 20;
+  gpu_event const begin;
+  gpu_event const end;
+  std::vector<double> device;
+  for (int i = 0; i <= rounds; ++i) {
+    begin.record(model.stream().get());
+    for (int k = 0; k < replays; ++k) model.enqueue(how);
+    end.record(model.stream().get());
+    device.push_back(end.since(begin) / replays);
+  }
+  double const call = time_call([&] { model.run(tokens.batch()); }, rounds);
+  say({{"device", median(device)},
+       {"call", call},
+       {"graph", how.replay != nullptr},
+       {"rows", how.size.rows}});
+}
+
+template <class T>
+void time_phases(gpu_model<T>& model, token_file const& tokens, int rounds) {
+  auto const& how = model.prepare(tokens.batch());
+  std::map<std::string, std::vector<double>> times;
+  std::map<std::string, phase> last;
+  for (int i = 0; i < rounds; ++i) {
+    timed_operators<T> timed(model.own_operators(), model.stream(), tokens.squared_lengths);
+    model.launch(how, timed);
+    last = timed.phases();
+    for (auto const& [name, each] : last) times[name].push_back(each.microseconds);
+  }
+  for (auto const& [name, each] : last) {
+    say({{"phase", name},
+         {"microseconds", median(times[name])},
+         {"operations", each.operations},
+         {"bytes", each.bytes}});
+  }
+}
+
+void texts_command(std::istringstream& words) {
+  std::string folder;
+  std::string path;
+  int rounds = 0;
+  if (!(words >> folder >> path >> rounds)) throw std::invalid_argument("texts FOLDER FILE ROUNDS");
+  std::vector<std::string> texts;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) texts.push_back(line);
+  if (texts.empty()) throw std::invalid_argument("there is no text in " + path);
+  yonder::ml::text_classifier const classify(folder, {.device = yonder::ml::device::cuda()});
+  say({{"one", time_call([&] { classify(texts.front()); }, rounds)},
+       {"all", time_call([&] { classify(std::span<std::string const>(texts)); }, rounds)},
+       {"texts", texts.size()}});
+}
+
+class session {
+ public:
+  void answer(std::string const& line) {
+    std::istringstream words(line);
+    std::string command;
+    words >> command;
+    if (command == "device") {
+      device_command();
+    } else if (command == "operators") {
+      use_device(0);
+      operators_command(words);
+    } else if (command == "ceilings") {
+      ceilings_command();
+    } else if (command == "product") {
+      use_device(0);
+      product_command(words);
+    } else if (command == "load") {
+      load(words);
+    } else if (command == "texts") {
+      texts_command(words);
+    } else if (command == "results" || command == "time" || command == "phases") {
+      run(command, words);
+    } else {
+      throw std::invalid_argument("no command '" + command + "'");
+    }
+  }
+
+ private:
+  template <class T>
+  using loaded = std::unique_ptr<gpu_model<T>>;
+
+  void load(std::istringstream& words) {
+    std::string folder;
+    std::string format;
+    if (!(words >> folder >> format) || (format != "bf16" && format != "fp16"))
+      throw std::invalid_argument("load FOLDER bf16|fp16");
+    auto const config = read_config(folder);
+    weight_files const files(folder);
+    model_task const task = config.classifies_sequences ? model_task{config.classifier.labels.size(), {}}
+                                                        : model_task{std::nullopt, {pooling_mode::mean}};
+    model_ = std::monostate{};
+    if (format == "bf16") {
+      model_ = std::make_unique<gpu_model<bf16>>(files, config.encoder, task, 0U);
+    } else {
+      model_ = std::make_unique<gpu_model<f16>>(files, config.encoder, task, 0U);
+    }
+  }
+
+  void run(std::string const& command, std::istringstream& words) {
+    std::string path;
+    std::string argument;
+    if (!(words >> path >> argument)) throw std::invalid_argument(command + " needs a batch and an argument");
+    token_file const tokens(path);
+    std::visit(
+        [&](auto const& model) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(model)>, std::monostate>) {
+            throw std::invalid_argument(command + " needs a model: load one before");
+          } else if (command == "texts") {
+            texts_command(words);
+          } else if (command == "results") {
+            auto const rows = model->run(tokens.batch());
+            std::ofstream out(argument, std::ios::binary);
+            out.write(reinterpret_cast<char const*>(rows.data()),
+                      static_cast<std::streamsize>(rows.size() * sizeof(float)));
+          } else if (command == "time") {
+            time_model(*model, tokens, std::stoi(argument));
+          } else {
+            time_phases(*model, tokens, std::stoi(argument));
+          }
+        },
+        model_);
+  }
+
+  std::variant<std::monostate, loaded<bf16>, loaded<f16>> model_;
+};
+
+}  // namespace
+
+int main() {
+  if (auto const reason = why_unavailable(0)) {
+    std::cerr << *reason << '\n';
+    return 3;
+  }
+  session state;
+  int status = 0;
+  for (std::string line; std::getline(std::cin, line);) {
+    try {
+      state.answer(line);
+      std::cout << "done" << std::endl;
+    } catch (std::exception const& error) {
+      std::cout << "failed: " << error.what() << std::endl;
+      status = 1;
+    }
+  }
+  return status;
+}

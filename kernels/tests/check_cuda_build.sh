@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# check_cuda_build.sh NVCC KERNELS-FOLDER BUILD-FOLDER: kernels/ builds alone with CUDA; the binary runs where there is
+# no GPU and no driver, and says so in typed errors. Exit status 77 without nvcc: skipped.
+set -euo pipefail
+nvcc=$1
+kernels=$2
+build=$3
+command -v "$nvcc" >/dev/null || {
+  echo "skipped: there is no nvcc here"
+  exit 77
+}
+launcher=()
+if command -v ccache >/dev/null; then
+  launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
+fi
+cmake -S "$kernels" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CUDA_COMPILER="$nvcc" \
+  -DYONDER_WITH_CUDA=ON -DYONDER_WARNINGS_AS_ERRORS=ON "${launcher[@]}" >"$build.log" 2>&1 ||
+  { cat "$build.log" && exit 1; }
+cmake --build "$build" -j 2 --target kernels_devices yonder_gpu >"$build.log" 2>&1 || { tail -n 60 "$build.log" && exit 1; }
+! ldd "$build/tools/yonder_gpu" | grep -E 'libcuda|cudart|cublas' || {
+  echo "error: the program is linked with a library of CUDA: it would not start without it"
+  exit 1
+}
+"$build/tests/kernels_devices"

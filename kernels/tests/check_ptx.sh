@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# check_ptx.sh NVCC KERNELS-FOLDER: what the compiler made of the CUDA kernels, for each architecture. It fails on
+# registers that spill, stack frames, ptxas warnings (C75xx among them), and where a kernel lacks the instructions
+# that it was written for. Exit status 77 without nvcc: skipped.
+set -euo pipefail
+nvcc=$1
+kernels=$2
+command -v "$nvcc" >/dev/null || {
+  echo "skipped: there is no nvcc here"
+  exit 77
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+expected_kernels=16 # eight for each of two formats
+
+fail() {
+  printf 'error: sm_%s: %s\n' "$1" "$2"
+  failed=1
+}
+
+compile() { # <architecture> <nvcc flags…>
+  local arch=$1
+  shift
+  "$nvcc" -std=c++20 -O3 -I"$kernels" -I"$kernels/../include" \
+    -gencode="arch=compute_$arch,code=$1" "${@:2}" "$kernels/cuda/launch.cu"
+}
+
+# Each kernel's resources: "name|what is wrong".
+bad_resources() {
+  awk '
+    /Compiling entry function/ { name = $0; sub(/.*function .*kernels4cuda/, "", name); sub(/E.*/, "", name) }
+    /stack frame/ && !/^ *0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads/ { print name ":" $0 }
+    /C75[0-9][0-9]|[Ww]arning/ { print }' "$1"
+}
+
+# entries <PTX> <kernel> <instruction>: how many kernels of that name there are, and how many have the instruction.
+entries() {
+  awk -v kernel="$2" -v instruction="$3" '
+    function close_entry() { if (mine) { total++; if (found) with++ } }
+    /\.entry/ { close_entry(); mine = index($0, kernel) > 0; found = 0 }
+    mine && index($0, instruction) { found = 1 }
+    END { close_entry(); print total + 0, with + 0 }' "$1"
+}
+
+need() { # <architecture> <kernel> <instruction…>
+  local arch=$1 kernel=$2 instruction total with
+  shift 2
+  for instruction in "$@"; do
+    read -r total with < <(entries "$work/$arch.ptx" "$kernel" "$instruction")
+    [ "$total" -gt 0 ] || fail "$arch" "there is no kernel $kernel"
+    [ "$total" -eq "$with" ] || fail "$arch" "$((total - with)) of $total kernels $kernel lack $instruction"
+  done
+}
+
+for arch in 80 90a; do
+  compile "$arch" "sm_$arch" -Xptxas -v -cubin -o "$work/$arch.cubin" >"$work/$arch.log" 2>&1 || {
+    cat "$work/$arch.log"
+    exit 1
+  }
+  compile "$arch" "compute_$arch" -ptx -o "$work/$arch.ptx"
+  found=$(grep -c 'Compiling entry function' "$work/$arch.log" || true)
+  [ "$found" -ge "$expected_kernels" ] || fail "$arch" "only $found kernels were compiled; ptxas -v has changed?"
+  while read -r line; do fail "$arch" "$line"; done < <(bad_resources "$work/$arch.log")
+
+  need "$arch" attention_kernel mma.sync.aligned.m16n8k16 ldmatrix.sync.aligned.m8n8.x4.shared \
+    ldmatrix.sync.aligned.m8n8.x4.trans cp.async.cg.shared.global cp.async.wait_group ex2.approx st.global.v4
+  for kernel in embedding_kernel residual_norm_kernel activation_kernel; do
+    need "$arch" "$kernel" ld.global.v4 st.global.v4
+  done
+  for kernel in classification_kernel pooling_kernel; do need "$arch" "$kernel" ld.global.v4; done
+done
+for kernel in attention_kernel embedding_kernel residual_norm_kernel activation_kernel classification_kernel \
+  pooling_kernel; do
+  need 90a "$kernel" griddepcontrol.wait griddepcontrol.launch_dependents
+done
+
+if [ $failed -eq 0 ]; then
+  grep -hE 'Compiling entry|Used [0-9]+ registers' "$work/90a.log" | paste - - |
+    sed -E "s/.*kernels4cuda[0-9]+//; s/ptxas info *: //" | sort | head -n 20
+fi
+exit $failed
