@@ -7,6 +7,7 @@
 #include "src/core/number_map.hpp"
 #include "src/core/slab.hpp"
 #include "src/core/timer_wheel.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 
@@ -81,6 +82,13 @@ struct client::state {
     calls.release(call);
   }
 
+  // Only the client knows how long the deadline was that everybody keeps.
+  void complete(pending& call, failure error, outputs& out) {
+    if (error.code == errc::deadline_exceeded && call.policy.deadline > 0)
+      error.message = "after " + in_words(call.policy.deadline) + ", " + error.message;
+    complete(call, outcome(std::move(error)), out);
+  }
+
   void complete(pending& call, outcome result, outputs& out) {
     out.emplace_back(out::completed{id_of(call.number), call.cookie, std::move(result)});
     forget(call);
@@ -91,7 +99,7 @@ struct client::state {
     error.code = code;
     error.function = call.function;
     error.message = why;
-    complete(call, outcome(std::move(error)), out);
+    complete(call, std::move(error), out);
   }
 
   void fail_all(call_list& list, errc code, std::string_view why, outputs& out) {
@@ -132,9 +140,12 @@ struct client::state {
   void give_waiting(time_point now, outputs& out) {
     while (auto* const call = waiting.first()) {
       if (call->deadline <= now) {
-        fail(*call, errc::deadline_exceeded, "the deadline passed before a hub was reached", out);
+        fail(*call, errc::deadline_exceeded, "the call's deadline passed before a hub was reached", out);
       } else if (given.size() >= max_calls) {
-        fail(*call, errc::overloaded, "more calls were waiting than the hub takes of one client", out);
+        fail(*call, errc::overloaded,
+             "more calls were waiting than the hub takes of one client: " + std::to_string(max_calls) +
+                 " (runtime_options::max_calls, here and at the hub)",
+             out);
       } else {
         give(now, *call, out);
       }
@@ -242,7 +253,7 @@ struct client::state {
     failure error;
     if (!read_error(message, error)) return undecodable(*call, out);
     if (error.function.empty()) error.function = call->function;
-    complete(*call, outcome(std::move(error)), out);
+    complete(*call, std::move(error), out);
   }
 
   void undecodable(pending& call, outputs& out) {
@@ -277,6 +288,14 @@ struct client::state {
       if (add(std::max(away_since, call->submitted), config.connect_timeout) > now) break;
       fail(*call, errc::hub_unreachable, describe_silence(), out);
     }
+  }
+
+  std::string describe_overload() const {
+    return calls.size() >= max_calls
+               ? "this client has " + std::to_string(max_calls) +
+                     " calls in flight, as many as it may (runtime_options::max_calls)"
+               : "this client has " + std::to_string(bytes) + " bytes in flight and may have " +
+                     std::to_string(max_bytes) + " (runtime_options::max_bytes)";
   }
 
   std::string describe_silence() const {
@@ -361,8 +380,7 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
     return s.id_of(number);
   }
   if (s.calls.size() >= s.max_calls || size > s.max_bytes - std::min(s.max_bytes, s.bytes)) {
-    s.refuse(spec, number, errc::overloaded, "this client has as many calls or bytes in flight as it may",
-             out);
+    s.refuse(spec, number, errc::overloaded, s.describe_overload(), out);
     return s.id_of(number);
   }
   auto& call = s.calls.acquire();

@@ -47,12 +47,12 @@ void hub::state::tick(time_point now, outputs& out) {
         auto const id = peer.id;
         out.emplace_back(out::close{id, "said no hello"});
         peer_loss loss;
-        loss.reason = "the worker said no hello";
+        loss.reason = "said no hello";
         lost(now, id, loss, out);
         break;
       }
       case timer_kind::start:
-        start_failed(now, owner_of<start_record>(*due).id, "the worker did not connect in time", out);
+        start_failed(now, owner_of<start_record>(*due).id, "the worker did not connect in time", {}, out);
         break;
     }
   }
@@ -91,8 +91,9 @@ void hub::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
   state_->settle(now, out);
 }
 
-void hub::worker_start_failed(time_point now, std::uint64_t start, std::string const& text, outputs& out) {
-  state_->start_failed(now, start, text, out);
+void hub::worker_start_failed(time_point now, std::uint64_t start, std::string const& reason,
+                              std::string const& stderr_tail, outputs& out) {
+  state_->start_failed(now, start, reason, stderr_tail, out);
   state_->settle(now, out);
 }
 

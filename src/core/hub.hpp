@@ -83,8 +83,10 @@ class hub {
   void lost(time_point now, peer_id peer, peer_loss const& loss, outputs& out);
   void receive(time_point now, peer_id peer, frame&& message, outputs& out);
 
-  // out::start_worker could not be carried out, or its process ended before connected().
-  void worker_start_failed(time_point now, std::uint64_t start, std::string const& text, outputs& out);
+  // out::start_worker could not be carried out, or its process ended before connected(): a sentence, and what
+  // it wrote.
+  void worker_start_failed(time_point now, std::uint64_t start, std::string const& reason,
+                           std::string const& stderr_tail, outputs& out);
 
   // Ends every session with a bye: calls end as disconnected, workers exit. Nothing is said of those that the
   // hub had started: their driver waits until they are gone, and kills what stays.

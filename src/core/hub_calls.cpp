@@ -2,6 +2,7 @@
 // The hub: what is asked for, how it is tried, and how it ends.
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 
@@ -15,14 +16,14 @@ failure failure_of(errc code, std::string text) {
   return error;
 }
 
+}  // namespace
+
 std::string describe_loss(peer_loss const& loss) {
+  if (!loss.reason.empty()) return "the worker " + loss.reason;
   if (loss.signal != 0) return "the worker was ended by signal " + std::to_string(loss.signal);
   if (loss.exit_status) return "the worker exited with status " + std::to_string(*loss.exit_status);
-  return loss.reason.empty() ? std::string("the connection to the worker ended")
-                             : "the worker " + loss.reason;
+  return "the connection to the worker ended";
 }
-
-}  // namespace
 
 void hub::state::take_call(time_point now, client_session& client, frame&& message, outputs& out) {
   auto const head = message.head;
@@ -38,12 +39,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
                   out);
   }
   auto const size = size_of(message);
-  if (client.calls.size() >= config.max_client_calls || calls.size() >= config.max_calls ||
-      size > config.max_client_bytes - std::min(config.max_client_bytes, client.bytes) ||
-      size > config.max_bytes - std::min(config.max_bytes, bytes)) {
-    return answer(now, client, head.call, failure_of(errc::overloaded, "the hub holds as much as it may"),
-                  out);
-  }
+  if (auto full = overload(client, size); !full.empty())
+    return answer(now, client, head.call, failure_of(errc::overloaded, std::move(full)), out);
   ++counters.calls;
   tokens = std::min(config.retry_tokens, tokens + config.retry_tokens_per_call);
   auto& call = calls.acquire();
@@ -62,6 +59,25 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   bytes += size;
   arm(call);
   enqueue(now, call);
+}
+
+// Which limit another call of `size` bytes would pass, in words; empty: none.
+std::string hub::state::overload(client_session const& client, std::size_t size) const {
+  auto const passes = [size](std::size_t held, std::size_t most) {
+    return size > most - std::min(most, held);
+  };
+  auto const limit = [](std::size_t most, char const* what, char const* whose) {
+    return "the hub holds at most " + std::to_string(most) + what + whose;
+  };
+  if (client.calls.size() >= config.max_client_calls)
+    return limit(config.max_client_calls, " calls of one client",
+                 " (runtime_options::max_calls, of the hub)");
+  if (calls.size() >= config.max_calls) return limit(config.max_calls, " calls", " of all clients");
+  if (passes(client.bytes, config.max_client_bytes))
+    return limit(config.max_client_bytes, " bytes of one client",
+                 " (runtime_options::max_bytes, of the hub)");
+  if (passes(bytes, config.max_bytes)) return limit(config.max_bytes, " bytes", " of all clients");
+  return {};
 }
 
 void hub::state::take_cancel(time_point now, client_session& client, header const& head, outputs& out) {
@@ -312,7 +328,8 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
     return enqueue(now, call);
   }
   if (YONDER_MUTANT(timeout_forgotten)) return;
-  auto error = failure_of(errc::timed_out, "the attempt outlasted its timeout");
+  auto error =
+      failure_of(errc::timed_out, "the attempt outlasted its timeout of " + in_words(call.policy.timeout));
   if (call.worker != nullptr) error.worker = call.worker->name;
   abandon(now, call, out);
   attempt_failed(now, call, std::move(error), out);

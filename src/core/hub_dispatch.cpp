@@ -206,7 +206,7 @@ void hub::state::dispatch_image(time_point now, image& one, bool prefetch, outpu
     if (worker == nullptr) return;
     auto& call = function.queue.front();
     if (call.deadline <= now) {
-      fail(now, call, errc::deadline_exceeded, "the deadline passed before the call was started", out);
+      fail(now, call, errc::deadline_exceeded, "the call's deadline passed before it was started", out);
     } else {
       assign(now, call, *worker, out);
     }

@@ -18,7 +18,7 @@ bool is_ours(session const& one) {
 void hub::state::connected(time_point now, peer_id id, peer_link link, outputs& out) {
   if (peers.size() >= config.max_peers || peers.find(id) != nullptr) {
     out.emplace_back(out::close{id, "this hub has as many connections as it may"});
-    if (link.start != 0) start_failed(now, link.start, "the hub has as many connections as it may", out);
+    if (link.start != 0) start_failed(now, link.start, "the hub had as many connections as it may", {}, out);
     return;
   }
   auto& peer = peer_records.acquire();
@@ -44,7 +44,7 @@ void hub::state::lost(time_point now, peer_id id, peer_loss const& loss, outputs
   auto const start = std::exchange(peer->start, 0);
   auto const process_ended = loss.signal != 0 || loss.exit_status.has_value();
   if (owner == nullptr) {
-    if (start != 0) start_failed(now, start, loss.stderr_tail.empty() ? loss.reason : loss.stderr_tail, out);
+    if (start != 0) start_failed(now, start, describe_loss(loss), loss.stderr_tail, out);
   } else if (peer->reliable || process_ended) {
     ended(now, *owner, loss, out);
   } else {
@@ -263,7 +263,7 @@ void hub::state::refuse(time_point now, peer_record& peer, header const& head, e
   out.emplace_back(out::send{peer.id, stated, frame_ref(std::move(message))});
   out.emplace_back(out::close{peer.id, text});
   peer_loss loss;
-  loss.reason = std::move(text);
+  loss.reason = "was refused: " + text;
   lost(now, peer.id, loss, out);
 }
 
@@ -279,11 +279,11 @@ void hub::state::ask_to_rejoin(peer_record& peer, header const& head, outputs& o
 // --- the end of a session
 
 // Says goodbye and forgets the session; its connection still stands.
-void hub::state::part(time_point now, session& one, errc code, std::string text, outputs& out) {
+void hub::state::part(time_point now, session& one, errc code, std::string const& text, outputs& out) {
   auto const peer = one.conn.peer();
   one.conn.send_unnumbered(now, make_bye({code, text}), out);
   peer_loss loss;
-  loss.reason = std::move(text);
+  loss.reason = "was dismissed: " + text;
   ended(now, one, loss, out);
   if (auto* const gone = peers.find(peer)) forget_peer(*gone);
 }

@@ -185,6 +185,9 @@ struct function_key_hash {
   }
 };
 
+// "the worker was ended by SIGSEGV (signal 11)"
+std::string describe_loss(peer_loss const& loss);
+
 struct hub::state {
   state(hub_config made, time_point now);
 
@@ -207,7 +210,7 @@ struct hub::state {
   void ended(time_point now, session& one, peer_loss const& loss, outputs& out);
   void end_client(time_point now, client_session& client, outputs& out);
   void end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out);
-  void part(time_point now, session& one, errc code, std::string text, outputs& out);
+  void part(time_point now, session& one, errc code, std::string const& text, outputs& out);
   void dismiss(time_point now, session& one, errc code, std::string text, outputs& out);
   void shut_down(time_point now, session& one, outputs& out);
   void fell_silent(time_point now, session& one, outputs& out);
@@ -222,6 +225,7 @@ struct hub::state {
 
   // hub_calls.cpp: what is asked for, and how it ends
   void take_call(time_point now, client_session& client, frame&& message, outputs& out);
+  std::string overload(client_session const& client, std::size_t size) const;
   void take_cancel(time_point now, client_session& client, header const& head, outputs& out);
   void take_answer(time_point now, worker_session& worker, frame&& message, outputs& out);
   void take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
@@ -283,7 +287,8 @@ struct hub::state {
   bool wants_worker(time_point now) const;
   time_point scale_due() const;
   void start_worker(time_point now, outputs& out);
-  void start_failed(time_point now, std::uint64_t start, std::string const& text, outputs& out);
+  void start_failed(time_point now, std::uint64_t start, std::string const& reason,
+                    std::string const& stderr_tail, outputs& out);
   void start_succeeded(std::uint64_t start);
   void give_up_starting(time_point now, outputs& out);
   void let_go_idle(time_point now, outputs& out);
@@ -326,7 +331,8 @@ struct hub::state {
   std::size_t ours_in_service = 0;  // of them, started by this hub
   std::uint64_t last_start = 0;
   int start_failures = 0;
-  std::string start_failure_text;
+  std::string start_failure_reason;
+  std::string start_failure_tail;
   time_point start_not_before = 0;
   time_point waiting_since = never;  // since when calls have waited without a further worker being asked for
   intrusive_list<worker_session, idle_tag> idle_started;  // workers of ours, the longest idle first

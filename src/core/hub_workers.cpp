@@ -52,7 +52,8 @@ void hub::state::start_succeeded(std::uint64_t start) {
   starts.erase(found);
 }
 
-void hub::state::start_failed(time_point now, std::uint64_t start, std::string const& text, outputs& out) {
+void hub::state::start_failed(time_point now, std::uint64_t start, std::string const& reason,
+                              std::string const& stderr_tail, outputs& out) {
   auto const found = starts.find(start);
   if (found == starts.end()) return;
   timers.disarm(found->second->start_timer);
@@ -60,7 +61,8 @@ void hub::state::start_failed(time_point now, std::uint64_t start, std::string c
   ++counters.start_failures;
   ++start_failures;
   start_not_before = add(now, start_backoff * start_failures);
-  if (!text.empty()) start_failure_text = text;
+  start_failure_reason = reason;
+  start_failure_tail = stderr_tail;
   if (start_failures >= config.start_failures && in_service == 0 && starts.empty())
     give_up_starting(now, out);
 }
@@ -68,8 +70,9 @@ void hub::state::start_failed(time_point now, std::uint64_t start, std::string c
 void hub::state::give_up_starting(time_point now, outputs& out) {
   failure error;
   error.code = errc::worker_start_failed;
-  error.message = "no worker could be started, " + std::to_string(start_failures) + " times in a row";
-  error.stderr_tail = start_failure_text;
+  error.message = "no worker could be started, " + std::to_string(start_failures) +
+                  " times in a row; the last time " + start_failure_reason;
+  error.stderr_tail = start_failure_tail;
   start_failures = 0;
   std::vector<call_record*> waiting;
   for (auto& [key, function] : functions) {

@@ -175,7 +175,8 @@ unique_fd anonymous_memory(std::size_t size) {
 
 std::string signal_name(int signal) {
   char const* const name = ::sigabbrev_np(signal);
-  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(signal);
+  auto const number = "signal " + std::to_string(signal);
+  return name != nullptr ? std::string("SIG") + name + " (" + number + ")" : number;
 }
 
 }  // namespace yonder::platform

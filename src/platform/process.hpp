@@ -60,7 +60,7 @@ std::uint64_t random_number();
 // An anonymous, zeroed, shared memory of `size` bytes. Throws std::system_error.
 unique_fd anonymous_memory(std::size_t size);
 
-// "SIGSEGV" for 11; "signal 99" for what has no name.
+// "SIGSEGV (signal 11)" for 11; "signal 99" for what has no name.
 std::string signal_name(int signal);
 
 }  // namespace yonder::platform

@@ -389,7 +389,9 @@ void engine::take_pool_event(runtime_detail::pool_event& event) {
       hub_->connected(time_, peer, {.reliable = true, .start = event.start}, hub_outputs_);
       break;
     case what::lost: hub_->lost(time_, peer, event.loss, hub_outputs_); break;
-    case what::start_failed: hub_->worker_start_failed(time_, event.start, event.text, hub_outputs_); break;
+    case what::start_failed:
+      hub_->worker_start_failed(time_, event.start, event.text, event.loss.stderr_tail, hub_outputs_);
+      break;
   }
 }
 
@@ -469,7 +471,7 @@ void engine::send(core::out::send& message) {
   auto const status = end_point->send(transport_peer(message.peer), message.message());
   // What a lossy link does not take is sent again by the core; a reliable one has to be given up.
   if (status == transport::send_status::full && from == source::pool)
-    pool_->kill(transport_peer(message.peer), "it does not read what it is sent");
+    pool_->kill(transport_peer(message.peer), "did not read what it was sent");
 }
 
 void engine::kill(core::out::kill_worker const& doomed) {

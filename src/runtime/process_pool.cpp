@@ -112,7 +112,7 @@ struct process_pool::worker {
   bool greeted = false;  // a frame came
   bool ended = false;    // the process
   platform::exit_report how;
-  std::string reason;  // why we killed it
+  std::string reason;  // why we killed it: what follows "the worker"
 
   ~worker() {
     if (page != nullptr) ::munmap(page, page_size);
@@ -134,9 +134,9 @@ struct process_pool::worker {
   }
 
   std::string death() const {
-    if (!how.known) return "it ended, and somebody else waited for it";
-    if (how.signal != 0) return "it was ended by " + platform::signal_name(how.signal);
-    return "it exited with status " + std::to_string(how.status);
+    if (!how.known) return "ended, and somebody else waited for it";
+    if (how.signal != 0) return "was ended by " + platform::signal_name(how.signal);
+    return "exited with status " + std::to_string(how.status);
   }
 };
 
@@ -273,10 +273,10 @@ void process_pool::bury(worker& dead, std::vector<transport::event>& frames) {
 
 void process_pool::report(worker& dead) {
   if (!dead.greeted) {
-    auto text = dead.reason.empty() ? dead.death() + " before it was ready" : dead.reason;
-    if (!dead.tail.empty()) text += "\nits stderr ended with:\n" + dead.tail;
-    happened_.push_back(
-        {.what = pool_event::kind::start_failed, .start = dead.start, .text = std::move(text)});
+    happened_.push_back({.what = pool_event::kind::start_failed,
+                         .start = dead.start,
+                         .loss = {.stderr_tail = std::move(dead.tail)},
+                         .text = "the worker " + dead.death() + " before it was ready"});
     return;
   }
   core::peer_loss loss{.started = dead.page->started.load(std::memory_order_acquire),

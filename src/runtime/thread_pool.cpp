@@ -76,7 +76,7 @@ void thread_pool::take(std::vector<pool_event>& happened, std::vector<transport:
       case what::connected: greet(event.peer); break;
       case what::received: frames.push_back(std::move(event)); break;
       case what::lost:
-        if (auto* const one = find(event.peer)) lose(*one, event.reason.empty() ? "it ended" : event.reason);
+        if (auto* const one = find(event.peer)) lose(*one, event.reason.empty() ? "ended" : event.reason);
         break;
     }
   }

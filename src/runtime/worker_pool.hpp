@@ -17,7 +17,7 @@ struct pool_event {
   kind what{};
   transport::peer_id peer = 0;  // connected, lost
   std::uint64_t start = 0;      // connected, start_failed: out::start_worker::start
-  core::peer_loss loss{};       // lost
+  core::peer_loss loss{};       // lost; start_failed: its stderr_tail
   std::string text{};           // start_failed
 };
 

@@ -17,6 +17,7 @@ TEST_CASE("promise 13: a crash kills one attempt and is reported with its signal
   auto const failure = failure_of([] { task::crash.remote("abort"); });
   CHECK(failure.code == yonder::errc::worker_lost);
   CHECK(failure.signal == SIGABRT);
+  CHECK(failure.message.find("the worker was ended by SIGABRT (signal 6)") == 0);
   CHECK(failure.task == "e2e::crash");
   CHECK(failure.attempt == 1);
   CHECK(failure.stderr_tail.find("the last words") != std::string::npos);
@@ -33,6 +34,7 @@ TEST_CASE("std::exit in a task is a lost attempt") {
   CHECK(failure.code == yonder::errc::worker_lost);
   CHECK(failure.signal == 0);
   CHECK(failure.exit_status == 3);
+  CHECK(failure.message.find("the worker exited with status 3") == 0);
 }
 
 TEST_CASE("promise 2: retries make a lost attempt again") {

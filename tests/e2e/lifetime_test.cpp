@@ -125,7 +125,10 @@ TEST_CASE("a worker that cannot start is reported with what it wrote") {
   auto const said = no_worker.read_all();
   CHECK(said.find("worker_start_failed") != std::string::npos);
   CHECK(said.find("status 9") != std::string::npos);
-  CHECK(said.find("no licence for this machine") != std::string::npos);
+  auto const words = said.find("no licence for this machine", said.find("worker_start_failed"));
+  CHECK(words != std::string::npos);
+  CHECK(said.find("no licence for this machine", words + 1) == std::string::npos);
+  CHECK(said.find("stderr ended with") == said.rfind("stderr ended with"));
   CHECK(no_worker.wait().status == 0);
 }
 

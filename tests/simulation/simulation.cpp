@@ -838,7 +838,7 @@ class world {
 
   void fail_start(std::uint32_t slot, std::uint32_t start) {
     reserved_.release(slot);
-    hub_->worker_start_failed(now_, start, "simulated: no such program", out_);
+    hub_->worker_start_failed(now_, start, "simulated: no such program", {}, out_);
     after_hub();
   }
 

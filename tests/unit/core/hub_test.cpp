@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/hub.hpp"
 
+#include "src/core/words.hpp"
 #include "tests/unit/core/loopback.hpp"
 
 #include <doctest/doctest.h>
@@ -224,12 +225,13 @@ TEST_CASE("three failed starts in a row fail the waiting calls with what the wor
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(client.outcomes.empty());
     REQUIRE(net.starts.size() == i + 1);
-    net.hub().worker_start_failed(net.now, net.starts[i], "libfoo.so: not found", net.scratch());
+    net.hub().worker_start_failed(net.now, net.starts[i], "it exited", "libfoo.so: not found", net.scratch());
     net.tick();
     net.wait(second);
   }
   auto const& error = error_of(client, call);
   CHECK(error.code == errc::worker_start_failed);
+  CHECK(error.message == "no worker could be started, 3 times in a row; the last time it exited");
   CHECK(error.stderr_tail == "libfoo.so: not found");
   net.submit(client, "y");
   CHECK(net.starts.size() == 4);
@@ -313,6 +315,38 @@ TEST_CASE("a hub that ends lets the workers that it had started end by themselve
   CHECK(worker.exited.has_value());
   CHECK(net.kills.empty());
   CHECK(net.hub().census().peers == 0);
+}
+
+TEST_CASE("a time is told in the largest unit that is exact") {
+  CHECK(in_words(2 * second) == "2 s");
+  CHECK(in_words(1500 * millisecond) == "1500 ms");
+  CHECK(in_words(250 * microsecond) == "250 us");
+  CHECK(in_words(7) == "7 ns");
+}
+
+TEST_CASE("an error that comes of a limit states it") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  auto const limited = net.submit(client, "x", {.timeout = 250 * millisecond});
+  net.wait(300 * millisecond);
+  CHECK(error_of(client, limited).message == "the attempt outlasted its timeout of 250 ms");
+  net.finish(worker, "");
+  auto const late = net.submit(client, "x", {.deadline = 2 * second});
+  net.wait(3 * second);
+  CHECK(error_of(client, late).message == "after 2 s, the call's deadline passed");
+
+  hub_config small;
+  small.max_calls = 1;
+  loopback crowded(std::move(small));
+  client_config modest;
+  modest.max_bytes = 1000;
+  auto& other = crowded.add_client(modest);
+  for (int i = 0; i < 2; ++i) crowded.submit(other, "x");
+  CHECK(contains(other.outcomes.begin()->second.error().message,
+                 "the hub holds at most 1 calls of all clients"));
+  CHECK(contains(error_of(other, crowded.submit(other, std::string(1000, 'x'))).message,
+                 "runtime_options::max_bytes"));
 }
 
 TEST_CASE("a hundred thousand queued calls are cancelled one by one") {
