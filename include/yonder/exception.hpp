@@ -89,7 +89,8 @@ struct exception_record {
     throw Type(*std::move(thrown));
   }
 
-  static constinit inline exception_entry entry{exception<Type, Name>::name, &encode, &raise};
+  static constinit inline exception_entry entry{exception<Type, Name>::name, &encode, &raise,
+                                                Name.view().empty() ? &typeid(Type) : nullptr};
   static inline registration const registered{entry};
 };
 

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -273,4 +274,16 @@ class task : public detail::checked_verbs<task<Function, Name>, Function, Name> 
   runtime* runtime_ = nullptr;
 };
 
+namespace detail {
+
+template <auto Function, fixed_string Name>
+struct deduced_symbol<task<Function, Name>> {
+  static constexpr std::type_info const* value = nullptr;
+};
+template <auto Function>
+struct deduced_symbol<task<Function, "">> {
+  static constexpr std::type_info const* value = &typeid(symbol_of<Function>);
+};
+
+}  // namespace detail
 }  // namespace yonder

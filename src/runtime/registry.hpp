@@ -9,7 +9,8 @@
 
 namespace yonder::runtime_detail {
 
-// Throws usage_error where two tasks of one image have one name.
+// Throws usage_error where two tasks of one image have one name, and where another compiler would spell the
+// name of a task or an exception otherwise.
 void check_registry();
 
 // The task of this name, or null.

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 
 #include "yonder/codec.hpp"
 #include "yonder/detail/byte_buffer.hpp"
@@ -19,13 +20,18 @@ namespace yonder::detail {
 using task_invoker = void (*)(std::span<std::byte const> arguments, std::span<buffer const> buffers,
                               encoded& result);
 
+// A type whose symbol holds the function's: there, all compilers spell it alike.
+template <auto Function>
+struct symbol_of {};
+
 // One task of this program. Static storage; linked into the registry while its image is loaded.
 struct task_entry {
   std::string_view name;
   std::uint64_t (*signature)();  // hash of the argument and result structure
   std::string (*structure)();    // the same in words
   task_invoker invoke;
-  void const* image;  // which executable or shared library it is from
+  void const* image;                       // which executable or shared library it is from
+  std::type_info const* symbol = nullptr;  // symbol_of its function, if no name is stated
   task_entry* next = nullptr;
 };
 
@@ -36,6 +42,7 @@ struct exception_entry {
   // Throws what its save function throws.
   bool (*encode)(std::exception const& thrown, encoded& state);
   void (*raise)(std::span<std::byte const> state);  // throws it; returns if its state does not make one
+  std::type_info const* symbol = nullptr;           // the type, if no name is stated
   exception_entry* next = nullptr;
 };
 

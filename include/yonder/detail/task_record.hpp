@@ -50,6 +50,10 @@ struct structure_of_task {
   static std::string text() { return structure_text<returned, wire_type_t<P>...>(); }
 };
 
+// task_entry::symbol of a task.
+template <class Task>
+struct deduced_symbol;
+
 // The registry entry of a task: one per image.
 template <class Task, auto Function, class Parameters>
 struct task_record;
@@ -73,7 +77,7 @@ void task_record<Task, Function, type_list<P...>>::invoke(std::span<std::byte co
 
 template <class Task, auto Function, class... P>
 constinit task_entry task_record<Task, Function, type_list<P...>>::entry{
-    Task::name, &structure::hash, &structure::text, &invoke, &image_tag};
+    Task::name, &structure::hash, &structure::text, &invoke, &image_tag, deduced_symbol<Task>::value};
 
 template <class Task, auto Function, class... P>
 registration const task_record<Task, Function, type_list<P...>>::registered{entry};

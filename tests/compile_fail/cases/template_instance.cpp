@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // expect: differently; state one: yonder::task<f,
-// compilers: GNU (Clang spells every instance alike: it notices two, see two_template_instances, not one)
+// compilers: GNU (Clang spells every instance alike: it notices two, see two_template_instances; one is
+// refused when a runtime starts)
 #include <yonder/task.hpp>
 
 template <class T>
