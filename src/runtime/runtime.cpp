@@ -8,12 +8,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <thread>
 #include <utility>
 
+#include "src/core/words.hpp"
 #include "src/platform/process.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/process_pool.hpp"
@@ -114,6 +116,21 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+void say(std::string const& text) {
+  auto const line = "yonder worker: " + text + "\n";
+  [[maybe_unused]] auto const written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+// Once, where nobody answers for a while. `loop` lasts as long as the process.
+void tell_of_silence(worker_loop const& loop, std::string const& address, core::duration tries) {
+  std::thread([&loop, address, tries] {
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    if (loop.heard()) return;
+    say("no hub answers at '" + address + "' yet; trying on for " + core::in_words(tries) +
+        "; see that `yonder hub` runs there and that this machine reaches it");
+  }).detach();
+}
+
 // This process is a worker of a hub elsewhere.
 [[noreturn]] void serve_hub(std::string const& address, runtime_options const& options,
                             transport::remote_transport const* remote) {
@@ -122,17 +139,16 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   auto const& transport = needed(remote, address);
   auto config = worker_config_here();
   auto const session = config.session;
+  auto const tries = config.hub_timeout;
   auto* const loop = new worker_loop(
       {.core = std::move(config), .max_result_bytes = options.max_call_bytes, .own_process = true});
   loop->attach(set_up([&] {
     return transport.connect(loop->poller(),
                              {address, keys_folder(options), session, limits_of(options.max_call_bytes)});
   }));
+  tell_of_silence(*loop, address, tries);
   auto const end = loop->run();
-  if (!end.clean) {
-    auto const text = "yonder worker: " + std::string(to_string(end.code)) + ": " + end.reason + "\n";
-    [[maybe_unused]] auto const written = ::write(STDERR_FILENO, text.data(), text.size());
-  }
+  if (!end.clean) say(std::string(to_string(end.code)) + ": " + end.reason);
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
@@ -140,8 +156,14 @@ void serve_if_worker(int argc, char** argv, runtime_options const& options,
                      transport::remote_transport const* remote) {
   if (inherited()) serve_supervisor();
   if (!asked_to_serve() || argc < 2 || argv[1] != worker_flag) return;
-  if (argc < 3) reject("--yonder-worker needs the hub's address: --yonder-worker tcp://host:port");
-  serve_hub(argv[2], options, remote);
+  constexpr int misuse = 2;  // as of a shell's own commands
+  try {
+    if (argc < 3) reject("--yonder-worker needs the hub's address: --yonder-worker tcp://host:port");
+    serve_hub(argv[2], options, remote);
+  } catch (usage_error const& wrong) {
+    say(wrong.what());
+    std::exit(misuse);
+  }
 }
 
 detail::engine_config engine_config_of(runtime_options const& options, bool embeds_hub) {

@@ -211,7 +211,10 @@ void worker_loop::take_events() {
   for (auto& event : events_) {
     switch (event.what) {
       case what::connected: core_.connected(time, event.peer, connection_->reliable(), outputs_); break;
-      case what::received: core_.receive(time, event.peer, std::move(event.message), outputs_); break;
+      case what::received:
+        heard_.store(true, std::memory_order_relaxed);
+        core_.receive(time, event.peer, std::move(event.message), outputs_);
+        break;
       case what::lost: {
         bool const final = event.unauthorized || connection_->reliable();
         core_.lost(time, event.peer, final, event.unauthorized ? errc::unauthorized : errc::disconnected,

@@ -58,6 +58,9 @@ class worker_loop {
   // Serves until the hub lets this worker go or is gone. Returns why.
   core::out::exit run();
 
+  // Any thread: whether the hub has ever said anything.
+  bool heard() const noexcept { return heard_.load(std::memory_order_relaxed); }
+
   // Any thread: as if the hub had gone.
   void abandon() noexcept;
 
@@ -100,6 +103,7 @@ class worker_loop {
   std::atomic<std::uint32_t> runs_{0};  // odd while a task runs
   std::atomic<bool> watchdog_asleep_{false};
   std::atomic<bool> abandoned_{false};
+  std::atomic<bool> heard_{false};
   bool stopping_ = false;    // the watchdog
   bool taken_over_ = false;  // the watchdog reads the connection
   std::condition_variable given_back_;

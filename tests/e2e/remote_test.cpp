@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "src/platform/process.hpp"
 #include "tests/e2e/fixture.hpp"
@@ -76,6 +81,42 @@ class site {
   folder folder_;
   std::optional<yonder::runtime> hub_;
   std::optional<yonder::platform::child_process> worker_;
+};
+
+// A worker that is started with some address, and what it says.
+struct lone_worker {
+  lone_worker(std::string const& keys, std::vector<std::string> const& address)
+      : process(start(keys, address, output)) {}
+
+  std::string read_line() {
+    std::string line;
+    for (char c = 0; ::read(output.get(), &c, 1) == 1 && c != '\n';) line += c;
+    return line;
+  }
+  std::string read_all() {
+    std::string all;
+    for (char c = 0; ::read(output.get(), &c, 1) == 1;) all += c;
+    return all;
+  }
+
+  static yonder::platform::child_process start(std::string const& keys,
+                                               std::vector<std::string> const& address,
+                                               yonder::platform::unique_fd& output) {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    output.reset(ends[0]);
+    yonder::platform::unique_fd const writable(ends[1]);
+    std::vector<std::string> arguments{"remote_worker", "--yonder-worker"};
+    arguments.insert(arguments.end(), address.begin(), address.end());
+    return yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
+                                    .arguments = std::move(arguments),
+                                    .environment = {"YONDER_KEYS=" + keys},
+                                    .output = writable.get(),
+                                    .inherited = {}});
+  }
+
+  yonder::platform::unique_fd output;
+  yonder::platform::child_process process;
 };
 
 }  // namespace
@@ -212,6 +253,27 @@ TEST_CASE("a program that embeds its hub takes remote workers too") {
   auto const how = worker.wait();
   CHECK(how.signal == 0);
   CHECK(how.status == 0);
+}
+
+TEST_CASE("a worker with a wrong address, or without keys, says so in one line and exits with 2") {
+  folder const empty;
+  for (auto const& address : {std::vector<std::string>{"nonsense"}, {"tcp://127.0.0.1:1"}, {}}) {
+    lone_worker worker(empty / "none", address);
+    auto const said = worker.read_all();
+    CHECK(said.find("yonder worker: bad_configuration: ") == 0);
+    CHECK(said.find('\n') == said.size() - 1);
+    CHECK(worker.process.wait().status == 2);
+  }
+}
+
+TEST_CASE("a worker that finds no hub says so once, and goes on trying") {
+  folder const place;
+  yonder::transport::keygen(place / "keys");
+  lone_worker worker(place / "keys", {"tcp://127.0.0.1:9"});
+  CHECK(worker.read_line().find("yonder worker: no hub answers at 'tcp://127.0.0.1:9' yet") == 0);
+  worker.process.kill(SIGTERM);
+  CHECK(worker.read_all().empty());
+  CHECK(worker.process.wait().status == 0);
 }
 
 }  // namespace e2e
