@@ -26,12 +26,15 @@ void check_blas(cublasStatus_t status, std::string const& what) {
   throw ml::gpu_error(text);
 }
 
+// Where the loader looks, then where the toolkit was that this was built with.
 void* open_library() {
   std::string tried;
-  for (int const major : {CUBLAS_VER_MAJOR, 13, 12}) {
-    std::string const name = "libcublasLt.so." + std::to_string(major);
-    if (void* const library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
-    tried += (tried.empty() ? "" : ", ") + std::string(::dlerror());
+  for (std::string const folder : {"", YONDER_CUDA_LIBRARY_DIR "/"}) {
+    for (int const major : {CUBLAS_VER_MAJOR, 13, 12}) {
+      std::string const name = folder + "libcublasLt.so." + std::to_string(major);
+      if (void* const library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+      tried += (tried.empty() ? "" : ", ") + std::string(::dlerror());
+    }
   }
   throw ml::gpu_unavailable("cuBLASLt is not there (" + tried +
                             "); install it, or name its folder in LD_LIBRARY_PATH, or use the device cpu");

@@ -30,6 +30,8 @@ find_package(CUDAToolkit 12.4 REQUIRED)
 set(YONDER_CUDA_LIBRARY_DIR "${CUDAToolkit_LIBRARY_DIR}" CACHE INTERNAL "Where cudart_static is")
 target_sources(yonder_kernels PRIVATE ${YONDER_CUDA_HOST_SOURCES} cuda/cublaslt.cpp cuda/device.cpp cuda/model.cpp
   cuda/launch.cu)
+set_source_files_properties(cuda/cublaslt.cpp PROPERTIES
+  COMPILE_DEFINITIONS "YONDER_CUDA_LIBRARY_DIR=\"${CUDAToolkit_LIBRARY_DIR}\"")
 target_link_libraries(yonder_kernels PRIVATE CUDA::cudart_static)
 if(TARGET yonder_ml)
   target_link_libraries(yonder_ml PRIVATE CUDA::cudart_static)

@@ -10,6 +10,7 @@
 #include <memory>
 #include <numeric>
 #include <random>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -159,29 +160,49 @@ std::string deadlock(machine const& world) {
   return text;
 }
 
-void run_block(machine& world, std::vector<unsigned> const& sequence) {
+// Until none of its threads can go on. True if any could.
+bool run_warp(machine& world, std::span<unsigned const> threads) {
+  for (bool any = false;; any = true) {
+    bool progressed = false;
+    for (unsigned const index : threads) {
+      if (!can_run(world.fibres[index])) continue;
+      resume(world, index);
+      progressed = true;
+    }
+    if (!progressed) return any;
+  }
+}
+
+// Each warp goes as far as it can before the next one begins: what no barrier forbids, happens.
+void run_block(machine& world, std::span<unsigned const> sequence) {
   world.block = {};
   std::fill(world.shared.begin(), world.shared.end(), std::byte{poison});
   for (auto& each : world.warps) each.at = {};
   for (auto& each : world.fibres) start(each);
   for (;;) {
     bool progressed = false;
-    for (unsigned const index : sequence) {
-      if (!can_run(world.fibres[index])) continue;
-      resume(world, index);
-      progressed = true;
-    }
+    for (std::size_t at = 0; at < sequence.size(); at += lanes)
+      progressed = run_warp(world, sequence.subspan(at, lanes)) || progressed;
     if (std::all_of(world.fibres.begin(), world.fibres.end(), [](auto const& each) { return each.done; }))
       return;
     if (!progressed) throw fault(deadlock(world));
   }
 }
 
+// Warp by warp.
 std::vector<unsigned> sequence_of(unsigned threads, order how, std::mt19937& engine) {
   std::vector<unsigned> sequence(threads);
   std::iota(sequence.begin(), sequence.end(), 0U);
   if (how == order::descending) std::reverse(sequence.begin(), sequence.end());
-  if (how == order::shuffled) std::shuffle(sequence.begin(), sequence.end(), engine);
+  if (how != order::shuffled) return sequence;
+  std::vector<unsigned> warps(threads / lanes);
+  std::iota(warps.begin(), warps.end(), 0U);
+  std::shuffle(warps.begin(), warps.end(), engine);
+  for (std::size_t i = 0; i < warps.size(); ++i) {
+    auto const first = sequence.begin() + static_cast<std::ptrdiff_t>(i * lanes);
+    std::iota(first, first + lanes, warps[i] * lanes);
+    std::shuffle(first, first + lanes, engine);
+  }
   return sequence;
 }
 
@@ -246,6 +267,7 @@ void copy_async(void* to, void const* source, std::size_t bytes) {
   if (reinterpret_cast<std::uintptr_t>(to) % bytes != 0 ||
       reinterpret_cast<std::uintptr_t>(source) % bytes != 0)
     throw fault("an asynchronous copy is aligned to its size");
+  std::memset(to, poison, bytes);
   self().uncommitted.push_back({to, source, bytes});
 }
 

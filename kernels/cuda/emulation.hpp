@@ -10,8 +10,9 @@
 
 // Runs a kernel on the host, unchanged: each thread of a block is a fibre (ucontext), the blocks follow each
 // other. It is strict where a GPU is lenient: shared memory starts poisoned, an asynchronous copy happens no
-// earlier than its wait, a barrier that not every thread reaches is an error, and the threads run in an order
-// that the caller chooses, so that a missing barrier shows. Not thread-safe.
+// earlier than its wait, a barrier that not every thread reaches is an error, and each warp runs as far ahead
+// of the others as barriers allow, in an order that the caller chooses, so that a missing barrier shows. Not
+// thread-safe.
 namespace yonder::kernels::cuda::emulation {
 
 // The kernel broke a rule of the machine.
@@ -40,7 +41,7 @@ void sync_block();
 // The block's shared memory: the same for all its threads, poisoned when the block begins.
 void* shared_memory(std::size_t bytes);
 
-// `bytes` of zeros where `source` is null.
+// `bytes` of zeros where `source` is null. What is there goes at once; what comes is there after the wait.
 void copy_async(void* to, void const* source, std::size_t bytes);
 void commit_copies();
 // Until all but the last `pending` committed groups are there.

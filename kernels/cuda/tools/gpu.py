@@ -291,7 +291,10 @@ def add_tokenizer(folder):
     (folder / "vocab.txt").write_text("".join(word + "\n" for word in words))
     (folder / "tokenizer_config.json").write_text(json.dumps(
         {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 128}))
-    return transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=128)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    if words[-1] not in tokenizer.get_vocab():
+        raise RuntimeError("transformers did not take the words of vocab.txt")
+    return tokenizer
 
 
 def measure_texts(program, name):

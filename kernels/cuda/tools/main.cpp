@@ -123,11 +123,17 @@ void check_operators(bool reduced, std::vector<finding>& found) {
 void operators_command(std::istringstream& arguments) {
   std::string word;
   bool const reduced = arguments >> word && word == "reduced";
+  auto const seed = std::random_device{}();
+  random_engine().seed(seed);
   std::vector<finding> found;
   check_operators<bf16>(reduced, found);
   check_operators<f16>(reduced, found);
   for (auto const& each : found)
-    say({{"what", each.what}, {"error", each.error}, {"allowed", each.allowed}, {"good", each.good()}});
+    say({{"what", each.what},
+         {"error", each.error},
+         {"allowed", each.allowed},
+         {"good", each.good()},
+         {"seed", seed}});
 }
 
 // ---- the machine
