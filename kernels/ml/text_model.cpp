@@ -2,6 +2,7 @@
 #include "ml/text_model.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "cpu/thread_pool.hpp"
@@ -95,6 +96,10 @@ std::vector<std::vector<float>> text_model::run(std::span<std::string_view const
 
 void text_model::run(cpu::token_batch const& batch, std::vector<std::vector<float>>& rows) const {
   auto const values = (*compute_)(batch);
+  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+    throw ml::inconsistent_model({files_.source(), "weights that give results that are no finite numbers",
+                                  "finite numbers", "take another checkpoint, or another precision"});
+  }
   auto const step = static_cast<std::ptrdiff_t>(width());
   for (auto row = values.begin(); row != values.end(); row += step) rows.emplace_back(row, row + step);
 }

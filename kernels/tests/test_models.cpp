@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 #include <span>
 #include <thread>
 
@@ -137,6 +139,45 @@ TEST_CASE("a text's result has the same bits whatever stands beside it in the ba
   for (std::size_t i = 0; i < forward.size(); ++i) CHECK(backward[forward.size() - 1 - i] == forward[i]);
   CHECK(std::all_of(backward.begin() + static_cast<std::ptrdiff_t>(forward.size()), backward.end(),
                     [&](auto const& row) { return row == forward[12]; }));
+}
+
+TEST_CASE("a result has the same bits whatever the threads, in every precision") {
+  golden const expected("bert-classifier");
+  for (auto const precision :
+       {yonder::ml::precision::fp32, yonder::ml::precision::bf16, yonder::ml::precision::int8}) {
+    yonder::ml::text_classifier const one(expected.folder, {.compute = precision, .threads = 1});
+    yonder::ml::text_classifier const four(expected.folder, {.compute = precision, .threads = 4});
+    auto const together = one.logits(expected.views);
+    CHECK(four.logits(expected.views) == together);
+    for (std::size_t i = 0; i < expected.views.size(); ++i)
+      CHECK(four.logits({&expected.views[i], 1}).front() == together[i]);
+  }
+}
+
+TEST_CASE(
+    "bf16 and int8 stay within their bounds of float64, and keep the label where the margin exceeds it") {
+  struct bound {
+    yonder::ml::precision precision;
+    double error;
+  };
+  golden const expected("bert-classifier");
+  for (bound const each :
+       {bound{yonder::ml::precision::bf16, 1e-2}, bound{yonder::ml::precision::int8, 5e-2}}) {
+    yonder::ml::text_classifier const model(expected.folder, {.compute = each.precision});
+    auto const logits = model.logits(expected.views);
+    double const error = expected.error_of(logits);
+    MESSAGE("precision " << static_cast<int>(each.precision) << ": error " << error);
+    CHECK(error <= each.error);
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      std::vector<double> exact = expected.value["float64"][i];
+      auto const winner = std::max_element(exact.begin(), exact.end()) - exact.begin();
+      auto const found = std::max_element(logits[i].begin(), logits[i].end()) - logits[i].begin();
+      double const size = std::sqrt(std::inner_product(exact.begin(), exact.end(), exact.begin(), 0.0));
+      std::nth_element(exact.begin(), exact.begin() + 1, exact.end(), std::greater<>());
+      double const margin = *std::max_element(exact.begin(), exact.end()) - exact[1];
+      if (margin > 4 * each.error * size) CHECK(found == winner);
+    }
+  }
 }
 
 TEST_CASE("the best label and all scores agree with the logits") {

@@ -34,6 +34,7 @@ try:
 
     import models
     import peers
+    import texts
 except ModuleNotFoundError as error:
     stop_without_packages(error.name)
 
@@ -204,6 +205,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     parser.add_argument("--model", choices=list(models.MAKERS), action="append")
+    parser.add_argument("--only", choices=["encoders", "texts"], help="one half of the rows")
     parser.add_argument("--precision", choices=["fp32", "bf16", "int8"], action="append")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -211,9 +213,12 @@ def main():
     transformers.utils.logging.disable_progress_bar()
     report = Report()
     print_heading(options)
-    for name in options.model or models.MAKERS:
-        for precision in options.precision or ["fp32", "bf16", "int8"]:
-            measure_model(name, precision, options, report)
+    if options.only != "texts":
+        for name in options.model or models.MAKERS:
+            for precision in options.precision or ["fp32", "bf16", "int8"]:
+                measure_model(name, precision, options, report)
+    if options.only != "encoders":
+        texts.measure(options, report)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(report.rows, indent=2) + "\n")
 
