@@ -44,11 +44,11 @@ struct word_key {
     std::array<std::uint64_t, 2 * (max_bytes + 1)> all{};
     constexpr std::uint64_t ones = ~std::uint64_t{0};
     for (std::size_t i = 0; i <= max_bytes; ++i) {
-      std::size_t const low = i < 8 ? i : 8;
-      std::size_t const high = i - low;
+      std::size_t const here = i < 8 ? i : 8;
+      std::size_t const after = i - here;
       bool const little = std::endian::native == std::endian::little;
-      all[i] = low == 0 ? 0 : little ? ones >> (64 - 8 * low) : ones << (64 - 8 * low);
-      all[i + max_bytes + 1] = high == 0 ? 0 : little ? ones >> (64 - 8 * high) : ones << (64 - 8 * high);
+      all[i] = here == 0 ? 0 : little ? ones >> (64 - 8 * here) : ones << (64 - 8 * here);
+      all[i + max_bytes + 1] = after == 0 ? 0 : little ? ones >> (64 - 8 * after) : ones << (64 - 8 * after);
     }
     return all;
   }();

@@ -15,7 +15,7 @@
 namespace yonder::ml {
 
 // A sentence-transformers folder (modules.json; Transformer, Pooling, Normalize) or any Hugging Face folder
-// with a BERT or DistilBERT encoder, whose last hidden states are then averaged over the tokens.
+// with a BERT, DistilBERT or RoBERTa encoder, whose last hidden states are then averaged over the tokens.
 //
 // Const calls may run on several threads at once. Weights that are looked up by row stay in the mapped file:
 // replace it by a rename, never in place, while a model is loaded.

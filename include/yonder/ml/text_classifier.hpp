@@ -25,8 +25,9 @@ struct label_score {
   friend bool operator==(label_score const&, label_score const&) = default;
 };
 
-// A Hugging Face folder with a BertForSequenceClassification or a DistilBertForSequenceClassification:
-// config.json, model.safetensors (or its shards), tokenizer.json or vocab.txt.
+// A Hugging Face folder with a BertForSequenceClassification, a DistilBertForSequenceClassification or a
+// RobertaForSequenceClassification: config.json, model.safetensors (or its shards), and tokenizer.json, or
+// vocab.txt, or vocab.json and merges.txt.
 //
 // Scores are what transformers' text-classification pipeline gives: softmax over the labels; a sigmoid each
 // where problem_type is multi_label_classification or there is one label; the bare logits for regression.
