@@ -25,7 +25,7 @@ YONDER_KERNEL void activation_kernel(activation_arguments<T> const a) {
   unsigned const vector = block_x() * block_size() + thread_index();
   if (vector * values_per_vector >= a.width) return;
   float bias[values_per_vector] = {};
-  add_floats(bias, a.bias + vector * values_per_vector);
+  add_floats(bias, a.bias, vector);
   YONDER_UNROLL
   for (unsigned i = 0; i < rows_per_thread; ++i) {
     unsigned const row = block_y() * rows_per_thread + i;

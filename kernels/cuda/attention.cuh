@@ -118,7 +118,7 @@ template <class T, int HeadSize>
 YONDER_DEVICE void weigh(query_block<T, HeadSize>& block, fragment_c (&scores)[keys_at_once / 8],
                          float scale) {
   YONDER_UNROLL
-  for (int half = 0; half < 2; ++half) {
+  for (std::size_t half = 0; half < 2; ++half) {
     float largest = block.largest[half];
     YONDER_UNROLL
     for (int n = 0; n < keys_at_once / 8; ++n)
@@ -130,7 +130,7 @@ YONDER_DEVICE void weigh(query_block<T, HeadSize>& block, fragment_c (&scores)[k
     YONDER_UNROLL
     for (int n = 0; n < keys_at_once / 8; ++n) {
       YONDER_UNROLL
-      for (int i = 2 * half; i < 2 * half + 2; ++i) {
+      for (std::size_t i = 2 * half; i < 2 * half + 2; ++i) {
         scores[n].value[i] = exp2_approximately((scores[n].value[i] - largest) * scale);
         sum += scores[n].value[i];
       }
@@ -150,7 +150,7 @@ YONDER_DEVICE void add_values(query_block<T, HeadSize>& block, fragment_c const 
                               T const (*values)[HeadSize + 8]) {
   auto const place = down_then_across(static_cast<int>(lane_index()));
   YONDER_UNROLL
-  for (int k = 0; k < keys_at_once / 16; ++k) {
+  for (std::size_t k = 0; k < keys_at_once / 16; ++k) {
     auto const& left = weights[2 * k].value;
     auto const& right = weights[2 * k + 1].value;
     fragment_a const a = {{pack<T>(left[0], left[1]), pack<T>(left[2], left[3]), pack<T>(right[0], right[1]),
@@ -170,7 +170,7 @@ YONDER_DEVICE void store_block(query_block<T, HeadSize> const& block, T (*rows)[
                                std::size_t stride, int count) {
   int const lane = static_cast<int>(lane_index());
   YONDER_UNROLL
-  for (int half = 0; half < 2; ++half) {
+  for (std::size_t half = 0; half < 2; ++half) {
     float const inverse = 1.0F / row_sum(block.sum[half]);
     YONDER_UNROLL
     for (int n = 0; n < HeadSize / 8; ++n) {

@@ -96,6 +96,8 @@ struct description {
     check_blas(cublaslt().description_set(value, attribute, &to, sizeof to), "describing a product");
   }
 
+  void set_bias(void const* pointer) const { set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, pointer); }
+
   cublasLtMatmulDesc_t value = nullptr;
 };
 
@@ -151,7 +153,7 @@ template <class T>
 std::unique_ptr<typename products<T>::plan> products<T>::make_plan(product_arguments<T> const& a,
                                                                    int proposals) const {
   auto made = std::make_unique<plan>(a);
-  if (a.bias != nullptr) made->how.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, a.bias);
+  if (a.bias != nullptr) made->how.set_bias(a.bias);
   preference const wanted(workspace_bytes_);
   std::array<cublasLtMatmulHeuristicResult_t, proposals_to_time> found{};
   int count = 0;
@@ -174,7 +176,7 @@ template <class T>
 cublasStatus_t products<T>::multiply(cudaStream_t stream, plan const& how,
                                      cublasLtMatmulAlgo_t const& algorithm,
                                      product_arguments<T> const& a) const {
-  if (a.bias != nullptr) how.how.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, a.bias);
+  if (a.bias != nullptr) how.how.set_bias(a.bias);
   float const one = 1.0F;
   float const zero = 0.0F;
   return cublaslt().matmul(handle_, how.how.value, &one, a.weight, how.weight.value, a.in, how.in.value,

@@ -28,7 +28,7 @@
 namespace yonder::kernels::cuda::emulation {
 namespace {
 
-constexpr std::size_t stack_bytes = 256 * 1024;
+constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
 constexpr int poison = 0xff;  // a NaN in every format
 
 // Threads meet here: whoever comes last opens it for all.

@@ -40,11 +40,12 @@ YONDER_DEVICE float partial_product(float const* a, T const* b, std::uint32_t wi
   float sum = 0.0F;
   for_each_vector(width, [&](unsigned, unsigned vector) {
     words const right = load_vector(b, vector);
+    float const* const left = a + std::size_t{vector} * values_per_vector;
     YONDER_UNROLL
-    for (unsigned i = 0; i < 4; ++i) {
+    for (std::size_t i = 0; i < 4; ++i) {
       float_pair const y = unpack<T>(right.word[i]);
-      sum += load_from_other_block(a + vector * values_per_vector + 2 * i) * y.low;
-      sum += load_from_other_block(a + vector * values_per_vector + 2 * i + 1) * y.high;
+      sum += load_from_other_block(left + 2 * i) * y.low;
+      sum += load_from_other_block(left + 2 * i + 1) * y.high;
     }
   });
   return sum;

@@ -21,19 +21,20 @@ struct row_share {
 template <class T>
 YONDER_DEVICE void add_words(float (&to)[values_per_vector], words const& from) {
   YONDER_UNROLL
-  for (unsigned i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < 4; ++i) {
     float_pair const pair = unpack<T>(from.word[i]);
     to[2 * i] += pair.low;
     to[2 * i + 1] += pair.high;
   }
 }
 
-YONDER_DEVICE void add_floats(float (&to)[values_per_vector], float const* from) {
+// The `vector`-th eight.
+YONDER_DEVICE void add_floats(float (&to)[values_per_vector], float const* from, std::size_t vector) {
   YONDER_UNROLL
-  for (unsigned half = 0; half < 2; ++half) {
-    words const four = load_vector(from, half);
+  for (std::size_t half = 0; half < 2; ++half) {
+    words const four = load_vector(from, 2 * vector + half);
     YONDER_UNROLL
-    for (unsigned i = 0; i < 4; ++i) to[4 * half + i] += detail::float_of(four.word[i]);
+    for (std::size_t i = 0; i < 4; ++i) to[4 * half + i] += detail::float_of(four.word[i]);
   }
 }
 
@@ -41,7 +42,7 @@ template <class T>
 YONDER_DEVICE words to_words(float const (&from)[values_per_vector]) {
   words out;
   YONDER_UNROLL
-  for (unsigned i = 0; i < 4; ++i) out.word[i] = pack<T>(from[2 * i], from[2 * i + 1]);
+  for (std::size_t i = 0; i < 4; ++i) out.word[i] = pack<T>(from[2 * i], from[2 * i + 1]);
   return out;
 }
 
@@ -82,8 +83,8 @@ YONDER_DEVICE void store_norm(row_share& share, norm_parameters const& norm, std
   for_each_vector(width, [&](unsigned i, unsigned vector) {
     float weight[values_per_vector] = {};
     float bias[values_per_vector] = {};
-    add_floats(weight, norm.weight + vector * values_per_vector);
-    add_floats(bias, norm.bias + vector * values_per_vector);
+    add_floats(weight, norm.weight, vector);
+    add_floats(bias, norm.bias, vector);
     YONDER_UNROLL
     for (unsigned k = 0; k < values_per_vector; ++k) {
       share.value[i][k] = share.value[i][k] * scale * weight[k] + bias[k];
@@ -126,9 +127,7 @@ YONDER_KERNEL void residual_norm_kernel(residual_norm_arguments<T> const a) {
   row_share share = {};
   add_row(share, hidden, a.width);
   add_row(share, a.projected + std::size_t{row} * a.width, a.width);
-  for_each_vector(a.width, [&](unsigned i, unsigned vector) {
-    add_floats(share.value[i], a.bias + vector * values_per_vector);
-  });
+  for_each_vector(a.width, [&](unsigned i, unsigned vector) { add_floats(share.value[i], a.bias, vector); });
   store_norm(share, a.norm, a.width, hidden);
 }
 

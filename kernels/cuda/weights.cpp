@@ -77,7 +77,7 @@ void convert(tensor_view const& tensor, std::byte* to) {
     std::memcpy(to, tensor.bytes.data(), tensor.bytes.size());
     return;
   }
-  constexpr std::size_t at_once = 64 * 1024;
+  constexpr std::size_t at_once = std::size_t{64} * 1024;
   std::size_t const size = size_of(tensor.type);
   std::size_t const count = tensor.bytes.size() / size;
   std::vector<float> values;

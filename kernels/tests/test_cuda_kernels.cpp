@@ -151,13 +151,16 @@ TEST_CASE("full: more tiles than blocks are all done") {
 }
 
 TEST_CASE("full: attention survives scores that would overflow") {
+  constexpr std::size_t tokens = 70;
+  constexpr std::size_t width = 32;
   host_bench<bf16> bench;
-  placed_batch<bf16> const batch(bench, {70}, shape_of(32), 16);
-  auto* const out = bench.put(poisoned<bf16>(70 * 32));
+  placed_batch<bf16> const batch(bench, {tokens}, shape_of(width), 16);
+  auto const large = from_float<bf16>(1e18F);
+  auto* const out = bench.put(poisoned<bf16>(tokens * width));
   bench.run().run(attention_arguments<bf16>{batch.view,
-                                            bench.put(std::vector<bf16>(70 * 96, from_float<bf16>(1e18F))),
-                                            out, batch.size.rows, 1, 32, 1});
-  for (float const value : widen(bench.get(out, 70 * 32)))
+                                            bench.put(std::vector<bf16>(tokens * 3 * width, large)), out,
+                                            batch.size.rows, 1, width, 1});
+  for (float const value : widen(bench.get(out, tokens * width)))
     REQUIRE(value == doctest::Approx(1e18).epsilon(0.01));
 }
 

@@ -328,13 +328,13 @@ TEST_CASE("full: pooled vectors agree with the formulas, one kind after the othe
   std::vector<float> expected;
   for (std::size_t i = 0; i + 1 < batch.starts.size(); ++i) {
     auto const states = model.hidden_states(batch, i);
-    auto const length = static_cast<float>(states.size() / config.hidden);
+    std::size_t const tokens = states.size() / config.hidden;
     expected.insert(expected.end(), states.begin(),
                     states.begin() + static_cast<std::ptrdiff_t>(config.hidden));
     for (std::size_t k = 0; k < config.hidden; ++k) {
       float sum = 0.0F;
       for (std::size_t at = k; at < states.size(); at += config.hidden) sum += states[at];
-      expected.push_back(sum / length);
+      expected.push_back(sum / static_cast<float>(tokens));
     }
   }
   CHECK(relative_error(run_on_host<f16>(files, config, batch, std::nullopt, pooling), expected) < 3e-3);
