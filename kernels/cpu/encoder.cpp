@@ -27,6 +27,33 @@ std::string prefix_of(weight_files const& files, model_family family) {
   return files.has(prefix + "embeddings.word_embeddings.weight") ? prefix : "";
 }
 
+// The wide middle of a feed-forward network is computed in slabs, of which a block of rows stays in the
+// second-level cache.
+std::vector<slice> slabs_of(std::size_t width, product_kernel const& kernel) {
+  std::size_t const count = (kernel.row_bytes(width) + cached_row_bytes - 1) / cached_row_bytes;
+  std::size_t const each = ((width + count - 1) / count + 63) / 64 * 64;
+  std::vector<slice> slabs;
+  for (std::size_t begin = 0; begin < width; begin += each)
+    slabs.push_back({begin, std::min(each, width - begin)});
+  return slabs;
+}
+
+std::vector<linear> load_intermediate(part_loader const& loader, std::string const& name,
+                                      encoder_config const& config) {
+  std::vector<linear> result;
+  for (slice const each : slabs_of(config.intermediate, loader.kernel()))
+    result.push_back(loader.load_outputs(name, config.hidden, config.intermediate, each));
+  return result;
+}
+
+std::vector<linear> load_output(part_loader const& loader, std::string const& name,
+                                encoder_config const& config) {
+  std::vector<linear> result;
+  for (slice const each : slabs_of(config.intermediate, loader.kernel()))
+    result.push_back(loader.load_inputs(name, config.intermediate, config.hidden, each));
+  return result;
+}
+
 auto function_of(kernel_set const& kernels, activation which) noexcept {
   switch (which) {
     case activation::gelu_tanh: return kernels.gelu_tanh;
@@ -55,17 +82,45 @@ linear part_loader::load_linear(std::vector<std::string> const& names, std::size
   std::vector<tensor_view const*> weights;
   linear result;
   for (auto const& name : names) {
-    weights.push_back(&files_.get(prefix_ + name + ".weight", std::array<std::uint64_t, 2>{out_of_each, in}));
+    weights.push_back(&weight_of(name, in, out_of_each));
     auto const bias = load_vector(name + ".bias", out_of_each);
     result.bias.insert(result.bias.end(), bias.begin(), bias.end());
   }
   result.weight = packed_matrix(kernel_, in, out_of_each * names.size(), [&](std::size_t column, float* row) {
-    tensor_view const& weight = *weights[column / out_of_each];
-    std::size_t const offset = column % out_of_each * in * size_of(weight.type);
-    convert_to_float(weight.type, weight.bytes.data() + offset, in, row);
-    check_finite(names[column / out_of_each] + ".weight", {row, in});
+    std::size_t const which = column / out_of_each;
+    read_row(*weights[which], names[which], column % out_of_each * in, in, row);
   });
   return result;
+}
+
+linear part_loader::load_outputs(std::string const& name, std::size_t in, std::size_t out, slice part) const {
+  tensor_view const& weight = weight_of(name, in, out);
+  auto const bias = load_vector(name + ".bias", out);
+  auto const begin = bias.begin() + static_cast<std::ptrdiff_t>(part.begin);
+  return {packed_matrix(kernel_, in, part.count,
+                        [&](std::size_t column, float* row) {
+                          read_row(weight, name, (part.begin + column) * in, in, row);
+                        }),
+          {begin, begin + static_cast<std::ptrdiff_t>(part.count)}};
+}
+
+linear part_loader::load_inputs(std::string const& name, std::size_t in, std::size_t out, slice part) const {
+  tensor_view const& weight = weight_of(name, in, out);
+  return {packed_matrix(kernel_, part.count, out,
+                        [&](std::size_t column, float* row) {
+                          read_row(weight, name, column * in + part.begin, part.count, row);
+                        }),
+          part.begin == 0 ? load_vector(name + ".bias", out) : std::vector<float>()};
+}
+
+tensor_view const& part_loader::weight_of(std::string const& name, std::size_t in, std::size_t out) const {
+  return files_.get(prefix_ + name + ".weight", std::array<std::uint64_t, 2>{out, in});
+}
+
+void part_loader::read_row(tensor_view const& weight, std::string const& name, std::size_t first,
+                           std::size_t count, float* row) const {
+  convert_to_float(weight.type, weight.bytes.data() + first * size_of(weight.type), count, row);
+  check_finite(name + ".weight", {row, count});
 }
 
 norm part_loader::load_norm(std::string const& name, std::size_t width) const {
@@ -97,7 +152,8 @@ class encoder_workspace {
   encoder_workspace(encoder_config const& config, product_kernel const& kernel)
       : hidden_rows(kernel, config.hidden),
         context_rows(kernel, config.hidden),
-        intermediate_rows(kernel, config.intermediate),
+        slab_rows(kernel, slabs_of(config.intermediate, kernel).front().count),
+        last_slab_rows(kernel, slabs_of(config.intermediate, kernel).back().count),
         config_(config) {}
 
   void reserve(token_batch const& batch) {
@@ -105,21 +161,27 @@ class encoder_workspace {
     hidden.resize(tokens * config_.hidden);
     query_key_value.resize(tokens * config_.hidden * 3);
     positions.resize(tokens);
-    for (operand* each : {&hidden_rows, &context_rows, &intermediate_rows}) each->reserve(tokens);
+    for (operand* each : {&hidden_rows, &context_rows, &slab_rows, &last_slab_rows}) each->reserve(tokens);
     if (!hidden_rows.takes_whole_rows()) return;
     context.resize(tokens * config_.hidden);
-    intermediate.resize(tokens * config_.intermediate);
+    slab.resize(tokens * slab_rows.depth());
+  }
+
+  // Slabs are of two widths at most; an operand is for one.
+  operand& rows_of_slab(std::size_t width) noexcept {
+    return width == slab_rows.depth() ? slab_rows : last_slab_rows;
   }
 
   std::size_t tokens = 0;
   std::vector<float> hidden;
   std::vector<float> query_key_value;
   std::vector<float> context;  // where rows are encoded whole, as is the next
-  std::vector<float> intermediate;
+  std::vector<float> slab;
   std::vector<std::size_t> positions;
   operand hidden_rows;
   operand context_rows;
-  operand intermediate_rows;
+  operand slab_rows;
+  operand last_slab_rows;
 
  private:
   encoder_config const& config_;
@@ -185,8 +247,8 @@ encoder::layer encoder::load_bert_layer(part_loader const& loader, encoder_confi
                              hidden),
           loader.load_linear("attention.output.dense", hidden, hidden),
           loader.load_norm("attention.output.LayerNorm", hidden),
-          loader.load_linear("intermediate.dense", hidden, config.intermediate),
-          loader.load_linear("output.dense", config.intermediate, hidden),
+          load_intermediate(loader, "intermediate.dense", config),
+          load_output(loader, "output.dense", config),
           loader.load_norm("output.LayerNorm", hidden)};
 }
 
@@ -195,8 +257,8 @@ encoder::layer encoder::load_distilbert_layer(part_loader const& loader, encoder
   return {loader.load_linear({"attention.q_lin", "attention.k_lin", "attention.v_lin"}, hidden, hidden),
           loader.load_linear("attention.out_lin", hidden, hidden),
           loader.load_norm("sa_layer_norm", hidden),
-          loader.load_linear("ffn.lin1", hidden, config.intermediate),
-          loader.load_linear("ffn.lin2", config.intermediate, hidden),
+          load_intermediate(loader, "ffn.lin1", config),
+          load_output(loader, "ffn.lin2", config),
           loader.load_norm("output_layer_norm", hidden)};
 }
 
@@ -247,7 +309,7 @@ void encoder::attend(layer const& weights, token_batch const& batch, encoder_wor
   attention(kernels_, workers(),
             {work.query_key_value.data(), batch.starts, config_.heads, config_.hidden / config_.heads},
             {whole ? work.context.data() : nullptr, whole ? nullptr : &work.context_rows});
-  if (whole) encode_rows(work.context, config_.hidden, work.context_rows);
+  if (whole) encode_rows(work.context.data(), work.tokens, config_.hidden, work.context_rows);
   multiply(kernels_, workers(), work.context_rows, work.tokens, weights.attention_output.weight,
            {.bias = weights.attention_output.bias.data(),
             .residual = work.hidden.data(),
@@ -256,16 +318,26 @@ void encoder::attend(layer const& weights, token_batch const& batch, encoder_wor
 }
 
 void encoder::feed_forward(layer const& weights, encoder_workspace& work) const {
-  bool const whole = product_.whole_rows;
-  multiply(kernels_, workers(), work.hidden_rows, work.tokens, weights.intermediate.weight,
-           {.bias = weights.intermediate.bias.data(),
-            .activate = function_of(kernels_, config_.hidden_activation),
-            .out = whole ? work.intermediate.data() : nullptr,
-            .encoded = whole ? nullptr : &work.intermediate_rows});
-  if (whole) encode_rows(work.intermediate, config_.intermediate, work.intermediate_rows);
-  multiply(kernels_, workers(), work.intermediate_rows, work.tokens, weights.output.weight,
-           {.bias = weights.output.bias.data(), .residual = work.hidden.data(), .out = work.hidden.data()});
+  for (std::size_t i = 0; i < weights.output.size(); ++i)
+    run_slab(weights.intermediate[i], weights.output[i], work);
   normalize(weights.output_norm, work);
+}
+
+// Adds what a slab of the middle gives to the hidden states.
+void encoder::run_slab(linear const& intermediate, linear const& output, encoder_workspace& work) const {
+  bool const whole = product_.whole_rows;
+  std::size_t const width = output.weight.depth();
+  operand& rows = work.rows_of_slab(width);
+  multiply(kernels_, workers(), work.hidden_rows, work.tokens, intermediate.weight,
+           {.bias = intermediate.bias.data(),
+            .activate = function_of(kernels_, config_.hidden_activation),
+            .out = whole ? work.slab.data() : nullptr,
+            .encoded = whole ? nullptr : &rows});
+  if (whole) encode_rows(work.slab.data(), work.tokens, width, rows);
+  multiply(kernels_, workers(), rows, work.tokens, output.weight,
+           {.bias = output.bias.empty() ? nullptr : output.bias.data(),
+            .residual = work.hidden.data(),
+            .out = work.hidden.data()});
 }
 
 void encoder::normalize(norm const& norm, encoder_workspace& work) const {
@@ -279,9 +351,9 @@ void encoder::normalize(norm const& norm, encoder_workspace& work) const {
   });
 }
 
-void encoder::encode_rows(std::vector<float> const& rows, std::size_t width, operand& to) const {
-  for_each_rows(workers(), rows.size() / width, width, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t row = begin; row < end; ++row) to.encode(row, rows.data() + row * width);
+void encoder::encode_rows(float const* rows, std::size_t count, std::size_t width, operand& to) const {
+  for_each_rows(workers(), count, width, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; ++row) to.encode(row, rows + row * width);
   });
 }
 

@@ -51,6 +51,11 @@ struct norm {
   std::vector<float> bias;
 };
 
+struct slice {
+  std::size_t begin;
+  std::size_t count;
+};
+
 // Loads the parts of a model by name, each with the shape that it must have. Layers with a weight that is no
 // finite number are refused.
 class part_loader {
@@ -60,16 +65,23 @@ class part_loader {
       : files_(files), kernel_(kernel), prefix_(std::move(prefix)) {}
 
   part_loader inside(std::string const& name) const { return {files_, kernel_, prefix_ + name + "."}; }
+  product_kernel const& kernel() const noexcept { return kernel_; }
   bool has(std::string const& name) const { return files_.has(prefix_ + name); }
 
   embedding load_embedding(std::string const& name, std::size_t rows, std::size_t width) const;
   // Several layers of the same input, their outputs beside each other.
   linear load_linear(std::vector<std::string> const& names, std::size_t in, std::size_t out_of_each) const;
   linear load_linear(std::string const& name, std::size_t in, std::size_t out) const;
+  // `part` of a layer's outputs, or of its inputs: the bias then comes with the first.
+  linear load_outputs(std::string const& name, std::size_t in, std::size_t out, slice part) const;
+  linear load_inputs(std::string const& name, std::size_t in, std::size_t out, slice part) const;
   // Also under the names gamma and beta, as TensorFlow's checkpoints have them.
   norm load_norm(std::string const& name, std::size_t width) const;
 
  private:
+  tensor_view const& weight_of(std::string const& name, std::size_t in, std::size_t out) const;
+  void read_row(tensor_view const& weight, std::string const& name, std::size_t first, std::size_t count,
+                float* row) const;
   std::vector<float> load_vector(std::string const& name, std::size_t size) const;
   void check_finite(std::string const& name, std::span<float const> values) const;
 
@@ -123,8 +135,8 @@ class encoder {
     linear query_key_value;
     linear attention_output;
     norm attention_norm;
-    linear intermediate;
-    linear output;
+    std::vector<linear> intermediate;  // a slab of its outputs each
+    std::vector<linear> output;        // the inputs of the same slab
     norm output_norm;
   };
   class workspaces;
@@ -134,8 +146,9 @@ class encoder {
   void embed(token_batch const& batch, encoder_workspace& work) const;
   void attend(layer const& weights, token_batch const& batch, encoder_workspace& work) const;
   void feed_forward(layer const& weights, encoder_workspace& work) const;
+  void run_slab(linear const& intermediate, linear const& output, encoder_workspace& work) const;
   void normalize(norm const& norm, encoder_workspace& work) const;
-  void encode_rows(std::vector<float> const& rows, std::size_t width, operand& to) const;
+  void encode_rows(float const* rows, std::size_t count, std::size_t width, operand& to) const;
 
   encoder_config config_;
   kernel_set const& kernels_;

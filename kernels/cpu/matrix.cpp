@@ -8,14 +8,10 @@ namespace yonder::kernels::cpu {
 namespace {
 
 constexpr std::size_t cache_line = 64;
-// Rows that pass over a panel at most, and what of them fits into the second-level cache beside it.
-constexpr std::size_t most_rows = 256;
-constexpr std::size_t most_row_bytes = std::size_t{1280} << 10;
-
 constexpr std::size_t divide_up(std::size_t value, std::size_t by) noexcept { return (value + by - 1) / by; }
 
 std::size_t row_block(product_kernel const& kernel, std::size_t depth) noexcept {
-  std::size_t const rows = std::min(most_rows, most_row_bytes / kernel.row_bytes(depth));
+  std::size_t const rows = std::min(most_rows, most_rows * cached_row_bytes / kernel.row_bytes(depth));
   return std::max<std::size_t>(1, rows / kernel.tile_rows) * kernel.tile_rows;
 }
 

@@ -10,6 +10,11 @@
 
 namespace yonder::kernels::cpu {
 
+// Rows that pass over a panel at once, and how long they may be to stay in a second-level cache of 2 MiB
+// meanwhile.
+inline constexpr std::size_t most_rows = 256;
+inline constexpr std::size_t cached_row_bytes = std::size_t{5} << 10;
+
 // Who works on a loop: the caller and others, `width` threads at most.
 struct crew {
   thread_pool& pool;
@@ -47,6 +52,7 @@ class operand {
 
   // Room for so many rows at least; growing loses what was written.
   void reserve(std::size_t rows);
+  std::size_t depth() const noexcept { return depth_; }
   bool takes_whole_rows() const noexcept { return kernel_->whole_rows; }
   void encode(std::size_t row, std::size_t begin, float const* x, std::size_t count) noexcept {
     kernel_->encode(x, begin, count, depth_, data_.data() + row * stride_);

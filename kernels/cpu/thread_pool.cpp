@@ -70,6 +70,8 @@ struct thread_pool::threads {
   std::vector<std::thread> all;
 };
 
+thread_pool::thread_pool() = default;
+
 thread_pool& thread_pool::shared() {
   // Never destroyed: threads may be inside while the process ends, and are not there in a forked child.
   static auto* const pool = new thread_pool();

@@ -20,7 +20,7 @@ class thread_pool {
   // The one of this process. It starts threads when they are first asked for, and keeps them.
   static thread_pool& shared();
 
-  thread_pool() = default;
+  thread_pool();
   ~thread_pool();
   thread_pool(thread_pool const&) = delete;
   thread_pool& operator=(thread_pool const&) = delete;

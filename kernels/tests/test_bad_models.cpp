@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <stdexcept>
 
 #include "model/json.hpp"
@@ -54,6 +57,16 @@ class model_copy {
  private:
   fs::path folder_;
 };
+
+void set_weight(model_copy const& copy, char const* name, std::size_t index, float value) {
+  std::string bytes = read(copy.path("model.safetensors"));
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  json const tensors = json::parse(bytes.substr(sizeof header, header));
+  std::size_t const begin = tensors[name]["data_offsets"][0];
+  std::memcpy(bytes.data() + sizeof header + header + begin + index * sizeof value, &value, sizeof value);
+  write(copy.path("model.safetensors"), bytes);
+}
 
 template <class Error>
 void check_refused(model_copy const& copy, std::string const& file) {
@@ -143,6 +156,31 @@ TEST_CASE("weights of a type without arithmetic are refused") {
   bytes.replace(at + name.size() - 5, 5, "\"I32\"");
   write(copy.path("model.safetensors"), bytes);
   check_refused<ml::unsupported_model>(copy, copy.folder().string());
+}
+
+TEST_CASE("a NaN or an infinity in the weights of a layer is refused by its name") {
+  for (char const* name :
+       {"bert.encoder.layer.0.output.dense.weight", "bert.encoder.layer.1.attention.self.key.bias",
+        "classifier.weight", "bert.embeddings.LayerNorm.weight"}) {
+    for (float const bad :
+         {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+      CAPTURE(std::string(name));
+      model_copy const copy;
+      set_weight(copy, name, 1, bad);
+      check_refused<ml::inconsistent_model>(copy, copy.folder().string());
+    }
+  }
+}
+
+TEST_CASE("a NaN in the embeddings is refused by the text that meets it, and other texts work") {
+  model_copy const copy;
+  json const tokens = json::parse(read(copy.path("tokenizer.json")))["model"]["vocab"];
+  set_weight(copy, "bert.embeddings.word_embeddings.weight", tokens["good"].get<std::size_t>() * 24,
+             std::numeric_limits<float>::quiet_NaN());
+  ml::text_classifier const damaged(copy.folder());
+  ml::text_classifier const whole(fs::path(YONDER_GOLDENS) / "bert-classifier");
+  CHECK_THROWS_AS(damaged("good job"), ml::inconsistent_model);
+  CHECK(damaged("bad job") == whole("bad job"));
 }
 
 TEST_CASE("a model without a classifier, or of another architecture, is refused as unsupported") {
