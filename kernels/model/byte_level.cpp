@@ -137,7 +137,8 @@ std::string token_of(std::string_view bytes) {
 }
 
 merge_table::merge_table(std::size_t merges)
-    : shift_(64 - std::bit_width(2 * merges + 2)), slots_(std::size_t{1} << (64 - shift_)) {}
+    : shift_(64 - static_cast<int>(std::bit_width(2 * merges + 2))),
+      slots_(std::size_t{1} << (64 - shift_)) {}
 
 // Of the pair, or of the free place for it; there is always one.
 std::size_t merge_table::index_of(std::uint64_t pair) const noexcept {

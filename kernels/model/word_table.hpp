@@ -28,10 +28,29 @@ struct word_key {
     key.high &= masks[bytes + max_bytes + 1];
     return key;
   }
+  // The same without reading past the word.
   static word_key copy(std::string_view word) noexcept {
+    bool const little = std::endian::native == std::endian::little;
+    std::size_t const size = word.size();
+    word_key key{.bytes = static_cast<std::uint32_t>(size)};
+    if (little && size >= 8) {  // two loads that overlap
+      std::memcpy(&key.low, word.data(), 8);
+      if (size == 8) return key;
+      std::memcpy(&key.high, word.data() + size - 8, 8);
+      key.high >>= 8 * (max_bytes - size);
+      return key;
+    }
+    if (little && size >= 4) {
+      std::uint32_t first = 0;
+      std::uint32_t last = 0;
+      std::memcpy(&first, word.data(), 4);
+      std::memcpy(&last, word.data() + size - 4, 4);
+      key.low = first | std::uint64_t{last} << (8 * (size - 4));
+      return key;
+    }
     std::array<char, max_bytes> bytes{};
-    std::memcpy(bytes.data(), word.data(), word.size());
-    return load(bytes.data(), word.size());
+    for (std::size_t i = 0; i < size; ++i) bytes[i] = word[i];
+    return load(bytes.data(), size);
   }
 
   std::uint64_t hash() const noexcept {
@@ -58,7 +77,8 @@ struct word_key {
 class word_table {
  public:
   explicit word_table(std::size_t words = 0)
-      : shift_(64 - std::bit_width(2 * words + 2)), slots_((std::size_t{1} << (64 - shift_)) + max_probes) {}
+      : shift_(64 - static_cast<int>(std::bit_width(2 * words + 2))),
+        slots_((std::size_t{1} << (64 - shift_)) + max_probes) {}
 
   // May leave a word out, so that no vocabulary can make look-ups slow.
   void add(std::string_view word, std::int32_t value) {

@@ -226,6 +226,23 @@ TEST_CASE("GPT-2's pattern keeps contractions and one space with what follows") 
   CHECK(words("  ") == list{"  "});
 }
 
+TEST_CASE("a word's key is the same however it is read, and another for every other word") {
+  std::string const text = "abcdefghijklmnopqrstuvwxyz";
+  for (std::size_t size = 1; size <= word_key::max_bytes; ++size) {
+    auto const loaded = word_key::load(text.data(), size);
+    auto const copied = word_key::copy(std::string_view(text).substr(0, size));
+    CHECK(loaded.low == copied.low);
+    CHECK(loaded.high == copied.high);
+    CHECK(loaded.bytes == copied.bytes);
+    for (std::size_t i = 0; i < size; ++i) {
+      std::string other = text.substr(0, size);
+      other[i] = '\0';
+      auto const changed = word_key::copy(other);
+      CHECK((changed.low != copied.low || changed.high != copied.high));
+    }
+  }
+}
+
 TEST_CASE("one tokenizer serves several threads at once") {
   auto const tokens = bert("[UNK]\n[CLS]\n[SEP]\na\n##a\n##b\n\u00e9\n");
   std::vector<ids> results(4);
