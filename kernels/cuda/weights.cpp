@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/weights.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 #include <string>
 #include <type_traits>
 
@@ -88,6 +90,11 @@ void convert(tensor_view const& tensor, std::byte* to) {
   }
 }
 
+// All ones in the exponent: infinite, or no number.
+inline bool is_finite(float value) { return (detail::bits_of(value) & 0x7f800000U) != 0x7f800000U; }
+constexpr bool is_finite(bf16 value) { return (value.bits & 0x7f80U) != 0x7f80U; }
+constexpr bool is_finite(f16 value) { return (value.bits & 0x7c00U) != 0x7c00U; }
+
 // Appends tensors to a model's block.
 class packer {
  public:
@@ -118,6 +125,8 @@ class packer {
       std::size_t const size = tensor.bytes.size() / size_of(tensor.type) * sizeof(Element);
       bytes_.resize(at + size);
       convert<Element>(tensor, bytes_.data() + at);
+      check_finite<Element>(prefix_ + name,
+                            {reinterpret_cast<Element const*>(bytes_.data() + at), size / sizeof(Element)});
       at += size;
     }
     return {offset};
@@ -126,6 +135,14 @@ class packer {
   packer inside(std::string const& name) const { return {files_, prefix_ + name + ".", bytes_}; }
 
  private:
+  template <class Element>
+  void check_finite(std::string const& name, std::span<Element const> values) const {
+    if (std::all_of(values.begin(), values.end(), [](Element value) { return is_finite(value); })) return;
+    throw ml::inconsistent_model({files_.source(),
+                                  "a value of " + name + " that is no finite number in its format",
+                                  "finite numbers", "take another checkpoint, or another precision"});
+  }
+
   weight_files const& files_;
   std::string prefix_;
   std::vector<std::byte>& bytes_;

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -67,7 +69,9 @@ class random_model {
  public:
   static constexpr std::size_t labels = 3;
 
-  explicit random_model(encoder_config const& config) : config_(config), names_(config.family) {
+  // The value of one weight of the last tensor can be given.
+  explicit random_model(encoder_config const& config, std::optional<float> last = std::nullopt)
+      : config_(config), names_(config.family) {
     std::size_t const hidden = config.hidden;
     std::string const embeddings = names_.encoder + "embeddings.";
     add(embeddings + "word_embeddings.weight", {config.vocabulary, hidden});
@@ -84,6 +88,7 @@ class random_model {
     }
     add_linear(names_.first, hidden, hidden);
     add_linear(names_.second, labels, hidden);
+    if (last) data_.back() = *last;
     write();
   }
   random_model(random_model const&) = delete;
@@ -350,6 +355,15 @@ TEST_CASE("quick: a model that the kernels cannot run is refused by name of its 
   config = small_shape(model_family::bert);
   config.vocabulary = 91;
   CHECK_THROWS_AS(load_parts<bf16>(files, config, std::nullopt), ml::inconsistent_model);
+}
+
+TEST_CASE("quick: a weight that is no finite number in its format is refused by name") {
+  auto const config = small_shape(model_family::bert);
+  for (float const last : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    random_model const model(config, last);
+    CHECK_THROWS_WITH_AS(load_parts<bf16>(weight_files(model.folder()), config, random_model::labels),
+                         doctest::Contains("a value of classifier.bias"), ml::inconsistent_model);
+  }
 }
 
 TEST_CASE("quick: a batch runs in the smallest bucket that holds its tokens and its sequences") {
