@@ -62,6 +62,7 @@ YONDER_ALWAYS_INLINE void copy_rows_loop(tile_view const& tile, float* to, std::
   }
 }
 
+// An attribute takes no parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
 #define YONDER_LOOPS(TARGET)                                                                                \
   TARGET void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }                           \
   TARGET void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }                 \
@@ -78,6 +79,7 @@ YONDER_ALWAYS_INLINE void copy_rows_loop(tile_view const& tile, float* to, std::
   TARGET void copy_rows(tile_view const& tile, float* to, std::size_t stride) noexcept {                    \
     copy_rows_loop(tile, to, stride);                                                                       \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 namespace plain_loops {
 YONDER_LOOPS()

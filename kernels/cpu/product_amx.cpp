@@ -191,9 +191,9 @@ YONDER_AMX [[gnu::always_inline]] inline void multiply_both(std::byte const* a, 
 #define YONDER_LOAD_ROWS(part)              \
   _tile_loadd(4, a + (part)*plane, stride); \
   _tile_loadd(5, lower + (part)*plane, stride)
-#define YONDER_LOAD_COLUMNS(part)                \
-  _tile_loadd(6, b + (part)*2 * tile_bytes, 64); \
-  _tile_loadd(7, b + (part)*2 * tile_bytes + tile_bytes, 64)
+#define YONDER_LOAD_COLUMNS(part)                             \
+  _tile_loadd(6, b + std::size_t{2} * (part)*tile_bytes, 64); \
+  _tile_loadd(7, b + std::size_t{2} * (part)*tile_bytes + tile_bytes, 64)
 #define YONDER_MULTIPLY    \
   _tile_dpbf16ps(0, 4, 6); \
   _tile_dpbf16ps(1, 4, 7); \

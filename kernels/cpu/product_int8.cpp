@@ -107,7 +107,7 @@ struct plain {
     std::int32_t sums[Rows][width] = {};
     for (std::size_t k = 0; k < depth; ++k, weights += width) {
       for (std::size_t r = 0; r < Rows; ++r) {
-        std::int32_t const factor = reinterpret_cast<std::int8_t const*>(a.data + r * a.stride)[k];
+        auto const factor = reinterpret_cast<std::int8_t const*>(a.data + r * a.stride)[k];
         for (std::size_t j = 0; j < width; ++j) sums[r][j] += factor * weights[j];
       }
     }

@@ -78,6 +78,7 @@ TEST_CASE("loops of several callers, and loops inside loops, all end") {
   thread_pool pool;
   std::atomic<std::size_t> sum{0};
   std::vector<std::thread> callers;
+  callers.reserve(4);
   for (int caller = 0; caller < 4; ++caller) {
     callers.emplace_back([&] {
       for (int i = 0; i < 50; ++i) {
