@@ -311,7 +311,7 @@ void check_classifier(model_family family, std::vector<std::size_t> const& lengt
 }  // namespace
 
 TEST_CASE("quick: a classifier in bf16 is that of its formulas, whatever stands beside a text") {
-  check_classifier<bf16>(model_family::bert, {5, 1, 33, 70, 16}, 2e-2);
+  check_classifier<bf16>(model_family::bert, {5, 1, 33}, 2e-2);
 }
 
 TEST_CASE("full: every family and format agrees with its formulas") {
