@@ -31,7 +31,7 @@ arguments parse(int argc, char** argv) {
   arguments given;
   CLI::App app("Classifies the lines of a text file as positive or negative, here and on workers.");
   app.add_option("--model", given.model,
-                 "a Hugging Face folder: BERT or DistilBERT for sequence classification")
+                 "a Hugging Face folder: BERT, DistilBERT or RoBERTa for sequence classification")
       ->check(CLI::ExistingDirectory);
   app.add_option("--file", given.file, "a text file, one text a line")->check(CLI::ExistingFile);
   app.add_option("--workers", given.workers, "how many worker processes")->check(CLI::Range(1, 256));
