@@ -2,7 +2,9 @@
 #include "examples/07_sentiment/sentiment.hpp"
 
 #include <unistd.h>
+#include <yonder/ml/errors.hpp>
 #include <yonder/ml/text_classifier.hpp>
+#include <yonder/this_call.hpp>
 
 #include <cstdlib>
 
@@ -28,7 +30,10 @@ yonder::ml::text_classifier const& model() {
 
 void load_sentiment_model() { (void)model(); }
 
-Sentiment get_sentiment(std::string const& text) {
+Sentiment get_sentiment(std::string const& text) try {
   auto const best = model()(text);
   return {best.label, best.score, this_process()};
+} catch (yonder::ml::gpu_unusable const&) {
+  yonder::this_call::retire_worker();  // only a new process gets the GPU back
+  throw;
 }

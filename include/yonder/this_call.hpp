@@ -19,4 +19,9 @@ namespace yonder::this_call {
 // The call's id: the same in every attempt.
 [[nodiscard]] YONDER_API call_id id() noexcept;
 
+// This worker is to take no more work after this call, whose outcome is sent as always: it ends, and another
+// one is started when there is work. For a task that has lost what it cannot get back in this process, a
+// GPU's context say.
+YONDER_API void retire_worker() noexcept;
+
 }  // namespace yonder::this_call

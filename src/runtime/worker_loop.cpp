@@ -141,6 +141,7 @@ void worker_loop::serve(lock& held, core::out::run work) {
     core_.finished(time, work.key, std::move(*failure), outputs_);
   else
     report(time, work.key, std::move(result));
+  if (context_.retire.load(std::memory_order_relaxed)) core_.drain(time, outputs_);
   carry_out();
   flush_if_due(time);
 }
@@ -336,6 +337,9 @@ bool stop_requested() noexcept {
   return current_call != nullptr && current_call->stop.load(std::memory_order_relaxed);
 }
 std::uint32_t attempt() noexcept { return current_call != nullptr ? current_call->attempt : 0; }
+void retire_worker() noexcept {
+  if (current_call != nullptr) current_call->retire.store(true, std::memory_order_relaxed);
+}
 call_id id() noexcept { return current_call != nullptr ? current_call->id : call_id{}; }
 
 }  // namespace this_call

@@ -25,6 +25,7 @@ namespace yonder::runtime_detail {
 // What this_call tells a task about the call that it serves.
 struct call_context {
   std::atomic<bool> stop{false};
+  std::atomic<bool> retire{false};  // the worker ends after this call
   std::uint32_t attempt = 0;
   call_id id;
 };

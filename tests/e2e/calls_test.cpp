@@ -177,6 +177,14 @@ TEST_CASE("get_for gives up waiting, and the call goes on") {
   CHECK_THROWS_AS(call.get(), yonder::cancelled);
 }
 
+TEST_CASE("a worker that retires hands back what it has not started") {
+  yonder::runtime one({.workers = 1, .in_process = threads()});
+  std::vector<yonder::call<std::string>> calls;
+  calls.reserve(20);
+  for (int i = 0; i < 20; ++i) calls.push_back(task::retire.on(one).spawn());
+  for (auto& call : calls) CHECK(call.get() == yonder::to_string(call.id()));
+}
+
 TEST_CASE("several threads may call at once") {
   std::vector<std::thread> threads;
   threads.reserve(8);

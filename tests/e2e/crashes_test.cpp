@@ -63,6 +63,17 @@ TEST_CASE("promise 11: SIGTERM drains a worker: what runs is finished, and the p
   CHECK(task::add.on(one).remote(1, 2) == 3);
 }
 
+TEST_CASE("a task may retire its worker: its call is answered, the process ends, another one goes on") {
+  yonder::runtime one({.workers = 1});
+  watched_process const worker(task::process.on(one).remote());
+  auto call = task::retire.on(one).spawn();
+  auto next = task::process.on(one).spawn();
+  CHECK(call.get() == yonder::to_string(call.id()));
+  CHECK(worker.ends_within(10s));
+  CHECK(next.get() != ::getpid());
+  CHECK(task::add.on(one).remote(1, 2) == 3);
+}
+
 TEST_CASE("promise 15: the worker answers the hub while a task computes") {
   auto call = task::wait_for_stop.spawn();
   CHECK_FALSE(call.get_for(20ms));

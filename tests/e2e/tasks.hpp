@@ -156,6 +156,10 @@ inline int terminate_self(int value) {
   ::kill(::getpid(), SIGTERM);
   return value;
 }
+inline std::string retire() {
+  yonder::this_call::retire_worker();
+  return yonder::to_string(yonder::this_call::id());
+}
 inline std::uint32_t fail_until_attempt(std::uint32_t attempt) {
   if (yonder::this_call::attempt() < attempt) throw std::runtime_error("not yet");
   return yonder::this_call::attempt();
@@ -188,6 +192,7 @@ inline constexpr yonder::task<e2e::crash> crash;
 inline constexpr yonder::task<e2e::wait_for_stop> wait_for_stop;
 inline constexpr yonder::task<e2e::ignore_stop> ignore_stop;
 inline constexpr yonder::task<e2e::terminate_self> terminate_self;
+inline constexpr yonder::task<e2e::retire> retire;
 inline constexpr yonder::task<e2e::fail_until_attempt> fail_until_attempt;
 inline constexpr yonder::task<e2e::own_id> own_id;
 inline constexpr yonder::task<e2e::print> print;
