@@ -140,12 +140,13 @@ void tell_of_silence(worker_loop const& loop, std::string const& address, core::
   auto config = worker_config_here();
   auto const session = config.session;
   auto const tries = config.hub_timeout;
-  auto* const loop = new worker_loop(
-      {.core = std::move(config), .max_result_bytes = options.max_call_bytes, .own_process = true});
-  loop->attach(set_up([&] {
-    return transport.connect(loop->poller(),
+  auto made = std::make_unique<worker_loop>(worker_loop_config{
+      .core = std::move(config), .max_result_bytes = options.max_call_bytes, .own_process = true});
+  made->attach(set_up([&] {
+    return transport.connect(made->poller(),
                              {address, keys_folder(options), session, limits_of(options.max_call_bytes)});
   }));
+  auto* const loop = made.release();
   tell_of_silence(*loop, address, tries);
   auto const end = loop->run();
   if (!end.clean) say(std::string(to_string(end.code)) + ": " + end.reason);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <zmq.hpp>
@@ -13,6 +14,10 @@ namespace yonder::transport {
 
 // How long an endpoint that is destroyed waits for its last frames to leave.
 inline constexpr int farewell_ms = 500;
+
+// A client's routing id: 'Y', its session, and the how-manieth connection of its own this is, in big-endian
+// order.
+inline constexpr std::size_t routing_id_size = 1 + 8 + 4;
 
 // Sets what both kinds of socket need, and leaves no default that is unbounded.
 void prepare(zmq::socket_t& socket, limits const& bounds);

@@ -2,7 +2,6 @@
 #include "transports/zmq/zmq_client.hpp"
 
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "transports/setup_error.hpp"
@@ -22,10 +21,12 @@ constexpr int watched_events = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED |
                                ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                                ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
 
-// The first byte keeps it apart from the routing ids that libzmq draws itself.
-std::array<char, 9> routing_id_of(std::uint64_t session) {
-  std::array<char, 9> id{'Y'};
-  std::memcpy(id.data() + 1, &session, sizeof session);
+// The first byte keeps it apart from the routing ids that libzmq draws itself. Each start has its own, in
+// rising order: what an earlier connection has left unread at the hub is told from what this one says.
+std::array<char, routing_id_size> routing_id_of(std::uint64_t session, std::uint32_t start) {
+  std::array<char, routing_id_size> id{'Y'};
+  for (std::size_t i = 0; i < 8; ++i) id[1 + i] = static_cast<char>(session >> (8 * i));
+  for (std::size_t i = 0; i < 4; ++i) id[9 + i] = static_cast<char>(start >> (24 - 8 * i));
   return id;
 }
 
@@ -80,9 +81,10 @@ void zmq_client::start() {
 void zmq_client::open() {
   socket_.emplace(context_, zmq::socket_type::dealer);
   prepare(*socket_, bounds_);
-  socket_->set(zmq::sockopt::routing_id, zmq::buffer(routing_id_of(session_)));
+  ++starts_;
+  socket_->set(zmq::sockopt::routing_id, zmq::buffer(routing_id_of(session_, starts_)));
   if (encrypted_) use_keys(*socket_, secret_, server_key_);
-  monitor_.emplace(context_, *socket_, watched_events, ++starts_);
+  monitor_.emplace(context_, *socket_, watched_events, starts_);
   try {
     socket_->connect(address_);
   } catch (zmq::error_t const& error) {

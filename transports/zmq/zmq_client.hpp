@@ -68,7 +68,7 @@ class zmq_client final : public endpoint {
   outbox unsent_;
   zmq::message_t first_part_;
 
-  std::uint64_t starts_ = 0;
+  std::uint32_t starts_ = 0;
   peer_id drawn_ = 0;
   peer_id peer_ = 0;           // the present connection; 0: none
   int connection_ = -1;        // its descriptor, from before the handshake on

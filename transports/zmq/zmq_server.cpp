@@ -23,6 +23,12 @@ enum token : std::uint64_t { socket_token, monitor_token, authenticator_token, b
   throw setup_error(errc::bad_configuration, address + ": " + why);
 }
 
+// What the connections of one client have in common.
+std::string session_of(std::string_view routing_id) {
+  bool const ours = routing_id.size() == routing_id_size && routing_id.front() == 'Y';
+  return std::string(ours ? routing_id.substr(0, 9) : routing_id);
+}
+
 bool needs_keys(std::string const& address) { return !ipc_path(address); }
 
 bool somebody_listens(std::filesystem::path const& path) {
@@ -171,11 +177,12 @@ bool zmq_server::receive_one(std::vector<event>& events) {
     return false;
   }
   receive_part(socket_, first_part_);
-  auto& from = sender_of(routing_id_.to_string_view(), events);
-  if (from.closed) {
+  auto* const sender = sender_of(routing_id_.to_string_view(), events);
+  if (sender == nullptr || sender->closed) {
     skip_parts(socket_, first_part_);
     return true;
   }
+  auto& from = *sender;
   events.push_back({event::kind::received, from.id, {}, {}, false});
   auto fault = unpack(socket_, first_part_, bounds_, events.back().message);
   if (fault.empty()) return true;
@@ -189,21 +196,28 @@ zmq_server::peer* zmq_server::find(peer_id id) {
   return found == open_peers_.end() ? nullptr : found->second;
 }
 
-zmq_server::peer& zmq_server::sender_of(std::string_view routing_id, std::vector<event>& events) {
+// Null: of a connection that a later one of the same session has replaced.
+zmq_server::peer* zmq_server::sender_of(std::string_view routing_id, std::vector<event>& events) {
   if (last_sender_ != nullptr && last_sender_->accepted == accepted_ &&
       last_sender_->routing_id == routing_id)
-    return *last_sender_;
+    return last_sender_;
   // Only the parts behind the routing id always tell where they came from.
   auto const connection = zmq_msg_get(first_part_.handle(), ZMQ_SRCFD);
   auto const found = peers_.find(std::string(routing_id));
   if (found != peers_.end() && found->second->connection == connection) {
     last_sender_ = found->second.get();
     last_sender_->accepted = accepted_;
-    return *last_sender_;
+    return last_sender_;
   }
   if (found != peers_.end()) lose(*found->second, "it has connected anew", events);
+  if (auto const other = sessions_.find(session_of(routing_id)); other != sessions_.end()) {
+    auto& known = *other->second;
+    if (known.routing_id > routing_id) return nullptr;
+    events.push_back({event::kind::lost, known.id, {}, "it has connected anew", false});
+    shut(known);
+  }
   last_sender_ = &add(std::string(routing_id), connection, events);
-  return *last_sender_;
+  return last_sender_;
 }
 
 zmq_server::peer& zmq_server::add(std::string routing_id, int connection, std::vector<event>& events) {
@@ -212,6 +226,7 @@ zmq_server::peer& zmq_server::add(std::string routing_id, int connection, std::v
   auto& added = *made;
   peers_.emplace(std::move(routing_id), std::move(made));
   open_peers_.emplace(id, &added);
+  sessions_.insert_or_assign(session_of(added.routing_id), &added);
   if (auto const other = connections_.find(connection); other != connections_.end())
     begin_end(*other->second);
   connections_[connection] = &added;
@@ -220,13 +235,19 @@ zmq_server::peer& zmq_server::add(std::string routing_id, int connection, std::v
   return added;
 }
 
+void zmq_server::forget_open(peer& gone) {
+  open_peers_.erase(gone.id);
+  auto const at = sessions_.find(session_of(gone.routing_id));
+  if (at != sessions_.end() && at->second == &gone) sessions_.erase(at);
+}
+
 void zmq_server::erase(peer& gone) {
   if (gone.ending) std::erase(ending_, &gone);
   if (gone.waiting) std::erase(waiting_, &gone);
   if (last_sender_ == &gone) last_sender_ = nullptr;
   if (auto const at = connections_.find(gone.connection); at != connections_.end() && at->second == &gone)
     connections_.erase(at);
-  open_peers_.erase(gone.id);
+  forget_open(gone);
   peers_.erase(std::string(gone.routing_id));
 }
 
@@ -283,7 +304,7 @@ void zmq_server::lose(peer& gone, std::string reason, std::vector<event>& events
 
 // Says farewell and hears no more of it; it is forgotten when its connection ends.
 void zmq_server::shut(peer& gone) {
-  open_peers_.erase(gone.id);
+  forget_open(gone);
   gone.closed = true;
   gone.unsent = outbox(bell_);
   auto farewell = signal(signal_farewell);

@@ -75,7 +75,8 @@ class zmq_server final : public listener {
   void bind(std::string const& address);
 
   peer* find(peer_id id);
-  peer& sender_of(std::string_view routing_id, std::vector<event>& events);
+  peer* sender_of(std::string_view routing_id, std::vector<event>& events);
+  void forget_open(peer& gone);
   peer& add(std::string routing_id, int connection, std::vector<event>& events);
   void erase(peer& gone);
 
@@ -106,6 +107,7 @@ class zmq_server final : public listener {
 
   std::unordered_map<std::string, std::unique_ptr<peer>> peers_;  // by routing id
   std::unordered_map<peer_id, peer*> open_peers_;                 // that are not closed
+  std::unordered_map<std::string, peer*> sessions_;               // of those, by session_of(routing_id)
   std::unordered_map<int, peer*> connections_;                    // by descriptor
   std::unordered_set<int> dead_connections_;                      // that ended before their peer was known
   std::vector<peer*> waiting_;                                    // with frames that libzmq did not take
