@@ -111,12 +111,12 @@ class split_mix_64 {
   std::uint64_t state_;
 };
 
-inline std::string random_string(std::uint64_t index, std::vector<std::string> const& snippets = snippets()) {
+inline std::string random_string(std::uint64_t index, std::vector<std::string> const& parts = snippets()) {
   split_mix_64 random(index);
   std::string text;
   for (std::uint64_t part = 1 + random(12); part > 0; --part) {
     if (random(8) == 0) {
-      text += snippets[random(snippets.size())];
+      text += parts[random(parts.size())];
       continue;
     }
     auto const [first, last] = pools[random(std::size(pools))];
