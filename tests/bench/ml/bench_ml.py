@@ -17,7 +17,6 @@ import time
 
 PACKAGES = "torch transformers onnx onnxruntime openvino"
 ROUND_SECONDS = 0.4
-PAUSE = 0.05  # so that the threads of the candidate before have gone to sleep
 
 
 def stop_without_packages(missing):
@@ -100,6 +99,15 @@ def seconds_of(peer):
     return elapsed / runs
 
 
+def wait_for_idle_threads(window=0.01, at_most=1.0):
+    """Until the peers' threads, which are this process's, spin no more: they used under a tenth of a window (seconds)."""
+    for _ in range(round(at_most / window)):
+        before = time.process_time()
+        time.sleep(window)
+        if time.process_time() - before < window / 10:
+            return
+
+
 def measure(ours, candidates, batch, rounds):
     """{name: [seconds of each round]}"""
     ours.prepare(batch)
@@ -108,7 +116,7 @@ def measure(ours, candidates, batch, rounds):
         candidate.prepare(batch)
     for _ in range(rounds):
         for candidate in [*candidates, ours]:
-            time.sleep(PAUSE)
+            wait_for_idle_threads()
             times[candidate.name].append(ours.seconds() if candidate is ours else seconds_of(candidate))
     return times
 
