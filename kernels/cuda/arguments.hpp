@@ -83,7 +83,7 @@ struct attention_arguments {
   std::uint32_t rows;
   std::uint32_t heads;
   std::uint32_t head_size;  // 32 or 64
-  std::uint32_t warps;      // 1 to 4, 16 queries each: a tile has 16 * warps
+  std::uint32_t warps;      // 1 to 4, or hopper_attention_warps, 16 queries each: a tile has 16 * warps
 };
 
 enum class first_activation : std::uint8_t { tanh, relu };

@@ -3,6 +3,7 @@
 
 #include "cuda/arguments.hpp"
 #include "cuda/execution.cuh"
+#include "cuda/softmax.cuh"
 
 // softmax(Q K^T / sqrt(head size)) V for each head of each sequence, by tensor cores, with an online softmax
 // (Milakov and Gimelshein, arXiv:1805.02867; Dao, arXiv:2307.08691): the scores stay in registers. A block
@@ -52,8 +53,7 @@ template <class T, int HeadSize>
 struct query_block {
   fragment_a query[HeadSize / 16];
   fragment_c out[HeadSize / 8];
-  float largest[2];
-  float sum[2];
+  running_softmax rows;
 };
 
 template <class T, int HeadSize>
@@ -67,11 +67,7 @@ YONDER_DEVICE void begin_block(query_block<T, HeadSize>& block, T const (*querie
   }
   YONDER_UNROLL
   for (int n = 0; n < HeadSize / 8; ++n) block.out[n] = {};
-  YONDER_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    block.largest[half] = -INFINITY;
-    block.sum[half] = 0.0F;
-  }
+  block.rows = {};
 }
 
 template <class T, int HeadSize>
@@ -91,70 +87,13 @@ YONDER_DEVICE void score(query_block<T, HeadSize> const& block, T const (*keys)[
   }
 }
 
-// Scores of keys from `count` on cannot win, and weigh nothing.
-YONDER_DEVICE void mask(fragment_c (&scores)[keys_at_once / 8], int count) {
-  YONDER_UNROLL
-  for (int n = 0; n < keys_at_once / 8; ++n) {
-    YONDER_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      int const key = n * 8 + static_cast<int>(lane_index() % 4) * 2 + i % 2;
-      if (key >= count) scores[n].value[i] = -INFINITY;
-    }
-  }
-}
-
-// Over the four lanes that share a row.
-YONDER_DEVICE float row_maximum(float value) {
-  value = fmaxf(value, shuffle_xor(value, 1));
-  return fmaxf(value, shuffle_xor(value, 2));
-}
-YONDER_DEVICE float row_sum(float value) {
-  value += shuffle_xor(value, 1);
-  return value + shuffle_xor(value, 2);
-}
-
-// Scores become weights relative to the largest score so far; what was summed before is rescaled to it.
-template <class T, int HeadSize>
-YONDER_DEVICE void weigh(query_block<T, HeadSize>& block, fragment_c (&scores)[keys_at_once / 8],
-                         float scale) {
-  YONDER_UNROLL
-  for (std::size_t half = 0; half < 2; ++half) {
-    float largest = block.largest[half];
-    YONDER_UNROLL
-    for (int n = 0; n < keys_at_once / 8; ++n)
-      largest = fmaxf(largest, fmaxf(scores[n].value[2 * half], scores[n].value[2 * half + 1]));
-    largest = row_maximum(largest);
-    float const shrink = exp2_approximately((block.largest[half] - largest) * scale);
-    block.largest[half] = largest;
-    float sum = 0.0F;
-    YONDER_UNROLL
-    for (int n = 0; n < keys_at_once / 8; ++n) {
-      YONDER_UNROLL
-      for (std::size_t i = 2 * half; i < 2 * half + 2; ++i) {
-        scores[n].value[i] = exp2_approximately((scores[n].value[i] - largest) * scale);
-        sum += scores[n].value[i];
-      }
-    }
-    block.sum[half] = block.sum[half] * shrink + sum;
-    YONDER_UNROLL
-    for (int n = 0; n < HeadSize / 8; ++n) {
-      block.out[n].value[2 * half] *= shrink;
-      block.out[n].value[2 * half + 1] *= shrink;
-    }
-  }
-}
-
-// The scores' C fragments, rounded, are the A fragments of the product with the values.
 template <class T, int HeadSize>
 YONDER_DEVICE void add_values(query_block<T, HeadSize>& block, fragment_c const (&weights)[keys_at_once / 8],
                               T const (*values)[HeadSize + 8]) {
   auto const place = down_then_across(static_cast<int>(lane_index()));
   YONDER_UNROLL
-  for (std::size_t k = 0; k < keys_at_once / 16; ++k) {
-    auto const& left = weights[2 * k].value;
-    auto const& right = weights[2 * k + 1].value;
-    fragment_a const a = {{pack<T>(left[0], left[1]), pack<T>(left[2], left[3]), pack<T>(right[0], right[1]),
-                           pack<T>(right[2], right[3])}};
+  for (int k = 0; k < keys_at_once / 16; ++k) {
+    fragment_a const a = rounded_weights<T>(weights, k);
     YONDER_UNROLL
     for (int n = 0; n < HeadSize / 8; n += 2) {
       words const loaded = load_transposed_matrices(&values[k * 16 + place.row][n * 8 + place.column]);
@@ -171,7 +110,7 @@ YONDER_DEVICE void store_block(query_block<T, HeadSize> const& block, T (*rows)[
   int const lane = static_cast<int>(lane_index());
   YONDER_UNROLL
   for (std::size_t half = 0; half < 2; ++half) {
-    float const inverse = 1.0F / row_sum(block.sum[half]);
+    float const inverse = 1.0F / row_sum(block.rows.sum[half]);
     YONDER_UNROLL
     for (int n = 0; n < HeadSize / 8; ++n) {
       auto const& value = block.out[n].value;
@@ -212,7 +151,6 @@ YONDER_DEVICE void attend(attention_arguments<T> const& a, attention_tile const&
                       tile.length - tile.query);
   copy_keys(0);
   T(*const own_rows)[HeadSize + 8] = memory.queries + warp_index() * queries_per_warp;
-  float const scale = 1.44269504F / sqrtf(static_cast<float>(HeadSize));  // log2(e): the powers are of two
   query_block<T, HeadSize> block;
   for (int key = 0; key < tile.length; key += keys_at_once) {
     bool const last = key + keys_at_once >= tile.length;
@@ -228,7 +166,7 @@ YONDER_DEVICE void attend(attention_arguments<T> const& a, attention_tile const&
     fragment_c scores[keys_at_once / 8];
     score<T, HeadSize>(block, memory.keys[stage], scores);
     if (last) mask(scores, tile.length - key);
-    weigh(block, scores, scale);
+    weigh(block.rows, scores, block.out, score_scale<HeadSize>());
     add_values<T, HeadSize>(block, scores, memory.values[stage]);
     sync_block();
   }

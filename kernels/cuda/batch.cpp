@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "cuda/operators.hpp"
+
 namespace yonder::kernels::cuda {
 namespace {
 
@@ -13,6 +15,7 @@ constexpr std::array small_buckets = {16U, 32U, 64U, 96U, 128U, 192U, 256U, 384U
 constexpr std::uint32_t wave = 1056;
 constexpr std::uint32_t smallest_tile = 16;
 constexpr std::uint32_t blocks_that_fill = 132;
+constexpr std::uint32_t smallest_for_warpgroups = 64;  // rows: the queries of one
 
 std::uint32_t rows_for(std::size_t tokens) {
   auto const* const small = std::lower_bound(small_buckets.begin(), small_buckets.end(), tokens);
@@ -30,7 +33,9 @@ bucket bucket_for(std::size_t tokens, std::size_t sequences) {
   return {rows, sequences_of(rows)};
 }
 
-std::uint32_t attention_warps(bucket const& size, std::size_t heads) {
+std::uint32_t attention_warps(bucket const& size, std::size_t heads, attention_unit unit) {
+  if (unit == attention_unit::warpgroup && size.rows >= smallest_for_warpgroups)
+    return hopper_attention_warps;
   return size.rows / 64 * heads >= blocks_that_fill ? 4 : 1;
 }
 

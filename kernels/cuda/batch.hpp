@@ -34,8 +34,11 @@ inline constexpr std::size_t most_tokens = 67'584;
 
 // Precondition: 0 < tokens <= most_tokens, and each sequence has a token.
 bucket bucket_for(std::size_t tokens, std::size_t sequences);
+// Who multiplies in attention: warps (cuda/attention.cuh), or where there are some, groups of four
+// (cuda/attention_hopper.cuh).
+enum class attention_unit : std::uint8_t { warp, warpgroup };
 // How many warps of 16 queries an attention tile has: few tokens spread over many small blocks.
-std::uint32_t attention_warps(bucket const& size, std::size_t heads);
+std::uint32_t attention_warps(bucket const& size, std::size_t heads, attention_unit unit);
 
 // One batch as it travels to the device, in one piece.
 struct packed_batch {

@@ -29,8 +29,8 @@ enable_language(CUDA)
 find_package(CUDAToolkit 12.4 REQUIRED)
 cmake_path(GET CUDA_cudart_static_LIBRARY PARENT_PATH yonder_cuda_libraries)
 set(YONDER_CUDA_LIBRARY_DIR "${yonder_cuda_libraries}" CACHE INTERNAL "Where cudart_static is")
-target_sources(yonder_kernels PRIVATE ${YONDER_CUDA_HOST_SOURCES} cuda/cublaslt.cpp cuda/device.cpp cuda/model.cpp
-  cuda/launch.cu)
+target_sources(yonder_kernels PRIVATE ${YONDER_CUDA_HOST_SOURCES} cuda/cublaslt.cpp cuda/device.cpp cuda/tensor_map.cpp
+  cuda/model.cpp   cuda/launch.cu)
 set_source_files_properties(cuda/cublaslt.cpp PROPERTIES
   COMPILE_DEFINITIONS "YONDER_CUDA_LIBRARY_DIR=\"${yonder_cuda_libraries}\"")
 target_link_libraries(yonder_kernels PRIVATE CUDA::cudart_static)

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cuda/emulation.hpp"
-
-#include <ucontext.h>
-
 #include <algorithm>
 #include <cstring>
-#include <deque>
-#include <exception>
-#include <memory>
 #include <numeric>
 #include <random>
 #include <span>
 #include <utility>
-#include <vector>
+
+#include "cuda/emulation_machine.hpp"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -27,56 +21,6 @@
 
 namespace yonder::kernels::cuda::emulation {
 namespace {
-
-constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
-constexpr int poison = 0xff;  // a NaN in every format
-
-// Threads meet here: whoever comes last opens it for all.
-struct meeting {
-  char const* name = nullptr;
-  unsigned arrived = 0;
-  std::uint64_t opened = 0;
-};
-
-// Operands and results alternate between two halves: a lane may begin the next meeting before its neighbour
-// has read the result of this one.
-struct warp {
-  meeting at;
-  alignas(16) std::byte in[2][lanes * largest_operand];
-  alignas(16) std::byte out[2][lanes * largest_operand];
-};
-
-struct copy {
-  void* to;
-  void const* source;
-  std::size_t bytes;
-};
-
-struct fibre {
-  ucontext_t context{};
-  std::unique_ptr<std::byte[]> stack{new std::byte[stack_bytes]};
-  bool done = false;
-  meeting const* waits_at = nullptr;
-  std::uint64_t seen = 0;
-  std::vector<copy> uncommitted;
-  std::deque<std::vector<copy>> committed;
-};
-
-struct machine {
-  shape grid;
-  std::function<void()> const* thread = nullptr;
-  std::vector<fibre> fibres;
-  std::vector<warp> warps;
-  std::vector<std::byte> shared;
-  meeting block;
-  ucontext_t scheduler{};
-  unsigned current = 0;
-  unsigned block_x = 0;
-  unsigned block_y = 0;
-  std::exception_ptr error;
-  void const* scheduler_stack = nullptr;
-  std::size_t scheduler_stack_bytes = 0;
-};
 
 machine* running = nullptr;
 
@@ -101,8 +45,6 @@ class stack_switch {
   void* saved_ = nullptr;
 #endif
 };
-
-fibre& self() { return running->fibres[running->current]; }
 
 void back_to_scheduler() {
   stack_switch step(running->scheduler_stack, running->scheduler_stack_bytes);
@@ -129,6 +71,9 @@ void start(fibre& each) {
   each.waits_at = nullptr;
   each.uncommitted.clear();
   each.committed.clear();
+  each.products_fenced = false;
+  each.uncommitted_products.clear();
+  each.committed_products.clear();
   getcontext(&each.context);
   each.context.uc_stack.ss_sp = each.stack.get();
   each.context.uc_stack.ss_size = stack_bytes;
@@ -160,51 +105,76 @@ std::string deadlock(machine const& world) {
   return text;
 }
 
-// Until none of its threads can go on. True if any could.
-bool run_warp(machine& world, std::span<unsigned const> threads) {
+// Threads run in parts: each part as far as it can go before the next one begins, and so within it. What no
+// barrier forbids, happens. True if any thread could go on.
+bool run_parts(machine& world, std::span<unsigned const> threads, std::span<std::size_t const> sizes) {
+  if (sizes.empty()) {
+    bool const can = can_run(world.fibres[threads.front()]);
+    if (can) resume(world, threads.front());
+    return can;
+  }
   for (bool any = false;; any = true) {
     bool progressed = false;
-    for (unsigned const index : threads) {
-      if (!can_run(world.fibres[index])) continue;
-      resume(world, index);
-      progressed = true;
+    for (std::size_t at = 0; at < threads.size(); at += sizes.front()) {
+      auto const part = threads.subspan(at, std::min(sizes.front(), threads.size() - at));
+      progressed = run_parts(world, part, sizes.subspan(1)) || progressed;
     }
     if (!progressed) return any;
   }
 }
 
-// Each warp goes as far as it can before the next one begins: what no barrier forbids, happens.
+// Warpgroup by warpgroup, warp by warp, lane by lane. What comes by itself, comes when nothing else can
+// happen.
 void run_block(machine& world, std::span<unsigned const> sequence) {
+  constexpr std::array parts = {warpgroup, lanes, std::size_t{1}};
   world.block = {};
-  std::fill(world.shared.begin(), world.shared.end(), std::byte{poison});
+  if (world.shared) std::memset(world.shared.get(), poison, world.shared_bytes);
+  world.barriers.clear();
   for (auto& each : world.warps) each.at = {};
+  std::fill(world.warpgroups.begin(), world.warpgroups.end(), meeting{});
   for (auto& each : world.fibres) start(each);
-  for (;;) {
-    bool progressed = false;
-    for (std::size_t at = 0; at < sequence.size(); at += lanes)
-      progressed = run_warp(world, sequence.subspan(at, lanes)) || progressed;
+  do {
+    run_parts(world, sequence, parts);
     if (std::all_of(world.fibres.begin(), world.fibres.end(), [](auto const& each) { return each.done; }))
       return;
-    if (!progressed) throw fault(deadlock(world));
-  }
+  } while (end_phases(world));
+  throw fault(deadlock(world));
 }
 
-// Warp by warp.
+// [first, last) in another order, in parts of `size` that stay together.
+template <class Iterator>
+void shuffle_parts(Iterator first, Iterator last, std::size_t size, std::mt19937& engine) {
+  std::vector<std::vector<unsigned>> parts;
+  for (auto at = first; at != last;) {
+    auto const end =
+        last - at < static_cast<std::ptrdiff_t>(size) ? last : at + static_cast<std::ptrdiff_t>(size);
+    parts.emplace_back(at, end);
+    at = end;
+  }
+  std::shuffle(parts.begin(), parts.end(), engine);
+  for (auto const& part : parts) first = std::copy(part.begin(), part.end(), first);
+}
+
 std::vector<unsigned> sequence_of(unsigned threads, order how, std::mt19937& engine) {
   std::vector<unsigned> sequence(threads);
   std::iota(sequence.begin(), sequence.end(), 0U);
   if (how == order::descending) std::reverse(sequence.begin(), sequence.end());
   if (how != order::shuffled) return sequence;
-  std::vector<unsigned> warps(threads / lanes);
-  std::iota(warps.begin(), warps.end(), 0U);
-  std::shuffle(warps.begin(), warps.end(), engine);
-  for (std::size_t i = 0; i < warps.size(); ++i) {
-    auto const first = sequence.begin() + static_cast<std::ptrdiff_t>(i * lanes);
-    std::iota(first, first + lanes, warps[i] * lanes);
-    std::shuffle(first, first + lanes, engine);
+  if (threads % warpgroup == 0) shuffle_parts(sequence.begin(), sequence.end(), warpgroup, engine);
+  for (std::size_t group = 0; group < threads; group += warpgroup) {
+    auto const begin = sequence.begin() + static_cast<std::ptrdiff_t>(group);
+    auto const end =
+        sequence.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(threads, group + warpgroup));
+    shuffle_parts(begin, end, lanes, engine);
+    for (auto warp = begin; warp != end; warp += lanes) shuffle_parts(warp, warp + lanes, 1, engine);
   }
   return sequence;
 }
+
+}  // namespace
+
+machine& world() noexcept { return *running; }
+fibre& self() noexcept { return running->fibres[running->current]; }
 
 // True for the one that came last.
 bool arrive(meeting& at, char const* name, unsigned expected) {
@@ -222,8 +192,6 @@ void wait_at(meeting const& at) {
   back_to_scheduler();
 }
 
-}  // namespace
-
 void launch(shape const& grid, order threads, std::function<void()> const& thread) {
   if (grid.threads == 0 || grid.threads % lanes != 0) throw fault("a block is whole warps");
   machine world;
@@ -231,6 +199,7 @@ void launch(shape const& grid, order threads, std::function<void()> const& threa
   world.thread = &thread;
   world.fibres.resize(grid.threads);
   world.warps.resize(grid.threads / lanes);
+  world.warpgroups.resize(grid.threads / warpgroup);
   struct turn {
     explicit turn(machine& next) : before(running) { running = &next; }
     ~turn() { running = before; }
@@ -258,9 +227,21 @@ void sync_block() {
 }
 
 void* shared_memory(std::size_t bytes) {
-  if (running->shared.empty()) running->shared.resize(bytes, std::byte{poison});
-  if (running->shared.size() != bytes) throw fault("a kernel has one layout of shared memory");
-  return running->shared.data();
+  machine& world = *running;
+  if (!world.shared) {
+    world.shared.reset(new (std::align_val_t{shared_alignment}) std::byte[bytes]);
+    world.shared_bytes = bytes;
+    std::memset(world.shared.get(), poison, bytes);
+  }
+  if (world.shared_bytes != bytes) throw fault("a kernel has one layout of shared memory");
+  return world.shared.get();
+}
+
+std::uint32_t shared_address(void const* pointer) {
+  auto const offset = static_cast<std::byte const*>(pointer) - running->shared.get();
+  if (offset < 0 || static_cast<std::size_t>(offset) >= running->shared_bytes)
+    throw fault("a pointer outside of shared memory");
+  return static_cast<std::uint32_t>(static_cast<std::size_t>(offset) + shared_alignment);
 }
 
 void copy_async(void* to, void const* source, std::size_t bytes) {

@@ -9,7 +9,7 @@
 #include <string>
 
 // Runs a kernel on the host, unchanged: each thread of a block is a fibre (ucontext), the blocks follow each
-// other. It is strict where a GPU is lenient: shared memory starts poisoned, an asynchronous copy happens no
+// other. It is strict where a GPU is lenient: shared memory starts poisoned, what is asynchronous happens no
 // earlier than its wait, a barrier that not every thread reaches is an error, and each warp runs as far ahead
 // of the others as barriers allow, in an order that the caller chooses, so that a missing barrier shows. Not
 // thread-safe.
@@ -38,14 +38,59 @@ unsigned block_x() noexcept;
 unsigned block_y() noexcept;
 shape const& grid() noexcept;
 void sync_block();
-// The block's shared memory: the same for all its threads, poisoned when the block begins.
+// The block's shared memory: the same for all its threads, poisoned when the block begins, and aligned to
+// 1,024 bytes. Its addresses, as descriptors have them, begin at 1,024.
 void* shared_memory(std::size_t bytes);
+std::uint32_t shared_address(void const* pointer);
 
 // `bytes` of zeros where `source` is null. What is there goes at once; what comes is there after the wait.
 void copy_async(void* to, void const* source, std::size_t bytes);
 void commit_copies();
 // Until all but the last `pending` committed groups are there.
 void wait_for_copies(unsigned pending);
+
+// ---- Hopper: barriers that count bytes, copies of tiles, products of warpgroups ----
+
+inline constexpr std::size_t warpgroup = 128;  // threads
+
+// A matrix of 16-bit elements in global memory, copied in boxes. The 16-byte chunks of a box's rows, which
+// are 64 or 128 bytes, are swizzled as CU_TENSOR_MAP_SWIZZLE_64B and _128B say.
+struct tensor {
+  void const* base;
+  std::size_t rows;
+  std::size_t columns;
+  std::size_t stride;  // of rows, in bytes
+  unsigned box_rows;
+  unsigned box_columns;
+};
+
+// A barrier is 8 bytes of shared memory. A phase of it ends when all arrivals and all expected bytes are
+// there.
+void init_barrier(void const* barrier, unsigned arrivals);
+void arrive_expecting(void const* barrier, std::size_t bytes);
+// Until the phase of this parity has ended.
+void wait_for_phase(void const* barrier, unsigned parity);
+// A box to shared memory; what lies outside of the matrix is zeros.
+void copy_box(void* to, tensor const& from, int column, int row, void const* barrier);
+
+// One thread's part of out[64][columns] += a[64][16] * b[16][columns]; a warpgroup's threads issue the same.
+struct group_product {
+  std::uint64_t a;               // descriptor of a[row][k], where `a_words` is null
+  std::uint32_t const* a_words;  // the thread's fragment of a
+  std::uint64_t b;               // descriptor of b[column][k], or of b[k][column]
+  bool b_rows_are_k;
+  bool accumulate;
+  unsigned columns;
+  float (*widen)(std::uint16_t bits);
+  float* out;  // [columns / 2]
+};
+
+void fence_products();
+// `out` is poisoned until the wait.
+void multiply(group_product const& product);
+void commit_products();
+// Until all but the last `pending` committed groups are done.
+void wait_for_products(unsigned pending);
 
 namespace detail {
 

@@ -79,7 +79,8 @@ YONDER_DEVICE unsigned grid_x() { return gridDim.x; }
 YONDER_DEVICE unsigned grid_y() { return gridDim.y; }
 YONDER_DEVICE void sync_block() { __syncthreads(); }
 YONDER_DEVICE void sync_warp() { __syncwarp(); }
-YONDER_DEVICE float shuffle_xor(float value, unsigned mask) {
+template <class Value>
+YONDER_DEVICE Value shuffle_xor(Value value, unsigned mask) {
   return __shfl_xor_sync(0xffffffffU, value, static_cast<int>(mask));
 }
 
@@ -188,8 +189,9 @@ YONDER_DEVICE void sync_block() { emulation::sync_block(); }
 namespace detail {
 
 struct nothing {};
+template <class Value>
 struct shuffled {
-  float value;
+  Value value;
   unsigned mask;
 };
 template <class T>
@@ -197,7 +199,8 @@ using all_lanes = std::array<T, emulation::lanes>;
 
 inline void meet_only(all_lanes<nothing> const&, all_lanes<nothing>&) {}
 
-inline void exchange(all_lanes<shuffled> const& in, all_lanes<float>& out) {
+template <class Value>
+void exchange(all_lanes<shuffled<Value>> const& in, all_lanes<Value>& out) {
   for (std::size_t lane = 0; lane < in.size(); ++lane) out[lane] = in[lane ^ in[lane].mask].value;
 }
 
@@ -267,8 +270,10 @@ void multiply_fragments(all_lanes<operands> const& in, all_lanes<fragment_c>& ou
 YONDER_DEVICE void sync_warp() {
   emulation::warp_wide<detail::nothing, detail::nothing, detail::meet_only>("the warp's barrier", {});
 }
-YONDER_DEVICE float shuffle_xor(float value, unsigned mask) {
-  return emulation::warp_wide<float, detail::shuffled, detail::exchange>("a shuffle", {value, mask});
+template <class Value>
+YONDER_DEVICE Value shuffle_xor(Value value, unsigned mask) {
+  return emulation::warp_wide<Value, detail::shuffled<Value>, detail::exchange<Value>>("a shuffle",
+                                                                                       {value, mask});
 }
 template <class Layout>
 YONDER_DEVICE Layout& shared_memory() {

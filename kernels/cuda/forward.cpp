@@ -35,7 +35,7 @@ class pass {
              hidden_);
     auto const heads = static_cast<std::uint32_t>(model_.config.heads);
     run_.run(attention_arguments<T>{batch_, at_.wide, at_.context, size_.rows, heads, hidden_ / heads,
-                                    attention_warps(size_, heads)});
+                                    model_.attention_warps(size_)});
     multiply(at_.context, layer.attention_output, nullptr, at_.projected, hidden_, hidden_);
     add_and_normalize(layer.attention_output_bias, layer.attention_norm);
 

@@ -18,6 +18,11 @@ struct placed_model {
   encoder_config const& config;
   std::byte const* block;
   std::vector<pooling_mode> pooling;  // of a model without a classifier
+  attention_unit attention = attention_unit::warp;
+
+  std::uint32_t attention_warps(bucket const& size) const {
+    return cuda::attention_warps(size, config.heads, attention);
+  }
 
   // Floats of one result: the labels' logits, or the pooled vectors one after the other.
   std::size_t result_width() const {

@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/batch.hpp"
 #include "cuda/cublaslt.hpp"
+#include "cuda/device.hpp"
 #include "cuda/operators.hpp"
 
 namespace yonder::kernels::cuda {
@@ -33,6 +35,9 @@ class gpu_operators final : public operators<T> {
   products<T>& products_;
   bool overlap_;
 };
+
+// Warpgroups on Hopper, for which alone there is machine code with their products.
+attention_unit attention_unit_of(device_properties const& device) noexcept;
 
 // Uniform in [-1, 1): times and tests on zeros mislead.
 template <class T>

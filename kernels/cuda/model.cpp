@@ -41,7 +41,7 @@ gpu_model<T>::gpu_model(weight_files const& files, encoder_config const& config,
       weights_(upload(parts_)),
       workspace_(allocate_on_device(workspace_bytes)),
       products_(workspace_.get(), workspace_bytes),
-      model_{parts_, config_, weights_.get(), task.pooling},
+      model_{parts_, config_, weights_.get(), task.pooling, attention_unit_of(device_)},
       operators_(stream_.get(), products_, device_.major >= 9) {}
 
 template <class T>
@@ -116,7 +116,7 @@ typename gpu_model<T>::prepared& gpu_model<T>::ready_for(batch_source const& bat
 
 template <class T>
 void gpu_model<T>::fill(prepared const& how, batch_source const& batch) const {
-  how.on_host.fill(batch, config_, 16 * attention_warps(how.size, config_.heads));
+  how.on_host.fill(batch, config_, 16 * model_.attention_warps(how.size));
 }
 
 // What was captured for smaller buckets points into memory that goes.

@@ -56,6 +56,9 @@ constexpr launch_grid grid_of(activation_arguments<T> const& a) {
   return {divide_up(a.width, 8 * 128), divide_up(a.rows, 4), 128};
 }
 
+// Where attention runs by warpgroups (cuda/attention_hopper.cuh): a block has two, for 128 queries.
+inline constexpr std::uint32_t hopper_attention_warps = 8;
+
 // Twice the tiles of one long sequence: short ones need more, and blocks walk on where even that is too few.
 template <class T>
 constexpr launch_grid grid_of(attention_arguments<T> const& a) {

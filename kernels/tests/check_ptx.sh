@@ -14,7 +14,7 @@ command -v "$nvcc" >/dev/null || {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
-expected_kernels=16 # eight for each of two formats
+expected_kernels=20 # ten for each of two formats
 
 fail() {
   printf 'error: sm_%s: %s\n' "$1" "$2"
@@ -76,6 +76,11 @@ for kernel in attention_kernel embedding_kernel residual_norm_kernel activation_
   pooling_kernel; do
   need 90a "$kernel" griddepcontrol.wait griddepcontrol.launch_dependents
 done
+
+need 90a hopper_attention wgmma.mma_async.sync.aligned.m64n128k16.f32 wgmma.mma_async.sync.aligned.m64n64k16.f32 \
+  wgmma.fence.sync wgmma.commit_group.sync wgmma.wait_group.sync cp.async.bulk.tensor.2d.shared::cluster.global \
+  mbarrier.try_wait.parity mbarrier.arrive.expect_tx fence.proxy.async fence.mbarrier_init prefetch.tensormap ex2.approx \
+  st.global.v4 griddepcontrol.wait griddepcontrol.launch_dependents
 
 if [ $failed -eq 0 ]; then
   grep -hE 'Compiling entry|Used [0-9]+ registers' "$work/90a.log" | paste - - |

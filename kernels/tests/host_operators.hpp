@@ -6,6 +6,7 @@
 
 #include "cuda/activation.cuh"
 #include "cuda/attention.cuh"
+#include "cuda/attention_hopper.cuh"
 #include "cuda/heads.cuh"
 #include "cuda/operators.hpp"
 #include "cuda/row_norm.cuh"
@@ -28,13 +29,11 @@ class host_operators final : public operators<T> {
     launch(grid_of(a), [&] { activation_kernel<T>(a); });
   }
   void run(attention_arguments<T> const& a) override {
-    launch(grid_of(a), [&] {
-      if (a.head_size == 32) {
-        attention_kernel<T, 32>(a);
-      } else {
-        attention_kernel<T, 64>(a);
-      }
-    });
+    if (a.head_size == 32) {
+      attend<32>(a);
+    } else {
+      attend<64>(a);
+    }
   }
   void run(classification_arguments<T> const& a) override {
     launch(grid_of(a), [&] { classification_kernel<T>(a); });
@@ -56,6 +55,15 @@ class host_operators final : public operators<T> {
   }
 
  private:
+  template <int HeadSize>
+  void attend(attention_arguments<T> const& a) const {
+    if (a.warps != hopper_attention_warps)
+      return launch(grid_of(a), [&] { attention_kernel<T, HeadSize>(a); });
+    std::size_t const columns = std::size_t{3} * a.heads * a.head_size;
+    emulation::tensor const qkv{a.qkv, a.rows, columns, columns * sizeof(T), rows_of_box, a.head_size};
+    launch(grid_of(a), [&] { hopper_attention<T, HeadSize>(a, qkv); });
+  }
+
   static std::vector<float> widen(T const* values, std::size_t count) {
     std::vector<float> wide(count);
     for (std::size_t i = 0; i < count; ++i) wide[i] = to_float(values[i]);

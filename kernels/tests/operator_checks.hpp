@@ -231,25 +231,38 @@ finding check_activation(bench<T>& on, activation function, std::size_t width, s
           rounding<T>};
 }
 
+// Rows past the last token are NaNs, and so are all but every `good`-th sequence: they must not be seen
+// elsewhere.
 template <class T>
 finding check_attention(bench<T>& on, std::size_t head_size, std::size_t heads, std::uint32_t warps,
-                        std::vector<std::size_t> const& lengths) {
+                        std::vector<std::size_t> const& lengths, std::size_t good = 1) {
   std::size_t const hidden = heads * head_size;
   placed_batch<T> const batch(on, lengths, shape_of(hidden), 16 * warps);
-  auto const qkv = random_values<T>(batch.tokens() * 3 * hidden, 1.5F);
+  std::size_t const row = 3 * hidden;
+  auto qkv = random_values<T>(batch.tokens() * row, 1.5F);
+  auto const wide = widen(qkv);
+  qkv.resize(batch.size.rows * row);
+  auto const spoil = [&](std::size_t begin, std::size_t end) {
+    std::memset(qkv.data() + begin * row, 0xff, (end - begin) * row * sizeof(T));
+  };
+  spoil(batch.tokens(), batch.size.rows);
+  for (std::size_t i = 0; i < lengths.size(); ++i)
+    if (i % good != 0) spoil(batch.starts[i], batch.starts[i + 1]);
   auto* const out = on.put(poisoned<T>(batch.tokens() * hidden));
   on.run().run(attention_arguments<T>{batch.view, on.put(qkv), out, batch.size.rows,
                                       static_cast<std::uint32_t>(heads),
                                       static_cast<std::uint32_t>(head_size), warps});
+  auto const all = widen(on.get(out, batch.tokens() * hidden));
+  std::vector<float> found;
   std::vector<double> expected;
-  auto const wide = widen(qkv);
-  for (std::size_t i = 0; i < lengths.size(); ++i) {
-    auto const one =
-        reference::attention(wide.data() + batch.starts[i] * 3 * hidden, lengths[i], heads, head_size);
+  for (std::size_t i = 0; i < lengths.size(); i += good) {
+    auto const one = reference::attention(wide.data() + batch.starts[i] * row, lengths[i], heads, head_size);
     expected.insert(expected.end(), one.begin(), one.end());
+    auto const begin = all.begin() + static_cast<std::ptrdiff_t>(batch.starts[i] * hidden);
+    found.insert(found.end(), begin, begin + static_cast<std::ptrdiff_t>(lengths[i] * hidden));
   }
-  return {name_of<T>("attention", head_size), relative_error(widen(on.get(out, expected.size())), expected),
-          1.5 * rounding<T>};
+  return {name_of<T>("attention", head_size) + " by " + std::to_string(warps) + " warps",
+          relative_error(found, expected), 1.5 * rounding<T>};
 }
 
 template <class T>

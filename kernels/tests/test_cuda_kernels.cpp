@@ -102,6 +102,30 @@ TEST_CASE("quick: attention over sequences of several lengths is that of each al
   expect_good(check_attention(other, 32, 2, 1, {17, 3}));
 }
 
+TEST_CASE("quick: attention by warpgroups is that of each sequence alone, short or long") {
+  host_bench<bf16> bench;
+  expect_good(check_attention(bench, 64, 1, hopper_attention_warps, {300, 128, 1, 65}));
+  host_bench<f16> other(order::descending);
+  expect_good(check_attention(other, 32, 2, hopper_attention_warps, {129, 17}));
+}
+
+TEST_CASE("quick: a block of warpgroups goes from tile to tile, of any length") {
+  host_bench<bf16> bench(order::ascending);
+  std::vector<std::size_t> lengths = {200, 70};
+  lengths.resize(20, 2);
+  lengths.push_back(130);
+  expect_good(check_attention(bench, 32, 1, hopper_attention_warps, lengths));
+}
+
+TEST_CASE("quick: what is no number in one sequence stays there") {
+  for (auto const threads : {order::ascending, order::descending}) {
+    host_bench<bf16> bench(threads);
+    for (std::uint32_t const warps : {1U, 4U, hopper_attention_warps}) {
+      expect_good(check_attention(bench, 32, 1, warps, {5, 3, 65, 2, 140, 9, 1}, 2));
+    }
+  }
+}
+
 TEST_CASE("quick: the classifier's layers are those of the formula") {
   host_bench<bf16> bench;
   expect_good(check_classification(bench, first_activation::tanh, 96, 3, {4, 1, 2, 5, 3, 1, 1, 2, 6}));
@@ -135,10 +159,10 @@ TEST_CASE("full: attention takes every length, tile and order of threads") {
   each_format([](auto format) {
     using T = decltype(format);
     for (auto const threads : {order::ascending, order::descending, order::shuffled}) {
-      for (std::uint32_t const warps : {1U, 2U, 4U}) {
+      for (std::uint32_t const warps : {1U, 2U, 4U, hopper_attention_warps}) {
         host_bench<T> bench(threads);
-        expect_good(check_attention(bench, 64, 2, warps, {1, 15, 16, 17, 63, 64, 65, 130, 2}));
-        expect_good(check_attention(bench, 32, 3, warps, {31, 33, 64, 200}));
+        expect_good(check_attention(bench, 64, 2, warps, {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 257, 2}));
+        expect_good(check_attention(bench, 32, 3, warps, {31, 33, 64, 200, 513}));
       }
     }
   });
@@ -151,17 +175,19 @@ TEST_CASE("full: more tiles than blocks are all done") {
 }
 
 TEST_CASE("full: attention survives scores that would overflow") {
-  constexpr std::size_t tokens = 70;
   constexpr std::size_t width = 32;
-  host_bench<bf16> bench;
-  placed_batch<bf16> const batch(bench, {tokens}, shape_of(width), 16);
   auto const large = from_float<bf16>(1e18F);
-  auto* const out = bench.put(poisoned<bf16>(tokens * width));
-  bench.run().run(attention_arguments<bf16>{batch.view,
-                                            bench.put(std::vector<bf16>(tokens * 3 * width, large)), out,
-                                            batch.size.rows, 1, width, 1});
-  for (float const value : widen(bench.get(out, tokens * width)))
-    REQUIRE(value == doctest::Approx(1e18).epsilon(0.01));
+  for (std::size_t const tokens : {70, 150}) {
+    for (std::uint32_t const warps : {1U, hopper_attention_warps}) {
+      host_bench<bf16> bench;
+      placed_batch<bf16> const batch(bench, {tokens}, shape_of(width), 16 * warps);
+      auto* const out = bench.put(poisoned<bf16>(tokens * width));
+      auto* const qkv = bench.put(std::vector<bf16>(std::size_t{3} * batch.size.rows * width, large));
+      bench.run().run(attention_arguments<bf16>{batch.view, qkv, out, batch.size.rows, 1, width, warps});
+      for (float const value : widen(bench.get(out, tokens * width)))
+        REQUIRE(value == doctest::Approx(1e18).epsilon(0.01));
+    }
+  }
 }
 
 TEST_CASE("full: classifiers and pooling take every shape") {
@@ -210,6 +236,89 @@ TEST_CASE("quick: the emulation reports divergence, deadlock and memory that not
     CHECK(std::isnan(mine[0]));
     cuda::wait_for_copies<1>();
     CHECK(mine == source);
+  });
+}
+
+TEST_CASE(
+    "quick: a descriptor says where a matrix begins, how far its groups of rows are apart, and how it is "
+    "swizzled") {
+  // The PTX ISA: bits 0-13 address, 16-29 and 32-45 strides, all in units of 16 bytes; 62-63: 1 for 128, 2
+  // for 64 bytes.
+  CHECK(matrix_descriptor<128>(0x400) == (1ULL << 62 | 64ULL << 32 | 1ULL << 16 | 0x40));
+  CHECK(matrix_descriptor<64>(0x38000) == (2ULL << 62 | 32ULL << 32 | 1ULL << 16 | 0x3800));
+}
+
+namespace {
+
+struct alignas(1024) boxes {
+  std::array<std::uint16_t, 64> rows[8];
+  transfer_barrier arrived;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "quick: a box comes swizzled, with zeros for what lies outside, and no earlier than its barrier's "
+    "phase") {
+  alignas(16) std::array<std::uint16_t, std::size_t{7} * 64> source;
+  for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<std::uint16_t>(i);
+  emulation::tensor const matrix{source.data(), 7, 64, 128, 8, 64};
+  emulation::launch({1, 1, 32}, order::ascending, [&] {
+    auto& memory = shared_memory<boxes>();
+    if (thread_index() == 0) {
+      init_barrier(memory.arrived);
+      arrive_expecting(memory.arrived, sizeof memory.rows);
+      copy_box(memory.rows, matrix, 0, 2, memory.arrived);
+      CHECK(memory.rows[0][0] == 0xffff);
+    }
+    sync_block();
+    wait_for_phase(memory.arrived, 0);
+    for (std::size_t row = 0; row < 8; ++row) {
+      for (std::size_t column = 0; column < 64; ++column) {
+        auto const expected = row < 5 ? (row + 2) * 64 + column : 0;
+        CHECK(memory.rows[row][(column / 8 ^ row) * 8 + column % 8] == expected);
+      }
+    }
+  });
+}
+
+TEST_CASE("quick: the emulation reports what Hopper would not forgive") {
+  using emulation::fault;
+  using emulation::launch;
+  alignas(16) std::array<std::uint16_t, std::size_t{8} * 64> source{};
+  emulation::tensor const matrix{source.data(), 8, 64, 128, 8, 64};
+  emulation::shape const group = {1, 1, 128};
+  auto const faults = [&](char const* text, auto const& kernel) {
+    CHECK_THROWS_WITH_AS(launch(group, order::ascending, kernel), doctest::Contains(text), fault);
+  };
+  faults("without a fence", [] {
+    fragment_c out[8] = {};
+    multiply_rows<bf16, 64>(out, 0, 0, false);
+  });
+  faults("issue different products", [] {
+    auto& memory = shared_memory<boxes>();
+    fragment_c out[8] = {};
+    fence_products();
+    multiply_rows<bf16, 64>(out, matrix_descriptor<128>(shared_address(&memory)),
+                            matrix_descriptor<128>(1024 + 16 * warp_index()), false);
+    commit_products();
+    wait_for_products();
+  });
+  faults("nobody initialized", [] { wait_for_phase(shared_memory<boxes>().arrived, 0); });
+  faults("at a barrier's phase", [&] {
+    auto& memory = shared_memory<boxes>();
+    if (thread_index() == 0) {
+      init_barrier(memory.arrived);
+      arrive_expecting(memory.arrived, 2 * sizeof memory.rows);
+      copy_box(memory.rows, matrix, 0, 0, memory.arrived);
+    }
+    sync_block();
+    wait_for_phase(memory.arrived, 0);
+  });
+  faults("aligned to eight", [&] {
+    auto& memory = shared_memory<boxes>();
+    init_barrier(memory.arrived);
+    copy_box(&memory.rows[1], matrix, 0, 0, memory.arrived);
   });
 }
 

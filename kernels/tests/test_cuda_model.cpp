@@ -259,9 +259,10 @@ texts random_batch(encoder_config const& config, std::vector<std::size_t> const&
 // As gpu_model runs it, in host memory; what need not be zero is poisoned.
 template <class T>
 std::vector<float> run_on_host(weight_files const& files, encoder_config const& config, texts const& source,
-                               std::optional<std::size_t> labels, std::vector<pooling_mode> pooling) {
+                               std::optional<std::size_t> labels, std::vector<pooling_mode> pooling,
+                               attention_unit unit = attention_unit::warp) {
   auto parts = load_parts<T>(files, config, labels);
-  placed_model<T> const model{parts, config, parts.bytes.data(), std::move(pooling)};
+  placed_model<T> const model{parts, config, parts.bytes.data(), std::move(pooling), unit};
   batch_source const batch{source.ids, source.types, source.starts};
   bucket const size = bucket_for(batch.tokens(), batch.sequences());
 
@@ -275,7 +276,7 @@ std::vector<float> run_on_host(weight_files const& files, encoder_config const& 
   std::vector<std::byte> upload(packed_batch::bytes(size), std::byte{0xff});
   arena upload_place(upload.data());
   auto const packed = packed_batch::in(upload_place, size);
-  packed.fill(batch, config, 16 * attention_warps(size, config.heads));
+  packed.fill(batch, config, 16 * model.attention_warps(size));
 
   std::vector<float> results(size.sequences * model.result_width(), std::nanf(""));
   host_operators<T> operators;
@@ -296,13 +297,14 @@ double relative_error(std::vector<float> const& out, std::vector<float> const& e
 }
 
 template <class T>
-void check_classifier(model_family family, std::vector<std::size_t> const& lengths, double bound) {
+void check_classifier(model_family family, std::vector<std::size_t> const& lengths, double bound,
+                      attention_unit unit = attention_unit::warp) {
   auto const config = small_shape(family);
   random_model const model(config);
   weight_files const files(model.folder());
   auto const batch = random_batch(config, lengths);
   auto const expected = model.logits(batch);
-  auto const found = run_on_host<T>(files, config, batch, random_model::labels, {});
+  auto const found = run_on_host<T>(files, config, batch, random_model::labels, {}, unit);
   double const error = relative_error(found, expected);
   MESSAGE("error " << error);
   CHECK(error < bound);
@@ -314,12 +316,17 @@ TEST_CASE("quick: a classifier in bf16 is that of its formulas, whatever stands 
   check_classifier<bf16>(model_family::bert, {5, 1, 33}, 2e-2);
 }
 
+TEST_CASE("quick: the same with attention by warpgroups") {
+  check_classifier<bf16>(model_family::distilbert, {66, 2}, 2e-2, attention_unit::warpgroup);
+}
+
 TEST_CASE("full: every family and format agrees with its formulas") {
   std::vector<std::size_t> const lengths = {5, 1, 33, 70, 16, 2};
   for (auto const family : {model_family::bert, model_family::distilbert, model_family::roberta}) {
     CAPTURE(static_cast<int>(family));
     check_classifier<f16>(family, lengths, 3e-3);
     check_classifier<bf16>(family, lengths, 2e-2);
+    check_classifier<f16>(family, lengths, 3e-3, attention_unit::warpgroup);
     check_classifier<f16>(family, {1}, 3e-3);
   }
 }
@@ -381,6 +388,13 @@ TEST_CASE("quick: a batch runs in the smallest bucket that holds its tokens and 
     REQUIRE(size.rows >= tokens);
     REQUIRE(size.sequences >= (tokens + 3) / 4);
   }
+}
+
+TEST_CASE("quick: attention is by warpgroups where there are some and a batch has queries for one") {
+  CHECK(attention_warps({64, 16}, 12, attention_unit::warpgroup) == hopper_attention_warps);
+  CHECK(attention_warps({32, 8}, 12, attention_unit::warpgroup) == 1);
+  CHECK(attention_warps({128, 32}, 12, attention_unit::warp) == 1);
+  CHECK(attention_warps({1056, 264}, 12, attention_unit::warp) == 4);
 }
 
 TEST_CASE("quick: a packed batch names each token's place and each tile of queries") {

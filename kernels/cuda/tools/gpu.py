@@ -425,6 +425,7 @@ def ceilings(program, state, with_peers):
 
 def measure_all(program, state):
     state.step("ceilings", lambda: program.ask("ceilings"))
+    state.step("attention", lambda: program.ask("attention"))
     for batch in BATCHES:
         for name in MODELS:
             state.step(f"{name}, {batch}", lambda name=name, batch=batch: measure(program, name, batch))
@@ -474,6 +475,7 @@ def record(state, device):
             row["met"] = row["ratio"] >= row["target"]
     return {"commit": state.commit, "device": device, "versions": versions(), "rows": rows, "phases": phases,
             "ceilings": state.found.get("ceilings", []),
+            "attention": state.found.get("attention", []),
             "products": {name: found for name, found in state.found.items() if name.startswith("products of ")},
             "accuracy": {name: found for name, found in state.found.items() if name.endswith("against float64")},
             "not_measured": state.left_out}
@@ -503,6 +505,10 @@ def as_markdown(found):
         for p in found["phases"]])
     lines += ["", "## Ceilings", ""]
     lines += table(["what", "found"], [[c["what"], f"{c['value']:.3g} {c['unit']}"] for c in found["ceilings"]])
+    if found["attention"]:
+        lines += ["", "## Attention by the warps of a tile (8: two warpgroups), bf16", ""]
+        lines += table(["what", "warps", "time", "TFLOP/s"], [
+            [a["what"], a["warps"], f"{a['microseconds']:.1f} us", f"{a['tflops']:.0f}"] for a in found["attention"]])
     if found["products"]:
         lines += ["", "## cuBLASLt, bf16", ""]
         lines += table(["model", "rows", "columns", "depth", "time", "TFLOP/s"], [

@@ -7,6 +7,7 @@
 //   operators [reduced]           each operator against its formula
 //   ceilings                      what the machine gives at best
 //   product ROWS COLUMNS DEPTH    cuBLASLt's time, bf16
+//   attention                     the time of each kernel, by the warps of its tiles, bf16
 //   load FOLDER bf16|fp16         the model that the next commands use
 //   results BATCH OUT             runs the batch; writes floats to the file OUT
 //   time BATCH ROUNDS             microseconds on the device, and of a whole call
@@ -62,6 +63,7 @@ class gpu_bench final : public bench<T> {
     check(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost), "copying from the GPU");
   }
   void tune(product_arguments<T> const& a) { products_.tune(stream_.get(), a); }
+  gpu_stream const& stream() const noexcept { return stream_; }
 
  private:
   gpu_stream stream_;
@@ -89,9 +91,16 @@ finding check_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t d
           rounding<T>};
 }
 
+// How many warps an attention tile may have on this device.
+std::vector<std::uint32_t> attention_kinds() {
+  std::vector<std::uint32_t> kinds = {1, 2, 4};
+  if (attention_unit_of(use_device(0)) == attention_unit::warpgroup) kinds.push_back(hopper_attention_warps);
+  return kinds;
+}
+
 template <class T>
 void check_operators(bool reduced, std::vector<finding>& found) {
-  std::vector<std::size_t> const ragged = {1, 15, 16, 17, 63, 64, 65, 128, 130, 2};
+  std::vector<std::size_t> const ragged = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 257, 2};
   std::vector<std::size_t> const widths =
       reduced ? std::vector<std::size_t>{384} : std::vector<std::size_t>{8, 264, 384, 768, 1024};
   for (std::size_t const width : widths) {
@@ -109,10 +118,11 @@ void check_operators(bool reduced, std::vector<finding>& found) {
                             pooling_mode::mean_sqrt_length})
       found.push_back(check_pooling(on, mode, width, {1, 2, 8, 9, 40}));
   }
-  for (std::uint32_t const warps : {1U, 2U, 4U}) {
+  for (std::uint32_t const warps : attention_kinds()) {
     for (std::size_t const head_size : {32U, 64U}) {
       gpu_bench<T> on;
       found.push_back(check_attention(on, head_size, 2, warps, ragged));
+      found.push_back(check_attention(on, head_size, 1, warps, {5, 3, 65, 2, 140, 9, 1}, 2));
       if (!reduced) found.push_back(check_attention(on, head_size, 3, warps, {511, 1, 300}));
     }
   }
@@ -209,6 +219,68 @@ void ceilings_command() {
   say({{"what", "matrix product 8192 x 8192 x 8192, bf16"},
        {"unit", "TFLOP/s"},
        {"value", 2e-6 * 8192.0 * 8192.0 * 8192.0 / time}});
+}
+
+// ---- attention, by warps and by warpgroups
+// ----------------------------------------------------------------------------------------------
+
+struct attention_shape {
+  char const* what;
+  std::vector<std::size_t> lengths;
+  std::size_t heads;
+  std::size_t head_size;
+};
+
+std::vector<attention_shape> attention_shapes() {
+  std::vector<std::size_t> ragged;
+  for (std::size_t i = 0; i < 512; ++i) ragged.push_back(1 + i * 37 % 128);
+  return {{"1 x 128, 12 heads of 64", {128}, 12, 64},
+          {"32 x 128, 12 heads of 64", std::vector<std::size_t>(32, 128), 12, 64},
+          {"32 x 128, 12 heads of 32", std::vector<std::size_t>(32, 128), 12, 32},
+          {"512 of 1 to 128, 12 heads of 64", ragged, 12, 64},
+          {"32 x 512, 12 heads of 64", std::vector<std::size_t>(32, 512), 12, 64}};
+}
+
+// Microseconds of one run of the kernel whose tiles have so many warps.
+double time_attention(attention_shape const& shape, std::uint32_t warps) {
+  gpu_bench<bf16> on;
+  std::size_t const hidden = shape.heads * shape.head_size;
+  placed_batch<bf16> const batch(on, shape.lengths, shape_of(hidden), 16 * warps);
+  auto* const qkv = on.put(random_values<bf16>(batch.size.rows * 3 * hidden));
+  auto* const out = on.put(poisoned<bf16>(batch.size.rows * hidden));
+  attention_arguments<bf16> const a{batch.view,
+                                    qkv,
+                                    out,
+                                    batch.size.rows,
+                                    static_cast<std::uint32_t>(shape.heads),
+                                    static_cast<std::uint32_t>(shape.head_size),
+                                    warps};
+  constexpr int runs = 20;
+  gpu_event const begin;
+  gpu_event const end;
+  std::vector<double> times;
+  for (int i = 0; i < 8; ++i) {
+    begin.record(on.stream().get());
+    for (int k = 0; k < runs; ++k) on.run().run(a);
+    end.record(on.stream().get());
+    if (i != 0) times.push_back(end.since(begin) / runs);
+  }
+  return median(times);
+}
+
+void attention_command() {
+  for (auto const& shape : attention_shapes()) {
+    double operations = 0.0;
+    for (std::size_t const length : shape.lengths)
+      operations += 4.0 * static_cast<double>(length * length * shape.heads * shape.head_size);
+    for (std::uint32_t const warps : attention_kinds()) {
+      double const time = time_attention(shape, warps);
+      say({{"what", shape.what},
+           {"warps", warps},
+           {"microseconds", time},
+           {"tflops", 1e-6 * operations / time}});
+    }
+  }
 }
 
 // ---- models
@@ -316,6 +388,8 @@ class session {
       operators_command(words);
     } else if (command == "ceilings") {
       ceilings_command();
+    } else if (command == "attention") {
+      attention_command();
     } else if (command == "product") {
       use_device(0);
       product_command(words);
