@@ -102,23 +102,27 @@ YONDER_DEVICE void score(hopper_block<T, HeadSize> const& block, int stage, frag
     multiply_rows<T, 8 * Fragments>(scores, queries + k * step, keys + k * step, k != 0);
   commit_products();
   wait_for_products();
+  pin(scores);
 }
 
-// out += weights * values
+// out += weights * values, or begins with them
 template <class T, int HeadSize, int Fragments>
 YONDER_DEVICE void add_values(hopper_block<T, HeadSize> const& block, int stage,
-                              fragment_c const (&weights)[Fragments], fragment_c (&out)[HeadSize / 8]) {
+                              fragment_c const (&weights)[Fragments], fragment_c (&out)[HeadSize / 8],
+                              bool accumulate) {
   auto const values = descriptor_of(block.memory.values[stage]);
   constexpr std::uint64_t step = 16 * row_bytes<T, HeadSize> / 16;  // 16 rows further
   fragment_a rounded[Fragments / 2];
   YONDER_UNROLL
   for (int k = 0; k < Fragments / 2; ++k) rounded[k] = rounded_weights<T>(weights, k);
+  pin(out);
   fence_products();
   YONDER_UNROLL
   for (int k = 0; k < Fragments / 2; ++k)
-    multiply_columns<T, HeadSize>(out, rounded[k], values + k * step, true);
+    multiply_columns<T, HeadSize>(out, rounded[k], values + k * step, accumulate || k != 0);
   commit_products();
   wait_for_products();
+  pin(out);
 }
 
 // Four lanes have two columns each of every fragment's rows; afterwards each has all eight of one fragment in
@@ -179,7 +183,7 @@ YONDER_DEVICE void attend_at_once(hopper_block<T, HeadSize>& block, int length, 
     float const largest = largest_score(scores, half, -INFINITY);
     sum[half] = exponentiate(scores, half, largest, score_scale<HeadSize>());
   }
-  add_values(block, 0, scores, out);
+  add_values(block, 0, scores, out, false);
 }
 
 // Tiles of 128 keys, one after the other.
@@ -198,7 +202,7 @@ YONDER_DEVICE void attend_online(hopper_block<T, HeadSize>& block, attention_til
       score(block, stage, scores);
       if (left < keys_of_tile) mask(scores, left);
       weigh(rows, scores, out, score_scale<HeadSize>());
-      add_values(block, stage, scores, out);
+      add_values(block, stage, scores, out, true);
     }
     if (left <= 2 * keys_of_tile) continue;
     sync_block();  // all have used this stage

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The CUDA side of yonder_kernels, included where that is defined. What is plain C++ (batches, weights, the order of
-# the operators) compiles everywhere and is tested on the host; kernels and driver calls need a toolkit, 12.4 or later.
+# the operators) compiles everywhere and is tested on the host; kernels and driver calls need a toolkit, 12.5 or later.
 #
 # YONDER_WITH_CUDA: ON, OFF, or AUTO: on in the main project where nvcc is found.
 set(YONDER_CUDA_HOST_SOURCES batch.cpp weights.cpp forward.cpp errors.cpp)
@@ -26,7 +26,7 @@ endif()
 
 set(CMAKE_CUDA_ARCHITECTURES OFF)
 enable_language(CUDA)
-find_package(CUDAToolkit 12.4 REQUIRED)
+find_package(CUDAToolkit 12.5 REQUIRED)
 cmake_path(GET CUDA_cudart_static_LIBRARY PARENT_PATH yonder_cuda_libraries)
 set(YONDER_CUDA_LIBRARY_DIR "${yonder_cuda_libraries}" CACHE INTERNAL "Where cudart_static is")
 target_sources(yonder_kernels PRIVATE ${YONDER_CUDA_HOST_SOURCES} cuda/cublaslt.cpp cuda/device.cpp cuda/tensor_map.cpp

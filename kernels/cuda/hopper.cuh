@@ -100,6 +100,17 @@ YONDER_DEVICE void copy_box(void* to, tensor_map const& map, int column, int row
 // What this thread stored to shared memory is seen by copies and products that come after the next barrier.
 YONDER_DEVICE void publish_stores() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
+// Whatever the thread does with these registers in its text before this happens before it, and what comes
+// after, after.
+template <int Fragments>
+YONDER_DEVICE void pin(fragment_c (&sums)[Fragments]) {
+  YONDER_UNROLL
+  for (int n = 0; n < Fragments; ++n)
+    asm volatile(""
+                 : "+f"(sums[n].value[0]), "+f"(sums[n].value[1]), "+f"(sums[n].value[2]),
+                   "+f"(sums[n].value[3])::"memory");
+}
+
 // Before the first of some products: registers that they use are as the thread left them.
 YONDER_DEVICE void fence_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 YONDER_DEVICE void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
@@ -197,6 +208,8 @@ YONDER_DEVICE void copy_box(void* to, tensor_map const& map, int column, int row
   emulation::copy_box(to, map, column, row, &barrier);
 }
 YONDER_DEVICE void publish_stores() {}
+template <int Fragments>
+YONDER_DEVICE void pin(fragment_c (&)[Fragments]) {}
 YONDER_DEVICE void fence_products() { emulation::fence_products(); }
 YONDER_DEVICE void commit_products() { emulation::commit_products(); }
 YONDER_DEVICE void wait_for_products() { emulation::wait_for_products(0); }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/launch.hpp"
 
+#include <cstdlib>
+#include <string_view>
+
 #include "cuda/activation.cuh"
 #include "cuda/attention.cuh"
 #include "cuda/attention_hopper.cuh"
@@ -19,6 +22,11 @@ YONDER_KERNEL void random_kernel(T* to, std::size_t count, std::uint32_t seed) {
   bits = (bits ^ bits >> 15) * 2246822519U;
   bits ^= bits >> 13;
   to[i] = from_float<T>(static_cast<float>(bits >> 8) * 0x1p-23F - 1.0F);
+}
+
+YONDER_KERNEL void hold_kernel(long long cycles) {
+  for (long long const begin = clock64(); clock64() - begin < cycles;) {
+  }
 }
 
 // `shared_bytes`: what the kernel takes dynamically.
@@ -51,8 +59,16 @@ void launch_hopper_attention(cudaStream_t stream, bool overlap, attention_argume
 }  // namespace
 
 attention_unit attention_unit_of(device_properties const& device) noexcept {
+  char const* const stated = std::getenv("YONDER_GPU_ATTENTION");
   bool const hopper = device.major == 9 && device.minor == 0;
-  return hopper && has_tensor_maps() ? attention_unit::warpgroup : attention_unit::warp;
+  bool const warps = stated != nullptr && std::string_view(stated) == "warp";
+  return hopper && !warps && has_tensor_maps() ? attention_unit::warpgroup : attention_unit::warp;
+}
+
+void hold(cudaStream_t stream, double microseconds) {
+  constexpr double cycles_of_a_microsecond = 1800.0;
+  hold_kernel<<<1, 1, 0, stream>>>(static_cast<long long>(microseconds * cycles_of_a_microsecond));
+  check(cudaGetLastError(), "launching a kernel");
 }
 
 template <class T>

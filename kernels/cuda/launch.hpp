@@ -36,8 +36,13 @@ class gpu_operators final : public operators<T> {
   bool overlap_;
 };
 
-// Warpgroups on Hopper, for which alone there is machine code with their products.
+// Warpgroups on Hopper, for which alone there is machine code with their products, unless the environment's
+// YONDER_GPU_ATTENTION is `warp`.
 attention_unit attention_unit_of(device_properties const& device) noexcept;
+
+// Keeps the stream busy for about so long: what is enqueued meanwhile then runs without waiting for the host,
+// and events round it tell the device's time alone.
+void hold(cudaStream_t stream, double microseconds);
 
 // Uniform in [-1, 1): times and tests on zeros mislead.
 template <class T>

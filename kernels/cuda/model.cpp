@@ -9,10 +9,12 @@ namespace {
 constexpr std::uint32_t seed = 20'260'401;
 
 template <class T>
-device_block upload(model_parts<T>& parts) {
+device_block upload(gpu_stream const& stream, model_parts<T>& parts) {
   auto block = allocate_on_device(parts.bytes.size());
-  check(cudaMemcpy(block.get(), parts.bytes.data(), parts.bytes.size(), cudaMemcpyHostToDevice),
+  check(cudaMemcpyAsync(block.get(), parts.bytes.data(), parts.bytes.size(), cudaMemcpyHostToDevice,
+                        stream.get()),
         "copying the weights to the GPU");
+  stream.wait();
   parts.bytes = {};
   return block;
 }
@@ -38,7 +40,7 @@ gpu_model<T>::gpu_model(weight_files const& files, encoder_config const& config,
       device_(use_device(index_)),
       config_(config),
       parts_(load_parts<T>(files, config, task.labels)),
-      weights_(upload(parts_)),
+      weights_(upload(stream_, parts_)),
       workspace_(allocate_on_device(workspace_bytes)),
       products_(workspace_.get(), workspace_bytes),
       model_{parts_, config_, weights_.get(), task.pooling, attention_unit_of(device_)},

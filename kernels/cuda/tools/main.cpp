@@ -4,10 +4,12 @@
 // with lines of JSON, then "done" or "failed: <why>". kernels/cuda/tools/gpu.py drives it (./dev gpu).
 //
 //   device                        name and versions
-//   operators [reduced]           each operator against its formula
+//   operators all|reduced         each operator but attention against its formula
+//   attention WARPS all|reduced   attention, by the kernel whose tiles have so many warps
+//   attention_kinds               how many warps those may be on this device
 //   ceilings                      what the machine gives at best
 //   product ROWS COLUMNS DEPTH    cuBLASLt's time, bf16
-//   attention                     the time of each kernel, by the warps of its tiles, bf16
+//   time_attention                the time of each kernel, by the warps of its tiles, bf16
 //   load FOLDER bf16|fp16         the model that the next commands use
 //   results BATCH OUT             runs the batch; writes floats to the file OUT
 //   time BATCH ROUNDS             microseconds on the device, and of a whole call
@@ -55,7 +57,9 @@ class gpu_bench final : public bench<T> {
   operators<T>& run() override { return operators_; }
   void* place(void const* values, std::size_t bytes) override {
     blocks_.push_back(allocate_on_device(bytes));
-    check(cudaMemcpy(blocks_.back().get(), values, bytes, cudaMemcpyHostToDevice), "copying to the GPU");
+    check(cudaMemcpyAsync(blocks_.back().get(), values, bytes, cudaMemcpyHostToDevice, stream_.get()),
+          "copying to the GPU");
+    stream_.wait();
     return blocks_.back().get();
   }
   void fetch(void const* from, std::size_t bytes, void* to) override {
@@ -98,52 +102,77 @@ std::vector<std::uint32_t> attention_kinds() {
   return kinds;
 }
 
+// Said as soon as it is known: the next check may hang.
+void report(finding const& found) {
+  say({{"what", found.what}, {"error", found.error}, {"allowed", found.allowed}, {"good", found.good()}});
+  std::cout.flush();
+}
+
 template <class T>
-void check_operators(bool reduced, std::vector<finding>& found) {
-  std::vector<std::size_t> const ragged = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 257, 2};
+void check_operators(bool reduced) {
   std::vector<std::size_t> const widths =
       reduced ? std::vector<std::size_t>{384} : std::vector<std::size_t>{8, 264, 384, 768, 1024};
   for (std::size_t const width : widths) {
     gpu_bench<T> on;
-    found.push_back(check_embedding(on, width, {1, 30, 2}));
+    report(check_embedding(on, width, {1, 30, 2}));
     for (std::uint32_t const rows : {1U, 31U, 1025U}) {
-      found.push_back(check_residual_norm(on, width, rows));
+      report(check_residual_norm(on, width, rows));
       for (auto const function : {activation::gelu, activation::gelu_tanh, activation::relu})
-        found.push_back(check_activation(on, function, 4 * width, rows));
+        report(check_activation(on, function, 4 * width, rows));
     }
     if (width < 32) continue;
     for (auto const function : {first_activation::tanh, first_activation::relu})
-      found.push_back(check_classification(on, function, width, 5, {4, 7, 1, 1, 1, 1, 1, 1, 1, 1, 3}));
+      report(check_classification(on, function, width, 5, {4, 7, 1, 1, 1, 1, 1, 1, 1, 1, 3}));
     for (auto const mode : {pooling_mode::first_token, pooling_mode::maximum, pooling_mode::mean,
                             pooling_mode::mean_sqrt_length})
-      found.push_back(check_pooling(on, mode, width, {1, 2, 8, 9, 40}));
+      report(check_pooling(on, mode, width, {1, 2, 8, 9, 40}));
   }
-  for (std::uint32_t const warps : attention_kinds()) {
-    for (std::size_t const head_size : {32U, 64U}) {
-      gpu_bench<T> on;
-      found.push_back(check_attention(on, head_size, 2, warps, ragged));
-      found.push_back(check_attention(on, head_size, 1, warps, {5, 3, 65, 2, 140, 9, 1}, 2));
-      if (!reduced) found.push_back(check_attention(on, head_size, 3, warps, {511, 1, 300}));
-    }
-  }
-  found.push_back(check_product<T>(33, 96, 64, true));
-  if (!reduced) found.push_back(check_product<T>(128, 768, 384, false));
+  if (reduced) return;  // cuBLASLt is not ours to sanitize
+  report(check_product<T>(33, 96, 64, true));
+  report(check_product<T>(128, 768, 384, false));
 }
 
-void operators_command(std::istringstream& arguments) {
-  std::string word;
-  bool const reduced = arguments >> word && word == "reduced";
+template <class T>
+void check_attention_of(std::uint32_t warps, bool reduced) {
+  std::vector<std::size_t> const ragged = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 257, 2};
+  for (std::size_t const head_size : {32U, 64U}) {
+    gpu_bench<T> on;
+    report(check_attention(on, head_size, 2, warps, ragged));
+    report(check_attention(on, head_size, 1, warps, {5, 3, 65, 2, 140, 9, 1}, 2));
+    report(
+        check_attention(on, head_size, 1, warps, std::vector<std::size_t>(60, 2)));  // many tiles for a block
+    if (!reduced) report(check_attention(on, head_size, 3, warps, {511, 1, 300}));
+  }
+}
+
+// Other inputs each time; the seed is told, so that they can come again.
+void seed_randomly() {
   auto const seed = std::random_device{}();
   random_engine().seed(seed);
-  std::vector<finding> found;
-  check_operators<bf16>(reduced, found);
-  check_operators<f16>(reduced, found);
-  for (auto const& each : found)
-    say({{"what", each.what},
-         {"error", each.error},
-         {"allowed", each.allowed},
-         {"good", each.good()},
-         {"seed", seed}});
+  std::cerr << "seed " << seed << '\n';
+}
+
+bool wants_reduced(std::istringstream& words) {
+  std::string word;
+  if (!(words >> word) || (word != "all" && word != "reduced"))
+    throw std::invalid_argument("all or reduced?");
+  return word == "reduced";
+}
+
+void operators_command(std::istringstream& words) {
+  bool const reduced = wants_reduced(words);
+  seed_randomly();
+  check_operators<bf16>(reduced);
+  check_operators<f16>(reduced);
+}
+
+void attention_command(std::istringstream& words) {
+  std::uint32_t warps = 0;
+  if (!(words >> warps)) throw std::invalid_argument("attention WARPS all|reduced");
+  bool const reduced = wants_reduced(words);
+  seed_randomly();
+  check_attention_of<bf16>(warps, reduced);
+  check_attention_of<f16>(warps, reduced);
 }
 
 // ---- the machine
@@ -163,7 +192,25 @@ void device_command() {
        {"cublaslt", cublaslt().version()}});
 }
 
-// Microseconds of one run, over random operands; enough runs in a row that launches do not show.
+// Microseconds of one run of `runs`, enqueued while the stream is held: the median.
+template <class Run>
+double time_on_device(gpu_stream const& stream, int runs, Run const& run) {
+  constexpr double time_to_enqueue = 20.0;  // microseconds, of one
+  gpu_event const begin;
+  gpu_event const end;
+  std::vector<double> times;
+  for (int i = 0; i < 8; ++i) {
+    hold(stream.get(), time_to_enqueue * runs);
+    begin.record(stream.get());
+    for (int k = 0; k < runs; ++k) run(k);
+    end.record(stream.get());
+    double const time = end.since(begin) / runs;
+    if (i != 0) times.push_back(time);
+  }
+  return median(times);
+}
+
+// Microseconds of one run, over random operands, each with other weights: a model's do not stay in the cache.
 double time_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t depth) {
   gpu_stream const stream;
   auto const memory = [&](std::size_t count, std::uint32_t seed) {
@@ -172,29 +219,26 @@ double time_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t dep
     return block;
   };
   auto const in = memory(std::size_t{rows} * depth, 1);
-  auto const weight = memory(std::size_t{columns} * depth, 2);
+  constexpr std::size_t beyond_the_cache = std::size_t{128} << 20;  // elements
+  std::size_t const copies = std::max<std::size_t>(1, beyond_the_cache / (std::size_t{columns} * depth));
+  auto const weight = memory(copies * columns * depth, 2);
+  auto const* const weights = reinterpret_cast<bf16 const*>(weight.get());
   auto const out = memory(std::size_t{rows} * columns, 3);
   auto const workspace = allocate_on_device(workspace_bytes);
   products<bf16> all(workspace.get(), workspace_bytes);
-  product_arguments<bf16> const a{reinterpret_cast<bf16*>(in.get()),
-                                  reinterpret_cast<bf16*>(weight.get()),
-                                  nullptr,
-                                  reinterpret_cast<bf16*>(out.get()),
-                                  rows,
-                                  columns,
-                                  depth};
+  product_arguments<bf16> a{reinterpret_cast<bf16*>(in.get()),
+                            weights,
+                            nullptr,
+                            reinterpret_cast<bf16*>(out.get()),
+                            rows,
+                            columns,
+                            depth};
   all.tune(stream.get(), a);
   int const runs = rows >= 8192 ? 5 : 50;
-  gpu_event const begin;
-  gpu_event const end;
-  std::vector<double> times;
-  for (int i = 0; i < 7; ++i) {
-    begin.record(stream.get());
-    for (int k = 0; k < runs; ++k) all.run(stream.get(), a);
-    end.record(stream.get());
-    times.push_back(end.since(begin) / runs);
-  }
-  return median(times);
+  return time_on_device(stream, runs, [&](int i) {
+    a.weight = weights + std::size_t{columns} * depth * (static_cast<std::size_t>(i) % copies);
+    all.run(stream.get(), a);
+  });
 }
 
 void product_command(std::istringstream& arguments) {
@@ -255,20 +299,10 @@ double time_attention(attention_shape const& shape, std::uint32_t warps) {
                                     static_cast<std::uint32_t>(shape.heads),
                                     static_cast<std::uint32_t>(shape.head_size),
                                     warps};
-  constexpr int runs = 20;
-  gpu_event const begin;
-  gpu_event const end;
-  std::vector<double> times;
-  for (int i = 0; i < 8; ++i) {
-    begin.record(on.stream().get());
-    for (int k = 0; k < runs; ++k) on.run().run(a);
-    end.record(on.stream().get());
-    if (i != 0) times.push_back(end.since(begin) / runs);
-  }
-  return median(times);
+  return time_on_device(on.stream(), 20, [&](int) { on.run().run(a); });
 }
 
-void attention_command() {
+void time_attention_command() {
   for (auto const& shape : attention_shapes()) {
     double operations = 0.0;
     for (std::size_t const length : shape.lengths)
@@ -321,6 +355,13 @@ double time_call(Work const& work, int rounds) {
   return median(times);
 }
 
+// An idle GPU's clocks are low.
+template <class Work>
+void warm_up(Work const& work) {
+  auto const end = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+  while (std::chrono::steady_clock::now() < end) work();
+}
+
 template <class T>
 void time_model(gpu_model<T>& model, token_file const& tokens, int rounds) {
   auto const& how = model.prepare(tokens.batch());
@@ -328,7 +369,12 @@ void time_model(gpu_model<T>& model, token_file const& tokens, int rounds) {
   gpu_event const begin;
   gpu_event const end;
   std::vector<double> device;
+  warm_up([&] {
+    model.enqueue(how);
+    model.stream().wait();
+  });
   for (int i = 0; i <= rounds; ++i) {
+    hold(model.stream().get(), 1000.0);
     begin.record(model.stream().get());
     for (int k = 0; k < replays; ++k) model.enqueue(how);
     end.record(model.stream().get());
@@ -389,7 +435,13 @@ class session {
     } else if (command == "ceilings") {
       ceilings_command();
     } else if (command == "attention") {
-      attention_command();
+      use_device(0);
+      attention_command(words);
+    } else if (command == "attention_kinds") {
+      for (std::uint32_t const warps : attention_kinds()) say({{"warps", warps}});
+    } else if (command == "time_attention") {
+      use_device(0);
+      time_attention_command();
     } else if (command == "product") {
       use_device(0);
       product_command(words);
