@@ -152,7 +152,7 @@ struct available {
     machine const& has = this_machine();
     if (has.amx) add(with_avx512("amx", amx::fp32, amx::bf16, amx::int8));
     if (has.avx512) {
-      add(with_avx512("avx512", avx512::fp32, has.avx512_bf16 ? avx512::bf16 : avx2::bf16,
+      add(with_avx512("avx512", avx512::fp32, has.avx512_bf16 ? avx512::bf16 : avx512::bf16_by_fp32,
                       has.avx512_vnni ? avx512::int8 : avx2::int8));
     }
     if (has.avx2) add(avx2_set);

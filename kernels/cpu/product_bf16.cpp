@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Both operands are rounded to bf16, sums are kept in fp32. Where the processor has no products of bf16, rows
-// hold the rounded values as floats, and panels ([depth][width]) are widened as they are read. With
-// AVX512_BF16, panels hold pairs: [depth / 2][width][2].
+// hold the rounded values as floats, and panels ([depth][width]) are widened as they are read. With AVX-512,
+// panels hold pairs: [depth / 2][width][2].
 #include <algorithm>
 
 #include "cpu/product_support.hpp"
 #include "cpu/target.hpp"
+#include "cpu/wide_tile.hpp"
 
 namespace yonder::kernels::cpu {
 namespace {
@@ -119,9 +120,9 @@ struct with_avx2 {
   }
 };
 
-// ---- AVX512_BF16 ----
+// ---- AVX-512 ----
 
-constexpr std::size_t pair_width = 48;
+constexpr std::size_t pair_width = wide::width;
 
 std::size_t pair_row_bytes(std::size_t depth) noexcept {
   return row_stride(round_up(depth, 2) * sizeof(std::uint16_t));
@@ -138,6 +139,37 @@ void pack_pairs(float const* weights, std::size_t columns, std::size_t depth, st
       to[(k / 2 * pair_width + column) * 2 + k % 2] = bf16_from_float(weights[k]);
   }
 }
+
+struct with_avx512 {
+  static constexpr std::size_t rows = wide::rows;
+
+  static std::size_t row_bytes(std::size_t depth) noexcept {
+    return row_stride(round_up(depth, 2) * sizeof(float));
+  }
+
+  YONDER_AVX512 static void encode(float const* x, std::size_t begin, std::size_t count, std::size_t,
+                                   std::byte* row) noexcept {
+    auto* const to = reinterpret_cast<float*>(row) + begin;
+    for (std::size_t i = 0; i < count; ++i) to[i] = float_of_bf16(bf16_from_float(x[i]));
+  }
+
+  template <std::size_t Rows>
+  YONDER_AVX512 static void multiply(encoded_rows rows_of_a, std::uint16_t const* panel, std::size_t depth,
+                                     ahead& next, float* out) noexcept {
+    __m512 sums[Rows][wide::vectors];
+    wide::multiply<wide::bf16_panel>(wide::left_rows(rows_of_a.data, rows_of_a.stride),
+                                     reinterpret_cast<std::byte const*>(panel), round_up(depth, 2) / 2, next,
+                                     sums);
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < Rows; ++r, out += wide::width) {
+#pragma GCC unroll 3
+      for (std::size_t part = 0; part < wide::vectors; ++part)
+        _mm512_store_ps(out + part * 16, sums[r][part]);
+    }
+  }
+};
+
+// ---- AVX512_BF16 ----
 
 YONDER_AVX512 void encode_pairs(float const* x, std::size_t begin, std::size_t count, std::size_t,
                                 std::byte* row) noexcept {
@@ -182,6 +214,19 @@ struct with_avx512_bf16 {
 constexpr product_kernel baseline::bf16 = emulated<plain>("bf16 by fp32, plain");
 #if defined(__x86_64__)
 constexpr product_kernel avx2::bf16 = emulated<with_avx2>("bf16 by fp32, AVX2");
+constexpr product_kernel avx512::bf16_by_fp32 = {"bf16 by fp32, AVX-512",
+                                                 wide::width,
+                                                 with_avx512::rows,
+                                                 2 * wide::steps_at_once,
+                                                 false,
+                                                 with_avx512::row_bytes,
+                                                 pair_panel_bytes,
+                                                 support::no_scratch,
+                                                 pack_pairs,
+                                                 with_avx512::encode,
+                                                 support::nothing,
+                                                 support::nothing,
+                                                 tile<with_avx512>};
 constexpr product_kernel avx512::bf16 = {
     "bf16, AVX512_BF16", pair_width,       with_avx512_bf16::rows, depth_step, false,
     pair_row_bytes,      pair_panel_bytes, support::no_scratch,    pack_pairs, encode_pairs,

@@ -6,6 +6,7 @@
 
 #include "cpu/product_support.hpp"
 #include "cpu/target.hpp"
+#include "cpu/wide_tile.hpp"
 
 namespace yonder::kernels::cpu {
 namespace {
@@ -136,28 +137,19 @@ struct with_avx2 {
 };
 
 struct with_avx512 {
-  static constexpr std::size_t width = 48;
-  static constexpr std::size_t rows = 8;  // 24 sums, three of the panel, one factor: 28 of 32 registers
+  static constexpr std::size_t width = wide::width;
+  static constexpr std::size_t rows = wide::rows;
 
   template <std::size_t Rows>
   YONDER_AVX512 static void multiply(block const& each, ahead& next) noexcept {
-    __m512 sums[Rows][3];
-    for (auto& row : sums) row[0] = row[1] = row[2] = _mm512_setzero_ps();
-    float const* panel = each.panel;
-    for (std::size_t k = 0; k < each.depth; ++k, panel += width) {
-      if (k % depth_step == 0) support::ask_for(next);
-      __m512 const first = _mm512_load_ps(panel);
-      __m512 const second = _mm512_load_ps(panel + 16);
-      __m512 const third = _mm512_load_ps(panel + 32);
-      for (std::size_t r = 0; r < Rows; ++r) {
-        __m512 const factor = _mm512_set1_ps(each.a[r * each.stride + k]);
-        sums[r][0] = _mm512_fmadd_ps(factor, first, sums[r][0]);
-        sums[r][1] = _mm512_fmadd_ps(factor, second, sums[r][1]);
-        sums[r][2] = _mm512_fmadd_ps(factor, third, sums[r][2]);
-      }
-    }
+    __m512 sums[Rows][wide::vectors];
+    wide::left_rows const left(reinterpret_cast<std::byte const*>(each.a), each.stride * sizeof(float));
+    wide::multiply<wide::plain_panel<wide::floats>>(left, reinterpret_cast<std::byte const*>(each.panel),
+                                                    each.depth, next, sums);
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < Rows; ++r) {
-      for (std::size_t part = 0; part < 3; ++part) {
+#pragma GCC unroll 3
+      for (std::size_t part = 0; part < wide::vectors; ++part) {
         float* const out = each.out + r * width + part * 16;
         __m512 const sum = sums[r][part];
         _mm512_store_ps(out, each.first ? sum : _mm512_add_ps(_mm512_load_ps(out), sum));

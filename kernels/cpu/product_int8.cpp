@@ -7,6 +7,7 @@
 
 #include "cpu/product_support.hpp"
 #include "cpu/target.hpp"
+#include "cpu/wide_tile.hpp"
 
 namespace yonder::kernels::cpu {
 namespace {
@@ -14,8 +15,6 @@ namespace {
 using support::round_up;
 using support::row_scale;
 using support::row_stride;
-
-constexpr std::size_t depth_step = 4;
 
 template <std::size_t Width>
 constexpr std::size_t header_bytes = round_up(Width * sizeof(float), support::cache_line);
@@ -76,7 +75,7 @@ constexpr product_kernel kernel_of(char const* name) noexcept {
   return {name,
           Instructions::width,
           Instructions::rows,
-          depth_step,
+          Instructions::depth_step,
           true,
           row_bytes<Instructions>,
           panel_bytes<Instructions>,
@@ -92,6 +91,7 @@ struct plain {
   static constexpr std::size_t width = 8;
   static constexpr std::size_t rows = 4;
   static constexpr std::size_t group = 1;
+  static constexpr std::size_t depth_step = 4;
   static constexpr std::int32_t offset = 0;
   using row_element = std::int8_t;
 
@@ -125,6 +125,7 @@ struct with_avx2 {
   static constexpr std::size_t width = 16;
   static constexpr std::size_t rows = 6;
   static constexpr std::size_t group = 2;
+  static constexpr std::size_t depth_step = 4;
   static constexpr std::int32_t offset = 0;
   using row_element = std::int16_t;
 
@@ -162,18 +163,12 @@ struct with_avx2 {
   }
 };
 
-// sum + unsigned bytes * signed bytes. GCC 12 copies the sum round its own intrinsic.
-YONDER_AVX512_VNNI [[gnu::always_inline]] inline __m512i add_products(__m512i sum, __m512i bytes,
-                                                                      __m512i signed_bytes) noexcept {
-  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(signed_bytes));
-  return sum;
-}
-
 // The instruction multiplies unsigned by signed bytes: weights are stored 128 higher.
 struct with_avx512_vnni {
-  static constexpr std::size_t width = 48;
-  static constexpr std::size_t rows = 8;
+  static constexpr std::size_t width = wide::width;
+  static constexpr std::size_t rows = wide::rows;
   static constexpr std::size_t group = 4;
+  static constexpr std::size_t depth_step = group * wide::steps_at_once;
   static constexpr std::int32_t offset = 128;
   using row_element = std::int8_t;
 
@@ -186,31 +181,19 @@ struct with_avx512_vnni {
   YONDER_AVX512_VNNI static void multiply(encoded_rows a, std::byte const* panel, std::size_t depth,
                                           ahead& next, float* out) noexcept {
     auto const* const scales = reinterpret_cast<float const*>(panel);
-    std::byte const* weights = panel + header_bytes<width>;
-    __m512i sums[Rows][3];
-    for (auto& row : sums) row[0] = row[1] = row[2] = _mm512_setzero_si512();
-    for (std::size_t k = 0; k < depth; k += group, weights += width * group) {
-      support::ask_for(next);
-      __m512i const first = _mm512_load_si512(weights);
-      __m512i const second = _mm512_load_si512(weights + 64);
-      __m512i const third = _mm512_load_si512(weights + 128);
+    __m512 sums[Rows][wide::vectors];
+    wide::multiply<wide::plain_panel<wide::bytes>>(wide::left_rows(a.data, a.stride),
+                                                   panel + header_bytes<width>,
+                                                   round_up(depth, group) / group, next, sums);
 #pragma GCC unroll 8
-      for (std::size_t r = 0; r < Rows; ++r) {
-        std::int32_t four;
-        std::memcpy(&four, a.data + r * a.stride + k, sizeof four);
-        __m512i const factor = _mm512_set1_epi32(four);
-        sums[r][0] = add_products(sums[r][0], first, factor);
-        sums[r][1] = add_products(sums[r][1], second, factor);
-        sums[r][2] = add_products(sums[r][2], third, factor);
-      }
-    }
     for (std::size_t r = 0; r < Rows; ++r, out += width) {
       row_scale const row = scale_of_row<with_avx512_vnni>(a, r, depth);
       __m512i const surplus = _mm512_set1_epi32(offset * row.sum);
-      for (std::size_t part = 0; part < 3; ++part) {
+#pragma GCC unroll 3
+      for (std::size_t part = 0; part < wide::vectors; ++part) {
         __m512 const both = _mm512_mul_ps(_mm512_set1_ps(row.scale), _mm512_load_ps(scales + part * 16));
-        __m512 const sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[r][part], surplus));
-        _mm512_store_ps(out + part * 16, _mm512_mul_ps(sum, both));
+        __m512i const exact = _mm512_sub_epi32(_mm512_castps_si512(sums[r][part]), surplus);
+        _mm512_store_ps(out + part * 16, _mm512_mul_ps(_mm512_cvtepi32_ps(exact), both));
       }
     }
   }

@@ -121,6 +121,14 @@ TEST_CASE("a matrix product of any shape and precision is that of the formula") 
   });
 }
 
+TEST_CASE("with AVX-512 every precision has a kernel of it, whatever else the machine lacks") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    if (std::string(kernels.name) != "avx512") return;
+    for (auto const precision : {yonder::ml::precision::fp32, yonder::ml::precision::bf16})
+      CHECK(kernels.product(precision).width == kernels.plain_rows->width);
+  });
+}
+
 TEST_CASE("fp32 products are as exact as a sum in fp32 can be, on every instruction set") {
   for_each_kernel_set([](cpu::kernel_set const& kernels) {
     for (float const scale : {1e-12F, 1.0F, 1e12F}) {
