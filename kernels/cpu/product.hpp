@@ -52,7 +52,7 @@ struct product_kernel {
   void (*begin)() noexcept;
   void (*end)() noexcept;
   // out[rows][width] = rows * panel, rows.count of 1 to tile_rows.
-  void (*tile)(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next,
+  void (*tile)(encoded_rows const& rows, panel_view const& panel, std::size_t depth, ahead& next,
                float* out) noexcept;
 };
 

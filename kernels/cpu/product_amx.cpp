@@ -91,7 +91,7 @@ YONDER_AMX void clear_sums() noexcept {
   _tile_zero(3);
 }
 
-YONDER_AMX void tile_bf16(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next,
+YONDER_AMX void tile_bf16(encoded_rows const& rows, panel_view const& panel, std::size_t depth, ahead& next,
                           float* out) noexcept {
   std::byte const* const a = rows.data;
   std::byte const* const lower = a + half_rows * rows.stride;
@@ -267,7 +267,7 @@ class split_panel {
   bool kept_;
 };
 
-YONDER_AMX void tile_fp32(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next,
+YONDER_AMX void tile_fp32(encoded_rows const& rows, panel_view const& panel, std::size_t depth, ahead& next,
                           float* out) noexcept {
   std::size_t const plane = plane_bytes(depth);
   std::size_t const steps = plane_bytes(depth) / 64;
@@ -324,7 +324,7 @@ YONDER_AVX512 void encode_int8(float const* x, std::size_t, std::size_t, std::si
 }
 
 // Whole numbers to floats in place, times the scales of row and column.
-YONDER_AVX512 void apply_scales(encoded_rows rows, std::size_t depth, float const* scales,
+YONDER_AVX512 void apply_scales(encoded_rows const& rows, std::size_t depth, float const* scales,
                                 float* out) noexcept {
   for (std::size_t r = 0; r < rows.count; ++r, out += width) {
     __m512 const scale =
@@ -337,7 +337,7 @@ YONDER_AVX512 void apply_scales(encoded_rows rows, std::size_t depth, float cons
   }
 }
 
-YONDER_AMX void tile_int8(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next,
+YONDER_AMX void tile_int8(encoded_rows const& rows, panel_view const& panel, std::size_t depth, ahead& next,
                           float* out) noexcept {
   std::byte const* const lower = rows.data + half_rows * rows.stride;
   std::byte const* b = panel.data + int8_header;

@@ -20,7 +20,8 @@ using support::row_stride;
 constexpr std::size_t depth_step = 4;
 
 template <class Instructions, std::size_t Rows = Instructions::rows>
-void tile(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next, float* out) noexcept {
+void tile(encoded_rows const& rows, panel_view const& panel, std::size_t depth, ahead& next,
+          float* out) noexcept {
   if (rows.count == Rows) {
     return Instructions::template multiply<Rows>(rows, reinterpret_cast<std::uint16_t const*>(panel.data),
                                                  depth, next, out);
@@ -72,7 +73,7 @@ struct plain {
   static constexpr std::size_t rows = 4;
 
   template <std::size_t Rows>
-  static void multiply(encoded_rows rows_of_a, std::uint16_t const* panel, std::size_t depth, ahead&,
+  static void multiply(encoded_rows const& rows_of_a, std::uint16_t const* panel, std::size_t depth, ahead&,
                        float* out) noexcept {
     auto const* const a = reinterpret_cast<float const*>(rows_of_a.data);
     std::size_t const stride = rows_of_a.stride / sizeof(float);
@@ -93,8 +94,8 @@ struct with_avx2 {
   static constexpr std::size_t rows = 6;
 
   template <std::size_t Rows>
-  YONDER_AVX2 static void multiply(encoded_rows rows_of_a, std::uint16_t const* panel, std::size_t depth,
-                                   ahead& next, float* out) noexcept {
+  YONDER_AVX2 static void multiply(encoded_rows const& rows_of_a, std::uint16_t const* panel,
+                                   std::size_t depth, ahead& next, float* out) noexcept {
     auto const* const a = reinterpret_cast<float const*>(rows_of_a.data);
     std::size_t const stride = rows_of_a.stride / sizeof(float);
     __m256 sums[Rows][2];
@@ -154,8 +155,8 @@ struct with_avx512 {
   }
 
   template <std::size_t Rows>
-  YONDER_AVX512 static void multiply(encoded_rows rows_of_a, std::uint16_t const* panel, std::size_t depth,
-                                     ahead& next, float* out) noexcept {
+  YONDER_AVX512 static void multiply(encoded_rows const& rows_of_a, std::uint16_t const* panel,
+                                     std::size_t depth, ahead& next, float* out) noexcept {
     __m512 sums[Rows][wide::vectors];
     wide::multiply<wide::bf16_panel>(wide::left_rows(rows_of_a.data, rows_of_a.stride),
                                      reinterpret_cast<std::byte const*>(panel), round_up(depth, 2) / 2, next,
@@ -182,7 +183,7 @@ struct with_avx512_bf16 {
   static constexpr std::size_t rows = 8;
 
   template <std::size_t Rows>
-  YONDER_AVX512_BF16 static void multiply(encoded_rows rows_of_a, std::uint16_t const* panel,
+  YONDER_AVX512_BF16 static void multiply(encoded_rows const& rows_of_a, std::uint16_t const* panel,
                                           std::size_t depth, ahead& next, float* out) noexcept {
     __m512 sums[Rows][3];
     for (auto& row : sums) row[0] = row[1] = row[2] = _mm512_setzero_ps();

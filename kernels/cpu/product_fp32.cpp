@@ -47,7 +47,8 @@ struct block {
 };
 
 template <class Instructions, std::size_t Rows>
-void tile_rows(encoded_rows rows, float const* panel, std::size_t depth, ahead& next, float* out) noexcept {
+void tile_rows(encoded_rows const& rows, float const* panel, std::size_t depth, ahead& next,
+               float* out) noexcept {
   auto const* const a = reinterpret_cast<float const*>(rows.data);
   for (std::size_t k = 0; k < depth; k += depth_block) {
     block const each{a + k,
@@ -61,7 +62,8 @@ void tile_rows(encoded_rows rows, float const* panel, std::size_t depth, ahead& 
 }
 
 template <class Instructions, std::size_t Rows = Instructions::rows>
-void tile(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next, float* out) noexcept {
+void tile(encoded_rows const& rows, panel_view const& panel, std::size_t depth, ahead& next,
+          float* out) noexcept {
   if (rows.count == Rows) {
     return tile_rows<Instructions, Rows>(rows, reinterpret_cast<float const*>(panel.data), depth, next, out);
   }

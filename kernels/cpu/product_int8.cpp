@@ -52,7 +52,7 @@ void pack(float const* weights, std::size_t columns, std::size_t depth, std::byt
 }
 
 template <class Format>
-row_scale const& scale_of_row(encoded_rows rows, std::size_t row, std::size_t depth) noexcept {
+row_scale const& scale_of_row(encoded_rows const& rows, std::size_t row, std::size_t depth) noexcept {
   return support::scale_behind(rows.data + row * rows.stride,
                                round_up(row_values<Format>(depth), sizeof(row_scale)));
 }
@@ -65,7 +65,8 @@ YONDER_ALWAYS_INLINE void encode_row(float const* x, std::size_t depth, std::byt
 }
 
 template <class Instructions, std::size_t Rows = Instructions::rows>
-void tile(encoded_rows rows, panel_view const& panel, std::size_t depth, ahead& next, float* out) noexcept {
+void tile(encoded_rows const& rows, panel_view const& panel, std::size_t depth, ahead& next,
+          float* out) noexcept {
   if (rows.count == Rows) return Instructions::template multiply<Rows>(rows, panel.data, depth, next, out);
   if constexpr (Rows > 1) tile<Instructions, Rows - 1>(rows, panel, depth, next, out);
 }
@@ -100,7 +101,7 @@ struct plain {
   }
 
   template <std::size_t Rows>
-  static void multiply(encoded_rows a, std::byte const* panel, std::size_t depth, ahead&,
+  static void multiply(encoded_rows const& a, std::byte const* panel, std::size_t depth, ahead&,
                        float* out) noexcept {
     auto const* const scales = reinterpret_cast<float const*>(panel);
     auto const* weights = reinterpret_cast<std::int8_t const*>(panel + header_bytes<width>);
@@ -135,8 +136,8 @@ struct with_avx2 {
   }
 
   template <std::size_t Rows>
-  YONDER_AVX2 static void multiply(encoded_rows a, std::byte const* panel, std::size_t depth, ahead& next,
-                                   float* out) noexcept {
+  YONDER_AVX2 static void multiply(encoded_rows const& a, std::byte const* panel, std::size_t depth,
+                                   ahead& next, float* out) noexcept {
     auto const* const scales = reinterpret_cast<float const*>(panel);
     auto const* weights = reinterpret_cast<__m128i const*>(panel + header_bytes<width>);
     __m256i sums[Rows][2];
@@ -178,7 +179,7 @@ struct with_avx512_vnni {
   }
 
   template <std::size_t Rows>
-  YONDER_AVX512_VNNI static void multiply(encoded_rows a, std::byte const* panel, std::size_t depth,
+  YONDER_AVX512_VNNI static void multiply(encoded_rows const& a, std::byte const* panel, std::size_t depth,
                                           ahead& next, float* out) noexcept {
     auto const* const scales = reinterpret_cast<float const*>(panel);
     __m512 sums[Rows][wide::vectors];

@@ -70,6 +70,48 @@ struct thread_pool::threads {
   std::vector<std::thread> all;
 };
 
+std::size_t thread_pool::share::first(std::size_t otherwise) const noexcept {
+  std::uint64_t const range = range_.load(std::memory_order_relaxed);
+  return is_empty(range) ? otherwise : begin_of(range);
+}
+
+bool thread_pool::share::take_first(std::size_t& index) noexcept {
+  std::uint64_t range = range_.load(std::memory_order_relaxed);
+  while (!is_empty(range)) {
+    index = begin_of(range);
+    if (range_.compare_exchange_weak(range, pack(index + 1, end_of(range)), std::memory_order_relaxed))
+      return true;
+  }
+  return false;
+}
+
+bool thread_pool::share::take_last(std::size_t& index) noexcept {
+  std::uint64_t range = range_.load(std::memory_order_relaxed);
+  while (!is_empty(range)) {
+    index = end_of(range) - 1;
+    if (range_.compare_exchange_weak(range, pack(begin_of(range), index), std::memory_order_relaxed))
+      return true;
+  }
+  return false;
+}
+
+void thread_pool::loop::divide(std::size_t threads) noexcept {
+  shares = std::min(threads, most_shares);
+  for (std::size_t i = 0; i < shares; ++i) share_of[i].assign(count * i / shares, count * (i + 1) / shares);
+}
+
+bool thread_pool::loop::take(std::size_t own, std::size_t& index) noexcept {
+  if (share_of[own].take_first(index)) return true;
+  for (std::size_t i = 1; i < shares; ++i) {
+    if (share_of[(own + i) % shares].take_last(index)) return true;
+  }
+  return false;
+}
+
+bool thread_pool::loop::empty() const noexcept {
+  return std::all_of(share_of, share_of + shares, [](share const& each) { return each.empty(); });
+}
+
 thread_pool::thread_pool() = default;
 
 thread_pool& thread_pool::shared() {
@@ -91,11 +133,12 @@ thread_pool::~thread_pool() {
 }
 
 void thread_pool::run(loop& work, std::size_t width) {
-  std::size_t const helpers = std::min(width, work.count) - std::min<std::size_t>(1, work.count);
+  std::size_t const helpers = std::max<std::size_t>(1, std::min(width, work.count)) - 1;
   if (helpers > started_.load(std::memory_order_relaxed)) start(helpers);
   work.room = helpers;
+  work.divide(helpers + 1);
   if (helpers != 0) publish(work);
-  work_on(work);
+  work_on(work, 0);
   if (helpers != 0) finish(work);
   if (work.failure) std::rethrow_exception(work.failure);
 }
@@ -125,19 +168,12 @@ void thread_pool::publish(loop& work) {
   if (wake) work_came_.notify_all();
 }
 
-// Claims one chunk ahead, so that the body knows what comes next.
-void thread_pool::work_on(loop& work) noexcept {
-  auto const claim = [&] {
-    return std::min(work.count, work.claimed.fetch_add(1, std::memory_order_relaxed));
-  };
+void thread_pool::work_on(loop& work, std::size_t own) noexcept {
   try {
-    for (std::size_t index = claim(); index < work.count;) {
-      std::size_t const next = claim();
-      work.call(work.body, index, next);
-      index = next;
-    }
+    for (std::size_t index = 0; work.take(own, index);)
+      work.call(work.body, index, work.share_of[own].first(work.count));
   } catch (...) {
-    work.claimed.store(work.count, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < work.shares; ++i) work.share_of[i].assign(0, 0);
     std::lock_guard const lock(mutex_);
     if (!work.failure) work.failure = std::current_exception();
   }
@@ -158,7 +194,7 @@ void thread_pool::finish(loop& work) {
 
 thread_pool::loop* thread_pool::find() const noexcept {
   for (loop* each = newest_; each != nullptr; each = each->older) {
-    if (each->room != 0 && each->claimed.load(std::memory_order_relaxed) < each->count) return each;
+    if (each->room != 0 && !each->empty()) return each;
   }
   return nullptr;
 }
@@ -171,10 +207,10 @@ void thread_pool::serve() {
       wait_for_work(lock);
       continue;
     }
-    --work->room;
+    std::size_t const own = work->room-- % work->shares;  // 0 is the caller's
     work->helpers.fetch_add(1, std::memory_order_relaxed);
     lock.unlock();
-    work_on(*work);
+    work_on(*work, own);
     lock.lock();
     work->helpers.fetch_sub(1, std::memory_order_release);  // the loop may be gone from here on
     helper_left_.notify_all();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -11,10 +12,10 @@
 
 namespace yonder::kernels::cpu {
 
-// Threads for the inner loops. A loop is cut into chunks that whoever is free takes: the caller works too,
-// and waits for no thread that has not begun, so that neither other processes nor other callers can hold it
-// up for longer than the chunks in hand take. Threads that find nothing spin for some microseconds, then
-// sleep.
+// Threads for the inner loops. A loop is cut into chunks, as many of them in a row to each thread as to the
+// others; who is done with his own takes the last of another's. The caller works too, and waits for no thread
+// that has not begun, so that neither other processes nor other callers can hold it up for longer than the
+// chunks in hand take. Threads that find nothing spin for some microseconds, then sleep.
 class thread_pool {
  public:
   // The one of this process. It starts threads when they are first asked for, and keeps them.
@@ -25,9 +26,10 @@ class thread_pool {
   thread_pool(thread_pool const&) = delete;
   thread_pool& operator=(thread_pool const&) = delete;
 
-  // body(index, next) for every index below count, by the caller and at most width - 1 others at once; `next`
-  // is what the same thread does after it, count if nothing: a hint for prefetching. In no order. Throws what
-  // a body threw, once all are done; chunks that had not begun are then left out.
+  // body(index, next) for every index below count (of 2^32 at most), by the caller and at most width - 1
+  // others at once; `next` is what the same thread does after it, unless another does it before, and count if
+  // that is not known: a hint for prefetching. In no order. Throws what a body threw, once all are done;
+  // chunks that had not begun are then left out.
   template <class Body>
   void run(std::size_t count, std::size_t width, Body&& body) {
     using plain = std::remove_reference_t<Body>;
@@ -37,20 +39,46 @@ class thread_pool {
   }
 
  private:
+  // Chunks that nobody has taken yet: the owner takes the first, others the last.
+  class share {
+   public:
+    void assign(std::size_t begin, std::size_t end) noexcept { range_ = pack(begin, end); }
+    bool empty() const noexcept { return is_empty(range_.load(std::memory_order_relaxed)); }
+    // The first, or `otherwise`.
+    std::size_t first(std::size_t otherwise) const noexcept;
+    bool take_first(std::size_t& index) noexcept;
+    bool take_last(std::size_t& index) noexcept;
+
+   private:
+    static std::uint64_t pack(std::size_t begin, std::size_t end) noexcept { return begin << 32 | end; }
+    static std::size_t begin_of(std::uint64_t range) noexcept { return range >> 32; }
+    static std::size_t end_of(std::uint64_t range) noexcept { return range & 0xffffffffU; }
+    static bool is_empty(std::uint64_t range) noexcept { return begin_of(range) >= end_of(range); }
+
+    alignas(64) std::atomic<std::uint64_t> range_{0};
+  };
+
+  static constexpr std::size_t most_shares = 32;  // threads beyond them share one
+
   struct loop {
     void (*call)(void* body, std::size_t index, std::size_t next);
     void* body;
     std::size_t count;
-    std::atomic<std::size_t> claimed{0};
+    std::size_t shares = 1;
     std::atomic<std::size_t> helpers{0};  // threads inside, besides the caller's
     std::size_t room = 0;                 // for so many more; guarded by mutex_, as what follows
     loop* older = nullptr;
     std::exception_ptr failure{};
+    share share_of[most_shares]{};
+
+    void divide(std::size_t threads) noexcept;
+    bool take(std::size_t own, std::size_t& index) noexcept;
+    bool empty() const noexcept;
   };
   struct threads;
 
   void run(loop& work, std::size_t width);
-  void work_on(loop& work) noexcept;
+  void work_on(loop& work, std::size_t own) noexcept;
   void start(std::size_t helpers);
   void publish(loop& work);
   void finish(loop& work);

@@ -83,11 +83,10 @@ std::vector<std::vector<float>> text_model::run(std::span<std::string_view const
   auto batch = source.next(compute_->tokens_at_once());
   while (batch.sequences() != 0) {
     cpu::token_batch following;
-    // The next batch is made beside this one where a thread is free. Turn 1 is empty: whoever takes one turn
-    // has claimed the one after it too.
-    cpu::thread_pool::shared().run(source.empty() ? 1 : 3, threads, [&](std::size_t turn, std::size_t) {
+    // The next batch is made beside this one where a thread is free.
+    cpu::thread_pool::shared().run(source.empty() ? 1 : 2, threads, [&](std::size_t turn, std::size_t) {
       if (turn == 0) run(batch, rows);
-      if (turn == 2) following = source.next(compute_->tokens_at_once());
+      if (turn == 1) following = source.next(compute_->tokens_at_once());
     });
     batch = std::move(following);
   }
