@@ -7,8 +7,8 @@
 namespace yonder::kernels::cpu {
 namespace {
 
-// Queries whose scores exist at once: memory grows with the length of a sequence, not with its square.
-constexpr std::size_t query_block = 64;
+// Keys whose scores exist at once, for one tile of queries: they stay in the first-level cache.
+constexpr std::size_t key_block = 256;
 
 // A matrix of floats in panels [panel][depth][width], for operands that change.
 class float_panels {
@@ -46,23 +46,34 @@ class float_panels {
     }
   }
 
-  // store(row, column, values, count) for each piece of a row of `rows` times this.
-  template <class Store>
-  void multiply(encoded_rows rows, Store const& store) const noexcept {
-    alignas(64) float tile[largest_tile];
-    ahead nothing;
-    for (std::size_t begin = 0; begin < columns_; begin += kernel_.width) {
-      panel_view const panel{reinterpret_cast<std::byte const*>(data_ + begin * depth_), nullptr, true, true};
-      for (std::size_t row = 0; row < rows.count; row += kernel_.tile_rows) {
-        std::size_t const count = std::min(kernel_.tile_rows, rows.count - row);
-        kernel_.tile({rows.data + row * rows.stride, rows.stride, count}, panel, depth_, nothing, tile);
-        for (std::size_t r = 0; r < count; ++r)
-          store(row + r, begin, tile + r * kernel_.width, std::min(kernel_.width, columns_ - begin));
-      }
-    }
+  // use(column, tile) for each panel of the columns [begin, end), whole panels but for the last: rows * it.
+  template <class Use>
+  void multiply_columns(encoded_rows const& rows, std::size_t begin, std::size_t end,
+                        Use const& use) const noexcept {
+    for (std::size_t column = begin; column < end; column += kernel_.width)
+      multiply(rows, column, 0, depth_, std::min(kernel_.width, end - column), use);
+  }
+
+  // The same for all columns of the rows [begin, end) of this.
+  template <class Use>
+  void multiply_depth(encoded_rows const& rows, std::size_t begin, std::size_t end,
+                      Use const& use) const noexcept {
+    for (std::size_t column = 0; column < columns_; column += kernel_.width)
+      multiply(rows, column, begin, end - begin, std::min(kernel_.width, columns_ - column), use);
   }
 
  private:
+  template <class Use>
+  void multiply(encoded_rows const& rows, std::size_t column, std::size_t first, std::size_t depth,
+                std::size_t count, Use const& use) const noexcept {
+    alignas(64) float tile[largest_tile];
+    ahead nothing;
+    float const* const panel = data_ + column * depth_ + first * kernel_.width;
+    kernel_.tile(rows, {reinterpret_cast<std::byte const*>(panel), nullptr, true, true}, depth, nothing,
+                 tile);
+    use(column, tile_view{tile, kernel_.width, rows.count, count});
+  }
+
   product_kernel const& kernel_;
   std::size_t depth_;
   std::size_t columns_;
@@ -83,6 +94,7 @@ class head {
         length_(from.starts[index / from.heads + 1] - first_token_),
         size_(from.head_size),
         hidden_(from.heads * from.head_size),
+        scale_(1.0F / std::sqrt(static_cast<float>(from.head_size))),
         queries_(from.values + first_token_ * 3 * hidden_ + number_ * size_) {}
 
   void operator()(attention_output const& to) const {
@@ -90,39 +102,50 @@ class head {
     std::size_t const key_floats = float_panels::size(kernel, size_, length_);
     std::size_t const value_floats = float_panels::size(kernel, length_, size_);
     thread_local aligned_buffer<float> memory;
-    memory.reserve(key_floats + value_floats + query_block * length_);
+    memory.reserve(key_floats + value_floats + largest_tile_rows * (key_block + size_));
     float_panels keys(kernel, size_, length_, memory.data());
     float_panels values(kernel, length_, size_, memory.data() + key_floats);
     keys.assign_transposed(queries_ + hidden_, stride());
     values.assign(queries_ + 2 * hidden_, stride());
-    for (std::size_t begin = 0; begin < length_; begin += query_block)
-      attend(begin, keys, values, memory.data() + key_floats + value_floats, to);
+    float* const scores = memory.data() + key_floats + value_floats;
+    for (std::size_t begin = 0; begin < length_; begin += kernel.tile_rows)
+      attend(begin, std::min(kernel.tile_rows, length_ - begin), keys, values, scores, to);
   }
 
  private:
   std::size_t stride() const noexcept { return 3 * hidden_; }
 
-  void attend(std::size_t begin, float_panels const& keys, float_panels const& values, float* scores,
-              attention_output const& to) const noexcept {
-    std::size_t const count = std::min(query_block, length_ - begin);
-    keys.multiply(as_rows(queries_ + begin * stride(), stride(), count),
-                  [&](std::size_t row, std::size_t column, float const* x, std::size_t width) {
-                    std::copy_n(x, width, scores + row * length_ + column);
-                  });
-    float const scale = 1.0F / std::sqrt(static_cast<float>(size_));
-    for (std::size_t row = 0; row < count; ++row) kernels_.softmax(scores + row * length_, length_, scale);
-    values.multiply(as_rows(scores, length_, count),
-                    [&](std::size_t row, std::size_t column, float const* x, std::size_t width) {
-                      store(first_token_ + begin + row, number_ * size_ + column, x, width, to);
-                    });
+  // A tile of queries: its sums over the values of a block of keys, then over those of the next.
+  void attend(std::size_t begin, std::size_t count, float_panels const& keys, float_panels const& values,
+              float* scores, attention_output const& to) const noexcept {
+    encoded_rows const queries = as_rows(queries_ + begin * stride(), stride(), count);
+    float* const sums = scores + largest_tile_rows * key_block;
+    std::fill_n(sums, count * size_, 0.0F);
+    softmax_row rows[largest_tile_rows];
+    for (std::size_t first = 0; first < length_; first += key_block) {
+      std::size_t const end = std::min(length_, first + key_block);
+      keys.multiply_columns(queries, first, end, [&](std::size_t column, tile_view const& tile) {
+        kernels_.copy_rows(tile, scores + column - first, key_block);
+      });
+      float shrunk[largest_tile_rows];
+      for (std::size_t r = 0; r < count; ++r)
+        shrunk[r] = kernels_.softmax_block(scores + r * key_block, end - first, scale_, rows[r]);
+      values.multiply_depth(
+          as_rows(scores, key_block, count), first, end, [&](std::size_t column, tile_view const& tile) {
+            for (std::size_t r = 0; r < count; ++r) {
+              kernels_.scale_and_add(sums + r * size_ + column, shrunk[r], tile.data + r * tile.stride,
+                                     end == length_ ? 1.0F / rows[r].sum : 1.0F, tile.columns);
+            }
+          });
+    }
+    for (std::size_t r = 0; r < count; ++r) store(first_token_ + begin + r, sums + r * size_, to);
   }
 
-  void store(std::size_t token, std::size_t column, float const* x, std::size_t count,
-             attention_output const& to) const noexcept {
+  void store(std::size_t token, float const* row, attention_output const& to) const noexcept {
     if (to.values != nullptr)
-      std::copy_n(x, count, to.values + token * hidden_ + column);
+      std::copy_n(row, size_, to.values + token * hidden_ + number_ * size_);
     else
-      to.encoded->encode(token, column, x, count);
+      to.encoded->encode(token, number_ * size_, row, size_);
   }
 
   kernel_set const& kernels_;
@@ -131,6 +154,7 @@ class head {
   std::size_t length_;
   std::size_t size_;
   std::size_t hidden_;
+  float scale_;
   float const* queries_;
 };
 

@@ -26,7 +26,8 @@ struct attention_output {
 
 // Multi-head self-attention (Vaswani et al., arXiv:1706.03762): softmax(Q K^T / sqrt(head size)) V for each
 // head of each sequence, without a mask: sequences lie one after the other, without padding. Scores exist for
-// a block of queries at a time. Reference: reference::attention. Throws std::bad_alloc.
+// a few queries and a block of keys at a time (Dao et al., arXiv:2205.14135). Reference:
+// reference::attention. Throws std::bad_alloc.
 void attention(kernel_set const& kernels, crew const& by, attention_input const& from,
                attention_output const& to);
 

@@ -23,12 +23,21 @@ YONDER_ALWAYS_INLINE void gelu_tanh_loop(float* x, std::size_t count) noexcept {
   }
 }
 
-YONDER_ALWAYS_INLINE void softmax_loop(float* x, std::size_t count, float scale) noexcept {
+YONDER_ALWAYS_INLINE float softmax_block_loop(float* x, std::size_t count, float scale,
+                                              softmax_row& row) noexcept {
   float const largest = vm::reduce(
-      x[0], count, [](float a, float b) { return a > b ? a : b; }, [x](std::size_t i) { return x[i]; });
+      row.largest, count, [](float a, float b) { return a > b ? a : b; },
+      [x](std::size_t i) { return x[i]; });
   for (std::size_t i = 0; i < count; ++i) x[i] = vm::exp(scale * (x[i] - largest));
-  float const inverse = 1.0F / vm::sum(count, [x](std::size_t i) { return x[i]; });
-  for (std::size_t i = 0; i < count; ++i) x[i] *= inverse;
+  float const shrunk = vm::exp(scale * (row.largest - largest));
+  row.largest = largest;
+  row.sum = row.sum * shrunk + vm::sum(count, [x](std::size_t i) { return x[i]; });
+  return shrunk;
+}
+
+YONDER_ALWAYS_INLINE void scale_and_add_loop(float* x, float before, float const* y, float after,
+                                             std::size_t count) noexcept {
+  for (std::size_t i = 0; i < count; ++i) x[i] = (x[i] * before + y[i]) * after;
 }
 
 YONDER_ALWAYS_INLINE void layer_norm_loop(float* x, std::size_t count, float const* weight, float const* bias,
@@ -63,21 +72,27 @@ YONDER_ALWAYS_INLINE void copy_rows_loop(tile_view const& tile, float* to, std::
 }
 
 // An attribute takes no parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
-#define YONDER_LOOPS(TARGET)                                                                                \
-  TARGET void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }                           \
-  TARGET void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }                 \
-  TARGET void relu(float* x, std::size_t count) noexcept { relu_loop(x, count); }                           \
-  TARGET void softmax(float* x, std::size_t count, float scale) noexcept { softmax_loop(x, count, scale); } \
-  TARGET void layer_norm(float* x, std::size_t count, float const* weight, float const* bias,               \
-                         float epsilon) noexcept {                                                          \
-    layer_norm_loop(x, count, weight, bias, epsilon);                                                       \
-  }                                                                                                         \
-  TARGET void add(float* x, float const* y, std::size_t count) noexcept { add_loop(x, y, count); }          \
-  TARGET void add_to_rows(tile_view const& tile, float const* y, std::size_t stride) noexcept {             \
-    add_to_rows_loop(tile, y, stride);                                                                      \
-  }                                                                                                         \
-  TARGET void copy_rows(tile_view const& tile, float* to, std::size_t stride) noexcept {                    \
-    copy_rows_loop(tile, to, stride);                                                                       \
+#define YONDER_LOOPS(TARGET)                                                                        \
+  TARGET void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }                   \
+  TARGET void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }         \
+  TARGET void relu(float* x, std::size_t count) noexcept { relu_loop(x, count); }                   \
+  TARGET float softmax_block(float* x, std::size_t count, float scale, softmax_row& row) noexcept { \
+    return softmax_block_loop(x, count, scale, row);                                                \
+  }                                                                                                 \
+  TARGET void scale_and_add(float* x, float before, float const* y, float after,                    \
+                            std::size_t count) noexcept {                                           \
+    scale_and_add_loop(x, before, y, after, count);                                                 \
+  }                                                                                                 \
+  TARGET void layer_norm(float* x, std::size_t count, float const* weight, float const* bias,       \
+                         float epsilon) noexcept {                                                  \
+    layer_norm_loop(x, count, weight, bias, epsilon);                                               \
+  }                                                                                                 \
+  TARGET void add(float* x, float const* y, std::size_t count) noexcept { add_loop(x, y, count); }  \
+  TARGET void add_to_rows(tile_view const& tile, float const* y, std::size_t stride) noexcept {     \
+    add_to_rows_loop(tile, y, stride);                                                              \
+  }                                                                                                 \
+  TARGET void copy_rows(tile_view const& tile, float* to, std::size_t stride) noexcept {            \
+    copy_rows_loop(tile, to, stride);                                                               \
   }
 // NOLINTEND(bugprone-macro-parentheses)
 
@@ -93,7 +108,8 @@ constexpr kernel_set baseline_set = {"baseline",
                                      plain_loops::gelu,
                                      plain_loops::gelu_tanh,
                                      plain_loops::relu,
-                                     plain_loops::softmax,
+                                     plain_loops::softmax_block,
+                                     plain_loops::scale_and_add,
                                      plain_loops::layer_norm,
                                      plain_loops::add,
                                      plain_loops::add_to_rows,
@@ -117,7 +133,8 @@ constexpr kernel_set avx2_set = {"avx2",
                                  avx2_loops::gelu,
                                  avx2_loops::gelu_tanh,
                                  avx2_loops::relu,
-                                 avx2_loops::softmax,
+                                 avx2_loops::softmax_block,
+                                 avx2_loops::scale_and_add,
                                  avx2_loops::layer_norm,
                                  avx2_loops::add,
                                  avx2_loops::add_to_rows,
@@ -129,11 +146,12 @@ constexpr kernel_set with_avx512(char const* name, product_kernel const& fp32, p
           &fp32,
           &bf16,
           &int8,
-          &avx512::fp32,
+          &avx512::narrow_fp32,
           avx512_loops::gelu,
           avx512_loops::gelu_tanh,
           avx512_loops::relu,
-          avx512_loops::softmax,
+          avx512_loops::softmax_block,
+          avx512_loops::scale_and_add,
           avx512_loops::layer_norm,
           avx512_loops::add,
           avx512_loops::add_to_rows,

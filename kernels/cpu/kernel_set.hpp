@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <span>
 
 #include "cpu/product.hpp"
@@ -15,6 +16,12 @@ struct tile_view {
   std::size_t stride;
   std::size_t rows;
   std::size_t columns;
+};
+
+// What softmax knows of a row after some of its blocks.
+struct softmax_row {
+  float largest = -std::numeric_limits<float>::infinity();
+  float sum = 0.0F;
 };
 
 // The inner loops, compiled for one instruction set.
@@ -31,8 +38,12 @@ struct kernel_set {
   // "gelu_new" and "gelu_pytorch_tanh": x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
   void (*gelu_tanh)(float* x, std::size_t count) noexcept;
   void (*relu)(float* x, std::size_t count) noexcept;
-  // x = softmax(scale * x) of one row, count > 0.
-  void (*softmax)(float* x, std::size_t count, float scale) noexcept;
+  // A block of a row's softmax, count > 0: x = exp(scale * (x - row.largest)), for the largest so far. What
+  // came of the blocks before is to be multiplied by what it returns; the row is done when all is divided by
+  // row.sum (Milakov and Gimelshein, arXiv:1805.02867).
+  float (*softmax_block)(float* x, std::size_t count, float scale, softmax_row& row) noexcept;
+  // x = (x * before + y) * after
+  void (*scale_and_add)(float* x, float before, float const* y, float after, std::size_t count) noexcept;
   // x = (x - mean) / sqrt(variance + epsilon) * weight + bias of one row (Ba et al., arXiv:1607.06450).
   void (*layer_norm)(float* x, std::size_t count, float const* weight, float const* bias,
                      float epsilon) noexcept;

@@ -74,6 +74,7 @@ extern product_kernel const int8;
 }  // namespace avx2
 namespace avx512 {
 extern product_kernel const fp32;
+extern product_kernel const narrow_fp32;  // for attention, whose matrices are as wide as a head
 extern product_kernel const bf16;
 extern product_kernel const bf16_by_fp32;  // as avx2's, for machines without AVX512_BF16
 extern product_kernel const int8;

@@ -138,20 +138,21 @@ struct with_avx2 {
   }
 };
 
+template <std::size_t Vectors>
 struct with_avx512 {
-  static constexpr std::size_t width = wide::width;
+  static constexpr std::size_t width = Vectors * wide::lanes;
   static constexpr std::size_t rows = wide::rows;
 
   template <std::size_t Rows>
   YONDER_AVX512 static void multiply(block const& each, ahead& next) noexcept {
-    __m512 sums[Rows][wide::vectors];
+    __m512 sums[Rows][Vectors];
     wide::left_rows const left(reinterpret_cast<std::byte const*>(each.a), each.stride * sizeof(float));
     wide::multiply<wide::plain_panel<wide::floats>>(left, reinterpret_cast<std::byte const*>(each.panel),
                                                     each.depth, next, sums);
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < Rows; ++r) {
 #pragma GCC unroll 3
-      for (std::size_t part = 0; part < wide::vectors; ++part) {
+      for (std::size_t part = 0; part < Vectors; ++part) {
         float* const out = each.out + r * width + part * 16;
         __m512 const sum = sums[r][part];
         _mm512_store_ps(out, each.first ? sum : _mm512_add_ps(_mm512_load_ps(out), sum));
@@ -167,7 +168,8 @@ struct with_avx512 {
 constexpr product_kernel baseline::fp32 = kernel_of<plain>("fp32, plain");
 #if defined(__x86_64__)
 constexpr product_kernel avx2::fp32 = kernel_of<with_avx2>("fp32, AVX2");
-constexpr product_kernel avx512::fp32 = kernel_of<with_avx512>("fp32, AVX-512");
+constexpr product_kernel avx512::fp32 = kernel_of<with_avx512<3>>("fp32, AVX-512");
+constexpr product_kernel avx512::narrow_fp32 = kernel_of<with_avx512<2>>("fp32, AVX-512, 32 columns");
 #endif
 
 }  // namespace yonder::kernels::cpu

@@ -71,9 +71,11 @@ YONDER_ALWAYS_INLINE float reduce(float initial, std::size_t count, Combine comb
   for (float& lane : partial) lane = initial;
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
+#pragma GCC unroll 1
     for (std::size_t lane = 0; lane < lanes; ++lane) partial[lane] = combine(partial[lane], value(i + lane));
   }
   for (std::size_t lane = 0; i < count; ++i, ++lane) partial[lane] = combine(partial[lane], value(i));
+#pragma GCC unroll 4
   for (std::size_t width = lanes / 2; width > 0; width /= 2) {
     for (std::size_t lane = 0; lane < width; ++lane)
       partial[lane] = combine(partial[lane], partial[lane + width]);
