@@ -55,12 +55,20 @@ class product {
     return {b_.panel(next_chunk % b_.panels()), divide_up(lines, steps)};
   }
 
+  // Where a tile will go to, while it is computed.
+  void ask_for(float const* out, std::size_t rows, std::size_t columns) const noexcept {
+    for (std::size_t r = 0; r < rows; ++r, out += b_.columns()) {
+      for (std::size_t j = 0; j < columns; j += cache_line / sizeof(float)) __builtin_prefetch(out + j, 1);
+    }
+  }
+
   void run_tile(panel_view const& panel, std::size_t column, std::size_t row, std::size_t count,
                 ahead& next) const noexcept {
     alignas(64) float tile[largest_tile];
     std::size_t const columns = std::min(kernel_.width, b_.columns() - column);
     std::size_t const at = row * b_.columns() + column;
     tile_view const view{tile, kernel_.width, count, columns};
+    if (to_.out != nullptr) ask_for(to_.out + at, count, columns);
     kernel_.tile(a_.rows(row, count), panel, b_.depth(), next, tile);
     if (to_.bias != nullptr) kernels_.add_to_rows(view, to_.bias + column, 0);
     if (to_.activate != nullptr) to_.activate(tile, count * kernel_.width);

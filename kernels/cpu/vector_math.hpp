@@ -13,10 +13,8 @@ namespace yonder::kernels::vector_math {
 
 // Coefficients by tools/fit_vector_math.py, which states the errors.
 
-// Relative error below 1 ulp on [-87, 88]; arguments outside are taken for the nearest end.
-YONDER_ALWAYS_INLINE float exp(float x) noexcept {
-  x = x < -87.0F ? -87.0F : x;
-  x = x > 88.0F ? 88.0F : x;
+// Relative error below 1 ulp. Precondition: x in [-87, 88], or NaN.
+YONDER_ALWAYS_INLINE float exp_within(float x) noexcept {
   constexpr float shift =
       12582912.0F;  // 1.5 * 2^23: adding it rounds to a whole number, kept in the low bits
   float const shifted = x * 1.44269504F + shift;
@@ -34,31 +32,29 @@ YONDER_ALWAYS_INLINE float exp(float x) noexcept {
   return mantissa * std::bit_cast<float>(exponent);
 }
 
+// Arguments outside are taken for the nearest end.
+YONDER_ALWAYS_INLINE float exp(float x) noexcept {
+  x = x < -87.0F ? -87.0F : x;
+  x = x > 88.0F ? 88.0F : x;
+  return exp_within(x);
+}
+
 // Absolute error below 2^-23.
 YONDER_ALWAYS_INLINE float erf(float x) noexcept {
   float const a = __builtin_fabsf(x);
-  float const s = x * x;
-  float near = 7.87587487e-05F;
-  near = near * s - 0.00080168643F;
-  near = near * s + 0.00518908724F;
-  near = near * s - 0.0268542115F;
-  near = near * s + 0.112835944F;
-  near = near * s - 0.37612626F;
-  near = near * s + 0.128379166F;
-  near = x + x * near;
-
-  float const t = (a > 4.0F ? 4.0F : a) - 1.0F;
-  float far = -1.6371514e-06F;
-  far = far * t + 3.29608301e-05F;
-  far = far * t - 0.000320239575F;
-  far = far * t + 0.00205430086F;
-  far = far * t - 0.0100778081F;
-  far = far * t + 0.041575741F;
-  far = far * t + 0.84310472F;
-  far = far * t + 2.63896775F;
-  far = far * t + 1.84960556F;
-  far = __builtin_copysignf(1.0F - exp(-far), x);
-  return a < 1.0F ? near : far;
+  float const t = a > 4.0F ? 4.0F : a;
+  float p = -1.01397724e-07F;
+  p = p * t + 2.55876512e-06F;
+  p = p * t - 2.87435814e-05F;
+  p = p * t + 0.000188092177F;
+  p = p * t - 0.000771879742F;
+  p = p * t + 0.00182303076F;
+  p = p * t - 0.000258150394F;
+  p = p * t - 0.0191213861F;
+  p = p * t + 0.102773361F;
+  p = p * t + 0.636619568F;
+  p = p * t + 1.12837923F;
+  return __builtin_copysignf(1.0F - exp_within(-t * p), x);
 }
 
 inline constexpr std::size_t lanes = 16;
