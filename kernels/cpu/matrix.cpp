@@ -111,7 +111,9 @@ void operand::reserve(std::size_t rows) {
 void multiply(kernel_set const& kernels, crew const& by, operand const& a, std::size_t rows,
               packed_matrix const& b, epilogue const& to) {
   product const work(kernels, a, rows, b, to);
-  bool const small = rows * b.depth() * b.columns() < 16 * work_of_a_thread;
+  // Reading weights takes as long as some rows of their products.
+  constexpr std::size_t reading = 16;
+  bool const small = std::max(rows, reading) * b.depth() * b.columns() < 8 * work_of_a_thread;
   by.pool.run(work.chunks(), small ? 1 : by.width, work);
 }
 
