@@ -17,8 +17,9 @@ import time
 
 PACKAGES = "torch transformers onnx onnxruntime openvino"
 ROUND_SECONDS = 0.4
-ROW_SECONDS = 10  # after these a row goes on with the peers that it states only,
+ROW_SECONDS = 10  # after these a row goes on with the peers that it may state only,
 FEWEST_ROUNDS = 3  # and ends once it has so many rounds
+HOPELESS = 3
 
 
 def stop_without_packages(missing):
@@ -116,7 +117,7 @@ def wait_for_idle_threads(window=0.01, at_most=1.0):
 
 
 def measure(ours, candidates, batch, rounds, stated=()):
-    """{name: [seconds of each round]}; of `stated` peers, and of the fastest, in each round."""
+    """{name: [seconds of each round]}; once it is late, of `stated` peers and of those that may be the fastest."""
     ours.prepare(batch)
     running = [*candidates, ours]
     times = {candidate.name: [] for candidate in running}
@@ -128,8 +129,9 @@ def measure(ours, candidates, batch, rounds, stated=()):
         if late and done >= FEWEST_ROUNDS:
             break
         if late:
-            wanted = {ours.name, fastest(times), *(find(times, name) for name in stated)}
-            running = [candidate for candidate in running if candidate.name in wanted]
+            most = 2 * statistics.median(times[fastest(times)])
+            wanted = {ours.name, *(find(times, name) for name in stated)}
+            running = [each for each in running if each.name in wanted or statistics.median(times[each.name]) < most]
         for candidate in running:
             wait_for_idle_threads()
             times[candidate.name].append(ours.seconds() if candidate is ours else seconds_of(candidate))
@@ -171,7 +173,20 @@ class Report:
 
 
 def fastest(times):
-    return min((name for name in times if name != Ours.name), key=lambda name: statistics.median(times[name]))
+    """Of the peers that ran in each round."""
+    rounds = len(times[Ours.name])
+    return min((name for name in times if name != Ours.name and len(times[name]) == rounds),
+               key=lambda name: statistics.median(times[name]))
+
+
+def without_hopeless(candidates, times):
+    """Those that another peer was not HOPELESS times as fast as: in a longer row they would take minutes for nothing."""
+    most = HOPELESS * statistics.median(times[fastest(times)])
+    for candidate in candidates:
+        if statistics.median(times[candidate.name]) > most:
+            print(f"# left out of the next row: {candidate.name}, {1e3 * statistics.median(times[candidate.name]):.0f} ms in this one",
+                  flush=True)
+    return [candidate for candidate in candidates if statistics.median(times[candidate.name]) <= most]
 
 
 def find(times, prefix):
@@ -233,7 +248,9 @@ def measure_precision(name, model, folder, exact, precision, options, report):
     for what, why in absent:
         report.skip(f"{name} {precision}, {what}", why)
     ragged = Batch("32 texts of 1 to 128 tokens", ragged_lengths(32, 128))
-    for batch in (Batch("batch 1, s128", [128]), Batch("batch 1, s16", [16]), ragged):
+    for batch in (Batch("batch 1, s16", [16]), Batch("batch 1, s128", [128]), ragged):
+        if batch is ragged:
+            candidates = without_hopeless(candidates, times)
         stated = ["ONNX Runtime", "PyTorch"] if precision == "fp32" and batch is not ragged else []
         times = measure(ours, candidates, batch, options.rounds, stated)
         what = f"{name} {precision}, {batch.what}"
