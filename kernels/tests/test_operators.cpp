@@ -282,7 +282,7 @@ TEST_CASE("attention over sequences of several lengths is that of each alone") {
     constexpr std::size_t heads = 3;
     constexpr std::size_t head_size = 20;
     constexpr std::size_t hidden = heads * head_size;
-    std::array<std::size_t, 6> const starts = {0, 1, 66, 196, 200, 900};  // one longer than a block of keys
+    std::array<std::size_t, 6> const starts = {0, 1, 66, 196, 200, 500};  // one longer than a block of keys
     auto const qkv = random_values(starts.back() * 3 * hidden);
     std::vector<float> out(starts.back() * hidden);
     cpu::attention(kernels, workers(), {qkv.data(), starts, heads, head_size}, {.values = out.data()});
