@@ -252,9 +252,10 @@ TEST_CASE("softmax and layer norm of any width are those of the formula") {
   for_each_kernel_set([](cpu::kernel_set const& kernels) {
     for (std::size_t const width : {1, 2, 15, 16, 17, 31, 384, 1000}) {
       auto const x = random_values(width, 4.0F);
-      for (std::size_t const block : {1, 7, 64, 1000})
-        CHECK(relative_error(softmax(kernels, x, 0.3F, block), reference::softmax(x.data(), width, 0.3F)) <
-              1e-6);
+      auto const expected = reference::softmax(x.data(), width, 0.3F);
+      CHECK(relative_error(softmax(kernels, x, 0.3F, width), expected) < 5e-7);
+      for (std::size_t const block : {1, 7, 64})  // a rounding more for each block
+        CHECK(relative_error(softmax(kernels, x, 0.3F, block), expected) < 1e-6);
 
       auto const weight = random_values(width);
       auto const bias = random_values(width);
