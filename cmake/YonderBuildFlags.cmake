@@ -17,3 +17,15 @@ if(YONDER_SANITIZE)
     -fsanitize=${yonder_sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(yonder_build_flags INTERFACE -fsanitize=${yonder_sanitizers})
 endif()
+
+if(YONDER_BUILD_FUZZERS AND NOT (CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND YONDER_SANITIZE))
+  message(FATAL_ERROR "YONDER_BUILD_FUZZERS needs Clang and sanitizers: configure with -DCMAKE_CXX_COMPILER=clang++ "
+                      "-DYONDER_SANITIZE=\"address;undefined\", or with the preset asan-ubsan.")
+endif()
+
+# yonder_guide_fuzzers(<target>): a fuzzer sees which of its branches were taken. For what fuzzers test.
+function(yonder_guide_fuzzers target)
+  if(YONDER_BUILD_FUZZERS)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()

@@ -25,7 +25,8 @@ endfunction()
 # An executable for tests (a program that a test starts, say), with our warnings, sanitizers and private
 # include root, that CTest does not run by itself. A test's own code runs once, and takes half as long to compile
 # at -O0, most of all under sanitizers: so it does in a Debug build, unless it is OPTIMIZED as that build is. What
-# it links is optimised either way.
+# it links is optimised either way. Its files are compiled as one, unless it sets UNITY_BUILD OFF: the headers take
+# longer than they do.
 function(yonder_add_test_executable name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "OPTIMIZED" "" "SOURCES;LINK")
   add_executable(${name} ${arg_SOURCES})
@@ -36,7 +37,7 @@ function(yonder_add_test_executable name)
     target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O0>)
   endif()
   target_compile_features(${name} PRIVATE cxx_std_20)
-  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
+  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
 endfunction()
 
 # yonder_set_test_properties(<test> [LABELS …] [TIMEOUT seconds]): the label, the limit (60 s unless stated)
@@ -62,6 +63,7 @@ function(yonder_add_fuzzer name)
     return()
   endif()
   yonder_add_test_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK} OPTIMIZED)
+  yonder_guide_fuzzers(${name})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_property(GLOBAL APPEND PROPERTY YONDER_FUZZERS "$<TARGET_FILE:${name}> ${arg_CORPUS}")
 endfunction()

@@ -29,6 +29,13 @@ yonder::kernels::tokenizer make_tokenizer(json value) {
   return yonder::kernels::parse_tokenizer_json(value.dump(), "golden", {});
 }
 
+// Instrumented, a sample of the blocks; the whole takes minutes.
+#if YONDER_IS_SANITIZED
+constexpr std::size_t one_block_in = 8;
+#else
+constexpr std::size_t one_block_in = 1;
+#endif
+
 struct texts {
   std::string (*random)(std::uint64_t index);
   std::array<std::string, 2> (*of_code_point)(char32_t code);
@@ -66,13 +73,13 @@ void check(yonder::kernels::tokenizer const& tokenizer, texts const& how, json c
   CAPTURE(configuration["name"].get<std::string>());
   auto const& strings = configuration["strings"];
   REQUIRE(strings.size() * corpus::strings_per_hash == corpus::strings);
-  for (std::uint64_t block = 0; block < strings.size(); ++block) {
+  for (std::uint64_t block = 0; block < strings.size(); block += one_block_in) {
     CAPTURE(block);
     CHECK(hash_strings(tokenizer, how, block) == strings[block].get<std::string>());
   }
   auto const& code_points = configuration["code_points"];
   REQUIRE(code_points.size() * corpus::code_points_per_hash == corpus::code_points);
-  for (char32_t block = 0; block < code_points.size(); ++block) {
+  for (char32_t block = 0; block < code_points.size(); block += one_block_in) {
     CAPTURE(static_cast<unsigned>(block));
     CHECK(hash_code_points(tokenizer, how, block) == code_points[block].get<std::string>());
   }

@@ -50,8 +50,11 @@ void check_round_trips() {
     auto const bytes = encoding_of(*value);
     auto const back = std::make_unique<T>();
     yonder::detail::decode_to(*back, bytes.head, bytes.buffers);
-    if constexpr (!is_unordered<T>) CHECK(same_bytes(bytes, encoding_of(*back)));
-    if constexpr (compares_values<T>) CHECK(*value == *back);
+    // One expression of doctest for all types: it takes longer to compile than what it looks at.
+    bool same = true;
+    if constexpr (!is_unordered<T>) same = same_bytes(bytes, encoding_of(*back));
+    if constexpr (compares_values<T>) same = same && *value == *back;
+    CHECK(same);
   }
 }
 
