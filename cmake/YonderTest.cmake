@@ -40,7 +40,7 @@ function(yonder_add_test_executable name)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
 endfunction()
 
-# yonder_set_test_properties(<test> [LABELS …] [TIMEOUT seconds]): the label, the limit (60 s unless stated)
+# yonder_set_test_properties(<test> [LABELS …] [TIMEOUT seconds]): the label, the limit (180 s unless stated)
 # and the sanitizers' settings; for tests that are not doctest executables too.
 function(yonder_set_test_properties test)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS")
@@ -48,7 +48,7 @@ function(yonder_set_test_properties test)
     set(arg_LABELS quick)
   endif()
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 60)
+    set(arg_TIMEOUT 180)
   endif()
   set(suppressions "${YONDER_ROOT}/tests/support/tsan_libzmq.supp")
   set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
