@@ -36,6 +36,8 @@ function(yonder_add_test_executable name)
   if(NOT arg_OPTIMIZED)
     target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O0>)
   endif()
+  # What is instrumented may take a sample where the whole takes minutes.
+  target_compile_definitions(${name} PRIVATE YONDER_IS_SANITIZED=$<BOOL:${YONDER_SANITIZE}>)
   target_compile_features(${name} PRIVATE cxx_std_20)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
 endfunction()

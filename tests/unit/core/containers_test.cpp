@@ -36,14 +36,15 @@ TEST_CASE("number_map does what std::unordered_map does, for numbers in order an
     for (int step = 0; step < 20'000; ++step) {
       if (random() % 2 == 0 && last < items.size()) {
         auto& one = items[last++];
-        CHECK(map.insert(last * stride, one));
-        CHECK_FALSE(map.insert(last * stride, one));
+        bool const once = map.insert(last * stride, one) && !map.insert(last * stride, one);
+        if (!once) FAIL("inserted twice, or not at all: " << last * stride);
         reference[last * stride] = &one;
       } else {
         auto const number = (random() % (last + 2)) * stride;
         auto const found = reference.find(number);
-        REQUIRE(map.find(number) == (found == reference.end() ? nullptr : found->second));
-        REQUIRE(map.erase(number) == (found == reference.end() ? nullptr : found->second));
+        item* const expected = found == reference.end() ? nullptr : found->second;
+        bool const same = map.find(number) == expected && map.erase(number) == expected;
+        if (!same) FAIL("found or erased another: " << number);
         reference.erase(number);
       }
       REQUIRE(map.size() == reference.size());
