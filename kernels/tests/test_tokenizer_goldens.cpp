@@ -30,11 +30,7 @@ yonder::kernels::tokenizer make_tokenizer(json value) {
 }
 
 // Instrumented, a sample of the blocks; the whole takes minutes.
-#if YONDER_IS_SANITIZED
-constexpr std::size_t one_block_in = 8;
-#else
-constexpr std::size_t one_block_in = 1;
-#endif
+constexpr std::size_t one_block_in = YONDER_IS_SANITIZED ? 8 : 1;
 
 struct texts {
   std::string (*random)(std::uint64_t index);
