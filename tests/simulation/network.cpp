@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/world.hpp"
+
+namespace yonder::core::simulation {
+
+void world::plan(duration after, kind what, std::uint32_t a, std::uint32_t b) {
+  schedule_.plan(now_, now_ + after, {what, a, b});
+}
+
+void world::post(out::send& send, bool to_hub) {
+  auto& over = link_of(send.peer);
+  auto const& message = send.message();
+  ++seen_.frames;
+  note(mix(static_cast<std::uint64_t>(message.head.type) << 56 ^ message.head.call.number,
+           send.peer ^ message.head.attempt));
+  if (how_.reliable) {
+    auto const arrives =
+        std::max(over.last_arrival[to_hub ? 1 : 0], now_ + between(how_.shortest_delay, how_.longest_delay));
+    over.last_arrival[to_hub ? 1 : 0] = arrives;
+    return transmit(message, send.peer, to_hub, arrives);
+  }
+  if (now_ < over.cut_until || happens(how_.drop)) {
+    ++seen_.dropped;
+    return;
+  }
+  transmit(message, send.peer, to_hub, now_ + delay());
+  if (happens(how_.repeat)) {
+    ++seen_.repeated;
+    transmit(message, send.peer, to_hub, now_ + delay());
+  }
+}
+
+duration world::delay() {
+  auto const usual = between(how_.shortest_delay, how_.longest_delay);
+  return happens(how_.straggle) ? usual * static_cast<duration>(1 + random_.below(100)) : usual;
+}
+
+void world::transmit(frame const& message, peer_id peer, bool to_hub, time_point arrives) {
+  auto const index = take_parcel();
+  auto& made = parcels_[index];
+  made.peer = peer;
+  made.to_hub = to_hub;
+  made.bytes.clear();
+  auto const wire = encode_header(message.head, message.metadata());
+  made.bytes.append(wire.data(), wire.size());
+  made.bytes.append(message.body.data(), message.body.size());
+  if (happens(how_.flip)) {
+    auto const at = random_.below(header_size + message.head.metadata_size);
+    made.bytes.data()[at] ^= std::byte{1} << random_.below(8);
+  }
+  schedule_.plan(now_, arrives, {kind::parcel, index, 0});
+}
+
+std::uint32_t world::take_parcel() {
+  if (free_parcels_.empty()) {
+    parcels_.emplace_back();
+    return static_cast<std::uint32_t>(parcels_.size() - 1);
+  }
+  auto const index = free_parcels_.back();
+  free_parcels_.pop_back();
+  return index;
+}
+
+void world::arrive(std::uint32_t index) {
+  auto& come = parcels_[index];
+  frame message;
+  auto const fault = decode_header(come.bytes, message.head);
+  auto const& over = link_of(come.peer);
+  auto const open = come.to_hub ? over.open_at_hub : over.open_at_node;
+  if (fault == frame_fault::none && open) {
+    message.body.append(come.bytes.data() + header_size, come.bytes.size() - header_size);
+    deliver(come.peer, over, come.to_hub, std::move(message));
+  }
+  free_parcels_.push_back(index);
+}
+
+void world::deliver(peer_id peer, connection const& over, bool to_hub, frame&& message) {
+  if (to_hub) {
+    observe_at_hub(message);
+    hub_->receive(now_, peer, std::move(message), out_);
+    after_hub();
+  } else if (over.of_worker) {
+    auto& node = workers_[over.node];
+    if (node.generation != over.generation || node.core == nullptr) return;
+    node.core->receive(now_, peer, std::move(message), out_);
+    after_worker(over.node);
+  } else {
+    auto& node = clients_[over.node];
+    if (node.generation != over.generation || node.core == nullptr) return;
+    node.core->receive(now_, peer, std::move(message), out_);
+    after_client(over.node);
+  }
+}
+
+peer_id world::open_connection(bool of_worker, std::uint32_t node, std::uint32_t generation) {
+  connection made;
+  made.of_worker = of_worker;
+  made.node = node;
+  made.generation = generation;
+  made.open_at_node = made.open_at_hub = true;
+  connections_.push_back(made);
+  return connections_.size();
+}
+
+}  // namespace yonder::core::simulation

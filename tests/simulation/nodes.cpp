@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/world.hpp"
+
+namespace yonder::core::simulation {
+
+// --- the hub
+
+void world::make_hub() {
+  hub_config config;
+  config.seed = random_.next();
+  config.max_workers = how_.launcher ? workers_.size() : 0;
+  config.idle_timeout = 20 * millisecond;
+  config.backoff_first = 20 * millisecond;
+  config.backoff_cap = 200 * millisecond;
+  config.cancel_grace = 100 * millisecond;
+  config.start_timeout = 1 * second;
+  config.session_timeout = 2 * second;
+  config.retry_tokens_per_second = 200;
+  config.timing = timing();
+  hub_ = std::make_unique<hub>(std::move(config), now_);
+  hub_ticks_at_ = never;
+}
+
+link_timing world::timing() {
+  link_timing made;
+  made.heartbeat = 100 * millisecond;
+  made.ack_delay = 10 * millisecond;
+  made.resend_after = 40 * millisecond;
+  return made;
+}
+
+void world::after_hub() {
+  ++seen_.events;
+  auto taken = std::move(out_);
+  for (auto& one : taken) {
+    if (auto* const send = std::get_if<out::send>(&one)) {
+      observe_from_hub(send->message());
+      post(*send, false);
+    } else if (auto* const start = std::get_if<out::start_worker>(&one)) {
+      auto const slot = free_slot();
+      auto const fails = slot == workers_.size() || happens(how_.start_fails);
+      plan(between(100 * microsecond, 3 * millisecond), fails ? kind::start_fails : kind::worker_starts, slot,
+           static_cast<std::uint32_t>(start->start));
+    } else if (auto* const kill = std::get_if<out::kill_worker>(&one)) {
+      killed(kill->peer);
+    } else if (auto* const close = std::get_if<out::close>(&one)) {
+      closed(close->peer);
+    }
+  }
+  taken.clear();
+  if (out_.empty()) out_ = std::move(taken);
+  plan_tick(hub_->next_deadline(), hub_ticks_at_, kind::hub_tick, 0);
+  if (hub_->counters().protocol_violations != 0) violated("the hub takes an honest peer for a violator");
+}
+
+void world::plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node) {
+  due = due == never ? never : std::max(due, now_ + 1);
+  if (due >= planned) return;
+  planned = due;
+  schedule_.plan(now_, due, {what, node, 0});
+}
+
+void world::killed(peer_id peer) {
+  auto const& over = link_of(peer);
+  if (!over.of_worker || workers_[over.node].generation != over.generation) return;
+  auto const& node = workers_[over.node];
+  auto const stubborn = node.running && node.stopping && node.does == conduct::ignores_stop;
+  if (node.core != nullptr && how_.reliable && !stubborn)
+    violated("a worker is killed that did nothing wrong");
+  end_worker(over.node, 9);
+}
+
+void world::closed(peer_id peer) {
+  auto& over = link_of(peer);
+  if (!over.open_at_hub) return;
+  over.open_at_hub = false;
+  auto const current = over.of_worker
+                           ? workers_[over.node].core != nullptr && workers_[over.node].peer == peer
+                           : clients_[over.node].core != nullptr && clients_[over.node].peer == peer;
+  if (!current || !over.open_at_node) return;
+  if (how_.reliable) return violated("the hub closed an honest connection");
+  plan(between(microsecond, millisecond), kind::reconnects, over.node, over.of_worker ? 1 : 0);
+}
+
+// --- clients
+
+void world::start_client(std::uint32_t index) {
+  auto& node = clients_[index];
+  ++node.generation;
+  node.in_flight = 0;
+  node.life = lives_.size();
+  node.ticks_at = never;
+  lives_.emplace_back();
+  client_config config;
+  config.session = first_session + node.life;
+  config.timing = timing();
+  config.connect_timeout = 100 * second;
+  node.core = std::make_unique<client>(std::move(config));
+  connect_client(index);
+}
+
+void world::connect_client(std::uint32_t index) {
+  auto& node = clients_[index];
+  node.peer = open_connection(false, index, node.generation);
+  hub_->connected(now_, node.peer, {how_.reliable, 0}, out_);
+  after_hub();
+  node.core->connected(now_, node.peer, how_.reliable, out_);
+  after_client(index);
+}
+
+void world::after_client(std::uint32_t index) {
+  ++seen_.events;
+  auto& node = clients_[index];
+  auto taken = std::move(out_);
+  auto troubled = false;
+  for (auto& one : taken) {
+    if (auto* const send = std::get_if<out::send>(&one)) {
+      post(*send, true);
+    } else if (auto* const done = std::get_if<out::completed>(&one)) {
+      troubled |= completed(node, *done);
+    } else if (std::get_if<out::close>(&one) != nullptr) {
+      violated("a client takes an honest hub for a violator");
+    }
+  }
+  taken.clear();
+  if (out_.empty()) out_ = std::move(taken);
+  plan_tick(node.core->next_deadline(), node.ticks_at, kind::client_tick, index);
+  if (node.core->protocol_violations() != 0) violated("a client takes an honest hub for a violator");
+  if (stopping_ || node.in_flight >= how_.window) return;
+  if (troubled) {
+    plan(between(100 * microsecond, 2 * millisecond), kind::submits, index);
+  } else if (node.core->ready()) {
+    submit(index);
+  }
+}
+
+void world::submit(std::uint32_t index) {
+  auto& node = clients_[index];
+  if (stopping_ || node.core == nullptr || node.in_flight >= how_.window) return;
+  auto& records = lives_[node.life].records;
+  auto& made = records.emplace_back();
+  auto const number = records.size();
+  call_spec spec;
+  if (happens(how_.retries)) spec.policy.retries = static_cast<std::uint32_t>(1 + random_.below(3));
+  if (happens(how_.idempotent)) spec.policy.idempotent = true;
+  if (happens(how_.timeouts)) spec.policy.timeout = between(2 * millisecond, 200 * millisecond);
+  if (happens(how_.deadlines)) spec.policy.deadline = between(200 * microsecond, 500 * millisecond);
+  made.may_repeat = spec.policy.retries != 0 || spec.policy.idempotent;
+  made.timeout = spec.policy.timeout;
+  if (spec.policy.deadline != 0) made.deadline = now_ + spec.policy.deadline;
+  auto const function = how_.functions == 1 ? 0 : random_.below(how_.functions);
+  spec.function = function_names()[function];
+  spec.signature = 7;
+  auto& body = spec.message.body;
+  spec.message.head.metadata_size = begin_call(body, spec.function, spec.policy);
+  auto* const argument = body.extend(argument_size);
+  store_le(argument, first_session + node.life);
+  store_le(argument + 8, std::uint64_t{number});
+  ++node.in_flight;
+  ++open_calls_;
+  ++seen_.calls;
+  if (happens(how_.cancels)) {
+    plan(between(0, 3 * millisecond), kind::cancels, static_cast<std::uint32_t>(node.life),
+         static_cast<std::uint32_t>(number));
+  }
+  auto const id = node.core->submit(now_, std::move(spec), out_);
+  if (id.number != number) violated("calls are not numbered one by one");
+  after_client(index);
+}
+
+std::vector<std::string> const& world::function_names() {
+  static std::vector<std::string> const names = [] {
+    std::vector<std::string> made;
+    made.reserve(64);
+    for (int i = 0; i < 64; ++i) made.push_back("simulated::function_" + std::to_string(i));
+    return made;
+  }();
+  return names;
+}
+
+void world::end_client(std::uint32_t index) {
+  auto& node = clients_[index];
+  if (node.core == nullptr) return;
+  open_calls_ -= node.in_flight;
+  seen_.abandoned += static_cast<std::uint64_t>(node.in_flight);
+  lives_[node.life].ended = true;
+  disconnect(node.peer, 0);
+  node.core.reset();
+  ++node.generation;
+  node.peer = 0;
+  plan(between(millisecond, 50 * millisecond), kind::client_comes, index);
+}
+
+// The node's end is gone. The hub hears of it on reliable connections, after all that was sent before.
+void world::disconnect(peer_id peer, std::uint32_t signal) {
+  auto& over = link_of(peer);
+  over.open_at_node = false;
+  if (!how_.reliable && signal == 0) return;
+  auto const when = std::max(over.last_arrival[1], now_ + how_.longest_delay);
+  if (how_.reliable) schedule_.plan(now_, when, {kind::hub_loses, static_cast<std::uint32_t>(peer), signal});
+}
+
+// --- workers
+
+std::uint32_t world::free_slot() {
+  for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].core != nullptr || reserved_.contains_slot(i)) continue;
+    reserved_.slots.push_back(i);
+    return i;
+  }
+  return static_cast<std::uint32_t>(workers_.size());
+}
+
+void world::start_worker(std::uint32_t index, std::uint32_t start) {
+  reserved_.release(index);
+  auto& node = workers_[index];
+  if (node.core != nullptr) return;
+  auto const generation = node.generation + 1;
+  node = {};
+  node.generation = generation;
+  worker_config config;
+  config.session = first_worker_session + ++worker_sessions_;
+  config.timing = timing();
+  config.name = "w" + std::to_string(index);
+  config.hub_timeout = 1'000 * second;
+  config.cancel_grace = 100 * millisecond;
+  for (std::size_t i = 0; i < how_.functions; ++i) config.functions.push_back({function_names()[i], 7, ""});
+  node.core = std::make_unique<worker>(std::move(config), now_);
+  connect_worker(index, start);
+}
+
+void world::connect_worker(std::uint32_t index, std::uint32_t start) {
+  auto& node = workers_[index];
+  node.peer = open_connection(true, index, node.generation);
+  hub_->connected(now_, node.peer, {how_.reliable, start}, out_);
+  after_hub();
+  node.core->connected(now_, node.peer, how_.reliable, out_);
+  after_worker(index);
+}
+
+void world::after_worker(std::uint32_t index) {
+  ++seen_.events;
+  auto& node = workers_[index];
+  auto taken = std::move(out_);
+  auto exits = false;
+  for (auto& one : taken) {
+    if (auto* const send = std::get_if<out::send>(&one)) {
+      post(*send, true);
+    } else if (auto* const run = std::get_if<out::run>(&one)) {
+      begin_run(index, *run);
+    } else if (auto* const stop = std::get_if<out::stop_requested>(&one)) {
+      stop_run(index, stop->key);
+    } else if (std::get_if<out::exit>(&one) != nullptr) {
+      exits = true;
+    } else if (std::get_if<out::close>(&one) != nullptr) {
+      violated("a worker takes an honest hub for a violator");
+    }
+  }
+  taken.clear();
+  if (out_.empty()) out_ = std::move(taken);
+  if (node.core->protocol_violations() != 0) violated("a worker takes an honest hub for a violator");
+  if (exits) return end_worker(index, 0);
+  plan_tick(node.core->next_deadline(), node.ticks_at, kind::worker_tick, index);
+}
+
+void world::begin_run(std::uint32_t index, out::run const& run) {
+  auto& node = workers_[index];
+  if (node.running) violated("a worker runs two attempts at once");
+  observe_run(run);
+  node.running = true;
+  node.stopping = false;
+  node.key = run.key;
+  node.started = run.sequence;
+  node.since = now_;
+  node.does = draw_conduct();
+  ++node.run;
+  ++seen_.starts;
+  auto lasts = happens(how_.long_runs) ? between(3 * millisecond, 100 * millisecond)
+                                       : between(microsecond, 40 * microsecond);
+  if (node.does == conduct::hangs) lasts = 5 * second;
+  if (node.does == conduct::ignores_stop) lasts = 60 * second;
+  plan(lasts, kind::run_ends, index, node.run);
+}
+
+conduct world::draw_conduct() {
+  if (happens(how_.throws)) return conduct::throws;
+  if (happens(how_.hangs)) return conduct::hangs;
+  if (happens(how_.ignores_stop)) return conduct::ignores_stop;
+  if (happens(how_.crashes)) return conduct::crashes;
+  return conduct::returns;
+}
+
+void world::stop_run(std::uint32_t index, attempt_key const& key) {
+  auto& node = workers_[index];
+  if (!node.running || !(node.key == key)) return violated("a stop request for what does not run");
+  node.stopping = true;
+  if (node.does == conduct::hangs) plan(between(0, millisecond), kind::run_ends, index, node.run);
+}
+
+void world::end_run(std::uint32_t index, std::uint32_t run) {
+  auto& node = workers_[index];
+  if (node.core == nullptr || !node.running || node.run != run) return;
+  if (node.does == conduct::crashes) return end_worker(index, 11);
+  if (node.does == conduct::ignores_stop && node.stopping) return;  // it goes on until it is killed
+  node.running = false;
+  check_timeout(node);
+  if (node.does == conduct::throws || (node.stopping && node.does == conduct::hangs)) {
+    failure error;
+    error.code = errc::failed;
+    error.message = "simulated";
+    error.type_name = "simulated::error";
+    if (node.does == conduct::hangs) error.code = errc::cancelled;
+    node.core->finished(now_, node.key, std::move(error), out_);
+  } else {
+    frame value;
+    auto* const to = value.body.extend(value_size);
+    store_le(to, mix(node.key.call.session, node.key.call.number));
+    store_le(to + 8, node.key.attempt);
+    store_le(to + 12, node.key.epoch);
+    node.core->finished(now_, node.key, std::move(value), out_);
+  }
+  after_worker(index);
+}
+
+void world::end_worker(std::uint32_t index, std::uint32_t signal) {
+  auto& node = workers_[index];
+  if (node.core == nullptr) return;
+  lost_levels_.push_back({node.peer, node.started});
+  disconnect(node.peer, signal);
+  node.core.reset();
+  ++node.generation;
+  node.running = false;
+  if (!how_.launcher) plan(between(millisecond, 30 * millisecond), kind::worker_starts, index, 0);
+}
+
+}  // namespace yonder::core::simulation

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/world.hpp"
+
+namespace yonder::core::simulation {
+
+void world::finish() {
+  if (!seen_.violation.empty()) return;
+  for (auto const& life : lives_) {
+    for (auto const& one : life.records) {
+      if (one.outcomes == 0 && !life.ended) return violated("a call never ended: " + describe(one));
+    }
+  }
+  note_counters();
+  auto const left = hub_->census();
+  if (left.calls != 0 || left.queued != 0 || left.delayed != 0)
+    return violated("the hub keeps calls that ended");
+  if (left.attempts != 0) return violated("a slot of a worker is leaked");
+  if (left.bytes != 0 || left.client_bytes != 0) return violated("credit is leaked");
+  if (left.frames_held != 0) return violated("the hub keeps frames");
+  std::size_t alive = 0;
+  for (auto const& node : workers_) {
+    if (node.core == nullptr) continue;
+    ++alive;
+    if (!node.core->idle() || node.core->frames_held() != 0) {
+      return violated("a worker keeps work or frames: " + std::to_string(node.core->queued()) + " queued, " +
+                      std::to_string(node.core->frames_held()) + " frames");
+    }
+  }
+  if (left.workers != alive || left.idle_workers != alive)
+    return violated("the hub has lost count of its workers");
+  if (left.clients != clients_.size()) return violated("the hub has lost count of its clients");
+  for (auto const& node : clients_) {
+    if (node.core->frames_held() != 0 || node.core->calls_in_flight() != 0 ||
+        node.core->bytes_in_flight() != 0) {
+      return violated("a client keeps calls or frames");
+    }
+  }
+}
+
+std::string world::describe(record const& call) const {
+  auto const left = hub_->census();
+  return "attempt " + std::to_string(call.last_attempt) + ", " + std::to_string(call.starts) +
+         " starts; the hub has " + std::to_string(left.calls) + " calls, " + std::to_string(left.queued) +
+         " queued, " + std::to_string(left.delayed) + " delayed, " + std::to_string(left.attempts) +
+         " attempts, " + std::to_string(left.workers) + " workers, " + std::to_string(left.idle_workers) +
+         " idle";
+}
+
+// True: the call failed, its client had better wait before it asks again.
+bool world::completed(client_node& node, out::completed const& done) {
+  auto& life = lives_[node.life];
+  if (done.call.session != first_session + node.life || done.call.number > life.records.size()) {
+    violated("an outcome for no call");
+    return true;
+  }
+  auto& call = life.records[done.call.number - 1];
+  note(mix(done.call.number, done.result.ok() ? 1 : static_cast<std::uint64_t>(done.result.error().code)));
+  if (++call.outcomes != 1) violated("a call has two outcomes");
+  --node.in_flight;
+  --open_calls_;
+  if (call.deadline != never && now_ > call.deadline + 60 * millisecond)
+    violated("an outcome long past the deadline");
+  if (done.result.ok()) {
+    ++seen_.values;
+    check_value(done);
+    return false;
+  }
+  ++seen_.failures;
+  check_failure(call, done.result.error());
+  return true;
+}
+
+void world::check_value(out::completed const& done) {
+  auto const payload = done.result.value().payload();
+  if (payload.size() != value_size ||
+      load_le<std::uint64_t>(payload.data()) != mix(done.call.session, done.call.number)) {
+    violated("a wrong value");
+  }
+}
+
+void world::check_failure(record const& call, failure const& error) {
+  auto const lossy = how_.worker_crash_every != 0 || how_.crashes > 0 || how_.ignores_stop > 0 ||
+                     how_.partition_every != 0 || how_.hub_restart_every != 0;
+  auto allowed = true;
+  switch (error.code) {
+    case errc::failed: allowed = how_.throws > 0; break;
+    case errc::timed_out: allowed = call.timeout != 0; break;
+    case errc::deadline_exceeded: allowed = call.deadline != never; break;
+    case errc::cancelled: allowed = how_.cancels > 0; break;
+    case errc::worker_lost: allowed = lossy; break;
+    case errc::worker_start_failed: allowed = how_.start_fails > 0; break;
+    case errc::disconnected: allowed = how_.hub_restart_every != 0 || how_.partition_every != 0; break;
+    default: allowed = false;
+  }
+  if (!allowed)
+    violated("a call failed for no reason: " + std::string(to_string(error.code)) + ": " + error.message);
+}
+
+record* world::find(call_id id) {
+  if (id.session < first_session || id.session - first_session >= lives_.size()) return nullptr;
+  auto& records = lives_[id.session - first_session].records;
+  return id.number == 0 || id.number > records.size() ? nullptr : &records[id.number - 1];
+}
+
+void world::observe_run(out::run const& run) {
+  auto* const call = find(run.key.call);
+  if (call == nullptr) return violated("a run of no call");
+  if (++call->starts > 1 && !call->may_repeat) violated("a call that must be started once is started again");
+  if (call->cancelled_in_queue) violated("a call is started that was cancelled while it was queued");
+  if (call->deadline != never && now_ > call->deadline + slack_) violated("an expired call is started");
+  auto const payload = run.message.payload();
+  if (payload.size() != argument_size || load_le<std::uint64_t>(payload.data() + 8) != run.key.call.number) {
+    violated("a run with another call's arguments");
+  }
+}
+
+void world::observe_at_hub(frame const& message) {
+  if (message.head.type != frame_type::cancel || !how_.reliable) return;
+  auto* const call = find(message.head.call);
+  if (call != nullptr && call->last_attempt == 0) call->cancelled_in_queue = true;
+}
+
+void world::observe_from_hub(frame const& message) {
+  auto const& head = message.head;
+  if (head.type == frame_type::assign) {
+    auto* const call = find(head.call);
+    if (call == nullptr) return violated("an assignment of no call");
+    if (!how_.reliable && is_repetition(head)) return;
+    call->last_attempt = head.attempt;
+    call->last_epoch = head.epoch;
+  } else if (head.type == frame_type::result) {
+    auto const payload = message.payload();
+    auto const* const call = find(head.call);
+    if (call == nullptr || payload.size() != value_size) return violated("a result of no call");
+    auto const attempt = load_le<std::uint32_t>(payload.data() + 8);
+    auto const epoch = load_le<std::uint32_t>(payload.data() + 12);
+    if (!restarted_ && (attempt != call->last_attempt || epoch != call->last_epoch)) {
+      violated("a fenced attempt's value is taken: attempt " + std::to_string(attempt) + " of epoch " +
+               std::to_string(epoch) + ", not " + std::to_string(call->last_attempt) + " of " +
+               std::to_string(call->last_epoch));
+    }
+  }
+}
+
+bool world::is_repetition(header const& assign) {
+  auto& level = assigned_levels_[assign.epoch];
+  if (assign.sequence <= level) return true;
+  level = assign.sequence;
+  return false;
+}
+
+void world::check_timeout(worker_node const& node) {
+  auto const* const call = find(node.key.call);
+  if (call == nullptr || call->timeout == 0 || !how_.reliable || node.stopping) return;
+  if (now_ - node.since > call->timeout + slack_ + millisecond) violated("an attempt outlasts its timeout");
+}
+
+}  // namespace yonder::core::simulation

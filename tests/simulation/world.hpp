@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/client.hpp"
+#include "src/core/hub.hpp"
+#include "src/core/little_endian.hpp"
+#include "src/core/worker.hpp"
+#include "tests/simulation/schedule.hpp"
+#include "tests/simulation/simulation.hpp"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+// The simulated world, one file a concern: network.cpp (frames under way), nodes.cpp (hub, clients, workers),
+// observers.cpp (what the protocol promises), simulation.cpp (time, chance and misfortune), profiles.cpp.
+namespace yonder::core::simulation {
+
+inline constexpr std::uint64_t first_session = 1'000;
+inline constexpr std::uint64_t first_worker_session = std::uint64_t{1} << 40;
+inline constexpr duration rest_limit = 400 * second;  // in which the world must come to rest
+inline constexpr std::size_t argument_size = 16;
+inline constexpr std::size_t value_size = 16;
+
+inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  auto z = a * 0x9e3779b97f4a7c15 + b;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+// What is known of one call from outside the cores.
+struct record {
+  time_point deadline = never;
+  duration timeout = 0;
+  std::uint32_t starts = 0;
+  std::uint32_t last_attempt = 0;  // that the hub has assigned
+  std::uint32_t last_epoch = 0;
+  std::uint8_t outcomes = 0;
+  bool may_repeat = false;
+  bool cancelled_in_queue = false;  // the hub had not assigned it when it took the cancel
+};
+
+// One life of a client process.
+struct incarnation {
+  std::vector<record> records;  // by call number, from 1
+  bool ended = false;
+};
+
+struct connection {
+  bool of_worker = false;
+  std::uint32_t node = 0;
+  std::uint32_t generation = 0;  // of the node
+  bool open_at_node = false;
+  bool open_at_hub = false;
+  time_point cut_until = 0;
+  std::array<time_point, 2> last_arrival{};  // at the node, at the hub
+};
+
+struct client_node {
+  std::unique_ptr<client> core;
+  std::uint32_t generation = 0;
+  std::size_t life = 0;  // index of its incarnation
+  peer_id peer = 0;
+  time_point ticks_at = never;
+  int in_flight = 0;
+};
+
+enum class conduct : std::uint8_t { returns, throws, hangs, ignores_stop, crashes };
+
+struct worker_node {
+  std::unique_ptr<worker> core;
+  std::uint32_t generation = 0;
+  peer_id peer = 0;
+  time_point ticks_at = never;
+  bool running = false;
+  attempt_key key;
+  conduct does{};
+  std::uint32_t run = 0;      // counts its runs
+  std::uint32_t started = 0;  // the published level
+  time_point since = 0;
+  bool stopping = false;
+};
+
+struct parcel {
+  peer_id peer = 0;
+  bool to_hub = false;
+  byte_buffer bytes;
+};
+
+enum class kind : std::uint8_t {
+  parcel,
+  hub_tick,
+  client_tick,
+  worker_tick,
+  run_ends,       // a: worker, b: run
+  cancels,        // a: incarnation, b: call number
+  submits,        // a: client
+  worker_starts,  // a: worker, b: start (0: by itself)
+  start_fails,    // b: start
+  hub_loses,      // a: peer, b: signal
+  client_comes,   // a: client
+  reconnects,     // a: node, b: 1 of a worker
+  chaos,          // a: which
+};
+
+enum chaos_kind : std::uint32_t {
+  partition,
+  reconnect,
+  worker_crash,
+  client_crash,
+  hub_restart,
+  drain,
+  chaos_kinds
+};
+
+struct happening {
+  kind what{};
+  std::uint32_t a = 0;
+  std::uint32_t b = 0;
+};
+
+class world {
+ public:
+  world(profile const& how, options const& what) : how_(how), what_(what), random_(what.seed) {
+    auto const longest = how_.straggle > 0 ? how_.longest_delay * 100 : how_.longest_delay;
+    slack_ = 4 * longest + 2 * millisecond;
+  }
+  report run();
+
+ private:
+  // --- the beginning and the end
+
+  void begin();
+  bool at_rest();
+  void finish();
+  std::string describe(record const& call) const;
+  void note_counters();
+  void violated(std::string what);
+
+  // --- chance
+
+  double chance() { return static_cast<double>(random_.next() >> 11) * 0x1p-53; }
+  bool happens(double probability) { return probability > 0 && !stopping_ && chance() < probability; }
+  duration between(duration low, duration high) {
+    return low + static_cast<duration>(random_.below(static_cast<std::uint64_t>(high - low) + 1));
+  }
+  void note(std::uint64_t what) { seen_.digest = (seen_.digest ^ what) * 0x100000001b3; }
+
+  // --- the network
+
+  void plan(duration after, kind what, std::uint32_t a = 0, std::uint32_t b = 0);
+  connection& link_of(peer_id peer) { return connections_[peer - 1]; }
+  void post(out::send& send, bool to_hub);
+  duration delay();
+  void transmit(frame const& message, peer_id peer, bool to_hub, time_point arrives);
+  std::uint32_t take_parcel();
+  void arrive(std::uint32_t index);
+  void deliver(peer_id peer, connection const& over, bool to_hub, frame&& message);
+  peer_id open_connection(bool of_worker, std::uint32_t node, std::uint32_t generation);
+
+  // --- the hub
+
+  void make_hub();
+  static link_timing timing();
+  void after_hub();
+  void plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node);
+  void killed(peer_id peer);
+  void closed(peer_id peer);
+
+  // --- clients
+
+  void start_client(std::uint32_t index);
+  void connect_client(std::uint32_t index);
+  void after_client(std::uint32_t index);
+  void submit(std::uint32_t index);
+  static std::vector<std::string> const& function_names();
+
+  // True: the call failed, its client had better wait before it asks again.
+  bool completed(client_node& node, out::completed const& done);
+  void check_value(out::completed const& done);
+  void check_failure(record const& call, failure const& error);
+  void end_client(std::uint32_t index);
+
+  // The node's end is gone. The hub hears of it on reliable connections, after all that was sent before.
+  void disconnect(peer_id peer, std::uint32_t signal);
+
+  // --- workers
+
+  std::uint32_t free_slot();
+  void start_worker(std::uint32_t index, std::uint32_t start);
+  void connect_worker(std::uint32_t index, std::uint32_t start);
+  void after_worker(std::uint32_t index);
+  void begin_run(std::uint32_t index, out::run const& run);
+  conduct draw_conduct();
+  void stop_run(std::uint32_t index, attempt_key const& key);
+  void end_run(std::uint32_t index, std::uint32_t run);
+  void end_worker(std::uint32_t index, std::uint32_t signal);
+
+  // --- what is observed
+
+  record* find(call_id id);
+  void observe_run(out::run const& run);
+  void observe_at_hub(frame const& message);
+  void observe_from_hub(frame const& message);
+  bool is_repetition(header const& assign);
+  void check_timeout(worker_node const& node);
+
+  // --- what happens
+
+  void happen(happening const& what);
+  void tick_hub();
+  void tick_client(std::uint32_t index);
+  void tick_worker(std::uint32_t index);
+  void resume_client(std::uint32_t index);
+  void cancel(std::uint32_t life, std::uint32_t number);
+  void fail_start(std::uint32_t slot, std::uint32_t start);
+  void lose_at_hub(std::uint32_t peer, std::uint32_t signal);
+
+  // --- misfortune
+
+  duration period(std::uint32_t which) const;
+  void plan_chaos(std::uint32_t which);
+  void wreak(std::uint32_t which);
+  void cut(peer_id peer);
+
+  // The connection is made anew; what was under way may still come, the hub may or may not hear of the old
+  // one's end.
+  void reconnect_node(std::uint32_t index, bool of_worker);
+  void restart_hub();
+  void drain_worker(std::uint32_t index);
+
+  struct lost_level {
+    peer_id peer = 0;
+    std::uint32_t started = 0;
+  };
+  struct slot_reservations {
+    std::vector<std::uint32_t> slots;
+    bool contains_slot(std::uint32_t slot) const {
+      return std::find(slots.begin(), slots.end(), slot) != slots.end();
+    }
+    void release(std::uint32_t slot) { std::erase(slots, slot); }
+  };
+
+  profile const& how_;
+  options const& what_;
+  random_source random_;
+  report seen_;
+  time_point now_ = second;
+  duration slack_ = 0;
+  bool stopping_ = false;
+  bool restarted_ = false;
+  time_point rest_until_ = never;
+  time_point quiet_since_ = never;
+  std::int64_t open_calls_ = 0;
+
+  schedule<happening> schedule_;
+  outputs out_;
+  std::unique_ptr<hub> hub_;
+  time_point hub_ticks_at_ = never;
+  std::vector<client_node> clients_;
+  std::vector<worker_node> workers_;
+  std::vector<incarnation> lives_;
+  std::uint64_t worker_sessions_ = 0;
+  slot_reservations reserved_;
+  std::vector<lost_level> lost_levels_;
+  std::unordered_map<std::uint32_t, std::uint32_t> assigned_levels_;  // by worker epoch, the highest sequence
+  std::vector<connection> connections_;
+  std::deque<parcel> parcels_;
+  std::vector<std::uint32_t> free_parcels_;
+};
+
+}  // namespace yonder::core::simulation
