@@ -11,23 +11,23 @@
 using yonder::detail::decode;
 using yonder::detail::encode;
 using yonder::detail::encoded;
-using type = boost::variant<int, std::string>;
+using boxed = boost::variant<int, std::string>;
 
 TEST_CASE("a Boost variant comes back, and travels as one of std") {
-  for (auto const& value : {type(5), type(std::string("text"))}) {
+  for (auto const& value : {boxed(5), boxed(std::string("text"))}) {
     encoded bytes;
     encode(bytes, value);
-    CHECK(decode<type>(bytes.head, bytes.buffers) == value);
+    CHECK(decode<boxed>(bytes.head, bytes.buffers) == value);
   }
   using yonder::detail::structure_hash;
-  CHECK(structure_hash<type>() == structure_hash<std::variant<int, std::string>>());
+  CHECK(structure_hash<boxed>() == structure_hash<std::variant<int, std::string>>());
 }
 
 TEST_CASE("a Boost variant has the alternatives that it has") {
   for (std::int32_t const index : {-1, 2}) {
     encoded bytes;
     encode(bytes, index, 0);
-    CHECK_THROWS_AS(decode<type>(bytes.head, bytes.buffers), yonder::codec_error);
+    CHECK_THROWS_AS(decode<boxed>(bytes.head, bytes.buffers), yonder::codec_error);
   }
 }
 #endif
