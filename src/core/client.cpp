@@ -55,6 +55,7 @@ struct client::state {
   time_point away_since = 0;  // since when there has been no welcome that stands
   std::size_t max_calls;
   std::size_t max_bytes;
+  frame_limits hub_limits;  // what the hub can receive; told in its welcome
 
   std::uint64_t last_number = 0;
   std::size_t bytes = 0;
@@ -146,10 +147,16 @@ struct client::state {
              "more calls were waiting than the hub takes of one client: " + std::to_string(max_calls) +
                  " (runtime_options::max_calls, here and at the hub)",
              out);
+      } else if (!within(hub_limits, *call->message)) {
+        fail(*call, errc::too_large, describe_excess(*call->message), out);
       } else {
         give(now, *call, out);
       }
     }
+  }
+
+  std::string describe_excess(frame const& message) const {
+    return excess_in_words(message, hub_limits, "the arguments take", "hub");
   }
 
   void say_hello(time_point now, bool again, outputs& out) {
@@ -159,6 +166,7 @@ struct client::state {
     hello.session = config.session;
     hello.name = config.name;
     hello.process = config.pid;
+    hello.limits = config.limits;
     hello.functions = config.functions;
     auto message = make_hello(hello);
     message.head.attempt = hellos;
@@ -187,8 +195,8 @@ struct client::state {
     welcome_message welcome;
     if (!read_welcome(message, welcome))
       return refused(errc::protocol_violation, "an undecodable welcome", out);
-    max_calls = std::min<std::uint64_t>(config.max_calls, welcome.max_calls);
-    max_bytes = std::min<std::uint64_t>(config.max_bytes, welcome.max_bytes);
+    set_credit(welcome.credit);
+    hub_limits = welcome.limits;
     if (welcome.heartbeat > 0) hub.set_heartbeat(welcome.heartbeat);
     now_in = phase::ready;
     hello_due = never;
@@ -199,6 +207,11 @@ struct client::state {
       begin_session(now, peer, message.head.epoch, out);
     }
     give_waiting(now, out);
+  }
+
+  void set_credit(credit_window const& credit) {
+    max_calls = std::min<std::uint64_t>(config.max_calls, credit.calls);
+    max_bytes = std::min<std::uint64_t>(config.max_bytes, credit.bytes);
   }
 
   // The hub knows nothing of what was sent in an earlier session.
@@ -238,7 +251,13 @@ struct client::state {
 
   void deliver(frame&& message, outputs& out) {
     auto const& head = message.head;
-    if (head.type == frame_type::drain) return;
+    if (head.type == frame_type::drain || head.type == frame_type::accepted) return;
+    if (head.type == frame_type::credit) {
+      credit_window credit;
+      if (read_credit(message, credit)) return set_credit(credit);
+      ++violations;
+      return;
+    }
     auto const answer = head.type == frame_type::result || head.type == frame_type::error;
     if (!answer || head.call.session != config.session) {
       ++violations;
@@ -355,6 +374,7 @@ void client::receive(time_point now, peer_id peer, frame&& message, outputs& out
   auto const type = message.head.type;
   if (type == frame_type::welcome) return s.welcomed(now, peer, message, out);
   if (type == frame_type::bye) return s.said_bye(now, message, out);
+  if (message.head.version != protocol_version) return;
   if (message.head.epoch != s.hub.epoch() || s.hub.epoch() == 0) return;  // of an earlier session
   s.hub.heard(now);
   switch (type) {
@@ -365,6 +385,8 @@ void client::receive(time_point now, peer_id peer, frame&& message, outputs& out
       break;
     case frame_type::result:
     case frame_type::error:
+    case frame_type::accepted:
+    case frame_type::credit:
     case frame_type::drain: s.receive_numbered(now, std::move(message), out); break;
     default: ++s.violations;
   }
@@ -381,6 +403,10 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
   }
   if (s.calls.size() >= s.max_calls || size > s.max_bytes - std::min(s.max_bytes, s.bytes)) {
     s.refuse(spec, number, errc::overloaded, s.describe_overload(), out);
+    return s.id_of(number);
+  }
+  if (s.now_in == state::phase::ready && !within(s.hub_limits, spec.message)) {
+    s.refuse(spec, number, errc::too_large, s.describe_excess(spec.message), out);
     return s.id_of(number);
   }
   auto& call = s.calls.acquire();

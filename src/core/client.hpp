@@ -14,6 +14,7 @@ struct client_config {
   std::vector<function_info> functions;  // what this program believes; the hub explains mismatches with it
   std::size_t max_calls = std::size_t{1} << 20;  // in flight; past it a call ends as `overloaded`
   std::size_t max_bytes = std::size_t{1} << 30;  // of arguments in flight
+  frame_limits limits;                           // what this client can receive
   std::string hub;                               // where it is, for people
   duration connect_timeout = 10 * second;      // without a hub, calls end as hub_unreachable after this time
   duration deadline_slack = 50 * millisecond;  // how long the hub's answer is awaited past a call's deadline

@@ -60,7 +60,7 @@ frame_fault decode_header(std::span<std::byte const> part, header& head) {
   if (load_le<std::uint32_t>(at + checksum_offset) != checksum_of(at, metadata))
     return frame_fault::bad_checksum;
   if (type < static_cast<std::uint8_t>(frame_type::hello) ||
-      type > static_cast<std::uint8_t>(frame_type::bye)) {
+      type > static_cast<std::uint8_t>(last_frame_type)) {
     return frame_fault::bad_type;
   }
   head.version = load_le<std::uint16_t>(at + 4);

@@ -29,10 +29,13 @@ enum class frame_type : std::uint8_t {
   heartbeat,
   drain,
   bye,
+  accepted,
+  chunk,
+  credit,
 };
+inline constexpr auto last_frame_type = frame_type::credit;
 
-// 128 bits: who calls (drawn at random once per client session), and the how-manieth call of that session it
-// is.
+// 128 bits: the client session that calls (drawn at random), and the call's number in that session, from 1.
 struct call_id {
   std::uint64_t session = 0;
   std::uint64_t number = 0;
@@ -40,7 +43,7 @@ struct call_id {
 };
 
 inline constexpr std::uint32_t frame_magic = 0x52444e59;  // "YNDR"
-inline constexpr std::uint16_t protocol_version = 1;
+inline constexpr std::uint16_t protocol_version = 2;
 inline constexpr std::size_t header_size = 64;
 
 // The fixed part of every frame, in host form. On the wire: 64 bytes, little-endian, at the offsets on the
@@ -69,6 +72,26 @@ struct frame {
   std::span<std::byte const> metadata() const { return body.bytes().first(head.metadata_size); }
   std::span<std::byte const> payload() const { return body.bytes().subspan(head.metadata_size); }
 };
+
+// Header, body and buffers.
+inline std::size_t size_of(frame const& message) noexcept {
+  auto size = header_size + message.body.size();
+  for (auto const& one : message.buffers) size += one.size;
+  return size;
+}
+
+// What one end of a connection can receive: both ends say theirs, and the sender keeps the other's.
+struct frame_limits {
+  std::uint64_t max_frame_bytes = std::uint64_t{1} << 30;  // of one frame, as size_of() counts them
+  std::uint32_t max_buffers = std::uint32_t{1} << 16;      // of one frame
+};
+
+// No end may receive less: a failure with all its texts always fits.
+inline constexpr std::uint64_t min_frame_bytes = std::uint64_t{256} << 10;
+
+inline bool within(frame_limits const& most, frame const& message) noexcept {
+  return message.buffers.size() <= most.max_buffers && size_of(message) <= most.max_frame_bytes;
+}
 
 // Why bytes are no frame.
 enum class frame_fault : std::uint8_t {

@@ -24,6 +24,7 @@ struct hub_config {
   std::size_t max_calls = std::size_t{1} << 22;  // of all clients
   std::size_t max_bytes = std::size_t{4} << 30;
   std::size_t max_peers = 65'536;
+  frame_limits limits;  // what this hub can receive
 
   duration prefetch = 1 * millisecond;  // of measured work that may wait in a worker
   std::size_t max_prefetch = 64;        // attempts outstanding in a worker
@@ -88,8 +89,9 @@ class hub {
   void worker_start_failed(time_point now, std::uint64_t start, std::string const& reason,
                            std::string const& stderr_tail, outputs& out);
 
-  // Ends every session with a bye: calls end as disconnected, workers exit. Nothing is said of those that the
-  // hub had started: their driver waits until they are gone, and kills what stays.
+  // Ends every session with a bye: workers that the hub had started exit, clients and other workers look for
+  // the hub that comes next, as after a crash. Nothing more is said of the hub's own workers: their driver
+  // waits until they are gone, and kills what stays.
   void shutdown(time_point now, outputs& out);
 
   void tick(time_point now, outputs& out);

@@ -124,6 +124,10 @@ void hub::state::take_answer(time_point now, worker_session& worker, frame&& mes
       ++counters.protocol_violations;
       return fail(now, *call, errc::protocol_violation, "the worker's result does not decode", out);
     }
+    if (!within(call->client->limits, message)) {
+      return fail(now, *call, errc::too_large,
+                  excess_in_words(message, call->client->limits, "the result takes", "client"), out);
+    }
     ++counters.completed;
     return complete(now, *call, std::move(message), out);
   }
@@ -249,7 +253,7 @@ void hub::state::hand_out_tokens(time_point now) {
 
 void hub::state::answer(time_point now, client_session& client, call_id id, failure error, outputs& out) {
   ++counters.failed;
-  auto message = make_error(error);
+  auto message = make_error(error, client.limits);
   message.head.call = id;
   send(now, client, std::move(message), out);
 }

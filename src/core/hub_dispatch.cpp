@@ -2,6 +2,7 @@
 // The hub: which worker runs which call, and when.
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 
@@ -207,6 +208,9 @@ void hub::state::dispatch_image(time_point now, image& one, bool prefetch, outpu
     auto& call = function.queue.front();
     if (call.deadline <= now) {
       fail(now, call, errc::deadline_exceeded, "the call's deadline passed before it was started", out);
+    } else if (!within(worker->limits, *call.message)) {
+      fail(now, call, errc::too_large,
+           excess_in_words(*call.message, worker->limits, "the arguments take", "worker"), out);
     } else {
       assign(now, call, *worker, out);
     }

@@ -69,7 +69,8 @@ void hub::state::receive(time_point now, peer_id id, frame&& message, outputs& o
     ++counters.protocol_violations;
     return refuse(now, *peer, head, errc::protocol_violation, "a frame before hello", out);
   }
-  if (head.epoch != peer->owner->conn.epoch() && !YONDER_MUTANT(epoch_not_checked)) {
+  auto const current = head.epoch == peer->owner->conn.epoch() && head.version == protocol_version;
+  if (!current && !YONDER_MUTANT(epoch_not_checked)) {
     ++counters.stale;
     return;
   }
@@ -208,6 +209,7 @@ void hub::state::begin_session(time_point now, session& made, peer_record& peer,
   made.role = said.role;
   made.name = std::move(said.name);
   made.process = said.process;
+  made.limits = said.limits;
   made.hello = number;
   made.peer = &peer;
   made.link_timer.owner = &made;
@@ -243,8 +245,8 @@ void hub::state::rebind(time_point now, session& one, peer_record& peer, outputs
 void hub::state::welcome(time_point now, session& one, outputs& out) {
   welcome_message said;
   said.heartbeat = config.timing.heartbeat;
-  said.max_calls = config.max_client_calls;
-  said.max_bytes = config.max_client_bytes;
+  said.credit = {config.max_client_calls, config.max_client_bytes};
+  said.limits = config.limits;
   auto message = make_welcome(said);
   message.head.attempt = one.hello;
   message.head.flags = one.welcome_flags;
@@ -279,9 +281,12 @@ void hub::state::ask_to_rejoin(peer_record& peer, header const& head, outputs& o
 // --- the end of a session
 
 // Says goodbye and forgets the session; its connection still stands.
-void hub::state::part(time_point now, session& one, errc code, std::string const& text, outputs& out) {
+void hub::state::part(time_point now, session& one, errc code, std::string const& text, std::uint8_t flags,
+                      outputs& out) {
   auto const peer = one.conn.peer();
-  one.conn.send_unnumbered(now, make_bye({code, text}), out);
+  auto bye = make_bye({code, text});
+  bye.head.flags = flags;
+  one.conn.send_unnumbered(now, std::move(bye), out);
   peer_loss loss;
   loss.reason = "was dismissed: " + text;
   ended(now, one, loss, out);
@@ -291,7 +296,7 @@ void hub::state::part(time_point now, session& one, errc code, std::string const
 void hub::state::dismiss(time_point now, session& one, errc code, std::string text, outputs& out) {
   auto const peer = one.conn.peer();
   auto const ours = is_ours(one);
-  part(now, one, code, text, out);
+  part(now, one, code, text, 0, out);
   if (ours) out.emplace_back(out::kill_worker{peer, text});
   if (peer != 0) out.emplace_back(out::close{peer, std::move(text)});
 }
@@ -301,7 +306,8 @@ void hub::state::shut_down(time_point now, session& one, outputs& out) {
   constexpr auto why = "the hub ended";
   auto const peer = one.conn.peer();
   auto const ours = is_ours(one);
-  part(now, one, errc::disconnected, why, out);
+  auto const others_may_come = YONDER_MUTANT(restart_is_final) ? std::uint8_t{0} : flag_rejoin;
+  part(now, one, errc::disconnected, why, ours ? std::uint8_t{0} : others_may_come, out);
   if (peer != 0 && !ours) out.emplace_back(out::close{peer, why});
 }
 

@@ -124,6 +124,7 @@ struct session {
   std::string name;
   std::uint64_t process = 0;
   link conn;
+  frame_limits limits;  // what it can receive
   peer_record* peer = nullptr;
   std::uint32_t hello = 0;  // the number of the hello that made or resumed it
   std::uint8_t welcome_flags = 0;
@@ -210,7 +211,8 @@ struct hub::state {
   void ended(time_point now, session& one, peer_loss const& loss, outputs& out);
   void end_client(time_point now, client_session& client, outputs& out);
   void end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out);
-  void part(time_point now, session& one, errc code, std::string const& text, outputs& out);
+  void part(time_point now, session& one, errc code, std::string const& text, std::uint8_t flags,
+            outputs& out);
   void dismiss(time_point now, session& one, errc code, std::string text, outputs& out);
   void shut_down(time_point now, session& one, outputs& out);
   void fell_silent(time_point now, session& one, outputs& out);

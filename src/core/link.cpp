@@ -230,7 +230,8 @@ time_point link::next_deadline() const noexcept {
 }
 
 time_point link::dead_at() const noexcept {
-  return reliable_ ? never : add(heard_, timing_.missed * timing_.heartbeat);
+  if (reliable_ || timing_.heartbeat > never / timing_.missed) return never;
+  return add(heard_, timing_.missed * timing_.heartbeat);
 }
 
 }  // namespace yonder::core

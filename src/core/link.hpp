@@ -106,13 +106,6 @@ class link {
   time_point heard_ = 0;
 };
 
-// Bytes that a frame keeps in memory.
-inline std::size_t size_of(frame const& message) noexcept {
-  auto size = header_size + message.body.size();
-  for (auto const& one : message.buffers) size += one.size;
-  return size;
-}
-
 // header::remaining_us is one more than the microseconds that are left, since 0 says that there is no
 // deadline.
 constexpr std::uint64_t to_remaining(time_point deadline, time_point now) noexcept {

@@ -133,6 +133,11 @@ bool get_code(bytes_view value, errc& code) {
   return true;
 }
 
+bool get_limits(bytes_view value, frame_limits& limits) {
+  return get_numbers(value, limits.max_frame_bytes, limits.max_buffers) &&
+         limits.max_frame_bytes >= min_frame_bytes;
+}
+
 bool get_offered(bytes_view value, std::vector<function_info>& functions) {
   if (functions.size() >= max_functions) return false;
   return get_function(value, functions.emplace_back());
@@ -144,8 +149,9 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
                 std::string_view traceparent) {
   put_text(body, tag::function, function, max_name_size);
   if (policy.retries != 0 || policy.idempotent || policy.timeout != 0) {
-    put_numbers(body, tag::policy, policy.retries, policy.idempotent ? policy_idempotent : std::uint32_t{0},
-                static_cast<std::uint64_t>((policy.timeout + microsecond - 1) / microsecond));
+    put_numbers(
+        body, tag::policy, policy.retries, policy.idempotent ? policy_idempotent : std::uint32_t{0},
+        static_cast<std::uint64_t>(policy.timeout / microsecond + (policy.timeout % microsecond != 0)));
   }
   put_present_text(body, tag::traceparent, traceparent, max_name_size);
 }
@@ -174,6 +180,8 @@ frame make_hello(hello_message const& message) {
   put_numbers(made.body, tag::versions, message.lowest_version, message.highest_version);
   put_numbers(made.body, tag::process, message.process);
   put_present_text(made.body, tag::name, message.name, max_name_size);
+  if (message.start_token != 0) put_numbers(made.body, tag::start_token, message.start_token);
+  put_numbers(made.body, tag::frame_limits, message.limits.max_frame_bytes, message.limits.max_buffers);
   for (auto const& info : message.functions) put_function(made.body, info);
   return finish(std::move(made));
 }
@@ -190,6 +198,8 @@ bool read_hello(frame const& message, hello_message& hello) {
         return taken_if(has_versions = get_numbers(value, hello.lowest_version, hello.highest_version));
       case tag::process: return taken_if(get_numbers(value, hello.process));
       case tag::name: return taken_if(get_text(value, hello.name, max_name_size));
+      case tag::start_token: return taken_if(get_numbers(value, hello.start_token));
+      case tag::frame_limits: return taken_if(get_limits(value, hello.limits));
       case tag::offered_function: return taken_if(get_offered(value, hello.functions));
       default: return field::unknown;
     }
@@ -201,8 +211,24 @@ frame make_welcome(welcome_message const& message) {
   auto made = make_control(frame_type::welcome);
   put_numbers(made.body, tag::versions, message.version, message.version);
   put_numbers(made.body, tag::heartbeat, static_cast<std::uint64_t>(message.heartbeat / microsecond));
-  put_numbers(made.body, tag::limits, message.max_calls, message.max_bytes);
+  put_numbers(made.body, tag::credit, message.credit.calls, message.credit.bytes);
+  put_numbers(made.body, tag::frame_limits, message.limits.max_frame_bytes, message.limits.max_buffers);
   return finish(std::move(made));
+}
+
+frame make_credit(credit_window const& credit) {
+  auto made = make_control(frame_type::credit);
+  put_numbers(made.body, tag::credit, credit.calls, credit.bytes);
+  return finish(std::move(made));
+}
+
+bool read_credit(frame const& message, credit_window& credit) {
+  bool has_credit = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    if (what != tag::credit) return field::unknown;
+    return taken_if(has_credit = get_numbers(value, credit.calls, credit.bytes));
+  });
+  return good && has_credit;
 }
 
 bool read_welcome(frame const& message, welcome_message& welcome) {
@@ -212,7 +238,8 @@ bool read_welcome(frame const& message, welcome_message& welcome) {
     switch (what) {
       case tag::versions: return taken_if(has_version = get_numbers(value, welcome.version, highest));
       case tag::heartbeat: return taken_if(get_microseconds(value, welcome.heartbeat));
-      case tag::limits: return taken_if(get_numbers(value, welcome.max_calls, welcome.max_bytes));
+      case tag::credit: return taken_if(get_numbers(value, welcome.credit.calls, welcome.credit.bytes));
+      case tag::frame_limits: return taken_if(get_limits(value, welcome.limits));
       default: return field::unknown;
     }
   });
@@ -251,6 +278,13 @@ frame make_error(failure const& error) {
   made.head.attempt = error.attempt;
   made.body.append(error.payload.data(), error.payload.size());
   return made;
+}
+
+frame make_error(failure& error, frame_limits const& most) {
+  auto made = make_error(error);
+  if (error.payload.empty() || within(most, made)) return made;
+  error.payload = {};
+  return make_error(error);
 }
 
 bool read_error(frame const& message, failure& error) {

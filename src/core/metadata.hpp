@@ -14,8 +14,10 @@ enum class tag : std::uint16_t {
   name = 0x0013,              // text
   process = 0x0014,           // u64
   offered_function = 0x0016,  // u64 signature, u16 length of the name, name, schema
+  start_token = 0x0017,       // u64: which start of a launcher this worker comes of
   heartbeat = 0x0020,         // u64 microseconds
-  limits = 0x0021,            // u64 calls, u64 bytes
+  credit = 0x0021,            // u64 calls, u64 bytes
+  frame_limits = 0x0022,      // u64 bytes, u32 buffers: of one frame that the sender can receive
   received = 0x0030,          // bit i: head.sequence + 1 + i has been received
   text = 0x0040,              // text: why
   error_function = 0x0051,    // text
@@ -37,7 +39,7 @@ enum class tag : std::uint16_t {
 inline constexpr std::uint8_t flag_not_started = 1;  // error: nothing of the attempt was run
 inline constexpr std::uint8_t flag_resumed = 2;  // welcome: the hub still knows this session and its epoch
 inline constexpr std::uint8_t flag_recall = 4;   // cancel: only if it has not been started
-inline constexpr std::uint8_t flag_rejoin = 8;   // bye: the hub knows no such session; say hello again
+inline constexpr std::uint8_t flag_rejoin = 8;   // bye: the session is over, another may begin: say hello
 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
@@ -52,14 +54,22 @@ struct hello_message {
   std::uint16_t highest_version = protocol_version;
   std::string name;
   std::uint64_t process = 0;
+  std::uint64_t start_token = 0;  // 0: none
+  frame_limits limits;            // what the sender can receive
   std::vector<function_info> functions;
+};
+
+// How much a client may have outstanding at the hub, in all.
+struct credit_window {
+  std::uint64_t calls = 0;
+  std::uint64_t bytes = 0;
 };
 
 struct welcome_message {
   std::uint16_t version = protocol_version;
   duration heartbeat = 0;
-  std::uint64_t max_calls = 0;
-  std::uint64_t max_bytes = 0;
+  credit_window credit;
+  frame_limits limits;  // what the hub can receive
 };
 
 struct call_message {
@@ -81,6 +91,9 @@ frame make_hello(hello_message const& message);
 frame make_welcome(welcome_message const& message);
 frame make_bye(bye_message const& message);
 frame make_error(failure const& error);
+// The same without the exception where the other end could not receive it: its type and text go on.
+frame make_error(failure& error, frame_limits const& most);
+frame make_credit(credit_window const& credit);
 frame make_control(frame_type type);
 
 // False: the metadata is malformed, or lacks what it must hold.
@@ -88,6 +101,7 @@ bool read_hello(frame const& message, hello_message& hello);
 bool read_welcome(frame const& message, welcome_message& welcome);
 bool read_bye(frame const& message, bye_message& bye);
 bool read_error(frame const& message, failure& error);
+bool read_credit(frame const& message, credit_window& credit);
 
 // What has no metadata of its own: only unknown fields that are not critical.
 bool read_nothing(frame const& message);

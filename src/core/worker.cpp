@@ -3,6 +3,7 @@
 
 #include "src/core/link.hpp"
 #include "src/core/metadata.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -26,7 +27,7 @@ struct running {
   bool stopping = false;
 };
 
-failure not_run(errc code, std::string_view function, std::string_view why) {
+failure failure_of(errc code, std::string_view function, std::string_view why) {
   failure error;
   error.code = code;
   error.function = function;
@@ -41,6 +42,7 @@ struct worker::state {
 
   worker_config config;
   link hub;
+  frame_limits hub_limits;  // what the hub can receive; told in its welcome
   phase now_in = phase::absent;
   std::uint32_t hellos = 0;
   time_point hello_due = never;
@@ -78,7 +80,7 @@ struct worker::state {
 
   void answer_not_started(time_point now, assigned const& one, errc code, std::string_view why,
                           outputs& out) {
-    auto message = make_error(not_run(code, one.function, why));
+    auto message = make_error(failure_of(code, one.function, why));
     message.head.flags = flag_not_started;
     answer(now, one.key, std::move(message), 0, out);
   }
@@ -122,7 +124,7 @@ struct worker::state {
     if (waiting.size() >= config.max_queued || !read_call(message.metadata(), call)) {
       ++violations;
       auto refusal =
-          make_error(not_run(errc::protocol_violation, {}, "the worker cannot take this assignment"));
+          make_error(failure_of(errc::protocol_violation, {}, "the worker cannot take this assignment"));
       return answer(now, one.key, std::move(refusal), 0, out);
     }
     one.function = call.function;
@@ -191,6 +193,8 @@ struct worker::state {
     hello.session = config.session;
     hello.name = config.name;
     hello.process = config.pid;
+    hello.start_token = config.start_token;
+    hello.limits = config.limits;
     hello.functions = config.functions;
     auto message = make_hello(hello);
     message.head.attempt = hellos;
@@ -209,6 +213,7 @@ struct worker::state {
     if (now_in != phase::greeting || message.head.attempt != hellos) return;
     welcome_message welcome;
     if (!read_welcome(message, welcome)) return violated("an undecodable welcome", out);
+    hub_limits = welcome.limits;
     if (welcome.heartbeat > 0) hub.set_heartbeat(welcome.heartbeat);
     now_in = phase::ready;
     hello_due = never;
@@ -301,6 +306,7 @@ void worker::receive(time_point now, peer_id peer, frame&& message, outputs& out
   auto const type = message.head.type;
   if (type == frame_type::welcome) return s.welcomed(now, peer, message, out);
   if (type == frame_type::bye) return s.said_bye(now, message, out);
+  if (message.head.version != protocol_version) return;
   if (message.head.epoch != s.hub.epoch() || s.hub.epoch() == 0) return;  // of an earlier session
   s.hub.heard(now);
   switch (type) {
@@ -325,11 +331,16 @@ void worker::finished(time_point now, attempt_key const& key, frame value, outpu
   value.head = {};
   value.head.type = frame_type::result;
   value.head.buffer_count = static_cast<std::uint32_t>(value.buffers.size());
-  state_->complete(now, key, std::move(value), out);
+  auto& s = *state_;
+  if (!within(s.hub_limits, value)) {
+    auto const why = excess_in_words(value, s.hub_limits, "the result takes", "hub");
+    return s.complete(now, key, make_error(failure_of(errc::too_large, {}, why)), out);
+  }
+  s.complete(now, key, std::move(value), out);
 }
 
 void worker::finished(time_point now, attempt_key const& key, failure error, outputs& out) {
-  state_->complete(now, key, make_error(error), out);
+  state_->complete(now, key, make_error(error, state_->hub_limits), out);
 }
 
 void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }

@@ -11,6 +11,8 @@ struct worker_config {
   std::uint64_t session = 0;  // drawn at random, once per process
   std::string name;           // "host/1234": where a call ran, for people
   std::uint64_t pid = 0;
+  std::uint64_t start_token = 0;  // which start of a launcher this process comes of; 0: none
+  frame_limits limits;            // what this worker can receive
   std::vector<function_info> functions;
   std::size_t max_queued = 1024;       // attempts waiting here; past it the hub violates the protocol
   duration hub_timeout = 60 * second;  // without a hub for so long: exit

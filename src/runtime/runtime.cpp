@@ -57,8 +57,14 @@ transport::limits limits_of(std::size_t max_call_bytes) {
   return limits;
 }
 
-core::worker_config worker_config_here() {
+core::frame_limits frame_limits_of(std::size_t max_call_bytes) {
+  auto const limits = limits_of(max_call_bytes);
+  return {limits.max_frame_bytes, static_cast<std::uint32_t>(limits.max_buffers)};
+}
+
+core::worker_config worker_config_here(std::size_t max_call_bytes) {
   core::worker_config config;
+  config.limits = frame_limits_of(max_call_bytes);
   config.session = platform::random_number();
   config.name = process_name(::getpid());
   config.pid = static_cast<std::uint64_t>(::getpid());
@@ -103,7 +109,7 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   block_termination();
   keep_freed_memory();
   auto inheritance = take_inheritance();
-  auto* const loop = new worker_loop({.core = worker_config_here(),
+  auto* const loop = new worker_loop({.core = worker_config_here(inheritance.max_call_bytes),
                                       .max_result_bytes = inheritance.max_call_bytes,
                                       .started = inheritance.started,
                                       .own_process = true});
@@ -137,7 +143,7 @@ void tell_of_silence(worker_loop const& loop, std::string const& address, core::
   block_termination();
   keep_freed_memory();
   auto const& transport = needed(remote, address);
-  auto config = worker_config_here();
+  auto config = worker_config_here(options.max_call_bytes);
   auto const session = config.session;
   auto const tries = config.hub_timeout;
   auto made = std::make_unique<worker_loop>(worker_loop_config{
@@ -177,6 +183,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   config.client.functions = offered_functions();
   config.client.max_calls = options.max_calls;
   config.client.max_bytes = options.max_bytes;
+  config.client.limits = frame_limits_of(options.max_call_bytes);
   config.client.connect_timeout = options.connect_timeout.count();
   if (!embeds_hub) return config;
   auto& hub = config.hub.emplace();
@@ -185,6 +192,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   hub.idle_timeout = options.idle_timeout.count();
   hub.max_client_calls = options.max_calls;
   hub.max_client_bytes = options.max_bytes;
+  hub.limits = config.client.limits;
   hub.max_calls = std::max(hub.max_calls, options.max_calls);
   hub.max_bytes = std::max(hub.max_bytes, options.max_bytes);
   return config;
@@ -204,8 +212,8 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
       return transport.connect(engine->poller(), {hub, keys_folder(options), session, limits});
     }));
   } else if (options.in_process) {
-    engine->add_pool(std::make_unique<thread_pool>(engine->poller(), limits, worker_config_here(),
-                                                   options.max_call_bytes));
+    engine->add_pool(std::make_unique<thread_pool>(
+        engine->poller(), limits, worker_config_here(options.max_call_bytes), options.max_call_bytes));
   } else {
     engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits, options.max_call_bytes));
   }

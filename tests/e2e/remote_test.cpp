@@ -47,9 +47,10 @@ class folder {
 // A hub without workers of its own, and one that came by itself.
 class site {
  public:
-  explicit site(std::string const& address = "tcp://127.0.0.1:*") {
+  explicit site(std::string const& address = "tcp://127.0.0.1:*", std::size_t max_call_bytes = 256 << 20)
+      : options_{.workers = 0, .bind = {address}, .keys = keys(), .max_call_bytes = max_call_bytes} {
     yonder::transport::keygen(keys());
-    hub_.emplace(yonder::runtime_options{.workers = 0, .bind = {address}, .keys = keys()});
+    hub_.emplace(options_);
   }
   ~site() { stop_worker(); }
   site(site const&) = delete;
@@ -57,7 +58,11 @@ class site {
 
   std::string keys() const { return folder_ / "keys"; }
   std::string address() const { return hub_->addresses().front(); }
-  void stop_hub() { hub_.reset(); }
+  // As SIGTERM does, and whatever starts it again.
+  void restart_hub() {
+    hub_.reset();
+    hub_.emplace(options_);
+  }
 
   void start_worker() {
     worker_.emplace(yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
@@ -79,6 +84,7 @@ class site {
 
  private:
   folder folder_;
+  yonder::runtime_options options_;
   std::optional<yonder::runtime> hub_;
   std::optional<yonder::platform::child_process> worker_;
 };
@@ -227,15 +233,29 @@ TEST_CASE("a worker that dies in the middle of a call is lost, and the next work
   CHECK(task::add.on(client).remote(1, 2) == 3);
 }
 
-TEST_CASE("a hub that ends completes its clients' calls with disconnected") {
-  site here;
+TEST_CASE("a hub that is restarted in good order finds its client and its worker again") {
+  folder const place;
+  site here("ipc://" + (place / "hub"));
   here.start_worker();
   yonder::runtime client(here.client());
-  task::add.on(client).remote(1, 2);
+  auto const worker = task::process.on(client).remote();
   auto call = task::wait_for_stop.on(client).spawn();
   CHECK_FALSE(call.get_for(50ms));
-  here.stop_hub();
+  here.restart_hub();
   CHECK_THROWS_AS(call.get(), yonder::disconnected);
+  CHECK(task::process.on(client).remote() == worker);
+}
+
+TEST_CASE("a call past what the hub receives is too large at once, and what is behind it goes on") {
+  site here("tcp://127.0.0.1:*", 1 << 20);
+  here.start_worker();
+  yonder::runtime client(here.client());
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+  auto const large = task::doubled.on(client).try_remote(std::vector<float>(1'000'000));
+  REQUIRE_FALSE(large);
+  CHECK(large.error().code() == yonder::errc::too_large);
+  CHECK(std::string(large.error().what()).find("the hub receives at most") != std::string::npos);
+  CHECK(task::add.on(client).remote(1, 2) == 3);
 }
 
 TEST_CASE("a program that embeds its hub takes remote workers too") {

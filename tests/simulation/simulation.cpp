@@ -198,6 +198,10 @@ void world::reconnect_node(std::uint32_t index, bool of_worker) {
 void world::restart_hub() {
   note_counters();
   restarted_ = true;
+  if (random_.below(2) == 0) {
+    hub_->shutdown(now_, out_);
+    after_hub();
+  }
   make_hub();
   for (auto& over : connections_) over.open_at_hub = false;
   auto const accept = [&](peer_id peer) {

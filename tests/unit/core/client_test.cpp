@@ -24,12 +24,13 @@ struct lone_client {
           return std::move(config);
         }()) {}
 
-  call_id submit(call_policy policy = {}) {
+  call_id submit(call_policy policy = {}, std::size_t payload = 0) {
     call_spec spec;
     spec.function = "f";
     spec.policy = policy;
     spec.cookie = 77;
     spec.message.head.metadata_size = begin_call(spec.message.body, "f", policy);
+    if (payload != 0) std::memset(spec.message.body.extend(payload), 0, payload);
     return core.submit(now, std::move(spec), out);
   }
 
@@ -42,8 +43,8 @@ struct lone_client {
     return last;
   }
 
-  void welcome(std::uint32_t epoch, std::uint8_t flags = 0) {
-    auto message = make_welcome({1, second, 100, 1 << 20});
+  void welcome(std::uint32_t epoch, std::uint8_t flags = 0, frame_limits limits = {}) {
+    auto message = make_welcome({protocol_version, second, {100, 4 << 20}, limits});
     message.head.attempt = hellos();
     message.head.epoch = epoch;
     message.head.flags = flags;
@@ -200,6 +201,67 @@ TEST_CASE("hello is said again until a welcome comes, over unreliable links") {
   client.now += second;
   client.core.tick(client.now, client.out);
   CHECK(client.hellos() == 1);
+}
+
+TEST_CASE(
+    "a call past what the hub receives is too large, before and after the welcome, and harms nothing behind "
+    "it") {
+  lone_client client;
+  auto const early = client.submit({}, 1 << 20);
+  client.submit();
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(3, 0, {min_frame_bytes, 10});
+  CHECK(client.calls_sent() == 1);
+  auto const late = client.submit({}, 1 << 20);
+  auto const done = client.completed();
+  REQUIRE(done.size() == 2);
+  CHECK(done[0]->call == early);
+  CHECK(done[1]->call == late);
+  for (auto const* const one : done) {
+    CHECK(one->result.error().code == errc::too_large);
+    CHECK(one->result.error().message.find("; the hub receives at most 262144") != std::string::npos);
+  }
+  CHECK(client.core.calls_in_flight() == 1);
+}
+
+TEST_CASE("a call of more buffers than the hub takes is too large") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3, 0, {min_frame_bytes, 1});
+  call_spec spec;
+  spec.function = "f";
+  spec.message.head.metadata_size = begin_call(spec.message.body, "f", {});
+  spec.message.buffers.resize(2);
+  client.core.submit(client.now, std::move(spec), client.out);
+  REQUIRE(client.completed().size() == 1);
+  CHECK(client.completed()[0]->result.error().message ==
+        "the arguments take 2 buffers; the hub receives at most 1");
+}
+
+TEST_CASE("the hub's credit is a level: the last one counts") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  auto credit = make_credit({1, 1 << 20});
+  credit.head.epoch = 3;
+  client.core.receive(client.now, hub_peer, std::move(credit), client.out);
+  client.submit();
+  client.submit();
+  REQUIRE(client.completed().size() == 1);
+  CHECK(client.completed()[0]->result.error().code == errc::overloaded);
+}
+
+TEST_CASE("frames of another version, but hello and bye, are not understood") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  auto const call = client.submit();
+  auto result = make_control(frame_type::result);
+  result.head.version = 1;
+  result.head.epoch = 3;
+  result.head.call = call;
+  client.core.receive(client.now, hub_peer, std::move(result), client.out);
+  CHECK(client.completed().empty());
 }
 
 TEST_CASE("shutdown completes every call and says bye") {

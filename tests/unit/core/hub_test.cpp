@@ -9,6 +9,7 @@
 #include <set>
 
 using namespace yonder::core;
+using test::bytes_of_hex;
 using test::loopback;
 using test::text_of;
 using yonder::errc;
@@ -292,16 +293,108 @@ TEST_CASE("backoffs are random, doubled and capped") {
   CHECK(waits.size() > 80);
 }
 
-TEST_CASE("a hub that ends tells everybody") {
+TEST_CASE("a hub that ends in good order is awaited, like one that crashed") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  auto const started = net.submit(client, "x");
+  auto const again = net.submit(client, "x", {.idempotent = true});
+  net.restart_hub();
+  CHECK(client.outcomes.empty());
+  CHECK(worker.runs.size() == 1);
+  for (auto const& end : net.clients) net.connect(*end);
+  for (auto const& end : net.workers) net.connect(*end);
+  net.pump();
+  CHECK(error_of(client, started).code == errc::disconnected);
+  CHECK(contains(error_of(client, started).message, "whether the call ran is unknown"));
+  CHECK(worker.stops.size() == 1);
+  net.finish(worker, "goes nowhere");
+  net.finish(worker, "value");
+  CHECK(client.outcomes.at(again.number).ok());
+  auto const next = net.submit(client, "x");
+  net.finish(worker, "value");
+  CHECK(client.outcomes.at(next.number).ok());
+  CHECK_FALSE(worker.exited.has_value());
+}
+
+TEST_CASE(
+    "over a reliable connection a hub's end ends what it may have started, and the next hub takes the rest") {
   loopback net;
+  auto& client = net.add_client();
+  net.add_worker();
+  auto const call = net.submit(client, "x");
+  net.restart_hub();
+  client.core->lost(net.now, client.peer, false, errc::disconnected, "", net.scratch());
+  net.carry_out(client);
+  CHECK(error_of(client, call).code == errc::disconnected);
+  net.connect(client);
+  net.pump();
+  CHECK(client.core->ready());
+}
+
+TEST_CASE("a peer of version 1 is refused in words") {
+  // A worker's hello as version 1 wrote it.
+  auto const part = bytes_of_hex(
+      "594e44520100010000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+      "00000000550000004b510870000000001080010000000211800800000099000000000000001280040000000100010014"
+      "00080000002a00000000000000130007000000686f73742f34321600150000000700000000000000010066696e74202d"
+      "3e20696e74");
+  frame message;
+  REQUIRE(decode_header(part, message.head) == frame_fault::bad_version);
+  message.body = byte_buffer::copy_of(part.bytes().subspan(64));
+  loopback net;
+  net.hub().connected(net.now, 50, {true, 0}, net.scratch());
+  net.inject(50, std::move(message));
+  REQUIRE(net.closes.size() == 1);
+  CHECK(net.closes[0].reason == "this hub speaks protocol version 2, the other end 1 to 1");
+  CHECK(net.log.back().head.type == frame_type::bye);
+}
+
+TEST_CASE("what one end cannot receive, the hub refuses and does not send") {
+  loopback net;
+  client_config narrow;
+  narrow.limits = {min_frame_bytes, 4};
+  auto& client = net.add_client(narrow);
+  auto& other = net.add_client();
+  auto& worker = net.add_worker();
+  auto const big = std::string(min_frame_bytes, 'x');
+
+  auto const large_result = net.submit(client, "x");
+  net.finish(worker, big);
+  CHECK(error_of(client, large_result).code == errc::too_large);
+  CHECK(
+      contains(error_of(client, large_result).message, "the result takes 262208 bytes; the client receives"));
+
+  auto const large_exception = net.submit(client, "x");
+  failure error;
+  error.type_name = "std::runtime_error";
+  error.payload = bytes_of(big);
+  net.finish(worker, std::move(error));
+  CHECK(error_of(client, large_exception).type_name == "std::runtime_error");
+  CHECK(error_of(client, large_exception).payload.size() == 0);
+
+  net.lose(worker);
+  auto& small = net.add_worker(loopback::offers(), 0, narrow.limits);
+  auto const large_call = net.submit(other, big);
+  CHECK(error_of(other, large_call).code == errc::too_large);
+  CHECK(contains(error_of(other, large_call).message, "; the worker receives at most 262144"));
+  CHECK(small.runs.empty());
+  auto const call = net.submit(other, "x");
+  net.finish(small, "y");
+  CHECK(other.outcomes.at(call.number).ok());
+}
+
+TEST_CASE("a worker answers too_large for a result that its hub cannot receive") {
+  hub_config config;
+  config.limits = {min_frame_bytes, 4};
+  loopback net(std::move(config));
   auto& client = net.add_client();
   auto& worker = net.add_worker();
   auto const call = net.submit(client, "x");
-  net.hub().shutdown(net.now, net.scratch());
-  net.tick();
-  CHECK(error_of(client, call).code == errc::disconnected);
-  REQUIRE(worker.exited.has_value());
-  CHECK(net.hub().census().peers == 0);
+  net.finish(worker, std::string(min_frame_bytes, 'x'));
+  CHECK(error_of(client, call).code == errc::too_large);
+  CHECK(contains(error_of(client, call).message,
+                 "the result takes 262208 bytes; the hub receives at most 262144"));
 }
 
 TEST_CASE("a hub that ends lets the workers that it had started end by themselves") {

@@ -29,6 +29,14 @@ inline std::string text_of(std::span<std::byte const> bytes) {
   return {reinterpret_cast<char const*>(bytes.data()), bytes.size()};
 }
 
+inline byte_buffer bytes_of_hex(std::string_view digits) {
+  byte_buffer made;
+  auto const value = [](char one) { return one <= '9' ? one - '0' : one - 'a' + 10; };
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
+    *made.extend(1) = static_cast<std::byte>(16 * value(digits[i]) + value(digits[i + 1]));
+  return made;
+}
+
 // What the transport does: header and body to bytes and back.
 inline frame through_the_wire(frame const& message) {
   auto const wire = encode_header(message.head, message.metadata());
@@ -66,7 +74,7 @@ class loopback {
   };
 
   explicit loopback(hub_config config = {}, bool reliable = true)
-      : reliable_(reliable), hub_(std::make_unique<core::hub>(std::move(config), now)) {}
+      : reliable_(reliable), config_(config), hub_(std::make_unique<core::hub>(std::move(config), now)) {}
 
   static std::vector<function_info> offers() {
     return {{"echo", 7, "text -> text"}, {"other", 8, "number -> number"}};
@@ -91,8 +99,10 @@ class loopback {
     carry_out(end);
   }
 
-  worker_end& add_worker(std::vector<function_info> functions = offers(), std::uint64_t start = 0) {
+  worker_end& add_worker(std::vector<function_info> functions = offers(), std::uint64_t start = 0,
+                         frame_limits limits = {}) {
     worker_config config;
+    config.limits = limits;
     config.session = ++sessions_;
     config.name = "worker-" + std::to_string(config.session);
     config.functions = std::move(functions);
@@ -176,6 +186,15 @@ class loopback {
     pump();
   }
 
+  // Ends the hub in good order; another one, which knows nothing, stands where it stood.
+  void restart_hub() {
+    hub_->shutdown(now, out_);
+    carry_out_hub();
+    pump();
+    config_.seed += 1;
+    hub_ = std::make_unique<core::hub>(config_, now);
+  }
+
   // What a peer sends that no core of ours would.
   void inject(peer_id from, frame message) {
     hub_->receive(now, from, std::move(message), out_);
@@ -222,6 +241,16 @@ class loopback {
     }
   }
 
+  void carry_out(client_end& end) {
+    for (auto& one : out_) {
+      if (auto* const send = std::get_if<out::send>(&one); send != nullptr && end.connected) post('c', *send);
+      if (auto* const done = std::get_if<out::completed>(&one)) {
+        CHECK(end.outcomes.emplace(done->call.number, std::move(done->result)).second);
+      }
+    }
+    out_.clear();
+  }
+
   core::hub& hub() { return *hub_; }
   core::outputs& scratch() { return out_; }
 
@@ -255,16 +284,6 @@ class loopback {
     out_.clear();
   }
 
-  void carry_out(client_end& end) {
-    for (auto& one : out_) {
-      if (auto* const send = std::get_if<out::send>(&one); send != nullptr && end.connected) post('c', *send);
-      if (auto* const done = std::get_if<out::completed>(&one)) {
-        CHECK(end.outcomes.emplace(done->call.number, std::move(done->result)).second);
-      }
-    }
-    out_.clear();
-  }
-
   void carry_out(worker_end& end) {
     for (auto& one : out_) {
       if (auto* const send = std::get_if<out::send>(&one); send != nullptr && end.connected) post('w', *send);
@@ -293,6 +312,7 @@ class loopback {
   }
 
   bool reliable_;
+  hub_config config_;
   std::unique_ptr<core::hub> hub_;
   outputs out_;
   std::deque<parcel> in_flight_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/metadata.hpp"
 
+#include "src/core/link.hpp"
 #include "src/core/little_endian.hpp"
 #include "tests/unit/core/loopback.hpp"
 
@@ -52,6 +53,42 @@ TEST_CASE("a timeout is never rounded down to none") {
   call_message read;
   REQUIRE(read_call(body, read));
   CHECK(read.policy.timeout == microsecond);
+}
+
+TEST_CASE("the longest times there are travel without overflow") {
+  call_policy policy;
+  policy.timeout = never;
+  byte_buffer body;
+  write_call(body, "f", policy, {});
+  call_message read;
+  REQUIRE(read_call(body, read));
+  CHECK(read.policy.timeout >= never - microsecond);
+  welcome_message said;
+  said.heartbeat = never;
+  REQUIRE(read_welcome(make_welcome(said), said));
+  yonder::core::link quiet(false, {});
+  quiet.set_heartbeat(said.heartbeat);
+  quiet.open(second, 1, 1);
+  CHECK(quiet.dead_at() == never);
+}
+
+TEST_CASE("limits, credit and the start token come back as they went; too narrow an end is refused") {
+  hello_message said;
+  said.role = peer_role::worker;
+  said.start_token = 5;
+  said.limits = {min_frame_bytes, 7};
+  hello_message read;
+  REQUIRE(read_hello(make_hello(said), read));
+  CHECK(read.start_token == 5);
+  CHECK(read.limits.max_frame_bytes == min_frame_bytes);
+  CHECK(read.limits.max_buffers == 7);
+  said.limits.max_frame_bytes -= 1;
+  CHECK_FALSE(read_hello(make_hello(said), read));
+  credit_window credit;
+  REQUIRE(read_credit(make_credit({3, 4}), credit));
+  CHECK(credit.calls == 3);
+  CHECK(credit.bytes == 4);
+  CHECK_FALSE(read_credit(make_control(frame_type::credit), credit));
 }
 
 TEST_CASE("an unknown field is skipped, an unknown critical one refuses the frame") {

@@ -205,7 +205,7 @@ TEST_CASE("promise 7: what expires in a worker's queue is not started") {
   worker core(std::move(config), 0);
   outputs out;
   core.connected(0, 1, true, out);
-  auto welcome = make_welcome({1, second, 10, 10});
+  auto welcome = make_welcome({protocol_version, second, {10, 10}, {}});
   welcome.head.attempt = 1;
   welcome.head.epoch = 5;
   core.receive(0, 1, std::move(welcome), out);
