@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/core/frame.hpp"
+#include "src/platform/poller.hpp"
 
 #include <cstdint>
 #include <string>
@@ -12,29 +13,12 @@ namespace yonder::transport {
 using core::frame;
 using detail::buffer;
 using detail::byte_buffer;
+using platform::doorbell;
+using platform::poller;
+using platform::ready_handler;
 
 // One connection of one endpoint. Drawn by the endpoint, unique in its life, never used again.
 using peer_id = std::uint64_t;
-
-// Who wants to know when a file descriptor is ready.
-class ready_handler {
- public:
-  virtual void on_ready(std::uint64_t token, bool readable, bool writable) = 0;
-
- protected:
-  ~ready_handler() = default;
-};
-
-// What a driver offers to endpoints: one level-triggered wait for all file descriptors of the process's
-// runtime.
-class poller {
- public:
-  virtual ~poller() = default;
-  virtual void add(int fd, ready_handler& handler,
-                   std::uint64_t token) = 0;  // waits for reading (and hang-up)
-  virtual void want_write(int fd, ready_handler& handler, std::uint64_t token, bool on) = 0;
-  virtual void remove(int fd) = 0;
-};
 
 struct event {
   enum class kind : std::uint8_t { connected, received, lost };
@@ -53,22 +37,36 @@ enum class send_status : std::uint8_t { sent, full, gone, too_large };
 //
 // A peer's events are `connected`, then what was `received`, then `lost`, after which nothing follows: a
 // connection that is made anew is a new peer. A connection that could not be made is one `lost` without
-// `connected`. Frames of another protocol version are received like any other. After `full`, the poller's
-// wait ends once there is room.
+// `connected`. Frames of another protocol version are received like any other.
 class endpoint : public ready_handler {
  public:
   virtual ~endpoint() = default;
 
-  // Takes the events that are there: at most about `most`. Reads sockets only here and in on_ready.
+  // Takes the events that are there: at most about `most`. Reads only what on_ready, poll_once or wait have
+  // found readable.
   virtual void receive(std::vector<event>& events, std::size_t most) = 0;
 
-  // True when receive() would return something although no file descriptor may tell. Asked before every
-  // sleep.
-  virtual bool pending() = 0;
+  // Looks once, without sleeping and whatever the poller has said, for what comes. True: receive() has
+  // something to take.
+  virtual bool poll_once() = 0;
+
+  // Asked before every sleep. False: do not sleep, receive() has something to take already. True: until the
+  // next receive(), what comes ends the poller's wait or rings `bell`, which must outlive the endpoint. So
+  // does the room that a send() which said `full` waits for.
+  virtual bool arm(doorbell& bell) = 0;
+
+  // Whether wait() can replace the poller: this endpoint is all that its driver waits for, and nothing but
+  // its own reading is to be noticed. Asked before every sleep.
+  virtual bool can_wait() const noexcept { return false; }
+
+  // Sleeps in the very read that takes the next bytes, which saves the poller's system call, until something
+  // came (true) or the time is over, or nearly so (false). Nanoseconds; negative: no limit. No doorbell ends
+  // it. Needs no lock, but meanwhile others may call only send(), flush() and detach().
+  virtual bool wait(std::int64_t /*timeout_ns*/) { return false; }
 
   // Sends, or queues what the peer does not take at once. `full`: past the peer's queue limit, nothing was
-  // taken. May keep `message`'s buffers until they are sent, never its body. Frames may be collected until
-  // flush().
+  // taken. May keep what has an owner until it is sent, and borrowed buffers until detach(), but never a body
+  // without an owner. Frames may be collected until flush().
   virtual send_status send(peer_id peer, frame const& message) = 0;
 
   // Hands what send() collected to the operating system. Called once per turn of the driver, before it

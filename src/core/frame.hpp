@@ -8,8 +8,12 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace yonder::core {
@@ -63,10 +67,54 @@ struct header {                              // 0 magic u32
   std::uint32_t sequence = 0;  // 60, of the sender's session and direction; what it counts, the type says
 };
 
+// The bytes of a frame behind its header, which never change. They are built in a byte_buffer and moved here,
+// or they are memory of somebody else (a transport's, say), which an owner keeps: any number of bodies may
+// share that.
+class frame_body {
+ public:
+  frame_body() noexcept = default;
+  frame_body(byte_buffer&& built) noexcept : size_(built.size()), data_(built.release()) {}
+  // `owner` must not be null.
+  frame_body(std::span<std::byte const> bytes, std::shared_ptr<void const> owner) noexcept
+      : owner_(std::move(owner)), size_(bytes.size()), data_(bytes.data()) {}
+  frame_body(frame_body&& other) noexcept
+      : owner_(std::move(other.owner_)),
+        size_(std::exchange(other.size_, 0)),
+        data_(std::exchange(other.data_, nullptr)) {}
+  frame_body& operator=(frame_body&& other) noexcept {
+    if (this != &other) {
+      this->~frame_body();
+      new (this) frame_body(std::move(other));
+    }
+    return *this;
+  }
+  ~frame_body() {
+    if (!owner_) std::free(const_cast<std::byte*>(data_));
+  }
+
+  // The same bytes once more: shared where they have an owner, else a copy.
+  frame_body duplicate() const {
+    return owner_ ? frame_body(bytes(), owner_) : frame_body(byte_buffer::copy_of(bytes()));
+  }
+
+  std::byte const* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  std::span<std::byte const> bytes() const noexcept { return {data_, size_}; }
+  operator std::span<std::byte const>() const noexcept { return bytes(); }
+  // Who keeps the bytes; null: this body alone.
+  std::shared_ptr<void const> const& owner() const noexcept { return owner_; }
+
+ private:
+  std::shared_ptr<void const> owner_;
+  std::size_t size_ = 0;
+  std::byte const* data_ = nullptr;
+};
+
 // One message: header, body (metadata, then payload) and the large buffers that travel as parts of their own.
 struct frame {
   header head;
-  byte_buffer body;
+  frame_body body;
   std::vector<buffer> buffers;
 
   std::span<std::byte const> metadata() const { return body.bytes().first(head.metadata_size); }

@@ -191,7 +191,9 @@ void link::say_received(time_point now, frame_type type, outputs& out) {
     for (std::size_t i = 0; i < bits; ++i) {
       if (held_[(received_ + 1 + i) % window].present) bitmap[i / 8] |= std::byte{1} << (i % 8);
     }
-    write_received(message.body, bitmap);
+    byte_buffer body;
+    write_received(body, bitmap);
+    message.body = std::move(body);
     message.head.metadata_size = static_cast<std::uint32_t>(message.body.size());
   }
   send_unnumbered(now, std::move(message), out);

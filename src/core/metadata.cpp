@@ -106,9 +106,22 @@ bool read_fields(bytes_view metadata, Visit&& visit) {
   return true;
 }
 
-frame finish(frame message) {
-  message.head.metadata_size = static_cast<std::uint32_t>(message.body.size());
-  return message;
+// A frame whose body is being written.
+struct draft {
+  header head;
+  byte_buffer body;
+};
+
+draft begin(frame_type type) {
+  draft made;
+  made.head.type = type;
+  return made;
+}
+
+frame finish(draft&& made, std::span<std::byte const> payload = {}) {
+  made.head.metadata_size = static_cast<std::uint32_t>(made.body.size());
+  made.body.append(payload.data(), payload.size());
+  return {made.head, std::move(made.body), {}};
 }
 
 bool get_policy(bytes_view value, call_policy& policy) {
@@ -174,7 +187,7 @@ frame make_control(frame_type type) {
 }
 
 frame make_hello(hello_message const& message) {
-  auto made = make_control(frame_type::hello);
+  auto made = begin(frame_type::hello);
   put_numbers(made.body, tag::role, static_cast<std::uint8_t>(message.role));
   put_numbers(made.body, tag::session, message.session);
   put_numbers(made.body, tag::versions, message.lowest_version, message.highest_version);
@@ -208,7 +221,7 @@ bool read_hello(frame const& message, hello_message& hello) {
 }
 
 frame make_welcome(welcome_message const& message) {
-  auto made = make_control(frame_type::welcome);
+  auto made = begin(frame_type::welcome);
   put_numbers(made.body, tag::versions, message.version, message.version);
   put_numbers(made.body, tag::heartbeat, static_cast<std::uint64_t>(message.heartbeat / microsecond));
   put_numbers(made.body, tag::credit, message.credit.calls, message.credit.bytes);
@@ -217,7 +230,7 @@ frame make_welcome(welcome_message const& message) {
 }
 
 frame make_credit(credit_window const& credit) {
-  auto made = make_control(frame_type::credit);
+  auto made = begin(frame_type::credit);
   put_numbers(made.body, tag::credit, credit.calls, credit.bytes);
   return finish(std::move(made));
 }
@@ -247,7 +260,7 @@ bool read_welcome(frame const& message, welcome_message& welcome) {
 }
 
 frame make_bye(bye_message const& message) {
-  auto made = make_control(frame_type::bye);
+  auto made = begin(frame_type::bye);
   put_numbers(made.body, tag::code, static_cast<std::uint16_t>(message.code));
   put_present_text(made.body, tag::text, message.text);
   return finish(std::move(made));
@@ -264,7 +277,7 @@ bool read_bye(frame const& message, bye_message& bye) {
 }
 
 frame make_error(failure const& error) {
-  auto made = make_control(frame_type::error);
+  auto made = begin(frame_type::error);
   auto& body = made.body;
   put_numbers(body, tag::code, static_cast<std::uint16_t>(error.code));
   put_present_text(body, tag::error_function, error.function, max_name_size);
@@ -274,10 +287,8 @@ frame make_error(failure const& error) {
   if (error.signal != 0) put_numbers(body, tag::error_signal, std::int32_t{error.signal});
   if (error.exit_status) put_numbers(body, tag::error_exit, std::int32_t{*error.exit_status});
   put_present_text(body, tag::error_stderr, error.stderr_tail);
-  made = finish(std::move(made));
   made.head.attempt = error.attempt;
-  made.body.append(error.payload.data(), error.payload.size());
-  return made;
+  return finish(std::move(made), error.payload);
 }
 
 frame make_error(failure& error, frame_limits const& most) {

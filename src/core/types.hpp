@@ -129,7 +129,7 @@ struct send {
   frame take() {
     body->head = head;
     if (body.unique()) return std::move(*body);
-    return frame{head, byte_buffer::copy_of(body->body), body->buffers};
+    return frame{head, body->body.duplicate(), body->buffers};
   }
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/platform/epoll_poller.hpp"
 
-#include <sys/eventfd.h>
 #include <time.h>
 
 #include <algorithm>
@@ -13,7 +12,7 @@ namespace yonder::platform {
 
 namespace {
 
-constexpr std::uint64_t wake_mark = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t bell_mark = std::numeric_limits<std::uint64_t>::max();
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 constexpr std::int64_t ns_per_ms = 1'000'000;
 
@@ -31,18 +30,16 @@ int whole_milliseconds(std::int64_t timeout_ns) {
 
 }  // namespace
 
-epoll_poller::epoll_poller()
-    : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+epoll_poller::epoll_poller() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) fail("epoll_create1");
-  if (!wake_) fail("eventfd");
   // Edge-triggered: each write ends one wait, and nobody has to read the counter.
   epoll_event wanted{};
   wanted.events = EPOLLIN | EPOLLET;
-  wanted.data.u64 = wake_mark;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &wanted) != 0) fail("epoll_ctl");
+  wanted.data.u64 = bell_mark;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, rung_.descriptor(), &wanted) != 0) fail("epoll_ctl");
 }
 
-void epoll_poller::add(int fd, transport::ready_handler& handler, std::uint64_t token) {
+void epoll_poller::add(int fd, ready_handler& handler, std::uint64_t token) {
   auto const index = static_cast<std::size_t>(fd);
   if (index >= slots_.size()) slots_.resize(index + 1);
   auto& found = slots_[index];
@@ -56,7 +53,7 @@ void epoll_poller::add(int fd, transport::ready_handler& handler, std::uint64_t 
   }
 }
 
-void epoll_poller::want_write(int fd, transport::ready_handler& handler, std::uint64_t token, bool on) {
+void epoll_poller::want_write(int fd, ready_handler& handler, std::uint64_t token, bool on) {
   auto const index = static_cast<std::size_t>(fd);
   if (index >= slots_.size() || slots_[index].handler == nullptr) add(fd, handler, token);
   auto& found = slots_[index];
@@ -89,16 +86,6 @@ int epoll_poller::dispatch() {
   return count;
 }
 
-int epoll_poller::wait(std::int64_t timeout_ns) {
-  poll(timeout_ns);
-  return dispatch();
-}
-
-void epoll_poller::wake() noexcept {
-  std::uint64_t const one = 1;
-  [[maybe_unused]] auto const written = ::write(wake_.get(), &one, sizeof one);
-}
-
 void epoll_poller::control(int operation, int fd, bool writes) {
   epoll_event wanted{};
   wanted.events = EPOLLIN | EPOLLRDHUP | (writes ? EPOLLOUT : 0U);
@@ -107,7 +94,7 @@ void epoll_poller::control(int operation, int fd, bool writes) {
 }
 
 void epoll_poller::call(epoll_event const& ready) {
-  if (ready.data.u64 == wake_mark) return;
+  if (ready.data.u64 == bell_mark) return;
   auto const found =
       slots_[static_cast<std::uint32_t>(ready.data.u64)];  // a copy: the handler may add others
   if (found.handler == nullptr || found.generation != ready.data.u64 >> 32) return;
@@ -126,5 +113,7 @@ int epoll_poller::wait_for_events(std::int64_t timeout_ns) {
   return ::epoll_wait(epoll_.get(), ready_.data(), capacity,
                       whole_milliseconds(timeout_ns));  // Linux before 5.11
 }
+
+std::unique_ptr<poller> make_poller() { return std::make_unique<epoll_poller>(); }
 
 }  // namespace yonder::platform

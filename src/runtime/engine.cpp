@@ -156,7 +156,7 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
 }
 
 void engine::wake_leader_if_needed() {
-  if (asleep_until_ != 0 && (pending() || next_deadline() < asleep_until_)) poller_.wake();
+  if (asleep_until_ != 0 && (!arm() || next_deadline() < asleep_until_)) poller_->ring();
 }
 
 void engine::wait(call_state& call) {
@@ -259,7 +259,7 @@ bool engine::lead_until(lock& held, std::int64_t until, std::span<call_state* co
 }
 
 void engine::follow(lock& held, std::int64_t until, std::span<call_state* const> calls) {
-  if (leader_ == leader::housekeeper) poller_.wake();
+  if (leader_ == leader::housekeeper) poller_->ring();
   std::condition_variable woken;
   followers_.push_back(&woken);
   for (auto* const call : calls)
@@ -286,14 +286,14 @@ void engine::hand_over() {
 // Sends what is to be sent, sleeps until something happens or `until`, and deals with it.
 void engine::turn(lock& held, std::int64_t until) {
   flush();
-  auto const wake_at = pending() ? 0 : std::min(until, next_deadline());
+  auto const wake_at = !arm() ? 0 : std::min(until, next_deadline());
   asleep_until_ = std::max<std::int64_t>(wake_at, 1);
   held.unlock();
-  poller_.poll(wake_at == core::never ? -1 : std::max<std::int64_t>(0, wake_at == 0 ? 0 : wake_at - now()));
+  poller_->poll(wake_at == core::never ? -1 : std::max<std::int64_t>(0, wake_at == 0 ? 0 : wake_at - now()));
   held.lock();
   asleep_until_ = 0;
   time_ = now();
-  poller_.dispatch();
+  poller_->dispatch();
   take_events();
   tick();
   carry_out();
@@ -314,9 +314,12 @@ void engine::flush() {
     if (auto* const end = endpoint(from)) end->flush();
 }
 
-bool engine::pending() {
-  return (pool_ && pool_->pending()) || (listener_ && listener_->pending()) ||
-         (uplink_ && uplink_->pending());
+// False: something has come already.
+bool engine::arm() {
+  bool const pool = !pool_ || pool_->arm(*poller_);
+  bool const listener = !listener_ || listener_->arm(*poller_);
+  bool const uplink = !uplink_ || uplink_->arm(*poller_);
+  return pool && listener && uplink;
 }
 
 void engine::housekeep() {
@@ -505,7 +508,7 @@ void engine::stop() {
     if (hub_) hub_->shutdown(time_, hub_outputs_);
     carry_out();
     flush();
-    poller_.wake();
+    poller_->ring();
     housekeeper_wakes_.notify_all();
     for (auto* const follower : followers_) follower->notify_all();
     nobody_inside_.wait(held, [&] { return callers_ == 0; });

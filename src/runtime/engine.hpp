@@ -14,7 +14,7 @@
 
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
-#include "src/platform/epoll_poller.hpp"
+#include "src/platform/poller.hpp"
 #include "src/runtime/call_state.hpp"
 #include "src/runtime/worker_pool.hpp"
 #include "transports/remote.hpp"
@@ -65,7 +65,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::size_t worker_count();
   std::vector<std::string> addresses();
 
-  transport::poller& poller() noexcept { return poller_; }
+  transport::poller& poller() noexcept { return *poller_; }
 
   // Whether this process is the one that made it, not a fork of it.
   bool is_ours() const noexcept;
@@ -87,7 +87,7 @@ class engine : public std::enable_shared_from_this<engine> {
   void turn(lock& held, std::int64_t until);
   void tick();
   void flush();
-  bool pending();
+  bool arm();
   std::int64_t next_deadline() const;
   void housekeep();
   void run_resumptions(lock& held);
@@ -107,7 +107,7 @@ class engine : public std::enable_shared_from_this<engine> {
 
   engine_config config_;
   std::mutex mutex_;
-  platform::epoll_poller poller_;
+  std::unique_ptr<platform::poller> poller_ = platform::make_poller();
   std::int64_t time_ = 0;  // of the step that is being made, read once in each
   core::client client_;
   std::optional<core::hub> hub_;

@@ -24,7 +24,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void start(std::uint64_t start) override;
   void kill(transport::peer_id peer, std::string_view reason) override;
   void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) override;
-  bool pending() override { return endpoint_.pending() || !happened_.empty(); }
+  bool arm(transport::doorbell& bell) override { return endpoint_.arm(bell) && happened_.empty(); }
   transport::endpoint& endpoint() override { return endpoint_; }
   std::size_t size() const override { return workers_.size(); }
   void stop() override;

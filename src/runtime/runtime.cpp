@@ -116,8 +116,7 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   auto socket =
       std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(inheritance.max_call_bytes));
   socket->add(std::move(inheritance.socket));
-  auto* const local = socket.get();
-  loop->attach(std::move(socket), local);
+  loop->attach(std::move(socket));
   auto const end = loop->run();
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
@@ -212,8 +211,8 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
       return transport.connect(engine->poller(), {hub, keys_folder(options), session, limits});
     }));
   } else if (options.in_process) {
-    engine->add_pool(std::make_unique<thread_pool>(
-        engine->poller(), limits, worker_config_here(options.max_call_bytes), options.max_call_bytes));
+    engine->add_pool(std::make_unique<thread_pool>(limits, worker_config_here(options.max_call_bytes),
+                                                   options.max_call_bytes));
   } else {
     engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits, options.max_call_bytes));
   }

@@ -10,9 +10,9 @@
 
 namespace yonder::runtime_detail {
 
-thread_pool::thread_pool(transport::poller& poller, transport::limits const& limits,
-                         core::worker_config model, std::size_t max_call_bytes)
-    : limits_(limits), model_(std::move(model)), max_call_bytes_(max_call_bytes), endpoint_(poller, limits) {}
+thread_pool::thread_pool(transport::limits const& limits, core::worker_config model,
+                         std::size_t max_call_bytes)
+    : limits_(limits), model_(std::move(model)), max_call_bytes_(max_call_bytes), endpoint_(limits) {}
 
 thread_pool::~thread_pool() { stop(); }
 
@@ -26,7 +26,7 @@ void thread_pool::start(std::uint64_t start) {
   try {
     fresh.loop = std::make_unique<worker_loop>(worker_loop_config{
         .core = std::move(config), .max_result_bytes = max_call_bytes_, .started = &fresh.started});
-    auto connection = std::make_unique<transport::inproc_endpoint>(fresh.loop->poller(), limits_);
+    auto connection = std::make_unique<transport::inproc_endpoint>(limits_);
     connection->connect(endpoint_.where());
     fresh.loop->attach(std::move(connection));
     fresh.thread = std::thread([this, &fresh] { run(fresh); });

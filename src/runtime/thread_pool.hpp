@@ -18,14 +18,13 @@ namespace yonder::runtime_detail {
 class thread_pool final : public worker_pool {
  public:
   // `model`: what every worker is told; each gets a session of its own.
-  thread_pool(transport::poller& poller, transport::limits const& limits, core::worker_config model,
-              std::size_t max_call_bytes);
+  thread_pool(transport::limits const& limits, core::worker_config model, std::size_t max_call_bytes);
   ~thread_pool() override;
 
   void start(std::uint64_t start) override;
   void kill(transport::peer_id peer, std::string_view reason) override;
   void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) override;
-  bool pending() override { return endpoint_.pending() || !happened_.empty(); }
+  bool arm(transport::doorbell& bell) override { return endpoint_.arm(bell) && happened_.empty(); }
   transport::endpoint& endpoint() override { return endpoint_; }
   std::size_t size() const override { return workers_.size() - fenced_; }
   void stop() override;

@@ -4,13 +4,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <system_error>
 #include <utility>
 
 #include "src/platform/process.hpp"
@@ -56,11 +53,7 @@ void block_termination() noexcept {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-worker_loop::worker_loop(worker_loop_config config)
-    : config_(std::move(config)),
-      core_(config_.core, now()),
-      watchdog_wakes_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!watchdog_wakes_) throw std::system_error(errno, std::generic_category(), "eventfd");
+worker_loop::worker_loop(worker_loop_config config) : config_(std::move(config)), core_(config_.core, now()) {
   index_tasks();
 }
 
@@ -80,11 +73,6 @@ void worker_loop::index_tasks() {
   }
 }
 
-void worker_loop::attach(std::unique_ptr<transport::endpoint> connection, transport::local_endpoint* local) {
-  connection_ = std::move(connection);
-  local_ = local;
-}
-
 core::out::exit worker_loop::run() {
   watchdog_ = std::thread([this] { watch(); });
   ::pthread_setname_np(watchdog_.native_handle(), "yonder-watchdog");
@@ -102,7 +90,7 @@ core::out::exit worker_loop::run() {
 void worker_loop::abandon() noexcept {
   abandoned_.store(true);
   context_.stop.store(true);
-  poller_.wake();
+  poller_->ring();
 }
 
 // --- one call
@@ -133,7 +121,7 @@ void worker_loop::serve(lock& held, core::out::run work) {
   held.lock();
   runs_.fetch_add(1, std::memory_order_relaxed);
   while (taken_over_) {
-    poller_.wake();
+    poller_->ring();
     given_back_.wait(held);
   }
   auto const time = now();
@@ -184,7 +172,7 @@ void worker_loop::flush_if_due(std::int64_t time) {
 void worker_loop::turn(lock& held) {
   connection_->flush();
   unflushed_since_ = 0;
-  if (!connection_->pending()) sleep(held);
+  if (connection_->arm(*poller_)) sleep(held);
   take_events();
   carry_out();
 }
@@ -192,16 +180,14 @@ void worker_loop::turn(lock& held) {
 void worker_loop::sleep(lock& held) {
   auto const deadline = next_deadline();
   auto const left = deadline == core::never ? -1 : std::max<core::duration>(0, deadline - now());
-  bool const reads_directly = local_ != nullptr && !local_->blocked();
+  bool const reads_directly = connection_->can_wait();
   held.unlock();
-  if (reads_directly) {
-    local_->wait(left < 0 ? -1 : static_cast<int>(left / core::millisecond + 1));
-    held.lock();
-  } else {
-    poller_.poll(left);
-    held.lock();
-    poller_.dispatch();
-  }
+  if (reads_directly)
+    connection_->wait(left);
+  else
+    poller_->poll(left);
+  held.lock();
+  if (!reads_directly) poller_->dispatch();
 }
 
 void worker_loop::take_events() {
@@ -250,11 +236,6 @@ void worker_loop::carry_out() {
 // --- the watchdog
 // -------------------------------------------------------------------------------------------------
 
-void worker_loop::wake_watchdog() {
-  std::uint64_t const one = 1;
-  [[maybe_unused]] auto const written = ::write(watchdog_wakes_.get(), &one, sizeof one);
-}
-
 void worker_loop::watch() {
   if (config_.own_process) {
     struct sigaction action {};
@@ -285,15 +266,14 @@ void worker_loop::watch() {
 
 // A tick of the watchdog; SIGTERM is let in only here.
 void worker_loop::wait_for_work() {
-  pollfd wake{watchdog_wakes_.get(), POLLIN, 0};
+  pollfd wake{watchdog_wakes_.descriptor(), POLLIN, 0};
   timespec const tick{0, patience};
   sigset_t set;
   ::pthread_sigmask(SIG_BLOCK, nullptr, &set);
   if (config_.own_process) ::sigdelset(&set, SIGTERM);
   if (::ppoll(&wake, 1, watchdog_asleep_.load(std::memory_order_relaxed) ? nullptr : &tick, &set) <= 0)
     return;
-  std::uint64_t count = 0;
-  [[maybe_unused]] auto const size = ::read(watchdog_wakes_.get(), &count, sizeof count);
+  watchdog_wakes_.clear();
 }
 
 // Reads the connection while task number `run` runs.
@@ -302,14 +282,14 @@ void worker_loop::take_over(lock& held, std::uint32_t run) {
   while (runs_.load(std::memory_order_relaxed) == run && !stopping_) {
     connection_->flush();
     auto const deadline = next_deadline();
-    auto const left = connection_->pending() ? 0
+    auto const left = !connection_->arm(*poller_) ? 0
                       : deadline == core::never
                           ? 100 * core::millisecond
                           : std::clamp<core::duration>(deadline - now(), 0, 100 * core::millisecond);
     held.unlock();
-    poller_.poll(left);
+    poller_->poll(left);
     held.lock();
-    poller_.dispatch();
+    poller_->dispatch();
     take_events();
     if (config_.own_process && std::exchange(termination_requested, 0) != 0) core_.drain(now(), outputs_);
     carry_out();

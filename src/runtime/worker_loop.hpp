@@ -11,11 +11,12 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "src/core/worker.hpp"
-#include "src/platform/epoll_poller.hpp"
-#include "transports/local/local_endpoint.hpp"
+#include "src/platform/event_counter.hpp"
+#include "src/platform/poller.hpp"
 #include "transports/transport.hpp"
 #include "yonder/detail/registry.hpp"
 #include "yonder/this_call.hpp"
@@ -50,11 +51,10 @@ class worker_loop {
   worker_loop(worker_loop const&) = delete;
   worker_loop& operator=(worker_loop const&) = delete;
 
-  transport::poller& poller() noexcept { return poller_; }
+  transport::poller& poller() noexcept { return *poller_; }
 
-  // The connection to the hub; to be made with poller(). Before run(). `local` if it is a socketpair, which
-  // can be read with one system call less.
-  void attach(std::unique_ptr<transport::endpoint> connection, transport::local_endpoint* local = nullptr);
+  // The connection to the hub; to be made with poller(). Before run().
+  void attach(std::unique_ptr<transport::endpoint> connection) { connection_ = std::move(connection); }
 
   // Serves until the hub lets this worker go or is gone. Returns why.
   core::out::exit run();
@@ -82,18 +82,17 @@ class worker_loop {
   void watch();
   void wait_for_work();
   void take_over(lock& held, std::uint32_t run);
-  void wake_watchdog();
+  void wake_watchdog() { watchdog_wakes_.add(); }
   void leave_process();
 
   worker_loop_config config_;
-  platform::epoll_poller poller_;
+  std::unique_ptr<platform::poller> poller_ = platform::make_poller();
   std::unordered_map<std::string_view, detail::task_entry const*> tasks_;
   std::mutex mutex_;
   core::worker core_;
   core::outputs outputs_;
   std::vector<transport::event> events_;
   std::unique_ptr<transport::endpoint> connection_;
-  transport::local_endpoint* local_ = nullptr;
 
   std::optional<core::out::run> next_;
   std::optional<core::out::exit> exit_;
@@ -108,7 +107,7 @@ class worker_loop {
   bool stopping_ = false;    // the watchdog
   bool taken_over_ = false;  // the watchdog reads the connection
   std::condition_variable given_back_;
-  platform::unique_fd watchdog_wakes_;  // an eventfd
+  platform::event_counter watchdog_wakes_;
   std::thread watchdog_;
 };
 

@@ -32,7 +32,8 @@ class worker_pool {
   // Appends what happened since. A worker's frames are received before its loss is told.
   virtual void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) = 0;
 
-  virtual bool pending() = 0;
+  // As of an endpoint.
+  virtual bool arm(transport::doorbell& bell) = 0;
   virtual transport::endpoint& endpoint() = 0;
 
   // How many workers live.

@@ -52,7 +52,9 @@ class target {
     call_spec spec;
     spec.function = "f";
     spec.signature = 1;
-    spec.message.head.metadata_size = begin_call(spec.message.body, "f", {});
+    byte_buffer body;
+    spec.message.head.metadata_size = begin_call(body, "f", {});
+    spec.message.body = std::move(body);
     client_.submit(now_, std::move(spec), out_);
     carry_to_hub();
   }

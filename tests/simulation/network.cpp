@@ -68,7 +68,7 @@ void world::arrive(std::uint32_t index) {
   auto const& over = link_of(come.peer);
   auto const open = come.to_hub ? over.open_at_hub : over.open_at_node;
   if (fault == frame_fault::none && open) {
-    message.body.append(come.bytes.data() + header_size, come.bytes.size() - header_size);
+    message.body = byte_buffer::copy_of(come.bytes.bytes().subspan(header_size));
     deliver(come.peer, over, come.to_hub, std::move(message));
   }
   free_parcels_.push_back(index);

@@ -151,11 +151,12 @@ void world::submit(std::uint32_t index) {
   auto const function = how_.functions == 1 ? 0 : random_.below(how_.functions);
   spec.function = function_names()[function];
   spec.signature = 7;
-  auto& body = spec.message.body;
+  byte_buffer body;
   spec.message.head.metadata_size = begin_call(body, spec.function, spec.policy);
   auto* const argument = body.extend(argument_size);
   store_le(argument, first_session + node.life);
   store_le(argument + 8, std::uint64_t{number});
+  spec.message.body = std::move(body);
   ++node.in_flight;
   ++open_calls_;
   ++seen_.calls;
@@ -313,10 +314,12 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
     node.core->finished(now_, node.key, std::move(error), out_);
   } else {
     frame value;
-    auto* const to = value.body.extend(value_size);
+    byte_buffer body;
+    auto* const to = body.extend(value_size);
     store_le(to, mix(node.key.call.session, node.key.call.number));
     store_le(to + 8, node.key.attempt);
     store_le(to + 12, node.key.epoch);
+    value.body = std::move(body);
     node.core->finished(now_, node.key, std::move(value), out_);
   }
   after_worker(index);

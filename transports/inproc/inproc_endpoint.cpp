@@ -1,45 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/inproc/inproc_endpoint.hpp"
 
-#include "src/platform/unique_fd.hpp"
-
-#include <sys/eventfd.h>
-
+#include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
+#include <cstddef>
+#include <iterator>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 namespace yonder::transport {
 
-struct inproc_endpoint::letter {
-  enum class kind : std::uint8_t { connect, message, end };
+struct inproc_endpoint::queued_message {
+  enum class kind : std::uint8_t { connect, content, end };
   kind what{};
   std::shared_ptr<link> connection;
   std::size_t side = 0;  // of the receiver
-  frame message;
+  frame content;
 };
 
 struct inproc_endpoint::mailbox {
-  mailbox() : bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (!bell) throw std::system_error(errno, std::generic_category(), "eventfd");
+  // Under the mutex, so that who has armed it can take it back.
+  void ring() {
+    if (auto* const ringing = std::exchange(bell, nullptr)) ringing->ring();
   }
 
-  void ring() const noexcept {
-    std::uint64_t const one = 1;
-    [[maybe_unused]] auto const written = ::write(bell.get(), &one, sizeof one);
-  }
-  void silence() const noexcept {
-    std::uint64_t count = 0;
-    [[maybe_unused]] auto const read = ::read(bell.get(), &count, sizeof count);
-  }
-
-  platform::unique_fd bell;
   std::mutex mutex;
-  bool open = true;             // guarded by mutex
-  std::vector<letter> letters;  // guarded by mutex
+  // Guarded by mutex:
+  bool open = true;
+  bool has_room = false;     // a peer took something while a send() of ours waited for room
+  doorbell* bell = nullptr;  // of an owner who sleeps
+  std::vector<queued_message> messages;
 };
 
 struct inproc_endpoint::link {
@@ -55,7 +46,7 @@ struct inproc_endpoint::link {
 namespace {
 
 frame independent_copy(frame const& message) {
-  frame copy{message.head, byte_buffer::copy_of(message.body), message.buffers};
+  frame copy{message.head, message.body.duplicate(), message.buffers};
   copy.head.buffer_count = static_cast<std::uint32_t>(copy.buffers.size());
   for (auto& part : copy.buffers) {
     if (part.borrowed()) part = detail::owned_copy(part.bytes());
@@ -65,28 +56,23 @@ frame independent_copy(frame const& message) {
 
 }  // namespace
 
-inproc_endpoint::inproc_endpoint(poller& ready, limits const& bounds)
-    : poller_(ready), bounds_(bounds), box_(std::make_shared<mailbox>()) {
-  poller_.add(box_->bell.get(), *this, 0);
-}
+inproc_endpoint::inproc_endpoint(limits const& bounds) : bounds_(bounds), box_(std::make_shared<mailbox>()) {}
 
 inproc_endpoint::~inproc_endpoint() {
-  poller_.remove(box_->bell.get());
   while (!peers_.empty()) close(peers_.begin()->first);
-  std::vector<letter> unopened;
+  std::vector<queued_message> unopened(
+      std::move_iterator(taken_.begin() + static_cast<std::ptrdiff_t>(read_)),
+      std::move_iterator(taken_.end()));
   {
     std::lock_guard const lock(box_->mutex);
     box_->open = false;
-    unopened.swap(box_->letters);
+    box_->bell = nullptr;
+    std::move(box_->messages.begin(), box_->messages.end(), std::back_inserter(unopened));
+    box_->messages.clear();
   }
   for (auto& each : unopened) {
-    if (each.what == letter::kind::connect)
-      post({each.connection, each.side}, {letter::kind::end, {}, 0, {}});
-  }
-  for (; read_ < taken_.size(); ++read_) {
-    auto& each = taken_[read_];
-    if (each.what == letter::kind::connect)
-      post({each.connection, each.side}, {letter::kind::end, {}, 0, {}});
+    if (each.what == queued_message::kind::connect)
+      post({each.connection, each.side}, {queued_message::kind::end, {}, 0, {}});
   }
 }
 
@@ -95,7 +81,7 @@ peer_id inproc_endpoint::connect(address const& to) {
   added.connection->sides[0].box = box_;
   added.connection->sides[1].box = to;
   auto const id = add(added);
-  if (post(added, {letter::kind::connect, {}, 0, {}})) {
+  if (post(added, {queued_message::kind::connect, {}, 0, {}})) {
     news_.push_back({event::kind::connected, id, {}, {}, false});
   } else {
     peers_.erase(id);
@@ -111,28 +97,30 @@ peer_id inproc_endpoint::add(peer of) {
   return id;
 }
 
-// Puts a letter into the mailbox of the other side; false if that is closed.
-bool inproc_endpoint::post(peer const& from, letter message) {
-  message.connection = from.connection;
-  message.side = 1 - from.side;
-  auto& box = *from.connection->sides[message.side].box;
-  bool was_empty = false;
-  {
-    std::lock_guard const lock(box.mutex);
-    if (!box.open) return false;
-    was_empty = box.letters.empty();
-    box.letters.push_back(std::move(message));
-  }
-  if (was_empty) box.ring();
+// Puts a message into the mailbox of the other side; false if that is closed.
+bool inproc_endpoint::post(peer const& from, queued_message one) {
+  one.connection = from.connection;
+  one.side = 1 - from.side;
+  auto& box = *from.connection->sides[one.side].box;
+  std::lock_guard const lock(box.mutex);
+  if (!box.open) return false;
+  box.messages.push_back(std::move(one));
+  box.ring();
   return true;
 }
 
-void inproc_endpoint::on_ready(std::uint64_t, bool, bool) { box_->silence(); }
-
-bool inproc_endpoint::pending() {
+bool inproc_endpoint::poll_once() {
   if (!news_.empty() || read_ < taken_.size()) return true;
   std::lock_guard const lock(box_->mutex);
-  return !box_->letters.empty();
+  return !box_->messages.empty();
+}
+
+bool inproc_endpoint::arm(doorbell& bell) {
+  if (!news_.empty() || read_ < taken_.size()) return false;
+  std::lock_guard const lock(box_->mutex);
+  if (std::exchange(box_->has_room, false) || !box_->messages.empty()) return false;
+  box_->bell = &bell;
+  return true;
 }
 
 void inproc_endpoint::receive(std::vector<event>& events, std::size_t most) {
@@ -143,28 +131,35 @@ void inproc_endpoint::receive(std::vector<event>& events, std::size_t most) {
     taken_.clear();
     read_ = 0;
     std::lock_guard const lock(box_->mutex);
-    taken_.swap(box_->letters);
+    box_->bell = nullptr;
+    taken_.swap(box_->messages);
   }
   while (read_ < taken_.size() && events.size() - begin < most) open(taken_[read_++], events);
 }
 
-void inproc_endpoint::open(letter& message, std::vector<event>& events) {
-  auto& mine = message.connection->sides[message.side];
-  if (message.what == letter::kind::connect) {
-    events.push_back({event::kind::connected, add({message.connection, message.side}), {}, {}, false});
-  } else if (mine.id != 0 && message.what == letter::kind::end) {
+void inproc_endpoint::open(queued_message& one, std::vector<event>& events) {
+  auto& mine = one.connection->sides[one.side];
+  if (one.what == queued_message::kind::connect) {
+    events.push_back({event::kind::connected, add({one.connection, one.side}), {}, {}, false});
+  } else if (mine.id != 0 && one.what == queued_message::kind::end) {
     events.push_back({event::kind::lost, mine.id, {}, {}, false});
     peers_.erase(std::exchange(mine.id, 0));
   } else if (mine.id != 0) {
-    read(message, events);
+    read(one, events);
   }
 }
 
-void inproc_endpoint::read(letter& message, std::vector<event>& events) {
-  auto& mine = message.connection->sides[message.side];
-  mine.unread -= frame_size(message.message);
-  if (mine.awaited.exchange(false)) message.connection->sides[1 - message.side].box->ring();
-  events.push_back({event::kind::received, mine.id, std::move(message.message), {}, false});
+void inproc_endpoint::read(queued_message& one, std::vector<event>& events) {
+  auto& mine = one.connection->sides[one.side];
+  mine.unread -= frame_size(one.content);
+  if (mine.awaited.exchange(false)) tell_room(*one.connection->sides[1 - one.side].box);
+  events.push_back({event::kind::received, mine.id, std::move(one.content), {}, false});
+}
+
+void inproc_endpoint::tell_room(mailbox& of) {
+  std::lock_guard const lock(of.mutex);
+  of.has_room = true;
+  of.ring();
 }
 
 send_status inproc_endpoint::send(peer_id id, frame const& message) {
@@ -182,7 +177,7 @@ send_status inproc_endpoint::send(peer_id id, frame const& message) {
     if (full()) return send_status::full;
   }
   far.unread += size;
-  auto const posted = post(found->second, {letter::kind::message, {}, 0, independent_copy(message)});
+  auto const posted = post(found->second, {queued_message::kind::content, {}, 0, independent_copy(message)});
   return posted ? send_status::sent : send_status::gone;
 }
 
@@ -192,7 +187,7 @@ void inproc_endpoint::close(peer_id gone) {
   auto const leaving = std::move(found->second);
   peers_.erase(found);
   leaving.connection->sides[leaving.side].id = 0;
-  post(leaving, {letter::kind::end, {}, 0, {}});
+  post(leaving, {queued_message::kind::end, {}, 0, {}});
 }
 
 }  // namespace yonder::transport

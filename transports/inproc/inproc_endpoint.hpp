@@ -18,7 +18,7 @@ class inproc_endpoint final : public endpoint {
   // Where another endpoint's connect() leads; may be handed to any thread and may outlive the endpoint.
   using address = std::shared_ptr<mailbox>;
 
-  explicit inproc_endpoint(poller& ready, limits const& bounds = {});
+  explicit inproc_endpoint(limits const& bounds = {});
   ~inproc_endpoint() override;
   inproc_endpoint(inproc_endpoint const&) = delete;
   inproc_endpoint& operator=(inproc_endpoint const&) = delete;
@@ -28,9 +28,10 @@ class inproc_endpoint final : public endpoint {
   // The first event of the new peer is `connected`, or `lost` if nobody is there any more.
   peer_id connect(address const& to);
 
-  void on_ready(std::uint64_t token, bool readable, bool writable) override;
+  void on_ready(std::uint64_t, bool, bool) override {}  // no file descriptor
   void receive(std::vector<event>& events, std::size_t most) override;
-  bool pending() override;
+  bool poll_once() override;
+  bool arm(doorbell& bell) override;
   send_status send(peer_id to, frame const& message) override;
   void flush() override {}   // send() delivers
   void detach() override {}  // send() copies what is borrowed
@@ -39,7 +40,7 @@ class inproc_endpoint final : public endpoint {
 
  private:
   struct link;
-  struct letter;
+  struct queued_message;
 
   // One connection, seen from one of its two sides.
   struct peer {
@@ -48,17 +49,17 @@ class inproc_endpoint final : public endpoint {
   };
 
   peer_id add(peer of);
-  bool post(peer const& from, letter message);
-  void open(letter& message, std::vector<event>& events);
-  void read(letter& message, std::vector<event>& events);
+  bool post(peer const& from, queued_message one);
+  void open(queued_message& one, std::vector<event>& events);
+  void read(queued_message& one, std::vector<event>& events);
+  static void tell_room(mailbox& of);
 
-  poller& poller_;
   limits bounds_;
   address box_;
   std::unordered_map<peer_id, peer> peers_;
   peer_id drawn_ = 0;
-  std::vector<event> news_;    // of connect()
-  std::vector<letter> taken_;  // from the mailbox, unread from read_ on
+  std::vector<event> news_;            // of connect()
+  std::vector<queued_message> taken_;  // from the mailbox, unread from read_ on
   std::size_t read_ = 0;
 };
 

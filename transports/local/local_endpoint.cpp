@@ -21,6 +21,7 @@ constexpr std::size_t scratch_size = std::size_t{256} << 10;
 constexpr std::size_t eager_bytes = std::size_t{64} << 10;
 
 constexpr int socket_buffer_size = 1 << 20;
+constexpr std::int64_t ns_per_ms = 1'000'000;
 
 [[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
 
@@ -73,29 +74,42 @@ void local_endpoint::erase(peer_id id) {
   free_slots_.push_back(slot);
 }
 
-bool local_endpoint::wait(int timeout_ms) {
+bool local_endpoint::poll_once() {
   if (pending()) return true;
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [this](auto const& each) { return each != nullptr && find_bytes(*each, MSG_DONTWAIT); });
+}
+
+// What waits for room in the socket is noticed by the poller only.
+bool local_endpoint::can_wait() const noexcept {
+  auto const live = [](auto const& each) { return each != nullptr; };
+  auto const only = std::find_if(peers_.begin(), peers_.end(), live);
+  return only != peers_.end() && !(*only)->blocked && std::none_of(only + 1, peers_.end(), live);
+}
+
+bool local_endpoint::wait(std::int64_t timeout_ns) {
+  if (timeout_ns == 0 || pending()) return poll_once();
   auto const only =
       std::find_if(peers_.begin(), peers_.end(), [](auto const& each) { return each != nullptr; });
   if (only == peers_.end()) return false;
-  set_wait_limit(**only, timeout_ms);
-  auto const bytes = take(**only, timeout_ms == 0 ? MSG_DONTWAIT : 0);
-  if (bytes.total == 0 && !bytes.ended) return false;
-  (*only)->waited = bytes;
-  mark_readable(**only);
-  return true;
+  set_wait_limit(**only, timeout_ns);
+  return find_bytes(**only, 0);
 }
 
-bool local_endpoint::blocked() const noexcept {
-  return std::any_of(peers_.begin(), peers_.end(),
-                     [](auto const& each) { return each != nullptr && each->blocked; });
+// At most one peer's bytes lie in scratch_ until receive().
+bool local_endpoint::find_bytes(peer& from, int flags) {
+  auto const bytes = take(from, flags);
+  if (bytes.total == 0 && !bytes.ended) return false;
+  from.found = bytes;
+  mark_readable(from);
+  return true;
 }
 
 // The limit sits in the socket. It is rounded down to a power of two, so that a time that runs down towards a
 // heartbeat costs a few system calls, not one for every wait.
-void local_endpoint::set_wait_limit(peer const& from, int timeout_ms) {
-  if (timeout_ms == 0) return;
-  auto const limit = timeout_ms < 0 ? 0 : static_cast<int>(std::bit_floor(static_cast<unsigned>(timeout_ms)));
+void local_endpoint::set_wait_limit(peer const& from, std::int64_t timeout_ns) {
+  auto const timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(timeout_ns, 0) / ns_per_ms);
+  auto const limit = timeout_ns < 0 ? 0 : static_cast<std::int64_t>(std::bit_floor(timeout_ms + 1));
   if (limit == wait_limit_ms_) return;
   timeval const time{limit / 1000, suseconds_t{limit % 1000} * 1000};
   if (::setsockopt(from.socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0) fail("setsockopt");
@@ -138,7 +152,7 @@ void local_endpoint::tell_added(std::vector<event>& events) {
 
 // One read, and the frames that it completes.
 void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
-  auto const bytes = from.waited ? *std::exchange(from.waited, std::nullopt) : take(from, MSG_DONTWAIT);
+  auto const bytes = from.found ? *std::exchange(from.found, std::nullopt) : take(from, MSG_DONTWAIT);
   std::span<std::byte const> rest(scratch_.get(), bytes.in_scratch);
   do {
     events.push_back({event::kind::received, from.id, {}, {}, false});

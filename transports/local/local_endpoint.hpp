@@ -30,23 +30,20 @@ class local_endpoint final : public endpoint {
   // says MSG_DONTWAIT). Its first event is `connected`.
   peer_id add(platform::unique_fd socket);
 
-  // For an endpoint of exactly one peer: blocks in the very read that takes the next bytes, which saves the
-  // poller's system call, until something came (true: call receive()) or the time is over, or nearly so
-  // (false). Milliseconds; negative: no limit. Needs no lock, but meanwhile others may call only send(),
-  // flush() and detach().
-  bool wait(int timeout_ms);
-
-  // Whether something waits for room in a socket: wait() would not notice the room, the poller does.
-  bool blocked() const noexcept;
-
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void receive(std::vector<event>& events, std::size_t most) override;
-  bool pending() override { return !added_.empty() || !readable_.empty(); }
+  bool poll_once() override;
+  bool arm(doorbell&) override { return !pending(); }
+  bool can_wait() const noexcept override;
+  bool wait(std::int64_t timeout_ns) override;
   send_status send(peer_id to, frame const& message) override;
   void flush() override;
   void detach() override;
   void close(peer_id gone) override;
   bool reliable() const override { return true; }
+
+  // Whether something was found that receive() has not taken yet.
+  bool pending() const noexcept { return !added_.empty() || !readable_.empty(); }
 
  private:
   // What one read brought: bytes to the parser's own block, bytes to scratch_, or the end.
@@ -66,17 +63,18 @@ class local_endpoint final : public endpoint {
     platform::unique_fd socket;
     stream_parser parser;
     send_queue unsent;
-    std::optional<taken> waited;  // by wait(), not delivered yet
-    bool readable = false;        // listed in readable_
-    bool collected = false;       // listed in collected_
-    bool blocked = false;         // the poller tells when it can be written
-    bool deaf = false;            // nothing can be sent any more
+    std::optional<taken> found;  // and not delivered yet
+    bool readable = false;       // listed in readable_
+    bool collected = false;      // listed in collected_
+    bool blocked = false;        // the poller tells when it can be written
+    bool deaf = false;           // nothing can be sent any more
   };
 
   peer* find(peer_id id) noexcept;
   void erase(peer_id id);
   void mark_readable(peer& from);
   taken take(peer& from, int flags);
+  bool find_bytes(peer& from, int flags);
   void tell_added(std::vector<event>& events);
   void receive_from(peer& from, std::vector<event>& events);
   void lose(peer& gone, std::string reason, std::vector<event>& events);
@@ -84,7 +82,7 @@ class local_endpoint final : public endpoint {
   void write(peer& to);
   void block(peer& to, bool on);
   void go_deaf(peer& to);
-  void set_wait_limit(peer const& from, int timeout_ms);
+  void set_wait_limit(peer const& from, std::int64_t timeout_ns);
 
   poller& poller_;
   limits bounds_;
@@ -96,7 +94,7 @@ class local_endpoint final : public endpoint {
   std::vector<peer_id> turn_;       // the readable ones of this receive()
   std::vector<peer_id> collected_;  // peers to write to at flush()
   std::unique_ptr<std::byte[]> scratch_;
-  int wait_limit_ms_ = -1;
+  std::int64_t wait_limit_ms_ = -1;
 };
 
 }  // namespace yonder::transport

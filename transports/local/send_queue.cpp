@@ -21,13 +21,14 @@ iovec part_of(std::byte const* data, std::size_t size) { return {const_cast<std:
 
 }  // namespace
 
-void send_queue::append(frame const& message, body_as large_body) {
+void send_queue::append(frame const& message, body_as ownerless) {
   auto const before = inline_.size();
   append_stream_head(inline_, message);
   inline_after_ += inline_.size() - before;
   size_ += inline_.size() - before;
-  if (large_body == body_as::reference && message.body.size() > copy_limit)
-    append_block({message.body.data(), message.body.size(), nullptr}, true);
+  auto const& owner = message.body.owner();
+  if (message.body.size() > copy_limit && (owner || ownerless == body_as::reference))
+    append_block({message.body.data(), message.body.size(), owner}, !owner);
   else
     append_inline(message.body);
   for (auto const& part : message.buffers) {

@@ -17,10 +17,11 @@ class send_queue {
  public:
   enum class body_as { copy, reference };
 
-  // Queues a frame. Large buffers are referenced; so is a large body, if wanted, until keep_bodies().
-  void append(frame const& message, body_as large_body);
+  // Queues a frame. Large buffers are referenced; so is a large body that has an owner, and one that has
+  // none, if wanted, until keep_bodies().
+  void append(frame const& message, body_as ownerless);
 
-  // Copies what is left of referenced bodies: send() is about to return.
+  // Copies what is left of referenced bodies without an owner: send() is about to return.
   void keep_bodies() { copy(&block::is_body); }
 
   // Copies what is left of borrowed buffers.

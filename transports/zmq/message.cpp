@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/zmq/message.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
 namespace yonder::transport {
@@ -36,7 +31,7 @@ void take_back(void*, void* hint) {
   std::unique_ptr<lent_part> const part(static_cast<lent_part*>(hint));
   [[maybe_unused]] bool const lent = part->lent.load(std::memory_order_acquire);
   part->counted->bytes -= part->size;
-  if (part->counted->awaited.exchange(false)) part->counted->driver->ring();
+  if (part->counted->awaited.exchange(false)) part->counted->driver.ring();
 }
 
 zmq::message_t lend(buffer const& part, std::shared_ptr<transit> const& counted) {
@@ -83,30 +78,25 @@ buffer own(zmq::message_t&& part) {
   return {owner->data<std::byte>(), owner->size(), owner};
 }
 
-std::string unpack_head(zmq::message_t const& first, frame& message) {
+// A small body is copied: libzmq's memory for it may be a whole receive buffer.
+core::frame_body body_of(zmq::message_t& first) {
+  auto const bytes = bytes_of(first).subspan(core::header_size);
+  if (bytes.size() <= small_part) return byte_buffer::copy_of(bytes);
+  auto owner = std::make_shared<zmq::message_t>(std::move(first));
+  return {bytes, std::move(owner)};
+}
+
+// Leaves `first` as it is, or without its bytes.
+std::string unpack_head(zmq::message_t& first, frame& message) {
   auto const fault = core::decode_header(bytes_of(first), message.head);
   if (fault != core::frame_fault::none && fault != core::frame_fault::bad_version)
     return "a frame is damaged: " + std::string(core::to_string(fault));
-  message.body = byte_buffer::copy_of(bytes_of(first).subspan(core::header_size));
+  message.body = body_of(first);
   message.buffers.clear();
   return {};
 }
 
 }  // namespace
-
-bell::bell() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!fd_) throw std::system_error(errno, std::generic_category(), "eventfd");
-}
-
-void bell::ring() const noexcept {
-  std::uint64_t const one = 1;
-  [[maybe_unused]] auto const written = ::write(fd_.get(), &one, sizeof one);
-}
-
-void bell::silence() const noexcept {
-  std::uint64_t count = 0;
-  [[maybe_unused]] auto const read = ::read(fd_.get(), &count, sizeof count);
-}
 
 packed_frame pack(frame const& message, std::shared_ptr<transit> const& counted) {
   packed_frame packed{pack_head(message, counted), {}, frame_size(message)};
@@ -124,10 +114,11 @@ part_status send_parts(zmq::socket_t& socket, packed_frame& message) {
 }
 
 std::string unpack(zmq::socket_t& socket, zmq::message_t& first, limits const& bounds, frame& message) {
-  auto fault = unpack_head(first, message);
+  auto more = first.more();
   auto left = bounds.max_frame_bytes - std::min(bounds.max_frame_bytes, first.size());
+  auto fault = unpack_head(first, message);
   zmq::message_t part;
-  for (auto more = first.more(); more && receive_part(socket, part);) {
+  for (; more && receive_part(socket, part);) {
     more = part.more();
     if (fault.empty() && part.size() > left)
       fault = "a frame is larger than the limit of " + std::to_string(bounds.max_frame_bytes) + " bytes";

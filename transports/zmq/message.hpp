@@ -9,7 +9,6 @@
 #include <vector>
 #include <zmq.hpp>
 
-#include "src/platform/unique_fd.hpp"
 #include "transports/transport.hpp"
 #include "transports/zmq/socket.hpp"
 
@@ -20,25 +19,13 @@ namespace yonder::transport {
 inline constexpr std::byte signal_none{0};      // asks for nothing: sent to learn whether the peer is there
 inline constexpr std::byte signal_farewell{1};  // the sender has closed the connection
 
-// Wakes a driver, from any thread.
-class bell {
- public:
-  bell();
-  void ring() const noexcept;
-  void silence() const noexcept;
-  int descriptor() const noexcept { return fd_.get(); }
-
- private:
-  platform::unique_fd fd_;
-};
-
 // The large parts of one peer that libzmq holds: it counts messages only. Its I/O thread takes them off.
 struct transit {
-  explicit transit(std::shared_ptr<bell const> wakes) : driver(std::move(wakes)) {}
+  explicit transit(doorbell& wakes) : driver(wakes) {}
 
   std::atomic<std::size_t> bytes{0};
   std::atomic<bool> awaited{false};  // ring when something has left
-  std::shared_ptr<bell const> driver;
+  doorbell& driver;
 };
 
 // A frame that is ready to be sent.
@@ -59,8 +46,8 @@ part_status send_parts(zmq::socket_t& socket, packed_frame& message);
 // What one peer is still to get: frames that libzmq did not take, and the large parts that it holds.
 class outbox {
  public:
-  explicit outbox(std::shared_ptr<bell const> driver)
-      : transit_(std::make_shared<transit>(std::move(driver))) {}
+  // `driver` outlives libzmq's context.
+  explicit outbox(doorbell& driver) : transit_(std::make_shared<transit>(driver)) {}
 
   // Whether `more` bytes would exceed `limit`; if so, the driver is woken once something has left. A frame
   // larger than the limit fits when nothing else waits.

@@ -42,6 +42,8 @@ void prepare(zmq::socket_t& socket, limits const& bounds) {
 
 int descriptor_of(zmq::socket_t& socket) { return static_cast<int>(socket.get(zmq::sockopt::fd)); }
 
+bool is_readable(zmq::socket_t& socket) { return (socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
+
 part_status send_part(zmq::socket_t& socket, zmq::message_t& part, bool more) {
   if (zmq_msg_send(part.handle(), socket.handle(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
     return part_status::done;

@@ -24,6 +24,9 @@ void prepare(zmq::socket_t& socket, limits const& bounds);
 
 int descriptor_of(zmq::socket_t& socket);
 
+// Makes libzmq do all that the descriptor stood for.
+bool is_readable(zmq::socket_t& socket);
+
 enum class part_status : std::uint8_t { done, would_block, unreachable };
 
 // One part, without blocking; throws zmq::error_t for anything else than these.
@@ -48,6 +51,7 @@ class connection_monitor {
   connection_monitor& operator=(connection_monitor const&) = delete;
 
   int descriptor() { return descriptor_of(reports_); }
+  bool readable() { return is_readable(reports_); }
   std::optional<connection_event> next();
 
  private:

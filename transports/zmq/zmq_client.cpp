@@ -12,7 +12,7 @@ namespace yonder::transport {
 
 namespace {
 
-enum token : std::uint64_t { socket_token, monitor_token, bell_token };
+enum token : std::uint64_t { socket_token, monitor_token };
 
 // A server that cannot read our handshake closes the connection without a word; so does one that just ends.
 constexpr int broken_handshakes_of_a_wrong_key = 2;
@@ -44,8 +44,7 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
       bounds_(options.bounds),
       address_(options.address),
       session_(options.session),
-      bell_(std::make_shared<bell const>()),
-      unsent_(bell_) {
+      unsent_(ready) {
   if (auto const path = ipc_path(address_)) {
     check_private_folder(path->parent_path());
   } else {
@@ -61,13 +60,9 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
     encrypted_ = true;
   }
   start();
-  poller_.add(bell_->descriptor(), *this, bell_token);
 }
 
-zmq_client::~zmq_client() {
-  poller_.remove(bell_->descriptor());
-  stop(farewell_ms);
-}
+zmq_client::~zmq_client() { stop(farewell_ms); }
 
 void zmq_client::start() {
   try {
@@ -99,7 +94,7 @@ void zmq_client::open() {
 void zmq_client::stop(int linger_ms) {
   if (!socket_) return;
   if (linger_ms != 0) send_waiting();
-  unsent_ = outbox(bell_);
+  unsent_ = outbox(poller_);
   if (monitor_) poller_.remove(monitor_->descriptor());
   poller_.remove(descriptor_of(*socket_));
   monitor_.reset();
@@ -118,11 +113,10 @@ void zmq_client::connect_anew(std::string reason, std::vector<event>& events) {
 }
 
 void zmq_client::on_ready(std::uint64_t token, bool, bool) {
-  switch (token) {
-    case socket_token: readable_ = true; break;
-    case monitor_token: monitor_ready_ = true; break;
-    default: bell_->silence();
-  }
+  if (token == socket_token)
+    readable_ = true;
+  else
+    monitor_ready_ = true;
 }
 
 void zmq_client::receive(std::vector<event>& events, std::size_t most) {
@@ -132,15 +126,21 @@ void zmq_client::receive(std::vector<event>& events, std::size_t most) {
   while (readable_ && events.size() - begin < most) receive_one(events);
 }
 
+bool zmq_client::poll_once() {
+  if (!socket_) return false;
+  monitor_ready_ = monitor_ready_ || monitor_->readable();
+  touched_ = true;
+  return pending();
+}
+
 bool zmq_client::pending() {
   if (readable_ || monitor_ready_) return true;
   if (!touched_) return false;
   // Reading the events makes libzmq do all that its descriptor stood for.
-  auto const readable = [&] { return (socket_->get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; };
-  readable_ = readable();
+  readable_ = is_readable(*socket_);
   if (!unsent_.empty()) {
     send_waiting();
-    readable_ = readable();
+    readable_ = is_readable(*socket_);
   }
   touched_ = false;
   return readable_;

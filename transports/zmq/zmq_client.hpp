@@ -29,7 +29,8 @@ class zmq_client final : public endpoint {
 
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void receive(std::vector<event>& events, std::size_t most) override;
-  bool pending() override;
+  bool poll_once() override;
+  bool arm(doorbell&) override { return !pending(); }
   send_status send(peer_id to, frame const& message) override;
   void flush() override {}            // send() hands on what libzmq takes; the rest waits for it
   void detach() override {}           // send() copies what is borrowed
@@ -37,6 +38,7 @@ class zmq_client final : public endpoint {
   bool reliable() const override { return false; }
 
  private:
+  bool pending();
   void start();
   void open();
   void stop(int linger_ms);
@@ -64,7 +66,6 @@ class zmq_client final : public endpoint {
   zmq::context_t context_;
   std::optional<zmq::socket_t> socket_;  // none once closed
   std::optional<connection_monitor> monitor_;
-  std::shared_ptr<bell const> bell_;
   outbox unsent_;
   zmq::message_t first_part_;
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/zmq/address.hpp"
 #include "transports/zmq/private_folder.hpp"
@@ -17,7 +18,7 @@ namespace yonder::transport {
 
 namespace {
 
-enum token : std::uint64_t { socket_token, monitor_token, authenticator_token, bell_token };
+enum token : std::uint64_t { socket_token, monitor_token, authenticator_token };
 
 [[noreturn]] void refuse(std::string const& address, std::string const& why) {
   throw setup_error(errc::bad_configuration, address + ": " + why);
@@ -59,15 +60,11 @@ packed_frame signal(std::byte what) { return {zmq::message_t(&what, sizeof what)
 }  // namespace
 
 zmq_server::zmq_server(poller& ready, listen_options const& options)
-    : poller_(ready),
-      bounds_(options.bounds),
-      socket_(context_, zmq::socket_type::router),
-      bell_(std::make_shared<bell const>()) {
+    : poller_(ready), bounds_(options.bounds), socket_(context_, zmq::socket_type::router) {
   open(options);
   poller_.add(descriptor_of(socket_), *this, socket_token);
   poller_.add(monitor_->descriptor(), *this, monitor_token);
   poller_.add(authenticator_->descriptor(), *this, authenticator_token);
-  poller_.add(bell_->descriptor(), *this, bell_token);
 }
 
 zmq_server::~zmq_server() {
@@ -76,7 +73,6 @@ zmq_server::~zmq_server() {
   poller_.remove(descriptor_of(socket_));
   poller_.remove(monitor_->descriptor());
   poller_.remove(authenticator_->descriptor());
-  poller_.remove(bell_->descriptor());
   socket_.set(zmq::sockopt::linger, farewell_ms);
 }
 
@@ -145,8 +141,7 @@ void zmq_server::on_ready(std::uint64_t token, bool, bool) {
   switch (token) {
     case socket_token: readable_ = true; break;
     case monitor_token: monitor_ready_ = true; break;
-    case authenticator_token: authenticator_->serve(); break;
-    default: bell_->silence();
+    default: authenticator_->serve();
   }
 }
 
@@ -159,14 +154,21 @@ void zmq_server::receive(std::vector<event>& events, std::size_t most) {
   if (!readable_) tell_ended(events);
 }
 
+bool zmq_server::poll_once() {
+  authenticator_->serve();
+  monitor_ready_ = monitor_ready_ || monitor_->readable();
+  touched_ = true;
+  return pending();
+}
+
 bool zmq_server::pending() {
   if (readable_ || monitor_ready_) return true;
   if (!touched_) return false;
   // Reading the events makes libzmq do all that its descriptor stood for.
-  readable_ = (socket_.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+  readable_ = is_readable(socket_);
   send_waiting();
   probe_ending();
-  readable_ = readable_ || (socket_.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+  readable_ = readable_ || is_readable(socket_);
   touched_ = !waiting_.empty() || !ending_.empty();  // asked about again before the next sleep
   return readable_;
 }
@@ -222,7 +224,7 @@ zmq_server::peer* zmq_server::sender_of(std::string_view routing_id, std::vector
 
 zmq_server::peer& zmq_server::add(std::string routing_id, int connection, std::vector<event>& events) {
   auto const id = ++drawn_;
-  auto made = std::make_unique<peer>(peer{id, routing_id, connection, accepted_, outbox(bell_)});
+  auto made = std::make_unique<peer>(peer{id, routing_id, connection, accepted_, outbox(poller_)});
   auto& added = *made;
   peers_.emplace(std::move(routing_id), std::move(made));
   open_peers_.emplace(id, &added);
@@ -306,7 +308,7 @@ void zmq_server::lose(peer& gone, std::string reason, std::vector<event>& events
 void zmq_server::shut(peer& gone) {
   forget_open(gone);
   gone.closed = true;
-  gone.unsent = outbox(bell_);
+  gone.unsent = outbox(poller_);
   auto farewell = signal(signal_farewell);
   switch (transmit(gone, farewell)) {
     case part_status::done: break;
@@ -368,7 +370,7 @@ bool zmq_server::send_waiting_of(peer& to) {
     switch (transmit(to, to.unsent.front())) {
       case part_status::done: to.unsent.pop(); break;
       case part_status::would_block: return false;
-      case part_status::unreachable: cut_off(to); to.unsent = outbox(bell_);
+      case part_status::unreachable: cut_off(to); to.unsent = outbox(poller_);
     }
   }
   return true;

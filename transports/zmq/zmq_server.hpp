@@ -41,7 +41,8 @@ class zmq_server final : public listener {
 
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void receive(std::vector<event>& events, std::size_t most) override;
-  bool pending() override;
+  bool poll_once() override;
+  bool arm(doorbell&) override { return !pending(); }
   send_status send(peer_id to, frame const& message) override;
   void flush() override {}   // send() hands on what libzmq takes; the rest waits for it
   void detach() override {}  // send() copies what is borrowed
@@ -69,6 +70,7 @@ class zmq_server final : public listener {
     void remove() const;
   };
 
+  bool pending();
   void open(listen_options const& options);
   void bind_tcp(std::string const& address, std::filesystem::path const& keys);
   void bind_ipc(std::string const& address, std::filesystem::path const& path);
@@ -101,7 +103,6 @@ class zmq_server final : public listener {
   std::optional<authenticator> authenticator_;
   zmq::socket_t socket_;
   std::optional<connection_monitor> monitor_;
-  std::shared_ptr<bell const> bell_;
   std::vector<std::string> addresses_;
   std::vector<socket_file> socket_files_;
 

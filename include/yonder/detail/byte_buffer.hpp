@@ -62,6 +62,12 @@ class byte_buffer {
     if (count != 0) std::memcpy(extend(count), from, count);
   }
 
+  // The memory, which the caller frees; nothing is left here.
+  std::byte* release() noexcept {
+    size_ = capacity_ = 0;
+    return std::exchange(data_, nullptr);
+  }
+
   void swap(byte_buffer& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);

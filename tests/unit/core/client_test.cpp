@@ -29,8 +29,10 @@ struct lone_client {
     spec.function = "f";
     spec.policy = policy;
     spec.cookie = 77;
-    spec.message.head.metadata_size = begin_call(spec.message.body, "f", policy);
-    if (payload != 0) std::memset(spec.message.body.extend(payload), 0, payload);
+    byte_buffer body;
+    spec.message.head.metadata_size = begin_call(body, "f", policy);
+    if (payload != 0) std::memset(body.extend(payload), 0, payload);
+    spec.message.body = std::move(body);
     return core.submit(now, std::move(spec), out);
   }
 
@@ -230,7 +232,9 @@ TEST_CASE("a call of more buffers than the hub takes is too large") {
   client.welcome(3, 0, {min_frame_bytes, 1});
   call_spec spec;
   spec.function = "f";
-  spec.message.head.metadata_size = begin_call(spec.message.body, "f", {});
+  byte_buffer body;
+  spec.message.head.metadata_size = begin_call(body, "f", {});
+  spec.message.body = std::move(body);
   spec.message.buffers.resize(2);
   client.core.submit(client.now, std::move(spec), client.out);
   REQUIRE(client.completed().size() == 1);

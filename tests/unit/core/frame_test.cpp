@@ -72,8 +72,10 @@ frame golden_call() {
   policy.retries = 3;
   policy.idempotent = true;
   policy.timeout = 2 * second;
-  message.head.metadata_size = begin_call(message.body, "demo::get_sentiment", policy, "00-ab-cd-01");
-  message.body.append("good job", 8);
+  byte_buffer body;
+  message.head.metadata_size = begin_call(body, "demo::get_sentiment", policy, "00-ab-cd-01");
+  body.append("good job", 8);
+  message.body = std::move(body);
   return message;
 }
 

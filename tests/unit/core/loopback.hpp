@@ -129,8 +129,10 @@ class loopback {
     spec.function = function;
     spec.signature = signature;
     spec.policy = policy;
-    spec.message.head.metadata_size = begin_call(spec.message.body, function, policy);
-    spec.message.body.append(payload.data(), payload.size());
+    byte_buffer body;
+    spec.message.head.metadata_size = begin_call(body, function, policy);
+    body.append(payload.data(), payload.size());
+    spec.message.body = std::move(body);
     auto const id = from.core->submit(now, std::move(spec), out_);
     carry_out(from);
     pump();

@@ -216,7 +216,9 @@ TEST_CASE("promise 7: what expires in a worker's queue is not started") {
     assign.head.attempt = 1;
     assign.head.call = {9, i};
     assign.head.remaining_us = 1'001;
-    assign.head.metadata_size = begin_call(assign.body, "f", {});
+    byte_buffer body;
+    assign.head.metadata_size = begin_call(body, "f", {});
+    assign.body = std::move(body);
     core.receive(0, 1, std::move(assign), out);
   }
   out.clear();

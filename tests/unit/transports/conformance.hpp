@@ -193,8 +193,68 @@ TEST_CASE_TEMPLATE_DEFINE("a body may change as soon as send() has returned", Li
   for (std::size_t const size : {100, 20'000, 5'000'000}) {
     auto sent = make_frame(size, size);
     w.send(c.link.client(0), c.peer_at_client[0], sent);
-    std::fill_n(sent.body.data(), sent.body.size(), std::byte{0xee});
+    std::fill_n(const_cast<std::byte*>(sent.body.data()), sent.body.size(), std::byte{0xee});
     CHECK(same(w.next(c.link.server(), kind::received).message, make_frame(size, size)));
+  }
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a body that others own is kept alive for as long as it is needed, and arrives",
+                          Link, owner_cases) {
+  world w;
+  connected_link<Link> c(w);
+  for (std::size_t const size : {100, 20'000, 5'000'000}) {
+    auto sent = make_frame(size, size);
+    auto owner = std::make_shared<detail::byte_buffer>(detail::byte_buffer::copy_of(sent.body));
+    std::weak_ptr<detail::byte_buffer> const watch = owner;
+    sent.body = {owner->bytes(), owner};
+    w.send(c.link.client(0), c.peer_at_client[0], sent);
+    sent = {};
+    owner.reset();
+    {
+      auto const got = w.next(c.link.server(), kind::received);
+      CHECK(same(got.message, make_frame(size, size)));
+      CHECK(same_bytes(got.message.body.duplicate(), got.message.body));
+    }
+    w.run_until([&] { return watch.expired(); });
+  }
+}
+
+TEST_CASE_TEMPLATE_DEFINE("without any poller, poll_once() finds what comes", Link, poll_cases) {
+  world w;
+  connected_link<Link> c(w);
+  auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    auto const sent = make_frame(i, i % 2 == 0 ? 50 : 700'000, {i % 3 == 0 ? std::size_t{300'000} : 0});
+    REQUIRE(c.link.client(0).send(c.peer_at_client[0], sent) == send_status::sent);
+    std::vector<event> events;
+    while (events.empty()) {
+      REQUIRE(std::chrono::steady_clock::now() < end);
+      c.link.client(0).flush();
+      c.link.client(0).poll_once();
+      w.poller.wait(0);  // for the sender, whose socket may be full
+      if (c.link.server().poll_once()) c.link.server().receive(events, 10);
+    }
+    REQUIRE(events.size() == 1);
+    CHECK(same(events[0].message, sent));
+  }
+}
+
+TEST_CASE_TEMPLATE_DEFINE("what comes after arm() ends the sleep, what came before lets nobody sleep", Link,
+                          arm_cases) {
+  world w;
+  connected_link<Link> c(w);
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    bool const armed_before = i % 2 == 0;
+    std::vector<event> events;
+    if (armed_before) (void)c.link.server().arm(w.poller);
+    REQUIRE(c.link.client(0).send(c.peer_at_client[0], make_frame(i)) == send_status::sent);
+    c.link.client(0).flush();
+    if (armed_before) REQUIRE(w.poller.wait(30'000'000'000) > 0);
+    for (; events.empty(); c.link.server().receive(events, 10)) {
+      if (c.link.server().arm(w.poller)) REQUIRE(w.poller.wait(30'000'000'000) > 0);
+    }
+    REQUIRE(events.size() == 1);
+    CHECK(same(events[0].message, make_frame(i)));
   }
 }
 
@@ -261,6 +321,9 @@ TEST_CASE_TEMPLATE_DEFINE("a frame of another protocol version is handed on, for
   TEST_CASE_TEMPLATE_INVOKE(limit_cases, __VA_ARGS__);    \
   TEST_CASE_TEMPLATE_INVOKE(detach_cases, __VA_ARGS__);   \
   TEST_CASE_TEMPLATE_INVOKE(body_cases, __VA_ARGS__);     \
+  TEST_CASE_TEMPLATE_INVOKE(owner_cases, __VA_ARGS__);    \
+  TEST_CASE_TEMPLATE_INVOKE(poll_cases, __VA_ARGS__);     \
+  TEST_CASE_TEMPLATE_INVOKE(arm_cases, __VA_ARGS__);      \
   TEST_CASE_TEMPLATE_INVOKE(close_cases, __VA_ARGS__);    \
   TEST_CASE_TEMPLATE_INVOKE(death_cases, __VA_ARGS__);    \
   TEST_CASE_TEMPLATE_INVOKE(version_cases, __VA_ARGS__)

@@ -22,7 +22,7 @@ struct call {
   bool readable, writable;
 };
 
-struct recorder final : transport::ready_handler {
+struct recorder final : platform::ready_handler {
   std::vector<call> calls;
   std::function<void(std::uint64_t)> then = [](std::uint64_t) {};
 
@@ -151,13 +151,13 @@ TEST_CASE("handlers may add many descriptors while they are called") {
   CHECK(told == added.size());
 }
 
-TEST_CASE("wake() ends a wait, from another thread too, and one that has not begun") {
+TEST_CASE("ring() ends a wait, from another thread too, and one that has not begun") {
   epoll_poller poller;
-  poller.wake();
+  poller.ring();
   CHECK(poller.poll(long_ns));
   poller.dispatch();
   CHECK_FALSE(poller.poll(0));  // one wake-up ends one wait
-  std::thread other([&] { poller.wake(); });
+  std::thread other([&] { poller.ring(); });
   CHECK(poller.poll(long_ns));
   other.join();
 }

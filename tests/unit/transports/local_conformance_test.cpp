@@ -11,27 +11,35 @@ namespace yonder::testing {
 
 namespace {
 
-// One serving endpoint and clients of the same class, each endpoint of which is made from (poller, limits).
+template <class Endpoint>
+std::unique_ptr<Endpoint> make(world& w, limits const& bounds) {
+  if constexpr (std::is_same_v<Endpoint, transport::inproc_endpoint>)
+    return std::make_unique<Endpoint>(bounds);
+  else
+    return std::make_unique<Endpoint>(w.poller, bounds);
+}
+
+// One serving endpoint and clients of the same class.
 template <class Endpoint>
 class pair_link {
  public:
-  pair_link(world& w, limits const& bounds) : world_(w), bounds_(bounds), server_(w.poller, bounds) {
-    world_.drive(server_);
+  pair_link(world& w, limits const& bounds) : world_(w), bounds_(bounds), server_(make<Endpoint>(w, bounds)) {
+    world_.drive(*server_);
   }
   ~pair_link() {
     for (auto& each : clients_) {
       if (each) world_.forget(*each);
     }
-    world_.forget(server_);
+    world_.forget(*server_);
   }
 
-  endpoint& server() { return server_; }
+  endpoint& server() { return *server_; }
   endpoint& client(std::size_t i) { return *clients_[i]; }
 
   void connect() {
-    clients_.push_back(std::make_unique<Endpoint>(world_.poller, bounds_));
+    clients_.push_back(make<Endpoint>(world_, bounds_));
     world_.drive(*clients_.back());
-    join(server_, *clients_.back());
+    join(*server_, *clients_.back());
   }
 
   void destroy(std::size_t i) {
@@ -54,7 +62,7 @@ class pair_link {
 
   world& world_;
   limits bounds_;
-  Endpoint server_;
+  std::unique_ptr<Endpoint> server_;
   std::vector<std::unique_ptr<Endpoint>> clients_;
 };
 

@@ -127,7 +127,7 @@ TEST_CASE("what blocks in wait() is the read itself") {
   p.near.send(p.to_far, make_frame(1));
   p.near.flush();
   receives = 0;
-  CHECK(p.far.wait(10'000));
+  CHECK(p.far.wait(10'000'000'000));
   std::vector<event> events;
   p.far.receive(events, 10);
   REQUIRE(events.size() == 1);
@@ -138,7 +138,7 @@ TEST_CASE("what blocks in wait() is the read itself") {
 TEST_CASE("wait() ends with its time, at once if it is zero, and with the connection") {
   local_pair p;
   CHECK_FALSE(p.far.wait(0));
-  CHECK_FALSE(p.far.wait(3));
+  CHECK_FALSE(p.far.wait(3'000'000));
   p.near.close(p.to_far);
   CHECK(p.far.wait(-1));
   std::vector<event> events;
@@ -154,7 +154,7 @@ TEST_CASE("large buffers are read through wait() like any other") {
   std::thread sender([&] { v.write(sent); });
   std::vector<event> events;
   while (events.empty()) {
-    v.endpoint.wait(1000);
+    v.endpoint.wait(1'000'000'000);
     v.endpoint.receive(events, 10);
   }
   sender.join();

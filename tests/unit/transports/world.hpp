@@ -57,7 +57,7 @@ class world {
     }
     for (auto& [each, events] : driven_) {
       each->flush();
-      busy = busy || each->pending();
+      busy = !each->arm(poller) || busy;
     }
     poller.wait(busy ? 0 : timeout_ns);
   }

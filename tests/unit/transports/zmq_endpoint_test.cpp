@@ -270,7 +270,7 @@ TEST_CASE("close() of the client ends its connection for good, after what it had
     CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(i)));
   hub.w.next(*hub.server, kind::lost);
   CHECK(hub.w.events(*client).empty());
-  CHECK_FALSE(client->pending());
+  CHECK_FALSE(client->poll_once());
 }
 
 }  // namespace yonder::testing

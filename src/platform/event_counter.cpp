@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/platform/event_counter.hpp"
+
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+namespace yonder::platform {
+
+event_counter::event_counter() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!fd_) throw std::system_error(errno, std::generic_category(), "eventfd");
+}
+
+// Neither call blocks, so that no signal interrupts it.
+void event_counter::add() const noexcept {
+  std::uint64_t const one = 1;
+  [[maybe_unused]] auto const written = ::write(fd_.get(), &one, sizeof one);
+}
+
+void event_counter::clear() const noexcept {
+  std::uint64_t count = 0;
+  [[maybe_unused]] auto const read = ::read(fd_.get(), &count, sizeof count);
+}
+
+}  // namespace yonder::platform

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/platform/unique_fd.hpp"
+
+namespace yonder::platform {
+
+// An eventfd: readable from add() to clear(). Any thread.
+class event_counter {
+ public:
+  event_counter();  // throws std::system_error
+
+  void add() const noexcept;
+  void clear() const noexcept;
+  int descriptor() const noexcept { return fd_.get(); }
+
+ private:
+  unique_fd fd_;
+};
+
+}  // namespace yonder::platform
