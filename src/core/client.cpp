@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/client.hpp"
 
+#include "src/core/hub_session.hpp"
 #include "src/core/intrusive_list.hpp"
-#include "src/core/link.hpp"
-#include "src/core/metadata.hpp"
 #include "src/core/number_map.hpp"
 #include "src/core/slab.hpp"
 #include "src/core/timer_wheel.hpp"
@@ -25,9 +24,9 @@ struct pending : timer, list_hook<order_tag> {
   time_point submitted = 0;
   time_point deadline = never;
   std::size_t bytes = 0;
-  std::uint32_t sequence = 0;
-  bool given = false;  // to the link
-  frame_ref message;   // until it is given away for good
+  std::uint32_t ticket = 0;  // of the link
+  bool given = false;        // to the link
+  frame_ref message;         // until it is given away for good
 
   void reset() { message = {}; }
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
@@ -43,19 +42,11 @@ std::uint32_t begin_call(byte_buffer& body, std::string_view function, call_poli
   return static_cast<std::uint32_t>(body.size());
 }
 
-struct client::state {
-  enum class phase : std::uint8_t { absent, greeting, ready, closed };
-
+struct client::state final : session_user {
   client_config config;
-  link hub;
-  phase now_in = phase::absent;
-  bool was_welcomed = false;
-  std::uint32_t hellos = 0;
-  time_point hello_due = never;
-  time_point away_since = 0;  // since when there has been no welcome that stands
+  hub_session hub;
   std::size_t max_calls;
   std::size_t max_bytes;
-  frame_limits hub_limits;  // what the hub can receive; told in its welcome
 
   std::uint64_t last_number = 0;
   std::size_t bytes = 0;
@@ -64,12 +55,25 @@ struct client::state {
   call_list waiting;  // by submission
   call_list given;
   timer_wheel timers{0};
-  std::uint64_t violations = 0;
   errc closed_code = errc::disconnected;
   std::string closed_reason;
 
   explicit state(client_config made)
-      : config(std::move(made)), max_calls(config.max_calls), max_bytes(config.max_bytes) {}
+      : config(std::move(made)),
+        hub(0, hello_of(config), config.timing, *this),
+        max_calls(config.max_calls),
+        max_bytes(config.max_bytes) {}
+
+  static hello_message hello_of(client_config const& config) {
+    hello_message hello;
+    hello.role = peer_role::client;
+    hello.session = config.session;
+    hello.name = config.name;
+    hello.process = config.pid;
+    hello.limits = config.limits;
+    hello.functions = config.functions;
+    return hello;
+  }
 
   call_id id_of(std::uint64_t number) const { return {config.session, number}; }
 
@@ -116,15 +120,16 @@ struct client::state {
   }
 
   void close(errc code, std::string_view reason, outputs& out) {
-    now_in = phase::closed;
     closed_code = code;
     closed_reason = reason;
-    hello_due = never;
-    hub.detach();
-    auto const unknown = was_welcomed && code == errc::disconnected;
-    fail_all(given, code,
-             unknown ? std::string(reason) + "; whether the call ran is unknown" : std::string(reason), out);
+    hub.end();
+    auto const unknown = hub.was_welcomed() && code == errc::disconnected;
+    fail_all(given, code, unknown ? unknown_after(reason) : std::string(reason), out);
     fail_all(waiting, code, reason, out);
+  }
+
+  static std::string unknown_after(std::string_view reason) {
+    return std::string(reason) + "; whether the call ran is unknown";
   }
 
   // --- sending
@@ -135,7 +140,7 @@ struct client::state {
     call.given = true;
     auto const head = call.message->head;
     auto message = hub.reliable() ? std::move(call.message) : call.message;
-    call.sequence = hub.send(now, head, std::move(message), call.deadline, out);
+    call.ticket = hub.send(now, head, std::move(message), call.deadline, out);
   }
 
   void give_waiting(time_point now, outputs& out) {
@@ -147,7 +152,7 @@ struct client::state {
              "more calls were waiting than the hub takes of one client: " + std::to_string(max_calls) +
                  " (runtime_options::max_calls, here and at the hub)",
              out);
-      } else if (!within(hub_limits, *call->message)) {
+      } else if (!within(hub.hub_limits(), *call->message)) {
         fail(*call, errc::too_large, describe_excess(*call->message), out);
       } else {
         give(now, *call, out);
@@ -156,29 +161,7 @@ struct client::state {
   }
 
   std::string describe_excess(frame const& message) const {
-    return excess_in_words(message, hub_limits, "the arguments take", "hub");
-  }
-
-  void say_hello(time_point now, bool again, outputs& out) {
-    if (!again) ++hellos;
-    hello_message hello;
-    hello.role = peer_role::client;
-    hello.session = config.session;
-    hello.name = config.name;
-    hello.process = config.pid;
-    hello.limits = config.limits;
-    hello.functions = config.functions;
-    auto message = make_hello(hello);
-    message.head.attempt = hellos;
-    message.head.sequence = hub.received();
-    hub.send_unnumbered(now, std::move(message), out);
-    hello_due = hub.reliable() ? never : add(now, config.timing.heartbeat);
-  }
-
-  void greet(time_point now, outputs& out) {
-    if (now_in == phase::ready) away_since = now;
-    now_in = phase::greeting;
-    say_hello(now, false, out);
+    return excess_in_words(message, hub.hub_limits(), "the arguments take", "hub");
   }
 
   void say_cancel(time_point now, std::uint64_t number, outputs& out) {
@@ -190,22 +173,8 @@ struct client::state {
 
   // --- receiving
 
-  void welcomed(time_point now, peer_id peer, frame const& message, outputs& out) {
-    if (now_in != phase::greeting || message.head.attempt != hellos) return;
-    welcome_message welcome;
-    if (!read_welcome(message, welcome))
-      return refused(errc::protocol_violation, "an undecodable welcome", out);
+  void welcomed(time_point now, welcome_message const& welcome, bool, outputs& out) override {
     set_credit(welcome.credit);
-    hub_limits = welcome.limits;
-    if (welcome.heartbeat > 0) hub.set_heartbeat(welcome.heartbeat);
-    now_in = phase::ready;
-    hello_due = never;
-    was_welcomed = true;
-    if ((message.head.flags & flag_resumed) != 0 && message.head.epoch == hub.epoch()) {
-      hub.resume(now, peer, message.head.sequence, out);
-    } else {
-      begin_session(now, peer, message.head.epoch, out);
-    }
     give_waiting(now, out);
   }
 
@@ -214,54 +183,33 @@ struct client::state {
     max_bytes = std::min<std::uint64_t>(config.max_bytes, credit.bytes);
   }
 
-  // The hub knows nothing of what was sent in an earlier session.
-  void begin_session(time_point now, peer_id peer, std::uint32_t epoch, outputs& out) {
+  // What may be repeated, or has certainly not run, waits for the next session.
+  void session_lost(time_point, std::string_view why, outputs& out) override {
     while (!given.empty()) {
       auto& call = given.back();
-      if (call.message && (call.may_repeat() || !hub.was_transmitted(call.sequence))) {
+      if (call.message && (call.may_repeat() || !hub.was_transmitted(call.ticket))) {
         given.remove(call);
         call.given = false;
         waiting.push_front(call);
       } else {
-        fail(call, errc::disconnected, "the hub lost this session; whether the call ran is unknown", out);
+        fail(call, errc::disconnected, unknown_after(why), out);
       }
     }
-    hub.open(now, peer, epoch);
   }
 
-  void refused(errc code, std::string_view why, outputs& out) {
-    ++violations;
-    out.emplace_back(out::close{hub.peer(), std::string(why)});
-    close(code, why, out);
-  }
+  void refused(time_point, errc code, std::string_view why, outputs& out) override { close(code, why, out); }
 
-  void said_bye(time_point now, frame const& message, outputs& out) {
-    auto const current = message.head.epoch == hub.epoch();
-    auto const answers_hello = now_in == phase::greeting && message.head.attempt == hellos && hellos != 0;
-    if (!current && !answers_hello) return;
-    if ((message.head.flags & flag_rejoin) != 0) {
-      if (now_in == phase::ready) greet(now, out);
-      return;
-    }
-    bye_message bye;
-    if (!read_bye(message, bye)) ++violations;
-    out.emplace_back(out::close{hub.peer(), bye.text});
-    close(bye.code, bye.text.empty() ? std::string_view("the hub ended the session") : bye.text, out);
-  }
-
-  void deliver(frame&& message, outputs& out) {
+  void deliver(time_point, frame&& message, outputs& out) override {
     auto const& head = message.head;
     if (head.type == frame_type::drain || head.type == frame_type::accepted) return;
     if (head.type == frame_type::credit) {
       credit_window credit;
       if (read_credit(message, credit)) return set_credit(credit);
-      ++violations;
-      return;
+      return hub.violated();
     }
     auto const answer = head.type == frame_type::result || head.type == frame_type::error;
     if (!answer || head.call.session != config.session) {
-      ++violations;
-      return;
+      return hub.violated();
     }
     auto* const call = by_number.find(head.call.number);
     if (call == nullptr || !call->given) return;  // it has ended already
@@ -276,35 +224,29 @@ struct client::state {
   }
 
   void undecodable(pending& call, outputs& out) {
-    ++violations;
+    hub.violated();
     fail(call, errc::protocol_violation, "the hub's answer does not decode", out);
-  }
-
-  void receive_numbered(time_point now, frame&& message, outputs& out) {
-    if (hub.arrived(now, message) != link::arrival::deliver) return;
-    do deliver(std::move(message), out);
-    while (hub.next(now, message));
   }
 
   // --- time
 
   time_point connect_due() const {
-    if (now_in == phase::ready || now_in == phase::closed) return never;
+    if (hub.ready() || hub.over()) return never;
     auto due = never;
     auto& lists = const_cast<state&>(*this);
-    if (!given.empty()) due = add(away_since, config.connect_timeout);
+    if (!given.empty()) due = add(hub.away_since(), config.connect_timeout);
     if (!waiting.empty()) {
-      due = std::min(due, add(std::max(away_since, lists.waiting.front().submitted), config.connect_timeout));
+      due = std::min(
+          due, add(std::max(hub.away_since(), lists.waiting.front().submitted), config.connect_timeout));
     }
     return due;
   }
 
   void give_up_unreachable(time_point now, outputs& out) {
-    if (add(away_since, config.connect_timeout) <= now) {
-      fail_all(given, errc::disconnected, "the hub fell silent; whether the call ran is unknown", out);
-    }
+    if (add(hub.away_since(), config.connect_timeout) <= now)
+      fail_all(given, errc::disconnected, unknown_after("the hub fell silent"), out);
     while (auto* const call = waiting.first()) {
-      if (add(std::max(away_since, call->submitted), config.connect_timeout) > now) break;
+      if (add(std::max(hub.away_since(), call->submitted), config.connect_timeout) > now) break;
       fail(*call, errc::hub_unreachable, describe_silence(), out);
     }
   }
@@ -339,29 +281,15 @@ client::client(client_config config) : state_(std::make_unique<state>(std::move(
 client::~client() = default;
 
 void client::connected(time_point now, peer_id peer, bool reliable, outputs& out) {
-  auto& s = *state_;
-  if (s.now_in == state::phase::closed) return;
-  if (s.hub.epoch() == 0 || s.hub.reliable() != reliable) {
-    s.hub = link(reliable, s.config.timing);
-    s.hub.open(now, peer, 0);
-  }
-  s.hub.redirect(peer);
-  s.greet(now, out);
+  state_->hub.connected(now, peer, reliable, out);
 }
 
 void client::lost(time_point now, peer_id peer, bool final, errc code, std::string_view reason,
                   outputs& out) {
   auto& s = *state_;
-  if (s.now_in == state::phase::closed || (peer != s.hub.peer() && s.hub.peer() != 0)) return;
   auto const text = reason.empty() ? std::string_view("the connection to the hub ended") : reason;
-  if (final) return s.close(s.was_welcomed ? errc::disconnected : code, text, out);
-  if (s.now_in == state::phase::ready) s.away_since = now;
-  s.now_in = state::phase::absent;
-  s.hello_due = never;
-  s.hub.detach();
-  if (!s.hub.reliable()) return;
-  s.fail_all(s.given, errc::disconnected, std::string(text) + "; whether the call ran is unknown", out);
-  s.hub.open(now, 0, 0);
+  if (final && s.hub.is_of(peer)) return s.close(s.hub.was_welcomed() ? errc::disconnected : code, text, out);
+  s.hub.lost(now, peer, text, out);
 }
 
 void client::unreachable(time_point now, bool final, errc code, std::string_view reason, outputs& out) {
@@ -369,35 +297,14 @@ void client::unreachable(time_point now, bool final, errc code, std::string_view
 }
 
 void client::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
-  auto& s = *state_;
-  if (s.now_in == state::phase::closed || peer != s.hub.peer()) return;
-  auto const type = message.head.type;
-  if (type == frame_type::welcome) return s.welcomed(now, peer, message, out);
-  if (type == frame_type::bye) return s.said_bye(now, message, out);
-  if (message.head.version != protocol_version) return;
-  if (message.head.epoch != s.hub.epoch() || s.hub.epoch() == 0) return;  // of an earlier session
-  s.hub.heard(now);
-  switch (type) {
-    case frame_type::ack:
-    case frame_type::heartbeat:
-      if (!s.hub.acknowledged(now, message, out))
-        s.refused(errc::protocol_violation, "a false acknowledgement", out);
-      break;
-    case frame_type::result:
-    case frame_type::error:
-    case frame_type::accepted:
-    case frame_type::credit:
-    case frame_type::drain: s.receive_numbered(now, std::move(message), out); break;
-    default: ++s.violations;
-  }
-  s.hub.tick(now, out);
+  state_->hub.receive(now, peer, std::move(message), out);
 }
 
 call_id client::submit(time_point now, call_spec spec, outputs& out) {
   auto& s = *state_;
   auto const number = ++s.last_number;
   auto const size = size_of(spec.message);
-  if (s.now_in == state::phase::closed) {
+  if (s.hub.over()) {
     s.refuse(spec, number, s.closed_code, s.closed_reason, out);
     return s.id_of(number);
   }
@@ -405,7 +312,7 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
     s.refuse(spec, number, errc::overloaded, s.describe_overload(), out);
     return s.id_of(number);
   }
-  if (s.now_in == state::phase::ready && !within(s.hub_limits, spec.message)) {
+  if (s.hub.ready() && !within(s.hub.hub_limits(), spec.message)) {
     s.refuse(spec, number, errc::too_large, s.describe_excess(spec.message), out);
     return s.id_of(number);
   }
@@ -428,7 +335,7 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
   s.by_number.insert(number, call);
   s.waiting.push_back(call);
   if (call.deadline != never) s.timers.arm(call, add(call.deadline, s.config.deadline_slack));
-  if (s.now_in == state::phase::ready) s.give(now, call, out);
+  if (s.hub.ready()) s.give(now, call, out);
   return s.id_of(number);
 }
 
@@ -444,37 +351,29 @@ bool client::cancel(time_point now, call_id id, outputs& out) {
 
 void client::shutdown(time_point now, outputs& out) {
   auto& s = *state_;
-  if (s.now_in == state::phase::closed) return;
-  if (s.hub.epoch() != 0) s.hub.send_unnumbered(now, make_bye({errc::disconnected, "the client ended"}), out);
+  if (s.hub.over()) return;
+  s.hub.say_bye(now, "the client ended", out);
   s.close(errc::disconnected, "this runtime ended before the call did", out);
 }
 
 void client::tick(time_point now, outputs& out) {
   auto& s = *state_;
-  if (s.now_in == state::phase::closed) return;
+  if (s.hub.over()) return;
   s.expire(now, out);
-  if (s.now_in == state::phase::ready) {
-    if (s.hub.dead(now)) {
-      s.greet(now, out);
-    } else {
-      s.hub.tick(now, out);
-    }
-  }
   if (s.connect_due() <= now) s.give_up_unreachable(now, out);
-  if (s.hello_due <= now) s.say_hello(now, true, out);
+  s.hub.tick(now, out);
 }
 
 time_point client::next_deadline() const {
   auto const& s = *state_;
-  if (s.now_in == state::phase::closed) return never;
-  auto const of_link = s.now_in == state::phase::ready ? s.hub.next_deadline() : never;
-  return std::min({s.timers.next(), of_link, s.connect_due(), s.hello_due});
+  if (s.hub.over()) return never;
+  return std::min({s.timers.next(), s.connect_due(), s.hub.next_deadline()});
 }
 
-bool client::ready() const { return state_->now_in == state::phase::ready; }
+bool client::ready() const { return state_->hub.ready(); }
 std::size_t client::calls_in_flight() const { return state_->calls.size(); }
 std::size_t client::bytes_in_flight() const { return state_->bytes; }
 std::size_t client::frames_held() const { return state_->hub.frames_held(); }
-std::uint64_t client::protocol_violations() const { return state_->violations; }
+std::uint64_t client::protocol_violations() const { return state_->hub.violations(); }
 
 }  // namespace yonder::core

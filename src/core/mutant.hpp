@@ -27,6 +27,7 @@ enum class mutant {
   recall_runs_twice,          // a recalled attempt is queued again before the worker has handed it back
   lost_client_kept,           // the calls of a client that went stay
   drain_ignored,              // a draining worker is given work
+  lost_session_kept,          // what was sent in a session that the hub forgot is still awaited
   restart_is_final,           // a hub that ends in good order ends its clients and workers for good
 };
 inline constexpr int mutant_count = static_cast<int>(mutant::restart_is_final);  // without none

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/worker.hpp"
 
-#include "src/core/link.hpp"
-#include "src/core/metadata.hpp"
+#include "src/core/hub_session.hpp"
 #include "src/core/words.hpp"
 
 #include <algorithm>
@@ -37,32 +36,38 @@ failure failure_of(errc code, std::string_view function, std::string_view why) {
 
 }  // namespace
 
-struct worker::state {
-  enum class phase : std::uint8_t { absent, greeting, ready, exited };
-
+struct worker::state final : session_user {
   worker_config config;
-  link hub;
-  frame_limits hub_limits;  // what the hub can receive; told in its welcome
-  phase now_in = phase::absent;
-  std::uint32_t hellos = 0;
-  time_point hello_due = never;
-  time_point away_since;
+  hub_session hub;
   std::deque<assigned> waiting;
   std::optional<running> current;
+  bool exited = false;
   bool draining = false;
   bool said_drain = false;
   bool hub_drained = false;  // the hub has said that it assigns nothing more
   time_point linger_until = never;
   time_point stop_until = never;  // for a fenced attempt
-  std::uint64_t violations = 0;
 
-  state(worker_config made, time_point now) : config(std::move(made)), away_since(now) {}
+  state(worker_config made, time_point now)
+      : config(std::move(made)), hub(now, hello_of(config), config.timing, *this) {}
+
+  static hello_message hello_of(worker_config const& config) {
+    hello_message hello;
+    hello.role = peer_role::worker;
+    hello.session = config.session;
+    hello.name = config.name;
+    hello.process = config.pid;
+    hello.start_token = config.start_token;
+    hello.limits = config.limits;
+    hello.functions = config.functions;
+    return hello;
+  }
 
   bool is_idle() const { return waiting.empty() && !current; }
 
   void exit(bool clean, errc code, std::string_view reason, outputs& out) {
-    if (now_in == phase::exited) return;
-    now_in = phase::exited;
+    if (std::exchange(exited, true)) return;
+    hub.end();
     waiting.clear();
     out.emplace_back(out::exit{clean, code, std::string(reason)});
   }
@@ -90,7 +95,7 @@ struct worker::state {
     auto const ended = *current;
     current.reset();
     stop_until = never;
-    if (now_in == phase::exited) return;
+    if (exited) return;
     if (!ended.fenced) answer(now, key, std::move(message), now - ended.since, out);
     run_next(now, out);
     finish_drain(now, out);
@@ -122,7 +127,7 @@ struct worker::state {
     one.deadline = from_remaining(head.remaining_us, now);
     call_message call;
     if (waiting.size() >= config.max_queued || !read_call(message.metadata(), call)) {
-      ++violations;
+      hub.violated();
       auto refusal =
           make_error(failure_of(errc::protocol_violation, {}, "the worker cannot take this assignment"));
       return answer(now, one.key, std::move(refusal), 0, out);
@@ -152,15 +157,10 @@ struct worker::state {
   // --- draining
 
   void drain(time_point now, outputs& out) {
-    if (now_in == phase::exited) return;
+    if (exited) return;
     draining = true;
-    if (now_in != phase::ready) {
-      if (now_in == phase::absent && hub.epoch() == 0) {
-        return exit(true, errc::disconnected, "told to end before a hub was found", out);
-      }
-    } else {
-      say_drain(now, out);
-    }
+    if (hub.ready()) say_drain(now, out);
+    if (!hub.met_a_hub()) return exit(true, errc::disconnected, "told to end before a hub was found", out);
     for (auto& one : waiting) {
       answer_not_started(now, one, errc::disconnected, "the worker takes no more work", out);
     }
@@ -176,62 +176,25 @@ struct worker::state {
   }
 
   void finish_drain(time_point now, outputs& out) {
-    if (!draining || !is_idle() || now_in == phase::exited) return;
+    if (!draining || !is_idle() || exited) return;
     if (linger_until == never) linger_until = add(now, config.drain_linger);
-    auto const said_all = now_in == phase::ready && hub_drained && hub.all_acknowledged();
+    auto const said_all = hub.ready() && hub_drained && hub.all_acknowledged();
     if (!said_all && now < linger_until) return;
-    hub.send_unnumbered(now, make_bye({errc::disconnected, "the worker ended as it was told to"}), out);
+    hub.say_bye(now, "the worker ended as it was told to", out);
     exit(true, errc::disconnected, "drained", out);
   }
 
   // --- the session
 
-  void say_hello(time_point now, bool again, outputs& out) {
-    if (!again) ++hellos;
-    hello_message hello;
-    hello.role = peer_role::worker;
-    hello.session = config.session;
-    hello.name = config.name;
-    hello.process = config.pid;
-    hello.start_token = config.start_token;
-    hello.limits = config.limits;
-    hello.functions = config.functions;
-    auto message = make_hello(hello);
-    message.head.attempt = hellos;
-    message.head.sequence = hub.received();
-    hub.send_unnumbered(now, std::move(message), out);
-    hello_due = hub.reliable() ? never : add(now, config.timing.heartbeat);
+  void welcomed(time_point now, welcome_message const&, bool resumed, outputs& out) override {
+    if (!resumed) said_drain = hub_drained = false;
+    if (!draining) return;
+    say_drain(now, out);
+    finish_drain(now, out);
   }
 
-  void greet(time_point now, outputs& out) {
-    if (now_in == phase::ready) away_since = now;
-    now_in = phase::greeting;
-    say_hello(now, false, out);
-  }
-
-  void welcomed(time_point now, peer_id peer, frame const& message, outputs& out) {
-    if (now_in != phase::greeting || message.head.attempt != hellos) return;
-    welcome_message welcome;
-    if (!read_welcome(message, welcome)) return violated("an undecodable welcome", out);
-    hub_limits = welcome.limits;
-    if (welcome.heartbeat > 0) hub.set_heartbeat(welcome.heartbeat);
-    now_in = phase::ready;
-    hello_due = never;
-    if ((message.head.flags & flag_resumed) != 0 && message.head.epoch == hub.epoch()) {
-      hub.resume(now, peer, message.head.sequence, out);
-    } else {
-      abandon_work(now, out);
-      hub.open(now, peer, message.head.epoch);
-      said_drain = hub_drained = false;
-    }
-    if (draining) {
-      say_drain(now, out);
-      finish_drain(now, out);
-    }
-  }
-
-  // The hub has fenced this session: nothing that was assigned in it counts any more.
-  void abandon_work(time_point now, outputs& out) {
+  // The hub has fenced the session: nothing that was assigned in it counts any more.
+  void session_lost(time_point now, std::string_view, outputs& out) override {
     waiting.clear();
     if (!current || current->fenced) return;
     current->fenced = true;
@@ -239,31 +202,16 @@ struct worker::state {
     if (!std::exchange(current->stopping, true)) out.emplace_back(out::stop_requested{current->key});
   }
 
-  void said_bye(time_point now, frame const& message, outputs& out) {
-    auto const current_session = message.head.epoch == hub.epoch();
-    auto const answers_hello = now_in == phase::greeting && message.head.attempt == hellos && hellos != 0;
-    if (!current_session && !answers_hello) return;
-    if ((message.head.flags & flag_rejoin) != 0) {
-      if (now_in == phase::ready) greet(now, out);
-      return;
-    }
-    bye_message bye;
-    if (!read_bye(message, bye)) ++violations;
-    exit(false, bye.code, bye.text.empty() ? std::string_view("the hub ended the session") : bye.text, out);
+  void refused(time_point, errc code, std::string_view why, outputs& out) override {
+    exit(false, code, why, out);
   }
 
-  void violated(std::string_view why, outputs& out) {
-    ++violations;
-    out.emplace_back(out::close{hub.peer(), std::string(why)});
-    exit(false, errc::protocol_violation, why, out);
-  }
-
-  void deliver(time_point now, frame&& message, outputs& out) {
-    if (now_in == phase::exited) return;
+  void deliver(time_point now, frame&& message, outputs& out) override {
     switch (message.head.type) {
-      case frame_type::assign: take(now, std::move(message), out); break;
-      case frame_type::cancel: cancel(now, message.head, out); break;
-      default: hub_drained = true; drain(now, out);
+      case frame_type::assign: return take(now, std::move(message), out);
+      case frame_type::cancel: return cancel(now, message.head, out);
+      case frame_type::drain: hub_drained = true; return drain(now, out);
+      default: hub.violated();
     }
   }
 };
@@ -273,58 +221,20 @@ worker::worker(worker_config config, time_point now)
 worker::~worker() = default;
 
 void worker::connected(time_point now, peer_id peer, bool reliable, outputs& out) {
-  auto& s = *state_;
-  if (s.now_in == state::phase::exited) return;
-  if (s.hub.epoch() == 0 || s.hub.reliable() != reliable) {
-    s.hub = link(reliable, s.config.timing);
-    s.hub.open(now, peer, 0);
-  }
-  s.hub.redirect(peer);
-  s.greet(now, out);
+  state_->hub.connected(now, peer, reliable, out);
 }
 
 void worker::lost(time_point now, peer_id peer, bool final, errc code, std::string_view reason,
                   outputs& out) {
   auto& s = *state_;
-  if (s.now_in == state::phase::exited || (peer != s.hub.peer() && s.hub.peer() != 0)) return;
-  if (final) {
-    return s.exit(false, code, reason.empty() ? std::string_view("the connection to the hub ended") : reason,
-                  out);
-  }
-  if (s.now_in == state::phase::ready) s.away_since = now;
-  s.now_in = state::phase::absent;
-  s.hello_due = never;
-  s.hub.detach();
-  if (!s.hub.reliable()) return;
-  s.abandon_work(now, out);
-  s.hub.open(now, 0, 0);
+  auto const text = reason.empty() ? std::string_view("the connection to the hub ended") : reason;
+  if (final && s.hub.is_of(peer)) return s.exit(false, code, text, out);
+  s.hub.lost(now, peer, text, out);
 }
 
 void worker::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
-  auto& s = *state_;
-  if (s.now_in == state::phase::exited || peer != s.hub.peer()) return;
-  auto const type = message.head.type;
-  if (type == frame_type::welcome) return s.welcomed(now, peer, message, out);
-  if (type == frame_type::bye) return s.said_bye(now, message, out);
-  if (message.head.version != protocol_version) return;
-  if (message.head.epoch != s.hub.epoch() || s.hub.epoch() == 0) return;  // of an earlier session
-  s.hub.heard(now);
-  switch (type) {
-    case frame_type::ack:
-    case frame_type::heartbeat:
-      if (!s.hub.acknowledged(now, message, out)) return s.violated("a false acknowledgement", out);
-      s.finish_drain(now, out);
-      break;
-    case frame_type::assign:
-    case frame_type::cancel:
-    case frame_type::drain:
-      if (s.hub.arrived(now, message) != link::arrival::deliver) break;
-      do s.deliver(now, std::move(message), out);
-      while (s.hub.next(now, message));
-      break;
-    default: ++s.violations;
-  }
-  if (s.now_in == state::phase::ready) s.hub.tick(now, out);
+  state_->hub.receive(now, peer, std::move(message), out);
+  state_->finish_drain(now, out);
 }
 
 void worker::finished(time_point now, attempt_key const& key, frame value, outputs& out) {
@@ -332,49 +242,41 @@ void worker::finished(time_point now, attempt_key const& key, frame value, outpu
   value.head.type = frame_type::result;
   value.head.buffer_count = static_cast<std::uint32_t>(value.buffers.size());
   auto& s = *state_;
-  if (!within(s.hub_limits, value)) {
-    auto const why = excess_in_words(value, s.hub_limits, "the result takes", "hub");
+  if (!within(s.hub.hub_limits(), value)) {
+    auto const why = excess_in_words(value, s.hub.hub_limits(), "the result takes", "hub");
     return s.complete(now, key, make_error(failure_of(errc::too_large, {}, why)), out);
   }
   s.complete(now, key, std::move(value), out);
 }
 
 void worker::finished(time_point now, attempt_key const& key, failure error, outputs& out) {
-  state_->complete(now, key, make_error(error, state_->hub_limits), out);
+  state_->complete(now, key, make_error(error, state_->hub.hub_limits()), out);
 }
 
 void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }
 
 void worker::tick(time_point now, outputs& out) {
   auto& s = *state_;
-  if (s.now_in == state::phase::exited) return;
+  if (s.exited) return;
   if (s.stop_until <= now) {
     return s.exit(false, errc::disconnected, "an attempt that no hub waits for any more does not stop", out);
   }
-  if (s.now_in == state::phase::ready) {
-    if (s.hub.dead(now)) {
-      s.greet(now, out);
-    } else {
-      s.hub.tick(now, out);
-    }
-  } else if (add(s.away_since, s.config.hub_timeout) <= now) {
+  if (!s.hub.ready() && add(s.hub.away_since(), s.config.hub_timeout) <= now)
     return s.exit(false, errc::hub_unreachable, "no hub answered", out);
-  }
-  if (s.hello_due <= now) s.say_hello(now, true, out);
+  s.hub.tick(now, out);
   s.finish_drain(now, out);
 }
 
 time_point worker::next_deadline() const {
   auto const& s = *state_;
-  if (s.now_in == state::phase::exited) return never;
-  auto const of_session =
-      s.now_in == state::phase::ready ? s.hub.next_deadline() : add(s.away_since, s.config.hub_timeout);
-  return std::min({of_session, s.hello_due, s.linger_until, s.stop_until});
+  if (s.exited) return never;
+  auto const given_up = s.hub.ready() ? never : add(s.hub.away_since(), s.config.hub_timeout);
+  return std::min({given_up, s.hub.next_deadline(), s.linger_until, s.stop_until});
 }
 
 bool worker::idle() const { return state_->is_idle(); }
 std::size_t worker::queued() const { return state_->waiting.size(); }
 std::size_t worker::frames_held() const { return state_->hub.frames_held(); }
-std::uint64_t worker::protocol_violations() const { return state_->violations; }
+std::uint64_t worker::protocol_violations() const { return state_->hub.violations(); }
 
 }  // namespace yonder::core

@@ -253,8 +253,6 @@ void world::after_worker(std::uint32_t index) {
       stop_run(index, stop->key);
     } else if (std::get_if<out::exit>(&one) != nullptr) {
       exits = true;
-    } else if (std::get_if<out::close>(&one) != nullptr) {
-      violated("a worker takes an honest hub for a violator");
     }
   }
   taken.clear();
