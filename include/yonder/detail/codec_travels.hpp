@@ -11,6 +11,7 @@ namespace yonder::detail {
 enum class obstacle {
   none,
   raw_pointer,
+  function_pointer,
   shared_pointer,
   polymorphic_pointer,
   array_pointer,
@@ -39,17 +40,19 @@ consteval obstacle find_obstacle();
 template <class T, bool Made>
 inline constexpr obstacle obstacle_of = find_obstacle<T, Made>();
 
-template <class... T>
-struct first_obstacle {
-  template <bool Made>
-  static consteval obstacle find() {
-    obstacle result = obstacle::none;
-    ((result == obstacle::none ? void(result = obstacle_of<std::remove_cv_t<T>, Made>) : void()), ...);
-    return result;
-  }
-};
-template <template <class...> class C, class... T>
-struct first_obstacle<C<T...>> : first_obstacle<T...> {};
+// Of several types.
+template <bool Made, class... T>
+consteval obstacle first_obstacle() {
+  obstacle result = obstacle::none;
+  ((result == obstacle::none ? void(result = obstacle_of<std::remove_cv_t<T>, Made>) : void()), ...);
+  return result;
+}
+
+// Of the parts of a tuple, a pair or a variant.
+template <bool Made, class... T, template <class...> class C>
+consteval obstacle part_obstacle(C<T...> const*) {
+  return first_obstacle<Made, T...>();
+}
 
 template <class T>
 consteval obstacle number_obstacle() {
@@ -57,10 +60,12 @@ consteval obstacle number_obstacle() {
   return sizeof(T) > 8 ? obstacle::wide_number : obstacle::none;
 }
 
-template <class T, class D>
+template <bool Made, class T, class D>
 consteval obstacle pointer_obstacle(std::unique_ptr<T, D> const*) {
   if constexpr (std::is_array_v<T>) {
     return obstacle::array_pointer;
+  } else if constexpr (Made && std::is_pointer_v<D>) {
+    return obstacle::function_pointer;
   } else if constexpr (std::is_polymorphic_v<T>) {
     return obstacle::polymorphic_pointer;
   } else {
@@ -69,11 +74,26 @@ consteval obstacle pointer_obstacle(std::unique_ptr<T, D> const*) {
   }
 }
 
+// What orders or hashes elements is made anew where they arrive.
+template <class... Function>
+consteval obstacle order_obstacle() {
+  if ((std::is_pointer_v<Function> || ...)) return obstacle::function_pointer;
+  return (std::is_default_constructible_v<Function> && ...) ? obstacle::none
+                                                            : obstacle::no_default_constructor;
+}
+template <class T>
+consteval obstacle container_order_obstacle() {
+  if constexpr (requires { typename T::key_compare; })
+    return order_obstacle<typename T::key_compare>();
+  else
+    return order_obstacle<typename T::hasher, typename T::key_equal>();
+}
+
 // The element types of the standard library's containers, durations and the like.
 template <class T>
 consteval obstacle library_obstacle() {
   if constexpr (requires { typename T::mapped_type; }) {
-    return first_obstacle<typename T::key_type, typename T::mapped_type>::template find<true>();
+    return first_obstacle<true, typename T::key_type, typename T::mapped_type>();
   } else if constexpr (requires { typename T::value_type; }) {
     return obstacle_of<typename T::value_type, true>;
   } else if constexpr (requires { typename T::rep; }) {
@@ -83,12 +103,10 @@ consteval obstacle library_obstacle() {
   }
 }
 
-template <class T, bool Made>
+template <class T>
 consteval obstacle user_obstacle() {
   if constexpr (serialization_of<T>.how == form::ambiguous) {
     return obstacle::ambiguous;
-  } else if constexpr (Made && !std::is_default_constructible_v<T>) {
-    return obstacle::no_default_constructor;
   } else if constexpr (is_minimal<T>) {
     return obstacle_of<minimal_value_t<T>, true>;
   } else if constexpr (is_declared_in<T>("std")) {
@@ -110,24 +128,25 @@ consteval obstacle find_obstacle_of_kind() {
   } else if constexpr (k == kind::array) {
     return obstacle_of<std::remove_cvref_t<decltype(std::declval<T&>()[0])>, Made>;
   } else if constexpr (k == kind::tuple) {
-    return first_obstacle<T>::template find<Made>();
+    return part_obstacle<Made>(static_cast<T const*>(nullptr));
   } else if constexpr (k == kind::variant) {
-    return first_obstacle<T>::template find<true>();
+    return part_obstacle<true>(static_cast<T const*>(nullptr));
   } else if constexpr (k == kind::associative) {
-    return library_obstacle<T>();
+    constexpr obstacle of_order = Made ? container_order_obstacle<T>() : obstacle::none;
+    return of_order == obstacle::none ? library_obstacle<T>() : of_order;
   } else if constexpr (k == kind::unique_pointer) {
-    return pointer_obstacle(static_cast<T const*>(nullptr));
+    return pointer_obstacle<Made>(static_cast<T const*>(nullptr));
   } else if constexpr (k == kind::raw_pointer) {
     return obstacle::raw_pointer;
   } else if constexpr (k == kind::shared_pointer || k == kind::weak_pointer) {
     return obstacle::shared_pointer;
   } else if constexpr (k == kind::user) {
-    return user_obstacle<T, Made>();
+    return user_obstacle<T>();
   } else if constexpr (k == kind::none) {
     if (std::is_function_v<T> || std::is_member_pointer_v<T>) return obstacle::raw_pointer;
     return is_declared_in<T>("std") ? obstacle::no_header : obstacle::no_functions;
   } else {
-    return Made && !std::is_default_constructible_v<T> ? obstacle::no_default_constructor : obstacle::none;
+    return obstacle::none;
   }
 }
 
@@ -142,8 +161,10 @@ consteval obstacle find_obstacle() {
     return obstacle::reference;
   else if constexpr ((std::is_class_v<T> || std::is_union_v<T>)&&!is_complete<T>)
     return obstacle::incomplete;
+  else if constexpr (constexpr obstacle found = find_obstacle_of_kind<T, Made>(); found != obstacle::none)
+    return found;
   else
-    return find_obstacle_of_kind<T, Made>();
+    return Made && !std::is_default_constructible_v<T> ? obstacle::no_default_constructor : obstacle::none;
 }
 
 // The obstacle in words: one error per T. Its return type is deduced, so that naming a call is enough.
@@ -151,6 +172,10 @@ template <class T, obstacle Found>
 auto tell_obstacle() {
   static_assert(Found != obstacle::raw_pointer,
                 "yonder: a pointer means nothing in another process; send the value, or a std::unique_ptr");
+  static_assert(
+      Found != obstacle::function_pointer,
+      "yonder: a comparator, hash or deleter that is a function pointer does not travel, and would be "
+      "null; give it a type, such as decltype([](auto& a, auto& b) { ... })");
   static_assert(
       Found != obstacle::shared_pointer,
       "yonder: a shared_ptr or weak_ptr cannot be shared with another process; send the value, or a "

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <memory_resource>
 #include <span>
 
 #include "tests/unit/codec/zoo.hpp"
@@ -61,6 +62,25 @@ struct own_optional {
   T value{};
 };
 
+template <class T, class Tag>
+struct strong {
+  T value{};
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(value);
+  }
+};
+// An order, a hash, an equality and a deleter.
+struct by_remainder {
+  int by = 10;
+  bool operator()(int a, int b) const { return a % by < b % by; }
+  std::size_t operator()(int a) const { return static_cast<std::size_t>(a % by); }
+  void operator()(int const* a) const { delete a; }
+};
+struct without_default_order : std::less<> {
+  explicit without_default_order(int) {}
+};
+
 template <class T>
 constexpr obstacle why = obstacle_of<T, true>;
 
@@ -104,6 +124,29 @@ static_assert(why<std::tuple<int, std::pair<int, wchar_t>>> == obstacle::wide_ch
 static_assert(why<std::array<std::unique_ptr<std::string_view>, 2>> == obstacle::view);
 static_assert(why<std::stack<std::shared_ptr<int>>> == obstacle::shared_pointer);
 static_assert(why<std::vector<zoo::without_default>> == obstacle::no_default_constructor);
+
+// What a template is made of need not travel, unless it is a part: tags, comparators, hashes, allocators.
+static_assert(is_travelling<strong<int, struct user_tag>>);
+static_assert(is_travelling<std::tuple<strong<int, struct user_tag>>>);
+static_assert(is_travelling<std::optional<strong<int, struct user_tag>>>);
+static_assert(is_travelling<std::variant<strong<int, struct user_tag>>>);
+static_assert(is_travelling<std::tuple<std::tuple<strong<int, struct user_tag>>>>);
+static_assert(is_travelling<std::tuple<std::variant<std::set<int, by_remainder>>>>);
+static_assert(is_travelling<std::tuple<std::set<int, by_remainder>>>);
+static_assert(is_travelling<std::tuple<std::map<int, int, by_remainder>>>);
+static_assert(is_travelling<std::tuple<std::unordered_set<int, by_remainder, by_remainder>>>);
+static_assert(is_travelling<std::tuple<std::unique_ptr<int, by_remainder>>>);
+static_assert(is_travelling<std::tuple<std::pmr::vector<int>>>);
+static_assert(is_travelling<std::tuple<std::pmr::map<int, std::pmr::string>>>);
+static_assert(why<std::tuple<std::tuple<strong<int, struct user_tag>, int*>>> == obstacle::raw_pointer);
+static_assert(why<std::variant<std::vector<wchar_t>>> == obstacle::wide_character);
+
+// Made anew where it arrives, it would be null, or could not be made.
+static_assert(why<std::set<int, bool (*)(int, int)>> == obstacle::function_pointer);
+static_assert(why<std::map<int, int, bool (*)(int, int)>> == obstacle::function_pointer);
+static_assert(why<std::unordered_set<int, std::size_t (*)(int)>> == obstacle::function_pointer);
+static_assert(why<std::unique_ptr<int, void (*)(int*)>> == obstacle::function_pointer);
+static_assert(why<std::set<int, without_default_order>> == obstacle::no_default_constructor);
 
 static_assert(std::is_same_v<wire_type_t<std::string_view>, std::string>);
 static_assert(std::is_same_v<wire_type_t<std::string_view const&>, std::string>);
