@@ -47,7 +47,7 @@ function(yonder_install_pc name)
 endfunction()
 
 yonder_install_pc(yonder-core COMPONENT core CFLAGS -I\${includedir} -pthread
-  LIBS -L\${libdir} -lyonder_core LIBS_PRIVATE -pthread)
+  LIBS -L\${libdir} -lyonder_core LIBS_PRIVATE -pthread -ldl)
 if(YONDER_WITH_ZMQ)
   yonder_install_pc(yonder-zmq COMPONENT zmq REQUIRES yonder-core REQUIRES_PRIVATE "libzmq >= 4.3"
     CFLAGS -DYONDER_HAS_ZMQ=1 LIBS -lyonder_zmq)

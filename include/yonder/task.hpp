@@ -4,7 +4,6 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -276,14 +275,8 @@ class task : public detail::checked_verbs<task<Function, Name>, Function, Name> 
 
 namespace detail {
 
-template <auto Function, fixed_string Name>
-struct deduced_symbol<task<Function, Name>> {
-  static constexpr std::type_info const* value = nullptr;
-};
 template <auto Function>
-struct deduced_symbol<task<Function, "">> {
-  static constexpr std::type_info const* value = &typeid(symbol_of<Function>);
-};
+inline constexpr bool has_deduced_name<task<Function, "">> = true;
 
 }  // namespace detail
 }  // namespace yonder

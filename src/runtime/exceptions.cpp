@@ -46,7 +46,8 @@ namespace {
 [[maybe_unused]] exception<std::underflow_error> const underflow_error;
 
 using bad_alloc = detail::stateless_exception<std::bad_alloc>;
-constinit detail::exception_entry bad_alloc_entry{"std::bad_alloc", &bad_alloc::encode, &bad_alloc::raise};
+constinit detail::exception_entry bad_alloc_entry{"std::bad_alloc", &bad_alloc::encode, &bad_alloc::raise,
+                                                  &typeid(std::bad_alloc), false};
 detail::registration const bad_alloc_registered{bad_alloc_entry};
 
 std::string demangled(char const* name) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/runtime/registry.hpp"
 
+#include <dlfcn.h>
+
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -85,10 +89,9 @@ bool is_spelled_alike(std::string_view name, std::string_view in_symbol) {
 }
 
 // Compilers leave different things out of a name: Clang inline namespaces and the arguments of templates.
-void check_spelling(std::string_view name, std::type_info const* symbol, char const* what,
+void check_spelling(std::string_view name, std::type_info const& symbol, char const* what,
                     char const* remedy) {
-  if (symbol == nullptr) return;
-  auto const in_symbol = name_in(*symbol);
+  auto const in_symbol = name_in(symbol);
   if (is_spelled_alike(name, in_symbol)) return;
   auto const own = std::string(name);
   detail::throw_error(
@@ -101,9 +104,64 @@ void check_spelling(std::string_view name, std::type_info const* symbol, char co
 
 void check_spellings(std::vector<detail::task_entry const*> const& tasks) {
   for (auto const* task : tasks)
-    check_spelling(task->name, task->symbol, "task", "yonder::task<f, \"name\">");
+    if (task->has_deduced_name)
+      check_spelling(task->name, *task->symbol, "task", "yonder::task<f, \"name\">");
   for (auto const* one = detail::first_exception(); one != nullptr; one = one->next)
-    check_spelling(one->name, one->symbol, "exception", "yonder::exception<E, \"name\">");
+    if (one->has_deduced_name)
+      check_spelling(one->name, *one->type, "exception", "yonder::exception<E, \"name\">");
+}
+
+// A task that cannot be used has no signature: its structure says why.
+core::function_info info_of(detail::task_entry const& task) {
+  try {
+    return {std::string(task.name), task.signature(), task.structure()};
+  } catch (codec_error const& refused) {
+    return {std::string(task.name), 0, "none: " + refused.details().message};
+  }
+}
+
+// One function that several images contain, as one of a header may be, is one task: by the one-definition
+// rule they are alike. Within one image it has one address.
+bool is_one_task(detail::task_entry const& a, detail::task_entry const& b) {
+  if (a.image == b.image) return a.invoke == b.invoke;
+  return *a.symbol == *b.symbol && info_of(a).signature == info_of(b).signature;
+}
+
+std::string file_of(void const* image) {
+  Dl_info info{};
+  return ::dladdr(image, &info) != 0 && info.dli_fname != nullptr ? info.dli_fname : "an unknown file";
+}
+
+[[noreturn]] void refuse_twins(detail::task_entry const& a, detail::task_entry const& b) {
+  auto const name = std::string(a.name);
+  auto message = a.image == b.image ? "two functions of this program are tasks of the name '" + name + "'"
+                                    : "two different functions are tasks of the name '" + name +
+                                          "': one of " + file_of(a.image) + " (" + info_of(a).schema +
+                                          "), one of " + file_of(b.image) + " (" + info_of(b).schema + ")";
+  detail::throw_error(
+      {.code = errc::duplicate_task,
+       .message = std::move(message) + "; state another name for one of them: yonder::task<f, \"name\">",
+       .task = name});
+}
+
+void check_tasks(std::vector<detail::task_entry const*> const& tasks) {
+  auto const twins = std::adjacent_find(tasks.begin(), tasks.end(), [](auto* a, auto* b) {
+    return a->name == b->name && !is_one_task(*a, *b);
+  });
+  if (twins != tasks.end()) refuse_twins(**twins, **std::next(twins));
+}
+
+void check_exceptions() {
+  for (auto const* a = detail::first_exception(); a != nullptr; a = a->next) {
+    for (auto const* b = a->next; b != nullptr; b = b->next) {
+      if (a->name != b->name || *a->type == *b->type) continue;
+      detail::throw_error(
+          {.code = errc::duplicate_task,
+           .message = "two types, " + detail::type_name(*a->type) + " and " + detail::type_name(*b->type) +
+                      ", are exceptions of the name '" + std::string(a->name) +
+                      "'; state another name for one of them: yonder::exception<E, \"name\">"});
+    }
+  }
 }
 
 }  // namespace
@@ -111,30 +169,23 @@ void check_spellings(std::vector<detail::task_entry const*> const& tasks) {
 void check_registry() {
   auto const tasks = sorted_tasks();
   check_spellings(tasks);
-  auto const twins = std::adjacent_find(tasks.begin(), tasks.end(), [](auto* a, auto* b) {
-    return a->name == b->name && a->image == b->image && a->invoke != b->invoke;
-  });
-  if (twins == tasks.end()) return;
-  auto const name = std::string((*twins)->name);
-  detail::throw_error({.code = errc::duplicate_task,
-                       .message = "two functions of this program are tasks of the name '" + name +
-                                  "'; state another name for one of them: yonder::task<f, \"name\">",
-                       .task = name});
+  check_tasks(tasks);
+  check_exceptions();
 }
 
+// Of several images that contain it the first, as in offered_functions.
 detail::task_entry const* find_task(std::string_view name) noexcept {
+  detail::task_entry const* found = nullptr;
   std::lock_guard const lock(detail::registry_mutex);
   for (auto const* task = detail::tasks; task != nullptr; task = task->next)
-    if (task->name == name) return task;
-  return nullptr;
+    if (task->name == name && (found == nullptr || std::less<>()(task->image, found->image))) found = task;
+  return found;
 }
 
 std::vector<core::function_info> offered_functions() {
   std::vector<core::function_info> offered;
-  for (auto const* task : sorted_tasks()) {
-    if (!offered.empty() && offered.back().name == task->name) continue;
-    offered.push_back({std::string(task->name), task->signature(), task->structure()});
-  }
+  for (auto const* task : sorted_tasks())
+    if (offered.empty() || offered.back().name != task->name) offered.push_back(info_of(*task));
   return offered;
 }
 

@@ -9,14 +9,15 @@
 
 namespace yonder::runtime_detail {
 
-// Throws usage_error where two tasks of one image have one name, and where another compiler would spell the
-// name of a task or an exception otherwise.
+// Throws usage_error where two tasks, or two exceptions, have one name, and where another compiler would
+// spell the name of one otherwise.
 void check_registry();
 
 // The task of this name, or null.
 detail::task_entry const* find_task(std::string_view name) noexcept;
 
-// What this program offers. Runs every task's structure once.
+// What this program offers. Runs every task's structure once; a task that has none is refused to whoever
+// calls it, as one of another structure.
 std::vector<core::function_info> offered_functions();
 
 }  // namespace yonder::runtime_detail

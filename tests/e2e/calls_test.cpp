@@ -67,6 +67,13 @@ TEST_CASE("std exceptions and registered ones come back as themselves") {
   } catch (coded_error const& error) {
     CHECK(error.code == 42);
   }
+  try {
+    task::fail_with.remote("http");
+    FAIL("nothing was thrown");
+  } catch (http_error const& error) {
+    CHECK(std::string(error.what()) == "not found");
+    CHECK(error.status == 404);
+  }
 }
 
 TEST_CASE("an exception comes back whole whatever its size") {
@@ -94,6 +101,9 @@ TEST_CASE("an exception that cannot be saved or made again comes back as remote_
   auto const mute = failure_of([] { task::fail_with.remote("mute"); });
   CHECK(mute.code == yonder::errc::failed);
   CHECK(mute.type_name == "e2e::mute_error");
+  auto const wordy = failure_of([] { task::fail_with.remote("wordy"); });
+  CHECK(wordy.type_name == "e2e::wordy_error");
+  CHECK(wordy.message == "in other words: no");
   CHECK(task::add.remote(1, 2) == 3);
 }
 
@@ -127,6 +137,19 @@ TEST_CASE("a result that does not decode is an error as a value, too") {
   for (auto const& one : task::give.map(values).on_error(yonder::on_error::collect))
     good.push_back(one.has_value());
   CHECK(good == std::vector<bool>{true, false, true});
+}
+
+TEST_CASE("a task whose structure cannot be found is refused when it is used, and no other") {
+  using yonder::codec_error;
+  CHECK(task::halve.local({4}) == 2);
+  CHECK_THROWS_AS(task::halve.remote({4}), codec_error);
+  CHECK_THROWS_AS((void)task::halve.spawn({4}), codec_error);
+  auto const refused = task::halve.try_remote({4});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == yonder::errc::bad_configuration);
+  CHECK(refused.error().details().message.find("yonder::schema<e2e::at_least_two>") != std::string::npos);
+  CHECK(refused.error().details().message.find("at least two") != std::string::npos);
+  CHECK(task::add.remote(1, 2) == 3);
 }
 
 TEST_CASE("a runtime without workers says so at once") {

@@ -43,6 +43,20 @@ struct positive {
   }
 };
 
+// Takes neither zero nor one: its structure cannot be found.
+struct at_least_two {
+  int value = 2;
+  template <class Archive>
+  void save(Archive& ar) const {
+    ar(value);
+  }
+  template <class Archive>
+  void load(Archive& ar) {
+    ar(value);
+    if (value < 2) throw std::domain_error("at least two");
+  }
+};
+
 struct out_of_paper : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -53,6 +67,18 @@ struct coded_error : std::exception {
   void serialize(Archive& ar) {
     ar(code);
   }
+};
+struct http_error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+  int status = 0;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(status);
+  }
+};
+// Says something else when it is made from its what().
+struct wordy_error : std::runtime_error {
+  explicit wordy_error(std::string const& text) : std::runtime_error("in other words: " + text) {}
 };
 struct unregistered_error : std::exception {
   char const* what() const noexcept override { return "nobody knows me"; }
@@ -106,6 +132,7 @@ inline std::vector<float> doubled(std::vector<float> const& numbers) {
 }
 inline int process() { return static_cast<int>(::getpid()); }
 inline int accept(positive const& p) { return p.value; }
+inline int halve(at_least_two number) { return number.value / 2; }
 inline positive give(int value) {
   positive p;
   p.value = value;
@@ -121,6 +148,12 @@ inline int fail_with(std::string const& kind) {
     error.code = 42;
     throw error;
   }
+  if (kind == "http") {
+    http_error error("not found");
+    error.status = 404;
+    throw error;
+  }
+  if (kind == "wordy") throw wordy_error("no");
   if (kind == "unregistered") throw unregistered_error();
   if (kind == "unsavable") throw unsavable_error();
   if (kind == "mute") throw mute_error();
@@ -185,6 +218,7 @@ inline constexpr yonder::task<e2e::unboxed> unboxed;
 inline constexpr yonder::task<e2e::doubled> doubled;
 inline constexpr yonder::task<e2e::process> process;
 inline constexpr yonder::task<e2e::accept> accept;
+inline constexpr yonder::task<e2e::halve> halve;
 inline constexpr yonder::task<e2e::give> give;
 inline constexpr yonder::task<e2e::fail_with> fail_with;
 inline constexpr yonder::task<e2e::fail_at_length> fail_at_length;
@@ -204,6 +238,8 @@ inline constexpr yonder::task<&thrice_of> thrice;
 
 inline constexpr yonder::exception<out_of_paper> out_of_paper_travels;
 inline constexpr yonder::exception<coded_error> coded_error_travels;
+inline constexpr yonder::exception<http_error> http_error_travels;
+inline constexpr yonder::exception<wordy_error> wordy_error_travels;
 inline constexpr yonder::exception<unsavable_error> unsavable_error_travels;
 inline constexpr yonder::exception<mute_error> mute_error_travels;
 inline constexpr yonder::exception<large_error> large_error_travels;

@@ -30,8 +30,9 @@ struct task_entry {
   std::uint64_t (*signature)();  // hash of the argument and result structure
   std::string (*structure)();    // the same in words
   task_invoker invoke;
-  void const* image;                       // which executable or shared library it is from
-  std::type_info const* symbol = nullptr;  // symbol_of its function, if no name is stated
+  void const* image;             // which executable or shared library it is from
+  std::type_info const* symbol;  // symbol_of its function
+  bool has_deduced_name;         // none is stated
   task_entry* next = nullptr;
 };
 
@@ -42,7 +43,8 @@ struct exception_entry {
   // Throws what its save function throws.
   bool (*encode)(std::exception const& thrown, encoded& state);
   void (*raise)(std::span<std::byte const> state);  // throws it; returns if its state does not make one
-  std::type_info const* symbol = nullptr;           // the type, if no name is stated
+  std::type_info const* type;
+  bool has_deduced_name;  // none is stated
   exception_entry* next = nullptr;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 #include "yonder/codec.hpp"
@@ -50,9 +51,9 @@ struct structure_of_task {
   static std::string text() { return structure_text<returned, wire_type_t<P>...>(); }
 };
 
-// task_entry::symbol of a task.
+// Whether a task states no name.
 template <class Task>
-struct deduced_symbol;
+inline constexpr bool has_deduced_name = false;
 
 // The registry entry of a task: one per image.
 template <class Task, auto Function, class Parameters>
@@ -76,8 +77,13 @@ void task_record<Task, Function, type_list<P...>>::invoke(std::span<std::byte co
 }
 
 template <class Task, auto Function, class... P>
-constinit task_entry task_record<Task, Function, type_list<P...>>::entry{
-    Task::name, &structure::hash, &structure::text, &invoke, &image_tag, deduced_symbol<Task>::value};
+constinit task_entry task_record<Task, Function, type_list<P...>>::entry{Task::name,
+                                                                         &structure::hash,
+                                                                         &structure::text,
+                                                                         &invoke,
+                                                                         &image_tag,
+                                                                         &typeid(symbol_of<Function>),
+                                                                         has_deduced_name<Task>};
 
 template <class Task, auto Function, class... P>
 registration const task_record<Task, Function, type_list<P...>>::registered{entry};

@@ -63,7 +63,8 @@ std::string said_of(std::string_view spelled) {
                                    nullptr,
                                    nullptr,
                                    &yonder::detail::image_tag,
-                                   &typeid(yonder::detail::symbol_of<Function>)};
+                                   &typeid(yonder::detail::symbol_of<Function>),
+                                   true};
   yonder::detail::registration const registered{entry};
   try {
     yonder::runtime_detail::check_registry();
@@ -121,7 +122,7 @@ TEST_CASE("a name that another compiler spells otherwise is refused when a runti
   CHECK(said.find("yonder::task<f, \"name\">") != std::string::npos);
   CHECK(said_of<of_any<int>>("of_any").find("is another one under another compiler") != std::string::npos);
 
-  yonder::detail::exception_entry entry{"zoo::unfed", nullptr, nullptr, &typeid(zoo::unfed)};
+  yonder::detail::exception_entry entry{"zoo::unfed", nullptr, nullptr, &typeid(zoo::unfed), true};
   yonder::detail::registration const registered{entry};
   CHECK_THROWS_AS(yonder::runtime_detail::check_registry(), yonder::usage_error);
 }
