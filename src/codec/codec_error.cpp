@@ -110,6 +110,12 @@ void rethrow_as_codec_error(std::size_t offset, std::type_info const& type) {
   } catch (std::exception const& error) {
     throw codec_error(codec_fault::rejected, offset,
                       "while loading " + type_name(type) + ": " + error.what() + at(offset));
+  } catch (abi::__forced_unwind const&) {  // the thread is being cancelled
+    throw;
+  } catch (...) {
+    throw codec_error(codec_fault::rejected, offset,
+                      "while loading " + type_name(type) +
+                          ": it threw what is not derived from std::exception" + at(offset));
   }
 }
 

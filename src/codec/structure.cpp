@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "yonder/detail/structure.hpp"
 
+#include <cxxabi.h>
+
 #include <algorithm>
 
 #include "src/codec/type_name.hpp"
@@ -79,16 +81,19 @@ structure compare_structures(structure_record const& zeros, structure_record con
 }
 
 void rethrow_unstable(structure_record const& record) {
+  std::string what = "it threw what is not derived from std::exception";
   try {
     throw;
-  } catch (codec_error const&) {
-    throw;
-  } catch (std::bad_alloc const&) {
-    throw;
+  } catch (codec_error const& error) {
+    if (error.fault == codec_fault::unstable_structure) throw;
+    what = error.details().message;
   } catch (std::exception const& error) {
-    throw_unstable(record.class_at(record.text().size()),
-                   std::string("cannot load zeros or ones: ") + error.what());
+    what = error.what();
+  } catch (abi::__forced_unwind const&) {  // the thread is being cancelled
+    throw;
+  } catch (...) {
   }
+  throw_unstable(record.class_at(record.text().size()), "cannot load zeros or ones: " + what);
 }
 
 }  // namespace yonder::detail

@@ -17,6 +17,13 @@ using yonder::detail::encoded;
 // One test for each rule of docs/codec.md that hostile bytes may break.
 namespace {
 
+struct throws_a_number {
+  template <class Archive>
+  void serialize(Archive&) {
+    throw 7;
+  }
+};
+
 constexpr std::uint64_t huge = std::numeric_limits<std::uint64_t>::max();
 
 template <class... T>
@@ -184,6 +191,10 @@ TEST_CASE("what a load function throws is a codec error with its text") {
   CHECK_THROWS_WITH(decode<zoo::never_pleased>(bytes, {}),
                     "undecodable: while loading zoo::never_pleased: only two or more will do (at byte 4)");
   CHECK(fault_of<zoo::with_free_minimal>(bytes_of(400)) == codec_fault::rejected);
+}
+
+TEST_CASE("a load function that throws what is no exception is refused alike") {
+  CHECK(fault_of<throws_a_number>(bytes_of(1)) == codec_fault::rejected);
 }
 
 TEST_CASE("errors say where and what") {

@@ -43,6 +43,14 @@ struct same_as_by_member {
   }
 };
 
+template <class Thrown>
+struct throws {
+  template <class Archive>
+  void serialize(Archive&) {
+    throw Thrown();
+  }
+};
+
 template <class... T>
 void check_structure(std::string_view text, std::uint64_t hash) {
   CHECK(structure_text<T...>() == text);
@@ -138,6 +146,11 @@ TEST_CASE("a type that reads by value is refused, by its own name") {
 TEST_CASE("a type that throws for zeros or ones is refused, by its own name, with what it threw") {
   check_unstable<std::vector<zoo::never_pleased>>("only two or more will do");
   check_unstable<std::vector<zoo::never_pleased>>("yonder::schema<zoo::never_pleased>");
+}
+
+TEST_CASE("whatever a type throws for zeros or ones, the error is the same") {
+  check_unstable<throws<std::bad_alloc>>("schema<");
+  check_unstable<throws<int>>("not derived from std::exception");
 }
 
 TEST_CASE("several threads find one structure") {
