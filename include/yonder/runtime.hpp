@@ -73,6 +73,9 @@ struct runtime_options {
 //
 // Destroying it completes every call with `disconnected` and waits for the threads inside. Calls and map
 // ranges may outlive it.
+//
+// A fork of this process has no part in it: calls fail there with no_runtime, also those that were on their
+// way, and go on here; destroying it there does nothing. The fork may make a runtime of its own.
 class YONDER_API runtime {
  public:
   // Looks for the first argument --yonder-worker ENDPOINT (this process is then a worker of the hub at
@@ -92,7 +95,7 @@ class YONDER_API runtime {
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;
 
-  [[nodiscard]] detail::engine& engine() const noexcept { return *engine_; }
+  [[nodiscard]] std::shared_ptr<detail::engine> const& engine() const noexcept { return engine_; }
 
  private:
   runtime(int argc, char** argv, runtime_options const& options, transport::remote_transport const* remote);

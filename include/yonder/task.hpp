@@ -264,7 +264,7 @@ class task : public detail::checked_verbs<task<Function, Name>, Function, Name> 
   [[nodiscard]] constexpr options const& settings() const { return options_; }
 
   // The runtime that calls go to. Throws usage_error where there is none.
-  [[nodiscard]] detail::engine& where() const {
+  [[nodiscard]] detail::engine_ref where() const {
     return runtime_ != nullptr ? runtime_->engine() : detail::current_engine();
   }
 

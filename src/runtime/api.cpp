@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/platform/fork.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "yonder/call.hpp"
@@ -31,7 +32,7 @@ std::string to_string(call_id const& id) {
 namespace detail {
 namespace {
 
-std::mutex standing_mutex;
+constinit std::mutex standing_mutex;
 std::vector<engine_ref> standing;  // the oldest is the current one
 
 error_details no_runtime() {
@@ -41,15 +42,33 @@ error_details no_runtime() {
               "yonder::runtime here(argc, argv);"};
 }
 
+bool has_ended(call_state const& call) noexcept { return call.done.load(std::memory_order_acquire); }
+
 }  // namespace
 
-engine& current_engine() {
+call_state::~call_state() { delete failure_in_fork_.load(std::memory_order_relaxed); }
+
+error_details const& call_state::failure_in_fork() const {
+  auto const* known = failure_in_fork_.load(std::memory_order_acquire);
+  if (known != nullptr) return *known;
+  auto made = std::make_unique<error_details>(
+      error_details{.code = errc::no_runtime,
+                    .message = "this process is a fork of the one that made the runtime; construct one here",
+                    .task = std::string(task)});
+  if (failure_in_fork_.compare_exchange_strong(known, made.get(), std::memory_order_acq_rel))
+    return *made.release();
+  return *known;
+}
+
+engine_ref current_engine() {
   std::lock_guard const lock(standing_mutex);
   if (standing.empty()) throw_error(no_runtime());
-  return *standing.front();
+  return standing.front();
 }
 
 void add_standing_engine(engine_ref engine) {
+  static bool const held = (platform::hold_while_forking(standing_mutex), true);
+  (void)held;
   std::lock_guard const lock(standing_mutex);
   std::erase_if(standing,
                 [](auto const& other) { return !other->is_ours(); });  // of the process that we are a fork of
@@ -61,12 +80,13 @@ void remove_standing_engine(engine const* engine) noexcept {
   std::erase_if(standing, [engine](auto const& other) { return other.get() == engine; });
 }
 
-call_ref submit(engine& where, task_entry const& task, options const& settings, outgoing&& call,
+call_ref submit(engine_ref where, task_entry const& task, options const& settings, outgoing&& call,
                 bool attended) {
-  return where.submit(task, settings, std::move(call), attended);
+  if (where->is_ours()) return where->submit(task, settings, std::move(call), attended);
+  return std::make_shared<call_state>(std::move(where), task.name);
 }
 
-bool is_done(call_state const& call) noexcept { return call.done.load(std::memory_order_acquire); }
+bool is_done(call_state const& call) noexcept { return has_ended(call) || !call.where->is_ours(); }
 
 void wait(call_state& call) {
   if (!is_done(call)) call.where->wait(call);
@@ -83,14 +103,15 @@ void cancel(call_state& call) noexcept {
 id_pair id_of(call_state const& call) noexcept { return {call.id.session, call.id.number}; }
 
 bool resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
-  return call.where->resume_when_done(call, resume, argument);
+  return !is_done(call) && call.where->resume_when_done(call, resume, argument);
 }
 
 void forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
-  call.where->forget_resumption(call, resume, argument);
+  if (call.where->is_ours()) call.where->forget_resumption(call, resume, argument);
 }
 
 reply take_reply(call_state& call) {
+  if (!has_ended(call)) throw_error(call.failure_in_fork());
   if (call.failure) {
     if (call.result) runtime_detail::raise(call.result->error());
     throw_error(*call.failure);
@@ -106,6 +127,7 @@ void throw_undecodable(call_state const& call, codec_error const& fault) {
 }
 
 error_details const* failure_of(call_state const& call) noexcept {
+  if (!has_ended(call)) return &call.failure_in_fork();
   return call.failure ? &*call.failure : nullptr;
 }
 

@@ -25,6 +25,13 @@ struct resumption {
 class call_state {
  public:
   call_state(engine_ref owner, std::string_view name) noexcept : where(std::move(owner)), task(name) {}
+  ~call_state();
+  call_state(call_state const&) = delete;
+  call_state& operator=(call_state const&) = delete;
+
+  // In a fork of the process that made the call, if it had not ended by then: how it ends there. Nothing but
+  // `where` and `task` is to be looked at, another thread may have been writing the rest. Any thread.
+  error_details const& failure_in_fork() const;
 
   engine_ref where;
   std::string_view task;  // its name
@@ -38,6 +45,9 @@ class call_state {
   bool several_wait = false;                  // more than one such thread: all followers are told
   bool borrows = false;                       // its buffers belong to the caller, who waits
   std::vector<resumption> resumptions;        // the coroutines that wait
+
+ private:
+  mutable std::atomic<error_details const*> failure_in_fork_{nullptr};  // made when it is first asked for
 };
 
 }  // namespace yonder::detail

@@ -2,9 +2,11 @@
 #include "src/runtime/engine.hpp"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 
 #include "src/platform/process.hpp"
@@ -14,15 +16,6 @@ namespace yonder::detail {
 namespace {
 
 using platform::now;
-
-// How many times this process, or an ancestor of it that had our memory, has forked.
-std::atomic<std::uint64_t> fork_generation{0};
-
-void watch_forks() {
-  static int const registered =
-      ::pthread_atfork(nullptr, nullptr, [] { fork_generation.fetch_add(1, std::memory_order_relaxed); });
-  (void)registered;
-}
 
 core::duration or_none(std::optional<std::chrono::nanoseconds> const& time) {
   return time ? std::max<core::duration>(time->count(), 1) : 0;
@@ -55,17 +48,11 @@ constexpr auto longest_pause = std::chrono::milliseconds(16);
 
 }  // namespace
 
-engine::engine(engine_config config)
-    : config_(std::move(config)), client_(config_.client), generation_(fork_generation.load()) {
-  watch_forks();
+engine::engine(engine_config config) : config_(std::move(config)), client_(config_.client) {
   if (config_.hub) hub_.emplace(*config_.hub, now());
 }
 
 engine::~engine() = default;
-
-bool engine::is_ours() const noexcept {
-  return generation_ == fork_generation.load(std::memory_order_relaxed);
-}
 
 void engine::add_pool(std::unique_ptr<runtime_detail::worker_pool> pool) { pool_ = std::move(pool); }
 void engine::add_listener(std::unique_ptr<transport::listener> listener) { listener_ = std::move(listener); }
@@ -123,9 +110,6 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
     state->done.store(true, std::memory_order_release);
     return state;
   };
-  if (!is_ours())
-    return fail(errc::no_runtime,
-                "this process is a fork of the one that made the runtime; construct one here");
   if (config_.no_workers)
     return fail(
         errc::unsatisfiable,
@@ -350,6 +334,8 @@ void engine::run_resumptions(lock& held) {
     resumptions_.pop_front();
     held.unlock();
     resume(argument);
+    if (!is_ours())
+      ::_exit(EXIT_SUCCESS);  // a coroutine has forked: its child ends where the coroutine waits
     held.lock();
   }
 }
@@ -496,10 +482,7 @@ void engine::end(core::peer_id peer) {
 // ------------------------------------------------------------------------------------------------------
 
 void engine::stop() {
-  if (!is_ours()) {
-    housekeeper_.detach();  // it does not exist in this process
-    return;
-  }
+  if (!is_ours()) return;
   {
     lock held(mutex_);
     stopping_ = true;

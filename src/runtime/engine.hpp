@@ -14,6 +14,7 @@
 
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
+#include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/call_state.hpp"
 #include "src/runtime/worker_pool.hpp"
@@ -67,8 +68,9 @@ class engine : public std::enable_shared_from_this<engine> {
 
   transport::poller& poller() noexcept { return *poller_; }
 
-  // Whether this process is the one that made it, not a fork of it.
-  bool is_ours() const noexcept;
+  // Whether this process is the one that made it, not a fork of it. In a fork nothing else is called, and it
+  // is never destroyed: its lock may be held by a thread that is not there, its descriptors are shared.
+  bool is_ours() const noexcept { return mark_.is_ours(); }
 
  private:
   using lock = std::unique_lock<std::mutex>;
@@ -132,7 +134,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::condition_variable housekeeper_wakes_;
   std::condition_variable nobody_inside_;
   std::thread housekeeper_;
-  std::uint64_t generation_;
+  platform::process_mark mark_;
 };
 
 void add_standing_engine(engine_ref engine);

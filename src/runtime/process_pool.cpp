@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -16,10 +15,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <mutex>
 #include <new>
 #include <system_error>
 #include <utility>
+
+#include "src/platform/fork.hpp"
 
 namespace yonder::runtime_detail {
 namespace {
@@ -32,30 +32,6 @@ constexpr std::size_t page_size = 4096;
 constexpr std::size_t tail_size = 4096;
 constexpr int patience_ms = 1000;       // with workers that were told to end, before they are killed
 constexpr int relay_patience_ms = 100;  // with a stderr that takes no more, at the end
-
-// Our ends of the workers' sockets. A fork of this process closes them, so that the workers notice when we,
-// not it, are gone.
-std::mutex sockets_mutex;
-std::vector<int> sockets;
-
-void watch_forks() {
-  static int const registered = ::pthread_atfork([] { sockets_mutex.lock(); }, [] { sockets_mutex.unlock(); },
-                                                 [] {
-                                                   for (int const fd : sockets) ::close(fd);
-                                                   sockets_mutex.unlock();
-                                                 });
-  (void)registered;
-}
-
-void remember_socket(int fd) {
-  std::lock_guard const lock(sockets_mutex);
-  sockets.push_back(fd);
-}
-
-void forget_socket(int fd) {
-  std::lock_guard const lock(sockets_mutex);
-  sockets.erase(std::remove(sockets.begin(), sockets.end(), fd), sockets.end());
-}
 
 [[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
 
@@ -152,9 +128,7 @@ constexpr std::uint64_t output_bit = 1;
 
 process_pool::process_pool(transport::poller& poller, transport::limits const& limits,
                            std::size_t max_call_bytes)
-    : poller_(poller), endpoint_(poller, limits), max_call_bytes_(max_call_bytes) {
-  watch_forks();
-}
+    : poller_(poller), endpoint_(poller, limits), max_call_bytes_(max_call_bytes) {}
 
 process_pool::~process_pool() { stop(); }
 
@@ -183,7 +157,7 @@ void process_pool::launch(std::uint64_t start) {
                                     .output = writable.get(),
                                     .inherited = {theirs.get(), memory.get()}});
   fresh->socket = ours.get();
-  remember_socket(fresh->socket);
+  platform::close_in_forks(fresh->socket);  // so that it notices when we, not a fork of us, are gone
   fresh->peer = endpoint_.add(std::move(ours));
   auto const token = reinterpret_cast<std::uint64_t>(fresh.get());
   poller_.add(fresh->process->handle(), *this, token);
@@ -266,7 +240,7 @@ void process_pool::bury(worker& dead, std::vector<transport::event>& frames) {
     dead.forward(relay_);
     if (dead.output) poller_.remove(dead.output.get());
   }
-  forget_socket(dead.socket);
+  platform::close_in_no_fork(dead.socket);
   endpoint_.close(dead.peer);
   report(dead);
 }
@@ -291,7 +265,7 @@ void process_pool::report(worker& dead) {
 void process_pool::stop() {
   for (auto& one : workers_) {
     if (!one->greeted && !one->ended) one->process->kill(SIGKILL);  // it has run nothing
-    forget_socket(one->socket);
+    platform::close_in_no_fork(one->socket);
     endpoint_.close(one->peer);  // by which the others notice, and end
   }
   await_ends(platform::now() + std::int64_t{patience_ms} * 1'000'000);

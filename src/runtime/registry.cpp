@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "src/codec/type_name.hpp"
+#include "src/platform/fork.hpp"
 #include "yonder/error.hpp"
 
 namespace yonder {
@@ -167,6 +168,8 @@ void check_exceptions() {
 }  // namespace
 
 void check_registry() {
+  static bool const held = (platform::hold_while_forking(detail::registry_mutex), true);
+  (void)held;
   auto const tasks = sorted_tasks();
   check_spellings(tasks);
   check_tasks(tasks);

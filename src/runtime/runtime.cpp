@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -197,13 +198,30 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   return config;
 }
 
+// In a fork the last who drops an engine leaves it as it is, within reach of whoever looks for leaks.
+struct left_engine {
+  detail::engine const* engine;
+  left_engine* next;
+};
+constinit std::atomic<left_engine*> left_engines{nullptr};
+
+void drop(detail::engine* engine) {
+  if (engine->is_ours()) {
+    delete engine;
+    return;
+  }
+  auto* const left = new left_engine{engine, left_engines.load()};
+  while (!left_engines.compare_exchange_weak(left->next, left)) {
+  }
+}
+
 std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
                                             transport::remote_transport const* remote) {
   auto const hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
   auto config = engine_config_of(options, hub.empty());
   config.client.hub = hub;
   auto const session = config.client.session;
-  auto engine = std::make_shared<detail::engine>(std::move(config));
+  auto engine = std::shared_ptr<detail::engine>(new detail::engine(std::move(config)), &drop);
   auto const limits = limits_of(options.max_call_bytes);
   if (!hub.empty()) {
     auto const& transport = needed(remote, hub);
@@ -245,9 +263,11 @@ runtime::~runtime() {
   engine_->stop();
 }
 
-std::vector<std::string> runtime::addresses() const { return engine_->addresses(); }
+std::vector<std::string> runtime::addresses() const {
+  return engine_->is_ours() ? engine_->addresses() : std::vector<std::string>();
+}
 
-std::size_t runtime::worker_count() const { return engine_->worker_count(); }
+std::size_t runtime::worker_count() const { return engine_->is_ours() ? engine_->worker_count() : 0; }
 
 bool is_worker() noexcept { return runtime_detail::inherited() || runtime_detail::asked_to_serve(); }
 

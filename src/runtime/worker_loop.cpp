@@ -117,6 +117,7 @@ void worker_loop::serve(lock& held, core::out::run work) {
     failure = describe_current_exception(config_.max_result_bytes);
   }
   current_call = nullptr;
+  end_if_fork(!failure);
 
   held.lock();
   runs_.fetch_add(1, std::memory_order_relaxed);
@@ -132,6 +133,12 @@ void worker_loop::serve(lock& held, core::out::run work) {
   if (context_.retire.load(std::memory_order_relaxed)) core_.drain(time, outputs_);
   carry_out();
   flush_if_due(time);
+}
+
+// A task has forked, and this is the child, at the task's end: as a thread's first function would, it ends
+// here. The call is the parent's to answer.
+void worker_loop::end_if_fork(bool returned) const noexcept {
+  if (!mark_.is_ours()) ::_exit(returned ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 void worker_loop::execute(core::out::run const& work, detail::encoded& result) {

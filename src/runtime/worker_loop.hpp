@@ -16,6 +16,7 @@
 
 #include "src/core/worker.hpp"
 #include "src/platform/event_counter.hpp"
+#include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
 #include "transports/transport.hpp"
 #include "yonder/detail/registry.hpp"
@@ -71,6 +72,7 @@ class worker_loop {
   void index_tasks();
   void serve(lock& held, core::out::run work);
   void execute(core::out::run const& work, detail::encoded& result);
+  void end_if_fork(bool returned) const noexcept;
   void report(std::int64_t time, core::attempt_key const& key, detail::encoded&& result);
   void sleep(lock& held);
   void turn(lock& held);
@@ -108,6 +110,7 @@ class worker_loop {
   bool taken_over_ = false;  // the watchdog reads the connection
   std::condition_variable given_back_;
   platform::event_counter watchdog_wakes_;
+  platform::process_mark mark_;
   std::thread watchdog_;
 };
 

@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <sstream>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "src/platform/process.hpp"
 #include "tests/e2e/fixture.hpp"
@@ -50,6 +53,7 @@ class program {
   }
 
   yonder::platform::exit_report wait() { return process_->wait(); }
+  void kill() { process_->kill(SIGKILL); }
   // The whole process group, which it leads.
   void kill_group() { ::kill(-process_->pid(), SIGKILL); }
 
@@ -93,6 +97,23 @@ TEST_CASE("calls go to the oldest runtime that stands") {
   CHECK(task::add.remote(1, 2) == 3);
 }
 
+// AddressSanitizer sees an engine that nobody holds.
+TEST_CASE("threads may call while runtimes come and go") {
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 2; ++i) {
+    callers.emplace_back([&] {
+      while (!stop) {
+        auto const result = task::add.try_remote(1, 2);
+        if (result) REQUIRE(*result == 3);
+      }
+    });
+  }
+  for (int i = 0; i < 200; ++i) yonder::runtime const brief({.workers = 1, .in_process = true});
+  stop = true;
+  for (auto& caller : callers) caller.join();
+}
+
 #ifndef __SANITIZE_THREAD__  // which does not allow threads in a fork of a program with threads
 TEST_CASE("a fork is told that its runtime is not its own, and may make one") {
   yonder::runtime const parents({.workers = 1, .in_process = true});
@@ -112,6 +133,24 @@ TEST_CASE("a fork is told that its runtime is not its own, and may make one") {
   CHECK(task::add.remote(1, 2) == 3);
 }
 #endif
+
+TEST_CASE("in forks of a program with workers every call is inert, and the program's own go on") {
+  program forks(YONDER_FORKS);
+  CHECK(forks.read_all() == "all as it should be\n");
+  CHECK(forks.wait().status == 0);
+}
+
+TEST_CASE("workers end with their program, though a fork of it lives on") {
+  program victim(YONDER_FORKS, {"YONDER_TEST_FORK=lives on"});
+  std::istringstream said(victim.read_line());
+  int worker = 0;
+  said >> worker;
+  REQUIRE(!said.fail());
+  watched_process const watched(worker);
+  victim.kill();
+  CHECK(watched.ends_within(10s));
+  CHECK(victim.read_line() == "the fork lives");
+}
 
 TEST_CASE("two tasks with one name are refused at start, in words") {
   program twins(YONDER_TWINS);

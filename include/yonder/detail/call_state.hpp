@@ -24,8 +24,9 @@ class call_state;  // one submitted call
 using engine_ref = std::shared_ptr<engine>;
 using call_ref = std::shared_ptr<call_state>;
 
-// The process's current runtime. Throws usage_error (no_runtime).
-YONDER_API engine& current_engine();
+// The process's current runtime, which may end meanwhile: what is asked of it then fails. Throws usage_error
+// (no_runtime).
+YONDER_API engine_ref current_engine();
 
 // Begins the body of a call frame; the arguments are encoded behind it, into content.head.
 struct outgoing {
@@ -35,8 +36,9 @@ struct outgoing {
 YONDER_API outgoing begin_call(task_entry const& task, options const& settings);
 
 // Hands the call over. Every failure, also an immediate one, is the call's outcome. Thread-safe, as all
-// below. `attended`: the caller goes on to wait for it.
-YONDER_API call_ref submit(engine& where, task_entry const& task, options const& settings, outgoing&& call,
+// below. `attended`: the caller goes on to wait for it. In a fork of the process that made `where` every call
+// has ended, with no_runtime unless it had ended before.
+YONDER_API call_ref submit(engine_ref where, task_entry const& task, options const& settings, outgoing&& call,
                            bool attended);
 
 YONDER_API bool is_done(call_state const& call) noexcept;
