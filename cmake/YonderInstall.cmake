@@ -4,11 +4,14 @@ include(CMakePackageConfigHelpers)
 set(yonder_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/yonder")
 get_property(yonder_components GLOBAL PROPERTY YONDER_COMPONENTS)
 
+# Three parts: what programs load (runtime), what they are built with (development), the yonder command (tools).
 foreach(component IN LISTS yonder_components)
-  install(TARGETS yonder_${component} EXPORT yonder_${component} COMPONENT ${component}
-          FILE_SET HEADERS COMPONENT ${component})
+  install(TARGETS yonder_${component} EXPORT yonder_${component}
+          LIBRARY COMPONENT runtime NAMELINK_COMPONENT development
+          ARCHIVE COMPONENT development
+          FILE_SET HEADERS COMPONENT development)
   install(EXPORT yonder_${component} FILE yonder-${component}-targets.cmake NAMESPACE yonder::
-          DESTINATION "${yonder_cmake_dir}" COMPONENT ${component})
+          DESTINATION "${yonder_cmake_dir}" COMPONENT development)
 endforeach()
 
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/yonderConfig.cmake.in" yonderConfig.cmake
@@ -22,12 +25,12 @@ write_basic_package_version_file(yonderConfigVersion.cmake COMPATIBILITY ${yonde
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/yonderConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/yonderConfigVersion.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/YonderFindZmq.cmake"
-        DESTINATION "${yonder_cmake_dir}" COMPONENT core)
+        DESTINATION "${yonder_cmake_dir}" COMPONENT development)
 
 # yonder_install_pc(<name> [REQUIRES …] [REQUIRES_PRIVATE …] [CFLAGS …] [LIBS …] [LIBS_PRIVATE …])
 # With static libraries what is private to the library is linked by the program, without a --static flag.
 function(yonder_install_pc name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "COMPONENT" "REQUIRES;REQUIRES_PRIVATE;CFLAGS;LIBS;LIBS_PRIVATE")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "REQUIRES;REQUIRES_PRIVATE;CFLAGS;LIBS;LIBS_PRIVATE")
   if(NOT BUILD_SHARED_LIBS)
     list(APPEND arg_REQUIRES ${arg_REQUIRES_PRIVATE})
     list(APPEND arg_LIBS ${arg_LIBS_PRIVATE})
@@ -43,13 +46,13 @@ function(yonder_install_pc name)
              BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" OUTPUT_VARIABLE yonder_pc_prefix)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/yonder.pc.in" ${name}.pc @ONLY)
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig"
-          COMPONENT ${arg_COMPONENT})
+          COMPONENT development)
 endfunction()
 
-yonder_install_pc(yonder-core COMPONENT core CFLAGS -I\${includedir} -pthread
+yonder_install_pc(yonder-core CFLAGS -I\${includedir} -pthread
   LIBS -L\${libdir} -lyonder_core LIBS_PRIVATE -pthread -ldl)
 if(YONDER_WITH_ZMQ)
-  yonder_install_pc(yonder-zmq COMPONENT zmq REQUIRES yonder-core REQUIRES_PRIVATE "libzmq >= 4.3"
+  yonder_install_pc(yonder-zmq REQUIRES yonder-core REQUIRES_PRIVATE "libzmq >= 4.3"
     CFLAGS -DYONDER_HAS_ZMQ=1 LIBS -lyonder_zmq)
 endif()
 if(YONDER_WITH_ML)
@@ -57,7 +60,7 @@ if(YONDER_WITH_ML)
   if(YONDER_CUDA_IS_ON)
     set(yonder_ml_private LIBS_PRIVATE "-L${YONDER_CUDA_LIBRARY_DIR}" -lcudart_static -lrt -ldl -pthread)
   endif()
-  yonder_install_pc(yonder-ml COMPONENT ml REQUIRES yonder-core LIBS -lyonder_ml ${yonder_ml_private})
+  yonder_install_pc(yonder-ml REQUIRES yonder-core LIBS -lyonder_ml ${yonder_ml_private})
 endif()
 list(TRANSFORM yonder_components PREPEND "yonder-" OUTPUT_VARIABLE yonder_all_pcs)
-yonder_install_pc(yonder COMPONENT core REQUIRES ${yonder_all_pcs})
+yonder_install_pc(yonder REQUIRES ${yonder_all_pcs})
