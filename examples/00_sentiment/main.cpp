@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+#include <yonder/ml/text_classifier.hpp>
+#include <yonder/yonder.hpp>
+
+std::string get_sentiment(std::string const& text) {
+  static yonder::ml::text_classifier const model(YONDER_DEMO_MODEL);  // a Hugging Face folder
+  return model(text).label;
+}
+inline constexpr yonder::task<get_sentiment> sentiment;
+
+int main(int argc, char** argv) {
+  yonder::runtime here(argc, argv);  // first in main: this very binary is also the worker
+  std::cout << sentiment.local("good job") << " " << sentiment.remote("good job") << "\n";
+}
