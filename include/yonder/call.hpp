@@ -33,7 +33,7 @@ R decode_reply(call_state& call) {
   auto const reply = take_reply(call);
   using returned = std::conditional_t<std::is_void_v<R>, std::tuple<>, R>;
   try {
-    return static_cast<R>(decode<returned>(reply.payload, reply.buffers));
+    return static_cast<R>(decode<returned>(reply.payload, reply.buffers, reply.limits));
   } catch (codec_error const& fault) {
     throw_undecodable(call, fault);
   }

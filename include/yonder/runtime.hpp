@@ -66,6 +66,11 @@ struct runtime_options {
 
   // The largest arguments, or result, of one call.
   std::size_t max_call_bytes = std::size_t{256} << 20;
+
+  // The most memory that arguments, or a result, may take once decoded: a few bytes may stand for much, as of
+  // an empty std::optional of something large. It holds here and in local workers; a worker elsewhere has its
+  // own. 0: 64 MiB and 16 times the bytes that came.
+  std::size_t max_decoded_bytes = 0;
 };
 
 // What this process is connected to. The first one made is the current one, which tasks use unless told

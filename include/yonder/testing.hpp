@@ -16,7 +16,7 @@ template <class Task, class... A>
 typename Task::result round_trip(Task const& task, A&&... a) {
   auto const request = task.encoded_arguments(std::forward<A>(a)...);
   detail::encoded reply;
-  task.entry().invoke(request.head.bytes(), request.buffers, reply);
+  task.entry().invoke(request.head.bytes(), request.buffers, {}, reply);
   if constexpr (!std::is_void_v<typename Task::result>)
     return detail::decode<typename Task::result>(reply.head.bytes(), reply.buffers);
 }

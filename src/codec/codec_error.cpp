@@ -61,10 +61,11 @@ void throw_too_deep(std::size_t offset, unsigned limit) {
 }
 
 void throw_over_budget(std::size_t offset, std::uint64_t count, std::size_t each, std::size_t left) {
-  throw codec_error(codec_fault::over_budget, offset,
-                    std::to_string(count) + " elements of " + std::to_string(each) +
-                        " bytes of memory exceed what is left of the decoding budget, " +
-                        std::to_string(left) + " bytes" + at(offset));
+  throw codec_error(
+      codec_fault::over_budget, offset,
+      std::to_string(count) + " elements of " + std::to_string(each) +
+          " bytes of memory exceed what is left of the decoding budget, " + std::to_string(left) +
+          " bytes; runtime_options::max_decoded_bytes of whoever decodes raises it" + at(offset));
 }
 
 void throw_bad_bool(std::size_t offset, unsigned found) {

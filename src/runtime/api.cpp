@@ -117,7 +117,7 @@ reply take_reply(call_state& call) {
     throw_error(*call.failure);
   }
   auto const& value = call.result->value();
-  return {value.payload(), value.buffers};
+  return {value.payload(), value.buffers, call.where->decoding()};
 }
 
 void throw_undecodable(call_state const& call, codec_error const& fault) {

@@ -27,6 +27,7 @@ struct engine_config {
   core::client_config client;
   std::optional<core::hub_config> hub;  // embedded; none: the hub is at the other end of `uplink`
   std::size_t max_call_bytes = 0;
+  std::size_t max_decoded_bytes = 0;
   bool no_workers = false;  // none is started here, and none can connect
 };
 
@@ -65,6 +66,9 @@ class engine : public std::enable_shared_from_this<engine> {
 
   std::size_t worker_count();
   std::vector<std::string> addresses();
+
+  // What a result may take. Any thread.
+  decode_limits decoding() const noexcept { return {.bytes = config_.max_decoded_bytes}; }
 
   transport::poller& poller() noexcept { return *poller_; }
 

@@ -58,6 +58,7 @@ std::pair<platform::unique_fd, platform::unique_fd> make_pipe() {
 struct shared_page {
   std::atomic<std::uint32_t> started;
   std::uint64_t max_call_bytes;
+  std::uint64_t max_decoded_bytes;
 };
 
 shared_page* map_page(int memory) {
@@ -127,8 +128,11 @@ constexpr std::uint64_t output_bit = 1;
 // -----------------------------------------------------------------------------------------------------
 
 process_pool::process_pool(transport::poller& poller, transport::limits const& limits,
-                           std::size_t max_call_bytes)
-    : poller_(poller), endpoint_(poller, limits), max_call_bytes_(max_call_bytes) {}
+                           std::size_t max_call_bytes, std::size_t max_decoded_bytes)
+    : poller_(poller),
+      endpoint_(poller, limits),
+      max_call_bytes_(max_call_bytes),
+      max_decoded_bytes_(max_decoded_bytes) {}
 
 process_pool::~process_pool() { stop(); }
 
@@ -150,6 +154,7 @@ void process_pool::launch(std::uint64_t start) {
   fresh->start = start;
   fresh->page = map_page(memory.get());
   fresh->page->max_call_bytes = max_call_bytes_;
+  fresh->page->max_decoded_bytes = max_decoded_bytes_;
   fresh->output = std::move(readable);
   fresh->process = platform::spawn({.path = "/proc/self/exe",
                                     .arguments = {::program_invocation_name},
@@ -334,7 +339,8 @@ worker_inheritance take_inheritance() {
   ::fcntl(inherited_socket, F_SETFD, FD_CLOEXEC);
   platform::unique_fd const memory(inherited_page);
   auto* const page = map_page(memory.get());
-  return {platform::unique_fd(inherited_socket), &page->started, page->max_call_bytes};
+  return {platform::unique_fd(inherited_socket), &page->started, page->max_call_bytes,
+          page->max_decoded_bytes};
 }
 
 }  // namespace yonder::runtime_detail

@@ -18,7 +18,8 @@ namespace yonder::runtime_detail {
 // file system.
 class process_pool final : public worker_pool, private transport::ready_handler {
  public:
-  process_pool(transport::poller& poller, transport::limits const& limits, std::size_t max_call_bytes);
+  process_pool(transport::poller& poller, transport::limits const& limits, std::size_t max_call_bytes,
+               std::size_t max_decoded_bytes);
   ~process_pool() override;
 
   void start(std::uint64_t start) override;
@@ -46,6 +47,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   transport::poller& poller_;
   transport::local_endpoint endpoint_;
   std::size_t max_call_bytes_;
+  std::size_t max_decoded_bytes_;
   worker_list workers_;
   std::vector<pool_event> happened_;
   std::vector<transport::event> received_;
@@ -57,6 +59,7 @@ struct worker_inheritance {
   platform::unique_fd socket;
   std::atomic<std::uint32_t>* started = nullptr;  // in the page: the highest sequence that was started
   std::size_t max_call_bytes = 0;                 // of the runtime that started this process
+  std::size_t max_decoded_bytes = 0;              // likewise
 };
 
 // Whether this process was started by a process_pool, or with worker_flag; known from before main.

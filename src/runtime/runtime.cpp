@@ -112,6 +112,7 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   auto inheritance = take_inheritance();
   auto* const loop = new worker_loop({.core = worker_config_here(inheritance.max_call_bytes),
                                       .max_result_bytes = inheritance.max_call_bytes,
+                                      .max_decoded_bytes = inheritance.max_decoded_bytes,
                                       .started = inheritance.started,
                                       .own_process = true});
   auto socket =
@@ -146,8 +147,10 @@ void tell_of_silence(worker_loop const& loop, std::string const& address, core::
   auto config = worker_config_here(options.max_call_bytes);
   auto const session = config.session;
   auto const tries = config.hub_timeout;
-  auto made = std::make_unique<worker_loop>(worker_loop_config{
-      .core = std::move(config), .max_result_bytes = options.max_call_bytes, .own_process = true});
+  auto made = std::make_unique<worker_loop>(worker_loop_config{.core = std::move(config),
+                                                               .max_result_bytes = options.max_call_bytes,
+                                                               .max_decoded_bytes = options.max_decoded_bytes,
+                                                               .own_process = true});
   made->attach(set_up([&] {
     return transport.connect(made->poller(),
                              {address, keys_folder(options), session, limits_of(options.max_call_bytes)});
@@ -176,6 +179,7 @@ void serve_if_worker(int argc, char** argv, runtime_options const& options,
 detail::engine_config engine_config_of(runtime_options const& options, bool embeds_hub) {
   detail::engine_config config;
   config.max_call_bytes = options.max_call_bytes;
+  config.max_decoded_bytes = options.max_decoded_bytes;
   config.no_workers = embeds_hub && options.workers == 0U && options.bind.empty();
   config.client.session = platform::random_number();
   config.client.name = process_name(::getpid());
@@ -230,9 +234,10 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
     }));
   } else if (options.in_process) {
     engine->add_pool(std::make_unique<thread_pool>(limits, worker_config_here(options.max_call_bytes),
-                                                   options.max_call_bytes));
+                                                   options.max_call_bytes, options.max_decoded_bytes));
   } else {
-    engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits, options.max_call_bytes));
+    engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits, options.max_call_bytes,
+                                                    options.max_decoded_bytes));
   }
   if (!options.bind.empty()) {
     auto const& transport = needed(remote, options.bind.front());

@@ -11,8 +11,12 @@
 namespace yonder::runtime_detail {
 
 thread_pool::thread_pool(transport::limits const& limits, core::worker_config model,
-                         std::size_t max_call_bytes)
-    : limits_(limits), model_(std::move(model)), max_call_bytes_(max_call_bytes), endpoint_(limits) {}
+                         std::size_t max_call_bytes, std::size_t max_decoded_bytes)
+    : limits_(limits),
+      model_(std::move(model)),
+      max_call_bytes_(max_call_bytes),
+      max_decoded_bytes_(max_decoded_bytes),
+      endpoint_(limits) {}
 
 thread_pool::~thread_pool() { stop(); }
 
@@ -24,8 +28,10 @@ void thread_pool::start(std::uint64_t start) {
   auto& fresh = workers_.emplace_back();
   fresh.start = start;
   try {
-    fresh.loop = std::make_unique<worker_loop>(worker_loop_config{
-        .core = std::move(config), .max_result_bytes = max_call_bytes_, .started = &fresh.started});
+    fresh.loop = std::make_unique<worker_loop>(worker_loop_config{.core = std::move(config),
+                                                                  .max_result_bytes = max_call_bytes_,
+                                                                  .max_decoded_bytes = max_decoded_bytes_,
+                                                                  .started = &fresh.started});
     auto connection = std::make_unique<transport::inproc_endpoint>(limits_);
     connection->connect(endpoint_.where());
     fresh.loop->attach(std::move(connection));

@@ -18,7 +18,8 @@ namespace yonder::runtime_detail {
 class thread_pool final : public worker_pool {
  public:
   // `model`: what every worker is told; each gets a session of its own.
-  thread_pool(transport::limits const& limits, core::worker_config model, std::size_t max_call_bytes);
+  thread_pool(transport::limits const& limits, core::worker_config model, std::size_t max_call_bytes,
+              std::size_t max_decoded_bytes);
   ~thread_pool() override;
 
   void start(std::uint64_t start) override;
@@ -49,6 +50,7 @@ class thread_pool final : public worker_pool {
   transport::limits limits_;
   core::worker_config model_;
   std::size_t max_call_bytes_;
+  std::size_t max_decoded_bytes_;
   transport::inproc_endpoint endpoint_;
   std::list<worker> workers_;
   std::size_t fenced_ = 0;

@@ -145,7 +145,8 @@ void worker_loop::execute(core::out::run const& work, detail::encoded& result) {
   auto const found = tasks_.find(work.function);
   if (found == tasks_.end())
     detail::throw_error({.code = errc::unknown_function, .message = "this worker has no such task"});
-  found->second->invoke(work.message.payload(), work.message.buffers, result);
+  found->second->invoke(work.message.payload(), work.message.buffers, {.bytes = config_.max_decoded_bytes},
+                        result);
 }
 
 void worker_loop::report(std::int64_t time, core::attempt_key const& key, detail::encoded&& result) {

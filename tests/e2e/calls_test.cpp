@@ -152,6 +152,24 @@ TEST_CASE("a task whose structure cannot be found is refused when it is used, an
   CHECK(task::add.remote(1, 2) == 3);
 }
 
+TEST_CASE("what takes much more memory than bytes is refused with the option that admits it, and admitted") {
+  constexpr int cells = 9000;  // 72 MB
+  auto const sent = failure_of([] { task::count_cells.remote(sparse(cells)); });
+  CHECK(sent.code == yonder::errc::too_large);
+  CHECK(sent.message.find("runtime_options::max_decoded_bytes") != std::string::npos);
+  auto const returned = failure_of([] { task::sparse.remote(cells); });
+  CHECK(returned.code == yonder::errc::too_large);
+  CHECK(returned.message.find("runtime_options::max_decoded_bytes") != std::string::npos);
+
+  yonder::runtime large({.workers = 1, .in_process = threads(), .max_decoded_bytes = std::size_t{80} << 20});
+  CHECK(task::count_cells.on(large).remote(sparse(cells)) == cells);
+  CHECK(task::sparse.on(large).remote(cells).size() == cells);
+  yonder::runtime small({.workers = 1, .in_process = threads(), .max_decoded_bytes = 1000});
+  CHECK(failure_of([&] { task::doubled.on(small).remote(std::vector<float>(251)); }).code ==
+        yonder::errc::too_large);
+  CHECK(task::doubled.on(small).remote(std::vector<float>(250)).size() == 250);
+}
+
 TEST_CASE("a runtime without workers says so at once") {
   yonder::runtime none({.workers = 0, .in_process = threads()});
   auto const refused = task::add.on(none).try_remote(1, 2);

@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -130,6 +132,10 @@ inline std::vector<float> doubled(std::vector<float> const& numbers) {
   for (auto& n : result) n *= 2;
   return result;
 }
+// A sparse grid: a byte where nothing is.
+using cell = std::optional<std::array<double, 1024>>;
+inline std::vector<cell> sparse(int cells) { return std::vector<cell>(static_cast<std::size_t>(cells)); }
+inline int count_cells(std::vector<cell> const& grid) { return static_cast<int>(grid.size()); }
 inline int process() { return static_cast<int>(::getpid()); }
 inline int accept(positive const& p) { return p.value; }
 inline int halve(at_least_two number) { return number.value / 2; }
@@ -216,6 +222,8 @@ inline constexpr yonder::task<e2e::nothing> nothing;
 inline constexpr yonder::task<e2e::boxed> boxed;
 inline constexpr yonder::task<e2e::unboxed> unboxed;
 inline constexpr yonder::task<e2e::doubled> doubled;
+inline constexpr yonder::task<e2e::sparse> sparse;
+inline constexpr yonder::task<e2e::count_cells> count_cells;
 inline constexpr yonder::task<e2e::process> process;
 inline constexpr yonder::task<e2e::accept> accept;
 inline constexpr yonder::task<e2e::halve> halve;

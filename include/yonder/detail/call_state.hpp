@@ -71,6 +71,7 @@ YONDER_API void forget_resumption(call_state& call, void (*resume)(void*), void*
 struct reply {
   std::span<std::byte const> payload;
   std::span<buffer const> buffers;
+  decode_limits limits;  // of the runtime
 };
 YONDER_API reply take_reply(call_state& call);
 

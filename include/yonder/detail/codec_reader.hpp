@@ -20,7 +20,7 @@ namespace yonder::detail {
 // What bytes may ask of whoever decodes them. The budget counts what is allocated before the bytes that fill
 // it have been seen, at its size in memory; what a user's own constructors allocate is theirs to bound.
 struct decode_limits {
-  std::size_t bytes = 0;  // 0: 64 MiB and 16 times the input
+  std::size_t bytes = 0;  // runtime_options::max_decoded_bytes; 0: 64 MiB and 16 times the input
   unsigned depth = 64;    // of objects within objects
 };
 

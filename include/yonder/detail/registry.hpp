@@ -15,10 +15,11 @@
 
 namespace yonder::detail {
 
-// What a worker needs to run a task: decodes the arguments, calls the function, encodes the result behind
-// what `result` holds already. Throws what the task throws, and codec_error for bytes that do not decode.
+// What a worker needs to run a task: decodes the arguments, within `limits`, calls the function, encodes the
+// result behind what `result` holds already. Throws what the task throws, and codec_error for bytes that do
+// not decode.
 using task_invoker = void (*)(std::span<std::byte const> arguments, std::span<buffer const> buffers,
-                              encoded& result);
+                              decode_limits limits, encoded& result);
 
 // A type whose symbol holds the function's: there, all compilers spell it alike.
 template <auto Function>

@@ -35,8 +35,8 @@ constexpr decltype(auto) handed(Owned& value) noexcept {
 // Runs one call in a worker.
 template <auto Function, class... P, std::size_t... I>
 void invoke_task(type_list<P...>, std::index_sequence<I...>, std::span<std::byte const> bytes,
-                 std::span<buffer const> buffers, encoded& result) {
-  auto values = decode<std::tuple<wire_type_t<P>...>>(bytes, buffers);
+                 std::span<buffer const> buffers, decode_limits limits, encoded& result) {
+  auto values = decode<std::tuple<wire_type_t<P>...>>(bytes, buffers, limits);
   if constexpr (std::is_void_v<typename signature_of<decltype(Function)>::result>)
     callee<Function>()(handed<P>(std::get<I>(values))...);
   else
@@ -63,7 +63,8 @@ template <class Task, auto Function, class... P>
 struct task_record<Task, Function, type_list<P...>> {
   using structure = structure_of_task<typename signature_of<decltype(Function)>::result, P...>;
 
-  static void invoke(std::span<std::byte const> bytes, std::span<buffer const> buffers, encoded& result);
+  static void invoke(std::span<std::byte const> bytes, std::span<buffer const> buffers, decode_limits limits,
+                     encoded& result);
   static task_entry entry;
   static registration const registered;
 };
@@ -72,8 +73,9 @@ struct task_record<Task, Function, type_list<P...>> {
 
 template <class Task, auto Function, class... P>
 void task_record<Task, Function, type_list<P...>>::invoke(std::span<std::byte const> bytes,
-                                                          std::span<buffer const> buffers, encoded& result) {
-  invoke_task<Function>(type_list<P...>{}, std::index_sequence_for<P...>{}, bytes, buffers, result);
+                                                          std::span<buffer const> buffers,
+                                                          decode_limits limits, encoded& result) {
+  invoke_task<Function>(type_list<P...>{}, std::index_sequence_for<P...>{}, bytes, buffers, limits, result);
 }
 
 template <class Task, auto Function, class... P>

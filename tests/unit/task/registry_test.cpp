@@ -36,7 +36,8 @@ std::string letter() {
   throw yonder::codec_error(yonder::codec_fault::unstable_structure, 0, "it reads by value");
 }
 template <int>
-void invoke(std::span<std::byte const>, std::span<yonder::detail::buffer const>, encoded&) {}
+void invoke(std::span<std::byte const>, std::span<yonder::detail::buffer const>,
+            yonder::detail::decode_limits, encoded&) {}
 
 task_entry entry_of(char const& image, std::uint64_t (*hash)(), std::string (*words)(),
                     yonder::detail::task_invoker run, std::type_info const& symbol) {
