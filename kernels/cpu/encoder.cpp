@@ -93,6 +93,14 @@ linear part_loader::load_linear(std::vector<std::string> const& names, std::size
   return result;
 }
 
+linear part_loader::load_matrix(std::string const& name, std::size_t in, std::size_t out) const {
+  tensor_view const& weight = weight_of(name, in, out);
+  return {
+      packed_matrix(kernel_, in, out,
+                    [&](std::size_t column, float* row) { read_row(weight, name, column * in, in, row); }),
+      std::vector<float>(out, 0.0F)};
+}
+
 linear part_loader::load_outputs(std::string const& name, std::size_t in, std::size_t out, slice part) const {
   tensor_view const& weight = weight_of(name, in, out);
   auto const bias = load_vector(name + ".bias", out);

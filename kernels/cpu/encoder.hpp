@@ -72,6 +72,8 @@ class part_loader {
   // Several layers of the same input, their outputs beside each other.
   linear load_linear(std::vector<std::string> const& names, std::size_t in, std::size_t out_of_each) const;
   linear load_linear(std::string const& name, std::size_t in, std::size_t out) const;
+  // A layer that has no bias: it is 0.
+  linear load_matrix(std::string const& name, std::size_t in, std::size_t out) const;
   // `part` of a layer's outputs, or of its inputs: the bias then comes with the first.
   linear load_outputs(std::string const& name, std::size_t in, std::size_t out, slice part) const;
   linear load_inputs(std::string const& name, std::size_t in, std::size_t out, slice part) const;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace yonder::kernels::cpu {
 namespace {
@@ -25,6 +26,23 @@ double sum_of(float const* column, std::size_t length, std::size_t width) noexce
   double sum = 0.0;
   for (std::size_t i = 0; i < length; ++i) sum += column[i * width];
   return sum;
+}
+
+float mean_of(float const* column, std::size_t length, std::size_t width, double divisor) noexcept {
+  return length == 0 ? 0.0F : static_cast<float>(sum_of(column, length, width) / divisor);
+}
+
+// Weights count up from `weight` on.
+float weighted_mean_of(float const* column, std::size_t length, std::size_t width,
+                       std::size_t weight) noexcept {
+  double sum = 0.0;
+  double weights = 0.0;
+  for (std::size_t i = 0; i < length; ++i) {
+    auto const each = static_cast<double>(weight + i);
+    sum += each * column[i * width];
+    weights += each;
+  }
+  return length == 0 ? 0.0F : static_cast<float>(sum / weights);
 }
 
 float largest_of(float const* column, std::size_t length, std::size_t width) noexcept {
@@ -72,17 +90,27 @@ void apply_scores(score_function function, float* logits, std::size_t count) noe
   }
 }
 
-void pool(pooling_mode mode, float const* hidden, std::size_t length, std::size_t width,
+void pool(pooling_mode mode, float const* hidden, std::size_t length, std::size_t width, std::size_t skipped,
           float* out) noexcept {
-  double const count = static_cast<double>(length);
-  double const divisor = mode == pooling_mode::mean ? count : std::sqrt(count);
+  bool const none = skipped >= length;
+  std::size_t const first = none ? 0 : skipped;
+  float const* const kept = hidden + first * width;
+  std::size_t const count = none ? 0 : length - skipped;
+  double const size = static_cast<double>(count);
   for (std::size_t column = 0; column < width; ++column) {
     switch (mode) {
-      case pooling_mode::first_token: out[column] = hidden[column]; break;
-      case pooling_mode::maximum: out[column] = largest_of(hidden + column, length, width); break;
-      case pooling_mode::mean:
+      case pooling_mode::first_token: out[column] = kept[column]; break;
+      case pooling_mode::last_token: out[column] = none ? 0.0F : hidden[(length - 1) * width + column]; break;
+      case pooling_mode::maximum:
+        out[column] =
+            none ? -std::numeric_limits<float>::infinity() : largest_of(kept + column, count, width);
+        break;
+      case pooling_mode::mean: out[column] = mean_of(kept + column, count, width, size); break;
       case pooling_mode::mean_sqrt_length:
-        out[column] = static_cast<float>(sum_of(hidden + column, length, width) / divisor);
+        out[column] = mean_of(kept + column, count, width, std::sqrt(size));
+        break;
+      case pooling_mode::weighted_mean:
+        out[column] = weighted_mean_of(kept + column, count, width, first + 1);
         break;
     }
   }

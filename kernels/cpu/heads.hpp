@@ -32,8 +32,11 @@ class classification_head {
 // logits in place to scores.
 void apply_scores(score_function function, float* logits, std::size_t count) noexcept;
 
-// hidden[length][width] to out[width].
-void pool(pooling_mode mode, float const* hidden, std::size_t length, std::size_t width, float* out) noexcept;
+// hidden[length][width] to out[width], as sentence-transformers pools what stands after `skipped` tokens; of
+// a text that is no longer than that, zeros, but the first token's or minus infinity. Precondition: length >
+// 0.
+void pool(pooling_mode mode, float const* hidden, std::size_t length, std::size_t width, std::size_t skipped,
+          float* out) noexcept;
 // To length 1; a zero vector stays, as in PyTorch's normalize (epsilon 1e-12).
 void normalize_length(float* x, std::size_t count) noexcept;
 

@@ -1,32 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "yonder/ml/sentence_encoder.hpp"
 
+#include <string>
 #include <utility>
 
-#include "cpu/heads.hpp"
+#include "ml/sentence_steps.hpp"
 #include "ml/text_model.hpp"
 #include "model/sentence_folder.hpp"
+#include "yonder/ml/errors.hpp"
 
 namespace yonder::ml {
 
 class sentence_encoder::implementation {
  public:
   implementation(kernels::sentence_folder const& folder, text_options const& options)
-      : normalize_(folder.normalize), model_(folder.encoder, options, folder.pooling, folder.max_length) {}
+      : prompt_(folder.prompt), model_(folder, options), steps_(folder, model_.width(), options.threads) {}
 
   std::vector<std::vector<float>> encode(std::span<std::string_view const> texts) const {
-    auto rows = model_.run(texts);
-    if (normalize_) {
-      for (auto& row : rows) kernels::cpu::normalize_length(row.data(), row.size());
-    }
+    auto rows = prompt_.empty() ? model_.run(texts) : run_with_prompt(texts);
+    steps_.apply(rows);
     return rows;
   }
 
-  std::size_t dimension() const noexcept { return model_.width(); }
+  std::size_t dimension() const noexcept { return steps_.width(); }
 
  private:
-  bool normalize_;
+  std::vector<std::vector<float>> run_with_prompt(std::span<std::string_view const> texts) const {
+    std::vector<std::string> prompted;
+    prompted.reserve(texts.size());
+    for (auto const text : texts) prompted.push_back(prompt_ + std::string(text));
+    try {
+      return model_.run(std::vector<std::string_view>(prompted.begin(), prompted.end()));
+    } catch (invalid_utf8 const& error) {
+      throw invalid_utf8(error.offset() - prompt_.size());  // in the caller's text
+    }
+  }
+
+  std::string prompt_;
   kernels::text_model model_;
+  kernels::sentence_steps steps_;
 };
 
 sentence_encoder::sentence_encoder(std::filesystem::path const& folder, text_options options)

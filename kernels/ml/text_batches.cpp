@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ml/text_batches.hpp"
 
+#include <algorithm>
+#include <string>
 #include <vector>
 
 #include "cpu/thread_pool.hpp"
@@ -67,9 +69,22 @@ cpu::token_batch text_batches::tokenize(std::span<std::string_view const> texts)
   for (auto const text : texts) {
     bool const cut = tokens_.append(text, rules_.cut, batch.ids, batch.type_ids);
     if (cut && !rules_.truncate) throw ml::text_too_long(rules_.cut.max_length);
+    check_ids(std::span(batch.ids).subspan(batch.starts.back()));
     batch.starts.push_back(batch.ids.size());
   }
+  if (!rules_.type_ids) std::ranges::fill(batch.type_ids, 0);
   return batch;
+}
+
+void text_batches::check_ids(std::span<std::int32_t const> ids) const {
+  if (rules_.vocabulary == 0) return;
+  for (auto const id : ids) {
+    if (static_cast<std::size_t>(id) < rules_.vocabulary) continue;
+    throw ml::inconsistent_model(
+        {std::string(rules_.file), "a text with the token of id " + std::to_string(id),
+         "ids below " + std::to_string(rules_.vocabulary) + ", the vocab_size of config.json",
+         "leave that token out of texts, or use the weights that belong to it"});
+  }
 }
 
 }  // namespace yonder::kernels

@@ -16,6 +16,11 @@ struct text_rules {
   truncation cut;
   bool truncate = true;  // else a longer text throws
   std::size_t threads = 1;
+  // Ids from here on are no rows of the embeddings: a text that has one is refused. 0: the tokenizer gives
+  // none.
+  std::size_t vocabulary = 0;
+  bool type_ids = true;        // else all are 0
+  std::string_view file = {};  // of the tokenizer, for errors
 };
 
 // Texts as batches of tokens, in order. Texts are tokenized some at a time, by several threads.
@@ -33,6 +38,7 @@ class text_batches {
  private:
   void tokenize_some(std::size_t limit);
   cpu::token_batch tokenize(std::span<std::string_view const> texts) const;
+  void check_ids(std::span<std::int32_t const> ids) const;
   bool move_text(cpu::token_batch& to, std::size_t limit);
 
   tokenizer const& tokens_;

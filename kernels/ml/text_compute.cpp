@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ml/text_compute.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <stdexcept>
 
@@ -33,7 +34,7 @@ class cpu_compute final : public text_compute {
     for (std::size_t i = 0; i < batch.sequences(); ++i) {
       for (auto const mode : task_.pooling) {
         cpu::pool(mode, hidden.data() + batch.starts[i] * width, batch.starts[i + 1] - batch.starts[i], width,
-                  to);
+                  task_.skipped, to);
         to += width;
       }
     }
@@ -69,9 +70,19 @@ cuda::number_format format_of(ml::text_options const& options) {
   throw std::invalid_argument("text_options::compute is fp32 or int8; a GPU has bf16 and fp16");
 }
 
+void check_pooling_on_gpu(weight_files const& files, model_task const& task) {
+  auto const lacks = [](pooling_mode mode) {
+    return mode == pooling_mode::weighted_mean || mode == pooling_mode::last_token;
+  };
+  if (task.skipped == 0 && std::ranges::none_of(task.pooling, lacks)) return;
+  throw ml::unsupported_model({files.source(), "pooling by weightedmean, by lasttoken or without the prompt",
+                               "cls, max, mean or mean_sqrt_len_tokens on a GPU", "run it on the CPU"});
+}
+
 std::unique_ptr<text_compute const> on_gpu(weight_files const& files, encoder_config const& config,
                                            model_task const& task, ml::text_options const& options) {
   auto const format = format_of(options);
+  check_pooling_on_gpu(files, task);
   return std::make_unique<gpu_compute>(
       cuda::load_accelerator(files, config, task, format, options.device.index));
 }

@@ -12,63 +12,77 @@
 namespace yonder::kernels {
 namespace {
 
-model_task task_of(model_config const& config, std::vector<pooling_mode> pooling,
-                   std::filesystem::path const& folder) {
-  if (!pooling.empty()) return {std::nullopt, std::move(pooling)};
-  if (config.classifies_sequences) return {config.classifier.labels.size(), {}};
-  throw ml::unsupported_model({(folder / "config.json").string(),
+loaded_tokenizer load_tokenizer_of(std::filesystem::path const& folder, sentence_folder const* sentences) {
+  auto loaded = load_tokenizer(folder);
+  if (sentences != nullptr && sentences->lowercase) loaded.tokens.lowercase_first();
+  return loaded;
+}
+
+}  // namespace
+
+text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options)
+    : text_model(folder, options, nullptr) {}
+
+text_model::text_model(sentence_folder const& folder, ml::text_options const& options)
+    : text_model(folder.encoder, options, &folder) {}
+
+text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options,
+                       sentence_folder const* sentences)
+    : options_(options),
+      config_(read_config(folder)),
+      files_(folder),
+      tokenizer_(load_tokenizer_of(folder, sentences)),
+      cut_(make_cut(folder, sentences)),
+      task_(make_task(sentences)),
+      compute_(make_compute(files_, config_.encoder, task_, options)) {
+  check_tokenizer();
+}
+
+model_task text_model::make_task(sentence_folder const* sentences) const {
+  if (sentences != nullptr) {
+    bool const all = sentences->include_prompt || sentences->prompt.empty();
+    return {std::nullopt, sentences->pooling,
+            all ? 0 : tokenizer_.tokens.prompt_tokens(sentences->prompt, cut_)};
+  }
+  if (config_.classifies_sequences) return {config_.classifier.labels.size(), {}};
+  throw ml::unsupported_model({(files_.folder() / "config.json").string(),
                                "architectures without a sequence classifier",
                                "one that ends in ForSequenceClassification",
                                "choose a classification model, or use yonder::ml::sentence_encoder"});
 }
 
-}  // namespace
-
-text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options,
-                       std::vector<pooling_mode> pooling, std::optional<std::size_t> stated_length)
-    : options_(options),
-      config_(read_config(folder)),
-      files_(folder),
-      tokenizer_(load_tokenizer(folder)),
-      task_(task_of(config_, std::move(pooling), folder)),
-      compute_(make_compute(files_, config_.encoder, task_, options)) {
-  check_tokenizer(tokenizer_.file);
-  auto const& file_cut = tokenizer_.tokens.cut();
-  cut_ = {usable_length(stated_length), file_cut ? file_cut->cut : side::right};
-  if (cut_.max_length <= tokenizer_.tokens.special_tokens()) {
-    throw std::invalid_argument(folder.string() + ": texts of at most " + std::to_string(cut_.max_length) +
+// As transformers cuts where it is told to cut: tokenizer.json has no say in the length.
+truncation text_model::make_cut(std::filesystem::path const& folder, sentence_folder const* sentences) const {
+  std::size_t const most = config_.encoder.max_tokens();
+  std::size_t length = tokenizer_.max_length.value_or(most);
+  if (sentences != nullptr && sentences->max_length) length = *sentences->max_length;
+  if (options_.max_tokens != 0) length = options_.max_tokens;
+  length = std::min(length, most);
+  if (length <= tokenizer_.tokens.special_tokens()) {
+    throw std::invalid_argument(folder.string() + ": texts of at most " + std::to_string(length) +
                                 " tokens have no room for one of their own; raise text_options::max_tokens");
   }
+  return {length, tokenizer_.cut};
 }
 
-std::size_t text_model::usable_length(std::optional<std::size_t> stated) const {
-  auto const& file_cut = tokenizer_.tokens.cut();
-  std::size_t length = config_.encoder.max_tokens();
-  if (options_.max_tokens != 0) {
-    length = options_.max_tokens;
-  } else if (stated) {
-    length = *stated;
-  } else if (tokenizer_.max_length) {
-    length = *tokenizer_.max_length;
-  } else if (file_cut) {
-    length = file_cut->max_length;
-  }
-  return std::min(length, config_.encoder.max_tokens());
+bool text_model::has_foreign_ids() const noexcept {
+  return static_cast<std::size_t>(tokenizer_.tokens.largest_id()) >= config_.encoder.vocabulary;
 }
 
-// Every id that the tokenizer can give must be a row of the embeddings.
-void text_model::check_tokenizer(std::string const& file) const {
-  auto const largest = static_cast<std::size_t>(tokenizer_.tokens.largest_id());
+// What stands round every text must be rows of the embeddings; of the other tokens, texts tell.
+void text_model::check_tokenizer() const {
+  auto const largest = tokenizer_.tokens.largest_template_id();
   auto const largest_type = static_cast<std::size_t>(tokenizer_.tokens.largest_type_id());
   char const* const advice = "use the tokenizer that belongs to these weights";
-  if (largest >= config_.encoder.vocabulary) {
+  if (largest >= 0 && static_cast<std::size_t>(largest) >= config_.encoder.vocabulary) {
     throw ml::inconsistent_model(
-        {file, "a token with id " + std::to_string(largest),
+        {tokenizer_.file, "a special token round each text with id " + std::to_string(largest),
          "ids below " + std::to_string(config_.encoder.vocabulary) + ", the vocab_size of config.json",
          advice});
   }
-  if (config_.encoder.token_types != 0 && largest_type >= config_.encoder.token_types) {
-    throw ml::inconsistent_model({file, "the token type " + std::to_string(largest_type),
+  bool const types = config_.encoder.token_types != 0 && tokenizer_.gives_type_ids;
+  if (types && largest_type >= config_.encoder.token_types) {
+    throw ml::inconsistent_model({tokenizer_.file, "the token type " + std::to_string(largest_type),
                                   "types below " + std::to_string(config_.encoder.token_types) +
                                       ", the type_vocab_size of config.json",
                                   advice});
@@ -79,7 +93,10 @@ std::vector<std::vector<float>> text_model::run(std::span<std::string_view const
   std::vector<std::vector<float>> rows;
   rows.reserve(texts.size());
   std::size_t const threads = options_.threads != 0 ? options_.threads : cpu::default_threads();
-  text_batches source(tokenizer_.tokens, {cut_, options_.truncate, threads}, texts);
+  std::size_t const vocabulary = has_foreign_ids() ? config_.encoder.vocabulary : 0;
+  text_batches source(
+      tokenizer_.tokens,
+      {cut_, options_.truncate, threads, vocabulary, tokenizer_.gives_type_ids, tokenizer_.file}, texts);
   auto batch = source.next(compute_->tokens_at_once());
   while (batch.sequences() != 0) {
     cpu::token_batch following;

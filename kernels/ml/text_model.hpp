@@ -21,10 +21,10 @@ namespace yonder::kernels {
 // Text to what the model's task gives: what classifiers and sentence encoders share.
 class text_model {
  public:
-  // Without `pooling` it is a classifier. `stated_length` holds over what the tokenizer's files say. Throws
-  // ml::model_error, ml::gpu_error, std::invalid_argument.
-  text_model(std::filesystem::path const& folder, ml::text_options const& options,
-             std::vector<pooling_mode> pooling = {}, std::optional<std::size_t> stated_length = std::nullopt);
+  // A classifier. Throws ml::model_error, ml::gpu_error, std::invalid_argument.
+  text_model(std::filesystem::path const& folder, ml::text_options const& options);
+  // A sentence encoder; what happens after pooling is the caller's, and so is the prompt. Throws the same.
+  text_model(sentence_folder const& folder, ml::text_options const& options);
   // compute_ looks into files_.
   text_model(text_model const&) = delete;
   text_model& operator=(text_model const&) = delete;
@@ -38,8 +38,12 @@ class text_model {
 
  private:
   void run(cpu::token_batch const& batch, std::vector<std::vector<float>>& rows) const;
-  void check_tokenizer(std::string const& file) const;
-  std::size_t usable_length(std::optional<std::size_t> stated) const;
+  text_model(std::filesystem::path const& folder, ml::text_options const& options,
+             sentence_folder const* sentences);
+  model_task make_task(sentence_folder const* sentences) const;
+  truncation make_cut(std::filesystem::path const& folder, sentence_folder const* sentences) const;
+  void check_tokenizer() const;
+  bool has_foreign_ids() const noexcept;
 
   ml::text_options options_;
   model_config config_;

@@ -18,6 +18,7 @@ struct added_token {
   bool lstrip = false;       // takes the whitespace before it
   bool rstrip = false;       // takes the whitespace after it
   bool normalized = false;   // is found in the normalized text, in its normalized form
+  bool special = false;
 };
 
 // Finds added tokens: leftmost first, then longest.

@@ -110,6 +110,7 @@ class bpe {
   // Of a token as the vocabulary writes it.
   std::optional<std::int32_t> find(std::string_view token) const;
   std::int32_t largest_id() const noexcept { return largest_id_; }
+  std::size_t size() const noexcept { return vocabulary_.size(); }
 
  private:
   using symbols = std::vector<bpe_scratch::symbol>;

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "model/json.hpp"
+#include "model/keys.hpp"
 #include "model/mapped_file.hpp"
 #include "yonder/ml/errors.hpp"
 
@@ -23,31 +24,42 @@ model_family parse_family(json_view const& config) {
 
 activation parse_activation(json_view const& config, char const* key) {
   std::string const name = config.string_or(key, "gelu");
-  if (name == "gelu") return activation::gelu;
-  if (name == "gelu_new" || name == "gelu_pytorch_tanh") return activation::gelu_tanh;
+  if (name == "gelu" || name == "gelu_python") return activation::gelu;
+  for (char const* tanh :
+       {"gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh"}) {
+    if (name == tanh) return activation::gelu_tanh;
+  }
   if (name == "relu") return activation::relu;
-  config.unsupported(key, "\"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" or \"relu\"");
+  config.unsupported(key, "\"gelu\", \"gelu_new\" (or another name of either) or \"relu\"");
 }
 
-std::size_t extent(json_view const& config, char const* key) {
-  auto const value = config.count(key, max_extent);
+// Where config.json is silent, the class of transformers has a default.
+std::size_t extent(json_view const& config, char const* key, std::size_t fallback) {
+  bool const stated = config.raw().contains(key);  // null states nothing that could be meant
+  auto const value = stated && config.lacks(key) ? 0 : config.count_or(key, fallback, max_extent);
   if (value == 0) config.malformed(key, "at least 1");
   return value;
 }
 
-encoder_config parse_bert(json_view const& config) {
-  if (config.string_or("position_embedding_type", "absolute") != "absolute") {
-    config.unsupported("position_embedding_type", "\"absolute\"");
+// DistilBERT's extents have two names each.
+std::size_t extent(json_view const& config, char const* key, char const* other, std::size_t fallback) {
+  if (config.lacks(key)) return extent(config, other, fallback);
+  auto const value = extent(config, key, fallback);
+  if (extent(config, other, value) != value) {
+    config.malformed(other, "the same number as " + std::string(key) + ", or no such key");
   }
-  if (config.boolean_or("is_decoder", false)) config.unsupported("is_decoder", "an encoder");
+  return value;
+}
+
+encoder_config parse_bert(json_view const& config) {
   encoder_config encoder;
-  encoder.hidden = extent(config, "hidden_size");
-  encoder.layers = extent(config, "num_hidden_layers");
-  encoder.heads = extent(config, "num_attention_heads");
-  encoder.intermediate = extent(config, "intermediate_size");
-  encoder.vocabulary = extent(config, "vocab_size");
-  encoder.positions = extent(config, "max_position_embeddings");
-  encoder.token_types = config.lacks("type_vocab_size") ? 2 : extent(config, "type_vocab_size");
+  encoder.hidden = extent(config, "hidden_size", 768);
+  encoder.layers = extent(config, "num_hidden_layers", 12);
+  encoder.heads = extent(config, "num_attention_heads", 12);
+  encoder.intermediate = extent(config, "intermediate_size", 3072);
+  encoder.vocabulary = extent(config, "vocab_size", 30'522);
+  encoder.positions = extent(config, "max_position_embeddings", 512);
+  encoder.token_types = extent(config, "type_vocab_size", 2);
   encoder.layer_norm_epsilon = static_cast<float>(config.number_or("layer_norm_eps", 1e-12));
   encoder.hidden_activation = parse_activation(config, "hidden_act");
   if (!(encoder.layer_norm_epsilon >= 0 && encoder.layer_norm_epsilon < 1)) {
@@ -59,6 +71,8 @@ encoder_config parse_bert(json_view const& config) {
 encoder_config parse_roberta(json_view const& config) {
   encoder_config encoder = parse_bert(config);
   encoder.family = model_family::roberta;
+  encoder.vocabulary =
+      extent(config, "vocab_size", config.string("model_type") == "roberta" ? 50'265 : 30'522);
   encoder.padding_id = static_cast<std::int32_t>(config.count_or("pad_token_id", 1, max_extent));
   if (encoder.first_position() >= encoder.positions) {
     config.malformed("pad_token_id", "at most max_position_embeddings - 2, as positions begin after it");
@@ -69,12 +83,12 @@ encoder_config parse_roberta(json_view const& config) {
 encoder_config parse_distilbert(json_view const& config) {
   encoder_config encoder;
   encoder.family = model_family::distilbert;
-  encoder.hidden = extent(config, "dim");
-  encoder.layers = extent(config, "n_layers");
-  encoder.heads = extent(config, "n_heads");
-  encoder.intermediate = extent(config, "hidden_dim");
-  encoder.vocabulary = extent(config, "vocab_size");
-  encoder.positions = extent(config, "max_position_embeddings");
+  encoder.hidden = extent(config, "dim", "hidden_size", 768);
+  encoder.layers = extent(config, "n_layers", "num_hidden_layers", 6);
+  encoder.heads = extent(config, "n_heads", "num_attention_heads", 12);
+  encoder.intermediate = extent(config, "hidden_dim", 3072);
+  encoder.vocabulary = extent(config, "vocab_size", 30'522);
+  encoder.positions = extent(config, "max_position_embeddings", 512);
   encoder.hidden_activation = parse_activation(config, "activation");
   return encoder;
 }
@@ -96,6 +110,13 @@ void check_heads(encoder_config const& encoder, std::string const& file) {
                                 "a divisor of the hidden size", "mend config.json, or download it again"});
 }
 
+// As Python prints it: numbers name classes as well as words.
+std::string label_of(json const& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean()) return value.get<bool>() ? "True" : "False";
+  return value.is_null() ? "None" : value.dump();
+}
+
 // id2label has the keys "0" to "n-1", in any order.
 std::vector<std::string> parse_labels(json_view const& config) {
   if (config.lacks("id2label")) {
@@ -111,16 +132,19 @@ std::vector<std::string> parse_labels(json_view const& config) {
     auto const end = key.data() + key.size();
     auto const parsed = std::from_chars(key.data(), end, id);
     bool const canonical = parsed.ec == std::errc() && parsed.ptr == end && std::to_string(id) == key;
-    if (!canonical || id >= labels.size() || !value.is_string()) {
+    if (!canonical || id >= labels.size() || value.is_structured()) {
       config.malformed("id2label", "a name for each id from 0 on");
     }
-    labels[id] = value.get<std::string>();
+    labels[id] = label_of(value);
   }
   return labels;
 }
 
 score_function parse_scores(json_view const& config, std::size_t labels) {
   std::string const type = config.string_or("problem_type", "");
+  if (type == "single_label_classification" && labels == 1) {
+    config.unsupported("problem_type", "regression, or nothing, for one label");
+  }
   if (type == "regression") return score_function::none;
   if (type == "multi_label_classification" || labels == 1) return score_function::sigmoid;
   if (type.empty() || type == "single_label_classification") return score_function::softmax;
@@ -144,6 +168,7 @@ model_config parse_config(std::string_view text, std::string const& file) {
   json_view const config(root, file);
   model_config result;
   result.encoder = parse_encoder(config);
+  check_keys(config, "config.json");
   check_heads(result.encoder, file);
   result.classifies_sequences = may_classify_sequences(config);
   if (result.classifies_sequences) {
@@ -155,6 +180,10 @@ model_config parse_config(std::string_view text, std::string const& file) {
 }
 
 model_config read_config(std::filesystem::path const& folder) {
+  if (auto const adapter = folder / "adapter_config.json"; std::filesystem::exists(adapter)) {
+    throw ml::unsupported_model({adapter.string(), "an adapter", "a whole model",
+                                 "merge it into its model with peft: merge_and_unload(), save_pretrained()"});
+  }
   mapped_file const file(folder / "config.json");
   return parse_config(file.text(), (folder / "config.json").string());
 }

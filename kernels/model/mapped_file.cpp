@@ -36,6 +36,12 @@ class descriptor {
   int value_;
 };
 
+// What git leaves in place of a large file where git-lfs is not installed:
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+bool is_lfs_pointer(std::string_view text) noexcept {
+  return text.size() < 1024 && text.starts_with("version https://git-lfs.github.com/spec/");
+}
+
 }  // namespace
 
 mapped_file::mapped_file(std::filesystem::path const& path) {
@@ -48,6 +54,12 @@ mapped_file::mapped_file(std::filesystem::path const& path) {
   void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) fail(path, std::generic_category().message(errno));
   bytes_ = {static_cast<std::byte const*>(address), size};
+  if (!is_lfs_pointer(text())) return;
+  ::munmap(address, size);
+  bytes_ = {};
+  throw ml::malformed_file(
+      {path.string(), "a git-lfs pointer (\"version https://git-lfs...\"), not the file itself",
+       "the bytes that it stands for", "run git lfs pull in the repository, or download the file again"});
 }
 
 mapped_file::mapped_file(mapped_file&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}

@@ -170,6 +170,12 @@ std::string normalizer::operator()(std::string_view text) const {
   return result;
 }
 
+void normalizer::lowercase_first() {
+  if (std::ranges::find(steps_, step::lowercase) == steps_.end()) {
+    steps_.insert(steps_.begin(), step::lowercase);
+  }
+}
+
 std::string normalizer::apply(step what, std::string_view text) const {
   text_buffer out;
   out.room(text.size() + text.size() / 8);

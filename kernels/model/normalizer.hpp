@@ -30,6 +30,8 @@ class normalizer {
 
   std::string operator()(std::string_view text) const;
 
+  // Puts a lowercase step first, unless there is one.
+  void lowercase_first();
   // Changes nothing.
   bool empty() const noexcept { return steps_.empty(); }
   // What it does where normalize_for_words() can stand in for it.

@@ -149,7 +149,7 @@ tensor_map parse_safetensors(std::span<std::byte const> bytes, std::string const
   return tensors;
 }
 
-weight_files::weight_files(std::filesystem::path const& folder) {
+weight_files::weight_files(std::filesystem::path const& folder) : folder_(folder) {
   auto const single = folder / "model.safetensors";
   auto const index = folder / "model.safetensors.index.json";
   source_ = folder.string();

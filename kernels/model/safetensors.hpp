@@ -41,6 +41,7 @@ class weight_files {
   // ml::unsupported_model where it cannot be read as floats. The view lives as long as this object.
   tensor_view const& get(std::string_view name, std::span<std::uint64_t const> shape) const;
 
+  std::filesystem::path const& folder() const noexcept { return folder_; }
   // The file or folder that errors name.
   std::string const& source() const noexcept { return source_; }
 
@@ -48,6 +49,7 @@ class weight_files {
   void add_shards(std::filesystem::path const& index);
   void add_file(std::filesystem::path const& path);
 
+  std::filesystem::path folder_;
   std::string source_;
   std::vector<mapped_file> files_;
   tensor_map tensors_;

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/sentence_folder.hpp"
 
+#include <algorithm>
+#include <array>
 #include <string>
+#include <utility>
 
 #include "model/json.hpp"
+#include "model/keys.hpp"
+#include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels {
 namespace {
@@ -17,54 +22,208 @@ std::filesystem::path module_path(json_view const& module, std::filesystem::path
   return path.empty() ? folder : folder / path;
 }
 
-std::vector<pooling_mode> read_pooling(std::filesystem::path const& folder) {
-  std::string const file = (folder / "config.json").string();
-  json const root = read_json(file);
-  json_view const config(root, file);
+struct pooling_name {
+  char const* name;
+  char const* flag;  // before sentence-transformers 5.4
+  pooling_mode mode;
+};
+// Flags join in this order.
+constexpr pooling_name pooling_names[] = {
+    {"cls", "pooling_mode_cls_token", pooling_mode::first_token},
+    {"max", "pooling_mode_max_tokens", pooling_mode::maximum},
+    {"mean", "pooling_mode_mean_tokens", pooling_mode::mean},
+    {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", pooling_mode::mean_sqrt_length},
+    {"weightedmean", "pooling_mode_weightedmean_tokens", pooling_mode::weighted_mean},
+    {"lasttoken", "pooling_mode_lasttoken", pooling_mode::last_token},
+};
+
+std::vector<pooling_mode> pooling_by_flags(json_view const& config) {
   std::vector<pooling_mode> modes;
-  auto const add = [&](char const* key, pooling_mode mode) {
-    if (config.boolean_or(key, false)) modes.push_back(mode);
-  };
-  // In the order in which sentence-transformers joins them.
-  add("pooling_mode_cls_token", pooling_mode::first_token);
-  add("pooling_mode_max_tokens", pooling_mode::maximum);
-  add("pooling_mode_mean_tokens", pooling_mode::mean);
-  add("pooling_mode_mean_sqrt_len_tokens", pooling_mode::mean_sqrt_length);
-  for (char const* key : {"pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"}) {
-    if (config.boolean_or(key, false))
-      config.unsupported(key, "first token, maximum, mean, mean by root of length");
+  for (auto const& [name, flag, mode] : pooling_names) {
+    if (config.boolean_or(flag, false)) modes.push_back(mode);
   }
-  if (modes.empty()) config.malformed("pooling_mode_mean_tokens", "one of the pooling modes on");
+  if (modes.empty()) modes.push_back(pooling_mode::mean);
   return modes;
 }
 
+std::vector<pooling_mode> pooling_by_names(json_view const& config) {
+  json const& value = config.raw()["pooling_mode"];
+  json const names = value.is_array() ? value : json::array({value});
+  std::vector<pooling_mode> modes;
+  for (json const& name : names) {
+    auto const known =
+        std::ranges::find_if(pooling_names, [&](auto const& each) { return name == each.name; });
+    if (known == std::end(pooling_names)) {
+      config.unsupported("pooling_mode", "cls, max, mean, mean_sqrt_len_tokens, weightedmean or lasttoken");
+    }
+    modes.push_back(known->mode);
+  }
+  if (modes.empty()) config.malformed("pooling_mode", "one mode at least");
+  return modes;
+}
+
+void read_pooling(std::filesystem::path const& folder, sentence_folder& result) {
+  std::string const file = (folder / "config.json").string();
+  json const root = read_json(file);
+  json_view const config(root, file);
+  check_keys(config, "Pooling config.json");
+  result.pooling = config.lacks("pooling_mode") ? pooling_by_flags(config) : pooling_by_names(config);
+  result.include_prompt = config.boolean_or("include_prompt", true);
+}
+
+dense_activation read_activation(json_view const& config) {
+  constexpr std::pair<std::string_view, dense_activation> names[] = {
+      {"Identity", dense_activation::identity}, {"Tanh", dense_activation::tanh},
+      {"ReLU", dense_activation::relu},         {"GELU", dense_activation::gelu},
+      {"Sigmoid", dense_activation::sigmoid},   {"SiLU", dense_activation::silu}};
+  std::string const name = config.string_or("activation_function", "torch.nn.modules.activation.Tanh");
+  for (auto const& [last, activation] : names) {
+    if (name.starts_with("torch.nn.") && name.substr(name.rfind('.') + 1) == last) return activation;
+  }
+  config.unsupported("activation_function", "torch's Tanh, Identity, ReLU, GELU, Sigmoid or SiLU");
+}
+
+dense_config read_dense(std::filesystem::path const& folder) {
+  std::string const file = (folder / "config.json").string();
+  json const root = read_json(file);
+  json_view const config(root, file);
+  check_keys(config, "Dense config.json");
+  constexpr std::uint64_t widest = 1U << 20;
+  dense_config dense{folder,
+                     config.count("in_features", widest),
+                     config.count("out_features", widest),
+                     config.boolean_or("bias", true),
+                     config.boolean_or("use_residual", false),
+                     read_activation(config)};
+  if (dense.out == 0) config.malformed("out_features", "at least 1");
+  return dense;
+}
+
+// Without a config.json it is the default.
+void check_normalize(std::filesystem::path const& folder) {
+  auto const path = folder / "config.json";
+  if (!std::filesystem::exists(path)) return;
+  std::string const file = path.string();
+  json const root = read_json(path);
+  check_keys(json_view(root, file), "Normalize config.json");
+}
+
+// The only modality is text, and its result the encoder's last hidden states.
+void check_modalities(json_view const& config) {
+  if (config.lacks("modality_config")) return;
+  json const text = {{"method", "forward"}, {"method_output_name", "last_hidden_state"}};
+  json const& found = config.raw()["modality_config"];
+  bool same = found.is_object() && found.size() == 1 && found.contains("text") && found["text"].is_object();
+  if (same) {
+    json const& given = found["text"];
+    json const name = given.value("method_output_name", json());
+    bool const path_of_one = name.is_array() && name.size() == 1 && name[0] == text["method_output_name"];
+    same = given.value("method", json()) == text["method"] &&
+           (name == text["method_output_name"] || path_of_one);
+  }
+  if (!same) config.unsupported("modality_config", "text alone, by forward to last_hidden_state");
+}
+
+// Arguments of Python's constructors: what is not known to change nothing is refused.
+void check_arguments(json_view const& config, char const* key, bool of_model) {
+  if (config.lacks(key)) return;
+  json_view const arguments = config.object(key);
+  for (auto const& [name, value] : arguments.raw().items()) {
+    bool const harmless = name == "trust_remote_code" ||
+                          (of_model && (name == "add_pooling_layer" || name == "attn_implementation"));
+    if (!harmless) arguments.unsupported(name, "no arguments that could change a number");
+  }
+}
+
 void read_transformer_settings(std::filesystem::path const& folder, sentence_folder& result) {
-  auto const path = folder / "sentence_bert_config.json";
+  for (char const* kind : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"}) {
+    auto const path = folder / ("sentence_" + std::string(kind) + "_config.json");
+    if (!std::filesystem::exists(path)) continue;
+    std::string const file = path.string();
+    json const root = read_json(path);
+    if (root.empty()) continue;
+    json_view const config(root, file);
+    check_keys(config, "sentence_*_config.json");
+    check_modalities(config);
+    for (char const* key : {"model_args", "model_kwargs"}) check_arguments(config, key, true);
+    for (char const* key : {"tokenizer_args", "processor_kwargs", "config_args", "config_kwargs"}) {
+      check_arguments(config, key, false);
+    }
+    result.lowercase = config.boolean_or("do_lower_case", false);
+    if (!config.lacks("max_seq_length")) result.max_length = config.count("max_seq_length");
+    return;
+  }
+}
+
+// The prompt that encode() puts before every text, and the width to which it cuts the results.
+void read_sentence_settings(std::filesystem::path const& folder, sentence_folder& result) {
+  auto const path = folder / "config_sentence_transformers.json";
   if (!std::filesystem::exists(path)) return;
   std::string const file = path.string();
   json const root = read_json(path);
   json_view const config(root, file);
-  if (config.boolean_or("do_lower_case", false)) {
-    config.unsupported("do_lower_case", "false: the tokenizer knows the case of its model");
+  check_keys(config, "config_sentence_transformers.json");
+  if (!config.lacks("truncate_dim")) {
+    result.truncated_width = config.count("truncate_dim");
+    if (*result.truncated_width == 0) config.malformed("truncate_dim", "at least 1");
   }
-  if (!config.lacks("max_seq_length")) result.max_length = config.count("max_seq_length");
+  if (config.lacks("default_prompt_name")) return;
+  std::string const name = config.string("default_prompt_name");
+  if (config.lacks("prompts") || !config.raw()["prompts"].contains(name)) {
+    // "query" and "document" are there without being named, and empty.
+    if (name == "query" || name == "document") return;
+    config.malformed("default_prompt_name", "the name of one of its prompts");
+  }
+  result.prompt = config.object("prompts").string_or(name.c_str(), "");
 }
 
-void read_module(json_view const& module, std::filesystem::path const& folder, sentence_folder& result) {
+// The class of a module of sentence-transformers itself; its path has changed over time.
+std::string module_class(json_view const& module) {
   std::string const type = module.string("type");
-  std::string const name = type.substr(type.rfind('.') + 1);
-  auto const path = module_path(module, folder);
-  if (name == "Transformer") {
-    result.encoder = path;
-    read_transformer_settings(path, result);
-  } else if (name == "Pooling") {
-    result.pooling = read_pooling(path);
-  } else if (name == "Normalize") {
-    result.normalize = true;
-  } else {
-    module.unsupported("type", "Transformer, Pooling and Normalize");
+  std::string name = type.substr(type.rfind('.') + 1);
+  if (type.starts_with("sentence_transformers.")) {
+    for (char const* known : {"Transformer", "Pooling", "Dense", "Normalize", "Dropout"}) {
+      if (name == known) return name;
+    }
   }
+  module.unsupported("type", "sentence_transformers' Transformer, Pooling, Dense, Normalize or Dropout");
 }
+
+class module_reader {
+ public:
+  module_reader(std::filesystem::path const& folder, sentence_folder& result)
+      : folder_(folder), result_(result) {}
+
+  void read(json_view const& module) {
+    check_keys(module, "modules.json");
+    std::string const name = module_class(module);
+    auto const path = module_path(module, folder_);
+    bool const first = name == "Transformer";
+    bool const second = name == "Pooling";
+    if (first != (count_ == 0) || second != (count_ == 1)) {
+      module.unsupported("type", "a Transformer, then a Pooling, then the others");
+    }
+    ++count_;
+    if (first) {
+      result_.encoder = path;
+      read_transformer_settings(path, result_);
+    } else if (second) {
+      read_pooling(path, result_);
+    } else if (name == "Dense") {
+      result_.after.emplace_back(read_dense(path));
+    } else if (name == "Normalize") {
+      check_normalize(path);
+      result_.after.emplace_back(normalize_step());
+    }
+  }
+
+  std::size_t count() const noexcept { return count_; }
+
+ private:
+  std::filesystem::path const& folder_;
+  sentence_folder& result_;
+  std::size_t count_ = 0;
+};
 
 }  // namespace
 
@@ -75,7 +234,13 @@ sentence_folder read_sentence_folder(std::filesystem::path const& folder) {
   if (!std::filesystem::exists(path)) return result;
   std::string const file = path.string();
   json const modules = read_json(path, json::value_t::array);
-  for (json const& module : modules) read_module(json_view(module, file, "module."), folder, result);
+  module_reader reader(folder, result);
+  for (json const& module : modules) reader.read(json_view(module, file, "module."));
+  if (reader.count() < 2) {
+    throw ml::unsupported_model({file, std::to_string(reader.count()) + " modules",
+                                 "a Transformer and a Pooling at least", "choose another model"});
+  }
+  read_sentence_settings(folder, result);
   return result;
 }
 

@@ -5,18 +5,46 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <variant>
 #include <vector>
 
 namespace yonder::kernels {
 
-enum class pooling_mode : std::uint8_t { first_token, maximum, mean, mean_sqrt_length };
+enum class pooling_mode : std::uint8_t {
+  first_token,
+  maximum,
+  mean,
+  mean_sqrt_length,
+  weighted_mean,  // a token's weight is its place in the text, from 1 on
+  last_token
+};
+
+enum class dense_activation : std::uint8_t { identity, tanh, relu, gelu, sigmoid, silu };
+
+// What a Dense module's config.json says; its weights are in the same folder.
+struct dense_config {
+  std::filesystem::path folder;
+  std::size_t in = 0;
+  std::size_t out = 0;
+  bool bias = true;
+  bool residual = false;  // adds what came in, through a matrix of its own where in and out differ
+  dense_activation activation = dense_activation::tanh;
+};
+
+// To length 1.
+struct normalize_step {};
 
 // What a sentence-transformers folder does around its encoder.
 struct sentence_folder {
   std::filesystem::path encoder;                             // where config.json and the weights are
   std::vector<pooling_mode> pooling = {pooling_mode::mean};  // their results stand one after the other
-  bool normalize = false;                                    // to length 1
-  std::optional<std::size_t> max_length;
+  std::vector<std::variant<dense_config, normalize_step>> after = {};  // what happens to the result, in order
+  std::optional<std::size_t> max_length = std::nullopt;
+  bool lowercase = false;                                     // before all other normalization
+  std::string prompt = {};                                    // stands before every text
+  bool include_prompt = true;                                 // in pooling
+  std::optional<std::size_t> truncated_width = std::nullopt;  // the first numbers of the result
 };
 
 // A folder without modules.json is an encoder alone: mean pooling, as sentence-transformers takes it.

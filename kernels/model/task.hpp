@@ -13,6 +13,7 @@ namespace yonder::kernels {
 struct model_task {
   std::optional<std::size_t> labels;
   std::vector<pooling_mode> pooling;
+  std::size_t skipped = 0;  // tokens at the front of a text that pooling leaves out: those of its prompt
 
   std::size_t width(std::size_t hidden) const noexcept { return labels ? *labels : pooling.size() * hidden; }
 };

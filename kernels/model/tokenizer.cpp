@@ -82,6 +82,26 @@ tokenizer::tokenizer(tokenizer_parts parts)
   }
 }
 
+void tokenizer::lowercase_first() {
+  parts_.normalize.lowercase_first();
+  normalized_tokens_ =
+      added_token_matcher(normalize_contents(those_normalized(parts_.added, true), parts_.normalize));
+  fused_.reset();
+}
+
+std::int32_t tokenizer::largest_template_id() const noexcept {
+  std::int32_t largest = -1;
+  for (auto const& part : parts_.post_template) largest = std::max(largest, part.id.value_or(-1));
+  return largest;
+}
+
+std::size_t tokenizer::prompt_tokens(std::string_view prompt, std::optional<truncation> const& cut) const {
+  auto const ids = encode(prompt, cut).ids;
+  bool const ends_special =
+      !ids.empty() && std::ranges::find(parts_.special, ids.back()) != parts_.special.end();
+  return ids.size() - (ends_special ? 1 : 0);
+}
+
 // Raw added tokens are cut out first; each(stretch) gets what is left, token(id) the tokens. Both return
 // false to stop.
 template <class Each, class Token>

@@ -18,11 +18,10 @@
 #include "model/normalizer.hpp"
 #include "model/pre_tokenizer.hpp"
 #include "model/scratch_pool.hpp"
+#include "model/tokenizer_settings.hpp"
 #include "model/wordpiece.hpp"
 
 namespace yonder::kernels {
-
-enum class side : std::uint8_t { left, right };
 
 struct truncation {
   std::size_t max_length = 0;  // special tokens included
@@ -69,6 +68,7 @@ struct tokenizer_parts {
   token_model model;
   std::vector<added_token> added;
   std::vector<template_part> post_template;  // exactly one part is the text
+  std::vector<std::int32_t> special;         // of tokenizer_config.json's special tokens
   std::optional<truncation> cut;
   std::optional<padding> pad;
 };
@@ -95,8 +95,20 @@ class tokenizer {
   std::vector<std::string> words(std::string_view text) const;
 
   std::optional<truncation> const& cut() const noexcept { return parts_.cut; }
+  std::optional<padding> const& padding_of_file() const noexcept { return parts_.pad; }
+  // What tokenizer.json says of both.
+  void set_cut_and_padding(std::optional<truncation> cut, std::optional<padding> pad) noexcept {
+    parts_.cut = cut;
+    parts_.pad = pad;
+  }
+  // Texts are set in lower case before all else, unless the normalizer has a step that does only that.
+  void lowercase_first();
   // Of the vocabulary, the added and the special tokens.
   std::int32_t largest_id() const noexcept { return largest_id_; }
+  // Of the special tokens round a text.
+  std::int32_t largest_template_id() const noexcept;
+  // The tokens of a prompt, the special one after it left out, where one is.
+  std::size_t prompt_tokens(std::string_view prompt, std::optional<truncation> const& cut) const;
   // Of the types in the template.
   std::int32_t largest_type_id() const noexcept { return largest_type_id_; }
   std::size_t special_tokens() const noexcept { return parts_.post_template.size() - 1; }
@@ -130,45 +142,25 @@ class tokenizer {
 // Rows to one width, as `how` says.
 padded_batch pad(std::span<encoding const> encodings, padding const& how);
 
-// tokenizer_config.json and its companions, where they are.
-struct tokenizer_settings {
-  std::optional<bool> add_prefix_space = std::nullopt;
-  std::optional<bool> lowercase = std::nullopt;
-  std::optional<bool> strip_accents = std::nullopt;
-  std::optional<bool> handle_chinese_chars = std::nullopt;
-  std::optional<std::size_t> max_length = std::nullopt;
-  // Special tokens that are not the usual ones of the kind of vocabulary; without their ids.
-  std::optional<added_token> unknown = std::nullopt;
-  std::optional<added_token> separator = std::nullopt;
-  std::optional<added_token> padding = std::nullopt;
-  std::optional<added_token> classification = std::nullopt;
-  std::optional<added_token> mask = std::nullopt;
-  std::vector<added_token> added = {};
-};
-
-// The parsers of outside bytes. They throw ml::model_error; `file` is named in errors.
-tokenizer_settings parse_tokenizer_settings(std::string_view text, std::string const& file);
+// tokenizer.json, by settings.kind. All three throw ml::model_error.
 tokenizer parse_tokenizer_json(std::string_view text, std::string const& file,
                                tokenizer_settings const& settings);
-// vocab.txt
+// vocab.txt, as BertTokenizer
 tokenizer parse_vocabulary(std::string_view text, std::string const& file,
                            tokenizer_settings const& settings);
-// vocab.json and merges.txt, with RoBERTa's special tokens.
-struct named_text {
-  std::string_view text;
-  std::string const& file;
-};
+// vocab.json and merges.txt, as RobertaTokenizer
 tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_settings const& settings);
 
 struct loaded_tokenizer {
   tokenizer tokens;
   std::optional<std::size_t> max_length;  // of tokenizer_config.json
+  side cut = side::right;                 // where a longer text is cut
+  bool gives_type_ids = true;             // else all types are 0
   std::string file;                       // the one that was read, for errors
 };
 
-// tokenizer.json, else vocab.txt, else vocab.json and merges.txt. As in transformers, what
-// tokenizer_config.json says of lower case, accents and Chinese characters holds over the BertNormalizer of
-// tokenizer.json, what it says of add_prefix_space over its ByteLevel.
+// The tokenizer that transformers' AutoTokenizer makes of a folder. tokenizer.json holds over vocab.txt,
+// vocab.json and merges.txt; of it, BertTokenizer and RobertaTokenizer take vocabulary and added tokens only.
 loaded_tokenizer load_tokenizer(std::filesystem::path const& folder);
 
 }  // namespace yonder::kernels

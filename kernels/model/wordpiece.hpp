@@ -80,6 +80,7 @@ class wordpiece {
 
   std::optional<std::int32_t> find(std::string_view token) const;
   std::int32_t largest_id() const noexcept { return largest_id_; }
+  std::size_t size() const noexcept { return vocabulary_.size(); }
 
  private:
   std::int32_t* write(std::string_view word, std::int32_t* to) const noexcept;

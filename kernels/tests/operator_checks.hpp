@@ -309,7 +309,9 @@ inline double pooled(pooling_mode mode, float const* column, std::size_t length,
     case pooling_mode::first_token: return column[0];
     case pooling_mode::maximum: return largest;
     case pooling_mode::mean: return sum / static_cast<double>(length);
-    case pooling_mode::mean_sqrt_length: break;
+    case pooling_mode::mean_sqrt_length:
+    case pooling_mode::weighted_mean:  // not of a GPU
+    case pooling_mode::last_token: break;
   }
   return sum / std::sqrt(static_cast<double>(length));
 }

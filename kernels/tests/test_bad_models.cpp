@@ -134,14 +134,50 @@ TEST_CASE("more labels than the classifier has rows are refused") {
   check_refused<ml::inconsistent_model>(copy, copy.folder().string());
 }
 
-TEST_CASE("a tokenizer with ids past the embeddings is refused") {
+TEST_CASE("a token past the embeddings is refused by the text that has it, and other texts work") {
   model_copy const copy;
   copy.edit("tokenizer.json", [](json& value) { value["model"]["vocab"]["surplus"] = 5000; });
+  ml::text_classifier const model(copy.folder());
+  ml::text_classifier const whole(fs::path(YONDER_GOLDENS) / "bert-classifier");
+  try {
+    model("a surplus");
+    FAIL("not refused");
+  } catch (ml::inconsistent_model const& error) {
+    CHECK(error.found().find("5000") != std::string::npos);
+    CHECK(error.file() == copy.path("tokenizer.json").string());
+  }
+  CHECK(model("good job") == whole("good job"));
+}
+
+TEST_CASE("a special token round each text that lies past the embeddings is refused") {
+  model_copy const copy;
+  copy.edit("tokenizer_config.json", [](json& value) { value["cls_token"] = "<nowhere>"; });
   check_refused<ml::inconsistent_model>(copy, "tokenizer.json");
+}
+
+TEST_CASE("a git-lfs pointer in place of any file is called by its name") {
+  for (char const* file : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}) {
+    CAPTURE(std::string(file));
+    model_copy const copy;
+    write(copy.path(file), "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n");
+    check_refused<ml::malformed_file>(copy, file);
+    try {
+      ml::text_classifier const model(copy.folder());
+    } catch (ml::malformed_file const& error) {
+      CHECK(error.found().find("git-lfs pointer") != std::string::npos);
+    }
+  }
+  for (char const* file : {"model-00001-of-00002.safetensors", "model.safetensors.index.json"}) {
+    model_copy const copy("legacy-bert");
+    write(copy.path(file), "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n");
+    check_refused<ml::malformed_file>(copy, file);
+  }
 }
 
 TEST_CASE("a template with types past the embeddings is refused") {
   model_copy const copy;
+  copy.edit("tokenizer_config.json",
+            [](json& value) { value["tokenizer_class"] = "PreTrainedTokenizerFast"; });
   copy.edit("tokenizer.json",
             [](json& value) { value["post_processor"]["single"][1]["Sequence"]["type_id"] = 7; });
   check_refused<ml::inconsistent_model>(copy, "tokenizer.json");
@@ -214,16 +250,20 @@ TEST_CASE("a module outside the model's folder, or of another kind, is refused")
     copy.edit("modules.json", [&](json& modules) { modules[1]["path"] = path; });
     CHECK_THROWS_AS(ml::sentence_encoder(copy.folder()), ml::malformed_file);
   }
-  model_copy const dense("sentence-encoder");
-  dense.edit("modules.json",
-             [](json& modules) { modules[2]["type"] = "sentence_transformers.models.Dense"; });
-  CHECK_THROWS_AS(ml::sentence_encoder(dense.folder()), ml::unsupported_model);
+  for (char const* type : {"sentence_transformers.models.Router", "sentence_transformers.models.Asym",
+                           "sentence_transformers.models.CNN", "custom_st.Normalize"}) {
+    model_copy const other("sentence-encoder");
+    other.edit("modules.json", [&](json& modules) { modules[2]["type"] = type; });
+    CHECK_THROWS_AS(ml::sentence_encoder(other.folder()), ml::unsupported_model);
+  }
+  for (std::size_t const left_out : {0, 1}) {
+    model_copy const few("sentence-encoder");
+    few.edit("modules.json", [&](json& modules) { modules.erase(left_out); });
+    CHECK_THROWS_AS(ml::sentence_encoder(few.folder()), ml::unsupported_model);
+  }
   model_copy const missing("sentence-encoder");
   fs::remove(missing.path("1_Pooling/config.json"));
   CHECK_THROWS_AS(ml::sentence_encoder(missing.folder()), ml::missing_file);
-  model_copy const pooling("sentence-encoder");
-  pooling.edit("1_Pooling/config.json", [](json& config) { config["pooling_mode_lasttoken"] = true; });
-  CHECK_THROWS_AS(ml::sentence_encoder(pooling.folder()), ml::unsupported_model);
 }
 
 TEST_CASE("text that is not UTF-8 is refused with its offset, and the next call works") {

@@ -96,9 +96,42 @@ TEST_CASE("sizes that are no sizes are refused") {
   CHECK_THROWS_AS(with("num_attention_heads", 5), ml::inconsistent_model);
 }
 
+TEST_CASE("labels that are no texts are named as Python prints them") {
+  auto const config = with("id2label", {{"0", 0}, {"1", 1.0}, {"2", true}, {"3", nullptr}, {"4", "x"}});
+  CHECK(config.classifier.labels == std::vector<std::string>{"0", "1.0", "True", "None", "x"});
+}
+
+TEST_CASE("where config.json is silent, sizes are those of transformers' classes") {
+  auto const of = [](char const* type) {
+    return parse_config(json({{"model_type", type}}).dump(), "config.json").encoder;
+  };
+  for (char const* type : {"bert", "roberta", "xlm-roberta", "distilbert"}) {
+    auto const config = of(type);
+    CHECK(config.hidden == 768);
+    CHECK(config.heads == 12);
+    CHECK(config.intermediate == 3072);
+    CHECK(config.positions == 512);
+    CHECK(config.vocabulary == (std::string_view(type) == "roberta" ? 50'265 : 30'522));
+    CHECK(config.layers == (std::string_view(type) == "distilbert" ? 6 : 12));
+  }
+}
+
+TEST_CASE("DistilBERT's sizes have two names, which must agree") {
+  json config = {{"model_type", "distilbert"},
+                 {"hidden_size", 24},
+                 {"num_hidden_layers", 2},
+                 {"num_attention_heads", 3}};
+  auto const encoder = parse_config(config.dump(), "config.json").encoder;
+  CHECK(encoder.hidden == 24);
+  CHECK(encoder.layers == 2);
+  CHECK(encoder.heads == 3);
+  config["dim"] = 48;
+  CHECK_THROWS_AS(parse_config(config.dump(), "config.json"), ml::malformed_file);
+}
+
 TEST_CASE("labels without an id of their own are refused") {
   for (char const* labels :
-       {R"({"0":"a","2":"b"})", R"({"0":"a","00":"b"})", R"({"0":"a","x":"b"})", R"({"0":1})",
+       {R"({"0":"a","2":"b"})", R"({"0":"a","00":"b"})", R"({"0":"a","x":"b"})", R"({"0":["a"]})",
         R"({"-1":"a"})", R"([])", R"({})", R"({"18446744073709551616":"a"})"}) {
     CAPTURE(std::string(labels));
     CHECK_THROWS_AS(with("id2label", json::parse(labels)), ml::malformed_file);

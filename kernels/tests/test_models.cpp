@@ -276,7 +276,7 @@ TEST_CASE("one model serves several threads at once") {
 TEST_CASE("a plain encoder folder is a sentence encoder with mean pooling") {
   auto const folder = read_sentence_folder(golden_folder("bert-classifier"));
   CHECK(folder.pooling == std::vector<pooling_mode>{pooling_mode::mean});
-  CHECK_FALSE(folder.normalize);
+  CHECK(folder.after.empty());
   yonder::ml::sentence_encoder const model(golden_folder("bert-classifier"));
   CHECK(model("good job").size() == 24);
 }

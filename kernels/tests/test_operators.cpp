@@ -320,13 +320,13 @@ TEST_CASE("every half-precision value becomes its float") {
 TEST_CASE("each way of pooling is that of its formula") {
   std::vector<float> const hidden = {1, -2, 3, 4, 5, -6, 7, 8};  // four tokens of two
   std::array<float, 2> out = {};
-  cpu::pool(pooling_mode::first_token, hidden.data(), 4, 2, out.data());
+  cpu::pool(pooling_mode::first_token, hidden.data(), 4, 2, 0, out.data());
   CHECK(out == std::array<float, 2>{1, -2});
-  cpu::pool(pooling_mode::maximum, hidden.data(), 4, 2, out.data());
+  cpu::pool(pooling_mode::maximum, hidden.data(), 4, 2, 0, out.data());
   CHECK(out == std::array<float, 2>{7, 8});
-  cpu::pool(pooling_mode::mean, hidden.data(), 4, 2, out.data());
+  cpu::pool(pooling_mode::mean, hidden.data(), 4, 2, 0, out.data());
   CHECK(out == std::array<float, 2>{4, 1});
-  cpu::pool(pooling_mode::mean_sqrt_length, hidden.data(), 4, 2, out.data());
+  cpu::pool(pooling_mode::mean_sqrt_length, hidden.data(), 4, 2, 0, out.data());
   CHECK(out == std::array<float, 2>{8, 2});
 }
 

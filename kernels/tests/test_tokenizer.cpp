@@ -87,9 +87,40 @@ TEST_CASE("tokenizer_config.json decides on case and accents where there is only
   CHECK(from_vocabulary(settings).encode("Hello hello E\u0301").ids == ids{2, 1, 5, 8, 3});
 }
 
-TEST_CASE("tokenizer_config.json holds over the normalizer of tokenizer.json") {
+TEST_CASE(
+    "tokenizer_config.json holds over the normalizer of tokenizer.json where the class is BertTokenizer") {
   CHECK(parse(minimal()).encode("Ab").ids == ids{2, 4, 5, 3});
-  CHECK(parse(minimal(), {.lowercase = false}).encode("Ab").ids == ids{2, 1, 3});
+  CHECK(parse(minimal(), {.lowercase = false}).encode("Ab").ids == ids{2, 4, 5, 3});
+  auto const bert = tokenizer_kind::bert;
+  CHECK(parse(minimal(), {.kind = bert, .lowercase = false}).encode("Ab").ids == ids{2, 1, 3});
+  // Silence is BertTokenizer's default, whatever tokenizer.json says.
+  CHECK(parse(with("/normalizer/lowercase", false), {.kind = bert}).encode("Ab").ids == ids{2, 4, 5, 3});
+  CHECK(parse(with("/normalizer", nullptr), {.kind = bert}).encode("Ab").ids == ids{2, 4, 5, 3});
+}
+
+TEST_CASE("a token that the vocabulary lacks gets the next id") {
+  auto const settings =
+      parse_tokenizer_settings(R"({"mask_token":"<m>","extra_special_tokens":["<x>"],"y_token":"<y>"})", "c");
+  CHECK(parse(minimal(), settings).encode("a<m><y><x>").ids == ids{2, 4, 6, 7, 8, 3});
+  CHECK(parse(minimal(), settings).largest_id() == 8);
+  CHECK(parse(minimal()).largest_id() == 5);
+}
+
+TEST_CASE("added_tokens.json and special_tokens_map.json are read where there is no added_tokens_decoder") {
+  std::string const file = "file";
+  tokenizer_settings settings;
+  merge_special_tokens({R"({"cls_token":"hello"})", file}, settings);
+  merge_added_tokens({R"({"Zz":11,"hello":5})", file}, settings);
+  CHECK(from_vocabulary(settings).encode("zz ZZhello").ids == ids{5, 11, 11, 5, 3});
+  auto newer = parse_tokenizer_settings(R"({"added_tokens_decoder":{}})", "tokenizer_config.json");
+  merge_special_tokens({R"({"cls_token":"hello"})", file}, newer);
+  merge_added_tokens({R"({"zz":11})", file}, newer);
+  CHECK(from_vocabulary(newer).encode("zz").ids == ids{2, 1, 3});
+  tokenizer_settings other;
+  merge_added_tokens({R"({"zz":12})", file}, other);
+  CHECK_THROWS_AS(from_vocabulary(other), ml::inconsistent_model);
+  CHECK_THROWS_AS(merge_added_tokens({R"({"zz":"11"})", file}, other), ml::malformed_file);
+  CHECK_THROWS_AS(merge_special_tokens({R"({"do_lower_case":true})", file}, other), ml::unsupported_model);
 }
 
 TEST_CASE("a special token with another name is taken from tokenizer_config.json") {
@@ -175,6 +206,9 @@ TEST_CASE("what this library does not run is refused as unsupported") {
            {"/model/end_of_word_suffix", "</w>"},
            {"/model/byte_fallback", true},
            {"/model/ignore_merges", true},
+           {"/model/novelty", 1},
+           {"/pre_tokenizer/novelty", 1},
+           {"/novelty", 1},
            {"/pre_tokenizer/type", "Whitespace"},
            {"/pre_tokenizer/use_regex", false},
            {"/post_processor", {{"type", "Sequence"}, {"processors", {roberta, roberta}}}}}) {
@@ -202,8 +236,13 @@ TEST_CASE("byte-level BPE reads tokenizer.json, merges as texts or as pairs") {
   CHECK(parse(byte_level_with("/version", "1.0")).encode("ab ab").ids == ids{0, 3, 4, 1});
   json const pairs = json::array({json::array({"a", "b"}), json::array({"\u0120", "ab"})});
   CHECK(parse(byte_level_with("/model/merges", pairs)).encode("ab ab").ids == ids{0, 3, 4, 1});
-  CHECK(parse(byte_level_with("/version", "1.0"), {.add_prefix_space = true}).encode("ab").ids ==
-        ids{0, 4, 1});
+  auto const spaced = [](tokenizer_kind kind, std::optional<bool> prefix) {
+    json const file = byte_level_with("/pre_tokenizer/add_prefix_space", true);
+    return parse(file, {.kind = kind, .add_prefix_space = prefix}).encode("ab").ids;
+  };
+  CHECK(spaced(tokenizer_kind::as_written, false) == ids{0, 4, 1});
+  CHECK(spaced(tokenizer_kind::roberta, std::nullopt) == ids{0, 3, 1});
+  CHECK(spaced(tokenizer_kind::roberta, true) == ids{0, 4, 1});
 }
 
 TEST_CASE("merges that are no merges are refused, and a vocabulary that lacks a byte or a merge's result") {
@@ -214,8 +253,6 @@ TEST_CASE("merges that are no merges are refused, and a vocabulary that lacks a 
   CHECK_THROWS_AS(from_merges("a \xff\n"), ml::malformed_file);
   CHECK_THROWS_AS(from_merges("b a\n"), ml::inconsistent_model);
   CHECK_THROWS_AS(from_merges("a zz\n"), ml::inconsistent_model);
-  CHECK_THROWS_AS(from_merges("", {.classification = added_token{.content = "[CLS]"}}),
-                  ml::inconsistent_model);
   CHECK_THROWS_AS(parse_byte_level({R"({"<s>":0,"</s>":1})", vocabulary_file}, {"", merges_file}, {}),
                   ml::inconsistent_model);
   CHECK_THROWS_AS(parse_byte_level({"[]", vocabulary_file}, {"", merges_file}, {}), ml::malformed_file);
@@ -258,7 +295,6 @@ TEST_CASE("a tokenizer.json whose parts are not what they should be is refused a
 TEST_CASE("a tokenizer that contradicts itself is refused as inconsistent") {
   CHECK_THROWS_AS(parse(with("/model/unk_token", "<unk>")), ml::inconsistent_model);
   CHECK_THROWS_AS(parse(with("/added_tokens/0", {{"content", "a"}, {"id", 5}})), ml::inconsistent_model);
-  CHECK_THROWS_AS(parse_vocabulary("[UNK]\n[CLS]\n", "vocab.txt", {}), ml::inconsistent_model);
   CHECK_THROWS_AS(parse_vocabulary("", "vocab.txt", {}), ml::inconsistent_model);
   CHECK_THROWS_AS(parse_vocabulary("[UNK]\n\xff\n", "vocab.txt", {}), ml::malformed_file);
 }

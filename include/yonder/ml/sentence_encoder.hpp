@@ -14,8 +14,10 @@
 
 namespace yonder::ml {
 
-// A sentence-transformers folder (modules.json; Transformer, Pooling, Normalize) or any Hugging Face folder
-// with a BERT, DistilBERT or RoBERTa encoder, whose last hidden states are then averaged over the tokens.
+// A sentence-transformers folder (modules.json; Transformer, Pooling, then Dense and Normalize in any order)
+// or any Hugging Face folder with a BERT, DistilBERT or RoBERTa encoder, whose last hidden states are then
+// averaged over the tokens. Vectors are those of sentence-transformers' encode(), with the default prompt and
+// truncate_dim of the folder; docs/models.md says what becomes of each key of its files.
 //
 // Const calls may run on several threads at once. Weights that are looked up by row stay in the mapped file:
 // replace it by a rename, never in place, while a model is loaded.

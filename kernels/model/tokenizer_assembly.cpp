@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/tokenizer_assembly.hpp"
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+
+#include "model/tokenizer_limits.hpp"
+#include "yonder/ml/errors.hpp"
+
+namespace yonder::kernels {
+namespace {
+
+struct special_names {
+  char const* beginning;  // null: the class has none
+  char const* end;
+  char const* unknown;
+  char const* separator;
+  char const* padding;
+  char const* classification;
+  char const* mask;
+};
+
+constexpr special_names bert_names = {nullptr, nullptr, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
+constexpr special_names roberta_names = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"};
+
+// Those of tokenizer_config.json, and the class's own where it is silent.
+tokenizer_settings with_names(tokenizer_settings settings) {
+  auto const& usual = settings.kind == tokenizer_kind::bert ? bert_names : roberta_names;
+  auto const name = [](std::optional<added_token>& token, char const* content) {
+    if (!token && content != nullptr) token = {.content = content, .special = true};
+  };
+  name(settings.beginning, usual.beginning);
+  name(settings.end, usual.end);
+  name(settings.unknown, usual.unknown);
+  name(settings.separator, usual.separator);
+  name(settings.padding, usual.padding);
+  name(settings.classification, usual.classification);
+  name(settings.mask, usual.mask);
+  return settings;
+}
+
+template <class Each>
+void for_each_special(tokenizer_settings const& settings, Each&& each) {
+  for (auto const* token : {&settings.beginning, &settings.end, &settings.unknown, &settings.separator,
+                            &settings.padding, &settings.classification, &settings.mask}) {
+    if (*token) each(**token);
+  }
+  for (auto const& token : settings.other_special) each(token);
+}
+
+std::optional<std::int32_t> find_in(token_model const& model, std::string_view token) {
+  return std::visit([token](auto const& each) { return each.find(token); }, model);
+}
+
+// Those of the files from before added_tokens_decoder: at an id, tokenizer.json's holds.
+std::vector<added_token> listed_tokens(tokenizer_settings const& settings,
+                                       std::vector<added_token> const& of_tokenizer_json) {
+  if (settings.has_added_tokens_decoder) return settings.added;
+  std::map<std::int32_t, added_token> by_id;
+  for (auto const& token : settings.added) by_id[token.id] = token;
+  for (auto const& token : of_tokenizer_json) by_id[token.id] = token;
+  std::vector<added_token> tokens;
+  tokens.reserve(by_id.size());
+  for (auto& [id, token] : by_id) tokens.push_back(std::move(token));
+  return tokens;
+}
+
+std::int32_t required_id(std::optional<std::int32_t> id, std::string const& token, std::string const& file) {
+  if (id) return *id;
+  throw ml::inconsistent_model({file, "no token \"" + token + "\"", "it, to put round each text",
+                                "name the special tokens in tokenizer_config.json"});
+}
+
+bert_normalization normalization_of(tokenizer_settings const& settings) {
+  bool const lowercase = settings.lowercase.value_or(true);
+  return {.handle_chinese_chars = settings.handle_chinese_chars.value_or(true),
+          .strip_accents = settings.strip_accents.value_or(lowercase),
+          .lowercase = lowercase};
+}
+
+}  // namespace
+
+wordpiece make_wordpiece(std::vector<wordpiece::entry> vocabulary, wordpiece_options const& options,
+                         std::string const& file) {
+  try {
+    return {std::move(vocabulary), options};
+  } catch (std::out_of_range const&) {
+    throw ml::inconsistent_model({file, "no token \"" + options.unknown_token + "\"",
+                                  "it, for words without pieces",
+                                  "name the unknown token in tokenizer_config.json or in tokenizer.json"});
+  } catch (std::length_error const&) {
+    throw ml::unsupported_model(
+        {file, "a vocabulary of 2 GiB or more", "a smaller one", "check that it belongs to a model"});
+  }
+}
+
+byte_level::bpe make_bpe(std::vector<wordpiece::entry> vocabulary,
+                         std::vector<byte_level::bpe::merge_rule> const& merges, std::string const& file) {
+  try {
+    return {std::move(vocabulary), merges};
+  } catch (std::out_of_range const& missing) {
+    throw ml::inconsistent_model({file, std::string("no token \"") + missing.what() + "\"",
+                                  "one for each byte and for each merge, in GPT-2's alphabet",
+                                  "save the tokenizer again with transformers"});
+  }
+}
+
+std::vector<wordpiece::entry> parse_ids(json_view const& map) {
+  std::vector<wordpiece::entry> vocabulary;
+  vocabulary.reserve(map.raw().size());
+  for (auto const& [token, id] : map.raw().items()) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > max_token_id) {
+      map.malformed(token, "a whole number from 0 to " + std::to_string(max_token_id));
+    }
+    vocabulary.emplace_back(token, id.get<std::int32_t>());
+  }
+  return vocabulary;
+}
+
+std::optional<byte_level::bpe::merge_rule> parse_merge(std::string_view line) {
+  auto const space = line.find(' ');
+  if (space == 0 || space >= line.size() - 1 || line.find(' ', space + 1) != line.npos) return std::nullopt;
+  return {{std::string(line.substr(0, space)), std::string(line.substr(space + 1))}};
+}
+
+std::int32_t token_adder::next_id() const {
+  auto const size =
+      static_cast<std::int32_t>(std::visit([](auto const& model) { return model.size(); }, model_));
+  return largest_ >= size ? largest_ + 1 : size;
+}
+
+bool token_adder::has(std::string_view content) const {
+  return std::ranges::any_of(tokens_, [&](auto const& token) { return token.content == content; });
+}
+
+std::optional<std::int32_t> token_adder::find(std::string_view content) const {
+  auto const added =
+      std::ranges::find_if(tokens_, [&](auto const& token) { return token.content == content; });
+  return added != tokens_.end() ? std::optional(added->id) : find_in(model_, content);
+}
+
+void token_adder::add(added_token token) {
+  if (token.content.empty()) return;
+  token.id = find(token.content).value_or(next_id());
+  largest_ = std::max(largest_, token.id);
+  auto const known =
+      std::ranges::find_if(tokens_, [&](auto const& each) { return each.content == token.content; });
+  if (known != tokens_.end()) {
+    *known = std::move(token);
+  } else {
+    tokens_.push_back(std::move(token));
+  }
+}
+
+void token_adder::add_with_id(added_token token) {
+  auto const given = find(token.content).value_or(next_id());
+  if (!token.content.empty() && given != token.id) {
+    throw ml::inconsistent_model(
+        {file_, "the added token \"" + token.content + "\" with id " + std::to_string(token.id),
+         "id " + std::to_string(given) + ", which transformers gives it",
+         "save the tokenizer again with transformers"});
+  }
+  add(std::move(token));
+}
+
+void token_adder::add_all(tokenizer_settings const& settings, std::vector<added_token> const& listed) {
+  for (auto const& token : listed) add_with_id(token);
+  for_each_special(settings, [this](added_token const& token) {
+    if (!has(token.content)) add(token);
+  });
+}
+
+std::vector<std::int32_t> special_ids(token_adder const& added, tokenizer_settings const& settings) {
+  std::vector<std::int32_t> ids;
+  for_each_special(settings, [&](added_token const& token) {
+    if (auto const id = added.find(token.content)) ids.push_back(*id);
+  });
+  return ids;
+}
+
+tokenizer make_by_class(token_model model, tokenizer_settings const& given,
+                        std::vector<added_token> const& listed, std::string const& file) {
+  tokenizer_settings const settings = with_names(given);
+  token_adder added(model, file);
+  added.add_all(settings, listed_tokens(settings, listed));
+  std::string const& before = settings.classification->content;
+  std::string const& after = settings.separator->content;
+  std::vector<template_part> around = {{required_id(added.find(before), before, file), 0},
+                                       {},
+                                       {required_id(added.find(after), after, file), 0}};
+  auto special = special_ids(added, settings);
+  auto tokens = std::move(added).take();
+  bool const bert = settings.kind == tokenizer_kind::bert;
+  return tokenizer({bert ? normalizer(normalization_of(settings)) : normalizer(),
+                    pre_tokenizer({bert ? pre_tokenizer::step::bert : pre_tokenizer::step::byte_level}),
+                    !bert && settings.add_prefix_space.value_or(false), std::move(model), std::move(tokens),
+                    std::move(around), std::move(special), std::nullopt, std::nullopt});
+}
+
+}  // namespace yonder::kernels

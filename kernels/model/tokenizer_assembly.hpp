@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/json.hpp"
+#include "model/tokenizer.hpp"
+
+// What the readers of tokenizer.json, vocab.txt, vocab.json and merges.txt share.
+namespace yonder::kernels {
+
+// Throw ml::inconsistent_model, ml::unsupported_model for a vocabulary that cannot be used.
+wordpiece make_wordpiece(std::vector<wordpiece::entry> vocabulary, wordpiece_options const& options,
+                         std::string const& file);
+byte_level::bpe make_bpe(std::vector<wordpiece::entry> vocabulary,
+                         std::vector<byte_level::bpe::merge_rule> const& merges, std::string const& file);
+
+// Tokens and their ids, of an object.
+std::vector<wordpiece::entry> parse_ids(json_view const& map);
+// "left right"; nothing where it is not that.
+std::optional<byte_level::bpe::merge_rule> parse_merge(std::string_view line);
+
+// Gives added tokens their ids as Hugging Face's tokenizers does: that of the vocabulary, or else the next
+// one. A token that comes again keeps its id and changes its flags.
+class token_adder {
+ public:
+  // Both must live as long.
+  token_adder(token_model const& model, std::string const& file) : model_(model), file_(file) {}
+
+  // Throws ml::inconsistent_model where `token.id` is another than it gets.
+  void add_with_id(added_token token);
+  void add(added_token token);
+  // What tokenizer_config.json and its companions name, those of `listed` with their ids first.
+  void add_all(tokenizer_settings const& settings, std::vector<added_token> const& listed);
+
+  bool has(std::string_view content) const;
+  // Of an added token or of the vocabulary.
+  std::optional<std::int32_t> find(std::string_view content) const;
+  std::vector<added_token> take() && { return std::move(tokens_); }
+
+ private:
+  std::int32_t next_id() const;
+
+  token_model const& model_;
+  std::string const& file_;
+  std::vector<added_token> tokens_;
+  std::int32_t largest_ = -1;
+};
+
+// The tokenizer that BertTokenizer or RobertaTokenizer makes of a vocabulary, as settings.kind says; `listed`
+// are the added tokens of tokenizer.json. Throws ml::model_error.
+tokenizer make_by_class(token_model model, tokenizer_settings const& settings,
+                        std::vector<added_token> const& listed, std::string const& file);
+
+// Ids of the special tokens that `settings` names.
+std::vector<std::int32_t> special_ids(token_adder const& added, tokenizer_settings const& settings);
+
+}  // namespace yonder::kernels

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What transformers and sentence-transformers make of a model folder, in float32, each text alone and all in one batch."""
+
+import logging
+import os
+import warnings
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+import torch
+import transformers
+from sentence_transformers import SentenceTransformer
+
+warnings.filterwarnings("ignore")
+transformers.logging.set_verbosity_error()
+logging.disable(logging.CRITICAL)
+torch.set_num_threads(1)
+
+
+def classify(folder, texts, batch=False):
+    """Logits, scores as the pipeline gives them, and the labels' names."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model, loading = transformers.AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True)
+    if loading["missing_keys"]:
+        raise ValueError(f"missing weights: {sorted(loading['missing_keys'])}")
+    model.eval()
+    pipeline = transformers.TextClassificationPipeline(model=model, tokenizer=tokenizer, device="cpu")
+    # Cut at model_max_length, or at the model's positions where that says nothing.
+    most = model.config.max_position_embeddings - (
+        model.config.pad_token_id + 1 if "roberta" in model.config.model_type else 0)
+    limit = min(tokenizer.model_max_length, most)
+    groups = [texts] if batch else [[text] for text in texts]
+    logits = []
+    with torch.no_grad():
+        for group in groups:
+            inputs = tokenizer(group, return_tensors="pt", padding=len(group) > 1, truncation=True, max_length=limit)
+            logits += model(**inputs, return_dict=True).logits
+    scores = [[each["score"] for each in pipeline.postprocess({"logits": row[None]}, top_k=None)] for row in logits]
+    labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
+    return {"values": [row.tolist() for row in logits], "scores": scores, "labels": labels}
+
+
+def embed(folder, texts, batch=False):
+    model = SentenceTransformer(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32})
+    with torch.no_grad():
+        rows = model.encode(texts, batch_size=len(texts)) if batch else [model.encode([text])[0] for text in texts]
+    return {"values": [row.tolist() for row in rows]}
+
+
+def run(task, folder, texts, batch=False):
+    """A dictionary with "values", or with "error"."""
+    try:
+        return (embed if task == "embed" else classify)(str(folder), texts, batch)
+    except Exception as error:  # whatever they refuse a folder with
+        return {"error": f"{type(error).__name__}: {error}"[:300]}
