@@ -8,9 +8,12 @@
 namespace yonder::core {
 namespace {
 
-template <class Owner>
-Owner& owner_of(timer& due) {
-  return *static_cast<timer_of<Owner>&>(due).owner;
+// The dead time of a client's link is the time that its calls are kept without it.
+link_timing client_timing(hub_config const& config) {
+  auto timing = config.timing;
+  if (timing.heartbeat > 0)
+    timing.missed = static_cast<int>(std::max<duration>(timing.missed, config.silence / timing.heartbeat));
+  return timing;
 }
 
 }  // namespace
@@ -19,40 +22,40 @@ hub::state::state(hub_config made, time_point now)
     : config(std::move(made)),
       random(config.seed),
       timers(now),
-      last_epoch(static_cast<std::uint32_t>(random.next())),
-      peers(random.next()),
-      sessions(random.next()),
-      tokens(config.retry_tokens),
-      tokens_at(now) {}
+      sessions({config.max_peers, config.max_hello_bytes, config.max_table_bytes, config.session_timeout,
+                client_timing(config), config.timing},
+               random, timers),
+      calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
+             config.silence},
+            random, timers),
+      work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace}),
+      pools({config.scale_delay, config.start_timeout, config.start_failures}, config.pools, random, timers),
+      budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
+  for (auto& pool : pools.pools()) work.add_pool(*pool);
+}
 
 // What every step ends with: work finds workers, workers find work.
 void hub::state::settle(time_point now, outputs& out) {
-  judge_unoffered(now, out);
+  fail_unknown_functions(now, out);
   dispatch(now, out);
-  if (spread_due <= now || queued == 0) spread(now, out);
-  scale(now, out);
+  spread(now, out);
+  pools.start_workers(now, out);
+  let_go_idle(now, out);
 }
 
 void hub::state::tick(time_point now, outputs& out) {
   while (auto* const due = timers.expire(now)) {
     switch (static_cast<timer_kind>(due->kind)) {
       case timer_kind::call: call_time(now, static_cast<call_record&>(*due), out); break;
+      case timer_kind::orphans: orphan_time(now, owner_of<caller_record>(*due), out); break;
       case timer_kind::client_link:
       case timer_kind::worker_link: link_time(now, owner_of<session>(*due), out); break;
       case timer_kind::worker_grace:
         kill(now, owner_of<worker_session>(*due), "did not stop within its grace period", out);
         break;
-      case timer_kind::peer_hello: {
-        auto& peer = owner_of<peer_record>(*due);
-        auto const id = peer.id;
-        out.emplace_back(out::close{id, "said no hello"});
-        peer_loss loss;
-        loss.reason = "said no hello";
-        lost(now, id, loss, out);
-        break;
-      }
+      case timer_kind::peer_hello: hello_time(now, owner_of<peer_record>(*due), out); break;
       case timer_kind::start:
-        start_failed(now, owner_of<start_record>(*due).id, "the worker did not connect in time", {}, out);
+        give_up_starting(now, pools.timed_out(now, owner_of<start_record>(*due).id, out), out);
         break;
     }
   }
@@ -60,17 +63,8 @@ void hub::state::tick(time_point now, outputs& out) {
 }
 
 time_point hub::state::next_deadline() const {
-  auto next = std::min({timers.next(), judge_due, spread_due});
-  if (config.max_workers != 0) next = std::min(next, scale_due());
-  auto& lists = const_cast<state&>(*this);
-  if (!idle_started.empty() && ours_in_service > config.min_workers) {
-    next = std::min(next, add(lists.idle_started.front().idle_since, config.idle_timeout));
-  }
-  if (!tokenless.empty()) {
-    auto const missing = std::max(0.0, 1.0 - tokens) / config.retry_tokens_per_second;
-    next = std::min(next, add(tokens_at, static_cast<duration>(missing * static_cast<double>(second)) + 1));
-  }
-  return next;
+  auto const token_due = tokenless.empty() ? never : budget.next();
+  return std::min({timers.next(), work.unknown_due(), work.spread_due(), pools.next_deadline(), token_due});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}
@@ -97,10 +91,15 @@ void hub::worker_start_failed(time_point now, std::uint64_t start, std::string c
   state_->settle(now, out);
 }
 
+void hub::synced(time_point now, std::uint64_t record, outputs& out) {
+  state_->synced(now, record, out);
+  state_->settle(now, out);
+}
+
 void hub::shutdown(time_point now, outputs& out) {
   auto& s = *state_;
-  while (!s.clients.empty()) s.shut_down(now, *s.clients.begin()->second, out);
-  while (!s.workers.empty()) s.shut_down(now, *s.workers.begin()->second, out);
+  while (!s.sessions.clients().empty()) s.shut_down(now, *s.sessions.clients().begin()->second, out);
+  while (!s.sessions.workers().empty()) s.shut_down(now, *s.sessions.workers().begin()->second, out);
 }
 
 void hub::tick(time_point now, outputs& out) {
@@ -110,30 +109,33 @@ void hub::tick(time_point now, outputs& out) {
 
 time_point hub::next_deadline() const { return state_->next_deadline(); }
 
-hub_counters const& hub::counters() const { return state_->counters; }
+hub_counters hub::counters() const {
+  auto seen = state_->counters;
+  seen.workers_started = state_->pools.started();
+  seen.start_failures = state_->pools.failures();
+  return seen;
+}
 
 hub_census hub::census() const {
   auto const& s = *state_;
   hub_census seen;
-  seen.peers = s.peers.size();
-  seen.clients = s.clients.size();
-  seen.workers = s.workers.size();
-  seen.starting = s.starts.size();
+  seen.peers = s.sessions.peers();
+  seen.clients = s.sessions.clients().size();
+  seen.workers = s.sessions.workers().size();
+  seen.starting = s.pools.starting();
   seen.calls = s.calls.size();
-  seen.queued = s.queued;
+  seen.queued = s.work.queued();
   seen.delayed = s.delayed + s.tokenless.size();
   seen.frames_held = s.calls.size();
-  seen.bytes = s.bytes;
-  seen.functions = s.functions.size();
+  seen.bytes = s.calls.bytes();
+  seen.client_bytes = s.calls.caller_bytes();
+  seen.functions = s.work.functions();
   seen.timers = s.timers.size();
-  for (auto const& [id, client] : s.clients) {
-    seen.frames_held += client->conn.frames_held();
-    seen.client_bytes += client->bytes;
-  }
-  for (auto const& [id, worker] : s.workers) {
+  for (auto const& [id, client] : s.sessions.clients()) seen.frames_held += client->conn.frames_held();
+  for (auto const& [id, worker] : s.sessions.workers()) {
     seen.frames_held += worker->conn.frames_held();
     seen.attempts += worker->outstanding.size();
-    if (worker->now_is == load::idle) ++seen.idle_workers;
+    if (worker->load == worker_load::idle) ++seen.idle_workers;
   }
   return seen;
 }

@@ -7,17 +7,27 @@
 
 namespace yonder::core {
 
-struct hub_config {
-  std::uint64_t seed = 0;       // drawn at random at every start: jitter, and epochs that never repeat
-  std::size_t max_workers = 0;  // that the hub may start; 0: workers come by themselves
+// Workers of one program, build and kind of machine, which the hub has started when calls wait for them.
+struct pool_config {
+  std::uint32_t id = 0;  // in out::start_worker
+  // What its workers offer. Empty: not known before the first one; until then they may offer anything.
+  std::vector<function_info> functions{};
   std::size_t min_workers = 0;  // that stay although idle
+  std::size_t max_workers = 0;
   duration idle_timeout = 30 * second;
+};
+
+struct hub_config {
+  std::uint64_t seed = 0;  // drawn at random at every start: jitter, tokens, and epochs that never repeat
+  std::vector<pool_config> pools;          // the first that offers a function starts workers for it
   duration scale_delay = 1 * millisecond;  // a call that waited so long asks for another worker
-  duration start_timeout = 30 * second;    // from start_worker to hello
+  duration start_timeout = 30 * second;    // from start_worker to hello; then abandon_start
   int start_failures = 3;                  // in a row, with no worker live: the waiting calls fail
   duration cancel_grace = 2 * second;      // from a stop request to kill_worker
   duration function_grace = 10 * second;   // how long calls wait for a function whose last worker went
   duration session_timeout = 10 * second;  // hello must follow a connection within this time
+  duration silence = 10 * second;          // a call that nobody has waited for so long is cancelled
+  bool journal = false;                    // durable calls wait for out::append and synced()
 
   std::size_t max_client_calls = std::size_t{1} << 20;  // in flight per client, told in the welcome
   std::size_t max_client_bytes = std::size_t{1} << 30;
@@ -25,9 +35,12 @@ struct hub_config {
   std::size_t max_bytes = std::size_t{4} << 30;
   std::size_t max_peers = 65'536;
   frame_limits limits;  // what this hub can receive
+  std::size_t max_hello_bytes = std::size_t{16} << 20;
+  std::size_t max_table_bytes = std::size_t{256} << 20;  // of the functions that all hellos name
 
-  duration prefetch = 1 * millisecond;  // of measured work that may wait in a worker
-  std::size_t max_prefetch = 64;        // attempts outstanding in a worker
+  duration prefetch = 1 * millisecond;                    // of measured work that may wait in a worker
+  std::size_t max_prefetch = 64;                          // attempts outstanding in a worker
+  std::size_t max_prefetch_bytes = std::size_t{1} << 20;  // of them; one always may be larger
 
   duration backoff_first = 1 * second;  // doubled by every retry; full jitter
   duration backoff_cap = 60 * second;
@@ -40,11 +53,12 @@ struct hub_config {
   link_timing timing;
 };
 
-// How a connection behaves, and which start_worker it came of.
+// How a connection behaves, which start_worker it came of, and whose it is.
 struct peer_link {
   bool reliable =
       false;  // frames are neither lost nor repeated while it stands: no acknowledgements, no repetition
-  std::uint64_t start = 0;  // out::start_worker::start; 0: it came by itself
+  std::uint64_t start = 0;    // out::start_worker::start; 0: it came by itself, or its hello brings the token
+  std::string identity = {};  // the credential that the transport has checked; empty: it has none
 };
 
 // What is known about the end of a connection.
@@ -66,7 +80,7 @@ struct hub_counters {
   std::uint64_t protocol_violations = 0;
 };
 
-// What the hub holds; all but peers, sessions and workers is 0 when nothing is to be done.
+// What the hub holds; all but connections, sessions and workers is 0 when nothing is to be done.
 struct hub_census {
   std::size_t peers = 0, clients = 0, workers = 0, starting = 0, idle_workers = 0;
   std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, client_bytes = 0,
@@ -94,10 +108,13 @@ class hub {
   // waits until they are gone, and kills what stays.
   void shutdown(time_point now, outputs& out);
 
+  // With hub_config::journal: every record up to this number of out::append is on disk.
+  void synced(time_point now, std::uint64_t record, outputs& out);
+
   void tick(time_point now, outputs& out);
   time_point next_deadline() const;
 
-  hub_counters const& counters() const;
+  hub_counters counters() const;
   hub_census census() const;
 
  private:

@@ -7,7 +7,6 @@
 #include <algorithm>
 
 namespace yonder::core {
-namespace {
 
 failure failure_of(errc code, std::string text) {
   failure error;
@@ -15,8 +14,6 @@ failure failure_of(errc code, std::string text) {
   error.message = std::move(text);
   return error;
 }
-
-}  // namespace
 
 std::string describe_loss(peer_loss const& loss) {
   if (!loss.reason.empty()) return "the worker " + loss.reason;
@@ -28,65 +25,58 @@ std::string describe_loss(peer_loss const& loss) {
 void hub::state::take_call(time_point now, client_session& client, frame&& message, outputs& out) {
   auto const head = message.head;
   call_message said;
-  if (head.call.session != client.id || head.call.number <= client.last_number) {
-    ++counters.protocol_violations;
-    return dismiss(now, client, errc::protocol_violation, "a call number that is not the client's next", out);
-  }
-  client.last_number = head.call.number;
+  auto& caller = *calls.find_caller(client.id);
+  auto* const known = caller.calls.find(head.call.number);
+  if (head.call.session != client.id || (known != nullptr && known->orphaned_since == never))
+    return violated(now, client, "a call under a number that is not the client's to give", out);
+  // One that keeps its credit has no more of them: each is of a call that it waits for, or on its way.
+  if (client.untaken.size() > config.max_client_calls + 2 * link::window)
+    return violated(now, client, "a call, and it does not take what it was sent", out);
+  if (known != nullptr) return take_again(now, client, *known, out);
   if (!read_call(message.metadata(), said)) {
     ++counters.protocol_violations;
     return answer(now, client, head.call, failure_of(errc::protocol_violation, "the call does not decode"),
                   out);
   }
   auto const size = size_of(message);
-  if (auto full = overload(client, size); !full.empty())
+  if (auto full = calls.overload(caller, size); !full.empty())
     return answer(now, client, head.call, failure_of(errc::overloaded, std::move(full)), out);
   ++counters.calls;
-  tokens = std::min(config.retry_tokens, tokens + config.retry_tokens_per_call);
-  auto& call = calls.acquire();
-  call.kind = static_cast<std::uint8_t>(timer_kind::call);
-  call.id = head.call;
-  call.client = &client;
-  call.function = &function_of(said.function, head.signature);
+  budget.on_call();
+  auto& call = calls.add(caller, head.call, size);
+  call.function = &work.function_of(said.function, head.signature);
   ++call.function->calls;
   call.policy = said.policy;
   call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(head.remaining_us, now);
-  call.bytes = size;
   call.message = frame_ref(std::move(message));
-  client.calls.insert(call.id.number, call);
-  client.order.push_back(call);
-  client.bytes += size;
-  bytes += size;
   arm(call);
-  enqueue(now, call);
+  if (config.journal && call.policy.durable) return append(call, out::append::kind::call, call.message, out);
+  work.enqueue(now, call);
 }
 
-// Which limit another call of `size` bytes would pass, in words; empty: none.
-std::string hub::state::overload(client_session const& client, std::size_t size) const {
-  auto const passes = [size](std::size_t held, std::size_t most) {
-    return size > most - std::min(most, held);
-  };
-  auto const limit = [](std::size_t most, char const* what, char const* whose) {
-    return "the hub holds at most " + std::to_string(most) + what + whose;
-  };
-  if (client.calls.size() >= config.max_client_calls)
-    return limit(config.max_client_calls, " calls of one client",
-                 " (runtime_options::max_calls, of the hub)");
-  if (calls.size() >= config.max_calls) return limit(config.max_calls, " calls", " of all clients");
-  if (passes(client.bytes, config.max_client_bytes))
-    return limit(config.max_client_bytes, " bytes of one client",
-                 " (runtime_options::max_bytes, of the hub)");
-  if (passes(bytes, config.max_bytes)) return limit(config.max_bytes, " bytes", " of all clients");
-  return {};
+// The caller is back, and asks for what it had asked for.
+void hub::state::take_again(time_point now, client_session& client, call_record& call, outputs& out) {
+  calls.subscribe(call);
+  if (call.stage == call_stage::ended) {
+    auto ended = call.message;
+    forget(call);
+    return send_outcome(now, client, std::move(ended), out);
+  }
+  if (call.accepted) say_accepted(now, call, out);
 }
 
 void hub::state::take_cancel(time_point now, client_session& client, header const& head, outputs& out) {
-  auto* const call = head.call.session == client.id ? client.calls.find(head.call.number) : nullptr;
+  auto* const call = head.call.session == client.id ? calls.find(head.call) : nullptr;
   if (call == nullptr) return;  // it has ended already
-  if (YONDER_MUTANT(cancel_loses) && call->now_in == stage::queued) return;
-  if (call->now_in == stage::assigned) abandon(now, *call, out);
+  if (YONDER_MUTANT(cancel_loses) && call->stage == call_stage::queued) return;
+  cancel(now, *call, out);
+}
+
+void hub::state::cancel(time_point now, call_record& call, outputs& out) {
+  if (call.stage == call_stage::assigned) abandon(now, call, out);
   ++counters.cancelled;
-  forget(*call);
+  record(call, out::append::kind::ended, {}, out);
+  forget(call);
 }
 
 // --- what a worker answers
@@ -96,20 +86,15 @@ void hub::state::take_answer(time_point now, worker_session& worker, frame&& mes
   auto& list = worker.outstanding;
   std::size_t index = 0;
   while (index < list.size() && !(list[index].id == head.call && list[index].number == head.attempt)) ++index;
-  if (index == list.size()) {
-    ++counters.protocol_violations;
-    return dismiss(now, worker, errc::protocol_violation, "an answer to what it was not asked", out);
-  }
+  if (index == list.size()) return violated(now, worker, "an answer to what it was not asked", out);
   auto* call = list[index].call;
-  auto const ran =
-      static_cast<duration>(std::min<std::uint64_t>(head.remaining_us, never / microsecond)) * microsecond;
 #ifdef YONDER_SIMULATE_MUTANTS
   if (YONDER_MUTANT(fence_ignored) && call == nullptr) call = unfenced(now, head.call, out);
 #endif
   if (call == nullptr) {
     ++counters.fenced;
     if (YONDER_MUTANT(slot_leaked)) return;
-    return removed_attempt(now, worker, index);
+    return answered(now, worker, index);
   }
   if (YONDER_MUTANT(foreign_slot_freed)) {
     list[index].call = nullptr;
@@ -118,21 +103,28 @@ void hub::state::take_answer(time_point now, worker_session& worker, frame&& mes
   }
   call->worker = nullptr;
   if (head.type == frame_type::result) {
-    measure(*call->function, ran);
-    removed_attempt(now, worker, index);
-    if (!read_nothing(message)) {
-      ++counters.protocol_violations;
-      return fail(now, *call, errc::protocol_violation, "the worker's result does not decode", out);
-    }
-    if (!within(call->client->limits, message)) {
-      return fail(now, *call, errc::too_large,
-                  excess_in_words(message, call->client->limits, "the result takes", "client"), out);
-    }
-    ++counters.completed;
-    return complete(now, *call, std::move(message), out);
+    auto const ran = std::min<std::uint64_t>(head.remaining_us, never / microsecond);
+    work.measure(*call->function, static_cast<duration>(ran) * microsecond);
+    answered(now, worker, index);
+    return take_result(now, *call, std::move(message), out);
   }
-  removed_attempt(now, worker, index);
+  answered(now, worker, index);
   take_error(now, worker, *call, message, out);
+}
+
+void hub::state::take_result(time_point now, call_record& call, frame&& message, outputs& out) {
+  if (!read_nothing(message)) {
+    ++counters.protocol_violations;
+    return fail(now, call, errc::protocol_violation, "the worker's result does not decode", out);
+  }
+  auto const* const client = sessions.client(call.id.session);
+  if (client != nullptr && !within(client->limits, message)) {
+    return fail(now, call, errc::too_large,
+                excess_in_words(message, client->limits, "the result takes", "client"), out);
+  }
+  ++counters.completed;
+  message.head.attempt = call.tries + 1;
+  complete(now, call, std::move(message), out);
 }
 
 void hub::state::take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
@@ -147,6 +139,14 @@ void hub::state::take_error(time_point now, worker_session& worker, call_record&
   if (!not_started) return attempt_failed(now, call, std::move(error), out);
   if (error.code == errc::deadline_exceeded) return fail(now, call, std::move(error), out);
   requeue(now, call);
+}
+
+void hub::state::requeue(time_point now, call_record& call) {
+  ++counters.requeued;
+  call.due = never;
+  call.worker = nullptr;
+  arm(call);
+  work.requeue(now, call);
 }
 
 void hub::state::attempt_failed(time_point now, call_record& call, failure error, outputs& out) {
@@ -189,9 +189,9 @@ void hub::state::attempt_lost(time_point now, call_record& call, worker_session&
 #ifdef YONDER_SIMULATE_MUTANTS
 // The call that a fenced attempt belonged to, as if it still counted.
 call_record* hub::state::unfenced(time_point now, call_id id, outputs& out) {
-  auto const client = clients.find(id.session);
-  auto* const call = client == clients.end() ? nullptr : client->second->calls.find(id.number);
-  if (call != nullptr && call->now_in == stage::assigned) abandon(now, *call, out);
+  auto* const call = calls.find(id);
+  if (call == nullptr || call->stage == call_stage::ended) return nullptr;
+  if (call->stage == call_stage::assigned) abandon(now, *call, out);
   return call;
 }
 #endif
@@ -212,9 +212,8 @@ bool hub::state::may_retry(call_record const& call, errc code) const {
 void hub::state::retry_later(time_point now, call_record& call, failure error) {
   call.last_failure = std::move(error.message);
   if (YONDER_MUTANT(retry_forgotten)) return;
-  refill_tokens(now);
-  if (tokens >= 1 && tokenless.empty()) return begin_backoff(now, call);
-  call.now_in = stage::tokenless;
+  if (tokenless.empty() && budget.take(now)) return begin_backoff(now, call);
+  call.stage = call_stage::tokenless;
   call.due = never;
   tokenless.push_back(call);
   arm(call);
@@ -222,27 +221,18 @@ void hub::state::retry_later(time_point now, call_record& call, failure error) {
 
 // Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 void hub::state::begin_backoff(time_point now, call_record& call) {
-  tokens -= 1;
   ++counters.retries;
   ++delayed;
   auto most = config.backoff_first;
   for (std::uint32_t i = 1; i < call.tries && most < config.backoff_cap; ++i) most *= 2;
   most = std::min(most, config.backoff_cap);
-  call.now_in = stage::delayed;
+  call.stage = call_stage::delayed;
   call.due = add(now, static_cast<duration>(random.below(static_cast<std::uint64_t>(most) + 1)));
   arm(call);
 }
 
-void hub::state::refill_tokens(time_point now) {
-  auto const seconds = static_cast<double>(now - tokens_at) / static_cast<double>(second);
-  tokens = std::min(config.retry_tokens, tokens + seconds * config.retry_tokens_per_second);
-  tokens_at = now;
-}
-
 void hub::state::hand_out_tokens(time_point now) {
-  if (tokenless.empty()) return;
-  refill_tokens(now);
-  while (tokens >= 1 && !tokenless.empty()) {
+  while (!tokenless.empty() && budget.take(now)) {
     auto& call = tokenless.front();
     tokenless.remove(call);
     begin_backoff(now, call);
@@ -251,72 +241,96 @@ void hub::state::hand_out_tokens(time_point now) {
 
 // --- the end of a call
 
+// For what never became a call.
 void hub::state::answer(time_point now, client_session& client, call_id id, failure error, outputs& out) {
   ++counters.failed;
   auto message = make_error(error, client.limits);
   message.head.call = id;
-  send(now, client, std::move(message), out);
+  send_outcome(now, client, frame_ref(std::move(message)), out);
 }
 
+// Until the client has taken it, it counts.
+void hub::state::send_outcome(time_point now, client_session& client, frame_ref outcome, outputs& out) {
+  auto const size = size_of(*outcome);
+  auto const head = outcome->head;
+  auto const sequence = client.conn.send(now, head, std::move(outcome), never, out);
+  sessions.watch(client);
+  if (client.conn.reliable()) return;
+  client.untaken.push_back({sequence, size});
+  calls.sent(*calls.find_caller(client.id), size);
+}
+
+void hub::state::note_taken(time_point now, client_session& client) {
+  if (client.untaken.empty()) return;
+  auto& caller = *calls.find_caller(client.id);
+  auto const level = client.conn.settled();
+  while (!client.untaken.empty() && distance(client.untaken.front().sequence, level) <= 0) {
+    calls.taken(caller, client.untaken.front().bytes);
+    client.untaken.pop_front();
+  }
+  if (calls.stalls(caller)) return;
+  while (auto* const call = caller.stalled.first()) {
+    caller.stalled.remove(*call);
+    work.requeue(now, *call);
+  }
+}
+
+// The outcome is sent to who waits for it, or kept for a while.
 void hub::state::complete(time_point now, call_record& call, frame&& message, outputs& out) {
-  auto& head = message.head;
-  head.call = call.id;
-  head.attempt = call.tries + 1;
-  head.flags = 0;
-  send(now, *call.client, std::move(message), out);
-  forget(call);
+  message.head.call = call.id;
+  message.head.flags = 0;
+  frame_ref outcome(std::move(message));
+  record(call, out::append::kind::ended, outcome, out);
+  auto* const client = sessions.client(call.id.session);
+  if (client != nullptr && call.orphaned_since == never) {
+    send_outcome(now, *client, std::move(outcome), out);
+    return forget(call);
+  }
+  leave_stage(call);
+  timers.disarm(call);
+  call.stage = call_stage::ended;
+  calls.resize(call, size_of(*outcome));
+  call.message = std::move(outcome);
+  auto& function = *std::exchange(call.function, nullptr);
+  if (--function.calls == 0) work.release(function);
 }
 
 void hub::state::fail(time_point now, call_record& call, failure error, outputs& out) {
   error.function = call.function->name;
   error.attempt = call.tries;
-  answer(now, *call.client, call.id, std::move(error), out);
-  forget(call);
+  ++counters.failed;
+  auto const* const client = sessions.client(call.id.session);
+  complete(now, call, client == nullptr ? make_error(error) : make_error(error, client->limits), out);
 }
 
 void hub::state::fail(time_point now, call_record& call, errc code, std::string text, outputs& out) {
   fail(now, call, failure_of(code, std::move(text)), out);
 }
 
+void hub::state::leave_stage(call_record& call) {
+  switch (call.stage) {
+    case call_stage::queued: work.dequeue(call); break;
+    case call_stage::stalled: call.caller->stalled.remove(call); break;
+    case call_stage::unsynced: unsynced.remove(call); break;
+    case call_stage::tokenless: tokenless.remove(call); break;
+    case call_stage::delayed: --delayed; break;
+    case call_stage::assigned:
+    case call_stage::ended: break;
+  }
+}
+
 void hub::state::forget(call_record& call) {
-  switch (call.now_in) {
-    case stage::queued: dequeue(call); break;
-    case stage::tokenless: tokenless.remove(call); break;
-    case stage::delayed: --delayed; break;
-    case stage::assigned: break;
-  }
-  timers.disarm(call);
-  auto& client = *call.client;
-  client.calls.erase(call.id.number);
-  client.order.remove(call);
-  if (!YONDER_MUTANT(credit_forgotten)) client.bytes -= call.bytes;
-  bytes -= call.bytes;
-  auto& function = *call.function;
-  calls.release(call);
-  if (--function.calls == 0) release_function(function);
+  leave_stage(call);
+  auto* const function = call.function;
+  calls.remove(call);
+  if (function != nullptr && --function->calls == 0) work.release(*function);
 }
 
-// --- time and cancellation
-
-// The worker is told to stop; whatever it still answers counts only for its slot.
-void hub::state::abandon(time_point now, call_record& call, outputs& out) {
-  auto* const worker = std::exchange(call.worker, nullptr);
-  if (worker == nullptr) return;
-  auto& list = worker->outstanding;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    if (list[i].call != &call) continue;
-    list[i].call = nullptr;
-    say_cancel(now, *worker, list[i], 0, out);
-    if (i != 0) return;
-    timers.arm(worker->grace_timer, add(now, config.cancel_grace));
-    recall_waiting(now, *worker, out);
-    return place(now, *worker);
-  }
-}
+// --- time
 
 void hub::state::call_time(time_point now, call_record& call, outputs& out) {
   if (call.deadline <= now) {
-    if (call.now_in == stage::assigned) {
+    if (call.stage == call_stage::assigned) {
       ++call.tries;
       abandon(now, call, out);
     }
@@ -326,10 +340,10 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
   }
   if (call.due > now) return arm(call);
   call.due = never;
-  if (call.now_in == stage::delayed) {
+  if (call.stage == call_stage::delayed) {
     --delayed;
     arm(call);
-    return enqueue(now, call);
+    return work.enqueue(now, call);
   }
   if (YONDER_MUTANT(timeout_forgotten)) return;
   auto error =
@@ -337,6 +351,54 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
   if (call.worker != nullptr) error.worker = call.worker->name;
   abandon(now, call, out);
   attempt_failed(now, call, std::move(error), out);
+}
+
+void hub::state::orphan_time(time_point now, caller_record& caller, outputs& out) {
+  if (YONDER_MUTANT(lost_client_kept)) return;
+  auto const session = caller.session;
+  while (auto* const held = calls.find_caller(session)) {
+    auto* const call = calls.expired(now, *held);
+    if (call == nullptr) return;
+    cancel(now, *call, out);
+  }
+}
+
+// --- the journal
+
+// Durable calls only; says what happened.
+void hub::state::record(call_record& call, out::append::kind what, frame_ref body, outputs& out) {
+  if (!config.journal || !call.policy.durable) return;
+  call.record = ++last_record;
+  out.emplace_back(out::append{call.record, what, call.id, std::move(body)});
+}
+
+// The call waits until that is on disk.
+void hub::state::append(call_record& call, out::append::kind what, frame_ref body, outputs& out) {
+  record(call, what, std::move(body), out);
+  call.stage = call_stage::unsynced;
+  unsynced.push_back(call);
+}
+
+void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
+  while (!unsynced.empty() && unsynced.front().record <= up_to) {
+    auto& call = unsynced.front();
+    unsynced.remove(call);
+    if (std::exchange(call.accepted, true)) {
+      call.start_recorded = true;
+      work.requeue(now, call);
+    } else {
+      say_accepted(now, call, out);
+      work.enqueue(now, call);
+    }
+  }
+}
+
+void hub::state::say_accepted(time_point now, call_record& call, outputs& out) {
+  auto* const client = sessions.client(call.id.session);
+  if (client == nullptr || call.orphaned_since != never) return;
+  auto message = make_control(frame_type::accepted);
+  message.head.call = call.id;
+  send(now, *client, std::move(message), out);
 }
 
 }  // namespace yonder::core

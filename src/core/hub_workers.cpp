@@ -1,87 +1,137 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hub: how many workers there are.
+// The hub: what workers are told, and what becomes of them.
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 
 namespace yonder::core {
-namespace {
 
-constexpr duration start_backoff = 100 * millisecond;  // after a failed start, times the failures in a row
+// --- assignment
 
-}  // namespace
-
-time_point hub::state::scale_due() const {
-  auto const ours = ours_in_service + starts.size();
-  if (ours < config.min_workers) return start_not_before;
-  if (queued == 0 || ours >= config.max_workers) return never;
-  if (ours == 0) return start_not_before;
-  if (starts.size() >= queued || waiting_since == never) return never;
-  return std::max(start_not_before, add(waiting_since, config.scale_delay));
-}
-
-void hub::state::scale(time_point now, outputs& out) {
-  if (queued == 0) {
-    waiting_since = never;
-  } else if (waiting_since == never) {
-    waiting_since = now;
+void hub::state::dispatch(time_point now, outputs& out) {
+  while (true) {
+    auto const [call, worker] = work.next();
+    if (call == nullptr) return;
+    if (call->deadline <= now) {
+      fail(now, *call, errc::deadline_exceeded, "the call's deadline passed before it was started", out);
+    } else if (!within(worker->limits, *call->message)) {
+      fail(now, *call, errc::too_large,
+           excess_in_words(*call->message, worker->limits, "the arguments take", "worker"), out);
+    } else if (calls.stalls(*call->caller)) {
+      work.dequeue(*call);
+      call->stage = call_stage::stalled;
+      call->caller->stalled.push_back(*call);
+    } else if (config.journal && call->policy.durable && !call->may_repeat() && !call->start_recorded) {
+      work.dequeue(*call);
+      append(*call, out::append::kind::started, {}, out);
+    } else {
+      work.dequeue(*call);
+      assign(now, *call, *worker, out);
+    }
   }
-  while (config.max_workers != 0 && scale_due() <= now) start_worker(now, out);
-  let_go_idle(now, out);
 }
 
-void hub::state::start_worker(time_point now, outputs& out) {
-  waiting_since = now;
-  auto made = std::make_unique<start_record>();
-  auto& start = *made;
-  start.id = ++last_start;
-  start.start_timer.kind = static_cast<std::uint8_t>(timer_kind::start);
-  start.start_timer.owner = &start;
-  timers.arm(start.start_timer, add(now, config.start_timeout));
-  starts.emplace(start.id, std::move(made));
-  out.emplace_back(out::start_worker{start.id});
+void hub::state::assign(time_point now, call_record& call, worker_session& worker, outputs& out) {
+  ++counters.attempts;
+  ++call.attempt;
+  auto head = call.message->head;
+  head.type = frame_type::assign;
+  head.flags = 0;
+  head.call = call.id;
+  head.attempt = call.attempt;
+  head.remaining_us = 0;  // the link states what is left
+  auto const sequence = worker.conn.send(now, head, call.message, call.deadline, out);
+  sessions.watch(worker);
+  if (work.assigned(now, call, worker, sequence)) head_began(now, worker);
 }
 
-void hub::state::start_succeeded(std::uint64_t start) {
-  auto const found = starts.find(start);
-  if (found == starts.end()) return;
-  ++counters.workers_started;
-  start_failures = 0;
-  timers.disarm(found->second->start_timer);
-  starts.erase(found);
+// The first of the worker's attempts is the one that runs: from now on its timeout counts.
+void hub::state::head_began(time_point now, worker_session& worker) {
+  auto& head = worker.outstanding.front();
+  if (head.call == nullptr) return timers.arm(worker.grace_timer, add(now, config.cancel_grace));
+  if (head.call->policy.timeout == 0) return;
+  head.call->due = add(now, head.call->policy.timeout);
+  arm(*head.call);
+}
+
+// The worker needs the attempt's slot no more.
+void hub::state::answered(time_point now, worker_session& worker, std::size_t index) {
+  if (auto* const call = worker.outstanding[index].call; call != nullptr) call->due = never;
+  if (index == 0) timers.disarm(worker.grace_timer);
+  if (work.answered(now, worker, index)) head_began(now, worker);
+}
+
+// --- cancels and recalls
+
+void hub::state::say_cancel(time_point now, worker_session& worker, attempt_record const& attempt,
+                            std::uint8_t flags, outputs& out) {
+  auto message = make_control(frame_type::cancel);
+  message.head.call = attempt.id;
+  message.head.attempt = attempt.number;
+  message.head.flags = flags;
+  send(now, worker, std::move(message), out);
+}
+
+// Asks for everything that waits in the worker behind what it runs.
+void hub::state::recall_waiting(time_point now, worker_session& worker, outputs& out) {
+  for (std::size_t i = 1; i < worker.outstanding.size(); ++i) {
+    auto& attempt = worker.outstanding[i];
+    if (attempt.call == nullptr || std::exchange(attempt.recalled, true)) continue;
+    say_cancel(now, worker, attempt, flag_recall, out);
+    if (YONDER_MUTANT(recall_runs_twice)) requeue(now, *std::exchange(attempt.call, nullptr));
+  }
+}
+
+// Work that waits behind a long call is fetched back when another worker has nothing to do.
+void hub::state::spread(time_point now, outputs& out) {
+  if (!work.should_spread(now)) return;
+  for (auto const& [id, worker] : sessions.workers()) {
+    if (work.could_spread(now, *worker)) recall_waiting(now, *worker, out);
+  }
+}
+
+// The worker is told to stop; whatever it still answers counts only for its slot.
+void hub::state::abandon(time_point now, call_record& call, outputs& out) {
+  auto* const worker = std::exchange(call.worker, nullptr);
+  if (worker == nullptr) return;
+  auto& list = worker->outstanding;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list[i].call != &call) continue;
+    list[i].call = nullptr;
+    say_cancel(now, *worker, list[i], 0, out);
+    if (i != 0) return;
+    timers.arm(worker->grace_timer, add(now, config.cancel_grace));
+    recall_waiting(now, *worker, out);
+    return work.update_load(now, *worker);
+  }
+}
+
+// --- functions that nobody has, workers that do not come
+
+void hub::state::fail_unknown_functions(time_point now, outputs& out) {
+  while (auto* const function = work.unknown(now)) {
+    ++function->calls;  // keeps it while its calls end
+    while (!function->queue.empty()) {
+      auto& call = function->queue.front();
+      auto const* const client = sessions.client(call.id.session);
+      fail(now, call, work.explain_unknown(*function, client == nullptr ? nullptr : &client->functions), out);
+    }
+    --function->calls;
+    work.release(*function);
+  }
 }
 
 void hub::state::start_failed(time_point now, std::uint64_t start, std::string const& reason,
                               std::string const& stderr_tail, outputs& out) {
-  auto const found = starts.find(start);
-  if (found == starts.end()) return;
-  timers.disarm(found->second->start_timer);
-  starts.erase(found);
-  ++counters.start_failures;
-  ++start_failures;
-  start_not_before = add(now, start_backoff * start_failures);
-  start_failure_reason = reason;
-  start_failure_tail = stderr_tail;
-  if (start_failures >= config.start_failures && in_service == 0 && starts.empty())
-    give_up_starting(now, out);
+  give_up_starting(now, pools.failed(now, start, reason, stderr_tail), out);
 }
 
-void hub::state::give_up_starting(time_point now, outputs& out) {
-  failure error;
-  error.code = errc::worker_start_failed;
-  error.message = "no worker could be started, " + std::to_string(start_failures) +
-                  " times in a row; the last time " + start_failure_reason;
-  error.stderr_tail = start_failure_tail;
-  start_failures = 0;
-  std::vector<call_record*> waiting;
-  for (auto& [key, function] : functions) {
-    for (auto* call = function->queue.first(); call != nullptr; call = function->queue.after(*call)) {
-      waiting.push_back(call);
-    }
-  }
-  std::sort(waiting.begin(), waiting.end(), [](auto const* a, auto const* b) { return a->stamp < b->stamp; });
-  for (auto* const call : waiting) {
+void hub::state::give_up_starting(time_point now, pool_record* pool, outputs& out) {
+  if (pool == nullptr) return;
+  auto const error = pools.explain(*pool);
+  for (auto* const call : work.waiting_for(*pool)) {
     failure copy;
     copy.code = error.code;
     copy.message = error.message;
@@ -90,24 +140,19 @@ void hub::state::give_up_starting(time_point now, outputs& out) {
   }
 }
 
-// --- letting go
+// --- the end of workers
 
 void hub::state::let_go_idle(time_point now, outputs& out) {
-  while (ours_in_service > config.min_workers && !idle_started.empty() &&
-         add(idle_started.front().idle_since, config.idle_timeout) <= now) {
-    drain(now, idle_started.front(), out);
+  while (auto* const worker = pools.idle_too_long(now)) {
+    timers.arm(worker->grace_timer, add(now, config.session_timeout));
+    worker_drains(now, *worker, out);
   }
-}
-
-void hub::state::drain(time_point now, worker_session& worker, outputs& out) {
-  timers.arm(worker.grace_timer, add(now, config.session_timeout));
-  worker_drains(now, worker, out);
 }
 
 // It is given nothing more, and told so: it may go once it has answered everything that came before.
 void hub::state::worker_drains(time_point now, worker_session& worker, outputs& out) {
   if (std::exchange(worker.draining, true)) return;
-  leave_service(now, worker);
+  work.leave_service(now, worker);
   send(now, worker, make_control(frame_type::drain), out);
 }
 
@@ -115,9 +160,36 @@ void hub::state::kill(time_point now, worker_session& worker, std::string reason
   if (worker.dying || YONDER_MUTANT(grace_forgotten)) return;
   worker.dying = true;
   ++counters.workers_killed;
-  leave_service(now, worker);
+  work.leave_service(now, worker);
   if (!worker.conn.reliable()) return dismiss(now, worker, errc::disconnected, std::move(reason), out);
   out.emplace_back(out::kill_worker{worker.conn.peer(), std::move(reason)});
+}
+
+void hub::state::end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out) {
+  if (!worker.outstanding.empty() || !worker.draining) ++counters.workers_lost;
+  work.leave_service(now, worker);
+  timers.disarm(worker.grace_timer);
+  auto culprit = !worker.dying;
+  for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
+    auto const& attempt = worker.outstanding[i];
+    auto started = loss.started ? distance(attempt.sequence, *loss.started) <= 0
+                                : worker.conn.was_transmitted(attempt.sequence);
+    if (YONDER_MUTANT(started_ignored)) started = false;
+    if (attempt.call != nullptr) {
+      attempt.call->worker = nullptr;
+      if (started) {
+        attempt_lost(now, *attempt.call, worker, loss, culprit, out);
+      } else {
+        unstarted_lost(now, *attempt.call, loss, culprit, out);
+      }
+    }
+    culprit = false;
+  }
+  if (worker.program->holders == 1) {
+    for (auto* const function : worker.program->functions) function->last_loss = describe_loss(loss);
+  }
+  work.leave(now, worker);
+  sessions.remove(worker);
 }
 
 }  // namespace yonder::core

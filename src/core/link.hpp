@@ -52,6 +52,10 @@ class link {
 
   bool was_transmitted(std::uint32_t sequence) const noexcept;
   bool crowded() const noexcept { return unacknowledged_.size() >= window; }
+  // Every frame up to this number of send() was received by the other end; all, where nothing is lost.
+  std::uint32_t settled() const noexcept {
+    return last_sent_ - static_cast<std::uint32_t>(unacknowledged_.size());
+  }
   bool all_acknowledged() const noexcept { return unacknowledged_.empty(); }
   bool reliable() const noexcept { return reliable_; }
   peer_id peer() const noexcept { return peer_; }

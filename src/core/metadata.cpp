@@ -13,6 +13,7 @@ using bytes_view = std::span<std::byte const>;
 
 constexpr std::size_t field_head_size = 6;
 constexpr std::uint32_t policy_idempotent = 1;
+constexpr std::uint32_t policy_durable = 2;
 
 std::byte* begin_field(byte_buffer& body, tag what, std::size_t size) {
   auto* const at = body.extend(field_head_size + size);
@@ -129,7 +130,8 @@ bool get_policy(bytes_view value, call_policy& policy) {
   if (value.size() != 16 || !get_microseconds(value.subspan(8), policy.timeout)) return false;
   get_numbers(value.first(8), policy.retries, flags);
   policy.idempotent = (flags & policy_idempotent) != 0;
-  return (flags & ~policy_idempotent) == 0;
+  policy.durable = (flags & policy_durable) != 0;
+  return (flags & ~(policy_idempotent | policy_durable)) == 0;
 }
 
 bool get_role(bytes_view value, peer_role& role) {
@@ -161,10 +163,10 @@ bool get_offered(bytes_view value, std::vector<function_info>& functions) {
 void write_call(byte_buffer& body, std::string_view function, call_policy const& policy,
                 std::string_view traceparent) {
   put_text(body, tag::function, function, max_name_size);
-  if (policy.retries != 0 || policy.idempotent || policy.timeout != 0) {
-    put_numbers(
-        body, tag::policy, policy.retries, policy.idempotent ? policy_idempotent : std::uint32_t{0},
-        static_cast<std::uint64_t>(policy.timeout / microsecond + (policy.timeout % microsecond != 0)));
+  if (policy.retries != 0 || policy.idempotent || policy.durable || policy.timeout != 0) {
+    auto const flags = (policy.idempotent ? policy_idempotent : 0U) | (policy.durable ? policy_durable : 0U);
+    put_numbers(body, tag::policy, policy.retries, flags,
+                static_cast<std::uint64_t>((policy.timeout + microsecond - 1) / microsecond));
   }
   put_present_text(body, tag::traceparent, traceparent, max_name_size);
 }

@@ -28,11 +28,11 @@ enum class tag : std::uint16_t {
   error_exit = 0x0056,        // i32
   error_stderr = 0x0057,      // text
   function = 0x8001,          // text
-  policy = 0x8002,            // u32 retries, u32 flags (1: idempotent), u64 timeout in microseconds
-  role = 0x8010,              // u8: 1 client, 2 worker
-  session = 0x8011,           // u64
-  versions = 0x8012,          // u16 lowest, u16 highest
-  code = 0x8050,              // u16, yonder::errc
+  policy = 0x8002,    // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
+  role = 0x8010,      // u8: 1 client, 2 worker
+  session = 0x8011,   // u64
+  versions = 0x8012,  // u16 lowest, u16 highest
+  code = 0x8050,      // u16, yonder::errc
 };
 
 // Flags of the header.

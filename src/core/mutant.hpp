@@ -29,8 +29,12 @@ enum class mutant {
   drain_ignored,              // a draining worker is given work
   lost_session_kept,          // what was sent in a session that the hub forgot is still awaited
   restart_is_final,           // a hub that ends in good order ends its clients and workers for good
+  foreign_hello_obeyed,       // whoever names a session may end it
+  prefetched_bytes_ignored,   // large arguments fill a worker's queue
+  pool_offers_ignored,        // a function of a pool without workers is unknown while other workers are there
+  late_start_kept,            // a worker that did not come in time is not ended
 };
-inline constexpr int mutant_count = static_cast<int>(mutant::restart_is_final);  // without none
+inline constexpr int mutant_count = static_cast<int>(mutant::late_start_kept);  // without none
 
 inline mutant planted = mutant::none;
 

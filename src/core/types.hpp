@@ -42,6 +42,7 @@ struct call_policy {
   duration timeout = 0;       // of each attempt, queueing excluded; 0: none
   duration deadline = 0;      // from submission to outcome; 0: none
   bool idempotent = false;    // a lost attempt may be repeated although `retries` is used up or 0
+  bool durable = false;       // a hub with a journal takes it when it is on disk
 };
 
 // Why a call ended without its value.
@@ -133,9 +134,28 @@ struct send {
   }
 };
 
-// Hub: start a worker process, then say connected(peer, …, start) or worker_start_failed(start).
+// Hub: start a worker of this pool, then say connected(peer, …, start) or worker_start_failed(start). One
+// whose connection cannot be told from others brings `token` in its hello.
 struct start_worker {
   std::uint64_t start = 0;
+  std::uint32_t pool = 0;
+  std::uint64_t token = 0;  // cannot be guessed
+};
+// Hub: end what was started for start_worker::start: it did not connect in time. Nothing is to be said of it.
+struct abandon_start {
+  std::uint64_t start = 0;
+};
+// Hub with a journal: write this behind what was written before; then say synced(record).
+struct append {
+  enum class kind : std::uint8_t {
+    call,     // was taken; `body`: its frame
+    started,  // may be started from now on, and is started once at most
+    ended,    // `body`: its outcome; none: it was cancelled
+  };
+  std::uint64_t record = 0;  // rises by one
+  kind what{};
+  call_id call;
+  frame_ref body;
 };
 // Hub: end the worker's process; then say lost(). The hub gives it no more work.
 struct kill_worker {
@@ -176,8 +196,8 @@ struct exit {
 
 }  // namespace out
 
-using output = std::variant<out::send, out::start_worker, out::kill_worker, out::close, out::completed,
-                            out::run, out::stop_requested, out::exit>;
+using output = std::variant<out::send, out::start_worker, out::abandon_start, out::kill_worker, out::close,
+                            out::append, out::completed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
 using outputs = std::vector<output>;

@@ -446,6 +446,8 @@ void engine::carry_out_hub(core::output& output) {
       send(*message);
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {
     if (pool_) pool_->start(start->start);
+  } else if (auto* const late = std::get_if<core::out::abandon_start>(&output)) {
+    if (pool_) pool_->abandon(late->start);
   } else if (auto* const doomed = std::get_if<core::out::kill_worker>(&output)) {
     kill(*doomed);
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {

@@ -205,6 +205,11 @@ void process_pool::kill(transport::peer_id peer, std::string_view reason) {
   one->process->kill(SIGKILL);
 }
 
+void process_pool::abandon(std::uint64_t start) {
+  for (auto& one : workers_)
+    if (one->start == start && !one->ended) one->process->kill(SIGKILL);
+}
+
 void process_pool::take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) {
   receive(frames);
   for (auto one = workers_.begin(); one != workers_.end();) {

@@ -24,6 +24,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
 
   void start(std::uint64_t start) override;
   void kill(transport::peer_id peer, std::string_view reason) override;
+  void abandon(std::uint64_t start) override;
   void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) override;
   bool arm(transport::doorbell& bell) override { return endpoint_.arm(bell) && happened_.empty(); }
   transport::endpoint& endpoint() override { return endpoint_; }

@@ -192,8 +192,11 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   if (!embeds_hub) return config;
   auto& hub = config.hub.emplace();
   hub.seed = platform::random_number();
-  hub.max_workers = options.workers.value_or(std::max(1U, std::thread::hardware_concurrency()));
-  hub.idle_timeout = options.idle_timeout.count();
+  auto const workers = options.workers.value_or(std::max(1U, std::thread::hardware_concurrency()));
+  if (workers != 0)
+    hub.pools.push_back({.functions = config.client.functions,
+                         .max_workers = workers,
+                         .idle_timeout = options.idle_timeout.count()});
   hub.max_client_calls = options.max_calls;
   hub.max_client_bytes = options.max_bytes;
   hub.limits = config.client.limits;

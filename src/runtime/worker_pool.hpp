@@ -28,6 +28,8 @@ class worker_pool {
 
   virtual void start(std::uint64_t start) = 0;
   virtual void kill(transport::peer_id peer, std::string_view reason) = 0;
+  // What was started for this start has not connected in time: it is ended.
+  virtual void abandon(std::uint64_t start) = 0;
 
   // Appends what happened since. A worker's frames are received before its loss is told.
   virtual void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) = 0;

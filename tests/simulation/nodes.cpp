@@ -8,8 +8,14 @@ namespace yonder::core::simulation {
 void world::make_hub() {
   hub_config config;
   config.seed = random_.next();
-  config.max_workers = how_.launcher ? workers_.size() : 0;
-  config.idle_timeout = 20 * millisecond;
+  if (how_.launcher) {
+    auto& pool = config.pools.emplace_back();
+    if (how_.foreign_worker) pool.functions = offers();
+    pool.max_workers = static_cast<std::size_t>(how_.workers);
+    pool.idle_timeout = 20 * millisecond;
+  }
+  if (how_.prefetch_bytes != 0) config.max_prefetch_bytes = how_.prefetch_bytes;
+  config.silence = 1 * second;
   config.backoff_first = 20 * millisecond;
   config.backoff_cap = 200 * millisecond;
   config.cancel_grace = 100 * millisecond;
@@ -38,9 +44,15 @@ void world::after_hub() {
       post(*send, false);
     } else if (auto* const start = std::get_if<out::start_worker>(&one)) {
       auto const slot = free_slot();
-      auto const fails = slot == workers_.size() || happens(how_.start_fails);
+      auto const fails = slot == no_slot || happens(how_.start_fails);
+      if (!fails && happens(how_.start_hangs)) {
+        hung_starts_[start->start] = slot;
+        continue;
+      }
       plan(between(100 * microsecond, 3 * millisecond), fails ? kind::start_fails : kind::worker_starts, slot,
            static_cast<std::uint32_t>(start->start));
+    } else if (auto* const late = std::get_if<out::abandon_start>(&one)) {
+      if (auto const hung = hung_starts_.extract(late->start)) reserved_.release(hung.mapped());
     } else if (auto* const kill = std::get_if<out::kill_worker>(&one)) {
       killed(kill->peer);
     } else if (auto* const close = std::get_if<out::close>(&one)) {
@@ -50,7 +62,8 @@ void world::after_hub() {
   taken.clear();
   if (out_.empty()) out_ = std::move(taken);
   plan_tick(hub_->next_deadline(), hub_ticks_at_, kind::hub_tick, 0);
-  if (hub_->counters().protocol_violations != 0) violated("the hub takes an honest peer for a violator");
+  if (hub_->counters().protocol_violations != imposters_)
+    violated("the hub takes an honest peer for a violator");
 }
 
 void world::plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node) {
@@ -102,7 +115,7 @@ void world::start_client(std::uint32_t index) {
 void world::connect_client(std::uint32_t index) {
   auto& node = clients_[index];
   node.peer = open_connection(false, index, node.generation);
-  hub_->connected(now_, node.peer, {how_.reliable, 0}, out_);
+  hub_->connected(now_, node.peer, {how_.reliable, 0, identity_of(false, index)}, out_);
   after_hub();
   node.core->connected(now_, node.peer, how_.reliable, out_);
   after_client(index);
@@ -205,11 +218,11 @@ void world::disconnect(peer_id peer, std::uint32_t signal) {
 
 std::uint32_t world::free_slot() {
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
-    if (workers_[i].core != nullptr || reserved_.contains_slot(i)) continue;
+    if (workers_[i].core != nullptr || reserved_.contains_slot(i) || is_foreign(i)) continue;
     reserved_.slots.push_back(i);
     return i;
   }
-  return static_cast<std::uint32_t>(workers_.size());
+  return no_slot;
 }
 
 void world::start_worker(std::uint32_t index, std::uint32_t start) {
@@ -225,7 +238,7 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   config.name = "w" + std::to_string(index);
   config.hub_timeout = 1'000 * second;
   config.cancel_grace = 100 * millisecond;
-  for (std::size_t i = 0; i < how_.functions; ++i) config.functions.push_back({function_names()[i], 7, ""});
+  config.functions = is_foreign(index) ? std::vector<function_info>{{"simulated::foreign", 7, ""}} : offers();
   node.core = std::make_unique<worker>(std::move(config), now_);
   connect_worker(index, start);
 }
@@ -233,7 +246,7 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
 void world::connect_worker(std::uint32_t index, std::uint32_t start) {
   auto& node = workers_[index];
   node.peer = open_connection(true, index, node.generation);
-  hub_->connected(now_, node.peer, {how_.reliable, start}, out_);
+  hub_->connected(now_, node.peer, {how_.reliable, start, identity_of(true, index)}, out_);
   after_hub();
   node.core->connected(now_, node.peer, how_.reliable, out_);
   after_worker(index);
@@ -331,7 +344,8 @@ void world::end_worker(std::uint32_t index, std::uint32_t signal) {
   node.core.reset();
   ++node.generation;
   node.running = false;
-  if (!how_.launcher) plan(between(millisecond, 30 * millisecond), kind::worker_starts, index, 0);
+  if (!how_.launcher || is_foreign(index))
+    plan(between(millisecond, 30 * millisecond), kind::worker_starts, index, 0);
 }
 
 }  // namespace yonder::core::simulation

@@ -14,6 +14,7 @@ void world::finish() {
   auto const left = hub_->census();
   if (left.calls != 0 || left.queued != 0 || left.delayed != 0)
     return violated("the hub keeps calls that ended");
+  if (!hung_starts_.empty()) return violated("a worker that did not come in time is not ended");
   if (left.attempts != 0) return violated("a slot of a worker is leaked");
   if (left.bytes != 0 || left.client_bytes != 0) return violated("credit is leaked");
   if (left.frames_held != 0) return violated("the hub keeps frames");
@@ -114,7 +115,17 @@ void world::observe_run(out::run const& run) {
   }
 }
 
+// Whoever waits in a worker is small, or the only one.
+void world::observe_prefetch(frame const& assign) {
+  auto const attempts = ++unanswered_[assign.head.epoch];
+  auto const smallest = header_size + assign.head.metadata_size + argument_size;
+  if (attempts > 1 && attempts * smallest > how_.prefetch_bytes + smallest)
+    violated("more bytes wait in a worker than may");
+}
+
 void world::observe_at_hub(frame const& message) {
+  auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
+  if (answers && how_.prefetch_bytes != 0 && how_.reliable) --unanswered_[message.head.epoch];
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
   auto* const call = find(message.head.call);
   if (call != nullptr && call->last_attempt == 0) call->cancelled_in_queue = true;
@@ -128,6 +139,7 @@ void world::observe_from_hub(frame const& message) {
     if (!how_.reliable && is_repetition(head)) return;
     call->last_attempt = head.attempt;
     call->last_epoch = head.epoch;
+    if (how_.prefetch_bytes != 0 && how_.reliable) observe_prefetch(message);
   } else if (head.type == frame_type::result) {
     auto const payload = message.payload();
     auto const* const call = find(head.call);

@@ -17,8 +17,11 @@ std::vector<profile> make_profiles() {
   local.functions = 3;
   local.worker_crash_every = 20 * millisecond;
   local.client_crash_every = 60 * millisecond;
+  local.imposture_every = 30 * millisecond;
   local.drain_every = 40 * millisecond;
   local.start_fails = 0.05;
+  local.start_hangs = 0.01;
+  local.foreign_worker = true;
   local.throws = 0.01;
   local.hangs = 0.002;
   local.ignores_stop = 0.002;
@@ -33,6 +36,7 @@ std::vector<profile> make_profiles() {
   profile drains;
   drains.name = "drains";
   drains.functions = 2;
+  drains.prefetch_bytes = 1'000;
   drains.drain_every = 5 * millisecond;
   drains.long_runs = 0.01;
   drains.cancels = 0.02;
@@ -41,6 +45,7 @@ std::vector<profile> make_profiles() {
   lossy.name = "lossy";
   lossy.reliable = false;
   lossy.launcher = false;
+  lossy.foreign_worker = false;
   lossy.window = 32;
   lossy.drop = 0.02;
   lossy.repeat = 0.02;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "src/core/metadata.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace yonder::core::simulation {
@@ -19,9 +20,11 @@ report world::run() {
 
 void world::begin() {
   clients_.resize(static_cast<std::size_t>(how_.clients));
-  workers_.resize(static_cast<std::size_t>(how_.workers));
+  workers_.resize(static_cast<std::size_t>(how_.workers) + (how_.foreign_worker ? 1 : 0));
   make_hub();
-  for (std::uint32_t i = 0; i < workers_.size() && !how_.launcher; ++i) start_worker(i, 0);
+  for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+    if (!how_.launcher || is_foreign(i)) start_worker(i, 0);
+  }
   for (std::uint32_t i = 0; i < clients_.size(); ++i) start_client(i);
   for (std::uint32_t i = 0; i < chaos_kinds; ++i) plan_chaos(i);
 }
@@ -140,6 +143,7 @@ duration world::period(std::uint32_t which) const {
     case reconnect: return how_.reconnect_every;
     case worker_crash: return how_.worker_crash_every;
     case client_crash: return how_.client_crash_every;
+    case imposture: return how_.imposture_every;
     case hub_restart: return how_.hub_restart_every;
     default: return how_.drain_every;
   }
@@ -159,6 +163,7 @@ void world::wreak(std::uint32_t which) {
     case reconnect: reconnect_node(of_worker ? worker_index : client_index, of_worker); break;
     case worker_crash: end_worker(worker_index, 11); break;
     case client_crash: end_client(client_index); break;
+    case imposture: pose_as(client_index); break;
     case hub_restart: restart_hub(); break;
     default: drain_worker(worker_index);
   }
@@ -198,6 +203,7 @@ void world::reconnect_node(std::uint32_t index, bool of_worker) {
 void world::restart_hub() {
   note_counters();
   restarted_ = true;
+  imposters_ = 0;
   if (random_.below(2) == 0) {
     hub_->shutdown(now_, out_);
     after_hub();
@@ -206,7 +212,8 @@ void world::restart_hub() {
   for (auto& over : connections_) over.open_at_hub = false;
   auto const accept = [&](peer_id peer) {
     link_of(peer).open_at_hub = true;
-    hub_->connected(now_, peer, {how_.reliable, 0}, out_);
+    auto const& over = link_of(peer);
+    hub_->connected(now_, peer, {how_.reliable, 0, identity_of(over.of_worker, over.node)}, out_);
     after_hub();
   };
   for (auto const& node : clients_) {
@@ -215,6 +222,32 @@ void world::restart_hub() {
   for (auto const& node : workers_) {
     if (node.core != nullptr) accept(node.peer);
   }
+}
+
+// Somebody else names a client's session, and is newer, it says.
+void world::pose_as(std::uint32_t index) {
+  auto const& node = clients_[index];
+  if (!how_.reliable || node.core == nullptr || !node.core->ready()) return;
+  auto const peer = open_connection(false, 0, 0);
+  link_of(peer).open_at_node = false;
+  hub_->connected(now_, peer, {how_.reliable, 0, "imposter"}, out_);
+  after_hub();
+  hello_message said;
+  said.role = random_.below(2) == 0 ? peer_role::client : peer_role::worker;
+  said.session = first_session + node.life;
+  auto message = make_hello(said);
+  message.head.attempt = 1'000'000;
+  ++imposters_;
+  hub_->receive(now_, peer, std::move(message), out_);
+  for (auto const& one : out_) {
+    auto const* const send = std::get_if<out::send>(&one);
+    if (send != nullptr && send->peer == peer && send->head.type == frame_type::welcome)
+      violated("somebody else is welcomed to a client's session");
+  }
+  link_of(peer).open_at_hub = false;
+  after_hub();
+  hub_->lost(now_, peer, {}, out_);
+  after_hub();
 }
 
 void world::drain_worker(std::uint32_t index) {

@@ -26,7 +26,10 @@ struct profile {
   double drop = 0, repeat = 0, flip = 0, straggle = 0;  // flip: one bit; straggle: up to 100 times the delay
   duration partition_every = 0, reconnect_every = 0;    // 0: never
   duration worker_crash_every = 0, client_crash_every = 0, hub_restart_every = 0, drain_every = 0;
-  double start_fails = 0;  // of a worker process
+  duration imposture_every = 0;             // of peers that name a client's session
+  std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
+  double start_fails = 0, start_hangs = 0;  // of a worker process
+  bool foreign_worker = false;              // one that has none of the functions that clients call
 
   double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;    // of runs
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0;  // of calls

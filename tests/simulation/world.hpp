@@ -115,6 +115,7 @@ enum chaos_kind : std::uint32_t {
   client_crash,
   hub_restart,
   drain,
+  imposture,
   chaos_kinds
 };
 
@@ -166,6 +167,9 @@ class world {
   // --- the hub
 
   void make_hub();
+  static std::string identity_of(bool of_worker, std::uint32_t index) {
+    return (of_worker ? "worker" : "client") + std::to_string(index);
+  }
   static link_timing timing();
   void after_hub();
   void plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node);
@@ -191,7 +195,17 @@ class world {
 
   // --- workers
 
+  static constexpr std::uint32_t no_slot = static_cast<std::uint32_t>(-1);
   std::uint32_t free_slot();
+  // The worker that came by itself, and has none of the clients' functions.
+  bool is_foreign(std::uint32_t index) const {
+    return how_.foreign_worker && index == static_cast<std::uint32_t>(how_.workers);
+  }
+  std::vector<function_info> offers() const {
+    std::vector<function_info> made;
+    for (std::size_t i = 0; i < how_.functions; ++i) made.push_back({function_names()[i], 7, ""});
+    return made;
+  }
   void start_worker(std::uint32_t index, std::uint32_t start);
   void connect_worker(std::uint32_t index, std::uint32_t start);
   void after_worker(std::uint32_t index);
@@ -208,6 +222,7 @@ class world {
   void observe_at_hub(frame const& message);
   void observe_from_hub(frame const& message);
   bool is_repetition(header const& assign);
+  void observe_prefetch(frame const& assign);
   void check_timeout(worker_node const& node);
 
   // --- what happens
@@ -233,6 +248,7 @@ class world {
   void reconnect_node(std::uint32_t index, bool of_worker);
   void restart_hub();
   void drain_worker(std::uint32_t index);
+  void pose_as(std::uint32_t index);
 
   struct lost_level {
     peer_id peer = 0;
@@ -254,6 +270,7 @@ class world {
   duration slack_ = 0;
   bool stopping_ = false;
   bool restarted_ = false;
+  std::uint64_t imposters_ = 0;  // that this hub has seen
   time_point rest_until_ = never;
   time_point quiet_since_ = never;
   std::int64_t open_calls_ = 0;
@@ -267,8 +284,10 @@ class world {
   std::vector<incarnation> lives_;
   std::uint64_t worker_sessions_ = 0;
   slot_reservations reserved_;
+  std::unordered_map<std::uint64_t, std::uint32_t> hung_starts_;  // by start, the slot
   std::vector<lost_level> lost_levels_;
   std::unordered_map<std::uint32_t, std::uint32_t> assigned_levels_;  // by worker epoch, the highest sequence
+  std::unordered_map<std::uint32_t, std::size_t> unanswered_;         // by worker epoch, attempts
   std::vector<connection> connections_;
   std::deque<parcel> parcels_;
   std::vector<std::uint32_t> free_parcels_;

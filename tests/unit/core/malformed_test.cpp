@@ -103,7 +103,7 @@ TEST_CASE("a worker that answers what it was not asked is ended, its call is not
   REQUIRE(other.runs.size() == 1);
 }
 
-TEST_CASE("a call that does not decode is answered, a call number that goes back ends the session") {
+TEST_CASE("a call that does not decode is answered, one under a number that is in flight ends the session") {
   loopback net;
   auto& client = net.add_client();
   auto const epoch = net.log.back().head.epoch;
@@ -118,7 +118,7 @@ TEST_CASE("a call that does not decode is answered, a call number that goes back
   CHECK(net.hub().counters().protocol_violations == 1);
   auto again = make_control(frame_type::call);
   again.head.epoch = epoch;
-  again.head.call = {first.session, 5};
+  again.head.call = first;
   net.inject(client.peer, std::move(again));
   CHECK(net.hub().census().clients == 0);
 }

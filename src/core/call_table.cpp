@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/call_table.hpp"
+
+#include "src/core/mutant.hpp"
+
+namespace yonder::core {
+namespace {
+
+bool passes(std::size_t held, std::size_t added, std::size_t most) {
+  return added > most - std::min(most, held);
+}
+
+std::string limit_in_words(std::size_t most, char const* what, char const* whose) {
+  return "the hub holds at most " + std::to_string(most) + what + whose;
+}
+
+}  // namespace
+
+caller_record* call_table::find_caller(std::uint64_t session) const {
+  if (last_caller_ != nullptr && last_caller_->session == session) return last_caller_;
+  auto const found = callers_.find(session);
+  return found == callers_.end() ? nullptr : last_caller_ = found->second.get();
+}
+
+caller_record& call_table::connect(std::uint64_t session, std::string const& identity) {
+  auto& held = callers_[session];
+  if (held == nullptr) {
+    held = std::make_unique<caller_record>();
+    held->session = session;
+    held->calls = number_map<call_record>(random_.next());
+    held->orphan_timer.kind = static_cast<std::uint8_t>(timer_kind::orphans);
+    held->orphan_timer.owner = held.get();
+  }
+  held->identity = identity;
+  held->connected = true;
+  return *held;
+}
+
+void call_table::disconnect(time_point now, caller_record& caller) {
+  caller.connected = false;
+  taken(caller, caller.untaken);
+  while (!caller.subscribed.empty()) {
+    auto& call = caller.subscribed.front();
+    caller.subscribed.remove(call);
+    caller.orphaned.push_back(call);
+    call.orphaned_since = now;
+  }
+  if (!caller.orphaned.empty() && !caller.orphan_timer.armed())
+    timers_.arm(caller.orphan_timer, core::add(caller.orphaned.front().orphaned_since, limits_.silence));
+  forget_if_done(caller);
+}
+
+void call_table::forget_if_done(caller_record& caller) {
+  if (caller.connected || caller.calls.size() != 0) return;
+  timers_.disarm(caller.orphan_timer);
+  if (last_caller_ == &caller) last_caller_ = nullptr;
+  callers_.erase(caller.session);
+}
+
+call_record* call_table::find(call_id id) const {
+  auto* const caller = find_caller(id.session);
+  return caller == nullptr ? nullptr : caller->calls.find(id.number);
+}
+
+std::string call_table::overload(caller_record const& caller, std::size_t size) const {
+  if (caller.calls.size() >= limits_.caller_calls)
+    return limit_in_words(limits_.caller_calls, " calls of one client",
+                          " (runtime_options::max_calls, of the hub)");
+  if (calls_.size() >= limits_.calls) return limit_in_words(limits_.calls, " calls", " of all clients");
+  if (passes(caller.bytes, size, limits_.caller_bytes))
+    return limit_in_words(limits_.caller_bytes, " bytes of one client",
+                          " (runtime_options::max_bytes, of the hub)");
+  if (passes(bytes_, size, limits_.bytes)) return limit_in_words(limits_.bytes, " bytes", " of all clients");
+  return {};
+}
+
+call_record& call_table::add(caller_record& caller, call_id id, std::size_t size) {
+  auto& call = calls_.acquire();
+  call.kind = static_cast<std::uint8_t>(timer_kind::call);
+  call.id = id;
+  call.caller = &caller;
+  call.bytes = size;
+  caller.calls.insert(id.number, call);
+  caller.subscribed.push_back(call);
+  caller.bytes += size;
+  bytes_ += size;
+  return call;
+}
+
+void call_table::subscribe(call_record& call) {
+  if (call.orphaned_since == never) return;
+  call.orphaned_since = never;
+  call.caller->orphaned.remove(call);
+  call.caller->subscribed.push_back(call);
+}
+
+void call_table::resize(call_record& call, std::size_t bytes) {
+  auto& caller = *call.caller;
+  caller.bytes += bytes - call.bytes;
+  bytes_ += bytes - call.bytes;
+  call.bytes = bytes;
+}
+
+void call_table::remove(call_record& call) {
+  auto& caller = *call.caller;
+  timers_.disarm(call);
+  caller.calls.erase(call.id.number);
+  (call.orphaned_since == never ? caller.subscribed : caller.orphaned).remove(call);
+  if (!YONDER_MUTANT(credit_forgotten)) caller.bytes -= call.bytes;
+  bytes_ -= call.bytes;
+  calls_.release(call);
+  forget_if_done(caller);
+}
+
+call_record* call_table::expired(time_point now, caller_record& caller) {
+  auto* const oldest = caller.orphaned.first();
+  if (oldest == nullptr) return nullptr;
+  auto const due = core::add(oldest->orphaned_since, limits_.silence);
+  if (due <= now) return oldest;
+  timers_.arm(caller.orphan_timer, due);
+  return nullptr;
+}
+
+void call_table::sent(caller_record& caller, std::size_t bytes) {
+  caller.untaken += bytes;
+  bytes_ += bytes;
+}
+
+void call_table::taken(caller_record& caller, std::size_t bytes) {
+  caller.untaken -= bytes;
+  bytes_ -= bytes;
+}
+
+std::size_t call_table::caller_bytes() const {
+  std::size_t sum = 0;
+  for (auto const& [session, caller] : callers_) sum += caller->bytes + caller->untaken;
+  return sum;
+}
+
+}  // namespace yonder::core

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/hub_records.hpp"
+#include "src/core/slab.hpp"
+
+#include <memory>
+#include <unordered_map>
+
+namespace yonder::core {
+
+// Every call of the hub, by its global id, and the accounts of those that made them. Sessions come and go: a
+// call knows only its account, and whether somebody waits for it.
+class call_table {
+ public:
+  struct limits {
+    std::size_t caller_calls = 0;
+    std::size_t caller_bytes = 0;
+    std::size_t calls = 0;
+    std::size_t bytes = 0;
+    duration silence = 0;  // how long a call that nobody waits for is kept
+  };
+
+  call_table(limits const& allowed, random_source& random, timer_wheel& timers)
+      : limits_(allowed), random_(random), timers_(timers) {}
+
+  // Null: no call of this session is known, and it is not connected.
+  caller_record* find_caller(std::uint64_t session) const;
+  // The account of a session that has just begun.
+  caller_record& connect(std::uint64_t session, std::string const& identity);
+  // The session has ended: nobody waits for its calls. Forgets the account if it has none.
+  void disconnect(time_point now, caller_record& caller);
+
+  call_record* find(call_id id) const;
+
+  // Which limit another call of `size` bytes would pass, in words; empty: none.
+  std::string overload(caller_record const& caller, std::size_t size) const;
+
+  // A call that its connected caller waits for. Its number must be free.
+  call_record& add(caller_record& caller, call_id id, std::size_t size);
+  // Its caller is back and waits for it again.
+  void subscribe(call_record& call);
+  // The call weighs `bytes` from now on.
+  void resize(call_record& call, std::size_t bytes);
+  void remove(call_record& call);
+
+  // A call whose caller has been gone for too long; null: there is none. To be removed by who asked.
+  call_record* expired(time_point now, caller_record& caller);
+
+  // An outcome was sent, or taken by its caller's process: until then it counts.
+  void sent(caller_record& caller, std::size_t bytes);
+  void taken(caller_record& caller, std::size_t bytes);
+  // A caller that has so many outcomes to take is sent no more of them: its calls wait.
+  bool stalls(caller_record const& caller) const noexcept { return caller.untaken >= limits_.caller_bytes; }
+
+  std::size_t size() const noexcept { return calls_.size(); }
+  std::size_t bytes() const noexcept { return bytes_; }
+  std::size_t caller_bytes() const;
+  std::size_t callers() const noexcept { return callers_.size(); }
+
+ private:
+  void forget_if_done(caller_record& caller);
+
+  limits limits_;
+  random_source& random_;
+  timer_wheel& timers_;
+  slab<call_record> calls_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<caller_record>> callers_;
+  mutable caller_record* last_caller_ = nullptr;  // that was asked for
+  std::size_t bytes_ = 0;                         // of calls, and of outcomes that were not taken
+};
+
+}  // namespace yonder::core

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/dispatcher.hpp"
+
+#include "src/core/mutant.hpp"
+
+#include <algorithm>
+
+namespace yonder::core {
+namespace {
+
+constexpr duration shortest_run = 200;  // ns; what is measured in microseconds may read 0
+constexpr int candidates = 4;           // busy workers that are asked for room before a call waits
+constexpr std::size_t names_told = 20;
+
+// --- a binary heap of the functions that one image offers and that have a queue, by the stamp of its first
+// call
+
+function_record::offer* find_offer(function_record& function, image const& by) {
+  auto const found = std::find_if(function.offers.begin(), function.offers.end(),
+                                  [&](auto const& one) { return one.by == &by; });
+  return found == function.offers.end() ? nullptr : &*found;
+}
+
+void put(image& one, std::size_t index, function_record& function) {
+  one.heap[index] = &function;
+  find_offer(function, one)->place = index + 1;
+}
+
+void sift(image& one, std::size_t index) {
+  auto& heap = one.heap;
+  auto& moved = *heap[index];
+  while (index != 0 && moved.head_stamp() < heap[(index - 1) / 2]->head_stamp()) {
+    put(one, index, *heap[(index - 1) / 2]);
+    index = (index - 1) / 2;
+  }
+  for (auto child = 2 * index + 1; child < heap.size(); child = 2 * index + 1) {
+    if (child + 1 < heap.size() && heap[child + 1]->head_stamp() < heap[child]->head_stamp()) ++child;
+    if (moved.head_stamp() <= heap[child]->head_stamp()) break;
+    put(one, index, *heap[child]);
+    index = child;
+  }
+  put(one, index, moved);
+}
+
+void leave_heap(image& one, function_record::offer& offer) {
+  auto const index = std::exchange(offer.place, 0) - 1;
+  auto& last = *one.heap.back();
+  one.heap.pop_back();
+  if (index == one.heap.size()) return;
+  put(one, index, last);
+  sift(one, index);
+}
+
+std::string key_of(std::vector<function_info> const& table) {
+  std::string key;
+  for (auto const& info : table) {
+    key += info.name;
+    key += '\0';
+    key.append(reinterpret_cast<char const*>(&info.signature), sizeof info.signature);
+  }
+  return key;
+}
+
+}  // namespace
+
+// The first call of the function's queue is another one than before.
+void dispatcher::reorder(function_record& function) {
+  for (auto& offer : function.offers) {
+    if (function.queue.empty()) {
+      if (offer.place != 0) leave_heap(*offer.by, offer);
+    } else {
+      if (offer.place == 0) {
+        offer.by->heap.push_back(&function);
+        offer.place = offer.by->heap.size();
+      }
+      sift(*offer.by, offer.place - 1);
+    }
+  }
+}
+
+// --- functions, and who offers them
+
+function_record& dispatcher::function_of(std::string_view name, std::uint64_t signature) {
+  if (last_function_ != nullptr && last_function_->signature == signature && last_function_->name == name) {
+    return *last_function_;
+  }
+  auto const found = functions_.find({name, signature});
+  if (found != functions_.end()) return *(last_function_ = found->second.get());
+  auto made = std::make_unique<function_record>();
+  made->name = name;
+  made->signature = signature;
+  auto& function = *made;
+  functions_.emplace(function_key{function.name, signature}, std::move(made));
+  find_pool(function);
+  return *(last_function_ = &function);
+}
+
+void dispatcher::release(function_record& function) {
+  if (function.calls != 0 || !function.offers.empty()) return;
+  if (unoffered_.contains(function)) {
+    if (function.was_offered) return;  // remembered for its grace period
+    unoffered_.remove(function);
+  }
+  if (last_function_ == &function) last_function_ = nullptr;
+  functions_.erase({function.name, function.signature});
+}
+
+image& dispatcher::hold_image(std::vector<function_info>& table) {
+  auto const [found, is_new] = images_.try_emplace(key_of(table));
+  auto& one = found->second;
+  ++one.holders;
+  if (!is_new) return one;
+  one.key = found->first;
+  for (auto& info : table) {
+    auto& function = function_of(info.name, info.signature);
+    if (find_offer(function, one) != nullptr) continue;
+    function.schema = std::move(info.schema);
+    function.was_offered = true;
+    function.last_loss.clear();
+    function.offers.push_back({&one, 0});
+    one.functions.push_back(&function);
+    if (unoffered_.contains(function)) unoffered_.remove(function);
+    reorder(function);
+  }
+  return one;
+}
+
+void dispatcher::release(time_point now, image& held) {
+  if (--held.holders != 0) return;
+  for (auto* const function : held.functions) {
+    std::erase_if(function->offers, [&](auto const& offer) { return offer.by == &held; });
+    if (!function->offers.empty()) continue;
+    function->unoffered_since = now;
+    unoffered_.push_back(*function);
+    unknown_due_ = std::min(unknown_due_, add(now, limits_.function_grace));
+  }
+  images_.erase(std::string(held.key));
+}
+
+void dispatcher::add_pool(pool_record& pool) {
+  if (pool.config.max_workers == 0) return;
+  pools_.push_back(&pool);
+  if (pool.config.functions.empty() || YONDER_MUTANT(pool_offers_ignored)) return;
+  auto table = pool.config.functions;
+  pool.program = &hold_image(table);
+  for (auto* const function : pool.program->functions) find_pool(*function);
+}
+
+void dispatcher::learn(pool_record& pool, image& program) {
+  pool.program = &program;
+  ++program.holders;
+  for (auto& [key, function] : functions_) find_pool(*function);
+  unknown_due_ = 0;
+}
+
+// Pools that are known to offer it come first, then those of which nothing is known.
+void dispatcher::find_pool(function_record& function) {
+  pool_record* found = nullptr;
+  for (auto* const pool : pools_) {
+    auto const offers = pool->program != nullptr && find_offer(function, *pool->program) != nullptr;
+    if (offers || (pool->program == nullptr && found == nullptr)) found = pool;
+    if (offers) break;
+  }
+  if (found == function.pool) return;
+  auto const waiting = function.queue.size();
+  if (function.pool != nullptr) function.pool->queued -= waiting;
+  if (found != nullptr) found->queued += waiting;
+  function.pool = found;
+}
+
+// --- queues
+
+void dispatcher::enqueue(time_point now, call_record& call) {
+  auto& function = *call.function;
+  call.stage = call_stage::queued;
+  call.stamp = ++last_stamp_;
+  auto const was_empty = function.queue.empty();
+  function.queue.push_back(call);
+  if (was_empty) reorder(function);
+  queue_grew(now, function);
+}
+
+void dispatcher::requeue(time_point now, call_record& call) {
+  auto& function = *call.function;
+  call.stage = call_stage::queued;
+  call_record* place = nullptr;
+  for (auto* one = function.queue.first(); one != nullptr && one->stamp < call.stamp;
+       one = function.queue.after(*one)) {
+    place = one;
+  }
+  if (place != nullptr) {
+    function.queue.insert_after(*place, call);
+  } else {
+    function.queue.push_front(call);
+    reorder(function);
+  }
+  queue_grew(now, function);
+}
+
+void dispatcher::queue_grew(time_point now, function_record& function) {
+  ++queued_;
+  if (function.pool != nullptr) ++function.pool->queued;
+  if (!function.offers.empty() || unoffered_.contains(function)) return;
+  unoffered_.push_back(function);
+  unknown_due_ = std::min(unknown_due_, now);
+}
+
+void dispatcher::dequeue(call_record& call) {
+  auto& function = *call.function;
+  auto const was_first = &function.queue.front() == &call;
+  function.queue.remove(call);
+  --queued_;
+  if (function.pool != nullptr) --function.pool->queued;
+  if (was_first) reorder(function);
+  if (function.queue.empty() && !function.was_offered && unoffered_.contains(function))
+    unoffered_.remove(function);
+}
+
+std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const {
+  std::vector<call_record*> waiting;
+  for (auto const& [key, function] : functions_) {
+    auto const served = [](auto const& offer) { return offer.by->workers != 0; };
+    if (function->pool != &pool || std::any_of(function->offers.begin(), function->offers.end(), served))
+      continue;
+    for (auto* call = function->queue.first(); call != nullptr; call = function->queue.after(*call))
+      waiting.push_back(call);
+  }
+  std::sort(waiting.begin(), waiting.end(), [](auto const* a, auto const* b) { return a->stamp < b->stamp; });
+  return waiting;
+}
+
+// --- assignment
+
+duration dispatcher::estimate_of(function_record const& function) const {
+  return std::min(function.estimate, limits_.prefetch);
+}
+
+bool dispatcher::fits(worker_session const& worker, function_record& function) const {
+  auto const bytes = worker.backlog_bytes + function.queue.front().bytes;
+  return worker.backlog + estimate_of(function) <= limits_.prefetch &&
+         (bytes <= limits_.bytes || YONDER_MUTANT(prefetched_bytes_ignored)) && !worker.conn.crowded();
+}
+
+worker_session* dispatcher::find_worker(image& one, function_record& function, bool prefetch) const {
+  if (auto* const idle = one.idle.first()) return idle;
+  if (!prefetch) return nullptr;
+  auto* busy = one.available.first();
+  for (int left = candidates; busy != nullptr && left != 0; --left) {
+    if (fits(*busy, function)) return busy;
+    busy = one.available.after(*busy);
+  }
+  return nullptr;
+}
+
+dispatcher::assignment dispatcher::next_of(image& one, bool prefetch) const {
+  if (one.heap.empty()) return {};
+  auto& function = *one.heap.front();
+  auto* const worker = find_worker(one, function, prefetch);
+  if (worker == nullptr) return {};
+  return {&function.queue.front(), worker};
+}
+
+dispatcher::assignment dispatcher::next() {
+  if (queued_ == 0) return {};
+  if (images_.size() > 1) {
+    for (auto& [key, one] : images_) {
+      if (auto const found = next_of(one, false); found.call != nullptr) return found;
+    }
+  }
+  for (auto& [key, one] : images_) {
+    if (auto const found = next_of(one, true); found.call != nullptr) return found;
+  }
+  return {};
+}
+
+bool dispatcher::assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence) {
+  call.stage = call_stage::assigned;
+  call.worker = &worker;
+  auto const estimate = estimate_of(*call.function);
+  worker.backlog += estimate;
+  worker.backlog_bytes += call.bytes;
+  worker.outstanding.push_back({&call, call.id, call.attempt, sequence, estimate, call.bytes, false});
+  auto const first = worker.outstanding.size() == 1;
+  if (first) worker.head_since = now;
+  update_load(now, worker);
+  return first;
+}
+
+bool dispatcher::answered(time_point now, worker_session& worker, std::size_t index) {
+  auto& list = worker.outstanding;
+  worker.backlog -= list[index].estimate;
+  worker.backlog_bytes -= list[index].bytes;
+  list.erase(index);
+  auto const another = index == 0 && !list.empty();
+  if (another) worker.head_since = now;
+  update_load(now, worker);
+  return another;
+}
+
+void dispatcher::measure(function_record& function, duration ran) const {
+  auto& estimate = function.estimate;
+  ran = std::max(ran, shortest_run);
+  estimate = estimate == never ? ran : estimate + (ran - estimate) / 8;
+}
+
+// --- workers
+
+worker_load dispatcher::load_of(worker_session& worker) const {
+  if (!worker.in_service() && !YONDER_MUTANT(drain_ignored)) return worker_load::out_of_service;
+  if (worker.outstanding.empty()) return worker_load::idle;
+  auto const stuck = worker.outstanding.front().call == nullptr;
+  auto const room = worker.backlog < limits_.prefetch && worker.outstanding.size() < limits_.attempts;
+  return room && !stuck ? worker_load::available : worker_load::full;
+}
+
+void dispatcher::update_load(time_point now, worker_session& worker) {
+  move_to(now, worker, load_of(worker));
+  auto const loaded = worker.outstanding.size() > 1;
+  if (loaded != worker.counted_loaded) {
+    worker.program->loaded += loaded ? 1 : std::size_t(-1);
+    worker.counted_loaded = loaded;
+  }
+}
+
+void dispatcher::move_to(time_point now, worker_session& worker, worker_load load) {
+  auto& program = *worker.program;
+  if (worker.load == load && load != worker_load::available) return;
+  if (worker.load == worker_load::idle) {
+    program.idle.remove(worker);
+    if (worker.pool != nullptr) worker.pool->idle.remove(worker);
+  } else if (worker.load == worker_load::available) {
+    program.available.remove(worker);
+  }
+  worker.load = load;
+  if (load == worker_load::idle) {
+    worker.idle_since = now;
+    program.idle.push_front(worker);
+    if (worker.pool != nullptr) worker.pool->idle.push_back(worker);
+  } else if (load == worker_load::available) {
+    program.available.push_back(worker);
+  }
+}
+
+void dispatcher::join(time_point now, worker_session& worker, image& program) {
+  worker.program = &program;
+  ++program.workers;
+  ++in_service_;
+  if (worker.pool != nullptr) {
+    ++worker.pool->in_service;
+    if (worker.pool->program == nullptr) learn(*worker.pool, program);
+  }
+  update_load(now, worker);
+  unknown_due_ = now;
+}
+
+void dispatcher::leave_service(time_point now, worker_session& worker) {
+  if (!std::exchange(worker.left_service, true)) {
+    --in_service_;
+    if (worker.pool != nullptr) --worker.pool->in_service;
+  }
+  move_to(now, worker, worker_load::out_of_service);
+}
+
+void dispatcher::leave(time_point now, worker_session& worker) {
+  leave_service(now, worker);
+  if (worker.counted_loaded) --worker.program->loaded;
+  --worker.program->workers;
+  release(now, *worker.program);
+}
+
+// --- work that waits behind a long call while others are idle
+
+bool dispatcher::should_spread(time_point now) {
+  if (spread_due_ > now && queued_ != 0) return false;
+  auto const any =
+      std::any_of(images_.begin(), images_.end(), [](auto& entry) { return can_help(entry.second); });
+  if (!any) {
+    spread_due_ = never;
+    return false;
+  }
+  auto const patience = 2 * limits_.prefetch;
+  if (spread_due_ == never) spread_due_ = add(now, patience);
+  if (spread_due_ > now) return false;
+  spread_due_ = add(now, patience);
+  return true;
+}
+
+bool dispatcher::could_spread(time_point now, worker_session const& worker) const {
+  return can_help(*worker.program) && worker.outstanding.size() > 1 &&
+         now - worker.head_since >= 2 * limits_.prefetch;
+}
+
+// --- functions that nobody offers
+
+// Somebody is there, or could be started, whose functions are known.
+bool dispatcher::sources_known() const {
+  auto const known = [](auto const* pool) { return pool->program != nullptr; };
+  return in_service_ != 0 || (!pools_.empty() && std::all_of(pools_.begin(), pools_.end(), known));
+}
+
+function_record* dispatcher::unknown(time_point now) {
+  if (unknown_due_ > now) return nullptr;
+  auto next_due = never;
+  for (auto* one = unoffered_.first(); one != nullptr;) {
+    auto& function = *one;
+    one = unoffered_.after(function);
+    auto const until = function.was_offered ? add(function.unoffered_since, limits_.function_grace) : now;
+    if (until > now) {
+      next_due = std::min(next_due, until);
+    } else if (function.queue.empty()) {
+      unoffered_.remove(function);
+      function.was_offered = false;
+      release(function);
+    } else if ((function.pool == nullptr || YONDER_MUTANT(pool_offers_ignored)) && sources_known()) {
+      unoffered_.remove(function);
+      function.was_offered = false;
+      return &function;
+    }
+  }
+  unknown_due_ = next_due;
+  return nullptr;
+}
+
+failure dispatcher::explain_unknown(function_record const& function,
+                                    std::vector<function_info> const* callers_functions) const {
+  failure error;
+  error.code = errc::unknown_function;
+  std::string names;
+  std::size_t count = 0;
+  for (auto const& [key, other] : functions_) {
+    if (other->offers.empty()) continue;
+    if (other->name == function.name) {
+      error.code = errc::signature_mismatch;
+      error.message = "workers have \"" + function.name + "\" with another structure";
+      if (!other->schema.empty()) error.message += "; theirs: " + other->schema;
+      if (callers_functions == nullptr) return error;
+      for (auto const& mine : *callers_functions) {
+        if (mine.name == function.name && mine.signature == function.signature && !mine.schema.empty()) {
+          error.message += "; the caller's: " + mine.schema;
+        }
+      }
+      return error;
+    }
+    if (++count <= names_told) names += (names.empty() ? "" : ", ") + other->name;
+  }
+  error.message =
+      "no worker has a task named \"" + function.name + "\"; they have: " + (names.empty() ? "none" : names);
+  if (count > names_told) error.message += " and " + std::to_string(count - names_told) + " more";
+  if (!function.last_loss.empty()) error.message += "; of the last one that had it: " + function.last_loss;
+  return error;
+}
+
+}  // namespace yonder::core

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/hub_records.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+namespace yonder::core {
+
+struct function_key {
+  std::string_view name;
+  std::uint64_t signature = 0;
+  friend bool operator==(function_key const&, function_key const&) = default;
+};
+struct function_key_hash {
+  std::size_t operator()(function_key const& key) const noexcept {
+    return std::hash<std::string_view>()(key.name) ^ static_cast<std::size_t>(key.signature);
+  }
+};
+
+// Which worker runs which call: functions and their queues, the tables that workers and pools offer, and
+// what each worker has in its hands. It decides; the hub sends.
+class dispatcher {
+ public:
+  struct limits {
+    duration prefetch = 1 * millisecond;  // of measured work that may wait in a worker
+    std::size_t attempts = 64;            // in a worker's hands
+    std::size_t bytes = 0;                // of calls that wait in a worker behind the one that it runs
+    duration function_grace = 0;          // how long calls wait for a function whose last worker went
+  };
+
+  explicit dispatcher(limits const& allowed) : limits_(allowed) {}
+
+  // --- functions, and who offers them
+
+  function_record& function_of(std::string_view name, std::uint64_t signature);
+  // One of its calls has ended.
+  void release(function_record& function);
+
+  // The table is held until release(): by a worker, or by a pool. Takes the schemas.
+  image& hold_image(std::vector<function_info>& table);
+  void release(time_point now, image& held);
+
+  // Pools in the order in which they are asked to start workers.
+  void add_pool(pool_record& pool);
+  // The pool's workers turn out to offer this.
+  void learn(pool_record& pool, image& program);
+
+  // --- queues
+
+  void enqueue(time_point now, call_record& call);
+  // What was not started goes back to the place it had.
+  void requeue(time_point now, call_record& call);
+  void dequeue(call_record& call);
+  std::size_t queued() const noexcept { return queued_; }
+
+  // The waiting calls that only workers of this pool could run, of which none is there; the longest waiting
+  // first.
+  std::vector<call_record*> waiting_for(pool_record const& pool) const;
+
+  // --- workers
+
+  struct assignment {
+    call_record* call = nullptr;
+    worker_session* worker = nullptr;
+  };
+  // What is to be assigned next; without a call: nothing can be. It must be dequeued before the next
+  // question.
+  assignment next();
+  // The call was sent to the worker under `sequence`. True: it is what the worker runs now.
+  bool assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence);
+  // The worker has answered. True: what it runs now is another attempt, its first.
+  bool answered(time_point now, worker_session& worker, std::size_t index);
+  void measure(function_record& function, duration ran) const;
+
+  void join(time_point now, worker_session& worker, image& program);
+  // Looks anew at how much the worker may be given.
+  void update_load(time_point now, worker_session& worker);
+  // Out of service for good: draining, dying or gone. What it has in its hands is still awaited.
+  void leave_service(time_point now, worker_session& worker);
+  // Gone: releases its table.
+  void leave(time_point now, worker_session& worker);
+  std::size_t in_service() const noexcept { return in_service_; }
+
+  // Whether it is time to look at what waits in workers while others have nothing to do.
+  bool should_spread(time_point now);
+  time_point spread_due() const noexcept { return spread_due_; }
+  // Whether the worker's waiting work has waited long behind one attempt, and could run elsewhere at once.
+  bool could_spread(time_point now, worker_session const& worker) const;
+
+  // --- functions that nobody offers
+
+  // A function whose waiting calls are to fail; null: none. They must be dequeued before the next question.
+  function_record* unknown(time_point now);
+  time_point unknown_due() const noexcept { return unknown_due_; }
+  failure explain_unknown(function_record const& function,
+                          std::vector<function_info> const* callers_functions) const;
+
+  std::size_t functions() const noexcept { return functions_.size(); }
+
+ private:
+  void reorder(function_record& function);
+  void queue_grew(time_point now, function_record& function);
+  void find_pool(function_record& function);
+  bool fits(worker_session const& worker, function_record& function) const;
+  worker_session* find_worker(image& one, function_record& function, bool prefetch) const;
+  assignment next_of(image& one, bool prefetch) const;
+  duration estimate_of(function_record const& function) const;
+  worker_load load_of(worker_session& worker) const;
+  void move_to(time_point now, worker_session& worker, worker_load load);
+  bool sources_known() const;
+  static bool can_help(image& one) { return one.loaded != 0 && !one.idle.empty() && one.heap.empty(); }
+
+  limits limits_;
+  std::unordered_map<function_key, std::unique_ptr<function_record>, function_key_hash> functions_;
+  function_record* last_function_ = nullptr;
+  intrusive_list<function_record, unoffered_tag> unoffered_;
+  std::map<std::string, image> images_;
+  std::vector<pool_record*> pools_;
+  std::uint64_t last_stamp_ = 0;
+  std::size_t queued_ = 0;
+  std::size_t in_service_ = 0;  // workers that take work
+  time_point spread_due_ = never;
+  time_point unknown_due_ = never;  // when to look again at calls for functions that nobody offers
+};
+
+}  // namespace yonder::core

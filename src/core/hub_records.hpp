@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/hub.hpp"
+#include "src/core/intrusive_list.hpp"
+#include "src/core/link.hpp"
+#include "src/core/metadata.hpp"
+#include "src/core/number_map.hpp"
+#include "src/core/ring.hpp"
+#include "src/core/timer_wheel.hpp"
+
+#include <string>
+#include <vector>
+
+// What the hub's classes keep: records that are linked with each other. Private to the hub.
+namespace yonder::core {
+
+struct call_record;
+struct caller_record;
+struct function_record;
+struct image;
+struct pool_record;
+struct worker_session;
+
+struct queue_tag {};
+struct caller_tag {};
+struct load_tag {};
+struct idle_tag {};
+struct unoffered_tag {};
+
+enum class timer_kind : std::uint8_t {
+  call,
+  orphans,
+  client_link,
+  worker_link,
+  worker_grace,
+  peer_hello,
+  start
+};
+
+template <class Owner>
+struct timer_of : timer {
+  Owner* owner = nullptr;
+};
+
+template <class Owner>
+Owner& owner_of(timer& due) {
+  return *static_cast<timer_of<Owner>&>(due).owner;
+}
+
+enum class call_stage : std::uint8_t {
+  queued,     // in its function's queue
+  stalled,    // in its caller's: that has yet to take earlier results
+  unsynced,   // waits for the journal
+  delayed,    // waits for its backoff
+  tokenless,  // waits for a retry token
+  assigned,   // a worker has it
+  ended,      // its outcome waits for its caller to come back
+};
+
+// A call whose caller has not been given its outcome.
+struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag> {
+  call_id id;
+  caller_record* caller = nullptr;  // the account that it counts against, not a session
+  function_record* function = nullptr;
+  frame_ref message;  // call_stage::ended: the outcome
+  call_policy policy;
+  time_point deadline = never;
+  std::uint64_t stamp = 0;  // its place in the order of arrival
+  std::size_t bytes = 0;
+  call_stage stage = call_stage::queued;
+  bool accepted = false;              // the journal has it
+  bool start_recorded = false;        // the journal says that it may be started
+  time_point due = never;             // of its backoff or of its attempt's timeout
+  std::uint64_t record = 0;           // of the journal, which has to be synced first
+  std::uint32_t attempt = 0;          // the number of the last assignment
+  std::uint32_t tries = 0;            // attempts that may have been started
+  int kills = 0;                      // workers that ended while they ran it
+  int unstarted = 0;                  // workers that ended with it as the first that they had not started
+  worker_session* worker = nullptr;   // call_stage::assigned
+  time_point orphaned_since = never;  // since when nobody waits for it; never: its caller does
+  std::string last_failure;           // why it is tried again
+
+  bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
+  void reset() {
+    message = {};
+    last_failure.clear();
+    tries = attempt = 0;
+    kills = unstarted = 0;
+    record = 0;
+    worker = nullptr;
+    accepted = start_recorded = false;
+    due = orphaned_since = never;
+  }
+};
+
+using call_queue = intrusive_list<call_record, queue_tag>;
+using caller_list = intrusive_list<call_record, caller_tag>;
+
+// A client session's calls and what they cost. It outlives the session as long as one of its calls is left.
+struct caller_record {
+  std::uint64_t session = 0;
+  std::string identity;  // the credential that its calls belong to
+  bool connected = false;
+  number_map<call_record> calls;
+  caller_list subscribed;   // the caller waits for them
+  caller_list orphaned;     // nobody does; the first to be so first
+  std::size_t bytes = 0;    // of its calls
+  std::size_t untaken = 0;  // bytes of outcomes that were sent and have not been taken
+  call_queue stalled;
+  timer_of<caller_record> orphan_timer;
+};
+
+// A task's name and structure, as far as a worker or a pool offers it or a call asks for it.
+struct function_record : list_hook<unoffered_tag> {
+  std::string name;
+  std::uint64_t signature = 0;
+  std::string schema;
+  call_queue queue;
+  std::size_t calls = 0;
+  struct offer {
+    image* by = nullptr;
+    std::size_t place = 0;  // in its heap, from 1; 0: nothing is queued
+  };
+  std::vector<offer> offers;
+  pool_record* pool = nullptr;  // that starts workers for it
+  bool was_offered = false;
+  time_point unoffered_since = 0;
+  std::string last_loss;      // how the last worker that offered it ended
+  duration estimate = never;  // of a run; never: not measured yet
+
+  std::uint64_t head_stamp() { return queue.front().stamp; }
+};
+
+// A table of functions that one or several workers have in common, and the workers that have it.
+struct image {
+  std::string key;
+  std::vector<function_record*> functions;
+  std::vector<function_record*> heap;  // of functions with a queue, the longest waiting call first
+  std::size_t holders = 0;             // workers and pools that have it
+  std::size_t workers = 0;
+  intrusive_list<worker_session, load_tag> idle;       // the last to become idle first
+  intrusive_list<worker_session, load_tag> available;  // busy, with room for work that waits
+  std::size_t loaded = 0;                              // workers with two attempts or more
+};
+
+// An assignment without its answer yet. Without a call it is fenced: only its slot counts.
+struct attempt_record {
+  call_record* call = nullptr;
+  call_id id;
+  std::uint32_t number = 0;
+  std::uint32_t sequence = 0;
+  duration estimate = 0;
+  std::size_t bytes = 0;
+  bool recalled = false;
+};
+
+struct peer_record;
+
+struct session {
+  std::uint64_t id = 0;
+  peer_role role{};
+  std::string name;
+  std::string identity;
+  std::uint64_t process = 0;
+  link conn;
+  frame_limits limits;  // what it can receive
+  peer_record* peer = nullptr;
+  std::uint32_t hello = 0;  // the number of the hello that made or resumed it
+  std::uint8_t welcome_flags = 0;
+  std::size_t table_bytes = 0;  // of the functions that its hello names
+  timer_of<session> link_timer;
+};
+
+// A connected caller: whom the outcomes of its calls are sent to.
+struct client_session : session {
+  std::vector<function_info> functions;
+  struct untaken_outcome {
+    std::uint32_t sequence = 0;
+    std::size_t bytes = 0;
+  };
+  ring<untaken_outcome> untaken;
+};
+
+enum class worker_load : std::uint8_t { out_of_service, idle, available, full };
+
+struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
+  image* program = nullptr;
+  pool_record* pool = nullptr;  // that started it; null: it came by itself
+  ring<attempt_record> outstanding;
+  duration backlog = 0;
+  std::size_t backlog_bytes = 0;
+  time_point head_since = 0;
+  time_point idle_since = 0;
+  worker_load load = worker_load::out_of_service;
+  bool counted_loaded = false;
+  bool draining = false;  // takes no more work
+  bool dying = false;     // kill_worker was asked for
+  bool left_service = false;
+  timer_of<worker_session> grace_timer;
+  bool in_service() const { return !draining && !dying; }
+};
+
+struct peer_record {
+  peer_id id = 0;
+  bool reliable = false;
+  std::uint64_t start = 0;
+  std::string identity;
+  session* owner = nullptr;
+  timer_of<peer_record> hello_timer;
+  void reset() {
+    owner = nullptr;
+    start = 0;
+    identity.clear();
+  }
+};
+
+// A worker between out::start_worker and its hello.
+struct start_record {
+  std::uint64_t id = 0;
+  std::uint64_t token = 0;
+  pool_record* pool = nullptr;
+  timer_of<start_record> start_timer;
+};
+
+// Workers that the hub starts, all of one program.
+struct pool_record {
+  pool_config config;
+  image* program = nullptr;  // what its workers offer; null: not known before the first one
+  std::size_t queued = 0;    // calls that wait for a worker of it
+  std::size_t starting = 0;
+  std::size_t in_service = 0;
+  int start_failures = 0;  // in a row
+  std::string failure_reason;
+  std::string failure_tail;
+  time_point start_not_before = 0;
+  time_point waiting_since = never;  // since when calls have waited and no further worker was asked for
+  intrusive_list<worker_session, idle_tag> idle;  // the longest idle first
+
+  std::size_t workers() const { return in_service + starting; }
+};
+
+}  // namespace yonder::core

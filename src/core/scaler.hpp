@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/hub_records.hpp"
+
+#include <memory>
+#include <unordered_map>
+
+namespace yonder::core {
+
+// How many workers there are: asks for those that work waits for, gives up on those that do not come, and
+// tells which have been idle for too long.
+class scaler {
+ public:
+  struct limits {
+    duration scale_delay = 0;    // a call that waited so long asks for another worker
+    duration start_timeout = 0;  // from start_worker to hello
+    int start_failures = 0;      // in a row, with no worker live: the waiting calls fail
+  };
+
+  scaler(limits const& allowed, std::vector<pool_config> const& pools, random_source& random,
+         timer_wheel& timers);
+
+  std::vector<std::unique_ptr<pool_record>>& pools() noexcept { return pools_; }
+
+  // Asks for the workers that are due.
+  void start_workers(time_point now, outputs& out);
+  time_point next_deadline() const;
+
+  // The pool of a worker that has come by this start, or by the token that it brought; null: by itself.
+  pool_record* succeeded(std::uint64_t start, std::uint64_t token);
+  // The pool whose waiting calls are to fail, for no worker of it comes; null: it is tried again.
+  pool_record* failed(time_point now, std::uint64_t start, std::string const& reason,
+                      std::string const& stderr_tail);
+  // The same for one that did not come in time: it is to be ended.
+  pool_record* timed_out(time_point now, std::uint64_t start, outputs& out);
+  // Why; the next start is a first one again.
+  failure explain(pool_record& pool) const;
+
+  // A worker that is to be let go; null: none.
+  worker_session* idle_too_long(time_point now);
+
+  std::size_t starting() const noexcept { return starts_.size(); }
+  std::uint64_t started() const noexcept { return started_; }
+  std::uint64_t failures() const noexcept { return failures_; }
+
+ private:
+  time_point start_due(pool_record const& pool) const;
+  time_point idle_due(pool_record& pool) const;
+  void start_worker(time_point now, pool_record& pool, outputs& out);
+
+  limits limits_;
+  random_source& random_;
+  timer_wheel& timers_;
+  std::vector<std::unique_ptr<pool_record>> pools_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<start_record>> starts_;
+  std::unordered_map<std::uint64_t, std::uint64_t> by_token_;
+  std::uint64_t last_start_ = 0;
+  std::uint64_t started_ = 0;
+  std::uint64_t failures_ = 0;
+};
+
+}  // namespace yonder::core

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/session_table.hpp"
+
+#include "src/core/mutant.hpp"
+
+namespace yonder::core {
+namespace {
+
+std::size_t size_of(std::vector<function_info> const& table) {
+  std::size_t size = 0;
+  for (auto const& one : table) size += sizeof one + one.name.size() + one.schema.size();
+  return size;
+}
+
+}  // namespace
+
+session_table::session_table(limits const& allowed, random_source& random, timer_wheel& timers)
+    : limits_(allowed),
+      timers_(timers),
+      peers_(random.next()),
+      sessions_(random.next()),
+      last_epoch_(static_cast<std::uint32_t>(random.next())) {}
+
+// --- connections
+
+peer_record* session_table::connect(time_point now, peer_id id, peer_link const& how) {
+  if (peers_.size() >= limits_.peers || peers_.find(id) != nullptr) return nullptr;
+  auto& peer = peer_records_.acquire();
+  peer.id = id;
+  peer.reliable = how.reliable;
+  peer.start = how.start;
+  peer.identity = how.identity;
+  peer.hello_timer.kind = static_cast<std::uint8_t>(timer_kind::peer_hello);
+  peer.hello_timer.owner = &peer;
+  peers_.insert(id, peer);
+  timers_.arm(peer.hello_timer, add(now, limits_.hello_timeout));
+  return &peer;
+}
+
+void session_table::forget(peer_record& peer) {
+  timers_.disarm(peer.hello_timer);
+  peers_.erase(peer.id);
+  peer_records_.release(peer);
+}
+
+// --- what a hello means
+
+bool session_table::owns(peer_record const& peer, session const& one) {
+  if (YONDER_MUTANT(foreign_hello_obeyed)) return true;
+  if (peer.identity != one.identity) return false;
+  return !peer.identity.empty() || one.peer == nullptr || one.peer == &peer;
+}
+
+session_table::verdict session_table::judge(peer_record const& peer, frame const& message,
+                                            hello_message& said) const {
+  auto const& head = message.head;
+  if (head.metadata_size > limits_.hello_bytes)
+    return {greeting::refused, nullptr, errc::too_large,
+            "a hello of " + std::to_string(head.metadata_size) + " bytes; this hub takes at most " +
+                std::to_string(limits_.hello_bytes)};
+  if (!read_hello(message, said))
+    return {greeting::violation, nullptr, errc::protocol_violation, "an undecodable hello"};
+  if (said.lowest_version > protocol_version || said.highest_version < protocol_version)
+    return {greeting::refused, nullptr, errc::protocol_mismatch,
+            "this hub speaks protocol version " + std::to_string(protocol_version) + ", the other end " +
+                std::to_string(said.lowest_version) + " to " + std::to_string(said.highest_version)};
+  if (size_of(said.functions) > limits_.table_bytes - table_bytes_)
+    return {greeting::refused, nullptr, errc::overloaded,
+            "the functions that this hub's peers name take more than " + std::to_string(limits_.table_bytes) +
+                " bytes"};
+  auto* const known = sessions_.find(said.session);
+  if (known == nullptr) return {greeting::begins};
+  if (!owns(peer, *known)) {
+    if (peer.identity != known->identity)
+      return {greeting::violation, nullptr, errc::unauthorized, "this session is another's"};
+    return {greeting::untimely, nullptr, errc::disconnected,
+            "this session stands on another connection, which has not ended"};
+  }
+  if (known->role != said.role)
+    return {greeting::violation, nullptr, errc::protocol_violation, "this session has another role"};
+  auto const newer = distance(head.attempt, known->hello);
+  if (newer < 0) return {greeting::stale};
+  auto const goes_on =
+      !peer.reliable && !known->conn.reliable() && (peer.owner == nullptr || peer.owner == known);
+  if (newer == 0 && goes_on) return {greeting::repeated, known};
+  if (goes_on && head.epoch == known->conn.epoch()) return {greeting::resumes, known};
+  return {greeting::begins, known};
+}
+
+// --- sessions
+
+client_session& session_table::begin_client(time_point now, peer_record& peer, hello_message& said,
+                                            std::uint32_t number) {
+  auto& client = *(clients_[said.session] = std::make_unique<client_session>());
+  client.link_timer.kind = static_cast<std::uint8_t>(timer_kind::client_link);
+  begin(now, client, peer, said, number, limits_.client_timing);
+  client.functions = std::move(said.functions);
+  return client;
+}
+
+worker_session& session_table::begin_worker(time_point now, peer_record& peer, hello_message& said,
+                                            std::uint32_t number) {
+  auto& worker = *(workers_[said.session] = std::make_unique<worker_session>());
+  worker.link_timer.kind = static_cast<std::uint8_t>(timer_kind::worker_link);
+  worker.grace_timer.kind = static_cast<std::uint8_t>(timer_kind::worker_grace);
+  worker.grace_timer.owner = &worker;
+  begin(now, worker, peer, said, number, limits_.worker_timing);
+  return worker;
+}
+
+void session_table::begin(time_point now, session& made, peer_record& peer, hello_message& said,
+                          std::uint32_t number, link_timing const& timing) {
+  made.id = said.session;
+  made.role = said.role;
+  made.name = std::move(said.name);
+  made.identity = peer.identity;
+  made.process = said.process;
+  made.limits = said.limits;
+  made.table_bytes = size_of(said.functions);
+  table_bytes_ += made.table_bytes;
+  made.hello = number;
+  made.peer = &peer;
+  made.link_timer.owner = &made;
+  if (++last_epoch_ == 0) ++last_epoch_;
+  made.conn = link(peer.reliable, timing);
+  made.conn.open(now, peer.id, last_epoch_);
+  sessions_.insert(made.id, made);
+  peer.owner = &made;
+  timers_.disarm(peer.hello_timer);
+}
+
+void session_table::rebind(session& one, peer_record& peer) {
+  if (one.peer != nullptr && one.peer != &peer) one.peer->owner = nullptr;
+  one.peer = &peer;
+  peer.owner = &one;
+  peer.start = 0;
+  timers_.disarm(peer.hello_timer);
+  one.conn.redirect(peer.id);
+}
+
+void session_table::detach(session& one) {
+  one.conn.detach();
+  one.peer = nullptr;
+  watch(one);
+}
+
+void session_table::end(time_point now, session& one) {
+  timers_.disarm(one.link_timer);
+  sessions_.erase(one.id);
+  table_bytes_ -= one.table_bytes;
+  if (one.peer == nullptr) return;
+  one.peer->owner = nullptr;
+  timers_.arm(one.peer->hello_timer, add(now, limits_.hello_timeout));
+}
+
+bool session_table::alive(std::uint64_t id, std::uint32_t epoch) const {
+  auto const* const found = sessions_.find(id);
+  return found != nullptr && found->conn.epoch() == epoch;
+}
+
+client_session* session_table::client(std::uint64_t id) const {
+  auto* const found = sessions_.find(id);
+  return found == nullptr || found->role != peer_role::client ? nullptr : static_cast<client_session*>(found);
+}
+
+void session_table::watch(session& one) {
+  if (one.conn.reliable()) return;
+  auto const next = one.conn.next_deadline();
+  if (!one.link_timer.armed() || next < one.link_timer.when) timers_.arm(one.link_timer, next);
+}
+
+}  // namespace yonder::core

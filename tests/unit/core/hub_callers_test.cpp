@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whose a call is, who waits for it, and what becomes of it while nobody does.
+#include "tests/unit/core/loopback.hpp"
+#include "tests/unit/core/raw_peer.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace yonder::core;
+using test::loopback;
+using test::raw_hub;
+using test::raw_peer;
+using yonder::errc;
+
+namespace {
+
+constexpr peer_link in_process{.reliable = true};
+
+std::vector<function_info> offers_f() { return {{"f", 7, ""}}; }
+
+peer_link keyed(std::string identity, bool reliable = false) {
+  peer_link link;
+  link.reliable = reliable;
+  link.identity = std::move(identity);
+  return link;
+}
+
+header assigned_to(raw_peer& worker) {
+  for (auto const& message : worker.received()) {
+    if (message.head.type == frame_type::assign) return message.head;
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("promise 19: a call whose caller has been gone for the silence is cancelled") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  net.submit(client, "running");
+  net.submit(client, "queued");
+  net.lose(client);
+  net.wait(9 * second);
+  CHECK(net.hub().census().calls == 2);
+  CHECK(worker.stops.empty());
+  net.wait(2 * second);
+  auto const left = net.hub().census();
+  CHECK(left.calls == 0);
+  CHECK(left.queued == 0);
+  CHECK(left.bytes == 0);
+  CHECK(left.attempts == 1);
+  CHECK(worker.stops.size() == 1);
+  net.finish(worker, "");
+  CHECK(net.hub().census().idle_workers == 1);
+  CHECK(net.hub().census().timers == 0);
+}
+
+TEST_CASE("promise 19: over a link that loses frames a client may be away for the silence, and goes on") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  auto const call = net.submit(client, "x");
+  client.connected = false;
+  net.wait(8 * second);
+  net.finish(worker, "value");
+  client.connected = true;
+  net.wait(2 * second);
+  REQUIRE(client.outcomes.count(call.number) == 1);
+  CHECK(client.outcomes.at(call.number).ok());
+}
+
+TEST_CASE("a client that says bye takes its calls with it at once") {
+  raw_hub hub;
+  raw_peer client(hub, 1, 100);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  CHECK(hub.core.census().calls == 1);
+  client.say(make_bye({errc::disconnected, "enough"}));
+  CHECK(hub.core.census().calls == 0);
+}
+
+TEST_CASE("a caller that comes back in a new session asks for its calls again, and they run once") {
+  raw_hub hub;
+  raw_peer worker(hub, 1, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  raw_peer client(hub, 2, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  client.call(2);
+  auto const first = assigned_to(worker);
+  hub.core.lost(hub.now, 2, {}, hub.out);
+  worker.answer(first, 3);  // while nobody is there
+  auto const second_call = assigned_to(worker);
+  raw_peer again(hub, 3, 100, in_process);
+  REQUIRE(again.hello(peer_role::client, {}, 2));
+  again.call(1);
+  again.call(2);
+  auto answers = again.received();
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].head.type == frame_type::result);
+  CHECK(answers[0].head.call.number == 1);
+  CHECK(answers[0].payload().size() == 3);
+  CHECK(assigned_to(worker).call.number == 0);
+  worker.answer(second_call, 4);
+  answers = again.received();
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].head.call.number == 2);
+  CHECK(hub.core.census().calls == 0);
+  CHECK(hub.core.census().bytes == 0);
+  CHECK(hub.core.counters().calls == 2);
+}
+
+TEST_CASE("promise 20: a hello with another client's session changes nothing for that client") {
+  for (auto const role : {peer_role::client, peer_role::worker}) {
+    for (auto const* const identity : {"", "thief"}) {
+      CAPTURE(std::string(identity));
+      raw_hub hub;
+      raw_peer client(hub, 1, 100, keyed(*identity == '\0' ? "" : "owner"));
+      REQUIRE(client.hello(peer_role::client));
+      client.call(1);
+      raw_peer thief(hub, 2, 100, keyed(identity));
+      CHECK_FALSE(thief.hello(role, offers_f(), 9));
+      CHECK(hub.core.census().clients == 1);
+      CHECK(hub.core.census().calls == 1);
+      raw_peer worker(hub, 3, 900, in_process);
+      REQUIRE(worker.hello(peer_role::worker, offers_f()));
+      worker.answer(assigned_to(worker), 5);
+      auto const answers = client.received();
+      REQUIRE(answers.size() == 1);
+      failure error;
+      if (answers[0].head.type == frame_type::error && read_error(answers[0], error)) FAIL(error.message);
+      CHECK(answers[0].head.type == frame_type::result);
+    }
+  }
+}
+
+TEST_CASE("promise 20: calls of a client that is away are nobody else's") {
+  raw_hub hub;
+  raw_peer client(hub, 1, 100, keyed("owner", true));
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  hub.core.lost(hub.now, 1, {}, hub.out);
+  raw_peer thief(hub, 2, 100, keyed("thief"));
+  CHECK_FALSE(thief.hello(peer_role::client, {}, 9));
+  raw_peer again(hub, 3, 100, keyed("owner"));
+  CHECK(again.hello(peer_role::client, {}, 2));
+}
+
+TEST_CASE("promise 10: outcomes that a client does not take count against its credit, and its calls wait") {
+  hub_config config;
+  config.max_client_calls = 10;
+  config.max_client_bytes = std::size_t{1} << 20;
+  raw_hub hub(std::move(config));
+  raw_peer client(hub, 1, 100);
+  REQUIRE(client.hello(peer_role::client));
+  raw_peer worker(hub, 2, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  std::uint64_t number = 0;
+  std::uint32_t taken = 0;
+  for (; number < 100 && hub.core.census().queued + hub.core.census().calls < 10;) {
+    client.call(++number);
+    if (auto const head = assigned_to(worker); head.call.number != 0) {
+      worker.answer(head, std::size_t{64} << 10);
+      ++taken;
+    }
+  }
+  CHECK(taken == 16);  // 1 MiB of 64 KiB each
+  CHECK(number == 26);
+  CHECK(hub.core.census().client_bytes < (std::size_t{1} << 20) + 16 * 1'024);
+  client.received();
+  client.acknowledge(8);
+  auto const next = assigned_to(worker);
+  CHECK(next.call.number == 17);
+  hub.wait(20 * second);  // it falls silent: nothing is kept for it
+  CHECK(hub.core.census().client_bytes == 0);
+}
+
+TEST_CASE("promise 10: who takes nothing and goes on asking is let go") {
+  hub_config config;
+  config.max_client_calls = 10;
+  raw_hub hub(std::move(config));
+  raw_peer client(hub, 1, 100);
+  REQUIRE(client.hello(peer_role::client));
+  for (std::uint64_t number = 1; number < 5'000; ++number) client.call(number);
+  CHECK(hub.core.census().clients == 0);
+  CHECK(hub.core.census().frames_held <= 10);
+  CHECK(hub.core.counters().protocol_violations == 1);
+}
+
+TEST_CASE("a call under a number that is in flight is a violation") {
+  raw_hub hub;
+  raw_peer client(hub, 1, 100);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(2);
+  client.call(1);
+  CHECK(hub.core.counters().protocol_violations == 0);
+  client.call(2);
+  CHECK(hub.core.counters().protocol_violations == 1);
+  CHECK(hub.core.census().clients == 0);
+}
+
+TEST_CASE("promise 5: a durable call is accepted once its record is synced, and is not started before") {
+  hub_config config;
+  config.journal = true;
+  raw_hub hub(std::move(config));
+  raw_peer worker(hub, 1, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  raw_peer client(hub, 2, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1, {.durable = true});
+  auto records = hub.take<out::append>();
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].what == out::append::kind::call);
+  CHECK(records[0].body->head.call.number == 1);
+  CHECK(client.received().empty());
+
+  hub.core.synced(hub.now, records[0].record, hub.out);
+  auto const answers = client.received();
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].head.type == frame_type::accepted);
+  CHECK(answers[0].head.call.number == 1);
+  CHECK(assigned_to(worker).call.number == 0);  // it may be started once: the journal says so first
+  records = hub.take<out::append>();
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].what == out::append::kind::started);
+
+  hub.core.synced(hub.now, records[0].record, hub.out);
+  auto const head = assigned_to(worker);
+  REQUIRE(head.call.number == 1);
+  worker.answer(head, 3);
+  records = hub.take<out::append>();
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].what == out::append::kind::ended);
+  CHECK(records[0].body->payload().size() == 3);
+  CHECK(hub.core.census().calls == 0);
+}
+
+TEST_CASE("promise 5: calls that are not durable cost the journal nothing") {
+  hub_config config;
+  config.journal = true;
+  raw_hub hub(std::move(config));
+  raw_peer worker(hub, 1, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  raw_peer client(hub, 2, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  CHECK(assigned_to(worker).call.number == 1);
+  CHECK(hub.take<out::append>().empty());
+}
+
+TEST_CASE("a worker that does not connect in time is to be ended, and another is asked for") {
+  hub_config config;
+  config.start_timeout = 2 * second;
+  config.pools.push_back({.id = 5, .functions = offers_f(), .max_workers = 1});
+  raw_hub hub(std::move(config));
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  auto const starts = hub.take<out::start_worker>();
+  REQUIRE(starts.size() == 1);
+  CHECK(starts[0].pool == 5);
+  hub.wait(3 * second);
+  auto const late = hub.take<out::abandon_start>();
+  REQUIRE(late.size() == 1);
+  CHECK(late[0].start == starts[0].start);
+  auto const more = hub.take<out::start_worker>();
+  REQUIRE(more.size() == 1);
+  raw_peer stranger(hub, 2, 900);
+  REQUIRE(stranger.hello(peer_role::worker, offers_f(), 1, starts[0].token));
+  CHECK(hub.core.census().starting == 1);
+  raw_peer worker(hub, 3, 901);
+  REQUIRE(worker.hello(peer_role::worker, offers_f(), 1, more[0].token));
+  CHECK(hub.core.census().starting == 0);
+}
+
+TEST_CASE("an embedded hub's own functions are known while only somebody else's worker is there") {
+  hub_config config;
+  config.pools.push_back({.functions = offers_f(), .max_workers = 1});
+  raw_hub hub(std::move(config));
+  raw_peer foreign(hub, 1, 900);
+  REQUIRE(foreign.hello(peer_role::worker, {{"theirs", 3, ""}}));
+  raw_peer client(hub, 2, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  CHECK(client.received().empty());
+  CHECK(hub.take<out::start_worker>().size() == 1);
+}
+
+TEST_CASE("calls for a function whose last worker had to go are told why") {
+  raw_hub hub;
+  raw_peer worker(hub, 1, 900);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  raw_peer other(hub, 2, 901, in_process);
+  REQUIRE(other.hello(peer_role::worker, {{"g", 1, ""}}));
+  raw_peer client(hub, 3, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1, {.timeout = second});
+  hub.wait(3 * second + 500 * millisecond);  // its grace period has passed: it is let go
+  CHECK(hub.core.counters().workers_killed == 1);
+  client.received();
+  client.call(2);
+  hub.wait(11 * second);
+  auto const answers = client.received();
+  REQUIRE(answers.size() == 1);
+  failure error;
+  REQUIRE(read_error(answers[0], error));
+  CHECK(error.code == errc::unknown_function);
+  CHECK(error.message.find("did not stop within its grace period") != std::string::npos);
+}
