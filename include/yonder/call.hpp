@@ -132,8 +132,8 @@ class [[nodiscard]] call {
     return {id.session, id.number};
   }
 
-  // As get(), without blocking: the coroutine resumes on the runtime's housekeeping thread. It may be
-  // destroyed while it waits, as long as the call has not ended; several may wait for one call.
+  // As get(), without blocking: the coroutine goes on by runtime_options::executor. It may be destroyed
+  // while it waits, as long as the call has not ended; several may wait for one call.
   auto operator co_await() const noexcept { return detail::call_awaiter<R>(state_); }
 
  private:

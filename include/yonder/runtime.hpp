@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "yonder/detail/export.hpp"
+#include "yonder/executor.hpp"
 
 namespace yonder {
 
@@ -71,6 +72,10 @@ struct runtime_options {
   // an empty std::optional of something large. It holds here and in local workers; a worker elsewhere has its
   // own. 0: 64 MiB and 16 times the bytes that came.
   std::size_t max_decoded_bytes = 0;
+
+  // Where coroutines go on, `[&loop](auto next) { loop.post(std::move(next)); }` say. Unset: one after the
+  // other on a thread of the runtime's own.
+  yonder::executor executor{};
 };
 
 // What this process is connected to. The first one made is the current one, which tasks use unless told

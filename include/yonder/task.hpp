@@ -68,7 +68,9 @@ class verbs<Task, Function, type_list<P...>> {
   template <class... A>
   requires(sizeof...(A) == sizeof...(P) &&
            (std::is_convertible_v<A, passed_t<P>> && ...)) yonder::call<result> spawn(A&&... a)
-  const { return yonder::call<result>(start_owned(false, accepted<P>(std::forward<A>(a))...)); }
+  const {
+    return yonder::call<result>(start_owned(detail::departure::now, accepted<P>(std::forward<A>(a))...));
+  }
   // For braced arguments.
   template <class = void>
   yonder::call<result> spawn(P... p) const volatile {
@@ -121,7 +123,7 @@ class verbs<Task, Function, type_list<P...>> {
   // One call of a map. Not for users.
   template <class... A>
   call_ref start(A&&... a) const {
-    return start_owned(true, accepted<P>(std::forward<A>(a))...);
+    return start_owned(departure::gathered, accepted<P>(std::forward<A>(a))...);
   }
 
   // The arguments as they travel, and what a worker does with them. For testing.hpp.
@@ -158,10 +160,10 @@ class verbs<Task, Function, type_list<P...>> {
   }
 
   template <class... A>
-  call_ref start_owned(bool attended, A&&... a) const {
+  call_ref start_owned(departure when, A&&... a) const {
     auto call = begin_call(record::entry, settings());
     encode_owned(call.content, std::forward<A>(a)...);
-    return submit(self().where(), record::entry, settings(), std::move(call), attended);
+    return submit(self().where(), record::entry, settings(), std::move(call), when);
   }
 
   // One call, whose arguments are borrowed until it has ended.
@@ -193,7 +195,7 @@ template <class Task, auto Function, class... P>
 call_ref verbs<Task, Function, type_list<P...>>::begin(passed_t<P>... p) const {
   auto call = begin_call(record::entry, settings());
   encode(call.content, p...);
-  return submit(self().where(), record::entry, settings(), std::move(call), true);
+  return submit(self().where(), record::entry, settings(), std::move(call), departure::awaited);
 }
 
 template <class Task, auto Function, fixed_string Name, defect Found = find_defect<Function, Name>()>

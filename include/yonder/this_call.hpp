@@ -2,16 +2,45 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <stop_token>
 
 #include "yonder/call.hpp"
 #include "yonder/detail/export.hpp"
 
-// What a task can ask about the call that it serves. Outside of one: no stop, attempt 0, an empty id.
-namespace yonder::this_call {
+namespace yonder {
+
+namespace detail {
+struct served_call;
+}  // namespace detail
+
+// The call that a task serves, to be handed to its helper threads. Copies are cheap, and may outlive the
+// call: nothing changes any more then. Thread-safe. A default one is of no call.
+class YONDER_API call_token {
+ public:
+  call_token() noexcept = default;
+  explicit call_token(std::shared_ptr<detail::served_call const> call) noexcept : call_(std::move(call)) {}
+
+  // As the functions of this_call.
+  [[nodiscard]] bool stop_requested() const noexcept;
+  [[nodiscard]] std::stop_token stop_token() const noexcept;
+  [[nodiscard]] std::uint32_t attempt() const noexcept;
+  [[nodiscard]] call_id id() const noexcept;
+
+ private:
+  std::shared_ptr<detail::served_call const> call_;
+};
+
+// What a task can ask about the call that it serves, on the thread that it was called on. Outside of one: no
+// stop, attempt 0, an empty id. Helper threads of the task ask its token().
+namespace this_call {
 
 // Whether the caller has cancelled, or the time is up: the task should return soon; what it returns goes
 // nowhere.
 [[nodiscard]] YONDER_API bool stop_requested() noexcept;
+
+// The same for std::jthread, condition variables and callbacks. Callbacks run on a thread of their own.
+[[nodiscard]] YONDER_API std::stop_token stop_token();
 
 // Which attempt this is, from 1.
 [[nodiscard]] YONDER_API std::uint32_t attempt() noexcept;
@@ -19,9 +48,13 @@ namespace yonder::this_call {
 // The call's id: the same in every attempt.
 [[nodiscard]] YONDER_API call_id id() noexcept;
 
+// This call, for other threads.
+[[nodiscard]] YONDER_API call_token token();
+
 // This worker is to take no more work after this call, whose outcome is sent as always: it ends, and another
 // one is started when there is work. For a task that has lost what it cannot get back in this process, a
 // GPU's context say.
 YONDER_API void retire_worker() noexcept;
 
-}  // namespace yonder::this_call
+}  // namespace this_call
+}  // namespace yonder

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/platform/fork.hpp"
+#include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "yonder/call.hpp"
@@ -36,6 +37,8 @@ constinit std::mutex standing_mutex;
 std::vector<engine_ref> standing;  // the oldest is the current one
 
 error_details no_runtime() {
+  if (runtime_detail::current_call() != nullptr)
+    return {.code = errc::no_runtime, .message = std::string(runtime_detail::nested_call)};
   return {.code = errc::no_runtime,
           .message =
               "no yonder::runtime stands in this process; construct one first in main: "
@@ -81,8 +84,8 @@ void remove_standing_engine(engine const* engine) noexcept {
 }
 
 call_ref submit(engine_ref where, task_entry const& task, options const& settings, outgoing&& call,
-                bool attended) {
-  if (where->is_ours()) return where->submit(task, settings, std::move(call), attended);
+                departure when) {
+  if (where->is_ours()) return where->submit(task, settings, std::move(call), when);
   return std::make_shared<call_state>(std::move(where), task.name);
 }
 
@@ -138,6 +141,8 @@ void fan_out::add(call_ref call) {
   if (active_ == slots_.size()) grow();
   auto const place =
       ordered_ ? (cursor_ + active_) % slots_.size() : *find([](slot const& one) { return !one.call; });
+  constexpr std::int64_t patience = 100'000;  // ns
+  slow_ = call->submitted - std::exchange(last_call_, call->submitted) > patience;
   slots_[place] = {std::move(call), added_++};
   ++active_;
 }
@@ -153,7 +158,10 @@ void fan_out::grow() {
 fan_out::finished fan_out::next() {
   if (!ordered_) cursor_ = first_done();
   auto& taken = slots_[cursor_];
-  wait(*taken.call);
+  if (!is_done(*taken.call))
+    wait(*taken.call);
+  else if (slow_)
+    taken.call->where->send_now();  // whoever takes the results may be away for as long again
   --active_;
   finished done{std::exchange(taken.call, nullptr), taken.index};
   if (ordered_) cursor_ = (cursor_ + 1) % slots_.size();

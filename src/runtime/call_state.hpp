@@ -36,6 +36,7 @@ class call_state {
   engine_ref where;
   std::string_view task;  // its name
   core::call_id id;
+  std::int64_t submitted = 0;  // when, in nanoseconds of the monotonic clock
   std::atomic<bool> done{false};
   std::optional<core::outcome> result;
   std::optional<error_details> failure;  // of a result that is an error

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/runtime/engine.hpp"
 
-#include <pthread.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <utility>
 
 #include "src/platform/process.hpp"
+#include "src/platform/thread.hpp"
+#include "src/runtime/call_context.hpp"
 #include "src/runtime/exceptions.hpp"
+#include "src/runtime/send_result.hpp"
 
 namespace yonder::detail {
 namespace {
@@ -43,9 +42,6 @@ std::chrono::steady_clock::time_point as_time_point(std::int64_t nanoseconds) {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(nanoseconds));
 }
 
-constexpr auto shortest_pause = std::chrono::milliseconds(1);
-constexpr auto longest_pause = std::chrono::milliseconds(16);
-
 }  // namespace
 
 engine::engine(engine_config config) : config_(std::move(config)), client_(config_.client) {
@@ -63,16 +59,14 @@ void engine::start() {
   if (hub_) {
     auto const link = peer_of(source::client, 1);
     time_ = now();
-    hub_->connected(time_, link, {.reliable = true, .start = 0}, hub_outputs_);
-    client_.connected(time_, link, true, client_outputs_);
+    hub_->connected(time_, link, {.reliable = true, .start = 0}, hub_due_.items());
+    client_.connected(time_, link, true, client_due_.items());
     carry_out();
   }
-  housekeeper_ = std::thread([self = shared_from_this()] { self->housekeep(); });
-  ::pthread_setname_np(housekeeper_.native_handle(), "yonder");
+  housekeeper_ = platform::start_thread("yonder", [self = shared_from_this()] { self->housekeep(); });
 }
 
 // --- numbers of peers
-// ---------------------------------------------------------------------------------------------
 
 core::peer_id engine::peer_of(source from, transport::peer_id peer) noexcept {
   return std::uint64_t{static_cast<std::uint8_t>(from)} << 60U | peer;
@@ -94,7 +88,6 @@ transport::endpoint* engine::endpoint(source from) const noexcept {
 }
 
 // --- calls
-// --------------------------------------------------------------------------------------------------------
 
 outgoing begin_call(task_entry const& task, options const& settings) {
   outgoing call;
@@ -102,7 +95,7 @@ outgoing begin_call(task_entry const& task, options const& settings) {
   return call;
 }
 
-call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, bool attended) {
+call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when) {
   auto state = std::make_shared<call_state>(shared_from_this(), task.name);
   auto const fail = [&](errc code, std::string message) {
     state->failure =
@@ -110,6 +103,8 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
     state->done.store(true, std::memory_order_release);
     return state;
   };
+  if (auto const* const outer = runtime_detail::current_call(); outer != nullptr && outer->host() == this)
+    return fail(errc::no_runtime, std::string(runtime_detail::nested_call));
   if (config_.no_workers)
     return fail(
         errc::unsatisfiable,
@@ -123,7 +118,7 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   auto const signature = task.signature();
 
   lock held(mutex_);
-  if (stopping_) return fail(errc::disconnected, "the runtime has ended");
+  if (lead_.ending()) return fail(errc::disconnected, broken_.empty() ? "the runtime has ended" : broken_);
   state->borrows = borrows(call);
   state->in_flight = state;
   core::call_spec spec{task.name, signature, policy, reinterpret_cast<std::uint64_t>(state.get()), {}};
@@ -132,15 +127,24 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   spec.message.body = std::move(call.content.head);
   spec.message.buffers = std::move(call.content.buffers);
   time_ = now();
-  state->id = client_.submit(time_, std::move(spec), client_outputs_);
-  carry_out();
-  if (!attended) flush();
+  state->submitted = time_;
+  state->id = client_.submit(time_, std::move(spec), client_due_.items());
+  survive(held, [&] {
+    carry_out();
+    if (when == departure::now) flush();
+  });
+  if (when == departure::gathered && lead_.left_unsent()) poller_->ring();
   wake_leader_if_needed();
   return state;
 }
 
+void engine::send_now() {
+  lock held(mutex_);
+  survive(held, [&] { flush(); });
+}
+
 void engine::wake_leader_if_needed() {
-  if (asleep_until_ != 0 && (!arm() || next_deadline() < asleep_until_)) poller_->ring();
+  if (lead_.asleep() && lead_.must_wake(!arm(), next_deadline())) poller_->ring();
 }
 
 void engine::wait(call_state& call) {
@@ -169,17 +173,22 @@ void engine::cancel(call_state& call) {
   lock held(mutex_);
   if (call.done.load(std::memory_order_relaxed)) return;
   time_ = now();
-  client_.cancel(time_, call.id, client_outputs_);
-  carry_out();
-  flush();
+  survive(held, [&] {
+    client_.cancel(time_, call.id, client_due_.items());
+    carry_out();
+    flush();
+  });
   wake_leader_if_needed();
 }
 
+// --- coroutines
+
 bool engine::resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
+  executor_.start();
   lock held(mutex_);
   if (call.done.load(std::memory_order_relaxed)) return false;
   call.resumptions.push_back({resume, argument});
-  ++awaited_;
+  lead_.await(1);
   housekeeper_wakes_.notify_one();
   return true;
 }
@@ -187,8 +196,33 @@ bool engine::resume_when_done(call_state& call, void (*resume)(void*), void* arg
 void engine::forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
   lock held(mutex_);
   resumption const gone{resume, argument};
-  awaited_ -= std::erase(call.resumptions, gone);
+  lead_.no_longer_await(std::erase(call.resumptions, gone));
   std::erase(resumptions_, gone);
+}
+
+// The coroutines that waited for it go on by the executor, which is called on a thread that drives nothing.
+void engine::continue_later(call_state& call) {
+  lead_.no_longer_await(call.resumptions.size());
+  for (auto const& due : std::exchange(call.resumptions, {})) {
+    resumptions_.push_back(due);
+    executor_.post([self = shared_from_this()] {
+      if (self->config_.executor)
+        self->config_.executor(continuation(self));
+      else
+        self->resume_one();
+    });
+  }
+}
+
+void engine::resume_one() {
+  resumption next{};
+  {
+    lock const held(mutex_);
+    if (resumptions_.empty()) return;  // its coroutine was destroyed meanwhile
+    next = resumptions_.front();
+    resumptions_.pop_front();
+  }
+  next.resume(next.argument);
 }
 
 void engine::complete(core::out::completed& completed) {
@@ -197,53 +231,88 @@ void engine::complete(core::out::completed& completed) {
   auto const keep = std::move(call->in_flight);
   if (!completed.result.ok()) call->failure = runtime_detail::details_of(completed.result.error());
   call->result.emplace(std::move(completed.result));
-  if (call->borrows)
-    for (auto const from : {source::pool, source::listener, source::uplink})
-      if (auto* const end = endpoint(from)) end->detach();
+  if (call->borrows) detach();
   call->done.store(true, std::memory_order_release);
   if (call->several_wait)
     for (auto* const follower : followers_) follower->notify_one();
   else if (call->waiter != nullptr)
     call->waiter->notify_one();
-  if (call->resumptions.empty()) return;
-  awaited_ -= call->resumptions.size();
-  resumptions_.insert(resumptions_.end(), call->resumptions.begin(), call->resumptions.end());
-  call->resumptions.clear();
-  housekeeper_wakes_.notify_one();
+  if (!call->resumptions.empty()) continue_later(*call);
+}
+
+// What is still unsent of buffers that are borrowed is copied: their caller is about to return.
+void engine::detach() {
+  for (auto const from : {source::pool, source::listener, source::uplink})
+    if (auto* const end = endpoint(from)) end->detach();
+  outbox_.each([](core::frame& message) {
+    for (auto& block : message.buffers)
+      if (block.borrowed()) block = owned_copy(block.bytes());
+  });
 }
 
 // --- leading
-// ------------------------------------------------------------------------------------------------------
 
 // Returns once done() (true) or `until` has come (false), both looked at under the lock.
 template <class Done>
 bool engine::lead_until(lock& held, std::int64_t until, std::span<call_state* const> calls, Done done) {
   if (done()) return true;
-  ++callers_;
-  ++activity_;
-  flush();
+  lead_.arrive();
+  survive(held, [&] { flush(); });
   bool in_time = true;
   while (!done()) {
     if (until != core::never && now() >= until) {
       in_time = false;
       break;
     }
-    if (leader_ == leader::none) {
-      leader_ = leader::caller;
-      turn(held, until);
-      leader_ = leader::none;
-    } else {
+    if (lead_.lead())
+      lead(held, until);
+    else
       follow(held, until, calls);
-    }
   }
-  --callers_;
-  if (callers_ == 0 && stopping_) nobody_inside_.notify_all();
+  lead_.depart();
+  if (lead_.deserted() && lead_.ending()) nobody_inside_.notify_all();
   hand_over();
   return in_time;
 }
 
+void engine::lead(lock& held, std::int64_t until) {
+  survive(held, [&] { turn(held, until); });
+  lead_.yield();
+}
+
+// A throw of ours ends the runtime's work only where it comes again and again.
+template <class Step>
+void engine::survive(lock& held, Step&& step) {
+  std::string what;
+  try {
+    step();
+    mishaps_.succeeded();
+    return;
+  } catch (std::exception const& error) {
+    what = error.what();
+  }
+  if (!held.owns_lock()) held.lock();
+  lead_.wake_up();
+  auto const pause = mishaps_.failed();
+  if (pause == core::never) return give_up("the runtime cannot go on: " + what);
+  held.unlock();
+  std::this_thread::sleep_for(std::chrono::nanoseconds(pause));
+  held.lock();
+}
+
+// Every call ends, so that nobody waits for ever.
+void engine::give_up(std::string const& why) noexcept try {
+  if (broken_.empty()) broken_ = why;
+  lead_.end();
+  client_.shutdown(now(), client_due_.items());
+  client_due_.work_off([this](core::output& output) {
+    if (auto* const completed = std::get_if<core::out::completed>(&output)) complete(*completed);
+  });
+} catch (std::exception const&) {  // tried again by the next turn
+}
+
 void engine::follow(lock& held, std::int64_t until, std::span<call_state* const> calls) {
-  if (leader_ == leader::housekeeper) poller_->ring();
+  if (lead_.follow()) poller_->ring();
   std::condition_variable woken;
   followers_.push_back(&woken);
   for (auto* const call : calls)
@@ -256,26 +325,27 @@ void engine::follow(lock& held, std::int64_t until, std::span<call_state* const>
   for (auto* const call : calls)
     if (call->waiter == &woken) call->waiter = nullptr;
   followers_.erase(std::find(followers_.begin(), followers_.end(), &woken));
+  lead_.unfollow();
 }
 
 // Nobody leads now: lets one who waits do it.
 void engine::hand_over() {
-  if (leader_ != leader::none) return;
-  if (!followers_.empty())
-    followers_.front()->notify_one();
-  else if (awaited_ > 0)
-    housekeeper_wakes_.notify_one();
+  switch (lead_.next_leader()) {
+    case driver::leadership::heir::follower: return followers_.front()->notify_one();
+    case driver::leadership::heir::housekeeper: return housekeeper_wakes_.notify_one();
+    case driver::leadership::heir::nobody: return;
+  }
 }
 
 // Sends what is to be sent, sleeps until something happens or `until`, and deals with it.
 void engine::turn(lock& held, std::int64_t until) {
   flush();
-  auto const wake_at = !arm() ? 0 : std::min(until, next_deadline());
-  asleep_until_ = std::max<std::int64_t>(wake_at, 1);
+  auto const wake_at = arm() ? std::min(until, next_deadline()) : 0;
+  lead_.fall_asleep(wake_at);
   held.unlock();
   poller_->poll(wake_at == core::never ? -1 : std::max<std::int64_t>(0, wake_at == 0 ? 0 : wake_at - now()));
   held.lock();
-  asleep_until_ = 0;
+  lead_.wake_up();
   time_ = now();
   poller_->dispatch();
   take_events();
@@ -285,8 +355,8 @@ void engine::turn(lock& held, std::int64_t until) {
 }
 
 void engine::tick() {
-  if (client_.next_deadline() <= time_) client_.tick(time_, client_outputs_);
-  if (hub_ && hub_->next_deadline() <= time_) hub_->tick(time_, hub_outputs_);
+  if (client_.next_deadline() <= time_) client_.tick(time_, client_due_.items());
+  if (hub_ && hub_->next_deadline() <= time_) hub_->tick(time_, hub_due_.items());
 }
 
 std::int64_t engine::next_deadline() const {
@@ -294,6 +364,8 @@ std::int64_t engine::next_deadline() const {
 }
 
 void engine::flush() {
+  outbox_.retry([this](core::out::send const& message) { return offer(message); },
+                [this](core::out::send&& message) { refuse_frame(message.peer); });
   for (auto const from : {source::pool, source::listener, source::uplink})
     if (auto* const end = endpoint(from)) end->flush();
 }
@@ -307,67 +379,48 @@ bool engine::arm() {
 }
 
 void engine::housekeep() {
+  using chore = driver::leadership::chore::kind;
   lock held(mutex_);
-  auto seen = activity_;
-  auto pause = shortest_pause;
-  while (!stopping_) {
-    if (!resumptions_.empty()) {
-      run_resumptions(held);
-    } else if (leader_ == leader::none && callers_ == 0 && (activity_ == seen || awaited_ > 0)) {
-      pause = shortest_pause;
-      leader_ = leader::housekeeper;
-      turn(held, core::never);
-      leader_ = leader::none;
-      hand_over();
+  for (;;) {
+    auto const next = lead_.housekeep();
+    if (next.what == chore::end) return;
+    if (next.what == chore::pause) {
+      housekeeper_wakes_.wait_for(held, std::chrono::nanoseconds(next.pause));
     } else {
-      pause = activity_ == seen ? std::min(2 * pause, longest_pause) : shortest_pause;
-      seen = activity_;
-      housekeeper_wakes_.wait_for(held, pause);
+      lead(held, core::never);
+      hand_over();
     }
-  }
-  run_resumptions(held);
-}
-
-void engine::run_resumptions(lock& held) {
-  while (!resumptions_.empty()) {
-    auto const [resume, argument] = resumptions_.front();
-    resumptions_.pop_front();
-    held.unlock();
-    resume(argument);
-    if (!is_ours())
-      ::_exit(EXIT_SUCCESS);  // a coroutine has forked: its child ends where the coroutine waits
-    held.lock();
   }
 }
 
 // --- events and outputs
-// -------------------------------------------------------------------------------------------
 
 void engine::take_events() {
   constexpr std::size_t most = 1024;
-  if (pool_) {
-    pool_->take(pool_events_, events_);
-    auto const greeting = [](auto& event) {
-      return event.what == runtime_detail::pool_event::kind::connected;
-    };
-    auto const endings = std::stable_partition(pool_events_.begin(), pool_events_.end(), greeting);
-    std::for_each(pool_events_.begin(), endings, [this](auto& event) { take_pool_event(event); });
-    for (auto& event : events_)
-      hub_->receive(time_, peer_of(source::pool, event.peer), std::move(event.message), hub_outputs_);
-    std::for_each(endings, pool_events_.end(), [this](auto& event) { take_pool_event(event); });
-    events_.clear();
-    pool_events_.clear();
-  }
+  if (pool_) take_pool_events();
   if (listener_) {
-    listener_->receive(events_, most);
-    for (auto& event : events_) take_listener_event(event);
-    events_.clear();
+    listener_->receive(from_listener_.items(), most);
+    from_listener_.work_off_in_place([this](transport::event& event) { take_listener_event(event); });
   }
   if (uplink_) {
-    uplink_->receive(events_, most);
-    for (auto& event : events_) take_uplink_event(event);
-    events_.clear();
+    uplink_->receive(from_uplink_.items(), most);
+    from_uplink_.work_off_in_place([this](transport::event& event) { take_uplink_event(event); });
   }
+}
+
+void engine::take_pool_events() {
+  pool_->take(pool_events_, from_pool_.items());
+  for (auto& event : pool_events_) {
+    auto const greets = event.what == runtime_detail::pool_event::kind::connected;
+    (greets ? greetings_ : endings_).items().push_back(std::move(event));
+  }
+  pool_events_.clear();
+  auto const take = [this](runtime_detail::pool_event& event) { take_pool_event(event); };
+  greetings_.work_off_in_place(take);
+  from_pool_.work_off_in_place([this](transport::event& event) {
+    hub_->receive(time_, peer_of(source::pool, event.peer), std::move(event.message), hub_due_.items());
+  });
+  endings_.work_off_in_place(take);
 }
 
 void engine::take_pool_event(runtime_detail::pool_event& event) {
@@ -375,11 +428,14 @@ void engine::take_pool_event(runtime_detail::pool_event& event) {
   auto const peer = peer_of(source::pool, event.peer);
   switch (event.what) {
     case what::connected:
-      hub_->connected(time_, peer, {.reliable = true, .start = event.start}, hub_outputs_);
+      hub_->connected(time_, peer, {.reliable = true, .start = event.start}, hub_due_.items());
       break;
-    case what::lost: hub_->lost(time_, peer, event.loss, hub_outputs_); break;
+    case what::lost:
+      outbox_.forget(peer);
+      hub_->lost(time_, peer, event.loss, hub_due_.items());
+      break;
     case what::start_failed:
-      hub_->worker_start_failed(time_, event.start, event.text, event.loss.stderr_tail, hub_outputs_);
+      hub_->worker_start_failed(time_, event.start, event.text, event.loss.stderr_tail, hub_due_.items());
       break;
   }
 }
@@ -389,10 +445,13 @@ void engine::take_listener_event(transport::event& event) {
   auto const peer = peer_of(source::listener, event.peer);
   switch (event.what) {
     case what::connected:
-      hub_->connected(time_, peer, {.reliable = listener_->reliable(), .start = 0}, hub_outputs_);
+      hub_->connected(time_, peer, {.reliable = listener_->reliable(), .start = 0}, hub_due_.items());
       break;
-    case what::received: hub_->receive(time_, peer, std::move(event.message), hub_outputs_); break;
-    case what::lost: hub_->lost(time_, peer, {.reason = std::move(event.reason)}, hub_outputs_); break;
+    case what::received: hub_->receive(time_, peer, std::move(event.message), hub_due_.items()); break;
+    case what::lost:
+      outbox_.forget(peer);
+      hub_->lost(time_, peer, {.reason = std::move(event.reason)}, hub_due_.items());
+      break;
   }
 }
 
@@ -400,37 +459,30 @@ void engine::take_uplink_event(transport::event& event) {
   using what = transport::event::kind;
   auto const peer = peer_of(source::uplink, event.peer);
   switch (event.what) {
-    case what::connected: client_.connected(time_, peer, uplink_->reliable(), client_outputs_); break;
-    case what::received: client_.receive(time_, peer, std::move(event.message), client_outputs_); break;
+    case what::connected: client_.connected(time_, peer, uplink_->reliable(), client_due_.items()); break;
+    case what::received: client_.receive(time_, peer, std::move(event.message), client_due_.items()); break;
     case what::lost:
+      outbox_.forget(peer);
       client_.lost(time_, peer, event.unauthorized,
                    event.unauthorized ? errc::unauthorized : errc::disconnected, event.reason,
-                   client_outputs_);
+                   client_due_.items());
       break;
   }
 }
 
 void engine::carry_out() {
-  while (!client_outputs_.empty() || !hub_outputs_.empty()) {
-    for (std::size_t i = 0; i < client_outputs_.size(); ++i) {
-      auto output = std::move(client_outputs_[i]);
-      carry_out_client(output);
-    }
-    client_outputs_.clear();
-    for (std::size_t i = 0; i < hub_outputs_.size(); ++i) {
-      auto output = std::move(hub_outputs_[i]);
-      carry_out_hub(output);
-    }
-    hub_outputs_.clear();
+  while (!client_due_.empty() || !hub_due_.empty()) {
+    client_due_.work_off([this](core::output& output) { carry_out_client(output); });
+    hub_due_.work_off([this](core::output& output) { carry_out_hub(output); });
   }
 }
 
 void engine::carry_out_client(core::output& output) {
   if (auto* const message = std::get_if<core::out::send>(&output)) {
     if (hub_)
-      hub_->receive(time_, message->peer, message->take(), hub_outputs_);
+      hub_->receive(time_, message->peer, message->take(), hub_due_.items());
     else
-      send(*message);
+      send(std::move(*message));
   } else if (auto* const completed = std::get_if<core::out::completed>(&output)) {
     complete(*completed);
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
@@ -441,9 +493,9 @@ void engine::carry_out_client(core::output& output) {
 void engine::carry_out_hub(core::output& output) {
   if (auto* const message = std::get_if<core::out::send>(&output)) {
     if (source_of(message->peer) == source::client)
-      client_.receive(time_, message->peer, message->take(), client_outputs_);
+      client_.receive(time_, message->peer, message->take(), client_due_.items());
     else
-      send(*message);
+      send(std::move(*message));
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {
     if (pool_) pool_->start(start->start);
   } else if (auto* const late = std::get_if<core::out::abandon_start>(&output)) {
@@ -455,53 +507,71 @@ void engine::carry_out_hub(core::output& output) {
   }
 }
 
-void engine::send(core::out::send& message) {
-  auto const from = source_of(message.peer);
-  auto* const end_point = endpoint(from);
+void engine::send(core::out::send&& message) {
+  auto const peer = message.peer;
+  auto const* const end_point = endpoint(source_of(peer));
   if (end_point == nullptr) return;
-  auto const status = end_point->send(transport_peer(message.peer), message.message());
-  // What a lossy link does not take is sent again by the core; a reliable one has to be given up.
-  if (status == transport::send_status::full && from == source::pool)
-    pool_->kill(transport_peer(message.peer), "did not read what it was sent");
+  auto const fate = outbox_.send(std::move(message), !end_point->reliable(),
+                                 [this](core::out::send const& one) { return offer(one); });
+  if (fate == driver::outbox::fate::refused) refuse_frame(peer);
+}
+
+driver::send_result engine::offer(core::out::send const& message) {
+  auto* const end_point = endpoint(source_of(message.peer));
+  if (end_point == nullptr) return driver::send_result::gone;
+  return runtime_detail::as_result(end_point->send(transport_peer(message.peer), message.message()));
+}
+
+// Larger than the transport carries, though within the limits that both ends have told: they were set up
+// wrongly. Better a peer that is given up in words than an outcome that never comes.
+void engine::refuse_frame(core::peer_id peer) {
+  static constexpr auto reason = "a frame was larger than the transport to it carries";
+  if (source_of(peer) == source::uplink) {
+    end(peer);
+    client_.lost(time_, peer, true, errc::too_large, reason, client_due_.items());
+  } else {
+    kill({peer, reason});
+  }
 }
 
 void engine::kill(core::out::kill_worker const& doomed) {
+  outbox_.forget(doomed.peer);
   if (source_of(doomed.peer) == source::pool) {
     pool_->kill(transport_peer(doomed.peer), doomed.reason);
   } else {
     // Out of our reach: the connection ends, and the worker ends itself when it hears that its session is
     // over.
     end(doomed.peer);
-    hub_->lost(time_, doomed.peer, {.reason = doomed.reason}, hub_outputs_);
+    hub_->lost(time_, doomed.peer, {.reason = doomed.reason}, hub_due_.items());
   }
 }
 
 void engine::end(core::peer_id peer) {
+  outbox_.forget(peer);
   if (auto* const end_point = endpoint(source_of(peer))) end_point->close(transport_peer(peer));
 }
 
 // --- the end
-// ------------------------------------------------------------------------------------------------------
 
 void engine::stop() {
   if (!is_ours()) return;
   {
     lock held(mutex_);
-    stopping_ = true;
+    lead_.end();
     time_ = now();
-    client_.shutdown(time_, client_outputs_);
-    if (hub_) hub_->shutdown(time_, hub_outputs_);
-    carry_out();
-    flush();
+    survive(held, [&] {
+      client_.shutdown(time_, client_due_.items());
+      if (hub_) hub_->shutdown(time_, hub_due_.items());
+      carry_out();
+      flush();
+    });
     poller_->ring();
     housekeeper_wakes_.notify_all();
     for (auto* const follower : followers_) follower->notify_all();
-    nobody_inside_.wait(held, [&] { return callers_ == 0; });
+    nobody_inside_.wait(held, [&] { return lead_.deserted(); });
   }
-  if (housekeeper_.get_id() == std::this_thread::get_id())
-    housekeeper_.detach();  // a coroutine that it resumed has ended the runtime
-  else if (housekeeper_.joinable())
-    housekeeper_.join();
+  if (housekeeper_.joinable()) housekeeper_.join();
+  executor_.stop();
   lock held(mutex_);
   if (pool_) pool_->stop();
   pool_.reset();
@@ -520,3 +590,9 @@ std::size_t engine::worker_count() {
 }
 
 }  // namespace yonder::detail
+
+namespace yonder {
+
+void continuation::operator()() const { owner_->resume_one(); }
+
+}  // namespace yonder

@@ -14,12 +14,17 @@
 
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
+#include "src/driver/agenda.hpp"
+#include "src/driver/leadership.hpp"
+#include "src/driver/outbox.hpp"
 #include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/call_state.hpp"
+#include "src/runtime/executor_thread.hpp"
 #include "src/runtime/worker_pool.hpp"
 #include "transports/remote.hpp"
 #include "transports/transport.hpp"
+#include "yonder/executor.hpp"
 
 namespace yonder::detail {
 
@@ -28,14 +33,17 @@ struct engine_config {
   std::optional<core::hub_config> hub;  // embedded; none: the hub is at the other end of `uplink`
   std::size_t max_call_bytes = 0;
   std::size_t max_decoded_bytes = 0;
-  bool no_workers = false;  // none is started here, and none can connect
+  bool no_workers = false;    // none is started here, and none can connect
+  yonder::executor executor;  // of coroutines; none: a thread of the engine's own
 };
 
 // What a runtime owns and its calls share: the cores, and who drives them.
 //
 // Threads: one lock guards everything. The thread that waits for a call drives the sockets itself (the
 // leader); it holds the lock but for the sleep in the poller. Other waiting threads sleep until the leader
-// has their result or hands over. The housekeeping thread leads while nobody waits, and resumes coroutines.
+// has their result or hands over. The housekeeping thread leads while nobody waits. Code of users never runs
+// on a thread that drives: coroutines go on by an executor. What is decided is decided by src/core and
+// src/driver; this carries it out.
 class engine : public std::enable_shared_from_this<engine> {
  public:
   explicit engine(engine_config config);
@@ -52,14 +60,19 @@ class engine : public std::enable_shared_from_this<engine> {
   // Starts the housekeeping thread.
   void start();
 
-  call_ref submit(task_entry const& task, options const& settings, outgoing&& call, bool attended);
+  call_ref submit(task_entry const& task, options const& settings, outgoing&& call, departure when);
   void wait(call_state& call);
   bool wait_until(call_state& call, std::int64_t until);
   // Returns once one of them has ended.
   void wait_any(std::span<call_state* const> calls);
   void cancel(call_state& call);
+  // Sends what submit() has left to whoever waits.
+  void send_now();
   bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
   void forget_resumption(call_state& call, void (*resume)(void*), void* argument);
+
+  // For a continuation: resumes one coroutine whose call has ended, if there is one.
+  void resume_one();
 
   // Completes every call with `disconnected`, ends the workers, waits for the threads inside.
   void stop();
@@ -87,6 +100,7 @@ class engine : public std::enable_shared_from_this<engine> {
 
   template <class Done>
   bool lead_until(lock& held, std::int64_t until, std::span<call_state* const> calls, Done done);
+  void lead(lock& held, std::int64_t until);
   void follow(lock& held, std::int64_t until, std::span<call_state* const> calls);
   void hand_over();
   void wake_leader_if_needed();
@@ -96,19 +110,26 @@ class engine : public std::enable_shared_from_this<engine> {
   bool arm();
   std::int64_t next_deadline() const;
   void housekeep();
-  void run_resumptions(lock& held);
+  template <class Step>
+  void survive(lock& held, Step&& step);
+  void give_up(std::string const& why) noexcept;
+  void continue_later(call_state& call);
 
   void take_events();
+  void take_pool_events();
   void take_pool_event(runtime_detail::pool_event& event);
   void take_listener_event(transport::event& event);
   void take_uplink_event(transport::event& event);
   void carry_out();
   void carry_out_client(core::output& output);
   void carry_out_hub(core::output& output);
-  void send(core::out::send& message);
+  void send(core::out::send&& message);
+  driver::send_result offer(core::out::send const& message);
+  void refuse_frame(core::peer_id peer);
   void kill(core::out::kill_worker const& doomed);
   void end(core::peer_id peer);
   void complete(core::out::completed& completed);
+  void detach();
   transport::endpoint* endpoint(source from) const noexcept;
 
   engine_config config_;
@@ -117,24 +138,26 @@ class engine : public std::enable_shared_from_this<engine> {
   std::int64_t time_ = 0;  // of the step that is being made, read once in each
   core::client client_;
   std::optional<core::hub> hub_;
-  core::outputs client_outputs_;
-  core::outputs hub_outputs_;
-  std::vector<transport::event> events_;
+  driver::agenda<core::output> client_due_;
+  driver::agenda<core::output> hub_due_;
+  driver::outbox outbox_;
   std::vector<runtime_detail::pool_event> pool_events_;
+  driver::agenda<runtime_detail::pool_event> greetings_;
+  driver::agenda<runtime_detail::pool_event> endings_;
+  driver::agenda<transport::event> from_pool_;
+  driver::agenda<transport::event> from_listener_;
+  driver::agenda<transport::event> from_uplink_;
   std::unique_ptr<runtime_detail::worker_pool> pool_;
   std::unique_ptr<transport::listener> listener_;
   std::unique_ptr<transport::endpoint> uplink_;
 
-  enum class leader : std::uint8_t { none, caller, housekeeper };
-  leader leader_ = leader::none;
-  std::int64_t asleep_until_ = 0;  // of the leader in the poller; 0: awake
+  driver::leadership lead_;
+  driver::mishaps mishaps_;
   std::vector<std::condition_variable*> followers_;
-  std::size_t callers_ = 0;     // threads inside wait
-  std::size_t awaited_ = 0;     // calls that coroutines wait for
-  std::uint64_t activity_ = 0;  // counts waits: tells the housekeeper that callers come and go
-  bool stopping_ = false;
+  std::string broken_;  // why nothing is driven any more; empty: it is
 
   std::deque<resumption> resumptions_;  // due
+  runtime_detail::executor_thread executor_{"yonder-resume"};
   std::condition_variable housekeeper_wakes_;
   std::condition_variable nobody_inside_;
   std::thread housekeeper_;

@@ -18,6 +18,7 @@
 
 #include "src/core/words.hpp"
 #include "src/platform/process.hpp"
+#include "src/platform/thread.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/process_pool.hpp"
 #include "src/runtime/registry.hpp"
@@ -130,7 +131,7 @@ void say(std::string const& text) {
 
 // Once, where nobody answers for a while. `loop` lasts as long as the process.
 void tell_of_silence(worker_loop const& loop, std::string const& address, core::duration tries) {
-  std::thread([&loop, address, tries] {
+  platform::start_thread("yonder-silence", [&loop, address, tries] {
     std::this_thread::sleep_for(std::chrono::seconds(2));
     if (loop.heard()) return;
     say("no hub answers at '" + address + "' yet; trying on for " + core::in_words(tries) +
@@ -180,6 +181,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   detail::engine_config config;
   config.max_call_bytes = options.max_call_bytes;
   config.max_decoded_bytes = options.max_decoded_bytes;
+  config.executor = options.executor;
   config.no_workers = embeds_hub && options.workers == 0U && options.bind.empty();
   config.client.session = platform::random_number();
   config.client.name = process_name(::getpid());
@@ -237,7 +239,8 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
     }));
   } else if (options.in_process) {
     engine->add_pool(std::make_unique<thread_pool>(limits, worker_config_here(options.max_call_bytes),
-                                                   options.max_call_bytes, options.max_decoded_bytes));
+                                                   options.max_call_bytes, options.max_decoded_bytes,
+                                                   engine.get()));
   } else {
     engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits, options.max_call_bytes,
                                                     options.max_decoded_bytes));

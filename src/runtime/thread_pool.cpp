@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/runtime/thread_pool.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "src/platform/process.hpp"
+#include "src/platform/thread.hpp"
 
 namespace yonder::runtime_detail {
 
 thread_pool::thread_pool(transport::limits const& limits, core::worker_config model,
-                         std::size_t max_call_bytes, std::size_t max_decoded_bytes)
+                         std::size_t max_call_bytes, std::size_t max_decoded_bytes, void const* host)
     : limits_(limits),
       model_(std::move(model)),
       max_call_bytes_(max_call_bytes),
       max_decoded_bytes_(max_decoded_bytes),
+      host_(host),
       endpoint_(limits) {}
 
 thread_pool::~thread_pool() { stop(); }
@@ -31,11 +31,12 @@ void thread_pool::start(std::uint64_t start) {
     fresh.loop = std::make_unique<worker_loop>(worker_loop_config{.core = std::move(config),
                                                                   .max_result_bytes = max_call_bytes_,
                                                                   .max_decoded_bytes = max_decoded_bytes_,
-                                                                  .started = &fresh.started});
+                                                                  .started = &fresh.started,
+                                                                  .host = host_});
     auto connection = std::make_unique<transport::inproc_endpoint>(limits_);
     connection->connect(endpoint_.where());
     fresh.loop->attach(std::move(connection));
-    fresh.thread = std::thread([this, &fresh] { run(fresh); });
+    fresh.thread = platform::start_thread("yonder-worker", [this, &fresh] { run(fresh); });
   } catch (std::exception const& error) {
     happened_.push_back({.what = pool_event::kind::start_failed,
                          .start = start,
@@ -44,10 +45,12 @@ void thread_pool::start(std::uint64_t start) {
   }
 }
 
-void thread_pool::run(worker& one) {
-  ::pthread_setname_np(::pthread_self(), "yonder-worker");
+void thread_pool::run(worker& one) try {
   one.loop->run();
   one.ended.store(true);
+} catch (...) {
+  one.ended.store(true);
+  throw;
 }
 
 thread_pool::worker* thread_pool::find(transport::peer_id peer) noexcept {

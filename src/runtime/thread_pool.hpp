@@ -17,9 +17,9 @@ namespace yonder::runtime_detail {
 // worker and asks its task to stop; the thread ends when the task returns.
 class thread_pool final : public worker_pool {
  public:
-  // `model`: what every worker is told; each gets a session of its own.
+  // `model`: what every worker is told; each gets a session of its own. `host`: whose pool this is.
   thread_pool(transport::limits const& limits, core::worker_config model, std::size_t max_call_bytes,
-              std::size_t max_decoded_bytes);
+              std::size_t max_decoded_bytes, void const* host);
   ~thread_pool() override;
 
   void start(std::uint64_t start) override;
@@ -52,6 +52,7 @@ class thread_pool final : public worker_pool {
   core::worker_config model_;
   std::size_t max_call_bytes_;
   std::size_t max_decoded_bytes_;
+  void const* host_;
   transport::inproc_endpoint endpoint_;
   std::list<worker> workers_;
   std::size_t fenced_ = 0;

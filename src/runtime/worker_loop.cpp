@@ -2,17 +2,20 @@
 #include "src/runtime/worker_loop.hpp"
 
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <string>
 #include <utility>
 
 #include "src/platform/process.hpp"
+#include "src/platform/thread.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/registry.hpp"
+#include "src/runtime/send_result.hpp"
 
 namespace yonder {
 namespace runtime_detail {
@@ -20,22 +23,30 @@ namespace {
 
 using platform::now;
 
-constexpr core::duration patience = core::millisecond;  // with a call, before the watchdog takes over
-constexpr int idle_ticks = 100;                         // of the watchdog, before it sleeps until it is woken
-constexpr core::duration result_delay =
-    100 * core::microsecond;  // results that others follow are sent together
-
 volatile sig_atomic_t termination_requested = 0;
 
 void on_termination(int) { termination_requested = 1; }
-
-thread_local call_context* current_call = nullptr;
 
 core::failure failure_of(errc code, std::string message) {
   core::failure failure;
   failure.code = code;
   failure.message = std::move(message);
   return failure;
+}
+
+// Of a task, or of the codec. Without memory for words: none.
+core::failure failure_of_current_exception(std::size_t most) noexcept {
+  try {
+    try {
+      throw;
+    } catch (codec_error const& error) {
+      return failure_of(error.code(), error.details().message);
+    } catch (...) {
+      return describe_current_exception(most);
+    }
+  } catch (...) {
+    return {};
+  }
 }
 
 std::size_t bytes_of(detail::encoded const& content) {
@@ -53,7 +64,8 @@ void block_termination() noexcept {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-worker_loop::worker_loop(worker_loop_config config) : config_(std::move(config)), core_(config_.core, now()) {
+worker_loop::worker_loop(worker_loop_config config)
+    : config_(std::move(config)), core_(config_.core, now()), turns_(config_.own_process) {
   index_tasks();
 }
 
@@ -74,65 +86,97 @@ void worker_loop::index_tasks() {
 }
 
 core::out::exit worker_loop::run() {
-  watchdog_ = std::thread([this] { watch(); });
-  ::pthread_setname_np(watchdog_.native_handle(), "yonder-watchdog");
+  using step = driver::serving::step;
+  watchdog_ = platform::start_thread("yonder-watchdog", [this] { watch(); });
   lock held(mutex_);
-  while (!exit_) {
-    if (next_)
-      serve(held, *std::exchange(next_, std::nullopt));
-    else
-      turn(held);
+  for (;;) {
+    auto const next = turns_.next();
+    if (next == step::leave) break;
+    survive(held, [&] {
+      switch (next) {
+        case step::run: return serve(held, turns_.take());
+        case step::refuse: return refuse(turns_.take());
+        default: return turn(held);
+      }
+    });
   }
-  connection_->flush();
-  return *exit_;
+  survive(held, [&] { flush(); });
+  return *turns_.exit();
+}
+
+// A throw of ours is the end of this worker only where it comes again and again.
+template <class Step>
+void worker_loop::survive(lock& held, Step&& step) {
+  std::string what;
+  try {
+    step();
+    mishaps_.succeeded();
+    return;
+  } catch (std::exception const& error) {
+    what = error.what();
+  }
+  if (!held.owns_lock()) held.lock();
+  auto const pause = mishaps_.failed();
+  if (pause == core::never) return exit({.clean = false, .reason = "the worker cannot go on: " + what});
+  held.unlock();
+  std::this_thread::sleep_for(std::chrono::nanoseconds(pause));
+  held.lock();
 }
 
 void worker_loop::abandon() noexcept {
+  // Before the stop, which serve() clears: it looks again at this.
   abandoned_.store(true);
-  context_.stop.store(true);
+  context_.request_stop();
   poller_->ring();
 }
 
 // --- one call
-// -----------------------------------------------------------------------------------------------------
 
-void worker_loop::serve(lock& held, core::out::run work) {
-  running_key_ = work.key;
-  context_.stop.store(false, std::memory_order_relaxed);
-  context_.attempt = work.key.attempt;
-  context_.id = {work.key.call.session, work.key.call.number};
+void worker_loop::serve(lock& held, core::out::run const& work) {
+  context_.begin(work.key);
+  if (abandoned_.load()) context_.request_stop();
   if (config_.started != nullptr) config_.started->store(work.sequence, std::memory_order_release);
   runs_.fetch_add(1, std::memory_order_relaxed);
   held.unlock();
-
   if (watchdog_asleep_.load(std::memory_order_relaxed)) wake_watchdog();
-  detail::encoded result;
-  std::optional<core::failure> failure;
-  current_call = &context_;
-  try {
-    execute(work, result);
-  } catch (codec_error const& error) {
-    failure = failure_of(error.code(), error.details().message);
-  } catch (...) {
-    failure = describe_current_exception(config_.max_result_bytes);
-  }
-  current_call = nullptr;
-  end_if_fork(!failure);
-
+  run_task(work);
   held.lock();
   runs_.fetch_add(1, std::memory_order_relaxed);
+  take_back(held);
+  auto const time = now();
+  report(time, work.key);
+  turns_.ended();
+  if (context_.retires()) core_.drain(time, due_.items());
+  carry_out();
+  if (turns_.flush_due(time)) flush();
+}
+
+void worker_loop::run_task(core::out::run const& work) {
+  result_ = {};
+  error_.reset();
+  current_call() = &context_;
+  try {
+    execute(work, result_);
+  } catch (...) {
+    error_ = failure_of_current_exception(config_.max_result_bytes);
+  }
+  current_call() = nullptr;
+  end_if_fork(!error_);
+  context_.end();
+}
+
+// The connection, from the watchdog.
+void worker_loop::take_back(lock& held) {
   while (taken_over_) {
     poller_->ring();
     given_back_.wait(held);
   }
-  auto const time = now();
-  if (failure)
-    core_.finished(time, work.key, std::move(*failure), outputs_);
-  else
-    report(time, work.key, std::move(result));
-  if (context_.retire.load(std::memory_order_relaxed)) core_.drain(time, outputs_);
+}
+
+// A stop came before the start: the task is not called.
+void worker_loop::refuse(core::out::run const& work) {
+  core_.finished(now(), work.key, failure_of(errc::cancelled, "stopped before it was started"), due_.items());
   carry_out();
-  flush_if_due(time);
 }
 
 // A task has forked, and this is the child, at the task's end: as a thread's first function would, it ends
@@ -149,37 +193,47 @@ void worker_loop::execute(core::out::run const& work, detail::encoded& result) {
                         result);
 }
 
-void worker_loop::report(std::int64_t time, core::attempt_key const& key, detail::encoded&& result) {
-  if (auto const bytes = bytes_of(result); bytes > config_.max_result_bytes) {
+// An outcome that cannot be told is a lost attempt, which the end of this worker tells.
+void worker_loop::report(std::int64_t time, core::attempt_key const& key) noexcept try {
+  if (error_)
+    core_.finished(time, key, std::move(*error_), due_.items());
+  else
+    report_value(time, key);
+} catch (std::exception const& error) {
+  exit({.clean = false, .reason = error.what()});
+}
+
+void worker_loop::report_value(std::int64_t time, core::attempt_key const& key) {
+  if (auto const bytes = bytes_of(result_); bytes > config_.max_result_bytes) {
     core_.finished(
         time, key,
         failure_of(errc::too_large, "the result takes " + std::to_string(bytes) + " bytes; the limit is " +
                                         std::to_string(config_.max_result_bytes) +
                                         " (runtime_options::max_call_bytes)"),
-        outputs_);
+        due_.items());
     return;
   }
   core::frame value;
-  value.head.buffer_count = static_cast<std::uint32_t>(result.buffers.size());
-  value.body = std::move(result.head);
-  value.buffers = std::move(result.buffers);
-  core_.finished(time, key, std::move(value), outputs_);
-}
-
-// Results that more work follows leave together.
-void worker_loop::flush_if_due(std::int64_t time) {
-  if (unflushed_since_ == 0) unflushed_since_ = time;
-  if (next_ && time - unflushed_since_ < result_delay) return;
-  connection_->flush();
-  unflushed_since_ = 0;
+  value.head.buffer_count = static_cast<std::uint32_t>(result_.buffers.size());
+  value.body = std::move(result_.head);
+  value.buffers = std::move(result_.buffers);
+  core_.finished(time, key, std::move(value), due_.items());
 }
 
 // --- the connection
-// -----------------------------------------------------------------------------------------------
+
+void worker_loop::flush() {
+  outbox_.retry(
+      [this](core::out::send const& message) {
+        return as_result(connection_->send(message.peer, message.message()));
+      },
+      [this](core::out::send&& message) { refuse_frame(message.peer); });
+  connection_->flush();
+  turns_.flushed();
+}
 
 void worker_loop::turn(lock& held) {
-  connection_->flush();
-  unflushed_since_ = 0;
+  flush();
   if (connection_->arm(*poller_)) sleep(held);
   take_events();
   carry_out();
@@ -199,50 +253,68 @@ void worker_loop::sleep(lock& held) {
 }
 
 void worker_loop::take_events() {
-  using what = transport::event::kind;
   constexpr std::size_t most = 1024;
-  connection_->receive(events_, most);
+  connection_->receive(events_.items(), most);
   auto const time = now();
-  for (auto& event : events_) {
-    switch (event.what) {
-      case what::connected: core_.connected(time, event.peer, connection_->reliable(), outputs_); break;
-      case what::received:
-        heard_.store(true, std::memory_order_relaxed);
-        core_.receive(time, event.peer, std::move(event.message), outputs_);
-        break;
-      case what::lost: {
-        bool const final = event.unauthorized || connection_->reliable();
-        core_.lost(time, event.peer, final, event.unauthorized ? errc::unauthorized : errc::disconnected,
-                   event.reason, outputs_);
-        break;
-      }
-    }
+  events_.work_off_in_place([&](transport::event& event) { take_event(time, event); });
+  if (core_.next_deadline() <= time) core_.tick(time, due_.items());
+  if (abandoned_.load()) exit({.clean = false, .reason = "abandoned"});
+}
+
+void worker_loop::take_event(std::int64_t time, transport::event& event) {
+  using what = transport::event::kind;
+  switch (event.what) {
+    case what::connected: return core_.connected(time, event.peer, connection_->reliable(), due_.items());
+    case what::received:
+      heard_.store(true, std::memory_order_relaxed);
+      return core_.receive(time, event.peer, std::move(event.message), due_.items());
+    case what::lost: break;
   }
-  events_.clear();
-  if (core_.next_deadline() <= time) core_.tick(time, outputs_);
-  if (abandoned_.load()) exit_ = core::out::exit{.clean = false, .reason = "abandoned"};
+  outbox_.forget(event.peer);
+  bool const final = event.unauthorized || connection_->reliable();
+  core_.lost(time, event.peer, final, event.unauthorized ? errc::unauthorized : errc::disconnected,
+             event.reason, due_.items());
 }
 
 void worker_loop::carry_out() {
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    auto output = std::move(outputs_[i]);
-    if (auto* const message = std::get_if<core::out::send>(&output)) {
-      connection_->send(message->peer, message->message());
-    } else if (auto* const work = std::get_if<core::out::run>(&output)) {
-      next_ = std::move(*work);
-    } else if (auto* const stop = std::get_if<core::out::stop_requested>(&output)) {
-      if (stop->key == running_key_) context_.stop.store(true, std::memory_order_relaxed);
-    } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
-      connection_->close(closed->peer);
-    } else if (auto* const exit = std::get_if<core::out::exit>(&output)) {
-      exit_ = std::move(*exit);
-    }
+  due_.work_off([this](core::output& output) { carry_out(output); });
+}
+
+void worker_loop::carry_out(core::output& output) {
+  if (auto* const message = std::get_if<core::out::send>(&output)) {
+    send(std::move(*message));
+  } else if (auto* const work = std::get_if<core::out::run>(&output)) {
+    turns_.asked_to_run(std::move(*work));
+  } else if (auto* const stop = std::get_if<core::out::stop_requested>(&output)) {
+    if (turns_.asked_to_stop(stop->key)) context_.request_stop();
+  } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
+    outbox_.forget(closed->peer);
+    connection_->close(closed->peer);
+  } else if (auto* const why = std::get_if<core::out::exit>(&output)) {
+    exit(std::move(*why));
   }
-  outputs_.clear();
+}
+
+void worker_loop::send(core::out::send&& message) {
+  auto const peer = message.peer;
+  auto const fate = outbox_.send(
+      std::move(message), !connection_->reliable(),
+      [this](core::out::send const& one) { return as_result(connection_->send(one.peer, one.message())); });
+  if (fate == driver::outbox::fate::refused) refuse_frame(peer);
+}
+
+// Larger than this transport carries, though within the limits that both ends have told: they were set up
+// wrongly. Better a worker that ends in words than an answer that never comes.
+void worker_loop::refuse_frame(core::peer_id peer) {
+  core_.lost(now(), peer, true, errc::too_large, "a frame was larger than the transport to the hub carries",
+             due_.items());
+}
+
+void worker_loop::exit(core::out::exit&& why) {
+  if (turns_.asked_to_exit(std::move(why))) context_.request_stop();
 }
 
 // --- the watchdog
-// -------------------------------------------------------------------------------------------------
 
 void worker_loop::watch() {
   if (config_.own_process) {
@@ -250,37 +322,39 @@ void worker_loop::watch() {
     action.sa_handler = on_termination;
     ::sigaction(SIGTERM, &action, nullptr);
   }
-  std::uint32_t seen = 0;
-  int idle = 0;
+  driver::watch eye;
   lock held(mutex_);
   while (!stopping_) {
     auto const run = runs_.load(std::memory_order_relaxed);
-    bool const running = run % 2 == 1;
-    if (config_.own_process && std::exchange(termination_requested, 0) != 0) {
-      core_.drain(now(), outputs_);
-      carry_out();
-      connection_->flush();
-      if (exit_ && !running) leave_process();
-    }
-    if (running && run == seen) take_over(held, run);
-    idle = run == seen && !running ? idle + 1 : 0;
-    seen = run;
-    watchdog_asleep_.store(idle >= idle_ticks, std::memory_order_relaxed);
+    auto const act = eye.look(run);
+    survive(held, [&] {
+      drain_if_told();
+      if (act == driver::watch::act::take_over) take_over(held, run);
+    });
+    watchdog_asleep_.store(act == driver::watch::act::sleep, std::memory_order_relaxed);
     held.unlock();
-    wait_for_work();
+    wait_for_work(act);
     held.lock();
   }
 }
 
+// SIGTERM: the core says what is left to do. The thread that serves may sleep in a read, and not hear of it.
+void worker_loop::drain_if_told() {
+  if (!config_.own_process || std::exchange(termination_requested, 0) == 0) return;
+  core_.drain(now(), due_.items());
+  carry_out();
+  flush();
+  if (turns_.leaves_now()) leave_process();
+}
+
 // A tick of the watchdog; SIGTERM is let in only here.
-void worker_loop::wait_for_work() {
+void worker_loop::wait_for_work(driver::watch::act how) {
   pollfd wake{watchdog_wakes_.descriptor(), POLLIN, 0};
-  timespec const tick{0, patience};
+  timespec const tick{0, driver::watch::patience};
   sigset_t set;
   ::pthread_sigmask(SIG_BLOCK, nullptr, &set);
   if (config_.own_process) ::sigdelset(&set, SIGTERM);
-  if (::ppoll(&wake, 1, watchdog_asleep_.load(std::memory_order_relaxed) ? nullptr : &tick, &set) <= 0)
-    return;
+  if (::ppoll(&wake, 1, how == driver::watch::act::sleep ? nullptr : &tick, &set) <= 0) return;
   watchdog_wakes_.clear();
 }
 
@@ -288,47 +362,39 @@ void worker_loop::wait_for_work() {
 void worker_loop::take_over(lock& held, std::uint32_t run) {
   taken_over_ = true;
   while (runs_.load(std::memory_order_relaxed) == run && !stopping_) {
-    connection_->flush();
-    auto const deadline = next_deadline();
-    auto const left = !connection_->arm(*poller_) ? 0
-                      : deadline == core::never
-                          ? 100 * core::millisecond
-                          : std::clamp<core::duration>(deadline - now(), 0, 100 * core::millisecond);
-    held.unlock();
-    poller_->poll(left);
-    held.lock();
-    poller_->dispatch();
-    take_events();
-    if (config_.own_process && std::exchange(termination_requested, 0) != 0) core_.drain(now(), outputs_);
-    carry_out();
-    if (exit_ && !exit_->clean && config_.own_process) leave_process();
+    survive(held, [&] { read_once(held); });
+    if (turns_.leaves_now()) leave_process();
   }
-  connection_->flush();
+  survive(held, [&] { flush(); });
   taken_over_ = false;
   given_back_.notify_one();
 }
 
+void worker_loop::read_once(lock& held) {
+  constexpr auto longest = 100 * core::millisecond;
+  flush();
+  auto const deadline = next_deadline();
+  auto const left = !connection_->arm(*poller_) ? 0
+                    : deadline == core::never   ? longest
+                                                : std::clamp<core::duration>(deadline - now(), 0, longest);
+  held.unlock();
+  poller_->poll(left);
+  held.lock();
+  poller_->dispatch();
+  take_events();
+  carry_out();
+  drain_if_told();
+}
+
 // Ends the process around a task that still runs, or around the thread that reads: no destructor may wait for
 // them.
-void worker_loop::leave_process() {
-  connection_->flush();
-  ::_exit(exit_->clean ? EXIT_SUCCESS : EXIT_FAILURE);
+void worker_loop::leave_process() noexcept {
+  try {
+    connection_->flush();
+  } catch (std::exception const&) {  // the process ends, whatever is left unsent
+  }
+  ::_exit(turns_.exit()->clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 }  // namespace runtime_detail
-
-namespace this_call {
-
-using runtime_detail::current_call;
-
-bool stop_requested() noexcept {
-  return current_call != nullptr && current_call->stop.load(std::memory_order_relaxed);
-}
-std::uint32_t attempt() noexcept { return current_call != nullptr ? current_call->attempt : 0; }
-void retire_worker() noexcept {
-  if (current_call != nullptr) current_call->retire.store(true, std::memory_order_relaxed);
-}
-call_id id() noexcept { return current_call != nullptr ? current_call->id : call_id{}; }
-
-}  // namespace this_call
 }  // namespace yonder

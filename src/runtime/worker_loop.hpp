@@ -15,34 +15,32 @@
 #include <vector>
 
 #include "src/core/worker.hpp"
+#include "src/driver/agenda.hpp"
+#include "src/driver/leadership.hpp"
+#include "src/driver/outbox.hpp"
+#include "src/driver/serving.hpp"
 #include "src/platform/event_counter.hpp"
 #include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
+#include "src/runtime/call_context.hpp"
 #include "transports/transport.hpp"
 #include "yonder/detail/registry.hpp"
-#include "yonder/this_call.hpp"
 
 namespace yonder::runtime_detail {
-
-// What this_call tells a task about the call that it serves.
-struct call_context {
-  std::atomic<bool> stop{false};
-  std::atomic<bool> retire{false};  // the worker ends after this call
-  std::uint32_t attempt = 0;
-  call_id id;
-};
 
 struct worker_loop_config {
   core::worker_config core;
   std::size_t max_result_bytes = std::size_t{256} << 20;
   std::size_t max_decoded_bytes = 0;              // of arguments
   std::atomic<std::uint32_t>* started = nullptr;  // where a supervisor reads what was started; may be null
+  void const* host = nullptr;                     // the engine whose thread this worker is
   bool own_process =
       false;  // may end the process: drains on SIGTERM, and leaves a running task when told to exit
 };
 
 // Serves one hub: runs each call on the thread that read it. A watchdog takes over the connection when a call
-// outlasts about a millisecond, so that heartbeats and cancellations go on; it handles SIGTERM too.
+// outlasts about a millisecond, so that heartbeats and cancellations go on; it handles SIGTERM too. What is
+// decided is decided by src/core and src/driver; this carries it out.
 //
 // Threads: run() and the watchdog share the state under one lock, which is not held in a task nor while
 // asleep. One of the two reads the connection at a time.
@@ -71,37 +69,51 @@ class worker_loop {
   using lock = std::unique_lock<std::mutex>;
 
   void index_tasks();
-  void serve(lock& held, core::out::run work);
-  void execute(core::out::run const& work, detail::encoded& result);
+  template <class Step>
+  void survive(lock& held, Step&& step);
+  void serve(lock& held, core::out::run const& work);
+  void run_task(core::out::run const& work);
   void end_if_fork(bool returned) const noexcept;
-  void report(std::int64_t time, core::attempt_key const& key, detail::encoded&& result);
+  void execute(core::out::run const& work, detail::encoded& result);
+  void report(std::int64_t time, core::attempt_key const& key) noexcept;
+  void report_value(std::int64_t time, core::attempt_key const& key);
+  void refuse(core::out::run const& work);
+  void take_back(lock& held);
   void sleep(lock& held);
   void turn(lock& held);
   void take_events();
+  void take_event(std::int64_t time, transport::event& event);
   void carry_out();
-  void flush_if_due(std::int64_t time);
+  void carry_out(core::output& output);
+  void send(core::out::send&& message);
+  void refuse_frame(core::peer_id peer);
+  void flush();
+  void exit(core::out::exit&& why);
   std::int64_t next_deadline() const { return core_.next_deadline(); }
 
   void watch();
-  void wait_for_work();
+  void wait_for_work(driver::watch::act how);
   void take_over(lock& held, std::uint32_t run);
+  void read_once(lock& held);
+  void drain_if_told();
   void wake_watchdog() { watchdog_wakes_.add(); }
-  void leave_process();
+  void leave_process() noexcept;
 
   worker_loop_config config_;
   std::unique_ptr<platform::poller> poller_ = platform::make_poller();
   std::unordered_map<std::string_view, detail::task_entry const*> tasks_;
   std::mutex mutex_;
   core::worker core_;
-  core::outputs outputs_;
-  std::vector<transport::event> events_;
+  driver::agenda<core::output> due_;
+  driver::serving turns_;
+  driver::outbox outbox_;
+  driver::mishaps mishaps_;
+  driver::agenda<transport::event> events_;
   std::unique_ptr<transport::endpoint> connection_;
 
-  std::optional<core::out::run> next_;
-  std::optional<core::out::exit> exit_;
-  std::int64_t unflushed_since_ = 0;
-  call_context context_;
-  core::attempt_key running_key_;
+  call_context context_{config_.host};
+  detail::encoded result_;              // of the task that ran last
+  std::optional<core::failure> error_;  // why it has none
 
   std::atomic<std::uint32_t> runs_{0};  // odd while a task runs
   std::atomic<bool> watchdog_asleep_{false};

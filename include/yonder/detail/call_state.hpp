@@ -35,11 +35,19 @@ struct outgoing {
 };
 YONDER_API outgoing begin_call(task_entry const& task, options const& settings);
 
+// When a call leaves this process.
+enum class departure : unsigned char {
+  now,       // nobody waits for it
+  awaited,   // when its caller waits for it, which he does next
+  gathered,  // with others, when their caller waits or calls send_now(); at the latest when the housekeeper
+             // looks
+};
+
 // Hands the call over. Every failure, also an immediate one, is the call's outcome. Thread-safe, as all
-// below. `attended`: the caller goes on to wait for it. In a fork of the process that made `where` every call
+// below. In a fork of the process that made `where` every call
 // has ended, with no_runtime unless it had ended before.
 YONDER_API call_ref submit(engine_ref where, task_entry const& task, options const& settings, outgoing&& call,
-                           bool attended);
+                           departure when);
 
 YONDER_API bool is_done(call_state const& call) noexcept;
 YONDER_API void wait(call_state& call);
@@ -62,7 +70,7 @@ struct id_pair {
 };
 YONDER_API id_pair id_of(call_state const& call) noexcept;
 
-// Resumes once, on the runtime's housekeeping thread, when the call has ended; false: it has ended already.
+// Resumes once, by the runtime's executor, when the call has ended; false: it has ended already.
 YONDER_API bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
 // Takes that back, as long as the call has not ended.
 YONDER_API void forget_resumption(call_state& call, void (*resume)(void*), void* argument);

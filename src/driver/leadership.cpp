@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/driver/leadership.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace yonder::driver {
+
+leadership::heir leadership::next_leader() const noexcept {
+  if (leader_ != leader::none) return heir::nobody;
+  if (followers_ != 0) return heir::follower;
+  return awaited_ != 0 ? heir::housekeeper : heir::nobody;
+}
+
+leadership::chore leadership::housekeep() noexcept {
+  if (ending_) return {chore::kind::end, 0};
+  auto const calm = std::exchange(seen_, activity_) == activity_;
+  if (callers_ == 0 && (calm || awaited_ != 0) && take(leader::housekeeper)) {
+    pause_ = shortest_pause;
+    return {chore::kind::lead, 0};
+  }
+  auto const pause = pause_ = calm ? std::min(2 * pause_, longest_pause) : shortest_pause;
+  return {chore::kind::pause, pause};
+}
+
+core::duration mishaps::failed() noexcept {
+  if (++in_a_row_ >= most_in_a_row) return core::never;
+  return core::millisecond << in_a_row_;
+}
+
+}  // namespace yonder::driver

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/driver/serving.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace yonder::driver {
+
+bool serving::asked_to_stop(core::attempt_key const& key) noexcept {
+  if (running_ == key) return true;
+  auto const found =
+      std::find_if(waiting_.begin(), waiting_.end(), [&](auto const& one) { return one.work.key == key; });
+  if (found != waiting_.end()) found->stopped = true;
+  return false;
+}
+
+bool serving::asked_to_exit(core::out::exit&& why) {
+  if (!exit_) exit_ = std::move(why);
+  waiting_.clear();
+  return running_.has_value() && !exit_->clean;
+}
+
+serving::step serving::next() const noexcept {
+  if (exit_) return step::leave;
+  if (waiting_.empty()) return step::read;
+  return waiting_.front().stopped ? step::refuse : step::run;
+}
+
+core::out::run serving::take() {
+  auto first = std::move(waiting_.front());
+  waiting_.pop_front();
+  if (!first.stopped) running_ = first.work.key;
+  return std::move(first.work);
+}
+
+bool serving::flush_due(core::time_point now) noexcept {
+  if (unflushed_since_ == core::never) unflushed_since_ = now;
+  if (next() == step::run && now - unflushed_since_ < longest_delay) return false;
+  return true;
+}
+
+watch::act watch::look(std::uint32_t runs) noexcept {
+  auto const unchanged = std::exchange(seen_, runs) == runs;
+  auto const running = runs % 2 == 1;
+  if (running && unchanged) return act::take_over;
+  idle_ = unchanged ? idle_ + 1 : 0;
+  return idle_ >= idle_ticks ? act::sleep : act::tick;
+}
+
+}  // namespace yonder::driver

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/runtime/call_context.hpp"
+
+#include <utility>
+
+namespace yonder {
+namespace runtime_detail {
+
+void call_context::begin(core::attempt_key const& key) noexcept {
+  stop_.store(false);  // sequentially consistent: see worker_loop::abandon
+  attempt_ = key.attempt;
+  id_ = {key.call.session, key.call.number};
+}
+
+void call_context::end() noexcept {
+  std::lock_guard const held(mutex_);
+  shared_.reset();
+}
+
+void call_context::request_stop() noexcept {
+  stop_.store(true);
+  std::lock_guard const held(mutex_);
+  if (!shared_) return;
+  try {
+    callbacks_.post([stopped = shared_] { stopped->stop.request_stop(); });
+  } catch (...) {
+    shared_->stop.request_stop();  // no thread, no memory: better here than not at all
+  }
+}
+
+std::shared_ptr<detail::served_call const> call_context::share() {
+  std::lock_guard const held(mutex_);
+  if (!shared_) {
+    shared_ = std::make_shared<detail::served_call>();
+    shared_->attempt = attempt_;
+    shared_->id = id_;
+    if (stop_requested()) shared_->stop.request_stop();
+  }
+  return shared_;
+}
+
+call_context*& current_call() noexcept {
+  thread_local call_context* current = nullptr;
+  return current;
+}
+
+}  // namespace runtime_detail
+
+bool call_token::stop_requested() const noexcept { return call_ && call_->stop.stop_requested(); }
+std::stop_token call_token::stop_token() const noexcept {
+  return call_ ? call_->stop.get_token() : std::stop_token();
+}
+std::uint32_t call_token::attempt() const noexcept { return call_ ? call_->attempt : 0; }
+call_id call_token::id() const noexcept { return call_ ? call_->id : call_id{}; }
+
+namespace this_call {
+
+using runtime_detail::current_call;
+
+bool stop_requested() noexcept {
+  auto const* const call = current_call();
+  return call != nullptr && call->stop_requested();
+}
+std::stop_token stop_token() { return token().stop_token(); }
+std::uint32_t attempt() noexcept {
+  auto const* const call = current_call();
+  return call != nullptr ? call->attempt() : 0;
+}
+call_id id() noexcept {
+  auto const* const call = current_call();
+  return call != nullptr ? call->id() : call_id{};
+}
+call_token token() {
+  auto* const call = current_call();
+  return call != nullptr ? call_token(call->share()) : call_token();
+}
+void retire_worker() noexcept {
+  if (auto* const call = current_call()) call->retire();
+}
+
+}  // namespace this_call
+}  // namespace yonder

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/runtime/engine.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <memory>
+#include <new>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "src/core/hub.hpp"
+#include "yonder/task.hpp"
+
+using namespace yonder;
+
+namespace {
+
+int same(int n) { return n; }
+constexpr task<same, "engine_test.same"> same_task;
+
+// A connection to a hub that fails so many times when it is read, and then says that the key is refused.
+class failing final : public transport::endpoint {
+ public:
+  explicit failing(int times) : left_(times) {}
+  void receive(std::vector<transport::event>& events, std::size_t) override {
+    if (left_-- > 0) throw std::bad_alloc();
+    transport::event refused;
+    refused.what = transport::event::kind::lost;
+    refused.unauthorized = true;
+    events.push_back(std::move(refused));
+  }
+  bool poll_once() override { return true; }
+  bool arm(transport::doorbell&) override { return false; }
+  transport::send_status send(transport::peer_id, core::frame const&) override {
+    return transport::send_status::gone;
+  }
+  void flush() override {}
+  void detach() override {}
+  void close(transport::peer_id) override {}
+  bool reliable() const override { return false; }
+  void on_ready(std::uint64_t, bool, bool) override {}
+
+ private:
+  int left_;
+};
+
+// A connection to a hub in memory, which gets frames when they are flushed, and never answers a call.
+class distant final : public transport::endpoint {
+ public:
+  explicit distant(std::atomic<int>& calls) : calls_(calls), hub_(core::hub_config{}, core::second) {
+    hub_.connected(core::second, 1, {.reliable = true, .start = 0}, out_);
+  }
+  void receive(std::vector<transport::event>& events, std::size_t) override {
+    if (!std::exchange(greeted_, true)) add(transport::event::kind::connected, {});
+    for (auto& one : std::exchange(events_, {})) events.push_back(std::move(one));
+  }
+  bool poll_once() override { return !events_.empty(); }
+  bool arm(transport::doorbell& bell) override {
+    bell_ = &bell;
+    return greeted_ && events_.empty();
+  }
+  transport::send_status send(transport::peer_id, core::frame const& message) override {
+    unsent_.push_back({message.head, message.body.duplicate(), message.buffers});
+    return transport::send_status::sent;
+  }
+  void flush() override {
+    for (auto& message : std::exchange(unsent_, {})) {
+      if (message.head.type == core::frame_type::call) ++calls_;
+      hub_.receive(core::second, 1, std::move(message), out_);
+    }
+    for (auto& output : std::exchange(out_, {}))
+      if (auto* const answer = std::get_if<core::out::send>(&output))
+        add(transport::event::kind::received, answer->take());
+    if (!events_.empty() && bell_ != nullptr) bell_->ring();
+  }
+  void detach() override {}
+  void close(transport::peer_id) override {}
+  bool reliable() const override { return true; }
+  void on_ready(std::uint64_t, bool, bool) override {}
+
+ private:
+  void add(transport::event::kind what, core::frame&& message) {
+    transport::event made;
+    made.what = what;
+    made.peer = 1;
+    made.message = std::move(message);
+    events_.push_back(std::move(made));
+  }
+
+  std::atomic<int>& calls_;
+  core::hub hub_;
+  core::outputs out_;
+  std::vector<core::frame> unsent_;
+  std::vector<transport::event> events_;
+  transport::doorbell* bell_ = nullptr;
+  bool greeted_ = false;
+};
+
+std::shared_ptr<detail::engine> engine_over(std::unique_ptr<transport::endpoint> uplink) {
+  detail::engine_config config;
+  config.max_call_bytes = 1'000;
+  config.client.session = 7;
+  auto made = std::make_shared<detail::engine>(std::move(config));
+  made->set_uplink(std::move(uplink));
+  made->start();
+  return made;
+}
+
+detail::call_ref submit(detail::engine& engine, detail::departure when) {
+  auto const& entry = same_task.entry();
+  auto call = detail::begin_call(entry, {});
+  detail::encode(call.content, 1);
+  return engine.submit(entry, {}, std::move(call), when);
+}
+
+errc outcome_with(int failures) {
+  auto const engine = engine_over(std::make_unique<failing>(failures));
+  auto const state = submit(*engine, detail::departure::awaited);
+  engine->wait(*state);
+  engine->stop();
+  REQUIRE(state->failure.has_value());
+  return state->failure->code;
+}
+
+}  // namespace
+
+TEST_CASE("a throw in a turn leaves the engine usable: the next one may lead, and calls end") {
+  CHECK(outcome_with(0) == errc::unauthorized);
+  CHECK(outcome_with(3) == errc::unauthorized);
+}
+
+TEST_CASE("where every turn throws, calls end in words instead of never") {
+  CHECK(outcome_with(1'000'000) == errc::disconnected);
+}
+
+TEST_CASE("calls that nobody waits for yet leave by themselves, also while the housekeeper sleeps") {
+  std::atomic<int> arrived{0};
+  auto const engine = engine_over(std::make_unique<distant>(arrived));
+  for (int sent = 1; sent <= 50; ++sent) {
+    auto const call = submit(*engine, detail::departure::gathered);
+    while (arrived < sent) std::this_thread::yield();
+  }
+  engine->stop();
+}
+
+TEST_CASE("calls that gather leave at once where their caller says so") {
+  std::atomic<int> arrived{0};
+  auto const engine = engine_over(std::make_unique<distant>(arrived));
+  submit(*engine, detail::departure::now);
+  while (arrived < 1) std::this_thread::yield();  // the hub has said welcome
+  for (int i = 0; i < 3; ++i) submit(*engine, detail::departure::gathered);
+  engine->send_now();
+  CHECK(arrived == 4);
+  engine->stop();
+}
