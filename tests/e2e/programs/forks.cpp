@@ -198,8 +198,7 @@ void check_coroutines() {
 
 // Says the worker's process, and is killed; its fork lives until nobody reads any more.
 void leave_fork() {
-  std::printf("%d\n", e2e::task::process.remote());
-  std::fflush(stdout);
+  int const worker = e2e::task::process.remote();
   std::array<int, 2> parent{};
   if (::pipe(parent.data()) != 0) return;
   if (::fork() == 0) {
@@ -208,6 +207,8 @@ void leave_fork() {
     if (::read(parent[0], &byte, 1) == 0) std::puts("the fork lives");
     std::exit(0);
   }
+  std::printf("%d\n", worker);  // whoever reads it kills this process
+  std::fflush(stdout);
   for (;;) ::pause();
 }
 
