@@ -109,7 +109,8 @@ constexpr auto checks = checks_of<
     std::priority_queue<int>, std::optional<std::vector<int>>,
     std::variant<int, std::string, std::vector<zoo::tree>>, std::complex<float>, std::chrono::milliseconds,
     std::atomic<int>, std::vector<std::deque<int>>, std::vector<std::array<char, 4096>>,
-    std::tuple<std::vector<float>, std::string>, std::map<int, std::optional<zoo::derived>>>;
+    std::tuple<std::vector<float>, std::string>, std::map<int, std::optional<zoo::derived>>, zoo::station,
+    std::vector<zoo::sixteen>, zoo::family>;
 
 }  // namespace
 

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "yonder/detail/aggregate.hpp"
+
 namespace cereal {
 
 // The base of Yonder's archives: argument-dependent lookup finds cereal's functions through it. They do not
@@ -173,7 +175,8 @@ enum class form : std::uint8_t {
   member_split,
   free_split,
   member_minimal,
-  free_minimal
+  free_minimal,
+  aggregate  // no functions: the members, one after another
 };
 
 struct serialization {
@@ -220,7 +223,15 @@ concept free_minimal = requires(writer const& out, reader const& in, T& t, T con
                                     version...);
 };
 
-// `How` is one of the first four forms; the two minimal ones go through a value, below.
+// Half of a pair.
+template <class T>
+concept half_free = requires(reader& in, T& t) {
+  CEREAL_LOAD_FUNCTION_NAME(in, t);
+}
+|| requires(writer& out, T const& t) { CEREAL_SAVE_FUNCTION_NAME(out, t); }
+|| requires(writer const& out, T const& t) { CEREAL_SAVE_MINIMAL_FUNCTION_NAME(out, t); };
+
+// `How` is one of the first four forms, or aggregate; the two minimal ones go through a value, below.
 template <form How, class T, class... V>
 [[gnu::always_inline]] inline void call_save(writer& ar, T const& t, V... version) {
   if constexpr (How == form::member_serialize) {
@@ -229,6 +240,8 @@ template <form How, class T, class... V>
     CEREAL_SERIALIZE_FUNCTION_NAME(ar, const_cast<T&>(t), version...);
   } else if constexpr (How == form::member_split) {
     cereal::access::member_save(ar, t, version...);
+  } else if constexpr (How == form::aggregate) {
+    visit_members<count_members<T>()>(t, [&ar](auto const&... member) { ar(member...); });
   } else {
     CEREAL_SAVE_FUNCTION_NAME(ar, t, version...);
   }
@@ -242,6 +255,8 @@ template <form How, class Archive, class T, class... V>
     CEREAL_SERIALIZE_FUNCTION_NAME(ar, t, version...);
   } else if constexpr (How == form::member_split) {
     cereal::access::member_load(ar, t, version...);
+  } else if constexpr (How == form::aggregate) {
+    visit_members<count_members<T>()>(t, [&ar](auto&... member) { ar(member...); });
   } else {
     CEREAL_LOAD_FUNCTION_NAME(ar, t, version...);
   }
@@ -315,6 +330,16 @@ consteval bool has_unversioned(form how) {
   }
 }
 
+// An aggregate of the user's, for which no functions are written, nor begun.
+template <class T>
+consteval bool is_plain_aggregate() {
+  if constexpr (!std::is_class_v<T> || !std::is_aggregate_v<T> || std::is_empty_v<T> ||
+                is_declared_in<T>("std"))
+    return false;
+  else
+    return !has_serialization_function<T>() && !lookup::half_free<T>;
+}
+
 template <class T>
 consteval serialization find_serialization() {
   using version = std::uint32_t;
@@ -326,6 +351,9 @@ consteval serialization find_serialization() {
   if constexpr (found.how == form::ambiguous) {
     constexpr form chosen = specialized_form<T>();
     return {chosen, chosen != form::ambiguous && !has_unversioned<T>(chosen)};
+  } else if constexpr (found.how == form::none && is_plain_aggregate<T>()) {
+    if constexpr (find_aggregate_defect<T>() == aggregate_defect::none) return {form::aggregate, false};
+    return found;
   } else {
     return found;
   }

@@ -23,7 +23,12 @@ enum class obstacle {
   ambiguous,
   no_functions,
   no_header,
-  no_default_constructor
+  no_default_constructor,
+  base_class,
+  too_many_members,
+  unmade_member,
+  unbound_member,
+  const_member
 };
 
 template <class T>
@@ -116,6 +121,22 @@ consteval obstacle user_obstacle() {
   }
 }
 
+// Of a class without functions.
+template <class T>
+consteval obstacle class_obstacle() {
+  if constexpr (is_plain_aggregate<T>()) {
+    switch (find_aggregate_defect<T>()) {
+      case aggregate_defect::base_class: return obstacle::base_class;
+      case aggregate_defect::too_many: return obstacle::too_many_members;
+      case aggregate_defect::unmade_member: return obstacle::unmade_member;
+      case aggregate_defect::layout: return obstacle::unbound_member;
+      default: return obstacle::const_member;
+    }
+  } else {
+    return is_declared_in<T>("std") ? obstacle::no_header : obstacle::no_functions;
+  }
+}
+
 template <class T, bool Made>
 consteval obstacle find_obstacle_of_kind() {
   constexpr kind k = kind_of<T>;
@@ -144,7 +165,7 @@ consteval obstacle find_obstacle_of_kind() {
     return user_obstacle<T>();
   } else if constexpr (k == kind::none) {
     if (std::is_function_v<T> || std::is_member_pointer_v<T>) return obstacle::raw_pointer;
-    return is_declared_in<T>("std") ? obstacle::no_header : obstacle::no_functions;
+    return class_obstacle<T>();
   } else {
     return obstacle::none;
   }
@@ -209,6 +230,22 @@ auto tell_obstacle() {
   static_assert(
       Found != obstacle::no_header,
       "yonder: this type of the standard library needs its <cereal/types/...> header, if it has one");
+  static_assert(
+      Found != obstacle::base_class,
+      "yonder: an aggregate with a base class needs template <class Archive> void serialize(Archive& ar) "
+      "{ ar(cereal::base_class<Base>(this), ...); }");
+  static_assert(Found != obstacle::too_many_members,
+                "yonder: an aggregate of more than 16 members needs template <class Archive> void "
+                "serialize(Archive& ar)");
+  static_assert(
+      Found != obstacle::unmade_member,
+      "yonder: a member of this aggregate is a reference or has no default constructor; give it others, "
+      "or the aggregate save and load");
+  static_assert(
+      Found != obstacle::unbound_member,
+      "yonder: an aggregate with bit-fields, or whose members are packed or aligned, needs save and load");
+  static_assert(Found != obstacle::const_member,
+                "yonder: a const member cannot be loaded into; drop the const");
   static_assert(Found != obstacle::no_default_constructor,
                 "yonder: a type that travels needs a public default constructor");
 }

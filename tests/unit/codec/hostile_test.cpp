@@ -159,6 +159,23 @@ TEST_CASE("the bools of a C array are 0 or 1") {
   CHECK(fault_of<zoo::c_arrays>(bytes) == codec_fault::bad_bool);
 }
 
+TEST_CASE("the members of an aggregate are as hostile as any other bytes") {
+  zoo::station station;
+  station.readings = {{1, "m"}};
+  station.last.unit = "s";
+  auto const whole = bytes_of(station);
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    CHECK(fault_of<zoo::station>(byte_buffer::copy_of(whole.bytes().first(size))) == codec_fault::truncated);
+  CHECK(fault_of<zoo::reading>(bytes_of(1.0F, std::uint8_t{2})) == codec_fault::bad_bool);
+  CHECK(fault_of<std::vector<zoo::sixteen>>(bytes_of(huge)) == codec_fault::over_budget);
+  byte_buffer deep;
+  for (int i = 0; i < 100; ++i) {
+    auto const one = bytes_of(std::int32_t{i}, std::uint64_t{1});
+    deep.append(one.data(), one.size());
+  }
+  CHECK(fault_of<zoo::family>(deep) == codec_fault::too_deep);
+}
+
 TEST_CASE("a variant has the alternatives that it has") {
   using type = std::variant<int, std::string>;
   CHECK(fault_of<type>(bytes_of(std::uint32_t{2}, 0)) == codec_fault::bad_value);

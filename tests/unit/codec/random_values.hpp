@@ -142,6 +142,16 @@ class dice {
   void fill(with_free_minimal& value) { value.degrees = static_cast<std::int32_t>(bits() % 721) - 360; }
   void fill(versioned& value) { fill(value.since_1), fill(value.since_3); }
   void fill(versioned_split& value) { fill(value.name); }
+  void fill(reading& value) { fill(value.value), fill(value.unit); }
+  void fill(station& value) {
+    fill(value.id), fill(value.name), fill(value.place[1]), fill(value.flags[1][0]), fill(value.readings);
+    fill(value.notes), fill(value.last), fill(value.load);
+  }
+  void fill(sixteen& value) { fill(value.a), fill(value.p); }
+  void fill(family& value) {
+    fill(value.age);
+    if (bits() % 3 == 0) fill(value.children);
+  }
   void fill(base& value) { fill(value.id); }
   void fill(derived& value) { fill(value.id), fill(value.name); }
   void fill(diamond& value) { fill(value.id); }

@@ -112,7 +112,8 @@ TEST_CASE_TEMPLATE("classes come back, however they are serialized", T, zoo::by_
                    zoo::with_free_minimal, zoo::versioned, zoo::versioned_split, std::vector<zoo::versioned>,
                    zoo::nothing, zoo::derived, zoo::diamond, std::vector<zoo::diamond>, zoo::tree, zoo::chain,
                    zoo::deferred, std::vector<zoo::deferred>, zoo::raw_block, zoo::c_arrays, zoo::bag<int>,
-                   zoo::bag<std::string>) {
+                   zoo::bag<std::string>, zoo::reading, zoo::station, zoo::sixteen, zoo::family,
+                   std::vector<zoo::station>) {
   check_round_trips<T>();
 }
 

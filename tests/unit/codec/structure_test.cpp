@@ -33,6 +33,11 @@ struct nameless {
   }
 };
 
+struct pair_of_members {
+  std::string label;
+  float score = 0;
+};
+
 struct same_as_by_member {
   std::string label;
   float score = 0;
@@ -108,6 +113,16 @@ TEST_CASE("structures and their hashes are what they were") {
   check_structure<zoo::declared>("{zoo.declared/1 {label: str8 score: f32}}", 0xf4e0ccd4390e0651);
   check_structure<zoo::by_member, std::vector<zoo::by_member>>("{label: str8 score: f32} [^0]",
                                                                0xb2f113a797d08639);
+}
+
+TEST_CASE("an aggregate without functions is its members, as if they were read without names") {
+  check_structure<zoo::station>(
+      "{i32 str8 x2 f64 x2 x2 bool [{f32 ?str8}] {# str8 => {label: str8 score: f32}} ^1 f32}",
+      0x2936e35bb5f3c988);
+  check_structure<zoo::family, zoo::sixteen>("{i32 [^0]} {i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8}",
+                                             0xef151eba1cae190b);
+  CHECK(structure_hash<pair_of_members>() == structure_hash<nameless>());
+  CHECK(structure_hash<pair_of_members>() != structure_hash<zoo::by_member>());
 }
 
 TEST_CASE("names count, the name of the class does not") {

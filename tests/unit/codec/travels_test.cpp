@@ -22,8 +22,40 @@ struct polymorphic {
   template <class Archive>
   void serialize(Archive&) {}
 };
-struct plain_struct {
+class without_functions {
+  int value_ = 0;
+};
+struct seventeen {
+  int a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q;
+};
+struct with_base : zoo::reading {
+  int more;
+};
+struct with_bits {
+  unsigned low : 4;
+  unsigned high : 4;
+};
+struct with_constant {
+  int const value = 1;
+};
+struct with_reference {
+  int& value;
+};
+struct made_otherwise {
+  std::string text;
+  zoo::without_default value = zoo::without_default(1);
+};
+struct half_free {
   int value;
+};
+template <class Archive>
+void save(Archive&, half_free const&) {}
+struct unreachable {
+  int value;
+
+ private:
+  template <class Archive>
+  void serialize(Archive&) {}
 };
 struct twice {
   template <class Archive>
@@ -107,18 +139,29 @@ static_assert(why<long double> == obstacle::wide_number);
 static_assert(why<std::complex<long double>> == obstacle::wide_number);
 static_assert(why<std::chrono::duration<long double>> == obstacle::wide_number);
 static_assert(why<twice> == obstacle::ambiguous);
-static_assert(why<plain_struct> == obstacle::no_functions);
+static_assert(why<without_functions> == obstacle::no_functions);
 static_assert(why<only_saved> == obstacle::no_functions);
 static_assert(why<std::function<void()>> == obstacle::no_header);
 static_assert(why<zoo::without_default> == obstacle::no_default_constructor);
 static_assert(why<std::unique_ptr<hidden_default>> == obstacle::no_default_constructor);
 static_assert(why<hidden_default> == obstacle::no_default_constructor);
 
+// Aggregates.
+static_assert(check_travels<zoo::reading, zoo::station, zoo::sixteen, zoo::family>());
+static_assert(why<seventeen> == obstacle::too_many_members);
+static_assert(why<with_base> == obstacle::base_class);
+static_assert(why<with_bits> == obstacle::unbound_member);
+static_assert(why<with_constant> == obstacle::const_member);
+static_assert(why<with_reference> == obstacle::unmade_member);
+static_assert(why<made_otherwise> == obstacle::unmade_member);
+static_assert(why<half_free> == obstacle::no_functions);
+static_assert(why<unreachable> == obstacle::no_functions);
+
 // The first obstacle is found inside templates.
 static_assert(why<std::vector<std::shared_ptr<int>>> == obstacle::shared_pointer);
 static_assert(why<std::map<std::string, int*>> == obstacle::raw_pointer);
-static_assert(why<std::map<plain_struct*, int>> == obstacle::raw_pointer);
-static_assert(why<std::optional<plain_struct>> == obstacle::no_functions);
+static_assert(why<std::map<without_functions*, int>> == obstacle::raw_pointer);
+static_assert(why<std::optional<without_functions>> == obstacle::no_functions);
 static_assert(why<std::variant<int, long double>> == obstacle::wide_number);
 static_assert(why<std::tuple<int, std::pair<int, wchar_t>>> == obstacle::wide_character);
 static_assert(why<std::array<std::unique_ptr<std::string_view>, 2>> == obstacle::view);

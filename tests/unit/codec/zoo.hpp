@@ -163,6 +163,37 @@ struct nothing {
   bool operator==(nothing const&) const = default;
 };
 
+// Aggregates without functions.
+struct reading {
+  float value = 0;
+  std::optional<std::string> unit;
+
+  bool operator==(reading const&) const = default;
+};
+struct station {
+  std::int32_t id = 0;
+  std::string name;
+  double place[2]{};
+  bool flags[2][2]{};
+  std::vector<reading> readings;
+  std::map<std::string, by_member> notes;
+  reading last;
+  float load = 0;  // a name of cereal's
+
+  bool operator==(station const&) const = default;
+};
+struct sixteen {
+  std::int8_t a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p;
+
+  bool operator==(sixteen const&) const = default;
+};
+struct family {
+  std::int32_t age = 0;
+  std::vector<family> children;
+
+  bool operator==(family const&) const = default;
+};
+
 struct base {
   std::int32_t id = 0;
 
