@@ -47,7 +47,7 @@ struct authenticator::question {
 authenticator::authenticator(zmq::context_t& context, std::optional<allow_list> allowed)
     : socket_(context, zmq::socket_type::rep), allowed_(std::move(allowed)) {
   socket_.set(zmq::sockopt::linger, 0);
-  socket_.bind("inproc://zeromq.zap.01");
+  uninterrupted([&] { socket_.bind("inproc://zeromq.zap.01"); });
 }
 
 int authenticator::descriptor() { return descriptor_of(socket_); }

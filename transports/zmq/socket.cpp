@@ -42,18 +42,24 @@ void prepare(zmq::socket_t& socket, limits const& bounds) {
 
 int descriptor_of(zmq::socket_t& socket) { return static_cast<int>(socket.get(zmq::sockopt::fd)); }
 
-bool is_readable(zmq::socket_t& socket) { return (socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
+bool is_readable(zmq::socket_t& socket) {
+  return (uninterrupted([&] { return socket.get(zmq::sockopt::events); }) & ZMQ_POLLIN) != 0;
+}
 
 part_status send_part(zmq::socket_t& socket, zmq::message_t& part, bool more) {
-  if (zmq_msg_send(part.handle(), socket.handle(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
-    return part_status::done;
+  do {
+    if (zmq_msg_send(part.handle(), socket.handle(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
+      return part_status::done;
+  } while (zmq_errno() == EINTR);
   if (zmq_errno() == EAGAIN) return part_status::would_block;
   if (zmq_errno() == EHOSTUNREACH) return part_status::unreachable;
   throw zmq::error_t();
 }
 
 bool receive_part(zmq::socket_t& socket, zmq::message_t& part) {
-  if (zmq_msg_recv(part.handle(), socket.handle(), ZMQ_DONTWAIT) >= 0) return true;
+  do {
+    if (zmq_msg_recv(part.handle(), socket.handle(), ZMQ_DONTWAIT) >= 0) return true;
+  } while (zmq_errno() == EINTR);
   if (zmq_errno() == EAGAIN) return false;
   throw zmq::error_t();
 }
@@ -72,8 +78,10 @@ connection_monitor::connection_monitor(zmq::context_t& context, zmq::socket_t& w
   reports_.set(zmq::sockopt::rcvhwm, 0);
   reports_.set(zmq::sockopt::linger, 0);
   auto const address = "inproc://monitor-" + std::to_string(number);
-  if (zmq_socket_monitor(watched.handle(), address.c_str(), events) != 0) throw zmq::error_t();
-  reports_.connect(address);
+  uninterrupted([&] {
+    if (zmq_socket_monitor(watched.handle(), address.c_str(), events) != 0) throw zmq::error_t();
+  });
+  uninterrupted([&] { reports_.connect(address); });
 }
 
 connection_monitor::~connection_monitor() { zmq_socket_monitor(watched_.handle(), nullptr, 0); }

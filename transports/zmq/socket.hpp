@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,6 +19,19 @@ inline constexpr int farewell_ms = 500;
 // A client's routing id: 'Y', its session, and the how-manieth connection of its own this is, in big-endian
 // order.
 inline constexpr std::size_t routing_id_size = 1 + 8 + 4;
+
+// Every call of libzmq may return EINTR when the program handles signals, also those that never block, and
+// SA_RESTART does not help: `call` is made until it does not.
+template <class Call>
+auto uninterrupted(Call call) {
+  for (;;) {
+    try {
+      return call();
+    } catch (zmq::error_t const& error) {
+      if (error.num() != EINTR) throw;
+    }
+  }
+}
 
 // Sets what both kinds of socket need, and leaves no default that is unbounded.
 void prepare(zmq::socket_t& socket, limits const& bounds);

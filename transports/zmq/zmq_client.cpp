@@ -81,7 +81,7 @@ void zmq_client::open() {
   if (encrypted_) use_keys(*socket_, secret_, server_key_);
   monitor_.emplace(context_, *socket_, watched_events, starts_);
   try {
-    socket_->connect(address_);
+    uninterrupted([&] { socket_->connect(address_); });
   } catch (zmq::error_t const& error) {
     throw setup_error(errc::bad_configuration, address_ + ": cannot be connected to: " + error.what());
   }

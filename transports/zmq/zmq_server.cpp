@@ -130,7 +130,7 @@ void zmq_server::socket_file::remove() const {
 
 void zmq_server::bind(std::string const& address) {
   try {
-    socket_.bind(address);
+    uninterrupted([&] { socket_.bind(address); });
   } catch (zmq::error_t const& error) {
     refuse(address, std::string("cannot be listened at: ") + error.what());
   }

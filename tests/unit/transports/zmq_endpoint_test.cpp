@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
 #include <functional>
+#include <thread>
 #include <zmq.hpp>
 
 #include "src/core/little_endian.hpp"
 #include "tests/unit/transports/zmq_world.hpp"
+#include "transports/zmq/socket.hpp"
 #include "transports/zmq/zmq_client.hpp"
 #include "transports/zmq/zmq_server.hpp"
 
@@ -271,6 +277,34 @@ TEST_CASE("close() of the client ends its connection for good, after what it had
   hub.w.next(*hub.server, kind::lost);
   CHECK(hub.w.events(*client).empty());
   CHECK_FALSE(client->poll_once());
+}
+
+TEST_CASE("signals that the program handles interrupt no frame") {
+  struct sigaction ignoring {};
+  struct sigaction before {};
+  static std::atomic<int> taken;
+  taken = 0;
+  ignoring.sa_handler = [](int) { ++taken; };
+  REQUIRE(::sigaction(SIGUSR1, &ignoring, &before) == 0);
+  std::atomic<bool> over{false};
+  std::thread storm([&over, target = ::pthread_self()] {
+    while (!over) ::pthread_kill(target, SIGUSR1);
+  });
+  zmq::context_t context;
+  zmq::socket_t in(context, zmq::socket_type::pair);
+  zmq::socket_t out(context, zmq::socket_type::pair);
+  transport::uninterrupted([&] { in.bind("inproc://stormy"); });
+  transport::uninterrupted([&] { out.connect("inproc://stormy"); });
+  CHECK_NOTHROW([&] {
+    while (taken < 1'000) {
+      zmq::message_t part(1);
+      transport::send_part(out, part, false);
+      while (transport::is_readable(in)) transport::receive_part(in, part);
+    }
+  }());
+  over = true;
+  storm.join();
+  REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
 }
 
 }  // namespace yonder::testing
