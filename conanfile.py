@@ -25,9 +25,11 @@ class YonderConan(ConanFile):
         "zmq": [True, False],
         "ml": [True, False],
         "cuda": [True, False],
+        "asio": [True, False],
         "tools": [True, False],
     }
-    default_options = {"shared": False, "fPIC": True, "zmq": True, "ml": True, "cuda": False, "tools": False}
+    default_options = {"shared": False, "fPIC": True, "zmq": True, "ml": True, "cuda": False, "asio": False,
+                       "tools": False}
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*", "transports/*", "kernels/*", "!kernels/tests/*", "!kernels/fuzz/*"
 
     @property
@@ -36,7 +38,8 @@ class YonderConan(ConanFile):
 
     @property
     def _components(self):
-        return ["core"] + (["zmq"] if self.options.zmq else []) + (["ml"] if self.options.ml else [])
+        return ["core"] + (["zmq"] if self.options.zmq else []) + (["ml"] if self.options.ml else []) + (
+            ["asio"] if self.options.asio else [])
 
     def set_version(self):
         text = load(self, os.path.join(self.recipe_folder, "include", "yonder", "version.hpp"))
@@ -61,6 +64,8 @@ class YonderConan(ConanFile):
             self.requires("cppzmq/4.10.0")
         if self.options.ml:
             self.requires("nlohmann_json/3.11.3")
+        if self.options.asio:
+            self.requires("boost/1.83.0", transitive_headers=True)
         if self.options.get_safe("tools"):
             self.requires("cli11/2.4.2")
 
@@ -90,6 +95,7 @@ class YonderConan(ConanFile):
         }
         for name, value in switches.items():
             toolchain.cache_variables[name] = value
+        toolchain.cache_variables["YONDER_WITH_ASIO"] = "ON" if self.options.asio else "OFF"
         toolchain.cache_variables["YONDER_WITH_CUDA"] = "ON" if self.options.get_safe("cuda") else "OFF"
         toolchain.generate()
         CMakeDeps(self).generate()
@@ -109,10 +115,10 @@ class YonderConan(ConanFile):
         self.cpp_info.set_property("cmake_find_mode", "none")
         self.cpp_info.builddirs = [os.path.join("lib", "cmake", "yonder")]
         requirements = {"core": ["cereal::cereal"], "zmq": ["core", "zeromq::zeromq", "cppzmq::cppzmq"],
-                        "ml": ["core", "nlohmann_json::nlohmann_json"]}
+                        "ml": ["core", "nlohmann_json::nlohmann_json"], "asio": ["core", "boost::headers"]}
         for name in self._components:
             component = self.cpp_info.components[name]
-            component.libs = [f"yonder_{name}"]
+            component.libs = [] if name == "asio" else [f"yonder_{name}"]
             component.requires = requirements[name]
             component.set_property("cmake_target_name", f"yonder::{name}")
             component.set_property("pkg_config_name", f"yonder-{name}")

@@ -3,9 +3,10 @@ include(CMakePackageConfigHelpers)
 
 set(yonder_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/yonder")
 get_property(yonder_components GLOBAL PROPERTY YONDER_COMPONENTS)
+get_property(yonder_header_components GLOBAL PROPERTY YONDER_HEADER_COMPONENTS)
 
 # Three parts: what programs load (runtime), what they are built with (development), the yonder command (tools).
-foreach(component IN LISTS yonder_components)
+foreach(component IN LISTS yonder_components yonder_header_components)
   install(TARGETS yonder_${component} EXPORT yonder_${component}
           LIBRARY COMPONENT runtime NAMELINK_COMPONENT development
           ARCHIVE COMPONENT development
@@ -61,6 +62,9 @@ if(YONDER_WITH_ML)
     set(yonder_ml_private LIBS_PRIVATE "-L${YONDER_CUDA_LIBRARY_DIR}" -lcudart_static -lrt -ldl -pthread)
   endif()
   yonder_install_pc(yonder-ml REQUIRES yonder-core LIBS -lyonder_ml ${yonder_ml_private})
+endif()
+if(YONDER_BOOST_IS_THERE)
+  yonder_install_pc(yonder-asio REQUIRES yonder-core)
 endif()
 list(TRANSFORM yonder_components PREPEND "yonder-" OUTPUT_VARIABLE yonder_all_pcs)
 yonder_install_pc(yonder REQUIRES ${yonder_all_pcs})

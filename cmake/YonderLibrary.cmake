@@ -4,16 +4,17 @@
 # A folder adds its files with target_sources(yonder_<component> PRIVATE …).
 
 set_property(GLOBAL PROPERTY YONDER_COMPONENTS "")
+set_property(GLOBAL PROPERTY YONDER_HEADER_COMPONENTS "")
 
-# The public headers of a component: include/yonder/<component>/ for all but core, which has the rest.
+# The public headers of a component: include/yonder/<component>/ and <component>.hpp for all but core, which has the rest.
 function(yonder_component_headers component result)
   file(GLOB_RECURSE all CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
        "${PROJECT_SOURCE_DIR}/include/yonder/*.hpp")
   set(headers ${all})
   if(component STREQUAL "core")
-    list(FILTER headers EXCLUDE REGEX "^include/yonder/(ml|zmq)/")
+    list(FILTER headers EXCLUDE REGEX "^include/yonder/((ml|zmq|asio)/|asio\\.hpp$)")
   else()
-    list(FILTER headers INCLUDE REGEX "^include/yonder/${component}/")
+    list(FILTER headers INCLUDE REGEX "^include/yonder/${component}(/|\\.hpp$)")
   endif()
   list(TRANSFORM headers PREPEND "${PROJECT_SOURCE_DIR}/")
   set(${result} "${headers}" PARENT_SCOPE)
@@ -45,6 +46,19 @@ function(yonder_add_library component)
     POSITION_INDEPENDENT_CODE ON
     VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
   set_property(GLOBAL APPEND PROPERTY YONDER_COMPONENTS ${component})
+endfunction()
+
+# A component that is headers only, and no part of the usual set: it needs what most programs do not have.
+function(yonder_add_header_library component)
+  set(target yonder_${component})
+  yonder_component_headers(${component} headers)
+  add_library(${target} INTERFACE)
+  add_library(yonder::${component} ALIAS ${target})
+  target_sources(${target} INTERFACE FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers})
+  target_link_libraries(${target} INTERFACE yonder_core)
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${component} VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+  set_property(GLOBAL APPEND PROPERTY YONDER_HEADER_COMPONENTS ${component})
 endfunction()
 
 # Called once every folder has added its files.

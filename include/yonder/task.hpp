@@ -36,6 +36,12 @@ class verbs;
 template <class Task>
 class spread;
 
+// Specialized by yonder/asio.hpp.
+template <class Task, class = void>
+struct async_call {
+  static constexpr bool is_included = false;
+};
+
 template <class Task, auto Function, class... P>
 class verbs<Task, Function, type_list<P...>> {
   using callee_type = decltype(callee<Function>());
@@ -75,6 +81,13 @@ class verbs<Task, Function, type_list<P...>> {
   template <class = void>
   yonder::call<result> spawn(P... p) const volatile {
     return const_cast<verbs const*>(this)->spawn(std::forward<P>(p)...);
+  }
+
+  // On a worker; ends in a completion token of Boost.Asio, the last argument. See yonder/asio.hpp, which has
+  // to be included.
+  template <class... A>
+  requires(sizeof...(A) == sizeof...(P) + 1) auto async(A&&... a) const {
+    return async_from(std::forward_as_tuple(std::forward<A>(a)...), std::index_sequence_for<P...>());
   }
 
   // Where options::placement says.
@@ -126,6 +139,12 @@ class verbs<Task, Function, type_list<P...>> {
     return start_owned(departure::gathered, accepted<P>(std::forward<A>(a))...);
   }
 
+  // One call that nobody waits for in a function of ours. Not for users.
+  template <class... A>
+  call_ref start_unattended(A&&... a) const {
+    return start_owned(departure::now, accepted<P>(std::forward<A>(a))...);
+  }
+
   // The arguments as they travel, and what a worker does with them. For testing.hpp.
   static encoded encoded_arguments(passed_t<P>... p) {
     encoded content;
@@ -159,11 +178,34 @@ class verbs<Task, Function, type_list<P...>> {
       return std::remove_cvref_t<passed_t<Q>>(std::forward<A>(a));
   }
 
+  // What parameter Q is on the wire: a view is copied.
+  template <class Q, class A>
+  static wire_type_t<Q> owned(A&& a) {
+    if constexpr (std::is_constructible_v<wire_type_t<Q>, A>) {
+      return wire_type_t<Q>(std::forward<A>(a));
+    } else {
+      passed_t<Q> const view(std::forward<A>(a));
+      return wire_type_t<Q>(view.begin(), view.end());
+    }
+  }
+
   template <class... A>
   call_ref start_owned(departure when, A&&... a) const {
     auto call = begin_call(record::entry, settings());
     encode_owned(call.content, std::forward<A>(a)...);
     return submit(self().where(), record::entry, settings(), std::move(call), when);
+  }
+
+  template <class All, std::size_t... I>
+  auto async_from(All&& all, std::index_sequence<I...>) const {
+    using call = async_call<Task>;
+    constexpr bool fits =
+        (std::is_convertible_v<std::tuple_element_t<I, std::remove_cvref_t<All>>, passed_t<P>> && ...);
+    static_assert(call::is_included, "async: include <yonder/asio.hpp>, and link yonder::asio");
+    static_assert(fits, "async takes the task's arguments, then a completion token");
+    if constexpr (call::is_included && fits)
+      return call::start(self(), std::tuple<wire_type_t<P>...>(owned<P>(std::get<I>(std::move(all)))...),
+                         std::get<sizeof...(I)>(std::move(all)));
   }
 
   // One call, whose arguments are borrowed until it has ended.
