@@ -41,7 +41,8 @@ class remote_transport {
   virtual std::unique_ptr<listener> listen(poller& ready, listen_options const& options) const = 0;
 
   // Returns at once and connects, again and again, while it is pumped: `connected` comes when the other end
-  // has let us in, `lost` with `unauthorized` when it has not. Nobody there: nothing comes.
+  // has let us in, `lost` with `unauthorized` when it has not. Nobody there: nothing comes. A name is looked
+  // up anew each time, and all its addresses are tried.
   virtual std::unique_ptr<endpoint> connect(poller& ready, connect_options const& options) const = 0;
 
  protected:

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace yonder::transport {
@@ -24,9 +25,24 @@ struct event {
   enum class kind : std::uint8_t { connected, received, lost };
   kind what{};
   peer_id peer = 0;
-  frame message;              // received
-  std::string reason;         // lost: in words; empty when the other end closed
-  bool unauthorized = false;  // lost: the key was refused
+  frame message{};            // received
+  std::string reason{};       // lost: in words; empty when the other end closed
+  bool unauthorized = false;  // lost: the other end has said that it does not let us in
+  std::string
+      identity{};  // connected: who the peer has proved to be (a key, a process); empty: nobody in particular
+
+  static event connected(peer_id peer, std::string identity = {}) {
+    return {.what = kind::connected, .peer = peer, .identity = std::move(identity)};
+  }
+  static event received(peer_id peer, frame&& message = {}) {
+    return {.what = kind::received, .peer = peer, .message = std::move(message)};
+  }
+  static event lost(peer_id peer, std::string reason = {}) {
+    return {.what = kind::lost, .peer = peer, .reason = std::move(reason)};
+  }
+  static event refused(peer_id peer, std::string reason) {
+    return {.what = kind::lost, .peer = peer, .reason = std::move(reason), .unauthorized = true};
+  }
 };
 
 // `too_large`: past the limits of a frame, it can never be sent.
@@ -36,8 +52,9 @@ enum class send_status : std::uint8_t { sent, full, gone, too_large };
 // lock. Frames of one peer keep their order; a frame arrives whole, once, or not at all. Nothing blocks.
 //
 // A peer's events are `connected`, then what was `received`, then `lost`, after which nothing follows: a
-// connection that is made anew is a new peer. A connection that could not be made is one `lost` without
-// `connected`. Frames of another protocol version are received like any other.
+// connection that is made anew is a new peer. A connection that could not be made is a `lost` without
+// `connected`: final if it is unauthorized, else it is tried again, and told again only when the reason is
+// another one. Frames of another protocol version are received like any other.
 class endpoint : public ready_handler {
  public:
   virtual ~endpoint() = default;

@@ -36,7 +36,7 @@ class hub_session {
   void connected(time_point now, peer_id peer, bool reliable, outputs& out);
   // Whether what happens to `peer` concerns this session.
   bool is_of(peer_id peer) const noexcept { return !over() && (peer == conn_.peer() || conn_.peer() == 0); }
-  // The connection ended, and connected() may follow.
+  // The connection ended, or could not be made, and connected() may follow.
   void lost(time_point now, peer_id peer, std::string_view why, outputs& out);
   void receive(time_point now, peer_id peer, frame&& message, outputs& out);
   void tick(time_point now, outputs& out);
@@ -50,16 +50,14 @@ class hub_session {
   std::uint32_t send(time_point now, header head, frame_ref body, time_point deadline, outputs& out) {
     return conn_.send(now, head, std::move(body), deadline, out);
   }
-  bool withdraw(time_point now, std::uint32_t ticket, outputs& out) {
-    return conn_.withdraw(now, ticket, out);
-  }
   void violated() noexcept { ++violations_; }
 
   bool ready() const noexcept { return phase_ == phase::ready; }  // the hub has said welcome
   bool over() const noexcept { return phase_ == phase::over; }
   bool was_welcomed() const noexcept { return was_welcomed_; }
   bool met_a_hub() const noexcept { return phase_ != phase::absent || conn_.epoch() != 0; }
-  time_point away_since() const noexcept { return away_since_; }           // since when it has not been ready
+  time_point away_since() const noexcept { return away_since_; }    // since when it has not been ready
+  std::string const& trouble() const noexcept { return trouble_; }  // why it was lost; empty once welcomed
   frame_limits const& hub_limits() const noexcept { return hub_limits_; }  // as the last welcome said
   peer_id peer() const noexcept { return conn_.peer(); }
   bool reliable() const noexcept { return conn_.reliable(); }
@@ -76,7 +74,6 @@ class hub_session {
   void take_welcome(time_point now, peer_id peer, frame const& message, outputs& out);
   void take_bye(time_point now, frame const& message, outputs& out);
   void take_numbered(time_point now, frame&& message, outputs& out);
-  void violate(time_point now, std::string_view why, outputs& out);
   void refuse(time_point now, errc code, std::string_view why, outputs& out);
 
   hello_message hello_;
@@ -88,6 +85,7 @@ class hub_session {
   std::uint32_t hellos_ = 0;
   time_point hello_due_ = never;
   time_point away_since_;
+  std::string trouble_;
   frame_limits hub_limits_;
   std::uint64_t violations_ = 0;
 };

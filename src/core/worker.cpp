@@ -262,7 +262,9 @@ void worker::tick(time_point now, outputs& out) {
     return s.exit(false, errc::disconnected, "an attempt that no hub waits for any more does not stop", out);
   }
   if (!s.hub.ready() && add(s.hub.away_since(), s.config.hub_timeout) <= now)
-    return s.exit(false, errc::hub_unreachable, "no hub answered", out);
+    return s.exit(
+        false, errc::hub_unreachable,
+        "no hub answered" + (s.hub.trouble().empty() ? "" : "; the last attempt: " + s.hub.trouble()), out);
   s.hub.tick(now, out);
   s.finish_drain(now, out);
 }

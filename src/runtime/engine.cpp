@@ -445,7 +445,8 @@ void engine::take_listener_event(transport::event& event) {
   auto const peer = peer_of(source::listener, event.peer);
   switch (event.what) {
     case what::connected:
-      hub_->connected(time_, peer, {.reliable = listener_->reliable(), .start = 0}, hub_due_.items());
+      hub_->connected(time_, peer, {.reliable = listener_->reliable(), .identity = std::move(event.identity)},
+                      hub_due_.items());
       break;
     case what::received: hub_->receive(time_, peer, std::move(event.message), hub_due_.items()); break;
     case what::lost:

@@ -82,10 +82,10 @@ peer_id inproc_endpoint::connect(address const& to) {
   added.connection->sides[1].box = to;
   auto const id = add(added);
   if (post(added, {queued_message::kind::connect, {}, 0, {}})) {
-    news_.push_back({event::kind::connected, id, {}, {}, false});
+    news_.push_back(event::connected(id));
   } else {
     peers_.erase(id);
-    news_.push_back({event::kind::lost, id, {}, "nobody is at the other end any more", false});
+    news_.push_back(event::lost(id, "nobody is at the other end any more"));
   }
   return id;
 }
@@ -140,9 +140,9 @@ void inproc_endpoint::receive(std::vector<event>& events, std::size_t most) {
 void inproc_endpoint::open(queued_message& one, std::vector<event>& events) {
   auto& mine = one.connection->sides[one.side];
   if (one.what == queued_message::kind::connect) {
-    events.push_back({event::kind::connected, add({one.connection, one.side}), {}, {}, false});
+    events.push_back(event::connected(add({one.connection, one.side})));
   } else if (mine.id != 0 && one.what == queued_message::kind::end) {
-    events.push_back({event::kind::lost, mine.id, {}, {}, false});
+    events.push_back(event::lost(mine.id));
     peers_.erase(std::exchange(mine.id, 0));
   } else if (mine.id != 0) {
     read(one, events);
@@ -153,7 +153,7 @@ void inproc_endpoint::read(queued_message& one, std::vector<event>& events) {
   auto& mine = one.connection->sides[one.side];
   mine.unread -= frame_size(one.content);
   if (mine.awaited.exchange(false)) tell_room(*one.connection->sides[1 - one.side].box);
-  events.push_back({event::kind::received, mine.id, std::move(one.content), {}, false});
+  events.push_back(event::received(mine.id, std::move(one.content)));
 }
 
 void inproc_endpoint::tell_room(mailbox& of) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/local/local_endpoint.hpp"
 
+#include "src/platform/retry.hpp"
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -145,7 +147,7 @@ void local_endpoint::receive(std::vector<event>& events, std::size_t most) {
 
 void local_endpoint::tell_added(std::vector<event>& events) {
   for (auto const id : added_) {
-    if (find(id) != nullptr) events.push_back({event::kind::connected, id, {}, {}, false});
+    if (find(id) != nullptr) events.push_back(event::connected(id));
   }
   added_.clear();
 }
@@ -155,7 +157,7 @@ void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
   auto const bytes = from.found ? *std::exchange(from.found, std::nullopt) : take(from, MSG_DONTWAIT);
   std::span<std::byte const> rest(scratch_.get(), bytes.in_scratch);
   do {
-    events.push_back({event::kind::received, from.id, {}, {}, false});
+    events.push_back(event::received(from.id));
   } while (from.parser.next(rest, events.back().message));
   events.pop_back();
 
@@ -176,8 +178,12 @@ local_endpoint::taken local_endpoint::take(peer& from, int flags) {
   msghdr message{};
   message.msg_iov = parts.data();
   message.msg_iovlen = parts.size();
-  auto const count = room.empty() ? ::recv(from.socket.get(), scratch_.get(), scratch_size, flags)
-                                  : ::recvmsg(from.socket.get(), &message, flags);
+  auto const read = [&] {
+    return room.empty() ? ::recv(from.socket.get(), scratch_.get(), scratch_size, flags)
+                        : ::recvmsg(from.socket.get(), &message, flags);
+  };
+  // A signal ends a wait, and nothing else.
+  auto const count = flags == MSG_DONTWAIT ? platform::retry(read) : read();
   auto const error = count < 0 ? errno : 0;
 
   taken result;
@@ -186,14 +192,14 @@ local_endpoint::taken local_endpoint::take(peer& from, int flags) {
   if (!room.empty()) from.parser.direct_filled(direct);
   result.in_scratch = result.total - direct;
   result.more = result.total == room.size() + scratch_size;
-  auto const nothing_there = error == EAGAIN || error == EINTR;
-  result.ended = count == 0 || (error != 0 && !nothing_there) || (nothing_there && from.deaf);
+  auto const nothing_there = error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+  result.ended = count == 0 || (error != 0 && !nothing_there) || (error == EAGAIN && from.deaf);
   result.error = nothing_there || error == ECONNRESET ? 0 : error;  // reset: ended with something unread
   return result;
 }
 
 void local_endpoint::lose(peer& gone, std::string reason, std::vector<event>& events) {
-  events.push_back({event::kind::lost, gone.id, {}, std::move(reason), false});
+  events.push_back(event::lost(gone.id, std::move(reason)));
   erase(gone.id);
 }
 
@@ -250,9 +256,9 @@ void local_endpoint::write(peer& to) {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = to.unsent.describe(parts);
-    auto const count = ::sendmsg(to.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ENOMEM)
-      return go_deaf(to);
+    auto const count =
+        platform::retry([&] { return ::sendmsg(to.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
+    if (count < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) return go_deaf(to);
     if (count <= 0) return block(to, true);
     to.unsent.consume(static_cast<std::size_t>(count));
   }

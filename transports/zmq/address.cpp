@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/zmq/address.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/un.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
 
 #include "transports/setup_error.hpp"
 
@@ -11,28 +17,88 @@ namespace {
 
 constexpr std::string_view ipc_scheme = "ipc://";
 constexpr std::string_view tcp_scheme = "tcp://";
+constexpr std::size_t longest_host = 253;  // RFC 1035
 
-[[noreturn]] void refuse(std::string const& address, std::string const& why) {
-  throw setup_error(errc::bad_configuration, "\"" + address + "\" " + why);
+[[noreturn]] void refuse(std::string const& text, std::string const& why) {
+  throw setup_error(errc::bad_configuration, "\"" + text + "\" " + why);
+}
+
+bool is_ipv4(std::string const& host) {
+  in_addr number{};
+  return ::inet_pton(AF_INET, host.c_str(), &number) == 1;
+}
+
+bool is_name(std::string_view host) {
+  auto const fits = [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '_';
+  };
+  return !host.empty() && host.size() <= longest_host && std::all_of(host.begin(), host.end(), fits);
+}
+
+std::uint16_t parse_port(std::string const& text, std::string_view digits, address_use use) {
+  bool const listens = use == address_use::listen;
+  if (digits == "*" && listens) return 0;
+  unsigned long port = 0;
+  auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (digits.empty() || end != digits.data() + digits.size() || error == std::errc::invalid_argument)
+    refuse(text, "has no port: a number behind the last colon" +
+                     std::string(listens ? ", or * for one that the system chooses" : ""));
+  if (error != std::errc() || port > 65'535 || (port == 0 && !listens))
+    refuse(text, "has a port that does not exist: ports are 1 to 65535");
+  return static_cast<std::uint16_t>(port);
+}
+
+tcp_address parse_tcp(std::string const& text, address_use use) {
+  std::string_view const rest = std::string_view(text).substr(tcp_scheme.size());
+  auto const colon = rest.rfind(':');
+  if (colon == std::string_view::npos) refuse(text, "has no port: tcp://HOST:PORT");
+  auto host = rest.substr(0, colon);
+  bool const bracketed = host.size() > 1 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  tcp_address result{std::string(host), parse_port(text, rest.substr(colon + 1), use), true};
+  if (bracketed) {
+    if (!is_ipv6(result.host)) refuse(text, "has no IPv6 address in its brackets");
+  } else if (host.find(':') != std::string_view::npos) {
+    refuse(text, "has colons in its host: an IPv6 address stands in brackets, tcp://[::1]:PORT");
+  } else if (host == "*") {
+    if (use == address_use::connect) refuse(text, "names no machine to connect to");
+  } else if (!is_ipv4(result.host)) {
+    if (!is_name(host)) refuse(text, "has no host: a name or an address of a machine, tcp://HOST:PORT");
+    result.is_literal = false;
+  }
+  return result;
+}
+
+ipc_address parse_ipc(std::string const& text) {
+  std::filesystem::path path(text.substr(ipc_scheme.size()));
+  if (!path.is_absolute() || !path.has_filename()) refuse(text, "needs an absolute path: ipc:///FOLDER/NAME");
+  if (text.find('\0') != std::string::npos) refuse(text, "has a zero byte in its path");
+  if (path.native().size() >= sizeof(sockaddr_un::sun_path))
+    refuse(text, "is longer than the " + std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
+                     " bytes that the system allows for a socket's path");
+  return {std::move(path)};
 }
 
 }  // namespace
 
-std::optional<std::filesystem::path> ipc_path(std::string const& address) {
-  if (address.starts_with(tcp_scheme)) {
-    if (address.find(':', tcp_scheme.size()) == std::string::npos)
-      refuse(address, "has no port: tcp://HOST:PORT");
-    return std::nullopt;
-  }
-  if (!address.starts_with(ipc_scheme))
-    refuse(address, "is no address: tcp://HOST:PORT or ipc:///FOLDER/NAME");
-  std::filesystem::path path(address.substr(ipc_scheme.size()));
-  if (!path.is_absolute() || !path.has_filename())
-    refuse(address, "needs an absolute path: ipc:///FOLDER/NAME");
-  if (path.native().size() >= sizeof(sockaddr_un::sun_path))
-    refuse(address, "is longer than the " + std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
-                        " bytes that the system allows for a socket's path");
-  return path;
+bool is_ipv6(std::string const& literal) {
+  in6_addr number{};
+  return ::inet_pton(AF_INET6, literal.substr(0, literal.find('%')).c_str(), &number) == 1;
+}
+
+address parse_address(std::string const& text, address_use use) {
+  if (text.starts_with(tcp_scheme)) return parse_tcp(text, use);
+  if (text.starts_with(ipc_scheme)) return parse_ipc(text);
+  refuse(text, "is no address: tcp://HOST:PORT or ipc:///FOLDER/NAME");
+}
+
+std::string to_string(ipc_address const& from) { return std::string(ipc_scheme) + from.path.string(); }
+
+std::string to_string(tcp_address const& from) {
+  bool const brackets = from.host.find(':') != std::string::npos;
+  return std::string(tcp_scheme) + (brackets ? "[" + from.host + "]" : from.host) + ":" +
+         (from.port == 0 ? "*" : std::to_string(from.port));
 }
 
 }  // namespace yonder::transport

@@ -1,13 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
+#include <variant>
 
 namespace yonder::transport {
 
-// The path of "ipc://PATH"; nothing for "tcp://HOST:PORT". Anything else is refused by setup_error.
-std::optional<std::filesystem::path> ipc_path(std::string const& address);
+// "ipc:///FOLDER/NAME".
+struct ipc_address {
+  std::filesystem::path path;
+};
+
+// "tcp://HOST:PORT", a literal IPv6 address in brackets.
+struct tcp_address {
+  std::string host;         // without brackets; "*": all of this machine's addresses
+  std::uint16_t port = 0;   // 0: one that the system chooses, "*" in text
+  bool is_literal = false;  // an IPv4 or IPv6 address rather than a name
+};
+
+using address = std::variant<ipc_address, tcp_address>;
+
+enum class address_use : std::uint8_t { listen, connect };
+
+// Throws setup_error (bad_configuration), in words, for whatever cannot be used so.
+address parse_address(std::string const& text, address_use use);
+
+std::string to_string(tcp_address const& from);
+std::string to_string(ipc_address const& from);
+
+// Whether it is of IPv6, not an address of IPv4.
+bool is_ipv6(std::string const& literal);
 
 }  // namespace yonder::transport

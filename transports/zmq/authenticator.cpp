@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <utility>
@@ -17,19 +18,23 @@ namespace {
 
 constexpr std::string_view zap_version = "1.0";
 
-// libzmq states the address of an ipc client as "host:uid:gid:pid" (SO_PEERCRED).
-std::optional<uid_t> user_of(std::string_view address) {
-  std::size_t colon = address.size();
-  for (int field = 0; field < 3; ++field) {
-    if (colon == 0) return std::nullopt;
-    colon = address.rfind(':', colon - 1);
+struct credentials {
+  uid_t user = 0;
+  pid_t process = 0;  // 0: of another namespace
+};
+
+// libzmq states the address of an ipc peer as "host:uid:gid:pid" (SO_PEERCRED).
+std::optional<credentials> credentials_of(std::string_view address) {
+  std::array<long, 3> numbers{};  // from the last
+  for (auto& number : numbers) {
+    auto const colon = address.rfind(':');
     if (colon == std::string_view::npos) return std::nullopt;
+    auto const digits = address.substr(colon + 1);
+    auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error != std::errc() || end != digits.data() + digits.size() || digits.empty()) return std::nullopt;
+    address = address.substr(0, colon);
   }
-  auto const* const begin = address.data() + colon + 1;
-  uid_t user{};
-  auto const [end, error] = std::from_chars(begin, address.data() + address.size(), user);
-  if (error != std::errc() || *end != ':') return std::nullopt;
-  return user;
+  return credentials{static_cast<uid_t>(numbers[2]), static_cast<pid_t>(numbers[0])};
 }
 
 }  // namespace
@@ -47,7 +52,7 @@ struct authenticator::question {
 authenticator::authenticator(zmq::context_t& context, std::optional<allow_list> allowed)
     : socket_(context, zmq::socket_type::rep), allowed_(std::move(allowed)) {
   socket_.set(zmq::sockopt::linger, 0);
-  uninterrupted([&] { socket_.bind("inproc://zeromq.zap.01"); });
+  uninterrupted([this] { socket_.bind("inproc://zeromq.zap.01"); });
 }
 
 int authenticator::descriptor() { return descriptor_of(socket_); }
@@ -64,28 +69,34 @@ void authenticator::serve() {
   }
 }
 
-bool authenticator::admits(question const& asked) {
-  if (!asked.complete()) return false;
-  if (asked.mechanism() == "NULL") return user_of(asked.address()) == ::geteuid();
-  if (asked.mechanism() != "CURVE" || asked.parts.size() != 7 || !allowed_) return false;
+// Nothing: it may not.
+std::optional<std::string> authenticator::identify(question const& asked) {
+  if (!asked.complete()) return std::nullopt;
+  if (asked.mechanism() == "NULL") {
+    auto const who = credentials_of(asked.address());
+    if (!who || who->user != ::geteuid()) return std::nullopt;
+    return who->process == 0 ? std::string() : "process " + std::to_string(who->process);
+  }
+  if (asked.mechanism() != "CURVE" || asked.parts.size() != 7 || !allowed_) return std::nullopt;
   raw_key key{};
-  if (asked.parts[6].size() != key.size()) return false;
+  if (asked.parts[6].size() != key.size()) return std::nullopt;
   std::memcpy(key.data(), asked.parts[6].data(), key.size());
-  return allowed_->admits(key);
+  if (!allowed_->admits(key)) return std::nullopt;
+  return "key " + text_of(key);
 }
 
 void authenticator::answer(question const& asked) {
-  auto const admitted = admits(asked);
-  if (!admitted) ++refused_;
+  auto const who = identify(asked);
+  if (!who) ++refused_;
   auto const say = [&](std::string_view text, bool more = true) {
     zmq::message_t part(text.data(), text.size());
     send_part(socket_, part, more);
   };
   say(zap_version);
   say(asked.parts.size() > 1 ? asked.text(1) : "");
-  say(admitted ? "200" : "400");
+  say(who ? "200" : "400");
   say("");
-  say("");  // no user id: who it is, the frames say
+  say(who.value_or(""));
   say("", false);
 }
 

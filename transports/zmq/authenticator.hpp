@@ -11,11 +11,13 @@
 
 namespace yonder::transport {
 
-// Decides who may connect to the sockets of one context, by ZAP (RFC 27 of ZeroMQ): over tcp those whose
-// CURVE key is in the allow-list, over ipc processes of this user. Answers when it is pumped.
+// Decides with whom the sockets of one context may talk, by ZAP (RFC 27 of ZeroMQ), during the handshake of
+// every connection: over tcp with those whose CURVE key is in the allow-list, over ipc with processes of this
+// user, whichever end connects. It tells libzmq who they are, as the User-Id of what they send. Answers when
+// it is pumped.
 class authenticator {
  public:
-  // The domain that sockets must name for their clients to be asked about at all.
+  // The domain that sockets must name for their peers to be asked about at all.
   static constexpr char const* domain = "yonder";
 
   // Without an allow-list nobody comes in over tcp.
@@ -28,7 +30,7 @@ class authenticator {
 
  private:
   struct question;
-  bool admits(question const& asked);
+  std::optional<std::string> identify(question const& asked);
   void answer(question const& asked);
 
   zmq::socket_t socket_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/zmq/keys.hpp"
 
+#include "src/platform/retry.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/zmq/private_folder.hpp"
@@ -43,8 +44,8 @@ struct opened_file {
 };
 
 opened_file open_file(std::filesystem::path const& file) {
-  opened_file opened{platform::unique_fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)),
-                     {}};
+  constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  opened_file opened{platform::unique_fd(platform::retry([&] { return ::open(file.c_str(), flags); })), {}};
   if (!opened.fd && errno == ENOENT)
     refuse(file, "is not there; `yonder keygen FOLDER` makes the keys of a hub and of those who connect");
   if (!opened.fd) refuse_errno(file, "cannot be opened");
@@ -73,8 +74,7 @@ void require_trusted(std::filesystem::path const& file, struct ::stat const& sta
 std::size_t read_some(std::filesystem::path const& file, int fd, char* to, std::size_t size) {
   std::size_t done = 0;
   while (done < size) {
-    auto const count = ::read(fd, to + done, size - done);
-    if (count < 0 && errno == EINTR) continue;
+    auto const count = platform::retry([&] { return ::read(fd, to + done, size - done); });
     if (count < 0) refuse_errno(file, "cannot be read");
     if (count == 0) break;
     done += static_cast<std::size_t>(count);
@@ -130,17 +130,25 @@ bool same_version(struct ::stat const& a, struct ::stat const& b) {
          a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
 }
 
+void write_all(std::filesystem::path const& file, int fd, std::string_view text) {
+  while (!text.empty()) {
+    auto const count = platform::retry([&] { return ::write(fd, text.data(), text.size()); });
+    if (count < 0) refuse_errno(file, "cannot be written");
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
 void write_new(std::filesystem::path const& file, mode_t mode,
                std::initializer_list<std::string_view> lines) {
-  platform::unique_fd const fd(
-      ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+  platform::unique_fd const fd(platform::retry([&] { return ::open(file.c_str(), flags, mode); }));
   if (!fd) refuse_errno(file, "cannot be created");
   for (auto const line : lines) {
-    if (::write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
-        ::write(fd.get(), "\n", 1) != 1)
-      refuse_errno(file, "cannot be written");
+    write_all(file, fd.get(), line);
+    write_all(file, fd.get(), "\n");
   }
-  if (::fchmod(fd.get(), mode) != 0 || ::fsync(fd.get()) != 0) refuse_errno(file, "cannot be written");
+  if (::fchmod(fd.get(), mode) != 0 || platform::retry([&] { return ::fsync(fd.get()); }) != 0)
+    refuse_errno(file, "cannot be written");
 }
 
 struct key_pair {
@@ -211,6 +219,12 @@ raw_key public_key_of(secret_key const& key) {
       !decode(public_half.text.data(), result))
     throw setup_error(errc::bad_configuration, "this libzmq has no CURVE, which tcp needs");
   return result;
+}
+
+std::string text_of(raw_key const& key) {
+  std::array<char, key_text_size + 1> text{};
+  zmq_z85_encode(text.data(), key.data(), key.size());
+  return text.data();
 }
 
 allow_list::allow_list(std::filesystem::path file) : file_(std::move(file)) { reload_if_changed(); }

@@ -52,6 +52,9 @@ raw_key read_public_key(std::filesystem::path const& file);
 
 raw_key public_key_of(secret_key const& key);
 
+// Z85. Of public keys only: the text lingers in memory.
+std::string text_of(raw_key const& key);
+
 // The public keys that may come in: one a line, what follows on the line is a comment, and so is a line that
 // begins with '#' and holds no key. Read again when the file has changed.
 class allow_list {

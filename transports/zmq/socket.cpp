@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "src/platform/retry.hpp"
+
 namespace yonder::transport {
 
 namespace {
@@ -33,7 +35,6 @@ void prepare(zmq::socket_t& socket, limits const& bounds) {
   socket.set(zmq::sockopt::connect_timeout, connect_ms);
   socket.set(zmq::sockopt::reconnect_ivl, reconnect_first_ms);
   socket.set(zmq::sockopt::reconnect_ivl_max, reconnect_cap_ms);
-  socket.set(zmq::sockopt::ipv6, true);
   socket.set(zmq::sockopt::tcp_keepalive, 1);
   socket.set(zmq::sockopt::tcp_keepalive_idle, keepalive_idle_s);
   socket.set(zmq::sockopt::tcp_keepalive_intvl, keepalive_interval_s);
@@ -47,19 +48,17 @@ bool is_readable(zmq::socket_t& socket) {
 }
 
 part_status send_part(zmq::socket_t& socket, zmq::message_t& part, bool more) {
-  do {
-    if (zmq_msg_send(part.handle(), socket.handle(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
-      return part_status::done;
-  } while (zmq_errno() == EINTR);
+  int const flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
+  if (platform::retry([&] { return zmq_msg_send(part.handle(), socket.handle(), flags); }) >= 0)
+    return part_status::done;
   if (zmq_errno() == EAGAIN) return part_status::would_block;
   if (zmq_errno() == EHOSTUNREACH) return part_status::unreachable;
   throw zmq::error_t();
 }
 
 bool receive_part(zmq::socket_t& socket, zmq::message_t& part) {
-  do {
-    if (zmq_msg_recv(part.handle(), socket.handle(), ZMQ_DONTWAIT) >= 0) return true;
-  } while (zmq_errno() == EINTR);
+  if (platform::retry([&] { return zmq_msg_recv(part.handle(), socket.handle(), ZMQ_DONTWAIT); }) >= 0)
+    return true;
   if (zmq_errno() == EAGAIN) return false;
   throw zmq::error_t();
 }
@@ -78,13 +77,14 @@ connection_monitor::connection_monitor(zmq::context_t& context, zmq::socket_t& w
   reports_.set(zmq::sockopt::rcvhwm, 0);
   reports_.set(zmq::sockopt::linger, 0);
   auto const address = "inproc://monitor-" + std::to_string(number);
-  uninterrupted([&] {
-    if (zmq_socket_monitor(watched.handle(), address.c_str(), events) != 0) throw zmq::error_t();
-  });
+  if (platform::retry([&] { return zmq_socket_monitor(watched.handle(), address.c_str(), events); }) != 0)
+    throw zmq::error_t();
   uninterrupted([&] { reports_.connect(address); });
 }
 
-connection_monitor::~connection_monitor() { zmq_socket_monitor(watched_.handle(), nullptr, 0); }
+connection_monitor::~connection_monitor() {
+  platform::retry([&] { return zmq_socket_monitor(watched_.handle(), nullptr, 0); });
+}
 
 std::optional<connection_event> connection_monitor::next() {
   zmq::message_t report;

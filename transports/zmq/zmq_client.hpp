@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,14 +10,19 @@
 #include <vector>
 
 #include "transports/remote.hpp"
+#include "transports/zmq/address.hpp"
+#include "transports/zmq/authenticator.hpp"
 #include "transports/zmq/message.hpp"
+#include "transports/zmq/name_lookup.hpp"
 #include "transports/zmq/socket.hpp"
 
 namespace yonder::transport {
 
-// Connects to a zmq_server, by a DEALER socket, and again whenever the connection ends. Each connection is a
-// peer: it is `connected` when the handshake is done, and nothing that was sent to an earlier one reaches a
-// later one.
+// Connects to a zmq_server, by a DEALER socket, and again whenever the connection ends or could not be made:
+// address by address of what a name stands for, which is looked up anew each time; after a pause that
+// doubles, unless the hub has said something over the connection that ended. Only a hub that answers that it
+// does not let us in ends this. Each connection is a peer: it is `connected` when the handshake is done, and
+// nothing that was sent to an earlier one reaches a later one.
 //
 // How the end of a connection is told: libzmq's monitor may report it before the last frames can be read, but
 // it reports the next attempt (CONNECT_RETRIED) after they can.
@@ -39,6 +46,12 @@ class zmq_client final : public endpoint {
 
  private:
   bool pending();
+  std::optional<std::string> name() const;
+  void connect_after_pause(std::vector<event>& events);
+  void use(lookup_result const& found, std::vector<event>& events);
+  void connect_to(std::vector<std::string> candidates, std::vector<event>& events);
+  void try_next(std::vector<event>& events);
+  void try_to_start(std::vector<event>& events);
   void start();
   void open();
   void stop(int linger_ms);
@@ -50,33 +63,40 @@ class zmq_client final : public endpoint {
   void await_handshake(std::vector<event>& events);
   void handle(connection_event const& report, std::vector<event>& events);
   void begin_connection(std::vector<event>& events);
-  void handshake_broken(std::vector<event>& events);
-  void handshake_refused(std::string const& reason, bool unauthorized, std::vector<event>& events);
+  void handshake_failed(int reason, std::vector<event>& events);
+  void refused(std::vector<event>& events);
+  void tell_trouble(std::string const& reason, std::vector<event>& events);
   bool send_waiting();
   part_status transmit(packed_frame& message);
 
   poller& poller_;
   limits bounds_;
-  std::string address_;
+  std::string text_;  // the address as it was given
+  address address_;
   std::uint64_t session_;
-  bool encrypted_ = false;
+  bool encrypted_;
   secret_key secret_;
   raw_key server_key_{};
 
   zmq::context_t context_;
-  std::optional<zmq::socket_t> socket_;  // none once closed
+  std::optional<authenticator> authenticator_;  // for ipc: whether the other end is this user
+  name_lookup lookup_;
+  std::vector<std::string> candidates_;  // where to connect to, in turn
+  std::size_t candidate_ = 0;            // the present one
+  std::optional<zmq::socket_t> socket_;  // none: closed, or not started
   std::optional<connection_monitor> monitor_;
   outbox unsent_;
   zmq::message_t first_part_;
 
   std::uint32_t starts_ = 0;
   peer_id drawn_ = 0;
-  peer_id peer_ = 0;           // the present connection; 0: none
-  int connection_ = -1;        // its descriptor, from before the handshake on
-  bool cut_off_ = false;       // it has ended, but what it had sent may not all be read
-  int broken_handshakes_ = 0;  // in a row
-  bool readable_ = false;      // the socket may have something to read
-  bool touched_ = false;       // sending may have swallowed the descriptor's readiness
+  peer_id peer_ = 0;       // the present connection; 0: none
+  int connection_ = -1;    // its descriptor, from before the handshake on
+  bool cut_off_ = false;   // it has ended, but what it had sent may not all be read
+  int failures_ = 0;       // in a row
+  std::string trouble_;    // the last that was told
+  bool readable_ = false;  // the socket may have something to read
+  bool touched_ = false;   // sending may have swallowed the descriptor's readiness
   bool monitor_ready_ = false;
 };
 

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/zmq/zmq_server.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
+#include "src/platform/retry.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
-#include "transports/zmq/address.hpp"
 #include "transports/zmq/private_folder.hpp"
 
 namespace yonder::transport {
@@ -24,20 +26,31 @@ enum token : std::uint64_t { socket_token, monitor_token, authenticator_token };
   throw setup_error(errc::bad_configuration, address + ": " + why);
 }
 
-// What the connections of one client have in common.
-std::string session_of(std::string_view routing_id) {
+// What the connections of one client have in common, if it has proved who it is.
+std::string session_of(std::string_view identity, std::string_view routing_id) {
   bool const ours = routing_id.size() == routing_id_size && routing_id.front() == 'Y';
-  return std::string(ours ? routing_id.substr(0, 9) : routing_id);
+  return std::string(identity) + '/' +
+         std::string(ours && !identity.empty() ? routing_id.substr(0, 9) : routing_id);
 }
 
-bool needs_keys(std::string const& address) { return !ipc_path(address); }
+// As the authenticator has told libzmq.
+std::string identity_of(zmq::message_t const& part) {
+  auto const* const known = zmq_msg_gets(part.handle(), "User-Id");
+  return known != nullptr ? known : "";
+}
 
+// Whether the process may have one more descriptor, of which `fd` is any.
+bool is_left(int fd) { return platform::unique_fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)).get() >= 0; }
+
+// Anything but a refusal may mean that somebody does: a queue that is full, no descriptor left to ask with.
 bool somebody_listens(std::filesystem::path const& path) {
   platform::unique_fd const probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path.native().copy(address.sun_path, sizeof address.sun_path - 1);
-  return ::connect(probe.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0;
+  auto const* const to = reinterpret_cast<sockaddr const*>(&address);
+  return platform::retry([&] { return ::connect(probe.get(), to, sizeof address); }) == 0 ||
+         (errno != ECONNREFUSED && errno != ENOENT);
 }
 
 std::optional<struct ::stat> state_of(std::filesystem::path const& path) {
@@ -47,7 +60,8 @@ std::optional<struct ::stat> state_of(std::filesystem::path const& path) {
 }
 
 // libzmq unlinks whatever is there.
-void require_free(std::string const& address, std::filesystem::path const& path) {
+void require_free(std::filesystem::path const& path) {
+  auto const address = "ipc://" + path.string();
   auto const state = state_of(path);
   if (!state) return;
   if (!S_ISSOCK(state->st_mode)) refuse(address, "something that is no socket has this name; move it away");
@@ -69,7 +83,9 @@ zmq_server::zmq_server(poller& ready, listen_options const& options)
 
 zmq_server::~zmq_server() {
   send_waiting();
-  for (auto const& each : socket_files_) each.remove();
+  for (auto const& each : entrances_) {
+    if (each.file) each.file->remove();
+  }
   poller_.remove(descriptor_of(socket_));
   poller_.remove(monitor_->descriptor());
   poller_.remove(authenticator_->descriptor());
@@ -80,61 +96,98 @@ void zmq_server::open(listen_options const& options) {
   if (options.addresses.empty())
     throw setup_error(errc::bad_configuration,
                       "no address was named to listen at: tcp://HOST:PORT or ipc:///FOLDER/NAME");
+  for (auto const& text : options.addresses)
+    entrances_.push_back({parse_address(text, address_use::listen), {}, {}});
   prepare(socket_, bounds_);
   socket_.set(zmq::sockopt::router_mandatory, true);
-  socket_.set(zmq::sockopt::router_handover,
-              true);  // a client that reconnects outlives its half-open connection
   socket_.set(zmq::sockopt::zap_domain, authenticator::domain);
-  monitor_.emplace(context_, socket_, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED, 0);
+  monitor_.emplace(context_, socket_, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_DISCONNECTED,
+                   0);
 
   std::optional<allow_list> allowed;
-  for (auto const& address : options.addresses) {
-    if (!needs_keys(address) || allowed) continue;
+  for (auto const& each : entrances_) {
+    auto const* const tcp = std::get_if<tcp_address>(&each.where);
+    if (tcp == nullptr || allowed) continue;
     if (options.keys.empty())
       refuse(
-          address,
+          to_string(*tcp),
           "tcp needs keys, on the loopback device too; run `yonder keygen FOLDER` once and name that folder");
-    allowed.emplace(key_files(options.keys).authorized);
+    key_files const files(options.keys);
+    allowed.emplace(files.authorized);
+    read_secret_key(files.server_secret, secret_);
   }
-  authenticator_.emplace(context_,
-                         std::move(allowed));  // before the first bind: without it everybody is let in
-  for (auto const& address : options.addresses) {
-    if (auto const path = ipc_path(address))
-      bind_ipc(address, *path);
-    else
-      bind_tcp(address, options.keys);
-  }
+  // Before the first bind: without it everybody is let in.
+  authenticator_.emplace(context_, std::move(allowed));
+  for (auto& each : entrances_) listen(each);
 }
 
-void zmq_server::bind_tcp(std::string const& address, std::filesystem::path const& keys) {
-  secret_key secret;
-  read_secret_key(key_files(keys).server_secret, secret);
-  socket_.set(zmq::sockopt::curve_secretkey, zmq::buffer(secret.bytes));
+void zmq_server::listen(entrance& at) {
+  if (auto* const tcp = std::get_if<tcp_address>(&at.where))
+    listen_tcp(at, *tcp);
+  else
+    listen_ipc(at, std::get<ipc_address>(at.where));
+}
+
+void zmq_server::listen_tcp(entrance& at, tcp_address& where) {
+  socket_.set(zmq::sockopt::curve_secretkey, zmq::buffer(secret_.bytes));
   socket_.set(zmq::sockopt::curve_server, true);
-  bind(address);
+  socket_.set(zmq::sockopt::ipv6, true);  // which takes IPv4 too
+  bind(at, to_string(where));
+  if (where.port == 0)
+    where.port = static_cast<std::uint16_t>(std::stoul(at.endpoint.substr(at.endpoint.rfind(':') + 1)));
 }
 
-void zmq_server::bind_ipc(std::string const& address, std::filesystem::path const& path) {
-  make_private_folder(path.parent_path());
-  require_free(address, path);
+void zmq_server::listen_ipc(entrance& at, ipc_address const& where) {
+  make_private_folder(where.path.parent_path());
+  require_free(where.path);
   socket_.set(zmq::sockopt::curve_server, false);  // the kernel says who connects
-  bind(address);
-  if (auto const state = state_of(path)) socket_files_.push_back({path, state->st_dev, state->st_ino});
+  bind(at, to_string(where));
+  if (auto const state = state_of(where.path))
+    at.file = socket_file{where.path, state->st_dev, state->st_ino};
+}
+
+void zmq_server::bind(entrance& at, std::string const& text) {
+  try {
+    uninterrupted([&] { socket_.bind(text); });
+  } catch (zmq::error_t const& error) {
+    refuse(text,
+           error.num() == ENODEV
+               ? "names neither an address nor a network device of this machine; tcp://*:PORT is all of them"
+               : std::string("cannot be listened at: ") + error.what());
+  }
+  at.endpoint = socket_.get(zmq::sockopt::last_endpoint);
+}
+
+void zmq_server::close_entrances() {
+  listening_ = false;
+  for (auto& each : entrances_) {
+    if (!each.endpoint.empty()) uninterrupted([&] { socket_.unbind(std::exchange(each.endpoint, {})); });
+  }
+}
+
+// Once there is a descriptor again.
+void zmq_server::reopen_entrances() {
+  if (!is_left(descriptor_of(socket_))) return;
+  try {
+    for (auto& each : entrances_) {
+      if (each.endpoint.empty()) listen(each);
+    }
+    listening_ = true;
+  } catch (setup_error const&) {  // tried again at the next turn
+  }
+}
+
+std::vector<std::string> zmq_server::addresses() const {
+  std::vector<std::string> texts;
+  for (auto const& each : entrances_)
+    texts.push_back(std::visit([](auto const& where) { return to_string(where); }, each.where));
+  return texts;
 }
 
 // Unless another process has put its own there.
 void zmq_server::socket_file::remove() const {
   auto const state = state_of(path);
   if (state && state->st_dev == device && state->st_ino == inode) ::unlink(path.c_str());
-}
-
-void zmq_server::bind(std::string const& address) {
-  try {
-    uninterrupted([&] { socket_.bind(address); });
-  } catch (zmq::error_t const& error) {
-    refuse(address, std::string("cannot be listened at: ") + error.what());
-  }
-  addresses_.push_back(socket_.get(zmq::sockopt::last_endpoint));
 }
 
 void zmq_server::on_ready(std::uint64_t token, bool, bool) {
@@ -148,6 +201,7 @@ void zmq_server::on_ready(std::uint64_t token, bool, bool) {
 void zmq_server::receive(std::vector<event>& events, std::size_t most) {
   auto const begin = events.size();
   if (std::exchange(monitor_ready_, false)) read_monitor();
+  if (!listening_) reopen_entrances();
   send_waiting();
   probe_ending();
   while (readable_ && events.size() - begin < most) readable_ = receive_one(events);
@@ -185,10 +239,10 @@ bool zmq_server::receive_one(std::vector<event>& events) {
     return true;
   }
   auto& from = *sender;
-  events.push_back({event::kind::received, from.id, {}, {}, false});
+  events.push_back(event::received(from.id));
   auto fault = unpack(socket_, first_part_, bounds_, events.back().message);
   if (fault.empty()) return true;
-  events.back() = {event::kind::lost, from.id, {}, std::move(fault), false};
+  events.back() = event::lost(from.id, std::move(fault));
   shut(from);
   return true;
 }
@@ -212,34 +266,37 @@ zmq_server::peer* zmq_server::sender_of(std::string_view routing_id, std::vector
     return last_sender_;
   }
   if (found != peers_.end()) lose(*found->second, "it has connected anew", events);
-  if (auto const other = sessions_.find(session_of(routing_id)); other != sessions_.end()) {
+  auto identity = identity_of(first_part_);
+  if (auto const other = sessions_.find(session_of(identity, routing_id)); other != sessions_.end()) {
     auto& known = *other->second;
     if (known.routing_id > routing_id) return nullptr;
-    events.push_back({event::kind::lost, known.id, {}, "it has connected anew", false});
+    events.push_back(event::lost(known.id, "it has connected anew"));
     shut(known);
   }
-  last_sender_ = &add(std::string(routing_id), connection, events);
+  last_sender_ = &add(std::string(routing_id), std::move(identity), connection, events);
   return last_sender_;
 }
 
-zmq_server::peer& zmq_server::add(std::string routing_id, int connection, std::vector<event>& events) {
+zmq_server::peer& zmq_server::add(std::string routing_id, std::string identity, int connection,
+                                  std::vector<event>& events) {
   auto const id = ++drawn_;
-  auto made = std::make_unique<peer>(peer{id, routing_id, connection, accepted_, outbox(poller_)});
+  auto made = std::make_unique<peer>(
+      peer{id, routing_id, std::move(identity), connection, accepted_, outbox(poller_)});
   auto& added = *made;
   peers_.emplace(std::move(routing_id), std::move(made));
   open_peers_.emplace(id, &added);
-  sessions_.insert_or_assign(session_of(added.routing_id), &added);
+  sessions_.insert_or_assign(session_of(added.identity, added.routing_id), &added);
   if (auto const other = connections_.find(connection); other != connections_.end())
     begin_end(*other->second);
   connections_[connection] = &added;
   if (dead_connections_.erase(connection) != 0) begin_end(added);
-  events.push_back({event::kind::connected, id, {}, {}, false});
+  events.push_back(event::connected(id, added.identity));
   return added;
 }
 
 void zmq_server::forget_open(peer& gone) {
   open_peers_.erase(gone.id);
-  auto const at = sessions_.find(session_of(gone.routing_id));
+  auto const at = sessions_.find(session_of(gone.identity, gone.routing_id));
   if (at != sessions_.end() && at->second == &gone) sessions_.erase(at);
 }
 
@@ -255,11 +312,12 @@ void zmq_server::erase(peer& gone) {
 
 void zmq_server::read_monitor() {
   while (auto const report = monitor_->next()) {
-    if (report->what == ZMQ_EVENT_DISCONNECTED) {
-      connection_ended(report->value);
-    } else {
-      ++accepted_;
-      dead_connections_.erase(report->value);
+    switch (report->what) {
+      case ZMQ_EVENT_DISCONNECTED: connection_ended(report->value); break;
+      case ZMQ_EVENT_ACCEPT_FAILED:
+        if (report->value == EMFILE || report->value == ENFILE) close_entrances();
+        break;
+      default: ++accepted_; dead_connections_.erase(report->value);
     }
   }
 }
@@ -300,7 +358,7 @@ void zmq_server::tell_ended(std::vector<event>& events) {
 }
 
 void zmq_server::lose(peer& gone, std::string reason, std::vector<event>& events) {
-  if (!gone.closed) events.push_back({event::kind::lost, gone.id, {}, std::move(reason), false});
+  if (!gone.closed) events.push_back(event::lost(gone.id, std::move(reason)));
   erase(gone);
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "transports/remote.hpp"
+#include "transports/zmq/address.hpp"
 #include "transports/zmq/authenticator.hpp"
 #include "transports/zmq/message.hpp"
 #include "transports/zmq/socket.hpp"
@@ -21,7 +22,11 @@
 namespace yonder::transport {
 
 // Serves clients over ipc and tcp, by a ROUTER socket. A peer is one connection, known from its first frame
-// on.
+// on. A client that connects anew is known by its session, but only where its key (over ipc: its process) is
+// the same: nobody else ends its connection.
+//
+// Where the process has no descriptor left for a connection that waits, it stops listening until there is one
+// again: libzmq would try for ever, and take a core for it.
 //
 // How the end of a connection is told: libzmq's monitor names its descriptor, but may do so before the peer's
 // last frames can be read. They can once the routing id has become unreachable; what is read then is all
@@ -34,7 +39,7 @@ class zmq_server final : public listener {
   zmq_server(zmq_server const&) = delete;
   zmq_server& operator=(zmq_server const&) = delete;
 
-  std::vector<std::string> addresses() const override { return addresses_; }
+  std::vector<std::string> addresses() const override;
 
   // How many connections were refused for want of the right key or user.
   std::uint64_t refused() const noexcept { return authenticator_->refused(); }
@@ -53,6 +58,7 @@ class zmq_server final : public listener {
   struct peer {
     peer_id id = 0;
     std::string routing_id;
+    std::string identity;
     int connection = -1;         // the descriptor that libzmq uses for it
     std::uint64_t accepted = 0;  // accepted_ when `connection` was last looked at
     outbox unsent;
@@ -70,16 +76,25 @@ class zmq_server final : public listener {
     void remove() const;
   };
 
+  struct entrance {
+    address where;         // with the port that the system chose
+    std::string endpoint;  // what libzmq calls it; empty: closed
+    std::optional<socket_file> file;
+  };
+
   bool pending();
   void open(listen_options const& options);
-  void bind_tcp(std::string const& address, std::filesystem::path const& keys);
-  void bind_ipc(std::string const& address, std::filesystem::path const& path);
-  void bind(std::string const& address);
+  void listen(entrance& at);
+  void listen_tcp(entrance& at, tcp_address& where);
+  void listen_ipc(entrance& at, ipc_address const& where);
+  void bind(entrance& at, std::string const& text);
+  void close_entrances();
+  void reopen_entrances();
 
   peer* find(peer_id id);
   peer* sender_of(std::string_view routing_id, std::vector<event>& events);
   void forget_open(peer& gone);
-  peer& add(std::string routing_id, int connection, std::vector<event>& events);
+  peer& add(std::string routing_id, std::string identity, int connection, std::vector<event>& events);
   void erase(peer& gone);
 
   bool receive_one(std::vector<event>& events);
@@ -103,12 +118,13 @@ class zmq_server final : public listener {
   std::optional<authenticator> authenticator_;
   zmq::socket_t socket_;
   std::optional<connection_monitor> monitor_;
-  std::vector<std::string> addresses_;
-  std::vector<socket_file> socket_files_;
+  secret_key secret_;
+  std::vector<entrance> entrances_;
+  bool listening_ = true;  // false: there was no descriptor for a connection
 
   std::unordered_map<std::string, std::unique_ptr<peer>> peers_;  // by routing id
   std::unordered_map<peer_id, peer*> open_peers_;                 // that are not closed
-  std::unordered_map<std::string, peer*> sessions_;               // of those, by session_of(routing_id)
+  std::unordered_map<std::string, peer*> sessions_;               // of those, by session_of()
   std::unordered_map<int, peer*> connections_;                    // by descriptor
   std::unordered_set<int> dead_connections_;                      // that ended before their peer was known
   std::vector<peer*> waiting_;                                    // with frames that libzmq did not take

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string>
+#include <system_error>
+
 #include "transports/remote.hpp"
+#include "transports/setup_error.hpp"
 #include "transports/zmq/zmq_client.hpp"
 #include "transports/zmq/zmq_server.hpp"
 
@@ -7,13 +11,29 @@ namespace yonder::transport {
 
 namespace {
 
+// What the system does not give: descriptors, memory.
+template <class Make>
+auto set_up(Make make) {
+  auto const refuse = [](char const* why) {
+    throw setup_error(errc::bad_configuration, std::string("ZeroMQ cannot be set up: ") + why);
+  };
+  try {
+    return make();
+  } catch (zmq::error_t const& error) {
+    refuse(error.what());
+  } catch (std::system_error const& error) {
+    refuse(error.what());
+  }
+  return decltype(make())();
+}
+
 class zmq_remote_transport final : public remote_transport {
  public:
   std::unique_ptr<listener> listen(poller& ready, listen_options const& options) const override {
-    return std::make_unique<zmq_server>(ready, options);
+    return set_up([&] { return std::make_unique<zmq_server>(ready, options); });
   }
   std::unique_ptr<endpoint> connect(poller& ready, connect_options const& options) const override {
-    return std::make_unique<zmq_client>(ready, options);
+    return set_up([&] { return std::make_unique<zmq_client>(ready, options); });
   }
 };
 

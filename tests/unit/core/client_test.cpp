@@ -101,6 +101,16 @@ TEST_CASE("without a hub a call ends as hub_unreachable after the connect timeou
   CHECK(client.completed()[0]->cookie == 77);
 }
 
+TEST_CASE("a call that no hub took says what the last attempt to reach one met") {
+  lone_client client;
+  client.submit();
+  client.core.lost(client.now, 7, false, errc::disconnected, "the name is not known", client.out);
+  client.now += 10 * second;
+  client.core.tick(client.now, client.out);
+  REQUIRE(client.completed().size() == 1);
+  CHECK(client.completed()[0]->result.error().message.ends_with("; the last attempt: the name is not known"));
+}
+
 TEST_CASE("a refused key ends every call, now and later") {
   lone_client client;
   client.submit();
@@ -181,19 +191,6 @@ TEST_CASE("an answer that comes twice, or after a cancel, completes nothing") {
   }
   CHECK(client.completed().size() == 1);
   CHECK(client.core.calls_in_flight() == 0);
-}
-
-TEST_CASE("a large call that is cancelled while it leaves is taken back, and costs the link nothing more") {
-  lone_client client;
-  client.core.connected(client.now, hub_peer, false, client.out);
-  client.welcome(3);
-  auto const call = client.submit({}, 3 << 20);
-  client.out.clear();
-  CHECK(client.core.cancel(client.now, call, client.out));
-  std::vector<frame_type> said;
-  for (auto& one : client.out)
-    if (auto* const send = std::get_if<out::send>(&one)) said.push_back(send->head.type);
-  CHECK(said == std::vector{frame_type::chunk});
 }
 
 TEST_CASE("the client keeps the deadline by itself when the hub does not answer") {

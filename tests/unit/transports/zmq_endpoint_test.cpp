@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pthread.h>
-#include <signal.h>
+#include <unistd.h>
 
-#include <atomic>
 #include <functional>
-#include <thread>
 #include <zmq.hpp>
 
 #include "src/core/little_endian.hpp"
 #include "tests/unit/transports/zmq_world.hpp"
-#include "transports/zmq/socket.hpp"
 #include "transports/zmq/zmq_client.hpp"
 #include "transports/zmq/zmq_server.hpp"
 
@@ -123,11 +119,11 @@ TEST_CASE("a hub that ends says its last frames first") {
 TEST_CASE("a client that connects anew under its session is a new peer; the old one is lost first") {
   ipc_hub hub;
   hub.start();
-  auto first = hub.client(77);
-  hub.w.send(*first, hub.w.next(*first, kind::connected).peer, make_frame(1));
+  raw_client first(hub.address, routing_id(77, 0));
+  first.send(parts_of(make_frame(1)));
   auto const before = hub.w.next(*hub.server, kind::connected).peer;
   hub.w.next(*hub.server, kind::received);
-  auto const second = hub.client(77);  // the first still stands: as after a half-open connection
+  auto const second = hub.client(77);  // the first still stands: half open, say
   hub.w.send(*second, hub.w.next(*second, kind::connected).peer, make_frame(2));
   CHECK(hub.w.next(*hub.server, kind::lost).peer == before);
   auto const after = hub.w.next(*hub.server, kind::connected).peer;
@@ -152,6 +148,35 @@ TEST_CASE("a client that the hub has closed connects again, and what it says bef
   hub.w.send(*client, after, make_frame(3));
   CHECK(hub.w.next(*hub.server, kind::connected).peer != peer);
   CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(3)));
+}
+
+TEST_CASE("signals that a handler takes change nothing") {
+  ipc_hub hub;
+  hub.start();
+  signal_storm const storm(::pthread_self());
+  for (std::uint64_t session = 1; session <= 3; ++session) {
+    auto client = hub.client(session);
+    auto const to = hub.w.next(*client, kind::connected).peer;
+    for (std::uint64_t i = 0; i < 500; ++i) {
+      hub.w.send(*client, to, make_frame(i, 100, {i % 50 == 0 ? std::size_t{100'000} : 0}));
+      if (i == 0) hub.w.next(*hub.server, kind::connected);
+      auto const got = hub.w.next(*hub.server, kind::received);
+      REQUIRE(same(got.message, make_frame(i, 100, {i % 50 == 0 ? std::size_t{100'000} : 0})));
+      hub.w.send(*hub.server, got.peer, got.message);
+      hub.w.next(*client, kind::received);
+    }
+    hub.w.forget(*client);
+    client.reset();
+    hub.w.next(*hub.server, kind::lost);
+  }
+}
+
+TEST_CASE("over ipc every peer has proved which process it is") {
+  ipc_hub hub;
+  hub.start();
+  auto const client = hub.client();
+  hub.w.send(*client, hub.w.next(*client, kind::connected).peer, make_frame(1));
+  CHECK(hub.w.next(*hub.server, kind::connected).identity == "process " + std::to_string(::getpid()));
 }
 
 TEST_CASE("a hub serves ipc and tcp at once") {
@@ -277,34 +302,6 @@ TEST_CASE("close() of the client ends its connection for good, after what it had
   hub.w.next(*hub.server, kind::lost);
   CHECK(hub.w.events(*client).empty());
   CHECK_FALSE(client->poll_once());
-}
-
-TEST_CASE("signals that the program handles interrupt no frame") {
-  struct sigaction ignoring {};
-  struct sigaction before {};
-  static std::atomic<int> taken;
-  taken = 0;
-  ignoring.sa_handler = [](int) { ++taken; };
-  REQUIRE(::sigaction(SIGUSR1, &ignoring, &before) == 0);
-  std::atomic<bool> over{false};
-  std::thread storm([&over, target = ::pthread_self()] {
-    while (!over) ::pthread_kill(target, SIGUSR1);
-  });
-  zmq::context_t context;
-  zmq::socket_t in(context, zmq::socket_type::pair);
-  zmq::socket_t out(context, zmq::socket_type::pair);
-  transport::uninterrupted([&] { in.bind("inproc://stormy"); });
-  transport::uninterrupted([&] { out.connect("inproc://stormy"); });
-  CHECK_NOTHROW([&] {
-    while (taken < 1'000) {
-      zmq::message_t part(1);
-      transport::send_part(out, part, false);
-      while (transport::is_readable(in)) transport::receive_part(in, part);
-    }
-  }());
-  over = true;
-  storm.join();
-  REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
 }
 
 }  // namespace yonder::testing

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +19,22 @@
 #include "transports/setup_error.hpp"
 #include "transports/zmq/zmq_client.hpp"
 #include "transports/zmq/zmq_server.hpp"
+
+// "two-addresses.test" has ::1, then 127.0.0.1, but for the first lookups.
+static std::atomic<int> lookups_that_fail{0};
+
+extern "C" int getaddrinfo(char const* host, char const* service, addrinfo const* wanted, addrinfo** found) {
+  using lookup = int (*)(char const*, char const*, addrinfo const*, addrinfo**);
+  static auto const real = reinterpret_cast<lookup>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (host == nullptr || std::string_view(host) != "two-addresses.test")
+    return real(host, service, wanted, found);
+  if (lookups_that_fail.load() > 0 && lookups_that_fail-- > 0) return EAI_NONAME;
+  addrinfo* second = nullptr;
+  int error = real("::1", service, wanted, found);
+  if (error == 0) error = real("127.0.0.1", service, wanted, &second);
+  if (error == 0) (*found)->ai_next = second;
+  return error;
+}
 
 namespace yonder::testing {
 
@@ -162,9 +182,84 @@ TEST_CASE("a client that expects another server's key does not talk to this one,
       << read_line(key_files(elsewhere).client_public) << " known here\n";
   auto const misled = hub.client(elsewhere);
   auto const lost = hub.w.next(*misled, kind::lost);
-  CHECK(lost.unauthorized);
+  CHECK_FALSE(lost.unauthorized);  // it was not said: a tunnel without a hub looks alike
   CHECK(lost.reason.find("server.pub") != std::string::npos);
   hub.check_works(hub.keys, 2);
+
+  auto const address = hub.address();
+  hub.w.forget(*hub.server);
+  hub.server.reset();
+  zmq_server expected(hub.w.poller, {{address}, elsewhere, {}});
+  hub.w.drive(expected);
+  hub.w.next(*misled, kind::connected);
+  CHECK(hub.w.events(*misled).empty());  // the reason was told once
+  hub.w.forget(expected);
+}
+
+TEST_CASE("who accepts and closes is no refusal: the client goes on trying until a hub is behind it") {
+  world w;
+  temporary_folder folder;
+  auto const keys = folder.path() / "keys";
+  keygen(keys);
+  std::optional<tunnel> closed(std::in_place);
+  auto const address = "tcp://127.0.0.1:" + closed->port();
+  zmq_client client(w.poller, {address, keys, 1, {}});
+  w.drive(client);
+  w.run_until([&] { return closed->close_all() >= 4; });
+  auto const lost = w.next(client, kind::lost);
+  CHECK_FALSE(lost.unauthorized);
+  CHECK(lost.reason.find("no hub is up behind it") != std::string::npos);
+
+  closed.reset();
+  zmq_server server(w.poller, {{address}, keys, {}});
+  w.drive(server);
+  CHECK(w.next(client, kind::connected).peer != lost.peer);
+  w.forget(client);
+  w.forget(server);
+}
+
+TEST_CASE("a peer has proved its key, and nobody with another key ends its connection or takes its place") {
+  tcp_hub hub;
+  auto const others = hub.folder.path() / "others";
+  keygen(others);
+  std::ofstream(key_files(hub.keys).authorized, std::ios::app)
+      << read_line(key_files(others).client_public) << " other\n";
+  auto const honest = hub.client(hub.keys, 77);
+  auto const to = hub.w.next(*honest, kind::connected).peer;
+  hub.w.send(*honest, to, make_frame(1));
+  auto const known = hub.w.next(*hub.server, kind::connected);
+  CHECK(known.identity == "key " + read_line(key_files(hub.keys).client_public));
+  hub.w.next(*hub.server, kind::received);
+
+  transport::secret_key secret;
+  read_secret_key(key_files(others).client_secret, secret);
+  auto const server_key = transport::read_public_key(key_files(hub.keys).server_public);
+  auto const own_key = public_key_of(secret);
+  zmq::context_t context;
+  for (char const start : {1, 9}) {  // the honest client's own number, and one that seems to come later
+    zmq::socket_t liar(context, zmq::socket_type::dealer);
+    liar.set(zmq::sockopt::linger, 0);
+    liar.set(zmq::sockopt::routing_id, routing_id(77, start));
+    liar.set(zmq::sockopt::curve_serverkey, zmq::buffer(server_key));
+    liar.set(zmq::sockopt::curve_publickey, zmq::buffer(own_key));
+    liar.set(zmq::sockopt::curve_secretkey, zmq::buffer(secret.bytes));
+    liar.connect(hub.address());
+    auto const head = core::encode_header(make_frame(start, 0).head, {});
+    liar.send(zmq::buffer(head));
+    if (start != 1) {
+      auto const stranger = hub.w.next(*hub.server, kind::connected);
+      CHECK(stranger.identity == "key " + read_line(key_files(others).client_public));
+      CHECK(hub.w.next(*hub.server, kind::received).peer == stranger.peer);
+    }
+    hub.w.send(*honest, to, make_frame(2));
+    auto const got = hub.w.next(*hub.server, kind::received);
+    CHECK(got.peer == known.peer);
+    CHECK(same(got.message, make_frame(2)));
+    hub.w.send(*hub.server, known.peer, make_frame(3));
+    CHECK(same(hub.w.next(*honest, kind::received).message, make_frame(3)));
+    liar.close();
+    if (start != 1) CHECK(hub.w.next(*hub.server, kind::lost).peer != known.peer);
+  }
 }
 
 TEST_CASE("nobody without keys comes in over tcp, also on the loopback device") {
@@ -205,8 +300,35 @@ TEST_CASE("tcp without keys is refused on both sides, and the error says what to
 
 TEST_CASE("addresses that are none are refused in words") {
   world w;
-  for (std::string const bad :
-       {"", "hello", "inproc://x", "tcp://nowhere", "ipc://relative/path", "ipc:///folder/"}) {
+  for (std::string const bad : {"",
+                                "hello",
+                                "inproc://x",
+                                "tcp://nowhere",
+                                "ipc://relative/path",
+                                "ipc:///folder/",
+                                "tcp://",
+                                "tcp://:1",
+                                "tcp://127.0.0.1",
+                                "tcp://127.0.0.1:",
+                                "tcp://127.0.0.1:port",
+                                "tcp://127.0.0.1:99999",
+                                "tcp://127.0.0.1:65536",
+                                "tcp://127.0.0.1:-1",
+                                "tcp://127.0.0.1:+1",
+                                "tcp://127.0.0.1: 1",
+                                "tcp://127.0.0.1:1 ",
+                                "tcp://127.0.0.1:0x10",
+                                "tcp://127.0.0.1:18446744073709551617",
+                                "tcp://::1:80",
+                                "tcp://[::1:80",
+                                "tcp://[nowhere]:80",
+                                "tcp://[]:80",
+                                "tcp://a b:80",
+                                "tcp://127.0.0.1:80/path",
+                                "tcp://user@host:80",
+                                "tcp://127.0.0.1;127.0.0.1:80",
+                                "tcp://\xc3\xa4:80",
+                                "TCP://127.0.0.1:80"}) {
     CAPTURE(bad);
     CHECK(error_of([&] { zmq_server(w.poller, {{bad}, "/nowhere", {}}); }).code() == errc::bad_configuration);
     CHECK(error_of([&] {
@@ -218,6 +340,105 @@ TEST_CASE("addresses that are none are refused in words") {
              }),
              "longer than"));
   CHECK(says(error_of([&] { zmq_server(w.poller, {{}, {}, {}}); }), "no address"));
+  for (std::string const none : {"tcp://127.0.0.1:0", "tcp://127.0.0.1:*", "tcp://*:80"}) {
+    CAPTURE(none);
+    CHECK(error_of([&] {
+            zmq_client(w.poller, {none, "/nowhere", 1, {}});
+          }).code() == errc::bad_configuration);
+  }
+  for (std::string const high : {"tcp://127.0.0.1:65536", "tcp://localhost:99999"}) {
+    CHECK(says(error_of([&] { zmq_server(w.poller, {{high}, {}, {}}); }), "ports are 1 to 65535"));
+    CHECK(says(error_of([&] { zmq_client(w.poller, {high, {}, 1, {}}); }), "ports are 1 to 65535"));
+  }
+}
+
+TEST_CASE("a hub's addresses are the ones that were asked for, with the port that the system chose") {
+  world w;
+  temporary_folder folder;
+  auto const keys = folder.path() / "keys";
+  keygen(keys);
+  for (std::string const host : {"127.0.0.1", "0.0.0.0", "*", "[::1]"}) {
+    CAPTURE(host);
+    zmq_server const server(w.poller, {{"tcp://" + host + ":*"}, keys, {}});
+    auto const address = server.addresses().front();
+    CAPTURE(address);
+    auto const prefix = "tcp://" + host + ":";
+    REQUIRE(address.starts_with(prefix));
+    CHECK(std::stoi(address.substr(prefix.size())) > 0);
+  }
+}
+
+TEST_CASE("a hub listens at addresses of its machine, and says so where it is asked for another") {
+  world w;
+  temporary_folder folder;
+  auto const keys = folder.path() / "keys";
+  keygen(keys);
+  CHECK(says(error_of([&] { zmq_server(w.poller, {{"tcp://localhost:*"}, keys, {}}); }), "network device"));
+}
+
+TEST_CASE("every address of a name is tried, and a name that is not known yet is looked up again") {
+  tcp_hub hub;  // on 127.0.0.1 only
+  auto const port = hub.address().substr(hub.address().rfind(':') + 1);
+  lookups_that_fail = 1;
+  zmq_client client(hub.w.poller, {"tcp://two-addresses.test:" + port, hub.keys, 5, {}});
+  hub.w.drive(client);
+  auto const lost = hub.w.next(client, kind::lost);
+  CHECK_FALSE(lost.unauthorized);
+  CHECK(lost.reason.find("the name 'two-addresses.test' cannot be resolved") == 0);
+  auto const to = hub.w.next(client, kind::connected).peer;
+  hub.w.send(client, to, make_frame(5));
+  hub.w.next(*hub.server, kind::connected);
+  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(5)));
+
+  auto const address = hub.address();
+  hub.w.forget(*hub.server);
+  hub.server.reset();
+  hub.w.next(client, kind::lost);
+  hub.server = std::make_unique<zmq_server>(hub.w.poller, transport::listen_options{{address}, hub.keys, {}});
+  hub.w.drive(*hub.server);
+  hub.w.next(client, kind::connected);
+  hub.w.forget(client);
+}
+
+TEST_CASE("a client that waits for a name ends without waiting for it") {
+  world w;
+  temporary_folder folder;
+  keygen(folder.path() / "keys");
+  lookups_that_fail = 1'000'000;
+  zmq_client client(w.poller, {"tcp://two-addresses.test:9", folder.path() / "keys", 5, {}});
+  w.drive(client);
+  w.next(client, kind::lost);
+  w.forget(client);
+  lookups_that_fail = 0;
+}
+
+TEST_CASE(
+    "without a descriptor for a connection that waits a hub stops listening, and goes on once there is one") {
+  tcp_hub hub;
+  auto const port = static_cast<std::uint16_t>(std::stoi(hub.address().substr(hub.address().rfind(':') + 1)));
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_port = htons(port);
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto const knock = [&](int fd) {
+    return ::connect(fd, reinterpret_cast<sockaddr const*>(&where), sizeof where) == 0;
+  };
+  std::vector<platform::unique_fd> knocking(20);
+  for (auto& each : knocking) each.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit const none{static_cast<rlim_t>(knocking.back().get()) + 1, before.rlim_max};
+  std::vector<platform::unique_fd> taken;  // what is free below
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  for (int fd = 0; fd >= 0;) {
+    fd = ::fcntl(knocking.back().get(), F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0) taken.emplace_back(fd);
+  }
+  std::size_t knocks = 0;
+  hub.w.run_until(
+      [&] { return !knock(knocking[knocks++ % knocking.size()].get()) && errno == ECONNREFUSED; });
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  hub.check_works(hub.keys, 2);
 }
 
 TEST_CASE("keygen makes private secrets and a list, and never replaces a file") {
@@ -356,6 +577,28 @@ TEST_CASE("ipc only in a folder that is this user's own and closed to others") {
   CHECK(text_of(fresh / "hub") == "precious");
 }
 
+TEST_CASE("a hub that is too busy to accept is not taken for a dead one") {
+  world w;
+  temporary_folder folder;
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  (folder.path() / "hub").native().copy(where.sun_path, sizeof where.sun_path - 1);
+  auto const* const address = reinterpret_cast<sockaddr const*>(&where);
+  auto const make_socket = [] { return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); };
+  platform::unique_fd const busy(make_socket());
+  REQUIRE(::bind(busy.get(), address, sizeof where) == 0);
+  REQUIRE(::listen(busy.get(), 0) == 0);
+  std::vector<platform::unique_fd> queue;
+  do queue.emplace_back(make_socket());
+  while (::connect(queue.back().get(), address, sizeof where) == 0);
+  REQUIRE(errno == EAGAIN);
+  CHECK(says(error_of([&] {
+               zmq_server(w.poller, {{"ipc://" + (folder.path() / "hub").string()}, {}, {}});
+             }),
+             "another process listens there"));
+  CHECK(fs::exists(folder.path() / "hub"));
+}
+
 TEST_CASE("a second hub at the same ipc address is refused, one that follows a dead one is not") {
   world w;
   temporary_folder folder;
@@ -400,6 +643,28 @@ TEST_CASE("another user is kept out of an ipc socket by its folder, and by the u
   CHECK(knock("0") == "in\n");
   CHECK(server.refused() == 1);
   w.forget(server);
+}
+
+TEST_CASE("a client says nothing to another user who made its folder after it had looked") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: needs root, to listen as another user");
+    return;
+  }
+  world w;
+  temporary_folder folder;
+  REQUIRE(::chmod(folder.path().c_str(), 0777) == 0);
+  auto const address = "ipc://" + (folder.path() / "later" / "hub").string();
+  zmq_client client(w.poller, {address, {}, 1, {}});
+  w.drive(client);
+  auto heard = std::async(std::launch::async, [&] {
+    return output_of(std::string(YONDER_TEST_STRANGER " ") + address + " 65534 listen");
+  });
+  auto const lost = w.next(client, kind::lost);
+  CHECK(lost.unauthorized);
+  CHECK(lost.reason.find("another user") != std::string::npos);
+  w.run_until([&] { return heard.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
+  CHECK(heard.get() == "nobody came in\n");
+  w.forget(client);
 }
 
 TEST_CASE("a client does not talk to an ipc socket in another user's folder") {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// zmq_stranger ADDRESS UID: knocks at an ipc address as another user, without any of our code, and prints
-// "in", "refused" or "no way".
+// zmq_stranger ADDRESS UID [listen]: knocks at an ipc address as another user, without any of our code, and
+// prints "in", "refused" or "no way". Or makes the address's folder, listens there, and prints whether
+// anybody came in once one has tried.
 #include <grp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -26,8 +28,32 @@ std::uint16_t next_event(zmq::socket_t& reports) {
 
 }  // namespace
 
+int listen(std::string const& address) {
+  auto const folder = address.substr(6, address.rfind('/') - 6);
+  if (::mkdir(folder.c_str(), 0777) != 0 || ::chmod(folder.c_str(), 0777) != 0) return 2;
+  zmq::context_t context;
+  zmq::socket_t socket(context, zmq::socket_type::router);
+  socket.set(zmq::sockopt::linger, 0);
+  zmq_socket_monitor(socket.handle(), "inproc://monitor", ZMQ_EVENT_ALL);
+  zmq::socket_t reports(context, zmq::socket_type::pair);
+  reports.connect("inproc://monitor");
+  socket.bind(address);
+  if (::chmod(address.substr(6).c_str(), 0777) != 0) return 2;
+  for (;;) {
+    switch (next_event(reports)) {
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: std::puts("somebody came in"); return 0;
+      case ZMQ_EVENT_DISCONNECTED:
+      case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: std::puts("nobody came in"); return 0;
+      default: break;
+    }
+  }
+}
+
 int main(int argc, char** argv) {
-  if (argc != 3 || !become(static_cast<uid_t>(std::strtoul(argv[2], nullptr, 10)))) return 2;
+  bool const listens = argc == 4 && std::string(argv[3]) == "listen";
+  if ((argc != 3 && !listens) || !become(static_cast<uid_t>(std::strtoul(argv[2], nullptr, 10)))) return 2;
+  if (listens) return listen(argv[1]);
   zmq::context_t context;
   zmq::socket_t socket(context, zmq::socket_type::dealer);
   socket.set(zmq::sockopt::linger, 0);

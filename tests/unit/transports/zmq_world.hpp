@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <thread>
 
+#include "src/platform/unique_fd.hpp"
 #include "tests/unit/transports/world.hpp"
 #include "transports/remote.hpp"
 #include "transports/zmq/keys.hpp"
@@ -32,6 +40,74 @@ class temporary_folder {
 
  private:
   std::filesystem::path path_;
+};
+
+// As a client has it at its `start`th connection.
+inline std::string routing_id(std::uint64_t session, char start) {
+  std::string id = "Y";
+  for (int i = 0; i < 8; ++i) id += static_cast<char>(session >> (8 * i));
+  return id + std::string(3, '\0') + start;
+}
+
+// Sends a process-wide signal, for which there is a handler, to one thread, over and over.
+class signal_storm {
+ public:
+  explicit signal_storm(pthread_t victim) {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGUSR1, &action, &before_);
+    storm_ = std::thread([this, victim] {
+      while (!over_.load()) {
+        ::pthread_kill(victim, SIGUSR1);
+        std::this_thread::sleep_for(std::chrono::microseconds(5));
+      }
+    });
+  }
+  ~signal_storm() {
+    over_.store(true);
+    storm_.join();
+    ::sigaction(SIGUSR1, &before_, nullptr);
+  }
+  signal_storm(signal_storm const&) = delete;
+  signal_storm& operator=(signal_storm const&) = delete;
+
+ private:
+  struct sigaction before_ {};
+  std::atomic<bool> over_{false};
+  std::thread storm_;
+};
+
+// A server of plain TCP on the loopback device that accepts a connection and closes it: a tunnel without a
+// hub.
+class tunnel {
+ public:
+  tunnel() : listening_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+    int const on = 1;
+    ::setsockopt(listening_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof where;
+    auto* const address = reinterpret_cast<sockaddr*>(&where);
+    if (::bind(listening_.get(), address, size) != 0 || ::listen(listening_.get(), 8) != 0 ||
+        ::getsockname(listening_.get(), address, &size) != 0)
+      throw std::system_error(errno, std::generic_category(), "listen");
+    port_ = std::to_string(ntohs(where.sin_port));
+  }
+
+  std::string const& port() const { return port_; }
+
+  // Accepts and closes what has come; returns how many so far.
+  int close_all() {
+    while (platform::unique_fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC))) ++closed_;
+    return closed_;
+  }
+
+ private:
+  platform::unique_fd listening_;
+  std::string port_;
+  int closed_ = 0;
 };
 
 }  // namespace yonder::testing
