@@ -3,6 +3,7 @@
 
 #include "src/core/hub_session.hpp"
 #include "src/core/intrusive_list.hpp"
+#include "src/core/mutant.hpp"
 #include "src/core/number_map.hpp"
 #include "src/core/slab.hpp"
 #include "src/core/timer_wheel.hpp"
@@ -152,7 +153,7 @@ struct client::state final : session_user {
              "more calls were waiting than the hub takes of one client: " + std::to_string(max_calls) +
                  " (runtime_options::max_calls, here and at the hub)",
              out);
-      } else if (!within(hub.hub_limits(), *call->message)) {
+      } else if (!reaches_hub(*call->message)) {
         fail(*call, errc::too_large, describe_excess(*call->message), out);
       } else {
         give(now, *call, out);
@@ -160,11 +161,17 @@ struct client::state final : session_user {
     }
   }
 
+  bool reaches_hub(frame const& message) const {
+    return within(hub.hub_limits(), message) || YONDER_MUTANT(limits_ignored);
+  }
+
   std::string describe_excess(frame const& message) const {
     return excess_in_words(message, hub.hub_limits(), "the arguments take", "hub");
   }
 
-  void say_cancel(time_point now, std::uint64_t number, outputs& out) {
+  // `ticket`: of the call, which need not have left yet.
+  void say_cancel(time_point now, std::uint64_t number, std::uint32_t ticket, outputs& out) {
+    if (hub.withdraw(now, ticket, out)) return;
     auto message = make_control(frame_type::cancel);
     message.head.call = id_of(number);
     auto const head = message.head;
@@ -271,8 +278,9 @@ struct client::state final : session_user {
       auto& call = static_cast<pending&>(*due);
       auto const number = call.number;
       auto const was_given = call.given;
+      auto const ticket = call.ticket;
       fail(call, errc::deadline_exceeded, "the call's deadline passed", out);
-      if (was_given) say_cancel(now, number, out);
+      if (was_given) say_cancel(now, number, ticket, out);
     }
   }
 };
@@ -312,7 +320,7 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
     s.refuse(spec, number, errc::overloaded, s.describe_overload(), out);
     return s.id_of(number);
   }
-  if (s.hub.ready() && !within(s.hub.hub_limits(), spec.message)) {
+  if (s.hub.ready() && !s.reaches_hub(spec.message)) {
     s.refuse(spec, number, errc::too_large, s.describe_excess(spec.message), out);
     return s.id_of(number);
   }
@@ -344,8 +352,9 @@ bool client::cancel(time_point now, call_id id, outputs& out) {
   auto* const call = id.session == s.config.session ? s.by_number.find(id.number) : nullptr;
   if (call == nullptr) return false;
   auto const was_given = call->given;
+  auto const ticket = call->ticket;
   s.fail(*call, errc::cancelled, "the call was cancelled", out);
-  if (was_given) s.say_cancel(now, id.number, out);
+  if (was_given) s.say_cancel(now, id.number, ticket, out);
   return true;
 }
 

@@ -23,7 +23,7 @@ hub::state::state(hub_config made, time_point now)
       random(config.seed),
       timers(now),
       sessions({config.max_peers, config.max_hello_bytes, config.max_table_bytes, config.session_timeout,
-                client_timing(config), config.timing},
+                client_timing(config), config.timing, config.limits},
                random, timers),
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
              config.silence},

@@ -10,7 +10,7 @@ namespace yonder::core {
 void hub_session::connected(time_point now, peer_id peer, bool reliable, outputs& out) {
   if (over()) return;
   if (conn_.epoch() == 0 || conn_.reliable() != reliable) {
-    conn_ = link(reliable, timing_);
+    conn_ = link(reliable, timing_, hello_.limits);
     conn_.open(now, peer, 0);
   }
   conn_.redirect(peer);
@@ -60,10 +60,7 @@ void hub_session::take_welcome(time_point now, peer_id peer, frame const& messag
   auto const& head = message.head;
   if (phase_ != phase::greeting || head.attempt != hellos_) return;
   welcome_message welcome;
-  if (!read_welcome(message, welcome)) {
-    violated();
-    return refuse(now, errc::protocol_violation, "an undecodable welcome", out);
-  }
+  if (!read_welcome(message, welcome)) return violate(now, "an undecodable welcome", out);
   hub_limits_ = welcome.limits;
   trouble_.clear();
   if (welcome.heartbeat > 0) conn_.set_heartbeat(welcome.heartbeat);
@@ -96,6 +93,11 @@ void hub_session::take_bye(time_point now, frame const& message, outputs& out) {
   refuse(now, bye.code, bye.text.empty() ? std::string_view("the hub ended the session") : bye.text, out);
 }
 
+void hub_session::violate(time_point now, std::string_view why, outputs& out) {
+  violated();
+  refuse(now, errc::protocol_violation, why, out);
+}
+
 void hub_session::refuse(time_point now, errc code, std::string_view why, outputs& out) {
   out.emplace_back(out::close{conn_.peer(), std::string(why)});
   end();
@@ -117,10 +119,10 @@ void hub_session::receive(time_point now, peer_id peer, frame&& message, outputs
     case frame_type::ack:
     case frame_type::heartbeat:
       if (conn_.acknowledged(now, message, out)) break;
-      violated();
-      return refuse(now, errc::protocol_violation, "a false acknowledgement", out);
+      return violate(now, "a false acknowledgement", out);
     default: take_numbered(now, std::move(message), out);
   }
+  if (conn_.broken()) return violate(now, "chunks that make no frame, or one that is too large", out);
   if (ready()) conn_.tick(now, out);
 }
 

@@ -50,6 +50,9 @@ class hub_session {
   std::uint32_t send(time_point now, header head, frame_ref body, time_point deadline, outputs& out) {
     return conn_.send(now, head, std::move(body), deadline, out);
   }
+  bool withdraw(time_point now, std::uint32_t ticket, outputs& out) {
+    return conn_.withdraw(now, ticket, out);
+  }
   void violated() noexcept { ++violations_; }
 
   bool ready() const noexcept { return phase_ == phase::ready; }  // the hub has said welcome
@@ -74,6 +77,7 @@ class hub_session {
   void take_welcome(time_point now, peer_id peer, frame const& message, outputs& out);
   void take_bye(time_point now, frame const& message, outputs& out);
   void take_numbered(time_point now, frame&& message, outputs& out);
+  void violate(time_point now, std::string_view why, outputs& out);
   void refuse(time_point now, errc code, std::string_view why, outputs& out);
 
   hello_message hello_;

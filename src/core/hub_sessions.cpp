@@ -77,10 +77,13 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
     default: {
       auto const arrival = one.conn.arrived(now, message);
       if (arrival == link::arrival::repeated || arrival == link::arrival::dropped) ++counters.stale;
-      if (arrival != link::arrival::deliver) break;
-      // next() fills what deliver() has taken.
-      do deliver(now, one, std::move(message), out);  // NOLINT(bugprone-use-after-move)
-      while (sessions.alive(id, epoch) && one.conn.next(now, message));
+      if (arrival == link::arrival::deliver) {
+        // next() fills what deliver() has taken.
+        do deliver(now, one, std::move(message), out);  // NOLINT(bugprone-use-after-move)
+        while (sessions.alive(id, epoch) && one.conn.next(now, message));
+      }
+      if (sessions.alive(id, epoch) && one.conn.broken())
+        return violated(now, one, "chunks that make no frame, or one that is too large", out);
     }
   }
   if (!sessions.alive(id, epoch)) return;

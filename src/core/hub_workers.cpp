@@ -100,6 +100,7 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].call != &call) continue;
     list[i].call = nullptr;
+    if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i);
     say_cancel(now, *worker, list[i], 0, out);
     if (i != 0) return;
     timers.arm(worker->grace_timer, add(now, config.cancel_grace));

@@ -5,34 +5,49 @@
 #include "src/core/mutant.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace yonder::core {
 namespace {
 
 constexpr int max_resend_growth = 8;
 constexpr std::size_t max_resends_at_once = 128;
+constexpr duration slowest_byte = 1 * microsecond;  // of bulk, until a round trip was measured
 
 void state_remaining(header& head, time_point deadline, time_point now) {
   if (deadline != never) head.remaining_us = to_remaining(deadline, now);
 }
 
-// A frame that waited here for its turn has less time left than it said.
-void shorten_remaining(header& head, duration waited) {
-  if (head.remaining_us == 0 || waited <= 0) return;
-  auto const spent = static_cast<std::uint64_t>(waited / microsecond);
-  head.remaining_us = head.remaining_us > spent ? head.remaining_us - spent : 1;
+// Where a frame with this ticket is, if it is there: tickets rise.
+template <class Queue>
+auto find(Queue& queue, std::uint32_t ticket) noexcept {
+  return std::lower_bound(queue.begin(), queue.end(), ticket,
+                          [](auto const& one, auto wanted) { return distance(one.ticket, wanted) < 0; });
 }
+
+template <class Queue, class Place>
+bool holds(Queue const& queue, Place place, std::uint32_t ticket) noexcept {
+  return place != queue.end() && place->ticket == ticket;
+}
+
+bool is_before(std::uint32_t ticket, std::uint32_t other) noexcept { return distance(ticket, other) < 0; }
 
 }  // namespace
 
 void link::open(time_point now, peer_id peer, std::uint32_t epoch) {
   peer_ = peer;
   epoch_ = epoch;
-  last_sent_ = received_ = highest_held_ = 0;
-  unacknowledged_.clear();
-  transmitted_ = 0;
+  last_ticket_ = last_sent_ = received_ = highest_held_ = 0;
+  in_flight_.clear();
+  waiting_.clear();
+  bulk_.clear();
+  bulk_bytes_ = small_bytes_ = 0;
   release_held();
+  incoming_.reset();
+  broken_ = false;
   owed_ = 0;
+  owed_bytes_ = 0;
+  round_trip_ = variation_ = 0;
   resend_interval_ = timing_.resend_after;
   resend_due_ = ack_due_ = never;
   heartbeat_due_ = reliable_ ? never : add(now, timing_.heartbeat);
@@ -48,28 +63,39 @@ void link::resume(time_point now, peer_id peer, std::uint32_t received, outputs&
   peer_ = peer;
   heard_ = now;
   heartbeat_due_ = add(now, timing_.heartbeat);
-  auto const first = last_sent_ - static_cast<std::uint32_t>(unacknowledged_.size());
+  auto const first = last_sent_ - static_cast<std::uint32_t>(in_flight_.size());
   auto const count = distance(received, first);
-  if (count > 0 && static_cast<std::size_t>(count) <= transmitted_) {
+  if (count > 0 && static_cast<std::size_t>(count) <= in_flight_.size())
     forget_acknowledged(now, static_cast<std::uint32_t>(count));
-  }
-  for (std::size_t i = 0; i < transmitted_; ++i) {
-    if (!unacknowledged_[i].received) transmit(now, unacknowledged_[i], out);
+  for (auto& one : in_flight_) {
+    one.repeated = true;
+    if (!one.received) transmit(now, one, out);
   }
   transmit_waiting(now, out);
 }
 
+// --- sending
+
 std::uint32_t link::send(time_point now, header head, frame_ref body, time_point deadline, outputs& out) {
   head.epoch = epoch_;
-  head.sequence = ++last_sent_;
   if (reliable_) {
+    head.sequence = ++last_sent_;
     state_remaining(head, deadline, now);
     out.emplace_back(out::send{peer_, head, std::move(body)});
     return last_sent_;
   }
-  unacknowledged_.push_back({head, std::move(body), deadline, 0, false});
+  auto& lane = is_bulk(*body) || goes_behind_bulk(head) ? bulk_ : waiting_;
+  own_everything(*body);
+  lane.push_back({++last_ticket_, head, std::move(body), deadline, {}});
   transmit_waiting(now, out);
-  return last_sent_;
+  return last_ticket_;
+}
+
+// What is said of a call that is still to come waits until it has come.
+bool link::goes_behind_bulk(header const& head) const noexcept {
+  if (bulk_.empty()) return false;
+  if (head.type == frame_type::drain) return true;
+  return std::any_of(bulk_.begin(), bulk_.end(), [&](auto const& one) { return one.head.call == head.call; });
 }
 
 void link::send_unnumbered(time_point now, frame message, outputs& out) {
@@ -87,35 +113,131 @@ void link::transmit(time_point now, sent_frame& one, outputs& out) {
   out.emplace_back(out::send{peer_, one.head, one.body});
 }
 
-void link::transmit_waiting(time_point now, outputs& out) {
-  if (peer_ == 0) return;
-  while (transmitted_ < unacknowledged_.size() && transmitted_ < window) {
-    transmit(now, unacknowledged_[transmitted_], out);
-    ++transmitted_;
-  }
-  if (transmitted_ != 0 && resend_due_ == never) resend_due_ = add(now, resend_interval_);
+void link::launch(time_point now, sent_frame one, outputs& out) {
+  one.head.epoch = epoch_;
+  one.head.sequence = ++last_sent_;
+  one.patience = static_cast<duration>(bulk_bytes_) * slowest_byte;
+  in_flight_.push_back(std::move(one));
+  transmit(now, in_flight_.back(), out);
 }
 
-bool link::was_transmitted(std::uint32_t sequence) const noexcept {
-  auto const first_waiting =
-      last_sent_ - static_cast<std::uint32_t>(unacknowledged_.size() - transmitted_) + 1;
-  return distance(sequence, first_waiting) < 0;
+// Bulk takes turns with as many bytes of small frames.
+void link::transmit_waiting(time_point now, outputs& out) {
+  if (peer_ == 0) return;
+  while (in_flight_.size() < window) {
+    auto const room = bulk_bytes_ < bulk_window || YONDER_MUTANT(bulk_window_ignored);
+    if (!bulk_.empty() && room && (waiting_.empty() || small_bytes_ >= chunk_size)) {
+      launch_bulk(now, out);
+    } else if (!waiting_.empty()) {
+      auto next = std::move(waiting_.front());
+      waiting_.pop_front();
+      small_bytes_ += bulk_.empty() ? 0 : size_of(*next.body);
+      launch(now, {next.ticket, next.head, std::move(next.body), next.deadline, 0, 0, 0, false, false}, out);
+    } else {
+      break;
+    }
+  }
+  if (!in_flight_.empty() && resend_due_ == never) resend_due_ = resend_at(in_flight_.front());
+}
+
+// The first bulk frame, or its next part.
+void link::launch_bulk(time_point now, outputs& out) {
+  small_bytes_ = 0;
+  auto& first = bulk_.front();
+  sent_frame one{first.ticket, first.head, first.body, first.deadline, 0, 0, 0, false, false};
+  auto done = true;
+  if (needs_transfer(*first.body)) {
+    if (first.transfer.begun()) one.deadline = never;
+    auto part = first.transfer.next(first.head, *first.body);
+    one.head = part.head;
+    one.body = frame_ref(std::move(part));
+    done = first.transfer.done(*first.body);
+  }
+  one.bulk_bytes = size_of(*one.body);
+  bulk_bytes_ += one.bulk_bytes;
+  if (done) bulk_.pop_front();
+  launch(now, std::move(one), out);
+}
+
+bool link::was_transmitted(std::uint32_t ticket) const noexcept {
+  return !holds(waiting_, find(waiting_, ticket), ticket) && !holds(bulk_, find(bulk_, ticket), ticket);
+}
+
+bool link::withdraw(time_point now, std::uint32_t ticket, outputs& out) {
+  if (auto const one = find(waiting_, ticket); holds(waiting_, one, ticket)) {
+    waiting_.erase(one);
+    return true;
+  }
+  auto const one = find(bulk_, ticket);
+  if (!holds(bulk_, one, ticket)) return false;
+  auto const begun = one->transfer.begun();
+  bulk_.erase(one);
+  if (begun && !YONDER_MUTANT(withdrawal_unsaid)) {
+    auto nothing_more = make_control(frame_type::chunk);
+    nothing_more.head.flags = flag_withdrawn;
+    auto const head = nothing_more.head;
+    waiting_.push_front({ticket, head, frame_ref(std::move(nothing_more)), never, {}});
+  }
+  transmit_waiting(now, out);
+  return true;
+}
+
+std::uint32_t link::settled() const noexcept {
+  if (reliable_) return last_sent_;
+  auto first_open = last_ticket_ + 1;
+  auto const look_at = [&](std::uint32_t ticket) {
+    if (is_before(ticket, first_open)) first_open = ticket;
+  };
+  if (!waiting_.empty()) look_at(waiting_.front().ticket);
+  if (!bulk_.empty()) look_at(bulk_.front().ticket);
+  for (auto const& one : in_flight_)
+    if (!one.received) look_at(one.ticket);
+  return first_open - 1;
+}
+
+// --- acknowledgements
+
+// Jacobson's and Karels' estimate (RFC 6298), from frames that were sent once: until there is one, the
+// doubled interval stays.
+void link::measure(duration round_trip) noexcept {
+  if (round_trip_ == 0) {
+    round_trip_ = round_trip;
+    variation_ = round_trip / 2;
+  } else {
+    variation_ += (std::abs(round_trip - round_trip_) - variation_) / 4;
+    round_trip_ += (round_trip - round_trip_) / 8;
+  }
+  resend_interval_ = shortest_resend();
+}
+
+duration link::shortest_resend() const noexcept {
+  return std::max(timing_.resend_after, round_trip_ + 4 * variation_);
+}
+
+time_point link::resend_at(sent_frame const& one) const noexcept {
+  return add(one.sent, resend_interval_ + one.patience);
+}
+
+void link::take_acknowledged(time_point now, sent_frame& one) noexcept {
+  if (!one.received && !one.repeated) measure(now - one.sent);
+  bulk_bytes_ -= std::exchange(one.bulk_bytes, 0);
 }
 
 void link::forget_acknowledged(time_point now, std::uint32_t count) {
-  unacknowledged_.erase(unacknowledged_.begin(), unacknowledged_.begin() + count);
-  transmitted_ -= count;
-  resend_interval_ = timing_.resend_after;
-  resend_due_ =
-      transmitted_ == 0 ? never : std::max(now, add(unacknowledged_.front().sent, resend_interval_));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    take_acknowledged(now, in_flight_.front());
+    in_flight_.pop_front();
+  }
+  resend_due_ = in_flight_.empty() ? never : std::max(now, resend_at(in_flight_.front()));
 }
 
-void link::mark_received(std::span<std::byte const> bitmap) {
-  auto const bits = std::min(bitmap.size() * 8, transmitted_);
+void link::mark_received(time_point now, std::span<std::byte const> bitmap) {
+  auto const bits = std::min(bitmap.size() * 8, in_flight_.size());
   for (std::size_t i = 0; i < bits; ++i) {
     if ((bitmap[i / 8] & (std::byte{1} << (i % 8))) == std::byte{0}) continue;
-    unacknowledged_[i].received = true;
-    unacknowledged_[i].body = {};
+    take_acknowledged(now, in_flight_[i]);
+    in_flight_[i].received = true;
+    in_flight_[i].body = {};
   }
 }
 
@@ -123,28 +245,45 @@ bool link::acknowledged(time_point now, frame const& message, outputs& out) {
   std::span<std::byte const> bitmap;
   if (!read_received(message, bitmap)) return false;
   if (reliable_ || YONDER_MUTANT(acknowledgement_forgotten)) return true;
-  auto const first = last_sent_ - static_cast<std::uint32_t>(unacknowledged_.size());
+  auto const first = last_sent_ - static_cast<std::uint32_t>(in_flight_.size());
   auto const count = distance(message.head.sequence, first);
   if (count < 0) return true;  // an old one, overtaken
-  if (static_cast<std::size_t>(count) > transmitted_) return false;
+  if (static_cast<std::size_t>(count) > in_flight_.size()) return false;
   if (count > 0) forget_acknowledged(now, static_cast<std::uint32_t>(count));
-  mark_received(bitmap);
+  mark_received(now, bitmap);
   transmit_waiting(now, out);
   return true;
 }
 
+// --- receiving
+
 link::arrival link::arrived(time_point now, frame& message) {
   if (reliable_) {
     ++received_;
-    return arrival::deliver;
+    return completes(now, now, message) ? arrival::deliver : arrival::absorbed;
   }
   auto const ahead = distance(message.head.sequence, received_);
   if (ahead > static_cast<std::int32_t>(window)) return arrival::dropped;
-  owe_acknowledgement(now);
+  owe_acknowledgement(now, message);
   if (ahead <= 0) return YONDER_MUTANT(repetition_delivered) ? arrival::deliver : arrival::repeated;
   if (ahead > 1) return hold(now, static_cast<std::uint32_t>(ahead), message);
   ++received_;
-  return arrival::deliver;
+  return completes(now, now, message) || next(now, message) ? arrival::deliver : arrival::absorbed;
+}
+
+// Whether `message`, whose turn has come, is a frame to deliver: a small one, or a large one that was put
+// together with its last chunk.
+bool link::completes(time_point now, time_point came, frame& message) {
+  if (message.head.type != frame_type::chunk) {
+    shorten_remaining(message.head, now - came);
+    return true;
+  }
+  auto const progress =
+      reliable_ ? incoming_transfer::progress::broken : incoming_.take(came, message, limits_);
+  if (progress == incoming_transfer::progress::going_on) return false;
+  broken_ = broken_ || progress == incoming_transfer::progress::broken;
+  if (!broken_) message = incoming_.finish(now);
+  return !broken_;
 }
 
 link::arrival link::hold(time_point now, std::uint32_t ahead, frame& message) {
@@ -162,26 +301,31 @@ link::arrival link::hold(time_point now, std::uint32_t ahead, frame& message) {
 }
 
 bool link::next(time_point now, frame& message) {
-  if (held_count_ == 0) return false;
-  auto& place = held_[(received_ + 1) % window];
-  if (!place.present) return false;
-  message = std::move(place.message);
-  shorten_remaining(message.head, now - place.came);
-  place = {};
-  --held_count_;
-  held_bytes_ -= size_of(message);
-  ++received_;
-  return true;
+  while (held_count_ != 0 && !broken_) {
+    auto& place = held_[(received_ + 1) % window];
+    if (!place.present) return false;
+    message = std::move(place.message);
+    auto const came = place.came;
+    place = {};
+    --held_count_;
+    held_bytes_ -= size_of(message);
+    ++received_;
+    if (completes(now, came, message)) return true;
+  }
+  return false;
 }
 
-void link::owe_acknowledgement(time_point now) noexcept {
+// Bulk is acknowledged often: what follows waits for it.
+void link::owe_acknowledgement(time_point now, frame const& message) noexcept {
   ++owed_;
+  owed_bytes_ += is_bulk(message) ? size_of(message) : 0;
   if (ack_due_ == never) ack_due_ = add(now, timing_.ack_delay);
-  if (owed_ >= window / 4) ack_due_ = now;
+  if (owed_ >= window / 4 || owed_bytes_ >= bulk_window / 4) ack_due_ = now;
 }
 
 void link::say_received(time_point now, frame_type type, outputs& out) {
   owed_ = 0;
+  owed_bytes_ = 0;
   ack_due_ = never;
   auto message = make_control(type);
   message.head.sequence = received_;
@@ -200,22 +344,19 @@ void link::say_received(time_point now, frame_type type, outputs& out) {
 }
 
 void link::resend(time_point now, outputs& out) {
-  auto oldest = now;
   std::size_t resent = 0;
-  for (std::size_t i = 0; i < transmitted_; ++i) {
-    auto& one = unacknowledged_[i];
-    if (one.received) continue;
-    if (resent < max_resends_at_once && add(one.sent, resend_interval_) <= now) {
-      if (!YONDER_MUTANT(resend_forgotten)) transmit(now, one, out);
-      one.sent = now;
-      ++resent;
-    }
-    oldest = std::min(oldest, one.sent);
+  for (auto& one : in_flight_) {
+    if (one.received || resend_at(one) > now) continue;
+    if (resent++ == max_resends_at_once) break;
+    if (!YONDER_MUTANT(resend_forgotten)) transmit(now, one, out);
+    one.sent = now;
+    one.repeated = true;
   }
-  if (resent != 0)
-    resend_interval_ = std::min(resend_interval_ * 2, timing_.resend_after * max_resend_growth);
-  resend_due_ =
-      transmitted_ == 0 ? never : std::max(add(oldest, resend_interval_), add(now, timing_.ack_delay));
+  if (resent != 0) resend_interval_ = std::min(resend_interval_ * 2, shortest_resend() * max_resend_growth);
+  auto next = never;
+  for (auto const& one : in_flight_)
+    if (!one.received) next = std::min(next, resend_at(one));
+  resend_due_ = in_flight_.empty() ? never : std::max(next, add(now, timing_.ack_delay));
 }
 
 void link::tick(time_point now, outputs& out) {

@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/transfer.hpp"
 #include "src/core/types.hpp"
 
 #include <deque>
 
 namespace yonder::core {
 
-// One end of a session between two cores: delivers the numbered frames of the other end once each and in
-// their order, whatever an unreliable connection loses, repeats, delays or reorders. Numbered are call,
-// assign, cancel, result, error and drain; hello, welcome, ack, heartbeat and bye are not. On a reliable
-// connection a link only counts.
+// One end of a session between two cores: delivers the numbered frames of the other end once each, whatever
+// an unreliable connection loses, repeats, delays or reorders. Not numbered are hello, welcome, ack,
+// heartbeat and bye. A reliable connection carries frames whole and in order: there, a link only counts.
+//
+// On an unreliable connection frames above bulk_size are bulk: they leave one after the other, above
+// chunk_size in chunks, and smaller ones overtake them. A small frame waits for at most bulk_window bytes of
+// them. Frames about a call never overtake that call, and drain overtakes nothing.
 class link {
  public:
   static constexpr std::uint32_t window = 1024;  // numbered frames on their way
+  static constexpr std::size_t bulk_size = std::size_t{4} << 10;
+  static constexpr std::size_t bulk_window = 4 * chunk_size;  // bytes of bulk on their way
   static constexpr std::size_t max_held_bytes = std::size_t{64}
                                                 << 20;  // of frames that came before their turn
 
   // What became of a numbered frame that came.
-  enum class arrival : std::uint8_t { deliver, held, repeated, dropped };
+  enum class arrival : std::uint8_t { deliver, absorbed, held, repeated, dropped };
 
   link() = default;
-  link(bool reliable, link_timing const& timing) : timing_(timing), reliable_(reliable) {}
+  // `limits`: what this end can receive.
+  link(bool reliable, link_timing const& timing, frame_limits const& limits = {})
+      : timing_(timing), limits_(limits), reliable_(reliable) {}
 
   // Begins a session: forgets what was, stamps `epoch` on every frame from now on.
   void open(time_point now, peer_id peer, std::uint32_t epoch);
@@ -32,14 +40,20 @@ class link {
   void redirect(peer_id peer) noexcept { peer_ = peer; }
 
   // Sends, or keeps until the window opens. With a deadline, the header says what remains of it whenever the
-  // frame leaves. Returns the frame's number.
+  // frame leaves. Returns a ticket: how many frames were sent before in this session, plus one. On a reliable
+  // connection it is the frame's number, too.
   std::uint32_t send(time_point now, header head, frame_ref body, time_point deadline, outputs& out);
+  // Takes a frame back that has not wholly left: true, and the other end will never deliver it.
+  bool withdraw(time_point now, std::uint32_t ticket, outputs& out);
   // Sends a frame without a number, if a connection stands.
   void send_unnumbered(time_point now, frame message, outputs& out);
 
-  // Takes a numbered frame; `deliver`: its turn has come, and then that of each frame that next() returns.
+  // Takes a numbered frame; `deliver`: the turn of `message` has come, which may be another one now, and then
+  // that of each frame that next() returns.
   arrival arrived(time_point now, frame& message);
   bool next(time_point now, frame& message);
+  // The other end has sent chunks that make no frame, or one that it was told not to send.
+  bool broken() const noexcept { return broken_; }
   // Takes what an ack or a heartbeat says. False: it acknowledges what was never sent.
   bool acknowledged(time_point now, frame const& message, outputs& out);
   void heard(time_point now) noexcept { heard_ = now; }
@@ -50,27 +64,41 @@ class link {
   bool dead(time_point now) const noexcept { return !reliable_ && now >= dead_at(); }
   time_point dead_at() const noexcept;
 
-  bool was_transmitted(std::uint32_t sequence) const noexcept;
-  bool crowded() const noexcept { return unacknowledged_.size() >= window; }
-  // Every frame up to this number of send() was received by the other end; all, where nothing is lost.
-  std::uint32_t settled() const noexcept {
-    return last_sent_ - static_cast<std::uint32_t>(unacknowledged_.size());
-  }
-  bool all_acknowledged() const noexcept { return unacknowledged_.empty(); }
+  // Whether the whole frame has left. False: the other end cannot have delivered it.
+  bool was_transmitted(std::uint32_t ticket) const noexcept;
+  // The highest ticket up to which the other end has received every frame.
+  std::uint32_t settled() const noexcept;
+  bool crowded() const noexcept { return in_flight_.size() + waiting_.size() >= window; }
+  bool all_acknowledged() const noexcept { return in_flight_.empty() && waiting_.empty() && bulk_.empty(); }
   bool reliable() const noexcept { return reliable_; }
   peer_id peer() const noexcept { return peer_; }
   std::uint32_t epoch() const noexcept { return epoch_; }
   std::uint32_t received() const noexcept { return received_; }
-  std::size_t frames_held() const noexcept { return unacknowledged_.size() + held_count_; }
+  std::size_t frames_held() const noexcept {
+    return in_flight_.size() + waiting_.size() + bulk_.size() + held_count_ + (incoming_.active() ? 1 : 0);
+  }
   void set_heartbeat(duration heartbeat) noexcept { timing_.heartbeat = heartbeat; }
 
  private:
+  // Until it leaves.
+  struct queued_frame {
+    std::uint32_t ticket = 0;
+    header head;
+    frame_ref body;
+    time_point deadline = never;
+    outgoing_transfer transfer;  // of a large one
+  };
+  // From then until it is acknowledged: a frame, or a part of a large one.
   struct sent_frame {
+    std::uint32_t ticket = 0;
     header head;
     frame_ref body;
     time_point deadline = never;
     time_point sent = 0;
-    bool received = false;  // although frames before it are missing
+    duration patience = 0;       // for what was on its way before it
+    std::size_t bulk_bytes = 0;  // that count against bulk_window
+    bool received = false;       // although frames before it are missing
+    bool repeated = false;
   };
   struct held_frame {
     frame message;
@@ -78,24 +106,40 @@ class link {
     bool present = false;
   };
 
+  static bool is_bulk(frame const& message) noexcept { return size_of(message) - header_size > bulk_size; }
+  bool goes_behind_bulk(header const& head) const noexcept;
+  void launch(time_point now, sent_frame one, outputs& out);
+  void launch_bulk(time_point now, outputs& out);
   void transmit(time_point now, sent_frame& one, outputs& out);
   void transmit_waiting(time_point now, outputs& out);
+  void take_acknowledged(time_point now, sent_frame& one) noexcept;
+  void measure(duration round_trip) noexcept;
+  duration shortest_resend() const noexcept;
+  time_point resend_at(sent_frame const& one) const noexcept;
   void forget_acknowledged(time_point now, std::uint32_t count);
-  void mark_received(std::span<std::byte const> bitmap);
+  void mark_received(time_point now, std::span<std::byte const> bitmap);
   void resend(time_point now, outputs& out);
   void say_received(time_point now, frame_type type, outputs& out);
-  void owe_acknowledgement(time_point now) noexcept;
+  void owe_acknowledgement(time_point now, frame const& message) noexcept;
+  bool completes(time_point now, time_point came, frame& message);
   arrival hold(time_point now, std::uint32_t ahead, frame& message);
   void release_held() noexcept;
 
   link_timing timing_;
+  frame_limits limits_;
   bool reliable_ = true;
   peer_id peer_ = 0;
   std::uint32_t epoch_ = 0;
 
-  std::uint32_t last_sent_ = 0;            // the highest number given
-  std::deque<sent_frame> unacknowledged_;  // with the numbers up to last_sent_
-  std::size_t transmitted_ = 0;            // so many of them, from the front, have left at least once
+  std::uint32_t last_ticket_ = 0;
+  std::uint32_t last_sent_ = 0;       // the highest number given
+  std::deque<sent_frame> in_flight_;  // with the numbers up to last_sent_
+  std::deque<queued_frame> waiting_;  // for the window
+  std::deque<queued_frame> bulk_;     // and what must not overtake them; the first one may have begun
+  std::size_t bulk_bytes_ = 0;        // of bulk in flight
+  std::size_t small_bytes_ = 0;       // of small frames that have left since the last bulk
+  duration round_trip_ = 0;           // smoothed; 0: not measured yet
+  duration variation_ = 0;
   duration resend_interval_ = 0;
   time_point resend_due_ = never;
 
@@ -104,7 +148,10 @@ class link {
   std::vector<held_frame> held_;
   std::size_t held_count_ = 0;
   std::size_t held_bytes_ = 0;
-  std::uint32_t owed_ = 0;  // frames received since the last acknowledgement
+  incoming_transfer incoming_;
+  bool broken_ = false;
+  std::uint32_t owed_ = 0;      // frames received since the last acknowledgement
+  std::size_t owed_bytes_ = 0;  // of bulk among them
   time_point ack_due_ = never;
   time_point heartbeat_due_ = never;
   time_point heard_ = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/metadata.hpp"
 
+#include "src/core/crc32c.hpp"
 #include "src/core/little_endian.hpp"
 
 #include <algorithm>
@@ -146,6 +147,23 @@ bool get_code(bytes_view value, errc& code) {
   if (!get_numbers(value, number) || number == 0) return false;
   code = static_cast<errc>(number);
   return true;
+}
+
+bool get_transfer(bytes_view value, transfer_message& transfer) {
+  if (value.size() < 17 || (value.size() - 9) % 8 != 0) return false;
+  std::uint8_t type = 0;
+  get_numbers(value.first(9), type, transfer.head.metadata_size, transfer.checksum);
+  transfer.head.type = static_cast<frame_type>(type);
+  for (auto left = value.subspan(9); !left.empty(); left = left.subspan(8))
+    transfer.sizes.push_back(load_le<std::uint64_t>(left.data()));
+  transfer.head.buffer_count = static_cast<std::uint32_t>(transfer.sizes.size() - 1);
+  switch (transfer.head.type) {
+    case frame_type::call:
+    case frame_type::assign:
+    case frame_type::result:
+    case frame_type::error: return transfer.head.metadata_size <= transfer.sizes.front();
+    default: return false;
+  }
 }
 
 bool get_limits(bytes_view value, frame_limits& limits) {
@@ -325,6 +343,39 @@ bool read_error(frame const& message, failure& error) {
   if (!good || !has_code) return false;
   error.attempt = message.head.attempt;
   error.payload = byte_buffer::copy_of(message.payload());
+  return true;
+}
+
+frame make_transfer(header const& head, frame const& message) {
+  auto made = begin(frame_type::chunk);
+  auto const type = head.type;
+  made.head = head;
+  made.head.type = frame_type::chunk;
+  made.head.buffer_count = 0;
+  auto const parts = 1 + message.buffers.size();
+  auto* at = begin_field(made.body, tag::transfer, 9 + 8 * parts);
+  store_le(at, static_cast<std::uint8_t>(type));
+  store_le(at + 1, head.metadata_size);
+  store_le(at + 5, crc32c(message.body.bytes().first(head.metadata_size)));
+  at += 9;
+  store_le(at, std::uint64_t{message.body.size()});
+  for (auto const& one : message.buffers) store_le(at += 8, std::uint64_t{one.size});
+  return finish(std::move(made));
+}
+
+bool read_transfer(frame const& message, transfer_message& transfer) {
+  bool has_sizes = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    if (what != tag::transfer) return field::unknown;
+    if (has_sizes) return field::bad;
+    return taken_if(has_sizes = get_transfer(value, transfer));
+  });
+  if (!good || !has_sizes) return false;
+  auto const said = transfer.head;
+  transfer.head = message.head;
+  transfer.head.type = said.type;
+  transfer.head.metadata_size = said.metadata_size;
+  transfer.head.buffer_count = said.buffer_count;
   return true;
 }
 

@@ -29,6 +29,7 @@ enum class tag : std::uint16_t {
   error_stderr = 0x0057,      // text
   function = 0x8001,          // text
   policy = 0x8002,    // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
+  transfer = 0x8003,  // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
   role = 0x8010,      // u8: 1 client, 2 worker
   session = 0x8011,   // u64
   versions = 0x8012,  // u16 lowest, u16 highest
@@ -37,9 +38,10 @@ enum class tag : std::uint16_t {
 
 // Flags of the header.
 inline constexpr std::uint8_t flag_not_started = 1;  // error: nothing of the attempt was run
-inline constexpr std::uint8_t flag_resumed = 2;  // welcome: the hub still knows this session and its epoch
-inline constexpr std::uint8_t flag_recall = 4;   // cancel: only if it has not been started
-inline constexpr std::uint8_t flag_rejoin = 8;   // bye: the session is over, another may begin: say hello
+inline constexpr std::uint8_t flag_resumed = 2;     // welcome: the hub still knows this session and its epoch
+inline constexpr std::uint8_t flag_recall = 4;      // cancel: only if it has not been started
+inline constexpr std::uint8_t flag_rejoin = 8;      // bye: the session is over, another may begin: say hello
+inline constexpr std::uint8_t flag_withdrawn = 16;  // chunk: the rest will not come, the frame is void
 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
@@ -77,6 +79,13 @@ struct call_message {
   call_policy policy;         // without the deadline, which the header carries
 };
 
+// What an announcement says of the frame that comes in chunks.
+struct transfer_message {
+  header head;                       // of the whole frame
+  std::uint32_t checksum = 0;        // of its metadata
+  std::vector<std::uint64_t> sizes;  // of its body, then of each buffer
+};
+
 struct bye_message {
   errc code = errc::disconnected;
   std::string text;
@@ -95,12 +104,15 @@ frame make_error(failure const& error);
 frame make_error(failure& error, frame_limits const& most);
 frame make_credit(credit_window const& credit);
 frame make_control(frame_type type);
+// Announces `message`, which is sent with `head`.
+frame make_transfer(header const& head, frame const& message);
 
 // False: the metadata is malformed, or lacks what it must hold.
 bool read_hello(frame const& message, hello_message& hello);
 bool read_welcome(frame const& message, welcome_message& welcome);
 bool read_bye(frame const& message, bye_message& bye);
 bool read_error(frame const& message, failure& error);
+bool read_transfer(frame const& message, transfer_message& transfer);
 bool read_credit(frame const& message, credit_window& credit);
 
 // What has no metadata of its own: only unknown fields that are not critical.

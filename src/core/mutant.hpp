@@ -28,6 +28,9 @@ enum class mutant {
   lost_client_kept,           // the calls of a client that went stay
   drain_ignored,              // a draining worker is given work
   lost_session_kept,          // what was sent in a session that the hub forgot is still awaited
+  withdrawal_unsaid,          // the other end goes on waiting for a frame that was taken back
+  bulk_window_ignored,        // all chunks of a frame leave at once
+  limits_ignored,             // what the other end cannot receive is sent nevertheless
   restart_is_final,           // a hub that ends in good order ends its clients and workers for good
   foreign_hello_obeyed,       // whoever names a session may end it
   prefetched_bytes_ignored,   // large arguments fill a worker's queue

@@ -21,6 +21,7 @@ class session_table {
     duration hello_timeout = 0;   // hello must follow a connection within this time
     link_timing client_timing{};
     link_timing worker_timing{};
+    frame_limits frames{};  // what the hub receives
   };
 
   template <class Session>

@@ -109,7 +109,7 @@ class target {
 
 frame read_frame(std::span<std::byte const> head, std::span<std::byte const> body, std::uint32_t epoch) {
   header made;
-  made.type = static_cast<frame_type>(1 + std::to_integer<int>(head[0]) % 11);
+  made.type = static_cast<frame_type>(1 + std::to_integer<int>(head[0]) % static_cast<int>(last_frame_type));
   made.flags = std::to_integer<std::uint8_t>(head[1]);
   made.call = {load_le<std::uint64_t>(head.data() + 2), load_le<std::uint64_t>(head.data() + 10)};
   made.attempt = load_le<std::uint32_t>(head.data() + 18);
@@ -134,12 +134,16 @@ void read_everything(frame const& message) {
   hello_message hello;
   welcome_message welcome;
   bye_message bye;
+  credit_window credit;
+  transfer_message transfer;
   failure error;
   std::span<std::byte const> bitmap;
   read_call(message.metadata(), call);
   read_hello(message, hello);
   read_welcome(message, welcome);
   read_bye(message, bye);
+  read_credit(message, credit);
+  read_transfer(message, transfer);
   read_error(message, error);
   read_received(message, bitmap);
 }

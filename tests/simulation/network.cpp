@@ -23,11 +23,23 @@ void world::post(out::send& send, bool to_hub) {
     ++seen_.dropped;
     return;
   }
-  transmit(message, send.peer, to_hub, now_ + delay());
+  auto const left = leaves(over, to_hub, message);
+  transmit(message, send.peer, to_hub, left + delay());
   if (happens(how_.repeat)) {
     ++seen_.repeated;
-    transmit(message, send.peer, to_hub, now_ + delay());
+    transmit(message, send.peer, to_hub, left + delay());
   }
+}
+
+// When the last byte has left: a slow link has a queue.
+time_point world::leaves(connection& over, bool to_hub, frame const& message) {
+  if (how_.slow_bytes_per_second == 0 || over.node != 0) return now_;
+  auto& busy = over.busy_until[to_hub ? 1 : 0];
+  constexpr auto most = static_cast<duration>(2 * link::bulk_window);
+  if (how_.drop == 0 && (busy - now_) * how_.slow_bytes_per_second > most * second)
+    violated("more is handed to a slow link than the window allows");
+  auto const size = static_cast<duration>(size_of(message));
+  return busy = std::max(busy, now_) + size * second / how_.slow_bytes_per_second;
 }
 
 duration world::delay() {
@@ -44,6 +56,7 @@ void world::transmit(frame const& message, peer_id peer, bool to_hub, time_point
   auto const wire = encode_header(message.head, message.metadata());
   made.bytes.append(wire.data(), wire.size());
   made.bytes.append(message.body.data(), message.body.size());
+  made.buffers = message.buffers;
   if (happens(how_.flip)) {
     auto const at = random_.below(header_size + message.head.metadata_size);
     made.bytes.data()[at] ^= std::byte{1} << random_.below(8);
@@ -69,8 +82,10 @@ void world::arrive(std::uint32_t index) {
   auto const open = come.to_hub ? over.open_at_hub : over.open_at_node;
   if (fault == frame_fault::none && open) {
     message.body = byte_buffer::copy_of(come.bytes.bytes().subspan(header_size));
+    message.buffers = std::move(come.buffers);
     deliver(come.peer, over, come.to_hub, std::move(message));
   }
+  come.buffers.clear();
   free_parcels_.push_back(index);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/world.hpp"
 
+#include <cstring>
+
 namespace yonder::core::simulation {
 
 // --- the hub
@@ -18,11 +20,13 @@ void world::make_hub() {
   config.silence = 1 * second;
   config.backoff_first = 20 * millisecond;
   config.backoff_cap = 200 * millisecond;
-  config.cancel_grace = 100 * millisecond;
+  // A cancel may wait behind a window of chunks.
+  config.cancel_grace = how_.slow_bytes_per_second == 0 ? 100 * millisecond : 600 * millisecond;
   config.start_timeout = 1 * second;
   config.session_timeout = 2 * second;
   config.retry_tokens_per_second = 200;
   config.timing = timing();
+  config.limits = {largest_at_hub, 16};
   hub_ = std::make_unique<hub>(std::move(config), now_);
   hub_ticks_at_ = never;
 }
@@ -108,6 +112,7 @@ void world::start_client(std::uint32_t index) {
   config.session = first_session + node.life;
   config.timing = timing();
   config.connect_timeout = 100 * second;
+  config.limits = {largest_at_client, 16};
   node.core = std::make_unique<client>(std::move(config));
   connect_client(index);
 }
@@ -170,6 +175,8 @@ void world::submit(std::uint32_t index) {
   store_le(argument, first_session + node.life);
   store_le(argument + 8, std::uint64_t{number});
   spec.message.body = std::move(body);
+  made.large = draw_large();
+  add_large(spec.message, number, made.large);
   ++node.in_flight;
   ++open_calls_;
   ++seen_.calls;
@@ -180,6 +187,47 @@ void world::submit(std::uint32_t index) {
   auto const id = node.core->submit(now_, std::move(spec), out_);
   if (id.number != number) violated("calls are not numbered one by one");
   after_client(index);
+}
+
+std::size_t world::draw_large() {
+  return happens(how_.large) ? static_cast<std::size_t>(between(200 << 10, 7 << 19)) : 0;
+}
+
+namespace {
+
+// Where large arguments and values come from, so that nobody has to write them.
+std::shared_ptr<byte_buffer const> const& large_content() {
+  static auto const made = [] {
+    auto bytes = std::make_shared<byte_buffer>();
+    auto* const at = bytes->extend(std::size_t{4} << 20);
+    for (std::size_t i = 0; i < bytes->size(); ++i) at[i] = static_cast<std::byte>((i * 2654435761U) >> 13);
+    return std::shared_ptr<byte_buffer const>(std::move(bytes));
+  }();
+  return made;
+}
+
+buffer large_part(std::uint64_t number, std::size_t from, std::size_t size) {
+  auto const& all = large_content();
+  return {all->data() + number % 4096 + from, size, all};
+}
+
+}  // namespace
+
+// In two buffers.
+void world::add_large(frame& message, std::uint64_t number, std::size_t size) {
+  if (size == 0) return;
+  message.buffers = {large_part(number, 0, size / 3), large_part(number, size / 3, size - size / 3)};
+}
+
+bool world::is_large_of(frame const& message, std::uint64_t number, std::size_t size) {
+  if (size == 0) return message.buffers.empty();
+  std::size_t from = 0;
+  for (auto const& one : message.buffers) {
+    auto const right = large_part(number, from, std::min(one.size, size - from));
+    if (one.size != right.size || std::memcmp(one.data, right.data, one.size) != 0) return false;
+    from += one.size;
+  }
+  return from == size;
 }
 
 std::vector<std::string> const& world::function_names() {
@@ -238,6 +286,7 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   config.name = "w" + std::to_string(index);
   config.hub_timeout = 1'000 * second;
   config.cancel_grace = 100 * millisecond;
+  config.limits = {largest_at_worker << index % 2, 16};
   config.functions = is_foreign(index) ? std::vector<function_info>{{"simulated::foreign", 7, ""}} : offers();
   node.core = std::make_unique<worker>(std::move(config), now_);
   connect_worker(index, start);
@@ -331,6 +380,10 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
     store_le(to + 8, node.key.attempt);
     store_le(to + 12, node.key.epoch);
     value.body = std::move(body);
+    auto const large = draw_large();
+    add_large(value, node.key.call.number, large);
+    auto* const call = find(node.key.call);
+    if (call != nullptr && large + 1024 > largest_at_client) call->large_value = true;
     node.core->finished(now_, node.key, std::move(value), out_);
   }
   after_worker(index);

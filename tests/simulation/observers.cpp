@@ -72,8 +72,11 @@ bool world::completed(client_node& node, out::completed const& done) {
 }
 
 void world::check_value(out::completed const& done) {
-  auto const payload = done.result.value().payload();
-  if (payload.size() != value_size ||
+  auto const& value = done.result.value();
+  auto const payload = value.payload();
+  std::size_t large = 0;
+  for (auto const& one : value.buffers) large += one.size;
+  if (payload.size() != value_size || !is_large_of(value, done.call.number, large) ||
       load_le<std::uint64_t>(payload.data()) != mix(done.call.session, done.call.number)) {
     violated("a wrong value");
   }
@@ -87,6 +90,7 @@ void world::check_failure(record const& call, failure const& error) {
     case errc::failed: allowed = how_.throws > 0; break;
     case errc::timed_out: allowed = call.timeout != 0; break;
     case errc::deadline_exceeded: allowed = call.deadline != never; break;
+    case errc::too_large: allowed = call.large + 1024 > largest_at_worker || call.large_value; break;
     case errc::cancelled: allowed = how_.cancels > 0; break;
     case errc::worker_lost: allowed = lossy; break;
     case errc::worker_start_failed: allowed = how_.start_fails > 0; break;
@@ -110,7 +114,8 @@ void world::observe_run(out::run const& run) {
   if (call->cancelled_in_queue) violated("a call is started that was cancelled while it was queued");
   if (call->deadline != never && now_ > call->deadline + slack_) violated("an expired call is started");
   auto const payload = run.message.payload();
-  if (payload.size() != argument_size || load_le<std::uint64_t>(payload.data() + 8) != run.key.call.number) {
+  if (payload.size() != argument_size || !is_large_of(run.message, run.key.call.number, call->large) ||
+      load_le<std::uint64_t>(payload.data() + 8) != run.key.call.number) {
     violated("a run with another call's arguments");
   }
 }
@@ -132,7 +137,12 @@ void world::observe_at_hub(frame const& message) {
 }
 
 void world::observe_from_hub(frame const& message) {
-  auto const& head = message.head;
+  auto head = message.head;
+  transfer_message announced;
+  if (head.type == frame_type::chunk && head.metadata_size != 0 && read_transfer(message, announced)) {
+    head.type = announced.head.type;
+    if (head.type == frame_type::result) return;  // its value is in the chunks
+  }
   if (head.type == frame_type::assign) {
     auto* const call = find(head.call);
     if (call == nullptr) return violated("an assignment of no call");

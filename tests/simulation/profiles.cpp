@@ -64,7 +64,22 @@ std::vector<profile> make_profiles() {
   wild.longest_delay = 2 * millisecond;
   wild.hub_restart_every = 2 * second;
 
-  return {fast, local, drains, lossy, wild};
+  // Large arguments and values over links of which two are slow: everybody hears from everybody.
+  profile slow;
+  slow.name = "slow";
+  slow.reliable = false;
+  slow.window = 16;
+  slow.large = 0.03;
+  slow.slow_bytes_per_second = 8'000'000;
+  slow.cancels = 0.05;
+  slow.deadlines = 0.02;
+
+  profile rough = lossy;
+  rough.name = "rough";
+  rough.large = 0.005;
+  rough.slow_bytes_per_second = 8'000'000;
+
+  return {fast, local, drains, lossy, wild, slow, rough};
 }
 
 }  // namespace

@@ -30,6 +30,9 @@ struct profile {
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
   double start_fails = 0, start_hangs = 0;  // of a worker process
   bool foreign_worker = false;              // one that has none of the functions that clients call
+  double large = 0;  // of calls and of values: with some hundred KiB to a few MiB in buffers
+  std::int64_t slow_bytes_per_second =
+      0;  // of the first client's and the first worker's link; 0: all are fast
 
   double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;    // of runs
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0;  // of calls

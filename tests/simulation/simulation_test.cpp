@@ -33,7 +33,7 @@ class planted_fault {
 bool finds(mutant fault) {
   planted_fault const faulty(fault);
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-    for (auto const* const name : {"drains", "local", "lossy", "wild"}) {
+    for (auto const* const name : {"drains", "local", "lossy", "wild", "slow"}) {
       if (!simulate(profile_named(name), {seed, 40'000}).violation.empty()) return true;
     }
   }
@@ -59,6 +59,10 @@ TEST_CASE("simulated: links that lose, repeat, delay and reorder keep every prom
 }
 
 TEST_CASE("simulated: so they do when the hub starts anew") { keeps_every_promise("wild"); }
+
+TEST_CASE("simulated: large frames over slow links starve nobody") { keeps_every_promise("slow"); }
+
+TEST_CASE("simulated: so they do when frames are lost and processes crash") { keeps_every_promise("rough"); }
 
 TEST_CASE("simulated: a seed replays exactly") {
   for (auto const& how : simulation::profiles()) {

@@ -3,7 +3,9 @@
 
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
+#include "src/core/link.hpp"
 #include "src/core/little_endian.hpp"
+#include "src/core/metadata.hpp"
 #include "src/core/worker.hpp"
 #include "tests/simulation/schedule.hpp"
 #include "tests/simulation/simulation.hpp"
@@ -26,6 +28,11 @@ inline constexpr duration rest_limit = 400 * second;  // in which the world must
 inline constexpr std::size_t argument_size = 16;
 inline constexpr std::size_t value_size = 16;
 
+// What the ends receive at most, each of another size.
+inline constexpr std::size_t largest_at_hub = std::size_t{3} << 20;
+inline constexpr std::size_t largest_at_client = std::size_t{5} << 19;
+inline constexpr std::size_t largest_at_worker = std::size_t{1} << 20;  // doubled for every second one
+
 inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   auto z = a * 0x9e3779b97f4a7c15 + b;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
@@ -40,7 +47,9 @@ struct record {
   std::uint32_t starts = 0;
   std::uint32_t last_attempt = 0;  // that the hub has assigned
   std::uint32_t last_epoch = 0;
+  std::size_t large = 0;  // bytes of its arguments' buffers
   std::uint8_t outcomes = 0;
+  bool large_value = false;  // past what some end receives
   bool may_repeat = false;
   bool cancelled_in_queue = false;  // the hub had not assigned it when it took the cancel
 };
@@ -59,6 +68,7 @@ struct connection {
   bool open_at_hub = false;
   time_point cut_until = 0;
   std::array<time_point, 2> last_arrival{};  // at the node, at the hub
+  std::array<time_point, 2> busy_until{};    // a slow link, towards the node, towards the hub
 };
 
 struct client_node {
@@ -90,6 +100,7 @@ struct parcel {
   peer_id peer = 0;
   bool to_hub = false;
   byte_buffer bytes;
+  std::vector<buffer> buffers;
 };
 
 enum class kind : std::uint8_t {
@@ -130,6 +141,7 @@ class world {
   world(profile const& how, options const& what) : how_(how), what_(what), random_(what.seed) {
     auto const longest = how_.straggle > 0 ? how_.longest_delay * 100 : how_.longest_delay;
     slack_ = 4 * longest + 2 * millisecond;
+    if (how_.slow_bytes_per_second != 0) slack_ += 500 * millisecond;  // behind a window of chunks
   }
   report run();
 
@@ -158,6 +170,7 @@ class world {
   connection& link_of(peer_id peer) { return connections_[peer - 1]; }
   void post(out::send& send, bool to_hub);
   duration delay();
+  time_point leaves(connection& over, bool to_hub, frame const& message);
   void transmit(frame const& message, peer_id peer, bool to_hub, time_point arrives);
   std::uint32_t take_parcel();
   void arrive(std::uint32_t index);
@@ -183,6 +196,9 @@ class world {
   void after_client(std::uint32_t index);
   void submit(std::uint32_t index);
   static std::vector<std::string> const& function_names();
+  std::size_t draw_large();
+  void add_large(frame& message, std::uint64_t number, std::size_t size);
+  static bool is_large_of(frame const& message, std::uint64_t number, std::size_t size);
 
   // True: the call failed, its client had better wait before it asks again.
   bool completed(client_node& node, out::completed const& done);

@@ -193,6 +193,19 @@ TEST_CASE("an answer that comes twice, or after a cancel, completes nothing") {
   CHECK(client.core.calls_in_flight() == 0);
 }
 
+TEST_CASE("a large call that is cancelled while it leaves is taken back, and costs the link nothing more") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(3);
+  auto const call = client.submit({}, 3 << 20);
+  client.out.clear();
+  CHECK(client.core.cancel(client.now, call, client.out));
+  std::vector<frame_type> said;
+  for (auto& one : client.out)
+    if (auto* const send = std::get_if<out::send>(&one)) said.push_back(send->head.type);
+  CHECK(said == std::vector{frame_type::chunk});
+}
+
 TEST_CASE("the client keeps the deadline by itself when the hub does not answer") {
   lone_client client;
   client.core.connected(client.now, hub_peer, true, client.out);

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/metadata.hpp"
+#include "src/core/types.hpp"
+
+// Large frames on their way: an announcement of every size, then chunks of the bytes, body first.
+namespace yonder::core {
+
+inline constexpr std::size_t chunk_size = std::size_t{256}
+                                          << 10;  // of content; a larger frame is sent in chunks
+
+inline bool needs_transfer(frame const& message) noexcept {
+  return size_of(message) - header_size > chunk_size;
+}
+
+// What was asked for `waited` ago has less time left until its deadline than its header said.
+void shorten_remaining(header& head, duration waited) noexcept;
+
+// Makes `message` independent of its caller: borrowed buffers are copied, and the body can be shared.
+void own_everything(frame& message);
+
+// Cuts a frame that owns everything into an announcement and its chunks, without copying content.
+class outgoing_transfer {
+ public:
+  // The next frame to send; to be asked until done(). The first one announces, with what `head` says.
+  frame next(header const& head, frame const& message);
+  bool begun() const noexcept { return begun_; }
+  bool done(frame const& message) const noexcept { return begun_ && part_ > message.buffers.size(); }
+
+ private:
+  frame next_chunk(frame const& message);
+
+  bool begun_ = false;
+  std::size_t part_ = 0;  // 0: the body; i: buffer i - 1
+  std::size_t offset_ = 0;
+};
+
+// Puts a frame together again. Its room is reserved when it is announced, never more than the limits allow.
+class incoming_transfer {
+ public:
+  enum class progress : std::uint8_t { going_on, complete, broken };
+
+  // Takes an announcement or a chunk that came at `came`, or that the rest will not come. `broken`: not what
+  // was announced, or past `most`.
+  progress take(time_point came, frame const& message, frame_limits const& most);
+  // The complete frame. A deadline has come closer since the announcement.
+  frame finish(time_point now);
+  bool active() const noexcept { return active_; }
+  void reset() noexcept { *this = {}; }
+
+ private:
+  progress announce(time_point came, frame const& message, frame_limits const& most);
+  bool fill(std::span<std::byte const> content);
+
+  bool active_ = false;
+  time_point since_ = 0;
+  transfer_message announced_;
+  std::shared_ptr<byte_buffer> room_;  // body, then the buffers, each at its place
+  std::vector<std::size_t> places_;    // where a part begins
+  std::size_t part_ = 0;               // 0: the body; i: buffer i - 1
+  std::size_t filled_ = 0;             // of that part
+};
+
+}  // namespace yonder::core
