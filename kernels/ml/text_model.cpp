@@ -53,7 +53,9 @@ model_task text_model::make_task(sentence_folder const* sentences) const {
 
 // As transformers cuts where it is told to cut: tokenizer.json has no say in the length.
 truncation text_model::make_cut(std::filesystem::path const& folder, sentence_folder const* sentences) const {
-  std::size_t const most = config_.encoder.max_tokens();
+  std::size_t most = config_.encoder.max_tokens();
+  // What stands round a text takes no position of its own where it is the padding token.
+  if (auto const pad = config_.encoder.padding_id) most += tokenizer_.tokens.count_in_template(*pad);
   std::size_t length = tokenizer_.max_length.value_or(most);
   if (sentences != nullptr && sentences->max_length) length = *sentences->max_length;
   if (options_.max_tokens != 0) length = options_.max_tokens;

@@ -80,7 +80,7 @@ constexpr known_key table[] = {
     {config, "*", harmless, nullptr, "transformers keeps it, and reads it for none of these architectures"},
 
     {settings, "tokenizer_class", honoured, nullptr,
-     "which of the three kinds below; an unknown one is refused"},
+     "which of the three kinds above; a class with code of its own is refused"},
     {settings, "do_lower_case", honoured, nullptr, "BertTokenizer: over tokenizer.json; silent: true"},
     {settings, "strip_accents", honoured, nullptr,
      "BertTokenizer: over tokenizer.json; silent: as do_lower_case"},
@@ -91,7 +91,7 @@ constexpr known_key table[] = {
     {settings, "max_len", honoured, nullptr, "the older name of model_max_length"},
     {settings, "truncation_side", honoured, nullptr, "over tokenizer.json"},
     {settings, "model_input_names", honoured, nullptr,
-     "without token_type_ids all types are 0; without attention_mask refused"},
+     "with token_type_ids the template's types hold, else 0; without attention_mask refused"},
     {settings, "added_tokens_decoder", honoured, nullptr,
      "where it is, special_tokens_map.json and added_tokens.json are not read"},
     {settings, "unk_token", honoured, nullptr, "text or AddedToken, as all special tokens"},

@@ -95,6 +95,11 @@ std::int32_t tokenizer::largest_template_id() const noexcept {
   return largest;
 }
 
+std::size_t tokenizer::count_in_template(std::int32_t id) const noexcept {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(parts_.post_template, [id](auto const& part) { return part.id == id; }));
+}
+
 std::size_t tokenizer::prompt_tokens(std::string_view prompt, std::optional<truncation> const& cut) const {
   auto const ids = encode(prompt, cut).ids;
   bool const ends_special =

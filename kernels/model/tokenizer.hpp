@@ -107,6 +107,8 @@ class tokenizer {
   std::int32_t largest_id() const noexcept { return largest_id_; }
   // Of the special tokens round a text.
   std::int32_t largest_template_id() const noexcept;
+  // How often `id` stands round a text.
+  std::size_t count_in_template(std::int32_t id) const noexcept;
   // The tokens of a prompt, the special one after it left out, where one is.
   std::size_t prompt_tokens(std::string_view prompt, std::optional<truncation> const& cut) const;
   // Of the types in the template.
@@ -155,7 +157,7 @@ struct loaded_tokenizer {
   tokenizer tokens;
   std::optional<std::size_t> max_length;  // of tokenizer_config.json
   side cut = side::right;                 // where a longer text is cut
-  bool gives_type_ids = true;             // else all types are 0
+  bool gives_type_ids = false;            // else all types are 0
   std::string file;                       // the one that was read, for errors
 };
 

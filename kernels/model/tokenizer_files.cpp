@@ -74,9 +74,102 @@ model_kind read_model_kind(std::filesystem::path const& folder) {
   return kind;
 }
 
-// The classes of transformers 5.24 that are one of the three, whatever "Fast" stands behind their names.
+// The other classes of transformers 5.24, which do things of their own.
+constexpr std::string_view other_classes[] = {"AlbertTokenizer",
+                                              "BarthezTokenizer",
+                                              "BartphoTokenizer",
+                                              "BertGenerationTokenizer",
+                                              "BertJapaneseTokenizer",
+                                              "BertweetTokenizer",
+                                              "BigBirdTokenizer",
+                                              "BioGptTokenizer",
+                                              "BlenderbotSmallTokenizer",
+                                              "BlenderbotTokenizer",
+                                              "ByT5Tokenizer",
+                                              "CLIPTokenizer",
+                                              "CTRLTokenizer",
+                                              "CamembertTokenizer",
+                                              "CanineTokenizer",
+                                              "ClvpTokenizer",
+                                              "CodeGenTokenizer",
+                                              "CodeLlamaTokenizer",
+                                              "CohereTokenizer",
+                                              "CpmAntTokenizer",
+                                              "CpmTokenizer",
+                                              "DPRContextEncoderTokenizer",
+                                              "DPRQuestionEncoderTokenizer",
+                                              "DPRReaderTokenizer",
+                                              "DebertaTokenizer",
+                                              "DebertaV2Tokenizer",
+                                              "DiaTokenizer",
+                                              "EsmTokenizer",
+                                              "EsmcTokenizer",
+                                              "FNetTokenizer",
+                                              "FSMTTokenizer",
+                                              "FastSpeech2ConformerTokenizer",
+                                              "FlaubertTokenizer",
+                                              "FunnelTokenizer",
+                                              "GPT2Tokenizer",
+                                              "GPTNeoXJapaneseTokenizer",
+                                              "GPTNeoXTokenizer",
+                                              "GPTSw3Tokenizer",
+                                              "GemmaTokenizer",
+                                              "HerbertTokenizer",
+                                              "LasrTokenizer",
+                                              "LayoutLMv2Tokenizer",
+                                              "LayoutLMv3Tokenizer",
+                                              "LayoutXLMTokenizer",
+                                              "LlamaTokenizer",
+                                              "LukeTokenizer",
+                                              "M2M100Tokenizer",
+                                              "MBart50Tokenizer",
+                                              "MBartTokenizer",
+                                              "MLukeTokenizer",
+                                              "MPNetTokenizer",
+                                              "MarianTokenizer",
+                                              "MarkupLMTokenizer",
+                                              "MgpstrTokenizer",
+                                              "MyT5Tokenizer",
+                                              "NllbTokenizer",
+                                              "NougatTokenizer",
+                                              "OpenAIGPTTokenizer",
+                                              "PLBartTokenizer",
+                                              "ParakeetTokenizer",
+                                              "PegasusTokenizer",
+                                              "PerceiverTokenizer",
+                                              "PhobertTokenizer",
+                                              "Pop2PianoTokenizer",
+                                              "ProphetNetTokenizer",
+                                              "Qwen2Tokenizer",
+                                              "Qwen3_5Tokenizer",
+                                              "RagTokenizer",
+                                              "ReformerTokenizer",
+                                              "RemBertTokenizer",
+                                              "RoCBertTokenizer",
+                                              "RoFormerTokenizer",
+                                              "SeamlessM4TTokenizer",
+                                              "Siglip2Tokenizer",
+                                              "SiglipTokenizer",
+                                              "Speech2TextTokenizer",
+                                              "SpeechT5Tokenizer",
+                                              "SplinterTokenizer",
+                                              "T5Tokenizer",
+                                              "TapasTokenizer",
+                                              "Tipsv2Tokenizer",
+                                              "UdopTokenizer",
+                                              "VideoPrismTokenizer",
+                                              "VitsTokenizer",
+                                              "Wav2Vec2CTCTokenizer",
+                                              "Wav2Vec2PhonemeCTCTokenizer",
+                                              "WhisperTokenizer",
+                                              "XGLMTokenizer",
+                                              "XLMRobertaTokenizer",
+                                              "XLMTokenizer",
+                                              "XLNetTokenizer"};
+
+// Of a class of transformers 5.24, whatever "Fast" stands behind its name; one that is not there is taken for
+// tokenizer.json as it is written. Nothing for a class that is none of the three kinds.
 std::optional<tokenizer_kind> kind_of_class(std::string_view name) {
-  constexpr std::string_view written[] = {"PreTrainedTokenizer", "TokenizersBackend", "PythonBackend"};
   constexpr std::string_view bert[] = {"BertTokenizer",       "DistilBertTokenizer", "ConvBertTokenizer",
                                        "ElectraTokenizer",    "LayoutLMTokenizer",   "LxmertTokenizer",
                                        "MobileBertTokenizer", "SqueezeBertTokenizer"};
@@ -84,10 +177,10 @@ std::optional<tokenizer_kind> kind_of_class(std::string_view name) {
                                           "LongformerTokenizer", "MvpTokenizer"};
   if (name.ends_with("Fast")) name.remove_suffix(4);
   auto const is_in = [&](auto const& names) { return std::ranges::find(names, name) != std::end(names); };
-  if (is_in(written)) return tokenizer_kind::as_written;
   if (is_in(bert)) return tokenizer_kind::bert;
   if (is_in(roberta)) return tokenizer_kind::roberta;
-  return std::nullopt;
+  if (is_in(other_classes)) return std::nullopt;
+  return tokenizer_kind::as_written;
 }
 
 tokenizer_kind kind_of_class(std::string const& name, std::string const& file) {

@@ -61,8 +61,19 @@ void read_special_tokens(json_view const& root, bool special, tokenizer_settings
     if (known || !key.ends_with("_token") || !(value.is_string() || value.is_object())) continue;
     add_other(settings.other_special, special_token(value, root, key, special), root, key);
   }
+}
+
+// An array under either key keeps what comes later from adding additional_special_tokens.
+void read_extra_tokens(json_view const& root, bool special, tokenizer_settings& settings) {
+  auto const is_object = [&](char const* key) { return !root.lacks(key) && root.raw()[key].is_object(); };
+  auto const states = [&](char const* key) { return root.raw().contains(key) && !is_object(key); };
   bool const extra = !root.lacks("extra_special_tokens") && !root.raw()["extra_special_tokens"].empty();
-  read_extra_tokens(root, extra ? "extra_special_tokens" : "additional_special_tokens", special, settings);
+  if (extra || special) read_extra_tokens(root, "extra_special_tokens", special, settings);
+  bool const additional = !extra || is_object("extra_special_tokens");
+  if (additional && !settings.has_extra_tokens) {
+    read_extra_tokens(root, "additional_special_tokens", special, settings);
+  }
+  settings.has_extra_tokens |= states("extra_special_tokens") || states("additional_special_tokens");
 }
 
 void read_added_tokens(json_view const& root, tokenizer_settings& settings) {
@@ -97,7 +108,7 @@ std::optional<side> read_side(json_view const& root, char const* key) {
 }
 
 bool read_gives_type_ids(json_view const& root) {
-  if (root.lacks("model_input_names")) return true;
+  if (root.lacks("model_input_names")) return false;
   json const& names = root.raw()["model_input_names"];
   auto const has = [&](char const* name) { return std::ranges::find(names, json(name)) != names.end(); };
   if (!names.is_array() || !has("input_ids")) root.malformed("model_input_names", "input_ids and others");
@@ -142,6 +153,7 @@ tokenizer_settings parse_tokenizer_settings(std::string_view text, std::string c
   settings.padding_side = read_side(root, "padding_side");
   settings.gives_type_ids = read_gives_type_ids(root);
   read_special_tokens(root, false, settings);
+  read_extra_tokens(root, false, settings);
   read_added_tokens(root, settings);
   return settings;
 }
@@ -152,6 +164,7 @@ void merge_special_tokens(named_text special_tokens_map, tokenizer_settings& set
   json_view const root(root_value, special_tokens_map.file);
   check_keys(root, "special_tokens_map.json");
   read_special_tokens(root, true, settings);
+  read_extra_tokens(root, true, settings);
 }
 
 void merge_added_tokens(named_text added_tokens, tokenizer_settings& settings) {

@@ -34,7 +34,7 @@ struct tokenizer_settings {
   std::optional<std::size_t> max_length = std::nullopt;
   std::optional<side> truncation_side = std::nullopt;
   std::optional<side> padding_side = std::nullopt;
-  bool gives_type_ids = true;
+  bool gives_type_ids = false;  // of the template; else all are 0
   // Special tokens by their roles, without ids.
   std::optional<added_token> beginning = std::nullopt;
   std::optional<added_token> end = std::nullopt;
@@ -47,6 +47,7 @@ struct tokenizer_settings {
   // With ids, in their order: of added_tokens_decoder, or else of added_tokens.json.
   std::vector<added_token> added = {};
   bool has_added_tokens_decoder = false;
+  bool has_extra_tokens = false;  // a list of them, if an empty one
 };
 
 // A text, and the file that errors name.

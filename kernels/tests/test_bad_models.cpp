@@ -176,8 +176,10 @@ TEST_CASE("a git-lfs pointer in place of any file is called by its name") {
 
 TEST_CASE("a template with types past the embeddings is refused") {
   model_copy const copy;
-  copy.edit("tokenizer_config.json",
-            [](json& value) { value["tokenizer_class"] = "PreTrainedTokenizerFast"; });
+  copy.edit("tokenizer_config.json", [](json& value) {
+    value["tokenizer_class"] = "PreTrainedTokenizerFast";
+    value["model_input_names"] = {"input_ids", "token_type_ids", "attention_mask"};
+  });
   copy.edit("tokenizer.json",
             [](json& value) { value["post_processor"]["single"][1]["Sequence"]["type_id"] = 7; });
   check_refused<ml::inconsistent_model>(copy, "tokenizer.json");

@@ -121,6 +121,9 @@ TEST_CASE("added_tokens.json and special_tokens_map.json are read where there is
   CHECK_THROWS_AS(from_vocabulary(other), ml::inconsistent_model);
   CHECK_THROWS_AS(merge_added_tokens({R"({"zz":"11"})", file}, other), ml::malformed_file);
   CHECK_THROWS_AS(merge_special_tokens({R"({"do_lower_case":true})", file}, other), ml::unsupported_model);
+  auto listed = parse_tokenizer_settings(R"({"additional_special_tokens":[]})", "tokenizer_config.json");
+  merge_special_tokens({R"({"additional_special_tokens":["o"]})", file}, listed);
+  CHECK(listed.other_special.empty());
 }
 
 TEST_CASE("a special token with another name is taken from tokenizer_config.json") {

@@ -16,6 +16,7 @@ from sentence_transformers import SentenceTransformer
 
 warnings.filterwarnings("ignore")
 transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 logging.disable(logging.CRITICAL)
 torch.set_num_threads(1)
 
@@ -55,5 +56,7 @@ def run(task, folder, texts, batch=False):
     """A dictionary with "values", or with "error"."""
     try:
         return (embed if task == "embed" else classify)(str(folder), texts, batch)
-    except Exception as error:  # whatever they refuse a folder with
+    except BaseException as error:  # whatever they refuse a folder with: a panic of Rust is no Exception
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
         return {"error": f"{type(error).__name__}: {error}"[:300]}

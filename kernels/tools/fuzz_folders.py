@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares this library with transformers and sentence-transformers on random model folders.
+
+Run: cmake --build BUILD --target yonder_run_folders
+     python3 fuzz_folders.py BUILD/kernels/yonder_run_folders [--count 300] [--seed 1]
+with the versions that make_variant_goldens.py names. A folder is a golden model or a fresh one of random shape, saved by its own tools,
+with random edits. Reports each folder whose numbers differ by more than 1e-4, each that only one side takes (unless it was edited by a
+key that this library refuses on purpose), and the largest difference.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+import sentence_transformers
+import torch
+import transformers
+
+import folder_variants as variants
+import make_goldens
+import peer
+
+C, T, S, J, SB, ST, P = variants.C, variants.T, variants.S, variants.J, variants.SB, variants.ST, variants.P
+WORDS = ["good", "Bad", "NOT", "at", "all", "job.", "movie", "naïve", "Über", "中文", "[MASK]", "<mask>", "<new>", "film!", "un", "slow,", "  ",
+         "o", "zzz", "[SEP]", "terrible", "über", "the", "[CLS]", "e\u0301a", "\t", "<s>"]
+ANY = [None, True, False]
+
+# Each: file, key, values. None removes the key.
+TOKENIZER_KEYS = [
+    (T, "do_lower_case", ANY), (T, "strip_accents", ANY), (T, "tokenize_chinese_chars", ANY), (T, "add_prefix_space", ANY),
+    (T, "model_max_length", [None, 5, 9, 20, 1e30]), (T, "max_len", [None, 8]), (T, "truncation_side", [None, "left", "right"]),
+    (T, "model_input_names", [None, ["input_ids", "attention_mask"], ["input_ids", "token_type_ids", "attention_mask"]]),
+    (T, "additional_special_tokens", [None, ["<new>"], ["film", "o"], []]), (T, "extra_special_tokens", [None, ["the"], {"x": "at"}, []]),
+    (T, "mask_token", [None, "[MASK]", "<mask>", {"__type": "AddedToken", "content": "<mask>", "lstrip": True},
+                       {"__type": "AddedToken", "content": "[MASK]", "special": True, "rstrip": True}]),
+    (T, "bos_token", [None, "[CLS]", "o"]), (T, "eos_token", [None, "[SEP]"]), (T, "own_token", [None, "bad"]),
+    (T, "clean_up_tokenization_spaces", ANY), (T, "do_basic_tokenize", ANY), (T, "never_split", [None, ["good"]]),
+    (T, "padding_side", [None, "right"]), (T, "split_special_tokens", [None, False]), (T, "add_bos_token", ANY), (T, "add_eos_token", ANY),
+    (S, "mask_token", [None, "[MASK]", {"content": "[MASK]", "lstrip": True, "normalized": False, "rstrip": False, "single_word": False}]),
+    (S, "additional_special_tokens", [None, ["the"]]), (S, "cls_token", [None, "[CLS]", "<s>"]),
+]
+JSON_KEYS = [
+    (J, "truncation", [None, {"max_length": 6, "strategy": "LongestFirst", "stride": 0, "direction": "Left"},
+                       {"max_length": 9, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}]),
+    (J, "padding", [None, {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": 8, "pad_id": 0, "pad_type_id": 0,
+                           "pad_token": "[PAD]"}]),
+]
+BERT_JSON_KEYS = [
+    (J, "normalizer", [None, {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": False, "strip_accents": True,
+                              "lowercase": False}, {"type": "Lowercase"},
+                       {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]}]),
+    (J, "pre_tokenizer", [{"type": "BertPreTokenizer"}, {"type": "Whitespace"}, {"type": "WhitespaceSplit"}]),
+    (T, "tokenizer_class", [None, "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "DistilBertTokenizer", "MiniLMTokenizer",
+                            "ElectraTokenizerFast", "TokenizersBackend"]),
+]
+ROBERTA_KEYS = [(T, "tokenizer_class", [None, "RobertaTokenizer", "RobertaTokenizerFast", "BartTokenizer"])]
+CONFIG_KEYS = [
+    (C, "hidden_act", ["gelu", "gelu_new", "relu", "gelu_fast", "gelu_python"]), (C, "layer_norm_eps", [None, 1e-5, 0.1]),
+    (C, "pad_token_id", [1, 3, 4]), (C, "chunk_size_feed_forward", [0]), (C, "dtype", [None, "float32", "float16"]),
+    (C, "problem_type", [None, "regression", "single_label_classification", "multi_label_classification"]),
+    (C, "output_hidden_states", ANY), (C, "return_dict", [None, True, False]), (C, "some_other_key", [None, {"x": 1}, 7]),
+    (C, "attention_probs_dropout_prob", [0.0, 0.9]), (C, "tokenizer_class", [None, "BertTokenizer"]), (C, "use_cache", ANY),
+    (C, "tie_word_embeddings", ANY), (C, "position_embedding_type", [None, "absolute"]), (C, "is_decoder", [None, False]),
+]
+SENTENCE_KEYS = [
+    (SB, "max_seq_length", [None, 6, 12, 30]), (SB, "do_lower_case", ANY), (SB, "unpad_inputs", [False, None]),
+    (ST, "prompts", [{"query": "good film: ", "a": "Not ", "none": ""}]),
+    (ST, "default_prompt_name", [None, "query", "a", "none"]), (ST, "truncate_dim", [None, 3, 7, 100]),
+    (ST, "similarity_fn_name", [None, "dot", "cosine"]), (P, "include_prompt", ANY),
+    (P, "pooling_mode", [None, "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", ["max", "mean"],
+                         ["weightedmean", "cls", "lasttoken"]]),
+] + [(P, "pooling_mode_" + flag, ANY) for flag in variants.FLAGS]
+
+
+def random_text(random_):
+    joint = "" if random_.random() < 0.2 else " "
+    return joint.join(random_.choice(WORDS) for _ in range(random_.choice((0, 1, 3, 8, 40))))
+
+
+class Fuzzer:
+    def __init__(self, seed, folder):
+        self.random, self.folder = random.Random(seed), folder
+        torch.manual_seed(seed)
+
+    def choose(self, *values):
+        return self.random.choice(values)
+
+    def fresh_config(self, kind, vocabulary):
+        heads, layers = self.choose(1, 2, 3), self.choose(1, 2)
+        hidden, positions = heads * self.choose(4, 8), self.choose(24, 40, 64)
+        labels = {"num_labels": self.choose(1, 2, 3, 5)}
+        if kind == "distilbert":
+            return transformers.DistilBertConfig(vocab_size=vocabulary, dim=hidden, n_heads=heads, n_layers=layers, hidden_dim=2 * hidden + 3,
+                                                 max_position_embeddings=positions, activation=self.choose("gelu", "relu"), **labels)
+        shape = dict(vocab_size=vocabulary, hidden_size=hidden, num_attention_heads=heads, num_hidden_layers=layers,
+                     intermediate_size=3 * hidden + 1, max_position_embeddings=positions, type_vocab_size=self.choose(1, 2, 3),
+                     layer_norm_eps=self.choose(1e-12, 1e-5), hidden_act=self.choose("gelu", "gelu_new", "relu"), **labels)
+        if kind == "roberta":
+            return transformers.RobertaConfig(pad_token_id=self.choose(1, 3, 4), **shape)
+        return transformers.BertConfig(**shape)
+
+    def fresh_model(self, kind, sentence):
+        """A folder as transformers or sentence-transformers saves it."""
+        if kind == "roberta":
+            source = variants.GOLDENS / variants.ROBERTA
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+        else:
+            lower = self.random.random() < 0.5
+            tokens = make_goldens.vocabulary(lower)
+            tokenizer = transformers.BertTokenizer(vocab={token: i for i, token in enumerate(tokens)}, do_lower_case=lower,
+                                                   model_max_length=self.choose(12, 24, 10**30))
+        if self.random.random() < 0.3:
+            tokenizer.add_tokens(["<new>"])
+        if self.random.random() < 0.2:
+            tokenizer.add_special_tokens({"additional_special_tokens": ["film!"]})
+        size = len(tokenizer) - (1 if self.random.random() < 0.1 else 0)
+        config = self.fresh_config(kind, size)
+        auto = transformers.AutoModel if sentence else transformers.AutoModelForSequenceClassification
+        model = auto.from_config(config).eval()
+        make_goldens.randomize(model, self.random.randrange(1 << 30))
+        model.to(self.choose(torch.float32, torch.float16, torch.bfloat16))
+        parts = self.folder / "parts" if sentence else self.folder
+        model.save_pretrained(parts, max_shard_size=self.choose("10GB", "4KB"))
+        tokenizer.save_pretrained(parts)
+        if not sentence:
+            return
+        modules = sentence_transformers.SentenceTransformer(str(parts), device="cpu", local_files_only=True)
+        transformer = modules[0]
+        from sentence_transformers import models
+        width = config.dim if kind == "distilbert" else config.hidden_size
+        modes = self.choose("mean", "cls", "max", "weightedmean", "lasttoken", ("mean", "max"))
+        stack = [transformer, models.Pooling(width, modes)]
+        out = width * (1 if isinstance(modes, str) else len(modes))
+        for _ in range(self.choose(0, 0, 1, 2)):
+            if self.random.random() < 0.5:
+                stack.append(models.Normalize())
+            else:
+                to = self.choose(5, out)
+                stack.append(models.Dense(out, to, bias=self.choose(True, False), use_residual=self.choose(True, False), activation_function=self.choose(
+                    torch.nn.Tanh(), torch.nn.Identity(), torch.nn.ReLU(), torch.nn.GELU(), torch.nn.Sigmoid(), torch.nn.SiLU())))
+                out = to
+        prompts = {"query": "good: ", "passage": "bad film "} if self.random.random() < 0.5 else None
+        whole = sentence_transformers.SentenceTransformer(modules=stack, device="cpu", prompts=prompts, default_prompt_name="passage"
+                                                          if prompts and self.random.random() < 0.5 else None)
+        whole = whole.to(torch.float32)
+        whole.save(str(self.folder), safe_serialization=True)
+        import shutil
+        shutil.rmtree(parts)
+
+    def make(self):
+        """Writes a folder; returns its task and the edits."""
+        import shutil
+        shutil.rmtree(self.folder, ignore_errors=True)
+        kind = self.choose("bert", "distilbert", "roberta", "legacy", "sentence", "sentence")
+        edits = {}
+        fresh = self.random.random() < 0.5
+        task = "embed" if kind == "sentence" else "classify"
+        if fresh:
+            self.folder.mkdir(parents=True)
+            family = self.choose("bert", "distilbert", "roberta") if kind in ("legacy", "sentence") else kind
+            self.fresh_model(family, task == "embed")
+        else:
+            family = {"legacy": "bert", "sentence": "bert"}.get(kind, kind)
+            base = {"bert": variants.BERT, "distilbert": variants.DISTILBERT, "roberta": variants.ROBERTA, "legacy": "legacy-bert",
+                    "sentence": variants.SENTENCE}[kind]
+            shutil.copytree(variants.GOLDENS / base, self.folder)
+        keys = TOKENIZER_KEYS + (ROBERTA_KEYS if family == "roberta" else BERT_JSON_KEYS) + JSON_KEYS + CONFIG_KEYS * (not fresh)
+        keys += SENTENCE_KEYS * (task == "embed") * 2
+        pooling = "1_Pooling/config.json"
+        for file, key, values in self.random.sample(keys, self.choose(0, 1, 2, 4, 8)):
+            path = self.folder / file
+            if not path.exists() and file in (J, pooling):
+                continue
+            value = self.choose(*values)
+            edits.setdefault(file, {})[key] = value
+            old = json.loads(path.read_text()) if path.exists() else {}
+            if value is None:
+                old.pop(key, None)
+            else:
+                old[key] = value
+            path.write_text(json.dumps(old, ensure_ascii=False))
+        return task, edits
+
+
+def difference(one, other):
+    pairs = [(a, b) for key in ("values", "scores") if key in one and key in other
+             for x, y in zip(one[key], other[key]) for a, b in zip(x, y)]
+    if [len(x) for x in one["values"]] != [len(x) for x in other["values"]] or one.get("labels") != other.get("labels"):
+        return float("inf")
+    return max((abs(a - b) / max(1.0, abs(b)) for a, b in pairs), default=0.0)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("runner")
+    arguments.add_argument("--count", type=int, default=300)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--keep", type=pathlib.Path, help="a folder for those that differ")
+    given = arguments.parse_args()
+    runner = subprocess.Popen([given.runner], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    seen = {"same numbers": 0, "refused by both": 0, "only here refused": 0, "only there refused": 0, "different": 0}
+    largest = 0.0
+    with tempfile.TemporaryDirectory() as temporary:
+        for number in range(given.count):
+            folder = pathlib.Path(temporary) / "model"
+            fuzzer = Fuzzer(given.seed * 1_000_000 + number, folder)
+            task, edits = fuzzer.make()
+            texts = [random_text(fuzzer.random) for _ in range(4)]
+            theirs = peer.run(task, folder, texts)
+            runner.stdin.write(json.dumps({"folder": str(folder), "task": task, "texts": texts}) + "\n")
+            runner.stdin.flush()
+            ours = json.loads(runner.stdout.readline())
+            if "error" in ours or "error" in theirs:
+                kind = ("refused by both" if "error" in theirs else "only here refused") if "error" in ours else "only there refused"
+            else:
+                found = difference(ours, theirs)
+                kind = "same numbers" if found <= 1e-4 else "different"
+                largest = max(largest, found if kind == "same numbers" else 0.0)
+            seen[kind] += 1
+            if kind in ("only here refused", "only there refused", "different"):
+                print(f"{number} {kind}: {json.dumps(edits, ensure_ascii=False)[:300]}\n  ours: {str(ours.get('error', ''))[:300]}\n  "
+                      f"theirs: {theirs.get('error', '')}", flush=True)
+                if given.keep:
+                    import shutil
+                    shutil.copytree(folder, given.keep / str(number), dirs_exist_ok=True)
+                    (given.keep / str(number) / "case.json").write_text(json.dumps(
+                        {"task": task, "texts": texts, "edits": edits, "ours": ours, "theirs": theirs}, ensure_ascii=False))
+    print(f"{given.count} folders: {seen}; largest difference of those with the same numbers: {largest:.2e}")
+    return seen["different"] != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
