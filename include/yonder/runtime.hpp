@@ -43,6 +43,12 @@ struct runtime_options {
   // After how long without work a worker is let go.
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds(10);
 
+  // What starts a worker: a program, found as a shell does, and its arguments. It must make a
+  // yonder::runtime, and have the tasks. Empty: this very program; for a host that is not its own worker (an
+  // extension of Python, a plugin, a test runner), or that has more rights than whoever started it, name one
+  // that is.
+  std::vector<std::string> worker_command{};
+
   // Workers are threads of this process: for tests and for programs that cannot start processes. A crash or a
   // cancelled computation is then not contained.
   bool in_process = false;
@@ -88,8 +94,10 @@ struct runtime_options {
 // way, and go on here; destroying it there does nothing. The fork may make a runtime of its own.
 class YONDER_API runtime {
  public:
-  // Looks for the first argument --yonder-worker ENDPOINT (this process is then a worker of the hub at
-  // ENDPOINT). Throws usage_error: two tasks of one name, or a bad flag, variable, key file or endpoint.
+  // Looks for --yonder-worker ENDPOINT, or --yonder-worker=ENDPOINT, as the first argument (this process is
+  // then a worker of the hub at ENDPOINT). Behind other arguments the flag is refused, with a line on stderr
+  // and exit status 2, up to an argument `--`. Throws usage_error: two tasks of one name, or a bad variable,
+  // key file or endpoint.
   runtime(int argc, char** argv, runtime_options const& options = {})
       : runtime(argc, argv, options, detail::linked_transport()) {}
   explicit runtime(runtime_options const& options = {})

@@ -8,6 +8,8 @@
 #include <limits>
 #include <system_error>
 
+#include "src/platform/descriptors.hpp"
+
 namespace yonder::platform {
 
 namespace {
@@ -30,7 +32,7 @@ int whole_milliseconds(std::int64_t timeout_ns) {
 
 }  // namespace
 
-epoll_poller::epoll_poller() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+epoll_poller::epoll_poller() : epoll_(above_standard(unique_fd(::epoll_create1(EPOLL_CLOEXEC)))) {
   if (!epoll_) fail("epoll_create1");
   // Edge-triggered: each write ends one wait, and nobody has to read the counter.
   epoll_event wanted{};
@@ -109,9 +111,9 @@ int epoll_poller::wait_for_events(std::int64_t timeout_ns) {
   timespec const timeout{static_cast<time_t>(timeout_ns / ns_per_s),
                          static_cast<long>(timeout_ns % ns_per_s)};
   auto const count = ::epoll_pwait2(epoll_.get(), ready_.data(), capacity, &timeout, nullptr);
-  if (count >= 0 || errno != ENOSYS) return count;
+  if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
   return ::epoll_wait(epoll_.get(), ready_.data(), capacity,
-                      whole_milliseconds(timeout_ns));  // Linux before 5.11
+                      whole_milliseconds(timeout_ns));  // Linux before 5.11, or refused
 }
 
 std::unique_ptr<poller> make_poller() { return std::make_unique<epoll_poller>(); }

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <system_error>
 
+#include "src/platform/descriptors.hpp"
+
 namespace yonder::platform {
 
-event_counter::event_counter() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+event_counter::event_counter() : fd_(above_standard(unique_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)))) {
   if (!fd_) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
 

@@ -13,7 +13,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <system_error>
+
+#include "src/platform/descriptors.hpp"
+#include "src/platform/thread.hpp"
 
 namespace yonder::platform {
 namespace {
@@ -40,11 +44,34 @@ class file_actions {
     check(::posix_spawn_file_actions_addopen(&actions_, fd, path, flags, 0),
           "posix_spawn_file_actions_addopen");
   }
+  void close(int fd) {
+    check(::posix_spawn_file_actions_addclose(&actions_, fd), "posix_spawn_file_actions_addclose");
+  }
+  void close_from(int first);
   posix_spawn_file_actions_t const* get() const { return &actions_; }
 
  private:
   posix_spawn_file_actions_t actions_{};
 };
+
+// Whether a child of posix_spawn can close all that it was not given, whatever other threads open meanwhile.
+bool child_closes_all() noexcept {
+#ifdef SYS_close_range
+  if (::syscall(SYS_close_range, ~0U, ~0U, 0U) == 0) return true;
+#endif
+  return ::access("/proc/self/fd", X_OK) == 0;  // of which the C library then makes do
+}
+
+void file_actions::close_from(int first) {
+#if defined(__GLIBC_PREREQ) && __GLIBC_PREREQ(2, 34)
+  if (child_closes_all()) {
+    check(::posix_spawn_file_actions_addclosefrom_np(&actions_, first),
+          "posix_spawn_file_actions_addclosefrom_np");
+    return;
+  }
+#endif
+  for (int const fd : inheritable_descriptors(first)) close(fd);
+}
 
 class attributes {
  public:
@@ -91,22 +118,51 @@ std::vector<char*> environment_of(spawn_request const& request) {
   return result;
 }
 
+// Zero, or the error.
+int wait_for(idtype_t what, int which, int how, siginfo_t& info) noexcept {
+  while (::waitid(what, static_cast<id_t>(which), &info, how) != 0)
+    if (errno != EINTR) return errno;
+  return 0;
+}
+
+// Readable once the process has ended, which a thread waits for; it leaves the rest to whoever reaps.
+unique_fd end_of(pid_t pid) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) fail(errno, "pipe2");
+  auto readable = above_standard(unique_fd(ends[0]));
+  auto writable = above_standard(unique_fd(ends[1]));
+  if (!readable || !writable) fail(errno, "fcntl(F_DUPFD_CLOEXEC)");
+  auto const closed_then = std::make_shared<unique_fd>(std::move(writable));
+  start_thread("yonder-child", [pid, closed_then] {
+    siginfo_t info{};
+    wait_for(P_PID, pid, WEXITED | WNOWAIT, info);
+    closed_then->reset();
+  }).detach();
+  return readable;
+}
+
 }  // namespace
+
+child_process::child_process(pid_t pid)
+    : pid_(pid), handle_(above_standard(unique_fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))))) {
+  if (handle_) return;
+  is_pidfd_ = false;
+  handle_ = end_of(pid);
+}
 
 void child_process::kill(int signal) const noexcept {
   // By the handle, so that a process that reuses the number is never hit.
-  ::syscall(SYS_pidfd_send_signal, handle_.get(), signal, nullptr, 0);
+  if (is_pidfd_ && ::syscall(SYS_pidfd_send_signal, handle_.get(), signal, nullptr, 0) == 0) return;
+  if (!is_pidfd_ || errno != ESRCH) ::kill(pid_, signal);
 }
 
 exit_report child_process::wait() const {
+  // When SIGCHLD is ignored or the child is reaped elsewhere this either reports or says ECHILD.
   siginfo_t info{};
-  for (;;) {
-    // P_PIDFD and __WALL: also when SIGCHLD is ignored or reaped elsewhere this either reports or says
-    // ECHILD.
-    if (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(handle_.get()), &info, WEXITED) == 0)
-      break;
-    if (errno != EINTR) return {.known = false};
-  }
+  int error = EINVAL;  // also of a kernel that has pidfds, and cannot wait for them
+  if (is_pidfd_) error = wait_for(static_cast<idtype_t>(P_PIDFD), handle_.get(), WEXITED, info);
+  if (error == EINVAL) error = wait_for(P_PID, pid_, WEXITED, info);
+  if (error != 0) return {.known = false};
   if (info.si_code == CLD_EXITED) return {.status = info.si_status};
   return {.signal = info.si_status};
 }
@@ -127,23 +183,23 @@ child_process spawn(spawn_request const& request) {
     sources.push_back(lifted(fd, above));
     actions.duplicate(sources.back().get(), target++);
   }
+  if (!request.inherits_all) actions.close_from(target);
 
   auto arguments = pointers(request.arguments);
   arguments.push_back(nullptr);
   auto environment = environment_of(request);
   attributes const how;
   pid_t pid = -1;
-  check(::posix_spawn(&pid, request.path.c_str(), actions.get(), how.get(), arguments.data(),
-                      environment.data()),
-        "posix_spawn");
-  unique_fd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (handle.get() < 0) {
-    int const error = errno;
+  check(::posix_spawnp(&pid, request.path.c_str(), actions.get(), how.get(), arguments.data(),
+                       environment.data()),
+        ("'" + request.path + "'").c_str());
+  try {
+    return child_process(pid);
+  } catch (...) {
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
-    fail(error, "pidfd_open");
+    throw;
   }
-  return {pid, std::move(handle)};
 }
 
 std::string process_name(pid_t pid) {
@@ -167,7 +223,7 @@ std::uint64_t random_number() {
 }
 
 unique_fd anonymous_memory(std::size_t size) {
-  unique_fd memory(::memfd_create("yonder", MFD_CLOEXEC));
+  auto memory = above_standard(unique_fd(::memfd_create("yonder", MFD_CLOEXEC)));
   if (memory.get() < 0) fail(errno, "memfd_create");
   if (::ftruncate(memory.get(), static_cast<off_t>(size)) != 0) fail(errno, "ftruncate");
   return memory;

@@ -22,10 +22,11 @@ struct exit_report {
 // A child process, ours to wait for. Users may own SIGCHLD: only this child is ever waited for.
 class child_process {
  public:
-  child_process(pid_t pid, unique_fd handle) : pid_(pid), handle_(std::move(handle)) {}
+  // By a pidfd; where the system has none, or refuses it, by a thread that waits. Throws std::system_error.
+  explicit child_process(pid_t pid);
 
   pid_t pid() const noexcept { return pid_; }
-  int handle() const noexcept { return handle_.get(); }  // a pidfd: readable once the process has ended
+  int handle() const noexcept { return handle_.get(); }  // readable once the process has ended
 
   void kill(int signal) const noexcept;
   exit_report wait() const;  // blocks until it has ended
@@ -33,16 +34,18 @@ class child_process {
  private:
   pid_t pid_;
   unique_fd handle_;
+  bool is_pidfd_ = true;
 };
 
-// What a child gets. It starts in its own process group, with an empty signal mask, default signal actions,
-// stdin from /dev/null and no other descriptor of ours that is close-on-exec.
+// What a child gets. It starts in its own process group, with an empty signal mask, default signal actions
+// and stdin from /dev/null.
 struct spawn_request {
-  std::string path;
+  std::string path;                      // looked for in $PATH if it has no slash
   std::vector<std::string> arguments;    // argv, argv[0] included
   std::vector<std::string> environment;  // "NAME=value", in front of this process's own
   int output = -1;                       // its stdout and stderr; -1: as ours
-  std::vector<int> inherited;            // become its descriptors 3, 4, …
+  std::vector<int> inherited{};          // become its descriptors 3, 4, …; it gets no other
+  bool inherits_all = false;             // instead: all that is not close-on-exec, under the same numbers
 };
 
 // Throws std::system_error.

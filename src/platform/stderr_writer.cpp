@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/platform/descriptors.hpp"
+
 namespace yonder::platform {
 namespace {
 
@@ -51,7 +53,7 @@ bool is_writable(int fd) noexcept {
 
 // An epoll of the descriptor's writability alone.
 unique_fd writability_of(int fd) noexcept {
-  unique_fd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  auto epoll = above_standard(unique_fd(::epoll_create1(EPOLL_CLOEXEC)));
   epoll_event wanted{};
   wanted.events = EPOLLOUT;
   if (epoll && ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &wanted) != 0) epoll.reset();
@@ -70,11 +72,11 @@ void stderr_writer::open() noexcept {
   if (::fstat(STDERR_FILENO, &status) != 0) return;
   if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) {
     // The same pipe or terminal by a description of our own, which may be non-blocking.
-    fd_.reset(::open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    fd_ = above_standard(unique_fd(::open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)));
     if (fd_) kind_ = kind::non_blocking;
     if (fd_ || errno == ENXIO) return;  // a FIFO that nobody reads
   }
-  fd_.reset(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+  fd_.reset(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   if (!fd_) return;
   kind_ = S_ISREG(status.st_mode) ? kind::file : S_ISSOCK(status.st_mode) ? kind::socket : kind::shared;
 }

@@ -5,67 +5,68 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
 #include <system_error>
 #include <utility>
 
+#include "src/platform/descriptors.hpp"
 #include "src/platform/fork.hpp"
+#include "src/runtime/worker_start.hpp"
 
 namespace yonder::runtime_detail {
 namespace {
 
-constexpr char token_name[] = "YONDER_INHERITED";
-constexpr char token_value[] = "v1:socket=3,page=4";
-constexpr int inherited_socket = 3;
-constexpr int inherited_page = 4;
-constexpr std::size_t page_size = 4096;
 constexpr std::size_t tail_size = 4096;
 constexpr int patience_ms = 1000;       // with workers that were told to end, before they are killed
 constexpr int relay_patience_ms = 100;  // with a stderr that takes no more, at the end
 
 [[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
 
-struct socket_pair {
+struct descriptor_pair {
   platform::unique_fd ours;
   platform::unique_fd theirs;
 };
 
-socket_pair make_sockets() {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail("socketpair");
-  return {platform::unique_fd(ends[0]), platform::unique_fd(ends[1])};
+descriptor_pair lifted(int const (&ends)[2]) {
+  descriptor_pair pair{platform::unique_fd(ends[0]), platform::unique_fd(ends[1])};
+  pair.ours = platform::above_standard(std::move(pair.ours));
+  pair.theirs = platform::above_standard(std::move(pair.theirs));
+  if (!pair.ours || !pair.theirs) fail("fcntl(F_DUPFD_CLOEXEC)");
+  return pair;
 }
 
-// Readable end first, non-blocking.
-std::pair<platform::unique_fd, platform::unique_fd> make_pipe() {
+descriptor_pair make_sockets() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail("socketpair");
+  return lifted(ends);
+}
+
+// Ours is the end to read from, non-blocking.
+descriptor_pair make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) fail("pipe2");
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  return {platform::unique_fd(ends[0]), platform::unique_fd(ends[1])};
+  return lifted(ends);
 }
 
-// What we and one worker share. The memory is born as zeros.
-struct shared_page {
-  std::atomic<std::uint32_t> started;
-  std::uint64_t max_call_bytes;
-  std::uint64_t max_decoded_bytes;
-};
-
-shared_page* map_page(int memory) {
-  static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
-  void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
-  if (page == MAP_FAILED) fail("mmap");
-  return static_cast<shared_page*>(page);
+// What a worker is started with; throws std::runtime_error.
+platform::own_image::command worker_command(std::vector<std::string> const& wanted) {
+  if (!wanted.empty()) return {wanted.front(), wanted};
+  if (platform::has_raised_rights())
+    throw std::runtime_error(
+        "this program has more rights than whoever started it (set-user-id, set-group-id, or capabilities of "
+        "its file), so it could not tell its own workers from a stranger's; let workers be another program "
+        "(runtime_options::worker_command), run elsewhere (hub, bind), or be threads (in_process)");
+  auto own = own_image().start();
+  if (own.path.empty())
+    throw std::runtime_error(
+        "this program does not find its own file: /proc is missing, or it was moved; mount /proc, name the "
+        "workers' program (runtime_options::worker_command), or let them be threads (in_process)");
+  return own;
 }
 
 bool is_readable(int fd) noexcept {
@@ -127,12 +128,8 @@ constexpr std::uint64_t output_bit = 1;
 // --- the pool
 // -----------------------------------------------------------------------------------------------------
 
-process_pool::process_pool(transport::poller& poller, transport::limits const& limits,
-                           std::size_t max_call_bytes, std::size_t max_decoded_bytes)
-    : poller_(poller),
-      endpoint_(poller, limits),
-      max_call_bytes_(max_call_bytes),
-      max_decoded_bytes_(max_decoded_bytes) {}
+process_pool::process_pool(transport::poller& poller, process_pool_config config)
+    : config_(std::move(config)), poller_(poller), endpoint_(poller, config_.limits) {}
 
 process_pool::~process_pool() { stop(); }
 
@@ -147,27 +144,54 @@ void process_pool::start(std::uint64_t start) {
 }
 
 void process_pool::launch(std::uint64_t start) {
+  auto const command = worker_command(config_.command);
+  auto& fresh = *workers_.emplace_back(std::make_unique<worker>());
+  fresh.start = start;
+  try {
+    connect(fresh, command);
+  } catch (...) {
+    if (fresh.process) {
+      fresh.process->kill(SIGKILL);
+      fresh.process->wait();
+    }
+    release(fresh);
+    workers_.pop_back();
+    throw;
+  }
+}
+
+void process_pool::connect(worker& fresh, platform::own_image::command const& command) {
   auto [ours, theirs] = make_sockets();
+  fresh.socket = ours.get();
+  platform::close_in_forks(fresh.socket);  // so that it notices when we, not a fork of us, are gone
+  fresh.peer = endpoint_.add(std::move(ours));
+  by_peer_.insert(fresh.peer, fresh);
+
+  auto const token = reinterpret_cast<std::uint64_t>(&fresh);
   auto [readable, writable] = make_pipe();
+  fresh.output = std::move(readable);
+  poller_.add(fresh.output.get(), *this, token | output_bit);
+
   auto const memory = platform::anonymous_memory(page_size);
-  auto fresh = std::make_unique<worker>();
-  fresh->start = start;
-  fresh->page = map_page(memory.get());
-  fresh->page->max_call_bytes = max_call_bytes_;
-  fresh->page->max_decoded_bytes = max_decoded_bytes_;
-  fresh->output = std::move(readable);
-  fresh->process = platform::spawn({.path = "/proc/self/exe",
-                                    .arguments = {::program_invocation_name},
-                                    .environment = {std::string(token_name) + "=" + token_value},
-                                    .output = writable.get(),
-                                    .inherited = {theirs.get(), memory.get()}});
-  fresh->socket = ours.get();
-  platform::close_in_forks(fresh->socket);  // so that it notices when we, not a fork of us, are gone
-  fresh->peer = endpoint_.add(std::move(ours));
-  auto const token = reinterpret_cast<std::uint64_t>(fresh.get());
-  poller_.add(fresh->process->handle(), *this, token);
-  poller_.add(fresh->output.get(), *this, token | output_bit);
-  workers_.push_back(std::move(fresh));
+  fresh.page = map_page(memory.get());
+  fresh.page->max_call_bytes = config_.max_call_bytes;
+  fresh.page->max_decoded_bytes = config_.max_decoded_bytes;
+  fresh.process = platform::spawn({.path = command.path,
+                                   .arguments = command.arguments,
+                                   .environment = {std::string(token_name) + "=" + token_value},
+                                   .output = writable.get(),
+                                   .inherited = {theirs.get(), memory.get()}});
+  poller_.add(fresh.process->handle(), *this, token);
+}
+
+// What others hold of it.
+void process_pool::release(worker& gone) {
+  if (gone.output) poller_.remove(gone.output.get());
+  if (gone.process) poller_.remove(gone.process->handle());
+  if (gone.socket >= 0) platform::close_in_no_fork(gone.socket);
+  if (gone.peer == 0) return;
+  by_peer_.erase(gone.peer);
+  endpoint_.close(gone.peer);
 }
 
 void process_pool::on_ready(std::uint64_t token, bool, bool) {
@@ -192,14 +216,8 @@ void process_pool::reap(worker& one) {
   one.ended = true;
 }
 
-process_pool::worker* process_pool::find(transport::peer_id peer) noexcept {
-  auto const found =
-      std::find_if(workers_.begin(), workers_.end(), [&](auto& one) { return one->peer == peer; });
-  return found != workers_.end() ? found->get() : nullptr;
-}
-
 void process_pool::kill(transport::peer_id peer, std::string_view reason) {
-  auto* const one = find(peer);
+  auto* const one = by_peer_.find(peer);
   if (one == nullptr || one->ended) return;
   one->reason = reason;
   one->process->kill(SIGKILL);
@@ -228,7 +246,7 @@ void process_pool::receive(std::vector<transport::event>& frames) {
   constexpr std::size_t most = 1024;
   endpoint_.receive(received_, most);
   for (auto& event : received_) {
-    auto* const from = find(event.peer);
+    auto* const from = by_peer_.find(event.peer);
     if (from == nullptr) continue;
     if (event.what == transport::event::kind::lost) {
       // It ends, or it closed its socket, which comes to the same.
@@ -246,12 +264,8 @@ void process_pool::receive(std::vector<transport::event>& frames) {
 void process_pool::bury(worker& dead, std::vector<transport::event>& frames) {
   endpoint_.on_ready(dead.peer, true, false);
   while (endpoint_.pending()) receive(frames);
-  if (dead.output) {
-    dead.forward(relay_);
-    if (dead.output) poller_.remove(dead.output.get());
-  }
-  platform::close_in_no_fork(dead.socket);
-  endpoint_.close(dead.peer);
+  if (dead.output) dead.forward(relay_);
+  release(dead);
   report(dead);
 }
 
@@ -275,8 +289,7 @@ void process_pool::report(worker& dead) {
 void process_pool::stop() {
   for (auto& one : workers_) {
     if (!one->greeted && !one->ended) one->process->kill(SIGKILL);  // it has run nothing
-    platform::close_in_no_fork(one->socket);
-    endpoint_.close(one->peer);  // by which the others notice, and end
+    endpoint_.close(one->peer);                                     // by which the others notice, and end
   }
   await_ends(platform::now() + std::int64_t{patience_ms} * 1'000'000);
   for (auto& one : workers_) {
@@ -285,7 +298,7 @@ void process_pool::stop() {
       reap(*one);
     }
     if (one->output) read_output(*one);
-    if (one->output) poller_.remove(one->output.get());
+    release(*one);
   }
   workers_.clear();
   relay_.finish(platform::now() + std::int64_t{relay_patience_ms} * 1'000'000);
@@ -307,45 +320,6 @@ void process_pool::await_ends(std::int64_t until) {
       if (!one->ended && is_readable(one->process->handle())) reap(*one);
     }
   }
-}
-
-// --- in the worker
-// ------------------------------------------------------------------------------------------------
-
-namespace {
-
-// Read before main, and removed, so that no program that the worker starts takes itself for one.
-bool read_token() noexcept {
-  char const* const token = ::getenv(token_name);
-  if (token == nullptr) return false;
-  bool const valid = ::getauxval(AT_SECURE) == 0 && ::strcmp(token, token_value) == 0;
-  ::unsetenv(token_name);
-  struct stat socket {};
-  return valid && ::fstat(inherited_socket, &socket) == 0 && S_ISSOCK(socket.st_mode);
-}
-
-bool started_by_pool = false;
-bool started_by_flag = false;
-
-// The C library passes main's arguments to constructors.
-[[gnu::constructor]] void recognize(int argc, char** argv, char**) {
-  started_by_pool = read_token();
-  started_by_flag = argc > 1 && ::getauxval(AT_SECURE) == 0 && worker_flag == argv[1];
-}
-
-}  // namespace
-
-bool inherited() noexcept { return started_by_pool; }
-bool asked_to_serve() noexcept { return started_by_flag; }
-
-worker_inheritance take_inheritance() {
-  rlimit const none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::fcntl(inherited_socket, F_SETFD, FD_CLOEXEC);
-  platform::unique_fd const memory(inherited_page);
-  auto* const page = map_page(memory.get());
-  return {platform::unique_fd(inherited_socket), &page->started, page->max_call_bytes,
-          page->max_decoded_bytes};
 }
 
 }  // namespace yonder::runtime_detail

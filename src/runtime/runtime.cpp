@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "src/core/words.hpp"
+#include "src/platform/descriptors.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/engine.hpp"
@@ -24,6 +25,7 @@
 #include "src/runtime/registry.hpp"
 #include "src/runtime/thread_pool.hpp"
 #include "src/runtime/worker_loop.hpp"
+#include "src/runtime/worker_start.hpp"
 #include "transports/remote.hpp"
 #include "transports/setup_error.hpp"
 #include "yonder/error.hpp"
@@ -111,13 +113,13 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   block_termination();
   keep_freed_memory();
   auto inheritance = take_inheritance();
-  auto* const loop = new worker_loop({.core = worker_config_here(inheritance.max_call_bytes),
-                                      .max_result_bytes = inheritance.max_call_bytes,
-                                      .max_decoded_bytes = inheritance.max_decoded_bytes,
-                                      .started = inheritance.started,
+  auto const max_call_bytes = inheritance.page->max_call_bytes;
+  auto* const loop = new worker_loop({.core = worker_config_here(max_call_bytes),
+                                      .max_result_bytes = max_call_bytes,
+                                      .max_decoded_bytes = inheritance.page->max_decoded_bytes,
+                                      .started = &inheritance.page->started,
                                       .own_process = true});
-  auto socket =
-      std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(inheritance.max_call_bytes));
+  auto socket = std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(max_call_bytes));
   socket->add(std::move(inheritance.socket));
   loop->attach(std::move(socket));
   auto const end = loop->run();
@@ -163,14 +165,14 @@ void tell_of_silence(worker_loop const& loop, std::string const& address, core::
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-void serve_if_worker(int argc, char** argv, runtime_options const& options,
-                     transport::remote_transport const* remote) {
-  if (inherited()) serve_supervisor();
-  if (!asked_to_serve() || argc < 2 || argv[1] != worker_flag) return;
+void serve_if_worker(runtime_options const& options, transport::remote_transport const* remote) {
+  auto const& how = how_started();
+  if (how.kind == start_kind::program) return;
+  if (how.kind == start_kind::pool_worker) serve_supervisor();
   constexpr int misuse = 2;  // as of a shell's own commands
   try {
-    if (argc < 3) reject("--yonder-worker needs the hub's address: --yonder-worker tcp://host:port");
-    serve_hub(argv[2], options, remote);
+    if (how.kind == start_kind::misused) reject(how.fault);
+    serve_hub(how.hub, options, remote);
   } catch (usage_error const& wrong) {
     say(wrong.what());
     std::exit(misuse);
@@ -242,8 +244,11 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
                                                    options.max_call_bytes, options.max_decoded_bytes,
                                                    engine.get()));
   } else {
-    engine->add_pool(std::make_unique<process_pool>(engine->poller(), limits, options.max_call_bytes,
-                                                    options.max_decoded_bytes));
+    engine->add_pool(std::make_unique<process_pool>(
+        engine->poller(), process_pool_config{.limits = limits,
+                                              .max_call_bytes = options.max_call_bytes,
+                                              .max_decoded_bytes = options.max_decoded_bytes,
+                                              .command = options.worker_command}));
   }
   if (!options.bind.empty()) {
     auto const& transport = needed(remote, options.bind.front());
@@ -258,10 +263,10 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
 }  // namespace
 }  // namespace runtime_detail
 
-runtime::runtime(int argc, char** argv, runtime_options const& options,
-                 transport::remote_transport const* remote) {
+runtime::runtime(int, char**, runtime_options const& options, transport::remote_transport const* remote) {
   runtime_detail::check_registry();
-  runtime_detail::serve_if_worker(argc, argv, options, remote);
+  platform::hold_standard_descriptors();  // closed since the start
+  runtime_detail::serve_if_worker(options, remote);
   if (!options.hub.empty() && !options.bind.empty())
     runtime_detail::reject(
         "runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
@@ -280,6 +285,8 @@ std::vector<std::string> runtime::addresses() const {
 
 std::size_t runtime::worker_count() const { return engine_->is_ours() ? engine_->worker_count() : 0; }
 
-bool is_worker() noexcept { return runtime_detail::inherited() || runtime_detail::asked_to_serve(); }
+bool is_worker() noexcept {
+  return runtime_detail::how_started().kind != runtime_detail::start_kind::program;
+}
 
 }  // namespace yonder

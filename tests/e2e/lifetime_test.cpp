@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "src/platform/process.hpp"
 #include "tests/e2e/fixture.hpp"
+#include "tests/e2e/program.hpp"
 #include "tests/e2e/tasks.hpp"
 
 using namespace std::chrono_literals;
@@ -22,45 +22,6 @@ using namespace std::chrono_literals;
 // Programs that end in unusual ways. Their paths come from CMake.
 namespace e2e {
 namespace {
-
-class program {
- public:
-  explicit program(std::string const& path, std::vector<std::string> environment = {}) {
-    std::array<int, 2> ends{};
-    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
-    yonder::platform::unique_fd const writable(ends[1]);
-    output_.reset(ends[0]);
-    // Its stderr goes the same way; the tests look for lines.
-    process_.emplace(yonder::platform::spawn({.path = path,
-                                              .arguments = {path},
-                                              .environment = std::move(environment),
-                                              .output = writable.get(),
-                                              .inherited = {}}));
-  }
-
-  std::string read_line() {
-    std::string line;
-    for (char c = 0; ::read(output_.get(), &c, 1) == 1 && c != '\n';) line += c;
-    return line;
-  }
-
-  std::string read_all() {
-    std::string all;
-    char text[4096];
-    for (ssize_t count = 0; (count = ::read(output_.get(), text, sizeof text)) > 0;)
-      all.append(text, static_cast<std::size_t>(count));
-    return all;
-  }
-
-  yonder::platform::exit_report wait() { return process_->wait(); }
-  void kill() { process_->kill(SIGKILL); }
-  // The whole process group, which it leads.
-  void kill_group() { ::kill(-process_->pid(), SIGKILL); }
-
- private:
-  yonder::platform::unique_fd output_;
-  std::optional<yonder::platform::child_process> process_;
-};
 
 std::filesystem::path temporary_folder() {
   std::string name = std::filesystem::temp_directory_path() / "yonder-lifetime-XXXXXX";

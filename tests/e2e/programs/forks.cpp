@@ -179,8 +179,11 @@ void check_tasks() {
 #endif
 }
 
-detached fork_in_coroutine(std::atomic<int>& status) {
-  co_await e2e::task::twice.spawn(1);
+detached fork_in_coroutine(yonder::call<bool>& call, std::atomic<int>& status) {
+  try {
+    co_await call;
+  } catch (yonder::cancelled const&) {
+  }
   auto const child = ::fork();
   if (child == 0) co_return;  // into the runtime
   int how = 0;
@@ -191,7 +194,9 @@ detached fork_in_coroutine(std::atomic<int>& status) {
 
 void check_coroutines() {
   std::atomic<int> status{-1};
-  fork_in_coroutine(status);
+  auto call = e2e::task::wait_for_stop.spawn();
+  fork_in_coroutine(call, status);  // suspends: the call goes on
+  call.cancel();
   status.wait(-1);
   expect(status == 0, "the child of a coroutine's fork ends where the coroutine does");
 }

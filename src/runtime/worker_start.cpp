@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/runtime/worker_start.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <system_error>
+#include <utility>
+
+#include "src/platform/descriptors.hpp"
+
+namespace yonder::runtime_detail {
+namespace {
+
+struct known_from_the_start {
+  platform::own_image image;
+  start_info how;
+};
+
+known_from_the_start* known = nullptr;  // for ever
+
+start_info misuse(std::string what) {
+  return {.kind = start_kind::misused, .hub = {}, .fault = std::move(what)};
+}
+
+// Whoever started a program with more rights than he has chose its environment and its arguments.
+start_info refused_rights() {
+  return misuse(
+      "this program has more rights than whoever started it (set-user-id, set-group-id, or capabilities of "
+      "its "
+      "file), and such a one is nobody's worker; take the bit or the capabilities from the file, or let "
+      "workers "
+      "be another program (runtime_options::worker_command)");
+}
+
+// Read before main, and removed, so that no program that the worker starts takes itself for one.
+start_info of_environment() {
+  char const* const token = ::getenv(token_name);
+  if (token == nullptr) return {};
+  bool const valid = ::strcmp(token, token_value) == 0;
+  ::unsetenv(token_name);
+  if (platform::has_raised_rights()) return refused_rights();
+  struct stat socket {};
+  if (!valid || ::fstat(inherited_socket, &socket) != 0 || !S_ISSOCK(socket.st_mode)) return {};
+  return {.kind = start_kind::pool_worker, .hub = {}, .fault = {}};
+}
+
+bool is_flag(std::string_view argument) noexcept {
+  return argument.starts_with(worker_flag) &&
+         (argument.size() == worker_flag.size() || argument[worker_flag.size()] == '=');
+}
+
+// What follows `--` is the program's own business.
+start_info of_arguments(int argc, char** argv) {
+  int at = 1;
+  while (at < argc && !is_flag(argv[at])) {
+    if (std::string_view(argv[at]) == "--") return {};
+    ++at;
+  }
+  if (at >= argc) return {};
+  if (platform::has_raised_rights()) return refused_rights();
+  auto const usage = "write it as the first argument: --yonder-worker tcp://host:port";
+  if (at != 1) return misuse("--yonder-worker comes behind other arguments; " + std::string(usage));
+  std::string_view address = argv[1];
+  address.remove_prefix(worker_flag.size());
+  if (address.starts_with('='))
+    address.remove_prefix(1);
+  else if (argc > 2)
+    address = argv[2];
+  if (address.empty()) return misuse("--yonder-worker needs the hub's address; " + std::string(usage));
+  return {.kind = start_kind::hub_worker, .hub = std::string(address), .fault = {}};
+}
+
+start_info recognize(int argc, char** argv) {
+  auto how = of_environment();
+  return how.kind == start_kind::program ? of_arguments(argc, argv) : how;
+}
+
+// The C library passes main's arguments to constructors. Before those of the program's own objects.
+[[gnu::constructor(101)]] void begin(int argc, char** argv, char**) {
+  platform::hold_standard_descriptors();
+  known = new known_from_the_start{platform::own_image(argc, argv), recognize(argc, argv)};
+}
+
+}  // namespace
+
+start_info const& how_started() noexcept {
+  static start_info const not_yet;
+  return known != nullptr ? known->how : not_yet;
+}
+platform::own_image const& own_image() noexcept { return known->image; }
+
+shared_page* map_page(int memory) {
+  static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+  void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+  if (page == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+  return static_cast<shared_page*>(page);
+}
+
+worker_inheritance take_inheritance() {
+  rlimit const none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::fcntl(inherited_socket, F_SETFD, FD_CLOEXEC);
+  platform::unique_fd const memory(inherited_page);
+  return {platform::unique_fd(inherited_socket), map_page(memory.get())};
+}
+
+}  // namespace yonder::runtime_detail

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "src/platform/own_image.hpp"
+#include "src/platform/unique_fd.hpp"
+
+// What makes a process a worker, seen from both sides.
+namespace yonder::runtime_detail {
+
+// The first argument of a worker of a hub elsewhere; the hub's address follows it, or `=` and the address.
+inline constexpr std::string_view worker_flag = "--yonder-worker";
+
+// What a process_pool gives its workers: a variable of the environment that says so, one end of a socketpair
+// and a page of memory. Both are descriptors of stated numbers.
+inline constexpr char token_name[] = "YONDER_INHERITED";
+inline constexpr char token_value[] = "v1:socket=3,page=4";
+inline constexpr int inherited_socket = 3;
+inline constexpr int inherited_page = 4;
+
+struct shared_page {
+  std::atomic<std::uint32_t> started;  // the worker writes: the highest sequence that was started
+  std::uint64_t max_call_bytes;        // of the runtime that started it
+  std::uint64_t max_decoded_bytes;     // likewise
+};
+constexpr std::size_t page_size = 4096;
+
+// Throws std::system_error.
+shared_page* map_page(int memory);
+
+// As what this process was started; known from before main.
+enum class start_kind : std::uint8_t {
+  program,      // no worker
+  pool_worker,  // by a process_pool
+  hub_worker,   // with the flag
+  misused,      // as a worker, wrongly
+};
+struct start_info {
+  start_kind kind = start_kind::program;
+  std::string hub;    // hub_worker: its address
+  std::string fault;  // misused: what is wrong
+};
+start_info const& how_started() noexcept;
+
+// This program, to be started once more.
+platform::own_image const& own_image() noexcept;
+
+struct worker_inheritance {
+  platform::unique_fd socket;
+  shared_page* page = nullptr;
+};
+
+// To be called once, by a pool_worker.
+worker_inheritance take_inheritance();
+
+}  // namespace yonder::runtime_detail

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/platform/process.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <system_error>
+
+#include "src/platform/fork.hpp"
+
+namespace yonder::platform {
+namespace {
+
+// What `sh -c script` prints.
+std::string output_of(std::string const& script, std::vector<int> const& inherited,
+                      bool inherits_all = false) {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  unique_fd const readable(ends[0]);
+  unique_fd writable(ends[1]);
+  auto const child = spawn({.path = "sh",
+                            .arguments = {"sh", "-c", script},
+                            .environment = {"YONDER_TEST_WORD=said"},
+                            .output = writable.get(),
+                            .inherited = inherited,
+                            .inherits_all = inherits_all});
+  writable.reset();
+  std::string all;
+  char text[256];
+  for (ssize_t count = 0; (count = ::read(readable.get(), text, sizeof text)) > 0;)
+    all.append(text, static_cast<std::size_t>(count));
+  CHECK(child.wait().status == 0);
+  return all;
+}
+
+std::string const has_descriptor = "; do if eval \"true <&$n\" 2>&-; then echo $n; fi; done";
+
+}  // namespace
+
+TEST_CASE("a child gets what it is given, and nothing else") {
+  unique_fd const open(::fcntl(STDERR_FILENO, F_DUPFD, 9));
+  unique_fd const given(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  auto const number = std::to_string(open.get());
+  auto const script = "for n in 3 4 " + number + has_descriptor;
+  CHECK(output_of(script, {given.get()}) == "3\n");
+  CHECK(output_of("for n in " + number + has_descriptor, {}, true) == number + "\n");
+  CHECK(output_of("echo $YONDER_TEST_WORD; cat", {}) == "said\n");
+}
+
+TEST_CASE("a program that is not there is named") {
+  try {
+    spawn({.path = "no-such-program", .arguments = {"no-such-program"}, .environment = {}});
+    FAIL("it was started");
+  } catch (std::system_error const& error) {
+    CHECK(std::string(error.what()) == "'no-such-program': No such file or directory");
+  }
+}
+
+TEST_CASE("a child's end is seen, and how it came") {
+  auto const child = spawn({.path = "sleep", .arguments = {"sleep", "1000"}, .environment = {}});
+  child.kill(SIGTERM);
+  pollfd end{child.handle(), POLLIN, 0};
+  CHECK(::poll(&end, 1, -1) == 1);
+  CHECK(child.wait().signal == SIGTERM);
+}
+
+}  // namespace yonder::platform
