@@ -183,8 +183,8 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
   put_text(body, tag::function, function, max_name_size);
   if (policy.retries != 0 || policy.idempotent || policy.durable || policy.timeout != 0) {
     auto const flags = (policy.idempotent ? policy_idempotent : 0U) | (policy.durable ? policy_durable : 0U);
-    put_numbers(body, tag::policy, policy.retries, flags,
-                static_cast<std::uint64_t>((policy.timeout + microsecond - 1) / microsecond));
+    auto const timeout = policy.timeout / microsecond + (policy.timeout % microsecond != 0);
+    put_numbers(body, tag::policy, policy.retries, flags, static_cast<std::uint64_t>(timeout));
   }
   put_present_text(body, tag::traceparent, traceparent, max_name_size);
 }

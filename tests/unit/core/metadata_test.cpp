@@ -63,6 +63,8 @@ TEST_CASE("the longest times there are travel without overflow") {
   call_message read;
   REQUIRE(read_call(body, read));
   CHECK(read.policy.timeout >= never - microsecond);
+  CHECK(body.size() == 29);
+  CHECK(load_le<std::uint64_t>(body.data() + 21) == never / microsecond + 1);
   welcome_message said;
   said.heartbeat = never;
   REQUIRE(read_welcome(make_welcome(said), said));
