@@ -229,6 +229,12 @@ unique_fd anonymous_memory(std::size_t size) {
   return memory;
 }
 
+std::string to_string(exit_report const& how) {
+  if (!how.known) return "ended, and somebody else waited for it";
+  if (how.signal != 0) return "was ended by " + signal_name(how.signal);
+  return "exited with status " + std::to_string(how.status);
+}
+
 std::string signal_name(int signal) {
   char const* const name = ::sigabbrev_np(signal);
   auto const number = "signal " + std::to_string(signal);

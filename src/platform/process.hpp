@@ -19,6 +19,9 @@ struct exit_report {
   bool known = true;  // false: somebody else had reaped it
 };
 
+// What follows "the worker": "was ended by SIGSEGV (signal 11)", "exited with status 3".
+std::string to_string(exit_report const& how);
+
 // A child process, ours to wait for. Users may own SIGCHLD: only this child is ever waited for.
 class child_process {
  public:

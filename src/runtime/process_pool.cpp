@@ -110,12 +110,6 @@ struct process_pool::worker {
     }
     return true;
   }
-
-  std::string death() const {
-    if (!how.known) return "ended, and somebody else waited for it";
-    if (how.signal != 0) return "was ended by " + platform::signal_name(how.signal);
-    return "exited with status " + std::to_string(how.status);
-  }
 };
 
 namespace {
@@ -274,13 +268,13 @@ void process_pool::report(worker& dead) {
     happened_.push_back({.what = pool_event::kind::start_failed,
                          .start = dead.start,
                          .loss = {.stderr_tail = std::move(dead.tail)},
-                         .text = "the worker " + dead.death() + " before it was ready"});
+                         .text = "the worker " + platform::to_string(dead.how) + " before it was ready"});
     return;
   }
   core::peer_loss loss{.started = dead.page->started.load(std::memory_order_acquire),
                        .signal = dead.how.signal,
                        .stderr_tail = std::move(dead.tail),
-                       .reason = dead.reason.empty() ? dead.death() : dead.reason};
+                       .reason = dead.reason.empty() ? platform::to_string(dead.how) : dead.reason};
   if (dead.how.known && dead.how.signal == 0) loss.exit_status = dead.how.status;
   happened_.push_back(
       {.what = pool_event::kind::lost, .peer = dead.peer, .start = dead.start, .loss = std::move(loss)});

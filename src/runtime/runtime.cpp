@@ -23,6 +23,7 @@
 #include "src/runtime/engine.hpp"
 #include "src/runtime/process_pool.hpp"
 #include "src/runtime/registry.hpp"
+#include "src/runtime/supervisor.hpp"
 #include "src/runtime/thread_pool.hpp"
 #include "src/runtime/worker_loop.hpp"
 #include "src/runtime/worker_start.hpp"
@@ -126,11 +127,6 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-void say(std::string const& text) {
-  auto const line = "yonder worker: " + text + "\n";
-  [[maybe_unused]] auto const written = ::write(STDERR_FILENO, line.data(), line.size());
-}
-
 // Once, where nobody answers for a while. `loop` lasts as long as the process.
 void tell_of_silence(worker_loop const& loop, std::string const& address, core::duration tries) {
   platform::start_thread("yonder-silence", [&loop, address, tries] {
@@ -139,6 +135,11 @@ void tell_of_silence(worker_loop const& loop, std::string const& address, core::
     say("no hub answers at '" + address + "' yet; trying on for " + core::in_words(tries) +
         "; see that `yonder hub` runs there and that this machine reaches it");
   }).detach();
+}
+
+// Whether another worker would fare no better.
+bool is_final(errc code) noexcept {
+  return code == errc::unauthorized || code == errc::protocol_mismatch || code == errc::hub_unreachable;
 }
 
 // This process is a worker of a hub elsewhere.
@@ -162,6 +163,7 @@ void tell_of_silence(worker_loop const& loop, std::string const& address, core::
   tell_of_silence(*loop, address, tries);
   auto const end = loop->run();
   if (!end.clean) say(std::string(to_string(end.code)) + ": " + end.reason);
+  if (end.clean || is_final(end.code)) end_for_good();
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
@@ -172,9 +174,11 @@ void serve_if_worker(runtime_options const& options, transport::remote_transport
   constexpr int misuse = 2;  // as of a shell's own commands
   try {
     if (how.kind == start_kind::misused) reject(how.fault);
+    if (how.supervisor < 0 && !own_image().start().path.empty()) supervise();
     serve_hub(how.hub, options, remote);
   } catch (usage_error const& wrong) {
     say(wrong.what());
+    end_for_good();
     std::exit(misuse);
   }
 }

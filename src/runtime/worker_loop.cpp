@@ -16,6 +16,7 @@
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/registry.hpp"
 #include "src/runtime/send_result.hpp"
+#include "src/runtime/supervisor.hpp"
 
 namespace yonder {
 namespace runtime_detail {
@@ -393,6 +394,7 @@ void worker_loop::leave_process() noexcept {
     connection_->flush();
   } catch (std::exception const&) {  // the process ends, whatever is left unsent
   }
+  if (turns_.exit()->clean) end_for_good();
   ::_exit(turns_.exit()->clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
@@ -19,6 +22,8 @@
 namespace yonder::runtime_detail {
 namespace {
 
+constexpr char supervised_format[] = "v1:channel=%d,supervisor=%d";
+
 struct known_from_the_start {
   platform::own_image image;
   start_info how;
@@ -26,9 +31,7 @@ struct known_from_the_start {
 
 known_from_the_start* known = nullptr;  // for ever
 
-start_info misuse(std::string what) {
-  return {.kind = start_kind::misused, .hub = {}, .fault = std::move(what)};
-}
+start_info misuse(std::string what) { return {.kind = start_kind::misused, .fault = std::move(what)}; }
 
 // Whoever started a program with more rights than he has chose its environment and its arguments.
 start_info refused_rights() {
@@ -49,7 +52,22 @@ start_info of_environment() {
   if (platform::has_raised_rights()) return refused_rights();
   struct stat socket {};
   if (!valid || ::fstat(inherited_socket, &socket) != 0 || !S_ISSOCK(socket.st_mode)) return {};
-  return {.kind = start_kind::pool_worker, .hub = {}, .fault = {}};
+  return {.kind = start_kind::pool_worker};
+}
+
+// Ends with the supervisor, however that ends; the kernel remembers the thread that started us, which does
+// nothing else. Where it listens, or -1.
+int supervisor_channel() noexcept {
+  char const* const token = ::getenv(supervised_name);
+  if (token == nullptr) return -1;
+  int channel = -1;
+  pid_t supervisor = 0;
+  bool const valid = std::sscanf(token, supervised_format, &channel, &supervisor) == 2;
+  ::unsetenv(supervised_name);
+  if (!valid || ::fcntl(channel, F_SETFD, FD_CLOEXEC) != 0) return -1;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != supervisor) ::_exit(EXIT_FAILURE);  // it has gone already
+  return channel;
 }
 
 bool is_flag(std::string_view argument) noexcept {
@@ -75,7 +93,10 @@ start_info of_arguments(int argc, char** argv) {
   else if (argc > 2)
     address = argv[2];
   if (address.empty()) return misuse("--yonder-worker needs the hub's address; " + std::string(usage));
-  return {.kind = start_kind::hub_worker, .hub = std::string(address), .fault = {}};
+  return {.kind = start_kind::hub_worker,
+          .hub = std::string(address),
+          .arguments = {argv + 1, argv + argc},
+          .supervisor = supervisor_channel()};
 }
 
 start_info recognize(int argc, char** argv) {
@@ -96,6 +117,15 @@ start_info const& how_started() noexcept {
   return known != nullptr ? known->how : not_yet;
 }
 platform::own_image const& own_image() noexcept { return known->image; }
+
+std::string supervised_value(int channel, pid_t supervisor) {
+  return "v1:channel=" + std::to_string(channel) + ",supervisor=" + std::to_string(supervisor);
+}
+
+void say(std::string const& text) {
+  auto const line = "yonder worker: " + text + "\n";
+  [[maybe_unused]] auto const written = ::write(STDERR_FILENO, line.data(), line.size());
+}
 
 shared_page* map_page(int memory) {
   static_assert(std::atomic<std::uint32_t>::is_always_lock_free);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/platform/own_image.hpp"
 #include "src/platform/unique_fd.hpp"
@@ -42,13 +45,23 @@ enum class start_kind : std::uint8_t {
 };
 struct start_info {
   start_kind kind = start_kind::program;
-  std::string hub;    // hub_worker: its address
-  std::string fault;  // misused: what is wrong
+  std::string hub{};                     // hub_worker: its address
+  std::vector<std::string> arguments{};  // hub_worker: all of main's, without argv[0]
+  int supervisor = -1;                   // hub_worker: where its supervisor listens; -1: it has none yet
+  std::string fault{};                   // misused: what is wrong
 };
 start_info const& how_started() noexcept;
 
 // This program, to be started once more.
 platform::own_image const& own_image() noexcept;
+
+// What a supervisor tells its worker: the descriptor by which it listens, and itself, with whom the worker
+// ends.
+inline constexpr char supervised_name[] = "YONDER_SUPERVISED";
+std::string supervised_value(int channel, pid_t supervisor);
+
+// A line on stderr.
+void say(std::string const& text);
 
 struct worker_inheritance {
   platform::unique_fd socket;

@@ -268,11 +268,54 @@ TEST_CASE("a program that embeds its hub takes remote workers too") {
                                .environment = {"YONDER_KEYS=" + (place / "keys")},
                                .output = -1,
                                .inherited = {}});
-  CHECK(task::process.on(own).remote() == worker.pid());
+  watched_process const served(task::process.on(own).remote());
   worker.kill(SIGTERM);  // drains and exits
   auto const how = worker.wait();
   CHECK(how.signal == 0);
   CHECK(how.status == 0);
+  CHECK(served.ends_within(0ms));
+}
+
+TEST_CASE("a remote worker that had to end itself, or was ended by a task, comes back") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  auto const first = task::process.on(client).remote();
+  CHECK_THROWS_AS(task::ignore_stop.with({.timeout = 50ms}).on(client).remote(), yonder::timed_out);
+  auto const second = task::process.on(client).remote();
+  CHECK(second != first);
+  CHECK_THROWS_AS(task::crash.on(client).remote("exit"), yonder::worker_lost);
+  CHECK(task::process.on(client).remote() != second);
+}
+
+TEST_CASE("a remote worker ends with whoever watches it, and as it was told") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  watched_process const killed(task::process.on(client).remote());
+  auto running = task::ignore_stop.on(client).spawn();
+  CHECK_FALSE(running.get_for(10ms));
+  here.stop_worker();
+  CHECK(killed.ends_within(10s));
+
+  lone_worker interrupted(here.keys(), {here.address()});
+  watched_process const served(task::process.on(client).remote());
+  interrupted.process.kill(SIGINT);
+  CHECK(interrupted.process.wait().signal == SIGINT);
+  CHECK(served.ends_within(0ms));
+}
+
+TEST_CASE("promise 16: a worker whose key is refused says so once, and ends") {
+  site here;
+  folder const stranger;
+  yonder::transport::keygen(stranger / "keys");
+  fs::copy_file(here.keys() + "/server.pub", stranger / "keys/server.pub",
+                fs::copy_options::overwrite_existing);
+  lone_worker worker(stranger / "keys", {here.address()});
+  auto const said = worker.read_all();
+  CHECK(said.find("yonder worker: unauthorized: ") == 0);
+  CHECK(said.find('\n') == said.size() - 1);
+  CHECK(worker.process.wait().status == 1);
 }
 
 TEST_CASE("a worker with a wrong address, or without keys, says so in one line and exits with 2") {
