@@ -14,6 +14,7 @@
 
 #include "src/platform/process.hpp"
 #include "tests/e2e/fixture.hpp"
+#include "tests/e2e/folder.hpp"
 #include "tests/e2e/tasks.hpp"
 #include "transports/zmq/keys.hpp"
 
@@ -26,23 +27,6 @@ namespace {
 
 constexpr yonder::task<[](std::string const& s) { return s.size(); }, "e2e.structure"> structure;
 constexpr yonder::task<[] { return 0; }, "e2e.only_here"> only_here;
-
-class folder {
- public:
-  folder() {
-    std::string name = fs::temp_directory_path() / "yonder-remote-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~folder() { fs::remove_all(path_); }
-  folder(folder const&) = delete;
-  folder& operator=(folder const&) = delete;
-
-  std::string operator/(std::string const& name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
 
 // A hub without workers of its own, and one that came by itself.
 class site {
