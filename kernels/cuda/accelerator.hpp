@@ -33,6 +33,9 @@ class accelerator {
   virtual std::string device_name() const = 0;
 };
 
+// The toolkit that this was built with, as 13000 for 13.0; 0 without CUDA.
+int built_with_toolkit() noexcept;
+
 // Why cuda:`index` cannot be used, in words; nothing where it can.
 std::optional<std::string> why_unavailable(unsigned index);
 

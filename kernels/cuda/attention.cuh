@@ -44,7 +44,7 @@ YONDER_DEVICE void copy_rows(T (*to)[HeadSize + 8], T const* from, std::size_t s
     int const row = i / chunks;
     int const column = i % chunks * 8;
     bool const valid = row < end;
-    copy_async(&to[row][column], from + (valid ? row : 0) * stride + column, valid);
+    cp_async(&to[row][column], from + (valid ? row : 0) * stride + column, valid);
   }
 }
 
@@ -61,7 +61,7 @@ YONDER_DEVICE void begin_block(query_block<T, HeadSize>& block, T const (*querie
   auto const place = down_then_across(static_cast<int>(lane_index()));
   YONDER_UNROLL
   for (int k = 0; k < HeadSize / 16; ++k) {
-    words const loaded = load_matrices(&queries[place.row][k * 16 + place.column]);
+    words const loaded = ldmatrix_x4(&queries[place.row][k * 16 + place.column]);
     YONDER_UNROLL
     for (int i = 0; i < 4; ++i) block.query[k].word[i] = loaded.word[i];
   }
@@ -80,9 +80,9 @@ YONDER_DEVICE void score(query_block<T, HeadSize> const& block, T const (*keys)[
     scores[n + 1] = {};
     YONDER_UNROLL
     for (int k = 0; k < HeadSize / 16; ++k) {
-      words const loaded = load_matrices(&keys[n * 8 + place.row][k * 16 + place.column]);
-      multiply_add<T>(scores[n], block.query[k], {{loaded.word[0], loaded.word[1]}});
-      multiply_add<T>(scores[n + 1], block.query[k], {{loaded.word[2], loaded.word[3]}});
+      words const loaded = ldmatrix_x4(&keys[n * 8 + place.row][k * 16 + place.column]);
+      mma_m16n8k16<T>(scores[n], block.query[k], {{loaded.word[0], loaded.word[1]}});
+      mma_m16n8k16<T>(scores[n + 1], block.query[k], {{loaded.word[2], loaded.word[3]}});
     }
   }
 }
@@ -96,9 +96,9 @@ YONDER_DEVICE void add_values(query_block<T, HeadSize>& block, fragment_c const 
     fragment_a const a = rounded_weights<T>(weights, k);
     YONDER_UNROLL
     for (int n = 0; n < HeadSize / 8; n += 2) {
-      words const loaded = load_transposed_matrices(&values[k * 16 + place.row][n * 8 + place.column]);
-      multiply_add<T>(block.out[n], a, {{loaded.word[0], loaded.word[1]}});
-      multiply_add<T>(block.out[n + 1], a, {{loaded.word[2], loaded.word[3]}});
+      words const loaded = ldmatrix_x4_trans(&values[k * 16 + place.row][n * 8 + place.column]);
+      mma_m16n8k16<T>(block.out[n], a, {{loaded.word[0], loaded.word[1]}});
+      mma_m16n8k16<T>(block.out[n + 1], a, {{loaded.word[2], loaded.word[3]}});
     }
   }
 }
@@ -144,7 +144,7 @@ YONDER_DEVICE void attend(attention_arguments<T> const& a, attention_tile const&
     int const stage = key / keys_at_once % 2;
     copy_rows<HeadSize>(memory.keys[stage], keys + key * stride, stride, keys_at_once, tile.length - key);
     copy_rows<HeadSize>(memory.values[stage], values + key * stride, stride, keys_at_once, tile.length - key);
-    commit_copies();
+    cp_async_commit_group();
   };
 
   copy_rows<HeadSize>(memory.queries, queries + tile.query * stride, stride, warps * queries_per_warp,
@@ -155,17 +155,17 @@ YONDER_DEVICE void attend(attention_arguments<T> const& a, attention_tile const&
   for (int key = 0; key < tile.length; key += keys_at_once) {
     bool const last = key + keys_at_once >= tile.length;
     if (last) {
-      wait_for_copies<0>();
+      cp_async_wait_group<0>();
     } else {
       copy_keys(key + keys_at_once);
-      wait_for_copies<1>();
+      cp_async_wait_group<1>();
     }
     sync_block();
     if (key == 0) begin_block<T, HeadSize>(block, own_rows);
     int const stage = key / keys_at_once % 2;
     fragment_c scores[keys_at_once / 8];
     score<T, HeadSize>(block, memory.keys[stage], scores);
-    if (last) mask(scores, tile.length - key);
+    if (tile.length - key < keys_at_once) mask<0>(scores, tile.length - key);
     weigh(block.rows, scores, block.out, score_scale<HeadSize>());
     add_values<T, HeadSize>(block, scores, memory.values[stage]);
     sync_block();
@@ -183,8 +183,8 @@ template <class T, int HeadSize>
 YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(most_warps* warp_size, 3)
     attention_kernel(attention_arguments<T> const a) {
   auto& memory = shared_memory<attention_memory<T, HeadSize>>();
-  wait_for_previous_grid();
-  allow_next_grid();
+  griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
   auto const tiles = static_cast<unsigned>(a.batch.counts->tiles);
   for (unsigned tile = block_x(); tile < tiles; tile += grid_x())
     attend<T, HeadSize>(a, a.batch.tiles[tile], block_y(), memory);

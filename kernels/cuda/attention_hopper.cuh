@@ -22,7 +22,7 @@ struct alignas(1024) hopper_attention_memory {
   T queries[groups_of_block][queries_of_group][HeadSize];
   T keys[2][keys_of_tile][HeadSize];  // two stages: a short sequence uses the first
   T values[2][keys_of_tile][HeadSize];
-  transfer_barrier arrived[2];
+  mbarrier arrived[2];
 };
 
 template <class T, int HeadSize>
@@ -46,17 +46,18 @@ template <class T, int HeadSize>
 YONDER_DEVICE void copy_boxes(hopper_block<T, HeadSize> const& block, T (*to)[HeadSize], int column, int row,
                               int boxes, int stage) {
   for (int i = 0; i < boxes; ++i)
-    copy_box(to + i * rows_of_box, block.qkv, column, row + i * rows_of_box, block.memory.arrived[stage]);
+    cp_async_bulk_tensor(to + i * rows_of_box, block.qkv, column, row + i * rows_of_box,
+                         block.memory.arrived[stage]);
 }
 
 // By the leader: the keys and values from `key` on, for the sequence's first tile with its queries.
 template <class T, int HeadSize>
-YONDER_DEVICE void begin_stage(hopper_block<T, HeadSize> const& block, attention_tile const& tile, int key,
-                               int stage) {
+YONDER_DEVICE void copy_stage(hopper_block<T, HeadSize> const& block, attention_tile const& tile, int key,
+                              int stage) {
   auto const boxes_for = [](int rows) { return rows > rows_of_box ? 2 : 1; };
   int const boxes = boxes_for(tile.length - key);
   int const query_boxes = key == 0 ? boxes_for(tile.length - tile.query) : 0;
-  arrive_expecting(
+  mbarrier_arrive_expect_tx(
       block.memory.arrived[stage],
       static_cast<std::uint32_t>((2 * boxes + query_boxes) * rows_of_box * row_bytes<T, HeadSize>));
   copy_boxes(block, block.memory.queries[0], block.column, tile.first + tile.query, query_boxes, stage);
@@ -65,9 +66,17 @@ YONDER_DEVICE void begin_stage(hopper_block<T, HeadSize> const& block, attention
              stage);
 }
 
+// By all threads; the leader copies, and its warp meets again before it multiplies.
+template <class T, int HeadSize>
+YONDER_DEVICE void begin_stage(hopper_block<T, HeadSize> const& block, attention_tile const& tile, int key,
+                               int stage) {
+  if (is_leader()) copy_stage(block, tile, key, stage);
+  sync_warp();
+}
+
 template <class T, int HeadSize>
 YONDER_DEVICE void finish_stage(hopper_block<T, HeadSize>& block, int stage) {
-  wait_for_phase(block.memory.arrived[stage], block.turn >> stage & 1U);
+  mbarrier_wait_parity(block.memory.arrived[stage], block.turn >> stage & 1U);
   block.turn ^= 1U << stage;
 }
 
@@ -81,13 +90,13 @@ YONDER_DEVICE void clear_values(hopper_block<T, HeadSize> const& block, int stag
   for (int i = begin * words + static_cast<int>(thread_index()); i < end * words;
        i += groups_of_block * threads_of_group)
     to[i] = 0;
-  publish_stores();
+  fence_proxy_async();
   sync_block();
 }
 
 template <class T, int HeadSize>
 YONDER_DEVICE std::uint64_t descriptor_of(T const (*rows)[HeadSize]) {
-  return matrix_descriptor<row_bytes<T, HeadSize>>(computed_here(shared_address(rows)));
+  return wgmma_descriptor<row_bytes<T, HeadSize>>(computed_here(shared_address(rows)));
 }
 
 // scores = queries of this warpgroup * transposed keys
@@ -96,12 +105,12 @@ YONDER_DEVICE void score(hopper_block<T, HeadSize> const& block, int stage, frag
   auto const queries = descriptor_of(block.memory.queries[group_index()]);
   auto const keys = descriptor_of(block.memory.keys[stage]);
   constexpr std::uint64_t step = 16 * sizeof(T) / 16;  // 16 columns further, in a descriptor's units
-  fence_products();
+  wgmma_fence();
   YONDER_UNROLL
   for (int k = 0; k < HeadSize / 16; ++k)
-    multiply_rows<T, 8 * Fragments>(scores, queries + k * step, keys + k * step, k != 0);
-  commit_products();
-  wait_for_products();
+    wgmma_shared<T, 8 * Fragments>(scores, queries + k * step, keys + k * step, k != 0);
+  wgmma_commit_group();
+  wgmma_wait_group();
   pin(scores);
 }
 
@@ -116,12 +125,12 @@ YONDER_DEVICE void add_values(hopper_block<T, HeadSize> const& block, int stage,
   YONDER_UNROLL
   for (int k = 0; k < Fragments / 2; ++k) rounded[k] = rounded_weights<T>(weights, k);
   pin(out);
-  fence_products();
+  wgmma_fence();
   YONDER_UNROLL
   for (int k = 0; k < Fragments / 2; ++k)
-    multiply_columns<T, HeadSize>(out, rounded[k], values + k * step, accumulate || k != 0);
-  commit_products();
-  wait_for_products();
+    wgmma_registers<T, HeadSize>(out, rounded[k], values + k * step, accumulate || k != 0);
+  wgmma_commit_group();
+  wgmma_wait_group();
   pin(out);
 }
 
@@ -177,7 +186,8 @@ YONDER_DEVICE void attend_at_once(hopper_block<T, HeadSize>& block, int length, 
   if (!has_queries) return;
   fragment_c scores[Keys / 8];
   score(block, 0, scores);
-  mask(scores, length);
+  // With heads of 32 ptxas has no registers for the branch, and would serialize the products (C7512).
+  if (HeadSize == 32 || length < Keys) mask<Keys == keys_of_tile ? 64 : 0>(scores, length);
   YONDER_UNROLL
   for (std::size_t half = 0; half < 2; ++half) {
     float const largest = largest_score(scores, half, -INFINITY);
@@ -191,7 +201,7 @@ template <class T, int HeadSize>
 YONDER_DEVICE void attend_online(hopper_block<T, HeadSize>& block, attention_tile const& tile,
                                  bool has_queries, fragment_c (&out)[HeadSize / 8], float (&sum)[2]) {
   running_softmax rows;
-  if (is_leader()) begin_stage(block, tile, keys_of_tile, 1);
+  begin_stage(block, tile, keys_of_tile, 1);
   for (int key = 0; key < tile.length; key += keys_of_tile) {
     int const stage = key / keys_of_tile % 2;
     int const left = tile.length - key;
@@ -200,13 +210,13 @@ YONDER_DEVICE void attend_online(hopper_block<T, HeadSize>& block, attention_til
     if (has_queries) {
       fragment_c scores[keys_of_tile / 8];
       score(block, stage, scores);
-      if (left < keys_of_tile) mask(scores, left);
+      if (left < keys_of_tile) mask<0>(scores, left);
       weigh(rows, scores, out, score_scale<HeadSize>());
       add_values(block, stage, scores, out, true);
     }
     if (left <= 2 * keys_of_tile) continue;
     sync_block();  // all have used this stage
-    if (is_leader()) begin_stage(block, tile, key + 2 * keys_of_tile, stage);
+    begin_stage(block, tile, key + 2 * keys_of_tile, stage);
   }
   sum[0] = rows.sum[0];
   sum[1] = rows.sum[1];
@@ -220,7 +230,7 @@ YONDER_DEVICE void attend(attention_arguments<T> const& a, hopper_block<T, HeadS
   bool const has_queries = query < tile.length;
   fragment_c out[HeadSize / 8] = {};
   float sum[2] = {};
-  if (is_leader()) begin_stage(block, tile, 0, 0);
+  begin_stage(block, tile, 0, 0);
   if (tile.length <= 64) {
     attend_at_once<64>(block, tile.length, has_queries, out, sum);
   } else if (tile.length <= keys_of_tile) {
@@ -244,14 +254,15 @@ YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(groups_of_block* threads_of_group, 2)
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
   auto& memory = dynamic_shared_memory<hopper_attention_memory<T, HeadSize>>();
   if (is_leader()) {
-    prefetch(qkv);
-    init_barrier(memory.arrived[0]);
-    init_barrier(memory.arrived[1]);
-    publish_barriers();
+    prefetch_tensormap(qkv);
+    mbarrier_init(memory.arrived[0]);
+    mbarrier_init(memory.arrived[1]);
+    fence_mbarrier_init();
   }
+  sync_warp();
   sync_block();
-  wait_for_previous_grid();
-  allow_next_grid();
+  griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
   hopper_block<T, HeadSize> block{qkv, memory, static_cast<int>(block_y()) * HeadSize,
                                   static_cast<int>(a.heads) * HeadSize, 0};
   for (unsigned i = block_x(); i < static_cast<unsigned>(a.batch.counts->tiles); i += grid_x()) {

@@ -33,6 +33,15 @@ bucket bucket_for(std::size_t tokens, std::size_t sequences) {
   return {rows, sequences_of(rows)};
 }
 
+std::vector<std::size_t> buckets_up_to(std::size_t rows) {
+  std::vector<std::size_t> all;
+  for (std::size_t next = 1; next <= rows; next = all.back() + 1) {
+    if (rows_for(next) > rows) break;
+    all.push_back(rows_for(next));
+  }
+  return all;
+}
+
 std::uint32_t attention_warps(bucket const& size, std::size_t heads, attention_unit unit) {
   if (unit == attention_unit::warpgroup && size.rows >= smallest_for_warpgroups)
     return hopper_attention_warps;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "cuda/arguments.hpp"
 #include "cuda/memory.hpp"
@@ -34,6 +35,9 @@ inline constexpr std::size_t most_tokens = 67'584;
 
 // Precondition: 0 < tokens <= most_tokens, and each sequence has a token.
 bucket bucket_for(std::size_t tokens, std::size_t sequences);
+// The rows of every bucket of at most so many, ascending.
+std::vector<std::size_t> buckets_up_to(std::size_t rows);
+
 // Who multiplies in attention: warps (cuda/attention.cuh), or where there are some, groups of four
 // (cuda/attention_hopper.cuh).
 enum class attention_unit : std::uint8_t { warp, warpgroup };

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/device.hpp"
 
+#include "cuda/support.hpp"
+
 namespace yonder::kernels::cuda {
-namespace {
-
-constexpr int oldest_major = 8;  // Ampere
-
-}  // namespace
-
 device_properties use_device(int index) {
   int count = 0;
   check(cudaGetDeviceCount(&count), "looking for a GPU");
@@ -17,7 +13,7 @@ device_properties use_device(int index) {
   }
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, index), "reading the properties of a GPU");
-  if (properties.major < oldest_major) {
+  if (!support_of(properties.major, properties.minor).is_usable()) {
     throw ml::gpu_unavailable("cuda:" + std::to_string(index) + " is a " + properties.name +
                               " of compute capability " + std::to_string(properties.major) + "." +
                               std::to_string(properties.minor) +

@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -82,25 +83,31 @@ struct graph_deleter {
 };
 using gpu_graph = std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, graph_deleter>;
 
-// What `enqueue` puts on the stream, as one graph; null where CUDA cannot capture it.
+struct captured_deleter {
+  void operator()(cudaGraph_t graph) const noexcept { cudaGraphDestroy(graph); }
+};
+
+// What `enqueue` puts on the stream, as one graph. Throws the ml::gpu_error of what CUDA said, or what
+// `enqueue` throws; the stream is then as before.
 template <class Enqueue>
 gpu_graph capture(cudaStream_t stream, Enqueue const& enqueue) {
-  if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) != cudaSuccess) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  bool enqueued = true;
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "beginning to capture a graph");
+  std::exception_ptr failure;
   try {
     enqueue();
-  } catch (ml::gpu_error const&) {
-    enqueued = false;
+  } catch (...) {
+    failure = std::current_exception();
   }
-  cudaGraph_t captured = nullptr;
+  cudaGraph_t graph = nullptr;
+  cudaError_t const ended = cudaStreamEndCapture(stream, &graph);
+  std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, captured_deleter> const captured(graph);
+  if (failure) {
+    cudaGetLastError();
+    std::rethrow_exception(failure);
+  }
+  check(ended, "capturing a graph");
   cudaGraphExec_t ready = nullptr;
-  bool const ended = cudaStreamEndCapture(stream, &captured) == cudaSuccess && enqueued;
-  if (!ended || cudaGraphInstantiate(&ready, captured, 0) != cudaSuccess) ready = nullptr;
-  if (captured != nullptr) cudaGraphDestroy(captured);
-  cudaGetLastError();
+  check(cudaGraphInstantiate(&ready, graph, 0), "making a graph ready");
   return gpu_graph(ready);
 }
 

@@ -23,6 +23,11 @@ namespace yonder::kernels::cuda::emulation {
 namespace {
 
 machine* running = nullptr;
+instruction lacking = instruction::none;
+int lacking_index = -1;
+
+struct nothing {};
+void meet_only(std::array<nothing, lanes> const&, std::array<nothing, lanes>&) {}
 
 // AddressSanitizer has to know which stack is in use.
 class stack_switch {
@@ -71,6 +76,10 @@ void start(fibre& each) {
   each.waits_at = nullptr;
   each.uncommitted.clear();
   each.committed.clear();
+  each.left_its_warp = false;
+  each.passed_over = 0;
+  each.stored.clear();
+  each.fenced.clear();
   each.products_fenced = false;
   each.uncommitted_products.clear();
   each.committed_products.clear();
@@ -92,6 +101,7 @@ void resume(machine& world, unsigned index) {
   stack_switch step(each.stack.get(), stack_bytes);
   swapcontext(&world.scheduler, &each.context);
   step.arrived();
+  account_for_stores();
   if (world.error) std::rethrow_exception(world.error);
 }
 
@@ -123,6 +133,29 @@ bool run_parts(machine& world, std::span<unsigned const> threads, std::span<std:
   }
 }
 
+void hide_earlier_memory(machine& world) {
+  for (auto const& each : world.earlier) {
+    auto* const at = static_cast<std::byte*>(each.base);
+    world.hidden.emplace_back(at, at + each.bytes);
+    std::memset(at, each.poison, each.bytes);
+  }
+}
+
+// True if it was hidden.
+bool show_earlier_memory(machine& world) noexcept {
+  if (world.hidden.empty()) return false;
+  for (std::size_t i = 0; i < world.hidden.size(); ++i)
+    std::memcpy(world.earlier[i].base, world.hidden[i].data(), world.hidden[i].size());
+  world.hidden.clear();
+  return true;
+}
+
+bool end_previous_grid(machine& world) {
+  if (!show_earlier_memory(world)) return false;
+  ++world.previous_grid.opened;
+  return true;
+}
+
 // Warpgroup by warpgroup, warp by warp, lane by lane. What comes by itself, comes when nothing else can
 // happen.
 void run_block(machine& world, std::span<unsigned const> sequence) {
@@ -130,14 +163,20 @@ void run_block(machine& world, std::span<unsigned const> sequence) {
   world.block = {};
   if (world.shared) std::memset(world.shared.get(), poison, world.shared_bytes);
   world.barriers.clear();
+  world.of_async_proxy.clear();
+  world.published.clear();
+  world.previous_grid = {"the wait for the grid before"};
+  hide_earlier_memory(world);
   for (auto& each : world.warps) each.at = {};
   std::fill(world.warpgroups.begin(), world.warpgroups.end(), meeting{});
   for (auto& each : world.fibres) start(each);
   do {
     run_parts(world, sequence, parts);
-    if (std::all_of(world.fibres.begin(), world.fibres.end(), [](auto const& each) { return each.done; }))
+    if (std::all_of(world.fibres.begin(), world.fibres.end(), [](auto const& each) { return each.done; })) {
+      if (!world.hidden.empty()) throw fault("a block ended without griddepcontrol.wait");
       return;
-  } while (end_phases(world));
+    }
+  } while (end_phases(world) || end_previous_grid(world));
   throw fault(deadlock(world));
 }
 
@@ -192,17 +231,22 @@ void wait_at(meeting const& at) {
   back_to_scheduler();
 }
 
-void launch(shape const& grid, order threads, std::function<void()> const& thread) {
+void launch(shape const& grid, order threads, std::function<void()> const& thread,
+            std::span<earlier_memory const> earlier) {
   if (grid.threads == 0 || grid.threads % lanes != 0) throw fault("a block is whole warps");
   machine world;
   world.grid = grid;
   world.thread = &thread;
+  if (threads != order::descending) world.earlier = earlier;
   world.fibres.resize(grid.threads);
   world.warps.resize(grid.threads / lanes);
   world.warpgroups.resize(grid.threads / warpgroup);
   struct turn {
     explicit turn(machine& next) : before(running) { running = &next; }
-    ~turn() { running = before; }
+    ~turn() {
+      show_earlier_memory(*running);
+      running = before;
+    }
     turn(turn const&) = delete;
     turn& operator=(turn const&) = delete;
     machine* before;
@@ -218,7 +262,62 @@ unsigned block_x() noexcept { return running->block_x; }
 unsigned block_y() noexcept { return running->block_y; }
 shape const& grid() noexcept { return running->grid; }
 
+mutant::mutant(instruction lacks, int index) noexcept {
+  lacking = lacks;
+  lacking_index = index;
+}
+mutant::~mutant() { lacking = instruction::none; }
+
+bool is_lacking(instruction which) noexcept {
+  if (which != lacking) return false;
+  return lacking_index < 0 || self().passed_over++ == lacking_index;
+}
+
+void sync_warp() {
+  if (is_lacking(instruction::sync_warp)) return;
+  warp_wide<nothing, nothing, meet_only>("the warp's barrier", {});
+  converge();
+}
+
+void griddepcontrol_wait() {
+  if (is_lacking(instruction::griddepcontrol_wait)) return;
+  if (!running->hidden.empty()) wait_at(running->previous_grid);
+}
+
+void converge() { self().left_its_warp = false; }
+
+void account_for_stores() {
+  machine& world = *running;
+  if (world.of_async_proxy.empty()) return;
+  constexpr std::size_t step = 64;
+  std::byte const* const now = world.shared.get();
+  if (std::memcmp(now, world.accounted.data(), world.shared_bytes) == 0) return;
+  for (std::size_t at = 0; at < world.shared_bytes; at += step) {
+    std::size_t const end = std::min(at + step, world.shared_bytes);
+    if (std::memcmp(now + at, world.accounted.data() + at, end - at) == 0) continue;
+    for (std::size_t i = at; i < end; ++i)
+      if (now[i] != world.accounted[i]) self().stored.push_back(i);
+    std::memcpy(world.accounted.data() + at, now + at, end - at);
+  }
+}
+
+void fence_proxy_async() {
+  if (is_lacking(instruction::fence_proxy_async)) return;
+  account_for_stores();
+  auto& mine = self();
+  mine.fenced.insert(mine.fenced.end(), mine.stored.begin(), mine.stored.end());
+  mine.stored.clear();
+}
+
 void sync_block() {
+  if (is_lacking(instruction::sync_block)) return;
+  auto& fenced = self().fenced;
+  running->published.insert(running->published.end(), fenced.begin(), fenced.end());
+  fenced.clear();
+  if (running->block.arrived + 1 == running->grid.threads) {
+    for (std::size_t const at : running->published) running->of_async_proxy[at] = running->shared.get()[at];
+    running->published.clear();
+  }
   if (arrive(running->block, "the block's barrier", running->grid.threads)) {
     ++running->block.opened;
   } else {
@@ -244,7 +343,7 @@ std::uint32_t shared_address(void const* pointer) {
   return static_cast<std::uint32_t>(static_cast<std::size_t>(offset) + shared_alignment);
 }
 
-void copy_async(void* to, void const* source, std::size_t bytes) {
+void cp_async(void* to, void const* source, std::size_t bytes) {
   if (reinterpret_cast<std::uintptr_t>(to) % bytes != 0 ||
       reinterpret_cast<std::uintptr_t>(source) % bytes != 0)
     throw fault("an asynchronous copy is aligned to its size");
@@ -252,9 +351,10 @@ void copy_async(void* to, void const* source, std::size_t bytes) {
   self().uncommitted.push_back({to, source, bytes});
 }
 
-void commit_copies() { self().committed.push_back(std::exchange(self().uncommitted, {})); }
+void cp_async_commit_group() { self().committed.push_back(std::exchange(self().uncommitted, {})); }
 
-void wait_for_copies(unsigned pending) {
+void cp_async_wait_group(unsigned pending) {
+  if (is_lacking(instruction::cp_async_wait_group)) return;
   auto& groups = self().committed;
   for (; groups.size() > pending; groups.pop_front()) {
     for (auto const& each : groups.front()) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -29,8 +30,42 @@ struct shape {
   unsigned threads = 32;  // a multiple of 32
 };
 
-// Runs `thread` once for each thread of the grid. Throws fault, or what `thread` throws.
-void launch(shape const& grid, order threads, std::function<void()> const& thread);
+// What the kernels before this one in the stream write, or still read. Until griddepcontrol_wait() it holds
+// `poison`, and what is stored there is lost.
+struct earlier_memory {
+  void* base;
+  std::size_t bytes;
+  int poison;
+};
+
+// What a mutant of a kernel lacks.
+enum class instruction : std::uint8_t {
+  none,
+  griddepcontrol_wait,
+  sync_block,
+  sync_warp,
+  cp_async_wait_group,
+  fence_proxy_async,
+  mbarrier_wait,
+  wgmma_fence,
+  descriptor_stride  // of wgmma: groups of rows are then twice as far apart
+};
+
+// While it lives, each thread passes over an instruction: all of them, or its `index`-th alone, from 0 on.
+// Tests show so that they would see it.
+class mutant {
+ public:
+  explicit mutant(instruction lacks, int index = -1) noexcept;
+  mutant(mutant const&) = delete;
+  mutant& operator=(mutant const&) = delete;
+  ~mutant();
+};
+
+// Runs `thread` once for each thread of the grid. The grid before it ends as late as it may, when no thread
+// of a block can go on without; where threads descend, it has ended before. Throws fault, or what `thread`
+// throws.
+void launch(shape const& grid, order threads, std::function<void()> const& thread,
+            std::span<earlier_memory const> earlier = {});
 
 // What follows is for the thread that runs.
 unsigned thread_index() noexcept;
@@ -43,11 +78,14 @@ void sync_block();
 void* shared_memory(std::size_t bytes);
 std::uint32_t shared_address(void const* pointer);
 
+// Until the grid before this one has ended (programmatic dependent launch).
+void griddepcontrol_wait();
+
 // `bytes` of zeros where `source` is null. What is there goes at once; what comes is there after the wait.
-void copy_async(void* to, void const* source, std::size_t bytes);
-void commit_copies();
+void cp_async(void* to, void const* source, std::size_t bytes);
+void cp_async_commit_group();
 // Until all but the last `pending` committed groups are there.
-void wait_for_copies(unsigned pending);
+void cp_async_wait_group(unsigned pending);
 
 // ---- Hopper: barriers that count bytes, copies of tiles, products of warpgroups ----
 
@@ -66,12 +104,22 @@ struct tensor {
 
 // A barrier is 8 bytes of shared memory. A phase of it ends when all arrivals and all expected bytes are
 // there.
-void init_barrier(void const* barrier, unsigned arrivals);
-void arrive_expecting(void const* barrier, std::size_t bytes);
+void mbarrier_init(void const* barrier, unsigned arrivals);
+void mbarrier_arrive_expect_tx(void const* barrier, std::size_t bytes);
 // Until the phase of this parity has ended.
-void wait_for_phase(void const* barrier, unsigned parity);
-// A box to shared memory; what lies outside of the matrix is zeros.
-void copy_box(void* to, tensor const& from, int column, int row, void const* barrier);
+void mbarrier_wait_parity(void const* barrier, unsigned parity);
+// A box to shared memory; what lies outside of the matrix is zeros. The thread has then left its warp: what
+// is .aligned is a fault until converge(), which the warp's barrier calls.
+void cp_async_bulk_tensor(void* to, tensor const& from, int column, int row, void const* barrier);
+
+void converge();
+// By the whole warp.
+void sync_warp();
+
+// Boxes and products see shared memory by a proxy of their own (the PTX ISA, "Async proxy"): what this thread
+// stored there is theirs after this and the block's next barrier, and a product that reads it without is a
+// fault.
+void fence_proxy_async();
 
 // One thread's part of out[64][columns] += a[64][16] * b[16][columns]; a warpgroup's threads issue the same.
 struct group_product {
@@ -85,12 +133,12 @@ struct group_product {
   float* out;  // [columns / 2]
 };
 
-void fence_products();
+void wgmma_fence();
 // `out` is poisoned until the wait.
 void multiply(group_product const& product);
-void commit_products();
+void wgmma_commit_group();
 // Until all but the last `pending` committed groups are done.
-void wait_for_products(unsigned pending);
+void wgmma_wait_group(unsigned pending);
 
 namespace detail {
 

@@ -23,6 +23,30 @@ std::byte* at_shared_address(std::size_t address, std::size_t bytes) {
   return world().shared.get() + (address - shared_alignment);
 }
 
+// By the async proxy, which ordinary loads follow once its barrier's phase has ended.
+void store_by_async_proxy(std::size_t address, void const* from, std::size_t bytes) {
+  std::byte* const at = at_shared_address(address, bytes);
+  std::size_t const offset = address - shared_alignment;
+  std::memcpy(at, from, bytes);
+  std::memcpy(world().of_async_proxy.data() + offset, from, bytes);
+  std::memcpy(world().accounted.data() + offset, from, bytes);
+}
+
+std::uint16_t load_by_async_proxy(std::size_t address) {
+  std::uint16_t bits;
+  std::byte const* const at = at_shared_address(address, sizeof bits);
+  if (!world().of_async_proxy.empty() &&
+      std::memcmp(at, world().of_async_proxy.data() + (address - shared_alignment), sizeof bits) != 0)
+    throw fault("a product reads what was stored to shared memory without fence.proxy.async and a barrier");
+  std::memcpy(&bits, at, sizeof bits);
+  return bits;
+}
+
+void expect_whole_warp(char const* what) {
+  if (self().left_its_warp)
+    throw fault(std::string(what) + " is .aligned: a thread that left its warp has not met it again");
+}
+
 // ---- copies of boxes ----
 
 std::uint16_t element_of(tensor const& from, long row, long column) {
@@ -43,7 +67,7 @@ void carry_out(box_copy const& copy) {
     for (unsigned c = 0; c < copy.from.box_columns; ++c) {
       std::uint16_t const bits = element_of(copy.from, long{copy.row} + r, long{copy.column} + c);
       std::size_t const at = swizzled(base + r * row_bytes + c * sizeof bits, row_bytes);
-      std::memcpy(at_shared_address(at, sizeof bits), &bits, sizeof bits);
+      store_by_async_proxy(at, &bits, sizeof bits);
     }
   }
 }
@@ -74,6 +98,7 @@ class described_matrix {
  public:
   explicit described_matrix(std::uint64_t descriptor)
       : start_((descriptor & 0x3fffU) << 4), stride_((descriptor >> 32 & 0x3fffU) << 4) {
+    if (is_lacking(instruction::descriptor_stride)) stride_ *= 2;
     switch (descriptor >> 62) {
       case 1: row_bytes_ = 128; break;
       case 2: row_bytes_ = 64; break;
@@ -86,9 +111,7 @@ class described_matrix {
     std::size_t const in_row = column * sizeof(std::uint16_t);
     if (start_ % row_bytes_ + in_row >= row_bytes_) throw fault("a descriptor's row is too short");
     std::size_t const at = start_ + row / 8 * stride_ + row % 8 * row_bytes_ + in_row;
-    std::uint16_t bits;
-    std::memcpy(&bits, at_shared_address(swizzled(at, row_bytes_), sizeof bits), sizeof bits);
-    return bits;
+    return load_by_async_proxy(swizzled(at, row_bytes_));
   }
 
  private:
@@ -189,39 +212,55 @@ bool end_phases(machine& world) {
   return any;
 }
 
-void init_barrier(void const* barrier, unsigned arrivals) {
+void mbarrier_init(void const* barrier, unsigned arrivals) {
   shared_address(barrier);
+  self().left_its_warp = true;
+  auto const* const begin = world().shared.get();
+  if (world().of_async_proxy.empty()) {
+    world().of_async_proxy.assign(begin, begin + world().shared_bytes);
+    world().accounted = world().of_async_proxy;
+  }
   phase_barrier& fresh = world().barriers[barrier];
   fresh = {};
   fresh.arrivals = fresh.missing = arrivals;
 }
 
-void arrive_expecting(void const* barrier, std::size_t bytes) {
+void mbarrier_arrive_expect_tx(void const* barrier, std::size_t bytes) {
+  self().left_its_warp = true;
   phase_barrier& at = known(barrier);
   if (at.missing == 0) throw fault("more arrivals at a barrier than its phase has");
   --at.missing;
   at.expected_bytes += bytes;
 }
 
-void wait_for_phase(void const* barrier, unsigned parity) {
+void mbarrier_wait_parity(void const* barrier, unsigned parity) {
+  if (is_lacking(instruction::mbarrier_wait)) return;
   phase_barrier const& at = known(barrier);
   if (at.at.opened % 2 == parity) wait_at(at.at);
 }
 
-void copy_box(void* to, tensor const& from, int column, int row, void const* barrier) {
+void cp_async_bulk_tensor(void* to, tensor const& from, int column, int row, void const* barrier) {
   std::size_t const row_bytes = from.box_columns * sizeof(std::uint16_t);
   if (row_bytes != 64 && row_bytes != 128) throw fault("rows of a box are 64 or 128 bytes");
   if (shared_address(to) % (8 * row_bytes) != 0) throw fault("a box is aligned to eight of its rows");
   if (reinterpret_cast<std::uintptr_t>(from.base) % 16 != 0 || from.stride % 16 != 0)
     throw fault("a matrix that is copied in boxes is aligned to 16 bytes, and so are its rows");
   box_copy const copy{to, from, column, row};
-  std::memset(to, poison, copy.bytes());
-  known(barrier).copies.push_back(copy);
+  phase_barrier& expected = known(barrier);
+  std::vector<std::byte> const unknown(copy.bytes(), std::byte{poison});
+  store_by_async_proxy(shared_address(to), unknown.data(), unknown.size());
+  self().left_its_warp = true;
+  expected.copies.push_back(copy);
 }
 
-void fence_products() { self().products_fenced = true; }
+void wgmma_fence() {
+  if (is_lacking(instruction::wgmma_fence)) return;
+  expect_whole_warp("wgmma.fence");
+  self().products_fenced = true;
+}
 
 void multiply(group_product const& product) {
+  expect_whole_warp("wgmma.mma_async");
   fibre& thread = self();
   if (!thread.products_fenced) throw fault("a product of a warpgroup without a fence before it");
   issued_product issued{product, {}, {}};
@@ -232,12 +271,12 @@ void multiply(group_product const& product) {
   thread.uncommitted_products.push_back(std::move(issued));
 }
 
-void commit_products() {
+void wgmma_commit_group() {
   self().committed_products.push_back(std::exchange(self().uncommitted_products, {}));
 }
 
 // All of the warpgroup meet; the last one computes for all.
-void wait_for_products(unsigned pending) {
+void wgmma_wait_group(unsigned pending) {
   std::size_t const index = world().current / warpgroup;
   meeting& at = world().warpgroups.at(index);
   self().products_fenced = false;

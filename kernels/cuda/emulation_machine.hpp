@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <span>
 #include <vector>
 
 #include "cuda/emulation.hpp"
@@ -77,6 +78,10 @@ struct fibre {
   std::uint64_t seen = 0;
   std::vector<copy> uncommitted;
   std::deque<std::vector<copy>> committed;
+  bool left_its_warp = false;
+  int passed_over = 0;              // instructions that a mutant lacks
+  std::vector<std::size_t> stored;  // offsets in shared memory, not fenced since
+  std::vector<std::size_t> fenced;  // since the last barrier
   bool products_fenced = false;
   std::vector<issued_product> uncommitted_products;
   std::deque<std::vector<issued_product>> committed_products;
@@ -97,7 +102,13 @@ struct machine {
   std::map<void const*, phase_barrier> barriers;
   std::unique_ptr<std::byte[], shared_deleter> shared;
   std::size_t shared_bytes = 0;
+  std::vector<std::byte> of_async_proxy;  // shared memory as boxes and products see it; empty: none comes
+  std::vector<std::byte> accounted;       // shared memory, with all stores whose thread is known
+  std::vector<std::size_t> published;     // fenced by threads that are at the block's barrier
   meeting block;
+  std::span<earlier_memory const> earlier;
+  std::vector<std::vector<std::byte>> hidden;  // what `earlier` holds, while it is not there
+  meeting previous_grid{"the wait for the grid before"};
   ucontext_t scheduler{};
   unsigned current = 0;
   unsigned block_x = 0;
@@ -114,6 +125,12 @@ fibre& self() noexcept;
 // True for the one that came last.
 bool arrive(meeting& at, char const* name, unsigned expected);
 void wait_at(meeting const& at);
+
+// True where the mutant that runs lacks this one.
+bool is_lacking(instruction which) noexcept;
+
+// The stores to shared memory since it was last looked at are the running thread's.
+void account_for_stores();
 
 // Ends the phases whose arrivals and bytes are there. True if there was one.
 bool end_phases(machine& world);

@@ -42,6 +42,20 @@ struct fragment_c {  // 16 x 8, float
   float value[4];
 };
 
+// As load_vector, from what no kernel ever writes: parameters may be read before griddepcontrol_wait(), and
+// so is nothing else (ld.global.nc; check_ptx.sh looks at the order).
+YONDER_DEVICE words load_parameter(void const* base, std::size_t index) {
+#if defined(__CUDACC__)
+  words out;
+  asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(out.word[0]), "=r"(out.word[1]), "=r"(out.word[2]), "=r"(out.word[3])
+               : "l"(static_cast<uint4 const*>(base) + index));
+  return out;
+#else
+  return static_cast<words const*>(base)[index];
+#endif
+}
+
 // The `index`-th 16 bytes from `base` on, by one instruction.
 YONDER_DEVICE words load_vector(void const* base, std::size_t index) {
 #if defined(__CUDACC__)
@@ -92,12 +106,12 @@ YONDER_DEVICE Layout& shared_memory() {
 
 // Programmatic dependent launch: nothing that an earlier kernel wrote may be read, and nothing that it reads
 // be overwritten, before the wait. Both do nothing before sm_90.
-YONDER_DEVICE void wait_for_previous_grid() {
+YONDER_DEVICE void griddepcontrol_wait() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-YONDER_DEVICE void allow_next_grid() {
+YONDER_DEVICE void griddepcontrol_launch_dependents() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
@@ -108,19 +122,19 @@ YONDER_DEVICE std::uint32_t shared_address(void const* pointer) {
 }
 
 // 16 bytes from global to shared memory; zeros where `valid` is false.
-YONDER_DEVICE void copy_async(void* to, void const* from, bool valid) {
+YONDER_DEVICE void cp_async(void* to, void const* from, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
                "r"(valid ? 16 : 0)
                : "memory");
 }
-YONDER_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+YONDER_DEVICE void cp_async_commit_group() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int Pending>
-YONDER_DEVICE void wait_for_copies() {
+YONDER_DEVICE void cp_async_wait_group() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
 }
 
 // Four 8 x 8 matrices; lane 8 * m + r points to row r of matrix m in shared memory.
-YONDER_DEVICE words load_matrices(void const* row) {
+YONDER_DEVICE words ldmatrix_x4(void const* row) {
   words out;
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(out.word[0]), "=r"(out.word[1]), "=r"(out.word[2]), "=r"(out.word[3])
@@ -128,7 +142,7 @@ YONDER_DEVICE words load_matrices(void const* row) {
                : "memory");
   return out;
 }
-YONDER_DEVICE words load_transposed_matrices(void const* row) {
+YONDER_DEVICE words ldmatrix_x4_trans(void const* row) {
   words out;
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(out.word[0]), "=r"(out.word[1]), "=r"(out.word[2]), "=r"(out.word[3])
@@ -139,9 +153,9 @@ YONDER_DEVICE words load_transposed_matrices(void const* row) {
 
 // c += a * b
 template <class T>
-YONDER_DEVICE void multiply_add(fragment_c& c, fragment_a const& a, fragment_b const& b);
+YONDER_DEVICE void mma_m16n8k16(fragment_c& c, fragment_a const& a, fragment_b const& b);
 template <>
-YONDER_DEVICE void multiply_add<bf16>(fragment_c& c, fragment_a const& a, fragment_b const& b) {
+YONDER_DEVICE void mma_m16n8k16<bf16>(fragment_c& c, fragment_a const& a, fragment_b const& b) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
@@ -149,7 +163,7 @@ YONDER_DEVICE void multiply_add<bf16>(fragment_c& c, fragment_a const& a, fragme
       : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[0]), "r"(b.word[1]));
 }
 template <>
-YONDER_DEVICE void multiply_add<f16>(fragment_c& c, fragment_a const& a, fragment_b const& b) {
+YONDER_DEVICE void mma_m16n8k16<f16>(fragment_c& c, fragment_a const& a, fragment_b const& b) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
@@ -158,12 +172,27 @@ YONDER_DEVICE void multiply_add<f16>(fragment_c& c, fragment_a const& a, fragmen
 }
 
 // 2^x, subnormal results flushed to zero.
-YONDER_DEVICE float exp2_approximately(float x) {
+YONDER_DEVICE float ex2_approx(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 YONDER_DEVICE float reciprocal_sqrt(float x) { return rsqrtf(x); }
+YONDER_DEVICE float reciprocal_approx(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+// Never part of an fma.
+YONDER_DEVICE float multiply_rounded(float a, float b) { return __fmul_rn(a, b); }
+YONDER_DEVICE float multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+
+YONDER_DEVICE std::uint64_t global_nanoseconds() {
+  std::uint64_t now;
+  asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
+  return now;
+}
+inline constexpr std::uint64_t longest_wait = 2'000'000'000;  // nanoseconds, of checked waits
 
 // All that this block wrote before is visible to the block that sees the counter grow. Returns the count
 // before.
@@ -188,7 +217,6 @@ YONDER_DEVICE void sync_block() { emulation::sync_block(); }
 
 namespace detail {
 
-struct nothing {};
 template <class Value>
 struct shuffled {
   Value value;
@@ -196,8 +224,6 @@ struct shuffled {
 };
 template <class T>
 using all_lanes = std::array<T, emulation::lanes>;
-
-inline void meet_only(all_lanes<nothing> const&, all_lanes<nothing>&) {}
 
 template <class Value>
 void exchange(all_lanes<shuffled<Value>> const& in, all_lanes<Value>& out) {
@@ -267,9 +293,7 @@ void multiply_fragments(all_lanes<operands> const& in, all_lanes<fragment_c>& ou
 
 }  // namespace detail
 
-YONDER_DEVICE void sync_warp() {
-  emulation::warp_wide<detail::nothing, detail::nothing, detail::meet_only>("the warp's barrier", {});
-}
+YONDER_DEVICE void sync_warp() { emulation::sync_warp(); }
 template <class Value>
 YONDER_DEVICE Value shuffle_xor(Value value, unsigned mask) {
   return emulation::warp_wide<Value, detail::shuffled<Value>, detail::exchange<Value>>("a shuffle",
@@ -279,28 +303,31 @@ template <class Layout>
 YONDER_DEVICE Layout& shared_memory() {
   return *static_cast<Layout*>(emulation::shared_memory(sizeof(Layout)));
 }
-YONDER_DEVICE void wait_for_previous_grid() {}
-YONDER_DEVICE void allow_next_grid() {}
-YONDER_DEVICE void copy_async(void* to, void const* from, bool valid) {
-  emulation::copy_async(to, valid ? from : nullptr, 16);
+YONDER_DEVICE void griddepcontrol_wait() { emulation::griddepcontrol_wait(); }
+YONDER_DEVICE void griddepcontrol_launch_dependents() {}
+YONDER_DEVICE void cp_async(void* to, void const* from, bool valid) {
+  emulation::cp_async(to, valid ? from : nullptr, 16);
 }
-YONDER_DEVICE void commit_copies() { emulation::commit_copies(); }
+YONDER_DEVICE void cp_async_commit_group() { emulation::cp_async_commit_group(); }
 template <int Pending>
-YONDER_DEVICE void wait_for_copies() {
-  emulation::wait_for_copies(Pending);
+YONDER_DEVICE void cp_async_wait_group() {
+  emulation::cp_async_wait_group(Pending);
 }
-YONDER_DEVICE words load_matrices(void const* row) {
+YONDER_DEVICE words ldmatrix_x4(void const* row) {
   return emulation::warp_wide<words, void const*, detail::gather>("ldmatrix", row);
 }
-YONDER_DEVICE words load_transposed_matrices(void const* row) {
+YONDER_DEVICE words ldmatrix_x4_trans(void const* row) {
   return emulation::warp_wide<words, void const*, detail::gather_transposed>("ldmatrix.trans", row);
 }
 template <class T>
-YONDER_DEVICE void multiply_add(fragment_c& c, fragment_a const& a, fragment_b const& b) {
+YONDER_DEVICE void mma_m16n8k16(fragment_c& c, fragment_a const& a, fragment_b const& b) {
   c = emulation::warp_wide<fragment_c, detail::operands, detail::multiply_fragments<T>>("mma", {a, b, c});
 }
-YONDER_DEVICE float exp2_approximately(float x) { return std::exp2(x); }
+YONDER_DEVICE float ex2_approx(float x) { return std::exp2(x); }
 YONDER_DEVICE float reciprocal_sqrt(float x) { return 1.0F / std::sqrt(x); }
+YONDER_DEVICE float reciprocal_approx(float x) { return 1.0F / x; }
+YONDER_DEVICE float multiply_rounded(float a, float b) { return a * b; }
+YONDER_DEVICE float multiply_add(float a, float b, float c) { return std::fma(a, b, c); }
 YONDER_DEVICE unsigned publish(unsigned* counter) { return (*counter)++; }
 YONDER_DEVICE float load_from_other_block(float const* address) { return *address; }
 

@@ -20,8 +20,7 @@ class pass {
         at_(at),
         batch_(batch),
         size_(size),
-        hidden_(static_cast<std::uint32_t>(model.config.hidden)),
-        intermediate_(static_cast<std::uint32_t>(model.config.intermediate)) {}
+        hidden_(static_cast<std::uint32_t>(model.config.hidden)) {}
 
   void embed() {
     auto const& parts = model_.parts;
@@ -31,19 +30,16 @@ class pass {
   }
 
   void run_layer(layer_parts<T> const& layer) {
-    multiply(at_.hidden, layer.query_key_value, place(layer.query_key_value_bias), at_.wide, 3 * hidden_,
-             hidden_);
+    auto const products = products_of(model_, layer, at_, size_);
+    run_.run(products.query_key_value);
     auto const heads = static_cast<std::uint32_t>(model_.config.heads);
     run_.run(attention_arguments<T>{batch_, at_.wide, at_.context, size_.rows, heads, hidden_ / heads,
                                     model_.attention_warps(size_)});
-    multiply(at_.context, layer.attention_output, nullptr, at_.projected, hidden_, hidden_);
-    add_and_normalize(layer.attention_output_bias, layer.attention_norm);
-
-    multiply(at_.hidden, layer.intermediate, nullptr, at_.wide, intermediate_, hidden_);
-    run_.run(activation_arguments<T>{at_.wide, place(layer.intermediate_bias),
-                                     model_.config.hidden_activation, size_.rows, intermediate_});
-    multiply(at_.wide, layer.output, nullptr, at_.projected, hidden_, intermediate_);
-    add_and_normalize(layer.output_bias, layer.output_norm);
+    run_.run(products.attention_output);
+    normalize(layer.attention_norm);
+    run_.run(products.intermediate);
+    run_.run(products.output);
+    normalize(layer.output_norm);
   }
 
   void classify(classifier_parts<T> const& parts, float* results) {
@@ -73,14 +69,8 @@ class pass {
     return {place(parts.weight), place(parts.bias), model_.config.layer_norm_epsilon};
   }
 
-  void multiply(T const* in, part<T> const& weight, T const* bias, T* out, std::uint32_t columns,
-                std::uint32_t depth) {
-    run_.run(product_arguments<T>{in, place(weight), bias, out, size_.rows, columns, depth});
-  }
-
-  void add_and_normalize(part<float> const& bias, norm_parts const& parts) {
-    run_.run(
-        residual_norm_arguments<T>{at_.projected, place(bias), norm(parts), at_.hidden, size_.rows, hidden_});
+  void normalize(norm_parts const& parts) {
+    run_.run(norm_arguments<T>{at_.sum, norm(parts), at_.hidden, size_.rows, hidden_});
   }
 
   operators<T>& run_;
@@ -89,7 +79,6 @@ class pass {
   device_batch const& batch_;
   bucket const& size_;
   std::uint32_t hidden_;
-  std::uint32_t intermediate_;
 };
 
 }  // namespace
@@ -101,11 +90,28 @@ activations<T> activations<T>::in(arena& memory, placed_model<T> const& model, b
   activations parts{};
   parts.arrivals = memory.take<std::uint32_t>(most_arrivals);
   parts.hidden = memory.take<T>(size.rows * hidden);
-  parts.projected = memory.take<T>(size.rows * hidden);
+  parts.sum = memory.take<T>(size.rows * hidden);
   parts.context = memory.take<T>(size.rows * hidden);
   parts.wide = memory.take<T>(size.rows * wide);
   parts.scratch = memory.take<float>(model.parts.classifier ? size.sequences * hidden : 0);
   return parts;
+}
+
+template <class T>
+layer_products<T> products_of(placed_model<T> const& model, layer_parts<T> const& layer,
+                              activations<T> const& at, bucket const& size) {
+  auto const hidden = static_cast<std::uint32_t>(model.config.hidden);
+  auto const wide = static_cast<std::uint32_t>(model.config.intermediate);
+  auto const place = [&](part<T> const& what) { return what.in(model.block); };
+  auto const plain = std::nullopt;
+  return {{at.hidden, place(layer.query_key_value), place(layer.query_key_value_bias), nullptr, plain,
+           at.wide, size.rows, 3 * hidden, hidden},
+          {at.context, place(layer.attention_output), place(layer.attention_output_bias), at.hidden, plain,
+           at.sum, size.rows, hidden, hidden},
+          {at.hidden, place(layer.intermediate), place(layer.intermediate_bias), nullptr,
+           model.config.hidden_activation, at.wide, size.rows, wide, hidden},
+          {at.wide, place(layer.output), place(layer.output_bias), at.hidden, plain, at.sum, size.rows,
+           hidden, wide}};
 }
 
 template <class T>
@@ -121,6 +127,10 @@ void run_forward(operators<T>& run, placed_model<T> const& model, activations<T>
   }
 }
 
+template layer_products<bf16> products_of(placed_model<bf16> const&, layer_parts<bf16> const&,
+                                          activations<bf16> const&, bucket const&);
+template layer_products<f16> products_of(placed_model<f16> const&, layer_parts<f16> const&,
+                                         activations<f16> const&, bucket const&);
 template struct activations<bf16>;
 template struct activations<f16>;
 template void run_forward(operators<bf16>&, placed_model<bf16> const&, activations<bf16> const&,

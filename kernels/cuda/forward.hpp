@@ -33,15 +33,28 @@ struct placed_model {
 // The intermediate results of one batch. But for `arrivals`, what they hold before it does not matter.
 template <class T>
 struct activations {
-  T* hidden;     // [rows][hidden]
-  T* projected;  // [rows][hidden]
-  T* context;    // [rows][hidden]
-  T* wide;       // queries, keys and values, then the intermediate layer
+  T* hidden;   // [rows][hidden]
+  T* sum;      // [rows][hidden]: what a norm takes
+  T* context;  // [rows][hidden]
+  T* wide;     // queries, keys and values, then the intermediate layer
   float* scratch;
   std::uint32_t* arrivals;  // at the same place for every bucket; zero before the first batch
 
   static activations in(arena& memory, placed_model<T> const& model, bucket const& size);
 };
+
+// The products of one layer, in order.
+template <class T>
+struct layer_products {
+  product_arguments<T> query_key_value;
+  product_arguments<T> attention_output;
+  product_arguments<T> intermediate;
+  product_arguments<T> output;
+};
+
+template <class T>
+layer_products<T> products_of(placed_model<T> const& model, layer_parts<T> const& layer,
+                              activations<T> const& at, bucket const& size);
 
 // Embedding to results, which are [sequences][result_width], in the order in which the operators must run.
 template <class T>

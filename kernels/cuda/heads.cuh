@@ -93,8 +93,8 @@ template <class T>
 YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(head_threads, 4)
     classification_kernel(classification_arguments<T> const a) {
   auto& memory = shared_memory<classification_memory<T>>();
-  wait_for_previous_grid();
-  allow_next_grid();
+  griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
   auto const sequences = static_cast<unsigned>(a.batch.counts->sequences);
   for (unsigned group = block_y(); group * group_size < sequences; group += grid_y()) {
     unsigned const first = group * group_size;
@@ -145,8 +145,8 @@ YONDER_DEVICE float divisor_of(pooling_mode mode, unsigned tokens) {
 template <class T>
 YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(head_threads, 4) pooling_kernel(pooling_arguments<T> const a) {
   auto& memory = shared_memory<pooling_memory>();
-  wait_for_previous_grid();
-  allow_next_grid();
+  griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
   auto const sequences = static_cast<unsigned>(a.batch.counts->sequences);
   unsigned const vector = block_x() * warp_size + lane_index();
   bool const inside = vector * values_per_vector < a.width;

@@ -9,6 +9,7 @@
 #include "cuda/attention_hopper.cuh"
 #include "cuda/heads.cuh"
 #include "cuda/row_norm.cuh"
+#include "cuda/support.hpp"
 #include "cuda/tensor_map.hpp"
 
 namespace yonder::kernels::cuda {
@@ -29,38 +30,21 @@ YONDER_KERNEL void hold_kernel(long long cycles) {
   }
 }
 
-// `shared_bytes`: what the kernel takes dynamically.
-template <class... Parameters>
-void launch(cudaStream_t stream, bool overlap, void (*kernel)(Parameters...), launch_grid const& grid,
-            std::size_t shared_bytes, Parameters const&... arguments) {
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(grid.x, grid.y);
-  config.blockDim = dim3(grid.threads);
-  config.dynamicSmemBytes = shared_bytes;
-  config.stream = stream;
-  config.attrs = &attribute;
-  config.numAttrs = overlap ? 1 : 0;
-  check(cudaLaunchKernelEx(&config, kernel, arguments...), "launching a kernel");
-}
+template <class T, int HeadSize>
+constexpr int hopper_attention_bytes = int{sizeof(hopper_attention_memory<T, HeadSize>)};
 
 template <class T, int HeadSize>
-void launch_hopper_attention(cudaStream_t stream, bool overlap, attention_arguments<T> const& a) {
-  constexpr std::size_t shared_bytes = sizeof(hopper_attention_memory<T, HeadSize>);
-  auto* const kernel = hopper_attention<T, HeadSize>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int{shared_bytes}),
+void allow_hopper_attention() {
+  check(cudaFuncSetAttribute(hopper_attention<T, HeadSize>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             hopper_attention_bytes<T, HeadSize>),
         "asking for shared memory");
-  CUtensorMap const qkv = tensor_map_of({a.qkv, a.rows, 3 * a.heads * a.head_size, rows_of_box, a.head_size});
-  launch<attention_arguments<T>, CUtensorMap>(stream, overlap, kernel, grid_of(a), shared_bytes, a, qkv);
 }
 
 }  // namespace
 
 attention_unit attention_unit_of(device_properties const& device) noexcept {
   char const* const stated = std::getenv("YONDER_GPU_ATTENTION");
-  bool const hopper = device.major == 9 && device.minor == 0;
+  bool const hopper = support_of(device.major, device.minor).attention == attention_unit::warpgroup;
   bool const warps = stated != nullptr && std::string_view(stated) == "warp";
   return hopper && !warps && has_tensor_maps() ? attention_unit::warpgroup : attention_unit::warp;
 }
@@ -77,44 +61,91 @@ void fill_randomly(cudaStream_t stream, T* to, std::size_t count, std::uint32_t 
   check(cudaGetLastError(), "launching a kernel");
 }
 
-// What comes before it may be a copy, which no launch can overlap.
 template <class T>
-void gpu_operators<T>::run(embedding_arguments<T> const& a) {
-  launch(stream_, false, embedding_kernel<T>, grid_of(a), 0, a);
+gpu_operators<T>::gpu_operators(cudaStream_t stream, products<T>& products, bool dependent_launch)
+    : stream_(stream), products_(products), dependent_launch_(dependent_launch) {
+  dependent_.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  dependent_.val.programmaticStreamSerializationAllowed = 1;
+  int device = 0;
+  check(cudaGetDevice(&device), "asking for the GPU");
+  if (attention_unit_of(use_device(device)) != attention_unit::warpgroup) return;
+  allow_hopper_attention<T, 32>();
+  allow_hopper_attention<T, 64>();
 }
 
 template <class T>
+template <class... Parameters>
+void gpu_operators<T>::launch(launch_manner const& how, void (*kernel)(Parameters...),
+                              launch_grid const& grid, Parameters const&... arguments) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(grid.x, grid.y);
+  config.blockDim = dim3(grid.threads);
+  config.dynamicSmemBytes = how.shared_bytes;
+  config.stream = stream_;
+  config.attrs = &dependent_;
+  config.numAttrs = how.dependent ? 1 : 0;
+  check(cudaLaunchKernelEx(&config, kernel, arguments...), "launching a kernel");
+}
+
+template <class T>
+template <int HeadSize>
+void gpu_operators<T>::launch_hopper_attention(attention_arguments<T> const& a) {
+  std::uint32_t const columns = 3 * a.heads * a.head_size;
+  matrix_key const key{a.qkv, a.rows, columns, a.head_size};
+  auto known = tensor_maps_.find(key);
+  if (known == tensor_maps_.end()) {
+    known =
+        tensor_maps_.emplace(key, tensor_map_of({a.qkv, a.rows, columns, rows_of_box, a.head_size})).first;
+  }
+  launch<attention_arguments<T>, CUtensorMap>({hopper_attention_bytes<T, HeadSize>, dependent_launch_},
+                                              hopper_attention<T, HeadSize>, grid_of(a), a, known->second);
+}
+
+// What comes before it is a copy, which no launch overlaps.
+template <class T>
+void gpu_operators<T>::run(embedding_arguments<T> const& a) {
+  with_width(a.width, [&](auto width) { launch({0, false}, embedding_kernel<T, width>, grid_of(a), a); });
+}
+
+// An activation that the product's epilogue cannot do comes after it.
+template <class T>
 void gpu_operators<T>::run(product_arguments<T> const& a) {
-  products_.run(stream_, a);
+  if (products_.can(a)) return products_.run(stream_, a);
+  product_arguments<T> plain = a;
+  plain.bias = nullptr;
+  plain.function = std::nullopt;
+  products_.run(stream_, plain);
+  run(activation_arguments<T>{a.out, a.bias, *a.function, a.rows, a.columns});
 }
 
 template <class T>
 void gpu_operators<T>::run(attention_arguments<T> const& a) {
   bool const narrow = a.head_size == 32;
-  if (a.warps == hopper_attention_warps) {
-    return (narrow ? launch_hopper_attention<T, 32> : launch_hopper_attention<T, 64>)(stream_, overlap_, a);
-  }
-  launch(stream_, overlap_, narrow ? attention_kernel<T, 32> : attention_kernel<T, 64>, grid_of(a), 0, a);
+  if (a.warps == hopper_attention_warps)
+    return narrow ? launch_hopper_attention<32>(a) : launch_hopper_attention<64>(a);
+  launch({0, dependent_launch_}, narrow ? attention_kernel<T, 32> : attention_kernel<T, 64>, grid_of(a), a);
 }
 
 template <class T>
-void gpu_operators<T>::run(residual_norm_arguments<T> const& a) {
-  launch(stream_, overlap_, residual_norm_kernel<T>, grid_of(a), 0, a);
+void gpu_operators<T>::run(norm_arguments<T> const& a) {
+  with_width(a.width, [&](auto width) {
+    launch({0, dependent_launch_}, norm_kernel<T, width>, grid_of(a), a);
+  });
 }
 
 template <class T>
 void gpu_operators<T>::run(activation_arguments<T> const& a) {
-  launch(stream_, overlap_, activation_kernel<T>, grid_of(a), 0, a);
+  launch({0, dependent_launch_}, activation_kernel<T>, grid_of(a), a);
 }
 
 template <class T>
 void gpu_operators<T>::run(classification_arguments<T> const& a) {
-  launch(stream_, overlap_, classification_kernel<T>, grid_of(a), 0, a);
+  launch({0, dependent_launch_}, classification_kernel<T>, grid_of(a), a);
 }
 
 template <class T>
 void gpu_operators<T>::run(pooling_arguments<T> const& a) {
-  launch(stream_, overlap_, pooling_kernel<T>, grid_of(a), 0, a);
+  launch({0, dependent_launch_}, pooling_kernel<T>, grid_of(a), a);
 }
 
 template class gpu_operators<bf16>;

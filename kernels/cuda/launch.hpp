@@ -5,35 +5,56 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <tuple>
 
 #include "cuda/batch.hpp"
 #include "cuda/cublaslt.hpp"
 #include "cuda/device.hpp"
 #include "cuda/operators.hpp"
+#include "cuda/tensor_map.hpp"
 
 namespace yonder::kernels::cuda {
 
-// The operators on a GPU, in the order of one stream: they return before the work is done. With `overlap` a
-// kernel starts while the one before it ends (programmatic dependent launch, sm_90 and newer).
+// The operators on a GPU, in the order of one stream: they return before the work is done. With dependent
+// launch a kernel starts while the one before it ends (sm_90 and newer).
 template <class T>
 class gpu_operators final : public operators<T> {
  public:
-  // `products` must live as long.
-  gpu_operators(cudaStream_t stream, products<T>& products, bool overlap)
-      : stream_(stream), products_(products), overlap_(overlap) {}
+  // `products` must live as long. Of the device that is chosen.
+  gpu_operators(cudaStream_t stream, products<T>& products, bool dependent_launch);
 
   void run(embedding_arguments<T> const& a) override;
   void run(product_arguments<T> const& a) override;
   void run(attention_arguments<T> const& a) override;
-  void run(residual_norm_arguments<T> const& a) override;
+  void run(norm_arguments<T> const& a) override;
   void run(activation_arguments<T> const& a) override;
   void run(classification_arguments<T> const& a) override;
   void run(pooling_arguments<T> const& a) override;
 
+  bool dependent_launch() const noexcept { return dependent_launch_; }
+  void set_dependent_launch(bool on) noexcept { dependent_launch_ = on; }
+
  private:
+  // Address, rows, columns, columns of a box.
+  using matrix_key = std::tuple<void const*, std::uint32_t, std::uint32_t, std::uint32_t>;
+
+  struct launch_manner {
+    std::size_t shared_bytes;  // that the kernel takes dynamically
+    bool dependent;
+  };
+
+  template <class... Parameters>
+  void launch(launch_manner const& how, void (*kernel)(Parameters...), launch_grid const& grid,
+              Parameters const&... arguments);
+  template <int HeadSize>
+  void launch_hopper_attention(attention_arguments<T> const& a);
+
   cudaStream_t stream_;
   products<T>& products_;
-  bool overlap_;
+  bool dependent_launch_;
+  cudaLaunchAttribute dependent_{};
+  std::map<matrix_key, CUtensorMap> tensor_maps_;
 };
 
 // Warpgroups on Hopper, for which alone there is machine code with their products, unless the environment's

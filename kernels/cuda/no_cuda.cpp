@@ -4,6 +4,8 @@
 
 namespace yonder::kernels::cuda {
 
+int built_with_toolkit() noexcept { return 0; }
+
 std::optional<std::string> why_unavailable(unsigned index) {
   return "cuda:" + std::to_string(index) +
          " was asked for, but Yonder was built without CUDA: no nvcc was found, or YONDER_WITH_CUDA is off; "

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "cuda/arguments.hpp"
 
@@ -21,7 +22,7 @@ class operators {
   virtual void run(embedding_arguments<T> const& arguments) = 0;
   virtual void run(product_arguments<T> const& arguments) = 0;
   virtual void run(attention_arguments<T> const& arguments) = 0;
-  virtual void run(residual_norm_arguments<T> const& arguments) = 0;
+  virtual void run(norm_arguments<T> const& arguments) = 0;
   virtual void run(activation_arguments<T> const& arguments) = 0;
   virtual void run(classification_arguments<T> const& arguments) = 0;
   virtual void run(pooling_arguments<T> const& arguments) = 0;
@@ -41,13 +42,25 @@ constexpr launch_grid grid_of_rows(std::uint32_t rows) {
   return {divide_up(rows, warps), 1, 32 * warps};
 }
 
+// Calls use with std::integral_constant<unsigned, Width>: the width as a kernel's template parameter, where
+// there is a kernel of that width.
+template <class Use>
+void with_width(std::uint32_t width, Use const& use) {
+  switch (width) {
+    case 384: return use(std::integral_constant<unsigned, 384>{});
+    case 768: return use(std::integral_constant<unsigned, 768>{});
+    case 1024: return use(std::integral_constant<unsigned, 1024>{});
+    default: return use(std::integral_constant<unsigned, 0>{});
+  }
+}
+
 template <class T>
 constexpr launch_grid grid_of(embedding_arguments<T> const& a) {
   return grid_of_rows(a.rows);
 }
 
 template <class T>
-constexpr launch_grid grid_of(residual_norm_arguments<T> const& a) {
+constexpr launch_grid grid_of(norm_arguments<T> const& a) {
   return grid_of_rows(a.rows);
 }
 

@@ -14,11 +14,11 @@ YONDER_DEVICE float score_scale() {
   return 1.44269504F / sqrtf(static_cast<float>(HeadSize));
 }
 
-// Scores of keys from `count` on cannot win, and weigh nothing.
-template <int Fragments>
+// Scores of keys from `count` on cannot win, and weigh nothing. `First`: the first key that may be past them.
+template <int First, int Fragments>
 YONDER_DEVICE void mask(fragment_c (&scores)[Fragments], int count) {
   YONDER_UNROLL
-  for (int n = 0; n < Fragments; ++n) {
+  for (int n = First / 8; n < Fragments; ++n) {
     YONDER_UNROLL
     for (int i = 0; i < 4; ++i) {
       int const key = n * 8 + static_cast<int>(lane_index() % 4) * 2 + i % 2;
@@ -45,16 +45,26 @@ YONDER_DEVICE float largest_score(fragment_c const (&scores)[Fragments], std::si
   return row_maximum(largest);
 }
 
-// Scores become weights relative to `largest`. Returns the sum of this lane's.
+// The weight of a score is 2^(score * scale - shift), by one fma. The shift is the largest score's product,
+// rounded: off by half a unit of its last place, and by the same for all scores of a row, so that it cancels
+// when they are divided by their sum. Past 2^22 the row's scale shrinks, which keeps that below a factor of
+// 2^0.25; scores so large differ from the largest by enough to weigh nothing either way.
+YONDER_DEVICE float scale_of_row(float largest, float scale) {
+  return fminf(scale, 0x1p22F * reciprocal_approx(fabsf(largest)));
+}
+
+// Scores become weights. Returns the sum of this lane's.
 template <int Fragments>
 YONDER_DEVICE float exponentiate(fragment_c (&scores)[Fragments], std::size_t half, float largest,
                                  float scale) {
+  float const of_row = scale_of_row(largest, scale);
+  float const shift = multiply_rounded(largest, of_row);
   float sum = 0.0F;
   YONDER_UNROLL
   for (int n = 0; n < Fragments; ++n) {
     YONDER_UNROLL
     for (std::size_t i = 2 * half; i < 2 * half + 2; ++i) {
-      scores[n].value[i] = exp2_approximately((scores[n].value[i] - largest) * scale);
+      scores[n].value[i] = ex2_approx(multiply_add(scores[n].value[i], of_row, -shift));
       sum += scores[n].value[i];
     }
   }
@@ -74,7 +84,9 @@ YONDER_DEVICE void weigh(running_softmax& rows, fragment_c (&scores)[Keys], frag
   YONDER_UNROLL
   for (std::size_t half = 0; half < 2; ++half) {
     float const largest = largest_score(scores, half, rows.largest[half]);
-    float const shrink = exp2_approximately((rows.largest[half] - largest) * scale);
+    float const of_row = scale_of_row(largest, scale);
+    float const shrink =
+        ex2_approx(multiply_rounded(rows.largest[half], of_row) - multiply_rounded(largest, of_row));
     rows.largest[half] = largest;
     rows.sum[half] = rows.sum[half] * shrink + exponentiate(scores, half, largest, scale);
     YONDER_UNROLL

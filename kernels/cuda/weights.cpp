@@ -163,13 +163,12 @@ layer_parts<T> load_layer(packer const& from, layer_names const& names, encoder_
   parts.query_key_value_bias = from.template stacked<T>(biases, std::array<std::uint64_t, 1>{hidden});
   parts.attention_output = from.template matrix<T>(names.attention_output, hidden, hidden);
   parts.attention_output_bias =
-      from.template vector<float>(names.attention_output + std::string(".bias"), hidden);
+      from.template vector<T>(names.attention_output + std::string(".bias"), hidden);
   parts.attention_norm = from.norm(names.attention_norm, hidden);
   parts.intermediate = from.template matrix<T>(names.intermediate, intermediate, hidden);
-  parts.intermediate_bias =
-      from.template vector<float>(names.intermediate + std::string(".bias"), intermediate);
+  parts.intermediate_bias = from.template vector<T>(names.intermediate + std::string(".bias"), intermediate);
   parts.output = from.template matrix<T>(names.output, hidden, intermediate);
-  parts.output_bias = from.template vector<float>(names.output + std::string(".bias"), hidden);
+  parts.output_bias = from.template vector<T>(names.output + std::string(".bias"), hidden);
   parts.output_norm = from.norm(names.output_norm, hidden);
   return parts;
 }

@@ -23,19 +23,19 @@ struct norm_parts {
   part<float> bias;
 };
 
-// Matrices are [out][in], as PyTorch has them. The bias of queries, keys and values is an epilogue of
-// cuBLASLt, which takes it in the matrix's format; own kernels take theirs in float.
+// Matrices are [out][in], as PyTorch has them. A product's bias is an epilogue of cuBLASLt, which takes it in
+// the matrix's format; norms take theirs in float.
 template <class T>
 struct layer_parts {
   part<T> query_key_value;
   part<T> query_key_value_bias;
   part<T> attention_output;
-  part<float> attention_output_bias;
+  part<T> attention_output_bias;
   norm_parts attention_norm;
   part<T> intermediate;
-  part<float> intermediate_bias;
+  part<T> intermediate_bias;
   part<T> output;
-  part<float> output_bias;
+  part<T> output_bias;
   norm_parts output_norm;
 };
 

@@ -23,6 +23,7 @@ class sentence_encoder::implementation {
   }
 
   std::size_t dimension() const noexcept { return steps_.width(); }
+  std::string placement() const { return model_.placement(); }
 
  private:
   std::vector<std::vector<float>> run_with_prompt(std::span<std::string_view const> texts) const {
@@ -61,5 +62,7 @@ std::vector<std::vector<float>> sentence_encoder::operator()(std::span<std::stri
 }
 
 std::size_t sentence_encoder::dimension() const noexcept { return implementation_->dimension(); }
+
+std::string sentence_encoder::placement() const { return implementation_->placement(); }
 
 }  // namespace yonder::ml

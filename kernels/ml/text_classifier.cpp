@@ -34,6 +34,7 @@ class text_classifier::implementation {
     return results;
   }
 
+  std::string placement() const { return model_.placement(); }
   std::vector<std::string> const& labels() const noexcept { return config().labels; }
 
  private:
@@ -73,5 +74,7 @@ std::vector<std::vector<float>> text_classifier::logits(std::span<std::string_vi
 }
 
 std::span<std::string const> text_classifier::labels() const noexcept { return implementation_->labels(); }
+
+std::string text_classifier::placement() const { return implementation_->placement(); }
 
 }  // namespace yonder::ml

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <utility>
 
 #include "cpu/heads.hpp"
 #include "cuda/accelerator.hpp"
@@ -12,11 +14,23 @@
 namespace yonder::kernels {
 namespace {
 
+char const* name_of(ml::precision precision) {
+  switch (precision) {
+    case ml::precision::fp32: return "fp32";
+    case ml::precision::bf16: return "bf16";
+    case ml::precision::fp16: return "fp16";
+    case ml::precision::int8: break;
+  }
+  return "int8";
+}
+
 class cpu_compute final : public text_compute {
  public:
   cpu_compute(weight_files const& files, encoder_config const& config, model_task task,
               cpu::compute_options const& options)
-      : encoder_(files, config, cpu::best_kernels(), options), task_(std::move(task)) {
+      : encoder_(files, config, cpu::best_kernels(), options),
+        task_(std::move(task)),
+        precision_(options.precision) {
     if (task_.labels) head_.emplace(files, config, *task_.labels, cpu::best_kernels(), encoder_.workers());
   }
 
@@ -25,6 +39,7 @@ class cpu_compute final : public text_compute {
     return head_ ? (*head_)(batch, hidden) : pool(batch, hidden);
   }
   std::size_t tokens_at_once() const noexcept override { return 2048; }
+  std::string placement() const override { return std::string("CPU, ") + name_of(precision_); }
 
  private:
   std::vector<float> pool(cpu::token_batch const& batch, std::span<float const> hidden) const {
@@ -43,21 +58,25 @@ class cpu_compute final : public text_compute {
 
   cpu::encoder encoder_;
   model_task task_;
+  ml::precision precision_;
   std::optional<cpu::classification_head> head_;
 };
 
 class gpu_compute final : public text_compute {
  public:
-  explicit gpu_compute(std::unique_ptr<cuda::accelerator> gpu) : gpu_(std::move(gpu)) {}
+  gpu_compute(std::unique_ptr<cuda::accelerator> gpu, std::string placement)
+      : gpu_(std::move(gpu)), placement_(std::move(placement)) {}
 
   std::vector<float> operator()(cpu::token_batch const& batch) const override {
     return gpu_->run({batch.ids, batch.type_ids, batch.starts});
   }
   // Sixteen waves of tiles (cuda/batch.cpp).
   std::size_t tokens_at_once() const noexcept override { return 16'896; }
+  std::string placement() const override { return placement_; }
 
  private:
   std::unique_ptr<cuda::accelerator> gpu_;
+  std::string placement_;
 };
 
 cuda::number_format format_of(ml::text_options const& options) {
@@ -83,8 +102,10 @@ std::unique_ptr<text_compute const> on_gpu(weight_files const& files, encoder_co
                                            model_task const& task, ml::text_options const& options) {
   auto const format = format_of(options);
   check_pooling_on_gpu(files, task);
-  return std::make_unique<gpu_compute>(
-      cuda::load_accelerator(files, config, task, format, options.device.index));
+  auto gpu = cuda::load_accelerator(files, config, task, format, options.device.index);
+  std::string placement = "cuda:" + std::to_string(options.device.index) + " (" + gpu->device_name() + "), " +
+                          name_of(options.compute.value_or(ml::precision::bf16));
+  return std::make_unique<gpu_compute>(std::move(gpu), std::move(placement));
 }
 
 std::unique_ptr<text_compute const> on_cpu(weight_files const& files, encoder_config const& config,

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "cpu/encoder.hpp"
@@ -25,6 +26,8 @@ class text_compute {
   virtual std::vector<float> operator()(cpu::token_batch const& batch) const = 0;
   // That fill the device without asking for much memory.
   virtual std::size_t tokens_at_once() const noexcept = 0;
+  // The device and the precision, as people name them.
+  virtual std::string placement() const = 0;
 };
 
 // On the device of the options; `files` must live as long. Throws ml::model_error, ml::gpu_error,

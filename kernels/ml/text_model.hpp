@@ -34,6 +34,7 @@ class text_model {
   std::vector<std::vector<float>> run(std::span<std::string_view const> texts) const;
 
   model_config const& config() const noexcept { return config_; }
+  std::string placement() const { return compute_->placement(); }
   std::size_t width() const noexcept { return task_.width(config_.encoder.hidden); }
 
  private:

@@ -18,9 +18,11 @@ fi
 cmake -S "$kernels" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CUDA_COMPILER="$nvcc" \
   -DYONDER_WITH_CUDA=ON -DYONDER_WARNINGS_AS_ERRORS=ON "${launcher[@]}" >"$build.log" 2>&1 ||
   { cat "$build.log" && exit 1; }
-cmake --build "$build" -j 2 --target kernels_devices yonder_gpu >"$build.log" 2>&1 || { tail -n 60 "$build.log" && exit 1; }
-! ldd "$build/tools/yonder_gpu" | grep -E 'libcuda|cudart|cublas' || {
-  echo "error: the program is linked with a library of CUDA: it would not start without it"
-  exit 1
-}
+cmake --build "$build" -j 2 --target kernels_devices yonder_gpu yonder_gpu_checked >"$build.log" 2>&1 || { tail -n 60 "$build.log" && exit 1; }
+for program in yonder_gpu yonder_gpu_checked; do
+  ! ldd "$build/tools/$program" | grep -E 'libcuda|cudart|cublas|libstdc' || {
+    echo "error: $program is linked with a library that a machine with a GPU may lack: it would not start there"
+    exit 1
+  }
+done
 "$build/tests/kernels_devices"

@@ -189,40 +189,33 @@ finding check_embedding(bench<T>& on, std::size_t width, std::vector<std::size_t
 }
 
 template <class T>
-finding check_residual_norm(bench<T>& on, std::size_t width, std::uint32_t rows) {
-  auto const projected = random_values<T>(rows * width);
+finding check_norm(bench<T>& on, std::size_t width, std::uint32_t rows) {
   auto const before = random_values<T>(rows * width, 3.0F);
-  auto const bias = random_values<float>(width);
   auto const weight = random_values<float>(width);
   auto const shift = random_values<float>(width);
-  auto* const hidden = on.put(before);
-  on.run().run(residual_norm_arguments<T>{on.put(projected),
-                                          on.put(bias),
-                                          {on.put(weight), on.put(shift), 1e-12F},
-                                          hidden,
-                                          rows,
-                                          static_cast<std::uint32_t>(width)});
+  auto* const out = on.put(poisoned<T>(rows * width));
+  on.run().run(norm_arguments<T>{
+      on.put(before), {on.put(weight), on.put(shift), 1e-12F}, out, rows, static_cast<std::uint32_t>(width)});
+  auto const wide = widen(before);
   std::vector<double> expected;
   for (std::size_t i = 0; i < rows; ++i) {
-    std::vector<float> row(width);
-    for (std::size_t k = 0; k < width; ++k)
-      row[k] = to_float(before[i * width + k]) + to_float(projected[i * width + k]) + bias[k];
-    auto const normal = reference::layer_norm(row.data(), width, weight.data(), shift.data(), 1e-12);
+    auto const normal =
+        reference::layer_norm(wide.data() + i * width, width, weight.data(), shift.data(), 1e-12);
     expected.insert(expected.end(), normal.begin(), normal.end());
   }
-  return {name_of<T>("residual norm", width),
-          relative_error(widen(on.get(hidden, expected.size())), expected), rounding<T>};
+  return {name_of<T>("norm", width), relative_error(widen(on.get(out, expected.size())), expected),
+          rounding<T>};
 }
 
 template <class T>
 finding check_activation(bench<T>& on, activation function, std::size_t width, std::uint32_t rows) {
   auto const before = random_values<T>(rows * width, 2.0F);
-  auto const bias = random_values<float>(width);
+  auto const bias = random_values<T>(width);
   auto* const x = on.put(before);
   on.run().run(activation_arguments<T>{x, on.put(bias), function, rows, static_cast<std::uint32_t>(width)});
   std::vector<double> expected(before.size());
   for (std::size_t i = 0; i < before.size(); ++i) {
-    double const value = static_cast<double>(to_float(before[i])) + bias[i % width];
+    double const value = static_cast<double>(to_float(before[i])) + to_float(bias[i % width]);
     expected[i] = function == activation::relu   ? std::max(value, 0.0)
                   : function == activation::gelu ? reference::gelu(value)
                                                  : reference::gelu_tanh(value);

@@ -82,10 +82,10 @@ TEST_CASE("quick: embeddings are summed and normalized, and rows past the last t
   expect_good(check_embedding(other, 1024, {2, 5}));
 }
 
-TEST_CASE("quick: residual, bias and layer norm are those of the formula") {
+TEST_CASE("quick: layer norm is that of the formula, in each width that has a kernel and in others") {
   host_bench<bf16> bench;
-  expect_good(check_residual_norm(bench, 768, 5));
-  expect_good(check_residual_norm(bench, 8, 3));
+  expect_good(check_norm(bench, 768, 5));
+  expect_good(check_norm(bench, 8, 3));
 }
 
 TEST_CASE("quick: bias and activation are those of the formula") {
@@ -145,13 +145,13 @@ TEST_CASE("full: row kernels take every width and number of rows") {
       host_bench<T> bench(order::descending);
       expect_good(check_embedding(bench, width, {1, 30, 2}));
       for (std::uint32_t const rows : {1U, 4U, 31U}) {
-        expect_good(check_residual_norm(bench, width, rows));
+        expect_good(check_norm(bench, width, rows));
         for (auto const function : {activation::gelu, activation::gelu_tanh, activation::relu})
           expect_good(check_activation(bench, function, 4 * width, rows));
       }
     }
     host_bench<T> bench;
-    expect_good(check_residual_norm(bench, 64, 1025));  // blocks of several warps
+    expect_good(check_norm(bench, 64, 1025));  // blocks of several warps
   });
 }
 
@@ -204,6 +204,70 @@ TEST_CASE("full: classifiers and pooling take every shape") {
   expect_good(check_classification(bench, first_activation::relu, 64, 2, std::vector<std::size_t>(530, 1)));
 }
 
+namespace {
+
+// Whether a fault or a wrong result shows that the kernels lack it, in some order of threads.
+template <class Check>
+bool shows(emulation::instruction lacking, int index, Check const& check) {
+  emulation::mutant const without(lacking, index);
+  bool shown = false;
+  for (auto const threads : {order::ascending, order::descending}) {
+    host_bench<bf16> bench(threads);
+    try {
+      shown = !check(bench).good() || shown;
+    } catch (emulation::fault const&) {
+      shown = true;
+    }
+  }
+  return shown;
+}
+
+}  // namespace
+
+TEST_CASE("quick: no kernel goes without its wait for the grid before it") {
+  auto const lacks_wait = [](auto const& check) {
+    return shows(emulation::instruction::griddepcontrol_wait, -1, check);
+  };
+  CHECK(lacks_wait([](auto& on) { return check_embedding(on, 384, {3, 1}); }));
+  CHECK(lacks_wait([](auto& on) { return check_norm(on, 264, 3); }));
+  CHECK(lacks_wait([](auto& on) { return check_activation(on, activation::gelu, 40, 3); }));
+  CHECK(lacks_wait([](auto& on) { return check_attention(on, 32, 1, 1, {5}); }));
+  CHECK(lacks_wait([](auto& on) { return check_attention(on, 32, 1, hopper_attention_warps, {66}); }));
+  CHECK(lacks_wait([](auto& on) { return check_classification(on, first_activation::tanh, 32, 2, {4, 1}); }));
+  CHECK(lacks_wait([](auto& on) { return check_pooling(on, pooling_mode::mean, 32, {4, 1}); }));
+}
+
+TEST_CASE(
+    "quick: attention by warpgroups goes without no barrier, fence or wait, nor with another descriptor") {
+  using emulation::instruction;
+  auto const lacks = [](instruction which, int index = -1) {
+    CAPTURE(static_cast<int>(which));
+    CAPTURE(index);
+    CHECK(shows(which, index, [](auto& on) {  // two long tiles for a block; every other sequence is NaNs
+      return check_attention(on, 32, 1, hopper_attention_warps, {300, 1, 2, 1, 2, 1, 130}, 2);
+    }));
+  };
+  for (auto const each : {instruction::sync_warp, instruction::fence_proxy_async, instruction::mbarrier_wait,
+                          instruction::wgmma_fence, instruction::descriptor_stride})
+    lacks(each);
+  // Of the first block's first tile: after the barriers are there; when a stage was used; when values past
+  // the end are cleared; when shared memory is free again.
+  for (int const barrier : {0, 1, 2, 3}) lacks(instruction::sync_block, barrier);
+}
+
+TEST_CASE("quick: attention by warps goes without no barrier and no wait for its copies") {
+  using emulation::instruction;
+  std::vector<std::size_t> const lengths = {150, 2, 2, 2, 2, 2, 64};  // two long tiles for a block
+  auto const check = [&](auto& on) { return check_attention(on, 32, 1, 4, lengths); };
+  CHECK(shows(instruction::cp_async_wait_group, -1, check));
+  // Of the first tile: when keys are there, and used; the next keys; the last; when shared memory is free
+  // again.
+  for (int const barrier : {0, 1, 2, 4, 6}) {
+    CAPTURE(barrier);
+    CHECK(shows(instruction::sync_block, barrier, check));
+  }
+}
+
 TEST_CASE("quick: the emulation reports divergence, deadlock and memory that nothing wrote") {
   using namespace emulation;
   shape const one_warp = {1, 1, 32};
@@ -230,11 +294,11 @@ TEST_CASE("quick: the emulation reports divergence, deadlock and memory that not
     };
     auto& mine = cuda::shared_memory<layout>().row[cuda::thread_index()];
     CHECK(std::isnan(mine[0]));
-    cuda::copy_async(mine.data(), source.data(), true);
-    cuda::commit_copies();
-    cuda::commit_copies();
+    cuda::cp_async(mine.data(), source.data(), true);
+    cuda::cp_async_commit_group();
+    cuda::cp_async_commit_group();
     CHECK(std::isnan(mine[0]));
-    cuda::wait_for_copies<1>();
+    cuda::cp_async_wait_group<1>();
     CHECK(mine == source);
   });
 }
@@ -244,15 +308,15 @@ TEST_CASE(
     "swizzled") {
   // The PTX ISA: bits 0-13 address, 16-29 and 32-45 strides, all in units of 16 bytes; 62-63: 1 for 128, 2
   // for 64 bytes.
-  CHECK(matrix_descriptor<128>(0x400) == (1ULL << 62 | 64ULL << 32 | 1ULL << 16 | 0x40));
-  CHECK(matrix_descriptor<64>(0x38000) == (2ULL << 62 | 32ULL << 32 | 1ULL << 16 | 0x3800));
+  CHECK(wgmma_descriptor<128>(0x400) == (1ULL << 62 | 64ULL << 32 | 1ULL << 16 | 0x40));
+  CHECK(wgmma_descriptor<64>(0x38000) == (2ULL << 62 | 32ULL << 32 | 1ULL << 16 | 0x3800));
 }
 
 namespace {
 
 struct alignas(1024) boxes {
   std::array<std::uint16_t, 64> rows[8];
-  transfer_barrier arrived;
+  mbarrier arrived;
 };
 
 }  // namespace
@@ -266,13 +330,13 @@ TEST_CASE(
   emulation::launch({1, 1, 32}, order::ascending, [&] {
     auto& memory = shared_memory<boxes>();
     if (thread_index() == 0) {
-      init_barrier(memory.arrived);
-      arrive_expecting(memory.arrived, sizeof memory.rows);
-      copy_box(memory.rows, matrix, 0, 2, memory.arrived);
+      mbarrier_init(memory.arrived);
+      mbarrier_arrive_expect_tx(memory.arrived, sizeof memory.rows);
+      cp_async_bulk_tensor(memory.rows, matrix, 0, 2, memory.arrived);
       CHECK(memory.rows[0][0] == 0xffff);
     }
     sync_block();
-    wait_for_phase(memory.arrived, 0);
+    mbarrier_wait_parity(memory.arrived, 0);
     for (std::size_t row = 0; row < 8; ++row) {
       for (std::size_t column = 0; column < 64; ++column) {
         auto const expected = row < 5 ? (row + 2) * 64 + column : 0;
@@ -293,32 +357,32 @@ TEST_CASE("quick: the emulation reports what Hopper would not forgive") {
   };
   faults("without a fence", [] {
     fragment_c out[8] = {};
-    multiply_rows<bf16, 64>(out, 0, 0, false);
+    wgmma_shared<bf16, 64>(out, 0, 0, false);
   });
   faults("issue different products", [] {
     auto& memory = shared_memory<boxes>();
     fragment_c out[8] = {};
-    fence_products();
-    multiply_rows<bf16, 64>(out, matrix_descriptor<128>(shared_address(&memory)),
-                            matrix_descriptor<128>(1024 + 16 * warp_index()), false);
-    commit_products();
-    wait_for_products();
+    wgmma_fence();
+    wgmma_shared<bf16, 64>(out, wgmma_descriptor<128>(shared_address(&memory)),
+                           wgmma_descriptor<128>(1024 + 16 * warp_index()), false);
+    wgmma_commit_group();
+    wgmma_wait_group();
   });
-  faults("nobody initialized", [] { wait_for_phase(shared_memory<boxes>().arrived, 0); });
+  faults("nobody initialized", [] { mbarrier_wait_parity(shared_memory<boxes>().arrived, 0); });
   faults("at a barrier's phase", [&] {
     auto& memory = shared_memory<boxes>();
     if (thread_index() == 0) {
-      init_barrier(memory.arrived);
-      arrive_expecting(memory.arrived, 2 * sizeof memory.rows);
-      copy_box(memory.rows, matrix, 0, 0, memory.arrived);
+      mbarrier_init(memory.arrived);
+      mbarrier_arrive_expect_tx(memory.arrived, 2 * sizeof memory.rows);
+      cp_async_bulk_tensor(memory.rows, matrix, 0, 0, memory.arrived);
     }
     sync_block();
-    wait_for_phase(memory.arrived, 0);
+    mbarrier_wait_parity(memory.arrived, 0);
   });
   faults("aligned to eight", [&] {
     auto& memory = shared_memory<boxes>();
-    init_barrier(memory.arrived);
-    copy_box(&memory.rows[1], matrix, 0, 0, memory.arrived);
+    mbarrier_init(memory.arrived);
+    cp_async_bulk_tensor(&memory.rows[1], matrix, 0, 0, memory.arrived);
   });
 }
 

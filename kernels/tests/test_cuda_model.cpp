@@ -4,20 +4,29 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cpu/reference.hpp"
 #include "cuda/accelerator.hpp"
+#include "cuda/algorithm_store.hpp"
+#include "cuda/doctor.hpp"
 #include "cuda/errors.hpp"
 #include "cuda/forward.hpp"
+#include "cuda/slots.hpp"
+#include "cuda/support.hpp"
 #include "host_operators.hpp"
 
 namespace {
@@ -390,6 +399,15 @@ TEST_CASE("quick: a batch runs in the smallest bucket that holds its tokens and 
   }
 }
 
+TEST_CASE("quick: the buckets that are warmed up are those in which usual batches run") {
+  auto const rows = buckets_up_to(16'896);
+  REQUIRE(rows.size() == 26);
+  CHECK(rows.front() == 16);
+  CHECK(rows.back() == 16'896);
+  for (std::size_t const each : rows) CHECK(bucket_for(each, 1).rows == each);
+  CHECK(buckets_up_to(15).empty());
+}
+
 TEST_CASE("quick: attention is by warpgroups where there are some and a batch has queries for one") {
   CHECK(attention_warps({64, 16}, 12, attention_unit::warpgroup) == hopper_attention_warps);
   CHECK(attention_warps({32, 8}, 12, attention_unit::warpgroup) == 1);
@@ -438,6 +456,161 @@ TEST_CASE("quick: a batch past memory is run in halves, in order, and only what 
                                 }),
                   ml::gpu_unusable);
   CHECK(calls == 1);
+}
+
+TEST_CASE("quick: the first algorithm that any process kept for a shape is everyone's") {
+  auto const folder = std::filesystem::temp_directory_path() /
+                      ("yonder_algorithms_" + std::to_string(std::random_device{}()));
+  auto const file = folder / "yonder" / "algorithms";
+  kept_algorithm const first = {1, 0xfedcba9876543210ULL, 3, 4, 5, 6, 7, 8};
+  kept_algorithm const second = {9};
+  algorithm_store one(file);
+  algorithm_store other(file);
+  CHECK_FALSE(one.find("H200, 128 x 768"));
+  CHECK(one.keep("H200, 128 x 768", first) == first);
+  CHECK(other.keep("H200, 128 x 768", second) == first);
+  CHECK(other.find("H200, 128 x 768") == first);
+  CHECK_FALSE(other.find("H200, 128 x 76"));
+  CHECK(other.keep("H200, 128 x 76", second) == second);
+  // What a process that was killed left, and what nobody wrote, is passed over.
+  std::ofstream(file, std::ios::app) << "no line of ours\nH200, 1 x 1\tzz\nH200, 2 x 2\t00";
+  CHECK_FALSE(one.find("H200, 1 x 1"));
+  CHECK(one.keep("H200, 2 x 2", second) == second);
+  CHECK(other.find("H200, 2 x 2") == second);
+  CHECK(other.find("H200, 128 x 768") == first);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("quick: where nothing can be kept, nothing is") {
+  CHECK_FALSE(algorithm_store("").keeps());
+  CHECK_FALSE(algorithm_store("").keep("a", {}));
+  CHECK_FALSE(algorithm_store("/proc/no/such/folder").keep("a", {}));
+  CHECK_FALSE(algorithm_store("/proc/no/such/folder").find("a"));
+}
+
+TEST_CASE("quick: as many calls hold a slot as there are, each its own, and the others wait") {
+  slots<2> places;
+  std::array<std::atomic<int>, 2> inside{};
+  std::atomic<int> total = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int k = 0; k < 200; ++k) {
+        auto const held = places.take();
+        if (inside[held.index()]++ != 0) total = -1'000'000;
+        ++total;
+        --inside[held.index()];
+      }
+    });
+  }
+  for (auto& each : threads) each.join();
+  CHECK(total == 800);
+  auto const second = places.take(1);
+  CHECK(second.index() == 1);
+  CHECK_FALSE(places.try_take(1));
+  CHECK(places.take().index() == 0);
+  auto const first = places.try_take(0);
+  CHECK(first);
+}
+
+TEST_CASE("quick: the table of compute capabilities is what the code does") {
+  std::ifstream file(YONDER_GPU_DOCUMENT);
+  std::string const text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  REQUIRE_FALSE(text.empty());
+  for (auto const& [major, minor] : {std::pair{7, 5}, {8, 0}, {8, 6}, {8, 9}, {9, 0}, {10, 0}, {12, 0}}) {
+    CAPTURE(describe_support(major, minor));
+    CHECK(text.find(describe_support(major, minor) + "\n") != std::string::npos);
+  }
+}
+
+TEST_CASE("quick: what a block takes of shared memory is there on every GPU that runs it") {
+  // Of a block, without asking for more: 48 KiB everywhere; on 9.0, by asking: 227 KiB, and two blocks in
+  // 228.
+  CHECK(sizeof(attention_memory<bf16, 64>) <= 48 * 1024);
+  CHECK(sizeof(classification_memory<bf16>) <= 48 * 1024);
+  CHECK(sizeof(pooling_memory) <= 48 * 1024);
+  CHECK(2 * (sizeof(hopper_attention_memory<bf16, 64>) + 1024) <= 228 * 1024);
+}
+
+namespace {
+
+// A machine on which all is well.
+gpu_facts good_machine() {
+  gpu_facts facts;
+  facts.built_with_cuda = facts.on_bus = facts.driver_loaded = facts.has_nodes = facts.may_open_nodes =
+      facts.has_driver_library = facts.has_cublaslt = true;
+  facts.toolkit = facts.driver = 13000;
+  facts.gpus = {{"NVIDIA H200", 9, 0}};
+  return facts;
+}
+
+}  // namespace
+
+TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to type") {
+  auto const good = advise(good_machine());
+  CHECK(good.used);
+  CHECK(good.answer ==
+        "The GPU will be used: cuda:0, NVIDIA H200 of compute capability 9.0, bf16 unless "
+        "text_options::compute says fp16.");
+  struct illness {
+    void (*spoil)(gpu_facts&);
+    char const* answer;
+  };
+  for (auto const& [spoil, answer] : std::initializer_list<illness>{
+           {[](gpu_facts& f) { f = {}; }, "has none by NVIDIA"},
+           {[](gpu_facts& f) { f.built_with_cuda = false; }, "type: cmake -DYONDER_WITH_CUDA=ON"},
+           {[](gpu_facts& f) { f.has_nodes = f.driver_loaded = f.has_driver_library = false; },
+            "driver is not loaded; type: sudo apt-get install nvidia-driver"},
+           {[](gpu_facts& f) { f.has_nodes = false; }, "type: sudo nvidia-modprobe -c 0 -u"},
+           {[](gpu_facts& f) {
+              f.has_nodes = false;
+              f.in_container = true;
+            },
+            "type: docker run --gpus all"},
+           {[](gpu_facts& f) { f.may_open_nodes = false; }, "sudo usermod -aG"},
+           {[](gpu_facts& f) { f.has_driver_library = false; }, "type: sudo apt-get install libcuda1"},
+           {[](gpu_facts& f) { f.driver = 12040; }, "serves CUDA 12.4, and this Yonder was built with 13.0"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.visible = "";
+            },
+            "type: unset CUDA_VISIBLE_DEVICES"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.visible = "7";
+            },
+            "CUDA_VISIBLE_DEVICES=7 names no GPU"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.split_by_mig = true;
+            },
+            "export CUDA_VISIBLE_DEVICES=MIG-"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 999;
+            },
+            "cuInit says 999"},
+           {[](gpu_facts& f) {
+              f.gpus = {{"Tesla T4", 7, 5}};
+            },
+            "Tesla T4 of compute capability 7.5, is older than 8.0"},
+           {[](gpu_facts& f) { f.has_cublaslt = false; }, "type: pip install nvidia-cublas"},
+           {[](gpu_facts& f) { f.refusal = "something else"; }, "something else"}}) {
+    auto facts = good_machine();
+    spoil(facts);
+    auto const found = advise(facts);
+    CAPTURE(found.answer);
+    CHECK_FALSE(found.used);
+    CHECK(found.answer.starts_with("No GPU will be used: "));
+    CHECK(found.answer.find(answer) != std::string::npos);
+    CHECK(found.answer.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("quick: the doctor looks at this machine without a GPU, a driver or CUDA") {
+  auto const facts = gather_gpu_facts();
+  CHECK(advise(facts).used == !why_unavailable(0));
+  CHECK(describe(facts).size() == 8 + facts.gpus.size());
 }
 
 TEST_CASE("quick: CUDA's errors have the type that says what to do") {

@@ -37,6 +37,8 @@ class YONDER_KERNELS_API sentence_encoder {
   std::vector<std::vector<float>> operator()(std::span<std::string const> texts) const;
 
   std::size_t dimension() const noexcept;
+  // Where it computes, for people: "CPU, fp32", or "cuda:0 (NVIDIA H200), bf16".
+  std::string placement() const;
 
  private:
   class implementation;

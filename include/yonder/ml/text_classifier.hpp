@@ -57,6 +57,8 @@ class YONDER_KERNELS_API text_classifier {
 
   // In the order of config.json's id2label.
   std::span<std::string const> labels() const noexcept;
+  // Where it computes, for people: "CPU, fp32", or "cuda:0 (NVIDIA H200), bf16".
+  std::string placement() const;
 
  private:
   class implementation;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <stdexcept>
+#include <vector>
 
 #include "cuda/execution.cuh"
 #include "cuda/tools/ceilings.hpp"
@@ -12,18 +14,21 @@ constexpr int launches = 1000;
 constexpr std::size_t copied_bytes = std::size_t{2} << 30;
 
 YONDER_KERNEL void empty_kernel() {
-  wait_for_previous_grid();
-  allow_next_grid();
+  griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
 }
 
-// All blocks must be on the device at once. `counter` grows by the number of blocks at each barrier.
+// All blocks must be on the device at once: where one never arrives, the others trap after two seconds.
+// `counter` grows by the number of blocks at each barrier.
 YONDER_KERNEL void barrier_kernel(unsigned* counter, int barriers) {
   for (int i = 1; i <= barriers; ++i) {
     sync_block();
     if (thread_index() == 0) {
       publish(counter);
       unsigned const expected = static_cast<unsigned>(i) * grid_x();
+      std::uint64_t const begin = global_nanoseconds();
       while (*static_cast<unsigned volatile*>(counter) < expected) {
+        if (global_nanoseconds() - begin > longest_wait) __trap();
       }
       __threadfence();
     }
@@ -65,9 +70,16 @@ double node_time(gpu_stream const& stream, bool overlap) {
   auto const nodes = capture(stream.get(), [&] {
     for (int i = 0; i < launches; ++i) launch_empty(stream, overlap && i != 0);
   });
-  if (nodes == nullptr) return -1.0;
   return median_time(stream,
                      [&] { check(cudaGraphLaunch(nodes.get(), stream.get()), "launching a graph"); }) /
+         launches;
+}
+
+double launch_time(gpu_stream const& stream) {
+  return median_time(stream,
+                     [&] {
+                       for (int i = 0; i < launches; ++i) launch_empty(stream, false);
+                     }) /
          launches;
 }
 
@@ -95,18 +107,13 @@ double barrier_time(gpu_stream const& stream, int blocks) {
 
 }  // namespace
 
-std::vector<ceiling> measure_ceilings(gpu_stream const& stream, device_properties const& device) {
-  std::vector<ceiling> found;
-  found.push_back({"device-to-device copy, bytes read and written", "TB/s", copy_rate(stream)});
-  found.push_back({"launch of an empty kernel", "us", median_time(stream, [&] {
-                                                        for (int i = 0; i < launches; ++i)
-                                                          launch_empty(stream, false);
-                                                      }) / launches});
-  found.push_back({"node of a graph", "us", node_time(stream, false)});
-  if (device.major >= 9)
-    found.push_back({"node of a graph, dependent launch", "us", node_time(stream, true)});
-  found.push_back({"barrier of the grid", "us", barrier_time(stream, device.multiprocessors)});
-  return found;
+rate measure_rate(std::string const& name, gpu_stream const& stream, device_properties const& device) {
+  if (name == "copy") return {"device-to-device copy, bytes read and written", "TB/s", copy_rate(stream)};
+  if (name == "launch") return {"launch of an empty kernel", "us", launch_time(stream)};
+  if (name == "node") return {"node of a graph", "us", node_time(stream, false)};
+  if (name == "dependent") return {"node of a graph, dependent launch", "us", node_time(stream, true)};
+  if (name == "barrier") return {"barrier of the grid", "us", barrier_time(stream, device.multiprocessors)};
+  throw std::invalid_argument("rate copy|launch|node|dependent|barrier|matrix");
 }
 
 }  // namespace yonder::kernels::cuda

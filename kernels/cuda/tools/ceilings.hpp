@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <vector>
+#include <string>
 
 #include "cuda/device.hpp"
 
 namespace yonder::kernels::cuda {
 
-struct ceiling {
-  char const* what;
-  char const* unit;
+struct rate {
+  std::string what;
+  std::string unit;
   double value;
 };
 
-// What the machine gives at best: bytes copied a second (read and written), and the cost of a launch, of a
-// graph's node, of one with programmatic dependent launch, and of a barrier of the whole grid.
-std::vector<ceiling> measure_ceilings(gpu_stream const& stream, device_properties const& device);
+// What the machine gives at best: copy, launch, node, dependent or barrier. Throws std::invalid_argument for
+// another name, ml::gpu_error.
+rate measure_rate(std::string const& name, gpu_stream const& stream, device_properties const& device);
 
 }  // namespace yonder::kernels::cuda

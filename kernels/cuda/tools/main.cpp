@@ -7,10 +7,12 @@
 //   operators all|reduced         each operator but attention against its formula
 //   attention WARPS all|reduced   attention, by the kernel whose tiles have so many warps
 //   attention_kinds               how many warps those may be on this device
-//   ceilings                      what the machine gives at best
-//   product ROWS COLUMNS DEPTH    cuBLASLt's time, bf16
-//   time_attention                the time of each kernel, by the warps of its tiles, bf16
-//   load FOLDER bf16|fp16         the model that the next commands use
+//   rate NAME                     what the machine gives at best: copy, matrix, launch, node, dependent,
+//   barrier product ROWS COLUMNS DEPTH    cuBLASLt's time, bf16: alone, with activation, with residual bench
+//   KERNEL                  the time of a kernel, bf16, on each of its shapes: embedding, norm, activation,
+//                                 attention (by the warps of its tiles), classification, pooling
+//   load FOLDER bf16|fp16 MANNER  the model that the next commands use; MANNER: graph or launches, then
+//                                 +dependent or nothing
 //   results BATCH OUT             runs the batch; writes floats to the file OUT
 //   time BATCH ROUNDS             microseconds on the device, and of a whole call
 //   phases BATCH ROUNDS           microseconds, operations and bytes of each phase
@@ -52,7 +54,8 @@ template <class T>
 class gpu_bench final : public bench<T> {
  public:
   gpu_bench()
-      : workspace_(allocate_on_device(workspace_bytes)), products_(workspace_.get(), workspace_bytes) {}
+      : workspace_(allocate_on_device(workspace_bytes)),
+        products_(use_device(0), workspace_.get(), workspace_bytes, algorithm_store::of_user()) {}
 
   operators<T>& run() override { return operators_; }
   void* place(void const* values, std::size_t bytes) override {
@@ -66,7 +69,7 @@ class gpu_bench final : public bench<T> {
     stream_.wait();
     check(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost), "copying from the GPU");
   }
-  void tune(product_arguments<T> const& a) { products_.tune(stream_.get(), a); }
+  void tune(product_arguments<T> const& a) { products_.tune(stream_.get(), {&a, 1}); }
   gpu_stream const& stream() const noexcept { return stream_; }
 
  private:
@@ -78,21 +81,38 @@ class gpu_bench final : public bench<T> {
 };
 
 template <class T>
-finding check_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t depth, bool with_bias) {
+finding check_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t depth, bool with_bias,
+                      bool with_residual, std::optional<activation> function) {
   gpu_bench<T> on;
   auto const in = random_values<T>(std::size_t{rows} * depth);
   auto const weight = random_values<T>(std::size_t{columns} * depth, 0.05F);
   auto const bias = random_values<T>(columns);
-  auto* const out = on.put(poisoned<T>(std::size_t{rows} * columns));
-  product_arguments<T> const a{on.put(in), on.put(weight), with_bias ? on.put(bias) : nullptr, out, rows,
-                               columns,    depth};
+  auto const residual = random_values<T>(std::size_t{rows} * columns);
+  auto* const out = on.put(poisoned<T>(residual.size()));
+  product_arguments<T> const a{on.put(in),
+                               on.put(weight),
+                               with_bias ? on.put(bias) : nullptr,
+                               with_residual ? on.put(residual) : nullptr,
+                               function,
+                               out,
+                               rows,
+                               columns,
+                               depth};
   on.tune(a);
   on.run().run(a);
   auto const wide_bias = widen(bias);
-  auto const expected = reference::multiply(widen(in).data(), rows, widen(weight).data(), columns, depth,
-                                            with_bias ? wide_bias.data() : nullptr);
-  return {name_of<T>("product", columns), relative_error(widen(on.get(out, expected.size())), expected),
-          rounding<T>};
+  auto expected = reference::multiply(widen(in).data(), rows, widen(weight).data(), columns, depth,
+                                      with_bias ? wide_bias.data() : nullptr);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (with_residual) expected[i] += to_float(residual[i]);
+    if (function == activation::relu) expected[i] = std::max(expected[i], 0.0);
+    if (function == activation::gelu) expected[i] = reference::gelu_tanh(expected[i]);
+  }
+  return {name_of<T>(function        ? "product with activation"
+                     : with_residual ? "product with residual"
+                                     : "product",
+                     columns),
+          relative_error(widen(on.get(out, expected.size())), expected), rounding<T>};
 }
 
 // How many warps an attention tile may have on this device.
@@ -116,7 +136,7 @@ void check_operators(bool reduced) {
     gpu_bench<T> on;
     report(check_embedding(on, width, {1, 30, 2}));
     for (std::uint32_t const rows : {1U, 31U, 1025U}) {
-      report(check_residual_norm(on, width, rows));
+      report(check_norm(on, width, rows));
       for (auto const function : {activation::gelu, activation::gelu_tanh, activation::relu})
         report(check_activation(on, function, 4 * width, rows));
     }
@@ -128,8 +148,11 @@ void check_operators(bool reduced) {
       report(check_pooling(on, mode, width, {1, 2, 8, 9, 40}));
   }
   if (reduced) return;  // cuBLASLt is not ours to sanitize
-  report(check_product<T>(33, 96, 64, true));
-  report(check_product<T>(128, 768, 384, false));
+  report(check_product<T>(33, 96, 64, false, false, std::nullopt));
+  report(check_product<T>(33, 96, 64, true, false, std::nullopt));
+  report(check_product<T>(128, 768, 384, true, true, std::nullopt));
+  report(check_product<T>(128, 768, 384, true, false, activation::gelu));
+  report(check_product<T>(128, 768, 384, true, false, activation::relu));
 }
 
 template <class T>
@@ -147,7 +170,8 @@ void check_attention_of(std::uint32_t warps, bool reduced) {
 
 // Other inputs each time; the seed is told, so that they can come again.
 void seed_randomly() {
-  auto const seed = std::random_device{}();
+  // std::random_device would need a newer GLIBC than some machines with a GPU have.
+  auto const seed = static_cast<std::uint32_t>(std::chrono::system_clock::now().time_since_epoch().count());
   random_engine().seed(seed);
   std::cerr << "seed " << seed << '\n';
 }
@@ -210,35 +234,48 @@ double time_on_device(gpu_stream const& stream, int runs, Run const& run) {
   return median(times);
 }
 
+device_block random_block(gpu_stream const& stream, std::size_t elements, std::uint32_t seed) {
+  auto block = allocate_on_device(elements * sizeof(bf16));
+  fill_randomly(stream.get(), reinterpret_cast<bf16*>(block.get()), elements, seed);
+  return block;
+}
+
+template <class Element = bf16>
+Element* in_block(device_block const& block) {
+  return reinterpret_cast<Element*>(block.get());
+}
+
+struct product_form {
+  bool with_bias;
+  bool with_residual;
+  std::optional<activation> function;
+};
+
 // Microseconds of one run, over random operands, each with other weights: a model's do not stay in the cache.
-double time_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t depth) {
-  gpu_stream const stream;
-  auto const memory = [&](std::size_t count, std::uint32_t seed) {
-    auto block = allocate_on_device(count * sizeof(bf16));
-    fill_randomly(stream.get(), reinterpret_cast<bf16*>(block.get()), count, seed);
-    return block;
-  };
-  auto const in = memory(std::size_t{rows} * depth, 1);
+double time_product(std::uint32_t rows, std::uint32_t columns, std::uint32_t depth,
+                    product_form const& form) {
   constexpr std::size_t beyond_the_cache = std::size_t{128} << 20;  // elements
-  std::size_t const copies = std::max<std::size_t>(1, beyond_the_cache / (std::size_t{columns} * depth));
-  auto const weight = memory(copies * columns * depth, 2);
-  auto const* const weights = reinterpret_cast<bf16 const*>(weight.get());
-  auto const out = memory(std::size_t{rows} * columns, 3);
+  constexpr std::size_t most_copies = 64;
+  gpu_stream const stream;
+  std::size_t const size = std::size_t{columns} * depth;
+  std::size_t const copies = std::clamp<std::size_t>(beyond_the_cache / size, 1, most_copies);
+  auto const in = random_block(stream, std::size_t{rows} * depth, 1);
+  auto const weights = random_block(stream, copies * size, 2);
+  auto const out = random_block(stream, std::size_t{rows} * columns, 3);
+  auto const residual = random_block(stream, form.with_residual ? std::size_t{rows} * columns : 1, 4);
+  auto const bias = random_block(stream, columns, 5);
   auto const workspace = allocate_on_device(workspace_bytes);
-  products<bf16> all(workspace.get(), workspace_bytes);
-  product_arguments<bf16> a{reinterpret_cast<bf16*>(in.get()),
-                            weights,
-                            nullptr,
-                            reinterpret_cast<bf16*>(out.get()),
-                            rows,
-                            columns,
-                            depth};
-  all.tune(stream.get(), a);
+  products<bf16> all(use_device(0), workspace.get(), workspace_bytes, algorithm_store::of_user());
+  std::vector<product_arguments<bf16>> each;
+  for (std::size_t i = 0; i < copies; ++i) {
+    each.push_back({in_block(in), in_block(weights) + i * size, form.with_bias ? in_block(bias) : nullptr,
+                    form.with_residual ? in_block(residual) : nullptr, form.function, in_block(out), rows,
+                    columns, depth});
+  }
+  all.tune(stream.get(), each);
   int const runs = rows >= 8192 ? 5 : 50;
-  return time_on_device(stream, runs, [&](int i) {
-    a.weight = weights + std::size_t{columns} * depth * (static_cast<std::size_t>(i) % copies);
-    all.run(stream.get(), a);
-  });
+  return time_on_device(stream, runs,
+                        [&](int i) { all.run(stream.get(), each[static_cast<std::size_t>(i) % copies]); });
 }
 
 void product_command(std::istringstream& arguments) {
@@ -246,23 +283,35 @@ void product_command(std::istringstream& arguments) {
   std::uint32_t columns = 0;
   std::uint32_t depth = 0;
   if (!(arguments >> rows >> columns >> depth)) throw std::invalid_argument("product ROWS COLUMNS DEPTH");
-  double const time = time_product(rows, columns, depth);
-  say({{"rows", rows},
-       {"columns", columns},
-       {"depth", depth},
-       {"microseconds", time},
-       {"tflops", 2e-6 * rows * columns * depth / time}});
+  auto const tell = [&](char const* form, product_form const& what) {
+    double const time = time_product(rows, columns, depth, what);
+    say({{"rows", rows},
+         {"columns", columns},
+         {"depth", depth},
+         {"form", form},
+         {"microseconds", time},
+         {"tflops", 2e-6 * rows * columns * depth / time}});
+    std::cout.flush();
+  };
+  tell("alone", {});
+  tell("bias and activation", {true, false, activation::gelu});
+  tell("bias and residual", {true, true, std::nullopt});
 }
 
-void ceilings_command() {
+void rate_command(std::istringstream& words) {
+  std::string name;
+  words >> name;
   auto const device = use_device(0);
-  gpu_stream const stream;
-  for (auto const& each : measure_ceilings(stream, device))
-    say({{"what", each.what}, {"unit", each.unit}, {"value", each.value}});
-  double const time = time_product(8192, 8192, 8192);
+  if (name != "matrix") {
+    gpu_stream const stream;
+    auto const found = measure_rate(name, stream, device);
+    return say({{"what", found.what}, {"unit", found.unit}, {"value", found.value}});
+  }
+  constexpr std::uint32_t size = 8192;
+  double const time = time_product(size, size, size, {});
   say({{"what", "matrix product 8192 x 8192 x 8192, bf16"},
        {"unit", "TFLOP/s"},
-       {"value", 2e-6 * 8192.0 * 8192.0 * 8192.0 / time}});
+       {"value", 2e-6 * size * size * size / time}});
 }
 
 // ---- attention, by warps and by warpgroups
@@ -302,7 +351,7 @@ double time_attention(attention_shape const& shape, std::uint32_t warps) {
   return time_on_device(on.stream(), 20, [&](int) { on.run().run(a); });
 }
 
-void time_attention_command() {
+void bench_attention() {
   for (auto const& shape : attention_shapes()) {
     double operations = 0.0;
     for (std::size_t const length : shape.lengths)
@@ -313,7 +362,80 @@ void time_attention_command() {
            {"warps", warps},
            {"microseconds", time},
            {"tflops", 1e-6 * operations / time}});
+      std::cout.flush();
     }
+  }
+}
+
+// ---- the other kernels, each alone
+// ----------------------------------------------------------------------------------------------
+
+// Texts of 128 tokens; weights and tables are random.
+class kernel_bench {
+ public:
+  kernel_bench(std::size_t texts, std::uint32_t width)
+      : batch_(on_, std::vector<std::size_t>(texts, 128), shape_of(width), 64),
+        width_(width),
+        rows_(batch_.size.rows),
+        in_(random_block(on_.stream(), std::size_t{rows_} * 4 * width, 1)),
+        out_(random_block(on_.stream(), std::size_t{rows_} * 4 * width, 2)),
+        table_(random_block(on_.stream(), std::size_t{1024} * 1024, 3)),
+        parameters_(on_.put(random_values<float>(1024))) {}
+
+  void time(std::string const& kernel) {
+    double const row = 2.0 * rows_ * width_;
+    auto const texts = static_cast<double>(batch_.starts.size() - 1);
+    norm_parameters const norm{parameters_, parameters_, 1e-12F};
+    auto* const in = in_block(in_);
+    auto* const out = in_block(out_);
+    auto const* const table = in_block(table_);
+    if (kernel == "embedding") {
+      tell(kernel, 5 * row,
+           embedding_arguments<bf16>{batch_.view, table, table, table, norm, out, rows_, width_});
+    } else if (kernel == "norm") {
+      tell(kernel, 2 * row, norm_arguments<bf16>{in, norm, out, rows_, width_});
+    } else if (kernel == "activation") {
+      tell(kernel, 8 * row, activation_arguments<bf16>{in, table, activation::gelu, rows_, 4 * width_});
+    } else if (kernel == "classification") {
+      tell(kernel, 2.0 * width_ * (width_ + texts),
+           classification_arguments<bf16>{batch_.view, in, table, parameters_, table, parameters_,
+                                          first_activation::tanh, reinterpret_cast<float*>(out), arrivals(),
+                                          logits(), width_, 2, batch_.size.sequences});
+    } else if (kernel == "pooling") {
+      tell(kernel, row,
+           pooling_arguments<bf16>{batch_.view, in, pooling_mode::mean, logits(), width_, width_,
+                                   batch_.size.sequences});
+    } else {
+      throw std::invalid_argument("bench embedding|norm|activation|attention|classification|pooling");
+    }
+  }
+
+ private:
+  template <class Arguments>
+  void tell(std::string const& kernel, double bytes, Arguments const& a) {
+    double const time = time_on_device(on_.stream(), 20, [&](int) { on_.run().run(a); });
+    say({{"kernel", kernel}, {"rows", rows_}, {"width", width_}, {"microseconds", time}, {"bytes", bytes}});
+    std::cout.flush();
+  }
+  std::uint32_t* arrivals() { return on_.put(std::vector<std::uint32_t>(batch_.size.sequences)); }
+  float* logits() { return on_.put(std::vector<float>(std::size_t{batch_.size.sequences} * 1024)); }
+
+  gpu_bench<bf16> on_;
+  placed_batch<bf16> batch_;
+  std::uint32_t width_;
+  std::uint32_t rows_;
+  device_block in_;
+  device_block out_;
+  device_block table_;
+  float* parameters_;
+};
+
+void bench_command(std::istringstream& words) {
+  std::string kernel;
+  words >> kernel;
+  if (kernel == "attention") return bench_attention();
+  for (std::size_t const texts : {1, 32, 512}) {
+    for (std::uint32_t const width : {384U, 768U}) kernel_bench(texts, width).time(kernel);
   }
 }
 
@@ -364,37 +486,42 @@ void warm_up(Work const& work) {
 
 template <class T>
 void time_model(gpu_model<T>& model, token_file const& tokens, int rounds) {
-  auto const& how = model.prepare(tokens.batch());
+  lane<T>& on = model.first_lane();
+  auto const& how = on.prepare(tokens.batch());
   int const replays = tokens.ids.size() > 16'384 ? 3 : 20;
   gpu_event const begin;
   gpu_event const end;
   std::vector<double> device;
   warm_up([&] {
-    model.enqueue(how);
-    model.stream().wait();
+    on.enqueue(how);
+    on.stream().wait();
   });
   for (int i = 0; i <= rounds; ++i) {
-    hold(model.stream().get(), 1000.0);
-    begin.record(model.stream().get());
-    for (int k = 0; k < replays; ++k) model.enqueue(how);
-    end.record(model.stream().get());
+    hold(on.stream().get(), 1000.0);
+    begin.record(on.stream().get());
+    for (int k = 0; k < replays; ++k) on.enqueue(how);
+    end.record(on.stream().get());
     device.push_back(end.since(begin) / replays);
   }
   double const call = time_call([&] { model.run(tokens.batch()); }, rounds);
+  json const trouble = on.without_dependent_launch() ? json(*on.without_dependent_launch()) : json(nullptr);
   say({{"device", median(device)},
        {"call", call},
        {"graph", how.replay != nullptr},
+       {"dependent_launch", on.own_operators().dependent_launch()},
+       {"trouble", trouble},
        {"rows", how.size.rows}});
 }
 
 template <class T>
 void time_phases(gpu_model<T>& model, token_file const& tokens, int rounds) {
-  auto const& how = model.prepare(tokens.batch());
+  lane<T>& on = model.first_lane();
+  auto const& how = on.prepare(tokens.batch());
   std::map<std::string, std::vector<double>> times;
   std::map<std::string, phase> last;
   for (int i = 0; i < rounds; ++i) {
-    timed_operators<T> timed(model.own_operators(), model.stream(), tokens.squared_lengths);
-    model.launch(how, timed);
+    timed_operators<T> timed(on.own_operators(), on.stream(), tokens.squared_lengths);
+    on.launch(how, timed);
     last = timed.phases();
     for (auto const& [name, each] : last) times[name].push_back(each.microseconds);
   }
@@ -432,16 +559,16 @@ class session {
     } else if (command == "operators") {
       use_device(0);
       operators_command(words);
-    } else if (command == "ceilings") {
-      ceilings_command();
+    } else if (command == "rate") {
+      rate_command(words);
     } else if (command == "attention") {
       use_device(0);
       attention_command(words);
     } else if (command == "attention_kinds") {
       for (std::uint32_t const warps : attention_kinds()) say({{"warps", warps}});
-    } else if (command == "time_attention") {
+    } else if (command == "bench") {
       use_device(0);
-      time_attention_command();
+      bench_command(words);
     } else if (command == "product") {
       use_device(0);
       product_command(words);
@@ -463,17 +590,20 @@ class session {
   void load(std::istringstream& words) {
     std::string folder;
     std::string format;
-    if (!(words >> folder >> format) || (format != "bf16" && format != "fp16"))
-      throw std::invalid_argument("load FOLDER bf16|fp16");
+    std::string how;
+    if (!(words >> folder >> format >> how) || (format != "bf16" && format != "fp16") ||
+        (!how.starts_with("graph") && !how.starts_with("launches")))
+      throw std::invalid_argument("load FOLDER bf16|fp16 graph|launches|graph+dependent|launches+dependent");
+    run_manner const manner{how.ends_with("+dependent"), how.starts_with("graph")};
     auto const config = read_config(folder);
     weight_files const files(folder);
     model_task const task = config.classifies_sequences ? model_task{config.classifier.labels.size(), {}}
                                                         : model_task{std::nullopt, {pooling_mode::mean}};
     model_ = std::monostate{};
     if (format == "bf16") {
-      model_ = std::make_unique<gpu_model<bf16>>(files, config.encoder, task, 0U);
+      model_ = std::make_unique<gpu_model<bf16>>(files, config.encoder, task, 0U, false, manner);
     } else {
-      model_ = std::make_unique<gpu_model<f16>>(files, config.encoder, task, 0U);
+      model_ = std::make_unique<gpu_model<f16>>(files, config.encoder, task, 0U, false, manner);
     }
   }
 
@@ -486,8 +616,6 @@ class session {
         [&](auto const& model) {
           if constexpr (std::is_same_v<std::decay_t<decltype(model)>, std::monostate>) {
             throw std::invalid_argument(command + " needs a model: load one before");
-          } else if (command == "texts") {
-            texts_command(words);
           } else if (command == "results") {
             auto const rows = model->run(tokens.batch());
             std::ofstream out(argument, std::ios::binary);

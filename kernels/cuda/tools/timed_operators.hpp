@@ -32,19 +32,21 @@ class timed_operators final : public operators<T> {
     time(a, "embedding", 0.0, 2.0 * (a.types == nullptr ? 3 : 4) * a.rows * a.width);
   }
   void run(product_arguments<T> const& a) override {
-    std::string const name = "product " + std::to_string(a.columns) + " x " + std::to_string(a.depth);
+    std::string const name = "product " + std::to_string(a.columns) + " x " + std::to_string(a.depth) +
+                             (a.function ? " with activation" : "") +
+                             (a.residual == nullptr ? "" : " with residual");
     double const rows = a.rows;
     double const columns = a.columns;
     double const depth = a.depth;
-    time(a, name, 2.0 * rows * columns * depth, 2.0 * (rows * depth + columns * depth + rows * columns));
+    double const results = a.residual == nullptr ? 1.0 : 2.0;
+    time(a, name, 2.0 * rows * columns * depth,
+         2.0 * (rows * depth + columns * depth + results * rows * columns));
   }
   void run(attention_arguments<T> const& a) override {
     double const hidden = a.heads * a.head_size;
     time(a, "attention", 4.0 * squared_lengths_ * hidden, 2.0 * 4 * a.rows * hidden);
   }
-  void run(residual_norm_arguments<T> const& a) override {
-    time(a, "residual norm", 0.0, 2.0 * 3 * a.rows * a.width);
-  }
+  void run(norm_arguments<T> const& a) override { time(a, "norm", 0.0, 2.0 * 2 * a.rows * a.width); }
   void run(activation_arguments<T> const& a) override {
     time(a, "activation", 0.0, 2.0 * 2 * a.rows * a.width);
   }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace yonder::kernels::cuda {
+
+// What can be known of this machine's GPUs without CUDA's toolkit.
+struct gpu_facts {
+  struct gpu {
+    std::string name;
+    int major = 0;
+    int minor = 0;
+  };
+
+  bool built_with_cuda = false;
+  int toolkit = 0;      // of the build, as 13000 for 13.0
+  bool on_bus = false;  // PCI knows an NVIDIA GPU
+  bool in_container = false;
+  bool driver_loaded = false;  // the kernel's module
+  bool has_nodes = false;      // /dev/nvidiactl
+  bool may_open_nodes = false;
+  bool has_driver_library = false;     // libcuda.so.1
+  int driver = 0;                      // the newest CUDA that it serves
+  std::optional<std::string> visible;  // CUDA_VISIBLE_DEVICES
+  bool split_by_mig = false;
+  int init_error = 0;     // of cuInit
+  std::vector<gpu> gpus;  // that CUDA shows this process
+  bool has_cublaslt = false;
+  std::optional<std::string> refusal;  // of the library, after all that
+};
+
+struct gpu_advice {
+  bool used = false;
+  std::string answer;  // one line: whether, and if not, why and what to type
+};
+
+// Will cuda:0 be used by device::automatic()?
+gpu_advice advise(gpu_facts const& facts);
+
+// Of this machine.
+gpu_facts gather_gpu_facts();
+
+// What was seen, a line each.
+std::vector<std::string> describe(gpu_facts const& facts);
+
+}  // namespace yonder::kernels::cuda
