@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""./dev gpu without a GPU: a program that only answers stands in for yonder_gpu, and PyTorch is not there."""
-import importlib.util
+"""./dev gpu without a GPU: from end to end with its stand-in, and what it looks at before it trusts anything."""
 import json
 import os
 import pathlib
@@ -10,138 +9,145 @@ import sys
 import tempfile
 import unittest
 
-DRIVER = pathlib.Path(__file__).resolve().parents[1] / "cuda" / "tools" / "gpu.py"
-
-# Answers as yonder_gpu does, and writes each command down. A line of `behaviour.json` says what else a command does.
-STAND_IN = '''#!/usr/bin/env python3
-import json, os, pathlib, sys
-here = pathlib.Path(__file__).parent
-behaviour = json.loads((here / "behaviour.json").read_text())
-for line in sys.stdin:
-    command = line.strip()
-    with (here / "asked.txt").open("a") as log:
-        log.write(command + " " + os.environ.get("YONDER_GPU_ATTENTION", "") + "\\n")
-    does = behaviour.get(command, "")
-    if does == "ends":
-        sys.exit("segmentation fault, say")
-    if does == "hangs":
-        sys.stdin.read()
-    if does == "fails":
-        print("failed: cudaErrorLaunchFailure", flush=True)
-        continue
-    what = command.split()[0]
-    rows = {
-        "device": [{"name": "Stand-in", "compute_capability": "9.0", "multiprocessors": 1, "driver": 1, "runtime": 1,
-                    "cublaslt": 1}],
-        "ceilings": [{"what": "device-to-device copy", "unit": "TB/s", "value": 4.0},
-                     {"what": "matrix product", "unit": "TFLOP/s", "value": 700.0}],
-        "operators": [{"what": "norm", "error": 1e-3, "allowed": 1e-2, "good": does != "wrong"}],
-        "attention": [{"what": "attention", "error": 1e-3, "allowed": 1e-2, "good": does != "wrong"}],
-        "attention_kinds": [{"warps": 4}, {"warps": 8}],
-        "product": [{"rows": 1, "columns": 1, "depth": 1, "microseconds": 1.0, "tflops": 1.0}],
-    }[what]
-    for row in rows:
-        print(json.dumps(row))
-    print("done", flush=True)
-'''
+TOOLS = pathlib.Path(__file__).resolve().parents[1] / "cuda" / "tools"
+sys.path.insert(0, str(TOOLS))
+import gpu_models  # noqa: E402
+import gpu_program  # noqa: E402
+import gpu_record  # noqa: E402
+import gpu_stand_in  # noqa: E402
 
 
-def load_driver():
-    spec = importlib.util.spec_from_file_location("gpu", DRIVER)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class GpuDriver(unittest.TestCase):
+class WithFolder(unittest.TestCase):
     def setUp(self):
         self.scratch = tempfile.TemporaryDirectory()
         self.folder = pathlib.Path(self.scratch.name)
-        self.program = self.folder / "yonder_gpu"
-        self.program.write_text(STAND_IN)
-        self.program.chmod(0o755)
-        (self.folder / "absent").mkdir()
-        (self.folder / "absent" / "torch.py").write_text("raise ImportError('absent')\n")
-        self.behave({})
 
     def tearDown(self):
         self.scratch.cleanup()
 
-    def behave(self, behaviour):
-        (self.folder / "behaviour.json").write_text(json.dumps(behaviour))
+
+class StandIn(WithFolder):
+    def run_driver(self, *arguments, planted=None, within=500):
+        environment = dict(os.environ) | {"YONDER_GPU_ASKED": str(self.folder / "asked.txt")}
+        if planted is not None:
+            environment["YONDER_GPU_PLANTED"] = json.dumps(planted)
         (self.folder / "asked.txt").write_text("")
+        return subprocess.run([sys.executable, TOOLS / "gpu.py", "--within", str(within), "--out", self.folder / "out",
+                               "--stand-in", "--pace", "0.001", "--commit", "c0ffee", *arguments],
+                              capture_output=True, text=True, env=environment)
 
     def asked(self):
         return (self.folder / "asked.txt").read_text().splitlines()
 
-    def run_driver(self, *arguments):
-        return subprocess.run([sys.executable, DRIVER, *arguments, "--program", self.program, "--docs", self.folder / "docs",
-                               "--state", self.folder / "state.json", "--commit", "c0ffee"], capture_output=True, text=True,
-                              env=os.environ | {"PYTHONPATH": str(self.folder / "absent")})
-
     def record(self):
-        return json.loads((self.folder / "docs" / "stand-in.json").read_text())
+        return json.loads((self.folder / "out" / "gpu.json").read_text())
 
-    def test_what_was_found_is_recorded_and_not_asked_again(self):
-        first = self.run_driver()
-        self.assertEqual(first.returncode, 0, first.stdout + first.stderr)
-        self.assertIn("skipped, as there is no PyTorch", first.stdout)
+    def test_every_step_is_told_and_every_planted_failure_is_named_and_the_next_run_repeats_none(self):
+        done = self.run_driver()
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        failed = self.record()["failed"]
+        self.assertEqual(len(failed), len(gpu_stand_in.PLANTED), failed)
+        for step, why in failed.items():
+            self.assertIn(f"wrong: {step}: {why}", done.stdout)
+        for part, why in (("operators", "is told to be good"), ("attention by warpgroups", "not done after"),
+                          ("rate dependent", "segmentation fault, say"), ("rate barrier", "cudaErrorLaunchFailure"),
+                          ("products of H = 768, 4224 rows", "more than the machine's own rate"),
+                          ("products of H = 384, 128 rows", "follow from the time"),
+                          ("MiniLM-L6, ragged 64 k tokens, alone", "the whole call"),
+                          ("DistilBERT against a pipeline, text to label", "texts of DistilBERT: not done"),
+                          ("kernel embedding", "no JSON"), ("kernel pooling", "without a row"),
+                          ("ncu of classification", "No kernels"), ("compute-sanitizer racecheck, all but wgmma", "a hazard")):
+            self.assertIn(why, failed[part])
+        self.assertIn("what follows goes by warps", done.stdout)
+        later = self.asked()[self.asked().index("attention 8 all") + 1:]
+        self.assertTrue(later and all(each.endswith(" warp") for each in later), later)
+        text = (self.folder / "out" / "gpu.md").read_text()
+        self.assertIn("no figure here was measured", text)
+        self.assertIn("| DistilBERT, b1 s128 | 50.0 us | 150.0 us (a peer) | 3.00 | 2.0 | True |", text)
+        self.assertIn("No module named 'onnxruntime'", text)
         self.assertEqual(self.record()["commit"], "c0ffee")
-        self.assertEqual(self.record()["ceilings"][0]["value"], 4.0)
-        self.assertIn("Stand-in", (self.folder / "docs" / "stand-in.md").read_text())
-        self.behave({})
-        self.assertEqual(self.run_driver().returncode, 0)
-        self.assertEqual(self.asked(), ["device "])
-        self.behave({})
-        self.run_driver("--fresh")
-        self.assertIn("operators all ", self.asked())
+        self.assertEqual(gpu_record.check_folder(self.folder / "out"), [])
+        self.assertNotIn(os.environ["PATH"], (self.folder / "out" / "state.json").read_text())
+        again = self.run_driver()
+        self.assertEqual(again.returncode, 1)
+        self.assertEqual(self.asked(), ["device"])
+        self.assertIn("what follows goes by warps", again.stdout)
 
-    def test_results_of_other_sources_are_not_taken_over(self):
-        self.run_driver("check")
-        state = json.loads((self.folder / "state.json").read_text())
-        (self.folder / "state.json").write_text(json.dumps(state | {"sources": "others"}))
-        self.behave({})
-        self.run_driver("check")
-        self.assertIn("operators all ", self.asked())
+    def test_without_failures_it_succeeds_in_the_stated_order(self):
+        done = self.run_driver(planted={})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        asked = [each.split()[0] if not each.startswith("peers") else each for each in self.asked()]
+        order = ["device", "operators", "attention", "rate", "product", "load", "peers accuracy DistilBERT",
+                 "peers compile DistilBERT", "peers texts DistilBERT", "bench", "ncu", "compute-sanitizer",
+                 "peers compile MiniLM-L6", "peers onnxruntime DistilBERT"]
+        places = [asked.index(each) for each in order]
+        self.assertEqual(places, sorted(places))
+        manners = {(row["graph"], row["dependent_launch"]) for row in self.record()["alone"]}
+        self.assertEqual(len(manners), 4)
 
-    def test_a_step_that_fails_is_told_and_the_others_go_on(self):
-        for behaviour in ("fails", "ends"):
-            self.behave({"operators all": behaviour})
-            done = self.run_driver("check", "--fresh")
-            self.assertEqual(done.returncode, 1)
-            self.assertIn("wrong: operators against their formulas", done.stdout)
-            self.assertIn("attention 8 all ", self.asked())
-            self.assertIn("operators against their formulas", self.record()["failed"])
-
-    def test_a_wrong_operator_is_told(self):
-        self.behave({"operators all": "wrong"})
-        done = self.run_driver("check")
+    def test_a_wrong_result_is_told_and_a_run_that_was_cut_off_goes_on(self):
+        cut = self.run_driver(planted={"operators all": "is wrong"}, within=0)
+        self.assertIn("run the same command again", cut.stdout)
+        left = self.record()["not_measured"]
+        self.assertTrue(left)
+        done = self.run_driver(planted={"operators all": "is wrong"})
         self.assertEqual(done.returncode, 1)
-        self.assertIn("wrong: norm: error 0.001", done.stdout)
+        self.assertIn("wrong: operators all: error 5.00e-01, allowed 4.00e-03", done.stdout)
+        self.assertEqual(self.record()["not_measured"], [])
 
-    def test_where_warpgroups_are_wrong_the_rest_goes_by_warps(self):
-        for behaviour in ("wrong", "fails", "ends"):
-            self.behave({"attention 8 all": behaviour})
-            done = self.run_driver("all", "--fresh")
-            self.assertEqual(done.returncode, 1)
-            self.assertIn("the rest is measured by warps", done.stdout)
-            later = self.asked()[self.asked().index("attention 8 all ") + 1:]
-            self.assertTrue(later)
-            self.assertTrue(all(each.endswith(" warp") for each in later), later)
+    def test_results_of_other_programs_are_not_taken_over(self):
+        state = gpu_record.State(self.folder, "one", False)
+        state.step("operators")["done"] = True
+        state.save()
+        self.assertTrue(gpu_record.State(self.folder, "one", False).is_settled("operators"))
+        self.assertFalse(gpu_record.State(self.folder, "another", False).is_settled("operators"))
+        self.assertFalse(gpu_record.State(self.folder, "one", True).is_settled("operators"))
+        (self.folder / "state.json").write_text("{")
+        self.assertFalse(gpu_record.State(self.folder, "one", False).is_settled("operators"))
 
-    def test_a_program_that_is_silent_is_ended_and_started_anew(self):
-        self.behave({"operators all": "hangs"})
-        program = load_driver().Program(self.program)
-        with self.assertRaisesRegex(RuntimeError, "silent for 0.2 s after nothing"):
-            program.ask("operators", "all", seconds=0.2)
-        self.assertEqual(len(program.ask("attention_kinds")), 2)
-        self.assertEqual(program.close(), 0)
 
-    def test_nothing_begins_when_the_time_is_over(self):
-        done = self.run_driver("all", "--minutes", "0")
-        self.assertIn("run the same command again", done.stdout)
-        self.assertEqual(self.asked(), ["device "])
-        self.assertIn("ceilings", self.record()["not_measured"])
+class Parts(WithFolder):
+    def test_cublaslt_is_found_in_the_first_folder_that_has_the_newest(self):
+        for name, major in (("old", 12), ("new", 13), ("stub", 13)):
+            (self.folder / name).mkdir()
+            (self.folder / name / f"libcublasLt.so.{major}").write_text("" if name == "stub" else "x")
+        folders = [self.folder / name for name in ("absent", "stub", "old", "new")]
+        self.assertEqual(gpu_program.find_cublaslt(folders), self.folder / "new")
+        self.assertEqual(gpu_program.find_cublaslt(folders[:3]), self.folder / "old")
+        self.assertIsNone(gpu_program.find_cublaslt(folders[:2]))
+
+    def fat_binary(self, *codes):
+        parts = b"".join(kind.to_bytes(2, "little") + bytes(2) + (64).to_bytes(4, "little") + (8).to_bytes(8, "little") +
+                         bytes(12) + arch.to_bytes(4, "little") + bytes(32) + bytes(8) for kind, arch in codes)
+        return b"\x50\xed\x55\xba" + b"\1\0\x10\0" + len(parts).to_bytes(8, "little") + parts
+
+    def test_what_is_carried_needs_an_old_glibc_and_has_code_for_ampere_hopper_and_what_comes(self):
+        good = self.fat_binary((2, 80), (2, 90), (1, 90))
+        for name in gpu_program.PROGRAMS:
+            (self.folder / name).write_bytes(b"\0GLIBC_2.34\0GLIBC_2.2.5\0" + good)
+        self.assertEqual(gpu_program.check_carried(self.folder), [])
+        for bad, why in ((b"\0GLIBC_2.17\0GLIBC_2.38\0" + good, "needs GLIBC 2.38"), (b"\0libstdc++.so.6\0" + good, "libstdc"),
+                         (self.fat_binary((2, 80), (1, 90)), "machine code for [80]"),
+                         (self.fat_binary((2, 80), (2, 90)), "PTX for []")):
+            (self.folder / "yonder_gpu").write_bytes(bad)
+            self.assertIn(why, gpu_program.check_carried(self.folder)[0])
+        (self.folder / "large").write_bytes(bytes(gpu_program.MOST_CARRIED_BYTES))
+        self.assertIn("bytes are to be carried", gpu_program.check_carried(self.folder)[0])
+
+    def test_what_comes_back_is_bounded(self):
+        for i in range(9):
+            (self.folder / str(i)).write_text("x")
+        self.assertEqual(gpu_record.check_folder(self.folder), ["9 files, at most 8"])
+
+    def test_a_model_has_every_tensor_of_its_family_and_no_zeros(self):
+        for name in ("DistilBERT", "MiniLM-L6"):
+            folder = gpu_models.make_model(self.folder / name, gpu_models.TINY[name])
+            data = (folder / "model.safetensors").read_bytes()
+            length = int.from_bytes(data[:8], "little")
+            header = json.loads(data[8:8 + length])
+            self.assertEqual(max(each["data_offsets"][1] for each in header.values()), len(data) - 8 - length)
+            self.assertIn("classifier.weight", header)
+            self.assertNotEqual(data[-64:], bytes(64))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Stands in for what ./dev gpu starts where there is no GPU: yonder_gpu, the peers, ncu, compute-sanitizer.
+
+It answers as they do, with made-up figures, and at planted places it is late, fails, or lies. YONDER_GPU_PLANTED, as JSON,
+replaces PLANTED; YONDER_GPU_ASKED names a file in which commands are written down.
+"""
+import json
+import os
+import sys
+import time
+
+# command: what happens there instead of the answer
+PLANTED = {
+    "attention 8 all": "hangs",
+    "rate barrier": "fails",
+    "rate dependent": "ends",
+    "product 4224 768 768": "is too fast",
+    "product 128 1152 384": "miscounts",
+    "operators all": "calls a wrong result good",
+    "time MiniLM-L6 ragged_64_k_tokens": "is slower on the device than in all",
+    "bench pooling": "says nothing",
+    "bench embedding": "writes half a line",
+    "peers texts DistilBERT": "hangs",
+    "compute-sanitizer racecheck": "reports",
+    "ncu classification": "profiles nothing",
+}
+
+
+def planted(command):
+    chosen = json.loads(os.environ["YONDER_GPU_PLANTED"]) if "YONDER_GPU_PLANTED" in os.environ else PLANTED
+    log = os.environ.get("YONDER_GPU_ASKED")
+    if log:
+        with open(log, "a", encoding="utf-8") as out:
+            out.write(f"{command} {os.environ.get('YONDER_GPU_ATTENTION', '')}".rstrip() + "\n")
+    return chosen.get(command, "")
+
+
+def say(*rows):
+    for row in rows:
+        print(json.dumps(row), flush=True)
+
+
+def product(rows, columns, depth, behaviour):
+    for form in ("alone", "bias and activation", "bias and residual"):
+        time_us = max(3.0, 2e-6 * rows * columns * depth / (5000.0 if behaviour == "is too fast" else 500.0))
+        rate = 2e-6 * rows * columns * depth / time_us
+        say({"rows": rows, "columns": columns, "depth": depth, "form": form, "microseconds": time_us,
+             "tflops": 2 * rate if behaviour == "miscounts" else rate})
+
+
+def check(what, behaviour):
+    wrong = behaviour in ("is wrong", "calls a wrong result good")
+    say({"what": what, "error": 0.5 if wrong else 1e-3, "allowed": 4e-3, "good": behaviour != "is wrong"})
+
+
+class YonderGpu:
+    def __init__(self):
+        self.model = ""
+
+    def answer(self, command, words, behaviour):
+        what = words[0]
+        if what == "device":
+            say({"name": "Stand-in", "compute_capability": "9.0", "multiprocessors": 1, "driver": 1, "runtime": 1, "cublaslt": 1})
+        elif what in ("operators", "attention"):
+            check(command, behaviour)
+        elif what == "rate":
+            units = {"copy": ("TB/s", 4.0), "matrix": ("TFLOP/s", 700.0)}
+            unit, value = units.get(words[1], ("us", 1.5))
+            say({"what": words[1], "unit": unit, "value": value})
+        elif what == "product":
+            product(*map(int, words[1:4]), behaviour)
+        elif what == "bench" and words[1] == "attention":
+            say({"what": "1 x 128", "warps": 4, "microseconds": 5.0, "tflops": 5.0})
+        elif what == "bench":
+            say({"kernel": words[1], "rows": 128, "width": 768, "microseconds": 3.0, "bytes": 1e6})
+        elif what == "load":
+            self.model, self.manner = words[1].rsplit("/", 1)[-1], words[3]
+        elif what == "time":
+            slow = behaviour == "is slower on the device than in all"
+            say({"device": 90.0 if slow else 50.0, "call": 60.0, "graph": self.manner.startswith("graph"),
+                 "dependent_launch": self.manner.endswith("+dependent"), "trouble": None, "rows": 128})
+        elif what == "phases":
+            say({"phase": "norm", "microseconds": 10.0, "operations": 0.0, "bytes": 1e6})
+        else:
+            print(f"failed: no command '{what}'", flush=True)
+
+    def name(self, words):
+        """As PLANTED has it: with the model instead of folders."""
+        if words[0] in ("time", "phases"):
+            return f"{words[0]} {self.model} {words[1].rsplit('/', 1)[-1].rsplit('_', 1)[0]}"
+        return " ".join(words)
+
+
+def misbehave(behaviour):
+    """True where the answer is done with."""
+    if behaviour == "hangs":
+        time.sleep(3600)
+    if behaviour == "ends":
+        sys.exit("segmentation fault, say")
+    if behaviour == "fails":
+        print("failed: cudaErrorLaunchFailure", flush=True)
+        return True
+    if behaviour == "writes half a line":
+        print('{"what": "norm", "error"', flush=True)
+    if behaviour in ("writes half a line", "says nothing"):
+        print("done", flush=True)
+        return True
+    return False
+
+
+def yonder_gpu():
+    program = YonderGpu()
+    for line in sys.stdin:
+        words = line.split()
+        behaviour = planted(program.name(words))
+        if misbehave(behaviour):
+            continue
+        program.answer(" ".join(words), words, behaviour)
+        print("done", flush=True)
+
+
+def peers():
+    for line in sys.stdin:
+        order = json.loads(line)
+        if misbehave(planted(f"peers {order['what']} {order.get('model', '')}".strip())):
+            continue
+        if order["what"] == "versions":
+            say({"kind": "versions", "versions": {"torch": "none: a stand-in"}})
+        elif order["what"] == "accuracy":
+            say({"kind": "accuracy", "model": order["model"], "format": "bf16", "error": 5e-3, "allowed": 1e-2, "good": True,
+                 "same_labels": True})
+        elif order["what"] == "onnxruntime":
+            say({"kind": "absent", "why": "No module named 'onnxruntime'"})
+        else:
+            for batch in order["batches"]:
+                say({"kind": "compared", "model": order["model"], "batch": batch, "peer_name": "a peer", "ours": 50.0,
+                     "peer": 150.0, "ratio": 3.0, "spread": 0.02, "target": 2.0})
+        print("done", flush=True)
+
+
+def ncu(words):
+    kernel = next(word for word in words if word.startswith("regex:"))[len("regex:"):]
+    behaviour = planted(f"ncu {kernel}")
+    sys.stdin.read()
+    print("==WARNING== No kernels were profiled" if behaviour == "profiles nothing" else f"{kernel}: 80 % of the copy rate")
+
+
+def sanitizer(words):
+    tool = words[words.index("--tool") + 1]
+    behaviour = planted(f"compute-sanitizer {tool}")
+    sys.stdin.read()
+    print(f"========= {tool}: {'a hazard' if behaviour == 'reports' else '0 errors'}")
+    sys.exit(9 if behaviour == "reports" else 0)
+
+
+def main():
+    name, words = sys.argv[1], sys.argv[2:]
+    if name.startswith("yonder_gpu"):
+        yonder_gpu()
+    elif name == "peers":
+        peers()
+    elif name == "ncu":
+        ncu(words)
+    else:
+        sanitizer(words)
+
+
+if __name__ == "__main__":
+    main()
