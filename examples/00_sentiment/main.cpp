@@ -4,7 +4,9 @@
 #include <yonder/yonder.hpp>
 
 std::string get_sentiment(std::string const& text) {
-  static yonder::ml::text_classifier const model(YONDER_DEMO_MODEL);  // a Hugging Face folder
+  // a Hugging Face folder; on a GPU where there is one
+  static yonder::ml::text_classifier const model(YONDER_DEMO_MODEL,
+                                                 {.device = yonder::ml::device::automatic()});
   return model(text).label;
 }
 inline constexpr yonder::task<get_sentiment> sentiment;

@@ -176,7 +176,7 @@ int main(int argc, char** argv) {
   try {
     yonder::runtime here(argc, argv, {.workers = given.workers, .hub = given.connect, .keys = given.keys});
     auto const lines = lines_of(given.file);
-    load_sentiment_model();
+    std::printf("here the model computes on: %s\n", load_sentiment_model().c_str());
     return demonstrate(lines) ? EXIT_SUCCESS : EXIT_FAILURE;
   } catch (std::exception const& e) {
     std::fprintf(stderr, "sentiment: %s\n", e.what());

@@ -22,13 +22,14 @@ std::string model_folder() {
 }
 
 yonder::ml::text_classifier const& model() {
-  static yonder::ml::text_classifier const loaded(model_folder());
+  static yonder::ml::text_classifier const loaded(model_folder(),
+                                                  {.device = yonder::ml::device::automatic()});
   return loaded;
 }
 
 }  // namespace
 
-void load_sentiment_model() { (void)model(); }
+std::string load_sentiment_model() { return model().placement(); }
 
 Sentiment get_sentiment(std::string const& text) try {
   auto const best = model()(text);

@@ -19,8 +19,8 @@ struct Sentiment {
 // Of an English text. Throws yonder::ml::text_error, and what load_sentiment_model() throws.
 Sentiment get_sentiment(std::string const& text);
 
-// From the folder that $SENTIMENT_MODEL names, once per process: now, unless it is loaded. Throws
-// yonder::ml::model_error.
-void load_sentiment_model();
+// From the folder that $SENTIMENT_MODEL names, once per process: now, unless it is loaded; on a GPU where
+// there is one. Returns where it computes. Throws yonder::ml::model_error.
+std::string load_sentiment_model();
 
 inline constexpr yonder::task<get_sentiment> sentiment{{.retries = 3}};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The yonder command: a hub that programs and their workers meet at, and the keys that let them in.
+// The yonder command: a hub that programs and their workers meet at, the keys that let them in, and a look at
+// this machine.
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "src/cli/doctor.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"
@@ -64,8 +66,12 @@ int main(int argc, char** argv) {
   hub_command->add_option("--keys", keys,
                           "the folder of keys; default: $YONDER_KEYS, or else ~/.config/yonder");
 
+  auto* const doctor_command =
+      app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
+
   try {
     app.parse(argc, argv);
+    if (*doctor_command) return yonder::cli::doctor();
     if (*keygen_command) keygen(folder);
     if (*hub_command) serve(addresses, keys);
     return EXIT_SUCCESS;
