@@ -45,7 +45,16 @@ void use_byte_level(std::string_view vocabulary, std::string_view merges) {
   use(parse_byte_level({vocabulary, file}, {merges, file}, {}));
 }
 
-// tokenizer.json, vocab.txt, tokenizer_config.json, vocab.json and merges.txt: the first byte says which.
+// The files from before added_tokens_decoder, beside a small vocabulary.
+void use_companion(std::string_view text, void (*merge)(named_text, tokenizer_settings&)) {
+  static std::string const file = "input";
+  tokenizer_settings settings;
+  merge({text, file}, settings);
+  use(parse_vocabulary("[UNK]\n[CLS]\n[SEP]\na\n", "vocab.txt", settings));
+}
+
+// tokenizer.json (by its three kinds), vocab.txt, tokenizer_config.json, special_tokens_map.json,
+// added_tokens.json, vocab.json and merges.txt: the first byte says which.
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   if (size == 0) return 0;
@@ -53,6 +62,10 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   try {
     switch (data[0]) {
       case 'j': use(parse_tokenizer_json(text, "input", {})); break;
+      case 'k': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::bert})); break;
+      case 'l': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::roberta})); break;
+      case 's': use_companion(text, merge_special_tokens); break;
+      case 'a': use_companion(text, merge_added_tokens); break;
       case 'v': use(parse_vocabulary(text, "input", {})); break;
       case 'c':
         use(parse_vocabulary("[UNK]\n[CLS]\n[SEP]\na\n", "vocab.txt",

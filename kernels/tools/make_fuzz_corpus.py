@@ -50,7 +50,7 @@ tokenizer = {
     "truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0},
     "padding": {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": 8, "pad_id": 0,
                 "pad_type_id": 0, "pad_token": "[PAD]"},
-    "added_tokens": [{"id": 2, "content": "[CLS]", **added}, {"id": 9, "content": "<x>", **added, "single_word": True}],
+    "added_tokens": [{"id": 2, "content": "[CLS]", **added}, {"id": 7, "content": "<x>", **added, "single_word": True}],
     "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
                    "lowercase": True},
     "pre_tokenizer": {"type": "BertPreTokenizer"},
@@ -62,6 +62,10 @@ tokenizer = {
     "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
               "max_input_chars_per_word": 100, "vocab": vocabulary}}
 write("tokenizer_files", "json", "j" + json.dumps(tokenizer, separators=(",", ":")))
+write("tokenizer_files", "json_bert", "k" + json.dumps(tokenizer, separators=(",", ":")))
+write("tokenizer_files", "special_tokens_map", "s" + json.dumps({
+    "mask_token": {"content": "a", "lstrip": True}, "additional_special_tokens": ["<x>", {"content": "<y>"}], "own_token": "b"}))
+write("tokenizer_files", "added_tokens", "a" + json.dumps({"<x>": 4, "[CLS]": 1}))
 write("tokenizer_files", "json_sequence", "j" + json.dumps({
     "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "Lowercase"}, {"type": "StripAccents"}]},
     "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Punctuation"}]},
@@ -85,6 +89,22 @@ write("tokenizer_files", "byte_level_json", "j" + json.dumps({
     "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
               "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "merges": [["a", "b"], "\u0120 a"],
               "vocab": byte_level}}, ensure_ascii=False, separators=(",", ":")))
+
+transformer = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
+pooling = {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}
+dense = {"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}
+normalize = {"idx": 3, "name": "3", "path": "3_Normalize", "type": "sentence_transformers.models.Normalize"}
+write("sentence_folder", "flags", "\0".join(json.dumps(each) for each in (
+    [transformer, pooling, normalize], {"word_embedding_dimension": 24, "pooling_mode_mean_tokens": True, "include_prompt": False},
+    {"max_seq_length": 24, "do_lower_case": False, "model_args": {"trust_remote_code": True}},
+    {"prompts": {"query": "q: "}, "default_prompt_name": "query", "truncate_dim": 3})))
+write("sentence_folder", "dense", "\0".join(json.dumps(each) for each in (
+    [transformer, pooling, dense], {"embedding_dimension": 24, "pooling_mode": ["mean", "cls"]},
+    {"transformer_task": "feature-extraction", "module_output_name": "token_embeddings",
+     "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}}, {},
+    {"in_features": 48, "out_features": 8, "bias": False, "use_residual": True,
+     "activation_function": "torch.nn.modules.activation.Tanh"})))
+write("sentence_folder", "outside", json.dumps([transformer, {**pooling, "path": "../1_Pooling"}]))
 
 write("tokenize", "contractions", "it's  I'LL\n\n we've\u3000 12ab!'s <mask> ")
 write("tokenize", "ascii", "Hello, World!\tabba  [MASK] aaaa")
