@@ -6,6 +6,7 @@
 
 #include "ml/sentence_steps.hpp"
 #include "ml/text_model.hpp"
+#include "model/find_model.hpp"
 #include "model/sentence_folder.hpp"
 #include "yonder/ml/errors.hpp"
 
@@ -43,8 +44,8 @@ class sentence_encoder::implementation {
 };
 
 sentence_encoder::sentence_encoder(std::filesystem::path const& folder, text_options options)
-    : implementation_(
-          std::make_unique<implementation const>(kernels::read_sentence_folder(folder), options)) {}
+    : implementation_(std::make_unique<implementation const>(
+          kernels::read_sentence_folder(kernels::find_model(folder)), options)) {}
 sentence_encoder::sentence_encoder(sentence_encoder&&) noexcept = default;
 sentence_encoder& sentence_encoder::operator=(sentence_encoder&&) noexcept = default;
 sentence_encoder::~sentence_encoder() = default;

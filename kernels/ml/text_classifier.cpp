@@ -6,13 +6,14 @@
 
 #include "cpu/heads.hpp"
 #include "ml/text_model.hpp"
+#include "model/find_model.hpp"
 
 namespace yonder::ml {
 
 class text_classifier::implementation {
  public:
   implementation(std::filesystem::path const& folder, text_options const& options)
-      : model_(folder, options) {}
+      : model_(kernels::find_model(folder), options) {}
 
   std::vector<std::vector<float>> logits(std::span<std::string_view const> texts) const {
     return model_.run(texts);

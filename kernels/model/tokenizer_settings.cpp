@@ -13,12 +13,12 @@
 namespace yonder::kernels {
 namespace {
 
-struct role {
+struct special_role {
   char const* key;
   std::optional<added_token> tokenizer_settings::*token;
 };
 // In the order in which transformers adds them.
-constexpr role roles[] = {
+constexpr special_role special_roles[] = {
     {"bos_token", &tokenizer_settings::beginning}, {"eos_token", &tokenizer_settings::end},
     {"unk_token", &tokenizer_settings::unknown},   {"sep_token", &tokenizer_settings::separator},
     {"pad_token", &tokenizer_settings::padding},   {"cls_token", &tokenizer_settings::classification},
@@ -51,13 +51,14 @@ void read_extra_tokens(json_view const& root, char const* key, bool special, tok
 }
 
 void read_special_tokens(json_view const& root, bool special, tokenizer_settings& settings) {
-  for (auto const& [key, token] : roles) {
+  for (auto const& [key, token] : special_roles) {
     if (root.lacks(key)) continue;
     settings.*token = special_token(root.raw()[key], root, key, special);
     if (!(settings.*token)) root.malformed(key, "a token: its text, or an object with a content");
   }
-  for (auto const& [key, value] : root.raw().items()) {
-    bool const known = std::ranges::any_of(roles, [&](role const& each) { return key == each.key; });
+  for (auto const& [name, value] : root.raw().items()) {
+    std::string const& key = name;
+    bool const known = std::ranges::any_of(special_roles, [&](auto const& each) { return key == each.key; });
     if (known || !key.ends_with("_token") || !(value.is_string() || value.is_object())) continue;
     add_other(settings.other_special, special_token(value, root, key, special), root, key);
   }
@@ -173,8 +174,8 @@ void merge_added_tokens(named_text added_tokens, tokenizer_settings& settings) {
   json_view const root(root_value, added_tokens.file);
   auto const is_special = [&](std::string const& content) {
     auto const same = [&](added_token const& each) { return each.content == content; };
-    return std::ranges::any_of(roles,
-                               [&](role const& each) {
+    return std::ranges::any_of(special_roles,
+                               [&](special_role const& each) {
                                  auto const& token = settings.*each.token;
                                  return token && same(*token);
                                }) ||

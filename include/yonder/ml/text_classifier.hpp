@@ -36,6 +36,8 @@ struct label_score {
 // replace it by a rename, never in place, while a model is loaded.
 class YONDER_KERNELS_API text_classifier {
  public:
+  // `folder` is a path, a repository of Hugging Face's cache, or the name of a model, ORG/NAME or
+  // ORG/NAME@REVISION, that is in YONDER_MODELS or in that cache; nothing is downloaded (docs/models.md).
   // Throws model_error and gpu_error (errors.hpp), and std::invalid_argument for options that leave no room
   // for a token or that the device does not have.
   explicit text_classifier(std::filesystem::path const& folder, text_options options = {});
