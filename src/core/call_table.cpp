@@ -3,6 +3,8 @@
 
 #include "src/core/mutant.hpp"
 
+#include <algorithm>
+
 namespace yonder::core {
 namespace {
 
@@ -59,14 +61,19 @@ void call_table::forget_if_done(caller_record& caller) {
 
 call_record* call_table::find(call_id id) const {
   auto* const caller = find_caller(id.session);
-  return caller == nullptr ? nullptr : caller->calls.find(id.number);
+  if (caller == nullptr) return nullptr;
+  if (auto* const exact = caller->calls.find(id.number)) return exact;
+  auto const behind = caller->batches.upper_bound(id.number);
+  if (behind == caller->batches.begin()) return nullptr;
+  auto* const batch = std::prev(behind)->second;
+  return id.number - batch->id.number < batch->count ? batch : nullptr;
 }
 
-std::string call_table::overload(caller_record const& caller, std::size_t size) const {
-  if (caller.calls.size() >= limits_.caller_calls)
+std::string call_table::overload(caller_record const& caller, std::uint32_t count, std::size_t size) const {
+  if (passes(caller.items, count, limits_.caller_calls))
     return limit_in_words(limits_.caller_calls, " calls of one client",
                           " (runtime_options::max_calls, of the hub)");
-  if (calls_.size() >= limits_.calls) return limit_in_words(limits_.calls, " calls", " of all clients");
+  if (passes(items_, count, limits_.calls)) return limit_in_words(limits_.calls, " calls", " of all clients");
   if (passes(caller.bytes, size, limits_.caller_bytes))
     return limit_in_words(limits_.caller_bytes, " bytes of one client",
                           " (runtime_options::max_bytes, of the hub)");
@@ -74,17 +81,74 @@ std::string call_table::overload(caller_record const& caller, std::size_t size) 
   return {};
 }
 
-call_record& call_table::add(caller_record& caller, call_id id, std::size_t size) {
+call_record& call_table::add(caller_record& caller, call_id id, std::uint32_t count, std::size_t size) {
   auto& call = calls_.acquire();
   call.kind = static_cast<std::uint8_t>(timer_kind::call);
   call.id = id;
   call.caller = &caller;
   call.bytes = size;
-  caller.calls.insert(id.number, call);
+  call.count = count;
+  index(call);
   caller.subscribed.push_back(call);
+  caller.items += count;
+  items_ += count;
   caller.bytes += size;
   bytes_ += size;
   return call;
+}
+
+void call_table::index(call_record& call) {
+  auto& caller = *call.caller;
+  caller.calls.insert(call.id.number, call);
+  if (call.count > 1) caller.batches.emplace(call.id.number, &call);
+}
+
+void call_table::forget_number(call_record& call) {
+  auto& caller = *call.caller;
+  caller.calls.erase(call.id.number);
+  if (call.count > 1) caller.batches.erase(call.id.number);
+}
+
+call_record& call_table::split(call_record& call, std::uint32_t at) {
+  auto& front = calls_.acquire();
+  auto const share = call.packed.size_of(call.first, at);
+  front.kind = call.kind;
+  front.id = call.id;
+  front.count = at;
+  front.caller = call.caller;
+  front.function = call.function;
+  front.message = call.message;
+  front.packed = call.packed;
+  front.first = call.first;
+  front.offset = call.offset;
+  front.payload = share;
+  front.policy = call.policy;
+  front.deadline = call.deadline;
+  front.stamp = call.stamp;
+  front.stage = call_stage::leaving;
+  front.accepted = call.accepted;
+  front.start_recorded = call.start_recorded;
+  front.record = call.record;
+  front.attempt = call.attempt;
+  front.tries = call.tries;
+  front.kills = call.kills;
+  front.unstarted = call.unstarted;
+  front.orphaned_since = call.orphaned_since;
+  front.last_failure = call.last_failure;
+  front.bytes = std::min(share, call.bytes);
+
+  forget_number(call);
+  call.bytes -= front.bytes;
+  call.id.number += at;
+  call.count -= at;
+  call.first += at;
+  call.offset += share;
+  call.payload -= share;
+  index(front);
+  index(call);
+  (call.orphaned_since == never ? call.caller->subscribed : call.caller->orphaned).insert_after(call, front);
+  ++call.function->calls;
+  return front;
 }
 
 void call_table::subscribe(call_record& call) {
@@ -104,7 +168,9 @@ void call_table::resize(call_record& call, std::size_t bytes) {
 void call_table::remove(call_record& call) {
   auto& caller = *call.caller;
   timers_.disarm(call);
-  caller.calls.erase(call.id.number);
+  forget_number(call);
+  caller.items -= call.count;
+  items_ -= call.count;
   (call.orphaned_since == never ? caller.subscribed : caller.orphaned).remove(call);
   if (!YONDER_MUTANT(credit_forgotten)) caller.bytes -= call.bytes;
   bytes_ -= call.bytes;

@@ -31,13 +31,17 @@ class call_table {
   // The session has ended: nobody waits for its calls. Forgets the account if it has none.
   void disconnect(time_point now, caller_record& caller);
 
+  // The record that this call is one of the items of.
   call_record* find(call_id id) const;
 
-  // Which limit another call of `size` bytes would pass, in words; empty: none.
-  std::string overload(caller_record const& caller, std::size_t size) const;
+  // Which limit `count` more calls of `size` bytes together would pass, in words; empty: none.
+  std::string overload(caller_record const& caller, std::uint32_t count, std::size_t size) const;
 
-  // A call that its connected caller waits for. Its number must be free.
-  call_record& add(caller_record& caller, call_id id, std::size_t size);
+  // `count` calls that their connected caller waits for. Their numbers must be free.
+  call_record& add(caller_record& caller, call_id id, std::uint32_t count, std::size_t size);
+  // The first `at` items of a call with more than that go their own way. They have its message and are
+  // waited for as it is; their stage is `leaving`.
+  call_record& split(call_record& call, std::uint32_t at);
   // Its caller is back and waits for it again.
   void subscribe(call_record& call);
   // The call weighs `bytes` from now on.
@@ -53,13 +57,15 @@ class call_table {
   // A caller that has so many outcomes to take is sent no more of them: its calls wait.
   bool stalls(caller_record const& caller) const noexcept { return caller.untaken >= limits_.caller_bytes; }
 
-  std::size_t size() const noexcept { return calls_.size(); }
+  std::size_t size() const noexcept { return items_; }  // calls
   std::size_t bytes() const noexcept { return bytes_; }
   std::size_t caller_bytes() const;
   std::size_t callers() const noexcept { return callers_.size(); }
 
  private:
   void forget_if_done(caller_record& caller);
+  void index(call_record& call);
+  void forget_number(call_record& call);
 
   limits limits_;
   random_source& random_;
@@ -67,7 +73,8 @@ class call_table {
   slab<call_record> calls_;
   std::unordered_map<std::uint64_t, std::unique_ptr<caller_record>> callers_;
   mutable caller_record* last_caller_ = nullptr;  // that was asked for
-  std::size_t bytes_ = 0;                         // of calls, and of outcomes that were not taken
+  std::size_t items_ = 0;
+  std::size_t bytes_ = 0;  // of calls, and of outcomes that were not taken
 };
 
 }  // namespace yonder::core

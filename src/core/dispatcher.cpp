@@ -51,6 +51,12 @@ void leave_heap(image& one, function_record::offer& offer) {
   sift(one, index);
 }
 
+// More than the one item that runs.
+bool has_waiting(worker_session& worker) {
+  return worker.outstanding.size() > 1 ||
+         (!worker.outstanding.empty() && worker.outstanding.front().count > 1);
+}
+
 std::string key_of(std::vector<function_info> const& table) {
   std::string key;
   for (auto const& info : table) {
@@ -184,7 +190,10 @@ void dispatcher::requeue(time_point now, call_record& call) {
   auto& function = *call.function;
   call.stage = call_stage::queued;
   call_record* place = nullptr;
-  for (auto* one = function.queue.first(); one != nullptr && one->stamp < call.stamp;
+  auto const earlier = [&](call_record const& one) {
+    return one.stamp < call.stamp || (one.stamp == call.stamp && one.id.number < call.id.number);
+  };
+  for (auto* one = function.queue.first(); one != nullptr && earlier(*one);
        one = function.queue.after(*one)) {
     place = one;
   }
@@ -195,6 +204,12 @@ void dispatcher::requeue(time_point now, call_record& call) {
     reorder(function);
   }
   queue_grew(now, function);
+}
+
+void dispatcher::queue_before(time_point now, call_record& call, call_record& front) {
+  front.function->queue.insert_before(call, front);
+  if (&front.function->queue.front() == &front) reorder(*front.function);
+  queue_grew(now, *front.function);
 }
 
 void dispatcher::queue_grew(time_point now, function_record& function) {
@@ -236,7 +251,8 @@ duration dispatcher::estimate_of(function_record const& function) const {
 }
 
 bool dispatcher::fits(worker_session const& worker, function_record& function) const {
-  auto const bytes = worker.backlog_bytes + function.queue.front().bytes;
+  auto const& call = function.queue.front();
+  auto const bytes = worker.backlog_bytes + (call.count == 1 ? call.bytes : call.payload / call.count);
   return worker.backlog + estimate_of(function) <= limits_.prefetch &&
          (bytes <= limits_.bytes || YONDER_MUTANT(prefetched_bytes_ignored)) && !worker.conn.crowded();
 }
@@ -273,17 +289,42 @@ dispatcher::assignment dispatcher::next() {
   return {};
 }
 
+std::uint32_t dispatcher::room(worker_session const& worker, call_record const& call) const {
+  if (call.count == 1) return 1;
+  auto const left = std::max<duration>(0, limits_.prefetch - worker.backlog);
+  auto const by_time = static_cast<std::size_t>(left / estimate_of(*call.function));
+  auto const by_bytes = (limits_.bytes - std::min(worker.backlog_bytes, limits_.bytes)) /
+                        std::max<std::size_t>(1, call.payload / call.count);
+  auto const most = std::min<std::size_t>({call.count, by_time, by_bytes});
+  return static_cast<std::uint32_t>(std::max<std::size_t>(1, most));
+}
+
 bool dispatcher::assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence) {
   call.stage = call_stage::assigned;
   call.worker = &worker;
-  auto const estimate = estimate_of(*call.function);
+  auto const estimate = estimate_of(*call.function) * call.count;
   worker.backlog += estimate;
   worker.backlog_bytes += call.bytes;
-  worker.outstanding.push_back({&call, call.id, call.attempt, sequence, estimate, call.bytes, false});
+  worker.outstanding.push_back(
+      {&call, call.id, call.count, call.attempt, sequence, 0, estimate, call.bytes, false});
   auto const first = worker.outstanding.size() == 1;
   if (first) worker.head_since = now;
   update_load(now, worker);
   return first;
+}
+
+void dispatcher::split(worker_session& worker, std::size_t index, std::uint32_t at) {
+  auto& rest = worker.outstanding[index];
+  auto front = rest;
+  front.count = at;
+  front.estimate = rest.estimate / rest.count * at;
+  front.bytes = rest.bytes / rest.count * at;
+  rest.id.number += at;
+  rest.place += at;
+  rest.count -= at;
+  rest.estimate -= front.estimate;
+  rest.bytes -= front.bytes;
+  worker.outstanding.insert(index, front);
 }
 
 bool dispatcher::answered(time_point now, worker_session& worker, std::size_t index) {
@@ -315,7 +356,7 @@ worker_load dispatcher::load_of(worker_session& worker) const {
 
 void dispatcher::update_load(time_point now, worker_session& worker) {
   move_to(now, worker, load_of(worker));
-  auto const loaded = worker.outstanding.size() > 1;
+  auto const loaded = has_waiting(worker);
   if (loaded != worker.counted_loaded) {
     worker.program->loaded += loaded ? 1 : std::size_t(-1);
     worker.counted_loaded = loaded;
@@ -385,9 +426,8 @@ bool dispatcher::should_spread(time_point now) {
   return true;
 }
 
-bool dispatcher::could_spread(time_point now, worker_session const& worker) const {
-  return can_help(*worker.program) && worker.outstanding.size() > 1 &&
-         now - worker.head_since >= 2 * limits_.prefetch;
+bool dispatcher::could_spread(time_point now, worker_session& worker) const {
+  return can_help(*worker.program) && has_waiting(worker) && now - worker.head_since >= 2 * limits_.prefetch;
 }
 
 // --- functions that nobody offers

@@ -55,6 +55,8 @@ class dispatcher {
   // What was not started goes back to the place it had.
   void requeue(time_point now, call_record& call);
   void dequeue(call_record& call);
+  // The first items of a queued call, which wait by themselves from now on.
+  void queue_before(time_point now, call_record& call, call_record& front);
   std::size_t queued() const noexcept { return queued_; }
 
   // The waiting calls that only workers of this pool could run, of which none is there; the longest waiting
@@ -67,11 +69,16 @@ class dispatcher {
     call_record* call = nullptr;
     worker_session* worker = nullptr;
   };
+  // How many of the call's items the worker may be given: as many as are estimated to keep it busy for the
+  // prefetch time, and one always.
+  std::uint32_t room(worker_session const& worker, call_record const& call) const;
   // What is to be assigned next; without a call: nothing can be. It must be dequeued before the next
   // question.
   assignment next();
   // The call was sent to the worker under `sequence`. True: it is what the worker runs now.
   bool assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence);
+  // The attempt's first `at` items go their own way: they are the attempt at `index`, the rest is the next.
+  void split(worker_session& worker, std::size_t index, std::uint32_t at);
   // The worker has answered. True: what it runs now is another attempt, its first.
   bool answered(time_point now, worker_session& worker, std::size_t index);
   void measure(function_record& function, duration ran) const;
@@ -89,7 +96,7 @@ class dispatcher {
   bool should_spread(time_point now);
   time_point spread_due() const noexcept { return spread_due_; }
   // Whether the worker's waiting work has waited long behind one attempt, and could run elsewhere at once.
-  bool could_spread(time_point now, worker_session const& worker) const;
+  bool could_spread(time_point now, worker_session& worker) const;
 
   // --- functions that nobody offers
 

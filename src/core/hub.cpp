@@ -63,7 +63,8 @@ void hub::state::tick(time_point now, outputs& out) {
 }
 
 time_point hub::state::next_deadline() const {
-  auto const token_due = tokenless.empty() ? never : budget.next();
+  auto& waiting = const_cast<state&>(*this).tokenless;
+  auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
   return std::min({timers.next(), work.unknown_due(), work.spread_due(), pools.next_deadline(), token_due});
 }
 

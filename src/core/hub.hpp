@@ -63,8 +63,9 @@ struct peer_link {
 
 // What is known about the end of a connection.
 struct peer_loss {
-  std::optional<std::uint32_t> started{};  // the highest out::run::sequence that the worker had published;
-                                           // unknown: everything that was sent to it may have been started
+  // The highest out::run::mark that the worker had published; unknown: everything that was sent to it may
+  // have been started.
+  std::optional<std::uint64_t> started{};
   int signal = 0;
   std::optional<int> exit_status{};
   std::string stderr_tail{};

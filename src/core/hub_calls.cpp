@@ -15,6 +15,21 @@ failure failure_of(errc code, std::string text) {
   return error;
 }
 
+failure copy_of(failure const& error) {
+  failure made;
+  made.code = error.code;
+  made.function = error.function;
+  made.type_name = error.type_name;
+  made.message = error.message;
+  made.payload = byte_buffer::copy_of(error.payload.bytes());
+  made.attempt = error.attempt;
+  made.worker = error.worker;
+  made.signal = error.signal;
+  made.exit_status = error.exit_status;
+  made.stderr_tail = error.stderr_tail;
+  return made;
+}
+
 std::string describe_loss(peer_loss const& loss) {
   if (!loss.reason.empty()) return "the worker " + loss.reason;
   if (loss.signal != 0) return "the worker was ended by signal " + std::to_string(loss.signal);
@@ -23,32 +38,81 @@ std::string describe_loss(peer_loss const& loss) {
 }
 
 void hub::state::take_call(time_point now, client_session& client, frame&& message, outputs& out) {
-  auto const head = message.head;
-  call_message said;
-  auto& caller = *calls.find_caller(client.id);
-  auto* const known = caller.calls.find(head.call.number);
-  if (head.call.session != client.id || (known != nullptr && known->orphaned_since == never))
-    return violated(now, client, "a call under a number that is not the client's to give", out);
+  auto const id = message.head.call;
+  if (id.session != client.id) return violated(now, client, "a call of another session", out);
   // One that keeps its credit has no more of them: each is of a call that it waits for, or on its way.
   if (client.untaken.size() > config.max_client_calls + 2 * link::window)
     return violated(now, client, "a call, and it does not take what it was sent", out);
-  if (known != nullptr) return take_again(now, client, *known, out);
-  if (!read_call(message.metadata(), said)) {
+  auto* const known = calls.find(id);
+  if (known != nullptr && known->orphaned_since == never)
+    return violated(now, client, "a call under a number that is in flight", out);
+  call_message said;
+  packed_items items;
+  if (!read_call(message.metadata(), said) || !read_items(message, items) ||
+      id.number + items.count < id.number) {
     ++counters.protocol_violations;
-    return answer(now, client, head.call, failure_of(errc::protocol_violation, "the call does not decode"),
-                  out);
+    return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
   }
-  auto const size = size_of(message);
-  if (auto full = calls.overload(caller, size); !full.empty())
-    return answer(now, client, head.call, failure_of(errc::overloaded, std::move(full)), out);
-  ++counters.calls;
-  budget.on_call();
-  auto& call = calls.add(caller, head.call, size);
-  call.function = &work.function_of(said.function, head.signature);
+  if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
+  if (known != nullptr) return take_again(now, client, *known, out);
+  auto const bytes = message.payload().size();
+  take_new(now, client, id, said, frame_ref(std::move(message)), items, {0, 1, 0, bytes}, out);
+}
+
+// What is known is waited for again; what lies between is new.
+void hub::state::take_batch(time_point now, client_session& client, call_message const& said,
+                            packed_items const& items, frame&& message, outputs& out) {
+  auto const id = message.head.call;
+  for (std::uint32_t i = 1; i < items.count; ++i) {
+    auto const* const known = calls.find({id.session, id.number + i});
+    if (known != nullptr && known->orphaned_since == never)
+      return violated(now, client, "a call under a number that is in flight", out);
+  }
+  frame_ref const whole(std::move(message));
+  items_range range{0, 0, 0, 0};
+  while (range.first < items.count) {
+    call_id const next{id.session, id.number + range.first};
+    auto* const known = calls.find(next);
+    range.count = 1;
+    if (known != nullptr) {
+      auto const behind = known->id.number + known->count - next.number;
+      range.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, items.count - range.first));
+      take_again(now, client, *known, out);
+    } else {
+      while (range.first + range.count < items.count &&
+             calls.find({id.session, next.number + range.count}) == nullptr)
+        ++range.count;
+    }
+    range.bytes = items.size_of(range.first, range.count);
+    if (known == nullptr) take_new(now, client, next, said, whole, items, range, out);
+    range.first += range.count;
+    range.offset += range.bytes;
+  }
+}
+
+void hub::state::take_new(time_point now, client_session& client, call_id id, call_message const& said,
+                          frame_ref const& whole, packed_items const& items, items_range const& range,
+                          outputs& out) {
+  auto& caller = *calls.find_caller(client.id);
+  auto const size = size_of(*whole);
+  if (auto const full = calls.overload(caller, range.count, size); !full.empty()) {
+    for (std::uint32_t i = 0; i < range.count; ++i)
+      answer(now, client, {id.session, id.number + i}, failure_of(errc::overloaded, full), out);
+    return;
+  }
+  counters.calls += range.count;
+  budget.on_calls(range.count);
+  auto& call = calls.add(caller, id, range.count, size);
+  call.function = &work.function_of(said.function, whole->head.signature);
   ++call.function->calls;
   call.policy = said.policy;
-  call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(head.remaining_us, now);
-  call.message = frame_ref(std::move(message));
+  call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(whole->head.remaining_us, now);
+  call.message = whole;
+  call.packed = items;
+  call.first = range.first;
+  call.offset = range.offset;
+  call.payload = range.bytes;
+  compact(call);
   arm(call);
   if (config.journal && call.policy.durable) return append(call, out::append::kind::call, call.message, out);
   work.enqueue(now, call);
@@ -65,34 +129,160 @@ void hub::state::take_again(time_point now, client_session& client, call_record&
   if (call.accepted) say_accepted(now, call, out);
 }
 
-void hub::state::take_cancel(time_point now, client_session& client, header const& head, outputs& out) {
-  auto* const call = head.call.session == client.id ? calls.find(head.call) : nullptr;
-  if (call == nullptr) return;  // it has ended already
-  if (YONDER_MUTANT(cancel_loses) && call->stage == call_stage::queued) return;
-  cancel(now, *call, out);
+void hub::state::take_cancel(time_point now, client_session& client, frame const& message, outputs& out) {
+  auto const id = message.head.call;
+  auto const count = id.session == client.id ? read_item_count(message) : 0;
+  for (std::uint32_t i = 0; i < count;) {
+    call_id const next{id.session, id.number + i};
+    auto* const call = calls.find(next);
+    ++i;
+    if (call == nullptr) continue;  // it has ended already
+    if (YONDER_MUTANT(cancel_loses) && call->stage == call_stage::queued) continue;
+    auto const behind = call->id.number + call->count - next.number;
+    auto const items = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, count - i + 1));
+    i += items - 1;
+    auto const has_ended = call->stage == call_stage::ended;
+    cancel(now, has_ended ? *call : isolate(now, *call, next.number, items), out);
+  }
 }
 
 void hub::state::cancel(time_point now, call_record& call, outputs& out) {
   if (call.stage == call_stage::assigned) abandon(now, call, out);
-  ++counters.cancelled;
+  counters.cancelled += call.count;
   record(call, out::append::kind::ended, {}, out);
   forget(call);
+}
+
+// --- items that part ways
+
+// The first `at` items of the call, which stay where the call is.
+call_record& hub::state::split(time_point now, call_record& call, std::uint32_t at) {
+  auto& front = calls.split(call, at);
+  front.stage = call.stage;
+  switch (call.stage) {
+    case call_stage::queued:
+      if (call.payload * 2 < call.message->payload().size()) compact(call);
+      work.queue_before(now, call, front);
+      break;
+    case call_stage::stalled: call.caller->stalled.insert_before(call, front); break;
+    case call_stage::unsynced: unsynced.insert_before(call, front); break;
+    case call_stage::tokenless: tokenless.insert_before(call, front); break;
+    case call_stage::delayed:
+      ++delayed;
+      front.due = call.due;
+      break;
+    case call_stage::assigned: {
+      auto& worker = *(front.worker = call.worker);
+      auto& list = worker.outstanding;
+      std::size_t index = 0;
+      while (list[index].call != &call) ++index;
+      work.split(worker, index, at);
+      list[index].call = &front;
+      std::swap(front.due, call.due);
+      arm(call);
+      break;
+    }
+    case call_stage::ended:
+    case call_stage::leaving: break;
+  }
+  arm(front);
+  return front;
+}
+
+// Exactly these items of the call.
+call_record& hub::state::isolate(time_point now, call_record& call, std::uint64_t number,
+                                 std::uint32_t count) {
+  if (auto const before = static_cast<std::uint32_t>(number - call.id.number); before != 0)
+    split(now, call, before);
+  return count == call.count ? call : split(now, call, count);
+}
+
+// The call keeps the bytes of its own items only.
+void hub::state::compact(call_record& call) {
+  if (call.is_whole()) return;
+  call.message =
+      frame_ref(slice(*call.message, call.packed, {call.first, call.count, call.offset, call.payload}));
+  call.first = 0;
+  call.offset = 0;
+  read_items(*call.message, call.packed);
+  calls.resize(call, size_of(*call.message));
 }
 
 // --- what a worker answers
 
 void hub::state::take_answer(time_point now, worker_session& worker, frame&& message, outputs& out) {
-  auto const& head = message.head;
+  auto const head = message.head;
+  packed_items items;
+  items.count = read_item_count(message);
+  auto const ran_us = std::min<std::uint64_t>(head.remaining_us, never / microsecond);
+  auto const ran = static_cast<duration>(ran_us) * microsecond;
+  auto const with_values = head.type == frame_type::result;
+  if (items.count == 0 || (with_values && !read_items(message, items)))
+    return violated(now, worker, "an answer that does not decode", out);
+  items_range range;
+  while (range.first < items.count) {
+    auto const number = head.call.number + range.first;
+    auto const index = find_attempt(worker, {head.call.session, number}, head.attempt);
+    if (index == worker.outstanding.size())
+      return violated(now, worker, "an answer to what it was not asked", out);
+    auto const& attempt = worker.outstanding[index];
+    auto const behind = attempt.id.number + attempt.count - number;
+    range.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, items.count - range.first));
+    auto const place = isolate_attempt(now, worker, index, number, range.count);
+    auto const all = range.count == items.count;
+    if (items.sizes != nullptr) range.bytes = items.size_of(range.first, range.count);
+    auto part = all           ? std::move(message)
+                : with_values ? slice(message, items, range)
+                              : frame{message.head, message.body.duplicate(), {}};
+    part.head.call.number = number;
+    take_part(now, worker, place, std::move(part), ran / items.count, out);
+    range.first += range.count;
+    range.offset += range.bytes;
+  }
+}
+
+std::size_t hub::state::find_attempt(worker_session& worker, call_id id, std::uint32_t number) {
   auto& list = worker.outstanding;
   std::size_t index = 0;
-  while (index < list.size() && !(list[index].id == head.call && list[index].number == head.attempt)) ++index;
-  if (index == list.size()) return violated(now, worker, "an answer to what it was not asked", out);
+  for (; index < list.size(); ++index) {
+    auto const& one = list[index];
+    if (one.number == number && one.id.session == id.session && id.number - one.id.number < one.count) break;
+  }
+  return index;
+}
+
+// Exactly these items of the attempt, in a place of their own, which is returned.
+std::size_t hub::state::isolate_attempt(time_point now, worker_session& worker, std::size_t index,
+                                        std::uint64_t number, std::uint32_t count) {
+  auto const part = [&](std::uint32_t at) {
+    auto& attempt = worker.outstanding[index];
+    if (attempt.call != nullptr) {
+      split(now, *attempt.call, at);
+    } else {
+      work.split(worker, index, at);
+    }
+  };
+  if (auto const before = static_cast<std::uint32_t>(number - worker.outstanding[index].id.number);
+      before != 0) {
+    part(before);
+    ++index;
+  }
+  if (count != worker.outstanding[index].count) part(count);
+  return index;
+}
+
+// An answer to exactly one attempt, each of whose items has run so long.
+void hub::state::take_part(time_point now, worker_session& worker, std::size_t index, frame&& message,
+                           duration ran, outputs& out) {
+  auto const& head = message.head;
+  auto& list = worker.outstanding;
   auto* call = list[index].call;
 #ifdef YONDER_SIMULATE_MUTANTS
-  if (YONDER_MUTANT(fence_ignored) && call == nullptr) call = unfenced(now, head.call, out);
+  if (YONDER_MUTANT(fence_ignored) && call == nullptr)
+    call = unfenced(now, head.call, list[index].count, out);
 #endif
   if (call == nullptr) {
-    ++counters.fenced;
+    counters.fenced += list[index].count;
     if (YONDER_MUTANT(slot_leaked)) return;
     return answered(now, worker, index);
   }
@@ -103,8 +293,7 @@ void hub::state::take_answer(time_point now, worker_session& worker, frame&& mes
   }
   call->worker = nullptr;
   if (head.type == frame_type::result) {
-    auto const ran = std::min<std::uint64_t>(head.remaining_us, never / microsecond);
-    work.measure(*call->function, static_cast<duration>(ran) * microsecond);
+    work.measure(*call->function, ran);
     answered(now, worker, index);
     return take_result(now, *call, std::move(message), out);
   }
@@ -122,7 +311,7 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
     return fail(now, call, errc::too_large,
                 excess_in_words(message, client->limits, "the result takes", "client"), out);
   }
-  ++counters.completed;
+  counters.completed += call.count;
   message.head.attempt = call.tries + 1;
   complete(now, call, std::move(message), out);
 }
@@ -142,7 +331,8 @@ void hub::state::take_error(time_point now, worker_session& worker, call_record&
 }
 
 void hub::state::requeue(time_point now, call_record& call) {
-  ++counters.requeued;
+  counters.requeued += call.count;
+  compact(call);
   call.due = never;
   call.worker = nullptr;
   arm(call);
@@ -169,7 +359,7 @@ void hub::state::unstarted_lost(time_point now, call_record& call, peer_loss con
   fail(now, call, std::move(error), out);
 }
 
-void hub::state::attempt_lost(time_point now, call_record& call, worker_session& worker,
+void hub::state::attempt_lost(time_point now, call_record& call, worker_session const& worker,
                               peer_loss const& loss, bool culprit, outputs& out) {
   if (culprit) ++call.kills;
   failure error = failure_of(errc::worker_lost, describe_loss(loss) + "; whether the call ran is unknown");
@@ -188,9 +378,11 @@ void hub::state::attempt_lost(time_point now, call_record& call, worker_session&
 
 #ifdef YONDER_SIMULATE_MUTANTS
 // The call that a fenced attempt belonged to, as if it still counted.
-call_record* hub::state::unfenced(time_point now, call_id id, outputs& out) {
+call_record* hub::state::unfenced(time_point now, call_id id, std::uint32_t count, outputs& out) {
   auto* const call = calls.find(id);
-  if (call == nullptr || call->stage == call_stage::ended) return nullptr;
+  if (call == nullptr || call->stage == call_stage::ended || call->id.number != id.number ||
+      call->count != count)
+    return nullptr;
   if (call->stage == call_stage::assigned) abandon(now, *call, out);
   return call;
 }
@@ -212,7 +404,8 @@ bool hub::state::may_retry(call_record const& call, errc code) const {
 void hub::state::retry_later(time_point now, call_record& call, failure error) {
   call.last_failure = std::move(error.message);
   if (YONDER_MUTANT(retry_forgotten)) return;
-  if (tokenless.empty() && budget.take(now)) return begin_backoff(now, call);
+  compact(call);
+  if (tokenless.empty() && budget.take(now, call.count)) return begin_backoff(now, call);
   call.stage = call_stage::tokenless;
   call.due = never;
   tokenless.push_back(call);
@@ -221,7 +414,7 @@ void hub::state::retry_later(time_point now, call_record& call, failure error) {
 
 // Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 void hub::state::begin_backoff(time_point now, call_record& call) {
-  ++counters.retries;
+  counters.retries += call.count;
   ++delayed;
   auto most = config.backoff_first;
   for (std::uint32_t i = 1; i < call.tries && most < config.backoff_cap; ++i) most *= 2;
@@ -232,7 +425,7 @@ void hub::state::begin_backoff(time_point now, call_record& call) {
 }
 
 void hub::state::hand_out_tokens(time_point now) {
-  while (!tokenless.empty() && budget.take(now)) {
+  while (!tokenless.empty() && budget.take(now, tokenless.front().count)) {
     auto& call = tokenless.front();
     tokenless.remove(call);
     begin_backoff(now, call);
@@ -289,15 +482,26 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
   leave_stage(call);
   timers.disarm(call);
   call.stage = call_stage::ended;
+  call.packed = {call.count, nullptr};
   calls.resize(call, size_of(*outcome));
   call.message = std::move(outcome);
   auto& function = *std::exchange(call.function, nullptr);
   if (--function.calls == 0) work.release(function);
 }
 
+// Each item is told.
 void hub::state::fail(time_point now, call_record& call, failure error, outputs& out) {
   error.function = call.function->name;
   error.attempt = call.tries;
+  if (call.count > 1) {
+    leave_stage(call);
+    call.stage = call_stage::leaving;
+    while (call.count > 1) fail_one(now, calls.split(call, 1), copy_of(error), out);
+  }
+  fail_one(now, call, std::move(error), out);
+}
+
+void hub::state::fail_one(time_point now, call_record& call, failure error, outputs& out) {
   ++counters.failed;
   auto const* const client = sessions.client(call.id.session);
   complete(now, call, client == nullptr ? make_error(error) : make_error(error, client->limits), out);
@@ -315,7 +519,8 @@ void hub::state::leave_stage(call_record& call) {
     case call_stage::tokenless: tokenless.remove(call); break;
     case call_stage::delayed: --delayed; break;
     case call_stage::assigned:
-    case call_stage::ended: break;
+    case call_stage::ended:
+    case call_stage::leaving: break;
   }
 }
 
@@ -346,6 +551,12 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
     return work.enqueue(now, call);
   }
   if (YONDER_MUTANT(timeout_forgotten)) return;
+  if (call.count > 1) return attempt_timed_out(now, split(now, call, 1), out);  // the item that runs
+  attempt_timed_out(now, call, out);
+}
+
+void hub::state::attempt_timed_out(time_point now, call_record& call, outputs& out) {
+  call.due = never;
   auto error =
       failure_of(errc::timed_out, "the attempt outlasted its timeout of " + in_words(call.policy.timeout));
   if (call.worker != nullptr) error.worker = call.worker->name;
@@ -369,7 +580,7 @@ void hub::state::orphan_time(time_point now, caller_record& caller, outputs& out
 void hub::state::record(call_record& call, out::append::kind what, frame_ref body, outputs& out) {
   if (!config.journal || !call.policy.durable) return;
   call.record = ++last_record;
-  out.emplace_back(out::append{call.record, what, call.id, std::move(body)});
+  out.emplace_back(out::append{call.record, what, call.id, call.count, std::move(body)});
 }
 
 // The call waits until that is on disk.
@@ -398,6 +609,12 @@ void hub::state::say_accepted(time_point now, call_record& call, outputs& out) {
   if (client == nullptr || call.orphaned_since != never) return;
   auto message = make_control(frame_type::accepted);
   message.head.call = call.id;
+  if (call.count > 1) {
+    byte_buffer body;
+    write_item_count(body, call.count);
+    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    message.body = std::move(body);
+  }
   send(now, *client, std::move(message), out);
 }
 

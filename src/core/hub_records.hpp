@@ -3,12 +3,14 @@
 
 #include "src/core/hub.hpp"
 #include "src/core/intrusive_list.hpp"
+#include "src/core/items.hpp"
 #include "src/core/link.hpp"
 #include "src/core/metadata.hpp"
 #include "src/core/number_map.hpp"
 #include "src/core/ring.hpp"
 #include "src/core/timer_wheel.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -56,14 +58,20 @@ enum class call_stage : std::uint8_t {
   tokenless,  // waits for a retry token
   assigned,   // a worker has it
   ended,      // its outcome waits for its caller to come back
+  leaving,    // none of them
 };
 
-// A call whose caller has not been given its outcome.
+// A call whose caller has not been given its outcome; or several, as long as the same holds for all of them.
 struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag> {
-  call_id id;
+  call_id id;                       // of its first item
+  std::uint32_t count = 1;          // items: calls of one task and policy with consecutive numbers
   caller_record* caller = nullptr;  // the account that it counts against, not a session
   function_record* function = nullptr;
-  frame_ref message;  // call_stage::ended: the outcome
+  frame_ref message;        // call_stage::ended: the outcome
+  packed_items packed;      // of it
+  std::uint32_t first = 0;  // the place there of this record's first item
+  std::size_t offset = 0;   // of that one's payload
+  std::size_t payload = 0;  // bytes, of all its items
   call_policy policy;
   time_point deadline = never;
   std::uint64_t stamp = 0;  // its place in the order of arrival
@@ -81,9 +89,14 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag> {
   time_point orphaned_since = never;  // since when nobody waits for it; never: its caller does
   std::string last_failure;           // why it is tried again
 
+  bool is_whole() const { return count == packed.count; }  // the message is of its items only
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
   void reset() {
     message = {};
+    packed = {};
+    count = 1;
+    first = 0;
+    offset = payload = 0;
     last_failure.clear();
     tries = attempt = 0;
     kills = unstarted = 0;
@@ -102,7 +115,9 @@ struct caller_record {
   std::uint64_t session = 0;
   std::string identity;  // the credential that its calls belong to
   bool connected = false;
-  number_map<call_record> calls;
+  number_map<call_record> calls;                  // by their first numbers
+  std::map<std::uint64_t, call_record*> batches;  // of them, those with several items
+  std::size_t items = 0;
   caller_list subscribed;   // the caller waits for them
   caller_list orphaned;     // nobody does; the first to be so first
   std::size_t bytes = 0;    // of its calls
@@ -144,12 +159,14 @@ struct image {
   std::size_t loaded = 0;                              // workers with two attempts or more
 };
 
-// An assignment without its answer yet. Without a call it is fenced: only its slot counts.
+// An assignment whose items are without their answers yet. Without a call it is fenced: only its slot counts.
 struct attempt_record {
   call_record* call = nullptr;
-  call_id id;
+  call_id id;               // of its first item
+  std::uint32_t count = 1;  // items
   std::uint32_t number = 0;
   std::uint32_t sequence = 0;
+  std::uint32_t place = 0;  // of its first item in the frame
   duration estimate = 0;
   std::size_t bytes = 0;
   bool recalled = false;

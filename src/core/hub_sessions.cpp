@@ -96,7 +96,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
   if (one.role == peer_role::client) {
     auto& client = static_cast<client_session&>(one);
     if (type == frame_type::call) return take_call(now, client, std::move(message), out);
-    if (type == frame_type::cancel) return take_cancel(now, client, message.head, out);
+    if (type == frame_type::cancel) return take_cancel(now, client, message, out);
   } else {
     auto& worker = static_cast<worker_session&>(one);
     if (type == frame_type::result || type == frame_type::error)

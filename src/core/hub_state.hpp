@@ -17,6 +17,7 @@ namespace yonder::core {
 // "the worker was ended by signal 11"
 std::string describe_loss(peer_loss const& loss);
 failure failure_of(errc code, std::string text);
+failure copy_of(failure const& error);
 
 struct hub::state {
   state(hub_config made, time_point now);
@@ -50,15 +51,27 @@ struct hub::state {
 
   // hub_calls.cpp: what is asked for, and how it ends
   void take_call(time_point now, client_session& client, frame&& message, outputs& out);
+  void take_batch(time_point now, client_session& client, call_message const& said, packed_items const& items,
+                  frame&& message, outputs& out);
+  void take_new(time_point now, client_session& client, call_id id, call_message const& said,
+                frame_ref const& whole, packed_items const& items, items_range const& range, outputs& out);
   void take_again(time_point now, client_session& client, call_record& call, outputs& out);
-  void take_cancel(time_point now, client_session& client, header const& head, outputs& out);
+  void take_cancel(time_point now, client_session& client, frame const& message, outputs& out);
+  call_record& split(time_point now, call_record& call, std::uint32_t at);
+  call_record& isolate(time_point now, call_record& call, std::uint64_t number, std::uint32_t count);
+  void compact(call_record& call);
   void take_answer(time_point now, worker_session& worker, frame&& message, outputs& out);
+  std::size_t find_attempt(worker_session& worker, call_id id, std::uint32_t number);
+  std::size_t isolate_attempt(time_point now, worker_session& worker, std::size_t index, std::uint64_t number,
+                              std::uint32_t count);
+  void take_part(time_point now, worker_session& worker, std::size_t index, frame&& message, duration ran,
+                 outputs& out);
   void take_result(time_point now, call_record& call, frame&& message, outputs& out);
   void take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
                   outputs& out);
   void attempt_failed(time_point now, call_record& call, failure error, outputs& out);
   void unstarted_lost(time_point now, call_record& call, peer_loss const& loss, bool suspect, outputs& out);
-  void attempt_lost(time_point now, call_record& call, worker_session& worker, peer_loss const& loss,
+  void attempt_lost(time_point now, call_record& call, worker_session const& worker, peer_loss const& loss,
                     bool culprit, outputs& out);
   bool may_retry(call_record const& call, errc code) const;
   void retry_later(time_point now, call_record& call, failure error);
@@ -70,11 +83,13 @@ struct hub::state {
   void send_outcome(time_point now, client_session& client, frame_ref outcome, outputs& out);
   void complete(time_point now, call_record& call, frame&& outcome, outputs& out);
   void fail(time_point now, call_record& call, failure error, outputs& out);
+  void fail_one(time_point now, call_record& call, failure error, outputs& out);
   void fail(time_point now, call_record& call, errc code, std::string text, outputs& out);
   void leave_stage(call_record& call);
   void forget(call_record& call);
   void cancel(time_point now, call_record& call, outputs& out);
   void note_taken(time_point now, client_session& client);
+  void attempt_timed_out(time_point now, call_record& call, outputs& out);
   void call_time(time_point now, call_record& call, outputs& out);
   void orphan_time(time_point now, caller_record& caller, outputs& out);
   void abandon(time_point now, call_record& call, outputs& out);
@@ -84,7 +99,7 @@ struct hub::state {
   void say_accepted(time_point now, call_record& call, outputs& out);
 
 #ifdef YONDER_SIMULATE_MUTANTS
-  call_record* unfenced(time_point now, call_id id, outputs& out);
+  call_record* unfenced(time_point now, call_id id, std::uint32_t count, outputs& out);
 #endif
 
   // hub_workers.cpp: who runs it
@@ -103,6 +118,10 @@ struct hub::state {
   void let_go_idle(time_point now, outputs& out);
   void worker_drains(time_point now, worker_session& worker, outputs& out);
   void kill(time_point now, worker_session& worker, std::string reason, outputs& out);
+  static std::uint32_t started_items(worker_session const& worker, attempt_record const& attempt,
+                                     peer_loss const& loss);
+  void items_lost(time_point now, call_record& call, std::uint32_t started, worker_session const& worker,
+                  peer_loss const& loss, bool culprit, outputs& out);
   void end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out);
 
   void settle(time_point now, outputs& out);

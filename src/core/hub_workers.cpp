@@ -16,9 +16,6 @@ void hub::state::dispatch(time_point now, outputs& out) {
     if (call == nullptr) return;
     if (call->deadline <= now) {
       fail(now, *call, errc::deadline_exceeded, "the call's deadline passed before it was started", out);
-    } else if (!within(worker->limits, *call->message)) {
-      fail(now, *call, errc::too_large,
-           excess_in_words(*call->message, worker->limits, "the arguments take", "worker"), out);
     } else if (calls.stalls(*call->caller)) {
       work.dequeue(*call);
       call->stage = call_stage::stalled;
@@ -27,14 +24,22 @@ void hub::state::dispatch(time_point now, outputs& out) {
       work.dequeue(*call);
       append(*call, out::append::kind::started, {}, out);
     } else {
-      work.dequeue(*call);
-      assign(now, *call, *worker, out);
+      auto const items = work.room(*worker, *call);
+      auto& given = items == call->count ? *call : split(now, *call, items);
+      compact(given);
+      if (!within(worker->limits, *given.message)) {
+        fail(now, given, errc::too_large,
+             excess_in_words(*given.message, worker->limits, "the arguments take", "worker"), out);
+        continue;
+      }
+      work.dequeue(given);
+      assign(now, given, *worker, out);
     }
   }
 }
 
 void hub::state::assign(time_point now, call_record& call, worker_session& worker, outputs& out) {
-  ++counters.attempts;
+  counters.attempts += call.count;
   ++call.attempt;
   auto head = call.message->head;
   head.type = frame_type::assign;
@@ -71,11 +76,19 @@ void hub::state::say_cancel(time_point now, worker_session& worker, attempt_reco
   message.head.call = attempt.id;
   message.head.attempt = attempt.number;
   message.head.flags = flags;
+  if (attempt.count > 1) {
+    byte_buffer body;
+    write_item_count(body, attempt.count);
+    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    message.body = std::move(body);
+  }
   send(now, worker, std::move(message), out);
 }
 
 // Asks for everything that waits in the worker behind what it runs.
 void hub::state::recall_waiting(time_point now, worker_session& worker, outputs& out) {
+  if (auto& head = worker.outstanding.front(); head.count > 1 && head.call != nullptr)
+    split(now, *head.call, 1);
   for (std::size_t i = 1; i < worker.outstanding.size(); ++i) {
     auto& attempt = worker.outstanding[i];
     if (attempt.call == nullptr || std::exchange(attempt.recalled, true)) continue;
@@ -133,11 +146,7 @@ void hub::state::give_up_starting(time_point now, pool_record* pool, outputs& ou
   if (pool == nullptr) return;
   auto const error = pools.explain(*pool);
   for (auto* const call : work.waiting_for(*pool)) {
-    failure copy;
-    copy.code = error.code;
-    copy.message = error.message;
-    copy.stderr_tail = error.stderr_tail;
-    fail(now, *call, std::move(copy), out);
+    fail(now, *call, copy_of(error), out);
   }
 }
 
@@ -166,6 +175,17 @@ void hub::state::kill(time_point now, worker_session& worker, std::string reason
   out.emplace_back(out::kill_worker{worker.conn.peer(), std::move(reason)});
 }
 
+// How many items of the attempt may have been started; of those that were, the last is what the worker ran.
+std::uint32_t hub::state::started_items(worker_session const& worker, attempt_record const& attempt,
+                                        peer_loss const& loss) {
+  if (YONDER_MUTANT(started_ignored)) return 0;
+  if (!loss.started) return worker.conn.was_transmitted(attempt.sequence) ? attempt.count : 0;
+  auto const ahead = distance(attempt.sequence, static_cast<std::uint32_t>(*loss.started >> 32));
+  if (ahead != 0) return ahead < 0 ? attempt.count : 0;
+  auto const level = static_cast<std::uint32_t>(*loss.started);
+  return level <= attempt.place ? 0 : std::min(attempt.count, level - attempt.place);
+}
+
 void hub::state::end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out) {
   if (!worker.outstanding.empty() || !worker.draining) ++counters.workers_lost;
   work.leave_service(now, worker);
@@ -173,16 +193,9 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   auto culprit = !worker.dying;
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
     auto const& attempt = worker.outstanding[i];
-    auto started = loss.started ? distance(attempt.sequence, *loss.started) <= 0
-                                : worker.conn.was_transmitted(attempt.sequence);
-    if (YONDER_MUTANT(started_ignored)) started = false;
     if (attempt.call != nullptr) {
       attempt.call->worker = nullptr;
-      if (started) {
-        attempt_lost(now, *attempt.call, worker, loss, culprit, out);
-      } else {
-        unstarted_lost(now, *attempt.call, loss, culprit, out);
-      }
+      items_lost(now, *attempt.call, started_items(worker, attempt, loss), worker, loss, culprit, out);
     }
     culprit = false;
   }
@@ -191,6 +204,26 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   }
   work.leave(now, worker);
   sessions.remove(worker);
+}
+
+// Of the call's items the first `started` were, the others were not.
+void hub::state::items_lost(time_point now, call_record& call, std::uint32_t started,
+                            worker_session const& worker, peer_loss const& loss, bool culprit, outputs& out) {
+  call.stage = call_stage::leaving;
+  auto* rest = &call;
+  auto const part = [&](std::uint32_t at) -> call_record& {
+    return at == rest->count ? *std::exchange(rest, nullptr) : calls.split(*rest, at);
+  };
+  if (started != 0) {
+    // Whoever ran last ran alone; where that is not known, the first is blamed.
+    auto const before = loss.started ? started - 1 : 0;
+    if (before != 0) attempt_lost(now, part(before), worker, loss, false, out);
+    attempt_lost(now, part(1), worker, loss, culprit, out);
+    if (auto const after = started - before - 1; after != 0)
+      attempt_lost(now, part(after), worker, loss, false, out);
+    culprit = false;
+  }
+  if (rest != nullptr) unstarted_lost(now, *rest, loss, culprit, out);
 }
 
 }  // namespace yonder::core

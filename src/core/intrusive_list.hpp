@@ -39,6 +39,9 @@ class intrusive_list {
   void push_back(Element& added) noexcept { insert(*head_.previous, added); }
   void push_front(Element& added) noexcept { insert(head_, added); }
   void insert_after(Element& place, Element& added) noexcept { insert(static_cast<hook&>(place), added); }
+  void insert_before(Element& place, Element& added) noexcept {
+    insert(*static_cast<hook&>(place).previous, added);
+  }
 
   void remove(Element& removed) noexcept {
     hook& at = removed;

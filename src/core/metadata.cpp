@@ -101,7 +101,9 @@ bool read_fields(bytes_view metadata, Visit&& visit) {
     auto const what = load_le<std::uint16_t>(metadata.data());
     auto const size = load_le<std::uint32_t>(metadata.data() + 2);
     if (size > metadata.size() - field_head_size) return false;
-    auto const seen = visit(static_cast<tag>(what), metadata.subspan(field_head_size, size));
+    auto const is_items = static_cast<tag>(what) == tag::items;  // items.hpp reads them
+    auto const seen =
+        is_items ? field::taken : visit(static_cast<tag>(what), metadata.subspan(field_head_size, size));
     if (seen == field::bad || (seen == field::unknown && (what & 0x8000) != 0)) return false;
     metadata = metadata.subspan(field_head_size + size);
   }

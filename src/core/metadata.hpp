@@ -30,6 +30,7 @@ enum class tag : std::uint16_t {
   function = 0x8001,          // text
   policy = 0x8002,    // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
   transfer = 0x8003,  // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
+  items = 0x8004,     // u32 count, then, where there are payloads, u32 size of each (items.hpp)
   role = 0x8010,      // u8: 1 client, 2 worker
   session = 0x8011,   // u64
   versions = 0x8012,  // u16 lowest, u16 highest

@@ -20,23 +20,28 @@ class retry_budget {
   retry_budget(limits const& allowed, time_point now)
       : limits_(allowed), tokens_(allowed.most), refilled_(now) {}
 
-  void on_call() noexcept { tokens_ = std::min(limits_.most, tokens_ + limits_.per_call); }
+  void on_calls(std::uint32_t count) noexcept {
+    tokens_ = std::min(limits_.most, tokens_ + limits_.per_call * count);
+  }
 
-  // Takes a token, if there is one.
-  bool take(time_point now) noexcept {
+  // Takes a token for each of `count` calls, if there are so many; of a bucket that never holds so many, all.
+  bool take(time_point now, std::uint32_t count) noexcept {
     refill(now);
-    if (tokens_ < 1) return false;
-    tokens_ -= 1;
+    if (tokens_ < price(count)) return false;
+    tokens_ -= price(count);
     return true;
   }
 
-  // When there will be a token, if no call comes before.
-  time_point next() const noexcept {
-    auto const missing = std::max(0.0, 1.0 - tokens_) / limits_.per_second;
+  // When there will be so many tokens, if no call comes before.
+  time_point next(std::uint32_t count) const noexcept {
+    auto const missing = std::max(0.0, price(count) - tokens_) / limits_.per_second;
     return add(refilled_, static_cast<duration>(missing * static_cast<double>(second)) + 1);
   }
 
  private:
+  double price(std::uint32_t count) const noexcept {
+    return std::min(static_cast<double>(count), std::max(1.0, limits_.most));
+  }
   void refill(time_point now) noexcept {
     auto const seconds = static_cast<double>(now - refilled_) / static_cast<double>(second);
     tokens_ = std::min(limits_.most, tokens_ + seconds * limits_.per_second);

@@ -22,6 +22,12 @@ class ring {
     (*this)[count_ - 1] = std::move(element);
   }
 
+  void insert(std::size_t index, Element element) {
+    push_back({});
+    for (auto i = count_ - 1; i != index; --i) (*this)[i] = std::move((*this)[i - 1]);
+    (*this)[index] = std::move(element);
+  }
+
   void pop_front() noexcept {
     front() = {};
     first_ = (first_ + 1) & (places_.size() - 1);

@@ -155,6 +155,7 @@ struct append {
   std::uint64_t record = 0;  // rises by one
   kind what{};
   call_id call;
+  std::uint32_t items = 1;  // calls, with consecutive numbers
   frame_ref body;
 };
 // Hub: end the worker's process; then say lost(). The hub gives it no more work.
@@ -173,11 +174,11 @@ struct completed {
   std::uint64_t cookie = 0;  // of its call_spec
   outcome result;
 };
-// Worker: publish `sequence` as started where the supervisor can read it, run the function, then say
+// Worker: publish `mark` as started where the supervisor can read it, run the function, then say
 // finished(key).
 struct run {
   attempt_key key;
-  std::uint32_t sequence = 0;
+  std::uint64_t mark = 0;  // number of the frame that it came in << 32 | how many of its items were started then
   std::string_view function;  // into `message`
   std::uint64_t signature = 0;
   frame message;  // payload() and buffers are the arguments

@@ -114,8 +114,8 @@ struct worker::state final : session_user {
       }
       current = running{next.key, now, false, false};
       auto const signature = next.message.head.signature;
-      out.emplace_back(out::run{next.key, next.sequence, next.function, signature, std::move(next.message),
-                                next.deadline});
+      out.emplace_back(out::run{next.key, std::uint64_t{next.sequence} << 32 | 1, next.function, signature,
+                                std::move(next.message), next.deadline});
     }
   }
 

@@ -36,7 +36,7 @@ class thread_pool final : public worker_pool {
     std::uint64_t start = 0;
     transport::peer_id peer = 0;  // 0: not connected yet
     std::unique_ptr<worker_loop> loop;
-    std::atomic<std::uint32_t> started{0};
+    std::atomic<std::uint64_t> started{0};
     bool fenced = false;
     std::atomic<bool> ended{false};
     std::thread thread;

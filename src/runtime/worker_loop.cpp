@@ -136,7 +136,7 @@ void worker_loop::abandon() noexcept {
 void worker_loop::serve(lock& held, core::out::run const& work) {
   context_.begin(work.key);
   if (abandoned_.load()) context_.request_stop();
-  if (config_.started != nullptr) config_.started->store(work.sequence, std::memory_order_release);
+  if (config_.started != nullptr) config_.started->store(work.mark, std::memory_order_release);
   runs_.fetch_add(1, std::memory_order_relaxed);
   held.unlock();
   if (watchdog_asleep_.load(std::memory_order_relaxed)) wake_watchdog();

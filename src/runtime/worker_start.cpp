@@ -128,7 +128,7 @@ void say(std::string const& text) {
 }
 
 shared_page* map_page(int memory) {
-  static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+  static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
   void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (page == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
   return static_cast<shared_page*>(page);

@@ -27,7 +27,7 @@ inline constexpr int inherited_socket = 3;
 inline constexpr int inherited_page = 4;
 
 struct shared_page {
-  std::atomic<std::uint32_t> started;  // the worker writes: the highest sequence that was started
+  std::atomic<std::uint64_t> started;  // the worker writes: the highest out::run::mark
   std::uint64_t max_call_bytes;        // of the runtime that started it
   std::uint64_t max_decoded_bytes;     // likewise
 };

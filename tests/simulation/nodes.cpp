@@ -331,7 +331,7 @@ void world::begin_run(std::uint32_t index, out::run const& run) {
   node.running = true;
   node.stopping = false;
   node.key = run.key;
-  node.started = run.sequence;
+  node.started = run.mark;
   node.since = now_;
   node.does = draw_conduct();
   ++node.run;

@@ -91,7 +91,7 @@ struct worker_node {
   attempt_key key;
   conduct does{};
   std::uint32_t run = 0;      // counts its runs
-  std::uint32_t started = 0;  // the published level
+  std::uint64_t started = 0;  // the published level
   time_point since = 0;
   bool stopping = false;
 };
@@ -268,7 +268,7 @@ class world {
 
   struct lost_level {
     peer_id peer = 0;
-    std::uint32_t started = 0;
+    std::uint64_t started = 0;
   };
   struct slot_reservations {
     std::vector<std::uint32_t> slots;

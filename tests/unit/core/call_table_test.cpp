@@ -20,7 +20,7 @@ struct tested_calls {
 TEST_CASE("a call is found by its global id, whoever is connected") {
   tested_calls t;
   auto& caller = t.calls.connect(7, "key");
-  auto& call = t.calls.add(caller, {7, 1}, 10);
+  auto& call = t.calls.add(caller, {7, 1}, 1, 10);
   t.calls.disconnect(0, caller);
   CHECK(t.calls.find({7, 1}) == &call);
   CHECK(t.calls.find({7, 2}) == nullptr);
@@ -33,7 +33,7 @@ TEST_CASE("an account without calls ends with its session, one with calls with i
   t.calls.disconnect(0, t.calls.connect(7, {}));
   CHECK(t.calls.find_caller(7) == nullptr);
   auto& caller = t.calls.connect(8, {});
-  auto& call = t.calls.add(caller, {8, 1}, 10);
+  auto& call = t.calls.add(caller, {8, 1}, 1, 10);
   t.calls.disconnect(0, caller);
   CHECK(t.calls.find_caller(8) == &caller);
   t.calls.remove(call);
@@ -46,23 +46,23 @@ TEST_CASE("the limits of one caller and of all are told apart") {
   tested_calls t;
   auto& one = t.calls.connect(1, {});
   auto& other = t.calls.connect(2, {});
-  CHECK(t.calls.overload(one, 100).empty());
-  CHECK(t.calls.overload(one, 101).find("100 bytes of one client") != std::string::npos);
-  t.calls.add(one, {1, 1}, 60);
-  t.calls.add(one, {1, 2}, 30);
-  CHECK(t.calls.overload(one, 11).find("100 bytes of one client") != std::string::npos);
-  CHECK(t.calls.overload(other, 61).find("150 bytes of all clients") != std::string::npos);
-  t.calls.add(one, {1, 3}, 0);
-  CHECK(t.calls.overload(one, 0).find("3 calls of one client") != std::string::npos);
-  t.calls.add(other, {2, 1}, 0);
-  CHECK(t.calls.overload(other, 0).find("4 calls of all clients") != std::string::npos);
+  CHECK(t.calls.overload(one, 1, 100).empty());
+  CHECK(t.calls.overload(one, 1, 101).find("100 bytes of one client") != std::string::npos);
+  t.calls.add(one, {1, 1}, 1, 60);
+  t.calls.add(one, {1, 2}, 1, 30);
+  CHECK(t.calls.overload(one, 1, 11).find("100 bytes of one client") != std::string::npos);
+  CHECK(t.calls.overload(other, 1, 61).find("150 bytes of all clients") != std::string::npos);
+  t.calls.add(one, {1, 3}, 1, 0);
+  CHECK(t.calls.overload(one, 1, 0).find("3 calls of one client") != std::string::npos);
+  t.calls.add(other, {2, 1}, 1, 0);
+  CHECK(t.calls.overload(other, 1, 0).find("4 calls of all clients") != std::string::npos);
 }
 
 TEST_CASE("calls that nobody waits for expire after the silence, the others do not") {
   tested_calls t;
   auto& caller = t.calls.connect(1, {});
-  auto& first = t.calls.add(caller, {1, 1}, 1);
-  auto& again = t.calls.add(caller, {1, 2}, 1);
+  auto& first = t.calls.add(caller, {1, 1}, 1, 1);
+  auto& again = t.calls.add(caller, {1, 2}, 1, 1);
   t.calls.disconnect(5 * second, caller);
   CHECK(t.timers.next() <= 15 * second);
   t.calls.connect(1, {});

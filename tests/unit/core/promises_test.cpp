@@ -68,7 +68,7 @@ TEST_CASE("promise 2: a lost attempt is unknown, it is not started again") {
   auto const call = net.submit(client, "x");
   auto& second_worker = net.add_worker();
   peer_loss loss;
-  loss.started = first.runs[0].sequence;
+  loss.started = first.runs[0].mark;
   loss.signal = 11;
   loss.stderr_tail = "last words";
   net.lose(first, loss);
@@ -91,7 +91,7 @@ TEST_CASE("promise 2: what a lost worker had not started is queued again, and co
   CHECK(first.core->queued() == 1);
   auto& other = net.add_worker();
   peer_loss loss;
-  loss.started = first.runs[0].sequence;
+  loss.started = first.runs[0].mark;
   net.lose(first, loss);
   CHECK(code_of(client, running) == errc::worker_lost);
   REQUIRE(other.runs.size() == 1);

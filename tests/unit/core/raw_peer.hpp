@@ -2,6 +2,8 @@
 #pragma once
 
 #include "src/core/hub.hpp"
+#include "src/core/items.hpp"
+#include "src/core/little_endian.hpp"
 #include "src/core/metadata.hpp"
 
 #include <string>
@@ -103,6 +105,73 @@ struct raw_peer {
     message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.extend(payload);
     message.body = std::move(body);
+    say(std::move(message));
+  }
+
+  // `count` calls in one frame; each says its number.
+  void batch(std::uint64_t number, std::uint32_t count, call_policy policy = {}) {
+    frame message;
+    message.head.type = frame_type::call;
+    message.head.call = {session, number};
+    message.head.signature = 7;
+    byte_buffer body;
+    write_call(body, "f", policy, {});
+    write_items(body, std::vector<std::uint32_t>(count, 8));
+    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto const said = number + i;
+      body.append(&said, sizeof said);
+    }
+    message.body = std::move(body);
+    say(std::move(message));
+  }
+
+  // Calls from `number` on, of an attempt, end in their values, in one frame.
+  void answer_items(std::uint64_t of, std::uint64_t number, std::uint32_t count, std::uint32_t attempt = 1,
+                    std::uint64_t ran_us = 0) {
+    frame message;
+    message.head.type = frame_type::result;
+    message.head.call = {of, number};
+    message.head.attempt = attempt;
+    message.head.remaining_us = ran_us;
+    byte_buffer body;
+    if (count > 1) write_items(body, std::vector<std::uint32_t>(count, 8));
+    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto const said = number + i;
+      body.append(&said, sizeof said);
+    }
+    message.body = std::move(body);
+    say(std::move(message));
+  }
+
+  void fail(std::uint64_t of, std::uint64_t number, errc code, std::uint32_t attempt = 1,
+            std::uint8_t flags = 0, std::uint32_t count = 1) {
+    failure error;
+    error.code = code;
+    auto message = make_error(error);
+    if (count > 1) {
+      byte_buffer body;
+      body.append(message.body.data(), message.head.metadata_size);
+      write_item_count(body, count);
+      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+      message.body = std::move(body);
+    }
+    message.head.call = {of, number};
+    message.head.attempt = attempt;
+    message.head.flags = flags;
+    say(std::move(message));
+  }
+
+  void cancel(std::uint64_t number, std::uint32_t count = 1) {
+    auto message = make_control(frame_type::cancel);
+    message.head.call = {session, number};
+    if (count > 1) {
+      byte_buffer body;
+      write_item_count(body, count);
+      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+      message.body = std::move(body);
+    }
     say(std::move(message));
   }
 

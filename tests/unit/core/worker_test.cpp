@@ -14,12 +14,12 @@ TEST_CASE("a worker runs one attempt at a time, and publishes a rising sequence"
   auto& client = net.add_client();
   auto& worker = net.add_worker();
   net.submit(client, "warm up");
-  auto const first = worker.runs[0].sequence;
+  auto const first = worker.runs[0].mark;
   net.finish(worker, "");
   for (int i = 0; i < 3; ++i) net.submit(client, "x");
   REQUIRE(worker.runs.size() == 1);
   CHECK(worker.core->queued() == 2);
-  CHECK(worker.runs[0].sequence > first);
+  CHECK(worker.runs[0].mark > first);
   CHECK(worker.runs[0].function == "echo");
   CHECK(worker.runs[0].signature == 7);
 }
