@@ -124,5 +124,6 @@ class YonderConan(ConanFile):
             component.set_property("pkg_config_name", f"yonder-{name}")
             component.builddirs = self.cpp_info.builddirs
         self.cpp_info.components["core"].system_libs = ["pthread", "dl"]
+        self.cpp_info.components["core"].defines = ["YONDER_LINKS_CORE=1"]
         if self.options.get_safe("tools"):
             self.cpp_info.components["core"].requires.append("cli11::cli11")

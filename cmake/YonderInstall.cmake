@@ -15,6 +15,11 @@ foreach(component IN LISTS yonder_components yonder_header_components)
           DESTINATION "${yonder_cmake_dir}" COMPONENT development)
 endforeach()
 
+# The headers themselves are installed with core.
+install(TARGETS yonder_headers EXPORT yonder_headers)
+install(EXPORT yonder_headers FILE yonder-headers-targets.cmake NAMESPACE yonder::
+        DESTINATION "${yonder_cmake_dir}" COMPONENT development)
+
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/yonderConfig.cmake.in" yonderConfig.cmake
   INSTALL_DESTINATION "${yonder_cmake_dir}")
 if(PROJECT_VERSION_MAJOR EQUAL 0)
@@ -50,7 +55,8 @@ function(yonder_install_pc name)
           COMPONENT development)
 endfunction()
 
-yonder_install_pc(yonder-core CFLAGS -I\${includedir} -pthread
+yonder_install_pc(yonder-headers CFLAGS -I\${includedir})
+yonder_install_pc(yonder-core CFLAGS -I\${includedir} -DYONDER_LINKS_CORE=1 -pthread
   LIBS -L\${libdir} -lyonder_core LIBS_PRIVATE -pthread -ldl)
 if(YONDER_WITH_ZMQ)
   yonder_install_pc(yonder-zmq REQUIRES yonder-core REQUIRES_PRIVATE "libzmq >= 4.3"

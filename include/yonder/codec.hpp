@@ -9,3 +9,7 @@
 #include "yonder/detail/codec_travels.hpp"
 #include "yonder/detail/codec_writer.hpp"
 #include "yonder/schema.hpp"
+
+#ifndef YONDER_LINKS_CORE
+#include "yonder/detail/codec_definitions.hpp"
+#endif

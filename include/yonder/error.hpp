@@ -154,3 +154,7 @@ namespace detail {
 
 }  // namespace detail
 }  // namespace yonder
+
+#ifndef YONDER_LINKS_CORE
+#include "yonder/detail/error_definitions.hpp"
+#endif

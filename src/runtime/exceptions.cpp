@@ -12,6 +12,7 @@
 #include <typeinfo>
 #include <utility>
 
+#include "yonder/detail/demangle.hpp"
 #include "yonder/exception.hpp"
 
 namespace yonder {
@@ -50,17 +51,10 @@ constinit detail::exception_entry bad_alloc_entry{"std::bad_alloc", &bad_alloc::
                                                   &typeid(std::bad_alloc), false};
 detail::registration const bad_alloc_registered{bad_alloc_entry};
 
-std::string demangled(char const* name) {
-  int status = 0;
-  std::unique_ptr<char, void (*)(void*)> const text(abi::__cxa_demangle(name, nullptr, nullptr, &status),
-                                                    &std::free);
-  return status == 0 ? text.get() : name;
-}
-
 // The name of what is being handled, whatever its type.
 std::string current_type_name() {
   auto const* const type = abi::__cxa_current_exception_type();
-  return type != nullptr ? demangled(type->name()) : "an unknown exception";
+  return type != nullptr ? detail::demangled(*type) : "an unknown exception";
 }
 
 // The state of `thrown` if it is of this registered type and can be saved.
@@ -76,7 +70,7 @@ std::optional<detail::byte_buffer> state_of(std::exception const& thrown,
 
 core::failure describe(std::exception const& thrown, std::size_t most) {
   core::failure failure;
-  failure.type_name = demangled(typeid(thrown).name());
+  failure.type_name = detail::demangled(typeid(thrown));
   failure.message = detail::text_of(thrown);
   for (auto const* entry = detail::first_exception(); entry != nullptr; entry = entry->next) {
     auto state = state_of(thrown, *entry);

@@ -10,8 +10,8 @@
 #include <string>
 #include <utility>
 
-#include "src/codec/type_name.hpp"
 #include "src/platform/fork.hpp"
+#include "yonder/detail/demangle.hpp"
 #include "yonder/error.hpp"
 
 namespace yonder {
@@ -35,20 +35,24 @@ void unlink(Entry*& head, Entry const* entry) noexcept {
 
 }  // namespace
 
-registration::registration(task_entry& entry) noexcept : task_(&entry) {
+void add_to_registry(task_entry& entry) noexcept {
   std::lock_guard const lock(registry_mutex);
   entry.next = std::exchange(tasks, &entry);
 }
 
-registration::registration(exception_entry& entry) noexcept : exception_(&entry) {
+void add_to_registry(exception_entry& entry) noexcept {
   std::lock_guard const lock(registry_mutex);
   entry.next = std::exchange(exceptions, &entry);
 }
 
-registration::~registration() {
+void remove_from_registry(task_entry& entry) noexcept {
   std::lock_guard const lock(registry_mutex);
-  if (task_ != nullptr) unlink(tasks, task_);
-  if (exception_ != nullptr) unlink(exceptions, exception_);
+  unlink(tasks, &entry);
+}
+
+void remove_from_registry(exception_entry& entry) noexcept {
+  std::lock_guard const lock(registry_mutex);
+  unlink(exceptions, &entry);
 }
 
 exception_entry const* first_exception() noexcept {
@@ -74,7 +78,7 @@ std::vector<detail::task_entry const*> sorted_tasks() {
 // "a::f", of a template's instance more than a name.
 std::string name_in(std::type_info const& symbol) {
   constexpr std::string_view wrapper = "symbol_of<&";
-  auto name = detail::type_name(symbol);
+  auto name = detail::demangled(symbol);
   if (auto const begin = name.find(wrapper); begin != name.npos)
     name = name.substr(begin + wrapper.size(), name.size() - begin - wrapper.size() - 1);
   if (name.starts_with('(')) name.erase(0, 1);
@@ -158,7 +162,7 @@ void check_exceptions() {
       if (a->name != b->name || *a->type == *b->type) continue;
       detail::throw_error(
           {.code = errc::duplicate_task,
-           .message = "two types, " + detail::type_name(*a->type) + " and " + detail::type_name(*b->type) +
+           .message = "two types, " + detail::demangled(*a->type) + " and " + detail::demangled(*b->type) +
                       ", are exceptions of the name '" + std::string(a->name) +
                       "'; state another name for one of them: yonder::exception<E, \"name\">"});
     }

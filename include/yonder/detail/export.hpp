@@ -4,3 +4,13 @@
 // The libraries are compiled with hidden visibility: what a user may call across a shared library's border is
 // marked with YONDER_API.
 #define YONDER_API __attribute__((visibility("default")))
+
+// The functions of the codec and of the errors are compiled once, in yonder::core; its targets and .pc file
+// say so by YONDER_LINKS_CORE, which spares every file of a program to compile them. Without it they are
+// inline, and a program that uses only local() and the codec needs no library. Both ways may meet in one
+// program.
+#ifdef YONDER_LINKS_CORE
+#define YONDER_FUNCTION
+#else
+#define YONDER_FUNCTION inline
+#endif

@@ -49,16 +49,37 @@ struct exception_entry {
   exception_entry* next = nullptr;
 };
 
+// The registry, of yonder::core. A program that is made of include/ alone has none, and these are null there:
+// nothing in it asks for a task by its name.
+[[gnu::weak]] YONDER_API void add_to_registry(task_entry& entry) noexcept;
+[[gnu::weak]] YONDER_API void add_to_registry(exception_entry& entry) noexcept;
+[[gnu::weak]] YONDER_API void remove_from_registry(task_entry& entry) noexcept;
+[[gnu::weak]] YONDER_API void remove_from_registry(exception_entry& entry) noexcept;
+
 // Filled during static initialization and by dlopen; read-only once a runtime stands.
 class registration {
  public:
-  YONDER_API explicit registration(task_entry& entry) noexcept;
-  YONDER_API explicit registration(exception_entry& entry) noexcept;
-  YONDER_API ~registration();
+  explicit registration(task_entry& entry) noexcept : task_(&entry) { add(entry); }
+  explicit registration(exception_entry& entry) noexcept : exception_(&entry) { add(entry); }
+  ~registration() {
+    if (task_ != nullptr) remove(*task_);
+    if (exception_ != nullptr) remove(*exception_);
+  }
   registration(registration const&) = delete;
   registration& operator=(registration const&) = delete;
 
  private:
+  template <class Entry>
+  static void add(Entry& entry) noexcept {
+    void (*const function)(Entry&) noexcept = &add_to_registry;
+    if (function != nullptr) function(entry);
+  }
+  template <class Entry>
+  static void remove(Entry& entry) noexcept {
+    void (*const function)(Entry&) noexcept = &remove_from_registry;
+    if (function != nullptr) function(entry);
+  }
+
   task_entry* task_ = nullptr;
   exception_entry* exception_ = nullptr;
 };
