@@ -102,21 +102,8 @@ class endpoint : public ready_handler {
 };
 
 // Limits of every transport. max_frame_bytes is at most 4 GiB - 1.
-struct limits {
-  std::size_t max_frame_bytes = std::size_t{1} << 30;    // one frame: header, body and buffers
+struct limits : core::frame_limits {
   std::size_t max_queue_bytes = std::size_t{256} << 20;  // unsent, per peer
-  std::size_t max_buffers = std::size_t{1} << 16;        // of one frame
 };
-
-// What counts against limits::max_frame_bytes.
-inline std::size_t frame_size(frame const& message) noexcept {
-  auto size = core::header_size + message.body.size();
-  for (auto const& part : message.buffers) size += part.size;
-  return size;
-}
-
-inline bool within(limits const& bounds, frame const& message) noexcept {
-  return message.buffers.size() <= bounds.max_buffers && frame_size(message) <= bounds.max_frame_bytes;
-}
 
 }  // namespace yonder::transport

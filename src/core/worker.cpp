@@ -276,6 +276,7 @@ time_point worker::next_deadline() const {
   return std::min({given_up, s.hub.next_deadline(), s.linger_until, s.stop_until});
 }
 
+std::string const& worker::trouble() const { return state_->hub.trouble(); }
 bool worker::idle() const { return state_->is_idle(); }
 std::size_t worker::queued() const { return state_->waiting.size(); }
 std::size_t worker::frames_held() const { return state_->hub.frames_held(); }

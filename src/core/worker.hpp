@@ -46,7 +46,8 @@ class worker {
   void tick(time_point now, outputs& out);
   time_point next_deadline() const;
 
-  bool idle() const;  // nothing runs, nothing waits
+  std::string const& trouble() const;  // why no hub was reached, the last time; empty once one was
+  bool idle() const;                   // nothing runs, nothing waits
   std::size_t queued() const;
   std::size_t frames_held() const;
   std::uint64_t protocol_violations() const;

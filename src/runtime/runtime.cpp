@@ -128,12 +128,13 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
 }
 
 // Once, where nobody answers for a while. `loop` lasts as long as the process.
-void tell_of_silence(worker_loop const& loop, std::string const& address, core::duration tries) {
+void tell_of_silence(worker_loop& loop, std::string const& address, core::duration tries) {
   platform::start_thread("yonder-silence", [&loop, address, tries] {
     std::this_thread::sleep_for(std::chrono::seconds(2));
     if (loop.heard()) return;
-    say("no hub answers at '" + address + "' yet; trying on for " + core::in_words(tries) +
-        "; see that `yonder hub` runs there and that this machine reaches it");
+    auto const trouble = loop.trouble();
+    say("no hub answers at '" + address + "' yet; trying on for " + core::in_words(tries) + "; " +
+        (trouble.empty() ? "see that `yonder hub` runs there and that this machine reaches it" : trouble));
   }).detach();
 }
 

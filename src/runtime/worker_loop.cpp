@@ -124,6 +124,11 @@ void worker_loop::survive(lock& held, Step&& step) {
   held.lock();
 }
 
+std::string worker_loop::trouble() {
+  lock const held(mutex_);
+  return core_.trouble();
+}
+
 void worker_loop::abandon() noexcept {
   // Before the stop, which serve() clears: it looks again at this.
   abandoned_.store(true);

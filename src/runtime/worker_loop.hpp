@@ -62,6 +62,9 @@ class worker_loop {
   // Any thread: whether the hub has ever said anything.
   bool heard() const noexcept { return heard_.load(std::memory_order_relaxed); }
 
+  // Any thread: why no hub was reached, the last time; empty once one was.
+  std::string trouble();
+
   // Any thread: as if the hub had gone.
   void abandon() noexcept;
 

@@ -313,6 +313,18 @@ TEST_CASE("a worker with a wrong address, or without keys, says so in one line a
   }
 }
 
+TEST_CASE("a worker that expects another hub's key says what it met, and goes on trying") {
+  site here;
+  folder const elsewhere;
+  yonder::transport::keygen(elsewhere / "keys");
+  lone_worker worker(elsewhere / "keys", {here.address()});
+  auto const said = worker.read_line();
+  CHECK(said.find("yonder worker: no hub answers at '" + here.address() + "' yet") == 0);
+  CHECK(said.find("server.pub is not its key") != std::string::npos);
+  worker.process.kill(SIGTERM);
+  CHECK(worker.read_all().empty());
+}
+
 TEST_CASE("a worker that finds no hub says so once, and goes on trying") {
   folder const place;
   yonder::transport::keygen(place / "keys");

@@ -151,7 +151,7 @@ void inproc_endpoint::open(queued_message& one, std::vector<event>& events) {
 
 void inproc_endpoint::read(queued_message& one, std::vector<event>& events) {
   auto& mine = one.connection->sides[one.side];
-  mine.unread -= frame_size(one.content);
+  mine.unread -= size_of(one.content);
   if (mine.awaited.exchange(false)) tell_room(*one.connection->sides[1 - one.side].box);
   events.push_back(event::received(mine.id, std::move(one.content)));
 }
@@ -167,7 +167,7 @@ send_status inproc_endpoint::send(peer_id id, frame const& message) {
   if (found == peers_.end()) return send_status::gone;
   if (!within(bounds_, message)) return send_status::too_large;
   auto& far = found->second.connection->sides[1 - found->second.side];
-  auto const size = frame_size(message);
+  auto const size = size_of(message);
   auto const full = [&] {
     auto const unread = far.unread.load();
     return unread != 0 && unread + size > bounds_.max_queue_bytes;

@@ -47,7 +47,7 @@ buffer own(byte_buffer&& bytes) {
 }  // namespace
 
 std::size_t stream_size(frame const& message) noexcept {
-  return stream_prefix_size + message.buffers.size() * buffer_size_width + frame_size(message);
+  return stream_prefix_size + message.buffers.size() * buffer_size_width + size_of(message);
 }
 
 void append_stream_head(byte_buffer& to, frame const& message) {

@@ -99,7 +99,7 @@ std::string unpack_head(zmq::message_t& first, frame& message) {
 }  // namespace
 
 packed_frame pack(frame const& message, std::shared_ptr<transit> const& counted) {
-  packed_frame packed{pack_head(message, counted), {}, frame_size(message)};
+  packed_frame packed{pack_head(message, counted), {}, size_of(message)};
   packed.buffers.reserve(message.buffers.size());
   for (auto const& part : message.buffers) packed.buffers.push_back(pack_buffer(part, counted));
   return packed;

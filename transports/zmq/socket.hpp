@@ -16,7 +16,7 @@ namespace yonder::transport {
 // How long an endpoint that is destroyed waits for its last frames to leave.
 inline constexpr int farewell_ms = 500;
 
-// A client's routing id: 'Y', its session, and the how-manieth connection of its own this is, in big-endian
+// A client's routing id: 'Y', its session, and the number of this connection among its own, in big-endian
 // order.
 inline constexpr std::size_t routing_id_size = 1 + 8 + 4;
 

@@ -347,7 +347,7 @@ void zmq_client::tell_trouble(std::string const& reason, std::vector<event>& eve
 send_status zmq_client::send(peer_id to, frame const& message) {
   if (to == 0 || to != peer_ || cut_off_) return send_status::gone;
   if (!within(bounds_, message)) return send_status::too_large;
-  if (unsent_.is_full(frame_size(message), bounds_.max_queue_bytes)) return send_status::full;
+  if (unsent_.is_full(size_of(message), bounds_.max_queue_bytes)) return send_status::full;
   auto packed = unsent_.pack(message);
   if (!send_waiting() || transmit(packed) != part_status::done) unsent_.push(std::move(packed));
   return send_status::sent;

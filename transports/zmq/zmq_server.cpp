@@ -386,7 +386,7 @@ send_status zmq_server::send(peer_id id, frame const& message) {
   auto* const to = find(id);
   if (to == nullptr || to->cut_off) return send_status::gone;
   if (!within(bounds_, message)) return send_status::too_large;
-  auto const size = frame_size(message);
+  auto const size = size_of(message);
   if (to->unsent.is_full(size, bounds_.max_queue_bytes)) return send_status::full;
 
   auto packed = to->unsent.pack(message);

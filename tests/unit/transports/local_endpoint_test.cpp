@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "src/core/little_endian.hpp"
+#include "tests/unit/transports/signal_storm.hpp"
 #include "tests/unit/transports/world.hpp"
 
 namespace {
@@ -146,6 +147,23 @@ TEST_CASE("wait() ends with its time, at once if it is zero, and with the connec
   REQUIRE(events.size() == 1);
   CHECK(events[0].what == kind::lost);
   CHECK_FALSE(p.far.wait(-1));  // nobody is left to wait for
+}
+
+TEST_CASE("signals that a handler takes end a wait, and nothing else") {
+  local_pair p;
+  signal_storm const storm(::pthread_self());
+  for (std::uint64_t i = 0; i < 2'000; ++i) {
+    REQUIRE(p.near.send(p.to_far, make_frame(i, 100)) == send_status::sent);
+    p.near.flush();
+    std::vector<event> events;
+    while (events.empty()) {
+      p.far.wait(1'000'000);
+      p.far.receive(events, 10);
+    }
+    REQUIRE(events.size() == 1);
+    REQUIRE(same(events[0].message, make_frame(i, 100)));
+    p.far.wait(1'000);
+  }
 }
 
 TEST_CASE("large buffers are read through wait() like any other") {

@@ -2,19 +2,15 @@
 #pragma once
 
 #include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include <atomic>
-#include <chrono>
 #include <filesystem>
 #include <string>
 #include <system_error>
-#include <thread>
 
 #include "src/platform/unique_fd.hpp"
+#include "tests/unit/transports/signal_storm.hpp"
 #include "tests/unit/transports/world.hpp"
 #include "transports/remote.hpp"
 #include "transports/zmq/keys.hpp"
@@ -48,35 +44,6 @@ inline std::string routing_id(std::uint64_t session, char start) {
   for (int i = 0; i < 8; ++i) id += static_cast<char>(session >> (8 * i));
   return id + std::string(3, '\0') + start;
 }
-
-// Sends a process-wide signal, for which there is a handler, to one thread, over and over.
-class signal_storm {
- public:
-  explicit signal_storm(pthread_t victim) {
-    struct sigaction action {};
-    action.sa_handler = [](int) {};
-    action.sa_flags = SA_RESTART;
-    ::sigaction(SIGUSR1, &action, &before_);
-    storm_ = std::thread([this, victim] {
-      while (!over_.load()) {
-        ::pthread_kill(victim, SIGUSR1);
-        std::this_thread::sleep_for(std::chrono::microseconds(5));
-      }
-    });
-  }
-  ~signal_storm() {
-    over_.store(true);
-    storm_.join();
-    ::sigaction(SIGUSR1, &before_, nullptr);
-  }
-  signal_storm(signal_storm const&) = delete;
-  signal_storm& operator=(signal_storm const&) = delete;
-
- private:
-  struct sigaction before_ {};
-  std::atomic<bool> over_{false};
-  std::thread storm_;
-};
 
 // A server of plain TCP on the loopback device that accepts a connection and closes it: a tunnel without a
 // hub.
