@@ -72,6 +72,7 @@ hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std
 hub::~hub() = default;
 
 void hub::connected(time_point now, peer_id peer, peer_link link, outputs& out) {
+  if (state_->over) return;
   state_->connected(now, peer, link, out);
   state_->settle(now, out);
 }
@@ -82,6 +83,7 @@ void hub::lost(time_point now, peer_id peer, peer_loss const& loss, outputs& out
 }
 
 void hub::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
+  if (state_->over) return;
   state_->receive(now, peer, std::move(message), out);
   state_->settle(now, out);
 }
@@ -99,6 +101,7 @@ void hub::synced(time_point now, std::uint64_t record, outputs& out) {
 
 void hub::shutdown(time_point now, outputs& out) {
   auto& s = *state_;
+  s.over = true;
   while (!s.sessions.clients().empty()) s.shut_down(now, *s.sessions.clients().begin()->second, out);
   while (!s.sessions.workers().empty()) s.shut_down(now, *s.sessions.workers().begin()->second, out);
 }

@@ -129,6 +129,7 @@ struct hub::state {
   time_point next_deadline() const;
 
   hub_config config;
+  bool over = false;  // after shutdown: the hub that is awaited is another one
   random_source random;
   timer_wheel timers;
   hub_counters counters;

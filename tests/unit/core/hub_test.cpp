@@ -315,6 +315,17 @@ TEST_CASE(
   CHECK(client.core->ready());
 }
 
+TEST_CASE("a hub that has ended takes nothing more: it is not the one that is awaited") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  net.hub().shutdown(net.now, net.scratch());
+  net.tick();
+  net.connect(client);
+  net.wait(5 * second);
+  CHECK_FALSE(client.core->ready());
+  CHECK(net.hub().census().clients == 0);
+}
+
 TEST_CASE("a peer of version 1 is refused in words") {
   // A worker's hello as version 1 wrote it.
   auto const part = bytes_of_hex(
