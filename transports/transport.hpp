@@ -78,7 +78,8 @@ class endpoint : public ready_handler {
 
   // Sleeps in the very read that takes the next bytes, which saves the poller's system call, until something
   // came (true) or the time is over, or nearly so (false). Nanoseconds; negative: no limit. No doorbell ends
-  // it. Needs no lock, but meanwhile others may call only send(), flush() and detach().
+  // it. Needs no lock, but meanwhile others may call only send(), flush() and detach(). After arm() has said
+  // true.
   virtual bool wait(std::int64_t /*timeout_ns*/) { return false; }
 
   // Sends, or queues what the peer does not take at once. `full`: past the peer's queue limit, nothing was

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/platform/epoll_poller.hpp"
 
+#include "src/platform/system_call.hpp"
+
 #include <time.h>
 
 #include <algorithm>
@@ -18,8 +20,6 @@ constexpr std::uint64_t bell_mark = std::numeric_limits<std::uint64_t>::max();
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 constexpr std::int64_t ns_per_ms = 1'000'000;
 
-[[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
-
 std::uint64_t mark_of(int fd, std::uint32_t generation) {
   return (std::uint64_t{generation} << 32) | static_cast<std::uint32_t>(fd);
 }
@@ -33,12 +33,12 @@ int whole_milliseconds(std::int64_t timeout_ns) {
 }  // namespace
 
 epoll_poller::epoll_poller() : epoll_(above_standard(unique_fd(::epoll_create1(EPOLL_CLOEXEC)))) {
-  if (!epoll_) fail("epoll_create1");
+  if (!epoll_) throw_errno("epoll_create1");
   // Edge-triggered: each write ends one wait, and nobody has to read the counter.
   epoll_event wanted{};
   wanted.events = EPOLLIN | EPOLLET;
   wanted.data.u64 = bell_mark;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, rung_.descriptor(), &wanted) != 0) fail("epoll_ctl");
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, rung_.descriptor(), &wanted) != 0) throw_errno("epoll_ctl");
 }
 
 void epoll_poller::add(int fd, ready_handler& handler, std::uint64_t token) {
@@ -76,7 +76,7 @@ void epoll_poller::remove(int fd) {
 bool epoll_poller::poll(std::int64_t timeout_ns) {
   ready_count_ = 0;
   auto const count = wait_for_events(timeout_ns);
-  if (count < 0 && errno != EINTR) fail("epoll_wait");
+  if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
   ready_count_ = std::max(count, 0);
   return ready_count_ > 0;
 }
@@ -92,7 +92,7 @@ void epoll_poller::control(int operation, int fd, bool writes) {
   epoll_event wanted{};
   wanted.events = EPOLLIN | EPOLLRDHUP | (writes ? EPOLLOUT : 0U);
   wanted.data.u64 = mark_of(fd, slots_[static_cast<std::size_t>(fd)].generation);
-  if (::epoll_ctl(epoll_.get(), operation, fd, &wanted) != 0) fail("epoll_ctl");
+  if (::epoll_ctl(epoll_.get(), operation, fd, &wanted) != 0) throw_errno("epoll_ctl");
 }
 
 void epoll_poller::call(epoll_event const& ready) {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/platform/event_counter.hpp"
 
+#include "src/platform/system_call.hpp"
+
 #include <sys/eventfd.h>
 
-#include <cerrno>
 #include <cstdint>
-#include <system_error>
 
 #include "src/platform/descriptors.hpp"
 
 namespace yonder::platform {
 
 event_counter::event_counter() : fd_(above_standard(unique_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)))) {
-  if (!fd_) throw std::system_error(errno, std::generic_category(), "eventfd");
+  if (!fd_) throw_errno("eventfd");
 }
 
 // Neither call blocks, so that no signal interrupts it.

@@ -15,6 +15,7 @@
 
 #include "src/platform/descriptors.hpp"
 #include "src/platform/fork.hpp"
+#include "src/platform/system_call.hpp"
 #include "src/runtime/worker_start.hpp"
 
 namespace yonder::runtime_detail {
@@ -23,8 +24,6 @@ namespace {
 constexpr std::size_t tail_size = 4096;
 constexpr int patience_ms = 1000;       // with workers that were told to end, before they are killed
 constexpr int relay_patience_ms = 100;  // with a stderr that takes no more, at the end
-
-[[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
 
 struct descriptor_pair {
   platform::unique_fd ours;
@@ -35,20 +34,20 @@ descriptor_pair lifted(int const (&ends)[2]) {
   descriptor_pair pair{platform::unique_fd(ends[0]), platform::unique_fd(ends[1])};
   pair.ours = platform::above_standard(std::move(pair.ours));
   pair.theirs = platform::above_standard(std::move(pair.theirs));
-  if (!pair.ours || !pair.theirs) fail("fcntl(F_DUPFD_CLOEXEC)");
+  if (!pair.ours || !pair.theirs) platform::throw_errno("fcntl(F_DUPFD_CLOEXEC)");
   return pair;
 }
 
 descriptor_pair make_sockets() {
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail("socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) platform::throw_errno("socketpair");
   return lifted(ends);
 }
 
 // Ours is the end to read from, non-blocking.
 descriptor_pair make_pipe() {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) fail("pipe2");
+  if (::pipe2(ends, O_CLOEXEC) != 0) platform::throw_errno("pipe2");
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   return lifted(ends);
 }

@@ -19,6 +19,7 @@
 #include "src/core/words.hpp"
 #include "src/platform/descriptors.hpp"
 #include "src/platform/process.hpp"
+#include "src/platform/system_call.hpp"
 #include "src/runtime/worker_start.hpp"
 
 namespace yonder::runtime_detail {
@@ -28,8 +29,6 @@ constexpr std::array endings{SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 constexpr std::array others{SIGUSR1, SIGUSR2};
 
 constexpr std::int64_t second = 1'000'000'000;
-
-[[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
 
 bool is_ignored(int signal) noexcept {
   struct sigaction action {};
@@ -68,7 +67,7 @@ class supervisor {
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     signals_ =
         platform::above_standard(platform::unique_fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)));
-    if (!signals_) fail("signalfd");
+    if (!signals_) platform::throw_errno("signalfd");
     make_channel();
   }
 
@@ -94,11 +93,11 @@ class supervisor {
   void make_channel() {
     constexpr int unlikely = 10;
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) fail("pipe2");
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) platform::throw_errno("pipe2");
     readable_.reset(ends[0]);
     platform::unique_fd const writable(ends[1]);
     writable_.reset(::fcntl(writable.get(), F_DUPFD, unlikely));
-    if (!writable_) fail("fcntl(F_DUPFD)");
+    if (!writable_) platform::throw_errno("fcntl(F_DUPFD)");
   }
 
   platform::child_process start() const {

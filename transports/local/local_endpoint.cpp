@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/local/local_endpoint.hpp"
 
-#include "src/platform/retry.hpp"
+#include "src/platform/system_call.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -25,8 +25,6 @@ constexpr std::size_t eager_bytes = std::size_t{64} << 10;
 constexpr int socket_buffer_size = 1 << 20;
 constexpr std::int64_t ns_per_ms = 1'000'000;
 
-[[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
-
 std::string words(int error) { return std::generic_category().message(error); }
 
 }  // namespace
@@ -42,8 +40,9 @@ local_endpoint::~local_endpoint() {
 
 peer_id local_endpoint::add(platform::unique_fd socket) {
   auto const flags = ::fcntl(socket.get(), F_GETFL);
-  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0) fail("fcntl(F_SETFL)");
-  if (::fcntl(socket.get(), F_SETFD, FD_CLOEXEC) != 0) fail("fcntl(F_SETFD)");
+  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0)
+    platform::throw_errno("fcntl(F_SETFL)");
+  if (::fcntl(socket.get(), F_SETFD, FD_CLOEXEC) != 0) platform::throw_errno("fcntl(F_SETFD)");
   // The system may cap it; any size works.
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &socket_buffer_size, sizeof socket_buffer_size);
 
@@ -89,21 +88,21 @@ bool local_endpoint::can_wait() const noexcept {
   return only != peers_.end() && !(*only)->blocked && std::none_of(only + 1, peers_.end(), live);
 }
 
+// Without the lock: touches only what receiving touches, and no list in which send() may enter a peer.
 bool local_endpoint::wait(std::int64_t timeout_ns) {
-  if (timeout_ns == 0 || pending()) return poll_once();
   auto const only =
       std::find_if(peers_.begin(), peers_.end(), [](auto const& each) { return each != nullptr; });
   if (only == peers_.end()) return false;
   set_wait_limit(**only, timeout_ns);
-  return find_bytes(**only, 0);
+  return find_bytes(**only, timeout_ns == 0 ? MSG_DONTWAIT : 0);
 }
 
 // At most one peer's bytes lie in scratch_ until receive().
 bool local_endpoint::find_bytes(peer& from, int flags) {
   auto const bytes = take(from, flags);
-  if (bytes.total == 0 && !bytes.ended) return false;
+  if (bytes.nothing) return false;
   from.found = bytes;
-  mark_readable(from);
+  found_ = from.id;
   return true;
 }
 
@@ -112,9 +111,10 @@ bool local_endpoint::find_bytes(peer& from, int flags) {
 void local_endpoint::set_wait_limit(peer const& from, std::int64_t timeout_ns) {
   auto const timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(timeout_ns, 0) / ns_per_ms);
   auto const limit = timeout_ns < 0 ? 0 : static_cast<std::int64_t>(std::bit_floor(timeout_ms + 1));
-  if (limit == wait_limit_ms_) return;
+  if (timeout_ns == 0 || limit == wait_limit_ms_) return;
   timeval const time{limit / 1000, suseconds_t{limit % 1000} * 1000};
-  if (::setsockopt(from.socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0) fail("setsockopt");
+  if (::setsockopt(from.socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0)
+    platform::throw_errno("setsockopt");
   wait_limit_ms_ = limit;
 }
 
@@ -132,6 +132,7 @@ void local_endpoint::mark_readable(peer& from) {
 void local_endpoint::receive(std::vector<event>& events, std::size_t most) {
   auto const begin = events.size();
   tell_added(events);
+  if (auto* const from = find(std::exchange(found_, 0))) mark_readable(*from);
   turn_.swap(readable_);
   for (auto const id : turn_) {
     auto* const from = find(id);
@@ -155,6 +156,7 @@ void local_endpoint::tell_added(std::vector<event>& events) {
 // One read, and the frames that it completes.
 void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
   auto const bytes = from.found ? *std::exchange(from.found, std::nullopt) : take(from, MSG_DONTWAIT);
+  bool const ended = bytes.ended || (bytes.nothing && from.deaf);
   std::span<std::byte const> rest(scratch_.get(), bytes.in_scratch);
   do {
     events.push_back(event::received(from.id));
@@ -163,15 +165,14 @@ void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
 
   if (!from.parser.fault().empty())
     lose(from, from.parser.fault(), events);
-  else if (bytes.ended && from.parser.inside_frame())
+  else if (ended && from.parser.inside_frame())
     lose(from, "the connection ended in the middle of a frame", events);
-  else if (bytes.ended)
+  else if (ended)
     lose(from, bytes.error == 0 ? "" : words(bytes.error), events);
   else if (bytes.more)
     mark_readable(from);
 }
 
-// Touches only what receiving touches: wait() calls it without the driver's lock.
 local_endpoint::taken local_endpoint::take(peer& from, int flags) {
   auto const room = from.parser.direct_room();
   std::array<iovec, 2> parts{{{room.data(), room.size()}, {scratch_.get(), scratch_size}}};
@@ -192,9 +193,9 @@ local_endpoint::taken local_endpoint::take(peer& from, int flags) {
   if (!room.empty()) from.parser.direct_filled(direct);
   result.in_scratch = result.total - direct;
   result.more = result.total == room.size() + scratch_size;
-  auto const nothing_there = error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
-  result.ended = count == 0 || (error != 0 && !nothing_there) || (error == EAGAIN && from.deaf);
-  result.error = nothing_there || error == ECONNRESET ? 0 : error;  // reset: ended with something unread
+  result.nothing = error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+  result.ended = count <= 0 && !result.nothing;
+  result.error = result.nothing || error == ECONNRESET ? 0 : error;  // reset: ended with something unread
   return result;
 }
 

@@ -43,14 +43,15 @@ class local_endpoint final : public endpoint {
   bool reliable() const override { return true; }
 
   // Whether something was found that receive() has not taken yet.
-  bool pending() const noexcept { return !added_.empty() || !readable_.empty(); }
+  bool pending() const noexcept { return !added_.empty() || !readable_.empty() || found_ != 0; }
 
  private:
   // What one read brought: bytes to the parser's own block, bytes to scratch_, or the end.
   struct taken {
     std::size_t total = 0;
     std::size_t in_scratch = 0;
-    bool more = false;  // the read filled all the room it had
+    bool more = false;     // the read filled all the room it had
+    bool nothing = false;  // there was nothing to read
     bool ended = false;
     int error = 0;
   };
@@ -91,6 +92,7 @@ class local_endpoint final : public endpoint {
   std::uint32_t drawn_ = 0;
   std::vector<peer_id> added_;      // and not told yet
   std::vector<peer_id> readable_;   // peers with unread bytes, or their end
+  peer_id found_ = 0;               // the peer of which poll_once() or wait() has read; 0: none
   std::vector<peer_id> turn_;       // the readable ones of this receive()
   std::vector<peer_id> collected_;  // peers to write to at flush()
   std::unique_ptr<std::byte[]> scratch_;

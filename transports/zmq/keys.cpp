@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/zmq/keys.hpp"
 
-#include "src/platform/retry.hpp"
+#include "src/platform/system_call.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/zmq/private_folder.hpp"

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string>
 
-#include "src/platform/retry.hpp"
+#include "src/platform/system_call.hpp"
 
 namespace yonder::transport {
 

@@ -96,7 +96,7 @@ std::optional<std::string> zmq_client::name() const {
 }
 
 void zmq_client::connect_after_pause(std::vector<event>& events) {
-  auto const doublings = std::min(failures_++, 6);
+  auto const doublings = std::min(failures_++, 8);
   auto const pause =
       doublings == 0 ? no_pause : std::min(first_pause * (1 << (doublings - 1)), longest_pause);
   if (pause == no_pause && !name()) return connect_to({text_}, events);

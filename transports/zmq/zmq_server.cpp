@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "src/platform/retry.hpp"
+#include "src/platform/system_call.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/zmq/private_folder.hpp"
@@ -83,7 +83,7 @@ zmq_server::zmq_server(poller& ready, listen_options const& options)
 
 zmq_server::~zmq_server() {
   send_waiting();
-  for (auto const& each : entrances_) {
+  for (auto const& each : bindings_) {
     if (each.file) each.file->remove();
   }
   poller_.remove(descriptor_of(socket_));
@@ -97,7 +97,7 @@ void zmq_server::open(listen_options const& options) {
     throw setup_error(errc::bad_configuration,
                       "no address was named to listen at: tcp://HOST:PORT or ipc:///FOLDER/NAME");
   for (auto const& text : options.addresses)
-    entrances_.push_back({parse_address(text, address_use::listen), {}, {}});
+    bindings_.push_back({parse_address(text, address_use::listen), {}, {}});
   prepare(socket_, bounds_);
   socket_.set(zmq::sockopt::router_mandatory, true);
   socket_.set(zmq::sockopt::zap_domain, authenticator::domain);
@@ -105,7 +105,7 @@ void zmq_server::open(listen_options const& options) {
                    0);
 
   std::optional<allow_list> allowed;
-  for (auto const& each : entrances_) {
+  for (auto const& each : bindings_) {
     auto const* const tcp = std::get_if<tcp_address>(&each.where);
     if (tcp == nullptr || allowed) continue;
     if (options.keys.empty())
@@ -118,17 +118,17 @@ void zmq_server::open(listen_options const& options) {
   }
   // Before the first bind: without it everybody is let in.
   authenticator_.emplace(context_, std::move(allowed));
-  for (auto& each : entrances_) listen(each);
+  for (auto& each : bindings_) listen(each);
 }
 
-void zmq_server::listen(entrance& at) {
+void zmq_server::listen(binding& at) {
   if (auto* const tcp = std::get_if<tcp_address>(&at.where))
     listen_tcp(at, *tcp);
   else
     listen_ipc(at, std::get<ipc_address>(at.where));
 }
 
-void zmq_server::listen_tcp(entrance& at, tcp_address& where) {
+void zmq_server::listen_tcp(binding& at, tcp_address& where) {
   socket_.set(zmq::sockopt::curve_secretkey, zmq::buffer(secret_.bytes));
   socket_.set(zmq::sockopt::curve_server, true);
   socket_.set(zmq::sockopt::ipv6, true);  // which takes IPv4 too
@@ -137,7 +137,7 @@ void zmq_server::listen_tcp(entrance& at, tcp_address& where) {
     where.port = static_cast<std::uint16_t>(std::stoul(at.endpoint.substr(at.endpoint.rfind(':') + 1)));
 }
 
-void zmq_server::listen_ipc(entrance& at, ipc_address const& where) {
+void zmq_server::listen_ipc(binding& at, ipc_address const& where) {
   make_private_folder(where.path.parent_path());
   require_free(where.path);
   socket_.set(zmq::sockopt::curve_server, false);  // the kernel says who connects
@@ -146,7 +146,7 @@ void zmq_server::listen_ipc(entrance& at, ipc_address const& where) {
     at.file = socket_file{where.path, state->st_dev, state->st_ino};
 }
 
-void zmq_server::bind(entrance& at, std::string const& text) {
+void zmq_server::bind(binding& at, std::string const& text) {
   try {
     uninterrupted([&] { socket_.bind(text); });
   } catch (zmq::error_t const& error) {
@@ -158,18 +158,18 @@ void zmq_server::bind(entrance& at, std::string const& text) {
   at.endpoint = socket_.get(zmq::sockopt::last_endpoint);
 }
 
-void zmq_server::close_entrances() {
+void zmq_server::stop_listening() {
   listening_ = false;
-  for (auto& each : entrances_) {
+  for (auto& each : bindings_) {
     if (!each.endpoint.empty()) uninterrupted([&] { socket_.unbind(std::exchange(each.endpoint, {})); });
   }
 }
 
 // Once there is a descriptor again.
-void zmq_server::reopen_entrances() {
+void zmq_server::listen_again() {
   if (!is_left(descriptor_of(socket_))) return;
   try {
-    for (auto& each : entrances_) {
+    for (auto& each : bindings_) {
       if (each.endpoint.empty()) listen(each);
     }
     listening_ = true;
@@ -179,7 +179,7 @@ void zmq_server::reopen_entrances() {
 
 std::vector<std::string> zmq_server::addresses() const {
   std::vector<std::string> texts;
-  for (auto const& each : entrances_)
+  for (auto const& each : bindings_)
     texts.push_back(std::visit([](auto const& where) { return to_string(where); }, each.where));
   return texts;
 }
@@ -201,7 +201,7 @@ void zmq_server::on_ready(std::uint64_t token, bool, bool) {
 void zmq_server::receive(std::vector<event>& events, std::size_t most) {
   auto const begin = events.size();
   if (std::exchange(monitor_ready_, false)) read_monitor();
-  if (!listening_) reopen_entrances();
+  if (!listening_) listen_again();
   send_waiting();
   probe_ending();
   while (readable_ && events.size() - begin < most) readable_ = receive_one(events);
@@ -315,7 +315,7 @@ void zmq_server::read_monitor() {
     switch (report->what) {
       case ZMQ_EVENT_DISCONNECTED: connection_ended(report->value); break;
       case ZMQ_EVENT_ACCEPT_FAILED:
-        if (report->value == EMFILE || report->value == ENFILE) close_entrances();
+        if (report->value == EMFILE || report->value == ENFILE) stop_listening();
         break;
       default: ++accepted_; dead_connections_.erase(report->value);
     }

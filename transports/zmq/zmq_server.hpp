@@ -76,7 +76,7 @@ class zmq_server final : public listener {
     void remove() const;
   };
 
-  struct entrance {
+  struct binding {
     address where;         // with the port that the system chose
     std::string endpoint;  // what libzmq calls it; empty: closed
     std::optional<socket_file> file;
@@ -84,12 +84,12 @@ class zmq_server final : public listener {
 
   bool pending();
   void open(listen_options const& options);
-  void listen(entrance& at);
-  void listen_tcp(entrance& at, tcp_address& where);
-  void listen_ipc(entrance& at, ipc_address const& where);
-  void bind(entrance& at, std::string const& text);
-  void close_entrances();
-  void reopen_entrances();
+  void listen(binding& at);
+  void listen_tcp(binding& at, tcp_address& where);
+  void listen_ipc(binding& at, ipc_address const& where);
+  void bind(binding& at, std::string const& text);
+  void stop_listening();
+  void listen_again();
 
   peer* find(peer_id id);
   peer* sender_of(std::string_view routing_id, std::vector<event>& events);
@@ -119,7 +119,7 @@ class zmq_server final : public listener {
   zmq::socket_t socket_;
   std::optional<connection_monitor> monitor_;
   secret_key secret_;
-  std::vector<entrance> entrances_;
+  std::vector<binding> bindings_;
   bool listening_ = true;  // false: there was no descriptor for a connection
 
   std::unordered_map<std::string, std::unique_ptr<peer>> peers_;  // by routing id

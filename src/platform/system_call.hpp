@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <system_error>
 
 namespace yonder::platform {
 
@@ -12,6 +13,12 @@ auto retry(Call call) noexcept(noexcept(call())) {
     auto const result = call();
     if (result != -1 || errno != EINTR) return result;
   }
+}
+
+// After a system call that has failed: throws std::system_error with errno. `what`: the call, or what it was
+// for.
+[[noreturn]] inline void throw_errno(char const* what) {
+  throw std::system_error(errno, std::generic_category(), what);
 }
 
 }  // namespace yonder::platform
