@@ -14,7 +14,7 @@ class engine;
 }  // namespace detail
 
 // What goes on when a call has ended: a coroutine, or nothing if it was destroyed meanwhile. Run it once, on
-// any thread.
+// any thread; in a fork it does nothing.
 class YONDER_API continuation {
  public:
   explicit continuation(std::shared_ptr<detail::engine> owner) noexcept : owner_(std::move(owner)) {}

@@ -17,17 +17,14 @@
 #include <system_error>
 
 #include "src/platform/descriptors.hpp"
+#include "src/platform/system_call.hpp"
 #include "src/platform/thread.hpp"
 
 namespace yonder::platform {
 namespace {
 
-[[noreturn]] void fail(int error, char const* what) {
-  throw std::system_error(error, std::generic_category(), what);
-}
-
 void check(int error, char const* what) {
-  if (error != 0) fail(error, what);
+  if (error != 0) throw std::system_error(error, std::generic_category(), what);
 }
 
 class file_actions {
@@ -99,7 +96,7 @@ class attributes {
 // A duplicate above the numbers that the child's descriptors will take, so that no dup2 overwrites a source.
 unique_fd lifted(int fd, std::size_t above) {
   unique_fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, static_cast<int>(above)));
-  if (copy.get() < 0) fail(errno, "fcntl(F_DUPFD_CLOEXEC)");
+  if (copy.get() < 0) throw_errno("fcntl(F_DUPFD_CLOEXEC)");
   return copy;
 }
 
@@ -128,10 +125,10 @@ int wait_for(idtype_t what, int which, int how, siginfo_t& info) noexcept {
 // Readable once the process has ended, which a thread waits for; it leaves the rest to whoever reaps.
 unique_fd end_of(pid_t pid) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) fail(errno, "pipe2");
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe2");
   auto readable = above_standard(unique_fd(ends[0]));
   auto writable = above_standard(unique_fd(ends[1]));
-  if (!readable || !writable) fail(errno, "fcntl(F_DUPFD_CLOEXEC)");
+  if (!readable || !writable) throw_errno("fcntl(F_DUPFD_CLOEXEC)");
   auto const closed_then = std::make_shared<unique_fd>(std::move(writable));
   start_thread("yonder-child", [pid, closed_then] {
     siginfo_t info{};
@@ -217,15 +214,15 @@ std::int64_t now() noexcept {
 std::uint64_t random_number() {
   std::uint64_t number = 0;
   while (::getrandom(&number, sizeof number, 0) != sizeof number) {
-    if (errno != EINTR) fail(errno, "getrandom");
+    if (errno != EINTR) throw_errno("getrandom");
   }
   return number;
 }
 
 unique_fd anonymous_memory(std::size_t size) {
   auto memory = above_standard(unique_fd(::memfd_create("yonder", MFD_CLOEXEC)));
-  if (memory.get() < 0) fail(errno, "memfd_create");
-  if (::ftruncate(memory.get(), static_cast<off_t>(size)) != 0) fail(errno, "ftruncate");
+  if (memory.get() < 0) throw_errno("memfd_create");
+  if (::ftruncate(memory.get(), static_cast<off_t>(size)) != 0) throw_errno("ftruncate");
   return memory;
 }
 

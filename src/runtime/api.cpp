@@ -160,7 +160,7 @@ fan_out::finished fan_out::next() {
   auto& taken = slots_[cursor_];
   if (!is_done(*taken.call))
     wait(*taken.call);
-  else if (slow_)
+  else if (slow_ && taken.call->where->is_ours())
     taken.call->where->send_now();  // whoever takes the results may be away for as long again
   --active_;
   finished done{std::exchange(taken.call, nullptr), taken.index};

@@ -594,6 +594,8 @@ std::size_t engine::worker_count() {
 
 namespace yonder {
 
-void continuation::operator()() const { owner_->resume_one(); }
+void continuation::operator()() const {
+  if (owner_->is_ours()) owner_->resume_one();
+}
 
 }  // namespace yonder

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/runtime/worker_start.hpp"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -14,10 +13,10 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <system_error>
 #include <utility>
 
 #include "src/platform/descriptors.hpp"
+#include "src/platform/system_call.hpp"
 
 namespace yonder::runtime_detail {
 namespace {
@@ -130,7 +129,7 @@ void say(std::string const& text) {
 shared_page* map_page(int memory) {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
   void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
-  if (page == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+  if (page == MAP_FAILED) platform::throw_errno("mmap");
   return static_cast<shared_page*>(page);
 }
 

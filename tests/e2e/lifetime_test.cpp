@@ -59,6 +59,18 @@ TEST_CASE("calls go to the oldest runtime that stands") {
 }
 
 // AddressSanitizer sees an engine that nobody holds.
+TEST_CASE("a runtime may end between a call's finding it and the call") {
+  auto ends = std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = true});
+  auto const found = yonder::detail::current_engine();
+  ends.reset();
+  auto const& entry = task::add.entry();
+  auto const call = yonder::detail::submit(found, entry, {}, yonder::detail::begin_call(entry, {}),
+                                           yonder::detail::departure::awaited);
+  auto const* const failure = yonder::detail::failure_of(*call);
+  REQUIRE(failure != nullptr);
+  CHECK(failure->code == yonder::errc::disconnected);
+}
+
 TEST_CASE("threads may call while runtimes come and go") {
   std::atomic<bool> stop{false};
   std::vector<std::thread> callers;
