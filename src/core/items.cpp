@@ -10,7 +10,7 @@ namespace {
 
 using bytes_view = std::span<std::byte const>;
 
-constexpr std::size_t field_head_size = 6;
+constexpr std::size_t tag_and_size = 6;
 constexpr std::size_t item_size = sizeof(std::uint32_t);
 
 struct field_view {
@@ -21,12 +21,12 @@ struct field_view {
 
 // Takes the first field off. False: it is malformed.
 bool take_field(bytes_view& metadata, field_view& field) {
-  if (metadata.size() < field_head_size) return false;
+  if (metadata.size() < tag_and_size) return false;
   field.what = load_le<std::uint16_t>(metadata.data());
   auto const size = load_le<std::uint32_t>(metadata.data() + 2);
-  if (size > metadata.size() - field_head_size) return false;
-  field.whole = metadata.first(field_head_size + size);
-  field.value = field.whole.subspan(field_head_size);
+  if (size > metadata.size() - tag_and_size) return false;
+  field.whole = metadata.first(tag_and_size + size);
+  field.value = field.whole.subspan(tag_and_size);
   metadata = metadata.subspan(field.whole.size());
   return true;
 }
@@ -47,10 +47,10 @@ bool find_items(frame const& message, bytes_view& value) {
 }
 
 std::byte* begin_items(byte_buffer& body, std::size_t value_size) {
-  auto* const at = body.extend(field_head_size + value_size);
+  auto* const at = body.extend(tag_and_size + value_size);
   store_le(at, static_cast<std::uint16_t>(tag::items));
   store_le(at + 2, static_cast<std::uint32_t>(value_size));
-  return at + field_head_size;
+  return at + tag_and_size;
 }
 
 }  // namespace

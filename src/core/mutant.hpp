@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Faults planted in the cores, one at a time, to prove that the simulator finds such faults. They exist only
-// in the simulator's own build of the cores.
+// Faults planted in the cores and their drivers, one at a time, to prove that the simulator finds such
+// faults. They exist only in the simulator's own build of them.
 #ifdef YONDER_SIMULATE_MUTANTS
 
 namespace yonder::core {
@@ -36,8 +36,20 @@ enum class mutant {
   prefetched_bytes_ignored,   // large arguments fill a worker's queue
   pool_offers_ignored,        // a function of a pool without workers is unknown while other workers are there
   late_start_kept,            // a worker that did not come in time is not ended
+  // of the drivers
+  early_stop_lost,       // a stop that comes before its attempt begins is forgotten
+  task_not_taken_over,   // nobody reads the connection while a task runs
+  full_queue_drops,      // what a full queue does not take is lost
+  full_queue_overtaken,  // what comes later is sent before what waits
+  too_large_ignored,     // what can never be sent is forgotten without a word
+  failed_send_ignored,   // so is what was lost when a transport threw
+  waiting_uses_no_time,  // a frame that waits for a full queue keeps its deadline
+  throw_repeats,         // a step that threw is made again, with what is left of it
+  lead_not_handed_over,  // who leaves tells nobody that nobody leads
+  wake_forgotten,        // a leader that sleeps is not told of what is due
+  gathered_left_unsent,  // a call that gathers is not sent while the housekeeper sleeps
 };
-inline constexpr int mutant_count = static_cast<int>(mutant::late_start_kept);  // without none
+inline constexpr int mutant_count = static_cast<int>(mutant::gathered_left_unsent);  // without none
 
 inline mutant planted = mutant::none;
 

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/mutant.hpp"
+
 namespace yonder::driver {
 
 // What is to be done, in order: outputs of a core, events of a transport. A step that throws is not repeated,
@@ -20,8 +22,10 @@ class agenda {
   template <class Step>
   void work_off(Step&& step) {
     while (next_ < items_.size()) {
-      auto item = std::move(items_[next_++]);
+      auto item = std::move(items_[next_]);
+      if (!YONDER_MUTANT(throw_repeats)) ++next_;
       step(item);
+      if (YONDER_MUTANT(throw_repeats)) ++next_;
     }
     clear();
   }

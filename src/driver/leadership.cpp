@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/core/mutant.hpp"
+
 namespace yonder::driver {
 
 leadership::heir leadership::next_leader() const noexcept {
-  if (leader_ != leader::none) return heir::nobody;
+  if (leader_ != leader::none || YONDER_MUTANT(lead_not_handed_over)) return heir::nobody;
   if (followers_ != 0) return heir::follower;
   return awaited_ != 0 ? heir::housekeeper : heir::nobody;
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "src/core/mutant.hpp"
 #include "src/core/types.hpp"
 
 namespace yonder::driver {
@@ -46,14 +47,14 @@ class leadership {
   // After a step of another thread: whether the leader must be woken, because something can be read
   // (`pending`) or is due before it wakes by itself.
   [[nodiscard]] bool must_wake(bool pending, core::time_point next_deadline) const noexcept {
-    return asleep() && (pending || next_deadline < asleep_until_);
+    return asleep() && !YONDER_MUTANT(wake_forgotten) && (pending || next_deadline < asleep_until_);
   }
 
   // --- A call of somebody who may work before he waits for it, and will then send what has gathered.
   // True: the housekeeper sleeps, and is to be woken: it sends, and makes way for whoever comes.
   [[nodiscard]] bool left_unsent() noexcept {
     ++activity_;
-    return leader_ == leader::housekeeper && asleep();
+    return leader_ == leader::housekeeper && asleep() && !YONDER_MUTANT(gathered_left_unsent);
   }
 
   // --- Calls that coroutines wait for: nobody else leads for these.

@@ -8,12 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/mutant.hpp"
 #include "src/core/types.hpp"
 
 namespace yonder::driver {
 
-// What a transport says of a frame: transport::send_status, which lies above this layer.
-enum class send_result : std::uint8_t { sent, full, gone, too_large };
+// What a transport says of a frame: transport::send_status, which lies above this layer, or that it threw.
+enum class send_result : std::uint8_t { sent, full, gone, too_large, failed };
 
 // Frames on their way to a transport, which may refuse them for now. Those of one peer keep their order. How
 // much can wait is bounded by the credit and the prefetch that the cores keep.
@@ -22,33 +23,33 @@ class outbox {
   enum class fate : std::uint8_t {
     settled,  // sent; or the peer has gone, which its endpoint reports; or a core will say it again
     waits,    // the queue is full: it is offered again by retry()
-    refused   // it can never be sent: the peer is to be given up, with words
+    refused   // it can never be sent, or may be lost: the peer is to be given up, with words
   };
 
   // `transmit(out::send const&)` offers a frame to the transport. `repeats`: the core says again what is
   // lost.
   template <class Transmit>
-  fate send(core::out::send&& message, bool repeats, Transmit&& transmit) {
-    if (!waiting_.empty()) [[unlikely]]
+  fate send(core::time_point now, core::out::send&& message, bool repeats, Transmit&& transmit) {
+    if (!waiting_.empty() && !YONDER_MUTANT(full_queue_overtaken)) [[unlikely]]
       if (auto const found = waiting_.find(message.peer); found != waiting_.end()) {
-        found->second.push_back(std::move(message));
+        found->second.push_back({std::move(message), now});
         return fate::waits;
       }
     auto const result = transmit(std::as_const(message));
     if (result == send_result::sent) [[likely]]
       return fate::settled;
-    return settle(std::move(message), result, repeats);
+    return settle(now, std::move(message), result, repeats);
   }
 
   // Offers again what waits, until a queue is full again; once in a turn. `refuse(out::send&&)` takes what
   // can never be sent.
   template <class Transmit, class Refuse>
-  void retry(Transmit&& transmit, Refuse&& refuse) {
+  void retry(core::time_point now, Transmit&& transmit, Refuse&& refuse) {
     if (waiting_.empty()) [[likely]]
       return;
     std::vector<core::out::send> refused;
     for (auto peer = waiting_.begin(); peer != waiting_.end();) {
-      if (drain(peer->second, transmit, refused))
+      if (drain(now, peer->second, transmit, refused))
         peer = waiting_.erase(peer);
       else
         ++peer;
@@ -63,27 +64,34 @@ class outbox {
   template <class Visit>
   void each(Visit&& visit) {
     for (auto& [peer, messages] : waiting_)
-      for (auto& message : messages) visit(*message.body);
+      for (auto& one : messages) visit(*one.message.body);
   }
 
   bool empty() const noexcept { return waiting_.empty(); }
   bool holds(core::peer_id peer) const noexcept { return waiting_.contains(peer); }
 
  private:
-  using queue = std::deque<core::out::send>;
+  struct waiting {
+    core::out::send message;
+    core::time_point since;
+  };
+  using queue = std::deque<waiting>;
 
-  fate settle(core::out::send&& message, send_result result, bool repeats);
+  fate settle(core::time_point now, core::out::send&& message, send_result result, bool repeats);
+  static void use_up(core::time_point now, waiting& one) noexcept;
 
   // True: nothing is left.
   template <class Transmit>
-  static bool drain(queue& messages, Transmit& transmit, std::vector<core::out::send>& refused) {
+  static bool drain(core::time_point now, queue& messages, Transmit& transmit,
+                    std::vector<core::out::send>& refused) {
     while (!messages.empty()) {
-      auto const result = transmit(std::as_const(messages.front()));
+      use_up(now, messages.front());
+      auto const result = transmit(std::as_const(messages.front().message));
       if (result == send_result::full) return false;
       if (result == send_result::gone) return true;
-      auto message = std::move(messages.front());
+      auto message = std::move(messages.front().message);
       messages.pop_front();
-      if (result == send_result::too_large) {
+      if (result != send_result::sent) {
         refused.push_back(std::move(message));
         return true;
       }

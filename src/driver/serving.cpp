@@ -4,13 +4,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/core/mutant.hpp"
+
 namespace yonder::driver {
 
 bool serving::asked_to_stop(core::attempt_key const& key) noexcept {
   if (running_ == key) return true;
   auto const found =
       std::find_if(waiting_.begin(), waiting_.end(), [&](auto const& one) { return one.work.key == key; });
-  if (found != waiting_.end()) found->stopped = true;
+  if (found != waiting_.end() && !YONDER_MUTANT(early_stop_lost)) found->stopped = true;
   return false;
 }
 
@@ -42,7 +44,7 @@ bool serving::flush_due(core::time_point now) noexcept {
 watch::act watch::look(std::uint32_t runs) noexcept {
   auto const unchanged = std::exchange(seen_, runs) == runs;
   auto const running = runs % 2 == 1;
-  if (running && unchanged) return act::take_over;
+  if (running && unchanged && !YONDER_MUTANT(task_not_taken_over)) return act::take_over;
   idle_ = unchanged ? idle_ + 1 : 0;
   return idle_ >= idle_ticks ? act::sleep : act::tick;
 }

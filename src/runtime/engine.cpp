@@ -364,8 +364,9 @@ std::int64_t engine::next_deadline() const {
 }
 
 void engine::flush() {
-  outbox_.retry([this](core::out::send const& message) { return offer(message); },
-                [this](core::out::send&& message) { refuse_frame(message.peer); });
+  outbox_.retry(
+      time_, [this](core::out::send const& message) { return offer(message); },
+      [this](core::out::send&& message) { refuse_frame(message.peer); });
   for (auto const from : {source::pool, source::listener, source::uplink})
     if (auto* const end = endpoint(from)) end->flush();
 }
@@ -512,7 +513,7 @@ void engine::send(core::out::send&& message) {
   auto const peer = message.peer;
   auto const* const end_point = endpoint(source_of(peer));
   if (end_point == nullptr) return;
-  auto const fate = outbox_.send(std::move(message), !end_point->reliable(),
+  auto const fate = outbox_.send(time_, std::move(message), !end_point->reliable(),
                                  [this](core::out::send const& one) { return offer(one); });
   if (fate == driver::outbox::fate::refused) refuse_frame(peer);
 }
@@ -520,16 +521,16 @@ void engine::send(core::out::send&& message) {
 driver::send_result engine::offer(core::out::send const& message) {
   auto* const end_point = endpoint(source_of(message.peer));
   if (end_point == nullptr) return driver::send_result::gone;
-  return runtime_detail::as_result(end_point->send(transport_peer(message.peer), message.message()));
+  return runtime_detail::offer(*end_point, transport_peer(message.peer), message);
 }
 
-// Larger than the transport carries, though within the limits that both ends have told: they were set up
-// wrongly. Better a peer that is given up in words than an outcome that never comes.
+// Larger than the transport carries, though within the limits that both ends have told, or lost by a throw.
+// Better a peer that is given up in words than an outcome that never comes.
 void engine::refuse_frame(core::peer_id peer) {
-  static constexpr auto reason = "a frame was larger than the transport to it carries";
+  static constexpr auto reason = "the transport to it could not take a frame";
   if (source_of(peer) == source::uplink) {
     end(peer);
-    client_.lost(time_, peer, true, errc::too_large, reason, client_due_.items());
+    client_.lost(time_, peer, true, errc::disconnected, reason, client_due_.items());
   } else {
     kill({peer, reason});
   }

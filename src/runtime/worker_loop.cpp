@@ -24,6 +24,8 @@ namespace {
 
 using platform::now;
 
+constexpr core::time_point no_time = 0;  // for an outbox: what a worker says states no deadline
+
 volatile sig_atomic_t termination_requested = 0;
 
 void on_termination(int) { termination_requested = 1; }
@@ -230,9 +232,7 @@ void worker_loop::report_value(std::int64_t time, core::attempt_key const& key) 
 
 void worker_loop::flush() {
   outbox_.retry(
-      [this](core::out::send const& message) {
-        return as_result(connection_->send(message.peer, message.message()));
-      },
+      no_time, [this](core::out::send const& message) { return offer(*connection_, message.peer, message); },
       [this](core::out::send&& message) { refuse_frame(message.peer); });
   connection_->flush();
   turns_.flushed();
@@ -303,16 +303,16 @@ void worker_loop::carry_out(core::output& output) {
 
 void worker_loop::send(core::out::send&& message) {
   auto const peer = message.peer;
-  auto const fate = outbox_.send(
-      std::move(message), !connection_->reliable(),
-      [this](core::out::send const& one) { return as_result(connection_->send(one.peer, one.message())); });
+  auto const fate =
+      outbox_.send(no_time, std::move(message), !connection_->reliable(),
+                   [this](core::out::send const& one) { return offer(*connection_, one.peer, one); });
   if (fate == driver::outbox::fate::refused) refuse_frame(peer);
 }
 
-// Larger than this transport carries, though within the limits that both ends have told: they were set up
-// wrongly. Better a worker that ends in words than an answer that never comes.
+// Larger than the transport carries, though within the limits that both ends have told, or lost by a throw.
+// Better a worker that ends in words than an answer that never comes.
 void worker_loop::refuse_frame(core::peer_id peer) {
-  core_.lost(now(), peer, true, errc::too_large, "a frame was larger than the transport to the hub carries",
+  core_.lost(now(), peer, true, errc::disconnected, "the transport to the hub could not take a frame",
              due_.items());
 }
 

@@ -7,7 +7,7 @@ void world::plan(duration after, kind what, std::uint32_t a, std::uint32_t b) {
   schedule_.plan(now_, now_ + after, {what, a, b});
 }
 
-void world::post(out::send& send, bool to_hub) {
+void world::post(out::send const& send, bool to_hub) {
   auto& over = link_of(send.peer);
   auto const& message = send.message();
   ++seen_.frames;
@@ -61,6 +61,7 @@ void world::transmit(frame const& message, peer_id peer, bool to_hub, time_point
     auto const at = random_.below(header_size + message.head.metadata_size);
     made.bytes.data()[at] ^= std::byte{1} << random_.below(8);
   }
+  ++link_of(peer).under_way[to_hub ? 1 : 0];
   schedule_.plan(now_, arrives, {kind::parcel, index, 0});
 }
 
@@ -78,7 +79,8 @@ void world::arrive(std::uint32_t index) {
   auto& come = parcels_[index];
   frame message;
   auto const fault = decode_header(come.bytes, message.head);
-  auto const& over = link_of(come.peer);
+  auto& over = link_of(come.peer);
+  make_room(over, come.to_hub);
   auto const open = come.to_hub ? over.open_at_hub : over.open_at_node;
   if (fault == frame_fault::none && open) {
     message.body = byte_buffer::copy_of(come.bytes.bytes().subspan(header_size));
@@ -89,6 +91,15 @@ void world::arrive(std::uint32_t index) {
   free_parcels_.push_back(index);
 }
 
+// A frame has left its queue.
+void world::make_room(connection& over, bool to_hub) {
+  auto const way = to_hub ? 1 : 0;
+  --over.under_way[way];
+  if (!std::exchange(over.crowded[way], false)) return;
+  auto const of = !to_hub ? role::hub : over.of_worker ? role::worker : role::client;
+  plan(between(0, 10 * microsecond), kind::turn, over.node, static_cast<std::uint32_t>(of));
+}
+
 void world::deliver(peer_id peer, connection const& over, bool to_hub, frame&& message) {
   if (to_hub) {
     observe_at_hub(message);
@@ -97,6 +108,7 @@ void world::deliver(peer_id peer, connection const& over, bool to_hub, frame&& m
   } else if (over.of_worker) {
     auto& node = workers_[over.node];
     if (node.generation != over.generation || node.core == nullptr) return;
+    if (how_.drivers) return arrive_at_worker(over.node, std::move(message));
     node.core->receive(now_, peer, std::move(message), out_);
     after_worker(over.node);
   } else {
@@ -113,6 +125,8 @@ peer_id world::open_connection(bool of_worker, std::uint32_t node, std::uint32_t
   made.node = node;
   made.generation = generation;
   made.open_at_node = made.open_at_hub = true;
+  made.narrow = happens(how_.narrow);
+  if (of_worker ? workers_[node].abandoned : clients_[node].abandoned) made.cut_until = never;
   connections_.push_back(made);
   return connections_.size();
 }

@@ -39,35 +39,32 @@ link_timing world::timing() {
   return made;
 }
 
-void world::after_hub() {
-  ++seen_.events;
-  auto taken = std::move(out_);
-  for (auto& one : taken) {
-    if (auto* const send = std::get_if<out::send>(&one)) {
-      observe_from_hub(send->message());
-      post(*send, false);
-    } else if (auto* const start = std::get_if<out::start_worker>(&one)) {
-      auto const slot = free_slot();
-      auto const fails = slot == no_slot || happens(how_.start_fails);
-      if (!fails && happens(how_.start_hangs)) {
-        hung_starts_[start->start] = slot;
-        continue;
-      }
-      plan(between(100 * microsecond, 3 * millisecond), fails ? kind::start_fails : kind::worker_starts, slot,
-           static_cast<std::uint32_t>(start->start));
-    } else if (auto* const late = std::get_if<out::abandon_start>(&one)) {
-      if (auto const hung = hung_starts_.extract(late->start)) reserved_.release(hung.mapped());
-    } else if (auto* const kill = std::get_if<out::kill_worker>(&one)) {
-      killed(kill->peer);
-    } else if (auto* const close = std::get_if<out::close>(&one)) {
-      closed(close->peer);
-    }
+void world::do_for_hub(output& one) {
+  if (auto* const sent = std::get_if<out::send>(&one)) {
+    observe_from_hub(sent->message());
+    send(hub_shell_, std::move(*sent), false);
+  } else if (auto* const start = std::get_if<out::start_worker>(&one)) {
+    begin_start(start->start);
+  } else if (auto* const late = std::get_if<out::abandon_start>(&one)) {
+    if (auto const hung = hung_starts_.extract(late->start)) reserved_.release(hung.mapped());
+  } else if (auto* const kill = std::get_if<out::kill_worker>(&one)) {
+    hub_shell_.unsent.forget(kill->peer);
+    killed(kill->peer);
+  } else if (auto* const close = std::get_if<out::close>(&one)) {
+    hub_shell_.unsent.forget(close->peer);
+    closed(close->peer);
   }
-  taken.clear();
-  if (out_.empty()) out_ = std::move(taken);
-  plan_tick(hub_->next_deadline(), hub_ticks_at_, kind::hub_tick, 0);
-  if (hub_->counters().protocol_violations != imposters_)
-    violated("the hub takes an honest peer for a violator");
+}
+
+void world::begin_start(std::uint64_t start) {
+  auto const slot = free_slot();
+  auto const fails = slot == no_slot || happens(how_.start_fails);
+  if (!fails && happens(how_.start_hangs)) {
+    hung_starts_[start] = slot;
+    return;
+  }
+  plan(between(100 * microsecond, 3 * millisecond), fails ? kind::start_fails : kind::worker_starts, slot,
+       static_cast<std::uint32_t>(start));
 }
 
 void world::plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node) {
@@ -105,6 +102,7 @@ void world::start_client(std::uint32_t index) {
   auto& node = clients_[index];
   ++node.generation;
   node.in_flight = 0;
+  node.driven = {};
   node.life = lives_.size();
   node.ticks_at = never;
   lives_.emplace_back();
@@ -126,36 +124,11 @@ void world::connect_client(std::uint32_t index) {
   after_client(index);
 }
 
-void world::after_client(std::uint32_t index) {
-  ++seen_.events;
-  auto& node = clients_[index];
-  auto taken = std::move(out_);
-  auto troubled = false;
-  for (auto& one : taken) {
-    if (auto* const send = std::get_if<out::send>(&one)) {
-      post(*send, true);
-    } else if (auto* const done = std::get_if<out::completed>(&one)) {
-      troubled |= completed(node, *done);
-    } else if (std::get_if<out::close>(&one) != nullptr) {
-      violated("a client takes an honest hub for a violator");
-    }
-  }
-  taken.clear();
-  if (out_.empty()) out_ = std::move(taken);
-  plan_tick(node.core->next_deadline(), node.ticks_at, kind::client_tick, index);
-  if (node.core->protocol_violations() != 0) violated("a client takes an honest hub for a violator");
-  if (stopping_ || node.in_flight >= how_.window) return;
-  if (troubled) {
-    plan(between(100 * microsecond, 2 * millisecond), kind::submits, index);
-  } else if (node.core->ready()) {
-    submit(index);
-  }
-}
-
 void world::submit(std::uint32_t index) {
   auto& node = clients_[index];
   if (stopping_ || node.core == nullptr || node.in_flight >= how_.window) return;
   auto& records = lives_[node.life].records;
+  if (how_.most_calls != 0 && records.size() >= static_cast<std::size_t>(how_.most_calls)) return;
   auto& made = records.emplace_back();
   auto const number = records.size();
   call_spec spec;
@@ -248,6 +221,7 @@ void world::end_client(std::uint32_t index) {
   lives_[node.life].ended = true;
   disconnect(node.peer, 0);
   node.core.reset();
+  node.driven = {};
   ++node.generation;
   node.peer = 0;
   plan(between(millisecond, 50 * millisecond), kind::client_comes, index);
@@ -278,7 +252,9 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   auto& node = workers_[index];
   if (node.core != nullptr) return;
   auto const generation = node.generation + 1;
+  auto const abandoned = node.abandoned;
   node = {};
+  node.abandoned = abandoned;
   node.generation = generation;
   worker_config config;
   config.session = first_worker_session + ++worker_sessions_;
@@ -301,29 +277,6 @@ void world::connect_worker(std::uint32_t index, std::uint32_t start) {
   after_worker(index);
 }
 
-void world::after_worker(std::uint32_t index) {
-  ++seen_.events;
-  auto& node = workers_[index];
-  auto taken = std::move(out_);
-  auto exits = false;
-  for (auto& one : taken) {
-    if (auto* const send = std::get_if<out::send>(&one)) {
-      post(*send, true);
-    } else if (auto* const run = std::get_if<out::run>(&one)) {
-      begin_run(index, *run);
-    } else if (auto* const stop = std::get_if<out::stop_requested>(&one)) {
-      stop_run(index, stop->key);
-    } else if (std::get_if<out::exit>(&one) != nullptr) {
-      exits = true;
-    }
-  }
-  taken.clear();
-  if (out_.empty()) out_ = std::move(taken);
-  if (node.core->protocol_violations() != 0) violated("a worker takes an honest hub for a violator");
-  if (exits) return end_worker(index, 0);
-  plan_tick(node.core->next_deadline(), node.ticks_at, kind::worker_tick, index);
-}
-
 void world::begin_run(std::uint32_t index, out::run const& run) {
   auto& node = workers_[index];
   if (node.running) violated("a worker runs two attempts at once");
@@ -333,6 +286,7 @@ void world::begin_run(std::uint32_t index, out::run const& run) {
   node.key = run.key;
   node.started = run.mark;
   node.since = now_;
+  if (how_.drivers) begin_watched(index);
   node.does = draw_conduct();
   ++node.run;
   ++seen_.starts;
@@ -364,6 +318,7 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
   if (node.does == conduct::crashes) return end_worker(index, 11);
   if (node.does == conduct::ignores_stop && node.stopping) return;  // it goes on until it is killed
   node.running = false;
+  if (how_.drivers) end_watched(index);
   check_timeout(node);
   if (node.does == conduct::throws || (node.stopping && node.does == conduct::hangs)) {
     failure error;

@@ -3,8 +3,30 @@
 
 namespace yonder::core::simulation {
 
+std::string_view to_string(state one) {
+  switch (one) {
+    case state::queue_full: return "a transport took no more";
+    case state::too_large: return "a call was past a limit";
+    case state::large_value: return "a large block came back";
+    case state::frame_refused: return "a frame could not be sent at all";
+    case state::step_threw: return "a driver's step threw";
+    case state::read_interrupted: return "a read was interrupted";
+    case state::several_read: return "a worker read several frames at once";
+    case state::stopped_early: return "a stop came before its attempt began";
+    case state::taken_over: return "the watchdog read while a task ran";
+    case state::exit_while_running: return "a worker was told to end while its task ran";
+    case state::handed_over: return "a caller that left let another lead";
+    case state::leader_woken: return "a thread woke the leader for an earlier deadline";
+    case state::part_abandoned: return "the world healed but for some nodes";
+    case state::left_unsent: return "a call gathered while its caller worked";
+  }
+  return "?";
+}
+
 void world::finish() {
   if (!seen_.violation.empty()) return;
+  for (auto& node : clients_)
+    if (node.abandoned) lives_[node.life].ended = true;
   for (auto const& life : lives_) {
     for (auto const& one : life.records) {
       if (one.outcomes == 0 && !life.ended) return violated("a call never ended: " + describe(one));
@@ -20,7 +42,7 @@ void world::finish() {
   if (left.frames_held != 0) return violated("the hub keeps frames");
   std::size_t alive = 0;
   for (auto const& node : workers_) {
-    if (node.core == nullptr) continue;
+    if (node.core == nullptr || node.abandoned) continue;
     ++alive;
     if (!node.core->idle() || node.core->frames_held() != 0) {
       return violated("a worker keeps work or frames: " + std::to_string(node.core->queued()) + " queued, " +
@@ -29,8 +51,12 @@ void world::finish() {
   }
   if (left.workers != alive || left.idle_workers != alive)
     return violated("the hub has lost count of its workers");
-  if (left.clients != clients_.size()) return violated("the hub has lost count of its clients");
+  auto const abandoned =
+      std::count_if(clients_.begin(), clients_.end(), [](auto& one) { return one.abandoned; });
+  if (left.clients + static_cast<std::size_t>(abandoned) != clients_.size())
+    return violated("the hub has lost count of its clients");
   for (auto const& node : clients_) {
+    if (node.abandoned) continue;
     if (node.core->frames_held() != 0 || node.core->calls_in_flight() != 0 ||
         node.core->bytes_in_flight() != 0) {
       return violated("a client keeps calls or frames");
@@ -80,21 +106,27 @@ void world::check_value(out::completed const& done) {
       load_le<std::uint64_t>(payload.data()) != mix(done.call.session, done.call.number)) {
     violated("a wrong value");
   }
+  if (large != 0) reach(state::large_value);
 }
 
 void world::check_failure(record const& call, failure const& error) {
   auto const lossy = how_.worker_crash_every != 0 || how_.crashes > 0 || how_.ignores_stop > 0 ||
-                     how_.partition_every != 0 || how_.hub_restart_every != 0;
+                     how_.partition_every != 0 || how_.hub_restart_every != 0 || broken_;
   auto allowed = true;
   switch (error.code) {
     case errc::failed: allowed = how_.throws > 0; break;
     case errc::timed_out: allowed = call.timeout != 0; break;
     case errc::deadline_exceeded: allowed = call.deadline != never; break;
-    case errc::too_large: allowed = call.large + 1024 > largest_at_worker || call.large_value; break;
+    case errc::too_large:
+      allowed = call.large + 1024 > largest_at_worker || call.large_value;
+      reach(state::too_large);
+      break;
     case errc::cancelled: allowed = how_.cancels > 0; break;
     case errc::worker_lost: allowed = lossy; break;
     case errc::worker_start_failed: allowed = how_.start_fails > 0; break;
-    case errc::disconnected: allowed = how_.hub_restart_every != 0 || how_.partition_every != 0; break;
+    case errc::disconnected:
+      allowed = how_.hub_restart_every != 0 || how_.partition_every != 0 || broken_;
+      break;
     default: allowed = false;
   }
   if (!allowed)

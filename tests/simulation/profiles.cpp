@@ -79,7 +79,55 @@ std::vector<profile> make_profiles() {
   rough.large = 0.005;
   rough.slow_bytes_per_second = 8'000'000;
 
-  return {fast, local, drains, lossy, wild, slow, rough};
+  profile driven = local;
+  driven.name = "driven";
+  driven.drivers = true;
+  driven.interrupts = 0.05;
+  driven.step_throws = 0.001;
+  driven.long_runs = 0.01;
+  driven.large = 0.003;
+
+  profile broken = driven;
+  broken.name = "broken";
+  broken.foreign_worker = false;
+  broken.queue_frames = 4;
+  broken.window = 256;
+  broken.send_throws = 0.0005;
+  broken.narrow = 0.3;
+  broken.large = 0.02;
+  broken.client_crash_every = broken.worker_crash_every = 1 * second;
+
+  profile driven_lossy = lossy;
+  driven_lossy.name = "driven_lossy";
+  driven_lossy.drivers = true;
+  driven_lossy.interrupts = 0.05;
+  driven_lossy.step_throws = 0.001;
+  driven_lossy.large = 0.005;
+  driven_lossy.slow_bytes_per_second = 8'000'000;
+
+  profile crowd;
+  crowd.name = "crowd";
+  crowd.crowd = true;
+
+  profile swarm;
+  swarm.name = "swarm";
+  swarm.swarm = true;
+
+  return {fast, local, drains, lossy, wild, slow, rough, driven, broken, driven_lossy, crowd, swarm};
+}
+
+profile const& of(char const* name) { return profile_named(name); }
+
+// Half of the misfortunes of `base` never happen; the others more rarely or more often.
+void draw_misfortunes(profile& made, profile const& base, random_source& random) {
+  for (auto const& one : fields()) {
+    auto const factor = 0.1 + static_cast<double>(random.below(20)) / 10;
+    auto const usual = one.get(base);
+    if (random.below(2) == 0 || usual == 0)
+      one.set(made, 0);
+    else
+      one.set(made, one.probability != nullptr ? usual * factor : usual / factor);
+  }
 }
 
 }  // namespace
@@ -94,6 +142,64 @@ profile const& profile_named(std::string const& name) {
     if (one.name == name) return one;
   }
   throw std::invalid_argument("no profile is named \"" + name + "\"");
+}
+
+std::vector<field> const& fields() {
+  static std::vector<field> const all = {
+      {"drop", &profile::drop, nullptr},
+      {"repeat", &profile::repeat, nullptr},
+      {"flip", &profile::flip, nullptr},
+      {"straggle", &profile::straggle, nullptr},
+      {"start_fails", &profile::start_fails, nullptr},
+      {"start_hangs", &profile::start_hangs, nullptr},
+      {"interrupts", &profile::interrupts, nullptr},
+      {"step_throws", &profile::step_throws, nullptr},
+      {"send_throws", &profile::send_throws, nullptr},
+      {"narrow", &profile::narrow, nullptr},
+      {"large", &profile::large, nullptr},
+      {"throws", &profile::throws, nullptr},
+      {"hangs", &profile::hangs, nullptr},
+      {"ignores_stop", &profile::ignores_stop, nullptr},
+      {"crashes", &profile::crashes, nullptr},
+      {"long_runs", &profile::long_runs, nullptr},
+      {"cancels", &profile::cancels, nullptr},
+      {"deadlines", &profile::deadlines, nullptr},
+      {"timeouts", &profile::timeouts, nullptr},
+      {"retries", &profile::retries, nullptr},
+      {"idempotent", &profile::idempotent, nullptr},
+      {"partition_every", nullptr, &profile::partition_every},
+      {"reconnect_every", nullptr, &profile::reconnect_every},
+      {"worker_crash_every", nullptr, &profile::worker_crash_every},
+      {"client_crash_every", nullptr, &profile::client_crash_every},
+      {"hub_restart_every", nullptr, &profile::hub_restart_every},
+      {"drain_every", nullptr, &profile::drain_every},
+      {"imposture_every", nullptr, &profile::imposture_every},
+  };
+  return all;
+}
+
+bool set_count(profile& of, std::string const& name, int value) {
+  if (name == "clients") return of.clients = value, true;
+  if (name == "workers") return of.workers = value, true;
+  if (name == "window") return of.window = value, true;
+  if (name == "most_calls") return of.most_calls = value, true;
+  return false;
+}
+
+profile drawn(profile const& how, std::uint64_t seed) {
+  if (!how.swarm) return how;
+  random_source random(seed ^ 0x737761726dULL);
+  profile made = of(random.below(2) == 0 ? "broken" : random.below(2) == 0 ? "wild" : "driven_lossy");
+  draw_misfortunes(made, profile(made), random);
+  made.name = how.name;
+  made.clients = 1 + static_cast<int>(random.below(6));
+  made.workers = 1 + static_cast<int>(random.below(6));
+  made.window = 1 << random.below(8);
+  made.functions = 1 + random.below(4);
+  made.drivers = random.below(3) != 0;
+  made.queue_frames = static_cast<std::uint32_t>(1 + random.below(64));
+  made.longest_delay = made.shortest_delay << random.below(9);
+  return made;
 }
 
 }  // namespace yonder::core::simulation

@@ -33,19 +33,39 @@ bool world::at_rest() {
   if (seen_.events < what_.events) return false;
   if (!stopping_) {
     stopping_ = true;
+    abandon_part();
     rest_until_ = now_ + rest_limit;
   }
   if (now_ > rest_until_) return true;
   if (seen_.events > 16 * what_.events + 1'000'000) violated("the cores never come to rest");
   if (quiet_since_ == never) {
-    if (open_calls_ == 0 && hub_->census().calls == 0) quiet_since_ = now_;
+    if (open_calls_ == abandoned_calls() && hub_->census().calls == 0) quiet_since_ = now_;
     return false;
   }
   return now_ > quiet_since_ + 30 * second;
 }
 
+// The world heals, but half of the time only in part: some nodes are cut off for ever, and the others must
+// end what they have begun.
+void world::abandon_part() {
+  if (how_.reliable || how_.partition_every == 0 || random_.below(2) == 0) return;
+  for (std::size_t i = 1; i < workers_.size(); ++i) workers_[i].abandoned = random_.below(2) == 0;
+  for (std::size_t i = 1; i < clients_.size(); ++i) clients_[i].abandoned = random_.below(2) == 0;
+  for (auto& over : connections_)
+    if (over.of_worker ? workers_[over.node].abandoned : clients_[over.node].abandoned)
+      over.cut_until = never;
+  reach(state::part_abandoned);
+}
+
+std::int64_t world::abandoned_calls() const {
+  std::int64_t calls = 0;
+  for (auto const& node : clients_)
+    if (node.abandoned && node.core != nullptr) calls += node.in_flight;
+  return calls;
+}
+
 void world::note_counters() {
-  auto const& counters = hub_->counters();
+  auto const counters = hub_->counters();
   seen_.retries += counters.retries;
   seen_.requeued += counters.requeued;
   seen_.fenced += counters.fenced;
@@ -74,6 +94,11 @@ void world::happen(happening const& what) {
     case kind::client_comes: return start_client(what.a);
     case kind::reconnects: return reconnect_node(what.a, what.b != 0);
     case kind::chaos: return wreak(what.a);
+    case kind::turn: return turn(what.a, static_cast<role>(what.b));
+    case kind::link_breaks: return break_link(what.a);
+    case kind::comes_back: return come_back(what.a);
+    case kind::worker_reads: return read(what.a, what.b);
+    case kind::worker_watches: return watch(what.a, what.b);
   }
 }
 
@@ -96,6 +121,7 @@ void world::tick_worker(std::uint32_t index) {
   auto& node = workers_[index];
   if (node.core == nullptr || node.ticks_at > now_) return;
   node.ticks_at = never;
+  if (how_.drivers && node.running && !node.taken_over) return;  // nobody looks
   node.core->tick(now_, out_);
   after_worker(index);
 }
@@ -256,6 +282,10 @@ void world::drain_worker(std::uint32_t index) {
   after_worker(index);
 }
 
-report simulate(profile const& how, options const& what) { return world(how, what).run(); }
+report simulate(profile const& how, options const& what) {
+  if (how.crowd) return simulate_crowd(what);
+  auto const made = drawn(how, what.seed);
+  return world(made, what).run();
+}
 
 }  // namespace yonder::core::simulation

@@ -3,8 +3,11 @@
 
 #include "src/core/types.hpp"
 
+#include <bitset>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // A deterministic world of client cores, one hub core and worker cores, whose network, processes and users
@@ -14,9 +17,12 @@ namespace yonder::core::simulation {
 // What goes wrong, and how often. Probabilities are per frame, per run or per call; periods are means.
 struct profile {
   std::string name;
+  bool crowd = false;  // the threads of one runtime instead of a world: nothing below is looked at
+  bool swarm = false;  // what goes wrong, and how often, is drawn from the seed
   bool reliable = true;
   int clients = 4;
   int workers = 4;
+  int most_calls = 0;     // of each client; 0: as many as there is time for
   int window = 64;        // calls that each client keeps in flight
   bool launcher = false;  // the hub starts the workers; otherwise they come by themselves
   std::size_t functions = 1;
@@ -34,12 +40,62 @@ struct profile {
   std::int64_t slow_bytes_per_second =
       0;  // of the first client's and the first worker's link; 0: all are fast
 
+  // Of nodes that are driven as src/runtime does it, over queues of so many frames.
+  bool drivers = false;
+  std::uint32_t queue_frames = 16;
+  double interrupts = 0, step_throws = 0, send_throws = 0;  // of reads, outputs, frames
+  double narrow = 0;  // of connections: they carry less than both ends were told
+
   double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;    // of runs
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0;  // of calls
 };
 
 std::vector<profile> const& profiles();
 profile const& profile_named(std::string const& name);
+
+// A misfortune by its name: a probability, or a period in nanoseconds.
+struct field {
+  char const* name;
+  double profile::*probability;
+  duration profile::*period;
+  double get(profile const& of) const {
+    return probability != nullptr ? of.*probability : static_cast<double>(of.*period);
+  }
+  void set(profile& of, double value) const {
+    if (probability != nullptr)
+      of.*probability = value;
+    else
+      of.*period = static_cast<duration>(value);
+  }
+};
+std::vector<field> const& fields();
+
+// clients, workers, window or most_calls. False: no such count.
+bool set_count(profile& of, std::string const& name, int value);
+
+// The profile itself, or of a swarm the one that the seed stands for.
+profile drawn(profile const& how, std::uint64_t seed);
+
+// What the simulator must come to see, or it proves little.
+enum class state : std::uint8_t {
+  queue_full,          // a transport took no more, and the frame waited
+  too_large,           // a call was refused because its arguments, or its result, were past a limit
+  large_value,         // a block came back
+  frame_refused,       // a frame could not be sent at all
+  step_threw,          // a driver's step threw
+  read_interrupted,    // a read brought nothing because of a signal
+  several_read,        // a worker read several frames at once
+  stopped_early,       // a stop came before its attempt began
+  taken_over,          // the watchdog read while a task ran
+  exit_while_running,  // a worker was told to end while its task ran
+  handed_over,         // a caller that left let another lead
+  leader_woken,        // a thread woke the leader for an earlier deadline
+  part_abandoned,      // the world healed but for some nodes, and the others went on
+  left_unsent,         // a call gathered while its caller worked
+  last = left_unsent
+};
+inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
+std::string_view to_string(state one);
 
 struct options {
   std::uint64_t seed = 1;
@@ -54,9 +110,13 @@ struct report {
   std::uint64_t starts = 0, retries = 0, requeued = 0, fenced = 0, workers_lost = 0;
   std::uint64_t frames = 0, dropped = 0, repeated = 0;
   duration simulated = 0;
+  std::bitset<state_count> reached;
   std::string violation;  // empty: every promise was kept
 };
 
 report simulate(profile const& how, options const& what);
+
+// The threads of one runtime, who lead and follow.
+report simulate_crowd(options const& what);
 
 }  // namespace yonder::core::simulation

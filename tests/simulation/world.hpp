@@ -7,6 +7,9 @@
 #include "src/core/little_endian.hpp"
 #include "src/core/metadata.hpp"
 #include "src/core/worker.hpp"
+#include "src/driver/agenda.hpp"
+#include "src/driver/outbox.hpp"
+#include "src/driver/serving.hpp"
 #include "tests/simulation/schedule.hpp"
 #include "tests/simulation/simulation.hpp"
 
@@ -14,11 +17,13 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 // The simulated world, one file a concern: network.cpp (frames under way), nodes.cpp (hub, clients, workers),
+// drivers.cpp (what src/runtime does with threads and sockets),
 // observers.cpp (what the protocol promises), simulation.cpp (time, chance and misfortune), profiles.cpp.
 namespace yonder::core::simulation {
 
@@ -27,6 +32,7 @@ inline constexpr std::uint64_t first_worker_session = std::uint64_t{1} << 40;
 inline constexpr duration rest_limit = 400 * second;  // in which the world must come to rest
 inline constexpr std::size_t argument_size = 16;
 inline constexpr std::size_t value_size = 16;
+inline constexpr std::size_t narrow_bytes = 4'000;  // what a narrow connection's transport carries
 
 // What the ends receive at most, each of another size.
 inline constexpr std::size_t largest_at_hub = std::size_t{3} << 20;
@@ -69,9 +75,22 @@ struct connection {
   time_point cut_until = 0;
   std::array<time_point, 2> last_arrival{};  // at the node, at the hub
   std::array<time_point, 2> busy_until{};    // a slow link, towards the node, towards the hub
+  std::array<std::uint32_t, 2> under_way{};  // frames, to the node and to the hub
+  std::array<bool, 2> crowded{};             // the sender waits for room
+  bool narrow = false;                       // its transport carries less than both ends were told
 };
 
+// What drives a core: as src/runtime does.
+struct shell {
+  driver::outbox unsent;
+  driver::agenda<output> due;
+};
+
+enum class role : std::uint8_t { hub, client, worker };
+
 struct client_node {
+  bool abandoned = false;  // cut off for ever
+  shell driven;
   std::unique_ptr<client> core;
   std::uint32_t generation = 0;
   std::size_t life = 0;  // index of its incarnation
@@ -83,6 +102,16 @@ struct client_node {
 enum class conduct : std::uint8_t { returns, throws, hangs, ignores_stop, crashes };
 
 struct worker_node {
+  bool abandoned = false;  // cut off for ever
+  shell driven;
+  driver::serving turns{true};
+  driver::watch eye;
+  std::deque<frame> inbox;  // come, not read
+  std::optional<attempt_key> stopped_early;
+  bool read_planned = false;
+  bool taken_over = false;  // the watchdog reads
+  bool watched = false;     // the watchdog is awake
+  std::uint32_t runs = 0;   // odd while a task runs
   std::unique_ptr<worker> core;
   std::uint32_t generation = 0;
   peer_id peer = 0;
@@ -108,15 +137,20 @@ enum class kind : std::uint8_t {
   hub_tick,
   client_tick,
   worker_tick,
-  run_ends,       // a: worker, b: run
-  cancels,        // a: incarnation, b: call number
-  submits,        // a: client
-  worker_starts,  // a: worker, b: start (0: by itself)
-  start_fails,    // b: start
-  hub_loses,      // a: peer, b: signal
-  client_comes,   // a: client
-  reconnects,     // a: node, b: 1 of a worker
-  chaos,          // a: which
+  run_ends,        // a: worker, b: run
+  cancels,         // a: incarnation, b: call number
+  submits,         // a: client
+  worker_starts,   // a: worker, b: start (0: by itself)
+  start_fails,     // b: start
+  hub_loses,       // a: peer, b: signal
+  client_comes,    // a: client
+  reconnects,      // a: node, b: 1 of a worker
+  chaos,           // a: which
+  turn,            // a: node, b: its role: there is room to send, or a turn threw
+  link_breaks,     // a: peer
+  comes_back,      // a: client
+  worker_reads,    // a: worker, b: generation
+  worker_watches,  // a: worker, b: generation
 };
 
 enum chaos_kind : std::uint32_t {
@@ -150,6 +184,8 @@ class world {
 
   void begin();
   bool at_rest();
+  void abandon_part();
+  std::int64_t abandoned_calls() const;
   void finish();
   std::string describe(record const& call) const;
   void note_counters();
@@ -168,7 +204,8 @@ class world {
 
   void plan(duration after, kind what, std::uint32_t a = 0, std::uint32_t b = 0);
   connection& link_of(peer_id peer) { return connections_[peer - 1]; }
-  void post(out::send& send, bool to_hub);
+  void post(out::send const& send, bool to_hub);
+  void make_room(connection& over, bool to_hub);
   duration delay();
   time_point leaves(connection& over, bool to_hub, frame const& message);
   void transmit(frame const& message, peer_id peer, bool to_hub, time_point arrives);
@@ -185,6 +222,8 @@ class world {
   }
   static link_timing timing();
   void after_hub();
+  void do_for_hub(output& one);
+  void begin_start(std::uint64_t start);
   void plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node);
   void killed(peer_id peer);
   void closed(peer_id peer);
@@ -231,7 +270,34 @@ class world {
   void end_run(std::uint32_t index, std::uint32_t run);
   void end_worker(std::uint32_t index, std::uint32_t signal);
 
+  // --- drivers
+
+  struct node_name {
+    role of;
+    std::uint32_t index;
+  };
+  driver::send_result offer(out::send const& one, bool to_hub);
+  static std::size_t most_received(connection const& over, bool to_hub);
+  void send(shell& from, out::send&& one, bool to_hub);
+  void refuse_frame(peer_id peer);
+  template <class Step>
+  void drive(shell& which, node_name name, Step&& step);
+  void turn(std::uint32_t index, role of);
+  shell* shell_of(std::uint32_t index, role of);
+  void break_link(peer_id peer);
+  void come_back(std::uint32_t index);
+  void arrive_at_worker(std::uint32_t index, frame&& message);
+  void plan_read(std::uint32_t index);
+  void read(std::uint32_t index, std::uint32_t generation);
+  void do_for_worker(std::uint32_t index, output& one);
+  void serve(std::uint32_t index);
+  void watch(std::uint32_t index, std::uint32_t generation);
+  void begin_watched(std::uint32_t index);
+  void end_watched(std::uint32_t index);
+
   // --- what is observed
+
+  void reach(state one) { seen_.reached.set(static_cast<std::size_t>(one)); }
 
   record* find(call_id id);
   void observe_run(out::run const& run);
@@ -294,6 +360,8 @@ class world {
   schedule<happening> schedule_;
   outputs out_;
   std::unique_ptr<hub> hub_;
+  shell hub_shell_;
+  bool broken_ = false;  // a link was given up because a frame could not be sent
   time_point hub_ticks_at_ = never;
   std::vector<client_node> clients_;
   std::vector<worker_node> workers_;
