@@ -9,8 +9,8 @@
 namespace yonder::kernels::cuda {
 namespace {
 
-// Powers of two and their like while launches cost more than rows; from 1,056 on multiples whose 128-row
-// tiles fill the 132 multiprocessors of a Hopper GPU in whole waves.
+// Powers of two and their like; from 1,056 on multiples whose 128-row tiles fill the 132 multiprocessors of a
+// Hopper GPU in whole waves.
 constexpr std::array small_buckets = {16U, 32U, 64U, 96U, 128U, 192U, 256U, 384U, 512U, 768U};
 constexpr std::uint32_t wave = 1056;
 constexpr std::uint32_t smallest_tile = 16;

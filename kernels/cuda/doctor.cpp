@@ -31,6 +31,10 @@ bool hides_all(std::string const& visible) {
   return visible.empty() || visible == "-1" || visible == "NoDevFiles";
 }
 
+std::string describe(gpu_facts::gpu const& gpu) {
+  return gpu.name + " of compute capability " + std::to_string(gpu.major) + '.' + std::to_string(gpu.minor);
+}
+
 std::string first_line(fs::path const& file) {
   std::ifstream from(file);
   std::string line;
@@ -143,7 +147,12 @@ gpu_advice advise_on_devices(gpu_facts const& facts) {
 
 }  // namespace
 
+// What CUDA itself said decides; the rest explains it.
 gpu_advice advise(gpu_facts const& facts) {
+  if (!facts.refusal) {
+    std::string const what = facts.gpus.empty() ? "cuda:0" : "cuda:0, " + describe(facts.gpus.front());
+    return {true, "The GPU will be used: " + what + ", bf16 unless text_options::compute says fp16."};
+  }
   if (!facts.on_bus && !facts.has_nodes && !facts.driver_loaded && facts.gpus.empty())
     return no("this machine has none by NVIDIA", "");
   if (!facts.built_with_cuda)
@@ -157,15 +166,12 @@ gpu_advice advise(gpu_facts const& facts) {
                   std::to_string(facts.driver / 1000));
   if (facts.gpus.empty()) return advise_on_devices(facts);
   auto const& gpu = facts.gpus.front();
-  std::string const name = "cuda:0, " + gpu.name + " of compute capability " + std::to_string(gpu.major) +
-                           '.' + std::to_string(gpu.minor);
   if (!support_of(gpu.major, gpu.minor).is_usable())
-    return no(name + ", is older than 8.0, which the kernels need", "");
+    return no("cuda:0, " + describe(gpu) + ", is older than 8.0, which the kernels need", "");
   if (!facts.has_cublaslt)
     return no("cuBLASLt is missing",
               "pip install nvidia-cublas, then export LD_LIBRARY_PATH=…/nvidia/cu13/lib with its folder");
-  if (facts.refusal) return no(*facts.refusal, "");
-  return {true, "The GPU will be used: " + name + ", bf16 unless text_options::compute says fp16."};
+  return no(*facts.refusal, "nvidia-smi");
 }
 
 gpu_facts gather_gpu_facts() {
@@ -202,10 +208,9 @@ std::vector<std::string> describe(gpu_facts const& facts) {
       std::string("cuBLASLt: ") + (facts.has_cublaslt ? "found" : "missing"),
       "CUDA_VISIBLE_DEVICES: " + (facts.visible ? '"' + *facts.visible + '"' : std::string("not set"))};
   for (std::size_t i = 0; i < facts.gpus.size(); ++i) {
-    auto const& gpu = facts.gpus[i];
-    lines.push_back("cuda:" + std::to_string(i) + ": " + gpu.name + ", compute capability " +
-                    std::to_string(gpu.major) + '.' + std::to_string(gpu.minor));
+    lines.push_back("cuda:" + std::to_string(i) + ": " + describe(facts.gpus[i]));
   }
+  if (facts.refusal) lines.push_back("said by the kernels: " + *facts.refusal);
   return lines;
 }
 

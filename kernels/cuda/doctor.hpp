@@ -29,7 +29,7 @@ struct gpu_facts {
   int init_error = 0;     // of cuInit
   std::vector<gpu> gpus;  // that CUDA shows this process
   bool has_cublaslt = false;
-  std::optional<std::string> refusal;  // of the library, after all that
+  std::optional<std::string> refusal;  // why the kernels cannot use cuda:0
 };
 
 struct gpu_advice {

@@ -42,12 +42,12 @@ struct fragment_c {  // 16 x 8, float
   float value[4];
 };
 
-// As load_vector, from what no kernel ever writes: parameters may be read before griddepcontrol_wait(), and
-// so is nothing else (ld.global.nc; check_ptx.sh looks at the order).
+// As load_vector, from what no kernel ever writes: it may be read before griddepcontrol_wait(), and nothing else
+// may. Not .nc: such loads ptxas moves behind the wait (check_ptx.sh looks at the order).
 YONDER_DEVICE words load_parameter(void const* base, std::size_t index) {
 #if defined(__CUDACC__)
   words out;
-  asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.L1::evict_last.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(out.word[0]), "=r"(out.word[1]), "=r"(out.word[2]), "=r"(out.word[3])
                : "l"(static_cast<uint4 const*>(base) + index));
   return out;

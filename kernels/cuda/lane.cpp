@@ -75,6 +75,7 @@ void lane<T>::warm_up(std::size_t tokens) {
   std::vector<std::size_t> starts = {0};
   while (starts.back() < tokens)
     starts.push_back(std::min(tokens, starts.back() + model_.config.max_tokens()));
+  if (bucket_for(tokens, starts.size() - 1).rows > capacity_.rows) return;
   ready_for({zeros, zeros, starts});
 }
 

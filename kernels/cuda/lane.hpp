@@ -48,7 +48,8 @@ class lane {
   std::vector<float> finish(std::size_t sequences);
   // As `enqueue` does it without a graph.
   void launch(prepared const& how, operators<T>& on);
-  // So that a batch of at most so many tokens, in texts as long as they may be, finds its graph.
+  // So that a batch of so many tokens finds its graph. Nothing where that needs more memory than there was
+  // for the usual batch.
   void warm_up(std::size_t tokens);
   void free_caches() noexcept;
 

@@ -57,8 +57,8 @@ need() { # <architecture> <kernel> <instruction…>
 }
 
 # out_of_order <file>: lines "kernel: what is wrong" of PTX or of nvdisasm's text, for sm_90a. Before the wait for the
-# grid before (griddepcontrol.wait, ACQBULK) a kernel loads parameters alone (.nc, .CONSTANT) and stores nothing to global
-# memory. What ordinary stores put into shared memory is fenced (fence.proxy.async, FENCE.VIEW.ASYNC) before the block's
+# grid before (griddepcontrol.wait, ACQBULK) a kernel loads parameters alone (L1::evict_last, .EL), those all there, and
+# stores nothing to global memory. What ordinary stores put into shared memory is fenced (fence.proxy.async, FENCE.VIEW.ASYNC) before the block's
 # barrier. After the leader's copies its warp meets before the next product.
 out_of_order() {
   awk '
@@ -73,10 +73,11 @@ out_of_order() {
     !kernel { next }
     /griddepcontrol\.wait|ACQBULK/ { waited = 1 }
     !waited && /random_kernel|hold_kernel/ { waited = 1 }
-    !waited && (/ld\.global|LDG\./ && !/\.nc|CONSTANT/ || /st\.global|STG\.|cp\.async\.cg|LDGSTS|cp\.async\.bulk|UTMALDG/) {
+    !waited && (/ld\.global|LDG\./ && !/evict_last|\.EL\./ || /st\.global|STG\.|cp\.async\.cg|LDGSTS|cp\.async\.bulk|UTMALDG/) {
       print kernel ": before its wait: " $0
       waited = 1
     }
+    waited && /ld\.global.*evict_last|LDG.*\.EL\./ { print kernel ": a parameter after its wait: " $0 }
     hopper && (/st\.shared|[ \t]STS/) && !/mbarrier/ { stored = 1 }
     /fence\.proxy\.async|FENCE\.VIEW\.ASYNC/ { stored = 0 }
     stored && /bar\.sync|barrier\.sync|BAR\.SYNC/ { print kernel ": no proxy fence between a store and " $0; stored = 0 }
@@ -111,7 +112,7 @@ for arch in 80 90a; do
   need "$arch" attention_kernel mma.sync.aligned.m16n8k16 ldmatrix.sync.aligned.m8n8.x4.shared \
     ldmatrix.sync.aligned.m8n8.x4.trans cp.async.cg.shared.global cp.async.wait_group ex2.approx st.global.v4
   for kernel in embedding_kernel norm_kernel activation_kernel; do
-    need "$arch" "$kernel" ld.global.nc.v4 ld.global.v4 st.global.v4
+    need "$arch" "$kernel" ld.global.L1::evict_last.v4 ld.global.v4 st.global.v4
   done
   for kernel in classification_kernel pooling_kernel; do need "$arch" "$kernel" ld.global.v4; done
 done

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which device a model runs on, and what those get who ask for one that is not there. With a GPU: that its
-// results are the CPU's.
+// Which device a model runs on, and what those get who ask for one that is not there; whose turn it is on a
+// GPU. With a GPU: that its results are the CPU's.
 #include <doctest/doctest.h>
 
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cuda/accelerator.hpp"
+#include "cuda/slots.hpp"
 #include "yonder/ml/errors.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
 #include "yonder/ml/text_classifier.hpp"
@@ -55,6 +59,8 @@ TEST_CASE("the automatic device gives the same labels as the CPU, GPU or not") {
   ml::text_classifier const here(demo_model);
   ml::text_classifier const best(demo_model, {.device = ml::device::automatic()});
   for (auto const text : sample) CHECK(best(text).label == here(text).label);
+  CHECK(here.placement() == "CPU, fp32");
+  CHECK(best.placement().starts_with(kernels::cuda::why_unavailable(0) ? "CPU, fp32" : "cuda:0 ("));
   ml::text_classifier const exact(demo_model,
                                   {.compute = ml::precision::fp32, .device = ml::device::automatic()});
   CHECK(exact.logits(sample) == here.logits(sample));
@@ -66,4 +72,29 @@ TEST_CASE("a precision that the device does not have is an argument that is refu
   CHECK_THROWS_WITH_AS(
       ml::text_classifier(demo_model, {.compute = ml::precision::int8, .device = ml::device::cuda()}),
       doctest::Contains("a GPU has bf16 and fp16"), std::invalid_argument);
+}
+
+TEST_CASE("as many calls hold a slot as there are, each its own, and the others wait") {
+  kernels::cuda::slots<2> places;
+  std::array<std::atomic<int>, 2> inside{};
+  std::atomic<int> total = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int k = 0; k < 200; ++k) {
+        auto const held = places.take();
+        if (inside[held.index()]++ != 0) total = -1'000'000;
+        ++total;
+        --inside[held.index()];
+      }
+    });
+  }
+  for (auto& each : threads) each.join();
+  CHECK(total == 800);
+  auto const second = places.take(1);
+  CHECK(second.index() == 1);
+  CHECK_FALSE(places.try_take(1));
+  CHECK(places.take().index() == 0);
+  auto const first = places.try_take(0);
+  CHECK(first);
 }

@@ -106,6 +106,41 @@ class StandIn(WithFolder):
         self.assertFalse(gpu_record.State(self.folder, "one", False).is_settled("operators"))
 
 
+class Carried(WithFolder):
+    """Programs that a folder holds, as on a machine with a GPU: here they are scripts."""
+
+    def run_driver(self, script, path=None):
+        for name in gpu_program.PROGRAMS:
+            (self.folder / name).write_text(f"#!{sys.executable}\n" + script)
+            (self.folder / name).chmod(0o755)
+        return subprocess.run([sys.executable, TOOLS / "gpu.py", "--within", "0", "--out", self.folder / "out", "--program",
+                               self.folder], capture_output=True, text=True,
+                              env=dict(os.environ) | ({"PATH": path} if path else {}))
+
+    def test_the_carried_programs_are_asked_and_steps_that_do_not_fit_are_told(self):
+        done = self.run_driver(f"import sys\nsys.path.insert(0, {str(TOOLS)!r})\nimport gpu_stand_in\n"
+                               "gpu_stand_in.yonder_gpu()\n")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(f"programs: {self.folder}", done.stdout)
+        self.assertIn("run the same command again", done.stdout)
+
+    def test_a_machine_without_a_gpu_is_told_by_the_programs_own_words(self):
+        done = self.run_driver("import sys\nprint('looking for a GPU: cudaErrorNoDevice', file=sys.stderr)\nsys.exit(3)\n")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("nothing was checked: looking for a GPU: cudaErrorNoDevice", done.stderr)
+
+    def test_programs_that_do_not_start_are_built_there_where_that_can_be(self):
+        done = self.run_driver("import sys\nsys.exit('version GLIBC_2.39 not found')\n", path=str(self.folder))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("built here: version GLIBC_2.39 not found", done.stdout)
+        self.assertIn("cmake is not installed, and nothing that was carried starts", done.stderr)
+
+    def test_the_library_is_put_before_the_program_and_not_before_the_peers(self):
+        found = gpu_program.with_library({"YONDER_GPU_LIBRARY": "/a", "LD_LIBRARY_PATH": "/b"})
+        self.assertEqual(found["LD_LIBRARY_PATH"], "/a:/b")
+        self.assertEqual(gpu_program.with_library({"YONDER_GPU_LIBRARY": ""}), {"YONDER_GPU_LIBRARY": ""})
+
+
 class Parts(WithFolder):
     def test_cublaslt_is_found_in_the_first_folder_that_has_the_newest(self):
         for name, major in (("old", 12), ("new", 13), ("stub", 13)):

@@ -51,7 +51,8 @@ class Run:
         self.deadline = START + arguments.within
         self.arguments, self.stand_in = arguments, arguments.stand_in
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="yonder_gpu_"))
-        self.environment, self.library = gpu_program.environment_for(self.out)
+        self.environment = gpu_program.environment_for(self.out)
+        self.alone = gpu_program.with_library(self.environment)  # of yonder_gpu; of the peers: without its library
         self.shapes = gpu_models.TINY if self.stand_in else gpu_models.MODELS
         self.device, self.versions, self.log = {}, {"python": platform.python_version()}, []
         self.folder = self.find_programs()
@@ -84,7 +85,7 @@ class Run:
         if not (carried / "yonder_gpu").exists():
             return self.build("nothing was carried")
         try:
-            status, said = run_to_end([carried / "yonder_gpu"], min(30.0, max(LEAST, self.left())), self.environment)
+            status, said = run_to_end([carried / "yonder_gpu"], min(30.0, max(LEAST, self.left())), self.alone)
         except OSError as error:
             return self.build(str(error))
         if status == 3:
@@ -97,7 +98,7 @@ class Run:
                                        max(LEAST, min(300.0, self.left() / 2)), gpu_program.own_architecture())
 
     def start(self, folder, name):
-        return Program([sys.executable, STAND_IN, name] if self.stand_in else [folder / name], self.environment)
+        return Program([sys.executable, STAND_IN, name] if self.stand_in else [folder / name], self.alone)
 
     def tool(self, name):
         """How to start a profiler or checker; None where it is not installed."""
@@ -119,7 +120,8 @@ class Run:
         """What comes now goes by warps."""
         for program in (self.program, self.checked, self.peers):
             program.stop()
-        self.environment["YONDER_GPU_ATTENTION"] = "warp"
+        for environment in (self.environment, self.alone):
+            environment["YONDER_GPU_ATTENTION"] = "warp"
 
     def model(self, name):
         return gpu_models.make_model(self.scratch / "models" / name, self.shapes[name])
@@ -223,7 +225,7 @@ def profile(kernel):
         command = [*tool, "--clock-control", "none", "--set", "full", "--kernel-name", f"regex:{kernel}", "--launch-skip", "2",
                    "--launch-count", "1"]
         target = [sys.executable, STAND_IN, "yonder_gpu"] if run.stand_in else [run.folder / "yonder_gpu"]
-        status, said = run_to_end([*command, *target], seconds, run.environment, f"bench {kernel}\n")
+        status, said = run_to_end([*command, *target], seconds, run.alone, f"bench {kernel}\n")
         append(run.out / "ncu.txt", f"==== {kernel}\n{said}\n")
         if status != 0 or "No kernels were profiled" in said:
             raise RuntimeError(f"ncu ended with {status}: {said[-300:]}")
@@ -240,7 +242,7 @@ def sanitize(tool, of, commands, only_reported=False):
             return
         target = [sys.executable, STAND_IN, "yonder_gpu"] if run.stand_in else [run.folder / "yonder_gpu"]
         status, said = run_to_end([*checker, "--tool", tool, "--error-exitcode", "9", "--report-api-errors", "no", *target],
-                                  seconds, run.environment, "".join(command + "\n" for command in commands))
+                                  seconds, run.alone, "".join(command + "\n" for command in commands))
         append(run.out / "sanitizer.txt", f"==== {tool}, {of}\n{said[-200_000:]}\n")
         yield {"kind": "sanitizer", "tool": tool, "of": of, "clean": status == 0}
         if status != 0 and not only_reported:
@@ -317,9 +319,9 @@ def carry_out(run, state, step):
         if seconds < step.seconds and not run.arguments.pace < 1:
             state.left_out.append(step.name)  # the run's time is over, not the step's
         else:
-            kept["failed"] = str(error)
+            kept["failed"] = " ".join(str(error).split())
     except Exception as error:  # whatever it is, the other steps go on
-        kept["failed"] = f"{type(error).__name__}: {error}"[:2000]
+        kept["failed"] = " ".join(f"{type(error).__name__}: {error}".split())[:2000]
     for program in (run.program, run.checked, run.peers):
         if kept["failed"] is not None:
             program.stop()
@@ -340,7 +342,7 @@ def run_all(run):
         raise Unusable(f"the device is not believable: {doubt or run.device}")
     state = gpu_record.State(run.out, run.key(), run.arguments.fresh)
     run.say(f"{run.device['name']}, compute capability {run.device['compute_capability']}, driver {run.device['driver']}; "
-            f"cuBLASLt in {run.library or 'the loader’s path'}; programs: {run.folder}")
+            f"cuBLASLt in {run.environment['YONDER_GPU_LIBRARY'] or 'the loader’s path'}; programs: {run.folder}")
     for step in steps():
         if not state.is_settled(step.name):
             if run.left() < max(step.needs * run.arguments.pace, LEAST):

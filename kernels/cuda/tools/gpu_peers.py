@@ -217,7 +217,7 @@ WORK = {"versions": versions, "accuracy": accuracy, "compile": compile_rows, "te
 def main():
     for line in sys.stdin:
         order = json.loads(line)
-        program = gpu_program.Program([order["program"]], dict(os.environ), leads=False)
+        program = gpu_program.Program([order["program"]], gpu_program.with_library(dict(os.environ)), leads=False)
         try:
             for row in WORK[order["what"]](order, program):
                 print(json.dumps(row), flush=True)

@@ -162,13 +162,15 @@ def find_cublaslt(folders=None):
 
 
 def environment_for(out):
-    """With the library's folder in front; what is tuned is kept in `out`."""
-    found = dict(os.environ)
+    """What is tuned is kept in `out`."""
     folder = find_cublaslt()
-    if folder is not None:
-        found["LD_LIBRARY_PATH"] = ":".join(filter(None, [str(folder), found.get("LD_LIBRARY_PATH")]))
-    found["XDG_CACHE_HOME"] = str(out)
-    return found, folder
+    return dict(os.environ) | {"XDG_CACHE_HOME": str(out), "YONDER_GPU_LIBRARY": str(folder or "")}
+
+
+def with_library(environment):
+    """For yonder_gpu alone: PyTorch brings a cuBLASLt of its own."""
+    path = ":".join(filter(None, [environment.get("YONDER_GPU_LIBRARY"), environment.get("LD_LIBRARY_PATH")]))
+    return environment | ({"LD_LIBRARY_PATH": path} if path else {})
 
 
 # ---- built beforehand, or here -------------------------------------------------------------------------------------
@@ -218,7 +220,7 @@ def cmake_build(folder, log, seconds, architecture="", host_compiler=None):
     """Builds both programs; returns the folder that has them."""
     for tool in ("cmake", "ninja"):
         if shutil.which(tool) is None:
-            raise Unusable(f"{tool} is not installed, and nothing was carried")
+            raise Unusable(f"{tool} is not installed, and nothing that was carried starts")
     usual = pathlib.Path("/usr/local/cuda/bin/nvcc")
     compiler = [f"-DCMAKE_CUDA_COMPILER={usual}"] if shutil.which("nvcc") is None and usual.exists() else []
     if host_compiler:
