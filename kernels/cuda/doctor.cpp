@@ -58,11 +58,9 @@ bool is_container() {
          std::getenv("APPTAINER_CONTAINER") != nullptr || std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
 }
 
+// It stays loaded: what its start allocated would be lost.
 bool has_library(std::string const& name) {
-  void* const library = ::dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL);
-  if (library == nullptr) return false;
-  ::dlclose(library);
-  return true;
+  return ::dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL) != nullptr;
 }
 
 bool has_cublaslt() {

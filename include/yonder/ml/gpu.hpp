@@ -16,7 +16,7 @@ struct gpu_report {
 };
 
 // Looks at the PCI bus, the driver, its permissions, the container, the devices and cuBLASLt. Needs neither a
-// GPU nor CUDA. It loads the driver's library into this process, where there is one.
+// GPU nor CUDA. It loads the driver's library and cuBLASLt into this process, where they are.
 YONDER_KERNELS_API gpu_report examine_gpu();
 
 }  // namespace yonder::ml
