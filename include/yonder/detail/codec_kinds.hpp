@@ -187,12 +187,12 @@ struct serialization {
 namespace lookup {
 
 // They hide functions of these names in the namespaces around us; those of T and of cereal are found by its
-// arguments.
-void CEREAL_SERIALIZE_FUNCTION_NAME() = delete;
-void CEREAL_SAVE_FUNCTION_NAME() = delete;
-void CEREAL_LOAD_FUNCTION_NAME() = delete;
-void CEREAL_SAVE_MINIMAL_FUNCTION_NAME() = delete;
-void CEREAL_LOAD_MINIMAL_FUNCTION_NAME() = delete;
+// arguments. Not deleted: GCC 11 would then find none of those.
+void CEREAL_SERIALIZE_FUNCTION_NAME();
+void CEREAL_SAVE_FUNCTION_NAME();
+void CEREAL_LOAD_FUNCTION_NAME();
+void CEREAL_SAVE_MINIMAL_FUNCTION_NAME();
+void CEREAL_LOAD_MINIMAL_FUNCTION_NAME();
 
 template <class T, class... V>
 concept member_serialize = requires(reader& ar, T& t, V... version) {

@@ -7,12 +7,23 @@
 
 namespace consumer {
 
+struct name_tag {
+  std::string text;
+  int size = 0;
+};
+template <class Archive>
+void serialize(Archive& ar, name_tag& tag) {
+  ar(tag.text);  // the size is chosen where it is printed
+}
+int size_of(name_tag const& tag) { return tag.size; }
+
 std::string greet(std::string const& name) {
   if (name.empty()) throw std::invalid_argument("nobody to greet");
   return "hello, " + name;
 }
 
 inline constexpr yonder::task<greet> greeting;
+inline constexpr yonder::task<size_of> sizing;
 
 bool throws_here_as_there() {
   try {
@@ -29,5 +40,6 @@ int main(int argc, char** argv) {
   yonder::runtime here(argc, argv, {.workers = 1});
   bool const agree = consumer::greeting.local("you") == consumer::greeting.remote("you");
   bool const linked = yonder::library_version() == yonder::header_version;
-  return agree && linked && consumer::throws_here_as_there() ? 0 : 1;
+  bool const by_function = consumer::sizing.remote({"you", 7}) == 0;
+  return agree && linked && by_function && consumer::throws_here_as_there() ? 0 : 1;
 }

@@ -24,6 +24,9 @@ struct polymorphic {
 };
 class without_functions {
   int value_ = 0;
+
+ public:
+  int value() const { return value_; }
 };
 struct seventeen {
   int a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q;
