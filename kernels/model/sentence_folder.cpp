@@ -8,10 +8,24 @@
 
 #include "model/json.hpp"
 #include "model/keys.hpp"
+#include "model/mapped_file.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels {
 namespace {
+
+// A JSON file and what it says; nothing where there is none.
+std::optional<json> parse_if_there(text_reader const& read, std::filesystem::path const& path,
+                                   json::value_t kind = json::value_t::object) {
+  auto const text = read(path);
+  return text ? std::optional(parse_json(*text, path.string(), kind)) : std::nullopt;
+}
+
+json parse_required(text_reader const& read, std::filesystem::path const& path) {
+  if (auto value = parse_if_there(read, path)) return *std::move(value);
+  throw ml::missing_file({path.string(), "no such file", "the module's settings",
+                          "check the path, and that the whole model was downloaded"});
+}
 
 // A module lives in a folder inside the model's: nothing else may be named.
 std::filesystem::path module_path(json_view const& module, std::filesystem::path const& folder) {
@@ -62,9 +76,9 @@ std::vector<pooling_mode> pooling_by_names(json_view const& config) {
   return modes;
 }
 
-void read_pooling(std::filesystem::path const& folder, sentence_folder& result) {
+void read_pooling(text_reader const& read, std::filesystem::path const& folder, sentence_folder& result) {
   std::string const file = (folder / "config.json").string();
-  json const root = read_json(file);
+  json const root = parse_required(read, file);
   json_view const config(root, file);
   check_keys(config, "Pooling config.json");
   result.pooling = config.lacks("pooling_mode") ? pooling_by_flags(config) : pooling_by_names(config);
@@ -83,9 +97,9 @@ dense_activation read_activation(json_view const& config) {
   config.unsupported("activation_function", "torch's Tanh, Identity, ReLU, GELU, Sigmoid or SiLU");
 }
 
-dense_config read_dense(std::filesystem::path const& folder) {
+dense_config read_dense(text_reader const& read, std::filesystem::path const& folder) {
   std::string const file = (folder / "config.json").string();
-  json const root = read_json(file);
+  json const root = parse_required(read, file);
   json_view const config(root, file);
   check_keys(config, "Dense config.json");
   constexpr std::uint64_t widest = 1U << 20;
@@ -100,12 +114,10 @@ dense_config read_dense(std::filesystem::path const& folder) {
 }
 
 // Without a config.json it is the default.
-void check_normalize(std::filesystem::path const& folder) {
-  auto const path = folder / "config.json";
-  if (!std::filesystem::exists(path)) return;
-  std::string const file = path.string();
-  json const root = read_json(path);
-  check_keys(json_view(root, file), "Normalize config.json");
+void check_normalize(text_reader const& read, std::filesystem::path const& folder) {
+  std::string const file = (folder / "config.json").string();
+  auto const root = parse_if_there(read, file);
+  if (root) check_keys(json_view(*root, file), "Normalize config.json");
 }
 
 // The only modality is text, and its result the encoder's last hidden states.
@@ -135,14 +147,13 @@ void check_arguments(json_view const& config, char const* key, bool of_model) {
   }
 }
 
-void read_transformer_settings(std::filesystem::path const& folder, sentence_folder& result) {
+void read_transformer_settings(text_reader const& read, std::filesystem::path const& folder,
+                               sentence_folder& result) {
   for (char const* kind : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"}) {
-    auto const path = folder / ("sentence_" + std::string(kind) + "_config.json");
-    if (!std::filesystem::exists(path)) continue;
-    std::string const file = path.string();
-    json const root = read_json(path);
-    if (root.empty()) continue;
-    json_view const config(root, file);
+    std::string const file = (folder / ("sentence_" + std::string(kind) + "_config.json")).string();
+    auto const root = parse_if_there(read, file);
+    if (!root || root->empty()) continue;
+    json_view const config(*root, file);
     check_keys(config, "sentence_*_config.json");
     check_modalities(config);
     for (char const* key : {"model_args", "model_kwargs"}) check_arguments(config, key, true);
@@ -156,12 +167,12 @@ void read_transformer_settings(std::filesystem::path const& folder, sentence_fol
 }
 
 // The prompt that encode() puts before every text, and the width to which it cuts the results.
-void read_sentence_settings(std::filesystem::path const& folder, sentence_folder& result) {
-  auto const path = folder / "config_sentence_transformers.json";
-  if (!std::filesystem::exists(path)) return;
-  std::string const file = path.string();
-  json const root = read_json(path);
-  json_view const config(root, file);
+void read_sentence_settings(text_reader const& read, std::filesystem::path const& folder,
+                            sentence_folder& result) {
+  std::string const file = (folder / "config_sentence_transformers.json").string();
+  auto const root = parse_if_there(read, file);
+  if (!root) return;
+  json_view const config(*root, file);
   check_keys(config, "config_sentence_transformers.json");
   if (!config.lacks("truncate_dim")) {
     result.truncated_width = config.count("truncate_dim");
@@ -191,8 +202,8 @@ std::string module_class(json_view const& module) {
 
 class module_reader {
  public:
-  module_reader(std::filesystem::path const& folder, sentence_folder& result)
-      : folder_(folder), result_(result) {}
+  module_reader(text_reader const& text, std::filesystem::path const& folder, sentence_folder& result)
+      : text_(text), folder_(folder), result_(result) {}
 
   void read(json_view const& module) {
     check_keys(module, "modules.json");
@@ -206,13 +217,13 @@ class module_reader {
     ++count_;
     if (first) {
       result_.encoder = path;
-      read_transformer_settings(path, result_);
+      read_transformer_settings(text_, path, result_);
     } else if (second) {
-      read_pooling(path, result_);
+      read_pooling(text_, path, result_);
     } else if (name == "Dense") {
-      result_.after.emplace_back(read_dense(path));
+      result_.after.emplace_back(read_dense(text_, path));
     } else if (name == "Normalize") {
-      check_normalize(path);
+      check_normalize(text_, path);
       result_.after.emplace_back(normalize_step());
     }
   }
@@ -220,6 +231,7 @@ class module_reader {
   std::size_t count() const noexcept { return count_; }
 
  private:
+  text_reader const& text_;
   std::filesystem::path const& folder_;
   sentence_folder& result_;
   std::size_t count_ = 0;
@@ -227,21 +239,27 @@ class module_reader {
 
 }  // namespace
 
-sentence_folder read_sentence_folder(std::filesystem::path const& folder) {
+sentence_folder read_sentence_folder(std::filesystem::path const& folder, text_reader const& read) {
   sentence_folder result;
   result.encoder = folder;
-  auto const path = folder / "modules.json";
-  if (!std::filesystem::exists(path)) return result;
-  std::string const file = path.string();
-  json const modules = read_json(path, json::value_t::array);
-  module_reader reader(folder, result);
-  for (json const& module : modules) reader.read(json_view(module, file, "module."));
+  std::string const file = (folder / "modules.json").string();
+  auto const modules = parse_if_there(read, file, json::value_t::array);
+  if (!modules) return result;
+  module_reader reader(read, folder, result);
+  for (json const& module : *modules) reader.read(json_view(module, file, "module."));
   if (reader.count() < 2) {
     throw ml::unsupported_model({file, std::to_string(reader.count()) + " modules",
                                  "a Transformer and a Pooling at least", "choose another model"});
   }
-  read_sentence_settings(folder, result);
+  read_sentence_settings(read, folder, result);
   return result;
+}
+
+sentence_folder read_sentence_folder(std::filesystem::path const& folder) {
+  return read_sentence_folder(folder, [](std::filesystem::path const& path) -> std::optional<std::string> {
+    if (!std::filesystem::exists(path)) return std::nullopt;
+    return std::string(mapped_file(path).text());
+  });
 }
 
 }  // namespace yonder::kernels

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -47,8 +48,12 @@ struct sentence_folder {
   std::optional<std::size_t> truncated_width = std::nullopt;  // the first numbers of the result
 };
 
+// The text of a file, or nothing where there is none.
+using text_reader = std::function<std::optional<std::string>(std::filesystem::path const&)>;
+
 // A folder without modules.json is an encoder alone: mean pooling, as sentence-transformers takes it.
 // Throws ml::model_error.
+sentence_folder read_sentence_folder(std::filesystem::path const& folder, text_reader const& read);
 sentence_folder read_sentence_folder(std::filesystem::path const& folder);
 
 }  // namespace yonder::kernels

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <stdexcept>
+#include <utility>
 
 #include "model/tokenizer_limits.hpp"
 #include "yonder/ml/errors.hpp"
@@ -44,13 +45,25 @@ template <class Each>
 void for_each_special(tokenizer_settings const& settings, Each&& each) {
   for (auto const* token : {&settings.beginning, &settings.end, &settings.unknown, &settings.separator,
                             &settings.padding, &settings.classification, &settings.mask}) {
-    if (*token) each(**token);
+    if (*token && !(*token)->content.empty()) each(**token);
   }
   for (auto const& token : settings.other_special) each(token);
 }
 
 std::optional<std::int32_t> find_in(token_model const& model, std::string_view token) {
   return std::visit([token](auto const& each) { return each.find(token); }, model);
+}
+
+// A class's template and model cannot do without these.
+void require_tokens(tokenizer_settings const& settings, std::string const& file) {
+  for (auto const& [key, token] :
+       {std::pair{"cls_token", &settings.classification}, std::pair{"sep_token", &settings.separator},
+        std::pair{"unk_token", &settings.unknown}}) {
+    if (!(*token)->content.empty()) continue;
+    throw ml::unsupported_model({file, std::string("\"") + key + "\": null in tokenizer_config.json",
+                                 "a token, or no such key for the usual one",
+                                 "name the special tokens in tokenizer_config.json"});
+  }
 }
 
 // Those of the files from before added_tokens_decoder: at an id, tokenizer.json's holds.
@@ -104,6 +117,14 @@ byte_level::bpe make_bpe(std::vector<wordpiece::entry> vocabulary,
                                   "one for each byte and for each merge, in GPT-2's alphabet",
                                   "save the tokenizer again with transformers"});
   }
+}
+
+wordpiece_options options_of(tokenizer_settings const& settings) {
+  wordpiece_options options;
+  if (settings.unknown && !settings.unknown->content.empty()) {
+    options.unknown_token = settings.unknown->content;
+  }
+  return options;
 }
 
 std::vector<wordpiece::entry> parse_ids(json_view const& map) {
@@ -182,6 +203,7 @@ std::vector<std::int32_t> special_ids(token_adder const& added, tokenizer_settin
 tokenizer make_by_class(token_model model, tokenizer_settings const& given,
                         std::vector<added_token> const& listed, std::string const& file) {
   tokenizer_settings const settings = with_names(given);
+  require_tokens(settings, file);
   token_adder added(model, file);
   added.add_all(settings, listed_tokens(settings, listed));
   std::string const& before = settings.classification->content;

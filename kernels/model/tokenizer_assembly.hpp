@@ -18,6 +18,9 @@ wordpiece make_wordpiece(std::vector<wordpiece::entry> vocabulary, wordpiece_opt
 byte_level::bpe make_bpe(std::vector<wordpiece::entry> vocabulary,
                          std::vector<byte_level::bpe::merge_rule> const& merges, std::string const& file);
 
+// Of BertTokenizer.
+wordpiece_options options_of(tokenizer_settings const& settings);
+
 // Tokens and their ids, of an object.
 std::vector<wordpiece::entry> parse_ids(json_view const& map);
 // "left right"; nothing where it is not that.

@@ -265,9 +265,7 @@ tokenizer parse_vocabulary(std::string_view text, std::string const& file, token
   require_utf8({text, file});
   tokenizer_settings settings = given;
   settings.kind = tokenizer_kind::bert;
-  wordpiece_options options;
-  if (settings.unknown) options.unknown_token = settings.unknown->content;
-  return make_by_class(make_wordpiece(parse_lines(text), options, file), settings, {}, file);
+  return make_by_class(make_wordpiece(parse_lines(text), options_of(settings), file), settings, {}, file);
 }
 
 tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_settings const& given) {

@@ -254,9 +254,7 @@ token_model parse_vocabulary_of(json_view const& model, tokenizer_settings const
   if (settings.kind == tokenizer_kind::roberta) {
     return make_bpe(std::move(vocabulary), parse_merges(model), model.file());
   }
-  wordpiece_options options;
-  if (settings.unknown) options.unknown_token = settings.unknown->content;
-  return make_wordpiece(std::move(vocabulary), options, model.file());
+  return make_wordpiece(std::move(vocabulary), options_of(settings), model.file());
 }
 
 tokenizer parse_as_written(json_view const& root, tokenizer_settings const& settings,

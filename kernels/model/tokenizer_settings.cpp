@@ -52,7 +52,11 @@ void read_extra_tokens(json_view const& root, char const* key, bool special, tok
 
 void read_special_tokens(json_view const& root, bool special, tokenizer_settings& settings) {
   for (auto const& [key, token] : special_roles) {
-    if (root.lacks(key)) continue;
+    if (!root.raw().contains(key)) continue;
+    if (root.lacks(key)) {
+      settings.*token = added_token{};  // null: the class's own does not stand in for it
+      continue;
+    }
     settings.*token = special_token(root.raw()[key], root, key, special);
     if (!(settings.*token)) root.malformed(key, "a token: its text, or an object with a content");
   }
@@ -96,7 +100,7 @@ void read_added_tokens(json_view const& root, tokenizer_settings& settings) {
 
 // Transformers writes 1e30 where there is no limit.
 std::optional<std::size_t> read_max_length(json_view const& root) {
-  char const* const key = root.lacks("model_max_length") ? "max_len" : "model_max_length";
+  char const* const key = root.raw().contains("model_max_length") ? "model_max_length" : "max_len";
   double const stated = root.number_or(key, std::numeric_limits<double>::infinity());
   if (stated < 1) root.malformed(key, "at least 1");
   if (stated > static_cast<double>(max_token_id)) return std::nullopt;

@@ -35,7 +35,7 @@ struct tokenizer_settings {
   std::optional<side> truncation_side = std::nullopt;
   std::optional<side> padding_side = std::nullopt;
   bool gives_type_ids = false;  // of the template; else all are 0
-  // Special tokens by their roles, without ids.
+  // Special tokens by their roles, without ids; one without content is explicitly none.
   std::optional<added_token> beginning = std::nullopt;
   std::optional<added_token> end = std::nullopt;
   std::optional<added_token> unknown = std::nullopt;

@@ -175,6 +175,13 @@ add(DISTILBERT, T, ["mask_token", "bos_token", "eos_token"], {T: {"mask_token": 
 add(DISTILBERT, T, "additional_special_tokens", {T: {"additional_special_tokens": ["n", "##s"]}})
 add(DISTILBERT, T, "extra_special_tokens", {T: {"extra_special_tokens": {"one": "n"}}})
 add(DISTILBERT, T, "*_token", {T: {"image_token": "n"}})
+# Nulls, which a merge patch cannot set.
+for base, config in ((DISTILBERT, {"tokenizer_class": "DistilBertTokenizer", "do_lower_case": False}), (ROBERTA, {})):
+    for key in ("mask_token", "pad_token"):
+        add(base, T, key, {T: json.dumps({**config, key: None})}, texts=["a [MASK] <mask> plot [PAD] <pad> good"],
+            against={T: config} if base == DISTILBERT else {T: {"mask_token": None}})
+for key in ("cls_token", "sep_token", "unk_token"):
+    add(BERT, T, key, {T: json.dumps({key: None})}, "refused", named=[J, key])
 add(BERT, T, "padding_side", {T: {"padding_side": "left"}}, "refused")
 add(ROBERTA, T, "padding_side", {T: {"padding_side": "left"}}, same=True)
 for key, value in (("split_special_tokens", True), ("auto_map", {"AutoTokenizer": ["t.T", None]}),

@@ -5,7 +5,7 @@
 Run: cmake --build BUILD --target yonder_run_folders
      python3 fuzz_folders.py BUILD/kernels/yonder_run_folders [--count 300] [--seed 1]
 with the versions that make_variant_goldens.py names. A folder is a golden model or a fresh one of random shape, saved by its own tools,
-with random edits. Reports each folder whose numbers differ by more than 1e-4, each that only one side takes (unless it was edited by a
+with random edits. Theirs is run text by text or as one padded batch. Reports each folder whose numbers differ by more than 1e-4, each that only one side takes (unless it was edited by a
 key that this library refuses on purpose), and the largest difference.
 """
 
@@ -58,7 +58,7 @@ BERT_JSON_KEYS = [
     (T, "tokenizer_class", [None, "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "DistilBertTokenizer", "MiniLMTokenizer",
                             "ElectraTokenizerFast", "TokenizersBackend"]),
 ]
-ROBERTA_KEYS = [(T, "tokenizer_class", [None, "RobertaTokenizer", "RobertaTokenizerFast", "BartTokenizer"])]
+ROBERTA_KEYS = [(C, "model_type", ["roberta", "xlm-roberta"]), (T, "tokenizer_class", [None, "RobertaTokenizer", "RobertaTokenizerFast", "BartTokenizer"])]
 CONFIG_KEYS = [
     (C, "hidden_act", ["gelu", "gelu_new", "relu", "gelu_fast", "gelu_python"]), (C, "layer_norm_eps", [None, 1e-5, 0.1]),
     (C, "pad_token_id", [1, 3, 4]), (C, "chunk_size_feed_forward", [0]), (C, "dtype", [None, "float32", "float16"]),
@@ -169,6 +169,7 @@ class Fuzzer:
             base = {"bert": variants.BERT, "distilbert": variants.DISTILBERT, "roberta": variants.ROBERTA, "legacy": "legacy-bert",
                     "sentence": variants.SENTENCE}[kind]
             shutil.copytree(variants.GOLDENS / base, self.folder)
+            (self.folder / "golden.json").unlink()
         keys = TOKENIZER_KEYS + (ROBERTA_KEYS if family == "roberta" else BERT_JSON_KEYS) + JSON_KEYS + CONFIG_KEYS * (not fresh)
         keys += SENTENCE_KEYS * (task == "embed") * 2
         pooling = "1_Pooling/config.json"
@@ -184,7 +185,20 @@ class Fuzzer:
             else:
                 old[key] = value
             path.write_text(json.dumps(old, ensure_ascii=False))
+        if task == "embed" and self.random.random() < 0.2:
+            self.move_transformer()
         return task, edits
+
+    def move_transformer(self):
+        """Into a folder of its own, as sentence-transformers had it until 2021."""
+        modules = json.loads((self.folder / "modules.json").read_text())
+        own = [path for path in self.folder.iterdir() if path.is_file() and path.name not in (
+            "modules.json", "config_sentence_transformers.json")]
+        (self.folder / "0_Transformer").mkdir()
+        for path in own:
+            path.rename(self.folder / "0_Transformer" / path.name)
+        modules[0]["path"] = "0_Transformer"
+        (self.folder / "modules.json").write_text(json.dumps(modules))
 
 
 def difference(one, other):
@@ -203,6 +217,7 @@ def main():
     arguments.add_argument("--keep", type=pathlib.Path, help="a folder for those that differ")
     given = arguments.parse_args()
     runner = subprocess.Popen([given.runner], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    reasons = {}
     seen = {"same numbers": 0, "refused by both": 0, "only here refused": 0, "only there refused": 0, "different": 0}
     largest = 0.0
     with tempfile.TemporaryDirectory() as temporary:
@@ -211,7 +226,7 @@ def main():
             fuzzer = Fuzzer(given.seed * 1_000_000 + number, folder)
             task, edits = fuzzer.make()
             texts = [random_text(fuzzer.random) for _ in range(4)]
-            theirs = peer.run(task, folder, texts)
+            theirs = peer.run(task, folder, texts, batch=fuzzer.random.random() < 0.5)
             runner.stdin.write(json.dumps({"folder": str(folder), "task": task, "texts": texts}) + "\n")
             runner.stdin.flush()
             ours = json.loads(runner.stdout.readline())
@@ -222,6 +237,9 @@ def main():
                 kind = "same numbers" if found <= 1e-4 else "different"
                 largest = max(largest, found if kind == "same numbers" else 0.0)
             seen[kind] += 1
+            if kind == "refused by both":
+                why = ours["error"].split("model/")[-1][:90]
+                reasons[why] = reasons.get(why, 0) + 1
             if kind in ("only here refused", "only there refused", "different"):
                 print(f"{number} {kind}: {json.dumps(edits, ensure_ascii=False)[:300]}\n  ours: {str(ours.get('error', ''))[:300]}\n  "
                       f"theirs: {theirs.get('error', '')}", flush=True)
@@ -230,6 +248,8 @@ def main():
                     shutil.copytree(folder, given.keep / str(number), dirs_exist_ok=True)
                     (given.keep / str(number) / "case.json").write_text(json.dumps(
                         {"task": task, "texts": texts, "edits": edits, "ours": ours, "theirs": theirs}, ensure_ascii=False))
+    for why, count in sorted(reasons.items(), key=lambda each: -each[1])[:20]:
+        print(f"  refused by both, {count}: {why}")
     print(f"{given.count} folders: {seen}; largest difference of those with the same numbers: {largest:.2e}")
     return seen["different"] != 0
 

@@ -58,8 +58,8 @@ class YONDER_KERNELS_API truncated_file : public malformed_file {
 };
 
 // Each file is well formed, but they contradict each other: a weight of another shape than config.json says,
-// a token past the end of the embeddings, a weight that is no finite number (one of the embeddings: thrown by
-// the first text that gives such a result).
+// a weight that is no finite number, a token past the end of the embeddings. Of tokens and embeddings, a call
+// throws it whose text meets them; the model stays usable for others.
 class YONDER_KERNELS_API inconsistent_model : public model_error {
  public:
   using model_error::model_error;
