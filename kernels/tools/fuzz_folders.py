@@ -5,8 +5,8 @@
 Run: cmake --build BUILD --target yonder_run_folders
      python3 fuzz_folders.py BUILD/kernels/yonder_run_folders [--count 300] [--seed 1]
 with the versions that make_variant_goldens.py names. A folder is a golden model or a fresh one of random shape, saved by its own tools,
-with random edits. Theirs is run text by text or as one padded batch. Reports each folder whose numbers differ by more than 1e-4, each that only one side takes (unless it was edited by a
-key that this library refuses on purpose), and the largest difference.
+with random edits; theirs is run text by text, or as one padded batch. Reports each folder whose numbers differ by more than 1e-4, each
+that only one side takes, and the largest difference.
 """
 
 import argparse
