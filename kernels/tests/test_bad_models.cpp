@@ -277,6 +277,20 @@ TEST_CASE("text that is not UTF-8 is refused with its offset, and the next call 
   CHECK(model("good job") == before);
 }
 
+TEST_CASE("the offset of a bad byte is that in the caller's text, whatever prompt stands before it") {
+  model_copy const copy("sentence-encoder");
+  write(copy.path("config_sentence_transformers.json"),
+        R"({"prompts":{"query":"good film: "},"default_prompt_name":"query"})");
+  ml::sentence_encoder const model(copy.folder());
+  try {
+    model("ab\xff");
+    FAIL("not refused");
+  } catch (ml::invalid_utf8 const& error) {
+    CHECK(error.offset() == 2);
+  }
+  CHECK(model("good job").size() == 24);
+}
+
 TEST_CASE("a text of a megabyte is cut, or refused where options say so, and the next call works") {
   fs::path const folder = fs::path(YONDER_GOLDENS) / "bert-classifier";
   ml::text_classifier const model(folder);
