@@ -216,6 +216,7 @@ frame make_hello(hello_message const& message) {
   put_numbers(made.body, tag::process, message.process);
   put_present_text(made.body, tag::name, message.name, max_name_size);
   if (message.start_token != 0) put_numbers(made.body, tag::start_token, message.start_token);
+  if (message.concurrency != 1) put_numbers(made.body, tag::concurrency, message.concurrency);
   put_numbers(made.body, tag::frame_limits, message.limits.max_frame_bytes, message.limits.max_buffers);
   for (auto const& info : message.functions) put_function(made.body, info);
   return finish(std::move(made));
@@ -234,6 +235,7 @@ bool read_hello(frame const& message, hello_message& hello) {
       case tag::process: return taken_if(get_numbers(value, hello.process));
       case tag::name: return taken_if(get_text(value, hello.name, max_name_size));
       case tag::start_token: return taken_if(get_numbers(value, hello.start_token));
+      case tag::concurrency: return taken_if(get_numbers(value, hello.concurrency) && hello.concurrency != 0);
       case tag::frame_limits: return taken_if(get_limits(value, hello.limits));
       case tag::offered_function: return taken_if(get_offered(value, hello.functions));
       default: return field::unknown;

@@ -15,6 +15,7 @@ enum class tag : std::uint16_t {
   process = 0x0014,           // u64
   offered_function = 0x0016,  // u64 signature, u16 length of the name, name, schema
   start_token = 0x0017,       // u64: which start of a launcher this worker comes of
+  concurrency = 0x0018,       // u32
   heartbeat = 0x0020,         // u64 microseconds
   credit = 0x0021,            // u64 calls, u64 bytes
   frame_limits = 0x0022,      // u64 bytes, u32 buffers: of one frame that the sender can receive
@@ -58,6 +59,7 @@ struct hello_message {
   std::string name;
   std::uint64_t process = 0;
   std::uint64_t start_token = 0;  // 0: none
+  std::uint32_t concurrency = 1;  // of a worker: attempts that it runs at once
   frame_limits limits;            // what the sender can receive
   std::vector<function_info> functions;
 };

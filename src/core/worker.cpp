@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/worker.hpp"
 
+#include "src/core/assignment_queue.hpp"
 #include "src/core/hub_session.hpp"
+#include "src/core/mutant.hpp"
+#include "src/core/result_packer.hpp"
 #include "src/core/words.hpp"
 
 #include <algorithm>
-#include <deque>
 
 namespace yonder::core {
 namespace {
 
-// What waits for its turn.
-struct assigned {
-  attempt_key key;
-  std::uint32_t sequence = 0;
-  std::string_view function;  // into `message`
-  time_point deadline = never;
-  frame message;
-};
-
-struct running {
+struct running_attempt {
   attempt_key key;
   time_point since = 0;
-  bool fenced = false;  // of a session that ended: its answer goes nowhere
+  time_point stop_by = never;  // of a session that ended: the answer goes nowhere, and it must stop
   bool stopping = false;
+  bool packed = false;  // its frame held several items
+  bool last = false;    // of them
+  bool fenced() const noexcept { return stop_by != never; }
 };
 
 failure failure_of(errc code, std::string_view function, std::string_view why) {
@@ -39,14 +35,14 @@ failure failure_of(errc code, std::string_view function, std::string_view why) {
 struct worker::state final : session_user {
   worker_config config;
   hub_session hub;
-  std::deque<assigned> waiting;
-  std::optional<running> current;
+  assignment_queue waiting;
+  std::vector<running_attempt> running;  // config.concurrency at most
+  result_packer results;
   bool exited = false;
   bool draining = false;
   bool said_drain = false;
   bool hub_drained = false;  // the hub has said that it assigns nothing more
   time_point linger_until = never;
-  time_point stop_until = never;  // for a fenced attempt
 
   state(worker_config made, time_point now)
       : config(std::move(made)), hub(now, hello_of(config), config.timing, *this) {}
@@ -58,21 +54,29 @@ struct worker::state final : session_user {
     hello.name = config.name;
     hello.process = config.pid;
     hello.start_token = config.start_token;
+    hello.concurrency = config.concurrency;
     hello.limits = config.limits;
     hello.functions = config.functions;
     return hello;
   }
 
-  bool is_idle() const { return waiting.empty() && !current; }
+  bool is_idle() const { return waiting.empty() && running.empty(); }
 
   void exit(bool clean, errc code, std::string_view reason, outputs& out) {
     if (std::exchange(exited, true)) return;
     hub.end();
     waiting.clear();
+    results.clear();
     out.emplace_back(out::exit{clean, code, std::string(reason)});
   }
 
   // --- answers
+
+  time_point stop_by() const {
+    auto first = never;
+    for (auto const& one : running) first = std::min(first, one.stop_by);
+    return first;
+  }
 
   void answer(time_point now, attempt_key const& key, frame&& message, duration ran, outputs& out) {
     auto& head = message.head;
@@ -83,75 +87,107 @@ struct worker::state final : session_user {
     hub.send(now, stated, frame_ref(std::move(message)), never, out);
   }
 
-  void answer_not_started(time_point now, assigned const& one, errc code, std::string_view why,
-                          outputs& out) {
-    auto message = make_error(failure_of(code, one.function, why));
+  void answer_not_started(time_point now, attempt_range const& range, std::string_view function, errc code,
+                          std::string_view why, outputs& out) {
+    auto message = make_error(failure_of(code, function, why));
     message.head.flags = flag_not_started;
-    answer(now, one.key, std::move(message), 0, out);
+    if (range.count > 1) {
+      auto body = byte_buffer::copy_of(message.body);
+      write_item_count(body, range.count);
+      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+      message.body = std::move(body);
+    }
+    answer(now, range.first, std::move(message), 0, out);
+  }
+
+  // Gives answers with this code for all items that it is called for.
+  auto hand_back_as(time_point now, errc code, std::string_view why, outputs& out) {
+    return
+        [this, now, code, why, &out](attempt_range const& range, assignment_queue::frame_info const& info) {
+          answer_not_started(now, range, info.function, code, why, out);
+        };
+  }
+
+  std::vector<running_attempt>::iterator find_running(attempt_key const& key) {
+    return std::find_if(running.begin(), running.end(), [&](auto const& one) { return one.key == key; });
   }
 
   void complete(time_point now, attempt_key const& key, frame&& message, outputs& out) {
-    if (!current || !(current->key == key)) return;
-    auto const ended = *current;
-    current.reset();
-    stop_until = never;
+    auto const found = find_running(key);
+    if (found == running.end()) return;
+    auto const ended = *found;
+    running.erase(found);
     if (exited) return;
-    if (!ended.fenced) answer(now, key, std::move(message), now - ended.since, out);
+    if (!ended.fenced()) report(now, ended, std::move(message), out);
     run_next(now, out);
+    if (is_idle() || add(results.since(), config.result_delay) <= now) send_results(now, out);
     finish_drain(now, out);
+  }
+
+  // The value of an item waits for those that follow it.
+  void report(time_point now, running_attempt const& ended, frame&& message, outputs& out) {
+    auto const ran = now - ended.since;
+    auto const packs = ended.packed && message.head.type == frame_type::result;
+    if (!packs || !results.takes(ended.key, message)) send_results(now, out);
+    if (!packs || !results.takes(ended.key, message))
+      return answer(now, ended.key, std::move(message), ran, out);
+    results.add(now, ended.key, message, ran);
+    if (ended.last) send_results(now, out);
+  }
+
+  void send_results(time_point now, outputs& out) {
+    if (results.empty()) return;
+    auto message = results.take();
+    auto const head = message.head;
+    hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
   // --- work
 
   void run_next(time_point now, outputs& out) {
-    while (!current && !waiting.empty()) {
-      auto next = std::move(waiting.front());
-      waiting.pop_front();
-      if (next.deadline <= now) {
-        answer_not_started(now, next, errc::deadline_exceeded,
-                           "the deadline passed before the call was started", out);
+    while (running.size() < config.concurrency && !waiting.empty()) {
+      if (waiting.deadline() <= now) {
+        waiting.hand_back_front(hand_back_as(now, errc::deadline_exceeded,
+                                             "the deadline passed before the call was started", out));
         continue;
       }
-      current = running{next.key, now, false, false};
-      auto const signature = next.message.head.signature;
-      out.emplace_back(out::run{next.key, std::uint64_t{next.sequence} << 32 | 1, next.function, signature,
-                                std::move(next.message), next.deadline});
+      auto next = waiting.take();
+      running.push_back({next.run.key, now, never, false, next.packed, next.last});
+      out.emplace_back(std::move(next.run));
     }
   }
 
   void take(time_point now, frame&& message, outputs& out) {
-    auto const& head = message.head;
-    assigned one;
-    one.key = {head.call, head.attempt, head.epoch};
-    one.sequence = head.sequence;
-    one.deadline = from_remaining(head.remaining_us, now);
-    call_message call;
-    if (waiting.size() >= config.max_queued || !read_call(message.metadata(), call)) {
+    auto const key = attempt_key{message.head.call, message.head.attempt, message.head.epoch};
+    if (waiting.frames() >= config.max_queued || !waiting.push(now, std::move(message))) {
       hub.violated();
-      auto refusal =
-          make_error(failure_of(errc::protocol_violation, {}, "the worker cannot take this assignment"));
-      return answer(now, one.key, std::move(refusal), 0, out);
+      return answer(
+          now, key,
+          make_error(failure_of(errc::protocol_violation, {}, "the worker cannot take this assignment")), 0,
+          out);
     }
-    one.function = call.function;
-    if (draining)
-      return answer_not_started(now, one, errc::disconnected, "the worker takes no more work", out);
-    one.message = std::move(message);
-    waiting.push_back(std::move(one));
+    if (draining) return hand_back_all(now, out);
     run_next(now, out);
   }
 
-  void cancel(time_point now, header const& head, outputs& out) {
-    auto const key = attempt_key{head.call, head.attempt, head.epoch};
-    auto const found =
-        std::find_if(waiting.begin(), waiting.end(), [&](auto const& one) { return one.key == key; });
-    if (found != waiting.end()) {
-      auto const one = std::move(*found);
-      waiting.erase(found);
-      answer_not_started(now, one, errc::cancelled, "handed back before it was started", out);
-    } else if (current && current->key == key && (head.flags & flag_recall) == 0 && !current->stopping) {
-      current->stopping = true;
-      out.emplace_back(out::stop_requested{key});
+  // What waits is handed back; what runs is told to stop, unless it is only called back.
+  void cancel(time_point now, frame const& message, outputs& out) {
+    auto const& head = message.head;
+    auto const range = attempt_range{{head.call, head.attempt, head.epoch}, read_item_count(message)};
+    waiting.hand_back(range, hand_back_as(now, errc::cancelled, "handed back before it was started", out));
+    if ((head.flags & flag_recall) != 0) return;
+    for (auto& one : running) {
+      auto const item = one.key.call.number - head.call.number;
+      auto const in_range =
+          one.key == attempt_key{{head.call.session, head.call.number + item}, head.attempt, head.epoch};
+      if (!in_range || item >= range.count || std::exchange(one.stopping, true)) continue;
+      out.emplace_back(out::stop_requested{one.key});
     }
+  }
+
+  void hand_back_all(time_point now, outputs& out) {
+    while (!waiting.empty())
+      waiting.hand_back_front(hand_back_as(now, errc::disconnected, "the worker takes no more work", out));
   }
 
   // --- draining
@@ -161,10 +197,7 @@ struct worker::state final : session_user {
     draining = true;
     if (hub.ready()) say_drain(now, out);
     if (!hub.met_a_hub()) return exit(true, errc::disconnected, "told to end before a hub was found", out);
-    for (auto& one : waiting) {
-      answer_not_started(now, one, errc::disconnected, "the worker takes no more work", out);
-    }
-    waiting.clear();
+    hand_back_all(now, out);
     finish_drain(now, out);
   }
 
@@ -176,7 +209,7 @@ struct worker::state final : session_user {
   }
 
   void finish_drain(time_point now, outputs& out) {
-    if (!draining || !is_idle() || exited) return;
+    if (!draining || !is_idle() || !results.empty() || exited) return;
     if (linger_until == never) linger_until = add(now, config.drain_linger);
     auto const said_all = hub.ready() && hub_drained && hub.all_acknowledged();
     if (!said_all && now < linger_until) return;
@@ -196,10 +229,12 @@ struct worker::state final : session_user {
   // The hub has fenced the session: nothing that was assigned in it counts any more.
   void session_lost(time_point now, std::string_view, outputs& out) override {
     waiting.clear();
-    if (!current || current->fenced) return;
-    current->fenced = true;
-    stop_until = add(now, config.cancel_grace);
-    if (!std::exchange(current->stopping, true)) out.emplace_back(out::stop_requested{current->key});
+    results.clear();
+    for (auto& one : running) {
+      if (one.fenced()) continue;
+      one.stop_by = add(now, config.cancel_grace);
+      if (!std::exchange(one.stopping, true)) out.emplace_back(out::stop_requested{one.key});
+    }
   }
 
   void refused(time_point, errc code, std::string_view why, outputs& out) override {
@@ -209,7 +244,7 @@ struct worker::state final : session_user {
   void deliver(time_point now, frame&& message, outputs& out) override {
     switch (message.head.type) {
       case frame_type::assign: return take(now, std::move(message), out);
-      case frame_type::cancel: return cancel(now, message.head, out);
+      case frame_type::cancel: return cancel(now, message, out);
       case frame_type::drain: hub_drained = true; return drain(now, out);
       default: hub.violated();
     }
@@ -258,13 +293,14 @@ void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }
 void worker::tick(time_point now, outputs& out) {
   auto& s = *state_;
   if (s.exited) return;
-  if (s.stop_until <= now) {
+  if (s.stop_by() <= now) {
     return s.exit(false, errc::disconnected, "an attempt that no hub waits for any more does not stop", out);
   }
   if (!s.hub.ready() && add(s.hub.away_since(), s.config.hub_timeout) <= now)
     return s.exit(
         false, errc::hub_unreachable,
         "no hub answered" + (s.hub.trouble().empty() ? "" : "; the last attempt: " + s.hub.trouble()), out);
+  if (add(s.results.since(), s.config.result_delay) <= now) s.send_results(now, out);
   s.hub.tick(now, out);
   s.finish_drain(now, out);
 }
@@ -273,12 +309,13 @@ time_point worker::next_deadline() const {
   auto const& s = *state_;
   if (s.exited) return never;
   auto const given_up = s.hub.ready() ? never : add(s.hub.away_since(), s.config.hub_timeout);
-  return std::min({given_up, s.hub.next_deadline(), s.linger_until, s.stop_until});
+  auto const of_results = add(s.results.since(), s.config.result_delay);
+  return std::min({given_up, s.hub.next_deadline(), s.linger_until, s.stop_by(), of_results});
 }
 
 std::string const& worker::trouble() const { return state_->hub.trouble(); }
 bool worker::idle() const { return state_->is_idle(); }
-std::size_t worker::queued() const { return state_->waiting.size(); }
+std::size_t worker::queued() const { return state_->waiting.items(); }
 std::size_t worker::frames_held() const { return state_->hub.frames_held(); }
 std::uint64_t worker::protocol_violations() const { return state_->hub.violations(); }
 

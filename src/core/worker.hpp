@@ -14,8 +14,10 @@ struct worker_config {
   std::uint64_t start_token = 0;  // which start of a launcher this process comes of; 0: none
   frame_limits limits;            // what this worker can receive
   std::vector<function_info> functions;
-  std::size_t max_queued = 1024;       // attempts waiting here; past it the hub violates the protocol
-  duration hub_timeout = 60 * second;  // without a hub for so long: exit
+  std::uint32_t concurrency = 1;  // attempts that run at once
+  std::size_t max_queued = 1024;  // frames of them waiting here; past it the hub violates the protocol
+  duration result_delay = 100 * microsecond;  // a value of a batch waits so long for those that follow it
+  duration hub_timeout = 60 * second;         // without a hub for so long: exit
   duration cancel_grace =
       2 * second;  // an attempt of a session that ended must stop within it, or the worker exits
   duration drain_linger =
@@ -23,7 +25,8 @@ struct worker_config {
   link_timing timing;
 };
 
-// The serving end of a connection to a hub: runs one attempt at a time, first in first out.
+// The serving end of a connection to a hub: starts attempts first in first out, so many at once as it is
+// configured to.
 class worker {
  public:
   worker(worker_config config, time_point now);
@@ -36,7 +39,7 @@ class worker {
 
   void receive(time_point now, peer_id peer, frame&& message, outputs& out);
 
-  // The attempt that out::run named has ended. `value`: payload and buffers, without metadata.
+  // An attempt that out::run named has ended. `value`: payload and buffers, without metadata.
   void finished(time_point now, attempt_key const& key, frame value, outputs& out);
   void finished(time_point now, attempt_key const& key, failure error, outputs& out);
 
@@ -48,7 +51,7 @@ class worker {
 
   std::string const& trouble() const;  // why no hub was reached, the last time; empty once one was
   bool idle() const;                   // nothing runs, nothing waits
-  std::size_t queued() const;
+  std::size_t queued() const;          // attempts that wait
   std::size_t frames_held() const;
   std::uint64_t protocol_violations() const;
 

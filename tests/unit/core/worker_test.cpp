@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/worker.hpp"
 
+#include "src/core/items.hpp"
 #include "tests/unit/core/loopback.hpp"
 
 #include <doctest/doctest.h>
@@ -93,4 +94,258 @@ TEST_CASE("a drained worker stays until its last result is acknowledged") {
   REQUIRE(worker.exited.has_value());
   CHECK(worker.exited->clean);
   CHECK(client.outcomes.at(call.number).ok());
+}
+
+namespace {
+
+constexpr peer_id hub_side = 3;
+constexpr std::uint32_t its_epoch = 5;
+
+// A worker whose hub is the test.
+struct lone_worker {
+  outputs out;
+  time_point now = second;
+  worker core;
+  std::uint32_t sequence = 0;
+
+  explicit lone_worker(std::uint32_t concurrency = 1)
+      : core(
+            [concurrency] {
+              worker_config config;
+              config.session = 1;
+              config.concurrency = concurrency;
+              return config;
+            }(),
+            now) {
+    core.connected(now, hub_side, true, out);
+    auto welcome = make_welcome({protocol_version, second, {10, 10}, {}});
+    welcome.head.attempt = 1;
+    welcome.head.epoch = its_epoch;
+    receive(std::move(welcome));
+    out.clear();
+  }
+
+  void receive(frame message) {
+    message.head.epoch = its_epoch;
+    core.receive(now, hub_side, std::move(message), out);
+  }
+
+  // Calls from `number` on, with these arguments.
+  void assign(std::uint64_t number, std::vector<std::string> const& arguments, duration remaining = 0) {
+    frame message;
+    message.head.type = frame_type::assign;
+    message.head.attempt = 1;
+    message.head.call = {9, number};
+    message.head.sequence = ++sequence;
+    if (remaining != 0) message.head.remaining_us = static_cast<std::uint64_t>(remaining / microsecond) + 1;
+    byte_buffer body;
+    message.head.metadata_size = begin_call(body, "f", {});
+    if (arguments.size() > 1) {
+      std::vector<std::uint32_t> sizes;
+      for (auto const& one : arguments) sizes.push_back(static_cast<std::uint32_t>(one.size()));
+      write_items(body, sizes);
+      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    }
+    for (auto const& one : arguments) body.append(one.data(), one.size());
+    message.body = std::move(body);
+    receive(std::move(message));
+  }
+
+  void cancel(std::uint64_t number, std::uint32_t count, std::uint8_t flags = 0) {
+    auto message = make_control(frame_type::cancel);
+    byte_buffer body;
+    write_item_count(body, count);
+    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    message.body = std::move(body);
+    message.head.call = {9, number};
+    message.head.attempt = 1;
+    message.head.flags = flags;
+    receive(std::move(message));
+  }
+
+  static attempt_key key(std::uint64_t number) { return {{9, number}, 1, its_epoch}; }
+
+  void finish(std::uint64_t number, std::string_view value) {
+    frame made;
+    made.body = test::bytes_of(value);
+    core.finished(now, key(number), std::move(made), out);
+  }
+  void fail(std::uint64_t number) { core.finished(now, key(number), failure{}, out); }
+
+  // What was asked for since the last look, in words.
+  std::vector<std::string> said() {
+    std::vector<std::string> words;
+    for (auto& one : out) {
+      if (auto const* const run = std::get_if<out::run>(&one)) {
+        words.push_back("run " + std::to_string(run->key.call.number) + " " + std::string(run->function) +
+                        " \"" + test::text_of(run->message.payload()) + "\" mark " +
+                        std::to_string(run->mark >> 32) + "/" + std::to_string(run->mark & 0xffffffff));
+      } else if (auto* const send = std::get_if<out::send>(&one)) {
+        words.push_back(answer_of(send->message()));
+      } else if (auto const* const stop = std::get_if<out::stop_requested>(&one)) {
+        words.push_back("stop " + std::to_string(stop->key.call.number));
+      } else {
+        words.emplace_back("exit");
+      }
+    }
+    out.clear();
+    return words;
+  }
+
+  static std::string answer_of(frame const& message) {
+    auto const number = std::to_string(message.head.call.number);
+    if (message.head.type == frame_type::drain) return "drain";
+    if (message.head.type == frame_type::error) {
+      auto const back = (message.head.flags & flag_not_started) != 0;
+      return (back ? "back " : "error ") + number + "+" + std::to_string(read_item_count(message));
+    }
+    packed_items items;
+    CHECK(read_items(message, items));
+    return "result " + number + "+" + std::to_string(items.count) + " \"" + test::text_of(message.payload()) +
+           "\"";
+  }
+};
+
+using spoken = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the items of a batch run one after the other, each with its arguments and its mark") {
+  lone_worker worker;
+  worker.assign(20, {"a", "", "ccc"});
+  CHECK(worker.core.queued() == 2);
+  CHECK(worker.said() == spoken{"run 20 f \"a\" mark 1/1"});
+  worker.finish(20, "A");
+  CHECK(worker.said() == spoken{"run 21 f \"\" mark 1/2"});
+  worker.finish(21, "");
+  CHECK(worker.said() == spoken{"run 22 f \"ccc\" mark 1/3"});
+  worker.finish(22, "CC");
+  CHECK(worker.said() == spoken{"result 20+3 \"ACC\""});
+  CHECK(worker.core.idle());
+}
+
+TEST_CASE("values wait for those that follow them, but not long, and a failure goes by itself") {
+  lone_worker worker;
+  worker.assign(20, {"a", "b", "c", "d", "e"});
+  worker.said();
+  worker.finish(20, "A");
+  worker.fail(21);
+  CHECK(worker.said() ==
+        spoken{"run 21 f \"b\" mark 1/2", "result 20+1 \"A\"", "error 21+1", "run 22 f \"c\" mark 1/3"});
+  worker.finish(22, "C");
+  CHECK(worker.core.next_deadline() == worker.now + 100 * microsecond);
+  worker.now += 100 * microsecond;
+  worker.core.tick(worker.now, worker.out);
+  CHECK(worker.said() == spoken{"run 23 f \"d\" mark 1/4", "result 22+1 \"C\""});
+  worker.finish(23, "D");
+  worker.now += 100 * microsecond;
+  worker.finish(24, "E");
+  CHECK(worker.said() == spoken{"run 24 f \"e\" mark 1/5", "result 23+2 \"DE\""});
+}
+
+TEST_CASE("a value of a single call, one with buffers and one that is large do not wait") {
+  lone_worker worker;
+  worker.assign(20, {"a"});
+  worker.assign(30, {"b", "c", "d"});
+  worker.said();
+  worker.finish(20, "A");
+  CHECK(worker.said() == spoken{"result 20+1 \"A\"", "run 30 f \"b\" mark 2/1"});
+  frame value;
+  value.buffers.resize(1);
+  worker.core.finished(worker.now, lone_worker::key(30), std::move(value), worker.out);
+  CHECK(worker.said() == spoken{"result 30+1 \"\"", "run 31 f \"c\" mark 2/2"});
+  worker.finish(31, std::string(200'000, 'x'));
+  CHECK(worker.said().size() == 2);
+}
+
+TEST_CASE("a cancel of a range hands back what waits, row by row, and stops what runs") {
+  lone_worker worker;
+  worker.assign(20, {"a", "b", "c", "d", "e", "f"});
+  worker.said();
+  worker.cancel(22, 1, flag_recall);
+  CHECK(worker.said() == spoken{"back 22+1"});
+  worker.cancel(10, 14);
+  CHECK(worker.said() == spoken{"back 21+1", "back 23+1", "stop 20"});
+  worker.cancel(20, 2);
+  worker.cancel(100, 50);
+  CHECK(worker.said().empty());
+  worker.finish(20, "A");
+  CHECK(worker.said() == spoken{"run 24 f \"e\" mark 1/5"});
+  worker.cancel(24, 2, flag_recall);
+  CHECK(worker.said() == spoken{"back 25+1"});
+  worker.finish(24, "E");
+  CHECK(worker.said() == spoken{"result 20+1 \"A\"", "result 24+1 \"E\""});
+  CHECK(worker.core.idle());
+}
+
+TEST_CASE(
+    "what a batch has not started when its deadline passes, or the worker drains, is handed back as one") {
+  lone_worker worker;
+  worker.assign(20, {"a", "b", "c"}, millisecond);
+  worker.said();
+  worker.now += 2 * millisecond;
+  worker.finish(20, "A");
+  CHECK(worker.said() == spoken{"back 21+2", "result 20+1 \"A\""});
+  worker.assign(30, {"a", "b", "c"});
+  worker.said();
+  worker.core.drain(worker.now, worker.out);
+  CHECK(worker.said() == spoken{"drain", "back 31+2"});
+  worker.assign(40, {"x", "y"});
+  CHECK(worker.said() == spoken{"back 40+2"});
+}
+
+TEST_CASE("a worker runs so many attempts at once as it is told to, and stops and drains them all") {
+  lone_worker worker(2);
+  worker.assign(20, {"a"});
+  worker.assign(30, {"b"});
+  worker.assign(40, {"c"});
+  CHECK(worker.said() == spoken{"run 20 f \"a\" mark 1/1", "run 30 f \"b\" mark 2/1"});
+  worker.cancel(30, 1);
+  CHECK(worker.said() == spoken{"stop 30"});
+  worker.finish(30, "B");
+  CHECK(worker.said() == spoken{"result 30+1 \"B\"", "run 40 f \"c\" mark 3/1"});
+  worker.core.drain(worker.now, worker.out);
+  worker.receive(make_control(frame_type::drain));
+  CHECK(worker.said() == spoken{"drain"});
+  worker.finish(40, "C");
+  CHECK_FALSE(worker.core.idle());
+  CHECK(worker.said() == spoken{"result 40+1 \"C\""});
+  worker.finish(20, "A");
+  auto const last = worker.said();
+  REQUIRE(last.size() == 3);
+  CHECK(last[0] == "result 20+1 \"A\"");
+  CHECK(last[2] == "exit");
+}
+
+TEST_CASE("every attempt of a session that ended must stop, each within its grace") {
+  lone_worker worker(2);
+  worker.assign(20, {"a", "b", "c"});
+  worker.said();
+  worker.core.lost(worker.now, hub_side, false, errc::disconnected, "", worker.out);
+  CHECK(worker.said() == spoken{"stop 20", "stop 21"});
+  worker.finish(20, "goes nowhere");
+  CHECK(worker.said().empty());
+  CHECK(worker.core.next_deadline() == worker.now + 2 * second);
+  worker.now += 2 * second;
+  worker.core.tick(worker.now, worker.out);
+  CHECK(worker.said() == spoken{"exit"});
+}
+
+TEST_CASE("a batch that does not decode is refused, and hurts nothing else") {
+  lone_worker worker;
+  frame bad;
+  bad.head.type = frame_type::assign;
+  bad.head.call = {9, 7};
+  byte_buffer body;
+  bad.head.metadata_size = begin_call(body, "f", {});
+  std::vector<std::uint32_t> const sizes{5, 5};
+  write_items(body, sizes);
+  bad.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  body.append("123456789", 9);
+  bad.body = std::move(body);
+  worker.receive(std::move(bad));
+  CHECK(worker.said() == spoken{"error 7+1"});
+  CHECK(worker.core.protocol_violations() == 1);
+  worker.assign(20, {"a"});
+  CHECK(worker.said().size() == 1);
 }

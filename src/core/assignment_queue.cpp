@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/assignment_queue.hpp"
+
+#include "src/core/link.hpp"
+#include "src/core/metadata.hpp"
+#include "src/core/transfer.hpp"
+
+namespace yonder::core {
+
+bool assignment_queue::push(time_point now, frame&& message) {
+  call_message call;
+  packed_items items;
+  auto const& head = message.head;
+  if (!read_call(message.metadata(), call) || !read_items(message, items)) return false;
+  assigned one;
+  one.key = {head.call, head.attempt, head.epoch};
+  one.sequence = head.sequence;
+  one.info = {call.function, from_remaining(head.remaining_us, now)};
+  one.items = items;
+  one.left = items.count;
+  one.message = std::move(message);
+  if (items.count > 1) own_everything(one.message);
+  items_ += items.count;
+  frames_.push_back(std::move(one));
+  return true;
+}
+
+attempt_key assignment_queue::key_of(assigned const& one, std::uint32_t item) {
+  auto key = one.key;
+  key.call.number += item;
+  return key;
+}
+
+// To the first item that waits, if there is one.
+void assignment_queue::skip_gone(assigned& one) {
+  if (one.left == 0) return;
+  while (!one.waits(one.next)) {
+    one.offset += one.items.size_of(one.next, 1);
+    ++one.next;
+  }
+}
+
+void assignment_queue::give_up(assigned& one, std::uint32_t first, std::uint32_t count) {
+  if (one.gone.empty()) one.gone.resize(one.items.count);
+  for (auto item = first; item < first + count; ++item) one.gone[item] = true;
+  one.left -= count;
+  items_ -= count;
+}
+
+assignment_queue::next_item assignment_queue::take() {
+  auto& one = frames_.front();
+  next_item taken;
+  taken.packed = one.items.count > 1;
+  taken.last = --one.left == 0;
+  --items_;
+  auto& run = taken.run;
+  run.key = key_of(one, one.next);
+  run.mark = std::uint64_t{one.sequence} << 32 | (one.next + 1);
+  run.function = one.info.function;
+  run.signature = one.message.head.signature;
+  run.deadline = one.info.deadline;
+  if (taken.packed)
+    run.message = take_part(one);
+  else
+    run.message = std::move(one.message);
+  if (taken.last) frames_.pop_front();
+  return taken;
+}
+
+// The next item's arguments, in memory that the frame's items share.
+frame assignment_queue::take_part(assigned& one) {
+  frame part;
+  part.head = one.message.head;
+  part.head.call.number += one.next;
+  part.head.metadata_size = 0;
+  auto const size = one.items.size_of(one.next, 1);
+  part.body = frame_body(one.message.payload().subspan(one.offset, size), one.message.body.owner());
+  one.offset += size;
+  ++one.next;
+  skip_gone(one);
+  return part;
+}
+
+}  // namespace yonder::core

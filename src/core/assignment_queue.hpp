@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/items.hpp"
+#include "src/core/types.hpp"
+
+#include <algorithm>
+#include <deque>
+
+namespace yonder::core {
+
+// Calls with consecutive numbers, of one attempt.
+struct attempt_range {
+  attempt_key first;
+  std::uint32_t count = 1;
+};
+
+// What a worker was assigned and has not started: frames in the order in which they came, each of one item or
+// several.
+class assignment_queue {
+ public:
+  // What is told of every item that is handed back.
+  struct frame_info {
+    std::string_view function;  // valid until the next step of the queue
+    time_point deadline = never;
+  };
+
+  // Takes an assign frame. False: it does not decode.
+  bool push(time_point now, frame&& message);
+  struct next_item {
+    out::run run;
+    bool packed = false;  // came with others in one frame
+    bool last = false;    // of those that were still here
+  };
+  // The first item in order, which is the queue's no longer. Not if empty().
+  next_item take();
+
+  // Takes those of `range` out that are still here, and calls give(range, info) for each row of them.
+  template <class Give>
+  void hand_back(attempt_range const& range, Give&& give) {
+    for (auto at = frames_.begin(); at != frames_.end();) {
+      hand_back(*at, range, give);
+      at = at->left == 0 ? frames_.erase(at) : at + 1;
+    }
+  }
+  // The same for all items of the first frame.
+  template <class Give>
+  void hand_back_front(Give&& give) {
+    auto& front = frames_.front();
+    hand_back(front, {front.key, front.items.count}, give);
+    frames_.pop_front();
+  }
+
+  bool empty() const noexcept { return frames_.empty(); }
+  time_point deadline() const noexcept { return frames_.front().info.deadline; }  // of the first item
+  std::size_t frames() const noexcept { return frames_.size(); }
+  std::size_t items() const noexcept { return items_; }
+  void clear() noexcept {
+    frames_.clear();
+    items_ = 0;
+  }
+
+ private:
+  struct assigned {
+    attempt_key key;  // of its first item
+    std::uint32_t sequence = 0;
+    frame_info info;
+    frame message;
+    packed_items items;
+    std::uint32_t next = 0;  // items before it were started or handed back
+    std::size_t offset = 0;  // of its payload
+    std::uint32_t left = 0;  // neither started nor handed back
+    std::vector<bool> gone;  // handed back; empty: none was
+    bool waits(std::uint32_t item) const { return item >= next && (gone.empty() || !gone[item]); }
+  };
+
+  static attempt_key key_of(assigned const& one, std::uint32_t item);
+  static void skip_gone(assigned& one);
+  static frame take_part(assigned& one);
+
+  template <class Give>
+  void hand_back(assigned& one, attempt_range const& range, Give& give) {
+    auto const& key = range.first;
+    if (key.call.session != one.key.call.session || key.attempt != one.key.attempt ||
+        key.epoch != one.key.epoch)
+      return;
+    auto const begin = std::max(key.call.number, one.key.call.number) - one.key.call.number;
+    auto const past = std::min(key.call.number + range.count, one.key.call.number + one.items.count);
+    auto const end = past > one.key.call.number ? past - one.key.call.number : 0;
+    for (auto item = static_cast<std::uint32_t>(begin); item < end;) {
+      auto row = item;
+      while (row < end && one.waits(row)) ++row;
+      if (row != item) {
+        give_up(one, item, row - item);
+        give(attempt_range{key_of(one, item), row - item}, one.info);
+      }
+      item = std::max(row, item + 1);
+    }
+    skip_gone(one);
+  }
+  void give_up(assigned& one, std::uint32_t first, std::uint32_t count);
+
+  std::deque<assigned> frames_;
+  std::size_t items_ = 0;
+};
+
+}  // namespace yonder::core

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/result_packer.hpp"
+
+#include "src/core/items.hpp"
+#include "src/core/mutant.hpp"
+
+namespace yonder::core {
+
+bool result_packer::takes(attempt_key const& key, frame const& value) const noexcept {
+  if (!value.buffers.empty() || value.body.size() + values_.size() > max_bytes) return false;
+  if (empty()) return true;
+  auto const next =
+      attempt_key{{first_.call.session, first_.call.number + sizes_.size()}, first_.attempt, first_.epoch};
+  return (key == next || YONDER_MUTANT(results_mixed_up)) && sizes_.size() < max_items;
+}
+
+void result_packer::add(time_point now, attempt_key const& key, frame const& value, duration ran) {
+  if (empty()) {
+    first_ = key;
+    since_ = now;
+  }
+  sizes_.push_back(static_cast<std::uint32_t>(value.body.size()));
+  values_.append(value.body.data(), value.body.size());
+  ran_ += ran;
+}
+
+frame result_packer::take() {
+  frame packed;
+  auto& head = packed.head;
+  head.type = frame_type::result;
+  head.call = first_.call;
+  head.attempt = first_.attempt;
+  head.remaining_us = static_cast<std::uint64_t>(ran_ / microsecond);
+  if (sizes_.size() == 1) {
+    packed.body = std::move(values_);
+  } else {
+    byte_buffer body;
+    body.reserve(64 + sizes_.size() * sizeof(std::uint32_t) + values_.size());
+    write_items(body, sizes_);
+    head.metadata_size = static_cast<std::uint32_t>(body.size());
+    body.append(values_.data(), values_.size());
+    packed.body = std::move(body);
+  }
+  clear();
+  return packed;
+}
+
+void result_packer::clear() noexcept {
+  sizes_.clear();
+  values_ = {};
+  ran_ = 0;
+  since_ = never;
+}
+
+}  // namespace yonder::core
