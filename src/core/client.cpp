@@ -3,6 +3,7 @@
 
 #include "src/core/hub_session.hpp"
 #include "src/core/intrusive_list.hpp"
+#include "src/core/items.hpp"
 #include "src/core/mutant.hpp"
 #include "src/core/number_map.hpp"
 #include "src/core/slab.hpp"
@@ -27,7 +28,11 @@ struct pending : timer, list_hook<order_tag> {
   std::size_t bytes = 0;
   std::uint32_t ticket = 0;  // of the link
   bool given = false;        // to the link
-  frame_ref message;         // until it is given away for good
+  frame_ref message;         // until it is given away for good; the items of a batch share it
+  std::uint32_t item = 0;    // which of them this is
+  std::uint32_t items = 1;
+  std::size_t offset = 0;  // of its payload among theirs
+  std::size_t size = 0;
 
   void reset() { message = {}; }
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
@@ -112,12 +117,13 @@ struct client::state final : session_user {
     while (!list.empty()) fail(list.front(), code, why, out);
   }
 
-  void refuse(call_spec const& spec, std::uint64_t number, errc code, std::string_view why, outputs& out) {
+  void refuse(std::string_view function, std::uint64_t cookie, std::uint64_t number, errc code,
+              std::string_view why, outputs& out) {
     failure error;
     error.code = code;
-    error.function = spec.function;
+    error.function = function;
     error.message = why;
-    out.emplace_back(out::completed{id_of(number), spec.cookie, outcome(std::move(error))});
+    out.emplace_back(out::completed{id_of(number), cookie, outcome(std::move(error))});
   }
 
   void close(errc code, std::string_view reason, outputs& out) {
@@ -136,12 +142,46 @@ struct client::state final : session_user {
   // --- sending
 
   void give(time_point now, pending& call, outputs& out) {
+    if (call.items > 1 && !leads_its_batch(call)) separate(call);
+    auto message = call.message;
+    auto const rest = call.items - 1;
+    auto* const first = &call;
+    hand_over(call);
+    for (std::uint32_t i = 0; i < rest; ++i) hand_over(waiting.front());
+    auto const head = message->head;
+    auto const ticket = hub.send(now, head, std::move(message), call.deadline, out);
+    auto* one = first;
+    for (std::uint32_t i = 0; i <= rest; ++i, one = given.after(*one)) one->ticket = ticket;
+  }
+
+  // From what waits to what was given. What cannot be sent again is not kept.
+  void hand_over(pending& call) {
     waiting.remove(call);
     given.push_back(call);
     call.given = true;
-    auto const head = call.message->head;
-    auto message = hub.reliable() ? std::move(call.message) : call.message;
-    call.ticket = hub.send(now, head, std::move(message), call.deadline, out);
+    if (hub.reliable()) call.message = {};
+  }
+
+  // Whether all items of the batch follow each other here.
+  bool leads_its_batch(pending& call) {
+    if (call.item != 0) return false;
+    auto* one = &call;
+    for (std::uint32_t i = 1; i < call.items; ++i) {
+      one = waiting.after(*one);
+      if (one == nullptr || one->number != call.number + i) return false;
+    }
+    return true;
+  }
+
+  // The others have ended, or have a way of their own: this item travels alone.
+  static void separate(pending& call) {
+    packed_items items;
+    read_items(*call.message, items);
+    auto alone = slice(*call.message, items, {call.item, 1, call.offset, call.size});
+    alone.head.call.number = call.number;
+    call.message = frame_ref(std::move(alone));
+    call.item = 0;
+    call.items = 1;
   }
 
   void give_waiting(time_point now, outputs& out) {
@@ -169,11 +209,38 @@ struct client::state final : session_user {
     return excess_in_words(message, hub.hub_limits(), "the arguments take", "hub");
   }
 
-  // `ticket`: of the call, which need not have left yet.
-  void say_cancel(time_point now, std::uint64_t number, std::uint32_t ticket, outputs& out) {
-    if (hub.withdraw(now, ticket, out)) return;
+  // Calls with consecutive numbers of which the hub is to be told that nobody waits for them.
+  struct cancelled_row {
+    std::uint64_t first = 0;
+    std::uint32_t count = 0;
+  };
+
+  // Ends a call. What has left already joins `row`, which is sent when the next one does not follow it.
+  void give_up(time_point now, pending& call, errc code, std::string_view why, cancelled_row& row,
+               outputs& out) {
+    auto const number = call.number;
+    auto const given_before = call.given;
+    auto const alone = call.items == 1;
+    auto const ticket = call.ticket;
+    fail(call, code, why, out);
+    if (!given_before || (alone && hub.withdraw(now, ticket, out))) return;
+    if (row.count == 0 || row.first + row.count != number || row.count == max_items) {
+      say_cancel(now, row, out);
+      row = {number, 0};
+    }
+    ++row.count;
+  }
+
+  void say_cancel(time_point now, cancelled_row const& row, outputs& out) {
+    if (row.count == 0) return;
     auto message = make_control(frame_type::cancel);
-    message.head.call = id_of(number);
+    message.head.call = id_of(row.first);
+    if (row.count > 1) {
+      byte_buffer body;
+      write_item_count(body, row.count);
+      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+      message.body = std::move(body);
+    }
     auto const head = message.head;
     hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
@@ -218,16 +285,57 @@ struct client::state final : session_user {
     if (!answer || head.call.session != config.session) {
       return hub.violated();
     }
-    auto* const call = by_number.find(head.call.number);
-    if (call == nullptr || !call->given) return;  // it has ended already
-    if (head.type == frame_type::result) {
-      if (!read_nothing(message)) return undecodable(*call, out);
-      return complete(*call, outcome(std::move(message)), out);
+    if (head.type == frame_type::result) return take_values(std::move(message), out);
+    take_error(message, out);
+  }
+
+  pending* find_given(std::uint64_t number) {
+    auto* const call = by_number.find(number);
+    return call != nullptr && call->given ? call : nullptr;  // null: it has ended already
+  }
+
+  void take_values(frame&& message, outputs& out) {
+    auto const number = message.head.call.number;
+    packed_items items;
+    auto const decodes = read_nothing(message) && read_items(message, items);
+    if (decodes && items.count > 1) return take_packed(std::move(message), items, out);
+    auto* const call = find_given(number);
+    if (call == nullptr) return;
+    if (!decodes) return undecodable(*call, out);
+    complete(*call, outcome(std::move(message)), out);
+  }
+
+  // Each value refers to the memory that all have in common.
+  void take_packed(frame&& message, packed_items const& items, outputs& out) {
+    own_everything(message);
+    std::size_t offset = 0;
+    for (std::uint32_t i = 0; i < items.count; ++i) {
+      auto const size = items.size_of(i, 1);
+      if (auto* const call = find_given(message.head.call.number + i)) {
+        frame value;
+        value.head = message.head;
+        value.head.call.number += i;
+        value.head.metadata_size = 0;
+        value.body = frame_body(message.payload().subspan(offset, size), message.body.owner());
+        complete(*call, outcome(std::move(value)), out);
+      }
+      offset += size;
     }
-    failure error;
-    if (!read_error(message, error)) return undecodable(*call, out);
-    if (error.function.empty()) error.function = call->function;
-    complete(*call, std::move(error), out);
+  }
+
+  void take_error(frame const& message, outputs& out) {
+    auto const count = std::max(read_item_count(message), 1U);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto* const call = find_given(message.head.call.number + i);
+      if (call == nullptr) continue;
+      failure error;
+      if (!read_error(message, error)) {
+        undecodable(*call, out);
+        continue;
+      }
+      if (error.function.empty()) error.function = call->function;
+      complete(*call, std::move(error), out);
+    }
   }
 
   void undecodable(pending& call, outputs& out) {
@@ -274,14 +382,84 @@ struct client::state final : session_user {
   }
 
   void expire(time_point now, outputs& out) {
+    cancelled_row row;
     while (auto* const due = timers.expire(now)) {
-      auto& call = static_cast<pending&>(*due);
-      auto const number = call.number;
-      auto const was_given = call.given;
-      auto const ticket = call.ticket;
-      fail(call, errc::deadline_exceeded, "the call's deadline passed", out);
-      if (was_given) say_cancel(now, number, ticket, out);
+      give_up(now, static_cast<pending&>(*due), errc::deadline_exceeded, "the call's deadline passed", row,
+              out);
     }
+    say_cancel(now, row, out);
+  }
+
+  // --- taking calls
+
+  // Whether `count` more calls of `more` bytes in all may be in flight.
+  bool has_credit(std::size_t count, std::size_t more) const {
+    return !hub.over() && calls.size() + count <= max_calls && more <= max_bytes - std::min(max_bytes, bytes);
+  }
+
+  // Why there is none.
+  errc refusal(std::string& why) const {
+    why = hub.over() ? closed_reason : describe_overload();
+    return hub.over() ? closed_code : errc::overloaded;
+  }
+
+  pending& take(time_point now, std::uint64_t number, call_policy const& policy, std::string_view function,
+                std::uint64_t cookie, std::size_t size) {
+    auto& call = calls.acquire();
+    call.number = number;
+    call.cookie = cookie;
+    call.function = function;
+    call.policy = policy;
+    call.submitted = now;
+    call.bytes = size;
+    call.given = false;
+    call.item = 0;
+    call.items = 1;
+    call.deadline = policy.deadline > 0 ? add(now, policy.deadline) : never;
+    bytes += size;
+    by_number.insert(number, call);
+    waiting.push_back(call);
+    if (call.deadline != never) timers.arm(call, add(call.deadline, config.deadline_slack));
+    return call;
+  }
+
+  // Items [first, first + count) of the batch, which begin at `offset` of its payloads, as one frame.
+  void take_items(time_point now, batch_spec const& spec, std::size_t first, std::size_t count,
+                  std::size_t offset, std::uint64_t number, outputs& out) {
+    frame message;
+    message.head = head_of(number, spec.signature);
+    byte_buffer body;
+    message.head.metadata_size = begin_call(body, spec.function, spec.policy, spec.traceparent);
+    std::vector<std::uint32_t> sizes;
+    std::size_t total = 0;
+    for (auto i = first; i < first + count; ++i) total += sizes.emplace_back(spec.items[i].size);
+    if (count > 1) {
+      write_items(body, sizes);
+      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    }
+    body.append(spec.payloads.data() + offset, total);
+    message.body = std::move(body);
+    frame_ref shared(std::move(message));
+    std::size_t at = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto const& item = spec.items[first + i];
+      auto& call = take(now, number + i, spec.policy, spec.function, item.cookie, header_size + item.size);
+      call.message = i + 1 < count ? shared : std::move(shared);
+      call.item = i;
+      call.items = static_cast<std::uint32_t>(count);
+      call.offset = at;
+      call.size = item.size;
+      at += item.size;
+    }
+    if (hub.ready()) give_waiting(now, out);
+  }
+
+  header head_of(std::uint64_t number, std::uint64_t signature) const {
+    header head;
+    head.type = frame_type::call;
+    head.call = id_of(number);
+    head.signature = signature;
+    return head;
   }
 };
 
@@ -312,50 +490,72 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
   auto& s = *state_;
   auto const number = ++s.last_number;
   auto const size = size_of(spec.message);
-  if (s.hub.over()) {
-    s.refuse(spec, number, s.closed_code, s.closed_reason, out);
+  auto const refuse = [&](errc code, std::string const& why) {
+    s.refuse(spec.function, spec.cookie, number, code, why, out);
     return s.id_of(number);
+  };
+  if (!s.has_credit(1, size)) {
+    std::string why;
+    auto const code = s.refusal(why);
+    return refuse(code, why);
   }
-  if (s.calls.size() >= s.max_calls || size > s.max_bytes - std::min(s.max_bytes, s.bytes)) {
-    s.refuse(spec, number, errc::overloaded, s.describe_overload(), out);
-    return s.id_of(number);
-  }
-  if (s.hub.ready() && !s.reaches_hub(spec.message)) {
-    s.refuse(spec, number, errc::too_large, s.describe_excess(spec.message), out);
-    return s.id_of(number);
-  }
-  auto& call = s.calls.acquire();
-  call.number = number;
-  call.cookie = spec.cookie;
-  call.function = spec.function;
-  call.policy = spec.policy;
-  call.submitted = now;
-  call.bytes = size;
-  call.given = false;
-  call.deadline = spec.policy.deadline > 0 ? add(now, spec.policy.deadline) : never;
-  auto& head = spec.message.head;
-  head.type = frame_type::call;
-  head.call = s.id_of(number);
-  head.signature = spec.signature;
+  if (s.hub.ready() && !s.reaches_hub(spec.message))
+    return refuse(errc::too_large, s.describe_excess(spec.message));
+  auto const said = spec.message.head.metadata_size;
+  auto& head = spec.message.head = s.head_of(number, spec.signature);
+  head.metadata_size = said;
   head.buffer_count = static_cast<std::uint32_t>(spec.message.buffers.size());
+  auto& call = s.take(now, number, spec.policy, spec.function, spec.cookie, size);
   call.message = frame_ref(std::move(spec.message));
-  s.bytes += size;
-  s.by_number.insert(number, call);
-  s.waiting.push_back(call);
-  if (call.deadline != never) s.timers.arm(call, add(call.deadline, s.config.deadline_slack));
   if (s.hub.ready()) s.give(now, call, out);
   return s.id_of(number);
 }
 
-bool client::cancel(time_point now, call_id id, outputs& out) {
+call_id client::submit(time_point now, batch_spec const& spec, outputs& out) {
   auto& s = *state_;
-  auto* const call = id.session == s.config.session ? s.by_number.find(id.number) : nullptr;
-  if (call == nullptr) return false;
-  auto const was_given = call->given;
-  auto const ticket = call->ticket;
-  s.fail(*call, errc::cancelled, "the call was cancelled", out);
-  if (was_given) s.say_cancel(now, id.number, ticket, out);
-  return true;
+  auto const first_number = s.last_number + 1;
+  s.last_number += spec.items.size();
+  std::size_t first = 0;
+  for (std::size_t offset = 0; first < spec.items.size();) {
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    while (first + count < spec.items.size() && count < max_items) {
+      auto const size = spec.items[first + count].size;
+      if (count != 0 && bytes + size > max_batch_bytes) break;
+      if (!s.has_credit(count + 1, bytes + size + (count + 1) * header_size)) break;
+      bytes += size;
+      ++count;
+    }
+    if (count == 0) {
+      auto const& item = spec.items[first];
+      std::string why;
+      auto const code = s.refusal(why);
+      s.refuse(spec.function, item.cookie, first_number + first, code, why, out);
+      offset += item.size;
+      ++first;
+      continue;
+    }
+    s.take_items(now, spec, first, count, offset, first_number + first, out);
+    offset += bytes;
+    first += count;
+  }
+  return s.id_of(first_number);
+}
+
+bool client::cancel(time_point now, call_id id, outputs& out) { return cancel(now, id, 1, out) != 0; }
+
+std::size_t client::cancel(time_point now, call_id first, std::size_t count, outputs& out) {
+  auto& s = *state_;
+  std::size_t ended = 0;
+  state::cancelled_row row;
+  for (auto number = first.number; number < first.number + count; ++number) {
+    auto* const call = first.session == s.config.session ? s.by_number.find(number) : nullptr;
+    if (call == nullptr) continue;
+    s.give_up(now, *call, errc::cancelled, "the call was cancelled", row, out);
+    ++ended;
+  }
+  s.say_cancel(now, row, out);
+  return ended;
 }
 
 void client::shutdown(time_point now, outputs& out) {

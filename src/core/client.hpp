@@ -29,6 +29,23 @@ struct call_spec {
   frame message;  // body: begin_call()'s metadata, then the payload; head.metadata_size as begin_call() says
 };
 
+// Calls of one task under one policy that travel together.
+struct batch_spec {
+  struct item {
+    std::uint32_t size = 0;    // of its arguments
+    std::uint64_t cookie = 0;  // returned in out::completed
+  };
+  std::string_view function;
+  std::uint64_t signature = 0;
+  call_policy policy;
+  std::string_view traceparent;  // may be empty
+  std::vector<item> items;
+  byte_buffer payloads;  // the items' arguments, one after the other, without buffers of their own
+};
+
+// Of one frame; more items travel in several.
+inline constexpr std::size_t max_batch_bytes = std::size_t{128} << 10;
+
 // Writes the metadata of a call to `body`, which must be empty; the payload is encoded behind it. Returns
 // head.metadata_size. `traceparent` may be empty.
 std::uint32_t begin_call(byte_buffer& body, std::string_view function, call_policy const& policy,
@@ -57,8 +74,14 @@ class client {
   // (overloaded).
   call_id submit(time_point now, call_spec spec, outputs& out);
 
+  // Takes a call for each item, with consecutive numbers from the returned one on. Items past the credit
+  // complete as overloaded.
+  call_id submit(time_point now, batch_spec const& spec, outputs& out);
+
   // The call completes as `cancelled` within this step, if it had not ended. False: it had.
   bool cancel(time_point now, call_id call, outputs& out);
+  // The same for `count` calls from `first` on. Returns how many had not ended.
+  std::size_t cancel(time_point now, call_id first, std::size_t count, outputs& out);
 
   // Ends every call as disconnected and says bye.
   void shutdown(time_point now, outputs& out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/client.hpp"
 
+#include "src/core/items.hpp"
 #include "tests/unit/core/loopback.hpp"
 
 #include <doctest/doctest.h>
@@ -301,4 +302,202 @@ TEST_CASE("shutdown completes every call and says bye") {
   CHECK(client.completed().size() == 1);
   CHECK(std::get<out::send>(client.out[0]).head.type == frame_type::bye);
   CHECK(client.core.next_deadline() == never);
+}
+
+namespace {
+
+batch_spec batch_of(std::vector<std::string> const& arguments, call_policy policy = {}) {
+  batch_spec spec;
+  spec.function = "f";
+  spec.signature = 5;
+  spec.policy = policy;
+  std::uint64_t cookie = 1'000;
+  for (auto const& one : arguments) {
+    spec.items.push_back({static_cast<std::uint32_t>(one.size()), ++cookie});
+    spec.payloads.append(one.data(), one.size());
+  }
+  return spec;
+}
+
+// The frames that a client sent since the last look: "call 1+3 abc", "cancel 2+1".
+std::vector<std::string> sent_by(lone_client& client) {
+  std::vector<std::string> words;
+  for (auto& one : client.out) {
+    auto* const send = std::get_if<out::send>(&one);
+    if (send == nullptr) continue;
+    auto const& message = send->message();
+    auto const number = std::to_string(message.head.call.number);
+    if (message.head.type == frame_type::call) {
+      packed_items items;
+      CHECK(read_items(message, items));
+      CHECK(message.head.signature == 5);
+      words.push_back("call " + number + "+" + std::to_string(items.count) + " " +
+                      test::text_of(message.payload()));
+    } else if (message.head.type == frame_type::cancel) {
+      words.push_back("cancel " + number + "+" + std::to_string(read_item_count(message)));
+    }
+  }
+  client.out.clear();
+  return words;
+}
+
+frame packed_result(std::uint64_t number, std::vector<std::string> const& values) {
+  frame made;
+  made.head.type = frame_type::result;
+  made.head.epoch = 3;
+  made.head.call = {9, number};
+  byte_buffer body;
+  std::vector<std::uint32_t> sizes;
+  for (auto const& one : values) sizes.push_back(static_cast<std::uint32_t>(one.size()));
+  write_items(body, sizes);
+  made.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  for (auto const& one : values) body.append(one.data(), one.size());
+  made.body = std::move(body);
+  return made;
+}
+
+// What has completed since the last look: "1 A", "2 cancelled".
+std::vector<std::string> outcomes_of(lone_client& client) {
+  std::vector<std::string> words;
+  for (auto& one : client.out) {
+    auto* const done = std::get_if<out::completed>(&one);
+    if (done == nullptr) continue;
+    auto const number = std::to_string(done->call.number) + " ";
+    words.push_back(number + (done->result.ok() ? test::text_of(done->result.value().payload())
+                                                : std::string(to_string(done->result.error().code))));
+  }
+  client.out.clear();
+  return words;
+}
+
+using told = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the items of a batch travel as one frame, and each has an outcome of its own") {
+  for (auto const reliable : {true, false}) {
+    lone_client client;
+    client.core.connected(client.now, hub_peer, reliable, client.out);
+    client.welcome(3);
+    client.out.clear();
+    auto const first = client.core.submit(client.now, batch_of({"a", "", "ccc", "d"}), client.out);
+    CHECK(first.number == 1);
+    CHECK(sent_by(client) == told{"call 1+4 acccd"});
+    CHECK(client.core.calls_in_flight() == 4);
+    auto values = packed_result(1, {"A", "B"});
+    values.head.sequence = 1;
+    client.core.receive(client.now, hub_peer, std::move(values), client.out);
+    REQUIRE(client.completed().size() == 2);
+    CHECK(client.completed()[1]->cookie == 1'002);
+    CHECK(outcomes_of(client) == told{"1 A", "2 B"});
+    auto error = make_error({});
+    error.head.epoch = 3;
+    error.head.call = {9, 3};
+    error.head.sequence = 2;
+    client.core.receive(client.now, hub_peer, std::move(error), client.out);
+    CHECK(outcomes_of(client) == told{"3 failed"});
+    values = packed_result(2, {"again", "again", "D", "no such call"});
+    values.head.sequence = 3;
+    client.core.receive(client.now, hub_peer, std::move(values), client.out);
+    CHECK(outcomes_of(client) == told{"4 D"});
+    CHECK(client.core.calls_in_flight() == 0);
+    CHECK(client.core.bytes_in_flight() == 0);
+    CHECK(client.core.protocol_violations() == 0);
+  }
+}
+
+TEST_CASE(
+    "a batch that waits for a hub goes whole, without those that were cancelled, and large ones in several "
+    "frames") {
+  lone_client client;
+  client.core.submit(client.now, batch_of({"a", "b", "c"}), client.out);
+  auto const second_one = client.core.submit(client.now, batch_of({"d", "e", "f"}), client.out);
+  CHECK(client.core.cancel(client.now, {second_one.session, second_one.number + 1}, client.out));
+  CHECK(outcomes_of(client) == told{"5 cancelled"});
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  CHECK(sent_by(client) == told{"call 1+3 abc", "call 4+1 d", "call 6+1 f"});
+  client.core.submit(
+      client.now, batch_of({std::string(100'000, 'x'), std::string(28'000, 'y'), std::string(100'000, 'z')}),
+      client.out);
+  auto const sent = sent_by(client);
+  REQUIRE(sent.size() == 2);
+  CHECK(sent[0].find("call 7+2 ") == 0);
+  CHECK(sent[1].find("call 9+1 z") == 0);
+}
+
+TEST_CASE("a range of calls is cancelled in one frame, also when the deadline ends them") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  client.core.submit(client.now, batch_of({"a", "b", "c", "d"}), client.out);
+  client.out.clear();
+  CHECK(client.core.cancel(client.now, {9, 2}, 100, client.out) == 3);
+  CHECK(sent_by(client) == told{"cancel 2+3"});
+  CHECK(client.core.cancel(client.now, {9, 1}, 4, client.out) == 1);
+  client.out.clear();
+  client.core.submit(client.now, batch_of({"a", "b", "c"}, {.deadline = second}), client.out);
+  client.out.clear();
+  client.now += 2 * second;
+  client.core.tick(client.now, client.out);
+  auto const done = client.completed();
+  CHECK(done.size() == 3);
+  CHECK(sent_by(client) == told{"cancel 5+3"});
+}
+
+TEST_CASE("items past the credit are overloaded, those before are not") {
+  client_config modest;
+  modest.max_calls = 3;
+  lone_client client(modest);
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  client.out.clear();
+  client.core.submit(client.now, batch_of({"a", "b", "c", "d", "e"}), client.out);
+  CHECK(client.core.calls_in_flight() == 3);
+  std::size_t refused = 0;
+  for (auto const* const one : client.completed()) {
+    CHECK(one->result.error().code == errc::overloaded);
+    CHECK(one->call.number > 3);
+    ++refused;
+  }
+  CHECK(refused == 2);
+  CHECK(sent_by(client) == told{"call 1+3 abc"});
+}
+
+TEST_CASE("what is left of a batch is repeated item by item when the hub has lost it") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(3);
+  client.core.submit(client.now, batch_of({"a", "b", "c", "d"}, {.idempotent = true}), client.out);
+  auto values = packed_result(2, {"B", "C"});
+  values.head.sequence = 1;
+  client.core.receive(client.now, hub_peer, std::move(values), client.out);
+  client.out.clear();
+  client.core.lost(client.now, hub_peer, false, errc::disconnected, "", client.out);
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(8);
+  CHECK(sent_by(client) == told{"call 1+1 a", "call 4+1 d"});
+}
+
+TEST_CASE("a batch that may start once, of a session that was lost, is unknown as a whole") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  client.core.submit(client.now, batch_of({"a", "b"}), client.out);
+  client.out.clear();
+  client.core.lost(client.now, hub_peer, false, errc::disconnected, "", client.out);
+  CHECK(outcomes_of(client) == told{"2 disconnected", "1 disconnected"});
+}
+
+TEST_CASE("a packed result that does not decode is a violation, and ends its first call") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, true, client.out);
+  client.welcome(3);
+  client.core.submit(client.now, batch_of({"a", "b"}), client.out);
+  client.out.clear();
+  auto values = packed_result(1, {"A", "B"});
+  values.body = byte_buffer::copy_of(values.body.bytes().first(values.body.size() - 1));
+  client.core.receive(client.now, hub_peer, std::move(values), client.out);
+  CHECK(outcomes_of(client) == told{"1 protocol_violation"});
+  CHECK(client.core.protocol_violations() == 1);
 }
