@@ -178,7 +178,8 @@ struct completed {
 // finished(key).
 struct run {
   attempt_key key;
-  std::uint64_t mark = 0;  // number of the frame that it came in << 32 | how many of its items were started then
+  std::uint64_t mark =
+      0;  // number of the frame that it came in << 32 | how many of its items were started then
   std::string_view function;  // into `message`
   std::uint64_t signature = 0;
   frame message;  // payload() and buffers are the arguments

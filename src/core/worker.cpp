@@ -3,7 +3,6 @@
 
 #include "src/core/assignment_queue.hpp"
 #include "src/core/hub_session.hpp"
-#include "src/core/mutant.hpp"
 #include "src/core/result_packer.hpp"
 #include "src/core/words.hpp"
 

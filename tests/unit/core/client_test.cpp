@@ -501,3 +501,35 @@ TEST_CASE("a packed result that does not decode is a violation, and ends its fir
   CHECK(outcomes_of(client) == told{"1 protocol_violation"});
   CHECK(client.core.protocol_violations() == 1);
 }
+
+TEST_CASE("a batch goes through hub and worker and comes back, over both kinds of connection") {
+  for (auto const reliable : {true, false}) {
+    test::loopback net({}, reliable);
+    auto& client = net.add_client();
+    auto& worker = net.add_worker();
+    batch_spec spec;
+    spec.function = "echo";
+    spec.signature = 7;
+    for (int i = 0; i < 20; ++i) {
+      auto const text = std::to_string(i);
+      spec.items.push_back({static_cast<std::uint32_t>(text.size()), 0});
+      spec.payloads.append(text.data(), text.size());
+    }
+    client.core->submit(net.now, spec, net.scratch());
+    net.carry_out(client);
+    net.pump();
+    for (int i = 0; i < 20; ++i) {
+      if (worker.runs.empty()) net.wait(2 * millisecond);
+      REQUIRE(worker.runs.size() == 1);
+      net.finish(worker, test::text_of(worker.runs[0].message.payload()) + "!");
+    }
+    net.wait(2 * millisecond);
+    REQUIRE(client.outcomes.size() == 20);
+    for (auto& [number, outcome] : client.outcomes) {
+      REQUIRE(outcome.ok());
+      CHECK(test::text_of(outcome.value().payload()) == std::to_string(number - 1) + "!");
+    }
+    CHECK(net.hub().census().calls == 0);
+    CHECK(worker.core->idle());
+  }
+}
