@@ -179,11 +179,18 @@ void call_table::remove(call_record& call) {
 }
 
 call_record* call_table::expired(time_point now, caller_record& caller) {
-  auto* const oldest = caller.orphaned.first();
-  if (oldest == nullptr) return nullptr;
-  auto const due = core::add(oldest->orphaned_since, limits_.silence);
-  if (due <= now) return oldest;
-  timers_.arm(caller.orphan_timer, due);
+  while (auto* const oldest = caller.orphaned.first()) {
+    auto const due = core::add(oldest->orphaned_since, limits_.silence);
+    if (due > now) {
+      timers_.arm(caller.orphan_timer, due);
+      return nullptr;
+    }
+    auto const goes_on = limits_.journal && oldest->policy.durable && oldest->stage != call_stage::ended;
+    if (!goes_on) return oldest;
+    caller.orphaned.remove(*oldest);
+    caller.orphaned.push_back(*oldest);
+    oldest->orphaned_since = now;
+  }
   return nullptr;
 }
 

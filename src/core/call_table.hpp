@@ -19,6 +19,7 @@ class call_table {
     std::size_t calls = 0;
     std::size_t bytes = 0;
     duration silence = 0;  // how long a call that nobody waits for is kept
+    bool journal = false;  // what is durable is kept until it has ended
   };
 
   call_table(limits const& allowed, random_source& random, timer_wheel& timers)

@@ -26,7 +26,7 @@ hub::state::state(hub_config made, time_point now)
                 client_timing(config), config.timing, config.limits},
                random, timers),
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
-             config.silence},
+             config.silence, config.journal},
             random, timers),
       work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace}),
       pools({config.scale_delay, config.start_timeout, config.start_failures}, config.pools, random, timers),

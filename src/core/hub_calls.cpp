@@ -141,15 +141,17 @@ void hub::state::take_cancel(time_point now, client_session& client, frame const
     auto const behind = call->id.number + call->count - next.number;
     auto const items = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, count - i + 1));
     i += items - 1;
-    auto const has_ended = call->stage == call_stage::ended;
+    auto const has_ended = call->stage == call_stage::ended || YONDER_MUTANT(batch_cancelled);
     cancel(now, has_ended ? *call : isolate(now, *call, next.number, items), out);
   }
 }
 
 void hub::state::cancel(time_point now, call_record& call, outputs& out) {
   if (call.stage == call_stage::assigned) abandon(now, call, out);
-  counters.cancelled += call.count;
-  record(call, out::append::kind::ended, {}, out);
+  if (call.stage != call_stage::ended) {
+    counters.cancelled += call.count;
+    record(call, out::append::kind::ended, {}, out);
+  }
   forget(call);
 }
 
@@ -551,7 +553,8 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
     return work.enqueue(now, call);
   }
   if (YONDER_MUTANT(timeout_forgotten)) return;
-  if (call.count > 1) return attempt_timed_out(now, split(now, call, 1), out);  // the item that runs
+  if (call.count > 1 && !YONDER_MUTANT(batch_times_out))
+    return attempt_timed_out(now, split(now, call, 1), out);  // the item that runs
   attempt_timed_out(now, call, out);
 }
 

@@ -207,7 +207,8 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   ring<attempt_record> outstanding;
   duration backlog = 0;
   std::size_t backlog_bytes = 0;
-  time_point head_since = 0;
+  time_point head_since = 0;     // since when it has run its first attempt
+  bool head_in_transit = false;  // the worker has not told yet that it has that
   time_point idle_since = 0;
   worker_load load = worker_load::out_of_service;
   bool counted_loaded = false;

@@ -67,7 +67,11 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
     case frame_type::heartbeat:
       if (!one.conn.acknowledged(now, message, out))
         return violated(now, one, "an acknowledgement of what was never sent", out);
-      if (one.role == peer_role::client) note_taken(now, static_cast<client_session&>(one));
+      if (one.role == peer_role::client) {
+        note_taken(now, static_cast<client_session&>(one));
+      } else {
+        note_received(now, static_cast<worker_session&>(one));
+      }
       break;
     case frame_type::bye: return take_bye(now, one, out);
     case frame_type::welcome:

@@ -106,6 +106,7 @@ struct hub::state {
   void dispatch(time_point now, outputs& out);
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void head_began(time_point now, worker_session& worker);
+  void note_received(time_point now, worker_session& worker);
   void answered(time_point now, worker_session& worker, std::size_t index);
   void say_cancel(time_point now, worker_session& worker, attempt_record const& attempt, std::uint8_t flags,
                   outputs& out);

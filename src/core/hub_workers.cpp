@@ -52,13 +52,23 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
   if (work.assigned(now, call, worker, sequence)) head_began(now, worker);
 }
 
-// The first of the worker's attempts is the one that runs: from now on its timeout counts.
+// The first of the worker's attempts is the one that runs, once the worker has it: from now on its timeout
+// counts.
 void hub::state::head_began(time_point now, worker_session& worker) {
   auto& head = worker.outstanding.front();
+  worker.head_in_transit = distance(head.sequence, worker.conn.settled()) > 0;
+  if (worker.head_in_transit) return;
+  worker.head_since = now;
   if (head.call == nullptr) return timers.arm(worker.grace_timer, add(now, config.cancel_grace));
   if (head.call->policy.timeout == 0) return;
   head.call->due = add(now, head.call->policy.timeout);
   arm(*head.call);
+}
+
+// The worker may have received what it was sent.
+void hub::state::note_received(time_point now, worker_session& worker) {
+  if (!worker.head_in_transit || worker.outstanding.empty()) return;
+  if (distance(worker.outstanding.front().sequence, worker.conn.settled()) <= 0) head_began(now, worker);
 }
 
 // The worker needs the attempt's slot no more.
@@ -182,6 +192,7 @@ std::uint32_t hub::state::started_items(worker_session const& worker, attempt_re
   if (!loss.started) return worker.conn.was_transmitted(attempt.sequence) ? attempt.count : 0;
   auto const ahead = distance(attempt.sequence, static_cast<std::uint32_t>(*loss.started >> 32));
   if (ahead != 0) return ahead < 0 ? attempt.count : 0;
+  if (YONDER_MUTANT(item_level_ignored)) return 0;
   auto const level = static_cast<std::uint32_t>(*loss.started);
   return level <= attempt.place ? 0 : std::min(attempt.count, level - attempt.place);
 }

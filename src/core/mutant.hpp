@@ -36,6 +36,9 @@ enum class mutant {
   prefetched_bytes_ignored,   // large arguments fill a worker's queue
   pool_offers_ignored,        // a function of a pool without workers is unknown while other workers are there
   late_start_kept,            // a worker that did not come in time is not ended
+  item_level_ignored,         // of a lost worker's batch nothing counts as started
+  batch_times_out,            // the timeout of one item ends the whole batch
+  batch_cancelled,            // the cancel of one item ends the whole batch
   // of the drivers
   early_stop_lost,       // a stop that comes before its attempt begins is forgotten
   task_not_taken_over,   // nobody reads the connection while a task runs

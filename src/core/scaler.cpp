@@ -14,7 +14,7 @@ constexpr duration start_backoff = 100 * millisecond;  // after a failed start, 
 
 scaler::scaler(limits const& allowed, std::vector<pool_config> const& pools, random_source& random,
                timer_wheel& timers)
-    : limits_(allowed), random_(random), timers_(timers) {
+    : limits_(allowed), random_(random), timers_(timers), secret_(random.next()) {
   for (auto const& config : pools) {
     auto& pool = *pools_.emplace_back(std::make_unique<pool_record>());
     pool.config = config;
@@ -48,7 +48,7 @@ void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
   auto made = std::make_unique<start_record>();
   auto& start = *made;
   start.id = ++last_start_;
-  do start.token = random_.next();
+  do start.token = random_.next() ^ secret_;
   while (start.token == 0 || by_token_.contains(start.token));
   start.pool = &pool;
   start.start_timer.kind = static_cast<std::uint8_t>(timer_kind::start);

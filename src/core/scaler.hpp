@@ -55,6 +55,7 @@ class scaler {
   std::vector<std::unique_ptr<pool_record>> pools_;
   std::unordered_map<std::uint64_t, std::unique_ptr<start_record>> starts_;
   std::unordered_map<std::uint64_t, std::uint64_t> by_token_;
+  std::uint64_t secret_;  // without it, one token would tell the next
   std::uint64_t last_start_ = 0;
   std::uint64_t started_ = 0;
   std::uint64_t failures_ = 0;

@@ -69,7 +69,10 @@ session_table::verdict session_table::judge(peer_record const& peer, frame const
             "the functions that this hub's peers name take more than " + std::to_string(limits_.table_bytes) +
                 " bytes"};
   auto* const known = sessions_.find(said.session);
-  if (known == nullptr) return {greeting::begins};
+  if (known == nullptr) {
+    if (sessions_.size() < limits_.peers) return {greeting::begins};
+    return {greeting::refused, nullptr, errc::overloaded, "this hub has as many sessions as it may"};
+  }
   if (!owns(peer, *known)) {
     if (peer.identity != known->identity)
       return {greeting::violation, nullptr, errc::unauthorized, "this session is another's"};

@@ -15,7 +15,7 @@ namespace yonder::core {
 class session_table {
  public:
   struct limits {
-    std::size_t peers = 0;
+    std::size_t peers = 0;        // connections, and sessions
     std::size_t hello_bytes = 0;  // of one hello
     std::size_t table_bytes = 0;  // of all functions that sessions have named
     duration hello_timeout = 0;   // hello must follow a connection within this time

@@ -127,39 +127,70 @@ void world::connect_client(std::uint32_t index) {
 void world::submit(std::uint32_t index) {
   auto& node = clients_[index];
   if (stopping_ || node.core == nullptr || node.in_flight >= how_.window) return;
+  call_policy policy;
+  if (happens(how_.retries)) policy.retries = static_cast<std::uint32_t>(1 + random_.below(3));
+  if (happens(how_.idempotent)) policy.idempotent = true;
+  if (happens(how_.timeouts)) policy.timeout = between(2 * millisecond, 200 * millisecond);
+  if (happens(how_.deadlines)) policy.deadline = between(200 * microsecond, 500 * millisecond);
+  auto const function = how_.functions == 1 ? 0 : random_.below(how_.functions);
+  auto const room = static_cast<std::uint64_t>(how_.window - node.in_flight);
+  auto const count = happens(how_.batches) ? 1 + random_.below(std::min<std::uint64_t>(room, 40)) : 1;
+  auto const first = lives_[node.life].records.size() + 1;
+  for (std::uint64_t i = 0; i < count; ++i) add_record(node, policy, static_cast<std::uint32_t>(count - i));
+  auto const id = count == 1 ? submit_one(node, function_names()[function], policy)
+                             : submit_batch(node, function_names()[function], policy, count);
+  if (id.number != first) violated("calls are not numbered one by one");
+  after_client(index);
+}
+
+void world::add_record(client_node& node, call_policy const& policy, std::uint32_t rest) {
   auto& records = lives_[node.life].records;
   if (how_.most_calls != 0 && records.size() >= static_cast<std::size_t>(how_.most_calls)) return;
   auto& made = records.emplace_back();
-  auto const number = records.size();
-  call_spec spec;
-  if (happens(how_.retries)) spec.policy.retries = static_cast<std::uint32_t>(1 + random_.below(3));
-  if (happens(how_.idempotent)) spec.policy.idempotent = true;
-  if (happens(how_.timeouts)) spec.policy.timeout = between(2 * millisecond, 200 * millisecond);
-  if (happens(how_.deadlines)) spec.policy.deadline = between(200 * microsecond, 500 * millisecond);
-  made.may_repeat = spec.policy.retries != 0 || spec.policy.idempotent;
-  made.timeout = spec.policy.timeout;
-  if (spec.policy.deadline != 0) made.deadline = now_ + spec.policy.deadline;
-  auto const function = how_.functions == 1 ? 0 : random_.below(how_.functions);
-  spec.function = function_names()[function];
-  spec.signature = 7;
-  byte_buffer body;
-  spec.message.head.metadata_size = begin_call(body, spec.function, spec.policy);
-  auto* const argument = body.extend(argument_size);
-  store_le(argument, first_session + node.life);
-  store_le(argument + 8, std::uint64_t{number});
-  spec.message.body = std::move(body);
-  made.large = draw_large();
-  add_large(spec.message, number, made.large);
+  made.may_repeat = policy.retries != 0 || policy.idempotent;
+  made.timeout = policy.timeout;
+  made.rest = rest;
+  if (policy.deadline != 0) made.deadline = now_ + policy.deadline;
   ++node.in_flight;
   ++open_calls_;
   ++seen_.calls;
   if (happens(how_.cancels)) {
     plan(between(0, 3 * millisecond), kind::cancels, static_cast<std::uint32_t>(node.life),
-         static_cast<std::uint32_t>(number));
+         static_cast<std::uint32_t>(records.size()));
   }
-  auto const id = node.core->submit(now_, std::move(spec), out_);
-  if (id.number != number) violated("calls are not numbered one by one");
-  after_client(index);
+}
+
+void world::add_argument(byte_buffer& body, client_node const& node, std::uint64_t number) const {
+  auto* const argument = body.extend(argument_size);
+  store_le(argument, first_session + node.life);
+  store_le(argument + 8, number);
+}
+
+call_id world::submit_one(client_node& node, std::string_view function, call_policy const& policy) {
+  auto& records = lives_[node.life].records;
+  call_spec spec;
+  spec.function = function;
+  spec.signature = 7;
+  spec.policy = policy;
+  byte_buffer body;
+  spec.message.head.metadata_size = begin_call(body, function, policy);
+  add_argument(body, node, records.size());
+  spec.message.body = std::move(body);
+  records.back().large = draw_large();
+  add_large(spec.message, records.size(), records.back().large);
+  return node.core->submit(now_, std::move(spec), out_);
+}
+
+call_id world::submit_batch(client_node& node, std::string_view function, call_policy const& policy,
+                            std::uint64_t count) {
+  auto const behind = lives_[node.life].records.size() + 1;
+  batch_spec spec;
+  spec.function = function;
+  spec.signature = 7;
+  spec.policy = policy;
+  spec.items.assign(count, {argument_size, 0});
+  for (auto number = behind - count; number != behind; ++number) add_argument(spec.payloads, node, number);
+  return node.core->submit(now_, spec, out_);
 }
 
 std::size_t world::draw_large() {

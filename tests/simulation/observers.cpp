@@ -115,7 +115,7 @@ void world::check_failure(record const& call, failure const& error) {
   auto allowed = true;
   switch (error.code) {
     case errc::failed: allowed = how_.throws > 0; break;
-    case errc::timed_out: allowed = call.timeout != 0; break;
+    case errc::timed_out: allowed = call.timeout != 0 && (call.starts != 0 || !how_.reliable); break;
     case errc::deadline_exceeded: allowed = call.deadline != never; break;
     case errc::too_large:
       allowed = call.large + 1024 > largest_at_worker || call.large_value;
@@ -164,8 +164,11 @@ void world::observe_at_hub(frame const& message) {
   auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
   if (answers && how_.prefetch_bytes != 0 && how_.reliable) --unanswered_[message.head.epoch];
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
-  auto* const call = find(message.head.call);
-  if (call != nullptr && call->last_attempt == 0) call->cancelled_in_queue = true;
+  auto const& id = message.head.call;
+  for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
+    auto* const call = find({id.session, id.number + i});
+    if (call != nullptr && call->last_attempt == 0) call->cancelled_in_queue = true;
+  }
 }
 
 void world::observe_from_hub(frame const& message) {
@@ -175,24 +178,40 @@ void world::observe_from_hub(frame const& message) {
     head.type = announced.head.type;
     if (head.type == frame_type::result) return;  // its value is in the chunks
   }
+  packed_items items;
   if (head.type == frame_type::assign) {
-    auto* const call = find(head.call);
-    if (call == nullptr) return violated("an assignment of no call");
     if (!how_.reliable && is_repetition(head)) return;
-    call->last_attempt = head.attempt;
-    call->last_epoch = head.epoch;
+    if (message.head.type == frame_type::assign && !read_items(message, items))
+      violated("items that do not add up");
+    for (std::uint32_t i = 0; i < items.count; ++i)
+      observe_assigned(head, {head.call.session, head.call.number + i});
     if (how_.prefetch_bytes != 0 && how_.reliable) observe_prefetch(message);
   } else if (head.type == frame_type::result) {
-    auto const payload = message.payload();
-    auto const* const call = find(head.call);
-    if (call == nullptr || payload.size() != value_size) return violated("a result of no call");
-    auto const attempt = load_le<std::uint32_t>(payload.data() + 8);
-    auto const epoch = load_le<std::uint32_t>(payload.data() + 12);
-    if (!restarted_ && (attempt != call->last_attempt || epoch != call->last_epoch)) {
-      violated("a fenced attempt's value is taken: attempt " + std::to_string(attempt) + " of epoch " +
-               std::to_string(epoch) + ", not " + std::to_string(call->last_attempt) + " of " +
-               std::to_string(call->last_epoch));
+    if (!read_items(message, items)) violated("items that do not add up");
+    for (std::uint32_t i = 0; i < items.count; ++i) {
+      auto const payload = message.payload();
+      observe_value({head.call.session, head.call.number + i},
+                    items.count == 1 ? payload : payload.subspan(i * value_size, value_size));
     }
+  }
+}
+
+void world::observe_assigned(header const& head, call_id id) {
+  auto* const call = find(id);
+  if (call == nullptr) return violated("an assignment of no call");
+  call->last_attempt = head.attempt;
+  call->last_epoch = head.epoch;
+}
+
+void world::observe_value(call_id id, std::span<std::byte const> payload) {
+  auto const* const call = find(id);
+  if (call == nullptr || payload.size() != value_size) return violated("a result of no call");
+  auto const attempt = load_le<std::uint32_t>(payload.data() + 8);
+  auto const epoch = load_le<std::uint32_t>(payload.data() + 12);
+  if (!restarted_ && (attempt != call->last_attempt || epoch != call->last_epoch)) {
+    violated("a fenced attempt's value is taken: attempt " + std::to_string(attempt) + " of epoch " +
+             std::to_string(epoch) + ", not " + std::to_string(call->last_attempt) + " of " +
+             std::to_string(call->last_epoch));
   }
 }
 

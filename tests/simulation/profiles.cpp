@@ -28,6 +28,7 @@ std::vector<profile> make_profiles() {
   local.crashes = 0.001;
   local.long_runs = 0.005;
   local.cancels = 0.03;
+  local.batches = 0.1;
   local.deadlines = 0.1;
   local.timeouts = 0.1;
   local.retries = 0.2;
@@ -40,6 +41,20 @@ std::vector<profile> make_profiles() {
   drains.drain_every = 5 * millisecond;
   drains.long_runs = 0.01;
   drains.cancels = 0.02;
+
+  profile batches;
+  batches.name = "batches";
+  batches.workers = 2;
+  batches.batches = 0.5;
+  batches.worker_crash_every = 30 * millisecond;
+  batches.drain_every = 50 * millisecond;
+  batches.throws = 0.005;
+  batches.hangs = 0.002;
+  batches.long_runs = 0.002;
+  batches.cancels = 0.03;
+  batches.deadlines = 0.05;
+  batches.timeouts = 0.5;
+  batches.retries = 0.2;
 
   profile lossy = local;
   lossy.name = "lossy";
@@ -113,7 +128,7 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
-  return {fast, local, drains, lossy, wild, slow, rough, driven, broken, driven_lossy, crowd, swarm};
+  return {fast, local, drains, batches, lossy, wild, slow, rough, driven, broken, driven_lossy, crowd, swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }
@@ -162,6 +177,7 @@ std::vector<field> const& fields() {
       {"ignores_stop", &profile::ignores_stop, nullptr},
       {"crashes", &profile::crashes, nullptr},
       {"long_runs", &profile::long_runs, nullptr},
+      {"batches", &profile::batches, nullptr},
       {"cancels", &profile::cancels, nullptr},
       {"deadlines", &profile::deadlines, nullptr},
       {"timeouts", &profile::timeouts, nullptr},

@@ -134,7 +134,10 @@ void world::cancel(std::uint32_t life, std::uint32_t number) {
   for (std::uint32_t i = 0; i < clients_.size(); ++i) {
     auto& node = clients_[i];
     if (node.core == nullptr || node.life != life) continue;
-    node.core->cancel(now_, {first_session + life, number}, out_);
+    auto const rest = lives_[life].records[number - 1].rest;
+    auto const count =
+        rest == 1 || random_.below(2) == 0 ? 1 : 1 + static_cast<std::uint32_t>(random_.below(rest));
+    node.core->cancel(now_, {first_session + life, number}, count, out_);
     return after_client(i);
   }
 }

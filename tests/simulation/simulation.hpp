@@ -46,7 +46,8 @@ struct profile {
   double interrupts = 0, step_throws = 0, send_throws = 0;  // of reads, outputs, frames
   double narrow = 0;  // of connections: they carry less than both ends were told
 
-  double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;    // of runs
+  double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;  // of runs
+  double batches = 0;  // of submissions: up to 40 calls in one frame
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0;  // of calls
 };
 

@@ -49,6 +49,9 @@ char const* likely(mutant fault) {
     case mutant::too_large_ignored:
     case mutant::failed_send_ignored:
     case mutant::waiting_uses_no_time: return "broken";
+    case mutant::item_level_ignored:
+    case mutant::batch_times_out:
+    case mutant::batch_cancelled: return "batches";
     case mutant::withdrawal_unsaid:
     case mutant::bulk_window_ignored:
     case mutant::limits_ignored: return "slow";
@@ -108,6 +111,10 @@ TEST_CASE("simulated: reliable links keep every promise while processes crash, h
 }
 
 TEST_CASE("simulated: workers that are told to go lose nothing") { keeps_every_promise("drains"); }
+
+TEST_CASE("simulated: the items of batches part ways without harm to each other") {
+  keeps_every_promise("batches");
+}
 
 TEST_CASE("simulated: links that lose, repeat, delay and reorder keep every promise") {
   keeps_every_promise("lossy");

@@ -3,6 +3,7 @@
 
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
+#include "src/core/items.hpp"
 #include "src/core/link.hpp"
 #include "src/core/little_endian.hpp"
 #include "src/core/metadata.hpp"
@@ -57,6 +58,7 @@ struct record {
   std::uint8_t outcomes = 0;
   bool large_value = false;  // past what some end receives
   bool may_repeat = false;
+  std::uint32_t rest = 1;           // calls of its batch, from this one on
   bool cancelled_in_queue = false;  // the hub had not assigned it when it took the cancel
 };
 
@@ -234,6 +236,11 @@ class world {
   void connect_client(std::uint32_t index);
   void after_client(std::uint32_t index);
   void submit(std::uint32_t index);
+  void add_record(client_node& node, call_policy const& policy, std::uint32_t rest);
+  void add_argument(byte_buffer& body, client_node const& node, std::uint64_t number) const;
+  call_id submit_one(client_node& node, std::string_view function, call_policy const& policy);
+  call_id submit_batch(client_node& node, std::string_view function, call_policy const& policy,
+                       std::uint64_t count);
   static std::vector<std::string> const& function_names();
   std::size_t draw_large();
   void add_large(frame& message, std::uint64_t number, std::size_t size);
@@ -305,6 +312,8 @@ class world {
   void observe_from_hub(frame const& message);
   bool is_repetition(header const& assign);
   void observe_prefetch(frame const& assign);
+  void observe_assigned(header const& head, call_id id);
+  void observe_value(call_id id, std::span<std::byte const> payload);
   void check_timeout(worker_node const& node);
 
   // --- what happens

@@ -295,6 +295,7 @@ TEST_CASE("calls for a function whose last worker had to go are told why") {
   raw_peer client(hub, 3, 100, in_process);
   REQUIRE(client.hello(peer_role::client));
   client.call(1, {.timeout = second});
+  worker.acknowledge(1);
   hub.wait(3 * second + 500 * millisecond);  // its grace period has passed: it is let go
   CHECK(hub.core.counters().workers_killed == 1);
   client.received();
@@ -306,4 +307,64 @@ TEST_CASE("calls for a function whose last worker had to go are told why") {
   REQUIRE(read_error(answers[0], error));
   CHECK(error.code == errc::unknown_function);
   CHECK(error.message.find("did not stop within its grace period") != std::string::npos);
+}
+
+TEST_CASE("promise 15: the time that a call takes to its worker is not its attempt's") {
+  raw_hub hub;
+  raw_peer worker(hub, 1, 900);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  raw_peer client(hub, 2, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1, {.timeout = second});
+  for (int i = 0; i < 5; ++i) {  // alive, and has not got it
+    hub.wait(second);
+    worker.acknowledge(0);
+  }
+  CHECK(client.received().empty());
+  worker.acknowledge(1);
+  hub.wait(900 * millisecond);
+  CHECK(client.received().empty());
+  hub.wait(200 * millisecond);
+  auto const answers = client.received();
+  REQUIRE(answers.size() == 1);
+  failure error;
+  REQUIRE(read_error(answers[0], error));
+  CHECK(error.code == errc::timed_out);
+}
+
+TEST_CASE("promise 19: a durable call goes on without its caller, and its outcome is kept for the silence") {
+  hub_config config;
+  config.journal = true;
+  raw_hub hub(std::move(config));
+  raw_peer client(hub, 2, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1, {.idempotent = true, .durable = true});
+  client.call(2, {.idempotent = true});
+  hub.core.synced(hub.now, hub.take<out::append>().at(0).record, hub.out);
+  hub.core.lost(hub.now, 2, {}, hub.out);
+  hub.wait(25 * second);
+  CHECK(hub.core.census().calls == 1);
+  raw_peer worker(hub, 1, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  worker.answer(assigned_to(worker), 3);
+  CHECK(hub.take<out::append>().size() == 1);
+  raw_peer again(hub, 3, 100, in_process);
+  REQUIRE(again.hello(peer_role::client, {}, 2));
+  again.call(1, {.idempotent = true, .durable = true});
+  CHECK(again.received().size() == 1);
+  CHECK(hub.core.census().calls == 0);
+}
+
+TEST_CASE("sessions are bounded like connections, also where connections come and go") {
+  hub_config config;
+  config.max_peers = 3;
+  raw_hub hub(std::move(config));
+  for (peer_id id = 1; id <= 5; ++id) {
+    raw_peer client(hub, id, 100 + id);
+    CHECK(client.hello(peer_role::client) == (id <= 3));
+    hub.core.lost(hub.now, id, {}, hub.out);
+  }
+  CHECK(hub.core.census().clients == 3);
+  hub.wait(11 * second);
+  CHECK(hub.core.census().clients == 0);
 }
