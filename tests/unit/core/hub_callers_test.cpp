@@ -13,7 +13,7 @@ using yonder::errc;
 
 namespace {
 
-constexpr peer_link in_process{.reliable = true};
+peer_link const in_process{.reliable = true};
 
 std::vector<function_info> offers_f() { return {{"f", 7, ""}}; }
 
