@@ -180,6 +180,7 @@ class Parts(WithFolder):
             data = (folder / "model.safetensors").read_bytes()
             length = int.from_bytes(data[:8], "little")
             header = json.loads(data[8:8 + length])
+            self.assertEqual(header.pop("__metadata__"), {"format": "pt"})  # without it transformers refuses the file
             self.assertEqual(max(each["data_offsets"][1] for each in header.values()), len(data) - 8 - length)
             self.assertIn("classifier.weight", header)
             self.assertNotEqual(data[-64:], bytes(64))

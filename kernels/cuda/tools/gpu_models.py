@@ -93,7 +93,7 @@ def make_model(folder, shape, seed=1):
             values *= size
         header[name] = {"dtype": "F32", "shape": sizes, "data_offsets": [at, at + 4 * values]}
         at += 4 * values
-    text = json.dumps(header).encode()
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
     text += b" " * (-len(text) % 8)
     with (folder / "model.safetensors").open("wb") as out:
         out.write(struct.pack("<Q", len(text)) + text)
