@@ -15,7 +15,9 @@ foreach(component IN LISTS yonder_components yonder_header_components)
           DESTINATION "${yonder_cmake_dir}" COMPONENT development)
 endforeach()
 
-# The headers themselves are installed with core.
+# The headers themselves are installed with core, and this one, which needs Boost.
+install(FILES "${PROJECT_SOURCE_DIR}/include/yonder/boost_serialization.hpp"
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/yonder" COMPONENT development)
 install(TARGETS yonder_headers EXPORT yonder_headers)
 install(EXPORT yonder_headers FILE yonder-headers-targets.cmake NAMESPACE yonder::
         DESTINATION "${yonder_cmake_dir}" COMPONENT development)

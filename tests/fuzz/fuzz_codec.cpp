@@ -14,6 +14,9 @@
 #include <span>
 
 #include "tests/unit/codec/zoo.hpp"
+#if __has_include(<boost/serialization/nvp.hpp>)
+#include "tests/unit/codec/boost_zoo.hpp"
+#endif
 
 namespace {
 
@@ -110,7 +113,12 @@ constexpr auto checks = checks_of<
     std::variant<int, std::string, std::vector<zoo::tree>>, std::complex<float>, std::chrono::milliseconds,
     std::atomic<int>, std::vector<std::deque<int>>, std::vector<std::array<char, 4096>>,
     std::tuple<std::vector<float>, std::string>, std::map<int, std::optional<zoo::derived>>, zoo::station,
-    std::vector<zoo::sixteen>, zoo::family>;
+    std::vector<zoo::sixteen>, zoo::family
+#if __has_include(<boost/serialization/nvp.hpp>)
+    ,
+    boost_zoo::order, boost_zoo::bag, boost_zoo::raw, std::vector<boost_zoo::item>
+#endif
+    >;
 
 }  // namespace
 

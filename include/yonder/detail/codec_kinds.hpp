@@ -26,6 +26,14 @@ struct yonder_archive {};
 
 }  // namespace cereal
 
+namespace yonder {
+
+// Whether T is serialized as Boost.Serialization would do it; see yonder/boost_serialization.hpp.
+template <class T>
+inline constexpr bool uses_boost_serialization = false;
+
+}  // namespace yonder
+
 // How a type is written and read, decided once for all three archives (writer, reader, structure_reader).
 namespace yonder::detail {
 
@@ -155,12 +163,13 @@ concept associative_shaped = requires(T& t) {
 
 template <class T>
 consteval kind shape_kind() {
-  if constexpr (optional_shaped<T> && is_declared_in<T>("std")) return kind::optional;
-  if constexpr (variant_shaped<T> && is_declared_in<T>("std")) return kind::variant;
+  constexpr bool is_known = is_declared_in<T>("std") || is_declared_in<T>("boost");
+  if constexpr (optional_shaped<T> && is_known) return kind::optional;
+  if constexpr (variant_shaped<T> && is_known) return kind::variant;
   if constexpr (boost_variant_shaped<T> && is_declared_in<T>("boost")) return kind::variant;
   if constexpr (valarray_shaped<T> && is_declared_in<T>("std")) return kind::valarray;
   if constexpr (bitset_shaped<T> && is_declared_in<T>("std")) return kind::bitset;
-  if constexpr (associative_shaped<T> && is_declared_in<T>("std")) return kind::associative;
+  if constexpr (associative_shaped<T> && is_known) return kind::associative;
   return kind::none;
 }
 
@@ -176,13 +185,20 @@ enum class form : std::uint8_t {
   free_split,
   member_minimal,
   free_minimal,
-  aggregate  // no functions: the members, one after another
+  aggregate,  // no functions: the members, one after another
+  boost       // what Boost.Serialization would call
 };
 
 struct serialization {
   form how = form::none;
   bool versioned = false;
 };
+
+// What yonder/boost_serialization.hpp defines.
+template <class T>
+struct boost_way;
+template <class T>
+inline constexpr bool is_boost_wrapper = false;
 
 namespace lookup {
 
@@ -193,6 +209,12 @@ void CEREAL_SAVE_FUNCTION_NAME();
 void CEREAL_LOAD_FUNCTION_NAME();
 void CEREAL_SAVE_MINIMAL_FUNCTION_NAME();
 void CEREAL_LOAD_MINIMAL_FUNCTION_NAME();
+
+void yonder_uses_boost_serialization();
+template <class T>
+concept boost_namespace = requires(T const* t) {
+  yonder_uses_boost_serialization(t);
+};
 
 template <class T, class... V>
 concept member_serialize = requires(reader& ar, T& t, V... version) {
@@ -231,7 +253,7 @@ concept half_free = requires(reader& in, T& t) {
 || requires(writer& out, T const& t) { CEREAL_SAVE_FUNCTION_NAME(out, t); }
 || requires(writer const& out, T const& t) { CEREAL_SAVE_MINIMAL_FUNCTION_NAME(out, t); };
 
-// `How` is one of the first four forms, or aggregate; the two minimal ones go through a value, below.
+// `How` is one of the first four forms, aggregate or boost; the two minimal ones go through a value, below.
 template <form How, class T, class... V>
 [[gnu::always_inline]] inline void call_save(writer& ar, T const& t, V... version) {
   if constexpr (How == form::member_serialize) {
@@ -242,6 +264,8 @@ template <form How, class T, class... V>
     cereal::access::member_save(ar, t, version...);
   } else if constexpr (How == form::aggregate) {
     visit_members<count_members<T>()>(t, [&ar](auto const&... member) { ar(member...); });
+  } else if constexpr (How == form::boost) {
+    boost_way<T>::serialize(ar, const_cast<T&>(t), version...);
   } else {
     CEREAL_SAVE_FUNCTION_NAME(ar, t, version...);
   }
@@ -257,6 +281,8 @@ template <form How, class Archive, class T, class... V>
     cereal::access::member_load(ar, t, version...);
   } else if constexpr (How == form::aggregate) {
     visit_members<count_members<T>()>(t, [&ar](auto&... member) { ar(member...); });
+  } else if constexpr (How == form::boost) {
+    boost_way<T>::serialize(ar, t, version...);
   } else {
     CEREAL_LOAD_FUNCTION_NAME(ar, t, version...);
   }
@@ -341,7 +367,13 @@ consteval bool is_plain_aggregate() {
 }
 
 template <class T>
-consteval serialization find_serialization() {
+consteval serialization find_unversioned() {
+  return the_only_one({lookup::member_serialize<T>, lookup::free_serialize<T>, lookup::member_split<T>,
+                       lookup::free_split<T>, lookup::member_minimal<T>, lookup::free_minimal<T>});
+}
+
+template <class T>
+consteval serialization find_cereal_serialization() {
   using version = std::uint32_t;
   constexpr serialization found = the_only_one(
       {lookup::member_serialize<T>, lookup::free_serialize<T>, lookup::member_split<T>, lookup::free_split<T>,
@@ -357,6 +389,19 @@ consteval serialization find_serialization() {
   } else {
     return found;
   }
+}
+
+// A type of a namespace that uses Boost.Serialization says so itself where it has functions of cereal's, too.
+template <class T>
+consteval serialization find_serialization() {
+  if constexpr (uses_boost_serialization<T>)
+    return {form::boost, true};
+  else if constexpr (!lookup::boost_namespace<T>)
+    return find_cereal_serialization<T>();
+  else if constexpr (find_unversioned<T>().how == form::none)
+    return {form::boost, true};
+  else
+    return {form::ambiguous, false};
 }
 
 template <class T>

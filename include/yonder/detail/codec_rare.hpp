@@ -62,6 +62,12 @@ class archive_base : public cereal::yonder_archive {
   // NOLINTNEXTLINE(readability-identifier-naming): cereal's name
   void serializeDeferments() { rare_.run_deferments(); }
 
+  // What an archive of Boost's has besides: nothing is tracked here, and no type need be known beforehand.
+  template <class T>
+  void register_type(T const* = nullptr) {}
+  unsigned get_library_version() const { return 0; }
+  void reset_object_address(void const*, void const*) {}
+
  protected:
   archive_base() = default;
   ~archive_base() = default;
@@ -69,10 +75,13 @@ class archive_base : public cereal::yonder_archive {
   rare_state rare_;
 };
 
-// cereal registers versions per file that includes it: the same in each.
+// cereal registers versions per file that includes it, the same in each; Boost per class.
 template <class T>
 std::uint32_t version_of() {
-  return cereal::detail::Version<T>::version;
+  if constexpr (serialization_of<T>.how == form::boost)
+    return boost_way<T>::version;
+  else
+    return cereal::detail::Version<T>::version;
 }
 
 }  // namespace yonder::detail

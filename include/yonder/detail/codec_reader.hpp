@@ -50,6 +50,11 @@ class reader : public archive_base {
     return *this;
   }
 
+  void load_binary(void* data, std::size_t size) {
+    auto block = cereal::binary_data(data, size);
+    get(block);
+  }
+
   // To be called once all is read.
   void finish() const {
     if (at_ != end_ || !buffers_.empty()) throw_trailing(offset(), left(), buffers_.size());
@@ -82,7 +87,9 @@ class reader : public archive_base {
   template <class T>
   [[gnu::always_inline]] void get(T& value) {
     constexpr kind k = kind_of<T>;
-    if constexpr (std::is_const_v<T> && kind_of<std::remove_const_t<T>> != kind::deferred) {
+    if constexpr (is_boost_wrapper<std::remove_const_t<T>>) {
+      boost_way<std::remove_const_t<T>>::apply(*this, value);
+    } else if constexpr (std::is_const_v<T> && kind_of<std::remove_const_t<T>> != kind::deferred) {
       static_assert(!std::is_const_v<T>, "yonder: a const object cannot be loaded into");
     } else if constexpr (!must_travel<T, false>::value) {
       return;
@@ -280,7 +287,9 @@ class reader : public archive_base {
     bool has{};
     get(has);
     optional.reset();
-    if (has) get(optional.emplace());
+    if (!has) return;
+    optional.emplace();
+    get(*optional);
   }
   template <template <class...> class Variant, class... T>
   void get_special(Variant<T...>& variant, std::integral_constant<kind, kind::variant>) {

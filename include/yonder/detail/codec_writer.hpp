@@ -60,6 +60,8 @@ class writer : public archive_base {
     return *this;
   }
 
+  void save_binary(void const* data, std::size_t size) { put(cereal::binary_data(data, size)); }
+
   // `value`, whose parts may be borrowed.
   template <class T>
   [[gnu::always_inline]] void put_whole(T const& value) {
@@ -127,7 +129,9 @@ class writer : public archive_base {
   template <class T>
   [[gnu::always_inline]] void put(T const& value) {
     constexpr kind k = kind_of<T>;
-    if constexpr (!must_travel<T, false>::value) {
+    if constexpr (is_boost_wrapper<T>) {
+      boost_way<T>::apply(*this, value);
+    } else if constexpr (!must_travel<T, false>::value) {
       return;
     } else if constexpr (k == kind::number || k == kind::boolean) {
       std::memcpy(out_.head.extend(sizeof value), &value, sizeof value);

@@ -78,6 +78,11 @@ class structure_reader : public archive_base {
     return *this;
   }
 
+  void load_binary(void* data, std::size_t size) {
+    auto block = cereal::binary_data(data, size);
+    get(block);
+  }
+
   // Records a T that it makes. A class that was met before is not made again: recursion ends here.
   template <class T>
   void visit() {
@@ -98,7 +103,9 @@ class structure_reader : public archive_base {
   template <class T>
   void get(T& value) {
     constexpr kind k = kind_of<T>;
-    if constexpr (std::is_const_v<T> && kind_of<std::remove_const_t<T>> != kind::deferred) {
+    if constexpr (is_boost_wrapper<std::remove_const_t<T>>) {
+      boost_way<std::remove_const_t<T>>::apply(*this, value);
+    } else if constexpr (std::is_const_v<T> && kind_of<std::remove_const_t<T>> != kind::deferred) {
       static_assert(!std::is_const_v<T>, "yonder: a const object cannot be loaded into");
     } else if constexpr (!must_travel<T, false>::value) {
       return;
@@ -227,7 +234,8 @@ class structure_reader : public archive_base {
   template <class T>
   void get_special(T& optional, std::integral_constant<kind, kind::optional>) {
     note("?");
-    get(optional.emplace());
+    optional.emplace();
+    get(*optional);
     if (!ones_) optional.reset();
   }
   template <template <class...> class Variant, class... T>

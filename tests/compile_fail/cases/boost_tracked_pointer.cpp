@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: a pointer means nothing in another process
+#include <boost/smart_ptr/shared_ptr.hpp>
+#include <yonder/boost_serialization.hpp>
+#include <yonder/task.hpp>
+
+namespace shop {
+struct Page {
+  int* value = nullptr;
+  template <class Archive>
+  void serialize(Archive& ar, unsigned) {
+    ar& value;
+  }
+};
+YONDER_USES_BOOST_SERIALIZATION
+}  // namespace shop
+int print(shop::Page const& page);
+inline constexpr yonder::task<print> print_task;
+
+int read(shop::Page const& page) { return print_task.remote(page) + print_task.spawn(page).get(); }
