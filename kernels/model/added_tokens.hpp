@@ -19,6 +19,8 @@ struct added_token {
   bool rstrip = false;       // takes the whitespace after it
   bool normalized = false;   // is found in the normalized text, in its normalized form
   bool special = false;
+  bool normalized_is_default = false;  // no file says it
+  bool has_role = false;               // stands under a key as mask_token: then it is special
 };
 
 // Finds added tokens: leftmost first, then longest.

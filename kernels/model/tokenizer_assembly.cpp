@@ -29,7 +29,7 @@ constexpr special_names roberta_names = {"<s>", "</s>", "<unk>", "</s>", "<pad>"
 tokenizer_settings with_names(tokenizer_settings settings) {
   auto const& usual = settings.kind == tokenizer_kind::bert ? bert_names : roberta_names;
   auto const name = [](std::optional<added_token>& token, char const* content) {
-    if (!token && content != nullptr) token = {.content = content, .special = true};
+    if (!token && content != nullptr) token = {.content = content, .special = true, .has_role = true};
   };
   name(settings.beginning, usual.beginning);
   name(settings.end, usual.end);
@@ -186,7 +186,14 @@ void token_adder::add_with_id(added_token token) {
 }
 
 void token_adder::add_all(tokenizer_settings const& settings, std::vector<added_token> const& listed) {
-  for (auto const& token : listed) add_with_id(token);
+  for (added_token token : listed) {
+    bool has_role = false;
+    for_each_special(settings, [&](added_token const& each) {
+      has_role = has_role || (each.has_role && each.content == token.content);
+    });
+    if (has_role && token.normalized_is_default) token.normalized = false;
+    add_with_id(std::move(token));
+  }
   for_each_special(settings, [this](added_token const& token) {
     if (!has(token.content)) add(token);
   });

@@ -40,6 +40,16 @@ void add_other(std::vector<added_token>& to, std::optional<added_token> token, j
   if (std::ranges::none_of(to, same)) to.push_back(std::move(*token));
 }
 
+// One that stands under a key of its own is special, and not normalized unless it says so.
+std::optional<added_token> token_with_role(json_view const& root, std::string const& key) {
+  auto token = special_token(root.raw()[key], root, key, true);
+  if (!token) return token;
+  token->has_role = true;
+  token->special = true;
+  if (token->normalized_is_default) token->normalized = false;
+  return token;
+}
+
 // An array of tokens, or an object of them by names.
 void read_extra_tokens(json_view const& root, char const* key, bool special, tokenizer_settings& settings) {
   if (root.lacks(key)) return;
@@ -50,21 +60,21 @@ void read_extra_tokens(json_view const& root, char const* key, bool special, tok
   }
 }
 
-void read_special_tokens(json_view const& root, bool special, tokenizer_settings& settings) {
+void read_special_tokens(json_view const& root, tokenizer_settings& settings) {
   for (auto const& [key, token] : special_roles) {
     if (!root.raw().contains(key)) continue;
     if (root.lacks(key)) {
       settings.*token = added_token{};  // null: the class's own does not stand in for it
       continue;
     }
-    settings.*token = special_token(root.raw()[key], root, key, special);
+    settings.*token = token_with_role(root, key);
     if (!(settings.*token)) root.malformed(key, "a token: its text, or an object with a content");
   }
   for (auto const& [name, value] : root.raw().items()) {
     std::string const& key = name;
     bool const known = std::ranges::any_of(special_roles, [&](auto const& each) { return key == each.key; });
     if (known || !key.ends_with("_token") || !(value.is_string() || value.is_object())) continue;
-    add_other(settings.other_special, special_token(value, root, key, special), root, key);
+    add_other(settings.other_special, token_with_role(root, key), root, key);
   }
 }
 
@@ -140,6 +150,7 @@ added_token parse_added_token(json_view const& value, bool special) {
   token.rstrip = value.boolean_or("rstrip", false);
   token.special = value.boolean_or("special", special);
   token.normalized = value.boolean_or("normalized", !token.special);
+  token.normalized_is_default = value.lacks("normalized");
   return token;
 }
 
@@ -157,7 +168,7 @@ tokenizer_settings parse_tokenizer_settings(std::string_view text, std::string c
   settings.truncation_side = read_side(root, "truncation_side");
   settings.padding_side = read_side(root, "padding_side");
   settings.gives_type_ids = read_gives_type_ids(root);
-  read_special_tokens(root, false, settings);
+  read_special_tokens(root, settings);
   read_extra_tokens(root, false, settings);
   read_added_tokens(root, settings);
   return settings;
@@ -168,7 +179,7 @@ void merge_special_tokens(named_text special_tokens_map, tokenizer_settings& set
   json const root_value = parse_json(special_tokens_map.text, special_tokens_map.file);
   json_view const root(root_value, special_tokens_map.file);
   check_keys(root, "special_tokens_map.json");
-  read_special_tokens(root, true, settings);
+  read_special_tokens(root, settings);
   read_extra_tokens(root, true, settings);
 }
 

@@ -106,6 +106,17 @@ TEST_CASE("a token that the vocabulary lacks gets the next id") {
   CHECK(parse(minimal()).largest_id() == 5);
 }
 
+TEST_CASE("a token with a role is found in the text as it is, unless it says otherwise") {
+  auto const with_mask = [](char const* text) {
+    return from_vocabulary(parse_tokenizer_settings(text, "tokenizer_config.json")).encode("[mask]").ids;
+  };
+  ids const words = {2, 1, 1, 1, 3};
+  CHECK(with_mask(R"({"mask_token":{"content":"[MASK]"}})") == words);
+  CHECK(with_mask(R"({"added_tokens_decoder":{"4":{"content":"[MASK]"}}})") == words);
+  CHECK(with_mask(R"({"mask_token":{"content":"[MASK]","normalized":true}})") == ids{2, 4, 3});
+  CHECK(with_mask(R"({"extra_special_tokens":[{"content":"[MASK]"}],"mask_token":null})") == ids{2, 4, 3});
+}
+
 TEST_CASE("added_tokens.json and special_tokens_map.json are read where there is no added_tokens_decoder") {
   std::string const file = "file";
   tokenizer_settings settings;

@@ -27,7 +27,8 @@ import peer
 
 C, T, S, J, SB, ST, P = variants.C, variants.T, variants.S, variants.J, variants.SB, variants.ST, variants.P
 WORDS = ["good", "Bad", "NOT", "at", "all", "job.", "movie", "naïve", "Über", "中文", "[MASK]", "<mask>", "<new>", "film!", "un", "slow,", "  ",
-         "o", "zzz", "[SEP]", "terrible", "über", "the", "[CLS]", "e\u0301a", "\t", "<s>"]
+         "o", "zzz", "[SEP]", "terrible", "über", "the", "[CLS]", "e\u0301a", "\t", "<s>", "[mask]", "<NEW>",
+         "the job", "THE JOB", "filmo", "bad"]
 ANY = [None, True, False]
 
 # Each: file, key, values. None removes the key.
@@ -185,9 +186,51 @@ class Fuzzer:
             else:
                 old[key] = value
             path.write_text(json.dumps(old, ensure_ascii=False))
+        if self.random.random() < 0.3:
+            edits["added tokens"] = self.change_added_tokens()
+        if family != "roberta" and self.random.random() < 0.15 and (self.folder / J).exists():
+            vocabulary = json.loads((self.folder / J).read_text())["model"]["vocab"]
+            (self.folder / "vocab.txt").write_text("".join(token + "\n" for token in sorted(vocabulary, key=vocabulary.get)))
+            (self.folder / J).unlink()
+            edits["vocab.txt"] = "instead of tokenizer.json"
         if task == "embed" and self.random.random() < 0.2:
             self.move_transformer()
         return task, edits
+
+    def vocabulary(self):
+        for name in (J, "vocab.json", "vocab.txt"):
+            path = self.folder / name
+            if path.exists():
+                text = path.read_text()
+                if name == "vocab.txt":
+                    return {token: i for i, token in enumerate(text.splitlines())}
+                return json.loads(text)["model"]["vocab"] if name == J else json.loads(text)
+
+    def change_added_tokens(self):
+        """In one of the three places that they have had; with the ids that they get."""
+        vocabulary, tokens = self.vocabulary(), {}
+        for content in self.random.sample(["<new>", "[MASK]", "o", "film", "Bad", "the job", "\u00e9", "<mask>", "NOT", "[SEP]"], self.choose(1, 2, 4)):
+            flag = lambda share: self.random.random() < share
+            tokens[content] = {"content": content, "single_word": flag(0.2), "lstrip": flag(0.3), "rstrip": flag(0.3),
+                               "normalized": flag(0.5), "special": flag(0.4)}
+        ids, following = {}, len(vocabulary)
+        for content in tokens:
+            ids[content] = vocabulary.get(content)
+            if ids[content] is None:
+                ids[content], following = following, following + 1
+        place = self.choose(T, J, "added_tokens.json")
+        path = self.folder / place
+        if place == J and not path.exists():
+            return None
+        value = json.loads(path.read_text()) if path.exists() else {}
+        if place == T:
+            value["added_tokens_decoder"] = {str(ids[content]): token for content, token in tokens.items()}
+        elif place == J:
+            value["added_tokens"] = [{"id": ids[content], **token} for content, token in tokens.items()]
+        else:
+            value = ids
+        path.write_text(json.dumps(value, ensure_ascii=False))
+        return place
 
     def move_transformer(self):
         """Into a folder of its own, as sentence-transformers had it until 2021."""
