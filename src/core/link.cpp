@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/link.hpp"
 
+#include "src/core/items.hpp"
 #include "src/core/metadata.hpp"
 #include "src/core/mutant.hpp"
 
@@ -84,7 +85,7 @@ std::uint32_t link::send(time_point now, header head, frame_ref body, time_point
     out.emplace_back(out::send{peer_, head, std::move(body)});
     return last_sent_;
   }
-  auto& lane = is_bulk(*body) || goes_behind_bulk(head) ? bulk_ : waiting_;
+  auto& lane = is_bulk(*body) || goes_behind_bulk(head, *body) ? bulk_ : waiting_;
   own_everything(*body);
   lane.push_back({++last_ticket_, head, std::move(body), deadline, {}});
   transmit_waiting(now, out);
@@ -92,10 +93,16 @@ std::uint32_t link::send(time_point now, header head, frame_ref body, time_point
 }
 
 // What is said of a call that is still to come waits until it has come.
-bool link::goes_behind_bulk(header const& head) const noexcept {
+bool link::goes_behind_bulk(header const& head, frame const& message) const noexcept {
   if (bulk_.empty()) return false;
   if (head.type == frame_type::drain) return true;
-  return std::any_of(bulk_.begin(), bulk_.end(), [&](auto const& one) { return one.head.call == head.call; });
+  auto const count_of = [](frame const& one) { return std::max(read_item_count(one), std::uint32_t{1}); };
+  auto const count = count_of(message);
+  return std::any_of(bulk_.begin(), bulk_.end(), [&](queued_frame const& one) {
+    return head.call.session == one.head.call.session &&
+           head.call.number < one.head.call.number + count_of(*one.body) &&
+           one.head.call.number < head.call.number + count;
+  });
 }
 
 void link::send_unnumbered(time_point now, frame message, outputs& out) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/link.hpp"
 
+#include "src/core/items.hpp"
 #include "src/core/metadata.hpp"
 
 #include <doctest/doctest.h>
@@ -357,6 +358,40 @@ TEST_CASE("a cancel does not overtake its large call, and drain overtakes nothin
   ends.now += ends.timing.ack_delay;
   ends.answer();
   CHECK(ends.from.settled() == drain);
+}
+
+TEST_CASE("a cancel of a range does not overtake a large batch of which it names a part") {
+  auto const batch_of = [](std::uint64_t first, std::uint32_t count, std::uint32_t size) {
+    frame made;
+    made.head.type = frame_type::call;
+    made.head.call = {1, first};
+    byte_buffer body;
+    write_items(body, std::vector<std::uint32_t>(count, size));
+    made.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    std::memset(body.extend(std::size_t{count} * size), 0, std::size_t{count} * size);
+    made.body = std::move(body);
+    return made;
+  };
+  auto const cancel_of = [](std::uint64_t first, std::uint32_t count) {
+    auto made = make_control(frame_type::cancel);
+    made.head.call = {1, first};
+    byte_buffer body;
+    write_item_count(body, count);
+    made.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    made.body = std::move(body);
+    return made;
+  };
+  large_ends ends;
+  ends.send_large(100, {20 * chunk_size}, 7);
+  auto const send = [&](frame message) {
+    auto const head = message.head;
+    return ends.from.send(ends.now, head, frame_ref(std::move(message)), never, ends.out);
+  };
+  send(batch_of(100, 10, 1'000));
+  CHECK_FALSE(ends.from.was_transmitted(send(cancel_of(109, 5))));
+  CHECK_FALSE(ends.from.was_transmitted(send(cancel_of(90, 11))));
+  CHECK(ends.from.was_transmitted(send(cancel_of(114, 5))));
+  CHECK(ends.from.was_transmitted(send(cancel_of(80, 10))));
 }
 
 TEST_CASE("what has not wholly left can be taken back, and is never delivered") {
