@@ -11,6 +11,7 @@
 
 #include "yonder/detail/export.hpp"
 #include "yonder/executor.hpp"
+#include "yonder/log.hpp"
 
 namespace yonder {
 
@@ -82,6 +83,10 @@ struct runtime_options {
   // Where coroutines go on, `[&loop](auto next) { loop.post(std::move(next)); }` say. Unset: one after the
   // other on a thread of the runtime's own.
   yonder::executor executor{};
+
+  // Takes the lines that the runtime says for whoever runs it, that calls wait and why nobody takes them say.
+  // It is called on a thread of the runtime's own. Unset: they go to stderr.
+  log_sink log{};
 };
 
 // What this process is connected to. The first one made is the current one, which tasks use unless told

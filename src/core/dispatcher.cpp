@@ -2,6 +2,7 @@
 #include "src/core/dispatcher.hpp"
 
 #include "src/core/mutant.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 
@@ -214,6 +215,7 @@ void dispatcher::queue_before(time_point now, call_record& call, call_record& fr
 
 void dispatcher::queue_grew(time_point now, function_record& function) {
   ++queued_;
+  if (function.queue.size() == 1) waits_.began(now, function);
   if (function.pool != nullptr) ++function.pool->queued;
   if (!function.offers.empty() || unoffered_.contains(function)) return;
   unoffered_.push_back(function);
@@ -231,12 +233,15 @@ void dispatcher::dequeue(call_record& call) {
     unoffered_.remove(function);
 }
 
+bool dispatcher::has_workers(function_record const& function) {
+  return std::any_of(function.offers.begin(), function.offers.end(),
+                     [](auto const& offer) { return offer.by->workers != 0; });
+}
+
 std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const {
   std::vector<call_record*> waiting;
   for (auto const& [key, function] : functions_) {
-    auto const served = [](auto const& offer) { return offer.by->workers != 0; };
-    if (function->pool != &pool || std::any_of(function->offers.begin(), function->offers.end(), served))
-      continue;
+    if (function->pool != &pool || has_workers(*function)) continue;
     for (auto* call = function->queue.first(); call != nullptr; call = function->queue.after(*call))
       waiting.push_back(call);
   }
@@ -302,6 +307,7 @@ std::uint32_t dispatcher::room(worker_session const& worker, call_record const& 
 bool dispatcher::assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence) {
   call.stage = call_stage::assigned;
   call.worker = &worker;
+  waits_.served(now, *call.function);
   auto const estimate = estimate_of(*call.function) * call.count;
   worker.backlog += estimate;
   worker.backlog_bytes += call.bytes;
@@ -488,6 +494,29 @@ failure dispatcher::explain_unknown(function_record const& function,
   if (count > names_told) error.message += " and " + std::to_string(count - names_told) + " more";
   if (!function.last_loss.empty()) error.message += "; of the last one that had it: " + function.last_loss;
   return error;
+}
+
+// --- waits that are long
+
+std::string dispatcher::long_wait(time_point now) {
+  auto const* const function = waits_.look(now, functions_, &has_workers);
+  if (function == nullptr) return {};
+  return "a call of '" + function->name + "' has waited " + in_words(limits_.wait_notice) +
+         ", and there is no worker that could take it: " + explain_wait(*function);
+}
+
+std::string dispatcher::explain_wait(function_record const& function) const {
+  if (auto const* const pool = function.pool; pool != nullptr) {
+    if (pool->start_failures != 0)
+      return "none could be started, " + std::to_string(pool->start_failures) +
+             " times in a row; the last time " + pool->failure_reason;
+    return pool->starting != 0 ? "one is being started, and has not answered yet" : "none was started yet";
+  }
+  auto why = in_service_ == 0
+                 ? std::string("none is connected")
+                 : "none of the " + std::to_string(in_service_) + " that are connected has this task";
+  if (!function.last_loss.empty()) why += "; of the last one that had it: " + function.last_loss;
+  return why;
 }
 
 }  // namespace yonder::core

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/core/hub_records.hpp"
+#include "src/core/wait_watch.hpp"
 
 #include <map>
 #include <memory>
@@ -30,9 +31,10 @@ class dispatcher {
     std::size_t attempts = 64;            // in a worker's hands
     std::size_t bytes = 0;                // of calls that wait in a worker behind the one that it runs
     duration function_grace = 0;          // how long calls wait for a function whose last worker went
+    duration wait_notice = 5 * second;    // how long they wait for whom there is nobody before that is told
   };
 
-  explicit dispatcher(limits const& allowed) : limits_(allowed) {}
+  explicit dispatcher(limits const& allowed) : limits_(allowed), waits_(allowed.wait_notice) {}
 
   // --- functions, and who offers them
 
@@ -106,6 +108,12 @@ class dispatcher {
   failure explain_unknown(function_record const& function,
                           std::vector<function_info> const* callers_functions) const;
 
+  // --- waits that are long
+
+  // What is to be told of a function whose calls wait and nobody can take; empty: nothing more.
+  std::string long_wait(time_point now);
+  time_point long_wait_due() const noexcept { return waits_.due(); }
+
   std::size_t functions() const noexcept { return functions_.size(); }
 
  private:
@@ -119,9 +127,12 @@ class dispatcher {
   worker_load load_of(worker_session& worker) const;
   void move_to(time_point now, worker_session& worker, worker_load load);
   bool sources_known() const;
+  static bool has_workers(function_record const& function);
+  std::string explain_wait(function_record const& function) const;
   static bool can_help(image& one) { return one.loaded != 0 && !one.idle.empty() && one.heap.empty(); }
 
   limits limits_;
+  wait_watch waits_;
   std::unordered_map<function_key, std::unique_ptr<function_record>, function_key_hash> functions_;
   function_record* last_function_ = nullptr;
   intrusive_list<function_record, unoffered_tag> unoffered_;

@@ -28,7 +28,8 @@ hub::state::state(hub_config made, time_point now)
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
              config.silence, config.journal},
             random, timers),
-      work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace}),
+      work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace,
+            config.wait_notice}),
       pools({config.scale_delay, config.start_timeout, config.start_failures}, config.pools, random, timers),
       budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
   for (auto& pool : pools.pools()) work.add_pool(*pool);
@@ -41,6 +42,8 @@ void hub::state::settle(time_point now, outputs& out) {
   spread(now, out);
   pools.start_workers(now, out);
   let_go_idle(now, out);
+  for (auto line = work.long_wait(now); !line.empty(); line = work.long_wait(now))
+    out.emplace_back(out::notice{std::move(line)});
 }
 
 void hub::state::tick(time_point now, outputs& out) {
@@ -65,7 +68,8 @@ void hub::state::tick(time_point now, outputs& out) {
 time_point hub::state::next_deadline() const {
   auto& waiting = const_cast<state&>(*this).tokenless;
   auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
-  return std::min({timers.next(), work.unknown_due(), work.spread_due(), pools.next_deadline(), token_due});
+  return std::min({timers.next(), work.unknown_due(), work.long_wait_due(), work.spread_due(),
+                   pools.next_deadline(), token_due});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}

@@ -25,6 +25,7 @@ struct hub_config {
   int start_failures = 3;                  // in a row, with no worker live: the waiting calls fail
   duration cancel_grace = 2 * second;      // from a stop request to kill_worker
   duration function_grace = 10 * second;   // how long calls wait for a function whose last worker went
+  duration wait_notice = 5 * second;       // a call that waits so long while nobody can take it: out::notice
   duration session_timeout = 10 * second;  // hello must follow a connection within this time
   duration silence = 10 * second;          // a call that nobody has waited for so long is cancelled
   bool journal = false;                    // durable calls wait for out::append and synced()

@@ -141,8 +141,10 @@ struct function_record : list_hook<unoffered_tag> {
   pool_record* pool = nullptr;  // that starts workers for it
   bool was_offered = false;
   time_point unoffered_since = 0;
-  std::string last_loss;      // how the last worker that offered it ended
-  duration estimate = never;  // of a run; never: not measured yet
+  std::string last_loss;       // how the last worker that offered it ended
+  duration estimate = never;   // of a run; never: not measured yet
+  time_point waits_since = 0;  // of wait_watch
+  bool wait_told = false;
 
   std::uint64_t head_stamp() { return queue.front().stamp; }
 };

@@ -163,6 +163,10 @@ struct kill_worker {
   peer_id peer = 0;
   std::string reason;
 };
+// Hub: a line for whoever runs it.
+struct notice {
+  std::string text;
+};
 // Any core: end the connection. No lost() is expected; one does no harm.
 struct close {
   peer_id peer = 0;
@@ -198,8 +202,9 @@ struct exit {
 
 }  // namespace out
 
-using output = std::variant<out::send, out::start_worker, out::abandon_start, out::kill_worker, out::close,
-                            out::append, out::completed, out::run, out::stop_requested, out::exit>;
+using output =
+    std::variant<out::send, out::start_worker, out::abandon_start, out::kill_worker, out::close, out::append,
+                 out::notice, out::completed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
 using outputs = std::vector<output>;

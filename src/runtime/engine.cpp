@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "src/platform/process.hpp"
+#include "src/platform/stderr_writer.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/exceptions.hpp"
@@ -502,11 +503,21 @@ void engine::carry_out_hub(core::output& output) {
     if (pool_) pool_->start(start->start);
   } else if (auto* const late = std::get_if<core::out::abandon_start>(&output)) {
     if (pool_) pool_->abandon(late->start);
+  } else if (auto* const said = std::get_if<core::out::notice>(&output)) {
+    tell(std::move(said->text));
   } else if (auto* const doomed = std::get_if<core::out::kill_worker>(&output)) {
     kill(*doomed);
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
     end(closed->peer);
   }
+}
+
+// Waits for nobody: neither for a full stderr, of which the line is lost, nor for the user's function.
+void engine::tell(std::string line) {
+  if (!config_.log)
+    platform::stderr_writer().write("yonder: " + line + "\n");
+  else
+    executor_.post([log = config_.log, line = std::move(line)] { log(line); });
 }
 
 void engine::send(core::out::send&& message) {

@@ -25,6 +25,7 @@
 #include "transports/remote.hpp"
 #include "transports/transport.hpp"
 #include "yonder/executor.hpp"
+#include "yonder/log.hpp"
 
 namespace yonder::detail {
 
@@ -35,6 +36,7 @@ struct engine_config {
   std::size_t max_decoded_bytes = 0;
   bool no_workers = false;    // none is started here, and none can connect
   yonder::executor executor;  // of coroutines; none: a thread of the engine's own
+  log_sink log;               // none: stderr
 };
 
 // What a runtime owns and its calls share: the cores, and who drives them.
@@ -123,6 +125,7 @@ class engine : public std::enable_shared_from_this<engine> {
   void carry_out();
   void carry_out_client(core::output& output);
   void carry_out_hub(core::output& output);
+  void tell(std::string line);
   void send(core::out::send&& message);
   driver::send_result offer(core::out::send const& message);
   void refuse_frame(core::peer_id peer);

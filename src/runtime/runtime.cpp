@@ -189,6 +189,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   config.max_call_bytes = options.max_call_bytes;
   config.max_decoded_bytes = options.max_decoded_bytes;
   config.executor = options.executor;
+  config.log = options.log;
   config.no_workers = embeds_hub && options.workers == 0U && options.bind.empty();
   config.client.session = platform::random_number();
   config.client.name = process_name(::getpid());

@@ -176,6 +176,54 @@ TEST_CASE("calls wait a while for a function whose only worker went") {
   CHECK(error_of(client, second_call).code == errc::unknown_function);
 }
 
+TEST_CASE("a call that waits five seconds while nobody can take it is told, once, with the reason") {
+  loopback net;
+  auto& client = net.add_client();
+  net.submit(client, "x");
+  net.wait(5 * second - 1);
+  CHECK(net.notices.empty());
+  net.submit(client, "y");
+  net.wait(1);
+  REQUIRE(net.notices.size() == 1);
+  CHECK(net.notices[0] ==
+        "a call of 'echo' has waited 5 s, and there is no worker that could take it: none is connected");
+  net.wait(60 * second);
+  CHECK(net.notices.size() == 1);
+
+  auto& only = net.add_worker();
+  net.finish(only, "");
+  net.finish(only, "");
+  net.wait(60 * second);
+  CHECK(net.notices.size() == 1);
+  CHECK(net.hub().next_deadline() == never);
+}
+
+TEST_CASE("calls that wait for workers that are busy are not told, until these have gone") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& busy = net.add_worker();
+  net.submit(client, "long");
+  net.submit(client, "behind it");
+  net.wait(60 * second);
+  CHECK(net.notices.empty());
+  net.add_worker({{"b", 2, ""}});
+  net.lose(busy);
+  net.wait(6 * second);
+  REQUIRE(net.notices.size() == 1);
+  CHECK(
+      net.notices[0].find("none of the 1 that are connected has this task; of the last one that had it: ") !=
+      std::string::npos);
+}
+
+TEST_CASE("a call that waits for a worker to start is told what became of the starts") {
+  loopback net(launching(1));
+  auto& client = net.add_client();
+  net.submit(client, "x");
+  net.wait(5 * second);
+  REQUIRE(net.notices.size() == 1);
+  CHECK(net.notices[0].ends_with("one is being started, and has not answered yet"));
+}
+
 TEST_CASE("the first waiting call asks for a worker, those that go on waiting for more, up to the limit") {
   loopback net(launching(3));
   auto& client = net.add_client();

@@ -260,6 +260,7 @@ class loopback {
   std::vector<std::unique_ptr<client_end>> clients;
   std::vector<std::unique_ptr<worker_end>> workers;
   std::vector<std::uint64_t> starts;
+  std::vector<std::string> notices;
   std::vector<out::kill_worker> kills;
   std::vector<out::close> closes;
   std::vector<log_entry> log;
@@ -280,6 +281,7 @@ class loopback {
     for (auto& one : out_) {
       if (auto* const send = std::get_if<out::send>(&one)) post('h', *send);
       if (auto* const start = std::get_if<out::start_worker>(&one)) starts.push_back(start->start);
+      if (auto* const said = std::get_if<out::notice>(&one)) notices.push_back(std::move(said->text));
       if (auto* const kill = std::get_if<out::kill_worker>(&one)) kills.push_back(*kill);
       if (auto* const close = std::get_if<out::close>(&one)) closes.push_back(*close);
     }

@@ -3,14 +3,21 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
 #include <atomic>
+#include <future>
 #include <memory>
 #include <new>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "src/core/hub.hpp"
+#include "src/platform/unique_fd.hpp"
 #include "yonder/task.hpp"
 
 using namespace yonder;
@@ -154,4 +161,53 @@ TEST_CASE("calls that gather leave at once where their caller says so") {
   engine->send_now();
   CHECK(arrived == 4);
   engine->stop();
+}
+
+namespace {
+
+// A hub to which nobody comes, and which says so soon.
+detail::engine_config lonely(log_sink log) {
+  detail::engine_config config;
+  config.hub.emplace().wait_notice = core::millisecond;
+  config.max_call_bytes = 1 << 20;
+  config.log = std::move(log);
+  return config;
+}
+
+std::string const told =
+    "a call of 'engine_test.same' has waited 1 ms, and there is no worker that could take it: none is "
+    "connected";
+
+}  // namespace
+
+TEST_CASE("what a runtime has to say goes to the log, on a thread that pumps nothing") {
+  std::promise<std::pair<std::string, std::thread::id>> said;
+  auto const engine = std::make_shared<detail::engine>(lonely([&said](std::string_view line) {
+    said.set_value({std::string(line), std::this_thread::get_id()});
+  }));
+  engine->start();
+  auto const& entry = same_task.entry();
+  auto const call = engine->submit(entry, {}, detail::begin_call(entry, {}), detail::departure::now);
+  auto const [line, thread] = said.get_future().get();
+  CHECK(line == told);
+  CHECK(thread != std::this_thread::get_id());
+  engine->stop();
+}
+
+TEST_CASE("without a log it is one line on stderr") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  platform::unique_fd const before(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
+  ::dup2(ends[1], STDERR_FILENO);
+  ::close(ends[1]);
+  platform::unique_fd const readable(ends[0]);
+  auto const engine = std::make_shared<detail::engine>(lonely({}));
+  engine->start();
+  auto const& entry = same_task.entry();
+  auto const call = engine->submit(entry, {}, detail::begin_call(entry, {}), detail::departure::now);
+  std::string line;
+  for (char c = 0; ::read(readable.get(), &c, 1) == 1 && c != '\n';) line += c;
+  ::dup2(before.get(), STDERR_FILENO);
+  engine->stop();
+  CHECK(line == "yonder: " + told);
 }
