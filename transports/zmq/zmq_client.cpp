@@ -19,8 +19,10 @@ constexpr std::chrono::milliseconds no_pause{0};
 constexpr std::chrono::milliseconds first_pause{50};
 constexpr std::chrono::milliseconds longest_pause{2'000};
 
-// With several addresses to try, none is waited for as long as one alone is.
+// With several addresses to try, none is waited for as long as one alone is: some service that says nothing
+// may listen at the first.
 constexpr int connect_ms_of_several = 1'500;
+constexpr int handshake_ms_of_several = 3'000;
 
 constexpr int watched_events = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
                                ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
@@ -156,7 +158,10 @@ void zmq_client::open() {
   if (encrypted_) {
     use_keys(*socket_, secret_, server_key_);
     socket_->set(zmq::sockopt::ipv6, where.find('[') != std::string::npos);
-    if (candidates_.size() > 1) socket_->set(zmq::sockopt::connect_timeout, connect_ms_of_several);
+    if (candidates_.size() > 1) {
+      socket_->set(zmq::sockopt::connect_timeout, connect_ms_of_several);
+      socket_->set(zmq::sockopt::handshake_ivl, handshake_ms_of_several);
+    }
   } else {
     socket_->set(zmq::sockopt::zap_domain, authenticator::domain);
   }

@@ -400,6 +400,30 @@ TEST_CASE("every address of a name is tried, and a name that is not known yet is
   hub.w.forget(client);
 }
 
+TEST_CASE("an address at which a service says nothing does not keep the others from being tried") {
+  tcp_hub hub;  // on 127.0.0.1 only
+  auto const port = hub.address().substr(hub.address().rfind(':') + 1);
+  platform::unique_fd const silent(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 where{};
+  where.sin6_family = AF_INET6;
+  where.sin6_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
+  where.sin6_addr = in6addr_loopback;
+  if (::bind(silent.get(), reinterpret_cast<sockaddr const*>(&where), sizeof where) != 0) {
+    MESSAGE("skipped: no IPv6 here, or somebody is at the same port");
+    return;
+  }
+  REQUIRE(::listen(silent.get(), 8) == 0);
+  zmq_client client(hub.w.poller, {"tcp://two-addresses.test:" + port, hub.keys, 5, {}});
+  hub.w.drive(client);
+  hub.w.run_until([&] {  // what the silence ends with may be told first
+    auto& events = hub.w.events(client);
+    while (!events.empty() && events.front().what == kind::lost) events.pop_front();
+    return !events.empty();
+  });
+  CHECK(hub.w.events(client).front().what == kind::connected);
+  hub.w.forget(client);
+}
+
 TEST_CASE("a client that waits for a name ends without waiting for it") {
   world w;
   temporary_folder folder;
