@@ -327,7 +327,7 @@ void link::owe_acknowledgement(time_point now, frame const& message) noexcept {
   ++owed_;
   owed_bytes_ += is_bulk(message) ? size_of(message) : 0;
   if (ack_due_ == never) ack_due_ = add(now, timing_.ack_delay);
-  if (owed_ >= window / 4 || owed_bytes_ >= bulk_window / 4) ack_due_ = now;
+  if (owed_ >= window / 4 || owed_bytes_ >= bulk_window / 4 || YONDER_RARELY()) ack_due_ = now;
 }
 
 void link::say_received(time_point now, frame_type type, outputs& out) {
@@ -353,7 +353,7 @@ void link::say_received(time_point now, frame_type type, outputs& out) {
 void link::resend(time_point now, outputs& out) {
   std::size_t resent = 0;
   for (auto& one : in_flight_) {
-    if (one.received || resend_at(one) > now) continue;
+    if (one.received || (resend_at(one) > now && !YONDER_RARELY())) continue;
     if (resent++ == max_resends_at_once) break;
     if (!YONDER_MUTANT(resend_forgotten)) transmit(now, one, out);
     one.sent = now;

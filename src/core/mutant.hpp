@@ -4,6 +4,7 @@
 // Faults planted in the cores and their drivers, one at a time, to prove that the simulator finds such
 // faults. They exist only in the simulator's own build of them.
 #ifdef YONDER_SIMULATE_MUTANTS
+#include <cstdint>
 
 namespace yonder::core {
 
@@ -56,9 +57,25 @@ inline constexpr int mutant_count = static_cast<int>(mutant::gathered_left_unsen
 
 inline mutant planted = mutant::none;
 
+// Choices that are allowed and rare, and dangerous where they are not thought of: made one time in so many,
+// if at all, in a world that wants them.
+struct rare_choices {
+  std::uint64_t one_in = 0;  // 0: never
+  std::uint64_t state = 0;
+};
+inline rare_choices rare;
+
+inline bool chosen_rarely() noexcept {
+  if (rare.one_in == 0) return false;
+  rare.state = rare.state * 6364136223846793005 + 1442695040888963407;
+  return (rare.state >> 33) % rare.one_in == 0;
+}
+
 }  // namespace yonder::core
 
+#define YONDER_RARELY() (::yonder::core::chosen_rarely())
 #define YONDER_MUTANT(name) (::yonder::core::planted == ::yonder::core::mutant::name)
 #else
+#define YONDER_RARELY() false
 #define YONDER_MUTANT(name) false
 #endif

@@ -239,7 +239,8 @@ void world::after_hub() {
   drive(hub_shell_, {role::hub, 0}, [this](output& one) { do_for_hub(one); });
   plan_tick(hub_->next_deadline(), hub_ticks_at_, kind::hub_tick, 0);
   if (hub_->counters().protocol_violations != imposters_)
-    violated("the hub takes an honest peer for a violator");
+    violated("the hub takes an honest peer for a violator: it last closed a connection because: " +
+             last_close_);
 }
 
 void world::after_client(std::uint32_t index) {

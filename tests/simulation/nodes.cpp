@@ -52,6 +52,7 @@ void world::do_for_hub(output& one) {
     killed(kill->peer);
   } else if (auto* const close = std::get_if<out::close>(&one)) {
     hub_shell_.unsent.forget(close->peer);
+    last_close_ = close->reason;
     closed(close->peer);
   }
 }
@@ -127,6 +128,8 @@ void world::connect_client(std::uint32_t index) {
 void world::submit(std::uint32_t index) {
   auto& node = clients_[index];
   if (stopping_ || node.core == nullptr || node.in_flight >= how_.window) return;
+  auto const calls = lives_[node.life].records.size();
+  if (how_.most_calls != 0 && calls >= static_cast<std::size_t>(how_.most_calls)) return;
   call_policy policy;
   if (happens(how_.retries)) policy.retries = static_cast<std::uint32_t>(1 + random_.below(3));
   if (happens(how_.idempotent)) policy.idempotent = true;
@@ -145,7 +148,6 @@ void world::submit(std::uint32_t index) {
 
 void world::add_record(client_node& node, call_policy const& policy, std::uint32_t rest) {
   auto& records = lives_[node.life].records;
-  if (how_.most_calls != 0 && records.size() >= static_cast<std::size_t>(how_.most_calls)) return;
   auto& made = records.emplace_back();
   made.may_repeat = policy.retries != 0 || policy.idempotent;
   made.timeout = policy.timeout;

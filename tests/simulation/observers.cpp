@@ -17,6 +17,8 @@ std::string_view to_string(state one) {
     case state::exit_while_running: return "a worker was told to end while its task ran";
     case state::handed_over: return "a caller that left let another lead";
     case state::leader_woken: return "a thread woke the leader for an earlier deadline";
+    case state::lied_to: return "a peer lied to the hub";
+    case state::chose_rarely: return "the cores made their rare choices";
     case state::part_abandoned: return "the world healed but for some nodes";
     case state::left_unsent: return "a call gathered while its caller worked";
   }

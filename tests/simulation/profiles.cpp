@@ -18,6 +18,7 @@ std::vector<profile> make_profiles() {
   local.worker_crash_every = 20 * millisecond;
   local.client_crash_every = 60 * millisecond;
   local.imposture_every = 30 * millisecond;
+  local.lies_every = 20 * millisecond;
   local.drain_every = 40 * millisecond;
   local.start_fails = 0.05;
   local.start_hangs = 0.01;
@@ -105,7 +106,9 @@ std::vector<profile> make_profiles() {
   profile broken = driven;
   broken.name = "broken";
   broken.foreign_worker = false;
-  broken.queue_frames = 4;
+  broken.queue_frames = 2;
+  broken.deadlines = 0.3;
+  broken.imposture_every = broken.lies_every = 0;
   broken.window = 256;
   broken.send_throws = 0.0005;
   broken.narrow = 0.3;
@@ -190,6 +193,7 @@ std::vector<field> const& fields() {
       {"hub_restart_every", nullptr, &profile::hub_restart_every},
       {"drain_every", nullptr, &profile::drain_every},
       {"imposture_every", nullptr, &profile::imposture_every},
+      {"lies_every", nullptr, &profile::lies_every},
   };
   return all;
 }

@@ -59,7 +59,7 @@ bool fails(profile const& how, simulation::options const& what) {
 
 // The smaller world in `seed` or one of the next ones, if it fails there, too.
 bool fails_nearby(profile const& how, simulation::options& what) {
-  constexpr std::uint64_t tries = 24;
+  constexpr std::uint64_t tries = 8;
   for (auto seed = what.seed; seed < what.seed + tries; ++seed) {
     if (!fails(how, {seed, what.events})) continue;
     what.seed = seed;

@@ -5,6 +5,9 @@
 namespace yonder::core::simulation {
 
 report world::run() {
+  rare = {.one_in = random_.below(2) == 0 ? 0 : std::uint64_t{1} << (3 + random_.below(8)),
+          .state = what_.seed};
+  if (rare.one_in != 0) reach(state::chose_rarely);
   begin();
   while (!schedule_.empty() && seen_.violation.empty() && !at_rest()) {
     auto const next = schedule_.take();
@@ -12,6 +15,7 @@ report world::run() {
     happen(next.what);
   }
   finish();
+  rare = {};
   seen_.simulated = now_;
   return seen_;
 }
@@ -173,6 +177,7 @@ duration world::period(std::uint32_t which) const {
     case worker_crash: return how_.worker_crash_every;
     case client_crash: return how_.client_crash_every;
     case imposture: return how_.imposture_every;
+    case lies: return how_.lies_every;
     case hub_restart: return how_.hub_restart_every;
     default: return how_.drain_every;
   }
@@ -193,6 +198,7 @@ void world::wreak(std::uint32_t which) {
     case worker_crash: end_worker(worker_index, 11); break;
     case client_crash: end_client(client_index); break;
     case imposture: pose_as(client_index); break;
+    case lies: lie(); break;
     case hub_restart: restart_hub(); break;
     default: drain_worker(worker_index);
   }
@@ -232,11 +238,12 @@ void world::reconnect_node(std::uint32_t index, bool of_worker) {
 void world::restart_hub() {
   note_counters();
   restarted_ = true;
-  imposters_ = 0;
   if (random_.below(2) == 0) {
     hub_->shutdown(now_, out_);
     after_hub();
   }
+  imposters_ = 0;
+  overheard_.clear();  // a new hub believes whoever names a session first
   make_hub();
   for (auto& over : connections_) over.open_at_hub = false;
   auto const accept = [&](peer_id peer) {
@@ -275,6 +282,53 @@ void world::pose_as(std::uint32_t index) {
   }
   link_of(peer).open_at_hub = false;
   after_hub();
+  hub_->lost(now_, peer, {}, out_);
+  after_hub();
+}
+
+void world::remember(frame const& message) {
+  constexpr std::size_t most = 64;
+  if (message.head.type == frame_type::bye || size_of(message) > 4'096) return;
+  frame copy{message.head, message.body.duplicate(), message.buffers};
+  if (overheard_.size() < most)
+    overheard_.push_back(std::move(copy));
+  else
+    overheard_[overheard_next_++ % most] = std::move(copy);
+}
+
+// A hello of a session that nobody has, or another of the same; with many functions; or what somebody else
+// has said.
+frame world::invent(random_source& random) {
+  if (!overheard_.empty() && random.below(2) == 0) {
+    auto const& heard = overheard_[random.below(overheard_.size())];
+    return {heard.head, heard.body.duplicate(), heard.buffers};
+  }
+  hello_message said;
+  said.role = peer_role::client;
+  said.session = (std::uint64_t{1} << 50) + random.below(3);
+  auto const functions = random.below(4) == 0 ? random.below(300) : 0;
+  for (std::uint64_t i = 0; i < functions; ++i)
+    said.functions.push_back({"lies::" + std::to_string(i), i, ""});
+  auto message = make_hello(said);
+  message.head.attempt = static_cast<std::uint32_t>(random.below(5));
+  return message;
+}
+
+// Somebody who was let in, and keeps to nothing. What the hub thinks of him is not asked; others must not
+// notice.
+void world::lie() {
+  reach(state::lied_to);
+  auto const peer = open_connection(false, 0, 0);
+  link_of(peer).open_at_node = false;
+  hub_->connected(now_, peer, {how_.reliable, 0, "liar"}, out_);
+  after_hub();
+  for (auto left = 1 + random_.below(40); left > 0; --left) {
+    auto const before = hub_->counters().protocol_violations;
+    hub_->receive(now_, peer, invent(random_), out_);
+    imposters_ += hub_->counters().protocol_violations - before;
+    after_hub();
+  }
+  link_of(peer).open_at_hub = false;
   hub_->lost(now_, peer, {}, out_);
   after_hub();
 }

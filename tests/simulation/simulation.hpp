@@ -33,6 +33,7 @@ struct profile {
   duration partition_every = 0, reconnect_every = 0;    // 0: never
   duration worker_crash_every = 0, client_crash_every = 0, hub_restart_every = 0, drain_every = 0;
   duration imposture_every = 0;             // of peers that name a client's session
+  duration lies_every = 0;                  // of peers that repeat what they overheard, and flood the hub
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
   double start_fails = 0, start_hangs = 0;  // of a worker process
   bool foreign_worker = false;              // one that has none of the functions that clients call
@@ -91,6 +92,8 @@ enum class state : std::uint8_t {
   exit_while_running,  // a worker was told to end while its task ran
   handed_over,         // a caller that left let another lead
   leader_woken,        // a thread woke the leader for an earlier deadline
+  lied_to,             // a peer repeated what it had overheard, and said hello again and again
+  chose_rarely,        // a world in which the cores made their rare choices
   part_abandoned,      // the world healed but for some nodes, and the others went on
   left_unsent,         // a call gathered while its caller worked
   last = left_unsent

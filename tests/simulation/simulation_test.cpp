@@ -34,8 +34,8 @@ class planted_fault {
 char const* likely(mutant fault) {
   switch (fault) {
     case mutant::epoch_not_checked:
+    case mutant::fence_ignored:
     case mutant::lost_session_kept: return "wild";
-    case mutant::fence_ignored: return "rough";
     case mutant::repetition_delivered:
     case mutant::acknowledgement_forgotten:
     case mutant::resend_forgotten: return "lossy";

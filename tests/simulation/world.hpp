@@ -163,6 +163,7 @@ enum chaos_kind : std::uint32_t {
   hub_restart,
   drain,
   imposture,
+  lies,
   chaos_kinds
 };
 
@@ -340,6 +341,9 @@ class world {
   void restart_hub();
   void drain_worker(std::uint32_t index);
   void pose_as(std::uint32_t index);
+  void lie();
+  frame invent(random_source& random);
+  void remember(frame const& message);
 
   struct lost_level {
     peer_id peer = 0;
@@ -361,7 +365,9 @@ class world {
   duration slack_ = 0;
   bool stopping_ = false;
   bool restarted_ = false;
-  std::uint64_t imposters_ = 0;  // that this hub has seen
+  std::uint64_t imposters_ = 0;   // that this hub has seen
+  std::vector<frame> overheard_;  // what honest peers have lately sent to the hub
+  std::size_t overheard_next_ = 0;
   time_point rest_until_ = never;
   time_point quiet_since_ = never;
   std::int64_t open_calls_ = 0;
@@ -370,7 +376,8 @@ class world {
   outputs out_;
   std::unique_ptr<hub> hub_;
   shell hub_shell_;
-  bool broken_ = false;  // a link was given up because a frame could not be sent
+  std::string last_close_;  // why
+  bool broken_ = false;     // a link was given up because a frame could not be sent
   time_point hub_ticks_at_ = never;
   std::vector<client_node> clients_;
   std::vector<worker_node> workers_;
