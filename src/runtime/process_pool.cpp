@@ -167,6 +167,7 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
 
   auto const memory = platform::anonymous_memory(page_size);
   fresh.page = map_page(memory.get());
+  fresh.page->magic = page_magic;
   fresh.page->max_call_bytes = config_.max_call_bytes;
   fresh.page->max_decoded_bytes = config_.max_decoded_bytes;
   fresh.process = platform::spawn({.path = command.path,

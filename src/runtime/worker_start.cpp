@@ -42,16 +42,40 @@ start_info refused_rights() {
       "be another program (runtime_options::worker_command)");
 }
 
-// Read before main, and removed, so that no program that the worker starts takes itself for one.
+// The page that a process_pool has given us, if that is what the two descriptors are.
+shared_page* inherited_memory() noexcept {
+  struct stat socket {};
+  struct stat memory {};
+  if (::fstat(inherited_socket, &socket) != 0 || !S_ISSOCK(socket.st_mode)) return nullptr;
+  if (::fstat(inherited_page, &memory) != 0 || memory.st_size != page_size) return nullptr;
+  if (::fcntl(inherited_page, F_GET_SEALS) < 0) return nullptr;  // no anonymous memory
+  void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, inherited_page, 0);
+  if (page == MAP_FAILED) return nullptr;
+  auto* const shared = static_cast<shared_page*>(page);
+  if (shared->magic == page_magic) return shared;
+  ::munmap(page, page_size);
+  return nullptr;
+}
+
+// Whether we are the one process that is this worker, also after an exec.
+bool claim(shared_page& page) noexcept {
+  std::int32_t before = 0;
+  return page.worker.compare_exchange_strong(before, ::getpid()) || before == ::getpid();
+}
+
+// The variable is read before main, and removed, so that no program that the worker starts takes itself for
+// one: such a program may have the descriptors, but is not the process that claimed them.
 start_info of_environment() {
   char const* const token = ::getenv(token_name);
-  if (token == nullptr) return {};
-  bool const valid = ::strcmp(token, token_value) == 0;
+  bool const told = token != nullptr && ::strcmp(token, token_value) == 0;
   ::unsetenv(token_name);
-  if (platform::has_raised_rights()) return refused_rights();
-  struct stat socket {};
-  if (!valid || ::fstat(inherited_socket, &socket) != 0 || !S_ISSOCK(socket.st_mode)) return {};
-  return {.kind = start_kind::pool_worker};
+  if (platform::has_raised_rights()) return token != nullptr ? refused_rights() : start_info{};
+  auto* const page = inherited_memory();
+  if (page == nullptr) return {};
+  bool const ours = claim(*page);
+  ::munmap(page, page_size);
+  if (ours) return {.kind = start_kind::pool_worker};
+  return told ? misuse("another process is this worker already") : start_info{};
 }
 
 // Ends with the supervisor, however that ends; the kernel remembers the thread that started us, which does

@@ -20,18 +20,23 @@ namespace yonder::runtime_detail {
 inline constexpr std::string_view worker_flag = "--yonder-worker";
 
 // What a process_pool gives its workers: a variable of the environment that says so, one end of a socketpair
-// and a page of memory. Both are descriptors of stated numbers.
+// and a page of memory. Both are descriptors of stated numbers. A program that starts itself once more before
+// its runtime stands, or that is started without that variable, is known by them.
 inline constexpr char token_name[] = "YONDER_INHERITED";
 inline constexpr char token_value[] = "v1:socket=3,page=4";
 inline constexpr int inherited_socket = 3;
 inline constexpr int inherited_page = 4;
 
 struct shared_page {
+  std::uint64_t magic;  // page_magic
+  std::atomic<std::int32_t>
+      worker;  // the worker writes: its process, which keeps it through exec; 0: none yet
   std::atomic<std::uint64_t> started;  // the worker writes: the highest out::run::mark
   std::uint64_t max_call_bytes;        // of the runtime that started it
   std::uint64_t max_decoded_bytes;     // likewise
 };
 constexpr std::size_t page_size = 4096;
+inline constexpr std::uint64_t page_magic = 0x6b726f7772646e79;
 
 // Throws std::system_error.
 shared_page* map_page(int memory);

@@ -126,6 +126,15 @@ TEST_CASE("workers may be another program") {
   CHECK(said.find("'no-such-program': No such file") != said.npos);
 }
 
+TEST_CASE(
+    "a program that starts itself once more has workers, and so has one whose command cleans its "
+    "environment") {
+  program again(YONDER_STARTS, {"YONDER_TEST_AGAIN=yes"});
+  CHECK(answer_of(again) == right);
+  program clean(YONDER_STARTS, {"YONDER_TEST_COMMAND=sh", "YONDER_TEST_BY=env -i"});
+  CHECK(answer_of(clean).find("\n42\n") != std::string::npos);
+}
+
 TEST_CASE("the worker's flag works in both spellings, and is refused in words at another place") {
   auto const said = [](std::vector<std::string> const& arguments) {
     program started(YONDER_STARTS, {}, arguments);

@@ -54,10 +54,25 @@ bool has_pipes_to_itself(std::vector<std::array<int, 2>> const& pipes) {
 
 }  // namespace
 
+// A program that starts itself once more before anything else, to change what only a start can.
+void start_again(char** argv) {
+  auto const self = std::to_string(::getpid());
+  if (variable("YONDER_TEST_AGAIN").empty() || variable("YONDER_TEST_AGAIN") == self) return;
+  ::setenv("YONDER_TEST_AGAIN", self.c_str(), 1);
+  if (std::atoi(variable("YONDER_TEST_DEPTH").c_str()) > 3)
+    ::_exit(1);  // workers that take themselves for more
+  ::execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char** argv) {
+  start_again(argv);
+  if (!yonder::is_worker())
+    ::setenv("YONDER_TEST_DEPTH",
+             std::to_string(std::atoi(variable("YONDER_TEST_DEPTH").c_str()) + 1).c_str(), 1);
   yonder::runtime_options options{.workers = 1};
   if (auto const command = variable("YONDER_TEST_COMMAND"); !command.empty())
-    options.worker_command = {command, "-c", "echo started by a command >&2; exec \"$0\"", argv[0]};
+    options.worker_command = {command, "-c", "echo started by a command >&2; exec $YONDER_TEST_BY \"$0\"",
+                              argv[0]};
   yonder::runtime here(argc, argv, options);
   std::vector<std::array<int, 2>> pipes(8);
   for (auto& ends : pipes)
