@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <numeric>
 #include <string>
@@ -287,6 +289,33 @@ TEST_CASE("a remote worker ends with whoever watches it, and as it was told") {
   interrupted.process.kill(SIGINT);
   CHECK(interrupted.process.wait().signal == SIGINT);
   CHECK(served.ends_within(0ms));
+}
+
+TEST_CASE("a fork has no part in its parent's connection to a hub elsewhere") {
+  site here;
+  here.start_worker();
+  auto client = std::make_unique<yonder::runtime>(here.client());
+  CHECK(task::add.on(*client).remote(1, 2) == 3);
+  auto running = task::wait_for_stop.on(*client).spawn();
+  CHECK_FALSE(running.get_for(10ms));
+  auto const child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::alarm(30);
+    bool const inert =
+        failure_of([&] { running.get(); }).code == yonder::errc::no_runtime &&
+        failure_of([&] { task::add.on(*client).remote(1, 2); }).code == yonder::errc::no_runtime;
+    running.cancel();
+    client.reset();
+    std::_Exit(inert ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK_FALSE(running.get_for(10ms));
+  running.cancel();
+  CHECK_THROWS_AS(running.get(), yonder::cancelled);
+  CHECK(task::add.on(*client).remote(1, 2) == 3);
 }
 
 TEST_CASE("promise 16: a worker whose key is refused says so once, and ends") {
