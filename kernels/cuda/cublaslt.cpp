@@ -29,10 +29,11 @@ void check_blas(cublasStatus_t status, std::string const& what) {
   throw ml::gpu_error(text);
 }
 
-// Where the loader looks, then where the toolkit was that this was built with.
+// Where the loader looks, then where the toolkit was that this was built with, then where one usually is, as
+// the doctor does.
 void* open_library() {
   std::string tried;
-  for (std::string const folder : {"", YONDER_CUDA_LIBRARY_DIR "/"}) {
+  for (std::string const folder : {"", YONDER_CUDA_LIBRARY_DIR "/", "/usr/local/cuda/lib64/"}) {
     for (int const major : {CUBLAS_VER_MAJOR, 13, 12}) {
       std::string const name = folder + "libcublasLt.so." + std::to_string(major);
       if (void* const library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;

@@ -137,6 +137,12 @@ gpu_advice advise_on_devices(gpu_facts const& facts) {
   if (facts.split_by_mig)
     return no("the GPU is split by MIG, and no part of it is shown to this process",
               "nvidia-smi -L, then export CUDA_VISIBLE_DEVICES=MIG-… with a name that it shows");
+  if (facts.init_error == 802)  // CUDA_ERROR_SYSTEM_NOT_READY
+    return no("the GPUs' fabric of NVSwitches is not started (cuInit says 802)",
+              "sudo systemctl start nvidia-fabricmanager");
+  if (facts.init_error == 803)  // CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
+    return no("libcuda.so.1 and the loaded driver are of different versions (cuInit says 803)",
+              "sudo reboot");
   if (facts.visible)
     return no("CUDA_VISIBLE_DEVICES=" + *facts.visible + " names no GPU that is there",
               "unset CUDA_VISIBLE_DEVICES");
@@ -145,7 +151,8 @@ gpu_advice advise_on_devices(gpu_facts const& facts) {
 
 }  // namespace
 
-// What CUDA itself said decides; the rest explains it.
+// What CUDA itself said decides; the rest explains it. Where the driver shows GPUs, it is there, whatever its
+// files are named: WSL has neither its nodes nor its entry in /proc.
 gpu_advice advise(gpu_facts const& facts) {
   if (!facts.refusal) {
     std::string const what = facts.gpus.empty() ? "cuda:0" : "cuda:0, " + describe(facts.gpus.front());
@@ -156,7 +163,8 @@ gpu_advice advise(gpu_facts const& facts) {
   if (!facts.built_with_cuda)
     return no("this Yonder was built without CUDA",
               "cmake -DYONDER_WITH_CUDA=ON … where nvcc 12.5 or later is on PATH, and build again");
-  if (!facts.has_nodes || !facts.may_open_nodes || !facts.has_driver_library) return advise_on_driver(facts);
+  if (facts.gpus.empty() && (!facts.has_nodes || !facts.may_open_nodes || !facts.has_driver_library))
+    return advise_on_driver(facts);
   if (facts.driver / 1000 < facts.toolkit / 1000)
     return no("the driver serves CUDA " + version(facts.driver) + ", and this Yonder was built with " +
                   version(facts.toolkit),

@@ -7,6 +7,7 @@ failure classify(int code) noexcept {
   switch (code) {
     case 0: return failure::none;
     case 2: return failure::out_of_memory;  // cudaErrorMemoryAllocation
+    case 3:                                 // cudaErrorInitializationError
     case 34:                                // cudaErrorStubLibrary
     case 35:                                // cudaErrorInsufficientDriver
     case 46:                                // cudaErrorDevicesUnavailable
@@ -14,8 +15,13 @@ failure classify(int code) noexcept {
     case 101:                               // cudaErrorInvalidDevice
     case 209:                               // cudaErrorNoKernelImageForDevice
     case 222:                               // cudaErrorUnsupportedPtxVersion
+    case 802:                               // cudaErrorSystemNotReady
     case 803:                               // cudaErrorSystemDriverMismatch
     case 804:                               // cudaErrorCompatNotSupportedOnDevice
+    case 805:                               // cudaErrorMpsConnectionFailed
+    case 807:                               // cudaErrorMpsServerNotReady
+    case 808:                               // cudaErrorMpsMaxClientsReached
+    case 809:                               // cudaErrorMpsMaxConnectionsReached
       return failure::unavailable;
     case 214:  // cudaErrorECCUncorrectable
     case 220:  // cudaErrorNvlinkUncorrectable
@@ -31,6 +37,8 @@ failure classify(int code) noexcept {
     case 718:  // cudaErrorInvalidPc
     case 719:  // cudaErrorLaunchFailure
     case 721:  // cudaErrorTensorMemoryLeak
+    case 806:  // cudaErrorMpsRpcFailure
+    case 810:  // cudaErrorMpsClientTerminated
     case 999:  // cudaErrorUnknown
       return failure::lost;
     default: return failure::failed;

@@ -532,16 +532,32 @@ TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to 
   for (auto const& [spoil, answer] : std::initializer_list<illness>{
            {[](gpu_facts& f) { f = {}; }, "has none by NVIDIA"},
            {[](gpu_facts& f) { f.built_with_cuda = false; }, "type: cmake -DYONDER_WITH_CUDA=ON"},
-           {[](gpu_facts& f) { f.has_nodes = f.driver_loaded = f.has_driver_library = false; },
-            "driver is not loaded; type: sudo apt-get install nvidia-driver"},
-           {[](gpu_facts& f) { f.has_nodes = false; }, "type: sudo nvidia-modprobe -c 0 -u"},
            {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.has_nodes = f.driver_loaded = f.has_driver_library = false;
+            },
+            "driver is not loaded; type: sudo apt-get install nvidia-driver"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.has_nodes = false;
+            },
+            "type: sudo nvidia-modprobe -c 0 -u"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
               f.has_nodes = false;
               f.in_container = true;
             },
             "type: docker run --gpus all"},
-           {[](gpu_facts& f) { f.may_open_nodes = false; }, "sudo usermod -aG"},
-           {[](gpu_facts& f) { f.has_driver_library = false; }, "type: sudo apt-get install libcuda1"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.may_open_nodes = false;
+            },
+            "sudo usermod -aG"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.has_driver_library = false;
+            },
+            "type: sudo apt-get install libcuda1"},
            {[](gpu_facts& f) { f.driver = 12040; }, "serves CUDA 12.4, and this Yonder was built with 13.0"},
            {[](gpu_facts& f) {
               f.gpus.clear();
@@ -563,6 +579,19 @@ TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to 
               f.init_error = 999;
             },
             "cuInit says 999"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 802;
+              f.visible = "0";
+            },
+            "type: sudo systemctl start nvidia-fabricmanager"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 803;
+            },
+            "type: sudo reboot"},
+           {[](gpu_facts& f) { f.on_bus = f.has_nodes = f.driver_loaded = f.has_cublaslt = false; },  // WSL
+            "type: pip install nvidia-cublas"},
            {[](gpu_facts& f) {
               f.gpus = {{"Tesla T4", 7, 5}};
             },
@@ -594,6 +623,9 @@ TEST_CASE("quick: CUDA's errors have the type that says what to do") {
                        ml::gpu_out_of_memory);
   CHECK_THROWS_AS(raise(35, "cudaErrorInsufficientDriver", "looking"), ml::gpu_unavailable);
   CHECK_THROWS_AS(raise(100, "cudaErrorNoDevice", "looking"), ml::gpu_unavailable);
+  CHECK_THROWS_AS(raise(802, "cudaErrorSystemNotReady", "looking"), ml::gpu_unavailable);
+  CHECK_THROWS_AS(raise(807, "cudaErrorMpsServerNotReady", "looking"), ml::gpu_unavailable);
+  CHECK_THROWS_AS(raise(810, "cudaErrorMpsClientTerminated", "waiting"), ml::gpu_unusable);
   CHECK_THROWS_AS(raise(700, "cudaErrorIllegalAddress", "waiting"), ml::gpu_unusable);
   CHECK_THROWS_AS(raise(719, "cudaErrorLaunchFailure", "waiting"), ml::gpu_unusable);
   CHECK(classify(1) == failure::failed);

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,7 @@ class StandIn(WithFolder):
         for step, why in failed.items():
             self.assertIn(f"wrong: {step}: {why}", done.stdout)
         for part, why in (("operators", "is told to be good"), ("attention by warpgroups", "not done after"),
+                          ("attention by 1 warps", "the error of attention 1 all is no number"),
                           ("rate dependent", "segmentation fault, say"), ("rate barrier", "cudaErrorLaunchFailure"),
                           ("products of H = 768, 4224 rows", "more than the machine's own rate"),
                           ("products of H = 384, 128 rows", "follow from the time"),
@@ -70,8 +72,10 @@ class StandIn(WithFolder):
         self.assertNotIn(os.environ["PATH"], (self.folder / "out" / "state.json").read_text())
         again = self.run_driver()
         self.assertEqual(again.returncode, 1)
-        self.assertEqual(self.asked(), ["device"])
+        # What was not installed may be by now.
+        self.assertEqual(self.asked(), ["device", "peers versions warp", "peers onnxruntime DistilBERT warp"])
         self.assertIn("what follows goes by warps", again.stdout)
+        self.assertIn("s  operators …", (self.folder / "out" / "log.txt").read_text())  # of the first run
 
     def test_without_failures_it_succeeds_in_the_stated_order(self):
         done = self.run_driver(planted={})
@@ -95,6 +99,23 @@ class StandIn(WithFolder):
         self.assertIn("wrong: operators all: error 5.00e-01, allowed 4.00e-03", done.stdout)
         self.assertEqual(self.record()["not_measured"], [])
 
+    def test_one_that_is_ended_from_outside_leaves_no_process_and_no_file(self):
+        asked, scratch = self.folder / "asked", self.folder / "tmp"
+        os.mkfifo(asked)
+        scratch.mkdir()
+        environment = dict(os.environ) | {"YONDER_GPU_ASKED": str(asked), "TMPDIR": str(scratch),
+                                          "YONDER_GPU_PLANTED": json.dumps({"operators all": "hangs"})}
+        with open(os.open(asked, os.O_RDWR)) as commands:
+            driver = subprocess.Popen([sys.executable, TOOLS / "gpu.py", "--within", "500", "--out", self.folder / "out",
+                                       "--stand-in"], env=environment, stdout=subprocess.DEVNULL)
+            while commands.readline() != "operators all\n":
+                pass
+            driver.send_signal(signal.SIGTERM)
+            self.assertEqual(driver.wait(), 128 + signal.SIGTERM)
+        self.assertEqual(list(scratch.iterdir()), [])
+        self.assertEqual([process for process in pathlib.Path("/proc").glob("[0-9]*")
+                          if f"YONDER_GPU_ASKED={asked}".encode() in environment_of(process)], [])
+
     def test_results_of_other_programs_are_not_taken_over(self):
         state = gpu_record.State(self.folder, "one", False)
         state.step("operators")["done"] = True
@@ -102,17 +123,32 @@ class StandIn(WithFolder):
         self.assertTrue(gpu_record.State(self.folder, "one", False).is_settled("operators"))
         self.assertFalse(gpu_record.State(self.folder, "another", False).is_settled("operators"))
         self.assertFalse(gpu_record.State(self.folder, "one", True).is_settled("operators"))
-        (self.folder / "state.json").write_text("{")
-        self.assertFalse(gpu_record.State(self.folder, "one", False).is_settled("operators"))
+        for no_state in ("{", "[]", "\0"):
+            (self.folder / "state.json").write_text(no_state)
+            self.assertFalse(gpu_record.State(self.folder, "one", False).is_settled("operators"))
+
+    def test_a_folder_that_cannot_be_made_is_named(self):
+        (self.folder / "out").write_text("a file")
+        done = self.run_driver()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(str(self.folder / "out"), done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
+
+def environment_of(process):
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:  # it ended, or is somebody else's
+        return b""
 
 
 class Carried(WithFolder):
     """Programs that a folder holds, as on a machine with a GPU: here they are scripts."""
 
-    def run_driver(self, script, path=None):
-        for name in gpu_program.PROGRAMS:
+    def run_driver(self, script, path=None, names=gpu_program.PROGRAMS):
+        for name in names:
             (self.folder / name).write_text(f"#!{sys.executable}\n" + script)
-            (self.folder / name).chmod(0o755)
+            (self.folder / name).chmod(0o644)  # as what copies files may leave them
         return subprocess.run([sys.executable, TOOLS / "gpu.py", "--within", "0", "--out", self.folder / "out", "--program",
                                self.folder], capture_output=True, text=True,
                               env=dict(os.environ) | ({"PATH": path} if path else {}))
@@ -135,10 +171,24 @@ class Carried(WithFolder):
         self.assertIn("built here: version GLIBC_2.39 not found", done.stdout)
         self.assertIn("cmake is not installed, and nothing that was carried starts", done.stderr)
 
-    def test_the_library_is_put_before_the_program_and_not_before_the_peers(self):
-        found = gpu_program.with_library({"YONDER_GPU_LIBRARY": "/a", "LD_LIBRARY_PATH": "/b"})
-        self.assertEqual(found["LD_LIBRARY_PATH"], "/a:/b")
-        self.assertEqual(gpu_program.with_library({"YONDER_GPU_LIBRARY": ""}), {"YONDER_GPU_LIBRARY": ""})
+    def test_a_folder_without_one_of_the_programs_is_named(self):
+        done = self.run_driver("", path=str(self.folder), names=("yonder_gpu",))
+        self.assertIn(f"{self.folder} has no yonder_gpu_checked", done.stdout)
+
+    def test_where_the_driver_is_older_than_the_programs_the_machines_own_toolkit_may_do(self):
+        (self.folder / "nvcc").write_text("")
+        (self.folder / "nvcc").chmod(0o755)
+        done = self.run_driver("import sys\nprint('looking: cudaErrorInsufficientDriver', file=sys.stderr)\nsys.exit(3)\n",
+                               path=str(self.folder))
+        self.assertIn("built here: looking: cudaErrorInsufficientDriver", done.stdout)
+
+    def test_library_and_cache_are_given_to_the_program_and_not_to_the_peers(self):
+        found = gpu_program.of_yonder_gpu({"YONDER_GPU_LIBRARY": "/a", "LD_LIBRARY_PATH": "/b", "YONDER_GPU_CACHE": "/c"})
+        self.assertEqual((found["LD_LIBRARY_PATH"], found["XDG_CACHE_HOME"]), ("/a:/b", "/c"))
+        self.assertEqual(gpu_program.of_yonder_gpu({"YONDER_GPU_LIBRARY": ""}), {"YONDER_GPU_LIBRARY": ""})
+        of_peers = gpu_program.environment_for(pathlib.Path("out"))
+        self.assertEqual(of_peers.get("XDG_CACHE_HOME"), os.environ.get("XDG_CACHE_HOME"))
+        self.assertEqual(gpu_program.of_yonder_gpu(of_peers)["XDG_CACHE_HOME"], str(pathlib.Path.cwd() / "out"))
 
 
 class Parts(WithFolder):
@@ -150,6 +200,27 @@ class Parts(WithFolder):
         self.assertEqual(gpu_program.find_cublaslt(folders), self.folder / "new")
         self.assertEqual(gpu_program.find_cublaslt(folders[:3]), self.folder / "old")
         self.assertIsNone(gpu_program.find_cublaslt(folders[:2]))
+
+    def test_a_folder_that_cannot_be_looked_into_has_no_cublaslt(self):
+        self.assertIsNone(gpu_program.find_cublaslt([self.folder / ("too long" * 100)]))
+
+    def test_bytes_that_are_no_text_end_no_answer(self):
+        program = gpu_program.Program([sys.executable, "-c", "import os\ninput()\nos.write(1, b'\\xff\\n{}\\ndone\\n')"],
+                                      dict(os.environ))
+        self.assertEqual(list(program.ask("anything", seconds=60)), [{}])
+        program.stop()
+
+    def test_a_command_whose_output_stays_open_is_left_behind(self):
+        holder = "import os, sys, time\nos.setsid()\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
+        script = (f"import subprocess, sys\nchild = subprocess.Popen([sys.executable, '-c', {holder!r}])\n"
+                  f"open({str(self.folder / 'pid')!r}, 'w').write(str(child.pid))\nchild.wait()")
+        patience, gpu_program.PATIENCE = gpu_program.PATIENCE, 0.1
+        try:
+            with self.assertRaisesRegex(TimeoutError, "does not end when it is killed"):
+                gpu_program.run_to_end([sys.executable, "-c", script], 3, dict(os.environ))
+        finally:
+            gpu_program.PATIENCE = patience
+            os.kill(int((self.folder / "pid").read_text()), signal.SIGKILL)
 
     def fat_binary(self, *codes):
         parts = b"".join(kind.to_bytes(2, "little") + bytes(2) + (64).to_bytes(4, "little") + (8).to_bytes(8, "little") +
@@ -173,6 +244,16 @@ class Parts(WithFolder):
         for i in range(9):
             (self.folder / str(i)).write_text("x")
         self.assertEqual(gpu_record.check_folder(self.folder), ["9 files, at most 8"])
+
+    def test_a_model_that_was_not_written_to_its_end_is_written_anew(self):
+        config_of, gpu_models.config_of = gpu_models.config_of, lambda shape: 1 / 0
+        try:
+            with self.assertRaises(ZeroDivisionError):
+                gpu_models.make_model(self.folder, gpu_models.TINY["DistilBERT"])
+        finally:
+            gpu_models.config_of = config_of
+        gpu_models.make_model(self.folder, gpu_models.TINY["DistilBERT"])
+        self.assertTrue((self.folder / "config.json").exists())
 
     def test_a_model_has_every_tensor_of_its_family_and_no_zeros(self):
         for name in ("DistilBERT", "MiniLM-L6"):

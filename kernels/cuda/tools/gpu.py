@@ -15,7 +15,7 @@ import os
 import pathlib
 import platform
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -23,7 +23,7 @@ import time
 import gpu_models
 import gpu_program
 import gpu_record
-from gpu_program import Program, Unbelievable, Unusable, run_to_end
+from gpu_program import Program, Unbelievable, Unusable, run_to_end, said_by
 
 START = time.monotonic()
 HERE = pathlib.Path(__file__).resolve().parent
@@ -45,16 +45,17 @@ class Step:
 
 
 class Run:
-    def __init__(self, arguments):
-        self.out = pathlib.Path(arguments.out)
+    def __init__(self, arguments, scratch):
+        self.out = pathlib.Path(arguments.out).resolve()
         self.out.mkdir(parents=True, exist_ok=True)
         self.deadline = START + arguments.within
         self.arguments, self.stand_in = arguments, arguments.stand_in
-        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="yonder_gpu_"))
+        self.scratch, self.state = scratch, None
         self.environment = gpu_program.environment_for(self.out)
-        self.alone = gpu_program.with_library(self.environment)  # of yonder_gpu; of the peers: without its library
+        self.alone = gpu_program.of_yonder_gpu(self.environment)
         self.shapes = gpu_models.TINY if self.stand_in else gpu_models.MODELS
-        self.device, self.versions, self.log = {}, {"python": platform.python_version()}, []
+        self.device, self.versions = {}, {"python": platform.python_version()}
+        self.log = [] if arguments.fresh else gpu_record.lines_of(self.out / "log.txt")
         self.folder = self.find_programs()
         self.program = self.start(self.folder, "yonder_gpu")
         self.checked = self.start(self.folder, "yonder_gpu_checked")
@@ -81,20 +82,23 @@ class Run:
         """The folder of the carried programs; where there are none, or they do not start, one that is built here."""
         if self.stand_in:
             return STAND_IN
-        carried = pathlib.Path(self.arguments.program or gpu_program.CARRIED)
-        if not (carried / "yonder_gpu").exists():
-            return self.build("nothing was carried")
+        carried = pathlib.Path(self.arguments.program or gpu_program.CARRIED).resolve()
+        missing = [name for name in gpu_program.PROGRAMS if not (carried / name).exists()]
+        if missing:
+            return self.build(f"{carried} has no {' and no '.join(missing)}")
+        gpu_program.make_executable(carried)
         try:
             status, said = run_to_end([carried / "yonder_gpu"], min(30.0, max(LEAST, self.left())), self.alone)
         except OSError as error:
             return self.build(str(error))
-        if status == 3:
+        old_driver = "cudaErrorInsufficientDriver" in said  # a toolkit that is there may be as old
+        if status == 3 and not (old_driver and gpu_program.nvcc_is_there()):
             raise Unusable(said.strip()[-2000:])
         return carried if status == 0 else self.build(said.strip()[-500:])
 
     def build(self, why):
         print(f"The programs are built here: {why}", flush=True)
-        return gpu_program.cmake_build(gpu_program.ROOT / "build" / "gpu-here", self.scratch / "build.log",
+        return gpu_program.cmake_build(gpu_program.ROOT / "build" / "gpu-here", self.out / "build.log",
                                        max(LEAST, min(300.0, self.left() / 2)), gpu_program.own_architecture())
 
     def start(self, folder, name):
@@ -149,15 +153,10 @@ class Run:
     def close(self):
         for program in (self.program, self.checked, self.peers):
             program.stop()
-        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def commit():
-    try:
-        told = subprocess.run(["git", "-C", str(gpu_program.ROOT), "rev-parse", "HEAD"], capture_output=True, text=True)
-    except OSError:
-        return "unknown"
-    return told.stdout.strip() if told.returncode == 0 else "unknown"
+    return said_by("git", "-C", gpu_program.ROOT, "rev-parse", "HEAD").strip() or "unknown"
 
 
 # ---- the steps, in order ---------------------------------------------------------------------------------------------
@@ -340,7 +339,8 @@ def run_all(run):
     doubt = gpu_record.doubts(run.device, None)
     if doubt or not run.device.get("name"):
         raise Unusable(f"the device is not believable: {doubt or run.device}")
-    state = gpu_record.State(run.out, run.key(), run.arguments.fresh)
+    state = run.state = gpu_record.State(run.out, run.key(), run.arguments.fresh)
+    state.forget_absent()
     run.say(f"{run.device['name']}, compute capability {run.device['compute_capability']}, driver {run.device['driver']}; "
             f"cuBLASLt in {run.environment['YONDER_GPU_LIBRARY'] or 'the loader’s path'}; programs: {run.folder}")
     for step in steps():
@@ -366,30 +366,50 @@ def main():
     parser.add_argument("--commit", help="what the record names, where there is no git")
     parser.add_argument("--pace", type=float, default=1.0, help=argparse.SUPPRESS)  # of the steps' limits, for tests
     arguments = parser.parse_args()
-    if arguments.prepare:
-        wrong = gpu_program.prepare()
-        print("\n".join(wrong) or f"{gpu_program.CARRIED} is ready")
-        return 1 if wrong else 0
-    if not arguments.out:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    if not arguments.prepare and not arguments.out:
         parser.error("--out DIR is missing")
+    try:
+        return prepare() if arguments.prepare else measure(arguments)
+    except (Unusable, OSError, RuntimeError) as why:
+        print(f"gpu: {why}", file=sys.stderr)
+        return 1
+
+
+def prepare():
+    wrong = gpu_program.prepare()
+    print("\n".join(wrong) or f"{gpu_program.CARRIED} is ready")
+    return 1 if wrong else 0
+
+
+def measure(arguments):
+    """Whatever ends it, what it started ends too, and what it wrote outside DIR goes."""
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="yonder_gpu_"))
     run = None
     try:
-        run = Run(arguments)
-        state = run_all(run)
-        print("\n" + run.write(state))
-        bad = bad_rows(state) + [f"{name}: {why}" for name, why in state.failed().items()]
-        bad += gpu_record.check_folder(run.out)
-        for each in bad:
-            run.say(f"wrong: {each}")
-        if state.left_out:
-            run.say(f"The time is over; {len(state.left_out)} steps are left: run the same command again.")
-        return 1 if bad else 0
+        run = Run(arguments, scratch)
+        return tell(run, run_all(run))
     except Unusable as why:
-        print(f"gpu: nothing was checked: {why}", file=sys.stderr)
-        return 1
+        ended = "nothing was checked" if run is None or run.state is None else "it ended early"
+        raise Unusable(f"{ended}: {why}") from None
     finally:
         if run is not None:
             run.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def tell(run, state):
+    """0 where all is well."""
+    print("\n" + run.write(state))
+    bad = bad_rows(state) + [f"{name}: {why}" for name, why in state.failed().items()]
+    bad += gpu_record.check_folder(run.out)
+    for each in bad:
+        run.say(f"wrong: {each}")
+    if state.left_out:
+        run.say(f"The time is over; {len(state.left_out)} steps are left: run the same command again.")
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CARRIED = ROOT / "build" / "carried"
+USUAL_NVCC = pathlib.Path("/usr/local/cuda/bin/nvcc")
 PROGRAMS = ("yonder_gpu", "yonder_gpu_checked")
 NEWEST_GLIBC = 34  # 2.34, of Debian 12, Ubuntu 22.04, RHEL 9
 MOST_CARRIED_BYTES = 60 << 20
+PATIENCE = 3  # seconds, after SIGKILL
 
 
 class Unusable(Exception):
@@ -39,17 +41,18 @@ class Program:
         self.process = None
 
     def start(self):
-        self.errors = tempfile.TemporaryFile(mode="w+")
+        self.errors = tempfile.TemporaryFile(mode="w+", errors="replace")
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True, env=self.environment, start_new_session=self.leads)
+                                        text=True, errors="replace", env=self.environment, start_new_session=self.leads)
         self.lines = queue.SimpleQueue()
         self.reader = threading.Thread(target=self.read, args=(self.process.stdout, self.lines), daemon=True)
         self.reader.start()
 
     @staticmethod
     def read(stream, lines):
-        for line in stream:
-            lines.put(line.strip())
+        with stream:
+            for line in stream:
+                lines.put(line.strip())
         lines.put(None)
 
     def ask(self, *words, seconds, title=None):
@@ -94,15 +97,10 @@ class Program:
         if self.process is None:
             return ""
         if self.leads:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            kill_group(self.process)
         self.process.kill()
         try:
-            self.process.wait(5)  # one that hangs within the driver does not end
-            self.reader.join(5)
-            self.process.stdout.close()
+            self.process.wait(PATIENCE)  # one that hangs within the driver does not end
             self.process.stdin.close()
         except (subprocess.TimeoutExpired, BrokenPipeError):
             pass
@@ -113,7 +111,8 @@ class Program:
 
 
 def run_to_end(command, seconds, environment, stdin=""):
-    """(status, output) of a command; its whole process group is killed when the time is over."""
+    """(status, output) of a command; its whole process group is killed when the time is over. What does not even end then,
+    within the driver, or holds the output from another session, is left behind."""
     process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace", env=environment,
                                start_new_session=True)
@@ -121,9 +120,31 @@ def run_to_end(command, seconds, environment, stdin=""):
         output, _ = process.communicate(stdin, timeout=seconds)
         return process.returncode, output
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
+        kill_group(process)
+        try:
+            output, _ = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            output = "and it does not end when it is killed"
         raise TimeoutError(f"{pathlib.Path(command[0]).name}: not done after {seconds:.1f} s; {output[-300:]}") from None
+    except BaseException:  # this program is to end: so are those that it started
+        kill_group(process)
+        raise
+
+
+def kill_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def said_by(*command):
+    """What a small command prints; nothing where it is not there, fails, or takes more than some seconds."""
+    try:
+        status, output = run_to_end(command, 10.0, dict(os.environ))
+    except (OSError, TimeoutError):
+        return ""
+    return output if status == 0 else ""
 
 
 # ---- cuBLASLt ---------------------------------------------------------------------------------------------------
@@ -136,7 +157,7 @@ def toolkit_folders():
 
 def loader_folders():
     stated = [pathlib.Path(folder) for folder in os.environ.get("LD_LIBRARY_PATH", "").split(":") if folder]
-    known = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True).stdout if shutil.which("ldconfig") else ""
+    known = said_by(shutil.which("ldconfig") or "/sbin/ldconfig", "-p")
     return stated + [pathlib.Path(path).parent for path in re.findall(r"=> (\S*libcublasLt\.so\.\d+)", known)]
 
 
@@ -145,8 +166,8 @@ def wheel_folders():
     places = [pathlib.Path(place) for place in sys.path if place]
     other = shutil.which("python3")
     if other and pathlib.Path(other).resolve() != pathlib.Path(sys.executable).resolve():
-        told = subprocess.run([other, "-c", "import sys; print('\\n'.join(sys.path))"], capture_output=True, text=True)
-        places += [pathlib.Path(place) for place in told.stdout.splitlines() if place]
+        told = said_by(other, "-c", "import sys; print('\\n'.join(sys.path))")
+        places += [pathlib.Path(place) for place in told.splitlines() if place]
     return [folder for place in places for folder in sorted(place.glob("nvidia/*/lib"))]
 
 
@@ -155,22 +176,25 @@ def find_cublaslt(folders=None):
     folders = [*toolkit_folders(), *loader_folders(), *wheel_folders()] if folders is None else folders
     for major in (13, 12):
         for folder in folders:
-            file = folder / f"libcublasLt.so.{major}"
-            if file.exists() and file.stat().st_size > 0:
-                return folder
+            try:
+                if (folder / f"libcublasLt.so.{major}").stat().st_size > 0:
+                    return folder
+            except OSError:  # not there, or not for this user
+                pass
     return None
 
 
 def environment_for(out):
-    """What is tuned is kept in `out`."""
-    folder = find_cublaslt()
-    return dict(os.environ) | {"XDG_CACHE_HOME": str(out), "YONDER_GPU_LIBRARY": str(folder or "")}
+    """Of the peers, which start yonder_gpu in turn."""
+    return dict(os.environ) | {"YONDER_GPU_CACHE": str(out.resolve()), "YONDER_GPU_LIBRARY": str(find_cublaslt() or "")}
 
 
-def with_library(environment):
-    """For yonder_gpu alone: PyTorch brings a cuBLASLt of its own."""
+def of_yonder_gpu(environment):
+    """For it alone, as PyTorch brings a cuBLASLt and caches of its own: the library, and what it tunes is kept in the
+    folder of the record. Both are absolute, or the program would pass them over."""
     path = ":".join(filter(None, [environment.get("YONDER_GPU_LIBRARY"), environment.get("LD_LIBRARY_PATH")]))
-    return environment | ({"LD_LIBRARY_PATH": path} if path else {})
+    cache = environment.get("YONDER_GPU_CACHE")
+    return environment | ({"LD_LIBRARY_PATH": path} if path else {}) | ({"XDG_CACHE_HOME": cache} if cache else {})
 
 
 # ---- built beforehand, or here -------------------------------------------------------------------------------------
@@ -191,6 +215,14 @@ def fat_code(data):
             part += head + length
         at = data.find(b"\x50\xed\x55\xba", at + 4)
     return machine, ptx
+
+
+def make_executable(folder):
+    """What copies files between machines may lose their modes."""
+    for name in PROGRAMS:
+        path = folder / name
+        if not os.access(path, os.X_OK):
+            path.chmod(path.stat().st_mode | 0o700)
 
 
 def check_carried(folder):
@@ -216,13 +248,16 @@ def check_carried(folder):
     return wrong
 
 
+def nvcc_is_there():
+    return shutil.which("nvcc") is not None or USUAL_NVCC.exists()
+
+
 def cmake_build(folder, log, seconds, architecture="", host_compiler=None):
     """Builds both programs; returns the folder that has them."""
     for tool in ("cmake", "ninja"):
         if shutil.which(tool) is None:
             raise Unusable(f"{tool} is not installed, and nothing that was carried starts")
-    usual = pathlib.Path("/usr/local/cuda/bin/nvcc")
-    compiler = [f"-DCMAKE_CUDA_COMPILER={usual}"] if shutil.which("nvcc") is None and usual.exists() else []
+    compiler = [f"-DCMAKE_CUDA_COMPILER={USUAL_NVCC}"] if shutil.which("nvcc") is None and USUAL_NVCC.exists() else []
     if host_compiler:
         compiler += [f"-DCMAKE_CXX_COMPILER={host_compiler}", f"-DCMAKE_CUDA_HOST_COMPILER={host_compiler}"]
     header = CARRIED / "nlohmann" / "json.hpp"
@@ -258,9 +293,7 @@ def prepare():
 
 def own_architecture():
     """As nvcc names it; wgmma is in 90a alone."""
-    told = subprocess.run(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"], capture_output=True,
-                          text=True) if shutil.which("nvidia-smi") else None
-    found = re.match(r"(\d+)\.(\d+)", told.stdout) if told else None
+    found = re.match(r"(\d+)\.(\d+)", said_by("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"))
     if not found:
         return ""
     number = found.group(1) + found.group(2)

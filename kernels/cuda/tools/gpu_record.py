@@ -13,8 +13,12 @@ MOST_FILES = 8
 def write_whole(path, text):
     """So that a cut-off run leaves the old file or the new one."""
     beside = path.with_name(path.name + ".new")
-    beside.write_text(text[:MOST_FILE_BYTES])
+    beside.write_bytes(text.encode(errors="replace")[:MOST_FILE_BYTES])
     os.replace(beside, path)
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
 
 
 class State:
@@ -25,10 +29,10 @@ class State:
         self.key, self.steps, self.left_out = key, {}, []
         if not fresh and self.path.exists():
             try:
-                kept = json.loads(self.path.read_text())
+                kept = json.loads(self.path.read_bytes())
             except ValueError:
-                kept = {}
-            if kept.get("key") == key:
+                kept = None
+            if isinstance(kept, dict) and kept.get("key") == key:
                 self.steps = kept["steps"]
 
     def step(self, name):
@@ -39,6 +43,13 @@ class State:
 
     def is_settled(self, name):
         return name in self.steps and (self.steps[name]["done"] or self.steps[name]["failed"] is not None)
+
+    def forget_absent(self):
+        """What was not installed then may be now."""
+        absent = {name for name, step in self.steps.items() if any(row.get("kind") == "absent" for row in step["rows"])}
+        if absent:
+            absent.add("versions of the peers")
+        self.steps = {name: step for name, step in self.steps.items() if name not in absent}
 
     def failed(self):
         return {name: step["failed"] for name, step in self.steps.items() if step["failed"] is not None}
@@ -58,6 +69,8 @@ def doubts(row, matrix_rate):
     for key, value in row.items():
         if isinstance(value, float) and not math.isfinite(value):
             return f"{key} is {value}"
+    if "error" in row and row["error"] is None:
+        return f"the error of {row.get('what', 'the result')} is no number"  # JSON has none for NaN and infinity
     for key in ("microseconds", "device", "call", "value", "tflops", "ours", "peer", "ratio"):
         if key in row and not (isinstance(row[key], (int, float)) and row[key] > 0):
             return f"{key} is {row[key]}"
