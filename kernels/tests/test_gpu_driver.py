@@ -58,11 +58,12 @@ class StandIn(WithFolder):
                           ("MiniLM-L6, ragged 64 k tokens, alone", "the whole call"),
                           ("DistilBERT against a pipeline, text to label", "texts of DistilBERT: not done"),
                           ("kernel embedding", "no JSON"), ("kernel pooling", "without a row"),
-                          ("ncu of classification", "No kernels"), ("compute-sanitizer racecheck, all but wgmma", "a hazard")):
+                          ("ncu of classification", "No kernels"), ("compute-sanitizer racecheck, all but wgmma", "a hazard"),
+                          ("compute-sanitizer memcheck, wgmma", "ended with 1: no such device")):
             self.assertIn(why, failed[part])
         self.assertIn("what follows goes by warps", done.stdout)
         later = self.asked()[self.asked().index("attention 8 all") + 1:]
-        self.assertTrue(later and all(each.endswith(" warp") for each in later), later)
+        self.assertEqual([each for each in later if not each.endswith(" warp")], ["compute-sanitizer memcheck wgmma"])
         text = (self.folder / "out" / "gpu.md").read_text()
         self.assertIn("no figure here was measured", text)
         self.assertIn("| DistilBERT, b1 s128 | 50.0 us | 150.0 us (a peer) | 3.00 | 2.0 | True |", text)
@@ -88,6 +89,19 @@ class StandIn(WithFolder):
         self.assertEqual(places, sorted(places))
         manners = {(row["graph"], row["dependent_launch"]) for row in self.record()["alone"]}
         self.assertEqual(len(manners), 4)
+
+    def test_what_an_older_gpu_has_not_is_told_and_is_no_failure(self):
+        done = self.run_driver(planted={"device": "is older", "compute-sanitizer memcheck wgmma": "does not start"})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        absent = {row["step"] for row in self.record()["absent"]}
+        self.assertEqual(absent, {"attention by warpgroups", "rate dependent", "compute-sanitizer memcheck, wgmma",
+                                  "DistilBERT against ONNX Runtime"})
+        self.assertFalse({"attention 8 all", "rate dependent", "compute-sanitizer memcheck wgmma"} & set(self.asked()))
+
+    def test_what_wgmma_is_reported_for_is_told_and_is_no_failure(self):
+        done = self.run_driver(planted={"compute-sanitizer memcheck wgmma": "reports"})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual([row["clean"] for row in self.record()["sanitizers"]], [True, True, False])
 
     def test_a_wrong_result_is_told_and_a_run_that_was_cut_off_goes_on(self):
         cut = self.run_driver(planted={"operators all": "is wrong"}, within=0)

@@ -37,6 +37,10 @@ PROFILED = ("norm", "activation", "attention", "classification")  # ncu: bench n
 PRODUCT_ROWS = (128, 4224, 65536)
 
 
+NO_WGMMA = {"kind": "absent", "why": "only compute capability 9.0 has wgmma"}
+FOUND = 9  # status of compute-sanitizer that has something to report
+
+
 class Step:
     """`work(run, seconds)` yields rows. `needs`: with fewer seconds left it does not begin."""
 
@@ -120,6 +124,9 @@ class Run:
             digest.update(STAND_IN.read_bytes() if self.stand_in else (self.folder / name).read_bytes())
         return digest.hexdigest()
 
+    def capability(self):
+        return tuple(map(int, self.device["compute_capability"].split(".")))
+
     def without_warpgroups(self):
         """What comes now goes by warps."""
         for program in (self.program, self.checked, self.peers):
@@ -170,15 +177,22 @@ def checks():
 
 
 def attention_by_warpgroups(run, seconds):
-    if run.device.get("compute_capability") != "9.0":
-        yield {"kind": "absent", "why": "only compute capability 9.0 has wgmma"}
+    if run.capability() != (9, 0):
+        yield NO_WGMMA
         return
     yield from run.ask("attention", 8, "all", seconds=seconds, kind="operator", program=run.checked)
 
 
 def rates():
+    def work(name):
+        def measure(run, seconds):
+            if name == "dependent" and run.capability() < (9, 0):
+                yield {"kind": "absent", "why": "dependent launch comes with compute capability 9.0"}
+                return
+            yield from run.ask("rate", name, seconds=seconds, kind="rate")
+        return measure
     for name, seconds in RATES.items():
-        yield Step(f"rate {name}", seconds, lambda run, s, name=name: run.ask("rate", name, seconds=s, kind="rate"))
+        yield Step(f"rate {name}", seconds, work(name))
 
 
 def products(hidden, rows):
@@ -232,19 +246,22 @@ def profile(kernel):
     return Step(f"ncu of {kernel}", 30, work)
 
 
-def sanitize(tool, of, commands, only_reported=False):
-    """`only_reported`: known to report what is right."""
+def sanitize(tool, of, commands, wgmma=False):
+    """`wgmma`: on the kernels that have it, even where the rest goes without; what is reported is told, and no failure, as
+    the tool is known to report what is right there."""
     def work(run, seconds):
         checker = run.tool("compute-sanitizer")
-        if checker is None:
-            yield {"kind": "absent", "why": "compute-sanitizer is not installed"}
+        if checker is None or wgmma and run.capability() != (9, 0):
+            yield NO_WGMMA if checker else {"kind": "absent", "why": "compute-sanitizer is not installed"}
             return
         target = [sys.executable, STAND_IN, "yonder_gpu"] if run.stand_in else [run.folder / "yonder_gpu"]
-        status, said = run_to_end([*checker, "--tool", tool, "--error-exitcode", "9", "--report-api-errors", "no", *target],
-                                  seconds, run.alone, "".join(command + "\n" for command in commands))
+        environment = {name: value for name, value in run.alone.items() if not (wgmma and name == "YONDER_GPU_ATTENTION")}
+        status, said = run_to_end([*checker, "--tool", tool, "--error-exitcode", FOUND, "--report-api-errors", "no", *target],
+                                  seconds, environment, "".join(command + "\n" for command in commands))
         append(run.out / "sanitizer.txt", f"==== {tool}, {of}\n{said[-200_000:]}\n")
-        yield {"kind": "sanitizer", "tool": tool, "of": of, "clean": status == 0}
-        if status != 0 and not only_reported:
+        if status in (0, FOUND):
+            yield {"kind": "sanitizer", "tool": tool, "of": of, "clean": status == 0}
+        if status not in (0, FOUND) or status == FOUND and not wgmma:
             raise RuntimeError(f"compute-sanitizer {tool} ended with {status}: {said[-300:]}")
     return Step(f"compute-sanitizer {tool}, {of}", 60, work)
 
@@ -278,7 +295,7 @@ def steps():
     plain = ["operators reduced", *(f"attention {warps} reduced" for warps in (1, 2, 4))]
     yield sanitize("memcheck", "all but wgmma", plain)
     yield sanitize("racecheck", "all but wgmma", plain)
-    yield sanitize("memcheck", "wgmma", ["attention 8 reduced"], only_reported=True)
+    yield sanitize("memcheck", "wgmma", ["attention 8 reduced"], wgmma=True)
     yield against("MiniLM-L6", "compile", gpu_models.BATCHES, 120, 40)
     yield against("MiniLM-L6", "texts", ("text to label, one text", "text to label, 512 texts"), 60, 20)
     for batch in gpu_models.BATCHES:

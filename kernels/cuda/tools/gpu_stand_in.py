@@ -24,6 +24,7 @@ PLANTED = {
     "bench embedding": "writes half a line",
     "peers texts DistilBERT": "hangs",
     "compute-sanitizer racecheck": "reports",
+    "compute-sanitizer memcheck wgmma": "does not start",
     "ncu classification": "profiles nothing",
 }
 
@@ -63,7 +64,7 @@ class YonderGpu:
     def answer(self, command, words, behaviour):
         what = words[0]
         if what == "device":
-            say({"name": "Stand-in", "compute_capability": "9.0", "multiprocessors": 1, "driver": 1, "runtime": 1, "cublaslt": 1})
+            say({"name": "Stand-in", "compute_capability": "8.0" if behaviour == "is older" else "9.0", "multiprocessors": 1, "driver": 1, "runtime": 1, "cublaslt": 1})
         elif what in ("operators", "attention"):
             check(command, behaviour)
         elif what == "rate":
@@ -150,8 +151,10 @@ def ncu(words):
 
 def sanitizer(words):
     tool = words[words.index("--tool") + 1]
-    behaviour = planted(f"compute-sanitizer {tool}")
-    sys.stdin.read()
+    commands = sys.stdin.read().splitlines()
+    behaviour = planted(f"compute-sanitizer {tool}{' wgmma' if 'attention 8 reduced' in commands else ''}")
+    if behaviour == "does not start":
+        sys.exit("no such device")
     print(f"========= {tool}: {'a hazard' if behaviour == 'reports' else '0 errors'}")
     sys.exit(9 if behaviour == "reports" else 0)
 
