@@ -65,7 +65,15 @@ struct background {
   struct promise_type {
     background get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
     std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_always final_suspend() noexcept { return {}; }
+    struct last {
+      bool await_ready() noexcept { return false; }
+      void await_suspend(std::coroutine_handle<promise_type> ended) noexcept {
+        ended.promise().done.store(true, std::memory_order_release);
+      }
+      void await_resume() noexcept {}
+    };
+    last final_suspend() noexcept { return {}; }
+    std::atomic<bool> done{false};  // it may be destroyed
     void return_void() {}
     [[noreturn]] void unhandled_exception() { throw; }
   };
@@ -104,7 +112,7 @@ class held_coroutine {
   }
   void release() {
     release_.set_value();
-    while (!coroutine_.done()) std::this_thread::yield();
+    while (!coroutine_.promise().done.load(std::memory_order_acquire)) std::this_thread::yield();
     coroutine_.destroy();
   }
 
@@ -199,8 +207,7 @@ TEST_CASE("an exception that a coroutine lets out ends nothing") {
   auto call = task::wait_for_stop.spawn();
   auto const fallen = fall(call);
   call.cancel();
-  while (!fallen.handle.done()) std::this_thread::yield();
-  held_coroutine next(task::wait_for_stop.spawn());
+  held_coroutine next(task::wait_for_stop.spawn());  // goes on after it, on the same thread
   next.release();
   fallen.handle.destroy();
 }
