@@ -147,7 +147,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   index(front);
   index(call);
   (call.orphaned_since == never ? call.caller->subscribed : call.caller->orphaned).insert_after(call, front);
-  ++call.function->calls;
+  if (call.function != nullptr) ++call.function->calls;
   return front;
 }
 

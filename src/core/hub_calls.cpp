@@ -54,7 +54,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
   }
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
-  if (known != nullptr) return take_again(now, client, *known, out);
+  if (known != nullptr) return take_again(now, client, isolate(now, *known, id.number, 1), out);
   auto const bytes = message.payload().size();
   take_new(now, client, id, said, frame_ref(std::move(message)), items, {0, 1, 0, bytes}, out);
 }
@@ -77,7 +77,7 @@ void hub::state::take_batch(time_point now, client_session& client, call_message
     if (known != nullptr) {
       auto const behind = known->id.number + known->count - next.number;
       range.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, items.count - range.first));
-      take_again(now, client, *known, out);
+      take_again(now, client, isolate(now, *known, next.number, range.count), out);
     } else {
       while (range.first + range.count < items.count &&
              calls.find({id.session, next.number + range.count}) == nullptr)
@@ -122,9 +122,11 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
 void hub::state::take_again(time_point now, client_session& client, call_record& call, outputs& out) {
   calls.subscribe(call);
   if (call.stage == call_stage::ended) {
-    auto ended = call.message;
+    compact(call);
+    auto outcome = call.message;
+    outcome->head.call = call.id;
     forget(call);
-    return send_outcome(now, client, std::move(ended), out);
+    return send_outcome(now, client, std::move(outcome), out);
   }
   if (call.accepted) say_accepted(now, call, out);
 }
@@ -141,8 +143,7 @@ void hub::state::take_cancel(time_point now, client_session& client, frame const
     auto const behind = call->id.number + call->count - next.number;
     auto const items = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, count - i + 1));
     i += items - 1;
-    auto const has_ended = call->stage == call_stage::ended || YONDER_MUTANT(batch_cancelled);
-    cancel(now, has_ended ? *call : isolate(now, *call, next.number, items), out);
+    cancel(now, YONDER_MUTANT(batch_cancelled) ? *call : isolate(now, *call, next.number, items), out);
   }
 }
 
@@ -484,9 +485,12 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
   leave_stage(call);
   timers.disarm(call);
   call.stage = call_stage::ended;
-  call.packed = {call.count, nullptr};
+  call.first = 0;
+  call.offset = 0;
+  call.payload = outcome->payload().size();
   calls.resize(call, size_of(*outcome));
   call.message = std::move(outcome);
+  read_items(*call.message, call.packed);
   auto& function = *std::exchange(call.function, nullptr);
   if (--function.calls == 0) work.release(function);
 }

@@ -344,6 +344,28 @@ TEST_CASE(
   CHECK(t.empty());
 }
 
+TEST_CASE("a caller that comes back asks for parts of its batch, which is one there, in flight or ended") {
+  for (auto const has_ended : {false, true}) {
+    CAPTURE(has_ended);
+    tested_batches t;
+    t.client.batch(1, 6);
+    received(t.worker);
+    t.hub.core.lost(t.hub.now, 1, {}, t.hub.out);
+    if (has_ended) t.worker.answer_items(caller, 1, 6);
+    raw_peer again(t.hub, 5, caller, tested_batches::in_process());
+    REQUIRE(again.hello(peer_role::client, {}, 2));
+    again.batch(1, 2);
+    again.batch(4, 3);
+    again.batch(3, 1);
+    CHECK(t.hub.core.counters().protocol_violations == 0);
+    CHECK(received(t.worker) == "");
+    if (!has_ended) t.worker.answer_items(caller, 1, 6);
+    auto const expected = has_ended ? "result 1-2, result 4-6, result 3" : "result 1-2, result 3, result 4-6";
+    CHECK(received(again) == expected);
+    CHECK(t.empty());
+  }
+}
+
 TEST_CASE("items that do not add up are no call, and no answer") {
   tested_batches t;
   frame message;
