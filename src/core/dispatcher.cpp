@@ -295,7 +295,7 @@ dispatcher::assignment dispatcher::next() {
 }
 
 std::uint32_t dispatcher::room(worker_session const& worker, call_record const& call) const {
-  if (call.count == 1) return 1;
+  if (call.count == 1 || YONDER_RARELY()) return 1;
   auto const left = std::max<duration>(0, limits_.prefetch - worker.backlog);
   auto const by_time = static_cast<std::size_t>(left / estimate_of(*call.function));
   auto const by_bytes = (limits_.bytes - std::min(worker.backlog_bytes, limits_.bytes)) /
