@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 TOOLS = pathlib.Path(__file__).resolve().parents[1] / "cuda" / "tools"
 sys.path.insert(0, str(TOOLS))
@@ -21,7 +22,7 @@ import gpu_stand_in  # noqa: E402
 class WithFolder(unittest.TestCase):
     def setUp(self):
         self.scratch = tempfile.TemporaryDirectory()
-        self.folder = pathlib.Path(self.scratch.name)
+        self.folder = pathlib.Path(self.scratch.name).resolve()
 
     def tearDown(self):
         self.scratch.cleanup()
@@ -141,6 +142,14 @@ class StandIn(WithFolder):
             (self.folder / "state.json").write_text(no_state)
             self.assertFalse(gpu_record.State(self.folder, "one", False).is_settled("operators"))
 
+    def test_two_runs_do_not_share_a_folder(self):
+        (self.folder / "out").mkdir()
+        held = gpu_record.lock(self.folder / "out")
+        done = self.run_driver()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"another run writes to {self.folder / 'out'}", done.stderr)
+        os.close(held)
+
     def test_a_folder_that_cannot_be_made_is_named(self):
         (self.folder / "out").write_text("a file")
         done = self.run_driver()
@@ -189,12 +198,18 @@ class Carried(WithFolder):
         done = self.run_driver("", path=str(self.folder), names=("yonder_gpu",))
         self.assertIn(f"{self.folder} has no yonder_gpu_checked", done.stdout)
 
-    def test_where_the_driver_is_older_than_the_programs_the_machines_own_toolkit_may_do(self):
-        (self.folder / "nvcc").write_text("")
+    def test_without_a_driver_nothing_is_built(self):
+        (self.folder / "nvcc").write_text("#!/bin/sh\n")
         (self.folder / "nvcc").chmod(0o755)
         done = self.run_driver("import sys\nprint('looking: cudaErrorInsufficientDriver', file=sys.stderr)\nsys.exit(3)\n",
                                path=str(self.folder))
-        self.assertIn("built here: looking: cudaErrorInsufficientDriver", done.stdout)
+        self.assertIn("nothing was checked: looking: cudaErrorInsufficientDriver", done.stderr)
+
+    def test_where_the_driver_is_older_than_the_programs_a_toolkit_that_it_serves_may_do(self):
+        for driver, toolkit, suits in ((12, 12, True), (12, 13, False), (13, 12, True), (12, 0, False), (0, 12, False)):
+            with mock.patch.object(gpu_program, "driver_version", lambda driver=driver: driver), \
+                    mock.patch.object(gpu_program, "toolkit_version", lambda toolkit=toolkit: toolkit):
+                self.assertEqual(gpu_program.toolkit_suits_driver(), suits, (driver, toolkit))
 
     def test_library_and_cache_are_given_to_the_program_and_not_to_the_peers(self):
         found = gpu_program.of_yonder_gpu({"YONDER_GPU_LIBRARY": "/a", "LD_LIBRARY_PATH": "/b", "YONDER_GPU_CACHE": "/c"})
@@ -228,12 +243,11 @@ class Parts(WithFolder):
         holder = "import os, sys, time\nos.setsid()\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
         script = (f"import subprocess, sys\nchild = subprocess.Popen([sys.executable, '-c', {holder!r}])\n"
                   f"open({str(self.folder / 'pid')!r}, 'w').write(str(child.pid))\nchild.wait()")
-        patience, gpu_program.PATIENCE = gpu_program.PATIENCE, 0.1
         try:
-            with self.assertRaisesRegex(TimeoutError, "does not end when it is killed"):
+            with mock.patch.object(gpu_program, "PATIENCE", 0.1), \
+                    self.assertRaisesRegex(TimeoutError, "does not end when it is killed"):
                 gpu_program.run_to_end([sys.executable, "-c", script], 3, dict(os.environ))
         finally:
-            gpu_program.PATIENCE = patience
             os.kill(int((self.folder / "pid").read_text()), signal.SIGKILL)
 
     def fat_binary(self, *codes):
@@ -260,12 +274,8 @@ class Parts(WithFolder):
         self.assertEqual(gpu_record.check_folder(self.folder), ["9 files, at most 8"])
 
     def test_a_model_that_was_not_written_to_its_end_is_written_anew(self):
-        config_of, gpu_models.config_of = gpu_models.config_of, lambda shape: 1 / 0
-        try:
-            with self.assertRaises(ZeroDivisionError):
-                gpu_models.make_model(self.folder, gpu_models.TINY["DistilBERT"])
-        finally:
-            gpu_models.config_of = config_of
+        with mock.patch.object(gpu_models, "config_of", lambda shape: 1 / 0), self.assertRaises(ZeroDivisionError):
+            gpu_models.make_model(self.folder, gpu_models.TINY["DistilBERT"])
         gpu_models.make_model(self.folder, gpu_models.TINY["DistilBERT"])
         self.assertTrue((self.folder / "config.json").exists())
 

@@ -20,6 +20,9 @@ import sys
 import tempfile
 import time
 
+if sys.version_info < (3, 9):
+    sys.exit(f"./dev gpu needs python3 3.9 or later; {sys.executable} is {platform.python_version()}")
+
 import gpu_models
 import gpu_program
 import gpu_record
@@ -52,6 +55,7 @@ class Run:
     def __init__(self, arguments, scratch):
         self.out = pathlib.Path(arguments.out).resolve()
         self.out.mkdir(parents=True, exist_ok=True)
+        self.lock = gpu_record.lock(self.out)
         self.deadline = START + arguments.within
         self.arguments, self.stand_in = arguments, arguments.stand_in
         self.scratch, self.state = scratch, None
@@ -95,8 +99,8 @@ class Run:
             status, said = run_to_end([carried / "yonder_gpu"], min(30.0, max(LEAST, self.left())), self.alone)
         except OSError as error:
             return self.build(str(error))
-        old_driver = "cudaErrorInsufficientDriver" in said  # a toolkit that is there may be as old
-        if status == 3 and not (old_driver and gpu_program.nvcc_is_there()):
+        too_new = "cudaErrorInsufficientDriver" in said  # or there is no driver: CUDA says the same
+        if status == 3 and not (too_new and gpu_program.toolkit_suits_driver()):
             raise Unusable(said.strip()[-2000:])
         return carried if status == 0 else self.build(said.strip()[-500:])
 
@@ -203,8 +207,8 @@ def products(hidden, rows):
     return Step(f"products of H = {hidden}, {rows} rows", 30, work)
 
 
-def alone(name, batch):
-    """Each manner of running it; the phases of the first."""
+def alone(name, batch, needs=8):
+    """Each manner of running it; the phases of the first. To write the model and to load it takes seconds."""
     def work(run, seconds):
         end = time.monotonic() + seconds
         path, _ = gpu_models.write_batch(run.scratch, batch)
@@ -213,7 +217,7 @@ def alone(name, batch):
             yield from run.ask("time", path, 7, seconds=end - time.monotonic(), kind="alone")
             if manner == MANNERS[0]:
                 yield from run.ask("phases", path, 9, seconds=end - time.monotonic(), kind="phase")
-    return Step(f"{name}, {batch}, alone", 40, work)
+    return Step(f"{name}, {batch}, alone", 40, work, needs)
 
 
 def accuracy(name):
@@ -299,7 +303,7 @@ def steps():
     yield against("MiniLM-L6", "compile", gpu_models.BATCHES, 120, 40)
     yield against("MiniLM-L6", "texts", ("text to label, one text", "text to label, 512 texts"), 60, 20)
     for batch in gpu_models.BATCHES:
-        yield alone("BERT-large", batch)
+        yield alone("BERT-large", batch, needs=20)
     yield against("DistilBERT", "onnxruntime", gpu_models.BATCHES, 90, 40)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ./dev gpu runs: yonder_gpu, carried or built here, and the libraries that it needs."""
+import ctypes
 import json
 import os
 import pathlib
@@ -248,8 +249,24 @@ def check_carried(folder):
     return wrong
 
 
-def nvcc_is_there():
-    return shutil.which("nvcc") is not None or USUAL_NVCC.exists()
+def driver_version():
+    """The newest major version of CUDA that the driver serves; 0 without a driver."""
+    version = ctypes.c_int(0)
+    try:
+        ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        pass
+    return version.value // 1000
+
+
+def toolkit_version():
+    """The major version of nvcc; 0 without one."""
+    found = re.search(r"release (\d+)\.", said_by(shutil.which("nvcc") or USUAL_NVCC, "--version"))
+    return int(found.group(1)) if found else 0
+
+
+def toolkit_suits_driver():
+    return 0 < toolkit_version() <= driver_version()
 
 
 def cmake_build(folder, log, seconds, architecture="", host_compiler=None):

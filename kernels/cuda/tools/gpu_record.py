@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ./dev gpu found: kept while it runs, and written as a page and as JSON."""
+import fcntl
 import json
 import math
 import os
@@ -15,6 +16,19 @@ def write_whole(path, text):
     beside = path.with_name(path.name + ".new")
     beside.write_bytes(text.encode(errors="replace")[:MOST_FILE_BYTES])
     os.replace(beside, path)
+
+
+def lock(folder):
+    """A file descriptor that keeps other runs from the folder while it is open."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise RuntimeError(f"another run writes to {folder}, and measures on the GPU; wait for its end") from None
+    except OSError:  # a file system without locks
+        pass
+    return held
 
 
 def lines_of(path):
