@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <string>
@@ -26,9 +28,36 @@ using platform::now;
 
 constexpr core::time_point no_time = 0;  // for an outbox: what a worker says states no deadline
 
-volatile sig_atomic_t termination_requested = 0;
+// What SIGTERM reaches: one loop in a process of its own, which lasts as long as the process.
+struct {
+  std::atomic<bool> requested{false};
+  std::atomic<platform::event_counter const*> bell{nullptr};
+  std::atomic<pid_t> process{0};
+  sigset_t signals_before{};  // that main's thread blocked
+} constinit termination;
 
-void on_termination(int) { termination_requested = 1; }
+// On whatever thread of the program. A task's fork ends by the signal, as it would without a handler: also in
+// the moment before a process_mark knows of it.
+void on_termination(int signal) {
+  if (::getpid() != termination.process) {
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);
+    return;
+  }
+  int const error = errno;
+  termination.requested = true;
+  termination.bell.load()->add();
+  errno = error;
+}
+
+void handle_termination(platform::event_counter const& bell) {
+  termination.bell = &bell;
+  termination.process = ::getpid();
+  struct sigaction action {};
+  action.sa_handler = on_termination;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGTERM, &action, nullptr);
+}
 
 core::failure failure_of(errc code, std::string message) {
   core::failure failure;
@@ -64,7 +93,7 @@ void block_termination() noexcept {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &set, &termination.signals_before);
 }
 
 worker_loop::worker_loop(worker_loop_config config)
@@ -90,7 +119,10 @@ void worker_loop::index_tasks() {
 
 core::out::exit worker_loop::run() {
   using step = driver::serving::step;
+  if (config_.own_process) handle_termination(watchdog_wakes_);
   watchdog_ = platform::start_thread("yonder-watchdog", [this] { watch(); });
+  // Tasks, and the processes that they start, find the signals as the program left them.
+  if (config_.own_process) ::pthread_sigmask(SIG_SETMASK, &termination.signals_before, nullptr);
   lock held(mutex_);
   for (;;) {
     auto const next = turns_.next();
@@ -323,11 +355,6 @@ void worker_loop::exit(core::out::exit&& why) {
 // --- the watchdog
 
 void worker_loop::watch() {
-  if (config_.own_process) {
-    struct sigaction action {};
-    action.sa_handler = on_termination;
-    ::sigaction(SIGTERM, &action, nullptr);
-  }
   driver::watch eye;
   lock held(mutex_);
   while (!stopping_) {
@@ -346,14 +373,14 @@ void worker_loop::watch() {
 
 // SIGTERM: the core says what is left to do. The thread that serves may sleep in a read, and not hear of it.
 void worker_loop::drain_if_told() {
-  if (!config_.own_process || std::exchange(termination_requested, 0) == 0) return;
+  if (!config_.own_process || !termination.requested.exchange(false)) return;
   core_.drain(now(), due_.items());
   carry_out();
   flush();
   if (turns_.leaves_now()) leave_process();
 }
 
-// A tick of the watchdog; SIGTERM is let in only here.
+// A tick of the watchdog; SIGTERM is let in, as the program may have blocked it everywhere else.
 void worker_loop::wait_for_work(driver::watch::act how) {
   pollfd wake{watchdog_wakes_.descriptor(), POLLIN, 0};
   timespec const tick{0, driver::watch::patience};

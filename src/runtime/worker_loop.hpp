@@ -130,7 +130,7 @@ class worker_loop {
   std::thread watchdog_;
 };
 
-// Makes SIGTERM wait for the watchdog. To be called in main's thread before any other starts.
+// Makes SIGTERM wait until a loop of an own process runs. To be called in main's thread, before others start.
 void block_termination() noexcept;
 
 }  // namespace yonder::runtime_detail

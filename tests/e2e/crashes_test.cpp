@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <spawn.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <fstream>
 #include <string>
 
@@ -12,6 +14,50 @@ using namespace std::chrono_literals;
 
 // What ends processes: not run where workers are threads.
 namespace e2e {
+namespace {
+
+// The signal that ends a child of the task: SIGTERM, or the alarm's where that does not get through.
+template <class Start>
+int end_by_sigterm(Start start) {
+  auto const child = start();
+  ::kill(child, SIGTERM);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WTERMSIG(status);
+}
+
+int end_fork() {
+  return end_by_sigterm([] {
+    auto const child = ::fork();
+    if (child == 0) {
+      ::alarm(5);
+      for (;;) ::pause();
+    }
+    return child;
+  });
+}
+
+int end_program() {
+  return end_by_sigterm([] {
+    std::array<char const*, 4> const command{"sh", "-c", "kill -TERM $$; kill -ALRM $$", nullptr};
+    pid_t child = 0;
+    ::posix_spawnp(&child, command[0], nullptr, nullptr, const_cast<char* const*>(command.data()), environ);
+    return child;
+  });
+}
+
+inline constexpr yonder::task<end_fork, "end_fork"> fork_ended;
+inline constexpr yonder::task<end_program, "end_program"> program_ended;
+
+}  // namespace
+
+TEST_CASE("SIGTERM ends what a task starts, as it does where the task is called here") {
+  yonder::runtime one({.workers = 1});
+  auto const worker = task::process.on(one).remote();
+  CHECK(fork_ended.on(one).remote() == SIGTERM);
+  CHECK(program_ended.on(one).remote() == SIGTERM);
+  CHECK(task::process.on(one).remote() == worker);
+}
 
 TEST_CASE("promise 13: a crash kills one attempt and is reported with its signal and the last words") {
   auto const failure = failure_of([] { task::crash.remote("abort"); });
