@@ -16,7 +16,7 @@
 
 namespace yonder {
 
-// Names one call everywhere: who called (drawn at random once per runtime), and the how-manieth call it was.
+// Names one call everywhere: the runtime that called (drawn at random), and the call's number there, from 1.
 struct call_id {
   std::uint64_t session = 0;
   std::uint64_t number = 0;

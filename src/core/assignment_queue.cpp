@@ -19,7 +19,7 @@ bool assignment_queue::push(time_point now, frame&& message) {
   one.items = items;
   one.left = items.count;
   one.message = std::move(message);
-  if (items.count > 1) own_everything(one.message);
+  if (items.count > 1) share_body(one.message);
   items_ += items.count;
   frames_.push_back(std::move(one));
   return true;

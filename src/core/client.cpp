@@ -307,7 +307,7 @@ struct client::state final : session_user {
 
   // Each value refers to the memory that all have in common.
   void take_packed(frame&& message, packed_items const& items, outputs& out) {
-    own_everything(message);
+    share_body(message);
     std::size_t offset = 0;
     for (std::uint32_t i = 0; i < items.count; ++i) {
       auto const size = items.size_of(i, 1);

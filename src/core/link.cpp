@@ -86,7 +86,8 @@ std::uint32_t link::send(time_point now, header head, frame_ref body, time_point
     return last_sent_;
   }
   auto& lane = is_bulk(*body) || goes_behind_bulk(head, *body) ? bulk_ : waiting_;
-  own_everything(*body);
+  own_buffers(*body);
+  if (needs_transfer(*body)) share_body(*body);
   lane.push_back({++last_ticket_, head, std::move(body), deadline, {}});
   transmit_waiting(now, out);
   return last_ticket_;

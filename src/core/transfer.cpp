@@ -29,9 +29,12 @@ void shorten_remaining(header& head, duration waited) noexcept {
   head.remaining_us = head.remaining_us > spent ? head.remaining_us - spent : 1;
 }
 
-void own_everything(frame& message) {
+void own_buffers(frame& message) {
   for (auto& one : message.buffers)
     if (one.borrowed()) one = detail::owned_copy(one.bytes());
+}
+
+void share_body(frame& message) {
   if (message.body.owner() || message.body.empty()) return;
   auto keeper = std::make_shared<frame_body>(std::move(message.body));
   auto const bytes = keeper->bytes();

@@ -17,10 +17,13 @@ inline bool needs_transfer(frame const& message) noexcept {
 // What was asked for `waited` ago has less time left until its deadline than its header said.
 void shorten_remaining(header& head, duration waited) noexcept;
 
-// Makes `message` independent of its caller: borrowed buffers are copied, and the body can be shared.
-void own_everything(frame& message);
+// Makes `message` independent of its caller: borrowed buffers are copied.
+void own_buffers(frame& message);
+// Makes its body one that any number of others may share.
+void share_body(frame& message);
 
-// Cuts a frame that owns everything into an announcement and its chunks, without copying content.
+// Cuts a frame whose body can be shared and that borrows nothing into an announcement and its chunks, without
+// copying content.
 class outgoing_transfer {
  public:
   // The next frame to send; to be asked until done(). The first one announces, with what `head` says.
