@@ -107,7 +107,7 @@ YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(head_threads, 4)
       apply_second_layer(a, first, count);
       if (thread_index() == 0) a.arrivals[group] = 0;
     }
-    sync_block();
+    // What the next group's threads store first, nobody reads any more; the rest is behind its barriers.
   }
 }
 

@@ -200,8 +200,10 @@ TEST_CASE("full: classifiers and pooling take every shape") {
       expect_good(check_pooling(bench, pooling_mode::mean, width, {1, 2, 8, 9, 40}));
     }
   });
-  host_bench<bf16> bench;  // groups that blocks walk over
-  expect_good(check_classification(bench, first_activation::relu, 64, 2, std::vector<std::size_t>(530, 1)));
+  for (auto const threads : {order::ascending, order::descending}) {
+    host_bench<bf16> bench(threads);  // groups that blocks walk over
+    expect_good(check_classification(bench, first_activation::relu, 64, 2, std::vector<std::size_t>(530, 1)));
+  }
 }
 
 namespace {
@@ -266,6 +268,22 @@ TEST_CASE("quick: attention by warps goes without no barrier and no wait for its
     CAPTURE(barrier);
     CHECK(shows(instruction::sync_block, barrier, check));
   }
+}
+
+TEST_CASE("quick: classifier and pooling go without no barrier that the block itself needs") {
+  using emulation::instruction;
+  // When rows are there; when it is known which block came last. What is before the count, another block
+  // needs.
+  for (int const barrier : {0, 2}) {
+    CAPTURE(barrier);
+    CHECK(shows(instruction::sync_block, barrier, [](auto& on) {
+      return check_classification(on, first_activation::tanh, 32, 2, {4, 1});
+    }));
+  }
+  // When the warps' sums are there.
+  CHECK(shows(instruction::sync_block, 0, [](auto& on) {
+    return check_pooling(on, pooling_mode::mean, 32, {40, 1});
+  }));
 }
 
 TEST_CASE("quick: the emulation reports divergence, deadlock and memory that nothing wrote") {
