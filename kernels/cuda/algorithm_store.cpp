@@ -5,9 +5,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace yonder::kernels::cuda {
@@ -32,6 +35,17 @@ class descriptor {
  private:
   int value_;
 };
+
+// Not for ever: a holder may be stopped, or a server of files gone.
+bool lock_file(int file) {
+  constexpr int tries = 100;
+  for (int i = 0; i < tries; ++i) {
+    if (::flock(file, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK && errno != EINTR) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
 
 std::string read_all(int from) {
   std::string text(most_bytes, '\0');
@@ -114,7 +128,7 @@ std::optional<kept_algorithm> algorithm_store::keep(std::string_view key, kept_a
   std::error_code ignored;
   std::filesystem::create_directories(file_.parent_path(), ignored);
   descriptor const file(file_, O_RDWR | O_CREAT | O_APPEND);
-  if (!file.is_open() || ::flock(file.get(), LOCK_EX) != 0) return std::nullopt;
+  if (!file.is_open() || !lock_file(file.get())) return std::nullopt;
   std::string const text = read_all(file.get());
   if (auto const earlier = find_in(text, key)) return earlier;
   if (!append(file.get(), text, line_of(key, chosen))) return std::nullopt;

@@ -29,7 +29,8 @@ class algorithm_store {
   bool keeps() const noexcept { return !file_.empty(); }
   std::optional<kept_algorithm> find(std::string_view key);
   // The first that any process kept under this key: `chosen`, or an earlier one. Nothing where the file
-  // cannot be written, or has grown past 4 MiB. Precondition: the key has no tab and no end of line.
+  // cannot be written, is locked for more than a second, or has grown past 4 MiB. Precondition: the key has
+  // no tab and no end of line.
   std::optional<kept_algorithm> keep(std::string_view key, kept_algorithm const& chosen);
 
  private:

@@ -19,16 +19,26 @@ bool fits_one_bucket(batch_source const& batch) {
   return batch.tokens() <= most_tokens && batch.sequences() * 4 <= most_tokens;
 }
 
+class signals_blocked {
+ public:
+  signals_blocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  signals_blocked(signals_blocked const&) = delete;
+  signals_blocked& operator=(signals_blocked const&) = delete;
+  ~signals_blocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
 // Signals are for the threads of the program.
 template <class Work>
 std::thread start_thread(Work const& work) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread started(work);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
+  signals_blocked const meanwhile;
+  return std::thread(work);
 }
 
 }  // namespace

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The CUDA encoder without a GPU: batches, buckets, errors; whole models through the kernels on the host.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -475,6 +479,13 @@ TEST_CASE("quick: the first algorithm that any process kept for a shape is every
   CHECK(one.keep("H200, 2 x 2", second) == second);
   CHECK(other.find("H200, 2 x 2") == second);
   CHECK(other.find("H200, 128 x 768") == first);
+  // One that holds the file for ever does not hold the others.
+  int const held = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(::flock(held, LOCK_EX) == 0);
+  CHECK_FALSE(one.keep("H200, 3 x 3", first));
+  CHECK(other.find("H200, 2 x 2") == second);
+  ::close(held);
+  CHECK(one.keep("H200, 3 x 3", first) == first);
   std::filesystem::remove_all(folder);
 }
 
