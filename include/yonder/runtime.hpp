@@ -51,7 +51,7 @@ struct runtime_options {
   std::vector<std::string> worker_command{};
 
   // Workers are threads of this process: for tests and for programs that cannot start processes. A crash or a
-  // cancelled computation is then not contained.
+  // cancelled computation is then not contained, and all signals are blocked around tasks.
   bool in_process = false;
 
   // A hub elsewhere, "tcp://host:port" or "ipc:///folder/name"; empty: $YONDER_HUB, or else a hub of its own.
@@ -81,7 +81,8 @@ struct runtime_options {
   std::size_t max_decoded_bytes = 0;
 
   // Where coroutines go on, `[&loop](auto next) { loop.post(std::move(next)); }` say. Unset: one after the
-  // other on a thread of the runtime's own.
+  // other on a thread of the runtime's own, which blocks all signals: programs that are started there inherit
+  // that, unless they are told otherwise (posix_spawnattr_setsigmask).
   yonder::executor executor{};
 
   // Takes the lines that the runtime says for whoever runs it, that calls wait and why nobody takes them say.

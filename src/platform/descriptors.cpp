@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 namespace yonder::platform {
 namespace {
@@ -34,9 +35,19 @@ int end_of_numbers() noexcept {
 void hold_standard_descriptors() noexcept {
   for (int const fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    int const taken = ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    auto const nothing = open_nothing(fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    int const taken = ::fcntl(nothing.get(), F_DUPFD, fd);
     if (taken >= 0 && taken != fd) ::close(taken);  // another thread was faster
   }
+}
+
+unique_fd open_nothing(int direction) noexcept {
+  if (auto device = above_standard(unique_fd(::open("/dev/null", direction | O_CLOEXEC)))) return device;
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return {};
+  unique_fd readable(ends[0]);
+  unique_fd writable(ends[1]);
+  return above_standard(std::move(direction == O_RDONLY ? readable : writable));
 }
 
 unique_fd above_standard(unique_fd fd) noexcept {

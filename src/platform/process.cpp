@@ -37,10 +37,6 @@ class file_actions {
   void duplicate(int from, int to) {
     check(::posix_spawn_file_actions_adddup2(&actions_, from, to), "posix_spawn_file_actions_adddup2");
   }
-  void open(int fd, char const* path, int flags) {
-    check(::posix_spawn_file_actions_addopen(&actions_, fd, path, flags, 0),
-          "posix_spawn_file_actions_addopen");
-  }
   void close(int fd) {
     check(::posix_spawn_file_actions_addclose(&actions_, fd), "posix_spawn_file_actions_addclose");
   }
@@ -169,7 +165,10 @@ child_process spawn(spawn_request const& request) {
   auto const above = static_cast<std::size_t>(first_inherited) + request.inherited.size();
   std::vector<unique_fd> sources;
   file_actions actions;
-  actions.open(STDIN_FILENO, "/dev/null", O_RDONLY);
+  auto const nothing = open_nothing(O_RDONLY);
+  if (!nothing) throw_errno("/dev/null");
+  sources.push_back(lifted(nothing.get(), above));
+  actions.duplicate(sources.back().get(), STDIN_FILENO);
   if (request.output >= 0) {
     sources.push_back(lifted(request.output, above));
     actions.duplicate(sources.back().get(), STDOUT_FILENO);

@@ -41,7 +41,7 @@ class child_process {
 };
 
 // What a child gets. It starts in its own process group, with an empty signal mask, default signal actions
-// and stdin from /dev/null.
+// and a stdin of which nothing is read.
 struct spawn_request {
   std::string path;                      // looked for in $PATH if it has no slash
   std::vector<std::string> arguments;    // argv, argv[0] included

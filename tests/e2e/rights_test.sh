@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # rights_test.sh PROGRAM: what only root can set up for a program (tests/e2e/programs/starts.cpp): more rights
-# than whoever starts it, and a system without /proc. Exit status 77: skipped.
+# than whoever starts it, and a system without /proc or /dev. Exit status 77: skipped.
 set -euo pipefail
 
 if [[ $(id -u) -ne 0 ]]; then
@@ -63,6 +63,9 @@ while umount -l /proc 2>/dev/null; do :; done  # ours, and the one below it
 cd "$place"
 check 'without /proc' "$(./program 2>&1)" 42
 check 'by the loader, without /proc' "$("$loader" ./program 2>&1)" 'does not find its own file: /proc is missing'
+mount -t tmpfs none /dev
+check 'without /dev' "$(./program 2>&1)" 42
+check 'without /dev and standard descriptors' "$(./program <&- 2>&-)" 42
 
-[[ $failures == 0 ]] && echo 'a program of more rights starts no copy of itself, and one without /proc finds itself'
+[[ $failures == 0 ]] && echo 'a program of more rights starts no copy of itself, and one without /proc or /dev finds itself'
 exit "$failures"
