@@ -133,8 +133,7 @@ void link::launch(time_point now, sent_frame one, outputs& out) {
 void link::transmit_waiting(time_point now, outputs& out) {
   if (peer_ == 0) return;
   while (in_flight_.size() < window) {
-    auto const room = bulk_bytes_ < bulk_window || YONDER_MUTANT(bulk_window_ignored);
-    if (!bulk_.empty() && room && (waiting_.empty() || small_bytes_ >= chunk_size)) {
+    if (bulk_may_leave() && (waiting_.empty() || small_bytes_ >= chunk_size)) {
       launch_bulk(now, out);
     } else if (!waiting_.empty()) {
       auto next = std::move(waiting_.front());
@@ -146,6 +145,12 @@ void link::transmit_waiting(time_point now, outputs& out) {
     }
   }
   if (!in_flight_.empty() && resend_due_ == never) resend_due_ = resend_at(in_flight_.front());
+}
+
+// Small frames that waited behind bulk take no room.
+bool link::bulk_may_leave() const noexcept {
+  if (bulk_.empty()) return false;
+  return bulk_bytes_ < bulk_window || !is_bulk(*bulk_.front().body) || YONDER_MUTANT(bulk_window_ignored);
 }
 
 // The first bulk frame, or its next part.
@@ -177,14 +182,17 @@ bool link::withdraw(time_point now, std::uint32_t ticket, outputs& out) {
     return true;
   }
   auto const one = find(bulk_, ticket);
-  if (!holds(bulk_, one, ticket)) return false;
-  auto const begun = one->transfer.begun();
-  bulk_.erase(one);
-  if (begun && !YONDER_MUTANT(withdrawal_unsaid)) {
+  if (!holds(bulk_, one, ticket) || one->head.type == frame_type::chunk) return false;
+  if (!one->transfer.begun()) {
+    bulk_.erase(one);
+  } else if (!YONDER_MUTANT(withdrawal_unsaid)) {
+    // In its place, so that it leaves before the next one is announced.
     auto nothing_more = make_control(frame_type::chunk);
     nothing_more.head.flags = flag_withdrawn;
     auto const head = nothing_more.head;
-    waiting_.push_front({ticket, head, frame_ref(std::move(nothing_more)), never, {}});
+    *one = {ticket, head, frame_ref(std::move(nothing_more)), never, {}};
+  } else {
+    bulk_.erase(one);
   }
   transmit_waiting(now, out);
   return true;

@@ -109,6 +109,7 @@ class link {
   static bool is_bulk(frame const& message) noexcept { return size_of(message) - header_size > bulk_size; }
   bool goes_behind_bulk(header const& head, frame const& message) const noexcept;
   void launch(time_point now, sent_frame one, outputs& out);
+  bool bulk_may_leave() const noexcept;
   void launch_bulk(time_point now, outputs& out);
   void transmit(time_point now, sent_frame& one, outputs& out);
   void transmit_waiting(time_point now, outputs& out);

@@ -420,6 +420,37 @@ TEST_CASE("what has not wholly left can be taken back, and is never delivered") 
   CHECK(ends.whole.back().head.call.number == 99 + session_link::window);
 }
 
+TEST_CASE("what was taken back is told before the next large frame is announced, however much waits") {
+  large_ends ends;
+  auto const first = ends.send_large(100, {20 * chunk_size}, 7);
+  auto frames = ends.sent();
+  auto const filler = [&](std::uint64_t number) {
+    auto message = make_control(frame_type::call);
+    message.head.call = {1, number};
+    byte_buffer body;
+    std::memset(body.extend(300), 0, 300);
+    message.body = std::move(body);
+    auto const head = message.head;
+    return ends.from.send(ends.now, head, frame_ref(std::move(message)), never, ends.out);
+  };
+  std::uint32_t waits = 0;
+  for (std::uint64_t i = 0; i < session_link::window + 100; ++i) waits = filler(1'000 + i);
+  auto const next = ends.send_large(100, {2 * chunk_size}, 8);
+  REQUIRE_FALSE(ends.from.was_transmitted(waits));
+  CHECK(ends.from.withdraw(ends.now, first, ends.out));
+  CHECK_FALSE(ends.from.withdraw(ends.now, first, ends.out));
+  CHECK(ends.from.settled() == first - 1);
+  for (auto& one : frames) ends.take(std::move(one));
+  ends.answer();
+  ends.carry_all();
+  ends.now += ends.timing.ack_delay;
+  ends.answer();
+  ends.carry_all();
+  CHECK_FALSE(ends.to.broken());
+  CHECK(ends.from.was_transmitted(next));
+  CHECK(ends.whole.size() == session_link::window + 101);
+}
+
 TEST_CASE("80 MB over 8 MB/s arrive while both ends hear from each other and small frames go on") {
   large_ends ends;
   constexpr std::size_t size = 80'000'000;
