@@ -76,10 +76,10 @@ class YONDER_API fan_out {
   std::size_t window_;
   std::size_t added_ = 0;
   std::size_t active_ = 0;
-  std::int64_t last_call_ = 0;  // when it was made, in nanoseconds
-  bool slow_ = false;           // whoever takes the results works on each for a while
-  std::size_t cursor_ = 0;      // ordered: the slot of the oldest call; else the one that was taken last
-  std::vector<slot> slots_;     // as many as were needed at once; ordered: a ring
+  std::int64_t last_ = 0;    // when a call was last made or waited for, in nanoseconds
+  bool slow_ = false;        // whoever takes the results works on each for a while
+  std::size_t cursor_ = 0;   // ordered: the slot of the oldest call; else the one that was taken last
+  std::vector<slot> slots_;  // as many as were needed at once; ordered: a ring
 };
 
 }  // namespace detail

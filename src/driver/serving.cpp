@@ -10,8 +10,8 @@ namespace yonder::driver {
 
 bool serving::asked_to_stop(core::attempt_key const& key) noexcept {
   if (running_ == key) return true;
-  auto const found =
-      std::find_if(waiting_.begin(), waiting_.end(), [&](auto const& one) { return one.work.key == key; });
+  auto const found = std::find_if(waiting_.begin() + static_cast<std::ptrdiff_t>(first_), waiting_.end(),
+                                  [&](auto const& one) { return one.work.key == key; });
   if (found != waiting_.end() && !YONDER_MUTANT(early_stop_lost)) found->stopped = true;
   return false;
 }
@@ -19,20 +19,25 @@ bool serving::asked_to_stop(core::attempt_key const& key) noexcept {
 bool serving::asked_to_exit(core::out::exit&& why) {
   if (!exit_) exit_ = std::move(why);
   waiting_.clear();
+  first_ = 0;
   return running_.has_value() && !exit_->clean;
 }
 
 serving::step serving::next() const noexcept {
   if (exit_) return step::leave;
-  if (waiting_.empty()) return step::read;
-  return waiting_.front().stopped ? step::refuse : step::run;
+  if (idle()) return step::read;
+  return waiting_[first_].stopped ? step::refuse : step::run;
 }
 
 core::out::run serving::take() {
-  auto first = std::move(waiting_.front());
-  waiting_.pop_front();
+  auto& first = waiting_[first_++];
   if (!first.stopped) running_ = first.work.key;
-  return std::move(first.work);
+  auto work = std::move(first.work);
+  if (idle() || first_ == most_taken) {
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  return work;
 }
 
 bool serving::flush_due(core::time_point now) noexcept {

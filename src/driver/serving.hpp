@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
+#include <vector>
 
 #include "src/core/types.hpp"
 
@@ -58,7 +59,11 @@ class serving {
   };
 
   bool own_process_;
-  std::deque<entry> waiting_;
+  static constexpr std::size_t most_taken = 64;  // that still hold their places
+  bool idle() const noexcept { return first_ == waiting_.size(); }
+
+  std::vector<entry> waiting_;  // from first_ on; its memory is used again
+  std::size_t first_ = 0;
   std::optional<core::attempt_key> running_;
   std::optional<core::out::exit> exit_;
   core::time_point unflushed_since_ = core::never;

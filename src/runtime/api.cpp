@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/platform/fork.hpp"
+#include "src/platform/process.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/exceptions.hpp"
@@ -142,7 +143,7 @@ void fan_out::add(call_ref call) {
   auto const place =
       ordered_ ? (cursor_ + active_) % slots_.size() : *find([](slot const& one) { return !one.call; });
   constexpr std::int64_t patience = 100'000;  // ns
-  slow_ = call->submitted - std::exchange(last_call_, call->submitted) > patience;
+  slow_ = call->submitted - std::exchange(last_, call->submitted) > patience;
   slots_[place] = {std::move(call), added_++};
   ++active_;
 }
@@ -158,10 +159,12 @@ void fan_out::grow() {
 fan_out::finished fan_out::next() {
   if (!ordered_) cursor_ = first_done();
   auto& taken = slots_[cursor_];
-  if (!is_done(*taken.call))
+  if (!is_done(*taken.call)) {
     wait(*taken.call);
-  else if (slow_ && taken.call->where->is_ours())
+    last_ = platform::now();  // what follows is the time of whoever takes the results
+  } else if (slow_ && taken.call->where->is_ours()) {
     taken.call->where->send_now();  // whoever takes the results may be away for as long again
+  }
   --active_;
   finished done{std::exchange(taken.call, nullptr), taken.index};
   if (ordered_) cursor_ = (cursor_ + 1) % slots_.size();
@@ -176,6 +179,7 @@ std::size_t fan_out::first_done() {
     for (auto const& one : slots_)
       if (one.call) running.push_back(one.call.get());
     running.front()->where->wait_any(running);
+    last_ = platform::now();
   }
 }
 

@@ -13,6 +13,8 @@ void call_context::begin(core::attempt_key const& key) noexcept {
 }
 
 void call_context::end() noexcept {
+  if (!is_shared_) return;  // as nearly always
+  is_shared_ = false;
   std::lock_guard const held(mutex_);
   shared_.reset();
 }
@@ -32,6 +34,7 @@ std::shared_ptr<detail::served_call const> call_context::share() {
   std::lock_guard const held(mutex_);
   if (!shared_) {
     shared_ = std::make_shared<detail::served_call>();
+    is_shared_ = true;
     shared_->attempt = attempt_;
     shared_->id = id_;
     if (stop_requested()) shared_->stop.request_stop();

@@ -57,6 +57,7 @@ class call_context {
   bool retires_ = false;
   std::uint32_t attempt_ = 0;
   call_id id_;
+  bool is_shared_ = false;  // of the task's own thread
   std::mutex mutex_;
   std::shared_ptr<detail::served_call> shared_;  // once somebody has asked for it
   executor_thread callbacks_{"yonder-stop"};
