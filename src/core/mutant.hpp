@@ -32,6 +32,7 @@ enum class mutant {
   withdrawal_unsaid,          // the other end goes on waiting for a frame that was taken back
   bulk_window_ignored,        // all chunks of a frame leave at once
   limits_ignored,             // what the other end cannot receive is sent nevertheless
+  results_mixed_up,           // values are packed together that do not follow each other
   restart_is_final,           // a hub that ends in good order ends its clients and workers for good
   foreign_hello_obeyed,       // whoever names a session may end it
   prefetched_bytes_ignored,   // large arguments fill a worker's queue
