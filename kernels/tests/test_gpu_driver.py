@@ -52,7 +52,6 @@ class StandIn(WithFolder):
         for step, why in failed.items():
             self.assertIn(f"wrong: {step}: {why}", done.stdout)
         for part, why in (("operators", "is told to be good"), ("attention by warpgroups", "not done after"),
-                          ("attention by 1 warps", "the error of attention 1 all is no number"),
                           ("rate dependent", "segmentation fault, say"), ("rate barrier", "cudaErrorLaunchFailure"),
                           ("products of H = 768, 4224 rows", "more than the machine's own rate"),
                           ("products of H = 384, 128 rows", "follow from the time"),
@@ -109,9 +108,12 @@ class StandIn(WithFolder):
         self.assertIn("run the same command again", cut.stdout)
         left = self.record()["not_measured"]
         self.assertTrue(left)
-        done = self.run_driver(planted={"operators all": "is wrong"})
+        done = self.run_driver(planted={"operators all": "is wrong", "attention 8 all": "is no number"})
         self.assertEqual(done.returncode, 1)
         self.assertIn("wrong: operators all: error 5.00e-01, allowed 4.00e-03", done.stdout)
+        self.assertIn("wrong: attention 8 all: error no number, allowed 4.00e-03", done.stdout)
+        self.assertIn("what follows goes by warps", done.stdout)
+        self.assertEqual(self.record()["failed"], {})  # its other rows are kept
         self.assertEqual(self.record()["not_measured"], [])
 
     def test_one_that_is_ended_from_outside_leaves_no_process_and_no_file(self):
@@ -267,6 +269,11 @@ class Parts(WithFolder):
             self.assertIn(why, gpu_program.check_carried(self.folder)[0])
         (self.folder / "large").write_bytes(bytes(gpu_program.MOST_CARRIED_BYTES))
         self.assertIn("bytes are to be carried", gpu_program.check_carried(self.folder)[0])
+
+    def test_an_error_that_is_no_number_is_not_good(self):
+        row = {"what": "norm", "error": None, "allowed": 4e-3}
+        self.assertIsNone(gpu_record.doubts({**row, "good": False}, None))
+        self.assertIn("no number", gpu_record.doubts({**row, "good": True}, None))
 
     def test_what_comes_back_is_bounded(self):
         for i in range(9):

@@ -311,9 +311,13 @@ def steps():
 
 def bad_rows(state):
     """Errors that are larger than what is allowed."""
-    return [f"{row.get('what') or row.get('model')}: error {row['error']:.2e}, allowed {row['allowed']:.2e}"
-            for step in state.steps.values() for row in step["rows"]
-            if row.get("allowed") is not None and not (row["error"] <= row["allowed"] and row.get("same_labels", True))]
+    def is_bad(row):
+        return row["error"] is None or row["error"] > row["allowed"] or not row.get("same_labels", True)
+
+    def told(error):
+        return "no number" if error is None else f"{error:.2e}"
+    return [f"{row.get('what') or row.get('model')}: error {told(row['error'])}, allowed {row['allowed']:.2e}"
+            for step in state.steps.values() for row in step["rows"] if row.get("allowed") is not None and is_bad(row)]
 
 
 def carry_out(run, state, step):

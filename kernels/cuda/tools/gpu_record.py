@@ -83,8 +83,8 @@ def doubts(row, matrix_rate):
     for key, value in row.items():
         if isinstance(value, float) and not math.isfinite(value):
             return f"{key} is {value}"
-    if "error" in row and row["error"] is None:
-        return f"the error of {row.get('what', 'the result')} is no number"  # JSON has none for NaN and infinity
+    if "error" in row and row["error"] is None:  # NaN or infinity, which JSON has not
+        return None if row.get("good") is False else "an error that is no number is told to be good"
     for key in ("microseconds", "device", "call", "value", "tflops", "ours", "peer", "ratio"):
         if key in row and not (isinstance(row[key], (int, float)) and row[key] > 0):
             return f"{key} is {row[key]}"

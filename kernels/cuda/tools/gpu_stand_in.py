@@ -18,7 +18,6 @@ PLANTED = {
     "product 4224 768 768": "is too fast",
     "product 128 1152 384": "miscounts",
     "operators all": "calls a wrong result good",
-    "attention 1 all": "is no number",
     "time MiniLM-L6 ragged_64_k_tokens": "is slower on the device than in all",
     "bench pooling": "says nothing",
     "bench embedding": "writes half a line",
