@@ -42,8 +42,8 @@ struct fragment_c {  // 16 x 8, float
   float value[4];
 };
 
-// As load_vector, from what no kernel ever writes: it may be read before griddepcontrol_wait(), and nothing else
-// may. Not .nc: such loads ptxas moves behind the wait (check_ptx.sh looks at the order).
+// As load_vector, from what no kernel ever writes: it may be read before griddepcontrol_wait(), and nothing
+// else may. Not .nc: such loads ptxas moves behind the wait (check_ptx.sh looks at the order).
 YONDER_DEVICE words load_parameter(void const* base, std::size_t index) {
 #if defined(__CUDACC__)
   words out;

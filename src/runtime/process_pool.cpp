@@ -229,7 +229,7 @@ void process_pool::take(std::vector<pool_event>& happened, std::vector<transport
       ++one;
       continue;
     }
-    bury(**one, frames);
+    drain_and_report(**one, frames);
     one = workers_.erase(one);
   }
   std::move(happened_.begin(), happened_.end(), std::back_inserter(happened));
@@ -255,7 +255,7 @@ void process_pool::receive(std::vector<transport::event>& frames) {
 }
 
 // Its last frames, then its loss.
-void process_pool::bury(worker& dead, std::vector<transport::event>& frames) {
+void process_pool::drain_and_report(worker& dead, std::vector<transport::event>& frames) {
   endpoint_.on_ready(dead.peer, true, false);
   while (endpoint_.pending()) receive(frames);
   if (dead.output) dead.forward(relay_);

@@ -51,7 +51,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void reap(worker& one);
   void await_ends(std::int64_t until);
   void receive(std::vector<transport::event>& frames);
-  void bury(worker& dead, std::vector<transport::event>& frames);
+  void drain_and_report(worker& dead, std::vector<transport::event>& frames);
   void report(worker& dead);
 
   process_pool_config config_;

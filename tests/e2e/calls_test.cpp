@@ -286,7 +286,8 @@ TEST_CASE("values that their type refuses to load end as undecodable, on either 
 
 TEST_CASE("a task that calls yonder from a worker process is told that it cannot") {
   if (threads()) return;
-  CHECK(failure_of([] { task::nested.remote(); }).message.find("a task cannot call tasks") != std::string::npos);
+  CHECK(failure_of([] { task::nested.remote(); }).message.find("a task cannot call tasks") !=
+        std::string::npos);
 }
 
 TEST_CASE("a runtime that ends completes its calls with disconnected") {

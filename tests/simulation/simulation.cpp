@@ -97,7 +97,7 @@ void world::happen(happening const& what) {
     case kind::hub_loses: return lose_at_hub(what.a, what.b);
     case kind::client_comes: return start_client(what.a);
     case kind::reconnects: return reconnect_node(what.a, what.b != 0);
-    case kind::chaos: return wreak(what.a);
+    case kind::chaos: return inject_fault(what.a);
     case kind::turn: return turn(what.a, static_cast<role>(what.b));
     case kind::link_breaks: return break_link(what.a);
     case kind::comes_back: return come_back(what.a);
@@ -187,7 +187,7 @@ void world::plan_chaos(std::uint32_t which) {
   if (period(which) != 0) plan(between(1, 2 * period(which)), kind::chaos, which);
 }
 
-void world::wreak(std::uint32_t which) {
+void world::inject_fault(std::uint32_t which) {
   if (stopping_) return;
   auto const worker_index = static_cast<std::uint32_t>(random_.below(workers_.size()));
   auto const client_index = static_cast<std::uint32_t>(random_.below(clients_.size()));

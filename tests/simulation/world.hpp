@@ -332,7 +332,7 @@ class world {
 
   duration period(std::uint32_t which) const;
   void plan_chaos(std::uint32_t which);
-  void wreak(std::uint32_t which);
+  void inject_fault(std::uint32_t which);
   void cut(peer_id peer);
 
   // The connection is made anew; what was under way may still come, the hub may or may not hear of the old
