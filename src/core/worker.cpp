@@ -189,6 +189,14 @@ struct worker::state final : session_user {
       waiting.hand_back_front(hand_back_as(now, errc::disconnected, "the worker takes no more work", out));
   }
 
+  // What was assigned meanwhile counts as nothing, and waits for no silence to be noticed.
+  void give_up(time_point now, std::string_view why, outputs& out) {
+    if (hub.ready()) say_drain(now, out);  // or it would be assigned here once more
+    hand_back_all(now, out);
+    hub.say_bye(now, why, out);
+    exit(false, errc::disconnected, why, out);
+  }
+
   // --- draining
 
   void drain(time_point now, outputs& out) {
@@ -292,9 +300,8 @@ void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }
 void worker::tick(time_point now, outputs& out) {
   auto& s = *state_;
   if (s.exited) return;
-  if (s.stop_by() <= now) {
-    return s.exit(false, errc::disconnected, "an attempt that no hub waits for any more does not stop", out);
-  }
+  if (s.stop_by() <= now)
+    return s.give_up(now, "an attempt that no hub waits for any more does not stop", out);
   if (!s.hub.ready() && add(s.hub.away_since(), s.config.hub_timeout) <= now)
     return s.exit(
         false, errc::hub_unreachable,

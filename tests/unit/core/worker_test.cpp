@@ -69,9 +69,17 @@ TEST_CASE("an attempt of a session that ended must stop, or the worker exits") {
   net.wait(1'500 * millisecond);
   CHECK(worker.stops.size() == 1);
   CHECK_FALSE(worker.exited.has_value());
+  auto const next = net.submit(client, "y");
+  CHECK(worker.core->queued() == 1);
   net.wait(3 * second);
   REQUIRE(worker.exited.has_value());
   CHECK_FALSE(worker.exited->clean);
+  CHECK_FALSE(client.outcomes.contains(next.number));  // it was handed back, and waits
+  auto& other = net.add_worker();
+  net.wait(second);
+  REQUIRE(other.runs.size() == 1);
+  net.finish(other, "value");
+  CHECK(client.outcomes.at(next.number).ok());
 }
 
 TEST_CASE("a worker that is told to end before it has found a hub ends") {
