@@ -109,7 +109,7 @@ bool link::goes_behind_bulk(header const& head, frame const& message) const noex
 void link::send_unnumbered(time_point now, frame message, outputs& out) {
   if (peer_ == 0) return;
   message.head.epoch = epoch_;
-  if (!reliable_) heartbeat_due_ = add(now, timing_.heartbeat);
+  put_off_heartbeat(now);
   auto const head = message.head;
   out.emplace_back(out::send{peer_, head, frame_ref(std::move(message))});
 }
@@ -117,7 +117,7 @@ void link::send_unnumbered(time_point now, frame message, outputs& out) {
 void link::transmit(time_point now, sent_frame& one, outputs& out) {
   state_remaining(one.head, one.deadline, now);
   one.sent = now;
-  heartbeat_due_ = add(now, timing_.heartbeat);
+  put_off_heartbeat(now);
   out.emplace_back(out::send{peer_, one.head, one.body});
 }
 
@@ -386,6 +386,17 @@ time_point link::next_deadline() const noexcept {
   if (reliable_) return never;
   if (peer_ == 0) return dead_at();
   return std::min({resend_due_, ack_due_, heartbeat_due_, dead_at()});
+}
+
+duration link::stood_still(time_point now) const noexcept {
+  auto const late = peer_ == 0 || heartbeat_due_ >= now ? 0 : now - heartbeat_due_;
+  return late > timing_.heartbeat ? late : 0;
+}
+
+void link::put_off_heartbeat(time_point now) noexcept {
+  if (reliable_) return;
+  heard_ += stood_still(now);
+  heartbeat_due_ = add(now, timing_.heartbeat);
 }
 
 time_point link::dead_at() const noexcept {

@@ -61,7 +61,8 @@ class link {
   // Acknowledges, repeats and says that it lives, as far as the time has come.
   void tick(time_point now, outputs& out);
   time_point next_deadline() const noexcept;
-  bool dead(time_point now) const noexcept { return !reliable_ && now >= dead_at(); }
+  // Silence is time in which somebody listened: while whoever drives this end stood still, nobody did.
+  bool dead(time_point now) const noexcept { return !reliable_ && now - stood_still(now) >= dead_at(); }
   time_point dead_at() const noexcept;
 
   // Whether the whole frame has left. False: the other end cannot have delivered it.
@@ -111,6 +112,9 @@ class link {
   void launch(time_point now, sent_frame one, outputs& out);
   bool bulk_may_leave() const noexcept;
   void launch_bulk(time_point now, outputs& out);
+  // For how long tick() is late, if by more than a heartbeat.
+  duration stood_still(time_point now) const noexcept;
+  void put_off_heartbeat(time_point now) noexcept;
   void transmit(time_point now, sent_frame& one, outputs& out);
   void transmit_waiting(time_point now, outputs& out);
   void take_acknowledged(time_point now, sent_frame& one) noexcept;

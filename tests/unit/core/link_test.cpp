@@ -156,7 +156,24 @@ TEST_CASE("a link says that it lives, and takes a silent other end for dead") {
   REQUIRE(said.size() == 1);
   CHECK(said[0].head.type == frame_type::heartbeat);
   CHECK_FALSE(ends.from.dead(ends.now));
-  ends.now += 3 * ends.timing.heartbeat;
+  for (int i = 0; i < 3; ++i) {
+    CHECK_FALSE(ends.from.dead(ends.now));
+    ends.from.tick(ends.now += ends.timing.heartbeat, ends.out);
+  }
+  CHECK(ends.from.dead(ends.now));
+}
+
+TEST_CASE("an end that stood still itself takes nobody for dead, but listens anew for what was left") {
+  two_ends ends;
+  ends.from.tick(ends.now += ends.timing.heartbeat, ends.out);
+  ends.now += 100 * ends.timing.heartbeat;  // stopped, starved, or in a machine that was suspended
+  CHECK_FALSE(ends.from.dead(ends.now));
+  ends.from.tick(ends.now, ends.out);
+  CHECK(ends.from.dead_at() == ends.now + 2 * ends.timing.heartbeat);
+  for (int i = 0; i < 2; ++i) {
+    CHECK_FALSE(ends.from.dead(ends.now));
+    ends.from.tick(ends.now += ends.timing.heartbeat, ends.out);
+  }
   CHECK(ends.from.dead(ends.now));
 }
 
