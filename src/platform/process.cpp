@@ -218,10 +218,28 @@ std::uint64_t random_number() {
   return number;
 }
 
+namespace {
+
+// Zero, or the error. Past RLIMIT_FSIZE the kernel adds a signal that would end the program.
+int resize(int fd, std::size_t size) noexcept {
+  sigset_t too_large;
+  sigset_t before;
+  ::sigemptyset(&too_large);
+  ::sigaddset(&too_large, SIGXFSZ);
+  ::pthread_sigmask(SIG_BLOCK, &too_large, &before);
+  int const error = ::ftruncate(fd, static_cast<off_t>(size)) == 0 ? 0 : errno;
+  timespec const at_once{0, 0};
+  if (error == EFBIG && !::sigismember(&before, SIGXFSZ)) ::sigtimedwait(&too_large, nullptr, &at_once);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return error;
+}
+
+}  // namespace
+
 unique_fd anonymous_memory(std::size_t size) {
   auto memory = above_standard(unique_fd(::memfd_create("yonder", MFD_CLOEXEC)));
   if (memory.get() < 0) throw_errno("memfd_create");
-  if (::ftruncate(memory.get(), static_cast<off_t>(size)) != 0) throw_errno("ftruncate");
+  check(resize(memory.get(), size), "ftruncate, which RLIMIT_FSIZE (ulimit -f) bounds");
   return memory;
 }
 

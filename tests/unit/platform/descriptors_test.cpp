@@ -3,12 +3,14 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <system_error>
 
 #include "src/platform/event_counter.hpp"
 #include "src/platform/process.hpp"
@@ -55,6 +57,19 @@ TEST_CASE("what is ours never becomes a standard descriptor, also where they are
     return above && process.wait().status == 0;
   }));
   CHECK_FALSE(above_standard(unique_fd()));
+}
+
+TEST_CASE("a limit on files' sizes refuses memory in words, and ends no program") {
+  CHECK(holds_with_standard_descriptors_closed([] {
+    rlimit const none{0, 0};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+    try {
+      anonymous_memory(4096);
+      return false;
+    } catch (std::system_error const& error) {
+      return error.code() == std::errc::file_too_large;
+    }
+  }));
 }
 
 TEST_CASE("inheritable descriptors are those that are not close-on-exec") {
