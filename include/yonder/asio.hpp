@@ -2,8 +2,8 @@
 #pragma once
 
 // `task.async(arguments…, token)`: a call that ends in any completion token of Boost.Asio (1.74 or later): a
-// callback, use_future, use_awaitable, and with a Boost that has them deferred, as_tuple and cancellation
-// slots. Link yonder::asio.
+// callback, use_future, use_awaitable (Boost 1.74: under GCC only), and with a Boost that has them deferred,
+// as_tuple and cancellation slots. Link yonder::asio.
 //
 // The completion's signature is void(std::exception_ptr, R), or void(std::exception_ptr) for a task that
 // returns nothing: null, or what remote() would have thrown. The handler runs on its associated executor
