@@ -2,10 +2,10 @@
 #pragma once
 
 #include "src/core/items.hpp"
+#include "src/core/ring.hpp"
 #include "src/core/types.hpp"
 
 #include <algorithm>
-#include <deque>
 
 namespace yonder::core {
 
@@ -38,9 +38,12 @@ class assignment_queue {
   // Takes those of `range` out that are still here, and calls give(range, info) for each row of them.
   template <class Give>
   void hand_back(attempt_range const& range, Give&& give) {
-    for (auto at = frames_.begin(); at != frames_.end();) {
-      hand_back(*at, range, give);
-      at = at->left == 0 ? frames_.erase(at) : at + 1;
+    for (std::size_t at = 0; at < frames_.size();) {
+      hand_back(frames_[at], range, give);
+      if (frames_[at].left == 0)
+        frames_.erase(at);
+      else
+        ++at;
     }
   }
   // The same for all items of the first frame.
@@ -100,7 +103,7 @@ class assignment_queue {
   }
   void give_up(assigned& one, std::uint32_t first, std::uint32_t count);
 
-  std::deque<assigned> frames_;
+  ring<assigned> frames_;
   std::size_t items_ = 0;
 };
 

@@ -9,12 +9,13 @@
 namespace yonder::core {
 
 // A hash map from numbers to elements that somebody else owns: linear probing in Robin Hood order (Celis
-// 1986), at most half full. Numbers that follow each other lie side by side, each in its own place; a stride
-// that would meet itself is scattered by `seed`.
+// 1986), at most half full. Each number has its own place while numbers follow each other, as those of calls
+// do. Where that lets many meet (a stride, say), they are scattered from then on, by a multiplier made of
+// `seed`.
 template <class Element>
 class number_map {
  public:
-  explicit number_map(std::uint64_t seed = 0) : seed_(seed | 1) {}
+  explicit number_map(std::uint64_t seed = 0) : multiplier_(odd(seed)) {}
 
   std::size_t size() const noexcept { return count_; }
 
@@ -27,9 +28,12 @@ class number_map {
   // False: the number is taken.
   bool insert(std::uint64_t number, Element& element) {
     if (find(number) != nullptr) return false;
-    if (entries_.size() < 2 * (count_ + 1)) grow();
-    place({number, &element});
+    if (entries_.size() < 2 * (count_ + 1)) rebuild(entries_.empty() ? 4 : bits_ + 1);
     ++count_;
+    if (place({number, &element}) > most_probes && !scattered_) {
+      scattered_ = true;
+      rebuild(bits_);
+    }
     return true;
   }
 
@@ -46,6 +50,7 @@ class number_map {
 
  private:
   static constexpr std::size_t absent = std::size_t(-1);
+  static constexpr std::size_t most_probes = 32;
 
   struct entry {
     std::uint64_t number = 0;
@@ -53,8 +58,20 @@ class number_map {
   };
 
   std::size_t mask() const noexcept { return entries_.size() - 1; }
+  // The finalizer of SplitMix64 (Steele, Lea, Flood 2014): a small seed has few bits.
+  static std::uint64_t odd(std::uint64_t seed) noexcept {
+    auto z = seed + 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return (z ^ (z >> 31)) | 1;
+  }
+
   std::size_t home_of(std::uint64_t number) const noexcept {
-    return static_cast<std::size_t>(number + (number >> bits_) * seed_) & mask();
+    if (!scattered_) [[likely]]
+      return static_cast<std::size_t>(number) & mask();
+    // Twice: one multiplication may lay a run of numbers onto few places.
+    number *= multiplier_;
+    return static_cast<std::size_t>(((number ^ (number >> 32)) * 0x9e3779b97f4a7c15) >> (64 - bits_));
   }
   // How far from its home the entry at `at` lies.
   std::size_t distance_at(std::size_t at) const noexcept {
@@ -70,16 +87,18 @@ class number_map {
     return absent;
   }
 
-  // Whoever is nearer to its home makes room.
-  void place(entry added) noexcept {
+  // Whoever is nearer to its home makes room. How many places were taken before the one that was free.
+  std::size_t place(entry added) noexcept {
+    std::size_t probes = 0;
     auto at = home_of(added.number);
-    for (std::size_t away = 0; entries_[at].element != nullptr; ++away, at = (at + 1) & mask()) {
+    for (std::size_t away = 0; entries_[at].element != nullptr; ++away, ++probes, at = (at + 1) & mask()) {
       auto const there = distance_at(at);
       if (there >= away) continue;
       std::swap(entries_[at], added);
       away = there;
     }
     entries_[at] = added;
+    return probes;
   }
 
   // Moves back what is not at home behind the hole.
@@ -92,9 +111,9 @@ class number_map {
     entries_[hole] = {};
   }
 
-  void grow() {
+  void rebuild(int bits) {
     auto const old = std::move(entries_);
-    bits_ = old.empty() ? 4 : bits_ + 1;
+    bits_ = bits;
     entries_.assign(std::size_t{1} << bits_, entry{});
     for (auto const& one : old) {
       if (one.element != nullptr) place(one);
@@ -104,7 +123,8 @@ class number_map {
   std::vector<entry> entries_;
   std::size_t count_ = 0;
   int bits_ = 4;
-  std::uint64_t seed_;
+  bool scattered_ = false;
+  std::uint64_t multiplier_;
 };
 
 }  // namespace yonder::core

@@ -15,6 +15,7 @@ class ring {
   std::size_t size() const noexcept { return count_; }
   Element& operator[](std::size_t index) noexcept { return places_[(first_ + index) & (places_.size() - 1)]; }
   Element& front() noexcept { return (*this)[0]; }
+  Element const& front() const noexcept { return places_[first_]; }
 
   void push_back(Element element) {
     if (count_ == places_.size()) grow();
@@ -32,6 +33,10 @@ class ring {
     front() = {};
     first_ = (first_ + 1) & (places_.size() - 1);
     --count_;
+  }
+
+  void clear() noexcept {
+    while (count_ != 0) pop_front();
   }
 
   void erase(std::size_t index) noexcept {

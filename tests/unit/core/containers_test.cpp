@@ -52,6 +52,18 @@ TEST_CASE("number_map does what std::unordered_map does, for numbers in order an
   }
 }
 
+TEST_CASE("number_map finds numbers of any stride beside numbers in order") {
+  number_map<item> map(7);
+  std::deque<item> items(4'000);
+  for (std::uint64_t i = 0; i < 2'000; ++i) REQUIRE(map.insert(i, items[i]));
+  for (std::uint64_t i = 0; i < 2'000; ++i) REQUIRE(map.insert((i + 1) << 20, items[2'000 + i]));
+  for (std::uint64_t i = 0; i < 2'000; ++i) {
+    REQUIRE(map.find(i) == &items[i]);
+    REQUIRE(map.erase((i + 1) << 20) == &items[2'000 + i]);
+  }
+  CHECK(map.size() == 2'000);
+}
+
 TEST_CASE("ring keeps the order of a deque, also when its middle is taken out") {
   std::mt19937 random(3);
   ring<int> queue;
