@@ -12,7 +12,7 @@ bool assignment_queue::push(time_point now, frame&& message) {
   packed_items items;
   auto const& head = message.head;
   if (!read_call(message.metadata(), call) || !read_items(message, items)) return false;
-  assigned one;
+  auto& one = frames_.push_back();
   one.key = {head.call, head.attempt, head.epoch};
   one.sequence = head.sequence;
   one.info = {call.function, from_remaining(head.remaining_us, now)};
@@ -21,7 +21,6 @@ bool assignment_queue::push(time_point now, frame&& message) {
   one.message = std::move(message);
   if (items.count > 1) share_body(one.message);
   items_ += items.count;
-  frames_.push_back(std::move(one));
   return true;
 }
 

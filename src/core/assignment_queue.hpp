@@ -74,6 +74,13 @@ class assignment_queue {
     std::size_t offset = 0;  // of its payload
     std::uint32_t left = 0;  // neither started nor handed back
     std::vector<bool> gone;  // handed back; empty: none was
+    void reset() noexcept {
+      message.body = {};
+      message.buffers.clear();
+      next = 0;
+      offset = 0;
+      gone.clear();
+    }
     bool waits(std::uint32_t item) const { return item >= next && (gone.empty() || !gone[item]); }
   };
 

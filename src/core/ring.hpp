@@ -7,7 +7,8 @@
 
 namespace yonder::core {
 
-// A queue in one block of memory that grows and is used again; elements can be taken out of its middle.
+// A queue in one block of memory that grows and is used again; elements can be taken out of its middle. One
+// that has left is made anew, by its reset() if it has one.
 template <class Element>
 class ring {
  public:
@@ -17,10 +18,12 @@ class ring {
   Element& front() noexcept { return (*this)[0]; }
   Element const& front() const noexcept { return places_[first_]; }
 
-  void push_back(Element element) {
+  void push_back(Element element) { push_back() = std::move(element); }
+  // A new one at the end, as it was made or reset.
+  Element& push_back() {
     if (count_ == places_.size()) grow();
     ++count_;
-    (*this)[count_ - 1] = std::move(element);
+    return (*this)[count_ - 1];
   }
 
   void insert(std::size_t index, Element element) {
@@ -30,7 +33,10 @@ class ring {
   }
 
   void pop_front() noexcept {
-    front() = {};
+    if constexpr (requires(Element & one) { one.reset(); })
+      front().reset();
+    else
+      front() = {};
     first_ = (first_ + 1) & (places_.size() - 1);
     --count_;
   }
