@@ -103,7 +103,7 @@ class YONDER_API runtime {
   // Looks for --yonder-worker ENDPOINT, or --yonder-worker=ENDPOINT, as the first argument (this process is
   // then a worker of the hub at ENDPOINT). Behind other arguments the flag is refused, with a line on stderr
   // and exit status 2, up to an argument `--`. Throws usage_error: two tasks of one name, or a bad variable,
-  // key file or endpoint.
+  // key file or endpoint; and error (unsatisfiable) where the system gives no thread or descriptor.
   runtime(int argc, char** argv, runtime_options const& options = {})
       : runtime(argc, argv, options, detail::linked_transport()) {}
   explicit runtime(runtime_options const& options = {})

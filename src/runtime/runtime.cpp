@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -84,13 +85,18 @@ transport::remote_transport const& needed(transport::remote_transport const* rem
   return *remote;
 }
 
-// Throws what a transport refuses as our own error.
+// Throws what a transport or the system refuses as our own error.
 template <class Make>
 auto set_up(Make make) {
   try {
     return make();
   } catch (transport::setup_error const& error) {
     detail::throw_error({.code = error.code(), .message = error.what()});
+  } catch (std::system_error const& error) {
+    detail::throw_error(
+        {.code = errc::unsatisfiable,
+         .message = std::string("the system refuses what a runtime needs (") + error.what() +
+                    "); give this process more threads (ulimit -u) or descriptors (ulimit -n)"});
   }
 }
 
@@ -276,7 +282,7 @@ runtime::runtime(int, char**, runtime_options const& options, transport::remote_
   if (!options.hub.empty() && !options.bind.empty())
     runtime_detail::reject(
         "runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
-  engine_ = runtime_detail::make_engine(options, remote);
+  engine_ = runtime_detail::set_up([&] { return runtime_detail::make_engine(options, remote); });
   detail::add_standing_engine(engine_);
 }
 

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -210,4 +211,20 @@ TEST_CASE("without a log it is one line on stderr") {
   ::dup2(before.get(), STDERR_FILENO);
   engine->stop();
   CHECK(line == "yonder: " + told);
+}
+
+TEST_CASE("a runtime that gets no descriptor says so, as an error of ours") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit const few{3, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  auto code = errc::failed;
+  try {
+    runtime const refused({.workers = 1});
+  } catch (error const& why) {
+    code = why.code();
+  }
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(code == errc::unsatisfiable);
+  runtime const here({.workers = 1});
 }
