@@ -18,6 +18,10 @@ fi
 cmake -S "$kernels" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CUDA_COMPILER="$nvcc" \
   -DYONDER_WITH_CUDA=ON -DYONDER_WARNINGS_AS_ERRORS=ON "${launcher[@]}" >"$build.log" 2>&1 ||
   { cat "$build.log" && exit 1; }
+grep -q "Yonder's CUDA kernels: on (toolkit" "$build.log" || {
+  echo "error: the configuration does not say that the CUDA kernels are in"
+  exit 1
+}
 cmake --build "$build" -j 2 --target kernels_devices yonder_gpu yonder_gpu_checked >"$build.log" 2>&1 || { tail -n 60 "$build.log" && exit 1; }
 for program in yonder_gpu yonder_gpu_checked; do
   ! ldd "$build/tools/$program" | grep -E 'libcuda|cudart|cublas|libstdc' || {

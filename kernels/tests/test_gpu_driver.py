@@ -55,7 +55,7 @@ class StandIn(WithFolder):
                           ("rate dependent", "segmentation fault, say"), ("rate barrier", "cudaErrorLaunchFailure"),
                           ("products of H = 768, 4224 rows", "more than the machine's own rate"),
                           ("products of H = 384, 128 rows", "follow from the time"),
-                          ("MiniLM-L6, ragged 64 k tokens, alone", "the whole call"),
+                          ("MiniLM-L6 alone, graph", "the whole call"),
                           ("DistilBERT against a pipeline, text to label", "texts of DistilBERT: not done"),
                           ("kernel embedding", "no JSON"), ("kernel pooling", "without a row"),
                           ("ncu of classification", "No kernels"), ("compute-sanitizer racecheck, all but wgmma", "a hazard"),

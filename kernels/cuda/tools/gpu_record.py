@@ -96,7 +96,7 @@ def doubts(row, matrix_rate):
         return f"{row['tflops']:.3g} TFLOP/s is more than the machine's own rate"
     if row.get("unit") == "TB/s" and row["value"] > MOST_TBS or row.get("unit") == "TFLOP/s" and row["value"] > MOST_TFLOPS:
         return f"{row['value']:.3g} {row['unit']} is more than any GPU has"
-    if "device" in row and "call" in row and row["device"] > 1.1 * row["call"]:
+    if "device" in row and "call" in row and row["device"] > 1.5 * row["call"]:
         return f"the device took {row['device']:.1f} us, the whole call {row['call']:.1f} us"
     if "ratio" in row and abs(row["ratio"] * row["ours"] - row["peer"]) > 0.5 * row["peer"]:
         return f"a ratio of {row['ratio']:.2f} is told for {row['ours']:.1f} and {row['peer']:.1f} us"
@@ -135,7 +135,7 @@ def versions_of(state):
 def record(state, device, about):
     def rows_of(kind):
         return [{"step": name, **row} for name, step in state.steps.items() for row in step["rows"] if row.get("kind") == kind]
-    phases = [with_floor(state, row["step"], row) for row in rows_of("phase")]
+    phases = [with_floor(state, f"{row['model']}, {row['of']}", row) for row in rows_of("phase")]
     return {"stand_in": about["stand_in"], "commit": about["commit"], "programs": about["programs"], "device": device,
             "versions": about["versions"] | versions_of(state), "operators": rows_of("operator"), "rates": rows_of("rate"),
             "products": rows_of("product"), "alone": rows_of("alone"), "phases": phases, "accuracy": rows_of("accuracy"),
@@ -170,7 +170,7 @@ def as_markdown(found):
               r["target"] or "", r["ratio"] >= r["target"] if r["target"] else "", f"{100 * r['spread']:.0f} %"]
              for r in found["rows"]])
     section(lines, "Ours alone", ["what", "graph", "dependent launch", "device", "call"],
-            [[r["step"], r["graph"], r["dependent_launch"] if not r.get("trouble") else f"no: {r['trouble']}",
+            [[f"{r['model']}, {r['batch']}", r["graph"], r["dependent_launch"] if not r.get("trouble") else f"no: {r['trouble']}",
               us(r["device"]), us(r["call"])] for r in found["alone"]])
     section(lines, "Each phase against its floor", ["where", "phase", "time", "floor", "fraction"],
             [[p["where"], p["phase"], us(p["microseconds"]), us(p["floor_us"]) if "floor_us" in p else "",

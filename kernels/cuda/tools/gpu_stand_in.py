@@ -18,13 +18,13 @@ PLANTED = {
     "product 4224 768 768": "is too fast",
     "product 128 1152 384": "miscounts",
     "operators all": "calls a wrong result good",
-    "time MiniLM-L6 ragged_64_k_tokens": "is slower on the device than in all",
+    "time MiniLM-L6 ragged_64_k_tokens graph": "is slower on the device than in all",
     "bench pooling": "says nothing",
     "bench embedding": "writes half a line",
     "peers texts DistilBERT": "hangs",
     "compute-sanitizer racecheck": "reports",
     "compute-sanitizer memcheck wgmma": "does not start",
-    "ncu classification": "profiles nothing",
+    "ncu classification_kernel": "profiles nothing",
 }
 
 
@@ -58,7 +58,7 @@ def check(what, behaviour):
 
 class YonderGpu:
     def __init__(self):
-        self.model = ""
+        self.model, self.manner = "", ""
 
     def answer(self, command, words, behaviour):
         what = words[0]
@@ -80,7 +80,7 @@ class YonderGpu:
             self.model, self.manner = words[1].rsplit("/", 1)[-1], words[3]
         elif what == "time":
             slow = behaviour == "is slower on the device than in all"
-            say({"device": 90.0 if slow else 50.0, "call": 60.0, "graph": self.manner.startswith("graph"),
+            say({"device": 120.0 if slow else 50.0, "call": 60.0, "graph": self.manner.startswith("graph"),
                  "dependent_launch": self.manner.endswith("+dependent"), "trouble": None, "rows": 128})
         elif what == "phases":
             say({"phase": "norm", "microseconds": 10.0, "operations": 0.0, "bytes": 1e6})
@@ -90,7 +90,7 @@ class YonderGpu:
     def name(self, words):
         """As PLANTED has it: with the model instead of folders."""
         if words[0] in ("time", "phases"):
-            return f"{words[0]} {self.model} {words[1].rsplit('/', 1)[-1].rsplit('_', 1)[0]}"
+            return f"{words[0]} {self.model} {words[1].rsplit('/', 1)[-1].rsplit('_', 1)[0]} {self.manner}"
         return " ".join(words)
 
 
