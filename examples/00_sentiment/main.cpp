@@ -2,15 +2,13 @@
 #include <iostream>
 #include <yonder/ml/text_classifier.hpp>
 #include <yonder/yonder.hpp>
+namespace ml = yonder::ml;
 
 std::string get_sentiment(std::string const& text) {
-  // a Hugging Face folder; on a GPU where there is one
-  static yonder::ml::text_classifier const model(YONDER_DEMO_MODEL,
-                                                 {.device = yonder::ml::device::automatic()});
+  static ml::text_classifier const model(YONDER_DEMO_MODEL, {.device = ml::device::automatic()});
   return model(text).label;
 }
 inline constexpr yonder::task<get_sentiment> sentiment;
-
 int main(int argc, char** argv) {
   yonder::runtime here(argc, argv);  // first in main: this very binary is also the worker
   std::cout << sentiment.local("good job") << " " << sentiment.remote("good job") << "\n";
