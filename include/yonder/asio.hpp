@@ -98,8 +98,9 @@ class asio_operation {
   }
 
   static void complete(owned one) {
-    auto const executor = one->work_.get_executor();
-    boost::asio::post(executor, [one = std::move(one)]() mutable { finish(std::move(one)); });
+    // Until post() has returned: the handler may be what ends the context.
+    auto const work = one->work_;
+    boost::asio::post(work.get_executor(), [one = std::move(one)]() mutable { finish(std::move(one)); });
   }
 
   static void finish(owned one) {

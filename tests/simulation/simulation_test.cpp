@@ -13,8 +13,11 @@ using simulation::simulate;
 
 namespace {
 
+// Instrumented, a world takes twenty times as long; it has no threads to watch.
+constexpr std::uint64_t worlds = YONDER_IS_SANITIZED ? 1 : 4;
+
 void keeps_every_promise(std::string const& name) {
-  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+  for (std::uint64_t seed = 1; seed <= worlds; ++seed) {
     auto const seen = simulate(profile_named(name), {seed, 25'000});
     INFO("profile " << name << ", seed " << seed);
     CHECK(seen.violation == "");
@@ -138,7 +141,7 @@ TEST_CASE("simulated: a seed replays exactly") {
   }
 }
 
-TEST_CASE("simulated: every planted fault of the cores is found") {
+TEST_CASE("simulated: every planted fault of the cores is found" * doctest::skip(YONDER_IS_SANITIZED)) {
   for (int fault = 1; fault <= mutant_count; ++fault) {
     INFO("mutant number " << fault << " survives");
     CHECK(finds(static_cast<mutant>(fault)));

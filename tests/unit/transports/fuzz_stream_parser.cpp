@@ -16,14 +16,14 @@ using yonder::transport::frame;
 using yonder::transport::limits;
 using yonder::transport::stream_parser;
 
-constexpr limits bounds{.max_frame_bytes = 1 << 20, .max_queue_bytes = 0, .max_buffers = 64};
+constexpr limits bounds{{1 << 20, 64}, 0};  // bytes and buffers of a frame, bytes queued
 
 void require(bool holds) {
   if (!holds) std::abort();
 }
 
 void check(frame const& message) {
-  require(yonder::transport::within(bounds, message));
+  require(yonder::core::within(bounds, message));
   require(message.head.buffer_count == message.buffers.size());
   require(message.head.metadata_size <= message.body.size());
 }

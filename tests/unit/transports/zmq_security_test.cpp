@@ -445,6 +445,8 @@ TEST_CASE(
   where.sin_port = htons(port);
   where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   auto const knock = [&](int fd) {
+    sockaddr const nowhere{};  // AF_UNSPEC: what was connected before is so no more
+    ::connect(fd, &nowhere, sizeof nowhere);
     return ::connect(fd, reinterpret_cast<sockaddr const*>(&where), sizeof where) == 0;
   };
   std::vector<platform::unique_fd> knocking(20);
