@@ -133,6 +133,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.tries = call.tries;
   front.kills = call.kills;
   front.unstarted = call.unstarted;
+  front.alone = call.alone;
   front.orphaned_since = call.orphaned_since;
   front.last_failure = call.last_failure;
   front.bytes = std::min(share, call.bytes);

@@ -52,10 +52,34 @@ void leave_heap(image& one, function_record::offer& offer) {
   sift(one, index);
 }
 
-// More than the one item that runs.
-bool has_waiting(worker_session& worker) {
-  return worker.outstanding.size() > 1 ||
-         (!worker.outstanding.empty() && worker.outstanding.front().count > 1);
+// More than what runs.
+bool has_waiting(worker_session const& worker) { return worker.items > worker.concurrency; }
+
+// Something that it runs, or will run next, is fenced: what waits behind that might wait for long.
+bool is_stuck(worker_session& worker) {
+  auto const places = std::min<std::size_t>(worker.outstanding.size(), worker.concurrency);
+  for (std::size_t i = 0; i < places; ++i)
+    if (worker.outstanding[i].call == nullptr) return true;
+  return false;
+}
+
+// A call that must have no neighbours is in it.
+bool is_taken(worker_session& worker) {
+  if (worker.concurrency == 1) return false;
+  auto const* const first = worker.outstanding.front().call;
+  return first != nullptr && first->alone;
+}
+
+// Small frames overtake those that are still leaving, and are started before them.
+std::size_t place_of(worker_session& worker, call_record const& call) {
+  auto index = worker.outstanding.size();
+  if (worker.conn.reliable() || link::is_bulk(call.bytes)) return index;
+  while (index > worker.running) {
+    auto const& before = worker.outstanding[index - 1];
+    if (!link::is_bulk(before.bytes) || worker.conn.was_transmitted(before.sequence)) break;
+    --index;
+  }
+  return index;
 }
 
 std::string key_of(std::vector<function_info> const& table) {
@@ -258,19 +282,27 @@ duration dispatcher::estimate_of(function_record const& function) const {
 bool dispatcher::fits(worker_session const& worker, function_record& function) const {
   auto const& call = function.queue.front();
   auto const bytes = worker.backlog_bytes + (call.count == 1 ? call.bytes : call.payload / call.count);
-  return worker.backlog + estimate_of(function) <= limits_.prefetch &&
+  if (call.alone && worker.concurrency > 1) return false;
+  return worker.backlog + estimate_of(function) <= prefetch_of(worker) &&
          (bytes <= limits_.bytes || YONDER_MUTANT(prefetched_bytes_ignored)) && !worker.conn.crowded();
 }
 
 worker_session* dispatcher::find_worker(image& one, function_record& function, bool prefetch) const {
   if (auto* const idle = one.idle.first()) return idle;
-  if (!prefetch) return nullptr;
-  auto* busy = one.available.first();
-  for (int left = candidates; busy != nullptr && left != 0; --left) {
-    if (fits(*busy, function)) return busy;
-    busy = one.available.after(*busy);
+  auto const first = [](auto& list, auto&& takes) {
+    auto* busy = list.first();
+    for (int left = candidates; busy != nullptr && left != 0; --left) {
+      if (takes(*busy)) return busy;
+      busy = list.after(*busy);
+    }
+    return static_cast<worker_session*>(nullptr);
+  };
+  if (!one.open.empty() && !function.queue.front().alone) {
+    auto* const open = first(one.open, [](auto const& worker) { return !worker.conn.crowded(); });
+    if (open != nullptr) return open;
   }
-  return nullptr;
+  return prefetch ? first(one.available, [&](auto const& worker) { return fits(worker, function); })
+                  : nullptr;
 }
 
 dispatcher::assignment dispatcher::next_of(image& one, bool prefetch) const {
@@ -295,28 +327,31 @@ dispatcher::assignment dispatcher::next() {
 }
 
 std::uint32_t dispatcher::room(worker_session const& worker, call_record const& call) const {
-  if (call.count == 1 || YONDER_RARELY()) return 1;
-  auto const left = std::max<duration>(0, limits_.prefetch - worker.backlog);
-  auto const by_time = static_cast<std::size_t>(left / estimate_of(*call.function));
+  if (call.count == 1 || (call.alone && worker.concurrency > 1) || YONDER_RARELY()) return 1;
+  auto const left = std::max<duration>(0, prefetch_of(worker) - worker.backlog);
+  auto const places = worker.concurrency - std::min<std::size_t>(worker.items, worker.concurrency);
+  auto const by_time = std::max(places, static_cast<std::size_t>(left / estimate_of(*call.function)));
   auto const by_bytes = (limits_.bytes - std::min(worker.backlog_bytes, limits_.bytes)) /
                         std::max<std::size_t>(1, call.payload / call.count);
   auto const most = std::min<std::size_t>({call.count, by_time, by_bytes});
   return static_cast<std::uint32_t>(std::max<std::size_t>(1, most));
 }
 
-bool dispatcher::assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence) {
+std::size_t dispatcher::assigned(time_point now, call_record& call, worker_session& worker,
+                                 std::uint32_t sequence) {
   call.stage = call_stage::assigned;
   call.worker = &worker;
   waits_.served(now, *call.function);
   auto const estimate = estimate_of(*call.function) * call.count;
   worker.backlog += estimate;
   worker.backlog_bytes += call.bytes;
-  worker.outstanding.push_back(
-      {&call, call.id, call.count, call.attempt, sequence, 0, estimate, call.bytes, false});
-  auto const first = worker.outstanding.size() == 1;
-  if (first) worker.head_since = now;
+  worker.items += call.count;
+  if (worker.outstanding.empty()) worker.began_since = now;
+  auto const place = place_of(worker, call);
+  worker.outstanding.insert(
+      place, {&call, call.id, call.count, call.attempt, sequence, 0, estimate, call.bytes, never, false});
   update_load(now, worker);
-  return first;
+  return place;
 }
 
 void dispatcher::split(worker_session& worker, std::size_t index, std::uint32_t at) {
@@ -330,18 +365,19 @@ void dispatcher::split(worker_session& worker, std::size_t index, std::uint32_t 
   rest.count -= at;
   rest.estimate -= front.estimate;
   rest.bytes -= front.bytes;
+  rest.stop_by = never;
   worker.outstanding.insert(index, front);
 }
 
-bool dispatcher::answered(time_point now, worker_session& worker, std::size_t index) {
+void dispatcher::answered(time_point now, worker_session& worker, std::size_t index) {
   auto& list = worker.outstanding;
   worker.backlog -= list[index].estimate;
   worker.backlog_bytes -= list[index].bytes;
+  worker.items -= list[index].count;
   list.erase(index);
-  auto const another = index == 0 && !list.empty();
-  if (another) worker.head_since = now;
+  if (index < worker.running) --worker.running;
+  if (index < worker.concurrency) worker.began_since = now;
   update_load(now, worker);
-  return another;
 }
 
 void dispatcher::measure(function_record& function, duration ran) const {
@@ -355,9 +391,11 @@ void dispatcher::measure(function_record& function, duration ran) const {
 worker_load dispatcher::load_of(worker_session& worker) const {
   if (!worker.in_service() && !YONDER_MUTANT(drain_ignored)) return worker_load::out_of_service;
   if (worker.outstanding.empty()) return worker_load::idle;
-  auto const stuck = worker.outstanding.front().call == nullptr;
-  auto const room = worker.backlog < limits_.prefetch && worker.outstanding.size() < limits_.attempts;
-  return room && !stuck ? worker_load::available : worker_load::full;
+  if (is_taken(worker)) return worker_load::full;
+  if (worker.items < worker.concurrency) return worker_load::open;
+  auto const room = worker.backlog < prefetch_of(worker) &&
+                    worker.outstanding.size() < limits_.attempts + worker.concurrency - 1;
+  return room && !is_stuck(worker) ? worker_load::available : worker_load::full;
 }
 
 void dispatcher::update_load(time_point now, worker_session& worker) {
@@ -371,10 +409,12 @@ void dispatcher::update_load(time_point now, worker_session& worker) {
 
 void dispatcher::move_to(time_point now, worker_session& worker, worker_load load) {
   auto& program = *worker.program;
-  if (worker.load == load && load != worker_load::available) return;
+  if (worker.load == load && load != worker_load::available && load != worker_load::open) return;
   if (worker.load == worker_load::idle) {
     program.idle.remove(worker);
     if (worker.pool != nullptr) worker.pool->idle.remove(worker);
+  } else if (worker.load == worker_load::open) {
+    program.open.remove(worker);
   } else if (worker.load == worker_load::available) {
     program.available.remove(worker);
   }
@@ -383,6 +423,8 @@ void dispatcher::move_to(time_point now, worker_session& worker, worker_load loa
     worker.idle_since = now;
     program.idle.push_front(worker);
     if (worker.pool != nullptr) worker.pool->idle.push_back(worker);
+  } else if (load == worker_load::open) {
+    program.open.push_back(worker);
   } else if (load == worker_load::available) {
     program.available.push_back(worker);
   }
@@ -433,7 +475,7 @@ bool dispatcher::should_spread(time_point now) {
 }
 
 bool dispatcher::could_spread(time_point now, worker_session& worker) const {
-  return can_help(*worker.program) && has_waiting(worker) && now - worker.head_since >= 2 * limits_.prefetch;
+  return can_help(*worker.program) && has_waiting(worker) && now - worker.began_since >= 2 * limits_.prefetch;
 }
 
 // --- functions that nobody offers

@@ -77,12 +77,12 @@ class dispatcher {
   // What is to be assigned next; without a call: nothing can be. It must be dequeued before the next
   // question.
   assignment next();
-  // The call was sent to the worker under `sequence`. True: it is what the worker runs now.
-  bool assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence);
+  // The call was sent to the worker under `sequence`. Returns its place among those that the worker has.
+  std::size_t assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence);
   // The attempt's first `at` items go their own way: they are the attempt at `index`, the rest is the next.
   void split(worker_session& worker, std::size_t index, std::uint32_t at);
-  // The worker has answered. True: what it runs now is another attempt, its first.
-  bool answered(time_point now, worker_session& worker, std::size_t index);
+  // The worker has answered.
+  void answered(time_point now, worker_session& worker, std::size_t index);
   void measure(function_record& function, duration ran) const;
 
   void join(time_point now, worker_session& worker, image& program);
@@ -124,12 +124,16 @@ class dispatcher {
   worker_session* find_worker(image& one, function_record& function, bool prefetch) const;
   assignment next_of(image& one, bool prefetch) const;
   duration estimate_of(function_record const& function) const;
+  // Of measured work that the worker may have.
+  duration prefetch_of(worker_session const& worker) const { return limits_.prefetch * worker.concurrency; }
   worker_load load_of(worker_session& worker) const;
   void move_to(time_point now, worker_session& worker, worker_load load);
   bool sources_known() const;
   static bool has_workers(function_record const& function);
   std::string explain_wait(function_record const& function) const;
-  static bool can_help(image& one) { return one.loaded != 0 && !one.idle.empty() && one.heap.empty(); }
+  static bool can_help(image& one) {
+    return one.loaded != 0 && (!one.idle.empty() || !one.open.empty()) && one.heap.empty();
+  }
 
   limits limits_;
   wait_watch waits_;

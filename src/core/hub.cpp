@@ -53,9 +53,7 @@ void hub::state::tick(time_point now, outputs& out) {
       case timer_kind::orphans: orphan_time(now, owner_of<caller_record>(*due), out); break;
       case timer_kind::client_link:
       case timer_kind::worker_link: link_time(now, owner_of<session>(*due), out); break;
-      case timer_kind::worker_grace:
-        kill(now, owner_of<worker_session>(*due), "did not stop within its grace period", out);
-        break;
+      case timer_kind::worker_grace: grace_time(now, owner_of<worker_session>(*due), out); break;
       case timer_kind::peer_hello: hello_time(now, owner_of<peer_record>(*due), out); break;
       case timer_kind::start:
         give_up_starting(now, pools.timed_out(now, owner_of<start_record>(*due).id, out), out);

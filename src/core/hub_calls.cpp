@@ -287,7 +287,7 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
   if (call == nullptr) {
     counters.fenced += list[index].count;
     if (YONDER_MUTANT(slot_leaked)) return;
-    return answered(now, worker, index);
+    return answered(now, worker, index, out);
   }
   if (YONDER_MUTANT(foreign_slot_freed)) {
     list[index].call = nullptr;
@@ -297,10 +297,10 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
   call->worker = nullptr;
   if (head.type == frame_type::result) {
     work.measure(*call->function, ran);
-    answered(now, worker, index);
+    answered(now, worker, index, out);
     return take_result(now, *call, std::move(message), out);
   }
-  answered(now, worker, index);
+  answered(now, worker, index, out);
   take_error(now, worker, *call, message, out);
 }
 

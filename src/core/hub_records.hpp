@@ -85,6 +85,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag> {
   std::uint32_t tries = 0;            // attempts that may have been started
   int kills = 0;                      // workers that ended while they ran it
   int unstarted = 0;                  // workers that ended with it as the first that they had not started
+  bool alone = false;                 // runs without neighbours: a worker ended while it ran beside others
   worker_session* worker = nullptr;   // call_stage::assigned
   time_point orphaned_since = never;  // since when nobody waits for it; never: its caller does
   std::string last_failure;           // why it is tried again
@@ -102,7 +103,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag> {
     kills = unstarted = 0;
     record = 0;
     worker = nullptr;
-    accepted = start_recorded = false;
+    accepted = start_recorded = alone = false;
     due = orphaned_since = never;
   }
 };
@@ -157,8 +158,9 @@ struct image {
   std::size_t holders = 0;             // workers and pools that have it
   std::size_t workers = 0;
   intrusive_list<worker_session, load_tag> idle;       // the last to become idle first
+  intrusive_list<worker_session, load_tag> open;       // busy, and run more at once
   intrusive_list<worker_session, load_tag> available;  // busy, with room for work that waits
-  std::size_t loaded = 0;                              // workers with two attempts or more
+  std::size_t loaded = 0;                              // workers in which something waits
 };
 
 // An assignment whose items are without their answers yet. Without a call it is fenced: only its slot counts.
@@ -171,6 +173,7 @@ struct attempt_record {
   std::uint32_t place = 0;  // of its first item in the frame
   duration estimate = 0;
   std::size_t bytes = 0;
+  time_point stop_by = never;  // it runs and is fenced: when it must have stopped
   bool recalled = false;
 };
 
@@ -201,21 +204,25 @@ struct client_session : session {
   ring<untaken_outcome> untaken;
 };
 
-enum class worker_load : std::uint8_t { out_of_service, idle, available, full };
+enum class worker_load : std::uint8_t { out_of_service, idle, open, available, full };
 
 struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   image* program = nullptr;
-  pool_record* pool = nullptr;  // that started it; null: it came by itself
-  ring<attempt_record> outstanding;
+  pool_record* pool = nullptr;       // that started it; null: it came by itself
+  std::uint32_t concurrency = 1;     // items that it runs at once
+  ring<attempt_record> outstanding;  // in the order in which it starts them
+  std::size_t running = 0;           // of them, from the first on: it has them, and so runs them
+  std::size_t items = 0;             // outstanding
   duration backlog = 0;
   std::size_t backlog_bytes = 0;
-  time_point head_since = 0;     // since when it has run its first attempt
-  bool head_in_transit = false;  // the worker has not told yet that it has that
+  time_point began_since = 0;  // since when it has run what it began last
   time_point idle_since = 0;
   worker_load load = worker_load::out_of_service;
   bool counted_loaded = false;
-  bool draining = false;  // takes no more work
-  bool dying = false;     // kill_worker was asked for
+  bool draining = false;       // takes no more work
+  bool dying = false;          // kill_worker was asked for
+  bool condemned = false;      // something in it does not stop: it goes when what runs beside that has ended
+  time_point gone_by = never;  // it was let go, and must be
   bool left_service = false;
   timer_of<worker_session> grace_timer;
   bool in_service() const { return !draining && !dying; }

@@ -3,8 +3,12 @@
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
 
+#include <algorithm>
+
 namespace yonder::core {
 namespace {
+
+constexpr std::uint32_t most_concurrent = link::window;  // whatever a worker says
 
 // Whether this is a worker that the hub had started.
 bool is_ours(session const& one) {
@@ -70,7 +74,7 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
       if (one.role == peer_role::client) {
         note_taken(now, static_cast<client_session&>(one));
       } else {
-        note_received(now, static_cast<worker_session&>(one));
+        note_running(now, static_cast<worker_session&>(one));
       }
       break;
     case frame_type::bye: return take_bye(now, one, out);
@@ -150,6 +154,7 @@ void hub::state::begin_client(time_point now, peer_record& peer, hello_message& 
 void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& said, header const& head,
                               outputs& out) {
   auto& worker = sessions.begin_worker(now, peer, said, head.attempt);
+  worker.concurrency = std::min(said.concurrency, most_concurrent);
   worker.pool = pools.succeeded(std::exchange(peer.start, 0), said.start_token);
   welcome(now, worker, out);
   work.join(now, worker, work.hold_image(said.functions));

@@ -105,9 +105,12 @@ struct hub::state {
   // hub_workers.cpp: who runs it
   void dispatch(time_point now, outputs& out);
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
-  void head_began(time_point now, worker_session& worker);
-  void note_received(time_point now, worker_session& worker);
-  void answered(time_point now, worker_session& worker, std::size_t index);
+  void note_running(time_point now, worker_session& worker);
+  void began(time_point now, worker_session& worker, attempt_record& attempt);
+  void answered(time_point now, worker_session& worker, std::size_t index, outputs& out);
+  void arm_grace(worker_session& worker);
+  void grace_time(time_point now, worker_session& worker, outputs& out);
+  void kill_condemned(time_point now, worker_session& worker, outputs& out);
   void say_cancel(time_point now, worker_session& worker, attempt_record const& attempt, std::uint8_t flags,
                   outputs& out);
   void recall_waiting(time_point now, worker_session& worker, outputs& out);
@@ -118,7 +121,8 @@ struct hub::state {
   void give_up_starting(time_point now, pool_record* pool, outputs& out);
   void let_go_idle(time_point now, outputs& out);
   void worker_drains(time_point now, worker_session& worker, outputs& out);
-  void kill(time_point now, worker_session& worker, std::string reason, outputs& out);
+  void kill(time_point now, worker_session& worker, outputs& out);
+  static bool ran_several(worker_session& worker, peer_loss const& loss);
   static std::uint32_t started_items(worker_session const& worker, attempt_record const& attempt,
                                      peer_loss const& loss);
   void items_lost(time_point now, call_record& call, std::uint32_t started, worker_session const& worker,

@@ -49,33 +49,73 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
   head.remaining_us = 0;  // the link states what is left
   auto const sequence = worker.conn.send(now, head, call.message, call.deadline, out);
   sessions.watch(worker);
-  if (work.assigned(now, call, worker, sequence)) head_began(now, worker);
+  if (work.assigned(now, call, worker, sequence) == worker.running) note_running(now, worker);
 }
 
-// The first of the worker's attempts is the one that runs, once the worker has it: from now on its timeout
-// counts.
-void hub::state::head_began(time_point now, worker_session& worker) {
-  auto& head = worker.outstanding.front();
-  worker.head_in_transit = distance(head.sequence, worker.conn.settled()) > 0;
-  if (worker.head_in_transit) return;
-  worker.head_since = now;
-  if (head.call == nullptr) return timers.arm(worker.grace_timer, add(now, config.cancel_grace));
-  if (head.call->policy.timeout == 0) return;
-  head.call->due = add(now, head.call->policy.timeout);
-  arm(*head.call);
+// The first of what the worker has is what it runs, so many items at once as its hello said.
+void hub::state::note_running(time_point now, worker_session& worker) {
+  while (worker.running < std::min<std::size_t>(worker.concurrency, worker.outstanding.size())) {
+    auto const& next = worker.outstanding[worker.running];
+    if (!worker.conn.was_delivered(next.sequence)) return;
+    if (worker.concurrency > 1 && next.count > 1)
+      isolate_attempt(now, worker, worker.running, next.id.number, 1);
+    began(now, worker, worker.outstanding[worker.running++]);
+  }
 }
 
-// The worker may have received what it was sent.
-void hub::state::note_received(time_point now, worker_session& worker) {
-  if (!worker.head_in_transit || worker.outstanding.empty()) return;
-  if (distance(worker.outstanding.front().sequence, worker.conn.settled()) <= 0) head_began(now, worker);
+// From now on its timeout counts.
+void hub::state::began(time_point now, worker_session& worker, attempt_record& attempt) {
+  worker.began_since = now;
+  if (attempt.call == nullptr) {
+    attempt.stop_by = add(now, config.cancel_grace);
+    return arm_grace(worker);
+  }
+  if (attempt.call->policy.timeout == 0) return;
+  attempt.call->due = add(now, attempt.call->policy.timeout);
+  arm(*attempt.call);
 }
 
 // The worker needs the attempt's slot no more.
-void hub::state::answered(time_point now, worker_session& worker, std::size_t index) {
-  if (auto* const call = worker.outstanding[index].call; call != nullptr) call->due = never;
-  if (index == 0) timers.disarm(worker.grace_timer);
-  if (work.answered(now, worker, index)) head_began(now, worker);
+void hub::state::answered(time_point now, worker_session& worker, std::size_t index, outputs& out) {
+  auto const& attempt = worker.outstanding[index];
+  if (attempt.call != nullptr) attempt.call->due = never;
+  auto const was_awaited = attempt.stop_by != never;
+  work.answered(now, worker, index);
+  note_running(now, worker);
+  if (was_awaited) arm_grace(worker);
+  if (worker.condemned) kill_condemned(now, worker, out);
+}
+
+// --- what does not stop
+
+void hub::state::arm_grace(worker_session& worker) {
+  auto first = worker.gone_by;
+  if (!worker.condemned)
+    for (std::size_t i = 0; i < worker.running; ++i) first = std::min(first, worker.outstanding[i].stop_by);
+  timers.arm(worker.grace_timer, first);
+}
+
+void hub::state::grace_time(time_point now, worker_session& worker, outputs& out) {
+  if (YONDER_MUTANT(grace_forgotten)) return;
+  if (worker.gone_by <= now) return kill(now, worker, out);
+  for (std::size_t i = 0; i < worker.running; ++i)
+    if (worker.outstanding[i].stop_by <= now) worker.condemned = true;
+  arm_grace(worker);
+  if (!worker.condemned) return;
+  kill_condemned(now, worker, out);
+}
+
+// Its process can end only as a whole: what runs beside the attempt that does not stop is waited for, and
+// nothing new is given to it.
+void hub::state::kill_condemned(time_point now, worker_session& worker, outputs& out) {
+  auto awaited = false, stuck = false;
+  auto const places = std::min<std::size_t>(worker.outstanding.size(), worker.concurrency);
+  for (std::size_t i = 0; i < places; ++i) {
+    auto const& attempt = worker.outstanding[i];
+    (attempt.call != nullptr ? awaited : stuck) = true;
+  }
+  if (stuck && !awaited) return kill(now, worker, out);
+  worker_drains(now, worker, out);
 }
 
 // --- cancels and recalls
@@ -97,9 +137,13 @@ void hub::state::say_cancel(time_point now, worker_session& worker, attempt_reco
 
 // Asks for everything that waits in the worker behind what it runs.
 void hub::state::recall_waiting(time_point now, worker_session& worker, outputs& out) {
-  if (auto& head = worker.outstanding.front(); head.count > 1 && head.call != nullptr)
-    split(now, *head.call, 1);
-  for (std::size_t i = 1; i < worker.outstanding.size(); ++i) {
+  std::size_t i = 0;
+  for (auto places = worker.concurrency; places != 0 && i < worker.outstanding.size(); ++i) {
+    auto const& runs = worker.outstanding[i];
+    if (runs.count > places && runs.call != nullptr) split(now, *runs.call, places);
+    places -= std::min(places, worker.outstanding[i].count);
+  }
+  for (; i < worker.outstanding.size(); ++i) {
     auto& attempt = worker.outstanding[i];
     if (attempt.call == nullptr || std::exchange(attempt.recalled, true)) continue;
     say_cancel(now, worker, attempt, flag_recall, out);
@@ -123,10 +167,13 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].call != &call) continue;
     list[i].call = nullptr;
-    if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i);
+    if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i, out);
     say_cancel(now, *worker, list[i], 0, out);
-    if (i != 0) return;
-    timers.arm(worker->grace_timer, add(now, config.cancel_grace));
+    if (i >= worker->concurrency) return;
+    if (i < worker->running) {
+      list[i].stop_by = add(now, config.cancel_grace);
+      arm_grace(*worker);
+    }
     recall_waiting(now, *worker, out);
     return work.update_load(now, *worker);
   }
@@ -164,7 +211,8 @@ void hub::state::give_up_starting(time_point now, pool_record* pool, outputs& ou
 
 void hub::state::let_go_idle(time_point now, outputs& out) {
   while (auto* const worker = pools.idle_too_long(now)) {
-    timers.arm(worker->grace_timer, add(now, config.session_timeout));
+    worker->gone_by = add(now, config.session_timeout);
+    arm_grace(*worker);
     worker_drains(now, *worker, out);
   }
 }
@@ -176,13 +224,14 @@ void hub::state::worker_drains(time_point now, worker_session& worker, outputs& 
   send(now, worker, make_control(frame_type::drain), out);
 }
 
-void hub::state::kill(time_point now, worker_session& worker, std::string reason, outputs& out) {
-  if (worker.dying || YONDER_MUTANT(grace_forgotten)) return;
+void hub::state::kill(time_point now, worker_session& worker, outputs& out) {
+  constexpr auto reason = "did not stop within its grace period";
+  if (worker.dying) return;
   worker.dying = true;
   ++counters.workers_killed;
   work.leave_service(now, worker);
-  if (!worker.conn.reliable()) return dismiss(now, worker, errc::disconnected, std::move(reason), out);
-  out.emplace_back(out::kill_worker{worker.conn.peer(), std::move(reason)});
+  if (!worker.conn.reliable()) return dismiss(now, worker, errc::disconnected, reason, out);
+  out.emplace_back(out::kill_worker{worker.conn.peer(), reason});
 }
 
 // How many items of the attempt may have been started; of those that were, the last is what the worker ran.
@@ -197,16 +246,28 @@ std::uint32_t hub::state::started_items(worker_session const& worker, attempt_re
   return level <= attempt.place ? 0 : std::min(attempt.count, level - attempt.place);
 }
 
+// Then nobody can tell which of them its end was.
+bool hub::state::ran_several(worker_session& worker, peer_loss const& loss) {
+  if (worker.concurrency == 1) return false;
+  std::size_t started = 0;
+  for (std::size_t i = 0; i < worker.outstanding.size() && started < 2; ++i)
+    started += started_items(worker, worker.outstanding[i], loss);
+  return started > 1;
+}
+
 void hub::state::end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out) {
   if (!worker.outstanding.empty() || !worker.draining) ++counters.workers_lost;
   work.leave_service(now, worker);
   timers.disarm(worker.grace_timer);
-  auto culprit = !worker.dying;
+  auto const shared = ran_several(worker, loss);
+  auto culprit = !worker.dying && !shared;
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
     auto const& attempt = worker.outstanding[i];
     if (attempt.call != nullptr) {
+      auto const started = started_items(worker, attempt, loss);
       attempt.call->worker = nullptr;
-      items_lost(now, *attempt.call, started_items(worker, attempt, loss), worker, loss, culprit, out);
+      attempt.call->alone = attempt.call->alone || (shared && started != 0 && !worker.dying);
+      items_lost(now, *attempt.call, started, worker, loss, culprit, out);
     }
     culprit = false;
   }

@@ -176,6 +176,14 @@ bool link::was_transmitted(std::uint32_t ticket) const noexcept {
   return !holds(waiting_, find(waiting_, ticket), ticket) && !holds(bulk_, find(bulk_, ticket), ticket);
 }
 
+// Numbered frames are delivered in the order of their numbers, and those up to the acknowledged one are held
+// no longer.
+bool link::was_delivered(std::uint32_t ticket) const noexcept {
+  return reliable_ || (was_transmitted(ticket) &&
+                       std::none_of(in_flight_.begin(), in_flight_.end(),
+                                    [&](sent_frame const& one) { return one.ticket == ticket; }));
+}
+
 bool link::withdraw(time_point now, std::uint32_t ticket, outputs& out) {
   if (auto const one = find(waiting_, ticket); holds(waiting_, one, ticket)) {
     waiting_.erase(one);

@@ -65,8 +65,12 @@ class link {
   bool dead(time_point now) const noexcept { return !reliable_ && now - stood_still(now) >= dead_at(); }
   time_point dead_at() const noexcept;
 
+  static bool is_bulk(std::size_t size) noexcept { return size > header_size + bulk_size; }
+  static bool is_bulk(frame const& message) noexcept { return is_bulk(size_of(message)); }
   // Whether the whole frame has left. False: the other end cannot have delivered it.
   bool was_transmitted(std::uint32_t ticket) const noexcept;
+  // Whether the other end has said that the frame was delivered to it.
+  bool was_delivered(std::uint32_t ticket) const noexcept;
   // The highest ticket up to which the other end has received every frame.
   std::uint32_t settled() const noexcept;
   bool crowded() const noexcept { return in_flight_.size() + waiting_.size() >= window; }
@@ -107,7 +111,6 @@ class link {
     bool present = false;
   };
 
-  static bool is_bulk(frame const& message) noexcept { return size_of(message) - header_size > bulk_size; }
   bool goes_behind_bulk(header const& head, frame const& message) const noexcept;
   void launch(time_point now, sent_frame one, outputs& out);
   bool bulk_may_leave() const noexcept;

@@ -100,8 +100,9 @@ class loopback {
   }
 
   worker_end& add_worker(std::vector<function_info> functions = offers(), std::uint64_t start = 0,
-                         frame_limits limits = {}) {
+                         frame_limits limits = {}, std::uint32_t concurrency = 1) {
     worker_config config;
+    config.concurrency = concurrency;
     config.limits = limits;
     config.session = ++sessions_;
     config.name = "worker-" + std::to_string(config.session);
@@ -146,10 +147,13 @@ class loopback {
   }
 
   // The worker's running attempt returns `text`.
-  void finish(worker_end& by, std::string_view text) {
-    REQUIRE_FALSE(by.runs.empty());
-    auto const key = by.runs.front().key;
-    by.runs.pop_front();
+  void finish(worker_end& by, std::string_view text) { finish(by, 0, text); }
+
+  // The same of the one that began as number `place` of those that run.
+  void finish(worker_end& by, std::size_t place, std::string_view text) {
+    REQUIRE(place < by.runs.size());
+    auto const key = by.runs[place].key;
+    by.runs.erase(by.runs.begin() + static_cast<std::ptrdiff_t>(place));
     frame value;
     value.body = bytes_of(text);
     by.core->finished(now, key, std::move(value), out_);

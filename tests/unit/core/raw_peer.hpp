@@ -67,12 +67,13 @@ struct raw_peer {
 
   // True: the hub says welcome.
   bool hello(peer_role role, std::vector<function_info> functions = {}, std::uint32_t number = 1,
-             std::uint64_t token = 0) {
+             std::uint64_t token = 0, std::uint32_t concurrency = 1) {
     hello_message said;
     said.role = role;
     said.session = session;
     said.name = "raw";
     said.start_token = token;
+    said.concurrency = concurrency;
     said.functions = std::move(functions);
     auto message = make_hello(said);
     message.head.attempt = number;
