@@ -7,9 +7,9 @@
 
 // softmax(Q K^T / sqrt(head size)) V for each head of each sequence, on Hopper's tensor cores: operands come
 // by the tensor memory accelerator, a warpgroup multiplies 64 queries by 64 or 128 keys at once. Sequences of
-// at most 128 tokens have all their keys in one tile and need no second look at what was summed; longer ones
-// take an online softmax over tiles of 128 keys, the next on its way while one is used (Shah et al.,
-// arXiv:2407.08608). Scores and weights stay in registers.
+// at most most_at_once tokens have all their keys in one tile and need no second look at what was summed;
+// longer ones take an online softmax over tiles of 128 keys, the next on its way while one is used (Shah et
+// al., arXiv:2407.08608). Scores and weights stay in registers; a tile that is full is not masked.
 namespace yonder::kernels::cuda {
 
 inline constexpr int keys_of_tile = 128;
@@ -177,6 +177,12 @@ YONDER_DEVICE void store_rows(fragment_c const (&sums)[HeadSize / 8], float cons
   }
 }
 
+// What attend_at_once() takes. With heads of 32 a branch around the mask of its 128 keys would cost registers
+// that are not there, and ptxas would serialize the products (C7512): there it masks in any case, and 128
+// keys go by attend_online(), whose branch costs none.
+template <int HeadSize>
+inline constexpr int most_at_once = HeadSize == 32 ? keys_of_tile - 1 : keys_of_tile;
+
 // All keys in one tile of `Keys`.
 template <int Keys, class T, int HeadSize>
 YONDER_DEVICE void attend_at_once(hopper_block<T, HeadSize>& block, int length, bool has_queries,
@@ -186,8 +192,7 @@ YONDER_DEVICE void attend_at_once(hopper_block<T, HeadSize>& block, int length, 
   if (!has_queries) return;
   fragment_c scores[Keys / 8];
   score(block, 0, scores);
-  // With heads of 32 ptxas has no registers for the branch, and would serialize the products (C7512).
-  if (HeadSize == 32 || length < Keys) mask<Keys == keys_of_tile ? 64 : 0>(scores, length);
+  if (most_at_once<HeadSize> < Keys || length < Keys) mask<Keys == keys_of_tile ? 64 : 0>(scores, length);
   YONDER_UNROLL
   for (std::size_t half = 0; half < 2; ++half) {
     float const largest = largest_score(scores, half, -INFINITY);
@@ -196,12 +201,12 @@ YONDER_DEVICE void attend_at_once(hopper_block<T, HeadSize>& block, int length, 
   add_values(block, 0, scores, out, false);
 }
 
-// Tiles of 128 keys, one after the other.
+// Tiles of 128 keys, one after the other; or one that is full.
 template <class T, int HeadSize>
 YONDER_DEVICE void attend_online(hopper_block<T, HeadSize>& block, attention_tile const& tile,
                                  bool has_queries, fragment_c (&out)[HeadSize / 8], float (&sum)[2]) {
   running_softmax rows;
-  begin_stage(block, tile, keys_of_tile, 1);
+  if (tile.length > keys_of_tile) begin_stage(block, tile, keys_of_tile, 1);
   for (int key = 0; key < tile.length; key += keys_of_tile) {
     int const stage = key / keys_of_tile % 2;
     int const left = tile.length - key;
@@ -233,7 +238,7 @@ YONDER_DEVICE void attend(attention_arguments<T> const& a, hopper_block<T, HeadS
   begin_stage(block, tile, 0, 0);
   if (tile.length <= 64) {
     attend_at_once<64>(block, tile.length, has_queries, out, sum);
-  } else if (tile.length <= keys_of_tile) {
+  } else if (tile.length <= most_at_once<HeadSize>) {
     attend_at_once<keys_of_tile>(block, tile.length, has_queries, out, sum);
   } else {
     attend_online(block, tile, has_queries, out, sum);

@@ -115,6 +115,10 @@ TEST_CASE("quick: a block of warpgroups goes from tile to tile, of any length") 
   lengths.resize(20, 2);
   lengths.push_back(130);
   expect_good(check_attention(bench, 32, 1, hopper_attention_warps, lengths));
+  lengths = {128, 64};  // full ones; of eight blocks the first has the longest, too
+  lengths.resize(8, 2);
+  lengths.push_back(200);
+  expect_good(check_attention(bench, 32, 1, hopper_attention_warps, lengths));
 }
 
 TEST_CASE("quick: what is no number in one sequence stays there") {
