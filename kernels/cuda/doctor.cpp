@@ -23,6 +23,9 @@ std::string version(int number) {
   return std::to_string(number / 1000) + '.' + std::to_string(number % 1000 / 10);
 }
 
+// The first driver of the toolkit's major version serves all its minor ones.
+std::string driver_for(int toolkit) { return toolkit / 1000 <= 12 ? "525" : "580"; }
+
 gpu_advice no(std::string const& why, std::string const& type) {
   return {false, "No GPU will be used: " + why + (type.empty() ? "." : "; type: " + type)};
 }
@@ -113,6 +116,30 @@ void ask_driver(gpu_facts& facts) {
   for (int i = 0; i < count; ++i) facts.gpus.push_back(describe_gpu(cuda, i));
 }
 
+// Where the driver keeps what it compiled; the nearest folder that is there tells whether it may.
+void look_at_cache(gpu_facts& facts) {
+  char const* const disabled = std::getenv("CUDA_CACHE_DISABLE");
+  char const* const stated = std::getenv("CUDA_CACHE_PATH");
+  char const* const home = std::getenv("HOME");
+  if (stated != nullptr) {
+    facts.cache = stated;
+  } else if (home != nullptr) {
+    facts.cache = (fs::path(home) / ".nv" / "ComputeCache").string();
+  }
+  std::error_code error;
+  fs::path there = facts.cache;
+  while (there.has_relative_path() && !fs::exists(there, error)) there = there.parent_path();
+  bool const disabled_by_user = disabled != nullptr && std::string(disabled) == "1";
+  facts.may_cache = !disabled_by_user && !facts.cache.empty() && ::access(there.c_str(), W_OK | X_OK) == 0;
+}
+
+// Of a GPU for which there is no machine code.
+std::string describe_compilation(gpu_facts const& facts) {
+  if (facts.may_cache) return "compiled by the driver at the first start, and kept in " + facts.cache;
+  return "compiled by the driver at every start, as it cannot be kept in \"" + facts.cache +
+         "\"; type: unset CUDA_CACHE_DISABLE, export CUDA_CACHE_PATH=… with a folder that may be written";
+}
+
 gpu_advice advise_on_driver(gpu_facts const& facts) {
   if (facts.in_container && (!facts.has_nodes || !facts.has_driver_library)) {
     return no(
@@ -167,7 +194,7 @@ gpu_advice advise(gpu_facts const& facts) {
     return advise_on_driver(facts);
   if (facts.driver / 1000 < facts.toolkit / 1000)
     return no("the driver serves CUDA " + version(facts.driver) + ", and this Yonder was built with " +
-                  version(facts.toolkit),
+                  version(facts.toolkit) + ", which needs driver " + driver_for(facts.toolkit) + " or later",
               "sudo apt-get install a newer nvidia-driver, or build with toolkit " +
                   std::to_string(facts.driver / 1000));
   if (facts.gpus.empty()) return advise_on_devices(facts);
@@ -193,6 +220,7 @@ gpu_facts gather_gpu_facts() {
   if (char const* const visible = std::getenv("CUDA_VISIBLE_DEVICES")) facts.visible = visible;
   facts.split_by_mig = fs::exists("/proc/driver/nvidia/capabilities/gpu0/mig/gi0", error);
   facts.has_cublaslt = has_cublaslt();
+  look_at_cache(facts);
   ask_driver(facts);
   facts.refusal = why_unavailable(0);
   return facts;
@@ -215,6 +243,9 @@ std::vector<std::string> describe(gpu_facts const& facts) {
       "CUDA_VISIBLE_DEVICES: " + (facts.visible ? '"' + *facts.visible + '"' : std::string("not set"))};
   for (std::size_t i = 0; i < facts.gpus.size(); ++i) {
     lines.push_back("cuda:" + std::to_string(i) + ": " + describe(facts.gpus[i]));
+    if (facts.built_with_cuda &&
+        support_of(facts.gpus[i].major, facts.gpus[i].minor).from == gpu_support::code::ptx)
+      lines.back() += ", " + describe_compilation(facts);
   }
   if (facts.refusal) lines.push_back("said by the kernels: " + *facts.refusal);
   return lines;

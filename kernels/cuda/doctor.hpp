@@ -29,6 +29,8 @@ struct gpu_facts {
   int init_error = 0;     // of cuInit
   std::vector<gpu> gpus;  // that CUDA shows this process
   bool has_cublaslt = false;
+  std::string cache;                   // where the driver keeps what it compiles, as it would name it
+  bool may_cache = false;              // it can be written, and is not switched off
   std::optional<std::string> refusal;  // why the kernels cannot use cuda:0
 };
 

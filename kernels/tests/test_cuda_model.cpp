@@ -569,7 +569,9 @@ TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to 
               f.has_driver_library = false;
             },
             "type: sudo apt-get install libcuda1"},
-           {[](gpu_facts& f) { f.driver = 12040; }, "serves CUDA 12.4, and this Yonder was built with 13.0"},
+           {[](gpu_facts& f) { f.driver = 12040; },
+            "serves CUDA 12.4, and this Yonder was built with 13.0, which needs driver 580 or later; type: "
+            "sudo"},
            {[](gpu_facts& f) {
               f.gpus.clear();
               f.visible = "";
@@ -619,6 +621,17 @@ TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to 
     CHECK(found.answer.find(answer) != std::string::npos);
     CHECK(found.answer.find('\n') == std::string::npos);
   }
+}
+
+TEST_CASE("quick: the doctor says where the driver compiles, and whether it keeps that") {
+  auto facts = good_machine();
+  CHECK(describe(facts)[8] == "cuda:0: NVIDIA H200 of compute capability 9.0");
+  facts.gpus = {{"NVIDIA B200", 10, 0}};
+  facts.cache = "/home/me/.nv/ComputeCache";
+  CHECK(describe(facts)[8].find("at every start") != std::string::npos);
+  CHECK(describe(facts)[8].find("export CUDA_CACHE_PATH=") != std::string::npos);
+  facts.may_cache = true;
+  CHECK(describe(facts)[8].ends_with("at the first start, and kept in /home/me/.nv/ComputeCache"));
 }
 
 TEST_CASE("quick: the doctor looks at this machine without a GPU, a driver or CUDA") {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """./dev gpu without a GPU: from end to end with its stand-in, and what it looks at before it trusts anything."""
+import errno
 import json
 import os
 import pathlib
@@ -133,6 +134,46 @@ class StandIn(WithFolder):
         self.assertEqual([process for process in pathlib.Path("/proc").glob("[0-9]*")
                           if f"YONDER_GPU_ASKED={asked}".encode() in environment_of(process)], [])
 
+    def test_one_that_is_killed_goes_on_and_what_it_left_goes(self):
+        asked, scratch, out = self.folder / "asked", self.folder / "tmp", self.folder / "out"
+        os.mkfifo(asked)
+        scratch.mkdir()
+        command = [sys.executable, TOOLS / "gpu.py", "--within", "500", "--out", out, "--stand-in", "--pace", "0.001"]
+        planted = {"YONDER_GPU_PLANTED": json.dumps({"rate copy": "hangs"})}
+        environment = dict(os.environ) | {"YONDER_GPU_ASKED": str(asked), "TMPDIR": str(scratch)}
+        with open(os.open(asked, os.O_RDWR)) as commands:
+            driver = subprocess.Popen(command, env=environment | planted, stdout=subprocess.DEVNULL)
+            while commands.readline() != "rate copy\n":
+                pass
+            driver.kill()
+            driver.wait()
+        self.assertEqual(len(list(scratch.iterdir())), 1)
+        (self.folder / "asked.txt").write_text("")
+        environment |= {"YONDER_GPU_ASKED": str(self.folder / "asked.txt"), "YONDER_GPU_PLANTED": "{}"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(self.asked()[:2], ["device", "rate copy"])
+        self.assertEqual(list(scratch.iterdir()), [])
+
+    def test_the_folder_of_a_run_that_goes_on_stays(self):
+        with mock.patch.object(tempfile, "tempdir", str(self.folder)):
+            one, held = gpu_record.make_scratch()
+            two, other = gpu_record.make_scratch()
+            self.assertEqual({one, two}, set(self.folder.iterdir()))
+            os.close(held)
+            three, another = gpu_record.make_scratch()
+            self.assertEqual({two, three}, set(self.folder.iterdir()))
+        os.close(other)
+        os.close(another)
+
+    def test_where_there_is_no_room_the_old_file_stays_and_the_way_on_is_told(self):
+        kept = self.folder / "state.json"
+        gpu_record.write_whole(kept, "old")
+        with mock.patch.object(os, "replace", side_effect=OSError(errno.ENOSPC, "No space left on device")), \
+                self.assertRaisesRegex(RuntimeError, "state.json cannot be written .No space left on device.; .*run the same"):
+            gpu_record.write_whole(kept, "new")
+        self.assertEqual([(path.name, path.read_text()) for path in self.folder.iterdir()], [("state.json", "old")])
+
     def test_results_of_other_programs_are_not_taken_over(self):
         state = gpu_record.State(self.folder, "one", False)
         state.step("operators")["done"] = True
@@ -189,6 +230,27 @@ class Carried(WithFolder):
         done = self.run_driver("import sys\nprint('looking for a GPU: cudaErrorNoDevice', file=sys.stderr)\nsys.exit(3)\n")
         self.assertEqual(done.returncode, 1)
         self.assertIn("nothing was checked: looking for a GPU: cudaErrorNoDevice", done.stderr)
+
+    def test_a_gpu_that_is_hidden_or_a_driver_that_is_too_old_is_told_with_what_to_do(self):
+        with mock.patch.dict(os.environ, {"CUDA_VISIBLE_DEVICES": ""}):
+            self.assertNotIn("CUDA_VISIBLE", gpu_program.what_to_do("cuBLASLt is not there"))
+            self.assertIn("CUDA_VISIBLE_DEVICES is '': unset it", gpu_program.what_to_do("cudaErrorNoDevice"))
+        with mock.patch.object(gpu_program, "driver_version", lambda: 12):
+            self.assertIn("driver 580 or later", gpu_program.what_to_do("cudaErrorInsufficientDriver"))
+        with mock.patch.object(gpu_program, "driver_version", lambda: 0):
+            self.assertIn("yonder doctor", gpu_program.what_to_do("cudaErrorInsufficientDriver"))
+
+    def test_what_is_built_here_is_for_the_gpu_that_cuda_shows_first(self):
+        for shown, known, expected in (("90", "sm_80 sm_90", "90a"), ("86", "sm_80 sm_86", "86"), ("120", "sm_80 sm_90", ""),
+                                       ("", "sm_80", "")):
+            said = {sys.executable: shown + "\n", "--list-gpu-code": known}
+            with mock.patch.object(gpu_program, "said_by",
+                                   lambda *words, said=said, **_: said.get(words[0]) or said.get(words[-1], "")):
+                self.assertEqual(gpu_program.own_architecture(1.0), expected)
+
+    def test_a_driver_that_hangs_does_not_hold_the_build(self):
+        with mock.patch.object(gpu_program, "ASK_CAPABILITY", "import time; time.sleep(3600)"):
+            self.assertEqual(gpu_program.own_architecture(0.1), "")
 
     def test_programs_that_do_not_start_are_built_there_where_that_can_be(self):
         done = self.run_driver("import sys\nsys.exit('version GLIBC_2.39 not found')\n", path=str(self.folder))

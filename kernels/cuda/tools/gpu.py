@@ -17,7 +17,6 @@ import platform
 import shutil
 import signal
 import sys
-import tempfile
 import time
 
 if sys.version_info < (3, 9):
@@ -103,13 +102,14 @@ class Run:
             return self.build(str(error))
         too_new = "cudaErrorInsufficientDriver" in said  # or there is no driver: CUDA says the same
         if status == 3 and not (too_new and gpu_program.toolkit_suits_driver()):
-            raise Unusable(said.strip()[-2000:])
+            raise Unusable(said.strip()[-2000:] + gpu_program.what_to_do(said))
         return carried if status == 0 else self.build(said.strip()[-500:])
 
     def build(self, why):
         print(f"The programs are built here: {why}", flush=True)
+        architecture = gpu_program.own_architecture(min(10.0, max(LEAST, self.left() / 4)))
         return gpu_program.cmake_build(gpu_program.ROOT / "build" / "gpu-here", self.out / "build.log",
-                                       max(LEAST, min(300.0, self.left() / 2)), gpu_program.own_architecture())
+                                       max(LEAST, min(300.0, self.left() / 2)), architecture)
 
     def start(self, folder, name):
         return Program([sys.executable, STAND_IN, name] if self.stand_in else [folder / name], self.alone)
@@ -418,7 +418,7 @@ def prepare():
 
 def measure(arguments):
     """Whatever ends it, what it started ends too, and what it wrote outside DIR goes."""
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="yonder_gpu_"))
+    scratch, held = gpu_record.make_scratch()
     run = None
     try:
         run = Run(arguments, scratch)
@@ -430,6 +430,7 @@ def measure(arguments):
         if run is not None:
             run.close()
         shutil.rmtree(scratch, ignore_errors=True)
+        os.close(held)
 
 
 def tell(run, state):

@@ -139,10 +139,10 @@ def kill_group(process):
         pass
 
 
-def said_by(*command):
-    """What a small command prints; nothing where it is not there, fails, or takes more than some seconds."""
+def said_by(*command, seconds=10.0):
+    """What a small command prints; nothing where it is not there, fails, or takes more than these seconds."""
     try:
-        status, output = run_to_end(command, 10.0, dict(os.environ))
+        status, output = run_to_end(command, seconds, dict(os.environ))
     except (OSError, TimeoutError):
         return ""
     return output if status == 0 else ""
@@ -259,6 +259,17 @@ def driver_version():
     return version.value // 1000
 
 
+def what_to_do(said):
+    """About a GPU that cannot be used, as the programs said."""
+    if "cudaErrorInsufficientDriver" in said and driver_version():  # CUDA says so without a driver, too
+        return (f"; the driver serves CUDA {driver_version()}, and what is carried was built with CUDA 13, which needs driver 580 "
+                "or later: update it, or build with a toolkit that it serves")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if "cudaErrorNoDevice" not in said or visible is None:
+        return "; `yonder doctor` says what to type"
+    return f"; CUDA_VISIBLE_DEVICES is '{visible}': unset it, or let it name a GPU that is there"
+
+
 def toolkit_version():
     """The major version of nvcc; 0 without one."""
     found = re.search(r"release (\d+)\.", said_by(shutil.which("nvcc") or USUAL_NVCC, "--version"))
@@ -308,10 +319,24 @@ def prepare():
     return check_carried(CARRIED)
 
 
-def own_architecture():
-    """As nvcc names it; wgmma is in 90a alone."""
-    found = re.match(r"(\d+)\.(\d+)", said_by("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"))
-    if not found:
+# The compute capability of cuda:0 as CUDA counts, which CUDA_VISIBLE_DEVICES and MIG decide; nvidia-smi counts otherwise.
+ASK_CAPABILITY = """import ctypes
+cuda = ctypes.CDLL("libcuda.so.1")
+device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+for failed in (cuda.cuInit(0), cuda.cuDeviceGet(ctypes.byref(device), 0),
+               cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device),
+               cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device)):
+    if failed:
+        raise SystemExit(1)
+print(f"{major.value}{minor.value}")
+"""
+
+
+def own_architecture(seconds):
+    """As nvcc names that of cuda:0, wgmma being in 90a alone; nothing, for all, where the driver does not say it in time, or
+    nvcc does not know it."""
+    number = said_by(sys.executable, "-c", ASK_CAPABILITY, seconds=seconds).strip()
+    known = said_by(shutil.which("nvcc") or USUAL_NVCC, "--list-gpu-code").split()
+    if f"sm_{number}" not in known:
         return ""
-    number = found.group(1) + found.group(2)
     return "90a" if number == "90" else number

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ./dev gpu found: kept while it runs, and written as a page and as JSON."""
+import contextlib
 import fcntl
 import json
 import math
 import os
 import pathlib
+import shutil
+import tempfile
 import time
 
 MOST_FILE_BYTES = 16 << 20
@@ -12,10 +15,16 @@ MOST_FILES = 8
 
 
 def write_whole(path, text):
-    """So that a cut-off run leaves the old file or the new one."""
+    """So that a cut-off run leaves the old file or the new one, and a full disk the old one."""
     beside = path.with_name(path.name + ".new")
-    beside.write_bytes(text.encode(errors="replace")[:MOST_FILE_BYTES])
-    os.replace(beside, path)
+    try:
+        beside.write_bytes(text.encode(errors="replace")[:MOST_FILE_BYTES])
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise RuntimeError(f"{path} cannot be written ({error.strerror}); what is there stays: make room or leave to write, "
+                           "and run the same command again") from None
 
 
 def lock(folder):
@@ -29,6 +38,30 @@ def lock(folder):
     except OSError:  # a file system without locks
         pass
     return held
+
+
+def remove_unheld(folder):
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(held)
+
+
+def make_scratch(prefix="yonder_gpu_"):
+    """(folder, descriptor): a temporary folder, locked while this runs. Those that nobody holds, of runs that were killed,
+    go: their models take gigabytes."""
+    for left in pathlib.Path(tempfile.gettempdir()).glob(prefix + "*"):
+        with contextlib.suppress(OSError):  # it is held, or somebody else's, or there are no locks
+            if left.lstat().st_uid == os.getuid():
+                remove_unheld(left)
+    while True:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
+        with contextlib.suppress(FileNotFoundError, RuntimeError):  # another run took it for a left one
+            held = lock(folder)
+            if folder.exists():
+                return folder, held
 
 
 def lines_of(path):
