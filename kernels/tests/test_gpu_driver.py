@@ -14,6 +14,7 @@ from unittest import mock
 
 TOOLS = pathlib.Path(__file__).resolve().parents[1] / "cuda" / "tools"
 sys.path.insert(0, str(TOOLS))
+import gpu  # noqa: E402
 import gpu_models  # noqa: E402
 import gpu_program  # noqa: E402
 import gpu_record  # noqa: E402
@@ -341,6 +342,15 @@ class Parts(WithFolder):
         for i in range(9):
             (self.folder / str(i)).write_text("x")
         self.assertEqual(gpu_record.check_folder(self.folder), ["9 files, at most 8"])
+
+    def test_a_full_folder_for_models_ends_the_run_and_fails_no_step(self):
+        def work(_run, _seconds):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        run = mock.Mock(arguments=mock.Mock(pace=1.0), left=lambda: 100.0, scratch="/small")
+        state = gpu_record.State(self.folder, "one", False)
+        with self.assertRaisesRegex(RuntimeError, "/small has no room for BERT alone: set TMPDIR"):
+            gpu.carry_out(run, state, gpu.Step("BERT alone", 5, work))
+        self.assertFalse(state.is_settled("BERT alone"))
 
     def test_a_model_that_was_not_written_to_its_end_is_written_anew(self):
         with mock.patch.object(gpu_models, "config_of", lambda shape: 1 / 0), self.assertRaises(ZeroDivisionError):

@@ -9,6 +9,7 @@ once; the same command again goes on where this one ended, with the same program
 compute-sanitizer are used where they are.
 """
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -352,6 +353,9 @@ def carry_out(run, state, step):
         else:
             kept["failed"] = " ".join(str(error).split())
     except Exception as error:  # whatever it is, the other steps go on
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):  # nor is it the step's fault
+            raise RuntimeError(f"{run.scratch} has no room for {step.name}: set TMPDIR to a folder with 2.5 GB, and run the same "
+                               "command again") from None
         kept["failed"] = " ".join(f"{type(error).__name__}: {error}".split())[:2000]
     for program in (run.program, run.checked, run.peers):
         if kept["failed"] is not None:
