@@ -429,7 +429,9 @@ struct client::state final : session_user {
     frame message;
     message.head = head_of(number, spec.signature);
     byte_buffer body;
-    message.head.metadata_size = begin_call(body, spec.function, spec.policy, spec.traceparent);
+    body.reserve(spec.metadata.size() + spec.payloads.size() + 6 + 4 * (1 + count));
+    body.append(spec.metadata.data(), spec.metadata.size());
+    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     std::vector<std::uint32_t> sizes;
     std::size_t total = 0;
     for (auto i = first; i < first + count; ++i) total += sizes.emplace_back(spec.items[i].size);

@@ -38,7 +38,7 @@ struct batch_spec {
   std::string_view function;
   std::uint64_t signature = 0;
   call_policy policy;
-  std::string_view traceparent;  // may be empty
+  byte_buffer metadata;  // as begin_call() writes it, the same for all
   std::vector<item> items;
   byte_buffer payloads;  // the items' arguments, one after the other, without buffers of their own
 };

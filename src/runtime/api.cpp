@@ -58,7 +58,7 @@ error_details const& call_state::failure_in_fork() const {
   auto made = std::make_unique<error_details>(
       error_details{.code = errc::no_runtime,
                     .message = "this process is a fork of the one that made the runtime; construct one here",
-                    .task = std::string(task)});
+                    .task = std::string(task())});
   if (failure_in_fork_.compare_exchange_strong(known, made.get(), std::memory_order_acq_rel))
     return *made.release();
   return *known;
@@ -84,55 +84,58 @@ void remove_standing_engine(engine const* engine) noexcept {
   std::erase_if(standing, [engine](auto const& other) { return other.get() == engine; });
 }
 
-call_ref submit(engine_ref where, task_entry const& task, options const& settings, outgoing&& call,
+call_ref submit(engine_ref const& where, task_entry const& task, options const& settings, outgoing&& call,
                 departure when) {
   if (where->is_ours()) return where->submit(task, settings, std::move(call), when);
-  return std::make_shared<call_state>(std::move(where), task.name);
+  auto const pack = std::make_shared<call_pack>(where, task.name, 1, 0);
+  return {pack, &pack->add()};
 }
 
-bool is_done(call_state const& call) noexcept { return has_ended(call) || !call.where->is_ours(); }
+bool is_done(call_state const& call) noexcept { return has_ended(call) || !call.where()->is_ours(); }
 
 void wait(call_state& call) {
-  if (!is_done(call)) call.where->wait(call);
+  if (!is_done(call)) call.where()->wait(call);
 }
 
 bool wait_until(call_state& call, std::chrono::steady_clock::time_point until) {
-  return is_done(call) || call.where->wait_until(call, until.time_since_epoch().count());
+  return is_done(call) || call.where()->wait_until(call, until.time_since_epoch().count());
 }
 
 void cancel(call_state& call) noexcept {
-  if (!is_done(call)) call.where->cancel(call);
+  if (!is_done(call)) call.where()->cancel(call);
 }
 
-id_pair id_of(call_state const& call) noexcept { return {call.id.session, call.id.number}; }
+id_pair id_of(call_state const& call) noexcept {
+  auto const id = call.where()->is_ours() ? call.where()->id_of(call) : call.pack->id_of(call);
+  return {id.session, id.number};
+}
 
 bool resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
-  return !is_done(call) && call.where->resume_when_done(call, resume, argument);
+  return !is_done(call) && call.where()->resume_when_done(call, resume, argument);
 }
 
 void forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
-  if (call.where->is_ours()) call.where->forget_resumption(call, resume, argument);
+  if (call.where()->is_ours()) call.where()->forget_resumption(call, resume, argument);
 }
 
 reply take_reply(call_state& call) {
   if (!has_ended(call)) throw_error(call.failure_in_fork());
   if (call.failure) {
-    if (call.result) runtime_detail::raise(call.result->error());
-    throw_error(*call.failure);
+    if (call.failure->told) runtime_detail::raise(*call.failure->told);
+    throw_error(call.failure->details);
   }
-  auto const& value = call.result->value();
-  return {value.payload(), value.buffers, call.where->decoding()};
+  return {call.value.bytes().subspan(call.value_offset), call.buffers, call.where()->decoding()};
 }
 
 void throw_undecodable(call_state const& call, codec_error const& fault) {
   throw_error({.code = fault.code(),
                .message = "the result does not decode: " + fault.details().message,
-               .task = std::string(call.task)});
+               .task = std::string(call.task())});
 }
 
 error_details const* failure_of(call_state const& call) noexcept {
   if (!has_ended(call)) return &call.failure_in_fork();
-  return call.failure ? &*call.failure : nullptr;
+  return call.failure ? &call.failure->details : nullptr;
 }
 
 // --- fan_out
@@ -143,7 +146,7 @@ void fan_out::add(call_ref call) {
   auto const place =
       ordered_ ? (cursor_ + active_) % slots_.size() : *find([](slot const& one) { return !one.call; });
   constexpr std::int64_t patience = 100'000;  // ns
-  slow_ = call->submitted - std::exchange(last_, call->submitted) > patience;
+  slow_ = call->submitted() - std::exchange(last_, call->submitted()) > patience;
   slots_[place] = {std::move(call), added_++};
   ++active_;
 }
@@ -162,8 +165,8 @@ fan_out::finished fan_out::next() {
   if (!is_done(*taken.call)) {
     wait(*taken.call);
     last_ = platform::now();  // what follows is the time of whoever takes the results
-  } else if (slow_ && taken.call->where->is_ours()) {
-    taken.call->where->send_now();  // whoever takes the results may be away for as long again
+  } else if (slow_ && taken.call->where()->is_ours()) {
+    taken.call->where()->send_now();  // whoever takes the results may be away for as long again
   }
   --active_;
   finished done{std::exchange(taken.call, nullptr), taken.index};
@@ -178,7 +181,7 @@ std::size_t fan_out::first_done() {
     std::vector<call_state*> running;
     for (auto const& one : slots_)
       if (one.call) running.push_back(one.call.get());
-    running.front()->where->wait_any(running);
+    running.front()->where()->wait_any(running);
     last_ = platform::now();
   }
 }

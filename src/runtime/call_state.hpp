@@ -4,7 +4,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +12,8 @@
 
 namespace yonder::detail {
 
+class call_pack;
+
 // What goes on when a call has ended: a coroutine.
 struct resumption {
   void (*resume)(void*);
@@ -20,35 +21,94 @@ struct resumption {
   friend bool operator==(resumption const&, resumption const&) = default;
 };
 
+// How a call ended without its value: in words, and as the core told it, where it did.
+struct call_failure {
+  error_details details;
+  std::unique_ptr<core::failure> told;
+};
+
 // One submitted call. Fields are guarded by the engine's lock until `done` is set; from then on nothing
 // changes.
 class call_state {
  public:
-  call_state(engine_ref owner, std::string_view name) noexcept : where(std::move(owner)), task(name) {}
+  call_state() = default;
   ~call_state();
   call_state(call_state const&) = delete;
   call_state& operator=(call_state const&) = delete;
 
+  engine_ref const& where() const noexcept;
+  std::string_view task() const noexcept;  // its name
+  std::int64_t submitted() const noexcept;
+
   // In a fork of the process that made the call, if it had not ended by then: how it ends there. Nothing but
-  // `where` and `task` is to be looked at, another thread may have been writing the rest. Any thread.
+  // where() and task() is to be looked at, another thread may have been writing the rest. Any thread.
   error_details const& failure_in_fork() const;
 
-  engine_ref where;
-  std::string_view task;  // its name
-  core::call_id id;
-  std::int64_t submitted = 0;  // when, in nanoseconds of the monotonic clock
+  call_pack* pack = nullptr;  // that it is part of, for ever
+  std::uint32_t place = 0;    // there
   std::atomic<bool> done{false};
-  std::optional<core::outcome> result;
-  std::optional<error_details> failure;  // of a result that is an error
-
-  call_ref in_flight;                         // itself, until it is done: the runtime's share
-  std::condition_variable* waiter = nullptr;  // of a thread that waits while another one pumps
-  bool several_wait = false;                  // more than one such thread: all followers are told
+  bool several_wait = false;                  // more than one thread, while another one pumps
   bool borrows = false;                       // its buffers belong to the caller, who waits
+  std::condition_variable* waiter = nullptr;  // of a thread that waits so
   std::vector<resumption> resumptions;        // the coroutines that wait
+
+  std::unique_ptr<call_failure> failure;  // null: there is a value
+  core::frame_body value;
+  std::uint32_t value_offset = 0;  // of the result in it
+  std::vector<buffer> buffers;
 
  private:
   mutable std::atomic<error_details const*> failure_in_fork_{nullptr};  // made when it is first asked for
 };
+
+// Calls of one task that were made one after the other, and travel together; or one call. Whoever has one of
+// them shares the pack.
+class call_pack {
+ public:
+  call_pack(engine_ref owner, std::string_view name, std::size_t capacity, std::int64_t now)
+      : where(std::move(owner)),
+        task(name),
+        submitted(now),
+        capacity_(capacity),
+        others_(capacity > 1 ? new call_state[capacity - 1] : nullptr) {}
+  call_pack(call_pack const&) = delete;
+  call_pack& operator=(call_pack const&) = delete;
+
+  // One more call. Not if full().
+  call_state& add() noexcept {
+    auto& added = size_ == 0 ? first_ : others_[size_ - 1];
+    added.pack = this;
+    added.place = size_++;
+    ++undone;
+    return added;
+  }
+  bool full() const noexcept { return size_ == capacity_; }
+  std::size_t size() const noexcept { return size_; }
+
+  engine_ref const where;
+  std::string_view const task;
+  std::int64_t const submitted;  // when the first one was, in nanoseconds of the monotonic clock
+
+  // The numbers of its calls: from `number` on; 0: they have none yet. Any thread may read it.
+  std::uint64_t session = 0;
+  std::atomic<std::uint64_t> number{0};
+  core::call_id id_of(call_state const& call) const noexcept {
+    return {session, number.load(std::memory_order_relaxed) + call.place};
+  }
+
+  // Of the engine, under its lock.
+  std::size_t undone = 0;
+  std::shared_ptr<call_pack> in_flight;  // itself, while one is undone: the runtime's share
+
+ private:
+  std::uint32_t size_ = 0;
+  std::size_t capacity_;
+  call_state first_;
+  std::unique_ptr<call_state[]> others_;
+};
+
+inline engine_ref const& call_state::where() const noexcept { return pack->where; }
+inline std::string_view call_state::task() const noexcept { return pack->task; }
+inline std::int64_t call_state::submitted() const noexcept { return pack->submitted; }
 
 }  // namespace yonder::detail

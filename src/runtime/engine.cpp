@@ -39,6 +39,10 @@ bool borrows(outgoing const& call) {
                      [](buffer const& block) { return block.borrowed(); });
 }
 
+bool is_equal(std::span<std::byte const> a, std::span<std::byte const> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
 std::chrono::steady_clock::time_point as_time_point(std::int64_t nanoseconds) {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(nanoseconds));
 }
@@ -97,51 +101,150 @@ outgoing begin_call(task_entry const& task, options const& settings) {
 }
 
 call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when) {
-  auto state = std::make_shared<call_state>(shared_from_this(), task.name);
-  auto const fail = [&](errc code, std::string message) {
-    state->failure =
-        error_details{.code = code, .message = std::move(message), .task = std::string(task.name)};
-    state->done.store(true, std::memory_order_release);
-    return state;
-  };
+  if (auto refused = refusal_of(task, call)) return refused;
+  auto const policy = policy_of(settings);
+  lock held(mutex_);
+  if (lead_.ending())
+    return ended(task, errc::disconnected, broken_.empty() ? "the runtime has ended" : broken_);
+  if (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_)))
+    if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
+        call.content.buffers.empty())
+      return gather(held, task, policy, call, when);
+  return submit_alone(held, task, policy, std::move(call), when);
+}
+
+// Why a call cannot be made, as its outcome; null: it can.
+call_ref engine::refusal_of(task_entry const& task, outgoing const& call) {
   if (auto const* const outer = runtime_detail::current_call(); outer != nullptr && outer->host() == this)
-    return fail(errc::no_runtime, std::string(runtime_detail::nested_call));
+    return ended(task, errc::no_runtime, std::string(runtime_detail::nested_call));
   if (config_.no_workers)
-    return fail(
-        errc::unsatisfiable,
+    return ended(
+        task, errc::unsatisfiable,
         "this runtime has no workers, and none can come; set runtime_options::workers, or `bind` for workers "
         "elsewhere");
   if (auto const bytes = bytes_of(call); bytes > config_.max_call_bytes)
-    return fail(errc::too_large, "the arguments take " + std::to_string(bytes) + " bytes; the limit is " +
-                                     std::to_string(config_.max_call_bytes) +
-                                     " (runtime_options::max_call_bytes)");
-  auto const policy = policy_of(settings);
-  auto const signature = task.signature();
+    return ended(task, errc::too_large,
+                 "the arguments take " + std::to_string(bytes) + " bytes; the limit is " +
+                     std::to_string(config_.max_call_bytes) + " (runtime_options::max_call_bytes)");
+  return nullptr;
+}
 
-  lock held(mutex_);
-  if (lead_.ending()) return fail(errc::disconnected, broken_.empty() ? "the runtime has ended" : broken_);
-  state->borrows = borrows(call);
-  state->in_flight = state;
-  core::call_spec spec{task.name, signature, policy, reinterpret_cast<std::uint64_t>(state.get()), {}};
+call_ref engine::ended(task_entry const& task, errc code, std::string message) {
+  auto const pack = std::make_shared<call_pack>(shared_from_this(), task.name, 1, 0);
+  auto& state = pack->add();
+  state.failure.reset(new call_failure{
+      {.code = code, .message = std::move(message), .task = std::string(task.name)}, nullptr});
+  state.done.store(true, std::memory_order_release);
+  return {pack, &state};
+}
+
+call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
+                              outgoing&& call, departure when) {
+  close_pack();
+  time_ = now();
+  auto const pack = std::make_shared<call_pack>(shared_from_this(), task.name, 1, time_);
+  auto& state = pack->add();
+  state.borrows = borrows(call);
+  pack->in_flight = pack;
+  ++in_flight_;
+  core::call_spec spec{task.name, task.signature(), policy, reinterpret_cast<std::uint64_t>(&state), {}};
   spec.message.head.metadata_size = static_cast<std::uint32_t>(call.metadata_size);
   spec.message.head.buffer_count = static_cast<std::uint32_t>(call.content.buffers.size());
   spec.message.body = std::move(call.content.head);
   spec.message.buffers = std::move(call.content.buffers);
-  time_ = now();
-  state->submitted = time_;
-  state->id = client_.submit(time_, std::move(spec), client_due_.items());
+  number(*pack, client_.submit(time_, std::move(spec), client_due_.items()));
   survive(held, [&] {
     carry_out();
     if (when == departure::now) flush();
   });
   if (when == departure::gathered && lead_.left_unsent()) poller_->ring();
   wake_leader_if_needed();
-  return state;
+  return {pack, &state};
+}
+
+// Calls whose metadata are the same travel as one batch if they are made one after the other: until their
+// pack is full, or somebody waits, or it is due.
+call_ref engine::gather(lock& held, task_entry const& task, core::call_policy const& policy,
+                        outgoing const& call, departure when) {
+  auto const metadata = call.content.head.bytes().first(call.metadata_size);
+  auto const arguments = call.content.head.bytes().subspan(call.metadata_size);
+  if (pack_ && !(pack_task_ == &task && is_equal(pack_spec_.metadata, metadata) &&
+                 packs_.has_room(pack_spec_.payloads.size(), arguments.size())))
+    survive(held, [&] { send_pack(); });
+  auto const opens = !pack_;
+  if (opens) open_pack(task, policy, metadata);
+  auto& state = pack_->add();
+  ++in_flight_;
+  pack_spec_.payloads.append(arguments.data(), arguments.size());
+  pack_spec_.items.push_back(
+      {static_cast<std::uint32_t>(arguments.size()), reinterpret_cast<std::uint64_t>(&state)});
+  call_ref made{pack_, &state};
+  if (pack_->full())
+    survive(held, [&] {
+      send_pack();
+      if (when == departure::now) flush();
+    });
+  if (opens && lead_.left_unsent())
+    poller_->ring();
+  else if (opens)
+    wake_leader_if_needed();
+  return made;
+}
+
+void engine::open_pack(task_entry const& task, core::call_policy const& policy,
+                       std::span<std::byte const> metadata) {
+  time_ = now();
+  pack_ = std::make_shared<call_pack>(shared_from_this(), task.name, packs_.next(), time_);
+  pack_->in_flight = pack_;
+  pack_task_ = &task;
+  pack_spec_.function = task.name;
+  pack_spec_.signature = task.signature();
+  pack_spec_.policy = policy;
+  pack_spec_.metadata.clear();
+  pack_spec_.metadata.append(metadata.data(), metadata.size());
+  pack_spec_.items.clear();
+  pack_spec_.payloads.clear();
+}
+
+// Gives the pack to the client core.
+void engine::close_pack() {
+  if (!pack_) return;
+  auto const pack = std::exchange(pack_, nullptr);
+  packs_.closed(pack->size());
+  time_ = now();
+  number(*pack, client_.submit(time_, pack_spec_, client_due_.items()));
+}
+
+void engine::send_pack() {
+  if (!pack_) return;
+  close_pack();
+  carry_out();
+}
+
+void engine::send_due_pack() {
+  if (pack_due() <= time_) send_pack();
+}
+
+std::int64_t engine::pack_due() const noexcept {
+  return pack_ ? pack_->submitted + driver::pack_size::patience : core::never;
+}
+
+void engine::number(call_pack& pack, core::call_id const& first) noexcept {
+  pack.session = first.session;
+  pack.number.store(first.number, std::memory_order_release);
+}
+
+core::call_id engine::id_of(call_state const& call) {
+  if (call.pack->number.load(std::memory_order_acquire) == 0) send_now();
+  return call.pack->id_of(call);
 }
 
 void engine::send_now() {
   lock held(mutex_);
-  survive(held, [&] { flush(); });
+  survive(held, [&] {
+    send_pack();
+    flush();
+  });
 }
 
 void engine::wake_leader_if_needed() {
@@ -175,7 +278,8 @@ void engine::cancel(call_state& call) {
   if (call.done.load(std::memory_order_relaxed)) return;
   time_ = now();
   survive(held, [&] {
-    client_.cancel(time_, call.id, client_due_.items());
+    close_pack();
+    client_.cancel(time_, call.pack->id_of(call), client_due_.items());
     carry_out();
     flush();
   });
@@ -229,9 +333,20 @@ void engine::resume_one() {
 void engine::complete(core::out::completed& completed) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
   auto* const call = reinterpret_cast<call_state*>(completed.cookie);
-  auto const keep = std::move(call->in_flight);
-  if (!completed.result.ok()) call->failure = runtime_detail::details_of(completed.result.error());
-  call->result.emplace(std::move(completed.result));
+  std::shared_ptr<call_pack> keep;
+  if (--call->pack->undone == 0) keep = std::move(call->pack->in_flight);
+  --in_flight_;
+  if (completed.result.ok()) {
+    auto& message = completed.result.value();
+    call->value_offset = message.head.metadata_size;
+    call->value = std::move(message.body);
+    call->buffers = std::move(message.buffers);
+  } else {
+    auto& told = completed.result.error();
+    auto details = runtime_detail::details_of(told);
+    call->failure.reset(
+        new call_failure{std::move(details), std::make_unique<core::failure>(std::move(told))});
+  }
   if (call->borrows) detach();
   call->done.store(true, std::memory_order_release);
   if (call->several_wait)
@@ -258,7 +373,10 @@ template <class Done>
 bool engine::lead_until(lock& held, std::int64_t until, std::span<call_state* const> calls, Done done) {
   if (done()) return true;
   lead_.arrive();
-  survive(held, [&] { flush(); });
+  survive(held, [&] {
+    send_pack();
+    flush();
+  });
   bool in_time = true;
   while (!done()) {
     if (until != core::never && now() >= until) {
@@ -305,6 +423,7 @@ void engine::survive(lock& held, Step&& step) {
 void engine::give_up(std::string const& why) noexcept try {
   if (broken_.empty()) broken_ = why;
   lead_.end();
+  close_pack();
   client_.shutdown(now(), client_due_.items());
   client_due_.work_off([this](core::output& output) {
     if (auto* const completed = std::get_if<core::out::completed>(&output)) complete(*completed);
@@ -351,6 +470,7 @@ void engine::turn(lock& held, std::int64_t until) {
   poller_->dispatch();
   take_events();
   tick();
+  send_due_pack();
   carry_out();
   flush();
 }
@@ -361,7 +481,7 @@ void engine::tick() {
 }
 
 std::int64_t engine::next_deadline() const {
-  return std::min(client_.next_deadline(), hub_ ? hub_->next_deadline() : core::never);
+  return std::min({client_.next_deadline(), hub_ ? hub_->next_deadline() : core::never, pack_due()});
 }
 
 void engine::flush() {
@@ -387,7 +507,14 @@ void engine::housekeep() {
     auto const next = lead_.housekeep();
     if (next.what == chore::end) return;
     if (next.what == chore::pause) {
-      housekeeper_wakes_.wait_for(held, std::chrono::nanoseconds(next.pause));
+      housekeeper_wakes_.wait_for(
+          held,
+          std::chrono::nanoseconds(pack_ ? std::min(next.pause, driver::pack_size::patience) : next.pause));
+      if (pack_due() <= now())
+        survive(held, [&] {
+          send_pack();
+          flush();
+        });
     } else {
       lead(held, core::never);
       hand_over();
@@ -573,6 +700,7 @@ void engine::stop() {
     lead_.end();
     time_ = now();
     survive(held, [&] {
+      close_pack();
       client_.shutdown(time_, client_due_.items());
       if (hub_) hub_->shutdown(time_, hub_due_.items());
       carry_out();

@@ -17,6 +17,7 @@
 #include "src/driver/agenda.hpp"
 #include "src/driver/leadership.hpp"
 #include "src/driver/outbox.hpp"
+#include "src/driver/pack_size.hpp"
 #include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/call_state.hpp"
@@ -68,6 +69,7 @@ class engine : public std::enable_shared_from_this<engine> {
   // Returns once one of them has ended.
   void wait_any(std::span<call_state* const> calls);
   void cancel(call_state& call);
+  core::call_id id_of(call_state const& call);
   // Sends what submit() has left to whoever waits.
   void send_now();
   bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
@@ -100,6 +102,19 @@ class engine : public std::enable_shared_from_this<engine> {
   static source source_of(core::peer_id peer) noexcept;
   static transport::peer_id transport_peer(core::peer_id peer) noexcept;
 
+  call_ref refusal_of(task_entry const& task, outgoing const& call);
+  call_ref ended(task_entry const& task, errc code, std::string message);
+  call_ref submit_alone(lock& held, task_entry const& task, core::call_policy const& policy, outgoing&& call,
+                        departure when);
+  call_ref gather(lock& held, task_entry const& task, core::call_policy const& policy, outgoing const& call,
+                  departure when);
+  void open_pack(task_entry const& task, core::call_policy const& policy,
+                 std::span<std::byte const> metadata);
+  void close_pack();
+  void send_pack();
+  void send_due_pack();
+  static void number(call_pack& pack, core::call_id const& first) noexcept;
+
   template <class Done>
   bool lead_until(lock& held, std::int64_t until, std::span<call_state* const> calls, Done done);
   void lead(lock& held, std::int64_t until);
@@ -111,6 +126,7 @@ class engine : public std::enable_shared_from_this<engine> {
   void flush();
   bool arm();
   std::int64_t next_deadline() const;
+  std::int64_t pack_due() const noexcept;
   void housekeep();
   template <class Step>
   void survive(lock& held, Step&& step);
@@ -141,6 +157,11 @@ class engine : public std::enable_shared_from_this<engine> {
   std::int64_t time_ = 0;  // of the step that is being made, read once in each
   core::client client_;
   std::optional<core::hub> hub_;
+  std::size_t in_flight_ = 0;        // calls
+  std::shared_ptr<call_pack> pack_;  // that gathers; null: none
+  task_entry const* pack_task_ = nullptr;
+  core::batch_spec pack_spec_;  // its memory is used again
+  driver::pack_size packs_;
   driver::agenda<core::output> client_due_;
   driver::agenda<core::output> hub_due_;
   driver::outbox outbox_;

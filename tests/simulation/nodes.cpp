@@ -190,6 +190,7 @@ call_id world::submit_batch(client_node& node, std::string_view function, call_p
   spec.function = function;
   spec.signature = 7;
   spec.policy = policy;
+  begin_call(spec.metadata, function, policy);
   spec.items.assign(count, {argument_size, 0});
   for (auto number = behind - count; number != behind; ++number) add_argument(spec.payloads, node, number);
   return node.core->submit(now_, spec, out_);

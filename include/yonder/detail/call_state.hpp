@@ -46,8 +46,8 @@ enum class departure : unsigned char {
 // Hands the call over. Every failure, also an immediate one, is the call's outcome. Thread-safe, as all
 // below. In a fork of the process that made `where` every call
 // has ended, with no_runtime unless it had ended before.
-YONDER_API call_ref submit(engine_ref where, task_entry const& task, options const& settings, outgoing&& call,
-                           departure when);
+YONDER_API call_ref submit(engine_ref const& where, task_entry const& task, options const& settings,
+                           outgoing&& call, departure when);
 
 YONDER_API bool is_done(call_state const& call) noexcept;
 YONDER_API void wait(call_state& call);

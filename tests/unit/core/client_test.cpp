@@ -311,6 +311,7 @@ batch_spec batch_of(std::vector<std::string> const& arguments, call_policy polic
   spec.function = "f";
   spec.signature = 5;
   spec.policy = policy;
+  begin_call(spec.metadata, spec.function, policy);
   std::uint64_t cookie = 1'000;
   for (auto const& one : arguments) {
     spec.items.push_back({static_cast<std::uint32_t>(one.size()), ++cookie});
@@ -510,6 +511,7 @@ TEST_CASE("a batch goes through hub and worker and comes back, over both kinds o
     batch_spec spec;
     spec.function = "echo";
     spec.signature = 7;
+    begin_call(spec.metadata, spec.function, {});
     for (int i = 0; i < 20; ++i) {
       auto const text = std::to_string(i);
       spec.items.push_back({static_cast<std::uint32_t>(text.size()), 0});

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "src/core/hub.hpp"
+#include "src/core/items.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "yonder/task.hpp"
 
@@ -75,7 +76,10 @@ class distant final : public transport::endpoint {
   }
   void flush() override {
     for (auto& message : std::exchange(unsent_, {})) {
-      if (message.head.type == core::frame_type::call) ++calls_;
+      if (message.head.type == core::frame_type::call) {
+        frames_.push_back(core::read_item_count(message));
+        calls_ += static_cast<int>(frames_.back());
+      }
       hub_.receive(core::second, 1, std::move(message), out_);
     }
     for (auto& output : std::exchange(out_, {}))
@@ -87,6 +91,8 @@ class distant final : public transport::endpoint {
   void close(transport::peer_id) override {}
   bool reliable() const override { return true; }
   void on_ready(std::uint64_t, bool, bool) override {}
+  // How many calls each frame of them held.
+  std::vector<std::uint32_t> const& frames() const noexcept { return frames_; }
 
  private:
   void add(transport::event::kind what, core::frame&& message) {
@@ -101,6 +107,7 @@ class distant final : public transport::endpoint {
   core::hub hub_;
   core::outputs out_;
   std::vector<core::frame> unsent_;
+  std::vector<std::uint32_t> frames_;
   std::vector<transport::event> events_;
   transport::doorbell* bell_ = nullptr;
   bool greeted_ = false;
@@ -108,7 +115,7 @@ class distant final : public transport::endpoint {
 
 std::shared_ptr<detail::engine> engine_over(std::unique_ptr<transport::endpoint> uplink) {
   detail::engine_config config;
-  config.max_call_bytes = 1'000;
+  config.max_call_bytes = 10'000;
   config.client.session = 7;
   auto made = std::make_shared<detail::engine>(std::move(config));
   made->set_uplink(std::move(uplink));
@@ -128,8 +135,8 @@ errc outcome_with(int failures) {
   auto const state = submit(*engine, detail::departure::awaited);
   engine->wait(*state);
   engine->stop();
-  REQUIRE(state->failure.has_value());
-  return state->failure->code;
+  REQUIRE(state->failure != nullptr);
+  return state->failure->details.code;
 }
 
 }  // namespace
@@ -162,6 +169,44 @@ TEST_CASE("calls that gather leave at once where their caller says so") {
   engine->send_now();
   CHECK(arrived == 4);
   engine->stop();
+}
+
+TEST_CASE(
+    "calls that gather travel in one frame; larger ones, and those of another policy, do not join them") {
+  std::atomic<int> arrived{0};
+  auto uplink = std::make_unique<distant>(arrived);
+  auto const& hub = *uplink;
+  auto const engine = engine_over(std::move(uplink));
+  submit(*engine, detail::departure::now);
+  while (arrived < 1) std::this_thread::yield();
+  auto const first = submit(*engine, detail::departure::gathered);
+  auto const second = submit(*engine, detail::departure::gathered);
+  auto const& entry = same_task.entry();
+  options const other{.retries = 2};
+  engine->submit(entry, other, detail::begin_call(entry, other), detail::departure::gathered);
+  auto large = detail::begin_call(entry, other);
+  large.content.head.append(std::string(driver::pack_size::most_item_bytes + 1, 'x').data(),
+                            driver::pack_size::most_item_bytes + 1);
+  engine->submit(entry, other, std::move(large), detail::departure::gathered);
+  engine->send_now();
+  CHECK(hub.frames() == std::vector<std::uint32_t>{1, 2, 1, 1});
+  CHECK(engine->id_of(*second).number == engine->id_of(*first).number + 1);
+  engine->stop();
+}
+
+TEST_CASE("the number of a call that gathers is known when it is asked for, and its cancel finds it") {
+  std::atomic<int> arrived{0};
+  auto const engine = engine_over(std::make_unique<distant>(arrived));
+  auto const first = submit(*engine, detail::departure::gathered);
+  auto const second = submit(*engine, detail::departure::gathered);
+  CHECK(engine->id_of(*second).number == 2);
+  auto const third = submit(*engine, detail::departure::gathered);
+  engine->cancel(*third);
+  REQUIRE(third->failure != nullptr);
+  CHECK(third->failure->details.code == errc::cancelled);
+  CHECK_FALSE(first->done);
+  engine->stop();
+  CHECK(first->done);
 }
 
 namespace {
