@@ -8,8 +8,9 @@
 namespace yonder::core {
 namespace {
 
-// The dead time of a client's link is the time that its calls are kept without it.
-link_timing client_timing(hub_config const& config) {
+// A link is dead after the silence: so long a client's calls are kept without it, and so long a worker that
+// cannot be reached may still hand in what it runs.
+link_timing patient_timing(hub_config const& config) {
   auto timing = config.timing;
   if (timing.heartbeat > 0)
     timing.missed = static_cast<int>(std::max<duration>(timing.missed, config.silence / timing.heartbeat));
@@ -23,7 +24,7 @@ hub::state::state(hub_config made, time_point now)
       random(config.seed),
       timers(now),
       sessions({config.max_peers, config.max_hello_bytes, config.max_table_bytes, config.session_timeout,
-                client_timing(config), config.timing, config.limits},
+                patient_timing(config), config.limits},
                random, timers),
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
              config.silence, config.journal},

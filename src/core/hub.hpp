@@ -27,8 +27,9 @@ struct hub_config {
   duration function_grace = 10 * second;   // how long calls wait for a function whose last worker went
   duration wait_notice = 5 * second;       // a call that waits so long while nobody can take it: out::notice
   duration session_timeout = 10 * second;  // hello must follow a connection within this time
-  duration silence = 10 * second;          // a call that nobody has waited for so long is cancelled
-  bool journal = false;                    // durable calls wait for out::append and synced()
+  duration silence = 10 * second;  // whose other end is not heard for so long ends: a session elsewhere,
+                                   // and a call that nobody waits for
+  bool journal = false;            // durable calls wait for out::append and synced()
 
   std::size_t max_client_calls = std::size_t{1} << 20;  // in flight per client, told in the welcome
   std::size_t max_client_bytes = std::size_t{1} << 30;

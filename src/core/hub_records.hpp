@@ -220,6 +220,7 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   worker_load load = worker_load::out_of_service;
   bool counted_loaded = false;
   bool draining = false;       // takes no more work
+  bool quiet = false;          // nothing has come of it for a while: no new work until something does
   bool dying = false;          // kill_worker was asked for
   bool condemned = false;      // something in it does not stop: it goes when what runs beside that has ended
   time_point gone_by = never;  // it was let go, and must be

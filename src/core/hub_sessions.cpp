@@ -36,6 +36,7 @@ void hub::state::lost(time_point now, peer_id id, peer_loss const& loss, outputs
     ended(now, *owner, loss, out);
   } else {
     sessions.detach(*owner);
+    note_quiet(now, *owner);
   }
   sessions.forget(*peer);
 }
@@ -65,7 +66,7 @@ void hub::state::receive(time_point now, peer_id id, frame&& message, outputs& o
 void hub::state::receive_from(time_point now, session& one, frame&& message, outputs& out) {
   auto const id = one.id;
   auto const epoch = one.conn.epoch();
-  one.conn.heard(now);
+  heard(now, one);
   switch (message.head.type) {
     case frame_type::ack:
     case frame_type::heartbeat:
@@ -180,7 +181,7 @@ void hub::state::welcome(time_point now, session& one, outputs& out) {
   message.head.attempt = one.hello;
   message.head.flags = one.welcome_flags;
   message.head.sequence = one.conn.received();
-  one.conn.heard(now);
+  heard(now, one);
   one.conn.send_unnumbered(now, std::move(message), out);
   sessions.watch(one);
 }
@@ -293,8 +294,24 @@ void hub::state::end_client(time_point now, client_session& client, outputs&) {
 
 // --- time
 
+void hub::state::heard(time_point now, session& one) {
+  one.conn.heard(now);
+  if (one.role != peer_role::worker) return;
+  auto& worker = static_cast<worker_session&>(one);
+  if (std::exchange(worker.quiet, false)) work.update_load(now, worker);
+}
+
+// A worker that may be gone is given nothing new until it is heard again.
+void hub::state::note_quiet(time_point now, session& one) {
+  if (one.role != peer_role::worker || !one.conn.quiet(now)) return;
+  auto& worker = static_cast<worker_session&>(one);
+  worker.quiet = true;
+  work.update_load(now, worker);
+}
+
 void hub::state::link_time(time_point now, session& one, outputs& out) {
   if (one.conn.dead(now)) return fell_silent(now, one, out);
+  note_quiet(now, one);
   one.conn.tick(now, out);
   sessions.rewatch(one);
 }

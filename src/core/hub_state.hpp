@@ -45,6 +45,8 @@ struct hub::state {
   void refuse(time_point now, peer_record& peer, header const& head, errc code, std::string text,
               outputs& out);
   void ask_to_rejoin(peer_record& peer, header const& head, std::string text, outputs& out);
+  void heard(time_point now, session& one);
+  void note_quiet(time_point now, session& one);
   void link_time(time_point now, session& one, outputs& out);
   void hello_time(time_point now, peer_record& peer, outputs& out);
   std::uint32_t send(time_point now, session& to, frame&& message, outputs& out);

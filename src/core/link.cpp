@@ -407,6 +407,10 @@ void link::put_off_heartbeat(time_point now) noexcept {
   heartbeat_due_ = add(now, timing_.heartbeat);
 }
 
+time_point link::quiet_at() const noexcept {
+  return reliable_ ? never : add(heard_, add(timing_.heartbeat, timing_.heartbeat / 4));
+}
+
 time_point link::dead_at() const noexcept {
   if (reliable_ || timing_.heartbeat > never / timing_.missed) return never;
   return add(heard_, timing_.missed * timing_.heartbeat);

@@ -64,6 +64,11 @@ class link {
   // Silence is time in which somebody listened: while whoever drives this end stood still, nobody did.
   bool dead(time_point now) const noexcept { return !reliable_ && now - stood_still(now) >= dead_at(); }
   time_point dead_at() const noexcept;
+  // For a heartbeat and a quarter: nothing new is begun with whoever may be gone.
+  bool quiet(time_point now) const noexcept {
+    return !reliable_ && (peer_ == 0 || now - stood_still(now) >= quiet_at());
+  }
+  time_point quiet_at() const noexcept;
 
   static bool is_bulk(std::size_t size) noexcept { return size > header_size + bulk_size; }
   static bool is_bulk(frame const& message) noexcept { return is_bulk(size_of(message)); }

@@ -41,6 +41,7 @@ enum class mutant {
   item_level_ignored,         // of a lost worker's batch nothing counts as started
   batch_times_out,            // the timeout of one item ends the whole batch
   batch_cancelled,            // the cancel of one item ends the whole batch
+  silence_given_work,         // a worker that was not heard for long is given work
   // of the drivers
   early_stop_lost,       // a stop that comes before its attempt begins is forgotten
   task_not_taken_over,   // nobody reads the connection while a task runs

@@ -3,6 +3,8 @@
 
 #include "src/core/mutant.hpp"
 
+#include <algorithm>
+
 namespace yonder::core {
 namespace {
 
@@ -96,7 +98,7 @@ client_session& session_table::begin_client(time_point now, peer_record& peer, h
                                             std::uint32_t number) {
   auto& client = *(clients_[said.session] = std::make_unique<client_session>());
   client.link_timer.kind = static_cast<std::uint8_t>(timer_kind::client_link);
-  begin(now, client, peer, said, number, limits_.client_timing);
+  begin(now, client, peer, said, number);
   client.functions = std::move(said.functions);
   return client;
 }
@@ -107,12 +109,12 @@ worker_session& session_table::begin_worker(time_point now, peer_record& peer, h
   worker.link_timer.kind = static_cast<std::uint8_t>(timer_kind::worker_link);
   worker.grace_timer.kind = static_cast<std::uint8_t>(timer_kind::worker_grace);
   worker.grace_timer.owner = &worker;
-  begin(now, worker, peer, said, number, limits_.worker_timing);
+  begin(now, worker, peer, said, number);
   return worker;
 }
 
 void session_table::begin(time_point now, session& made, peer_record& peer, hello_message& said,
-                          std::uint32_t number, link_timing const& timing) {
+                          std::uint32_t number) {
   made.id = said.session;
   made.role = said.role;
   made.name = std::move(said.name);
@@ -125,7 +127,7 @@ void session_table::begin(time_point now, session& made, peer_record& peer, hell
   made.peer = &peer;
   made.link_timer.owner = &made;
   if (++last_epoch_ == 0) ++last_epoch_;
-  made.conn = link(peer.reliable, timing, limits_.frames);
+  made.conn = link(peer.reliable, limits_.timing, limits_.frames);
   made.conn.open(now, peer.id, last_epoch_);
   sessions_.insert(made.id, made);
   peer.owner = &made;
@@ -166,9 +168,15 @@ client_session* session_table::client(std::uint64_t id) const {
   return found == nullptr || found->role != peer_role::client ? nullptr : static_cast<client_session*>(found);
 }
 
+time_point session_table::link_due(session const& one) {
+  auto const due = one.conn.next_deadline();
+  auto const may_fall_quiet = one.role == peer_role::worker && !static_cast<worker_session const&>(one).quiet;
+  return may_fall_quiet ? std::min(due, one.conn.quiet_at()) : due;
+}
+
 void session_table::watch(session& one) {
   if (one.conn.reliable()) return;
-  auto const next = one.conn.next_deadline();
+  auto const next = link_due(one);
   if (!one.link_timer.armed() || next < one.link_timer.when) timers_.arm(one.link_timer, next);
 }
 

@@ -19,8 +19,7 @@ class session_table {
     std::size_t hello_bytes = 0;  // of one hello
     std::size_t table_bytes = 0;  // of all functions that sessions have named
     duration hello_timeout = 0;   // hello must follow a connection within this time
-    link_timing client_timing{};
-    link_timing worker_timing{};
+    link_timing timing{};
     frame_limits frames{};  // what the hub receives
   };
 
@@ -75,7 +74,7 @@ class session_table {
   // Arms the timer of its link for what is due next.
   void watch(session& one);
   // Its time has come; arms it anew.
-  void rewatch(session& one) { timers_.arm(one.link_timer, one.conn.next_deadline()); }
+  void rewatch(session& one) { timers_.arm(one.link_timer, link_due(one)); }
 
   map_of<client_session> const& clients() const noexcept { return clients_; }
   map_of<worker_session> const& workers() const noexcept { return workers_; }
@@ -83,8 +82,8 @@ class session_table {
 
  private:
   static bool owns(peer_record const& peer, session const& one);
-  void begin(time_point now, session& made, peer_record& peer, hello_message& said, std::uint32_t number,
-             link_timing const& timing);
+  static time_point link_due(session const& one);
+  void begin(time_point now, session& made, peer_record& peer, hello_message& said, std::uint32_t number);
 
   limits limits_;
   timer_wheel& timers_;

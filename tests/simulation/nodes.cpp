@@ -33,7 +33,7 @@ void world::make_hub() {
 
 link_timing world::timing() {
   link_timing made;
-  made.heartbeat = 100 * millisecond;
+  made.heartbeat = heartbeat;
   made.ack_delay = 10 * millisecond;
   made.resend_after = 40 * millisecond;
   return made;

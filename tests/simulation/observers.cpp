@@ -162,7 +162,17 @@ void world::observe_prefetch(frame const& assign) {
     violated("more bytes wait in a worker than may");
 }
 
+// Whoever may be gone is given nothing new. What was sent before the last word of it may leave later.
+void world::observe_silence(std::uint32_t epoch) {
+  constexpr auto longest = 5 * heartbeat / 4 + 10 * millisecond;
+  auto const heard = last_heard_.find(epoch);
+  if (heard != last_heard_.end() && now_ - heard->second > longest)
+    violated("work is given to a worker that has been silent for " +
+             std::to_string((now_ - heard->second) / millisecond) + " ms");
+}
+
 void world::observe_at_hub(frame const& message) {
+  last_heard_[message.head.epoch] = now_;
   auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
   if (answers && how_.prefetch_bytes != 0 && how_.reliable) --unanswered_[message.head.epoch];
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
@@ -175,6 +185,7 @@ void world::observe_at_hub(frame const& message) {
 
 void world::observe_from_hub(frame const& message) {
   auto head = message.head;
+  if (head.type == frame_type::welcome) last_heard_[head.epoch] = now_;
   transfer_message announced;
   if (head.type == frame_type::chunk && head.metadata_size != 0 && read_transfer(message, announced)) {
     head.type = announced.head.type;
@@ -183,6 +194,7 @@ void world::observe_from_hub(frame const& message) {
   packed_items items;
   if (head.type == frame_type::assign) {
     if (!how_.reliable && is_repetition(head)) return;
+    if (!how_.reliable) observe_silence(head.epoch);
     if (message.head.type == frame_type::assign && !read_items(message, items))
       violated("items that do not add up");
     for (std::uint32_t i = 0; i < items.count; ++i)

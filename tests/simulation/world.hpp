@@ -31,6 +31,7 @@ namespace yonder::core::simulation {
 inline constexpr std::uint64_t first_session = 1'000;
 inline constexpr std::uint64_t first_worker_session = std::uint64_t{1} << 40;
 inline constexpr duration rest_limit = 400 * second;  // in which the world must come to rest
+inline constexpr duration heartbeat = 100 * millisecond;
 inline constexpr std::size_t argument_size = 16;
 inline constexpr std::size_t value_size = 16;
 inline constexpr std::size_t narrow_bytes = 4'000;  // what a narrow connection's transport carries
@@ -313,6 +314,7 @@ class world {
   void observe_from_hub(frame const& message);
   bool is_repetition(header const& assign);
   void observe_prefetch(frame const& assign);
+  void observe_silence(std::uint32_t epoch);
   void observe_assigned(header const& head, call_id id);
   void observe_value(call_id id, std::span<std::byte const> payload);
   void check_timeout(worker_node const& node);
@@ -388,6 +390,7 @@ class world {
   std::vector<lost_level> lost_levels_;
   std::unordered_map<std::uint32_t, std::uint32_t> assigned_levels_;  // by worker epoch, the highest sequence
   std::unordered_map<std::uint32_t, std::size_t> unanswered_;         // by worker epoch, attempts
+  std::unordered_map<std::uint32_t, time_point> last_heard_;          // by epoch, at the hub
   std::vector<connection> connections_;
   std::deque<parcel> parcels_;
   std::vector<std::uint32_t> free_parcels_;

@@ -176,7 +176,7 @@ TEST_CASE("promise 3: a worker that was taken for dead is fenced by its epoch, a
   auto const call = net.submit(client, "x");
   auto const epoch = worker.runs[0].key.epoch;
   worker.connected = false;
-  for (int i = 0; i < 6; ++i) net.wait(second);
+  for (int i = 0; i < 11; ++i) net.wait(second);
   CHECK(code_of(client, call) == errc::worker_lost);
   worker.connected = true;
   net.wait(1'500 * millisecond);
@@ -185,6 +185,41 @@ TEST_CASE("promise 3: a worker that was taken for dead is fenced by its epoch, a
   net.submit(client, "y");
   REQUIRE(worker.runs.size() == 1);
   CHECK(worker.runs[0].key.epoch != epoch);
+}
+
+TEST_CASE("promise 3: a worker elsewhere that falls silent gets no new work until it is heard again") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  net.wait(3 * second);  // it is idle, and says so
+  worker.connected = false;
+  net.wait(1'300 * millisecond);
+  auto const call = net.submit(client, "x");
+  CHECK(net.hub().census().queued == 1);
+  CHECK(net.hub().census().attempts == 0);
+  auto& other = net.add_worker();
+  REQUIRE(other.runs.size() == 1);
+  net.finish(other, "value");
+  CHECK(client.outcomes.at(call.number).ok());
+  net.lose(other);
+  net.submit(client, "y");
+  CHECK(net.hub().census().attempts == 0);
+  worker.connected = true;
+  net.wait(second);
+  CHECK(worker.runs.size() == 1);  // no new session: nothing had become of the old one
+  CHECK(net.hub().counters().workers_lost == 0);
+}
+
+TEST_CASE("promise 3: a worker whose connection ended gets no new work until it is back") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  auto& worker = net.add_worker();
+  net.lose(worker);
+  net.submit(client, "x");
+  CHECK(net.hub().census().attempts == 0);
+  net.connect(worker);
+  net.pump();
+  CHECK(worker.runs.size() == 1);
 }
 
 TEST_CASE("promise 7: what expires in the queue is not started") {

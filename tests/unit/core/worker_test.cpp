@@ -64,7 +64,7 @@ TEST_CASE("an attempt of a session that ended must stop, or the worker exits") {
   auto& worker = net.add_worker();
   net.submit(client, "x");
   worker.connected = false;
-  net.wait(6 * second);
+  net.wait(11 * second);
   worker.connected = true;
   net.wait(1'500 * millisecond);
   CHECK(worker.stops.size() == 1);
