@@ -167,6 +167,13 @@ class verbs<Task, Function, type_list<P...>> {
 
   Task const& self() const { return static_cast<Task const&>(*this); }
   options const& settings() const { return self().settings(); }
+  // What its workers have to be like.
+  std::string_view worker_needs() const {
+    if constexpr (requires { self().needs(); })
+      return self().needs();
+    else
+      return {};
+  }
 
   // What stands for parameter Q when A is passed: itself, or what it converts to.
   template <class Q, class A>
@@ -191,7 +198,7 @@ class verbs<Task, Function, type_list<P...>> {
 
   template <class... A>
   call_ref start_owned(departure when, A&&... a) const {
-    auto call = begin_call(record::entry, settings());
+    auto call = begin_call(record::entry, settings(), worker_needs());
     encode_owned(call.content, std::forward<A>(a)...);
     return submit(self().where(), record::entry, settings(), std::move(call), when);
   }
@@ -235,7 +242,7 @@ auto verbs<Task, Function, type_list<P...>>::try_remote(passed_t<P>... p) const 
 
 template <class Task, auto Function, class... P>
 call_ref verbs<Task, Function, type_list<P...>>::begin(passed_t<P>... p) const {
-  auto call = begin_call(record::entry, settings());
+  auto call = begin_call(record::entry, settings(), worker_needs());
   encode(call.content, p...);
   return submit(self().where(), record::entry, settings(), std::move(call), departure::awaited);
 }

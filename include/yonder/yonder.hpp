@@ -10,6 +10,7 @@
 #include "yonder/options.hpp"
 #include "yonder/runtime.hpp"
 #include "yonder/schema.hpp"
+#include "yonder/service.hpp"
 #include "yonder/task.hpp"
 #include "yonder/this_call.hpp"
 #include "yonder/version.hpp"

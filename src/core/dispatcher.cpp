@@ -82,8 +82,8 @@ std::size_t place_of(worker_session& worker, call_record const& call) {
   return index;
 }
 
-std::string key_of(std::vector<function_info> const& table) {
-  std::string key;
+std::string key_of(std::vector<function_info> const& table, pool_record const* home) {
+  std::string key(reinterpret_cast<char const*>(&home), sizeof home);
   for (auto const& info : table) {
     key += info.name;
     key += '\0';
@@ -111,17 +111,20 @@ void dispatcher::reorder(function_record& function) {
 
 // --- functions, and who offers them
 
-function_record& dispatcher::function_of(std::string_view name, std::uint64_t signature) {
-  if (last_function_ != nullptr && last_function_->signature == signature && last_function_->name == name) {
+function_record& dispatcher::function_of(std::string_view name, std::uint64_t signature, pool_record* home) {
+  if (last_function_ != nullptr && last_function_->signature == signature && last_function_->home == home &&
+      last_function_->name == name) {
     return *last_function_;
   }
-  auto const found = functions_.find({name, signature});
+  auto const found = functions_.find({home, name, signature});
   if (found != functions_.end()) return *(last_function_ = found->second.get());
   auto made = std::make_unique<function_record>();
   made->name = name;
   made->signature = signature;
+  made->home = home;
+  if (home != nullptr) ++home->users;
   auto& function = *made;
-  functions_.emplace(function_key{function.name, signature}, std::move(made));
+  functions_.emplace(function_key{home, function.name, signature}, std::move(made));
   find_pool(function);
   return *(last_function_ = &function);
 }
@@ -133,17 +136,19 @@ void dispatcher::release(function_record& function) {
     unoffered_.remove(function);
   }
   if (last_function_ == &function) last_function_ = nullptr;
-  functions_.erase({function.name, function.signature});
+  if (function.home != nullptr) --function.home->users;
+  functions_.erase({function.home, function.name, function.signature});
 }
 
-image& dispatcher::hold_image(std::vector<function_info>& table) {
-  auto const [found, is_new] = images_.try_emplace(key_of(table));
+image& dispatcher::hold_image(std::vector<function_info>& table, pool_record* home) {
+  auto const [found, is_new] = images_.try_emplace(key_of(table, home));
   auto& one = found->second;
   ++one.holders;
   if (!is_new) return one;
   one.key = found->first;
+  one.home = home;
   for (auto& info : table) {
-    auto& function = function_of(info.name, info.signature);
+    auto& function = function_of(info.name, info.signature, home);
     if (find_offer(function, one) != nullptr) continue;
     function.schema = std::move(info.schema);
     function.was_offered = true;
@@ -184,10 +189,21 @@ void dispatcher::learn(pool_record& pool, image& program) {
   unknown_due_ = 0;
 }
 
+bool dispatcher::could_offer(std::string_view name, std::uint64_t signature) const {
+  return std::any_of(pools_.begin(), pools_.end(), [&](auto const* pool) {
+    auto const& program = pool->program;
+    return program == nullptr ||
+           std::any_of(program->functions.begin(), program->functions.end(),
+                       [&](auto const* one) { return one->signature == signature && one->name == name; });
+  });
+}
+
 // Pools that are known to offer it come first, then those of which nothing is known.
 void dispatcher::find_pool(function_record& function) {
-  pool_record* found = nullptr;
+  auto const at_home = function.home != nullptr && could_offer(function.name, function.signature);
+  pool_record* found = at_home ? function.home : nullptr;
   for (auto* const pool : pools_) {
+    if (function.home != nullptr) break;
     auto const offers = pool->program != nullptr && find_offer(function, *pool->program) != nullptr;
     if (offers || (pool->program == nullptr && found == nullptr)) found = pool;
     if (offers) break;
@@ -437,13 +453,14 @@ void dispatcher::join(time_point now, worker_session& worker, image& program) {
   ++in_service_;
   if (worker.pool != nullptr) {
     ++worker.pool->in_service;
-    if (worker.pool->program == nullptr) learn(*worker.pool, program);
+    if (worker.pool->program == nullptr && !worker.pool->on_demand) learn(*worker.pool, program);
   }
   update_load(now, worker);
   unknown_due_ = now;
 }
 
 void dispatcher::leave_service(time_point now, worker_session& worker) {
+  if (worker.program == nullptr) return;  // it has not come so far
   if (!std::exchange(worker.left_service, true)) {
     --in_service_;
     if (worker.pool != nullptr) --worker.pool->in_service;
@@ -452,6 +469,7 @@ void dispatcher::leave_service(time_point now, worker_session& worker) {
 }
 
 void dispatcher::leave(time_point now, worker_session& worker) {
+  if (worker.program == nullptr) return;
   leave_service(now, worker);
   if (worker.counted_loaded) --worker.program->loaded;
   --worker.program->workers;
@@ -476,7 +494,8 @@ bool dispatcher::should_spread(time_point now) {
 }
 
 bool dispatcher::could_spread(time_point now, worker_session& worker) const {
-  return can_help(*worker.program) && has_waiting(worker) && now - worker.began_since >= 2 * limits_.prefetch;
+  return worker.program != nullptr && can_help(*worker.program) && has_waiting(worker) &&
+         now - worker.began_since >= 2 * limits_.prefetch;
 }
 
 // --- functions that nobody offers
@@ -510,21 +529,21 @@ function_record* dispatcher::unknown(time_point now) {
   return nullptr;
 }
 
-failure dispatcher::explain_unknown(function_record const& function,
+failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signature,
                                     std::vector<function_info> const* callers_functions) const {
   failure error;
   error.code = errc::unknown_function;
   std::string names;
   std::size_t count = 0;
   for (auto const& [key, other] : functions_) {
-    if (other->offers.empty()) continue;
-    if (other->name == function.name) {
+    if (other->offers.empty() || other->home != nullptr) continue;
+    if (other->name == name && other->signature != signature) {
       error.code = errc::signature_mismatch;
-      error.message = "workers have \"" + function.name + "\" with another structure";
+      error.message = "workers have \"" + name + "\" with another structure";
       if (!other->schema.empty()) error.message += "; theirs: " + other->schema;
       if (callers_functions == nullptr) return error;
       for (auto const& mine : *callers_functions) {
-        if (mine.name == function.name && mine.signature == function.signature && !mine.schema.empty()) {
+        if (mine.name == name && mine.signature == signature && !mine.schema.empty()) {
           error.message += "; the caller's: " + mine.schema;
         }
       }
@@ -533,9 +552,11 @@ failure dispatcher::explain_unknown(function_record const& function,
     if (++count <= names_told) names += (names.empty() ? "" : ", ") + other->name;
   }
   error.message =
-      "no worker has a task named \"" + function.name + "\"; they have: " + (names.empty() ? "none" : names);
+      "no worker has a task named \"" + name + "\"; they have: " + (names.empty() ? "none" : names);
   if (count > names_told) error.message += " and " + std::to_string(count - names_told) + " more";
-  if (!function.last_loss.empty()) error.message += "; of the last one that had it: " + function.last_loss;
+  auto const known = functions_.find({nullptr, name, signature});
+  if (known != functions_.end() && !known->second->last_loss.empty())
+    error.message += "; of the last one that had it: " + known->second->last_loss;
   return error;
 }
 

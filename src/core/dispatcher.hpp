@@ -12,13 +12,15 @@
 namespace yonder::core {
 
 struct function_key {
+  pool_record const* home = nullptr;
   std::string_view name;
   std::uint64_t signature = 0;
   friend bool operator==(function_key const&, function_key const&) = default;
 };
 struct function_key_hash {
   std::size_t operator()(function_key const& key) const noexcept {
-    return std::hash<std::string_view>()(key.name) ^ static_cast<std::size_t>(key.signature);
+    return std::hash<std::string_view>()(key.name) ^ static_cast<std::size_t>(key.signature) ^
+           std::hash<void const*>()(key.home);
   }
 };
 
@@ -38,16 +40,19 @@ class dispatcher {
 
   // --- functions, and who offers them
 
-  function_record& function_of(std::string_view name, std::uint64_t signature);
+  // `home`: where it has to run; null: on any worker without requirements.
+  function_record& function_of(std::string_view name, std::uint64_t signature, pool_record* home = nullptr);
   // One of its calls has ended.
   void release(function_record& function);
 
   // The table is held until release(): by a worker, or by a pool. Takes the schemas.
-  image& hold_image(std::vector<function_info>& table);
+  image& hold_image(std::vector<function_info>& table, pool_record* home = nullptr);
   void release(time_point now, image& held);
 
   // Pools in the order in which they are asked to start workers.
   void add_pool(pool_record& pool);
+  // Whether workers that the hub starts have this, as far as is known.
+  bool could_offer(std::string_view name, std::uint64_t signature) const;
   // The pool's workers turn out to offer this.
   void learn(pool_record& pool, image& program);
 
@@ -105,7 +110,7 @@ class dispatcher {
   // A function whose waiting calls are to fail; null: none. They must be dequeued before the next question.
   function_record* unknown(time_point now);
   time_point unknown_due() const noexcept { return unknown_due_; }
-  failure explain_unknown(function_record const& function,
+  failure explain_unknown(std::string const& name, std::uint64_t signature,
                           std::vector<function_info> const* callers_functions) const;
 
   // --- waits that are long

@@ -31,7 +31,8 @@ hub::state::state(hub_config made, time_point now)
             random, timers),
       work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace,
             config.wait_notice}),
-      pools({config.scale_delay, config.start_timeout, config.start_failures}, config.pools, random, timers),
+      pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools}, config.pools,
+            random, timers),
       budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
   for (auto& pool : pools.pools()) work.add_pool(*pool);
 }
@@ -43,6 +44,7 @@ void hub::state::settle(time_point now, outputs& out) {
   spread(now, out);
   pools.start_workers(now, out);
   let_go_idle(now, out);
+  pools.forget_unused();
   for (auto line = work.long_wait(now); !line.empty(); line = work.long_wait(now))
     out.emplace_back(out::notice{std::move(line)});
 }

@@ -19,7 +19,10 @@ struct pool_config {
 
 struct hub_config {
   std::uint64_t seed = 0;  // drawn at random at every start: jitter, tokens, and epochs that never repeat
-  std::vector<pool_config> pools;          // the first that offers a function starts workers for it
+  // The first that offers a function starts workers for it. For calls that say what they need of their worker
+  // further pools are made after the first one's model.
+  std::vector<pool_config> pools;
+  std::size_t max_pools = 1024;            // of those
   duration scale_delay = 1 * millisecond;  // a call that waited so long asks for another worker
   duration start_timeout = 30 * second;    // from start_worker to hello; then abandon_start
   int start_failures = 3;                  // in a row, with no worker live: the waiting calls fail

@@ -103,7 +103,9 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   counters.calls += range.count;
   budget.on_calls(range.count);
   auto& call = calls.add(caller, id, range.count, size);
-  call.function = &work.function_of(said.function, whole->head.signature);
+  failure refused;
+  auto* const home = said.requirements.empty() ? nullptr : find_home(call, said, refused);
+  call.function = &work.function_of(said.function, whole->head.signature, home);
   ++call.function->calls;
   call.policy = said.policy;
   call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(whole->head.remaining_us, now);
@@ -113,9 +115,46 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   call.offset = range.offset;
   call.payload = range.bytes;
   compact(call);
+  if (!said.requirements.empty() && home == nullptr) {
+    call.stage = call_stage::leaving;
+    return fail(now, call, std::move(refused), out);
+  }
   arm(call);
   if (config.journal && call.policy.durable) return append(call, out::append::kind::call, call.message, out);
   work.enqueue(now, call);
+}
+
+// The pool for what the call needs; null: `refused` says why there is none.
+pool_record* hub::state::find_home(call_record& call, call_message const& said, failure& refused) {
+  auto* const known = pools.find(said.requirements);
+  if (known != nullptr) {
+    auto const most = known->needs.max_queue;
+    if (most == 0 || known->queued < most || known->workers() == 0) return known;
+    refused = failure_of(errc::overloaded, std::to_string(known->queued) +
+                                               " calls wait for this pool, and it takes " +
+                                               std::to_string(most) + " (max_queue)");
+    return nullptr;
+  }
+  requirements needs;
+  if (!decode_requirements(std::as_bytes(std::span(said.requirements)), needs)) {
+    ++counters.protocol_violations;
+    refused = failure_of(errc::protocol_violation, "what the call needs of its worker does not decode");
+  } else if (auto fault = fault_of(needs); !fault.empty()) {
+    refused = failure_of(errc::bad_configuration, std::move(fault));
+  } else if (auto missing = pools.unsatisfiable(needs); !missing.empty()) {
+    refused = failure_of(errc::unsatisfiable, std::move(missing));
+  } else if (!needs.service.empty() && !work.could_offer(needs.service, needs.service_signature)) {
+    refused = explain_unknown(call, needs.service, needs.service_signature);
+  } else {
+    return &pools.make(said.requirements, std::move(needs));
+  }
+  return nullptr;
+}
+
+failure hub::state::explain_unknown(call_record const& call, std::string const& name,
+                                    std::uint64_t signature) {
+  auto const* const client = sessions.client(call.id.session);
+  return work.explain_unknown(name, signature, client == nullptr ? nullptr : &client->functions);
 }
 
 // The caller is back, and asks for what it had asked for.
@@ -215,6 +254,7 @@ void hub::state::compact(call_record& call) {
 
 void hub::state::take_answer(time_point now, worker_session& worker, frame&& message, outputs& out) {
   auto const head = message.head;
+  if (worker.entering && head.call.session == 0) return take_entry(now, worker, message, out);
   packed_items items;
   items.count = read_item_count(message);
   auto const ran_us = std::min<std::uint64_t>(head.remaining_us, never / microsecond);

@@ -7,6 +7,7 @@
 #include "src/core/link.hpp"
 #include "src/core/metadata.hpp"
 #include "src/core/number_map.hpp"
+#include "src/core/requirements.hpp"
 #include "src/core/ring.hpp"
 #include "src/core/timer_wheel.hpp"
 
@@ -140,6 +141,7 @@ struct function_record : list_hook<unoffered_tag> {
   };
   std::vector<offer> offers;
   pool_record* pool = nullptr;  // that starts workers for it
+  pool_record* home = nullptr;  // the only one whose workers count; null: those without requirements
   bool was_offered = false;
   time_point unoffered_since = 0;
   std::string last_loss;       // how the last worker that offered it ended
@@ -153,6 +155,7 @@ struct function_record : list_hook<unoffered_tag> {
 // A table of functions that one or several workers have in common, and the workers that have it.
 struct image {
   std::string key;
+  pool_record* home = nullptr;  // of its functions
   std::vector<function_record*> functions;
   std::vector<function_record*> heap;  // of functions with a queue, the longest waiting call first
   std::size_t holders = 0;             // workers and pools that have it
@@ -225,6 +228,9 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool condemned = false;      // something in it does not stop: it goes when what runs beside that has ended
   time_point gone_by = never;  // it was let go, and must be
   bool left_service = false;
+  // While it makes its service it is in no image; what it will offer stands here.
+  bool entering = false;
+  std::vector<function_info> table;
   timer_of<worker_session> grace_timer;
   bool in_service() const { return !draining && !dying; }
 };
@@ -254,6 +260,11 @@ struct start_record {
 // Workers that the hub starts, all of one program.
 struct pool_record {
   pool_config config;
+  bool on_demand = false;  // made for calls that say what they need; not of hub_config
+  std::string key;         // on_demand: those requirements as they came
+  requirements needs;
+  std::size_t users = 0;     // on_demand: functions, starts and workers of it
+  std::size_t entering = 0;  // workers that make their service
   image* program = nullptr;  // what its workers offer; null: not known before the first one
   std::size_t queued = 0;    // calls that wait for a worker of it
   std::size_t starting = 0;
@@ -265,7 +276,8 @@ struct pool_record {
   time_point waiting_since = never;  // since when calls have waited and no further worker was asked for
   intrusive_list<worker_session, idle_tag> idle;  // the longest idle first
 
-  std::size_t workers() const { return in_service + starting; }
+  std::size_t workers() const { return in_service + entering + starting; }
+  bool has_service() const { return !needs.service.empty(); }
 };
 
 }  // namespace yonder::core

@@ -8,8 +8,6 @@
 namespace yonder::core {
 namespace {
 
-constexpr std::uint32_t most_concurrent = link::window;  // whatever a worker says
-
 // Whether this is a worker that the hub had started.
 bool is_ours(session const& one) {
   return one.role == peer_role::worker && static_cast<worker_session const&>(one).pool != nullptr;
@@ -158,7 +156,11 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   worker.concurrency = std::min(said.concurrency, most_concurrent);
   worker.pool = pools.succeeded(std::exchange(peer.start, 0), said.start_token);
   welcome(now, worker, out);
-  work.join(now, worker, work.hold_image(said.functions));
+  if (worker.pool != nullptr && worker.pool->has_service())
+    return enter(now, worker, std::move(said.functions), out);
+  work.join(now, worker,
+            work.hold_image(said.functions,
+                            worker.pool != nullptr && worker.pool->on_demand ? worker.pool : nullptr));
 }
 
 void hub::state::resume_session(time_point now, session& one, peer_record& peer, header const& head,

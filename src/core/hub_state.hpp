@@ -19,6 +19,8 @@ std::string describe_loss(peer_loss const& loss);
 failure failure_of(errc code, std::string text);
 failure copy_of(failure const& error);
 
+inline constexpr std::uint32_t most_concurrent = link::window;  // whatever a worker, or a service, says
+
 struct hub::state {
   state(hub_config made, time_point now);
 
@@ -57,6 +59,7 @@ struct hub::state {
                   frame&& message, outputs& out);
   void take_new(time_point now, client_session& client, call_id id, call_message const& said,
                 frame_ref const& whole, packed_items const& items, items_range const& range, outputs& out);
+  pool_record* find_home(call_record& call, call_message const& said, failure& refused);
   void take_again(time_point now, client_session& client, call_record& call, outputs& out);
   void take_cancel(time_point now, client_session& client, frame const& message, outputs& out);
   call_record& split(time_point now, call_record& call, std::uint32_t at);
@@ -117,10 +120,15 @@ struct hub::state {
                   outputs& out);
   void recall_waiting(time_point now, worker_session& worker, outputs& out);
   void spread(time_point now, outputs& out);
+  failure explain_unknown(call_record const& call, std::string const& name, std::uint64_t signature);
   void fail_unknown_functions(time_point now, outputs& out);
   void start_failed(time_point now, std::uint64_t start, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);
   void give_up_starting(time_point now, pool_record* pool, outputs& out);
+  void enter(time_point now, worker_session& worker, std::vector<function_info>&& table, outputs& out);
+  void take_entry(time_point now, worker_session& worker, frame const& message, outputs& out);
+  void entry_failed(time_point now, worker_session& worker, std::string const& reason,
+                    std::string const& stderr_tail, outputs& out);
   void let_go_idle(time_point now, outputs& out);
   void worker_drains(time_point now, worker_session& worker, outputs& out);
   void kill(time_point now, worker_session& worker, outputs& out);
@@ -151,6 +159,7 @@ struct hub::state {
   std::size_t delayed = 0;
   call_queue unsynced;
   std::uint64_t last_record = 0;
+  std::uint64_t last_entry = 0;  // the number of the last call of the hub's own
 };
 
 }  // namespace yonder::core

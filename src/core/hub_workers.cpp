@@ -186,8 +186,7 @@ void hub::state::fail_unknown_functions(time_point now, outputs& out) {
     ++function->calls;  // keeps it while its calls end
     while (!function->queue.empty()) {
       auto& call = function->queue.front();
-      auto const* const client = sessions.client(call.id.session);
-      fail(now, call, work.explain_unknown(*function, client == nullptr ? nullptr : &client->functions), out);
+      fail(now, call, explain_unknown(call, function->name, function->signature), out);
     }
     --function->calls;
     work.release(*function);
@@ -207,11 +206,61 @@ void hub::state::give_up_starting(time_point now, pool_record* pool, outputs& ou
   }
 }
 
+// --- workers that make a service before they take calls
+
+void hub::state::enter(time_point now, worker_session& worker, std::vector<function_info>&& table,
+                       outputs& out) {
+  auto const& pool = *worker.pool;
+  worker.entering = true;
+  worker.table = std::move(table);
+  frame message;
+  byte_buffer body;
+  write_call(body, pool.needs.service, {}, {});
+  write_requirements(body, pool.key);
+  message.head.type = frame_type::assign;
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  message.head.call = {0, ++last_entry};
+  message.head.attempt = 1;
+  message.head.signature = pool.needs.service_signature;
+  body.append(pool.needs.arguments.data(), pool.needs.arguments.size());
+  message.body = std::move(body);
+  send(now, worker, std::move(message), out);
+  if (pool.needs.enter_timeout == 0) return;
+  worker.gone_by = add(now, pool.needs.enter_timeout);
+  arm_grace(worker);
+}
+
+void hub::state::take_entry(time_point now, worker_session& worker, frame const& message, outputs& out) {
+  worker.gone_by = never;
+  arm_grace(worker);
+  if (message.head.type == frame_type::result) {
+    worker.entering = false;
+    worker.concurrency = std::min(worker.pool->needs.concurrency, most_concurrent);
+    pools.entered(*worker.pool);
+    return work.join(now, worker, work.hold_image(worker.table, worker.pool));
+  }
+  failure error;
+  if (!read_error(message, error)) return violated(now, worker, "an error that does not decode", out);
+  auto reason = "its service '" + worker.pool->needs.service + "' was not made: ";
+  if (!error.type_name.empty()) reason += error.type_name + ": ";
+  entry_failed(now, worker, reason + error.message, {}, out);
+  worker.gone_by = add(now, config.cancel_grace);
+  arm_grace(worker);
+  worker_drains(now, worker, out);
+}
+
+void hub::state::entry_failed(time_point now, worker_session& worker, std::string const& reason,
+                              std::string const& stderr_tail, outputs& out) {
+  worker.entering = false;
+  give_up_starting(now, pools.entry_failed(now, *worker.pool, reason, stderr_tail), out);
+}
+
 // --- the end of workers
 
 void hub::state::let_go_idle(time_point now, outputs& out) {
   while (auto* const worker = pools.idle_too_long(now)) {
-    worker->gone_by = add(now, config.session_timeout);
+    auto const exit = worker->pool->needs.exit_timeout;
+    worker->gone_by = add(now, exit != 0 ? exit : config.session_timeout);
     arm_grace(*worker);
     worker_drains(now, *worker, out);
   }
@@ -225,13 +274,16 @@ void hub::state::worker_drains(time_point now, worker_session& worker, outputs& 
 }
 
 void hub::state::kill(time_point now, worker_session& worker, outputs& out) {
-  constexpr auto reason = "did not stop within its grace period";
   if (worker.dying) return;
+  std::string reason = "did not stop within its grace period";
+  if (worker.entering)
+    reason = "took longer than " + in_words(worker.pool->needs.enter_timeout) + " to make its service '" +
+             worker.pool->needs.service + "'";
   worker.dying = true;
   ++counters.workers_killed;
   work.leave_service(now, worker);
-  if (!worker.conn.reliable()) return dismiss(now, worker, errc::disconnected, reason, out);
-  out.emplace_back(out::kill_worker{worker.conn.peer(), reason});
+  if (!worker.conn.reliable()) return dismiss(now, worker, errc::disconnected, std::move(reason), out);
+  out.emplace_back(out::kill_worker{worker.conn.peer(), std::move(reason)});
 }
 
 // How many items of the attempt may have been started; of those that were, the last is what the worker ran.
@@ -271,7 +323,9 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
     }
     culprit = false;
   }
-  if (worker.program->holders == 1) {
+  if (worker.entering) entry_failed(now, worker, describe_loss(loss), loss.stderr_tail, out);
+  if (worker.pool != nullptr) pools.gone(*worker.pool);
+  if (worker.program != nullptr && worker.program->holders == 1) {
     for (auto* const function : worker.program->functions) function->last_loss = describe_loss(loss);
   }
   work.leave(now, worker);

@@ -191,11 +191,16 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
   put_present_text(body, tag::traceparent, traceparent, max_name_size);
 }
 
+void write_requirements(byte_buffer& body, std::string_view needs) {
+  put_present_text(body, tag::requirements, needs, max_requirements_size);
+}
+
 bool read_call(bytes_view metadata, call_message& message) {
   auto const good = read_fields(metadata, [&](tag what, bytes_view value) {
     switch (what) {
       case tag::function: return taken_if(get_text(value, message.function, max_name_size));
       case tag::policy: return taken_if(get_policy(value, message.policy));
+      case tag::requirements: return taken_if(get_text(value, message.requirements, max_requirements_size));
       default: return field::unknown;
     }
   });

@@ -29,13 +29,14 @@ enum class tag : std::uint16_t {
   error_exit = 0x0056,        // i32
   error_stderr = 0x0057,      // text
   function = 0x8001,          // text
-  policy = 0x8002,    // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
-  transfer = 0x8003,  // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
-  items = 0x8004,     // u32 count, then, where there are payloads, u32 size of each (items.hpp)
-  role = 0x8010,      // u8: 1 client, 2 worker
-  session = 0x8011,   // u64
-  versions = 0x8012,  // u16 lowest, u16 highest
-  code = 0x8050,      // u16, yonder::errc
+  policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
+  transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
+  items = 0x8004,         // u32 count, then, where there are payloads, u32 size of each (items.hpp)
+  requirements = 0x8005,  // requirements.hpp
+  role = 0x8010,          // u8: 1 client, 2 worker
+  session = 0x8011,       // u64
+  versions = 0x8012,      // u16 lowest, u16 highest
+  code = 0x8050,          // u16, yonder::errc
 };
 
 // Flags of the header.
@@ -48,6 +49,7 @@ inline constexpr std::uint8_t flag_withdrawn = 16;  // chunk: the rest will not 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
 inline constexpr std::size_t max_functions = 65'536;
+inline constexpr std::size_t max_requirements_size = std::size_t{80} << 10;
 
 enum class peer_role : std::uint8_t { client = 1, worker = 2 };
 
@@ -78,8 +80,9 @@ struct welcome_message {
 };
 
 struct call_message {
-  std::string_view function;  // into the frame
-  call_policy policy;         // without the deadline, which the header carries
+  std::string_view function;      // into the frame
+  call_policy policy;             // without the deadline, which the header carries
+  std::string_view requirements;  // of the worker, encoded; empty: none
 };
 
 // What an announcement says of the frame that comes in chunks.
@@ -96,6 +99,8 @@ struct bye_message {
 
 void write_call(byte_buffer& body, std::string_view function, call_policy const& policy,
                 std::string_view traceparent);
+// Behind it, if they are not empty: what the worker has to be like, as encode_requirements() gives it.
+void write_requirements(byte_buffer& body, std::string_view needs);
 bool read_call(std::span<std::byte const> metadata, call_message& message);
 
 // Whole frames; the caller sets what the header says of session and order.

@@ -19,15 +19,65 @@ scaler::scaler(limits const& allowed, std::vector<pool_config> const& pools, ran
     auto& pool = *pools_.emplace_back(std::make_unique<pool_record>());
     pool.config = config;
   }
+  configured_ = pools_.size();
+}
+
+// --- pools that are made for what calls need
+
+pool_record* scaler::find(std::string_view key) {
+  if (last_ != nullptr && last_->key == key) return last_;
+  auto const found = by_key_.find(key);
+  return found == by_key_.end() ? nullptr : last_ = found->second;
+}
+
+std::string scaler::unsatisfiable(requirements const& needs) const {
+  auto const whose = needs.service.empty() ? "" : ", and none can hold the service '" + needs.service + "'";
+  if (configured_ == 0 || pools_.front()->config.max_workers == 0)
+    return "the hub starts no workers of its own" + whose + "; set runtime_options::workers there";
+  if (pools_.size() - configured_ >= limits_.pools)
+    return "the hub has " + std::to_string(limits_.pools) +
+           " pools for calls that say what they need of their workers, and makes no more; let calls share "
+           "what "
+           "they can";
+  return {};
+}
+
+pool_record& scaler::make(std::string_view key, requirements&& needs) {
+  auto& pool = *pools_.emplace_back(std::make_unique<pool_record>());
+  pool.config = pools_.front()->config;
+  pool.config.functions.clear();
+  pool.config.min_workers = needs.min_workers;
+  if (needs.max_workers != 0) pool.config.max_workers = needs.max_workers;
+  pool.config.max_workers = std::max(pool.config.max_workers, pool.config.min_workers);
+  if (needs.scaledown_window >= 0) pool.config.idle_timeout = needs.scaledown_window;
+  pool.on_demand = true;
+  pool.key = key;
+  pool.needs = std::move(needs);
+  by_key_.emplace(pool.key, &pool);
+  return pool;
+}
+
+void scaler::forget_unused() {
+  for (auto place = pools_.size(); place > configured_; --place) {
+    auto& pool = *pools_[place - 1];
+    if (pool.users != 0 || pool.workers() != 0 || pool.config.min_workers != 0) continue;
+    if (last_ == &pool) last_ = nullptr;
+    by_key_.erase(pool.key);
+    pools_.erase(pools_.begin() + static_cast<std::ptrdiff_t>(place - 1));
+  }
 }
 
 // --- starting
 
 time_point scaler::start_due(pool_record const& pool) const {
   if (pool.workers() < pool.config.min_workers) return pool.start_not_before;
-  if (pool.queued == 0 || pool.workers() >= pool.config.max_workers) return never;
+  if (pool.workers() >= pool.config.max_workers) return never;
+  auto const coming = pool.starting + pool.entering;
+  auto const works = pool.queued != 0 || pool.in_service > pool.idle.size();
+  if (works && pool.idle.size() + coming < pool.needs.spare) return pool.start_not_before;
+  if (pool.queued == 0) return never;
   if (pool.workers() == 0) return pool.start_not_before;
-  if (pool.starting >= pool.queued || pool.waiting_since == never) return never;
+  if (coming >= pool.queued || pool.waiting_since == never) return never;
   return std::max(pool.start_not_before, add(pool.waiting_since, limits_.scale_delay));
 }
 
@@ -45,6 +95,7 @@ void scaler::start_workers(time_point now, outputs& out) {
 void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
   pool.waiting_since = now;
   ++pool.starting;
+  if (pool.on_demand) ++pool.users;
   auto made = std::make_unique<start_record>();
   auto& start = *made;
   start.id = ++last_start_;
@@ -55,7 +106,7 @@ void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
   start.start_timer.owner = &start;
   timers_.arm(start.start_timer, add(now, limits_.start_timeout));
   by_token_.emplace(start.token, start.id);
-  out.emplace_back(out::start_worker{start.id, pool.config.id, start.token});
+  out.emplace_back(out::start_worker{start.id, pool.config.id, start.token, pool.needs.exit_timeout});
   starts_.emplace(start.id, std::move(made));
 }
 
@@ -66,7 +117,10 @@ pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token) {
   auto& pool = *found->second->pool;
   ++started_;
   --pool.starting;
-  pool.start_failures = 0;
+  if (pool.has_service())
+    ++pool.entering;
+  else
+    pool.start_failures = 0;
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);
@@ -81,8 +135,25 @@ pool_record* scaler::failed(time_point now, std::uint64_t start, std::string con
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);
-  ++failures_;
   --pool.starting;
+  if (pool.on_demand) --pool.users;
+  return note_failure(now, pool, reason, stderr_tail);
+}
+
+void scaler::entered(pool_record& pool) {
+  --pool.entering;
+  pool.start_failures = 0;
+}
+
+pool_record* scaler::entry_failed(time_point now, pool_record& pool, std::string const& reason,
+                                  std::string const& stderr_tail) {
+  --pool.entering;
+  return note_failure(now, pool, reason, stderr_tail);
+}
+
+pool_record* scaler::note_failure(time_point now, pool_record& pool, std::string const& reason,
+                                  std::string const& stderr_tail) {
+  ++failures_;
   ++pool.start_failures;
   pool.start_not_before = add(now, start_backoff * pool.start_failures);
   pool.failure_reason = reason;
@@ -106,8 +177,10 @@ failure scaler::explain(pool_record& pool) const {
 
 // --- letting go
 
+// Spare workers are kept as long as others of their pool work.
 time_point scaler::idle_due(pool_record& pool) const {
   if (pool.in_service <= pool.config.min_workers || pool.idle.empty()) return never;
+  if (pool.idle.size() <= pool.needs.spare && pool.idle.size() < pool.in_service) return never;
   return add(pool.idle.front().idle_since, pool.config.idle_timeout);
 }
 

@@ -16,12 +16,32 @@ class scaler {
     duration scale_delay = 0;    // a call that waited so long asks for another worker
     duration start_timeout = 0;  // from start_worker to hello
     int start_failures = 0;      // in a row, with no worker live: the waiting calls fail
+    std::size_t pools = 0;       // that are made for calls which say what they need
   };
 
   scaler(limits const& allowed, std::vector<pool_config> const& pools, random_source& random,
          timer_wheel& timers);
 
   std::vector<std::unique_ptr<pool_record>>& pools() noexcept { return pools_; }
+
+  // --- pools that are made for what calls need
+
+  // By the requirements as they came; null: there is none so far.
+  pool_record* find(std::string_view key);
+  // Why there can be none, in words; empty: it can be made.
+  std::string unsatisfiable(requirements const& needs) const;
+  pool_record& make(std::string_view key, requirements&& needs);
+  // Those that have neither calls nor workers.
+  void forget_unused();
+
+  // A worker has made its pool's service, or has not: then as failed().
+  void entered(pool_record& pool);
+  pool_record* entry_failed(time_point now, pool_record& pool, std::string const& reason,
+                            std::string const& stderr_tail);
+  // A worker that had come is no more.
+  void gone(pool_record& pool) {
+    if (pool.on_demand) --pool.users;
+  }
 
   // Asks for the workers that are due.
   void start_workers(time_point now, outputs& out);
@@ -47,12 +67,18 @@ class scaler {
  private:
   time_point start_due(pool_record const& pool) const;
   time_point idle_due(pool_record& pool) const;
+  pool_record* note_failure(time_point now, pool_record& pool, std::string const& reason,
+                            std::string const& stderr_tail);
   void start_worker(time_point now, pool_record& pool, outputs& out);
 
   limits limits_;
   random_source& random_;
   timer_wheel& timers_;
-  std::vector<std::unique_ptr<pool_record>> pools_;
+  std::vector<std::unique_ptr<pool_record>> pools_;  // those of the configuration first
+  std::size_t configured_ = 0;                       // so many
+  std::unordered_map<std::string_view, pool_record*> by_key_;
+  pool_record* last_ = nullptr;  // that was asked for
+  std::uint32_t last_id_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<start_record>> starts_;
   std::unordered_map<std::uint64_t, std::uint64_t> by_token_;
   std::uint64_t secret_;  // without it, one token would tell the next

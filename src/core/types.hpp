@@ -139,7 +139,8 @@ struct send {
 struct start_worker {
   std::uint64_t start = 0;
   std::uint32_t pool = 0;
-  std::uint64_t token = 0;  // cannot be guessed
+  std::uint64_t token = 0;    // cannot be guessed
+  duration exit_timeout = 0;  // from being let go to its end; 0: as it is
 };
 // Hub: end what was started for start_worker::start: it did not connect in time. Nothing is to be said of it.
 struct abandon_start {

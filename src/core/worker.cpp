@@ -295,6 +295,8 @@ void worker::finished(time_point now, attempt_key const& key, failure error, out
   state_->complete(now, key, make_error(error, state_->hub.hub_limits()), out);
 }
 
+void worker::allow(std::uint32_t concurrency) { state_->config.concurrency = concurrency; }
+
 void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }
 
 void worker::tick(time_point now, outputs& out) {

@@ -43,6 +43,9 @@ class worker {
   void finished(time_point now, attempt_key const& key, frame value, outputs& out);
   void finished(time_point now, attempt_key const& key, failure error, outputs& out);
 
+  // From now on so many attempts run at once.
+  void allow(std::uint32_t concurrency);
+
   // SIGTERM: no new work, what waits is handed back, what runs is finished; then out::exit.
   void drain(time_point now, outputs& out);
 

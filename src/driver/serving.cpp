@@ -9,7 +9,7 @@
 namespace yonder::driver {
 
 bool serving::asked_to_stop(core::attempt_key const& key) noexcept {
-  if (running_ == key) return true;
+  if (std::find(running_.begin(), running_.end(), key) != running_.end()) return true;
   auto const found = std::find_if(waiting_.begin() + static_cast<std::ptrdiff_t>(first_), waiting_.end(),
                                   [&](auto const& one) { return one.work.key == key; });
   if (found != waiting_.end() && !YONDER_MUTANT(early_stop_lost)) found->stopped = true;
@@ -20,7 +20,7 @@ bool serving::asked_to_exit(core::out::exit&& why) {
   if (!exit_) exit_ = std::move(why);
   waiting_.clear();
   first_ = 0;
-  return running_.has_value() && !exit_->clean;
+  return runs() && !exit_->clean;
 }
 
 serving::step serving::next() const noexcept {
@@ -31,7 +31,7 @@ serving::step serving::next() const noexcept {
 
 core::out::run serving::take() {
   auto& first = waiting_[first_++];
-  if (!first.stopped) running_ = first.work.key;
+  if (!first.stopped) running_.push_back(first.work.key);
   auto work = std::move(first.work);
   if (idle() || first_ == most_taken) {
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(first_));

@@ -29,13 +29,13 @@ class serving {
   // --- The thread that serves.
   enum class step : std::uint8_t {
     read,    // nothing to run: read the connection
-    run,     // take() it, run it, then say ended()
+    run,     // take() it, run it, then say ended(); others may be taken meanwhile
     refuse,  // take() it, and say `cancelled` in its place: a stop came before its start
     leave    // exit() says why
   };
   [[nodiscard]] step next() const noexcept;
   [[nodiscard]] core::out::run take();
-  void ended() noexcept { running_.reset(); }
+  void ended(core::attempt_key const& key) noexcept { std::erase(running_, key); }
 
   // An outcome was handed to the transport. True: what is collected is to be sent now. Outcomes that more
   // work follows leave together, after `longest_delay` at most.
@@ -45,10 +45,10 @@ class serving {
   // Whether to end the process at once, from outside the thread that serves: it sleeps in a read, or its task
   // does not return and nobody waits for it.
   [[nodiscard]] bool leaves_now() const noexcept {
-    return own_process_ && exit_ && !(running_ && exit_->clean);
+    return own_process_ && exit_ && !(runs() && exit_->clean);
   }
   [[nodiscard]] core::out::exit const* exit() const noexcept { return exit_ ? &*exit_ : nullptr; }
-  [[nodiscard]] bool runs() const noexcept { return running_.has_value(); }
+  [[nodiscard]] bool runs() const noexcept { return !running_.empty(); }
 
   static constexpr core::duration longest_delay = 100 * core::microsecond;
 
@@ -64,7 +64,7 @@ class serving {
 
   std::vector<entry> waiting_;  // from first_ on; its memory is used again
   std::size_t first_ = 0;
-  std::optional<core::attempt_key> running_;
+  std::vector<core::attempt_key> running_;
   std::optional<core::out::exit> exit_;
   core::time_point unflushed_since_ = core::never;
 };

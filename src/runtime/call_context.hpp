@@ -10,6 +10,7 @@
 
 #include "src/core/types.hpp"
 #include "src/runtime/executor_thread.hpp"
+#include "yonder/detail/service_slot.hpp"
 #include "yonder/this_call.hpp"
 
 namespace yonder {
@@ -31,7 +32,9 @@ namespace runtime_detail {
 class call_context {
  public:
   // `host`: the engine of this process whose worker runs the attempt; null in a worker process.
-  explicit call_context(void const* host) : host_(host) {}
+  // `service`: what its worker has made; may be null.
+  explicit call_context(void const* host, detail::service_slot* service = nullptr)
+      : host_(host), service_(service) {}
 
   // The worker's thread: an attempt begins, and ends.
   void begin(core::attempt_key const& key) noexcept;
@@ -47,12 +50,14 @@ class call_context {
   std::shared_ptr<detail::served_call const> share();
   void retire() noexcept { retires_ = true; }
   void const* host() const noexcept { return host_; }
+  detail::service_slot* service() const noexcept { return service_; }
 
   // Whether the attempt that ended has asked for it.
   bool retires() const noexcept { return retires_; }
 
  private:
   void const* host_;
+  detail::service_slot* service_;
   std::atomic<bool> stop_{false};
   bool retires_ = false;
   std::uint32_t attempt_ = 0;

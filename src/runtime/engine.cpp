@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "src/core/metadata.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/stderr_writer.hpp"
 #include "src/platform/thread.hpp"
@@ -94,9 +95,11 @@ transport::endpoint* engine::endpoint(source from) const noexcept {
 
 // --- calls
 
-outgoing begin_call(task_entry const& task, options const& settings) {
+outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs) {
   outgoing call;
-  call.metadata_size = core::begin_call(call.content.head, task.name, policy_of(settings));
+  core::begin_call(call.content.head, task.name, policy_of(settings));
+  core::write_requirements(call.content.head, needs);
+  call.metadata_size = call.content.head.size();
   return call;
 }
 
@@ -627,7 +630,7 @@ void engine::carry_out_hub(core::output& output) {
     else
       send(std::move(*message));
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {
-    if (pool_) pool_->start(start->start);
+    if (pool_) pool_->start(*start);
   } else if (auto* const late = std::get_if<core::out::abandon_start>(&output)) {
     if (pool_) pool_->abandon(late->start);
   } else if (auto* const said = std::get_if<core::out::notice>(&output)) {

@@ -80,6 +80,7 @@ bool is_readable(int fd) noexcept {
 
 struct process_pool::worker {
   std::uint64_t start = 0;
+  core::duration exit_timeout = 0;
   transport::peer_id peer = 0;
   int socket = -1;  // the endpoint owns it
   std::optional<platform::child_process> process;
@@ -126,20 +127,21 @@ process_pool::process_pool(transport::poller& poller, process_pool_config config
 
 process_pool::~process_pool() { stop(); }
 
-void process_pool::start(std::uint64_t start) {
+void process_pool::start(core::out::start_worker const& wanted) {
   try {
-    launch(start);
+    launch(wanted);
   } catch (std::exception const& error) {
     happened_.push_back({.what = pool_event::kind::start_failed,
-                         .start = start,
+                         .start = wanted.start,
                          .text = std::string("no process could be started: ") + error.what()});
   }
 }
 
-void process_pool::launch(std::uint64_t start) {
+void process_pool::launch(core::out::start_worker const& wanted) {
   auto const command = worker_command(config_.command);
   auto& fresh = *workers_.emplace_back(std::make_unique<worker>());
-  fresh.start = start;
+  fresh.start = wanted.start;
+  fresh.exit_timeout = wanted.exit_timeout;
   try {
     connect(fresh, command);
   } catch (...) {
@@ -285,7 +287,10 @@ void process_pool::stop() {
     if (!one->greeted && !one->ended) one->process->kill(SIGKILL);  // it has run nothing
     endpoint_.close(one->peer);                                     // by which the others notice, and end
   }
-  await_ends(platform::now() + std::int64_t{patience_ms} * 1'000'000);
+  auto patience = std::int64_t{patience_ms} * 1'000'000;
+  for (auto& one : workers_)
+    if (one->greeted) patience = std::max<std::int64_t>(patience, one->exit_timeout);
+  await_ends(platform::now() + patience);
   for (auto& one : workers_) {
     if (!one->ended) {
       one->process->kill(SIGKILL);

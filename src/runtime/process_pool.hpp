@@ -30,7 +30,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   process_pool(transport::poller& poller, process_pool_config config);
   ~process_pool() override;
 
-  void start(std::uint64_t start) override;
+  void start(core::out::start_worker const& wanted) override;
   void kill(transport::peer_id peer, std::string_view reason) override;
   void abandon(std::uint64_t start) override;
   void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) override;
@@ -44,7 +44,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   using worker_list = std::list<std::unique_ptr<worker>>;
 
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
-  void launch(std::uint64_t start);
+  void launch(core::out::start_worker const& wanted);
   void connect(worker& fresh, platform::own_image::command const& command);
   void release(worker& gone);
   void read_output(worker& one);

@@ -20,7 +20,8 @@ thread_pool::thread_pool(transport::limits const& limits, core::worker_config mo
 
 thread_pool::~thread_pool() { stop(); }
 
-void thread_pool::start(std::uint64_t start) {
+void thread_pool::start(core::out::start_worker const& wanted) {
+  auto const start = wanted.start;
   reap();
   auto config = model_;
   config.session = platform::random_number();
@@ -69,7 +70,6 @@ void thread_pool::kill(transport::peer_id peer, std::string_view reason) {
 
 void thread_pool::lose(worker& one, std::string reason) {
   one.fenced = true;
-  ++fenced_;
   happened_.push_back({.what = pool_event::kind::lost,
                        .peer = one.peer,
                        .start = one.start,
@@ -104,14 +104,19 @@ void thread_pool::greet(transport::peer_id peer) {
 
 void thread_pool::reap() {
   for (auto one = workers_.begin(); one != workers_.end();) {
-    if (!one->fenced || !one->ended.load()) {
+    if (!one->ended.load()) {
       ++one;
       continue;
     }
     one->thread.join();
     one = workers_.erase(one);
-    --fenced_;
   }
+}
+
+std::size_t thread_pool::size() const {
+  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [](auto const& one) {
+    return !one.fenced && !one.ended.load();
+  }));
 }
 
 void thread_pool::stop() {
@@ -119,7 +124,6 @@ void thread_pool::stop() {
   for (auto& one : workers_)
     if (one.thread.joinable()) one.thread.join();
   workers_.clear();
-  fenced_ = 0;
 }
 
 }  // namespace yonder::runtime_detail

@@ -22,13 +22,13 @@ class thread_pool final : public worker_pool {
               std::size_t max_decoded_bytes, void const* host);
   ~thread_pool() override;
 
-  void start(std::uint64_t start) override;
+  void start(core::out::start_worker const& wanted) override;
   void kill(transport::peer_id peer, std::string_view reason) override;
   void abandon(std::uint64_t) override {}  // a thread connects as soon as it runs
   void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) override;
   bool arm(transport::doorbell& bell) override { return endpoint_.arm(bell) && happened_.empty(); }
   transport::endpoint& endpoint() override { return endpoint_; }
-  std::size_t size() const override { return workers_.size() - fenced_; }
+  std::size_t size() const override;
   void stop() override;
 
  private:
@@ -55,7 +55,6 @@ class thread_pool final : public worker_pool {
   void const* host_;
   transport::inproc_endpoint endpoint_;
   std::list<worker> workers_;
-  std::size_t fenced_ = 0;
   std::vector<pool_event> happened_;
   std::vector<transport::event> received_;
 };

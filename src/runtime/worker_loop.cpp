@@ -13,12 +13,15 @@
 #include <string>
 #include <utility>
 
+#include "src/core/metadata.hpp"
+#include "src/core/requirements.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/registry.hpp"
 #include "src/runtime/send_result.hpp"
 #include "src/runtime/supervisor.hpp"
+#include "src/runtime/worker_start.hpp"
 
 namespace yonder {
 namespace runtime_detail {
@@ -129,13 +132,16 @@ core::out::exit worker_loop::run() {
     if (next == step::leave) break;
     survive(held, [&] {
       switch (next) {
-        case step::run: return serve(held, turns_.take());
+        case step::run: return crew_.empty() ? serve(held, turns_.take()) : hand_over(turns_.take());
         case step::refuse: return refuse(turns_.take());
         default: return turn(held);
       }
     });
   }
   survive(held, [&] { flush(); });
+  end_crew(held);
+  held.unlock();
+  leave_service();
   return *turns_.exit();
 }
 
@@ -166,43 +172,52 @@ std::string worker_loop::trouble() {
 void worker_loop::abandon() noexcept {
   // Before the stop, which serve() clears: it looks again at this.
   abandoned_.store(true);
-  context_.request_stop();
+  own_.context.request_stop();
   poller_->ring();
 }
 
 // --- one call
 
 void worker_loop::serve(lock& held, core::out::run const& work) {
-  context_.begin(work.key);
-  if (abandoned_.load()) context_.request_stop();
-  if (config_.started != nullptr) config_.started->store(work.mark, std::memory_order_release);
+  own_.context.begin(work.key);
+  if (abandoned_.load()) own_.context.request_stop();
+  publish(work);
   runs_.fetch_add(1, std::memory_order_relaxed);
   held.unlock();
   if (watchdog_asleep_.load(std::memory_order_relaxed)) wake_watchdog();
-  run_task(work);
+  run_task(own_, work);
   held.lock();
   runs_.fetch_add(1, std::memory_order_relaxed);
   take_back(held);
   auto const time = now();
-  report(time, work.key);
-  turns_.ended();
-  if (context_.retires()) core_.drain(time, due_.items());
-  carry_out();
+  settle(own_, time, work);
   if (turns_.flush_due(time)) flush();
 }
 
-void worker_loop::run_task(core::out::run const& work) {
-  result_ = {};
-  error_.reset();
-  current_call() = &context_;
+void worker_loop::publish(core::out::run const& work) noexcept {
+  if (config_.started != nullptr) config_.started->store(work.mark, std::memory_order_release);
+}
+
+void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work) {
+  if (work.key.call.session == 0 && !on.error) entered(work);
+  report(on, time, work.key);
+  turns_.ended(work.key);
+  if (on.context.retires()) core_.drain(time, due_.items());
+  carry_out();
+}
+
+void worker_loop::run_task(lane& on, core::out::run const& work) {
+  on.result = {};
+  on.error.reset();
+  current_call() = &on.context;
   try {
-    execute(work, result_);
+    execute(work, on.result);
   } catch (...) {
-    error_ = failure_of_current_exception(config_.max_result_bytes);
+    on.error = failure_of_current_exception(config_.max_result_bytes);
   }
   current_call() = nullptr;
-  end_if_fork(!error_);
-  context_.end();
+  end_if_fork(!on.error);
+  on.context.end();
 }
 
 // The connection, from the watchdog.
@@ -234,17 +249,17 @@ void worker_loop::execute(core::out::run const& work, detail::encoded& result) {
 }
 
 // An outcome that cannot be told is a lost attempt, which the end of this worker tells.
-void worker_loop::report(std::int64_t time, core::attempt_key const& key) noexcept try {
-  if (error_)
-    core_.finished(time, key, std::move(*error_), due_.items());
+void worker_loop::report(lane& on, std::int64_t time, core::attempt_key const& key) noexcept try {
+  if (on.error)
+    core_.finished(time, key, std::move(*on.error), due_.items());
   else
-    report_value(time, key);
+    report_value(on, time, key);
 } catch (std::exception const& error) {
   exit({.clean = false, .reason = error.what()});
 }
 
-void worker_loop::report_value(std::int64_t time, core::attempt_key const& key) {
-  if (auto const bytes = bytes_of(result_); bytes > config_.max_result_bytes) {
+void worker_loop::report_value(lane& on, std::int64_t time, core::attempt_key const& key) {
+  if (auto const bytes = bytes_of(on.result); bytes > config_.max_result_bytes) {
     core_.finished(
         time, key,
         failure_of(errc::too_large, "the result takes " + std::to_string(bytes) + " bytes; the limit is " +
@@ -254,10 +269,98 @@ void worker_loop::report_value(std::int64_t time, core::attempt_key const& key) 
     return;
   }
   core::frame value;
-  value.head.buffer_count = static_cast<std::uint32_t>(result_.buffers.size());
-  value.body = std::move(result_.head);
-  value.buffers = std::move(result_.buffers);
+  value.head.buffer_count = static_cast<std::uint32_t>(on.result.buffers.size());
+  value.body = std::move(on.result.head);
+  value.buffers = std::move(on.result.buffers);
   core_.finished(time, key, std::move(value), due_.items());
+}
+
+// --- a service, and calls at the same time
+
+// What the hub's own call has made stands; its metadata say how it is to be used.
+void worker_loop::entered(core::out::run const& work) {
+  core::call_message said;
+  core::requirements needs;
+  if (!core::read_call(work.message.metadata(), said) || said.requirements.empty() ||
+      !core::decode_requirements(std::as_bytes(std::span(said.requirements)), needs))
+    return;
+  exit_timeout_ = needs.exit_timeout;
+  if (needs.concurrency == 1 || !crew_.empty()) return;
+  make_crew(needs.concurrency);
+  core_.allow(needs.concurrency);
+}
+
+void worker_loop::make_crew(std::uint32_t size) {
+  for (std::uint32_t i = 0; i < size; ++i) {
+    auto& one = *crew_.emplace_back(std::make_unique<lane>(*this));
+    one.thread = platform::start_thread("yonder-call", [this, &one] { work_in_crew(one); });
+  }
+}
+
+// The core runs no more at once than there are lanes: one is free.
+void worker_loop::hand_over(core::out::run&& work) {
+  auto const free = std::find_if(crew_.begin(), crew_.end(), [](auto const& one) { return !one->work; });
+  auto& chosen = **free;
+  chosen.context.begin(work.key);
+  if (abandoned_.load()) chosen.context.request_stop();
+  publish(work);
+  chosen.work.emplace(std::move(work));
+  chosen.wakes.notify_one();
+}
+
+void worker_loop::work_in_crew(lane& own) {
+  lock held(mutex_);
+  for (;;) {
+    own.wakes.wait(held, [&] { return own.work || crew_ends_; });
+    if (!own.work) return;
+    held.unlock();
+    run_task(own, *own.work);
+    held.lock();
+    survive(held, [&] {
+      auto const work = std::move(*own.work);
+      own.work.reset();
+      settle(own, now(), work);
+      flush();
+    });
+    poller_->ring();
+  }
+}
+
+// Waits for what still runs, unless the process may end around it.
+void worker_loop::end_crew(lock& held) {
+  if (crew_.empty()) return;
+  if (turns_.leaves_now() && turns_.runs()) leave_process();
+  crew_ends_ = true;
+  for (auto& one : crew_) one->wakes.notify_one();
+  held.unlock();
+  for (auto& one : crew_) one->thread.join();
+  held.lock();
+}
+
+// Destroys what the worker has made. A process that this keeps for too long ends.
+void worker_loop::leave_service() noexcept {
+  if (service_.empty()) return;
+  if (config_.own_process && exit_timeout_ != 0) try {
+      platform::start_thread("yonder-exit", [time = exit_timeout_] {
+        std::this_thread::sleep_for(std::chrono::nanoseconds(time));
+        say("the service did not end within its exit_timeout");
+        ::_exit(EXIT_FAILURE);
+      }).detach();
+    } catch (std::exception const&) {  // without a thread nobody watches it
+    }
+  service_.clear();
+}
+
+void worker_loop::request_stop(core::attempt_key const& key) noexcept {
+  if (crew_.empty()) return own_.context.request_stop();
+  for (auto& one : crew_)
+    if (one->work && one->work->key == key) one->context.request_stop();
+}
+
+void worker_loop::stop_running() noexcept {
+  own_.context.request_stop();
+  for (auto& one : crew_)
+    if (one->work) one->context.request_stop();
 }
 
 // --- the connection
@@ -280,7 +383,7 @@ void worker_loop::turn(lock& held) {
 void worker_loop::sleep(lock& held) {
   auto const deadline = next_deadline();
   auto const left = deadline == core::never ? -1 : std::max<core::duration>(0, deadline - now());
-  bool const reads_directly = connection_->can_wait();
+  bool const reads_directly = connection_->can_wait() && crew_.empty();
   held.unlock();
   if (reads_directly)
     connection_->wait(left);
@@ -324,7 +427,7 @@ void worker_loop::carry_out(core::output& output) {
   } else if (auto* const work = std::get_if<core::out::run>(&output)) {
     turns_.asked_to_run(std::move(*work));
   } else if (auto* const stop = std::get_if<core::out::stop_requested>(&output)) {
-    if (turns_.asked_to_stop(stop->key)) context_.request_stop();
+    if (turns_.asked_to_stop(stop->key)) request_stop(stop->key);
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
     outbox_.forget(closed->peer);
     connection_->close(closed->peer);
@@ -349,7 +452,7 @@ void worker_loop::refuse_frame(core::peer_id peer) {
 }
 
 void worker_loop::exit(core::out::exit&& why) {
-  if (turns_.asked_to_exit(std::move(why))) context_.request_stop();
+  if (turns_.asked_to_exit(std::move(why))) stop_running();
 }
 
 // --- the watchdog
@@ -426,6 +529,7 @@ void worker_loop::leave_process() noexcept {
     connection_->flush();
   } catch (std::exception const&) {  // the process ends, whatever is left unsent
   }
+  if (!turns_.runs()) leave_service();
   if (turns_.exit()->clean) end_for_good();
   ::_exit(turns_.exit()->clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }

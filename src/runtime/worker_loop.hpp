@@ -25,6 +25,7 @@
 #include "src/runtime/call_context.hpp"
 #include "transports/transport.hpp"
 #include "yonder/detail/registry.hpp"
+#include "yonder/detail/service_slot.hpp"
 
 namespace yonder::runtime_detail {
 
@@ -41,6 +42,8 @@ struct worker_loop_config {
 // Serves one hub: runs each call on the thread that read it. A watchdog takes over the connection when a call
 // outlasts about a millisecond, so that heartbeats and cancellations go on; it handles SIGTERM too. What is
 // decided is decided by src/core and src/driver; this carries it out.
+//
+// Where a service takes several calls at once, each runs on a thread of a crew, and run()'s only reads.
 //
 // Threads: run() and the watchdog share the state under one lock, which is not held in a task nor while
 // asleep. One of the two reads the connection at a time.
@@ -74,12 +77,24 @@ class worker_loop {
   void index_tasks();
   template <class Step>
   void survive(lock& held, Step&& step);
+  struct lane;
   void serve(lock& held, core::out::run const& work);
-  void run_task(core::out::run const& work);
+  void run_task(lane& on, core::out::run const& work);
   void end_if_fork(bool returned) const noexcept;
   void execute(core::out::run const& work, detail::encoded& result);
-  void report(std::int64_t time, core::attempt_key const& key) noexcept;
-  void report_value(std::int64_t time, core::attempt_key const& key);
+  void settle(lane& on, std::int64_t time, core::out::run const& work);
+  void report(lane& on, std::int64_t time, core::attempt_key const& key) noexcept;
+  void report_value(lane& on, std::int64_t time, core::attempt_key const& key);
+  void publish(core::out::run const& work) noexcept;
+  void request_stop(core::attempt_key const& key) noexcept;
+  void stop_running() noexcept;
+
+  void entered(core::out::run const& work);
+  void make_crew(std::uint32_t size);
+  void hand_over(core::out::run&& work);
+  void work_in_crew(lane& own);
+  void end_crew(lock& held);
+  void leave_service() noexcept;
   void refuse(core::out::run const& work);
   void take_back(lock& held);
   void sleep(lock& held);
@@ -114,9 +129,21 @@ class worker_loop {
   driver::agenda<transport::event> events_;
   std::unique_ptr<transport::endpoint> connection_;
 
-  call_context context_{config_.host};
-  detail::encoded result_;              // of the task that ran last
-  std::optional<core::failure> error_;  // why it has none
+  // One attempt at a time: on the thread that serves, or on one of its own.
+  struct lane {
+    explicit lane(worker_loop& owner) : context(owner.config_.host, &owner.service_) {}
+    call_context context;
+    detail::encoded result;              // of the task that ran last
+    std::optional<core::failure> error;  // why it has none
+    std::optional<core::out::run> work;  // of a crew's: what it runs
+    std::condition_variable wakes;
+    std::thread thread;
+  };
+  detail::service_slot service_;
+  core::duration exit_timeout_ = 0;  // of it; 0: none
+  lane own_{*this};
+  std::vector<std::unique_ptr<lane>> crew_;  // where a service takes several calls at once
+  bool crew_ends_ = false;
 
   std::atomic<std::uint32_t> runs_{0};  // odd while a task runs
   std::atomic<bool> watchdog_asleep_{false};

@@ -26,7 +26,7 @@ class worker_pool {
  public:
   virtual ~worker_pool() = default;
 
-  virtual void start(std::uint64_t start) = 0;
+  virtual void start(core::out::start_worker const& wanted) = 0;
   virtual void kill(transport::peer_id peer, std::string_view reason) = 0;
   // What was started for this start has not connected in time: it is ended.
   virtual void abandon(std::uint64_t start) = 0;

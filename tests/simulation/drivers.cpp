@@ -231,7 +231,7 @@ void world::end_watched(std::uint32_t index) {
   auto& node = workers_[index];
   ++node.runs;
   node.taken_over = false;
-  node.turns.ended();
+  node.turns.ended(node.key);
 }
 
 void world::after_hub() {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "yonder/codec.hpp"
@@ -33,7 +34,8 @@ struct outgoing {
   encoded content;
   std::size_t metadata_size = 0;
 };
-YONDER_API outgoing begin_call(task_entry const& task, options const& settings);
+// `needs`: what a hub is told of the workers that may run it (encode_terms()); empty: any.
+YONDER_API outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs = {});
 
 // When a call leaves this process.
 enum class departure : unsigned char {

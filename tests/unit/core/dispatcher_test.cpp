@@ -95,7 +95,7 @@ TEST_CASE("what a pool offers is known before a worker of it runs, whoever else 
   auto* const unknown = w.core.unknown(0);
   REQUIRE(unknown != nullptr);
   CHECK(unknown->name == "nobody's");
-  auto const error = w.core.explain_unknown(*unknown, nullptr);
+  auto const error = w.core.explain_unknown(unknown->name, unknown->signature, nullptr);
   CHECK(error.code == yonder::errc::unknown_function);
   CHECK(error.message.find("mine") != std::string::npos);
   CHECK(error.message.find("theirs") != std::string::npos);

@@ -125,13 +125,16 @@ class loopback {
   }
 
   call_id submit(client_end& from, std::string_view payload, call_policy policy = {},
-                 std::string_view function = "echo", std::uint64_t signature = 7) {
+                 std::string_view function = "echo", std::uint64_t signature = 7,
+                 std::string_view needs = {}) {
     call_spec spec;
     spec.function = function;
     spec.signature = signature;
     spec.policy = policy;
     byte_buffer body;
-    spec.message.head.metadata_size = begin_call(body, function, policy);
+    begin_call(body, function, policy);
+    write_requirements(body, needs);
+    spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.append(payload.data(), payload.size());
     spec.message.body = std::move(body);
     auto const id = from.core->submit(now, std::move(spec), out_);

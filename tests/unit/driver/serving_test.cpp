@@ -30,10 +30,10 @@ TEST_CASE("a worker reads until there is work, and runs it in order") {
   CHECK(turn.next() == step::run);
   CHECK(turn.take().key == attempt(1));
   CHECK(turn.runs());
-  turn.ended();
+  turn.ended(attempt(1));
   CHECK(turn.next() == step::run);
   CHECK(turn.take().key == attempt(2));
-  turn.ended();
+  turn.ended(attempt(2));
   CHECK(turn.next() == step::read);
 }
 
@@ -55,7 +55,7 @@ TEST_CASE("a stop reaches its own attempt, whatever else runs or waits") {
   CHECK_FALSE(turn.asked_to_stop(attempt(2)));
   CHECK_FALSE(turn.asked_to_stop(attempt(3)));
   CHECK(turn.asked_to_stop(attempt(1)));
-  turn.ended();
+  turn.ended(attempt(1));
   CHECK_FALSE(turn.asked_to_stop(attempt(1)));
   CHECK(turn.next() == step::refuse);
 }

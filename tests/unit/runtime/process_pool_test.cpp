@@ -67,7 +67,7 @@ TEST_CASE("a start that fails halfway leaves no process, no descriptor and nothi
     limited_poller poller(fails_at);
     process_pool pool(poller, endless());
     auto const before = open_descriptors();
-    pool.start(7);
+    pool.start({.start = 7});
     if (!poller.failed()) break;
     CAPTURE(fails_at);
     auto const happened = events_of(pool);
@@ -86,8 +86,8 @@ TEST_CASE("a start that fails halfway leaves no process, no descriptor and nothi
 TEST_CASE("a worker that does not get as far as its runtime is killed when it is given up") {
   auto const poller = platform::make_poller();
   process_pool pool(*poller, endless());
-  pool.start(1);
-  pool.start(2);
+  pool.start({.start = 1});
+  pool.start({.start = 2});
   pool.abandon(1);
   std::vector<pool_event> happened;
   while (happened.empty()) {

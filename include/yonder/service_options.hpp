@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+namespace yonder {
+
+// Of each pool of a service: that is, of the workers for one set of its parameters.
+struct service_options {
+  // How many workers stay although they have nothing to do, once the service was called.
+  unsigned min = 0;
+
+  // How many there may be. Unset: runtime_options::workers.
+  std::optional<unsigned> max{};
+
+  // How many idle ones are kept ready while others work.
+  unsigned buffer = 0;
+
+  // After how long without work a worker is let go. Unset: runtime_options::idle_timeout.
+  std::optional<std::chrono::nanoseconds> scaledown_window{};
+
+  // How many calls may wait for a worker once there is one: a further one fails with overloaded. Unset: as
+  // many as the caller may have under way.
+  std::optional<unsigned> max_queue{};
+
+  // For the constructor, then for the destructor: a worker that outlasts it is killed.
+  std::chrono::nanoseconds enter_timeout = std::chrono::minutes(5);
+  std::chrono::nanoseconds exit_timeout = std::chrono::seconds(10);
+};
+
+}  // namespace yonder

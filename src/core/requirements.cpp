@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/requirements.hpp"
+
+#include "src/core/little_endian.hpp"
+#include "src/core/metadata.hpp"
+
+#include <algorithm>
+#include <concepts>
+#include <cstring>
+
+namespace yonder::core {
+namespace {
+
+template <std::integral Integer>
+void put(std::string& text, Integer number) {
+  std::byte bytes[sizeof(Integer)];
+  store_le(bytes, number);
+  text.append(reinterpret_cast<char const*>(bytes), sizeof bytes);
+}
+
+// In microseconds and one more; 0 stands for none.
+void put_time(std::string& text, duration time, bool none) {
+  put(text,
+      none ? std::uint64_t{0} : static_cast<std::uint64_t>(std::max<duration>(time, 0) / microsecond) + 1);
+}
+
+class field_reader {
+ public:
+  explicit field_reader(std::span<std::byte const> left) : left_(left) {}
+
+  template <std::integral... Integers>
+  bool take(Integers&... numbers) {
+    return (take_one(numbers) && ...);
+  }
+  bool take_time(duration& time, duration none) {
+    std::uint64_t stated = 0;
+    if (!take_one(stated)) return false;
+    auto const most = static_cast<std::uint64_t>(never / microsecond);
+    time = stated == 0 ? none : static_cast<duration>(std::min(stated - 1, most)) * microsecond;
+    return true;
+  }
+  bool take_text(std::string& text, std::size_t size) {
+    if (size > left_.size()) return false;
+    text.assign(reinterpret_cast<char const*>(left_.data()), size);
+    left_ = left_.subspan(size);
+    return true;
+  }
+  std::size_t left() const { return left_.size(); }
+
+ private:
+  template <std::integral Integer>
+  bool take_one(Integer& number) {
+    if (left_.size() < sizeof(Integer)) return false;
+    number = load_le<Integer>(left_.data());
+    left_ = left_.subspan(sizeof(Integer));
+    return true;
+  }
+
+  std::span<std::byte const> left_;
+};
+
+}  // namespace
+
+std::string encode_requirements(requirements const& needs) {
+  std::string text;
+  put(text, needs.min_workers);
+  put(text, needs.max_workers);
+  put(text, needs.spare);
+  put(text, needs.max_queue);
+  put_time(text, needs.scaledown_window, needs.scaledown_window < 0);
+  if (needs.service.empty()) return text;
+  put(text, needs.service_signature);
+  put(text, needs.concurrency);
+  put_time(text, needs.enter_timeout, needs.enter_timeout == 0);
+  put_time(text, needs.exit_timeout, needs.exit_timeout == 0);
+  put(text, static_cast<std::uint16_t>(needs.service.size()));
+  return text + needs.service + needs.arguments;
+}
+
+bool decode_requirements(std::span<std::byte const> value, requirements& needs) {
+  field_reader from(value);
+  if (!from.take(needs.min_workers, needs.max_workers, needs.spare, needs.max_queue) ||
+      !from.take_time(needs.scaledown_window, -1))
+    return false;
+  if (from.left() == 0) return true;
+  std::uint16_t name_size = 0;
+  return from.take(needs.service_signature, needs.concurrency) && from.take_time(needs.enter_timeout, 0) &&
+         from.take_time(needs.exit_timeout, 0) && from.take(name_size) && name_size != 0 &&
+         name_size <= max_name_size && needs.concurrency != 0 && from.take_text(needs.service, name_size) &&
+         from.take_text(needs.arguments, from.left());
+}
+
+std::string fault_of(requirements const& needs) {
+  if (needs.max_workers != 0 && needs.max_workers < needs.min_workers)
+    return "at most " + std::to_string(needs.max_workers) + " workers are wanted, and at least " +
+           std::to_string(needs.min_workers) + "; let max be no less than min";
+  if (needs.max_workers != 0 && needs.max_workers < needs.spare)
+    return std::to_string(needs.spare) + " spare workers are wanted, of at most " +
+           std::to_string(needs.max_workers) + "; let max be no less than buffer";
+  if (needs.arguments.size() > max_service_arguments)
+    return "what the service '" + needs.service + "' is made of takes " +
+           std::to_string(needs.arguments.size()) + " bytes; the limit is " +
+           std::to_string(max_service_arguments);
+  return {};
+}
+
+}  // namespace yonder::core

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "tests/e2e/fixture.hpp"
+#include "yonder/yonder.hpp"
+
+using namespace std::chrono_literals;
+
+namespace e2e::stateful {
+
+// Counts what it is asked for, so that its state is seen.
+class tally {
+ public:
+  tally(int start, std::string const& unit) : count_(start), unit_(unit) {
+    if (start < 0) throw std::out_of_range("a counter begins at 0 or later, not at " + std::to_string(start));
+    if (unit == "crash") ::_exit(3);
+  }
+  std::string next(int step) { return std::to_string(count_ += step) + " " + unit_; }
+  int process() const { return ::getpid(); }
+  bool healthy() const { return count_ < 1000; }
+  void fail() const { throw std::domain_error("as asked"); }
+
+ private:
+  int count_;
+  std::string unit_;
+};
+
+// Lets a call end only when as many others are inside as it takes.
+class meeting {
+ public:
+  static constexpr unsigned concurrency = 3;
+  int meet(int people) const {
+    ++inside_;
+    while (inside_ < people && !yonder::this_call::stop_requested()) std::this_thread::yield();
+    return inside_;
+  }
+  void wait() const {
+    ++inside_;
+    while (!yonder::this_call::stop_requested()) std::this_thread::yield();
+    ++left_;
+  }
+  int inside() const { return inside_; }
+  int left() const { return left_; }
+
+ private:
+  mutable std::atomic<int> inside_{0};
+  mutable std::atomic<int> left_{0};
+};
+
+class slow_starter {
+ public:
+  explicit slow_starter(bool hangs) {
+    while (hangs && !yonder::this_call::stop_requested()) std::this_thread::sleep_for(1ms);
+  }
+  int one() const noexcept { return 1; }
+};
+
+inline constexpr yonder::service<tally(int, std::string)> count{{.max = 1}};
+inline constexpr yonder::method<&tally::next> next;
+inline constexpr yonder::method<&tally::process> process_of;
+inline constexpr yonder::method<&tally::fail> fail_of;
+
+inline constexpr yonder::service<meeting(), "e2e.meeting"> meetings{{.max = 1}};
+inline constexpr yonder::method<&meeting::meet> meet{{.timeout = 30s}};
+inline constexpr yonder::method<&meeting::wait> wait_in;
+inline constexpr yonder::method<&meeting::inside> inside_of;
+inline constexpr yonder::method<&meeting::left> left_of;
+
+inline constexpr yonder::service<slow_starter(bool)> slow{{.max = 1, .enter_timeout = 50ms}};
+inline constexpr yonder::method<&slow_starter::one> one_of;
+
+TEST_CASE("a service's object lives on a worker, and each set of parameters has workers of its own") {
+  auto const cats = count(10, "cats");
+  auto const dogs = count(0, "dogs");
+  CHECK(next.on(cats).remote(1) == "11 cats");
+  CHECK(next.on(cats).remote(1) == "12 cats");
+  CHECK(next.on(dogs).remote(5) == "5 dogs");
+  CHECK(next.on(count(10, "cats")).remote(2) == "14 cats");  // the same parameters, the same pool
+  if (!threads()) {
+    CHECK(process_of.on(cats).remote() != process_of.on(dogs).remote());
+    CHECK(process_of.on(cats).remote() != ::getpid());
+  }
+}
+
+TEST_CASE("a method has every verb of a task") {
+  auto const sheep = count(0, "sheep");
+  auto const more = next.on(sheep);
+  CHECK(more.local(2) == "2 sheep");  // an object of this process
+  CHECK(more.local(2) == "4 sheep");
+  CHECK(more.remote(1) == "1 sheep");
+  CHECK(*more.try_remote(1) == "2 sheep");
+  CHECK(more.spawn(1).get() == "3 sheep");
+  std::vector<std::string> all;
+  for (auto& one : more.map(std::vector{1, 1})) all.push_back(one);
+  CHECK(all == std::vector<std::string>{"4 sheep", "5 sheep"});
+  CHECK(more.with({.placement = yonder::placement::here})(1) == "5 sheep");
+  CHECK_THROWS_WITH_AS(fail_of.on(sheep).remote(), "as asked", std::domain_error);
+  CHECK(more.remote(1) == "6 sheep");  // what failed did the object no harm
+}
+
+TEST_CASE("a constructor that throws, or that ends its process, is a failed start with its text") {
+  auto const thrown = failure_of([] { next.on(count(-1, "x")).remote(1); });
+  CHECK(thrown.code == yonder::errc::worker_start_failed);
+  CHECK(thrown.message.find("std::out_of_range: a counter begins at 0 or later, not at -1") !=
+        std::string::npos);
+  CHECK(thrown.message.find("e2e::stateful::tally") != std::string::npos);
+  if (!threads()) {
+    auto const crashed = failure_of([] { next.on(count(0, "crash")).remote(1); });
+    CHECK(crashed.code == yonder::errc::worker_start_failed);
+    CHECK(crashed.message.find("status 3") != std::string::npos);
+  }
+  CHECK(next.on(count(1, "mice")).remote(1) == "2 mice");
+}
+
+TEST_CASE("a constructor that hangs is ended after its enter_timeout") {
+  auto const hung = failure_of([] { one_of.on(slow(true)).remote(); });
+  CHECK(hung.code == yonder::errc::worker_start_failed);
+  CHECK(hung.message.find("took longer than 50 ms to make its service 'e2e::stateful::slow_starter'") !=
+        std::string::npos);
+  CHECK(one_of.on(slow(false)).remote() == 1);
+}
+
+TEST_CASE("one object takes as many calls at once as its class says, and a cancel reaches its own") {
+  auto const room = meetings();
+  auto first = meet.on(room).spawn(3);
+  auto second = meet.on(room).spawn(3);
+  CHECK(meet.on(room).remote(3) == 3);  // none of them ends before all are there
+  CHECK(first.get() == 3);
+  CHECK(second.get() == 3);
+  auto waits = wait_in.on(room).spawn();
+  auto stays = wait_in.on(room).spawn();
+  while (inside_of.on(room).remote() != 5) std::this_thread::yield();
+  waits.cancel();
+  while (left_of.on(room).remote() != 1) std::this_thread::yield();
+  CHECK_FALSE(stays.ready());
+  stays.cancel();
+  while (left_of.on(room).remote() != 2) std::this_thread::yield();
+}
+
+TEST_CASE("a worker whose service is no longer healthy is replaced") {
+  auto const birds = count(0, "birds");
+  CHECK(next.on(birds).remote(999) == "999 birds");
+  CHECK(next.on(birds).remote(1) == "1000 birds");
+  CHECK(next.on(birds).remote(1) == "1 birds");
+}
+
+TEST_CASE("bounds that contradict each other are refused where the instance is made") {
+  constexpr yonder::service<tally(int, std::string)> wrong{{.min = 3, .max = 2}};
+  auto const refused = failure_of([&] { (void)wrong(1, "x"); });
+  CHECK(refused.code == yonder::errc::bad_configuration);
+  CHECK(refused.message == "at most 2 workers are wanted, and at least 3; let max be no less than min");
+}
+
+TEST_CASE("a service is gone after its window, and made anew by the next call") {
+  yonder::runtime own({.workers = 1, .in_process = threads()});
+  constexpr yonder::service<tally(int, std::string)> brief{{.scaledown_window = 0ns}};
+  auto const fish = brief(0, "fish");
+  auto const more = next.on(fish).on(own);
+  CHECK(more.remote(1) == "1 fish");
+  while (own.worker_count() != 0) std::this_thread::sleep_for(1ms);
+  CHECK(more.remote(1) == "1 fish");
+}
+
+}  // namespace e2e::stateful

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/requirements.hpp"
+#include "tests/unit/core/loopback.hpp"
+
+using namespace yonder;
+using namespace yonder::core;
+using namespace yonder::core::test;
+
+namespace {
+
+std::vector<function_info> offers_with_service() {
+  auto made = loopback::offers();
+  made.push_back({"model", 5, "text -> ()"});
+  return made;
+}
+
+hub_config with_pool(std::size_t most = 4) {
+  hub_config config;
+  config.pools = {{.functions = offers_with_service(), .max_workers = most, .idle_timeout = second}};
+  config.start_failures = 2;
+  return config;
+}
+
+requirements model_of(std::string arguments) {
+  return {.service = "model",
+          .service_signature = 5,
+          .enter_timeout = 30 * second,
+          .exit_timeout = 3 * second,
+          .arguments = std::move(arguments)};
+}
+
+struct tested_hub {
+  loopback net;
+  loopback::client_end& client;
+  explicit tested_hub(hub_config config = with_pool()) : net(std::move(config)), client(net.add_client()) {}
+
+  call_id submit(requirements const& needs, std::string_view payload, std::string_view function = "echo") {
+    return net.submit(client, payload, {}, function, function == "echo" ? 7 : 9, encode_requirements(needs));
+  }
+  loopback::worker_end& come() { return net.add_worker(offers_with_service(), net.starts.back()); }
+  outcome& of(call_id call) { return client.outcomes.at(call.number); }
+};
+
+failure not_made(std::string text) {
+  failure error;
+  error.type_name = "std::runtime_error";
+  error.message = std::move(text);
+  return error;
+}
+
+}  // namespace
+
+TEST_CASE("requirements come back from their bytes, and others are refused") {
+  requirements needs = model_of("tiny");
+  needs.min_workers = 1;
+  needs.max_workers = 3;
+  needs.spare = 2;
+  needs.max_queue = 9;
+  needs.scaledown_window = 0;
+  needs.concurrency = 8;
+  auto const bytes = encode_requirements(needs);
+  requirements read;
+  REQUIRE(decode_requirements(std::as_bytes(std::span(bytes)), read));
+  CHECK(encode_requirements(read) == bytes);
+  CHECK(read.scaledown_window == 0);
+  CHECK(read.exit_timeout == 3 * second);
+  CHECK(read.arguments == "tiny");
+  auto const head = bytes.size() - 4;  // the arguments may be cut, nothing before them
+  for (std::size_t size = 0; size < head; ++size) {
+    requirements cut;
+    CHECK(decode_requirements(std::as_bytes(std::span(bytes).first(size)), cut) == (size == 24));
+  }
+}
+
+TEST_CASE("a worker of a service makes it before its first call, and the next one finds it made") {
+  tested_hub t;
+  auto const first = t.submit(model_of("tiny"), "hello");
+  REQUIRE(t.net.starts.size() == 1);
+  auto& worker = t.come();
+  REQUIRE(worker.runs.size() == 1);
+  CHECK(worker.runs.front().function == "model");
+  CHECK(worker.runs.front().key.call.session == 0);
+  CHECK(text_of(worker.runs.front().message.payload()) == "tiny");
+  t.net.finish(worker, "");
+  REQUIRE(worker.runs.size() == 1);
+  CHECK(worker.runs.front().function == "echo");
+  t.net.finish(worker, "hello");
+  CHECK(text_of(t.of(first).value().payload()) == "hello");
+  t.submit(model_of("tiny"), "again");
+  CHECK(worker.runs.size() == 1);
+  CHECK(t.net.starts.size() == 1);
+}
+
+TEST_CASE("other parameters have other workers, and calls without any have theirs") {
+  tested_hub t;
+  t.submit(model_of("tiny"), "a");
+  auto& tiny = t.come();
+  t.net.finish(tiny, "");
+  t.net.finish(tiny, "a");
+  t.submit(model_of("large"), "b");
+  REQUIRE(t.net.starts.size() == 2);
+  CHECK(tiny.runs.empty());
+  auto& large = t.come();
+  CHECK(text_of(large.runs.front().message.payload()) == "large");
+  t.net.finish(large, "");
+  CHECK(text_of(large.runs.front().message.payload()) == "b");
+  t.net.submit(t.client, "plain");
+  REQUIRE(t.net.starts.size() == 3);
+  auto& plain = t.come();
+  CHECK(plain.runs.front().function == "echo");
+}
+
+TEST_CASE(
+    "a service that cannot be made fails the calls that wait for it, after some attempts, in its words") {
+  tested_hub t;
+  auto const call = t.submit(model_of("huge"), "a");
+  t.net.finish(t.come(), not_made("no such folder"));
+  CHECK(t.client.outcomes.empty());
+  t.net.wait(second);
+  REQUIRE(t.net.starts.size() == 2);
+  t.net.finish(t.come(), not_made("no such folder"));
+  auto& error = t.of(call).error();
+  CHECK(error.code == errc::worker_start_failed);
+  CHECK(error.message ==
+        "no worker could be started, 2 times in a row; the last time its service 'model' was not made: "
+        "std::runtime_error: no such folder");
+  t.net.wait(20 * second);  // nothing is left of it
+  CHECK(t.net.starts.size() == 2);
+  CHECK(t.net.workers[0]->exited);
+  CHECK(t.net.hub().census().functions == 3);  // of the pool that the hub was made with
+}
+
+TEST_CASE("a worker that ends, or hangs, while it makes its service is a failed start") {
+  tested_hub t;
+  auto const call = t.submit(model_of("tiny"), "a");
+  t.net.lose(t.come(), {.signal = 11});
+  t.net.wait(second);
+  REQUIRE(t.net.starts.size() == 2);
+  auto& hangs = t.come();
+  t.net.wait(29 * second);
+  CHECK(t.net.kills.empty());
+  t.net.wait(2 * second);
+  REQUIRE(t.net.kills.size() == 1);
+  t.net.lose(hangs, {.reason = t.net.kills[0].reason});
+  CHECK(t.of(call).error().message.find("the worker took longer than 30 s to make its service 'model'") !=
+        std::string::npos);
+}
+
+TEST_CASE("a worker of a service is let go after its own window, with its own time to end") {
+  tested_hub t;
+  auto needs = model_of("tiny");
+  needs.scaledown_window = 5 * second;
+  t.submit(needs, "a");
+  auto& worker = t.come();
+  t.net.finish(worker, "");
+  t.net.finish(worker, "a");
+  t.net.wait(5 * second - millisecond);
+  CHECK_FALSE(worker.exited);
+  t.net.wait(millisecond);
+  REQUIRE(worker.exited);
+  CHECK(worker.exited->clean);
+}
+
+TEST_CASE("at least min and at most max workers, and spare ones while there is work") {
+  tested_hub t(with_pool(8));
+  auto needs = model_of("tiny");
+  needs.min_workers = 1;
+  needs.max_workers = 3;
+  needs.spare = 1;
+  t.submit(needs, "a");
+  REQUIRE(t.net.starts.size() >= 1);
+  auto const starts = t.net.starts;
+  for (auto const start : starts) {
+    auto& worker = t.net.add_worker(offers_with_service(), start);
+    t.net.finish(worker, "");
+  }
+  t.net.wait(second / 2);
+  CHECK(t.net.starts.size() == 2);  // the one that runs, and a spare one
+  for (int i = 0; i < 5; ++i) t.submit(needs, "more");
+  t.net.wait(second / 2);
+  CHECK(t.net.starts.size() == 3);
+}
+
+TEST_CASE("calls past the queue's limit are refused once there are workers") {
+  tested_hub t(with_pool(1));
+  auto needs = model_of("tiny");
+  needs.max_queue = 1;
+  t.submit(needs, "a");
+  auto& worker = t.come();
+  t.net.finish(worker, "");
+  REQUIRE(worker.runs.size() == 1);
+  auto const waits = t.submit(needs, "b");
+  auto const refused = t.submit(needs, "c");
+  CHECK_FALSE(t.client.outcomes.contains(waits.number));
+  CHECK(t.of(refused).error().code == errc::overloaded);
+}
+
+TEST_CASE("what can never be satisfied fails at once, in words") {
+  tested_hub t;
+  auto unknown = model_of("tiny");
+  unknown.service = "other model";
+  CHECK(t.of(t.submit(unknown, "a"))
+            .error()
+            .message.find("no worker has a task named \"other model\"; they have: ") == 0);
+  auto other = model_of("tiny");
+  other.service_signature = 6;
+  CHECK(t.of(t.submit(other, "a")).error().code == errc::signature_mismatch);
+  CHECK(t.of(t.submit(model_of("tiny"), "a", "no method")).error().code == errc::unknown_function);
+  auto contradicts = model_of("tiny");
+  contradicts.min_workers = 2;
+  contradicts.max_workers = 1;
+  CHECK(t.of(t.submit(contradicts, "a")).error().code == errc::bad_configuration);
+  CHECK(t.net.starts.empty());
+
+  tested_hub none{hub_config{}};
+  none.net.add_worker(offers_with_service());
+  auto& error = none.of(none.submit(model_of("tiny"), "a")).error();
+  CHECK(error.code == errc::unsatisfiable);
+  CHECK(error.message.find("the hub starts no workers of its own") == 0);
+}
