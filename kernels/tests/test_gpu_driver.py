@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """./dev gpu without a GPU: from end to end with its stand-in, and what it looks at before it trusts anything."""
+import contextlib
 import errno
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
@@ -60,6 +62,7 @@ class StandIn(WithFolder):
                           ("MiniLM-L6 alone, graph", "the whole call"),
                           ("DistilBERT against a pipeline, text to label", "texts of DistilBERT: not done"),
                           ("kernel embedding", "no JSON"), ("kernel pooling", "without a row"),
+                          ("BERT-base alone, launches", "KeyError('graph')"), ("kernel norm", "it crashed (it ended with 1)"),
                           ("ncu of classification", "No kernels"), ("compute-sanitizer racecheck, all but wgmma", "a hazard"),
                           ("compute-sanitizer memcheck, wgmma", "ended with 1: no such device")):
             self.assertIn(why, failed[part])
@@ -125,15 +128,17 @@ class StandIn(WithFolder):
         environment = dict(os.environ) | {"YONDER_GPU_ASKED": str(asked), "TMPDIR": str(scratch),
                                           "YONDER_GPU_PLANTED": json.dumps({"operators all": "hangs"})}
         with open(os.open(asked, os.O_RDWR)) as commands:
-            driver = subprocess.Popen([sys.executable, TOOLS / "gpu.py", "--within", "500", "--out", self.folder / "out",
-                                       "--stand-in"], env=environment, stdout=subprocess.DEVNULL)
-            while commands.readline() != "operators all\n":
-                pass
-            driver.send_signal(signal.SIGTERM)
-            self.assertEqual(driver.wait(), 128 + signal.SIGTERM)
-        self.assertEqual(list(scratch.iterdir()), [])
-        self.assertEqual([process for process in pathlib.Path("/proc").glob("[0-9]*")
-                          if f"YONDER_GPU_ASKED={asked}".encode() in environment_of(process)], [])
+            for number in (signal.SIGTERM, signal.SIGINT):
+                driver = subprocess.Popen([sys.executable, TOOLS / "gpu.py", "--within", "500", "--out", self.folder / "out",
+                                           "--stand-in"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                          text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                while commands.readline() != "operators all\n":
+                    pass
+                driver.send_signal(number)
+                self.assertEqual(driver.communicate()[1], "")
+                self.assertEqual(driver.returncode, 128 + number)
+                self.assertEqual(list(scratch.iterdir()), [])
+                self.assertEqual(processes_with(f"YONDER_GPU_ASKED={asked}"), [])
 
     def test_one_that_is_killed_goes_on_and_what_it_left_goes(self):
         asked, scratch, out = self.folder / "asked", self.folder / "tmp", self.folder / "out"
@@ -146,8 +151,13 @@ class StandIn(WithFolder):
             driver = subprocess.Popen(command, env=environment | planted, stdout=subprocess.DEVNULL)
             while commands.readline() != "rate copy\n":
                 pass
+            started = [os.pidfd_open(each) for each in processes_with(f"YONDER_GPU_ASKED={asked}") if each != driver.pid]
+            self.assertTrue(started)
             driver.kill()
             driver.wait()
+            for each in started:  # readable when it has ended
+                self.assertEqual(select.select([each], [], [], 60)[0], [each])
+                os.close(each)
         self.assertEqual(len(list(scratch.iterdir())), 1)
         (self.folder / "asked.txt").write_text("")
         environment |= {"YONDER_GPU_ASKED": str(self.folder / "asked.txt"), "YONDER_GPU_PLANTED": "{}"}
@@ -155,6 +165,33 @@ class StandIn(WithFolder):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(self.asked()[:2], ["device", "rate copy"])
         self.assertEqual(list(scratch.iterdir()), [])
+
+    def test_folders_that_are_only_named_like_the_temporary_one_stay(self):
+        mine = self.folder / "yonder_gpu_out"
+        mine.mkdir()
+        (mine / "state.json").write_text("of the first run")
+        with mock.patch.object(tempfile, "tempdir", str(self.folder)):
+            os.close(gpu_record.make_scratch()[1])
+            _, held = gpu_record.make_scratch()
+        self.assertEqual((mine / "state.json").read_text(), "of the first run")
+        self.assertEqual(len(list(self.folder.iterdir())), 2)
+        os.close(held)
+
+    def test_nobody_who_reads_along_nor_who_reads_letters_of_another_kind_ends_the_run(self):
+        for reader, environment in ((subprocess.DEVNULL, {"PYTHONIOENCODING": "ascii"}), (subprocess.PIPE, {})):
+            driver = subprocess.Popen([sys.executable, TOOLS / "gpu.py", "--within", "500", "--out", self.folder / "out",
+                                       "--stand-in", "--pace", "0.001", "--fresh"], stdout=reader, stderr=subprocess.PIPE,
+                                      text=True, env=dict(os.environ) | {"YONDER_GPU_PLANTED": "{}"} | environment)
+            if driver.stdout:
+                driver.stdout.close()
+            self.assertEqual(driver.stderr.read(), "")
+            driver.stderr.close()
+            self.assertEqual(driver.wait(), 0)
+
+    def test_a_program_that_says_nothing_of_its_device_is_told(self):
+        done = self.run_driver(planted={"device": "says nothing"})
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, "gpu: nothing was checked: the device is not believable: {}\n")
 
     def test_the_folder_of_a_run_that_goes_on_stays(self):
         with mock.patch.object(tempfile, "tempdir", str(self.folder)):
@@ -202,11 +239,13 @@ class StandIn(WithFolder):
         self.assertNotIn("Traceback", done.stderr)
 
 
-def environment_of(process):
-    try:
-        return (process / "environ").read_bytes()
-    except OSError:  # it ended, or is somebody else's
-        return b""
+def processes_with(variable):
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended, or is somebody else's
+            if variable.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+    return found
 
 
 class Carried(WithFolder):
@@ -231,6 +270,15 @@ class Carried(WithFolder):
         done = self.run_driver("import sys\nprint('looking for a GPU: cudaErrorNoDevice', file=sys.stderr)\nsys.exit(3)\n")
         self.assertEqual(done.returncode, 1)
         self.assertIn("nothing was checked: looking for a GPU: cudaErrorNoDevice", done.stderr)
+
+    def test_programs_that_start_too_slowly_are_not_built_anew(self):
+        with mock.patch.object(gpu, "run_to_end", side_effect=TimeoutError("yonder_gpu: not done after 30.0 s")):
+            run = mock.Mock(stand_in=False, arguments=mock.Mock(program=str(self.folder)), left=lambda: 100.0)
+            for name in gpu_program.PROGRAMS:
+                (self.folder / name).touch()
+            with self.assertRaisesRegex(gpu_program.Unusable, "not done after 30.0 s: .*run the same command again"):
+                gpu.Run.find_programs(run)
+        run.build.assert_not_called()
 
     def test_a_gpu_that_is_hidden_or_a_driver_that_is_too_old_is_told_with_what_to_do(self):
         with mock.patch.dict(os.environ, {"CUDA_VISIBLE_DEVICES": ""}):
@@ -304,16 +352,20 @@ class Parts(WithFolder):
         self.assertEqual(list(program.ask("anything", seconds=60)), [{}])
         program.stop()
 
-    def test_a_command_whose_output_stays_open_is_left_behind(self):
-        holder = "import os, sys, time\nos.setsid()\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
-        script = (f"import subprocess, sys\nchild = subprocess.Popen([sys.executable, '-c', {holder!r}])\n"
-                  f"open({str(self.folder / 'pid')!r}, 'w').write(str(child.pid))\nchild.wait()")
-        try:
-            with mock.patch.object(gpu_program, "PATIENCE", 0.1), \
-                    self.assertRaisesRegex(TimeoutError, "does not end when it is killed"):
-                gpu_program.run_to_end([sys.executable, "-c", script], 3, dict(os.environ))
-        finally:
-            os.kill(int((self.folder / "pid").read_text()), signal.SIGKILL)
+    def test_a_command_ends_when_it_does_and_not_when_all_that_it_started_does(self):
+        """One it left in its group is killed; one in a session of its own is left alone."""
+        holder = ("import os, sys, time\nif sys.argv[1] == 'apart':\n    os.setsid()\n"
+                  "os.write(int(sys.argv[2]), b'%d\\n' % os.getpid())\ntime.sleep(3600)")
+        script = (f"import os, subprocess, sys\nours, theirs = os.pipe()\nfor where in ('apart', 'in the group'):\n"
+                  f"    subprocess.Popen([sys.executable, '-c', {holder!r}, where, str(theirs)], pass_fds=(theirs,))\n"
+                  f"    open({str(self.folder)!r} + '/' + where, 'w').write(os.fdopen(os.dup(ours)).readline())\n"
+                  "print('all is started')")
+        self.assertEqual(gpu_program.run_to_end([sys.executable, "-c", script], 60, dict(os.environ)), (0, "all is started\n"))
+        with contextlib.suppress(ProcessLookupError):  # it is gone by now
+            killed = os.pidfd_open(int((self.folder / "in the group").read_text()))
+            self.assertEqual(select.select([killed], [], [], 60)[0], [killed])
+            os.close(killed)
+        os.kill(int((self.folder / "apart").read_text()), signal.SIGKILL)
 
     def fat_binary(self, *codes):
         parts = b"".join(kind.to_bytes(2, "little") + bytes(2) + (64).to_bytes(4, "little") + (8).to_bytes(8, "little") +

@@ -77,7 +77,7 @@ class Run:
 
     def say(self, text):
         line = f"{time.monotonic() - START:6.1f} s  {text}"
-        print(line, flush=True)
+        tell_reader(line)
         self.log.append(line)
         gpu_record.write_whole(self.out / "log.txt", "\n".join(self.log) + "\n")
 
@@ -99,6 +99,8 @@ class Run:
         gpu_program.make_executable(carried)
         try:
             status, said = run_to_end([carried / "yonder_gpu"], min(30.0, max(LEAST, self.left())), self.alone)
+        except TimeoutError as error:  # it starts; one that is built here would wait as long
+            raise Unusable(f"{error}: the driver or the disk of cuBLASLt is too slow; run the same command again") from None
         except OSError as error:
             return self.build(str(error))
         too_new = "cudaErrorInsufficientDriver" in said  # or there is no driver: CUDA says the same
@@ -107,7 +109,7 @@ class Run:
         return carried if status == 0 else self.build(said.strip()[-500:])
 
     def build(self, why):
-        print(f"The programs are built here: {why}", flush=True)
+        tell_reader(f"The programs are built here: {why}")
         architecture = gpu_program.own_architecture(min(10.0, max(LEAST, self.left() / 4)))
         return gpu_program.cmake_build(gpu_program.ROOT / "build" / "gpu-here", self.out / "build.log",
                                        max(LEAST, min(300.0, self.left() / 2)), architecture)
@@ -161,12 +163,31 @@ class Run:
                 "programs": str(self.folder)}
 
     def write(self, state):
+        page = gpu_record.write_record(self.out, state, self.device, self.about())
         state.save()
-        return gpu_record.write_record(self.out, state, self.device, self.about())
+        return page
+
+    def add(self, state, rows, row):
+        """A row that cannot be told would break the record of all others."""
+        rows.append(row)
+        try:
+            bad_rows(state)
+            self.write(state)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            rows.pop()
+            raise Unbelievable(f"not believable: {error!r} in {row}") from None
 
     def close(self):
         for program in (self.program, self.checked, self.peers):
             program.stop()
+
+
+def tell_reader(text):
+    """On stdout, while somebody reads there: what is found is in DIR in any case."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def commit():
@@ -342,8 +363,7 @@ def carry_out(run, state, step):
             doubt = gpu_record.doubts(row, gpu_record.rate(state, "TFLOP/s") if row.get("kind") != "rate" else None)
             if doubt:
                 raise Unbelievable(f"not believable: {doubt}")
-            kept["rows"].append(row)
-            run.write(state)
+            run.add(state, kept["rows"], row)
         if not kept["rows"]:
             raise Unbelievable("not believable: done, without a row")
         kept["done"] = True
@@ -371,9 +391,10 @@ def is_wrong(state, name):
 
 
 def run_all(run):
-    run.device = next(iter(list(run.program.ask("device", seconds=min(30.0, max(LEAST, run.left()))))))
+    run.device = {key: value for row in run.program.ask("device", seconds=min(30.0, max(LEAST, run.left())))
+                  for key, value in row.items()}
     doubt = gpu_record.doubts(run.device, None)
-    if doubt or not run.device.get("name"):
+    if doubt or not {"name", "compute_capability", "driver"} <= run.device.keys():
         raise Unusable(f"the device is not believable: {doubt or run.device}")
     state = run.state = gpu_record.State(run.out, run.key(), run.arguments.fresh)
     state.forget_absent()
@@ -402,9 +423,8 @@ def main():
     parser.add_argument("--commit", help="what the record names, where there is no git")
     parser.add_argument("--pace", type=float, default=1.0, help=argparse.SUPPRESS)  # of the steps' limits, for tests
     arguments = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    sys.stdout.reconfigure(errors="replace")
+    end_in_order_on_signals()
     if not arguments.prepare and not arguments.out:
         parser.error("--out DIR is missing")
     try:
@@ -412,6 +432,19 @@ def main():
     except (Unusable, OSError, RuntimeError) as why:
         print(f"gpu: {why}", file=sys.stderr)
         return 1
+
+
+def end_in_order_on_signals():
+    """And once: another signal does not keep what was started, and written, from going."""
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+               if signal.getsignal(number) != signal.SIG_IGN]  # as nohup has it
+
+    def end(number, _frame):
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+    for number in numbers:
+        signal.signal(number, end)
 
 
 def prepare():
@@ -439,7 +472,7 @@ def measure(arguments):
 
 def tell(run, state):
     """0 where all is well."""
-    print("\n" + run.write(state))
+    tell_reader("\n" + run.write(state))
     bad = bad_rows(state) + [f"{name}: {why}" for name, why in state.failed().items()]
     bad += gpu_record.check_folder(run.out)
     for each in bad:

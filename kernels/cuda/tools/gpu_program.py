@@ -23,6 +23,10 @@ MOST_CARRIED_BYTES = 60 << 20
 PATIENCE = 3  # seconds, after SIGKILL
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
 class Unusable(Exception):
     """There is nothing to check here; the text says why."""
 
@@ -44,7 +48,8 @@ class Program:
     def start(self):
         self.errors = tempfile.TemporaryFile(mode="w+", errors="replace")
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True, errors="replace", env=self.environment, start_new_session=self.leads)
+                                        text=True, errors="replace", env=self.environment, start_new_session=self.leads,
+                                        preexec_fn=ending_with(os.getpid()))
         self.lines = queue.SimpleQueue()
         self.reader = threading.Thread(target=self.read, args=(self.process.stdout, self.lines), daemon=True)
         self.reader.start()
@@ -71,12 +76,15 @@ class Program:
             pass
         while True:
             try:
-                line = self.lines.get(timeout=max(0.0, end - time.monotonic()))
+                line = self.next_line(end)
             except queue.Empty:
                 self.stop()
                 raise TimeoutError(f"{title}: not done after {seconds:.1f} s") from None
             if line is None:
-                status = self.process.wait(5)
+                try:
+                    status = self.process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:  # its output is closed, and it hangs
+                    status = "nothing, and was killed"
                 why = self.stop()
                 raise (Unusable if status == 3 else RuntimeError)(
                     f"{title}: {why or 'the program'} (it ended with {status})")
@@ -92,6 +100,18 @@ class Program:
                     self.stop()
                     raise Unbelievable(f"{title}: a line that is no JSON: {line[:80]}") from None
                 yield row
+
+    def next_line(self, end):
+        """None where it ended, even if what it started holds its output. Raises queue.Empty when the time is over."""
+        while True:
+            ended = self.process.poll() is not None
+            try:
+                return self.lines.get(timeout=max(0.0, min(1.0, end - time.monotonic())))
+            except queue.Empty:
+                if ended:
+                    return None
+                if time.monotonic() >= end:
+                    raise
 
     def stop(self):
         """What it said on stderr."""
@@ -112,24 +132,39 @@ class Program:
 
 
 def run_to_end(command, seconds, environment, stdin=""):
-    """(status, output) of a command; its whole process group is killed when the time is over. What does not even end then,
-    within the driver, or holds the output from another session, is left behind."""
-    process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, errors="replace", env=environment,
-                               start_new_session=True)
-    try:
-        output, _ = process.communicate(stdin, timeout=seconds)
-        return process.returncode, output
-    except subprocess.TimeoutExpired:
-        kill_group(process)
+    """(status, output) of a command that ended within so many seconds. With it, or when the time is over, its whole process
+    group is killed. Its output is a file: nothing that holds it is waited for. What does not even end when it is killed, within
+    the driver, is left behind."""
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+        asked.write(stdin.encode())
+        asked.seek(0)
+        process = subprocess.Popen([str(word) for word in command], stdin=asked, stdout=said, stderr=subprocess.STDOUT,
+                                   env=environment, start_new_session=True, preexec_fn=ending_with(os.getpid()))
+        late = ""
         try:
-            output, _ = process.communicate(timeout=PATIENCE)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
-            output = "and it does not end when it is killed"
-        raise TimeoutError(f"{pathlib.Path(command[0]).name}: not done after {seconds:.1f} s; {output[-300:]}") from None
-    except BaseException:  # this program is to end: so are those that it started
-        kill_group(process)
-        raise
+            late = f"not done after {seconds:.1f} s"
+        finally:  # also where this program is to end
+            kill_group(process)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            late += ", and it does not end when it is killed"
+        said.seek(0)
+        output = said.read().decode(errors="replace")
+    if late:
+        raise TimeoutError(f"{pathlib.Path(command[0]).name}: {late}; {output[-300:]}")
+    return process.returncode, output
+
+
+def ending_with(parent):
+    """For what this process starts: it ends, whatever ends this one."""
+    def ask_kernel():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # that was too late
+            os.kill(os.getpid(), signal.SIGKILL)
+    return ask_kernel
 
 
 def kill_group(process):

@@ -12,6 +12,7 @@ import time
 
 MOST_FILE_BYTES = 16 << 20
 MOST_FILES = 8
+MARK = ".scratch_of_yonder_gpu"
 
 
 def write_whole(path, text):
@@ -20,9 +21,11 @@ def write_whole(path, text):
     try:
         beside.write_bytes(text.encode(errors="replace")[:MOST_FILE_BYTES])
         os.replace(beside, path)
-    except OSError as error:
+    except BaseException as error:  # a signal ends this, too
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise RuntimeError(f"{path} cannot be written ({error.strerror}); what is there stays: make room or leave to write, "
                            "and run the same command again") from None
 
@@ -51,17 +54,15 @@ def remove_unheld(folder):
 
 def make_scratch(prefix="yonder_gpu_"):
     """(folder, descriptor): a temporary folder, locked while this runs. Those that nobody holds, of runs that were killed,
-    go: their models take gigabytes."""
+    go: their models take gigabytes. They bear a mark: whoever measures may have named a folder alike."""
     for left in pathlib.Path(tempfile.gettempdir()).glob(prefix + "*"):
         with contextlib.suppress(OSError):  # it is held, or somebody else's, or there are no locks
-            if left.lstat().st_uid == os.getuid():
+            if left.lstat().st_uid == os.getuid() and (left / MARK).exists():
                 remove_unheld(left)
-    while True:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
-        with contextlib.suppress(FileNotFoundError, RuntimeError):  # another run took it for a left one
-            held = lock(folder)
-            if folder.exists():
-                return folder, held
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
+    held = lock(folder)
+    (folder / MARK).touch()
+    return folder, held
 
 
 def lines_of(path):

@@ -7,6 +7,7 @@ replaces PLANTED; YONDER_GPU_ASKED names a file in which commands are written do
 """
 import json
 import os
+import subprocess
 import sys
 import time
 
@@ -21,6 +22,8 @@ PLANTED = {
     "time MiniLM-L6 ragged_64_k_tokens graph": "is slower on the device than in all",
     "bench pooling": "says nothing",
     "bench embedding": "writes half a line",
+    "time BERT-base b1_s128 launches": "leaves out what is told of it",
+    "bench norm": "leaves a process that holds its output, and ends",
     "peers texts DistilBERT": "hangs",
     "compute-sanitizer racecheck": "reports",
     "compute-sanitizer memcheck wgmma": "does not start",
@@ -103,9 +106,14 @@ def misbehave(behaviour):
     if behaviour == "fails":
         print("failed: cudaErrorLaunchFailure", flush=True)
         return True
+    if behaviour == "leaves a process that holds its output, and ends":
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+        sys.exit("it crashed")
+    if behaviour == "leaves out what is told of it":
+        say({"microseconds": 5.0})
     if behaviour == "writes half a line":
         print('{"what": "norm", "error"', flush=True)
-    if behaviour in ("writes half a line", "says nothing"):
+    if behaviour in ("writes half a line", "says nothing", "leaves out what is told of it"):
         print("done", flush=True)
         return True
     return False
