@@ -26,9 +26,10 @@ class YonderConan(ConanFile):
         "ml": [True, False],
         "cuda": [True, False],
         "asio": [True, False],
+        "http": [True, False],
         "tools": [True, False],
     }
-    default_options = {"shared": False, "fPIC": True, "zmq": True, "ml": True, "cuda": False, "asio": False,
+    default_options = {"shared": False, "fPIC": True, "zmq": True, "ml": True, "cuda": False, "asio": False, "http": False,
                        "tools": False}
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*", "transports/*", "kernels/*", "!kernels/tests/*", "!kernels/fuzz/*"
 
@@ -39,7 +40,7 @@ class YonderConan(ConanFile):
     @property
     def _components(self):
         return ["core"] + (["zmq"] if self.options.zmq else []) + (["ml"] if self.options.ml else []) + (
-            ["asio"] if self.options.asio else [])
+            ["asio"] if self.options.asio else []) + (["http"] if self.options.http else [])
 
     def set_version(self):
         text = load(self, os.path.join(self.recipe_folder, "include", "yonder", "version.hpp"))
@@ -64,8 +65,11 @@ class YonderConan(ConanFile):
             self.requires("cppzmq/4.10.0")
         if self.options.ml:
             self.requires("nlohmann_json/3.11.3")
-        if self.options.asio:
+        if self.options.asio and not self.options.http:
             self.requires("boost/1.83.0", transitive_headers=True)
+        if self.options.http:
+            self.requires("boost/1.83.0", transitive_headers=bool(self.options.asio))
+            self.requires("openssl/[>=3 <4]")
         if self.options.get_safe("tools"):
             self.requires("cli11/2.4.2")
 
@@ -96,6 +100,7 @@ class YonderConan(ConanFile):
         for name, value in switches.items():
             toolchain.cache_variables[name] = value
         toolchain.cache_variables["YONDER_WITH_ASIO"] = "ON" if self.options.asio else "OFF"
+        toolchain.cache_variables["YONDER_WITH_HTTP"] = "ON" if self.options.http else "OFF"
         toolchain.cache_variables["YONDER_WITH_CUDA"] = "ON" if self.options.get_safe("cuda") else "OFF"
         toolchain.generate()
         CMakeDeps(self).generate()
@@ -115,7 +120,8 @@ class YonderConan(ConanFile):
         self.cpp_info.set_property("cmake_find_mode", "none")
         self.cpp_info.builddirs = [os.path.join("lib", "cmake", "yonder")]
         requirements = {"core": ["cereal::cereal"], "zmq": ["core", "zeromq::zeromq", "cppzmq::cppzmq"],
-                        "ml": ["core", "nlohmann_json::nlohmann_json"], "asio": ["core", "boost::headers"]}
+                        "ml": ["core", "nlohmann_json::nlohmann_json"], "asio": ["core", "boost::headers"],
+                        "http": ["core", "boost::headers", "openssl::openssl"]}
         for name in self._components:
             component = self.cpp_info.components[name]
             component.libs = [] if name == "asio" else [f"yonder_{name}"]
@@ -123,6 +129,8 @@ class YonderConan(ConanFile):
             component.set_property("cmake_target_name", f"yonder::{name}")
             component.set_property("pkg_config_name", f"yonder-{name}")
             component.builddirs = self.cpp_info.builddirs
+        if self.options.http:
+            self.cpp_info.components["http"].defines = ["YONDER_HAS_HTTP=1"]
         self.cpp_info.components["core"].system_libs = ["pthread", "dl"]
         self.cpp_info.components["core"].defines = ["YONDER_LINKS_CORE=1"]
         if self.options.get_safe("tools"):

@@ -12,7 +12,7 @@ function(yonder_component_headers component result)
        "${PROJECT_SOURCE_DIR}/include/yonder/*.hpp")
   set(headers ${all})
   if(component STREQUAL "core")
-    list(FILTER headers EXCLUDE REGEX "^include/yonder/((ml|zmq|asio)/|(asio|boost_serialization)\\.hpp$)")
+    list(FILTER headers EXCLUDE REGEX "^include/yonder/((ml|zmq|asio|http)/|(asio|boost_serialization|http)\\.hpp$)")
   else()
     list(FILTER headers INCLUDE REGEX "^include/yonder/${component}(/|\\.hpp$)")
   endif()
@@ -20,7 +20,9 @@ function(yonder_component_headers component result)
   set(${result} "${headers}" PARENT_SCOPE)
 endfunction()
 
+# OPTIONAL: no part of the usual set, as it needs what most programs do not have.
 function(yonder_add_library component)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "OPTIONAL" "" "")
   set(target yonder_${component})
   yonder_component_headers(${component} headers)
   add_library(${target})
@@ -45,7 +47,11 @@ function(yonder_add_library component)
     VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON
     VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
-  set_property(GLOBAL APPEND PROPERTY YONDER_COMPONENTS ${component})
+  if(arg_OPTIONAL)
+    set_property(GLOBAL APPEND PROPERTY YONDER_OPTIONAL_COMPONENTS ${component})
+  else()
+    set_property(GLOBAL APPEND PROPERTY YONDER_COMPONENTS ${component})
+  endif()
 endfunction()
 
 # A component that is headers only, and no part of the usual set: it needs what most programs do not have.

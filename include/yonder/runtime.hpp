@@ -11,6 +11,7 @@
 
 #include "yonder/detail/export.hpp"
 #include "yonder/executor.hpp"
+#include "yonder/http_options.hpp"
 #include "yonder/log.hpp"
 
 namespace yonder {
@@ -21,6 +22,14 @@ class remote_transport;
 YONDER_API remote_transport const& zmq_transport();  // of yonder::zmq
 
 }  // namespace transport
+
+namespace http {
+
+class gateway;
+class gateway_factory;
+YONDER_API gateway_factory const& beast_gateway();  // of yonder::http
+
+}  // namespace http
 
 namespace detail {
 
@@ -34,6 +43,21 @@ inline transport::remote_transport const* linked_transport() {
   return nullptr;
 #endif
 }
+
+// How this program serves HTTP, likewise.
+inline http::gateway_factory const* linked_gateway() {
+#ifdef YONDER_HAS_HTTP
+  return &http::beast_gateway();
+#else
+  return nullptr;
+#endif
+}
+
+// The libraries beside yonder::core that a program has linked; null: it has not.
+struct linked_libraries {
+  transport::remote_transport const* remote;
+  http::gateway_factory const* gateway;
+};
 
 }  // namespace detail
 
@@ -88,6 +112,9 @@ struct runtime_options {
   // Takes the lines that the runtime says for whoever runs it, that calls wait and why nobody takes them say.
   // It is called on a thread of the runtime's own. Unset: they go to stderr.
   log_sink log{};
+
+  // Tasks over HTTP, where an address is set; yonder::http has to be linked.
+  http_options http{};
 };
 
 // What this process is connected to. The first one made is the current one, which tasks use unless told
@@ -102,12 +129,14 @@ class YONDER_API runtime {
  public:
   // Looks for --yonder-worker ENDPOINT, or --yonder-worker=ENDPOINT, as the first argument (this process is
   // then a worker of the hub at ENDPOINT). Behind other arguments the flag is refused, with a line on stderr
-  // and exit status 2, up to an argument `--`. Throws usage_error: two tasks of one name, or a bad variable,
-  // key file or endpoint; and error (unsatisfiable) where the system gives no thread or descriptor.
+  // and exit status 2, up to an argument `--`. With --yonder-serve ADDRESS as the first argument the process
+  // serves its tasks over HTTP (docs/http.md), until SIGTERM or SIGINT, and ends. Throws usage_error: two
+  // tasks of one name, or a bad variable, key file, endpoint or address; and error (unsatisfiable) where the
+  // system gives no thread or descriptor.
   runtime(int argc, char** argv, runtime_options const& options = {})
-      : runtime(argc, argv, options, detail::linked_transport()) {}
+      : runtime(argc, argv, options, {detail::linked_transport(), detail::linked_gateway()}) {}
   explicit runtime(runtime_options const& options = {})
-      : runtime(0, nullptr, options, detail::linked_transport()) {}
+      : runtime(0, nullptr, options, {detail::linked_transport(), detail::linked_gateway()}) {}
   ~runtime();
 
   runtime(runtime const&) = delete;
@@ -116,15 +145,23 @@ class YONDER_API runtime {
   // Where the hub of its own can be reached: runtime_options::bind, with the ports that the system chose.
   [[nodiscard]] std::vector<std::string> addresses() const;
 
+  // Where tasks can be called over HTTP: "http://127.0.0.1:8000", with the port that the system chose. Empty:
+  // nowhere.
+  [[nodiscard]] std::string http_address() const;
+
+  // Waits for SIGTERM or SIGINT, which must be blocked in threads of the program's own.
+  void serve() const;
+
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;
 
   [[nodiscard]] std::shared_ptr<detail::engine> const& engine() const noexcept { return engine_; }
 
  private:
-  runtime(int argc, char** argv, runtime_options const& options, transport::remote_transport const* remote);
+  runtime(int argc, char** argv, runtime_options const& options, detail::linked_libraries libraries);
 
   std::shared_ptr<detail::engine> engine_;
+  std::unique_ptr<http::gateway> gateway_;
 };
 
 // Whether this process is a worker: true from before main in processes that Yonder started. For programs that

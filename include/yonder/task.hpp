@@ -151,7 +151,7 @@ class verbs<Task, Function, type_list<P...>> {
     encode(content, p...);
     return content;
   }
-  static task_entry const& entry() noexcept { return record::entry; }
+  static constexpr task_entry const& entry() noexcept { return record::entry; }
 
  private:
   template <class Range>

@@ -111,11 +111,19 @@ id_pair id_of(call_state const& call) noexcept {
 }
 
 bool resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
-  return !is_done(call) && call.where()->resume_when_done(call, resume, argument);
+  return !is_done(call) && call.where()->resume_when_done(call, {resume, argument});
 }
 
 void forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
-  if (call.where()->is_ours()) call.where()->forget_resumption(call, resume, argument);
+  if (call.where()->is_ours()) call.where()->forget_resumption(call, {resume, argument});
+}
+
+bool tell_when_done(call_state& call, void (*told)(void*), void* argument) {
+  return !is_done(call) && call.where()->resume_when_done(call, {told, argument, true});
+}
+
+void forget_to_tell(call_state& call, void (*told)(void*), void* argument) {
+  if (call.where()->is_ours()) call.where()->forget_resumption(call, {told, argument, true});
 }
 
 reply take_reply(call_state& call) {

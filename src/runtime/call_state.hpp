@@ -14,10 +14,12 @@ namespace yonder::detail {
 
 class call_pack;
 
-// What goes on when a call has ended: a coroutine.
+// What goes on when a call has ended: a coroutine, or, `at_once`, what is told of it on the thread that
+// drives, under the engine's lock.
 struct resumption {
   void (*resume)(void*);
   void* argument;
+  bool at_once = false;
   friend bool operator==(resumption const&, resumption const&) = default;
 };
 
@@ -50,7 +52,7 @@ class call_state {
   bool several_wait = false;                  // more than one thread, while another one pumps
   bool borrows = false;                       // its buffers belong to the caller, who waits
   std::condition_variable* waiter = nullptr;  // of a thread that waits so
-  std::vector<resumption> resumptions;        // the coroutines that wait
+  std::vector<resumption> resumptions;        // whoever waits without a thread
 
   std::unique_ptr<call_failure> failure;  // null: there is a value
   core::frame_body value;

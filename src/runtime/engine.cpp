@@ -291,19 +291,18 @@ void engine::cancel(call_state& call) {
 
 // --- coroutines
 
-bool engine::resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
-  executor_.start();
+bool engine::resume_when_done(call_state& call, resumption const& next) {
+  if (!next.at_once) executor_.start();
   lock held(mutex_);
   if (call.done.load(std::memory_order_relaxed)) return false;
-  call.resumptions.push_back({resume, argument});
+  call.resumptions.push_back(next);
   lead_.await(1);
   housekeeper_wakes_.notify_one();
   return true;
 }
 
-void engine::forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
+void engine::forget_resumption(call_state& call, resumption const& gone) {
   lock held(mutex_);
-  resumption const gone{resume, argument};
   lead_.no_longer_await(std::erase(call.resumptions, gone));
   std::erase(resumptions_, gone);
 }
@@ -312,6 +311,10 @@ void engine::forget_resumption(call_state& call, void (*resume)(void*), void* ar
 void engine::continue_later(call_state& call) {
   lead_.no_longer_await(call.resumptions.size());
   for (auto const& due : std::exchange(call.resumptions, {})) {
+    if (due.at_once) {
+      due.resume(due.argument);
+      continue;
+    }
     resumptions_.push_back(due);
     executor_.post([self = shared_from_this()] {
       if (self->config_.executor)

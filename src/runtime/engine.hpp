@@ -72,8 +72,8 @@ class engine : public std::enable_shared_from_this<engine> {
   core::call_id id_of(call_state const& call);
   // Sends what submit() has left to whoever waits.
   void send_now();
-  bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
-  void forget_resumption(call_state& call, void (*resume)(void*), void* argument);
+  bool resume_when_done(call_state& call, resumption const& next);
+  void forget_resumption(call_state& call, resumption const& gone);
 
   // For a continuation: resumes one coroutine whose call has ended, if there is one.
   void resume_one();

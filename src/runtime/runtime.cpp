@@ -2,6 +2,7 @@
 #include "yonder/runtime.hpp"
 
 #include <malloc.h>
+#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/engine.hpp"
+#include "src/runtime/gateway.hpp"
 #include "src/runtime/process_pool.hpp"
 #include "src/runtime/registry.hpp"
 #include "src/runtime/supervisor.hpp"
@@ -176,7 +178,7 @@ bool is_final(errc code) noexcept {
 
 void serve_if_worker(runtime_options const& options, transport::remote_transport const* remote) {
   auto const& how = how_started();
-  if (how.kind == start_kind::program) return;
+  if (how.kind == start_kind::program || how.kind == start_kind::http_server) return;
   if (how.kind == start_kind::pool_worker) serve_supervisor();
   constexpr int misuse = 2;  // as of a shell's own commands
   try {
@@ -272,24 +274,95 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
   return engine;
 }
 
+std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, http_options const& how,
+                                            runtime_options const& options,
+                                            http::gateway_factory const* factory) {
+  if (factory == nullptr)
+    reject("to serve HTTP at '" + how.address + "' this program must be linked with yonder::http");
+  return factory->open(engine, how, keys_folder(options));
+}
+
+// SIGTERM and SIGINT, blocked in this thread as long as it lives.
+class awaited_endings {
+ public:
+  awaited_endings() {
+    ::sigemptyset(&endings_);
+    ::sigaddset(&endings_, SIGTERM);
+    ::sigaddset(&endings_, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &endings_, &before_);
+  }
+  ~awaited_endings() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  awaited_endings(awaited_endings const&) = delete;
+  awaited_endings& operator=(awaited_endings const&) = delete;
+  void wait() const {
+    int signal = 0;
+    ::sigwait(&endings_, &signal);
+  }
+
+ private:
+  sigset_t endings_{};
+  sigset_t before_{};
+};
+
+// This process serves its tasks over HTTP, and nothing else of its main is run.
+[[noreturn]] void serve_http(start_info const& how, runtime_options const& options,
+                             detail::linked_libraries const& libraries) {
+  constexpr int misuse = 2;
+  awaited_endings const endings;
+  try {
+    if (!how.fault.empty()) reject(how.fault);
+    auto const engine = set_up([&] { return make_engine(options, libraries.remote); });
+    auto gateway = open_gateway(engine, how.http, options, libraries.gateway);
+    std::printf("%s\n", gateway->address().c_str());
+    std::fflush(stdout);
+    endings.wait();
+    gateway.reset();
+    engine->stop();
+  } catch (usage_error const& wrong) {
+    std::fprintf(stderr, "yonder: %s\n", wrong.what());
+    std::exit(misuse);
+  }
+  std::exit(EXIT_SUCCESS);
+}
+
 }  // namespace
 }  // namespace runtime_detail
 
-runtime::runtime(int, char**, runtime_options const& options, transport::remote_transport const* remote) {
+runtime::runtime(int, char**, runtime_options const& options, detail::linked_libraries libraries) {
   runtime_detail::check_registry();
   platform::hold_standard_descriptors();  // closed since the start
-  runtime_detail::serve_if_worker(options, remote);
+  runtime_detail::serve_if_worker(options, libraries.remote);
   if (!options.hub.empty() && !options.bind.empty())
     runtime_detail::reject(
         "runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
-  engine_ = runtime_detail::set_up([&] { return runtime_detail::make_engine(options, remote); });
+  if (auto const& how = runtime_detail::how_started(); how.kind == runtime_detail::start_kind::http_server)
+    runtime_detail::serve_http(how, options, libraries);
+  engine_ = runtime_detail::set_up([&] { return runtime_detail::make_engine(options, libraries.remote); });
+  if (!options.http.address.empty()) {
+    try {
+      gateway_ = runtime_detail::open_gateway(engine_, options.http, options, libraries.gateway);
+    } catch (...) {
+      engine_->stop();
+      throw;
+    }
+  }
   detail::add_standing_engine(engine_);
 }
 
 runtime::~runtime() {
   detail::remove_standing_engine(engine_.get());
+  if (engine_->is_ours())
+    gateway_.reset();
+  else
+    (void)gateway_.release();  // of the process that we are a fork of
   engine_->stop();
 }
+
+std::string runtime::http_address() const {
+  return engine_->is_ours() && gateway_ != nullptr ? gateway_->address() : std::string();
+}
+
+void runtime::serve() const { runtime_detail::awaited_endings().wait(); }
 
 std::vector<std::string> runtime::addresses() const {
   return engine_->is_ours() ? engine_->addresses() : std::vector<std::string>();
@@ -298,7 +371,8 @@ std::vector<std::string> runtime::addresses() const {
 std::size_t runtime::worker_count() const { return engine_->is_ours() ? engine_->worker_count() : 0; }
 
 bool is_worker() noexcept {
-  return runtime_detail::how_started().kind != runtime_detail::start_kind::program;
+  auto const how = runtime_detail::how_started().kind;
+  return how != runtime_detail::start_kind::program && how != runtime_detail::start_kind::http_server;
 }
 
 }  // namespace yonder

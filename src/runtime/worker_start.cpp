@@ -11,8 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <span>
 #include <utility>
 
 #include "src/platform/descriptors.hpp"
@@ -31,6 +34,9 @@ struct known_from_the_start {
 known_from_the_start* known = nullptr;  // for ever
 
 start_info misuse(std::string what) { return {.kind = start_kind::misused, .fault = std::move(what)}; }
+start_info server_misuse(std::string what) {
+  return {.kind = start_kind::http_server, .fault = std::move(what)};
+}
 
 // Whoever started a program with more rights than he has chose its environment and its arguments.
 start_info refused_rights() {
@@ -93,33 +99,72 @@ int supervisor_channel() noexcept {
   return channel;
 }
 
-bool is_flag(std::string_view argument) noexcept {
-  return argument.starts_with(worker_flag) &&
-         (argument.size() == worker_flag.size() || argument[worker_flag.size()] == '=');
+bool is_flag(std::string_view argument, std::string_view flag) noexcept {
+  return argument.starts_with(flag) && (argument.size() == flag.size() || argument[flag.size()] == '=');
 }
+
+start_info server_of(std::string_view address, std::span<char* const> rest);
 
 // What follows `--` is the program's own business.
 start_info of_arguments(int argc, char** argv) {
+  std::string_view flag;
   int at = 1;
-  while (at < argc && !is_flag(argv[at])) {
+  for (; at < argc; ++at) {
     if (std::string_view(argv[at]) == "--") return {};
-    ++at;
+    if (is_flag(argv[at], flag = worker_flag) || is_flag(argv[at], flag = serve_flag)) break;
   }
   if (at >= argc) return {};
   if (platform::has_raised_rights()) return refused_rights();
-  auto const usage = "write it as the first argument: --yonder-worker tcp://host:port";
-  if (at != 1) return misuse("--yonder-worker comes behind other arguments; " + std::string(usage));
+  bool const serves = flag == serve_flag;
+  auto const usage =
+      "write it as the first argument: " +
+      std::string(serves ? "--yonder-serve 127.0.0.1:8000" : "--yonder-worker tcp://host:port");
+  auto const refuse = serves ? server_misuse : misuse;
+  if (at != 1) return refuse(std::string(flag) + " comes behind other arguments; " + usage);
   std::string_view address = argv[1];
-  address.remove_prefix(worker_flag.size());
+  address.remove_prefix(flag.size());
+  int rest = 2;
   if (address.starts_with('='))
     address.remove_prefix(1);
   else if (argc > 2)
-    address = argv[2];
-  if (address.empty()) return misuse("--yonder-worker needs the hub's address; " + std::string(usage));
+    address = argv[rest++];
+  if (address.empty())
+    return refuse(std::string(flag) +
+                  (serves ? " needs the address to serve at; " : " needs the hub's address; ") + usage);
+  if (serves)
+    return server_of(address,
+                     std::span(argv, static_cast<std::size_t>(argc)).subspan(static_cast<std::size_t>(rest)));
   return {.kind = start_kind::hub_worker,
           .hub = std::string(address),
           .arguments = {argv + 1, argv + argc},
           .supervisor = supervisor_channel()};
+}
+
+start_info server_of(std::string_view address, std::span<char* const> rest) {
+  start_info server{.kind = start_kind::http_server, .http = {.address = std::string(address)}};
+  struct {
+    std::string_view name;
+    std::string* value;
+  } const settings[]{{"--keys", &server.http.keys},
+                     {"--certificate", &server.http.certificate},
+                     {"--private-key", &server.http.private_key}};
+  for (; !rest.empty(); rest = rest.subspan(1)) {
+    std::string_view const word = rest.front();
+    if (word == "--without-keys") {
+      server.http.without_keys = true;
+      continue;
+    }
+    auto const* const found = std::find_if(std::begin(settings), std::end(settings),
+                                           [word](auto const& one) { return one.name == word; });
+    if (found == std::end(settings))
+      return server_misuse(
+          "--yonder-serve does not know '" + std::string(word) +
+          "'; it takes --keys FILE, --without-keys, --certificate FILE and --private-key FILE");
+    if (rest.size() < 2) return server_misuse(std::string(word) + " needs a file");
+    rest = rest.subspan(1);
+    *found->value = rest.front();
+  }
+  return server;
 }
 
 start_info recognize(int argc, char** argv) {

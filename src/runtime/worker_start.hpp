@@ -12,12 +12,17 @@
 
 #include "src/platform/own_image.hpp"
 #include "src/platform/unique_fd.hpp"
+#include "yonder/http_options.hpp"
 
 // What makes a process a worker, seen from both sides.
 namespace yonder::runtime_detail {
 
 // The first argument of a worker of a hub elsewhere; the hub's address follows it, or `=` and the address.
 inline constexpr std::string_view worker_flag = "--yonder-worker";
+
+// The first argument of a program that serves its tasks over HTTP; the address follows it, or `=` and the
+// address.
+inline constexpr std::string_view serve_flag = "--yonder-serve";
 
 // What a process_pool gives its workers: a variable of the environment that says so, one end of a socketpair
 // and a page of memory. Both are descriptors of stated numbers. A program that starts itself once more before
@@ -46,14 +51,16 @@ enum class start_kind : std::uint8_t {
   program,      // no worker
   pool_worker,  // by a process_pool
   hub_worker,   // with the flag
+  http_server,  // with serve_flag
   misused,      // as a worker, wrongly
 };
 struct start_info {
   start_kind kind = start_kind::program;
   std::string hub{};                     // hub_worker: its address
+  http_options http{};                   // http_server: what the arguments say
   std::vector<std::string> arguments{};  // hub_worker: all of main's, without argv[0]
   int supervisor = -1;                   // hub_worker: where its supervisor listens; -1: it has none yet
-  std::string fault{};                   // misused: what is wrong
+  std::string fault{};                   // misused, or http_server: what is wrong
 };
 start_info const& how_started() noexcept;
 

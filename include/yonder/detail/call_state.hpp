@@ -77,6 +77,11 @@ YONDER_API bool resume_when_done(call_state& call, void (*resume)(void*), void* 
 // Takes that back, as long as the call has not ended.
 YONDER_API void forget_resumption(call_state& call, void (*resume)(void*), void* argument);
 
+// As the two above, but `told` runs at once, on the thread that drives the runtime and under its lock: it
+// must not block, throw, or ask anything of a runtime.
+YONDER_API bool tell_when_done(call_state& call, void (*told)(void*), void* argument);
+YONDER_API void forget_to_tell(call_state& call, void (*told)(void*), void* argument);
+
 // Of a call that has ended: its result's bytes, valid as long as the call, or throws its error.
 struct reply {
   std::span<std::byte const> payload;

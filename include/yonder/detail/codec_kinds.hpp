@@ -254,8 +254,8 @@ concept half_free = requires(reader& in, T& t) {
 || requires(writer const& out, T const& t) { CEREAL_SAVE_MINIMAL_FUNCTION_NAME(out, t); };
 
 // `How` is one of the first four forms, aggregate or boost; the two minimal ones go through a value, below.
-template <form How, class T, class... V>
-[[gnu::always_inline]] inline void call_save(writer& ar, T const& t, V... version) {
+template <form How, class Archive, class T, class... V>
+[[gnu::always_inline]] inline void call_save(Archive& ar, T const& t, V... version) {
   if constexpr (How == form::member_serialize) {
     cereal::access::member_serialize(ar, const_cast<T&>(t), version...);
   } else if constexpr (How == form::free_serialize) {

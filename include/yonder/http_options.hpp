@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace yonder {
+
+// How tasks are served over HTTP, by programs that link yonder::http. Only tasks that have a
+// yonder::http::endpoint are reachable.
+struct http_options {
+  // Where: "127.0.0.1:8000", "[::1]:8000", "0.0.0.0:8443"; port 0 is one that the system chooses. Empty:
+  // nowhere.
+  std::string address{};
+
+  // The file of keys, of which each request has to bring one: docs/http.md. Empty: http_keys in the folder of
+  // runtime_options::keys. Where none is, one is made, with one key that may do everything.
+  std::string keys{};
+
+  // Whoever reaches the address may do everything. For loopback addresses only.
+  bool without_keys = false;
+
+  // TLS: files of a certificate chain and of its private key, as PEM. Both or none.
+  std::string certificate{};
+  std::string private_key{};
+
+  // Pages of these origins ("https://example.org") may call, too. Empty: of none.
+  std::vector<std::string> origins{};
+
+  // A proxy stands before us: the caller's address is the last of X-Forwarded-For. Otherwise that is ignored.
+  bool behind_proxy = false;
+
+  std::size_t max_connections = 1024;
+  std::size_t max_body_bytes = std::size_t{16} << 20;
+
+  // For how long a request that states no deadline is held.
+  std::chrono::nanoseconds max_wait = std::chrono::seconds(60);
+
+  // How many requests each key may make in a second, with bursts of as many. 0: any number.
+  double requests_per_second = 0;
+};
+
+}  // namespace yonder

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/http/calls.hpp"
+
+#include <algorithm>
+
+#include "yonder/call.hpp"
+
+namespace yonder::http {
+namespace {
+
+std::size_t result_bytes(one_call const& one) {
+  if (yonder::detail::failure_of(*one.call) != nullptr) return 0;
+  auto const reply = yonder::detail::take_reply(*one.call);
+  auto bytes = reply.payload.size();
+  for (auto const& buffer : reply.buffers) bytes += buffer.size;
+  return bytes;
+}
+
+}  // namespace
+
+call_table::~call_table() {
+  for (auto const& [address, one] : running_) yonder::detail::forget_to_tell(*one->call, &told, address);
+}
+
+call_handle call_table::begin(detail::endpoint_entry const& endpoint, yonder::detail::call_ref call,
+                              std::string owner, time_point now) {
+  auto one = std::make_shared<one_call>();
+  auto const id = yonder::detail::id_of(*call);
+  *one = {.endpoint = &endpoint,
+          .call = std::move(call),
+          .id = to_string(call_id{id.session, id.number}),
+          .owner = std::move(owner),
+          .begun = now,
+          .table = this};
+  running_.emplace(one.get(), one);
+  if (!yonder::detail::tell_when_done(*one->call, &told, one.get())) told(one.get());
+  return one;
+}
+
+void call_table::keep(call_handle const& call) {
+  if (std::exchange(call->kept, true)) return;
+  kept_.emplace(call->id, call);
+  if (!call->ended) return;
+  call->bytes = result_bytes(*call);
+  over_bytes_ += call->bytes;
+  over_.push_back(call);
+}
+
+call_handle call_table::find(std::string const& id, credential const& who) const {
+  auto const found = kept_.find(id);
+  if (found == kept_.end() || (found->second->owner != who.name && !who.admin)) return nullptr;
+  return found->second;
+}
+
+call_handle call_table::find_key(std::string const& owner, std::string const& key) const {
+  auto const found = keys_.find({owner, key});
+  return found == keys_.end() ? nullptr : found->second;
+}
+
+void call_table::set_key(call_handle const& call, std::string key, digest const& content) {
+  call->idempotency_key = std::move(key);
+  call->content = content;
+  keys_.emplace(std::pair(call->owner, call->idempotency_key), call);
+  keep(call);
+}
+
+std::uint64_t call_table::wait(call_handle const& call, time_point until, on_end then) {
+  if (call->ended) {
+    then(*call, false);
+    return 0;
+  }
+  auto const number = ++last_waiter_;
+  call->waiters.push_back({number, std::move(then)});
+  deadlines_.emplace(std::pair(until, number), call);
+  waiting_.emplace(number, until);
+  return number;
+}
+
+void call_table::forget(std::uint64_t waiter) {
+  auto const found = waiting_.find(waiter);
+  if (found == waiting_.end()) return;
+  auto const place = deadlines_.find({found->second, waiter});
+  auto const call = place->second;
+  deadlines_.erase(place);
+  waiting_.erase(found);
+  std::erase_if(call->waiters, [waiter](auto const& one) { return one.number == waiter; });
+  if (call->waiters.empty() && !call->kept) yonder::detail::cancel(*call->call);
+}
+
+// On any thread, under the lock of the runtime.
+void call_table::told(void* address) {
+  auto* const one = static_cast<one_call*>(address);
+  auto& table = *one->table;
+  bool first = false;
+  {
+    std::lock_guard const lock(table.mutex_);
+    first = table.told_.empty();
+    table.told_.push_back(one);
+  }
+  if (first) table.wake_();
+}
+
+void call_table::take_ended(time_point now) {
+  std::vector<one_call*> ended;
+  {
+    std::lock_guard const lock(mutex_);
+    ended.swap(told_);
+  }
+  for (auto* const one : ended) end(*one, now);
+}
+
+void call_table::end(one_call& call, time_point now) {
+  auto const found = running_.find(&call);
+  if (found == running_.end()) return;
+  auto const keep = std::move(found->second);
+  running_.erase(found);
+  call.ended = now;
+  ended_(call);
+  if (call.kept) {
+    call.bytes = result_bytes(call);
+    over_bytes_ += call.bytes;
+    over_.push_back(keep);
+  }
+  for (auto& waiter : std::exchange(call.waiters, {})) {
+    auto const until = waiting_.find(waiter.number);
+    deadlines_.erase({until->second, waiter.number});
+    waiting_.erase(until);
+    waiter.then(call, false);
+  }
+  trim(now);
+}
+
+void call_table::drop(one_call const& call) {
+  kept_.erase(call.id);
+  if (!call.idempotency_key.empty()) keys_.erase({call.owner, call.idempotency_key});
+}
+
+void call_table::trim(time_point now) {
+  while (!over_.empty() && (over_.size() > limits_.kept || over_bytes_ > limits_.kept_bytes ||
+                            now - *over_.front()->ended >= limits_.keep)) {
+    auto const oldest = std::move(over_.front());
+    over_.pop_front();
+    over_bytes_ -= oldest->bytes;
+    drop(*oldest);
+  }
+}
+
+void call_table::tick(time_point now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first.first <= now) {
+    auto const number = deadlines_.begin()->first.second;
+    auto const call = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    waiting_.erase(number);
+    auto const place = std::find_if(call->waiters.begin(), call->waiters.end(),
+                                    [number](auto const& one) { return one.number == number; });
+    auto const then = std::move(place->then);
+    call->waiters.erase(place);
+    then(*call, true);
+  }
+  trim(now);
+}
+
+std::optional<time_point> call_table::next_deadline() const {
+  std::optional<time_point> next;
+  if (!deadlines_.empty()) next = deadlines_.begin()->first.first;
+  if (!over_.empty()) {
+    auto const expiry =
+        *over_.front()->ended + std::chrono::duration_cast<std::chrono::steady_clock::duration>(limits_.keep);
+    next = next ? std::min(*next, expiry) : expiry;
+  }
+  return next;
+}
+
+}  // namespace yonder::http

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "src/http/keys.hpp"
+#include "src/http/message.hpp"
+#include "yonder/http.hpp"
+
+// The calls that requests have begun: who waits for them, and for how long their results are kept.
+namespace yonder::http {
+
+using time_point = std::chrono::steady_clock::time_point;
+
+struct one_call;
+using call_handle = std::shared_ptr<one_call>;
+
+// What is done with a call that has ended, or whose time to wait is over: `timed_out`.
+using on_end = std::function<void(one_call& call, bool timed_out)>;
+
+struct one_call {
+  detail::endpoint_entry const* endpoint = nullptr;
+  yonder::detail::call_ref call;
+  std::string id;
+  std::string owner;  // the name of the credential
+  time_point begun;
+  std::optional<time_point> ended{};
+  bool kept = false;  // found by its id, also when it has ended
+  std::size_t bytes = 0;
+
+  struct waiter {
+    std::uint64_t number;
+    on_end then;
+  };
+  std::vector<waiter> waiters{};
+  std::string idempotency_key{};
+  digest content{};  // of what was asked for under that key
+
+  class call_table* table = nullptr;
+};
+
+struct call_limits {
+  std::size_t kept = 10'000;                        // that have ended
+  std::size_t kept_bytes = std::size_t{256} << 20;  // of their results
+  std::chrono::nanoseconds keep = std::chrono::minutes(10);
+};
+
+// Used by one thread, but for what a runtime tells. `wake`: called on any thread when take_ended() has work.
+// `ended`: is told of every call that has.
+class call_table {
+ public:
+  call_table(call_limits limits, std::function<void()> wake, std::function<void(one_call const&)> ended)
+      : limits_(limits), wake_(std::move(wake)), ended_(std::move(ended)) {}
+  ~call_table();
+  call_table(call_table const&) = delete;
+  call_table& operator=(call_table const&) = delete;
+
+  // Every call ends, and then those who wait are told.
+  call_handle begin(detail::endpoint_entry const& endpoint, yonder::detail::call_ref call, std::string owner,
+                    time_point now);
+  // Found by its id from now on.
+  void keep(call_handle const& call);
+  call_handle find(std::string const& id, credential const& who) const;
+
+  // Under an idempotency key: the call that was begun under it, or null.
+  call_handle find_key(std::string const& owner, std::string const& key) const;
+  void set_key(call_handle const& call, std::string key, digest const& content);
+
+  // Calls `then` once, when the call has ended or at `until`. The number is for forget().
+  std::uint64_t wait(call_handle const& call, time_point until, on_end then);
+  // Whoever waited is gone; a call that nobody can find any more is cancelled.
+  void forget(std::uint64_t waiter);
+
+  void take_ended(time_point now);
+  void tick(time_point now);
+  // When tick() is to be called.
+  std::optional<time_point> next_deadline() const;
+  std::size_t running() const noexcept { return running_.size(); }
+
+ private:
+  static void told(void* call);
+  void end(one_call& call, time_point now);
+  void drop(one_call const& call);
+  void trim(time_point now);
+
+  call_limits limits_;
+  std::function<void()> wake_;
+  std::function<void(one_call const&)> ended_;
+  std::unordered_map<one_call*, call_handle> running_;
+  std::unordered_map<std::string, call_handle> kept_;
+  std::map<std::pair<std::string, std::string>, call_handle> keys_;
+  std::deque<call_handle> over_;  // kept and ended, the oldest first
+  std::size_t over_bytes_ = 0;
+  std::map<std::pair<time_point, std::uint64_t>, call_handle> deadlines_;
+  std::unordered_map<std::uint64_t, time_point> waiting_;
+  std::uint64_t last_waiter_ = 0;
+
+  std::mutex mutex_;
+  std::vector<one_call*> told_;
+};
+
+}  // namespace yonder::http

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "yonder/errc.hpp"
+
+namespace yonder::http {
+
+// Counts what the gateway does, and says it as Prometheus reads it (text format 0.0.4).
+class metrics {
+ public:
+  void request(std::string_view route, unsigned status);
+  // A call that was begun by a request has ended; `code` is 0 for a value.
+  void call_ended(std::string_view task, errc code, std::chrono::nanoseconds took);
+
+  std::string text(std::size_t running) const;
+
+ private:
+  static constexpr std::array<double, 14> bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                                 0.025,  0.05,    0.1,    0.25,  1,      5,     30};
+  struct task_numbers {
+    std::map<errc, std::uint64_t> ended;
+    std::array<std::uint64_t, bounds.size() + 1> durations{};
+    double seconds = 0;
+  };
+  std::map<std::pair<std::string, unsigned>, std::uint64_t, std::less<>> requests_;
+  std::map<std::string, task_numbers, std::less<>> tasks_;
+};
+
+}  // namespace yonder::http

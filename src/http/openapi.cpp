@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/http/service_context.hpp"
+#include "yonder/version.hpp"
+
+namespace yonder::http {
+namespace {
+
+constexpr std::string_view problem_schema =
+    R"({"type":"object","description":"RFC 9457","properties":{"title":{"type":"string"},"status":{"type":"integer"},)"
+    R"("code":{"type":"string","description":"Stable: what happened."},"detail":{"type":"string"},)"
+    R"("pointer":{"type":"string","description":"Of arguments that are refused: which one (RFC 6901)."},)"
+    R"("task":{"type":"string"},"call":{"type":"string"},"exception":{"type":"string"},"attempt":{"type":"integer"},)"
+    R"("signal":{"type":"integer"}},"required":["title","status","code","detail"]})";
+
+constexpr std::string_view call_schema =
+    R"({"type":"object","properties":{"id":{"type":"string"},"task":{"type":"string"},)"
+    R"("state":{"enum":["running","succeeded","failed","cancelled"]},"milliseconds":{"type":"integer"},"result":{},)"
+    R"("error":{"$ref":"#/components/schemas/Problem"}},"required":["id","task","state"]})";
+
+constexpr std::string_view wait_parameter =
+    R"({"name":"wait","in":"query","description":"For how many seconds the request is held.",)"
+    R"("schema":{"type":"number","minimum":0,"maximum":31622400}})";
+
+constexpr std::string_view headers =
+    R"({"name":"Yonder-Deadline","in":"header","description":"Seconds, from now to the outcome.",)"
+    R"("schema":{"type":"number","minimum":0,"maximum":31622400}},)"
+    R"({"name":"Idempotency-Key","in":"header","description":"The same key with the same arguments is the same call.",)"
+    R"("schema":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[!-~]+$"}})";
+
+std::string content(std::string_view schema, bool octets) {
+  std::string text = R"("content":{"application/json":{"schema":)" + std::string(schema) + "}";
+  if (octets) text += R"(,"application/octet-stream":{"schema":{"type":"string","format":"binary"}})";
+  return text + "}";
+}
+
+std::string answer(std::string_view status, std::string_view description, std::string_view body) {
+  return "\"" + std::string(status) + R"(":{"description":")" + std::string(description) + "\"" +
+         (body.empty() ? "" : "," + std::string(body)) + "}";
+}
+
+std::string const any_problem =
+    R"("default":{"description":"Why not.","content":{"application/problem+json":{"schema":)"
+    R"({"$ref":"#/components/schemas/Problem"}}}})";
+
+// `operation`: a part of its id; unique within the document.
+std::string post(std::string const& name, std::string_view operation, std::string_view summary,
+                 std::string_view parameters, std::string_view body, std::string_view answers) {
+  json_object object;
+  object.text("operationId", std::string(operation) + "_" + name).text("summary", summary);
+  object.raw("parameters", "[" + std::string(parameters) + "]");
+  object.raw("requestBody", R"({"required":true,)" + std::string(body) + "}");
+  object.raw("responses", "{" + std::string(answers) + "," + any_problem + "}");
+  return R"({"post":)" + std::move(object).finish() + "}";
+}
+
+// Of a task's name within a path.
+std::string escaped(std::string_view name) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string text;
+  for (char const c : name) {
+    bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-._~:@!$&'()*+,;=").find(c) != std::string_view::npos;
+    if (plain)
+      text += c;
+    else
+      ((text += '%') += digits[static_cast<unsigned char>(c) >> 4U]) +=
+          digits[static_cast<unsigned char>(c) & 15U];
+  }
+  return text;
+}
+
+void describe(detail::endpoint_entry const& one, detail::schema_set& set, json_object& paths) {
+  auto const name = std::string(one.task->name);
+  auto const path = "/v1/tasks/" + escaped(name);
+  auto const arguments = one.argument_schema(set);
+  auto const result = one.result_schema(set);
+  auto const accepted = answer("202", "It goes on: ask for it by its id.",
+                               content(R"({"$ref":"#/components/schemas/Call"})", false));
+  auto const both = std::string(wait_parameter) + "," + std::string(headers);
+  paths.raw(path, post(name, "call", "Calls " + name + " and waits for its result.", both,
+                       content(arguments, one.encode_octets != nullptr),
+                       answer("200", "What it returned.", content(result, one.write_octets != nullptr)) +
+                           "," + accepted));
+  paths.raw(path + "/spawn", post(name, "spawn", "Calls " + name + " and returns at once.", headers,
+                                  content(arguments, one.encode_octets != nullptr), accepted));
+  auto const items = R"({"type":"array","maxItems":10000,"items":)" + arguments + "}";
+  auto const outcome = R"({"type":"array","items":{"type":"object","properties":{"result":)" + result +
+                       R"(,"error":{"$ref":"#/components/schemas/Problem"}}}})";
+  paths.raw(path + "/batch", post(name, "batch", "Calls " + name + " for every element.",
+                                  headers.substr(0, headers.find("},{") + 1), content(items, false),
+                                  answer("200", "What became of each.", content(outcome, false))));
+}
+
+std::string get(std::string_view operation, std::string_view summary, std::string_view schema) {
+  json_object object;
+  object.text("operationId", operation).text("summary", summary);
+  object.raw("responses", "{" + answer("200", summary, content(schema, false)) + "," + any_problem + "}");
+  return R"({"get":)" + std::move(object).finish() + "}";
+}
+
+std::string call_paths() {
+  constexpr std::string_view id =
+      R"({"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{32}$"}})";
+  auto const state = content(R"({"$ref":"#/components/schemas/Call"})", false);
+  return R"({"get":{"operationId":"show_call","summary":"What became of a call; waits for it.","parameters":[)" +
+         std::string(id) + "," + std::string(wait_parameter) + R"(],"responses":{)" +
+         answer("200", "Its state.", state) + "," + any_problem +
+         R"(}},"delete":{"operationId":"cancel_call","summary":"Cancels a call.","parameters":[)" +
+         std::string(id) + R"(],"responses":{)" + answer("200", "It had ended.", state) + "," +
+         answer("202", "It is told to end.", state) + "," + any_problem + "}}}";
+}
+
+}  // namespace
+
+std::string openapi_document(std::vector<detail::endpoint_entry const*> const& endpoints) {
+  detail::schema_set set;
+  set.set("Problem", std::string(problem_schema));
+  set.set("Call", std::string(call_schema));
+  json_object paths;
+  for (auto const* one : endpoints) describe(*one, set, paths);
+  paths.raw("/v1/calls/{id}", call_paths());
+  paths.raw(
+      "/v1/tasks",
+      get("list_tasks", "The names of the tasks that this key may call.",
+          R"({"type":"object","properties":{"tasks":{"type":"array","items":{"type":"string"}}},"required":["tasks"]})"));
+  paths.raw("/healthz", get("health", "Whether the process lives.", R"({"type":"object"})"));
+  paths.raw("/readyz", get("readiness", "Whether it takes work.", R"({"type":"object"})"));
+  json_object schemas;
+  for (auto const& [name, schema] : set.schemas()) schemas.raw(name, schema);
+  auto const version = library_version();
+  json_object info;
+  info.text("title", "Tasks of a Yonder program");
+  info.text("version", std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+                           std::to_string(version.patch));
+  json_object components;
+  components.raw("schemas", std::move(schemas).finish());
+  components.raw("securitySchemes", R"({"key":{"type":"http","scheme":"bearer"}})");
+  json_object document;
+  document.text("openapi", "3.1.0").raw("info", std::move(info).finish()).raw("security", R"([{"key":[]}])");
+  document.raw("paths", std::move(paths).finish()).raw("components", std::move(components).finish());
+  return std::move(document).finish();
+}
+
+}  // namespace yonder::http

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/http/service.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "src/http/endpoints.hpp"
+#include "src/http/service_context.hpp"
+
+namespace yonder::http {
+namespace {
+
+credential_ref everybody() {
+  static auto const all = std::make_shared<credential const>(credential{.name = "everybody", .admin = true});
+  return all;
+}
+
+// "example.org" of "example.org:80" and "[::1]" of "[::1]:80".
+std::string_view without_port(std::string_view host) {
+  if (host.starts_with('[')) return host.substr(0, std::min(host.find(']') + 1, host.size()));
+  return host.substr(0, host.find(':'));
+}
+
+bool is_loopback_name(std::string_view host) {
+  auto const name = without_port(host);
+  return name == "localhost" || name == "[::1]" || name.starts_with("127.");
+}
+
+void allow_origin(response& answer, std::string_view origin) {
+  answer.fields.emplace_back("Access-Control-Allow-Origin", origin);
+  answer.fields.emplace_back("Vary", "Origin");
+}
+
+}  // namespace
+
+service::service(yonder::detail::engine_ref engine, http_options options, std::unique_ptr<key_file> keys,
+                 bool is_tls, std::function<void()> wake)
+    : engine_(std::move(engine)),
+      options_(std::move(options)),
+      keys_(std::move(keys)),
+      is_tls_(is_tls),
+      calls_({}, std::move(wake), [this](one_call const& ended) { count(ended); }) {
+  for (auto const* one : all_endpoints()) endpoints_.emplace(one->task->name, one);
+}
+
+void service::handle(request const& asked, exchange_ref const& from, time_point now) {
+  context in{.asked = asked, .from = from, .now = now};
+  auto parsed = parse_target(asked.target);
+  if (!parsed)
+    return reply(in,
+                 problem(400, "bad_target", "the target is no path: no '.' or '..' and no broken escapes"));
+  in.target = std::move(*parsed);
+  dispatch(in);
+}
+
+// What can be asked at a path, by method; empty: there is nothing.
+std::vector<service::route> service::routes_for(context& in) const {
+  auto const& path = in.target.path;
+  auto const at = [&](auto... segment) {
+    std::size_t i = 0;
+    if (path.size() != sizeof...(segment)) return false;
+    auto const matches = [&](std::string_view wanted) {
+      auto const& found = path[i++];
+      return wanted == found || (wanted == "*" && !found.empty());
+    };
+    if (!(matches(segment) && ...)) return false;
+    in.route.clear();
+    ((in.route += std::string("/") + (std::string_view(segment) == "*" ? "{}" : segment)), ...);
+    if (path.size() > 2) in.id = path[2];
+    return true;
+  };
+  if (at("healthz")) return {{"GET", &service::show_health}};
+  if (at("readyz")) return {{"GET", &service::show_readiness}};
+  if (at("metrics")) return {{"GET", &service::show_metrics}};
+  if (at("openapi.json")) return {{"GET", &service::show_openapi}};
+  if (at("v1", "tasks")) return {{"GET", &service::list_tasks}};
+  if (at("v1", "tasks", "*")) return {{"POST", &service::call_task}};
+  if (at("v1", "tasks", "*", "spawn")) return {{"POST", &service::spawn_task}};
+  if (at("v1", "tasks", "*", "batch")) return {{"POST", &service::call_batch}};
+  if (at("v1", "calls", "*")) return {{"GET", &service::show_call}, {"DELETE", &service::cancel_call}};
+  return {};
+}
+
+void service::dispatch(context& in) {
+  auto const routes = routes_for(in);
+  std::string methods;
+  for (auto const& one : routes)
+    methods += std::string(one.method) + (one.method == "GET" ? ", HEAD, " : ", ");
+  methods += "OPTIONS";
+  auto const method = in.asked.method == "HEAD" ? std::string_view("GET") : in.asked.method;
+  auto const found =
+      std::find_if(routes.begin(), routes.end(), [&](auto const& one) { return one.method == method; });
+  bool const is_public = in.route == "/healthz" || in.route == "/readyz";
+  if (!is_public && !admits_origin(in))
+    return reply(
+        in, problem(403, "foreign_origin",
+                    "a page of another origin, or a foreign Host, may not ask here (http_options::origins)"));
+  if (in.asked.method == "OPTIONS" && !routes.empty()) {
+    response answer{.status = 204, .type = "", .fields = {{"Allow", methods}}};
+    if (!in.asked.field("origin").empty()) {
+      answer.fields.emplace_back("Access-Control-Allow-Methods", methods);
+      answer.fields.emplace_back(
+          "Access-Control-Allow-Headers",
+          "Authorization, Content-Type, Idempotency-Key, Traceparent, Yonder-Deadline");
+    }
+    return reply(in, std::move(answer));
+  }
+  in.who = is_public ? everybody() : authenticate(in);
+  if (in.who == nullptr) {
+    auto answer = problem(401, "unauthorized", "this needs a key: Authorization: Bearer KEY");
+    answer.fields.emplace_back("WWW-Authenticate", "Bearer");
+    return reply(in, std::move(answer));
+  }
+  if (routes.empty())
+    return reply(in, problem(404, "not_found", "there is nothing at this path; /openapi.json lists what is"));
+  if (found == routes.end()) {
+    auto answer = problem(405, "method_not_allowed", "this path takes " + methods);
+    answer.fields.emplace_back("Allow", methods);
+    return reply(in, std::move(answer));
+  }
+  if (!is_public && !within_rate(*in.who, in.now)) {
+    auto answer =
+        problem(429, "too_many_requests", "this key asks more often than http_options::requests_per_second");
+    answer.fields.emplace_back("Retry-After", "1");
+    return reply(in, std::move(answer));
+  }
+  (this->*found->run)(in);
+}
+
+// Where a browser says so: of our own origin or one that is let in. Without keys the name that we were called
+// by must be one of this machine, lest a page's own name be made to stand for it.
+bool service::admits_origin(context const& in) const {
+  auto const host = in.asked.field("host");
+  if (keys_ == nullptr && !is_loopback_name(host)) return false;
+  auto const origin = in.asked.field("origin");
+  if (origin.empty()) return true;
+  auto const own = std::string(is_tls_ ? "https://" : "http://") + std::string(host);
+  return origin == own ||
+         std::find(options_.origins.begin(), options_.origins.end(), origin) != options_.origins.end();
+}
+
+credential_ref service::authenticate(context const& in) const {
+  if (keys_ == nullptr) return everybody();
+  constexpr std::string_view scheme = "bearer ";
+  auto value = in.asked.field("authorization");
+  auto const matches =
+      std::equal(scheme.begin(), scheme.end(), value.begin(),
+                 value.begin() + static_cast<std::ptrdiff_t>(std::min(scheme.size(), value.size())),
+                 [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
+  if (!matches) return nullptr;
+  value.remove_prefix(scheme.size());
+  value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+  return keys_->find(value, in.now);
+}
+
+bool service::within_rate(credential const& who, time_point now) {
+  auto const rate = options_.requests_per_second;
+  if (rate <= 0) return true;
+  auto const burst = std::max(1.0, rate);
+  auto const place = buckets_.try_emplace(who.name, bucket{burst, now}).first;
+  auto& own = place->second;
+  own.tokens = std::min(burst, own.tokens + rate * std::chrono::duration<double>(now - own.since).count());
+  own.since = now;
+  if (own.tokens < 1) return false;
+  own.tokens -= 1;
+  return true;
+}
+
+void service::reply(context& in, response&& answer) {
+  metrics_.request(in.route, answer.status);
+  auto const origin = in.asked.field("origin");
+  if (std::find(options_.origins.begin(), options_.origins.end(), origin) != options_.origins.end())
+    allow_origin(answer, origin);
+  in.from->answer(std::move(answer));
+}
+
+void service::count(one_call const& ended) {
+  auto const* const failure = yonder::detail::failure_of(*ended.call);
+  metrics_.call_ended(ended.endpoint->task->name, failure != nullptr ? failure->code : errc{},
+                      *ended.ended - ended.begun);
+}
+
+void service::show_health(context& in) { reply(in, {.body = R"({"status":"ok"})"}); }
+
+void service::show_readiness(context& in) {
+  if (draining_) return reply(in, problem(503, "draining", "this gateway ends and takes no more work"));
+  reply(in, {.body = R"({"status":"ready"})"});
+}
+
+void service::show_metrics(context& in) {
+  if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
+  reply(in, {.type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.text(calls_.running())});
+}
+
+void service::show_openapi(context& in) {
+  std::vector<detail::endpoint_entry const*> shown;
+  for (auto const& [name, one] : endpoints_)
+    if (in.who->may_call(name)) shown.push_back(one);
+  reply(in, {.body = openapi_document(shown)});
+}
+
+void service::list_tasks(context& in) {
+  std::string names;
+  for (auto const& [name, one] : endpoints_) {
+    if (!in.who->may_call(name)) continue;
+    names += names.empty() ? "" : ",";
+    detail::append_string(names, name);
+  }
+  reply(in, {.body = R"({"tasks":[)" + names + "]}"});
+}
+
+}  // namespace yonder::http

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "src/http/calls.hpp"
+#include "src/http/keys.hpp"
+#include "src/http/message.hpp"
+#include "src/http/metrics.hpp"
+#include "yonder/http_options.hpp"
+
+namespace yonder::http {
+
+// One request that is to be answered once, later perhaps.
+class exchange {
+ public:
+  exchange() = default;
+  virtual ~exchange() = default;
+  exchange(exchange const&) = delete;
+  exchange& operator=(exchange const&) = delete;
+  virtual void answer(response&& answer) = 0;
+
+  std::vector<std::uint64_t> waiters{};  // of the call_table, while it waits
+};
+using exchange_ref = std::shared_ptr<exchange>;
+
+// What requests ask is done here, without a socket: on one thread, but for what call_table says. docs/http.md
+// has the routes.
+class service {
+ public:
+  // `keys`: null where everybody may do everything. `wake`: as of call_table.
+  service(yonder::detail::engine_ref engine, http_options options, std::unique_ptr<key_file> keys,
+          bool is_tls, std::function<void()> wake);
+
+  // `asked` and what it views need not outlive the call.
+  void handle(request const& asked, exchange_ref const& from, time_point now);
+  // Whoever asked is gone.
+  void abandon(exchange& from);
+
+  void take_ended(time_point now) { calls_.take_ended(now); }
+  void tick(time_point now) { calls_.tick(now); }
+  std::optional<time_point> next_deadline() const { return calls_.next_deadline(); }
+
+  // No longer ready for further requests; those that wait for a call are answered at once with what is known.
+  void drain() noexcept { draining_ = true; }
+  std::size_t waiting() const noexcept { return waiting_; }
+
+ private:
+  struct context;
+  struct wanted_call;
+  using handler = void (service::*)(context&);
+  struct route {
+    std::string_view method;
+    handler run;
+  };
+
+  void dispatch(context& in);
+  credential_ref authenticate(context const& in) const;
+  bool admits_origin(context const& in) const;
+  bool within_rate(credential const& who, time_point now);
+  std::vector<route> routes_for(context& in) const;
+
+  void show_health(context& in);
+  void show_readiness(context& in);
+  void show_metrics(context& in);
+  void show_openapi(context& in);
+  void list_tasks(context& in);
+  void call_task(context& in);
+  void spawn_task(context& in);
+  void call_batch(context& in);
+  void show_call(context& in);
+  void cancel_call(context& in);
+
+  detail::endpoint_entry const* endpoint_of(context& in);
+  bool read_settings(context& in, wanted_call& wanted) const;
+  bool encode(context& in, wanted_call& wanted) const;
+  call_handle start(context& in, wanted_call& wanted);
+  call_handle start_once(context& in, wanted_call& wanted);
+  yonder::detail::call_ref submit(detail::endpoint_entry const& endpoint, options const& settings,
+                                  yonder::detail::outgoing&& call) const;
+  void answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call);
+  void wait_for(context& in, call_handle const& call, time_point until, on_end then);
+  void reply(context& in, response&& answer);
+  void count(one_call const& ended);
+
+  yonder::detail::engine_ref engine_;
+  http_options options_;
+  mutable std::unique_ptr<key_file> keys_;
+  bool is_tls_;
+  std::map<std::string_view, detail::endpoint_entry const*> endpoints_;
+  metrics metrics_;
+  call_table calls_;
+  struct bucket {
+    double tokens = 0;
+    time_point since{};
+  };
+  std::unordered_map<std::string, bucket> buckets_;
+  bool draining_ = false;
+  std::size_t waiting_ = 0;
+};
+
+}  // namespace yonder::http

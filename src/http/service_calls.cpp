@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "src/http/service.hpp"
+#include "src/http/service_context.hpp"
+
+namespace yonder::http {
+namespace {
+
+using seconds = std::chrono::duration<double>;
+
+constexpr std::string_view octets = "application/octet-stream";
+constexpr std::string_view json_type = "application/json";
+constexpr std::size_t most_in_batch = 10'000;
+
+std::chrono::nanoseconds as_nanoseconds(double value) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(seconds(value));
+}
+
+// "application/json" of "application/json; charset=utf-8".
+std::string_view media_type(std::string_view field) {
+  field = field.substr(0, field.find(';'));
+  while (field.ends_with(' ')) field.remove_suffix(1);
+  return field;
+}
+
+bool accepts(std::string_view field, std::string_view type) { return field.find(type) != field.npos; }
+
+// How the task's own failure, or ours to say what it returned, is told.
+response failure_response(error_details const& error, std::string const& id) {
+  auto object = problem_object(error);
+  object.text("call", id);
+  response answer{
+      .status = status_of(error), .type = "application/problem+json", .body = std::move(object).finish()};
+  if (answer.status == 503) answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
+error_details unspeakable(one_call const& call, std::string const& why) {
+  return {.code = errc::undecodable,
+          .message = "the result cannot be said in JSON: " + why,
+          .task = std::string(call.endpoint->task->name),
+          .attempt = 1};
+}
+
+// The result as JSON, or why there is none.
+std::optional<error_details> write_result(one_call& call, std::string& out) {
+  if (auto const* const failure = yonder::detail::failure_of(*call.call)) return *failure;
+  auto const size = out.size();
+  try {
+    call.endpoint->write(yonder::detail::take_reply(*call.call), out);
+    return std::nullopt;
+  } catch (detail::json_error const& error) {
+    out.resize(size);
+    return unspeakable(call, error.what());
+  } catch (codec_error const& error) {
+    out.resize(size);
+    return unspeakable(call, error.details().message);
+  }
+}
+
+// What is left of a request when it is answered later.
+request request_from(std::string_view origin) {
+  request asked;
+  asked.fields.emplace_back("origin", origin);
+  return asked;
+}
+
+response json_error_response(detail::json_error const& error, std::string const& prefix = "") {
+  auto object = problem_object(400, "bad_arguments", error.what());
+  object.text("pointer", prefix + error.pointer());
+  return {.status = 400, .type = "application/problem+json", .body = std::move(object).finish()};
+}
+
+}  // namespace
+
+response result_of(one_call& call, bool as_octets) {
+  response answer;
+  if (as_octets && yonder::detail::failure_of(*call.call) == nullptr) {
+    answer.type = octets;
+    call.endpoint->write_octets(yonder::detail::take_reply(*call.call), answer.body);
+  } else if (auto const error = write_result(call, answer.body)) {
+    answer = failure_response(*error, call.id);
+  }
+  answer.fields.emplace_back("Yonder-Call", call.id);
+  return answer;
+}
+
+response state_of(one_call& call) {
+  json_object object;
+  object.text("id", call.id).text("task", call.endpoint->task->name);
+  if (!call.ended) {
+    object.text("state", "running");
+  } else {
+    std::string result;
+    auto const error = write_result(call, result);
+    object.text("state", !error ? "succeeded" : error->code == errc::cancelled ? "cancelled" : "failed");
+    object.number("milliseconds",
+                  std::chrono::duration_cast<std::chrono::milliseconds>(*call.ended - call.begun).count());
+    if (error)
+      object.raw("error", problem_object(*error).finish());
+    else
+      object.raw("result", result);
+  }
+  return {.body = std::move(object).finish()};
+}
+
+// --- what is asked
+
+detail::endpoint_entry const* service::endpoint_of(context& in) {
+  auto const found = endpoints_.find(in.id);
+  // Whoever may not call a task does not learn whether it is there.
+  if (!in.who->may_call(in.id)) {
+    reply(in, problem(403, "forbidden", "this key may not call '" + in.id + "'"));
+    return nullptr;
+  }
+  if (found == endpoints_.end()) {
+    reply(in, problem(404, to_string(errc::unknown_function),
+                      "no task '" + in.id +
+                          "' has a yonder::http::endpoint here; GET /v1/tasks lists those that have"));
+    return nullptr;
+  }
+  return found->second;
+}
+
+bool service::read_settings(context& in, wanted_call& wanted) const {
+  wanted.settings = wanted.endpoint->settings();
+  auto const refuse = [&](std::string const& what) {
+    const_cast<service*>(this)->reply(
+        in, problem(400, "bad_request", what + " has to be a number of seconds, 2.5 say"));
+    return false;
+  };
+  if (auto const deadline = in.asked.field("yonder-deadline"); !deadline.empty()) {
+    auto const value = parse_seconds(deadline);
+    if (!value) return refuse("the field Yonder-Deadline");
+    auto const stated = as_nanoseconds(*value);
+    wanted.settings.deadline =
+        wanted.settings.deadline ? std::min(*wanted.settings.deadline, stated) : stated;
+  }
+  if (auto const wait = in.target.parameter("wait")) {
+    auto const value = parse_seconds(*wait);
+    if (!value) return refuse("the parameter wait");
+    wanted.wait = as_nanoseconds(*value);
+  }
+  return true;
+}
+
+bool service::encode(context& in, wanted_call& wanted) const {
+  auto& self = const_cast<service&>(*this);
+  auto const type = media_type(in.asked.field("content-type"));
+  wanted.wants_octets = wanted.endpoint->write_octets != nullptr && accepts(in.asked.field("accept"), octets);
+  wanted.content = yonder::detail::begin_call(*wanted.endpoint->task, wanted.settings);
+  if (type == octets && wanted.endpoint->encode_octets != nullptr) {
+    wanted.endpoint->encode_octets(in.asked.body, wanted.content.content);
+    return true;
+  }
+  if (type != json_type && !(type.empty() && in.asked.body.empty())) {
+    self.reply(in, problem(415, "unsupported_media_type",
+                           wanted.endpoint->encode_octets != nullptr
+                               ? "the arguments have to be application/json or application/octet-stream"
+                               : "the arguments have to be application/json"));
+    return false;
+  }
+  try {
+    detail::json_document document(in.asked.body.empty() ? "[]" : in.asked.body, {});
+    wanted.endpoint->encode(document, 0, wanted.content.content);
+    return true;
+  } catch (detail::json_error const& error) {
+    self.reply(in, json_error_response(error));
+  } catch (codec_error const& error) {
+    self.reply(in, problem(400, "bad_arguments", error.details().message));
+  }
+  return false;
+}
+
+yonder::detail::call_ref service::submit(detail::endpoint_entry const& endpoint, options const& settings,
+                                         yonder::detail::outgoing&& call) const {
+  return yonder::detail::submit(engine_, *endpoint.task, settings, std::move(call),
+                                yonder::detail::departure::now);
+}
+
+call_handle service::start(context& in, wanted_call& wanted) {
+  return calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(wanted.content)),
+                      in.who->name, in.now);
+}
+
+// The call under the request's idempotency key, begun by now; null: it was refused.
+call_handle service::start_once(context& in, wanted_call& wanted) {
+  auto const key = in.asked.field("idempotency-key");
+  if (key.empty()) return start(in, wanted);
+  constexpr std::size_t longest = 255;
+  if (key.size() > longest ||
+      std::any_of(key.begin(), key.end(), [](char c) { return c < '!' || c > '~'; })) {
+    reply(in, problem(400, "bad_request", "the field Idempotency-Key has to be 1 to 255 visible characters"));
+    return nullptr;
+  }
+  auto const content =
+      digest_of(std::string(wanted.endpoint->task->name) + '\n' + std::string(in.asked.body));
+  if (auto const known = calls_.find_key(in.who->name, std::string(key))) {
+    if (known->content == content) return known;
+    reply(in, problem(409, "idempotency_key_reused",
+                      "this Idempotency-Key was used with another task or other arguments"));
+    return nullptr;
+  }
+  auto call = start(in, wanted);
+  calls_.set_key(call, std::string(key), content);
+  return call;
+}
+
+// --- how it is answered
+
+// Holds the request until the call has ended, or the time to wait is over.
+void service::answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call) {
+  // A deadline ends the call by itself, a little later perhaps.
+  auto hold = wanted.wait.value_or(options_.max_wait);
+  if (!wanted.wait && wanted.settings.deadline)
+    hold = std::max(hold, *wanted.settings.deadline + std::chrono::seconds(5));
+  if (draining_) hold = {};
+  struct held {
+    service* self;
+    exchange_ref from;
+    std::string route, origin;
+    bool as_octets;
+    call_handle call;
+  };
+  ++waiting_;
+  auto then = [one = held{this, in.from, in.route, std::string(in.asked.field("origin")), wanted.wants_octets,
+                          call}](one_call& waited, bool timed_out) {
+    --one.self->waiting_;
+    one.from->waiters.clear();
+    if (timed_out) one.self->calls_.keep(one.call);
+    auto answer = timed_out ? state_of(waited) : result_of(waited, one.as_octets);
+    if (timed_out) {
+      answer.status = 202;
+      answer.fields.emplace_back("Location", "/v1/calls/" + waited.id);
+    }
+    auto const asked = request_from(one.origin);
+    context later{.asked = asked, .from = one.from, .now = {}, .route = one.route};
+    one.self->reply(later, std::move(answer));
+  };
+  if (hold <= hold.zero() && !call->ended) return then(*call, true);
+  wait_for(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(hold),
+           std::move(then));
+}
+
+void service::wait_for(context& in, call_handle const& call, time_point until, on_end then) {
+  if (auto const number = calls_.wait(call, until, std::move(then)); number != 0)
+    in.from->waiters.push_back(number);
+}
+
+void service::abandon(exchange& from) {
+  if (from.waiters.empty()) return;
+  for (auto const waiter : std::exchange(from.waiters, {})) calls_.forget(waiter);
+  --waiting_;
+}
+
+void service::call_task(context& in) {
+  wanted_call wanted{.endpoint = endpoint_of(in)};
+  if (wanted.endpoint == nullptr || !read_settings(in, wanted) || !encode(in, wanted)) return;
+  if (auto const call = start_once(in, wanted)) answer_when_ended(in, wanted, call);
+}
+
+void service::spawn_task(context& in) {
+  wanted_call wanted{.endpoint = endpoint_of(in)};
+  if (wanted.endpoint == nullptr || !read_settings(in, wanted) || !encode(in, wanted)) return;
+  auto const call = start_once(in, wanted);
+  if (call == nullptr) return;
+  calls_.keep(call);
+  auto answer = state_of(*call);
+  answer.status = 202;
+  answer.fields.emplace_back("Location", "/v1/calls/" + call->id);
+  reply(in, std::move(answer));
+}
+
+void service::show_call(context& in) {
+  auto const call = calls_.find(in.id, *in.who);
+  if (call == nullptr)
+    return reply(in, problem(404, "unknown_call",
+                             "no call of this id is known here, or no longer, or it is another key's"));
+  std::chrono::nanoseconds hold{};
+  if (auto const wait = in.target.parameter("wait")) {
+    auto const value = parse_seconds(*wait);
+    if (!value)
+      return reply(in,
+                   problem(400, "bad_request", "the parameter wait has to be a number of seconds, 2.5 say"));
+    hold = std::min(as_nanoseconds(*value), options_.max_wait);
+  }
+  if (call->ended || hold <= hold.zero() || draining_) return reply(in, state_of(*call));
+  ++waiting_;
+  wait_for(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(hold),
+           [this, from = in.from, route = in.route, origin = std::string(in.asked.field("origin"))](
+               one_call& one, bool) {
+             --waiting_;
+             from->waiters.clear();
+             auto const asked = request_from(origin);
+             context later{.asked = asked, .from = from, .now = {}, .route = route};
+             reply(later, state_of(one));
+           });
+}
+
+void service::cancel_call(context& in) {
+  auto const call = calls_.find(in.id, *in.who);
+  if (call == nullptr)
+    return reply(in, problem(404, "unknown_call",
+                             "no call of this id is known here, or no longer, or it is another key's"));
+  bool const was_running = !call->ended;
+  yonder::detail::cancel(*call->call);
+  auto answer = state_of(*call);
+  if (was_running) answer.status = 202;
+  reply(in, std::move(answer));
+}
+
+// Every element of an array is the arguments of one call; the answer has what became of each.
+void service::call_batch(context& in) {
+  wanted_call wanted{.endpoint = endpoint_of(in)};
+  if (wanted.endpoint == nullptr || !read_settings(in, wanted)) return;
+  if (media_type(in.asked.field("content-type")) != json_type)
+    return reply(in, problem(415, "unsupported_media_type", "a batch has to be application/json"));
+  struct gathered {
+    std::vector<std::string> answers;
+    std::size_t missing = 0;
+  };
+  auto const all = std::make_shared<gathered>();
+  std::vector<yonder::detail::outgoing> contents;
+  try {
+    detail::json_document document(in.asked.body, {});
+    auto const& whole = document.nodes()[0];
+    if (whole.kind != detail::json_kind::array)
+      return reply(in, problem(400, "bad_arguments", "a batch has to be an array, of each call's arguments"));
+    if (whole.size > most_in_batch)
+      return reply(in, problem(413, to_string(errc::too_large),
+                               "a batch has at most " + std::to_string(most_in_batch) + " calls"));
+    std::size_t index = 0;
+    for (std::uint32_t place = 1; place < document.nodes()[0].next;
+         place = document.nodes()[place].next, ++index) {
+      auto& call = contents.emplace_back(yonder::detail::begin_call(*wanted.endpoint->task, wanted.settings));
+      try {
+        wanted.endpoint->encode(document, place, call.content);
+      } catch (detail::json_error const& error) {
+        return reply(in, json_error_response(error, "/" + std::to_string(index)));
+      }
+    }
+  } catch (detail::json_error const& error) {
+    return reply(in, json_error_response(error));
+  } catch (codec_error const& error) {
+    return reply(in, problem(400, "bad_arguments", error.details().message));
+  }
+  if (contents.empty()) return reply(in, {.body = "[]"});
+  all->answers.resize(contents.size());
+  all->missing = contents.size();
+  ++waiting_;
+  auto const origin = std::string(in.asked.field("origin"));
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    auto const call =
+        calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(contents[i])),
+                     in.who->name, in.now);
+    auto then = [this, all, i, from = in.from, route = in.route, origin](one_call& one, bool) {
+      std::string result;
+      auto const error = write_result(one, result);
+      all->answers[i] =
+          error ? R"({"error":)" + problem_object(*error).finish() + "}" : R"({"result":)" + result + "}";
+      if (--all->missing != 0) return;
+      --waiting_;
+      from->waiters.clear();
+      std::string body = "[";
+      for (auto const& answer : all->answers) (body += body.size() > 1 ? "," : "") += answer;
+      auto const asked = request_from(origin);
+      context later{.asked = asked, .from = from, .now = {}, .route = route};
+      reply(later, {.body = body + "]"});
+    };
+    wait_for(in, call, time_point::max(), std::move(then));
+  }
+}
+
+}  // namespace yonder::http

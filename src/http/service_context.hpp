@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/http/service.hpp"
+#include "src/http/target.hpp"
+
+// What the files service*.cpp share.
+namespace yonder::http {
+
+// One request on its way through the service.
+struct service::context {
+  request const& asked;
+  exchange_ref from;
+  time_point now;
+  parsed_target target{};
+  std::string route = "none";  // for metrics
+  credential_ref who{};
+  std::string id{};  // a segment of the path
+};
+
+// What a request wants of a task.
+struct service::wanted_call {
+  detail::endpoint_entry const* endpoint = nullptr;
+  options settings{};
+  yonder::detail::outgoing content{};
+  std::optional<std::chrono::nanoseconds> wait{};
+  bool wants_octets = false;
+};
+
+// The answer for a call that has ended, or is on its way.
+response result_of(one_call& call, bool as_octets);
+response state_of(one_call& call);
+
+std::string openapi_document(std::vector<detail::endpoint_entry const*> const& endpoints);
+
+}  // namespace yonder::http

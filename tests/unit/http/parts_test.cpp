@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "src/http/keys.hpp"
+#include "src/http/message.hpp"
+#include "src/http/metrics.hpp"
+#include "src/http/target.hpp"
+#include "yonder/error.hpp"
+
+namespace {
+
+using namespace yonder::http;
+
+// A folder that goes with the test.
+struct folder {
+  std::filesystem::path path;
+  folder() {
+    std::string name = "/tmp/yonder_http_XXXXXX";
+    path = ::mkdtemp(name.data());
+  }
+  ~folder() { std::filesystem::remove_all(path); }
+};
+
+std::filesystem::path written(folder const& in, std::string const& text, mode_t mode = 0600) {
+  auto const file = in.path / "keys";
+  std::ofstream(file) << text;
+  ::chmod(file.c_str(), mode);
+  return file;
+}
+
+std::string refusal(std::filesystem::path const& file) {
+  try {
+    key_file const keys(file);
+    return "none";
+  } catch (yonder::usage_error const& error) {
+    return error.details().message;
+  }
+}
+
+auto const now = std::chrono::steady_clock::now();
+
+}  // namespace
+
+TEST_CASE("a target is taken apart, and refused where it climbs or is broken") {
+  auto const target = parse_target("/v1/tasks/a%3A%3Ab?wait=2.5&x&y=a%20b");
+  REQUIRE(target);
+  CHECK(target->path == std::vector<std::string>{"v1", "tasks", "a::b"});
+  CHECK(target->parameter("wait") == "2.5");
+  CHECK(target->parameter("x") == "");
+  CHECK(target->parameter("y") == "a b");
+  CHECK_FALSE(target->parameter("z"));
+  for (char const* bad :
+       {"", "v1", "*", "http://x/", "/a/../b", "/%2e%2e/b", "/.", "/%", "/%4", "/%zz", "/%00", "/a?b=%0"})
+    CHECK_MESSAGE(!parse_target(bad), bad);
+  CHECK(parse_seconds("2.5") == 2.5);
+  for (char const* bad : {"", "-1", "1e3", "nan", "inf", "1 ", "99999999999", "0x1"})
+    CHECK_MESSAGE(!parse_seconds(bad), bad);
+}
+
+TEST_CASE("where no keys are, one that may do everything is made for its user alone") {
+  folder const in;
+  auto const file = in.path / "sub" / "http_keys";
+  key_file keys(file);
+  CHECK(keys.made());
+  struct ::stat state {};
+  REQUIRE(::stat(file.c_str(), &state) == 0);
+  CHECK((state.st_mode & 0777U) == 0600);
+  std::ifstream text(file);
+  std::string comment, key;
+  std::getline(text, comment);
+  text >> key;
+  CHECK(key.size() > 60);
+  auto const owner = keys.find(key, now);
+  REQUIRE(owner != nullptr);
+  CHECK(owner->admin);
+  CHECK(keys.find(key + "x", now) == nullptr);
+  CHECK(keys.find("", now) == nullptr);
+  CHECK_FALSE(key_file(file).made());
+}
+
+TEST_CASE("a key allows what its line says") {
+  folder const in;
+  key_file keys(
+      written(in, "# who\n\n0123456789abcdef alice call:shout metrics\n0123456789abcdeg bob call:*\n"));
+  auto const alice = keys.find("0123456789abcdef", now);
+  REQUIRE(alice != nullptr);
+  CHECK(alice->name == "alice");
+  CHECK(alice->may_call("shout"));
+  CHECK_FALSE(alice->may_call("whisper"));
+  CHECK(alice->may_measure());
+  auto const bob = keys.find("0123456789abcdeg", now);
+  REQUIRE(bob != nullptr);
+  CHECK(bob->may_call("whisper"));
+  CHECK_FALSE(bob->may_measure());
+}
+
+TEST_CASE("a file of keys that others can read, or that is none, is refused in words") {
+  folder const in;
+  CHECK(refusal(written(in, "0123456789abcdef alice admin\n", 0644)).find("chmod 600") != std::string::npos);
+  CHECK(refusal(written(in, "short alice admin\n")).find("line 1 has a key of fewer than 16") !=
+        std::string::npos);
+  CHECK(refusal(written(in, "# x\n0123456789abcdef alice\n")).find("line 2 is not KEY NAME") !=
+        std::string::npos);
+  CHECK(refusal(written(in, "0123456789abcdef alice fly\n")).find("allows 'fly'") != std::string::npos);
+  CHECK(refusal(written(in, "# nobody\n")).find("holds no key") != std::string::npos);
+  CHECK(refusal(in.path).find("is not a file") != std::string::npos);
+}
+
+TEST_CASE("a file of keys is read again when it has changed; a bad one lets nobody in") {
+  folder const in;
+  auto const file = written(in, "0123456789abcdef alice admin\n");
+  key_file keys(file);
+  CHECK(keys.find("0123456789abcdef", now) != nullptr);
+  written(in, "fedcba9876543210 carol admin\n");
+  CHECK(keys.find("fedcba9876543210", now + std::chrono::seconds(2)) != nullptr);
+  CHECK(keys.find("0123456789abcdef", now + std::chrono::seconds(2)) == nullptr);
+  ::chmod(file.c_str(), 0666);
+  CHECK(keys.find("fedcba9876543210", now + std::chrono::seconds(4)) == nullptr);
+}
+
+TEST_CASE("errors have the status that says what the caller can do") {
+  using yonder::errc;
+  CHECK(status_of({.code = errc::unknown_function}) == 404);
+  CHECK(status_of({.code = errc::worker_lost, .attempt = 1}) == 502);
+  CHECK(status_of({.code = errc::deadline_exceeded}) == 503);
+  CHECK(status_of({.code = errc::deadline_exceeded, .attempt = 1}) == 504);
+  CHECK(status_of({.code = errc::failed, .attempt = 1}) == 500);
+  CHECK(problem(404, "x", "bad \xff text").body ==
+        "{\"title\":\"Not Found\",\"status\":404,\"code\":\"x\",\"detail\":\"bad \xef\xbf\xbd text\"}");
+}
+
+TEST_CASE("metrics are counted, and written as Prometheus reads them") {
+  metrics numbers;
+  numbers.request("/v1", 200);
+  numbers.request("/v1", 200);
+  numbers.call_ended("a\"b", yonder::errc{}, std::chrono::milliseconds(3));
+  numbers.call_ended("a\"b", yonder::errc::timed_out, std::chrono::minutes(3));
+  auto const text = numbers.text(4);
+  auto const has = [&](std::string const& line) { return text.find(line + "\n") != std::string::npos; };
+  CHECK(has(R"(yonder_http_requests_total{route="/v1",status="200"} 2)"));
+  CHECK(has("yonder_http_calls_running 4"));
+  CHECK(has(R"(yonder_http_calls_total{task="a\"b",code="ok"} 1)"));
+  CHECK(has(R"(yonder_http_calls_total{task="a\"b",code="timed_out"} 1)"));
+  CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="0.0025"} 0)"));
+  CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="0.005"} 1)"));
+  CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="+Inf"} 2)"));
+  CHECK(has(R"(yonder_http_call_duration_seconds_count{task="a\"b"} 2)"));
+}

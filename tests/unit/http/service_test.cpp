@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/http/service.hpp"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <semaphore>
+#include <thread>
+
+#include "yonder/yonder.hpp"
+
+namespace http_tests {
+
+struct Point {
+  int x;
+  std::string label;
+};
+
+std::counting_semaphore<> gate(0);
+std::atomic<int> shouts{0};
+
+std::string shout(std::string const& text, int times) {
+  ++shouts;
+  for (std::string const loud = text + "!"; times > 0; --times) return loud;
+  return text;
+}
+Point move_point(Point const& at) { return {at.x + 1, at.label}; }
+int halve(int number) {
+  if (number % 2 != 0) throw std::domain_error("an odd number");
+  return number / 2;
+}
+std::vector<unsigned char> reversed(std::vector<unsigned char> const& bytes) {
+  return {bytes.rbegin(), bytes.rend()};
+}
+void wait_for_gate() { gate.acquire(); }
+bool wait_for_stop() {
+  while (!yonder::this_call::stop_requested()) std::this_thread::yield();
+  return true;
+}
+std::string not_text() { return "\xff"; }
+int unserved(int number) { return number; }
+
+inline constexpr yonder::task<shout> shout_task;
+inline constexpr yonder::task<move_point> move_task;
+inline constexpr yonder::task<halve> halve_task;
+inline constexpr yonder::task<reversed> reversed_task;
+inline constexpr yonder::task<wait_for_gate> gate_task;
+inline constexpr yonder::task<wait_for_stop> stop_task;
+inline constexpr yonder::task<not_text> not_text_task;
+inline constexpr yonder::task<unserved> unserved_task;
+inline constexpr yonder::http::endpoint<shout_task, "text", "times"> shout_over_http;
+inline constexpr yonder::http::endpoint<move_task> move_over_http;
+inline constexpr yonder::http::endpoint<halve_task> halve_over_http;
+inline constexpr yonder::http::endpoint<reversed_task> reversed_over_http;
+inline constexpr yonder::http::endpoint<gate_task> gate_over_http;
+inline constexpr yonder::http::endpoint<stop_task> stop_over_http;
+inline constexpr yonder::http::endpoint<not_text_task> not_text_over_http;
+
+}  // namespace http_tests
+
+namespace {
+
+using namespace yonder::http;
+using nlohmann::json;
+
+struct answered : yonder::http::exchange {
+  std::optional<response> got;
+  int times = 0;
+  void answer(response&& answer) override {
+    got = std::move(answer);
+    ++times;
+  }
+  json body() const { return json::parse(got->body); }
+  std::string field(std::string_view name) const {
+    for (auto const& [each, value] : got->fields)
+      if (each == name) return value;
+    return "";
+  }
+};
+
+using fields = std::vector<std::pair<std::string_view, std::string_view>>;
+
+// A service, and the thread that it is used on.
+class desk {
+ public:
+  // `keys`: the text of a file of them.
+  explicit desk(yonder::http_options options = {.without_keys = true}, std::string const& keys = "")
+      : keys_(keys),
+        work_(yonder::detail::current_engine(), std::move(options),
+              keys.empty() ? nullptr : std::make_unique<key_file>(keys_.name), false, [this] {
+                std::lock_guard const lock(mutex_);
+                woken_ = true;
+                wakes_.notify_one();
+              }) {}
+
+  std::shared_ptr<answered> begin(std::string_view method, std::string_view target,
+                                  std::string_view body = "", fields more = {}) {
+    auto const from = std::make_shared<answered>();
+    fields all{{"Host", "localhost:8000"}};
+    if (!body.empty()) all.emplace_back("Content-Type", "application/json");
+    all.insert(all.begin(), more.begin(), more.end());
+    work_.handle({.method = method, .target = target, .fields = all, .body = body, .peer = "127.0.0.1"}, from,
+                 now_);
+    return from;
+  }
+  // Until it is answered.
+  std::shared_ptr<answered> ask(std::string_view method, std::string_view target, std::string_view body = "",
+                                fields more = {}) {
+    auto const from = begin(method, target, body, std::move(more));
+    while (!from->got) turn();
+    return from;
+  }
+  std::shared_ptr<answered> post(std::string_view task, std::string_view body, fields more = {}) {
+    return ask("POST", "/v1/tasks/http_tests::" + std::string(task), body, std::move(more));
+  }
+  void turn() {
+    std::unique_lock lock(mutex_);
+    wakes_.wait(lock, [&] { return std::exchange(woken_, false); });
+    lock.unlock();
+    work_.take_ended(now_);
+  }
+  void pass(std::chrono::seconds time) { work_.tick(now_ += time); }
+  service& work() { return work_; }
+
+ private:
+  struct temporary {
+    std::string name = "/tmp/yonder_http_keys_XXXXXX";
+    explicit temporary(std::string const& text) {
+      ::close(::mkstemp(name.data()));
+      std::ofstream(name) << text;
+    }
+    ~temporary() { std::remove(name.c_str()); }
+    temporary(temporary const&) = delete;
+    temporary& operator=(temporary const&) = delete;
+  };
+
+  temporary keys_;
+  std::mutex mutex_;
+  std::condition_variable wakes_;
+  bool woken_ = false;
+  time_point now_ = std::chrono::steady_clock::now();
+  service work_;
+};
+
+}  // namespace
+
+TEST_CASE("a task is called with named arguments, with a list, or with an object that is its only one") {
+  desk at;
+  auto const named = at.post("shout", R"({"times":1,"text":"good"})");
+  CHECK(named->got->status == 200);
+  CHECK(named->body() == "good!");
+  CHECK(named->field("Yonder-Call").size() == 32);
+  CHECK(at.post("shout", R"(["good",0])")->body() == "good");
+  CHECK(at.post("move_point", R"({"x":1,"label":"p"})")->body() == json::parse(R"({"x":2,"label":"p"})"));
+  CHECK(at.post("move_point", R"([{"x":1,"label":"p"}])")->got->status == 200);
+}
+
+TEST_CASE("bad arguments are refused before anything runs") {
+  desk at;
+  auto const before = http_tests::shouts.load();
+  for (char const* bad : {"", "{", "[]", R"({"text":1,"times":1})", R"({"text":"a","times":1,"more":2})",
+                          R"(["a",1,2])", "7", R"({"text":"a","times":99999999999})"}) {
+    auto const refused = at.post("shout", bad, {{"Content-Type", "application/json"}});
+    CHECK(refused->got->status == 400);
+    CHECK(refused->got->type == "application/problem+json");
+    CHECK(refused->body()["code"] == "bad_arguments");
+  }
+  CHECK(at.post("shout", R"({"text":1,"times":1})")->body()["pointer"] == "/text");
+  CHECK(at.post("shout", R"(["a",1])", {{"Content-Type", "text/plain"}})->got->status == 415);
+  CHECK(http_tests::shouts.load() == before);
+}
+
+TEST_CASE("what a task throws, and a result without a form in JSON, are told with their code") {
+  desk at;
+  auto const failed = at.post("halve", "[3]");
+  CHECK(failed->got->status == 500);
+  CHECK(failed->body()["code"] == "failed");
+  CHECK(failed->body()["detail"] == "an odd number");
+  CHECK(failed->body()["exception"] == "std::domain_error");
+  CHECK(at.post("not_text", "")->body()["code"] == "undecodable");
+}
+
+TEST_CASE("octets are bytes as they are, both ways") {
+  desk at;
+  auto const back =
+      at.post("reversed", "abc",
+              {{"Content-Type", "application/octet-stream"}, {"Accept", "application/octet-stream"}});
+  CHECK(back->got->status == 200);
+  CHECK(back->got->type == "application/octet-stream");
+  CHECK(back->got->body == "cba");
+  CHECK(at.post("reversed", "abc", {{"Content-Type", "application/octet-stream"}})->body() == "Y2Jh");
+  CHECK(at.post("halve", "abc", {{"Content-Type", "application/octet-stream"}})->got->status == 415);
+}
+
+TEST_CASE("what is no path, no task, no method or not served is told apart") {
+  desk at;
+  CHECK(at.ask("GET", "/nothing")->got->status == 404);
+  CHECK(at.ask("GET", "/v1/../healthz")->got->status == 400);
+  CHECK(at.post("unserved", "[1]")->got->status == 404);
+  auto const wrong = at.ask("GET", "/v1/tasks/http_tests::halve");
+  CHECK(wrong->got->status == 405);
+  CHECK(wrong->field("Allow") == "POST, OPTIONS");
+  CHECK(at.ask("GET", "/healthz")->got->status == 200);
+  CHECK(at.ask("GET", "/readyz")->got->status == 200);
+  at.work().drain();
+  CHECK(at.ask("GET", "/readyz")->got->status == 503);
+}
+
+TEST_CASE("a spawned call is found by its id, waited for and cancelled") {
+  desk at;
+  auto const begun = at.ask("POST", "/v1/tasks/http_tests::wait_for_gate/spawn");
+  CHECK(begun->got->status == 202);
+  auto const id = begun->body()["id"].get<std::string>();
+  CHECK(begun->field("Location") == "/v1/calls/" + id);
+  CHECK(at.ask("GET", "/v1/calls/" + id)->body()["state"] == "running");
+  auto const waiting = at.begin("GET", "/v1/calls/" + id + "?wait=30");
+  CHECK_FALSE(waiting->got);
+  http_tests::gate.release();
+  while (!waiting->got) at.turn();
+  CHECK(waiting->body()["state"] == "succeeded");
+  CHECK(waiting->body()["result"] == nullptr);
+
+  auto const other =
+      at.ask("POST", "/v1/tasks/http_tests::wait_for_stop/spawn")->body()["id"].get<std::string>();
+  CHECK(at.ask("DELETE", "/v1/calls/" + other)->got->status == 202);
+  CHECK(at.ask("GET", "/v1/calls/" + other + "?wait=30")->body()["state"] == "cancelled");
+  CHECK(at.ask("GET", "/v1/calls/0123")->got->status == 404);
+}
+
+TEST_CASE("a request is held for as long as it says, and then told where to ask") {
+  desk at;
+  auto const held = at.begin("POST", "/v1/tasks/http_tests::wait_for_gate?wait=10");
+  at.pass(std::chrono::seconds(9));
+  CHECK_FALSE(held->got);
+  at.pass(std::chrono::seconds(1));
+  REQUIRE(held->got);
+  CHECK(held->got->status == 202);
+  http_tests::gate.release();
+  CHECK(at.ask("GET", held->field("Location") + "?wait=30")->body()["state"] == "succeeded");
+  CHECK(held->times == 1);
+
+  auto const at_once = at.begin("POST", "/v1/tasks/http_tests::wait_for_gate?wait=0");
+  CHECK(at_once->got->status == 202);
+  http_tests::gate.release();
+  CHECK(at.ask("GET", at_once->field("Location") + "?wait=30")->body()["state"] == "succeeded");
+  CHECK(at.ask("GET", at_once->field("Location") + "?wait=x")->got->status == 400);
+}
+
+TEST_CASE("a result is kept for ten minutes") {
+  desk at;
+  auto const id = at.ask("POST", "/v1/tasks/http_tests::halve/spawn", "[4]")->body()["id"].get<std::string>();
+  CHECK(at.ask("GET", "/v1/calls/" + id + "?wait=30")->body()["result"] == 2);
+  at.pass(std::chrono::seconds(599));
+  CHECK(at.ask("GET", "/v1/calls/" + id)->got->status == 200);
+  at.pass(std::chrono::seconds(1));
+  CHECK(at.ask("GET", "/v1/calls/" + id)->got->status == 404);
+}
+
+TEST_CASE("a call that nobody waits for any more is cancelled") {
+  desk at;
+  auto const held = at.begin("POST", "/v1/tasks/http_tests::wait_for_stop");
+  CHECK(at.work().waiting() == 1);
+  at.work().abandon(*held);
+  CHECK(at.work().waiting() == 0);
+  at.turn();  // it has ended
+  CHECK_FALSE(held->got);
+}
+
+TEST_CASE("the deadline of a request ends its call") {
+  desk at;
+  auto const late = at.post("wait_for_stop", "", {{"Yonder-Deadline", "0.05"}});
+  CHECK((late->got->status == 503 || late->got->status == 504));
+  CHECK(late->body()["code"] == "deadline_exceeded");
+  if (late->got->status == 503) CHECK(late->field("Retry-After") == "1");
+  CHECK(at.post("halve", "[2]", {{"Yonder-Deadline", "soon"}})->got->status == 400);
+}
+
+TEST_CASE("the same idempotency key is the same call, and with other arguments a conflict") {
+  desk at;
+  auto const before = http_tests::shouts.load();
+  fields const key{{"Idempotency-Key", "k-1"}};
+  auto const first = at.post("shout", R"(["a",1])", key);
+  auto const again = at.post("shout", R"(["a",1])", key);
+  CHECK(again->got->body == first->got->body);
+  CHECK(again->field("Yonder-Call") == first->field("Yonder-Call"));
+  CHECK(http_tests::shouts.load() == before + 1);
+  CHECK(at.post("shout", R"(["b",1])", key)->got->status == 409);
+  CHECK(at.post("halve", "[2]", key)->got->status == 409);
+  CHECK(at.post("halve", "[2]", {{"Idempotency-Key", "a b"}})->got->status == 400);
+  at.pass(std::chrono::minutes(10));
+  CHECK(at.post("shout", R"(["b",1])", key)->got->status == 200);
+}
+
+TEST_CASE("a batch says of each call what became of it") {
+  desk at;
+  auto const url = "/v1/tasks/http_tests::halve/batch";
+  auto const all = at.ask("POST", url, "[[2],[3],[8]]");
+  CHECK(all->body()[0] == json::parse(R"({"result":1})"));
+  CHECK(all->body()[1]["error"]["detail"] == "an odd number");
+  CHECK(all->body()[2]["result"] == 4);
+  CHECK(at.ask("POST", url, "[]")->body() == json::array());
+  auto const refused = at.ask("POST", url, R"([[2],["x"]])");
+  CHECK(refused->got->status == 400);
+  CHECK(refused->body()["pointer"] == "/1/0");
+  CHECK(at.ask("POST", url, "{}")->got->status == 400);
+}
+
+namespace {
+
+std::string const two_keys =
+    "0123456789abcdef alice call:http_tests::halve\n0123456789abcdeg bob call:* metrics\n0123456789abcdeh "
+    "root admin\n";
+fields bearer(std::string_view value) { return {{"Authorization", value}}; }
+fields const alice = bearer("Bearer 0123456789abcdef"), bob = bearer("bearer  0123456789abcdeg"),
+             root = bearer("Bearer 0123456789abcdeh");
+
+}  // namespace
+
+TEST_CASE("nobody gets in without a key, and nobody further than his key says") {
+  desk at({}, two_keys);
+  auto const none = at.post("halve", "[2]");
+  CHECK(none->got->status == 401);
+  CHECK(none->field("WWW-Authenticate") == "Bearer");
+  for (char const* bad :
+       {"", "Bearer", "Bearer ", "Basic 0123456789abcdef", "Bearer 0123456789abcdex", "0123456789abcdef"})
+    CHECK_MESSAGE(at.post("halve", "[2]", bearer(bad))->got->status == 401, bad);
+  CHECK(at.ask("GET", "/openapi.json")->got->status == 401);
+  CHECK(at.ask("GET", "/nothing")->got->status == 401);
+  CHECK(at.ask("GET", "/healthz")->got->status == 200);
+  CHECK(at.post("halve", "[2]", alice)->got->status == 200);
+  CHECK(at.post("shout", R"(["a",1])", alice)->got->status == 403);
+  CHECK(at.post("nowhere", "[]", alice)->got->status == 403);
+  CHECK(at.ask("GET", "/metrics", "", alice)->got->status == 403);
+  CHECK(at.ask("GET", "/metrics", "", bob)->got->status == 200);
+  CHECK(at.ask("GET", "/v1/tasks", "", alice)->body() == json::parse(R"({"tasks":["http_tests::halve"]})"));
+}
+
+TEST_CASE("a call belongs to the key that began it, and to an admin") {
+  desk at({}, two_keys);
+  auto const id =
+      at.ask("POST", "/v1/tasks/http_tests::halve/spawn", "[4]", alice)->body()["id"].get<std::string>();
+  CHECK(at.ask("GET", "/v1/calls/" + id + "?wait=30", "", alice)->got->status == 200);
+  CHECK(at.ask("GET", "/v1/calls/" + id, "", bob)->got->status == 404);
+  CHECK(at.ask("DELETE", "/v1/calls/" + id, "", bob)->got->status == 404);
+  CHECK(at.ask("GET", "/v1/calls/" + id, "", root)->got->status == 200);
+  auto with_key = alice;
+  with_key.emplace_back("Idempotency-Key", "k");
+  auto other_key = bob;
+  other_key.emplace_back("Idempotency-Key", "k");
+  CHECK(at.post("halve", "[4]", with_key)->got->status == 200);
+  CHECK(at.post("halve", "[6]", other_key)->got->status == 200);  // another account
+}
+
+TEST_CASE("pages of other origins may not ask, nor those that made their name ours") {
+  desk at({.without_keys = true, .origins = {"https://let.in"}});
+  CHECK(at.post("halve", "[2]", {{"Origin", "https://evil.example"}})->got->status == 403);
+  CHECK(at.post("halve", "[2]", {{"Origin", "null"}})->got->status == 403);
+  CHECK(at.post("halve", "[2]", {{"Host", "evil.example"}})->got->status == 403);
+  CHECK(at.post("halve", "[2]", {{"Origin", "http://localhost:8000"}})->got->status == 200);
+  auto const allowed = at.post("halve", "[2]", {{"Origin", "https://let.in"}});
+  CHECK(allowed->got->status == 200);
+  CHECK(allowed->field("Access-Control-Allow-Origin") == "https://let.in");
+  auto const before = at.ask("OPTIONS", "/v1/tasks/http_tests::halve", "", {{"Origin", "https://let.in"}});
+  CHECK(before->got->status == 204);
+  CHECK(before->field("Access-Control-Allow-Methods") == "POST, OPTIONS");
+}
+
+TEST_CASE("a key that asks too often is told to wait") {
+  desk at({.requests_per_second = 2}, two_keys);
+  CHECK(at.post("halve", "[2]", alice)->got->status == 200);
+  CHECK(at.post("halve", "[2]", alice)->got->status == 200);
+  CHECK(at.post("halve", "[2]", alice)->got->status == 429);
+  CHECK(at.post("halve", "[2]", bob)->got->status == 200);
+  at.pass(std::chrono::seconds(1));
+  CHECK(at.post("halve", "[2]", alice)->got->status == 200);
+}
+
+TEST_CASE("the OpenAPI document describes what a key may call") {
+  desk at;
+  auto const document = at.ask("GET", "/openapi.json")->body();
+  CHECK(document["openapi"] == "3.1.0");
+  auto const& shout = document["paths"]["/v1/tasks/http_tests::shout"]["post"];
+  auto const& arguments = shout["requestBody"]["content"]["application/json"]["schema"]["anyOf"];
+  CHECK(arguments[0]["required"] == json::parse(R"(["text","times"])"));
+  CHECK(arguments[1]["prefixItems"].size() == 2);
+  CHECK(shout["responses"]["200"]["content"]["application/json"]["schema"]["type"] == "string");
+  CHECK(document["components"]["schemas"].contains("http_tests.Point"));
+  CHECK(document["paths"]["/v1/tasks/http_tests::reversed"]["post"]["requestBody"]["content"].contains(
+      "application/octet-stream"));
+  CHECK_FALSE(document["paths"].contains("/v1/tasks/http_tests::unserved"));
+}
