@@ -274,6 +274,8 @@ YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(groups_of_block* threads_of_group, 2)
     attention_tile const tile = a.batch.tiles[i];
     attend(a, block, tile);
   }
+#else
+  __trap();  // no machine code for 9.0a, or PTX that was compiled instead: better an error than no result
 #endif
 }
 

@@ -56,7 +56,8 @@ endif()
 # code for one architecture alone, as nvcc names it, for a build on the machine that will run it.
 set(YONDER_CUDA_ARCHITECTURE "" CACHE STRING "The only architecture to build CUDA kernels for (80, 86, 90a, …); empty: all")
 if(YONDER_CUDA_ARCHITECTURE)
-  set(yonder_gencode "-gencode=arch=compute_${YONDER_CUDA_ARCHITECTURE},code=sm_${YONDER_CUDA_ARCHITECTURE}")
+  string(REGEX REPLACE "^90$" "90a" yonder_architecture "${YONDER_CUDA_ARCHITECTURE}") # wgmma is in 90a alone
+  set(yonder_gencode "-gencode=arch=compute_${yonder_architecture},code=sm_${yonder_architecture}")
 else()
   set(yonder_gencode -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a
     -gencode=arch=compute_90,code=compute_90)

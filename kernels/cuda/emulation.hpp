@@ -47,6 +47,7 @@ enum class instruction : std::uint8_t {
   cp_async_wait_group,
   fence_proxy_async,
   mbarrier_wait,
+  fence_mbarrier_init,
   wgmma_fence,
   descriptor_stride  // of wgmma: groups of rows are then twice as far apart
 };
@@ -105,6 +106,9 @@ struct tensor {
 // A barrier is 8 bytes of shared memory. A phase of it ends when all arrivals and all expected bytes are
 // there.
 void mbarrier_init(void const* barrier, unsigned arrivals);
+// What this thread initialized is there for copies, which come by another proxy; to one that completes on a
+// barrier without it, it is a fault.
+void fence_mbarrier_init();
 void mbarrier_arrive_expect_tx(void const* barrier, std::size_t bytes);
 // Until the phase of this parity has ended.
 void mbarrier_wait_parity(void const* barrier, unsigned parity);

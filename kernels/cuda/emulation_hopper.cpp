@@ -223,6 +223,13 @@ void mbarrier_init(void const* barrier, unsigned arrivals) {
   phase_barrier& fresh = world().barriers[barrier];
   fresh = {};
   fresh.arrivals = fresh.missing = arrivals;
+  fresh.initialized_by = thread_index();
+}
+
+void fence_mbarrier_init() {
+  if (is_lacking(instruction::fence_mbarrier_init)) return;
+  for (auto& [place, barrier] : world().barriers)
+    if (barrier.initialized_by == thread_index()) barrier.init_is_fenced = true;
 }
 
 void mbarrier_arrive_expect_tx(void const* barrier, std::size_t bytes) {
@@ -247,6 +254,7 @@ void cp_async_bulk_tensor(void* to, tensor const& from, int column, int row, voi
     throw fault("a matrix that is copied in boxes is aligned to 16 bytes, and so are its rows");
   box_copy const copy{to, from, column, row};
   phase_barrier& expected = known(barrier);
+  if (!expected.init_is_fenced) throw fault("a copy completes on a barrier without fence.mbarrier_init");
   std::vector<std::byte> const unknown(copy.bytes(), std::byte{poison});
   store_by_async_proxy(shared_address(to), unknown.data(), unknown.size());
   self().left_its_warp = true;

@@ -68,6 +68,8 @@ struct phase_barrier {
   unsigned missing = 0;
   std::size_t expected_bytes = 0;
   std::vector<box_copy> copies;
+  unsigned initialized_by = 0;  // a thread
+  bool init_is_fenced = false;
 };
 
 struct fibre {

@@ -165,7 +165,7 @@ YONDER_DEVICE Layout& dynamic_shared_memory() {
 YONDER_DEVICE std::uint32_t computed_here(std::uint32_t value) { return value; }
 YONDER_DEVICE void prefetch_tensormap(tensor_map const&) {}
 YONDER_DEVICE void mbarrier_init(mbarrier& barrier) { emulation::mbarrier_init(&barrier, 1); }
-YONDER_DEVICE void fence_mbarrier_init() {}
+YONDER_DEVICE void fence_mbarrier_init() { emulation::fence_mbarrier_init(); }
 YONDER_DEVICE void mbarrier_arrive_expect_tx(mbarrier& barrier, std::uint32_t bytes) {
   emulation::mbarrier_arrive_expect_tx(&barrier, bytes);
 }

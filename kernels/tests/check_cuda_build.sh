@@ -29,4 +29,10 @@ for program in yonder_gpu yonder_gpu_checked; do
     exit 1
   }
 done
+cmake -S "$kernels" -B "$build-90" -G Ninja -DCMAKE_CUDA_COMPILER="$nvcc" -DYONDER_WITH_CUDA=ON -DYONDER_BUILD_TESTS=OFF \
+  -DYONDER_CUDA_ARCHITECTURE=90 >"$build.log" 2>&1 || { cat "$build.log" && exit 1; }
+grep -q 'code=sm_90a' "$build-90/build.ninja" || {
+  echo "error: what is built for 90 has no wgmma: it needs 90a"
+  exit 1
+}
 "$build/tests/kernels_devices"

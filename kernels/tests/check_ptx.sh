@@ -59,7 +59,8 @@ need() { # <architecture> <kernel> <instruction…>
 # out_of_order <file>: lines "kernel: what is wrong" of PTX or of nvdisasm's text, for sm_90a. Before the wait for the
 # grid before (griddepcontrol.wait, ACQBULK) a kernel loads parameters alone (L1::evict_last, .EL), those all there, and
 # stores nothing to global memory. What ordinary stores put into shared memory is fenced (fence.proxy.async, FENCE.VIEW.ASYNC) before the block's
-# barrier. After the leader's copies its warp meets before the next product.
+# barrier. After the leader's copies its warp meets before the next product. From the fence before products on to the wait for
+# them, PTX touches no float in a register.
 out_of_order() {
   awk '
     function close_kernel() {
@@ -68,7 +69,7 @@ out_of_order() {
     /\.entry|^ *\.text\..*:$/ {
       close_kernel()
       kernel = $0; sub(/.*kernels4cuda[0-9]*/, "", kernel); sub(/EEv.*|Ev.*/, "", kernel)
-      waited = 0; stored = 0; copied = 0; hopper = /hopper_attention/
+      waited = 0; stored = 0; copied = 0; multiplying = 0; hopper = /hopper_attention/
     }
     !kernel { next }
     /griddepcontrol\.wait|ACQBULK/ { waited = 1 }
@@ -83,6 +84,12 @@ out_of_order() {
     stored && /bar\.sync|barrier\.sync|BAR\.SYNC/ { print kernel ": no proxy fence between a store and " $0; stored = 0 }
     /cp\.async\.bulk\.tensor/ { copied = 1 }
     /bar\.warp\.sync/ { copied = 0 }
+    /wgmma\.fence/ { multiplying = 1 }
+    /wgmma\.wait_group/ { multiplying = 0 }
+    multiplying && /%f[0-9]/ && !/wgmma/ {
+      print kernel ": a sum or an operand is touched between wgmma.fence and the wait: " $0
+      multiplying = 0
+    }
     copied && /wgmma\.fence/ { print kernel ": the warp of the leader does not meet before " $0; copied = 0 }
     END { close_kernel() }' "$1"
 }
@@ -120,6 +127,9 @@ for kernel in attention_kernel embedding_kernel norm_kernel activation_kernel cl
   pooling_kernel; do
   need 90a "$kernel" griddepcontrol.wait griddepcontrol.launch_dependents
 done
+
+# Without the products it must not run as if it had them.
+need 80 hopper_attention trap
 
 need 90a hopper_attention wgmma.mma_async.sync.aligned.m64n128k16.f32 wgmma.mma_async.sync.aligned.m64n64k16.f32 \
   wgmma.fence.sync wgmma.commit_group.sync wgmma.wait_group.sync cp.async.bulk.tensor.2d.shared::cluster.global \

@@ -253,8 +253,9 @@ TEST_CASE(
       return check_attention(on, 32, 1, hopper_attention_warps, {300, 1, 2, 1, 2, 1, 130}, 2);
     }));
   };
-  for (auto const each : {instruction::sync_warp, instruction::fence_proxy_async, instruction::mbarrier_wait,
-                          instruction::wgmma_fence, instruction::descriptor_stride})
+  for (auto const each :
+       {instruction::sync_warp, instruction::fence_proxy_async, instruction::mbarrier_wait,
+        instruction::fence_mbarrier_init, instruction::wgmma_fence, instruction::descriptor_stride})
     lacks(each);
   // Of the first block's first tile: after the barriers are there; when a stage was used; when values past
   // the end are cleared; when shared memory is free again.
@@ -353,6 +354,7 @@ TEST_CASE(
     auto& memory = shared_memory<boxes>();
     if (thread_index() == 0) {
       mbarrier_init(memory.arrived);
+      fence_mbarrier_init();
       mbarrier_arrive_expect_tx(memory.arrived, sizeof memory.rows);
       cp_async_bulk_tensor(memory.rows, matrix, 0, 2, memory.arrived);
       CHECK(memory.rows[0][0] == 0xffff);
@@ -395,6 +397,7 @@ TEST_CASE("quick: the emulation reports what Hopper would not forgive") {
     auto& memory = shared_memory<boxes>();
     if (thread_index() == 0) {
       mbarrier_init(memory.arrived);
+      fence_mbarrier_init();
       mbarrier_arrive_expect_tx(memory.arrived, 2 * sizeof memory.rows);
       cp_async_bulk_tensor(memory.rows, matrix, 0, 0, memory.arrived);
     }
