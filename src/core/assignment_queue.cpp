@@ -46,38 +46,55 @@ void assignment_queue::give_up(assigned& one, std::uint32_t first, std::uint32_t
   items_ -= count;
 }
 
-assignment_queue::next_item assignment_queue::take() {
+assignment_queue::next_item assignment_queue::take(std::uint32_t most) {
   auto& one = frames_.front();
   next_item taken;
   taken.packed = one.items.count > 1;
-  taken.last = --one.left == 0;
-  --items_;
+  auto const count = one.gone.empty() ? std::min(most, one.left) : 1;
+  one.left -= count;
+  items_ -= count;
+  taken.last = one.left == 0;
   auto& run = taken.run;
   run.key = key_of(one, one.next);
   run.mark = std::uint64_t{one.sequence} << 32 | (one.next + 1);
   run.function = one.info.function;
   run.signature = one.message.head.signature;
   run.deadline = one.info.deadline;
+  run.count = count;
+  if (count > 1) run.sizes = one.items.sizes + one.next * sizeof(std::uint32_t);
   if (taken.packed)
-    run.message = take_part(one);
+    run.message = take_part(one, count);
   else
     run.message = std::move(one.message);
-  if (taken.last) frames_.pop_front();
+  spent_.reset();
+  if (taken.last) {
+    if (count > 1) spent_ = std::move(one);
+    frames_.pop_front();
+  }
   return taken;
 }
 
-// The next item's arguments, in memory that the frame's items share.
-frame assignment_queue::take_part(assigned& one) {
+// Their arguments, in memory that the frame's items share.
+frame assignment_queue::take_part(assigned& one, std::uint32_t count) {
   frame part;
   part.head = one.message.head;
   part.head.call.number += one.next;
   part.head.metadata_size = 0;
-  auto const size = one.items.size_of(one.next, 1);
+  auto const size = one.items.size_of(one.next, count);
   part.body = frame_body(one.message.payload().subspan(one.offset, size), one.message.body.owner());
   one.offset += size;
-  ++one.next;
+  one.next += count;
   skip_gone(one);
   return part;
+}
+
+void assignment_queue::put_back(std::uint32_t count) {
+  if (spent_) frames_.insert(0, std::move(*std::exchange(spent_, std::nullopt)));
+  auto& one = frames_.front();
+  one.next -= count;
+  one.offset -= one.items.size_of(one.next, count);
+  one.left += count;
+  items_ += count;
 }
 
 }  // namespace yonder::core

@@ -6,6 +6,7 @@
 #include "src/core/types.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace yonder::core {
 
@@ -32,8 +33,11 @@ class assignment_queue {
     bool packed = false;  // came with others in one frame
     bool last = false;    // of those that were still here
   };
-  // The first item in order, which is the queue's no longer. Not if empty().
-  next_item take();
+  // The first item in order, which is the queue's no longer, and up to `most` with it where they follow each
+  // other. Not if empty().
+  next_item take(std::uint32_t most = 1);
+  // The last `count` items of the row that was taken last have not begun, and are the first ones again.
+  void put_back(std::uint32_t count);
 
   // Takes those of `range` out that are still here, and calls give(range, info) for each row of them.
   template <class Give>
@@ -56,10 +60,12 @@ class assignment_queue {
 
   bool empty() const noexcept { return frames_.empty(); }
   time_point deadline() const noexcept { return frames_.front().info.deadline; }  // of the first item
+  std::string_view function() const noexcept { return frames_.front().info.function; }
   std::size_t frames() const noexcept { return frames_.size(); }
   std::size_t items() const noexcept { return items_; }
   void clear() noexcept {
     frames_.clear();
+    spent_.reset();
     items_ = 0;
   }
 
@@ -86,7 +92,7 @@ class assignment_queue {
 
   static attempt_key key_of(assigned const& one, std::uint32_t item);
   static void skip_gone(assigned& one);
-  static frame take_part(assigned& one);
+  static frame take_part(assigned& one, std::uint32_t count);
 
   template <class Give>
   void hand_back(assigned& one, attempt_range const& range, Give& give) {
@@ -111,6 +117,7 @@ class assignment_queue {
   void give_up(assigned& one, std::uint32_t first, std::uint32_t count);
 
   ring<assigned> frames_;
+  std::optional<assigned> spent_;  // the frame of which the last row was taken, if that was all of it
   std::size_t items_ = 0;
 };
 

@@ -6,12 +6,32 @@
 
 namespace yonder::core {
 
-bool result_packer::takes(attempt_key const& key, frame const& value) const noexcept {
-  if (!value.buffers.empty() || value.body.size() + values_.size() > max_bytes) return false;
-  if (empty()) return true;
+bool result_packer::follows(attempt_key const& key) const noexcept {
   auto const next =
       attempt_key{{first_.call.session, first_.call.number + sizes_.size()}, first_.attempt, first_.epoch};
-  return (key == next || YONDER_MUTANT(results_mixed_up)) && sizes_.size() < max_items;
+  return key == next || YONDER_MUTANT(results_mixed_up);
+}
+
+bool result_packer::takes(attempt_key const& key, frame const& value) const noexcept {
+  if (!value.buffers.empty() || value.body.size() + values_.size() > max_bytes) return false;
+  return empty() || (follows(key) && sizes_.size() < max_items);
+}
+
+bool result_packer::takes(attempt_key const& first, std::span<std::uint32_t const> sizes,
+                          std::size_t bytes) const noexcept {
+  return empty() ||
+         (follows(first) && bytes + values_.size() <= max_bytes && sizes_.size() + sizes.size() <= max_items);
+}
+
+void result_packer::add(time_point now, attempt_key const& first, std::span<std::uint32_t const> sizes,
+                        std::span<std::byte const> values, duration ran) {
+  if (empty()) {
+    first_ = first;
+    since_ = now;
+  }
+  sizes_.insert(sizes_.end(), sizes.begin(), sizes.end());
+  values_.append(values.data(), values.size());
+  ran_ += ran;
 }
 
 void result_packer::add(time_point now, attempt_key const& key, frame const& value, duration ran) {

@@ -16,6 +16,12 @@ class result_packer {
   bool takes(attempt_key const& key, frame const& value) const noexcept;
   // Adds it. `ran`: how long the attempt did.
   void add(time_point now, attempt_key const& key, frame const& value, duration ran);
+  // The same for values of several items, from `first` on, each of this size. A row of them that does not fit
+  // is taken by an empty one.
+  bool takes(attempt_key const& first, std::span<std::uint32_t const> sizes,
+             std::size_t bytes) const noexcept;
+  void add(time_point now, attempt_key const& first, std::span<std::uint32_t const> sizes,
+           std::span<std::byte const> values, duration ran);
   // All of it as a result, whose header says everything but the session's part. Not if empty().
   frame take();
 
@@ -24,6 +30,8 @@ class result_packer {
   void clear() noexcept;
 
  private:
+  bool follows(attempt_key const& key) const noexcept;
+
   attempt_key first_;
   std::vector<std::uint32_t> sizes_;
   byte_buffer values_;

@@ -180,7 +180,7 @@ struct completed {
   outcome result;
 };
 // Worker: publish `mark` as started where the supervisor can read it, run the function, then say
-// finished(key).
+// finished(key). A row of several items, whose keys and marks rise by one, is run in order.
 struct run {
   attempt_key key;
   std::uint64_t mark =
@@ -189,6 +189,8 @@ struct run {
   std::uint64_t signature = 0;
   frame message;  // payload() and buffers are the arguments
   time_point deadline = never;
+  std::uint32_t count = 1;           // items
+  std::byte const* sizes = nullptr;  // of a row: of each one's arguments, as packed_items has them
 };
 // Worker: the caller no longer wants the running attempt. finished(key) is still expected.
 struct stop_requested {

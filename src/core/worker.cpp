@@ -12,12 +12,13 @@ namespace yonder::core {
 namespace {
 
 struct running_attempt {
-  attempt_key key;
+  attempt_key key;          // of its first item
+  std::uint32_t count = 1;  // items that were given out and have not ended
   time_point since = 0;
   time_point stop_by = never;  // of a session that ended: the answer goes nowhere, and it must stop
   bool stopping = false;
   bool packed = false;  // its frame held several items
-  bool last = false;    // of them
+  bool last = false;    // the last of them is among these
   bool fenced() const noexcept { return stop_by != never; }
 };
 
@@ -37,6 +38,8 @@ struct worker::state final : session_user {
   assignment_queue waiting;
   std::vector<running_attempt> running;  // config.concurrency at most
   result_packer results;
+  std::string measured;        // the function that ran last,
+  duration item_time = never;  // and how long its items run
   bool exited = false;
   bool draining = false;
   bool said_drain = false;
@@ -115,9 +118,74 @@ struct worker::state final : session_user {
     auto const found = find_running(key);
     if (found == running.end()) return;
     auto const ended = *found;
-    running.erase(found);
+    if (ended.packed) measure(now - ended.since);
+    if (ended.count == 1)
+      running.erase(found);
+    else
+      advance(now, *found, 1);
     if (exited) return;
     if (!ended.fenced()) report(now, ended, std::move(message), out);
+    go_on(now, out);
+  }
+
+  static void advance(time_point now, running_attempt& row, std::uint32_t count) {
+    row.key.call.number += count;
+    row.count -= count;
+    row.since = now;
+  }
+
+  void complete(time_point now, attempt_key const& key, std::span<std::uint32_t const> sizes,
+                std::span<std::byte const> values, outputs& out) {
+    auto const found = find_running(key);
+    auto const count = static_cast<std::uint32_t>(sizes.size());
+    if (found == running.end() || count == 0 || count > found->count) return;
+    auto const ended = *found;
+    measure((now - ended.since) / count);
+    if (ended.count == count)
+      running.erase(found);
+    else
+      advance(now, *found, count);
+    if (exited) return;
+    if (!ended.fenced()) {
+      if (!results.takes(ended.key, sizes, values.size())) send_results(now, out);
+      results.add(now, ended.key, sizes, values, now - ended.since);
+      if (ended.last && ended.count == count) send_results(now, out);
+    }
+    go_on(now, out);
+  }
+
+  // At once where they take longer than before, slowly where they take less.
+  void measure(duration item) {
+    item_time = item_time == never || item_time < item ? item : item_time - (item_time - item) / 4;
+  }
+
+  // How many items of the first frame are given out together.
+  std::uint32_t row() {
+    if (config.max_row == 1 || config.concurrency != 1) return 1;
+    if (measured != waiting.function()) {
+      measured = waiting.function();
+      item_time = never;
+    }
+    if (item_time == never) return 1;
+    return static_cast<std::uint32_t>(
+        std::clamp<duration>(config.row_time / std::max<duration>(item_time, 1), 1, config.max_row));
+  }
+
+  void shorten(time_point now, attempt_key const& key, std::uint32_t begun, outputs& out) {
+    auto const found = find_running(key);
+    if (found == running.end() || begun >= found->count) return;
+    auto const others = found->count - begun;
+    auto const counts = !found->fenced() && !exited;
+    found->count = begun;
+    found->last = false;
+    if (begun == 0) running.erase(found);
+    if (!counts) return;
+    waiting.put_back(others);
+    if (draining) hand_back_all(now, out);
+    run_next(now, out);
+  }
+
+  void go_on(time_point now, outputs& out) {
     run_next(now, out);
     if (is_idle() || add(results.since(), config.result_delay) <= now) send_results(now, out);
     finish_drain(now, out);
@@ -131,7 +199,7 @@ struct worker::state final : session_user {
     if (!packs || !results.takes(ended.key, message))
       return answer(now, ended.key, std::move(message), ran, out);
     results.add(now, ended.key, message, ran);
-    if (ended.last) send_results(now, out);
+    if (ended.last && ended.count == 1) send_results(now, out);
   }
 
   void send_results(time_point now, outputs& out) {
@@ -150,8 +218,8 @@ struct worker::state final : session_user {
                                              "the deadline passed before the call was started", out));
         continue;
       }
-      auto next = waiting.take();
-      running.push_back({next.run.key, now, never, false, next.packed, next.last});
+      auto next = waiting.take(row());
+      running.push_back({next.run.key, next.run.count, now, never, false, next.packed, next.last});
       out.emplace_back(std::move(next.run));
     }
   }
@@ -169,18 +237,20 @@ struct worker::state final : session_user {
     run_next(now, out);
   }
 
-  // What waits is handed back; what runs is told to stop, unless it is only called back.
+  // What waits is handed back; what runs is told to stop, unless it is only called back. Of a row that is the
+  // last item that was begun: who reads while it runs has shortened it.
   void cancel(time_point now, frame const& message, outputs& out) {
     auto const& head = message.head;
     auto const range = attempt_range{{head.call, head.attempt, head.epoch}, read_item_count(message)};
     waiting.hand_back(range, hand_back_as(now, errc::cancelled, "handed back before it was started", out));
     if ((head.flags & flag_recall) != 0) return;
     for (auto& one : running) {
-      auto const item = one.key.call.number - head.call.number;
-      auto const in_range =
-          one.key == attempt_key{{head.call.session, head.call.number + item}, head.attempt, head.epoch};
+      auto const item = one.key.call.number + one.count - 1 - head.call.number;
+      auto const key = attempt_key{{head.call.session, head.call.number + item}, head.attempt, head.epoch};
+      auto const in_range = one.key == attempt_key{one.key.call, head.attempt, head.epoch} &&
+                            one.key.call.session == head.call.session;
       if (!in_range || item >= range.count || std::exchange(one.stopping, true)) continue;
-      out.emplace_back(out::stop_requested{one.key});
+      out.emplace_back(out::stop_requested{key});
     }
   }
 
@@ -296,6 +366,15 @@ void worker::finished(time_point now, attempt_key const& key, failure error, out
 }
 
 void worker::allow(std::uint32_t concurrency) { state_->config.concurrency = concurrency; }
+
+void worker::finished(time_point now, attempt_key const& key, std::span<std::uint32_t const> sizes,
+                      std::span<std::byte const> values, outputs& out) {
+  state_->complete(now, key, sizes, values, out);
+}
+
+void worker::shorten(time_point now, attempt_key const& key, std::uint32_t begun, outputs& out) {
+  state_->shorten(now, key, begun, out);
+}
 
 void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }
 

@@ -15,7 +15,9 @@ struct worker_config {
   frame_limits limits;            // what this worker can receive
   std::vector<function_info> functions;
   std::uint32_t concurrency = 1;  // attempts that run at once
-  std::size_t max_queued = 1024;  // frames of them waiting here; past it the hub violates the protocol
+  std::uint32_t max_row = 1;      // items of a batch that are given out together, where one runs at once
+  duration row_time = 50 * microsecond;  // for which they are estimated to run, at most
+  std::size_t max_queued = 1024;         // frames of them waiting here; past it the hub violates the protocol
   duration result_delay = 100 * microsecond;  // a value of a batch waits so long for those that follow it
   duration hub_timeout = 60 * second;         // without a hub for so long: exit
   duration cancel_grace =
@@ -42,6 +44,13 @@ class worker {
   // An attempt that out::run named has ended. `value`: payload and buffers, without metadata.
   void finished(time_point now, attempt_key const& key, frame value, outputs& out);
   void finished(time_point now, attempt_key const& key, failure error, outputs& out);
+  // The first sizes.size() items of the row that begins with `key` have ended with these values, which lie
+  // one behind the other. The row begins with the next one from now on.
+  void finished(time_point now, attempt_key const& key, std::span<std::uint32_t const> sizes,
+                std::span<std::byte const> values, outputs& out);
+  // Of the row that begins with `key` only the first `begun` items were begun, and no further one will be:
+  // the others wait again.
+  void shorten(time_point now, attempt_key const& key, std::uint32_t begun, outputs& out);
 
   // From now on so many attempts run at once.
   void allow(std::uint32_t concurrency);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -36,6 +37,10 @@ class serving {
   [[nodiscard]] step next() const noexcept;
   [[nodiscard]] core::out::run take();
   void ended(core::attempt_key const& key) noexcept { std::erase(running_, key); }
+  // Of the row that began with `first` this item runs, and no further one will.
+  void closed(core::attempt_key const& first, core::attempt_key const& runs) noexcept {
+    std::replace(running_.begin(), running_.end(), first, runs);
+  }
 
   // An outcome was handed to the transport. True: what is collected is to be sent now. Outcomes that more
   // work follows leave together, after `longest_delay` at most.

@@ -39,6 +39,8 @@ class call_context {
   // The worker's thread: an attempt begins, and ends.
   void begin(core::attempt_key const& key) noexcept;
   void end() noexcept;
+  // The next one of a row begins.
+  void next() noexcept { ++id_.number; }
 
   // Any thread: the task is to return. What it has registered for this is called on a thread of its own.
   void request_stop() noexcept;

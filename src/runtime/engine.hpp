@@ -129,7 +129,18 @@ class engine : public std::enable_shared_from_this<engine> {
   std::int64_t pack_due() const noexcept;
   void housekeep();
   template <class Step>
-  void survive(lock& held, Step&& step);
+  void survive(lock& held, Step&& step) {
+    std::string what;
+    try {
+      step();
+      mishaps_.succeeded();
+      return;
+    } catch (std::exception const& error) {
+      what = error.what();
+    }
+    recover(held, what);
+  }
+  void recover(lock& held, std::string const& what);
   void give_up(std::string const& why) noexcept;
   void continue_later(call_state& call);
 

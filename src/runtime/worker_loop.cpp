@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "src/core/little_endian.hpp"
 #include "src/core/metadata.hpp"
 #include "src/core/requirements.hpp"
 #include "src/platform/process.hpp"
@@ -84,10 +85,19 @@ core::failure failure_of_current_exception(std::size_t most) noexcept {
   }
 }
 
+[[noreturn]] void throw_unknown() {
+  detail::throw_error({.code = errc::unknown_function, .message = "this worker has no such task"});
+}
+
 std::size_t bytes_of(detail::encoded const& content) {
   auto bytes = content.head.size();
   for (auto const& block : content.buffers) bytes += block.size;
   return bytes;
+}
+
+core::worker_config with_rows(core::worker_config config) {
+  config.max_row = row::most;
+  return config;
 }
 
 }  // namespace
@@ -100,7 +110,7 @@ void block_termination() noexcept {
 }
 
 worker_loop::worker_loop(worker_loop_config config)
-    : config_(std::move(config)), core_(config_.core, now()), turns_(config_.own_process) {
+    : config_(std::move(config)), core_(with_rows(config_.core), now()), turns_(config_.own_process) {
   index_tasks();
 }
 
@@ -179,6 +189,7 @@ void worker_loop::abandon() noexcept {
 // --- one call
 
 void worker_loop::serve(lock& held, core::out::run const& work) {
+  if (work.count > 1) return serve_row(held, work);
   own_.context.begin(work.key);
   if (abandoned_.load()) own_.context.request_stop();
   publish(work);
@@ -220,6 +231,80 @@ void worker_loop::run_task(lane& on, core::out::run const& work) {
   on.context.end();
 }
 
+// Without the lock from the first item to the last, unless the watchdog closes the row in between.
+void worker_loop::serve_row(lock& held, core::out::run const& work) {
+  own_.context.begin(work.key);
+  if (abandoned_.load()) own_.context.request_stop();
+  row_.open(work.key, work.count);
+  runs_.fetch_add(1, std::memory_order_relaxed);
+  held.unlock();
+  if (watchdog_asleep_.load(std::memory_order_relaxed)) wake_watchdog();
+  run_row(work);
+  held.lock();
+  runs_.fetch_add(1, std::memory_order_relaxed);
+  take_back(held);
+  auto const time = now();
+  close_row(time);
+  if (left_behind_) report(own_, time, row_.first());
+  turns_.ended(row_.last_begun());
+  if (own_.context.retires()) core_.drain(time, due_.items());
+  carry_out();
+  if (turns_.flush_due(time)) flush();
+}
+
+detail::task_entry const* worker_loop::find(std::string_view function) const {
+  auto const found = tasks_.find(function);
+  return found == tasks_.end() ? nullptr : found->second;
+}
+
+// What each item of a row pays for. One that throws, or whose value is large, is the last.
+void worker_loop::run_row(core::out::run const& work) {
+  left_behind_ = false;
+  auto const* const task = find(work.function);
+  detail::decode_limits const limits{.bytes = config_.max_decoded_bytes};
+  auto arguments = work.message.payload();
+  current_call() = &own_.context;
+  std::uint32_t place = 0;
+  while (!left_behind_ && row_.begin(place)) {
+    auto const size = core::load_le<std::uint32_t>(work.sizes + place * sizeof(std::uint32_t));
+    if (place != 0) own_.context.next();
+    if (config_.started != nullptr) config_.started->store(work.mark + place, std::memory_order_release);
+    own_.result.head.clear();
+    own_.result.buffers.clear();
+    own_.error.reset();
+    try {
+      if (task == nullptr) throw_unknown();
+      task->invoke(arguments.first(size), {}, limits, own_.result);
+    } catch (...) {
+      own_.error = failure_of_current_exception(config_.max_result_bytes);
+    }
+    end_if_fork(!own_.error);
+    own_.context.end();
+    arguments = arguments.subspan(size);
+    if (own_.error || !own_.result.buffers.empty() || own_.result.head.size() > row::most_value)
+      left_behind_ = true;
+    else
+      row_.add(own_.result.head);
+    if (own_.context.retires() || abandoned_.load(std::memory_order_relaxed) ||
+        (work.deadline != core::never && now() >= work.deadline))
+      break;
+  }
+  current_call() = nullptr;
+}
+
+// What waits behind the item that runs waits in the core again, and what ended before it is told.
+void worker_loop::close_row(std::int64_t time) {
+  if (!row_.is_closed()) {
+    auto const begun = row_.close();
+    turns_.closed(row_.first(), row_.last_begun());
+    core_.shorten(time, row_.first(), begun, due_.items());
+  }
+  auto const ready = row_.untold();
+  if (ready.sizes.empty()) return;
+  core_.finished(time, row_.first(), ready.sizes, ready.values, due_.items());
+  row_.told(ready.sizes.size());
+}
+
 // The connection, from the watchdog.
 void worker_loop::take_back(lock& held) {
   while (taken_over_) {
@@ -241,11 +326,9 @@ void worker_loop::end_if_fork(bool returned) const noexcept {
 }
 
 void worker_loop::execute(core::out::run const& work, detail::encoded& result) {
-  auto const found = tasks_.find(work.function);
-  if (found == tasks_.end())
-    detail::throw_error({.code = errc::unknown_function, .message = "this worker has no such task"});
-  found->second->invoke(work.message.payload(), work.message.buffers, {.bytes = config_.max_decoded_bytes},
-                        result);
+  auto const* const task = find(work.function);
+  if (task == nullptr) throw_unknown();
+  task->invoke(work.message.payload(), work.message.buffers, {.bytes = config_.max_decoded_bytes}, result);
 }
 
 // An outcome that cannot be told is a lost attempt, which the end of this worker tells.
@@ -477,7 +560,9 @@ void worker_loop::watch() {
 // SIGTERM: the core says what is left to do. The thread that serves may sleep in a read, and not hear of it.
 void worker_loop::drain_if_told() {
   if (!config_.own_process || !termination.requested.exchange(false)) return;
-  core_.drain(now(), due_.items());
+  auto const time = now();
+  close_row(time);
+  core_.drain(time, due_.items());
   carry_out();
   flush();
   if (turns_.leaves_now()) leave_process();
@@ -508,6 +593,8 @@ void worker_loop::take_over(lock& held, std::uint32_t run) {
 
 void worker_loop::read_once(lock& held) {
   constexpr auto longest = 100 * core::millisecond;
+  close_row(now());
+  carry_out();
   flush();
   auto const deadline = next_deadline();
   auto const left = !connection_->arm(*poller_) ? 0

@@ -23,6 +23,7 @@
 #include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/call_context.hpp"
+#include "src/runtime/row.hpp"
 #include "transports/transport.hpp"
 #include "yonder/detail/registry.hpp"
 #include "yonder/detail/service_slot.hpp"
@@ -80,6 +81,10 @@ class worker_loop {
   struct lane;
   void serve(lock& held, core::out::run const& work);
   void run_task(lane& on, core::out::run const& work);
+  void serve_row(lock& held, core::out::run const& work);
+  void run_row(core::out::run const& work);
+  void close_row(std::int64_t time);
+  detail::task_entry const* find(std::string_view function) const;
   void end_if_fork(bool returned) const noexcept;
   void execute(core::out::run const& work, detail::encoded& result);
   void settle(lane& on, std::int64_t time, core::out::run const& work);
@@ -144,6 +149,8 @@ class worker_loop {
   lane own_{*this};
   std::vector<std::unique_ptr<lane>> crew_;  // where a service takes several calls at once
   bool crew_ends_ = false;
+  row row_;
+  bool left_behind_ = false;  // the last item of the row that began: its outcome is in own_
 
   std::atomic<std::uint32_t> runs_{0};  // odd while a task runs
   std::atomic<bool> watchdog_asleep_{false};

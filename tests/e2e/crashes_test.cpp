@@ -5,6 +5,7 @@
 
 #include <array>
 #include <fstream>
+#include <numeric>
 #include <string>
 
 #include "tests/e2e/fixture.hpp"
@@ -46,6 +47,12 @@ int end_program() {
   });
 }
 
+int die_at_333(int n) {
+  if (n == 333) ::raise(SIGKILL);
+  return n;
+}
+
+inline constexpr yonder::task<die_at_333, "die_at_333"> dies_at_333;
 inline constexpr yonder::task<end_fork, "end_fork"> fork_ended;
 inline constexpr yonder::task<end_program, "end_program"> program_ended;
 
@@ -68,6 +75,28 @@ TEST_CASE("promise 13: a crash kills one attempt and is reported with its signal
   CHECK(failure.attempt == 1);
   CHECK(failure.stderr_tail.find("the last words") != std::string::npos);
   CHECK(task::add.remote(1, 2) == 3);
+}
+
+TEST_CASE(
+    "promise 2: of many calls that travel together a crash loses those that had started, and no other") {
+  yonder::runtime one({.workers = 1});
+  std::vector<int> numbers(2000);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  int index = 0;
+  int lost = 0;
+  for (auto const& result : dies_at_333.on(one).map(numbers).on_error(yonder::on_error::collect)) {
+    CAPTURE(index);
+    if (!result) {
+      CHECK(result.error().code() == yonder::errc::worker_lost);
+      CHECK(index <= 333);
+      ++lost;
+    }
+    if (index == 333) CHECK_FALSE(result.has_value());
+    ++index;
+  }
+  CHECK(index == 2000);
+  CHECK(lost >= 1);
+  CHECK(dies_at_333.on(one).with({.idempotent = true}).remote(1) == 1);
 }
 
 TEST_CASE("promise 2: a lost attempt is not made again by itself") {

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <list>
 #include <numeric>
 #include <stdexcept>
+#include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 
 #include "tests/e2e/fixture.hpp"
+#include "tests/e2e/folder.hpp"
 #include "tests/e2e/tasks.hpp"
 
 namespace e2e {
@@ -52,6 +58,27 @@ int divide(int a, int b) {
 }
 constexpr yonder::task<accept_below_5, "e2e.accept_below_5"> accept_below;
 constexpr yonder::task<divide, "e2e.divide"> divided;
+
+int refuse_sevens(int n) {
+  if (n % 97 == 7) throw std::out_of_range(std::to_string(n));
+  return n;
+}
+// A few of them are large.
+std::string name_of(int n) { return std::to_string(n) + std::string(n % 50 == 49 ? 10'000 : 0, 'x'); }
+int stop_at_100(int n) {
+  while (n == 100 && !yonder::this_call::stop_requested()) std::this_thread::yield();
+  return n;
+}
+// One waits for the file that another makes, which comes soon after it.
+int wait_for_next(int n, std::string const& file) {
+  while (n == 64 && ::access(file.c_str(), F_OK) != 0) std::this_thread::yield();
+  if (n == 70) ::close(::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  return n;
+}
+constexpr yonder::task<refuse_sevens, "e2e.refuse_sevens"> no_sevens;
+constexpr yonder::task<name_of, "e2e.name_of"> named;
+constexpr yonder::task<stop_at_100, "e2e.stop_at_100"> stopped_at_100;
+constexpr yonder::task<wait_for_next, "e2e.wait_for_next"> waits_for_next;
 
 }  // namespace
 
@@ -118,6 +145,55 @@ TEST_CASE("a map that collects errors yields each result or error") {
   for (auto& result : task::fail_with.map(kinds).on_error(yonder::on_error::collect))
     good.push_back(result.has_value());
   CHECK(good == std::vector<bool>{true, false, true, false});
+}
+
+TEST_CASE("an item that throws in the middle of others fails alone") {
+  int index = 0;
+  for (auto const& result : no_sevens.map(count_to(5000)).on_error(yonder::on_error::collect)) {
+    CAPTURE(index);
+    if (index % 97 == 7) {
+      REQUIRE_FALSE(result.has_value());
+      CHECK(std::string(result.error().what()).find(std::to_string(index)) != std::string::npos);
+    } else {
+      REQUIRE(result.has_value());
+      CHECK(*result == index);
+    }
+    ++index;
+  }
+  CHECK(index == 5000);
+}
+
+TEST_CASE("large values among small ones come whole and in order") {
+  int index = 0;
+  for (auto const& name : named.map(count_to(1000))) CHECK(name == name_of(index++));
+  CHECK(index == 1000);
+}
+
+TEST_CASE("calls that were spawned in a burst know their own numbers") {
+  std::vector<yonder::call<std::string>> calls;
+  for (int i = 0; i < 1000; ++i) calls.push_back(task::own_id.spawn());
+  for (auto& call : calls) CHECK(call.get() == yonder::to_string(call.id()));
+}
+
+TEST_CASE("a call that runs among others is told to stop, and they go on") {
+  yonder::runtime one({.workers = 1, .in_process = threads()});
+  std::vector<yonder::call<int>> calls;
+  for (int i = 0; i < 300; ++i) calls.push_back(stopped_at_100.on(one).spawn(i));
+  CHECK(calls[99].get() == 99);
+  calls[100].cancel();
+  for (int i = 0; i < 300; ++i)
+    if (i != 100) CHECK(calls[static_cast<std::size_t>(i)].get() == i);
+  CHECK(failure_of([&] { calls[100].get(); }).code == yonder::errc::cancelled);
+}
+
+TEST_CASE("an item that lasts holds up none that came with it while another worker is idle") {
+  folder const files;
+  std::vector<std::tuple<int, std::string>> input;
+  for (int i = 0; i < 300; ++i) input.emplace_back(i, files / "made");
+  waits_for_next.for_each(std::vector(input.begin() + 100, input.end()));  // they are known to be short
+  int sum = 0;
+  for (int const n : waits_for_next.starmap(input).window(300)) sum += n;
+  CHECK(sum == 299 * 150);
 }
 
 TEST_CASE("starmap takes each call's arguments from a tuple") {

@@ -116,12 +116,13 @@ struct lone_worker {
   worker core;
   std::uint32_t sequence = 0;
 
-  explicit lone_worker(std::uint32_t concurrency = 1)
+  explicit lone_worker(std::uint32_t concurrency = 1, std::uint32_t max_row = 1)
       : core(
-            [concurrency] {
+            [concurrency, max_row] {
               worker_config config;
               config.session = 1;
               config.concurrency = concurrency;
+              config.max_row = max_row;
               return config;
             }(),
             now) {
@@ -178,6 +179,17 @@ struct lone_worker {
     made.body = test::bytes_of(value);
     core.finished(now, key(number), std::move(made), out);
   }
+  // The first items of the row that begins with `number`.
+  void finish_row(std::uint64_t number, std::vector<std::string> const& values) {
+    std::vector<std::uint32_t> sizes;
+    std::string all;
+    for (auto const& one : values) {
+      sizes.push_back(static_cast<std::uint32_t>(one.size()));
+      all += one;
+    }
+    core.finished(now, key(number), sizes, std::as_bytes(std::span(all)), out);
+  }
+  void shorten(std::uint64_t number, std::uint32_t begun) { core.shorten(now, key(number), begun, out); }
   void fail(std::uint64_t number) { core.finished(now, key(number), failure{}, out); }
 
   // What was asked for since the last look, in words.
@@ -187,7 +199,8 @@ struct lone_worker {
       if (auto const* const run = std::get_if<out::run>(&one)) {
         words.push_back("run " + std::to_string(run->key.call.number) + " " + std::string(run->function) +
                         " \"" + test::text_of(run->message.payload()) + "\" mark " +
-                        std::to_string(run->mark >> 32) + "/" + std::to_string(run->mark & 0xffffffff));
+                        std::to_string(run->mark >> 32) + "/" + std::to_string(run->mark & 0xffffffff) +
+                        (run->count == 1 ? "" : " x" + std::to_string(run->count)));
       } else if (auto* const send = std::get_if<out::send>(&one)) {
         words.push_back(answer_of(send->message()));
       } else if (auto const* const stop = std::get_if<out::stop_requested>(&one)) {
@@ -323,6 +336,91 @@ TEST_CASE("a worker runs so many attempts at once as it is told to, and stops an
   REQUIRE(last.size() == 3);
   CHECK(last[0] == "result 20+1 \"A\"");
   CHECK(last[2] == "exit");
+}
+
+namespace {
+
+// One that has measured how short the items are: the first has ended, the next ones run in a row.
+struct row_worker : lone_worker {
+  row_worker() : lone_worker(1, 4) {
+    assign(20, {"a", "b", "c", "d", "e", "f", "g"});
+    CHECK(said() == std::vector<std::string>{"run 20 f \"a\" mark 1/1"});
+    now += microsecond;
+    finish(20, "A");
+    CHECK(said() == std::vector<std::string>{"run 21 f \"bcde\" mark 1/2 x4"});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("short items run in rows, long ones do not") {
+  row_worker worker;
+  worker.now += microsecond;
+  worker.finish_row(21, {"B", "", "DD", "E"});
+  CHECK(worker.said() == spoken{"run 25 f \"fg\" mark 1/6 x2"});
+  worker.now += 2 * millisecond;
+  worker.finish_row(25, {"F", "G"});
+  CHECK(worker.said() == spoken{"result 20+7 \"ABDDEFG\""});
+  worker.assign(30, {"a", "b"});
+  CHECK(worker.said() == spoken{"run 30 f \"a\" mark 2/1"});
+}
+
+TEST_CASE("a row that is shortened leaves the rest to wait, where it can be taken back") {
+  row_worker worker;
+  worker.shorten(21, 2);
+  CHECK(worker.core.queued() == 4);
+  worker.finish_row(21, {"B"});
+  CHECK(worker.said().empty());
+  worker.cancel(20, 20);
+  CHECK(worker.said() == spoken{"back 23+4", "stop 22"});
+  worker.finish(22, "C");
+  CHECK(worker.said() == spoken{"result 20+3 \"ABC\""});
+  CHECK(worker.core.idle());
+}
+
+TEST_CASE("a row of which nothing was begun is given out anew, also when it was the last of its frame") {
+  row_worker worker;
+  worker.now += microsecond;
+  worker.finish_row(21, {"B", "C", "D", "E"});
+  CHECK(worker.said() == spoken{"run 25 f \"fg\" mark 1/6 x2"});
+  worker.shorten(25, 0);
+  CHECK(worker.said() == spoken{"run 25 f \"fg\" mark 1/6 x2"});
+  worker.shorten(25, 1);
+  worker.finish_row(25, {"F"});
+  CHECK(worker.said() == spoken{"run 26 f \"g\" mark 1/7"});
+  worker.finish(26, "G");
+  CHECK(worker.said() == spoken{"result 20+7 \"ABCDEFG\""});
+}
+
+TEST_CASE("what a shortened row leaves behind is handed back by a worker that drains") {
+  row_worker worker;
+  worker.shorten(21, 1);
+  worker.core.drain(worker.now, worker.out);
+  CHECK(worker.said() == spoken{"drain", "back 22+5"});
+  worker.finish(21, "B");
+  CHECK(worker.said() == spoken{"result 20+2 \"AB\""});
+}
+
+TEST_CASE("a row that outlives its session counts for nothing, and its rest neither") {
+  row_worker worker;
+  worker.core.lost(worker.now, hub_side, false, errc::disconnected, "gone", worker.out);
+  CHECK(worker.said().front() == "stop 21");
+  worker.shorten(21, 1);
+  CHECK(worker.core.queued() == 0);
+  worker.finish(21, "B");
+  CHECK(worker.said().empty());
+  CHECK(worker.core.idle());
+}
+
+TEST_CASE("items with a hole between them make no row") {
+  row_worker worker;
+  worker.shorten(21, 1);
+  worker.cancel(23, 1, flag_recall);
+  CHECK(worker.said() == spoken{"back 23+1"});
+  worker.finish(21, "B");
+  CHECK(worker.said() == spoken{"run 22 f \"c\" mark 1/3"});
+  worker.finish(22, "C");
+  CHECK(worker.said() == spoken{"run 24 f \"e\" mark 1/5"});
 }
 
 TEST_CASE("every attempt of a session that ended must stop, each within its grace") {

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine: how calls are made.
+#include <algorithm>
+#include <utility>
+
+#include "src/core/metadata.hpp"
+#include "src/platform/process.hpp"
+#include "src/runtime/call_context.hpp"
+#include "src/runtime/engine.hpp"
+
+namespace yonder::detail {
+namespace {
+
+using platform::now;
+
+core::duration or_none(std::optional<std::chrono::nanoseconds> const& time) {
+  return time ? std::max<core::duration>(time->count(), 1) : 0;
+}
+
+core::call_policy policy_of(options const& settings) {
+  return {.retries = settings.retries.value_or(0),
+          .timeout = or_none(settings.timeout),
+          .deadline = or_none(settings.deadline),
+          .idempotent = settings.idempotent.value_or(false)};
+}
+
+std::size_t bytes_of(outgoing const& call) {
+  auto bytes = call.content.head.size();
+  for (auto const& block : call.content.buffers) bytes += block.size;
+  return bytes;
+}
+
+bool borrows(outgoing const& call) {
+  return std::any_of(call.content.buffers.begin(), call.content.buffers.end(),
+                     [](buffer const& block) { return block.borrowed(); });
+}
+
+bool is_equal(std::span<std::byte const> a, std::span<std::byte const> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+}  // namespace
+
+outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs) {
+  outgoing call;
+  core::begin_call(call.content.head, task.name, policy_of(settings));
+  core::write_requirements(call.content.head, needs);
+  call.metadata_size = call.content.head.size();
+  return call;
+}
+
+call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when) {
+  if (auto refused = refusal_of(task, call)) return refused;
+  auto const policy = policy_of(settings);
+  lock held(mutex_);
+  if (lead_.ending())
+    return ended(task, errc::disconnected, broken_.empty() ? "the runtime has ended" : broken_);
+  if (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_)))
+    if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
+        call.content.buffers.empty())
+      return gather(held, task, policy, call, when);
+  return submit_alone(held, task, policy, std::move(call), when);
+}
+
+// Why a call cannot be made, as its outcome; null: it can.
+call_ref engine::refusal_of(task_entry const& task, outgoing const& call) {
+  if (auto const* const outer = runtime_detail::current_call(); outer != nullptr && outer->host() == this)
+    return ended(task, errc::no_runtime, std::string(runtime_detail::nested_call));
+  if (config_.no_workers)
+    return ended(
+        task, errc::unsatisfiable,
+        "this runtime has no workers, and none can come; set runtime_options::workers, or `bind` for workers "
+        "elsewhere");
+  if (auto const bytes = bytes_of(call); bytes > config_.max_call_bytes)
+    return ended(task, errc::too_large,
+                 "the arguments take " + std::to_string(bytes) + " bytes; the limit is " +
+                     std::to_string(config_.max_call_bytes) + " (runtime_options::max_call_bytes)");
+  return nullptr;
+}
+
+call_ref engine::ended(task_entry const& task, errc code, std::string message) {
+  auto const pack = std::make_shared<call_pack>(shared_from_this(), task.name, 1, 0);
+  auto& state = pack->add();
+  state.failure.reset(new call_failure{
+      {.code = code, .message = std::move(message), .task = std::string(task.name)}, nullptr});
+  state.done.store(true, std::memory_order_release);
+  return {pack, &state};
+}
+
+call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
+                              outgoing&& call, departure when) {
+  close_pack();
+  time_ = now();
+  auto const pack = std::make_shared<call_pack>(shared_from_this(), task.name, 1, time_);
+  auto& state = pack->add();
+  state.borrows = borrows(call);
+  pack->in_flight = pack;
+  ++in_flight_;
+  core::call_spec spec{task.name, task.signature(), policy, reinterpret_cast<std::uint64_t>(&state), {}};
+  spec.message.head.metadata_size = static_cast<std::uint32_t>(call.metadata_size);
+  spec.message.head.buffer_count = static_cast<std::uint32_t>(call.content.buffers.size());
+  spec.message.body = std::move(call.content.head);
+  spec.message.buffers = std::move(call.content.buffers);
+  number(*pack, client_.submit(time_, std::move(spec), client_due_.items()));
+  survive(held, [&] {
+    carry_out();
+    if (when == departure::now) flush();
+  });
+  if (when == departure::gathered && lead_.left_unsent()) poller_->ring();
+  wake_leader_if_needed();
+  return {pack, &state};
+}
+
+// Calls whose metadata are the same travel as one batch if they are made one after the other: until their
+// pack is full, or somebody waits, or it is due.
+call_ref engine::gather(lock& held, task_entry const& task, core::call_policy const& policy,
+                        outgoing const& call, departure when) {
+  auto const metadata = call.content.head.bytes().first(call.metadata_size);
+  auto const arguments = call.content.head.bytes().subspan(call.metadata_size);
+  if (pack_ && !(pack_task_ == &task && is_equal(pack_spec_.metadata, metadata) &&
+                 packs_.has_room(pack_spec_.payloads.size(), arguments.size())))
+    survive(held, [&] { send_pack(); });
+  auto const opens = !pack_;
+  if (opens) open_pack(task, policy, metadata);
+  auto& state = pack_->add();
+  ++in_flight_;
+  pack_spec_.payloads.append(arguments.data(), arguments.size());
+  pack_spec_.items.push_back(
+      {static_cast<std::uint32_t>(arguments.size()), reinterpret_cast<std::uint64_t>(&state)});
+  call_ref made{pack_, &state};
+  if (pack_->full())
+    survive(held, [&] {
+      send_pack();
+      if (when == departure::now) flush();
+    });
+  if (opens && lead_.left_unsent())
+    poller_->ring();
+  else if (opens)
+    wake_leader_if_needed();
+  return made;
+}
+
+void engine::open_pack(task_entry const& task, core::call_policy const& policy,
+                       std::span<std::byte const> metadata) {
+  time_ = now();
+  pack_ = std::make_shared<call_pack>(shared_from_this(), task.name, packs_.next(), time_);
+  pack_->in_flight = pack_;
+  pack_task_ = &task;
+  pack_spec_.function = task.name;
+  pack_spec_.signature = task.signature();
+  pack_spec_.policy = policy;
+  pack_spec_.metadata.clear();
+  pack_spec_.metadata.append(metadata.data(), metadata.size());
+  pack_spec_.items.clear();
+  pack_spec_.payloads.clear();
+}
+
+// Gives the pack to the client core.
+void engine::close_pack() {
+  if (!pack_) return;
+  auto const pack = std::exchange(pack_, nullptr);
+  packs_.closed(pack->size());
+  time_ = now();
+  number(*pack, client_.submit(time_, pack_spec_, client_due_.items()));
+}
+
+void engine::send_pack() {
+  if (!pack_) return;
+  close_pack();
+  carry_out();
+}
+
+void engine::send_due_pack() {
+  if (pack_due() <= time_) send_pack();
+}
+
+std::int64_t engine::pack_due() const noexcept {
+  return pack_ ? pack_->submitted + driver::pack_size::patience : core::never;
+}
+
+void engine::number(call_pack& pack, core::call_id const& first) noexcept {
+  pack.session = first.session;
+  pack.number.store(first.number, std::memory_order_release);
+}
+
+core::call_id engine::id_of(call_state const& call) {
+  if (call.pack->number.load(std::memory_order_acquire) == 0) send_now();
+  return call.pack->id_of(call);
+}
+
+}  // namespace yonder::detail
