@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/assignment_queue.hpp"
 
+#include "src/core/check.hpp"
 #include "src/core/link.hpp"
 #include "src/core/metadata.hpp"
 #include "src/core/transfer.hpp"
@@ -42,11 +43,13 @@ void assignment_queue::skip_gone(assigned& one) {
 void assignment_queue::give_up(assigned& one, std::uint32_t first, std::uint32_t count) {
   if (one.gone.empty()) one.gone.resize(one.items.count);
   for (auto item = first; item < first + count; ++item) one.gone[item] = true;
+  YONDER_CHECK(one.left >= count && items_ >= count, "more is handed back than waits");
   one.left -= count;
   items_ -= count;
 }
 
 assignment_queue::next_item assignment_queue::take(std::uint32_t most) {
+  YONDER_CHECK(!frames_.empty() && frames_.front().left != 0 && items_ != 0, "nothing waits to be run");
   auto& one = frames_.front();
   next_item taken;
   taken.packed = one.items.count > 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/call_table.hpp"
 
+#include "src/core/check.hpp"
 #include "src/core/mutant.hpp"
 
 #include <algorithm>
@@ -110,6 +111,7 @@ void call_table::forget_number(call_record& call) {
 }
 
 call_record& call_table::split(call_record& call, std::uint32_t at) {
+  YONDER_CHECK(at != 0 && at < call.count, "a call is split beside its items");
   auto& front = calls_.acquire();
   auto const share = call.packed.size_of(call.first, at);
   front.kind = call.kind;
@@ -168,6 +170,9 @@ void call_table::resize(call_record& call, std::size_t bytes) {
 
 void call_table::remove(call_record& call) {
   auto& caller = *call.caller;
+  YONDER_CHECK(caller.items >= call.count && items_ >= call.count, "a call ends twice");
+  YONDER_CHECK(caller.bytes >= call.bytes && bytes_ >= call.bytes,
+               "a caller is given back more than it used");
   timers_.disarm(call);
   forget_number(call);
   caller.items -= call.count;
@@ -201,6 +206,7 @@ void call_table::sent(caller_record& caller, std::size_t bytes) {
 }
 
 void call_table::taken(caller_record& caller, std::size_t bytes) {
+  YONDER_CHECK(caller.untaken >= bytes && bytes_ >= bytes, "a caller takes more than it was sent");
   caller.untaken -= bytes;
   bytes_ -= bytes;
 }

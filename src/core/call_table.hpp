@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/core/hub_records.hpp"
+#include "src/core/mutant.hpp"
 #include "src/core/slab.hpp"
 
 #include <memory>
@@ -56,7 +57,9 @@ class call_table {
   void sent(caller_record& caller, std::size_t bytes);
   void taken(caller_record& caller, std::size_t bytes);
   // A caller that has so many outcomes to take is sent no more of them: its calls wait.
-  bool stalls(caller_record const& caller) const noexcept { return caller.untaken >= limits_.caller_bytes; }
+  bool stalls(caller_record const& caller) const noexcept {
+    return caller.untaken >= limits_.caller_bytes && !YONDER_MUTANT(untaken_ignored);
+  }
 
   std::size_t size() const noexcept { return items_; }  // calls
   std::size_t bytes() const noexcept { return bytes_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/client.hpp"
 
+#include "src/core/check.hpp"
 #include "src/core/hub_session.hpp"
 #include "src/core/intrusive_list.hpp"
 #include "src/core/items.hpp"
@@ -86,6 +87,7 @@ struct client::state final : session_user {
   // --- completion
 
   void forget(pending& call) {
+    YONDER_CHECK(bytes >= call.bytes, "a call gives back more than it used");
     (call.given ? given : waiting).remove(call);
     timers.disarm(call);
     bytes -= call.bytes;
@@ -142,7 +144,7 @@ struct client::state final : session_user {
   // --- sending
 
   void give(time_point now, pending& call, outputs& out) {
-    if (call.items > 1 && !leads_its_batch(call)) separate(call);
+    if (call.items > 1 && (!leads_its_batch(call) || YONDER_RARELY())) separate(call);
     auto message = call.message;
     auto const rest = call.items - 1;
     auto* const first = &call;
@@ -175,6 +177,7 @@ struct client::state final : session_user {
 
   // The others have ended, or have a way of their own: this item travels alone.
   static void separate(pending& call) {
+    YONDER_REACHED(separated);
     packed_items items;
     read_items(*call.message, items);
     auto alone = slice(*call.message, items, {call.item, 1, call.offset, call.size});
@@ -399,6 +402,7 @@ struct client::state final : session_user {
 
   // Why there is none.
   errc refusal(std::string& why) const {
+    YONDER_REACHED(overloaded);
     why = hub.over() ? closed_reason : describe_overload();
     return hub.over() ? closed_code : errc::overloaded;
   }

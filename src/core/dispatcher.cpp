@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/dispatcher.hpp"
 
+#include "src/core/check.hpp"
 #include "src/core/mutant.hpp"
 #include "src/core/words.hpp"
 
@@ -162,6 +163,7 @@ image& dispatcher::hold_image(std::vector<function_info>& table, pool_record* ho
 }
 
 void dispatcher::release(time_point now, image& held) {
+  YONDER_CHECK(held.holders != 0, "a table of functions is released twice");
   if (--held.holders != 0) return;
   for (auto* const function : held.functions) {
     std::erase_if(function->offers, [&](auto const& offer) { return offer.by == &held; });
@@ -183,6 +185,7 @@ void dispatcher::add_pool(pool_record& pool) {
 }
 
 void dispatcher::learn(pool_record& pool, image& program) {
+  YONDER_REACHED(pool_learned);
   pool.program = &program;
   ++program.holders;
   for (auto& [key, function] : functions_) find_pool(*function);
@@ -238,6 +241,7 @@ void dispatcher::requeue(time_point now, call_record& call) {
        one = function.queue.after(*one)) {
     place = one;
   }
+  YONDER_CHECK(call.stamp != 0 && call.stamp <= last_stamp_, "a call is queued again that never was");
   if (place != nullptr) {
     function.queue.insert_after(*place, call);
   } else {
@@ -248,6 +252,7 @@ void dispatcher::requeue(time_point now, call_record& call) {
 }
 
 void dispatcher::queue_before(time_point now, call_record& call, call_record& front) {
+  YONDER_CHECK(front.stamp == call.stamp && front.id.number < call.id.number, "a queue is out of order");
   front.function->queue.insert_before(call, front);
   if (&front.function->queue.front() == &front) reorder(*front.function);
   queue_grew(now, *front.function);
@@ -264,6 +269,8 @@ void dispatcher::queue_grew(time_point now, function_record& function) {
 
 void dispatcher::dequeue(call_record& call) {
   auto& function = *call.function;
+  YONDER_CHECK(function.queue.contains(call) && queued_ != 0, "a call leaves a queue that it is not in");
+  YONDER_CHECK(function.pool == nullptr || function.pool->queued != 0, "a pool has lost count of what waits");
   auto const was_first = &function.queue.front() == &call;
   function.queue.remove(call);
   --queued_;
@@ -281,7 +288,7 @@ bool dispatcher::has_workers(function_record const& function) {
 std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const {
   std::vector<call_record*> waiting;
   for (auto const& [key, function] : functions_) {
-    if (function->pool != &pool || has_workers(*function)) continue;
+    if ((function->pool != &pool && !YONDER_MUTANT(other_pools_failed)) || has_workers(*function)) continue;
     for (auto* call = function->queue.first(); call != nullptr; call = function->queue.after(*call))
       waiting.push_back(call);
   }
@@ -304,7 +311,8 @@ bool dispatcher::fits(worker_session const& worker, function_record& function) c
 }
 
 worker_session* dispatcher::find_worker(image& one, function_record& function, bool prefetch) const {
-  if (auto* const idle = one.idle.first()) return idle;
+  auto* const idle = one.idle.first();
+  if (idle != nullptr && !(prefetch && YONDER_RARELY())) return idle;
   auto const first = [](auto& list, auto&& takes) {
     auto* busy = list.first();
     for (int left = candidates; busy != nullptr && left != 0; --left) {
@@ -317,8 +325,9 @@ worker_session* dispatcher::find_worker(image& one, function_record& function, b
     auto* const open = first(one.open, [](auto const& worker) { return !worker.conn.crowded(); });
     if (open != nullptr) return open;
   }
-  return prefetch ? first(one.available, [&](auto const& worker) { return fits(worker, function); })
-                  : nullptr;
+  auto* const busy =
+      prefetch ? first(one.available, [&](auto const& worker) { return fits(worker, function); }) : nullptr;
+  return busy != nullptr ? busy : idle;
 }
 
 dispatcher::assignment dispatcher::next_of(image& one, bool prefetch) const {
@@ -343,7 +352,8 @@ dispatcher::assignment dispatcher::next() {
 }
 
 std::uint32_t dispatcher::room(worker_session const& worker, call_record const& call) const {
-  if (call.count == 1 || (call.alone && worker.concurrency > 1) || YONDER_RARELY()) return 1;
+  if (call.count == 1 || (call.alone && worker.concurrency > 1)) return 1;
+  if (YONDER_RARELY()) return 1 + static_cast<std::uint32_t>(call.id.number) % call.count;
   auto const left = std::max<duration>(0, prefetch_of(worker) - worker.backlog);
   auto const places = worker.concurrency - std::min<std::size_t>(worker.items, worker.concurrency);
   auto const by_time = std::max(places, static_cast<std::size_t>(left / estimate_of(*call.function)));
@@ -355,6 +365,9 @@ std::uint32_t dispatcher::room(worker_session const& worker, call_record const& 
 
 std::size_t dispatcher::assigned(time_point now, call_record& call, worker_session& worker,
                                  std::uint32_t sequence) {
+  YONDER_CHECK(worker.in_service() || YONDER_MUTANT(drain_ignored),
+               "work is given to a worker that takes none");
+  YONDER_CHECK(call.worker == nullptr, "a call is given to two workers");
   call.stage = call_stage::assigned;
   call.worker = &worker;
   waits_.served(now, *call.function);
@@ -371,6 +384,8 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
 }
 
 void dispatcher::split(worker_session& worker, std::size_t index, std::uint32_t at) {
+  YONDER_CHECK(index < worker.outstanding.size() && at != 0 && at < worker.outstanding[index].count,
+               "an attempt is split beside its items");
   auto& rest = worker.outstanding[index];
   auto front = rest;
   front.count = at;
@@ -387,6 +402,9 @@ void dispatcher::split(worker_session& worker, std::size_t index, std::uint32_t 
 
 void dispatcher::answered(time_point now, worker_session& worker, std::size_t index) {
   auto& list = worker.outstanding;
+  YONDER_CHECK(index < list.size(), "a slot is freed that a worker does not have");
+  YONDER_CHECK(worker.backlog >= list[index].estimate && worker.backlog_bytes >= list[index].bytes,
+               "a worker gives back more than it was given");
   worker.backlog -= list[index].estimate;
   worker.backlog_bytes -= list[index].bytes;
   worker.items -= list[index].count;
@@ -462,6 +480,8 @@ void dispatcher::join(time_point now, worker_session& worker, image& program) {
 void dispatcher::leave_service(time_point now, worker_session& worker) {
   if (worker.program == nullptr) return;  // it has not come so far
   if (!std::exchange(worker.left_service, true)) {
+    YONDER_CHECK(in_service_ != 0 && (worker.pool == nullptr || worker.pool->in_service != 0),
+                 "the workers in service are fewer than those that leave");
     --in_service_;
     if (worker.pool != nullptr) --worker.pool->in_service;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: what is asked for, how it is tried, and how it ends.
+#include "src/core/check.hpp"
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
 #include "src/core/words.hpp"
@@ -120,7 +121,8 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     return fail(now, call, std::move(refused), out);
   }
   arm(call);
-  if (config.journal && call.policy.durable) return append(call, out::append::kind::call, call.message, out);
+  if (config.journal && call.policy.durable && !YONDER_MUTANT(journal_overtaken))
+    return append(call, out::append::kind::call, call.message, out);
   work.enqueue(now, call);
 }
 
@@ -199,6 +201,7 @@ void hub::state::cancel(time_point now, call_record& call, outputs& out) {
 
 // The first `at` items of the call, which stay where the call is.
 call_record& hub::state::split(time_point now, call_record& call, std::uint32_t at) {
+  YONDER_REACHED(batch_split);
   auto& front = calls.split(call, at);
   front.stage = call.stage;
   switch (call.stage) {
@@ -320,11 +323,17 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
   auto const& head = message.head;
   auto& list = worker.outstanding;
   auto* call = list[index].call;
+  YONDER_CHECK(call == nullptr || (call->worker == &worker && call->attempt == list[index].number &&
+                                   call->id == list[index].id && call->count == list[index].count),
+               "an attempt and its call have parted");
 #ifdef YONDER_SIMULATE_MUTANTS
-  if (YONDER_MUTANT(fence_ignored) && call == nullptr)
+  if (YONDER_MUTANT(fence_ignored) && call == nullptr) {
     call = unfenced(now, head.call, list[index].count, out);
+    index = find_attempt(worker, head.call, head.attempt);  // others may have left
+  }
 #endif
   if (call == nullptr) {
+    YONDER_REACHED(fenced);
     counters.fenced += list[index].count;
     if (YONDER_MUTANT(slot_leaked)) return;
     return answered(now, worker, index, out);
@@ -410,7 +419,8 @@ void hub::state::attempt_lost(time_point now, call_record& call, worker_session 
   error.signal = loss.signal;
   error.exit_status = loss.exit_status;
   error.stderr_tail = loss.stderr_tail;
-  if (call.kills >= config.quarantine_after) {
+  if (call.kills >= config.quarantine_after && !YONDER_MUTANT(quarantine_forgotten)) {
+    YONDER_REACHED(quarantined);
     ++call.tries;
     error.message +=
         "; " + std::to_string(call.kills) + " workers ended while they ran it, it is not tried again";
@@ -449,6 +459,7 @@ void hub::state::retry_later(time_point now, call_record& call, failure error) {
   if (YONDER_MUTANT(retry_forgotten)) return;
   compact(call);
   if (tokenless.empty() && budget.take(now, call.count)) return begin_backoff(now, call);
+  YONDER_REACHED(tokenless);
   call.stage = call_stage::tokenless;
   call.due = never;
   tokenless.push_back(call);
@@ -563,7 +574,10 @@ void hub::state::leave_stage(call_record& call) {
     case call_stage::stalled: call.caller->stalled.remove(call); break;
     case call_stage::unsynced: unsynced.remove(call); break;
     case call_stage::tokenless: tokenless.remove(call); break;
-    case call_stage::delayed: --delayed; break;
+    case call_stage::delayed:
+      YONDER_CHECK(delayed != 0, "a call waits for its backoff that is not counted");
+      --delayed;
+      break;
     case call_stage::assigned:
     case call_stage::ended:
     case call_stage::leaving: break;
@@ -573,6 +587,7 @@ void hub::state::leave_stage(call_record& call) {
 void hub::state::forget(call_record& call) {
   leave_stage(call);
   auto* const function = call.function;
+  YONDER_CHECK(function == nullptr || function->calls != 0, "a function has lost count of its calls");
   calls.remove(call);
   if (function != nullptr && --function->calls == 0) work.release(*function);
 }
@@ -617,6 +632,7 @@ void hub::state::orphan_time(time_point now, caller_record& caller, outputs& out
   while (auto* const held = calls.find_caller(session)) {
     auto* const call = calls.expired(now, *held);
     if (call == nullptr) return;
+    YONDER_REACHED(orphaned);
     cancel(now, *call, out);
   }
 }
@@ -639,6 +655,7 @@ void hub::state::append(call_record& call, out::append::kind what, frame_ref bod
 
 void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
   while (!unsynced.empty() && unsynced.front().record <= up_to) {
+    YONDER_REACHED(synced);
     auto& call = unsynced.front();
     unsynced.remove(call);
     if (std::exchange(call.accepted, true)) {

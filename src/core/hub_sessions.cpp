@@ -134,6 +134,7 @@ void hub::state::hello(time_point now, peer_record& peer, frame const& message, 
     case greeting::begins: break;
   }
   if (verdict.known != nullptr) {
+    YONDER_REACHED(begun_anew);
     peer_loss loss;
     loss.reason = "began a new session";
     ended(now, *verdict.known, loss, out);
@@ -165,6 +166,7 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
 
 void hub::state::resume_session(time_point now, session& one, peer_record& peer, header const& head,
                                 outputs& out) {
+  YONDER_REACHED(resumed);
   one.hello = head.attempt;
   one.welcome_flags = flag_resumed;
   sessions.rebind(one, peer);
@@ -251,12 +253,18 @@ void hub::state::shut_down(time_point now, session& one, outputs& out) {
 
 // Whoever has been silent for too long may still live: it is told to begin anew.
 void hub::state::fell_silent(time_point now, session& one, outputs& out) {
-  auto bye = make_bye({errc::disconnected, "silent for too long"});
+  auto const deaf = one.conn.deaf(now);
+  auto bye = make_bye({errc::disconnected, deaf ? "nothing is acknowledged" : "silent for too long"});
   bye.head.flags = flag_rejoin;
   one.conn.send_unnumbered(now, std::move(bye), out);
   peer_loss loss;
-  loss.reason = "fell silent";
-  if (one.role == peer_role::client) return take_bye(now, one, out);
+  loss.reason = deaf ? "was heard, but acknowledged nothing" : "fell silent";
+  if (deaf) YONDER_REACHED(deaf);
+  if (one.role == peer_role::client) {
+    YONDER_REACHED(client_silent);
+    return take_bye(now, one, out);
+  }
+  YONDER_REACHED(worker_silent);
   ended(now, one, loss, out);
 }
 

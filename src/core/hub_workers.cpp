@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: what workers are told, and what becomes of them.
+#include "src/core/check.hpp"
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
 #include "src/core/words.hpp"
@@ -15,8 +16,10 @@ void hub::state::dispatch(time_point now, outputs& out) {
     auto const [call, worker] = work.next();
     if (call == nullptr) return;
     if (call->deadline <= now) {
+      YONDER_REACHED(expired_in_queue);
       fail(now, *call, errc::deadline_exceeded, "the call's deadline passed before it was started", out);
     } else if (calls.stalls(*call->caller)) {
+      YONDER_REACHED(stalled);
       work.dequeue(*call);
       call->stage = call_stage::stalled;
       call->caller->stalled.push_back(*call);
@@ -146,6 +149,7 @@ void hub::state::recall_waiting(time_point now, worker_session& worker, outputs&
   for (; i < worker.outstanding.size(); ++i) {
     auto& attempt = worker.outstanding[i];
     if (attempt.call == nullptr || std::exchange(attempt.recalled, true)) continue;
+    YONDER_REACHED(recalled);
     say_cancel(now, worker, attempt, flag_recall, out);
     if (YONDER_MUTANT(recall_runs_twice)) requeue(now, *std::exchange(attempt.call, nullptr));
   }
@@ -153,9 +157,10 @@ void hub::state::recall_waiting(time_point now, worker_session& worker, outputs&
 
 // Work that waits behind a long call is fetched back when another worker has nothing to do.
 void hub::state::spread(time_point now, outputs& out) {
-  if (!work.should_spread(now)) return;
+  if (!work.should_spread(now) && !YONDER_RARELY()) return;
   for (auto const& [id, worker] : sessions.workers()) {
-    if (work.could_spread(now, *worker)) recall_waiting(now, *worker, out);
+    auto const early = !worker->outstanding.empty() && YONDER_RARELY();
+    if (early || work.could_spread(now, *worker)) recall_waiting(now, *worker, out);
   }
 }
 
@@ -177,6 +182,7 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
     recall_waiting(now, *worker, out);
     return work.update_load(now, *worker);
   }
+  check_failed("a call is with a worker that does not have it");
 }
 
 // --- functions that nobody has, workers that do not come
@@ -200,6 +206,7 @@ void hub::state::start_failed(time_point now, std::uint64_t start, std::string c
 
 void hub::state::give_up_starting(time_point now, pool_record* pool, outputs& out) {
   if (pool == nullptr) return;
+  YONDER_REACHED(starts_given_up);
   auto const error = pools.explain(*pool);
   for (auto* const call : work.waiting_for(*pool)) {
     fail(now, *call, copy_of(error), out);
@@ -279,6 +286,7 @@ void hub::state::kill(time_point now, worker_session& worker, outputs& out) {
   if (worker.entering)
     reason = "took longer than " + in_words(worker.pool->needs.enter_timeout) + " to make its service '" +
              worker.pool->needs.service + "'";
+  YONDER_REACHED(grace_over);
   worker.dying = true;
   ++counters.workers_killed;
   work.leave_service(now, worker);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/link.hpp"
 
+#include "src/core/check.hpp"
 #include "src/core/items.hpp"
 #include "src/core/metadata.hpp"
 #include "src/core/mutant.hpp"
@@ -53,6 +54,7 @@ void link::open(time_point now, peer_id peer, std::uint32_t epoch) {
   resend_due_ = ack_due_ = never;
   heartbeat_due_ = reliable_ ? never : add(now, timing_.heartbeat);
   heard_ = now;
+  unanswered_since_ = never;
 }
 
 void link::release_held() noexcept {
@@ -117,6 +119,7 @@ void link::send_unnumbered(time_point now, frame message, outputs& out) {
 void link::transmit(time_point now, sent_frame& one, outputs& out) {
   state_remaining(one.head, one.deadline, now);
   one.sent = now;
+  if (unanswered_since_ == never) unanswered_since_ = now;
   put_off_heartbeat(now);
   out.emplace_back(out::send{peer_, one.head, one.body});
 }
@@ -187,14 +190,17 @@ bool link::was_delivered(std::uint32_t ticket) const noexcept {
 bool link::withdraw(time_point now, std::uint32_t ticket, outputs& out) {
   if (auto const one = find(waiting_, ticket); holds(waiting_, one, ticket)) {
     waiting_.erase(one);
+    YONDER_REACHED(withdrawn);
     return true;
   }
   auto const one = find(bulk_, ticket);
   if (!holds(bulk_, one, ticket) || one->head.type == frame_type::chunk) return false;
   if (!one->transfer.begun()) {
+    YONDER_REACHED(withdrawn);
     bulk_.erase(one);
   } else if (!YONDER_MUTANT(withdrawal_unsaid)) {
     // In its place, so that it leaves before the next one is announced.
+    YONDER_REACHED(transfer_withdrawn);
     auto nothing_more = make_control(frame_type::chunk);
     nothing_more.head.flags = flag_withdrawn;
     auto const head = nothing_more.head;
@@ -242,7 +248,9 @@ time_point link::resend_at(sent_frame const& one) const noexcept {
   return add(one.sent, resend_interval_ + one.patience);
 }
 
-void link::take_acknowledged(time_point now, sent_frame& one) noexcept {
+void link::take_acknowledged(time_point now, sent_frame& one) {
+  YONDER_CHECK(bulk_bytes_ >= one.bulk_bytes, "more of the bulk has arrived than was sent");
+  if (!one.received) unanswered_since_ = now;
   if (!one.received && !one.repeated) measure(now - one.sent);
   bulk_bytes_ -= std::exchange(one.bulk_bytes, 0);
 }
@@ -253,6 +261,7 @@ void link::forget_acknowledged(time_point now, std::uint32_t count) {
     in_flight_.pop_front();
   }
   resend_due_ = in_flight_.empty() ? never : std::max(now, resend_at(in_flight_.front()));
+  if (in_flight_.empty()) unanswered_since_ = never;
 }
 
 void link::mark_received(time_point now, std::span<std::byte const> bitmap) {
@@ -306,8 +315,10 @@ bool link::completes(time_point now, time_point came, frame& message) {
       reliable_ ? incoming_transfer::progress::broken : incoming_.take(came, message, limits_);
   if (progress == incoming_transfer::progress::going_on) return false;
   broken_ = broken_ || progress == incoming_transfer::progress::broken;
-  if (!broken_) message = incoming_.finish(now);
-  return !broken_;
+  if (broken_) return false;
+  YONDER_REACHED(put_together);
+  message = incoming_.finish(now);
+  return true;
 }
 
 link::arrival link::hold(time_point now, std::uint32_t ahead, frame& message) {
@@ -318,6 +329,7 @@ link::arrival link::hold(time_point now, std::uint32_t ahead, frame& message) {
   if (size > max_held_bytes - held_bytes_) return arrival::dropped;
   if (held_count_ == 0 || distance(message.head.sequence, highest_held_) > 0)
     highest_held_ = message.head.sequence;
+  YONDER_REACHED(out_of_order);
   place = {std::move(message), now, true};
   ++held_count_;
   held_bytes_ += size;
@@ -372,6 +384,7 @@ void link::resend(time_point now, outputs& out) {
   for (auto& one : in_flight_) {
     if (one.received || (resend_at(one) > now && !YONDER_RARELY())) continue;
     if (resent++ == max_resends_at_once) break;
+    YONDER_REACHED(resent);
     if (!YONDER_MUTANT(resend_forgotten)) transmit(now, one, out);
     one.sent = now;
     one.repeated = true;
@@ -398,12 +411,16 @@ time_point link::next_deadline() const noexcept {
 
 duration link::stood_still(time_point now) const noexcept {
   auto const late = peer_ == 0 || heartbeat_due_ >= now ? 0 : now - heartbeat_due_;
-  return late > timing_.heartbeat ? late : 0;
+  if (late <= timing_.heartbeat || YONDER_MUTANT(stillness_is_silence)) return 0;
+  YONDER_REACHED(stood_still);
+  return late;
 }
 
 void link::put_off_heartbeat(time_point now) noexcept {
   if (reliable_) return;
-  heard_ += stood_still(now);
+  auto const still = stood_still(now);
+  heard_ += still;
+  if (unanswered_since_ != never) unanswered_since_ += still;
   heartbeat_due_ = add(now, timing_.heartbeat);
 }
 
@@ -411,9 +428,18 @@ time_point link::quiet_at() const noexcept {
   return reliable_ ? never : add(heard_, add(timing_.heartbeat, timing_.heartbeat / 4));
 }
 
-time_point link::dead_at() const noexcept {
+time_point link::silent_at() const noexcept {
   if (reliable_ || timing_.heartbeat > never / timing_.missed) return never;
   return add(heard_, timing_.missed * timing_.heartbeat);
 }
+
+// Twice as long: what waits behind bulk is not acknowledged soon.
+time_point link::deaf_at() const noexcept {
+  auto const kept = YONDER_MUTANT(deaf_peer_kept) || unanswered_since_ == never;
+  if (kept || reliable_ || timing_.heartbeat > never / 2 / timing_.missed) return never;
+  return add(unanswered_since_, 2 * timing_.missed * timing_.heartbeat);
+}
+
+time_point link::dead_at() const noexcept { return std::min(silent_at(), deaf_at()); }
 
 }  // namespace yonder::core

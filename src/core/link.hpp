@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/mutant.hpp"
 #include "src/core/transfer.hpp"
 #include "src/core/types.hpp"
 
@@ -36,8 +37,11 @@ class link {
   // The session goes on over another connection; the other end says how far it has received.
   void resume(time_point now, peer_id peer, std::uint32_t received, outputs& out);
   // The connection ended; numbered frames wait for resume().
-  void detach() noexcept { peer_ = 0; }
-  void redirect(peer_id peer) noexcept { peer_ = peer; }
+  void detach() noexcept { redirect(0); }
+  void redirect(peer_id peer) noexcept {
+    if (peer != peer_) unanswered_since_ = never;
+    peer_ = peer;
+  }
 
   // Sends, or keeps until the window opens. With a deadline, the header says what remains of it whenever the
   // frame leaves. Returns a ticket: how many frames were sent before in this session, plus one. On a reliable
@@ -57,6 +61,8 @@ class link {
   // Takes what an ack or a heartbeat says. False: it acknowledges what was never sent.
   bool acknowledged(time_point now, frame const& message, outputs& out);
   void heard(time_point now) noexcept { heard_ = now; }
+  // The other end has answered something other than numbered frames.
+  void answered() noexcept { unanswered_since_ = never; }
 
   // Acknowledges, repeats and says that it lives, as far as the time has come.
   void tick(time_point now, outputs& out);
@@ -69,6 +75,8 @@ class link {
     return !reliable_ && (peer_ == 0 || now - stood_still(now) >= quiet_at());
   }
   time_point quiet_at() const noexcept;
+  // Dead because it acknowledges nothing, although it is heard: one direction of the connection is.
+  bool deaf(time_point now) const noexcept { return dead(now) && deaf_at() < silent_at(); }
 
   static bool is_bulk(std::size_t size) noexcept { return size > header_size + bulk_size; }
   static bool is_bulk(frame const& message) noexcept { return is_bulk(size_of(message)); }
@@ -123,9 +131,11 @@ class link {
   // For how long tick() is late, if by more than a heartbeat.
   duration stood_still(time_point now) const noexcept;
   void put_off_heartbeat(time_point now) noexcept;
+  time_point silent_at() const noexcept;
+  time_point deaf_at() const noexcept;
   void transmit(time_point now, sent_frame& one, outputs& out);
   void transmit_waiting(time_point now, outputs& out);
-  void take_acknowledged(time_point now, sent_frame& one) noexcept;
+  void take_acknowledged(time_point now, sent_frame& one);
   void measure(duration round_trip) noexcept;
   duration shortest_resend() const noexcept;
   time_point resend_at(sent_frame const& one) const noexcept;
@@ -168,6 +178,7 @@ class link {
   time_point ack_due_ = never;
   time_point heartbeat_due_ = never;
   time_point heard_ = 0;
+  time_point unanswered_since_ = never;  // since when nothing was acknowledged of what is in flight
 };
 
 // header::remaining_us is one more than the microseconds that are left, since 0 says that there is no
@@ -187,7 +198,9 @@ constexpr std::int32_t distance(std::uint32_t a, std::uint32_t b) noexcept {
   return static_cast<std::int32_t>(a - b);
 }
 
-constexpr time_point add(time_point when, duration after) noexcept {
+inline time_point add(time_point when, duration after) noexcept {
+  if (YONDER_MUTANT(times_overflow) && after == never)
+    return static_cast<time_point>(static_cast<std::uint64_t>(when) + static_cast<std::uint64_t>(after));
   return after > never - when ? never : when + after;
 }
 

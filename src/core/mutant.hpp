@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Faults planted in the cores and their drivers, one at a time, to prove that the simulator finds such
-// faults. They exist only in the simulator's own build of them.
+// What only the simulator's own build of the cores and their drivers has: faults that are planted, one at a
+// time, to prove that the simulator finds such faults; choices that are rare; and notes of what was reached.
 #ifdef YONDER_SIMULATE_MUTANTS
+#include <bitset>
+#include <cstddef>
 #include <cstdint>
 
 namespace yonder::core {
@@ -42,6 +44,15 @@ enum class mutant {
   batch_times_out,            // the timeout of one item ends the whole batch
   batch_cancelled,            // the cancel of one item ends the whole batch
   silence_given_work,         // a worker that was not heard for long is given work
+  stillness_is_silence,       // who stood still takes the others for dead
+  deaf_peer_kept,             // whoever acknowledges nothing is given work for ever
+  work_kept_at_end,           // a worker that must end itself hands nothing back
+  untaken_ignored,            // what a client has not taken costs it nothing
+  times_overflow,             // a time that is too far away is in the past
+  tokens_ignored,             // an outage is made worse by retries
+  quarantine_forgotten,       // a call goes on ending workers
+  journal_overtaken,          // a durable call is started before the journal has it
+  other_pools_failed,         // a pool that cannot start workers fails the calls of others
   // of the drivers
   early_stop_lost,       // a stop that comes before its attempt begins is forgotten
   task_not_taken_over,   // nobody reads the connection while a task runs
@@ -52,12 +63,47 @@ enum class mutant {
   waiting_uses_no_time,  // a frame that waits for a full queue keeps its deadline
   throw_repeats,         // a step that threw is made again, with what is left of it
   lead_not_handed_over,  // who leaves tells nobody that nobody leads
+  throw_keeps_lead,      // after a turn that threw nobody leads again
   wake_forgotten,        // a leader that sleeps is not told of what is due
   gathered_left_unsent,  // a call that gathers is not sent while the housekeeper sleeps
 };
 inline constexpr int mutant_count = static_cast<int>(mutant::gathered_left_unsent);  // without none
 
 inline mutant planted = mutant::none;
+
+// States that the simulator must come to see, or it proves little.
+enum class mark {
+  batch_split,         // items of a batch parted ways
+  recalled,            // what waited in a worker was called back
+  fenced,              // an attempt answered that no longer counted
+  tokenless,           // a retry waited for a token
+  withdrawn,           // a frame was taken back before it left
+  transfer_withdrawn,  // one of which a part had left
+  grace_over,          // a worker was ended that did not stop
+  client_silent,       // the hub gave up a client that it did not hear
+  worker_silent,       // the same of a worker
+  deaf,                // the hub gave up a node that it heard, and that did not hear it
+  resumed,             // a session went on over another connection
+  begun_anew,          // a session began in the place of an older one
+  stood_still,         // a node found that it had not listened
+  stalled,             // a call waited until its caller took earlier results
+  orphaned,            // a call ended because nobody had waited for it for long
+  quarantined,         // a call was given up that had ended several workers
+  starts_given_up,     // calls failed because no worker could be started
+  expired_in_queue,    // a deadline passed before a call was given to a worker
+  expired_in_worker,   // it passed while the call waited in a worker
+  ended_itself,        // a worker whose attempt did not stop ended, and handed back what waited
+  out_of_order,        // a frame was kept until those before it came
+  resent,              // a frame was sent again
+  put_together,        // a large frame was put together
+  values_packed,       // values of several items travelled together
+  separated,           // the items of a batch were sent one by one
+  overloaded,          // a client asked for more than its credit
+  synced,              // a call waited for the journal
+  pool_learned,        // a pool's functions became known with its first worker
+};
+inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::pool_learned) + 1;
+inline std::bitset<mark_count> marks;
 
 // Choices that are allowed and rare, and dangerous where they are not thought of: made one time in so many,
 // if at all, in a world that wants them.
@@ -76,8 +122,11 @@ inline bool chosen_rarely() noexcept {
 }  // namespace yonder::core
 
 #define YONDER_RARELY() (::yonder::core::chosen_rarely())
+#define YONDER_REACHED(name) \
+  static_cast<void>(::yonder::core::marks.set(static_cast<std::size_t>(::yonder::core::mark::name)))
 #define YONDER_MUTANT(name) (::yonder::core::planted == ::yonder::core::mutant::name)
 #else
 #define YONDER_RARELY() false
+#define YONDER_REACHED(name) static_cast<void>(0)
 #define YONDER_MUTANT(name) false
 #endif

@@ -56,6 +56,7 @@ frame result_packer::take() {
   } else {
     byte_buffer body;
     body.reserve(64 + sizes_.size() * sizeof(std::uint32_t) + values_.size());
+    YONDER_REACHED(values_packed);
     write_items(body, sizes_);
     head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.append(values_.data(), values_.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/scaler.hpp"
 
+#include "src/core/check.hpp"
 #include "src/core/mutant.hpp"
 
 #include <algorithm>
@@ -88,7 +89,12 @@ void scaler::start_workers(time_point now, outputs& out) {
     } else if (pool->waiting_since == never) {
       pool->waiting_since = now;
     }
-    while (start_due(*pool) <= now) start_worker(now, *pool, out);
+    while (start_due(*pool) <= now) {
+      if (YONDER_RARELY())
+        pool->start_not_before = add(now, limits_.scale_delay);
+      else
+        start_worker(now, *pool, out);
+    }
   }
 }
 
@@ -115,6 +121,7 @@ pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token) {
   auto const found = starts_.find(start);
   if (found == starts_.end()) return nullptr;
   auto& pool = *found->second->pool;
+  YONDER_CHECK(pool.starting != 0, "a pool has lost count of its starts");
   ++started_;
   --pool.starting;
   if (pool.has_service())
@@ -132,6 +139,7 @@ pool_record* scaler::failed(time_point now, std::uint64_t start, std::string con
   auto const found = starts_.find(start);
   if (found == starts_.end()) return nullptr;
   auto& pool = *found->second->pool;
+  YONDER_CHECK(pool.starting != 0, "a pool has lost count of its starts");
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);

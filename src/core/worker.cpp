@@ -3,6 +3,7 @@
 
 #include "src/core/assignment_queue.hpp"
 #include "src/core/hub_session.hpp"
+#include "src/core/mutant.hpp"
 #include "src/core/result_packer.hpp"
 #include "src/core/words.hpp"
 
@@ -199,7 +200,7 @@ struct worker::state final : session_user {
     if (!packs || !results.takes(ended.key, message))
       return answer(now, ended.key, std::move(message), ran, out);
     results.add(now, ended.key, message, ran);
-    if (ended.last && ended.count == 1) send_results(now, out);
+    if ((ended.last && ended.count == 1) || YONDER_RARELY()) send_results(now, out);
   }
 
   void send_results(time_point now, outputs& out) {
@@ -214,6 +215,7 @@ struct worker::state final : session_user {
   void run_next(time_point now, outputs& out) {
     while (running.size() < config.concurrency && !waiting.empty()) {
       if (waiting.deadline() <= now) {
+        YONDER_REACHED(expired_in_worker);
         waiting.hand_back_front(hand_back_as(now, errc::deadline_exceeded,
                                              "the deadline passed before the call was started", out));
         continue;
@@ -233,7 +235,7 @@ struct worker::state final : session_user {
           make_error(failure_of(errc::protocol_violation, {}, "the worker cannot take this assignment")), 0,
           out);
     }
-    if (draining) return hand_back_all(now, out);
+    if (draining || YONDER_RARELY()) return hand_back_all(now, out);
     run_next(now, out);
   }
 
@@ -262,7 +264,8 @@ struct worker::state final : session_user {
   // What was assigned meanwhile counts as nothing, and waits for no silence to be noticed.
   void give_up(time_point now, std::string_view why, outputs& out) {
     if (hub.ready()) say_drain(now, out);  // or it would be assigned here once more
-    hand_back_all(now, out);
+    if (!waiting.empty()) YONDER_REACHED(ended_itself);
+    if (!YONDER_MUTANT(work_kept_at_end)) hand_back_all(now, out);
     hub.say_bye(now, why, out);
     exit(false, errc::disconnected, why, out);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/core/check.hpp"
 #include "src/core/mutant.hpp"
 
 namespace yonder::driver {
@@ -25,8 +26,9 @@ leadership::chore leadership::housekeep() noexcept {
   return {chore::kind::pause, pause};
 }
 
-core::duration mishaps::failed() noexcept {
-  if (++in_a_row_ >= most_in_a_row) return core::never;
+core::duration mishaps::failed(std::exception const& error) noexcept {
+  auto const final = dynamic_cast<core::broken_invariant const*>(&error) != nullptr;
+  if (++in_a_row_ >= most_in_a_row || final) return core::never;
   return core::millisecond << in_a_row_;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 
 #include "src/core/mutant.hpp"
 #include "src/core/types.hpp"
@@ -32,6 +33,7 @@ class leadership {
 
   // The turn is over, or it threw.
   void yield() noexcept {
+    if (YONDER_MUTANT(throw_keeps_lead) && asleep()) return;
     leader_ = leader::none;
     asleep_until_ = awake;
   }
@@ -99,8 +101,8 @@ class leadership {
 class mishaps {
  public:
   void succeeded() noexcept { in_a_row_ = 0; }
-  // For how long to pause; `core::never`: give up.
-  [[nodiscard]] core::duration failed() noexcept;
+  // For how long to pause; `core::never`: give up, as at once where a core can be relied on no longer.
+  [[nodiscard]] core::duration failed(std::exception const& error) noexcept;
 
   static constexpr int most_in_a_row = 10;
 

@@ -22,7 +22,7 @@ void outbox::use_up(core::time_point now, waiting& one) noexcept {
   if (!states_deadline || head.remaining_us == 0 || YONDER_MUTANT(waiting_uses_no_time)) return;
   auto const waited = static_cast<std::uint64_t>(now - one.since) / core::microsecond;
   head.remaining_us = head.remaining_us > waited ? head.remaining_us - waited : 1;
-  one.since = now;
+  one.since += static_cast<core::duration>(waited) * core::microsecond;  // what is less than one counts later
 }
 
 }  // namespace yonder::driver

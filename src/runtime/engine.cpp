@@ -231,10 +231,9 @@ void engine::lead(lock& held, std::int64_t until) {
 }
 
 // A throw of ours ends the runtime's work only where it comes again and again.
-void engine::recover(lock& held, std::string const& what) {
+void engine::recover(lock& held, std::string const& what, core::duration pause) {
   if (!held.owns_lock()) held.lock();
   lead_.wake_up();
-  auto const pause = mishaps_.failed();
   if (pause == core::never) return give_up("the runtime cannot go on: " + what);
   held.unlock();
   std::this_thread::sleep_for(std::chrono::nanoseconds(pause));

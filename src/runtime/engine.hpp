@@ -131,16 +131,18 @@ class engine : public std::enable_shared_from_this<engine> {
   template <class Step>
   void survive(lock& held, Step&& step) {
     std::string what;
+    core::duration pause = 0;
     try {
       step();
       mishaps_.succeeded();
       return;
     } catch (std::exception const& error) {
       what = error.what();
+      pause = mishaps_.failed(error);
     }
-    recover(held, what);
+    recover(held, what, pause);
   }
-  void recover(lock& held, std::string const& what);
+  void recover(lock& held, std::string const& what, core::duration pause);
   void give_up(std::string const& why) noexcept;
   void continue_later(call_state& call);
 

@@ -159,15 +159,16 @@ core::out::exit worker_loop::run() {
 template <class Step>
 void worker_loop::survive(lock& held, Step&& step) {
   std::string what;
+  core::duration pause = 0;
   try {
     step();
     mishaps_.succeeded();
     return;
   } catch (std::exception const& error) {
     what = error.what();
+    pause = mishaps_.failed(error);
   }
   if (!held.owns_lock()) held.lock();
-  auto const pause = mishaps_.failed();
   if (pause == core::never) return exit({.clean = false, .reason = "the worker cannot go on: " + what});
   held.unlock();
   std::this_thread::sleep_for(std::chrono::nanoseconds(pause));

@@ -238,6 +238,7 @@ void world::after_hub() {
   ++seen_.events;
   drive(hub_shell_, {role::hub, 0}, [this](output& one) { do_for_hub(one); });
   plan_tick(hub_->next_deadline(), hub_ticks_at_, kind::hub_tick, 0);
+  if (how_.client_bytes != 0 && seen_.events % 16 == 0) check_held();
   if (hub_->counters().protocol_violations != imposters_)
     violated("the hub takes an honest peer for a violator: it last closed a connection because: " +
              last_close_);

@@ -11,6 +11,7 @@ void world::post(out::send const& send, bool to_hub) {
   auto& over = link_of(send.peer);
   auto const& message = send.message();
   ++seen_.frames;
+  observe_remaining(message);
   note(mix(static_cast<std::uint64_t>(message.head.type) << 56 ^ message.head.call.number,
            send.peer ^ message.head.attempt));
   if (how_.reliable) {
@@ -19,7 +20,7 @@ void world::post(out::send const& send, bool to_hub) {
     over.last_arrival[to_hub ? 1 : 0] = arrives;
     return transmit(message, send.peer, to_hub, arrives);
   }
-  if (now_ < over.cut_until || happens(how_.drop)) {
+  if (now_ < over.cut_until[to_hub ? 1 : 0] || happens(how_.drop)) {
     ++seen_.dropped;
     return;
   }
@@ -127,7 +128,8 @@ peer_id world::open_connection(bool of_worker, std::uint32_t node, std::uint32_t
   made.generation = generation;
   made.open_at_node = made.open_at_hub = true;
   made.narrow = happens(how_.narrow);
-  if (of_worker ? workers_[node].abandoned : clients_[node].abandoned) made.cut_until = never;
+  if (of_worker ? workers_[node].abandoned : clients_[node].abandoned)
+    made.cut_until = cut_of_abandoned(node);
   connections_.push_back(made);
   return connections_.size();
 }

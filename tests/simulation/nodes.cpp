@@ -10,12 +10,20 @@ namespace yonder::core::simulation {
 void world::make_hub() {
   hub_config config;
   config.seed = random_.next();
-  if (how_.launcher) {
+  some_unknown_ = false;
+  auto const all_known = random_.below(2) == 0;
+  for (std::uint32_t i = 0; how_.launcher && i < static_cast<std::uint32_t>(how_.pools); ++i) {
     auto& pool = config.pools.emplace_back();
-    if (how_.foreign_worker) pool.functions = offers();
+    pool.id = i;
+    if (how_.foreign_worker || (how_.pools > 1 && (all_known || random_.below(2) == 0)))
+      pool.functions = offers_of(i);
+    else
+      some_unknown_ = true;
     pool.max_workers = static_cast<std::size_t>(how_.workers);
     pool.idle_timeout = 20 * millisecond;
   }
+  if (how_.client_bytes != 0) config.max_client_bytes = how_.client_bytes;
+  config.journal = how_.journal;
   if (how_.prefetch_bytes != 0) config.max_prefetch_bytes = how_.prefetch_bytes;
   config.silence = 1 * second;
   config.backoff_first = 20 * millisecond;
@@ -24,7 +32,8 @@ void world::make_hub() {
   config.cancel_grace = how_.slow_bytes_per_second == 0 ? 100 * millisecond : 600 * millisecond;
   config.start_timeout = 1 * second;
   config.session_timeout = 2 * second;
-  config.retry_tokens_per_second = 200;
+  config.retry_tokens_per_second = retries_per_second;
+  hub_since_ = now_;
   config.timing = timing();
   config.limits = {largest_at_hub, 16};
   hub_ = std::make_unique<hub>(std::move(config), now_);
@@ -41,11 +50,15 @@ link_timing world::timing() {
 
 void world::do_for_hub(output& one) {
   if (auto* const sent = std::get_if<out::send>(&one)) {
+    if (!sent->body) return violated("a step is made twice");
     observe_from_hub(sent->message());
     send(hub_shell_, std::move(*sent), false);
   } else if (auto* const start = std::get_if<out::start_worker>(&one)) {
-    begin_start(start->start);
+    begin_start(*start);
+  } else if (auto* const record = std::get_if<out::append>(&one)) {
+    append(*record);
   } else if (auto* const late = std::get_if<out::abandon_start>(&one)) {
+    pool_of_start_.erase(late->start);
     if (auto const hung = hung_starts_.extract(late->start)) reserved_.release(hung.mapped());
   } else if (auto* const kill = std::get_if<out::kill_worker>(&one)) {
     hub_shell_.unsent.forget(kill->peer);
@@ -57,15 +70,27 @@ void world::do_for_hub(output& one) {
   }
 }
 
-void world::begin_start(std::uint64_t start) {
+void world::begin_start(out::start_worker const& start) {
   auto const slot = free_slot();
-  auto const fails = slot == no_slot || happens(how_.start_fails);
-  if (!fails && happens(how_.start_hangs)) {
-    hung_starts_[start] = slot;
+  auto const pool = start.pool;
+  pool_of_start_[start.start] = pool;
+  auto const fails = slot == no_slot || pool == barren_ || (is_troubled(pool) && happens(how_.start_fails));
+  if (!fails && is_troubled(pool) && happens(how_.start_hangs)) {
+    reach(state::start_hung);
+    hung_starts_[start.start] = slot;
     return;
   }
   plan(between(100 * microsecond, 3 * millisecond), fails ? kind::start_fails : kind::worker_starts, slot,
-       static_cast<std::uint32_t>(start));
+       static_cast<std::uint32_t>(start.start));
+}
+
+// The disk takes its time.
+void world::append(out::append const& what) {
+  if (what.what != out::append::kind::ended) {
+    for (std::uint32_t i = 0; i < what.items; ++i)
+      if (auto* const call = find({what.call.session, what.call.number + i})) call->recorded = what.record;
+  }
+  plan(between(20 * microsecond, 2 * millisecond), kind::syncs, static_cast<std::uint32_t>(what.record));
 }
 
 void world::plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node) {
@@ -79,7 +104,11 @@ void world::killed(peer_id peer) {
   auto const& over = link_of(peer);
   if (!over.of_worker || workers_[over.node].generation != over.generation) return;
   auto const& node = workers_[over.node];
-  auto const stubborn = node.running && node.stopping && node.does == conduct::ignores_stop;
+  auto const stood = [this](stillness const& one) {
+    return one.still || (one.went_on != 0 && now_ < one.went_on + second);
+  };
+  auto const stubborn = (node.running && node.stopping && node.does == conduct::ignores_stop) ||
+                        stood(worker_stillness_[over.node]) || stood(hub_stillness_);
   if (node.core != nullptr && how_.reliable && !stubborn)
     violated("a worker is killed that did nothing wrong");
   end_worker(over.node, 9);
@@ -133,26 +162,32 @@ void world::submit(std::uint32_t index) {
   call_policy policy;
   if (happens(how_.retries)) policy.retries = static_cast<std::uint32_t>(1 + random_.below(3));
   if (happens(how_.idempotent)) policy.idempotent = true;
-  if (happens(how_.timeouts)) policy.timeout = between(2 * millisecond, 200 * millisecond);
-  if (happens(how_.deadlines)) policy.deadline = between(200 * microsecond, 500 * millisecond);
+  if (happens(how_.timeouts)) policy.timeout = draw_patience(between(2 * millisecond, 200 * millisecond));
+  if (happens(how_.deadlines)) policy.deadline = draw_patience(between(200 * microsecond, 500 * millisecond));
+  policy.durable = happens(how_.durable);
   auto const function = how_.functions == 1 ? 0 : random_.below(how_.functions);
   auto const room = static_cast<std::uint64_t>(how_.window - node.in_flight);
   auto const count = happens(how_.batches) ? 1 + random_.below(std::min<std::uint64_t>(room, 40)) : 1;
   auto const first = lives_[node.life].records.size() + 1;
-  for (std::uint64_t i = 0; i < count; ++i) add_record(node, policy, static_cast<std::uint32_t>(count - i));
+  for (std::uint64_t i = 0; i < count; ++i)
+    add_record(node, policy, static_cast<std::uint32_t>(function), static_cast<std::uint32_t>(count - i));
   auto const id = count == 1 ? submit_one(node, function_names()[function], policy)
                              : submit_batch(node, function_names()[function], policy, count);
   if (id.number != first) violated("calls are not numbered one by one");
   after_client(index);
 }
 
-void world::add_record(client_node& node, call_policy const& policy, std::uint32_t rest) {
+void world::add_record(client_node& node, call_policy const& policy, std::uint32_t function,
+                       std::uint32_t rest) {
   auto& records = lives_[node.life].records;
   auto& made = records.emplace_back();
+  if (how_.pools > 1 && function % 2 == 1) reach(state::pools_overlap);
+  made.function = function;
   made.may_repeat = policy.retries != 0 || policy.idempotent;
-  made.timeout = policy.timeout;
+  made.durable = policy.durable && how_.journal;
+  made.timeout = policy.timeout == never ? 0 : policy.timeout;
   made.rest = rest;
-  if (policy.deadline != 0) made.deadline = now_ + policy.deadline;
+  if (policy.deadline != 0 && policy.deadline != never) made.deadline = now_ + policy.deadline;
   ++node.in_flight;
   ++open_calls_;
   ++seen_.calls;
@@ -284,12 +319,14 @@ std::uint32_t world::free_slot() {
 void world::start_worker(std::uint32_t index, std::uint32_t start) {
   reserved_.release(index);
   auto& node = workers_[index];
-  if (node.core != nullptr) return;
+  auto const started = pool_of_start_.extract(start);
+  if (node.core != nullptr || (start != 0 && !started)) return;  // it was ended before it came
   auto const generation = node.generation + 1;
   auto const abandoned = node.abandoned;
   node = {};
   node.abandoned = abandoned;
   node.generation = generation;
+  node.pool = started ? started.mapped() : index % static_cast<std::uint32_t>(how_.pools);
   worker_config config;
   config.session = first_worker_session + ++worker_sessions_;
   config.timing = timing();
@@ -297,7 +334,8 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   config.hub_timeout = 1'000 * second;
   config.cancel_grace = 100 * millisecond;
   config.limits = {largest_at_worker << index % 2, 16};
-  config.functions = is_foreign(index) ? std::vector<function_info>{{"simulated::foreign", 7, ""}} : offers();
+  config.functions =
+      is_foreign(index) ? std::vector<function_info>{{"simulated::foreign", 7, ""}} : offers_of(node.pool);
   node.core = std::make_unique<worker>(std::move(config), now_);
   connect_worker(index, start);
 }
@@ -314,7 +352,7 @@ void world::connect_worker(std::uint32_t index, std::uint32_t start) {
 void world::begin_run(std::uint32_t index, out::run const& run) {
   auto& node = workers_[index];
   if (node.running) violated("a worker runs two attempts at once");
-  observe_run(run);
+  observe_run(run, is_foreign(index) ? no_pool : node.pool);
   node.running = true;
   node.stopping = false;
   node.key = run.key;
@@ -322,6 +360,10 @@ void world::begin_run(std::uint32_t index, out::run const& run) {
   node.since = now_;
   if (how_.drivers) begin_watched(index);
   node.does = draw_conduct();
+  if (auto* const call = find(run.key.call)) {
+    if (node.does == conduct::crashes) call->cursed = call->cursed || random_.below(2) == 0;
+    if (call->cursed) node.does = conduct::crashes;
+  }
   ++node.run;
   ++seen_.starts;
   auto lasts = happens(how_.long_runs) ? between(3 * millisecond, 100 * millisecond)
@@ -349,7 +391,10 @@ void world::stop_run(std::uint32_t index, attempt_key const& key) {
 void world::end_run(std::uint32_t index, std::uint32_t run) {
   auto& node = workers_[index];
   if (node.core == nullptr || !node.running || node.run != run) return;
-  if (node.does == conduct::crashes) return end_worker(index, 11);
+  if (node.does == conduct::crashes) {
+    reach(state::worker_crashed);
+    return end_worker(index, 11);
+  }
   if (node.does == conduct::ignores_stop && node.stopping) return;  // it goes on until it is killed
   node.running = false;
   if (how_.drivers) end_watched(index);
@@ -381,7 +426,8 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
 void world::end_worker(std::uint32_t index, std::uint32_t signal) {
   auto& node = workers_[index];
   if (node.core == nullptr) return;
-  lost_levels_.push_back({node.peer, node.started});
+  auto const crashed = node.running && node.does == conduct::crashes && signal == 11 && !node.stopping;
+  lost_levels_.push_back({node.peer, node.started, crashed ? node.key.call : call_id{}});
   disconnect(node.peer, signal);
   node.core.reset();
   ++node.generation;

@@ -21,6 +21,52 @@ std::string_view to_string(state one) {
     case state::chose_rarely: return "the cores made their rare choices";
     case state::part_abandoned: return "the world healed but for some nodes";
     case state::left_unsent: return "a call gathered while its caller worked";
+    case state::hub_stopped: return "the hub stood still for a while";
+    case state::client_stopped: return "a client stood still for a while";
+    case state::worker_stopped: return "a worker stood still for a while";
+    case state::half_open: return "one direction of a connection was dead";
+    case state::hub_restarted: return "the hub began anew";
+    case state::start_failed: return "a worker could not be started";
+    case state::start_hung: return "a worker that was started did not come";
+    case state::pool_barren: return "the world healed but for a pool without workers";
+    case state::pools_overlap: return "a call was for a function of two pools";
+    case state::worker_crashed: return "a worker ended while it ran a call";
+    case state::call_lost: return "a caller was told that its call may have run";
+    case state::cancelled_in_queue: return "a queued call was cancelled";
+  }
+  return "?";
+}
+
+std::string_view to_string(mark one) {
+  switch (one) {
+    case mark::batch_split: return "items of a batch parted ways";
+    case mark::recalled: return "what waited in a worker was called back";
+    case mark::fenced: return "an attempt answered that no longer counted";
+    case mark::tokenless: return "a retry waited for a token";
+    case mark::withdrawn: return "a frame was taken back before it left";
+    case mark::transfer_withdrawn: return "a frame was taken back when a part had left";
+    case mark::grace_over: return "a worker was ended that did not stop";
+    case mark::client_silent: return "the hub gave up a silent client";
+    case mark::worker_silent: return "the hub gave up a silent worker";
+    case mark::deaf: return "the hub gave up a node that did not hear it";
+    case mark::resumed: return "a session went on over another connection";
+    case mark::begun_anew: return "a session began in the place of an older one";
+    case mark::stood_still: return "a node found that it had not listened";
+    case mark::stalled: return "a call waited until its caller took earlier results";
+    case mark::orphaned: return "a call ended that nobody had waited for";
+    case mark::quarantined: return "a call was given up that had ended several workers";
+    case mark::starts_given_up: return "calls failed because no worker could be started";
+    case mark::expired_in_queue: return "a deadline passed in the hub's queue";
+    case mark::expired_in_worker: return "a deadline passed in a worker's queue";
+    case mark::ended_itself: return "a worker ended itself with work that waited";
+    case mark::out_of_order: return "a frame was kept until those before it came";
+    case mark::resent: return "a frame was sent again";
+    case mark::put_together: return "a large frame was put together";
+    case mark::values_packed: return "values of several items travelled together";
+    case mark::separated: return "the items of a batch were sent one by one";
+    case mark::overloaded: return "a client asked for more than its credit";
+    case mark::synced: return "a call waited for the journal";
+    case mark::pool_learned: return "a pool's functions became known with its first worker";
   }
   return "?";
 }
@@ -51,11 +97,14 @@ void world::finish() {
                       std::to_string(node.core->frames_held()) + " frames");
     }
   }
-  if (left.workers != alive || left.idle_workers != alive)
+  // Of the abandoned ones, the hub may hear some.
+  auto const abandoned = [](auto const& nodes) {
+    return static_cast<std::size_t>(
+        std::count_if(nodes.begin(), nodes.end(), [](auto& one) { return one.abandoned; }));
+  };
+  if (left.workers < alive || left.workers > alive + abandoned(workers_) || left.idle_workers != left.workers)
     return violated("the hub has lost count of its workers");
-  auto const abandoned =
-      std::count_if(clients_.begin(), clients_.end(), [](auto& one) { return one.abandoned; });
-  if (left.clients + static_cast<std::size_t>(abandoned) != clients_.size())
+  if (left.clients > clients_.size() || left.clients + abandoned(clients_) < clients_.size())
     return violated("the hub has lost count of its clients");
   for (auto const& node : clients_) {
     if (node.abandoned) continue;
@@ -87,7 +136,7 @@ bool world::completed(client_node& node, out::completed const& done) {
   if (++call.outcomes != 1) violated("a call has two outcomes");
   --node.in_flight;
   --open_calls_;
-  if (call.deadline != never && now_ > call.deadline + 60 * millisecond)
+  if (call.deadline != never && now_ > call.deadline + 60 * millisecond + how_.longest_stop)
     violated("an outcome long past the deadline");
   if (done.result.ok()) {
     ++seen_.values;
@@ -112,27 +161,78 @@ void world::check_value(out::completed const& done) {
 }
 
 void world::check_failure(record const& call, failure const& error) {
-  auto const lossy = how_.worker_crash_every != 0 || how_.crashes > 0 || how_.ignores_stop > 0 ||
-                     how_.partition_every != 0 || how_.hub_restart_every != 0 || broken_;
+  auto const stops_long = how_.stop_every != 0 && how_.longest_stop > longest_unnoticed;
+  auto const parted = how_.partition_every != 0 || how_.hub_restart_every != 0 || broken_ || stops_long;
+  auto const late = how_.reconnect_every != 0 || how_.stop_every != 0;  // it may never have come
+  auto const lossy = parted || how_.worker_crash_every != 0 || how_.crashes > 0 || how_.ignores_stop > 0;
   auto allowed = true;
   switch (error.code) {
     case errc::failed: allowed = how_.throws > 0; break;
-    case errc::timed_out: allowed = call.timeout != 0 && (call.starts != 0 || !how_.reliable); break;
+    case errc::timed_out:
+      allowed = call.timeout != 0 && (call.starts != 0 || late || (lossy && !how_.reliable));
+      break;
     case errc::deadline_exceeded: allowed = call.deadline != never; break;
     case errc::too_large:
       allowed = call.large + 1024 > largest_at_worker || call.large_value;
       reach(state::too_large);
       break;
     case errc::cancelled: allowed = how_.cancels > 0; break;
-    case errc::worker_lost: allowed = lossy; break;
-    case errc::worker_start_failed: allowed = how_.start_fails > 0; break;
-    case errc::disconnected:
-      allowed = how_.hub_restart_every != 0 || how_.partition_every != 0 || broken_;
+    case errc::worker_lost:
+      allowed = lossy;
+      reach(state::call_lost);
       break;
+    case errc::worker_start_failed: allowed = may_lack_workers(call); break;
+    case errc::overloaded: allowed = how_.client_bytes != 0; break;
+    case errc::disconnected: allowed = parted; break;
     default: allowed = false;
   }
   if (!allowed)
     violated("a call failed for no reason: " + std::string(to_string(error.code)) + ": " + error.message);
+}
+
+// Whether its function is one of a pool whose workers may not come, as far as the hub knows.
+bool world::may_lack_workers(record const& call) const {
+  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(how_.pools); ++i) {
+    auto const troubled = (how_.start_fails > 0 && is_troubled(i)) || i == barren_;
+    if (troubled && (some_unknown_ || offers(i, call.function))) return true;
+  }
+  return false;
+}
+
+// What the hub holds for clients is bounded, also where they take nothing.
+void world::check_held() {
+  auto const in_workers = static_cast<std::size_t>(how_.workers) * most_in_a_worker;
+  auto const most = clients_.size() * 2 * how_.client_bytes + in_workers;
+  if (hub_->census().client_bytes > most) violated("more is held for clients than their credit");
+}
+
+// A worker that ends itself says of what it has not started that it was not started.
+void world::check_handed_back(worker_node const& node, std::size_t waited) {
+  std::size_t returned = 0;
+  auto says_bye = false;
+  auto ends = false;
+  for (auto const& one : out_) {
+    ends = ends || std::holds_alternative<out::exit>(one);
+    auto const* const sent = std::get_if<out::send>(&one);
+    if (sent == nullptr) continue;
+    says_bye = says_bye || sent->head.type == frame_type::bye;
+    if ((sent->head.flags & flag_not_started) != 0) returned += read_item_count(sent->message());
+  }
+  if (ends && says_bye && returned == 0 && node.core->frames_held() < link::window)
+    violated("a worker ends with " + std::to_string(waited) +
+             " calls in its hands that it does not hand back");
+}
+
+// What a frame says of its time when it leaves is what is left of it.
+void world::observe_remaining(frame const& message) {
+  auto const& head = message.head;
+  if (head.remaining_us <= 1 || (head.type != frame_type::call && head.type != frame_type::assign)) return;
+  auto const* const call = find(head.call);
+  if (call == nullptr || call->deadline == never) return;
+  auto const until = now_ + static_cast<duration>(head.remaining_us) * microsecond;
+  auto on_its_way = head.type == frame_type::call ? 2 * microsecond : slack_;
+  if (how_.step_throws > 0) on_its_way += 5 * millisecond;  // it waited for the turn after the throw
+  if (until > call->deadline + on_its_way) violated("a frame says that more is left of its deadline than is");
 }
 
 record* world::find(call_id id) {
@@ -141,10 +241,13 @@ record* world::find(call_id id) {
   return id.number == 0 || id.number > records.size() ? nullptr : &records[id.number - 1];
 }
 
-void world::observe_run(out::run const& run) {
+void world::observe_run(out::run const& run, std::uint32_t pool) {
   auto* const call = find(run.key.call);
   if (call == nullptr) return violated("a run of no call");
   if (++call->starts > 1 && !call->may_repeat) violated("a call that must be started once is started again");
+  if (call->kills > most_kills) violated("a call is started that has ended several workers");
+  if (how_.pools > 1 && !offers(pool, call->function))
+    violated("a worker is given a task that it does not have");
   if (call->cancelled_in_queue) violated("a call is started that was cancelled while it was queued");
   if (call->deadline != never && now_ > call->deadline + slack_) violated("an expired call is started");
   auto const payload = run.message.payload();
@@ -179,7 +282,9 @@ void world::observe_at_hub(frame const& message) {
   auto const& id = message.head.call;
   for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
     auto* const call = find({id.session, id.number + i});
-    if (call != nullptr && call->last_attempt == 0) call->cancelled_in_queue = true;
+    if (call == nullptr || call->last_attempt != 0) continue;
+    call->cancelled_in_queue = true;
+    reach(state::cancelled_in_queue);
   }
 }
 
@@ -200,6 +305,8 @@ void world::observe_from_hub(frame const& message) {
     for (std::uint32_t i = 0; i < items.count; ++i)
       observe_assigned(head, {head.call.session, head.call.number + i});
     if (how_.prefetch_bytes != 0 && how_.reliable) observe_prefetch(message);
+  } else if (head.type == frame_type::cancel) {
+    observe_cancel(message);
   } else if (head.type == frame_type::result) {
     if (!read_items(message, items)) violated("items that do not add up");
     for (std::uint32_t i = 0; i < items.count; ++i) {
@@ -210,9 +317,20 @@ void world::observe_from_hub(frame const& message) {
   }
 }
 
+// From now on the attempt says nothing that counts.
+void world::observe_cancel(frame const& message) {
+  auto const& head = message.head;
+  if (!how_.reliable || (head.flags & flag_recall) != 0) return;
+  for (std::uint32_t i = 0; i < read_item_count(message); ++i)
+    if (auto* const call = find({head.call.session, head.call.number + i})) call->fenced = head.attempt;
+}
+
 void world::observe_assigned(header const& head, call_id id) {
   auto* const call = find(id);
   if (call == nullptr) return violated("an assignment of no call");
+  if (call->durable && call->recorded > synced_)
+    violated("a durable call is started before the journal has it");
+  if (call->durable && call->recorded == 0) violated("a durable call is started that was not recorded");
   call->last_attempt = head.attempt;
   call->last_epoch = head.epoch;
 }
@@ -222,7 +340,8 @@ void world::observe_value(call_id id, std::span<std::byte const> payload) {
   if (call == nullptr || payload.size() != value_size) return violated("a result of no call");
   auto const attempt = load_le<std::uint32_t>(payload.data() + 8);
   auto const epoch = load_le<std::uint32_t>(payload.data() + 12);
-  if (!restarted_ && (attempt != call->last_attempt || epoch != call->last_epoch)) {
+  auto const counts = attempt > call->fenced && attempt == call->last_attempt && epoch == call->last_epoch;
+  if (!restarted_ && !counts) {
     violated("a fenced attempt's value is taken: attempt " + std::to_string(attempt) + " of epoch " +
              std::to_string(epoch) + ", not " + std::to_string(call->last_attempt) + " of " +
              std::to_string(call->last_epoch));

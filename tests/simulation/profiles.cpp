@@ -50,8 +50,8 @@ std::vector<profile> make_profiles() {
   batches.worker_crash_every = 30 * millisecond;
   batches.drain_every = 50 * millisecond;
   batches.throws = 0.005;
-  batches.hangs = 0.002;
-  batches.long_runs = 0.002;
+  batches.hangs = 0.01;
+  batches.long_runs = 0.01;
   batches.cancels = 0.03;
   batches.deadlines = 0.05;
   batches.timeouts = 0.5;
@@ -79,16 +79,20 @@ std::vector<profile> make_profiles() {
   wild.straggle = 0.05;
   wild.longest_delay = 2 * millisecond;
   wild.hub_restart_every = 2 * second;
+  wild.stop_every = 500 * millisecond;
+  wild.longest_hub_stop = 2 * second;
+  wild.longest_stop = 2 * second;
 
   // Large arguments and values over links of which two are slow: everybody hears from everybody.
   profile slow;
   slow.name = "slow";
   slow.reliable = false;
   slow.window = 16;
-  slow.large = 0.03;
+  slow.large = 0.05;
   slow.slow_bytes_per_second = 8'000'000;
-  slow.cancels = 0.05;
+  slow.cancels = 0.2;
   slow.deadlines = 0.02;
+  slow.timeouts = 0.2;
 
   profile rough = lossy;
   rough.name = "rough";
@@ -123,6 +127,55 @@ std::vector<profile> make_profiles() {
   driven_lossy.large = 0.005;
   driven_lossy.slow_bytes_per_second = 8'000'000;
 
+  // Nodes stand still, the hub for seconds, and nothing is lost by it.
+  profile stopped;
+  stopped.name = "stopped";
+  stopped.reliable = false;
+  stopped.window = 4;
+  stopped.long_runs = 0.1;
+  stopped.longest_delay = 100 * microsecond;
+  stopped.stop_every = 60 * millisecond;
+  stopped.longest_hub_stop = 4 * second;
+  stopped.longest_stop = 200 * millisecond;
+  stopped.deadlines = 0.05;
+  stopped.cancels = 0.02;
+
+  profile pools = local;
+  pools.name = "pools";
+  pools.foreign_worker = false;
+  pools.workers = 2;
+  pools.pools = 3;
+  pools.functions = 7;
+  pools.start_fails = 0.7;
+  pools.stop_every = 50 * millisecond;
+  pools.longest_hub_stop = 500 * millisecond;
+  pools.longest_stop = 500 * millisecond;
+
+  // Clients that take nothing: what they were sent is lost, and they go on asking.
+  profile credit;
+  credit.name = "credit";
+  credit.reliable = false;
+  credit.clients = 2;
+  credit.workers = 1;
+  credit.client_bytes = 2'000;
+  credit.partition_every = 20 * millisecond;
+  credit.deadlines = 0.1;
+  credit.cancels = 0.9;
+
+  // Everybody tries again, in vain.
+  profile storm;
+  storm.name = "storm";
+  storm.throws = 0.3;
+  storm.crashes = 0.002;
+  storm.retries = 0.9;
+  storm.idempotent = 0.3;
+  storm.batches = 0.1;
+
+  profile journal = local;
+  journal.name = "journal";
+  journal.journal = true;
+  journal.durable = 0.5;
+
   profile crowd;
   crowd.name = "crowd";
   crowd.crowd = true;
@@ -131,7 +184,8 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
-  return {fast, local, drains, batches, lossy, wild, slow, rough, driven, broken, driven_lossy, crowd, swarm};
+  return {fast,   local,        drains,  batches, lossy,  wild,  slow,    rough, driven,
+          broken, driven_lossy, stopped, pools,   credit, storm, journal, crowd, swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }
@@ -186,6 +240,7 @@ std::vector<field> const& fields() {
       {"timeouts", &profile::timeouts, nullptr},
       {"retries", &profile::retries, nullptr},
       {"idempotent", &profile::idempotent, nullptr},
+      {"durable", &profile::durable, nullptr},
       {"partition_every", nullptr, &profile::partition_every},
       {"reconnect_every", nullptr, &profile::reconnect_every},
       {"worker_crash_every", nullptr, &profile::worker_crash_every},
@@ -194,6 +249,7 @@ std::vector<field> const& fields() {
       {"drain_every", nullptr, &profile::drain_every},
       {"imposture_every", nullptr, &profile::imposture_every},
       {"lies_every", nullptr, &profile::lies_every},
+      {"stop_every", nullptr, &profile::stop_every},
   };
   return all;
 }

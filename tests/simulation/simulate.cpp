@@ -39,6 +39,7 @@ struct totals {
   std::uint64_t violations = 0;
   double seconds = 0;
   std::bitset<simulation::state_count> reached;
+  std::bitset<mark_count> marks;
 };
 
 unsigned long long number(std::uint64_t value) { return value; }
@@ -49,6 +50,7 @@ simulation::report run_world(profile const& how, simulation::options const& what
   sum.seconds += static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   sum.events += seen.events;
   sum.reached |= seen.reached;
+  sum.marks |= seen.marks;
   sum.violations += seen.violation.empty() ? 0 : 1;
   return seen;
 }
@@ -112,6 +114,9 @@ void list_unreached(totals const& sum) {
   for (std::size_t i = 0; i < simulation::state_count; ++i)
     if (!sum.reached[i])
       std::printf("never reached: %s\n", std::string(to_string(static_cast<simulation::state>(i))).c_str());
+  for (std::size_t i = 0; i < mark_count; ++i)
+    if (!sum.marks[i])
+      std::printf("never reached: %s\n", std::string(simulation::to_string(static_cast<mark>(i))).c_str());
 }
 
 std::uint64_t whole(std::string const& text) {
@@ -198,7 +203,7 @@ int run(arguments const& asked) {
     }
   }
   list_unreached(sum);
-  if (asked.complete && !sum.reached.all()) {
+  if (asked.complete && !(sum.reached.all() && sum.marks.all())) {
     finish(sum);
     return 1;
   }

@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "src/core/check.hpp"
 #include "src/core/metadata.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace yonder::core::simulation {
 
 report world::run() {
-  rare = {.one_in = random_.below(2) == 0 ? 0 : std::uint64_t{1} << (3 + random_.below(8)),
-          .state = what_.seed};
+  auto const drawn = mix(what_.seed, how_.name.size() * 256 + static_cast<unsigned char>(how_.name[0]));
+  rare = {.one_in = drawn % 2 == 0 ? 0 : std::uint64_t{1} << (3 + drawn / 2 % 8), .state = what_.seed};
   if (rare.one_in != 0) reach(state::chose_rarely);
-  begin();
-  while (!schedule_.empty() && seen_.violation.empty() && !at_rest()) {
-    auto const next = schedule_.take();
-    now_ = next.when;
-    happen(next.what);
+  marks.reset();
+  try {
+    begin();
+    while (!schedule_.empty() && seen_.violation.empty() && !at_rest()) {
+      auto const next = schedule_.take();
+      now_ = next.when;
+      happen(next.what);
+    }
+    finish();
+  } catch (broken_invariant const& error) {
+    violated(error.what());
   }
-  finish();
   rare = {};
+  seen_.marks = marks;
   seen_.simulated = now_;
   return seen_;
 }
@@ -24,7 +31,11 @@ report world::run() {
 
 void world::begin() {
   clients_.resize(static_cast<std::size_t>(how_.clients));
-  workers_.resize(static_cast<std::size_t>(how_.workers) + (how_.foreign_worker ? 1 : 0));
+  // With room for those that are about to end.
+  auto const most = static_cast<std::size_t>(how_.pools == 1 ? how_.workers : 2 * how_.workers * how_.pools);
+  workers_.resize(most + (how_.foreign_worker ? 1 : 0));
+  client_stillness_.resize(clients_.size());
+  worker_stillness_.resize(workers_.size());
   make_hub();
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
     if (!how_.launcher || is_foreign(i)) start_worker(i, 0);
@@ -37,7 +48,9 @@ bool world::at_rest() {
   if (seen_.events < what_.events) return false;
   if (!stopping_) {
     stopping_ = true;
+    check_retries();
     abandon_part();
+    abandon_pool();
     rest_until_ = now_ + rest_limit;
   }
   if (now_ > rest_until_) return true;
@@ -57,8 +70,15 @@ void world::abandon_part() {
   for (std::size_t i = 1; i < clients_.size(); ++i) clients_[i].abandoned = random_.below(2) == 0;
   for (auto& over : connections_)
     if (over.of_worker ? workers_[over.node].abandoned : clients_[over.node].abandoned)
-      over.cut_until = never;
+      over.cut_until = cut_of_abandoned(over.node);
   reach(state::part_abandoned);
+}
+
+// No worker of one pool can be started any more: what only its workers could run ends, and the others go on.
+void world::abandon_pool() {
+  if (how_.pools == 1 || random_.below(2) == 0) return;
+  barren_ = static_cast<std::uint32_t>(random_.below(static_cast<std::uint64_t>(how_.pools)));
+  reach(state::pool_barren);
 }
 
 std::int64_t world::abandoned_calls() const {
@@ -66,6 +86,14 @@ std::int64_t world::abandoned_calls() const {
   for (auto const& node : clients_)
     if (node.abandoned && node.core != nullptr) calls += node.in_flight;
   return calls;
+}
+
+// Retries make no outage worse: only so many are made in a time.
+void world::check_retries() {
+  auto const counters = hub_->counters();
+  auto const seconds = static_cast<double>(now_ - hub_since_) / second;
+  auto const most = 100 + 0.1 * static_cast<double>(counters.calls) + retries_per_second * seconds;
+  if (static_cast<double>(counters.retries) > most + 1) violated("more is tried again than there are tokens");
 }
 
 void world::note_counters() {
@@ -82,7 +110,15 @@ void world::violated(std::string what) {
 
 // --- what happens
 
+// What happens to a node that stands still happens to it when it goes on.
 void world::happen(happening const& what) {
+  if (how_.stop_every != 0) {
+    if (auto* const one = who_is_still(what)) return one->put_off.push_back(what);
+  }
+  do_happen(what);
+}
+
+void world::do_happen(happening const& what) {
   note(mix(static_cast<std::uint64_t>(now_), static_cast<std::uint64_t>(what.what) << 32 ^ what.b));
   switch (what.what) {
     case kind::parcel: return arrive(what.a);
@@ -103,6 +139,8 @@ void world::happen(happening const& what) {
     case kind::comes_back: return come_back(what.a);
     case kind::worker_reads: return read(what.a, what.b);
     case kind::worker_watches: return watch(what.a, what.b);
+    case kind::syncs: return sync(what.a);
+    case kind::goes_on: return go_on(what.a, static_cast<role>(what.b));
   }
 }
 
@@ -126,7 +164,9 @@ void world::tick_worker(std::uint32_t index) {
   if (node.core == nullptr || node.ticks_at > now_) return;
   node.ticks_at = never;
   if (how_.drivers && node.running && !node.taken_over) return;  // nobody looks
+  auto const waited = node.core->queued();
   node.core->tick(now_, out_);
+  if (waited != 0) check_handed_back(node, waited);
   after_worker(index);
 }
 
@@ -147,6 +187,8 @@ void world::cancel(std::uint32_t life, std::uint32_t number) {
 }
 
 void world::fail_start(std::uint32_t slot, std::uint32_t start) {
+  reach(state::start_failed);
+  pool_of_start_.erase(start);
   reserved_.release(slot);
   hub_->worker_start_failed(now_, start, "simulated: no such program", {}, out_);
   after_hub();
@@ -161,10 +203,20 @@ void world::lose_at_hub(std::uint32_t peer, std::uint32_t signal) {
   auto const known = std::find_if(lost_levels_.begin(), lost_levels_.end(),
                                   [&](auto const& one) { return one.peer == peer; });
   if (known != lost_levels_.end()) {
-    if (random_.below(5) != 0) loss.started = known->started;
+    if (random_.below(5) != 0) {
+      loss.started = known->started;
+      if (auto* const call = find(known->crashed); call != nullptr && !restarted_) ++call->kills;
+    }
     lost_levels_.erase(known);
   }
   hub_->lost(now_, peer, loss, out_);
+  after_hub();
+}
+
+void world::sync(std::uint64_t record) {
+  if (record <= synced_) return;  // with another one
+  synced_ = record;
+  hub_->synced(now_, record, out_);
   after_hub();
 }
 
@@ -178,6 +230,7 @@ duration world::period(std::uint32_t which) const {
     case client_crash: return how_.client_crash_every;
     case imposture: return how_.imposture_every;
     case lies: return how_.lies_every;
+    case stoppage: return how_.stop_every;
     case hub_restart: return how_.hub_restart_every;
     default: return how_.drain_every;
   }
@@ -192,6 +245,13 @@ void world::inject_fault(std::uint32_t which) {
   auto const worker_index = static_cast<std::uint32_t>(random_.below(workers_.size()));
   auto const client_index = static_cast<std::uint32_t>(random_.below(clients_.size()));
   auto const of_worker = random_.below(2) != 0;
+  // What a process does, it does not do while it stands still.
+  auto const worker_stands = still(worker_index, role::worker) != nullptr;
+  auto const node_stands = of_worker ? worker_stands : still(client_index, role::client) != nullptr;
+  auto const hub_stands = still(0, role::hub) != nullptr;
+  auto const of_hub = which == imposture || which == lies || which == hub_restart || which == reconnect;
+  if ((of_hub && hub_stands) || (which == reconnect && node_stands) || (which == drain && worker_stands))
+    return plan_chaos(which);
   switch (which) {
     case partition: cut(of_worker ? workers_[worker_index].peer : clients_[client_index].peer); break;
     case reconnect: reconnect_node(of_worker ? worker_index : client_index, of_worker); break;
@@ -199,6 +259,7 @@ void world::inject_fault(std::uint32_t which) {
     case client_crash: end_client(client_index); break;
     case imposture: pose_as(client_index); break;
     case lies: lie(); break;
+    case stoppage: stop_somebody(); break;
     case hub_restart: restart_hub(); break;
     default: drain_worker(worker_index);
   }
@@ -206,9 +267,96 @@ void world::inject_fault(std::uint32_t which) {
 }
 
 void world::cut(peer_id peer) {
-  if (peer != 0)
-    link_of(peer).cut_until =
-        now_ + between(millisecond, random_.below(3) == 0 ? 2 * second : 100 * millisecond);
+  if (peer == 0) return;
+  auto const until = now_ + between(millisecond, random_.below(3) == 0 ? 2 * second : 100 * millisecond);
+  auto const dead = random_.below(4);  // half of the time one direction only
+  if (dead >= 2) reach(state::half_open);
+  if (dead != 2) link_of(peer).cut_until[0] = until;
+  if (dead != 3) link_of(peer).cut_until[1] = until;
+}
+
+// --- nodes that stand still
+
+stillness& world::stillness_of(std::uint32_t index, role of) {
+  switch (of) {
+    case role::hub: return hub_stillness_;
+    case role::client: return client_stillness_[index];
+    default: return worker_stillness_[index];
+  }
+}
+
+// Either end.
+stillness* world::still_at(peer_id peer) {
+  if (hub_stillness_.still) return &hub_stillness_;
+  auto const& over = link_of(peer);
+  return still(over.node, over.of_worker ? role::worker : role::client);
+}
+
+stillness* world::who_is_still(happening const& what) {
+  auto const of_hub = [&](auto index, role of) {
+    return hub_stillness_.still ? &hub_stillness_ : still(index, of);
+  };
+  switch (what.what) {
+    case kind::parcel: {
+      auto const& come = parcels_[what.a];
+      auto const& over = link_of(come.peer);
+      if (come.to_hub) return still(0, role::hub);
+      return still(over.node, over.of_worker ? role::worker : role::client);
+    }
+    case kind::hub_tick:
+    case kind::hub_loses:
+    case kind::start_fails:
+    case kind::syncs: return still(0, role::hub);
+    case kind::client_tick:
+    case kind::submits: return still(what.a, role::client);
+    case kind::cancels:
+      for (std::uint32_t i = 0; i < clients_.size(); ++i)
+        if (clients_[i].core != nullptr && clients_[i].life == what.a) return still(i, role::client);
+      return nullptr;
+    case kind::worker_tick:
+    case kind::run_ends:
+    case kind::worker_reads:
+    case kind::worker_watches: return still(what.a, role::worker);
+    case kind::worker_starts: return of_hub(what.a, role::worker);
+    case kind::client_comes:
+    case kind::comes_back: return of_hub(what.a, role::client);
+    case kind::reconnects: return of_hub(what.a, what.b != 0 ? role::worker : role::client);
+    case kind::turn: return still(what.a, static_cast<role>(what.b));
+    case kind::link_breaks: return still_at(what.a);
+    case kind::chaos:
+    case kind::goes_on: return nullptr;
+  }
+  return nullptr;
+}
+
+void world::stop_somebody() {
+  auto const of = static_cast<role>(random_.below(3));
+  auto const nodes = of == role::hub ? 1 : of == role::client ? clients_.size() : workers_.size();
+  auto const index = static_cast<std::uint32_t>(random_.below(nodes));
+  auto const longest = of == role::hub ? how_.longest_hub_stop : how_.longest_stop;
+  auto& one = stillness_of(index, of);
+  if (one.still || longest == 0) return;
+  one.still = true;
+  one.since = now_;
+  plan(between(millisecond, longest), kind::goes_on, index, static_cast<std::uint32_t>(of));
+}
+
+// It finds what has come, in order; or that timers are due, before it has read any of it.
+void world::go_on(std::uint32_t index, role of) {
+  reach(of == role::hub      ? state::hub_stopped
+        : of == role::client ? state::client_stopped
+                             : state::worker_stopped);
+  auto& one = stillness_of(index, of);
+  one.still = false;
+  one.went_on = now_;
+  if (of == role::hub)
+    for (auto& [epoch, heard] : last_heard_) heard += now_ - one.since;
+  auto missed = std::exchange(one.put_off, {});
+  auto const is_timer = [](happening const& what) {
+    return what.what == kind::hub_tick || what.what == kind::client_tick || what.what == kind::worker_tick;
+  };
+  if (random_.below(2) == 0) std::stable_partition(missed.begin(), missed.end(), is_timer);
+  for (auto const& what : missed) happen(what);
 }
 
 // The connection is made anew; what was under way may still come, the hub may or may not hear of the old
@@ -237,6 +385,8 @@ void world::reconnect_node(std::uint32_t index, bool of_worker) {
 
 void world::restart_hub() {
   note_counters();
+  check_retries();
+  reach(state::hub_restarted);
   restarted_ = true;
   if (random_.below(2) == 0) {
     hub_->shutdown(now_, out_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/mutant.hpp"
 #include "src/core/types.hpp"
 
 #include <bitset>
@@ -25,6 +26,7 @@ struct profile {
   int most_calls = 0;     // of each client; 0: as many as there is time for
   int window = 64;        // calls that each client keeps in flight
   bool launcher = false;  // the hub starts the workers; otherwise they come by themselves
+  int pools = 1;  // of workers, each with some of the functions, and some in common; `workers` of each
   std::size_t functions = 1;
 
   duration shortest_delay = 5 * microsecond;
@@ -32,9 +34,13 @@ struct profile {
   double drop = 0, repeat = 0, flip = 0, straggle = 0;  // flip: one bit; straggle: up to 100 times the delay
   duration partition_every = 0, reconnect_every = 0;    // 0: never
   duration worker_crash_every = 0, client_crash_every = 0, hub_restart_every = 0, drain_every = 0;
-  duration imposture_every = 0;             // of peers that name a client's session
+  duration stop_every = 0;                          // of nodes that do nothing for a while, and then go on
+  duration longest_hub_stop = 0, longest_stop = 0;  // of the hub, of the others
+  duration imposture_every = 0;                     // of peers that name a client's session
   duration lies_every = 0;                  // of peers that repeat what they overheard, and flood the hub
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
+  std::size_t client_bytes = 0;             // of one client that the hub holds; 0: as usual
+  bool journal = false;                     // the hub has one
   double start_fails = 0, start_hangs = 0;  // of a worker process
   bool foreign_worker = false;              // one that has none of the functions that clients call
   double large = 0;  // of calls and of values: with some hundred KiB to a few MiB in buffers
@@ -49,7 +55,7 @@ struct profile {
 
   double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;  // of runs
   double batches = 0;  // of submissions: up to 40 calls in one frame
-  double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0;  // of calls
+  double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0, durable = 0;  // of calls
 };
 
 std::vector<profile> const& profiles();
@@ -78,7 +84,7 @@ bool set_count(profile& of, std::string const& name, int value);
 // The profile itself, or of a swarm the one that the seed stands for.
 profile drawn(profile const& how, std::uint64_t seed);
 
-// What the simulator must come to see, or it proves little.
+// What the simulator must come to see besides the marks of the cores, or it proves little.
 enum class state : std::uint8_t {
   queue_full,          // a transport took no more, and the frame waited
   too_large,           // a call was refused because its arguments, or its result, were past a limit
@@ -96,10 +102,23 @@ enum class state : std::uint8_t {
   chose_rarely,        // a world in which the cores made their rare choices
   part_abandoned,      // the world healed but for some nodes, and the others went on
   left_unsent,         // a call gathered while its caller worked
-  last = left_unsent
+  hub_stopped,         // the hub did nothing for a while, and went on
+  client_stopped,      // a client did
+  worker_stopped,      // a worker did
+  half_open,           // one direction of a connection was dead
+  hub_restarted,       // a hub began anew, after a crash or an end in good order
+  start_failed,        // a worker could not be started
+  start_hung,          // one that was started did not come
+  pool_barren,         // the world healed but for a pool that no worker can be started for
+  pools_overlap,       // a call was for a function that workers of two pools have
+  worker_crashed,      // a worker ended while it ran a call
+  call_lost,           // a caller was told that its call may have run, or not
+  cancelled_in_queue,  // a cancel came before its call was given to a worker
+  last = cancelled_in_queue
 };
 inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
 std::string_view to_string(state one);
+std::string_view to_string(mark one);
 
 struct options {
   std::uint64_t seed = 1;
@@ -115,7 +134,8 @@ struct report {
   std::uint64_t frames = 0, dropped = 0, repeated = 0;
   duration simulated = 0;
   std::bitset<state_count> reached;
-  std::string violation;  // empty: every promise was kept
+  std::bitset<mark_count> marks;  // of the cores
+  std::string violation;          // empty: every promise was kept
 };
 
 report simulate(profile const& how, options const& what);

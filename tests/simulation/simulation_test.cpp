@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/simulation.hpp"
 
-#include "src/core/mutant.hpp"
-
 #include <doctest/doctest.h>
 
 #include <string>
@@ -13,73 +11,19 @@ using simulation::simulate;
 
 namespace {
 
-// Instrumented, a world takes twenty times as long; it has no threads to watch.
+// Instrumented, a world takes twenty times as long. A sanitizer looks for errors of memory in the steps of
+// cores and drivers: one world of each profile has them all. That planted faults are found (mutants_test.cpp)
+// is no question for it.
 constexpr std::uint64_t worlds = YONDER_IS_SANITIZED ? 1 : 4;
 
-void keeps_every_promise(std::string const& name) {
+void keeps_every_promise(std::string const& name, std::uint64_t values = 1'000) {
   for (std::uint64_t seed = 1; seed <= worlds; ++seed) {
     auto const seen = simulate(profile_named(name), {seed, 25'000});
     INFO("profile " << name << ", seed " << seed);
     CHECK(seen.violation == "");
     CHECK(seen.events >= 25'000);
-    CHECK(seen.values > 900);
+    CHECK(seen.values > values);
   }
-}
-
-// A fault that is in the cores as long as this stands.
-class planted_fault {
- public:
-  explicit planted_fault(mutant fault) { planted = fault; }
-  ~planted_fault() { planted = mutant::none; }
-};
-
-// Where a fault shows soonest, if that is not "local".
-char const* likely(mutant fault) {
-  switch (fault) {
-    case mutant::epoch_not_checked:
-    case mutant::fence_ignored:
-    case mutant::silence_given_work:
-    case mutant::lost_session_kept: return "wild";
-    case mutant::repetition_delivered:
-    case mutant::acknowledgement_forgotten:
-    case mutant::resend_forgotten: return "lossy";
-    case mutant::timeout_forgotten:
-    case mutant::grace_forgotten:
-    case mutant::early_stop_lost:
-    case mutant::task_not_taken_over:
-    case mutant::full_queue_drops:
-    case mutant::full_queue_overtaken:
-    case mutant::throw_repeats: return "driven";
-    case mutant::too_large_ignored:
-    case mutant::failed_send_ignored:
-    case mutant::waiting_uses_no_time: return "broken";
-    case mutant::item_level_ignored:
-    case mutant::batch_times_out:
-    case mutant::batch_cancelled: return "batches";
-    case mutant::withdrawal_unsaid:
-    case mutant::bulk_window_ignored:
-    case mutant::limits_ignored: return "slow";
-    case mutant::drain_ignored:
-    case mutant::prefetched_bytes_ignored: return "drains";
-    case mutant::lead_not_handed_over:
-    case mutant::wake_forgotten:
-    case mutant::gathered_left_unsent: return "crowd";
-    default: return "local";
-  }
-}
-
-bool finds_in(std::string const& name, std::uint64_t seeds) {
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed)
-    if (!simulate(profile_named(name), {seed, 40'000}).violation.empty()) return true;
-  return false;
-}
-
-bool finds(mutant fault) {
-  planted_fault const faulty(fault);
-  if (finds_in(likely(fault), 4)) return true;
-  for (auto const& how : simulation::profiles())
-    if (finds_in(how.name, 6)) return true;
-  return false;
 }
 
 }  // namespace
@@ -124,11 +68,29 @@ TEST_CASE("simulated: links that lose, repeat, delay and reorder keep every prom
   keeps_every_promise("lossy");
 }
 
-TEST_CASE("simulated: so they do when the hub starts anew") { keeps_every_promise("wild"); }
+TEST_CASE("simulated: so they do when the hub starts anew") { keeps_every_promise("wild", 500); }
 
 TEST_CASE("simulated: large frames over slow links starve nobody") { keeps_every_promise("slow"); }
 
 TEST_CASE("simulated: so they do when frames are lost and processes crash") { keeps_every_promise("rough"); }
+
+TEST_CASE("simulated: who stands still for a while, also for seconds, loses nothing by it") {
+  keeps_every_promise("stopped");
+}
+
+TEST_CASE("simulated: several pools, with functions in common, whose workers may not come") {
+  keeps_every_promise("pools");
+}
+
+TEST_CASE("simulated: clients that take nothing are held no more for than their credit") {
+  keeps_every_promise("credit", 40);  // most are cancelled
+}
+
+TEST_CASE("simulated: retries of everybody at once are made in a measured way") {
+  keeps_every_promise("storm");
+}
+
+TEST_CASE("simulated: a journal is never overtaken") { keeps_every_promise("journal"); }
 
 TEST_CASE("simulated: a seed replays exactly") {
   for (auto const& how : simulation::profiles()) {
@@ -139,12 +101,5 @@ TEST_CASE("simulated: a seed replays exactly") {
     CHECK(first.digest == again.digest);
     CHECK(first.events == again.events);
     CHECK(first.digest != other.digest);
-  }
-}
-
-TEST_CASE("simulated: every planted fault of the cores is found" * doctest::skip(YONDER_IS_SANITIZED)) {
-  for (int fault = 1; fault <= mutant_count; ++fault) {
-    INFO("mutant number " << fault << " survives");
-    CHECK(finds(static_cast<mutant>(fault)));
   }
 }

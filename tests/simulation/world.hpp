@@ -32,6 +32,11 @@ inline constexpr std::uint64_t first_session = 1'000;
 inline constexpr std::uint64_t first_worker_session = std::uint64_t{1} << 40;
 inline constexpr duration rest_limit = 400 * second;  // in which the world must come to rest
 inline constexpr duration heartbeat = 100 * millisecond;
+inline constexpr duration longest_unnoticed =
+    200 * millisecond;                          // of standing still: nobody is given up for it
+inline constexpr std::uint32_t most_kills = 8;  // of one call; some of them may be laid to another's account
+inline constexpr std::size_t most_in_a_worker = std::size_t{64} * 64;  // bytes of small calls
+inline constexpr double retries_per_second = 200;
 inline constexpr std::size_t argument_size = 16;
 inline constexpr std::size_t value_size = 16;
 inline constexpr std::size_t narrow_bytes = 4'000;  // what a narrow connection's transport carries
@@ -55,8 +60,14 @@ struct record {
   std::uint32_t starts = 0;
   std::uint32_t last_attempt = 0;  // that the hub has assigned
   std::uint32_t last_epoch = 0;
-  std::size_t large = 0;  // bytes of its arguments' buffers
+  std::uint32_t fenced = 0;  // attempts up to this one no longer count
+  std::size_t large = 0;     // bytes of its arguments' buffers
+  std::uint32_t function = 0;
+  std::uint32_t kills = 0;     // workers that ended because they ran it
+  std::uint64_t recorded = 0;  // by the journal, which must have synced that before it is started
   std::uint8_t outcomes = 0;
+  bool durable = false;
+  bool cursed = false;       // ends every worker that runs it
   bool large_value = false;  // past what some end receives
   bool may_repeat = false;
   std::uint32_t rest = 1;           // calls of its batch, from this one on
@@ -75,7 +86,7 @@ struct connection {
   std::uint32_t generation = 0;  // of the node
   bool open_at_node = false;
   bool open_at_hub = false;
-  time_point cut_until = 0;
+  std::array<time_point, 2> cut_until{};     // towards the node, towards the hub
   std::array<time_point, 2> last_arrival{};  // at the node, at the hub
   std::array<time_point, 2> busy_until{};    // a slow link, towards the node, towards the hub
   std::array<std::uint32_t, 2> under_way{};  // frames, to the node and to the hub
@@ -106,6 +117,7 @@ enum class conduct : std::uint8_t { returns, throws, hangs, ignores_stop, crashe
 
 struct worker_node {
   bool abandoned = false;  // cut off for ever
+  std::uint32_t pool = 0;
   shell driven;
   driver::serving turns{true};
   driver::watch eye;
@@ -154,6 +166,8 @@ enum class kind : std::uint8_t {
   comes_back,      // a: client
   worker_reads,    // a: worker, b: generation
   worker_watches,  // a: worker, b: generation
+  syncs,           // a: record of the journal
+  goes_on,         // a: node, b: its role; it had stopped
 };
 
 enum chaos_kind : std::uint32_t {
@@ -165,6 +179,7 @@ enum chaos_kind : std::uint32_t {
   drain,
   imposture,
   lies,
+  stoppage,
   chaos_kinds
 };
 
@@ -174,12 +189,21 @@ struct happening {
   std::uint32_t b = 0;
 };
 
+// A node that does nothing for a while, as a stopped process, and what has happened to it meanwhile.
+struct stillness {
+  bool still = false;
+  time_point since = 0;
+  time_point went_on = 0;  // when it last did
+  std::vector<happening> put_off;
+};
+
 class world {
  public:
   world(profile const& how, options const& what) : how_(how), what_(what), random_(what.seed) {
     auto const longest = how_.straggle > 0 ? how_.longest_delay * 100 : how_.longest_delay;
     slack_ = 4 * longest + 2 * millisecond;
     if (how_.slow_bytes_per_second != 0) slack_ += 500 * millisecond;  // behind a window of chunks
+    if (how_.stop_every != 0) slack_ += how_.longest_hub_stop + how_.longest_stop;
   }
   report run();
 
@@ -189,6 +213,7 @@ class world {
   void begin();
   bool at_rest();
   void abandon_part();
+  void abandon_pool();
   std::int64_t abandoned_calls() const;
   void finish();
   std::string describe(record const& call) const;
@@ -227,7 +252,8 @@ class world {
   static link_timing timing();
   void after_hub();
   void do_for_hub(output& one);
-  void begin_start(std::uint64_t start);
+  void begin_start(out::start_worker const& start);
+  void append(out::append const& what);
   void plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node);
   void killed(peer_id peer);
   void closed(peer_id peer);
@@ -238,7 +264,7 @@ class world {
   void connect_client(std::uint32_t index);
   void after_client(std::uint32_t index);
   void submit(std::uint32_t index);
-  void add_record(client_node& node, call_policy const& policy, std::uint32_t rest);
+  void add_record(client_node& node, call_policy const& policy, std::uint32_t function, std::uint32_t rest);
   void add_argument(byte_buffer& body, client_node const& node, std::uint64_t number) const;
   call_id submit_one(client_node& node, std::string_view function, call_policy const& policy);
   call_id submit_batch(client_node& node, std::string_view function, call_policy const& policy,
@@ -260,21 +286,33 @@ class world {
   // --- workers
 
   static constexpr std::uint32_t no_slot = static_cast<std::uint32_t>(-1);
+  static constexpr std::uint32_t no_pool = static_cast<std::uint32_t>(-1);
   std::uint32_t free_slot();
   // The worker that came by itself, and has none of the clients' functions.
   bool is_foreign(std::uint32_t index) const {
     return how_.foreign_worker && index == static_cast<std::uint32_t>(how_.workers);
   }
-  std::vector<function_info> offers() const {
+  // Whether the workers of a pool have this function: every other one is in two pools.
+  bool offers(std::uint32_t pool, std::uint32_t function) const {
+    auto const pools = static_cast<std::uint32_t>(how_.pools);
+    return function % pools == pool || (function % 2 == 1 && (function + 1) % pools == pool);
+  }
+  std::vector<function_info> offers_of(std::uint32_t pool) const {
     std::vector<function_info> made;
-    for (std::size_t i = 0; i < how_.functions; ++i) made.push_back({function_names()[i], 7, ""});
+    for (std::uint32_t i = 0; i < how_.functions; ++i)
+      if (offers(pool, i)) made.push_back({function_names()[i], 7, ""});
     return made;
   }
+  // Where starts fail, if there are several pools.
+  bool is_troubled(std::uint32_t pool) const { return how_.pools == 1 || pool == 0; }
+  bool may_lack_workers(record const& call) const;
   void start_worker(std::uint32_t index, std::uint32_t start);
   void connect_worker(std::uint32_t index, std::uint32_t start);
   void after_worker(std::uint32_t index);
   void begin_run(std::uint32_t index, out::run const& run);
   conduct draw_conduct();
+  // Some wait for ever, and say so.
+  duration draw_patience(duration usual) { return random_.below(16) == 0 ? never : usual; }
   void stop_run(std::uint32_t index, attempt_key const& key);
   void end_run(std::uint32_t index, std::uint32_t run);
   void end_worker(std::uint32_t index, std::uint32_t signal);
@@ -309,7 +347,7 @@ class world {
   void reach(state one) { seen_.reached.set(static_cast<std::size_t>(one)); }
 
   record* find(call_id id);
-  void observe_run(out::run const& run);
+  void observe_run(out::run const& run, std::uint32_t pool);
   void observe_at_hub(frame const& message);
   void observe_from_hub(frame const& message);
   bool is_repetition(header const& assign);
@@ -318,6 +356,11 @@ class world {
   void observe_assigned(header const& head, call_id id);
   void observe_value(call_id id, std::span<std::byte const> payload);
   void check_timeout(worker_node const& node);
+  void check_held();
+  void observe_remaining(frame const& message);
+  void observe_cancel(frame const& message);
+  void check_retries();
+  void check_handed_back(worker_node const& node, std::size_t waited);
 
   // --- what happens
 
@@ -329,6 +372,7 @@ class world {
   void cancel(std::uint32_t life, std::uint32_t number);
   void fail_start(std::uint32_t slot, std::uint32_t start);
   void lose_at_hub(std::uint32_t peer, std::uint32_t signal);
+  void sync(std::uint64_t record);
 
   // --- misfortune
 
@@ -336,6 +380,21 @@ class world {
   void plan_chaos(std::uint32_t which);
   void inject_fault(std::uint32_t which);
   void cut(peer_id peer);
+  // Of some only one direction is dead for ever.
+  static std::array<time_point, 2> cut_of_abandoned(std::uint32_t node) {
+    if (node % 3 == 0) return {never, never};
+    return node % 3 == 1 ? std::array<time_point, 2>{never, 0} : std::array<time_point, 2>{0, never};
+  }
+  void stop_somebody();
+  void go_on(std::uint32_t index, role of);
+  stillness& stillness_of(std::uint32_t index, role of);
+  stillness* still(std::uint32_t index, role of) {
+    auto& one = stillness_of(index, of);
+    return one.still ? &one : nullptr;
+  }
+  stillness* still_at(peer_id peer);
+  stillness* who_is_still(happening const& what);
+  void do_happen(happening const& what);
 
   // The connection is made anew; what was under way may still come, the hub may or may not hear of the old
   // one's end.
@@ -350,6 +409,7 @@ class world {
   struct lost_level {
     peer_id peer = 0;
     std::uint64_t started = 0;
+    call_id crashed;  // the call that ended it; of no session: none did
   };
   struct slot_reservations {
     std::vector<std::uint32_t> slots;
@@ -366,6 +426,10 @@ class world {
   time_point now_ = second;
   duration slack_ = 0;
   bool stopping_ = false;
+  std::uint32_t barren_ = no_pool;  // the pool that the world does not heal
+  time_point hub_since_ = second;
+  std::uint64_t synced_ = 0;   // of the journal
+  bool some_unknown_ = false;  // what some pool offers is not known before its first worker
   bool restarted_ = false;
   std::uint64_t imposters_ = 0;   // that this hub has seen
   std::vector<frame> overheard_;  // what honest peers have lately sent to the hub
@@ -386,7 +450,11 @@ class world {
   std::vector<incarnation> lives_;
   std::uint64_t worker_sessions_ = 0;
   slot_reservations reserved_;
-  std::unordered_map<std::uint64_t, std::uint32_t> hung_starts_;  // by start, the slot
+  std::unordered_map<std::uint64_t, std::uint32_t> hung_starts_;    // by start, the slot
+  std::unordered_map<std::uint64_t, std::uint32_t> pool_of_start_;  // of those under way
+  stillness hub_stillness_;
+  std::vector<stillness> client_stillness_;
+  std::vector<stillness> worker_stillness_;
   std::vector<lost_level> lost_levels_;
   std::unordered_map<std::uint32_t, std::uint32_t> assigned_levels_;  // by worker epoch, the highest sequence
   std::unordered_map<std::uint32_t, std::size_t> unanswered_;         // by worker epoch, attempts

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/call_table.hpp"
 
+#include "src/core/check.hpp"
+
 #include <doctest/doctest.h>
 
 using namespace yonder::core;
@@ -88,4 +90,13 @@ TEST_CASE("outcomes that were not taken count, and stall their caller") {
   CHECK_FALSE(t.calls.stalls(caller));
   t.calls.disconnect(0, caller);
   CHECK(t.calls.bytes() == 0);
+}
+
+TEST_CASE("an account that has lost count says so instead of going on") {
+  tested_calls t;
+  auto& caller = t.calls.connect(1, {});
+  t.calls.sent(caller, 10);
+  CHECK_THROWS_AS(t.calls.taken(caller, 11), broken_invariant);
+  auto& call = t.calls.add(caller, {1, 1}, 2, 10);
+  CHECK_THROWS_AS(t.calls.split(call, 2), broken_invariant);
 }

@@ -177,6 +177,35 @@ TEST_CASE("an end that stood still itself takes nobody for dead, but listens ane
   CHECK(ends.from.dead(ends.now));
 }
 
+TEST_CASE("whoever is heard but acknowledges nothing is taken for dead, too, after twice the time") {
+  two_ends ends;
+  auto const missed = ends.timing.missed * ends.timing.heartbeat;
+  auto const pass = [&](duration time) {
+    for (auto const until = ends.now + time; ends.now < until;) {
+      ends.from.tick(ends.now += ends.timing.heartbeat, ends.out);
+      ends.from.heard(ends.now);
+    }
+  };
+  pass(4 * missed);
+  CHECK_FALSE(ends.from.dead(ends.now));  // nothing was sent that could be acknowledged
+  auto message = make_control(frame_type::drain);
+  auto const head = message.head;
+  ends.from.send(ends.now, head, frame_ref(std::move(message)), never, ends.out);
+  pass(2 * missed - ends.timing.heartbeat);
+  CHECK_FALSE(ends.from.dead(ends.now));
+  pass(ends.timing.heartbeat);
+  CHECK(ends.from.dead(ends.now));
+  CHECK(ends.from.deaf(ends.now));
+  ends.from.redirect(ends.from.peer() + 1);  // another connection: everything is new
+  CHECK_FALSE(ends.from.dead(ends.now));
+  ends.from.redirect(ends.from.peer() - 1);
+  auto acknowledges = make_control(frame_type::ack);
+  acknowledges.head.sequence = 1;
+  CHECK(ends.from.acknowledged(ends.now, acknowledges, ends.out));
+  pass(4 * missed);
+  CHECK_FALSE(ends.from.dead(ends.now));
+}
+
 TEST_CASE("a frame that waits for its turn, or is sent again, says what is left of its time") {
   two_ends ends;
   auto message = make_control(frame_type::call);

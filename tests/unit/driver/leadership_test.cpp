@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/driver/leadership.hpp"
 
+#include "src/core/check.hpp"
+
 #include <doctest/doctest.h>
+
+#include <stdexcept>
+#include <string>
 
 using namespace yonder;
 using driver::leadership;
@@ -117,13 +122,25 @@ TEST_CASE("the end is told to the housekeeper") {
 
 TEST_CASE("turns that throw are tried again after longer and longer pauses, then given up") {
   mishaps told;
+  std::runtime_error const transient("simulated");
   auto last = core::duration{0};
   for (int i = 1; i < mishaps::most_in_a_row; ++i) {
-    auto const pause = told.failed();
+    auto const pause = told.failed(transient);
     CHECK(pause > last);
     last = pause;
   }
-  CHECK(told.failed() == core::never);
+  CHECK(told.failed(transient) == core::never);
   told.succeeded();
-  CHECK(told.failed() < core::second);
+  CHECK(told.failed(transient) < core::second);
+}
+
+TEST_CASE("a core that has lost count is given up at once, with the rule that does not hold") {
+  mishaps told;
+  try {
+    YONDER_CHECK(1 + 1 == 3, "one and one are three");
+    FAIL("the check holds");
+  } catch (std::exception const& error) {
+    CHECK(std::string(error.what()).find("one and one are three") != std::string::npos);
+    CHECK(told.failed(error) == core::never);
+  }
 }

@@ -126,3 +126,22 @@ TEST_CASE("what was lost when a transport threw is refused") {
   CHECK(box.send(0, message(1, 1), true, [](core::out::send const&) { return send_result::failed; }) ==
         fate::refused);
 }
+
+TEST_CASE("parts of microseconds that a frame has waited add up") {
+  outbox box;
+  std::uint64_t remaining = 0;
+  auto room = false;
+  auto const way = [&](core::out::send const& one) {
+    if (room) remaining = one.head.remaining_us;
+    return room ? send_result::sent : send_result::full;
+  };
+  auto waits = message(1, 1);
+  waits.head.type = core::frame_type::call;
+  waits.head.remaining_us = 100;
+  CHECK(box.send(0, std::move(waits), false, way) == fate::waits);
+  for (core::time_point now = 900; now <= 60'300; now += 900) {
+    room = now == 60'300;
+    box.retry(now, way, [](core::out::send&&) {});
+  }
+  CHECK(remaining == 40);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every fault that can be planted is found within a stated number of events, in the profile where it shows.
+// Not built with sanitizers: what a planted fault does to memory says nothing about the cores.
+#include "src/core/mutant.hpp"
+#include "tests/simulation/simulation.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace yonder::core;
+
+namespace {
+
+constexpr std::uint64_t usual = 400'000;
+constexpr std::uint64_t many = 2'000'000;  // where several things must come together
+
+struct whereabouts {
+  char const* profile;
+  std::uint64_t events;
+};
+
+// No default: a fault that is added has to be placed here.
+whereabouts where_is(mutant fault) {
+  switch (fault) {
+    case mutant::none: break;
+    case mutant::foreign_slot_freed:
+    case mutant::slot_leaked:
+    case mutant::lost_attempt_repeated:
+    case mutant::started_ignored:
+    case mutant::deadline_forgotten:
+    case mutant::cancel_loses:
+    case mutant::retry_forgotten:
+    case mutant::credit_forgotten:
+    case mutant::lost_client_kept:
+    case mutant::foreign_hello_obeyed:
+    case mutant::pool_offers_ignored:
+    case mutant::times_overflow: return {"local", usual};
+    case mutant::grace_forgotten: return {"local", many};
+    case mutant::recall_runs_twice: return {"fast", many};
+    case mutant::drain_ignored:
+    case mutant::prefetched_bytes_ignored: return {"drains", usual};
+    case mutant::timeout_forgotten:
+    case mutant::item_level_ignored:
+    case mutant::batch_cancelled: return {"batches", usual};
+    case mutant::fence_ignored:
+    case mutant::batch_times_out:
+    case mutant::results_mixed_up: return {"batches", many};
+    case mutant::repetition_delivered: return {"lossy", usual};
+    case mutant::lost_session_kept:
+    case mutant::deaf_peer_kept: return {"lossy", many};
+    case mutant::epoch_not_checked:
+    case mutant::silence_given_work:
+    case mutant::restart_is_final: return {"wild", usual};
+    case mutant::work_kept_at_end: return {"wild", many};
+    case mutant::acknowledgement_forgotten:
+    case mutant::resend_forgotten:
+    case mutant::withdrawal_unsaid:
+    case mutant::bulk_window_ignored:
+    case mutant::limits_ignored: return {"slow", usual};
+    case mutant::stillness_is_silence: return {"stopped", usual};
+    case mutant::untaken_ignored: return {"credit", usual};
+    case mutant::tokens_ignored:
+    case mutant::quarantine_forgotten: return {"storm", usual};
+    case mutant::journal_overtaken: return {"journal", usual};
+    case mutant::other_pools_failed: return {"pools", many};
+    case mutant::task_not_taken_over:
+    case mutant::throw_repeats:
+    case mutant::late_start_kept: return {"driven", usual};
+    case mutant::early_stop_lost:
+    case mutant::full_queue_drops: return {"driven", many};
+    case mutant::waiting_uses_no_time: return {"broken", usual};
+    case mutant::full_queue_overtaken:
+    case mutant::too_large_ignored:
+    case mutant::failed_send_ignored: return {"broken", many};
+    case mutant::lead_not_handed_over:
+    case mutant::wake_forgotten:
+    case mutant::gathered_left_unsent: return {"crowd", usual};
+    case mutant::throw_keeps_lead: return {"crowd", many};
+  }
+  return {"local", 0};
+}
+
+bool finds(mutant fault) {
+  auto const [name, most] = where_is(fault);
+  planted = fault;
+  std::uint64_t events = 0;
+  auto found = false;
+  for (std::uint64_t seed = 1; !found && events < most; ++seed) {
+    auto const seen = simulation::simulate(simulation::profile_named(name), {seed, 40'000});
+    found = !seen.violation.empty();
+    events += seen.events;
+  }
+  planted = mutant::none;
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("simulated: every planted fault is found in as many events as it may take") {
+  for (int fault = 1; fault <= mutant_count; ++fault) {
+    INFO("mutant number " << fault << " survives");
+    CHECK(finds(static_cast<mutant>(fault)));
+  }
+}
