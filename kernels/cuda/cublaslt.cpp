@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -257,8 +258,8 @@ double products<T>::time(cudaStream_t stream, plan const& how, cublasLtMatmulAlg
 }
 
 template <class T>
-cublasLtMatmulAlgo_t products<T>::fastest(cudaStream_t stream, plan const& how,
-                                          std::span<product_arguments<T> const> same_shape) const {
+std::optional<cublasLtMatmulAlgo_t> products<T>::fastest(
+    cudaStream_t stream, plan const& how, std::span<product_arguments<T> const> same_shape) const {
   std::vector<double> best(how.algorithms.size(), std::numeric_limits<double>::infinity());
   for (int round = 0; round <= rounds_to_time; ++round) {  // the first one warms up
     for (std::size_t i = 0; i < best.size(); ++i) {
@@ -266,7 +267,9 @@ cublasLtMatmulAlgo_t products<T>::fastest(cudaStream_t stream, plan const& how,
       if (round != 0) best[i] = std::min(best[i], found);
     }
   }
-  return how.algorithms[static_cast<std::size_t>(std::min_element(best.begin(), best.end()) - best.begin())];
+  auto const least = std::min_element(best.begin(), best.end());
+  if (!std::isfinite(*least)) return std::nullopt;
+  return how.algorithms[static_cast<std::size_t>(least - best.begin())];
 }
 
 template <class T>
@@ -279,8 +282,9 @@ void products<T>::tune(cudaStream_t stream, std::span<product_arguments<T> const
   auto kept = kept_.find(key);
   if (!kept && kept_.keeps()) {
     kept_algorithm chosen;
-    cublasLtMatmulAlgo_t const found = fastest(stream, how, same_shape);
-    std::memcpy(chosen.data(), &found, sizeof found);
+    auto const found = fastest(stream, how, same_shape);
+    if (!found) return;  // run() says why; the next call tries again
+    std::memcpy(chosen.data(), &*found, sizeof *found);
     kept = kept_.keep(key, chosen);
   }
   cublasLtMatmulAlgo_t use = how.algorithms.front();

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -69,8 +70,9 @@ class products {
   plan& plan_of(product_arguments<T> const& a);
   std::unique_ptr<plan> make_plan(product_arguments<T> const& a) const;
   bool is_usable(plan const& how, cublasLtMatmulAlgo_t const& algorithm) const;
-  cublasLtMatmulAlgo_t fastest(cudaStream_t stream, plan const& how,
-                               std::span<product_arguments<T> const> same_shape) const;
+  // Nothing where none runs.
+  std::optional<cublasLtMatmulAlgo_t> fastest(cudaStream_t stream, plan const& how,
+                                              std::span<product_arguments<T> const> same_shape) const;
   cublasStatus_t multiply(cudaStream_t stream, plan const& how, cublasLtMatmulAlgo_t const& algorithm,
                           product_arguments<T> const& a) const;
   double time(cudaStream_t stream, plan const& how, cublasLtMatmulAlgo_t const& algorithm,

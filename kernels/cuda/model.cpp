@@ -6,11 +6,14 @@
 namespace yonder::kernels::cuda {
 namespace {
 
+// cudaMemcpy() from pageable memory may return before the last bytes are there, and the lanes' streams wait
+// for no other.
 template <class T>
 device_block upload(model_parts<T>& parts) {
   auto block = allocate_on_device(parts.bytes.size());
   check(cudaMemcpy(block.get(), parts.bytes.data(), parts.bytes.size(), cudaMemcpyHostToDevice),
         "copying the weights to the GPU");
+  check(cudaStreamSynchronize(nullptr), "waiting for the weights");
   parts.bytes = {};
   return block;
 }
