@@ -434,6 +434,7 @@ worker_load dispatcher::load_of(worker_session& worker) const {
 }
 
 void dispatcher::update_load(time_point now, worker_session& worker) {
+  if (worker.program == nullptr) return;  // it has not come so far
   move_to(now, worker, load_of(worker));
   auto const loaded = has_waiting(worker);
   if (loaded != worker.counted_loaded) {

@@ -141,6 +141,7 @@ void hub::state::hello(time_point now, peer_record& peer, frame const& message, 
   }
   if (peer.owner != nullptr) return violated(now, *peer.owner, "a second session on one connection", out);
   if (said.role == peer_role::client) return begin_client(now, peer, said, message.head, out);
+  if (said.predecessor.session != 0) take_predecessor(now, peer, said.predecessor, out);
   begin_worker(now, peer, said, message.head, out);
 }
 
@@ -162,6 +163,21 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   work.join(now, worker,
             work.hold_image(said.functions,
                             worker.pool != nullptr && worker.pool->on_demand ? worker.pool : nullptr));
+}
+
+// What only its supervisor could see of a worker elsewhere. Nothing was started in another epoch than the
+// last.
+void hub::state::take_predecessor(time_point now, peer_record const& peer, predecessor const& gone,
+                                  outputs& out) {
+  auto* const worker = sessions.worker_of(gone.session, peer);
+  if (worker == nullptr) return;
+  peer_loss loss;
+  loss.started = gone.epoch == worker->conn.epoch() ? gone.started : 0;
+  loss.signal = gone.signal;
+  loss.exit_status = gone.exit_status;
+  loss.stderr_tail = gone.stderr_tail;
+  loss.reason = gone.reason;
+  ended(now, *worker, loss, out);
 }
 
 void hub::state::resume_session(time_point now, session& one, peer_record& peer, header const& head,

@@ -31,6 +31,7 @@ struct hub::state {
   void hello(time_point now, peer_record& peer, frame const& message, outputs& out);
   void begin_client(time_point now, peer_record& peer, hello_message& said, header const& head, outputs& out);
   void begin_worker(time_point now, peer_record& peer, hello_message& said, header const& head, outputs& out);
+  void take_predecessor(time_point now, peer_record const& peer, predecessor const& gone, outputs& out);
   void resume_session(time_point now, session& one, peer_record& peer, header const& head, outputs& out);
   void welcome(time_point now, session& one, outputs& out);
   void receive_from(time_point now, session& one, frame&& message, outputs& out);

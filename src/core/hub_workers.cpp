@@ -298,8 +298,10 @@ void hub::state::kill(time_point now, worker_session& worker, outputs& out) {
 std::uint32_t hub::state::started_items(worker_session const& worker, attempt_record const& attempt,
                                         peer_loss const& loss) {
   if (YONDER_MUTANT(started_ignored)) return 0;
-  if (!loss.started) return worker.conn.was_transmitted(attempt.sequence) ? attempt.count : 0;
-  auto const ahead = distance(attempt.sequence, static_cast<std::uint32_t>(*loss.started >> 32));
+  auto const number = worker.conn.number_of(attempt.sequence);
+  if (!number) return 0;
+  if (!loss.started) return attempt.count;
+  auto const ahead = distance(*number, static_cast<std::uint32_t>(*loss.started >> 32));
   if (ahead != 0) return ahead < 0 ? attempt.count : 0;
   if (YONDER_MUTANT(item_level_ignored)) return 0;
   auto const level = static_cast<std::uint32_t>(*loss.started);

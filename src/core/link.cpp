@@ -43,6 +43,7 @@ void link::open(time_point now, peer_id peer, std::uint32_t epoch) {
   in_flight_.clear();
   waiting_.clear();
   bulk_.clear();
+  assigned_.clear();
   bulk_bytes_ = small_bytes_ = 0;
   release_held();
   incoming_.reset();
@@ -128,6 +129,7 @@ void link::launch(time_point now, sent_frame one, outputs& out) {
   one.head.epoch = epoch_;
   one.head.sequence = ++last_sent_;
   one.patience = static_cast<duration>(bulk_bytes_) * slowest_byte;
+  note_assigned(one.head.type, one.ticket);
   in_flight_.push_back(std::move(one));
   transmit(now, in_flight_.back(), out);
 }
@@ -171,8 +173,26 @@ void link::launch_bulk(time_point now, outputs& out) {
   }
   one.bulk_bytes = size_of(*one.body);
   bulk_bytes_ += one.bulk_bytes;
+  auto const whole = done ? first.head.type : frame_type::chunk;
   if (done) bulk_.pop_front();
+  auto const is_chunk = one.head.type == frame_type::chunk;
+  auto const ticket = one.ticket;
   launch(now, std::move(one), out);
+  if (is_chunk) note_assigned(whole, ticket);
+}
+
+void link::note_assigned(frame_type type, std::uint32_t ticket) {
+  if (type != frame_type::assign) return;
+  if (assigned_.size() == window) assigned_.pop_front();
+  assigned_.push_back({ticket, last_sent_});
+}
+
+std::optional<std::uint32_t> link::number_of(std::uint32_t ticket) const noexcept {
+  if (reliable_) return ticket;
+  if (!was_transmitted(ticket)) return {};
+  for (auto i = assigned_.size(); i-- != 0;)
+    if (assigned_[i].ticket == ticket) return assigned_[i].number;
+  return assigned_.empty() ? std::uint32_t{0} : assigned_.front().number - 1;
 }
 
 bool link::was_transmitted(std::uint32_t ticket) const noexcept {
@@ -318,6 +338,7 @@ bool link::completes(time_point now, time_point came, frame& message) {
   if (broken_) return false;
   YONDER_REACHED(put_together);
   message = incoming_.finish(now);
+  message.head.sequence = received_;  // of its last chunk: frames that overtook it came before
   return true;
 }
 

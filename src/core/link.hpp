@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/core/mutant.hpp"
+#include "src/core/ring.hpp"
 #include "src/core/transfer.hpp"
 #include "src/core/types.hpp"
 
@@ -82,6 +83,8 @@ class link {
   static bool is_bulk(frame const& message) noexcept { return is_bulk(size_of(message)); }
   // Whether the whole frame has left. False: the other end cannot have delivered it.
   bool was_transmitted(std::uint32_t ticket) const noexcept;
+  // The number with which an assignment has wholly left; none: it has not. Of old ones, one below all others.
+  std::optional<std::uint32_t> number_of(std::uint32_t ticket) const noexcept;
   // Whether the other end has said that the frame was delivered to it.
   bool was_delivered(std::uint32_t ticket) const noexcept;
   // The highest ticket up to which the other end has received every frame.
@@ -118,6 +121,10 @@ class link {
     bool received = false;       // although frames before it are missing
     bool repeated = false;
   };
+  struct numbered_ticket {
+    std::uint32_t ticket = 0;
+    std::uint32_t number = 0;
+  };
   struct held_frame {
     frame message;
     time_point came = 0;
@@ -126,6 +133,7 @@ class link {
 
   bool goes_behind_bulk(header const& head, frame const& message) const noexcept;
   void launch(time_point now, sent_frame one, outputs& out);
+  void note_assigned(frame_type type, std::uint32_t ticket);
   bool bulk_may_leave() const noexcept;
   void launch_bulk(time_point now, outputs& out);
   // For how long tick() is late, if by more than a heartbeat.
@@ -159,6 +167,7 @@ class link {
   std::deque<sent_frame> in_flight_;  // with the numbers up to last_sent_
   std::deque<queued_frame> waiting_;  // for the window
   std::deque<queued_frame> bulk_;     // and what must not overtake them; the first one may have begun
+  ring<numbered_ticket> assigned_;    // the latest assignments that have left
   std::size_t bulk_bytes_ = 0;        // of bulk in flight
   std::size_t small_bytes_ = 0;       // of small frames that have left since the last bulk
   duration round_trip_ = 0;           // smoothed; 0: not measured yet

@@ -173,6 +173,22 @@ bool get_limits(bytes_view value, frame_limits& limits) {
          limits.max_frame_bytes >= min_frame_bytes;
 }
 
+constexpr std::int32_t no_status = -1;
+
+void put_predecessor(byte_buffer& body, predecessor const& one) {
+  put_numbers(body, tag::predecessor, one.session, one.epoch, one.started, one.signal,
+              one.exit_status.value_or(no_status));
+  put_present_text(body, tag::predecessor_reason, one.reason, max_name_size);
+  put_present_text(body, tag::predecessor_stderr, one.stderr_tail);
+}
+
+bool get_predecessor(bytes_view value, predecessor& one) {
+  std::int32_t status = no_status;
+  if (!get_numbers(value, one.session, one.epoch, one.started, one.signal, status)) return false;
+  if (status != no_status) one.exit_status = status;
+  return true;
+}
+
 bool get_offered(bytes_view value, std::vector<function_info>& functions) {
   if (functions.size() >= max_functions) return false;
   return get_function(value, functions.emplace_back());
@@ -223,6 +239,7 @@ frame make_hello(hello_message const& message) {
   if (message.start_token != 0) put_numbers(made.body, tag::start_token, message.start_token);
   if (message.concurrency != 1) put_numbers(made.body, tag::concurrency, message.concurrency);
   put_numbers(made.body, tag::frame_limits, message.limits.max_frame_bytes, message.limits.max_buffers);
+  if (message.predecessor.session != 0) put_predecessor(made.body, message.predecessor);
   for (auto const& info : message.functions) put_function(made.body, info);
   return finish(std::move(made));
 }
@@ -242,6 +259,9 @@ bool read_hello(frame const& message, hello_message& hello) {
       case tag::start_token: return taken_if(get_numbers(value, hello.start_token));
       case tag::concurrency: return taken_if(get_numbers(value, hello.concurrency) && hello.concurrency != 0);
       case tag::frame_limits: return taken_if(get_limits(value, hello.limits));
+      case tag::predecessor: return taken_if(get_predecessor(value, hello.predecessor));
+      case tag::predecessor_reason: return taken_if(get_text(value, hello.predecessor.reason, max_name_size));
+      case tag::predecessor_stderr: return taken_if(get_text(value, hello.predecessor.stderr_tail));
       case tag::offered_function: return taken_if(get_offered(value, hello.functions));
       default: return field::unknown;
     }

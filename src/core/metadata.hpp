@@ -28,6 +28,10 @@ enum class tag : std::uint16_t {
   error_signal = 0x0055,      // i32
   error_exit = 0x0056,        // i32
   error_stderr = 0x0057,      // text
+  // Of the process whose place this worker takes.
+  predecessor = 0x0058,         // u64 session, u32 epoch, u64 started mark, i32 signal, i32 status (-1: none)
+  predecessor_reason = 0x0059,  // text
+  predecessor_stderr = 0x005a,  // text
   function = 0x8001,          // text
   policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
@@ -64,6 +68,7 @@ struct hello_message {
   std::uint32_t concurrency = 1;  // of a worker: attempts that it runs at once
   frame_limits limits;            // what the sender can receive
   std::vector<function_info> functions;
+  core::predecessor predecessor;  // of a worker
 };
 
 // How much a client may have outstanding at the hub, in all.

@@ -17,6 +17,9 @@ class ring {
   Element& operator[](std::size_t index) noexcept { return places_[(first_ + index) & (places_.size() - 1)]; }
   Element& front() noexcept { return (*this)[0]; }
   Element const& front() const noexcept { return places_[first_]; }
+  Element const& operator[](std::size_t index) const noexcept {
+    return places_[(first_ + index) & (places_.size() - 1)];
+  }
 
   void push_back(Element element) { push_back() = std::move(element); }
   // A new one at the end, as it was made or reset.

@@ -163,6 +163,13 @@ bool session_table::alive(std::uint64_t id, std::uint32_t epoch) const {
   return found != nullptr && found->conn.epoch() == epoch;
 }
 
+worker_session* session_table::worker_of(std::uint64_t id, peer_record const& peer) const {
+  auto* const found = sessions_.find(id);
+  auto const is_its = found != nullptr && found->role == peer_role::worker && found->peer != &peer &&
+                      found->identity == peer.identity;
+  return is_its ? static_cast<worker_session*>(found) : nullptr;
+}
+
 client_session* session_table::client(std::uint64_t id) const {
   auto* const found = sessions_.find(id);
   return found == nullptr || found->role != peer_role::client ? nullptr : static_cast<client_session*>(found);

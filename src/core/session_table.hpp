@@ -68,6 +68,8 @@ class session_table {
   void remove(worker_session& one) { workers_.erase(one.id); }
 
   bool alive(std::uint64_t id, std::uint32_t epoch) const;
+  // The worker of this session, if it belongs to whoever is at `peer`; null: there is none.
+  worker_session* worker_of(std::uint64_t id, peer_record const& peer) const;
   // The connected client of this session; null: there is none.
   client_session* client(std::uint64_t id) const;
 

@@ -45,6 +45,17 @@ struct call_policy {
   bool durable = false;       // a hub with a journal takes it when it is on disk
 };
 
+// How a worker's process ended, told by the one that takes its place.
+struct predecessor {
+  std::uint64_t session = 0;  // 0: there is none
+  std::uint32_t epoch = 0;    // of the last attempt that it started
+  std::uint64_t started = 0;  // the out::run::mark of that; 0: none
+  int signal = 0;
+  std::optional<int> exit_status{};
+  std::string reason{};  // what follows "the worker"
+  std::string stderr_tail{};
+};
+
 // Why a call ended without its value.
 struct failure {
   errc code = errc::failed;

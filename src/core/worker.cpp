@@ -58,6 +58,7 @@ struct worker::state final : session_user {
     hello.process = config.pid;
     hello.start_token = config.start_token;
     hello.concurrency = config.concurrency;
+    hello.predecessor = config.predecessor;
     hello.limits = config.limits;
     hello.functions = config.functions;
     return hello;

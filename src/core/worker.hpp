@@ -11,8 +11,9 @@ struct worker_config {
   std::uint64_t session = 0;  // drawn at random, once per process
   std::string name;           // "host/1234": where a call ran, for people
   std::uint64_t pid = 0;
-  std::uint64_t start_token = 0;  // which start of a launcher this process comes of; 0: none
-  frame_limits limits;            // what this worker can receive
+  std::uint64_t start_token = 0;    // which start of a launcher this process comes of; 0: none
+  core::predecessor predecessor{};  // whose place this process takes
+  frame_limits limits;              // what this worker can receive
   std::vector<function_info> functions;
   std::uint32_t concurrency = 1;  // attempts that run at once
   std::uint32_t max_row = 1;      // items of a batch that are given out together, where one runs at once

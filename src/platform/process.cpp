@@ -160,6 +160,15 @@ exit_report child_process::wait() const {
   return {.signal = info.si_status};
 }
 
+bool child_process::is_stopped() const noexcept {
+  constexpr int how = WSTOPPED | WNOHANG | WNOWAIT;
+  siginfo_t info{};
+  int error = EINVAL;
+  if (is_pidfd_) error = wait_for(static_cast<idtype_t>(P_PIDFD), handle_.get(), how, info);
+  if (error == EINVAL) error = wait_for(P_PID, pid_, how, info);
+  return error == 0 && info.si_pid == pid_;
+}
+
 child_process spawn(spawn_request const& request) {
   constexpr int first_inherited = 3;
   auto const above = static_cast<std::size_t>(first_inherited) + request.inherited.size();
@@ -172,6 +181,10 @@ child_process spawn(spawn_request const& request) {
   if (request.output >= 0) {
     sources.push_back(lifted(request.output, above));
     actions.duplicate(sources.back().get(), STDOUT_FILENO);
+    actions.duplicate(sources.back().get(), STDERR_FILENO);
+  }
+  if (request.errors >= 0) {
+    sources.push_back(lifted(request.errors, above));
     actions.duplicate(sources.back().get(), STDERR_FILENO);
   }
   int target = first_inherited;

@@ -32,7 +32,8 @@ class child_process {
   int handle() const noexcept { return handle_.get(); }  // readable once the process has ended
 
   void kill(int signal) const noexcept;
-  exit_report wait() const;  // blocks until it has ended
+  exit_report wait() const;          // blocks until it has ended
+  bool is_stopped() const noexcept;  // by a signal, and not told to continue
 
  private:
   pid_t pid_;
@@ -47,6 +48,7 @@ struct spawn_request {
   std::vector<std::string> arguments;    // argv, argv[0] included
   std::vector<std::string> environment;  // "NAME=value", in front of this process's own
   int output = -1;                       // its stdout and stderr; -1: as ours
+  int errors = -1;                       // its stderr alone
   std::vector<int> inherited{};          // become its descriptors 3, 4, …; it gets no other
   bool inherits_all = false;             // instead: all that is not close-on-exec, under the same numbers
 };

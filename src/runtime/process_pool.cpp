@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,8 +23,9 @@ namespace yonder::runtime_detail {
 namespace {
 
 constexpr std::size_t tail_size = 4096;
-constexpr int patience_ms = 1000;       // with workers that were told to end, before they are killed
-constexpr int relay_patience_ms = 100;  // with a stderr that takes no more, at the end
+constexpr int patience_ms = 1000;            // with workers that were told to end, before they are killed
+constexpr long look_again_ns = 500'000'000;  // whether workers are stopped
+constexpr int relay_patience_ms = 100;       // with a stderr that takes no more, at the end
 
 struct descriptor_pair {
   platform::unique_fd ours;
@@ -89,6 +91,7 @@ struct process_pool::worker {
   shared_page* page = nullptr;
   bool greeted = false;  // a frame came
   bool ended = false;    // the process
+  int stopped = 0;       // looks in a row that found it stopped by a signal
   platform::exit_report how;
   std::string reason;  // why we killed it: what follows "the worker"
 
@@ -116,6 +119,17 @@ namespace {
 
 // A worker has two descriptors to watch; both tokens hold its address, which is aligned.
 constexpr std::uint64_t output_bit = 1;
+constexpr std::uint64_t of_clock = 0;
+
+platform::unique_fd make_clock() {
+  auto clock = platform::above_standard(
+      platform::unique_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)));
+  if (!clock) platform::throw_errno("timerfd_create");
+  timespec const period{0, look_again_ns};
+  itimerspec const times{period, period};
+  ::timerfd_settime(clock.get(), 0, &times, nullptr);
+  return clock;
+}
 
 }  // namespace
 
@@ -151,6 +165,7 @@ void process_pool::launch(core::out::start_worker const& wanted) {
     }
     release(fresh);
     workers_.pop_back();
+    stop_clock();
     throw;
   }
 }
@@ -178,6 +193,7 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
                                    .output = writable.get(),
                                    .inherited = {theirs.get(), memory.get()}});
   poller_.add(fresh.process->handle(), *this, token);
+  start_clock();
 }
 
 // What others hold of it.
@@ -191,12 +207,37 @@ void process_pool::release(worker& gone) {
 }
 
 void process_pool::on_ready(std::uint64_t token, bool, bool) {
+  if (token == of_clock) return look_for_stopped();
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a poller's token is a number
   auto* const one = reinterpret_cast<worker*>(token & ~output_bit);
   if ((token & output_bit) != 0)
     read_output(*one);
   else
     reap(*one);
+}
+
+void process_pool::start_clock() {
+  if (clock_) return;
+  auto clock = make_clock();
+  poller_.add(clock.get(), *this, of_clock);
+  clock_ = std::move(clock);
+}
+
+void process_pool::stop_clock() {
+  if (!clock_ || !workers_.empty()) return;
+  poller_.remove(clock_.get());
+  clock_.reset();
+}
+
+// A worker that somebody has stopped answers nothing: after two looks it is ended.
+void process_pool::look_for_stopped() {
+  std::uint64_t rings = 0;
+  [[maybe_unused]] auto const taken = ::read(clock_.get(), &rings, sizeof rings);
+  for (auto& one : workers_) {
+    if (one->ended) continue;
+    one->stopped = one->process->is_stopped() ? one->stopped + 1 : 0;
+    if (one->stopped == 2) kill(one->peer, "was stopped by a signal, and ended");
+  }
 }
 
 void process_pool::read_output(worker& one) {
@@ -234,6 +275,7 @@ void process_pool::take(std::vector<pool_event>& happened, std::vector<transport
     drain_and_report(**one, frames);
     one = workers_.erase(one);
   }
+  stop_clock();
   std::move(happened_.begin(), happened_.end(), std::back_inserter(happened));
   happened_.clear();
 }
@@ -300,6 +342,7 @@ void process_pool::stop() {
     release(*one);
   }
   workers_.clear();
+  stop_clock();
   relay_.finish(platform::now() + std::int64_t{relay_patience_ms} * 1'000'000);
 }
 

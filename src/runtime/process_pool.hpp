@@ -50,6 +50,9 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void read_output(worker& one);
   void reap(worker& one);
   void await_ends(std::int64_t until);
+  void start_clock();
+  void stop_clock();
+  void look_for_stopped();
   void receive(std::vector<transport::event>& frames);
   void drain_and_report(worker& dead, std::vector<transport::event>& frames);
   void report(worker& dead);
@@ -59,6 +62,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   transport::local_endpoint endpoint_;
   worker_list workers_;
   core::number_map<worker> by_peer_;
+  platform::unique_fd clock_;  // rings while there are workers
   std::vector<pool_event> happened_;
   std::vector<transport::event> received_;
   stderr_relay relay_{poller_};

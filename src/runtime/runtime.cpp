@@ -146,6 +146,17 @@ void tell_of_silence(worker_loop& loop, std::string const& address, core::durati
   }).detach();
 }
 
+core::predecessor told_of_predecessor(supervised_page const& page) {
+  core::predecessor told{.session = page.last_session,
+                         .epoch = page.last_epoch,
+                         .started = page.last_started,
+                         .signal = page.last_signal,
+                         .reason = page.last_reason,
+                         .stderr_tail = page.last_words};
+  if (page.last_status >= 0) told.exit_status = page.last_status;
+  return told;
+}
+
 // Whether another worker would fare no better.
 bool is_final(errc code) noexcept {
   return code == errc::unauthorized || code == errc::protocol_mismatch || code == errc::hub_unreachable;
@@ -160,10 +171,17 @@ bool is_final(errc code) noexcept {
   auto config = worker_config_here(options.max_call_bytes);
   auto const session = config.session;
   auto const tries = config.hub_timeout;
-  auto made = std::make_unique<worker_loop>(worker_loop_config{.core = std::move(config),
-                                                               .max_result_bytes = options.max_call_bytes,
-                                                               .max_decoded_bytes = options.max_decoded_bytes,
-                                                               .own_process = true});
+  worker_loop_config how{.core = std::move(config),
+                         .max_result_bytes = options.max_call_bytes,
+                         .max_decoded_bytes = options.max_decoded_bytes,
+                         .own_process = true};
+  if (auto* const page = how_started().page; page != nullptr) {
+    how.core.predecessor = told_of_predecessor(*page);
+    page->session.store(session, std::memory_order_release);
+    how.started = &page->started;
+    how.epoch = &page->epoch;
+  }
+  auto made = std::make_unique<worker_loop>(std::move(how));
   made->attach(set_up([&] {
     return transport.connect(made->poller(),
                              {address, keys_folder(options), session, limits_of(options.max_call_bytes)});

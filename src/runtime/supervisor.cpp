@@ -12,14 +12,19 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 
 #include "src/core/words.hpp"
 #include "src/platform/descriptors.hpp"
+#include "src/platform/poller.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/system_call.hpp"
+#include "src/runtime/stderr_relay.hpp"
 #include "src/runtime/worker_start.hpp"
 
 namespace yonder::runtime_detail {
@@ -60,7 +65,7 @@ sigset_t passed_on() noexcept {
   ::_exit(128 + how.signal);
 }
 
-class supervisor {
+class supervisor final : private platform::ready_handler {
  public:
   supervisor() {
     auto const set = passed_on();
@@ -69,70 +74,145 @@ class supervisor {
         platform::above_standard(platform::unique_fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)));
     if (!signals_) platform::throw_errno("signalfd");
     make_channel();
+    make_page();
+    make_pipe();
+    poller_->add(signals_.get(), *this, of_signals);
+    poller_->add(errors_.get(), *this, of_errors);
   }
 
   [[noreturn]] void run() {
     restart_delay delay;
     for (;;) {
       auto const began = platform::now();
-      auto const worker = start();
-      watch(&worker, -1);
-      auto const how = worker.wait();
-      if (ending_ != 0 || has_said_so()) end_as(how);
-      auto const pause = delay.after(platform::now() - began);
-      say("the worker " + platform::to_string(how) + "; another one is started" +
-          (pause > 0 ? " in " + core::in_words(pause) : ""));
-      watch(nullptr, platform::now() + pause);
-      if (ending_ != 0) end_as({.signal = ending_});
+      start();
+      while (worker_) watch(platform::now() + look_again);
+      if (ending_ != 0 || has_said_so()) end(how_);
+      auto const worked = page_->started.load() != 0;
+      tell_next();
+      auto const pause = delay.after(platform::now() - began, worked);
+      relay_.pass("yonder worker: the worker " + platform::to_string(how_) + "; another one is started" +
+                  (pause > 0 ? " in " + core::in_words(pause) : "") + "\n");
+      for (auto const until = platform::now() + pause; ending_ == 0 && platform::now() < until;) watch(until);
+      if (ending_ != 0) end({.signal = ending_});
     }
   }
 
  private:
+  static constexpr std::uint64_t of_signals = 0, of_errors = 1, of_worker = 2;
+  static constexpr std::int64_t look_again = second / 2;  // whether it is stopped
+
   // By which a worker says that it ends for good. It keeps the number in the worker, where lower ones may be
   // what the program was given.
   void make_channel() {
-    constexpr int unlikely = 10;
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) platform::throw_errno("pipe2");
     readable_.reset(ends[0]);
     platform::unique_fd const writable(ends[1]);
-    writable_.reset(::fcntl(writable.get(), F_DUPFD, unlikely));
-    if (!writable_) platform::throw_errno("fcntl(F_DUPFD)");
+    writable_ = passed_down(writable);
   }
 
-  platform::child_process start() const {
+  static platform::unique_fd passed_down(platform::unique_fd const& fd) {
+    constexpr int unlikely = 10;
+    platform::unique_fd made(::fcntl(fd.get(), F_DUPFD, unlikely));
+    if (!made) platform::throw_errno("fcntl(F_DUPFD)");
+    return made;
+  }
+
+  void make_page() {
+    memory_ = passed_down(platform::anonymous_memory(page_size));
+    page_ = static_cast<supervised_page*>(map_memory(memory_.get()));
+    page_->magic = page_magic;
+  }
+
+  // All workers write to one, so that what they have started goes on printing when they have ended.
+  void make_pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) platform::throw_errno("pipe2");
+    errors_ = platform::above_standard(platform::unique_fd(ends[0]));
+    their_errors_ = platform::above_standard(platform::unique_fd(ends[1]));
+    if (!errors_ || !their_errors_) platform::throw_errno("fcntl(F_DUPFD_CLOEXEC)");
+    ::fcntl(errors_.get(), F_SETFL, O_NONBLOCK);
+  }
+
+  void start() {
     auto command = own_image().start();
     auto const& ours = how_started().arguments;
     command.arguments.insert(command.arguments.end(), ours.begin(), ours.end());
-    return platform::spawn(
-        {.path = command.path,
-         .arguments = std::move(command.arguments),
-         .environment = {std::string(supervised_name) + "=" + supervised_value(writable_.get(), ::getpid())},
-         .inherits_all = true});
+    page_->session = page_->started = page_->epoch = 0;
+    words_.clear();
+    stopped_ = 0;
+    worker_.emplace(
+        platform::spawn({.path = command.path,
+                         .arguments = std::move(command.arguments),
+                         .environment = {std::string(supervised_name) + "=" +
+                                         supervised_value(writable_.get(), memory_.get(), ::getpid())},
+                         .errors = their_errors_.get(),
+                         .inherits_all = true}));
+    poller_->add(worker_->handle(), *this, of_worker);
   }
 
-  // Until the worker has ended, if there is one, or a time has come (-1: never); without one also until a
-  // signal asks us to end.
-  void watch(platform::child_process const* worker, std::int64_t until) {
-    for (;;) {
-      std::array<pollfd, 2> watched{
-          {{signals_.get(), POLLIN, 0}, {worker != nullptr ? worker->handle() : -1, POLLIN, 0}}};
-      auto const left =
-          until < 0 ? -1 : std::max<std::int64_t>(0, (until - platform::now() + 999'999) / 1'000'000);
-      int const ready = ::poll(watched.data(), watched.size(), static_cast<int>(left));
-      if (watched[0].revents != 0) pass_on(worker);
-      if (watched[1].revents != 0 || (ready == 0 && left == 0)) return;
-      if (worker == nullptr && ending_ != 0) return;
-    }
+  // Until something happens, or a time has come.
+  void watch(std::int64_t until) {
+    poller_->wait(std::max<std::int64_t>(0, until - platform::now()));
+    if (worker_ && platform::now() >= until) end_if_stopped();
   }
 
-  void pass_on(platform::child_process const* worker) {
+  void on_ready(std::uint64_t token, bool, bool) override {
+    if (token == of_signals) pass_on();
+    if (token == of_errors) forward();
+    if (token == of_worker) reap();
+  }
+
+  void pass_on() {
     signalfd_siginfo taken{};
     while (::read(signals_.get(), &taken, sizeof taken) == sizeof taken) {
       auto const signal = static_cast<int>(taken.ssi_signo);
-      if (worker != nullptr) worker->kill(signal);
+      if (worker_) worker_->kill(signal);
       if (std::find(endings.begin(), endings.end(), signal) != endings.end()) ending_ = signal;
     }
+  }
+
+  // What the worker says on stderr; the end of it is kept.
+  void forward() {
+    char text[4096];
+    for (int i = 0; i < 16; ++i) {
+      auto const count = ::read(errors_.get(), text, sizeof text);
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return;
+      relay_.pass({text, static_cast<std::size_t>(count)});
+      words_.append(text, static_cast<std::size_t>(count));
+      constexpr auto most = sizeof(supervised_page::last_words) - 1;
+      if (words_.size() > most) words_.erase(0, words_.size() - most);
+    }
+  }
+
+  void reap() {
+    poller_->remove(worker_->handle());
+    how_ = worker_->wait();
+    worker_.reset();
+    forward();
+  }
+
+  // A worker that somebody has stopped serves nobody, and says nothing: it is replaced.
+  void end_if_stopped() {
+    stopped_ = worker_->is_stopped() ? stopped_ + 1 : 0;
+    if (stopped_ == 2) worker_->kill(SIGKILL);
+  }
+
+  // What the next worker tells the hub of this one.
+  void tell_next() {
+    page_->last_session = page_->session;
+    page_->last_epoch = page_->epoch;
+    page_->last_started = page_->started;
+    page_->last_signal = how_.signal;
+    page_->last_status = how_.known && how_.signal == 0 ? how_.status : -1;
+    auto const put = [](auto& place, std::string const& text) {
+      auto const size = std::min(text.size(), sizeof place - 1);
+      std::memcpy(place, text.data(), size);
+      place[size] = 0;
+    };
+    put(page_->last_reason, stopped_ == 2 ? "was stopped by a signal, and ended" : platform::to_string(how_));
+    put(page_->last_words, words_);
   }
 
   bool has_said_so() const noexcept {
@@ -140,18 +220,33 @@ class supervisor {
     return ::read(readable_.get(), &byte, 1) == 1;
   }
 
+  [[noreturn]] void end(platform::exit_report const& how) {
+    relay_.finish(platform::now() + second / 10);
+    end_as(how);
+  }
+
+  std::unique_ptr<platform::poller> poller_ = platform::make_poller();
+  stderr_relay relay_{*poller_};
   platform::unique_fd signals_;
   platform::unique_fd readable_;
   platform::unique_fd writable_;
-  int ending_ = 0;  // the last signal that asked us to end
+  platform::unique_fd memory_;
+  platform::unique_fd errors_;
+  platform::unique_fd their_errors_;
+  supervised_page* page_ = nullptr;
+  std::optional<platform::child_process> worker_;
+  platform::exit_report how_;  // the last one has ended
+  std::string words_;          // the last of what it said
+  int stopped_ = 0;            // looks in a row that found it stopped
+  int ending_ = 0;             // the last signal that asked us to end
 };
 
 }  // namespace
 
-std::int64_t restart_delay::after(std::int64_t lived) noexcept {
+std::int64_t restart_delay::after(std::int64_t lived, bool worked) noexcept {
   constexpr int doublings = 6;  // 64 s
   constexpr std::int64_t longest = 60 * second;
-  if (lived >= second) short_lived_ = 0;
+  if (lived >= second || worked) short_lived_ = 0;
   if (short_lived_++ == 0) return 0;
   return std::min(longest, second << std::min(short_lived_ - 2, doublings));
 }

@@ -8,11 +8,11 @@
 namespace yonder::runtime_detail {
 
 // How long the next worker waits after one that has ended: not at all, but for those that live less than a
-// second, one after the other.
+// second and start no task, one after the other.
 class restart_delay {
  public:
-  // Both in nanoseconds.
-  std::int64_t after(std::int64_t lived) noexcept;
+  // Both in nanoseconds. `worked`: it has started a task.
+  std::int64_t after(std::int64_t lived, bool worked) noexcept;
 
  private:
   int short_lived_ = 0;  // in a row

@@ -189,6 +189,16 @@ void worker_loop::abandon() noexcept {
 
 // --- one call
 
+// Where a supervisor reads what was started. In between, nothing of the new epoch was.
+void worker_loop::publish(core::out::run const& work) noexcept {
+  if (config_.started == nullptr) return;
+  if (config_.epoch != nullptr && config_.epoch->load(std::memory_order_relaxed) != work.key.epoch) {
+    config_.started->store(0, std::memory_order_release);
+    config_.epoch->store(work.key.epoch, std::memory_order_release);
+  }
+  config_.started->store(work.mark, std::memory_order_release);
+}
+
 void worker_loop::serve(lock& held, core::out::run const& work) {
   if (work.count > 1) return serve_row(held, work);
   own_.context.begin(work.key);
@@ -204,10 +214,6 @@ void worker_loop::serve(lock& held, core::out::run const& work) {
   auto const time = now();
   settle(own_, time, work);
   if (turns_.flush_due(time)) flush();
-}
-
-void worker_loop::publish(core::out::run const& work) noexcept {
-  if (config_.started != nullptr) config_.started->store(work.mark, std::memory_order_release);
 }
 
 void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work) {

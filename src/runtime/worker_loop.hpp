@@ -35,6 +35,7 @@ struct worker_loop_config {
   std::size_t max_result_bytes = std::size_t{256} << 20;
   std::size_t max_decoded_bytes = 0;              // of arguments
   std::atomic<std::uint64_t>* started = nullptr;  // where a supervisor reads what was started; may be null
+  std::atomic<std::uint32_t>* epoch = nullptr;    // of `started`, where that may change; may be null
   void const* host = nullptr;                     // the engine whose thread this worker is
   bool own_process =
       false;  // may end the process: drains on SIGTERM, and leaves a running task when told to exit

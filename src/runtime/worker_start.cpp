@@ -24,7 +24,7 @@
 namespace yonder::runtime_detail {
 namespace {
 
-constexpr char supervised_format[] = "v1:channel=%d,supervisor=%d";
+constexpr char supervised_format[] = "v1:channel=%d,page=%d,supervisor=%d";
 
 struct known_from_the_start {
   platform::own_image image;
@@ -85,18 +85,23 @@ start_info of_environment() {
 }
 
 // Ends with the supervisor, however that ends; the kernel remembers the thread that started us, which does
-// nothing else. Where it listens, or -1.
-int supervisor_channel() noexcept {
+// nothing else.
+void take_supervision(start_info& how) {
   char const* const token = ::getenv(supervised_name);
-  if (token == nullptr) return -1;
+  if (token == nullptr) return;
   int channel = -1;
+  int memory = -1;
   pid_t supervisor = 0;
-  bool const valid = std::sscanf(token, supervised_format, &channel, &supervisor) == 2;
+  bool const valid = std::sscanf(token, supervised_format, &channel, &memory, &supervisor) == 3;
   ::unsetenv(supervised_name);
-  if (!valid || ::fcntl(channel, F_SETFD, FD_CLOEXEC) != 0) return -1;
+  if (!valid || ::fcntl(channel, F_SETFD, FD_CLOEXEC) != 0) return;
+  how.supervisor = channel;
+  void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+  ::close(memory);
+  if (page != MAP_FAILED) how.page = static_cast<supervised_page*>(page);
+  if (how.page != nullptr && how.page->magic != page_magic) how.page = nullptr;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != supervisor) ::_exit(EXIT_FAILURE);  // it has gone already
-  return channel;
 }
 
 bool is_flag(std::string_view argument, std::string_view flag) noexcept {
@@ -134,10 +139,10 @@ start_info of_arguments(int argc, char** argv) {
   if (serves)
     return server_of(address,
                      std::span(argv, static_cast<std::size_t>(argc)).subspan(static_cast<std::size_t>(rest)));
-  return {.kind = start_kind::hub_worker,
-          .hub = std::string(address),
-          .arguments = {argv + 1, argv + argc},
-          .supervisor = supervisor_channel()};
+  start_info how{
+      .kind = start_kind::hub_worker, .hub = std::string(address), .arguments = {argv + 1, argv + argc}};
+  take_supervision(how);
+  return how;
 }
 
 start_info server_of(std::string_view address, std::span<char* const> rest) {
@@ -186,8 +191,9 @@ start_info const& how_started() noexcept {
 }
 platform::own_image const& own_image() noexcept { return known->image; }
 
-std::string supervised_value(int channel, pid_t supervisor) {
-  return "v1:channel=" + std::to_string(channel) + ",supervisor=" + std::to_string(supervisor);
+std::string supervised_value(int channel, int page, pid_t supervisor) {
+  return "v1:channel=" + std::to_string(channel) + ",page=" + std::to_string(page) +
+         ",supervisor=" + std::to_string(supervisor);
 }
 
 void say(std::string const& text) {
@@ -195,11 +201,11 @@ void say(std::string const& text) {
   [[maybe_unused]] auto const written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
-shared_page* map_page(int memory) {
+void* map_memory(int memory) {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
   void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (page == MAP_FAILED) platform::throw_errno("mmap");
-  return static_cast<shared_page*>(page);
+  return page;
 }
 
 worker_inheritance take_inheritance() {

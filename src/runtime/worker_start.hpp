@@ -44,7 +44,26 @@ constexpr std::size_t page_size = 4096;
 inline constexpr std::uint64_t page_magic = 0x6b726f7772646e79;
 
 // Throws std::system_error.
-shared_page* map_page(int memory);
+void* map_memory(int memory);
+inline shared_page* map_page(int memory) { return static_cast<shared_page*>(map_memory(memory)); }
+
+// What a supervisor and its worker share.
+struct supervised_page {
+  std::uint64_t magic;  // page_magic
+  // The worker writes.
+  std::atomic<std::uint64_t> session;  // its own; 0: none yet
+  std::atomic<std::uint32_t> epoch;    // of `started`
+  std::atomic<std::uint64_t> started;  // the highest out::run::mark of that epoch
+  // The supervisor writes, before it starts the worker: of the one before.
+  std::uint64_t last_session;  // 0: there is nothing to tell
+  std::uint64_t last_started;
+  std::uint32_t last_epoch;
+  std::int32_t last_signal;
+  std::int32_t last_status;  // -1: it was ended by a signal
+  char last_reason[128];     // both end with a null
+  char last_words[3584];
+};
+static_assert(sizeof(supervised_page) <= page_size);
 
 // As what this process was started; known from before main.
 enum class start_kind : std::uint8_t {
@@ -60,6 +79,7 @@ struct start_info {
   http_options http{};                   // http_server: what the arguments say
   std::vector<std::string> arguments{};  // hub_worker: all of main's, without argv[0]
   int supervisor = -1;                   // hub_worker: where its supervisor listens; -1: it has none yet
+  supervised_page* page = nullptr;       // that it shares with it; null where it has none
   std::string fault{};                   // misused, or http_server: what is wrong
 };
 start_info const& how_started() noexcept;
@@ -67,10 +87,10 @@ start_info const& how_started() noexcept;
 // This program, to be started once more.
 platform::own_image const& own_image() noexcept;
 
-// What a supervisor tells its worker: the descriptor by which it listens, and itself, with whom the worker
-// ends.
+// What a supervisor tells its worker: the descriptors by which it listens and of the page that they share,
+// and itself, with whom the worker ends.
 inline constexpr char supervised_name[] = "YONDER_SUPERVISED";
-std::string supervised_value(int channel, pid_t supervisor);
+std::string supervised_value(int channel, int page, pid_t supervisor);
 
 // A line on stderr.
 void say(std::string const& text);

@@ -99,6 +99,18 @@ TEST_CASE(
   CHECK(dies_at_333.on(one).with({.idempotent = true}).remote(1) == 1);
 }
 
+TEST_CASE("promise 3: a worker that somebody stops is fenced, and replaced") {
+  yonder::runtime one({.workers = 1});
+  auto const stopped = task::process.on(one).remote();
+  auto running = task::wait_for_stop.on(one).spawn();
+  CHECK_FALSE(running.get_for(10ms));
+  ::kill(stopped, SIGSTOP);
+  auto const failure = failure_of([&] { running.get(); });
+  CHECK(failure.code == yonder::errc::worker_lost);
+  CHECK(failure.message.find("the worker was stopped by a signal") == 0);
+  CHECK(task::process.on(one).remote() != stopped);
+}
+
 TEST_CASE("promise 2: a lost attempt is not made again by itself") {
   CHECK_THROWS_AS(task::crash.remote("kill"), yonder::worker_lost);
   CHECK(failure_of([] { task::crash.remote("kill"); }).signal == SIGKILL);

@@ -274,6 +274,34 @@ TEST_CASE("a remote worker that had to end itself, or was ended by a task, comes
   CHECK(task::process.on(client).remote() != second);
 }
 
+TEST_CASE(
+    "promise 13: a crash on a remote worker is reported with its signal and the last words, every time") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  for (int i = 0; i < 3; ++i) {
+    auto const failure = failure_of([&] { task::crash.on(client).remote("abort"); });
+    CHECK(failure.code == yonder::errc::worker_lost);
+    CHECK(failure.signal == SIGABRT);
+    CHECK(failure.message.find("the worker was ended by SIGABRT (signal 6)") == 0);
+    CHECK(failure.stderr_tail.find("the last words") != std::string::npos);
+  }
+  auto const gone = failure_of([&] { task::crash.on(client).remote("exit"); });
+  CHECK(gone.message.find("the worker exited with status") == 0);
+}
+
+TEST_CASE("promise 3: a remote worker that somebody stops is replaced") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  auto const stopped = task::process.on(client).remote();
+  auto running = task::wait_for_stop.on(client).spawn();
+  CHECK_FALSE(running.get_for(10ms));
+  ::kill(stopped, SIGSTOP);
+  CHECK(failure_of([&] { running.get(); }).message.find("was stopped by a signal") != std::string::npos);
+  CHECK(task::process.on(client).remote() != stopped);
+}
+
 TEST_CASE("a remote worker ends with whoever watches it, and as it was told") {
   site here;
   here.start_worker();

@@ -69,6 +69,25 @@ TEST_CASE("promise 19: over a link that loses frames a client may be away for th
   CHECK(client.outcomes.at(call.number).ok());
 }
 
+TEST_CASE("promise 20: nobody of another identity tells of a worker's end") {
+  for (auto const* who : {"somebody", "else"}) {
+    raw_hub hub;
+    raw_peer worker(hub, 1, 900, keyed("somebody"));
+    REQUIRE(worker.hello(peer_role::worker, offers_f()));
+    raw_peer next(hub, 2, 901, keyed(who));
+    hello_message said;
+    said.role = peer_role::worker;
+    said.session = 901;
+    said.functions = offers_f();
+    said.predecessor.session = 900;
+    auto message = make_hello(said);
+    message.head.attempt = 1;
+    hub.core.receive(hub.now, 2, std::move(message), hub.out);
+    auto const theirs = std::string_view(who) == "somebody";
+    CHECK(hub.core.census().workers == (theirs ? 1 : 2));
+  }
+}
+
 TEST_CASE("a client that says bye takes its calls with it at once") {
   raw_hub hub;
   raw_peer client(hub, 1, 100);

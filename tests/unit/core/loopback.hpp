@@ -67,6 +67,7 @@ class loopback {
     std::unique_ptr<worker> core;
     peer_id peer = 0;
     std::uint64_t start = 0;
+    std::uint64_t session = 0;
     bool connected = false;
     std::deque<out::run> runs;
     std::vector<attempt_key> stops;
@@ -100,8 +101,9 @@ class loopback {
   }
 
   worker_end& add_worker(std::vector<function_info> functions = offers(), std::uint64_t start = 0,
-                         frame_limits limits = {}, std::uint32_t concurrency = 1) {
+                         frame_limits limits = {}, std::uint32_t concurrency = 1, predecessor before = {}) {
     worker_config config;
+    config.predecessor = std::move(before);
     config.concurrency = concurrency;
     config.limits = limits;
     config.session = ++sessions_;
@@ -110,9 +112,17 @@ class loopback {
     auto& end = *workers.emplace_back(std::make_unique<worker_end>());
     end.core = std::make_unique<worker>(std::move(config), now);
     end.start = start;
+    end.session = sessions_;
     connect(end);
     pump();
     return end;
+  }
+
+  // Another one in the place of `gone`, which ended without a word.
+  worker_end& replace(worker_end& gone, predecessor how) {
+    gone.connected = false;
+    how.session = gone.session;
+    return add_worker(offers(), 0, {}, 1, std::move(how));
   }
 
   void connect(worker_end& end) {

@@ -93,6 +93,24 @@ TEST_CASE("limits, credit and the start token come back as they went; too narrow
   CHECK_FALSE(read_credit(make_control(frame_type::credit), credit));
 }
 
+TEST_CASE("what a worker tells of the one before it comes back as it went") {
+  hello_message said;
+  said.role = peer_role::worker;
+  said.predecessor = {7, 8, 9, 11, {}, "was ended by SIGSEGV (signal 11)", "words"};
+  hello_message read;
+  REQUIRE(read_hello(make_hello(said), read));
+  CHECK(read.predecessor.session == 7);
+  CHECK(read.predecessor.epoch == 8);
+  CHECK(read.predecessor.started == 9);
+  CHECK(read.predecessor.signal == 11);
+  CHECK_FALSE(read.predecessor.exit_status);
+  CHECK(read.predecessor.reason == "was ended by SIGSEGV (signal 11)");
+  CHECK(read.predecessor.stderr_tail == "words");
+  said.predecessor.exit_status = 3;
+  REQUIRE(read_hello(make_hello(said), read));
+  CHECK(read.predecessor.exit_status == 3);
+}
+
 TEST_CASE("an unknown field is skipped, an unknown critical one refuses the frame") {
   byte_buffer body;
   write_call(body, "f", {}, {});

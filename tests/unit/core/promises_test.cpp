@@ -407,6 +407,43 @@ TEST_CASE("promise 12: a call that three workers died of is not tried again, wha
   CHECK(client.outcomes.at(call.number).error().message.find("3 workers") != std::string::npos);
 }
 
+TEST_CASE("promise 13: how a worker elsewhere ended is told by the one that takes its place, at once") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  auto& first = net.add_worker();
+  net.submit(client, "warm up");
+  net.finish(first, "");
+  auto const running = net.submit(client, "running");
+  auto const waiting = net.submit(client, "waiting");
+  REQUIRE(first.core->queued() == 1);
+  auto const& run = first.runs.front();
+  auto& next = net.replace(first, {.epoch = run.key.epoch,
+                                   .started = run.mark,
+                                   .signal = 11,
+                                   .reason = "was ended by SIGSEGV (signal 11)",
+                                   .stderr_tail = "the last words"});
+  auto const& error = client.outcomes.at(running.number).error();
+  CHECK(error.code == errc::worker_lost);
+  CHECK(error.signal == 11);
+  CHECK(error.stderr_tail == "the last words");
+  CHECK(error.message.find("the worker was ended by SIGSEGV (signal 11)") == 0);
+  CHECK(client.outcomes.count(waiting.number) == 0);  // it had not been started, and costs nothing
+  REQUIRE(next.runs.size() == 1);
+  CHECK(next.runs[0].key.call == waiting);
+}
+
+TEST_CASE("a worker that had started nothing in its session leaves all of it to the next") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  auto& first = net.add_worker();
+  auto const call = net.submit(client, "x");
+  auto& next = net.replace(
+      first, {.epoch = first.runs.front().key.epoch - 1, .started = ~std::uint64_t{0}, .exit_status = 3});
+  CHECK(client.outcomes.empty());
+  REQUIRE(next.runs.size() == 1);
+  CHECK(next.runs[0].key.call == call);
+}
+
 TEST_CASE("promise 15: an attempt ends by its timeout, counted from when it runs") {
   loopback net;
   auto& client = net.add_client();
