@@ -32,7 +32,7 @@ enum class tag : std::uint16_t {
   predecessor = 0x0058,         // u64 session, u32 epoch, u64 started mark, i32 signal, i32 status (-1: none)
   predecessor_reason = 0x0059,  // text
   predecessor_stderr = 0x005a,  // text
-  function = 0x8001,          // text
+  function = 0x8001,            // text
   policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
   items = 0x8004,         // u32 count, then, where there are payloads, u32 size of each (items.hpp)
