@@ -188,6 +188,13 @@ class StandIn(WithFolder):
             driver.stderr.close()
             self.assertEqual(driver.wait(), 0)
 
+    def test_a_gpu_that_takes_one_process_at_a_time_is_measured_all_the_same(self):
+        (self.folder / "device").touch()
+        with mock.patch.dict(os.environ, {"YONDER_GPU_EXCLUSIVE": str(self.folder / "device")}):
+            done = self.run_driver(planted={})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stdout.count("one process at a time"), 1)
+
     def test_a_program_that_says_nothing_of_its_device_is_told(self):
         done = self.run_driver(planted={"device": "says nothing"})
         self.assertEqual(done.returncode, 1)

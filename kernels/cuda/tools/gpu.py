@@ -65,6 +65,7 @@ class Run:
         self.alone = gpu_program.of_yonder_gpu(self.environment)
         self.shapes = gpu_models.TINY if self.stand_in else gpu_models.MODELS
         self.device, self.versions = {}, {"python": platform.python_version()}
+        self.exclusive = False
         self.log = [] if arguments.fresh else gpu_record.lines_of(self.out / "log.txt")
         self.folder = self.find_programs()
         self.program = self.start(self.folder, "yonder_gpu")
@@ -147,13 +148,30 @@ class Run:
         return gpu_models.make_model(self.scratch / "models" / name, self.shapes[name])
 
     def ask(self, *words, seconds, kind, program=None):
-        for row in (program or self.program).ask(*words, seconds=seconds):
-            yield {"kind": kind, **row}
+        program = program or self.program
+        self.make_room_for(program)
+        try:
+            for row in program.ask(*words, seconds=seconds):
+                yield {"kind": kind, **row}
+            return
+        except Unusable as why:
+            if self.exclusive or "cudaErrorDevicesUnavailable" not in str(why):
+                raise
+        self.say("  the GPU takes one process at a time (its compute mode): what is not needed now is stopped")
+        self.exclusive = True
+        yield from self.ask(*words, seconds=seconds, kind=kind, program=program)
+
+    def make_room_for(self, program=None):
+        """Elsewhere the others stay: where no process holds the GPU, it may take seconds to start."""
+        for each in (self.program, self.checked, self.peers):
+            if self.exclusive and each is not program:
+                each.stop()
 
     def order(self, what, model, seconds, **more):
         order = {"what": what, "model": model, "folder": str(self.model(model)), "scratch": str(self.scratch),
                  "program": str(self.folder / "yonder_gpu" if not self.stand_in else STAND_IN),
                  **more}
+        self.make_room_for(self.peers)
         yield from self.peers.ask(json.dumps(order), seconds=seconds, title=f"{what} of {model}")
 
     # ---- the record ----
@@ -236,7 +254,7 @@ def alone(name, manner, needs=8):
     def work(run, seconds):
         end = time.monotonic() + seconds
         known = {row["batch"] for row in run.known_rows}
-        list(run.program.ask("load", run.model(name), "bf16", manner, seconds=end - time.monotonic()))
+        list(run.ask("load", run.model(name), "bf16", manner, seconds=end - time.monotonic(), kind="load"))
         for batch in gpu_models.BATCHES:
             if batch in known:
                 continue
@@ -247,6 +265,12 @@ def alone(name, manner, needs=8):
             for row in run.ask("time", path, 7, seconds=end - time.monotonic(), kind="alone"):
                 yield {"model": name, "batch": batch, **row}
     return Step(f"{name} alone, {manner}", 40, work, needs)
+
+
+def versions_of_peers(run, seconds):
+    run.make_room_for(run.peers)
+    yield from run.peers.ask(json.dumps({"what": "versions", "program": "none"}), seconds=seconds,
+                             title="versions of the peers")
 
 
 def accuracy(name):
@@ -274,6 +298,7 @@ def profile(kernel):
         command = [*tool, "--clock-control", "none", "--set", "full", "--kernel-name", f"regex:{name}", "--launch-skip",
                    skipped, "--launch-count", 1]
         target = [sys.executable, STAND_IN, "yonder_gpu"] if run.stand_in else [run.folder / "yonder_gpu"]
+        run.make_room_for()
         status, said = run_to_end([*command, *target], seconds, run.alone, f"bench {kernel}\n")
         append(run.out / "ncu.txt", f"==== {kernel}\n{said}\n")
         if status != 0 or "No kernels were profiled" in said:
@@ -292,6 +317,7 @@ def sanitize(tool, of, commands, wgmma=False):
             return
         target = [sys.executable, STAND_IN, "yonder_gpu"] if run.stand_in else [run.folder / "yonder_gpu"]
         environment = {name: value for name, value in run.alone.items() if not (wgmma and name == "YONDER_GPU_ATTENTION")}
+        run.make_room_for()
         status, said = run_to_end([*checker, "--tool", tool, "--error-exitcode", FOUND, "--report-api-errors", "no", *target],
                                   seconds, environment, "".join(command + "\n" for command in commands))
         append(run.out / "sanitizer.txt", f"==== {tool}, {of}\n{said[-200_000:]}\n")
@@ -318,8 +344,7 @@ def steps():
     for name in ("DistilBERT", "MiniLM-L6", "BERT-base"):
         for manner in MANNERS:
             yield alone(name, manner)
-    yield Step("versions of the peers", 60, lambda run, s: run.peers.ask(
-        json.dumps({"what": "versions", "program": "none"}), seconds=s, title="versions of the peers"))
+    yield Step("versions of the peers", 60, versions_of_peers)
     for name in ("DistilBERT", "MiniLM-L6", "BERT-base"):
         yield accuracy(name)
     yield against("DistilBERT", "compile", gpu_models.BATCHES, 150, 40)

@@ -5,6 +5,7 @@
 It answers as they do, with made-up figures, and at planted places it is late, fails, or lies. YONDER_GPU_PLANTED, as JSON,
 replaces PLANTED; YONDER_GPU_ASKED names a file in which commands are written down.
 """
+import fcntl
 import json
 import os
 import subprocess
@@ -66,7 +67,8 @@ class YonderGpu:
     def answer(self, command, words, behaviour):
         what = words[0]
         if what == "device":
-            say({"name": "Stand-in", "compute_capability": "8.0" if behaviour == "is older" else "9.0", "multiprocessors": 1, "driver": 1, "runtime": 1, "cublaslt": 1})
+            say({"name": "Stand-in", "compute_capability": "8.0" if behaviour == "is older" else "9.0", "multiprocessors": 1,
+                 "driver": 1, "runtime": 1, "cublaslt": 1})
         elif what in ("operators", "attention"):
             check(command, behaviour)
         elif what == "rate":
@@ -119,7 +121,19 @@ def misbehave(behaviour):
     return False
 
 
+def take_device():
+    """YONDER_GPU_EXCLUSIVE names a file that stands for a GPU in the compute mode EXCLUSIVE_PROCESS."""
+    device = os.environ.get("YONDER_GPU_EXCLUSIVE")
+    if device:
+        try:
+            fcntl.flock(os.open(device, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("choosing a GPU: cudaErrorDevicesUnavailable (CUDA error 46)", file=sys.stderr)
+            sys.exit(3)
+
+
 def yonder_gpu():
+    take_device()
     program = YonderGpu()
     for line in sys.stdin:
         words = line.split()
@@ -131,6 +145,7 @@ def yonder_gpu():
 
 
 def peers():
+    take_device()
     for line in sys.stdin:
         order = json.loads(line)
         if misbehave(planted(f"peers {order['what']} {order.get('model', '')}".strip())):
@@ -150,6 +165,7 @@ def peers():
 
 
 def ncu(words):
+    take_device()
     kernel = next(word for word in words if word.startswith("regex:"))[len("regex:"):]
     behaviour = planted(f"ncu {kernel}")
     sys.stdin.read()
@@ -157,6 +173,7 @@ def ncu(words):
 
 
 def sanitizer(words):
+    take_device()
     tool = words[words.index("--tool") + 1]
     commands = sys.stdin.read().splitlines()
     behaviour = planted(f"compute-sanitizer {tool}{' wgmma' if 'attention 8 reduced' in commands else ''}")
