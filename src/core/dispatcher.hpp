@@ -117,7 +117,7 @@ class dispatcher {
 
   // What is to be told of a function whose calls wait and nobody can take; empty: nothing more.
   std::string long_wait(time_point now);
-  time_point long_wait_due() const noexcept { return waits_.due(); }
+  time_point long_wait_due() const noexcept { return queued_ == 0 ? never : waits_.due(); }
 
   std::size_t functions() const noexcept { return functions_.size(); }
 
