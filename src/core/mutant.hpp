@@ -42,6 +42,7 @@ enum class mutant {
   late_start_kept,            // a worker that did not come in time is not ended
   item_level_ignored,         // of a lost worker's batch nothing counts as started
   batch_times_out,            // the timeout of one item ends the whole batch
+  row_rest_lost,              // what a row that is closed has not begun is forgotten
   batch_cancelled,            // the cancel of one item ends the whole batch
   silence_given_work,         // a worker that was not heard for long is given work
   stillness_is_silence,       // who stood still takes the others for dead

@@ -182,7 +182,7 @@ struct worker::state final : session_user {
     found->last = false;
     if (begun == 0) running.erase(found);
     if (!counts) return;
-    waiting.put_back(others);
+    if (!YONDER_MUTANT(row_rest_lost)) waiting.put_back(others);
     if (draining) hand_back_all(now, out);
     run_next(now, out);
   }

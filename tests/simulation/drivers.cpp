@@ -184,9 +184,12 @@ void world::serve(std::uint32_t index) {
   while (node.core != nullptr && !node.running) {
     switch (node.turns.next()) {
       case step::run: {
-        auto const work = node.turns.take();
+        auto work = node.turns.take();
         if (node.stopped_early == work.key) return violated("an attempt begins that was stopped before");
-        begin_run(index, work);
+        if (work.count > 1)
+          begin_row(index, std::move(work));
+        else
+          begin_run(index, work);
         break;
       }
       case step::refuse: {
@@ -212,12 +215,73 @@ void world::watch(std::uint32_t index, std::uint32_t generation) {
     case driver::watch::act::take_over:
       reach(state::taken_over);
       node.taken_over = true;
+      close_row(index);
       plan_read(index);
+      plan(driver::watch::patience, kind::worker_watches, index, generation);
+      return after_worker(index);
       break;
     case driver::watch::act::sleep: node.watched = false; return;
     case driver::watch::act::tick: break;
   }
   plan(driver::watch::patience, kind::worker_watches, index, generation);
+}
+
+// Items that follow each other without the core, as worker_loop::run_row() has them.
+void world::begin_row(std::uint32_t index, out::run&& row) {
+  auto& node = workers_[index];
+  if (node.running) violated("a worker runs two attempts at once");
+  reach(state::row);
+  begin_watched(index);
+  node.row = std::move(row);
+  node.row_open = true;
+  node.place = std::uint32_t(-1);
+  node.told = 0;
+  begin_next(index);
+}
+
+void world::begin_next(std::uint32_t index) {
+  auto& node = workers_[index];
+  auto const& row = node.row;
+  ++node.place;
+  out::run item;
+  item.key = row.key;
+  item.key.call.number += node.place;
+  item.mark = row.mark + node.place;
+  item.deadline = row.deadline;
+  item.message.body = frame_body(row.message.payload().subspan(node.place * argument_size, argument_size),
+                                 row.message.body.owner());
+  begin_item(index, item);
+}
+
+// Whether what has just ended is followed by another item of the row: its value is kept until then.
+bool world::goes_on_in_row(worker_node& node) {
+  if (!node.row_open || node.does != conduct::returns || node.place + 1 == node.row.count) return false;
+  if (node.row.deadline <= now_ || happens(how_.large)) return false;
+  auto* const to = node.values.extend(value_size);
+  store_le(to, mix(node.key.call.session, node.key.call.number));
+  store_le(to + 8, node.key.attempt);
+  store_le(to + 12, node.key.epoch);
+  node.sizes.push_back(value_size);
+  return true;
+}
+
+// No further item begins: what was not begun waits in the core again, and what ended is told.
+void world::close_row(std::uint32_t index) {
+  auto& node = workers_[index];
+  if (!std::exchange(node.row_open, false)) return;
+  if (node.taken_over) reach(state::row_closed);
+  node.turns.closed(node.row.key, node.key);
+  node.core->shorten(now_, node.row.key, node.place + 1, out_);
+  tell_row(node);
+}
+
+void world::tell_row(worker_node& node) {
+  auto first = node.row.key;
+  first.call.number += node.told;
+  node.told += static_cast<std::uint32_t>(node.sizes.size());
+  node.core->finished(now_, first, node.sizes, node.values, out_);
+  node.sizes.clear();
+  node.values.clear();
 }
 
 void world::begin_watched(std::uint32_t index) {

@@ -68,6 +68,7 @@ whereabouts where_is(mutant fault) {
     case mutant::task_not_taken_over:
     case mutant::throw_repeats:
     case mutant::late_start_kept: return {"driven", usual};
+    case mutant::row_rest_lost:
     case mutant::early_stop_lost:
     case mutant::full_queue_drops: return {"driven", many};
     case mutant::waiting_uses_no_time: return {"broken", usual};

@@ -333,6 +333,7 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   config.name = "w" + std::to_string(index);
   config.hub_timeout = 1'000 * second;
   config.cancel_grace = 100 * millisecond;
+  config.max_row = how_.drivers ? 16 : 1;
   config.limits = {largest_at_worker << index % 2, 16};
   config.functions =
       is_foreign(index) ? std::vector<function_info>{{"simulated::foreign", 7, ""}} : offers_of(node.pool);
@@ -352,13 +353,20 @@ void world::connect_worker(std::uint32_t index, std::uint32_t start) {
 void world::begin_run(std::uint32_t index, out::run const& run) {
   auto& node = workers_[index];
   if (node.running) violated("a worker runs two attempts at once");
+  if (how_.drivers) begin_watched(index);
+  node.row.count = 1;
+  node.row_open = false;
+  begin_item(index, run);
+}
+
+void world::begin_item(std::uint32_t index, out::run const& run) {
+  auto& node = workers_[index];
   observe_run(run, is_foreign(index) ? no_pool : node.pool);
   node.running = true;
   node.stopping = false;
   node.key = run.key;
   node.started = run.mark;
   node.since = now_;
-  if (how_.drivers) begin_watched(index);
   node.does = draw_conduct();
   if (auto* const call = find(run.key.call)) {
     if (node.does == conduct::crashes) call->cursed = call->cursed || random_.below(2) == 0;
@@ -396,9 +404,11 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
     return end_worker(index, 11);
   }
   if (node.does == conduct::ignores_stop && node.stopping) return;  // it goes on until it is killed
+  check_timeout(node);
+  if (goes_on_in_row(node)) return begin_next(index);
+  close_row(index);
   node.running = false;
   if (how_.drivers) end_watched(index);
-  check_timeout(node);
   if (node.does == conduct::throws || (node.stopping && node.does == conduct::hangs)) {
     failure error;
     error.code = errc::failed;
@@ -430,6 +440,9 @@ void world::end_worker(std::uint32_t index, std::uint32_t signal) {
   lost_levels_.push_back({node.peer, node.started, crashed ? node.key.call : call_id{}});
   disconnect(node.peer, signal);
   node.core.reset();
+  node.row_open = false;
+  node.sizes.clear();
+  node.values.clear();
   ++node.generation;
   node.running = false;
   if (!how_.launcher || is_foreign(index))

@@ -33,6 +33,8 @@ std::string_view to_string(state one) {
     case state::worker_crashed: return "a worker ended while it ran a call";
     case state::call_lost: return "a caller was told that its call may have run";
     case state::cancelled_in_queue: return "a queued call was cancelled";
+    case state::row: return "items of a batch ran in a row";
+    case state::row_closed: return "the watchdog closed a row";
   }
   return "?";
 }

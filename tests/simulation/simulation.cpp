@@ -373,6 +373,7 @@ void world::reconnect_node(std::uint32_t index, bool of_worker) {
   }
   if (of_worker) {
     auto& node = workers_[index];
+    close_row(index);
     node.core->lost(now_, peer, false, errc::disconnected, "simulated", out_);
     after_worker(index);
     if (node.core != nullptr) connect_worker(index, 0);
@@ -485,6 +486,7 @@ void world::lie() {
 
 void world::drain_worker(std::uint32_t index) {
   if (workers_[index].core == nullptr) return;
+  close_row(index);
   workers_[index].core->drain(now_, out_);
   after_worker(index);
 }

@@ -114,7 +114,9 @@ enum class state : std::uint8_t {
   worker_crashed,      // a worker ended while it ran a call
   call_lost,           // a caller was told that its call may have run, or not
   cancelled_in_queue,  // a cancel came before its call was given to a worker
-  last = cancelled_in_queue
+  row,                 // items of a batch ran in a row
+  row_closed,          // the watchdog closed one
+  last = row_closed
 };
 inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
 std::string_view to_string(state one);

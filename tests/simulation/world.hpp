@@ -138,6 +138,14 @@ struct worker_node {
   std::uint64_t started = 0;  // the published level
   time_point since = 0;
   bool stopping = false;
+
+  // The row that it runs, with drivers.
+  out::run row;                      // as it was asked for; count 1: none
+  std::uint32_t place = 0;           // of what runs
+  std::uint32_t told = 0;            // items of it that the core knows to have ended
+  bool row_open = false;             // a further one may begin
+  std::vector<std::uint32_t> sizes;  // of the values that were not told,
+  byte_buffer values;                // one behind the other
 };
 
 struct parcel {
@@ -310,6 +318,12 @@ class world {
   void connect_worker(std::uint32_t index, std::uint32_t start);
   void after_worker(std::uint32_t index);
   void begin_run(std::uint32_t index, out::run const& run);
+  void begin_item(std::uint32_t index, out::run const& run);
+  void begin_row(std::uint32_t index, out::run&& row);
+  void begin_next(std::uint32_t index);
+  bool goes_on_in_row(worker_node& node);
+  void close_row(std::uint32_t index);
+  void tell_row(worker_node& node);
   conduct draw_conduct();
   // Some wait for ever, and say so.
   duration draw_patience(duration usual) { return random_.below(16) == 0 ? never : usual; }
