@@ -109,6 +109,10 @@ struct runtime_options {
   // that, unless they are told otherwise (posix_spawnattr_setsigmask).
   yonder::executor executor{};
 
+  // Whether tasks use this runtime that are not told another one. false: only `.on(runtime)` does; for a
+  // library, which must neither take its host's calls nor depend on the host's having a runtime.
+  bool is_current = true;
+
   // Takes the lines that the runtime says for whoever runs it, that calls wait and why nobody takes them say.
   // It is called on a thread of the runtime's own. Unset: they go to stderr.
   log_sink log{};
@@ -119,6 +123,7 @@ struct runtime_options {
 
 // What this process is connected to. The first one made is the current one, which tasks use unless told
 // otherwise; construct it first in main: in a worker, the constructor runs the worker and ends the process.
+// (Within a task it makes a runtime like any other.)
 //
 // Destroying it completes every call with `disconnected` and waits for the threads inside. Calls and map
 // ranges may outlive it.

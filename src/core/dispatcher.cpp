@@ -575,6 +575,9 @@ failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signa
   error.message =
       "no worker has a task named \"" + name + "\"; they have: " + (names.empty() ? "none" : names);
   if (count > names_told) error.message += " and " + std::to_string(count - names_told) + " more";
+  error.message +=
+      "; a worker has the tasks of the object files that are linked: link a static library that holds tasks "
+      "whole";
   auto const known = functions_.find({nullptr, name, signature});
   if (known != functions_.end() && !known->second->last_loss.empty())
     error.message += "; of the last one that had it: " + known->second->last_loss;

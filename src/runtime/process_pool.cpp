@@ -26,6 +26,9 @@ constexpr std::size_t tail_size = 4096;
 constexpr int patience_ms = 1000;            // with workers that were told to end, before they are killed
 constexpr long look_again_ns = 500'000'000;  // whether workers are stopped
 constexpr int relay_patience_ms = 100;       // with a stderr that takes no more, at the end
+// Of a worker that ended by itself.
+constexpr char const* runtime_comes_first =
+    "; a worker runs main up to its yonder::runtime: construct it first, before anything that may return";
 
 struct descriptor_pair {
   platform::unique_fd ours;
@@ -312,7 +315,8 @@ void process_pool::report(worker& dead) {
     happened_.push_back({.what = pool_event::kind::start_failed,
                          .start = dead.start,
                          .loss = {.stderr_tail = std::move(dead.tail)},
-                         .text = "the worker " + platform::to_string(dead.how) + " before it was ready"});
+                         .text = "the worker " + platform::to_string(dead.how) + " before it was ready" +
+                                 (dead.how.signal == 0 ? runtime_comes_first : "")});
     return;
   }
   core::peer_loss loss{.started = dead.page->started.load(std::memory_order_acquire),

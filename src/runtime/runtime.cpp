@@ -196,7 +196,8 @@ bool is_final(errc code) noexcept {
 
 void serve_if_worker(runtime_options const& options, transport::remote_transport const* remote) {
   auto const& how = how_started();
-  if (how.kind == start_kind::program || how.kind == start_kind::http_server) return;
+  static std::atomic<bool> serves{false};  // a task may make a runtime: a library that it calls does
+  if (how.kind == start_kind::program || how.kind == start_kind::http_server || serves.exchange(true)) return;
   if (how.kind == start_kind::pool_worker) serve_supervisor();
   constexpr int misuse = 2;  // as of a shell's own commands
   try {
@@ -229,10 +230,12 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   auto& hub = config.hub.emplace();
   hub.seed = platform::random_number();
   auto const workers = options.workers.value_or(std::max(1U, std::thread::hardware_concurrency()));
+  // Of another program nothing is known before its first worker says it.
+  auto const functions =
+      options.worker_command.empty() ? config.client.functions : decltype(config.client.functions){};
   if (workers != 0)
-    hub.pools.push_back({.functions = config.client.functions,
-                         .max_workers = workers,
-                         .idle_timeout = options.idle_timeout.count()});
+    hub.pools.push_back(
+        {.functions = functions, .max_workers = workers, .idle_timeout = options.idle_timeout.count()});
   hub.max_client_calls = options.max_calls;
   hub.max_client_bytes = options.max_bytes;
   hub.limits = config.client.limits;
@@ -353,7 +356,8 @@ runtime::runtime(int, char**, runtime_options const& options, detail::linked_lib
   if (!options.hub.empty() && !options.bind.empty())
     runtime_detail::reject(
         "runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
-  if (auto const& how = runtime_detail::how_started(); how.kind == runtime_detail::start_kind::http_server)
+  if (auto const& how = runtime_detail::how_started();
+      how.kind == runtime_detail::start_kind::http_server && options.is_current)
     runtime_detail::serve_http(how, options, libraries);
   engine_ = runtime_detail::set_up([&] { return runtime_detail::make_engine(options, libraries.remote); });
   if (!options.http.address.empty()) {
@@ -364,7 +368,7 @@ runtime::runtime(int, char**, runtime_options const& options, detail::linked_lib
       throw;
     }
   }
-  detail::add_standing_engine(engine_);
+  if (options.is_current) detail::add_standing_engine(engine_);
 }
 
 runtime::~runtime() {

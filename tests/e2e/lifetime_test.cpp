@@ -58,6 +58,16 @@ TEST_CASE("calls go to the oldest runtime that stands") {
   CHECK(task::add.remote(1, 2) == 3);
 }
 
+TEST_CASE("a runtime that is not the current one takes the calls that name it, and no others") {
+  yonder::runtime librarys({.workers = 1, .in_process = true, .is_current = false});
+  CHECK(task::add.on(librarys).remote(1, 2) == 3);
+  auto const refused = task::add.try_remote(1, 2);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code() == yonder::errc::no_runtime);
+  yonder::runtime const hosts({.workers = 1, .in_process = true});
+  CHECK(task::add.remote(1, 2) == 3);
+}
+
 // AddressSanitizer sees an engine that nobody holds.
 TEST_CASE("a runtime may end between a call's finding it and the call") {
   auto ends = std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = true});
@@ -137,6 +147,7 @@ TEST_CASE("a worker that cannot start is reported with what it wrote") {
   auto const said = no_worker.read_all();
   CHECK(said.find("worker_start_failed") != std::string::npos);
   CHECK(said.find("status 9") != std::string::npos);
+  CHECK(said.find("a worker runs main up to its yonder::runtime") != std::string::npos);
   auto const words = said.find("no licence for this machine", said.find("worker_start_failed"));
   CHECK(words != std::string::npos);
   CHECK(said.find("no licence for this machine", words + 1) == std::string::npos);

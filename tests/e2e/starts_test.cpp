@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 
 #include "tests/e2e/program.hpp"
+#include "yonder/yonder.hpp"
 
 // Programs that are started in unusual ways.
 namespace e2e {
@@ -113,6 +115,18 @@ TEST_CASE("a program that was moved since its start has workers") {
   program moved(here, {"YONDER_TEST_REMOVE=" + here.string()});
   CHECK(answer_of(moved) == right);
   CHECK(!std::filesystem::exists(here));
+}
+
+int only_here(int number) { return number; }
+inline constexpr yonder::task<only_here> only_here_task;
+
+TEST_CASE("a task that workers of another program lack is unknown, and the caller is told what links it") {
+  yonder::runtime others({.workers = 1, .worker_command = {YONDER_STARTS}});
+  auto const refused = only_here_task.on(others).with({.deadline = std::chrono::seconds(60)}).try_remote(1);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code() == yonder::errc::unknown_function);
+  CHECK(refused.error().details().message.find("link a static library that holds tasks whole") !=
+        std::string::npos);
 }
 
 TEST_CASE("workers may be another program") {

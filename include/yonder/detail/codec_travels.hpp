@@ -4,6 +4,7 @@
 #include <span>
 
 #include "yonder/detail/codec_kinds.hpp"
+#include "yonder/detail/task_name.hpp"
 
 // Which types can travel, and one line in words for each that cannot.
 namespace yonder::detail {
@@ -21,6 +22,8 @@ enum class obstacle {
   wide_character,
   wide_number,
   ambiguous,
+  function_object,
+  coroutine,
   no_functions,
   no_header,
   no_default_constructor,
@@ -37,6 +40,13 @@ template <class C, class Traits>
 inline constexpr bool is_view<std::basic_string_view<C, Traits>> = true;
 template <class T, std::size_t N>
 inline constexpr bool is_view<std::span<T, N>> = true;
+
+// By their names, so that <functional> is not needed here.
+template <class T>
+consteval bool is_function_object() {
+  auto const name = type_name<T, "">();
+  return is_declared_in<T>("std") && name.find("function<") < name.find('<');
+}
 
 // `made`: the codec has to make such an object, it is not just handed one.
 template <class T, bool Made>
@@ -132,6 +142,8 @@ consteval obstacle class_obstacle() {
       case aggregate_defect::layout: return obstacle::unbound_member;
       default: return obstacle::const_member;
     }
+  } else if constexpr (is_function_object<T>()) {
+    return obstacle::function_object;
   } else {
     return is_declared_in<T>("std") ? obstacle::no_header : obstacle::no_functions;
   }
@@ -163,6 +175,8 @@ consteval obstacle find_obstacle_of_kind() {
     return obstacle::shared_pointer;
   } else if constexpr (k == kind::user) {
     return user_obstacle<T>();
+  } else if constexpr (requires { typename T::promise_type; }) {
+    return obstacle::coroutine;  // also one without members, which would be an aggregate
   } else if constexpr (k == kind::none) {
     if (std::is_function_v<T> || std::is_member_pointer_v<T>) return obstacle::raw_pointer;
     return class_obstacle<T>();
@@ -223,6 +237,12 @@ auto tell_obstacle() {
   static_assert(Found != obstacle::ambiguous,
                 "yonder: this type has more than one way to serialize; leave one of serialize, save/load and "
                 "save_minimal/load_minimal, or name it by cereal::specialize");
+  static_assert(Found != obstacle::function_object,
+                "yonder: a std::function holds code, which stays behind; send what it depends on, and choose "
+                "the function where the task runs");
+  static_assert(Found != obstacle::coroutine,
+                "yonder: a coroutine is no task: nobody resumes it on a worker; return the value itself, and "
+                "co_await the task's spawn(...)");
   static_assert(
       Found != obstacle::no_functions,
       "yonder: this type cannot be serialized; give it template <class Archive> void serialize(Archive& "

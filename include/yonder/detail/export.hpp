@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#ifndef __GXX_RTTI
+#error "yonder: tasks and exceptions are found by their types: compile without -fno-rtti"
+#endif
+
 // The libraries are compiled with hidden visibility: what a user may call across a shared library's border is
 // marked with YONDER_API.
 #define YONDER_API __attribute__((visibility("default")))
