@@ -32,8 +32,13 @@ function(yonder_add_library component)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:yonder_build_flags>)
   if(NOT YONDER_SANITIZE)
-    # A shared library that lacks a symbol fails here, not in a user's program.
+    # A shared library that lacks a symbol fails here, not in a user's program; and it exports nothing but what is ours.
     target_link_options(${target} PRIVATE LINKER:-z,defs)
+    get_target_property(kind ${target} TYPE)
+    if(kind STREQUAL "SHARED_LIBRARY")
+      target_link_options(${target} PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map")
+      set_target_properties(${target} PROPERTIES LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/exports.map")
+    endif()
   endif()
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${component}

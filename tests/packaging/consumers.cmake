@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Programs as users build them, against what was installed: one way each.
+
+set(of_static "-DCMAKE_PREFIX_PATH=${folder}/static")
+set(of_shared "-DCMAKE_PREFIX_PATH=${folder}/shared")
+foreach(way IN ITEMS UNITY PCH LTO HIDDEN)
+  string(TOLOWER ${way} name)
+  yonder_add_consumer(${name} several APART FIXTURE static OPTIONS ${of_static} -D${way}=ON)
+endforeach()
+
+# Users' warnings, in headers that nothing marks as the system's.
+set(strict "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror")
+foreach(standard IN ITEMS 20 23)
+  foreach(compiler IN ITEMS g++ clang++-19)
+    find_program(yonder_${compiler} ${compiler})
+    if(yonder_${compiler})
+      yonder_add_consumer(strict_${compiler}_cxx${standard} find_package APART FIXTURE static
+        OPTIONS ${of_static} -DCOMPONENTS=core "-DCMAKE_CXX_COMPILER=${yonder_${compiler}}" "-DCMAKE_CXX_FLAGS=${strict}"
+                -DCMAKE_CXX_STANDARD=${standard} -DCMAKE_NO_SYSTEM_FROM_IMPORTED=ON)
+    endif()
+  endforeach()
+endforeach()
+
+yonder_add_consumer(plugin plugin APART FIXTURE shared OPTIONS ${of_shared})
+yonder_add_consumer(plugin_core_in_host plugin APART FIXTURE static OPTIONS ${of_static} -DCORE_IN_HOST=ON)
+yonder_add_consumer(two_libraries two_libraries APART FIXTURE shared OPTIONS ${of_shared})
+yonder_add_consumer(static_tasks static_tasks APART FIXTURE static OPTIONS ${of_static})
+yonder_add_consumer(no_rtti no_rtti APART FIXTURE static OPTIONS ${of_static})
+set_tests_properties(packaging_no_rtti PROPERTIES PASS_REGULAR_EXPRESSION "yonder: [^\n]*compile without -fno-rtti")
+
+yonder_add_packaging_test(symbols FIXTURE shared COMMAND
+  "${CMAKE_CURRENT_SOURCE_DIR}/check_symbols.sh" "${folder}/shared/${CMAKE_INSTALL_LIBDIR}")
+
+yonder_add_test_executable(before_runtime SOURCES before_runtime.cpp LINK yonder::yonder)
+add_test(NAME before_runtime COMMAND before_runtime)
+yonder_set_test_properties(before_runtime)
+
+# Four people, each from an empty folder to the result.
+foreach(person IN ITEMS gpu_box library_author http_company slurm_team)
+  yonder_add_packaging_test(person_${person} APART FIXTURE static COMMAND
+    "${PROJECT_SOURCE_DIR}/tests/personas/${person}.sh" "${folder}/static" "${folder}/person_${person}")
+endforeach()
