@@ -119,6 +119,10 @@ TEST_CASE("quick: a block of warpgroups goes from tile to tile, of any length") 
   lengths.resize(8, 2);
   lengths.push_back(200);
   expect_good(check_attention(bench, 32, 1, hopper_attention_warps, lengths));
+  lengths = {256};  // ends with a stage
+  lengths.resize(7, 2);
+  lengths.push_back(200);
+  expect_good(check_attention(bench, 32, 1, hopper_attention_warps, lengths));
 }
 
 TEST_CASE("quick: what is no number in one sequence stays there") {
@@ -165,8 +169,9 @@ TEST_CASE("full: attention takes every length, tile and order of threads") {
     for (auto const threads : {order::ascending, order::descending, order::shuffled}) {
       for (std::uint32_t const warps : {1U, 2U, 4U, hopper_attention_warps}) {
         host_bench<T> bench(threads);
-        expect_good(check_attention(bench, 64, 1, warps, {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 257, 2}));
-        expect_good(check_attention(bench, 32, 2, warps, {31, 33, 64, 200, 385}));
+        expect_good(
+            check_attention(bench, 64, 1, warps, {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 256, 257, 2}));
+        expect_good(check_attention(bench, 32, 2, warps, {31, 33, 64, 200, 384, 385}));
       }
     }
   });

@@ -157,14 +157,14 @@ void check_operators(bool reduced) {
 
 template <class T>
 void check_attention_of(std::uint32_t warps, bool reduced) {
-  std::vector<std::size_t> const ragged = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 257, 2};
+  std::vector<std::size_t> const ragged = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 256, 257, 2};
   for (std::size_t const head_size : {32U, 64U}) {
     gpu_bench<T> on;
     report(check_attention(on, head_size, 2, warps, ragged));
     report(check_attention(on, head_size, 1, warps, {5, 3, 65, 2, 140, 9, 1}, 2));
     report(
         check_attention(on, head_size, 1, warps, std::vector<std::size_t>(60, 2)));  // many tiles for a block
-    if (!reduced) report(check_attention(on, head_size, 3, warps, {511, 1, 300}));
+    if (!reduced) report(check_attention(on, head_size, 3, warps, {511, 1, 512, 300}));
   }
 }
 
