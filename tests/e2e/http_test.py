@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""http_test.py PROGRAM: serves PROGRAM's tasks and asks as callers, strangers and attackers do."""
+import base64
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+PROGRAM = sys.argv.pop(1)
+PATIENCE = 60  # seconds, for what must come
+
+
+class Server:
+    def __init__(self, *arguments, keys=None):
+        self.folder = tempfile.mkdtemp()
+        self.keys = os.path.join(self.folder, "keys")
+        if keys is not None:
+            with open(self.keys, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                file.write(keys)
+        self.process = subprocess.Popen(
+            [PROGRAM, "--yonder-serve", "127.0.0.1:0", "--keys", self.keys, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.address = self.process.stdout.readline().strip()
+        self.port = int(self.address.rsplit(":", 1)[1])
+        with open(self.keys) as file:
+            self.key = [line.split()[0] for line in file if not line.startswith("#")][0]
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        shutil.rmtree(self.folder)
+        return status
+
+    def ask(self, method, target, body=None, headers=None, key=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        fields = {"Authorization": "Bearer " + (key or self.key)}
+        if body is not None and not isinstance(body, bytes):
+            body, fields["Content-Type"] = json.dumps(body).encode(), "application/json"
+        connection.request(method, target, body, {**fields, **(headers or {})})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer, content
+
+    def post(self, task, arguments, **more):
+        answer, content = self.ask("POST", "/v1/tasks/" + task, arguments, **more)
+        return answer.status, json.loads(content)
+
+    def socket(self):
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+
+    def raw(self, request):
+        """What comes back until the other end closes."""
+        with self.socket() as connection:
+            received = b""
+            try:
+                connection.sendall(request)
+                while part := connection.recv(65536):
+                    received += part
+            except ConnectionError:
+                pass  # it had enough
+            return received
+
+    def status_of(self, request):
+        answer = self.raw(request)
+        return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+class Served(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.addClassCleanup(cls.server.close)
+
+    def test_tasks_run_on_workers(self):
+        self.assertEqual(self.server.post("echo", {"text": "h\u00e9 \U0001f600"}), (200, "h\u00e9 \U0001f600"))
+        item = {"name": "a", "count": 3, "price": None, "tags": {"k": ["v"]}}
+        self.assertEqual(self.server.post("twice", item), (200, {**item, "count": 6}))
+        self.assertEqual(self.server.post("third_time_lucky", []), (200, 2))
+        self.assertEqual(self.server.post("reversed", [base64.b64encode(b"abc").decode()]),
+                         (200, base64.b64encode(b"cba").decode()))
+
+    def test_failures_come_with_their_code(self):
+        status, problem = self.server.post("divide", {"a": 1, "b": 0})
+        self.assertEqual((status, problem["code"], problem["detail"]), (500, "failed", "division by zero"))
+        status, problem = self.server.post("crash", [])
+        self.assertEqual((status, problem["code"], problem["signal"]), (502, "worker_lost", signal.SIGABRT))
+        self.assertEqual(self.server.post("echo", {"text": "still there"}), (200, "still there"))
+
+    def test_large_bodies_pass_and_larger_ones_do_not(self):
+        text = "x" * 4_000_000
+        self.assertEqual(self.server.post("echo", {"text": text}), (200, text))
+        answer, _ = self.server.ask("POST", "/v1/tasks/reversed", b"12" * 1_000_000,
+                                    {"Content-Type": "application/octet-stream", "Accept": "application/octet-stream"})
+        self.assertEqual((answer.status, answer.headers["Content-Length"]), (200, "2000000"))
+        head = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 40}\r\n\r\n".encode()
+        self.assertEqual(self.server.status_of(head), 413)
+
+    def test_connections_are_kept_and_requests_pipelined(self):
+        one = f"GET /v1/tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\n"
+        answer = self.server.raw((one + "\r\n" + one + "\r\n" + one + "Connection: close\r\n\r\n").encode())
+        self.assertEqual(answer.count(b"HTTP/1.1 200 OK"), 3)
+        self.assertEqual(self.server.raw(b"HEAD /healthz HTTP/1.0\r\n\r\n").split(b"\r\n\r\n", 1)[1], b"")
+
+    def test_continue_is_said_to_those_who_wait_for_it(self):
+        head = (f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\nConnection: close\r\n"
+                "Content-Type: application/json\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n")
+        with self.server.socket() as connection:
+            connection.sendall(head.encode())
+            self.assertTrue(connection.recv(65536).startswith(b"HTTP/1.1 100 "))
+            connection.sendall(b'["abc"]')
+            self.assertIn(b"HTTP/1.1 200 OK", connection.recv(65536))
+
+    def test_requests_that_could_be_read_in_two_ways_are_refused(self):
+        before = self.server.post("echo", {"text": "x"})
+        post = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\nContent-Type: application/json\r\n"
+        inner = f"GET /v1/tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\n\r\n"
+        for fields in ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+                       "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5, 6\r\n", "Content-Length: +5\r\n", "Content-Length: 0x5\r\n",
+                       "Content-Length : 5\r\n", "Transfer-Encoding: xchunked\r\n", "Transfer-Encoding: chunked, identity\r\n",
+                       "Transfer-Encoding:\x0bchunked\r\n", "Content-Length: 99999999999999999999999\r\n", "Content-Length: -1\r\n",
+                       "Host: b\r\nContent-Length: 0\r\n", "Expect: much\r\nContent-Length: 0\r\n"):
+            answer = self.server.raw((post + fields + "\r\n0\r\n\r\n" + inner).encode())
+            self.assertEqual(answer.count(b"HTTP/1.1 "), 1, fields)
+            self.assertIn(int(answer.split(b" ")[1]), (400, 413, 501), fields)
+        for junk in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 100, b"A" * 100_000,
+                     b"GET / HTTP/1.1\r\n\r\n", b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n",
+                     b"GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\nConnection: close\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+            self.assertIn(self.server.status_of(junk), (0, 400, 401, 431), junk[:40])
+        self.assertEqual(self.server.post("echo", {"text": "x"}), before)
+
+    def test_floods_of_fields_are_refused(self):
+        many = b"".join(b"X-%d: y\r\n" % i for i in range(101))
+        self.assertEqual(self.server.status_of(b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + many + b"\r\n"), 431)
+        self.assertEqual(self.server.status_of(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 20_000 + b"\r\n\r\n"), 431)
+        self.assertEqual(self.server.status_of(b"GET /" + b"y" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"), 431)
+
+    def test_hostile_json_runs_nothing(self):
+        for body in (b"[" * 100_000, b'{"text":' * 100_000, b'{"a":' + b"9" * 1_000_000 + b', "b": 1}', b"[1e999999999,1]", b'["\\ud800"]', b"[\xff]", b"",
+                     b'{"a":1,"b":1,"__proto__":{}}', b'{"a":1,"a":1,"b":1}'):
+            answer, content = self.server.ask("POST", "/v1/tasks/divide", body, {"Content-Type": "application/json"})
+            self.assertEqual((answer.status, json.loads(content)["code"]), (400, "bad_arguments"), body[:20])
+
+    def test_paths_do_not_climb(self):
+        for target in ("/v1/../healthz", "/v1/%2e%2e/healthz", "/./healthz", "/v1/tasks/%00", "/v1/tasks/%", "//healthz", "/healthz/", "*"):
+            answer = self.server.status_of(f"GET {target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\nConnection: close\r\n\r\n".encode())
+            self.assertIn(answer, (400, 404), target)
+
+    def test_who_hangs_up_cancels_his_call(self):
+        with self.server.socket() as connection:
+            connection.sendall((f"POST /v1/tasks/wait_for_stop HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\n"
+                                "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n[]").encode())
+        while True:  # until it has ended; two workers would otherwise be taken for good
+            _, metrics = self.server.ask("GET", "/metrics")
+            if b'yonder_http_calls_total{task="wait_for_stop",code="cancelled"} 1' in metrics:
+                break
+
+    def test_many_at_once(self):
+        wrong = []
+
+        def ask(number):
+            for i in range(20):
+                if self.server.post("divide", {"a": number * i, "b": 1}) != (200, number * i):
+                    wrong.append((number, i))
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+
+
+class Ended(unittest.TestCase):
+    def test_sigterm_finishes_what_is_on_its_way(self):
+        server = Server()
+        with server.socket() as connection:
+            connection.sendall((f"POST /v1/tasks/nap HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {server.key}\r\n"
+                                "Content-Type: application/json\r\nContent-Length: 5\r\n\r\n[400]").encode())
+            while b"calls_running 1\n" not in server.ask("GET", "/metrics")[1]:
+                pass
+            server.process.send_signal(signal.SIGTERM)
+            answer = connection.recv(65536)
+        self.assertIn(b"HTTP/1.1 200 OK", answer)
+        self.assertIn(b"Connection: close", answer)
+        self.assertEqual(server.close(), 0)
+
+    def test_more_connections_than_the_descriptors_allow_get_503(self):
+        with tempfile.TemporaryDirectory() as folder:
+            script = f'ulimit -n 96; exec "{PROGRAM}" --yonder-serve 127.0.0.1:0 --keys "{folder}/keys"'
+            server = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            port = int(server.stdout.readline().strip().rsplit(":", 1)[1])
+            held = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(60)]
+            statuses = []
+            for connection in held:
+                try:
+                    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+                    statuses.append(int(connection.recv(4096).split(b" ")[1]))
+                except (ConnectionError, IndexError):
+                    statuses.append(503)  # said and closed before it was asked
+                    connection.close()
+            self.assertIn(200, statuses)
+            self.assertIn(503, statuses)
+            for connection in held:
+                connection.close()
+            server.send_signal(signal.SIGTERM)
+            self.assertEqual(server.wait(PATIENCE), 0)
+            server.stdout.close()
+
+
+class Misused(unittest.TestCase):
+    def refused(self, *arguments):
+        end = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=PATIENCE)
+        self.assertEqual(end.returncode, 2, end.stderr)
+        return end.stderr
+
+    def test_wrong_arguments_are_refused_in_words(self):
+        self.assertIn("needs the address", self.refused("--yonder-serve"))
+        self.assertIn("comes behind other arguments", self.refused("x", "--yonder-serve", "127.0.0.1:0"))
+        self.assertIn("does not know '--kees'", self.refused("--yonder-serve", "127.0.0.1:0", "--kees", "x"))
+        self.assertIn("is no address", self.refused("--yonder-serve", "example.org:80"))
+        self.assertIn("is no address", self.refused("--yonder-serve=127.0.0.1:99999", "--without-keys"))
+        self.assertIn("loopback addresses only", self.refused("--yonder-serve", "0.0.0.0:0", "--without-keys"))
+        self.assertIn("needs both", self.refused("--yonder-serve", "127.0.0.1:0", "--without-keys", "--certificate", "x"))
+
+
+class Tls(unittest.TestCase):
+    def test_the_same_over_tls(self):
+        if shutil.which("openssl") is None:
+            self.skipTest("openssl is not installed")
+        with tempfile.TemporaryDirectory() as folder:
+            certificate, private = os.path.join(folder, "c.pem"), os.path.join(folder, "k.pem")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", private, "-out",
+                            certificate, "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+                           check=True, capture_output=True)
+            server = Server("--certificate", certificate, "--private-key", private)
+            self.assertTrue(server.address.startswith("https://"))
+            trusting = ssl.create_default_context(cafile=certificate)
+            connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=trusting, timeout=PATIENCE)
+            for text in ("one", "two"):
+                connection.request("POST", "/v1/tasks/echo", json.dumps([text]),
+                                   {"Authorization": "Bearer " + server.key, "Content-Type": "application/json"})
+                self.assertEqual(json.loads(connection.getresponse().read()), text)
+            connection.close()
+            self.assertIn(server.status_of(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), (0, 400))
+            self.assertEqual(server.close(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What http_test.py and the benchmark ask: `http_server --yonder-serve ADDRESS`.
+#include <signal.h>
+
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "yonder/http.hpp"
+#include "yonder/yonder.hpp"
+
+struct Item {
+  std::string name;
+  std::int16_t count;
+  std::optional<double> price;
+  std::map<std::string, std::vector<std::string>> tags;
+};
+
+std::string echo(std::string const& text) { return text; }
+Item twice(Item item) {
+  item.count = static_cast<std::int16_t>(item.count * 2);
+  return item;
+}
+int divide(int a, int b) {
+  if (b == 0) throw std::domain_error("division by zero");
+  return a / b;
+}
+std::vector<unsigned char> reversed(std::vector<unsigned char> const& bytes) {
+  return {bytes.rbegin(), bytes.rend()};
+}
+void wait_for_stop() {
+  while (!yonder::this_call::stop_requested()) std::this_thread::yield();
+}
+void crash() { ::raise(SIGABRT); }
+std::uint32_t third_time_lucky() {
+  if (yonder::this_call::attempt() < 2) throw std::runtime_error("not yet");
+  return yonder::this_call::attempt();
+}
+int nap(int milliseconds) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  return milliseconds;
+}
+
+inline constexpr yonder::task<echo> echo_task;
+inline constexpr yonder::task<twice> twice_task;
+inline constexpr yonder::task<divide> divide_task;
+inline constexpr yonder::task<reversed> reversed_task;
+inline constexpr yonder::task<wait_for_stop> stop_task;
+inline constexpr yonder::task<crash> crash_task;
+inline constexpr yonder::task<third_time_lucky> lucky_task{{.retries = 3}};
+inline constexpr yonder::task<nap> nap_task;
+
+inline constexpr yonder::http::endpoint<echo_task, "text"> echo_over_http;
+inline constexpr yonder::http::endpoint<twice_task> twice_over_http;
+inline constexpr yonder::http::endpoint<divide_task, "a", "b"> divide_over_http;
+inline constexpr yonder::http::endpoint<reversed_task> reversed_over_http;
+inline constexpr yonder::http::endpoint<stop_task> stop_over_http;
+inline constexpr yonder::http::endpoint<crash_task> crash_over_http;
+inline constexpr yonder::http::endpoint<lucky_task> lucky_over_http;
+inline constexpr yonder::http::endpoint<nap_task, "milliseconds"> nap_over_http;
+
+int main(int argc, char** argv) {
+  yonder::runtime here(argc, argv, {.workers = 2});
+  return 3;  // --yonder-serve never gets here
+}
