@@ -13,6 +13,7 @@
 #include "yonder/executor.hpp"
 #include "yonder/http_options.hpp"
 #include "yonder/log.hpp"
+#include "yonder/snapshot.hpp"
 
 namespace yonder {
 
@@ -156,6 +157,9 @@ class YONDER_API runtime {
 
   // Waits for SIGTERM or SIGINT, which must be blocked in threads of the program's own.
   void serve() const;
+
+  // What its hub counts. Takes the runtime's lock for some microseconds.
+  [[nodiscard]] runtime_snapshot snapshot() const;
 
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;

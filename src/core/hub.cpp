@@ -127,6 +127,8 @@ hub_counters hub::counters() const {
   return seen;
 }
 
+std::map<std::string, task_numbers, std::less<>> const& hub::tasks() const { return state_->tally.tasks(); }
+
 hub_census hub::census() const {
   auto const& s = *state_;
   hub_census seen;

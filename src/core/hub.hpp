@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/task_numbers.hpp"
 #include "src/core/types.hpp"
 
 #include <memory>
@@ -122,6 +123,8 @@ class hub {
 
   hub_counters counters() const;
   hub_census census() const;
+  // By the names of tasks.
+  std::map<std::string, task_numbers, std::less<>> const& tasks() const;
 
  private:
   struct state;

@@ -108,6 +108,8 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   auto* const home = said.requirements.empty() ? nullptr : find_home(call, said, refused);
   call.function = &work.function_of(said.function, whole->head.signature, home);
   ++call.function->calls;
+  if (call.function->numbers == nullptr) call.function->numbers = &tally.of(said.function);
+  call.function->numbers->calls += range.count;
   call.policy = said.policy;
   call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(whole->head.remaining_us, now);
   call.message = whole;
@@ -192,6 +194,7 @@ void hub::state::cancel(time_point now, call_record& call, outputs& out) {
   if (call.stage == call_stage::assigned) abandon(now, call, out);
   if (call.stage != call_stage::ended) {
     counters.cancelled += call.count;
+    call.function->numbers->cancelled += call.count;
     record(call, out::append::kind::ended, {}, out);
   }
   forget(call);
@@ -346,6 +349,7 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
   call->worker = nullptr;
   if (head.type == frame_type::result) {
     work.measure(*call->function, ran);
+    call->function->numbers->count_runs(ran, call->count);
     answered(now, worker, index, out);
     return take_result(now, *call, std::move(message), out);
   }
@@ -364,6 +368,7 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
                 excess_in_words(message, client->limits, "the result takes", "client"), out);
   }
   counters.completed += call.count;
+  call.function->numbers->succeeded += call.count;
   message.head.attempt = call.tries + 1;
   complete(now, call, std::move(message), out);
 }
@@ -560,6 +565,7 @@ void hub::state::fail(time_point now, call_record& call, failure error, outputs&
 
 void hub::state::fail_one(time_point now, call_record& call, failure error, outputs& out) {
   ++counters.failed;
+  call.function->numbers->count_failure(error.code);
   auto const* const client = sessions.client(call.id.session);
   complete(now, call, client == nullptr ? make_error(error) : make_error(error, client->limits), out);
 }

@@ -9,6 +9,7 @@
 #include "src/core/number_map.hpp"
 #include "src/core/requirements.hpp"
 #include "src/core/ring.hpp"
+#include "src/core/task_numbers.hpp"
 #include "src/core/timer_wheel.hpp"
 
 #include <map>
@@ -148,6 +149,7 @@ struct function_record : list_hook<unoffered_tag> {
   duration estimate = never;   // of a run; never: not measured yet
   time_point waits_since = 0;  // of wait_watch
   bool wait_told = false;
+  task_numbers* numbers = nullptr;  // of its task
 
   std::uint64_t head_stamp() { return queue.front().stamp; }
 };

@@ -149,6 +149,7 @@ struct hub::state {
   random_source random;
   timer_wheel timers;
   hub_counters counters;
+  task_tally tally;
 
   session_table sessions;
   call_table calls;

@@ -2,6 +2,7 @@
 #include "src/http/calls.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "yonder/call.hpp"
 
@@ -50,6 +51,17 @@ call_handle call_table::find(std::string const& id, credential const& who) const
   auto const found = kept_.find(id);
   if (found == kept_.end() || (found->second->owner != who.name && !who.admin)) return nullptr;
   return found->second;
+}
+
+std::vector<call_handle> call_table::list(credential const& who, std::size_t most) const {
+  std::vector<call_handle> seen;
+  for (auto const& [id, one] : kept_)
+    if (who.admin || one->owner == who.name) seen.push_back(one);
+  std::sort(seen.begin(), seen.end(), [](auto const& a, auto const& b) {
+    return std::tie(a->begun, a->id) > std::tie(b->begun, b->id);
+  });
+  if (seen.size() > most) seen.resize(most);
+  return seen;
 }
 
 call_handle call_table::find_key(std::string const& owner, std::string const& key) const {

@@ -72,6 +72,9 @@ class call_table {
   void keep(call_handle const& call);
   call_handle find(std::string const& id, credential const& who) const;
 
+  // Those that whoever asks may see, the newest first.
+  std::vector<call_handle> list(credential const& who, std::size_t most) const;
+
   // Under an idempotency key: the call that was begun under it, or null.
   call_handle find_key(std::string const& owner, std::string const& key) const;
   void set_key(call_handle const& call, std::string key, digest const& content);

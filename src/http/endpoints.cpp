@@ -10,19 +10,19 @@ namespace detail {
 namespace {
 
 // Constant-initialized: usable in whatever order the program's images are initialized.
-constinit std::mutex mutex;
-constinit endpoint_entry* first = nullptr;
+constinit std::mutex endpoints_mutex;
+constinit endpoint_entry* first_endpoint = nullptr;
 
 }  // namespace
 
 void add_endpoint(endpoint_entry& entry) noexcept {
-  std::lock_guard const lock(mutex);
-  entry.next = std::exchange(first, &entry);
+  std::lock_guard const lock(endpoints_mutex);
+  entry.next = std::exchange(first_endpoint, &entry);
 }
 
 void remove_endpoint(endpoint_entry& entry) noexcept {
-  std::lock_guard const lock(mutex);
-  for (auto** link = &first; *link != nullptr; link = &(*link)->next) {
+  std::lock_guard const lock(endpoints_mutex);
+  for (auto** link = &first_endpoint; *link != nullptr; link = &(*link)->next) {
     if (*link == &entry) {
       *link = entry.next;
       return;
@@ -35,8 +35,8 @@ void remove_endpoint(endpoint_entry& entry) noexcept {
 std::vector<detail::endpoint_entry const*> all_endpoints() {
   std::vector<detail::endpoint_entry const*> all;
   {
-    std::lock_guard const lock(detail::mutex);
-    for (auto const* one = detail::first; one != nullptr; one = one->next) all.push_back(one);
+    std::lock_guard const lock(detail::endpoints_mutex);
+    for (auto const* one = detail::first_endpoint; one != nullptr; one = one->next) all.push_back(one);
   }
   std::stable_sort(all.begin(), all.end(), [](auto* a, auto* b) { return a->task->name < b->task->name; });
   all.erase(

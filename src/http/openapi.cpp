@@ -119,6 +119,9 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
   json_object paths;
   for (auto const* one : endpoints) describe(*one, set, paths);
   paths.raw("/v1/calls/{id}", call_paths());
+  paths.raw("/v1/calls", get("list_calls", "The calls of this key that are kept, the newest first.",
+                             R"({"type":"array","items":{"$ref":"#/components/schemas/Call"}})"));
+  paths.raw("/v1/status", get("show_status", "What the runtime counts.", R"({"type":"object"})"));
   paths.raw(
       "/v1/tasks",
       get("list_tasks", "The names of the tasks that this key may call.",

@@ -69,6 +69,12 @@ std::vector<service::route> service::routes_for(context& in) const {
     if (path.size() > 2) in.id = path[2];
     return true;
   };
+  if (at("")) return {{"GET", &service::show_page}};
+  if (at("page.css")) return {{"GET", &service::show_style}};
+  if (at("page.js")) return {{"GET", &service::show_script}};
+  if (at("v1", "session")) return {{"POST", &service::begin_session}, {"DELETE", &service::end_session}};
+  if (at("v1", "status")) return {{"GET", &service::show_status}};
+  if (at("v1", "calls")) return {{"GET", &service::list_calls}};
   if (at("healthz")) return {{"GET", &service::show_health}};
   if (at("readyz")) return {{"GET", &service::show_readiness}};
   if (at("metrics")) return {{"GET", &service::show_metrics}};
@@ -105,7 +111,9 @@ void service::dispatch(context& in) {
     }
     return reply(in, std::move(answer));
   }
-  in.who = is_public ? everybody() : authenticate(in);
+  bool const signs_in = in.route == "/v1/session" && in.asked.method == "POST";
+  in.who = is_public || signs_in ? everybody() : authenticate(in);
+  if (in.who == nullptr && in.route == "/" && method == "GET") return reply(in, sign_in_page());
   if (in.who == nullptr) {
     auto answer = problem(401, "unauthorized", "this needs a key: Authorization: Bearer KEY");
     answer.fields.emplace_back("WWW-Authenticate", "Bearer");
@@ -118,7 +126,7 @@ void service::dispatch(context& in) {
     answer.fields.emplace_back("Allow", methods);
     return reply(in, std::move(answer));
   }
-  if (!is_public && !within_rate(*in.who, in.now)) {
+  if (!is_public && !signs_in && !within_rate(*in.who, in.now)) {
     auto answer =
         problem(429, "too_many_requests", "this key asks more often than http_options::requests_per_second");
     answer.fields.emplace_back("Retry-After", "1");
@@ -143,6 +151,13 @@ credential_ref service::authenticate(context const& in) const {
   if (keys_ == nullptr) return everybody();
   constexpr std::string_view scheme = "bearer ";
   auto value = in.asked.field("authorization");
+  if (value.empty()) {
+    // The page's: changes need a field that other pages cannot send.
+    bool const changes = in.asked.method != "GET" && in.asked.method != "HEAD";
+    auto const key =
+        changes && in.asked.field("yonder-page").empty() ? std::string() : key_of_cookie(in.asked);
+    return key.empty() ? nullptr : keys_->find(key, in.now);
+  }
   auto const matches =
       std::equal(scheme.begin(), scheme.end(), value.begin(),
                  value.begin() + static_cast<std::ptrdiff_t>(std::min(scheme.size(), value.size())),
@@ -189,7 +204,8 @@ void service::show_readiness(context& in) {
 
 void service::show_metrics(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
-  reply(in, {.type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.text(calls_.running())});
+  reply(in, {.type = "text/plain; version=0.0.4; charset=utf-8",
+             .body = metrics_.text(calls_.running(), yonder::detail::snapshot_of(*engine_))});
 }
 
 void service::show_openapi(context& in) {

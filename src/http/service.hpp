@@ -72,6 +72,13 @@ class service {
   void show_metrics(context& in);
   void show_openapi(context& in);
   void list_tasks(context& in);
+  void show_page(context& in);
+  void show_style(context& in);
+  void show_script(context& in);
+  void begin_session(context& in);
+  void end_session(context& in);
+  void show_status(context& in);
+  void list_calls(context& in);
   void call_task(context& in);
   void spawn_task(context& in);
   void call_batch(context& in);

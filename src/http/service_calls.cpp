@@ -87,18 +87,25 @@ response result_of(one_call& call, bool as_octets) {
   return answer;
 }
 
-response state_of(one_call& call) {
+json_object summary_of(one_call const& call) {
+  auto const* const failure = call.ended ? yonder::detail::failure_of(*call.call) : nullptr;
+  auto const* const state = !call.ended                        ? "running"
+                            : failure == nullptr               ? "succeeded"
+                            : failure->code == errc::cancelled ? "cancelled"
+                                                               : "failed";
   json_object object;
-  object.text("id", call.id).text("task", call.endpoint->task->name);
-  if (!call.ended) {
-    object.text("state", "running");
-  } else {
-    std::string result;
-    auto const error = write_result(call, result);
-    object.text("state", !error ? "succeeded" : error->code == errc::cancelled ? "cancelled" : "failed");
+  object.text("id", call.id).text("task", call.endpoint->task->name).text("state", state);
+  if (call.ended)
     object.number("milliseconds",
                   std::chrono::duration_cast<std::chrono::milliseconds>(*call.ended - call.begun).count());
-    if (error)
+  return object;
+}
+
+response state_of(one_call& call) {
+  auto object = summary_of(call);
+  if (call.ended) {
+    std::string result;
+    if (auto const error = write_result(call, result))
       object.raw("error", problem_object(*error).finish());
     else
       object.raw("result", result);

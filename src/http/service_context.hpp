@@ -30,6 +30,12 @@ struct service::wanted_call {
 // The answer for a call that has ended, or is on its way.
 response result_of(one_call& call, bool as_octets);
 response state_of(one_call& call);
+// The same without the result.
+json_object summary_of(one_call const& call);
+
+// The key that a page's cookie holds; empty: there is none.
+std::string key_of_cookie(request const& asked);
+response sign_in_page();
 
 std::string openapi_document(std::vector<detail::endpoint_entry const*> const& endpoints);
 

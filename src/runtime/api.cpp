@@ -91,6 +91,10 @@ call_ref submit(engine_ref const& where, task_entry const& task, options const& 
   return {pack, &pack->add()};
 }
 
+runtime_snapshot snapshot_of(engine& where) {
+  return where.is_ours() ? where.snapshot() : runtime_snapshot();
+}
+
 bool is_done(call_state const& call) noexcept { return has_ended(call) || !call.where()->is_ours(); }
 
 void wait(call_state& call) {

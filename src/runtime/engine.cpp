@@ -10,6 +10,7 @@
 #include "src/platform/thread.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/send_result.hpp"
+#include "src/runtime/snapshot.hpp"
 
 namespace yonder::detail {
 namespace {
@@ -544,6 +545,11 @@ void engine::stop() {
 std::vector<std::string> engine::addresses() {
   lock held(mutex_);
   return listener_ ? listener_->addresses() : std::vector<std::string>();
+}
+
+runtime_snapshot engine::snapshot() {
+  lock held(mutex_);
+  return hub_ ? runtime_detail::snapshot_of(*hub_) : runtime_snapshot();
 }
 
 std::size_t engine::worker_count() {

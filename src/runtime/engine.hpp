@@ -27,6 +27,7 @@
 #include "transports/transport.hpp"
 #include "yonder/executor.hpp"
 #include "yonder/log.hpp"
+#include "yonder/snapshot.hpp"
 
 namespace yonder::detail {
 
@@ -82,6 +83,7 @@ class engine : public std::enable_shared_from_this<engine> {
   void stop();
 
   std::size_t worker_count();
+  runtime_snapshot snapshot();
   std::vector<std::string> addresses();
 
   // What a result may take. Any thread.

@@ -390,6 +390,8 @@ std::vector<std::string> runtime::addresses() const {
   return engine_->is_ours() ? engine_->addresses() : std::vector<std::string>();
 }
 
+runtime_snapshot runtime::snapshot() const { return detail::snapshot_of(*engine_); }
+
 std::size_t runtime::worker_count() const { return engine_->is_ours() ? engine_->worker_count() : 0; }
 
 bool is_worker() noexcept {

@@ -15,6 +15,7 @@
 #include "yonder/detail/registry.hpp"
 #include "yonder/error.hpp"
 #include "yonder/options.hpp"
+#include "yonder/snapshot.hpp"
 
 // The border between the templates and the compiled runtime.
 namespace yonder::detail {
@@ -28,6 +29,9 @@ using call_ref = std::shared_ptr<call_state>;
 // The process's current runtime, which may end meanwhile: what is asked of it then fails. Throws usage_error
 // (no_runtime).
 YONDER_API engine_ref current_engine();
+
+// What runtime::snapshot() returns.
+YONDER_API runtime_snapshot snapshot_of(engine& where);
 
 // Begins the body of a call frame; the arguments are encoded behind it, into content.head.
 struct outgoing {

@@ -141,10 +141,18 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
   numbers.request("/v1", 200);
   numbers.call_ended("a\"b", yonder::errc{}, std::chrono::milliseconds(3));
   numbers.call_ended("a\"b", yonder::errc::timed_out, std::chrono::minutes(3));
-  auto const text = numbers.text(4);
+  auto const text =
+      numbers.text(4, {.workers = 3,
+                       .idle_workers = 1,
+                       .tasks = {{.name = "t", .calls = 3, .succeeded = 1, .runs = {0, 1, 0}}}});
   auto const has = [&](std::string const& line) { return text.find(line + "\n") != std::string::npos; };
   CHECK(has(R"(yonder_http_requests_total{route="/v1",status="200"} 2)"));
   CHECK(has("yonder_http_calls_running 4"));
+  CHECK(has(R"(yonder_workers{state="busy"} 2)"));
+  CHECK(has(R"(yonder_task_calls{task="t"} 2)"));
+  CHECK(has(R"(yonder_task_calls_total{task="t",code="ok"} 1)"));
+  CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",le="1e-06"} 0)"));
+  CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",le="2e-06"} 1)"));
   CHECK(has(R"(yonder_http_calls_total{task="a\"b",code="ok"} 1)"));
   CHECK(has(R"(yonder_http_calls_total{task="a\"b",code="timed_out"} 1)"));
   CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="0.0025"} 0)"));

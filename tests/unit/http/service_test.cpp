@@ -395,3 +395,71 @@ TEST_CASE("the OpenAPI document describes what a key may call") {
       "application/octet-stream"));
   CHECK_FALSE(document["paths"].contains("/v1/tasks/http_tests::unserved"));
 }
+
+TEST_CASE("a runtime counts what became of each task's calls, whoever made them") {
+  auto const of_halve = [] {
+    for (auto const& task : yonder::detail::snapshot_of(*yonder::detail::current_engine()).tasks)
+      if (task.name == "http_tests::halve") return task;
+    return yonder::task_snapshot();
+  };
+  auto const before = of_halve();
+  CHECK(http_tests::halve_task.remote(4) == 2);
+  CHECK_THROWS(http_tests::halve_task.remote(5));
+  auto const after = of_halve();
+  CHECK(after.calls == before.calls + 2);
+  CHECK(after.succeeded == before.succeeded + 1);
+  CHECK(after.failed.at(yonder::errc::failed) ==
+        (before.failed.empty() ? 0 : before.failed.at(yonder::errc::failed)) + 1);
+  CHECK(after.ended() == after.calls);
+  auto const sum = [](std::vector<std::uint64_t> const& counts) {
+    std::uint64_t all = 0;
+    for (auto const count : counts) all += count;
+    return all;
+  };
+  CHECK(sum(after.runs) == sum(before.runs) + 1);
+  desk at;
+  auto const text = at.ask("GET", "/metrics")->got->body;
+  CHECK(text.find("yonder_task_calls_total{task=\"http_tests::halve\",code=\"ok\"} " +
+                  std::to_string(after.succeeded) + "\n") != text.npos);
+}
+
+TEST_CASE("the page asks for a key once, and keeps it where no script reads it") {
+  desk at({}, two_keys);
+  auto const sign_in = at.ask("GET", "/");
+  CHECK(sign_in->got->status == 401);
+  CHECK(sign_in->got->body.find("type=\"password\"") != std::string::npos);
+  CHECK(at.ask("GET", "/page.js")->got->status == 401);
+  CHECK(at.ask("POST", "/v1/session", "key=wrong")->got->status == 401);
+  CHECK(at.ask("POST", "/v1/session", "key=0123456789abcdeg", {{"Origin", "https://evil.example"}})
+            ->got->status == 403);
+  auto const signed_in = at.ask("POST", "/v1/session", "key=0123456789abcdeg");
+  CHECK(signed_in->got->status == 303);
+  auto const set = signed_in->field("Set-Cookie");
+  CHECK(set.find("; Path=/; HttpOnly; SameSite=Strict") != std::string::npos);
+  auto const value = "a=b; " + set.substr(0, set.find(';'));
+  auto const page = at.ask("GET", "/", "", {{"Cookie", value}});
+  CHECK(page->got->status == 200);
+  CHECK(page->field("Content-Security-Policy").find("default-src 'none'") == 0);
+  CHECK(at.ask("GET", "/page.js", "", {{"Cookie", value}})->got->type == "text/javascript; charset=utf-8");
+  CHECK(at.post("halve", "[4]", {{"Cookie", value}})->got->status == 401);
+  CHECK(at.post("halve", "[4]", {{"Cookie", value}, {"Yonder-Page", "1"}})->body() == 2);
+  CHECK(at.ask("GET", "/v1/status", "", {{"Cookie", value}})->body()["tasks"].is_array());
+  CHECK(at.ask("GET", "/v1/status", "", alice)->got->status == 403);
+  CHECK(at.ask("DELETE", "/v1/session", "", {{"Cookie", value}, {"Yonder-Page", "1"}})
+            ->field("Set-Cookie")
+            .find("Max-Age=0") != std::string::npos);
+}
+
+TEST_CASE("calls are listed to whoever made them, the newest first") {
+  desk at({}, two_keys);
+  auto const first = at.ask("POST", "/v1/tasks/http_tests::halve/spawn", "[4]", alice)->body()["id"];
+  at.pass(std::chrono::seconds(1));
+  auto const second = at.ask("POST", "/v1/tasks/http_tests::halve/spawn", "[6]", alice)->body()["id"];
+  auto const list = at.ask("GET", "/v1/calls", "", alice)->body();
+  REQUIRE(list.size() == 2);
+  CHECK(list[0]["id"] == second);
+  CHECK(list[1]["id"] == first);
+  CHECK_FALSE(list[1].contains("result"));
+  CHECK(at.ask("GET", "/v1/calls", "", bob)->body().empty());
+  CHECK(at.ask("GET", "/v1/calls", "", root)->body().size() == 2);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "yonder/errc.hpp"
+
+namespace yonder {
+
+// What became of the calls of one task, whoever made them, since the hub began.
+struct task_snapshot {
+  std::string name;
+  std::uint64_t calls = 0;
+  std::uint64_t succeeded = 0;
+  std::uint64_t cancelled = 0;
+  std::map<errc, std::uint64_t> failed{};
+
+  // Attempts that returned a value, by how long they ran: runs[i] of less than 2ⁱ µs and of no range before;
+  // the last is of whatever took longer.
+  std::vector<std::uint64_t> runs{};
+  std::chrono::microseconds run_time{};  // of all of them
+
+  std::uint64_t ended() const {
+    auto all = succeeded + cancelled;
+    for (auto const& [code, count] : failed) all += count;
+    return all;
+  }
+};
+
+// A runtime's own hub at one moment; all is 0 where the hub is elsewhere.
+struct runtime_snapshot {
+  std::size_t clients = 0;           // connected, this program among them
+  std::size_t workers = 0;           // connected
+  std::size_t idle_workers = 0;      // of them
+  std::size_t starting_workers = 0;  // not yet connected
+  std::size_t calls = 0;             // that have not ended
+  std::size_t queued = 0;            // of them, those that wait for a worker
+  std::size_t delayed = 0;           // and those that wait for their next attempt
+  std::size_t bytes = 0;             // of their arguments
+
+  std::uint64_t attempts = 0;
+  std::uint64_t retries = 0;
+  std::uint64_t workers_lost = 0;
+  std::uint64_t workers_killed = 0;
+  std::uint64_t start_failures = 0;
+
+  std::vector<task_snapshot> tasks{};  // by name
+};
+
+}  // namespace yonder

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/types.hpp"
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace yonder::core {
+
+// What became of the calls of one task since the hub began.
+struct task_numbers {
+  static constexpr std::size_t codes = 64;  // of yonder::errc
+  static constexpr std::size_t ranges = 28;
+
+  std::uint64_t calls = 0, succeeded = 0, cancelled = 0;
+  std::array<std::uint64_t, codes> failed{};  // by code
+  // Attempts that returned a value, by how long they ran: less than 2ⁱ µs, and in the last whatever took
+  // longer.
+  std::array<std::uint64_t, ranges> runs{};
+  std::uint64_t run_microseconds = 0;
+
+  void count_failure(errc code) noexcept {
+    auto const place = static_cast<std::size_t>(code);
+    ++failed[place < codes ? place : 0];
+  }
+  void count_runs(duration each, std::uint64_t count) noexcept {
+    auto const microseconds = static_cast<std::uint64_t>(each / microsecond);
+    auto const range = static_cast<std::size_t>(std::bit_width(microseconds));
+    runs[range < ranges ? range : ranges - 1] += count;
+    run_microseconds += microseconds * count;
+  }
+};
+
+// By name. Callers choose names: past a number of them the others share one place, without a name.
+class task_tally {
+ public:
+  // Valid for ever.
+  task_numbers& of(std::string_view name) {
+    constexpr std::size_t most = 10'000;
+    auto found = tasks_.find(name);
+    if (found == tasks_.end())
+      found = tasks_.try_emplace(tasks_.size() < most ? std::string(name) : std::string()).first;
+    return found->second;
+  }
+  std::map<std::string, task_numbers, std::less<>> const& tasks() const noexcept { return tasks_; }
+
+ private:
+  std::map<std::string, task_numbers, std::less<>> tasks_;
+};
+
+}  // namespace yonder::core

@@ -1,0 +1,171 @@
+"use strict";
+// Everything that is shown is set as text: no answer of a task, and no name, is ever read as HTML.
+const at = (id) => document.getElementById(id);
+const make = (name, properties = {}, ...children) => {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+};
+const page = {"Yonder-Page": "1"};  // what another page cannot send
+
+async function ask(method, target, body) {
+  const options = {method, headers: {...page}};
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  const answer = await fetch(target, options);
+  if (answer.status === 401) location.reload();
+  const text = await answer.text();
+  let value = text;
+  try { value = JSON.parse(text); } catch { /* octets, or none */ }
+  return {ok: answer.ok, status: answer.status, value};
+}
+
+// --- a form from a schema
+
+let document_ = null;
+const resolve = (schema) => schema.$ref ? document_.components.schemas[schema.$ref.split("/").pop()] : schema;
+
+// What is typed for one value: [element, reads it].
+function field(id, schema, needed) {
+  const whole = resolve(schema);
+  if (whole.type === "boolean") {
+    const box = make("input", {type: "checkbox", id});
+    return [box, () => box.checked];
+  }
+  if (whole.type === "integer" || whole.type === "number") {
+    const input = make("input", {type: "number", id, required: needed, step: whole.type === "integer" ? "1" : "any"});
+    return [input, () => Number(input.value)];
+  }
+  if (whole.type === "string") {
+    const area = make("textarea", {id, rows: 2});
+    return [area, () => area.value];
+  }
+  const area = make("textarea", {id, rows: 3, placeholder: "JSON", required: needed});
+  return [area, () => area.value.trim() === "" ? null : JSON.parse(area.value)];
+}
+
+function buildForm() {
+  const form = at("arguments");
+  form.replaceChildren();
+  at("result").replaceChildren();
+  const path = document_.paths["/v1/tasks/" + escapeName(at("task").value)];
+  if (!path) return;
+  let schema = path.post.requestBody.content["application/json"].schema;
+  if (schema.anyOf) schema = resolve(schema.anyOf[0]);
+  const readers = [];
+  const add = (name, one, needed) => {
+    const id = "argument-" + readers.length;
+    const [element, read] = field(id, one, needed);
+    form.append(make("label", {htmlFor: id, textContent: name}), element);
+    readers.push([name, read, element, needed]);
+  };
+  const named = schema.properties !== undefined;
+  if (named)
+    for (const [name, one] of Object.entries(schema.properties)) add(name, one, (schema.required || []).includes(name));
+  else
+    (schema.prefixItems || []).forEach((one, i) => add("argument " + (i + 1), one, true));
+  form.append(make("button", {type: "submit", textContent: "Call"}));
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    let body;
+    try {
+      const values = readers.filter(([, , element, needed]) => needed || element.value !== "").map(([name, read]) => [name, read()]);
+      body = named ? Object.fromEntries(values) : values.map(([, value]) => value);
+    } catch (wrong) {
+      return showProblem({title: "This is no JSON", detail: wrong.message});
+    }
+    at("result").replaceChildren(make("p", {textContent: "…"}));
+    const answer = await ask("POST", "/v1/tasks/" + encodeURIComponent(at("task").value), body);
+    if (answer.ok && answer.status !== 202) show(answer.value); else if (answer.ok) showGoing(answer.value); else showProblem(answer.value);
+    refresh();
+  };
+}
+
+// As the document escapes them: only what may not stand in a path.
+const escapeName = (name) => encodeURIComponent(name).replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%3B/g, ";").replace(/%3D/g, "=").replace(/%26/g, "&").replace(/%24/g, "$").replace(/%2B/g, "+").replace(/%40/g, "@");
+
+// --- a result
+
+const words = (value) => typeof value === "string" ? value : JSON.stringify(value);
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+function show(value) {
+  const place = at("result");
+  const list = Array.isArray(value) ? value : [value];
+  if (typeof value === "string" && value.startsWith("iVBORw0KGgo"))
+    return place.replaceChildren(make("img", {src: "data:image/png;base64," + value, alt: "The picture that the task returned"}));
+  if (list.length > 0 && list.every((one) => isObject(one) && "label" in one && "score" in one))
+    return place.replaceChildren(...list.flatMap((one) => [
+      make("label", {textContent: `${one.label} ${Number(one.score).toPrecision(3)}`}),
+      make("meter", {min: 0, max: 1, value: Number(one.score)})]));
+  if (Array.isArray(value) && value.length > 0 && value.every(isObject)) {
+    const names = [...new Set(value.flatMap(Object.keys))];
+    return place.replaceChildren(make("div", {className: "scroll"}, table(names, value.map((one) => names.map((name) => one[name] ?? "")))));
+  }
+  place.replaceChildren(make("pre", {textContent: typeof value === "string" ? value : JSON.stringify(value, null, 2)}));
+}
+function showGoing(call) {
+  at("result").replaceChildren(make("p", {textContent: `It goes on as ${call.id}; it is listed below.`}));
+}
+function showProblem(problem) {
+  at("result").replaceChildren(make("div", {className: "problem"},
+    make("p", {textContent: `${problem.title ?? "It failed"}${problem.code ? ` (${problem.code})` : ""}`}),
+    make("p", {textContent: (problem.pointer ? problem.pointer + ": " : "") + (problem.detail ?? words(problem))})));
+}
+
+// --- lists
+
+function fill(element, names, rows) {
+  const isNumber = (value) => typeof value === "number";
+  const cell = (value) => value instanceof Node ? make("td", {}, value)
+    : make("td", {textContent: words(value), className: isNumber(value) ? "number" : /^[0-9a-f]{32}$/.test(value) ? "id" : ""});
+  const head = names.map((name, i) => make("th", {textContent: name, scope: "col", className: rows.length && isNumber(rows[0][i]) ? "number" : ""}));
+  element.replaceChildren(make("thead", {}, make("tr", {}, ...head)),
+                          make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map(cell)))));
+  return element;
+}
+const table = (names, rows) => fill(make("table"), names, rows);
+
+let calls = [];
+function listCalls() {
+  const wanted = at("search").value.toLowerCase();
+  const seen = calls.filter((one) => `${one.id} ${one.task} ${one.state}`.toLowerCase().includes(wanted));
+  fill(at("calls"), ["id", "task", "state", "ms", ""], seen.map((one) => {
+    const cancel = make("button", {type: "button", textContent: "Cancel"});
+    cancel.setAttribute("aria-label", "Cancel " + one.id);
+    cancel.onclick = async () => { await ask("DELETE", "/v1/calls/" + one.id); refresh(); };
+    return [one.id, one.task, one.state, one.milliseconds ?? "", one.state === "running" ? cancel : ""];
+  }));
+}
+
+async function refresh() {
+  const [status, list] = await Promise.all([ask("GET", "/v1/status"), ask("GET", "/v1/calls")]);
+  at("state").textContent = status.ok ? "connected" : status.value.detail ?? "";
+  if (status.ok) {
+    const {tasks, ...numbers} = status.value;
+    at("numbers").replaceChildren(...Object.entries(numbers).map(([name, value]) =>
+      make("div", {}, make("dt", {textContent: name.replaceAll("_", " ")}), make("dd", {textContent: String(value)}))));
+    fill(at("tasks"), ["task", "calls", "ok", "failed", "mean ms"], tasks.map((one) =>
+      [one.name, one.calls, one.succeeded, one.failed, one.succeeded ? Number((one.run_seconds * 1000 / one.succeeded).toPrecision(3)) : ""]));
+  }
+  if (list.ok) {
+    calls = list.value;
+    listCalls();
+  }
+}
+
+async function begin() {
+  at("search").oninput = listCalls;
+  at("leave").onclick = async () => { await ask("DELETE", "/v1/session"); location.reload(); };
+  document_ = (await ask("GET", "/openapi.json")).value;
+  const tasks = (await ask("GET", "/v1/tasks")).value.tasks;
+  at("task").replaceChildren(...tasks.map((name) => make("option", {value: name, textContent: name})));
+  at("task").onchange = buildForm;
+  buildForm();
+  await refresh();
+  document.body.dataset.ready = "yes";
+  setInterval(() => { if (!document.hidden) refresh().catch(() => { at("state").textContent = "not connected"; }); }, 2000);
+}
+begin();

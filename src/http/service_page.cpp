@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the page in src/http/page asks for, and the page itself.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "src/http/page.hpp"
+#include "src/http/service.hpp"
+#include "src/http/service_context.hpp"
+#include "yonder/http/json.hpp"
+
+namespace yonder::http {
+namespace {
+
+constexpr std::string_view cookie = "yonder_key=";
+constexpr std::size_t most_listed = 100;
+
+response page_file(std::string_view type, std::string_view text) {
+  return {.type = std::string(type),
+          .body = std::string(text),
+          .fields = {
+              {"Content-Security-Policy",
+               "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+               "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
+              {"Referrer-Policy", "no-referrer"}}};
+}
+
+// A key within a cookie, which takes few characters.
+std::string as_hexadecimal(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (char const c : text)
+    (out += digits[static_cast<unsigned char>(c) >> 4U]) += digits[static_cast<unsigned char>(c) & 15U];
+  return out;
+}
+std::string from_hexadecimal(std::string_view text) {
+  std::string out;
+  for (; text.size() >= 2; text.remove_prefix(2)) {
+    unsigned byte = 0;
+    if (std::from_chars(text.data(), text.data() + 2, byte, 16).ptr != text.data() + 2) return "";
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string key_of_cookie(request const& asked) {
+  auto rest = asked.field("cookie");
+  while (!rest.empty()) {
+    auto one = rest.substr(0, rest.find(';'));
+    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+    one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
+    if (one.starts_with(cookie)) return from_hexadecimal(one.substr(cookie.size()));
+  }
+  return "";
+}
+
+response sign_in_page() {
+  auto answer = page_file("text/html; charset=utf-8", page::sign_in);
+  answer.status = 401;
+  answer.fields.emplace_back("WWW-Authenticate", "Bearer");
+  return answer;
+}
+
+void service::show_page(context& in) { reply(in, page_file("text/html; charset=utf-8", page::index)); }
+void service::show_style(context& in) { reply(in, page_file("text/css; charset=utf-8", page::style)); }
+void service::show_script(context& in) {
+  reply(in, page_file("text/javascript; charset=utf-8", page::script));
+}
+
+// A key that was typed becomes a cookie that no script can read, and that no other site's page can send.
+void service::begin_session(context& in) {
+  auto const form = parse_target("/?" + std::string(in.asked.body));
+  auto const key = form ? std::string(form->parameter("key").value_or("")) : "";
+  if (keys_ != nullptr && keys_->find(key, in.now) == nullptr) return reply(in, sign_in_page());
+  reply(in, {.status = 303,
+             .type = "",
+             .fields = {
+                 {"Location", "/"},
+                 {"Set-Cookie", std::string(cookie) + as_hexadecimal(key) +
+                                    "; Path=/; HttpOnly; SameSite=Strict" + (is_tls_ ? "; Secure" : "")}}});
+}
+
+void service::end_session(context& in) {
+  reply(in,
+        {.status = 204,
+         .type = "",
+         .fields = {{"Set-Cookie", std::string(cookie) + "; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"}}});
+}
+
+void service::show_status(context& in) {
+  if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
+  auto const seen = yonder::detail::snapshot_of(*engine_);
+  std::string tasks;
+  for (auto const& task : seen.tasks) {
+    auto const number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
+    json_object one;
+    one.text("name", task.name)
+        .number("calls", number(task.calls))
+        .number("succeeded", number(task.succeeded));
+    one.number("failed", number(task.ended() - task.succeeded - task.cancelled))
+        .number("cancelled", number(task.cancelled));
+    std::string run;
+    detail::append_double(run, std::chrono::duration<double>(task.run_time).count());
+    one.raw("run_seconds", run);
+    tasks += (tasks.empty() ? "" : ",") + std::move(one).finish();
+  }
+  json_object all;
+  std::pair<std::string_view, std::size_t> const numbers[]{{"workers", seen.workers},
+                                                           {"idle_workers", seen.idle_workers},
+                                                           {"starting_workers", seen.starting_workers},
+                                                           {"calls", seen.calls},
+                                                           {"queued", seen.queued},
+                                                           {"delayed", seen.delayed},
+                                                           {"clients", seen.clients},
+                                                           {"attempts", seen.attempts},
+                                                           {"retries", seen.retries},
+                                                           {"workers_lost", seen.workers_lost}};
+  for (auto const& [name, value] : numbers) all.number(name, static_cast<std::int64_t>(value));
+  all.raw("tasks", "[" + tasks + "]");
+  reply(in, {.body = std::move(all).finish()});
+}
+
+// The newest first, without their results.
+void service::list_calls(context& in) {
+  std::string all;
+  for (auto const& call : calls_.list(*in.who, most_listed))
+    all += (all.empty() ? "" : ",") + summary_of(*call).finish();
+  reply(in, {.body = "[" + all + "]"});
+}
+
+}  // namespace yonder::http
