@@ -23,7 +23,7 @@ response page_file(std::string_view type, std::string_view text) {
               {"Content-Security-Policy",
                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
                "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
-              {"Referrer-Policy", "no-referrer"}}};
+              {"Referrer-Policy", "same-origin"}}};
 }
 
 // A key within a cookie, which takes few characters.

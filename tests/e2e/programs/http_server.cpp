@@ -41,6 +41,19 @@ int nap(int milliseconds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
   return milliseconds;
 }
+struct Mood {
+  std::string label;
+  float score;
+};
+std::vector<Mood> moods() { return {{"glad", 0.75f}, {"glum", 0.25f}}; }
+// A picture of one pixel.
+std::vector<unsigned char> dot() {
+  return {0x89, 'P',  'N',  'G',  '\r', '\n', 0x1a, '\n', 0,    0,    0,    13,   'I',  'H',
+          'D',  'R',  0,    0,    0,    1,    0,    0,    0,    1,    8,    6,    0,    0,
+          0,    0x1f, 0x15, 0xc4, 0x89, 0,    0,    0,    13,   'I',  'D',  'A',  'T',  0x78,
+          0xda, 0x63, 0x64, 0xf8, 0xcf, 0x50, 0x0f, 0,    0x03, 0x86, 0x01, 0x80, 0x5a, 0x34,
+          0x7d, 0x6b, 0,    0,    0,    0,    'I',  'E',  'N',  'D',  0xae, 0x42, 0x60, 0x82};
+}
 
 inline constexpr yonder::task<echo> echo_task;
 inline constexpr yonder::task<twice> twice_task;
@@ -50,6 +63,8 @@ inline constexpr yonder::task<wait_for_stop> stop_task;
 inline constexpr yonder::task<crash> crash_task;
 inline constexpr yonder::task<third_time_lucky> lucky_task{{.retries = 3}};
 inline constexpr yonder::task<nap> nap_task;
+inline constexpr yonder::task<moods> moods_task;
+inline constexpr yonder::task<dot> dot_task;
 
 inline constexpr yonder::http::endpoint<echo_task, "text"> echo_over_http;
 inline constexpr yonder::http::endpoint<twice_task> twice_over_http;
@@ -59,6 +74,8 @@ inline constexpr yonder::http::endpoint<stop_task> stop_over_http;
 inline constexpr yonder::http::endpoint<crash_task> crash_over_http;
 inline constexpr yonder::http::endpoint<lucky_task> lucky_over_http;
 inline constexpr yonder::http::endpoint<nap_task, "milliseconds"> nap_over_http;
+inline constexpr yonder::http::endpoint<moods_task> moods_over_http;
+inline constexpr yonder::http::endpoint<dot_task> dot_over_http;
 
 int main(int argc, char** argv) {
   yonder::runtime here(argc, argv, {.workers = 2});
