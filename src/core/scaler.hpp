@@ -78,7 +78,6 @@ class scaler {
   std::size_t configured_ = 0;                       // so many
   std::unordered_map<std::string_view, pool_record*> by_key_;
   pool_record* last_ = nullptr;  // that was asked for
-  std::uint32_t last_id_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<start_record>> starts_;
   std::unordered_map<std::uint64_t, std::uint64_t> by_token_;
   std::uint64_t secret_;  // without it, one token would tell the next
