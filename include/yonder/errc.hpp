@@ -28,6 +28,8 @@ enum class errc : std::uint16_t {
   no_runtime = 18,          // no yonder::runtime stands in this process
   duplicate_task = 19,      // two tasks of one name in one program
   bad_configuration = 20,   // an option, a flag, an environment variable or a key file is wrong
+  would_deadlock = 21,      // whoever could run the call waits for calls of its own
+  nested_too_deep = 22,     // a task called a task, which called a task, and so on, past the limit
 };
 
 // What a caller can do about it. Source of the four classes: Cap'n Proto's kj::Exception::Type.
@@ -77,6 +79,8 @@ constexpr std::string_view to_string(errc code) noexcept {
     case errc::no_runtime: return "no_runtime";
     case errc::duplicate_task: return "duplicate_task";
     case errc::bad_configuration: return "bad_configuration";
+    case errc::would_deadlock: return "would_deadlock";
+    case errc::nested_too_deep: return "nested_too_deep";
   }
   return "unknown";
 }

@@ -132,6 +132,14 @@ class YONDER_API unsatisfiable : public error {
   ~unsatisfiable() override;
 };
 
+// A task's call of a task: every worker that could run it waits for such calls itself, and no other can be
+// started (would_deadlock); or tasks have called tasks too many times over (nested_too_deep).
+class YONDER_API would_deadlock : public error {
+ public:
+  using error::error;
+  ~would_deadlock() override;
+};
+
 // The other side speaks another protocol version, or breaks the protocol.
 class YONDER_API protocol_error : public error {
  public:

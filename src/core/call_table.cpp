@@ -139,6 +139,9 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.orphaned_since = call.orphaned_since;
   front.last_failure = call.last_failure;
   front.bytes = std::min(share, call.bytes);
+  front.depth = call.depth;
+  front.parent = call.parent;
+  if (call.parent != nullptr) call.parent->nest->children.insert_after(call, front);
 
   forget_number(call);
   call.bytes -= front.bytes;

@@ -18,6 +18,16 @@ namespace {
 
 struct order_tag {};
 
+// An attempt whose task makes calls.
+struct calling_attempt {
+  attempt_key key;
+  std::uint64_t ended = 0;                       // calls of it that the hub knows, too, to have ended
+  std::uint64_t told = wait_message::no_longer;  // in the last wait
+  bool waits = false;
+  bool over = false;
+  std::size_t calls = 0;  // on their way
+};
+
 // A call without its outcome yet. It waits for a welcome, or it was given to the link.
 struct pending : timer, list_hook<order_tag> {
   std::uint64_t number = 0;
@@ -34,8 +44,12 @@ struct pending : timer, list_hook<order_tag> {
   std::uint32_t items = 1;
   std::size_t offset = 0;  // of its payload among theirs
   std::size_t size = 0;
+  calling_attempt* parent = nullptr;  // whose task has made it
 
-  void reset() { message = {}; }
+  void reset() {
+    message = {};
+    parent = nullptr;
+  }
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
 };
 
@@ -62,6 +76,7 @@ struct client::state final : session_user {
   call_list waiting;  // by submission
   call_list given;
   timer_wheel timers{0};
+  std::vector<std::unique_ptr<calling_attempt>> parents;
   errc closed_code = errc::disconnected;
   std::string closed_reason;
 
@@ -92,7 +107,44 @@ struct client::state final : session_user {
     timers.disarm(call);
     bytes -= call.bytes;
     by_number.erase(call.number);
+    if (call.parent != nullptr) {
+      --call.parent->calls;
+      forget_if_done(*call.parent);
+    }
     calls.release(call);
+  }
+
+  // --- tasks that call
+
+  calling_attempt* find_parent(attempt_key const& key) {
+    auto const found =
+        std::find_if(parents.begin(), parents.end(), [&](auto const& one) { return one->key == key; });
+    return found == parents.end() ? nullptr : found->get();
+  }
+
+  calling_attempt* parent_of(attempt_key const& key) {
+    if (key.attempt == 0) return nullptr;
+    if (auto* const known = find_parent(key)) return known;
+    auto& made = *parents.emplace_back(std::make_unique<calling_attempt>());
+    made.key = key;
+    return &made;
+  }
+
+  void forget_if_done(calling_attempt const& parent) {
+    if (parent.over && parent.calls == 0)
+      std::erase_if(parents, [&](auto const& one) { return one.get() == &parent; });
+  }
+
+  static void note_ended(pending const& call) {
+    if (call.parent != nullptr) ++call.parent->ended;
+  }
+
+  void say_wait(time_point now, calling_attempt& parent, std::uint64_t ended, outputs& out) {
+    if (!hub.ready() || parent.told == ended) return;
+    parent.told = ended;
+    auto message = make_wait({parent.key, ended});
+    auto const head = message.head;
+    hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
   // Only the client knows how long the deadline was that everybody keeps.
@@ -224,9 +276,10 @@ struct client::state final : session_user {
     auto const number = call.number;
     auto const given_before = call.given;
     auto const alone = call.items == 1;
-    auto const ticket = call.ticket;
+    auto const told = given_before && !(alone && hub.withdraw(now, call.ticket, out));
+    if (told) note_ended(call);
     fail(call, code, why, out);
-    if (!given_before || (alone && hub.withdraw(now, ticket, out))) return;
+    if (!told) return;
     if (row.count == 0 || row.first + row.count != number || row.count == max_items) {
       say_cancel(now, row, out);
       row = {number, 0};
@@ -253,6 +306,9 @@ struct client::state final : session_user {
   void welcomed(time_point now, welcome_message const& welcome, bool, outputs& out) override {
     set_credit(welcome.credit);
     give_waiting(now, out);
+    for (auto const& one : parents) {
+      if (one->waits) say_wait(now, *one, one->ended, out);
+    }
   }
 
   void set_credit(credit_window const& credit) {
@@ -262,6 +318,7 @@ struct client::state final : session_user {
 
   // What may be repeated, or has certainly not run, waits for the next session.
   void session_lost(time_point, std::string_view why, outputs& out) override {
+    for (auto const& one : parents) one->told = wait_message::no_longer;
     while (!given.empty()) {
       auto& call = given.back();
       if (call.message && (call.may_repeat() || !hub.was_transmitted(call.ticket))) {
@@ -304,6 +361,7 @@ struct client::state final : session_user {
     if (decodes && items.count > 1) return take_packed(std::move(message), items, out);
     auto* const call = find_given(number);
     if (call == nullptr) return;
+    note_ended(*call);
     if (!decodes) return undecodable(*call, out);
     complete(*call, outcome(std::move(message)), out);
   }
@@ -319,6 +377,7 @@ struct client::state final : session_user {
         value.head = message.head;
         value.head.call.number += i;
         value.head.metadata_size = 0;
+        note_ended(*call);
         value.body = frame_body(message.payload().subspan(offset, size), message.body.owner());
         complete(*call, outcome(std::move(value)), out);
       }
@@ -331,6 +390,7 @@ struct client::state final : session_user {
     for (std::uint32_t i = 0; i < count; ++i) {
       auto* const call = find_given(message.head.call.number + i);
       if (call == nullptr) continue;
+      note_ended(*call);
       failure error;
       if (!read_error(message, error)) {
         undecodable(*call, out);
@@ -408,7 +468,7 @@ struct client::state final : session_user {
   }
 
   pending& take(time_point now, std::uint64_t number, call_policy const& policy, std::string_view function,
-                std::uint64_t cookie, std::size_t size) {
+                std::uint64_t cookie, std::size_t size, attempt_key const& parent) {
     auto& call = calls.acquire();
     call.number = number;
     call.cookie = cookie;
@@ -419,6 +479,8 @@ struct client::state final : session_user {
     call.given = false;
     call.item = 0;
     call.items = 1;
+    call.parent = parent_of(parent);
+    if (call.parent != nullptr) ++call.parent->calls;
     call.deadline = policy.deadline > 0 ? add(now, policy.deadline) : never;
     bytes += size;
     by_number.insert(number, call);
@@ -449,7 +511,8 @@ struct client::state final : session_user {
     std::size_t at = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       auto const& item = spec.items[first + i];
-      auto& call = take(now, number + i, spec.policy, spec.function, item.cookie, header_size + item.size);
+      auto& call = take(now, number + i, spec.policy, spec.function, item.cookie, header_size + item.size,
+                        spec.parent);
       call.message = i + 1 < count ? shared : std::move(shared);
       call.item = i;
       call.items = static_cast<std::uint32_t>(count);
@@ -511,7 +574,7 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
   auto& head = spec.message.head = s.head_of(number, spec.signature);
   head.metadata_size = said;
   head.buffer_count = static_cast<std::uint32_t>(spec.message.buffers.size());
-  auto& call = s.take(now, number, spec.policy, spec.function, spec.cookie, size);
+  auto& call = s.take(now, number, spec.policy, spec.function, spec.cookie, size, spec.parent);
   call.message = frame_ref(std::move(spec.message));
   if (s.hub.ready()) s.give(now, call, out);
   return s.id_of(number);
@@ -562,6 +625,31 @@ std::size_t client::cancel(time_point now, call_id first, std::size_t count, out
   }
   s.say_cancel(now, row, out);
   return ended;
+}
+
+void client::waits(time_point now, attempt_key const& parent, outputs& out) {
+  auto& s = *state_;
+  auto* const found = s.find_parent(parent);
+  if (found == nullptr) return;  // whatever it waits for, it has called nothing
+  found->waits = true;
+  s.say_wait(now, *found, found->ended, out);
+}
+
+// Where a call has ended since it said that it waits, the hub knows that it may go on.
+void client::goes_on(time_point now, attempt_key const& parent, outputs& out) {
+  auto& s = *state_;
+  auto* const found = s.find_parent(parent);
+  if (found == nullptr || !std::exchange(found->waits, false)) return;
+  if (found->told == found->ended) s.say_wait(now, *found, wait_message::no_longer, out);
+}
+
+void client::parent_ended(attempt_key const& parent) {
+  auto& s = *state_;
+  auto* const found = s.find_parent(parent);
+  if (found == nullptr) return;
+  found->over = true;
+  found->waits = false;
+  s.forget_if_done(*found);
 }
 
 void client::shutdown(time_point now, outputs& out) {

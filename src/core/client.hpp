@@ -26,6 +26,7 @@ struct call_spec {
   std::uint64_t signature = 0;
   call_policy policy;
   std::uint64_t cookie = 0;  // returned in out::completed
+  attempt_key parent;        // as the metadata say (write_parent); attempt 0: none
   frame message;  // body: begin_call()'s metadata, then the payload; head.metadata_size as begin_call() says
 };
 
@@ -39,6 +40,7 @@ struct batch_spec {
   std::uint64_t signature = 0;
   call_policy policy;
   byte_buffer metadata;  // as begin_call() writes it, the same for all
+  attempt_key parent;    // as they say (write_parent); attempt 0: none
   std::vector<item> items;
   byte_buffer payloads;  // the items' arguments, one after the other, without buffers of their own
 };
@@ -82,6 +84,13 @@ class client {
   bool cancel(time_point now, call_id call, outputs& out);
   // The same for `count` calls from `first` on. Returns how many had not ended.
   std::size_t cancel(time_point now, call_id first, std::size_t count, outputs& out);
+
+  // The task of this attempt, which has made calls, waits for some of them from now on, and computes nothing;
+  // to be said again whenever one has ended and it still waits. Then: it goes on.
+  void waits(time_point now, attempt_key const& parent, outputs& out);
+  void goes_on(time_point now, attempt_key const& parent, outputs& out);
+  // The attempt has ended: it makes no more calls.
+  void parent_ended(attempt_key const& parent);
 
   // Ends every call as disconnected and says bye.
   void shutdown(time_point now, outputs& out);

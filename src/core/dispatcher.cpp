@@ -220,13 +220,56 @@ void dispatcher::find_pool(function_record& function) {
 
 // --- queues
 
+// The last call in the queue that comes before one of this depth that is new; null: none does.
+call_record* dispatcher::last_before(function_record const& function, std::uint32_t depth) {
+  call_record* place = nullptr;
+  for (auto* const last : function.last_of_depth) {
+    if (last->depth < depth) break;
+    place = last;
+  }
+  return place;
+}
+
+void dispatcher::note_inserted(function_record& function, call_record& call) {
+  if (call.depth == 0) return;
+  auto const* const next = function.queue.after(call);
+  if (next != nullptr && next->depth == call.depth) return;
+  auto& lasts = function.last_of_depth;
+  auto const at =
+      std::find_if(lasts.begin(), lasts.end(), [&](auto const* one) { return one->depth <= call.depth; });
+  if (at != lasts.end() && (*at)->depth == call.depth) {
+    *at = &call;
+  } else {
+    lasts.insert(at, &call);
+  }
+}
+
+void dispatcher::note_removed(function_record& function, call_record& call) {
+  if (call.depth == 0) return;
+  auto& lasts = function.last_of_depth;
+  auto const at = std::find(lasts.begin(), lasts.end(), &call);
+  if (at == lasts.end()) return;
+  auto* const before = function.queue.before(call);
+  if (before != nullptr && before->depth == call.depth) {
+    *at = before;
+  } else {
+    lasts.erase(at);
+  }
+}
+
 void dispatcher::enqueue(time_point now, call_record& call) {
   auto& function = *call.function;
   call.stage = call_stage::queued;
-  call.stamp = ++last_stamp_;
-  auto const was_empty = function.queue.empty();
-  function.queue.push_back(call);
-  if (was_empty) reorder(function);
+  call.stamp = stamp_of(call.depth, ++last_stamp_);
+  if (call.depth == 0) {
+    function.queue.push_back(call);
+  } else if (auto* const place = last_before(function, call.depth)) {
+    function.queue.insert_after(*place, call);
+  } else {
+    function.queue.push_front(call);
+  }
+  note_inserted(function, call);
+  if (&function.queue.front() == &call) reorder(function);
   queue_grew(now, function);
 }
 
@@ -241,19 +284,22 @@ void dispatcher::requeue(time_point now, call_record& call) {
        one = function.queue.after(*one)) {
     place = one;
   }
-  YONDER_CHECK(call.stamp != 0 && call.stamp <= last_stamp_, "a call is queued again that never was");
+  YONDER_CHECK(call.stamp != 0 && arrival_of(call.stamp) <= last_stamp_,
+               "a call is queued again that never was");
   if (place != nullptr) {
     function.queue.insert_after(*place, call);
   } else {
     function.queue.push_front(call);
     reorder(function);
   }
+  note_inserted(function, call);
   queue_grew(now, function);
 }
 
 void dispatcher::queue_before(time_point now, call_record& call, call_record& front) {
   YONDER_CHECK(front.stamp == call.stamp && front.id.number < call.id.number, "a queue is out of order");
   front.function->queue.insert_before(call, front);
+  note_inserted(*front.function, front);
   if (&front.function->queue.front() == &front) reorder(*front.function);
   queue_grew(now, *front.function);
 }
@@ -272,6 +318,7 @@ void dispatcher::dequeue(call_record& call) {
   YONDER_CHECK(function.queue.contains(call) && queued_ != 0, "a call leaves a queue that it is not in");
   YONDER_CHECK(function.pool == nullptr || function.pool->queued != 0, "a pool has lost count of what waits");
   auto const was_first = &function.queue.front() == &call;
+  note_removed(function, call);
   function.queue.remove(call);
   --queued_;
   if (function.pool != nullptr) --function.pool->queued;
@@ -280,15 +327,15 @@ void dispatcher::dequeue(call_record& call) {
     unoffered_.remove(function);
 }
 
-bool dispatcher::has_workers(function_record const& function) {
+bool dispatcher::has_takers(function_record const& function) {
   return std::any_of(function.offers.begin(), function.offers.end(),
-                     [](auto const& offer) { return offer.by->workers != 0; });
+                     [](auto const& offer) { return offer.by->has_takers(); });
 }
 
 std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const {
   std::vector<call_record*> waiting;
   for (auto const& [key, function] : functions_) {
-    if ((function->pool != &pool && !YONDER_MUTANT(other_pools_failed)) || has_workers(*function)) continue;
+    if ((function->pool != &pool && !YONDER_MUTANT(other_pools_failed)) || has_takers(*function)) continue;
     for (auto* call = function->queue.first(); call != nullptr; call = function->queue.after(*call))
       waiting.push_back(call);
   }
@@ -310,8 +357,16 @@ bool dispatcher::fits(worker_session const& worker, function_record& function) c
          (bytes <= limits_.bytes || YONDER_MUTANT(prefetched_bytes_ignored)) && !worker.conn.crowded();
 }
 
+// Of a pool some of whose workers wait, no more compute than it may have.
+worker_session* dispatcher::free_worker(image& one) {
+  for (auto* idle = one.idle.first(); idle != nullptr; idle = one.idle.after(*idle)) {
+    if (idle->pool == nullptr || idle->pool->computing() < idle->pool->config.max_workers) return idle;
+  }
+  return nullptr;
+}
+
 worker_session* dispatcher::find_worker(image& one, function_record& function, bool prefetch) const {
-  auto* const idle = one.idle.first();
+  auto* const idle = free_worker(one);
   if (idle != nullptr && !(prefetch && YONDER_RARELY())) return idle;
   auto const first = [](auto& list, auto&& takes) {
     auto* busy = list.first();
@@ -430,7 +485,7 @@ worker_load dispatcher::load_of(worker_session& worker) const {
   if (worker.items < worker.concurrency) return worker_load::open;
   auto const room = worker.backlog < prefetch_of(worker) &&
                     worker.outstanding.size() < limits_.attempts + worker.concurrency - 1;
-  return room && !is_stuck(worker) ? worker_load::available : worker_load::full;
+  return room && !is_stuck(worker) && worker.nests == 0 ? worker_load::available : worker_load::full;
 }
 
 void dispatcher::update_load(time_point now, worker_session& worker) {
@@ -485,8 +540,16 @@ void dispatcher::leave_service(time_point now, worker_session& worker) {
                  "the workers in service are fewer than those that leave");
     --in_service_;
     if (worker.pool != nullptr) --worker.pool->in_service;
+    if (worker.pool != nullptr && worker.waits) --worker.pool->waiting;
   }
   move_to(now, worker, worker_load::out_of_service);
+}
+
+void dispatcher::set_waits(worker_session& worker, bool waits) {
+  if (worker.program == nullptr || std::exchange(worker.waits, waits) == waits) return;
+  auto const change = waits ? std::size_t{1} : ~std::size_t{0};
+  worker.program->waiting += change;
+  if (worker.pool != nullptr && !worker.left_service) worker.pool->waiting += change;
 }
 
 void dispatcher::leave(time_point now, worker_session& worker) {
@@ -584,10 +647,24 @@ failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signa
   return error;
 }
 
+// --- waits for each other
+
+std::vector<function_record*> dispatcher::starved() {
+  std::vector<function_record*> found;
+  for (auto& [key, one] : images_) {
+    if (one.heap.empty() || one.has_takers() || one.workers == 0) continue;
+    for (auto* const function : one.heap) {
+      if (!has_takers(*function) && std::find(found.begin(), found.end(), function) == found.end())
+        found.push_back(function);
+    }
+  }
+  return found;
+}
+
 // --- waits that are long
 
 std::string dispatcher::long_wait(time_point now) {
-  auto const* const function = waits_.look(now, functions_, &has_workers);
+  auto const* const function = waits_.look(now, functions_, &has_takers);
   if (function == nullptr) return {};
   return "a call of '" + function->name + "' has waited " + in_words(limits_.wait_notice) +
          ", and there is no worker that could take it: " + explain_wait(*function);
@@ -600,6 +677,9 @@ std::string dispatcher::explain_wait(function_record const& function) const {
              " times in a row; the last time " + pool->failure_reason;
     return pool->starting != 0 ? "one is being started, and has not answered yet" : "none was started yet";
   }
+  if (std::any_of(function.offers.begin(), function.offers.end(),
+                  [](auto const& offer) { return offer.by->workers != 0; }))
+    return "all that have this task wait for calls that their own tasks have made";
   auto why = in_service_ == 0
                  ? std::string("none is connected")
                  : "none of the " + std::to_string(in_service_) + " that are connected has this task";

@@ -95,6 +95,8 @@ class dispatcher {
   void update_load(time_point now, worker_session& worker);
   // Out of service for good: draining, dying or gone. What it has in its hands is still awaited.
   void leave_service(time_point now, worker_session& worker);
+  // It computes nothing, as its tasks wait for calls of their own.
+  void set_waits(worker_session& worker, bool waits);
   // Gone: releases its table.
   void leave(time_point now, worker_session& worker);
   std::size_t in_service() const noexcept { return in_service_; }
@@ -120,6 +122,8 @@ class dispatcher {
   time_point long_wait_due() const noexcept { return queued_ == 0 ? never : waits_.due(); }
 
   std::size_t functions() const noexcept { return functions_.size(); }
+  // The functions with calls that wait although every worker that has them waits itself.
+  std::vector<function_record*> starved();
 
  private:
   void reorder(function_record& function);
@@ -134,11 +138,15 @@ class dispatcher {
   worker_load load_of(worker_session& worker) const;
   void move_to(time_point now, worker_session& worker, worker_load load);
   bool sources_known() const;
-  static bool has_workers(function_record const& function);
+  static bool has_takers(function_record const& function);
   std::string explain_wait(function_record const& function) const;
+  static worker_session* free_worker(image& one);
   static bool can_help(image& one) {
-    return one.loaded != 0 && (!one.idle.empty() || !one.open.empty()) && one.heap.empty();
+    return one.loaded != 0 && one.heap.empty() && (free_worker(one) != nullptr || !one.open.empty());
   }
+  static call_record* last_before(function_record const& function, std::uint32_t depth);
+  static void note_inserted(function_record& function, call_record& call);
+  static void note_removed(function_record& function, call_record& call);
 
   limits limits_;
   wait_watch waits_;

@@ -36,8 +36,9 @@ enum class frame_type : std::uint8_t {
   accepted,
   chunk,
   credit,
+  waiting = 18,
 };
-inline constexpr auto last_frame_type = frame_type::credit;
+inline constexpr auto last_frame_type = frame_type::waiting;
 
 // 128 bits: the client session that calls (drawn at random), and the call's number in that session, from 1.
 struct call_id {

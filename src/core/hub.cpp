@@ -32,8 +32,9 @@ hub::state::state(hub_config made, time_point now)
             random, timers),
       work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace,
             config.wait_notice}),
-      pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools}, config.pools,
-            random, timers),
+      pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools,
+             config.max_depth},
+            config.pools, random, timers),
       budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
   for (auto& pool : pools.pools()) work.add_pool(*pool);
 }
@@ -43,7 +44,9 @@ void hub::state::settle(time_point now, outputs& out) {
   fail_unknown_functions(now, out);
   dispatch(now, out);
   spread(now, out);
+  recall_behind_waits(now, out);
   pools.start_workers(now, out);
+  break_deadlocks(now, out);
   let_go_idle(now, out);
   pools.forget_unused();
   for (auto line = work.long_wait(now); !line.empty(); line = work.long_wait(now))
@@ -149,6 +152,7 @@ hub_census hub::census() const {
     seen.frames_held += worker->conn.frames_held();
     seen.attempts += worker->outstanding.size();
     if (worker->load == worker_load::idle) ++seen.idle_workers;
+    if (worker->waits) ++seen.waiting_workers;
   }
   return seen;
 }

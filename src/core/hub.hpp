@@ -54,6 +54,9 @@ struct hub_config {
   double retry_tokens_per_call = 0.1;
   double retry_tokens_per_second = 10;  // so that what waits for a token never waits for ever
   int quarantine_after = 3;             // workers that died while they ran one call
+  // How many calls may be made from within each other. A pool has at most so many times its workers more,
+  // that wait for such calls.
+  std::uint32_t max_depth = 32;
   int unstarted_after = 16;  // workers that died when one call reached them, before they started it
 
   link_timing timing;
@@ -90,6 +93,7 @@ struct hub_counters {
 // What the hub holds; all but connections, sessions and workers is 0 when nothing is to be done.
 struct hub_census {
   std::size_t peers = 0, clients = 0, workers = 0, starting = 0, idle_workers = 0;
+  std::size_t waiting_workers = 0;  // for calls that their tasks have made
   std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, client_bytes = 0,
               functions = 0, timers = 0;
 };

@@ -96,10 +96,19 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
                           outputs& out) {
   auto& caller = *calls.find_caller(client.id);
   auto const size = size_of(*whole);
-  if (auto const full = calls.overload(caller, range.count, size); !full.empty()) {
+  auto const refuse = [&](failure const& why) {
     for (std::uint32_t i = 0; i < range.count; ++i)
-      answer(now, client, {id.session, id.number + i}, failure_of(errc::overloaded, full), out);
-    return;
+      answer(now, client, {id.session, id.number + i}, copy_of(why), out);
+  };
+  call_record* parent = nullptr;
+  if (said.parent.attempt != 0) {
+    failure refused;
+    parent = parent_of(now, client, said.parent, refused);
+    if (parent == nullptr) return refuse(refused);
+  }
+  if (auto const full = calls.overload(caller, range.count, size); !full.empty()) {
+    if (parent != nullptr) note_ended(*parent, range.count);
+    return refuse(failure_of(errc::overloaded, full));
   }
   counters.calls += range.count;
   budget.on_calls(range.count);
@@ -117,6 +126,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   call.first = range.first;
   call.offset = range.offset;
   call.payload = range.bytes;
+  if (parent != nullptr) join_parent(call, *parent);
   compact(call);
   if (!said.requirements.empty() && home == nullptr) {
     call.stage = call_stage::leaving;
@@ -346,6 +356,7 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
     index = 0;
     if (list[0].call != nullptr) list[0].call->worker = nullptr;
   }
+  leave_nest(now, *call, worker, out);
   call->worker = nullptr;
   if (head.type == frame_type::result) {
     work.measure(*call->function, ran);
@@ -592,6 +603,7 @@ void hub::state::leave_stage(call_record& call) {
 
 void hub::state::forget(call_record& call) {
   leave_stage(call);
+  leave_parent(call);
   auto* const function = call.function;
   YONDER_CHECK(function == nullptr || function->calls != 0, "a function has lost count of its calls");
   calls.remove(call);

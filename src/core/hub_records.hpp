@@ -13,6 +13,7 @@
 #include "src/core/timer_wheel.hpp"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct worker_session;
 
 struct queue_tag {};
 struct caller_tag {};
+struct child_tag {};
 struct load_tag {};
 struct idle_tag {};
 struct unoffered_tag {};
@@ -52,6 +54,16 @@ Owner& owner_of(timer& due) {
   return *static_cast<timer_of<Owner>&>(due).owner;
 }
 
+// A call's place in the order of service: deeper ones first, then by arrival.
+inline constexpr int arrival_bits = 56;
+constexpr std::uint64_t stamp_of(std::uint32_t depth, std::uint64_t arrival) noexcept {
+  constexpr std::uint64_t deepest = 255;
+  return (deepest - (depth < deepest ? depth : deepest)) << arrival_bits | arrival;
+}
+constexpr std::uint64_t arrival_of(std::uint64_t stamp) noexcept {
+  return stamp & ((std::uint64_t{1} << arrival_bits) - 1);
+}
+
 enum class call_stage : std::uint8_t {
   queued,     // in its function's queue
   stalled,    // in its caller's: that has yet to take earlier results
@@ -63,8 +75,16 @@ enum class call_stage : std::uint8_t {
   leaving,    // none of them
 };
 
+// The calls that an attempt's task has made.
+struct nest {
+  intrusive_list<call_record, child_tag> children;
+  std::uint64_t ended = 0;                           // of them
+  std::uint64_t waits_at = wait_message::no_longer;  // the task waits while so many have ended
+  bool waits = false;                                // counted in worker_session::waiting_attempts
+};
+
 // A call whose caller has not been given its outcome; or several, as long as the same holds for all of them.
-struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag> {
+struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_hook<child_tag> {
   call_id id;                       // of its first item
   std::uint32_t count = 1;          // items: calls of one task and policy with consecutive numbers
   caller_record* caller = nullptr;  // the account that it counts against, not a session
@@ -76,7 +96,10 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag> {
   std::size_t payload = 0;  // bytes, of all its items
   call_policy policy;
   time_point deadline = never;
-  std::uint64_t stamp = 0;  // its place in the order of arrival
+  std::uint64_t stamp = 0;           // its place in the order of service: deeper calls first, then by arrival
+  std::uint32_t depth = 0;           // of calls that were made from within each other
+  call_record* parent = nullptr;     // that made it, as long as that attempt lasts
+  std::unique_ptr<core::nest> nest;  // call_stage::assigned, one item: what its task has called
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
   bool accepted = false;              // the journal has it
@@ -101,7 +124,9 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag> {
     first = 0;
     offset = payload = 0;
     last_failure.clear();
-    tries = attempt = 0;
+    tries = attempt = depth = 0;
+    parent = nullptr;
+    nest.reset();
     kills = unstarted = 0;
     record = 0;
     worker = nullptr;
@@ -141,6 +166,8 @@ struct function_record : list_hook<unoffered_tag> {
     std::size_t place = 0;  // in its heap, from 1; 0: nothing is queued
   };
   std::vector<offer> offers;
+  // The last call in the queue of each depth but 0; the deepest first.
+  std::vector<call_record*> last_of_depth;
   pool_record* pool = nullptr;  // that starts workers for it
   pool_record* home = nullptr;  // the only one whose workers count; null: those without requirements
   bool was_offered = false;
@@ -162,10 +189,13 @@ struct image {
   std::vector<function_record*> heap;  // of functions with a queue, the longest waiting call first
   std::size_t holders = 0;             // workers and pools that have it
   std::size_t workers = 0;
+  std::size_t waiting = 0;                             // of them, for calls that their tasks have made
   intrusive_list<worker_session, load_tag> idle;       // the last to become idle first
   intrusive_list<worker_session, load_tag> open;       // busy, and run more at once
   intrusive_list<worker_session, load_tag> available;  // busy, with room for work that waits
   std::size_t loaded = 0;                              // workers in which something waits
+
+  bool has_takers() const { return workers != waiting; }
 };
 
 // An assignment whose items are without their answers yet. Without a call it is fenced: only its slot counts.
@@ -233,6 +263,9 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   // While it makes its service it is in no image; what it will offer stands here.
   bool entering = false;
   std::vector<function_info> table;
+  std::uint32_t nests = 0;             // attempts whose tasks have made calls
+  std::uint32_t waiting_attempts = 0;  // of them, those that wait for these
+  bool waits = false;                  // so nothing is computed there
   timer_of<worker_session> grace_timer;
   bool in_service() const { return !draining && !dying; }
 };
@@ -271,7 +304,8 @@ struct pool_record {
   std::size_t queued = 0;    // calls that wait for a worker of it
   std::size_t starting = 0;
   std::size_t in_service = 0;
-  int start_failures = 0;  // in a row
+  std::size_t waiting = 0;  // of them, for calls that their tasks have made
+  int start_failures = 0;   // in a row
   std::string failure_reason;
   std::string failure_tail;
   time_point start_not_before = 0;
@@ -280,6 +314,8 @@ struct pool_record {
 
   std::size_t workers() const { return in_service + entering + starting; }
   bool has_service() const { return !needs.service.empty(); }
+  std::size_t counted() const { return workers() - waiting; }  // against max_workers
+  std::size_t computing() const { return in_service - waiting - idle.size(); }
 };
 
 }  // namespace yonder::core

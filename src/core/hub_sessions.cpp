@@ -104,6 +104,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     auto& client = static_cast<client_session&>(one);
     if (type == frame_type::call) return take_call(now, client, std::move(message), out);
     if (type == frame_type::cancel) return take_cancel(now, client, message, out);
+    if (type == frame_type::waiting) return take_waiting(now, client, message, out);
   } else {
     auto& worker = static_cast<worker_session&>(one);
     if (type == frame_type::result || type == frame_type::error)

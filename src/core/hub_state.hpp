@@ -108,6 +108,23 @@ struct hub::state {
   call_record* unfenced(time_point now, call_id id, std::uint32_t count, outputs& out);
 #endif
 
+  // hub_nested.cpp: calls that tasks make
+  call_record* find_parent(client_session const& client, attempt_key const& key);
+  call_record* parent_of(time_point now, client_session const& client, attempt_key const& key,
+                         failure& refused);
+  call_record& with_nest(time_point now, call_record& call, std::uint64_t number);
+  void join_parent(call_record& call, call_record& parent);
+  void leave_parent(call_record& call);
+  void note_ended(call_record& parent, std::uint32_t count);
+  void take_waiting(time_point now, client_session& client, frame const& message, outputs& out);
+  void look_at_wait(call_record& parent);
+  void leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out);
+  void end_child(time_point now, call_record& call, outputs& out);
+  void recall_behind_waits(time_point now, outputs& out);
+  void break_deadlocks(time_point now, outputs& out);
+  std::vector<worker_session const*> progressing();
+  call_record* youngest_stuck(std::vector<function_record*> const& starved);
+
   // hub_workers.cpp: who runs it
   void dispatch(time_point now, outputs& out);
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
@@ -162,6 +179,9 @@ struct hub::state {
   call_queue unsynced;
   std::uint64_t last_record = 0;
   std::uint64_t last_entry = 0;  // the number of the last call of the hub's own
+
+  std::vector<std::uint64_t> began_to_wait;  // workers, since the last settle()
+  bool look_for_deadlocks = false;
 };
 
 }  // namespace yonder::core

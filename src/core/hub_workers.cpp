@@ -166,8 +166,10 @@ void hub::state::spread(time_point now, outputs& out) {
 
 // The worker is told to stop; whatever it still answers counts only for its slot.
 void hub::state::abandon(time_point now, call_record& call, outputs& out) {
-  auto* const worker = std::exchange(call.worker, nullptr);
+  auto* const worker = call.worker;
   if (worker == nullptr) return;
+  leave_nest(now, call, *worker, out);
+  call.worker = nullptr;
   auto& list = worker->outstanding;
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].call != &call) continue;
@@ -327,6 +329,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
     auto const& attempt = worker.outstanding[i];
     if (attempt.call != nullptr) {
       auto const started = started_items(worker, attempt, loss);
+      leave_nest(now, *attempt.call, worker, out);
       attempt.call->worker = nullptr;
       attempt.call->alone = attempt.call->alone || (shared && started != 0 && !worker.dying);
       items_lost(now, *attempt.call, started, worker, loss, culprit, out);
@@ -339,6 +342,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
     for (auto* const function : worker.program->functions) function->last_loss = describe_loss(loss);
   }
   work.leave(now, worker);
+  look_for_deadlocks = true;
   sessions.remove(worker);
 }
 

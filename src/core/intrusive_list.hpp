@@ -36,6 +36,12 @@ class intrusive_list {
     return next == &head_ ? nullptr : &element(next);
   }
 
+  // The element before `from`, or null.
+  Element* before(Element& from) noexcept {
+    auto* const previous = static_cast<hook&>(from).previous;
+    return previous == &head_ ? nullptr : &element(previous);
+  }
+
   void push_back(Element& added) noexcept { insert(*head_.previous, added); }
   void push_front(Element& added) noexcept { insert(head_, added); }
   void insert_after(Element& place, Element& added) noexcept { insert(static_cast<hook&>(place), added); }

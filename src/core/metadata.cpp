@@ -137,6 +137,11 @@ bool get_policy(bytes_view value, call_policy& policy) {
   return (flags & ~(policy_idempotent | policy_durable)) == 0;
 }
 
+bool get_parent(bytes_view value, attempt_key& parent) {
+  return get_numbers(value, parent.call.session, parent.call.number, parent.attempt, parent.epoch) &&
+         parent.attempt != 0;
+}
+
 bool get_role(bytes_view value, peer_role& role) {
   std::uint8_t number = 0;
   if (!get_numbers(value, number)) return false;
@@ -207,6 +212,10 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
   put_present_text(body, tag::traceparent, traceparent, max_name_size);
 }
 
+void write_parent(byte_buffer& body, attempt_key const& parent) {
+  put_numbers(body, tag::parent, parent.call.session, parent.call.number, parent.attempt, parent.epoch);
+}
+
 void write_requirements(byte_buffer& body, std::string_view needs) {
   put_present_text(body, tag::requirements, needs, max_requirements_size);
 }
@@ -217,6 +226,7 @@ bool read_call(bytes_view metadata, call_message& message) {
       case tag::function: return taken_if(get_text(value, message.function, max_name_size));
       case tag::policy: return taken_if(get_policy(value, message.policy));
       case tag::requirements: return taken_if(get_text(value, message.requirements, max_requirements_size));
+      case tag::parent: return taken_if(get_parent(value, message.parent));
       default: return field::unknown;
     }
   });
@@ -227,6 +237,25 @@ frame make_control(frame_type type) {
   frame message;
   message.head.type = type;
   return message;
+}
+
+frame make_wait(wait_message const& message) {
+  auto made = begin(frame_type::waiting);
+  made.head.call = message.parent.call;
+  made.head.attempt = message.parent.attempt;
+  put_numbers(made.body, tag::wait, message.parent.epoch, message.ended);
+  return finish(std::move(made));
+}
+
+bool read_wait(frame const& message, wait_message& wait) {
+  wait.parent.call = message.head.call;
+  wait.parent.attempt = message.head.attempt;
+  bool has_wait = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    if (what != tag::wait) return field::unknown;
+    return taken_if(has_wait = get_numbers(value, wait.parent.epoch, wait.ended));
+  });
+  return good && has_wait && wait.parent.attempt != 0;
 }
 
 frame make_hello(hello_message const& message) {

@@ -37,10 +37,12 @@ enum class tag : std::uint16_t {
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
   items = 0x8004,         // u32 count, then, where there are payloads, u32 size of each (items.hpp)
   requirements = 0x8005,  // requirements.hpp
-  role = 0x8010,          // u8: 1 client, 2 worker
-  session = 0x8011,       // u64
-  versions = 0x8012,      // u16 lowest, u16 highest
-  code = 0x8050,          // u16, yonder::errc
+  parent = 0x8009,    // u64 session, u64 number, u32 attempt, u32 epoch of the worker's session: who calls
+  wait = 0x800a,      // u32 epoch of the worker's session, u64 calls that have ended; all ones: no longer
+  role = 0x8010,      // u8: 1 client, 2 worker
+  session = 0x8011,   // u64
+  versions = 0x8012,  // u16 lowest, u16 highest
+  code = 0x8050,      // u16, yonder::errc
 };
 
 // Flags of the header.
@@ -88,6 +90,15 @@ struct call_message {
   std::string_view function;      // into the frame
   call_policy policy;             // without the deadline, which the header carries
   std::string_view requirements;  // of the worker, encoded; empty: none
+  attempt_key parent;             // the attempt whose task calls; attempt 0: no task does
+};
+
+// A worker's task waits for calls that it has made: all that it runs does.
+struct wait_message {
+  static constexpr std::uint64_t no_longer = ~std::uint64_t{0};
+  attempt_key parent;
+  // How many of its calls had ended when it was said. It holds as long as no further one does.
+  std::uint64_t ended = no_longer;
 };
 
 // What an announcement says of the frame that comes in chunks.
@@ -106,6 +117,8 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
                 std::string_view traceparent);
 // Behind it, if they are not empty: what the worker has to be like, as encode_requirements() gives it.
 void write_requirements(byte_buffer& body, std::string_view needs);
+// Behind it: the attempt whose task calls.
+void write_parent(byte_buffer& body, attempt_key const& parent);
 bool read_call(std::span<std::byte const> metadata, call_message& message);
 
 // Whole frames; the caller sets what the header says of session and order.
@@ -117,6 +130,7 @@ frame make_error(failure const& error);
 frame make_error(failure& error, frame_limits const& most);
 frame make_credit(credit_window const& credit);
 frame make_control(frame_type type);
+frame make_wait(wait_message const& message);
 // Announces `message`, which is sent with `head`.
 frame make_transfer(header const& head, frame const& message);
 
@@ -126,6 +140,7 @@ bool read_welcome(frame const& message, welcome_message& welcome);
 bool read_bye(frame const& message, bye_message& bye);
 bool read_error(frame const& message, failure& error);
 bool read_transfer(frame const& message, transfer_message& transfer);
+bool read_wait(frame const& message, wait_message& wait);
 bool read_credit(frame const& message, credit_window& credit);
 
 // What has no metadata of its own: only unknown fields that are not critical.

@@ -70,14 +70,23 @@ void scaler::forget_unused() {
 
 // --- starting
 
+// Each worker may have others wait for what it runs, one for each call that was made within another.
+bool scaler::is_full(pool_record const& pool) const {
+  return pool.workers() >= pool.config.max_workers * (std::size_t{1} + limits_.max_depth);
+}
+
+bool scaler::can_start(pool_record const& pool) const {
+  return pool.starting + pool.entering != 0 || (pool.counted() < pool.config.max_workers && !is_full(pool));
+}
+
 time_point scaler::start_due(pool_record const& pool) const {
   if (pool.workers() < pool.config.min_workers) return pool.start_not_before;
-  if (pool.workers() >= pool.config.max_workers) return never;
+  if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;
   auto const coming = pool.starting + pool.entering;
   auto const works = pool.queued != 0 || pool.in_service > pool.idle.size();
   if (works && pool.idle.size() + coming < pool.needs.spare) return pool.start_not_before;
   if (pool.queued == 0) return never;
-  if (pool.workers() == 0) return pool.start_not_before;
+  if (pool.counted() == 0) return pool.start_not_before;
   if (coming >= pool.queued || pool.waiting_since == never) return never;
   return std::max(pool.start_not_before, add(pool.waiting_since, limits_.scale_delay));
 }
@@ -166,7 +175,7 @@ pool_record* scaler::note_failure(time_point now, pool_record& pool, std::string
   pool.start_not_before = add(now, start_backoff * pool.start_failures);
   pool.failure_reason = reason;
   pool.failure_tail = stderr_tail;
-  return pool.start_failures >= limits_.start_failures && pool.workers() == 0 ? &pool : nullptr;
+  return pool.start_failures >= limits_.start_failures && pool.counted() == 0 ? &pool : nullptr;
 }
 
 pool_record* scaler::timed_out(time_point now, std::uint64_t start, outputs& out) {

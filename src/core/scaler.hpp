@@ -13,10 +13,11 @@ namespace yonder::core {
 class scaler {
  public:
   struct limits {
-    duration scale_delay = 0;    // a call that waited so long asks for another worker
-    duration start_timeout = 0;  // from start_worker to hello
-    int start_failures = 0;      // in a row, with no worker live: the waiting calls fail
-    std::size_t pools = 0;       // that are made for calls which say what they need
+    duration scale_delay = 0;     // a call that waited so long asks for another worker
+    duration start_timeout = 0;   // from start_worker to hello
+    int start_failures = 0;       // in a row, with no worker live: the waiting calls fail
+    std::size_t pools = 0;        // that are made for calls which say what they need
+    std::uint32_t max_depth = 0;  // of calls that are made from within each other
   };
 
   scaler(limits const& allowed, std::vector<pool_config> const& pools, random_source& random,
@@ -46,6 +47,8 @@ class scaler {
   // Asks for the workers that are due.
   void start_workers(time_point now, outputs& out);
   time_point next_deadline() const;
+  // Whether a worker is on its way, or could be.
+  bool can_start(pool_record const& pool) const;
 
   // The pool of a worker that has come by this start, or by the token that it brought; null: by itself.
   pool_record* succeeded(std::uint64_t start, std::uint64_t token);
@@ -65,6 +68,7 @@ class scaler {
   std::uint64_t failures() const noexcept { return failures_; }
 
  private:
+  bool is_full(pool_record const& pool) const;
   time_point start_due(pool_record const& pool) const;
   time_point idle_due(pool_record& pool) const;
   pool_record* note_failure(time_point now, pool_record& pool, std::string const& reason,

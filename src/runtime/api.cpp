@@ -17,6 +17,7 @@
 #include "yonder/call.hpp"
 #include "yonder/detail/placement.hpp"
 #include "yonder/map.hpp"
+#include "yonder/runtime.hpp"
 
 namespace yonder {
 
@@ -38,8 +39,11 @@ constinit std::mutex standing_mutex;
 std::vector<engine_ref> standing;  // the oldest is the current one
 
 error_details no_runtime() {
-  if (runtime_detail::current_call() != nullptr)
-    return {.code = errc::no_runtime, .message = std::string(runtime_detail::nested_call)};
+  if (is_worker())
+    return {.code = errc::no_runtime,
+            .message =
+                "this process is a worker, and of a task only the thread that it was called on calls tasks; "
+                "make the call there"};
   return {.code = errc::no_runtime,
           .message =
               "no yonder::runtime stands in this process; construct one first in main: "
@@ -65,6 +69,7 @@ error_details const& call_state::failure_in_fork() const {
 }
 
 engine_ref current_engine() {
+  if (auto* const outer = runtime_detail::current_call()) return outer->hub();
   std::lock_guard const lock(standing_mutex);
   if (standing.empty()) throw_error(no_runtime());
   return standing.front();

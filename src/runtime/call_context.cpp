@@ -3,16 +3,18 @@
 
 #include <utility>
 
+#include "src/runtime/engine.hpp"
+
 namespace yonder {
 namespace runtime_detail {
 
 void call_context::begin(core::attempt_key const& key) noexcept {
   stop_.store(false);  // sequentially consistent: see worker_loop::abandon
-  attempt_ = key.attempt;
-  id_ = {key.call.session, key.call.number};
+  key_ = key;
 }
 
 void call_context::end() noexcept {
+  if (std::exchange(called_, false)) hub_->attempt_ended(key_);
   if (!is_shared_) return;  // as nearly always
   is_shared_ = false;
   std::lock_guard const held(mutex_);
@@ -30,13 +32,19 @@ void call_context::request_stop() noexcept {
   }
 }
 
+detail::engine_ref const& call_context::hub() {
+  if (!hub_) hub_ = reach_();
+  called_ = true;
+  return hub_;
+}
+
 std::shared_ptr<detail::served_call const> call_context::share() {
   std::lock_guard const held(mutex_);
   if (!shared_) {
     shared_ = std::make_shared<detail::served_call>();
     is_shared_ = true;
-    shared_->attempt = attempt_;
-    shared_->id = id_;
+    shared_->attempt = attempt();
+    shared_->id = id();
     if (stop_requested()) shared_->stop.request_stop();
   }
   return shared_;
@@ -45,6 +53,11 @@ std::shared_ptr<detail::served_call const> call_context::share() {
 call_context*& current_call() noexcept {
   thread_local call_context* current = nullptr;
   return current;
+}
+
+core::attempt_key calling_attempt(detail::engine const* engine) {
+  auto* const outer = current_call();
+  return outer != nullptr && outer->calls_through(engine) ? outer->key() : core::attempt_key{};
 }
 
 }  // namespace runtime_detail

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -10,6 +11,7 @@
 
 #include "src/core/types.hpp"
 #include "src/runtime/executor_thread.hpp"
+#include "yonder/detail/call_state.hpp"
 #include "yonder/detail/service_slot.hpp"
 #include "yonder/this_call.hpp"
 
@@ -31,53 +33,60 @@ namespace runtime_detail {
 // What this_call tells a task about the attempt that its worker runs.
 class call_context {
  public:
-  // `host`: the engine of this process whose worker runs the attempt; null in a worker process.
-  // `service`: what its worker has made; may be null.
-  explicit call_context(void const* host, detail::service_slot* service = nullptr)
-      : host_(host), service_(service) {}
+  // `reach`: the engine that reaches the worker's hub: `host`, whose thread the worker is, or, in a process
+  // that is a worker, one that is made for it; `host` is null then. `service`: what its worker has made; may
+  // be null.
+  call_context(std::function<detail::engine_ref()> const& reach, detail::engine const* host,
+               detail::service_slot* service = nullptr)
+      : reach_(reach), host_(host), service_(service) {}
 
   // The worker's thread: an attempt begins, and ends.
   void begin(core::attempt_key const& key) noexcept;
   void end() noexcept;
   // The next one of a row begins.
-  void next() noexcept { ++id_.number; }
+  void next() noexcept { ++key_.call.number; }
 
   // Any thread: the task is to return. What it has registered for this is called on a thread of its own.
   void request_stop() noexcept;
 
   // The task's own thread.
   bool stop_requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
-  std::uint32_t attempt() const noexcept { return attempt_; }
-  call_id id() const noexcept { return id_; }
+  core::attempt_key const& key() const noexcept { return key_; }
+  std::uint32_t attempt() const noexcept { return key_.attempt; }
+  call_id id() const noexcept { return {key_.call.session, key_.call.number}; }
   std::shared_ptr<detail::served_call const> share();
   void retire() noexcept { retires_ = true; }
-  void const* host() const noexcept { return host_; }
   detail::service_slot* service() const noexcept { return service_; }
+  // Where its calls of tasks go, through the worker's own hub. Throws what a connection throws.
+  detail::engine_ref const& hub();
+  // Whether that is this one.
+  bool calls_through(detail::engine const* engine) {
+    return engine == host_ ? hub().get() == engine : hub_.get() == engine;
+  }
 
   // Whether the attempt that ended has asked for it.
   bool retires() const noexcept { return retires_; }
 
  private:
-  void const* host_;
+  std::function<detail::engine_ref()> reach_;
+  detail::engine const* host_;
   detail::service_slot* service_;
+  detail::engine_ref hub_;  // once a task has called a task
+  bool called_ = false;     // this attempt has
   std::atomic<bool> stop_{false};
   bool retires_ = false;
-  std::uint32_t attempt_ = 0;
-  call_id id_;
+  core::attempt_key key_;
   bool is_shared_ = false;  // of the task's own thread
   std::mutex mutex_;
   std::shared_ptr<detail::served_call> shared_;  // once somebody has asked for it
   executor_thread callbacks_{"yonder-stop"};
 };
 
-// Why a task cannot call tasks on workers.
-inline constexpr std::string_view nested_call =
-    "a task cannot call tasks on workers yet: it would wait for the slot that it holds; make the call from "
-    "the program, "
-    "or use local() here";
-
 // Of the thread that asks; null outside of a task.
 call_context*& current_call() noexcept;
+
+// The attempt whose task this thread runs, if its calls go through this engine; else of number 0.
+core::attempt_key calling_attempt(detail::engine const* engine);
 
 }  // namespace runtime_detail
 }  // namespace yonder

@@ -98,6 +98,8 @@ class call_pack {
     return {session, number.load(std::memory_order_relaxed) + call.place};
   }
 
+  bool of_task = false;  // whose task is to say that it waits for them
+
   // Of the engine, under its lock.
   std::size_t undone = 0;
   std::shared_ptr<call_pack> in_flight;  // itself, while one is undone: the runtime's share

@@ -8,6 +8,7 @@
 #include "src/platform/process.hpp"
 #include "src/platform/stderr_writer.hpp"
 #include "src/platform/thread.hpp"
+#include "src/runtime/call_context.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/send_result.hpp"
 #include "src/runtime/snapshot.hpp"
@@ -16,6 +17,7 @@ namespace yonder::detail {
 namespace {
 
 using platform::now;
+using runtime_detail::calling_attempt;
 
 std::chrono::steady_clock::time_point as_time_point(std::int64_t nanoseconds) {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(nanoseconds));
@@ -66,7 +68,7 @@ transport::endpoint* engine::endpoint(source from) const noexcept {
   }
 }
 
-// --- calls
+// --- waiting
 
 void engine::send_now() {
   lock held(mutex_);
@@ -181,7 +183,7 @@ void engine::complete(core::out::completed& completed) {
   }
   if (call->borrows) detach();
   call->done.store(true, std::memory_order_release);
-  if (call->several_wait)
+  if (call->several_wait || call->pack->of_task)
     for (auto* const follower : followers_) follower->notify_one();
   else if (call->waiter != nullptr)
     call->waiter->notify_one();
@@ -204,13 +206,13 @@ void engine::detach() {
 template <class Done>
 bool engine::lead_until(lock& held, std::int64_t until, std::span<call_state* const> calls, Done done) {
   if (done()) return true;
+  auto const parent = calling_attempt(this);
   lead_.arrive();
-  survive(held, [&] {
-    send_pack();
-    flush();
-  });
+  if (parent.attempt != 0) say_that_waits(held, parent);
+  survive(held, [&] { flush(); });
   bool in_time = true;
   while (!done()) {
+    if (parent.attempt != 0) say_that_waits(held, parent);  // a call of it may have ended meanwhile
     if (until != core::never && now() >= until) {
       in_time = false;
       break;
@@ -220,10 +222,40 @@ bool engine::lead_until(lock& held, std::int64_t until, std::span<call_state* co
     else
       follow(held, until, calls);
   }
+  if (parent.attempt != 0) say_that_goes_on(held, parent);
   lead_.depart();
   if (lead_.deserted() && lead_.ending()) nobody_inside_.notify_all();
   hand_over();
   return in_time;
+}
+
+// A worker's task waits here: the worker does not count meanwhile.
+void engine::say_that_waits(lock& held, core::attempt_key const& attempt) {
+  survive(held, [&] {
+    close_pack();
+    time_ = now();
+    client_.waits(time_, attempt, client_due_.items());
+    if (client_due_.empty()) return;
+    carry_out();
+    wake_leader_if_needed();
+  });
+}
+
+void engine::say_that_goes_on(lock& held, core::attempt_key const& attempt) {
+  survive(held, [&] {
+    time_ = now();
+    client_.goes_on(time_, attempt, client_due_.items());
+    if (client_due_.empty()) return;
+    carry_out();
+    flush();
+    wake_leader_if_needed();
+  });
+}
+
+void engine::attempt_ended(core::attempt_key const& attempt) noexcept {
+  if (!is_ours()) return;
+  lock const held(mutex_);
+  client_.parent_ended(attempt);
 }
 
 void engine::lead(lock& held, std::int64_t until) {

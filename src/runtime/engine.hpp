@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -76,6 +77,9 @@ class engine : public std::enable_shared_from_this<engine> {
   bool resume_when_done(call_state& call, resumption const& next);
   void forget_resumption(call_state& call, resumption const& gone);
 
+  // A worker's attempt, whose task has made calls here, has ended.
+  void attempt_ended(core::attempt_key const& attempt) noexcept;
+
   // For a continuation: resumes one coroutine whose call has ended, if there is one.
   void resume_one();
 
@@ -106,11 +110,11 @@ class engine : public std::enable_shared_from_this<engine> {
 
   call_ref refusal_of(task_entry const& task, outgoing const& call);
   call_ref ended(task_entry const& task, errc code, std::string message);
-  call_ref submit_alone(lock& held, task_entry const& task, core::call_policy const& policy, outgoing&& call,
-                        departure when);
-  call_ref gather(lock& held, task_entry const& task, core::call_policy const& policy, outgoing const& call,
-                  departure when);
-  void open_pack(task_entry const& task, core::call_policy const& policy,
+  call_ref submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
+                        core::attempt_key const& parent, outgoing&& call, departure when);
+  call_ref gather(lock& held, task_entry const& task, core::call_policy const& policy,
+                  core::attempt_key const& parent, outgoing const& call, departure when);
+  void open_pack(task_entry const& task, core::call_policy const& policy, core::attempt_key const& parent,
                  std::span<std::byte const> metadata);
   void close_pack();
   void send_pack();
@@ -119,6 +123,8 @@ class engine : public std::enable_shared_from_this<engine> {
 
   template <class Done>
   bool lead_until(lock& held, std::int64_t until, std::span<call_state* const> calls, Done done);
+  void say_that_waits(lock& held, core::attempt_key const& attempt);
+  void say_that_goes_on(lock& held, core::attempt_key const& attempt);
   void lead(lock& held, std::int64_t until);
   void follow(lock& held, std::int64_t until, std::span<call_state* const> calls);
   void hand_over();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The engine: how calls are made.
+// How calls are made: alone, or gathered with those that follow.
 #include <algorithm>
 #include <utility>
 
@@ -13,6 +12,7 @@ namespace yonder::detail {
 namespace {
 
 using platform::now;
+using runtime_detail::calling_attempt;
 
 core::duration or_none(std::optional<std::chrono::nanoseconds> const& time) {
   return time ? std::max<core::duration>(time->count(), 1) : 0;
@@ -50,23 +50,39 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
   return call;
 }
 
+namespace {
+
+// The call says whose task makes it.
+void add_parent(core::attempt_key const& parent, outgoing& call) {
+  auto const& made = call.content.head;
+  core::byte_buffer body;
+  body.append(made.data(), call.metadata_size);
+  core::write_parent(body, parent);
+  auto const size = body.size();
+  body.append(made.data() + call.metadata_size, made.size() - call.metadata_size);
+  call.content.head = std::move(body);
+  call.metadata_size = size;
+}
+
+}  // namespace
+
 call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when) {
   if (auto refused = refusal_of(task, call)) return refused;
   auto const policy = policy_of(settings);
+  auto const parent = calling_attempt(this);
+  if (parent.attempt != 0) add_parent(parent, call);
   lock held(mutex_);
   if (lead_.ending())
     return ended(task, errc::disconnected, broken_.empty() ? "the runtime has ended" : broken_);
   if (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_)))
     if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
         call.content.buffers.empty())
-      return gather(held, task, policy, call, when);
-  return submit_alone(held, task, policy, std::move(call), when);
+      return gather(held, task, policy, parent, call, when);
+  return submit_alone(held, task, policy, parent, std::move(call), when);
 }
 
 // Why a call cannot be made, as its outcome; null: it can.
 call_ref engine::refusal_of(task_entry const& task, outgoing const& call) {
-  if (auto const* const outer = runtime_detail::current_call(); outer != nullptr && outer->host() == this)
-    return ended(task, errc::no_runtime, std::string(runtime_detail::nested_call));
   if (config_.no_workers)
     return ended(
         task, errc::unsatisfiable,
@@ -89,15 +105,17 @@ call_ref engine::ended(task_entry const& task, errc code, std::string message) {
 }
 
 call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
-                              outgoing&& call, departure when) {
+                              core::attempt_key const& parent, outgoing&& call, departure when) {
   close_pack();
   time_ = now();
   auto const pack = std::make_shared<call_pack>(shared_from_this(), task.name, 1, time_);
+  pack->of_task = parent.attempt != 0;
   auto& state = pack->add();
   state.borrows = borrows(call);
   pack->in_flight = pack;
   ++in_flight_;
-  core::call_spec spec{task.name, task.signature(), policy, reinterpret_cast<std::uint64_t>(&state), {}};
+  core::call_spec spec{task.name, task.signature(), policy, reinterpret_cast<std::uint64_t>(&state), parent,
+                       {}};
   spec.message.head.metadata_size = static_cast<std::uint32_t>(call.metadata_size);
   spec.message.head.buffer_count = static_cast<std::uint32_t>(call.content.buffers.size());
   spec.message.body = std::move(call.content.head);
@@ -115,14 +133,14 @@ call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_pol
 // Calls whose metadata are the same travel as one batch if they are made one after the other: until their
 // pack is full, or somebody waits, or it is due.
 call_ref engine::gather(lock& held, task_entry const& task, core::call_policy const& policy,
-                        outgoing const& call, departure when) {
+                        core::attempt_key const& parent, outgoing const& call, departure when) {
   auto const metadata = call.content.head.bytes().first(call.metadata_size);
   auto const arguments = call.content.head.bytes().subspan(call.metadata_size);
   if (pack_ && !(pack_task_ == &task && is_equal(pack_spec_.metadata, metadata) &&
                  packs_.has_room(pack_spec_.payloads.size(), arguments.size())))
     survive(held, [&] { send_pack(); });
   auto const opens = !pack_;
-  if (opens) open_pack(task, policy, metadata);
+  if (opens) open_pack(task, policy, parent, metadata);
   auto& state = pack_->add();
   ++in_flight_;
   pack_spec_.payloads.append(arguments.data(), arguments.size());
@@ -142,7 +160,7 @@ call_ref engine::gather(lock& held, task_entry const& task, core::call_policy co
 }
 
 void engine::open_pack(task_entry const& task, core::call_policy const& policy,
-                       std::span<std::byte const> metadata) {
+                       core::attempt_key const& parent, std::span<std::byte const> metadata) {
   time_ = now();
   pack_ = std::make_shared<call_pack>(shared_from_this(), task.name, packs_.next(), time_);
   pack_->in_flight = pack_;
@@ -150,6 +168,8 @@ void engine::open_pack(task_entry const& task, core::call_policy const& policy,
   pack_spec_.function = task.name;
   pack_spec_.signature = task.signature();
   pack_spec_.policy = policy;
+  pack_spec_.parent = parent;
+  pack_->of_task = parent.attempt != 0;
   pack_spec_.metadata.clear();
   pack_spec_.metadata.append(metadata.data(), metadata.size());
   pack_spec_.items.clear();

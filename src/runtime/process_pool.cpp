@@ -87,7 +87,10 @@ struct process_pool::worker {
   std::uint64_t start = 0;
   core::duration exit_timeout = 0;
   transport::peer_id peer = 0;
-  int socket = -1;  // the endpoint owns it
+  transport::peer_id calls = 0;  // by which its tasks call
+  int socket = -1;               // the endpoint owns both
+  int calls_socket = -1;
+  bool calls_told = false;  // a frame came by it
   std::optional<platform::child_process> process;
   platform::unique_fd output;  // its stdout and stderr
   std::string tail;            // the end of what it wrote
@@ -174,11 +177,8 @@ void process_pool::launch(core::out::start_worker const& wanted) {
 }
 
 void process_pool::connect(worker& fresh, platform::own_image::command const& command) {
-  auto [ours, theirs] = make_sockets();
-  fresh.socket = ours.get();
-  platform::close_in_forks(fresh.socket);  // so that it notices when we, not a fork of us, are gone
-  fresh.peer = endpoint_.add(std::move(ours));
-  by_peer_.insert(fresh.peer, fresh);
+  auto const theirs = add_connection(fresh, fresh.socket, fresh.peer);
+  auto const their_calls = add_connection(fresh, fresh.calls_socket, fresh.calls);
 
   auto const token = reinterpret_cast<std::uint64_t>(&fresh);
   auto [readable, writable] = make_pipe();
@@ -194,19 +194,32 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
                                    .arguments = command.arguments,
                                    .environment = {std::string(token_name) + "=" + token_value},
                                    .output = writable.get(),
-                                   .inherited = {theirs.get(), memory.get()}});
+                                   .inherited = {theirs.get(), memory.get(), their_calls.get()}});
   poller_.add(fresh.process->handle(), *this, token);
   start_clock();
+}
+
+// A connection to it; returns its end.
+platform::unique_fd process_pool::add_connection(worker& fresh, int& socket, transport::peer_id& peer) {
+  auto [ours, theirs] = make_sockets();
+  socket = ours.get();
+  platform::close_in_forks(socket);  // so that it notices when we, not a fork of us, are gone
+  peer = endpoint_.add(std::move(ours));
+  by_peer_.insert(peer, fresh);
+  return std::move(theirs);
 }
 
 // What others hold of it.
 void process_pool::release(worker& gone) {
   if (gone.output) poller_.remove(gone.output.get());
   if (gone.process) poller_.remove(gone.process->handle());
-  if (gone.socket >= 0) platform::close_in_no_fork(gone.socket);
-  if (gone.peer == 0) return;
-  by_peer_.erase(gone.peer);
-  endpoint_.close(gone.peer);
+  for (int const socket : {gone.socket, gone.calls_socket})
+    if (socket >= 0) platform::close_in_no_fork(socket);
+  for (auto const peer : {gone.peer, gone.calls}) {
+    if (peer == 0) continue;
+    by_peer_.erase(peer);
+    endpoint_.close(peer);
+  }
 }
 
 void process_pool::on_ready(std::uint64_t token, bool, bool) {
@@ -289,7 +302,9 @@ void process_pool::receive(std::vector<transport::event>& frames) {
   for (auto& event : received_) {
     auto* const from = by_peer_.find(event.peer);
     if (from == nullptr) continue;
-    if (event.what == transport::event::kind::lost) {
+    if (event.peer == from->calls) {
+      take_calls(*from, std::move(event), frames);
+    } else if (event.what == transport::event::kind::lost) {
       // It ends, or it closed its socket, which comes to the same.
       if (!from->ended) from->process->kill(SIGKILL);
     } else if (event.what == transport::event::kind::received) {
@@ -301,12 +316,31 @@ void process_pool::receive(std::vector<transport::event>& frames) {
   received_.clear();
 }
 
+// What its tasks call; the hub sees another client.
+void process_pool::take_calls(worker& one, transport::event&& event, std::vector<transport::event>& frames) {
+  if (event.what == transport::event::kind::received) {
+    if (!std::exchange(one.calls_told, true))
+      happened_.push_back({.what = pool_event::kind::connected, .peer = one.calls});
+    frames.push_back(std::move(event));
+  } else if (event.what == transport::event::kind::lost) {
+    lose_calls(one);
+  }
+}
+
+void process_pool::lose_calls(worker& one) {
+  if (std::exchange(one.calls_told, false))
+    happened_.push_back(
+        {.what = pool_event::kind::lost, .peer = one.calls, .loss = {.reason = "ended with its worker"}});
+}
+
 // Its last frames, then its loss.
 void process_pool::drain_and_report(worker& dead, std::vector<transport::event>& frames) {
   endpoint_.on_ready(dead.peer, true, false);
+  endpoint_.on_ready(dead.calls, true, false);
   while (endpoint_.pending()) receive(frames);
   if (dead.output) dead.forward(relay_);
   release(dead);
+  lose_calls(dead);
   report(dead);
 }
 
@@ -331,7 +365,8 @@ void process_pool::report(worker& dead) {
 void process_pool::stop() {
   for (auto& one : workers_) {
     if (!one->greeted && !one->ended) one->process->kill(SIGKILL);  // it has run nothing
-    endpoint_.close(one->peer);                                     // by which the others notice, and end
+    endpoint_.close(one->calls);
+    endpoint_.close(one->peer);  // by which the others notice, and end
   }
   auto patience = std::int64_t{patience_ms} * 1'000'000;
   for (auto& one : workers_)

@@ -46,6 +46,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void launch(core::out::start_worker const& wanted);
   void connect(worker& fresh, platform::own_image::command const& command);
+  platform::unique_fd add_connection(worker& fresh, int& socket, transport::peer_id& peer);
   void release(worker& gone);
   void read_output(worker& one);
   void reap(worker& one);
@@ -54,6 +55,8 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void stop_clock();
   void look_for_stopped();
   void receive(std::vector<transport::event>& frames);
+  void take_calls(worker& one, transport::event&& event, std::vector<transport::event>& frames);
+  void lose_calls(worker& one);
   void drain_and_report(worker& dead, std::vector<transport::event>& frames);
   void report(worker& dead);
 

@@ -13,6 +13,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -114,6 +117,26 @@ void keep_freed_memory() {
 // The kernel names a process that was started from /proc/self/exe "exe", in ps, top and pkill.
 void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_name); }
 
+using connect_engine =
+    std::function<std::unique_ptr<transport::endpoint>(transport::poller&, std::uint64_t session)>;
+std::shared_ptr<detail::engine> make_engine_of_tasks(std::size_t max_call_bytes,
+                                                     std::size_t max_decoded_bytes,
+                                                     connect_engine const& connect);
+
+// `make` once, for all that ask; one that throws is asked again.
+template <class Make>
+auto shared_by_all(Make make) {
+  struct made_once {
+    std::mutex mutex;
+    std::shared_ptr<detail::engine> engine;
+  };
+  return [make, once = std::make_shared<made_once>()] {
+    std::lock_guard const held(once->mutex);
+    if (!once->engine) once->engine = make();
+    return once->engine;
+  };
+}
+
 // This process is a worker that a process_pool started. Nothing is destroyed: the end of the process closes
 // the socket, by which the supervisor notices.
 [[noreturn]] void serve_supervisor() {
@@ -123,11 +146,22 @@ void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_na
   keep_freed_memory();
   auto inheritance = take_inheritance();
   auto const max_call_bytes = inheritance.page->max_call_bytes;
-  auto* const loop = new worker_loop({.core = worker_config_here(max_call_bytes),
-                                      .max_result_bytes = max_call_bytes,
-                                      .max_decoded_bytes = inheritance.page->max_decoded_bytes,
-                                      .started = &inheritance.page->started,
-                                      .own_process = true});
+  auto const max_decoded_bytes = inheritance.page->max_decoded_bytes;
+  auto const calls = std::make_shared<platform::unique_fd>(std::move(inheritance.calls));
+  auto* const loop = new worker_loop(
+      {.core = worker_config_here(max_call_bytes),
+       .max_result_bytes = max_call_bytes,
+       .max_decoded_bytes = max_decoded_bytes,
+       .started = &inheritance.page->started,
+       .reach = shared_by_all([=] {
+         return make_engine_of_tasks(
+             max_call_bytes, max_decoded_bytes, [&](transport::poller& poller, std::uint64_t) {
+               auto socket = std::make_unique<transport::local_endpoint>(poller, limits_of(max_call_bytes));
+               socket->add(std::move(*calls));
+               return socket;
+             });
+       }),
+       .own_process = true});
   auto socket = std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(max_call_bytes));
   socket->add(std::move(inheritance.socket));
   loop->attach(std::move(socket));
@@ -174,6 +208,14 @@ bool is_final(errc code) noexcept {
   worker_loop_config how{.core = std::move(config),
                          .max_result_bytes = options.max_call_bytes,
                          .max_decoded_bytes = options.max_decoded_bytes,
+                         .reach = shared_by_all([&transport, address, options] {
+                           return make_engine_of_tasks(
+                               options.max_call_bytes, options.max_decoded_bytes,
+                               [&](transport::poller& poller, std::uint64_t own_session) {
+                                 return transport.connect(poller, {address, keys_folder(options), own_session,
+                                                                   limits_of(options.max_call_bytes)});
+                               });
+                         }),
                          .own_process = true};
   if (auto* const page = how_started().page; page != nullptr) {
     how.core.predecessor = told_of_predecessor(*page);
@@ -261,6 +303,22 @@ void drop(detail::engine* engine) {
   }
 }
 
+// What the tasks of a worker process call goes to its hub by a connection of its own, as a program's calls
+// do. Made when the first task calls; it lasts as long as the process.
+std::shared_ptr<detail::engine> make_engine_of_tasks(std::size_t max_call_bytes,
+                                                     std::size_t max_decoded_bytes,
+                                                     connect_engine const& connect) {
+  runtime_options options;
+  options.max_call_bytes = max_call_bytes;
+  options.max_decoded_bytes = max_decoded_bytes;
+  auto config = engine_config_of(options, false);
+  auto const session = config.client.session;
+  auto engine = std::shared_ptr<detail::engine>(new detail::engine(std::move(config)), &drop);
+  engine->set_uplink(set_up([&] { return connect(engine->poller(), session); }));
+  engine->start();
+  return engine;
+}
+
 std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
                                             transport::remote_transport const* remote) {
   auto const hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
@@ -277,7 +335,7 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
   } else if (options.in_process) {
     engine->add_pool(std::make_unique<thread_pool>(limits, worker_config_here(options.max_call_bytes),
                                                    options.max_call_bytes, options.max_decoded_bytes,
-                                                   engine.get()));
+                                                   *engine));
   } else {
     engine->add_pool(std::make_unique<process_pool>(
         engine->poller(), process_pool_config{.limits = limits,

@@ -6,11 +6,12 @@
 
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
+#include "src/runtime/engine.hpp"
 
 namespace yonder::runtime_detail {
 
 thread_pool::thread_pool(transport::limits const& limits, core::worker_config model,
-                         std::size_t max_call_bytes, std::size_t max_decoded_bytes, void const* host)
+                         std::size_t max_call_bytes, std::size_t max_decoded_bytes, detail::engine& host)
     : limits_(limits),
       model_(std::move(model)),
       max_call_bytes_(max_call_bytes),
@@ -29,11 +30,13 @@ void thread_pool::start(core::out::start_worker const& wanted) {
   auto& fresh = workers_.emplace_back();
   fresh.start = start;
   try {
-    fresh.loop = std::make_unique<worker_loop>(worker_loop_config{.core = std::move(config),
-                                                                  .max_result_bytes = max_call_bytes_,
-                                                                  .max_decoded_bytes = max_decoded_bytes_,
-                                                                  .started = &fresh.started,
-                                                                  .host = host_});
+    fresh.loop =
+        std::make_unique<worker_loop>(worker_loop_config{.core = std::move(config),
+                                                         .max_result_bytes = max_call_bytes_,
+                                                         .max_decoded_bytes = max_decoded_bytes_,
+                                                         .started = &fresh.started,
+                                                         .reach = [this] { return host_.shared_from_this(); },
+                                                         .host = &host_});
     auto connection = std::make_unique<transport::inproc_endpoint>(limits_);
     connection->connect(endpoint_.where());
     fresh.loop->attach(std::move(connection));
@@ -114,9 +117,8 @@ void thread_pool::reap() {
 }
 
 std::size_t thread_pool::size() const {
-  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [](auto const& one) {
-    return !one.fenced && !one.ended.load();
-  }));
+  return static_cast<std::size_t>(std::count_if(
+      workers_.begin(), workers_.end(), [](auto const& one) { return !one.fenced && !one.ended.load(); }));
 }
 
 void thread_pool::stop() {

@@ -19,7 +19,7 @@ class thread_pool final : public worker_pool {
  public:
   // `model`: what every worker is told; each gets a session of its own. `host`: whose pool this is.
   thread_pool(transport::limits const& limits, core::worker_config model, std::size_t max_call_bytes,
-              std::size_t max_decoded_bytes, void const* host);
+              std::size_t max_decoded_bytes, detail::engine& host);
   ~thread_pool() override;
 
   void start(core::out::start_worker const& wanted) override;
@@ -52,7 +52,7 @@ class thread_pool final : public worker_pool {
   core::worker_config model_;
   std::size_t max_call_bytes_;
   std::size_t max_decoded_bytes_;
-  void const* host_;
+  detail::engine& host_;
   transport::inproc_endpoint endpoint_;
   std::list<worker> workers_;
   std::vector<pool_event> happened_;

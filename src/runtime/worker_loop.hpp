@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,7 +37,8 @@ struct worker_loop_config {
   std::size_t max_decoded_bytes = 0;              // of arguments
   std::atomic<std::uint64_t>* started = nullptr;  // where a supervisor reads what was started; may be null
   std::atomic<std::uint32_t>* epoch = nullptr;    // of `started`, where that may change; may be null
-  void const* host = nullptr;                     // the engine whose thread this worker is
+  std::function<detail::engine_ref()> reach;      // for what its tasks call: see call_context
+  detail::engine const* host = nullptr;           // likewise
   bool own_process =
       false;  // may end the process: drains on SIGTERM, and leaves a running task when told to exit
 };
@@ -137,7 +139,7 @@ class worker_loop {
 
   // One attempt at a time: on the thread that serves, or on one of its own.
   struct lane {
-    explicit lane(worker_loop& owner) : context(owner.config_.host, &owner.service_) {}
+    explicit lane(worker_loop& owner) : context(owner.config_.reach, owner.config_.host, &owner.service_) {}
     call_context context;
     detail::encoded result;              // of the task that ran last
     std::optional<core::failure> error;  // why it has none

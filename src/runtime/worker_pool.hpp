@@ -11,7 +11,8 @@
 
 namespace yonder::runtime_detail {
 
-// What became of workers, besides the frames that they send.
+// What became of workers, besides the frames that they send. A worker may have a second connection, by which
+// its tasks call tasks: of start 0.
 struct pool_event {
   enum class kind : std::uint8_t { connected, lost, start_failed };
   kind what{};

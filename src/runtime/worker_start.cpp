@@ -212,8 +212,10 @@ worker_inheritance take_inheritance() {
   rlimit const none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   ::fcntl(inherited_socket, F_SETFD, FD_CLOEXEC);
+  ::fcntl(inherited_calls, F_SETFD, FD_CLOEXEC);
   platform::unique_fd const memory(inherited_page);
-  return {platform::unique_fd(inherited_socket), map_page(memory.get())};
+  return {platform::unique_fd(inherited_socket), platform::unique_fd(inherited_calls),
+          map_page(memory.get())};
 }
 
 }  // namespace yonder::runtime_detail

@@ -24,13 +24,15 @@ inline constexpr std::string_view worker_flag = "--yonder-worker";
 // address.
 inline constexpr std::string_view serve_flag = "--yonder-serve";
 
-// What a process_pool gives its workers: a variable of the environment that says so, one end of a socketpair
-// and a page of memory. Both are descriptors of stated numbers. A program that starts itself once more before
+// What a process_pool gives its workers: a variable of the environment that says so, one end each of two
+// socketpairs, by one of which it serves while its tasks make calls by the other, and a page of memory. They
+// are descriptors of stated numbers. A program that starts itself once more before
 // its runtime stands, or that is started without that variable, is known by them.
 inline constexpr char token_name[] = "YONDER_INHERITED";
-inline constexpr char token_value[] = "v1:socket=3,page=4";
+inline constexpr char token_value[] = "v2:socket=3,page=4,calls=5";
 inline constexpr int inherited_socket = 3;
 inline constexpr int inherited_page = 4;
+inline constexpr int inherited_calls = 5;
 
 struct shared_page {
   std::uint64_t magic;  // page_magic
@@ -97,6 +99,7 @@ void say(std::string const& text);
 
 struct worker_inheritance {
   platform::unique_fd socket;
+  platform::unique_fd calls;  // for what its tasks call
   shared_page* page = nullptr;
 };
 

@@ -284,12 +284,6 @@ TEST_CASE("values that their type refuses to load end as undecodable, on either 
   CHECK(task::accept.remote(task::give.remote(5)) == 5);
 }
 
-TEST_CASE("a task that calls yonder from a worker process is told that it cannot") {
-  if (threads()) return;
-  CHECK(failure_of([] { task::nested.remote(); }).message.find("a task cannot call tasks") !=
-        std::string::npos);
-}
-
 TEST_CASE("a runtime that ends completes its calls with disconnected") {
   auto ended =
       std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = threads()});

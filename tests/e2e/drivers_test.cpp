@@ -221,10 +221,6 @@ TEST_CASE("a map sends its next call while its consumer works on a result") {
   CHECK(folder.has(11));
 }
 
-TEST_CASE("a call inside a task is refused in words, which say what to do") {
-  CHECK(failure_of([] { task::nested.remote(); }).message.find("or use local() here") != std::string::npos);
-}
-
 TEST_CASE("threads of the runtime take no signals") {
   struct sigaction counting {};
   struct sigaction before {};

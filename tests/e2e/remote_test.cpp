@@ -51,17 +51,18 @@ class site {
   }
 
   void start_worker() {
-    worker_.emplace(yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
-                                             .arguments = {"remote_worker", "--yonder-worker", address()},
-                                             .environment = {"YONDER_KEYS=" + keys()},
-                                             .output = -1,
-                                             .inherited = {}}));
+    workers_.push_back(yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
+                                                .arguments = {"remote_worker", "--yonder-worker", address()},
+                                                .environment = {"YONDER_KEYS=" + keys()},
+                                                .output = -1,
+                                                .inherited = {}}));
   }
   void stop_worker() {
-    if (!worker_) return;
-    worker_->kill(SIGKILL);
-    worker_->wait();
-    worker_.reset();
+    for (auto& worker : workers_) {
+      worker.kill(SIGKILL);
+      worker.wait();
+    }
+    workers_.clear();
   }
 
   yonder::runtime_options client() const {
@@ -72,7 +73,7 @@ class site {
   folder folder_;
   yonder::runtime_options options_;
   std::optional<yonder::runtime> hub_;
-  std::optional<yonder::platform::child_process> worker_;
+  std::vector<yonder::platform::child_process> workers_;
 };
 
 // A worker that is started with some address, and what it says.
@@ -131,6 +132,16 @@ TEST_CASE("a call travels through a hub to a worker of another program, over tcp
   int next = 0;
   for (int const n : task::twice.on(client).map(many)) REQUIRE(n == 2 * next++);
   CHECK(next == 3000);
+}
+
+TEST_CASE("tasks of workers elsewhere call tasks, as far as there are workers") {
+  site here;
+  yonder::runtime client(here.client());
+  here.start_worker();
+  auto const alone = failure_of([&] { task::nested.on(client).remote(); });
+  CHECK(alone.type_name == "yonder::would_deadlock");
+  here.start_worker();
+  CHECK(task::nested.with({.retries = 20}).on(client).remote() == "from a worker!");
 }
 
 TEST_CASE("the same over ipc, in a folder of one's own") {

@@ -209,7 +209,9 @@ inline int print(std::string const& text) {
   return static_cast<int>(::getpid());
 }
 inline std::string fill(int size) { return std::string(static_cast<std::size_t>(size), 'x'); }
+// These call tasks themselves.
 inline std::string nested();
+inline int leaves(int depth);
 
 namespace task {
 
@@ -240,6 +242,7 @@ inline constexpr yonder::task<e2e::own_id> own_id;
 inline constexpr yonder::task<e2e::print> print;
 inline constexpr yonder::task<e2e::fill> fill;
 inline constexpr yonder::task<e2e::nested> nested;
+inline constexpr yonder::task<e2e::leaves> leaves;
 inline constexpr yonder::task<e2e::twice> twice;
 inline constexpr auto thrice_of = [](int n) { return n * 3; };
 inline constexpr yonder::task<&thrice_of> thrice;
@@ -255,5 +258,11 @@ inline constexpr yonder::exception<large_error> large_error_travels;
 }  // namespace task
 
 std::string nested() { return task::shout.remote("from a worker"); }
+int leaves(int depth) {
+  if (depth == 0) return 1;
+  auto left = task::leaves.spawn(depth - 1);
+  auto right = task::leaves.spawn(depth - 1);
+  return left.get() + right.get();
+}
 
 }  // namespace e2e

@@ -50,6 +50,7 @@ YONDER_FUNCTION deadline_exceeded::~deadline_exceeded() = default;
 YONDER_FUNCTION cancelled::~cancelled() = default;
 YONDER_FUNCTION overloaded::~overloaded() = default;
 YONDER_FUNCTION unsatisfiable::~unsatisfiable() = default;
+YONDER_FUNCTION would_deadlock::~would_deadlock() = default;
 YONDER_FUNCTION protocol_error::~protocol_error() = default;
 YONDER_FUNCTION usage_error::~usage_error() = default;
 
@@ -71,6 +72,8 @@ YONDER_FUNCTION void throw_error(error_details details) {
     case errc::cancelled: throw cancelled(std::move(details));
     case errc::overloaded: throw overloaded(std::move(details));
     case errc::unsatisfiable: throw unsatisfiable(std::move(details));
+    case errc::would_deadlock:
+    case errc::nested_too_deep: throw would_deadlock(std::move(details));
     case errc::protocol_mismatch:
     case errc::protocol_violation: throw protocol_error(std::move(details));
     case errc::unauthorized: throw unauthorized(std::move(details));

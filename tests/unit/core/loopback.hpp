@@ -135,14 +135,16 @@ class loopback {
   }
 
   call_id submit(client_end& from, std::string_view payload, call_policy policy = {},
-                 std::string_view function = "echo", std::uint64_t signature = 7,
-                 std::string_view needs = {}) {
+                 std::string_view function = "echo", std::uint64_t signature = 7, std::string_view needs = {},
+                 attempt_key const& parent = {}) {
     call_spec spec;
+    spec.parent = parent;
     spec.function = function;
     spec.signature = signature;
     spec.policy = policy;
     byte_buffer body;
     begin_call(body, function, policy);
+    if (parent.attempt != 0) write_parent(body, parent);
     write_requirements(body, needs);
     spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.append(payload.data(), payload.size());
@@ -151,6 +153,23 @@ class loopback {
     carry_out(from);
     pump();
     return id;
+  }
+
+  // What the task of `by` calls, of whose process `from` is the client.
+  call_id call_within(worker_end& by, client_end& from, std::string_view payload, call_policy policy = {}) {
+    REQUIRE_FALSE(by.runs.empty());
+    return submit(from, payload, policy, "echo", 7, {}, by.runs.front().key);
+  }
+  // That task waits, or goes on.
+  void wait_within(worker_end& by, client_end& from) {
+    from.core->waits(now, by.runs.front().key, out_);
+    carry_out(from);
+    pump();
+  }
+  void go_on_within(worker_end& by, client_end& from) {
+    from.core->goes_on(now, by.runs.front().key, out_);
+    carry_out(from);
+    pump();
   }
 
   void cancel(client_end& from, call_id call) {

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hub: calls that tasks make, and workers that wait for them.
+#include "src/core/hub_state.hpp"
+
+#include <algorithm>
+
+namespace yonder::core {
+
+// The call whose attempt this is, as long as it runs; it may be one of several items.
+call_record* hub::state::find_parent(client_session const& client, attempt_key const& key) {
+  auto* const call = calls.find(key.call);
+  if (call == nullptr || call->stage != call_stage::assigned || call->worker == nullptr) return nullptr;
+  auto const& worker = *call->worker;
+  auto const runs = call->attempt == key.attempt && worker.conn.epoch() == key.epoch;
+  return runs && worker.identity == client.identity ? call : nullptr;
+}
+
+// Who makes a call; null: it may not, for a reason.
+call_record* hub::state::parent_of(time_point now, client_session const& client, attempt_key const& key,
+                                   failure& refused) {
+  auto* const found = find_parent(client, key);
+  if (found == nullptr) {
+    refused = failure_of(errc::cancelled, "the attempt whose task made this call has ended");
+    return nullptr;
+  }
+  auto& parent = with_nest(now, *found, key.call.number);
+  if (parent.depth < config.max_depth) return &parent;
+  note_ended(parent, 1);
+  refused =
+      failure_of(errc::nested_too_deep,
+                 "a task called a task, which called a task, and so on: " + std::to_string(parent.depth + 1) +
+                     " times, and at most " + std::to_string(config.max_depth) +
+                     " are taken; the last one to call was \"" + parent.function->name + "\"");
+  return nullptr;
+}
+
+// This item of the call, which takes no other with it, and what its task has called so far.
+call_record& hub::state::with_nest(time_point now, call_record& call, std::uint64_t number) {
+  auto& one = isolate(now, call, number, 1);
+  if (one.nest == nullptr) {
+    one.nest = std::make_unique<nest>();
+    ++one.worker->nests;
+    if (one.worker->program != nullptr) work.update_load(now, *one.worker);
+  }
+  return one;
+}
+
+void hub::state::join_parent(call_record& call, call_record& parent) {
+  call.depth = parent.depth + 1;
+  call.deadline = std::min(call.deadline, parent.deadline);
+  call.parent = &parent;
+  parent.nest->children.push_back(call);
+  look_for_deadlocks = true;
+}
+
+// The call has ended: its parent hears of it.
+void hub::state::leave_parent(call_record& call) {
+  if (call.parent == nullptr) return;
+  auto& parent = *std::exchange(call.parent, nullptr);
+  parent.nest->children.remove(call);
+  note_ended(parent, call.count);
+}
+
+void hub::state::note_ended(call_record& parent, std::uint32_t count) {
+  parent.nest->ended += count;
+  look_at_wait(parent);
+}
+
+// --- who waits
+
+void hub::state::take_waiting(time_point now, client_session& client, frame const& message, outputs& out) {
+  wait_message said;
+  if (!read_wait(message, said)) return violated(now, client, "a wait that does not decode", out);
+  auto* const found = find_parent(client, said.parent);
+  if (found == nullptr) return;  // it has ended
+  auto& parent = with_nest(now, *found, said.parent.call.number);
+  parent.nest->waits_at = said.ended;
+  look_at_wait(parent);
+}
+
+// Its task waits as long as no call of it has ended that the task did not know of when it said so.
+void hub::state::look_at_wait(call_record& parent) {
+  auto& nest = *parent.nest;
+  auto const waits = nest.waits_at == nest.ended;
+  if (std::exchange(nest.waits, waits) == waits) return;
+  auto& worker = *parent.worker;
+  worker.waiting_attempts += waits ? 1 : std::uint32_t(-1);
+  work.set_waits(worker, worker.waiting_attempts >= worker.concurrency);
+  if (!waits) return;
+  began_to_wait.push_back(worker.id);
+  look_for_deadlocks = true;
+}
+
+// What waits in a worker behind a task that waits could wait for ever.
+void hub::state::recall_behind_waits(time_point now, outputs& out) {
+  for (auto const id : std::exchange(began_to_wait, {})) {
+    auto const found = sessions.workers().find(id);
+    if (found == sessions.workers().end()) continue;
+    auto& worker = *found->second;
+    if (worker.waits && !worker.outstanding.empty()) recall_waiting(now, worker, out);
+  }
+}
+
+// --- the end of an attempt
+
+// The attempt has ended. Its calls end with it.
+void hub::state::leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out) {
+  if (call.nest == nullptr) return;
+  auto const nest = std::move(call.nest);
+  --worker.nests;
+  if (nest->waits) {
+    --worker.waiting_attempts;
+    work.set_waits(worker, worker.waiting_attempts >= worker.concurrency);
+  }
+  while (auto* const child = nest->children.first()) {
+    nest->children.remove(*child);
+    child->parent = nullptr;
+    end_child(now, *child, out);
+  }
+}
+
+void hub::state::end_child(time_point now, call_record& call, outputs& out) {
+  auto const waited_for = sessions.client(call.id.session) != nullptr && call.orphaned_since == never;
+  if (!waited_for || call.stage == call_stage::ended) return cancel(now, call, out);
+  if (call.stage == call_stage::assigned) abandon(now, call, out);
+  fail(now, call, errc::cancelled, "the task that made this call has ended", out);
+}
+
+// --- waits for each other
+
+// Workers that will take work, or go on with theirs, some time: those that compute, and those that wait for
+// what can be computed.
+std::vector<worker_session const*> hub::state::progressing() {
+  std::vector<worker_session const*> found;
+  std::vector<worker_session*> waiting;
+  for (auto const& [id, worker] : sessions.workers()) {
+    if (worker->waits) {
+      waiting.push_back(worker.get());
+    } else {
+      found.push_back(worker.get());
+    }
+  }
+  auto const goes_on = [&](worker_session const* one) {
+    return std::find(found.begin(), found.end(), one) != found.end();
+  };
+  auto const ends = [&](call_record const& call) {
+    if (call.stage == call_stage::assigned) return call.worker == nullptr || goes_on(call.worker);
+    if (call.stage != call_stage::queued) return true;
+    auto const& function = *call.function;
+    if (function.pool != nullptr && pools.can_start(*function.pool)) return true;
+    if (std::none_of(function.offers.begin(), function.offers.end(),
+                     [](auto const& offer) { return offer.by->workers != 0; }))
+      return true;  // it fails, or somebody comes
+    return std::any_of(found.begin(), found.end(), [&](auto const* worker) {
+      return worker->in_service() &&
+             std::any_of(function.offers.begin(), function.offers.end(),
+                         [&](auto const& offer) { return offer.by == worker->program; });
+    });
+  };
+  auto const wakes = [&](worker_session& worker) {
+    for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
+      auto* const call = worker.outstanding[i].call;
+      if (call == nullptr || call->nest == nullptr) continue;
+      auto& children = call->nest->children;
+      if (!call->nest->waits || children.empty()) return true;
+      for (auto* child = children.first(); child != nullptr; child = children.after(*child)) {
+        if (ends(*child)) return true;
+      }
+    }
+    return false;
+  };
+  for (auto again = true; std::exchange(again, false);) {
+    std::erase_if(waiting, [&](worker_session* one) {
+      if (!wakes(*one)) return false;
+      found.push_back(one);
+      return again = true;
+    });
+  }
+  return found;
+}
+
+// Of the calls that tasks have made and nobody will ever take, the one that came last.
+call_record* hub::state::youngest_stuck(std::vector<function_record*> const& starved) {
+  auto const going_on = progressing();
+  call_record* youngest = nullptr;
+  for (auto* const function : starved) {
+    if (function->pool != nullptr && pools.can_start(*function->pool)) continue;
+    auto const is_of_it = [&](auto const* worker) {
+      return std::any_of(function->offers.begin(), function->offers.end(),
+                         [&](auto const& offer) { return offer.by == worker->program; });
+    };
+    if (std::any_of(going_on.begin(), going_on.end(), is_of_it)) continue;
+    for (auto* call = function->queue.first(); call != nullptr && call->depth != 0;
+         call = function->queue.after(*call)) {
+      auto const later = youngest == nullptr || arrival_of(call->stamp) > arrival_of(youngest->stamp);
+      if (call->parent != nullptr && later) youngest = call;
+    }
+  }
+  return youngest;
+}
+
+// Where all who could take a call wait, directly or not, for what nobody can take.
+void hub::state::break_deadlocks(time_point now, outputs& out) {
+  while (std::exchange(look_for_deadlocks, false)) {
+    auto const starved = work.starved();
+    if (starved.empty()) return;
+    auto* const call = youngest_stuck(starved);
+    if (call == nullptr) return;
+    look_for_deadlocks = true;
+    fail(now, *call, errc::would_deadlock,
+         "every worker that has this task waits for calls of its own task, and no other can be started; "
+         "start more workers, or call with local()",
+         out);
+  }
+}
+
+}  // namespace yonder::core

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tasks that call tasks. The pool has two workers.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/e2e/fixture.hpp"
+#include "tests/e2e/tasks.hpp"
+
+using namespace std::chrono_literals;
+
+namespace e2e {
+namespace {
+
+int sum_of_doubles(int n) {
+  std::vector<int> numbers(static_cast<std::size_t>(n));
+  std::iota(numbers.begin(), numbers.end(), 1);
+  int sum = 0;
+  for (int const twice : task::twice.map(numbers)) sum += twice;
+  return sum;
+}
+std::string survive(std::string const& how) {
+  try {
+    task::crash.remote(how);
+  } catch (yonder::worker_lost const& lost) {
+    return "lost by signal " + std::to_string(lost.details().signal);
+  }
+  return "not lost";
+}
+int fail_within(std::string const& kind) { return task::fail_with.remote(kind); }
+bool wait_within() { return task::wait_for_stop.remote(); }
+bool wait_twice_within() {
+  try {
+    task::wait_for_stop.remote();
+  } catch (yonder::cancelled const&) {
+  }
+  return task::wait_for_stop.remote();
+}
+std::string helper_thread() {
+  std::string said;
+  std::thread([&] { said = failure_of([] { task::twice.remote(1); }).message; }).join();
+  return said;
+}
+int own_runtime() {
+  yonder::runtime other({.workers = 1, .in_process = true});
+  return task::twice.on(other).remote(21);
+}
+int dig(int depth);
+constexpr yonder::task<&dig, "e2e.dig"> digging;
+int dig(int depth) { return depth == 0 ? 0 : 1 + digging.remote(depth - 1); }
+int leave_behind(int n) {
+  for (int i = 0; i < n; ++i) (void)task::wait_for_stop.spawn();
+  return n;
+}
+bool give_up_soon() { return task::wait_for_stop.spawn().get_for(1ms).has_value(); }
+
+constexpr yonder::task<sum_of_doubles, "e2e.sum_of_doubles"> summed;
+constexpr yonder::task<survive, "e2e.survive"> surviving;
+constexpr yonder::task<fail_within, "e2e.fail_within"> failing;
+constexpr yonder::task<wait_within, "e2e.wait_within"> waiting;
+constexpr yonder::task<wait_twice_within, "e2e.wait_twice_within"> waiting_twice;
+constexpr yonder::task<helper_thread, "e2e.helper_thread"> helped;
+constexpr yonder::task<own_runtime, "e2e.own_runtime"> with_own_runtime;
+constexpr yonder::task<leave_behind, "e2e.leave_behind"> leaving_behind;
+constexpr yonder::task<give_up_soon, "e2e.give_up_soon"> giving_up;
+
+}  // namespace
+
+TEST_CASE("a task calls tasks: remote, spawn and map") {
+  CHECK(task::nested.remote() == "from a worker!");
+  CHECK(task::leaves.remote(1) == 2);
+  CHECK(summed.remote(1000) == 1'001'000);
+}
+
+TEST_CASE("fork-join: more workers than may compute wait for each other, and all end") {
+  constexpr int depth = 6;
+  yonder::runtime here({.workers = 2, .in_process = threads()});
+  CHECK(task::leaves.on(here).remote(depth) == 64);
+  CHECK(here.worker_count() <= 2 * depth * 2);
+  CHECK(task::leaves.on(here).remote(depth) == 64);  // by the same ones
+  CHECK(here.worker_count() <= 2 * depth * 2);
+}
+
+TEST_CASE("many calls that call on go through two workers' worth of computing") {
+  std::vector<int> const depths(20, 2);
+  for (int const count : task::leaves.map(depths)) CHECK(count == 4);
+}
+
+TEST_CASE("what a nested call throws reaches the task that made it, and through it the caller") {
+  CHECK_THROWS_WITH_AS(failing.remote("out_of_range"), "past the end", std::out_of_range);
+  if (!threads()) CHECK(surviving.remote("abort") == "lost by signal 6");
+}
+
+TEST_CASE("the deadline of a call ends what its task has called, and its cancel does") {
+  auto const late = failure_of([] { waiting.with({.deadline = 50ms}).remote(); });
+  CHECK(late.code == yonder::errc::deadline_exceeded);
+  auto cancelled = waiting_twice.spawn();
+  CHECK_FALSE(cancelled.get_for(20ms).has_value());
+  cancelled.cancel();
+  CHECK(failure_of([&] { cancelled.get(); }).code == yonder::errc::cancelled);
+  CHECK(summed.remote(3) == 12);
+}
+
+TEST_CASE("a task that waits for some time only goes on after it") { CHECK_FALSE(giving_up.remote()); }
+
+TEST_CASE("what a task has spawned and not waited for ends with it") {
+  CHECK(leaving_behind.remote(10) == 10);
+  CHECK(task::twice.remote(4) == 8);  // no worker is taken
+}
+
+TEST_CASE("calls that call on without end are refused in words") {
+  auto const refused = failure_of([] { digging.remote(40); });
+  CHECK(refused.message.find("nested_too_deep") != std::string::npos);
+  CHECK(digging.remote(5) == 5);
+}
+
+TEST_CASE("helper threads of a worker's task are told who may call") {
+  if (threads()) return;  // there, they call as any thread of the program does
+  CHECK(helped.remote().find("the thread that it was called on") != std::string::npos);
+}
+
+TEST_CASE("a task may have a runtime of its own") {
+  if (!threads()) return;  // a worker has none: it is one
+  CHECK(with_own_runtime.remote() == 42);
+}
+
+}  // namespace e2e
