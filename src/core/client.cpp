@@ -90,6 +90,7 @@ struct client::state final : session_user {
     hello_message hello;
     hello.role = peer_role::client;
     hello.session = config.session;
+    hello.secret = config.secret;
     hello.name = config.name;
     hello.process = config.pid;
     hello.limits = config.limits;
@@ -336,6 +337,12 @@ struct client::state final : session_user {
   void deliver(time_point, frame&& message, outputs& out) override {
     auto const& head = message.head;
     if (head.type == frame_type::drain || head.type == frame_type::accepted) return;
+    if (head.type == frame_type::notice) {
+      std::string_view text;
+      if (!read_notice(message, text)) return hub.violated();
+      out.emplace_back(out::notice{"the hub says: " + std::string(text)});
+      return;
+    }
     if (head.type == frame_type::credit) {
       credit_window credit;
       if (read_credit(message, credit)) return set_credit(credit);

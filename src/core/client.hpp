@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
 
 #include <memory>
@@ -8,7 +9,8 @@
 namespace yonder::core {
 
 struct client_config {
-  std::uint64_t session = 0;  // drawn at random, once per process and runtime
+  std::uint64_t session = 0;  // session_of(secret)
+  session_secret secret{};    // drawn at random, once per process and runtime
   std::string name;           // for people
   std::uint64_t pid = 0;
   std::vector<function_info> functions;  // what this program believes; the hub explains mismatches with it

@@ -663,11 +663,9 @@ std::vector<function_record*> dispatcher::starved() {
 
 // --- waits that are long
 
-std::string dispatcher::long_wait(time_point now) {
-  auto const* const function = waits_.look(now, functions_, &has_takers);
-  if (function == nullptr) return {};
-  return "a call of '" + function->name + "' has waited " + in_words(limits_.wait_notice) +
-         ", and there is no worker that could take it: " + explain_wait(*function);
+std::string dispatcher::tell_of_wait(function_record const& function) const {
+  return "a call of '" + function.name + "' has waited " + in_words(limits_.wait_notice) +
+         ", and there is no worker that could take it: " + explain_wait(function);
 }
 
 std::string dispatcher::explain_wait(function_record const& function) const {

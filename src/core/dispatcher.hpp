@@ -117,8 +117,9 @@ class dispatcher {
 
   // --- waits that are long
 
-  // What is to be told of a function whose calls wait and nobody can take; empty: nothing more.
-  std::string long_wait(time_point now);
+  // A function whose calls wait and nobody can take, which is to be told; null: no more.
+  function_record* long_wait(time_point now) { return waits_.look(now, functions_, &has_takers); }
+  std::string tell_of_wait(function_record const& function) const;
   time_point long_wait_due() const noexcept { return queued_ == 0 ? never : waits_.due(); }
 
   std::size_t functions() const noexcept { return functions_.size(); }

@@ -37,8 +37,10 @@ enum class frame_type : std::uint8_t {
   chunk,
   credit,
   waiting = 18,
+  notice = 24,
+  ended,
 };
-inline constexpr auto last_frame_type = frame_type::waiting;
+inline constexpr auto last_frame_type = frame_type::ended;
 
 // 128 bits: the client session that calls (drawn at random), and the call's number in that session, from 1.
 struct call_id {

@@ -25,7 +25,7 @@ hub::state::state(hub_config made, time_point now)
       random(config.seed),
       timers(now),
       sessions({config.max_peers, config.max_hello_bytes, config.max_table_bytes, config.session_timeout,
-                patient_timing(config), config.limits},
+                patient_timing(config), config.limits, config.proves_sessions},
                random, timers),
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
              config.silence, config.journal},
@@ -49,8 +49,7 @@ void hub::state::settle(time_point now, outputs& out) {
   break_deadlocks(now, out);
   let_go_idle(now, out);
   pools.forget_unused();
-  for (auto line = work.long_wait(now); !line.empty(); line = work.long_wait(now))
-    out.emplace_back(out::notice{std::move(line)});
+  while (auto* const function = work.long_wait(now)) tell_of_wait(now, *function, out);
 }
 
 void hub::state::tick(time_point now, outputs& out) {

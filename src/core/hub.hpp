@@ -40,7 +40,8 @@ struct hub_config {
   std::size_t max_calls = std::size_t{1} << 22;  // of all clients
   std::size_t max_bytes = std::size_t{4} << 30;
   std::size_t max_peers = 65'536;
-  frame_limits limits;  // what this hub can receive
+  bool proves_sessions = false;  // who comes over an unreliable connection says of what its id is the hash
+  frame_limits limits;           // what this hub can receive
   std::size_t max_hello_bytes = std::size_t{16} << 20;
   std::size_t max_table_bytes = std::size_t{256} << 20;  // of the functions that all hellos name
 

@@ -310,6 +310,21 @@ std::size_t hub::state::find_attempt(worker_session& worker, call_id id, std::ui
   return index;
 }
 
+// Its answer is large, and on its way: neither its timeout nor the time of grace goes on.
+void hub::state::take_end(time_point now, worker_session& worker, frame const& message, outputs& out) {
+  auto const& head = message.head;
+  auto const index = find_attempt(worker, head.call, head.attempt);
+  if (index == worker.outstanding.size())
+    return violated(now, worker, "the end of what it was not asked", out);
+  auto& attempt = worker.outstanding[isolate_attempt(now, worker, index, head.call.number, 1)];
+  attempt.ended = true;
+  attempt.stop_by = never;
+  arm_grace(worker);
+  if (attempt.call == nullptr) return;
+  attempt.call->due = never;
+  arm(*attempt.call);
+}
+
 // Exactly these items of the attempt, in a place of their own, which is returned.
 std::size_t hub::state::isolate_attempt(time_point now, worker_session& worker, std::size_t index,
                                         std::uint64_t number, std::uint32_t count) {

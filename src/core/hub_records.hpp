@@ -210,6 +210,7 @@ struct attempt_record {
   std::size_t bytes = 0;
   time_point stop_by = never;  // it runs and is fenced: when it must have stopped
   bool recalled = false;
+  bool ended = false;  // its worker has said so; the answer is on its way
 };
 
 struct peer_record;

@@ -80,6 +80,7 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
     case frame_type::welcome:
     case frame_type::assign:
     case frame_type::accepted:
+    case frame_type::notice:
     case frame_type::credit: return violated(now, one, "a frame that only a hub sends", out);
     default: {
       auto const arrival = one.conn.arrived(now, message);
@@ -109,6 +110,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     auto& worker = static_cast<worker_session&>(one);
     if (type == frame_type::result || type == frame_type::error)
       return take_answer(now, worker, std::move(message), out);
+    if (type == frame_type::ended) return take_end(now, worker, message, out);
     if (type == frame_type::drain) return worker_drains(now, worker, out);
   }
   violated(now, one, "a frame that this role does not send", out);

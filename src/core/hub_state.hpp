@@ -72,6 +72,7 @@ struct hub::state {
                               std::uint32_t count);
   void take_part(time_point now, worker_session& worker, std::size_t index, frame&& message, duration ran,
                  outputs& out);
+  void take_end(time_point now, worker_session& worker, frame const& message, outputs& out);
   void take_result(time_point now, call_record& call, frame&& message, outputs& out);
   void take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
                   outputs& out);
@@ -139,6 +140,7 @@ struct hub::state {
   void recall_waiting(time_point now, worker_session& worker, outputs& out);
   void spread(time_point now, outputs& out);
   failure explain_unknown(call_record const& call, std::string const& name, std::uint64_t signature);
+  void tell_of_wait(time_point now, function_record& function, outputs& out);
   void fail_unknown_functions(time_point now, outputs& out);
   void start_failed(time_point now, std::uint64_t start, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);

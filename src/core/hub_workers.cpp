@@ -6,6 +6,7 @@
 #include "src/core/words.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace yonder::core {
 
@@ -69,6 +70,7 @@ void hub::state::note_running(time_point now, worker_session& worker) {
 // From now on its timeout counts.
 void hub::state::began(time_point now, worker_session& worker, attempt_record& attempt) {
   worker.began_since = now;
+  if (attempt.ended) return;
   if (attempt.call == nullptr) {
     attempt.stop_by = add(now, config.cancel_grace);
     return arm_grace(worker);
@@ -177,7 +179,7 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
     if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i, out);
     say_cancel(now, *worker, list[i], 0, out);
     if (i >= worker->concurrency) return;
-    if (i < worker->running) {
+    if (i < worker->running && !list[i].ended) {
       list[i].stop_by = add(now, config.cancel_grace);
       arm_grace(*worker);
     }
@@ -188,6 +190,19 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
 }
 
 // --- functions that nobody has, workers that do not come
+
+// Whoever runs the hub is told, and those elsewhere whose calls wait.
+void hub::state::tell_of_wait(time_point now, function_record& function, outputs& out) {
+  auto const text = work.tell_of_wait(function);
+  std::set<std::uint64_t> callers;
+  for (auto* call = function.queue.first(); call != nullptr; call = function.queue.after(*call))
+    callers.insert(call->id.session);
+  for (auto const session : callers) {
+    auto* const client = sessions.client(session);
+    if (client != nullptr && !client->conn.reliable()) send(now, *client, make_notice(text), out);
+  }
+  out.emplace_back(out::notice{text});
+}
 
 void hub::state::fail_unknown_functions(time_point now, outputs& out) {
   while (auto* const function = work.unknown(now)) {

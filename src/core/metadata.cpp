@@ -262,6 +262,8 @@ frame make_hello(hello_message const& message) {
   auto made = begin(frame_type::hello);
   put_numbers(made.body, tag::role, static_cast<std::uint8_t>(message.role));
   put_numbers(made.body, tag::session, message.session);
+  if (message.secret != session_secret{})
+    put_numbers(made.body, tag::secret, message.secret[0], message.secret[1]);
   put_numbers(made.body, tag::versions, message.lowest_version, message.highest_version);
   put_numbers(made.body, tag::process, message.process);
   put_present_text(made.body, tag::name, message.name, max_name_size);
@@ -283,6 +285,7 @@ bool read_hello(frame const& message, hello_message& hello) {
       case tag::session: return taken_if(has_session = get_numbers(value, hello.session));
       case tag::versions:
         return taken_if(has_versions = get_numbers(value, hello.lowest_version, hello.highest_version));
+      case tag::secret: return taken_if(get_numbers(value, hello.secret[0], hello.secret[1]));
       case tag::process: return taken_if(get_numbers(value, hello.process));
       case tag::name: return taken_if(get_text(value, hello.name, max_name_size));
       case tag::start_token: return taken_if(get_numbers(value, hello.start_token));
@@ -305,6 +308,18 @@ frame make_welcome(welcome_message const& message) {
   put_numbers(made.body, tag::credit, message.credit.calls, message.credit.bytes);
   put_numbers(made.body, tag::frame_limits, message.limits.max_frame_bytes, message.limits.max_buffers);
   return finish(std::move(made));
+}
+
+frame make_notice(std::string_view text) {
+  auto made = begin(frame_type::notice);
+  put_text(made.body, tag::text, text, max_text_size);
+  return finish(std::move(made));
+}
+
+bool read_notice(frame const& message, std::string_view& text) {
+  return read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    return what == tag::text ? taken_if(get_text(value, text)) : field::unknown;
+  });
 }
 
 frame make_credit(credit_window const& credit) {

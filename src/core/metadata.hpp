@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
 
 #include <span>
@@ -32,6 +33,7 @@ enum class tag : std::uint16_t {
   predecessor = 0x0058,         // u64 session, u32 epoch, u64 started mark, i32 signal, i32 status (-1: none)
   predecessor_reason = 0x0059,  // text
   predecessor_stderr = 0x005a,  // text
+  secret = 0x005b,              // u64, u64: of which the session's id is the hash
   function = 0x8001,            // text
   policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
@@ -62,6 +64,7 @@ enum class peer_role : std::uint8_t { client = 1, worker = 2 };
 struct hello_message {
   peer_role role{};
   std::uint64_t session = 0;
+  session_secret secret{};  // zeros: not told
   std::uint16_t lowest_version = protocol_version;
   std::uint16_t highest_version = protocol_version;
   std::string name;
@@ -129,6 +132,7 @@ frame make_error(failure const& error);
 // The same without the exception where the other end could not receive it: its type and text go on.
 frame make_error(failure& error, frame_limits const& most);
 frame make_credit(credit_window const& credit);
+frame make_notice(std::string_view text);
 frame make_control(frame_type type);
 frame make_wait(wait_message const& message);
 // Announces `message`, which is sent with `head`.
@@ -142,6 +146,7 @@ bool read_error(frame const& message, failure& error);
 bool read_transfer(frame const& message, transfer_message& transfer);
 bool read_wait(frame const& message, wait_message& wait);
 bool read_credit(frame const& message, credit_window& credit);
+bool read_notice(frame const& message, std::string_view& text);
 
 // What has no metadata of its own: only unknown fields that are not critical.
 bool read_nothing(frame const& message);

@@ -70,6 +70,8 @@ session_table::verdict session_table::judge(peer_record const& peer, frame const
     return {greeting::refused, nullptr, errc::overloaded,
             "the functions that this hub's peers name take more than " + std::to_string(limits_.table_bytes) +
                 " bytes"};
+  if (limits_.proves_sessions && !peer.reliable && session_of(said.secret) != said.session)
+    return {greeting::violation, nullptr, errc::unauthorized, "this session is another's"};
   auto* const known = sessions_.find(said.session);
   if (known == nullptr) {
     if (sessions_.size() < limits_.peers) return {greeting::begins};

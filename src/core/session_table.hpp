@@ -20,7 +20,8 @@ class session_table {
     std::size_t table_bytes = 0;  // of all functions that sessions have named
     duration hello_timeout = 0;   // hello must follow a connection within this time
     link_timing timing{};
-    frame_limits frames{};  // what the hub receives
+    frame_limits frames{};         // what the hub receives
+    bool proves_sessions = false;  // hub_config::proves_sessions
   };
 
   template <class Session>

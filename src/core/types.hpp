@@ -175,7 +175,7 @@ struct kill_worker {
   peer_id peer = 0;
   std::string reason;
 };
-// Hub: a line for whoever runs it.
+// Hub, client: a line for whoever runs it.
 struct notice {
   std::string text;
 };

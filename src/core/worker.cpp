@@ -54,6 +54,7 @@ struct worker::state final : session_user {
     hello_message hello;
     hello.role = peer_role::worker;
     hello.session = config.session;
+    hello.secret = config.secret;
     hello.name = config.name;
     hello.process = config.pid;
     hello.start_token = config.start_token;
@@ -83,11 +84,21 @@ struct worker::state final : session_user {
   }
 
   void answer(time_point now, attempt_key const& key, frame&& message, duration ran, outputs& out) {
+    if (needs_transfer(message) && !hub.reliable()) say_ended(now, key, out);
     auto& head = message.head;
     head.call = key.call;
     head.attempt = key.attempt;
     head.remaining_us = static_cast<std::uint64_t>(std::max<duration>(ran, 0) / microsecond);
     auto const stated = head;
+    hub.send(now, stated, frame_ref(std::move(message)), never, out);
+  }
+
+  // Before an answer that is long under way: the attempt's time ends now.
+  void say_ended(time_point now, attempt_key const& key, outputs& out) {
+    auto message = make_control(frame_type::ended);
+    message.head.call = key.call;
+    message.head.attempt = key.attempt;
+    auto const stated = message.head;
     hub.send(now, stated, frame_ref(std::move(message)), never, out);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
 
 #include <memory>
@@ -8,7 +9,8 @@
 namespace yonder::core {
 
 struct worker_config {
-  std::uint64_t session = 0;  // drawn at random, once per process
+  std::uint64_t session = 0;  // session_of(secret)
+  session_secret secret{};    // drawn at random, once per process
   std::string name;           // "host/1234": where a call ran, for people
   std::uint64_t pid = 0;
   std::uint64_t start_token = 0;    // which start of a launcher this process comes of; 0: none

@@ -469,6 +469,8 @@ void engine::carry_out_client(core::output& output) {
       send(std::move(*message));
   } else if (auto* const completed = std::get_if<core::out::completed>(&output)) {
     complete(*completed);
+  } else if (auto* const said = std::get_if<core::out::notice>(&output)) {
+    tell(std::move(said->text));
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
     end(closed->peer);
   }

@@ -76,7 +76,8 @@ core::frame_limits frame_limits_of(std::size_t max_call_bytes) {
 core::worker_config worker_config_here(std::size_t max_call_bytes) {
   core::worker_config config;
   config.limits = frame_limits_of(max_call_bytes);
-  config.session = platform::random_number();
+  config.secret = {platform::random_number(), platform::random_number()};
+  config.session = core::session_of(config.secret);
   config.name = process_name(::getpid());
   config.pid = static_cast<std::uint64_t>(::getpid());
   config.functions = offered_functions();
@@ -260,7 +261,8 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   config.executor = options.executor;
   config.log = options.log;
   config.no_workers = embeds_hub && options.workers == 0U && options.bind.empty();
-  config.client.session = platform::random_number();
+  config.client.secret = {platform::random_number(), platform::random_number()};
+  config.client.session = core::session_of(config.client.secret);
   config.client.name = process_name(::getpid());
   config.client.pid = static_cast<std::uint64_t>(::getpid());
   config.client.functions = offered_functions();
@@ -271,6 +273,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   if (!embeds_hub) return config;
   auto& hub = config.hub.emplace();
   hub.seed = platform::random_number();
+  hub.proves_sessions = true;
   auto const workers = options.workers.value_or(std::max(1U, std::thread::hardware_concurrency()));
   // Of another program nothing is known before its first worker says it.
   auto const functions =

@@ -25,7 +25,8 @@ void thread_pool::start(core::out::start_worker const& wanted) {
   auto const start = wanted.start;
   reap();
   auto config = model_;
-  config.session = platform::random_number();
+  config.secret = {platform::random_number(), platform::random_number()};
+  config.session = core::session_of(config.secret);
   config.name += "/" + std::to_string(start);
   auto& fresh = workers_.emplace_back();
   fresh.start = start;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -299,6 +300,17 @@ TEST_CASE(
   }
   auto const gone = failure_of([&] { task::crash.on(client).remote("exit"); });
   CHECK(gone.message.find("the worker exited with status") == 0);
+}
+
+TEST_CASE("a caller whose hub has no worker for its call is told so") {
+  site here;
+  auto options = here.client();
+  std::promise<std::string> told;
+  options.log = [&told](std::string_view line) { told.set_value(std::string(line)); };
+  yonder::runtime client(options);
+  auto const waiting = task::add.on(client).spawn(1, 2);
+  CHECK(told.get_future().get().find("the hub says: a call of 'e2e::add' has waited 5 s") !=
+        std::string::npos);
 }
 
 TEST_CASE("promise 3: a remote worker that somebody stops is replaced") {

@@ -198,6 +198,21 @@ TEST_CASE("a call that waits five seconds while nobody can take it is told, once
   CHECK(net.hub().next_deadline() == never);
 }
 
+TEST_CASE("clients elsewhere whose calls wait are told so too, and no others") {
+  for (auto const reliable : {false, true}) {
+    loopback net({}, reliable);
+    auto& waiting = net.add_client();
+    auto& other = net.add_client();
+    net.submit(waiting, "x");
+    net.submit(waiting, "y");
+    net.wait(6 * second);
+    CHECK(net.notices.size() == 1);
+    CHECK(other.notices.empty());
+    REQUIRE(waiting.notices.size() == (reliable ? 0 : 1));  // here, whoever runs the hub is told
+    if (!reliable) CHECK(waiting.notices[0] == "the hub says: " + net.notices[0]);
+  }
+}
+
 TEST_CASE("calls that wait for workers that are busy are not told, until these have gone") {
   loopback net;
   auto& client = net.add_client();

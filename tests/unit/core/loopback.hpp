@@ -62,6 +62,7 @@ class loopback {
     peer_id peer = 0;
     bool connected = false;
     std::map<std::uint64_t, outcome> outcomes;
+    std::vector<std::string> notices;
   };
   struct worker_end {
     std::unique_ptr<worker> core;
@@ -282,6 +283,7 @@ class loopback {
   void carry_out(client_end& end) {
     for (auto& one : out_) {
       if (auto* const send = std::get_if<out::send>(&one); send != nullptr && end.connected) post('c', *send);
+      if (auto* const said = std::get_if<out::notice>(&one)) end.notices.push_back(std::move(said->text));
       if (auto* const done = std::get_if<out::completed>(&one)) {
         CHECK(end.outcomes.emplace(done->call.number, std::move(done->result)).second);
       }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The promises of docs/protocol.md, each by its number.
 #include "tests/unit/core/loopback.hpp"
+#include "tests/unit/core/raw_peer.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace yonder::core;
 using test::loopback;
+using test::raw_hub;
+using test::raw_peer;
 using test::text_of;
 using yonder::errc;
 
@@ -185,6 +188,37 @@ TEST_CASE("promise 3: a worker that was taken for dead is fenced by its epoch, a
   net.submit(client, "y");
   REQUIRE(worker.runs.size() == 1);
   CHECK(worker.runs[0].key.epoch != epoch);
+}
+
+TEST_CASE(
+    "promise 15: an attempt's time ends when its worker says so, however long its answer is under way") {
+  for (auto const cancelled : {false, true}) {
+    raw_hub hub;
+    raw_peer client{hub, 1, 100, {.reliable = true}};
+    raw_peer worker{hub, 2, 900};
+    REQUIRE(client.hello(peer_role::client));
+    REQUIRE(worker.hello(peer_role::worker, {{"f", 7, ""}}));
+    call_policy policy;
+    policy.timeout = second;
+    client.call(1, policy);
+    worker.acknowledge(static_cast<std::uint32_t>(worker.received().size()));
+    if (cancelled) client.cancel(1);
+    auto ended = make_control(frame_type::ended);
+    ended.head.call = {100, 1};
+    ended.head.attempt = 1;
+    worker.say(std::move(ended));
+    hub.wait(900 * millisecond);
+    for (int i = 0; i < 5; ++i) {  // chunks, say
+      worker.acknowledge(1);
+      hub.wait(900 * millisecond);
+    }
+    CHECK(client.received().empty());
+    CHECK(hub.take<out::close>().empty());
+    CHECK(hub.core.counters().workers_killed == 0);
+    worker.answer_items(100, 1, 1);
+    CHECK(hub.core.counters().completed == (cancelled ? 0 : 1));
+    CHECK(hub.core.census().attempts == 0);
+  }
 }
 
 TEST_CASE("promise 3: a worker elsewhere that falls silent gets no new work until it is heard again") {

@@ -74,6 +74,46 @@ TEST_CASE("without identities a session stays with its connection until that has
   CHECK(t.judge(other, t.hello(100, 9, client.conn.epoch())) == greeting::resumes);
 }
 
+TEST_CASE("who comes over an unreliable connection proves that a session is its own, seen before or never") {
+  random_source random{1};
+  timer_wheel timers{0};
+  session_table sessions{
+      {.peers = 4, .hello_bytes = 2'000, .table_bytes = 3'000, .proves_sessions = true}, random, timers};
+  hello_message said;
+  said.role = peer_role::client;
+  session_secret const secret{7, 8};
+  auto const judge = [&](peer_record const& peer) {
+    auto message = make_hello(said);
+    message.head.attempt = 1;
+    hello_message read;
+    return sessions.judge(peer, message, read).what;
+  };
+  auto& elsewhere = *sessions.connect(0, 1, {.identity = "key"});
+  auto& inherited = *sessions.connect(0, 2, {.reliable = true});
+  said.session = session_of(secret);  // which calls tell everybody
+  CHECK(judge(elsewhere) == greeting::violation);
+  CHECK(judge(inherited) == greeting::begins);
+  said.secret = {7, 9};
+  CHECK(judge(elsewhere) == greeting::violation);
+  said.secret = secret;
+  CHECK(judge(elsewhere) == greeting::begins);
+}
+
+TEST_CASE("the hash of a secret is SHA-256's") {
+  auto const hash = [](std::string_view text) {
+    std::vector<std::uint8_t> const bytes(text.begin(), text.end());
+    std::string digits;
+    for (auto const byte : sha256(bytes))
+      for (auto const half : {byte >> 4, byte & 15}) digits += "0123456789abcdef"[half];
+    return digits;
+  };
+  CHECK(hash("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  CHECK(hash(std::string(1'000, 'a')) == "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3");
+}
+
 TEST_CASE("what hellos say is bounded in bytes, one by one and in all") {
   tested_sessions t;
   auto& peer = *t.sessions.connect(0, 1, {});

@@ -58,6 +58,25 @@ TEST_CASE("a worker that finds no hub gives up") {
   CHECK(std::get<out::exit>(out[0]).code == errc::hub_unreachable);
 }
 
+TEST_CASE("a worker says that an attempt ended before an answer that is long under way, and only then") {
+  for (auto const reliable : {false, true}) {
+    loopback net({}, reliable);
+    auto& client = net.add_client();
+    auto& worker = net.add_worker();
+    net.submit(client, "x");
+    net.finish(worker, std::string(1'000, 'v'));
+    auto const said = [&] {
+      return std::count_if(net.log.begin(), net.log.end(),
+                           [](auto const& one) { return one.head.type == frame_type::ended; });
+    };
+    CHECK(said() == 0);
+    auto const call = net.submit(client, "x");
+    net.finish(worker, std::string(1'000'000, 'v'));
+    CHECK(said() == (reliable ? 0 : 1));
+    CHECK(client.outcomes.at(call.number).ok());
+  }
+}
+
 TEST_CASE("an attempt of a session that ended must stop, or the worker exits") {
   loopback net({}, false);
   auto& client = net.add_client();
