@@ -91,8 +91,11 @@ void describe(detail::endpoint_entry const& one, detail::schema_set& set, json_o
                                   answer("200", "What became of each.", content(outcome, false))));
 }
 
-std::string get(std::string_view operation, std::string_view summary, std::string_view schema) {
+// `is_public`: it needs no key.
+std::string get(std::string_view operation, std::string_view summary, std::string_view schema,
+                bool is_public = false) {
   json_object object;
+  if (is_public) object.raw("security", "[]");
   object.text("operationId", operation).text("summary", summary);
   object.raw("responses", "{" + answer("200", summary, content(schema, false)) + "," + any_problem + "}");
   return R"({"get":)" + std::move(object).finish() + "}";
@@ -126,8 +129,8 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
       "/v1/tasks",
       get("list_tasks", "The names of the tasks that this key may call.",
           R"({"type":"object","properties":{"tasks":{"type":"array","items":{"type":"string"}}},"required":["tasks"]})"));
-  paths.raw("/healthz", get("health", "Whether the process lives.", R"({"type":"object"})"));
-  paths.raw("/readyz", get("readiness", "Whether it takes work.", R"({"type":"object"})"));
+  paths.raw("/healthz", get("health", "Whether the process lives.", R"({"type":"object"})", true));
+  paths.raw("/readyz", get("readiness", "Whether it takes work.", R"({"type":"object"})", true));
   json_object schemas;
   for (auto const& [name, schema] : set.schemas()) schemas.raw(name, schema);
   auto const version = library_version();

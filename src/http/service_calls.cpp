@@ -158,11 +158,8 @@ bool service::encode(context& in, wanted_call& wanted) const {
   auto const type = media_type(in.asked.field("content-type"));
   wanted.wants_octets = wanted.endpoint->write_octets != nullptr && accepts(in.asked.field("accept"), octets);
   wanted.content = yonder::detail::begin_call(*wanted.endpoint->task, wanted.settings);
-  if (type == octets && wanted.endpoint->encode_octets != nullptr) {
-    wanted.endpoint->encode_octets(in.asked.body, wanted.content.content);
-    return true;
-  }
-  if (type != json_type && !(type.empty() && in.asked.body.empty())) {
+  bool const as_octets = type == octets && wanted.endpoint->encode_octets != nullptr;
+  if (!as_octets && type != json_type && !(type.empty() && in.asked.body.empty())) {
     self.reply(in, problem(415, "unsupported_media_type",
                            wanted.endpoint->encode_octets != nullptr
                                ? "the arguments have to be application/json or application/octet-stream"
@@ -170,6 +167,10 @@ bool service::encode(context& in, wanted_call& wanted) const {
     return false;
   }
   try {
+    if (as_octets) {
+      wanted.endpoint->encode_octets(in.asked.body, wanted.content.content);
+      return true;
+    }
     detail::json_document document(in.asked.body.empty() ? "[]" : in.asked.body, {});
     wanted.endpoint->encode(document, 0, wanted.content.content);
     return true;
@@ -336,7 +337,7 @@ void service::call_batch(context& in) {
     if (whole.kind != detail::json_kind::array)
       return reply(in, problem(400, "bad_arguments", "a batch has to be an array, of each call's arguments"));
     if (whole.size > most_in_batch)
-      return reply(in, problem(413, to_string(errc::too_large),
+      return reply(in, problem(400, to_string(errc::too_large),
                                "a batch has at most " + std::to_string(most_in_batch) + " calls"));
     std::size_t index = 0;
     for (std::uint32_t place = 1; place < document.nodes()[0].next;

@@ -67,8 +67,7 @@ std::optional<parsed_target> parse_target(std::string_view target) {
 std::optional<double> parse_seconds(std::string_view text) {
   constexpr double year = 366.0 * 24 * 3600;
   double value = 0;
-  auto const [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= year))
     return std::nullopt;
   return value;

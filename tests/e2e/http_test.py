@@ -104,6 +104,8 @@ class Served(unittest.TestCase):
         answer, _ = self.server.ask("POST", "/v1/tasks/reversed", b"12" * 1_000_000,
                                     {"Content-Type": "application/octet-stream", "Accept": "application/octet-stream"})
         self.assertEqual((answer.status, answer.headers["Content-Length"]), (200, "2000000"))
+        answer, _ = self.server.ask("POST", "/v1/tasks/echo", b"\xff", {"Content-Type": "application/octet-stream"})
+        self.assertEqual(answer.status, 400)
         head = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 40}\r\n\r\n".encode()
         self.assertEqual(self.server.status_of(head), 413)
 
@@ -165,6 +167,13 @@ class Served(unittest.TestCase):
             _, metrics = self.server.ask("GET", "/metrics")
             if b'yonder_http_calls_total{task="wait_for_stop",code="cancelled"} 1' in metrics:
                 break
+
+    def test_promtool_accepts_the_metrics(self):
+        if shutil.which("promtool") is None:
+            self.skipTest("promtool is not installed")
+        _, metrics = self.server.ask("GET", "/metrics")
+        check = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True)
+        self.assertEqual((check.returncode, check.stdout + check.stderr), (0, b""))
 
     def test_many_at_once(self):
         wrong = []

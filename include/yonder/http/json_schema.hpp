@@ -131,7 +131,10 @@ class schema_reader : public archive_base {
   }
 
  private:
-  static constexpr std::string_view base64 = R"({"type":"string","contentEncoding":"base64"})";
+  // Padded, and no bits beyond the last byte.
+  static constexpr std::string_view base64 =
+      R"({"type":"string","contentEncoding":"base64","pattern":"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|)"
+      R"([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"})";
 
   // What the functions of a class read.
   struct scope {

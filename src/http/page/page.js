@@ -121,7 +121,7 @@ function fill(element, names, rows) {
   const isNumber = (value) => typeof value === "number";
   const cell = (value) => value instanceof Node ? make("td", {}, value)
     : make("td", {textContent: words(value), className: isNumber(value) ? "number" : /^[0-9a-f]{32}$/.test(value) ? "id" : ""});
-  const head = names.map((name, i) => make("th", {textContent: name, scope: "col", className: rows.length && isNumber(rows[0][i]) ? "number" : ""}));
+  const head = names.map((name, i) => make("th", {textContent: name, scope: "col", className: rows.some((row) => isNumber(row[i])) ? "number" : ""}));
   element.replaceChildren(make("thead", {}, make("tr", {}, ...head)),
                           make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map(cell)))));
   return element;
@@ -132,11 +132,11 @@ let calls = [];
 function listCalls() {
   const wanted = at("search").value.toLowerCase();
   const seen = calls.filter((one) => `${one.id} ${one.task} ${one.state}`.toLowerCase().includes(wanted));
-  fill(at("calls"), ["id", "task", "state", "ms", ""], seen.map((one) => {
+  fill(at("calls"), ["task", "state", "ms", "", "id"], seen.map((one) => {
     const cancel = make("button", {type: "button", textContent: "Cancel"});
     cancel.setAttribute("aria-label", "Cancel " + one.id);
     cancel.onclick = async () => { await ask("DELETE", "/v1/calls/" + one.id); refresh(); };
-    return [one.id, one.task, one.state, one.milliseconds ?? "", one.state === "running" ? cancel : ""];
+    return [one.task, one.state, one.milliseconds ?? "", one.state === "running" ? cancel : "", one.id];
   }));
 }
 
