@@ -53,10 +53,15 @@ void world::refuse_frame(peer_id peer) {
 template <class Step>
 void world::drive(shell& which, node_name name, Step&& step) {
   if (!how_.drivers) {
-    auto taken = std::move(out_);
+    outputs taken;
+    if (!spare_.empty()) {
+      taken = std::move(spare_.back());
+      spare_.pop_back();
+    }
+    taken.swap(out_);
     for (auto& one : taken) step(one);
     taken.clear();
-    if (out_.empty()) out_ = std::move(taken);
+    spare_.push_back(std::move(taken));
     return;
   }
   auto& due = which.due.items();

@@ -11,7 +11,7 @@ void world::post(out::send const& send, bool to_hub) {
   auto& over = link_of(send.peer);
   auto const& message = send.message();
   ++seen_.frames;
-  observe_remaining(message);
+  if (message.head.remaining_us > 1) observe_remaining(message);
   note(mix(static_cast<std::uint64_t>(message.head.type) << 56 ^ message.head.call.number,
            send.peer ^ message.head.attempt));
   if (how_.reliable) {
@@ -53,15 +53,21 @@ void world::transmit(frame const& message, peer_id peer, bool to_hub, time_point
   auto& made = parcels_[index];
   made.peer = peer;
   made.to_hub = to_hub;
-  made.bytes.clear();
-  auto const wire = encode_header(message.head, message.metadata());
-  made.bytes.append(wire.data(), wire.size());
-  made.bytes.append(message.body.data(), message.body.size());
-  made.buffers = message.buffers;
-  if (happens(how_.flip)) {
-    auto const at = random_.below(header_size + message.head.metadata_size);
-    made.bytes.data()[at] ^= std::byte{1} << random_.below(8);
+  made.coded = how_.flip > 0 || ++coded_ % coded_one_in == 0;
+  if (made.coded) {
+    made.bytes.clear();
+    auto const wire = encode_header(message.head, message.metadata());
+    made.bytes.append(wire.data(), wire.size());
+    made.bytes.append(message.body.data(), message.body.size());
+    if (happens(how_.flip)) {
+      auto const at = random_.below(header_size + message.head.metadata_size);
+      made.bytes.data()[at] ^= std::byte{1} << random_.below(8);
+    }
+  } else {
+    made.message.head = message.head;
+    made.message.body = byte_buffer::copy_of(message.body);
   }
+  if (!message.buffers.empty()) made.message.buffers = message.buffers;
   ++link_of(peer).under_way[to_hub ? 1 : 0];
   schedule_.plan(now_, arrives, {kind::parcel, index, 0});
 }
@@ -78,18 +84,16 @@ std::uint32_t world::take_parcel() {
 
 void world::arrive(std::uint32_t index) {
   auto& come = parcels_[index];
-  frame message;
-  auto const fault = decode_header(come.bytes, message.head);
+  auto message = std::move(come.message);
+  come.message.buffers.clear();
+  auto const fault = come.coded ? decode_header(come.bytes, message.head) : frame_fault::none;
   auto& over = link_of(come.peer);
   make_room(over, come.to_hub);
   auto const open = come.to_hub ? over.open_at_hub : over.open_at_node;
-  if (fault == frame_fault::none && open) {
-    message.body = byte_buffer::copy_of(come.bytes.bytes().subspan(header_size));
-    message.buffers = std::move(come.buffers);
-    deliver(come.peer, over, come.to_hub, std::move(message));
-  }
-  come.buffers.clear();
   free_parcels_.push_back(index);
+  if (fault != frame_fault::none || !open) return;
+  if (come.coded) message.body = byte_buffer::copy_of(come.bytes.bytes().subspan(header_size));
+  deliver(come.peer, over, come.to_hub, std::move(message));
 }
 
 // A frame has left its queue.

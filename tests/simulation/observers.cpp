@@ -228,7 +228,7 @@ void world::check_handed_back(worker_node const& node, std::size_t waited) {
 // What a frame says of its time when it leaves is what is left of it.
 void world::observe_remaining(frame const& message) {
   auto const& head = message.head;
-  if (head.remaining_us <= 1 || (head.type != frame_type::call && head.type != frame_type::assign)) return;
+  if (head.type != frame_type::call && head.type != frame_type::assign) return;
   auto const* const call = find(head.call);
   if (call == nullptr || call->deadline == never) return;
   auto const until = now_ + static_cast<duration>(head.remaining_us) * microsecond;
@@ -277,7 +277,7 @@ void world::observe_silence(std::uint32_t epoch) {
 }
 
 void world::observe_at_hub(frame const& message) {
-  last_heard_[message.head.epoch] = now_;
+  if (!how_.reliable) last_heard_[message.head.epoch] = now_;
   auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
   if (answers && how_.prefetch_bytes != 0 && how_.reliable) --unanswered_[message.head.epoch];
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
@@ -292,7 +292,7 @@ void world::observe_at_hub(frame const& message) {
 
 void world::observe_from_hub(frame const& message) {
   auto head = message.head;
-  if (head.type == frame_type::welcome) last_heard_[head.epoch] = now_;
+  if (head.type == frame_type::welcome && !how_.reliable) last_heard_[head.epoch] = now_;
   transfer_message announced;
   if (head.type == frame_type::chunk && head.metadata_size != 0 && read_transfer(message, announced)) {
     head.type = announced.head.type;

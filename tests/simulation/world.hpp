@@ -37,6 +37,7 @@ inline constexpr duration longest_unnoticed =
 inline constexpr std::uint32_t most_kills = 8;  // of one call; some of them may be laid to another's account
 inline constexpr std::size_t most_in_a_worker = std::size_t{64} * 64;  // bytes of small calls
 inline constexpr double retries_per_second = 200;
+inline constexpr std::uint64_t coded_one_in = 8;  // frames on whose way nothing happens to bits
 inline constexpr std::size_t argument_size = 16;
 inline constexpr std::size_t value_size = 16;
 inline constexpr std::size_t narrow_bytes = 4'000;  // what a narrow connection's transport carries
@@ -151,8 +152,9 @@ struct worker_node {
 struct parcel {
   peer_id peer = 0;
   bool to_hub = false;
+  bool coded = false;  // as bytes; otherwise as it is
   byte_buffer bytes;
-  std::vector<buffer> buffers;
+  frame message;
 };
 
 enum class kind : std::uint8_t {
@@ -454,6 +456,7 @@ class world {
 
   schedule<happening> schedule_;
   outputs out_;
+  std::vector<outputs> spare_;  // to be used again
   std::unique_ptr<hub> hub_;
   shell hub_shell_;
   std::string last_close_;  // why
@@ -476,6 +479,7 @@ class world {
   std::vector<connection> connections_;
   std::deque<parcel> parcels_;
   std::vector<std::uint32_t> free_parcels_;
+  std::uint64_t coded_ = 0;
 };
 
 }  // namespace yonder::core::simulation
