@@ -52,8 +52,18 @@ void hub::state::settle(time_point now, outputs& out) {
   while (auto* const function = work.long_wait(now)) tell_of_wait(now, *function, out);
 }
 
+// Whether this is the first tick after a time in which nobody drove the hub: what has come meanwhile is taken
+// first, and nobody is judged by what he could not say.
+bool hub::state::stood_still(time_point now) {
+  auto const due = next_deadline();
+  auto const late = due < now && now - due > config.timing.heartbeat;
+  goes_on = late && !goes_on && !YONDER_MUTANT(stillness_judges);
+  return goes_on;
+}
+
 void hub::state::tick(time_point now, outputs& out) {
   if (YONDER_RARELY()) return;  // as a timer that is late
+  if (stood_still(now)) return;
   while (auto* const due = timers.expire(now)) {
     switch (static_cast<timer_kind>(due->kind)) {
       case timer_kind::call: call_time(now, static_cast<call_record&>(*due), out); break;

@@ -69,7 +69,7 @@ void hub_session::take_welcome(time_point now, peer_id peer, frame const& messag
   auto const began_before = std::exchange(was_welcomed_, true);
   auto const resumed = (head.flags & flag_resumed) != 0 && head.epoch == conn_.epoch();
   if (resumed) {
-    conn_.answered();
+    conn_.wait_anew();
     conn_.resume(now, peer, head.sequence, out);
   } else {
     if (began_before && !YONDER_MUTANT(lost_session_kept))

@@ -65,6 +65,7 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
   auto const id = one.id;
   auto const epoch = one.conn.epoch();
   heard(now, one);
+  one.conn.answered();
   switch (message.head.type) {
     case frame_type::ack:
     case frame_type::heartbeat:
@@ -206,6 +207,7 @@ void hub::state::welcome(time_point now, session& one, outputs& out) {
   message.head.sequence = one.conn.received();
   heard(now, one);
   one.conn.send_unnumbered(now, std::move(message), out);
+  one.conn.expect_answer(now);
   sessions.watch(one);
 }
 

@@ -161,10 +161,12 @@ struct hub::state {
 
   void settle(time_point now, outputs& out);
   void tick(time_point now, outputs& out);
+  bool stood_still(time_point now);
   time_point next_deadline() const;
 
   hub_config config;
-  bool over = false;  // after shutdown: the hub that is awaited is another one
+  bool goes_on = false;  // the tick that comes is the second one after a standstill
+  bool over = false;     // after shutdown: the hub that is awaited is another one
   random_source random;
   timer_wheel timers;
   hub_counters counters;

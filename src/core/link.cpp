@@ -440,8 +440,8 @@ duration link::stood_still(time_point now) const noexcept {
 void link::put_off_heartbeat(time_point now) noexcept {
   if (reliable_) return;
   auto const still = stood_still(now);
-  heard_ += still;
-  if (unanswered_since_ != never) unanswered_since_ += still;
+  heard_ = std::min(now, heard_ + still);  // what has come since then was heard
+  if (unanswered_since_ != never) unanswered_since_ = std::min(now, unanswered_since_ + still);
   heartbeat_due_ = add(now, timing_.heartbeat);
 }
 

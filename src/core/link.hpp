@@ -62,8 +62,12 @@ class link {
   // Takes what an ack or a heartbeat says. False: it acknowledges what was never sent.
   bool acknowledged(time_point now, frame const& message, outputs& out);
   void heard(time_point now) noexcept { heard_ = now; }
-  // The other end has answered something other than numbered frames.
-  void answered() noexcept { unanswered_since_ = never; }
+  // An answer to an unnumbered frame is expected, has come, or is waited for anew.
+  void expect_answer(time_point now) noexcept { unanswered_since_ = std::min(unanswered_since_, now); }
+  void answered() noexcept {
+    if (in_flight_.empty()) unanswered_since_ = never;
+  }
+  void wait_anew() noexcept { unanswered_since_ = never; }
 
   // Acknowledges, repeats and says that it lives, as far as the time has come.
   void tick(time_point now, outputs& out);
@@ -187,7 +191,8 @@ class link {
   time_point ack_due_ = never;
   time_point heartbeat_due_ = never;
   time_point heard_ = 0;
-  time_point unanswered_since_ = never;  // since when nothing was acknowledged of what is in flight
+  time_point unanswered_since_ =
+      never;  // since when nothing that was sent has been acknowledged, or answered
 };
 
 // header::remaining_us is one more than the microseconds that are left, since 0 says that there is no

@@ -46,6 +46,7 @@ enum class mutant {
   batch_cancelled,            // the cancel of one item ends the whole batch
   silence_given_work,         // a worker that was not heard for long is given work
   stillness_is_silence,       // who stood still takes the others for dead
+  stillness_judges,           // who stood still ends others for what they could not say meanwhile
   deaf_peer_kept,             // whoever acknowledges nothing is given work for ever
   work_kept_at_end,           // a worker that must end itself hands nothing back
   untaken_ignored,            // what a client has not taken costs it nothing

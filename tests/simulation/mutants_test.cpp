@@ -60,6 +60,7 @@ whereabouts where_is(mutant fault) {
     case mutant::bulk_window_ignored:
     case mutant::limits_ignored: return {"slow", usual};
     case mutant::stillness_is_silence: return {"stopped", usual};
+    case mutant::stillness_judges: return {"stopped", many};
     case mutant::untaken_ignored: return {"credit", usual};
     case mutant::tokens_ignored:
     case mutant::quarantine_forgotten: return {"storm", usual};

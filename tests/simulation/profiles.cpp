@@ -138,7 +138,7 @@ std::vector<profile> make_profiles() {
   stopped.longest_hub_stop = 4 * second;
   stopped.longest_stop = 200 * millisecond;
   stopped.deadlines = 0.05;
-  stopped.cancels = 0.02;
+  stopped.cancels = 0.2;
 
   profile pools = local;
   pools.name = "pools";

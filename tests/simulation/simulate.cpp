@@ -55,30 +55,36 @@ simulation::report run_world(profile const& how, simulation::options const& what
   return seen;
 }
 
-bool fails(profile const& how, simulation::options const& what) {
-  return !simulation::simulate(how, what).violation.empty();
+// Which promise was broken: the words in front of figures and details.
+std::string promise_of(std::string const& violation) {
+  return violation.substr(0, violation.find_first_of("0123456789:("));
+}
+
+bool fails(profile const& how, simulation::options const& what, std::string const& promise) {
+  auto const seen = simulation::simulate(how, what);
+  return !seen.violation.empty() && promise_of(seen.violation) == promise;
 }
 
 // The smaller world in `seed` or one of the next ones, if it fails there, too.
-bool fails_nearby(profile const& how, simulation::options& what) {
+bool fails_nearby(profile const& how, simulation::options& what, std::string const& promise) {
   constexpr std::uint64_t tries = 8;
   for (auto seed = what.seed; seed < what.seed + tries; ++seed) {
-    if (!fails(how, {seed, what.events})) continue;
+    if (!fails(how, {seed, what.events}, promise)) continue;
     what.seed = seed;
     return true;
   }
   return false;
 }
 
-// Leaves out calls, nodes and misfortunes, one kind after the other, as long as a promise is broken.
-void shrink(profile how, simulation::options what) {
+// Leaves out calls, nodes and misfortunes, one kind after the other, as long as the promise is broken.
+void shrink(profile how, simulation::options what, std::string const& promise) {
   how = simulation::drawn(how, what.seed);
   for (auto smaller = true; smaller;) {
     smaller = false;
     auto const try_with = [&](auto change) {
       auto less = how;
       auto when = what;
-      if (!change(less, when) || !fails_nearby(less, when)) return;
+      if (!change(less, when) || !fails_nearby(less, when, promise)) return;
       how = less;
       what = when;
       smaller = true;
@@ -198,7 +204,7 @@ int run(arguments const& asked) {
       auto const seen = run_world(how, {seed, events}, sum);
       if (seen.violation.empty()) continue;
       report(how, seed, seen);
-      if (asked.shrink) shrink(how, {seed, events});
+      if (asked.shrink) shrink(how, {seed, events}, promise_of(seen.violation));
       if (asked.shrink || asked.mutant != 0) return finish(sum);
     }
   }

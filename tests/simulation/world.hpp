@@ -442,6 +442,7 @@ class world {
   time_point now_ = second;
   duration slack_ = 0;
   bool stopping_ = false;
+  std::uint64_t happenings_ = 0;
   std::uint32_t barren_ = no_pool;  // the pool that the world does not heal
   time_point hub_since_ = second;
   std::uint64_t synced_ = 0;   // of the journal

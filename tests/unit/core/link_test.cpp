@@ -177,6 +177,16 @@ TEST_CASE("an end that stood still itself takes nobody for dead, but listens ane
   CHECK(ends.from.dead(ends.now));
 }
 
+TEST_CASE(
+    "an end that stood still and hears of the other before its timers are due listens no longer than ever") {
+  two_ends ends;
+  ends.from.tick(ends.now += ends.timing.heartbeat, ends.out);
+  ends.now += 100 * ends.timing.heartbeat;
+  ends.from.heard(ends.now);
+  ends.from.tick(ends.now, ends.out);
+  CHECK(ends.from.dead_at() == ends.now + ends.timing.missed * ends.timing.heartbeat);
+}
+
 TEST_CASE("whoever is heard but acknowledges nothing is taken for dead, too, after twice the time") {
   two_ends ends;
   auto const missed = ends.timing.missed * ends.timing.heartbeat;
