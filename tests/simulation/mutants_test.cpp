@@ -59,7 +59,7 @@ whereabouts where_is(mutant fault) {
     case mutant::withdrawal_unsaid:
     case mutant::bulk_window_ignored:
     case mutant::limits_ignored: return {"slow", usual};
-    case mutant::stillness_is_silence: return {"stopped", usual};
+    case mutant::stillness_is_silence:
     case mutant::stillness_judges: return {"stopped", many};
     case mutant::untaken_ignored: return {"credit", usual};
     case mutant::tokens_ignored:

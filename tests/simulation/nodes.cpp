@@ -28,8 +28,9 @@ void world::make_hub() {
   config.silence = 1 * second;
   config.backoff_first = 20 * millisecond;
   config.backoff_cap = 200 * millisecond;
-  // A cancel may wait behind a window of chunks.
-  config.cancel_grace = how_.slow_bytes_per_second == 0 ? 100 * millisecond : 600 * millisecond;
+  // A cancel may wait behind a window of chunks, or for a worker that stands still.
+  auto const waits = how_.slow_bytes_per_second != 0 || how_.stop_every != 0;
+  config.cancel_grace = waits ? 600 * millisecond : 100 * millisecond;
   config.start_timeout = 1 * second;
   config.session_timeout = 2 * second;
   config.retry_tokens_per_second = retries_per_second;

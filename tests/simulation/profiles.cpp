@@ -133,7 +133,7 @@ std::vector<profile> make_profiles() {
   stopped.reliable = false;
   stopped.window = 4;
   stopped.long_runs = 0.1;
-  stopped.longest_delay = 100 * microsecond;
+  stopped.longest_delay = 5 * millisecond;
   stopped.stop_every = 60 * millisecond;
   stopped.longest_hub_stop = 4 * second;
   stopped.longest_stop = 200 * millisecond;

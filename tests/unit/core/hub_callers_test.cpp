@@ -387,3 +387,20 @@ TEST_CASE("sessions are bounded like connections, also where connections come an
   hub.wait(11 * second);
   CHECK(hub.core.census().clients == 0);
 }
+
+TEST_CASE("a hub that stood still takes what has come before it judges who did not answer") {
+  for (auto const answered : {true, false}) {
+    loopback net;
+    auto& client = net.add_client();
+    auto& worker = net.add_worker();
+    net.cancel(client, net.submit(client, "told to stop"));
+    net.now += 10 * second;  // past its grace
+    outputs out;
+    net.hub().tick(net.now, out);
+    CHECK(net.hub().counters().workers_killed == 0);
+    CHECK(net.hub().next_deadline() <= net.now);
+    if (answered) net.finish(worker, "");
+    net.hub().tick(net.now, out);
+    CHECK(net.hub().counters().workers_killed == (answered ? 0 : 1));
+  }
+}
