@@ -57,8 +57,8 @@ void hub::state::settle(time_point now, outputs& out) {
 bool hub::state::stood_still(time_point now) {
   auto const due = next_deadline();
   auto const late = due < now && now - due > config.timing.heartbeat;
-  goes_on = late && !goes_on && !YONDER_MUTANT(stillness_judges);
-  return goes_on;
+  reads_first = late && !reads_first && !YONDER_MUTANT(stillness_judges);
+  return reads_first;
 }
 
 void hub::state::tick(time_point now, outputs& out) {

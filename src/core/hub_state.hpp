@@ -165,8 +165,8 @@ struct hub::state {
   time_point next_deadline() const;
 
   hub_config config;
-  bool goes_on = false;  // the tick that comes is the second one after a standstill
-  bool over = false;     // after shutdown: the hub that is awaited is another one
+  bool reads_first = false;  // the tick that comes is the second one after a standstill
+  bool over = false;         // after shutdown: the hub that is awaited is another one
   random_source random;
   timer_wheel timers;
   hub_counters counters;
