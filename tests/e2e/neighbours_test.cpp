@@ -97,8 +97,7 @@ TEST_CASE("slow, large and dying neighbours do not hold up who makes small calls
   site here;
   slow_link to_worker(here.port(), slow_rate);
   slow_link to_client(here.port(), slow_rate);
-  here.start_worker(here.address());
-  here.start_worker(here.address());
+  for (int i = 0; i < 6; ++i) here.start_worker(here.address());  // one for each of their calls, and one more
   here.start_worker(to_worker.address());
   yonder::runtime small(here.client(here.address()));
   auto const alone = time_small_calls(small);
@@ -148,7 +147,7 @@ TEST_CASE("arguments that take longer than a silence arrive over a slow link, an
   here.start_worker(here.address());
   yonder::runtime client(here.client(narrow.address()));
   CHECK(task::add.on(client).remote(1, 2) == 3);
-  std::vector<double> const numbers(5 * rate / sizeof(double), 1.0);  // 5 s; silence is 4
+  std::vector<double> const numbers(11 * rate / sizeof(double), 1.0);  // 11 s; silence is 10
   auto sum = task::total.on(client).spawn(numbers);
   int beside = 0;
   while (!sum.ready()) {

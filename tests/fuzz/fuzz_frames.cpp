@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <span>
+#include <string_view>
 #include <utility>
 
 using namespace yonder::core;
@@ -135,6 +136,7 @@ void read_everything(frame const& message) {
   welcome_message welcome;
   bye_message bye;
   credit_window credit;
+  std::string_view notice;
   transfer_message transfer;
   failure error;
   std::span<std::byte const> bitmap;
@@ -143,6 +145,7 @@ void read_everything(frame const& message) {
   read_welcome(message, welcome);
   read_bye(message, bye);
   read_credit(message, credit);
+  read_notice(message, notice);
   read_transfer(message, transfer);
   read_error(message, error);
   read_received(message, bitmap);
