@@ -36,6 +36,9 @@ class accelerator {
 // The toolkit that this was built with, as 13000 for 13.0; 0 without CUDA.
 int built_with_toolkit() noexcept;
 
+// The only architecture that this was built for, as nvcc names it; empty where it is all of support.hpp.
+char const* built_for_architecture() noexcept;
+
 // Why cuda:`index` cannot be used, in words; nothing where it can.
 std::optional<std::string> why_unavailable(unsigned index);
 

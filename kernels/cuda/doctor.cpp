@@ -4,7 +4,9 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -17,7 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char const* nodes = "/dev/nvidiactl";
+using access = gpu_facts::access;
+
+constexpr char const* control_node = "/dev/nvidiactl";
+constexpr char const* memory_node = "/dev/nvidia-uvm";
 
 std::string version(int number) {
   return std::to_string(number / 1000) + '.' + std::to_string(number % 1000 / 10);
@@ -80,6 +85,12 @@ class driver {
   driver() : library_(::dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL)) {}
 
   explicit operator bool() const noexcept { return library_ != nullptr; }
+  // Of its file; empty where the loader does not say.
+  std::string path() const {
+    Dl_info info{};
+    void* const function = ::dlsym(library_, "cuInit");
+    return function != nullptr && ::dladdr(function, &info) != 0 ? info.dli_fname : "";
+  }
   // Its result, or -1 without such a function.
   template <class... Arguments>
   int call(char const* name, Arguments... arguments) const {
@@ -109,6 +120,7 @@ void ask_driver(gpu_facts& facts) {
   driver const cuda;
   facts.has_driver_library = static_cast<bool>(cuda);
   if (!cuda) return;
+  facts.driver_library = cuda.path();
   cuda.call("cuDriverGetVersion", &facts.driver);
   facts.init_error = cuda.call("cuInit", 0U);
   int count = 0;
@@ -140,40 +152,158 @@ std::string describe_compilation(gpu_facts const& facts) {
          "\"; type: unset CUDA_CACHE_DISABLE, export CUDA_CACHE_PATH=… with a folder that may be written";
 }
 
+// A device file that this process may not use.
+gpu_advice advise_on_node(gpu_facts const& facts, std::string const& node, access state) {
+  if (state == access::missing)
+    return no(node + " is missing", facts.in_container ? "docker run --gpus all … (or --device " + node + ")"
+                                                       : "sudo nvidia-modprobe -c 0 -u");
+  if (state == access::forbidden)
+    return no("this user may not open " + node,
+              "ls -l /dev/nvidia*, then sudo usermod -aG GROUP $USER with the group that is shown, and log "
+              "in again");
+  if (facts.in_container)  // a reload of systemd takes devices away that it was not told of
+    return no("this container's rules forbid " + node + ", be it that it lost the GPU while it ran",
+              "docker restart … (lasting: docker run --gpus all --device " + node + " …)");
+  return no("the cgroup of this job or service forbids " + node,
+            "srun --gres=gpu:1 … (systemd: DeviceAllow=char-nvidia* rw, and DeviceAllow=" + node + " rw)");
+}
+
 gpu_advice advise_on_driver(gpu_facts const& facts) {
-  if (facts.in_container && (!facts.has_nodes || !facts.has_driver_library)) {
+  if (facts.in_container && facts.control == access::missing) {
     return no(
         "this container was started without it",
         "docker run --gpus all … (podman: --device nvidia.com/gpu=all; apptainer: --nv; Kubernetes: limits "
         "nvidia.com/gpu: 1)");
   }
+  if (facts.in_container && !facts.has_driver_library) {
+    return no("this container has the GPU, and not the driver's library, libcuda.so.1",
+              "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility …");
+  }
+  if (!facts.driver_loaded && facts.has_driver_library)
+    return no("the NVIDIA driver is installed, and its module is not loaded",
+              "sudo modprobe nvidia (it says why not; after a new kernel: sudo dkms autoinstall, or reboot)");
   if (!facts.driver_loaded)
     return no("the NVIDIA driver is not loaded",
               "sudo apt-get install nvidia-driver (Ubuntu: sudo ubuntu-drivers install), then reboot");
-  if (!facts.has_nodes) return no(std::string(nodes) + " is missing", "sudo nvidia-modprobe -c 0 -u");
-  if (!facts.may_open_nodes)
-    return no(std::string("this user may not open ") + nodes,
-              "ls -l /dev/nvidia*, then sudo usermod -aG GROUP $USER with the group that is shown, and log "
-              "in again");
+  if (facts.control != access::open) return advise_on_node(facts, control_node, facts.control);
   return no("libcuda.so.1, the driver's library, cannot be loaded", "sudo apt-get install libcuda1");
+}
+
+// A libcuda.so.1 that is not the loaded driver's own.
+gpu_advice advise_on_library(gpu_facts const& facts) {
+  std::string const says = " (cuInit says " + std::to_string(facts.init_error) + ")";
+  std::string const folder = fs::path(facts.driver_library).parent_path().string();
+  std::string const leave_out =
+      "export LD_LIBRARY_PATH=… without " + (folder.empty() ? "its folder" : folder) +
+      " (where it is not in that: ldconfig -p | grep libcuda, and take it out of /etc/ld.so.conf.d)";
+  if (facts.init_error == 34)  // CUDA_ERROR_STUB_LIBRARY
+    return no("libcuda.so.1 is the toolkit's stub, for linking alone, " + facts.driver_library + says,
+              leave_out);
+  if (folder.find("compat") != std::string::npos || facts.init_error == 804)
+    return no("libcuda.so.1 is of the package cuda-compat, " + facts.driver_library +
+                  ", which does not suit this driver, or this GPU: it is for data-centre GPUs alone" + says,
+              leave_out);
+  std::string const differ = "libcuda.so.1 and the loaded driver are of different versions" + says;
+  return facts.in_container ? no(differ, "docker restart … (where that does not help: reboot the host)")
+                            : no(differ, "sudo reboot");
 }
 
 gpu_advice advise_on_devices(gpu_facts const& facts) {
   if (facts.visible && hides_all(*facts.visible))
     return no("CUDA_VISIBLE_DEVICES hides every GPU", "unset CUDA_VISIBLE_DEVICES");
+  if (facts.init_error == 34 || facts.init_error == 803 || facts.init_error == 804)
+    return advise_on_library(facts);
+  if (facts.gpu_node != access::open) return advise_on_node(facts, "/dev/nvidia0", facts.gpu_node);
+  if (facts.memory_node != access::open) return advise_on_node(facts, memory_node, facts.memory_node);
   if (facts.split_by_mig)
     return no("the GPU is split by MIG, and no part of it is shown to this process",
               "nvidia-smi -L, then export CUDA_VISIBLE_DEVICES=MIG-… with a name that it shows");
   if (facts.init_error == 802)  // CUDA_ERROR_SYSTEM_NOT_READY
     return no("the GPUs' fabric of NVSwitches is not started (cuInit says 802)",
               "sudo systemctl start nvidia-fabricmanager");
-  if (facts.init_error == 803)  // CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
-    return no("libcuda.so.1 and the loaded driver are of different versions (cuInit says 803)",
-              "sudo reboot");
-  if (facts.visible)
+  if (facts.init_error == 999)  // CUDA_ERROR_UNKNOWN
+    return no("the driver does not start (cuInit says 999), as after the machine slept",
+              facts.in_container ? "docker restart … (where that does not help: reboot the host)"
+                                 : "sudo modprobe -r nvidia_uvm && sudo modprobe nvidia_uvm");
+  if (facts.visible && (facts.init_error == 0 || facts.init_error == 100))
     return no("CUDA_VISIBLE_DEVICES=" + *facts.visible + " names no GPU that is there",
               "unset CUDA_VISIBLE_DEVICES");
   return no("the driver shows no GPU (cuInit says " + std::to_string(facts.init_error) + ")", "nvidia-smi");
+}
+
+// cuda:0 is older than 8.0; another may do.
+gpu_advice advise_on_old(gpu_facts const& facts) {
+  std::string const why =
+      "cuda:0, " + describe(facts.gpus.front()) + ", is older than 8.0, which the kernels need";
+  for (std::size_t i = 1; i < facts.gpus.size(); ++i) {
+    if (!support_of(facts.gpus[i].major, facts.gpus[i].minor).is_usable()) continue;
+    std::string const number = std::to_string(i);
+    return no(why + "; cuda:" + number + ", " + facts.gpus[i].name + ", would do",
+              (facts.visible ? "" : "export CUDA_VISIBLE_DEVICES=" + number + ", or state ") +
+                  std::string("text_options::device = device::cuda(") + number + ")");
+  }
+  return no(why, "");
+}
+
+// A GPU that this build has no code for.
+gpu_advice advise_on_code(gpu_facts const& facts) {
+  auto const& gpu = facts.gpus.front();
+  std::string const which = "cuda:0, " + describe(gpu) + ", ";
+  std::string const number = std::to_string(gpu.major) + std::to_string(gpu.minor);
+  if (!facts.built_for.empty())
+    return no(which + "has no code in this Yonder, which was built for " + facts.built_for + " alone",
+              "cmake -DYONDER_CUDA_ARCHITECTURE=" + number +
+                  " …, or -DYONDER_CUDA_ARCHITECTURE= for all, and build "
+                  "again");
+  return no(which + "needs the driver to compile the kernels, and it serves CUDA " + version(facts.driver) +
+                ", older than the " + version(facts.toolkit) + " of this build",
+            "cmake -DYONDER_CUDA_ARCHITECTURE=" + number +
+                " … and build again, or sudo apt-get install a newer "
+                "nvidia-driver");
+}
+
+bool lacks_code(gpu_facts const& facts) {
+  auto const& gpu = facts.gpus.front();
+  if (!facts.built_for.empty()) return !runs_on(facts.built_for, gpu.major, gpu.minor);
+  return support_of(gpu.major, gpu.minor).from == gpu_support::code::ptx && facts.driver < facts.toolkit;
+}
+
+// Of a cuBLASLt that the driver serves.
+std::string how_to_get_cublaslt(gpu_facts const& facts) {
+  return facts.driver / 1000 <= 12
+             ? "pip install nvidia-cublas-cu12, then export LD_LIBRARY_PATH=…/nvidia/cublas/lib with its "
+               "folder"
+             : "pip install nvidia-cublas, then export LD_LIBRARY_PATH=…/nvidia/cu13/lib with its folder";
+}
+
+// EPERM is a cgroup's; the mode of a file gives EACCES.
+access access_to(std::string const& node) {
+  if (::access(node.c_str(), R_OK | W_OK) == 0) return access::open;
+  if (errno == EPERM) return access::ruled_out;
+  return errno == EACCES ? access::forbidden : access::missing;
+}
+
+// After cuInit, which makes them where it may.
+void look_at_nodes(gpu_facts& facts) {
+  facts.control = access_to(control_node);
+  facts.memory_node = access_to(memory_node);
+  std::error_code error;
+  for (auto const& each : fs::directory_iterator("/dev", error)) {
+    std::string const name = each.path().filename();
+    bool const is_gpu = name.starts_with("nvidia") && name.size() > 6 &&
+                        name.find_first_not_of("0123456789", 6) == std::string::npos;
+    if (is_gpu) facts.gpu_node = std::max(facts.gpu_node, access_to(each.path()));
+  }
+}
+
+char const* describe(access state) {
+  switch (state) {
+    case access::open: return "may be opened";
+    case access::forbidden: return "forbidden";
+    case access::ruled_out: return "forbidden by a cgroup";
+    case access::missing: break;
+  }
+  return "missing";
 }
 
 }  // namespace
@@ -185,12 +315,13 @@ gpu_advice advise(gpu_facts const& facts) {
     std::string const what = facts.gpus.empty() ? "cuda:0" : "cuda:0, " + describe(facts.gpus.front());
     return {true, "The GPU will be used: " + what + ", bf16 unless text_options::compute says fp16."};
   }
-  if (!facts.on_bus && !facts.has_nodes && !facts.driver_loaded && facts.gpus.empty())
+  bool const has_node = facts.control != access::missing;
+  if (!facts.on_bus && !has_node && !facts.driver_loaded && facts.gpus.empty())
     return no("this machine has none by NVIDIA", "");
   if (!facts.built_with_cuda)
     return no("this Yonder was built without CUDA",
               "cmake -DYONDER_WITH_CUDA=ON … where nvcc 12.5 or later is on PATH, and build again");
-  if (facts.gpus.empty() && (!facts.has_nodes || !facts.may_open_nodes || !facts.has_driver_library))
+  if (facts.gpus.empty() && (facts.control != access::open || !facts.has_driver_library))
     return advise_on_driver(facts);
   if (facts.driver / 1000 < facts.toolkit / 1000)
     return no("the driver serves CUDA " + version(facts.driver) + ", and this Yonder was built with " +
@@ -199,11 +330,9 @@ gpu_advice advise(gpu_facts const& facts) {
                   std::to_string(facts.driver / 1000));
   if (facts.gpus.empty()) return advise_on_devices(facts);
   auto const& gpu = facts.gpus.front();
-  if (!support_of(gpu.major, gpu.minor).is_usable())
-    return no("cuda:0, " + describe(gpu) + ", is older than 8.0, which the kernels need", "");
-  if (!facts.has_cublaslt)
-    return no("cuBLASLt is missing",
-              "pip install nvidia-cublas, then export LD_LIBRARY_PATH=…/nvidia/cu13/lib with its folder");
+  if (!support_of(gpu.major, gpu.minor).is_usable()) return advise_on_old(facts);
+  if (lacks_code(facts)) return advise_on_code(facts);
+  if (!facts.has_cublaslt) return no("cuBLASLt is missing", how_to_get_cublaslt(facts));
   return no(*facts.refusal, "nvidia-smi");
 }
 
@@ -212,16 +341,16 @@ gpu_facts gather_gpu_facts() {
   std::error_code error;
   facts.toolkit = built_with_toolkit();
   facts.built_with_cuda = facts.toolkit != 0;
+  facts.built_for = built_for_architecture();
   facts.on_bus = bus_has_gpu();
   facts.in_container = is_container();
   facts.driver_loaded = fs::exists("/proc/driver/nvidia/version", error);
-  facts.has_nodes = fs::exists(nodes, error);
-  facts.may_open_nodes = ::access(nodes, R_OK | W_OK) == 0;
   if (char const* const visible = std::getenv("CUDA_VISIBLE_DEVICES")) facts.visible = visible;
   facts.split_by_mig = fs::exists("/proc/driver/nvidia/capabilities/gpu0/mig/gi0", error);
   facts.has_cublaslt = has_cublaslt();
   look_at_cache(facts);
   ask_driver(facts);
+  look_at_nodes(facts);
   facts.refusal = why_unavailable(0);
   return facts;
 }
@@ -229,16 +358,16 @@ gpu_facts gather_gpu_facts() {
 std::vector<std::string> describe(gpu_facts const& facts) {
   auto const yes = [](bool is) { return is ? "yes" : "no"; };
   std::vector<std::string> lines = {
-      std::string("built with CUDA: ") + (facts.built_with_cuda ? version(facts.toolkit) : "no"),
+      std::string("built with CUDA: ") + (facts.built_with_cuda ? version(facts.toolkit) : "no") +
+          (facts.built_for.empty() ? "" : ", for " + facts.built_for + " alone"),
       std::string("an NVIDIA GPU on the PCI bus: ") + yes(facts.on_bus),
       std::string("in a container: ") + yes(facts.in_container),
       std::string("driver: ") + (facts.driver_loaded ? "loaded" : "not loaded") +
           (facts.driver == 0 ? "" : ", serves CUDA " + version(facts.driver)),
-      std::string(nodes) + ": " +
-          (!facts.has_nodes       ? "missing"
-           : facts.may_open_nodes ? "may be opened"
-                                  : "forbidden"),
-      std::string("libcuda.so.1: ") + (facts.has_driver_library ? "found" : "missing"),
+      std::string(control_node) + ": " + describe(facts.control) + "; /dev/nvidia0, …: " +
+          describe(facts.gpu_node) + "; " + memory_node + ": " + describe(facts.memory_node),
+      std::string("libcuda.so.1: ") + (facts.has_driver_library ? "found" : "missing") +
+          (facts.driver_library.empty() ? "" : ", " + facts.driver_library),
       std::string("cuBLASLt: ") + (facts.has_cublaslt ? "found" : "missing"),
       "CUDA_VISIBLE_DEVICES: " + (facts.visible ? '"' + *facts.visible + '"' : std::string("not set"))};
   for (std::size_t i = 0; i < facts.gpus.size(); ++i) {

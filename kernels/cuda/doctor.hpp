@@ -15,16 +15,21 @@ struct gpu_facts {
     int minor = 0;
   };
 
+  enum class access { missing, forbidden, ruled_out, open };  // ruled_out: by a cgroup, whoever asks
+
   bool built_with_cuda = false;
-  int toolkit = 0;      // of the build, as 13000 for 13.0
-  bool on_bus = false;  // PCI knows an NVIDIA GPU
+  int toolkit = 0;        // of the build, as 13000 for 13.0
+  std::string built_for;  // the only architecture, as nvcc names it; empty: all
+  bool on_bus = false;    // PCI knows an NVIDIA GPU
   bool in_container = false;
-  bool driver_loaded = false;  // the kernel's module
-  bool has_nodes = false;      // /dev/nvidiactl
-  bool may_open_nodes = false;
-  bool has_driver_library = false;     // libcuda.so.1
-  int driver = 0;                      // the newest CUDA that it serves
-  std::optional<std::string> visible;  // CUDA_VISIBLE_DEVICES
+  bool driver_loaded = false;            // the kernel's module
+  access control = access::missing;      // /dev/nvidiactl
+  access gpu_node = access::missing;     // the best of /dev/nvidia0, 1, …
+  access memory_node = access::missing;  // /dev/nvidia-uvm
+  bool has_driver_library = false;       // libcuda.so.1
+  std::string driver_library;            // where it was found
+  int driver = 0;                        // the newest CUDA that it serves
+  std::optional<std::string> visible;    // CUDA_VISIBLE_DEVICES
   bool split_by_mig = false;
   int init_error = 0;     // of cuInit
   std::vector<gpu> gpus;  // that CUDA shows this process

@@ -134,6 +134,7 @@ template class gpu_model<bf16>;
 template class gpu_model<f16>;
 
 int built_with_toolkit() noexcept { return CUDART_VERSION; }
+char const* built_for_architecture() noexcept { return YONDER_CUDA_ARCHITECTURE; }
 
 std::optional<std::string> why_unavailable(unsigned index) {
   try {

@@ -5,6 +5,7 @@
 namespace yonder::kernels::cuda {
 
 int built_with_toolkit() noexcept { return 0; }
+char const* built_for_architecture() noexcept { return ""; }
 
 std::optional<std::string> why_unavailable(unsigned index) {
   return "cuda:" + std::to_string(index) +

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "cuda/batch.hpp"
 
@@ -27,6 +28,16 @@ constexpr gpu_support support_of(int major, int minor) noexcept {
   if (major == 8) return {code::sm_80, attention_unit::warp, false};
   if (major == 9 && minor == 0) return {code::sm_90a, attention_unit::warpgroup, true};
   return {code::ptx, attention_unit::warp, true};
+}
+
+// Whether machine code for one architecture, as nvcc names it ("80", "90a"), runs on such a GPU: on later
+// ones of its major version too, unless it ends in "a".
+constexpr bool runs_on(std::string_view architecture, int major, int minor) noexcept {
+  bool const exact = architecture.ends_with('a');
+  if (exact) architecture.remove_suffix(1);
+  int number = 0;
+  for (char const digit : architecture) number = number * 10 + (digit - '0');
+  return number / 10 == major && (exact ? minor == number % 10 : minor >= number % 10);
 }
 
 // A row of the table in docs/gpu/README.md.

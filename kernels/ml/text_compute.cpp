@@ -27,10 +27,10 @@ char const* name_of(ml::precision precision) {
 class cpu_compute final : public text_compute {
  public:
   cpu_compute(weight_files const& files, encoder_config const& config, model_task task,
-              cpu::compute_options const& options)
+              cpu::compute_options const& options, std::string why_here)
       : encoder_(files, config, cpu::best_kernels(), options),
         task_(std::move(task)),
-        precision_(options.precision) {
+        placement_(std::string("CPU, ") + name_of(options.precision) + why_here) {
     if (task_.labels) head_.emplace(files, config, *task_.labels, cpu::best_kernels(), encoder_.workers());
   }
 
@@ -39,7 +39,7 @@ class cpu_compute final : public text_compute {
     return head_ ? (*head_)(batch, hidden) : pool(batch, hidden);
   }
   std::size_t tokens_at_once() const noexcept override { return 2048; }
-  std::string placement() const override { return std::string("CPU, ") + name_of(precision_); }
+  std::string placement() const override { return placement_; }
 
  private:
   std::vector<float> pool(cpu::token_batch const& batch, std::span<float const> hidden) const {
@@ -58,7 +58,7 @@ class cpu_compute final : public text_compute {
 
   cpu::encoder encoder_;
   model_task task_;
-  ml::precision precision_;
+  std::string placement_;
   std::optional<cpu::classification_head> head_;
 };
 
@@ -109,12 +109,14 @@ std::unique_ptr<text_compute const> on_gpu(weight_files const& files, encoder_co
 }
 
 std::unique_ptr<text_compute const> on_cpu(weight_files const& files, encoder_config const& config,
-                                           model_task const& task, ml::text_options const& options) {
+                                           model_task const& task, ml::text_options const& options,
+                                           std::string const& why_here) {
   auto const precision = options.compute.value_or(ml::precision::fp32);
   if (precision == ml::precision::fp16) {
     throw std::invalid_argument("text_options::compute is fp16; the CPU has fp32, bf16 and int8");
   }
-  return std::make_unique<cpu_compute>(files, config, task, cpu::compute_options{precision, options.threads});
+  return std::make_unique<cpu_compute>(files, config, task, cpu::compute_options{precision, options.threads},
+                                       why_here);
 }
 
 bool gpu_has(std::optional<ml::precision> precision) {
@@ -125,20 +127,26 @@ bool gpu_has(std::optional<ml::precision> precision) {
 
 std::unique_ptr<text_compute const> make_compute(weight_files const& files, encoder_config const& config,
                                                  model_task const& task, ml::text_options const& options) {
+  std::string why_here;  // though there is a GPU
   switch (options.device.where) {
     case ml::device::kind::cuda: return on_gpu(files, config, task, options);
     case ml::device::kind::automatic:
       if (gpu_has(options.compute) && !cuda::why_unavailable(options.device.index)) {
         try {
           return on_gpu(files, config, task, options);
-        } catch (ml::unsupported_model const&) {  // of a shape that the CPU runs
-        } catch (ml::gpu_out_of_memory const&) {
+        } catch (ml::unsupported_model const& error) {  // of a shape that the CPU runs
+          why_here = error.what();
+        } catch (ml::gpu_out_of_memory const& error) {
+          why_here = error.what();
+        } catch (ml::gpu_unavailable const& error) {  // taken by another process, say
+          why_here = error.what();
         }
+        why_here = ", as cuda:" + std::to_string(options.device.index) + " cannot: " + why_here;
       }
       break;
     case ml::device::kind::cpu: break;
   }
-  return on_cpu(files, config, task, options);
+  return on_cpu(files, config, task, options, why_here);
 }
 
 }  // namespace yonder::kernels

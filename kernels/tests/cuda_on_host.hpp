@@ -18,6 +18,8 @@ struct behaviour {
   bool refuses_dependent_capture = false;
   bool refuses_products = false;
   bool is_lost = false;       // each wait fails
+  int major = 9;              // of its compute capability
+  int driver = 99'990;        // the CUDA that the driver serves
   std::uint64_t fastest = 1;  // algorithm
 };
 

@@ -190,6 +190,26 @@ TEST_CASE("where memory does not suffice for the usual batch, small ones run; wh
   CHECK_THROWS_AS(demo().run({3}), ml::gpu_out_of_memory);
 }
 
+TEST_CASE("a GPU that is there and passed over is told with the reason, by the placement") {
+  on_host::behave({.bytes = std::size_t{1} << 20});
+  ml::text_options const any{.device = ml::device::automatic()};
+  auto const placement = ml::text_classifier(demo_model, any).placement();
+  CAPTURE(placement);
+  CHECK(placement.starts_with("CPU, fp32, as cuda:0 cannot: "));
+  CHECK(placement.find("cudaErrorMemoryAllocation") != std::string::npos);
+}
+
+TEST_CASE("a GPU for which an older driver would compile is refused, before any kernel") {
+  on_host::behave({.major = 12, .driver = built_with_toolkit() - 10});
+  auto const reason = why_unavailable(0);
+  REQUIRE(reason);
+  CHECK(reason->find("update the driver, build for this GPU") != std::string::npos);
+  on_host::behave({.major = 12, .driver = built_with_toolkit()});
+  CHECK_FALSE(why_unavailable(0));
+  on_host::behave({.major = 8, .driver = built_with_toolkit() - 10});  // machine code needs no compilation
+  CHECK_FALSE(why_unavailable(0));
+}
+
 TEST_CASE("a lost device is told by this and every later call") {
   on_host::behave({});
   demo on;

@@ -521,8 +521,9 @@ namespace {
 // A machine on which all is well.
 gpu_facts good_machine() {
   gpu_facts facts;
-  facts.built_with_cuda = facts.on_bus = facts.driver_loaded = facts.has_nodes = facts.may_open_nodes =
-      facts.has_driver_library = facts.has_cublaslt = true;
+  facts.built_with_cuda = facts.on_bus = facts.driver_loaded = facts.has_driver_library = facts.has_cublaslt =
+      true;
+  facts.control = facts.gpu_node = facts.memory_node = gpu_facts::access::open;
   facts.toolkit = facts.driver = 13000;
   facts.gpus = {{"NVIDIA H200", 9, 0}};
   return facts;
@@ -545,23 +546,24 @@ TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to 
            {[](gpu_facts& f) { f.built_with_cuda = false; }, "type: cmake -DYONDER_WITH_CUDA=ON"},
            {[](gpu_facts& f) {
               f.gpus.clear();
-              f.has_nodes = f.driver_loaded = f.has_driver_library = false;
+              f.driver_loaded = f.has_driver_library = false;
+              f.control = gpu_facts::access::missing;
             },
             "driver is not loaded; type: sudo apt-get install nvidia-driver"},
            {[](gpu_facts& f) {
               f.gpus.clear();
-              f.has_nodes = false;
+              f.control = gpu_facts::access::missing;
             },
             "type: sudo nvidia-modprobe -c 0 -u"},
            {[](gpu_facts& f) {
               f.gpus.clear();
-              f.has_nodes = false;
+              f.control = gpu_facts::access::missing;
               f.in_container = true;
             },
             "type: docker run --gpus all"},
            {[](gpu_facts& f) {
               f.gpus.clear();
-              f.may_open_nodes = false;
+              f.control = gpu_facts::access::forbidden;
             },
             "sudo usermod -aG"},
            {[](gpu_facts& f) {
@@ -603,13 +605,97 @@ TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to 
               f.init_error = 803;
             },
             "type: sudo reboot"},
-           {[](gpu_facts& f) { f.on_bus = f.has_nodes = f.driver_loaded = f.has_cublaslt = false; },  // WSL
+           {[](gpu_facts& f) { f.on_bus = f.driver_loaded = f.has_cublaslt = false; },  // WSL
             "type: pip install nvidia-cublas"},
            {[](gpu_facts& f) {
               f.gpus = {{"Tesla T4", 7, 5}};
             },
             "Tesla T4 of compute capability 7.5, is older than 8.0"},
-           {[](gpu_facts& f) { f.has_cublaslt = false; }, "type: pip install nvidia-cublas"},
+           {[](gpu_facts& f) { f.has_cublaslt = false; }, "type: pip install nvidia-cublas, then"},
+           {[](gpu_facts& f) {
+              f.has_cublaslt = false;
+              f.driver = f.toolkit = 12080;
+            },
+            "type: pip install nvidia-cublas-cu12, then export LD_LIBRARY_PATH=…/nvidia/cublas/lib"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.in_container = true;
+              f.has_driver_library = false;
+            },
+            "NVIDIA_DRIVER_CAPABILITIES=compute"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.control = gpu_facts::access::missing;
+              f.driver_loaded = false;
+            },
+            "its module is not loaded; type: sudo modprobe nvidia"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.control = gpu_facts::access::ruled_out;
+              f.in_container = true;
+            },
+            "lost the GPU while it ran; type: docker restart"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 100;
+              f.gpu_node = gpu_facts::access::ruled_out;
+            },
+            "forbids /dev/nvidia0; type: srun --gres=gpu:1"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 999;
+              f.memory_node = gpu_facts::access::missing;
+            },
+            "/dev/nvidia-uvm is missing; type: sudo nvidia-modprobe -c 0 -u"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 999;
+            },
+            "type: sudo modprobe -r nvidia_uvm"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 999;
+              f.visible = "0";
+            },
+            "cuInit says 999"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 803;
+              f.in_container = true;
+            },
+            "type: docker restart"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 803;
+              f.driver_library = "/usr/local/cuda-13.0/compat/libcuda.so.1";
+            },
+            "type: export LD_LIBRARY_PATH=… without /usr/local/cuda-13.0/compat ("},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 804;
+            },
+            "data-centre GPUs alone (cuInit says 804); type: export LD_LIBRARY_PATH"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 34;
+              f.driver_library = "/opt/cuda/lib64/stubs/libcuda.so.1";
+            },
+            "the toolkit's stub, for linking alone, /opt/cuda/lib64/stubs/libcuda.so.1"},
+           {[](gpu_facts& f) {
+              f.gpus = {{"NVIDIA T400", 7, 5}, {"NVIDIA A100", 8, 0}};
+            },
+            "cuda:1, NVIDIA A100, would do; type: export CUDA_VISIBLE_DEVICES=1, or state"},
+           {[](gpu_facts& f) {
+              f.gpus = {{"NVIDIA RTX 5090", 12, 0}};
+              f.toolkit = 13010;
+            },
+            "serves CUDA 13.0, older than the 13.1 of this build; type: cmake "
+            "-DYONDER_CUDA_ARCHITECTURE=120"},
+           {[](gpu_facts& f) {
+              f.gpus = {{"NVIDIA A100", 8, 0}};
+              f.built_for = "86";
+            },
+            "which was built for 86 alone; type: cmake -DYONDER_CUDA_ARCHITECTURE=80"},
            {[](gpu_facts&) {}, "something else; type: nvidia-smi"}}) {
     auto facts = good_machine();
     spoil(facts);
@@ -621,6 +707,17 @@ TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to 
     CHECK(found.answer.find(answer) != std::string::npos);
     CHECK(found.answer.find('\n') == std::string::npos);
   }
+}
+
+TEST_CASE(
+    "quick: machine code for one architecture runs on later ones of its major version, 90a on 9.0 alone") {
+  CHECK(runs_on("80", 8, 0));
+  CHECK(runs_on("80", 8, 9));
+  CHECK_FALSE(runs_on("86", 8, 0));
+  CHECK_FALSE(runs_on("80", 9, 0));
+  CHECK(runs_on("90a", 9, 0));
+  CHECK_FALSE(runs_on("100a", 10, 3));
+  CHECK(runs_on("120", 12, 1));
 }
 
 TEST_CASE("quick: the doctor says where the driver compiles, and whether it keeps that") {

@@ -7,7 +7,9 @@ set -euo pipefail
 source=$1 build=$2
 shift 2
 rm -rf "$build"
-cmake -S "$source" -B "$build" -G Ninja "$@" -DYONDER_WITH_ML=OFF -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON
+cmake -S "$source" -B "$build" -G Ninja "$@" -DYONDER_WITH_ML=OFF -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON |
+  tee "$build.log"
+grep -qF "Yonder's CUDA kernels: off (they are of yonder::ml, and YONDER_WITH_ML is OFF)" "$build.log"
 if grep -nE '^build [^:]*: CXX_COMPILER.*/kernels/' "$build/build.ninja"; then
   echo "these files of kernels/ are compiled without yonder::ml" >&2
   exit 1
