@@ -36,6 +36,11 @@ class verbs;
 template <class Task>
 class spread;
 
+template <class Task>
+inline constexpr bool has_batches = requires {
+  Task::invoke_batch;
+};
+
 // Specialized by yonder/asio.hpp.
 template <class Task, class = void>
 struct async_call {
@@ -167,6 +172,14 @@ class verbs<Task, Function, type_list<P...>> {
 
   Task const& self() const { return static_cast<Task const&>(*this); }
   options const& settings() const { return self().settings(); }
+  // Which batches a call with these arguments may be in.
+  template <class... A>
+  batch_terms company_of(A const&... a) const {
+    if constexpr (has_batches<Task>)
+      return self().batch_of(a...);
+    else
+      return {};
+  }
   // What its workers have to be like.
   std::string_view worker_needs() const {
     if constexpr (requires { self().needs(); })
@@ -198,7 +211,7 @@ class verbs<Task, Function, type_list<P...>> {
 
   template <class... A>
   call_ref start_owned(departure when, A&&... a) const {
-    auto call = begin_call(record::entry, settings(), worker_needs());
+    auto call = begin_call(record::entry, settings(), worker_needs(), company_of(a...));
     encode_owned(call.content, std::forward<A>(a)...);
     return submit(self().where(), record::entry, settings(), std::move(call), when);
   }
@@ -242,7 +255,7 @@ auto verbs<Task, Function, type_list<P...>>::try_remote(passed_t<P>... p) const 
 
 template <class Task, auto Function, class... P>
 call_ref verbs<Task, Function, type_list<P...>>::begin(passed_t<P>... p) const {
-  auto call = begin_call(record::entry, settings(), worker_needs());
+  auto call = begin_call(record::entry, settings(), worker_needs(), company_of(p...));
   encode(call.content, p...);
   return submit(self().where(), record::entry, settings(), std::move(call), departure::awaited);
 }

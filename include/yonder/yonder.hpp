@@ -2,6 +2,7 @@
 #pragma once
 
 // Everything but the models: tasks, their calls, and the runtime.
+#include "yonder/batched.hpp"
 #include "yonder/call.hpp"
 #include "yonder/error.hpp"
 #include "yonder/exception.hpp"

@@ -18,6 +18,7 @@ bool assignment_queue::push(time_point now, frame&& message) {
   one.sequence = head.sequence;
   one.info = {call.function, from_remaining(head.remaining_us, now)};
   one.items = items;
+  one.as_one = call.batching.max_items != 0 && items.count > 1;
   one.left = items.count;
   one.message = std::move(message);
   if (items.count > 1) share_body(one.message);
@@ -48,9 +49,44 @@ void assignment_queue::give_up(assigned& one, std::uint32_t first, std::uint32_t
   items_ -= count;
 }
 
+// Those that are left, as one run.
+assignment_queue::next_item assignment_queue::take_all() {
+  auto& one = frames_.front();
+  next_item taken;
+  taken.packed = taken.last = true;
+  auto& run = taken.run;
+  run.key = key_of(one, one.next);
+  run.mark = std::uint64_t{one.sequence} << 32 | one.items.count;
+  run.signature = one.message.head.signature;
+  run.deadline = one.info.deadline;
+  byte_buffer body;
+  auto const metadata = one.message.metadata();
+  body.append(metadata.data(), metadata.size());
+  auto const name = reinterpret_cast<std::byte const*>(one.info.function.data()) - metadata.data();
+  for (auto offset = one.offset; one.left != 0; skip_gone(one), offset = one.offset) {
+    auto const size = one.items.size_of(one.next, 1);
+    auto const part = one.message.payload().subspan(offset, size);
+    body.append(part.data(), part.size());
+    run.items.push_back({key_of(one, one.next), size});
+    one.offset += size;
+    ++one.next;
+    --one.left;
+    --items_;
+  }
+  run.message.head = one.message.head;
+  run.message.head.call = run.key.call;
+  run.message.body = std::move(body);
+  run.function = {reinterpret_cast<char const*>(run.message.metadata().data()) + name,
+                  one.info.function.size()};
+  spent_.reset();
+  frames_.pop_front();
+  return taken;
+}
+
 assignment_queue::next_item assignment_queue::take(std::uint32_t most) {
   YONDER_CHECK(!frames_.empty() && frames_.front().left != 0 && items_ != 0, "nothing waits to be run");
   auto& one = frames_.front();
+  if (one.as_one && one.left > 1) return take_all();
   next_item taken;
   taken.packed = one.items.count > 1;
   auto const count = one.gone.empty() ? std::min(most, one.left) : 1;

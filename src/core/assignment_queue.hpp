@@ -30,7 +30,7 @@ class assignment_queue {
   bool push(time_point now, frame&& message);
   struct next_item {
     out::run run;
-    bool packed = false;  // came with others in one frame
+    bool packed = false;  // came with others in one frame; run by itself unless run.items says otherwise
     bool last = false;    // of those that were still here
   };
   // The first item in order, which is the queue's no longer, and up to `most` with it where they follow each
@@ -74,6 +74,7 @@ class assignment_queue {
     attempt_key key;  // of its first item
     std::uint32_t sequence = 0;
     frame_info info;
+    bool as_one = false;  // its items run together
     frame message;
     packed_items items;
     std::uint32_t next = 0;  // items before it were started or handed back
@@ -83,6 +84,7 @@ class assignment_queue {
     void reset() noexcept {
       message.body = {};
       message.buffers.clear();
+      as_one = false;
       next = 0;
       offset = 0;
       gone.clear();
@@ -93,6 +95,7 @@ class assignment_queue {
   static attempt_key key_of(assigned const& one, std::uint32_t item);
   static void skip_gone(assigned& one);
   static frame take_part(assigned& one, std::uint32_t count);
+  next_item take_all();
 
   template <class Give>
   void hand_back(assigned& one, attempt_range const& range, Give& give) {

@@ -136,6 +136,8 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.kills = call.kills;
   front.unstarted = call.unstarted;
   front.alone = call.alone;
+  front.batching = call.batching;
+  front.queued_since = call.queued_since;
   front.orphaned_since = call.orphaned_since;
   front.last_failure = call.last_failure;
   front.bytes = std::min(share, call.bytes);

@@ -58,7 +58,7 @@ bool has_waiting(worker_session const& worker) { return worker.items > worker.co
 
 // Something that it runs, or will run next, is fenced: what waits behind that might wait for long.
 bool is_stuck(worker_session& worker) {
-  auto const places = std::min<std::size_t>(worker.outstanding.size(), worker.concurrency);
+  auto const places = worker.places();
   for (std::size_t i = 0; i < places; ++i)
     if (worker.outstanding[i].call == nullptr) return true;
   return false;
@@ -72,12 +72,12 @@ bool is_taken(worker_session& worker) {
 }
 
 // Small frames overtake those that are still leaving, and are started before them.
-std::size_t place_of(worker_session& worker, call_record const& call) {
+std::size_t place_of(worker_session& worker, std::size_t bytes) {
   auto index = worker.outstanding.size();
-  if (worker.conn.reliable() || link::is_bulk(call.bytes)) return index;
+  if (worker.conn.reliable() || link::is_bulk(bytes)) return index;
   while (index > worker.running) {
     auto const& before = worker.outstanding[index - 1];
-    if (!link::is_bulk(before.bytes) || worker.conn.was_transmitted(before.sequence)) break;
+    if (!link::is_bulk(before.frame_bytes) || worker.conn.was_transmitted(before.sequence)) break;
     --index;
   }
   return index;
@@ -261,6 +261,7 @@ void dispatcher::enqueue(time_point now, call_record& call) {
   auto& function = *call.function;
   call.stage = call_stage::queued;
   call.stamp = stamp_of(call.depth, ++last_stamp_);
+  call.queued_since = now;
   if (call.depth == 0) {
     function.queue.push_back(call);
   } else if (auto* const place = last_before(function, call.depth)) {
@@ -307,6 +308,7 @@ void dispatcher::queue_before(time_point now, call_record& call, call_record& fr
 void dispatcher::queue_grew(time_point now, function_record& function) {
   ++queued_;
   if (function.queue.size() == 1) waits_.began(now, function);
+  if (function.batches) batch_due_ = std::min(batch_due_, add(now, function.queue.front().batching.max_wait));
   if (function.pool != nullptr) ++function.pool->queued;
   if (!function.offers.empty() || unoffered_.contains(function)) return;
   unoffered_.push_back(function);
@@ -365,7 +367,22 @@ worker_session* dispatcher::free_worker(image& one) {
   return nullptr;
 }
 
-worker_session* dispatcher::find_worker(image& one, function_record& function, bool prefetch) const {
+// As many wait as make a batch, or one for as long as it may.
+bool dispatcher::is_batch_due(time_point now, function_record& function) const {
+  auto& first = function.queue.front();
+  auto const& most = first.batching;
+  if (first.alone || add(first.queued_since, most.max_wait) <= now) return true;
+  std::uint64_t items = 0, weight = 0;
+  for (auto* one = &first; one != nullptr; one = function.queue.after(*one)) {
+    items += one->count;
+    weight += one->batching.weight * one->count;
+    if (items >= most.max_items || (most.max_weight != 0 && weight >= most.max_weight)) return true;
+  }
+  return false;
+}
+
+worker_session* dispatcher::find_worker(time_point now, image& one, function_record& function,
+                                        bool prefetch) const {
   auto* const idle = free_worker(one);
   if (idle != nullptr && !(prefetch && YONDER_RARELY())) return idle;
   auto const first = [](auto& list, auto&& takes) {
@@ -380,28 +397,49 @@ worker_session* dispatcher::find_worker(image& one, function_record& function, b
     auto* const open = first(one.open, [](auto const& worker) { return !worker.conn.crowded(); });
     if (open != nullptr) return open;
   }
-  auto* const busy =
-      prefetch ? first(one.available, [&](auto const& worker) { return fits(worker, function); }) : nullptr;
+  worker_session* busy = nullptr;
+  if (prefetch && !function.batches) {
+    busy = first(one.available, [&](auto const& worker) { return fits(worker, function); });
+  } else if (prefetch && is_batch_due(now, function)) {
+    auto const takes = [&](auto const& worker) {
+      auto const alone = function.queue.front().alone && worker.concurrency > 1;
+      return !alone && !has_waiting(worker) && !worker.conn.crowded();
+    };
+    busy = first(one.available, takes);
+    if (busy == nullptr) busy = first(one.computing, takes);
+  }
   return busy != nullptr ? busy : idle;
 }
 
-dispatcher::assignment dispatcher::next_of(image& one, bool prefetch) const {
+dispatcher::assignment dispatcher::next_of(time_point now, image& one, bool prefetch) const {
   if (one.heap.empty()) return {};
   auto& function = *one.heap.front();
-  auto* const worker = find_worker(one, function, prefetch);
+  auto* const worker = find_worker(now, one, function, prefetch);
   if (worker == nullptr) return {};
   return {&function.queue.front(), worker};
 }
 
-dispatcher::assignment dispatcher::next() {
-  if (queued_ == 0) return {};
+dispatcher::assignment dispatcher::next(time_point now) {
+  if (queued_ == 0) {
+    batch_due_ = never;
+    return {};
+  }
+  if (batch_due_ <= now) {
+    batch_due_ = never;
+    for (auto const& [key, function] : functions_) {
+      if (!function->batches || function->queue.empty()) continue;
+      auto const& first = function->queue.front();
+      if (auto const due = add(first.queued_since, first.batching.max_wait); due > now)
+        batch_due_ = std::min(batch_due_, due);
+    }
+  }
   if (images_.size() > 1) {
     for (auto& [key, one] : images_) {
-      if (auto const found = next_of(one, false); found.call != nullptr) return found;
+      if (auto const found = next_of(now, one, false); found.call != nullptr) return found;
     }
   }
   for (auto& [key, one] : images_) {
-    if (auto const found = next_of(one, true); found.call != nullptr) return found;
+    if (auto const found = next_of(now, one, true); found.call != nullptr) return found;
   }
   return {};
 }
@@ -431,9 +469,37 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
   worker.backlog_bytes += call.bytes;
   worker.items += call.count;
   if (worker.outstanding.empty()) worker.began_since = now;
-  auto const place = place_of(worker, call);
-  worker.outstanding.insert(
-      place, {&call, call.id, call.count, call.attempt, sequence, 0, estimate, call.bytes, never, false});
+  auto const place = place_of(worker, call.bytes);
+  worker.outstanding.insert(place, {&call, call.id, call.count, call.attempt, sequence, 0, estimate,
+                                    call.bytes, never, false, call.bytes});
+  update_load(now, worker);
+  return place;
+}
+
+std::size_t dispatcher::assigned(time_point now, std::span<call_record* const> company,
+                                 worker_session& worker, call_id first, std::uint32_t sequence) {
+  if (worker.outstanding.empty()) worker.began_since = now;
+  waits_.served(now, *company.front()->function);
+  std::size_t bytes = 0;
+  for (auto const* call : company) bytes += call->bytes;
+  auto const place = place_of(worker, bytes);
+  for (std::uint32_t i = 0; i < company.size(); ++i) {
+    auto& call = *company[i];
+    YONDER_CHECK(call.worker == nullptr && call.count == 1, "a call is given to two workers");
+    call.stage = call_stage::assigned;
+    call.worker = &worker;
+    worker.backlog_bytes += call.bytes;
+    worker.outstanding.insert(place + i, {.call = &call,
+                                          .id = {first.session, first.number + i},
+                                          .number = 1,
+                                          .sequence = sequence,
+                                          .place = i,
+                                          .bytes = call.bytes,
+                                          .frame_bytes = bytes,
+                                          .in_company = true});
+  }
+  ++worker.items;
+  worker.in_company += company.size();
   update_load(now, worker);
   return place;
 }
@@ -462,7 +528,11 @@ void dispatcher::answered(time_point now, worker_session& worker, std::size_t in
                "a worker gives back more than it was given");
   worker.backlog -= list[index].estimate;
   worker.backlog_bytes -= list[index].bytes;
-  worker.items -= list[index].count;
+  auto const joined = [&](std::size_t other) {
+    return other < list.size() && list[other].runs_with(list[index]);
+  };
+  if (!joined(index + 1) && (index == 0 || !joined(index - 1))) worker.items -= list[index].count;
+  if (list[index].in_company) --worker.in_company;
   list.erase(index);
   if (index < worker.running) --worker.running;
   if (index < worker.concurrency) worker.began_since = now;
@@ -485,7 +555,9 @@ worker_load dispatcher::load_of(worker_session& worker) const {
   if (worker.items < worker.concurrency) return worker_load::open;
   auto const room = worker.backlog < prefetch_of(worker) &&
                     worker.outstanding.size() < limits_.attempts + worker.concurrency - 1;
-  return room && !is_stuck(worker) && worker.nests == 0 ? worker_load::available : worker_load::full;
+  if (is_stuck(worker) || worker.nests != 0) return worker_load::full;
+  if (room) return worker_load::available;
+  return has_waiting(worker) ? worker_load::full : worker_load::computing;
 }
 
 void dispatcher::update_load(time_point now, worker_session& worker) {
@@ -508,6 +580,8 @@ void dispatcher::move_to(time_point now, worker_session& worker, worker_load loa
     program.open.remove(worker);
   } else if (worker.load == worker_load::available) {
     program.available.remove(worker);
+  } else if (worker.load == worker_load::computing) {
+    program.computing.remove(worker);
   }
   worker.load = load;
   if (load == worker_load::idle) {
@@ -518,6 +592,8 @@ void dispatcher::move_to(time_point now, worker_session& worker, worker_load loa
     program.open.push_back(worker);
   } else if (load == worker_load::available) {
     program.available.push_back(worker);
+  } else if (load == worker_load::computing) {
+    program.computing.push_back(worker);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
 
 namespace yonder::core {
@@ -81,9 +82,14 @@ class dispatcher {
   std::uint32_t room(worker_session const& worker, call_record const& call) const;
   // What is to be assigned next; without a call: nothing can be. It must be dequeued before the next
   // question.
-  assignment next();
+  assignment next(time_point now);
+  // When a batch that waits for company is to be handed to a busy worker.
+  time_point batch_due() const noexcept { return batch_due_; }
   // The call was sent to the worker under `sequence`. Returns its place among those that the worker has.
   std::size_t assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence);
+  // The same for calls that run as one, under consecutive ids from `first` on.
+  std::size_t assigned(time_point now, std::span<call_record* const> company, worker_session& worker,
+                       call_id first, std::uint32_t sequence);
   // The attempt's first `at` items go their own way: they are the attempt at `index`, the rest is the next.
   void split(worker_session& worker, std::size_t index, std::uint32_t at);
   // The worker has answered.
@@ -131,8 +137,9 @@ class dispatcher {
   void queue_grew(time_point now, function_record& function);
   void find_pool(function_record& function);
   bool fits(worker_session const& worker, function_record& function) const;
-  worker_session* find_worker(image& one, function_record& function, bool prefetch) const;
-  assignment next_of(image& one, bool prefetch) const;
+  bool is_batch_due(time_point now, function_record& function) const;
+  worker_session* find_worker(time_point now, image& one, function_record& function, bool prefetch) const;
+  assignment next_of(time_point now, image& one, bool prefetch) const;
   duration estimate_of(function_record const& function) const;
   // Of measured work that the worker may have.
   duration prefetch_of(worker_session const& worker) const { return limits_.prefetch * worker.concurrency; }
@@ -160,6 +167,7 @@ class dispatcher {
   std::size_t queued_ = 0;
   std::size_t in_service_ = 0;  // workers that take work
   time_point spread_due_ = never;
+  time_point batch_due_ = never;
   time_point unknown_due_ = never;  // when to look again at calls for functions that nobody offers
 };
 

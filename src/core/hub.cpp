@@ -84,7 +84,7 @@ time_point hub::state::next_deadline() const {
   auto& waiting = const_cast<state&>(*this).tokenless;
   auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
   return std::min({timers.next(), work.unknown_due(), work.long_wait_due(), work.spread_due(),
-                   pools.next_deadline(), token_due});
+                   work.batch_due(), pools.next_deadline(), token_due});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}

@@ -16,21 +16,6 @@ failure failure_of(errc code, std::string text) {
   return error;
 }
 
-failure copy_of(failure const& error) {
-  failure made;
-  made.code = error.code;
-  made.function = error.function;
-  made.type_name = error.type_name;
-  made.message = error.message;
-  made.payload = byte_buffer::copy_of(error.payload.bytes());
-  made.attempt = error.attempt;
-  made.worker = error.worker;
-  made.signal = error.signal;
-  made.exit_status = error.exit_status;
-  made.stderr_tail = error.stderr_tail;
-  return made;
-}
-
 std::string describe_loss(peer_loss const& loss) {
   if (!loss.reason.empty()) return "the worker " + loss.reason;
   if (loss.signal != 0) return "the worker was ended by signal " + std::to_string(loss.signal);
@@ -120,6 +105,8 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   if (call.function->numbers == nullptr) call.function->numbers = &tally.of(said.function);
   call.function->numbers->calls += range.count;
   call.policy = said.policy;
+  call.batching = said.batching;
+  call.function->batches = said.batching.max_items != 0;
   call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(whole->head.remaining_us, now);
   call.message = whole;
   call.packed = items;
@@ -128,6 +115,14 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   call.payload = range.bytes;
   if (parent != nullptr) join_parent(call, *parent);
   compact(call);
+  if (auto const& batch = said.batching;
+      batch.max_weight != 0 && (batch.weight == 0 || batch.weight > batch.max_weight)) {
+    call.stage = call_stage::leaving;
+    return fail(now, call, batch.weight == 0 ? errc::bad_configuration : errc::unsatisfiable,
+                "the weight of this item is " + std::to_string(batch.weight) + "; a batch takes from 1 to " +
+                    std::to_string(batch.max_weight) + " (max_weight)",
+                out);
+  }
   if (!said.requirements.empty() && home == nullptr) {
     call.stage = call_stage::leaving;
     return fail(now, call, std::move(refused), out);
@@ -351,8 +346,10 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
   auto const& head = message.head;
   auto& list = worker.outstanding;
   auto* call = list[index].call;
-  YONDER_CHECK(call == nullptr || (call->worker == &worker && call->attempt == list[index].number &&
-                                   call->id == list[index].id && call->count == list[index].count),
+  auto const is_its_own = [](attempt_record const& one, call_record const& of) {
+    return of.count == one.count && (one.in_company || (of.attempt == one.number && of.id == one.id));
+  };
+  YONDER_CHECK(call == nullptr || (call->worker == &worker && is_its_own(list[index], *call)),
                "an attempt and its call have parted");
 #ifdef YONDER_SIMULATE_MUTANTS
   if (YONDER_MUTANT(fence_ignored) && call == nullptr) {
@@ -408,6 +405,11 @@ void hub::state::take_error(time_point now, worker_session& worker, call_record&
   }
   error.worker = worker.name;
   auto const not_started = (message.head.flags & flag_not_started) != 0;
+  // Whose fault it was is not known: it runs again by itself.
+  if ((message.head.flags & flag_shared) != 0 && call.may_repeat()) {
+    call.alone = true;
+    return requeue(now, call);
+  }
   if (!not_started) return attempt_failed(now, call, std::move(error), out);
   if (error.code == errc::deadline_exceeded) return fail(now, call, std::move(error), out);
   requeue(now, call);
@@ -654,8 +656,10 @@ void hub::state::attempt_timed_out(time_point now, call_record& call, outputs& o
   call.due = never;
   auto error =
       failure_of(errc::timed_out, "the attempt outlasted its timeout of " + in_words(call.policy.timeout));
-  if (call.worker != nullptr) error.worker = call.worker->name;
+  auto* const worker = call.worker;
+  if (worker != nullptr) error.worker = worker->name;
   abandon(now, call, out);
+  if (worker != nullptr && call.function->batches) worker_drains(now, *worker, out);
   attempt_failed(now, call, std::move(error), out);
 }
 

@@ -12,6 +12,7 @@
 #include "src/core/task_numbers.hpp"
 #include "src/core/timer_wheel.hpp"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -102,14 +103,16 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::unique_ptr<core::nest> nest;  // call_stage::assigned, one item: what its task has called
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
-  bool accepted = false;              // the journal has it
-  bool start_recorded = false;        // the journal says that it may be started
-  time_point due = never;             // of its backoff or of its attempt's timeout
-  std::uint64_t record = 0;           // of the journal, which has to be synced first
-  std::uint32_t attempt = 0;          // the number of the last assignment
-  std::uint32_t tries = 0;            // attempts that may have been started
-  int kills = 0;                      // workers that ended while they ran it
-  int unstarted = 0;                  // workers that ended with it as the first that they had not started
+  bool accepted = false;        // the journal has it
+  bool start_recorded = false;  // the journal says that it may be started
+  time_point due = never;       // of its backoff or of its attempt's timeout
+  std::uint64_t record = 0;     // of the journal, which has to be synced first
+  std::uint32_t attempt = 0;    // the number of the last assignment
+  std::uint32_t tries = 0;      // attempts that may have been started
+  int kills = 0;                // workers that ended while they ran it
+  int unstarted = 0;            // workers that ended with it as the first that they had not started
+  batch_policy batching;
+  time_point queued_since = 0;
   bool alone = false;                 // runs without neighbours: a worker ended while it ran beside others
   worker_session* worker = nullptr;   // call_stage::assigned
   time_point orphaned_since = never;  // since when nobody waits for it; never: its caller does
@@ -132,6 +135,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     worker = nullptr;
     accepted = start_recorded = alone = false;
     due = orphaned_since = never;
+    batching = {};
   }
 };
 
@@ -177,6 +181,7 @@ struct function_record : list_hook<unoffered_tag> {
   time_point waits_since = 0;  // of wait_watch
   bool wait_told = false;
   task_numbers* numbers = nullptr;  // of its task
+  bool batches = false;             // its calls may run together
 
   std::uint64_t head_stamp() { return queue.front().stamp; }
 };
@@ -193,6 +198,7 @@ struct image {
   intrusive_list<worker_session, load_tag> idle;       // the last to become idle first
   intrusive_list<worker_session, load_tag> open;       // busy, and run more at once
   intrusive_list<worker_session, load_tag> available;  // busy, with room for work that waits
+  intrusive_list<worker_session, load_tag> computing;  // busy for long, and nothing waits there
   std::size_t loaded = 0;                              // workers in which something waits
 
   bool has_takers() const { return workers != waiting; }
@@ -210,7 +216,11 @@ struct attempt_record {
   std::size_t bytes = 0;
   time_point stop_by = never;  // it runs and is fenced: when it must have stopped
   bool recalled = false;
-  bool ended = false;  // its worker has said so; the answer is on its way
+  std::size_t frame_bytes = 0;  // of the frame that it went in
+  bool in_company = false;      // those next to it with its sequence run as one with it
+  bool ended = false;           // its worker has said so; the answer is on its way
+
+  bool runs_with(attempt_record const& other) const { return in_company && sequence == other.sequence; }
 };
 
 struct peer_record;
@@ -240,7 +250,7 @@ struct client_session : session {
   ring<untaken_outcome> untaken;
 };
 
-enum class worker_load : std::uint8_t { out_of_service, idle, open, available, full };
+enum class worker_load : std::uint8_t { out_of_service, idle, open, available, computing, full };
 
 struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   image* program = nullptr;
@@ -248,7 +258,8 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   std::uint32_t concurrency = 1;     // items that it runs at once
   ring<attempt_record> outstanding;  // in the order in which it starts them
   std::size_t running = 0;           // of them, from the first on: it has them, and so runs them
-  std::size_t items = 0;             // outstanding
+  std::size_t items = 0;             // outstanding; a batch that runs as one is one
+  std::size_t in_company = 0;        // outstanding records of such
   duration backlog = 0;
   std::size_t backlog_bytes = 0;
   time_point began_since = 0;  // since when it has run what it began last
@@ -269,6 +280,16 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool waits = false;                  // so nothing is computed there
   timer_of<worker_session> grace_timer;
   bool in_service() const { return !draining && !dying; }
+  // How many of its attempts, from the first on, run at once or are next to.
+  std::size_t places() {
+    if (in_company == 0) return std::min<std::size_t>(outstanding.size(), concurrency);
+    std::size_t end = 0;
+    for (std::size_t runs = 0; end < outstanding.size(); ++end) {
+      auto const joins = end != 0 && outstanding[end].runs_with(outstanding[end - 1]);
+      if (!joins && ++runs > concurrency) break;
+    }
+    return end;
+  }
 };
 
 struct peer_record {

@@ -17,7 +17,6 @@ namespace yonder::core {
 // "the worker was ended by signal 11"
 std::string describe_loss(peer_loss const& loss);
 failure failure_of(errc code, std::string text);
-failure copy_of(failure const& error);
 
 inline constexpr std::uint32_t most_concurrent = link::window;  // whatever a worker, or a service, says
 
@@ -128,6 +127,8 @@ struct hub::state {
 
   // hub_workers.cpp: who runs it
   void dispatch(time_point now, outputs& out);
+  bool may_be_assigned(time_point now, call_record& call, outputs& out);
+  void assign_batch(time_point now, function_record& function, worker_session& worker, outputs& out);
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void note_running(time_point now, worker_session& worker);
   void began(time_point now, worker_session& worker, attempt_record& attempt);
@@ -137,6 +138,7 @@ struct hub::state {
   void kill_condemned(time_point now, worker_session& worker, outputs& out);
   void say_cancel(time_point now, worker_session& worker, attempt_record const& attempt, std::uint8_t flags,
                   outputs& out);
+  void abandon_one(time_point now, worker_session& worker, std::size_t index, outputs& out);
   void recall_waiting(time_point now, worker_session& worker, outputs& out);
   void spread(time_point now, outputs& out);
   failure explain_unknown(call_record const& call, std::string const& name, std::uint64_t signature);
@@ -182,7 +184,8 @@ struct hub::state {
   std::size_t delayed = 0;
   call_queue unsynced;
   std::uint64_t last_record = 0;
-  std::uint64_t last_entry = 0;  // the number of the last call of the hub's own
+  std::vector<call_record*> company;  // of assign_batch
+  std::uint64_t last_entry = 0;       // the number of the last call of the hub's own
 
   std::vector<std::uint64_t> began_to_wait;  // workers, since the last settle()
   bool look_for_deadlocks = false;

@@ -14,32 +14,111 @@ namespace yonder::core {
 
 void hub::state::dispatch(time_point now, outputs& out) {
   while (true) {
-    auto const [call, worker] = work.next();
+    auto const [call, worker] = work.next(now);
     if (call == nullptr) return;
-    if (call->deadline <= now) {
-      YONDER_REACHED(expired_in_queue);
-      fail(now, *call, errc::deadline_exceeded, "the call's deadline passed before it was started", out);
-    } else if (calls.stalls(*call->caller)) {
-      YONDER_REACHED(stalled);
-      work.dequeue(*call);
-      call->stage = call_stage::stalled;
-      call->caller->stalled.push_back(*call);
-    } else if (config.journal && call->policy.durable && !call->may_repeat() && !call->start_recorded) {
-      work.dequeue(*call);
-      append(*call, out::append::kind::started, {}, out);
-    } else {
-      auto const items = work.room(*worker, *call);
-      auto& given = items == call->count ? *call : split(now, *call, items);
-      compact(given);
-      if (!within(worker->limits, *given.message)) {
-        fail(now, given, errc::too_large,
-             excess_in_words(*given.message, worker->limits, "the arguments take", "worker"), out);
+    if (!may_be_assigned(now, *call, out)) continue;
+    if (call->function->batches && !call->alone) {
+      assign_batch(now, *call->function, *worker, out);
+      continue;
+    }
+    auto const items = work.room(*worker, *call);
+    auto& given = items == call->count ? *call : split(now, *call, items);
+    compact(given);
+    if (!within(worker->limits, *given.message)) {
+      fail(now, given, errc::too_large,
+           excess_in_words(*given.message, worker->limits, "the arguments take", "worker"), out);
+      continue;
+    }
+    work.dequeue(given);
+    assign(now, given, *worker, out);
+  }
+}
+
+// False: it has ended, or waits for something else than a worker now.
+bool hub::state::may_be_assigned(time_point now, call_record& call, outputs& out) {
+  if (call.deadline <= now) {
+    YONDER_REACHED(expired_in_queue);
+    fail(now, call, errc::deadline_exceeded, "the call's deadline passed before it was started", out);
+  } else if (calls.stalls(*call.caller)) {
+    YONDER_REACHED(stalled);
+    work.dequeue(call);
+    call.stage = call_stage::stalled;
+    call.caller->stalled.push_back(call);
+  } else if (config.journal && call.policy.durable && !call.may_repeat() && !call.start_recorded) {
+    work.dequeue(call);
+    append(call, out::append::kind::started, {}, out);
+  } else {
+    return true;
+  }
+  return false;
+}
+
+// The first that wait, as many as their limits let run together, as one frame under ids of the hub's own.
+// What has buffers, or must have no neighbours, runs by itself.
+void hub::state::assign_batch(time_point now, function_record& function, worker_session& worker,
+                              outputs& out) {
+  company.clear();
+  std::uint64_t weight = 0;
+  std::size_t bytes = 0;
+  time_point deadline = 0;
+  while (!function.queue.empty()) {
+    auto* call = &function.queue.front();
+    if (!may_be_assigned(now, *call, out)) continue;
+    auto const& limits = call->batching;
+    auto const own = call->payload / call->count;
+    auto const apart = call->alone || !call->message->buffers.empty();
+    auto const fits = company.size() < limits.max_items &&
+                      (limits.max_weight == 0 || limits.weight <= limits.max_weight - weight) &&
+                      bytes + own <= worker.limits.max_frame_bytes / 2 && company.size() < max_items;
+    if (!company.empty() && (apart || !fits)) break;
+    if (call->count > 1) call = &split(now, *call, 1);
+    if (company.empty() && (apart || !fits)) {
+      compact(*call);
+      if (!within(worker.limits, *call->message)) {
+        fail(now, *call, errc::too_large,
+             excess_in_words(*call->message, worker.limits, "the arguments take", "worker"), out);
         continue;
       }
-      work.dequeue(given);
-      assign(now, given, *worker, out);
+      work.dequeue(*call);
+      return assign(now, *call, worker, out);
     }
+    weight += limits.weight;
+    bytes += call->payload;
+    deadline = std::max(deadline, call->deadline);
+    work.dequeue(*call);
+    company.push_back(call);
   }
+  if (company.empty()) return;
+  if (company.size() == 1) {
+    compact(*company.front());
+    return assign(now, *company.front(), worker, out);
+  }
+  counters.attempts += company.size();
+  std::vector<std::uint32_t> sizes;
+  for (auto* const call : company) {
+    ++call->attempt;
+    sizes.push_back(static_cast<std::uint32_t>(call->payload));
+  }
+  byte_buffer body;
+  write_call(body, function.name, {}, {});
+  write_batching(body, company.front()->batching);
+  write_items(body, sizes);
+  frame message;
+  message.head.type = frame_type::assign;
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  for (auto* const call : company) {
+    auto const payload = call->message->payload().subspan(call->offset, call->payload);
+    body.append(payload.data(), payload.size());
+  }
+  message.body = std::move(body);
+  message.head.call = {0, last_entry + 1};
+  message.head.attempt = 1;
+  message.head.signature = function.signature;
+  last_entry += company.size();
+  auto const head = message.head;
+  auto const sequence = worker.conn.send(now, head, frame_ref(std::move(message)), deadline, out);
+  sessions.watch(worker);
+  if (work.assigned(now, company, worker, head.call, sequence) == worker.running) note_running(now, worker);
 }
 
 void hub::state::assign(time_point now, call_record& call, worker_session& worker, outputs& out) {
@@ -58,7 +137,7 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
 
 // The first of what the worker has is what it runs, so many items at once as its hello said.
 void hub::state::note_running(time_point now, worker_session& worker) {
-  while (worker.running < std::min<std::size_t>(worker.concurrency, worker.outstanding.size())) {
+  while (worker.running < worker.places()) {
     auto const& next = worker.outstanding[worker.running];
     if (!worker.conn.was_delivered(next.sequence)) return;
     if (worker.concurrency > 1 && next.count > 1)
@@ -114,7 +193,7 @@ void hub::state::grace_time(time_point now, worker_session& worker, outputs& out
 // nothing new is given to it.
 void hub::state::kill_condemned(time_point now, worker_session& worker, outputs& out) {
   auto awaited = false, stuck = false;
-  auto const places = std::min<std::size_t>(worker.outstanding.size(), worker.concurrency);
+  auto const places = worker.places();
   for (std::size_t i = 0; i < places; ++i) {
     auto const& attempt = worker.outstanding[i];
     (attempt.call != nullptr ? awaited : stuck) = true;
@@ -142,8 +221,9 @@ void hub::state::say_cancel(time_point now, worker_session& worker, attempt_reco
 
 // Asks for everything that waits in the worker behind what it runs.
 void hub::state::recall_waiting(time_point now, worker_session& worker, outputs& out) {
-  std::size_t i = 0;
-  for (auto places = worker.concurrency; places != 0 && i < worker.outstanding.size(); ++i) {
+  std::size_t i = worker.in_company != 0 ? worker.places() : 0;
+  for (auto places = worker.in_company != 0 ? 0 : worker.concurrency;
+       places != 0 && i < worker.outstanding.size(); ++i) {
     auto const& runs = worker.outstanding[i];
     if (runs.count > places && runs.call != nullptr) split(now, *runs.call, places);
     places -= std::min(places, worker.outstanding[i].count);
@@ -176,9 +256,10 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].call != &call) continue;
     list[i].call = nullptr;
+    if (list[i].in_company) return abandon_one(now, *worker, i, out);
     if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i, out);
     say_cancel(now, *worker, list[i], 0, out);
-    if (i >= worker->concurrency) return;
+    if (i >= worker->places()) return;
     if (i < worker->running && !list[i].ended) {
       list[i].stop_by = add(now, config.cancel_grace);
       arm_grace(*worker);
@@ -187,6 +268,25 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
     return work.update_load(now, *worker);
   }
   check_failed("a call is with a worker that does not have it");
+}
+
+// One of several that run as one: the others go on, and it is told to stop only when nobody wants any of
+// them.
+void hub::state::abandon_one(time_point now, worker_session& worker, std::size_t index, outputs& out) {
+  auto& list = worker.outstanding;
+  if (index >= worker.places()) return say_cancel(now, worker, list[index], 0, out);
+  auto first = index, past = index + 1;
+  while (first != 0 && list[first - 1].runs_with(list[index])) --first;
+  while (past < list.size() && list[past].runs_with(list[index])) ++past;
+  for (auto i = first; i < past; ++i)
+    if (list[i].call != nullptr) return work.update_load(now, worker);
+  for (auto i = first; i < past; ++i) {
+    say_cancel(now, worker, list[i], 0, out);
+    if (i < worker.running && !list[i].ended) list[i].stop_by = add(now, config.cancel_grace);
+  }
+  arm_grace(worker);
+  recall_waiting(now, worker, out);
+  work.update_load(now, worker);
 }
 
 // --- functions that nobody has, workers that do not come
@@ -327,7 +427,7 @@ std::uint32_t hub::state::started_items(worker_session const& worker, attempt_re
 
 // Then nobody can tell which of them its end was.
 bool hub::state::ran_several(worker_session& worker, peer_loss const& loss) {
-  if (worker.concurrency == 1) return false;
+  if (worker.concurrency == 1 && worker.in_company == 0) return false;
   std::size_t started = 0;
   for (std::size_t i = 0; i < worker.outstanding.size() && started < 2; ++i)
     started += started_items(worker, worker.outstanding[i], loss);

@@ -142,6 +142,12 @@ bool get_parent(bytes_view value, attempt_key& parent) {
          parent.attempt != 0;
 }
 
+bool get_batching(bytes_view value, batch_policy& batching) {
+  return value.size() == 28 && get_numbers(value.first(4), batching.max_items) && batching.max_items != 0 &&
+         get_microseconds(value.subspan(4, 8), batching.max_wait) &&
+         get_numbers(value.subspan(12), batching.max_weight, batching.weight);
+}
+
 bool get_role(bytes_view value, peer_role& role) {
   std::uint8_t number = 0;
   if (!get_numbers(value, number)) return false;
@@ -220,11 +226,18 @@ void write_requirements(byte_buffer& body, std::string_view needs) {
   put_present_text(body, tag::requirements, needs, max_requirements_size);
 }
 
+void write_batching(byte_buffer& body, batch_policy const& batching) {
+  put_numbers(body, tag::batching, batching.max_items,
+              static_cast<std::uint64_t>(batching.max_wait / microsecond), batching.max_weight,
+              batching.weight);
+}
+
 bool read_call(bytes_view metadata, call_message& message) {
   auto const good = read_fields(metadata, [&](tag what, bytes_view value) {
     switch (what) {
       case tag::function: return taken_if(get_text(value, message.function, max_name_size));
       case tag::policy: return taken_if(get_policy(value, message.policy));
+      case tag::batching: return taken_if(get_batching(value, message.batching));
       case tag::requirements: return taken_if(get_text(value, message.requirements, max_requirements_size));
       case tag::parent: return taken_if(get_parent(value, message.parent));
       default: return field::unknown;
@@ -381,6 +394,7 @@ frame make_error(failure const& error) {
   if (error.exit_status) put_numbers(body, tag::error_exit, std::int32_t{*error.exit_status});
   put_present_text(body, tag::error_stderr, error.stderr_tail);
   made.head.attempt = error.attempt;
+  if (error.shared) made.head.flags = flag_shared;
   return finish(std::move(made), error.payload);
 }
 

@@ -39,6 +39,7 @@ enum class tag : std::uint16_t {
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
   items = 0x8004,         // u32 count, then, where there are payloads, u32 size of each (items.hpp)
   requirements = 0x8005,  // requirements.hpp
+  batching = 0x8006,      // u32 most items, u64 longest wait in microseconds, u64 most weight, u64 weight
   parent = 0x8009,    // u64 session, u64 number, u32 attempt, u32 epoch of the worker's session: who calls
   wait = 0x800a,      // u32 epoch of the worker's session, u64 calls that have ended; all ones: no longer
   role = 0x8010,      // u8: 1 client, 2 worker
@@ -53,6 +54,7 @@ inline constexpr std::uint8_t flag_resumed = 2;     // welcome: the hub still kn
 inline constexpr std::uint8_t flag_recall = 4;      // cancel: only if it has not been started
 inline constexpr std::uint8_t flag_rejoin = 8;      // bye: the session is over, another may begin: say hello
 inline constexpr std::uint8_t flag_withdrawn = 16;  // chunk: the rest will not come, the frame is void
+inline constexpr std::uint8_t flag_shared = 32;     // error: of a whole batch, and need not be this item's
 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
@@ -90,8 +92,9 @@ struct welcome_message {
 };
 
 struct call_message {
-  std::string_view function;      // into the frame
-  call_policy policy;             // without the deadline, which the header carries
+  std::string_view function;  // into the frame
+  call_policy policy;         // without the deadline, which the header carries
+  batch_policy batching;
   std::string_view requirements;  // of the worker, encoded; empty: none
   attempt_key parent;             // the attempt whose task calls; attempt 0: no task does
 };
@@ -120,6 +123,7 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
                 std::string_view traceparent);
 // Behind it, if they are not empty: what the worker has to be like, as encode_requirements() gives it.
 void write_requirements(byte_buffer& body, std::string_view needs);
+void write_batching(byte_buffer& body, batch_policy const& batching);
 // Behind it: the attempt whose task calls.
 void write_parent(byte_buffer& body, attempt_key const& parent);
 bool read_call(std::span<std::byte const> metadata, call_message& message);

@@ -56,6 +56,14 @@ struct predecessor {
   std::string stderr_tail{};
 };
 
+// How a call may run together with others of its function.
+struct batch_policy {
+  std::uint32_t max_items = 0;   // of one batch; 0: it runs by itself
+  duration max_wait = 0;         // while every worker is busy, before its batch is handed to one of them
+  std::uint64_t max_weight = 0;  // of one batch; 0: none
+  std::uint64_t weight = 0;      // of this call
+};
+
 // Why a call ended without its value.
 struct failure {
   errc code = errc::failed;
@@ -68,7 +76,10 @@ struct failure {
   int signal = 0;
   std::optional<int> exit_status;
   std::string stderr_tail;
+  bool shared = false;  // by all of a batch: it need not be this item's
 };
+
+failure copy_of(failure const& error);
 
 // A value frame (payload and buffers), or why there is none.
 class outcome {
@@ -202,6 +213,13 @@ struct run {
   time_point deadline = never;
   std::uint32_t count = 1;           // items
   std::byte const* sizes = nullptr;  // of a row: of each one's arguments, as packed_items has them
+  // Of a batch: several attempts that run as one. `message` has their arguments one after the other, and each
+  // is finished() by itself.
+  struct item {
+    attempt_key key;
+    std::size_t size = 0;  // of its arguments
+  };
+  std::vector<item> items{};
 };
 // Worker: the caller no longer wants the running attempt. finished(key) is still expected.
 struct stop_requested {

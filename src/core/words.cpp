@@ -26,4 +26,19 @@ std::string excess_in_words(frame const& message, frame_limits const& most, std:
          " (runtime_options::max_call_bytes, of the " + std::string(whose) + ")";
 }
 
+failure copy_of(failure const& error) {
+  failure made;
+  made.code = error.code;
+  made.function = error.function;
+  made.type_name = error.type_name;
+  made.message = error.message;
+  made.payload = byte_buffer::copy_of(error.payload.bytes());
+  made.attempt = error.attempt;
+  made.worker = error.worker;
+  made.signal = error.signal;
+  made.exit_status = error.exit_status;
+  made.stderr_tail = error.stderr_tail;
+  return made;
+}
+
 }  // namespace yonder::core

@@ -18,8 +18,9 @@ struct running_attempt {
   time_point since = 0;
   time_point stop_by = never;  // of a session that ended: the answer goes nowhere, and it must stop
   bool stopping = false;
-  bool packed = false;  // its frame held several items
-  bool last = false;    // the last of them is among these
+  bool packed = false;    // its frame held several items
+  bool last = false;      // the last of them is among these
+  std::uint64_t run = 0;  // those with the same number run as one
   bool fenced() const noexcept { return stop_by != never; }
 };
 
@@ -37,7 +38,8 @@ struct worker::state final : session_user {
   worker_config config;
   hub_session hub;
   assignment_queue waiting;
-  std::vector<running_attempt> running;  // config.concurrency at most
+  std::vector<running_attempt> running;  // of config.concurrency runs at most
+  std::uint64_t last_run = 0;
   result_packer results;
   std::string measured;        // the function that ran last,
   duration item_time = never;  // and how long its items run
@@ -224,8 +226,16 @@ struct worker::state final : session_user {
 
   // --- work
 
+  // One that holds several attempts is one.
+  std::size_t runs() const {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < running.size(); ++i)
+      if (i == 0 || running[i].run != running[i - 1].run) ++count;
+    return count;
+  }
+
   void run_next(time_point now, outputs& out) {
-    while (running.size() < config.concurrency && !waiting.empty()) {
+    while (runs() < config.concurrency && !waiting.empty()) {
       if (waiting.deadline() <= now) {
         YONDER_REACHED(expired_in_worker);
         waiting.hand_back_front(hand_back_as(now, errc::deadline_exceeded,
@@ -233,7 +243,12 @@ struct worker::state final : session_user {
         continue;
       }
       auto next = waiting.take(row());
-      running.push_back({next.run.key, next.run.count, now, never, false, next.packed, next.last});
+      auto const& run = next.run;
+      ++last_run;
+      for (auto const& item : run.items)
+        running.push_back({item.key, 1, now, never, false, true, &item == &run.items.back(), last_run});
+      if (run.items.empty())
+        running.push_back({run.key, run.count, now, never, false, next.packed, next.last, last_run});
       out.emplace_back(std::move(next.run));
     }
   }

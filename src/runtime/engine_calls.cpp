@@ -42,10 +42,14 @@ bool is_equal(std::span<std::byte const> a, std::span<std::byte const> b) {
 
 }  // namespace
 
-outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs) {
+outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs,
+                    batch_terms const& batch) {
   outgoing call;
   core::begin_call(call.content.head, task.name, policy_of(settings));
   core::write_requirements(call.content.head, needs);
+  if (batch.max_size != 0)
+    core::write_batching(call.content.head, {batch.max_size, std::max<std::int64_t>(batch.max_wait, 0),
+                                             batch.max_weight, batch.weight});
   call.metadata_size = call.content.head.size();
   return call;
 }

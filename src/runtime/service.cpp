@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the templates of yonder/service.hpp call.
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "src/core/requirements.hpp"
 #include "src/runtime/call_context.hpp"
+#include "yonder/batched.hpp"
 #include "yonder/detail/service_slot.hpp"
 #include "yonder/error.hpp"
 
@@ -37,6 +40,12 @@ void throw_no_instance(std::string_view method) {
   throw_error({.code = errc::unsatisfiable,
                .message = "this is a method of a service, and no worker of that service runs it",
                .task = std::string(method)});
+}
+
+void check_batch_size(std::size_t items, std::size_t results) {
+  if (items == results) return;
+  throw std::logic_error("the batch function returned " + std::to_string(results) + " results for " +
+                         std::to_string(items) + " items; it has to return one for each, in order");
 }
 
 }  // namespace yonder::detail

@@ -218,7 +218,7 @@ void worker_loop::serve(lock& held, core::out::run const& work) {
 
 void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work) {
   if (work.key.call.session == 0 && !on.error) entered(work);
-  report(on, time, work.key);
+  report(on, time, work.key, work.items);
   turns_.ended(work.key);
   if (on.context.retires()) core_.drain(time, due_.items());
   carry_out();
@@ -226,10 +226,11 @@ void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work
 
 void worker_loop::run_task(lane& on, core::out::run const& work) {
   on.result = {};
+  on.items.clear();
   on.error.reset();
   current_call() = &on.context;
   try {
-    execute(work, on.result);
+    execute(on, work);
   } catch (...) {
     on.error = failure_of_current_exception(config_.max_result_bytes);
   }
@@ -252,7 +253,7 @@ void worker_loop::serve_row(lock& held, core::out::run const& work) {
   take_back(held);
   auto const time = now();
   close_row(time);
-  if (left_behind_) report(own_, time, row_.first());
+  if (left_behind_) report(own_, time, row_.first(), {});
   turns_.ended(row_.last_begun());
   if (own_.context.retires()) core_.drain(time, due_.items());
   carry_out();
@@ -332,24 +333,60 @@ void worker_loop::end_if_fork(bool returned) const noexcept {
   if (!mark_.is_ours()) ::_exit(returned ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-void worker_loop::execute(core::out::run const& work, detail::encoded& result) {
+void worker_loop::execute(lane& on, core::out::run const& work) {
   auto const* const task = find(work.function);
   if (task == nullptr) throw_unknown();
-  task->invoke(work.message.payload(), work.message.buffers, {.bytes = config_.max_decoded_bytes}, result);
+  if (!work.items.empty()) return execute_batch(on, *task, work);
+  task->invoke(work.message.payload(), work.message.buffers, {.bytes = config_.max_decoded_bytes}, on.result);
+}
+
+void worker_loop::execute_batch(lane& on, detail::task_entry const& task, core::out::run const& work) {
+  if (task.invoke_batch == nullptr)
+    detail::throw_error(
+        {.code = errc::signature_mismatch, .message = "this task does not take batches here"});
+  on.items.resize(work.items.size());
+  auto left = work.message.payload();
+  for (std::size_t i = 0; i < work.items.size(); ++i) {
+    on.items[i].arguments = left.first(work.items[i].size);
+    left = left.subspan(work.items[i].size);
+  }
+  task.invoke_batch(on.items, {.bytes = config_.max_decoded_bytes});
 }
 
 // An outcome that cannot be told is a lost attempt, which the end of this worker tells.
-void worker_loop::report(lane& on, std::int64_t time, core::attempt_key const& key) noexcept try {
-  if (on.error)
+void worker_loop::report(lane& on, std::int64_t time, core::attempt_key const& key,
+                         std::span<core::out::run::item const> items) noexcept try {
+  if (!items.empty())
+    report_items(on, time, items);
+  else if (on.error)
     core_.finished(time, key, std::move(*on.error), due_.items());
   else
-    report_value(on, time, key);
+    report_value(std::move(on.result), time, key);
 } catch (std::exception const& error) {
   exit({.clean = false, .reason = error.what()});
 }
 
-void worker_loop::report_value(lane& on, std::int64_t time, core::attempt_key const& key) {
-  if (auto const bytes = bytes_of(on.result); bytes > config_.max_result_bytes) {
+void worker_loop::report_items(lane& on, std::int64_t time, std::span<core::out::run::item const> items) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    auto const& key = items[i].key;
+    if (on.error) {
+      auto failure = core::copy_of(*on.error);
+      failure.shared = true;
+      core_.finished(time, key, std::move(failure), due_.items());
+    } else if (on.items[i].error) {
+      try {
+        std::rethrow_exception(on.items[i].error);
+      } catch (...) {
+        core_.finished(time, key, failure_of_current_exception(config_.max_result_bytes), due_.items());
+      }
+    } else {
+      report_value(std::move(on.items[i].result), time, key);
+    }
+  }
+}
+
+void worker_loop::report_value(detail::encoded&& result, std::int64_t time, core::attempt_key const& key) {
+  if (auto const bytes = bytes_of(result); bytes > config_.max_result_bytes) {
     core_.finished(
         time, key,
         failure_of(errc::too_large, "the result takes " + std::to_string(bytes) + " bytes; the limit is " +
@@ -359,9 +396,9 @@ void worker_loop::report_value(lane& on, std::int64_t time, core::attempt_key co
     return;
   }
   core::frame value;
-  value.head.buffer_count = static_cast<std::uint32_t>(on.result.buffers.size());
-  value.body = std::move(on.result.head);
-  value.buffers = std::move(on.result.buffers);
+  value.head.buffer_count = static_cast<std::uint32_t>(result.buffers.size());
+  value.body = std::move(result.head);
+  value.buffers = std::move(result.buffers);
   core_.finished(time, key, std::move(value), due_.items());
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -89,10 +90,13 @@ class worker_loop {
   void close_row(std::int64_t time);
   detail::task_entry const* find(std::string_view function) const;
   void end_if_fork(bool returned) const noexcept;
-  void execute(core::out::run const& work, detail::encoded& result);
+  void execute(lane& on, core::out::run const& work);
+  void execute_batch(lane& on, detail::task_entry const& task, core::out::run const& work);
+  void report_items(lane& on, std::int64_t time, std::span<core::out::run::item const> items);
   void settle(lane& on, std::int64_t time, core::out::run const& work);
-  void report(lane& on, std::int64_t time, core::attempt_key const& key) noexcept;
-  void report_value(lane& on, std::int64_t time, core::attempt_key const& key);
+  void report(lane& on, std::int64_t time, core::attempt_key const& key,
+              std::span<core::out::run::item const> items) noexcept;
+  void report_value(detail::encoded&& result, std::int64_t time, core::attempt_key const& key);
   void publish(core::out::run const& work) noexcept;
   void request_stop(core::attempt_key const& key) noexcept;
   void stop_running() noexcept;
@@ -141,9 +145,10 @@ class worker_loop {
   struct lane {
     explicit lane(worker_loop& owner) : context(owner.config_.reach, owner.config_.host, &owner.service_) {}
     call_context context;
-    detail::encoded result;              // of the task that ran last
-    std::optional<core::failure> error;  // why it has none
-    std::optional<core::out::run> work;  // of a crew's: what it runs
+    detail::encoded result;                 // of the task that ran last
+    std::vector<detail::batch_item> items;  // of a batch that did
+    std::optional<core::failure> error;     // why it has none
+    std::optional<core::out::run> work;     // of a crew's: what it runs
     std::condition_variable wakes;
     std::thread thread;
   };

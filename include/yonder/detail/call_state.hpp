@@ -38,8 +38,17 @@ struct outgoing {
   encoded content;
   std::size_t metadata_size = 0;
 };
+// The batches that a call may be in, and what it weighs there.
+struct batch_terms {
+  unsigned max_size = 0;
+  std::int64_t max_wait = 0;  // ns
+  std::uint64_t max_weight = 0;
+  std::uint64_t weight = 0;
+};
+
 // `needs`: what a hub is told of the workers that may run it (encode_terms()); empty: any.
-YONDER_API outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs = {});
+YONDER_API outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs = {},
+                               batch_terms const& batch = {});
 
 // When a call leaves this process.
 enum class departure : unsigned char {

@@ -21,6 +21,15 @@ namespace yonder::detail {
 using task_invoker = void (*)(std::span<std::byte const> arguments, std::span<buffer const> buffers,
                               decode_limits limits, encoded& result);
 
+// One of several calls that run as one: its arguments, and what came of it.
+struct batch_item {
+  std::span<std::byte const> arguments;
+  encoded result;
+  std::exception_ptr error;
+};
+// The same for several. What it throws is of all of them.
+using batch_invoker = void (*)(std::span<batch_item> items, decode_limits limits);
+
 // A type whose symbol holds the function's: there, all compilers spell it alike.
 template <auto Function>
 struct symbol_of {};
@@ -31,9 +40,10 @@ struct task_entry {
   std::uint64_t (*signature)();  // hash of the argument and result structure
   std::string (*structure)();    // the same in words
   task_invoker invoke;
-  void const* image;             // which executable or shared library it is from
-  std::type_info const* symbol;  // symbol_of its function
-  bool has_deduced_name;         // none is stated
+  void const* image;                     // which executable or shared library it is from
+  std::type_info const* symbol;          // symbol_of its function
+  bool has_deduced_name;                 // none is stated
+  batch_invoker invoke_batch = nullptr;  // of a batched one
   task_entry* next = nullptr;
 };
 

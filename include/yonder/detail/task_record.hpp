@@ -55,6 +55,14 @@ struct structure_of_task {
 template <class Task>
 inline constexpr bool has_deduced_name = false;
 
+template <class Task>
+constexpr batch_invoker batch_invoker_of() {
+  if constexpr (requires { Task::invoke_batch; })
+    return Task::invoke_batch;
+  else
+    return nullptr;
+}
+
 // The registry entry of a task: one per image.
 template <class Task, auto Function, class Parameters>
 struct task_record;
@@ -85,7 +93,8 @@ constinit task_entry task_record<Task, Function, type_list<P...>>::entry{Task::n
                                                                          &invoke,
                                                                          &image_tag,
                                                                          &typeid(symbol_of<Function>),
-                                                                         has_deduced_name<Task>};
+                                                                         has_deduced_name<Task>,
+                                                                         batch_invoker_of<Task>()};
 
 template <class Task, auto Function, class... P>
 registration const task_record<Task, Function, type_list<P...>>::registered{entry};

@@ -42,7 +42,7 @@ struct tested_work {
 
   // Assigns what comes next; the worker that got it.
   worker_session* assign_next() {
-    auto const [next, to] = core.next();
+    auto const [next, to] = core.next(0);
     if (next == nullptr) return nullptr;
     core.dequeue(*next);
     core.assigned(0, *next, *to, 1);
@@ -59,11 +59,11 @@ TEST_CASE("the call that has waited longest goes first, whichever its function")
   auto& then = w.call("a");
   auto& worker = w.workers.emplace_back();
   w.core.join(0, worker, w.core.hold_image(table));
-  CHECK(w.core.next().call == &first);
+  CHECK(w.core.next(0).call == &first);
   w.core.dequeue(first);
-  CHECK(w.core.next().call == &then);
+  CHECK(w.core.next(0).call == &then);
   w.core.requeue(0, first);
-  CHECK(w.core.next().call == &first);
+  CHECK(w.core.next(0).call == &first);
 }
 
 TEST_CASE("what waits in a worker is bounded in bytes, and one call may always be larger") {
@@ -122,7 +122,7 @@ TEST_CASE("a pool of which nothing is known may offer everything, until its firs
   CHECK(w.core.unknown(0) == nullptr);
   w.worker("b", &unknown);
   CHECK(unknown.queued == 1);
-  CHECK(w.core.next().call == &other);
+  CHECK(w.core.next(0).call == &other);
   CHECK(w.core.unknown(0) == third.function);
   w.core.dequeue(third);
 }

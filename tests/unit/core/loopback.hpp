@@ -137,7 +137,7 @@ class loopback {
 
   call_id submit(client_end& from, std::string_view payload, call_policy policy = {},
                  std::string_view function = "echo", std::uint64_t signature = 7, std::string_view needs = {},
-                 attempt_key const& parent = {}) {
+                 attempt_key const& parent = {}, batch_policy const* batching = nullptr) {
     call_spec spec;
     spec.parent = parent;
     spec.function = function;
@@ -147,6 +147,7 @@ class loopback {
     begin_call(body, function, policy);
     if (parent.attempt != 0) write_parent(body, parent);
     write_requirements(body, needs);
+    if (batching != nullptr) write_batching(body, *batching);
     spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.append(payload.data(), payload.size());
     spec.message.body = std::move(body);
@@ -190,6 +191,20 @@ class loopback {
     frame value;
     value.body = bytes_of(text);
     by.core->finished(now, key, std::move(value), out_);
+    carry_out(by);
+    pump();
+  }
+
+  // One item of a run.
+  void finish(worker_end& by, attempt_key const& key, std::string_view text) {
+    frame value;
+    value.body = bytes_of(text);
+    by.core->finished(now, key, std::move(value), out_);
+    carry_out(by);
+    pump();
+  }
+  void finish(worker_end& by, attempt_key const& key, failure error) {
+    by.core->finished(now, key, std::move(error), out_);
     carry_out(by);
     pump();
   }
