@@ -120,6 +120,13 @@ TEST_CASE("calls that call on without end are refused in words") {
   CHECK(digging.remote(5) == 5);
 }
 
+TEST_CASE("workers are started for calls that wait while nothing else happens") {
+  yonder::runtime here({.workers = 2, .in_process = threads()});
+  auto busy = task::wait_for_stop.on(here).spawn();  // one worker's worth of computing is left
+  CHECK(digging.on(here).with({.deadline = 20s}).remote(30) == 30);
+  busy.cancel();
+}
+
 TEST_CASE("helper threads of a worker's task are told who may call") {
   if (threads()) return;  // there, they call as any thread of the program does
   CHECK(helped.remote().find("the thread that it was called on") != std::string::npos);

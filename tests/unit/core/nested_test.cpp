@@ -137,16 +137,28 @@ TEST_CASE("nested calls go before new ones, the deepest first") {
   auto const sibling = hub.net.call_within(first, hub.tasks, "sibling");
   hub.net.wait_within(first, hub.tasks);
   hub.let_workers_come();
-  auto& second = hub.runner(child);
-  auto const grandchild = hub.call_and_wait(second, "grandchild");
+  auto& other = hub.runner(child);
+  auto const grandchild = hub.call_and_wait(other, "grandchild");
   hub.let_workers_come();
   hub.net.finish(hub.runner(grandchild), "3");
-  hub.net.finish(second, "2");
+  hub.net.finish(other, "2");
   hub.net.wait_within(first, hub.tasks);
   CHECK(hub.runner_of(fresh) == nullptr);
   hub.net.finish(hub.runner(sibling), "2");
   hub.net.finish(first, "1");
   CHECK(hub.runner_of(fresh) != nullptr);
+}
+
+TEST_CASE("a nested call goes before one of another task that came first") {
+  tested_nest hub(1);
+  auto const outer = hub.net.submit(hub.caller, "outer");
+  hub.let_workers_come();
+  auto& first = hub.runner(outer);
+  auto const fresh = hub.net.submit(hub.caller, "fresh", {}, "other", 8);
+  auto const child = hub.call_and_wait(first, "child");
+  hub.let_workers_come();
+  CHECK(hub.runner_of(child) != nullptr);
+  CHECK(hub.runner_of(fresh) == nullptr);
 }
 
 TEST_CASE("a call's deadline holds for what its task calls") {
@@ -167,8 +179,8 @@ TEST_CASE("what a task has called ends with its attempt") {
   auto& first = hub.runner(outer);
   auto const inner = hub.call_and_wait(first, "inner");
   hub.let_workers_come();
-  auto& second = hub.runner(inner);
-  auto const innermost = hub.net.call_within(second, hub.tasks, "innermost");
+  auto& other = hub.runner(inner);
+  auto const innermost = hub.net.call_within(other, hub.tasks, "innermost");
 
   SUBCASE("cancelled") { hub.net.cancel(hub.caller, outer); }
   SUBCASE("lost, and tried again") {
@@ -180,7 +192,7 @@ TEST_CASE("what a task has called ends with its attempt") {
   SUBCASE("which had a value without it") { hub.net.finish(first, "done"); }
   CHECK(hub.code_of(hub.tasks, inner) == errc::cancelled);
   CHECK(hub.code_of(hub.tasks, innermost) == errc::cancelled);
-  CHECK(second.stops.size() == 1);
+  CHECK(other.stops.size() == 1);
 }
 
 TEST_CASE("a call of an attempt that is over, or never was, is cancelled") {
