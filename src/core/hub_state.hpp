@@ -99,6 +99,8 @@ struct hub::state {
   void call_time(time_point now, call_record& call, outputs& out);
   void orphan_time(time_point now, caller_record& caller, outputs& out);
   void abandon(time_point now, call_record& call, outputs& out);
+
+  // hub_journal.cpp: what is written down, and what waits for that
   void record(call_record& call, out::append::kind what, frame_ref body, outputs& out);
   void append(call_record& call, out::append::kind what, frame_ref body, outputs& out);
   void synced(time_point now, std::uint64_t up_to, outputs& out);

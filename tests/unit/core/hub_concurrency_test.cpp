@@ -70,10 +70,10 @@ TEST_CASE("an empty worker is given a call before one that already runs some") {
   loopback net;
   auto& client = net.add_client();
   auto& first = add_worker(net, 2);
-  auto& second = add_worker(net, 2);
+  auto& other = add_worker(net, 2);
   for (auto const* text : {"a", "b", "c", "d", "e"}) net.submit(client, text);
   CHECK(first.runs.size() == 2);
-  CHECK(second.runs.size() == 2);
+  CHECK(other.runs.size() == 2);
   CHECK(net.hub().census().queued == 1);
 }
 
