@@ -41,3 +41,7 @@ foreach(person IN ITEMS gpu_box library_author http_company slurm_team)
   yonder_add_packaging_test(person_${person} APART FIXTURE static COMMAND
     "${PROJECT_SOURCE_DIR}/tests/personas/${person}.sh" "${folder}/static" "${folder}/person_${person}")
 endforeach()
+
+# Another architecture, under an emulator.
+yonder_add_packaging_test(arm64 APART COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/arm64/cross_build.sh"
+  "${PROJECT_SOURCE_DIR}" "${folder}/arm64" "${CMAKE_CXX_COMPILER_LAUNCHER}")

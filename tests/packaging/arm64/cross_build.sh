@@ -27,7 +27,7 @@ package cereal cereal::cereal 1.3.2
 package nlohmann_json nlohmann_json::nlohmann_json 3.11.2
 
 cmake -S "$here" -B "$folder/built" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" \
-  -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ "-DCMAKE_FIND_ROOT_PATH=$arm;$folder/headers" \
+  -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 "-DCMAKE_CXX_COMPILER=$(command -v aarch64-linux-gnu-g++)" "-DCMAKE_FIND_ROOT_PATH=$arm;$folder/headers" \
   -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY \
   "-DCMAKE_PREFIX_PATH=/" "-DYONDER_SOURCE=$source" -DYONDER_WITH_ZMQ=OFF -DYONDER_WITH_ASIO=OFF -DYONDER_WITH_HTTP=OFF -DYONDER_WITH_CUDA=OFF
 cmake --build "$folder/built" --target consumer
