@@ -162,7 +162,10 @@ class [[nodiscard]] map_range {
  private:
   void advance() {
     current_.reset();
-    for (; !calls_->full() && *next_ != std::end(range_); ++*next_) calls_->add(task_.start(**next_));
+    for (; !calls_->full() && *next_ != std::end(range_); ++*next_) {
+      if (!where_) where_ = task_.where();
+      calls_->add(task_.start(where_, **next_));
+    }
     if (calls_->empty()) return;
     auto const finished = calls_->next();
     index_ = finished.index;
@@ -183,6 +186,7 @@ class [[nodiscard]] map_range {
   }
 
   Task task_;
+  detail::engine_ref where_;  // once there was an element
   Range range_;
   bool ordered_;
   std::size_t window_;

@@ -80,7 +80,8 @@ class verbs<Task, Function, type_list<P...>> {
   requires(sizeof...(A) == sizeof...(P) &&
            (std::is_convertible_v<A, passed_t<P>> && ...)) yonder::call<result> spawn(A&&... a)
   const {
-    return yonder::call<result>(start_owned(detail::departure::now, accepted<P>(std::forward<A>(a))...));
+    return yonder::call<result>(
+        start_owned(self().where(), detail::departure::now, accepted<P>(std::forward<A>(a))...));
   }
   // For braced arguments.
   template <class = void>
@@ -140,14 +141,14 @@ class verbs<Task, Function, type_list<P...>> {
 
   // One call of a map. Not for users.
   template <class... A>
-  call_ref start(A&&... a) const {
-    return start_owned(departure::gathered, accepted<P>(std::forward<A>(a))...);
+  call_ref start(engine_ref const& where, A&&... a) const {
+    return start_owned(where, departure::gathered, accepted<P>(std::forward<A>(a))...);
   }
 
   // One call that nobody waits for in a function of ours. Not for users.
   template <class... A>
   call_ref start_unattended(A&&... a) const {
-    return start_owned(departure::now, accepted<P>(std::forward<A>(a))...);
+    return start_owned(self().where(), departure::now, accepted<P>(std::forward<A>(a))...);
   }
 
   // The arguments as they travel, and what a worker does with them. For testing.hpp.
@@ -210,10 +211,10 @@ class verbs<Task, Function, type_list<P...>> {
   }
 
   template <class... A>
-  call_ref start_owned(departure when, A&&... a) const {
+  call_ref start_owned(engine_ref const& where, departure when, A&&... a) const {
     auto call = begin_call(record::entry, settings(), worker_needs(), company_of(a...));
     encode_owned(call.content, std::forward<A>(a)...);
-    return submit(self().where(), record::entry, settings(), std::move(call), when);
+    return submit(where, record::entry, settings(), std::move(call), when);
   }
 
   template <class All, std::size_t... I>
@@ -280,9 +281,11 @@ class spread {
   using result = typename Task::result;
   explicit spread(Task const& task) : task_(task) {}
 
+  engine_ref where() const { return task_.where(); }
+
   template <class Tuple>
-  call_ref start(Tuple&& arguments) const {
-    return std::apply([&](auto&&... a) { return task_.start(static_cast<decltype(a)>(a)...); },
+  call_ref start(engine_ref const& where, Tuple&& arguments) const {
+    return std::apply([&](auto&&... a) { return task_.start(where, static_cast<decltype(a)>(a)...); },
                       std::forward<Tuple>(arguments));
   }
 

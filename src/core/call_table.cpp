@@ -89,6 +89,7 @@ call_record& call_table::add(caller_record& caller, call_id id, std::uint32_t co
   call.caller = &caller;
   call.bytes = size;
   call.count = count;
+  caller.highest = std::max(caller.highest, id.number + count - 1);
   index(call);
   caller.subscribed.push_back(call);
   caller.items += count;

@@ -49,6 +49,11 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
 void hub::state::take_batch(time_point now, client_session& client, call_message const& said,
                             packed_items const& items, frame&& message, outputs& out) {
   auto const id = message.head.call;
+  if (id.number > calls.find_caller(client.id)->highest) {
+    auto const bytes = message.payload().size();
+    return take_new(now, client, id, said, frame_ref(std::move(message)), items, {0, items.count, 0, bytes},
+                    out);
+  }
   for (std::uint32_t i = 1; i < items.count; ++i) {
     auto const* const known = calls.find({id.session, id.number + i});
     if (known != nullptr && known->orphaned_since == never)

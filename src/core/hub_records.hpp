@@ -149,6 +149,7 @@ struct caller_record {
   bool connected = false;
   number_map<call_record> calls;                  // by their first numbers
   std::map<std::uint64_t, call_record*> batches;  // of them, those with several items
+  std::uint64_t highest = 0;                      // the highest number of a call that was ever taken
   std::size_t items = 0;
   caller_list subscribed;   // the caller waits for them
   caller_list orphaned;     // nobody does; the first to be so first
