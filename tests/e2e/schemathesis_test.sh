@@ -8,8 +8,11 @@ folder=$(mktemp -d)
 server=""
 trap '[ -z "$server" ] || kill "$server"; wait; rm -rf "$folder"' EXIT
 
+program=$(realpath "$1")
+cd "$folder"  # schemathesis leaves a cache where it runs
+
 mkfifo "$folder/address"
-"$1" --yonder-serve 127.0.0.1:0 --keys "$folder/keys" >"$folder/address" 2>/dev/null &
+"$program" --yonder-serve 127.0.0.1:0 --keys "$folder/keys" >"$folder/address" 2>/dev/null &
 server=$!
 read -r address <"$folder/address"
 key=$(awk '$3 == "admin" { print $1 }' "$folder/keys")
