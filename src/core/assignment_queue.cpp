@@ -78,7 +78,7 @@ assignment_queue::next_item assignment_queue::take_all() {
   run.message.body = std::move(body);
   run.function = {reinterpret_cast<char const*>(run.message.metadata().data()) + name,
                   one.info.function.size()};
-  spent_.reset();
+  row_.reset();
   frames_.pop_front();
   return taken;
 }
@@ -90,6 +90,8 @@ assignment_queue::next_item assignment_queue::take(std::uint32_t most) {
   next_item taken;
   taken.packed = one.items.count > 1;
   auto const count = one.gone.empty() ? std::min(most, one.left) : 1;
+  row_.reset();
+  if (count > 1) row_ = row_of(one, count);
   one.left -= count;
   items_ -= count;
   taken.last = one.left == 0;
@@ -105,11 +107,7 @@ assignment_queue::next_item assignment_queue::take(std::uint32_t most) {
     run.message = take_part(one, count);
   else
     run.message = std::move(one.message);
-  spent_.reset();
-  if (taken.last) {
-    if (count > 1) spent_ = std::move(one);
-    frames_.pop_front();
-  }
+  if (taken.last) frames_.pop_front();
   return taken;
 }
 
@@ -127,13 +125,42 @@ frame assignment_queue::take_part(assigned& one, std::uint32_t count) {
   return part;
 }
 
+// What would wait if only the next `count` items did: their frame may be handed back, or its rest, before
+// they are.
+assignment_queue::assigned assignment_queue::row_of(assigned const& one, std::uint32_t count) {
+  assigned row;
+  row.key = one.key;
+  row.sequence = one.sequence;
+  row.info = one.info;
+  row.message = {one.message.head, one.message.body.duplicate(), {}};
+  row.items = one.items;
+  row.as_one = one.as_one;
+  row.next = one.next;
+  row.offset = one.offset;
+  row.left = count;
+  return row;
+}
+
 void assignment_queue::put_back(std::uint32_t count) {
-  if (spent_) frames_.insert(0, std::move(*std::exchange(spent_, std::nullopt)));
-  auto& one = frames_.front();
-  one.next -= count;
-  one.offset -= one.items.size_of(one.next, count);
-  one.left += count;
+  YONDER_CHECK(row_ && count <= row_->left, "more is put back than was taken");
+  auto const end = row_->next + row_->left;
+  row_->left -= count;
   items_ += count;
+  if (!frames_.empty() && frames_.front().key == row_->key && frames_.front().next == end) {
+    auto& one = frames_.front();
+    one.next -= count;
+    one.offset -= one.items.size_of(one.next, count);
+    one.left += count;
+    return;
+  }
+  auto rest = row_of(*row_, count);
+  rest.next = end - count;
+  rest.offset += rest.items.size_of(row_->next, rest.next - row_->next);
+  if (end < rest.items.count) {
+    rest.gone.resize(rest.items.count);
+    for (auto item = end; item < rest.items.count; ++item) rest.gone[item] = true;
+  }
+  frames_.insert(0, std::move(rest));
 }
 
 }  // namespace yonder::core

@@ -65,7 +65,7 @@ class assignment_queue {
   std::size_t items() const noexcept { return items_; }
   void clear() noexcept {
     frames_.clear();
-    spent_.reset();
+    row_.reset();
     items_ = 0;
   }
 
@@ -94,6 +94,7 @@ class assignment_queue {
 
   static attempt_key key_of(assigned const& one, std::uint32_t item);
   static void skip_gone(assigned& one);
+  static assigned row_of(assigned const& one, std::uint32_t count);
   static frame take_part(assigned& one, std::uint32_t count);
   next_item take_all();
 
@@ -120,7 +121,7 @@ class assignment_queue {
   void give_up(assigned& one, std::uint32_t first, std::uint32_t count);
 
   ring<assigned> frames_;
-  std::optional<assigned> spent_;  // the frame of which the last row was taken, if that was all of it
+  std::optional<assigned> row_;  // the last one that was taken, as it would wait if it were put back
   std::size_t items_ = 0;
 };
 

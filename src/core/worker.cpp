@@ -191,12 +191,17 @@ struct worker::state final : session_user {
     if (found == running.end() || begun >= found->count) return;
     auto const others = found->count - begun;
     auto const counts = !found->fenced() && !exited;
+    auto first = key;
+    first.call.number += begun;
     found->count = begun;
     found->last = false;
     if (begun == 0) running.erase(found);
     if (!counts) return;
+    // What waited behind the row was handed back when the drain began: its frame may be gone.
+    if (draining)
+      return answer_not_started(now, {first, others}, {}, errc::disconnected, "the worker takes no more work",
+                                out);
     if (!YONDER_MUTANT(row_rest_lost)) waiting.put_back(others);
-    if (draining) hand_back_all(now, out);
     run_next(now, out);
   }
 

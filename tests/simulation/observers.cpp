@@ -245,7 +245,9 @@ record* world::find(call_id id) {
 
 void world::observe_run(out::run const& run, std::uint32_t pool) {
   auto* const call = find(run.key.call);
-  if (call == nullptr) return violated("a run of no call");
+  if (call == nullptr)
+    return violated("a run of no call: number " + std::to_string(run.key.call.number) + " of session " +
+                    std::to_string(run.key.call.session) + ", attempt " + std::to_string(run.key.attempt));
   if (++call->starts > 1 && !call->may_repeat) violated("a call that must be started once is started again");
   if (call->kills > most_kills) violated("a call is started that has ended several workers");
   if (how_.pools > 1 && !offers(pool, call->function))

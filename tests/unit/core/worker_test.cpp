@@ -411,6 +411,18 @@ TEST_CASE("a row of which nothing was begun is given out anew, also when it was 
   CHECK(worker.said() == spoken{"result 20+7 \"ABCDEFG\""});
 }
 
+TEST_CASE("what is put back of a row is the same, although what waited behind it was handed back") {
+  for (auto const behind : {2U, 1U}) {
+    row_worker worker;
+    worker.cancel(27 - behind, behind, flag_recall);  // all that waits behind the row, or only the last
+    worker.said();
+    worker.shorten(21, 2);
+    CHECK(worker.core.queued() == 4 - behind);
+    worker.finish_row(21, {"B", "C"});
+    CHECK(worker.said().front().starts_with("run 23 f \"d"));
+  }
+}
+
 TEST_CASE("what a shortened row leaves behind is handed back by a worker that drains") {
   row_worker worker;
   worker.shorten(21, 1);
