@@ -184,7 +184,8 @@ gpu_advice advise_on_driver(gpu_facts const& facts) {
               "sudo modprobe nvidia (it says why not; after a new kernel: sudo dkms autoinstall, or reboot)");
   if (!facts.driver_loaded)
     return no("the NVIDIA driver is not loaded",
-              "sudo apt-get install nvidia-driver (Ubuntu: sudo ubuntu-drivers install), then reboot");
+              "sudo apt-get install nvidia-driver (Debian: of its section non-free; Ubuntu: sudo "
+              "ubuntu-drivers install), then reboot");
   if (facts.control != access::open) return advise_on_node(facts, control_node, facts.control);
   return no("libcuda.so.1, the driver's library, cannot be loaded", "sudo apt-get install libcuda1");
 }
@@ -228,7 +229,13 @@ gpu_advice advise_on_devices(gpu_facts const& facts) {
   if (facts.visible && (facts.init_error == 0 || facts.init_error == 100))
     return no("CUDA_VISIBLE_DEVICES=" + *facts.visible + " names no GPU that is there",
               "unset CUDA_VISIBLE_DEVICES");
-  return no("the driver shows no GPU (cuInit says " + std::to_string(facts.init_error) + ")", "nvidia-smi");
+  if (facts.init_error == 805 ||
+      facts.init_error == 807)  // CUDA_ERROR_MPS_CONNECTION_FAILED, _SERVER_NOT_READY
+    return no("the server of MPS, by which processes share the GPU, does not answer (cuInit says " +
+                  std::to_string(facts.init_error) + ")",
+              "nvidia-cuda-mps-control -d, or unset CUDA_MPS_PIPE_DIRECTORY to go without it");
+  return no("the driver shows no GPU (cuInit says " + std::to_string(facts.init_error) + ")",
+            "nvidia-smi, and sudo dmesg | grep NVRM");
 }
 
 // cuda:0 is older than 8.0; another may do.
@@ -326,7 +333,9 @@ gpu_advice advise(gpu_facts const& facts) {
   if (facts.driver / 1000 < facts.toolkit / 1000)
     return no("the driver serves CUDA " + version(facts.driver) + ", and this Yonder was built with " +
                   version(facts.toolkit) + ", which needs driver " + driver_for(facts.toolkit) + " or later",
-              "sudo apt-get install a newer nvidia-driver, or build with toolkit " +
+              "sudo apt-get install cuda-drivers (of developer.nvidia.com/cuda-downloads, as a "
+              "distribution's own driver may "
+              "be older), then reboot; or build with toolkit " +
                   std::to_string(facts.driver / 1000));
   if (facts.gpus.empty()) return advise_on_devices(facts);
   auto const& gpu = facts.gpus.front();

@@ -571,9 +571,19 @@ TEST_CASE("quick: the doctor's first line says that the GPU is used, or what to 
               f.has_driver_library = false;
             },
             "type: sudo apt-get install libcuda1"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 805;
+            },
+            "type: nvidia-cuda-mps-control -d, or unset"},
+           {[](gpu_facts& f) {
+              f.gpus.clear();
+              f.init_error = 100;
+            },
+            "type: nvidia-smi, and sudo dmesg"},
            {[](gpu_facts& f) { f.driver = 12040; },
             "serves CUDA 12.4, and this Yonder was built with 13.0, which needs driver 580 or later; type: "
-            "sudo"},
+            "sudo apt-get install cuda-drivers ("},
            {[](gpu_facts& f) {
               f.gpus.clear();
               f.visible = "";

@@ -177,6 +177,15 @@ class StandIn(WithFolder):
         self.assertEqual(len(list(self.folder.iterdir())), 2)
         os.close(held)
 
+    def test_the_page_begins_with_what_is_wrong_what_is_met_and_what_is_open(self):
+        self.run_driver(planted={"operators all": "is wrong", "attention 8 all": "fails"})
+        page = (self.folder / "out" / "gpu.md").read_text()
+        head = page[:page.index("\n## ")]
+        self.assertIn("**wrong: operators all: error 5.00e-01, allowed 4.00e-03**", head)
+        self.assertIn("**not told by: attention by warpgroups**: no time below is worth more than these results.", head)
+        self.assertRegex(head, r"Targets against peers: \d+ of \d+ met\.")
+        self.assertIn(" done, 1 failed, 0 not begun or not ended.", head)
+
     def test_nobody_who_reads_along_nor_who_reads_letters_of_another_kind_ends_the_run(self):
         for reader, environment in ((subprocess.DEVNULL, {"PYTHONIOENCODING": "ascii"}), (subprocess.PIPE, {})):
             driver = subprocess.Popen([sys.executable, TOOLS / "gpu.py", "--within", "500", "--out", self.folder / "out",

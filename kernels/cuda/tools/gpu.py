@@ -367,13 +367,7 @@ def steps():
 
 def bad_rows(state):
     """Errors that are larger than what is allowed."""
-    def is_bad(row):
-        return row["error"] is None or row["error"] > row["allowed"] or not row.get("same_labels", True)
-
-    def told(error):
-        return "no number" if error is None else f"{error:.2e}"
-    return [f"{row.get('what') or row.get('model')}: error {told(row['error'])}, allowed {row['allowed']:.2e}"
-            for step in state.steps.values() for row in step["rows"] if row.get("allowed") is not None and is_bad(row)]
+    return gpu_record.wrong_results(row for step in state.steps.values() for row in step["rows"])
 
 
 def carry_out(run, state, step):

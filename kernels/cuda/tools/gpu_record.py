@@ -139,6 +139,18 @@ def doubts(row, matrix_rate):
     return None
 
 
+def wrong_results(rows):
+    """In words: those whose error is larger than what is allowed, or whose labels differ."""
+    def is_wrong(row):
+        return row["error"] is None or row["error"] > row["allowed"] or not row.get("same_labels", True)
+
+    def told(error):
+        return "no number" if error is None else f"{error:.2e}"
+    return [f"{row.get('what') or row.get('model')}: error {told(row['error'])}, allowed {row['allowed']:.2e}"
+            + ("" if row.get("same_labels", True) else ", other labels")
+            for row in rows if row.get("allowed") is not None and is_wrong(row)]
+
+
 # ---- the record ----------------------------------------------------------------------------------------------------
 
 def rate(state, unit):
@@ -174,7 +186,7 @@ def record(state, device, about):
             "versions": about["versions"] | versions_of(state), "operators": rows_of("operator"), "rates": rows_of("rate"),
             "products": rows_of("product"), "alone": rows_of("alone"), "phases": phases, "accuracy": rows_of("accuracy"),
             "rows": rows_of("compared"), "kernels": rows_of("kernel"), "ncu": rows_of("ncu"), "sanitizers": rows_of("sanitizer"),
-            "absent": rows_of("absent"), "failed": state.failed(), "not_measured": state.left_out}
+            "absent": rows_of("absent"), "done": sum(step["done"] for step in state.steps.values()), "failed": state.failed(), "not_measured": state.left_out}
 
 
 def table(head, rows):
@@ -191,13 +203,29 @@ def us(value):
     return f"{value:.1f} us"
 
 
+def verdict(found):
+    """What whoever must decide reads first: are the results right, are the targets met, what is open?"""
+    wrong = wrong_results([*found["operators"], *found["accuracy"]])
+    # what these steps check was not seen to be right; by warpgroups alone, the rest goes by warps
+    unchecked = [name for name in found["failed"] if name == "operators" or name.startswith("attention ") or "float64" in name]
+    checked = len(found["operators"]) + len(found["accuracy"])
+    lines = [f"Results: {checked - len(wrong)} of {checked} checks are right" + (f"; **wrong: {'; '.join(wrong)}**" if wrong else "")
+             + (f"; **not told by: {', '.join(unchecked)}**" if unchecked else "")
+             + (": no time below is worth more than these results." if wrong or unchecked else ".")]
+    met = [row["ratio"] >= row["target"] for row in found["rows"] if row["target"]]
+    lines += [f"Targets against peers: {sum(met)} of {len(met)} met." if met else "Targets against peers: none was compared."]
+    lines += [f"Steps: {found['done']} done, {len(found['failed'])} failed, {len(found['not_measured'])} not begun or not ended"
+              + (": run the same command again." if found["not_measured"] else ".")]
+    return [*(f"- {line}" for line in lines), ""]
+
+
 def as_markdown(found):
     device = found["device"]
     lines = [f"# {device.get('name', 'no device')}, {time.strftime('%Y-%m-%d')}", ""]
     if found["stand_in"]:
         lines += ["**A stand-in answered: no figure here was measured.**", ""]
     lines += [f"Commit {found['commit'][:12]}; " + ", ".join(f"{k} {v}" for k, v in device.items() if k != "name") + "; "
-              + ", ".join(f"{k} {v}" for k, v in found["versions"].items()) + ".", ""]
+              + ", ".join(f"{k} {v}" for k, v in found["versions"].items()) + ".", "", *verdict(found)]
     section(lines, "Against what people use (bf16, three interleaved rounds, medians)",
             ["what", "ours", "peer", "ratio", "target", "met", "spread"],
             [[f"{r['model']}, {r['batch']}", us(r["ours"]), f"{us(r['peer'])} ({r['peer_name']})", f"{r['ratio']:.2f}",
