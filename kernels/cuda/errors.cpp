@@ -10,6 +10,7 @@ failure classify(int code) noexcept {
     case 3:                                 // cudaErrorInitializationError
     case 34:                                // cudaErrorStubLibrary
     case 35:                                // cudaErrorInsufficientDriver
+    case 36:                                // cudaErrorCallRequiresNewerDriver
     case 46:                                // cudaErrorDevicesUnavailable
     case 100:                               // cudaErrorNoDevice
     case 101:                               // cudaErrorInvalidDevice

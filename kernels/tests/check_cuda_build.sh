@@ -29,6 +29,14 @@ for program in yonder_gpu yonder_gpu_checked; do
     exit 1
   }
 done
+said=$(CUDA_VISIBLE_DEVICES='' "$build/tools/yonder_gpu" </dev/null 2>&1) && {
+  echo "error: yonder_gpu takes a GPU that is hidden"
+  exit 1
+}
+grep -q '^No GPU will be used: ' <<<"$said" || {
+  echo "error: yonder_gpu does not say what to type, where no yonder is that could: $said"
+  exit 1
+}
 cmake -S "$kernels" -B "$build-90" -G Ninja -DCMAKE_CUDA_COMPILER="$nvcc" -DYONDER_WITH_CUDA=ON -DYONDER_BUILD_TESTS=OFF \
   -DYONDER_CUDA_ARCHITECTURE=90 >"$build.log" 2>&1 || { cat "$build.log" && exit 1; }
 grep -q 'code=sm_90a' "$build-90/build.ninja" || {

@@ -753,6 +753,7 @@ TEST_CASE("quick: CUDA's errors have the type that says what to do") {
                        doctest::Contains("allocating 5 bytes: cudaErrorMemoryAllocation (CUDA error 2)"),
                        ml::gpu_out_of_memory);
   CHECK_THROWS_AS(raise(35, "cudaErrorInsufficientDriver", "looking"), ml::gpu_unavailable);
+  CHECK_THROWS_AS(raise(36, "cudaErrorCallRequiresNewerDriver", "looking"), ml::gpu_unavailable);
   CHECK_THROWS_AS(raise(100, "cudaErrorNoDevice", "looking"), ml::gpu_unavailable);
   CHECK_THROWS_AS(raise(802, "cudaErrorSystemNotReady", "looking"), ml::gpu_unavailable);
   CHECK_THROWS_AS(raise(807, "cudaErrorMpsServerNotReady", "looking"), ml::gpu_unavailable);

@@ -296,15 +296,6 @@ class Carried(WithFolder):
                 gpu.Run.find_programs(run)
         run.build.assert_not_called()
 
-    def test_a_gpu_that_is_hidden_or_a_driver_that_is_too_old_is_told_with_what_to_do(self):
-        with mock.patch.dict(os.environ, {"CUDA_VISIBLE_DEVICES": ""}):
-            self.assertNotIn("CUDA_VISIBLE", gpu_program.what_to_do("cuBLASLt is not there"))
-            self.assertIn("CUDA_VISIBLE_DEVICES is '': unset it", gpu_program.what_to_do("cudaErrorNoDevice"))
-        with mock.patch.object(gpu_program, "driver_version", lambda: 12):
-            self.assertIn("driver 580 or later", gpu_program.what_to_do("cudaErrorInsufficientDriver"))
-        with mock.patch.object(gpu_program, "driver_version", lambda: 0):
-            self.assertIn("yonder doctor", gpu_program.what_to_do("cudaErrorInsufficientDriver"))
-
     def test_what_is_built_here_is_for_the_gpu_that_cuda_shows_first(self):
         for shown, known, expected in (("90", "sm_80 sm_90", "90a"), ("86", "sm_80 sm_86", "86"), ("120", "sm_80 sm_90", ""),
                                        ("", "sm_80", "")):

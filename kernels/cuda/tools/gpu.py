@@ -106,7 +106,7 @@ class Run:
             return self.build(str(error))
         too_new = "cudaErrorInsufficientDriver" in said  # or there is no driver: CUDA says the same
         if status == 3 and not (too_new and gpu_program.toolkit_suits_driver()):
-            raise Unusable(said.strip()[-2000:] + gpu_program.what_to_do(said))
+            raise Unusable(said.strip()[-2000:])  # the doctor's words are among them
         return carried if status == 0 else self.build(said.strip()[-500:])
 
     def build(self, why):

@@ -294,17 +294,6 @@ def driver_version():
     return version.value // 1000
 
 
-def what_to_do(said):
-    """About a GPU that cannot be used, as the programs said."""
-    if "cudaErrorInsufficientDriver" in said and driver_version():  # CUDA says so without a driver, too
-        return (f"; the driver serves CUDA {driver_version()}, and what is carried was built with CUDA 13, which needs driver 580 "
-                "or later: update it, or build with a toolkit that it serves")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if "cudaErrorNoDevice" not in said or visible is None:
-        return "; `yonder doctor` says what to type"
-    return f"; CUDA_VISIBLE_DEVICES is '{visible}': unset it, or let it name a GPU that is there"
-
-
 def toolkit_version():
     """The major version of nvcc; 0 without one."""
     found = re.search(r"release (\d+)\.", said_by(shutil.which("nvcc") or USUAL_NVCC, "--version"))

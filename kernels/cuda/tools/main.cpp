@@ -27,6 +27,7 @@
 #include <sstream>
 #include <variant>
 
+#include "cuda/doctor.hpp"
 #include "cuda/model.hpp"
 #include "cuda/tools/ceilings.hpp"
 #include "cuda/tools/timed_operators.hpp"
@@ -647,7 +648,8 @@ class session {
 
 int main() {
   if (auto const reason = why_unavailable(0)) {
-    std::cerr << *reason << '\n';
+    // Where this was carried to, there may be no `yonder doctor`.
+    std::cerr << *reason << "\n" << advise(gather_gpu_facts()).answer << '\n';
     return 3;
   }
   session state;
