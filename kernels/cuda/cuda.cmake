@@ -52,6 +52,11 @@ if(NOT yonder_with_cuda)
   return()
 endif()
 
+set(YONDER_CUDA_ARCHITECTURE "" CACHE STRING "The only architecture to build CUDA kernels for (80, 86, 90a, …); empty: all")
+if(NOT YONDER_CUDA_ARCHITECTURE MATCHES "^([0-9]+a?)?$")
+  message(FATAL_ERROR "YONDER_CUDA_ARCHITECTURE is \"${YONDER_CUDA_ARCHITECTURE}\"; it takes one architecture, as 86 or 90a, or nothing: "
+    "machine code for 8.0 and 9.0a, and PTX for what comes after")
+endif()
 set(CMAKE_CUDA_ARCHITECTURES OFF)
 enable_language(CUDA)
 find_package(CUDAToolkit 12.5 REQUIRED)
@@ -68,7 +73,6 @@ if(TARGET yonder_ml)
 endif()
 # CMake 3.25 does not know C++20 for CUDA. Machine code for Ampere and Hopper, and PTX for what comes after; or machine
 # code for one architecture alone, as nvcc names it, for a build on the machine that will run it.
-set(YONDER_CUDA_ARCHITECTURE "" CACHE STRING "The only architecture to build CUDA kernels for (80, 86, 90a, …); empty: all")
 if(YONDER_CUDA_ARCHITECTURE)
   string(REGEX REPLACE "^90$" "90a" yonder_architecture "${YONDER_CUDA_ARCHITECTURE}") # wgmma is in 90a alone
   set(yonder_gencode "-gencode=arch=compute_${yonder_architecture},code=sm_${yonder_architecture}")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # check_cuda_line.sh KERNELS-FOLDER BUILD-FOLDER CXX: an nvcc that is too old, or with which nothing can be compiled, is
-# told in the one line of the configuration, which goes on without CUDA.
+# told in the one line of the configuration, which goes on without CUDA. More than one architecture is refused in words.
 set -euo pipefail
 kernels=$1 build=$2 compiler=$3
 rm -rf "$build"
@@ -22,3 +22,10 @@ expect() {
 }
 expect 11.8 "$build/bin/nvcc is of CUDA 11.8, and 12.5 or later is needed"
 expect 12.9 "CMake cannot compile with $build/bin/nvcc; -DYONDER_WITH_CUDA=ON shows what it says)"
+
+if cmake -S "$kernels" -B "$build/two" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DYONDER_BUILD_TESTS=OFF -DYONDER_WITH_CUDA=ON \
+  "-DYONDER_CUDA_ARCHITECTURE=80;86" >"$build/log" 2>&1 || ! grep -qF 'YONDER_CUDA_ARCHITECTURE is "80;86"' "$build/log"; then
+  echo "error: two architectures are not refused in words:"
+  cat "$build/log"
+  exit 1
+fi
