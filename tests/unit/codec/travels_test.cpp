@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <any>
 #include <functional>
 #include <memory_resource>
 #include <span>
@@ -144,7 +145,8 @@ static_assert(why<std::chrono::duration<long double>> == obstacle::wide_number);
 static_assert(why<twice> == obstacle::ambiguous);
 static_assert(why<without_functions> == obstacle::no_functions);
 static_assert(why<only_saved> == obstacle::no_functions);
-static_assert(why<std::function<void()>> == obstacle::no_header);
+static_assert(why<std::function<void()>> == obstacle::function_object);
+static_assert(why<std::any> == obstacle::no_header);
 static_assert(why<zoo::without_default> == obstacle::no_default_constructor);
 static_assert(why<std::unique_ptr<hidden_default>> == obstacle::no_default_constructor);
 static_assert(why<hidden_default> == obstacle::no_default_constructor);

@@ -224,12 +224,12 @@ TEST_CASE("calls are nested so deep as the hub allows, and no deeper") {
 
 TEST_CASE("where all who could take a call wait and none can be started, the youngest nested one fails") {
   loopback net;
-  auto& caller = net.add_client();
+  auto& client = net.add_client();
   auto& tasks = net.add_client();
   auto& left = net.add_worker();
   auto& right = net.add_worker();
-  net.submit(caller, "a");
-  net.submit(caller, "b");
+  net.submit(client, "a");
+  net.submit(client, "b");
   REQUIRE(left.runs.size() == 1);
   REQUIRE(right.runs.size() == 1);
   auto const in_a = net.call_within(left, tasks, "in a");
@@ -246,17 +246,17 @@ TEST_CASE("where all who could take a call wait and none can be started, the you
   CHECK(right.runs.front().key.call == in_a);
   net.finish(right, "in a");
   net.finish(left, "a");
-  CHECK(caller.outcomes.size() == 2);
+  CHECK(client.outcomes.size() == 2);
   CHECK(net.hub().census().calls == 0);
 }
 
 TEST_CASE("who waits for what goes on elsewhere is in no deadlock") {
   loopback net;
-  auto& caller = net.add_client();
+  auto& client = net.add_client();
   auto& tasks = net.add_client();
   auto& echoes = net.add_worker({{"echo", 7, ""}});
   auto& others = net.add_worker({{"other", 8, ""}});
-  net.submit(caller, "a");
+  net.submit(client, "a");
   auto const other = net.submit(tasks, "b", {}, "other", 8, {}, echoes.runs.front().key);
   auto const again = net.call_within(echoes, tasks, "c");  // which nobody takes before "a" has ended
   net.wait_within(echoes, tasks);
@@ -270,13 +270,13 @@ TEST_CASE("who waits for what goes on elsewhere is in no deadlock") {
 
 TEST_CASE("what waits in a worker behind a task that waits is fetched back") {
   loopback net;
-  auto& caller = net.add_client();
+  auto& client = net.add_client();
   auto& tasks = net.add_client();
   auto& worker = net.add_worker();
-  net.submit(caller, "measured");
+  net.submit(client, "measured");
   net.finish(worker, "measured");
-  net.submit(caller, "a");
-  net.submit(caller, "b");
+  net.submit(client, "a");
+  net.submit(client, "b");
   CHECK(worker.core->queued() == 1);
   net.call_within(worker, tasks, "in a");
   CHECK(worker.core->queued() == 1);  // nothing of what it calls is given to itself
