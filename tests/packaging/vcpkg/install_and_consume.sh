@@ -22,7 +22,7 @@ consume() { # <cmake options…>
 if [ ! -x "${VCPKG_ROOT-}/vcpkg" ]; then
   cmake -DPORT_FOLDER="$port" -DSOURCE="$source" -DFOLDER="$folder/tree" -DLINKAGE="$linkage" -DFEATURES="zmq;ml;tools" -P "$here/harness.cmake"
   consume -DCMAKE_PREFIX_PATH="$folder/tree/packages"
-  "$folder/tree/packages/tools/yonder/yonder" --help >/dev/null
+  LD_LIBRARY_PATH="$folder/tree/packages/lib" "$folder/tree/packages/tools/yonder/yonder" --help >/dev/null
   echo "vcpkg is not there (VCPKG_ROOT): its helper functions were stand-ins"
   exit 77
 fi
@@ -43,4 +43,5 @@ mkdir "$folder/cache"
 git -C "$folder/registry" diff --exit-code # the manifest is in vcpkg's own form
 consume -DCMAKE_TOOLCHAIN_FILE="$VCPKG_ROOT/scripts/buildsystems/vcpkg.cmake" -DVCPKG_INSTALLED_DIR="$folder/installed" \
   -DVCPKG_MANIFEST_MODE=OFF -DVCPKG_TARGET_TRIPLET=x64-linux
-"$folder/installed/x64-linux/tools/yonder/yonder" --help >/dev/null
+# vcpkg writes the way to the libraries into it by patchelf, which was not asked for.
+LD_LIBRARY_PATH="$folder/installed/x64-linux/lib" "$folder/installed/x64-linux/tools/yonder/yonder" --help >/dev/null
