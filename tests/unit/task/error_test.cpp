@@ -63,6 +63,8 @@ TEST_CASE("each code is thrown as its class and can be retried as its kind says"
   check_class<yonder::usage_error>(errc::no_runtime, failed);
   check_class<yonder::usage_error>(errc::duplicate_task, failed);
   check_class<yonder::usage_error>(errc::bad_configuration, failed);
+  check_class<yonder::would_deadlock>(errc::would_deadlock, failed);
+  check_class<yonder::would_deadlock>(errc::nested_too_deep, failed);
 }
 
 TEST_CASE("codes keep their numbers, and each has a name of its own") {
@@ -70,12 +72,13 @@ TEST_CASE("codes keep their numbers, and each has a name of its own") {
   CHECK(static_cast<int>(errc::worker_lost) == 6);
   CHECK(static_cast<int>(errc::protocol_violation) == 16);
   CHECK(static_cast<int>(errc::bad_configuration) == 20);
+  CHECK(static_cast<int>(errc::nested_too_deep) == 22);
   std::vector<std::string_view> names;
-  for (int code = 1; code <= 20; ++code) names.push_back(to_string(static_cast<errc>(code)));
+  for (int code = 1; code <= 22; ++code) names.push_back(to_string(static_cast<errc>(code)));
   std::sort(names.begin(), names.end());
   CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
   CHECK(std::find(names.begin(), names.end(), "unknown") == names.end());
-  CHECK(to_string(static_cast<errc>(21)) == "unknown");
+  CHECK(to_string(static_cast<errc>(23)) == "unknown");
 }
 
 TEST_CASE("an unknown code from a later version is still an error") {
