@@ -34,7 +34,7 @@ struct endpoint_entry {
   void (*encode)(json_document& document, std::uint32_t place, encoded& content);
   // Appends what a task that has ended well returned, as JSON. Throws json_error, codec_error.
   void (*write)(yonder::detail::reply const& result, std::string& out);
-  // The same for one parameter, or a result, that is bytes or text (UTF-8): as it is. Null: it is none.
+  // The same for one parameter, or a result, that is bytes: as they are. Null: it is none.
   void (*encode_octets)(std::string_view bytes, encoded& content);
   void (*write_octets)(yonder::detail::reply const& result, std::string& out);
 
@@ -70,7 +70,7 @@ struct task_parts<task<Function, Name>> {
 
 // What octets can stand for.
 template <class T>
-inline constexpr bool is_octets = std::is_same_v<T, std::string>;
+inline constexpr bool is_octets = false;
 template <class E, class A>
 inline constexpr bool is_octets<std::vector<E, A>> = is_byte<E>;
 
@@ -119,8 +119,6 @@ struct endpoint_record<Task, yonder::detail::type_list<P...>, Names...> {
     if constexpr (sizeof...(P) == 1) {
       using first = std::tuple_element_t<0, std::tuple<wire_type_t<P>...>>;
       if constexpr (is_octets<first>) {
-        if (std::is_same_v<first, std::string> && !is_utf8(bytes))
-          throw json_error("", "the text is not UTF-8");
         auto const* const data = reinterpret_cast<typename first::value_type const*>(bytes.data());
         yonder::detail::encode_owned(content, first(data, data + bytes.size()));
       }

@@ -105,7 +105,7 @@ class Served(unittest.TestCase):
                                     {"Content-Type": "application/octet-stream", "Accept": "application/octet-stream"})
         self.assertEqual((answer.status, answer.headers["Content-Length"]), (200, "2000000"))
         answer, _ = self.server.ask("POST", "/v1/tasks/echo", b"\xff", {"Content-Type": "application/octet-stream"})
-        self.assertEqual(answer.status, 400)
+        self.assertEqual(answer.status, 415)
         head = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 40}\r\n\r\n".encode()
         self.assertEqual(self.server.status_of(head), 413)
 
