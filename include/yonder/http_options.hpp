@@ -29,9 +29,6 @@ struct http_options {
   // Pages of these origins ("https://example.org") may call, too. Empty: of none.
   std::vector<std::string> origins{};
 
-  // A proxy stands before us: the caller's address is the last of X-Forwarded-For. Otherwise that is ignored.
-  bool behind_proxy = false;
-
   std::size_t max_connections = 1024;
   std::size_t max_body_bytes = std::size_t{16} << 20;
 
