@@ -72,6 +72,8 @@ void add_parent(core::attempt_key const& parent, outgoing& call) {
 
 call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when) {
   if (auto refused = refusal_of(task, call)) return refused;
+  (void)
+      task.signature();  // where a structure cannot be found this throws: before anything is kept of the call
   auto const policy = policy_of(settings);
   auto const parent = calling_attempt(this);
   if (parent.attempt != 0) add_parent(parent, call);

@@ -144,6 +144,8 @@ TEST_CASE("a task whose structure cannot be found is refused when it is used, an
   CHECK(task::halve.local({4}) == 2);
   CHECK_THROWS_AS(task::halve.remote({4}), codec_error);
   CHECK_THROWS_AS((void)task::halve.spawn({4}), codec_error);
+  std::vector<at_least_two> const numbers{{4}, {6}};
+  CHECK_THROWS_AS(task::halve.for_each(numbers), codec_error);
   auto const refused = task::halve.try_remote({4});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == yonder::errc::bad_configuration);
