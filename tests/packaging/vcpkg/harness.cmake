@@ -4,6 +4,8 @@
 # the helper functions that it calls. What is installed comes to FOLDER/packages. Sources are those of SOURCE; libraries that the port
 # depends on are the system's; one build type.
 
+cmake_minimum_required(VERSION 3.22)
+
 set(PORT yonder)
 set(CURRENT_PACKAGES_DIR "${FOLDER}/packages")
 
@@ -56,6 +58,11 @@ function(vcpkg_cmake_config_fixup)
   set(share "${CURRENT_PACKAGES_DIR}/share/${PORT}")
   file(MAKE_DIRECTORY "${CURRENT_PACKAGES_DIR}/share")
   file(RENAME "${CURRENT_PACKAGES_DIR}/${arg_CONFIG_PATH}" "${share}")
+  cmake_path(GET arg_CONFIG_PATH PARENT_PATH above)
+  file(GLOB left "${CURRENT_PACKAGES_DIR}/${above}/*")
+  if(NOT left)
+    file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/${above}")
+  endif()
   file(GLOB files "${share}/*.cmake")
   foreach(file IN LISTS files)
     file(READ "${file}" text)
