@@ -3,7 +3,6 @@
 
 #include "src/core/check.hpp"
 #include "src/core/mutant.hpp"
-#include "src/core/words.hpp"
 
 #include <algorithm>
 
@@ -12,7 +11,6 @@ namespace {
 
 constexpr duration shortest_run = 200;  // ns; what is measured in microseconds may read 0
 constexpr int candidates = 4;           // busy workers that are asked for room before a call waits
-constexpr std::size_t names_told = 20;
 
 // --- a binary heap of the functions that one image offers and that have a queue, by the stamp of its first
 // call
@@ -656,109 +654,6 @@ bool dispatcher::should_spread(time_point now) {
 bool dispatcher::could_spread(time_point now, worker_session& worker) const {
   return worker.program != nullptr && can_help(*worker.program) && has_waiting(worker) &&
          now - worker.began_since >= 2 * limits_.prefetch;
-}
-
-// --- functions that nobody offers
-
-// Somebody is there, or could be started, whose functions are known.
-bool dispatcher::sources_known() const {
-  auto const known = [](auto const* pool) { return pool->program != nullptr; };
-  return in_service_ != 0 || (!pools_.empty() && std::all_of(pools_.begin(), pools_.end(), known));
-}
-
-function_record* dispatcher::unknown(time_point now) {
-  if (unknown_due_ > now) return nullptr;
-  auto next_due = never;
-  for (auto* one = unoffered_.first(); one != nullptr;) {
-    auto& function = *one;
-    one = unoffered_.after(function);
-    auto const until = function.was_offered ? add(function.unoffered_since, limits_.function_grace) : now;
-    if (until > now) {
-      next_due = std::min(next_due, until);
-    } else if (function.queue.empty()) {
-      unoffered_.remove(function);
-      function.was_offered = false;
-      release(function);
-    } else if ((function.pool == nullptr || YONDER_MUTANT(pool_offers_ignored)) && sources_known()) {
-      unoffered_.remove(function);
-      function.was_offered = false;
-      return &function;
-    }
-  }
-  unknown_due_ = next_due;
-  return nullptr;
-}
-
-failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signature,
-                                    std::vector<function_info> const* callers_functions) const {
-  failure error;
-  error.code = errc::unknown_function;
-  std::string names;
-  std::size_t count = 0;
-  for (auto const& [key, other] : functions_) {
-    if (other->offers.empty() || other->home != nullptr) continue;
-    if (other->name == name && other->signature != signature) {
-      error.code = errc::signature_mismatch;
-      error.message = "workers have \"" + name + "\" with another structure";
-      if (!other->schema.empty()) error.message += "; theirs: " + other->schema;
-      if (callers_functions == nullptr) return error;
-      for (auto const& mine : *callers_functions) {
-        if (mine.name == name && mine.signature == signature && !mine.schema.empty()) {
-          error.message += "; the caller's: " + mine.schema;
-        }
-      }
-      return error;
-    }
-    if (++count <= names_told) names += (names.empty() ? "" : ", ") + other->name;
-  }
-  error.message =
-      "no worker has a task named \"" + name + "\"; they have: " + (names.empty() ? "none" : names);
-  if (count > names_told) error.message += " and " + std::to_string(count - names_told) + " more";
-  error.message +=
-      "; a worker has the tasks of the object files that are linked: link a static library that holds tasks "
-      "whole";
-  auto const known = functions_.find({nullptr, name, signature});
-  if (known != functions_.end() && !known->second->last_loss.empty())
-    error.message += "; of the last one that had it: " + known->second->last_loss;
-  return error;
-}
-
-// --- waits for each other
-
-std::vector<function_record*> dispatcher::starved() {
-  std::vector<function_record*> found;
-  for (auto& [key, one] : images_) {
-    if (one.heap.empty() || one.has_takers() || one.workers == 0) continue;
-    for (auto* const function : one.heap) {
-      if (!has_takers(*function) && std::find(found.begin(), found.end(), function) == found.end())
-        found.push_back(function);
-    }
-  }
-  return found;
-}
-
-// --- waits that are long
-
-std::string dispatcher::tell_of_wait(function_record const& function) const {
-  return "a call of '" + function.name + "' has waited " + in_words(limits_.wait_notice) +
-         ", and there is no worker that could take it: " + explain_wait(function);
-}
-
-std::string dispatcher::explain_wait(function_record const& function) const {
-  if (auto const* const pool = function.pool; pool != nullptr) {
-    if (pool->start_failures != 0)
-      return "none could be started, " + std::to_string(pool->start_failures) +
-             " times in a row; the last time " + pool->failure_reason;
-    return pool->starting != 0 ? "one is being started, and has not answered yet" : "none was started yet";
-  }
-  if (std::any_of(function.offers.begin(), function.offers.end(),
-                  [](auto const& offer) { return offer.by->workers != 0; }))
-    return "all that have this task wait for calls that their own tasks have made";
-  auto why = in_service_ == 0
-                 ? std::string("none is connected")
-                 : "none of the " + std::to_string(in_service_) + " that are connected has this task";
-  if (!function.last_loss.empty()) why += "; of the last one that had it: " + function.last_loss;
-  return why;
 }
 
 }  // namespace yonder::core
