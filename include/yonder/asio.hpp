@@ -3,7 +3,8 @@
 
 // `task.async(arguments…, token)`: a call that ends in any completion token of Boost.Asio (1.74 or later): a
 // callback, use_future, use_awaitable (Boost 1.74: under GCC only), and with a Boost that has them deferred,
-// as_tuple and cancellation slots. Link yonder::asio.
+// as_tuple and cancellation slots. And yonder::asio_driver, by which a program's own loop drives a runtime.
+// Link yonder::asio.
 //
 // The completion's signature is void(std::exception_ptr, R), or void(std::exception_ptr) for a task that
 // returns nothing: null, or what remote() would have thrown. The handler runs on its associated executor
@@ -12,17 +13,25 @@
 // io_context::run() does not return before. A cancellation slot cancels the call, as call::cancel() does.
 #include <utility>  // Boost 1.74's awaitable.hpp needs it first
 
+#include <fcntl.h>
+
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/system/system_error.hpp>
 #include <boost/version.hpp>
+#include <cerrno>
 #include <exception>
 #include <memory>
 #include <tuple>
 #include <type_traits>
 
+#include "yonder/runtime.hpp"
 #include "yonder/task.hpp"
 
 #if BOOST_VERSION >= 107700
@@ -172,4 +181,64 @@ struct async_call<Task, void> {
   }
 };
 
+// What an asio_driver does, for as long as it waits in its loop.
+class asio_drive : public std::enable_shared_from_this<asio_drive> {
+ public:
+  asio_drive(engine_ref engine, boost::asio::any_io_executor const& where)
+      : engine_(std::move(engine)),
+        descriptor_(boost::asio::make_strand(where), duplicate(descriptor_of(*engine_))) {}
+
+  void go_on() {
+    descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                           [self = shared_from_this()](boost::system::error_code const& error) {
+                             if (!error && detail::drive(*self->engine_)) self->go_on();
+                           });
+  }
+
+  void stop() {
+    boost::asio::post(descriptor_.get_executor(), [self = shared_from_this()] {
+      boost::system::error_code ignored;
+      self->descriptor_.close(ignored);
+    });
+  }
+
+ private:
+  static int duplicate(int descriptor) {
+    int const copy = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0)
+      throw boost::system::system_error(errno, boost::system::system_category(), "yonder::asio_driver");
+    return copy;
+  }
+
+  engine_ref engine_;
+  boost::asio::posix::stream_descriptor descriptor_;
+};
+
 }  // namespace yonder::detail
+
+namespace yonder {
+
+// Has the loop of an io_context drive a runtime that has no thread for that (runtime_options::own_thread =
+// false): no thread of Yonder's is there then. Coroutines that await a call go on in that loop. It waits in
+// the loop, so that io_context::run() does not return, until stop(), or this object's or the runtime's end.
+// Threads: as an Asio object; several may run the context. The context outlives it.
+class asio_driver {
+ public:
+  // Throws usage_error where the runtime has a thread of its own, and boost::system::system_error.
+  asio_driver(runtime const& driven, boost::asio::any_io_executor const& loop)
+      : drive_(std::make_shared<detail::asio_drive>(driven.engine(), loop)) {
+    drive_->go_on();
+  }
+  ~asio_driver() { stop(); }
+  asio_driver(asio_driver const&) = delete;
+  asio_driver& operator=(asio_driver const&) = delete;
+
+  void stop() {
+    if (auto const stopped = std::exchange(drive_, nullptr)) stopped->stop();
+  }
+
+ private:
+  std::shared_ptr<detail::asio_drive> drive_;
+};
+
+}  // namespace yonder

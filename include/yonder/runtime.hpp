@@ -54,6 +54,11 @@ inline http::gateway_factory const* linked_gateway() {
 #endif
 }
 
+// Of runtime::descriptor() and drive(), for whoever may outlive the runtime. drive() is false once that has
+// ended.
+YONDER_API int descriptor_of(engine& where);
+YONDER_API bool drive(engine& where);
+
 // The libraries beside yonder::core that a program has linked; null: it has not.
 struct linked_libraries {
   transport::remote_transport const* remote;
@@ -114,8 +119,13 @@ struct runtime_options {
   // library, which must neither take its host's calls nor depend on the host's having a runtime.
   bool is_current = true;
 
+  // Whether a thread of the runtime's own drives it while nobody waits. false: a loop of the program's does,
+  // by runtime::descriptor() and drive(), or yonder::asio_driver (yonder/asio.hpp). Then no thread is started
+  // for it here; coroutines go on, and `executor` and `log` are called, within drive().
+  bool own_thread = true;
+
   // Takes the lines that the runtime says for whoever runs it, that calls wait and why nobody takes them say.
-  // It is called on a thread of the runtime's own. Unset: they go to stderr.
+  // It is called on a thread of the runtime's own (but see own_thread). Unset: they go to stderr.
   log_sink log{};
 
   // Tasks over HTTP, where an address is set; yonder::http has to be linked.
@@ -160,6 +170,14 @@ class YONDER_API runtime {
 
   // What its hub counts. Takes the runtime's lock for some microseconds.
   [[nodiscard]] runtime_snapshot snapshot() const;
+
+  // For a loop of the program's own, where runtime_options::own_thread is false. The descriptor is readable
+  // (for poll, epoll, select and what is made of them) while drive() has something to do; it is the
+  // runtime's, do not read from it. -1 in a fork. drive() does what is due and does not wait; any thread may
+  // call it, as long as the runtime lives. Calls may be waited for anywhere, in the loop too: whoever waits
+  // drives meanwhile. Both throw usage_error where own_thread is true.
+  [[nodiscard]] int descriptor() const;
+  void drive() const;
 
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;

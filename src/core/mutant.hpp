@@ -65,6 +65,7 @@ enum class mutant {
   waiting_uses_no_time,  // a frame that waits for a full queue keeps its deadline
   throw_repeats,         // a step that threw is made again, with what is left of it
   lead_not_handed_over,  // who leaves tells nobody that nobody leads
+  loop_not_told,         // nor a loop of the program's own
   throw_keeps_lead,      // after a turn that threw nobody leads again
   wake_forgotten,        // a leader that sleeps is not told of what is due
   gathered_left_unsent,  // a call that gathers is not sent while the housekeeper sleeps

@@ -12,7 +12,7 @@ namespace yonder::driver {
 leadership::heir leadership::next_leader() const noexcept {
   if (leader_ != leader::none || YONDER_MUTANT(lead_not_handed_over)) return heir::nobody;
   if (followers_ != 0) return heir::follower;
-  return awaited_ != 0 ? heir::housekeeper : heir::nobody;
+  return awaited_ != 0 || (loop_ && !YONDER_MUTANT(loop_not_told)) ? heir::housekeeper : heir::nobody;
 }
 
 leadership::chore leadership::housekeep() noexcept {

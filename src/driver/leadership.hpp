@@ -23,13 +23,17 @@ class leadership {
   }
   void depart() noexcept { --callers_; }
   // True: it leads from now on, until yield().
-  [[nodiscard]] bool lead() noexcept { return take(leader::caller); }
+  [[nodiscard]] bool lead() noexcept {
+    if (loop_ && leader_ == leader::housekeeper && asleep()) yield();
+    return take(leader::caller);
+  }
   // True: the one who leads is to be woken, so that the caller may lead in its place.
   [[nodiscard]] bool follow() noexcept {
     ++followers_;
     return leader_ == leader::housekeeper;
   }
   void unfollow() noexcept { --followers_; }
+  [[nodiscard]] bool is_followed() const noexcept { return followers_ != 0; }
 
   // The turn is over, or it threw.
   void yield() noexcept {
@@ -70,6 +74,17 @@ class leadership {
   };
   [[nodiscard]] chore housekeep() noexcept;
 
+  // --- A loop of the program's own in place of the housekeeper. It sleeps where nothing of ours runs, on a
+  // thread that may wait for a call meanwhile: so whoever waits takes the lead from it as it sleeps, and
+  // tells it when nobody leads any more.
+  void led_by_loop() noexcept { loop_ = true; }
+  // The loop is awake. True: it leads, until it yields or falls asleep. False: a caller does; the loop waits
+  // until it is told.
+  [[nodiscard]] bool drive() noexcept {
+    if (leader_ == leader::housekeeper && asleep()) yield();
+    return !ending_ && take(leader::housekeeper);
+  }
+
   // --- The end: callers are woken and leave.
   void end() noexcept { ending_ = true; }
   [[nodiscard]] bool ending() const noexcept { return ending_; }
@@ -95,6 +110,7 @@ class leadership {
   std::uint64_t seen_ = 0;      // of it, by the housekeeper
   core::duration pause_ = shortest_pause;
   bool ending_ = false;
+  bool loop_ = false;
 };
 
 // What follows a throw in a turn: a pause and another turn, or, when none of several succeeds, the end.

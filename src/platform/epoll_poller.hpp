@@ -22,6 +22,7 @@ class epoll_poller final : public poller {
   void remove(int fd) override;
   bool poll(std::int64_t timeout_ns) override;
   int dispatch() override;
+  int descriptor() const noexcept override { return epoll_.get(); }
   void ring() noexcept override { rung_.add(); }
 
  private:

@@ -47,6 +47,9 @@ class poller : public doorbell {
   // that was removed in this round is not called any more.
   virtual int dispatch() = 0;
 
+  // Readable, for whoever waits elsewhere, while poll() would find something. Any thread.
+  virtual int descriptor() const noexcept = 0;
+
   int wait(std::int64_t timeout_ns) {
     poll(timeout_ns);
     return dispatch();

@@ -100,6 +100,27 @@ runtime_snapshot snapshot_of(engine& where) {
   return where.is_ours() ? where.snapshot() : runtime_snapshot();
 }
 
+namespace {
+
+void check_driven(engine const& where) {
+  if (where.descriptor() >= 0) return;
+  throw_error({.code = errc::bad_configuration,
+               .message = "a thread of this runtime drives it; for a loop of the program's own set "
+                          "runtime_options::own_thread = false"});
+}
+
+}  // namespace
+
+int descriptor_of(engine& where) {
+  check_driven(where);
+  return where.is_ours() ? where.descriptor() : -1;
+}
+
+bool drive(engine& where) {
+  check_driven(where);
+  return where.drive();
+}
+
 bool is_done(call_state const& call) noexcept { return has_ended(call) || !call.where()->is_ours(); }
 
 void wait(call_state& call) {

@@ -27,6 +27,10 @@ std::chrono::steady_clock::time_point as_time_point(std::int64_t nanoseconds) {
 
 engine::engine(engine_config config) : config_(std::move(config)), client_(config_.client) {
   if (config_.hub) hub_.emplace(*config_.hub, now());
+  if (config_.own_thread) return;
+  hook_ = std::make_unique<platform::loop_hook>(poller_->descriptor());
+  lead_.led_by_loop();
+  executor_.run_by_hand();
 }
 
 engine::~engine() = default;
@@ -44,7 +48,10 @@ void engine::start() {
     client_.connected(time_, link, true, client_due_.items());
     carry_out();
   }
-  housekeeper_ = platform::start_thread("yonder", [self = shared_from_this()] { self->housekeep(); });
+  if (hook_)
+    hook_->wake_at(0);
+  else
+    housekeeper_ = platform::start_thread("yonder", [self = shared_from_this()] { self->housekeep(); });
 }
 
 // --- numbers of peers
@@ -144,6 +151,7 @@ void engine::continue_later(call_state& call) {
       continue;
     }
     resumptions_.push_back(due);
+    if (hook_) hook_->wake_at(0);
     executor_.post([self = shared_from_this()] {
       if (self->config_.executor)
         self->config_.executor(continuation(self));
@@ -306,7 +314,8 @@ void engine::follow(lock& held, std::int64_t until, std::span<call_state* const>
 void engine::hand_over() {
   switch (lead_.next_leader()) {
     case driver::leadership::heir::follower: return followers_.front()->notify_one();
-    case driver::leadership::heir::housekeeper: return housekeeper_wakes_.notify_one();
+    case driver::leadership::heir::housekeeper:
+      return hook_ ? hook_->wake_at(0) : housekeeper_wakes_.notify_one();
     case driver::leadership::heir::nobody: return;
   }
 }
@@ -319,6 +328,10 @@ void engine::turn(lock& held, std::int64_t until) {
   held.unlock();
   poller_->poll(wake_at == core::never ? -1 : std::max<std::int64_t>(0, wake_at == 0 ? 0 : wake_at - now()));
   held.lock();
+  take_what_came();
+}
+
+void engine::take_what_came() {
   lead_.wake_up();
   time_ = now();
   poller_->dispatch();
@@ -497,10 +510,12 @@ void engine::carry_out_hub(core::output& output) {
 
 // Waits for nobody: neither for a full stderr, of which the line is lost, nor for the user's function.
 void engine::tell(std::string line) {
-  if (!config_.log)
+  if (!config_.log) {
     platform::stderr_writer().write("yonder: " + line + "\n");
-  else
-    executor_.post([log = config_.log, line = std::move(line)] { log(line); });
+    return;
+  }
+  if (hook_) hook_->wake_at(0);
+  executor_.post([log = config_.log, line = std::move(line)] { log(line); });
 }
 
 void engine::send(core::out::send&& message) {
@@ -563,6 +578,7 @@ void engine::stop() {
       flush();
     });
     poller_->ring();
+    if (hook_) hook_->wake_at(0);
     housekeeper_wakes_.notify_all();
     for (auto* const follower : followers_) follower->notify_all();
     nobody_inside_.wait(held, [&] { return lead_.deserted(); });

@@ -20,6 +20,7 @@
 #include "src/driver/outbox.hpp"
 #include "src/driver/pack_size.hpp"
 #include "src/platform/fork.hpp"
+#include "src/platform/loop_hook.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/call_state.hpp"
 #include "src/runtime/executor_thread.hpp"
@@ -40,6 +41,7 @@ struct engine_config {
   bool no_workers = false;    // none is started here, and none can connect
   yonder::executor executor;  // of coroutines; none: a thread of the engine's own
   log_sink log;               // none: stderr
+  bool own_thread = true;     // false: a loop of the program's own drives, instead of the housekeeper
 };
 
 // What a runtime owns and its calls share: the cores, and who drives them.
@@ -62,8 +64,13 @@ class engine : public std::enable_shared_from_this<engine> {
   void add_listener(std::unique_ptr<transport::listener> listener);
   // The connection to a hub elsewhere. Before start().
   void set_uplink(std::unique_ptr<transport::endpoint> uplink);
-  // Starts the housekeeping thread.
+  // Starts the housekeeping thread, or has the program's loop called.
   void start();
+
+  // Of a loop of the program's own: what it waits for, and its turn, in which also coroutines go on. False:
+  // the runtime has ended, or this is a fork.
+  int descriptor() const noexcept { return hook_ ? hook_->descriptor() : -1; }
+  bool drive();
 
   call_ref submit(task_entry const& task, options const& settings, outgoing&& call, departure when);
   void wait(call_state& call);
@@ -130,6 +137,8 @@ class engine : public std::enable_shared_from_this<engine> {
   void hand_over();
   void wake_leader_if_needed();
   void turn(lock& held, std::int64_t until);
+  void take_what_came();
+  void sleep_in_loop(lock& held);
   void tick();
   void flush();
   bool arm();
@@ -204,6 +213,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::deque<resumption> resumptions_;  // due
   runtime_detail::executor_thread executor_{"yonder-resume"};
   std::condition_variable housekeeper_wakes_;
+  std::unique_ptr<platform::loop_hook> hook_;  // of the program's loop; null: there is a housekeeper
   std::condition_variable nobody_inside_;
   std::thread housekeeper_;
   platform::process_mark mark_;

@@ -40,14 +40,27 @@ struct executor_thread::state {
   std::deque<std::function<void()>> waiting;
   platform::process_mark mark;
   bool started = false;
+  bool by_hand = false;
   bool stopping = false;
 };
 
 executor_thread::executor_thread(char const* name) : name_(name), shared_(std::make_shared<state>()) {}
 
+void executor_thread::run_by_hand() noexcept { shared_->by_hand = true; }
+
+void executor_thread::run_due() {
+  auto const shared = shared_;
+  for (std::unique_lock held(shared->mutex); !shared->waiting.empty(); held.lock()) {
+    auto next = std::move(shared->waiting.front());
+    shared->waiting.pop_front();
+    held.unlock();
+    run(next);
+  }
+}
+
 void executor_thread::start() {
   std::lock_guard const held(shared_->mutex);
-  if (shared_->started || shared_->stopping) return;
+  if (shared_->started || shared_->by_hand || shared_->stopping) return;
   thread_ = platform::start_thread(name_, [shared = shared_] { serve(*shared); });
   shared_->started = true;
 }
@@ -81,6 +94,7 @@ void executor_thread::stop() noexcept {
     shared_->stopping = true;
     shared_->due.notify_one();
   }
+  if (shared_->by_hand) return run_due();
   if (thread_.get_id() == std::this_thread::get_id())
     thread_.detach();
   else if (thread_.joinable())

@@ -16,6 +16,10 @@ class executor_thread {
   executor_thread(executor_thread const&) = delete;
   executor_thread& operator=(executor_thread const&) = delete;
 
+  // No thread is started from then on: whoever calls run_due() runs what was posted. Before anything else.
+  void run_by_hand() noexcept;
+  void run_due();
+
   // So that post() needs no new thread. Throws std::system_error.
   void start();
   // Nothing runs any more after stop(). What `work` throws costs a line on stderr.

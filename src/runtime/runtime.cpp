@@ -260,6 +260,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   config.max_decoded_bytes = options.max_decoded_bytes;
   config.executor = options.executor;
   config.log = options.log;
+  config.own_thread = options.own_thread;
   config.no_workers = embeds_hub && options.workers == 0U && options.bind.empty();
   config.client.secret = {platform::random_number(), platform::random_number()};
   config.client.session = core::session_of(config.client.secret);
@@ -452,6 +453,10 @@ std::vector<std::string> runtime::addresses() const {
 }
 
 runtime_snapshot runtime::snapshot() const { return detail::snapshot_of(*engine_); }
+
+int runtime::descriptor() const { return detail::descriptor_of(*engine_); }
+
+void runtime::drive() const { detail::drive(*engine_); }
 
 std::size_t runtime::worker_count() const { return engine_->is_ours() ? engine_->worker_count() : 0; }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The threads of one runtime: callers, coroutines and the housekeeper, who lead and follow as
-// src/driver/leadership says. Each event is what a thread does while it holds the lock.
+// The threads of one runtime: callers, coroutines and the housekeeper, or the program's loop in its place,
+// who lead and follow as src/driver/leadership says. Each event is what a thread does while it holds the
+// lock.
 #include "src/driver/leadership.hpp"
 #include "tests/simulation/schedule.hpp"
 #include "tests/simulation/simulation.hpp"
@@ -56,6 +57,8 @@ class crowd {
   explicit crowd(options const& what) : what_(what), random_(what.seed) {
     auto const callers = 1 + random_.below(6);
     throws_ = random_.below(2) == 0 ? 0 : 0.01;
+    has_loop_ = random_.below(3) == 0;
+    if (has_loop_) lead_.led_by_loop();
     threads_.resize(callers + 1);
     calls_.resize(callers + 1);
     for (std::uint32_t i = 0; i < threads_.size(); ++i) go_on(i, between(0, millisecond));
@@ -97,6 +100,7 @@ class crowd {
   void happen(moment const& what) {
     if (what.what == act::watch) return look_round();
     if (threads_[what.a].turn != what.b) return;
+    if (has_loop_ && what.a == housekeeper()) return drive();
     if (what.what == act::wakes) return end_turn(what.a);
     if (what.a == housekeeper()) return keep_house();
     switch (threads_[what.a].now_in) {
@@ -147,7 +151,10 @@ class crowd {
       flush();
     }
     if (calls_[who].done || now_ >= one.until) return leave(who, true);
-    if (lead_.lead()) return begin_turn(who, one.until);
+    if (lead_.lead()) {
+      if (has_loop_ && leader_ == housekeeper()) reach(state::loop_robbed);
+      return begin_turn(who, one.until);
+    }
     if (lead_.follow()) ring();
     one.now_in = stage::follows;
     followers_.push_back(who);
@@ -191,6 +198,34 @@ class crowd {
     go_on(housekeeper(), next.pause);
   }
 
+  // --- the program's loop, which is busy with other things at times
+
+  duration loop_lag() { return happens(0.05) ? between(0, 20 * millisecond) : lag(); }
+
+  void drive() {
+    auto& one = threads_[housekeeper()];
+    one.now_in = stage::paused;
+    ++one.turn;
+    if (!lead_.drive()) return;
+    if (leader_ == housekeeper()) leader_ = nobody;
+    if (happens(throws_))
+      reach(state::step_threw);
+    else
+      take_results();
+    if (lead_.is_followed()) {
+      lead_.yield();
+      return hand_over();
+    }
+    reach(state::loop_slept);
+    auto const wake_at = next_deadline();
+    lead_.fall_asleep(wake_at);
+    leader_ = housekeeper();
+    rung_ = false;
+    auto const wakes_by = std::min(wake_at, next_answer());
+    if (wakes_by != never)
+      plan(std::max<duration>(wakes_by - now_, 0) + loop_lag(), {act::wakes, housekeeper(), one.turn});
+  }
+
   // --- the leader
 
   void begin_turn(std::uint32_t who, time_point until) {
@@ -218,16 +253,20 @@ class crowd {
       reach(state::step_threw);
     } else {
       lead_.wake_up();
-      for (std::uint32_t i = 0; i < calls_.size(); ++i) {
-        auto& call = calls_[i];
-        if (!call.done && std::min(call.answered, call.deadline) <= now_) complete(i);
-      }
-      flush();
+      take_results();
     }
     lead_.yield();
     if (who != housekeeper()) return wait(who);
     hand_over();
     keep_house();
+  }
+
+  void take_results() {
+    for (std::uint32_t i = 0; i < calls_.size(); ++i) {
+      auto& call = calls_[i];
+      if (!call.done && std::min(call.answered, call.deadline) <= now_) complete(i);
+    }
+    flush();
   }
 
   void complete(std::uint32_t i) {
@@ -286,6 +325,7 @@ class crowd {
   report seen_;
   time_point now_ = second;
   double throws_ = 0;
+  bool has_loop_ = false;
   schedule<moment> schedule_;
   leadership lead_;
   std::vector<thread> threads_;  // callers, then the housekeeper

@@ -78,6 +78,7 @@ whereabouts where_is(mutant fault) {
     case mutant::failed_send_ignored: return {"broken", many};
     case mutant::lead_not_handed_over:
     case mutant::wake_forgotten:
+    case mutant::loop_not_told:
     case mutant::gathered_left_unsent: return {"crowd", usual};
     case mutant::throw_keeps_lead: return {"crowd", many};
   }

@@ -21,6 +21,8 @@ std::string_view to_string(state one) {
     case state::chose_rarely: return "the cores made their rare choices";
     case state::part_abandoned: return "the world healed but for some nodes";
     case state::left_unsent: return "a call gathered while its caller worked";
+    case state::loop_slept: return "a loop of the program's own slept as the leader";
+    case state::loop_robbed: return "somebody who waited took the lead from a loop that slept";
     case state::hub_stopped: return "the hub stood still for a while";
     case state::client_stopped: return "a client stood still for a while";
     case state::worker_stopped: return "a worker stood still for a while";

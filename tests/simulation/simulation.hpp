@@ -102,6 +102,8 @@ enum class state : std::uint8_t {
   chose_rarely,        // a world in which the cores made their rare choices
   part_abandoned,      // the world healed but for some nodes, and the others went on
   left_unsent,         // a call gathered while its caller worked
+  loop_slept,          // a loop of the program's own slept as the leader
+  loop_robbed,         // and somebody who waited took the lead from it
   hub_stopped,         // the hub did nothing for a while, and went on
   client_stopped,      // a client did
   worker_stopped,      // a worker did

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <yonder/asio.hpp>
 
+#include <dirent.h>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -9,6 +10,12 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
+
+#include <atomic>
+#include <coroutine>
+#include <fstream>
+#include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -67,6 +74,181 @@ std::string text_of(std::exception_ptr const& thrown) {
 
 }  // namespace
 
+namespace {
+
+// Threads of this process that drive a runtime, or resume coroutines.
+int threads_that_drive() {
+  std::unique_ptr<DIR, int (*)(DIR*)> const folder(::opendir("/proc/self/task"), &::closedir);
+  int found = 0;
+  while (auto const* const entry = ::readdir(folder.get())) {
+    std::ifstream file("/proc/self/task/" + std::string(entry->d_name) + "/comm");
+    std::string name;
+    std::getline(file, name);
+    found += name == "yonder" || name == "yonder-resume" ? 1 : 0;
+  }
+  return found;
+}
+
+// A loop, and a runtime that it drives.
+struct driven {
+  yonder::runtime_options options{.workers = 2, .in_process = true, .is_current = false, .own_thread = false};
+  int const threads_before = threads_that_drive();
+  asio::io_context loop;
+  std::optional<yonder::runtime> runtime{options};
+  yonder::asio_driver driver{*runtime, loop.get_executor()};
+
+  ~driven() { CHECK(threads_that_drive() == threads_before); }
+};
+
+// A coroutine of no library: it goes on wherever what it awaits resumes it.
+struct detached {
+  struct promise_type {
+    detached get_return_object() { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+};
+
+}  // namespace
+
+TEST_CASE("a loop drives a runtime that has no thread of its own: callbacks run in it") {
+  driven one;
+  int ended = 0;
+  for (int i = 0; i < 100; ++i)
+    halved.on(*one.runtime)
+        .async(2 * i, asio::bind_executor(one.loop, [&, i](std::exception_ptr const&, double value) {
+                 CHECK(value == i);
+                 if (++ended == 100) one.driver.stop();
+               }));
+  one.loop.run();
+  CHECK(ended == 100);
+}
+
+TEST_CASE("a loop that drives a runtime goes on until its driver is stopped") {
+  driven one;
+  CHECK(one.loop.run_for(std::chrono::milliseconds(1)) >= 1);
+  CHECK_FALSE(one.loop.stopped());
+  one.driver.stop();
+  one.loop.run();
+  CHECK(one.loop.stopped());
+}
+
+TEST_CASE("a future is fulfilled by the loop that drives, for another thread") {
+  driven one;
+  std::thread other([&] {
+    CHECK(halved.on(*one.runtime).async(4, asio::use_future).get() == 2);
+    CHECK(halved.on(*one.runtime).remote(6) == 3);  // it drives itself, and hands back
+    CHECK(halved.on(*one.runtime).async(8, asio::use_future).get() == 4);
+    one.driver.stop();
+  });
+  one.loop.run();
+  other.join();
+}
+
+TEST_CASE("a call may be waited for inside the loop that drives") {
+  driven one;
+  double found = 0;
+  asio::post(one.loop, [&] {
+    found = halved.on(*one.runtime).remote(4);
+    for (double const value : halved.on(*one.runtime).map(std::vector<double>{2, 4, 6})) found += value;
+    halved.on(*one.runtime)
+        .async(100, asio::bind_executor(one.loop, [&](std::exception_ptr const&, double value) {
+                 found += value;
+                 one.driver.stop();
+               }));
+  });
+  one.loop.run();
+  CHECK(found == 2 + 1 + 2 + 3 + 50);
+}
+
+TEST_CASE("several threads run the loop, others wait for calls, and none is forgotten") {
+  driven one;
+  std::atomic<int> left{400};
+  auto const calls = [&](int count, bool waits_itself) {
+    for (int i = 0; i < count; ++i) {
+      if (waits_itself) {
+        CHECK(halved.on(*one.runtime).remote(2) == 1);
+        if (--left == 0) one.loop.stop();
+      } else {
+        halved.on(*one.runtime)
+            .async(2, asio::bind_executor(one.loop, [&](std::exception_ptr const&, double) {
+                     if (--left == 0) one.loop.stop();
+                   }));
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) threads.emplace_back([&] { one.loop.run(); });
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&, i] { calls(100, i % 2 == 0); });
+  for (auto& each : threads) each.join();
+  CHECK(left == 0);
+}
+
+TEST_CASE("a coroutine of no library goes on in the loop that drives") {
+  driven one;
+  std::thread::id resumed;
+  auto const run = [&]() -> detached {
+    CHECK(co_await halved.on(*one.runtime).spawn(4) == 2);
+    resumed = std::this_thread::get_id();
+    one.driver.stop();
+  };
+  run();
+  one.loop.run();
+  CHECK(resumed == std::this_thread::get_id());
+}
+
+TEST_CASE("a call that the loop waits for is cancelled") {
+  driven one;
+  std::string text;
+  auto running = waits.on(*one.runtime).spawn();
+  auto const run = [&]() -> detached {
+    try {
+      co_await running;
+    } catch (std::exception const& error) {
+      text = error.what();
+    }
+    one.driver.stop();
+  };
+  asio::post(one.loop, [&] { running.cancel(); });
+  run();
+  one.loop.run();
+  CHECK(text.find("cancelled") != std::string::npos);
+}
+
+TEST_CASE("a handler ends the runtime that its loop drives: what waits ends, and the loop returns") {
+  driven one;
+  std::string text;
+  waits.on(*one.runtime).async(asio::bind_executor(one.loop, [&](std::exception_ptr const& thrown) {
+    text = text_of(thrown);
+  }));
+  halved.on(*one.runtime).async(1, asio::bind_executor(one.loop, [&](std::exception_ptr const&, double) {
+                                  one.runtime.reset();
+                                }));
+  one.loop.run();
+  CHECK(text.find("disconnected") != std::string::npos);
+}
+
+TEST_CASE("a coroutine ends the runtime in the turn of the loop that resumed it") {
+  driven one;
+  bool ended = false;
+  auto const run = [&]() -> detached {
+    co_await halved.on(*one.runtime).spawn(4);
+    one.runtime.reset();
+    ended = true;
+  };
+  run();
+  one.loop.run();
+  CHECK(ended);
+}
+
+TEST_CASE("a runtime with a thread of its own has no driver beside it") {
+  asio::io_context loop;
+  CHECK_THROWS_AS(yonder::asio_driver(here(), loop.get_executor()), yonder::usage_error);
+  CHECK_THROWS_AS(here().drive(), yonder::usage_error);
+}
+
 TEST_CASE("a callback runs on its executor, after async has returned") {
   asio::io_context context;
   bool returned = false;
@@ -122,6 +304,22 @@ TEST_CASE("views are owned while the call waits") {
 }
 
 #ifdef BOOST_ASIO_HAS_CO_AWAIT  // Boost 1.74 knows them under GCC only
+TEST_CASE("a coroutine of Asio awaits in the loop that drives the runtime") {
+  driven one;
+  double sum = 0;
+  asio::co_spawn(
+      one.loop,
+      [&]() -> asio::awaitable<void> {
+        for (int i = 1; i <= 3; ++i) sum += co_await halved.on(*one.runtime).async(i, asio::use_awaitable);
+      },
+      [&](std::exception_ptr const& thrown) {
+        CHECK(thrown == nullptr);
+        one.driver.stop();
+      });
+  one.loop.run();
+  CHECK(sum == 3);
+}
+
 TEST_CASE("a coroutine awaits, and catches") {
   asio::io_context context;
   double sum = 0;
@@ -168,6 +366,21 @@ TEST_CASE("a runtime that ends completes what waits") {
 }
 
 #if BOOST_VERSION >= 108100
+TEST_CASE("a cancellation slot cancels a call of a runtime that the loop drives") {
+  driven one;
+  asio::cancellation_signal stop;
+  std::string text;
+  waits.on(*one.runtime)
+      .async(asio::bind_cancellation_slot(
+          stop.slot(), asio::bind_executor(one.loop, [&](std::exception_ptr const& thrown) {
+            text = text_of(thrown);
+            one.driver.stop();
+          })));
+  asio::post(one.loop, [&] { stop.emit(asio::cancellation_type::terminal); });
+  one.loop.run();
+  CHECK(text.find("cancelled") != std::string::npos);
+}
+
 TEST_CASE("a cancellation slot cancels the call") {
   asio::io_context context;
   asio::cancellation_signal stop;

@@ -113,6 +113,47 @@ TEST_CASE("a lead that is left by a throw can be taken again") {
   CHECK(lead.lead());
 }
 
+TEST_CASE("a loop leads while it sleeps, and whoever waits takes the lead from it") {
+  leadership lead;
+  lead.led_by_loop();
+  CHECK(lead.drive());
+  lead.fall_asleep(1'000);
+  CHECK(lead.drive());  // it is woken
+  lead.fall_asleep(1'000);
+  lead.arrive();
+  CHECK(lead.lead());
+  CHECK_FALSE(lead.asleep());
+  CHECK_FALSE(lead.drive());
+  CHECK(lead.next_leader() == heir::nobody);
+  lead.yield();
+  lead.depart();
+  CHECK(lead.next_leader() == heir::housekeeper);  // is told, whether or not somebody awaits a call
+  CHECK(lead.drive());
+}
+
+TEST_CASE("a loop that is awake is not robbed, and hands over to whoever follows") {
+  leadership lead;
+  lead.led_by_loop();
+  CHECK(lead.drive());
+  lead.arrive();
+  CHECK_FALSE(lead.lead());
+  CHECK_FALSE(lead.is_followed());
+  (void)lead.follow();
+  CHECK(lead.is_followed());
+  CHECK_FALSE(lead.drive());  // nor by another thread of the loop
+  lead.yield();
+  CHECK(lead.next_leader() == heir::follower);
+}
+
+TEST_CASE("a loop drives no runtime that has ended") {
+  leadership lead;
+  lead.led_by_loop();
+  CHECK(lead.drive());
+  lead.fall_asleep(core::never);
+  lead.end();
+  CHECK_FALSE(lead.drive());
+}
+
 TEST_CASE("the end is told to the housekeeper") {
   leadership lead;
   lead.end();

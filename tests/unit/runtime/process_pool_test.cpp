@@ -32,6 +32,7 @@ class limited_poller final : public platform::poller {
   bool poll(std::int64_t) override { return false; }
   int dispatch() override { return 0; }
   void ring() noexcept override {}
+  int descriptor() const noexcept override { return -1; }
 
   bool failed() const { return left_ <= 0; }
   bool watches_nothing() const { return watched_.empty(); }
