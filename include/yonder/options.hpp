@@ -1,11 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 namespace yonder {
+
+// A short text that calls have in common: options::fairness_key, options::order_key. It holds its own copy.
+class call_key {
+ public:
+  static constexpr std::size_t max_size = 64;  // bytes; a call with a longer one fails with bad_configuration
+
+  template <std::convertible_to<std::string_view> Text>
+  constexpr call_key(Text const& text) : call_key(std::string_view(text)) {}
+  constexpr call_key(std::string_view text) noexcept : size_(text.size()) {
+    std::copy_n(text.begin(), std::min(text.size(), max_size), text_.begin());
+  }
+
+  // Of a longer one, its beginning.
+  [[nodiscard]] constexpr std::string_view view() const noexcept {
+    return {text_.data(), std::min(size_, max_size)};
+  }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }  // of the whole text
+  friend constexpr bool operator==(call_key const&, call_key const&) = default;
+
+ private:
+  std::array<char, max_size> text_{};
+  std::size_t size_ = 0;
+};
 
 // Where `task(arguments…)` runs.
 enum class placement : std::uint8_t {
@@ -32,13 +60,34 @@ struct options {
   // Where `task(arguments…)` runs; local() and remote() say it themselves. Unset: yonder.
   std::optional<yonder::placement> placement{};
 
+  // 0 to 9: where calls wait for workers, those of a higher priority are started first. Unset: 4, or, within
+  // a task, that of the call which it runs.
+  std::optional<unsigned> priority{};
+
+  // Of one priority, callers with the same credential share the workers as if they were one; within that
+  // share, so do the calls under the same key (a customer's, say), whatever each has waiting. Unset: those
+  // without a key share as if they had one.
+  std::optional<call_key> fairness_key{};
+
+  // From 1 to 1000: how much of its credential's share the key gets, compared with others. Unset: as was said
+  // last, or 1.
+  std::optional<unsigned> weight{};
+
+  // Calls with the same key and credential, of whatever task, are started in the order in which they reach
+  // the hub, each when the one before it has ended, with all its retries. Unset: in no order.
+  std::optional<call_key> order_key{};
+
   // These options, and `base` where they are unset.
   constexpr options over(options const& base) const {
     return {.retries = retries ? retries : base.retries,
             .timeout = timeout ? timeout : base.timeout,
             .deadline = deadline ? deadline : base.deadline,
             .idempotent = idempotent ? idempotent : base.idempotent,
-            .placement = placement ? placement : base.placement};
+            .placement = placement ? placement : base.placement,
+            .priority = priority ? priority : base.priority,
+            .fairness_key = fairness_key ? fairness_key : base.fairness_key,
+            .weight = weight ? weight : base.weight,
+            .order_key = order_key ? order_key : base.order_key};
   }
 };
 

@@ -95,6 +95,11 @@ struct runtime_options {
   // $XDG_CONFIG_HOME/yonder (~/.config/yonder).
   std::string keys{};
 
+  // Where calls of several clients wait at the hub of its own, each client shares the workers with the
+  // others; how large the shares of some are, by the text in their client.pub, from 1 to 1000. 1 for the
+  // others.
+  std::vector<std::pair<std::string, unsigned>> weights{};
+
   // For how long calls wait for a hub elsewhere to answer before they fail with hub_unreachable.
   std::chrono::nanoseconds connect_timeout = std::chrono::seconds(5);
 

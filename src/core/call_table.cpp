@@ -33,6 +33,7 @@ caller_record& call_table::connect(std::uint64_t session, std::string const& ide
     held->calls = number_map<call_record>(random_.next());
     held->orphan_timer.kind = static_cast<std::uint8_t>(timer_kind::orphans);
     held->orphan_timer.owner = held.get();
+    held->flow = &flows_.hold(identity);
   }
   held->identity = identity;
   held->connected = true;
@@ -57,6 +58,7 @@ void call_table::forget_if_done(caller_record& caller) {
   if (caller.connected || caller.calls.size() != 0) return;
   timers_.disarm(caller.orphan_timer);
   if (last_caller_ == &caller) last_caller_ = nullptr;
+  flows_.release(*caller.flow);
   callers_.erase(caller.session);
 }
 
@@ -89,6 +91,7 @@ call_record& call_table::add(caller_record& caller, call_id id, std::uint32_t co
   call.caller = &caller;
   call.bytes = size;
   call.count = count;
+  call.flow = caller.flow;
   caller.highest = std::max(caller.highest, id.number + count - 1);
   index(call);
   caller.subscribed.push_back(call);
@@ -143,6 +146,11 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.last_failure = call.last_failure;
   front.bytes = std::min(share, call.bytes);
   front.depth = call.depth;
+  front.priority = call.priority;
+  front.flow = call.flow;
+  if (front.flow != call.caller->flow) flows_.hold(*front.flow);
+  front.order = call.order;
+  if (front.order != nullptr) ++front.order->calls;
   front.parent = call.parent;
   if (call.parent != nullptr) call.parent->nest->children.insert_after(call, front);
 
@@ -158,6 +166,13 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   (call.orphaned_since == never ? call.caller->subscribed : call.caller->orphaned).insert_after(call, front);
   if (call.function != nullptr) ++call.function->calls;
   return front;
+}
+
+void call_table::set_key(call_record& call, std::string const& key, std::uint32_t weight) {
+  auto& flow = flows_.hold(call.caller->identity, key);
+  if (&flow == call.caller->flow) return flows_.release(flow);
+  call.flow = &flow;
+  if (weight != 0) flow.weight = weight;
 }
 
 void call_table::subscribe(call_record& call) {
@@ -186,6 +201,7 @@ void call_table::remove(call_record& call) {
   (call.orphaned_since == never ? caller.subscribed : caller.orphaned).remove(call);
   if (!YONDER_MUTANT(credit_forgotten)) caller.bytes -= call.bytes;
   bytes_ -= call.bytes;
+  if (call.flow != caller.flow) flows_.release(*call.flow);
   calls_.release(call);
   forget_if_done(caller);
 }

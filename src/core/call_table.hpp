@@ -21,10 +21,12 @@ class call_table {
     std::size_t bytes = 0;
     duration silence = 0;  // how long a call that nobody waits for is kept
     bool journal = false;  // what is durable is kept until it has ended
+    std::size_t keys = 0;  // fairness keys of one credential at once
+    std::vector<std::pair<std::string, std::uint32_t>> weights{};  // of credentials; 1 for the others
   };
 
   call_table(limits const& allowed, random_source& random, timer_wheel& timers)
-      : limits_(allowed), random_(random), timers_(timers) {}
+      : limits_(allowed), random_(random), timers_(timers), flows_(allowed.keys, allowed.weights) {}
 
   // Null: no call of this session is known, and it is not connected.
   caller_record* find_caller(std::uint64_t session) const;
@@ -44,6 +46,9 @@ class call_table {
   // The first `at` items of a call with more than that go their own way. They have its message and are
   // waited for as it is; their stage is `leaving`.
   call_record& split(call_record& call, std::uint32_t at);
+  // It shares with the calls of its credential under this key from now on, which has this weight (0: as it
+  // has). Before it is queued.
+  void set_key(call_record& call, std::string const& key, std::uint32_t weight);
   // Its caller is back and waits for it again.
   void subscribe(call_record& call);
   // The call weighs `bytes` from now on.
@@ -76,6 +81,7 @@ class call_table {
   timer_wheel& timers_;
   slab<call_record> calls_;
   std::unordered_map<std::uint64_t, std::unique_ptr<caller_record>> callers_;
+  flow_table flows_;
   mutable caller_record* last_caller_ = nullptr;  // that was asked for
   std::size_t items_ = 0;
   std::size_t bytes_ = 0;  // of calls, and of outcomes that were not taken

@@ -5,6 +5,7 @@
 #include "src/core/mutant.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace yonder::core {
 namespace {
@@ -12,43 +13,20 @@ namespace {
 constexpr duration shortest_run = 200;  // ns; what is measured in microseconds may read 0
 constexpr int candidates = 4;           // busy workers that are asked for room before a call waits
 
-// --- a binary heap of the functions that one image offers and that have a queue, by the stamp of its first
-// call
-
-function_record::offer* find_offer(function_record& function, image const& by) {
-  auto const found = std::find_if(function.offers.begin(), function.offers.end(),
-                                  [&](auto const& one) { return one.by == &by; });
-  return found == function.offers.end() ? nullptr : &*found;
+bool has_offer(function_record const& function, image const& by) {
+  return std::find(function.offers.begin(), function.offers.end(), &by) != function.offers.end();
 }
 
-void put(image& one, std::size_t index, function_record& function) {
-  one.heap[index] = &function;
-  find_offer(function, one)->place = index + 1;
+lane_place* place_in(lane& one, image const& by) {
+  auto const found =
+      std::find_if(one.places.begin(), one.places.end(), [&](auto const& place) { return place->by == &by; });
+  return found == one.places.end() ? nullptr : found->get();
 }
 
-void sift(image& one, std::size_t index) {
-  auto& heap = one.heap;
-  auto& moved = *heap[index];
-  while (index != 0 && moved.head_stamp() < heap[(index - 1) / 2]->head_stamp()) {
-    put(one, index, *heap[(index - 1) / 2]);
-    index = (index - 1) / 2;
-  }
-  for (auto child = 2 * index + 1; child < heap.size(); child = 2 * index + 1) {
-    if (child + 1 < heap.size() && heap[child + 1]->head_stamp() < heap[child]->head_stamp()) ++child;
-    if (moved.head_stamp() <= heap[child]->head_stamp()) break;
-    put(one, index, *heap[child]);
-    index = child;
-  }
-  put(one, index, moved);
-}
-
-void leave_heap(image& one, function_record::offer& offer) {
-  auto const index = std::exchange(offer.place, 0) - 1;
-  auto& last = *one.heap.back();
-  one.heap.pop_back();
-  if (index == one.heap.size()) return;
-  put(one, index, last);
-  sift(one, index);
+void add_place(lane& one, image& by) {
+  auto& place = *one.places.emplace_back(std::make_unique<lane_place>());
+  place.of = &one;
+  place.by = &by;
 }
 
 // More than what runs.
@@ -93,21 +71,6 @@ std::string key_of(std::vector<function_info> const& table, pool_record const* h
 
 }  // namespace
 
-// The first call of the function's queue is another one than before.
-void dispatcher::reorder(function_record& function) {
-  for (auto& offer : function.offers) {
-    if (function.queue.empty()) {
-      if (offer.place != 0) leave_heap(*offer.by, offer);
-    } else {
-      if (offer.place == 0) {
-        offer.by->heap.push_back(&function);
-        offer.place = offer.by->heap.size();
-      }
-      sift(*offer.by, offer.place - 1);
-    }
-  }
-}
-
 // --- functions, and who offers them
 
 function_record& dispatcher::function_of(std::string_view name, std::uint64_t signature, pool_record* home) {
@@ -148,14 +111,18 @@ image& dispatcher::hold_image(std::vector<function_info>& table, pool_record* ho
   one.home = home;
   for (auto& info : table) {
     auto& function = function_of(info.name, info.signature, home);
-    if (find_offer(function, one) != nullptr) continue;
+    if (has_offer(function, one)) continue;
     function.schema = std::move(info.schema);
     function.was_offered = true;
     function.last_loss.clear();
-    function.offers.push_back({&one, 0});
+    function.offers.push_back(&one);
     one.functions.push_back(&function);
     if (unoffered_.contains(function)) unoffered_.remove(function);
-    reorder(function);
+    auto& lanes = function.queue.in_order;
+    for (auto* lane = lanes.first(); lane != nullptr; lane = lanes.after(*lane)) {
+      add_place(*lane, one);
+      one.order.update(*lane->places.back());
+    }
   }
   return one;
 }
@@ -164,7 +131,10 @@ void dispatcher::release(time_point now, image& held) {
   YONDER_CHECK(held.holders != 0, "a table of functions is released twice");
   if (--held.holders != 0) return;
   for (auto* const function : held.functions) {
-    std::erase_if(function->offers, [&](auto const& offer) { return offer.by == &held; });
+    std::erase(function->offers, &held);
+    auto& lanes = function->queue.in_order;
+    for (auto* lane = lanes.first(); lane != nullptr; lane = lanes.after(*lane))
+      std::erase_if(lane->places, [&](auto const& place) { return place->by == &held; });
     if (!function->offers.empty()) continue;
     function->unoffered_since = now;
     unoffered_.push_back(*function);
@@ -205,12 +175,12 @@ void dispatcher::find_pool(function_record& function) {
   pool_record* found = at_home ? function.home : nullptr;
   for (auto* const pool : pools_) {
     if (function.home != nullptr) break;
-    auto const offers = pool->program != nullptr && find_offer(function, *pool->program) != nullptr;
+    auto const offers = pool->program != nullptr && has_offer(function, *pool->program);
     if (offers || (pool->program == nullptr && found == nullptr)) found = pool;
     if (offers) break;
   }
   if (found == function.pool) return;
-  auto const waiting = function.queue.size();
+  auto const waiting = function.queue.size;
   if (function.pool != nullptr) function.pool->queued -= waiting;
   if (found != nullptr) found->queued += waiting;
   function.pool = found;
@@ -218,128 +188,125 @@ void dispatcher::find_pool(function_record& function) {
 
 // --- queues
 
-// The last call in the queue that comes before one of this depth that is new; null: none does.
-call_record* dispatcher::last_before(function_record const& function, std::uint32_t depth) {
-  call_record* place = nullptr;
-  for (auto* const last : function.last_of_depth) {
-    if (last->depth < depth) break;
-    place = last;
+// Where calls like this one wait.
+lane& dispatcher::lane_of(call_record const& call) {
+  auto& queue = call.function->queue;
+  auto const rank = rank_of(call.priority, call.depth);
+  auto* const recent = queue.recent;
+  if (recent != nullptr && recent->flow == call.flow && recent->rank == rank) return *recent;
+  auto& held = queue.lanes[{call.flow, rank}];
+  if (held == nullptr) {
+    held = std::make_unique<lane>();
+    held->function = call.function;
+    held->flow = call.flow;
+    held->rank = rank;
+    for (auto* const by : call.function->offers) add_place(*held, *by);
+    queue.in_order.push_back(*held);
   }
-  return place;
+  queue.recent = held.get();
+  if (recent != nullptr && recent->calls.empty()) forget(*recent);
+  return *held;
 }
 
-void dispatcher::note_inserted(function_record& function, call_record& call) {
-  if (call.depth == 0) return;
-  auto const* const next = function.queue.after(call);
-  if (next != nullptr && next->depth == call.depth) return;
-  auto& lasts = function.last_of_depth;
-  auto const at =
-      std::find_if(lasts.begin(), lasts.end(), [&](auto const* one) { return one->depth <= call.depth; });
-  if (at != lasts.end() && (*at)->depth == call.depth) {
-    *at = &call;
-  } else {
-    lasts.insert(at, &call);
-  }
+void dispatcher::forget(lane& empty) {
+  auto& queue = empty.function->queue;
+  queue.in_order.remove(empty);
+  queue.lanes.erase({empty.flow, empty.rank});
 }
 
-void dispatcher::note_removed(function_record& function, call_record& call) {
-  if (call.depth == 0) return;
-  auto& lasts = function.last_of_depth;
-  auto const at = std::find(lasts.begin(), lasts.end(), &call);
-  if (at == lasts.end()) return;
-  auto* const before = function.queue.before(call);
-  if (before != nullptr && before->depth == call.depth) {
-    *at = before;
-  } else {
-    lasts.erase(at);
-  }
+// The first call of the lane is another one than before.
+void dispatcher::reorder(lane& one) {
+  for (auto const& place : one.places) place->by->order.update(*place);
 }
 
 void dispatcher::enqueue(time_point now, call_record& call) {
-  auto& function = *call.function;
   call.stage = call_stage::queued;
-  call.stamp = stamp_of(call.depth, ++last_stamp_);
+  call.stamp = ++last_stamp_;
   call.queued_since = now;
-  if (call.depth == 0) {
-    function.queue.push_back(call);
-  } else if (auto* const place = last_before(function, call.depth)) {
-    function.queue.insert_after(*place, call);
-  } else {
-    function.queue.push_front(call);
-  }
-  note_inserted(function, call);
-  if (&function.queue.front() == &call) reorder(function);
-  queue_grew(now, function);
+  auto& lane = lane_of(call);
+  call.lane = &lane;
+  lane.calls.push_back(call);
+  if (&lane.calls.front() == &call) reorder(lane);
+  queue_grew(now, call);
 }
 
 void dispatcher::requeue(time_point now, call_record& call) {
-  auto& function = *call.function;
   call.stage = call_stage::queued;
+  auto& lane = lane_of(call);
+  call.lane = &lane;
   call_record* place = nullptr;
   auto const earlier = [&](call_record const& one) {
     return one.stamp < call.stamp || (one.stamp == call.stamp && one.id.number < call.id.number);
   };
-  for (auto* one = function.queue.first(); one != nullptr && earlier(*one);
-       one = function.queue.after(*one)) {
+  for (auto* one = lane.calls.first(); one != nullptr && earlier(*one); one = lane.calls.after(*one))
     place = one;
-  }
-  YONDER_CHECK(call.stamp != 0 && arrival_of(call.stamp) <= last_stamp_,
-               "a call is queued again that never was");
+  YONDER_CHECK(call.stamp != 0 && call.stamp <= last_stamp_, "a call is queued again that never was");
   if (place != nullptr) {
-    function.queue.insert_after(*place, call);
+    lane.calls.insert_after(*place, call);
   } else {
-    function.queue.push_front(call);
-    reorder(function);
+    lane.calls.push_front(call);
+    reorder(lane);
   }
-  note_inserted(function, call);
-  queue_grew(now, function);
+  queue_grew(now, call);
 }
 
 void dispatcher::queue_before(time_point now, call_record& call, call_record& front) {
   YONDER_CHECK(front.stamp == call.stamp && front.id.number < call.id.number, "a queue is out of order");
-  front.function->queue.insert_before(call, front);
-  note_inserted(*front.function, front);
-  if (&front.function->queue.front() == &front) reorder(*front.function);
-  queue_grew(now, *front.function);
+  auto& lane = *(front.lane = call.lane);
+  lane.calls.insert_before(call, front);
+  if (&lane.calls.front() == &front) reorder(lane);
+  queue_grew(now, front);
 }
 
-void dispatcher::queue_grew(time_point now, function_record& function) {
+void dispatcher::queue_grew(time_point now, call_record const& call) {
+  auto& function = *call.function;
   ++queued_;
-  if (function.queue.size() == 1) waits_.began(now, function);
-  if (function.batches) batch_due_ = std::min(batch_due_, add(now, function.queue.front().batching.max_wait));
+  if (++function.queue.size == 1) waits_.began(now, function);
+  if (function.batches) batch_due_ = std::min(batch_due_, add(now, call.batching.max_wait));
   if (function.pool != nullptr) ++function.pool->queued;
   if (!function.offers.empty() || unoffered_.contains(function)) return;
   unoffered_.push_back(function);
   unknown_due_ = std::min(unknown_due_, now);
 }
 
+void dispatcher::take(call_record& call, worker_session const& worker) {
+  auto* const place = place_in(*call.lane, *worker.program);
+  YONDER_CHECK(place != nullptr, "a worker is given a call of a function that it does not offer");
+  worker.program->order.charge(*place, call.count);
+  dequeue(call);
+}
+
 void dispatcher::dequeue(call_record& call) {
   auto& function = *call.function;
-  YONDER_CHECK(function.queue.contains(call) && queued_ != 0, "a call leaves a queue that it is not in");
+  YONDER_CHECK(call.lane != nullptr && call.lane->calls.contains(call) && queued_ != 0,
+               "a call leaves a queue that it is not in");
   YONDER_CHECK(function.pool == nullptr || function.pool->queued != 0, "a pool has lost count of what waits");
-  auto const was_first = &function.queue.front() == &call;
-  note_removed(function, call);
-  function.queue.remove(call);
+  auto& lane = *std::exchange(call.lane, nullptr);
+  auto const was_first = &lane.calls.front() == &call;
+  lane.calls.remove(call);
   --queued_;
+  --function.queue.size;
   if (function.pool != nullptr) --function.pool->queued;
-  if (was_first) reorder(function);
+  if (was_first) reorder(lane);
+  if (lane.calls.empty() && &lane != function.queue.recent) forget(lane);
   if (function.queue.empty() && !function.was_offered && unoffered_.contains(function))
     unoffered_.remove(function);
 }
 
 bool dispatcher::has_takers(function_record const& function) {
   return std::any_of(function.offers.begin(), function.offers.end(),
-                     [](auto const& offer) { return offer.by->has_takers(); });
+                     [](auto const* by) { return by->has_takers(); });
 }
 
 std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const {
   std::vector<call_record*> waiting;
   for (auto const& [key, function] : functions_) {
     if ((function->pool != &pool && !YONDER_MUTANT(other_pools_failed)) || has_takers(*function)) continue;
-    for (auto* call = function->queue.first(); call != nullptr; call = function->queue.after(*call))
-      waiting.push_back(call);
+    function->queue.each([&](call_record& call) { waiting.push_back(&call); });
   }
-  std::sort(waiting.begin(), waiting.end(), [](auto const* a, auto const* b) { return a->stamp < b->stamp; });
+  std::sort(waiting.begin(), waiting.end(), [](auto const* a, auto const* b) {
+    return std::tuple(a->stamp, a->id.number) < std::tuple(b->stamp, b->id.number);
+  });
   return waiting;
 }
 
@@ -349,11 +316,10 @@ duration dispatcher::estimate_of(function_record const& function) const {
   return std::min(function.estimate, limits_.prefetch);
 }
 
-bool dispatcher::fits(worker_session const& worker, function_record& function) const {
-  auto const& call = function.queue.front();
+bool dispatcher::fits(worker_session const& worker, call_record const& call) const {
   auto const bytes = worker.backlog_bytes + (call.count == 1 ? call.bytes : call.payload / call.count);
   if (call.alone && worker.concurrency > 1) return false;
-  return worker.backlog + estimate_of(function) <= prefetch_of(worker) &&
+  return worker.backlog + estimate_of(*call.function) <= prefetch_of(worker) &&
          (bytes <= limits_.bytes || YONDER_MUTANT(prefetched_bytes_ignored)) && !worker.conn.crowded();
 }
 
@@ -367,20 +333,22 @@ worker_session* dispatcher::free_worker(image& one) {
 
 // As many wait as make a batch, or one for as long as it may.
 bool dispatcher::is_batch_due(time_point now, function_record& function) const {
-  auto& first = function.queue.front();
-  auto const& most = first.batching;
-  if (first.alone || add(first.queued_since, most.max_wait) <= now) return true;
   std::uint64_t items = 0, weight = 0;
-  for (auto* one = &first; one != nullptr; one = function.queue.after(*one)) {
-    items += one->count;
-    weight += one->batching.weight * one->count;
-    if (items >= most.max_items || (most.max_weight != 0 && weight >= most.max_weight)) return true;
-  }
-  return false;
+  auto due = false;
+  function.queue.each_lane([&](lane& one) {
+    auto& first = one.calls.front();
+    auto const& most = first.batching;
+    due = due || first.alone || add(first.queued_since, most.max_wait) <= now;
+    for (auto* call = &first; call != nullptr && !due; call = one.calls.after(*call)) {
+      items += call->count;
+      weight += call->batching.weight * call->count;
+      due = items >= most.max_items || (most.max_weight != 0 && weight >= most.max_weight);
+    }
+  });
+  return due;
 }
 
-worker_session* dispatcher::find_worker(time_point now, image& one, function_record& function,
-                                        bool prefetch) const {
+worker_session* dispatcher::find_worker(time_point now, image& one, call_record& call, bool prefetch) const {
   auto* const idle = free_worker(one);
   if (idle != nullptr && !(prefetch && YONDER_RARELY())) return idle;
   auto const first = [](auto& list, auto&& takes) {
@@ -391,16 +359,16 @@ worker_session* dispatcher::find_worker(time_point now, image& one, function_rec
     }
     return static_cast<worker_session*>(nullptr);
   };
-  if (!one.open.empty() && !function.queue.front().alone) {
+  if (!one.open.empty() && !call.alone) {
     auto* const open = first(one.open, [](auto const& worker) { return !worker.conn.crowded(); });
     if (open != nullptr) return open;
   }
   worker_session* busy = nullptr;
-  if (prefetch && !function.batches) {
-    busy = first(one.available, [&](auto const& worker) { return fits(worker, function); });
-  } else if (prefetch && is_batch_due(now, function)) {
+  if (prefetch && !call.function->batches) {
+    busy = first(one.available, [&](auto const& worker) { return fits(worker, call); });
+  } else if (prefetch && is_batch_due(now, *call.function)) {
     auto const takes = [&](auto const& worker) {
-      auto const alone = function.queue.front().alone && worker.concurrency > 1;
+      auto const alone = call.alone && worker.concurrency > 1;
       return !alone && !has_waiting(worker) && !worker.conn.crowded();
     };
     busy = first(one.available, takes);
@@ -410,11 +378,29 @@ worker_session* dispatcher::find_worker(time_point now, image& one, function_rec
 }
 
 dispatcher::assignment dispatcher::next_of(time_point now, image& one, bool prefetch) const {
-  if (one.heap.empty()) return {};
-  auto& function = *one.heap.front();
-  auto* const worker = find_worker(now, one, function, prefetch);
-  if (worker == nullptr) return {};
-  return {&function.queue.front(), worker};
+  if (one.order.empty()) return {};
+  auto* call = &one.order.front().calls.front();
+  auto* worker = find_worker(now, one, *call, prefetch);
+  if (worker == nullptr && prefetch && call->function->batches && !one.available.empty()) {
+    // A batch that collects holds nobody back.
+    auto* const next =
+        one.order.first_of([](lane_place const& place) { return !place.of->function->batches; });
+    if (next == nullptr) return {};
+    call = &next->of->calls.front();
+    worker = find_worker(now, one, *call, prefetch);
+  }
+  return worker == nullptr ? assignment{} : assignment{call, worker};
+}
+
+call_record* dispatcher::next_in(function_record& function, image& one) {
+  if (function.queue.empty()) return nullptr;
+  if (auto& first = one.order.front(); first.function == &function) return &first.calls.front();
+  lane_place* best = nullptr;
+  function.queue.each_lane([&](lane& each) {
+    auto* const place = place_in(each, one);
+    if (best == nullptr || one.order.comes_before(*place, *best)) best = place;
+  });
+  return &best->of->calls.front();
 }
 
 dispatcher::assignment dispatcher::next(time_point now) {
@@ -425,10 +411,12 @@ dispatcher::assignment dispatcher::next(time_point now) {
   if (batch_due_ <= now) {
     batch_due_ = never;
     for (auto const& [key, function] : functions_) {
-      if (!function->batches || function->queue.empty()) continue;
-      auto const& first = function->queue.front();
-      if (auto const due = add(first.queued_since, first.batching.max_wait); due > now)
-        batch_due_ = std::min(batch_due_, due);
+      if (!function->batches) continue;
+      function->queue.each_lane([&](lane& one) {
+        auto const& first = one.calls.front();
+        if (auto const due = add(first.queued_since, first.batching.max_wait); due > now)
+          batch_due_ = std::min(batch_due_, due);
+      });
     }
   }
   if (images_.size() > 1) {
@@ -468,8 +456,16 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
   worker.items += call.count;
   if (worker.outstanding.empty()) worker.began_since = now;
   auto const place = place_of(worker, call.bytes);
-  worker.outstanding.insert(place, {&call, call.id, call.count, call.attempt, sequence, 0, estimate,
-                                    call.bytes, never, false, call.bytes});
+  if (call.order != nullptr) ++call.order->attempts;
+  worker.outstanding.insert(place, {.call = &call,
+                                    .id = call.id,
+                                    .count = call.count,
+                                    .number = call.attempt,
+                                    .sequence = sequence,
+                                    .estimate = estimate,
+                                    .bytes = call.bytes,
+                                    .frame_bytes = call.bytes,
+                                    .order = call.order});
   update_load(now, worker);
   return place;
 }
@@ -494,7 +490,9 @@ std::size_t dispatcher::assigned(time_point now, std::span<call_record* const> c
                                           .place = i,
                                           .bytes = call.bytes,
                                           .frame_bytes = bytes,
-                                          .in_company = true});
+                                          .in_company = true,
+                                          .order = call.order});
+    if (call.order != nullptr) ++call.order->attempts;
   }
   ++worker.items;
   worker.in_company += company.size();

@@ -63,6 +63,8 @@ class dispatcher {
   // What was not started goes back to the place it had.
   void requeue(time_point now, call_record& call);
   void dequeue(call_record& call);
+  // The same for one that is given to this worker, and counts as served.
+  void take(call_record& call, worker_session const& worker);
   // The first items of a queued call, which wait by themselves from now on.
   void queue_before(time_point now, call_record& call, call_record& front);
   std::size_t queued() const noexcept { return queued_; }
@@ -83,6 +85,8 @@ class dispatcher {
   // What is to be assigned next; without a call: nothing can be. It must be dequeued before the next
   // question.
   assignment next(time_point now);
+  // The call of this function that is next for the image's workers; null: none waits.
+  call_record* next_in(function_record& function, image& one);
   // When a batch that waits for company is to be handed to a busy worker.
   time_point batch_due() const noexcept { return batch_due_; }
   // The call was sent to the worker under `sequence`. Returns its place among those that the worker has.
@@ -133,12 +137,14 @@ class dispatcher {
   std::vector<function_record*> starved();
 
  private:
-  void reorder(function_record& function);
-  void queue_grew(time_point now, function_record& function);
+  lane& lane_of(call_record const& call);
+  static void forget(lane& empty);
+  static void reorder(lane& one);
+  void queue_grew(time_point now, call_record const& call);
   void find_pool(function_record& function);
-  bool fits(worker_session const& worker, function_record& function) const;
+  bool fits(worker_session const& worker, call_record const& call) const;
   bool is_batch_due(time_point now, function_record& function) const;
-  worker_session* find_worker(time_point now, image& one, function_record& function, bool prefetch) const;
+  worker_session* find_worker(time_point now, image& one, call_record& call, bool prefetch) const;
   assignment next_of(time_point now, image& one, bool prefetch) const;
   duration estimate_of(function_record const& function) const;
   // Of measured work that the worker may have.
@@ -150,11 +156,8 @@ class dispatcher {
   std::string explain_wait(function_record const& function) const;
   static worker_session* free_worker(image& one);
   static bool can_help(image& one) {
-    return one.loaded != 0 && one.heap.empty() && (free_worker(one) != nullptr || !one.open.empty());
+    return one.loaded != 0 && one.order.empty() && (free_worker(one) != nullptr || !one.open.empty());
   }
-  static call_record* last_before(function_record const& function, std::uint32_t depth);
-  static void note_inserted(function_record& function, call_record& call);
-  static void note_removed(function_record& function, call_record& call);
 
   limits limits_;
   wait_watch waits_;

@@ -84,9 +84,10 @@ failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signa
 std::vector<function_record*> dispatcher::starved() {
   std::vector<function_record*> found;
   for (auto& [key, one] : images_) {
-    if (one.heap.empty() || one.has_takers() || one.workers == 0) continue;
-    for (auto* const function : one.heap) {
-      if (!has_takers(*function) && std::find(found.begin(), found.end(), function) == found.end())
+    if (one.order.empty() || one.has_takers() || one.workers == 0) continue;
+    for (auto* const function : one.functions) {
+      if (!function->queue.empty() && !has_takers(*function) &&
+          std::find(found.begin(), found.end(), function) == found.end())
         found.push_back(function);
     }
   }
@@ -108,7 +109,7 @@ std::string dispatcher::explain_wait(function_record const& function) const {
     return pool->starting != 0 ? "one is being started, and has not answered yet" : "none was started yet";
   }
   if (std::any_of(function.offers.begin(), function.offers.end(),
-                  [](auto const& offer) { return offer.by->workers != 0; }))
+                  [](auto const* by) { return by->workers != 0; }))
     return "all that have this task wait for calls that their own tasks have made";
   auto why = in_service_ == 0
                  ? std::string("none is connected")

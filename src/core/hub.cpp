@@ -28,7 +28,7 @@ hub::state::state(hub_config made, time_point now)
                 patient_timing(config), config.limits, config.proves_sessions},
                random, timers),
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
-             config.silence, config.journal},
+             config.silence, config.journal, config.max_keys, config.weights},
             random, timers),
       work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace,
             config.wait_notice}),

@@ -40,6 +40,9 @@ struct hub_config {
   std::size_t max_calls = std::size_t{1} << 22;  // of all clients
   std::size_t max_bytes = std::size_t{4} << 30;
   std::size_t max_peers = 65'536;
+  std::size_t max_keys = 4'096;  // fairness keys of one credential at once
+  // Of the shares of credentials; 1 for those that are not named.
+  std::vector<std::pair<std::string, std::uint32_t>> weights;
   bool proves_sessions = false;  // who comes over an unreliable connection says of what its id is the hash
   frame_limits limits;           // what this hub can receive
   std::size_t max_hello_bytes = std::size_t{16} << 20;

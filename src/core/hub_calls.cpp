@@ -120,6 +120,10 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   call.payload = range.bytes;
   if (parent != nullptr) join_parent(call, *parent);
   compact(call);
+  if (!take_turn(call, said.turn, refused)) {
+    call.stage = call_stage::leaving;
+    return fail(now, call, std::move(refused), out);
+  }
   if (auto const& batch = said.batching;
       batch.max_weight != 0 && (batch.weight == 0 || batch.weight > batch.max_weight)) {
     call.stage = call_stage::leaving;
@@ -135,7 +139,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   arm(call);
   if (config.journal && call.policy.durable && !YONDER_MUTANT(journal_overtaken))
     return append(call, out::append::kind::call, call.message, out);
-  work.enqueue(now, call);
+  line_up(now, call);
 }
 
 // The pool for what the call needs; null: `refused` says why there is none.
@@ -178,7 +182,7 @@ void hub::state::take_again(time_point now, client_session& client, call_record&
     compact(call);
     auto outcome = call.message;
     outcome->head.call = call.id;
-    forget(call);
+    forget(now, call);
     return send_outcome(now, client, std::move(outcome), out);
   }
   if (call.accepted) say_accepted(now, call, out);
@@ -207,7 +211,7 @@ void hub::state::cancel(time_point now, call_record& call, outputs& out) {
     call.function->numbers->cancelled += call.count;
     record(call, out::append::kind::ended, {}, out);
   }
-  forget(call);
+  forget(now, call);
 }
 
 // --- items that part ways
@@ -240,6 +244,7 @@ call_record& hub::state::split(time_point now, call_record& call, std::uint32_t 
       arm(call);
       break;
     }
+    case call_stage::ordered:
     case call_stage::ended:
     case call_stage::leaving: break;
   }
@@ -508,6 +513,10 @@ void hub::state::retry_later(time_point now, call_record& call, failure error) {
 void hub::state::begin_backoff(time_point now, call_record& call) {
   counters.retries += call.count;
   ++delayed;
+  if (YONDER_MUTANT(order_forgotten) && call.order != nullptr) {
+    call.order->head = nullptr;
+    open(now, *call.order);
+  }
   auto most = config.backoff_first;
   for (std::uint32_t i = 1; i < call.tries && most < config.backoff_cap; ++i) most *= 2;
   most = std::min(most, config.backoff_cap);
@@ -569,9 +578,10 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
   auto* const client = sessions.client(call.id.session);
   if (client != nullptr && call.orphaned_since == never) {
     send_outcome(now, *client, std::move(outcome), out);
-    return forget(call);
+    return forget(now, call);
   }
   leave_stage(call);
+  leave_order(now, call);
   timers.disarm(call);
   call.stage = call_stage::ended;
   call.first = 0;
@@ -610,6 +620,7 @@ void hub::state::fail(time_point now, call_record& call, errc code, std::string 
 void hub::state::leave_stage(call_record& call) {
   switch (call.stage) {
     case call_stage::queued: work.dequeue(call); break;
+    case call_stage::ordered: call.order->waiting.remove(call); break;
     case call_stage::stalled: call.caller->stalled.remove(call); break;
     case call_stage::unsynced: unsynced.remove(call); break;
     case call_stage::tokenless: tokenless.remove(call); break;
@@ -623,9 +634,10 @@ void hub::state::leave_stage(call_record& call) {
   }
 }
 
-void hub::state::forget(call_record& call) {
+void hub::state::forget(time_point now, call_record& call) {
   leave_stage(call);
   leave_parent(call);
+  leave_order(now, call);
   auto* const function = call.function;
   YONDER_CHECK(function == nullptr || function->calls != 0, "a function has lost count of its calls");
   calls.remove(call);
@@ -649,7 +661,7 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
   if (call.stage == call_stage::delayed) {
     --delayed;
     arm(call);
-    return work.enqueue(now, call);
+    return line_up(now, call);
   }
   if (YONDER_MUTANT(timeout_forgotten)) return;
   if (call.count > 1 && !YONDER_MUTANT(batch_times_out))

@@ -29,7 +29,7 @@ void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
       work.requeue(now, call);
     } else {
       say_accepted(now, call, out);
-      work.enqueue(now, call);
+      line_up(now, call);
     }
   }
 }

@@ -143,18 +143,19 @@ std::vector<worker_session const*> hub::state::progressing() {
   auto const goes_on = [&](worker_session const* one) {
     return std::find(found.begin(), found.end(), one) != found.end();
   };
-  auto const ends = [&](call_record const& call) {
+  auto const ends = [&](call_record const& asked) {
+    auto const& call =
+        asked.stage == call_stage::ordered && asked.order->head != nullptr ? *asked.order->head : asked;
     if (call.stage == call_stage::assigned) return call.worker == nullptr || goes_on(call.worker);
     if (call.stage != call_stage::queued) return true;
     auto const& function = *call.function;
     if (function.pool != nullptr && pools.can_start(*function.pool)) return true;
     if (std::none_of(function.offers.begin(), function.offers.end(),
-                     [](auto const& offer) { return offer.by->workers != 0; }))
+                     [](auto const* by) { return by->workers != 0; }))
       return true;  // it fails, or somebody comes
     return std::any_of(found.begin(), found.end(), [&](auto const* worker) {
-      return worker->in_service() &&
-             std::any_of(function.offers.begin(), function.offers.end(),
-                         [&](auto const& offer) { return offer.by == worker->program; });
+      return worker->in_service() && std::any_of(function.offers.begin(), function.offers.end(),
+                                                 [&](auto const* by) { return by == worker->program; });
     });
   };
   auto const wakes = [&](worker_session& worker) {
@@ -187,14 +188,13 @@ call_record* hub::state::youngest_stuck(std::vector<function_record*> const& sta
     if (function->pool != nullptr && pools.can_start(*function->pool)) continue;
     auto const is_of_it = [&](auto const* worker) {
       return std::any_of(function->offers.begin(), function->offers.end(),
-                         [&](auto const& offer) { return offer.by == worker->program; });
+                         [&](auto const* by) { return by == worker->program; });
     };
     if (std::any_of(going_on.begin(), going_on.end(), is_of_it)) continue;
-    for (auto* call = function->queue.first(); call != nullptr && call->depth != 0;
-         call = function->queue.after(*call)) {
-      auto const later = youngest == nullptr || arrival_of(call->stamp) > arrival_of(youngest->stamp);
-      if (call->parent != nullptr && later) youngest = call;
-    }
+    function->queue.each([&](call_record& call) {
+      auto const later = youngest == nullptr || call.stamp > youngest->stamp;
+      if (call.depth != 0 && call.parent != nullptr && later) youngest = &call;
+    });
   }
   return youngest;
 }

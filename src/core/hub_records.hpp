@@ -9,6 +9,7 @@
 #include "src/core/number_map.hpp"
 #include "src/core/requirements.hpp"
 #include "src/core/ring.hpp"
+#include "src/core/service_order.hpp"
 #include "src/core/task_numbers.hpp"
 #include "src/core/timer_wheel.hpp"
 
@@ -16,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 // What the hub's classes keep: records that are linked with each other. Private to the hub.
@@ -25,12 +27,14 @@ struct call_record;
 struct caller_record;
 struct function_record;
 struct image;
+struct order_record;
 struct pool_record;
 struct worker_session;
 
 struct queue_tag {};
 struct caller_tag {};
 struct child_tag {};
+struct lane_tag {};
 struct load_tag {};
 struct idle_tag {};
 struct unoffered_tag {};
@@ -55,18 +59,9 @@ Owner& owner_of(timer& due) {
   return *static_cast<timer_of<Owner>&>(due).owner;
 }
 
-// A call's place in the order of service: deeper ones first, then by arrival.
-inline constexpr int arrival_bits = 56;
-constexpr std::uint64_t stamp_of(std::uint32_t depth, std::uint64_t arrival) noexcept {
-  constexpr std::uint64_t deepest = 255;
-  return (deepest - (depth < deepest ? depth : deepest)) << arrival_bits | arrival;
-}
-constexpr std::uint64_t arrival_of(std::uint64_t stamp) noexcept {
-  return stamp & ((std::uint64_t{1} << arrival_bits) - 1);
-}
-
 enum class call_stage : std::uint8_t {
   queued,     // in its function's queue
+  ordered,    // behind others of its order key
   stalled,    // in its caller's: that has yet to take earlier results
   unsynced,   // waits for the journal
   delayed,    // waits for its backoff
@@ -97,8 +92,12 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::size_t payload = 0;  // bytes, of all its items
   call_policy policy;
   time_point deadline = never;
-  std::uint64_t stamp = 0;           // its place in the order of service: deeper calls first, then by arrival
-  std::uint32_t depth = 0;           // of calls that were made from within each other
+  std::uint64_t stamp = 0;  // by arrival
+  std::uint32_t depth = 0;  // of calls that were made from within each other
+  std::uint32_t priority = usual_priority;
+  flow_record* flow = nullptr;       // whose share it is served from
+  core::lane* lane = nullptr;        // call_stage::queued
+  order_record* order = nullptr;     // of its order key; null: it has none
   call_record* parent = nullptr;     // that made it, as long as that attempt lasts
   std::unique_ptr<core::nest> nest;  // call_stage::assigned, one item: what its task has called
   std::size_t bytes = 0;
@@ -128,6 +127,10 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     offset = payload = 0;
     last_failure.clear();
     tries = attempt = depth = 0;
+    priority = usual_priority;
+    flow = nullptr;
+    lane = nullptr;
+    order = nullptr;
     parent = nullptr;
     nest.reset();
     kills = unstarted = 0;
@@ -142,10 +145,78 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
 using call_queue = intrusive_list<call_record, queue_tag>;
 using caller_list = intrusive_list<call_record, caller_tag>;
 
+// Calls under one order key of one credential: one after the other.
+struct order_record {
+  std::string key;
+  std::size_t calls = 0;
+  call_queue waiting;           // call_stage::ordered
+  call_record* head = nullptr;  // the one that is not; null: none is
+  std::size_t attempts = 0;     // in the hands of workers, also of calls that have ended
+};
+
+// The calls of one function that are served alike: first in, first out.
+struct lane : list_hook<lane_tag> {
+  function_record* function = nullptr;
+  flow_record* flow = nullptr;
+  service_rank rank = 0;
+  call_queue calls;
+  std::vector<std::unique_ptr<lane_place>> places;  // one for each of function_record::offers, in their order
+};
+
+// A lane in the order of service of an image that offers its function.
+struct lane_place {
+  core::lane* of = nullptr;
+  core::image* by = nullptr;
+  service_order::flow_share* in = nullptr;  // null: it has no calls
+  std::size_t place = 0;
+  std::uint64_t stamp() const noexcept { return of->calls.front().stamp; }
+  bool comes_before(lane_place const& other) const noexcept { return stamp() < other.stamp(); }
+};
+
+struct lane_key {
+  flow_record* flow = nullptr;
+  service_rank rank = 0;
+  friend bool operator==(lane_key const&, lane_key const&) = default;
+};
+struct lane_key_hash {
+  std::size_t operator()(lane_key const& key) const noexcept {
+    return std::hash<flow_record*>()(key.flow) ^ (std::size_t{key.rank} << 7);
+  }
+};
+
+// A function's calls that wait for a worker.
+struct function_queue {
+  std::size_t size = 0;
+  lane* recent = nullptr;                   // that was asked for; the only one that may be empty
+  intrusive_list<lane, lane_tag> in_order;  // as they were made
+  std::unordered_map<lane_key, std::unique_ptr<lane>, lane_key_hash> lanes;
+
+  bool empty() const noexcept { return size == 0; }
+  // One of them. Not if empty().
+  call_record& any() {
+    auto* one = &in_order.front();
+    while (one->calls.empty()) one = in_order.after(*one);
+    return one->calls.front();
+  }
+  // Calls visit(call) for each, lane by lane.
+  template <class Visit>
+  void each(Visit&& visit) {
+    for (auto* one = in_order.first(); one != nullptr; one = in_order.after(*one))
+      for (auto* call = one->calls.first(); call != nullptr; call = one->calls.after(*call)) visit(*call);
+  }
+  // Calls visit(lane) for each that has calls.
+  template <class Visit>
+  void each_lane(Visit&& visit) {
+    for (auto* one = in_order.first(); one != nullptr; one = in_order.after(*one))
+      if (!one->calls.empty()) visit(*one);
+  }
+};
+
 // A client session's calls and what they cost. It outlives the session as long as one of its calls is left.
 struct caller_record {
   std::uint64_t session = 0;
-  std::string identity;  // the credential that its calls belong to
+  std::string identity;         // the credential that its calls belong to
+  flow_record* flow = nullptr;  // of those without a fairness key
   bool connected = false;
   number_map<call_record> calls;                  // by their first numbers
   std::map<std::uint64_t, call_record*> batches;  // of them, those with several items
@@ -164,15 +235,9 @@ struct function_record : list_hook<unoffered_tag> {
   std::string name;
   std::uint64_t signature = 0;
   std::string schema;
-  call_queue queue;
+  function_queue queue;
   std::size_t calls = 0;
-  struct offer {
-    image* by = nullptr;
-    std::size_t place = 0;  // in its heap, from 1; 0: nothing is queued
-  };
-  std::vector<offer> offers;
-  // The last call in the queue of each depth but 0; the deepest first.
-  std::vector<call_record*> last_of_depth;
+  std::vector<image*> offers;
   pool_record* pool = nullptr;  // that starts workers for it
   pool_record* home = nullptr;  // the only one whose workers count; null: those without requirements
   bool was_offered = false;
@@ -183,8 +248,6 @@ struct function_record : list_hook<unoffered_tag> {
   bool wait_told = false;
   task_numbers* numbers = nullptr;  // of its task
   bool batches = false;             // its calls may run together
-
-  std::uint64_t head_stamp() { return queue.front().stamp; }
 };
 
 // A table of functions that one or several workers have in common, and the workers that have it.
@@ -192,8 +255,8 @@ struct image {
   std::string key;
   pool_record* home = nullptr;  // of its functions
   std::vector<function_record*> functions;
-  std::vector<function_record*> heap;  // of functions with a queue, the longest waiting call first
-  std::size_t holders = 0;             // workers and pools that have it
+  service_order order;      // of their calls that wait
+  std::size_t holders = 0;  // workers and pools that have it
   std::size_t workers = 0;
   std::size_t waiting = 0;                             // of them, for calls that their tasks have made
   intrusive_list<worker_session, load_tag> idle;       // the last to become idle first
@@ -217,9 +280,10 @@ struct attempt_record {
   std::size_t bytes = 0;
   time_point stop_by = never;  // it runs and is fenced: when it must have stopped
   bool recalled = false;
-  std::size_t frame_bytes = 0;  // of the frame that it went in
-  bool in_company = false;      // those next to it with its sequence run as one with it
-  bool ended = false;           // its worker has said so; the answer is on its way
+  std::size_t frame_bytes = 0;    // of the frame that it went in
+  bool in_company = false;        // those next to it with its sequence run as one with it
+  bool ended = false;             // its worker has said so; the answer is on its way
+  order_record* order = nullptr;  // of its call; the next one waits for this
 
   bool runs_with(attempt_record const& other) const { return in_company && sequence == other.sequence; }
 };

@@ -92,13 +92,21 @@ struct hub::state {
   void fail_one(time_point now, call_record& call, failure error, outputs& out);
   void fail(time_point now, call_record& call, errc code, std::string text, outputs& out);
   void leave_stage(call_record& call);
-  void forget(call_record& call);
+  void forget(time_point now, call_record& call);
   void cancel(time_point now, call_record& call, outputs& out);
   void note_taken(time_point now, client_session& client);
   void attempt_timed_out(time_point now, call_record& call, outputs& out);
   void call_time(time_point now, call_record& call, outputs& out);
   void orphan_time(time_point now, caller_record& caller, outputs& out);
   void abandon(time_point now, call_record& call, outputs& out);
+
+  // hub_turns.cpp: when calls are served
+  bool take_turn(call_record& call, call_turn const& said, failure& refused);
+  order_record& order_of(call_record& call, std::string_view key);
+  void line_up(time_point now, call_record& call);
+  void open(time_point now, order_record& order);
+  void leave_order(time_point now, call_record& call);
+  void leave_worker(time_point now, order_record& order);
 
   // hub_journal.cpp: what is written down, and what waits for that
   void record(call_record& call, out::append::kind what, frame_ref body, outputs& out);
@@ -182,6 +190,7 @@ struct hub::state {
   scaler pools;
   retry_budget budget;
 
+  std::unordered_map<std::string, std::unique_ptr<order_record>> orders;
   call_queue tokenless;
   std::size_t delayed = 0;
   call_queue unsynced;

@@ -29,7 +29,7 @@ void hub::state::dispatch(time_point now, outputs& out) {
            excess_in_words(*given.message, worker->limits, "the arguments take", "worker"), out);
       continue;
     }
-    work.dequeue(given);
+    work.take(given, *worker);
     assign(now, given, *worker, out);
   }
 }
@@ -61,8 +61,7 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
   std::uint64_t weight = 0;
   std::size_t bytes = 0;
   time_point deadline = 0;
-  while (!function.queue.empty()) {
-    auto* call = &function.queue.front();
+  while (auto* call = work.next_in(function, *worker.program)) {
     if (!may_be_assigned(now, *call, out)) continue;
     auto const& limits = call->batching;
     auto const own = call->payload / call->count;
@@ -79,13 +78,13 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
              excess_in_words(*call->message, worker.limits, "the arguments take", "worker"), out);
         continue;
       }
-      work.dequeue(*call);
+      work.take(*call, worker);
       return assign(now, *call, worker, out);
     }
     weight += limits.weight;
     bytes += call->payload;
     deadline = std::max(deadline, call->deadline);
-    work.dequeue(*call);
+    work.take(*call, worker);
     company.push_back(call);
   }
   if (company.empty()) return;
@@ -164,7 +163,9 @@ void hub::state::answered(time_point now, worker_session& worker, std::size_t in
   auto const& attempt = worker.outstanding[index];
   if (attempt.call != nullptr) attempt.call->due = never;
   auto const was_awaited = attempt.stop_by != never;
+  auto* const order = attempt.order;
   work.answered(now, worker, index);
+  if (order != nullptr) leave_worker(now, *order);
   note_running(now, worker);
   if (was_awaited) arm_grace(worker);
   if (worker.condemned) kill_condemned(now, worker, out);
@@ -295,8 +296,7 @@ void hub::state::abandon_one(time_point now, worker_session& worker, std::size_t
 void hub::state::tell_of_wait(time_point now, function_record& function, outputs& out) {
   auto const text = work.tell_of_wait(function);
   std::set<std::uint64_t> callers;
-  for (auto* call = function.queue.first(); call != nullptr; call = function.queue.after(*call))
-    callers.insert(call->id.session);
+  function.queue.each([&](call_record const& call) { callers.insert(call.id.session); });
   for (auto const session : callers) {
     auto* const client = sessions.client(session);
     if (client != nullptr && !client->conn.reliable()) send(now, *client, make_notice(text), out);
@@ -308,7 +308,7 @@ void hub::state::fail_unknown_functions(time_point now, outputs& out) {
   while (auto* const function = work.unknown(now)) {
     ++function->calls;  // keeps it while its calls end
     while (!function->queue.empty()) {
-      auto& call = function->queue.front();
+      auto& call = function->queue.any();
       fail(now, call, explain_unknown(call, function->name, function->signature), out);
     }
     --function->calls;
@@ -451,6 +451,8 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
     }
     culprit = false;
   }
+  for (std::size_t i = 0; i < worker.outstanding.size(); ++i)
+    if (auto* const order = worker.outstanding[i].order; order != nullptr) leave_worker(now, *order);
   if (worker.entering) entry_failed(now, worker, describe_loss(loss), loss.stderr_tail, out);
   if (worker.pool != nullptr) pools.gone(*worker.pool);
   if (worker.program != nullptr && worker.program->holders == 1) {

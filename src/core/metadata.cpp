@@ -148,6 +148,17 @@ bool get_batching(bytes_view value, batch_policy& batching) {
          get_numbers(value.subspan(12), batching.max_weight, batching.weight);
 }
 
+bool get_priority(bytes_view value, call_turn& turn) { return get_numbers(value, turn.priority.emplace()); }
+
+bool get_key(bytes_view value, std::string_view& key) {
+  return !value.empty() && get_text(value, key, max_key_size);
+}
+
+bool get_fairness(bytes_view value, call_turn& turn) {
+  return value.size() > 4 && get_numbers(value.first(4), turn.weight) &&
+         get_key(value.subspan(4), turn.fairness_key);
+}
+
 bool get_role(bytes_view value, peer_role& role) {
   std::uint8_t number = 0;
   if (!get_numbers(value, number)) return false;
@@ -226,6 +237,17 @@ void write_requirements(byte_buffer& body, std::string_view needs) {
   put_present_text(body, tag::requirements, needs, max_requirements_size);
 }
 
+void write_turn(byte_buffer& body, call_turn const& turn) {
+  if (turn.priority) put_numbers(body, tag::priority, *turn.priority);
+  if (!turn.fairness_key.empty()) {
+    auto const size = turn.fairness_key.size();
+    auto* const at = begin_field(body, tag::fairness, 4 + size);
+    store_le(at, turn.weight);
+    std::memcpy(at + 4, turn.fairness_key.data(), size);
+  }
+  put_present_text(body, tag::order, turn.order_key, max_key_size);
+}
+
 void write_batching(byte_buffer& body, batch_policy const& batching) {
   put_numbers(body, tag::batching, batching.max_items,
               static_cast<std::uint64_t>(batching.max_wait / microsecond), batching.max_weight,
@@ -240,6 +262,9 @@ bool read_call(bytes_view metadata, call_message& message) {
       case tag::batching: return taken_if(get_batching(value, message.batching));
       case tag::requirements: return taken_if(get_text(value, message.requirements, max_requirements_size));
       case tag::parent: return taken_if(get_parent(value, message.parent));
+      case tag::priority: return taken_if(get_priority(value, message.turn));
+      case tag::fairness: return taken_if(get_fairness(value, message.turn));
+      case tag::order: return taken_if(get_key(value, message.turn.order_key));
       default: return field::unknown;
     }
   });

@@ -42,6 +42,9 @@ enum class tag : std::uint16_t {
   batching = 0x8006,      // u32 most items, u64 longest wait in microseconds, u64 most weight, u64 weight
   parent = 0x8009,    // u64 session, u64 number, u32 attempt, u32 epoch of the worker's session: who calls
   wait = 0x800a,      // u32 epoch of the worker's session, u64 calls that have ended; all ones: no longer
+  priority = 0x8014,  // u32, 0 to 9
+  fairness = 0x8015,  // u32 weight (0: as it is), text: the key
+  order = 0x8016,     // text: the key
   role = 0x8010,      // u8: 1 client, 2 worker
   session = 0x8011,   // u64
   versions = 0x8012,  // u16 lowest, u16 highest
@@ -59,6 +62,7 @@ inline constexpr std::uint8_t flag_shared = 32;     // error: of a whole batch, 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
 inline constexpr std::size_t max_functions = 65'536;
+inline constexpr std::size_t max_key_size = 64;  // of fairness and order
 inline constexpr std::size_t max_requirements_size = std::size_t{80} << 10;
 
 enum class peer_role : std::uint8_t { client = 1, worker = 2 };
@@ -91,12 +95,22 @@ struct welcome_message {
   frame_limits limits;  // what the hub can receive
 };
 
+// When a call is served, among others.
+struct call_turn {
+  std::optional<std::uint32_t> priority{};
+  std::string_view fairness_key{};  // into the frame; empty: none
+  std::uint32_t weight = 0;         // of that key, within its credential's share; 0: as it is
+  std::string_view order_key{};     // into the frame; empty: none
+  bool is_usual() const { return !priority && fairness_key.empty() && order_key.empty(); }
+};
+
 struct call_message {
   std::string_view function;  // into the frame
   call_policy policy;         // without the deadline, which the header carries
   batch_policy batching;
   std::string_view requirements;  // of the worker, encoded; empty: none
   attempt_key parent;             // the attempt whose task calls; attempt 0: no task does
+  call_turn turn;
 };
 
 // A worker's task waits for calls that it has made: all that it runs does.
@@ -123,6 +137,7 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
                 std::string_view traceparent);
 // Behind it, if they are not empty: what the worker has to be like, as encode_requirements() gives it.
 void write_requirements(byte_buffer& body, std::string_view needs);
+void write_turn(byte_buffer& body, call_turn const& turn);
 void write_batching(byte_buffer& body, batch_policy const& batching);
 // Behind it: the attempt whose task calls.
 void write_parent(byte_buffer& body, attempt_key const& parent);

@@ -55,6 +55,13 @@ enum class mutant {
   quarantine_forgotten,       // a call goes on ending workers
   journal_overtaken,          // a durable call is started before the journal has it
   other_pools_failed,         // a pool that cannot start workers fails the calls of others
+  shares_ignored,             // calls are served as they come, whoever made them
+  credentials_ignored,        // a credential with many keys gets the shares of many
+  weights_ignored,            // every key gets as much
+  absence_saved_up,           // who was away is served alone until he has been given as much as the others
+  order_overtaken,   // the next call of an order key starts while an attempt that was given up still runs
+  order_forgotten,   // a call that is tried again lets the next one of its order key go first
+  priority_ignored,  // all calls are served as they come
   // of the drivers
   early_stop_lost,       // a stop that comes before its attempt begins is forgotten
   task_not_taken_over,   // nobody reads the connection while a task runs
@@ -104,8 +111,9 @@ enum class mark {
   overloaded,          // a client asked for more than its credit
   synced,              // a call waited for the journal
   pool_learned,        // a pool's functions became known with its first worker
+  shared_out,          // calls of several flows waited for the same workers
 };
-inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::pool_learned) + 1;
+inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::shared_out) + 1;
 inline std::bitset<mark_count> marks;
 
 // Choices that are allowed and rare, and dangerous where they are not thought of: made one time in so many,

@@ -115,7 +115,7 @@ class engine : public std::enable_shared_from_this<engine> {
   static source source_of(core::peer_id peer) noexcept;
   static transport::peer_id transport_peer(core::peer_id peer) noexcept;
 
-  call_ref refusal_of(task_entry const& task, outgoing const& call);
+  call_ref refusal_of(task_entry const& task, options const& settings, outgoing const& call);
   call_ref ended(task_entry const& task, errc code, std::string message);
   call_ref submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
                         core::attempt_key const& parent, outgoing&& call, departure when);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "src/core/metadata.hpp"
+#include "src/core/service_order.hpp"
 #include "src/platform/process.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
@@ -23,6 +24,36 @@ core::call_policy policy_of(options const& settings) {
           .timeout = or_none(settings.timeout),
           .deadline = or_none(settings.deadline),
           .idempotent = settings.idempotent.value_or(false)};
+}
+
+bool has_turn(options const& settings) {
+  return settings.priority || settings.fairness_key || settings.weight || settings.order_key;
+}
+
+core::call_turn turn_of(options const& settings) {
+  core::call_turn turn{.priority = settings.priority, .weight = settings.weight.value_or(0)};
+  if (settings.fairness_key) turn.fairness_key = settings.fairness_key->view();
+  if (settings.order_key) turn.order_key = settings.order_key->view();
+  return turn;
+}
+
+// Why no call can be served like that, in words; empty: it can.
+std::string fault_of_turn(options const& settings) {
+  auto const most = [](auto const& key) { return key && key->size() > call_key::max_size; };
+  if (settings.priority > core::highest_priority)
+    return "the priority is " + std::to_string(*settings.priority) +
+           "; there are 0 to 9, and 9 is served first";
+  if (settings.weight && (*settings.weight == 0 || *settings.weight > core::most_weight))
+    return "the weight is " + std::to_string(*settings.weight) + "; there are 1 to " +
+           std::to_string(core::most_weight);
+  if (settings.weight && !settings.fairness_key)
+    return "a weight is set, and no fairness_key that would have it; set both";
+  if (most(settings.fairness_key) || most(settings.order_key))
+    return "a fairness_key or order_key takes " +
+           std::to_string(std::max(settings.fairness_key ? settings.fairness_key->size() : 0,
+                                   settings.order_key ? settings.order_key->size() : 0)) +
+           " bytes; the limit is " + std::to_string(call_key::max_size) + ": take a hash of it";
+  return {};
 }
 
 std::size_t bytes_of(outgoing const& call) {
@@ -47,6 +78,7 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
   outgoing call;
   core::begin_call(call.content.head, task.name, policy_of(settings));
   core::write_requirements(call.content.head, needs);
+  if (has_turn(settings)) core::write_turn(call.content.head, turn_of(settings));
   if (batch.max_size != 0)
     core::write_batching(call.content.head, {batch.max_size, std::max<std::int64_t>(batch.max_wait, 0),
                                              batch.max_weight, batch.weight});
@@ -71,7 +103,7 @@ void add_parent(core::attempt_key const& parent, outgoing& call) {
 }  // namespace
 
 call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when) {
-  if (auto refused = refusal_of(task, call)) return refused;
+  if (auto refused = refusal_of(task, settings, call)) return refused;
   (void)
       task.signature();  // where a structure cannot be found this throws: before anything is kept of the call
   auto const policy = policy_of(settings);
@@ -88,7 +120,10 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
 }
 
 // Why a call cannot be made, as its outcome; null: it can.
-call_ref engine::refusal_of(task_entry const& task, outgoing const& call) {
+call_ref engine::refusal_of(task_entry const& task, options const& settings, outgoing const& call) {
+  if (has_turn(settings))
+    if (auto fault = fault_of_turn(settings); !fault.empty())
+      return ended(task, errc::bad_configuration, std::move(fault));
   if (config_.no_workers)
     return ended(
         task, errc::unsatisfiable,

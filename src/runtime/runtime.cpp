@@ -21,6 +21,7 @@
 #include <thread>
 #include <utility>
 
+#include "src/core/service_order.hpp"
 #include "src/core/words.hpp"
 #include "src/platform/descriptors.hpp"
 #include "src/platform/process.hpp"
@@ -282,6 +283,12 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   if (workers != 0)
     hub.pools.push_back(
         {.functions = functions, .max_workers = workers, .idle_timeout = options.idle_timeout.count()});
+  for (auto const& [key, weight] : options.weights) {
+    if (weight == 0 || weight > core::most_weight)
+      reject("runtime_options::weights: the weight of '" + key + "' is " + std::to_string(weight) +
+             "; there are 1 to " + std::to_string(core::most_weight));
+    hub.weights.emplace_back("key " + key, weight);
+  }
   hub.max_client_calls = options.max_calls;
   hub.max_client_bytes = options.max_bytes;
   hub.limits = config.client.limits;

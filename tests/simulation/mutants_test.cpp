@@ -66,6 +66,13 @@ whereabouts where_is(mutant fault) {
     case mutant::quarantine_forgotten: return {"storm", usual};
     case mutant::journal_overtaken: return {"journal", usual};
     case mutant::other_pools_failed: return {"pools", many};
+    case mutant::shares_ignored:
+    case mutant::credentials_ignored:
+    case mutant::weights_ignored:
+    case mutant::absence_saved_up:
+    case mutant::order_overtaken:
+    case mutant::order_forgotten:
+    case mutant::priority_ignored: return {"turns", usual};
     case mutant::task_not_taken_over:
     case mutant::throw_repeats:
     case mutant::late_start_kept: return {"driven", usual};

@@ -22,6 +22,8 @@ void world::make_hub() {
     pool.max_workers = static_cast<std::size_t>(how_.workers);
     pool.idle_timeout = 20 * millisecond;
   }
+  for (std::uint32_t i = 0; i < clients_.size(); ++i)
+    config.weights.emplace_back(identity_of(false, i), turn_watch::weight_of_credential(i));
   if (how_.client_bytes != 0) config.max_client_bytes = how_.client_bytes;
   config.journal = how_.journal;
   if (how_.prefetch_bytes != 0) config.max_prefetch_bytes = how_.prefetch_bytes;
@@ -170,8 +172,11 @@ void world::submit(std::uint32_t index) {
   auto const room = static_cast<std::uint64_t>(how_.window - node.in_flight);
   auto const count = happens(how_.batches) ? 1 + random_.below(std::min<std::uint64_t>(room, 40)) : 1;
   auto const first = lives_[node.life].records.size() + 1;
+  auto const turn = draw_turn(index);
   for (std::uint64_t i = 0; i < count; ++i)
     add_record(node, policy, static_cast<std::uint32_t>(function), static_cast<std::uint32_t>(count - i));
+  for (auto number = first; number != first + count; ++number)
+    lives_[node.life].records[number - 1].turn = turn;
   auto const id = count == 1 ? submit_one(node, function_names()[function], policy)
                              : submit_batch(node, function_names()[function], policy, count);
   if (id.number != first) violated("calls are not numbered one by one");
@@ -198,6 +203,27 @@ void world::add_record(client_node& node, call_policy const& policy, std::uint32
   }
 }
 
+// Keys come and go.
+turn_terms world::draw_turn(std::uint32_t client) {
+  turn_terms turn;
+  turn.credential = client;
+  if (!happens(how_.turns)) return turn;
+  if (random_.below(4) == 0) turn.priority = random_.below(2) == 0 ? 9 : 1;
+  turn.key = static_cast<std::uint32_t>((now_ / (2 * millisecond) + random_.below(2)) % 4);
+  if (random_.below(4) == 0) turn.order = 1 + static_cast<std::uint32_t>(random_.below(2));
+  return turn;
+}
+
+void world::write_turn(byte_buffer& body, turn_terms const& turn) {
+  static std::array<std::string, 4> const keys{"", "1", "2", "3"};
+  call_turn said;
+  if (turn.priority != usual_priority) said.priority = turn.priority;
+  said.fairness_key = keys[turn.key];
+  said.weight = turn_watch::weight_of_key(turn.key);
+  said.order_key = keys[turn.order];
+  core::write_turn(body, said);
+}
+
 void world::add_argument(byte_buffer& body, client_node const& node, std::uint64_t number) const {
   auto* const argument = body.extend(argument_size);
   store_le(argument, first_session + node.life);
@@ -211,7 +237,9 @@ call_id world::submit_one(client_node& node, std::string_view function, call_pol
   spec.signature = 7;
   spec.policy = policy;
   byte_buffer body;
-  spec.message.head.metadata_size = begin_call(body, function, policy);
+  begin_call(body, function, policy);
+  write_turn(body, records.back().turn);
+  spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
   add_argument(body, node, records.size());
   spec.message.body = std::move(body);
   records.back().large = draw_large();
@@ -227,6 +255,7 @@ call_id world::submit_batch(client_node& node, std::string_view function, call_p
   spec.signature = 7;
   spec.policy = policy;
   begin_call(spec.metadata, function, policy);
+  write_turn(spec.metadata, lives_[node.life].records.back().turn);
   spec.items.assign(count, {argument_size, 0});
   for (auto number = behind - count; number != behind; ++number) add_argument(spec.payloads, node, number);
   return node.core->submit(now_, spec, out_);
@@ -363,6 +392,7 @@ void world::begin_run(std::uint32_t index, out::run const& run) {
 void world::begin_item(std::uint32_t index, out::run const& run) {
   auto& node = workers_[index];
   observe_run(run, is_foreign(index) ? no_pool : node.pool);
+  observe_turn_of_run(index, run.key.call);
   node.running = true;
   node.stopping = false;
   node.key = run.key;

@@ -37,6 +37,7 @@ std::string_view to_string(state one) {
     case state::cancelled_in_queue: return "a queued call was cancelled";
     case state::row: return "items of a batch ran in a row";
     case state::row_closed: return "the watchdog closed a row";
+    case state::turns_shared: return "several wanted to be served at once";
   }
   return "?";
 }
@@ -71,6 +72,7 @@ std::string_view to_string(mark one) {
     case mark::overloaded: return "a client asked for more than its credit";
     case mark::synced: return "a call waited for the journal";
     case mark::pool_learned: return "a pool's functions became known with its first worker";
+    case mark::shared_out: return "calls of several flows waited for the same workers";
   }
   return "?";
 }
@@ -282,6 +284,7 @@ void world::observe_silence(std::uint32_t epoch) {
 
 void world::observe_at_hub(frame const& message) {
   if (!how_.reliable) last_heard_[message.head.epoch] = now_;
+  observe_turn_at_hub(message);
   auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
   if (answers && how_.prefetch_bytes != 0 && how_.reliable) --unanswered_[message.head.epoch];
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
@@ -294,7 +297,53 @@ void world::observe_at_hub(frame const& message) {
   }
 }
 
+// --- when calls are served
+
+void world::observe_turn_at_hub(frame const& message) {
+  if (how_.turns == 0) return;
+  auto const& head = message.head;
+  if (head.type == frame_type::call) {
+    packed_items items;
+    read_items(message, items);
+    for (std::uint32_t i = 0; i < items.count; ++i) {
+      call_id const id{head.call.session, head.call.number + i};
+      if (auto const* const call = find(id)) turns_.came(id, call->turn);
+    }
+  } else if (head.type == frame_type::cancel) {
+    for (std::uint32_t i = 0; i < read_item_count(message); ++i)
+      turns_.ended({head.call.session, head.call.number + i});
+  }
+}
+
+void world::observe_turn_from_hub(frame const& message) {
+  if (how_.turns == 0) return;
+  auto const& head = message.head;
+  auto const ends = head.type == frame_type::result || head.type == frame_type::error;
+  if (head.type != frame_type::assign && !ends) return;
+  packed_items items;
+  if (head.type != frame_type::error) read_items(message, items);
+  if (!ends) turns_.assigned(head.call, items.count);
+  for (std::uint32_t i = 0; ends && i < items.count; ++i)
+    turns_.ended({head.call.session, head.call.number + i});
+  if (turns_.shared()) reach(state::turns_shared);
+  if (!turns_.fault().empty()) violated(turns_.fault());
+}
+
+// Of one order key one call runs, wherever, also one that nobody wants any more.
+void world::observe_turn_of_run(std::uint32_t index, call_id id) {
+  auto const* const mine = turns_.terms_of(id);
+  if (mine == nullptr || mine->order == 0) return;
+  for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+    auto const& other = workers_[i];
+    if (i == index || other.core == nullptr || !other.running) continue;
+    auto const* const its = turns_.terms_of(other.key.call);
+    if (its != nullptr && its->order == mine->order && its->credential == mine->credential)
+      violated("two calls of one order key run at once");
+  }
+}
+
 void world::observe_from_hub(frame const& message) {
+  observe_turn_from_hub(message);
   auto head = message.head;
   if (head.type == frame_type::welcome && !how_.reliable) last_heard_[head.epoch] = now_;
   transfer_message announced;

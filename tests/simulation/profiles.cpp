@@ -176,6 +176,25 @@ std::vector<profile> make_profiles() {
   journal.journal = true;
   journal.durable = 0.5;
 
+  // All want to be served at once.
+  profile turns;
+  turns.name = "turns";
+  turns.workers = 2;
+  turns.functions = 3;
+  turns.turns = 0.7;
+  turns.batches = 0.05;
+  turns.throws = 0.02;
+  turns.hangs = 0.003;
+  turns.ignores_stop = 0.002;
+  turns.long_runs = 0.003;
+  turns.timeouts = 0.3;
+  turns.retries = 0.5;
+  turns.cancels = 0.02;
+  turns.deadlines = 0.05;
+  turns.crashes = 0.001;
+  turns.worker_crash_every = 100 * millisecond;
+  turns.drain_every = 100 * millisecond;
+
   profile crowd;
   crowd.name = "crowd";
   crowd.crowd = true;
@@ -184,8 +203,8 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
-  return {fast,   local,        drains,  batches, lossy,  wild,  slow,    rough, driven,
-          broken, driven_lossy, stopped, pools,   credit, storm, journal, crowd, swarm};
+  return {fast,         local,   drains, batches, lossy, wild,    slow,  rough, driven, broken,
+          driven_lossy, stopped, pools,  credit,  storm, journal, turns, crowd, swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }
@@ -241,6 +260,7 @@ std::vector<field> const& fields() {
       {"retries", &profile::retries, nullptr},
       {"idempotent", &profile::idempotent, nullptr},
       {"durable", &profile::durable, nullptr},
+      {"turns", &profile::turns, nullptr},
       {"partition_every", nullptr, &profile::partition_every},
       {"reconnect_every", nullptr, &profile::reconnect_every},
       {"worker_crash_every", nullptr, &profile::worker_crash_every},

@@ -92,6 +92,10 @@ TEST_CASE("simulated: retries of everybody at once are made in a measured way") 
 
 TEST_CASE("simulated: a journal is never overtaken") { keeps_every_promise("journal"); }
 
+TEST_CASE("simulated: priorities are strict, shares are fair, and order keys keep their order") {
+  keeps_every_promise("turns");
+}
+
 TEST_CASE("simulated: a seed replays exactly") {
   for (auto const& how : simulation::profiles()) {
     auto const first = simulate(how, {7, 20'000});

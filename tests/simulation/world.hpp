@@ -7,12 +7,14 @@
 #include "src/core/link.hpp"
 #include "src/core/little_endian.hpp"
 #include "src/core/metadata.hpp"
+#include "src/core/service_order.hpp"
 #include "src/core/worker.hpp"
 #include "src/driver/agenda.hpp"
 #include "src/driver/outbox.hpp"
 #include "src/driver/serving.hpp"
 #include "tests/simulation/schedule.hpp"
 #include "tests/simulation/simulation.hpp"
+#include "tests/simulation/turns.hpp"
 
 #include <algorithm>
 #include <array>
@@ -71,7 +73,8 @@ struct record {
   bool cursed = false;       // ends every worker that runs it
   bool large_value = false;  // past what some end receives
   bool may_repeat = false;
-  std::uint32_t rest = 1;           // calls of its batch, from this one on
+  std::uint32_t rest = 1;  // calls of its batch, from this one on
+  turn_terms turn;
   bool cancelled_in_queue = false;  // the hub had not assigned it when it took the cancel
 };
 
@@ -275,6 +278,8 @@ class world {
   void after_client(std::uint32_t index);
   void submit(std::uint32_t index);
   void add_record(client_node& node, call_policy const& policy, std::uint32_t function, std::uint32_t rest);
+  turn_terms draw_turn(std::uint32_t client);
+  static void write_turn(byte_buffer& body, turn_terms const& turn);
   void add_argument(byte_buffer& body, client_node const& node, std::uint64_t number) const;
   call_id submit_one(client_node& node, std::string_view function, call_policy const& policy);
   call_id submit_batch(client_node& node, std::string_view function, call_policy const& policy,
@@ -366,6 +371,9 @@ class world {
   void observe_run(out::run const& run, std::uint32_t pool);
   void observe_at_hub(frame const& message);
   void observe_from_hub(frame const& message);
+  void observe_turn_at_hub(frame const& message);
+  void observe_turn_from_hub(frame const& message);
+  void observe_turn_of_run(std::uint32_t index, call_id id);
   bool is_repetition(header const& assign);
   void observe_prefetch(frame const& assign);
   void observe_silence(std::uint32_t epoch);
@@ -474,6 +482,7 @@ class world {
   std::vector<stillness> client_stillness_;
   std::vector<stillness> worker_stillness_;
   std::vector<lost_level> lost_levels_;
+  turn_watch turns_;
   std::unordered_map<std::uint32_t, std::uint32_t> assigned_levels_;  // by worker epoch, the highest sequence
   std::unordered_map<std::uint32_t, std::size_t> unanswered_;         // by worker epoch, attempts
   std::unordered_map<std::uint32_t, time_point> last_heard_;          // by epoch, at the hub

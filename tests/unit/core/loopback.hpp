@@ -59,6 +59,7 @@ class loopback {
  public:
   struct client_end {
     std::unique_ptr<client> core;
+    std::string identity;
     peer_id peer = 0;
     bool connected = false;
     std::map<std::uint64_t, outcome> outcomes;
@@ -82,11 +83,12 @@ class loopback {
     return {{"echo", 7, "text -> text"}, {"other", 8, "number -> number"}};
   }
 
-  client_end& add_client(client_config config = {}) {
+  client_end& add_client(client_config config = {}, std::string identity = {}) {
     config.session = ++sessions_;
     if (config.functions.empty()) config.functions = {{"echo", 7, "text -> text"}};
     auto& end = *clients.emplace_back(std::make_unique<client_end>());
     end.core = std::make_unique<client>(std::move(config));
+    end.identity = std::move(identity);
     connect(end);
     pump();
     return end;
@@ -95,7 +97,7 @@ class loopback {
   void connect(client_end& end) {
     end.peer = ++peers_;
     end.connected = true;
-    hub_->connected(now, end.peer, {reliable_, 0}, out_);
+    hub_->connected(now, end.peer, {reliable_, 0, end.identity}, out_);
     carry_out_hub();
     end.core->connected(now, end.peer, reliable_, out_);
     carry_out(end);
@@ -137,7 +139,8 @@ class loopback {
 
   call_id submit(client_end& from, std::string_view payload, call_policy policy = {},
                  std::string_view function = "echo", std::uint64_t signature = 7, std::string_view needs = {},
-                 attempt_key const& parent = {}, batch_policy const* batching = nullptr) {
+                 attempt_key const& parent = {}, batch_policy const* batching = nullptr,
+                 call_turn const& turn = {}) {
     call_spec spec;
     spec.parent = parent;
     spec.function = function;
@@ -147,6 +150,7 @@ class loopback {
     begin_call(body, function, policy);
     if (parent.attempt != 0) write_parent(body, parent);
     write_requirements(body, needs);
+    write_turn(body, turn);
     if (batching != nullptr) write_batching(body, *batching);
     spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.append(payload.data(), payload.size());
@@ -155,6 +159,11 @@ class loopback {
     carry_out(from);
     pump();
     return id;
+  }
+
+  call_id submit(client_end& from, std::string_view payload, call_turn const& turn, call_policy policy = {},
+                 std::string_view function = "echo", attempt_key const& parent = {}) {
+    return submit(from, payload, policy, function, function == "echo" ? 7 : 8, {}, parent, nullptr, turn);
   }
 
   // What the task of `by` calls, of whose process `from` is the client.

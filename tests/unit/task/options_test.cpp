@@ -15,14 +15,22 @@ using yonder::placement;
 
 namespace {
 
-constexpr options all{
-    .retries = 1, .timeout = 2s, .deadline = 3s, .idempotent = true, .placement = placement::here};
+constexpr options all{.retries = 1,
+                      .timeout = 2s,
+                      .deadline = 3s,
+                      .idempotent = true,
+                      .placement = placement::here,
+                      .priority = 1,
+                      .fairness_key = "a",
+                      .weight = 1,
+                      .order_key = "b"};
 constexpr options others{
     .retries = 10, .timeout = 20s, .deadline = 30s, .idempotent = false, .placement = placement::prefer_here};
 
 constexpr bool same(options const& a, options const& b) {
   return a.retries == b.retries && a.timeout == b.timeout && a.deadline == b.deadline &&
-         a.idempotent == b.idempotent && a.placement == b.placement;
+         a.idempotent == b.idempotent && a.placement == b.placement && a.priority == b.priority &&
+         a.fairness_key == b.fairness_key && a.weight == b.weight && a.order_key == b.order_key;
 }
 
 }  // namespace
@@ -46,7 +54,12 @@ static_assert(same(options{.placement = placement::here}.over(others),
 
 // A setting of zero or false is a setting.
 static_assert(same(options{.retries = 0, .timeout = 0s, .idempotent = false}.over(all),
-                   {0, 0s, 3s, false, placement::here}));
+                   {0, 0s, 3s, false, placement::here, 1, "a", 1, "b"}));
+
+// A key is a copy of its text.
+static_assert(options{.order_key = std::string_view("k")}.over(all).order_key->view() == "k");
+static_assert(options{.priority = 9}.over(all).priority == 9U);
+static_assert(all.over(options{.weight = 3}).weight == 1U);
 
 static_assert(half_task.settings().retries == 3U);
 static_assert(half_task.settings().timeout == 5s);
