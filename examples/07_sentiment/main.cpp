@@ -174,7 +174,7 @@ int main(int argc, char** argv) {
   if (!yonder::is_worker()) ::setenv("SENTIMENT_MODEL", given.model.c_str(), 1);  // local workers inherit it
 
   try {
-    yonder::runtime here(argc, argv, {.workers = given.workers, .hub = given.connect, .keys = given.keys});
+    yonder::runtime here(argc, argv, {.max = given.workers, .hub = given.connect, .keys = given.keys});
     auto const lines = lines_of(given.file);
     std::printf("here the model computes on: %s\n", load_sentiment_model().c_str());
     return demonstrate(lines) ? EXIT_SUCCESS : EXIT_FAILURE;

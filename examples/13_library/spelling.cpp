@@ -20,7 +20,7 @@ std::vector<std::string> unknown_words(std::string const& text) {
 // Its runtime is its own: the host's tasks do not come here, and the host's main is not run again, since the
 // workers are a program that the library brings.
 struct checker::state {
-  yonder::runtime runtime{{.workers = 1, .worker_command = {SPELLING_WORKER}, .is_current = false}};
+  yonder::runtime runtime{{.max = 1, .worker_command = {SPELLING_WORKER}, .is_current = false}};
 };
 
 checker::checker() : state_(std::make_unique<state>()) {}

@@ -6,7 +6,7 @@
 #include "tasks.hpp"
 
 int main(int argc, char** argv) {
-  yonder::runtime here(argc, argv, {.workers = 0});
+  yonder::runtime here(argc, argv, {.max = 0});
   std::cerr << "a worker of the spelling library; its programs start it\n";
   return spelling::unknown_words_task.local("a job").empty() ? 2 : 3;
 }

@@ -68,11 +68,22 @@ struct linked_libraries {
 }  // namespace detail
 
 struct runtime_options {
-  // How many workers may run at once. Unset: one per core.
-  std::optional<unsigned> workers{};
+  // Of the workers that the hub of its own starts: how many are started with it, and stay although they have
+  // nothing to do.
+  unsigned min = 0;
+
+  // How many there may be at once. Unset: one per core. 0: none is started here.
+  std::optional<unsigned> max{};
+
+  // How many idle ones are kept ready while others work.
+  unsigned buffer = 0;
 
   // After how long without work a worker is let go.
-  std::chrono::nanoseconds idle_timeout = std::chrono::seconds(10);
+  std::chrono::nanoseconds scaledown_window = std::chrono::seconds(10);
+
+  // How many calls may wait for a worker once there is one: a further one fails with overloaded. Unset: as
+  // many as callers may have under way.
+  std::optional<unsigned> max_queue{};
 
   // What starts a worker: a program, found as a shell does, and its arguments. It must make a
   // yonder::runtime, and have the tasks. Empty: this very program; for a host that is not its own worker (an

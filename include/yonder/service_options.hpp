@@ -11,13 +11,13 @@ struct service_options {
   // How many workers stay although they have nothing to do, once the service was called.
   unsigned min = 0;
 
-  // How many there may be. Unset: runtime_options::workers.
+  // How many there may be. Unset: runtime_options::max.
   std::optional<unsigned> max{};
 
   // How many idle ones are kept ready while others work.
   unsigned buffer = 0;
 
-  // After how long without work a worker is let go. Unset: runtime_options::idle_timeout.
+  // After how long without work a worker is let go. Unset: runtime_options::scaledown_window.
   std::optional<std::chrono::nanoseconds> scaledown_window{};
 
   // How many calls may wait for a worker once there is one: a further one fails with overloaded. Unset: as

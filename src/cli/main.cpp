@@ -37,7 +37,7 @@ void serve(std::vector<std::string> const& addresses, std::string const& keys) {
   ::sigaddset(&endings, SIGTERM);
   ::sigaddset(&endings, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &endings, nullptr);  // before the runtime starts its thread, which inherits it
-  yonder::runtime hub({.workers = 0, .bind = addresses, .keys = keys});
+  yonder::runtime hub({.max = 0, .bind = addresses, .keys = keys});
   for (auto const& address : hub.addresses()) std::cout << address << std::endl;
   int signal = 0;
   ::sigwait(&endings, &signal);

@@ -181,8 +181,15 @@ void dispatcher::find_pool(function_record& function) {
   }
   if (found == function.pool) return;
   auto const waiting = function.queue.size;
-  if (function.pool != nullptr) function.pool->queued -= waiting;
-  if (found != nullptr) found->queued += waiting;
+  auto const items = function.queue.items;
+  if (function.pool != nullptr) {
+    function.pool->queued -= waiting;
+    function.pool->queued_items -= items;
+  }
+  if (found != nullptr) {
+    found->queued += waiting;
+    found->queued_items += items;
+  }
   function.pool = found;
 }
 
@@ -255,7 +262,13 @@ void dispatcher::queue_before(time_point now, call_record& call, call_record& fr
   auto& lane = *(front.lane = call.lane);
   lane.calls.insert_before(call, front);
   if (&lane.calls.front() == &front) reorder(lane);
+  count_items(*front.function, -static_cast<std::ptrdiff_t>(front.count));  // it was counted in `call`
   queue_grew(now, front);
+}
+
+void dispatcher::count_items(function_record& function, std::ptrdiff_t more) {
+  function.queue.items += static_cast<std::size_t>(more);
+  if (function.pool != nullptr) function.pool->queued_items += static_cast<std::size_t>(more);
 }
 
 void dispatcher::queue_grew(time_point now, call_record const& call) {
@@ -264,6 +277,7 @@ void dispatcher::queue_grew(time_point now, call_record const& call) {
   if (++function.queue.size == 1) waits_.began(now, function);
   if (function.batches) batch_due_ = std::min(batch_due_, add(now, call.batching.max_wait));
   if (function.pool != nullptr) ++function.pool->queued;
+  count_items(function, call.count);
   if (!function.offers.empty() || unoffered_.contains(function)) return;
   unoffered_.push_back(function);
   unknown_due_ = std::min(unknown_due_, now);
@@ -287,6 +301,7 @@ void dispatcher::dequeue(call_record& call) {
   --queued_;
   --function.queue.size;
   if (function.pool != nullptr) --function.pool->queued;
+  count_items(function, -static_cast<std::ptrdiff_t>(call.count));
   if (was_first) reorder(lane);
   if (lane.calls.empty() && &lane != function.queue.recent) forget(lane);
   if (function.queue.empty() && !function.was_offered && unoffered_.contains(function))

@@ -140,6 +140,7 @@ class dispatcher {
   lane& lane_of(call_record const& call);
   static void forget(lane& empty);
   static void reorder(lane& one);
+  static void count_items(function_record& function, std::ptrdiff_t more);
   void queue_grew(time_point now, call_record const& call);
   void find_pool(function_record& function);
   bool fits(worker_session const& worker, call_record const& call) const;

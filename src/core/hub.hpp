@@ -15,7 +15,9 @@ struct pool_config {
   std::vector<function_info> functions{};
   std::size_t min_workers = 0;  // that stay although idle
   std::size_t max_workers = 0;
-  duration idle_timeout = 30 * second;
+  std::size_t spare = 0;      // idle ones that are kept ready while others work
+  std::size_t max_queue = 0;  // calls that may wait once there is a worker; 0: as many as the hub holds
+  duration scaledown_window = 30 * second;
 };
 
 struct hub_config {

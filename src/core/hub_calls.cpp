@@ -136,6 +136,13 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     call.stage = call_stage::leaving;
     return fail(now, call, std::move(refused), out);
   }
+  if (auto const* const pool = call.function->pool; pool != nullptr && pool->is_crowded()) {
+    call.stage = call_stage::leaving;
+    return fail(now, call, errc::overloaded,
+                std::to_string(pool->queued_items) + " calls wait for this pool, and it takes " +
+                    std::to_string(pool->config.max_queue) + " (max_queue)",
+                out);
+  }
   arm(call);
   if (config.journal && call.policy.durable && !YONDER_MUTANT(journal_overtaken))
     return append(call, out::append::kind::call, call.message, out);
@@ -145,14 +152,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
 // The pool for what the call needs; null: `refused` says why there is none.
 pool_record* hub::state::find_home(call_record& call, call_message const& said, failure& refused) {
   auto* const known = pools.find(said.requirements);
-  if (known != nullptr) {
-    auto const most = known->needs.max_queue;
-    if (most == 0 || known->queued < most || known->workers() == 0) return known;
-    refused = failure_of(errc::overloaded, std::to_string(known->queued) +
-                                               " calls wait for this pool, and it takes " +
-                                               std::to_string(most) + " (max_queue)");
-    return nullptr;
-  }
+  if (known != nullptr) return known;
   requirements needs;
   if (!decode_requirements(std::as_bytes(std::span(said.requirements)), needs)) {
     ++counters.protocol_violations;

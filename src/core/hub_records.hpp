@@ -186,7 +186,8 @@ struct lane_key_hash {
 
 // A function's calls that wait for a worker.
 struct function_queue {
-  std::size_t size = 0;
+  std::size_t size = 0;                     // records
+  std::size_t items = 0;                    // calls
   lane* recent = nullptr;                   // that was asked for; the only one that may be empty
   intrusive_list<lane, lane_tag> in_order;  // as they were made
   std::unordered_map<lane_key, std::unique_ptr<lane>, lane_key_hash> lanes;
@@ -385,10 +386,11 @@ struct pool_record {
   bool on_demand = false;  // made for calls that say what they need; not of hub_config
   std::string key;         // on_demand: those requirements as they came
   requirements needs;
-  std::size_t users = 0;     // on_demand: functions, starts and workers of it
-  std::size_t entering = 0;  // workers that make their service
-  image* program = nullptr;  // what its workers offer; null: not known before the first one
-  std::size_t queued = 0;    // calls that wait for a worker of it
+  std::size_t users = 0;         // on_demand: functions, starts and workers of it
+  std::size_t entering = 0;      // workers that make their service
+  image* program = nullptr;      // what its workers offer; null: not known before the first one
+  std::size_t queued = 0;        // records of calls that wait for a worker of it
+  std::size_t queued_items = 0;  // calls
   std::size_t starting = 0;
   std::size_t in_service = 0;
   std::size_t waiting = 0;  // of them, for calls that their tasks have made
@@ -400,6 +402,10 @@ struct pool_record {
   intrusive_list<worker_session, idle_tag> idle;  // the longest idle first
 
   std::size_t workers() const { return in_service + entering + starting; }
+  // It takes no further call, as it has workers and these have enough before them.
+  bool is_crowded() const {
+    return config.max_queue != 0 && queued_items >= config.max_queue && workers() != 0;
+  }
   bool has_service() const { return !needs.service.empty(); }
   std::size_t counted() const { return workers() - waiting; }  // against max_workers
   std::size_t computing() const { return in_service - waiting - idle.size(); }

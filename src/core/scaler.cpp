@@ -34,7 +34,7 @@ pool_record* scaler::find(std::string_view key) {
 std::string scaler::unsatisfiable(requirements const& needs) const {
   auto const whose = needs.service.empty() ? "" : ", and none can hold the service '" + needs.service + "'";
   if (configured_ == 0 || pools_.front()->config.max_workers == 0)
-    return "the hub starts no workers of its own" + whose + "; set runtime_options::workers there";
+    return "the hub starts no workers of its own" + whose + "; set runtime_options::max there";
   if (pools_.size() - configured_ >= limits_.pools)
     return "the hub has " + std::to_string(limits_.pools) +
            " pools for calls that say what they need of their workers, and makes no more; let calls share "
@@ -50,7 +50,9 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
   pool.config.min_workers = needs.min_workers;
   if (needs.max_workers != 0) pool.config.max_workers = needs.max_workers;
   pool.config.max_workers = std::max(pool.config.max_workers, pool.config.min_workers);
-  if (needs.scaledown_window >= 0) pool.config.idle_timeout = needs.scaledown_window;
+  pool.config.spare = needs.spare;
+  pool.config.max_queue = needs.max_queue;
+  if (needs.scaledown_window >= 0) pool.config.scaledown_window = needs.scaledown_window;
   pool.on_demand = true;
   pool.key = key;
   pool.needs = std::move(needs);
@@ -84,7 +86,7 @@ time_point scaler::start_due(pool_record const& pool) const {
   if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;
   auto const coming = pool.starting + pool.entering;
   auto const works = pool.queued != 0 || pool.in_service > pool.idle.size();
-  if (works && pool.idle.size() + coming < pool.needs.spare) return pool.start_not_before;
+  if (works && pool.idle.size() + coming < pool.config.spare) return pool.start_not_before;
   if (pool.queued == 0) return never;
   if (pool.counted() == 0) return pool.start_not_before;
   if (coming >= pool.queued || pool.waiting_since == never) return never;
@@ -197,8 +199,8 @@ failure scaler::explain(pool_record& pool) const {
 // Spare workers are kept as long as others of their pool work.
 time_point scaler::idle_due(pool_record& pool) const {
   if (pool.in_service <= pool.config.min_workers || pool.idle.empty()) return never;
-  if (pool.idle.size() <= pool.needs.spare && pool.idle.size() < pool.in_service) return never;
-  return add(pool.idle.front().idle_since, pool.config.idle_timeout);
+  if (pool.idle.size() <= pool.config.spare && pool.idle.size() < pool.in_service) return never;
+  return add(pool.idle.front().idle_since, pool.config.scaledown_window);
 }
 
 worker_session* scaler::idle_too_long(time_point now) {

@@ -127,7 +127,7 @@ call_ref engine::refusal_of(task_entry const& task, options const& settings, out
   if (config_.no_workers)
     return ended(
         task, errc::unsatisfiable,
-        "this runtime has no workers, and none can come; set runtime_options::workers, or `bind` for workers "
+        "this runtime has no workers, and none can come; set runtime_options::max, or `bind` for workers "
         "elsewhere");
   if (auto const bytes = bytes_of(call); bytes > config_.max_call_bytes)
     return ended(task, errc::too_large,

@@ -262,7 +262,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   config.executor = options.executor;
   config.log = options.log;
   config.own_thread = options.own_thread;
-  config.no_workers = embeds_hub && options.workers == 0U && options.bind.empty();
+  config.no_workers = embeds_hub && options.max == 0U && options.bind.empty();
   config.client.secret = {platform::random_number(), platform::random_number()};
   config.client.session = core::session_of(config.client.secret);
   config.client.name = process_name(::getpid());
@@ -276,13 +276,20 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   auto& hub = config.hub.emplace();
   hub.seed = platform::random_number();
   hub.proves_sessions = true;
-  auto const workers = options.workers.value_or(std::max(1U, std::thread::hardware_concurrency()));
+  auto const most = options.max.value_or(std::max({1U, std::thread::hardware_concurrency(), options.min}));
+  if (most < options.min || (most != 0 && most < options.buffer))
+    reject("runtime_options: max is " + std::to_string(most) + ", min " + std::to_string(options.min) +
+           " and buffer " + std::to_string(options.buffer) + "; let max be no less than both");
   // Of another program nothing is known before its first worker says it.
   auto const functions =
       options.worker_command.empty() ? config.client.functions : decltype(config.client.functions){};
-  if (workers != 0)
-    hub.pools.push_back(
-        {.functions = functions, .max_workers = workers, .idle_timeout = options.idle_timeout.count()});
+  if (most != 0)
+    hub.pools.push_back({.functions = functions,
+                         .min_workers = options.min,
+                         .max_workers = most,
+                         .spare = options.buffer,
+                         .max_queue = options.max_queue.value_or(0),
+                         .scaledown_window = options.scaledown_window.count()});
   for (auto const& [key, weight] : options.weights) {
     if (weight == 0 || weight > core::most_weight)
       reject("runtime_options::weights: the weight of '" + key + "' is " + std::to_string(weight) +

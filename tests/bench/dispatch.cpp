@@ -22,8 +22,8 @@ constexpr std::size_t megabyte_of_floats = (std::size_t{1} << 20) / sizeof(float
 
 yonder::runtime_options one_worker() {
   yonder::runtime_options options;
-  options.workers = 1;
-  options.idle_timeout = std::chrono::minutes(5);
+  options.max = 1;
+  options.scaledown_window = std::chrono::minutes(5);
   return options;
 }
 

@@ -116,7 +116,7 @@ double raw_rate(raw_zmq_echo& peer, std::string const& message) {
 
 yonder::runtime_options listening_at(std::string const& address, std::string const& keys) {
   yonder::runtime_options options;
-  options.workers = 0;  // but for the one that comes over ZeroMQ
+  options.max = 0;  // but for the one that comes over ZeroMQ
   options.bind = {address};
   options.keys = keys;
   return options;

@@ -83,7 +83,7 @@ inline constexpr yonder::batched<&scaled::times> times{{.max_wait = for_ever}};
 
 // A runtime of one worker, which does nothing until released: what is asked for meanwhile waits.
 struct busy_worker {
-  yonder::runtime here{{.workers = 1, .in_process = threads()}};
+  yonder::runtime here{{.max = 1, .in_process = threads()}};
   yonder::call<bool> held = [&] {
     task::nothing.on(here).remote();  // the worker is there
     return task::wait_for_stop.on(here).spawn();

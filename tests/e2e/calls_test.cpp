@@ -163,17 +163,17 @@ TEST_CASE("what takes much more memory than bytes is refused with the option tha
   CHECK(returned.code == yonder::errc::too_large);
   CHECK(returned.message.find("runtime_options::max_decoded_bytes") != std::string::npos);
 
-  yonder::runtime large({.workers = 1, .in_process = threads(), .max_decoded_bytes = std::size_t{80} << 20});
+  yonder::runtime large({.max = 1, .in_process = threads(), .max_decoded_bytes = std::size_t{80} << 20});
   CHECK(task::count_cells.on(large).remote(sparse(cells)) == cells);
   CHECK(task::sparse.on(large).remote(cells).size() == cells);
-  yonder::runtime small({.workers = 1, .in_process = threads(), .max_decoded_bytes = 1000});
+  yonder::runtime small({.max = 1, .in_process = threads(), .max_decoded_bytes = 1000});
   CHECK(failure_of([&] { task::doubled.on(small).remote(std::vector<float>(251)); }).code ==
         yonder::errc::too_large);
   CHECK(task::doubled.on(small).remote(std::vector<float>(250)).size() == 250);
 }
 
 TEST_CASE("a runtime without workers says so at once") {
-  yonder::runtime none({.workers = 0, .in_process = threads()});
+  yonder::runtime none({.max = 0, .in_process = threads()});
   auto const refused = task::add.on(none).try_remote(1, 2);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == yonder::errc::unsatisfiable);
@@ -221,7 +221,7 @@ TEST_CASE("get_for gives up waiting, and the call goes on") {
 }
 
 TEST_CASE("a worker that retires hands back what it has not started") {
-  yonder::runtime one({.workers = 1, .in_process = threads()});
+  yonder::runtime one({.max = 1, .in_process = threads()});
   std::vector<yonder::call<std::string>> calls;
   calls.reserve(20);
   for (int i = 0; i < 20; ++i) calls.push_back(task::retire.on(one).spawn());
@@ -268,7 +268,7 @@ TEST_CASE("an attempt that outlasts its timeout ends as timed_out, and the next 
 }
 
 TEST_CASE("arguments and results past the limit are refused in words") {
-  yonder::runtime small({.workers = 1, .in_process = threads(), .max_call_bytes = 100'000});
+  yonder::runtime small({.max = 1, .in_process = threads(), .max_call_bytes = 100'000});
   CHECK_THROWS_AS(task::shout.on(small).remote(std::string(100'001, 'x')), yonder::too_large);
   CHECK_THROWS_AS(task::fill.on(small).remote(100'001), yonder::too_large);
   CHECK_THROWS_AS(task::fill.on(small).remote(1'000'000), yonder::too_large);
@@ -288,7 +288,7 @@ TEST_CASE("values that their type refuses to load end as undecodable, on either 
 
 TEST_CASE("a runtime that ends completes its calls with disconnected") {
   auto ended =
-      std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = threads()});
+      std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = threads()});
   auto call = task::wait_for_stop.on(*ended).spawn();
   ended.reset();
   CHECK_THROWS_AS(call.get(), yonder::disconnected);

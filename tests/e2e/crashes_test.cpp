@@ -59,7 +59,7 @@ inline constexpr yonder::task<end_program, "end_program"> program_ended;
 }  // namespace
 
 TEST_CASE("SIGTERM ends what a task starts, as it does where the task is called here") {
-  yonder::runtime one({.workers = 1});
+  yonder::runtime one({.max = 1});
   auto const worker = task::process.on(one).remote();
   CHECK(fork_ended.on(one).remote() == SIGTERM);
   CHECK(program_ended.on(one).remote() == SIGTERM);
@@ -79,7 +79,7 @@ TEST_CASE("promise 13: a crash kills one attempt and is reported with its signal
 
 TEST_CASE(
     "promise 2: of many calls that travel together a crash loses those that had started, and no other") {
-  yonder::runtime one({.workers = 1});
+  yonder::runtime one({.max = 1});
   std::vector<int> numbers(2000);
   std::iota(numbers.begin(), numbers.end(), 0);
   int index = 0;
@@ -100,7 +100,7 @@ TEST_CASE(
 }
 
 TEST_CASE("promise 3: a worker that somebody stops is fenced, and replaced") {
-  yonder::runtime one({.workers = 1});
+  yonder::runtime one({.max = 1});
   auto const stopped = task::process.on(one).remote();
   auto running = task::wait_for_stop.on(one).spawn();
   CHECK_FALSE(running.get_for(10ms));
@@ -135,7 +135,7 @@ TEST_CASE("promise 8: running work that ignores its stop is killed after the gra
   CHECK_FALSE(call.get_for(10ms));
   call.cancel();
   CHECK_THROWS_AS(call.get(), yonder::cancelled);
-  yonder::runtime one({.workers = 1});
+  yonder::runtime one({.max = 1});
   auto stuck = task::ignore_stop.on(one).spawn();
   CHECK_FALSE(stuck.get_for(10ms));
   stuck.cancel();
@@ -143,7 +143,7 @@ TEST_CASE("promise 8: running work that ignores its stop is killed after the gra
 }
 
 TEST_CASE("promise 11: SIGTERM drains a worker: what runs is finished, and the process exits") {
-  yonder::runtime one({.workers = 1});
+  yonder::runtime one({.max = 1});
   watched_process const worker(task::process.on(one).remote());
   CHECK(task::terminate_self.on(one).remote(5) == 5);
   CHECK(worker.ends_within(10s));
@@ -151,7 +151,7 @@ TEST_CASE("promise 11: SIGTERM drains a worker: what runs is finished, and the p
 }
 
 TEST_CASE("a task may retire its worker: its call is answered, the process ends, another one goes on") {
-  yonder::runtime one({.workers = 1});
+  yonder::runtime one({.max = 1});
   watched_process const worker(task::process.on(one).remote());
   auto call = task::retire.on(one).spawn();
   auto next = task::process.on(one).spawn();
@@ -179,14 +179,14 @@ TEST_CASE("a worker bears its program's name") {
 }
 
 TEST_CASE("workers are let go when they have been idle") {
-  yonder::runtime brief({.workers = 1, .idle_timeout = 20ms});
+  yonder::runtime brief({.max = 1, .scaledown_window = 20ms});
   watched_process const worker(task::process.on(brief).remote());
   CHECK(worker.ends_within(10s));
   CHECK(task::add.on(brief).remote(1, 2) == 3);
 }
 
 TEST_CASE("workers are gone when their runtime is") {
-  auto ended = std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 2});
+  auto ended = std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 2});
   watched_process const worker(task::process.on(*ended).remote());
   auto running = task::wait_for_stop.on(*ended).spawn();
   CHECK_FALSE(running.get_for(5ms));

@@ -59,7 +59,7 @@ struct temporary_folder {
   bool has(int n) const { return ::access((path + "/" + std::to_string(n)).c_str(), F_OK) == 0; }
 };
 
-yonder::runtime_options one_worker() { return {.workers = 1, .in_process = threads()}; }
+yonder::runtime_options one_worker() { return {.max = 1, .in_process = threads()}; }
 
 struct background {
   struct promise_type {

@@ -50,27 +50,39 @@ TEST_CASE("when a program and its whole process group are killed, no worker and 
   std::filesystem::remove(folder);
 }
 
+TEST_CASE("the least number of workers is there without a call") {
+  yonder::runtime const here({.min = 2, .max = 3, .in_process = true});
+  while (here.worker_count() < 2) std::this_thread::yield();
+  CHECK(here.worker_count() == 2);
+}
+
+TEST_CASE("a runtime with fewer workers at most than at least is refused in words") {
+  auto const failure = failure_of([] { yonder::runtime const here({.min = 3, .max = 2}); });
+  CHECK(failure.code == yonder::errc::bad_configuration);
+  CHECK(failure.message.find("max is 2, min 3") != std::string::npos);
+}
+
 TEST_CASE("calls go to the oldest runtime that stands") {
-  auto first = std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = true});
-  yonder::runtime const second({.workers = 1, .in_process = true});
+  auto first = std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = true});
+  yonder::runtime const second({.max = 1, .in_process = true});
   CHECK(task::add.remote(1, 2) == 3);
   first.reset();
   CHECK(task::add.remote(1, 2) == 3);
 }
 
 TEST_CASE("a runtime that is not the current one takes the calls that name it, and no others") {
-  yonder::runtime librarys({.workers = 1, .in_process = true, .is_current = false});
+  yonder::runtime librarys({.max = 1, .in_process = true, .is_current = false});
   CHECK(task::add.on(librarys).remote(1, 2) == 3);
   auto const refused = task::add.try_remote(1, 2);
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code() == yonder::errc::no_runtime);
-  yonder::runtime const hosts({.workers = 1, .in_process = true});
+  yonder::runtime const hosts({.max = 1, .in_process = true});
   CHECK(task::add.remote(1, 2) == 3);
 }
 
 // AddressSanitizer sees an engine that nobody holds.
 TEST_CASE("a runtime may end between a call's finding it and the call") {
-  auto ends = std::make_unique<yonder::runtime>(yonder::runtime_options{.workers = 1, .in_process = true});
+  auto ends = std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = true});
   auto const found = yonder::detail::current_engine();
   ends.reset();
   auto const& entry = task::add.entry();
@@ -92,21 +104,21 @@ TEST_CASE("threads may call while runtimes come and go") {
       }
     });
   }
-  for (int i = 0; i < 200; ++i) yonder::runtime const brief({.workers = 1, .in_process = true});
+  for (int i = 0; i < 200; ++i) yonder::runtime const brief({.max = 1, .in_process = true});
   stop = true;
   for (auto& caller : callers) caller.join();
 }
 
 #ifndef __SANITIZE_THREAD__  // which does not allow threads in a fork of a program with threads
 TEST_CASE("a fork is told that its runtime is not its own, and may make one") {
-  yonder::runtime const parents({.workers = 1, .in_process = true});
+  yonder::runtime const parents({.max = 1, .in_process = true});
   CHECK(task::add.remote(1, 2) == 3);
   auto const child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
     auto const refused = task::add.try_remote(1, 2);
     auto const told = !refused && refused.error().code() == yonder::errc::no_runtime;
-    yonder::runtime const own({.workers = 1, .in_process = true});
+    yonder::runtime const own({.max = 1, .in_process = true});
     ::_exit(told && task::add.remote(1, 2) == 3 ? 0 : 1);
   }
   int status = 0;

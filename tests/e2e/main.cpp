@@ -9,7 +9,7 @@
 #include "tests/e2e/fixture.hpp"
 
 int main(int argc, char** argv) {
-  yonder::runtime here(argc, argv, {.workers = 2, .in_process = e2e::threads()});
+  yonder::runtime here(argc, argv, {.max = 2, .in_process = e2e::threads()});
   doctest::Context context(argc, argv);
   return context.run();
 }

@@ -176,7 +176,7 @@ TEST_CASE("calls that were spawned in a burst know their own numbers") {
 }
 
 TEST_CASE("a call that runs among others is told to stop, and they go on") {
-  yonder::runtime one({.workers = 1, .in_process = threads()});
+  yonder::runtime one({.max = 1, .in_process = threads()});
   std::vector<yonder::call<int>> calls;
   for (int i = 0; i < 300; ++i) calls.push_back(stopped_at_100.on(one).spawn(i));
   CHECK(calls[99].get() == 99);

@@ -69,7 +69,7 @@ class site {
   folder folder_;
   yonder::runtime hub_{[this] {
     yonder::transport::keygen(keys());
-    return yonder::runtime_options{.workers = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = keys()};
+    return yonder::runtime_options{.max = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = keys()};
   }()};
   std::list<yonder::platform::child_process> processes_;
 };

@@ -48,7 +48,7 @@ std::string helper_thread() {
   return said;
 }
 int own_runtime() {
-  yonder::runtime other({.workers = 1, .in_process = true});
+  yonder::runtime other({.max = 1, .in_process = true});
   return task::twice.on(other).remote(21);
 }
 int dig(int depth);
@@ -80,7 +80,7 @@ TEST_CASE("a task calls tasks: remote, spawn and map") {
 
 TEST_CASE("fork-join: more workers than may compute wait for each other, and all end") {
   constexpr int depth = 6;
-  yonder::runtime here({.workers = 2, .in_process = threads()});
+  yonder::runtime here({.max = 2, .in_process = threads()});
   CHECK(task::leaves.on(here).remote(depth) == 64);
   CHECK(here.worker_count() <= 2 * depth * 2);
   CHECK(task::leaves.on(here).remote(depth) == 64);  // by the same ones
@@ -121,7 +121,7 @@ TEST_CASE("calls that call on without end are refused in words") {
 }
 
 TEST_CASE("workers are started for calls that wait while nothing else happens") {
-  yonder::runtime here({.workers = 2, .in_process = threads()});
+  yonder::runtime here({.max = 2, .in_process = threads()});
   auto busy = task::wait_for_stop.on(here).spawn();  // one worker's worth of computing is left
   CHECK(digging.on(here).with({.deadline = 20s}).remote(30) == 30);
   busy.cancel();

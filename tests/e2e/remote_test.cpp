@@ -35,7 +35,7 @@ constexpr yonder::task<[] { return 0; }, "e2e.only_here"> only_here;
 class site {
  public:
   explicit site(std::string const& address = "tcp://127.0.0.1:*", std::size_t max_call_bytes = 256 << 20)
-      : options_{.workers = 0, .bind = {address}, .keys = keys(), .max_call_bytes = max_call_bytes} {
+      : options_{.max = 0, .bind = {address}, .keys = keys(), .max_call_bytes = max_call_bytes} {
     yonder::transport::keygen(keys());
     hub_.emplace(options_);
   }
@@ -210,7 +210,7 @@ TEST_CASE("promise 16: nobody gets in without a key that the hub lists") {
 TEST_CASE("promise 16: a tcp address without keys is refused at start") {
   folder const empty;
   try {
-    yonder::runtime const hub({.workers = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = empty / "none"});
+    yonder::runtime const hub({.max = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = empty / "none"});
     FAIL("the hub started");
   } catch (yonder::usage_error const& error) {
     CHECK(error.code() == yonder::errc::bad_configuration);
@@ -259,7 +259,7 @@ TEST_CASE("a call past what the hub receives is too large at once, and what is b
 TEST_CASE("a program that embeds its hub takes remote workers too") {
   folder const place;
   yonder::transport::keygen(place / "keys");
-  yonder::runtime own({.workers = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = place / "keys"});
+  yonder::runtime own({.max = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = place / "keys"});
   auto worker =
       yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
                                .arguments = {"remote_worker", "--yonder-worker", own.addresses().front()},

@@ -157,7 +157,7 @@ TEST_CASE("bounds that contradict each other are refused where the instance is m
 }
 
 TEST_CASE("a service is gone after its window, and made anew by the next call") {
-  yonder::runtime own({.workers = 1, .in_process = threads()});
+  yonder::runtime own({.max = 1, .in_process = threads()});
   constexpr yonder::service<tally(int, std::string)> brief{{.scaledown_window = 0ns}};
   auto const fish = brief(0, "fish");
   auto const more = next.on(fish).on(own);

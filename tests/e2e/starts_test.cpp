@@ -121,7 +121,7 @@ int only_here(int number) { return number; }
 inline constexpr yonder::task<only_here> only_here_task;
 
 TEST_CASE("a task that workers of another program lack is unknown, and the caller is told what links it") {
-  yonder::runtime others({.workers = 1, .worker_command = {YONDER_STARTS}});
+  yonder::runtime others({.max = 1, .worker_command = {YONDER_STARTS}});
   auto const refused = only_here_task.on(others).with({.deadline = std::chrono::seconds(60)}).try_remote(1);
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code() == yonder::errc::unknown_function);

@@ -31,7 +31,7 @@ std::vector<std::string> lines_of(std::string const& file) {
 
 // One worker, which is busy until it is let go.
 struct busy_runtime {
-  yonder::runtime here{{.workers = 1, .in_process = threads(), .is_current = false}};
+  yonder::runtime here{{.max = 1, .in_process = threads(), .is_current = false}};
   yonder::call<bool> busy = task::wait_for_stop.on(here).spawn();
   folder files;
   std::string const log = files / "log";

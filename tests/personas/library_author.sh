@@ -23,7 +23,7 @@ int count(std::string const& text) {
 inline constexpr yonder::task<count> counting_task;
 }  // namespace counting
 int count_words(std::string const& text) {
-  yonder::runtime own({.workers = 1, .worker_command = {COUNTING_WORKER}, .is_current = false});
+  yonder::runtime own({.max = 1, .worker_command = {COUNTING_WORKER}, .is_current = false});
   return counting::counting_task.on(own).remote(text);
 }
 END

@@ -20,7 +20,7 @@ void world::make_hub() {
     else
       some_unknown_ = true;
     pool.max_workers = static_cast<std::size_t>(how_.workers);
-    pool.idle_timeout = 20 * millisecond;
+    pool.scaledown_window = 20 * millisecond;
   }
   for (std::uint32_t i = 0; i < clients_.size(); ++i)
     config.weights.emplace_back(identity_of(false, i), turn_watch::weight_of_credential(i));

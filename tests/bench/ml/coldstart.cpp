@@ -41,7 +41,7 @@ void label_here(std::string const& folder) {
 }
 
 void label_yonder(int argc, char** argv, std::string const& folder) {
-  yonder::runtime const runtime(argc, argv, {.workers = 1});
+  yonder::runtime const runtime(argc, argv, {.max = 1});
   print_now();
   for (int i = 0; i < 2; ++i) {
     if (classify_task.remote(folder, text).empty()) std::abort();

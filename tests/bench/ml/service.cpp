@@ -102,7 +102,7 @@ void answer(client& work, std::string const& command) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  yonder::runtime const here(argc, argv, {.workers = 1});
+  yonder::runtime const here(argc, argv, {.max = 1});
   if (argc != 4) return 2;
   client work(argv[1], argv[2], static_cast<unsigned>(std::stoul(argv[3])));
   for (std::string command; std::getline(std::cin, command);) answer(work, command);

@@ -40,7 +40,7 @@ std::string read_until(int fd, char end) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto here = std::make_unique<yonder::runtime>(argc, argv, yonder::runtime_options{.workers = 1});
+  auto here = std::make_unique<yonder::runtime>(argc, argv, yonder::runtime_options{.max = 1});
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return 1;
   ::dup2(ends[1], STDERR_FILENO);

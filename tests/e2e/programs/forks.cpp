@@ -164,7 +164,7 @@ void check_descriptors() {
          "a fork of a fork keeps the descriptors of the fork");
 #ifndef __SANITIZE_THREAD__  // which does not allow threads in a fork of a program with threads
   expect(holds_in_fork([] {
-           yonder::runtime own({.workers = 1});
+           yonder::runtime own({.max = 1});
            bool const works = e2e::task::add.remote(1, 2) == 3;
            return works && holds_in_fork([] { return is_refused([] { e2e::task::add.remote(1, 2); }); }) &&
                   e2e::task::add.remote(1, 2) == 3 && own.worker_count() == 1;
@@ -176,7 +176,7 @@ void check_descriptors() {
 void check_tasks() {
   expect(forking.remote(false) == EXIT_SUCCESS, "the child of a task's fork ends, and the parent answers");
   expect(forking.remote(true) == EXIT_FAILURE, "also where the child throws");
-  yonder::runtime threads({.workers = 1, .in_process = true});
+  yonder::runtime threads({.max = 1, .in_process = true});
 #ifndef __SANITIZE_THREAD__
   expect(forking.on(threads).remote(false) == EXIT_SUCCESS, "and where workers are threads");
 #endif
@@ -215,7 +215,7 @@ detached note_resumption(yonder::call<bool>& call, bool& resumed) {
 void check_continuations() {
   std::promise<yonder::continuation> kept;
   yonder::runtime here(
-      {.workers = 1, .executor = [&kept](yonder::continuation next) { kept.set_value(std::move(next)); }});
+      {.max = 1, .executor = [&kept](yonder::continuation next) { kept.set_value(std::move(next)); }});
   auto call = e2e::task::wait_for_stop.on(here).spawn();
   bool resumed = false;
   note_resumption(call, resumed);
@@ -249,7 +249,7 @@ void leave_fork() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto here = std::make_unique<yonder::runtime>(argc, argv, yonder::runtime_options{.workers = 1});
+  auto here = std::make_unique<yonder::runtime>(argc, argv, yonder::runtime_options{.max = 1});
   e2e::task::add.remote(1, 2);
   if (std::getenv("YONDER_TEST_FORK") != nullptr) leave_fork();
   check_calls();

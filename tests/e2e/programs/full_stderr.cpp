@@ -48,7 +48,7 @@ bool contains(std::string const& all, std::string const& text) { return all.find
 }  // namespace
 
 int main(int argc, char** argv) {
-  yonder::runtime here(argc, argv, {.workers = 1});
+  yonder::runtime here(argc, argv, {.max = 1});
   auto reader = become_stderr();
   much.with({.deadline = 30s}).remote(3000, "never read");  // 3 MB: past what is held
   std::puts("a stderr that nobody reads stops no call");

@@ -78,6 +78,6 @@ inline constexpr yonder::http::endpoint<moods_task> moods_over_http;
 inline constexpr yonder::http::endpoint<dot_task> dot_over_http;
 
 int main(int argc, char** argv) {
-  yonder::runtime here(argc, argv, {.workers = 2});
+  yonder::runtime here(argc, argv, {.max = 2});
   return 3;  // --yonder-serve never gets here
 }

@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
   if (!yonder::is_worker())
     ::setenv("YONDER_TEST_DEPTH",
              std::to_string(std::atoi(variable("YONDER_TEST_DEPTH").c_str()) + 1).c_str(), 1);
-  yonder::runtime_options options{.workers = 1};
+  yonder::runtime_options options{.max = 1};
   if (auto const command = variable("YONDER_TEST_COMMAND"); !command.empty())
     options.worker_command = {command, "-c", "echo started by a command >&2; exec $YONDER_TEST_BY \"$0\"",
                               argv[0]};

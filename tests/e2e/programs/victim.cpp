@@ -6,7 +6,7 @@
 #include "tests/e2e/tasks.hpp"
 
 int main(int argc, char** argv) {
-  yonder::runtime here(argc, argv, {.workers = 2});
+  yonder::runtime here(argc, argv, {.max = 2});
   int const first = e2e::task::process.remote();
   auto busy = e2e::task::ignore_stop.spawn();
   int second = first;

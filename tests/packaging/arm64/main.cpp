@@ -50,8 +50,8 @@ int main(int argc, char** argv) {
   using namespace consumer;
   std::vector<std::string> command(argv + 1, argv + argc);
   command.emplace_back(argv[0]);
-  yonder::runtime processes(0, nullptr, {.workers = 1, .worker_command = command, .is_current = false});
-  yonder::runtime threads({.workers = 2, .in_process = true, .is_current = false});
+  yonder::runtime processes(0, nullptr, {.max = 1, .worker_command = command, .is_current = false});
+  yonder::runtime threads({.max = 2, .in_process = true, .is_current = false});
   bool const process = agrees(processes);
   bool const thread = agrees(threads);
   auto const round_trip = yonder::testing::round_trip(turning, page{1, "a", {1}}, 2.0);

@@ -37,7 +37,7 @@ bool throws_here_as_there() {
 }  // namespace consumer
 
 int main(int argc, char** argv) {
-  yonder::runtime here(argc, argv, {.workers = 1});
+  yonder::runtime here(argc, argv, {.max = 1});
   bool const agree = consumer::greeting.local("you") == consumer::greeting.remote("you");
   bool const linked = yonder::library_version() == yonder::header_version;
   bool const by_function = consumer::sizing.remote({"you", 7}) == 0;

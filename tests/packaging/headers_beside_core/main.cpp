@@ -6,7 +6,7 @@
 #include "tests/packaging/headers_beside_core/other.hpp"
 
 int main() {
-  yonder::runtime here({.workers = 1, .in_process = true});
+  yonder::runtime here({.max = 1, .in_process = true});
   bool const returns = other::twice_task.remote(21) == 42;
   bool thrown = false;
   try {

@@ -18,7 +18,7 @@ void call_negative() { twice_task.remote(-1); }
 
 // What the library throws is caught here.
 bool catches_too_large() {
-  yonder::runtime small({.workers = 1, .in_process = true, .max_call_bytes = 1});
+  yonder::runtime small({.max = 1, .in_process = true, .max_call_bytes = 1});
   try {
     twice_task.on(small).remote(1);
   } catch (yonder::too_large const& error) {

@@ -12,6 +12,6 @@ int main(int argc, char** argv) {
     return 1;
   }
   auto* const run = reinterpret_cast<int (*)(int)>(::dlsym(plugin, "plugin_run"));
-  yonder::runtime here(argc, argv, {.workers = 1});
+  yonder::runtime here(argc, argv, {.max = 1});
   return run != nullptr && run(21) == 42 ? 0 : 1;
 }

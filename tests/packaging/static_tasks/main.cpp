@@ -5,9 +5,9 @@
 #include "tasks.hpp"
 
 int main() {
-  yonder::runtime whole({.workers = 1, .worker_command = {WHOLE}});
+  yonder::runtime whole({.max = 1, .worker_command = {WHOLE}});
   if (call_twice(whole) != 42) return 1;
-  yonder::runtime partly({.workers = 1, .worker_command = {PARTLY}});
+  yonder::runtime partly({.max = 1, .worker_command = {PARTLY}});
   try {
     call_twice(partly);
   } catch (yonder::error const& error) {

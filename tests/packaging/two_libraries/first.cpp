@@ -9,6 +9,6 @@ inline constexpr yonder::task<twice> doubling;
 }  // namespace first
 
 int first_library(int number) {
-  static yonder::runtime own({.workers = 1, .is_current = false});
+  static yonder::runtime own({.max = 1, .is_current = false});
   return first::doubling.on(own).remote(number);
 }

@@ -9,6 +9,6 @@ inline constexpr yonder::task<twice> doubling;
 }  // namespace second
 
 int second_library(int number) {
-  static yonder::runtime current({.workers = 1});
+  static yonder::runtime current({.max = 1});
   return second::doubling.remote(number);
 }

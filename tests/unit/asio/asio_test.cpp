@@ -60,7 +60,7 @@ using namespace asio_tasks;
 namespace {
 
 yonder::runtime& here() {
-  static yonder::runtime one({.workers = 1, .in_process = true});
+  static yonder::runtime one({.max = 1, .in_process = true});
   return one;
 }
 
@@ -91,7 +91,7 @@ int threads_that_drive() {
 
 // A loop, and a runtime that it drives.
 struct driven {
-  yonder::runtime_options options{.workers = 2, .in_process = true, .is_current = false, .own_thread = false};
+  yonder::runtime_options options{.max = 2, .in_process = true, .is_current = false, .own_thread = false};
   int const threads_before = threads_that_drive();
   asio::io_context loop;
   std::optional<yonder::runtime> runtime{options};
@@ -277,7 +277,7 @@ TEST_CASE("what the task throws comes as an exception_ptr") {
 
 TEST_CASE("a call that cannot be made ends in its handler, too") {
   asio::io_context context;
-  yonder::runtime ended({.workers = 0, .in_process = true});
+  yonder::runtime ended({.max = 0, .in_process = true});
   bool failed = false;
   halved.on(ended).async(1, asio::bind_executor(context, [&](std::exception_ptr const& thrown, double) {
                            failed = thrown != nullptr;
@@ -357,7 +357,7 @@ TEST_CASE("a runtime that ends completes what waits") {
   asio::io_context context;
   std::string text;
   {
-    yonder::runtime ending({.workers = 1, .in_process = true});
+    yonder::runtime ending({.max = 1, .in_process = true});
     waits.on(ending).async(
         asio::bind_executor(context, [&](std::exception_ptr const& thrown) { text = text_of(thrown); }));
   }

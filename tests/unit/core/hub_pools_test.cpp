@@ -16,7 +16,7 @@ std::vector<function_info> offers_with_service() {
 
 hub_config with_pool(std::size_t most = 4) {
   hub_config config;
-  config.pools = {{.functions = offers_with_service(), .max_workers = most, .idle_timeout = second}};
+  config.pools = {{.functions = offers_with_service(), .max_workers = most, .scaledown_window = second}};
   config.start_failures = 2;
   return config;
 }
@@ -217,4 +217,40 @@ TEST_CASE("what can never be satisfied fails at once, in words") {
   auto& error = none.of(none.submit(model_of("tiny"), "a")).error();
   CHECK(error.code == errc::unsatisfiable);
   CHECK(error.message.find("the hub starts no workers of its own") == 0);
+}
+
+TEST_CASE("past max_queue a call of the hub's own pool fails, if a worker is there; items of packs count") {
+  auto config = with_pool(1);
+  config.pools[0].max_queue = 3;
+  tested_hub t(std::move(config));
+  t.net.submit(t.client, "1");
+  t.net.submit(t.client, "2");
+  t.come();
+  batch_spec spec;
+  spec.function = "echo";
+  spec.signature = 7;
+  begin_call(spec.metadata, "echo", {});
+  spec.items.assign(2, {1, 0});
+  spec.payloads.append("ab", 2);
+  t.client.core->submit(t.net.now, spec, t.net.scratch());
+  t.net.carry_out(t.client);
+  t.net.pump();
+  auto const past = t.net.submit(t.client, "5");
+  REQUIRE_FALSE(t.of(past).ok());
+  CHECK(t.of(past).error().code == errc::overloaded);
+  CHECK(t.of(past).error().message.find("3 calls wait for this pool, and it takes 3 (max_queue)") !=
+        std::string::npos);
+  t.net.finish(*t.net.workers.back(), "1");
+  t.net.submit(t.client, "6");
+  CHECK(t.client.outcomes.size() == 2);
+}
+
+TEST_CASE("the hub's own pool keeps spare workers while others work") {
+  auto config = with_pool(4);
+  config.pools[0].spare = 2;
+  tested_hub t(std::move(config));
+  t.net.submit(t.client, "1");
+  CHECK(t.net.starts.size() == 2);
+  t.come();
+  CHECK(t.net.starts.size() == 3);
 }

@@ -256,7 +256,7 @@ TEST_CASE("the first waiting call asks for a worker, those that go on waiting fo
 
 TEST_CASE("an idle worker is let go, and exits cleanly") {
   auto config = launching(2);
-  config.pools[0].idle_timeout = second;
+  config.pools[0].scaledown_window = second;
   loopback net(std::move(config));
   auto& client = net.add_client();
   net.submit(client, "x");
@@ -273,7 +273,7 @@ TEST_CASE("an idle worker is let go, and exits cleanly") {
 TEST_CASE("min_workers are started without a call, and stay") {
   auto config = launching(2);
   config.pools[0].min_workers = 1;
-  config.pools[0].idle_timeout = second;
+  config.pools[0].scaledown_window = second;
   loopback net(std::move(config));
   net.add_client();
   REQUIRE(net.starts.size() == 1);

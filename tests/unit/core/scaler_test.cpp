@@ -91,7 +91,7 @@ TEST_CASE("a worker that does not connect in time is to be ended, and what comes
 }
 
 TEST_CASE("the least of each pool is started without a call, and stays when it is idle") {
-  tested_pools p(std::vector<pool_config>{{.min_workers = 1, .max_workers = 3, .idle_timeout = second}});
+  tested_pools p(std::vector<pool_config>{{.min_workers = 1, .max_workers = 3, .scaledown_window = second}});
   REQUIRE(p.starts(0).size() == 1);
   --p[0].starting;
   p[0].in_service = 2;

@@ -12,7 +12,7 @@ namespace {
 yonder::runtime_options threads() {
   yonder::runtime_options options;
   options.in_process = true;
-  options.workers = 1;
+  options.max = 1;
   return options;
 }
 

@@ -6,7 +6,7 @@
 
 // Workers are threads: the service is tested, not how they are started.
 int main(int argc, char** argv) {
-  yonder::runtime here(argc, argv, {.workers = 2, .in_process = true});
+  yonder::runtime here(argc, argv, {.max = 2, .in_process = true});
   doctest::Context context(argc, argv);
   return context.run();
 }

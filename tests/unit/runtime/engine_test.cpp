@@ -267,11 +267,11 @@ TEST_CASE("a runtime that gets no descriptor says so, as an error of ours" *
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
   auto code = errc::failed;
   try {
-    runtime const refused({.workers = 1});
+    runtime const refused({.max = 1});
   } catch (error const& why) {
     code = why.code();
   }
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
   CHECK(code == errc::unsatisfiable);
-  runtime const here({.workers = 1});
+  runtime const here({.max = 1});
 }
