@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/mutant.hpp"
 #include "yonder/detail/byte_buffer.hpp"
 #include "yonder/detail/export.hpp"
 
@@ -138,7 +139,7 @@ struct frame_limits {
 };
 
 // No end may receive less: a failure with all its texts always fits.
-inline constexpr std::uint64_t min_frame_bytes = std::uint64_t{256} << 10;
+inline constexpr std::uint64_t min_frame_bytes = (std::uint64_t{256} << 10) / size_scale;
 
 inline bool within(frame_limits const& most, frame const& message) noexcept {
   return message.buffers.size() <= most.max_buffers && size_of(message) <= most.max_frame_bytes;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int max_resend_growth = 8;
 constexpr std::size_t max_resends_at_once = 128;
-constexpr duration slowest_byte = 1 * microsecond;  // of bulk, until a round trip was measured
+constexpr duration slowest_byte = static_cast<duration>(size_scale) * microsecond;  // of bulk, until a round trip was measured
 
 void state_remaining(header& head, time_point deadline, time_point now) {
   if (deadline != never) head.remaining_us = to_remaining(deadline, now);

@@ -20,7 +20,7 @@ namespace yonder::core {
 class link {
  public:
   static constexpr std::uint32_t window = 1024;  // numbered frames on their way
-  static constexpr std::size_t bulk_size = std::size_t{4} << 10;
+  static constexpr std::size_t bulk_size = chunk_size / 64;
   static constexpr std::size_t bulk_window = 4 * chunk_size;  // bytes of bulk on their way
   static constexpr std::size_t max_held_bytes = std::size_t{64}
                                                 << 20;  // of frames that came before their turn

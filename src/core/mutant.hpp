@@ -10,6 +10,10 @@
 
 namespace yonder::core {
 
+// Large frames are so many times smaller there, so that worlds spend their time on decisions and not on
+// copies. Links are as much slower: nothing else depends on it.
+inline constexpr std::size_t size_scale = 8;
+
 enum class mutant {
   none,
   foreign_slot_freed,         // an answer frees the slot of its worker's first attempt, whichever it answers
@@ -137,6 +141,12 @@ inline bool chosen_rarely() noexcept {
   static_cast<void>(::yonder::core::marks.set(static_cast<std::size_t>(::yonder::core::mark::name)))
 #define YONDER_MUTANT(name) (::yonder::core::planted == ::yonder::core::mutant::name)
 #else
+#include <cstddef>
+
+namespace yonder::core {
+inline constexpr std::size_t size_scale = 1;
+}  // namespace yonder::core
+
 #define YONDER_RARELY() false
 #define YONDER_REACHED(name) static_cast<void>(0)
 #define YONDER_MUTANT(name) false

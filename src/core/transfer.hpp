@@ -2,13 +2,14 @@
 #pragma once
 
 #include "src/core/metadata.hpp"
+#include "src/core/mutant.hpp"
 #include "src/core/types.hpp"
 
 // Large frames on their way: an announcement of every size, then chunks of the bytes, body first.
 namespace yonder::core {
 
-inline constexpr std::size_t chunk_size = std::size_t{256}
-                                          << 10;  // of content; a larger frame is sent in chunks
+// Of content; a larger frame is sent in chunks.
+inline constexpr std::size_t chunk_size = (std::size_t{256} << 10) / size_scale;
 
 inline bool needs_transfer(frame const& message) noexcept {
   return size_of(message) - header_size > chunk_size;

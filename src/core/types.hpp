@@ -260,8 +260,12 @@ class random_source {
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
   }
-  // In [0, bound); the bias of the remainder is below 2^-24 for the bounds used here.
-  std::uint64_t below(std::uint64_t bound) noexcept { return next() % bound; }
+  // In [0, bound), by the upper half of a product (Lemire 2019); the bias is below 2^-24 for the bounds used
+  // here.
+  std::uint64_t below(std::uint64_t bound) noexcept {
+    __extension__ using wide = unsigned __int128;
+    return static_cast<std::uint64_t>((wide{next()} * bound) >> 64);
+  }
 
  private:
   std::uint64_t state_;

@@ -53,15 +53,13 @@ void world::refuse_frame(peer_id peer) {
 template <class Step>
 void world::drive(shell& which, node_name name, Step&& step) {
   if (!how_.drivers) {
-    outputs taken;
-    if (!spare_.empty()) {
-      taken = std::move(spare_.back());
-      spare_.pop_back();
-    }
+    if (out_.empty()) return;
+    if (taken_.size() == depth_) taken_.emplace_back();
+    auto& taken = taken_[depth_++];
     taken.swap(out_);
     for (auto& one : taken) step(one);
     taken.clear();
-    spare_.push_back(std::move(taken));
+    --depth_;
     return;
   }
   auto& due = which.due.items();

@@ -4,7 +4,7 @@
 namespace yonder::core::simulation {
 
 void world::plan(duration after, kind what, std::uint32_t a, std::uint32_t b) {
-  schedule_.plan(now_, now_ + after, {what, a, b});
+  schedule_.plan(now_ + after, {what, a, b});
 }
 
 void world::post(out::send const& send, bool to_hub) {
@@ -18,17 +18,17 @@ void world::post(out::send const& send, bool to_hub) {
     auto const arrives =
         std::max(over.last_arrival[to_hub ? 1 : 0], now_ + between(how_.shortest_delay, how_.longest_delay));
     over.last_arrival[to_hub ? 1 : 0] = arrives;
-    return transmit(message, send.peer, to_hub, arrives);
+    return transmit(send, to_hub, arrives);
   }
   if (now_ < over.cut_until[to_hub ? 1 : 0] || happens(how_.drop)) {
     ++seen_.dropped;
     return;
   }
   auto const left = leaves(over, to_hub, message);
-  transmit(message, send.peer, to_hub, left + delay());
+  transmit(send, to_hub, left + delay());
   if (happens(how_.repeat)) {
     ++seen_.repeated;
-    transmit(message, send.peer, to_hub, left + delay());
+    transmit(send, to_hub, left + delay());
   }
 }
 
@@ -48,28 +48,27 @@ duration world::delay() {
   return happens(how_.straggle) ? usual * static_cast<duration>(1 + random_.below(100)) : usual;
 }
 
-void world::transmit(frame const& message, peer_id peer, bool to_hub, time_point arrives) {
+void world::transmit(out::send const& send, bool to_hub, time_point arrives) {
   auto const index = take_parcel();
   auto& made = parcels_[index];
-  made.peer = peer;
   made.to_hub = to_hub;
   made.coded = how_.flip > 0 || ++coded_ % coded_one_in == 0;
-  if (made.coded) {
-    made.bytes.clear();
-    auto const wire = encode_header(message.head, message.metadata());
-    made.bytes.append(wire.data(), wire.size());
-    made.bytes.append(message.body.data(), message.body.size());
-    if (happens(how_.flip)) {
-      auto const at = random_.below(header_size + message.head.metadata_size);
-      made.bytes.data()[at] ^= std::byte{1} << random_.below(8);
-    }
-  } else {
-    made.message.head = message.head;
-    made.message.body = byte_buffer::copy_of(message.body);
-  }
-  if (!message.buffers.empty()) made.message.buffers = message.buffers;
-  ++link_of(peer).under_way[to_hub ? 1 : 0];
-  schedule_.plan(now_, arrives, {kind::parcel, index, 0});
+  made.sent = send;
+  if (made.coded) code(made);
+  ++link_of(send.peer).under_way[to_hub ? 1 : 0];
+  schedule_.plan(arrives, {kind::parcel, index, 0});
+}
+
+// Head and body as bytes, one bit of which may be another one when they arrive.
+void world::code(parcel& made) {
+  auto const& message = made.sent.message();
+  auto const wire = encode_header(message.head, message.metadata());
+  made.bytes.clear();
+  made.bytes.append(wire.data(), wire.size());
+  made.bytes.append(message.body.data(), message.body.size());
+  if (!happens(how_.flip)) return;
+  auto const at = random_.below(header_size + message.head.metadata_size);
+  made.bytes.data()[at] ^= std::byte{1} << random_.below(8);
 }
 
 std::uint32_t world::take_parcel() {
@@ -84,16 +83,27 @@ std::uint32_t world::take_parcel() {
 
 void world::arrive(std::uint32_t index) {
   auto& come = parcels_[index];
-  auto message = std::move(come.message);
-  come.message.buffers.clear();
-  auto const fault = come.coded ? decode_header(come.bytes, message.head) : frame_fault::none;
-  auto& over = link_of(come.peer);
-  make_room(over, come.to_hub);
-  auto const open = come.to_hub ? over.open_at_hub : over.open_at_node;
+  auto const sent = std::move(come.sent);
+  auto const to_hub = come.to_hub;
+  frame decoded;
+  auto const fault = come.coded ? decode(come, *sent.body, decoded) : frame_fault::none;
+  auto const whole = !come.coded;
   free_parcels_.push_back(index);
-  if (fault != frame_fault::none || !open) return;
-  if (come.coded) message.body = byte_buffer::copy_of(come.bytes.bytes().subspan(header_size));
-  deliver(come.peer, over, come.to_hub, std::move(message));
+  auto& over = link_of(sent.peer);
+  make_room(over, to_hub);
+  if (fault != frame_fault::none || !(to_hub ? over.open_at_hub : over.open_at_node)) return;
+  if (whole && sent.body.unique()) {  // from hand to hand: nobody else has it any more
+    sent.message();
+    return deliver(sent.peer, over, to_hub, std::move(*sent.body));
+  }
+  if (whole) decoded = {sent.head, sent.body->body.duplicate(), sent.body->buffers};
+  deliver(sent.peer, over, to_hub, std::move(decoded));
+}
+
+frame_fault world::decode(parcel const& come, frame const& sent, frame& message) {
+  message.buffers = sent.buffers;
+  message.body = byte_buffer::copy_of(come.bytes.bytes().subspan(header_size));
+  return decode_header(come.bytes, message.head);
 }
 
 // A frame has left its queue.

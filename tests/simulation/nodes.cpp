@@ -100,7 +100,7 @@ void world::plan_tick(time_point due, time_point& planned, kind what, std::uint3
   due = due == never ? never : std::max(due, now_ + 1);
   if (due >= planned) return;
   planned = due;
-  schedule_.plan(now_, due, {what, node, 0});
+  schedule_.plan(due, {what, node, 0});
 }
 
 void world::killed(peer_id peer) {
@@ -262,7 +262,7 @@ call_id world::submit_batch(client_node& node, std::string_view function, call_p
 }
 
 std::size_t world::draw_large() {
-  return happens(how_.large) ? static_cast<std::size_t>(between(200 << 10, 7 << 19)) : 0;
+  return happens(how_.large) ? static_cast<std::size_t>(between(200 << 10, 7 << 19) / size_scale) : 0;
 }
 
 namespace {
@@ -271,7 +271,7 @@ namespace {
 std::shared_ptr<byte_buffer const> const& large_content() {
   static auto const made = [] {
     auto bytes = std::make_shared<byte_buffer>();
-    auto* const at = bytes->extend(std::size_t{4} << 20);
+    auto* const at = bytes->extend((std::size_t{4} << 20) / size_scale);
     for (std::size_t i = 0; i < bytes->size(); ++i) at[i] = static_cast<std::byte>((i * 2654435761U) >> 13);
     return std::shared_ptr<byte_buffer const>(std::move(bytes));
   }();
@@ -332,7 +332,7 @@ void world::disconnect(peer_id peer, std::uint32_t signal) {
   over.open_at_node = false;
   if (!how_.reliable && signal == 0) return;
   auto const when = std::max(over.last_arrival[1], now_ + how_.longest_delay);
-  if (how_.reliable) schedule_.plan(now_, when, {kind::hub_loses, static_cast<std::uint32_t>(peer), signal});
+  if (how_.reliable) schedule_.plan(when, {kind::hub_loses, static_cast<std::uint32_t>(peer), signal});
 }
 
 // --- workers

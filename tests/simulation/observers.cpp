@@ -247,6 +247,13 @@ record* world::find(call_id id) {
   return id.number == 0 || id.number > records.size() ? nullptr : &records[id.number - 1];
 }
 
+epoch_record& world::about(std::uint32_t epoch) {
+  if (auto* const known = epochs_.find(epoch)) return *known;
+  auto& made = epoch_records_.emplace_back();
+  epochs_.insert(epoch, made);
+  return made;
+}
+
 void world::observe_run(out::run const& run, std::uint32_t pool) {
   auto* const call = find(run.key.call);
   if (call == nullptr)
@@ -267,7 +274,7 @@ void world::observe_run(out::run const& run, std::uint32_t pool) {
 
 // Whoever waits in a worker is small, or the only one.
 void world::observe_prefetch(frame const& assign) {
-  auto const attempts = ++unanswered_[assign.head.epoch];
+  auto const attempts = ++about(assign.head.epoch).unanswered;
   auto const smallest = header_size + assign.head.metadata_size + argument_size;
   if (attempts > 1 && attempts * smallest > how_.prefetch_bytes + smallest)
     violated("more bytes wait in a worker than may");
@@ -276,17 +283,17 @@ void world::observe_prefetch(frame const& assign) {
 // Whoever may be gone is given nothing new. What was sent before the last word of it may leave later.
 void world::observe_silence(std::uint32_t epoch) {
   constexpr auto longest = 5 * heartbeat / 4 + 10 * millisecond;
-  auto const heard = last_heard_.find(epoch);
-  if (heard != last_heard_.end() && now_ - heard->second > longest)
+  auto const heard = about(epoch).heard;
+  if (heard != never && now_ - heard > longest)
     violated("work is given to a worker that has been silent for " +
-             std::to_string((now_ - heard->second) / millisecond) + " ms");
+             std::to_string((now_ - heard) / millisecond) + " ms");
 }
 
 void world::observe_at_hub(frame const& message) {
-  if (!how_.reliable) last_heard_[message.head.epoch] = now_;
+  if (!how_.reliable) about(message.head.epoch).heard = now_;
   observe_turn_at_hub(message);
   auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
-  if (answers && how_.prefetch_bytes != 0 && how_.reliable) --unanswered_[message.head.epoch];
+  if (answers && how_.prefetch_bytes != 0 && how_.reliable) --about(message.head.epoch).unanswered;
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
   auto const& id = message.head.call;
   for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
@@ -345,7 +352,7 @@ void world::observe_turn_of_run(std::uint32_t index, call_id id) {
 void world::observe_from_hub(frame const& message) {
   observe_turn_from_hub(message);
   auto head = message.head;
-  if (head.type == frame_type::welcome && !how_.reliable) last_heard_[head.epoch] = now_;
+  if (head.type == frame_type::welcome && !how_.reliable) about(head.epoch).heard = now_;
   transfer_message announced;
   if (head.type == frame_type::chunk && head.metadata_size != 0 && read_transfer(message, announced)) {
     head.type = announced.head.type;
@@ -404,7 +411,7 @@ void world::observe_value(call_id id, std::span<std::byte const> payload) {
 }
 
 bool world::is_repetition(header const& assign) {
-  auto& level = assigned_levels_[assign.epoch];
+  auto& level = about(assign.epoch).assigned;
   if (assign.sequence <= level) return true;
   level = assign.sequence;
   return false;

@@ -6,6 +6,8 @@
 namespace yonder::core::simulation {
 namespace {
 
+constexpr auto slow_link = static_cast<std::int64_t>(8'000'000 / size_scale);
+
 std::vector<profile> make_profiles() {
   profile fast;
   fast.name = "fast";
@@ -89,7 +91,7 @@ std::vector<profile> make_profiles() {
   slow.reliable = false;
   slow.window = 16;
   slow.large = 0.05;
-  slow.slow_bytes_per_second = 8'000'000;
+  slow.slow_bytes_per_second = slow_link;
   slow.cancels = 0.2;
   slow.deadlines = 0.02;
   slow.timeouts = 0.2;
@@ -97,7 +99,7 @@ std::vector<profile> make_profiles() {
   profile rough = lossy;
   rough.name = "rough";
   rough.large = 0.005;
-  rough.slow_bytes_per_second = 8'000'000;
+  rough.slow_bytes_per_second = slow_link;
 
   profile driven = local;
   driven.name = "driven";
@@ -125,7 +127,7 @@ std::vector<profile> make_profiles() {
   driven_lossy.interrupts = 0.05;
   driven_lossy.step_throws = 0.001;
   driven_lossy.large = 0.005;
-  driven_lossy.slow_bytes_per_second = 8'000'000;
+  driven_lossy.slow_bytes_per_second = slow_link;
 
   // Nodes stand still, the hub for seconds, and nothing is lost by it.
   profile stopped;

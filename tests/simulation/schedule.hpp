@@ -4,14 +4,15 @@
 #include "src/core/types.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 namespace yonder::core::simulation {
 
-// What is to happen, by time and then by the order in which it was planned: a binary heap, and a queue for
-// the many things that are planned in their order.
+// What is to happen, by time and then by the order in which it was planned. Time is cut into slots: what
+// falls into the present one is kept in order, what falls into one of the next ones lies there as it came,
+// and what is far away waits in a heap.
 template <class Happening>
 class schedule {
  public:
@@ -21,36 +22,71 @@ class schedule {
     Happening what{};
   };
 
-  void plan(time_point now, time_point when, Happening what) {
+  // Not earlier than what was taken last.
+  void plan(time_point when, Happening what) {
     entry const made{when, ++last_order_, what};
-    if (when <= now + soon && (soon_.empty() || soon_.back().when <= when)) return soon_.push_back(made);
-    heap_.push_back(made);
-    std::push_heap(heap_.begin(), heap_.end(), later);
+    auto const slot = slot_of(when);
+    if (slot <= present_) return insert(made);
+    if (slot >= present_ + slots) {
+      far_.push_back(made);
+      return std::push_heap(far_.begin(), far_.end(), later);
+    }
+    near_[slot % slots].push_back(made);
+    ++in_slots_;
   }
 
-  bool empty() const { return heap_.empty() && soon_.empty(); }
+  bool empty() const { return next_ == now_.size() && in_slots_ == 0 && far_.empty(); }
 
+  // The first one.
   entry take() {
-    if (heap_.empty() || (!soon_.empty() && later(heap_.front(), soon_.front()))) {
-      auto const first = soon_.front();
-      soon_.pop_front();
-      return first;
-    }
-    std::pop_heap(heap_.begin(), heap_.end(), later);
-    auto const first = heap_.back();
-    heap_.pop_back();
-    return first;
+    if (next_ == now_.size()) advance();
+    return now_[next_++];
   }
 
  private:
-  static constexpr duration soon = 20 * microsecond;
+  static constexpr int slot_bits = 13;  // of nanoseconds
+  static constexpr std::uint64_t slots = 256;
 
+  static std::uint64_t slot_of(time_point when) { return static_cast<std::uint64_t>(when) >> slot_bits; }
   static bool later(entry const& a, entry const& b) {
     return a.when != b.when ? a.when > b.when : a.order > b.order;
   }
 
-  std::vector<entry> heap_;
-  std::deque<entry> soon_;
+  // Behind what comes before it: often that is all.
+  void insert(entry const& made) {
+    now_.push_back(made);
+    auto at = now_.size() - 1;
+    for (; at > next_ && now_[at - 1].when > made.when; --at) now_[at] = now_[at - 1];
+    now_[at] = made;
+  }
+
+  void advance() {
+    now_.clear();
+    next_ = 0;
+    if (in_slots_ == 0) {
+      present_ = slot_of(far_.front().when);
+    } else {
+      auto const far = far_.empty() ? ~std::uint64_t{0} : slot_of(far_.front().when);
+      do ++present_;
+      while (near_[present_ % slots].empty() && present_ < far);
+    }
+    while (!far_.empty() && slot_of(far_.front().when) == present_) {
+      std::pop_heap(far_.begin(), far_.end(), later);
+      insert(far_.back());
+      far_.pop_back();
+    }
+    auto& slot = near_[present_ % slots];
+    in_slots_ -= slot.size();
+    for (auto const& one : slot) insert(one);
+    slot.clear();
+  }
+
+  std::vector<entry> now_;  // from next_ on
+  std::size_t next_ = 0;
+  std::uint64_t present_ = 0;  // its slot
+  std::array<std::vector<entry>, slots> near_;
+  std::size_t in_slots_ = 0;  // entries of these
+  std::vector<entry> far_;
   std::uint64_t last_order_ = 0;
 };
 

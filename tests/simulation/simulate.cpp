@@ -3,6 +3,8 @@
 // [--complete] [--list] Runs simulated worlds, seed after seed and profile after profile, until N events are
 // made (on the processor's time). The last line says how many, how fast, and how many promises were broken;
 // then it exits with 1. --shrink looks for a smaller world that breaks one, and says how to see it again.
+#include <malloc.h>
+
 #include <algorithm>
 #include <bitset>
 #include <cstdio>
@@ -217,7 +219,12 @@ int run(arguments const& asked) {
 }
 }  // namespace
 
-int main(int argc, char** argv) try { return run(read(argc, argv)); } catch (std::exception const& error) {
+int main(int argc, char** argv) try {
+  ::mallopt(M_MMAP_THRESHOLD,
+            1 << 30);  // worlds come and go: the system need not clear their memory each time
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  return run(read(argc, argv));
+} catch (std::exception const& error) {
   std::fprintf(stderr, "simulate: %s\n", error.what());
   return 2;
 }

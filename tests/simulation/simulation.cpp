@@ -300,7 +300,7 @@ stillness* world::who_is_still(happening const& what) {
   switch (what.what) {
     case kind::parcel: {
       auto const& come = parcels_[what.a];
-      auto const& over = link_of(come.peer);
+      auto const& over = link_of(come.sent.peer);
       if (come.to_hub) return still(0, role::hub);
       return still(over.node, over.of_worker ? role::worker : role::client);
     }
@@ -351,7 +351,8 @@ void world::go_on(std::uint32_t index, role of) {
   one.still = false;
   one.went_on = now_;
   if (of == role::hub)
-    for (auto& [epoch, heard] : last_heard_) heard += now_ - one.since;
+    for (auto& known : epoch_records_)
+      if (known.heard != never) known.heard += now_ - one.since;
   auto missed = std::exchange(one.put_off, {});
   auto const is_timer = [](happening const& what) {
     return what.what == kind::hub_tick || what.what == kind::client_tick || what.what == kind::worker_tick;

@@ -43,9 +43,8 @@ struct profile {
   bool journal = false;                     // the hub has one
   double start_fails = 0, start_hangs = 0;  // of a worker process
   bool foreign_worker = false;              // one that has none of the functions that clients call
-  double large = 0;  // of calls and of values: with some hundred KiB to a few MiB in buffers
-  std::int64_t slow_bytes_per_second =
-      0;  // of the first client's and the first worker's link; 0: all are fast
+  double large = 0;  // of calls and of values: with some hundred KiB to a few MiB in buffers, / size_scale
+  std::int64_t slow_bytes_per_second = 0;  // of the first client's and the first worker's link; 0: never
 
   // Of nodes that are driven as src/runtime does it, over queues of so many frames.
   bool drivers = false;

@@ -16,7 +16,7 @@ namespace {
 // is no question for it.
 constexpr std::uint64_t worlds = YONDER_IS_SANITIZED ? 1 : 4;
 
-void keeps_every_promise(std::string const& name, std::uint64_t values = 1'000) {
+void keeps_every_promise(std::string const& name, std::uint64_t values = 800) {
   for (std::uint64_t seed = 1; seed <= worlds; ++seed) {
     auto const seen = simulate(profile_named(name), {seed, 25'000});
     INFO("profile " << name << ", seed " << seed);
@@ -83,7 +83,7 @@ TEST_CASE("simulated: several pools, with functions in common, whose workers may
 }
 
 TEST_CASE("simulated: clients that take nothing are held no more for than their credit") {
-  keeps_every_promise("credit", 40);  // most are cancelled
+  keeps_every_promise("credit", 10);  // most are cancelled
 }
 
 TEST_CASE("simulated: retries of everybody at once are made in a measured way") {

@@ -7,6 +7,7 @@
 #include "src/core/link.hpp"
 #include "src/core/little_endian.hpp"
 #include "src/core/metadata.hpp"
+#include "src/core/number_map.hpp"
 #include "src/core/service_order.hpp"
 #include "src/core/worker.hpp"
 #include "src/driver/agenda.hpp"
@@ -45,9 +46,10 @@ inline constexpr std::size_t value_size = 16;
 inline constexpr std::size_t narrow_bytes = 4'000;  // what a narrow connection's transport carries
 
 // What the ends receive at most, each of another size.
-inline constexpr std::size_t largest_at_hub = std::size_t{3} << 20;
-inline constexpr std::size_t largest_at_client = std::size_t{5} << 19;
-inline constexpr std::size_t largest_at_worker = std::size_t{1} << 20;  // doubled for every second one
+inline constexpr std::size_t largest_at_hub = (std::size_t{3} << 20) / size_scale;
+inline constexpr std::size_t largest_at_client = (std::size_t{5} << 19) / size_scale;
+inline constexpr std::size_t largest_at_worker =
+    (std::size_t{1} << 20) / size_scale;  // doubled for every second one
 
 inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   auto z = a * 0x9e3779b97f4a7c15 + b;
@@ -96,6 +98,13 @@ struct connection {
   std::array<std::uint32_t, 2> under_way{};  // frames, to the node and to the hub
   std::array<bool, 2> crowded{};             // the sender waits for room
   bool narrow = false;                       // its transport carries less than both ends were told
+};
+
+// What the observers know of one epoch of a session.
+struct epoch_record {
+  std::uint32_t assigned = 0;  // the highest number of an assignment
+  std::size_t unanswered = 0;  // attempts
+  time_point heard = never;    // when the hub last did; never: it has not
 };
 
 // What drives a core: as src/runtime does.
@@ -152,12 +161,12 @@ struct worker_node {
   byte_buffer values;                // one behind the other
 };
 
+// A frame on its way. Its body is the sender's as long as nothing happens to its bits.
 struct parcel {
-  peer_id peer = 0;
   bool to_hub = false;
-  bool coded = false;  // as bytes; otherwise as it is
+  bool coded = false;  // head and body as bytes; otherwise as they are
   byte_buffer bytes;
-  frame message;
+  out::send sent;
 };
 
 enum class kind : std::uint8_t {
@@ -250,7 +259,9 @@ class world {
   void make_room(connection& over, bool to_hub);
   duration delay();
   time_point leaves(connection& over, bool to_hub, frame const& message);
-  void transmit(frame const& message, peer_id peer, bool to_hub, time_point arrives);
+  void transmit(out::send const& send, bool to_hub, time_point arrives);
+  void code(parcel& made);
+  static frame_fault decode(parcel const& come, frame const& sent, frame& message);
   std::uint32_t take_parcel();
   void arrive(std::uint32_t index);
   void deliver(peer_id peer, connection const& over, bool to_hub, frame&& message);
@@ -368,6 +379,7 @@ class world {
   void reach(state one) { seen_.reached.set(static_cast<std::size_t>(one)); }
 
   record* find(call_id id);
+  epoch_record& about(std::uint32_t epoch);
   void observe_run(out::run const& run, std::uint32_t pool);
   void observe_at_hub(frame const& message);
   void observe_from_hub(frame const& message);
@@ -465,7 +477,8 @@ class world {
 
   schedule<happening> schedule_;
   outputs out_;
-  std::vector<outputs> spare_;  // to be used again
+  std::deque<outputs> taken_;  // by steps within steps; to be used again
+  std::size_t depth_ = 0;
   std::unique_ptr<hub> hub_;
   shell hub_shell_;
   std::string last_close_;  // why
@@ -483,11 +496,10 @@ class world {
   std::vector<stillness> worker_stillness_;
   std::vector<lost_level> lost_levels_;
   turn_watch turns_;
-  std::unordered_map<std::uint32_t, std::uint32_t> assigned_levels_;  // by worker epoch, the highest sequence
-  std::unordered_map<std::uint32_t, std::size_t> unanswered_;         // by worker epoch, attempts
-  std::unordered_map<std::uint32_t, time_point> last_heard_;          // by epoch, at the hub
+  number_map<epoch_record> epochs_;
+  std::deque<epoch_record> epoch_records_;
   std::vector<connection> connections_;
-  std::deque<parcel> parcels_;
+  std::vector<parcel> parcels_;
   std::vector<std::uint32_t> free_parcels_;
   std::uint64_t coded_ = 0;
 };
