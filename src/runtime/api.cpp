@@ -38,7 +38,12 @@ namespace {
 constinit std::mutex standing_mutex;
 std::vector<engine_ref> standing;  // the oldest is the current one
 
-error_details no_runtime() {
+error_details no_runtime(bool in_fork_of_task) {
+  if (in_fork_of_task)
+    return {.code = errc::no_runtime,
+            .message =
+                "this process is a fork that a task has made, and has no part in its worker's connection; "
+                "construct a yonder::runtime here"};
   if (is_worker())
     return {.code = errc::no_runtime,
             .message =
@@ -69,9 +74,10 @@ error_details const& call_state::failure_in_fork() const {
 }
 
 engine_ref current_engine() {
-  if (auto* const outer = runtime_detail::current_call()) return outer->hub();
+  auto* const outer = runtime_detail::current_call();
+  if (outer != nullptr && outer->is_ours()) return outer->hub();
   std::lock_guard const lock(standing_mutex);
-  if (standing.empty()) throw_error(no_runtime());
+  if (standing.empty()) throw_error(no_runtime(outer != nullptr));
   return standing.front();
 }
 

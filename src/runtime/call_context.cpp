@@ -57,7 +57,8 @@ call_context*& current_call() noexcept {
 
 core::attempt_key calling_attempt(detail::engine const* engine) {
   auto* const outer = current_call();
-  return outer != nullptr && outer->calls_through(engine) ? outer->key() : core::attempt_key{};
+  return outer != nullptr && outer->is_ours() && outer->calls_through(engine) ? outer->key()
+                                                                              : core::attempt_key{};
 }
 
 }  // namespace runtime_detail

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "src/core/types.hpp"
+#include "src/platform/fork.hpp"
 #include "src/runtime/executor_thread.hpp"
 #include "yonder/detail/call_state.hpp"
 #include "yonder/detail/service_slot.hpp"
@@ -57,8 +58,10 @@ class call_context {
   std::shared_ptr<detail::served_call const> share();
   void retire() noexcept { retires_ = true; }
   detail::service_slot* service() const noexcept { return service_; }
-  // Where its calls of tasks go, through the worker's own hub. Throws what a connection throws.
+  // Where its calls of tasks go, through the worker's own hub. Throws what a connection throws. Not in a
+  // fork: the connection is the worker's.
   detail::engine_ref const& hub();
+  bool is_ours() const noexcept { return mark_.is_ours(); }
   // Whether that is this one.
   bool calls_through(detail::engine const* engine) {
     return engine == host_ ? hub().get() == engine : hub_.get() == engine;
@@ -80,6 +83,7 @@ class call_context {
   std::mutex mutex_;
   std::shared_ptr<detail::served_call> shared_;  // once somebody has asked for it
   executor_thread callbacks_{"yonder-stop"};
+  platform::process_mark mark_;
 };
 
 // Of the thread that asks; null outside of a task.

@@ -217,7 +217,11 @@ void worker_loop::serve(lock& held, core::out::run const& work) {
 }
 
 void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work) {
-  if (work.key.call.session == 0 && !on.error) entered(work);
+  if (work.key.call.session == 0 && !on.error) try {
+      entered(work);
+    } catch (std::exception const&) {  // no threads for its crew: nothing stands
+      on.error = failure_of_current_exception(config_.max_result_bytes);
+    }
   report(on, time, work.key, work.items);
   turns_.ended(work.key);
   if (on.context.retires()) core_.drain(time, due_.items());
@@ -418,9 +422,11 @@ void worker_loop::entered(core::out::run const& work) {
 }
 
 void worker_loop::make_crew(std::uint32_t size) {
+  crew_.reserve(size);
   for (std::uint32_t i = 0; i < size; ++i) {
-    auto& one = *crew_.emplace_back(std::make_unique<lane>(*this));
-    one.thread = platform::start_thread("yonder-call", [this, &one] { work_in_crew(one); });
+    auto made = std::make_unique<lane>(*this);
+    made->thread = platform::start_thread("yonder-call", [this, one = made.get()] { work_in_crew(*one); });
+    crew_.push_back(std::move(made));
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -60,6 +61,20 @@ class slow_starter {
   int one() const noexcept { return 1; }
 };
 
+// Takes several calls at once, and leaves no room for their threads.
+class crowd {
+ public:
+  static constexpr unsigned concurrency = 2;
+  crowd() {
+    pthread_attr_t huge;
+    ::pthread_attr_init(&huge);
+    ::pthread_attr_setstacksize(&huge, std::size_t{1} << 46);
+    ::pthread_setattr_default_np(&huge);
+    ::pthread_attr_destroy(&huge);
+  }
+  int one() const noexcept { return 1; }
+};
+
 inline constexpr yonder::service<tally(int, std::string)> count{{.max = 1}};
 inline constexpr yonder::method<&tally::next> next;
 inline constexpr yonder::method<&tally::process> process_of;
@@ -70,6 +85,9 @@ inline constexpr yonder::method<&meeting::meet> meet{{.timeout = 30s}};
 inline constexpr yonder::method<&meeting::wait> wait_in;
 inline constexpr yonder::method<&meeting::inside> inside_of;
 inline constexpr yonder::method<&meeting::left> left_of;
+
+inline constexpr yonder::service<crowd(), "e2e.crowd"> crowds{{.max = 1}};
+inline constexpr yonder::method<&crowd::one> one_of_crowd;
 
 inline constexpr yonder::service<slow_starter(bool)> slow{{.max = 1, .enter_timeout = 50ms}};
 inline constexpr yonder::method<&slow_starter::one> one_of;
@@ -123,6 +141,13 @@ TEST_CASE("a constructor that hangs is ended after its enter_timeout") {
   CHECK(hung.message.find("took longer than 50 ms to make its service 'e2e::stateful::slow_starter'") !=
         std::string::npos);
   CHECK(one_of.on(slow(false)).remote() == 1);
+}
+
+TEST_CASE("a service whose worker gets no threads for its calls is a failed start with that text" *
+          doctest::skip(threads())) {
+  auto const refused = failure_of([] { one_of_crowd.on(crowds()).remote(); });
+  CHECK(refused.code == yonder::errc::worker_start_failed);
+  CHECK(refused.message.find("its service 'e2e.crowd' was not made: std::system_error") != std::string::npos);
 }
 
 TEST_CASE("one object takes as many calls at once as its class says, and a cancel reaches its own") {

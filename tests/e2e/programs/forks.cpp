@@ -39,6 +39,19 @@ int forked(bool throws) {
 }
 constexpr yonder::task<forked, "forked"> forking;
 
+// A task's fork calls before the task itself has: by a connection of the worker's.
+int called_in_fork() {
+  auto const child = ::fork();
+  if (child == 0) {
+    ::alarm(30);
+    ::_exit(e2e::failure_of([] { e2e::task::add.remote(1, 2); }).code == yonder::errc::no_runtime ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return status == 0 ? e2e::task::add.remote(20, 3) : -1;
+}
+constexpr yonder::task<called_in_fork, "called_in_fork"> calling_in_fork;
+
 bool all_right = true;
 
 void expect(bool right, char const* what) {
@@ -176,6 +189,7 @@ void check_descriptors() {
 void check_tasks() {
   expect(forking.remote(false) == EXIT_SUCCESS, "the child of a task's fork ends, and the parent answers");
   expect(forking.remote(true) == EXIT_FAILURE, "also where the child throws");
+  expect(calling_in_fork.remote() == 23, "a task's fork calls nothing, and the task does");
   yonder::runtime threads({.max = 1, .in_process = true});
 #ifndef __SANITIZE_THREAD__
   expect(forking.on(threads).remote(false) == EXIT_SUCCESS, "and where workers are threads");
