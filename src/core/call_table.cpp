@@ -80,8 +80,11 @@ std::string call_table::overload(caller_record const& caller, std::uint32_t coun
   if (passes(caller.bytes, size, limits_.caller_bytes))
     return limit_in_words(limits_.caller_bytes, " bytes of one client",
                           " (runtime_options::max_bytes, of the hub)");
-  if (passes(bytes_, size, limits_.bytes)) return limit_in_words(limits_.bytes, " bytes", " of all clients");
-  return {};
+  return account_.takes(size) ? std::string() : describe_overload();
+}
+
+std::string call_table::describe_overload() const {
+  return limit_in_words(limits_.bytes, " bytes", " of all clients");
 }
 
 call_record& call_table::add(caller_record& caller, call_id id, std::uint32_t count, std::size_t size) {
@@ -98,7 +101,7 @@ call_record& call_table::add(caller_record& caller, call_id id, std::uint32_t co
   caller.items += count;
   items_ += count;
   caller.bytes += size;
-  bytes_ += size;
+  account_.held += size;
   return call;
 }
 
@@ -185,14 +188,14 @@ void call_table::subscribe(call_record& call) {
 void call_table::resize(call_record& call, std::size_t bytes) {
   auto& caller = *call.caller;
   caller.bytes += bytes - call.bytes;
-  bytes_ += bytes - call.bytes;
+  account_.held += bytes - call.bytes;
   call.bytes = bytes;
 }
 
 void call_table::remove(call_record& call) {
   auto& caller = *call.caller;
   YONDER_CHECK(caller.items >= call.count && items_ >= call.count, "a call ends twice");
-  YONDER_CHECK(caller.bytes >= call.bytes && bytes_ >= call.bytes,
+  YONDER_CHECK(caller.bytes >= call.bytes && account_.held >= call.bytes,
                "a caller is given back more than it used");
   timers_.disarm(call);
   forget_number(call);
@@ -200,7 +203,7 @@ void call_table::remove(call_record& call) {
   items_ -= call.count;
   (call.orphaned_since == never ? caller.subscribed : caller.orphaned).remove(call);
   if (!YONDER_MUTANT(credit_forgotten)) caller.bytes -= call.bytes;
-  bytes_ -= call.bytes;
+  account_.held -= call.bytes;
   if (call.flow != caller.flow) flows_.release(*call.flow);
   calls_.release(call);
   forget_if_done(caller);
@@ -224,13 +227,13 @@ call_record* call_table::expired(time_point now, caller_record& caller) {
 
 void call_table::sent(caller_record& caller, std::size_t bytes) {
   caller.untaken += bytes;
-  bytes_ += bytes;
+  account_.held += bytes;
 }
 
 void call_table::taken(caller_record& caller, std::size_t bytes) {
-  YONDER_CHECK(caller.untaken >= bytes && bytes_ >= bytes, "a caller takes more than it was sent");
+  YONDER_CHECK(caller.untaken >= bytes && account_.held >= bytes, "a caller takes more than it was sent");
   caller.untaken -= bytes;
-  bytes_ -= bytes;
+  account_.held -= bytes;
 }
 
 std::size_t call_table::caller_bytes() const {

@@ -26,7 +26,11 @@ class call_table {
   };
 
   call_table(limits const& allowed, random_source& random, timer_wheel& timers)
-      : limits_(allowed), random_(random), timers_(timers), flows_(allowed.keys, allowed.weights) {}
+      : limits_(allowed),
+        random_(random),
+        timers_(timers),
+        flows_(allowed.keys, allowed.weights),
+        account_{allowed.bytes, 0} {}
 
   // Null: no call of this session is known, and it is not connected.
   caller_record* find_caller(std::uint64_t session) const;
@@ -40,6 +44,9 @@ class call_table {
 
   // Which limit `count` more calls of `size` bytes together would pass, in words; empty: none.
   std::string overload(caller_record const& caller, std::uint32_t count, std::size_t size) const;
+
+  // That all clients together have as much as they may.
+  std::string describe_overload() const;
 
   // `count` calls that their connected caller waits for. Their numbers must be free.
   call_record& add(caller_record& caller, call_id id, std::uint32_t count, std::size_t size);
@@ -67,7 +74,8 @@ class call_table {
   }
 
   std::size_t size() const noexcept { return items_; }  // calls
-  std::size_t bytes() const noexcept { return bytes_; }
+  std::size_t bytes() const noexcept { return account_.held; }
+  byte_account& account() noexcept { return account_; }
   std::size_t caller_bytes() const;
   std::size_t callers() const noexcept { return callers_.size(); }
 
@@ -84,7 +92,7 @@ class call_table {
   flow_table flows_;
   mutable caller_record* last_caller_ = nullptr;  // that was asked for
   std::size_t items_ = 0;
-  std::size_t bytes_ = 0;  // of calls, and of outcomes that were not taken
+  byte_account account_;  // of calls, of outcomes that were not taken, and of what is on its way here
 };
 
 }  // namespace yonder::core

@@ -36,7 +36,7 @@ bool has_waiting(worker_session const& worker) { return worker.items > worker.co
 bool is_stuck(worker_session& worker) {
   auto const places = worker.places();
   for (std::size_t i = 0; i < places; ++i)
-    if (worker.outstanding[i].call == nullptr) return true;
+    if (worker.outstanding[i].call == nullptr && !worker.outstanding[i].ended) return true;
   return false;
 }
 
@@ -544,6 +544,7 @@ void dispatcher::answered(time_point now, worker_session& worker, std::size_t in
   };
   if (!joined(index + 1) && (index == 0 || !joined(index - 1))) worker.items -= list[index].count;
   if (list[index].in_company) --worker.in_company;
+  if (list[index].ended) --worker.ended;
   list.erase(index);
   if (index < worker.running) --worker.running;
   if (index < worker.concurrency) worker.began_since = now;

@@ -24,12 +24,12 @@ hub::state::state(hub_config made, time_point now)
     : config(std::move(made)),
       random(config.seed),
       timers(now),
-      sessions({config.max_peers, config.max_hello_bytes, config.max_table_bytes, config.session_timeout,
-                patient_timing(config), config.limits, config.proves_sessions},
-               random, timers),
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
              config.silence, config.journal, config.max_keys, config.weights},
             random, timers),
+      sessions({config.max_peers, config.max_hello_bytes, config.max_table_bytes, config.session_timeout,
+                patient_timing(config), config.limits, config.proves_sessions, &calls.account()},
+               random, timers),
       work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace,
             config.wait_notice}),
       pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools,
@@ -41,6 +41,7 @@ hub::state::state(hub_config made, time_point now)
 
 // What every step ends with: work finds workers, workers find work.
 void hub::state::settle(time_point now, outputs& out) {
+  if (!condemned.empty()) kill_condemned(now, out);
   fail_unknown_functions(now, out);
   dispatch(now, out);
   spread(now, out);

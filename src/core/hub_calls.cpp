@@ -29,6 +29,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   // One that keeps its credit has no more of them: each is of a call that it waits for, or on its way.
   if (client.untaken.size() > config.max_client_calls + 2 * link::window)
     return violated(now, client, "a call, and it does not take what it was sent", out);
+  if (client.conn.lacks_payload()) return turn_away(now, client, message, out);
   auto* const known = calls.find(id);
   if (known != nullptr && known->orphaned_since == never)
     return violated(now, client, "a call under a number that is in flight", out);
@@ -315,19 +316,23 @@ std::size_t hub::state::find_attempt(worker_session& worker, call_id id, std::ui
   return index;
 }
 
-// Its answer is large, and on its way: neither its timeout nor the time of grace goes on.
+// Its answer is large, and on its way: neither its timeout nor the time of grace goes on, and what is next
+// runs.
 void hub::state::take_end(time_point now, worker_session& worker, frame const& message, outputs& out) {
   auto const& head = message.head;
   auto const index = find_attempt(worker, head.call, head.attempt);
   if (index == worker.outstanding.size())
     return violated(now, worker, "the end of what it was not asked", out);
   auto& attempt = worker.outstanding[isolate_attempt(now, worker, index, head.call.number, 1)];
-  attempt.ended = true;
+  if (std::exchange(attempt.ended, true)) return;
+  ++worker.ended;
   attempt.stop_by = never;
+  if (attempt.call != nullptr) {
+    attempt.call->due = never;
+    arm(*attempt.call);
+  }
   arm_grace(worker);
-  if (attempt.call == nullptr) return;
-  attempt.call->due = never;
-  arm(*attempt.call);
+  note_running(now, worker);
 }
 
 // Exactly these items of the attempt, in a place of their own, which is returned.
@@ -371,7 +376,7 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
     YONDER_REACHED(fenced);
     counters.fenced += list[index].count;
     if (YONDER_MUTANT(slot_leaked)) return;
-    return answered(now, worker, index, out);
+    return answered(now, worker, index);
   }
   if (YONDER_MUTANT(foreign_slot_freed)) {
     list[index].call = nullptr;
@@ -383,10 +388,10 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
   if (head.type == frame_type::result) {
     work.measure(*call->function, ran);
     call->function->numbers->count_runs(ran, call->count);
-    answered(now, worker, index, out);
+    answered(now, worker, index);
     return take_result(now, *call, std::move(message), out);
   }
-  answered(now, worker, index, out);
+  answered(now, worker, index);
   take_error(now, worker, *call, message, out);
 }
 

@@ -326,6 +326,7 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   std::size_t running = 0;           // of them, from the first on: it has them, and so runs them
   std::size_t items = 0;             // outstanding; a batch that runs as one is one
   std::size_t in_company = 0;        // outstanding records of such
+  std::size_t ended = 0;             // outstanding, but only their answers, which are on their way
   duration backlog = 0;
   std::size_t backlog_bytes = 0;
   time_point began_since = 0;  // since when it has run what it began last
@@ -335,6 +336,7 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool draining = false;       // takes no more work
   bool quiet = false;          // nothing has come of it for a while: no new work until something does
   bool dying = false;          // kill_worker was asked for
+  bool gone = false;           // its session has ended, and what it had is being dealt with
   bool condemned = false;      // something in it does not stop: it goes when what runs beside that has ended
   time_point gone_by = never;  // it was let go, and must be
   bool left_service = false;
@@ -346,13 +348,15 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool waits = false;                  // so nothing is computed there
   timer_of<worker_session> grace_timer;
   bool in_service() const { return !draining && !dying; }
-  // How many of its attempts, from the first on, run at once or are next to.
+  // How many of its attempts, from the first on, run at once or are next to. One that has ended takes no
+  // place.
   std::size_t places() {
-    if (in_company == 0) return std::min<std::size_t>(outstanding.size(), concurrency);
+    if (in_company == 0 && ended == 0) return std::min<std::size_t>(outstanding.size(), concurrency);
     std::size_t end = 0;
     for (std::size_t runs = 0; end < outstanding.size(); ++end) {
-      auto const joins = end != 0 && outstanding[end].runs_with(outstanding[end - 1]);
-      if (!joins && ++runs > concurrency) break;
+      auto const& one = outstanding[end];
+      auto const joins = end != 0 && one.runs_with(outstanding[end - 1]);
+      if (!one.ended && !joins && ++runs > concurrency) break;
     }
     return end;
   }

@@ -76,6 +76,7 @@ void hub_session::take_welcome(time_point now, peer_id peer, frame const& messag
       user_.session_lost(now, "the hub lost this session", out);
     conn_.open(now, peer, head.epoch);
   }
+  conn_.say_heard(now, out);
   user_.welcomed(now, welcome, resumed, out);
 }
 

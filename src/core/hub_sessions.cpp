@@ -117,6 +117,27 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
   violated(now, one, "a frame that this role does not send", out);
 }
 
+// Of a call that came without its arguments, for want of room.
+void hub::state::turn_away(time_point now, client_session& client, frame const& message, outputs& out) {
+  auto const id = message.head.call;
+  std::uint32_t refused = 0;
+  for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
+    call_id const one{id.session, id.number + i};
+    if (auto* const known = calls.find(one); known != nullptr) {
+      if (known->orphaned_since == never) continue;
+      take_again(now, client, isolate(now, *known, one.number, 1), out);
+    } else {
+      ++refused;
+      answer(now, client, one, failure_of(errc::overloaded, calls.describe_overload()), out);
+    }
+  }
+  call_message said;
+  if (!read_call(message.metadata(), said) || said.parent.attempt == 0) return;
+  failure why;
+  if (auto* const parent = parent_of(now, client, said.parent, why); parent != nullptr)
+    note_ended(*parent, refused);
+}
+
 // --- hello and welcome
 
 void hub::state::hello(time_point now, peer_record& peer, frame const& message, outputs& out) {
@@ -161,6 +182,7 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   auto& worker = sessions.begin_worker(now, peer, said, head.attempt);
   worker.concurrency = std::min(said.concurrency, most_concurrent);
   worker.pool = pools.succeeded(std::exchange(peer.start, 0), said.start_token);
+  worker.quiet = !peer.reliable;  // that it hears us is seen when it answers the welcome
   welcome(now, worker, out);
   if (worker.pool != nullptr && worker.pool->has_service())
     return enter(now, worker, std::move(said.functions), out);
@@ -205,7 +227,7 @@ void hub::state::welcome(time_point now, session& one, outputs& out) {
   message.head.attempt = one.hello;
   message.head.flags = one.welcome_flags;
   message.head.sequence = one.conn.received();
-  heard(now, one);
+  one.conn.heard(now);
   one.conn.send_unnumbered(now, std::move(message), out);
   one.conn.expect_answer(now);
   sessions.watch(one);

@@ -35,6 +35,7 @@ struct hub::state {
   void welcome(time_point now, session& one, outputs& out);
   void receive_from(time_point now, session& one, frame&& message, outputs& out);
   void deliver(time_point now, session& one, frame&& message, outputs& out);
+  void turn_away(time_point now, client_session& client, frame const& message, outputs& out);
   void take_bye(time_point now, session& one, outputs& out);
   void ended(time_point now, session& one, peer_loss const& loss, outputs& out);
   void end_client(time_point now, client_session& client, outputs& out);
@@ -142,9 +143,10 @@ struct hub::state {
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void note_running(time_point now, worker_session& worker);
   void began(time_point now, worker_session& worker, attempt_record& attempt);
-  void answered(time_point now, worker_session& worker, std::size_t index, outputs& out);
+  void answered(time_point now, worker_session& worker, std::size_t index);
   void arm_grace(worker_session& worker);
   void grace_time(time_point now, worker_session& worker, outputs& out);
+  void kill_condemned(time_point now, outputs& out);
   void kill_condemned(time_point now, worker_session& worker, outputs& out);
   void say_cancel(time_point now, worker_session& worker, attempt_record const& attempt, std::uint8_t flags,
                   outputs& out);
@@ -184,8 +186,8 @@ struct hub::state {
   hub_counters counters;
   task_tally tally;
 
-  session_table sessions;
   call_table calls;
+  session_table sessions;
   dispatcher work;
   scaler pools;
   retry_budget budget;
@@ -199,6 +201,7 @@ struct hub::state {
   std::uint64_t last_entry = 0;       // the number of the last call of the hub's own
 
   std::vector<std::uint64_t> began_to_wait;  // workers, since the last settle()
+  std::vector<std::uint64_t> condemned;      // workers that have answered since then
   bool look_for_deadlocks = false;
 };
 

@@ -159,7 +159,7 @@ void hub::state::began(time_point now, worker_session& worker, attempt_record& a
 }
 
 // The worker needs the attempt's slot no more.
-void hub::state::answered(time_point now, worker_session& worker, std::size_t index, outputs& out) {
+void hub::state::answered(time_point now, worker_session& worker, std::size_t index) {
   auto const& attempt = worker.outstanding[index];
   if (attempt.call != nullptr) attempt.call->due = never;
   auto const was_awaited = attempt.stop_by != never;
@@ -168,7 +168,7 @@ void hub::state::answered(time_point now, worker_session& worker, std::size_t in
   if (order != nullptr) leave_worker(now, *order);
   note_running(now, worker);
   if (was_awaited) arm_grace(worker);
-  if (worker.condemned) kill_condemned(now, worker, out);
+  if (worker.condemned) condemned.push_back(worker.id);
 }
 
 // --- what does not stop
@@ -190,6 +190,15 @@ void hub::state::grace_time(time_point now, worker_session& worker, outputs& out
   kill_condemned(now, worker, out);
 }
 
+// At the end of a step, in which nobody holds on to a worker any more.
+void hub::state::kill_condemned(time_point now, outputs& out) {
+  while (!condemned.empty()) {
+    auto const found = sessions.workers().find(condemned.back());
+    condemned.pop_back();
+    if (found != sessions.workers().end()) kill_condemned(now, *found->second, out);
+  }
+}
+
 // Its process can end only as a whole: what runs beside the attempt that does not stop is waited for, and
 // nothing new is given to it.
 void hub::state::kill_condemned(time_point now, worker_session& worker, outputs& out) {
@@ -197,7 +206,10 @@ void hub::state::kill_condemned(time_point now, worker_session& worker, outputs&
   auto const places = worker.places();
   for (std::size_t i = 0; i < places; ++i) {
     auto const& attempt = worker.outstanding[i];
-    (attempt.call != nullptr ? awaited : stuck) = true;
+    if (attempt.call != nullptr)
+      awaited = true;
+    else
+      stuck = stuck || !attempt.ended;
   }
   if (stuck && !awaited) return kill(now, worker, out);
   worker_drains(now, worker, out);
@@ -226,6 +238,7 @@ void hub::state::recall_waiting(time_point now, worker_session& worker, outputs&
   for (auto places = worker.in_company != 0 ? 0 : worker.concurrency;
        places != 0 && i < worker.outstanding.size(); ++i) {
     auto const& runs = worker.outstanding[i];
+    if (runs.ended) continue;
     if (runs.count > places && runs.call != nullptr) split(now, *runs.call, places);
     places -= std::min(places, worker.outstanding[i].count);
   }
@@ -257,8 +270,9 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].call != &call) continue;
     list[i].call = nullptr;
+    if (worker->gone) return;
     if (list[i].in_company) return abandon_one(now, *worker, i, out);
-    if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i, out);
+    if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i);
     say_cancel(now, *worker, list[i], 0, out);
     if (i >= worker->places()) return;
     if (i < worker->running && !list[i].ended) {
@@ -440,14 +454,15 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   timers.disarm(worker.grace_timer);
   auto const shared = ran_several(worker, loss);
   auto culprit = !worker.dying && !shared;
+  worker.gone = true;
+  // What one attempt's task has called may be the next of them: it ends with that, and leaves its place.
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
-    auto const& attempt = worker.outstanding[i];
-    if (attempt.call != nullptr) {
-      auto const started = started_items(worker, attempt, loss);
-      leave_nest(now, *attempt.call, worker, out);
-      attempt.call->worker = nullptr;
-      attempt.call->alone = attempt.call->alone || (shared && started != 0 && !worker.dying);
-      items_lost(now, *attempt.call, started, worker, loss, culprit, out);
+    if (auto* const call = worker.outstanding[i].call; call != nullptr) {
+      auto const started = started_items(worker, worker.outstanding[i], loss);
+      leave_nest(now, *call, worker, out);
+      call->worker = nullptr;
+      call->alone = call->alone || (shared && started != 0 && !worker.dying);
+      items_lost(now, *call, started, worker, loss, culprit, out);
     }
     culprit = false;
   }

@@ -47,7 +47,7 @@ void link::open(time_point now, peer_id peer, std::uint32_t epoch) {
   bulk_bytes_ = small_bytes_ = 0;
   release_held();
   incoming_.reset();
-  broken_ = false;
+  broken_ = lacks_payload_ = false;
   owed_ = 0;
   owed_bytes_ = 0;
   round_trip_ = variation_ = 0;
@@ -328,6 +328,7 @@ link::arrival link::arrived(time_point now, frame& message) {
 // together with its last chunk.
 bool link::completes(time_point now, time_point came, frame& message) {
   if (message.head.type != frame_type::chunk) {
+    lacks_payload_ = false;
     shorten_remaining(message.head, now - came);
     return true;
   }
@@ -338,6 +339,7 @@ bool link::completes(time_point now, time_point came, frame& message) {
   if (broken_) return false;
   YONDER_REACHED(put_together);
   message = incoming_.finish(now);
+  lacks_payload_ = incoming_.came_without_payload();
   message.head.sequence = received_;  // of its last chunk: frames that overtook it came before
   return true;
 }

@@ -29,9 +29,10 @@ class link {
   enum class arrival : std::uint8_t { deliver, absorbed, held, repeated, dropped };
 
   link() = default;
-  // `limits`: what this end can receive.
-  link(bool reliable, link_timing const& timing, frame_limits const& limits = {})
-      : timing_(timing), limits_(limits), reliable_(reliable) {}
+  // `limits`: what this end can receive. `room`: what it shares with others for that; null: no bound.
+  link(bool reliable, link_timing const& timing, frame_limits const& limits = {},
+       byte_account* room = nullptr)
+      : timing_(timing), limits_(limits), reliable_(reliable), incoming_(room) {}
 
   // Begins a session: forgets what was, stamps `epoch` on every frame from now on.
   void open(time_point now, peer_id peer, std::uint32_t epoch);
@@ -59,6 +60,8 @@ class link {
   bool next(time_point now, frame& message);
   // The other end has sent chunks that make no frame, or one that it was told not to send.
   bool broken() const noexcept { return broken_; }
+  // The call that was delivered last has no payload, for want of room.
+  bool lacks_payload() const noexcept { return lacks_payload_; }
   // Takes what an ack or a heartbeat says. False: it acknowledges what was never sent.
   bool acknowledged(time_point now, frame const& message, outputs& out);
   void heard(time_point now) noexcept { heard_ = now; }
@@ -68,6 +71,10 @@ class link {
     if (in_flight_.empty()) unanswered_since_ = never;
   }
   void wait_anew() noexcept { unanswered_since_ = never; }
+  // Answers an unnumbered frame: says at once how far this end has received.
+  void say_heard(time_point now, outputs& out) {
+    if (!reliable_) say_received(now, frame_type::ack, out);
+  }
 
   // Acknowledges, repeats and says that it lives, as far as the time has come.
   void tick(time_point now, outputs& out);
@@ -186,6 +193,7 @@ class link {
   std::size_t held_bytes_ = 0;
   incoming_transfer incoming_;
   bool broken_ = false;
+  bool lacks_payload_ = false;
   std::uint32_t owed_ = 0;      // frames received since the last acknowledgement
   std::size_t owed_bytes_ = 0;  // of bulk among them
   time_point ack_due_ = never;

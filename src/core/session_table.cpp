@@ -129,7 +129,7 @@ void session_table::begin(time_point now, session& made, peer_record& peer, hell
   made.peer = &peer;
   made.link_timer.owner = &made;
   if (++last_epoch_ == 0) ++last_epoch_;
-  made.conn = link(peer.reliable, limits_.timing, limits_.frames);
+  made.conn = link(peer.reliable, limits_.timing, limits_.frames, limits_.room);
   made.conn.open(now, peer.id, last_epoch_);
   sessions_.insert(made.id, made);
   peer.owner = &made;

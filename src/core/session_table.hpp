@@ -22,6 +22,7 @@ class session_table {
     link_timing timing{};
     frame_limits frames{};         // what the hub receives
     bool proves_sessions = false;  // hub_config::proves_sessions
+    byte_account* room = nullptr;  // of what comes in parts; null: no bound
   };
 
   template <class Session>

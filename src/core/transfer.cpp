@@ -10,8 +10,9 @@
 namespace yonder::core {
 namespace {
 
-constexpr std::size_t max_slices = 64;  // buffers of one chunk
-constexpr std::size_t alignment = 64;   // of each part in its room
+constexpr std::size_t max_slices = 64;                      // buffers of one chunk
+constexpr std::size_t alignment = 64;                       // of each part in its room
+constexpr std::size_t max_metadata = std::size_t{4} << 20;  // that are kept although there is no room
 
 constexpr std::size_t aligned(std::size_t offset) { return (offset + alignment - 1) / alignment * alignment; }
 
@@ -101,6 +102,12 @@ incoming_transfer::progress incoming_transfer::announce(time_point came, frame c
     end = aligned(end) + size;
   }
   if (content <= chunk_size) return progress::broken;
+  turned_away_ = said.head.type == frame_type::call && account_ != nullptr && !account_->takes(end);
+  if (turned_away_) {
+    end = said.head.metadata_size;
+    if (end > max_metadata) return progress::broken;
+  }
+  counted_ = counted_bytes(account_, end);
   try {
     room_ = std::make_shared<byte_buffer>();
     room_->extend(end);
@@ -119,7 +126,9 @@ bool incoming_transfer::fill(std::span<std::byte const> content) {
   while (!content.empty()) {
     if (part_ == places_.size()) return false;
     auto const size = std::min<std::size_t>(content.size(), announced_.sizes[part_] - filled_);
-    std::memcpy(room_->data() + places_[part_] + filled_, content.data(), size);
+    auto const at = places_[part_] + filled_;
+    auto const kept = turned_away_ ? std::min(size, room_->size() - std::min(room_->size(), at)) : size;
+    if (kept != 0) std::memcpy(room_->data() + at, content.data(), kept);
     content = content.subspan(size);
     filled_ += size;
     while (part_ < places_.size() && filled_ == announced_.sizes[part_]) {
@@ -133,6 +142,12 @@ bool incoming_transfer::fill(std::span<std::byte const> content) {
 frame incoming_transfer::finish(time_point now) {
   frame whole;
   whole.head = announced_.head;
+  auto const lacks_payload = turned_away_;
+  if (lacks_payload) {
+    places_.resize(1);
+    announced_.sizes[0] = room_->size();
+    whole.head.buffer_count = 0;
+  }
   whole.body = frame_body(room_->bytes().subspan(places_[0], announced_.sizes[0]), room_);
   for (std::size_t i = 1; i < places_.size(); ++i) {
     auto const bytes = room_->bytes().subspan(places_[i], announced_.sizes[i]);
@@ -140,6 +155,7 @@ frame incoming_transfer::finish(time_point now) {
   }
   shorten_remaining(whole.head, now - since_);
   reset();
+  turned_away_ = lacks_payload;
   return whole;
 }
 

@@ -5,6 +5,9 @@
 #include "src/core/mutant.hpp"
 #include "src/core/types.hpp"
 
+#include <algorithm>
+#include <utility>
+
 // Large frames on their way: an announcement of every size, then chunks of the bytes, body first.
 namespace yonder::core {
 
@@ -40,10 +43,43 @@ class outgoing_transfer {
   std::size_t offset_ = 0;
 };
 
-// Puts a frame together again. Its room is reserved when it is announced, never more than the limits allow.
+// Bytes that several count together, and how many they may be.
+struct byte_account {
+  std::size_t most = 0;
+  std::size_t held = 0;
+  bool takes(std::size_t more) const noexcept { return more <= most - std::min(most, held); }
+};
+
+// A part of them, given back with it.
+class counted_bytes {
+ public:
+  counted_bytes() = default;
+  counted_bytes(byte_account* account, std::size_t bytes) noexcept : account_(account), bytes_(bytes) {
+    if (account_ != nullptr) account_->held += bytes_;
+  }
+  counted_bytes(counted_bytes&& other) noexcept
+      : account_(std::exchange(other.account_, nullptr)), bytes_(other.bytes_) {}
+  counted_bytes& operator=(counted_bytes&& other) noexcept {
+    std::swap(account_, other.account_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~counted_bytes() {
+    if (account_ != nullptr) account_->held -= bytes_;
+  }
+
+ private:
+  byte_account* account_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+// Puts a frame together again. Its room is reserved when it is announced, never more than the limits allow. A
+// call for which `account` has no room comes without its arguments.
 class incoming_transfer {
  public:
   enum class progress : std::uint8_t { going_on, complete, broken };
+
+  explicit incoming_transfer(byte_account* account = nullptr) noexcept : account_(account) {}
 
   // Takes an announcement or a chunk that came at `came`, or that the rest will not come. `broken`: not what
   // was announced, or past `most`.
@@ -51,13 +87,18 @@ class incoming_transfer {
   // The complete frame. A deadline has come closer since the announcement.
   frame finish(time_point now);
   bool active() const noexcept { return active_; }
-  void reset() noexcept { *this = {}; }
+  // Of the frame that is coming, or came last: there was no room.
+  bool came_without_payload() const noexcept { return turned_away_; }
+  void reset() noexcept { *this = incoming_transfer(account_); }
 
  private:
   progress announce(time_point came, frame const& message, frame_limits const& most);
   bool fill(std::span<std::byte const> content);
 
+  byte_account* account_;
+  counted_bytes counted_;
   bool active_ = false;
+  bool turned_away_ = false;
   time_point since_ = 0;
   transfer_message announced_;
   std::shared_ptr<byte_buffer> room_;  // body, then the buffers, each at its place

@@ -48,6 +48,7 @@ whereabouts where_is(mutant fault) {
     case mutant::batch_times_out:
     case mutant::results_mixed_up: return {"batches", many};
     case mutant::repetition_delivered: return {"lossy", usual};
+    case mutant::resend_forgotten: return {"leaky", usual};
     case mutant::lost_session_kept:
     case mutant::deaf_peer_kept: return {"lossy", many};
     case mutant::epoch_not_checked:
@@ -55,7 +56,6 @@ whereabouts where_is(mutant fault) {
     case mutant::restart_is_final: return {"wild", usual};
     case mutant::work_kept_at_end: return {"wild", many};
     case mutant::acknowledgement_forgotten:
-    case mutant::resend_forgotten:
     case mutant::withdrawal_unsaid:
     case mutant::bulk_window_ignored:
     case mutant::limits_ignored: return {"slow", usual};

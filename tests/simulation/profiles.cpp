@@ -74,6 +74,15 @@ std::vector<profile> make_profiles() {
   lossy.reconnect_every = 50 * millisecond;
   lossy.partition_every = 300 * millisecond;
 
+  // Only frames are lost, repeated and late: every call has its outcome in its time.
+  profile leaky;
+  leaky.name = "leaky";
+  leaky.reliable = false;
+  leaky.window = 16;
+  leaky.drop = 0.02;
+  leaky.repeat = 0.02;
+  leaky.straggle = 0.01;
+
   profile wild = lossy;
   wild.name = "wild";
   wild.drop = 0.1;
@@ -205,8 +214,8 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
-  return {fast,         local,   drains, batches, lossy, wild,    slow,  rough, driven, broken,
-          driven_lossy, stopped, pools,  credit,  storm, journal, turns, crowd, swarm};
+  return {fast,   local,        drains,  batches, lossy,  leaky, wild,    slow,  rough, driven,
+          broken, driven_lossy, stopped, pools,   credit, storm, journal, turns, crowd, swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }

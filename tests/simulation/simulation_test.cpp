@@ -68,6 +68,10 @@ TEST_CASE("simulated: links that lose, repeat, delay and reorder keep every prom
   keeps_every_promise("lossy");
 }
 
+TEST_CASE("simulated: where frames are lost and nothing else, every call has its outcome") {
+  keeps_every_promise("leaky");
+}
+
 TEST_CASE("simulated: so they do when the hub starts anew") { keeps_every_promise("wild", 500); }
 
 TEST_CASE("simulated: large frames over slow links starve nobody") { keeps_every_promise("slow"); }

@@ -31,6 +31,36 @@ header assigned_to(raw_peer& worker) {
   return {};
 }
 
+// A call of a client elsewhere, in as many parts as it takes, or as are wanted.
+void say_large_call(raw_peer& client, std::uint64_t number, std::size_t payload, int parts = 100) {
+  frame message;
+  byte_buffer body;
+  write_call(body, "f", {}, {});
+  message.head.type = frame_type::call;
+  message.head.call = {client.session, number};
+  message.head.signature = 7;
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  body.extend(payload / 2);
+  message.body = std::move(body);
+  byte_buffer block;
+  block.extend(payload / 2);
+  message.buffers.push_back({block.data(), block.size(), std::make_shared<byte_buffer>(std::move(block))});
+  message.head.buffer_count = 1;
+  share_body(message);
+  outgoing_transfer transfer;
+  for (auto left = parts; left != 0 && !transfer.done(message); --left)
+    client.say(transfer.next(message.head, message));
+}
+
+std::vector<errc> codes_for(raw_peer& client) {
+  std::vector<errc> found;
+  for (auto const& message : client.received()) {
+    failure error;
+    if (message.head.type == frame_type::error && read_error(message, error)) found.push_back(error.code);
+  }
+  return found;
+}
+
 }  // namespace
 
 TEST_CASE("promise 19: a call whose caller has been gone for the silence is cancelled") {
@@ -192,6 +222,45 @@ TEST_CASE("promise 10: outcomes that a client does not take count against its cr
   CHECK(next.call.number == 17);
   hub.wait(20 * second);  // it falls silent: nothing is kept for it
   CHECK(hub.core.census().client_bytes == 0);
+}
+
+TEST_CASE("promise 10: what large calls are announced to take counts, and who comes too late is overloaded") {
+  hub_config config;
+  config.max_bytes = std::size_t{3} << 20;
+  raw_hub hub(std::move(config));
+  raw_peer silent(hub, 1, 100);
+  raw_peer client(hub, 2, 200);
+  REQUIRE(silent.hello(peer_role::client));
+  REQUIRE(client.hello(peer_role::client));
+  constexpr std::size_t size = std::size_t{2} << 20;
+  say_large_call(silent, 1, size, 1);  // announced, and never filled
+  CHECK(hub.core.census().bytes >= size);
+  auto const before = hub.core.census().bytes;
+  say_large_call(client, 1, size, 3);
+  CHECK(hub.core.census().bytes < before + 1'000);
+}
+
+TEST_CASE("promise 10: a large call for which there is no room is overloaded, and the next one is not") {
+  hub_config config;
+  config.max_bytes = std::size_t{3} << 20;
+  raw_hub hub(std::move(config));
+  raw_peer silent(hub, 1, 100);
+  raw_peer client(hub, 2, 200);
+  REQUIRE(silent.hello(peer_role::client));
+  REQUIRE(client.hello(peer_role::client));
+  constexpr std::size_t size = std::size_t{2} << 20;
+  say_large_call(silent, 1, size, 2);
+  say_large_call(client, 1, size);
+  CHECK(codes_for(client) == std::vector{errc::overloaded});
+  client.acknowledge(1);
+  client.call(2);
+  hub.wait(9 * second);
+  client.acknowledge(1);
+  hub.wait(2 * second);  // the other one has been silent for too long
+  say_large_call(client, 3, size);
+  CHECK(codes_for(client).empty());
+  CHECK(hub.core.census().calls == 2);
+  CHECK(hub.core.counters().protocol_violations == 0);
 }
 
 TEST_CASE("promise 10: who takes nothing and goes on asking is let go") {

@@ -191,6 +191,63 @@ TEST_CASE("promise 8: what does not stop is killed with its process once its nei
   }
 }
 
+TEST_CASE("a worker elsewhere that is condemned ends with its last neighbour, however that one ended") {
+  for (auto const threw : {true, false}) {
+    loopback net({}, false);
+    auto& client = net.add_client();
+    auto& worker = add_worker(net, 2);
+    auto const stuck = net.submit(client, "stuck");
+    auto const neighbour = net.submit(client, "neighbour");
+    net.cancel(client, stuck);
+    net.wait(30 * second);
+    auto const name = "worker-" + std::to_string(worker.session);
+    failure error;
+    error.code = errc::failed;
+    if (threw)
+      net.finish(worker, worker.runs.back().key, std::move(error));
+    else
+      net.finish(worker, 1, "value");
+    CHECK(client.outcomes.at(neighbour.number).ok() != threw);
+    if (threw) CHECK(client.outcomes.at(neighbour.number).error().worker == name);
+    CHECK(net.hub().counters().workers_killed == 1);
+    CHECK(net.hub().census().workers == 0);
+  }
+}
+
+TEST_CASE("a worker is lost while what its own task has called is on its way to it") {
+  loopback net({}, false);
+  auto& client = net.add_client();
+  auto& tasks = net.add_client();
+  auto& worker = add_worker(net, 2);
+  auto const outer = net.submit(client, "outer");
+  worker.connected = false;  // nothing reaches it any more
+  auto const inner = net.call_within(worker, tasks, std::string(std::size_t{3} << 20, 'x'));
+  CHECK(net.hub().census().attempts == 2);
+  net.wait(15 * second);
+  CHECK(how_ended(client, outer) == errc::worker_lost);
+  CHECK(how_ended(tasks, inner) == errc::cancelled);
+  CHECK(net.hub().census().calls == 0);
+  CHECK(net.hub().census().attempts == 0);
+}
+
+TEST_CASE("a worker is lost while it runs what its own task has called, too") {
+  for (auto const reliable : {true, false}) {
+    loopback net({}, reliable);
+    auto& client = net.add_client();
+    auto& tasks = net.add_client();
+    auto& worker = add_worker(net, 2);
+    auto const outer = net.submit(client, "outer");
+    auto const inner = net.call_within(worker, tasks, "inner");
+    REQUIRE(running(worker) == "outer inner ");
+    net.lose(worker, crash());
+    net.wait(15 * second);
+    CHECK(how_ended(client, outer) == errc::worker_lost);
+    CHECK(how_ended(tasks, inner) == errc::cancelled);
+    CHECK(net.hub().census().attempts == 0);
+    CHECK(net.hub().census().calls == 0);
+  }
+}
+
 TEST_CASE("what stops at last lets its worker go in good order") {
   loopback net;
   auto& client = net.add_client();
@@ -269,6 +326,32 @@ TEST_CASE("a small call that overtakes a large one on its way to a worker is the
   auto const outcomes = client.received();
   REQUIRE(outcomes.size() == 1);
   CHECK(outcomes[0].head.call.number == 2);
+}
+
+TEST_CASE("promise 15: what is next runs, and its time counts, while a large answer before it is under way") {
+  raw_hub hub;
+  raw_peer client{hub, 1, 100, {.reliable = true}};
+  raw_peer worker{hub, 2, 900};
+  REQUIRE(client.hello(peer_role::client));
+  REQUIRE(worker.hello(peer_role::worker, {{"f", 7, ""}}));
+  client.call(1);
+  worker.answer_items(100, 1, 1);  // so that it is known to be short
+  client.call(2);
+  client.call(3, with_timeout(second));
+  worker.acknowledge(3);
+  client.received();
+  auto ended = make_control(frame_type::ended);
+  ended.head.call = {100, 2};
+  ended.head.attempt = 1;
+  for (int i = 0; i < 2; ++i) worker.say({ended.head, {}, {}});  // who says it twice changes nothing
+  for (int i = 0; i < 11; ++i) {
+    hub.wait(100 * millisecond);
+    worker.acknowledge(3);  // it lives
+  }
+  auto const outcomes = client.received();
+  REQUIRE(outcomes.size() == 1);
+  CHECK(outcomes[0].head.call.number == 3);
+  CHECK(hub.core.counters().protocol_violations == 0);
 }
 
 TEST_CASE("whatever is finished, cancelled, timed out or crashes: every call ends, and the hub is empty") {

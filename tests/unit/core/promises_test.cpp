@@ -244,6 +244,22 @@ TEST_CASE("promise 3: a worker elsewhere that falls silent gets no new work unti
   CHECK(net.hub().counters().workers_lost == 0);
 }
 
+TEST_CASE("promise 3: a worker elsewhere gets no work before it is seen to hear") {
+  for (auto const hears : {true, false}) {
+    raw_hub hub;
+    raw_peer client{hub, 1, 100, {.reliable = true}};
+    raw_peer worker{hub, 2, 900};
+    worker.answers = hears;
+    REQUIRE(client.hello(peer_role::client));
+    client.call(1);
+    REQUIRE(worker.hello(peer_role::worker, {{"f", 7, ""}}));
+    CHECK(worker.received().size() == (hears ? 1 : 0));
+    worker.answers = true;
+    REQUIRE(worker.hello(peer_role::worker, {{"f", 7, ""}}));  // again: it is not known whether that came
+    CHECK(worker.received().size() == (hears ? 0 : 1));
+  }
+}
+
 TEST_CASE("promise 3: a worker whose connection ended gets no new work until it is back") {
   loopback net({}, false);
   auto& client = net.add_client();

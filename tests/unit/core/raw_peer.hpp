@@ -59,6 +59,7 @@ struct raw_peer {
   std::uint64_t session;
   std::uint32_t epoch = 0;
   std::uint32_t sequence = 0;
+  bool answers = true;  // a welcome
 
   raw_peer(raw_hub& at, peer_id number, std::uint64_t of, peer_link const& how = {})
       : hub(at), id(number), session(of) {
@@ -85,6 +86,7 @@ struct raw_peer {
       if (send->head.epoch != epoch) sequence = 0;
       epoch = send->head.epoch;
       send->peer = 0;
+      if (answers) acknowledge(0);
       return true;
     }
     return false;
