@@ -86,6 +86,11 @@ class YonderConan(ConanFile):
             supported = ", ".join(f"{name} {version} or later" for name, version in self._oldest_compilers.items())
             raise ConanInvalidConfiguration(
                 f"{self.ref} needs {supported}; this profile has {compiler} {self.settings.compiler.version}")
+        # One that stands in for it (platform_requires) has no options.
+        zeromq = [found for needed, found in self.dependencies.host.items() if needed.ref.name == "zeromq"]
+        if any(str(found.options.get_safe("encryption")) == "False" for found in zeromq):
+            raise ConanInvalidConfiguration(
+                f"{self.ref} with zmq needs ZeroMQ's encryption (CURVE keys); use zeromq/*:encryption=libsodium, or yonder/*:zmq=False")
 
     def generate(self):
         toolchain = CMakeToolchain(self)

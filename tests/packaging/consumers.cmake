@@ -29,8 +29,12 @@ yonder_add_consumer(static_tasks static_tasks APART FIXTURE static OPTIONS ${of_
 yonder_add_consumer(no_rtti no_rtti APART FIXTURE static OPTIONS ${of_static})
 set_tests_properties(packaging_no_rtti PROPERTIES PASS_REGULAR_EXPRESSION "yonder: [^\n]*compile without -fno-rtti")
 
+set(shared_libraries core zmq ml)
+if(TARGET yonder_http)
+  list(APPEND shared_libraries http)
+endif()
 yonder_add_packaging_test(symbols FIXTURE shared COMMAND
-  "${CMAKE_CURRENT_SOURCE_DIR}/check_symbols.sh" "${folder}/shared/${CMAKE_INSTALL_LIBDIR}")
+  "${CMAKE_CURRENT_SOURCE_DIR}/check_symbols.sh" "${folder}/shared/${CMAKE_INSTALL_LIBDIR}" ${shared_libraries})
 
 if(NOT YONDER_SANITIZE)  # a sanitizer has handlers, and a thread, of its own
   yonder_add_test_executable(before_runtime SOURCES before_runtime.cpp LINK yonder::yonder)
@@ -45,5 +49,12 @@ foreach(person IN ITEMS gpu_box library_author http_company slurm_team)
 endforeach()
 
 # Another architecture, under an emulator.
-yonder_add_packaging_test(arm64 APART COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/arm64/cross_build.sh"
-  "${PROJECT_SOURCE_DIR}" "${folder}/arm64" "${CMAKE_CXX_COMPILER_LAUNCHER}")
+set(YONDER_ARM64_LIBRARIES "" CACHE PATH "What tests/packaging/arm64/fetch_libraries.sh has unpacked")
+function(yonder_add_arm64_test name)
+  yonder_add_packaging_test(${name} ${ARGN} COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/arm64/cross_build.sh"
+    "${PROJECT_SOURCE_DIR}" "${folder}/${name}" "${YONDER_ARM64_LIBRARIES}" "${CMAKE_CXX_COMPILER_LAUNCHER}" ${which})
+endfunction()
+set(which "")
+yonder_add_arm64_test(arm64 APART)
+set(which small)
+yonder_add_arm64_test(arm64_small)

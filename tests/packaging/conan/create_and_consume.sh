@@ -1,16 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # create_and_consume.sh CONAN SOURCE FOLDER [OPTION…]: makes the Conan package without a network (the profile says what stands in for
-# ConanCenter's), which runs test_package/, then builds and runs the consumer against it. OPTION: shared=True, zmq=False, …
+# ConanCenter's), which runs test_package/, then builds and runs the consumer of what OPTION asks for with Conan's toolchain, and sees that what was switched
+# off is not there. OPTION: shared=True, zmq=False, …
 set -euo pipefail
 
 conan=$1 source=$2 folder=$3
 shift 3
-export CONAN_HOME=$folder/home
+export CONAN_HOME=$folder/home CCACHE_BASEDIR=$folder
 options=()
 for option in "$@"; do options+=(-o "yonder/*:$option"); done
 profile=$source/tests/packaging/conan/profile
 consumer=$source/tests/packaging/find_package
+
+asked() { # <option> <its default>: whether it is on
+  local value=$2 option
+  for option in "${given[@]}"; do
+    case $option in "$1="*) value=${option#*=} ;; esac
+  done
+  [ "$value" = True ]
+}
+given=("$@")
 
 rm -rf "$folder"
 mkdir -p "$CONAN_HOME" "$folder/recipe"
@@ -20,10 +30,39 @@ tar -C "$source" --exclude=./build --exclude=./.git -cf - . | tar -C "$folder/re
 version=$("$conan" inspect "$folder/recipe" --format=json | sed -nE 's/^ *"version": "([^"]+)".*/\1/p')
 "$conan" install --requires="yonder/$version" --no-remote -pr:a "$profile" "${options[@]}" -of "$folder/generators" \
   -g CMakeToolchain -g CMakeDeps -g VirtualRunEnv
-cmake -S "$consumer" -B "$folder/consumer" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-  -DCMAKE_TOOLCHAIN_FILE="$folder/generators/conan_toolchain.cmake" -DCOMPONENTS=core
-cmake --build "$folder/consumer"
 set +u # Conan's script reads variables that may be unset
 # shellcheck disable=SC1091
 . "$folder/generators/conanrun.sh"
-exec "$folder/consumer/consumer"
+set -u
+
+consume() { # <component> <source>
+  cmake -S "$consumer" -B "$folder/consumer_$1" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_TOOLCHAIN_FILE="$folder/generators/conan_toolchain.cmake" "-DCOMPONENTS=$1" "-DSOURCE=$2"
+  cmake --build "$folder/consumer_$1"
+  "$folder/consumer_$1/consumer"
+}
+consume core main.cpp
+! asked asio False || consume asio asio.cpp
+! asked http False || consume http http.cpp
+
+package=$("$conan" cache path "$("$conan" list "yonder/$version:*" --format=json |
+  python3 -c 'import json, sys; ref, found = next(iter(json.load(sys.stdin)["Local Cache"].items())); revision, told = next(iter(found["revisions"].items())); print(f"{ref}#{revision}:" + next(iter(told["packages"])))')")
+there() { # <what> <expected: yes|no> <glob>
+  local found=no
+  ! compgen -G "$package/$3" >/dev/null || found=yes
+  [ "$found" = "$2" ] || {
+    echo "$1: expected '$2', found '$found' ($3)"
+    exit 1
+  }
+}
+yes_if() { if asked "$@"; then echo yes; else echo no; fi; }
+kind=a
+! asked shared False || kind=so
+there core yes "lib/libyonder_core.$kind"
+there zmq "$(yes_if zmq True)" "lib/libyonder_zmq.$kind"
+there ml "$(yes_if ml True)" "lib/libyonder_ml.$kind"
+there asio "$(yes_if asio False)" include/yonder/asio.hpp
+there http "$(yes_if http False)" "lib/libyonder_http.$kind"
+there tools "$(yes_if tools False)" bin/yonder
+there licence yes licenses/LICENSE
+! asked tools False || "$package/bin/yonder" --help >/dev/null
