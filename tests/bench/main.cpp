@@ -46,8 +46,10 @@ void run(command const& asked) {
   bench::report results;
   bench::print_heading();
   for (auto const& each : bench::groups)
-    if (asked.names.empty() || std::count(asked.names.begin(), asked.names.end(), each.name) != 0)
+    if (asked.names.empty() || std::count(asked.names.begin(), asked.names.end(), each.name) != 0) {
+      results.begin_group(each.name);
       each.run(results);
+    }
   if (!asked.json.empty()) results.write_json(asked.json);
 }
 

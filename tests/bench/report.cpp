@@ -67,7 +67,8 @@ void print_line(std::string_view verdict, std::string const& what, std::string c
 }
 
 nlohmann::json as_json(row const& each) {
-  nlohmann::json object{{"what", each.what},
+  nlohmann::json object{{"group", each.group},
+                        {"what", each.what},
                         {"unit", each.unit},
                         {"peer_name", each.peer_name},
                         {"target", each.wanted.text(each.unit)}};
@@ -113,6 +114,7 @@ void report::add(row done, comparison const& found, double scale) {
   print_line(done.wanted.met_by(shown) ? "met" : "missed", done.what, with_unit(shown.ours, done.unit),
              with_unit(shown.peer, done.unit) + " (" + done.peer_name + ")", number(shown.ratio),
              done.wanted.text(done.unit), spread);
+  done.group = group_;
   rows_.push_back(std::move(done));
 }
 
@@ -120,6 +122,7 @@ void report::skip(row left_out, std::string why) {
   left_out.skipped = std::move(why);
   std::puts((padded("skipped", 8) + padded(left_out.what, 54) + left_out.skipped).c_str());
   std::fflush(stdout);
+  left_out.group = group_;
   rows_.push_back(std::move(left_out));
 }
 

@@ -31,11 +31,15 @@ struct row {
   target wanted;
   comparison found{};
   std::string skipped{};  // why there are no figures
+  std::string group{};    // `./dev bench GROUP` measures it
 };
 
 // Prints a line for every row as it comes, and keeps them for the file.
 class report {
  public:
+  // Of what follows. Its name is a constant.
+  void begin_group(std::string_view name) { group_ = name; }
+
   // `found` is in `scale`ths of the unit: 1e3 for ns that are shown as µs.
   void add(row done, comparison const& found, double scale = 1);
   void skip(row left_out, std::string why);
@@ -45,6 +49,7 @@ class report {
 
  private:
   std::vector<row> rows_;
+  std::string group_;
 };
 
 // The peers' versions and the machine, a line each that begins with '#'; then the names of the columns.
