@@ -51,8 +51,10 @@ def of_document(name, text):
 
     def lead(match):
         words, target = match.group(1), match.group(2)
-        if re.match(r"[a-z]+:", target) or target.startswith("#"):
+        if re.match(r"[a-z]+:", target):
             return match.group(0)
+        if target.startswith("#"):
+            return f"[{words}](@ref {place(target[1:])})"
         file, _, _ = target.partition("#")
         path = os.path.normpath(os.path.join(folder, file))
         if os.path.isdir(path) and os.path.exists(os.path.join(path, "README.md")):
@@ -62,8 +64,20 @@ def of_document(name, text):
             return f"[{words}](@ref {page_name(inside)})"
         if os.path.isdir(path):
             return words
-        return f"[{words}](files/{inside}{'.txt' if not inside.endswith('.png') else ''})"
+        return f"[{words}](files/{inside}{'.txt' if not inside.endswith(('.png', '.svg')) else ''})"
 
+    page = page_name(os.path.relpath(os.path.abspath(name), ROOT))
+    wanted = set(re.findall(r"\]\(#([^)]+)\)", text))
+
+    def place(slug):
+        return f"{page}_{re.sub('[^a-z0-9]', '_', slug)}"
+
+    # Headings that a link of the same page leads to: Doxygen does not name them as GitHub does.
+    def name_heading(match):
+        slug = re.sub(r"[^a-z0-9 _-]", "", match.group(2).lower()).replace(" ", "-")
+        return f"{match.group(0)}\n\n@anchor {place(slug)}\n" if slug in wanted else match.group(0)
+
+    text = re.sub(r"^(#+) +(.*)$", name_heading, text, flags=re.M)
     text = re.sub(r"^<!-- (compile|run|excerpt): .*-->\n", "", text, flags=re.M)
     parts = re.split(r"(^ *```.*?^ *```|`[^`\n]*`)", text, flags=re.M | re.S)
     parts[::2] = [re.sub(r"\[([^\]]*)\]\(([^) ]+)\)", lead, part) for part in parts[::2]]

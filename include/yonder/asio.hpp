@@ -233,6 +233,7 @@ class asio_driver {
   asio_driver(asio_driver const&) = delete;
   asio_driver& operator=(asio_driver const&) = delete;
 
+  // The loop no longer drives, and may return. Again: nothing happens.
   void stop() {
     if (auto const stopped = std::exchange(drive_, nullptr)) stopped->stop();
   }

@@ -184,7 +184,8 @@ class batched
                 "yonder::batched<f, \"name\">");
 
  public:
-  static constexpr std::string_view name = detail::task_name<Function, Name>();
+  static constexpr std::string_view name = detail::task_name<Function, Name>();  // under which it travels
+  // Runs a batch in a worker; what the registry keeps.
   static constexpr detail::batch_invoker invoke_batch = &parts::several;
 
   constexpr batched(batch_options<typename parts::item> how = {}, options settings = {})
@@ -192,19 +193,23 @@ class batched
     batched::register_task();
   }
 
+  // With other options where `settings` says so.
   [[nodiscard]] constexpr batched with(options settings) const {
     return batched(how_, settings.over(options_));
   }
+  // By this runtime, which must outlive its calls' making.
   [[nodiscard]] constexpr batched on(runtime& where) const {
     batched changed = *this;
     changed.runtime_ = &where;
     return changed;
   }
 
-  [[nodiscard]] constexpr options const& settings() const { return options_; }
+  [[nodiscard]] constexpr options const& settings() const { return options_; }  // that its calls have
+  // The runtime that calls go to. Throws usage_error where there is none.
   [[nodiscard]] detail::engine_ref where() const {
     return runtime_ != nullptr ? runtime_->engine() : detail::current_engine();
   }
+  // How an item is gathered with others.
   [[nodiscard]] detail::batch_terms batch_of(typename parts::item const& item) const {
     return detail::terms_of(how_, item);
   }
@@ -224,17 +229,19 @@ class batched<Function, Name> {
   using item = typename detail::batch_function<Function>::item;
 
  public:
-  static constexpr std::string_view name = detail::task_name<Function, Name>();
+  static constexpr std::string_view name = detail::task_name<Function, Name>();  // under which it travels
 
   constexpr batched(batch_options<item> how = {}, options settings = {}) : how_(how), options_(settings) {
     bound::register_task();
   }
 
+  // The method of this object, as a task whose calls are gathered.
   [[nodiscard]] bound on(instance<of> object) const { return {std::move(object), how_, options_, nullptr}; }
+  // With other options where `settings` says so.
   [[nodiscard]] constexpr batched with(options settings) const {
     return batched(how_, settings.over(options_));
   }
-  [[nodiscard]] constexpr options const& settings() const { return options_; }
+  [[nodiscard]] constexpr options const& settings() const { return options_; }  // that its calls have
 
  private:
   batch_options<item> how_;

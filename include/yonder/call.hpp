@@ -18,8 +18,9 @@ namespace yonder {
 
 // Names one call everywhere: the runtime that called (drawn at random), and the call's number there, from 1.
 struct call_id {
-  std::uint64_t session = 0;
-  std::uint64_t number = 0;
+  std::uint64_t session = 0;  // of the runtime that called
+  std::uint64_t number = 0;   // there, from 1
+
   friend auto operator<=>(call_id const&, call_id const&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
@@ -118,8 +119,10 @@ class [[nodiscard]] call {
     return detail::decode_expected<R>(*state_);
   }
 
+  // Until it has ended; throws nothing of the task's.
   void wait() const { detail::wait(*state_); }
 
+  // Whether it has ended: get() would not wait.
   [[nodiscard]] bool ready() const noexcept { return detail::is_done(*state_); }
 
   // Asks for the call to end: queued work never starts, running work is told to stop
@@ -127,6 +130,7 @@ class [[nodiscard]] call {
   // before, get() throws `cancelled`.
   void cancel() noexcept { detail::cancel(*state_); }
 
+  // By which logs, and this_call::id() in the task, name it.
   [[nodiscard]] call_id id() const noexcept {
     auto const id = detail::id_of(*state_);
     return {id.session, id.number};

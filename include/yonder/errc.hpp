@@ -40,6 +40,7 @@ enum class retry_class : std::uint8_t {
   unimplemented,  // this callee cannot; another build might
 };
 
+// The class that each code belongs to.
 constexpr retry_class retry_class_of(errc code) noexcept {
   switch (code) {
     case errc::worker_lost:

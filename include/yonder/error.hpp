@@ -13,7 +13,7 @@ namespace yonder {
 
 // Everything that is known about a failed call. Fields that do not apply are empty or zero.
 struct error_details {
-  errc code = errc::failed;
+  errc code = errc::failed;   // why, as a stable number
   std::string message{};      // what happened, in words
   std::string task{};         // the task's name
   std::uint32_t attempt = 0;  // the attempt that failed, from 1; 0: none had started
@@ -32,8 +32,11 @@ class YONDER_API error : public std::runtime_error {
   error& operator=(error const&) noexcept = default;
   ~error() override;
 
+  // Why the call failed.
   errc code() const noexcept { return details_->code; }
+  // What its caller can do about it.
   retry_class retry() const noexcept { return retry_class_of(code()); }
+  // All that is known; shared by copies of the error.
   error_details const& details() const noexcept { return *details_; }
 
  private:
@@ -47,24 +50,26 @@ class YONDER_API remote_error : public error {
   ~remote_error() override;
 };
 
-// No worker has a task of this name, or only one with other argument and result structure.
+// No worker has a task of this name.
 class YONDER_API unknown_function : public error {
  public:
   using error::error;
   ~unknown_function() override;
 };
+// A worker has a task of this name, with other argument or result structure.
 class YONDER_API signature_mismatch : public error {
  public:
   using error::error;
   ~signature_mismatch() override;
 };
 
-// Bytes that do not decode to what their structure promises, or arguments or a result past the size limit.
+// Bytes that do not decode to what their structure promises.
 class YONDER_API undecodable : public error {
  public:
   using error::error;
   ~undecodable() override;
 };
+// Arguments or a result past the size limit; the message names the limit and the option that sets it.
 class YONDER_API too_large : public error {
  public:
   using error::error;
@@ -85,47 +90,52 @@ class YONDER_API worker_start_failed : public error {
   ~worker_start_failed() override;
 };
 
-// The connection to the hub could not be made, was refused, or ended before the call did.
+// Nobody answered at the hub's address within runtime_options::connect_timeout.
 class YONDER_API hub_unreachable : public error {
  public:
   using error::error;
   ~hub_unreachable() override;
 };
+// The hub, or this side, does not accept the other one's key.
 class YONDER_API unauthorized : public error {
  public:
   using error::error;
   ~unauthorized() override;
 };
+// The connection to the hub, or the runtime itself, ended before the call did.
 class YONDER_API disconnected : public error {
  public:
   using error::error;
   ~disconnected() override;
 };
 
-// An attempt outlasted options::timeout, or the whole call options::deadline.
+// An attempt outlasted options::timeout.
 class YONDER_API timed_out : public error {
  public:
   using error::error;
   ~timed_out() override;
 };
+// The whole call, waiting included, outlasted options::deadline.
 class YONDER_API deadline_exceeded : public error {
  public:
   using error::error;
   ~deadline_exceeded() override;
 };
 
+// call::cancel() ended the call, or a map that was left early.
 class YONDER_API cancelled : public error {
  public:
   using error::error;
   ~cancelled() override;
 };
 
-// Past the credit of this caller, or no pool will ever be able to run the call.
+// Past the credit, or the queue limit, of this caller: try again later.
 class YONDER_API overloaded : public error {
  public:
   using error::error;
   ~overloaded() override;
 };
+// No pool will ever be able to run the call.
 class YONDER_API unsatisfiable : public error {
  public:
   using error::error;

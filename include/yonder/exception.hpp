@@ -174,6 +174,7 @@ class exception {
   using told = decltype(detail::tell_exception<Type, found>());
 
  public:
+  // Under which it travels: the type's own name, or the stated one.
   static constexpr std::string_view name = detail::type_name<Type, Name>();
 
   constexpr exception() noexcept {

@@ -9,12 +9,13 @@
 
 namespace yonder {
 
+// What makes an expected of an error: `return unexpected(error)`.
 template <class E>
 class unexpected {
  public:
   constexpr explicit unexpected(E error) : error_(std::move(error)) {}
-  constexpr E const& error() const& noexcept { return error_; }
-  constexpr E&& error() && noexcept { return std::move(error_); }
+  constexpr E const& error() const& noexcept { return error_; }    // the error
+  constexpr E&& error() && noexcept { return std::move(error_); }  // the error, to be moved from
 
  private:
   E error_;
@@ -39,12 +40,14 @@ class [[nodiscard]] expected {
   expected(unexpected<E> failure) : content_(std::in_place_index<1>, std::move(failure).error()) {}
   expected() requires std::is_void_v<T> : content_(std::in_place_index<0>) {}
 
-  bool has_value() const noexcept { return content_.index() == 0; }
+  bool has_value() const noexcept { return content_.index() == 0; }  // as bool
   explicit operator bool() const noexcept { return has_value(); }
 
   // The value; throws the error where there is none.
   std::add_lvalue_reference_t<stored> value() & { return checked(*this); }
+  // The same of a const one.
   std::add_lvalue_reference_t<stored const> value() const& { return checked(*this); }
+  // The same, to be moved from.
   stored&& value() && { return std::move(checked(*this)); }
 
   // The value. Undefined where there is none.
@@ -54,10 +57,12 @@ class [[nodiscard]] expected {
   stored* operator->() noexcept { return std::get_if<0>(&content_); }
   stored const* operator->() const noexcept { return std::get_if<0>(&content_); }
 
+  // The value, or `other` where there is none.
   template <class U>
   stored value_or(U&& other) const& {
     return has_value() ? **this : static_cast<stored>(std::forward<U>(other));
   }
+  // The same, moved from where there is one.
   template <class U>
   stored value_or(U&& other) && {
     return has_value() ? std::move(**this) : static_cast<stored>(std::forward<U>(other));

@@ -24,13 +24,13 @@ struct http_options {
 
   // TLS: files of a certificate chain and of its private key, as PEM. Both or none.
   std::string certificate{};
-  std::string private_key{};
+  std::string private_key{};  // as PEM; both or none
 
   // Pages of these origins ("https://example.org") may call, too. Empty: of none.
   std::vector<std::string> origins{};
 
-  std::size_t max_connections = 1024;
-  std::size_t max_body_bytes = std::size_t{16} << 20;
+  std::size_t max_connections = 1024;                  // at once; further ones wait to be accepted
+  std::size_t max_body_bytes = std::size_t{16} << 20;  // of a request; a larger one is answered by 413
 
   // For how long a request that states no deadline is held.
   std::chrono::nanoseconds max_wait = std::chrono::seconds(60);

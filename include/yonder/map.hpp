@@ -19,11 +19,11 @@ namespace on_error {
 
 // Throws the first error, after cancelling the rest.
 struct stop_t {};
-inline constexpr stop_t stop{};
+inline constexpr stop_t stop{};  // to be passed to map(…).on_error()
 
 // Yields expected<R, error>, for every element; of for_each: returns what failed.
 struct collect_t {};
-inline constexpr collect_t collect{};
+inline constexpr collect_t collect{};  // to be passed to map(…).on_error(), or to for_each
 
 }  // namespace on_error
 
@@ -36,7 +36,7 @@ struct for_each_options {
 // What became of an element for which for_each's call failed.
 struct failed_element {
   std::size_t index = 0;  // its position in the input, from 0
-  error cause;
+  error cause;            // what remote() would have thrown
 };
 
 namespace detail {
@@ -114,9 +114,11 @@ class [[nodiscard]] map_range {
   // At most so many calls on their way. Default: 256.
   map_range window(std::size_t calls) && { return {task_, std::forward<Range>(range_), ordered_, calls}; }
 
+  // Every element's outcome, as expected<R, error>; the first error no longer ends the map.
   map_range<Task, Range, on_error::collect_t> on_error(on_error::collect_t) && {
     return {task_, std::forward<Range>(range_), ordered_, window_};
   }
+  // The first error throws, and cancels the rest: the default.
   map_range<Task, Range, on_error::stop_t> on_error(on_error::stop_t) && {
     return {task_, std::forward<Range>(range_), ordered_, window_};
   }
@@ -157,7 +159,7 @@ class [[nodiscard]] map_range {
     advance();
     return iterator(this);
   }
-  std::default_sentinel_t end() const noexcept { return {}; }
+  std::default_sentinel_t end() const noexcept { return {}; }  // reached once all results were taken
 
  private:
   void advance() {

@@ -67,6 +67,7 @@ struct linked_libraries {
 
 }  // namespace detail
 
+// How a runtime is made; what is not set has the defaults of docs/defaults.md.
 struct runtime_options {
   // Of the workers that the hub of its own starts: how many are started with it, and stay although they have
   // nothing to do.
@@ -116,7 +117,7 @@ struct runtime_options {
 
   // Credit: past so many calls, or argument bytes, on their way a further one fails with overloaded.
   std::size_t max_calls = 1'000'000;
-  std::size_t max_bytes = std::size_t{2} << 30;
+  std::size_t max_bytes = std::size_t{2} << 30;  // of arguments
 
   // The largest arguments, or result, of one call.
   std::size_t max_call_bytes = std::size_t{256} << 20;
@@ -189,15 +190,18 @@ class YONDER_API runtime {
 
   // For a loop of the program's own, where runtime_options::own_thread is false. The descriptor is readable
   // (for poll, epoll, select and what is made of them) while drive() has something to do; it is the
-  // runtime's, do not read from it. -1 in a fork. drive() does what is due and does not wait; any thread may
-  // call it, as long as the runtime lives. Calls may be waited for anywhere, in the loop too: whoever waits
-  // drives meanwhile. Both throw usage_error where own_thread is true.
+  // runtime's, do not read from it. -1 in a fork. Throws usage_error where own_thread is true, as drive()
+  // does.
   [[nodiscard]] int descriptor() const;
+
+  // Does what is due, and does not wait. Any thread may call it, as long as the runtime lives. Calls may be
+  // waited for anywhere, in the loop too: whoever waits drives meanwhile.
   void drive() const;
 
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;
 
+  // For Yonder's own templates.
   [[nodiscard]] std::shared_ptr<detail::engine> const& engine() const noexcept { return engine_; }
 
  private:

@@ -184,7 +184,7 @@ class service<T(P...), Name> {
                 "yonder::service<T(P…), \"name\">");
 
  public:
-  static constexpr std::string_view name = detail::type_name<T, Name>();
+  static constexpr std::string_view name = detail::type_name<T, Name>();  // under which it travels
 
   constexpr service(service_options settings = {}) : settings_(settings) { (void)&record::registered; }
 
@@ -206,8 +206,9 @@ class service<T(P...), Name> {
     return instance<T>(std::move(state));
   }
 
+  // The same class with these settings, all of them.
   [[nodiscard]] constexpr service with(service_options settings) const { return service(settings); }
-  [[nodiscard]] constexpr service_options const& settings() const { return settings_; }
+  [[nodiscard]] constexpr service_options const& settings() const { return settings_; }  // that it has
 
  private:
   service_options settings_;
@@ -278,14 +279,16 @@ class method {
   static_assert(detail::concurrency_of<of>() >= 1, "yonder: a service's concurrency is 1 or more");
 
  public:
-  static constexpr std::string_view name = bound::name;
+  static constexpr std::string_view name = bound::name;  // under which it travels
 
   constexpr method(options settings = {}) : options_(settings) { bound::register_task(); }
 
+  // The method of this object, as a task.
   [[nodiscard]] bound on(instance<of> object) const { return {std::move(object), options_, nullptr}; }
 
+  // With other options where `settings` says so.
   [[nodiscard]] constexpr method with(options settings) const { return method(settings.over(options_)); }
-  [[nodiscard]] constexpr options const& settings() const { return options_; }
+  [[nodiscard]] constexpr options const& settings() const { return options_; }  // that its calls have
 
  private:
   options options_;

@@ -26,7 +26,7 @@ struct service_options {
 
   // For the constructor, then for the destructor: a worker that outlasts it is killed.
   std::chrono::nanoseconds enter_timeout = std::chrono::minutes(5);
-  std::chrono::nanoseconds exit_timeout = std::chrono::seconds(10);
+  std::chrono::nanoseconds exit_timeout = std::chrono::seconds(10);  // the destructor's
 };
 
 }  // namespace yonder

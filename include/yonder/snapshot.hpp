@@ -14,17 +14,18 @@ namespace yonder {
 
 // What became of the calls of one task, whoever made them, since the hub began.
 struct task_snapshot {
-  std::string name;
-  std::uint64_t calls = 0;
-  std::uint64_t succeeded = 0;
-  std::uint64_t cancelled = 0;
-  std::map<errc, std::uint64_t> failed{};
+  std::string name;                        // the task's
+  std::uint64_t calls = 0;                 // that were made
+  std::uint64_t succeeded = 0;             // that ended with a value
+  std::uint64_t cancelled = 0;             // that were cancelled
+  std::map<errc, std::uint64_t> failed{};  // the others, by why
 
   // Attempts that returned a value, by how long they ran: runs[i] of less than 2ⁱ µs and of no range before;
   // the last is of whatever took longer.
   std::vector<std::uint64_t> runs{};
   std::chrono::microseconds run_time{};  // of all of them
 
+  // Calls that have ended, however.
   std::uint64_t ended() const {
     auto all = succeeded + cancelled;
     for (auto const& [code, count] : failed) all += count;
@@ -43,11 +44,11 @@ struct runtime_snapshot {
   std::size_t delayed = 0;           // and those that wait for their next attempt
   std::size_t bytes = 0;             // of their arguments
 
-  std::uint64_t attempts = 0;
-  std::uint64_t retries = 0;
-  std::uint64_t workers_lost = 0;
-  std::uint64_t workers_killed = 0;
-  std::uint64_t start_failures = 0;
+  std::uint64_t attempts = 0;        // that were given to workers, since the hub began
+  std::uint64_t retries = 0;         // of them, those that were not a call's first
+  std::uint64_t workers_lost = 0;    // that ended, or fell silent, by themselves
+  std::uint64_t workers_killed = 0;  // that were ended: a timeout or a cancel that the task ignored
+  std::uint64_t start_failures = 0;  // workers that could not be started
 
   std::vector<task_snapshot> tasks{};  // by name
 };

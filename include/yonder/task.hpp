@@ -328,6 +328,7 @@ class task : public detail::checked_verbs<task<Function, Name>, Function, Name> 
     return changed;
   }
 
+  // The options that its calls have.
   [[nodiscard]] constexpr options const& settings() const { return options_; }
 
   // The runtime that calls go to. Throws usage_error where there is none.

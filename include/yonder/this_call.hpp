@@ -21,11 +21,10 @@ class YONDER_API call_token {
   call_token() noexcept = default;
   explicit call_token(std::shared_ptr<detail::served_call const> call) noexcept : call_(std::move(call)) {}
 
-  // As the functions of this_call.
-  [[nodiscard]] bool stop_requested() const noexcept;
-  [[nodiscard]] std::stop_token stop_token() const noexcept;
-  [[nodiscard]] std::uint32_t attempt() const noexcept;
-  [[nodiscard]] call_id id() const noexcept;
+  [[nodiscard]] bool stop_requested() const noexcept;         // as this_call::stop_requested()
+  [[nodiscard]] std::stop_token stop_token() const noexcept;  // as this_call::stop_token()
+  [[nodiscard]] std::uint32_t attempt() const noexcept;       // as this_call::attempt()
+  [[nodiscard]] call_id id() const noexcept;                  // as this_call::id()
 
  private:
   std::shared_ptr<detail::served_call const> call_;

@@ -10,10 +10,11 @@
 
 namespace yonder {
 
+// Of the library, by Semantic Versioning.
 struct version_number {
-  int major;
-  int minor;
-  int patch;
+  int major;  // before 1.0 this is 0,
+  int minor;  // and a new minor version may break the interface
+  int patch;  // mends only
 
   friend constexpr bool operator==(version_number const&, version_number const&) = default;
 };

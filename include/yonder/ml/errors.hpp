@@ -12,10 +12,10 @@ namespace yonder::ml {
 // What is wrong with a model's file, in words. what() joins them:
 // "<file>: found <found>; expected <expected>; <advice>".
 struct model_fault {
-  std::string file;
-  std::string found;
-  std::string expected;
-  std::string advice;
+  std::string file;      // its path
+  std::string found;     // what is there
+  std::string expected;  // what should be
+  std::string advice;    // what to do
 };
 
 // A model folder that cannot be used. Nothing of it is kept: the next model loads as if this one had never
@@ -27,10 +27,10 @@ class YONDER_KERNELS_API model_error : public std::runtime_error {
   model_error& operator=(model_error const&) = default;
   ~model_error() override;
 
-  std::string const& file() const noexcept { return fault_.file; }
-  std::string const& found() const noexcept { return fault_.found; }
-  std::string const& expected() const noexcept { return fault_.expected; }
-  std::string const& advice() const noexcept { return fault_.advice; }
+  std::string const& file() const noexcept { return fault_.file; }          // as in model_fault
+  std::string const& found() const noexcept { return fault_.found; }        // as in model_fault
+  std::string const& expected() const noexcept { return fault_.expected; }  // as in model_fault
+  std::string const& advice() const noexcept { return fault_.advice; }      // as in model_fault
 
  private:
   model_fault fault_;
@@ -99,6 +99,7 @@ class YONDER_KERNELS_API text_too_long : public text_error {
   explicit text_too_long(std::size_t max_tokens);
   ~text_too_long() override;
 
+  // What the model, or text_options::max_tokens, allows.
   std::size_t max_tokens() const noexcept { return max_tokens_; }
 
  private:

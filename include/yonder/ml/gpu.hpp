@@ -10,7 +10,7 @@ namespace yonder::ml {
 
 // Whether device::automatic() takes this machine's first GPU.
 struct gpu_report {
-  bool used = false;
+  bool used = false;               // whether it does
   std::string answer;              // one line: yes, or why not and what to type
   std::vector<std::string> facts;  // what was seen, a line each
 };

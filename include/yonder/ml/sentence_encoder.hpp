@@ -38,6 +38,7 @@ class YONDER_KERNELS_API sentence_encoder {
   std::vector<std::vector<float>> operator()(std::span<std::string_view const> texts) const;
   std::vector<std::vector<float>> operator()(std::span<std::string const> texts) const;
 
+  // How many numbers a vector has: the hidden size, or that of a Dense module, or truncate_dim.
   std::size_t dimension() const noexcept;
   // Where it computes, for people: "CPU, fp32", or "cuda:0 (NVIDIA H200), bf16".
   std::string placement() const;

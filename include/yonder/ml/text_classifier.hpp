@@ -13,9 +13,10 @@
 
 namespace yonder::ml {
 
+// One answer of a text classifier.
 struct label_score {
-  std::string label;
-  float score = 0;
+  std::string label;  // as config.json's id2label spells it
+  float score = 0;    // a probability, from 0 to 1; of a regression the logit itself
 
   template <class Archive>
   void serialize(Archive& archive) {

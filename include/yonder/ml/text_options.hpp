@@ -18,11 +18,13 @@ enum class precision : std::uint8_t {
 
 // Where a model computes.
 struct device {
+  // The processor, a GPU by NVIDIA, or whichever is there.
   enum class kind : std::uint8_t { cpu, cuda, automatic };
 
-  kind where = kind::cpu;
-  unsigned index = 0;  // of a GPU, as CUDA counts those that it shows this process
+  kind where = kind::cpu;  // which of them
+  unsigned index = 0;      // of a GPU, as CUDA counts those that it shows this process
 
+  // This machine's processor.
   static constexpr device cpu() noexcept { return {}; }
   // A GPU by NVIDIA, of compute capability 8.0 or later.
   static constexpr device cuda(unsigned index = 0) noexcept { return {kind::cuda, index}; }
@@ -30,6 +32,7 @@ struct device {
   static constexpr device automatic() noexcept { return {kind::automatic, 0}; }
 };
 
+// How a text classifier or a sentence encoder is made.
 struct text_options {
   // Tokens of a text at most, [CLS] and [SEP] included. 0: what the model's folder says
   // (sentence_*_config.json, tokenizer_config.json, in this order). Never more than the model has positions.
