@@ -1,61 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/client.hpp"
 
-#include "src/core/check.hpp"
 #include "src/core/hub_session.hpp"
-#include "src/core/intrusive_list.hpp"
 #include "src/core/items.hpp"
 #include "src/core/mutant.hpp"
-#include "src/core/number_map.hpp"
-#include "src/core/slab.hpp"
-#include "src/core/timer_wheel.hpp"
+#include "src/core/pending_calls.hpp"
 #include "src/core/words.hpp"
 
 #include <algorithm>
 
 namespace yonder::core {
-namespace {
-
-struct order_tag {};
-
-// An attempt whose task makes calls.
-struct calling_attempt {
-  attempt_key key;
-  std::uint64_t ended = 0;                       // calls of it that the hub knows, too, to have ended
-  std::uint64_t told = wait_message::no_longer;  // in the last wait
-  bool waits = false;
-  bool over = false;
-  std::size_t calls = 0;  // on their way
-};
-
-// A call without its outcome yet. It waits for a welcome, or it was given to the link.
-struct pending : timer, list_hook<order_tag> {
-  std::uint64_t number = 0;
-  std::uint64_t cookie = 0;
-  std::string_view function;
-  call_policy policy;
-  time_point submitted = 0;
-  time_point deadline = never;
-  std::size_t bytes = 0;
-  std::uint32_t ticket = 0;  // of the link
-  bool given = false;        // to the link
-  frame_ref message;         // until it is given away for good; the items of a batch share it
-  std::uint32_t item = 0;    // which of them this is
-  std::uint32_t items = 1;
-  std::size_t offset = 0;  // of its payload among theirs
-  std::size_t size = 0;
-  calling_attempt* parent = nullptr;  // whose task has made it
-
-  void reset() {
-    message = {};
-    parent = nullptr;
-  }
-  bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
-};
-
-using call_list = intrusive_list<pending, order_tag>;
-
-}  // namespace
 
 std::uint32_t begin_call(byte_buffer& body, std::string_view function, call_policy const& policy,
                          std::string_view traceparent) {
@@ -70,11 +24,10 @@ struct client::state final : session_user {
   std::size_t max_bytes;
 
   std::uint64_t last_number = 0;
-  std::size_t bytes = 0;
-  slab<pending> calls;
-  number_map<pending> by_number;
+  pending_calls calls;
   call_list waiting;  // by submission
   call_list given;
+  std::size_t given_calls = 0;
   timer_wheel timers{0};
   std::vector<std::unique_ptr<calling_attempt>> parents;
   errc closed_code = errc::disconnected;
@@ -103,16 +56,44 @@ struct client::state final : session_user {
   // --- completion
 
   void forget(pending& call) {
-    YONDER_CHECK(bytes >= call.bytes, "a call gives back more than it used");
-    (call.given ? given : waiting).remove(call);
+    leave_list(call);
     timers.disarm(call);
-    bytes -= call.bytes;
-    by_number.erase(call.number);
-    if (call.parent != nullptr) {
-      --call.parent->calls;
-      forget_if_done(*call.parent);
-    }
-    calls.release(call);
+    leave_parent(call, call.count);
+    calls.remove(call);
+  }
+
+  void leave_list(pending& call) {
+    (call.given ? given : waiting).remove(call);
+    if (call.given) given_calls -= call.count;
+  }
+
+  void leave_parent(pending& call, std::uint32_t count) {
+    if (call.parent == nullptr) return;
+    call.parent->calls -= count;
+    forget_if_done(*call.parent);
+  }
+
+  // The first ones of a record have ended.
+  void forget_first(pending& call, std::uint32_t count) {
+    if (count == call.count) return forget(call);
+    if (call.given) given_calls -= count;
+    leave_parent(call, count);
+    calls.advance(call, count);
+  }
+
+  // The first `at` calls of a record go their own way from where it is.
+  pending& split(pending& call, std::uint32_t at) {
+    YONDER_REACHED(separated);
+    auto& front = calls.split(call, at);
+    (call.given ? given : waiting).insert_before(call, front);
+    if (call.deadline != never) timers.arm(front, add(call.deadline, config.deadline_slack));
+    return front;
+  }
+
+  // Those from `number` on, up to `most`, as a record of their own.
+  pending& isolate(pending& call, std::uint64_t number, std::uint64_t most) {
+    if (number != call.number) split(call, static_cast<std::uint32_t>(number - call.number));
+    return most < call.count ? split(call, static_cast<std::uint32_t>(most)) : call;
   }
 
   // --- tasks that call
@@ -136,8 +117,8 @@ struct client::state final : session_user {
       std::erase_if(parents, [&](auto const& one) { return one.get() == &parent; });
   }
 
-  static void note_ended(pending const& call) {
-    if (call.parent != nullptr) ++call.parent->ended;
+  static void note_ended(pending const& call, std::uint32_t count) {
+    if (call.parent != nullptr) call.parent->ended += count;
   }
 
   void say_wait(time_point now, calling_attempt& parent, std::uint64_t ended, outputs& out) {
@@ -148,15 +129,16 @@ struct client::state final : session_user {
     hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
-  // Only the client knows how long the deadline was that everybody keeps.
+  void tell(pending const& call, std::uint32_t which, outcome result, outputs& out) {
+    out.emplace_back(out::completed{id_of(call.number + which), call.cookie_of(which), std::move(result)});
+  }
+
+  // Each of its calls. Only the client knows how long the deadline was that everybody keeps.
   void complete(pending& call, failure error, outputs& out) {
     if (error.code == errc::deadline_exceeded && call.policy.deadline > 0)
       error.message = "after " + in_words(call.policy.deadline) + ", " + error.message;
-    complete(call, outcome(std::move(error)), out);
-  }
-
-  void complete(pending& call, outcome result, outputs& out) {
-    out.emplace_back(out::completed{id_of(call.number), call.cookie, std::move(result)});
+    for (std::uint32_t i = 1; i < call.count; ++i) tell(call, i - 1, outcome(copy_of(error)), out);
+    tell(call, call.count - 1, outcome(std::move(error)), out);
     forget(call);
   }
 
@@ -196,59 +178,48 @@ struct client::state final : session_user {
 
   // --- sending
 
-  void give(time_point now, pending& call, outputs& out) {
-    if (call.items > 1 && (!leads_its_batch(call) || YONDER_RARELY())) separate(call);
+  void give(time_point now, pending& all, outputs& out) {
+    auto& call = all.count > 1 && YONDER_RARELY() ? split(all, 1) : all;
+    if (!call.is_whole()) carve(call);
     auto message = call.message;
-    auto const rest = call.items - 1;
-    auto* const first = &call;
     hand_over(call);
-    for (std::uint32_t i = 0; i < rest; ++i) hand_over(waiting.front());
     auto const head = message->head;
-    auto const ticket = hub.send(now, head, std::move(message), call.deadline, out);
-    auto* one = first;
-    for (std::uint32_t i = 0; i <= rest; ++i, one = given.after(*one)) one->ticket = ticket;
+    call.ticket = hub.send(now, head, std::move(message), call.deadline, out);
   }
 
   // From what waits to what was given. What cannot be sent again is not kept.
   void hand_over(pending& call) {
     waiting.remove(call);
     given.push_back(call);
+    given_calls += call.count;
     call.given = true;
     if (hub.reliable()) call.message = {};
   }
 
-  // Whether all items of the batch follow each other here.
-  bool leads_its_batch(pending& call) {
-    if (call.item != 0) return false;
-    auto* one = &call;
-    for (std::uint32_t i = 1; i < call.items; ++i) {
-      one = waiting.after(*one);
-      if (one == nullptr || one->number != call.number + i) return false;
-    }
-    return true;
-  }
-
-  // The others have ended, or have a way of their own: this item travels alone.
-  static void separate(pending& call) {
-    YONDER_REACHED(separated);
+  // The others in its message have ended, or have a way of their own.
+  static void carve(pending& call) {
     packed_items items;
     read_items(*call.message, items);
-    auto alone = slice(*call.message, items, {call.item, 1, call.offset, call.size});
-    alone.head.call.number = call.number;
-    call.message = frame_ref(std::move(alone));
-    call.item = 0;
-    call.items = 1;
+    auto own =
+        slice(*call.message, items, {call.first, call.count, call.offset, call.payload_of(call.count)});
+    own.head.call.number = call.number;
+    call.message = frame_ref(std::move(own));
+    call.packed = call.count;
+    call.first = 0;
+    call.offset = 0;
   }
 
   void give_waiting(time_point now, outputs& out) {
     while (auto* const call = waiting.first()) {
       if (call->deadline <= now) {
         fail(*call, errc::deadline_exceeded, "the call's deadline passed before a hub was reached", out);
-      } else if (given.size() >= max_calls) {
+      } else if (given_calls >= max_calls) {
         fail(*call, errc::overloaded,
              "more calls were waiting than the hub takes of one client: " + std::to_string(max_calls) +
                  " (runtime_options::max_calls, here and at the hub)",
              out);
+      } else if (call->count > max_calls - given_calls) {
+        split(*call, static_cast<std::uint32_t>(max_calls - given_calls));
       } else if (!reaches_hub(*call->message)) {
         fail(*call, errc::too_large, describe_excess(*call->message), out);
       } else {
@@ -271,21 +242,21 @@ struct client::state final : session_user {
     std::uint32_t count = 0;
   };
 
-  // Ends a call. What has left already joins `row`, which is sent when the next one does not follow it.
+  // Ends a record's calls. What has left already joins `row`, which is sent when the next ones do not follow
+  // it.
   void give_up(time_point now, pending& call, errc code, std::string_view why, cancelled_row& row,
                outputs& out) {
     auto const number = call.number;
-    auto const given_before = call.given;
-    auto const alone = call.items == 1;
-    auto const told = given_before && !(alone && hub.withdraw(now, call.ticket, out));
-    if (told) note_ended(call);
+    auto const count = call.count;
+    auto const told = call.given && !(call.is_whole() && hub.withdraw(now, call.ticket, out));
+    if (told) note_ended(call, count);
     fail(call, code, why, out);
     if (!told) return;
-    if (row.count == 0 || row.first + row.count != number || row.count == max_items) {
+    if (row.count == 0 || row.first + row.count != number || row.count + count > max_items) {
       say_cancel(now, row, out);
       row = {number, 0};
     }
-    ++row.count;
+    row.count += count;
   }
 
   void say_cancel(time_point now, cancelled_row const& row, outputs& out) {
@@ -323,7 +294,7 @@ struct client::state final : session_user {
     while (!given.empty()) {
       auto& call = given.back();
       if (call.message && (call.may_repeat() || !hub.was_transmitted(call.ticket))) {
-        given.remove(call);
+        leave_list(call);
         call.given = false;
         waiting.push_front(call);
       } else {
@@ -357,7 +328,7 @@ struct client::state final : session_user {
   }
 
   pending* find_given(std::uint64_t number) {
-    auto* const call = by_number.find(number);
+    auto* const call = calls.find(number);
     return call != nullptr && call->given ? call : nullptr;  // null: it has ended already
   }
 
@@ -366,45 +337,61 @@ struct client::state final : session_user {
     packed_items items;
     auto const decodes = read_nothing(message) && read_items(message, items);
     if (decodes && items.count > 1) return take_packed(std::move(message), items, out);
-    auto* const call = find_given(number);
-    if (call == nullptr) return;
-    note_ended(*call);
-    if (!decodes) return undecodable(*call, out);
-    complete(*call, outcome(std::move(message)), out);
+    auto* const found = find_given(number);
+    if (found == nullptr) return;
+    auto& call = number == found->number ? *found : isolate(*found, number, 1);
+    note_ended(call, 1);
+    if (!decodes) return undecodable(isolate(call, number, 1), out);
+    tell(call, 0, outcome(std::move(message)), out);
+    forget_first(call, 1);
   }
 
   // Each value refers to the memory that all have in common.
   void take_packed(frame&& message, packed_items const& items, outputs& out) {
     share_body(message);
+    auto const first = message.head.call.number;
     std::size_t offset = 0;
-    for (std::uint32_t i = 0; i < items.count; ++i) {
-      auto const size = items.size_of(i, 1);
-      if (auto* const call = find_given(message.head.call.number + i)) {
+    for (std::uint32_t i = 0; i < items.count;) {
+      auto* const found = find_given(first + i);
+      if (found == nullptr) {
+        offset += items.size_of(i++, 1);
+        continue;
+      }
+      auto& call = first + i == found->number ? *found : isolate(*found, first + i, found->count);
+      auto const count = std::min(call.count, items.count - i);
+      note_ended(call, count);
+      for (std::uint32_t of_call = 0; of_call < count; ++of_call, ++i) {
+        auto const size = items.size_of(i, 1);
         frame value;
         value.head = message.head;
-        value.head.call.number += i;
+        value.head.call.number = first + i;
         value.head.metadata_size = 0;
-        note_ended(*call);
         value.body = frame_body(message.payload().subspan(offset, size), message.body.owner());
-        complete(*call, outcome(std::move(value)), out);
+        tell(call, of_call, outcome(std::move(value)), out);
+        offset += size;
       }
-      offset += size;
+      forget_first(call, count);
     }
   }
 
   void take_error(frame const& message, outputs& out) {
-    auto const count = std::max(read_item_count(message), 1U);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      auto* const call = find_given(message.head.call.number + i);
-      if (call == nullptr) continue;
-      note_ended(*call);
-      failure error;
-      if (!read_error(message, error)) {
-        undecodable(*call, out);
+    auto const past = message.head.call.number + std::max(read_item_count(message), 1U);
+    for (auto number = message.head.call.number; number < past;) {
+      auto* const found = find_given(number);
+      if (found == nullptr) {
+        ++number;
         continue;
       }
-      if (error.function.empty()) error.function = call->function;
-      complete(*call, std::move(error), out);
+      auto& call = isolate(*found, number, past - number);
+      number = call.end();
+      note_ended(call, call.count);
+      failure error;
+      if (!read_error(message, error)) {
+        undecodable(call, out);
+        continue;
+      }
+      if (error.function.empty()) error.function = call.function;
+      complete(call, std::move(error), out);
     }
   }
 
@@ -440,7 +427,7 @@ struct client::state final : session_user {
     return calls.size() >= max_calls
                ? "this client has " + std::to_string(max_calls) +
                      " calls in flight, as many as it may (runtime_options::max_calls)"
-               : "this client has " + std::to_string(bytes) + " bytes in flight and may have " +
+               : "this client has " + std::to_string(calls.bytes()) + " bytes in flight and may have " +
                      std::to_string(max_bytes) + " (runtime_options::max_bytes)";
   }
 
@@ -464,7 +451,8 @@ struct client::state final : session_user {
 
   // Whether `count` more calls of `more` bytes in all may be in flight.
   bool has_credit(std::size_t count, std::size_t more) const {
-    return !hub.over() && calls.size() + count <= max_calls && more <= max_bytes - std::min(max_bytes, bytes);
+    return !hub.over() && calls.size() + count <= max_calls &&
+           more <= max_bytes - std::min(max_bytes, calls.bytes());
   }
 
   // Why there is none.
@@ -474,23 +462,16 @@ struct client::state final : session_user {
     return hub.over() ? closed_code : errc::overloaded;
   }
 
-  pending& take(time_point now, std::uint64_t number, call_policy const& policy, std::string_view function,
-                std::uint64_t cookie, std::size_t size, attempt_key const& parent) {
-    auto& call = calls.acquire();
-    call.number = number;
-    call.cookie = cookie;
+  // A record of `count` calls from `number` on, to which the rest is to be added.
+  pending& take(time_point now, std::uint64_t number, std::uint32_t count, call_policy const& policy,
+                std::string_view function, std::size_t size, attempt_key const& parent) {
+    auto& call = calls.add(number, count, size);
     call.function = function;
     call.policy = policy;
     call.submitted = now;
-    call.bytes = size;
-    call.given = false;
-    call.item = 0;
-    call.items = 1;
     call.parent = parent_of(parent);
-    if (call.parent != nullptr) ++call.parent->calls;
+    if (call.parent != nullptr) call.parent->calls += count;
     call.deadline = policy.deadline > 0 ? add(now, policy.deadline) : never;
-    bytes += size;
-    by_number.insert(number, call);
     waiting.push_back(call);
     if (call.deadline != never) timers.arm(call, add(call.deadline, config.deadline_slack));
     return call;
@@ -499,34 +480,23 @@ struct client::state final : session_user {
   // Items [first, first + count) of the batch, which begin at `offset` of its payloads, as one frame.
   void take_items(time_point now, batch_spec const& spec, std::size_t first, std::size_t count,
                   std::size_t offset, std::uint64_t number, outputs& out) {
+    auto const items = std::span(spec.items).subspan(first, count);
     frame message;
     message.head = head_of(number, spec.signature);
     byte_buffer body;
     body.reserve(spec.metadata.size() + spec.payloads.size() + 6 + 4 * (1 + count));
     body.append(spec.metadata.data(), spec.metadata.size());
-    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     std::vector<std::uint32_t> sizes;
     std::size_t total = 0;
-    for (auto i = first; i < first + count; ++i) total += sizes.emplace_back(spec.items[i].size);
-    if (count > 1) {
-      write_items(body, sizes);
-      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-    }
+    for (auto const& one : items) total += sizes.emplace_back(one.size);
+    if (count > 1) write_items(body, sizes);
+    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.append(spec.payloads.data() + offset, total);
     message.body = std::move(body);
-    frame_ref shared(std::move(message));
-    std::size_t at = 0;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      auto const& item = spec.items[first + i];
-      auto& call = take(now, number + i, spec.policy, spec.function, item.cookie, header_size + item.size,
-                        spec.parent);
-      call.message = i + 1 < count ? shared : std::move(shared);
-      call.item = i;
-      call.items = static_cast<std::uint32_t>(count);
-      call.offset = at;
-      call.size = item.size;
-      at += item.size;
-    }
+    auto& call = take(now, number, static_cast<std::uint32_t>(count), spec.policy, spec.function,
+                      count * header_size + total, spec.parent);
+    call.batch = std::make_shared<std::vector<batch_spec::item> const>(items.begin(), items.end());
+    call.message = frame_ref(std::move(message));
     if (hub.ready()) give_waiting(now, out);
   }
 
@@ -581,7 +551,8 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
   auto& head = spec.message.head = s.head_of(number, spec.signature);
   head.metadata_size = said;
   head.buffer_count = static_cast<std::uint32_t>(spec.message.buffers.size());
-  auto& call = s.take(now, number, spec.policy, spec.function, spec.cookie, size, spec.parent);
+  auto& call = s.take(now, number, 1, spec.policy, spec.function, size, spec.parent);
+  call.cookie = spec.cookie;
   call.message = frame_ref(std::move(spec.message));
   if (s.hub.ready()) s.give(now, call, out);
   return s.id_of(number);
@@ -624,11 +595,17 @@ std::size_t client::cancel(time_point now, call_id first, std::size_t count, out
   auto& s = *state_;
   std::size_t ended = 0;
   state::cancelled_row row;
-  for (auto number = first.number; number < first.number + count; ++number) {
-    auto* const call = first.session == s.config.session ? s.by_number.find(number) : nullptr;
-    if (call == nullptr) continue;
-    s.give_up(now, *call, errc::cancelled, "the call was cancelled", row, out);
-    ++ended;
+  auto const past = first.session == s.config.session ? first.number + count : first.number;
+  for (auto number = first.number; number < past;) {
+    auto* const found = s.calls.find(number);
+    if (found == nullptr) {
+      ++number;
+      continue;
+    }
+    auto& call = s.isolate(*found, number, past - number);
+    number = call.end();
+    ended += call.count;
+    s.give_up(now, call, errc::cancelled, "the call was cancelled", row, out);
   }
   s.say_cancel(now, row, out);
   return ended;
@@ -682,7 +659,7 @@ time_point client::next_deadline() const {
 
 bool client::ready() const { return state_->hub.ready(); }
 std::size_t client::calls_in_flight() const { return state_->calls.size(); }
-std::size_t client::bytes_in_flight() const { return state_->bytes; }
+std::size_t client::bytes_in_flight() const { return state_->calls.bytes(); }
 std::size_t client::frames_held() const { return state_->hub.frames_held(); }
 std::uint64_t client::protocol_violations() const { return state_->hub.violations(); }
 

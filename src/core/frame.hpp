@@ -77,13 +77,15 @@ struct header {                              // 0 magic u32
 class frame_body {
  public:
   frame_body() noexcept = default;
-  frame_body(byte_buffer&& built) noexcept : size_(built.size()), data_(built.release()) {}
+  frame_body(byte_buffer&& built) noexcept
+      : size_(built.size()), capacity_(built.capacity()), data_(built.release()) {}
   // `owner` must not be null.
   frame_body(std::span<std::byte const> bytes, std::shared_ptr<void const> owner) noexcept
       : owner_(std::move(owner)), size_(bytes.size()), data_(bytes.data()) {}
   frame_body(frame_body&& other) noexcept
       : owner_(std::move(other.owner_)),
         size_(std::exchange(other.size_, 0)),
+        capacity_(other.capacity_),
         data_(std::exchange(other.data_, nullptr)) {}
   frame_body& operator=(frame_body&& other) noexcept {
     if (this != &other) {
@@ -93,7 +95,7 @@ class frame_body {
     return *this;
   }
   ~frame_body() {
-    if (!owner_) std::free(const_cast<std::byte*>(data_));
+    if (!owner_ && data_ != nullptr) byte_buffer::free(const_cast<std::byte*>(data_), capacity_);
   }
 
   // The same bytes once more: shared where they have an owner, else a copy.
@@ -112,6 +114,7 @@ class frame_body {
  private:
   std::shared_ptr<void const> owner_;
   std::size_t size_ = 0;
+  std::size_t capacity_ = 0;  // without an owner
   std::byte const* data_ = nullptr;
 };
 

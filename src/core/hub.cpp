@@ -42,12 +42,12 @@ hub::state::state(hub_config made, time_point now)
 // What every step ends with: work finds workers, workers find work.
 void hub::state::settle(time_point now, outputs& out) {
   if (!condemned.empty()) kill_condemned(now, out);
-  fail_unknown_functions(now, out);
-  dispatch(now, out);
+  if (work.unknown_due() <= now) fail_unknown_functions(now, out);
+  if (work.queued() != 0 || work.batch_due() != never) dispatch(now, out);
   spread(now, out);
-  recall_behind_waits(now, out);
+  if (!began_to_wait.empty()) recall_behind_waits(now, out);
   pools.start_workers(now, out);
-  break_deadlocks(now, out);
+  if (look_for_deadlocks) break_deadlocks(now, out);
   let_go_idle(now, out);
   pools.forget_unused();
   while (auto* const function = work.long_wait(now)) tell_of_wait(now, *function, out);

@@ -86,6 +86,9 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
     default: {
       auto const arrival = one.conn.arrived(now, message);
       if (arrival == link::arrival::repeated || arrival == link::arrival::dropped) ++counters.stale;
+      // Nothing waits for its turn behind it there, and nothing is acknowledged.
+      if (arrival == link::arrival::deliver && one.conn.reliable())
+        return deliver(now, one, std::move(message), out);
       if (arrival == link::arrival::deliver) {
         // next() fills what deliver() has taken.
         do deliver(now, one, std::move(message), out);  // NOLINT(bugprone-use-after-move)

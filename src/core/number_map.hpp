@@ -44,13 +44,14 @@ class number_map {
     if (at == absent) return nullptr;
     auto* const removed = entries_[at].element;
     close(at);
-    --count_;
+    if (--count_ == 0 && entries_.size() > most_kept) std::vector<entry>().swap(entries_);
     return removed;
   }
 
  private:
   static constexpr std::size_t absent = std::size_t(-1);
   static constexpr std::size_t most_probes = 32;
+  static constexpr std::size_t most_kept = 8'192;  // places of an empty map
 
   struct entry {
     std::uint64_t number = 0;

@@ -7,7 +7,8 @@
 
 namespace yonder::core {
 
-// Elements at fixed addresses, made in chunks and used again and again.
+// Elements at fixed addresses, made in chunks and used again and again. What many took at once goes back to
+// the heap when none is used any more.
 template <class Element>
 class slab {
  public:
@@ -23,13 +24,17 @@ class slab {
   void release(Element& element) {
     element.reset();
     free_.push_back(&element);
-    --used_;
+    if (--used_ == 0 && chunks_.size() > kept_chunks) {
+      std::vector<Element*>().swap(free_);
+      std::vector<std::unique_ptr<Element[]>>().swap(chunks_);
+    }
   }
 
   std::size_t size() const noexcept { return used_; }
 
  private:
   static constexpr std::size_t chunk_size = 64;
+  static constexpr std::size_t kept_chunks = 64;
 
   void grow() {
     auto& chunk = chunks_.emplace_back(std::make_unique<Element[]>(chunk_size));

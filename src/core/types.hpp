@@ -131,6 +131,9 @@ class frame_ref {
   struct node {
     frame message;
     std::uint32_t references;
+
+    static void* operator new(std::size_t) { return detail::spare_blocks<sizeof(node)>::take(); }
+    static void operator delete(void* gone) noexcept { detail::spare_blocks<sizeof(node)>::give(gone); }
   };
   node* node_ = nullptr;
 };
@@ -148,11 +151,19 @@ struct send {
     body->head = head;
     return *body;
   }
-  // The frame itself, without a copy where nobody else holds the body: for links inside one process.
-  frame take() {
+  // Calls `receive(frame&&)`, without a copy where nobody else holds the body: for links inside one process.
+  template <class Receive>
+  void give(Receive&& receive) {
     body->head = head;
-    if (body.unique()) return std::move(*body);
-    return frame{head, body->body.duplicate(), body->buffers};
+    if (body.unique())
+      receive(std::move(*body));
+    else
+      receive(frame{head, body->body.duplicate(), body->buffers});
+  }
+  frame take() {
+    frame taken;
+    give([&](frame&& message) { taken = std::move(message); });
+    return taken;
   }
 };
 

@@ -16,34 +16,29 @@ class agenda {
  public:
   // Where more is appended, also by a step.
   std::vector<Item>& items() noexcept { return items_; }
-  bool empty() const noexcept { return items_.empty(); }
+  bool empty() const noexcept { return items_.empty() && next_ == under_way_.size(); }
 
   // Calls `step(Item&)` for each.
   template <class Step>
   void work_off(Step&& step) {
-    while (next_ < items_.size()) {
-      auto item = std::move(items_[next_]);
+    while (!empty()) {
+      if (next_ == under_way_.size()) {
+        under_way_.clear();
+        next_ = 0;
+        under_way_.swap(items_);
+      }
+      auto& item = under_way_[next_];
       if (!YONDER_MUTANT(throw_repeats)) ++next_;
       step(item);
       if (YONDER_MUTANT(throw_repeats)) ++next_;
     }
-    clear();
-  }
-
-  // The same where no step appends, without a move.
-  template <class Step>
-  void work_off_in_place(Step&& step) {
-    while (next_ < items_.size()) step(items_[next_++]);
-    clear();
-  }
-
- private:
-  void clear() noexcept {
-    items_.clear();
+    under_way_.clear();
     next_ = 0;
   }
 
+ private:
   std::vector<Item> items_;
+  std::vector<Item> under_way_;  // from next_ on; a step appends to the other
   std::size_t next_ = 0;
 };
 

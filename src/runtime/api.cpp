@@ -98,7 +98,7 @@ void remove_standing_engine(engine const* engine) noexcept {
 call_ref submit(engine_ref const& where, task_entry const& task, options const& settings, outgoing&& call,
                 departure when) {
   if (where->is_ours()) return where->submit(task, settings, std::move(call), when);
-  auto const pack = std::make_shared<call_pack>(where, task.name, 1, 0);
+  auto const pack = one_call(where, task.name, 0);
   return {pack, &pack->add()};
 }
 
@@ -168,7 +168,9 @@ reply take_reply(call_state& call) {
     if (call.failure->told) runtime_detail::raise(*call.failure->told);
     throw_error(call.failure->details);
   }
-  return {call.value.bytes().subspan(call.value_offset), call.buffers, call.where()->decoding()};
+  auto const buffers =
+      call.extras ? std::span<buffer const>(call.extras->buffers) : std::span<buffer const>();
+  return {call.value.bytes().subspan(call.value_offset), buffers, call.where()->decoding()};
 }
 
 void throw_undecodable(call_state const& call, codec_error const& fault) {

@@ -9,6 +9,7 @@
 
 #include "src/core/types.hpp"
 #include "yonder/detail/call_state.hpp"
+#include "yonder/detail/spare_blocks.hpp"
 
 namespace yonder::detail {
 
@@ -29,8 +30,14 @@ struct call_failure {
   std::unique_ptr<core::failure> told;
 };
 
-// One submitted call. Fields are guarded by the engine's lock until `done` is set; from then on nothing
-// changes.
+// What few calls have.
+struct call_extras {
+  std::vector<resumption> resumptions;  // whoever waits without a thread
+  std::vector<buffer> buffers;          // of the value
+};
+
+// One submitted call, of which there may be a million. Fields are guarded by the engine's lock until `done`
+// is set; from then on nothing changes.
 class call_state {
  public:
   call_state() = default;
@@ -46,18 +53,17 @@ class call_state {
   // where() and task() is to be looked at, another thread may have been writing the rest. Any thread.
   error_details const& failure_in_fork() const;
 
-  call_pack* pack = nullptr;  // that it is part of, for ever
-  std::uint32_t place = 0;    // there
+  call_pack* pack = nullptr;       // that it is part of, for ever
+  std::uint32_t place = 0;         // there
+  std::uint32_t value_offset = 0;  // of the result in `value`
   std::atomic<bool> done{false};
   bool several_wait = false;                  // more than one thread, while another one pumps
   bool borrows = false;                       // its buffers belong to the caller, who waits
   std::condition_variable* waiter = nullptr;  // of a thread that waits so
-  std::vector<resumption> resumptions;        // whoever waits without a thread
+  std::unique_ptr<call_extras> extras;
 
   std::unique_ptr<call_failure> failure;  // null: there is a value
   core::frame_body value;
-  std::uint32_t value_offset = 0;  // of the result in it
-  std::vector<buffer> buffers;
 
  private:
   mutable std::atomic<error_details const*> failure_in_fork_{nullptr};  // made when it is first asked for
@@ -73,6 +79,7 @@ class call_pack {
         submitted(now),
         capacity_(capacity),
         others_(capacity > 1 ? new call_state[capacity - 1] : nullptr) {}
+  ~call_pack();
   call_pack(call_pack const&) = delete;
   call_pack& operator=(call_pack const&) = delete;
 
@@ -86,6 +93,7 @@ class call_pack {
   }
   bool full() const noexcept { return size_ == capacity_; }
   std::size_t size() const noexcept { return size_; }
+  std::size_t capacity() const noexcept { return capacity_; }
 
   engine_ref const where;
   std::string_view const task;
@@ -110,6 +118,11 @@ class call_pack {
   call_state first_;
   std::unique_ptr<call_state[]> others_;
 };
+
+// A pack of one, whose memory its thread uses again.
+inline std::shared_ptr<call_pack> one_call(engine_ref owner, std::string_view task, std::int64_t now) {
+  return std::allocate_shared<call_pack>(spare_allocator<call_pack>(), std::move(owner), task, 1, now);
+}
 
 inline engine_ref const& call_state::where() const noexcept { return pack->where; }
 inline std::string_view call_state::task() const noexcept { return pack->task; }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "src/platform/heap.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/stderr_writer.hpp"
 #include "src/platform/thread.hpp"
@@ -130,7 +131,8 @@ bool engine::resume_when_done(call_state& call, resumption const& next) {
   if (!next.at_once) executor_.start();
   lock held(mutex_);
   if (call.done.load(std::memory_order_relaxed)) return false;
-  call.resumptions.push_back(next);
+  if (!call.extras) call.extras = std::make_unique<call_extras>();
+  call.extras->resumptions.push_back(next);
   lead_.await(1);
   housekeeper_wakes_.notify_one();
   return true;
@@ -138,14 +140,15 @@ bool engine::resume_when_done(call_state& call, resumption const& next) {
 
 void engine::forget_resumption(call_state& call, resumption const& gone) {
   lock held(mutex_);
-  lead_.no_longer_await(std::erase(call.resumptions, gone));
+  if (call.extras) lead_.no_longer_await(std::erase(call.extras->resumptions, gone));
   std::erase(resumptions_, gone);
 }
 
 // The coroutines that waited for it go on by the executor, which is called on a thread that drives nothing.
 void engine::continue_later(call_state& call) {
-  lead_.no_longer_await(call.resumptions.size());
-  for (auto const& due : std::exchange(call.resumptions, {})) {
+  auto const resumptions = std::exchange(call.extras->resumptions, {});
+  lead_.no_longer_await(resumptions.size());
+  for (auto const& due : resumptions) {
     if (due.at_once) {
       due.resume(due.argument);
       continue;
@@ -182,7 +185,10 @@ void engine::complete(core::out::completed& completed) {
     auto& message = completed.result.value();
     call->value_offset = message.head.metadata_size;
     call->value = std::move(message.body);
-    call->buffers = std::move(message.buffers);
+    if (!message.buffers.empty()) {
+      if (!call->extras) call->extras = std::make_unique<call_extras>();
+      call->extras->buffers = std::move(message.buffers);
+    }
   } else {
     auto& told = completed.result.error();
     auto details = runtime_detail::details_of(told);
@@ -195,7 +201,7 @@ void engine::complete(core::out::completed& completed) {
     for (auto* const follower : followers_) follower->notify_one();
   else if (call->waiter != nullptr)
     call->waiter->notify_one();
-  if (!call->resumptions.empty()) continue_later(*call);
+  if (call->extras && !call->extras->resumptions.empty()) continue_later(*call);
 }
 
 // What is still unsent of buffers that are borrowed is copied: their caller is about to return.
@@ -323,7 +329,8 @@ void engine::hand_over() {
 // Sends what is to be sent, sleeps until something happens or `until`, and deals with it.
 void engine::turn(lock& held, std::int64_t until) {
   flush();
-  auto const wake_at = arm() ? std::min(until, next_deadline()) : 0;
+  due_ = next_deadline();
+  auto const wake_at = arm() ? std::min(until, due_) : 0;
   lead_.fall_asleep(wake_at);
   held.unlock();
   poller_->poll(wake_at == core::never ? -1 : std::max<std::int64_t>(0, wake_at == 0 ? 0 : wake_at - now()));
@@ -336,12 +343,13 @@ void engine::take_what_came() {
   time_ = now();
   poller_->dispatch();
   take_events();
-  tick();
+  if (due_ <= time_) tick();
   send_due_pack();
   carry_out();
   flush();
 }
 
+// What has become due meanwhile is looked at before the next sleep, which it ends.
 void engine::tick() {
   if (client_.next_deadline() <= time_) client_.tick(time_, client_due_.items());
   if (hub_ && hub_->next_deadline() <= time_) hub_->tick(time_, hub_due_.items());
@@ -367,10 +375,30 @@ bool engine::arm() {
   return pool && listener && uplink;
 }
 
+// What many calls took goes back to the system a moment after they have gone.
+void engine::trim_heap_if_due(lock& held) {
+  constexpr auto delay = 200 * core::millisecond;
+  if (heap_fell_.exchange(false, std::memory_order_relaxed)) trim_at_ = now() + delay;
+  if (trim_at_ == core::never || trim_at_ > now()) return;
+  trim_at_ = core::never;
+  held.unlock();
+  platform::trim_heap();
+  held.lock();
+}
+
+void engine::let_go(std::size_t calls) noexcept {
+  auto const left = held_calls_.fetch_sub(calls, std::memory_order_relaxed) - calls;
+  if (left > many_calls / 8 || !held_many_.load(std::memory_order_relaxed)) return;
+  if (!is_ours() || !held_many_.exchange(false)) return;
+  heap_fell_.store(true, std::memory_order_relaxed);
+  poller_->ring();
+}
+
 void engine::housekeep() {
   using chore = driver::leadership::chore::kind;
   lock held(mutex_);
   for (;;) {
+    trim_heap_if_due(held);
     auto const next = lead_.housekeep();
     if (next.what == chore::end) return;
     if (next.what == chore::pause) {
@@ -383,7 +411,7 @@ void engine::housekeep() {
           flush();
         });
     } else {
-      lead(held, core::never);
+      lead(held, trim_at_);
       hand_over();
     }
   }
@@ -396,11 +424,11 @@ void engine::take_events() {
   if (pool_) take_pool_events();
   if (listener_) {
     listener_->receive(from_listener_.items(), most);
-    from_listener_.work_off_in_place([this](transport::event& event) { take_listener_event(event); });
+    from_listener_.work_off([this](transport::event& event) { take_listener_event(event); });
   }
   if (uplink_) {
     uplink_->receive(from_uplink_.items(), most);
-    from_uplink_.work_off_in_place([this](transport::event& event) { take_uplink_event(event); });
+    from_uplink_.work_off([this](transport::event& event) { take_uplink_event(event); });
   }
 }
 
@@ -412,11 +440,11 @@ void engine::take_pool_events() {
   }
   pool_events_.clear();
   auto const take = [this](runtime_detail::pool_event& event) { take_pool_event(event); };
-  greetings_.work_off_in_place(take);
-  from_pool_.work_off_in_place([this](transport::event& event) {
+  greetings_.work_off(take);
+  from_pool_.work_off([this](transport::event& event) {
     hub_->receive(time_, peer_of(source::pool, event.peer), std::move(event.message), hub_due_.items());
   });
-  endings_.work_off_in_place(take);
+  endings_.work_off(take);
 }
 
 void engine::take_pool_event(runtime_detail::pool_event& event) {
@@ -477,7 +505,8 @@ void engine::carry_out() {
 void engine::carry_out_client(core::output& output) {
   if (auto* const message = std::get_if<core::out::send>(&output)) {
     if (hub_)
-      hub_->receive(time_, message->peer, message->take(), hub_due_.items());
+      message->give(
+          [&](core::frame&& one) { hub_->receive(time_, message->peer, std::move(one), hub_due_.items()); });
     else
       send(std::move(*message));
   } else if (auto* const completed = std::get_if<core::out::completed>(&output)) {
@@ -492,7 +521,9 @@ void engine::carry_out_client(core::output& output) {
 void engine::carry_out_hub(core::output& output) {
   if (auto* const message = std::get_if<core::out::send>(&output)) {
     if (source_of(message->peer) == source::client)
-      client_.receive(time_, message->peer, message->take(), client_due_.items());
+      message->give([&](core::frame&& one) {
+        client_.receive(time_, message->peer, std::move(one), client_due_.items());
+      });
     else
       send(std::move(*message));
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {

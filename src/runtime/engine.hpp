@@ -97,6 +97,9 @@ class engine : public std::enable_shared_from_this<engine> {
   runtime_snapshot snapshot();
   std::vector<std::string> addresses();
 
+  // A pack of so many calls goes: nobody has one of them any more. Any thread, without the lock.
+  void let_go(std::size_t calls) noexcept;
+
   // What a result may take. Any thread.
   decode_limits decoding() const noexcept { return {.bytes = config_.max_decoded_bytes}; }
 
@@ -108,6 +111,7 @@ class engine : public std::enable_shared_from_this<engine> {
 
  private:
   using lock = std::unique_lock<std::mutex>;
+  static constexpr std::size_t many_calls = 32'768;  // that are worth a look at the heap
 
   // One connected endpoint, and the part of a core's peer number that tells it from the others.
   enum class source : std::uint8_t { none, client, pool, listener, uplink };
@@ -145,6 +149,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::int64_t next_deadline() const;
   std::int64_t pack_due() const noexcept;
   void housekeep();
+  void trim_heap_if_due(lock& held);
   template <class Step>
   void survive(lock& held, Step&& step) {
     std::string what;
@@ -185,9 +190,14 @@ class engine : public std::enable_shared_from_this<engine> {
   std::mutex mutex_;
   std::unique_ptr<platform::poller> poller_ = platform::make_poller();
   std::int64_t time_ = 0;  // of the step that is being made, read once in each
+  std::int64_t due_ = 0;   // when a core is to be told the time, as of the last sleep
   core::client client_;
   std::optional<core::hub> hub_;
-  std::size_t in_flight_ = 0;        // calls
+  std::size_t in_flight_ = 0;               // calls
+  std::atomic<std::size_t> held_calls_{0};  // of packs, by whoever made them or in flight
+  std::atomic<bool> held_many_{false};      // so that the heap is trimmed when they have gone,
+  std::atomic<bool> heap_fell_{false};      // as they have
+  std::int64_t trim_at_ = core::never;
   std::shared_ptr<call_pack> pack_;  // that gathers; null: none
   task_entry const* pack_task_ = nullptr;
   core::batch_spec pack_spec_;  // its memory is used again

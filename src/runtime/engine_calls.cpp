@@ -102,6 +102,10 @@ void add_parent(core::attempt_key const& parent, outgoing& call) {
 
 }  // namespace
 
+call_pack::~call_pack() {
+  if (capacity_ > 1) where->let_go(capacity_);
+}
+
 call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when) {
   if (auto refused = refusal_of(task, settings, call)) return refused;
   (void)
@@ -137,7 +141,7 @@ call_ref engine::refusal_of(task_entry const& task, options const& settings, out
 }
 
 call_ref engine::ended(task_entry const& task, errc code, std::string message) {
-  auto const pack = std::make_shared<call_pack>(shared_from_this(), task.name, 1, 0);
+  auto const pack = one_call(shared_from_this(), task.name, 0);
   auto& state = pack->add();
   state.failure.reset(new call_failure{
       {.code = code, .message = std::move(message), .task = std::string(task.name)}, nullptr});
@@ -149,7 +153,7 @@ call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_pol
                               core::attempt_key const& parent, outgoing&& call, departure when) {
   close_pack();
   time_ = now();
-  auto const pack = std::make_shared<call_pack>(shared_from_this(), task.name, 1, time_);
+  auto const pack = one_call(shared_from_this(), task.name, time_);
   pack->of_task = parent.attempt != 0;
   auto& state = pack->add();
   state.borrows = borrows(call);
@@ -204,6 +208,8 @@ void engine::open_pack(task_entry const& task, core::call_policy const& policy,
                        core::attempt_key const& parent, std::span<std::byte const> metadata) {
   time_ = now();
   pack_ = std::make_shared<call_pack>(shared_from_this(), task.name, packs_.next(), time_);
+  if (held_calls_.fetch_add(pack_->capacity(), std::memory_order_relaxed) > many_calls)
+    held_many_.store(true, std::memory_order_relaxed);
   pack_->in_flight = pack_;
   pack_task_ = &task;
   pack_spec_.function = task.name;

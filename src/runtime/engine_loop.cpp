@@ -12,6 +12,7 @@ bool engine::drive() {
   auto const self = shared_from_this();  // what goes on here may end the runtime
   {
     lock held(mutex_);
+    trim_heap_if_due(held);
     if (lead_.drive()) {
       survive(held, [&] {
         send_pack();  // of what the program has called since
@@ -39,7 +40,10 @@ void engine::sleep_in_loop(lock& held) {
   }
   hook_->mute(false);
   core::time_point wake_at = 0;
-  survive(held, [&] { wake_at = arm() ? next_deadline() : 0; });
+  survive(held, [&] {
+    due_ = next_deadline();
+    wake_at = arm() ? std::min(due_, trim_at_) : 0;
+  });
   lead_.fall_asleep(wake_at);
   hook_->wake_at(wake_at == core::never ? -1 : wake_at);
 }

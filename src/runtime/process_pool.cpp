@@ -298,33 +298,40 @@ void process_pool::take(std::vector<pool_event>& happened, std::vector<transport
 
 void process_pool::receive(std::vector<transport::event>& frames) {
   constexpr std::size_t most = 1024;
-  endpoint_.receive(received_, most);
-  for (auto& event : received_) {
+  auto const first = frames.size();
+  endpoint_.receive(frames, most);
+  auto kept = first;  // of those from `first` on, so many are for the hub
+  auto const keep = [&](transport::event& event) {
+    if (&frames[kept] != &event) frames[kept] = std::move(event);
+    ++kept;
+  };
+  for (auto i = first; i < frames.size(); ++i) {
+    auto& event = frames[i];
     auto* const from = by_peer_.find(event.peer);
     if (from == nullptr) continue;
     if (event.peer == from->calls) {
-      take_calls(*from, std::move(event), frames);
+      if (take_calls(*from, event)) keep(event);
     } else if (event.what == transport::event::kind::lost) {
       // It ends, or it closed its socket, which comes to the same.
       if (!from->ended) from->process->kill(SIGKILL);
     } else if (event.what == transport::event::kind::received) {
       if (!std::exchange(from->greeted, true))
         happened_.push_back({.what = pool_event::kind::connected, .peer = from->peer, .start = from->start});
-      frames.push_back(std::move(event));
+      keep(event);
     }
   }
-  received_.clear();
+  frames.erase(frames.begin() + static_cast<std::ptrdiff_t>(kept), frames.end());
 }
 
-// What its tasks call; the hub sees another client.
-void process_pool::take_calls(worker& one, transport::event&& event, std::vector<transport::event>& frames) {
+// What its tasks call; the hub sees another client. True: it is for the hub.
+bool process_pool::take_calls(worker& one, transport::event const& event) {
   if (event.what == transport::event::kind::received) {
     if (!std::exchange(one.calls_told, true))
       happened_.push_back({.what = pool_event::kind::connected, .peer = one.calls});
-    frames.push_back(std::move(event));
-  } else if (event.what == transport::event::kind::lost) {
-    lose_calls(one);
+    return true;
   }
+  if (event.what == transport::event::kind::lost) lose_calls(one);
+  return false;
 }
 
 void process_pool::lose_calls(worker& one) {

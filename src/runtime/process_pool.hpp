@@ -55,7 +55,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void stop_clock();
   void look_for_stopped();
   void receive(std::vector<transport::event>& frames);
-  void take_calls(worker& one, transport::event&& event, std::vector<transport::event>& frames);
+  bool take_calls(worker& one, transport::event const& event);
   void lose_calls(worker& one);
   void drain_and_report(worker& dead, std::vector<transport::event>& frames);
   void report(worker& dead);
@@ -67,7 +67,6 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   core::number_map<worker> by_peer_;
   platform::unique_fd clock_;  // rings while there are workers
   std::vector<pool_event> happened_;
-  std::vector<transport::event> received_;
   stderr_relay relay_{poller_};
 };
 

@@ -508,14 +508,14 @@ void worker_loop::flush() {
 
 void worker_loop::turn(lock& held) {
   flush();
+  due_time_ = next_deadline();
   if (connection_->arm(*poller_)) sleep(held);
   take_events();
   carry_out();
 }
 
 void worker_loop::sleep(lock& held) {
-  auto const deadline = next_deadline();
-  auto const left = deadline == core::never ? -1 : std::max<core::duration>(0, deadline - now());
+  auto const left = due_time_ == core::never ? -1 : std::max<core::duration>(0, due_time_ - now());
   bool const reads_directly = connection_->can_wait() && crew_.empty();
   held.unlock();
   if (reads_directly)
@@ -530,8 +530,8 @@ void worker_loop::take_events() {
   constexpr std::size_t most = 1024;
   connection_->receive(events_.items(), most);
   auto const time = now();
-  events_.work_off_in_place([&](transport::event& event) { take_event(time, event); });
-  if (core_.next_deadline() <= time) core_.tick(time, due_.items());
+  events_.work_off([&](transport::event& event) { take_event(time, event); });
+  if (due_time_ <= time) core_.tick(time, due_.items());
   if (abandoned_.load()) exit({.clean = false, .reason = "abandoned"});
 }
 
@@ -646,10 +646,10 @@ void worker_loop::read_once(lock& held) {
   close_row(now());
   carry_out();
   flush();
-  auto const deadline = next_deadline();
+  due_time_ = next_deadline();
   auto const left = !connection_->arm(*poller_) ? 0
-                    : deadline == core::never   ? longest
-                                                : std::clamp<core::duration>(deadline - now(), 0, longest);
+                    : due_time_ == core::never  ? longest
+                                                : std::clamp<core::duration>(due_time_ - now(), 0, longest);
   held.unlock();
   poller_->poll(left);
   held.lock();

@@ -135,6 +135,7 @@ class worker_loop {
   std::mutex mutex_;
   core::worker core_;
   driver::agenda<core::output> due_;
+  std::int64_t due_time_ = 0;  // when the core is to be told the time, as of the last sleep
   driver::serving turns_;
   driver::outbox outbox_;
   driver::mishaps mishaps_;

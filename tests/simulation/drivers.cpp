@@ -66,7 +66,8 @@ void world::drive(shell& which, node_name name, Step&& step) {
   due.insert(due.end(), std::make_move_iterator(out_.begin()), std::make_move_iterator(out_.end()));
   out_.clear();
   try {
-    which.due.work_off([&](output& one) {
+    which.due.work_off([&](output& next) {
+      auto one = std::move(next);  // a step may end the node, and what it had to do
       step(one);
       if (happens(how_.step_throws)) throw simulated_throw{};
     });

@@ -158,10 +158,8 @@ void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
   auto const bytes = from.found ? *std::exchange(from.found, std::nullopt) : take(from, MSG_DONTWAIT);
   bool const ended = bytes.ended || (bytes.nothing && from.deaf);
   std::span<std::byte const> rest(scratch_.get(), bytes.in_scratch);
-  do {
-    events.push_back(event::received(from.id));
-  } while (from.parser.next(rest, events.back().message));
-  events.pop_back();
+  for (frame message; from.parser.next(rest, message);)
+    events.push_back(event::received(from.id, std::move(message)));
 
   if (!from.parser.fault().empty())
     lose(from, from.parser.fault(), events);

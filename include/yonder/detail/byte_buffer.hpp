@@ -10,6 +10,8 @@
 #include <span>
 #include <utility>
 
+#include "yonder/detail/spare_blocks.hpp"
+
 namespace yonder::detail {
 
 // A growable array of bytes whose new bytes are not zeroed. Move-only; copies are made in words, by
@@ -25,7 +27,7 @@ class byte_buffer {
     byte_buffer(std::move(other)).swap(*this);
     return *this;
   }
-  ~byte_buffer() { std::free(data_); }
+  ~byte_buffer() { free(data_, capacity_); }
 
   static byte_buffer copy_of(std::span<std::byte const> bytes) {
     byte_buffer copy;
@@ -62,10 +64,16 @@ class byte_buffer {
     if (count != 0) std::memcpy(extend(count), from, count);
   }
 
-  // The memory, which the caller frees; nothing is left here.
+  // The memory, which the caller gives back to free() with the capacity that it had; nothing is left here.
   std::byte* release() noexcept {
     size_ = capacity_ = 0;
     return std::exchange(data_, nullptr);
+  }
+  static void free(std::byte* memory, std::size_t capacity) noexcept {
+    if (capacity == small)
+      spare_blocks<small>::give(memory);
+    else
+      std::free(memory);
   }
 
   void swap(byte_buffer& other) noexcept {
@@ -75,15 +83,28 @@ class byte_buffer {
   }
 
  private:
+  static constexpr std::size_t small = 128;  // the least capacity
+
   void grow(std::size_t needed) {
     if (needed < size_) throw std::bad_alloc();
     auto capacity = capacity_ + capacity_ / 2;
     if (capacity < needed) capacity = needed;
-    if (capacity < 128) capacity = 128;
+    data_ = capacity <= small    ? static_cast<std::byte*>(spare_blocks<small>::take())
+            : capacity_ == small ? moved_out(capacity)
+                                 : reallocated(capacity);
+    capacity_ = capacity <= small ? small : capacity;
+  }
+  std::byte* reallocated(std::size_t capacity) {
     auto* const grown = static_cast<std::byte*>(std::realloc(data_, capacity));
     if (grown == nullptr) throw std::bad_alloc();
-    data_ = grown;
-    capacity_ = capacity;
+    return grown;
+  }
+  std::byte* moved_out(std::size_t capacity) {
+    auto* const grown = static_cast<std::byte*>(std::malloc(capacity));
+    if (grown == nullptr) throw std::bad_alloc();
+    std::memcpy(grown, data_, size_);
+    spare_blocks<small>::give(data_);
+    return grown;
   }
 
   std::byte* data_ = nullptr;

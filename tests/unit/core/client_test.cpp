@@ -487,7 +487,7 @@ TEST_CASE("a batch that may start once, of a session that was lost, is unknown a
   client.core.submit(client.now, batch_of({"a", "b"}), client.out);
   client.out.clear();
   client.core.lost(client.now, hub_peer, false, errc::disconnected, "", client.out);
-  CHECK(outcomes_of(client) == told{"2 disconnected", "1 disconnected"});
+  CHECK(outcomes_of(client) == told{"1 disconnected", "2 disconnected"});
 }
 
 TEST_CASE("a packed result that does not decode is a violation, and ends its first call") {

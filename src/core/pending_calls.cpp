@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/pending_calls.hpp"
+
+#include "src/core/check.hpp"
+
+namespace yonder::core {
+
+pending& pending_calls::add(std::uint64_t number, std::uint32_t count, std::size_t bytes) {
+  auto& call = records_.acquire();
+  call.number = number;
+  call.count = call.packed = count;
+  call.bytes = bytes;
+  calls_ += count;
+  bytes_ += bytes;
+  index(call);
+  return call;
+}
+
+void pending_calls::index(pending& call) {
+  by_number_.insert(call.number, call);
+  if (call.count > 1) several_.emplace(call.number, &call);
+}
+
+void pending_calls::forget_number(pending& call) {
+  by_number_.erase(call.number);
+  if (call.count > 1) several_.erase(call.number);
+}
+
+pending* pending_calls::find(std::uint64_t number) const {
+  if (auto* const exact = by_number_.find(number)) return exact;
+  auto const behind = several_.upper_bound(number);
+  if (behind == several_.begin()) return nullptr;
+  auto* const one = std::prev(behind)->second;
+  return number < one->end() ? one : nullptr;
+}
+
+void pending_calls::skip(pending& call, std::uint32_t calls, std::size_t payload) {
+  call.bytes -= calls * header_size + payload;
+  call.number += calls;
+  call.count -= calls;
+  call.place += calls;
+  call.first += calls;
+  call.offset += payload;
+}
+
+pending& pending_calls::split(pending& call, std::uint32_t at) {
+  YONDER_CHECK(at != 0 && at < call.count, "a call is split beside its items");
+  auto const payload = call.payload_of(at);
+  auto& front = records_.acquire();
+  front.number = call.number;
+  front.count = at;
+  front.place = call.place;
+  front.batch = call.batch;
+  front.function = call.function;
+  front.policy = call.policy;
+  front.submitted = call.submitted;
+  front.deadline = call.deadline;
+  front.bytes = at * header_size + payload;
+  front.ticket = call.ticket;
+  front.given = call.given;
+  front.message = call.message;
+  front.packed = call.packed;
+  front.first = call.first;
+  front.offset = call.offset;
+  front.parent = call.parent;
+  forget_number(call);
+  skip(call, at, payload);
+  index(front);
+  index(call);
+  return front;
+}
+
+void pending_calls::advance(pending& call, std::uint32_t calls) {
+  YONDER_CHECK(calls < call.count, "more calls end than there are");
+  auto const payload = call.payload_of(calls);
+  forget_number(call);
+  calls_ -= calls;
+  bytes_ -= calls * header_size + payload;
+  skip(call, calls, payload);
+  index(call);
+}
+
+void pending_calls::remove(pending& call) {
+  YONDER_CHECK(bytes_ >= call.bytes && calls_ >= call.count, "a call gives back more than it used");
+  forget_number(call);
+  calls_ -= call.count;
+  bytes_ -= call.bytes;
+  records_.release(call);
+}
+
+}  // namespace yonder::core

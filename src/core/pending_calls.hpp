@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/client.hpp"
+#include "src/core/intrusive_list.hpp"
+#include "src/core/metadata.hpp"
+#include "src/core/number_map.hpp"
+#include "src/core/slab.hpp"
+#include "src/core/timer_wheel.hpp"
+
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+// What a client keeps of the calls that it has made. Private to it.
+namespace yonder::core {
+
+struct order_tag {};
+
+// An attempt whose task makes calls.
+struct calling_attempt {
+  attempt_key key;
+  std::uint64_t ended = 0;                       // calls of it that the hub knows, too, to have ended
+  std::uint64_t told = wait_message::no_longer;  // in the last wait
+  bool waits = false;
+  bool over = false;
+  std::size_t calls = 0;  // on their way
+};
+
+// A call without its outcome yet; or several of a batch, as long as the same holds for all of them. They wait
+// for a welcome, or were given to the link.
+struct pending : timer, list_hook<order_tag> {
+  using item = batch_spec::item;
+
+  std::uint64_t number = 0;  // of the first one
+  std::uint32_t count = 1;
+  std::uint32_t place = 0;                         // of the first one in the batch
+  std::shared_ptr<std::vector<item> const> batch;  // null: this is one call, of this cookie
+  std::uint64_t cookie = 0;
+  std::string_view function;
+  call_policy policy;
+  time_point submitted = 0;
+  time_point deadline = never;
+  std::size_t bytes = 0;
+  std::uint32_t ticket = 0;           // of the link
+  bool given = false;                 // to the link
+  frame_ref message;                  // until it is given away for good; it may hold others, too
+  std::uint32_t packed = 1;           // calls in it
+  std::uint32_t first = 0;            // which of them is our first one
+  std::size_t offset = 0;             // of its payload among theirs
+  calling_attempt* parent = nullptr;  // whose task has made it
+
+  void reset() {
+    message = {};
+    batch = {};
+    count = packed = 1;
+    place = first = 0;
+    offset = 0;
+    parent = nullptr;
+    given = false;
+  }
+  bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
+  bool is_whole() const { return count == packed; }  // the message is of its calls only
+  std::uint64_t end() const { return number + count; }
+  std::uint64_t cookie_of(std::uint32_t call) const { return batch ? (*batch)[place + call].cookie : cookie; }
+  // Of the first `calls`; of a batch.
+  std::size_t payload_of(std::uint32_t calls) const {
+    std::size_t sum = 0;
+    for (auto const& one : std::span(*batch).subspan(place, calls)) sum += one.size;
+    return sum;
+  }
+};
+
+using call_list = intrusive_list<pending, order_tag>;
+
+// Records of calls by their numbers, and what they take.
+class pending_calls {
+ public:
+  // `count` calls from `number` on, which take `bytes` in all. Their numbers must be free.
+  pending& add(std::uint64_t number, std::uint32_t count, std::size_t bytes);
+  // The record of this call, perhaps among others; null: there is none.
+  pending* find(std::uint64_t number) const;
+  // The first `at` calls of a record of more go their own way. They are in no list and have no timer.
+  pending& split(pending& call, std::uint32_t at);
+  // The first `calls` of a record of more have ended.
+  void advance(pending& call, std::uint32_t calls);
+  void remove(pending& call);
+
+  std::size_t size() const noexcept { return calls_; }
+  std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  void index(pending& call);
+  void forget_number(pending& call);
+  static void skip(pending& call, std::uint32_t calls, std::size_t payload);
+
+  slab<pending> records_;
+  number_map<pending> by_number_;              // by their first numbers
+  std::map<std::uint64_t, pending*> several_;  // of them, those of several calls
+  std::size_t calls_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace yonder::core
