@@ -12,7 +12,7 @@
 namespace yonder::platform {
 namespace {
 
-constexpr std::int64_t ns_per_s = 1'000'000'000;
+constexpr std::int64_t clock_second = 1'000'000'000;  // ns
 
 void watch(int epoll, int operation, int fd, bool on) {
   epoll_event wanted{};
@@ -35,7 +35,7 @@ loop_hook::loop_hook(int poller)
 // Neither can fail: the descriptors are ours, and there.
 void loop_hook::wake_at(std::int64_t time) noexcept {
   auto const due = time < 0 ? 0 : std::max<std::int64_t>(time, 1);  // 0 switches it off
-  itimerspec const when{{}, {static_cast<time_t>(due / ns_per_s), static_cast<long>(due % ns_per_s)}};
+  itimerspec const when{{}, {static_cast<time_t>(due / clock_second), static_cast<long>(due % clock_second)}};
   ::timerfd_settime(clock_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
