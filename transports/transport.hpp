@@ -102,9 +102,10 @@ class endpoint : public ready_handler {
   virtual bool reliable() const = 0;
 };
 
-// Limits of every transport. max_frame_bytes is at most 4 GiB - 1.
+// Limits of every transport.
 struct limits : core::frame_limits {
-  std::size_t max_queue_bytes = std::size_t{256} << 20;  // unsent, per peer
+  static constexpr std::uint64_t most_frame_bytes = 0xffff'ffff;  // that max_frame_bytes may be
+  std::size_t max_queue_bytes = std::size_t{256} << 20;           // unsent, per peer
 };
 
 }  // namespace yonder::transport

@@ -119,7 +119,7 @@ struct runtime_options {
   std::size_t max_calls = 1'000'000;
   std::size_t max_bytes = std::size_t{2} << 30;  // of arguments
 
-  // The largest arguments, or result, of one call.
+  // The largest arguments, or result, of one call. What is past 4 GiB, less 256 KiB, means so much.
   std::size_t max_call_bytes = std::size_t{256} << 20;
 
   // The most memory that arguments, or a result, may take once decoded: a few bytes may stand for much, as of

@@ -141,6 +141,9 @@ struct frame_limits {
   std::uint32_t max_buffers = std::uint32_t{1} << 16;      // of one frame
 };
 
+// What may surround the arguments of a call, or its value, in a frame.
+inline constexpr std::uint64_t frame_envelope = std::uint64_t{256} << 10;
+
 // No end may receive less: a failure with all its texts always fits.
 inline constexpr std::uint64_t min_frame_bytes = (std::uint64_t{256} << 10) / size_scale;
 

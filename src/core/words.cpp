@@ -23,7 +23,8 @@ std::string excess_in_words(frame const& message, frame_limits const& most, std:
   if (message.buffers.size() > most.max_buffers)
     return counted(message.buffers.size(), " buffers", most.max_buffers);
   return counted(size_of(message), " bytes", most.max_frame_bytes) +
-         " (runtime_options::max_call_bytes, of the " + std::string(whose) + ")";
+         " (runtime_options::max_call_bytes of the " + std::string(whose) + ", and " +
+         std::to_string(frame_envelope) + " for what surrounds them)";
 }
 
 failure copy_of(failure const& error) {

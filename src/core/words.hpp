@@ -11,8 +11,9 @@ namespace yonder::core {
 // In the largest unit of which it is a whole number: "2 s", "1500 ms", "250 us", "7 ns".
 std::string in_words(duration time);
 
-// What a frame is past: "the result takes 12 bytes; the hub receives at most 8
-// (runtime_options::max_call_bytes, of the hub)". `what`: "the arguments take", `whose`: "hub".
+// What a frame is past: "the result takes 300000 bytes; the hub receives at most 262145
+// (runtime_options::max_call_bytes of the hub, and 262144 for what surrounds them)". `what`: "the arguments
+// take", `whose`: "hub".
 std::string excess_in_words(frame const& message, frame_limits const& most, std::string_view what,
                             std::string_view whose);
 

@@ -36,7 +36,13 @@ namespace detail {
 namespace {
 
 constinit std::mutex standing_mutex;
-std::vector<engine_ref> standing;  // the oldest is the current one
+
+// The oldest is the current one. For ever: objects of static storage call, too, whatever is constructed
+// before them and destroyed behind them.
+std::vector<engine_ref>& standing() {
+  static auto* const engines = new std::vector<engine_ref>;
+  return *engines;
+}
 
 error_details no_runtime(bool in_fork_of_task) {
   if (in_fork_of_task)
@@ -77,22 +83,22 @@ engine_ref current_engine() {
   auto* const outer = runtime_detail::current_call();
   if (outer != nullptr && outer->is_ours()) return outer->hub();
   std::lock_guard const lock(standing_mutex);
-  if (standing.empty()) throw_error(no_runtime(outer != nullptr));
-  return standing.front();
+  if (standing().empty()) throw_error(no_runtime(outer != nullptr));
+  return standing().front();
 }
 
 void add_standing_engine(engine_ref engine) {
   static bool const held = (platform::hold_while_forking(standing_mutex), true);
   (void)held;
   std::lock_guard const lock(standing_mutex);
-  std::erase_if(standing,
+  std::erase_if(standing(),
                 [](auto const& other) { return !other->is_ours(); });  // of the process that we are a fork of
-  standing.push_back(std::move(engine));
+  standing().push_back(std::move(engine));
 }
 
 void remove_standing_engine(engine const* engine) noexcept {
   std::lock_guard const lock(standing_mutex);
-  std::erase_if(standing, [engine](auto const& other) { return other.get() == engine; });
+  std::erase_if(standing(), [engine](auto const& other) { return other.get() == engine; });
 }
 
 call_ref submit(engine_ref const& where, task_entry const& task, options const& settings, outgoing&& call,

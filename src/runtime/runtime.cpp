@@ -61,10 +61,16 @@ std::string keys_folder(runtime_options const& options) {
   return variable("HOME") + "/.config/yonder";
 }
 
+// What is larger, as of one who wants no limit, is all that a transport carries.
+runtime_options within_reach(runtime_options options) {
+  options.max_call_bytes = std::min<std::uint64_t>(
+      options.max_call_bytes, transport::limits::most_frame_bytes - core::frame_envelope);
+  return options;
+}
+
 transport::limits limits_of(std::size_t max_call_bytes) {
   transport::limits limits;
-  constexpr std::size_t envelope = std::size_t{256} << 10;  // what surrounds the arguments, a failure's texts
-  limits.max_frame_bytes = max_call_bytes + envelope;
+  limits.max_frame_bytes = max_call_bytes + core::frame_envelope;
   limits.max_queue_bytes = std::max(limits.max_queue_bytes, 2 * limits.max_frame_bytes);
   return limits;
 }
@@ -242,16 +248,21 @@ void serve_if_worker(runtime_options const& options, transport::remote_transport
   auto const& how = how_started();
   static std::atomic<bool> serves{false};  // a task may make a runtime: a library that it calls does
   if (how.kind == start_kind::program || how.kind == start_kind::http_server || serves.exchange(true)) return;
-  if (how.kind == start_kind::pool_worker) serve_supervisor();
   constexpr int misuse = 2;  // as of a shell's own commands
   try {
-    if (how.kind == start_kind::misused) reject(how.fault);
-    if (how.supervisor < 0 && !own_image().start().path.empty()) supervise();
-    serve_hub(how.hub, options, remote);
+    set_up([&] {
+      if (how.kind == start_kind::pool_worker) serve_supervisor();
+      if (how.kind == start_kind::misused) reject(how.fault);
+      if (how.supervisor < 0 && !own_image().start().path.empty()) supervise();
+      serve_hub(how.hub, options, remote);
+    });
   } catch (usage_error const& wrong) {
     say(wrong.what());
     end_for_good();
     std::exit(misuse);
+  } catch (std::exception const& error) {
+    say(error.what());
+    std::exit(EXIT_FAILURE);
   }
 }
 
@@ -425,7 +436,8 @@ class awaited_endings {
 }  // namespace
 }  // namespace runtime_detail
 
-runtime::runtime(int, char**, runtime_options const& options, detail::linked_libraries libraries) {
+runtime::runtime(int, char**, runtime_options const& wanted, detail::linked_libraries libraries) {
+  auto const options = runtime_detail::within_reach(wanted);
   runtime_detail::check_registry();
   platform::hold_standard_descriptors();  // closed since the start
   runtime_detail::serve_if_worker(options, libraries.remote);

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -78,6 +79,17 @@ TEST_CASE("a runtime that is not the current one takes the calls that name it, a
   CHECK(refused.error().code() == yonder::errc::no_runtime);
   yonder::runtime const hosts({.max = 1, .in_process = true});
   CHECK(task::add.remote(1, 2) == 3);
+}
+
+TEST_CASE("whoever wants no limits says the largest numbers") {
+  constexpr auto none = std::numeric_limits<std::size_t>::max();
+  yonder::runtime unlimited({.max = 1,
+                             .in_process = true,
+                             .max_calls = none,
+                             .max_bytes = none,
+                             .max_call_bytes = none,
+                             .max_decoded_bytes = none});
+  CHECK(task::doubled.on(unlimited).remote(std::vector<float>(200'000, 1)).back() == 2);
 }
 
 // AddressSanitizer sees an engine that nobody holds.

@@ -129,6 +129,29 @@ TEST_CASE("a task that workers of another program lack is unknown, and the calle
         std::string::npos);
 }
 
+#ifndef __SANITIZE_THREAD__  // which needs a thread of its own
+TEST_CASE("a worker that gets no thread says so in words") {
+  program host(YONDER_STARTS,
+               {"YONDER_TEST_COMMAND=sh", std::string("YONDER_TEST_BY=") + YONDER_REFUSE + " threads"});
+  auto const said = answer_of(host);
+  if (said.find("exited with status 77") != said.npos) {
+    MESSAGE("skipped: this system lets nobody filter system calls");
+    return;
+  }
+  CAPTURE(said);
+  CHECK(said.find("worker_start_failed") != said.npos);
+  CHECK(said.find("the worker exited with status 1 before it was ready") != said.npos);
+  CHECK(said.find("yonder worker: unsatisfiable: the system refuses what a runtime needs") != said.npos);
+}
+#endif
+
+TEST_CASE("objects of static storage hold a runtime and calls, and may call when there is no runtime left") {
+  program statics(YONDER_STARTS, {"YONDER_TEST_STATICS=yes"});
+  auto const said = statics.read_all();
+  CHECK(said.find("3\nno_runtime: no yonder::runtime stands in this process") == 0);
+  CHECK(statics.wait().status == 0);
+}
+
 TEST_CASE("workers may be another program") {
   program host(YONDER_STARTS, {"YONDER_TEST_COMMAND=sh"});
   auto said = answer_of(host);

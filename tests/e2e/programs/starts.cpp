@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,32 @@ bool has_pipes_to_itself(std::vector<std::array<int, 2>> const& pipes) {
   return true;
 }
 
+// Whose destructor calls, when main is over.
+struct late_caller {
+  bool calls = false;
+  late_caller() = default;
+  late_caller(late_caller const&) = delete;
+  late_caller& operator=(late_caller const&) = delete;
+  ~late_caller() {
+    if (!calls) return;
+    auto const outcome = e2e::task::add.try_remote(1, 2);
+    ::dprintf(STDOUT_FILENO, "%s\n", outcome ? "a value" : outcome.error().what());
+  }
+};
+
+// In the order in which they are made: the last goes first.
+std::optional<yonder::call<int>> kept;
+late_caller late;
+std::optional<yonder::runtime> lasting;
+
+int hold_statically(int argc, char** argv) {
+  lasting.emplace(argc, argv, yonder::runtime_options{.max = 1});
+  kept.emplace(e2e::task::add.spawn(1, 2));
+  late.calls = true;
+  ::dprintf(STDOUT_FILENO, "%d\n", kept->get());
+  return 0;
+}
+
 }  // namespace
 
 // A program that starts itself once more before anything else, to change what only a start can.
@@ -66,6 +93,7 @@ void start_again(char** argv) {
 
 int main(int argc, char** argv) {
   start_again(argv);
+  if (!variable("YONDER_TEST_STATICS").empty()) return hold_statically(argc, argv);
   if (!yonder::is_worker())
     ::setenv("YONDER_TEST_DEPTH",
              std::to_string(std::atoi(variable("YONDER_TEST_DEPTH").c_str()) + 1).c_str(), 1);
