@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,7 +69,9 @@ sigset_t passed_on() noexcept {
 class supervisor final : private platform::ready_handler {
  public:
   supervisor() {
-    auto const set = passed_on();
+    ::signal(SIGCHLD, SIG_DFL);  // ignored, nobody would learn how a worker ended
+    auto set = passed_on();
+    ::sigaddset(&set, SIGCHLD);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     signals_ =
         platform::above_standard(platform::unique_fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)));
@@ -82,18 +85,19 @@ class supervisor final : private platform::ready_handler {
 
   [[noreturn]] void run() {
     restart_delay delay;
+    start();
     for (;;) {
       auto const began = platform::now();
-      start();
       while (worker_) watch(platform::now() + look_again);
       if (ending_ != 0 || has_said_so()) end(how_);
       auto const worked = page_->started.load() != 0;
       tell_next();
-      auto const pause = delay.after(platform::now() - began, worked);
-      relay_.pass("yonder worker: the worker " + platform::to_string(how_) + "; another one is started" +
-                  (pause > 0 ? " in " + core::in_words(pause) : "") + "\n");
-      for (auto const until = platform::now() + pause; ending_ == 0 && platform::now() < until;) watch(until);
-      if (ending_ != 0) end({.signal = ending_});
+      auto pause = delay.after(platform::now() - began, worked);
+      say_soon("the worker " + platform::to_string(how_) + "; another one is started", pause);
+      for (auto why = restart_after(pause); !why.empty(); why = restart_after(pause)) {
+        pause = delay.after(0, false);
+        say_soon("no worker could be started: " + why + "; tried again", pause);
+      }
     }
   }
 
@@ -134,6 +138,22 @@ class supervisor final : private platform::ready_handler {
     ::fcntl(errors_.get(), F_SETFL, O_NONBLOCK);
   }
 
+  // Why there is none again: the system gives no process for now. Empty: there is one.
+  std::string restart_after(std::int64_t pause) {
+    for (auto const until = platform::now() + pause; ending_ == 0 && platform::now() < until;) watch(until);
+    if (ending_ != 0) end({.signal = ending_});
+    try {
+      start();
+      return {};
+    } catch (std::exception const& error) {
+      return error.what();
+    }
+  }
+
+  void say_soon(std::string const& what, std::int64_t pause) {
+    relay_.pass("yonder worker: " + what + (pause > 0 ? " in " + core::in_words(pause) : "") + "\n");
+  }
+
   void start() {
     auto command = own_image().start();
     auto const& ours = how_started().arguments;
@@ -167,6 +187,10 @@ class supervisor final : private platform::ready_handler {
     signalfd_siginfo taken{};
     while (::read(signals_.get(), &taken, sizeof taken) == sizeof taken) {
       auto const signal = static_cast<int>(taken.ssi_signo);
+      if (signal == SIGCHLD) {
+        reap_orphans();
+        continue;
+      }
       if (worker_) worker_->kill(signal);
       if (std::find(endings.begin(), endings.end(), signal) != endings.end()) ending_ = signal;
     }
@@ -191,6 +215,17 @@ class supervisor final : private platform::ready_handler {
     how_ = worker_->wait();
     worker_.reset();
     forward();
+    reap_orphans();
+  }
+
+  // What tasks have started and left becomes ours where we are the first process, as in a container.
+  void reap_orphans() noexcept {
+    siginfo_t ended{};
+    while (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0) {
+      if (worker_ && ended.si_pid == worker_->pid()) return;  // and what is behind it
+      ::waitpid(ended.si_pid, nullptr, WNOHANG);
+      ended = {};
+    }
   }
 
   // A worker that somebody has stopped serves nobody, and says nothing: it is replaced.

@@ -2,11 +2,13 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -30,6 +32,7 @@ namespace {
 
 constexpr yonder::task<[](std::string const& s) { return s.size(); }, "e2e.structure"> structure;
 constexpr yonder::task<[] { return 0; }, "e2e.only_here"> only_here;
+constexpr yonder::task<[] { return 0; }, "e2e.leave_orphan"> orphans;  // the worker's does something
 
 // A hub without workers of its own, and one that came by itself.
 class site {
@@ -111,6 +114,28 @@ struct lone_worker {
 
   yonder::platform::unique_fd output;
   yonder::platform::child_process process;
+};
+
+// Of another process, which keeps what it has, and gets `more` descriptors.
+class descriptor_limit {
+ public:
+  descriptor_limit(pid_t process, rlim_t more) : process_(process) {
+    ::prlimit(process, RLIMIT_NOFILE, nullptr, &before_);
+    auto limit = before_;
+    auto const taken = [process](rlim_t fd) {
+      return fs::is_symlink("/proc/" + std::to_string(process) + "/fd/" + std::to_string(fd));
+    };
+    for (limit.rlim_cur = 0; more > 0; ++limit.rlim_cur)
+      if (!taken(limit.rlim_cur)) --more;
+    ::prlimit(process, RLIMIT_NOFILE, &limit, nullptr);
+  }
+  ~descriptor_limit() { ::prlimit(process_, RLIMIT_NOFILE, &before_, nullptr); }
+  descriptor_limit(descriptor_limit const&) = delete;
+  descriptor_limit& operator=(descriptor_limit const&) = delete;
+
+ private:
+  pid_t process_;
+  rlimit before_{};
 };
 
 }  // namespace
@@ -252,7 +277,11 @@ TEST_CASE("a call past what the hub receives is too large at once, and what is b
   auto const large = task::doubled.on(client).try_remote(std::vector<float>(1'000'000));
   REQUIRE_FALSE(large);
   CHECK(large.error().code() == yonder::errc::too_large);
-  CHECK(std::string(large.error().what()).find("the hub receives at most") != std::string::npos);
+  CHECK(
+      std::string(large.error().what())
+          .find(
+              "the hub receives at most 1310720 (runtime_options::max_call_bytes of the hub, and 262144 for "
+              "what surrounds them)") != std::string::npos);
   CHECK(task::add.on(client).remote(1, 2) == 3);
 }
 
@@ -291,8 +320,11 @@ TEST_CASE(
   site here;
   here.start_worker();
   yonder::runtime client(here.client());
+  auto longest = 0ns;
   for (int i = 0; i < 3; ++i) {
+    auto const begin = std::chrono::steady_clock::now();
     auto const failure = failure_of([&] { task::crash.on(client).remote("abort"); });
+    longest = std::max<std::chrono::nanoseconds>(longest, std::chrono::steady_clock::now() - begin);
     CHECK(failure.code == yonder::errc::worker_lost);
     CHECK(failure.signal == SIGABRT);
     CHECK(failure.message.find("the worker was ended by SIGABRT (signal 6)") == 0);
@@ -300,6 +332,81 @@ TEST_CASE(
   }
   auto const gone = failure_of([&] { task::crash.on(client).remote("exit"); });
   CHECK(gone.message.find("the worker exited with status") == 0);
+  MESSAGE("told after ", longest / 1ms, " ms at most");
+  CHECK(longest < 9s);  // by the silence of a worker, which is the other way to notice, it takes ten
+}
+
+TEST_CASE("a remote worker's end is told, too, where whoever started it ignores the ends of its children") {
+  site here;
+  auto ignoring = yonder::platform::spawn(
+      {.path = "env",
+       .arguments = {"env", "--ignore-signal=CHLD", YONDER_REMOTE_WORKER, "--yonder-worker", here.address()},
+       .environment = {"YONDER_KEYS=" + here.keys()},
+       .output = -1,
+       .inherited = {}});
+  yonder::runtime client(here.client());
+  CHECK(failure_of([&] { task::crash.on(client).remote("abort"); }).signal == SIGABRT);
+  ignoring.kill(SIGTERM);
+  CHECK(ignoring.wait().status == 0);
+}
+
+TEST_CASE("what tasks leave behind is reaped by a worker that is a container's first process") {
+  site here;
+  auto first =
+      yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
+                               .arguments = {"remote_worker", "--yonder-worker", here.address()},
+                               .environment = {"YONDER_KEYS=" + here.keys(), "YONDER_TEST_FIRST_PROCESS=yes"},
+                               .output = -1,
+                               .inherited = {}});
+  yonder::runtime client(here.client());
+  for (int i = 0; i < 3; ++i) {
+    auto const orphan = orphans.on(client).remote();
+    REQUIRE(orphan > 0);
+    auto const until = std::chrono::steady_clock::now() + 20s;
+    while (::kill(orphan, 0) == 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    CHECK(::kill(orphan, 0) != 0);
+  }
+  CHECK(failure_of([&] { task::crash.on(client).remote("abort"); }).signal == SIGABRT);
+  first.kill(SIGTERM);
+  CHECK(first.wait().status == 0);
+}
+
+TEST_CASE("a remote worker in whose place none can be started for now comes back when one can") {
+  site here;
+  lone_worker watched(here.keys(), {here.address()});
+  yonder::runtime client(here.client());
+  auto const first = task::process.on(client).remote();
+  auto lost = task::wait_for_stop.on(client).spawn();
+  CHECK_FALSE(lost.get_for(10ms));
+  {
+    descriptor_limit const few(watched.process.pid(), 2);  // enough to say so
+    ::kill(first, SIGKILL);
+    auto line = watched.read_line();
+    while (!line.empty() && line.find("no worker could be started") == line.npos) line = watched.read_line();
+    CHECK(line.find("Too many open files; tried again in 1 s") != line.npos);
+  }
+  CHECK(failure_of([&] { lost.get(); }).signal == SIGKILL);
+  CHECK(task::process.on(client).remote() != first);
+  watched.process.kill(SIGTERM);
+  CHECK(watched.process.wait().status == 0);
+}
+
+TEST_CASE("a program without descriptors for its connection is told, and not ended") {
+  folder const place;
+  yonder::transport::keygen(place / "keys");
+  yonder::runtime_options const options{.hub = "tcp://127.0.0.1:9", .keys = place / "keys"};
+  int made = 0;
+  for (rlim_t more = 0; more < 48; ++more) {
+    descriptor_limit const few(::getpid(), more);
+    try {
+      yonder::runtime const client(options);
+      ++made;
+    } catch (yonder::error const& error) {
+      CHECK(std::string(error.what()).find("ulimit -n") != std::string::npos);
+    }
+  }
+  CHECK(made > 0);
+  CHECK(made < 48);
 }
 
 TEST_CASE("a caller whose hub has no worker for its call is told so") {

@@ -1,9 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A worker of a hub elsewhere, of another build: one task that the tests lack, one with another structure.
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <thread>
+
 #include "tests/e2e/tasks.hpp"
 
+namespace {
+
+// Leaves a process that has ended once its parent has; returns its number.
+int leave_orphan() {
+  std::array<int, 2> ends{};
+  if (::pipe(ends.data()) != 0) return 0;
+  auto const child = ::fork();
+  if (child == 0) {
+    auto const parent = ::getpid();
+    if (auto const orphan = ::fork(); orphan != 0) {
+      [[maybe_unused]] auto const told = ::write(ends[1], &orphan, sizeof orphan);
+      ::_exit(0);
+    }
+    while (::getppid() == parent) std::this_thread::yield();
+    ::_exit(0);
+  }
+  pid_t orphan = 0;
+  if (::read(ends[0], &orphan, sizeof orphan) != sizeof orphan) return 0;
+  ::waitpid(child, nullptr, 0);
+  for (int const end : ends) ::close(end);
+  return orphan;
+}
+
+}  // namespace
+
+[[maybe_unused]] constexpr yonder::task<leave_orphan, "e2e.leave_orphan"> orphans;
 [[maybe_unused]] constexpr yonder::task<[](int n) { return n; }, "e2e.structure"> structure;
 [[maybe_unused]] constexpr yonder::task<[] { return 0; }, "e2e.only_there"> only_there;
 
-int main(int argc, char** argv) { yonder::runtime const here(argc, argv); }
+int main(int argc, char** argv) {
+  // The process that was started, and not the worker that it starts, is as the first one of a container.
+  if (std::getenv("YONDER_TEST_FIRST_PROCESS") != nullptr) {
+    ::unsetenv("YONDER_TEST_FIRST_PROCESS");
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  }
+  yonder::runtime const here(argc, argv);
+}
