@@ -4,8 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "yonder/errc.hpp"
@@ -14,11 +14,11 @@ namespace yonder {
 
 // What became of the calls of one task, whoever made them, since the hub began.
 struct task_snapshot {
-  std::string name;                        // the task's
-  std::uint64_t calls = 0;                 // that were made
-  std::uint64_t succeeded = 0;             // that ended with a value
-  std::uint64_t cancelled = 0;             // that were cancelled
-  std::map<errc, std::uint64_t> failed{};  // the others, by why
+  std::string name;                                      // the task's
+  std::uint64_t calls = 0;                               // that were made
+  std::uint64_t succeeded = 0;                           // that ended with a value
+  std::uint64_t cancelled = 0;                           // that were cancelled
+  std::vector<std::pair<errc, std::uint64_t>> failed{};  // the others, by why
 
   // Attempts that returned a value, by how long they ran: runs[i] of less than 2ⁱ µs and of no range before;
   // the last is of whatever took longer.

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <stop_token>
 
 #include "yonder/call.hpp"
 #include "yonder/detail/export.hpp"
@@ -15,18 +14,19 @@ struct served_call;
 }  // namespace detail
 
 // The call that a task serves, to be handed to its helper threads. Copies are cheap, and may outlive the
-// call: nothing changes any more then. Thread-safe. A default one is of no call.
+// call: nothing changes any more then. Thread-safe. A default one is of no call. As a std::stop_token:
+// yonder/stop_token.hpp.
 class YONDER_API call_token {
  public:
   call_token() noexcept = default;
   explicit call_token(std::shared_ptr<detail::served_call const> call) noexcept : call_(std::move(call)) {}
 
-  [[nodiscard]] bool stop_requested() const noexcept;         // as this_call::stop_requested()
-  [[nodiscard]] std::stop_token stop_token() const noexcept;  // as this_call::stop_token()
-  [[nodiscard]] std::uint32_t attempt() const noexcept;       // as this_call::attempt()
-  [[nodiscard]] call_id id() const noexcept;                  // as this_call::id()
+  [[nodiscard]] bool stop_requested() const noexcept;    // as this_call::stop_requested()
+  [[nodiscard]] std::uint32_t attempt() const noexcept;  // as this_call::attempt()
+  [[nodiscard]] call_id id() const noexcept;             // as this_call::id()
 
  private:
+  friend struct detail::served_call;
   std::shared_ptr<detail::served_call const> call_;
 };
 
@@ -37,9 +37,6 @@ namespace this_call {
 // Whether the caller has cancelled, or the time is up: the task should return soon; what it returns goes
 // nowhere.
 [[nodiscard]] YONDER_API bool stop_requested() noexcept;
-
-// The same for std::jthread, condition variables and callbacks. Callbacks run on a thread of their own.
-[[nodiscard]] YONDER_API std::stop_token stop_token();
 
 // Which attempt this is, from 1.
 [[nodiscard]] YONDER_API std::uint32_t attempt() noexcept;

@@ -64,8 +64,9 @@ core::attempt_key calling_attempt(detail::engine const* engine) {
 }  // namespace runtime_detail
 
 bool call_token::stop_requested() const noexcept { return call_ && call_->stop.stop_requested(); }
-std::stop_token call_token::stop_token() const noexcept {
-  return call_ ? call_->stop.get_token() : std::stop_token();
+std::stop_token stop_token_of(call_token const& token) noexcept {
+  auto const* const call = detail::served_call::of(token);
+  return call != nullptr ? call->stop.get_token() : std::stop_token();
 }
 std::uint32_t call_token::attempt() const noexcept { return call_ ? call_->attempt : 0; }
 call_id call_token::id() const noexcept { return call_ ? call_->id : call_id{}; }
@@ -78,7 +79,7 @@ bool stop_requested() noexcept {
   auto const* const call = current_call();
   return call != nullptr && call->stop_requested();
 }
-std::stop_token stop_token() { return token().stop_token(); }
+std::stop_token stop_token() { return stop_token_of(token()); }
 std::uint32_t attempt() noexcept {
   auto const* const call = current_call();
   return call != nullptr ? call->attempt() : 0;

@@ -14,7 +14,7 @@
 #include "src/runtime/executor_thread.hpp"
 #include "yonder/detail/call_state.hpp"
 #include "yonder/detail/service_slot.hpp"
-#include "yonder/this_call.hpp"
+#include "yonder/stop_token.hpp"
 
 namespace yonder {
 
@@ -25,6 +25,8 @@ struct served_call {
   std::stop_source stop;
   std::uint32_t attempt = 0;
   call_id id;
+
+  static served_call const* of(call_token const& token) noexcept { return token.call_.get(); }
 };
 
 }  // namespace detail

@@ -12,7 +12,7 @@ task_snapshot snapshot_of(std::string const& name, core::task_numbers const& num
                      .runs = {numbers.runs.begin(), numbers.runs.end()},
                      .run_time = std::chrono::microseconds(numbers.run_microseconds)};
   for (std::size_t code = 0; code < numbers.failed.size(); ++code)
-    if (numbers.failed[code] != 0) seen.failed.emplace(static_cast<errc>(code), numbers.failed[code]);
+    if (numbers.failed[code] != 0) seen.failed.emplace_back(static_cast<errc>(code), numbers.failed[code]);
   return seen;
 }
 

@@ -12,6 +12,7 @@
 #include <deque>
 #include <future>
 #include <mutex>
+#include <yonder/stop_token.hpp>
 
 #include "tests/e2e/fixture.hpp"
 #include "tests/e2e/tasks.hpp"
@@ -35,7 +36,7 @@ bool helper_waits_for_stop() {
   bool const same = token.id() == yonder::this_call::id() && token.attempt() == yonder::this_call::attempt();
   std::thread([token] {
     std::promise<void> told;
-    std::stop_callback const on_stop(token.stop_token(), [&told] { told.set_value(); });
+    std::stop_callback const on_stop(yonder::stop_token_of(token), [&told] { told.set_value(); });
     told.get_future().wait();
     while (!token.stop_requested()) std::this_thread::yield();
   }).join();

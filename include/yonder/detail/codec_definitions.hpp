@@ -195,6 +195,10 @@ inline std::uint64_t hash_of(std::string_view text) {
       name + " " + how + ": specialize yonder::schema<" + name + ">, to state its structure by a name");
 }
 
+YONDER_FUNCTION structure_record::structure_record() = default;
+YONDER_FUNCTION structure_record::structure_record(structure_record const& other) = default;
+YONDER_FUNCTION structure_record::~structure_record() = default;
+
 YONDER_FUNCTION void structure_record::note(std::string_view word) {
   if (word.empty()) return;
   if (text_.size() + word.size() > longest_text)

@@ -31,6 +31,12 @@ concept has_schema = requires {
 // What a structure_reader has seen: text, and which classes it came from.
 class structure_record {
  public:
+  // Not inline: a unit with a task is spared what std::vector is made of.
+  YONDER_API structure_record();
+  YONDER_API structure_record(structure_record const& other);
+  structure_record& operator=(structure_record const&) = delete;
+  YONDER_API ~structure_record();
+
   YONDER_API void note(std::string_view word);
   YONDER_API void note(std::string_view word, std::size_t number);  // one word, such as "u32"
   // False if the class was met before: it is then noted by the number of its first time.
@@ -86,7 +92,8 @@ class structure_reader : public archive_base {
   // Records a T that it makes. A class that was met before is not made again: recursion ends here.
   template <class T>
   void visit() {
-    get(*std::make_unique<T>());
+    fresh<T> const one;
+    get(*one.object);
   }
 
   template <class T>
@@ -98,6 +105,16 @@ class structure_reader : public archive_base {
   structure_record const& record() const { return record_; }
 
  private:
+  // As std::unique_ptr, which takes the compiler longer.
+  template <class T>
+  struct fresh {
+    T* object = new T();
+    fresh() = default;
+    fresh(fresh const&) = delete;
+    fresh& operator=(fresh const&) = delete;
+    ~fresh() { delete object; }
+  };
+
   void note(std::string_view word) { record_.note(word); }
 
   template <class T>
