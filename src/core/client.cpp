@@ -129,7 +129,7 @@ struct client::state final : session_user {
     hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
-  void tell(pending const& call, std::uint32_t which, outcome result, outputs& out) {
+  void tell(pending const& call, std::uint32_t which, outcome&& result, outputs& out) {
     out.emplace_back(out::completed{id_of(call.number + which), call.cookie_of(which), std::move(result)});
   }
 

@@ -14,7 +14,8 @@ namespace {
 
 constexpr int max_resend_growth = 8;
 constexpr std::size_t max_resends_at_once = 128;
-constexpr duration slowest_byte = static_cast<duration>(size_scale) * microsecond;  // of bulk, until a round trip was measured
+constexpr duration slowest_byte =
+    static_cast<duration>(size_scale) * microsecond;  // of bulk, until a round trip was measured
 
 void state_remaining(header& head, time_point deadline, time_point now) {
   if (deadline != never) head.remaining_us = to_remaining(deadline, now);
@@ -51,6 +52,8 @@ void link::open(time_point now, peer_id peer, std::uint32_t epoch) {
   owed_ = 0;
   owed_bytes_ = 0;
   round_trip_ = variation_ = 0;
+  shortest_round_trip_ = never;
+  pace_ = {};
   resend_interval_ = timing_.resend_after;
   resend_due_ = ack_due_ = never;
   heartbeat_due_ = reliable_ ? never : add(now, timing_.heartbeat);
@@ -155,7 +158,7 @@ void link::transmit_waiting(time_point now, outputs& out) {
 // Small frames that waited behind bulk take no room.
 bool link::bulk_may_leave() const noexcept {
   if (bulk_.empty()) return false;
-  return bulk_bytes_ < bulk_window || !is_bulk(*bulk_.front().body) || YONDER_MUTANT(bulk_window_ignored);
+  return bulk_bytes_ < pace_.window() || !is_bulk(*bulk_.front().body) || YONDER_MUTANT(bulk_window_ignored);
 }
 
 // The first bulk frame, or its next part.
@@ -166,13 +169,14 @@ void link::launch_bulk(time_point now, outputs& out) {
   auto done = true;
   if (needs_transfer(*first.body)) {
     if (first.transfer.begun()) one.deadline = never;
-    auto part = first.transfer.next(first.head, *first.body);
+    auto part = first.transfer.next(first.head, *first.body, pace_.chunk());
     one.head = part.head;
     one.body = frame_ref(std::move(part));
     done = first.transfer.done(*first.body);
   }
   one.bulk_bytes = size_of(*one.body);
   bulk_bytes_ += one.bulk_bytes;
+  one.pace = pace_.leaves(now, one.bulk_bytes, bulk_bytes_);
   auto const whole = done ? first.head.type : frame_type::chunk;
   if (done) bulk_.pop_front();
   auto const is_chunk = one.head.type == frame_type::chunk;
@@ -250,6 +254,7 @@ std::uint32_t link::settled() const noexcept {
 // Jacobson's and Karels' estimate (RFC 6298), from frames that were sent once: until there is one, the
 // doubled interval stays.
 void link::measure(duration round_trip) noexcept {
+  shortest_round_trip_ = std::min(shortest_round_trip_, round_trip);
   if (round_trip_ == 0) {
     round_trip_ = round_trip;
     variation_ = round_trip / 2;
@@ -271,7 +276,11 @@ time_point link::resend_at(sent_frame const& one) const noexcept {
 void link::take_acknowledged(time_point now, sent_frame& one) {
   YONDER_CHECK(bulk_bytes_ >= one.bulk_bytes, "more of the bulk has arrived than was sent");
   if (!one.received) unanswered_since_ = now;
-  if (!one.received && !one.repeated) measure(now - one.sent);
+  if (!one.received && !one.repeated) {
+    measure(now - one.sent);
+    if (one.bulk_bytes != 0)
+      pace_.arrived(now, one.pace, one.bulk_bytes, now - one.sent, shortest_round_trip_);
+  }
   bulk_bytes_ -= std::exchange(one.bulk_bytes, 0);
 }
 
@@ -379,7 +388,7 @@ void link::owe_acknowledgement(time_point now, frame const& message) noexcept {
   ++owed_;
   owed_bytes_ += is_bulk(message) ? size_of(message) : 0;
   if (ack_due_ == never) ack_due_ = add(now, timing_.ack_delay);
-  if (owed_ >= window / 4 || owed_bytes_ >= bulk_window / 4 || YONDER_RARELY()) ack_due_ = now;
+  if (owed_ >= window / 4 || owed_bytes_ >= bulk_pace::acknowledged || YONDER_RARELY()) ack_due_ = now;
 }
 
 void link::say_received(time_point now, frame_type type, outputs& out) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/bulk_pace.hpp"
 #include "src/core/mutant.hpp"
 #include "src/core/ring.hpp"
 #include "src/core/transfer.hpp"
@@ -16,12 +17,13 @@ namespace yonder::core {
 //
 // On an unreliable connection frames above bulk_size are bulk: they leave one after the other, above
 // chunk_size in chunks, and smaller ones overtake them. A small frame waits for at most bulk_window bytes of
-// them. Frames about a call never overtake that call, and drain overtakes nothing.
+// them, and on a slow connection for fewer: see bulk_pace. Frames about a call never overtake that call, and
+// drain overtakes nothing.
 class link {
  public:
   static constexpr std::uint32_t window = 1024;  // numbered frames on their way
   static constexpr std::size_t bulk_size = chunk_size / 64;
-  static constexpr std::size_t bulk_window = 4 * chunk_size;  // bytes of bulk on their way
+  static constexpr std::size_t bulk_window = bulk_pace::most;  // bytes of bulk on their way
   static constexpr std::size_t max_held_bytes = std::size_t{64}
                                                 << 20;  // of frames that came before their turn
 
@@ -128,9 +130,10 @@ class link {
     time_point deadline = never;
     time_point sent = 0;
     duration patience = 0;       // for what was on its way before it
-    std::size_t bulk_bytes = 0;  // that count against bulk_window
+    std::size_t bulk_bytes = 0;  // that count against the window of bulk
     bool received = false;       // although frames before it are missing
     bool repeated = false;
+    bulk_pace::mark pace{};  // of bulk
   };
   struct numbered_ticket {
     std::uint32_t ticket = 0;
@@ -181,7 +184,9 @@ class link {
   ring<numbered_ticket> assigned_;    // the latest assignments that have left
   std::size_t bulk_bytes_ = 0;        // of bulk in flight
   std::size_t small_bytes_ = 0;       // of small frames that have left since the last bulk
-  duration round_trip_ = 0;           // smoothed; 0: not measured yet
+  bulk_pace pace_;
+  duration round_trip_ = 0;  // smoothed; 0: not measured yet
+  duration shortest_round_trip_ = never;
   duration variation_ = 0;
   duration resend_interval_ = 0;
   time_point resend_due_ = never;

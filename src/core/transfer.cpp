@@ -44,14 +44,14 @@ void share_body(frame& message) {
 
 // --- sending
 
-frame outgoing_transfer::next(header const& head, frame const& message) {
-  if (std::exchange(begun_, true)) return next_chunk(message);
+frame outgoing_transfer::next(header const& head, frame const& message, std::size_t most) {
+  if (std::exchange(begun_, true)) return next_chunk(message, most);
   return make_transfer(head, message);
 }
 
-frame outgoing_transfer::next_chunk(frame const& message) {
+frame outgoing_transfer::next_chunk(frame const& message, std::size_t most) {
   auto chunk = make_control(frame_type::chunk);
-  auto left = chunk_size;
+  auto left = most;
   while (left != 0 && part_ <= message.buffers.size() && chunk.buffers.size() < max_slices) {
     auto part = part_of(message, part_);
     auto const size = std::min(left, part.size - offset_);

@@ -30,13 +30,14 @@ void share_body(frame& message);
 // copying content.
 class outgoing_transfer {
  public:
-  // The next frame to send; to be asked until done(). The first one announces, with what `head` says.
-  frame next(header const& head, frame const& message);
+  // The next frame to send, with up to `most` bytes of content; to be asked until done(). The first one
+  // announces, with what `head` says.
+  frame next(header const& head, frame const& message, std::size_t most = chunk_size);
   bool begun() const noexcept { return begun_; }
   bool done(frame const& message) const noexcept { return begun_ && part_ > message.buffers.size(); }
 
  private:
-  frame next_chunk(frame const& message);
+  frame next_chunk(frame const& message, std::size_t most);
 
   bool begun_ = false;
   std::size_t part_ = 0;  // 0: the body; i: buffer i - 1

@@ -33,6 +33,7 @@ class leadership {
     return leader_ == leader::housekeeper;
   }
   void unfollow() noexcept { --followers_; }
+  [[nodiscard]] bool is_taken() const noexcept { return leader_ != leader::none; }
   [[nodiscard]] bool is_followed() const noexcept { return followers_ != 0; }
 
   // The turn is over, or it threw.

@@ -223,7 +223,8 @@ bool engine::lead_until(lock& held, std::int64_t until, std::span<call_state* co
   auto const parent = calling_attempt(this);
   lead_.arrive();
   if (parent.attempt != 0) say_that_waits(held, parent);
-  survive(held, [&] { flush(); });
+  // Who leads sends first.
+  if (lead_.is_taken() || until != core::never) survive(held, [&] { flush(); });
   bool in_time = true;
   while (!done()) {
     if (parent.attempt != 0) say_that_waits(held, parent);  // a call of it may have ended meanwhile

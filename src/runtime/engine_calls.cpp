@@ -153,7 +153,7 @@ call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_pol
                               core::attempt_key const& parent, outgoing&& call, departure when) {
   close_pack();
   time_ = now();
-  auto const pack = one_call(shared_from_this(), task.name, time_);
+  auto pack = one_call(shared_from_this(), task.name, time_);
   pack->of_task = parent.attempt != 0;
   auto& state = pack->add();
   state.borrows = borrows(call);
@@ -172,7 +172,7 @@ call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_pol
   });
   if (when == departure::gathered && lead_.left_unsent()) poller_->ring();
   wake_leader_if_needed();
-  return {pack, &state};
+  return {std::move(pack), &state};
 }
 
 // Calls whose metadata are the same travel as one batch if they are made one after the other: until their
