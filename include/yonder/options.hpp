@@ -77,6 +77,27 @@ struct options {
   // the hub, each when the one before it has ended, with all its retries. Unset: in no order.
   std::optional<call_key> order_key{};
 
+  // What each worker that runs the task has for itself. Calls that say any of these, isolate or max_queue
+  // have workers of their own, started where they are needed, and share them with calls that say the same;
+  // one that no worker can ever have fails with unsatisfiable. Unset: nothing in particular.
+  std::optional<unsigned> gpu{};  // GPUs, of which it sees no others (CUDA_VISIBLE_DEVICES)
+  std::optional<std::uint64_t>
+      gpu_memory{};                       // bytes on each of them, which it then shares; gpu is 1 if unset
+  std::optional<unsigned> cpu{};          // cores, by affinity
+  std::optional<std::uint64_t> memory{};  // bytes; they are counted, not enforced
+
+  // Each call has a process of its own, which goes with it. Unset: false.
+  std::optional<bool> isolate{};
+
+  // How many calls may wait for those workers once there is one: a further one fails with overloaded. Unset:
+  // as many as the caller may have under way.
+  std::optional<unsigned> max_queue{};
+
+  // Whether they say anything of the workers.
+  [[nodiscard]] constexpr bool names_pool() const {
+    return gpu || gpu_memory || cpu || memory || isolate || max_queue;
+  }
+
   // These options, and `base` where they are unset.
   constexpr options over(options const& base) const {
     return {.retries = retries ? retries : base.retries,
@@ -87,7 +108,13 @@ struct options {
             .priority = priority ? priority : base.priority,
             .fairness_key = fairness_key ? fairness_key : base.fairness_key,
             .weight = weight ? weight : base.weight,
-            .order_key = order_key ? order_key : base.order_key};
+            .order_key = order_key ? order_key : base.order_key,
+            .gpu = gpu ? gpu : base.gpu,
+            .gpu_memory = gpu_memory ? gpu_memory : base.gpu_memory,
+            .cpu = cpu ? cpu : base.cpu,
+            .memory = memory ? memory : base.memory,
+            .isolate = isolate ? isolate : base.isolate,
+            .max_queue = max_queue ? max_queue : base.max_queue};
   }
 };
 

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,8 @@
 #include "yonder/executor.hpp"
 #include "yonder/http_options.hpp"
 #include "yonder/log.hpp"
+#include "yonder/options.hpp"
+#include "yonder/resources.hpp"
 #include "yonder/snapshot.hpp"
 
 namespace yonder {
@@ -59,6 +63,26 @@ inline http::gateway_factory const* linked_gateway() {
 YONDER_API int descriptor_of(engine& where);
 YONDER_API bool drive(engine& where);
 
+// The pool that a task's or a service's calls run in: what its key is at the hub; empty: the hub's own.
+YONDER_API std::string encode_needs(options const& settings);
+template <class Work>
+std::string pool_of(Work const& work) {
+  if constexpr (requires { work.terms(); })
+    return std::string(work.terms());
+  else if constexpr (requires { work.needs(); })
+    return std::string(work.needs());
+  else
+    return encode_needs(work.settings());
+}
+template <class Work>
+concept has_pool = requires(Work const& work) {
+  pool_of(work);
+}
+&&std::is_class_v<Work>;
+
+YONDER_API void scale_pool(engine& where, std::string_view needs, pool_size const& size);
+YONDER_API void warm_pool(engine& where, std::string_view needs, std::size_t count);
+
 // The libraries beside yonder::core that a program has linked; null: it has not.
 struct linked_libraries {
   transport::remote_transport const* remote;
@@ -85,6 +109,10 @@ struct runtime_options {
   // How many calls may wait for a worker once there is one: a further one fails with overloaded. Unset: as
   // many as callers may have under way.
   std::optional<unsigned> max_queue{};
+
+  // What its workers can be given that say what they need (options::gpu, cpu, memory). Unset: what this
+  // machine has.
+  std::optional<yonder::resources> resources{};
 
   // What starts a worker: a program, found as a shell does, and its arguments. It must make a
   // yonder::runtime, and have the tasks. Empty: this very program; for a host that is not its own worker (an
@@ -197,6 +225,24 @@ class YONDER_API runtime {
   // Does what is due, and does not wait. Any thread may call it, as long as the runtime lives. Calls may be
   // waited for anywhere, in the loop too: whoever waits drives meanwhile.
   void drive() const;
+
+  // Changes how many workers of its own hub there are: of those without needs, or of the pool that the calls
+  // of this task, service instance or method of one run in. Holds from now on, also where the service says
+  // otherwise. Throws usage_error (bad_configuration) where that cannot be, and error (unsatisfiable) where
+  // the hub is elsewhere, or has not what each of the workers needs.
+  void scale(pool_size const& size) const { detail::scale_pool(*engine_, {}, size); }
+  template <detail::has_pool Work>
+  void scale(Work const& work, pool_size const& size) const {
+    detail::scale_pool(*engine_, detail::pool_of(work), size);
+  }
+
+  // Starts workers, until there are `count`, or as many as there may be, so that the first calls find them
+  // ready. Returns at once; they are let go as others are. Throws as scale() does.
+  void warm(unsigned count = 1) const { detail::warm_pool(*engine_, {}, count); }
+  template <detail::has_pool Work>
+  void warm(Work const& work, unsigned count = 1) const {
+    detail::warm_pool(*engine_, detail::pool_of(work), count);
+  }
 
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 namespace yonder {
@@ -23,6 +24,12 @@ struct service_options {
   // How many calls may wait for a worker once there is one: a further one fails with overloaded. Unset: as
   // many as the caller may have under way.
   std::optional<unsigned> max_queue{};
+
+  // What each of them has for itself, as in yonder::options.
+  std::optional<unsigned> gpu{};
+  std::optional<std::uint64_t> gpu_memory{};
+  std::optional<unsigned> cpu{};
+  std::optional<std::uint64_t> memory{};
 
   // For the constructor, then for the destructor: a worker that outlasts it is killed.
   std::chrono::nanoseconds enter_timeout = std::chrono::minutes(5);

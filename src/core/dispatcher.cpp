@@ -179,6 +179,10 @@ void dispatcher::find_pool(function_record& function) {
     if (offers || (pool->program == nullptr && found == nullptr)) found = pool;
     if (offers) break;
   }
+  set_pool(function, found);
+}
+
+void dispatcher::set_pool(function_record& function, pool_record* found) {
   if (found == function.pool) return;
   auto const waiting = function.queue.size;
   auto const items = function.queue.items;
@@ -191,6 +195,18 @@ void dispatcher::find_pool(function_record& function) {
     found->queued_items += items;
   }
   function.pool = found;
+}
+
+void dispatcher::hand_over(pool_record const& failing) {
+  for (auto const& [key, function] : functions_) {
+    if (function->pool != &failing || function->home != nullptr) continue;
+    for (auto* const pool : pools_) {
+      auto const offers = pool->program == nullptr || has_offer(*function, *pool->program);
+      if (pool == &failing || pool->start_failures != 0 || !offers) continue;
+      set_pool(*function, pool);
+      break;
+    }
+  }
 }
 
 // --- queues
@@ -447,6 +463,7 @@ dispatcher::assignment dispatcher::next(time_point now) {
 
 std::uint32_t dispatcher::room(worker_session const& worker, call_record const& call) const {
   if (call.count == 1 || (call.alone && worker.concurrency > 1)) return 1;
+  if (call.function->home != nullptr && call.function->home->needs.isolate) return 1;
   if (YONDER_RARELY()) return 1 + static_cast<std::uint32_t>(call.id.number) % call.count;
   auto const left = std::max<duration>(0, prefetch_of(worker) - worker.backlog);
   auto const places = worker.concurrency - std::min<std::size_t>(worker.items, worker.concurrency);
@@ -638,6 +655,7 @@ void dispatcher::set_waits(worker_session& worker, bool waits) {
   auto const change = waits ? std::size_t{1} : ~std::size_t{0};
   worker.program->waiting += change;
   if (worker.pool != nullptr && !worker.left_service) worker.pool->waiting += change;
+  if (worker.isolated) worker.pool->isolated -= change;
 }
 
 void dispatcher::leave(time_point now, worker_session& worker) {

@@ -52,6 +52,8 @@ class dispatcher {
 
   // Pools in the order in which they are asked to start workers.
   void add_pool(pool_record& pool);
+  // The pool's workers do not come: others start theirs for its functions, as far as they may have them.
+  void hand_over(pool_record const& failing);
   // Whether workers that the hub starts have this, as far as is known.
   bool could_offer(std::string_view name, std::uint64_t signature) const;
   // The pool's workers turn out to offer this.
@@ -143,6 +145,7 @@ class dispatcher {
   static void count_items(function_record& function, std::ptrdiff_t more);
   void queue_grew(time_point now, call_record const& call);
   void find_pool(function_record& function);
+  static void set_pool(function_record& function, pool_record* found);
   bool fits(worker_session const& worker, call_record const& call) const;
   bool is_batch_due(time_point now, function_record& function) const;
   worker_session* find_worker(time_point now, image& one, call_record& call, bool prefetch) const;

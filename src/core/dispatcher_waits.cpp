@@ -91,6 +91,10 @@ std::vector<function_record*> dispatcher::starved() {
         found.push_back(function);
     }
   }
+  for (auto const& [key, function] : functions_) {
+    auto const nobody = function->home != nullptr && !function->queue.empty() && function->offers.empty();
+    if (nobody) found.push_back(function.get());
+  }
   return found;
 }
 
@@ -106,6 +110,8 @@ std::string dispatcher::explain_wait(function_record const& function) const {
     if (pool->start_failures != 0)
       return "none could be started, " + std::to_string(pool->start_failures) +
              " times in a row; the last time " + pool->failure_reason;
+    if (pool->needs.resources.any() && pool->workers() == 0)
+      return "what each of its workers is to have is given to others, or not known yet";
     return pool->starting != 0 ? "one is being started, and has not answered yet" : "none was started yet";
   }
   if (std::any_of(function.offers.begin(), function.offers.end(),

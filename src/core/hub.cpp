@@ -33,7 +33,7 @@ hub::state::state(hub_config made, time_point now)
       work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace,
             config.wait_notice}),
       pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools,
-             config.max_depth},
+             config.max_depth, config.own_processes, config.machine},
             config.pools, random, timers),
       budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
   for (auto& pool : pools.pools()) work.add_pool(*pool);
@@ -117,6 +117,34 @@ void hub::worker_start_failed(time_point now, std::uint64_t start, std::string c
 void hub::synced(time_point now, std::uint64_t record, outputs& out) {
   state_->synced(now, record, out);
   state_->settle(now, out);
+}
+
+void hub::observed(time_point now, machine has, outputs& out) {
+  state_->pools.observed(std::move(has), [&](pool_record& pool, std::string const& why) {
+    for (auto* const call : state_->work.waiting_for(pool))
+      state_->fail(now, *call, errc::unsatisfiable, why, out);
+  });
+  state_->settle(now, out);
+}
+
+std::optional<failure> hub::scale(time_point now, std::string_view needs, pool_change const& change,
+                                  outputs& out) {
+  failure refused;
+  auto* const pool = state_->pool_of(needs, refused);
+  if (pool == nullptr) return refused;
+  if (auto fault = state_->pools.scale(*pool, change); !fault.empty())
+    return failure_of(errc::bad_configuration, std::move(fault));
+  state_->settle(now, out);
+  return std::nullopt;
+}
+
+std::optional<failure> hub::warm(time_point now, std::string_view needs, std::size_t count, outputs& out) {
+  failure refused;
+  auto* const pool = state_->pool_of(needs, refused);
+  if (pool == nullptr) return refused;
+  state_->pools.warm(*pool, count);
+  state_->settle(now, out);
+  return std::nullopt;
 }
 
 void hub::shutdown(time_point now, outputs& out) {

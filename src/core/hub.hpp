@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/requirements.hpp"
+#include "src/core/resources.hpp"
 #include "src/core/task_numbers.hpp"
 #include "src/core/types.hpp"
 
@@ -20,12 +22,22 @@ struct pool_config {
   duration scaledown_window = 30 * second;
 };
 
+// Of a pool. Unset: as it is.
+struct pool_change {
+  std::optional<std::size_t> min_workers{}, max_workers{}, spare{}, max_queue{};
+  std::optional<duration> scaledown_window{};
+};
+
 struct hub_config {
   std::uint64_t seed = 0;  // drawn at random at every start: jitter, tokens, and epochs that never repeat
   // The first that offers a function starts workers for it. For calls that say what they need of their worker
   // further pools are made after the first one's model.
   std::vector<pool_config> pools;
-  std::size_t max_pools = 1024;            // of those
+  std::size_t max_pools = 1024;  // of those
+  // What the workers that it starts can be given. None: it asks for it (out::observe_machine) when it must
+  // know.
+  std::optional<core::machine> machine{};
+  bool own_processes = true;               // that is what these workers are
   duration scale_delay = 1 * millisecond;  // a call that waited so long asks for another worker
   duration start_timeout = 30 * second;    // from start_worker to hello; then abandon_start
   int start_failures = 3;                  // in a row, with no worker live: the waiting calls fail
@@ -119,6 +131,16 @@ class hub {
   // it wrote.
   void worker_start_failed(time_point now, std::uint64_t start, std::string const& reason,
                            std::string const& stderr_tail, outputs& out);
+
+  // After out::observe_machine.
+  void observed(time_point now, machine has, outputs& out);
+
+  // The workers of the pool for these needs (as encode_requirements() gives them; empty: of the first of
+  // hub_config::pools) are as many as that says from now on, whatever the needs say.
+  std::optional<failure> scale(time_point now, std::string_view needs, pool_change const& change,
+                               outputs& out);
+  // Starts workers, until there are `count`, or as many as there may be, ahead of the first call.
+  std::optional<failure> warm(time_point now, std::string_view needs, std::size_t count, outputs& out);
 
   // Ends every session with a bye: workers that the hub had started exit, clients and other workers look for
   // the hub that comes next, as after a crash. Nothing more is said of the hub's own workers: their driver

@@ -105,7 +105,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   budget.on_calls(range.count);
   auto& call = calls.add(caller, id, range.count, size);
   failure refused;
-  auto* const home = said.requirements.empty() ? nullptr : find_home(call, said, refused);
+  auto* const home = said.requirements.empty() ? nullptr : find_home(said.requirements, id.session, refused);
   call.function = &work.function_of(said.function, whole->head.signature, home);
   ++call.function->calls;
   if (call.function->numbers == nullptr) call.function->numbers = &tally.of(said.function);
@@ -148,32 +148,6 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   if (config.journal && call.policy.durable && !YONDER_MUTANT(journal_overtaken))
     return append(call, out::append::kind::call, call.message, out);
   line_up(now, call);
-}
-
-// The pool for what the call needs; null: `refused` says why there is none.
-pool_record* hub::state::find_home(call_record& call, call_message const& said, failure& refused) {
-  auto* const known = pools.find(said.requirements);
-  if (known != nullptr) return known;
-  requirements needs;
-  if (!decode_requirements(std::as_bytes(std::span(said.requirements)), needs)) {
-    ++counters.protocol_violations;
-    refused = failure_of(errc::protocol_violation, "what the call needs of its worker does not decode");
-  } else if (auto fault = fault_of(needs); !fault.empty()) {
-    refused = failure_of(errc::bad_configuration, std::move(fault));
-  } else if (auto missing = pools.unsatisfiable(needs); !missing.empty()) {
-    refused = failure_of(errc::unsatisfiable, std::move(missing));
-  } else if (!needs.service.empty() && !work.could_offer(needs.service, needs.service_signature)) {
-    refused = explain_unknown(call, needs.service, needs.service_signature);
-  } else {
-    return &pools.make(said.requirements, std::move(needs));
-  }
-  return nullptr;
-}
-
-failure hub::state::explain_unknown(call_record const& call, std::string const& name,
-                                    std::uint64_t signature) {
-  auto const* const client = sessions.client(call.id.session);
-  return work.explain_unknown(name, signature, client == nullptr ? nullptr : &client->functions);
 }
 
 // The caller is back, and asks for what it had asked for.

@@ -85,10 +85,16 @@ void hub::state::look_at_wait(call_record& parent) {
   if (std::exchange(nest.waits, waits) == waits) return;
   auto& worker = *parent.worker;
   worker.waiting_attempts += waits ? 1 : std::uint32_t(-1);
-  work.set_waits(worker, worker.waiting_attempts >= worker.concurrency);
+  set_waits(worker);
   if (!waits) return;
   began_to_wait.push_back(worker.id);
   look_for_deadlocks = true;
+}
+
+void hub::state::set_waits(worker_session& worker) {
+  auto const waits = worker.waiting_attempts >= worker.concurrency;
+  work.set_waits(worker, waits);
+  pools.set_waits(worker, waits);
 }
 
 // What waits in a worker behind a task that waits could wait for ever.
@@ -110,7 +116,7 @@ void hub::state::leave_nest(time_point now, call_record& call, worker_session& w
   --worker.nests;
   if (nest->waits) {
     --worker.waiting_attempts;
-    work.set_waits(worker, worker.waiting_attempts >= worker.concurrency);
+    set_waits(worker);
   }
   while (auto* const child = nest->children.first()) {
     nest->children.remove(*child);
@@ -152,7 +158,7 @@ std::vector<worker_session const*> hub::state::progressing() {
     if (function.pool != nullptr && pools.can_start(*function.pool)) return true;
     if (std::none_of(function.offers.begin(), function.offers.end(),
                      [](auto const* by) { return by->workers != 0; }))
-      return true;  // it fails, or somebody comes
+      return function.home == nullptr || function.pool == nullptr;  // it fails, or somebody comes
     return std::any_of(found.begin(), found.end(), [&](auto const* worker) {
       return worker->in_service() && std::any_of(function.offers.begin(), function.offers.end(),
                                                  [&](auto const* by) { return by == worker->program; });

@@ -320,7 +320,9 @@ enum class worker_load : std::uint8_t { out_of_service, idle, open, available, c
 
 struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   image* program = nullptr;
-  pool_record* pool = nullptr;       // that started it; null: it came by itself
+  pool_record* pool = nullptr;  // that started it; null: it came by itself
+  std::optional<resource_lease> lease;
+  bool isolated = false;             // it was given the only call that it runs
   std::uint32_t concurrency = 1;     // items that it runs at once
   ring<attempt_record> outstanding;  // in the order in which it starts them
   std::size_t running = 0;           // of them, from the first on: it has them, and so runs them
@@ -381,6 +383,7 @@ struct start_record {
   std::uint64_t id = 0;
   std::uint64_t token = 0;
   pool_record* pool = nullptr;
+  std::optional<resource_lease> lease;
   timer_of<start_record> start_timer;
 };
 
@@ -392,6 +395,10 @@ struct pool_record {
   requirements needs;
   std::size_t users = 0;         // on_demand: functions, starts and workers of it
   std::size_t entering = 0;      // workers that make their service
+  std::size_t isolated = 0;      // workers that run their only call, and do not wait for others
+  std::size_t wanted = 0;        // workers that are started although nothing waits; 0: none
+  bool is_set = false;           // somebody has said how large it is: it is not forgotten
+  bool shrinks = false;          // idle workers past its largest number go at once
   image* program = nullptr;      // what its workers offer; null: not known before the first one
   std::size_t queued = 0;        // records of calls that wait for a worker of it
   std::size_t queued_items = 0;  // calls
@@ -405,7 +412,7 @@ struct pool_record {
   time_point waiting_since = never;  // since when calls have waited and no further worker was asked for
   intrusive_list<worker_session, idle_tag> idle;  // the longest idle first
 
-  std::size_t workers() const { return in_service + entering + starting; }
+  std::size_t workers() const { return in_service + entering + starting + isolated; }
   // It takes no further call, as it has workers and these have enough before them.
   bool is_crowded() const {
     return config.max_queue != 0 && queued_items >= config.max_queue && workers() != 0;

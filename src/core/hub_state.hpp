@@ -60,7 +60,8 @@ struct hub::state {
                   frame&& message, outputs& out);
   void take_new(time_point now, client_session& client, call_id id, call_message const& said,
                 frame_ref const& whole, packed_items const& items, items_range const& range, outputs& out);
-  pool_record* find_home(call_record& call, call_message const& said, failure& refused);
+  pool_record* find_home(std::string_view needs, std::uint64_t session, failure& refused);
+  pool_record* pool_of(std::string_view needs, failure& refused);
   void take_again(time_point now, client_session& client, call_record& call, outputs& out);
   void take_cancel(time_point now, client_session& client, frame const& message, outputs& out);
   call_record& split(time_point now, call_record& call, std::uint32_t at);
@@ -129,6 +130,7 @@ struct hub::state {
   void note_ended(call_record& parent, std::uint32_t count);
   void take_waiting(time_point now, client_session& client, frame const& message, outputs& out);
   void look_at_wait(call_record& parent);
+  void set_waits(worker_session& worker);
   void leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out);
   void end_child(time_point now, call_record& call, outputs& out);
   void recall_behind_waits(time_point now, outputs& out);
@@ -153,7 +155,7 @@ struct hub::state {
   void abandon_one(time_point now, worker_session& worker, std::size_t index, outputs& out);
   void recall_waiting(time_point now, worker_session& worker, outputs& out);
   void spread(time_point now, outputs& out);
-  failure explain_unknown(call_record const& call, std::string const& name, std::uint64_t signature);
+  failure explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature);
   void tell_of_wait(time_point now, function_record& function, outputs& out);
   void fail_unknown_functions(time_point now, outputs& out);
   void start_failed(time_point now, std::uint64_t start, std::string const& reason,
@@ -164,6 +166,8 @@ struct hub::state {
   void entry_failed(time_point now, worker_session& worker, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);
   void let_go_idle(time_point now, outputs& out);
+  void let_go(time_point now, worker_session& worker, outputs& out);
+  void isolate_worker(time_point now, worker_session& worker, outputs& out);
   void worker_drains(time_point now, worker_session& worker, outputs& out);
   void kill(time_point now, worker_session& worker, outputs& out);
   static bool ran_several(worker_session& worker, peer_loss const& loss);

@@ -118,6 +118,7 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
   auto const sequence = worker.conn.send(now, head, frame_ref(std::move(message)), deadline, out);
   sessions.watch(worker);
   if (work.assigned(now, company, worker, head.call, sequence) == worker.running) note_running(now, worker);
+  if (function.home != nullptr && function.home->needs.isolate) isolate_worker(now, worker, out);
 }
 
 void hub::state::assign(time_point now, call_record& call, worker_session& worker, outputs& out) {
@@ -132,6 +133,7 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
   auto const sequence = worker.conn.send(now, head, call.message, call.deadline, out);
   sessions.watch(worker);
   if (work.assigned(now, call, worker, sequence) == worker.running) note_running(now, worker);
+  if (call.function->home != nullptr && call.function->home->needs.isolate) isolate_worker(now, worker, out);
 }
 
 // The first of what the worker has is what it runs, so many items at once as its hello said.
@@ -323,7 +325,7 @@ void hub::state::fail_unknown_functions(time_point now, outputs& out) {
     ++function->calls;  // keeps it while its calls end
     while (!function->queue.empty()) {
       auto& call = function->queue.any();
-      fail(now, call, explain_unknown(call, function->name, function->signature), out);
+      fail(now, call, explain_unknown(call.id.session, function->name, function->signature), out);
     }
     --function->calls;
     work.release(*function);
@@ -338,6 +340,7 @@ void hub::state::start_failed(time_point now, std::uint64_t start, std::string c
 void hub::state::give_up_starting(time_point now, pool_record* pool, outputs& out) {
   if (pool == nullptr) return;
   YONDER_REACHED(starts_given_up);
+  work.hand_over(*pool);
   auto const error = pools.explain(*pool);
   for (auto* const call : work.waiting_for(*pool)) {
     fail(now, *call, copy_of(error), out);
@@ -396,12 +399,23 @@ void hub::state::entry_failed(time_point now, worker_session& worker, std::strin
 // --- the end of workers
 
 void hub::state::let_go_idle(time_point now, outputs& out) {
-  while (auto* const worker = pools.idle_too_long(now)) {
-    auto const exit = worker->pool->needs.exit_timeout;
-    worker->gone_by = add(now, exit != 0 ? exit : config.session_timeout);
-    arm_grace(*worker);
-    worker_drains(now, *worker, out);
-  }
+  while (auto* const worker = pools.idle_too_long(now)) let_go(now, *worker, out);
+  while (auto* const worker = pools.in_the_way(now)) let_go(now, *worker, out);
+}
+
+void hub::state::let_go(time_point now, worker_session& worker, outputs& out) {
+  auto const exit = worker.pool->needs.exit_timeout;
+  worker.gone_by = add(now, exit != 0 ? exit : config.session_timeout);
+  arm_grace(worker);
+  worker_drains(now, worker, out);
+}
+
+// What it was given now is all that it will run.
+void hub::state::isolate_worker(time_point now, worker_session& worker, outputs& out) {
+  auto& pool = *worker.pool;
+  if (std::exchange(worker.isolated, true)) return;
+  worker_drains(now, worker, out);
+  ++pool.isolated;
 }
 
 // It is given nothing more, and told so: it may go once it has answered everything that came before.
@@ -469,7 +483,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i)
     if (auto* const order = worker.outstanding[i].order; order != nullptr) leave_worker(now, *order);
   if (worker.entering) entry_failed(now, worker, describe_loss(loss), loss.stderr_tail, out);
-  if (worker.pool != nullptr) pools.gone(*worker.pool);
+  if (worker.pool != nullptr) pools.gone(worker);
   if (worker.program != nullptr && worker.program->holders == 1) {
     for (auto* const function : worker.program->functions) function->last_loss = describe_loss(loss);
   }

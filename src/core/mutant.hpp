@@ -65,6 +65,8 @@ enum class mutant {
   absence_saved_up,           // who was away is served alone until he has been given as much as the others
   order_overtaken,   // the next call of an order key starts while an attempt that was given up still runs
   order_forgotten,   // a call that is tried again lets the next one of its order key go first
+  gpus_overbooked,   // a GPU is leased whatever others have of it
+  lease_leaked,      // what a worker had is not given back
   priority_ignored,  // all calls are served as they come
   // of the drivers
   early_stop_lost,       // a stop that comes before its attempt begins is forgotten

@@ -68,6 +68,11 @@ std::string encode_requirements(requirements const& needs) {
   put(text, needs.spare);
   put(text, needs.max_queue);
   put_time(text, needs.scaledown_window, needs.scaledown_window < 0);
+  put(text, needs.resources.gpus);
+  put(text, needs.resources.gpu_memory);
+  put(text, needs.resources.cores);
+  put(text, needs.resources.memory);
+  put(text, static_cast<std::uint32_t>(needs.isolate));
   if (needs.service.empty()) return text;
   put(text, needs.service_signature);
   put(text, needs.concurrency);
@@ -82,6 +87,12 @@ bool decode_requirements(std::span<std::byte const> value, requirements& needs) 
   if (!from.take(needs.min_workers, needs.max_workers, needs.spare, needs.max_queue) ||
       !from.take_time(needs.scaledown_window, -1))
     return false;
+  auto& resources = needs.resources;
+  std::uint32_t isolate = 0;
+  if (!from.take(resources.gpus, resources.gpu_memory, resources.cores, resources.memory, isolate) ||
+      isolate > 1)
+    return false;
+  needs.isolate = isolate != 0;
   if (from.left() == 0) return true;
   std::uint16_t name_size = 0;
   return from.take(needs.service_signature, needs.concurrency) && from.take_time(needs.enter_timeout, 0) &&
@@ -97,6 +108,8 @@ std::string fault_of(requirements const& needs) {
   if (needs.max_workers != 0 && needs.max_workers < needs.spare)
     return std::to_string(needs.spare) + " spare workers are wanted, of at most " +
            std::to_string(needs.max_workers) + "; let max be no less than buffer";
+  if (needs.resources.gpu_memory != 0 && needs.resources.gpus == 0)
+    return "gpu_memory is wanted, and no GPU: let gpu be 1 or more";
   if (needs.arguments.size() > max_service_arguments)
     return "what the service '" + needs.service + "' is made of takes " +
            std::to_string(needs.arguments.size()) + " bytes; the limit is " +

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/resources.hpp"
 #include "src/core/types.hpp"
 
 #include <span>
@@ -15,6 +16,8 @@ struct requirements {
   std::uint32_t spare = 0;         // idle workers that are kept ready while there is work
   std::uint32_t max_queue = 0;     // calls that may wait for a worker; 0: as many as the hub holds
   duration scaledown_window = -1;  // an idle worker is let go after it; below 0: the hub's own
+  resource_needs resources{};      // that each worker has for itself
+  bool isolate = false;            // each call has a worker of its own, which goes with it
 
   // What every worker of the pool makes before its first call: the function of this name, with these
   // arguments. Empty: nothing.

@@ -16,6 +16,7 @@ constexpr duration start_backoff = 100 * millisecond;  // after a failed start, 
 scaler::scaler(limits const& allowed, std::vector<pool_config> const& pools, random_source& random,
                timer_wheel& timers)
     : limits_(allowed), random_(random), timers_(timers), secret_(random.next()) {
+  if (limits_.machine) ledger_.emplace(*limits_.machine);
   for (auto const& config : pools) {
     auto& pool = *pools_.emplace_back(std::make_unique<pool_record>());
     pool.config = config;
@@ -40,7 +41,12 @@ std::string scaler::unsatisfiable(requirements const& needs) const {
            " pools for calls that say what they need of their workers, and makes no more; let calls share "
            "what "
            "they can";
-  return {};
+  auto const of_process = needs.resources.any() || needs.isolate;
+  if (of_process && !limits_.own_processes)
+    return "workers are threads of this process here (runtime_options::in_process), which have no GPUs, "
+           "cores, memory "
+           "or process of their own; let them be processes";
+  return ledger_ ? ledger_->unsatisfiable(needs.resources) : std::string();
 }
 
 pool_record& scaler::make(std::string_view key, requirements&& needs) {
@@ -54,6 +60,7 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
   pool.config.max_queue = needs.max_queue;
   if (needs.scaledown_window >= 0) pool.config.scaledown_window = needs.scaledown_window;
   pool.on_demand = true;
+  asks_ = asks_ || (needs.resources.any() && !ledger_ && !asked_);
   pool.key = key;
   pool.needs = std::move(needs);
   by_key_.emplace(pool.key, &pool);
@@ -63,7 +70,8 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
 void scaler::forget_unused() {
   for (auto place = pools_.size(); place > configured_; --place) {
     auto& pool = *pools_[place - 1];
-    if (pool.users != 0 || pool.workers() != 0 || pool.config.min_workers != 0) continue;
+    if (pool.users != 0 || pool.workers() != 0 || pool.config.min_workers + pool.wanted != 0 || pool.is_set)
+      continue;
     if (last_ == &pool) last_ = nullptr;
     by_key_.erase(pool.key);
     pools_.erase(pools_.begin() + static_cast<std::ptrdiff_t>(place - 1));
@@ -78,10 +86,104 @@ bool scaler::is_full(pool_record const& pool) const {
 }
 
 bool scaler::can_start(pool_record const& pool) const {
-  return pool.starting + pool.entering != 0 || (pool.counted() < pool.config.max_workers && !is_full(pool));
+  if (pool.starting + pool.entering != 0) return true;
+  return pool.counted() < pool.config.max_workers && !is_full(pool) && could_lease(pool);
 }
 
+// --- what workers are given
+
+bool scaler::can_lease(pool_record const& pool) const {
+  return !pool.needs.resources.any() || (ledger_ && ledger_->fits(pool.needs.resources));
+}
+
+// Once all have ended that do not wait for others.
+bool scaler::could_lease(pool_record const& pool) const {
+  if (!pool.needs.resources.any() || !ledger_) return true;
+  resource_ledger left(ledger_->has());
+  for (auto const* const one : holders_)
+    if (one->waits) left.hold(*one->lease);
+  return left.fits(pool.needs.resources);
+}
+
+void scaler::set_waits(worker_session& worker, bool waits) {
+  if (!worker.lease) return;
+  if (waits)
+    ledger_->give_back_cores(*worker.lease);
+  else
+    ledger_->take_back_cores(*worker.lease);
+}
+
+void scaler::gone(worker_session& worker) {
+  auto& pool = *worker.pool;
+  if (pool.on_demand) --pool.users;
+  if (worker.isolated && !worker.waits) --pool.isolated;
+  if (!worker.lease) return;
+  ledger_->give_back(*worker.lease);
+  std::erase(holders_, &worker);
+}
+
+// The longest idle of those that hold anything of what is needed, if letting some of them go is enough.
+worker_session* scaler::in_the_way(time_point now) {
+  for (auto const& pool : pools_) {
+    auto const& needs = pool->needs.resources;
+    if (!needs.any() || !ledger_ || wish_due(*pool) > now || ledger_->fits(needs)) continue;
+    auto left = *ledger_;
+    std::vector<worker_session*> idle;
+    for (auto* const one : holders_) {
+      auto const& has = *one->lease;
+      auto const helps = (needs.gpus != 0 && !has.gpus.empty()) || (needs.cores != 0 && !has.cores.empty()) ||
+                         (needs.memory != 0 && has.needs.memory != 0);
+      if (!one->in_service())
+        left.give_back(has);  // it is going
+      else if (helps && one->pool != pool.get() && one->load == worker_load::idle)
+        idle.push_back(one);
+    }
+    if (left.fits(needs)) continue;
+    std::sort(idle.begin(), idle.end(),
+              [](auto const* a, auto const* b) { return a->idle_since < b->idle_since; });
+    worker_session* first = nullptr;
+    for (auto* const one : idle) {
+      if (one->pool->in_service <= one->pool->config.min_workers) continue;
+      if (first == nullptr) first = one;
+      left.give_back(*one->lease);
+      if (left.fits(needs)) return first;
+    }
+  }
+  return nullptr;
+}
+
+// --- how large pools are
+
+std::string scaler::scale(pool_record& pool, pool_change const& change) {
+  auto next = pool.config;
+  next.min_workers = change.min_workers.value_or(next.min_workers);
+  next.max_workers = change.max_workers.value_or(next.max_workers);
+  next.spare = change.spare.value_or(next.spare);
+  next.max_queue = change.max_queue.value_or(next.max_queue);
+  next.scaledown_window = change.scaledown_window.value_or(next.scaledown_window);
+  if (next.max_workers == 0) return "max is 0; a pool that has calls needs a worker";
+  if (next.max_workers < next.min_workers || next.max_workers < next.spare)
+    return "max would be " + std::to_string(next.max_workers) + ", min " + std::to_string(next.min_workers) +
+           " and buffer " + std::to_string(next.spare) + "; let max be no less than both";
+  pool.shrinks = next.max_workers < pool.config.max_workers;
+  pool.config = std::move(next);
+  pool.is_set = true;
+  return {};
+}
+
+void scaler::warm(pool_record& pool, std::size_t count) {
+  pool.wanted = std::max(pool.wanted, std::min(count, pool.config.max_workers));
+}
+
+// --- when workers are started
+
 time_point scaler::start_due(pool_record const& pool) const {
+  auto const due = wish_due(pool);
+  return due == never || can_lease(pool) ? due : never;
+}
+
+time_point scaler::wish_due(pool_record const& pool) const {
+  if (pool.workers() < pool.wanted && !is_full(pool)) return pool.start_not_before;
   if (pool.workers() < pool.config.min_workers) return pool.start_not_before;
   if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;
   auto const coming = pool.starting + pool.entering;
@@ -94,6 +196,10 @@ time_point scaler::start_due(pool_record const& pool) const {
 }
 
 void scaler::start_workers(time_point now, outputs& out) {
+  if (std::exchange(asks_, false)) {
+    asked_ = true;
+    out.emplace_back(out::observe_machine{});
+  }
   for (auto& pool : pools_) {
     if (pool->queued == 0) {
       pool->waiting_since = never;
@@ -106,6 +212,7 @@ void scaler::start_workers(time_point now, outputs& out) {
       else
         start_worker(now, *pool, out);
     }
+    if (pool->wanted != 0 && (ledger_ || !pool->needs.resources.any())) pool->wanted = 0;
   }
 }
 
@@ -119,15 +226,21 @@ void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
   do start.token = random_.next() ^ secret_;
   while (start.token == 0 || by_token_.contains(start.token));
   start.pool = &pool;
+  if (pool.needs.resources.any()) start.lease = ledger_->take(pool.needs.resources);
   start.start_timer.kind = static_cast<std::uint8_t>(timer_kind::start);
   start.start_timer.owner = &start;
   timers_.arm(start.start_timer, add(now, limits_.start_timeout));
   by_token_.emplace(start.token, start.id);
-  out.emplace_back(out::start_worker{start.id, pool.config.id, start.token, pool.needs.exit_timeout});
+  out::start_worker wanted{start.id, pool.config.id, start.token, pool.needs.exit_timeout, {}, {}};
+  if (start.lease) {
+    for (auto const place : start.lease->gpus) wanted.gpus.push_back(ledger_->has().gpus[place].id);
+    wanted.cores = start.lease->cores;
+  }
+  out.emplace_back(std::move(wanted));
   starts_.emplace(start.id, std::move(made));
 }
 
-pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token) {
+pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token, worker_session* worker) {
   if (auto const known = by_token_.find(token); start == 0 && known != by_token_.end()) start = known->second;
   auto const found = starts_.find(start);
   if (found == starts_.end()) return nullptr;
@@ -139,6 +252,10 @@ pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token) {
     ++pool.entering;
   else
     pool.start_failures = 0;
+  if (worker != nullptr && found->second->lease) {
+    worker->lease = std::move(found->second->lease);
+    holders_.push_back(worker);
+  }
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);
@@ -151,6 +268,7 @@ pool_record* scaler::failed(time_point now, std::uint64_t start, std::string con
   if (found == starts_.end()) return nullptr;
   auto& pool = *found->second->pool;
   YONDER_CHECK(pool.starting != 0, "a pool has lost count of its starts");
+  if (found->second->lease) ledger_->give_back(*found->second->lease);
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);
@@ -198,6 +316,7 @@ failure scaler::explain(pool_record& pool) const {
 
 // Spare workers are kept as long as others of their pool work.
 time_point scaler::idle_due(pool_record& pool) const {
+  if (pool.shrinks && pool.in_service > pool.config.max_workers && !pool.idle.empty()) return 0;
   if (pool.in_service <= pool.config.min_workers || pool.idle.empty()) return never;
   if (pool.idle.size() <= pool.config.spare && pool.idle.size() < pool.in_service) return never;
   return add(pool.idle.front().idle_since, pool.config.scaledown_window);

@@ -13,11 +13,13 @@ namespace yonder::core {
 class scaler {
  public:
   struct limits {
-    duration scale_delay = 0;     // a call that waited so long asks for another worker
-    duration start_timeout = 0;   // from start_worker to hello
-    int start_failures = 0;       // in a row, with no worker live: the waiting calls fail
-    std::size_t pools = 0;        // that are made for calls which say what they need
-    std::uint32_t max_depth = 0;  // of calls that are made from within each other
+    duration scale_delay = 0;                // a call that waited so long asks for another worker
+    duration start_timeout = 0;              // from start_worker to hello
+    int start_failures = 0;                  // in a row, with no worker live: the waiting calls fail
+    std::size_t pools = 0;                   // that are made for calls which say what they need
+    std::uint32_t max_depth = 0;             // of calls that are made from within each other
+    bool own_processes = true;               // that is what workers are
+    std::optional<core::machine> machine{};  // that they share; none: it is observed when it must be known
   };
 
   scaler(limits const& allowed, std::vector<pool_config> const& pools, random_source& random,
@@ -40,9 +42,26 @@ class scaler {
   pool_record* entry_failed(time_point now, pool_record& pool, std::string const& reason,
                             std::string const& stderr_tail);
   // A worker that had come is no more.
-  void gone(pool_record& pool) {
-    if (pool.on_demand) --pool.users;
+  void gone(worker_session& worker);
+
+  // What there is to be given; pools that can never have workers because of that are told to `fail`, with a
+  // sentence.
+  template <class Fail>
+  void observed(core::machine has, Fail&& fail) {
+    ledger_.emplace(std::move(has));
+    for (auto& pool : pools_) {
+      if (!pool->needs.resources.any()) continue;
+      if (auto const why = ledger_->unsatisfiable(pool->needs.resources); !why.empty()) fail(*pool, why);
+    }
   }
+  // The worker computes nothing, or goes on: others may have its cores meanwhile.
+  void set_waits(worker_session& worker, bool waits);
+
+  // --- how large pools are
+
+  // Why it cannot be like that, in words; empty: it is.
+  std::string scale(pool_record& pool, pool_change const& change);
+  void warm(pool_record& pool, std::size_t count);
 
   // Asks for the workers that are due.
   void start_workers(time_point now, outputs& out);
@@ -51,7 +70,8 @@ class scaler {
   bool can_start(pool_record const& pool) const;
 
   // The pool of a worker that has come by this start, or by the token that it brought; null: by itself.
-  pool_record* succeeded(std::uint64_t start, std::uint64_t token);
+  // The worker has what was leased for it.
+  pool_record* succeeded(std::uint64_t start, std::uint64_t token, worker_session* worker = nullptr);
   // The pool whose waiting calls are to fail, for no worker of it comes; null: it is tried again.
   pool_record* failed(time_point now, std::uint64_t start, std::string const& reason,
                       std::string const& stderr_tail);
@@ -62,6 +82,8 @@ class scaler {
 
   // A worker that is to be let go; null: none.
   worker_session* idle_too_long(time_point now);
+  // The same, because another pool needs what it has for a worker of its own.
+  worker_session* in_the_way(time_point now);
 
   std::size_t starting() const noexcept { return starts_.size(); }
   std::uint64_t started() const noexcept { return started_; }
@@ -69,6 +91,9 @@ class scaler {
 
  private:
   bool is_full(pool_record const& pool) const;
+  time_point wish_due(pool_record const& pool) const;
+  bool can_lease(pool_record const& pool) const;
+  bool could_lease(pool_record const& pool) const;
   time_point start_due(pool_record const& pool) const;
   time_point idle_due(pool_record& pool) const;
   pool_record* note_failure(time_point now, pool_record& pool, std::string const& reason,
@@ -84,7 +109,11 @@ class scaler {
   pool_record* last_ = nullptr;  // that was asked for
   std::unordered_map<std::uint64_t, std::unique_ptr<start_record>> starts_;
   std::unordered_map<std::uint64_t, std::uint64_t> by_token_;
-  std::uint64_t secret_;  // without it, one token would tell the next
+  std::optional<resource_ledger> ledger_;  // none: it is not known what there is
+  bool asks_ = false;                      // for that
+  bool asked_ = false;
+  std::vector<worker_session*> holders_;  // workers with a lease
+  std::uint64_t secret_;                  // without it, one token would tell the next
   std::uint64_t last_start_ = 0;
   std::uint64_t started_ = 0;
   std::uint64_t failures_ = 0;

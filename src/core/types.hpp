@@ -174,7 +174,12 @@ struct start_worker {
   std::uint32_t pool = 0;
   std::uint64_t token = 0;    // cannot be guessed
   duration exit_timeout = 0;  // from being let go to its end; 0: as it is
+  std::vector<std::string>
+      gpus{};  // the only ones that it may see, as CUDA_VISIBLE_DEVICES names them; none: as it is
+  std::vector<std::uint32_t> cores{};  // the only ones that it may run on; none: as it is
 };
+// Hub: find out what this machine has, then say observed(). Once at most.
+struct observe_machine {};
 // Hub: end what was started for start_worker::start: it did not connect in time. Nothing is to be said of it.
 struct abandon_start {
   std::uint64_t start = 0;
@@ -245,9 +250,9 @@ struct exit {
 
 }  // namespace out
 
-using output =
-    std::variant<out::send, out::start_worker, out::abandon_start, out::kill_worker, out::close, out::append,
-                 out::notice, out::completed, out::run, out::stop_requested, out::exit>;
+using output = std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start,
+                            out::kill_worker, out::close, out::append, out::notice, out::completed, out::run,
+                            out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
 using outputs = std::vector<output>;

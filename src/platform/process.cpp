@@ -2,6 +2,7 @@
 #include "src/platform/process.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <system_error>
@@ -111,6 +113,35 @@ std::vector<char*> environment_of(spawn_request const& request) {
   return result;
 }
 
+// The calling thread runs on these cores only, and so does what it starts, as long as this lives.
+class confined_thread {
+ public:
+  explicit confined_thread(std::vector<std::uint32_t> const& cores) {
+    if (cores.empty()) return;
+    std::size_t const most =
+        1 + std::max<std::size_t>(CPU_SETSIZE * 64, *std::max_element(cores.begin(), cores.end()));
+    size_ = CPU_ALLOC_SIZE(most);
+    before_.resize(size_);
+    std::vector<unsigned char> wanted(size_);
+    auto* const set = reinterpret_cast<cpu_set_t*>(wanted.data());
+    for (auto const core : cores) CPU_SET_S(core, size_, set);
+    if (::sched_getaffinity(0, size_, reinterpret_cast<cpu_set_t*>(before_.data())) != 0)
+      throw_errno("sched_getaffinity");
+    if (::sched_setaffinity(0, size_, set) != 0) throw_errno("sched_setaffinity, to the cores of a worker");
+    is_confined_ = true;
+  }
+  ~confined_thread() {
+    if (is_confined_) ::sched_setaffinity(0, size_, reinterpret_cast<cpu_set_t*>(before_.data()));
+  }
+  confined_thread(confined_thread const&) = delete;
+  confined_thread& operator=(confined_thread const&) = delete;
+
+ private:
+  std::size_t size_ = 0;
+  std::vector<unsigned char> before_;
+  bool is_confined_ = false;
+};
+
 // Zero, or the error.
 int wait_for(idtype_t what, int which, int how, siginfo_t& info) noexcept {
   while (::waitid(what, static_cast<id_t>(which), &info, how) != 0)
@@ -199,6 +230,7 @@ child_process spawn(spawn_request const& request) {
   auto environment = environment_of(request);
   attributes const how;
   pid_t pid = -1;
+  confined_thread const confined(request.cores);
   check(::posix_spawnp(&pid, request.path.c_str(), actions.get(), how.get(), arguments.data(),
                        environment.data()),
         ("'" + request.path + "'").c_str());

@@ -50,6 +50,7 @@ struct spawn_request {
   int output = -1;                       // its stdout and stderr; -1: as ours
   int errors = -1;                       // its stderr alone
   std::vector<int> inherited{};          // become its descriptors 3, 4, …; it gets no other
+  std::vector<std::uint32_t> cores{};    // the only ones that it runs on; none: as the calling thread
   bool inherits_all = false;             // instead: all that is not close-on-exec, under the same numbers
 };
 

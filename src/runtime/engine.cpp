@@ -531,6 +531,8 @@ void engine::carry_out_hub(core::output& output) {
     if (pool_) pool_->start(*start);
   } else if (auto* const late = std::get_if<core::out::abandon_start>(&output)) {
     if (pool_) pool_->abandon(late->start);
+  } else if (std::holds_alternative<core::out::observe_machine>(output)) {
+    observe_machine();
   } else if (auto* const said = std::get_if<core::out::notice>(&output)) {
     tell(std::move(said->text));
   } else if (auto* const doomed = std::get_if<core::out::kill_worker>(&output)) {
@@ -616,6 +618,7 @@ void engine::stop() {
     nobody_inside_.wait(held, [&] { return lead_.deserted(); });
   }
   if (housekeeper_.joinable()) housekeeper_.join();
+  if (observer_.joinable()) observer_.join();
   executor_.stop();
   lock held(mutex_);
   if (pool_) pool_->stop();

@@ -93,6 +93,10 @@ class engine : public std::enable_shared_from_this<engine> {
   // Completes every call with `disconnected`, ends the workers, waits for the threads inside.
   void stop();
 
+  // Of the embedded hub's pool for these needs; empty: of its first one. Throw what is refused.
+  void scale(std::string_view needs, core::pool_change const& change);
+  void warm(std::string_view needs, std::size_t count);
+
   std::size_t worker_count();
   runtime_snapshot snapshot();
   std::vector<std::string> addresses();
@@ -176,6 +180,9 @@ class engine : public std::enable_shared_from_this<engine> {
   void carry_out();
   void carry_out_client(core::output& output);
   void carry_out_hub(core::output& output);
+  void observe_machine();
+  template <class Change>
+  void change_pool(Change&& change);
   void tell(std::string line);
   void send(core::out::send&& message);
   driver::send_result offer(core::out::send const& message);
@@ -226,6 +233,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::unique_ptr<platform::loop_hook> hook_;  // of the program's loop; null: there is a housekeeper
   std::condition_variable nobody_inside_;
   std::thread housekeeper_;
+  std::thread observer_;  // of the machine
   platform::process_mark mark_;
 };
 

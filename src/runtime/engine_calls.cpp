@@ -8,6 +8,7 @@
 #include "src/platform/process.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
+#include "yonder/runtime.hpp"
 
 namespace yonder::detail {
 namespace {
@@ -77,7 +78,11 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
                     batch_terms const& batch) {
   outgoing call;
   core::begin_call(call.content.head, task.name, policy_of(settings));
-  core::write_requirements(call.content.head, needs);
+  call.of_service = !needs.empty();
+  if (call.of_service)
+    core::write_requirements(call.content.head, needs);
+  else if (settings.names_pool())
+    core::write_requirements(call.content.head, encode_needs(settings));
   if (has_turn(settings)) core::write_turn(call.content.head, turn_of(settings));
   if (batch.max_size != 0)
     core::write_batching(call.content.head, {batch.max_size, std::max<std::int64_t>(batch.max_wait, 0),
@@ -133,6 +138,11 @@ call_ref engine::refusal_of(task_entry const& task, options const& settings, out
         task, errc::unsatisfiable,
         "this runtime has no workers, and none can come; set runtime_options::max, or `bind` for workers "
         "elsewhere");
+  if (call.of_service && settings.names_pool())
+    return ended(task, errc::bad_configuration,
+                 "gpu, gpu_memory, cpu, memory, isolate or max_queue is set for a method; what the workers "
+                 "of a service "
+                 "are like is said where the service is declared (service_options)");
   if (auto const bytes = bytes_of(call); bytes > config_.max_call_bytes)
     return ended(task, errc::too_large,
                  "the arguments take " + std::to_string(bytes) + " bytes; the limit is " +

@@ -73,6 +73,17 @@ platform::own_image::command worker_command(std::vector<std::string> const& want
   return own;
 }
 
+// The order of CUDA's devices is that of the PCI bus, in which they were counted.
+std::vector<std::string> environment_of(core::out::start_worker const& wanted) {
+  std::vector<std::string> variables{std::string(token_name) + "=" + token_value};
+  if (wanted.gpus.empty()) return variables;
+  std::string devices;
+  for (auto const& gpu : wanted.gpus) devices += (devices.empty() ? "" : ",") + gpu;
+  variables.push_back("CUDA_VISIBLE_DEVICES=" + devices);
+  variables.emplace_back("CUDA_DEVICE_ORDER=PCI_BUS_ID");
+  return variables;
+}
+
 bool is_readable(int fd) noexcept {
   pollfd end{fd, POLLIN, 0};
   return ::poll(&end, 1, 0) == 1;
@@ -163,7 +174,7 @@ void process_pool::launch(core::out::start_worker const& wanted) {
   fresh.start = wanted.start;
   fresh.exit_timeout = wanted.exit_timeout;
   try {
-    connect(fresh, command);
+    connect(fresh, command, wanted);
   } catch (...) {
     if (fresh.process) {
       fresh.process->kill(SIGKILL);
@@ -176,7 +187,8 @@ void process_pool::launch(core::out::start_worker const& wanted) {
   }
 }
 
-void process_pool::connect(worker& fresh, platform::own_image::command const& command) {
+void process_pool::connect(worker& fresh, platform::own_image::command const& command,
+                           core::out::start_worker const& wanted) {
   auto const theirs = add_connection(fresh, fresh.socket, fresh.peer);
   auto const their_calls = add_connection(fresh, fresh.calls_socket, fresh.calls);
 
@@ -192,9 +204,10 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
   fresh.page->max_decoded_bytes = config_.max_decoded_bytes;
   fresh.process = platform::spawn({.path = command.path,
                                    .arguments = command.arguments,
-                                   .environment = {std::string(token_name) + "=" + token_value},
+                                   .environment = environment_of(wanted),
                                    .output = writable.get(),
-                                   .inherited = {theirs.get(), memory.get(), their_calls.get()}});
+                                   .inherited = {theirs.get(), memory.get(), their_calls.get()},
+                                   .cores = wanted.cores});
   poller_.add(fresh.process->handle(), *this, token);
   start_clock();
 }

@@ -45,7 +45,8 @@ class process_pool final : public worker_pool, private transport::ready_handler 
 
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void launch(core::out::start_worker const& wanted);
-  void connect(worker& fresh, platform::own_image::command const& command);
+  void connect(worker& fresh, platform::own_image::command const& command,
+               core::out::start_worker const& wanted);
   platform::unique_fd add_connection(worker& fresh, int& socket, transport::peer_id& peer);
   void release(worker& gone);
   void read_output(worker& one);

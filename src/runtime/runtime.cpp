@@ -28,6 +28,7 @@
 #include "src/platform/thread.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/gateway.hpp"
+#include "src/runtime/needs.hpp"
 #include "src/runtime/process_pool.hpp"
 #include "src/runtime/registry.hpp"
 #include "src/runtime/supervisor.hpp"
@@ -307,6 +308,8 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
              "; there are 1 to " + std::to_string(core::most_weight));
     hub.weights.emplace_back("key " + key, weight);
   }
+  hub.own_processes = !options.in_process;
+  if (options.resources) hub.machine = machine_of(*options.resources);
   hub.max_client_calls = options.max_calls;
   hub.max_client_bytes = options.max_bytes;
   hub.limits = config.client.limits;

@@ -7,6 +7,7 @@
 
 #include "src/core/requirements.hpp"
 #include "src/runtime/call_context.hpp"
+#include "src/runtime/needs.hpp"
 #include "yonder/batched.hpp"
 #include "yonder/detail/service_slot.hpp"
 #include "yonder/error.hpp"
@@ -24,6 +25,7 @@ std::string encode_terms(service_terms const& terms) {
                            .max_workers = settings.max.value_or(0),
                            .spare = settings.buffer,
                            .max_queue = settings.max_queue.value_or(0),
+                           .resources = runtime_detail::resource_needs_of(settings),
                            .service = std::string(terms.name),
                            .service_signature = terms.signature,
                            .concurrency = terms.concurrency,

@@ -66,6 +66,8 @@ whereabouts where_is(mutant fault) {
     case mutant::quarantine_forgotten: return {"storm", usual};
     case mutant::journal_overtaken: return {"journal", usual};
     case mutant::other_pools_failed: return {"pools", many};
+    case mutant::gpus_overbooked:
+    case mutant::lease_leaked: return {"leases", usual};
     case mutant::shares_ignored:
     case mutant::credentials_ignored:
     case mutant::weights_ignored:

@@ -26,6 +26,7 @@ void world::make_hub() {
     config.weights.emplace_back(identity_of(false, i), turn_watch::weight_of_credential(i));
   if (how_.client_bytes != 0) config.max_client_bytes = how_.client_bytes;
   config.journal = how_.journal;
+  if (how_.needs != 0) config.machine = simulated_machine();
   if (how_.prefetch_bytes != 0) config.max_prefetch_bytes = how_.prefetch_bytes;
   config.silence = 1 * second;
   config.backoff_first = 20 * millisecond;
@@ -77,6 +78,7 @@ void world::begin_start(out::start_worker const& start) {
   auto const slot = free_slot();
   auto const pool = start.pool;
   pool_of_start_[start.start] = pool;
+  grants_[start.start] = start;
   auto const fails = slot == no_slot || pool == barren_ || (is_troubled(pool) && happens(how_.start_fails));
   if (!fails && is_troubled(pool) && happens(how_.start_hangs)) {
     reach(state::start_hung);
@@ -173,10 +175,13 @@ void world::submit(std::uint32_t index) {
   auto const count = happens(how_.batches) ? 1 + random_.below(std::min<std::uint64_t>(room, 40)) : 1;
   auto const first = lives_[node.life].records.size() + 1;
   auto const turn = draw_turn(index);
+  auto const needs = draw_needs();
   for (std::uint64_t i = 0; i < count; ++i)
     add_record(node, policy, static_cast<std::uint32_t>(function), static_cast<std::uint32_t>(count - i));
-  for (auto number = first; number != first + count; ++number)
+  for (auto number = first; number != first + count; ++number) {
     lives_[node.life].records[number - 1].turn = turn;
+    lives_[node.life].records[number - 1].needs = needs;
+  }
   auto const id = count == 1 ? submit_one(node, function_names()[function], policy)
                              : submit_batch(node, function_names()[function], policy, count);
   if (id.number != first) violated("calls are not numbered one by one");
@@ -239,6 +244,7 @@ call_id world::submit_one(client_node& node, std::string_view function, call_pol
   byte_buffer body;
   begin_call(body, function, policy);
   write_turn(body, records.back().turn);
+  write_needs(body, records.back().needs);
   spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
   add_argument(body, node, records.size());
   spec.message.body = std::move(body);
@@ -256,6 +262,7 @@ call_id world::submit_batch(client_node& node, std::string_view function, call_p
   spec.policy = policy;
   begin_call(spec.metadata, function, policy);
   write_turn(spec.metadata, lives_[node.life].records.back().turn);
+  write_needs(spec.metadata, lives_[node.life].records.back().needs);
   spec.items.assign(count, {argument_size, 0});
   for (auto number = behind - count; number != behind; ++number) add_argument(spec.payloads, node, number);
   return node.core->submit(now_, spec, out_);
@@ -356,6 +363,10 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   node = {};
   node.abandoned = abandoned;
   node.generation = generation;
+  if (auto const grant = grants_.extract(start)) {
+    node.gpus = grant.mapped().gpus;
+    node.cores = grant.mapped().cores;
+  }
   node.pool = started ? started.mapped() : index % static_cast<std::uint32_t>(how_.pools);
   worker_config config;
   config.session = first_worker_session + ++worker_sessions_;
@@ -404,6 +415,7 @@ void world::begin_item(std::uint32_t index, out::run const& run) {
     if (call->cursed) node.does = conduct::crashes;
   }
   ++node.run;
+  observe_lease(index, run.key.call);
   ++seen_.starts;
   auto lasts = happens(how_.long_runs) ? between(3 * millisecond, 100 * millisecond)
                                        : between(microsecond, 40 * microsecond);

@@ -37,6 +37,7 @@ std::string_view to_string(state one) {
     case state::cancelled_in_queue: return "a queued call was cancelled";
     case state::row: return "items of a batch ran in a row";
     case state::row_closed: return "the watchdog closed a row";
+    case state::leased: return "a worker had something for itself";
     case state::turns_shared: return "several wanted to be served at once";
   }
   return "?";

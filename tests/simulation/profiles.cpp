@@ -206,6 +206,28 @@ std::vector<profile> make_profiles() {
   turns.worker_crash_every = 100 * millisecond;
   turns.drain_every = 100 * millisecond;
 
+  // Workers have GPUs, cores and memory for themselves.
+  profile leases;
+  leases.name = "leases";
+  leases.launcher = true;
+  leases.workers = 2;
+  leases.functions = 2;
+  leases.needs = 0.8;
+  leases.window = 16;
+  leases.batches = 0.1;
+  leases.start_fails = 0.05;
+  leases.start_hangs = 0.01;
+  leases.throws = 0.02;
+  leases.hangs = 0.003;
+  leases.ignores_stop = 0.002;
+  leases.timeouts = 0.3;
+  leases.retries = 0.5;
+  leases.cancels = 0.02;
+  leases.crashes = 0.001;
+  leases.worker_crash_every = 50 * millisecond;
+  leases.client_crash_every = 200 * millisecond;
+  leases.drain_every = 50 * millisecond;
+
   profile crowd;
   crowd.name = "crowd";
   crowd.crowd = true;
@@ -214,8 +236,8 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
-  return {fast,   local,        drains,  batches, lossy,  leaky, wild,    slow,  rough, driven,
-          broken, driven_lossy, stopped, pools,   credit, storm, journal, turns, crowd, swarm};
+  return {fast,         local,   drains, batches, lossy, leaky,   wild,  slow,   rough, driven, broken,
+          driven_lossy, stopped, pools,  credit,  storm, journal, turns, leases, crowd, swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }
@@ -272,6 +294,7 @@ std::vector<field> const& fields() {
       {"idempotent", &profile::idempotent, nullptr},
       {"durable", &profile::durable, nullptr},
       {"turns", &profile::turns, nullptr},
+      {"needs", &profile::needs, nullptr},
       {"partition_every", nullptr, &profile::partition_every},
       {"reconnect_every", nullptr, &profile::reconnect_every},
       {"worker_crash_every", nullptr, &profile::worker_crash_every},

@@ -33,7 +33,8 @@ void world::begin() {
   clients_.resize(static_cast<std::size_t>(how_.clients));
   // With room for those that are about to end.
   auto const most = static_cast<std::size_t>(how_.pools == 1 ? how_.workers : 2 * how_.workers * how_.pools);
-  workers_.resize(most + (how_.foreign_worker ? 1 : 0));
+  auto const kinds = how_.needs == 0 ? 1 : 2 * kinds_of_needs();
+  workers_.resize(most * kinds + (how_.foreign_worker ? 1 : 0));
   client_stillness_.resize(clients_.size());
   worker_stillness_.resize(workers_.size());
   make_hub();

@@ -55,6 +55,7 @@ struct profile {
   double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;  // of runs
   double batches = 0;  // of submissions: up to 40 calls in one frame
   double turns = 0;    // of submissions: with a priority, a fairness key, an order key
+  double needs = 0;    // of submissions: that say what their worker is to have
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0, durable = 0;  // of calls
 };
 
@@ -119,7 +120,8 @@ enum class state : std::uint8_t {
   row,                 // items of a batch ran in a row
   row_closed,          // the watchdog closed one
   turns_shared,        // several wanted to be served at once
-  last = turns_shared
+  leased,              // a worker had a GPU, a core, or memory for itself
+  last = leased
 };
 inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
 std::string_view to_string(state one);

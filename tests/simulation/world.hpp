@@ -77,6 +77,7 @@ struct record {
   bool may_repeat = false;
   std::uint32_t rest = 1;  // calls of its batch, from this one on
   turn_terms turn;
+  std::uint32_t needs = 0;          // what its worker is to have (leases.cpp)
   bool cancelled_in_queue = false;  // the hub had not assigned it when it took the cancel
 };
 
@@ -147,7 +148,10 @@ struct worker_node {
   bool running = false;
   attempt_key key;
   conduct does{};
-  std::uint32_t run = 0;      // counts its runs
+  std::uint32_t run = 0;               // counts its runs
+  std::optional<std::uint32_t> needs;  // of the calls that it runs; none: it ran none yet
+  std::vector<std::string> gpus;       // that it was started with
+  std::vector<std::uint32_t> cores;
   std::uint64_t started = 0;  // the published level
   time_point since = 0;
   bool stopping = false;
@@ -290,6 +294,10 @@ class world {
   void submit(std::uint32_t index);
   void add_record(client_node& node, call_policy const& policy, std::uint32_t function, std::uint32_t rest);
   turn_terms draw_turn(std::uint32_t client);
+  static std::size_t kinds_of_needs();
+  static machine simulated_machine();
+  std::uint32_t draw_needs();
+  static void write_needs(byte_buffer& body, std::uint32_t needs);
   static void write_turn(byte_buffer& body, turn_terms const& turn);
   void add_argument(byte_buffer& body, client_node const& node, std::uint64_t number) const;
   call_id submit_one(client_node& node, std::string_view function, call_policy const& policy);
@@ -386,6 +394,7 @@ class world {
   void observe_turn_at_hub(frame const& message);
   void observe_turn_from_hub(frame const& message);
   void observe_turn_of_run(std::uint32_t index, call_id id);
+  void observe_lease(std::uint32_t index, call_id id);
   bool is_repetition(header const& assign);
   void observe_prefetch(frame const& assign);
   void observe_silence(std::uint32_t epoch);
@@ -491,6 +500,7 @@ class world {
   slot_reservations reserved_;
   std::unordered_map<std::uint64_t, std::uint32_t> hung_starts_;    // by start, the slot
   std::unordered_map<std::uint64_t, std::uint32_t> pool_of_start_;  // of those under way
+  std::unordered_map<std::uint64_t, out::start_worker> grants_;     // of starts under way
   stillness hub_stillness_;
   std::vector<stillness> client_stillness_;
   std::vector<stillness> worker_stillness_;

@@ -37,6 +37,7 @@ YONDER_API runtime_snapshot snapshot_of(engine& where);
 struct outgoing {
   encoded content;
   std::size_t metadata_size = 0;
+  bool of_service = false;  // which says itself what its workers need
 };
 // The batches that a call may be in, and what it weighs there.
 struct batch_terms {

@@ -68,7 +68,7 @@ TEST_CASE("requirements come back from their bytes, and others are refused") {
   auto const head = bytes.size() - 4;  // the arguments may be cut, nothing before them
   for (std::size_t size = 0; size < head; ++size) {
     requirements cut;
-    CHECK(decode_requirements(std::as_bytes(std::span(bytes).first(size)), cut) == (size == 24));
+    CHECK(decode_requirements(std::as_bytes(std::span(bytes).first(size)), cut) == (size == 52));
   }
 }
 
@@ -243,6 +243,25 @@ TEST_CASE("past max_queue a call of the hub's own pool fails, if a worker is the
   t.net.finish(*t.net.workers.back(), "1");
   t.net.submit(t.client, "6");
   CHECK(t.client.outcomes.size() == 2);
+}
+
+TEST_CASE("where two pools have a function, the second starts workers when the first cannot") {
+  hub_config config;
+  config.pools = {{.id = 1, .functions = loopback::offers(), .max_workers = 1},
+                  {.id = 2, .functions = loopback::offers(), .max_workers = 1}};
+  config.start_failures = 2;
+  tested_hub t(std::move(config));
+  auto const call = t.net.submit(t.client, "x");
+  for (int i = 0; i < 2; ++i) {
+    CHECK(t.net.grants.back().pool == 1);
+    t.net.hub().worker_start_failed(t.net.now, t.net.starts.back(), "no such program", {}, t.net.scratch());
+    t.net.carry_out_all();
+    t.net.wait(second);
+  }
+  REQUIRE(t.client.outcomes.empty());
+  CHECK(t.net.grants.back().pool == 2);
+  t.net.finish(t.net.add_worker(loopback::offers(), t.net.starts.back()), "done");
+  CHECK(t.of(call).ok());
 }
 
 TEST_CASE("the hub's own pool keeps spare workers while others work") {

@@ -315,6 +315,12 @@ class loopback {
     out_.clear();
   }
 
+  // What the hub has said in a step of the test's own.
+  void carry_out_all() {
+    carry_out_hub();
+    pump();
+  }
+
   core::hub& hub() { return *hub_; }
   core::outputs& scratch() { return out_; }
 
@@ -322,6 +328,8 @@ class loopback {
   std::vector<std::unique_ptr<client_end>> clients;
   std::vector<std::unique_ptr<worker_end>> workers;
   std::vector<std::uint64_t> starts;
+  std::vector<out::start_worker> grants;  // the same
+  int observations = 0;
   std::vector<std::string> notices;
   std::vector<out::kill_worker> kills;
   std::vector<out::close> closes;
@@ -342,7 +350,11 @@ class loopback {
   void carry_out_hub() {
     for (auto& one : out_) {
       if (auto* const send = std::get_if<out::send>(&one)) post('h', *send);
-      if (auto* const start = std::get_if<out::start_worker>(&one)) starts.push_back(start->start);
+      if (auto* const start = std::get_if<out::start_worker>(&one)) {
+        starts.push_back(start->start);
+        grants.push_back(*start);
+      }
+      if (std::holds_alternative<out::observe_machine>(one)) ++observations;
       if (auto* const said = std::get_if<out::notice>(&one)) notices.push_back(std::move(said->text));
       if (auto* const kill = std::get_if<out::kill_worker>(&one)) kills.push_back(*kill);
       if (auto* const close = std::get_if<out::close>(&one)) closes.push_back(*close);

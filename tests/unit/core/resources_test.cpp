@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/resources.hpp"
+
+#include "src/core/requirements.hpp"
+#include "tests/unit/core/loopback.hpp"
+
+using namespace yonder;
+using namespace yonder::core;
+using namespace yonder::core::test;
+
+namespace {
+
+constexpr std::uint64_t gib = std::uint64_t{1} << 30;
+
+machine two_gpus() {
+  return {
+      .gpus = {{"0", 80 * gib}, {"1", 80 * gib}}, .cores = {0, 1, 2, 5}, .memory = 32 * gib, .remark = {}};
+}
+
+struct tested_machine {
+  loopback net;
+  loopback::client_end& client;
+  explicit tested_machine(std::optional<machine> has = two_gpus())
+      : net(config_of(std::move(has))), client(net.add_client()) {}
+
+  static hub_config config_of(std::optional<machine> has) {
+    hub_config config;
+    config.pools = {{.functions = loopback::offers(), .max_workers = 4, .scaledown_window = second}};
+    config.machine = std::move(has);
+    return config;
+  }
+  call_id submit(requirements const& needs, std::string_view payload = "x", attempt_key const& parent = {}) {
+    return net.submit(client, payload, {}, "echo", 7, encode_requirements(needs), parent);
+  }
+  loopback::worker_end& come(std::size_t start) {
+    return net.add_worker(loopback::offers(), net.starts.at(start));
+  }
+  std::string refused(requirements const& needs, errc code) {
+    auto const call = submit(needs);
+    REQUIRE(client.outcomes.count(call.number) == 1);
+    auto const& outcome = client.outcomes.at(call.number);
+    REQUIRE_FALSE(outcome.ok());
+    CHECK(outcome.error().code == code);
+    return outcome.error().message;
+  }
+};
+
+requirements with(resource_needs resources) {
+  requirements needs;
+  needs.resources = resources;
+  return needs;
+}
+
+std::vector<std::uint32_t> const none;
+
+}  // namespace
+
+TEST_CASE("a whole GPU is one worker's, in the order of their numbers") {
+  resource_ledger ledger(two_gpus());
+  auto const first = ledger.take({.gpus = 1});
+  auto const second = ledger.take({.gpus = 1});
+  REQUIRE((first && second));
+  CHECK(first->gpus == std::vector<std::uint32_t>{0});
+  CHECK(second->gpus == std::vector<std::uint32_t>{1});
+  CHECK_FALSE(ledger.take({.gpus = 1}));
+  ledger.give_back(*first);
+  CHECK(ledger.take({.gpus = 1})->gpus == std::vector<std::uint32_t>{0});
+}
+
+TEST_CASE("several workers share a GPU where they say how much of its memory they need") {
+  resource_ledger ledger(two_gpus());
+  resource_needs const third{.gpus = 1, .gpu_memory = 30 * gib};
+  CHECK(ledger.take(third)->gpus == std::vector<std::uint32_t>{0});
+  CHECK(ledger.take(third)->gpus == std::vector<std::uint32_t>{0});
+  CHECK(ledger.take({.gpus = 1})->gpus == std::vector<std::uint32_t>{1});  // it stayed whole
+  CHECK_FALSE(ledger.take(third));
+  CHECK(ledger.take({.gpus = 1, .gpu_memory = 20 * gib})->gpus == std::vector<std::uint32_t>{0});
+}
+
+TEST_CASE("cores are leased by their numbers, memory by the byte") {
+  resource_ledger ledger(two_gpus());
+  auto three = ledger.take({.cores = 3, .memory = 30 * gib});
+  REQUIRE(three);
+  CHECK(three->cores == std::vector<std::uint32_t>{0, 1, 2});
+  CHECK_FALSE(ledger.fits({.cores = 2}));
+  CHECK_FALSE(ledger.fits({.memory = 3 * gib}));
+  CHECK(ledger.take({.cores = 1, .memory = 2 * gib})->cores == std::vector<std::uint32_t>{5});
+  ledger.give_back_cores(*three);  // its task waits
+  CHECK(ledger.fits({.cores = 3}));
+  CHECK_FALSE(ledger.fits({.cores = 3, .memory = 1}));
+  ledger.take_back_cores(*three);
+  CHECK_FALSE(ledger.fits({.cores = 1}));
+  ledger.give_back(*three);
+  CHECK(ledger.fits({.cores = 3, .memory = 30 * gib}));
+}
+
+TEST_CASE("what can never fit is told with what there is") {
+  resource_ledger const ledger(two_gpus());
+  CHECK(ledger.unsatisfiable({.gpus = 2, .cores = 4, .memory = 32 * gib}).empty());
+  auto const there = std::string("; there are 2 GPUs (0: 80 GiB, 1: 80 GiB), 4 cores and 32 GiB of memory");
+  CHECK(ledger.unsatisfiable({.gpus = 3}) == "each worker is to have gpu = 3" + there);
+  CHECK(ledger.unsatisfiable({.gpus = 1, .gpu_memory = 81 * gib}) ==
+        "each worker is to have gpu_memory = 81 GiB of gpu = 1" + there);
+  CHECK(ledger.unsatisfiable({.cores = 5}) == "each worker is to have cpu = 5" + there);
+  CHECK(ledger.unsatisfiable({.memory = 33 * gib}) == "each worker is to have memory = 33 GiB" + there);
+  machine bare{.gpus = {}, .cores = {0}, .memory = gib + gib / 2, .remark = "nothing is plugged in"};
+  CHECK(resource_ledger(bare).unsatisfiable({.gpus = 1}) ==
+        "each worker is to have gpu = 1; there are no GPUs, 1 core and 1.5 GiB of memory; nothing is plugged "
+        "in");
+}
+
+TEST_CASE("a worker is started with what was leased for it, and others wait until it is given back") {
+  tested_machine t;
+  t.submit(with({.gpus = 2, .cores = 2}), "1");
+  REQUIRE(t.net.grants.size() == 1);
+  CHECK(t.net.grants[0].gpus == std::vector<std::string>{"0", "1"});
+  CHECK(t.net.grants[0].cores == std::vector<std::uint32_t>{0, 1});
+  t.submit(with({.gpus = 1}), "2");
+  t.net.wait(100 * millisecond);
+  CHECK(t.net.grants.size() == 1);
+  auto& worker = t.come(0);
+  t.net.finish(worker, "done");  // it is idle, and in the way
+  REQUIRE(worker.exited);
+  t.net.lose(worker, {.exit_status = 0});
+  REQUIRE(t.net.grants.size() == 2);
+  CHECK(t.net.grants[1].gpus == std::vector<std::string>{"0"});
+  CHECK(t.net.grants[1].cores == none);
+}
+
+TEST_CASE("calls without needs, and their workers, have nothing leased") {
+  tested_machine t;
+  t.net.submit(t.client, "x");
+  REQUIRE(t.net.grants.size() == 1);
+  CHECK(t.net.grants[0].gpus.empty());
+  CHECK(t.net.grants[0].cores.empty());
+}
+
+TEST_CASE("what a start that failed was to have is given back") {
+  tested_machine t;
+  t.submit(with({.gpus = 2}));
+  for (std::size_t i = 0; i < 3; ++i) {
+    REQUIRE(t.net.starts.size() == i + 1);
+    t.net.hub().worker_start_failed(t.net.now, t.net.starts.back(), "no such program", {}, t.net.scratch());
+    t.net.carry_out_all();
+    t.net.wait(second);
+  }
+  CHECK(t.client.outcomes.size() == 1);
+  t.submit(with({.gpus = 2}));
+  CHECK(t.net.grants.back().gpus.size() == 2);
+}
+
+TEST_CASE("what no worker can ever have fails at once, and the next call works") {
+  tested_machine t;
+  CHECK(t.refused(with({.gpus = 3}), errc::unsatisfiable).find("gpu = 3; there are 2 GPUs") !=
+        std::string::npos);
+  CHECK(t.refused(with({.gpu_memory = 1}), errc::bad_configuration).find("no GPU") != std::string::npos);
+  t.submit(with({.gpus = 2}));
+  CHECK(t.net.grants.size() == 1);
+}
+
+TEST_CASE("what there is is asked for when it must be known, and not before") {
+  tested_machine t(std::nullopt);
+  t.net.submit(t.client, "x");
+  CHECK(t.net.observations == 0);
+  auto const impossible = t.submit(with({.gpus = 1}));
+  auto const possible = t.submit(with({.cores = 1}));
+  CHECK(t.net.observations == 1);
+  CHECK(t.net.grants.size() == 1);
+  t.net.hub().observed(t.net.now, {.gpus = {}, .cores = {3}, .memory = gib, .remark = {}}, t.net.scratch());
+  t.net.carry_out_all();
+  CHECK(t.client.outcomes.at(impossible.number).error().code == errc::unsatisfiable);
+  CHECK(t.client.outcomes.count(possible.number) == 0);
+  REQUIRE(t.net.grants.size() == 2);
+  CHECK(t.net.grants[1].cores == std::vector<std::uint32_t>{3});
+  t.refused(with({.cores = 2}), errc::unsatisfiable);
+  CHECK(t.net.observations == 1);
+}
+
+TEST_CASE("a worker that waits lends its cores, and keeps its GPUs") {
+  tested_machine t;
+  t.submit(with({.gpus = 2, .cores = 4}), "parent");
+  auto& worker = t.come(0);
+  REQUIRE(worker.runs.size() == 1);
+  auto const parent = worker.runs.front().key;
+  auto& tasks = t.net.add_client();
+  auto const child =
+      t.net.submit(tasks, "child", {}, "echo", 7, encode_requirements(with({.cores = 4})), parent);
+  auto const stuck =
+      t.net.submit(tasks, "stuck", {}, "echo", 7, encode_requirements(with({.gpus = 1})), parent);
+  CHECK(t.net.grants.size() == 1);
+  t.net.wait_within(worker, tasks);
+  REQUIRE(tasks.outcomes.count(stuck.number) == 1);
+  CHECK(tasks.outcomes.at(stuck.number).error().code == errc::would_deadlock);
+  t.net.wait_within(worker, tasks);  // for the other one
+  REQUIRE(t.net.grants.size() == 2);
+  CHECK(t.net.grants[1].cores.size() == 4);
+  CHECK(tasks.outcomes.count(child.number) == 0);
+}
+
+TEST_CASE("an isolated call has a worker of its own, which goes with it") {
+  tested_machine t;
+  requirements alone;
+  alone.isolate = true;
+  auto const one = t.submit(alone, "1");
+  t.submit(alone, "2");
+  auto& first = t.come(0);
+  REQUIRE(first.runs.size() == 1);
+  t.net.finish(first, "done");
+  CHECK(t.client.outcomes.at(one.number).ok());
+  CHECK(first.exited);
+  CHECK(t.net.workers.size() == 1);
+  t.net.lose(first, {.exit_status = 0});
+  t.net.wait(10 * millisecond);
+  REQUIRE(t.net.starts.size() == 2);
+  auto& second = t.come(1);
+  REQUIRE(second.runs.size() == 1);
+  CHECK(text_of(second.runs.front().message.payload()) == "2");
+}
+
+TEST_CASE("of isolated calls no more run at once than the pool may have workers") {
+  tested_machine t;
+  requirements alone;
+  alone.isolate = true;
+  alone.max_workers = 2;
+  for (int i = 0; i < 5; ++i) t.submit(alone);
+  t.net.wait(100 * millisecond);
+  CHECK(t.net.starts.size() == 2);
+  t.come(0);
+  t.come(1);
+  t.net.wait(100 * millisecond);
+  CHECK(t.net.starts.size() == 2);
+  t.net.finish(*t.net.workers[0], "done");
+  t.net.lose(*t.net.workers[0], {.exit_status = 0});
+  t.net.wait(100 * millisecond);
+  CHECK(t.net.starts.size() == 3);
+}
+
+TEST_CASE("pools change their size while they live") {
+  tested_machine t;
+  auto& hub = t.net.hub();
+  auto const change = [&](pool_change const& wanted, std::string const& needs = {}) {
+    auto refused = hub.scale(t.net.now, needs, wanted, t.net.scratch());
+    t.net.carry_out_all();
+    return refused ? refused->message : std::string();
+  };
+  CHECK(change({.min_workers = 2}).empty());
+  CHECK(t.net.starts.size() == 2);
+  t.come(0);
+  t.come(1);
+  t.net.wait(10 * second);
+  CHECK(hub.census().workers == 2);
+  CHECK(change({.min_workers = 5}).find("max would be 4, min 5") == 0);
+  CHECK(change({.max_workers = 0}).find("max is 0") == 0);
+  CHECK(change({.min_workers = 0, .max_workers = 1, .scaledown_window = 60 * second}).empty());
+  CHECK(t.net.workers[0]->exited.has_value() + t.net.workers[1]->exited.has_value() == 1);
+  auto const gpu = encode_requirements(with({.gpus = 1}));
+  CHECK(change({.min_workers = 1, .scaledown_window = 0}, gpu).empty());
+  REQUIRE(t.net.grants.size() == 3);
+  CHECK(t.net.grants[2].gpus.size() == 1);
+  CHECK(change({.min_workers = 1}, encode_requirements(with({.gpus = 9}))).find("gpu = 9") !=
+        std::string::npos);
+}
+
+TEST_CASE("a warmed pool has its workers ahead of the first call, and loses them after the window") {
+  tested_machine t;
+  auto const gpu = encode_requirements(with({.gpus = 1}));
+  CHECK_FALSE(t.net.hub().warm(t.net.now, gpu, 2, t.net.scratch()));
+  t.net.carry_out_all();
+  REQUIRE(t.net.grants.size() == 2);
+  auto& first = t.come(0);
+  auto& second_one = t.come(1);
+  auto const call = t.submit(with({.gpus = 1}));
+  CHECK(first.runs.size() + second_one.runs.size() == 1);
+  t.net.finish(first.runs.empty() ? second_one : first, "done");
+  CHECK(t.client.outcomes.at(call.number).ok());
+  t.net.wait(3 * second);
+  CHECK(first.exited);
+  CHECK(second_one.exited);
+  CHECK(t.net.starts.size() == 2);
+}
