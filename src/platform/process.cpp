@@ -296,7 +296,8 @@ std::string to_string(exit_report const& how) {
 
 std::string signal_name(int signal) {
   char const* const name = ::sigabbrev_np(signal);
-  auto const number = "signal " + std::to_string(signal);
+  auto number = "signal " + std::to_string(signal);
+  if (signal == SIGKILL) number += "; memory may have run out";  // the system's way then
   return name != nullptr ? std::string("SIG") + name + " (" + number + ")" : number;
 }
 

@@ -52,6 +52,14 @@ TEST_CASE("a child gets what it is given, and nothing else") {
   CHECK(output_of("echo $YONDER_TEST_WORD; cat", {}) == "said\n");
 }
 
+TEST_CASE("how a process ended is said in words") {
+  CHECK(to_string(exit_report{.status = 3}) == "exited with status 3");
+  CHECK(to_string(exit_report{.signal = SIGABRT}) == "was ended by SIGABRT (signal 6)");
+  CHECK(to_string(exit_report{.signal = SIGKILL}) ==
+        "was ended by SIGKILL (signal 9; memory may have run out)");
+  CHECK(to_string(exit_report{.known = false}) == "ended, and somebody else waited for it");
+}
+
 TEST_CASE("a program that is not there is named") {
   try {
     spawn({.path = "no-such-program", .arguments = {"no-such-program"}, .environment = {}});
