@@ -8,8 +8,14 @@
 #include "src/core/words.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace yonder::core {
+namespace {
+
+constexpr char no_memory[] = "there is no memory for another call";
+
+}  // namespace
 
 std::uint32_t begin_call(byte_buffer& body, std::string_view function, call_policy const& policy,
                          std::string_view traceparent) {
@@ -181,10 +187,9 @@ struct client::state final : session_user {
   void give(time_point now, pending& all, outputs& out) {
     auto& call = all.count > 1 && YONDER_RARELY() ? split(all, 1) : all;
     if (!call.is_whole()) carve(call);
-    auto message = call.message;
+    auto const head = call.message->head;
+    call.ticket = hub.send(now, head, call.message, call.deadline, out);
     hand_over(call);
-    auto const head = message->head;
-    call.ticket = hub.send(now, head, std::move(message), call.deadline, out);
   }
 
   // From what waits to what was given. What cannot be sent again is not kept.
@@ -462,15 +467,17 @@ struct client::state final : session_user {
     return hub.over() ? closed_code : errc::overloaded;
   }
 
-  // A record of `count` calls from `number` on, to which the rest is to be added.
+  // A record of `count` calls from `number` on, to which the rest is to be added. Or it throws, and nothing
+  // is as if they had been taken.
   pending& take(time_point now, std::uint64_t number, std::uint32_t count, call_policy const& policy,
                 std::string_view function, std::size_t size, attempt_key const& parent) {
+    auto* const caller = parent_of(parent);
     auto& call = calls.add(number, count, size);
     call.function = function;
     call.policy = policy;
     call.submitted = now;
-    call.parent = parent_of(parent);
-    if (call.parent != nullptr) call.parent->calls += count;
+    call.parent = caller;
+    if (caller != nullptr) caller->calls += count;
     call.deadline = policy.deadline > 0 ? add(now, policy.deadline) : never;
     waiting.push_back(call);
     if (call.deadline != never) timers.arm(call, add(call.deadline, config.deadline_slack));
@@ -493,12 +500,23 @@ struct client::state final : session_user {
     message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.append(spec.payloads.data() + offset, total);
     message.body = std::move(body);
+    auto batch = std::make_shared<std::vector<batch_spec::item> const>(items.begin(), items.end());
+    frame_ref shared(std::move(message));
     auto& call = take(now, number, static_cast<std::uint32_t>(count), spec.policy, spec.function,
                       count * header_size + total, spec.parent);
-    call.batch = std::make_shared<std::vector<batch_spec::item> const>(items.begin(), items.end());
-    call.message = frame_ref(std::move(message));
-    if (hub.ready()) give_waiting(now, out);
+    call.batch = std::move(batch);
+    call.message = std::move(shared);
+    if (hub.ready()) try_to_give(now, out);
   }
+
+  // What there is no memory for now is given by the next tick.
+  void try_to_give(time_point now, outputs& out) {
+    try {
+      give_waiting(now, out);
+    } catch (std::bad_alloc const&) {
+    }
+  }
+  bool is_behind() const { return hub.ready() && !waiting.empty(); }
 
   header head_of(std::uint64_t number, std::uint64_t signature) const {
     header head;
@@ -551,10 +569,16 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
   auto& head = spec.message.head = s.head_of(number, spec.signature);
   head.metadata_size = said;
   head.buffer_count = static_cast<std::uint32_t>(spec.message.buffers.size());
+  frame_ref message(std::move(spec.message));
   auto& call = s.take(now, number, 1, spec.policy, spec.function, size, spec.parent);
   call.cookie = spec.cookie;
-  call.message = frame_ref(std::move(spec.message));
-  if (s.hub.ready()) s.give(now, call, out);
+  call.message = std::move(message);
+  try {
+    if (s.hub.ready()) s.give(now, call, out);
+  } catch (...) {
+    s.forget(call);
+    throw;
+  }
   return s.id_of(number);
 }
 
@@ -582,7 +606,13 @@ call_id client::submit(time_point now, batch_spec const& spec, outputs& out) {
       ++first;
       continue;
     }
-    s.take_items(now, spec, first, count, offset, first_number + first, out);
+    try {
+      s.take_items(now, spec, first, count, offset, first_number + first, out);
+    } catch (std::bad_alloc const&) {
+      if (first == 0) throw;
+      for (auto i = first; i < first + count; ++i)
+        s.refuse(spec.function, spec.items[i].cookie, first_number + i, errc::overloaded, no_memory, out);
+    }
     offset += bytes;
     first += count;
   }
@@ -638,8 +668,8 @@ void client::parent_ended(attempt_key const& parent) {
 
 void client::shutdown(time_point now, outputs& out) {
   auto& s = *state_;
-  if (s.hub.over()) return;
-  s.hub.say_bye(now, "the client ended", out);
+  if (s.hub.over() && s.calls.size() == 0) return;
+  if (!s.hub.over()) s.hub.say_bye(now, "the client ended", out);
   s.close(errc::disconnected, "this runtime ended before the call did", out);
 }
 
@@ -648,12 +678,14 @@ void client::tick(time_point now, outputs& out) {
   if (s.hub.over()) return;
   s.expire(now, out);
   if (s.connect_due() <= now) s.give_up_unreachable(now, out);
+  if (s.is_behind()) s.give_waiting(now, out);
   s.hub.tick(now, out);
 }
 
 time_point client::next_deadline() const {
   auto const& s = *state_;
   if (s.hub.over()) return never;
+  if (s.is_behind()) return 0;
   return std::min({s.timers.next(), s.connect_due(), s.hub.next_deadline()});
 }
 

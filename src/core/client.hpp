@@ -75,7 +75,7 @@ class client {
   void receive(time_point now, peer_id peer, frame&& message, outputs& out);
 
   // Takes a call; sends it at once if the hub has said welcome. May complete it within this step
-  // (overloaded).
+  // (overloaded). Without the memory for that it throws, and has taken nothing.
   call_id submit(time_point now, call_spec spec, outputs& out);
 
   // Takes a call for each item, with consecutive numbers from the returned one on. Items past the credit
@@ -94,7 +94,7 @@ class client {
   // The attempt has ended: it makes no more calls.
   void parent_ended(attempt_key const& parent);
 
-  // Ends every call as disconnected and says bye.
+  // Ends every call as disconnected and says bye. Again, where it threw: what is left.
   void shutdown(time_point now, outputs& out);
 
   void tick(time_point now, outputs& out);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -30,10 +31,7 @@ class number_map {
     if (find(number) != nullptr) return false;
     if (entries_.size() < 2 * (count_ + 1)) rebuild(entries_.empty() ? 4 : bits_ + 1);
     ++count_;
-    if (place({number, &element}) > most_probes && !scattered_) {
-      scattered_ = true;
-      rebuild(bits_);
-    }
+    if (place({number, &element}) > most_probes && !scattered_) scatter();
     return true;
   }
 
@@ -112,10 +110,21 @@ class number_map {
     entries_[hole] = {};
   }
 
+  // Where there is no memory for that, numbers go on to meet.
+  void scatter() noexcept try {
+    std::vector<entry> old(entries_.size());
+    entries_.swap(old);
+    scattered_ = true;
+    for (auto const& one : old) {
+      if (one.element != nullptr) place(one);
+    }
+  } catch (std::bad_alloc const&) {
+  }
+
   void rebuild(int bits) {
-    auto const old = std::move(entries_);
+    std::vector<entry> old(std::size_t{1} << bits);  // whose memory may be refused
+    entries_.swap(old);
     bits_ = bits;
-    entries_.assign(std::size_t{1} << bits_, entry{});
     for (auto const& one : old) {
       if (one.element != nullptr) place(one);
     }

@@ -10,15 +10,26 @@ pending& pending_calls::add(std::uint64_t number, std::uint32_t count, std::size
   call.number = number;
   call.count = call.packed = count;
   call.bytes = bytes;
+  try {
+    index(number, count, call);
+  } catch (...) {
+    records_.release(call);
+    throw;
+  }
   calls_ += count;
   bytes_ += bytes;
-  index(call);
   return call;
 }
 
-void pending_calls::index(pending& call) {
-  by_number_.insert(call.number, call);
-  if (call.count > 1) several_.emplace(call.number, &call);
+void pending_calls::index(std::uint64_t number, std::uint32_t count, pending& call) {
+  by_number_.insert(number, call);
+  if (count == 1) return;
+  try {
+    several_.emplace(number, &call);
+  } catch (...) {
+    by_number_.erase(number);
+    throw;
+  }
 }
 
 void pending_calls::forget_number(pending& call) {
@@ -47,6 +58,12 @@ pending& pending_calls::split(pending& call, std::uint32_t at) {
   YONDER_CHECK(at != 0 && at < call.count, "a call is split beside its items");
   auto const payload = call.payload_of(at);
   auto& front = records_.acquire();
+  try {
+    index(call.number + at, call.count - at, call);
+  } catch (...) {
+    records_.release(front);
+    throw;
+  }
   front.number = call.number;
   front.count = at;
   front.place = call.place;
@@ -63,21 +80,25 @@ pending& pending_calls::split(pending& call, std::uint32_t at) {
   front.first = call.first;
   front.offset = call.offset;
   front.parent = call.parent;
-  forget_number(call);
+  // The place of the first call is there already, and changes hands.
+  by_number_.erase(front.number);
+  by_number_.insert(front.number, front);
+  if (at == 1)
+    several_.erase(front.number);
+  else
+    several_.find(front.number)->second = &front;
   skip(call, at, payload);
-  index(front);
-  index(call);
   return front;
 }
 
 void pending_calls::advance(pending& call, std::uint32_t calls) {
   YONDER_CHECK(calls < call.count, "more calls end than there are");
   auto const payload = call.payload_of(calls);
+  index(call.number + calls, call.count - calls, call);
   forget_number(call);
   calls_ -= calls;
   bytes_ -= calls * header_size + payload;
   skip(call, calls, payload);
-  index(call);
 }
 
 void pending_calls::remove(pending& call) {

@@ -77,21 +77,24 @@ using call_list = intrusive_list<pending, order_tag>;
 // Records of calls by their numbers, and what they take.
 class pending_calls {
  public:
+  // Each of the three below may throw for want of memory, and has changed nothing then.
+
   // `count` calls from `number` on, which take `bytes` in all. Their numbers must be free.
   pending& add(std::uint64_t number, std::uint32_t count, std::size_t bytes);
-  // The record of this call, perhaps among others; null: there is none.
-  pending* find(std::uint64_t number) const;
   // The first `at` calls of a record of more go their own way. They are in no list and have no timer.
   pending& split(pending& call, std::uint32_t at);
   // The first `calls` of a record of more have ended.
   void advance(pending& call, std::uint32_t calls);
+
+  // The record of this call, perhaps among others; null: there is none.
+  pending* find(std::uint64_t number) const;
   void remove(pending& call);
 
   std::size_t size() const noexcept { return calls_; }
   std::size_t bytes() const noexcept { return bytes_; }
 
  private:
-  void index(pending& call);
+  void index(std::uint64_t number, std::uint32_t count, pending& call);
   void forget_number(pending& call);
   static void skip(pending& call, std::uint32_t calls, std::size_t payload);
 

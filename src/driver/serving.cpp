@@ -30,8 +30,9 @@ serving::step serving::next() const noexcept {
 }
 
 core::out::run serving::take() {
-  auto& first = waiting_[first_++];
+  auto& first = waiting_[first_];
   if (!first.stopped) running_.push_back(first.work.key);
+  ++first_;
   auto work = std::move(first.work);
   if (idle() || first_ == most_taken) {
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(first_));

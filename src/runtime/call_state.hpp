@@ -30,6 +30,15 @@ struct call_failure {
   std::unique_ptr<core::failure> told;
 };
 
+// Of a call whose end there was no memory to tell of.
+call_failure* failure_without_memory() noexcept;
+
+struct failure_deleter {
+  void operator()(call_failure* failure) const noexcept {
+    if (failure != failure_without_memory()) delete failure;
+  }
+};
+
 // What few calls have.
 struct call_extras {
   std::vector<resumption> resumptions;  // whoever waits without a thread
@@ -62,7 +71,7 @@ class call_state {
   std::condition_variable* waiter = nullptr;  // of a thread that waits so
   std::unique_ptr<call_extras> extras;
 
-  std::unique_ptr<call_failure> failure;  // null: there is a value
+  std::unique_ptr<call_failure, failure_deleter> failure;  // null: there is a value
   core::frame_body value;
 
  private:

@@ -26,7 +26,36 @@ std::chrono::steady_clock::time_point as_time_point(std::int64_t nanoseconds) {
 
 }  // namespace
 
+// Null, or why there is no value.
+call_failure* engine::take_value(call_state& call, core::frame& message) noexcept try {
+  if (!message.buffers.empty()) {
+    if (!call.extras) call.extras = std::make_unique<call_extras>();
+    call.extras->buffers = std::move(message.buffers);
+  }
+  call.value_offset = message.head.metadata_size;
+  call.value = std::move(message.body);
+  return nullptr;
+} catch (std::bad_alloc const&) {
+  return failure_without_memory();
+}
+
+// What a call ends with, however little memory is left.
+call_failure* engine::failure_of(core::failure& told) noexcept try {
+  auto details = runtime_detail::details_of(told);
+  return new call_failure{std::move(details), std::make_unique<core::failure>(std::move(told))};
+} catch (std::bad_alloc const&) {
+  return failure_without_memory();
+}
+
+call_failure* failure_without_memory() noexcept {
+  static call_failure shared{
+      {.code = errc::failed, .message = "the call ended with an error that there was no memory to tell of"},
+      nullptr};
+  return &shared;
+}
+
 engine::engine(engine_config config) : config_(std::move(config)), client_(config_.client) {
+  failure_without_memory();  // made as long as there is some
   if (config_.hub) hub_.emplace(*config_.hub, now());
   if (config_.own_thread) return;
   hook_ = std::make_unique<platform::loop_hook>(poller_->descriptor());
@@ -118,7 +147,7 @@ void engine::cancel(call_state& call) {
   time_ = now();
   survive(held, [&] {
     close_pack();
-    client_.cancel(time_, call.pack->id_of(call), client_due_.items());
+    endurance_.once([&] { client_.cancel(time_, call.pack->id_of(call), client_due_.items()); });
     carry_out();
     flush();
   });
@@ -181,20 +210,8 @@ void engine::complete(core::out::completed& completed) {
   std::shared_ptr<call_pack> keep;
   if (--call->pack->undone == 0) keep = std::move(call->pack->in_flight);
   --in_flight_;
-  if (completed.result.ok()) {
-    auto& message = completed.result.value();
-    call->value_offset = message.head.metadata_size;
-    call->value = std::move(message.body);
-    if (!message.buffers.empty()) {
-      if (!call->extras) call->extras = std::make_unique<call_extras>();
-      call->extras->buffers = std::move(message.buffers);
-    }
-  } else {
-    auto& told = completed.result.error();
-    auto details = runtime_detail::details_of(told);
-    call->failure.reset(
-        new call_failure{std::move(details), std::make_unique<core::failure>(std::move(told))});
-  }
+  call->failure.reset(completed.result.ok() ? take_value(*call, completed.result.value())
+                                            : failure_of(completed.result.error()));
   if (call->borrows) detach();
   call->done.store(true, std::memory_order_release);
   if (call->several_wait || call->pack->of_task)
@@ -249,7 +266,7 @@ void engine::say_that_waits(lock& held, core::attempt_key const& attempt) {
   survive(held, [&] {
     close_pack();
     time_ = now();
-    client_.waits(time_, attempt, client_due_.items());
+    endurance_.once([&] { client_.waits(time_, attempt, client_due_.items()); });
     if (client_due_.empty()) return;
     carry_out();
     wake_leader_if_needed();
@@ -259,7 +276,7 @@ void engine::say_that_waits(lock& held, core::attempt_key const& attempt) {
 void engine::say_that_goes_on(lock& held, core::attempt_key const& attempt) {
   survive(held, [&] {
     time_ = now();
-    client_.goes_on(time_, attempt, client_due_.items());
+    endurance_.once([&] { client_.goes_on(time_, attempt, client_due_.items()); });
     if (client_due_.empty()) return;
     carry_out();
     flush();
@@ -278,26 +295,17 @@ void engine::lead(lock& held, std::int64_t until) {
   lead_.yield();
 }
 
-// A throw of ours ends the runtime's work only where it comes again and again.
-void engine::recover(lock& held, std::string const& what, core::duration pause) {
-  if (!held.owns_lock()) held.lock();
-  lead_.wake_up();
-  if (pause == core::never) return give_up("the runtime cannot go on: " + what);
-  held.unlock();
-  std::this_thread::sleep_for(std::chrono::nanoseconds(pause));
-  held.lock();
-}
-
-// Every call ends, so that nobody waits for ever.
-void engine::give_up(std::string const& why) noexcept try {
-  if (broken_.empty()) broken_ = why;
+// Every call ends, so that nobody waits for ever. What there is no memory for is tried again by the next
+// turn.
+void engine::give_up(char const* what) noexcept try {
   lead_.end();
+  if (broken_.empty()) broken_ = std::string("the runtime cannot go on: ") + what;
   close_pack();
   client_.shutdown(now(), client_due_.items());
   client_due_.work_off([this](core::output& output) {
     if (auto* const completed = std::get_if<core::out::completed>(&output)) complete(*completed);
   });
-} catch (std::exception const&) {  // tried again by the next turn
+} catch (std::exception const&) {
 }
 
 void engine::follow(lock& held, std::int64_t until, std::span<call_state* const> calls) {
@@ -344,7 +352,7 @@ void engine::take_what_came() {
   time_ = now();
   poller_->dispatch();
   take_events();
-  if (due_ <= time_) tick();
+  if (due_ <= time_) endurance_.once([this] { tick(); });
   send_due_pack();
   carry_out();
   flush();
@@ -425,11 +433,13 @@ void engine::take_events() {
   if (pool_) take_pool_events();
   if (listener_) {
     listener_->receive(from_listener_.items(), most);
-    from_listener_.work_off([this](transport::event& event) { take_listener_event(event); });
+    from_listener_.work_off(
+        [this](transport::event& event) { endurance_.once([&] { take_listener_event(event); }); });
   }
   if (uplink_) {
     uplink_->receive(from_uplink_.items(), most);
-    from_uplink_.work_off([this](transport::event& event) { take_uplink_event(event); });
+    from_uplink_.work_off(
+        [this](transport::event& event) { endurance_.once([&] { take_uplink_event(event); }); });
   }
 }
 
@@ -440,10 +450,14 @@ void engine::take_pool_events() {
     (greets ? greetings_ : endings_).items().push_back(std::move(event));
   }
   pool_events_.clear();
-  auto const take = [this](runtime_detail::pool_event& event) { take_pool_event(event); };
+  auto const take = [this](runtime_detail::pool_event& event) {
+    endurance_.once([&] { take_pool_event(event); });
+  };
   greetings_.work_off(take);
   from_pool_.work_off([this](transport::event& event) {
-    hub_->receive(time_, peer_of(source::pool, event.peer), std::move(event.message), hub_due_.items());
+    endurance_.once([&] {
+      hub_->receive(time_, peer_of(source::pool, event.peer), std::move(event.message), hub_due_.items());
+    });
   });
   endings_.work_off(take);
 }
@@ -497,10 +511,12 @@ void engine::take_uplink_event(transport::event& event) {
 }
 
 void engine::carry_out() {
-  while (!client_due_.empty() || !hub_due_.empty()) {
-    client_due_.work_off([this](core::output& output) { carry_out_client(output); });
-    hub_due_.work_off([this](core::output& output) { carry_out_hub(output); });
-  }
+  endurance_.once([this] {
+    while (!client_due_.empty() || !hub_due_.empty()) {
+      client_due_.work_off([this](core::output& output) { carry_out_client(output); });
+      hub_due_.work_off([this](core::output& output) { carry_out_hub(output); });
+    }
+  });
 }
 
 void engine::carry_out_client(core::output& output) {
@@ -543,13 +559,14 @@ void engine::carry_out_hub(core::output& output) {
 }
 
 // Waits for nobody: neither for a full stderr, of which the line is lost, nor for the user's function.
-void engine::tell(std::string line) {
+void engine::tell(std::string line) try {
   if (!config_.log) {
     platform::stderr_writer().write("yonder: " + line + "\n");
     return;
   }
   if (hook_) hook_->wake_at(0);
   executor_.post([log = config_.log, line = std::move(line)] { log(line); });
+} catch (std::exception const&) {  // no memory, or no thread: the line is lost
 }
 
 void engine::send(core::out::send&& message) {
@@ -606,8 +623,10 @@ void engine::stop() {
     time_ = now();
     survive(held, [&] {
       close_pack();
-      client_.shutdown(time_, client_due_.items());
-      if (hub_) hub_->shutdown(time_, hub_due_.items());
+      endurance_.once([&] {
+        client_.shutdown(time_, client_due_.items());
+        if (hub_) hub_->shutdown(time_, hub_due_.items());
+      });
       carry_out();
       flush();
     });

@@ -23,6 +23,7 @@
 #include "src/platform/loop_hook.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/call_state.hpp"
+#include "src/runtime/endurance.hpp"
 #include "src/runtime/executor_thread.hpp"
 #include "src/runtime/worker_pool.hpp"
 #include "transports/remote.hpp"
@@ -129,8 +130,11 @@ class engine : public std::enable_shared_from_this<engine> {
                         core::attempt_key const& parent, outgoing&& call, departure when);
   call_ref gather(lock& held, task_entry const& task, core::call_policy const& policy,
                   core::attempt_key const& parent, outgoing const& call, departure when);
-  void open_pack(task_entry const& task, core::call_policy const& policy, core::attempt_key const& parent,
-                 std::span<std::byte const> metadata);
+  std::string why_ended() const;
+  void begin_pack_spec(task_entry const& task, core::call_policy const& policy,
+                       core::attempt_key const& parent, std::span<std::byte const> metadata);
+  void add_to_pack_spec(std::span<std::byte const> arguments);
+  void open_pack(task_entry const& task, core::attempt_key const& parent);
   void close_pack();
   void send_pack();
   void send_due_pack();
@@ -156,20 +160,9 @@ class engine : public std::enable_shared_from_this<engine> {
   void trim_heap_if_due(lock& held);
   template <class Step>
   void survive(lock& held, Step&& step) {
-    std::string what;
-    core::duration pause = 0;
-    try {
-      step();
-      mishaps_.succeeded();
-      return;
-    } catch (std::exception const& error) {
-      what = error.what();
-      pause = mishaps_.failed(error);
-    }
-    recover(held, what, pause);
+    endurance_.survive(held, step, [this](char const* what) { give_up(what); });
   }
-  void recover(lock& held, std::string const& what, core::duration pause);
-  void give_up(std::string const& why) noexcept;
+  void give_up(char const* what) noexcept;
   void continue_later(call_state& call);
 
   void take_events();
@@ -190,6 +183,8 @@ class engine : public std::enable_shared_from_this<engine> {
   void kill(core::out::kill_worker const& doomed);
   void end(core::peer_id peer);
   void complete(core::out::completed& completed);
+  static call_failure* take_value(call_state& call, core::frame& message) noexcept;
+  static call_failure* failure_of(core::failure& told) noexcept;
   void detach();
   transport::endpoint* endpoint(source from) const noexcept;
 
@@ -223,7 +218,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::unique_ptr<transport::endpoint> uplink_;
 
   driver::leadership lead_;
-  driver::mishaps mishaps_;
+  runtime_detail::endurance endurance_;
   std::vector<std::condition_variable*> followers_;
   std::string broken_;  // why nothing is driven any more; empty: it is
 

@@ -119,8 +119,7 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   auto const parent = calling_attempt(this);
   if (parent.attempt != 0) add_parent(parent, call);
   lock held(mutex_);
-  if (lead_.ending())
-    return ended(task, errc::disconnected, broken_.empty() ? "the runtime has ended" : broken_);
+  if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
   if (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_)))
     if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
         call.content.buffers.empty())
@@ -175,7 +174,13 @@ call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_pol
   spec.message.head.buffer_count = static_cast<std::uint32_t>(call.content.buffers.size());
   spec.message.body = std::move(call.content.head);
   spec.message.buffers = std::move(call.content.buffers);
-  number(*pack, client_.submit(time_, std::move(spec), client_due_.items()));
+  try {
+    number(*pack, client_.submit(time_, std::move(spec), client_due_.items()));
+  } catch (std::bad_alloc const&) {  // and nothing was taken
+    pack->in_flight = nullptr;
+    --in_flight_;
+    return ended(task, errc::overloaded, "there is no memory for the call, or for a copy of its arguments");
+  }
   survive(held, [&] {
     carry_out();
     if (when == departure::now) flush();
@@ -191,16 +196,21 @@ call_ref engine::gather(lock& held, task_entry const& task, core::call_policy co
                         core::attempt_key const& parent, outgoing const& call, departure when) {
   auto const metadata = call.content.head.bytes().first(call.metadata_size);
   auto const arguments = call.content.head.bytes().subspan(call.metadata_size);
-  if (pack_ && !(pack_task_ == &task && is_equal(pack_spec_.metadata, metadata) &&
-                 packs_.has_room(pack_spec_.payloads.size(), arguments.size())))
+  auto const joins = [&] {
+    return !pack_->full() && pack_task_ == &task && is_equal(pack_spec_.metadata, metadata) &&
+           packs_.has_room(pack_spec_.payloads.size(), arguments.size());
+  };
+  while (pack_ && !joins()) {  // others may open one while this is tried again
     survive(held, [&] { send_pack(); });
+    if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
+  }
   auto const opens = !pack_;
-  if (opens) open_pack(task, policy, parent, metadata);
+  if (opens) begin_pack_spec(task, policy, parent, metadata);
+  add_to_pack_spec(arguments);
+  if (opens) open_pack(task, parent);
   auto& state = pack_->add();
   ++in_flight_;
-  pack_spec_.payloads.append(arguments.data(), arguments.size());
-  pack_spec_.items.push_back(
-      {static_cast<std::uint32_t>(arguments.size()), reinterpret_cast<std::uint64_t>(&state)});
+  pack_spec_.items.back().cookie = reinterpret_cast<std::uint64_t>(&state);
   call_ref made{pack_, &state};
   if (pack_->full())
     survive(held, [&] {
@@ -214,32 +224,50 @@ call_ref engine::gather(lock& held, task_entry const& task, core::call_policy co
   return made;
 }
 
-void engine::open_pack(task_entry const& task, core::call_policy const& policy,
-                       core::attempt_key const& parent, std::span<std::byte const> metadata) {
-  time_ = now();
-  pack_ = std::make_shared<call_pack>(shared_from_this(), task.name, packs_.next(), time_);
-  if (held_calls_.fetch_add(pack_->capacity(), std::memory_order_relaxed) > many_calls)
-    held_many_.store(true, std::memory_order_relaxed);
-  pack_->in_flight = pack_;
-  pack_task_ = &task;
+std::string engine::why_ended() const { return broken_.empty() ? "the runtime has ended" : broken_; }
+
+void engine::begin_pack_spec(task_entry const& task, core::call_policy const& policy,
+                             core::attempt_key const& parent, std::span<std::byte const> metadata) {
   pack_spec_.function = task.name;
   pack_spec_.signature = task.signature();
   pack_spec_.policy = policy;
   pack_spec_.parent = parent;
-  pack_->of_task = parent.attempt != 0;
   pack_spec_.metadata.clear();
   pack_spec_.metadata.append(metadata.data(), metadata.size());
   pack_spec_.items.clear();
   pack_spec_.payloads.clear();
 }
 
-// Gives the pack to the client core.
+// Or throws, and leaves it as it was.
+void engine::add_to_pack_spec(std::span<std::byte const> arguments) {
+  auto const before = pack_spec_.payloads.size();
+  pack_spec_.payloads.append(arguments.data(), arguments.size());
+  try {
+    pack_spec_.items.push_back({static_cast<std::uint32_t>(arguments.size()), 0});
+  } catch (...) {
+    pack_spec_.payloads.truncate(before);
+    throw;
+  }
+}
+
+void engine::open_pack(task_entry const& task, core::attempt_key const& parent) {
+  time_ = now();
+  pack_ = std::make_shared<call_pack>(shared_from_this(), task.name, packs_.next(), time_);
+  if (held_calls_.fetch_add(pack_->capacity(), std::memory_order_relaxed) > many_calls)
+    held_many_.store(true, std::memory_order_relaxed);
+  pack_->in_flight = pack_;
+  pack_task_ = &task;
+  pack_->of_task = parent.attempt != 0;
+}
+
+// Gives the pack to the client core, which takes all of it or, with a throw, nothing: it stays.
 void engine::close_pack() {
   if (!pack_) return;
+  time_ = now();
+  auto const first = client_.submit(time_, pack_spec_, client_due_.items());
   auto const pack = std::exchange(pack_, nullptr);
   packs_.closed(pack->size());
-  time_ = now();
-  number(*pack, client_.submit(time_, pack_spec_, client_due_.items()));
+  number(*pack, first);
 }
 
 void engine::send_pack() {

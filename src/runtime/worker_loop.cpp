@@ -142,8 +142,8 @@ core::out::exit worker_loop::run() {
     if (next == step::leave) break;
     survive(held, [&] {
       switch (next) {
-        case step::run: return crew_.empty() ? serve(held, turns_.take()) : hand_over(turns_.take());
-        case step::refuse: return refuse(turns_.take());
+        case step::run: return run_next(held);
+        case step::refuse: return endurance_.once([&] { refuse(turns_.take()); });
         default: return turn(held);
       }
     });
@@ -155,24 +155,14 @@ core::out::exit worker_loop::run() {
   return *turns_.exit();
 }
 
-// A throw of ours is the end of this worker only where it comes again and again.
-template <class Step>
-void worker_loop::survive(lock& held, Step&& step) {
-  std::string what;
-  core::duration pause = 0;
+// What it has in its hands is lost, which its end tells.
+void worker_loop::give_up(char const* what) noexcept {
+  std::string why;
   try {
-    step();
-    mishaps_.succeeded();
-    return;
-  } catch (std::exception const& error) {
-    what = error.what();
-    pause = mishaps_.failed(error);
+    why = std::string("the worker cannot go on: ") + what;
+  } catch (std::bad_alloc const&) {  // no memory for words
   }
-  if (!held.owns_lock()) held.lock();
-  if (pause == core::never) return exit({.clean = false, .reason = "the worker cannot go on: " + what});
-  held.unlock();
-  std::this_thread::sleep_for(std::chrono::nanoseconds(pause));
-  held.lock();
+  exit({.clean = false, .reason = std::move(why)});
 }
 
 std::string worker_loop::trouble() {
@@ -199,8 +189,17 @@ void worker_loop::publish(core::out::run const& work) noexcept {
   config_.started->store(work.mark, std::memory_order_release);
 }
 
+// What is taken is answered, or ends this worker.
+void worker_loop::run_next(lock& held) {
+  endurance_.once([&] {
+    if (!crew_.empty()) return hand_over(turns_.take());
+    auto const work = turns_.take();
+    return work.count > 1 ? serve_row(held, work) : serve(held, work);
+  });
+  if (crew_.empty() && turns_.flush_due(served_)) flush();
+}
+
 void worker_loop::serve(lock& held, core::out::run const& work) {
-  if (work.count > 1) return serve_row(held, work);
   own_.context.begin(work.key);
   if (abandoned_.load()) own_.context.request_stop();
   publish(work);
@@ -211,9 +210,8 @@ void worker_loop::serve(lock& held, core::out::run const& work) {
   held.lock();
   runs_.fetch_add(1, std::memory_order_relaxed);
   take_back(held);
-  auto const time = now();
-  settle(own_, time, work);
-  if (turns_.flush_due(time)) flush();
+  served_ = now();
+  settle(own_, served_, work);
 }
 
 void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work) {
@@ -255,13 +253,12 @@ void worker_loop::serve_row(lock& held, core::out::run const& work) {
   held.lock();
   runs_.fetch_add(1, std::memory_order_relaxed);
   take_back(held);
-  auto const time = now();
+  auto const time = served_ = now();
   close_row(time);
   if (left_behind_) report(own_, time, row_.first(), {});
   turns_.ended(row_.last_begun());
   if (own_.context.retires()) core_.drain(time, due_.items());
   carry_out();
-  if (turns_.flush_due(time)) flush();
 }
 
 detail::task_entry const* worker_loop::find(std::string_view function) const {
@@ -450,9 +447,11 @@ void worker_loop::work_in_crew(lane& own) {
     run_task(own, *own.work);
     held.lock();
     survive(held, [&] {
-      auto const work = std::move(*own.work);
-      own.work.reset();
-      settle(own, now(), work);
+      endurance_.once([&] {
+        auto const work = std::move(*own.work);
+        own.work.reset();
+        settle(own, now(), work);
+      });
       flush();
     });
     poller_->ring();
@@ -530,8 +529,8 @@ void worker_loop::take_events() {
   constexpr std::size_t most = 1024;
   connection_->receive(events_.items(), most);
   auto const time = now();
-  events_.work_off([&](transport::event& event) { take_event(time, event); });
-  if (due_time_ <= time) core_.tick(time, due_.items());
+  events_.work_off([&](transport::event& event) { endurance_.once([&] { take_event(time, event); }); });
+  if (due_time_ <= time) endurance_.once([&] { core_.tick(time, due_.items()); });
   if (abandoned_.load()) exit({.clean = false, .reason = "abandoned"});
 }
 
@@ -551,7 +550,7 @@ void worker_loop::take_event(std::int64_t time, transport::event& event) {
 }
 
 void worker_loop::carry_out() {
-  due_.work_off([this](core::output& output) { carry_out(output); });
+  endurance_.once([this] { due_.work_off([this](core::output& output) { carry_out(output); }); });
 }
 
 void worker_loop::carry_out(core::output& output) {
@@ -611,8 +610,10 @@ void worker_loop::watch() {
 void worker_loop::drain_if_told() {
   if (!config_.own_process || !termination.requested.exchange(false)) return;
   auto const time = now();
-  close_row(time);
-  core_.drain(time, due_.items());
+  endurance_.once([&] {
+    close_row(time);
+    core_.drain(time, due_.items());
+  });
   carry_out();
   flush();
   if (turns_.leaves_now()) leave_process();
@@ -643,7 +644,7 @@ void worker_loop::take_over(lock& held, std::uint32_t run) {
 
 void worker_loop::read_once(lock& held) {
   constexpr auto longest = 100 * core::millisecond;
-  close_row(now());
+  endurance_.once([this] { close_row(now()); });
   carry_out();
   flush();
   due_time_ = next_deadline();

@@ -25,6 +25,7 @@
 #include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/call_context.hpp"
+#include "src/runtime/endurance.hpp"
 #include "src/runtime/row.hpp"
 #include "transports/transport.hpp"
 #include "yonder/detail/registry.hpp"
@@ -81,8 +82,12 @@ class worker_loop {
 
   void index_tasks();
   template <class Step>
-  void survive(lock& held, Step&& step);
+  void survive(lock& held, Step&& step) {
+    endurance_.survive(held, step, [this](char const* what) { give_up(what); });
+  }
+  void give_up(char const* what) noexcept;
   struct lane;
+  void run_next(lock& held);
   void serve(lock& held, core::out::run const& work);
   void run_task(lane& on, core::out::run const& work);
   void serve_row(lock& held, core::out::run const& work);
@@ -137,8 +142,9 @@ class worker_loop {
   driver::agenda<core::output> due_;
   std::int64_t due_time_ = 0;  // when the core is to be told the time, as of the last sleep
   driver::serving turns_;
+  core::time_point served_ = 0;  // when the last attempt of this thread's ended
   driver::outbox outbox_;
-  driver::mishaps mishaps_;
+  endurance endurance_;
   driver::agenda<transport::event> events_;
   std::unique_ptr<transport::endpoint> connection_;
 
