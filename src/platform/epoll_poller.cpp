@@ -19,6 +19,7 @@ namespace {
 constexpr std::uint64_t bell_mark = std::numeric_limits<std::uint64_t>::max();
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 constexpr std::int64_t ns_per_ms = 1'000'000;
+constexpr std::uint32_t reading = EPOLLIN | EPOLLRDHUP;
 
 std::uint64_t mark_of(int fd, std::uint32_t generation) {
   return (std::uint64_t{generation} << 32) | static_cast<std::uint32_t>(fd);
@@ -42,13 +43,21 @@ epoll_poller::epoll_poller() : epoll_(above_standard(unique_fd(::epoll_create1(E
 }
 
 void epoll_poller::add(int fd, ready_handler& handler, std::uint64_t token) {
+  enter(fd, handler, token, reading);
+}
+
+void epoll_poller::add_edge(int fd, ready_handler& handler, std::uint64_t token) {
+  enter(fd, handler, token, reading | EPOLLET);
+}
+
+void epoll_poller::enter(int fd, ready_handler& handler, std::uint64_t token, std::uint32_t events) {
   auto const index = static_cast<std::size_t>(fd);
   if (index >= slots_.size()) slots_.resize(index + 1);
   auto& found = slots_[index];
   auto const known = found.handler != nullptr;
   found = {&handler, token, found.generation + 1, false};
   try {
-    control(known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, false);
+    control(known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, events);
   } catch (...) {
     found.handler = nullptr;
     throw;
@@ -62,7 +71,7 @@ void epoll_poller::want_write(int fd, ready_handler& handler, std::uint64_t toke
   found.handler = &handler;
   found.token = token;
   if (found.writes == on) return;
-  control(EPOLL_CTL_MOD, fd, on);
+  control(EPOLL_CTL_MOD, fd, on ? reading | EPOLLOUT : reading);
   found.writes = on;
 }
 
@@ -88,9 +97,9 @@ int epoll_poller::dispatch() {
   return count;
 }
 
-void epoll_poller::control(int operation, int fd, bool writes) {
+void epoll_poller::control(int operation, int fd, std::uint32_t events) {
   epoll_event wanted{};
-  wanted.events = EPOLLIN | EPOLLRDHUP | (writes ? EPOLLOUT : 0U);
+  wanted.events = events;
   wanted.data.u64 = mark_of(fd, slots_[static_cast<std::size_t>(fd)].generation);
   if (::epoll_ctl(epoll_.get(), operation, fd, &wanted) != 0) throw_errno("epoll_ctl");
 }

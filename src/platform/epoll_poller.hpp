@@ -18,6 +18,7 @@ class epoll_poller final : public poller {
   epoll_poller();
 
   void add(int fd, ready_handler& handler, std::uint64_t token) override;
+  void add_edge(int fd, ready_handler& handler, std::uint64_t token) override;
   void want_write(int fd, ready_handler& handler, std::uint64_t token, bool on) override;
   void remove(int fd) override;
   bool poll(std::int64_t timeout_ns) override;
@@ -33,7 +34,8 @@ class epoll_poller final : public poller {
     bool writes = false;
   };
 
-  void control(int operation, int fd, bool writes);
+  void enter(int fd, ready_handler& handler, std::uint64_t token, std::uint32_t events);
+  void control(int operation, int fd, std::uint32_t events);
   void call(epoll_event const& ready);
   int wait_for_events(std::int64_t timeout_ns);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <utility>
+
 #include "src/platform/unique_fd.hpp"
 
 namespace yonder::platform {
@@ -9,6 +11,7 @@ namespace yonder::platform {
 class event_counter {
  public:
   event_counter();  // throws std::system_error
+  explicit event_counter(unique_fd inherited) noexcept : fd_(std::move(inherited)) {}
 
   void add() const noexcept;
   void clear() const noexcept;

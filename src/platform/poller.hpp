@@ -25,7 +25,8 @@ class doorbell {
   ~doorbell() = default;
 };
 
-// The one wait of a driver: level-triggered, for file descriptors and for its own doorbell.
+// The one wait of a driver: for file descriptors, level-triggered but for add_edge(), and for its own
+// doorbell.
 //
 // Threads: poll() is for one thread at a time and needs no lock; ring() is for any thread; everything else is
 // called under the driver's lock, also while another thread is inside poll().
@@ -36,6 +37,8 @@ class poller : public doorbell {
   // Waits for reading (and hang-up) only. Adding a descriptor that is there replaces its handler. Throws
   // std::system_error.
   virtual void add(int fd, ready_handler& handler, std::uint64_t token) = 0;
+  // A descriptor whose every write ends one wait, whether or not it is read (see wake_pipe).
+  virtual void add_edge(int fd, ready_handler& handler, std::uint64_t token) = 0;
   virtual void want_write(int fd, ready_handler& handler, std::uint64_t token, bool on) = 0;
   virtual void remove(int fd) = 0;
 

@@ -279,12 +279,21 @@ int resize(int fd, std::size_t size) noexcept {
   return error;
 }
 
-}  // namespace
-
-unique_fd anonymous_memory(std::size_t size) {
-  auto memory = above_standard(unique_fd(::memfd_create("yonder", MFD_CLOEXEC)));
+unique_fd make_memory(std::size_t size, unsigned flags) {
+  auto memory = above_standard(unique_fd(::memfd_create("yonder", MFD_CLOEXEC | flags)));
   if (memory.get() < 0) throw_errno("memfd_create");
   check(resize(memory.get(), size), "ftruncate, which RLIMIT_FSIZE (ulimit -f) bounds");
+  return memory;
+}
+
+}  // namespace
+
+unique_fd anonymous_memory(std::size_t size) { return make_memory(size, 0); }
+
+unique_fd sealed_memory(std::size_t size) {
+  auto memory = make_memory(size, MFD_ALLOW_SEALING);
+  if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+    throw_errno("fcntl(F_ADD_SEALS)");
   return memory;
 }
 

@@ -68,6 +68,8 @@ std::uint64_t random_number();
 
 // An anonymous, zeroed, shared memory of `size` bytes. Throws std::system_error.
 unique_fd anonymous_memory(std::size_t size);
+// The same, of that size for ever (F_SEAL_GROW, F_SEAL_SHRINK); more seals can be set.
+unique_fd sealed_memory(std::size_t size);
 
 // "SIGSEGV (signal 11)" for 11; "signal 99" for what has no name.
 std::string signal_name(int signal);

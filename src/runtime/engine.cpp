@@ -476,6 +476,7 @@ void engine::take_pool_event(runtime_detail::pool_event& event) {
     case what::start_failed:
       hub_->worker_start_failed(time_, event.start, event.text, event.loss.stderr_tail, hub_due_.items());
       break;
+    case what::notice: return tell(std::move(event.text));
   }
 }
 

@@ -107,8 +107,9 @@ struct process_pool::worker {
   std::string tail;            // the end of what it wrote
   shared_page* page = nullptr;
   bool greeted = false;  // a frame came
-  bool ended = false;    // the process
-  int stopped = 0;       // looks in a row that found it stopped by a signal
+  bool offered_memory = false;
+  bool ended = false;  // the process
+  int stopped = 0;     // looks in a row that found it stopped by a signal
   platform::exit_report how;
   std::string reason;  // why we killed it: what follows "the worker"
 
@@ -189,8 +190,11 @@ void process_pool::launch(core::out::start_worker const& wanted) {
 
 void process_pool::connect(worker& fresh, platform::own_image::command const& command,
                            core::out::start_worker const& wanted) {
-  auto const theirs = add_connection(fresh, fresh.socket, fresh.peer);
-  auto const their_calls = add_connection(fresh, fresh.calls_socket, fresh.calls);
+  auto channel = make_channel();
+  fresh.offered_memory = channel.has_value();
+  auto const theirs =
+      add_connection(fresh, fresh.socket, fresh.peer, channel ? std::move(channel->ours) : nullptr);
+  auto const their_calls = add_connection(fresh, fresh.calls_socket, fresh.calls, nullptr);
 
   auto const token = reinterpret_cast<std::uint64_t>(&fresh);
   auto [readable, writable] = make_pipe();
@@ -202,24 +206,46 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
   fresh.page->magic = page_magic;
   fresh.page->max_call_bytes = config_.max_call_bytes;
   fresh.page->max_decoded_bytes = config_.max_decoded_bytes;
+  fresh.page->has_channel = channel ? 1 : 0;
+  std::vector<int> inherited{theirs.get(), memory.get(), their_calls.get()};
+  if (channel)
+    inherited.insert(inherited.end(),
+                     {channel->theirs.from_parent.get(), channel->theirs.to_parent.get(),
+                      channel->theirs.wakes_child.get(), channel->theirs.wakes_parent.get()});
   fresh.process = platform::spawn({.path = command.path,
                                    .arguments = command.arguments,
                                    .environment = environment_of(wanted),
                                    .output = writable.get(),
-                                   .inherited = {theirs.get(), memory.get(), their_calls.get()},
+                                   .inherited = std::move(inherited),
                                    .cores = wanted.cores});
   poller_.add(fresh.process->handle(), *this, token);
   start_clock();
 }
 
 // A connection to it; returns its end.
-platform::unique_fd process_pool::add_connection(worker& fresh, int& socket, transport::peer_id& peer) {
+platform::unique_fd process_pool::add_connection(worker& fresh, int& socket, transport::peer_id& peer,
+                                                 std::unique_ptr<transport::channel> memory) {
   auto [ours, theirs] = make_sockets();
   socket = ours.get();
   platform::close_in_forks(socket);  // so that it notices when we, not a fork of us, are gone
-  peer = endpoint_.add(std::move(ours));
+  peer = endpoint_.add(std::move(ours), std::move(memory));
   by_peer_.insert(peer, fresh);
   return std::move(theirs);
+}
+
+std::optional<transport::channel::made> process_pool::make_channel() {
+  try {
+    return transport::channel::make();
+  } catch (std::system_error const& error) {
+    say_that_socket_serves_alone(error.what());
+    return std::nullopt;
+  }
+}
+
+void process_pool::say_that_socket_serves_alone(std::string const& why) {
+  if (std::exchange(said_alone_, true)) return;
+  happened_.push_back({.what = pool_event::kind::notice,
+                       .text = "no memory is shared with workers, their sockets serve alone: " + why});
 }
 
 // What others hold of it.
@@ -328,12 +354,17 @@ void process_pool::receive(std::vector<transport::event>& frames) {
       // It ends, or it closed its socket, which comes to the same.
       if (!from->ended) from->process->kill(SIGKILL);
     } else if (event.what == transport::event::kind::received) {
-      if (!std::exchange(from->greeted, true))
-        happened_.push_back({.what = pool_event::kind::connected, .peer = from->peer, .start = from->start});
+      if (!std::exchange(from->greeted, true)) greet(*from);
       keep(event);
     }
   }
   frames.erase(frames.begin() + static_cast<std::ptrdiff_t>(kept), frames.end());
+}
+
+void process_pool::greet(worker& fresh) {
+  happened_.push_back({.what = pool_event::kind::connected, .peer = fresh.peer, .start = fresh.start});
+  if (fresh.offered_memory && !endpoint_.shares_memory(fresh.peer))
+    say_that_socket_serves_alone("a worker has not joined; a sandbox refuses it, or it is of another build");
 }
 
 // What its tasks call; the hub sees another client. True: it is for the hub.
@@ -357,7 +388,8 @@ void process_pool::lose_calls(worker& one) {
 void process_pool::drain_and_report(worker& dead, std::vector<transport::event>& frames) {
   endpoint_.on_ready(dead.peer, true, false);
   endpoint_.on_ready(dead.calls, true, false);
-  while (endpoint_.pending()) receive(frames);
+  do receive(frames);
+  while (endpoint_.pending() || endpoint_.has_unread(dead.peer));
   if (dead.output) dead.forward(relay_);
   release(dead);
   lose_calls(dead);

@@ -3,6 +3,7 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct process_pool_config {
 };
 
 // Workers that are processes, of this very binary unless told otherwise: each has one end of a socketpair, by
-// which it also notices that we are gone, and a page of memory in which it publishes what it has started.
+// which it also notices that we are gone, a channel of shared memory beside it where the system allows it,
+// and a page of memory in which it publishes what it has started.
 // They have no name in the file system.
 class process_pool final : public worker_pool, private transport::ready_handler {
  public:
@@ -47,7 +49,10 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void launch(core::out::start_worker const& wanted);
   void connect(worker& fresh, platform::own_image::command const& command,
                core::out::start_worker const& wanted);
-  platform::unique_fd add_connection(worker& fresh, int& socket, transport::peer_id& peer);
+  platform::unique_fd add_connection(worker& fresh, int& socket, transport::peer_id& peer,
+                                     std::unique_ptr<transport::channel> memory);
+  std::optional<transport::channel::made> make_channel();
+  void say_that_socket_serves_alone(std::string const& why);
   void release(worker& gone);
   void read_output(worker& one);
   void reap(worker& one);
@@ -56,6 +61,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void stop_clock();
   void look_for_stopped();
   void receive(std::vector<transport::event>& frames);
+  void greet(worker& fresh);
   bool take_calls(worker& one, transport::event const& event);
   void lose_calls(worker& one);
   void drain_and_report(worker& dead, std::vector<transport::event>& frames);
@@ -69,6 +75,7 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   platform::unique_fd clock_;  // rings while there are workers
   std::vector<pool_event> happened_;
   stderr_relay relay_{poller_};
+  bool said_alone_ = false;
 };
 
 }  // namespace yonder::runtime_detail

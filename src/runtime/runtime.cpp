@@ -146,6 +146,16 @@ auto shared_by_all(Make make) {
   };
 }
 
+// The memory that our supervisor offers; null where there is none that we can use: then it sees that we do
+// not join, and says so.
+std::unique_ptr<transport::channel> joined(transport::channel::descriptors offered) {
+  try {
+    return transport::channel::join(std::move(offered));
+  } catch (std::system_error const&) {
+    return nullptr;
+  }
+}
+
 // This process is a worker that a process_pool started. Nothing is destroyed: the end of the process closes
 // the socket, by which the supervisor notices.
 [[noreturn]] void serve_supervisor() {
@@ -172,7 +182,7 @@ auto shared_by_all(Make make) {
        }),
        .own_process = true});
   auto socket = std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(max_call_bytes));
-  socket->add(std::move(inheritance.socket));
+  socket->add(std::move(inheritance.socket), joined(std::move(inheritance.channel)));
   loop->attach(std::move(socket));
   auto const end = loop->run();
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);

@@ -214,8 +214,13 @@ worker_inheritance take_inheritance() {
   ::fcntl(inherited_socket, F_SETFD, FD_CLOEXEC);
   ::fcntl(inherited_calls, F_SETFD, FD_CLOEXEC);
   platform::unique_fd const memory(inherited_page);
-  return {platform::unique_fd(inherited_socket), platform::unique_fd(inherited_calls),
-          map_page(memory.get())};
+  worker_inheritance taken{.socket = platform::unique_fd(inherited_socket),
+                           .calls = platform::unique_fd(inherited_calls),
+                           .page = map_page(memory.get())};
+  if (taken.page->has_channel != 0)
+    taken.channel = {platform::unique_fd(inherited_channel), platform::unique_fd(inherited_channel + 1),
+                     platform::unique_fd(inherited_channel + 2), platform::unique_fd(inherited_channel + 3)};
+  return taken;
 }
 
 }  // namespace yonder::runtime_detail

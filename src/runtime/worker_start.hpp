@@ -12,6 +12,7 @@
 
 #include "src/platform/own_image.hpp"
 #include "src/platform/unique_fd.hpp"
+#include "transports/local/channel.hpp"
 #include "yonder/http_options.hpp"
 
 // What makes a process a worker, seen from both sides.
@@ -25,14 +26,16 @@ inline constexpr std::string_view worker_flag = "--yonder-worker";
 inline constexpr std::string_view serve_flag = "--yonder-serve";
 
 // What a process_pool gives its workers: a variable of the environment that says so, one end each of two
-// socketpairs, by one of which it serves while its tasks make calls by the other, and a page of memory. They
-// are descriptors of stated numbers. A program that starts itself once more before
+// socketpairs, by one of which it serves while its tasks make calls by the other, a page of memory, and the
+// two memories of a channel beside the first socket (or nothing that is one). They are descriptors of stated
+// numbers. A program that starts itself once more before
 // its runtime stands, or that is started without that variable, is known by them.
 inline constexpr char token_name[] = "YONDER_INHERITED";
-inline constexpr char token_value[] = "v2:socket=3,page=4,calls=5";
+inline constexpr char token_value[] = "v3:socket=3,page=4,calls=5,channel=6";
 inline constexpr int inherited_socket = 3;
 inline constexpr int inherited_page = 4;
 inline constexpr int inherited_calls = 5;
+inline constexpr int inherited_channel = 6;  // and three more
 
 struct shared_page {
   std::uint64_t magic;  // page_magic
@@ -41,6 +44,7 @@ struct shared_page {
   std::atomic<std::uint64_t> started;  // the worker writes: the highest out::run::mark
   std::uint64_t max_call_bytes;        // of the runtime that started it
   std::uint64_t max_decoded_bytes;     // likewise
+  std::uint32_t has_channel;           // 1: its four descriptors are there
 };
 constexpr std::size_t page_size = 4096;
 inline constexpr std::uint64_t page_magic = 0x6b726f7772646e79;
@@ -101,6 +105,7 @@ struct worker_inheritance {
   platform::unique_fd socket;
   platform::unique_fd calls;  // for what its tasks call
   shared_page* page = nullptr;
+  transport::channel::descriptors channel{};  // none: it offers none
 };
 
 // To be called once, by a pool_worker.

@@ -93,6 +93,15 @@ TEST_CASE("workers run where newer system calls are missing or refused") {
   }
 }
 
+TEST_CASE("where no memory can be shared with workers their sockets serve alone, and the log says so once") {
+  program limited("/bin/sh", {}, {"-c", "ulimit -f 64; exec \"$0\"", YONDER_STARTS});
+  auto const said = answer_of(limited);
+  auto const notice = said.find("no memory is shared with workers");
+  CHECK(notice != said.npos);
+  CHECK(said.find("no memory is shared", notice + 1) == said.npos);
+  CHECK(said.find("42\n") != said.npos);
+}
+
 TEST_CASE("a crash is told with its signal where there are no pidfds") {
   program old(YONDER_REFUSE, {"YONDER_TEST_CRASH=1"}, {std::to_string(ENOSYS), YONDER_STARTS});
   auto const said = answer_of(old);

@@ -25,6 +25,9 @@ constexpr std::size_t eager_bytes = std::size_t{64} << 10;
 constexpr int socket_buffer_size = 1 << 20;
 constexpr std::int64_t ns_per_ms = 1'000'000;
 
+// In the poller's token of a bell, which is a peer's number else.
+constexpr std::uint64_t bell_bit = std::uint64_t{1} << 63;
+
 std::string words(int error) { return std::generic_category().message(error); }
 
 }  // namespace
@@ -38,7 +41,7 @@ local_endpoint::~local_endpoint() {
   }
 }
 
-peer_id local_endpoint::add(platform::unique_fd socket) {
+peer_id local_endpoint::add(platform::unique_fd socket, std::unique_ptr<channel> memory) {
   auto const flags = ::fcntl(socket.get(), F_GETFL);
   if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0)
     platform::throw_errno("fcntl(F_SETFL)");
@@ -53,12 +56,19 @@ peer_id local_endpoint::add(platform::unique_fd socket) {
   auto const slot = free_slots_.back();
   auto const id = (peer_id{drawn_ + 1} << 32) | slot;
   auto const fd = socket.get();
-  auto added = std::make_unique<peer>(id, std::move(socket), bounds_);
+  auto added = std::make_unique<peer>(id, std::move(socket), std::move(memory), bounds_);
   poller_.add(fd, *this, id);
+  try {
+    if (added->memory) poller_.add_edge(added->memory->bell(), *this, id | bell_bit);
+  } catch (...) {
+    poller_.remove(fd);
+    throw;
+  }
   ++drawn_;
   free_slots_.pop_back();
   peers_[slot] = std::move(added);
   added_.push_back(id);
+  if (peers_[slot]->memory) wake_up(*peers_[slot]);
   return id;
 }
 
@@ -71,21 +81,29 @@ local_endpoint::peer* local_endpoint::find(peer_id id) noexcept {
 void local_endpoint::erase(peer_id id) {
   auto const slot = static_cast<std::uint32_t>(id);
   poller_.remove(peers_[slot]->socket.get());
+  if (peers_[slot]->memory) forget_memory(*peers_[slot]);
   peers_[slot].reset();
   free_slots_.push_back(slot);
 }
 
 bool local_endpoint::poll_once() {
   if (pending()) return true;
-  return std::any_of(peers_.begin(), peers_.end(),
-                     [this](auto const& each) { return each != nullptr && find_bytes(*each, MSG_DONTWAIT); });
+  return std::any_of(peers_.begin(), peers_.end(), [this](auto const& each) {
+    if (each == nullptr) return false;
+    if (each->memory == nullptr) return find_bytes(*each, MSG_DONTWAIT);
+    if (each->blocked) write(*each);
+    if (!each->ended && !each->deaf && !each->memory->has_work()) return false;
+    wake_up(*each);
+    return true;
+  });
 }
 
 // What waits for room in the socket is noticed by the poller only.
 bool local_endpoint::can_wait() const noexcept {
   auto const live = [](auto const& each) { return each != nullptr; };
   auto const only = std::find_if(peers_.begin(), peers_.end(), live);
-  return only != peers_.end() && !(*only)->blocked && std::none_of(only + 1, peers_.end(), live);
+  return only != peers_.end() && !(*only)->blocked && (*only)->memory == nullptr &&
+         std::none_of(only + 1, peers_.end(), live);
 }
 
 // Without the lock: touches only what receiving touches, and no list in which send() may enter a peer.
@@ -119,8 +137,11 @@ void local_endpoint::set_wait_limit(peer const& from, std::int64_t timeout_ns) {
 }
 
 void local_endpoint::on_ready(std::uint64_t token, bool readable, bool writable) {
-  auto* const which = find(token);
+  auto* const which = find(token & ~bell_bit);
   if (which == nullptr) return;
+  if ((token & bell_bit) != 0) return hear_bell(*which);
+  if (which->memory) look_at_socket(*which);
+  if (which->memory) return;
   if (readable) mark_readable(*which);
   if (writable) write(*which);
 }
@@ -144,6 +165,14 @@ void local_endpoint::receive(std::vector<event>& events, std::size_t most) {
       mark_readable(*from);
   }
   turn_.clear();
+  turn_.swap(awake_);
+  for (auto const id : turn_) {
+    auto* const from = find(id);
+    if (from == nullptr || !from->memory) continue;
+    awake_.push_back(id);
+    if (events.size() - begin < most) receive_from_memory(*from, events);
+  }
+  turn_.clear();
 }
 
 void local_endpoint::tell_added(std::vector<event>& events) {
@@ -157,10 +186,7 @@ void local_endpoint::tell_added(std::vector<event>& events) {
 void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
   auto const bytes = from.found ? *std::exchange(from.found, std::nullopt) : take(from, MSG_DONTWAIT);
   bool const ended = bytes.ended || (bytes.nothing && from.deaf);
-  std::span<std::byte const> rest(scratch_.get(), bytes.in_scratch);
-  for (frame message; from.parser.next(rest, message);)
-    events.push_back(event::received(from.id, std::move(message)));
-
+  parse(from, {scratch_.get(), bytes.in_scratch}, events);
   if (!from.parser.fault().empty())
     lose(from, from.parser.fault(), events);
   else if (ended && from.parser.inside_frame())
@@ -169,6 +195,11 @@ void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
     lose(from, bytes.error == 0 ? "" : words(bytes.error), events);
   else if (bytes.more)
     mark_readable(from);
+}
+
+void local_endpoint::parse(peer& from, std::span<std::byte const> bytes, std::vector<event>& events) {
+  for (frame message; from.parser.next(bytes, message);)
+    events.push_back(event::received(from.id, std::move(message)));
 }
 
 local_endpoint::taken local_endpoint::take(peer& from, int flags) {
@@ -250,6 +281,7 @@ void local_endpoint::close(peer_id gone) {
 
 // Writes until all is sent or the socket is full, which then blocks the peer until the poller says otherwise.
 void local_endpoint::write(peer& to) {
+  if (to.memory) return write_to_memory(to);
   std::array<iovec, 64> parts;
   while (!to.unsent.empty()) {
     msghdr message{};
@@ -265,7 +297,9 @@ void local_endpoint::write(peer& to) {
 }
 
 void local_endpoint::block(peer& to, bool on) {
-  if (std::exchange(to.blocked, on) != on) poller_.want_write(to.socket.get(), *this, to.id, on);
+  if (to.memory) to.memory->want_room(on);
+  if (std::exchange(to.blocked, on) != on && !to.memory)
+    poller_.want_write(to.socket.get(), *this, to.id, on);
 }
 
 // What the other end has sent before it went can still be received.
@@ -273,7 +307,116 @@ void local_endpoint::go_deaf(peer& to) {
   block(to, false);
   to.deaf = true;
   to.unsent = {};
-  mark_readable(to);
+  if (to.memory)
+    wake_up(to);
+  else
+    mark_readable(to);
+}
+
+// --- memory
+
+bool local_endpoint::shares_memory(peer_id with) noexcept {
+  auto const* const found = find(with);
+  return found != nullptr && found->memory && found->memory->has_joined();
+}
+
+bool local_endpoint::has_unread(peer_id of) noexcept {
+  auto const* const found = find(of);
+  return found != nullptr && found->memory && !found->memory->is_broken() && found->memory->has_work();
+}
+
+// A peer that has nothing for us is told that we sleep: its bell is heard by the poller.
+bool local_endpoint::arm(doorbell&) {
+  std::erase_if(awake_, [this](peer_id id) {
+    auto* const one = find(id);
+    if (one == nullptr || !one->memory) return true;
+    if (one->ended || one->deaf || !one->memory->may_sleep()) return false;
+    one->awake = false;
+    return true;
+  });
+  return !pending() && awake_.empty();
+}
+
+void local_endpoint::forget_memory(peer& of) {
+  poller_.remove(of.memory->bell());
+  of.memory.reset();
+}
+
+void local_endpoint::hear_bell(peer& from) {
+  if (!from.memory) return;
+  from.memory->woken();
+  wake_up(from);
+}
+
+// Its memory is to be looked at, until it knows us asleep again.
+void local_endpoint::wake_up(peer& sleeper) {
+  sleeper.memory->stay_awake();
+  if (!std::exchange(sleeper.awake, true)) awake_.push_back(sleeper.id);
+}
+
+// The socket of a peer with whom we share memory is readable: this is the end. One that has sent something
+// without having joined never will.
+void local_endpoint::look_at_socket(peer& from) {
+  std::array<std::byte, 64> bytes;
+  auto const peek = from.memory->has_joined() ? 0 : MSG_PEEK;
+  auto const count = platform::retry(
+      [&] { return ::recv(from.socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | peek); });
+  if (count > 0 && peek != 0) {
+    forget_memory(from);
+    from.blocked = false;
+    mark_readable(from);
+    return write(from);
+  }
+  if (count == 0 || (count < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)) {
+    from.ended = true;
+    poller_.remove(from.socket.get());
+  }
+  wake_up(from);
+}
+
+void local_endpoint::receive_from_memory(peer& from, std::vector<event>& events) {
+  auto const bytes = take_from_memory(from);
+  parse(from, {scratch_.get(), bytes.in_scratch}, events);
+  bool const over = from.ended && bytes.nothing;
+  if (!from.parser.fault().empty())
+    lose(from, from.parser.fault(), events);
+  else if (from.memory->is_broken())
+    lose(from, "the other side has written nonsense into the memory that is shared with it", events);
+  else if (over && from.parser.inside_frame())
+    lose(from, "the connection ended in the middle of a frame", events);
+  else if (over)
+    lose(from, "", events);
+  else if (from.blocked)
+    write(from);
+  else
+    from.memory->ring();
+}
+
+// The bytes leave the memory before anybody looks at them.
+local_endpoint::taken local_endpoint::take_from_memory(peer& from) {
+  auto const room = from.parser.direct_room();
+  std::array<iovec, 2> const parts{{{room.data(), room.size()}, {scratch_.get(), scratch_size}}};
+  taken result;
+  result.total = from.memory->read(parts);
+  auto const direct = std::min(result.total, room.size());
+  if (!room.empty()) from.parser.direct_filled(direct);
+  result.in_scratch = result.total - direct;
+  result.nothing = result.total == 0;
+  return result;
+}
+
+// Writes until all is there or the memory is full; then the other side tells when half of it is free.
+void local_endpoint::write_to_memory(peer& to) {
+  std::array<iovec, 64> parts;
+  bool full = !to.unsent.empty() && !to.memory->has_joined();
+  while (!full && !to.unsent.empty()) {
+    auto const count = to.memory->write(std::span(parts).first(to.unsent.describe(parts)));
+    to.unsent.consume(count);
+    full = count == 0;
+  }
+  if (to.memory->is_broken()) return go_deaf(to);
+  block(to, full);
+  to.memory->ring();
 }
 
 }  // namespace yonder::transport

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/platform/unique_fd.hpp"
+#include "transports/local/channel.hpp"
 #include "transports/local/send_queue.hpp"
 #include "transports/local/stream_parser.hpp"
 #include "transports/transport.hpp"
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +21,9 @@ namespace yonder::transport {
 // Frames over inherited stream socketpairs (AF_UNIX, SOCK_STREAM): no name in the file system, so nobody else
 // can connect. What send() collects leaves in one system call at flush(); large bodies and buffers leave at
 // once and straight from the caller's memory, unsent buffers stay referenced.
+//
+// Where the two ends share memory, too, the frames travel by that, and the socket only tells of the other's
+// end.
 class local_endpoint final : public endpoint {
  public:
   explicit local_endpoint(poller& ready, limits const& bounds = {});
@@ -28,12 +33,15 @@ class local_endpoint final : public endpoint {
 
   // Takes over one end of a socketpair, marks it close-on-exec and blocking (only wait() blocks: all else
   // says MSG_DONTWAIT). Its first event is `connected`.
-  peer_id add(platform::unique_fd socket);
+  peer_id add(platform::unique_fd socket) { return add(std::move(socket), nullptr); }
+
+  // With memory, or null. Where the other end does not join it, the socket serves alone.
+  peer_id add(platform::unique_fd socket, std::unique_ptr<channel> memory);
 
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void receive(std::vector<event>& events, std::size_t most) override;
   bool poll_once() override;
-  bool arm(doorbell&) override { return !pending(); }
+  bool arm(doorbell&) override;
   bool can_wait() const noexcept override;
   bool wait(std::int64_t timeout_ns) override;
   send_status send(peer_id to, frame const& message) override;
@@ -44,6 +52,12 @@ class local_endpoint final : public endpoint {
 
   // Whether something was found that receive() has not taken yet.
   bool pending() const noexcept { return !added_.empty() || !readable_.empty() || found_ != 0; }
+
+  // Whether the frames of this peer travel by memory.
+  bool shares_memory(peer_id with) noexcept;
+
+  // Whether a memory holds more of what this peer, which is no more, has sent.
+  bool has_unread(peer_id of) noexcept;
 
  private:
   // What one read brought: bytes to the parser's own block, bytes to scratch_, or the end.
@@ -57,18 +71,22 @@ class local_endpoint final : public endpoint {
   };
 
   struct peer {
-    peer(peer_id number, platform::unique_fd connection, limits const& bounds)
-        : id(number), socket(std::move(connection)), parser(bounds) {}
+    peer(peer_id number, platform::unique_fd connection, std::unique_ptr<channel> shared,
+         limits const& bounds)
+        : id(number), socket(std::move(connection)), memory(std::move(shared)), parser(bounds) {}
 
     peer_id id;
     platform::unique_fd socket;
+    std::unique_ptr<channel> memory;  // null: the socket serves alone
     stream_parser parser;
     send_queue unsent;
     std::optional<taken> found;  // and not delivered yet
     bool readable = false;       // listed in readable_
     bool collected = false;      // listed in collected_
-    bool blocked = false;        // the poller tells when it can be written
+    bool blocked = false;        // the poller, or the other side, tells when it can be written
     bool deaf = false;           // nothing can be sent any more
+    bool ended = false;          // the other side of a memory has gone
+    bool awake = false;          // listed in awake_
   };
 
   peer* find(peer_id id) noexcept;
@@ -84,6 +102,14 @@ class local_endpoint final : public endpoint {
   void block(peer& to, bool on);
   void go_deaf(peer& to);
   void set_wait_limit(peer const& from, std::int64_t timeout_ns);
+  void hear_bell(peer& from);
+  void look_at_socket(peer& from);
+  void wake_up(peer& sleeper);
+  void forget_memory(peer& of);
+  void receive_from_memory(peer& from, std::vector<event>& events);
+  void parse(peer& from, std::span<std::byte const> bytes, std::vector<event>& events);
+  taken take_from_memory(peer& from);
+  void write_to_memory(peer& to);
 
   poller& poller_;
   limits bounds_;
@@ -95,6 +121,7 @@ class local_endpoint final : public endpoint {
   peer_id found_ = 0;               // the peer of which poll_once() or wait() has read; 0: none
   std::vector<peer_id> turn_;       // the readable ones of this receive()
   std::vector<peer_id> collected_;  // peers to write to at flush()
+  std::vector<peer_id> awake_;      // those that do not know us asleep: their memories are to be looked at
   std::unique_ptr<std::byte[]> scratch_;
   std::int64_t wait_limit_ms_ = -1;
 };

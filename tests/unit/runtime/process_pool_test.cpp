@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -26,6 +27,9 @@ class limited_poller final : public platform::poller {
   void add(int fd, platform::ready_handler&, std::uint64_t) override {
     if (--left_ == 0) throw std::system_error(ENOSPC, std::generic_category(), "epoll_ctl");
     watched_.insert(fd);
+  }
+  void add_edge(int fd, platform::ready_handler& handler, std::uint64_t token) override {
+    add(fd, handler, token);
   }
   void want_write(int, platform::ready_handler&, std::uint64_t, bool) override {}
   void remove(int fd) override { watched_.erase(fd); }
@@ -101,6 +105,23 @@ TEST_CASE("a worker that does not get as far as its runtime is killed when it is
   CHECK(pool.size() == 1);
   pool.stop();
   CHECK_FALSE(has_children());
+}
+
+TEST_CASE("where no memory can be shared workers are started all the same, and it is said once") {
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  rlimit const little{32 << 10, before.rlim_max};
+  auto const poller = platform::make_poller();
+  process_pool pool(*poller, endless());
+  ::setrlimit(RLIMIT_FSIZE, &little);
+  pool.start({.start = 1});
+  pool.start({.start = 2});
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  auto const happened = events_of(pool);
+  REQUIRE(happened.size() == 1);
+  CHECK(happened[0].what == pool_event::kind::notice);
+  CHECK(happened[0].text.find("RLIMIT_FSIZE") != std::string::npos);
+  CHECK(pool.size() == 2);
 }
 
 }  // namespace yonder::runtime_detail

@@ -20,7 +20,7 @@ std::unique_ptr<Endpoint> make(world& w, limits const& bounds) {
 }
 
 // One serving endpoint and clients of the same class.
-template <class Endpoint>
+template <class Endpoint, bool has_memory = false>
 class pair_link {
  public:
   pair_link(world& w, limits const& bounds) : world_(w), bounds_(bounds), server_(make<Endpoint>(w, bounds)) {
@@ -56,8 +56,14 @@ class pair_link {
     int sockets[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) != 0)
       throw std::system_error(errno, std::generic_category(), "socketpair");
-    server.add(platform::unique_fd(sockets[0]));
-    client.add(platform::unique_fd(sockets[1]));
+    if constexpr (has_memory) {
+      auto made = transport::channel::make();
+      server.add(platform::unique_fd(sockets[0]), std::move(made.ours));
+      client.add(platform::unique_fd(sockets[1]), transport::channel::join(std::move(made.theirs)));
+    } else {
+      server.add(platform::unique_fd(sockets[0]));
+      client.add(platform::unique_fd(sockets[1]));
+    }
   }
 
   world& world_;
@@ -69,15 +75,18 @@ class pair_link {
 }  // namespace
 
 using local_link = pair_link<transport::local_endpoint>;
+using shared_memory_link = pair_link<transport::local_endpoint, true>;
 using inproc_link = pair_link<transport::inproc_endpoint>;
 
 }  // namespace yonder::testing
 
 using yonder::testing::inproc_link;
 using yonder::testing::local_link;
+using yonder::testing::shared_memory_link;
 TYPE_TO_STRING(local_link);
+TYPE_TO_STRING(shared_memory_link);
 TYPE_TO_STRING(inproc_link);
 
 namespace yonder::testing {
-YONDER_TEST_TRANSPORT(local_link, inproc_link);
+YONDER_TEST_TRANSPORT(local_link, shared_memory_link, inproc_link);
 }

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/local/channel.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <system_error>
+#include <thread>
+
+#include "src/platform/process.hpp"
+#include "tests/unit/transports/signal_storm.hpp"
+#include "tests/unit/transports/world.hpp"
+#include "transports/local/local_endpoint.hpp"
+
+namespace yonder::testing {
+namespace {
+
+using transport::channel;
+using transport::channel_page;
+using transport::local_endpoint;
+
+struct socket_pair {
+  platform::unique_fd one, other;
+  socket_pair() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+      throw std::system_error(errno, std::generic_category(), "socketpair");
+    one = platform::unique_fd(ends[0]);
+    other = platform::unique_fd(ends[1]);
+  }
+};
+
+bool can_be_written(platform::unique_fd const& memory) {
+  void* const at = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
+  if (at != MAP_FAILED) ::munmap(at, 4096);
+  return at != MAP_FAILED;
+}
+
+// One end and its driver, which sleeps on words where it can.
+class driven {
+ public:
+  platform::epoll_poller poller;
+  local_endpoint endpoint{poller};
+
+  // Turns until `done`, which is asked about every event.
+  void run(std::function<bool(event&)> const& done) {
+    std::vector<event> events;
+    for (;;) {
+      endpoint.flush();
+      poller.wait(endpoint.arm(poller) ? 30'000'000'000 : 0);
+      endpoint.receive(events, 100);
+      for (auto& one : events)
+        if (done(one)) return;
+      events.clear();
+    }
+  }
+};
+
+// Answers every frame with the same one until the other end has gone.
+void echo(driven& end) {
+  end.run([&](event& one) {
+    if (one.what == kind::received) end.endpoint.send(one.peer, one.message);
+    return one.what == kind::lost;
+  });
+}
+
+// Sends `count` frames, `window` of them at once, and gets each back; false: the other end has gone.
+bool send_and_get_back(driven& end, peer_id to, std::uint64_t count, std::uint64_t window,
+                       std::function<void(std::uint64_t)> const& at_each = {}) {
+  std::uint64_t sent = 0, got = 0;
+  auto const frame_of = [](std::uint64_t number) {
+    return make_frame(number, number % 97 == 0 ? 70'000 : number % 300);
+  };
+  auto const send = [&] {
+    for (; sent < count && sent < got + window; ++sent)
+      if (end.endpoint.send(to, frame_of(sent)) != send_status::sent) return;
+  };
+  send();
+  end.run([&](event& one) {
+    if (one.what == kind::lost) return true;
+    if (one.what == kind::connected) return false;
+    REQUIRE(same(one.message, frame_of(got)));
+    ++got;
+    if (at_each) at_each(got);
+    send();
+    return got == count;
+  });
+  return got == count;
+}
+
+// A process that joins and answers.
+struct echo_process {
+  pid_t pid = -1;
+  peer_id peer = 0;
+
+  explicit echo_process(driven& parent) {
+    socket_pair sockets;
+    auto made = channel::make();
+    pid = ::fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+      sockets.one.reset();
+      driven end;
+      end.endpoint.add(std::move(sockets.other), channel::join(std::move(made.theirs)));
+      echo(end);
+      ::_exit(0);
+    }
+    sockets.other.reset();
+    peer = parent.endpoint.add(std::move(sockets.one), std::move(made.ours));
+  }
+  void kill() const { ::kill(pid, SIGKILL); }
+  int wait() const {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return status;
+  }
+};
+
+std::size_t open_descriptors() {
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
+}
+
+}  // namespace
+
+TEST_CASE("each direction's memory can be written by its writer alone, and has one size for ever") {
+  auto made = channel::make();
+  CHECK_FALSE(can_be_written(made.theirs.from_parent));
+  platform::unique_fd const up(::dup(made.theirs.to_parent.get()));
+  auto const joined = channel::join(std::move(made.theirs));
+  CHECK_FALSE(can_be_written(up));
+  CHECK(::ftruncate(up.get(), 0) != 0);
+  CHECK(::ftruncate(up.get(), 1 << 20) != 0);
+  CHECK(made.ours->has_joined());
+}
+
+TEST_CASE("what is no memory of a channel is not joined") {
+  auto const anything = [] { return platform::anonymous_memory(sizeof(channel_page)); };
+  CHECK_THROWS_AS(channel::join({anything(), anything(), {}, {}}), std::system_error);
+  CHECK_THROWS_AS(channel::join({}), std::system_error);
+  auto of_two = channel::make();
+  CHECK_THROWS_AS(
+      channel::join({std::move(of_two.theirs.to_parent), std::move(of_two.theirs.from_parent), {}, {}}),
+      std::system_error);
+}
+
+TEST_CASE("where the other end does not join, the socket serves alone, also what was sent before") {
+  world w;
+  local_endpoint parent(w.poller), child(w.poller);
+  w.drive(parent);
+  w.drive(child);
+  socket_pair sockets;
+  auto const to_child = parent.add(std::move(sockets.one), channel::make().ours);
+  auto const to_parent = child.add(std::move(sockets.other));
+  w.next(parent, kind::connected);
+  w.next(child, kind::connected);
+  w.send(parent, to_child, make_frame(1, 100'000));
+  w.send(child, to_parent, make_frame(2));
+  CHECK(same(w.next(parent, kind::received).message, make_frame(2)));
+  CHECK(same(w.next(child, kind::received).message, make_frame(1, 100'000)));
+  CHECK_FALSE(parent.shares_memory(to_child));
+  child.close(to_parent);
+  w.next(parent, kind::lost);
+}
+
+TEST_CASE("nonsense in the memory is the loss of its writer, in words") {
+  auto const offset = [](std::uint32_t by) { return transport::ring_capacity + by; };
+  for (auto const& spoil : std::vector<std::function<void(channel_page&)>>{
+           [&](auto& page) { page.words.written = offset(1); },
+           [&](auto& page) { page.words.written = 0xffffffff; },
+           [&](auto& page) { page.words.taken = 1U << 31; },
+           [&](auto& page) { page.ring[0] = std::byte{1}, page.words.written = 64; }}) {
+    world w;
+    local_endpoint parent(w.poller);
+    w.drive(parent);
+    socket_pair sockets;
+    auto made = channel::make();
+    void* const at = ::mmap(nullptr, sizeof(channel_page), PROT_READ | PROT_WRITE, MAP_SHARED,
+                            made.theirs.to_parent.get(), 0);
+    REQUIRE(at != MAP_FAILED);
+    auto& page = *static_cast<channel_page*>(at);
+    auto const peer = parent.add(std::move(sockets.one), std::move(made.ours));
+    w.next(parent, kind::connected);
+    page.mark = transport::channel_mark;
+    spoil(page);
+    platform::event_counter(std::move(made.theirs.wakes_parent)).add();
+    w.run_until([&] {
+      (void)parent.send(peer, make_frame(1, 200'000));
+      parent.flush();
+      return !w.events(parent).empty();
+    });
+    CHECK_FALSE(w.next(parent, kind::lost).reason.empty());
+    ::munmap(at, sizeof(channel_page));
+  }
+}
+
+TEST_CASE("two threads that sleep miss no frame and no end, whatever signals come") {
+  driven near, far;
+  socket_pair sockets;
+  auto made = channel::make();
+  auto const peer = near.endpoint.add(std::move(sockets.one), std::move(made.ours));
+  far.endpoint.add(std::move(sockets.other), channel::join(std::move(made.theirs)));
+  std::thread other([&] { echo(far); });
+  {
+    signal_storm const storm(other.native_handle());
+    constexpr std::uint64_t count = YONDER_IS_SANITIZED ? 2'000 : 10'000;
+    CHECK(send_and_get_back(near, peer, count, 1));
+    CHECK(send_and_get_back(near, peer, count, 64));
+  }
+  near.endpoint.close(peer);
+  other.join();
+}
+
+TEST_CASE("a process that is killed at any moment is lost, and leaves nothing behind") {
+  if (YONDER_IS_SANITIZED) return;  // whose run-time does not fork with threads
+  driven parent;
+  auto const before = open_descriptors();
+  constexpr std::uint64_t rounds = 150;
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    CAPTURE(round);
+    echo_process const child(parent);
+    auto const last = round * 7 % 400;
+    bool const all = send_and_get_back(parent, child.peer, 100'000, 1 + round % 40, [&](std::uint64_t got) {
+      if (got == last + 1) child.kill();
+    });
+    CHECK_FALSE(all);
+    CHECK(parent.endpoint.send(child.peer, make_frame(1)) == send_status::gone);
+    CHECK(WTERMSIG(child.wait()) == SIGKILL);
+  }
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("when the parent is killed, its workers notice, wherever they are") {
+  if (YONDER_IS_SANITIZED) return;
+  for (std::uint64_t round = 0; round < 50; ++round) {
+    CAPTURE(round);
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    platform::unique_fd const readable(ends[0]);
+    platform::unique_fd writable(ends[1]);
+    auto const parent = ::fork();
+    if (parent == 0) {  // its child holds the pipe until it ends
+      driven end;
+      echo_process const child(end);
+      writable.reset();
+      send_and_get_back(end, child.peer, 1'000'000, 1 + round % 8, [&](std::uint64_t got) {
+        if (got == 1 + round * 5) ::kill(::getpid(), SIGKILL);
+      });
+      ::_exit(1);
+    }
+    writable.reset();
+    std::byte none{};
+    CHECK(::read(readable.get(), &none, 1) == 0);
+    int status = 0;
+    ::waitpid(parent, &status, 0);
+    CHECK(WTERMSIG(status) == SIGKILL);
+  }
+}
+
+}  // namespace yonder::testing

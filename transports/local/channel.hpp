@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/uio.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "src/platform/event_counter.hpp"
+#include "src/platform/unique_fd.hpp"
+#include "src/platform/wake_pipe.hpp"
+#include "transports/local/ring.hpp"
+
+namespace yonder::transport {
+
+// A memory that one side writes and the other reads: a page of words, then the ring.
+using shared_word = std::atomic<std::uint32_t>;
+static_assert(shared_word::is_always_lock_free);
+inline constexpr std::uint32_t ring_capacity = 1U << 20;
+inline constexpr std::uint64_t channel_mark = 0x31676e6972646e79;  // "yndring1": of this layout
+struct channel_page {
+  std::atomic<std::uint64_t> mark;  // channel_mark once the writer has begun
+  ring_words<shared_word> words;
+  alignas(4096) std::byte ring[ring_capacity];
+};
+static_assert(sizeof(channel_page) == 4096 + ring_capacity);
+
+// Two rings of bytes in memory that two processes share, one for each direction. The one who makes it is the
+// parent; the other one joins, or does not: until it has, nothing can be sent to it. The memory of either
+// direction can be written by its writer alone, as far as the kernel allows (F_SEAL_FUTURE_WRITE), and its
+// size never changes. It has no name, and ends with the last of the two processes.
+//
+// A side that sleeps waits for its bell, a descriptor: a side that is awake makes no system call, and none is
+// made to reach it.
+//
+// Bytes are copied out before anybody looks at them: the other side may change them at any time.
+class channel {
+ public:
+  // What the other process inherits.
+  struct descriptors {
+    platform::unique_fd from_parent;  // memories
+    platform::unique_fd to_parent;
+    platform::unique_fd wakes_child;   // the end of a pipe that it reads
+    platform::unique_fd wakes_parent;  // an eventfd, that it writes
+  };
+  struct made {
+    std::unique_ptr<channel> ours;
+    descriptors theirs;
+  };
+  // Both throw std::system_error where the system refuses; join() also where this is no such memory.
+  static made make();
+  static std::unique_ptr<channel> join(descriptors inherited);
+
+  virtual ~channel();
+  channel(channel const&) = delete;
+  channel& operator=(channel const&) = delete;
+
+  // Whether the other side takes part: false at a parent whose worker has not joined (yet).
+  bool has_joined() noexcept;
+
+  // Puts the bytes into the ring, as far as there is room; returns how many.
+  std::size_t write(std::span<iovec const> parts);
+  // Takes bytes out of the other's ring; returns how many.
+  std::size_t read(std::span<iovec const> parts);
+
+  // What the other side has written is impossible.
+  bool is_broken() const { return side_.is_broken(); }
+
+  // Where there is none: the other side wakes this one once half of the ring is free.
+  void want_room(bool on) { side_.want_room(on); }
+  // There is something to read, or the room that was wanted.
+  bool has_work() { return side_.has_work(); }
+
+  // After write() and read(): wakes the other side if it sleeps.
+  void ring() {
+    if (side_.ring()) wake();
+  }
+
+  // False: there is work. True: from now on work is told by the bell, for which a poller waits (add_edge).
+  bool may_sleep() { return side_.may_sleep(); }
+  void stay_awake() { side_.stay_awake(); }
+  virtual int bell() const noexcept = 0;
+  // The bell was heard.
+  virtual void woken() noexcept = 0;
+
+ protected:
+  channel(channel_page* own, channel_page const* other)
+      : own_(own), other_(other), side_(own->words, other->words, ring_capacity) {}
+
+ private:
+  class of_parent;
+  class of_child;
+  virtual void wake() noexcept = 0;
+
+  channel_page* own_;
+  channel_page const* other_;
+  ring_side<shared_word> side_;
+  bool joined_ = false;
+};
+
+}  // namespace yonder::transport
