@@ -171,7 +171,9 @@ bool dispatcher::could_offer(std::string_view name, std::uint64_t signature) con
 
 // Pools that are known to offer it come first, then those of which nothing is known.
 void dispatcher::find_pool(function_record& function) {
-  auto const at_home = function.home != nullptr && could_offer(function.name, function.signature);
+  auto const at_home =
+      function.home != nullptr && (function.home->recruits ? could_recruit(function.name, function.signature)
+                                                           : could_offer(function.name, function.signature));
   pool_record* found = at_home ? function.home : nullptr;
   for (auto* const pool : pools_) {
     if (function.home != nullptr) break;
@@ -659,11 +661,16 @@ void dispatcher::set_waits(worker_session& worker, bool waits) {
 }
 
 void dispatcher::leave(time_point now, worker_session& worker) {
+  leave_image(now, worker);
+  if (worker.lent_by != nullptr) release(now, *std::exchange(worker.lent_by, nullptr));
+}
+
+void dispatcher::leave_image(time_point now, worker_session& worker) {
   if (worker.program == nullptr) return;
   leave_service(now, worker);
   if (worker.counted_loaded) --worker.program->loaded;
   --worker.program->workers;
-  release(now, *worker.program);
+  release(now, *std::exchange(worker.program, nullptr));
 }
 
 // --- work that waits behind a long call while others are idle

@@ -109,6 +109,15 @@ class dispatcher {
   void leave_service(time_point now, worker_session& worker);
   // It computes nothing, as its tasks wait for calls of their own.
   void set_waits(worker_session& worker, bool waits);
+  // Its table's functions wait for it, or for others, while it holds a service.
+  void lend(time_point now, worker_session& worker);
+  void bring_back(time_point now, worker_session& worker);
+  // It is in no image any more, and holds nothing.
+  void take_out(time_point now, worker_session& worker);
+  // Whether some that came by themselves have this, as far as is known.
+  bool could_recruit(std::string_view name, std::uint64_t signature);
+  // One that came by itself, has nothing to do, and has this; null: none is. `none_has`: nor will be.
+  worker_session* find_recruit(std::string_view name, std::uint64_t signature, bool& none_has);
   // Gone: releases its table.
   void leave(time_point now, worker_session& worker);
   std::size_t in_service() const noexcept { return in_service_; }
@@ -156,6 +165,7 @@ class dispatcher {
   worker_load load_of(worker_session& worker) const;
   void move_to(time_point now, worker_session& worker, worker_load load);
   bool sources_known() const;
+  void leave_image(time_point now, worker_session& worker);
   static bool has_takers(function_record const& function);
   std::string explain_wait(function_record const& function) const;
   static worker_session* free_worker(image& one);

@@ -47,6 +47,7 @@ void hub::state::settle(time_point now, outputs& out) {
   spread(now, out);
   if (!began_to_wait.empty()) recall_behind_waits(now, out);
   pools.start_workers(now, out);
+  recruit(now, out);
   if (look_for_deadlocks) break_deadlocks(now, out);
   let_go_idle(now, out);
   pools.forget_unused();

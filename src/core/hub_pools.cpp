@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hub: where calls run that say what they need.
+// The hub: where calls run that say what they need, also on workers that it did not start.
 #include "src/core/hub_state.hpp"
 
 namespace yonder::core {
@@ -15,7 +15,9 @@ pool_record* hub::state::find_home(std::string_view asked, std::uint64_t session
     refused = failure_of(errc::bad_configuration, std::move(fault));
   } else if (auto missing = pools.unsatisfiable(needs); !missing.empty()) {
     refused = failure_of(errc::unsatisfiable, std::move(missing));
-  } else if (!needs.service.empty() && !work.could_offer(needs.service, needs.service_signature)) {
+  } else if (!needs.service.empty() &&
+             !(pools.launches() ? work.could_offer(needs.service, needs.service_signature)
+                                : work.could_recruit(needs.service, needs.service_signature))) {
     refused = explain_unknown(session, needs.service, needs.service_signature);
   } else {
     return &pools.make(asked, std::move(needs));
@@ -35,6 +37,53 @@ pool_record* hub::state::pool_of(std::string_view needs, failure& refused) {
 failure hub::state::explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature) {
   auto const* const client = sessions.client(session);
   return work.explain_unknown(name, signature, client == nullptr ? nullptr : &client->functions);
+}
+
+// --- services of workers that came by themselves
+
+// Of workers that came by themselves, those that are idle make the services that calls wait for.
+void hub::state::recruit(time_point now, outputs& out) {
+  for (auto const& pool : pools.pools()) {
+    pool->lacks_recruits = false;
+    while (pools.wants_recruit(now, *pool)) {
+      auto none_has = false;
+      auto* const worker = work.find_recruit(pool->needs.service, pool->needs.service_signature, none_has);
+      if (worker == nullptr) {
+        pool->lacks_recruits = true;
+        if (!none_has) break;
+        for (auto* const call : work.waiting_for(*pool))
+          fail(now, *call,
+               explain_unknown(call->id.session, pool->needs.service, pool->needs.service_signature), out);
+        break;
+      }
+      std::vector<function_info> table;
+      for (auto const* const one : worker->program->functions)
+        table.push_back({one->name, one->signature, one->schema});
+      work.lend(now, *worker);
+      pools.recruited(now, *pool, *worker);
+      enter(now, *worker, std::move(table), out);
+    }
+    if (pool->recruits) pool->wanted = 0;
+  }
+}
+
+// It ends its service, and runs what others run that came by themselves.
+void hub::state::send_back(time_point now, worker_session& worker, outputs& out) {
+  auto const exit = worker.pool->needs.exit_timeout;
+  pools.dismissed(worker);
+  work.take_out(now, worker);
+  worker.entering = worker.leaving = true;
+  frame message;
+  byte_buffer body;
+  write_call(body, leave_service, {}, {});
+  message.head.type = frame_type::assign;
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  message.head.call = {0, ++last_entry};
+  message.head.attempt = 1;
+  message.body = std::move(body);
+  send(now, worker, std::move(message), out);
+  worker.gone_by = add(now, exit != 0 ? exit : config.session_timeout);
+  arm_grace(worker);
 }
 
 }  // namespace yonder::core

@@ -322,6 +322,8 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   image* program = nullptr;
   pool_record* pool = nullptr;  // that started it; null: it came by itself
   std::optional<resource_lease> lease;
+  image* lent_by = nullptr;          // it came by itself, and makes or holds a service; null: it does not
+  bool leaving = false;              // it was asked to end that service
   bool isolated = false;             // it was given the only call that it runs
   std::uint32_t concurrency = 1;     // items that it runs at once
   ring<attempt_record> outstanding;  // in the order in which it starts them
@@ -393,11 +395,13 @@ struct pool_record {
   bool on_demand = false;  // made for calls that say what they need; not of hub_config
   std::string key;         // on_demand: those requirements as they came
   requirements needs;
-  std::size_t users = 0;         // on_demand: functions, starts and workers of it
-  std::size_t entering = 0;      // workers that make their service
-  std::size_t isolated = 0;      // workers that run their only call, and do not wait for others
-  std::size_t wanted = 0;        // workers that are started although nothing waits; 0: none
-  bool is_set = false;           // somebody has said how large it is: it is not forgotten
+  std::size_t users = 0;     // on_demand: functions, starts and workers of it
+  std::size_t entering = 0;  // workers that make their service
+  std::size_t isolated = 0;  // workers that run their only call, and do not wait for others
+  std::size_t wanted = 0;    // workers that are started although nothing waits; 0: none
+  bool is_set = false;       // somebody has said how large it is: it is not forgotten
+  bool recruits = false;     // its workers are some that came by themselves, for as long as they are needed
+  bool lacks_recruits = false;   // none of those is idle now
   bool shrinks = false;          // idle workers past its largest number go at once
   image* program = nullptr;      // what its workers offer; null: not known before the first one
   std::size_t queued = 0;        // records of calls that wait for a worker of it

@@ -10,7 +10,9 @@ namespace {
 
 // Whether this is a worker that the hub had started.
 bool is_ours(session const& one) {
-  return one.role == peer_role::worker && static_cast<worker_session const&>(one).pool != nullptr;
+  if (one.role != peer_role::worker) return false;
+  auto const& worker = static_cast<worker_session const&>(one);
+  return worker.pool != nullptr && worker.lent_by == nullptr;
 }
 
 }  // namespace

@@ -163,6 +163,8 @@ struct hub::state {
   void give_up_starting(time_point now, pool_record* pool, outputs& out);
   void enter(time_point now, worker_session& worker, std::vector<function_info>&& table, outputs& out);
   void take_entry(time_point now, worker_session& worker, frame const& message, outputs& out);
+  void recruit(time_point now, outputs& out);
+  void send_back(time_point now, worker_session& worker, outputs& out);
   void entry_failed(time_point now, worker_session& worker, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);
   void let_go_idle(time_point now, outputs& out);

@@ -374,6 +374,10 @@ void hub::state::enter(time_point now, worker_session& worker, std::vector<funct
 void hub::state::take_entry(time_point now, worker_session& worker, frame const& message, outputs& out) {
   worker.gone_by = never;
   arm_grace(worker);
+  if (std::exchange(worker.leaving, false)) {
+    worker.entering = false;
+    return work.bring_back(now, worker);
+  }
   if (message.head.type == frame_type::result) {
     worker.entering = false;
     worker.concurrency = std::min(worker.pool->needs.concurrency, most_concurrent);
@@ -385,6 +389,10 @@ void hub::state::take_entry(time_point now, worker_session& worker, frame const&
   auto reason = "its service '" + worker.pool->needs.service + "' was not made: ";
   if (!error.type_name.empty()) reason += error.type_name + ": ";
   entry_failed(now, worker, reason + error.message, {}, out);
+  if (worker.lent_by != nullptr) {
+    pools.dismissed(worker);
+    return work.bring_back(now, worker);
+  }
   worker.gone_by = add(now, config.cancel_grace);
   arm_grace(worker);
   worker_drains(now, worker, out);
@@ -404,6 +412,7 @@ void hub::state::let_go_idle(time_point now, outputs& out) {
 }
 
 void hub::state::let_go(time_point now, worker_session& worker, outputs& out) {
+  if (worker.lent_by != nullptr) return send_back(now, worker, out);
   auto const exit = worker.pool->needs.exit_timeout;
   worker.gone_by = add(now, exit != 0 ? exit : config.session_timeout);
   arm_grace(worker);
@@ -428,7 +437,9 @@ void hub::state::worker_drains(time_point now, worker_session& worker, outputs& 
 void hub::state::kill(time_point now, worker_session& worker, outputs& out) {
   if (worker.dying) return;
   std::string reason = "did not stop within its grace period";
-  if (worker.entering)
+  if (worker.leaving)
+    reason = "did not end its service in time";
+  else if (worker.entering)
     reason = "took longer than " + in_words(worker.pool->needs.enter_timeout) + " to make its service '" +
              worker.pool->needs.service + "'";
   YONDER_REACHED(grace_over);
@@ -482,7 +493,8 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   }
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i)
     if (auto* const order = worker.outstanding[i].order; order != nullptr) leave_worker(now, *order);
-  if (worker.entering) entry_failed(now, worker, describe_loss(loss), loss.stderr_tail, out);
+  if (worker.entering && !worker.leaving)
+    entry_failed(now, worker, describe_loss(loss), loss.stderr_tail, out);
   if (worker.pool != nullptr) pools.gone(worker);
   if (worker.program != nullptr && worker.program->holders == 1) {
     for (auto* const function : worker.program->functions) function->last_loss = describe_loss(loss);

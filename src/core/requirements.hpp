@@ -5,6 +5,7 @@
 #include "src/core/types.hpp"
 
 #include <span>
+#include <string_view>
 
 namespace yonder::core {
 
@@ -30,6 +31,9 @@ struct requirements {
 };
 
 inline constexpr std::size_t max_service_arguments = std::size_t{64} << 10;
+
+// The name under which a worker is asked to end its service and to go on without: no task has it.
+inline constexpr std::string_view leave_service = " leave";
 
 // As the field tag::requirements of a call holds it.
 std::string encode_requirements(requirements const& needs);

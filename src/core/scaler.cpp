@@ -10,6 +10,9 @@ namespace yonder::core {
 namespace {
 
 constexpr duration start_backoff = 100 * millisecond;  // after a failed start, times the failures in a row
+// Of pools whose workers came by themselves, where the needs do not say.
+constexpr std::size_t most_recruits = 1'024;
+constexpr duration recruits_window = 10 * second;
 
 }  // namespace
 
@@ -26,6 +29,8 @@ scaler::scaler(limits const& allowed, std::vector<pool_config> const& pools, ran
 
 // --- pools that are made for what calls need
 
+bool scaler::launches() const { return configured_ != 0 && pools_.front()->config.max_workers != 0; }
+
 pool_record* scaler::find(std::string_view key) {
   if (last_ != nullptr && last_->key == key) return last_;
   auto const found = by_key_.find(key);
@@ -33,15 +38,16 @@ pool_record* scaler::find(std::string_view key) {
 }
 
 std::string scaler::unsatisfiable(requirements const& needs) const {
-  auto const whose = needs.service.empty() ? "" : ", and none can hold the service '" + needs.service + "'";
-  if (configured_ == 0 || pools_.front()->config.max_workers == 0)
-    return "the hub starts no workers of its own" + whose + "; set runtime_options::max there";
+  auto const of_process = needs.resources.any() || needs.isolate;
+  if (!launches() && (needs.service.empty() || of_process))
+    return "the hub starts no workers of its own, and those that came by themselves have no GPUs, cores, "
+           "memory or "
+           "process of their own; set runtime_options::max there";
   if (pools_.size() - configured_ >= limits_.pools)
     return "the hub has " + std::to_string(limits_.pools) +
            " pools for calls that say what they need of their workers, and makes no more; let calls share "
            "what "
            "they can";
-  auto const of_process = needs.resources.any() || needs.isolate;
   if (of_process && !limits_.own_processes)
     return "workers are threads of this process here (runtime_options::in_process), which have no GPUs, "
            "cores, memory "
@@ -51,7 +57,11 @@ std::string scaler::unsatisfiable(requirements const& needs) const {
 
 pool_record& scaler::make(std::string_view key, requirements&& needs) {
   auto& pool = *pools_.emplace_back(std::make_unique<pool_record>());
-  pool.config = pools_.front()->config;
+  pool.recruits = !launches();
+  if (pool.recruits)
+    pool.config = {.max_workers = most_recruits, .scaledown_window = recruits_window};
+  else
+    pool.config = pools_.front()->config;
   pool.config.functions.clear();
   pool.config.min_workers = needs.min_workers;
   if (needs.max_workers != 0) pool.config.max_workers = needs.max_workers;
@@ -178,6 +188,7 @@ void scaler::warm(pool_record& pool, std::size_t count) {
 // --- when workers are started
 
 time_point scaler::start_due(pool_record const& pool) const {
+  if (pool.lacks_recruits) return never;
   auto const due = wish_due(pool);
   return due == never || can_lease(pool) ? due : never;
 }
@@ -206,14 +217,21 @@ void scaler::start_workers(time_point now, outputs& out) {
     } else if (pool->waiting_since == never) {
       pool->waiting_since = now;
     }
-    while (start_due(*pool) <= now) {
+    while (!pool->recruits && start_due(*pool) <= now) {
       if (YONDER_RARELY())
         pool->start_not_before = add(now, limits_.scale_delay);
       else
         start_worker(now, *pool, out);
     }
-    if (pool->wanted != 0 && (ledger_ || !pool->needs.resources.any())) pool->wanted = 0;
+    if (pool->wanted != 0 && !pool->recruits && (ledger_ || !pool->needs.resources.any())) pool->wanted = 0;
   }
+}
+
+void scaler::recruited(time_point now, pool_record& pool, worker_session& worker) {
+  worker.pool = &pool;
+  pool.waiting_since = now;
+  ++pool.entering;
+  ++pool.users;
 }
 
 void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {

@@ -31,6 +31,8 @@ class scaler {
 
   // By the requirements as they came; null: there is none so far.
   pool_record* find(std::string_view key);
+  // Whether the hub has workers started.
+  bool launches() const;
   // Why there can be none, in words; empty: it can be made.
   std::string unsatisfiable(requirements const& needs) const;
   pool_record& make(std::string_view key, requirements&& needs);
@@ -56,6 +58,16 @@ class scaler {
   }
   // The worker computes nothing, or goes on: others may have its cores meanwhile.
   void set_waits(worker_session& worker, bool waits);
+
+  // --- workers that came by themselves
+
+  // Whether a pool that recruits needs one more.
+  bool wants_recruit(time_point now, pool_record const& pool) const {
+    return pool.recruits && wish_due(pool) <= now;
+  }
+  void recruited(time_point now, pool_record& pool, worker_session& worker);
+  // It is no worker of its pool any more.
+  static void dismissed(worker_session& worker) { --worker.pool->users; }
 
   // --- how large pools are
 

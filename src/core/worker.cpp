@@ -40,6 +40,7 @@ struct worker::state final : session_user {
   assignment_queue waiting;
   std::vector<running_attempt> running;  // of config.concurrency runs at most
   std::uint64_t last_run = 0;
+  std::uint32_t said_concurrency;  // in every hello
   result_packer results;
   std::string measured;        // the function that ran last,
   duration item_time = never;  // and how long its items run
@@ -50,7 +51,9 @@ struct worker::state final : session_user {
   time_point linger_until = never;
 
   state(worker_config made, time_point now)
-      : config(std::move(made)), hub(now, hello_of(config), config.timing, *this) {}
+      : config(std::move(made)),
+        hub(now, hello_of(config), config.timing, *this),
+        said_concurrency(config.concurrency) {}
 
   static hello_message hello_of(worker_config const& config) {
     hello_message hello;
@@ -340,6 +343,7 @@ struct worker::state final : session_user {
 
   // The hub has fenced the session: nothing that was assigned in it counts any more.
   void session_lost(time_point now, std::string_view, outputs& out) override {
+    config.concurrency = said_concurrency;  // a hub that knows nothing of allow()
     waiting.clear();
     results.clear();
     for (auto& one : running) {

@@ -335,6 +335,7 @@ void worker_loop::end_if_fork(bool returned) const noexcept {
 }
 
 void worker_loop::execute(lane& on, core::out::run const& work) {
+  if (work.function == core::leave_service) return service_.clear();
   auto const* const task = find(work.function);
   if (task == nullptr) throw_unknown();
   if (!work.items.empty()) return execute_batch(on, *task, work);
@@ -409,18 +410,19 @@ void worker_loop::report_value(detail::encoded&& result, std::int64_t time, core
 void worker_loop::entered(core::out::run const& work) {
   core::call_message said;
   core::requirements needs;
+  if (work.function == core::leave_service) return core_.allow(1);
   if (!core::read_call(work.message.metadata(), said) || said.requirements.empty() ||
       !core::decode_requirements(std::as_bytes(std::span(said.requirements)), needs))
     return;
   exit_timeout_ = needs.exit_timeout;
-  if (needs.concurrency == 1 || !crew_.empty()) return;
+  if (needs.concurrency == 1) return;
   make_crew(needs.concurrency);
   core_.allow(needs.concurrency);
 }
 
 void worker_loop::make_crew(std::uint32_t size) {
   crew_.reserve(size);
-  for (std::uint32_t i = 0; i < size; ++i) {
+  while (crew_.size() < size) {
     auto made = std::make_unique<lane>(*this);
     made->thread = platform::start_thread("yonder-call", [this, one = made.get()] { work_in_crew(*one); });
     crew_.push_back(std::move(made));

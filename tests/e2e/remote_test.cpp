@@ -20,6 +20,7 @@
 #include "src/platform/process.hpp"
 #include "tests/e2e/fixture.hpp"
 #include "tests/e2e/folder.hpp"
+#include "tests/e2e/remote_service.hpp"
 #include "tests/e2e/tasks.hpp"
 #include "transports/zmq/keys.hpp"
 
@@ -168,6 +169,21 @@ TEST_CASE("tasks of workers elsewhere call tasks, as far as there are workers") 
   CHECK(alone.type_name == "yonder::would_deadlock");
   here.start_worker();
   CHECK(task::nested.with({.retries = 20}).on(client).remote() == "from a worker!");
+}
+
+TEST_CASE(
+    "a worker that came by itself makes a service, ends it after the window, and runs tasks before and "
+    "after") {
+  site here;
+  yonder::runtime client(here.client());
+  here.start_worker();
+  auto const process = task::process.on(client).remote();
+  auto const counter = task::remote_counters(7);
+  CHECK(task::next_count.on(counter).on(client).remote() >= 7);
+  CHECK(task::counting_process.on(counter).on(client).remote() == process);
+  CHECK(task::process.on(client).remote() == process);  // once the service has gone
+  CHECK(task::next_count.on(task::remote_counters(40)).on(client).remote() == 40);
+  CHECK(task::next_count.on(task::remote_counters(50)).on(client).remote() == 50);
 }
 
 TEST_CASE("the same over ipc, in a folder of one's own") {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "tests/e2e/remote_service.hpp"
 #include "tests/e2e/tasks.hpp"
 
 namespace {

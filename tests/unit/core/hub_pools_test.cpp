@@ -214,9 +214,120 @@ TEST_CASE("what can never be satisfied fails at once, in words") {
 
   tested_hub none{hub_config{}};
   none.net.add_worker(offers_with_service());
-  auto& error = none.of(none.submit(model_of("tiny"), "a")).error();
+  auto needs = model_of("tiny");
+  needs.resources.gpus = 1;
+  auto& error = none.of(none.submit(needs, "a")).error();
   CHECK(error.code == errc::unsatisfiable);
   CHECK(error.message.find("the hub starts no workers of its own") == 0);
+}
+
+namespace {
+
+// A hub that starts none, and workers that came by themselves.
+struct visited_hub : tested_hub {
+  visited_hub() : tested_hub(patient()) {}
+  static hub_config patient() {
+    hub_config config;
+    config.start_failures = 2;
+    return config;
+  }
+  loopback::worker_end& visit() { return net.add_worker(offers_with_service()); }
+};
+
+requirements brief_model_of(std::string arguments) {
+  auto needs = model_of(std::move(arguments));
+  needs.scaledown_window = second;
+  return needs;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a worker that came by itself makes a service when calls wait for one, and goes back after the window") {
+  visited_hub t;
+  auto& worker = t.visit();
+  auto const call = t.submit(brief_model_of("tiny"), "hello");
+  REQUIRE(worker.runs.size() == 1);
+  CHECK(worker.runs.front().function == "model");
+  CHECK(text_of(worker.runs.front().message.payload()) == "tiny");
+  auto const plain = t.net.submit(t.client, "plain");  // waits: the only worker has another use
+  t.net.finish(worker, "");
+  REQUIRE(worker.runs.size() == 1);
+  CHECK(text_of(worker.runs.front().message.payload()) == "hello");
+  t.net.finish(worker, "world");
+  CHECK(t.of(call).ok());
+  CHECK(worker.runs.empty());
+  t.net.wait(2 * second);
+  REQUIRE(worker.runs.size() == 1);
+  CHECK(worker.runs.front().function == leave_service);
+  t.net.finish(worker, "");
+  REQUIRE(worker.runs.size() == 1);
+  CHECK(text_of(worker.runs.front().message.payload()) == "plain");
+  t.net.finish(worker, "done");
+  CHECK(t.of(plain).ok());
+  CHECK_FALSE(worker.exited);
+  t.submit(brief_model_of("large"), "again");
+  CHECK(text_of(worker.runs.front().message.payload()) == "large");
+}
+
+TEST_CASE("a service that waits for workers that came by themselves takes those that come, or become idle") {
+  visited_hub t;
+  auto const call = t.submit(brief_model_of("tiny"), "hello");
+  t.net.wait(100 * millisecond);
+  auto& first = t.visit();
+  REQUIRE(first.runs.size() == 1);
+  CHECK(first.runs.front().function == "model");
+  auto const other = t.submit(brief_model_of("other"), "hello");
+  t.net.wait(100 * millisecond);
+  CHECK(t.client.outcomes.empty());
+  t.net.lose(first, {.signal = 11});
+  auto& second_one = t.visit();
+  auto& third = t.visit();
+  t.net.wait(second);  // after a failure there is a pause
+  CHECK(second_one.runs.size() + third.runs.size() == 2);
+  for (auto* one : {&second_one, &third}) {
+    t.net.finish(*one, "");
+    REQUIRE(one->runs.size() == 1);
+    t.net.finish(*one, "done");
+  }
+  CHECK(t.of(call).ok());
+  CHECK(t.of(other).ok());
+}
+
+TEST_CASE("a constructor that throws on workers that came by themselves costs none of them") {
+  visited_hub t;
+  auto& worker = t.visit();
+  auto const call = t.submit(brief_model_of("broken"), "hello");
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(worker.runs.size() == 1);
+    t.net.finish(worker, not_made("no weights"));
+    t.net.wait(second);
+  }
+  REQUIRE_FALSE(t.of(call).ok());
+  CHECK(t.of(call).error().code == errc::worker_start_failed);
+  CHECK(t.of(call).error().message.find("no weights") != std::string::npos);
+  CHECK_FALSE(worker.exited);
+  auto const plain = t.net.submit(t.client, "plain");
+  t.net.finish(worker, "done");
+  CHECK(t.of(plain).ok());
+}
+
+TEST_CASE("a service that no worker that came by itself has is unknown, in words") {
+  visited_hub t;
+  t.net.add_worker();
+  auto& error = t.of(t.submit(brief_model_of("tiny"), "a")).error();
+  CHECK(error.code == errc::unknown_function);
+  CHECK(error.message.find("no worker has a task named \"model\"") == 0);
+}
+
+TEST_CASE("the end of a hub leaves workers that came by themselves, and hold a service, to the next one") {
+  visited_hub t;
+  auto& worker = t.visit();
+  t.submit(brief_model_of("tiny"), "hello");
+  t.net.finish(worker, "");
+  t.net.finish(worker, "world");
+  t.net.restart_hub();
+  CHECK_FALSE(worker.exited);
 }
 
 TEST_CASE("past max_queue a call of the hub's own pool fails, if a worker is there; items of packs count") {

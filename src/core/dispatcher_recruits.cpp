@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Workers that came by themselves, and hold a service for a while.
+#include "src/core/dispatcher.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace yonder::core {
+
+void dispatcher::lend(time_point now, worker_session& worker) {
+  leave_service(now, worker);
+  worker.lent_by = std::exchange(worker.program, nullptr);
+  --worker.lent_by->workers;
+  worker.left_service = false;
+}
+
+void dispatcher::bring_back(time_point now, worker_session& worker) {
+  worker.pool = nullptr;
+  worker.concurrency = 1;
+  worker.program = std::exchange(worker.lent_by, nullptr);
+  ++worker.program->workers;
+  ++in_service_;
+  update_load(now, worker);
+}
+
+void dispatcher::take_out(time_point now, worker_session& worker) {
+  leave_image(now, worker);
+  worker.left_service = false;
+  worker.pool = nullptr;
+}
+
+bool dispatcher::could_recruit(std::string_view name, std::uint64_t signature) {
+  auto none_has = false;
+  find_recruit(name, signature, none_has);
+  return !none_has;
+}
+
+worker_session* dispatcher::find_recruit(std::string_view name, std::uint64_t signature, bool& none_has) {
+  none_has = in_service_ != 0;
+  for (auto& [key, one] : images_) {
+    auto const has = [&](auto const* function) {
+      return function->signature == signature && function->name == name;
+    };
+    if (one.home != nullptr || std::none_of(one.functions.begin(), one.functions.end(), has)) continue;
+    none_has = false;
+    for (auto* idle = one.idle.first(); idle != nullptr; idle = one.idle.after(*idle))
+      if (idle->pool == nullptr) return idle;
+  }
+  return nullptr;
+}
+
+}  // namespace yonder::core
