@@ -43,8 +43,7 @@ bool is_stuck(worker_session& worker) {
 // A call that must have no neighbours is in it.
 bool is_taken(worker_session& worker) {
   if (worker.concurrency == 1) return false;
-  auto const* const first = worker.outstanding.front().call;
-  return first != nullptr && first->alone;
+  return worker.outstanding.front().alone;
 }
 
 // Small frames overtake those that are still leaving, and are started before them.
@@ -216,7 +215,7 @@ void dispatcher::hand_over(pool_record const& failing) {
 // Where calls like this one wait.
 lane& dispatcher::lane_of(call_record const& call) {
   auto& queue = call.function->queue;
-  auto const rank = rank_of(call.priority, call.depth);
+  auto const rank = rank_of(call.priority, YONDER_MUTANT(depth_ignored) ? 0 : call.depth);
   auto* const recent = queue.recent;
   if (recent != nullptr && recent->flow == call.flow && recent->rank == rank) return *recent;
   auto& held = queue.lanes[{call.flow, rank}];
@@ -290,6 +289,7 @@ void dispatcher::count_items(function_record& function, std::ptrdiff_t more) {
 }
 
 void dispatcher::queue_grew(time_point now, call_record const& call) {
+  if (call.depth != 0 && !(YONDER_MUTANT(stuck_later_unseen) && call.attempt != 0)) nested_came_ = true;
   auto& function = *call.function;
   ++queued_;
   if (++function.queue.size == 1) waits_.began(now, function);
@@ -382,7 +382,9 @@ bool dispatcher::is_batch_due(time_point now, function_record& function) const {
 }
 
 worker_session* dispatcher::find_worker(time_point now, image& one, call_record& call, bool prefetch) const {
-  auto* const idle = free_worker(one);
+  auto const waits =
+      YONDER_MUTANT(batch_waits_idly) && call.function->batches && !is_batch_due(now, *call.function);
+  auto* const idle = waits ? nullptr : free_worker(one);
   if (idle != nullptr && !(prefetch && YONDER_RARELY())) return idle;
   auto const first = [](auto& list, auto&& takes) {
     auto* busy = list.first();
@@ -499,6 +501,7 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
                                     .estimate = estimate,
                                     .bytes = call.bytes,
                                     .frame_bytes = call.bytes,
+                                    .alone = call.alone,
                                     .order = call.order});
   update_load(now, worker);
   return place;

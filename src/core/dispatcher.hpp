@@ -70,6 +70,8 @@ class dispatcher {
   // The first items of a queued call, which wait by themselves from now on.
   void queue_before(time_point now, call_record& call, call_record& front);
   std::size_t queued() const noexcept { return queued_; }
+  // Whether a call that a task has made was queued since this was asked last.
+  bool nested_came() noexcept { return std::exchange(nested_came_, false); }
 
   // The waiting calls that only workers of this pool could run, of which none is there; the longest waiting
   // first.
@@ -182,6 +184,7 @@ class dispatcher {
   std::vector<pool_record*> pools_;
   std::uint64_t last_stamp_ = 0;
   std::size_t queued_ = 0;
+  bool nested_came_ = false;
   std::size_t in_service_ = 0;  // workers that take work
   time_point spread_due_ = never;
   time_point batch_due_ = never;

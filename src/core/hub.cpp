@@ -48,9 +48,9 @@ void hub::state::settle(time_point now, outputs& out) {
   if (!began_to_wait.empty()) recall_behind_waits(now, out);
   pools.start_workers(now, out);
   recruit(now, out);
-  if (look_for_deadlocks) break_deadlocks(now, out);
+  if (work.nested_came() || look_for_deadlocks) break_deadlocks(now, out);
   let_go_idle(now, out);
-  pools.forget_unused();
+  pools.forget_unused(now);
   while (auto* const function = work.long_wait(now)) tell_of_wait(now, *function, out);
 }
 

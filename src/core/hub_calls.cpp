@@ -395,7 +395,8 @@ void hub::state::take_error(time_point now, worker_session& worker, call_record&
   error.worker = worker.name;
   auto const not_started = (message.head.flags & flag_not_started) != 0;
   // Whose fault it was is not known: it runs again by itself.
-  if ((message.head.flags & flag_shared) != 0 && call.may_repeat()) {
+  if ((message.head.flags & flag_shared) != 0 && call.may_repeat() &&
+      !YONDER_MUTANT(shared_failure_believed)) {
     call.alone = true;
     return requeue(now, call);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: calls that tasks make, and workers that wait for them.
 #include "src/core/hub_state.hpp"
+#include "src/core/mutant.hpp"
 
 #include <algorithm>
 
@@ -50,7 +51,6 @@ void hub::state::join_parent(call_record& call, call_record& parent) {
   call.deadline = std::min(call.deadline, parent.deadline);
   call.parent = &parent;
   parent.nest->children.push_back(call);
-  look_for_deadlocks = true;
 }
 
 // The call has ended: its parent hears of it.
@@ -81,7 +81,8 @@ void hub::state::take_waiting(time_point now, client_session& client, frame cons
 // Its task waits as long as no call of it has ended that the task did not know of when it said so.
 void hub::state::look_at_wait(call_record& parent) {
   auto& nest = *parent.nest;
-  auto const waits = nest.waits_at == nest.ended;
+  auto const believed = YONDER_MUTANT(waits_believed) && nest.waits_at != wait_message::no_longer;
+  auto const waits = believed || nest.waits_at == nest.ended;
   if (std::exchange(nest.waits, waits) == waits) return;
   auto& worker = *parent.worker;
   worker.waiting_attempts += waits ? 1 : std::uint32_t(-1);
@@ -113,6 +114,8 @@ void hub::state::recall_behind_waits(time_point now, outputs& out) {
 void hub::state::leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out) {
   if (call.nest == nullptr) return;
   auto const nest = std::move(call.nest);
+  // What another one there has said may have come before.
+  look_for_deadlocks = look_for_deadlocks || !YONDER_MUTANT(stuck_later_unseen);
   --worker.nests;
   if (nest->waits) {
     --worker.waiting_attempts;
@@ -121,7 +124,7 @@ void hub::state::leave_nest(time_point now, call_record& call, worker_session& w
   while (auto* const child = nest->children.first()) {
     nest->children.remove(*child);
     child->parent = nullptr;
-    end_child(now, *child, out);
+    if (!YONDER_MUTANT(children_kept)) end_child(now, *child, out);
   }
 }
 
@@ -207,12 +210,11 @@ call_record* hub::state::youngest_stuck(std::vector<function_record*> const& sta
 
 // Where all who could take a call wait, directly or not, for what nobody can take.
 void hub::state::break_deadlocks(time_point now, outputs& out) {
-  while (std::exchange(look_for_deadlocks, false)) {
-    auto const starved = work.starved();
-    if (starved.empty()) return;
+  look_for_deadlocks = false;
+  if (YONDER_MUTANT(deadlock_unseen)) return;
+  for (auto starved = work.starved(); !starved.empty(); starved = work.starved()) {
     auto* const call = youngest_stuck(starved);
     if (call == nullptr) return;
-    look_for_deadlocks = true;
     fail(now, *call, errc::would_deadlock,
          "every worker that has this task waits for calls of its own task, and no other can be started; "
          "start more workers, or call with local()",

@@ -6,6 +6,7 @@
 #include "src/core/items.hpp"
 #include "src/core/link.hpp"
 #include "src/core/metadata.hpp"
+#include "src/core/mutant.hpp"
 #include "src/core/number_map.hpp"
 #include "src/core/requirements.hpp"
 #include "src/core/ring.hpp"
@@ -282,6 +283,7 @@ struct attempt_record {
   time_point stop_by = never;  // it runs and is fenced: when it must have stopped
   bool recalled = false;
   std::size_t frame_bytes = 0;    // of the frame that it went in
+  bool alone = false;             // it must have no neighbours, also when nobody wants it any more
   bool in_company = false;        // those next to it with its sequence run as one with it
   bool ended = false;             // its worker has said so; the answer is on its way
   order_record* order = nullptr;  // of its call; the next one waits for this
@@ -422,7 +424,8 @@ struct pool_record {
     return config.max_queue != 0 && queued_items >= config.max_queue && workers() != 0;
   }
   bool has_service() const { return !needs.service.empty(); }
-  std::size_t counted() const { return workers() - waiting; }  // against max_workers
+  // Against max_workers.
+  std::size_t counted() const { return YONDER_MUTANT(waiting_counts) ? workers() : workers() - waiting; }
   std::size_t computing() const { return in_service - waiting - idle.size(); }
 };
 

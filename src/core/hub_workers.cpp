@@ -54,7 +54,7 @@ bool hub::state::may_be_assigned(time_point now, call_record& call, outputs& out
 }
 
 // The first that wait, as many as their limits let run together, as one frame under ids of the hub's own.
-// What has buffers, or must have no neighbours, runs by itself.
+// What has buffers runs by itself; what must have no neighbours waits for a worker that is chosen for it.
 void hub::state::assign_batch(time_point now, function_record& function, worker_session& worker,
                               outputs& out) {
   company.clear();
@@ -63,10 +63,11 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
   time_point deadline = 0;
   while (auto* call = work.next_in(function, *worker.program)) {
     if (!may_be_assigned(now, *call, out)) continue;
+    if (call->alone) break;
     auto const& limits = call->batching;
     auto const own = call->payload / call->count;
-    auto const apart = call->alone || !call->message->buffers.empty();
-    auto const fits = company.size() < limits.max_items &&
+    auto const apart = !call->message->buffers.empty();
+    auto const fits = (company.size() < limits.max_items || YONDER_MUTANT(batch_limits_ignored)) &&
                       (limits.max_weight == 0 || limits.weight <= limits.max_weight - weight) &&
                       bytes + own <= worker.limits.max_frame_bytes / 2 && company.size() < max_items;
     if (!company.empty() && (apart || !fits)) break;
@@ -114,6 +115,7 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
   message.head.attempt = 1;
   message.head.signature = function.signature;
   last_entry += company.size();
+  if (YONDER_MUTANT(company_mixed_up)) std::swap(company[0], company[1]);
   auto const head = message.head;
   auto const sequence = worker.conn.send(now, head, frame_ref(std::move(message)), deadline, out);
   sessions.watch(worker);
@@ -177,16 +179,21 @@ void hub::state::answered(time_point now, worker_session& worker, std::size_t in
 
 void hub::state::arm_grace(worker_session& worker) {
   auto first = worker.gone_by;
-  if (!worker.condemned)
-    for (std::size_t i = 0; i < worker.running; ++i) first = std::min(first, worker.outstanding[i].stop_by);
+  auto const looks = !worker.condemned || !YONDER_MUTANT(condemned_forgotten);
+  for (std::size_t i = 0; looks && i < worker.running; ++i)
+    first = std::min(first, worker.outstanding[i].stop_by);
   timers.arm(worker.grace_timer, first);
 }
 
 void hub::state::grace_time(time_point now, worker_session& worker, outputs& out) {
   if (YONDER_MUTANT(grace_forgotten)) return;
   if (worker.gone_by <= now) return kill(now, worker, out);
-  for (std::size_t i = 0; i < worker.running; ++i)
-    if (worker.outstanding[i].stop_by <= now) worker.condemned = true;
+  for (std::size_t i = 0; i < worker.running; ++i) {
+    auto& attempt = worker.outstanding[i];
+    if (attempt.stop_by > now) continue;
+    attempt.stop_by = never;
+    worker.condemned = true;
+  }
   arm_grace(worker);
   if (!worker.condemned) return;
   kill_condemned(now, worker, out);
@@ -213,7 +220,7 @@ void hub::state::kill_condemned(time_point now, worker_session& worker, outputs&
     else
       stuck = stuck || !attempt.ended;
   }
-  if (stuck && !awaited) return kill(now, worker, out);
+  if (stuck && (!awaited || YONDER_MUTANT(neighbours_killed))) return kill(now, worker, out);
   worker_drains(now, worker, out);
 }
 
@@ -366,7 +373,11 @@ void hub::state::enter(time_point now, worker_session& worker, std::vector<funct
   body.append(pool.needs.arguments.data(), pool.needs.arguments.size());
   message.body = std::move(body);
   send(now, worker, std::move(message), out);
-  if (pool.needs.enter_timeout == 0) return;
+  if (YONDER_MUTANT(entry_overtaken)) {
+    auto offered = worker.table;
+    work.join(now, worker, work.hold_image(offered, worker.pool));
+  }
+  if (pool.needs.enter_timeout == 0 || YONDER_MUTANT(entry_waited_for)) return;
   worker.gone_by = add(now, pool.needs.enter_timeout);
   arm_grace(worker);
 }
@@ -382,6 +393,7 @@ void hub::state::take_entry(time_point now, worker_session& worker, frame const&
     worker.entering = false;
     worker.concurrency = std::min(worker.pool->needs.concurrency, most_concurrent);
     pools.entered(*worker.pool);
+    if (YONDER_MUTANT(entry_overtaken)) return work.update_load(now, worker);
     return work.join(now, worker, work.hold_image(worker.table, worker.pool));
   }
   failure error;
@@ -477,7 +489,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   if (!worker.outstanding.empty() || !worker.draining) ++counters.workers_lost;
   work.leave_service(now, worker);
   timers.disarm(worker.grace_timer);
-  auto const shared = ran_several(worker, loss);
+  auto const shared = ran_several(worker, loss) && !YONDER_MUTANT(suspects_together);
   auto culprit = !worker.dying && !shared;
   worker.gone = true;
   // What one attempt's task has called may be the next of them: it ends with that, and leaves its place.

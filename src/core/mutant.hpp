@@ -63,11 +63,28 @@ enum class mutant {
   credentials_ignored,        // a credential with many keys gets the shares of many
   weights_ignored,            // every key gets as much
   absence_saved_up,           // who was away is served alone until he has been given as much as the others
-  order_overtaken,   // the next call of an order key starts while an attempt that was given up still runs
-  order_forgotten,   // a call that is tried again lets the next one of its order key go first
-  gpus_overbooked,   // a GPU is leased whatever others have of it
-  lease_leaked,      // what a worker had is not given back
-  priority_ignored,  // all calls are served as they come
+  order_overtaken,       // the next call of an order key starts while an attempt that was given up still runs
+  order_forgotten,       // a call that is tried again lets the next one of its order key go first
+  gpus_overbooked,       // a GPU is leased whatever others have of it
+  lease_leaked,          // what a worker had is not given back
+  priority_ignored,      // all calls are served as they come
+  neighbours_killed,     // a worker is killed for one attempt although others run there
+  condemned_forgotten,   // of a worker that must end, nobody looks again when its last neighbour is given up
+  suspects_together,     // who ran beside others when a worker ended runs beside others again
+  waits_believed,        // a task that said it waits is believed when it may go on
+  children_kept,         // calls that a task has made go on when it has ended
+  waiting_counts,        // a worker that waits uses a place of its pool
+  stuck_later_unseen,    // the same where the last one comes back from a backoff, or from a worker
+  deadlock_unseen,       // workers wait for each other for ever
+  batch_limits_ignored,  // more run as one than their function takes
+  batch_waits_idly,      // calls wait for company although a worker is idle
+  company_mixed_up,      // the members of a batch are taken for each other
+  shared_failure_believed,  // who failed together with others is not tried by himself
+  entry_overtaken,          // calls run in a worker that has not made their service
+  entry_repeated_at_once,   // what cannot be made is tried again and again
+  failure_forgotten,        // with a pool that nobody needs: it is made anew, and tried, at once
+  entry_waited_for,         // a service that is not made in time is waited for
+  depth_ignored,            // calls that tasks wait for are served after those that came before
   // of the drivers
   early_stop_lost,       // a stop that comes before its attempt begins is forgotten
   task_not_taken_over,   // nobody reads the connection while a task runs

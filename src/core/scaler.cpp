@@ -77,11 +77,12 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
   return pool;
 }
 
-void scaler::forget_unused() {
+void scaler::forget_unused(time_point now) {
   for (auto place = pools_.size(); place > configured_; --place) {
     auto& pool = *pools_[place - 1];
     if (pool.users != 0 || pool.workers() != 0 || pool.config.min_workers + pool.wanted != 0 || pool.is_set)
       continue;
+    if (pool.start_not_before > now && !YONDER_MUTANT(failure_forgotten)) continue;
     if (last_ == &pool) last_ = nullptr;
     by_key_.erase(pool.key);
     pools_.erase(pools_.begin() + static_cast<std::ptrdiff_t>(place - 1));
@@ -310,7 +311,8 @@ pool_record* scaler::note_failure(time_point now, pool_record& pool, std::string
                                   std::string const& stderr_tail) {
   ++failures_;
   ++pool.start_failures;
-  pool.start_not_before = add(now, start_backoff * pool.start_failures);
+  if (!YONDER_MUTANT(entry_repeated_at_once))
+    pool.start_not_before = add(now, start_backoff * pool.start_failures);
   pool.failure_reason = reason;
   pool.failure_tail = stderr_tail;
   return pool.start_failures >= limits_.start_failures && pool.counted() == 0 ? &pool : nullptr;

@@ -37,7 +37,7 @@ class scaler {
   std::string unsatisfiable(requirements const& needs) const;
   pool_record& make(std::string_view key, requirements&& needs);
   // Those that have neither calls nor workers.
-  void forget_unused();
+  void forget_unused(time_point now);
 
   // A worker has made its pool's service, or has not: then as failed().
   void entered(pool_record& pool);

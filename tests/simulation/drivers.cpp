@@ -140,7 +140,7 @@ void world::arrive_at_worker(std::uint32_t index, frame&& message) {
 
 void world::plan_read(std::uint32_t index) {
   auto& node = workers_[index];
-  if (node.read_planned || (node.running && !node.taken_over)) return;
+  if (node.read_planned || !node.listens()) return;
   node.read_planned = true;
   plan(between(0, 20 * microsecond), kind::worker_reads, index, node.generation);
 }
@@ -149,7 +149,7 @@ void world::read(std::uint32_t index, std::uint32_t generation) {
   auto& node = workers_[index];
   if (node.core == nullptr || node.generation != generation) return;
   node.read_planned = false;
-  if (node.running && !node.taken_over) return;
+  if (!node.listens()) return;
   if (happens(how_.interrupts)) {
     reach(state::read_interrupted);
     return plan_read(index);
@@ -184,8 +184,9 @@ void world::do_for_worker(std::uint32_t index, output& one) {
 void world::serve(std::uint32_t index) {
   auto& node = workers_[index];
   using step = driver::serving::step;
-  if (node.turns.exit() != nullptr && (!node.running || node.turns.leaves_now())) return end_worker(index, 0);
-  while (node.core != nullptr && !node.running) {
+  if (node.turns.exit() != nullptr && (node.tasks.empty() || node.turns.leaves_now()))
+    return end_worker(index, 0);
+  while (node.core != nullptr && node.tasks.size() < node.concurrency) {
     switch (node.turns.next()) {
       case step::run: {
         auto work = node.turns.take();
@@ -218,12 +219,10 @@ void world::watch(std::uint32_t index, std::uint32_t generation) {
   switch (node.eye.look(node.runs)) {
     case driver::watch::act::take_over:
       reach(state::taken_over);
-      node.taken_over = true;
+      node.taken_over = true;  // and looks again when the task has ended
       close_row(index);
       plan_read(index);
-      plan(driver::watch::patience, kind::worker_watches, index, generation);
       return after_worker(index);
-      break;
     case driver::watch::act::sleep: node.watched = false; return;
     case driver::watch::act::tick: break;
   }
@@ -233,7 +232,7 @@ void world::watch(std::uint32_t index, std::uint32_t generation) {
 // Items that follow each other without the core, as worker_loop::run_row() has them.
 void world::begin_row(std::uint32_t index, out::run&& row) {
   auto& node = workers_[index];
-  if (node.running) violated("a worker runs two attempts at once");
+  if (!node.tasks.empty()) violated("a worker runs two attempts at once");
   reach(state::row);
   begin_watched(index);
   node.row = std::move(row);
@@ -247,6 +246,7 @@ void world::begin_next(std::uint32_t index) {
   auto& node = workers_[index];
   auto const& row = node.row;
   ++node.place;
+  node.tasks.clear();
   out::run item;
   item.key = row.key;
   item.key.call.number += node.place;
@@ -258,13 +258,10 @@ void world::begin_next(std::uint32_t index) {
 }
 
 // Whether what has just ended is followed by another item of the row: its value is kept until then.
-bool world::goes_on_in_row(worker_node& node) {
-  if (!node.row_open || node.does != conduct::returns || node.place + 1 == node.row.count) return false;
+bool world::goes_on_in_row(worker_node& node, task const& ended) {
+  if (!node.row_open || ended.does != conduct::returns || node.place + 1 == node.row.count) return false;
   if (node.row.deadline <= now_ || happens(how_.large)) return false;
-  auto* const to = node.values.extend(value_size);
-  store_le(to, mix(node.key.call.session, node.key.call.number));
-  store_le(to + 8, node.key.attempt);
-  store_le(to + 12, node.key.epoch);
+  add_value(node.values, ended.call, ended.key);
   node.sizes.push_back(value_size);
   return true;
 }
@@ -274,7 +271,7 @@ void world::close_row(std::uint32_t index) {
   auto& node = workers_[index];
   if (!std::exchange(node.row_open, false)) return;
   if (node.taken_over) reach(state::row_closed);
-  node.turns.closed(node.row.key, node.key);
+  node.turns.closed(node.row.key, node.tasks.front().key);
   node.core->shorten(now_, node.row.key, node.place + 1, out_);
   tell_row(node);
 }
@@ -295,11 +292,13 @@ void world::begin_watched(std::uint32_t index) {
   plan(driver::watch::patience, kind::worker_watches, index, node.generation);
 }
 
-void world::end_watched(std::uint32_t index) {
+void world::end_watched(std::uint32_t index, attempt_key const& key) {
   auto& node = workers_[index];
+  node.turns.ended(key);
+  if (node.concurrency > 1) return;
   ++node.runs;
-  node.taken_over = false;
-  node.turns.ended(node.key);
+  if (std::exchange(node.taken_over, false))
+    plan(driver::watch::patience, kind::worker_watches, index, node.generation);
 }
 
 void world::after_hub() {
@@ -307,6 +306,7 @@ void world::after_hub() {
   drive(hub_shell_, {role::hub, 0}, [this](output& one) { do_for_hub(one); });
   plan_tick(hub_->next_deadline(), hub_ticks_at_, kind::hub_tick, 0);
   if (how_.client_bytes != 0 && seen_.events % 16 == 0) check_held();
+  if (always_taken_ && seen_.events % 64 == 0) check_idle();
   if (hub_->counters().protocol_violations != imposters_)
     violated("the hub takes an honest peer for a violator: it last closed a connection because: " +
              last_close_);
@@ -321,13 +321,14 @@ void world::after_client(std::uint32_t index) {
       send(node.driven, std::move(*sent), true);
     } else if (auto* const done = std::get_if<out::completed>(&one)) {
       troubled |= completed(node, *done);
+      if (how_.nests > 0) child_ended(node, lives_[node.life].records[done->call.number - 1]);
     } else if (std::get_if<out::close>(&one) != nullptr) {
       violated("a client takes an honest hub for a violator");
     }
   });
   plan_tick(node.core->next_deadline(), node.ticks_at, kind::client_tick, index);
   if (node.core->protocol_violations() != 0) violated("a client takes an honest hub for a violator");
-  if (stopping_ || node.in_flight >= how_.window) return;
+  if (stopping_ || node.worker != no_slot || node.in_flight >= how_.window) return;
   if (troubled) {
     plan(between(100 * microsecond, 2 * millisecond), kind::submits, index);
   } else if (node.core->ready()) {
@@ -341,7 +342,7 @@ void world::after_worker(std::uint32_t index) {
   drive(node.driven, {role::worker, index}, [&](output& one) { do_for_worker(index, one); });
   if (node.core->protocol_violations() != 0) violated("a worker takes an honest hub for a violator");
   if (!how_.drivers && node.turns.exit() != nullptr) return end_worker(index, 0);
-  if (!node.running || node.taken_over || !how_.drivers)
+  if (node.listens() || !how_.drivers)
     plan_tick(node.core->next_deadline(), node.ticks_at, kind::worker_tick, index);
   if (how_.drivers) serve(index);
 }

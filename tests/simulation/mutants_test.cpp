@@ -75,6 +75,23 @@ whereabouts where_is(mutant fault) {
     case mutant::order_overtaken:
     case mutant::order_forgotten:
     case mutant::priority_ignored: return {"turns", usual};
+    case mutant::neighbours_killed:
+    case mutant::suspects_together: return {"neighbours", usual};
+    case mutant::condemned_forgotten: return {"neighbours", many};
+    case mutant::waits_believed:
+    case mutant::children_kept:
+    case mutant::waiting_counts:
+    case mutant::depth_ignored: return {"nested", usual};
+    case mutant::batch_limits_ignored:
+    case mutant::batch_waits_idly:
+    case mutant::company_mixed_up:
+    case mutant::shared_failure_believed: return {"batched", usual};
+    case mutant::entry_overtaken:
+    case mutant::entry_repeated_at_once:
+    case mutant::failure_forgotten:
+    case mutant::entry_waited_for: return {"services", usual};
+    case mutant::stuck_later_unseen:
+    case mutant::deadlock_unseen: return {"starved", usual};
     case mutant::task_not_taken_over:
     case mutant::throw_repeats:
     case mutant::late_start_kept: return {"driven", usual};

@@ -40,6 +40,7 @@ void world::make_hub() {
   hub_since_ = now_;
   config.timing = timing();
   config.limits = {largest_at_hub, 16};
+  company_.clear();
   hub_ = std::make_unique<hub>(std::move(config), now_);
   hub_ticks_at_ = never;
 }
@@ -55,7 +56,7 @@ link_timing world::timing() {
 void world::do_for_hub(output& one) {
   if (auto* const sent = std::get_if<out::send>(&one)) {
     if (!sent->body) return violated("a step is made twice");
-    observe_from_hub(sent->message());
+    observe_from_hub(sent->peer, sent->message());
     send(hub_shell_, std::move(*sent), false);
   } else if (auto* const start = std::get_if<out::start_worker>(&one)) {
     begin_start(*start);
@@ -79,6 +80,7 @@ void world::begin_start(out::start_worker const& start) {
   auto const pool = start.pool;
   pool_of_start_[start.start] = pool;
   grants_[start.start] = start;
+  if (how_.services != 0) started_at_[start.start] = now_;
   auto const fails = slot == no_slot || pool == barren_ || (is_troubled(pool) && happens(how_.start_fails));
   if (!fails && is_troubled(pool) && happens(how_.start_hangs)) {
     reach(state::start_hung);
@@ -112,10 +114,15 @@ void world::killed(peer_id peer) {
   auto const stood = [this](stillness const& one) {
     return one.still || (one.went_on != 0 && now_ < one.went_on + second);
   };
-  auto const stubborn = (node.running && node.stopping && node.does == conduct::ignores_stop) ||
-                        stood(worker_stillness_[over.node]) || stood(hub_stillness_);
-  if (node.core != nullptr && how_.reliable && !stubborn)
+  auto const stubborn = [](task const& one) {
+    return (one.stopping && one.does == conduct::ignores_stop) ||
+           (one.makes != 0 && one.does == conduct::hangs);
+  };
+  auto const has_cause = std::any_of(node.tasks.begin(), node.tasks.end(), stubborn) ||
+                         stood(worker_stillness_[over.node]) || stood(hub_stillness_);
+  if (node.core != nullptr && how_.reliable && !has_cause)
     violated("a worker is killed that did nothing wrong");
+  if (how_.reliable) observe_kill(node);
   end_worker(over.node, 9);
 }
 
@@ -161,31 +168,40 @@ void world::connect_client(std::uint32_t index) {
 
 void world::submit(std::uint32_t index) {
   auto& node = clients_[index];
-  if (stopping_ || node.core == nullptr || node.in_flight >= how_.window) return;
+  if (stopping_ || node.core == nullptr || node.worker != no_slot || node.in_flight >= how_.window) return;
   auto const calls = lives_[node.life].records.size();
   if (how_.most_calls != 0 && calls >= static_cast<std::size_t>(how_.most_calls)) return;
-  call_policy policy;
-  if (happens(how_.retries)) policy.retries = static_cast<std::uint32_t>(1 + random_.below(3));
-  if (happens(how_.idempotent)) policy.idempotent = true;
-  if (happens(how_.timeouts)) policy.timeout = draw_patience(between(2 * millisecond, 200 * millisecond));
-  if (happens(how_.deadlines)) policy.deadline = draw_patience(between(200 * microsecond, 500 * millisecond));
-  policy.durable = happens(how_.durable);
+  auto const policy = draw_policy();
   auto const function = how_.functions == 1 ? 0 : random_.below(how_.functions);
   auto const room = static_cast<std::uint64_t>(how_.window - node.in_flight);
   auto const count = happens(how_.batches) ? 1 + random_.below(std::min<std::uint64_t>(room, 40)) : 1;
   auto const first = lives_[node.life].records.size() + 1;
   auto const turn = draw_turn(index);
   auto const needs = draw_needs();
-  for (std::uint64_t i = 0; i < count; ++i)
+  auto const service = static_cast<std::uint8_t>(
+      how_.services == 0 ? 0 : random_.below(static_cast<std::uint64_t>(how_.services) + 1));
+  auto const weight = static_cast<std::uint8_t>(how_.batched ? 1 + random_.below(6) : 0);
+  for (std::uint64_t i = 0; i < count; ++i) {
     add_record(node, policy, static_cast<std::uint32_t>(function), static_cast<std::uint32_t>(count - i));
-  for (auto number = first; number != first + count; ++number) {
-    lives_[node.life].records[number - 1].turn = turn;
-    lives_[node.life].records[number - 1].needs = needs;
+    lives_[node.life].records.back().turn = turn;
+    lives_[node.life].records.back().needs = needs;
+    lives_[node.life].records.back().weight = weight;
+    lives_[node.life].records.back().service = service;
   }
   auto const id = count == 1 ? submit_one(node, function_names()[function], policy)
                              : submit_batch(node, function_names()[function], policy, count);
   if (id.number != first) violated("calls are not numbered one by one");
   after_client(index);
+}
+
+call_policy world::draw_policy() {
+  call_policy policy;
+  if (happens(how_.retries)) policy.retries = static_cast<std::uint32_t>(1 + random_.below(3));
+  if (happens(how_.idempotent)) policy.idempotent = true;
+  if (happens(how_.timeouts)) policy.timeout = draw_patience(between(2 * millisecond, 200 * millisecond));
+  if (happens(how_.deadlines)) policy.deadline = draw_patience(between(200 * microsecond, 500 * millisecond));
+  policy.durable = happens(how_.durable);
+  return policy;
 }
 
 void world::add_record(client_node& node, call_policy const& policy, std::uint32_t function,
@@ -235,7 +251,8 @@ void world::add_argument(byte_buffer& body, client_node const& node, std::uint64
   store_le(argument + 8, number);
 }
 
-call_id world::submit_one(client_node& node, std::string_view function, call_policy const& policy) {
+call_id world::submit_one(client_node& node, std::string_view function, call_policy const& policy,
+                          attempt_key const& parent) {
   auto& records = lives_[node.life].records;
   call_spec spec;
   spec.function = function;
@@ -245,6 +262,11 @@ call_id world::submit_one(client_node& node, std::string_view function, call_pol
   begin_call(body, function, policy);
   write_turn(body, records.back().turn);
   write_needs(body, records.back().needs);
+  if (parent.attempt != 0) write_parent(body, parent);
+  if (batches(records.back().function))
+    write_batching(body, batching_of(records.back().function, records.back().weight));
+  if (records.back().service != 0) write_requirements(body, requirements_[records.back().service]);
+  spec.parent = parent;
   spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
   add_argument(body, node, records.size());
   spec.message.body = std::move(body);
@@ -263,9 +285,19 @@ call_id world::submit_batch(client_node& node, std::string_view function, call_p
   begin_call(spec.metadata, function, policy);
   write_turn(spec.metadata, lives_[node.life].records.back().turn);
   write_needs(spec.metadata, lives_[node.life].records.back().needs);
+  if (auto const& last = lives_[node.life].records.back(); batches(last.function))
+    write_batching(spec.metadata, batching_of(last.function, last.weight));
+  if (auto const needs = lives_[node.life].records.back().service; needs != 0)
+    write_requirements(spec.metadata, requirements_[needs]);
   spec.items.assign(count, {argument_size, 0});
   for (auto number = behind - count; number != behind; ++number) add_argument(spec.payloads, node, number);
   return node.core->submit(now_, spec, out_);
+}
+
+// Of some, so many; of others, so much, and they wait a while for each other.
+batch_policy world::batching_of(std::uint32_t function, std::uint8_t weight) {
+  if (function % 4 == 0) return {.max_items = 8};
+  return {.max_items = 16, .max_wait = 300 * microsecond, .max_weight = 24, .weight = weight};
 }
 
 std::size_t world::draw_large() {
@@ -330,7 +362,7 @@ void world::end_client(std::uint32_t index) {
   node.driven = {};
   ++node.generation;
   node.peer = 0;
-  plan(between(millisecond, 50 * millisecond), kind::client_comes, index);
+  if (node.worker == no_slot) plan(between(millisecond, 50 * millisecond), kind::client_comes, index);
 }
 
 // The node's end is gone. The hub hears of it on reliable connections, after all that was sent before.
@@ -340,156 +372,6 @@ void world::disconnect(peer_id peer, std::uint32_t signal) {
   if (!how_.reliable && signal == 0) return;
   auto const when = std::max(over.last_arrival[1], now_ + how_.longest_delay);
   if (how_.reliable) schedule_.plan(when, {kind::hub_loses, static_cast<std::uint32_t>(peer), signal});
-}
-
-// --- workers
-
-std::uint32_t world::free_slot() {
-  for (std::uint32_t i = 0; i < workers_.size(); ++i) {
-    if (workers_[i].core != nullptr || reserved_.contains_slot(i) || is_foreign(i)) continue;
-    reserved_.slots.push_back(i);
-    return i;
-  }
-  return no_slot;
-}
-
-void world::start_worker(std::uint32_t index, std::uint32_t start) {
-  reserved_.release(index);
-  auto& node = workers_[index];
-  auto const started = pool_of_start_.extract(start);
-  if (node.core != nullptr || (start != 0 && !started)) return;  // it was ended before it came
-  auto const generation = node.generation + 1;
-  auto const abandoned = node.abandoned;
-  node = {};
-  node.abandoned = abandoned;
-  node.generation = generation;
-  if (auto const grant = grants_.extract(start)) {
-    node.gpus = grant.mapped().gpus;
-    node.cores = grant.mapped().cores;
-  }
-  node.pool = started ? started.mapped() : index % static_cast<std::uint32_t>(how_.pools);
-  worker_config config;
-  config.session = first_worker_session + ++worker_sessions_;
-  config.timing = timing();
-  config.name = "w" + std::to_string(index);
-  config.hub_timeout = 1'000 * second;
-  config.cancel_grace = 100 * millisecond;
-  config.max_row = how_.drivers ? 16 : 1;
-  config.limits = {largest_at_worker << index % 2, 16};
-  config.functions =
-      is_foreign(index) ? std::vector<function_info>{{"simulated::foreign", 7, ""}} : offers_of(node.pool);
-  node.core = std::make_unique<worker>(std::move(config), now_);
-  connect_worker(index, start);
-}
-
-void world::connect_worker(std::uint32_t index, std::uint32_t start) {
-  auto& node = workers_[index];
-  node.peer = open_connection(true, index, node.generation);
-  hub_->connected(now_, node.peer, {how_.reliable, start, identity_of(true, index)}, out_);
-  after_hub();
-  node.core->connected(now_, node.peer, how_.reliable, out_);
-  after_worker(index);
-}
-
-void world::begin_run(std::uint32_t index, out::run const& run) {
-  auto& node = workers_[index];
-  if (node.running) violated("a worker runs two attempts at once");
-  if (how_.drivers) begin_watched(index);
-  node.row.count = 1;
-  node.row_open = false;
-  begin_item(index, run);
-}
-
-void world::begin_item(std::uint32_t index, out::run const& run) {
-  auto& node = workers_[index];
-  observe_run(run, is_foreign(index) ? no_pool : node.pool);
-  observe_turn_of_run(index, run.key.call);
-  node.running = true;
-  node.stopping = false;
-  node.key = run.key;
-  node.started = run.mark;
-  node.since = now_;
-  node.does = draw_conduct();
-  if (auto* const call = find(run.key.call)) {
-    if (node.does == conduct::crashes) call->cursed = call->cursed || random_.below(2) == 0;
-    if (call->cursed) node.does = conduct::crashes;
-  }
-  ++node.run;
-  observe_lease(index, run.key.call);
-  ++seen_.starts;
-  auto lasts = happens(how_.long_runs) ? between(3 * millisecond, 100 * millisecond)
-                                       : between(microsecond, 40 * microsecond);
-  if (node.does == conduct::hangs) lasts = 5 * second;
-  if (node.does == conduct::ignores_stop) lasts = 60 * second;
-  plan(lasts, kind::run_ends, index, node.run);
-}
-
-conduct world::draw_conduct() {
-  if (happens(how_.throws)) return conduct::throws;
-  if (happens(how_.hangs)) return conduct::hangs;
-  if (happens(how_.ignores_stop)) return conduct::ignores_stop;
-  if (happens(how_.crashes)) return conduct::crashes;
-  return conduct::returns;
-}
-
-void world::stop_run(std::uint32_t index, attempt_key const& key) {
-  auto& node = workers_[index];
-  if (!node.running || !(node.key == key)) return violated("a stop request for what does not run");
-  node.stopping = true;
-  if (node.does == conduct::hangs) plan(between(0, millisecond), kind::run_ends, index, node.run);
-}
-
-void world::end_run(std::uint32_t index, std::uint32_t run) {
-  auto& node = workers_[index];
-  if (node.core == nullptr || !node.running || node.run != run) return;
-  if (node.does == conduct::crashes) {
-    reach(state::worker_crashed);
-    return end_worker(index, 11);
-  }
-  if (node.does == conduct::ignores_stop && node.stopping) return;  // it goes on until it is killed
-  check_timeout(node);
-  if (goes_on_in_row(node)) return begin_next(index);
-  close_row(index);
-  node.running = false;
-  if (how_.drivers) end_watched(index);
-  if (node.does == conduct::throws || (node.stopping && node.does == conduct::hangs)) {
-    failure error;
-    error.code = errc::failed;
-    error.message = "simulated";
-    error.type_name = "simulated::error";
-    if (node.does == conduct::hangs) error.code = errc::cancelled;
-    node.core->finished(now_, node.key, std::move(error), out_);
-  } else {
-    frame value;
-    byte_buffer body;
-    auto* const to = body.extend(value_size);
-    store_le(to, mix(node.key.call.session, node.key.call.number));
-    store_le(to + 8, node.key.attempt);
-    store_le(to + 12, node.key.epoch);
-    value.body = std::move(body);
-    auto const large = draw_large();
-    add_large(value, node.key.call.number, large);
-    auto* const call = find(node.key.call);
-    if (call != nullptr && large + 1024 > largest_at_client) call->large_value = true;
-    node.core->finished(now_, node.key, std::move(value), out_);
-  }
-  after_worker(index);
-}
-
-void world::end_worker(std::uint32_t index, std::uint32_t signal) {
-  auto& node = workers_[index];
-  if (node.core == nullptr) return;
-  auto const crashed = node.running && node.does == conduct::crashes && signal == 11 && !node.stopping;
-  lost_levels_.push_back({node.peer, node.started, crashed ? node.key.call : call_id{}});
-  disconnect(node.peer, signal);
-  node.core.reset();
-  node.row_open = false;
-  node.sizes.clear();
-  node.values.clear();
-  ++node.generation;
-  node.running = false;
-  if (!how_.launcher || is_foreign(index))
-    plan(between(millisecond, 30 * millisecond), kind::worker_starts, index, 0);
 }
 
 }  // namespace yonder::core::simulation

@@ -39,6 +39,15 @@ std::string_view to_string(state one) {
     case state::row_closed: return "the watchdog closed a row";
     case state::leased: return "a worker had something for itself";
     case state::turns_shared: return "several wanted to be served at once";
+    case state::ran_together: return "a worker ran several attempts at once";
+    case state::nested: return "a task made calls";
+    case state::worker_waited: return "a worker waited for calls of its task";
+    case state::deadlocked: return "a call was given up because all waited for each other";
+    case state::ran_as_one: return "several calls ran as one";
+    case state::threw_together: return "several calls failed as one";
+    case state::entered: return "a worker made a service";
+    case state::entry_failed: return "a service could not be made";
+    case state::suspected: return "a worker ended while it ran several attempts";
   }
   return "?";
 }
@@ -111,10 +120,12 @@ void world::finish() {
   };
   if (left.workers < alive || left.workers > alive + abandoned(workers_) || left.idle_workers < alive)
     return violated("the hub has lost count of its workers");
-  if (left.clients > clients_.size() || left.clients + abandoned(clients_) < clients_.size())
+  auto const connected = static_cast<std::size_t>(
+      std::count_if(clients_.begin(), clients_.end(), [](auto& one) { return one.core != nullptr; }));
+  if (left.clients > connected || left.clients + abandoned(clients_) < connected)
     return violated("the hub has lost count of its clients");
   for (auto const& node : clients_) {
-    if (node.abandoned) continue;
+    if (node.abandoned || node.core == nullptr) continue;
     if (node.core->frames_held() != 0 || node.core->calls_in_flight() != 0 ||
         node.core->bytes_in_flight() != 0) {
       return violated("a client keeps calls or frames");
@@ -172,18 +183,20 @@ void world::check_failure(record const& call, failure const& error) {
   auto const parted = how_.partition_every != 0 || how_.hub_restart_every != 0 || broken_ || stops_long;
   auto const late = how_.reconnect_every != 0 || how_.stop_every != 0;  // it may never have come
   auto const lossy = parted || how_.worker_crash_every != 0 || how_.crashes > 0 || how_.ignores_stop > 0;
+  auto const nested = depth_of(call) != 0;
   auto allowed = true;
   switch (error.code) {
     case errc::failed: allowed = how_.throws > 0; break;
     case errc::timed_out:
       allowed = call.timeout != 0 && (call.starts != 0 || late || (lossy && !how_.reliable));
       break;
-    case errc::deadline_exceeded: allowed = call.deadline != never; break;
+    case errc::deadline_exceeded: allowed = call.deadline != never || nested; break;
+    case errc::would_deadlock: allowed = nested; break;
     case errc::too_large:
       allowed = call.large + 1024 > largest_at_worker || call.large_value;
       reach(state::too_large);
       break;
-    case errc::cancelled: allowed = how_.cancels > 0; break;
+    case errc::cancelled: allowed = how_.cancels > 0 || nested; break;
     case errc::worker_lost:
       allowed = lossy;
       reach(state::call_lost);
@@ -199,11 +212,19 @@ void world::check_failure(record const& call, failure const& error) {
 
 // Whether its function is one of a pool whose workers may not come, as far as the hub knows.
 bool world::may_lack_workers(record const& call) const {
+  if (may_fail(call.service)) return true;
   for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(how_.pools); ++i) {
     auto const troubled = (how_.start_fails > 0 && is_troubled(i)) || i == barren_;
     if (troubled && (some_unknown_ || offers(i, call.function))) return true;
   }
   return false;
+}
+
+// Nothing waits for company, or for anything else, while somebody could take it.
+void world::check_idle() {
+  auto const seen = hub_->census();
+  if (seen.queued != 0 && seen.idle_workers != 0)
+    violated("a call waits although a worker has nothing to do");
 }
 
 // What the hub holds for clients is bounded, also where they take nothing.
@@ -255,22 +276,41 @@ epoch_record& world::about(std::uint32_t epoch) {
   return made;
 }
 
-void world::observe_run(out::run const& run, std::uint32_t pool) {
-  auto* const call = find(run.key.call);
+void world::observe_run(task const& made, out::run const& run, std::uint32_t pool) {
+  each_call(made, [&](call_id id, attempt_key const&) { observe_start(id, pool); });
+  if (!made.company.empty()) return observe_company(made);
+  auto const* const call = find(made.call);
+  if (call != nullptr && !is_large_of(run.message, made.call.number, call->large))
+    violated("a run with another call's arguments");
+}
+
+void world::observe_start(call_id id, std::uint32_t pool) {
+  auto* const call = find(id);
   if (call == nullptr)
-    return violated("a run of no call: number " + std::to_string(run.key.call.number) + " of session " +
-                    std::to_string(run.key.call.session) + ", attempt " + std::to_string(run.key.attempt));
+    return violated("a run of no call: number " + std::to_string(id.number) + " of session " +
+                    std::to_string(id.session));
   if (++call->starts > 1 && !call->may_repeat) violated("a call that must be started once is started again");
   if (call->kills > most_kills) violated("a call is started that has ended several workers");
   if (how_.pools > 1 && !offers(pool, call->function))
     violated("a worker is given a task that it does not have");
   if (call->cancelled_in_queue) violated("a call is started that was cancelled while it was queued");
   if (call->deadline != never && now_ > call->deadline + slack_) violated("an expired call is started");
-  auto const payload = run.message.payload();
-  if (payload.size() != argument_size || !is_large_of(run.message, run.key.call.number, call->large) ||
-      load_le<std::uint64_t>(payload.data() + 8) != run.key.call.number) {
-    violated("a run with another call's arguments");
+}
+
+// Calls of one function, no more than their limits allow, and none that must run by itself.
+void world::observe_company(task const& made) {
+  reach(state::ran_as_one);
+  auto const* const first = find(made.company.front());
+  std::uint64_t weight = 0;
+  for (auto const& id : made.company) {
+    auto const* const call = find(id);
+    if (call == nullptr || call->function != first->function) return violated("a batch of several functions");
+    weight += call->weight;
+    if (call->suspect) violated("a call runs beside others that may have ended a worker");
   }
+  auto const most = batching_of(first->function, 0);
+  if (made.company.size() > most.max_items || (most.max_weight != 0 && weight > most.max_weight))
+    violated("a batch is larger than it may be");
 }
 
 // Whoever waits in a worker is small, or the only one.
@@ -290,11 +330,22 @@ void world::observe_silence(std::uint32_t epoch) {
              std::to_string((now_ - heard) / millisecond) + " ms");
 }
 
-void world::observe_at_hub(frame const& message) {
+void world::observe_at_hub(connection const& over, frame const& message) {
+  if (how_.nests > 0) observe_nested_at_hub(over, message);
   if (!how_.reliable) about(message.head.epoch).heard = now_;
   observe_turn_at_hub(message);
   auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
+  if (how_.batched && answers && over.of_worker && (message.head.flags & flag_shared) != 0) {
+    reach(state::threw_together);
+    auto const id = own_id(message.head.call);
+    auto* const call = find(id);
+    attempt_key const key{message.head.call, message.head.attempt, message.head.epoch};
+    if (call != nullptr && call->may_repeat) suspect({id, name_of(key)});
+  }
   if (answers && how_.prefetch_bytes != 0 && how_.reliable) --about(message.head.epoch).unanswered;
+  if (how_.services != 0 && over.of_worker && message.head.type == frame_type::error &&
+      message.head.call.session == 0)
+    observe_entry_failed(over);
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
   auto const& id = message.head.call;
   for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
@@ -343,14 +394,14 @@ void world::observe_turn_of_run(std::uint32_t index, call_id id) {
   if (mine == nullptr || mine->order == 0) return;
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
     auto const& other = workers_[i];
-    if (i == index || other.core == nullptr || !other.running) continue;
-    auto const* const its = turns_.terms_of(other.key.call);
+    if (i == index || other.core == nullptr || other.tasks.empty()) continue;
+    auto const* const its = turns_.terms_of(other.tasks.front().call);
     if (its != nullptr && its->order == mine->order && its->credential == mine->credential)
       violated("two calls of one order key run at once");
   }
 }
 
-void world::observe_from_hub(frame const& message) {
+void world::observe_from_hub(peer_id peer, frame const& message) {
   observe_turn_from_hub(message);
   auto head = message.head;
   if (head.type == frame_type::welcome && !how_.reliable) about(head.epoch).heard = now_;
@@ -359,14 +410,28 @@ void world::observe_from_hub(frame const& message) {
     head.type = announced.head.type;
     if (head.type == frame_type::result) return;  // its value is in the chunks
   }
+  if (how_.nests > 0) {
+    failure error;
+    if (head.type == frame_type::error && read_error(message, error)) observe_deadlock(error);
+    for (std::uint32_t i = 0; i < read_item_count(message); ++i)
+      if (auto* const call = find({head.call.session, head.call.number + i}))
+        observe_nested_from_hub(peer, head, *call);
+  }
   packed_items items;
+  if (how_.services != 0 && head.type == frame_type::assign && head.call.session == 0)
+    return observe_entry(link_of(peer), message);
   if (head.type == frame_type::assign) {
     if (!how_.reliable && is_repetition(head)) return;
     if (!how_.reliable) observe_silence(head.epoch);
     if (message.head.type == frame_type::assign && !read_items(message, items))
       violated("items that do not add up");
-    for (std::uint32_t i = 0; i < items.count; ++i)
-      observe_assigned(head, {head.call.session, head.call.number + i});
+    for (std::uint32_t i = 0; i < items.count; ++i) {
+      attempt_key const key{{head.call.session, head.call.number + i}, head.attempt, head.epoch};
+      auto const id = head.call.session != 0
+                          ? key.call
+                          : introduced(key.call.number, message.payload().subspan(i * argument_size));
+      observe_assigned(key, id);
+    }
     if (how_.prefetch_bytes != 0 && how_.reliable) observe_prefetch(message);
   } else if (head.type == frame_type::cancel) {
     observe_cancel(message);
@@ -385,17 +450,26 @@ void world::observe_cancel(frame const& message) {
   auto const& head = message.head;
   if (!how_.reliable || (head.flags & flag_recall) != 0) return;
   for (std::uint32_t i = 0; i < read_item_count(message); ++i)
-    if (auto* const call = find({head.call.session, head.call.number + i})) call->fenced = head.attempt;
+    if (auto* const call = find(own_id({head.call.session, head.call.number + i})))
+      call->fenced = name_of({{head.call.session, head.call.number + i}, head.attempt, head.epoch});
 }
 
-void world::observe_assigned(header const& head, call_id id) {
+// Of a batch that the hub has put together.
+call_id world::introduced(std::uint64_t number, std::span<std::byte const> argument) {
+  if (argument.size() < argument_size) return {};
+  if (company_.size() <= number) company_.resize(number + 1);
+  return company_[number] = {load_le<std::uint64_t>(argument.data()),
+                             load_le<std::uint64_t>(argument.data() + 8)};
+}
+
+void world::observe_assigned(attempt_key const& key, call_id id) {
   auto* const call = find(id);
   if (call == nullptr) return violated("an assignment of no call");
   if (call->durable && call->recorded > synced_)
     violated("a durable call is started before the journal has it");
   if (call->durable && call->recorded == 0) violated("a durable call is started that was not recorded");
-  call->last_attempt = head.attempt;
-  call->last_epoch = head.epoch;
+  call->last_attempt = name_of(key);
+  call->last_epoch = key.epoch;
 }
 
 void world::observe_value(call_id id, std::span<std::byte const> payload) {
@@ -403,7 +477,7 @@ void world::observe_value(call_id id, std::span<std::byte const> payload) {
   if (call == nullptr || payload.size() != value_size) return violated("a result of no call");
   auto const attempt = load_le<std::uint32_t>(payload.data() + 8);
   auto const epoch = load_le<std::uint32_t>(payload.data() + 12);
-  auto const counts = attempt > call->fenced && attempt == call->last_attempt && epoch == call->last_epoch;
+  auto const counts = attempt != call->fenced && attempt == call->last_attempt && epoch == call->last_epoch;
   if (!restarted_ && !counts) {
     violated("a fenced attempt's value is taken: attempt " + std::to_string(attempt) + " of epoch " +
              std::to_string(epoch) + ", not " + std::to_string(call->last_attempt) + " of " +
@@ -418,10 +492,44 @@ bool world::is_repetition(header const& assign) {
   return false;
 }
 
-void world::check_timeout(worker_node const& node) {
-  auto const* const call = find(node.key.call);
-  if (call == nullptr || call->timeout == 0 || !how_.reliable || node.stopping) return;
-  if (now_ - node.since > call->timeout + slack_ + millisecond) violated("an attempt outlasts its timeout");
+void world::check_timeout(task const& ended) {
+  auto const* const call = find(ended.call);
+  auto const others = !ended.company.empty();  // one that outlasts its timeout waits for them
+  if (call == nullptr || call->timeout == 0 || !how_.reliable || ended.stopping || others) return;
+  if (now_ - ended.since > call->timeout + slack_ + millisecond) violated("an attempt outlasts its timeout");
+}
+
+// Whoever ran beside others when their worker ended runs by himself from now on. A throw may have kept back
+// that the hub wanted the worker's end.
+void world::note_suspects(std::vector<suspicion> const& together) {
+  if (together.size() < 2 || restarted_ || how_.step_throws > 0) return;
+  reach(state::suspected);
+  for (auto const& one : together) suspect(one);
+}
+
+void world::suspect(suspicion const& one) {
+  auto* const call = find(one.call);
+  if (call == nullptr || call->last_attempt != one.attempt || call->fenced == one.attempt) return;
+  // Of a batch, nobody is told which of its members has outlasted its time.
+  if (call->timeout == 0 || !batches(call->function)) call->suspect = true;
+}
+
+void world::observe_neighbours(worker_node const& node) {
+  if (node.tasks.size() < 2 || !how_.reliable) return;
+  for (auto const& one : node.tasks)
+    each_call(one, [&](call_id id, attempt_key const&) {
+      if (auto const* const call = find(id); call != nullptr && call->suspect)
+        violated("a call runs beside others that may have ended a worker");
+    });
+}
+
+// Neighbours of what does not stop are waited for.
+void world::observe_kill(worker_node const& node) {
+  for (auto const& one : node.tasks)
+    each_call(one, [&](call_id id, attempt_key const& key) {
+      if (auto const* const call = find(id); call != nullptr && call->fenced != name_of(key))
+        violated("a worker is killed that runs a call which somebody waits for");
+    });
 }
 
 }  // namespace yonder::core::simulation

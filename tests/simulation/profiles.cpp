@@ -182,6 +182,80 @@ std::vector<profile> make_profiles() {
   storm.idempotent = 0.3;
   storm.batches = 0.1;
 
+  // Workers run several at once, which begin and end in any order.
+  profile neighbours = local;
+  neighbours.name = "neighbours";
+  neighbours.foreign_worker = false;
+  neighbours.concurrency = 3;
+  neighbours.workers = 2;
+  neighbours.batches = 0.2;
+  neighbours.long_runs = 0.05;
+  neighbours.ignores_stop = 0.01;
+  neighbours.crashes = 0.003;
+  neighbours.idempotent = 0.3;
+  neighbours.timeouts = 0.8;
+
+  profile driven_neighbours = neighbours;
+  driven_neighbours.name = "driven_neighbours";
+  driven_neighbours.drivers = true;
+  driven_neighbours.interrupts = 0.05;
+  driven_neighbours.step_throws = 0.001;
+
+  // Functions that take several calls at once.
+  profile batched = local;
+  batched.name = "batched";
+  batched.foreign_worker = false;
+  batched.batched = true;
+  batched.workers = 3;
+  batched.window = 12;
+  batched.throws = 0.05;
+  batched.crashes = 0.005;
+  batched.long_runs = 0.05;
+
+  profile driven_batched = batched;
+  driven_batched.name = "driven_batched";
+  driven_batched.drivers = true;
+  driven_batched.concurrency = 2;
+  driven_batched.interrupts = 0.05;
+  driven_batched.large = 0.003;
+
+  // Calls that need a worker which has made a service: one that runs several calls, one that cannot always be
+  // made, one that never can.
+  profile services = local;
+  services.name = "services";
+  services.foreign_worker = false;
+  services.services = 4;
+  services.start_fails = 0.02;
+
+  profile driven_services = services;
+  driven_services.name = "driven_services";
+  driven_services.drivers = true;
+  driven_services.interrupts = 0.05;
+
+  // Tasks that make calls, and wait for them. Workers that wait make room for others,
+  profile nested = local;
+  nested.name = "nested";
+  nested.foreign_worker = false;
+  nested.workers = 2;
+  nested.window = 16;
+  nested.nests = 0.3;
+  nested.drain_every = 0;
+  nested.start_fails = nested.start_hangs = 0;
+
+  profile driven_nested = nested;
+  driven_nested.name = "driven_nested";
+  driven_nested.drivers = true;
+  driven_nested.interrupts = 0.05;
+
+  // or there are no others.
+  profile starved = nested;
+  starved.name = "starved";
+  starved.launcher = false;
+  starved.workers = 3;
+  // Nothing else ends what waits.
+  starved.worker_crash_every = starved.client_crash_every = 0;
+  starved.crashes = starved.timeouts = starved.deadlines = starved.cancels = starved.ignores_stop = 0;
+
   profile journal = local;
   journal.name = "journal";
   journal.journal = true;
@@ -236,8 +310,36 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
-  return {fast,         local,   drains, batches, lossy, leaky,   wild,  slow,   rough, driven, broken,
-          driven_lossy, stopped, pools,  credit,  storm, journal, turns, leases, crowd, swarm};
+  return {fast,
+          local,
+          drains,
+          batches,
+          lossy,
+          leaky,
+          wild,
+          slow,
+          rough,
+          driven,
+          broken,
+          driven_lossy,
+          stopped,
+          pools,
+          credit,
+          storm,
+          neighbours,
+          driven_neighbours,
+          nested,
+          driven_nested,
+          starved,
+          batched,
+          driven_batched,
+          services,
+          driven_services,
+          journal,
+          turns,
+          leases,
+          crowd,
+          swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }
@@ -286,6 +388,7 @@ std::vector<field> const& fields() {
       {"ignores_stop", &profile::ignores_stop, nullptr},
       {"crashes", &profile::crashes, nullptr},
       {"long_runs", &profile::long_runs, nullptr},
+      {"nests", &profile::nests, nullptr},
       {"batches", &profile::batches, nullptr},
       {"cancels", &profile::cancels, nullptr},
       {"deadlines", &profile::deadlines, nullptr},
@@ -326,6 +429,7 @@ profile drawn(profile const& how, std::uint64_t seed) {
   made.workers = 1 + static_cast<int>(random.below(6));
   made.window = 1 << random.below(8);
   made.functions = 1 + random.below(4);
+  made.concurrency = random.below(3) == 0 ? 2 + static_cast<int>(random.below(3)) : 1;
   made.drivers = random.below(3) != 0;
   made.queue_frames = static_cast<std::uint32_t>(1 + random.below(64));
   made.longest_delay = made.shortest_delay << random.below(9);

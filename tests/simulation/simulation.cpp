@@ -30,18 +30,26 @@ report world::run() {
 // --- the beginning and the end
 
 void world::begin() {
-  clients_.resize(static_cast<std::size_t>(how_.clients));
   // With room for those that are about to end.
-  auto const most = static_cast<std::size_t>(how_.pools == 1 ? how_.workers : 2 * how_.workers * how_.pools);
-  auto const kinds = how_.needs == 0 ? 1 : 2 * kinds_of_needs();
-  workers_.resize(most * kinds + (how_.foreign_worker ? 1 : 0));
+  auto most = static_cast<std::size_t>(how_.pools == 1 ? how_.workers : 2 * how_.workers * how_.pools);
+  most *= static_cast<std::size_t>(1 + 2 * how_.services);
+  if (how_.needs != 0) most *= 2 * kinds_of_needs();
+  for (std::uint32_t i = 0; how_.services != 0 && i <= static_cast<std::uint32_t>(how_.services); ++i)
+    requirements_.push_back(requirements_of(i));
+  if (how_.nests > 0 && how_.launcher) most *= waiting_for_each;
+  workers_.resize(most + (how_.foreign_worker ? 1 : 0));
+  clients_.resize(static_cast<std::size_t>(how_.clients) + (how_.nests > 0 ? workers_.size() : 0));
+  for (auto i = static_cast<std::uint32_t>(how_.clients); i < clients_.size(); ++i)
+    clients_[i].worker = i - static_cast<std::uint32_t>(how_.clients);
   client_stillness_.resize(clients_.size());
   worker_stillness_.resize(workers_.size());
+  always_taken_ = how_.reliable && how_.pools == 1 && !how_.foreign_worker && how_.nests + how_.needs == 0 &&
+                  how_.services == 0;
   make_hub();
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
     if (!how_.launcher || is_foreign(i)) start_worker(i, 0);
   }
-  for (std::uint32_t i = 0; i < clients_.size(); ++i) start_client(i);
+  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(how_.clients); ++i) start_client(i);
   for (std::uint32_t i = 0; i < chaos_kinds; ++i) plan_chaos(i);
 }
 
@@ -143,6 +151,7 @@ void world::do_happen(happening const& what) {
     case kind::worker_watches: return watch(what.a, what.b);
     case kind::syncs: return sync(what.a);
     case kind::goes_on: return go_on(what.a, static_cast<role>(what.b));
+    case kind::task_wakes: return wake(what.a, what.b);
   }
 }
 
@@ -165,7 +174,7 @@ void world::tick_worker(std::uint32_t index) {
   auto& node = workers_[index];
   if (node.core == nullptr || node.ticks_at > now_) return;
   node.ticks_at = never;
-  if (how_.drivers && node.running && !node.taken_over) return;  // nobody looks
+  if (how_.drivers && !node.listens()) return;  // nobody looks
   auto const waited = node.core->queued();
   node.core->tick(now_, out_);
   if (waited != 0) check_handed_back(node, waited);
@@ -209,6 +218,9 @@ void world::lose_at_hub(std::uint32_t peer, std::uint32_t signal) {
       loss.started = known->started;
       if (auto* const call = find(known->crashed); call != nullptr && !restarted_) ++call->kills;
     }
+    note_suspects(known->together);
+    for (auto const& key : known->ran)
+      if (auto* const call = find(key.call)) note_attempt_over(*call, key.attempt);
     lost_levels_.erase(known);
   }
   hub_->lost(now_, peer, loss, out_);
@@ -245,7 +257,8 @@ void world::plan_chaos(std::uint32_t which) {
 void world::inject_fault(std::uint32_t which) {
   if (stopping_) return;
   auto const worker_index = static_cast<std::uint32_t>(random_.below(workers_.size()));
-  auto const client_index = static_cast<std::uint32_t>(random_.below(clients_.size()));
+  auto const client_index =
+      static_cast<std::uint32_t>(random_.below(static_cast<std::uint64_t>(how_.clients)));
   auto const of_worker = random_.below(2) != 0;
   // What a process does, it does not do while it stands still.
   auto const worker_stands = still(worker_index, role::worker) != nullptr;
@@ -318,6 +331,7 @@ stillness* world::who_is_still(happening const& what) {
     case kind::worker_tick:
     case kind::run_ends:
     case kind::worker_reads:
+    case kind::task_wakes:
     case kind::worker_watches: return still(what.a, role::worker);
     case kind::worker_starts: return of_hub(what.a, role::worker);
     case kind::client_comes:
@@ -333,7 +347,9 @@ stillness* world::who_is_still(happening const& what) {
 
 void world::stop_somebody() {
   auto const of = static_cast<role>(random_.below(3));
-  auto const nodes = of == role::hub ? 1 : of == role::client ? clients_.size() : workers_.size();
+  auto const nodes = of == role::hub      ? 1
+                     : of == role::client ? static_cast<std::size_t>(how_.clients)
+                                          : workers_.size();
   auto const index = static_cast<std::uint32_t>(random_.below(nodes));
   auto const longest = of == role::hub ? how_.longest_hub_stop : how_.longest_stop;
   auto& one = stillness_of(index, of);

@@ -24,6 +24,7 @@ struct profile {
   int clients = 4;
   int workers = 4;
   int most_calls = 0;     // of each client; 0: as many as there is time for
+  int concurrency = 1;    // attempts that a worker runs at once
   int window = 64;        // calls that each client keeps in flight
   bool launcher = false;  // the hub starts the workers; otherwise they come by themselves
   int pools = 1;  // of workers, each with some of the functions, and some in common; `workers` of each
@@ -53,9 +54,12 @@ struct profile {
   double narrow = 0;  // of connections: they carry less than both ends were told
 
   double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;  // of runs
-  double batches = 0;  // of submissions: up to 40 calls in one frame
-  double turns = 0;    // of submissions: with a priority, a fairness key, an order key
-  double needs = 0;    // of submissions: that say what their worker is to have
+  double turns = 0;      // of submissions: with a priority, a fairness key, an order key
+  bool batched = false;  // every other function takes several calls at once
+  int services = 0;      // that calls need: each is made by the workers of its own pool
+  double nests = 0;      // of runs: whose task makes calls of its own
+  double batches = 0;    // of submissions: up to 40 calls in one frame
+  double needs = 0;      // of submissions: that say what their worker is to have
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0, durable = 0;  // of calls
 };
 
@@ -121,7 +125,16 @@ enum class state : std::uint8_t {
   row_closed,          // the watchdog closed one
   turns_shared,        // several wanted to be served at once
   leased,              // a worker had a GPU, a core, or memory for itself
-  last = leased
+  ran_together,        // a worker ran several attempts at once
+  suspected,           // a worker ended while it ran several
+  nested,              // a task made calls
+  worker_waited,       // a worker waited for them
+  deadlocked,          // a call was given up because all waited for each other
+  ran_as_one,          // several calls ran as one
+  threw_together,      // and failed as one
+  entered,             // a worker made a service
+  entry_failed,        // one that could not be made
+  last = entry_failed
 };
 inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
 std::string_view to_string(state one);

@@ -90,6 +90,28 @@ TEST_CASE("simulated: clients that take nothing are held no more for than their 
   keeps_every_promise("credit", 10);  // most are cancelled
 }
 
+TEST_CASE("simulated: workers that run several calls at once end none for its neighbour") {
+  keeps_every_promise("neighbours");
+  keeps_every_promise("driven_neighbours");
+}
+
+TEST_CASE(
+    "simulated: tasks that call wait for nothing that cannot come, and what they called ends with them") {
+  keeps_every_promise("nested");
+  keeps_every_promise("driven_nested");
+  keeps_every_promise("starved");
+}
+
+TEST_CASE("simulated: calls that run as one end each in its own way, and wait for no company in vain") {
+  keeps_every_promise("batched");
+  keeps_every_promise("driven_batched");
+}
+
+TEST_CASE("simulated: services are made before their calls, and those that cannot be made fail these") {
+  keeps_every_promise("services");
+  keeps_every_promise("driven_services");
+}
+
 TEST_CASE("simulated: retries of everybody at once are made in a measured way") {
   keeps_every_promise("storm");
 }

@@ -40,7 +40,10 @@ inline constexpr duration longest_unnoticed =
 inline constexpr std::uint32_t most_kills = 8;  // of one call; some of them may be laid to another's account
 inline constexpr std::size_t most_in_a_worker = std::size_t{64} * 64;  // bytes of small calls
 inline constexpr double retries_per_second = 200;
+inline constexpr std::size_t waiting_for_each =
+    12;  // workers may wait for calls of their tasks, of each that may compute
 inline constexpr std::uint64_t coded_one_in = 8;  // frames on whose way nothing happens to bits
+inline constexpr auto service_name = "simulated::service";
 inline constexpr std::size_t argument_size = 16;
 inline constexpr std::size_t value_size = 16;
 inline constexpr std::size_t narrow_bytes = 4'000;  // what a narrow connection's transport carries
@@ -75,10 +78,29 @@ struct record {
   bool cursed = false;       // ends every worker that runs it
   bool large_value = false;  // past what some end receives
   bool may_repeat = false;
-  std::uint32_t rest = 1;  // calls of its batch, from this one on
+  std::uint8_t service = 0;  // that its worker must have made, from 1; 0: none
+  std::uint8_t weight = 0;   // in a batch that runs as one
+  std::uint32_t rest = 1;    // calls of its batch, from this one on
   turn_terms turn;
-  std::uint32_t needs = 0;          // what its worker is to have (leases.cpp)
+  std::uint32_t needs = 0;  // what its worker is to have (leases.cpp)
+  bool fresh = false;       // it waits at the hub for the first time
+  bool ended_at_hub = false;
+  std::uint32_t relation = 0;       // its place in world::relations_, from 1; 0: no task has to do with it
+  bool suspect = false;             // a worker ended while it ran this beside others
   bool cancelled_in_queue = false;  // the hub had not assigned it when it took the cancel
+};
+
+// What is known of a call that a task has made, and of the calls that its own task has made.
+struct relation {
+  attempt_key parent;       // attempt 0: no task has made it
+  std::uint32_t depth = 0;  // so many calls lie around it
+  std::uint32_t run = 0;    // of the parent's worker
+
+  std::vector<call_id> children;                     // of its latest attempt
+  std::uint64_t ended = 0;                           // of them, as the hub has said
+  std::uint64_t waits_at = wait_message::no_longer;  // as its client has said
+  std::uint32_t over = 0;                            // attempts up to this one have ended
+  time_point over_since = 0;
 };
 
 // One life of a client process.
@@ -114,10 +136,13 @@ struct shell {
   driver::agenda<output> due;
 };
 
+inline constexpr std::uint32_t no_slot = static_cast<std::uint32_t>(-1);
+
 enum class role : std::uint8_t { hub, client, worker };
 
 struct client_node {
-  bool abandoned = false;  // cut off for ever
+  bool abandoned = false;          // cut off for ever
+  std::uint32_t worker = no_slot;  // whose own client this is; no_slot: nobody's
   shell driven;
   std::unique_ptr<client> core;
   std::uint32_t generation = 0;
@@ -127,7 +152,23 @@ struct client_node {
   int in_flight = 0;
 };
 
-enum class conduct : std::uint8_t { returns, throws, hangs, ignores_stop, crashes };
+enum class conduct : std::uint8_t { returns, throws, hangs, ignores_stop, crashes, calls };
+
+// What a worker runs: an attempt, or several as one.
+struct task {
+  attempt_key key;                    // of the first
+  call_id call;                       // of it
+  std::vector<out::run::item> items;  // of several, and
+  std::vector<call_id> company;       // whose they are
+  std::uint32_t run = 0;              // which of its worker's runs this is
+  conduct does{};
+  time_point since = 0;
+  bool stopping = false;
+  std::uint32_t makes = 0;  // a service, from 1; 0: none
+  bool called = false;      // it has made its calls,
+  std::uint32_t open = 0;   // so many of which have not ended,
+  bool waits = false;       // and waits for them
+};
 
 struct worker_node {
   bool abandoned = false;  // cut off for ever
@@ -145,16 +186,29 @@ struct worker_node {
   std::uint32_t generation = 0;
   peer_id peer = 0;
   time_point ticks_at = never;
-  bool running = false;
-  attempt_key key;
-  conduct does{};
-  std::uint32_t run = 0;               // counts its runs
+  std::uint32_t concurrency = 1;
+  std::vector<task> tasks;             // that run
+  std::uint32_t run = 0;               // counts them
   std::optional<std::uint32_t> needs;  // of the calls that it runs; none: it ran none yet
   std::vector<std::string> gpus;       // that it was started with
   std::vector<std::uint32_t> cores;
   std::uint64_t started = 0;  // the published level
-  time_point since = 0;
-  bool stopping = false;
+
+  task* find(std::uint32_t wanted) {
+    for (auto& one : tasks)
+      if (one.run == wanted) return &one;
+    return nullptr;
+  }
+
+  std::uint32_t start = 0;            // of the hub; 0: it came by itself
+  std::uint32_t service = 0;          // that it has made; 0: none
+  std::uint32_t enters = 0;           // that it was told to make
+  time_point computes_since = never;  // since when it could take a call, or takes it; never: its tasks wait
+  std::size_t outstanding = 0;        // items, as the hub knows it
+  call_id waiting;                    // whose task it has said to wait
+
+  // Whether somebody reads what comes.
+  bool listens() const { return tasks.empty() || taken_over || concurrency > 1; }
 
   // The row that it runs, with drivers.
   out::run row;                      // as it was asked for; count 1: none
@@ -194,6 +248,7 @@ enum class kind : std::uint8_t {
   worker_watches,  // a: worker, b: generation
   syncs,           // a: record of the journal
   goes_on,         // a: node, b: its role; it had stopped
+  task_wakes,      // a: worker, b: run
 };
 
 enum chaos_kind : std::uint32_t {
@@ -221,6 +276,12 @@ struct stillness {
   time_point since = 0;
   time_point went_on = 0;  // when it last did
   std::vector<happening> put_off;
+};
+
+// An attempt, as world::name_of() names it.
+struct suspicion {
+  call_id call;
+  std::uint32_t attempt = 0;
 };
 
 class world {
@@ -274,7 +335,8 @@ class world {
   // --- the hub
 
   void make_hub();
-  static std::string identity_of(bool of_worker, std::uint32_t index) {
+  std::string identity_of(bool of_worker, std::uint32_t index) const {
+    if (!of_worker && clients_[index].worker != no_slot) return identity_of(true, clients_[index].worker);
     return (of_worker ? "worker" : "client") + std::to_string(index);
   }
   static link_timing timing();
@@ -300,7 +362,9 @@ class world {
   static void write_needs(byte_buffer& body, std::uint32_t needs);
   static void write_turn(byte_buffer& body, turn_terms const& turn);
   void add_argument(byte_buffer& body, client_node const& node, std::uint64_t number) const;
-  call_id submit_one(client_node& node, std::string_view function, call_policy const& policy);
+  call_id submit_one(client_node& node, std::string_view function, call_policy const& policy,
+                     attempt_key const& parent = {});
+  call_policy draw_policy();
   call_id submit_batch(client_node& node, std::string_view function, call_policy const& policy,
                        std::uint64_t count);
   static std::vector<std::string> const& function_names();
@@ -319,7 +383,6 @@ class world {
 
   // --- workers
 
-  static constexpr std::uint32_t no_slot = static_cast<std::uint32_t>(-1);
   static constexpr std::uint32_t no_pool = static_cast<std::uint32_t>(-1);
   std::uint32_t free_slot();
   // The worker that came by itself, and has none of the clients' functions.
@@ -335,9 +398,13 @@ class world {
     std::vector<function_info> made;
     for (std::uint32_t i = 0; i < how_.functions; ++i)
       if (offers(pool, i)) made.push_back({function_names()[i], 7, ""});
+    if (how_.services != 0) made.push_back({service_name, 7, ""});
     return made;
   }
   // Where starts fail, if there are several pools.
+  // Every other function takes several calls at once.
+  bool batches(std::uint32_t function) const { return how_.batched && function % 2 == 0; }
+  static batch_policy batching_of(std::uint32_t function, std::uint8_t weight);
   bool is_troubled(std::uint32_t pool) const { return how_.pools == 1 || pool == 0; }
   bool may_lack_workers(record const& call) const;
   void start_worker(std::uint32_t index, std::uint32_t start);
@@ -345,9 +412,25 @@ class world {
   void after_worker(std::uint32_t index);
   void begin_run(std::uint32_t index, out::run const& run);
   void begin_item(std::uint32_t index, out::run const& run);
+  void identify(task& made, out::run const& run);
+  // Calls see(call, key) for each call that it is of.
+  template <class See>
+  static void each_call(task const& one, See&& see) {
+    if (one.company.empty()) return see(one.call, one.key);
+    for (std::size_t i = 0; i < one.company.size(); ++i) see(one.company[i], one.items[i].key);
+  }
+  // How an attempt is named in its value: those of one frame that the hub has put together have its numbers.
+  static std::uint32_t name_of(attempt_key const& key) {
+    constexpr auto own = std::uint32_t{1} << 31;
+    return key.call.session != 0 ? key.attempt : static_cast<std::uint32_t>(key.call.number) | own;
+  }
+  // Of an id that the hub has given to the members of a batch: the call's own.
+  call_id own_id(call_id id) const {
+    return id.session != 0 || id.number >= company_.size() ? id : company_[id.number];
+  }
   void begin_row(std::uint32_t index, out::run&& row);
   void begin_next(std::uint32_t index);
-  bool goes_on_in_row(worker_node& node);
+  bool goes_on_in_row(worker_node& node, task const& ended);
   void close_row(std::uint32_t index);
   void tell_row(worker_node& node);
   conduct draw_conduct();
@@ -355,7 +438,51 @@ class world {
   duration draw_patience(duration usual) { return random_.below(16) == 0 ? never : usual; }
   void stop_run(std::uint32_t index, attempt_key const& key);
   void end_run(std::uint32_t index, std::uint32_t run);
+  void answer(worker_node& node, task const& ended);
+  failure failure_of(task const& ended);
+  frame value_of(call_id call, attempt_key const& key);
+  static void add_value(byte_buffer& to, call_id call, attempt_key const& key);
   void end_worker(std::uint32_t index, std::uint32_t signal);
+  void note_loss(worker_node const& node, std::uint32_t signal);
+
+  // --- nests
+
+  std::uint32_t inner_of(std::uint32_t worker) const {
+    return static_cast<std::uint32_t>(how_.clients) + worker;
+  }
+  relation& relation_of(record& call);
+  relation const* known_relation(record const& call) const;
+  std::uint32_t depth_of(record const& call) const;
+  bool makes_calls(record const& call);
+  void wake(std::uint32_t index, std::uint32_t run);
+  void make_calls(std::uint32_t index, task& parent);
+  void relate(record& child, call_id id, attempt_key const& parent, std::uint32_t run);
+  void child_ended(client_node const& inner, record const& call);
+  void end_calls(std::uint32_t index, task const& ended);
+  void note_computes(worker_node& node) const;
+  void note_queued(record& call);
+  void note_not_queued(record& call);
+  void observe_nested_at_hub(connection const& over, frame const& message);
+  void note_ended_at_hub(record& call);
+  void note_attempt_over(record& call, std::uint32_t attempt);
+  void observe_nested_from_hub(peer_id peer, header const& head, record& call);
+  void observe_nested_assigned(connection const& over, record& call);
+  void observe_computing(worker_node const& chosen);
+  void observe_deadlock(failure const& error);
+  void observe_outlived(task const& ended);
+
+  // --- services
+
+  std::uint32_t concurrency_of(std::uint32_t service) const;
+  std::string requirements_of(std::uint32_t service) const;
+  static bool may_fail(std::uint32_t service);
+  static bool is_entry(out::run const& run);
+  void begin_entry(std::uint32_t index, out::run const& run);
+  conduct conduct_of(std::uint32_t service);
+  void end_entry(worker_node& node, task const& ended);
+  void observe_entry(connection const& over, frame const& assign);
+  void observe_entry_failed(connection const& over);
+  void observe_service(worker_node const& node, task const& made);
 
   // --- drivers
 
@@ -380,7 +507,7 @@ class world {
   void serve(std::uint32_t index);
   void watch(std::uint32_t index, std::uint32_t generation);
   void begin_watched(std::uint32_t index);
-  void end_watched(std::uint32_t index);
+  void end_watched(std::uint32_t index, attempt_key const& key);
 
   // --- what is observed
 
@@ -388,9 +515,11 @@ class world {
 
   record* find(call_id id);
   epoch_record& about(std::uint32_t epoch);
-  void observe_run(out::run const& run, std::uint32_t pool);
-  void observe_at_hub(frame const& message);
-  void observe_from_hub(frame const& message);
+  void observe_run(task const& made, out::run const& run, std::uint32_t pool);
+  void observe_start(call_id id, std::uint32_t pool);
+  void observe_company(task const& made);
+  void observe_at_hub(connection const& over, frame const& message);
+  void observe_from_hub(peer_id peer, frame const& message);
   void observe_turn_at_hub(frame const& message);
   void observe_turn_from_hub(frame const& message);
   void observe_turn_of_run(std::uint32_t index, call_id id);
@@ -398,10 +527,16 @@ class world {
   bool is_repetition(header const& assign);
   void observe_prefetch(frame const& assign);
   void observe_silence(std::uint32_t epoch);
-  void observe_assigned(header const& head, call_id id);
+  void observe_assigned(attempt_key const& key, call_id id);
+  call_id introduced(std::uint64_t number, std::span<std::byte const> argument);
   void observe_value(call_id id, std::span<std::byte const> payload);
-  void check_timeout(worker_node const& node);
+  void check_timeout(task const& ended);
+  void note_suspects(std::vector<suspicion> const& together);
+  void suspect(suspicion const& one);
+  void observe_neighbours(worker_node const& node);
+  void observe_kill(worker_node const& node);
   void check_held();
+  void check_idle();
   void observe_remaining(frame const& message);
   void observe_cancel(frame const& message);
   void check_retries();
@@ -454,7 +589,9 @@ class world {
   struct lost_level {
     peer_id peer = 0;
     std::uint64_t started = 0;
-    call_id crashed;  // the call that ended it; of no session: none did
+    call_id crashed;                       // the call that ended it; of no session: none did
+    std::vector<suspicion> together = {};  // those that ran beside each other, if it ended by itself
+    std::vector<attempt_key> ran = {};     // where tasks make calls
   };
   struct slot_reservations {
     std::vector<std::uint32_t> slots;
@@ -473,6 +610,7 @@ class world {
   bool stopping_ = false;
   std::uint64_t happenings_ = 0;
   std::uint32_t barren_ = no_pool;  // the pool that the world does not heal
+  bool always_taken_ = false;       // whatever waits can be taken by every worker
   time_point hub_since_ = second;
   std::uint64_t synced_ = 0;   // of the journal
   bool some_unknown_ = false;  // what some pool offers is not known before its first worker
@@ -497,6 +635,12 @@ class world {
   std::vector<worker_node> workers_;
   std::vector<incarnation> lives_;
   std::uint64_t worker_sessions_ = 0;
+  std::vector<call_id> company_;                              // by the hub's own numbers
+  std::vector<std::string> requirements_;                     // by service
+  std::unordered_map<std::uint64_t, time_point> started_at_;  // by start, where there are services
+  std::unordered_map<std::uint32_t, time_point> failed_at_;   // by service, the last time
+  std::deque<relation> relations_;
+  std::array<std::size_t, 8> fresh_{};  // by depth, calls that wait at the hub for the first time
   slot_reservations reserved_;
   std::unordered_map<std::uint64_t, std::uint32_t> hung_starts_;    // by start, the slot
   std::unordered_map<std::uint64_t, std::uint32_t> pool_of_start_;  // of those under way

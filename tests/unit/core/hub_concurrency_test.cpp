@@ -248,6 +248,23 @@ TEST_CASE("a worker is lost while it runs what its own task has called, too") {
   }
 }
 
+TEST_CASE("promise 8: a worker that must end does so, too, when its last neighbour was given up in vain") {
+  for (auto const reliable : {true, false}) {
+    loopback net({}, reliable);
+    auto& client = net.add_client();
+    auto& worker = add_worker(net, 2);
+    net.cancel(client, net.submit(client, "stuck"));
+    auto const neighbour = net.submit(client, "neighbour");
+    REQUIRE(worker.runs.size() == 2);
+    net.wait(30 * second);
+    CHECK(net.hub().counters().workers_killed == 0);
+    net.cancel(client, neighbour);
+    CHECK(net.hub().counters().workers_killed == 0);
+    net.wait(3 * second);
+    CHECK(net.hub().counters().workers_killed == 1);
+  }
+}
+
 TEST_CASE("what stops at last lets its worker go in good order") {
   loopback net;
   auto& client = net.add_client();
@@ -292,6 +309,51 @@ TEST_CASE(
   CHECK(how_ended(client, poison) == errc::worker_lost);
   CHECK(client.outcomes.at(honest.number).ok());
   CHECK(client.outcomes.at(bystander.number).ok());
+}
+
+TEST_CASE("promise 12: what runs alone does so until it has ended, also when it was given up") {
+  loopback net;
+  auto& client = net.add_client();
+  call_policy again;
+  again.idempotent = true;
+  net.submit(client, "poison", again);
+  net.submit(client, "other", again);
+  net.lose(add_worker(net, 2), crash());
+  auto& next = add_worker(net, 2);
+  net.wait(20 * second);
+  REQUIRE(next.runs.size() == 1);
+  net.cancel(client, {next.runs[0].key.call});
+  net.submit(client, "bystander");
+  CHECK(next.runs.size() == 1);
+  net.finish(next, "value");
+  CHECK(next.runs.size() == 1);
+  net.finish(next, "value");
+  net.finish(next, "value");
+  CHECK(net.hub().census().calls == 0);
+}
+
+TEST_CASE("promise 12: what runs alone is not taken along in the place of a call that has expired") {
+  loopback net;
+  auto& client = net.add_client();
+  batch_policy const together{4, second, 0, 1};
+  auto const submit = [&](char const* text, call_policy policy) {
+    return net.submit(client, text, policy, "echo", 7, {}, {}, &together);
+  };
+  call_policy again;
+  again.idempotent = true;
+  submit("poison", again);
+  auto& first = add_worker(net, 2);
+  submit("neighbour", again);
+  REQUIRE(first.runs.size() == 2);
+  net.lose(first, crash());
+  net.submit(client, "busy", {}, "other", 8);
+  call_policy soon;
+  soon.deadline = 10 * second;
+  submit("expires", soon);
+  net.wait(9 * second);
+  net.now += 2 * second;
+  auto& next = add_worker(net, 2);
+  CHECK(running(next) == "busy ");
 }
 
 TEST_CASE("promise 2: of several that a lost worker had, those past its mark are queued again for nothing") {

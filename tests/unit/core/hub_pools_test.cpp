@@ -130,6 +130,20 @@ TEST_CASE(
   CHECK(t.net.hub().census().functions == 3);  // of the pool that the hub was made with
 }
 
+TEST_CASE("a service that could not be made is not tried again at once for the next call") {
+  tested_hub t;
+  t.submit(model_of("huge"), "a");
+  t.net.finish(t.come(), not_made("no such folder"));
+  t.net.wait(second);
+  t.net.finish(t.come(), not_made("no such folder"));
+  t.submit(model_of("huge"), "b");
+  CHECK(t.net.starts.size() == 2);
+  t.net.wait(150 * millisecond);
+  CHECK(t.net.starts.size() == 2);
+  t.net.wait(second);
+  CHECK(t.net.starts.size() == 3);
+}
+
 TEST_CASE("a worker that ends, or hangs, while it makes its service is a failed start") {
   tested_hub t;
   auto const call = t.submit(model_of("tiny"), "a");

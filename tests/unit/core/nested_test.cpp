@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that tasks make: who waits, who comes first, and what ends with whom.
 #include "tests/unit/core/loopback.hpp"
+#include "tests/unit/core/raw_peer.hpp"
 
 #include <algorithm>
 #include <map>
@@ -8,6 +9,8 @@
 
 using namespace yonder::core;
 using test::loopback;
+using test::raw_hub;
+using test::raw_peer;
 using test::text_of;
 using yonder::errc;
 
@@ -248,6 +251,73 @@ TEST_CASE("where all who could take a call wait and none can be started, the you
   net.finish(left, "a");
   CHECK(client.outcomes.size() == 2);
   CHECK(net.hub().census().calls == 0);
+}
+
+TEST_CASE("so it is where the last of those that they wait for comes back from its backoff") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& tasks = net.add_client();
+  auto& one = net.add_worker();
+  auto& other = net.add_worker();
+  net.submit(client, "a");
+  auto& left = one.runs.empty() ? other : one;
+  auto& right = one.runs.empty() ? one : other;
+  call_policy again;
+  again.retries = 1;
+  net.call_within(left, tasks, "in a", again);
+  net.wait_within(left, tasks);
+  REQUIRE(right.runs.size() == 1);
+  failure error;
+  error.code = errc::failed;
+  net.finish(right, std::move(error));
+  net.submit(client, "b");
+  REQUIRE(right.runs.size() == 1);
+  net.call_within(right, tasks, "in b");
+  net.wait_within(right, tasks);
+  net.wait(2 * second);
+  REQUIRE(tasks.outcomes.size() == 1);
+  CHECK(tasks.outcomes.begin()->second.error().code == errc::would_deadlock);
+}
+
+TEST_CASE("so it is where a task's wait overtakes the result of the attempt before it") {
+  raw_hub hub;
+  raw_peer caller{hub, 1, 100, {.reliable = true}};
+  raw_peer tasks{hub, 2, 200, {.reliable = true}};
+  raw_peer worker{hub, 3, 900, {.reliable = true}};
+  REQUIRE(caller.hello(peer_role::client));
+  REQUIRE(tasks.hello(peer_role::client));
+  REQUIRE(worker.hello(peer_role::worker, {{"f", 7, ""}}));
+  auto const attempt = [&](std::uint64_t of) { return attempt_key{{100, of}, 1, worker.epoch}; };
+  auto const call_within = [&](std::uint64_t of, std::uint64_t number) {
+    frame message;
+    message.head.type = frame_type::call;
+    message.head.call = {200, number};
+    message.head.signature = 7;
+    byte_buffer body;
+    write_call(body, "f", {}, {});
+    write_parent(body, attempt(of));
+    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    message.body = std::move(body);
+    tasks.say(std::move(message));
+  };
+  caller.call(1);
+  worker.answer_items(100, 1, 1);
+  caller.call(2);
+  caller.call(3);
+  REQUIRE(hub.core.census().attempts == 2);
+  call_within(2, 1);
+  call_within(3, 2);  // its worker has gone on, and the result of the one before is on its way
+  tasks.say(make_wait({attempt(3), 0}));
+  CHECK(hub.core.census().calls == 4);
+  worker.answer_items(100, 2, 1);
+  std::map<std::uint64_t, errc> ended;
+  for (auto const& message : hub.sent_to(2)) {
+    failure error;
+    if (message.head.type == frame_type::error && read_error(message, error))
+      ended[message.head.call.number] = error.code;
+  }
+  CHECK(ended[1] == errc::cancelled);
+  CHECK(ended[2] == errc::would_deadlock);
 }
 
 TEST_CASE("who waits for what goes on elsewhere is in no deadlock") {
