@@ -322,9 +322,13 @@ void worker_loop::take_back(lock& held) {
   }
 }
 
-// A stop came before the start: the task is not called.
+// A stop came before the start: the task is not called, for none of those that would have run as one.
 void worker_loop::refuse(core::out::run const& work) {
-  core_.finished(now(), work.key, failure_of(errc::cancelled, "stopped before it was started"), due_.items());
+  auto const answer = [this](core::attempt_key const& key) {
+    core_.finished(now(), key, failure_of(errc::cancelled, "stopped before it was started"), due_.items());
+  };
+  if (work.items.empty()) answer(work.key);
+  for (auto const& item : work.items) answer(item.key);
   carry_out();
 }
 

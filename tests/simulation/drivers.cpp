@@ -201,7 +201,8 @@ void world::serve(std::uint32_t index) {
         auto const work = node.turns.take();
         failure refused;
         refused.code = errc::cancelled;
-        node.core->finished(now_, work.key, std::move(refused), out_);
+        if (work.items.empty()) node.core->finished(now_, work.key, copy_of(refused), out_);
+        for (auto const& item : work.items) node.core->finished(now_, item.key, copy_of(refused), out_);
         return after_worker(index);
       }
       case step::leave: return end_worker(index, 0);
