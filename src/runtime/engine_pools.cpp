@@ -21,7 +21,7 @@ void engine::observe_machine() {
     if (lead_.ending()) return;
     time_ = now();
     survive(held, [&] {
-      hub_->observed(time_, std::move(has), hub_due_.items());
+      endurance_.once([&] { hub_->observed(time_, std::move(has), hub_due_.items()); });
       carry_out();
       flush();
     });
@@ -43,7 +43,7 @@ void engine::change_pool(Change&& change) {
   time_ = now();
   std::optional<core::failure> refused;
   survive(held, [&] {
-    refused = change();
+    endurance_.once([&] { refused = change(); });
     carry_out();
     flush();
   });
