@@ -16,6 +16,9 @@
 
 namespace yonder {
 
+template <class R>
+class call;
+
 // Names one call everywhere: the runtime that called (drawn at random), and the call's number there, from 1.
 struct call_id {
   std::uint64_t session = 0;  // of the runtime that called
@@ -85,7 +88,35 @@ class call_awaiter {
 
 }  // namespace detail
 
+namespace detail {
+
+struct call_access {
+  template <class R>
+  static call_ref const& state_of(call<R> const& one) noexcept {
+    return one.state_;
+  }
+};
+
+template <class T>
+inline constexpr bool is_call = false;
+template <class R>
+inline constexpr bool is_call<call<R>> = true;
+
+// What a call returns; nothing for others.
+template <class T>
+struct value_of_call {};
+template <class R>
+struct value_of_call<call<R>> {
+  using type = R;
+};
+
+}  // namespace detail
+
 // A call on its way: what spawn() returns. Dropping it does not cancel the call. Thread-safe.
+//
+// It can be an argument of another call where an R is expected: add.spawn(slow.spawn(1), 2). That one waits
+// in the hub until the value is there, which does not come here on its way; a call that is moved in gives its
+// value to nobody else. If it fails, so does the other, with its error.
 template <class R>
 class [[nodiscard]] call {
  public:
@@ -141,8 +172,7 @@ class [[nodiscard]] call {
   auto operator co_await() const noexcept { return detail::call_awaiter<R>(state_); }
 
  private:
-  template <class>
-  friend class fan_out;
+  friend struct detail::call_access;
 
   detail::call_ref state_;
 };

@@ -30,6 +30,9 @@ enum class errc : std::uint16_t {
   bad_configuration = 20,   // an option, a flag, an environment variable or a key file is wrong
   would_deadlock = 21,      // whoever could run the call waits for calls of its own
   nested_too_deep = 22,     // a task called a task, which called a task, and so on, past the limit
+  already_read = 26,        // a stream is read once, and so is a call that was moved into another
+  argument_gone =
+      28,  // a call whose value is an argument of this one has ended, and its hub has forgotten it
 };
 
 // What a caller can do about it. Source of the four classes: Cap'n Proto's kj::Exception::Type.
@@ -82,6 +85,8 @@ constexpr std::string_view to_string(errc code) noexcept {
     case errc::bad_configuration: return "bad_configuration";
     case errc::would_deadlock: return "would_deadlock";
     case errc::nested_too_deep: return "nested_too_deep";
+    case errc::already_read: return "already_read";
+    case errc::argument_gone: return "argument_gone";
   }
   return "unknown";
 }

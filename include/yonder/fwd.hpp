@@ -11,6 +11,12 @@ struct options;
 struct runtime_options;
 template <class R>
 class call;
+template <class T>
+class generator;
+template <class T>
+class input_stream;
+template <class T>
+class stream_range;
 template <class T, class E>
 class expected;
 

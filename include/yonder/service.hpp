@@ -94,8 +94,20 @@ struct method_on_worker<Function, Name, type_list<P...>> {
     auto* const slot = current_service();
     auto* const object = slot != nullptr ? slot->template get<T>() : nullptr;
     if (object == nullptr) throw_no_instance(task_name<Function, Name>());
-    health_check<T> const after(*object);
-    return (object->*Function)(std::forward<P>(p)...);
+    if constexpr (is_stream<typename shape::declared_result>) {
+      return checked(*object, (object->*Function)(std::forward<P>(p)...));
+    } else {
+      health_check<T> const after(*object);
+      return (object->*Function)(std::forward<P>(p)...);
+    }
+  }
+
+ private:
+  // Asks when the last item is made, or nobody wants more.
+  template <class Object, class Items>
+  static Items checked(Object& object, Items items) {
+    health_check<Object> const after(object);
+    for (auto&& item : items) co_yield std::forward<decltype(item)>(item);
   }
 };
 
@@ -219,7 +231,7 @@ namespace detail {
 // A method of one instance: a task.
 template <auto Function, fixed_string Name>
 class bound_method
-    : public verbs<
+    : public verbs_of<
           bound_method<Function, Name>,
           &method_on_worker<Function, Name, typename method_signature<decltype(Function)>::parameters>::call,
           typename method_signature<decltype(Function)>::parameters> {

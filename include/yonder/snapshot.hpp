@@ -39,6 +39,7 @@ struct runtime_snapshot {
   std::size_t workers = 0;           // connected
   std::size_t idle_workers = 0;      // of them
   std::size_t starting_workers = 0;  // not yet connected
+  std::size_t waiting_workers = 0;   // whose tasks wait for calls that they have made, or for a slow reader
   std::size_t calls = 0;             // that have not ended
   std::size_t queued = 0;            // of them, those that wait for a worker
   std::size_t delayed = 0;           // and those that wait for their next attempt

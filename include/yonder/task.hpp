@@ -13,6 +13,7 @@
 #include "yonder/detail/placement.hpp"
 #include "yonder/detail/refused_task.hpp"
 #include "yonder/detail/signature.hpp"
+#include "yonder/detail/stream_verbs.hpp"
 #include "yonder/detail/task_check.hpp"
 #include "yonder/detail/task_name.hpp"
 #include "yonder/detail/task_record.hpp"
@@ -20,6 +21,7 @@
 #include "yonder/map.hpp"
 #include "yonder/options.hpp"
 #include "yonder/runtime.hpp"
+#include "yonder/stream.hpp"
 
 namespace yonder {
 
@@ -40,6 +42,18 @@ template <class Task>
 inline constexpr bool has_batches = requires {
   Task::invoke_batch;
 };
+
+// Whether A… can be passed for P…, some of them as calls whose values are to come.
+template <class P, class A>
+concept is_argument_for = std::is_convertible_v<A, passed_t<P>> ||
+    std::is_same_v<typename value_of_call<std::remove_cvref_t<A>>::type, wire_type_t<P>>;
+template <class Parameters, class... A>
+inline constexpr bool are_arguments_for = false;
+template <class... P, class... A>
+requires(sizeof...(P) == sizeof...(A)) inline constexpr bool are_arguments_for<type_list<P...>, A...> =
+    (is_argument_for<P, A> && ...);
+template <class Parameters, class... A>
+concept composes = (is_call<std::remove_cvref_t<A>> || ...) && are_arguments_for<Parameters, A...>;
 
 // Specialized by yonder/asio.hpp.
 template <class Task, class = void>
@@ -88,6 +102,25 @@ class verbs<Task, Function, type_list<P...>> {
   yonder::call<result> spawn(P... p) const volatile {
     return const_cast<verbs const*>(this)->spawn(std::forward<P>(p)...);
   }
+
+  // As above, where some arguments are calls: yonder::call<R> stands for an R that is to come.
+  template <class... A>
+  requires composes<type_list<P...>, A...> result remote(A&&... a)
+  const {
+    auto const made = start_composed(std::forward<A>(a)...);
+    wait(*made);
+    return decode_reply<result>(*made);
+  }
+  template <class... A>
+  requires composes<type_list<P...>, A...> expected<result, error> try_remote(A&&... a)
+  const {
+    auto const made = start_composed(std::forward<A>(a)...);
+    wait(*made);
+    return decode_expected<result>(*made);
+  }
+  template <class... A>
+  requires composes<type_list<P...>, A...> yonder::call<result> spawn(A&&... a)
+  const { return yonder::call<result>(start_composed(std::forward<A>(a)...)); }
 
   // On a worker; ends in a completion token of Boost.Asio, the last argument. See yonder/asio.hpp, which has
   // to be included.
@@ -189,16 +222,6 @@ class verbs<Task, Function, type_list<P...>> {
       return {};
   }
 
-  // What stands for parameter Q when A is passed: itself, or what it converts to.
-  template <class Q, class A>
-  static decltype(auto) accepted(A&& a) {
-    using wire = wire_type_t<Q>;
-    if constexpr (std::is_same_v<std::remove_cvref_t<A>, wire>)
-      return std::forward<A>(a);
-    else
-      return std::remove_cvref_t<passed_t<Q>>(std::forward<A>(a));
-  }
-
   // What parameter Q is on the wire: a view is copied.
   template <class Q, class A>
   static wire_type_t<Q> owned(A&& a) {
@@ -215,6 +238,26 @@ class verbs<Task, Function, type_list<P...>> {
     auto call = begin_call(record::entry, settings(), worker_needs(), company_of(a...));
     encode_owned(call.content, std::forward<A>(a)...);
     return submit(where, record::entry, settings(), std::move(call), when);
+  }
+
+  template <class... A>
+  call_ref start_composed(A&&... a) const {
+    static_assert(!has_batches<Task>,
+                  "yonder: what a batch weighs has to be there when it is called: pass "
+                  "get(), not the call");
+    auto call = begin_call(record::entry, settings(), worker_needs());
+    std::vector<awaited_value> awaited;
+    (put_argument<P>(call, awaited, std::forward<A>(a)), ...);
+    return submit_composed(self().where(), record::entry, settings(), std::move(call), std::move(awaited));
+  }
+  template <class Q, class A>
+  static void put_argument(outgoing& call, std::vector<awaited_value>& awaited, A&& a) {
+    auto& content = call.content;
+    if constexpr (is_call<std::remove_cvref_t<A>>)
+      awaited.push_back({call_access::state_of(a), content.head.size() - call.metadata_size,
+                         content.buffers.size(), !std::is_lvalue_reference_v<A>});
+    else
+      encode_owned(content, accepted<Q>(std::forward<A>(a)));
   }
 
   template <class All, std::size_t... I>
@@ -261,6 +304,13 @@ call_ref verbs<Task, Function, type_list<P...>>::begin(passed_t<P>... p) const {
   return submit(self().where(), record::entry, settings(), std::move(call), departure::awaited);
 }
 
+// The verbs of whatever task it is.
+template <class Task, auto Function, class Parameters>
+using verbs_of =
+    std::conditional_t<does_stream<typename signature_of<std::remove_cv_t<decltype(Function)>>::result>(
+                           Parameters{}),
+                       stream_verbs<Task, Function, Parameters>, verbs<Task, Function, Parameters>>;
+
 template <class Task, auto Function, fixed_string Name, defect Found = find_defect<Function, Name>()>
 class checked_verbs : public refused_verbs<std::remove_cv_t<decltype(Function)>> {
   using told = decltype(tell<Function, Found>());
@@ -270,7 +320,8 @@ class checked_verbs : public refused_verbs<std::remove_cv_t<decltype(Function)>>
 };
 template <class Task, auto Function, fixed_string Name>
 class checked_verbs<Task, Function, Name, defect::none>
-    : public verbs<Task, Function, typename signature_of<std::remove_cv_t<decltype(Function)>>::parameters> {
+    : public verbs_of<Task, Function,
+                      typename signature_of<std::remove_cv_t<decltype(Function)>>::parameters> {
   static_assert(sizeof(sole_task_named<Task, fixed_name<Function, Name>()>) != 0);
 };
 

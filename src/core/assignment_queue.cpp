@@ -20,6 +20,7 @@ bool assignment_queue::push(time_point now, frame&& message) {
   one.items = items;
   one.as_one = call.batching.max_items != 0 && items.count > 1;
   one.left = items.count;
+  one.stream = call.stream;
   one.message = std::move(message);
   if (items.count > 1) share_body(one.message);
   items_ += items.count;
@@ -102,6 +103,7 @@ assignment_queue::next_item assignment_queue::take(std::uint32_t most) {
   run.signature = one.message.head.signature;
   run.deadline = one.info.deadline;
   run.count = count;
+  run.stream = one.stream;
   if (count > 1) run.sizes = one.items.sizes + one.next * sizeof(std::uint32_t);
   if (taken.packed)
     run.message = take_part(one, count);

@@ -60,6 +60,11 @@ class assignment_queue {
 
   bool empty() const noexcept { return frames_.empty(); }
   time_point deadline() const noexcept { return frames_.front().info.deadline; }  // of the first item
+  // The reader of this one, which waits here, takes so much.
+  void allow(attempt_key const& key, stream_level const& level) {
+    for (std::size_t i = 0; i < frames_.size(); ++i)
+      if (frames_[i].key == key && frames_[i].stream) frames_[i].stream->allowed = level;
+  }
   std::string_view function() const noexcept { return frames_.front().info.function; }
   std::size_t frames() const noexcept { return frames_.size(); }
   std::size_t items() const noexcept { return items_; }
@@ -75,6 +80,7 @@ class assignment_queue {
     std::uint32_t sequence = 0;
     frame_info info;
     bool as_one = false;  // its items run together
+    std::optional<stream_terms> stream;
     frame message;
     packed_items items;
     std::uint32_t next = 0;  // items before it were started or handed back
@@ -85,6 +91,7 @@ class assignment_queue {
       message.body = {};
       message.buffers.clear();
       as_one = false;
+      stream.reset();
       next = 0;
       offset = 0;
       gone.clear();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/client.hpp"
 
+#include "src/core/client_streams.hpp"
 #include "src/core/hub_session.hpp"
 #include "src/core/items.hpp"
 #include "src/core/mutant.hpp"
@@ -36,6 +37,7 @@ struct client::state final : session_user {
   std::size_t given_calls = 0;
   timer_wheel timers{0};
   std::vector<std::unique_ptr<calling_attempt>> parents;
+  client_streams streams;
   errc closed_code = errc::disconnected;
   std::string closed_reason;
 
@@ -43,7 +45,8 @@ struct client::state final : session_user {
       : config(std::move(made)),
         hub(0, hello_of(config), config.timing, *this),
         max_calls(config.max_calls),
-        max_bytes(config.max_bytes) {}
+        max_bytes(config.max_bytes),
+        streams(config.session, hub) {}
 
   static hello_message hello_of(client_config const& config) {
     hello_message hello;
@@ -65,6 +68,7 @@ struct client::state final : session_user {
     leave_list(call);
     timers.disarm(call);
     leave_parent(call, call.count);
+    streams.forget(call.number);
     calls.remove(call);
   }
 
@@ -298,7 +302,9 @@ struct client::state final : session_user {
     for (auto const& one : parents) one->told = wait_message::no_longer;
     while (!given.empty()) {
       auto& call = given.back();
-      if (call.message && (call.may_repeat() || !hub.was_transmitted(call.ticket))) {
+      auto const again = call.may_repeat() && streams.may_repeat(call.number, call.policy.idempotent);
+      if (call.message && (again || !hub.was_transmitted(call.ticket))) {
+        call.message = streams.again(call.number, std::move(call.message), out);
         leave_list(call);
         call.given = false;
         waiting.push_front(call);
@@ -325,11 +331,19 @@ struct client::state final : session_user {
       return hub.violated();
     }
     auto const answer = head.type == frame_type::result || head.type == frame_type::error;
-    if (!answer || head.call.session != config.session) {
-      return hub.violated();
-    }
+    auto const streamed = head.type == frame_type::stream_items || head.type == frame_type::stream_credit;
+    if ((!answer && !streamed) || head.call.session != config.session) return hub.violated();
+    if (streamed) return streams.take(std::move(message), out);
     if (head.type == frame_type::result) return take_values(std::move(message), out);
     take_error(message, out);
+  }
+
+  // Of a stream: with as many items as have come.
+  bool ends(frame const& result) const {
+    auto const* const received = streams.received(result.head.call.number);
+    if (received == nullptr) return read_nothing(result);
+    std::uint64_t items = 0;
+    return read_position(result, items) && items == *received;
   }
 
   pending* find_given(std::uint64_t number) {
@@ -340,7 +354,7 @@ struct client::state final : session_user {
   void take_values(frame&& message, outputs& out) {
     auto const number = message.head.call.number;
     packed_items items;
-    auto const decodes = read_nothing(message) && read_items(message, items);
+    auto const decodes = ends(message) && read_items(message, items);
     if (decodes && items.count > 1) return take_packed(std::move(message), items, out);
     auto* const found = find_given(number);
     if (found == nullptr) return;
@@ -574,6 +588,8 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
   call.cookie = spec.cookie;
   call.message = std::move(message);
   try {
+    if (spec.feeds) s.streams.begin_feed(number, spec.cookie);
+    if (spec.stream) s.streams.begin(number, spec.cookie, *spec.stream);
     if (s.hub.ready()) s.give(now, call, out);
   } catch (...) {
     s.forget(call);
@@ -655,6 +671,20 @@ void client::goes_on(time_point now, attempt_key const& parent, outputs& out) {
   auto* const found = s.find_parent(parent);
   if (found == nullptr || !std::exchange(found->waits, false)) return;
   if (found->told == found->ended) s.say_wait(now, *found, wait_message::no_longer, out);
+}
+
+void client::allow(time_point now, call_id call, stream_level const& level, outputs& out) {
+  state_->streams.allow(now, call.number, level, state_->find_given(call.number) != nullptr, out);
+}
+
+bool client::feed(time_point now, call_id call, std::span<std::uint32_t const> sizes,
+                  std::span<std::byte const> values, std::vector<buffer> buffers, outputs& out) {
+  if (state_->find_given(call.number) == nullptr) return false;
+  return state_->streams.feed(now, call.number, sizes, values, std::move(buffers), out);
+}
+
+void client::end_feed(time_point now, call_id call, outputs& out) {
+  if (state_->find_given(call.number) != nullptr) state_->streams.end_feed(now, call.number, out);
 }
 
 void client::parent_ended(attempt_key const& parent) {

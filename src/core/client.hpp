@@ -27,8 +27,10 @@ struct call_spec {
   std::string_view function;  // as written into the metadata
   std::uint64_t signature = 0;
   call_policy policy;
-  std::uint64_t cookie = 0;  // returned in out::completed
-  attempt_key parent;        // as the metadata say (write_parent); attempt 0: none
+  std::uint64_t cookie = 0;              // returned in out::completed
+  attempt_key parent;                    // as the metadata say (write_parent); attempt 0: none
+  std::optional<stream_terms> stream{};  // as the metadata say (write_stream): out::stream_arrived follow
+  bool feeds = false;                    // its task reads what feed() is given
   frame message;  // body: begin_call()'s metadata, then the payload; head.metadata_size as begin_call() says
 };
 
@@ -86,6 +88,14 @@ class client {
   bool cancel(time_point now, call_id call, outputs& out);
   // The same for `count` calls from `first` on. Returns how many had not ended.
   std::size_t cancel(time_point now, call_id first, std::size_t count, outputs& out);
+
+  // The reader of the call's stream takes so much from now on: a level that only rises.
+  void allow(time_point now, call_id call, stream_level const& level, outputs& out);
+  // Of a call with call_spec::feeds, after out::stream_allowed: the next items of its task's input, their
+  // values one behind the other, or one with its buffers. False: nothing more is to be fed.
+  bool feed(time_point now, call_id call, std::span<std::uint32_t const> sizes,
+            std::span<std::byte const> values, std::vector<buffer> buffers, outputs& out);
+  void end_feed(time_point now, call_id call, outputs& out);
 
   // The task of this attempt, which has made calls, waits for some of them from now on, and computes nothing;
   // to be said again whenever one has ended and it still waits. Then: it goes on.

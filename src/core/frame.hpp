@@ -38,6 +38,9 @@ enum class frame_type : std::uint8_t {
   chunk,
   credit,
   waiting = 18,
+  stream_items,
+  stream_credit,
+  stream_end,
   notice = 24,
   ended,
 };

@@ -111,7 +111,7 @@ struct hub_counters {
 // What the hub holds; all but connections, sessions and workers is 0 when nothing is to be done.
 struct hub_census {
   std::size_t peers = 0, clients = 0, workers = 0, starting = 0, idle_workers = 0;
-  std::size_t waiting_workers = 0;  // for calls that their tasks have made
+  std::size_t waiting_workers = 0;  // for calls that their tasks have made, or for who reads a stream
   std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, client_bytes = 0,
               functions = 0, timers = 0;
 };

@@ -36,7 +36,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   call_message said;
   packed_items items;
   if (!read_call(message.metadata(), said) || !read_items(message, items) ||
-      id.number + items.count < id.number) {
+      id.number + items.count < id.number || ((said.stream || !said.arguments.empty()) && items.count > 1) ||
+      !are_within(message, said.arguments)) {
     ++counters.protocol_violations;
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
   }
@@ -120,6 +121,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   call.offset = range.offset;
   call.payload = range.bytes;
   if (parent != nullptr) join_parent(call, *parent);
+  if (said.stream) begin_stream(call, *said.stream);
   compact(call);
   if (!take_turn(call, said.turn, refused)) {
     call.stage = call_stage::leaving;
@@ -144,7 +146,13 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
                     std::to_string(pool->config.max_queue) + " (max_queue)",
                 out);
   }
+  if (!said.arguments.empty() && !await_arguments(now, call, said.arguments, out)) return;
   arm(call);
+  if (call.stage != call_stage::composing) begin_call(now, call, out);
+}
+
+// It has all that it needs.
+void hub::state::begin_call(time_point now, call_record& call, outputs& out) {
   if (config.journal && call.policy.durable && !YONDER_MUTANT(journal_overtaken))
     return append(call, out::append::kind::call, call.message, out);
   line_up(now, call);
@@ -186,6 +194,7 @@ void hub::state::cancel(time_point now, call_record& call, outputs& out) {
     call.function->numbers->cancelled += call.count;
     record(call, out::append::kind::ended, {}, out);
   }
+  cancel_dependents(now, call, out);
   forget(now, call);
 }
 
@@ -220,6 +229,7 @@ call_record& hub::state::split(time_point now, call_record& call, std::uint32_t 
       break;
     }
     case call_stage::ordered:
+    case call_stage::composing:  // it is one
     case call_stage::ended:
     case call_stage::leaving: break;
   }
@@ -370,7 +380,7 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
 }
 
 void hub::state::take_result(time_point now, call_record& call, frame&& message, outputs& out) {
-  if (!read_nothing(message)) {
+  if (call.stream ? !is_end_of(call, message) : !read_nothing(message)) {
     ++counters.protocol_violations;
     return fail(now, call, errc::protocol_violation, "the worker's result does not decode", out);
   }
@@ -464,55 +474,6 @@ call_record* hub::state::unfenced(time_point now, call_id id, std::uint32_t coun
 }
 #endif
 
-// --- retries
-
-bool hub::state::may_retry(call_record const& call, errc code) const {
-  auto const tries_left = call.tries <= call.policy.retries;
-  switch (code) {
-    case errc::worker_lost:
-      return tries_left || call.policy.idempotent || YONDER_MUTANT(lost_attempt_repeated);
-    case errc::timed_out:
-    case errc::failed: return tries_left;
-    default: return false;
-  }
-}
-
-void hub::state::retry_later(time_point now, call_record& call, failure error) {
-  call.last_failure = std::move(error.message);
-  if (YONDER_MUTANT(retry_forgotten)) return;
-  compact(call);
-  if (tokenless.empty() && budget.take(now, call.count)) return begin_backoff(now, call);
-  YONDER_REACHED(tokenless);
-  call.stage = call_stage::tokenless;
-  call.due = never;
-  tokenless.push_back(call);
-  arm(call);
-}
-
-// Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015).
-void hub::state::begin_backoff(time_point now, call_record& call) {
-  counters.retries += call.count;
-  ++delayed;
-  if (YONDER_MUTANT(order_forgotten) && call.order != nullptr) {
-    call.order->head = nullptr;
-    open(now, *call.order);
-  }
-  auto most = config.backoff_first;
-  for (std::uint32_t i = 1; i < call.tries && most < config.backoff_cap; ++i) most *= 2;
-  most = std::min(most, config.backoff_cap);
-  call.stage = call_stage::delayed;
-  call.due = add(now, static_cast<duration>(random.below(static_cast<std::uint64_t>(most) + 1)));
-  arm(call);
-}
-
-void hub::state::hand_out_tokens(time_point now) {
-  while (!tokenless.empty() && budget.take(now, tokenless.front().count)) {
-    auto& call = tokenless.front();
-    tokenless.remove(call);
-    begin_backoff(now, call);
-  }
-}
-
 // --- the end of a call
 
 // For what never became a call.
@@ -534,7 +495,7 @@ void hub::state::send_outcome(time_point now, client_session& client, frame_ref 
   calls.sent(*calls.find_caller(client.id), size);
 }
 
-void hub::state::note_taken(time_point now, client_session& client) {
+void hub::state::note_taken(time_point now, client_session& client, outputs& out) {
   if (client.untaken.empty()) return;
   auto& caller = *calls.find_caller(client.id);
   auto const level = client.conn.settled();
@@ -547,6 +508,7 @@ void hub::state::note_taken(time_point now, client_session& client) {
     caller.stalled.remove(*call);
     work.requeue(now, *call);
   }
+  say_allowed(now, caller, out);
 }
 
 // The outcome is sent to who waits for it, or kept for a while.
@@ -555,6 +517,12 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
   message.head.flags = 0;
   frame_ref outcome(std::move(message));
   record(call, out::append::kind::ended, outcome, out);
+  if (!call.caller->awaiting.empty() && give_to_dependents(now, call, outcome, out)) {
+    auto elsewhere = make_control(frame_type::result);
+    elsewhere.head.call = call.id;
+    elsewhere.head.flags = flag_elsewhere;
+    outcome = frame_ref(std::move(elsewhere));
+  }
   auto* const client = sessions.client(call.id.session);
   if (client != nullptr && call.orphaned_since == never) {
     send_outcome(now, *client, std::move(outcome), out);
@@ -600,6 +568,7 @@ void hub::state::fail(time_point now, call_record& call, errc code, std::string 
 void hub::state::leave_stage(call_record& call) {
   switch (call.stage) {
     case call_stage::queued: work.dequeue(call); break;
+    case call_stage::composing: await_nothing(call); break;
     case call_stage::ordered: call.order->waiting.remove(call); break;
     case call_stage::stalled: call.caller->stalled.remove(call); break;
     case call_stage::unsynced: unsynced.remove(call); break;
@@ -618,6 +587,7 @@ void hub::state::forget(time_point now, call_record& call) {
   leave_stage(call);
   leave_parent(call);
   leave_order(now, call);
+  if (call.stream) call.caller->streams.remove(*call.stream);
   auto* const function = call.function;
   YONDER_CHECK(function == nullptr || function->calls != 0, "a function has lost count of its calls");
   calls.remove(call);

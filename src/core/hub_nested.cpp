@@ -112,6 +112,7 @@ void hub::state::recall_behind_waits(time_point now, outputs& out) {
 
 // The attempt has ended. Its calls end with it.
 void hub::state::leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out) {
+  leave_stream(call, worker);
   if (call.nest == nullptr) return;
   auto const nest = std::move(call.nest);
   // What another one there has said may have come before.
@@ -170,6 +171,11 @@ std::vector<worker_session const*> hub::state::progressing() {
   auto const wakes = [&](worker_session& worker) {
     for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
       auto* const call = worker.outstanding[i].call;
+      if (call != nullptr && call->stream && call->stream->waits) {
+        auto const* const reader = call->parent;
+        if (reader == nullptr || reader->worker == nullptr || goes_on(reader->worker)) return true;
+        continue;
+      }
       if (call == nullptr || call->nest == nullptr) continue;
       auto& children = call->nest->children;
       if (!call->nest->waits || children.empty()) return true;

@@ -11,6 +11,7 @@
 #include "src/core/requirements.hpp"
 #include "src/core/ring.hpp"
 #include "src/core/service_order.hpp"
+#include "src/core/streams.hpp"
 #include "src/core/task_numbers.hpp"
 #include "src/core/timer_wheel.hpp"
 
@@ -38,6 +39,7 @@ struct child_tag {};
 struct lane_tag {};
 struct load_tag {};
 struct idle_tag {};
+struct stream_tag {};
 struct unoffered_tag {};
 
 enum class timer_kind : std::uint8_t {
@@ -61,6 +63,7 @@ Owner& owner_of(timer& due) {
 }
 
 enum class call_stage : std::uint8_t {
+  composing,  // waits for the values of other calls
   queued,     // in its function's queue
   ordered,    // behind others of its order key
   stalled,    // in its caller's: that has yet to take earlier results
@@ -78,6 +81,36 @@ struct nest {
   std::uint64_t ended = 0;                           // of them
   std::uint64_t waits_at = wait_message::no_longer;  // the task waits while so many have ended
   bool waits = false;                                // counted in worker_session::waiting_attempts
+};
+
+// Where a value lies in the payload of its outcome.
+struct value_place {
+  std::size_t offset = 0;
+  std::size_t size = 0;
+};
+
+// What a call waits for whose arguments are the values of others.
+struct composition {
+  struct argument {
+    awaited_argument where;
+    frame_ref value;  // the outcome that holds it; none: it is to come
+    value_place place;
+  };
+  std::vector<argument> arguments;
+  std::size_t missing = 0;
+};
+
+// What a call streams: out of its task, into it, or both.
+struct stream_record : list_hook<stream_tag> {
+  call_record* call = nullptr;
+  bool reads = false;     // its caller reads what its task produces
+  stream_level allowed;   // by its caller
+  stream_account output;  // `allowed`: as was told to the worker that it is with
+  bool runs = false;      // counted in worker_session::nests
+  bool waits = false;     // for its reader; counted in worker_session::waiting_attempts
+  duration left = never;  // of the attempt's timeout, meanwhile
+  bool feeds = false;     // its task reads what its caller sends
+  stream_account input;
 };
 
 // A call whose caller has not been given its outcome; or several, as long as the same holds for all of them.
@@ -101,6 +134,8 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   order_record* order = nullptr;     // of its order key; null: it has none
   call_record* parent = nullptr;     // that made it, as long as that attempt lasts
   std::unique_ptr<core::nest> nest;  // call_stage::assigned, one item: what its task has called
+  std::unique_ptr<stream_record> stream;
+  std::unique_ptr<composition> composed;  // call_stage::composing
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
   bool accepted = false;        // the journal has it
@@ -134,6 +169,8 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     order = nullptr;
     parent = nullptr;
     nest.reset();
+    stream.reset();
+    composed.reset();
     kills = unstarted = 0;
     record = 0;
     worker = nullptr;
@@ -229,6 +266,9 @@ struct caller_record {
   std::size_t bytes = 0;    // of its calls
   std::size_t untaken = 0;  // bytes of outcomes that were sent and have not been taken
   call_queue stalled;
+  intrusive_list<stream_record, stream_tag> streams;
+  std::multimap<std::uint64_t, call_record*>
+      awaiting;  // those that wait for the value of a call of this number
   timer_of<caller_record> orphan_timer;
 };
 
@@ -349,8 +389,8 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   // While it makes its service it is in no image; what it will offer stands here.
   bool entering = false;
   std::vector<function_info> table;
-  std::uint32_t nests = 0;             // attempts whose tasks have made calls
-  std::uint32_t waiting_attempts = 0;  // of them, those that wait for these
+  std::uint32_t nests = 0;             // attempts whose tasks have made calls, or stream
+  std::uint32_t waiting_attempts = 0;  // of them, those that wait for these, or for a reader
   bool waits = false;                  // so nothing is computed there
   timer_of<worker_session> grace_timer;
   bool in_service() const { return !draining && !dying; }

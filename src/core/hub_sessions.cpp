@@ -74,7 +74,7 @@ void hub::state::receive_from(time_point now, session& one, frame&& message, out
       if (!one.conn.acknowledged(now, message, out))
         return violated(now, one, "an acknowledgement of what was never sent", out);
       if (one.role == peer_role::client) {
-        note_taken(now, static_cast<client_session&>(one));
+        note_taken(now, static_cast<client_session&>(one), out);
       } else {
         note_running(now, static_cast<worker_session&>(one));
       }
@@ -112,11 +112,15 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     if (type == frame_type::call) return take_call(now, client, std::move(message), out);
     if (type == frame_type::cancel) return take_cancel(now, client, message, out);
     if (type == frame_type::waiting) return take_waiting(now, client, message, out);
+    if (type >= frame_type::stream_items && type <= frame_type::stream_end)
+      return take_from_reader(now, client, std::move(message), out);
   } else {
     auto& worker = static_cast<worker_session&>(one);
     if (type == frame_type::result || type == frame_type::error)
       return take_answer(now, worker, std::move(message), out);
     if (type == frame_type::ended) return take_end(now, worker, message, out);
+    if (type == frame_type::stream_items || type == frame_type::stream_credit)
+      return take_from_producer(now, worker, std::move(message), out);
     if (type == frame_type::drain) return worker_drains(now, worker, out);
   }
   violated(now, one, "a frame that this role does not send", out);
@@ -219,7 +223,7 @@ void hub::state::resume_session(time_point now, session& one, peer_record& peer,
   sessions.rebind(one, peer);
   welcome(now, one, out);
   one.conn.resume(now, peer.id, head.sequence, out);
-  if (one.role == peer_role::client) note_taken(now, static_cast<client_session&>(one));
+  if (one.role == peer_role::client) note_taken(now, static_cast<client_session&>(one), out);
   sessions.watch(one);
 }
 
@@ -340,8 +344,9 @@ void hub::state::ended(time_point now, session& one, peer_loss const& loss, outp
 }
 
 // Its calls go on: it may come back.
-void hub::state::end_client(time_point now, client_session& client, outputs&) {
+void hub::state::end_client(time_point now, client_session& client, outputs& out) {
   auto& caller = *calls.find_caller(client.id);
+  end_streams(now, caller, out);
   while (auto* const call = caller.stalled.first()) {
     caller.stalled.remove(*call);
     work.requeue(now, *call);

@@ -60,6 +60,7 @@ struct hub::state {
                   frame&& message, outputs& out);
   void take_new(time_point now, client_session& client, call_id id, call_message const& said,
                 frame_ref const& whole, packed_items const& items, items_range const& range, outputs& out);
+  void begin_call(time_point now, call_record& call, outputs& out);
   pool_record* find_home(std::string_view needs, std::uint64_t session, failure& refused);
   pool_record* pool_of(std::string_view needs, failure& refused);
   void take_again(time_point now, client_session& client, call_record& call, outputs& out);
@@ -96,7 +97,7 @@ struct hub::state {
   void leave_stage(call_record& call);
   void forget(time_point now, call_record& call);
   void cancel(time_point now, call_record& call, outputs& out);
-  void note_taken(time_point now, client_session& client);
+  void note_taken(time_point now, client_session& client, outputs& out);
   void attempt_timed_out(time_point now, call_record& call, outputs& out);
   void call_time(time_point now, call_record& call, outputs& out);
   void orphan_time(time_point now, caller_record& caller, outputs& out);
@@ -109,6 +110,16 @@ struct hub::state {
   void open(time_point now, order_record& order);
   void leave_order(time_point now, call_record& call);
   void leave_worker(time_point now, order_record& order);
+
+  // hub_composed.cpp: what waits for the values of other calls
+  bool await_arguments(time_point now, call_record& call, std::vector<awaited_argument> const& arguments,
+                       outputs& out);
+  static void await_nothing(call_record& call);
+  bool give_to_dependents(time_point now, call_record& call, frame_ref const& outcome, outputs& out);
+  bool give_value(time_point now, call_record& waiting, std::uint64_t number, frame_ref const& outcome,
+                  value_place const& place, outputs& out);
+  void complete_arguments(time_point now, call_record& call, outputs& out);
+  void cancel_dependents(time_point now, call_record& call, outputs& out);
 
   // hub_journal.cpp: what is written down, and what waits for that
   void record(call_record& call, out::append::kind what, frame_ref body, outputs& out);
@@ -137,6 +148,27 @@ struct hub::state {
   void break_deadlocks(time_point now, outputs& out);
   std::vector<worker_session const*> progressing();
   call_record* youngest_stuck(std::vector<function_record*> const& starved);
+
+  // hub_streams.cpp: what calls stream
+  stream_record& stream_of(call_record& call);
+  void begin_stream(call_record& call, stream_terms const& terms);
+  frame_ref stream_assignment(call_record& call);
+  void stream_runs(time_point now, call_record& call);
+  void look_at_stream(time_point now, call_record& call);
+  void leave_stream(call_record& call, worker_session& worker);
+  bool may_stream_again(call_record const& call) const;
+  static bool is_end_of(call_record const& call, frame const& message);
+  void take_from_producer(time_point now, worker_session& worker, frame&& message, outputs& out);
+  void take_items(time_point now, call_record& call, worker_session& worker, frame&& message, outputs& out);
+  void take_input_credit(time_point now, call_record& call, worker_session& worker, frame const& message,
+                         outputs& out);
+  void take_from_reader(time_point now, client_session& client, frame&& message, outputs& out);
+  void take_output_credit(time_point now, call_record& call, client_session& client, frame const& message,
+                          outputs& out);
+  void take_input(time_point now, call_record& call, client_session& client, frame&& message, outputs& out);
+  void say_allowed(time_point now, call_record& call, outputs& out);
+  void say_allowed(time_point now, caller_record& caller, outputs& out);
+  void end_streams(time_point now, caller_record& caller, outputs& out);
 
   // hub_workers.cpp: who runs it
   void dispatch(time_point now, outputs& out);

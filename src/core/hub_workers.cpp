@@ -132,7 +132,9 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
   head.call = call.id;
   head.attempt = call.attempt;
   head.remaining_us = 0;  // the link states what is left
-  auto const sequence = worker.conn.send(now, head, call.message, call.deadline, out);
+  auto message = call.stream ? stream_assignment(call) : call.message;
+  head.metadata_size = message->head.metadata_size;
+  auto const sequence = worker.conn.send(now, head, std::move(message), call.deadline, out);
   sessions.watch(worker);
   if (work.assigned(now, call, worker, sequence) == worker.running) note_running(now, worker);
   if (call.function->home != nullptr && call.function->home->needs.isolate) isolate_worker(now, worker, out);
@@ -157,9 +159,11 @@ void hub::state::began(time_point now, worker_session& worker, attempt_record& a
     attempt.stop_by = add(now, config.cancel_grace);
     return arm_grace(worker);
   }
-  if (attempt.call->policy.timeout == 0) return;
-  attempt.call->due = add(now, attempt.call->policy.timeout);
-  arm(*attempt.call);
+  if (attempt.call->policy.timeout != 0) {
+    attempt.call->due = add(now, attempt.call->policy.timeout);
+    arm(*attempt.call);
+  }
+  if (attempt.call->stream) stream_runs(now, *attempt.call);
 }
 
 // The worker needs the attempt's slot no more.

@@ -91,7 +91,9 @@ std::uint32_t link::send(time_point now, header head, frame_ref body, time_point
     out.emplace_back(out::send{peer_, head, std::move(body)});
     return last_sent_;
   }
-  auto& lane = is_bulk(*body) || goes_behind_bulk(head, *body) ? bulk_ : waiting_;
+  // Items of a stream overtake each other in neither queue.
+  auto const in_order = head.type == frame_type::stream_items;
+  auto& lane = in_order || is_bulk(*body) || goes_behind_bulk(head, *body) ? bulk_ : waiting_;
   own_buffers(*body);
   if (needs_transfer(*body)) share_body(*body);
   lane.push_back({++last_ticket_, head, std::move(body), deadline, {}});

@@ -2,6 +2,7 @@
 #include "src/core/metadata.hpp"
 
 #include "src/core/crc32c.hpp"
+#include "src/core/items.hpp"
 #include "src/core/little_endian.hpp"
 
 #include <algorithm>
@@ -142,6 +143,32 @@ bool get_parent(bytes_view value, attempt_key& parent) {
          parent.attempt != 0;
 }
 
+bool get_level(bytes_view value, stream_level& level) { return get_numbers(value, level.items, level.bytes); }
+
+void put_level(byte_buffer& body, tag what, stream_level const& level) {
+  put_numbers(body, what, level.items, level.bytes);
+}
+
+// The terms of a stream are one or two fields.
+bool get_stream(tag what, bytes_view value, std::optional<stream_terms>& terms) {
+  if (!terms) terms.emplace();
+  return get_level(value, what == tag::stream ? terms->allowed : terms->begin);
+}
+
+constexpr std::size_t argument_size = 17;
+
+bool get_arguments(bytes_view value, std::vector<awaited_argument>& arguments) {
+  if (value.empty() || value.size() % argument_size != 0 || value.size() > max_awaited * argument_size)
+    return false;
+  for (; !value.empty(); value = value.subspan(argument_size)) {
+    std::uint8_t sole = 0;
+    auto& one = arguments.emplace_back();
+    get_numbers(value.first(argument_size), one.number, one.offset, one.buffer, sole);
+    one.sole = sole != 0;
+  }
+  return true;
+}
+
 bool get_batching(bytes_view value, batch_policy& batching) {
   return value.size() == 28 && get_numbers(value.first(4), batching.max_items) && batching.max_items != 0 &&
          get_microseconds(value.subspan(4, 8), batching.max_wait) &&
@@ -185,6 +212,7 @@ bool get_transfer(bytes_view value, transfer_message& transfer) {
     case frame_type::call:
     case frame_type::assign:
     case frame_type::result:
+    case frame_type::stream_items:
     case frame_type::error: return transfer.head.metadata_size <= transfer.sizes.front();
     default: return false;
   }
@@ -265,10 +293,51 @@ bool read_call(bytes_view metadata, call_message& message) {
       case tag::priority: return taken_if(get_priority(value, message.turn));
       case tag::fairness: return taken_if(get_fairness(value, message.turn));
       case tag::order: return taken_if(get_key(value, message.turn.order_key));
+      case tag::arguments: return taken_if(get_arguments(value, message.arguments));
+      case tag::stream:
+      case tag::stream_begin: return taken_if(get_stream(what, value, message.stream));
       default: return field::unknown;
     }
   });
   return good && !message.function.empty();
+}
+
+void write_arguments(byte_buffer& body, std::span<awaited_argument const> arguments) {
+  auto* at = begin_field(body, tag::arguments, argument_size * arguments.size());
+  for (auto const& one : arguments) {
+    store_le(at, one.number);
+    store_le(at + 8, one.offset);
+    store_le(at + 12, one.buffer);
+    store_le(at + 16, static_cast<std::uint8_t>(one.sole));
+    at += argument_size;
+  }
+}
+
+void copy_without_arguments(byte_buffer& body, bytes_view metadata) {
+  read_fields(metadata, [&](tag what, bytes_view value) {
+    if (what != tag::arguments) put(body, what, value);
+    return field::taken;
+  });
+}
+
+void write_stream(byte_buffer& body, stream_terms const& terms) {
+  put_level(body, tag::stream, terms.allowed);
+  if (terms.begin != stream_level{}) put_level(body, tag::stream_begin, terms.begin);
+}
+
+frame with_stream(frame const& message, stream_terms const& terms) {
+  byte_buffer body;
+  body.reserve(message.body.size() + 2 * (field_head_size + 16));
+  read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    if (what != tag::stream && what != tag::stream_begin) put(body, what, value);
+    return field::taken;
+  });
+  write_stream(body, terms);
+  frame made{message.head, {}, message.buffers};
+  made.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  body.append(message.payload().data(), message.payload().size());
+  made.body = std::move(body);
+  return made;
 }
 
 frame make_control(frame_type type) {
@@ -283,6 +352,45 @@ frame make_wait(wait_message const& message) {
   made.head.attempt = message.parent.attempt;
   put_numbers(made.body, tag::wait, message.parent.epoch, message.ended);
   return finish(std::move(made));
+}
+
+frame make_stream_credit(stream_level const& level) {
+  auto made = begin(frame_type::stream_credit);
+  put_level(made.body, tag::stream, level);
+  return finish(std::move(made));
+}
+
+bool read_stream_credit(frame const& message, stream_level& level) {
+  bool has_level = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    return what == tag::stream ? taken_if(has_level = get_level(value, level)) : field::unknown;
+  });
+  return good && has_level;
+}
+
+frame make_end(frame_type type, std::uint64_t items) {
+  auto made = begin(type);
+  put_numbers(made.body, tag::position, items);
+  return finish(std::move(made));
+}
+
+frame make_stream_items(std::uint64_t first, std::span<std::uint32_t const> sizes,
+                        std::span<std::byte const> values, std::vector<buffer> buffers) {
+  auto made = begin(frame_type::stream_items);
+  put_numbers(made.body, tag::position, first);
+  if (sizes.size() > 1) write_items(made.body, sizes);
+  auto message = finish(std::move(made), values);
+  message.head.buffer_count = static_cast<std::uint32_t>(buffers.size());
+  message.buffers = std::move(buffers);
+  return message;
+}
+
+bool read_position(frame const& message, std::uint64_t& position) {
+  bool has_position = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    return what == tag::position ? taken_if(has_position = get_numbers(value, position)) : field::unknown;
+  });
+  return good && has_position;
 }
 
 bool read_wait(frame const& message, wait_message& wait) {

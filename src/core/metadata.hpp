@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/composition.hpp"
 #include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
 
@@ -45,10 +46,14 @@ enum class tag : std::uint16_t {
   priority = 0x8014,  // u32, 0 to 9
   fairness = 0x8015,  // u32 weight (0: as it is), text: the key
   order = 0x8016,     // text: the key
-  role = 0x8010,      // u8: 1 client, 2 worker
-  session = 0x8011,   // u64
-  versions = 0x8012,  // u16 lowest, u16 highest
-  code = 0x8050,      // u16, yonder::errc
+  stream = 0x800b,    // u64 items, u64 bytes: so much its reader takes of a stream
+  position = 0x800c,  // u64: of the first item in the frame; of an end: how many items there were
+  stream_begin = 0x8013,  // u64 items, u64 bytes: what comes before that is not sent again
+  arguments = 0x8018,  // for each that is another call's value: u64 number, u32 offset, u32 buffer, u8 sole
+  role = 0x8010,       // u8: 1 client, 2 worker
+  session = 0x8011,    // u64
+  versions = 0x8012,   // u16 lowest, u16 highest
+  code = 0x8050,       // u16, yonder::errc
 };
 
 // Flags of the header.
@@ -57,6 +62,7 @@ inline constexpr std::uint8_t flag_resumed = 2;     // welcome: the hub still kn
 inline constexpr std::uint8_t flag_recall = 4;      // cancel: only if it has not been started
 inline constexpr std::uint8_t flag_rejoin = 8;      // bye: the session is over, another may begin: say hello
 inline constexpr std::uint8_t flag_withdrawn = 16;  // chunk: the rest will not come, the frame is void
+inline constexpr std::uint8_t flag_elsewhere = 64;  // result: without the value, which other calls were given
 inline constexpr std::uint8_t flag_shared = 32;     // error: of a whole batch, and need not be this item's
 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
@@ -111,6 +117,8 @@ struct call_message {
   std::string_view requirements;  // of the worker, encoded; empty: none
   attempt_key parent;             // the attempt whose task calls; attempt 0: no task does
   call_turn turn;
+  std::optional<stream_terms> stream;       // of a task that produces one
+  std::vector<awaited_argument> arguments;  // that are values of other calls
 };
 
 // A worker's task waits for calls that it has made: all that it runs does.
@@ -141,7 +149,14 @@ void write_turn(byte_buffer& body, call_turn const& turn);
 void write_batching(byte_buffer& body, batch_policy const& batching);
 // Behind it: the attempt whose task calls.
 void write_parent(byte_buffer& body, attempt_key const& parent);
+// Behind it, of a task that produces a stream.
+void write_stream(byte_buffer& body, stream_terms const& terms);
 bool read_call(std::span<std::byte const> metadata, call_message& message);
+void write_arguments(byte_buffer& body, std::span<awaited_argument const> arguments);
+// The fields of a call, but that one.
+void copy_without_arguments(byte_buffer& body, std::span<std::byte const> metadata);
+// The call or assignment, with other terms.
+frame with_stream(frame const& message, stream_terms const& terms);
 
 // Whole frames; the caller sets what the header says of session and order.
 frame make_hello(hello_message const& message);
@@ -154,6 +169,12 @@ frame make_credit(credit_window const& credit);
 frame make_notice(std::string_view text);
 frame make_control(frame_type type);
 frame make_wait(wait_message const& message);
+frame make_stream_credit(stream_level const& level);
+// The last frame of a stream (a result, or stream_end): how many items it had.
+frame make_end(frame_type type, std::uint64_t items);
+// Items from number `first` on: their encoded values one behind the other, or one with its buffers.
+frame make_stream_items(std::uint64_t first, std::span<std::uint32_t const> sizes,
+                        std::span<std::byte const> values, std::vector<buffer> buffers);
 // Announces `message`, which is sent with `head`.
 frame make_transfer(header const& head, frame const& message);
 
@@ -164,6 +185,9 @@ bool read_bye(frame const& message, bye_message& bye);
 bool read_error(frame const& message, failure& error);
 bool read_transfer(frame const& message, transfer_message& transfer);
 bool read_wait(frame const& message, wait_message& wait);
+bool read_stream_credit(frame const& message, stream_level& level);
+// Of stream_items and of an end.
+bool read_position(frame const& message, std::uint64_t& position);
 bool read_credit(frame const& message, credit_window& credit);
 bool read_notice(frame const& message, std::string_view& text);
 

@@ -56,6 +56,23 @@ struct predecessor {
   std::string stderr_tail{};
 };
 
+// A place in a stream, counted from its beginning: so many items, and so many bytes of them. The producer of
+// one may send its next item as long as it has not reached the level that its reader allows, in neither.
+struct stream_level {
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  friend bool operator==(stream_level const&, stream_level const&) = default;
+  bool reaches(stream_level const& other) const noexcept {
+    return items >= other.items || bytes >= other.bytes;
+  }
+};
+
+// What the call of a task that produces a stream says of it.
+struct stream_terms {
+  stream_level allowed;  // by its reader, when it was said
+  stream_level begin;    // what came before that, its reader has already
+};
+
 // How a call may run together with others of its function.
 struct batch_policy {
   std::uint32_t max_items = 0;   // of one batch; 0: it runs by itself
@@ -217,6 +234,19 @@ struct completed {
   std::uint64_t cookie = 0;  // of its call_spec
   outcome result;
 };
+// Client: items of the call's output have come. Worker: of the attempt's input. In order, each once.
+struct stream_arrived {
+  attempt_key key;           // client: of the call alone
+  std::uint64_t cookie = 0;  // client
+  frame items;               // one, or several as packed_items has them; none where it has ended
+  bool ended = false;        // the input: no further item will come
+};
+// Client: the call's task takes so much of its input. Worker: the attempt's reader takes so much.
+struct stream_allowed {
+  attempt_key key;
+  std::uint64_t cookie = 0;
+  stream_level level;
+};
 // Worker: publish `mark` as started where the supervisor can read it, run the function, then say
 // finished(key). A row of several items, whose keys and marks rise by one, is run in order.
 struct run {
@@ -236,6 +266,7 @@ struct run {
     std::size_t size = 0;  // of its arguments
   };
   std::vector<item> items{};
+  std::optional<stream_terms> stream{};  // of what it produces one item after the other
 };
 // Worker: the caller no longer wants the running attempt. finished(key) is still expected.
 struct stop_requested {
@@ -250,9 +281,10 @@ struct exit {
 
 }  // namespace out
 
-using output = std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start,
-                            out::kill_worker, out::close, out::append, out::notice, out::completed, out::run,
-                            out::stop_requested, out::exit>;
+using output =
+    std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start, out::kill_worker,
+                 out::close, out::append, out::notice, out::completed, out::stream_arrived,
+                 out::stream_allowed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
 using outputs = std::vector<output>;

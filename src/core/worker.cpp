@@ -5,6 +5,7 @@
 #include "src/core/hub_session.hpp"
 #include "src/core/mutant.hpp"
 #include "src/core/result_packer.hpp"
+#include "src/core/streams.hpp"
 #include "src/core/words.hpp"
 
 #include <algorithm>
@@ -291,6 +292,38 @@ struct worker::state final : session_user {
     }
   }
 
+  // --- streams
+
+  // Sends what concerns a running attempt that still counts.
+  void say(time_point now, attempt_key const& key, frame&& message, outputs& out) {
+    auto const found = find_running(key);
+    if (exited || found == running.end() || found->fenced()) return;
+    message.head.call = key.call;
+    message.head.attempt = key.attempt;
+    auto const head = message.head;
+    hub.send(now, head, frame_ref(std::move(message)), never, out);
+  }
+
+  void take_credit(frame const& message, outputs& out) {
+    auto const& head = message.head;
+    auto const key = attempt_key{head.call, head.attempt, head.epoch};
+    stream_level level;
+    if (!read_stream_credit(message, level)) return hub.violated();
+    if (find_running(key) == running.end()) return waiting.allow(key, level);
+    out.emplace_back(out::stream_allowed{key, 0, level});
+  }
+
+  void take_input(frame&& message, outputs& out) {
+    auto const& head = message.head;
+    auto const key = attempt_key{head.call, head.attempt, head.epoch};
+    auto const ended = head.type == frame_type::stream_end;
+    stream_frame said;
+    if (ended ? !read_position(message, said.first) : !read_stream_items(message, said))
+      return hub.violated();
+    if (find_running(key) == running.end()) return;  // it has ended
+    out.emplace_back(out::stream_arrived{key, 0, std::move(message), ended});
+  }
+
   void hand_back_all(time_point now, outputs& out) {
     while (!waiting.empty())
       waiting.hand_back_front(hand_back_as(now, errc::disconnected, "the worker takes no more work", out));
@@ -361,6 +394,9 @@ struct worker::state final : session_user {
     switch (message.head.type) {
       case frame_type::assign: return take(now, std::move(message), out);
       case frame_type::cancel: return cancel(now, message, out);
+      case frame_type::stream_credit: return take_credit(message, out);
+      case frame_type::stream_items:
+      case frame_type::stream_end: return take_input(std::move(message), out);
       case frame_type::drain: hub_drained = true; return drain(now, out);
       default: hub.violated();
     }
@@ -402,6 +438,24 @@ void worker::finished(time_point now, attempt_key const& key, frame value, outpu
 
 void worker::finished(time_point now, attempt_key const& key, failure error, outputs& out) {
   state_->complete(now, key, make_error(error, state_->hub.hub_limits()), out);
+}
+
+bool worker::produced(time_point now, attempt_key const& key, std::uint64_t first,
+                      std::span<std::uint32_t const> sizes, std::span<std::byte const> values,
+                      std::vector<buffer> buffers, outputs& out) {
+  auto& s = *state_;
+  auto message = make_stream_items(first, sizes, values, std::move(buffers));
+  if (!within(s.hub.hub_limits(), message)) return false;
+  s.say(now, key, std::move(message), out);
+  return true;
+}
+
+void worker::finished(time_point now, attempt_key const& key, std::uint64_t items, outputs& out) {
+  state_->complete(now, key, make_end(frame_type::result, items), out);
+}
+
+void worker::takes(time_point now, attempt_key const& key, stream_level const& level, outputs& out) {
+  state_->say(now, key, make_stream_credit(level), out);
 }
 
 void worker::allow(std::uint32_t concurrency) { state_->config.concurrency = concurrency; }

@@ -55,6 +55,17 @@ class worker {
   // the others wait again.
   void shorten(time_point now, attempt_key const& key, std::uint32_t begun, outputs& out);
 
+  // What a running attempt produces one after the other: the next items, their values one behind the other,
+  // or one with its buffers. No more than its terms (out::run, out::stream_allowed) allow; its last word is
+  // finished(key, items), or an error. False: the hub cannot receive that.
+  bool produced(time_point now, attempt_key const& key, std::uint64_t first,
+                std::span<std::uint32_t const> sizes, std::span<std::byte const> values,
+                std::vector<buffer> buffers, outputs& out);
+  // It has produced so many.
+  void finished(time_point now, attempt_key const& key, std::uint64_t items, outputs& out);
+  // The running attempt takes so much of what its caller streams to it; out::stream_arrived follow.
+  void takes(time_point now, attempt_key const& key, stream_level const& level, outputs& out);
+
   // From now on so many attempts run at once.
   void allow(std::uint32_t concurrency);
 

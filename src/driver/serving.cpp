@@ -16,6 +16,13 @@ bool serving::asked_to_stop(core::attempt_key const& key) noexcept {
   return false;
 }
 
+void serving::allow(core::attempt_key const& key, core::stream_level const& level) noexcept {
+  for (auto i = first_; i < waiting_.size(); ++i) {
+    auto& work = waiting_[i].work;
+    if (work.key == key && work.stream) work.stream->allowed = level;
+  }
+}
+
 bool serving::asked_to_exit(core::out::exit&& why) {
   if (!exit_) exit_ = std::move(why);
   waiting_.clear();

@@ -24,6 +24,8 @@ class serving {
   void asked_to_run(core::out::run&& work) { waiting_.push_back({std::move(work), false}); }
   // True: the attempt runs, and its task is to be told. One that has not begun will not begin.
   [[nodiscard]] bool asked_to_stop(core::attempt_key const& key) noexcept;
+  // The reader of an attempt that has not begun takes so much.
+  void allow(core::attempt_key const& key, core::stream_level const& level) noexcept;
   // True: an attempt runs that nobody wants any more, and its task is to be told.
   [[nodiscard]] bool asked_to_exit(core::out::exit&& why);
 

@@ -108,6 +108,13 @@ call_ref submit(engine_ref const& where, task_entry const& task, options const& 
   return {pack, &pack->add()};
 }
 
+call_ref submit_composed(engine_ref const& where, task_entry const& task, options const& settings,
+                         outgoing&& call, std::vector<awaited_value>&& arguments) {
+  if (where->is_ours()) return where->submit_composed(task, settings, std::move(call), std::move(arguments));
+  auto const pack = one_call(where, task.name, 0);
+  return {pack, &pack->add()};
+}
+
 runtime_snapshot snapshot_of(engine& where) {
   return where.is_ours() ? where.snapshot() : runtime_snapshot();
 }
@@ -174,6 +181,10 @@ reply take_reply(call_state& call) {
     if (call.failure->told) runtime_detail::raise(*call.failure->told);
     throw_error(call.failure->details);
   }
+  if (call.elsewhere)
+    throw_error({.code = errc::already_read,
+                 .message = "the call was moved into another one, which has its value",
+                 .task = std::string(call.task())});
   auto const buffers =
       call.extras ? std::span<buffer const>(call.extras->buffers) : std::span<buffer const>();
   return {call.value.bytes().subspan(call.value_offset), buffers, call.where()->decoding()};

@@ -14,6 +14,7 @@
 #include "src/runtime/executor_thread.hpp"
 #include "yonder/detail/call_state.hpp"
 #include "yonder/detail/service_slot.hpp"
+#include "yonder/detail/streaming.hpp"
 #include "yonder/stop_token.hpp"
 
 namespace yonder {
@@ -38,10 +39,10 @@ class call_context {
  public:
   // `reach`: the engine that reaches the worker's hub: `host`, whose thread the worker is, or, in a process
   // that is a worker, one that is made for it; `host` is null then. `service`: what its worker has made; may
-  // be null.
+  // be null. `streams`: of the attempts; may be null.
   call_context(std::function<detail::engine_ref()> const& reach, detail::engine const* host,
-               detail::service_slot* service = nullptr)
-      : reach_(reach), host_(host), service_(service) {}
+               detail::service_slot* service = nullptr, detail::task_streams* streams = nullptr)
+      : reach_(reach), host_(host), service_(service), streams_(streams) {}
 
   // The worker's thread: an attempt begins, and ends.
   void begin(core::attempt_key const& key) noexcept;
@@ -60,6 +61,8 @@ class call_context {
   std::shared_ptr<detail::served_call const> share();
   void retire() noexcept { retires_ = true; }
   detail::service_slot* service() const noexcept { return service_; }
+  // Null in a fork: the reader is the worker's.
+  detail::task_streams* streams() const noexcept { return mark_.is_ours() ? streams_ : nullptr; }
   // Where its calls of tasks go, through the worker's own hub. Throws what a connection throws. Not in a
   // fork: the connection is the worker's.
   detail::engine_ref const& hub();
@@ -76,6 +79,7 @@ class call_context {
   std::function<detail::engine_ref()> reach_;
   detail::engine const* host_;
   detail::service_slot* service_;
+  detail::task_streams* streams_;
   detail::engine_ref hub_;  // once a task has called a task
   bool called_ = false;     // this attempt has
   std::atomic<bool> stop_{false};

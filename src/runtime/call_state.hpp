@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "src/core/streams.hpp"
 #include "src/core/types.hpp"
 #include "yonder/detail/call_state.hpp"
 #include "yonder/detail/spare_blocks.hpp"
@@ -22,6 +24,26 @@ struct resumption {
   void* argument;
   bool at_once = false;
   friend bool operator==(resumption const&, resumption const&) = default;
+};
+
+// What a call streams. Of the engine, under its lock.
+struct call_stream {
+  bool reads = false;  // its caller reads what it produces
+  core::stream_reader reader;
+  std::deque<core::frame> inbox;  // what has come, and was not taken
+  core::stream_level given;       // what was taken last: its reader is at it
+  bool feeds = false;             // its caller feeds it
+  core::stream_account input;
+};
+
+// A call whose arguments are the values of others. Of the engine, under its lock.
+struct call_composition {
+  task_entry const& task;
+  core::call_policy policy;
+  core::attempt_key parent;
+  outgoing call;  // without these values
+  std::vector<awaited_value> arguments;
+  bool gone = false;  // the hub knows one of them no longer: its outcome is here, or on its way
 };
 
 // How a call ended without its value: in words, and as the core told it, where it did.
@@ -43,6 +65,8 @@ struct failure_deleter {
 struct call_extras {
   std::vector<resumption> resumptions;  // whoever waits without a thread
   std::vector<buffer> buffers;          // of the value
+  std::unique_ptr<call_stream> stream;
+  std::unique_ptr<call_composition> composed;  // until it has ended
 };
 
 // One submitted call, of which there may be a million. Fields are guarded by the engine's lock until `done`
@@ -68,8 +92,16 @@ class call_state {
   std::atomic<bool> done{false};
   bool several_wait = false;                  // more than one thread, while another one pumps
   bool borrows = false;                       // its buffers belong to the caller, who waits
+  bool lent = false;                          // it is an argument of a call, and may be one of others
+  bool elsewhere = false;                     // its value was given to another call alone
   std::condition_variable* waiter = nullptr;  // of a thread that waits so
   std::unique_ptr<call_extras> extras;
+  call_extras& with_extras() {
+    if (!extras) extras = std::make_unique<call_extras>();
+    return *extras;
+  }
+  call_stream* stream() const noexcept { return extras ? extras->stream.get() : nullptr; }
+  call_composition* composed() const noexcept { return extras ? extras->composed.get() : nullptr; }
 
   std::unique_ptr<call_failure, failure_deleter> failure;  // null: there is a value
   core::frame_body value;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "src/core/metadata.hpp"
 #include "src/platform/heap.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/stderr_writer.hpp"
@@ -32,6 +33,7 @@ call_failure* engine::take_value(call_state& call, core::frame& message) noexcep
     if (!call.extras) call.extras = std::make_unique<call_extras>();
     call.extras->buffers = std::move(message.buffers);
   }
+  call.elsewhere = (message.head.flags & core::flag_elsewhere) != 0;
   call.value_offset = message.head.metadata_size;
   call.value = std::move(message.body);
   return nullptr;
@@ -147,7 +149,12 @@ void engine::cancel(call_state& call) {
   time_ = now();
   survive(held, [&] {
     close_pack();
-    endurance_.once([&] { client_.cancel(time_, call.pack->id_of(call), client_due_.items()); });
+    endurance_.once([&] {
+      if (std::erase(parked_, &call) != 0)
+        complete_parked(call, errc::cancelled, "the call was cancelled");
+      else
+        client_.cancel(time_, call.pack->id_of(call), client_due_.items());
+    });
     carry_out();
     flush();
   });
@@ -207,18 +214,31 @@ void engine::resume_one() {
 void engine::complete(core::out::completed& completed) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
   auto* const call = reinterpret_cast<call_state*>(completed.cookie);
+  if (call->composed() != nullptr && !completed.result.ok() &&
+      completed.result.error().code == errc::argument_gone) {
+    call->composed()->gone = true;
+    parked_.push_back(call);
+    return send_parked();
+  }
   std::shared_ptr<call_pack> keep;
   if (--call->pack->undone == 0) keep = std::move(call->pack->in_flight);
   --in_flight_;
   call->failure.reset(completed.result.ok() ? take_value(*call, completed.result.value())
                                             : failure_of(completed.result.error()));
   if (call->borrows) detach();
+  if (call->extras) call->extras->composed.reset();
   call->done.store(true, std::memory_order_release);
-  if (call->several_wait || call->pack->of_task)
-    for (auto* const follower : followers_) follower->notify_one();
-  else if (call->waiter != nullptr)
-    call->waiter->notify_one();
+  wake(*call);
   if (call->extras && !call->extras->resumptions.empty()) continue_later(*call);
+  if (!parked_.empty()) send_parked();
+}
+
+// Whoever waits for it, or for what it streams.
+void engine::wake(call_state& call) {
+  if (call.several_wait || call.pack->of_task)
+    for (auto* const follower : followers_) follower->notify_one();
+  else if (call.waiter != nullptr)
+    call.waiter->notify_one();
 }
 
 // What is still unsent of buffers that are borrowed is copied: their caller is about to return.
@@ -261,6 +281,11 @@ bool engine::lead_until(lock& held, std::int64_t until, std::span<call_state* co
   return in_time;
 }
 
+void engine::lead_until(lock& held, call_state& call, std::function<bool()> const& done) {
+  auto* const only = &call;
+  lead_until(held, core::never, {&only, 1}, std::cref(done));
+}
+
 // A worker's task waits here: the worker does not count meanwhile.
 void engine::say_that_waits(lock& held, core::attempt_key const& attempt) {
   survive(held, [&] {
@@ -301,6 +326,7 @@ void engine::give_up(char const* what) noexcept try {
   lead_.end();
   if (broken_.empty()) broken_ = std::string("the runtime cannot go on: ") + what;
   close_pack();
+  end_parked(errc::disconnected, broken_);
   client_.shutdown(now(), client_due_.items());
   client_due_.work_off([this](core::output& output) {
     if (auto* const completed = std::get_if<core::out::completed>(&output)) complete(*completed);
@@ -529,6 +555,10 @@ void engine::carry_out_client(core::output& output) {
       send(std::move(*message));
   } else if (auto* const completed = std::get_if<core::out::completed>(&output)) {
     complete(*completed);
+  } else if (auto* const items = std::get_if<core::out::stream_arrived>(&output)) {
+    arrived(*items);
+  } else if (auto* const told = std::get_if<core::out::stream_allowed>(&output)) {
+    allowed(*told);
   } else if (auto* const said = std::get_if<core::out::notice>(&output)) {
     tell(std::move(said->text));
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
@@ -625,6 +655,7 @@ void engine::stop() {
     survive(held, [&] {
       close_pack();
       endurance_.once([&] {
+        end_parked(errc::disconnected, "this runtime ended before the call did");
         client_.shutdown(time_, client_due_.items());
         if (hub_) hub_->shutdown(time_, hub_due_.items());
       });

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,6 +29,7 @@
 #include "src/runtime/worker_pool.hpp"
 #include "transports/remote.hpp"
 #include "transports/transport.hpp"
+#include "yonder/detail/streaming.hpp"
 #include "yonder/executor.hpp"
 #include "yonder/log.hpp"
 #include "yonder/snapshot.hpp"
@@ -73,7 +75,21 @@ class engine : public std::enable_shared_from_this<engine> {
   int descriptor() const noexcept { return hook_ ? hook_->descriptor() : -1; }
   bool drive();
 
-  call_ref submit(task_entry const& task, options const& settings, outgoing&& call, departure when);
+  call_ref submit(task_entry const& task, options const& settings, outgoing&& call, departure when,
+                  std::unique_ptr<call_stream> stream = nullptr);
+  call_ref submit_composed(task_entry const& task, options const& settings, outgoing&& call,
+                           std::vector<awaited_value>&& arguments);
+
+  // Of a task that streams. `window`: of its reader; null: nothing comes out. `feeds`: its caller feeds it.
+  call_ref submit_stream(task_entry const& task, options const& settings, outgoing&& call,
+                         core::stream_level const* window, bool feeds);
+  enum class stream_event : std::uint8_t { items, wanted, over };
+  // Waits until items have come, which are `part` then; or, if the caller has something to feed, until that
+  // is wanted; or until the call has ended.
+  stream_event wait_for_stream(call_state& call, bool may_feed, stream_part& part);
+  void feed(call_state& call, encoded& item);
+  void end_feed(call_state& call);
+
   void wait(call_state& call);
   bool wait_until(call_state& call, std::int64_t until);
   // Returns once one of them has ended.
@@ -127,7 +143,8 @@ class engine : public std::enable_shared_from_this<engine> {
   call_ref refusal_of(task_entry const& task, options const& settings, outgoing const& call);
   call_ref ended(task_entry const& task, errc code, std::string message);
   call_ref submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
-                        core::attempt_key const& parent, outgoing&& call, departure when);
+                        core::attempt_key const& parent, outgoing&& call, departure when,
+                        std::unique_ptr<call_stream> stream = nullptr);
   call_ref gather(lock& held, task_entry const& task, core::call_policy const& policy,
                   core::attempt_key const& parent, outgoing const& call, departure when);
   std::string why_ended() const;
@@ -142,6 +159,7 @@ class engine : public std::enable_shared_from_this<engine> {
 
   template <class Done>
   bool lead_until(lock& held, std::int64_t until, std::span<call_state* const> calls, Done done);
+  void lead_until(lock& held, call_state& call, std::function<bool()> const& done);
   void say_that_waits(lock& held, core::attempt_key const& attempt);
   void say_that_goes_on(lock& held, core::attempt_key const& attempt);
   void lead(lock& held, std::int64_t until);
@@ -185,6 +203,13 @@ class engine : public std::enable_shared_from_this<engine> {
   void complete(core::out::completed& completed);
   static call_failure* take_value(call_state& call, core::frame& message) noexcept;
   static call_failure* failure_of(core::failure& told) noexcept;
+  bool send_composed(call_state& call);
+  void send_parked();
+  void complete_parked(call_state& call, errc code, std::string const& why);
+  void end_parked(errc code, std::string const& why);
+  void wake(call_state& call);
+  void arrived(core::out::stream_arrived& items);
+  void allowed(core::out::stream_allowed const& told);
   void detach();
   transport::endpoint* endpoint(source from) const noexcept;
 
@@ -222,6 +247,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::vector<std::condition_variable*> followers_;
   std::string broken_;  // why nothing is driven any more; empty: it is
 
+  std::vector<call_state*> parked_;     // composed, and wait for outcomes that come here
   std::deque<resumption> resumptions_;  // due
   runtime_detail::executor_thread executor_{"yonder-resume"};
   std::condition_variable housekeeper_wakes_;
@@ -231,6 +257,8 @@ class engine : public std::enable_shared_from_this<engine> {
   std::thread observer_;  // of the machine
   platform::process_mark mark_;
 };
+
+core::call_policy policy_of(options const& settings);
 
 void add_standing_engine(engine_ref engine);
 void remove_standing_engine(engine const* engine) noexcept;

@@ -20,13 +20,6 @@ core::duration or_none(std::optional<std::chrono::nanoseconds> const& time) {
   return time ? std::max<core::duration>(time->count(), 1) : 0;
 }
 
-core::call_policy policy_of(options const& settings) {
-  return {.retries = settings.retries.value_or(0),
-          .timeout = or_none(settings.timeout),
-          .deadline = or_none(settings.deadline),
-          .idempotent = settings.idempotent.value_or(false)};
-}
-
 bool has_turn(options const& settings) {
   return settings.priority || settings.fairness_key || settings.weight || settings.order_key;
 }
@@ -74,6 +67,13 @@ bool is_equal(std::span<std::byte const> a, std::span<std::byte const> b) {
 
 }  // namespace
 
+core::call_policy policy_of(options const& settings) {
+  return {.retries = settings.retries.value_or(0),
+          .timeout = or_none(settings.timeout),
+          .deadline = or_none(settings.deadline),
+          .idempotent = settings.idempotent.value_or(false)};
+}
+
 outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs,
                     batch_terms const& batch) {
   outgoing call;
@@ -111,7 +111,8 @@ call_pack::~call_pack() {
   if (capacity_ > 1) where->let_go(capacity_);
 }
 
-call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when) {
+call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when,
+                        std::unique_ptr<call_stream> stream) {
   if (auto refused = refusal_of(task, settings, call)) return refused;
   (void)
       task.signature();  // where a structure cannot be found this throws: before anything is kept of the call
@@ -120,6 +121,7 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   if (parent.attempt != 0) add_parent(parent, call);
   lock held(mutex_);
   if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
+  if (stream) return submit_alone(held, task, policy, parent, std::move(call), when, std::move(stream));
   if (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_)))
     if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
         call.content.buffers.empty())
@@ -159,7 +161,8 @@ call_ref engine::ended(task_entry const& task, errc code, std::string message) {
 }
 
 call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
-                              core::attempt_key const& parent, outgoing&& call, departure when) {
+                              core::attempt_key const& parent, outgoing&& call, departure when,
+                              std::unique_ptr<call_stream> stream) {
   close_pack();
   time_ = now();
   auto pack = one_call(shared_from_this(), task.name, time_);
@@ -168,8 +171,13 @@ call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_pol
   state.borrows = borrows(call);
   pack->in_flight = pack;
   ++in_flight_;
-  core::call_spec spec{task.name, task.signature(), policy, reinterpret_cast<std::uint64_t>(&state), parent,
-                       {}};
+  core::call_spec spec{
+      task.name, task.signature(), policy, reinterpret_cast<std::uint64_t>(&state), parent, {}, false, {}};
+  if (stream) {
+    spec.feeds = stream->feeds;
+    if (stream->reads) spec.stream = {stream->reader.allowed(), {}};
+    state.with_extras().stream = std::move(stream);
+  }
   spec.message.head.metadata_size = static_cast<std::uint32_t>(call.metadata_size);
   spec.message.head.buffer_count = static_cast<std::uint32_t>(call.content.buffers.size());
   spec.message.body = std::move(call.content.head);

@@ -201,6 +201,7 @@ void worker_loop::run_next(lock& held) {
 
 void worker_loop::serve(lock& held, core::out::run const& work) {
   own_.context.begin(work.key);
+  own_.streams.begin(work);
   if (abandoned_.load()) own_.context.request_stop();
   publish(work);
   runs_.fetch_add(1, std::memory_order_relaxed);
@@ -221,6 +222,7 @@ void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work
       on.error = failure_of_current_exception(config_.max_result_bytes);
     }
   report(on, time, work.key, work.items);
+  on.streams.end();
   turns_.ended(work.key);
   if (on.context.retires()) core_.drain(time, due_.items());
   carry_out();
@@ -362,10 +364,14 @@ void worker_loop::execute_batch(lane& on, detail::task_entry const& task, core::
 // An outcome that cannot be told is a lost attempt, which the end of this worker tells.
 void worker_loop::report(lane& on, std::int64_t time, core::attempt_key const& key,
                          std::span<core::out::run::item const> items) noexcept try {
+  on.streams.flush();
+  if (auto& trouble = on.streams.trouble(); trouble && !on.error) on.error = std::move(trouble);
   if (!items.empty())
     report_items(on, time, items);
   else if (on.error)
     core_.finished(time, key, std::move(*on.error), due_.items());
+  else if (on.streams.is_read())
+    core_.finished(time, key, on.streams.items(), due_.items());
   else
     report_value(std::move(on.result), time, key);
 } catch (std::exception const& error) {
@@ -438,6 +444,7 @@ void worker_loop::hand_over(core::out::run&& work) {
   auto const free = std::find_if(crew_.begin(), crew_.end(), [](auto const& one) { return !one->work; });
   auto& chosen = **free;
   chosen.context.begin(work.key);
+  chosen.streams.begin(work);
   if (abandoned_.load()) chosen.context.request_stop();
   publish(work);
   chosen.work.emplace(std::move(work));
@@ -490,15 +497,20 @@ void worker_loop::leave_service() noexcept {
 }
 
 void worker_loop::request_stop(core::attempt_key const& key) noexcept {
-  if (crew_.empty()) return own_.context.request_stop();
+  if (crew_.empty()) return stop(own_);
   for (auto& one : crew_)
-    if (one->work && one->work->key == key) one->context.request_stop();
+    if (one->work && one->work->key == key) stop(*one);
 }
 
 void worker_loop::stop_running() noexcept {
-  own_.context.request_stop();
+  stop(own_);
   for (auto& one : crew_)
-    if (one->work) one->context.request_stop();
+    if (one->work) stop(*one);
+}
+
+void worker_loop::stop(lane& on) noexcept {
+  on.context.request_stop();
+  on.streams.stop();
 }
 
 // --- the connection
@@ -537,6 +549,7 @@ void worker_loop::take_events() {
   auto const time = now();
   events_.work_off([&](transport::event& event) { endurance_.once([&] { take_event(time, event); }); });
   if (due_time_ <= time) endurance_.once([&] { core_.tick(time, due_.items()); });
+  flush_streams(time);
   if (abandoned_.load()) exit({.clean = false, .reason = "abandoned"});
 }
 
@@ -566,6 +579,10 @@ void worker_loop::carry_out(core::output& output) {
     turns_.asked_to_run(std::move(*work));
   } else if (auto* const stop = std::get_if<core::out::stop_requested>(&output)) {
     if (turns_.asked_to_stop(stop->key)) request_stop(stop->key);
+  } else if (auto* const told = std::get_if<core::out::stream_allowed>(&output)) {
+    carry_out(*told);
+  } else if (auto* const came = std::get_if<core::out::stream_arrived>(&output)) {
+    carry_out(std::move(*came));
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
     outbox_.forget(closed->peer);
     connection_->close(closed->peer);

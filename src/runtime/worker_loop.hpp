@@ -24,6 +24,7 @@
 #include "src/platform/event_counter.hpp"
 #include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
+#include "src/runtime/attempt_streams.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/endurance.hpp"
 #include "src/runtime/row.hpp"
@@ -53,10 +54,10 @@ struct worker_loop_config {
 //
 // Threads: run() and the watchdog share the state under one lock, which is not held in a task nor while
 // asleep. One of the two reads the connection at a time.
-class worker_loop {
+class worker_loop : private attempt_streams::host {
  public:
   explicit worker_loop(worker_loop_config config);
-  ~worker_loop();
+  virtual ~worker_loop();
   worker_loop(worker_loop const&) = delete;
   worker_loop& operator=(worker_loop const&) = delete;
 
@@ -105,6 +106,7 @@ class worker_loop {
   void publish(core::out::run const& work) noexcept;
   void request_stop(core::attempt_key const& key) noexcept;
   void stop_running() noexcept;
+  static void stop(lane& on) noexcept;
 
   void entered(core::out::run const& work);
   void make_crew(std::uint32_t size);
@@ -124,7 +126,25 @@ class worker_loop {
   void refuse_frame(core::peer_id peer);
   void flush();
   void exit(core::out::exit&& why);
-  std::int64_t next_deadline() const { return core_.next_deadline(); }
+  std::int64_t next_deadline();
+
+  // worker_streams.cpp
+  std::mutex& guard() noexcept override { return mutex_; }
+  bool send_items(core::attempt_key const& key, std::uint64_t first, std::span<std::uint32_t const> sizes,
+                  std::span<std::byte const> values, std::vector<detail::buffer> buffers) override;
+  void send_credit(core::attempt_key const& key, core::stream_level const& level) override;
+  void look_again() noexcept override { poller_->ring(); }
+  std::size_t most_bytes() const noexcept override { return config_.max_result_bytes; }
+  std::size_t most_decoded() const noexcept override { return config_.max_decoded_bytes; }
+  attempt_streams* streams_of(core::attempt_key const& key) noexcept;
+  void carry_out(core::out::stream_allowed const& told);
+  void carry_out(core::out::stream_arrived&& came);
+  void flush_streams(std::int64_t time);
+  template <class Visit>
+  void each_lane(Visit&& visit) {
+    visit(own_);
+    for (auto& one : crew_) visit(*one);
+  }
 
   void watch();
   void wait_for_work(driver::watch::act how);
@@ -150,8 +170,11 @@ class worker_loop {
 
   // One attempt at a time: on the thread that serves, or on one of its own.
   struct lane {
-    explicit lane(worker_loop& owner) : context(owner.config_.reach, owner.config_.host, &owner.service_) {}
+    explicit lane(worker_loop& owner)
+        : context(owner.config_.reach, owner.config_.host, &owner.service_, &streams),
+          streams(owner, context) {}
     call_context context;
+    attempt_streams streams;
     detail::encoded result;                 // of the task that ran last
     std::vector<detail::batch_item> items;  // of a batch that did
     std::optional<core::failure> error;     // why it has none

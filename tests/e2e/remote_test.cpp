@@ -141,6 +141,25 @@ class descriptor_limit {
 
 }  // namespace
 
+TEST_CASE("streams travel through a hub, out of a task and into it") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  int next = 0;
+  for (int const n : task::counting.on(client).stream(20'000)) CHECK(n == ++next);
+  CHECK(next == 20'000);
+  next = 0;
+  for (auto const& block : task::blocks.on(client).stream(24, 1 << 16)) CHECK(block.back() == next++);
+  CHECK(next == 24);
+  CHECK(task::bytes_in.on(client).remote("", blocks(24, 1 << 16)) == 24 * (8 << 16));
+  next = 0;
+  for (int const n : task::doubles_of.on(client).stream(counting(3000))) CHECK(n == 2 * ++next);
+  CHECK(next == 3000);
+  for (int const n : task::counting.on(client).stream(1 << 30))
+    if (n == 100) break;
+  CHECK(task::twice.on(client).remote(1) == 2);  // the only worker is free again
+}
+
 TEST_CASE("a call travels through a hub to a worker of another program, over tcp with keys") {
   site here;
   yonder::runtime client(here.client());

@@ -209,6 +209,20 @@ inline int print(std::string const& text) {
   return static_cast<int>(::getpid());
 }
 inline std::string fill(int size) { return std::string(static_cast<std::size_t>(size), 'x'); }
+inline yonder::generator<int> counting(int n) {
+  for (int i = 1; i <= n; ++i) co_yield i;
+}
+inline yonder::generator<std::vector<double>> blocks(int count, int size) {
+  for (int i = 0; i < count; ++i) co_yield std::vector<double>(static_cast<std::size_t>(size), i);
+}
+inline std::size_t bytes_in(std::string const& prefix, yonder::input_stream<std::vector<double>> blocks) {
+  std::size_t bytes = prefix.size();
+  for (auto const& block : blocks) bytes += block.size() * sizeof(double);
+  return bytes;
+}
+inline yonder::generator<int> doubles_of(yonder::input_stream<int> numbers) {
+  for (int const n : numbers) co_yield 2 * n;
+}
 // These call tasks themselves.
 inline std::string nested();
 inline int leaves(int depth);
@@ -241,6 +255,10 @@ inline constexpr yonder::task<e2e::fail_until_attempt> fail_until_attempt;
 inline constexpr yonder::task<e2e::own_id> own_id;
 inline constexpr yonder::task<e2e::print> print;
 inline constexpr yonder::task<e2e::fill> fill;
+inline constexpr yonder::task<e2e::counting> counting;
+inline constexpr yonder::task<e2e::blocks> blocks;
+inline constexpr yonder::task<e2e::bytes_in> bytes_in;
+inline constexpr yonder::task<e2e::doubles_of> doubles_of;
 inline constexpr yonder::task<e2e::nested> nested;
 inline constexpr yonder::task<e2e::leaves> leaves;
 inline constexpr yonder::task<e2e::twice> twice;

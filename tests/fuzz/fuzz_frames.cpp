@@ -7,6 +7,7 @@
 #include "src/core/hub.hpp"
 #include "src/core/little_endian.hpp"
 #include "src/core/metadata.hpp"
+#include "src/core/streams.hpp"
 #include "src/core/worker.hpp"
 
 #include <algorithm>
@@ -54,7 +55,11 @@ class target {
     spec.function = "f";
     spec.signature = 1;
     byte_buffer body;
-    spec.message.head.metadata_size = begin_call(body, "f", {});
+    begin_call(body, "f", {});
+    spec.stream = stream_terms{{4, 400}, {}};
+    spec.feeds = true;
+    write_stream(body, *spec.stream);
+    spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     spec.message.body = std::move(body);
     client_.submit(now_, std::move(spec), out_);
     carry_to_hub();
@@ -140,6 +145,8 @@ void read_everything(frame const& message) {
   transfer_message transfer;
   failure error;
   std::span<std::byte const> bitmap;
+  stream_level level;
+  stream_frame items;
   read_call(message.metadata(), call);
   read_hello(message, hello);
   read_welcome(message, welcome);
@@ -149,6 +156,9 @@ void read_everything(frame const& message) {
   read_transfer(message, transfer);
   read_error(message, error);
   read_received(message, bitmap);
+  read_stream_credit(message, level);
+  read_stream_items(message, items);
+  if (call.stream) with_stream(message, *call.stream);
 }
 
 }  // namespace

@@ -65,6 +65,18 @@ enum class departure : unsigned char {
 YONDER_API call_ref submit(engine_ref const& where, task_entry const& task, options const& settings,
                            outgoing&& call, departure when);
 
+// An argument that is the value of another call: where it belongs in the encoded arguments, and among their
+// buffers. `sole`: nobody else asks for the value.
+struct awaited_value {
+  call_ref of;
+  std::size_t offset = 0;
+  std::size_t buffer = 0;
+  bool sole = false;
+};
+// As submit(), for a call with such arguments, in order. It starts when they are there.
+YONDER_API call_ref submit_composed(engine_ref const& where, task_entry const& task, options const& settings,
+                                    outgoing&& call, std::vector<awaited_value>&& arguments);
+
 YONDER_API bool is_done(call_state const& call) noexcept;
 YONDER_API void wait(call_state& call);
 YONDER_API bool wait_until(call_state& call, std::chrono::steady_clock::time_point until);

@@ -66,6 +66,7 @@ YONDER_FUNCTION void throw_error(error_details details) {
     case errc::worker_lost: throw worker_lost(std::move(details));
     case errc::worker_start_failed: throw worker_start_failed(std::move(details));
     case errc::hub_unreachable: throw hub_unreachable(std::move(details));
+    case errc::argument_gone:
     case errc::disconnected: throw disconnected(std::move(details));
     case errc::timed_out: throw timed_out(std::move(details));
     case errc::deadline_exceeded: throw deadline_exceeded(std::move(details));
@@ -79,6 +80,7 @@ YONDER_FUNCTION void throw_error(error_details details) {
     case errc::unauthorized: throw unauthorized(std::move(details));
     case errc::no_runtime:
     case errc::duplicate_task:
+    case errc::already_read:
     case errc::bad_configuration: throw usage_error(std::move(details));
   }
   throw error(std::move(details));

@@ -60,6 +60,7 @@ class refused_verbs_of<R, type_list<P...>> {
   R operator()(P...) const { std::terminate(); }
   refused_outcome<R> try_remote(P...) const { return {}; }
   refused_outcome<R> spawn(P...) const { return {}; }
+  refused_outcome<R> stream(auto&&...) const { return {}; }
   refused_outcome<R> map(auto&&) const { return {}; }
   refused_outcome<R> starmap(auto&&) const { return {}; }
   void for_each(auto&&, for_each_options = {}) const {}

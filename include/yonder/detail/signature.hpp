@@ -2,6 +2,7 @@
 #pragma once
 
 #include <type_traits>
+#include <utility>
 
 #include "yonder/detail/codec_travels.hpp"
 
@@ -15,6 +16,16 @@ template <class T>
 using passed_t =
     std::conditional_t<is_view<std::remove_cvref_t<T>> || std::is_scalar_v<std::remove_cvref_t<T>>,
                        std::remove_cvref_t<T>, std::remove_cvref_t<T> const&>;
+
+// What stands for parameter Q when A is passed: itself, or what it converts to.
+template <class Q, class A>
+constexpr decltype(auto) accepted(A&& a) {
+  using wire = wire_type_t<Q>;
+  if constexpr (std::is_same_v<std::remove_cvref_t<A>, wire>)
+    return std::forward<A>(a);
+  else
+    return std::remove_cvref_t<passed_t<Q>>(std::forward<A>(a));
+}
 
 template <class Result, class... Parameter>
 struct signature {

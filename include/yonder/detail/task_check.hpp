@@ -6,6 +6,7 @@
 #include "yonder/detail/codec_travels.hpp"
 #include "yonder/detail/signature.hpp"
 #include "yonder/detail/task_name.hpp"
+#include "yonder/stream.hpp"
 
 // What a task may be: the first thing that is wrong gives one error, in words, and nothing else is looked at.
 namespace yonder::detail {
@@ -35,17 +36,38 @@ consteval bool has_known_signature() {
   return requires { typename signature_of<F>::result; };
 }
 
+// What has to travel of a result, or for a parameter: of a stream its items.
+template <class R>
+struct travelling_result {
+  using type = std::remove_cv_t<R>;
+};
+template <is_stream R>
+struct travelling_result<R> {
+  using type = stream_item_t<R>;
+};
+template <class P>
+struct travelling_parameter {
+  using type = wire_type_t<P>;
+};
+template <class P>
+requires is_input_stream<std::remove_cvref_t<P>>
+struct travelling_parameter<P> {
+  using type = typename std::remove_cvref_t<P>::value_type;
+};
+template <class P>
+using travelling_parameter_t = typename travelling_parameter<P>::type;
+
 template <class R>
 consteval bool result_travels() {
   if constexpr (std::is_void_v<R>)
     return true;
   else
-    return is_travelling<std::remove_cv_t<R>>;
+    return is_travelling<typename travelling_result<R>::type>;
 }
 
 template <class... P>
 consteval bool parameters_travel(type_list<P...>) {
-  return (is_travelling<wire_type_t<P>> && ...);
+  return (is_travelling<travelling_parameter_t<P>> && ...);
 }
 
 template <auto Function, fixed_string Name>
@@ -73,10 +95,10 @@ consteval defect find_defect() {
 // The codec's own words, for the first of T… that does not travel.
 template <class First, class... Rest>
 auto explain(type_list<First, Rest...>) {
-  if constexpr (is_travelling<wire_type_t<First>>)
+  if constexpr (is_travelling<travelling_parameter_t<First>>)
     return explain(type_list<Rest...>{});
   else
-    return must_travel<wire_type_t<First>, true>::value;
+    return must_travel<travelling_parameter_t<First>, true>::value;
 }
 
 // The defect in words: one error. Its return type is deduced, so that naming a call is enough.
@@ -86,7 +108,7 @@ auto tell() {
   if constexpr (Found == defect::parameter) {
     return explain(typename signature::parameters{});
   } else if constexpr (Found == defect::result) {
-    return must_travel<std::remove_cv_t<typename signature::declared_result>, true>::value;
+    return must_travel<typename travelling_result<typename signature::declared_result>::type, true>::value;
   } else {
     static_assert(
         Found != defect::not_callable,

@@ -12,6 +12,7 @@
 #include "yonder/codec.hpp"
 #include "yonder/detail/registry.hpp"
 #include "yonder/detail/signature.hpp"
+#include "yonder/stream.hpp"
 
 namespace yonder::detail {
 
@@ -23,10 +24,20 @@ constexpr decltype(auto) callee() noexcept {
     return (Function);
 }
 
+// The input of the attempt that this thread runs.
+template <class T>
+input_stream<T> own_input() {
+  auto* const caller = current_streams();
+  if (caller == nullptr) throw_no_reader();
+  return input_stream<T>(std::unique_ptr<item_stream<T>>(std::make_unique<caller_stream<T>>(*caller)));
+}
+
 // How an owned argument reaches a parameter P: by reference where that suffices, else moved.
 template <class P, class Owned>
-constexpr decltype(auto) handed(Owned& value) noexcept {
-  if constexpr (std::is_lvalue_reference_v<P> || is_view<std::remove_cvref_t<P>>)
+constexpr decltype(auto) handed(Owned& value) {
+  if constexpr (is_input_stream<std::remove_cvref_t<P>>)
+    return own_input<typename std::remove_cvref_t<P>::value_type>();
+  else if constexpr (std::is_lvalue_reference_v<P> || is_view<std::remove_cvref_t<P>>)
     return static_cast<Owned const&>(value);
   else
     return std::move(value);
@@ -37,16 +48,28 @@ template <auto Function, class... P, std::size_t... I>
 void invoke_task(type_list<P...>, std::index_sequence<I...>, std::span<std::byte const> bytes,
                  std::span<buffer const> buffers, decode_limits limits, encoded& result) {
   auto values = decode<std::tuple<wire_type_t<P>...>>(bytes, buffers, limits);
-  if constexpr (std::is_void_v<typename signature_of<decltype(Function)>::result>)
+  using returned = typename signature_of<decltype(Function)>::result;
+  if constexpr (is_stream<returned>)
+    produce(callee<Function>()(handed<P>(std::get<I>(values))...));
+  else if constexpr (std::is_void_v<returned>)
     callee<Function>()(handed<P>(std::get<I>(values))...);
   else
     encode_owned(result, callee<Function>()(handed<P>(std::get<I>(values))...));
 }
 
+template <class Result>
+struct returned_type {
+  using type = std::conditional_t<std::is_void_v<Result>, std::tuple<>, Result>;
+};
+template <is_stream Result>
+struct returned_type<Result> {
+  using type = stream_of<stream_item_t<Result>>;
+};
+
 // The result, then the arguments; void is nothing.
 template <class Result, class... P>
 struct structure_of_task {
-  using returned = std::conditional_t<std::is_void_v<Result>, std::tuple<>, Result>;
+  using returned = typename returned_type<Result>::type;
   static std::uint64_t hash() { return structure_hash<returned, wire_type_t<P>...>(); }
   static std::string text() { return structure_text<returned, wire_type_t<P>...>(); }
 };

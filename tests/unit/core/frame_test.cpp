@@ -48,6 +48,19 @@ constexpr char const* error_bytes =
     "000000002300000033cd638f00000000508002000000060051000100000066530004000000676f6e655500040000000b"
     "000000";
 
+constexpr char const* stream_items_bytes =
+    "594e44520200130099000000000000000100000000000000000000000000000000000000000000000000000000000000"
+    "000000002000000056170072000000000c8008000000030000000000000004800c000000020000000100000002000000"
+    "616262";
+constexpr char const* stream_credit_bytes =
+    "594e44520200140000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "0000000016000000b5ce5ece000000000b801000000005000000000000005802000000000000";
+constexpr char const* stream_end_bytes =
+    "594e44520200150000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "000000000e000000e46214b0000000000c80080000000500000000000000";
+constexpr char const* stream_terms_bytes =
+    "0b80100000000500000000000000580200000000000013801000000003000000000000000400000000000000";
+
 constexpr char const* bye_bytes =
     "594e445202000b0000000000000000000000000000000000000000000000000000000000000000000000000000000000"
     "0000000011000000b970d78d000000005080020000000900400003000000656e64";
@@ -103,6 +116,18 @@ TEST_CASE("a hello, a welcome, an error and a bye have the bytes that they have 
   error.attempt = 2;
   CHECK(hex_of(to_wire(make_error(error))) == error_bytes);
   CHECK(hex_of(to_wire(make_bye({errc::disconnected, "end"}))) == bye_bytes);
+}
+
+TEST_CASE("what streams has the bytes that it has always had") {
+  std::vector<std::uint32_t> const sizes{1, 2};
+  auto items = make_stream_items(3, sizes, bytes_of("abb"), {});
+  items.head.call = {0x99, 1};
+  CHECK(hex_of(to_wire(items)) == stream_items_bytes);
+  CHECK(hex_of(to_wire(make_stream_credit({5, 600}))) == stream_credit_bytes);
+  CHECK(hex_of(to_wire(make_end(frame_type::stream_end, 5))) == stream_end_bytes);
+  auto const call = with_stream(golden_call(), {{5, 600}, {3, 4}});
+  CHECK(hex_of(call.metadata().subspan(golden_call().head.metadata_size)) == stream_terms_bytes);
+  CHECK(test::text_of(call.payload()) == "good job");
 }
 
 TEST_CASE("a header comes back as it went") {

@@ -64,6 +64,8 @@ class loopback {
     bool connected = false;
     std::map<std::uint64_t, outcome> outcomes;
     std::vector<std::string> notices;
+    std::map<std::uint64_t, std::vector<std::string>> items;  // of streams
+    std::map<std::uint64_t, stream_level> allowed;            // of what it feeds
   };
   struct worker_end {
     std::unique_ptr<worker> core;
@@ -73,6 +75,9 @@ class loopback {
     bool connected = false;
     std::deque<out::run> runs;
     std::vector<attempt_key> stops;
+    std::map<std::uint64_t, stream_level> allowed;
+    std::vector<std::string> fed;
+    bool feed_ended = false;
     std::optional<out::exit> exited;
   };
 
@@ -140,8 +145,11 @@ class loopback {
   call_id submit(client_end& from, std::string_view payload, call_policy policy = {},
                  std::string_view function = "echo", std::uint64_t signature = 7, std::string_view needs = {},
                  attempt_key const& parent = {}, batch_policy const* batching = nullptr,
-                 call_turn const& turn = {}) {
+                 call_turn const& turn = {}, std::optional<stream_terms> stream = {}, bool feeds = false,
+                 std::vector<awaited_argument> const& arguments = {}) {
     call_spec spec;
+    spec.stream = stream;
+    spec.feeds = feeds;
     spec.parent = parent;
     spec.function = function;
     spec.signature = signature;
@@ -152,6 +160,8 @@ class loopback {
     write_requirements(body, needs);
     write_turn(body, turn);
     if (batching != nullptr) write_batching(body, *batching);
+    if (stream) write_stream(body, *stream);
+    if (!arguments.empty()) write_arguments(body, arguments);
     spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
     body.append(payload.data(), payload.size());
     spec.message.body = std::move(body);
@@ -185,6 +195,56 @@ class loopback {
 
   void cancel(client_end& from, call_id call) {
     CHECK(from.core->cancel(now, call, out_));
+    carry_out(from);
+    pump();
+  }
+
+  // --- streams
+
+  // Of a task that produces one, to a reader who takes so much.
+  call_id read(client_end& from, stream_level const& window, call_policy policy = {}) {
+    return submit(from, "", policy, "echo", 7, {}, {}, nullptr, {}, stream_terms{window, {}});
+  }
+  // The running attempt's items from number `first` on, in one frame.
+  void produce(worker_end& by, std::uint64_t first, std::vector<std::string> const& values) {
+    REQUIRE_FALSE(by.runs.empty());
+    std::vector<std::uint32_t> sizes;
+    std::string all;
+    for (auto const& value : values) {
+      sizes.push_back(static_cast<std::uint32_t>(value.size()));
+      all += value;
+    }
+    CHECK(by.core->produced(now, by.runs.front().key, first, sizes, std::as_bytes(std::span(all)), {}, out_));
+    carry_out(by);
+    pump();
+  }
+  void finish_stream(worker_end& by, std::uint64_t items) {
+    REQUIRE_FALSE(by.runs.empty());
+    auto const key = by.runs.front().key;
+    by.runs.pop_front();
+    by.core->finished(now, key, items, out_);
+    carry_out(by);
+    pump();
+  }
+  void allow(client_end& from, call_id call, stream_level const& level) {
+    from.core->allow(now, call, level, out_);
+    carry_out(from);
+    pump();
+  }
+  void take_input(worker_end& by, stream_level const& level) {
+    by.core->takes(now, by.runs.front().key, level, out_);
+    carry_out(by);
+    pump();
+  }
+  bool feed(client_end& from, call_id call, std::string const& value) {
+    std::uint32_t const size = static_cast<std::uint32_t>(value.size());
+    auto const fed = from.core->feed(now, call, {&size, 1}, std::as_bytes(std::span(value)), {}, out_);
+    carry_out(from);
+    pump();
+    return fed;
+  }
+  void end_feed(client_end& from, call_id call) {
+    from.core->end_feed(now, call, out_);
     carry_out(from);
     pump();
   }
@@ -311,6 +371,10 @@ class loopback {
       if (auto* const done = std::get_if<out::completed>(&one)) {
         CHECK(end.outcomes.emplace(done->call.number, std::move(done->result)).second);
       }
+      if (auto* const came = std::get_if<out::stream_arrived>(&one))
+        note_items(came->items, end.items[came->key.call.number]);
+      if (auto* const told = std::get_if<out::stream_allowed>(&one))
+        end.allowed[told->key.call.number] = told->level;
     }
     out_.clear();
   }
@@ -368,8 +432,24 @@ class loopback {
       if (auto* const run = std::get_if<out::run>(&one)) end.runs.push_back(std::move(*run));
       if (auto* const stop = std::get_if<out::stop_requested>(&one)) end.stops.push_back(stop->key);
       if (auto* const exit = std::get_if<out::exit>(&one)) end.exited = *exit;
+      if (auto* const told = std::get_if<out::stream_allowed>(&one))
+        end.allowed[told->key.call.number] = told->level;
+      auto* const came = std::get_if<out::stream_arrived>(&one);
+      if (came != nullptr && came->ended) end.feed_ended = true;
+      if (came != nullptr && !came->ended) note_items(came->items, end.fed);
     }
     out_.clear();
+  }
+
+  static void note_items(frame const& message, std::vector<std::string>& seen) {
+    packed_items items;
+    REQUIRE(read_items(message, items));
+    std::size_t offset = 0;
+    for (std::uint32_t i = 0; i < items.count; ++i) {
+      auto const size = items.sizes == nullptr ? message.payload().size() : items.size_of(i, 1);
+      seen.push_back(text_of(message.payload().subspan(offset, size)));
+      offset += size;
+    }
   }
 
   void deliver(parcel next) {

@@ -65,6 +65,7 @@ TEST_CASE("each code is thrown as its class and can be retried as its kind says"
   check_class<yonder::usage_error>(errc::bad_configuration, failed);
   check_class<yonder::would_deadlock>(errc::would_deadlock, failed);
   check_class<yonder::would_deadlock>(errc::nested_too_deep, failed);
+  check_class<yonder::usage_error>(errc::already_read, failed);
 }
 
 TEST_CASE("codes keep their numbers, and each has a name of its own") {
@@ -73,6 +74,8 @@ TEST_CASE("codes keep their numbers, and each has a name of its own") {
   CHECK(static_cast<int>(errc::protocol_violation) == 16);
   CHECK(static_cast<int>(errc::bad_configuration) == 20);
   CHECK(static_cast<int>(errc::nested_too_deep) == 22);
+  CHECK(static_cast<int>(errc::already_read) == 26);
+  CHECK(static_cast<int>(errc::argument_gone) == 28);
   std::vector<std::string_view> names;
   for (int code = 1; code <= 22; ++code) names.push_back(to_string(static_cast<errc>(code)));
   std::sort(names.begin(), names.end());

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/composition.hpp"
+
+#include "src/core/metadata.hpp"
+
+namespace yonder::core {
+
+bool are_within(frame const& message, std::span<awaited_argument const> arguments) {
+  awaited_argument before;
+  for (auto const& one : arguments) {
+    if (one.offset < before.offset || one.buffer < before.buffer) return false;
+    before = one;
+  }
+  return before.offset <= message.payload().size() && before.buffer <= message.buffers.size();
+}
+
+frame compose(frame const& message, std::span<argument_value const> values) {
+  frame made;
+  made.head = message.head;
+  byte_buffer body;
+  copy_without_arguments(body, message.metadata());
+  made.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  auto const payload = message.payload();
+  std::size_t at = 0, buffer = 0;
+  auto const copy_up_to = [&](std::size_t offset, std::size_t next_buffer) {
+    body.append(payload.data() + at, offset - at);
+    at = offset;
+    for (; buffer < next_buffer; ++buffer) made.buffers.push_back(message.buffers[buffer]);
+  };
+  for (auto const& value : values) {
+    copy_up_to(value.where.offset, value.where.buffer);
+    body.append(value.bytes.data(), value.bytes.size());
+    made.buffers.insert(made.buffers.end(), value.buffers.begin(), value.buffers.end());
+  }
+  copy_up_to(payload.size(), message.buffers.size());
+  made.head.buffer_count = static_cast<std::uint32_t>(made.buffers.size());
+  made.body = std::move(body);
+  return made;
+}
+
+}  // namespace yonder::core

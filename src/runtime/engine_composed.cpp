@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine: calls whose arguments are the values of others.
+#include <algorithm>
+#include <utility>
+
+#include "src/core/composition.hpp"
+#include "src/core/metadata.hpp"
+#include "src/platform/process.hpp"
+#include "src/runtime/call_context.hpp"
+#include "src/runtime/engine.hpp"
+
+namespace yonder::detail {
+
+using platform::now;
+
+// Those of another runtime are waited for: no hub knows both.
+call_ref engine::submit_composed(task_entry const& task, options const& settings, outgoing&& call,
+                                 std::vector<awaited_value>&& arguments) {
+  if (auto refused = refusal_of(task, settings, call)) return refused;
+  (void)task.signature();
+  for (auto const& one : arguments)
+    if (one.of->where().get() != this) detail::wait(*one.of);
+  auto const parent = runtime_detail::calling_attempt(this);
+  lock held(mutex_);
+  if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
+  for (auto& one : arguments) {
+    if (!one.sole) one.of->lent = true;
+    one.sole = one.sole && !one.of->lent;
+  }
+  close_pack();
+  time_ = now();
+  auto const pack = one_call(shared_from_this(), task.name, time_);
+  pack->of_task = parent.attempt != 0;
+  auto& state = pack->add();
+  state.with_extras().composed.reset(
+      new call_composition{task, policy_of(settings), parent, std::move(call), std::move(arguments)});
+  pack->in_flight = pack;
+  ++in_flight_;
+  survive(held, [&] {
+    endurance_.once([&] {
+      if (!send_composed(state)) parked_.push_back(&state);
+    });
+    carry_out();
+    flush();
+  });
+  wake_leader_if_needed();
+  return {pack, &state};
+}
+
+// What is here goes with it, what is not the hub puts in. False: it has to wait for an outcome here.
+bool engine::send_composed(call_state& call) {
+  auto& composed = *call.composed();
+  std::vector<core::argument_value> values;
+  std::vector<core::awaited_argument> missing;
+  std::size_t bytes = 0, buffers = 0;
+  for (auto const& one : composed.arguments) {
+    auto& of = *one.of;
+    auto const where = [&](std::size_t added, std::size_t added_buffers) {
+      return core::awaited_argument{of.pack->id_of(of).number, static_cast<std::uint32_t>(one.offset + added),
+                                    static_cast<std::uint32_t>(one.buffer + added_buffers), one.sole};
+    };
+    if (!of.done.load(std::memory_order_acquire)) {
+      if (composed.gone || of.where().get() != this || of.pack->number == 0) return false;
+      missing.push_back(where(bytes, buffers));
+      continue;
+    }
+    auto const* const failed = detail::failure_of(of);
+    if (failed != nullptr)
+      return complete_parked(call, failed->code, "an argument was not made: " + failed->message), true;
+    if (of.elsewhere)
+      return complete_parked(call, errc::disconnected, "the value of an argument went with its hub"), true;
+    auto const value = of.value.bytes().subspan(of.value_offset);
+    auto const beside = of.extras ? std::span<buffer const>(of.extras->buffers) : std::span<buffer const>();
+    values.push_back({where(0, 0), value, beside});
+    bytes += value.size();
+    buffers += beside.size();
+  }
+  core::call_spec spec{composed.task.name,
+                       composed.task.signature(),
+                       composed.policy,
+                       reinterpret_cast<std::uint64_t>(&call),
+                       composed.parent,
+                       {},
+                       false,
+                       {}};
+  core::frame message;
+  core::byte_buffer body = core::byte_buffer::copy_of(composed.call.content.head);
+  message.head.metadata_size = static_cast<std::uint32_t>(composed.call.metadata_size);
+  message.body = std::move(body);
+  message.buffers = composed.call.content.buffers;
+  auto whole = core::compose(message, values);
+  core::byte_buffer finished;
+  auto const metadata = whole.metadata();
+  finished.append(metadata.data(), metadata.size());
+  if (composed.parent.attempt != 0) core::write_parent(finished, composed.parent);
+  if (!missing.empty()) core::write_arguments(finished, missing);
+  whole.head.metadata_size = static_cast<std::uint32_t>(finished.size());
+  auto const payload = whole.body.bytes().subspan(metadata.size());
+  finished.append(payload.data(), payload.size());
+  whole.body = std::move(finished);
+  spec.message = std::move(whole);
+  number(*call.pack, client_.submit(time_, std::move(spec), client_due_.items()));
+  return true;
+}
+
+void engine::send_parked() {
+  auto waiting = std::exchange(parked_, {});
+  std::erase_if(waiting, [&](call_state* one) { return send_composed(*one); });
+  parked_.insert(parked_.end(), waiting.begin(), waiting.end());
+}
+
+// As the client core does it for those that it has.
+void engine::complete_parked(call_state& call, errc code, std::string const& why) {
+  core::failure failure;
+  failure.code = code;
+  failure.function = call.task();
+  failure.message = why;
+  client_due_.items().emplace_back(
+      core::out::completed{{}, reinterpret_cast<std::uint64_t>(&call), core::outcome(std::move(failure))});
+}
+
+void engine::end_parked(errc code, std::string const& why) {
+  for (auto* const call : std::exchange(parked_, {})) complete_parked(*call, code, why);
+}
+
+}  // namespace yonder::detail

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the templates of yonder/stream.hpp call.
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "src/core/little_endian.hpp"
+#include "src/core/metadata.hpp"
+#include "src/runtime/call_context.hpp"
+#include "src/runtime/engine.hpp"
+#include "yonder/detail/streaming.hpp"
+#include "yonder/error.hpp"
+
+namespace yonder::detail {
+namespace {
+
+constexpr core::stream_level default_window{1024, std::uint64_t{4} << 20};
+
+}  // namespace
+
+stream_part::item stream_part::next() noexcept {
+  auto const size = sizes_ == nullptr ? payload_.size() : core::load_le<std::uint32_t>(sizes_);
+  item const taken{payload_.first(size), buffers_};
+  payload_ = payload_.subspan(size);
+  if (sizes_ != nullptr) sizes_ += sizeof(std::uint32_t);
+  --left_;
+  return taken;
+}
+
+struct stream_call::parts {
+  engine_ref where;
+  task_entry const& task;
+  options settings;
+  std::string needs;
+  encoded arguments;
+  std::unique_ptr<item_source> input;
+  core::stream_level window = default_window;
+  call_ref call{};
+  encoded item{};
+
+  void submit(bool reads) {
+    auto outgoing = begin_call(task, settings, needs);
+    auto& head = outgoing.content.head;
+    if (reads) core::write_stream(head, {core::stream_reader(window, {}).allowed(), {}});
+    outgoing.metadata_size = head.size();
+    head.append(arguments.head.data(), arguments.head.size());
+    outgoing.content.buffers = std::exchange(arguments, {}).buffers;
+    call = where->is_ours() ? where->submit_stream(task, settings, std::move(outgoing),
+                                                   reads ? &window : nullptr, input != nullptr)
+                            : detail::submit(where, task, settings, std::move(outgoing), departure::now);
+  }
+
+  void feed_next() {
+    item.head.clear();
+    item.buffers.clear();
+    if (input->next(item)) return where->feed(*call, item);
+    input.reset();
+    where->end_feed(*call);
+  }
+
+  // True: `part` has the next items. False: the call has ended.
+  bool advance(stream_part& part) {
+    using event = engine::stream_event;
+    while (where->is_ours()) {
+      auto const what = where->wait_for_stream(*call, input != nullptr, part);
+      if (what == event::items) return true;
+      if (what == event::over) break;
+      feed_next();
+    }
+    return false;
+  }
+};
+
+stream_call::stream_call(engine_ref where, task_entry const& task, options const& settings,
+                         std::string_view needs, encoded&& arguments, std::unique_ptr<item_source> input)
+    : parts_(new parts{std::move(where), task, settings, std::string(needs), std::move(arguments),
+                       std::move(input)}) {}
+stream_call::stream_call(stream_call&&) noexcept = default;
+
+stream_call::~stream_call() { cancel(); }
+
+void stream_call::set_window(stream_window const& window) {
+  if (window.items != 0) parts_->window.items = window.items;
+  if (window.bytes != 0) parts_->window.bytes = window.bytes;
+}
+
+void stream_call::begin() {
+  if (parts_->call)
+    throw_error({.code = errc::already_read,
+                 .message = "a stream is read once: call stream() again, or keep its items",
+                 .task = std::string(parts_->task.name)});
+  parts_->submit(true);
+}
+
+bool stream_call::next(stream_part& part) {
+  if (parts_->advance(part)) return true;
+  (void)take_reply(*parts_->call);
+  return false;
+}
+
+call_ref stream_call::run() {
+  parts_->submit(false);
+  stream_part nothing;
+  parts_->advance(nothing);
+  return parts_->call;
+}
+
+void stream_call::throw_undecodable(codec_error const& fault, std::uint64_t item) const {
+  detail::cancel(*parts_->call);
+  throw_error({.code = fault.code(),
+               .message = "item " + std::to_string(item) +
+                          " of the stream, from 0, does not decode: " + fault.details().message,
+               .task = std::string(parts_->task.name)});
+}
+
+void stream_call::cancel() noexcept {
+  if (parts_ && parts_->call) detail::cancel(*parts_->call);
+}
+
+id_pair stream_call::id() const { return parts_->call ? id_of(*parts_->call) : id_pair{0, 0}; }
+
+decode_limits stream_call::limits() const { return parts_->where->decoding(); }
+
+task_streams* current_streams() noexcept {
+  auto const* const call = runtime_detail::current_call();
+  return call != nullptr ? call->streams() : nullptr;
+}
+
+void throw_no_reader() {
+  throw_error({.code = errc::signature_mismatch,
+               .message = "this task streams, and was not called by stream() or with a range"});
+}
+
+}  // namespace yonder::detail

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker loop: what its attempts stream.
+#include <algorithm>
+#include <utility>
+
+#include "src/platform/process.hpp"
+#include "src/runtime/worker_loop.hpp"
+
+namespace yonder::runtime_detail {
+
+using platform::now;
+
+bool worker_loop::send_items(core::attempt_key const& key, std::uint64_t first,
+                             std::span<std::uint32_t const> sizes, std::span<std::byte const> values,
+                             std::vector<detail::buffer> buffers) {
+  auto fits = false;
+  endurance_.once(
+      [&] { fits = core_.produced(now(), key, first, sizes, values, std::move(buffers), due_.items()); });
+  carry_out();
+  flush();
+  return fits;
+}
+
+void worker_loop::send_credit(core::attempt_key const& key, core::stream_level const& level) {
+  endurance_.once([&] { core_.takes(now(), key, level, due_.items()); });
+  carry_out();
+  flush();
+}
+
+// The streams of the attempt, if it runs; null: it does not.
+attempt_streams* worker_loop::streams_of(core::attempt_key const& key) noexcept {
+  attempt_streams* found = nullptr;
+  each_lane([&](lane& one) {
+    if (one.streams.is_of(key)) found = &one.streams;
+  });
+  return found;
+}
+
+void worker_loop::carry_out(core::out::stream_allowed const& told) {
+  if (auto* const running = streams_of(told.key))
+    running->allow(told.level);
+  else
+    turns_.allow(told.key, told.level);
+}
+
+void worker_loop::carry_out(core::out::stream_arrived&& came) {
+  if (auto* const running = streams_of(came.key)) running->arrived(std::move(came.items), came.ended);
+}
+
+core::time_point worker_loop::next_deadline() {
+  auto due = core_.next_deadline();
+  each_lane([&](lane const& one) { due = std::min(due, one.streams.due()); });
+  return due;
+}
+
+void worker_loop::flush_streams(std::int64_t time) {
+  each_lane([&](lane& one) {
+    if (one.streams.due() <= time) one.streams.flush();
+  });
+}
+
+}  // namespace yonder::runtime_detail

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls whose arguments are the values of other calls.
+#include "src/core/composition.hpp"
+
+#include "tests/unit/core/loopback.hpp"
+
+#include <string>
+#include <vector>
+
+using namespace yonder::core;
+using test::bytes_of;
+using test::loopback;
+using test::text_of;
+using yonder::errc;
+
+namespace {
+
+struct composing {
+  loopback net;
+  loopback::client_end& caller;
+
+  explicit composing(hub_config config = {}, bool reliable = true)
+      : net(std::move(config), reliable), caller(net.add_client()) {}
+
+  // "(" value of `of` ")", or more of them, each behind one more byte.
+  call_id call_with(std::vector<call_id> const& of, bool sole = false, call_policy policy = {}) {
+    std::vector<awaited_argument> arguments;
+    for (auto const& one : of)
+      arguments.push_back({one.number, static_cast<std::uint32_t>(arguments.size() + 1), 0, sole});
+    return net.submit(caller, "(" + std::string(of.size(), ')'), policy, "echo", 7, {}, {}, nullptr, {}, {},
+                      false, arguments);
+  }
+  std::string arguments_of(loopback::worker_end& by) {
+    REQUIRE_FALSE(by.runs.empty());
+    return text_of(by.runs.front().message.payload());
+  }
+  failure& failure_of(call_id id) {
+    auto const found = caller.outcomes.find(id.number);
+    REQUIRE(found != caller.outcomes.end());
+    REQUIRE_FALSE(found->second.ok());
+    return found->second.error();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a call waits in the hub for the value of another, which goes in at its place") {
+  for (auto const reliable : {true, false}) {
+    composing all({}, reliable);
+    auto& worker = all.net.add_worker();
+    auto const first = all.net.submit(all.caller, "x");
+    auto const second = all.call_with({first});
+    CHECK(worker.runs.size() == 1);
+    all.net.finish(worker, "value");
+    CHECK(all.arguments_of(worker) == "(value)");
+    CHECK(text_of(all.caller.outcomes.at(first.number).value().payload()) == "value");
+    all.net.finish(worker, "done");
+    CHECK(text_of(all.caller.outcomes.at(second.number).value().payload()) == "done");
+    all.net.wait(2 * yonder::core::second);
+    CHECK(all.net.hub().census().calls == 0);
+    CHECK(all.net.hub().census().bytes == 0);
+  }
+}
+
+TEST_CASE("several arguments come in any order, one of them twice") {
+  composing all;
+  auto& one = all.net.add_worker();
+  auto& two = all.net.add_worker();
+  auto const a = all.net.submit(all.caller, "a");
+  auto const b = all.net.submit(all.caller, "b");
+  all.call_with({a, b, a});
+  auto& runs_b = one.runs.front().key.call == b ? one : two;
+  auto& runs_a = &runs_b == &one ? two : one;
+  all.net.finish(runs_b, "B");
+  CHECK(all.net.hub().census().calls == 2);
+  all.net.finish(runs_a, "A");
+  auto& last = one.runs.empty() ? two : one;
+  CHECK(all.arguments_of(last) == "(A)B)A)");
+}
+
+TEST_CASE("a value that only another call wants does not come back to the caller") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  auto const first = all.net.submit(all.caller, "x");
+  all.call_with({first}, true);
+  all.net.finish(worker, "value");
+  auto const& outcome = all.caller.outcomes.at(first.number);
+  CHECK(outcome.ok());
+  CHECK(outcome.value().payload().empty());
+  CHECK((outcome.value().head.flags & flag_elsewhere) != 0);
+  CHECK(all.arguments_of(worker) == "(value)");
+}
+
+TEST_CASE("what fails fails those that wait for it, and a cancel does") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  auto const first = all.net.submit(all.caller, "x");
+  auto const second = all.call_with({first});
+  auto const third = all.call_with({second});
+  failure thrown;
+  thrown.code = errc::failed;
+  thrown.type_name = "std::domain_error";
+  thrown.message = "no";
+  all.net.finish(worker, std::move(thrown));
+  CHECK(all.failure_of(second).code == errc::failed);
+  CHECK(all.failure_of(second).type_name == "std::domain_error");
+  CHECK(all.failure_of(third).message.find("an argument was not made") == 0);
+
+  auto const other = all.net.submit(all.caller, "x");
+  auto const waits = all.call_with({other});
+  all.net.cancel(all.caller, other);
+  CHECK(all.failure_of(waits).code == errc::cancelled);
+  CHECK(all.net.hub().census().calls == 0);
+}
+
+TEST_CASE("a call that waits for a value is cancelled, and its deadline passes, by itself") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  auto const first = all.net.submit(all.caller, "x");
+  auto const cancelled = all.call_with({first});
+  auto const late = all.call_with({first}, false, {.deadline = 10 * millisecond});
+  all.net.cancel(all.caller, cancelled);
+  all.net.wait(100 * millisecond);
+  CHECK(all.failure_of(late).code == errc::deadline_exceeded);
+  all.net.finish(worker, "value");
+  CHECK(all.caller.outcomes.at(first.number).ok());
+  CHECK(worker.runs.empty());
+}
+
+TEST_CASE("the value of a call that has ended is not in the hub") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  auto const first = all.net.submit(all.caller, "x");
+  all.net.finish(worker, "value");
+  CHECK(all.failure_of(all.call_with({first})).code == errc::argument_gone);
+  CHECK(all.failure_of(all.call_with({{first.session, 4711}})).code == errc::argument_gone);
+}
+
+TEST_CASE("a value out of a batch goes to who waits for it") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  batch_spec spec;
+  spec.function = "echo";
+  spec.signature = 7;
+  spec.metadata = {};
+  begin_call(spec.metadata, "echo", {});
+  for (int i = 0; i < 2; ++i) {
+    spec.items.push_back({1, 0});
+    spec.payloads.append("x", 1);
+  }
+  auto const first = all.caller.core->submit(all.net.now, spec, all.net.scratch());
+  all.net.carry_out(all.caller);
+  all.net.pump();
+  all.call_with({{first.session, first.number + 1}});
+  while (!worker.runs.empty() && worker.runs.front().key.call.number <= first.number + 1)
+    all.net.finish(worker, "value" + std::to_string(worker.runs.front().key.call.number - first.number));
+  all.net.wait(millisecond);
+  CHECK(all.arguments_of(worker) == "(value1)");
+}
+
+TEST_CASE("arguments that lie beside the call are refused") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  auto const first = all.net.submit(all.caller, "x");
+  auto const bad = all.net.submit(all.caller, "()", {}, "echo", 7, {}, {}, nullptr, {}, {}, false,
+                                  {{first.number, 3, 0, false}});
+  CHECK(all.failure_of(bad).code == errc::protocol_violation);
+  all.net.finish(worker, "value");
+}
+
+TEST_CASE("values go in among payload and buffers where they belong") {
+  frame message;
+  byte_buffer body;
+  write_call(body, "f", {}, {});
+  auto const plain = body.size();
+  write_arguments(body, std::vector<awaited_argument>{{1, 1, 1, false}, {2, 2, 1, true}});
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  body.append("abc", 3);
+  message.body = std::move(body);
+  message.buffers = {yonder::detail::owned_copy(bytes_of("one")),
+                     yonder::detail::owned_copy(bytes_of("two"))};
+  auto const x = bytes_of("XX"), y = bytes_of("");
+  std::vector<buffer> const beside{yonder::detail::owned_copy(bytes_of("mid"))};
+  auto const made =
+      compose(message, std::vector<argument_value>{{{1, 1, 1, false}, x, beside}, {{2, 2, 1, true}, y, {}}});
+  CHECK(text_of(made.payload()) == "aXXbc");
+  CHECK(made.head.metadata_size == plain);
+  REQUIRE(made.buffers.size() == 3);
+  CHECK(text_of(made.buffers[1].bytes()) == "mid");
+}
