@@ -171,6 +171,12 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   return front;
 }
 
+void call_table::share_flow(call_record& call, call_record const& parent) {
+  if (parent.flow == call.flow) return;
+  flows_.hold(*parent.flow);
+  call.flow = parent.flow;
+}
+
 void call_table::set_key(call_record& call, std::string const& key, std::uint32_t weight) {
   auto& flow = flows_.hold(call.caller->identity, key);
   if (&flow == call.caller->flow) return flows_.release(flow);

@@ -18,12 +18,6 @@ constexpr char no_memory[] = "there is no memory for another call";
 
 }  // namespace
 
-std::uint32_t begin_call(byte_buffer& body, std::string_view function, call_policy const& policy,
-                         std::string_view traceparent) {
-  write_call(body, function, policy, traceparent);
-  return static_cast<std::uint32_t>(body.size());
-}
-
 struct client::state final : session_user {
   client_config config;
   hub_session hub;
@@ -36,7 +30,7 @@ struct client::state final : session_user {
   call_list given;
   std::size_t given_calls = 0;
   timer_wheel timers{0};
-  std::vector<std::unique_ptr<calling_attempt>> parents;
+  calling_attempts parents;
   client_streams streams;
   errc closed_code = errc::disconnected;
   std::string closed_reason;
@@ -80,7 +74,7 @@ struct client::state final : session_user {
   void leave_parent(pending& call, std::uint32_t count) {
     if (call.parent == nullptr) return;
     call.parent->calls -= count;
-    forget_if_done(*call.parent);
+    parents.forget_if_done(*call.parent);
   }
 
   // The first ones of a record have ended.
@@ -107,25 +101,6 @@ struct client::state final : session_user {
   }
 
   // --- tasks that call
-
-  calling_attempt* find_parent(attempt_key const& key) {
-    auto const found =
-        std::find_if(parents.begin(), parents.end(), [&](auto const& one) { return one->key == key; });
-    return found == parents.end() ? nullptr : found->get();
-  }
-
-  calling_attempt* parent_of(attempt_key const& key) {
-    if (key.attempt == 0) return nullptr;
-    if (auto* const known = find_parent(key)) return known;
-    auto& made = *parents.emplace_back(std::make_unique<calling_attempt>());
-    made.key = key;
-    return &made;
-  }
-
-  void forget_if_done(calling_attempt const& parent) {
-    if (parent.over && parent.calls == 0)
-      std::erase_if(parents, [&](auto const& one) { return one.get() == &parent; });
-  }
 
   static void note_ended(pending const& call, std::uint32_t count) {
     if (call.parent != nullptr) call.parent->ended += count;
@@ -485,7 +460,7 @@ struct client::state final : session_user {
   // is as if they had been taken.
   pending& take(time_point now, std::uint64_t number, std::uint32_t count, call_policy const& policy,
                 std::string_view function, std::size_t size, attempt_key const& parent) {
-    auto* const caller = parent_of(parent);
+    auto* const caller = parents.of(parent);
     auto& call = calls.add(number, count, size);
     call.function = function;
     call.policy = policy;
@@ -659,7 +634,7 @@ std::size_t client::cancel(time_point now, call_id first, std::size_t count, out
 
 void client::waits(time_point now, attempt_key const& parent, outputs& out) {
   auto& s = *state_;
-  auto* const found = s.find_parent(parent);
+  auto* const found = s.parents.find(parent);
   if (found == nullptr) return;  // whatever it waits for, it has called nothing
   found->waits = true;
   s.say_wait(now, *found, found->ended, out);
@@ -668,7 +643,7 @@ void client::waits(time_point now, attempt_key const& parent, outputs& out) {
 // Where a call has ended since it said that it waits, the hub knows that it may go on.
 void client::goes_on(time_point now, attempt_key const& parent, outputs& out) {
   auto& s = *state_;
-  auto* const found = s.find_parent(parent);
+  auto* const found = s.parents.find(parent);
   if (found == nullptr || !std::exchange(found->waits, false)) return;
   if (found->told == found->ended) s.say_wait(now, *found, wait_message::no_longer, out);
 }
@@ -689,11 +664,11 @@ void client::end_feed(time_point now, call_id call, outputs& out) {
 
 void client::parent_ended(attempt_key const& parent) {
   auto& s = *state_;
-  auto* const found = s.find_parent(parent);
+  auto* const found = s.parents.find(parent);
   if (found == nullptr) return;
   found->over = true;
   found->waits = false;
-  s.forget_if_done(*found);
+  s.parents.forget_if_done(*found);
 }
 
 void client::shutdown(time_point now, outputs& out) {

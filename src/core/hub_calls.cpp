@@ -93,7 +93,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
       answer(now, client, {id.session, id.number + i}, copy_of(why), out);
   };
   call_record* parent = nullptr;
-  if (said.parent.attempt != 0) {
+  if (said.parent.attempt != 0 && !is_entering(client, said.parent)) {
     failure refused;
     parent = parent_of(now, client, said.parent, refused);
     if (parent == nullptr) return refuse(refused);

@@ -9,11 +9,62 @@ namespace yonder::core {
 
 // The call whose attempt this is, as long as it runs; it may be one of several items.
 call_record* hub::state::find_parent(client_session const& client, attempt_key const& key) {
+  if (key.call.session == 0) return find_in_company(client, key);
   auto* const call = calls.find(key.call);
   if (call == nullptr || call->stage != call_stage::assigned || call->worker == nullptr) return nullptr;
   auto const& worker = *call->worker;
   auto const runs = call->attempt == key.attempt && worker.conn.epoch() == key.epoch;
   return runs && worker.identity == client.identity ? call : nullptr;
+}
+
+// Whoever runs there under an id of the hub's own: an attempt of this session and epoch.
+worker_session* hub::state::worker_at(client_session const& client, std::uint32_t epoch) const {
+  for (auto const& [id, worker] : sessions.workers())
+    if (worker->conn.epoch() == epoch && worker->identity == client.identity) return worker.get();
+  return nullptr;
+}
+
+// Of the items that run as one: the one that has what they have called, or the first that counts.
+call_record* hub::state::find_in_company(client_session const& client, attempt_key const& key) {
+  auto* const worker = worker_at(client, key.epoch);
+  if (worker == nullptr) return nullptr;
+  auto& list = worker->outstanding;
+  auto const index = find_attempt(*worker, key.call, key.attempt);
+  if (index == list.size() || !list[index].in_company) return nullptr;
+  call_record* found = nullptr;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    auto* const call = list[i].runs_with(list[index]) ? list[i].call : nullptr;
+    if (call != nullptr && (found == nullptr || call->nest != nullptr)) found = call;
+  }
+  return found;
+}
+
+// Another one that runs as one with the call, and still counts; null: there is none.
+call_record* hub::state::companion_of(call_record const& call, worker_session& worker) {
+  auto& list = worker.outstanding;
+  std::size_t own = 0;
+  while (own < list.size() && list[own].call != &call) ++own;
+  for (std::size_t i = 0; own < list.size() && i < list.size(); ++i)
+    if (i != own && list[i].call != nullptr && list[i].runs_with(list[own])) return list[i].call;
+  return nullptr;
+}
+
+// A batch goes on as long as one of its items does.
+time_point hub::state::deadline_within(call_record const& parent) {
+  auto latest = parent.deadline;
+  auto& list = parent.worker->outstanding;
+  std::size_t own = 0;
+  while (own < list.size() && list[own].call != &parent) ++own;
+  for (std::size_t i = 0; own < list.size() && i < list.size(); ++i)
+    if (list[i].call != nullptr && list[i].runs_with(list[own]))
+      latest = std::max(latest, list[i].call->deadline);
+  return latest;
+}
+
+// Its worker makes a service: what the constructor calls belongs to no call.
+bool hub::state::is_entering(client_session const& client, attempt_key const& key) const {
+  auto const* const worker = key.call.session == 0 ? worker_at(client, key.epoch) : nullptr;
+  return worker != nullptr && worker->entering;
 }
 
 // Who makes a call; null: it may not, for a reason.
@@ -24,7 +75,7 @@ call_record* hub::state::parent_of(time_point now, client_session const& client,
     refused = failure_of(errc::cancelled, "the attempt whose task made this call has ended");
     return nullptr;
   }
-  auto& parent = with_nest(now, *found, key.call.number);
+  auto& parent = with_nest(now, *found, key);
   if (parent.depth < config.max_depth) return &parent;
   note_ended(parent, 1);
   refused =
@@ -36,8 +87,8 @@ call_record* hub::state::parent_of(time_point now, client_session const& client,
 }
 
 // This item of the call, which takes no other with it, and what its task has called so far.
-call_record& hub::state::with_nest(time_point now, call_record& call, std::uint64_t number) {
-  auto& one = isolate(now, call, number, 1);
+call_record& hub::state::with_nest(time_point now, call_record& call, attempt_key const& key) {
+  auto& one = key.call.session == 0 ? call : isolate(now, call, key.call.number, 1);
   if (one.nest == nullptr) {
     one.nest = std::make_unique<nest>();
     ++one.worker->nests;
@@ -48,7 +99,7 @@ call_record& hub::state::with_nest(time_point now, call_record& call, std::uint6
 
 void hub::state::join_parent(call_record& call, call_record& parent) {
   call.depth = parent.depth + 1;
-  call.deadline = std::min(call.deadline, parent.deadline);
+  call.deadline = std::min(call.deadline, deadline_within(parent));
   call.parent = &parent;
   parent.nest->children.push_back(call);
 }
@@ -73,7 +124,7 @@ void hub::state::take_waiting(time_point now, client_session& client, frame cons
   if (!read_wait(message, said)) return violated(now, client, "a wait that does not decode", out);
   auto* const found = find_parent(client, said.parent);
   if (found == nullptr) return;  // it has ended
-  auto& parent = with_nest(now, *found, said.parent.call.number);
+  auto& parent = with_nest(now, *found, said.parent);
   parent.nest->waits_at = said.ended;
   look_at_wait(parent);
 }
@@ -114,6 +165,13 @@ void hub::state::recall_behind_waits(time_point now, outputs& out) {
 void hub::state::leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out) {
   leave_stream(call, worker);
   if (call.nest == nullptr) return;
+  if (auto* const heir = companion_of(call, worker)) {
+    heir->nest = std::move(call.nest);
+    auto& children = heir->nest->children;
+    for (auto* child = children.first(); child != nullptr; child = children.after(*child))
+      child->parent = heir;
+    return;
+  }
   auto const nest = std::move(call.nest);
   // What another one there has said may have come before.
   look_for_deadlocks = look_for_deadlocks || !YONDER_MUTANT(stuck_later_unseen);

@@ -135,7 +135,12 @@ struct hub::state {
   call_record* find_parent(client_session const& client, attempt_key const& key);
   call_record* parent_of(time_point now, client_session const& client, attempt_key const& key,
                          failure& refused);
-  call_record& with_nest(time_point now, call_record& call, std::uint64_t number);
+  worker_session* worker_at(client_session const& client, std::uint32_t epoch) const;
+  call_record* find_in_company(client_session const& client, attempt_key const& key);
+  static call_record* companion_of(call_record const& call, worker_session& worker);
+  static time_point deadline_within(call_record const& parent);
+  bool is_entering(client_session const& client, attempt_key const& key) const;
+  call_record& with_nest(time_point now, call_record& call, attempt_key const& key);
   void join_parent(call_record& call, call_record& parent);
   void leave_parent(call_record& call);
   void note_ended(call_record& parent, std::uint32_t count);

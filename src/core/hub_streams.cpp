@@ -105,15 +105,16 @@ void hub::state::take_items(time_point now, call_record& call, worker_session& w
   if (!call.stream || !call.stream->reads || !read_stream_items(message, said) ||
       !call.stream->output.take(said))
     return violated(now, worker, "items of a stream that its reader does not take", out);
-  auto& client = *sessions.client(call.id.session);
-  if (!within(client.limits, message)) {
-    auto const why = excess_in_words(message, client.limits, "an item of the stream takes", "client");
+  auto* const client = sessions.client(call.id.session);
+  if (client == nullptr) return;  // and so the call ends
+  if (!within(client->limits, message)) {
+    auto const why = excess_in_words(message, client->limits, "an item of the stream takes", "client");
     abandon(now, call, out);
     return fail(now, call, errc::too_large, why, out);
   }
   message.head.attempt = call.tries + 1;
   message.head.flags = 0;
-  send_outcome(now, client, frame_ref(std::move(message)), out);
+  send_outcome(now, *client, frame_ref(std::move(message)), out);
   look_at_stream(now, call);
 }
 

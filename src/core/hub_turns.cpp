@@ -9,6 +9,7 @@ namespace yonder::core {
 // False: the call cannot be served like that; `refused` says why.
 bool hub::state::take_turn(call_record& call, call_turn const& said, failure& refused) {
   if (call.parent != nullptr) call.priority = call.parent->priority;
+  if (call.parent != nullptr && said.fairness_key.empty()) calls.share_flow(call, *call.parent);
   if (said.is_usual()) return true;
   if (said.priority && *said.priority > highest_priority) {
     refused =

@@ -1,9 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/pending_calls.hpp"
 
+#include <algorithm>
+
 #include "src/core/check.hpp"
 
 namespace yonder::core {
+
+std::uint32_t begin_call(byte_buffer& body, std::string_view function, call_policy const& policy,
+                         std::string_view traceparent) {
+  write_call(body, function, policy, traceparent);
+  return static_cast<std::uint32_t>(body.size());
+}
+
+calling_attempt* calling_attempts::find(attempt_key const& key) {
+  auto const found = std::find_if(all_.begin(), all_.end(), [&](auto const& one) { return one->key == key; });
+  return found == all_.end() ? nullptr : found->get();
+}
+
+calling_attempt* calling_attempts::of(attempt_key const& key) {
+  if (key.attempt == 0) return nullptr;
+  if (auto* const known = find(key)) return known;
+  auto& made = *all_.emplace_back(std::make_unique<calling_attempt>());
+  made.key = key;
+  return &made;
+}
+
+void calling_attempts::forget_if_done(calling_attempt const& attempt) {
+  if (attempt.over && attempt.calls == 0)
+    std::erase_if(all_, [&](auto const& one) { return one.get() == &attempt; });
+}
 
 pending& pending_calls::add(std::uint64_t number, std::uint32_t count, std::size_t bytes) {
   auto& call = records_.acquire();

@@ -28,6 +28,21 @@ struct calling_attempt {
   std::size_t calls = 0;  // on their way
 };
 
+// Those of one client.
+class calling_attempts {
+ public:
+  // Null: it has called nothing.
+  calling_attempt* find(attempt_key const& key);
+  // Null where no task calls.
+  calling_attempt* of(attempt_key const& key);
+  void forget_if_done(calling_attempt const& attempt);
+  auto begin() const noexcept { return all_.begin(); }
+  auto end() const noexcept { return all_.end(); }
+
+ private:
+  std::vector<std::unique_ptr<calling_attempt>> all_;
+};
+
 // A call without its outcome yet; or several of a batch, as long as the same holds for all of them. They wait
 // for a welcome, or were given to the link.
 struct pending : timer, list_hook<order_tag> {

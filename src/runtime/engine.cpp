@@ -233,14 +233,6 @@ void engine::complete(core::out::completed& completed) {
   if (!parked_.empty()) send_parked();
 }
 
-// Whoever waits for it, or for what it streams.
-void engine::wake(call_state& call) {
-  if (call.several_wait || call.pack->of_task)
-    for (auto* const follower : followers_) follower->notify_one();
-  else if (call.waiter != nullptr)
-    call.waiter->notify_one();
-}
-
 // What is still unsent of buffers that are borrowed is copied: their caller is about to return.
 void engine::detach() {
   for (auto const from : {source::pool, source::listener, source::uplink})

@@ -79,6 +79,14 @@ void engine::end_feed(call_state& call) {
   wake_leader_if_needed();
 }
 
+// Whoever waits for it, or for what it streams.
+void engine::wake(call_state& call) {
+  if (call.several_wait || call.pack->of_task)
+    for (auto* const follower : followers_) follower->notify_one();
+  else if (call.waiter != nullptr)
+    call.waiter->notify_one();
+}
+
 void engine::arrived(core::out::stream_arrived& items) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
   auto* const call = reinterpret_cast<call_state*>(items.cookie);

@@ -17,15 +17,21 @@ bool worker_loop::send_items(core::attempt_key const& key, std::uint64_t first,
   auto fits = false;
   endurance_.once(
       [&] { fits = core_.produced(now(), key, first, sizes, values, std::move(buffers), due_.items()); });
-  carry_out();
-  flush();
+  send_from_task();
   return fits;
 }
 
 void worker_loop::send_credit(core::attempt_key const& key, core::stream_level const& level) {
   endurance_.once([&] { core_.takes(now(), key, level, due_.items()); });
+  send_from_task();
+}
+
+// Whoever reads the connection may sleep, and what it waits for may have shown in this send alone: that of
+// ZeroMQ's descriptor does.
+void worker_loop::send_from_task() {
   carry_out();
   flush();
+  if (!connection_->reliable()) poller_->ring();
 }
 
 // The streams of the attempt, if it runs; null: it does not.

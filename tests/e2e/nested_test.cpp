@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <numeric>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -16,6 +17,16 @@
 using namespace std::chrono_literals;
 
 namespace e2e {
+
+class prepared_service {
+ public:
+  explicit prepared_service(int n) : start_(task::twice.remote(n)) {}
+  int start() const { return start_; }
+
+ private:
+  int start_;
+};
+
 namespace {
 
 int sum_of_doubles(int n) {
@@ -59,6 +70,15 @@ int leave_behind(int n) {
   return n;
 }
 bool give_up_soon() { return task::wait_for_stop.spawn().get_for(1ms).has_value(); }
+
+std::vector<int> double_twice(std::span<int const> numbers) {
+  std::vector<int> doubled;
+  for (int const n : task::twice.map(numbers)) doubled.push_back(2 * n);
+  return doubled;
+}
+constexpr yonder::batched<double_twice, "e2e.double_twice"> doubled_twice{{.max_size = 4}};
+constexpr yonder::service<prepared_service(int), "e2e.prepared"> prepared{{.max = 1}};
+constexpr yonder::method<&prepared_service::start, "e2e.prepared.start"> tell_start;
 
 constexpr yonder::task<sum_of_doubles, "e2e.sum_of_doubles"> summed;
 constexpr yonder::task<survive, "e2e.survive"> surviving;
@@ -130,6 +150,14 @@ TEST_CASE("workers are started for calls that wait while nothing else happens") 
 TEST_CASE("helper threads of a worker's task are told who may call") {
   if (threads()) return;  // there, they call as any thread of the program does
   CHECK(helped.remote().find("the thread that it was called on") != std::string::npos);
+}
+
+TEST_CASE("a batched function calls tasks, and so does the constructor of a service") {
+  std::vector<int> const numbers{1, 2, 3, 4, 5, 6};
+  int sum = 0;
+  for (int const n : doubled_twice.map(numbers)) sum += n;
+  CHECK(sum == 84);
+  CHECK(tell_start.on(prepared(20)).remote() == 40);
 }
 
 TEST_CASE("a task may have a runtime of its own") {

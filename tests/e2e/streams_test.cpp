@@ -21,6 +21,21 @@
 using namespace std::chrono_literals;
 
 namespace e2e::streaming {
+
+class multiplier {
+ public:
+  explicit multiplier(int by) : by_(by) {}
+  yonder::generator<int> times(int n) {
+    for (int i = 1; i <= n; ++i) co_yield by_* i;
+    asked_ = true;
+  }
+  bool healthy() const { return !asked_; }  // one stream is enough
+
+ private:
+  int by_;
+  bool asked_ = false;
+};
+
 namespace {
 
 // A task leaves a mark in a folder of its test's.
@@ -83,6 +98,9 @@ int first_of(yonder::input_stream<int> numbers) { return numbers.next().value_or
 yonder::generator<positive> positives(int n) {
   for (int i = n; i > -n; --i) co_yield give(i);
 }
+constexpr yonder::service<multiplier(int), "e2e.multiplier"> multipliers{{.max = 1}};
+constexpr yonder::method<&multiplier::times, "e2e.multiplier.times"> times_of;
+
 int sum_within(int n) {
   int sum = 0;
   for (int const i : task::counting.stream(n)) sum += i;
@@ -224,6 +242,13 @@ TEST_CASE("an item that does not decode is told by its number") {
     for (auto const& one : shrinking.stream(2)) CHECK(one.value >= 0);
   });
   CHECK(failed.message.find("item 3 of the stream") != std::string::npos);
+}
+
+TEST_CASE("a service's method streams, and its health is asked after the last item") {
+  auto const by_three = multipliers(3);
+  CHECK(all_of(times_of.on(by_three).stream(4)) == std::vector<int>{3, 6, 9, 12});
+  CHECK(all_of(times_of.on(by_three).stream(2)) == std::vector<int>{3, 6});
+  CHECK(all_of(times_of.on(by_three).local(2)) == std::vector<int>{3, 6});
 }
 
 TEST_CASE("a task streams from a task") { CHECK(nested_sum.remote(2000) == 2'001'000); }

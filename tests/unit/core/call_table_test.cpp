@@ -100,3 +100,15 @@ TEST_CASE("an account that has lost count says so instead of going on") {
   auto& call = t.calls.add(caller, {1, 1}, 2, 10);
   CHECK_THROWS_AS(t.calls.split(call, 2), broken_invariant);
 }
+
+TEST_CASE("what a task calls is served from the share of whoever called the task") {
+  tested_calls t;
+  auto& outer = t.calls.add(t.calls.connect(1, "user"), {1, 1}, 1, 10);
+  auto& inner = t.calls.add(t.calls.connect(2, "worker"), {2, 1}, 1, 10);
+  CHECK(inner.flow != outer.flow);
+  t.calls.share_flow(inner, outer);
+  CHECK(inner.flow == outer.flow);
+  CHECK(outer.flow->holders == 2);
+  t.calls.remove(inner);
+  CHECK(outer.flow->holders == 1);
+}

@@ -217,3 +217,38 @@ TEST_CASE("a timeout answers its item at once, and the worker takes nothing more
   CHECK(t.worker.exited);
   CHECK(t.net.hub().census().queued == 1);
 }
+
+TEST_CASE(
+    "what a batched function calls ends with the last of its items, and has the latest of their deadlines") {
+  tested_company t;
+  auto& tasks = t.net.add_client();
+  auto& helper = t.net.add_worker({{"helps", 9, ""}});
+  t.occupy();
+  auto const early = t.submit(t.one, "a", {.deadline = 50 * millisecond});
+  auto const late = t.submit(t.other, "b", {.deadline = 500 * millisecond});
+  t.net.finish(t.worker, "done");
+  REQUIRE(t.together() == 2);
+  auto const parent = t.worker.runs.front().key;
+  CHECK(parent.call.session == 0);  // an id of the hub's own
+  auto const call = [&] { return t.net.submit(tasks, "x", {}, "helps", 9, {}, parent); };
+  auto const first = call();
+  REQUIRE(helper.runs.size() == 1);
+  t.net.wait(100 * millisecond);
+  CHECK(t.said(t.one, early).find("error: ") == 0);
+  CHECK(tasks.outcomes.empty());  // the other item goes on
+  auto const second_one = call();
+  t.net.finish(helper, "helped");
+  CHECK(t.said(tasks, first) == "helped");
+  tasks.core->waits(t.net.now, parent, t.net.scratch());
+  t.net.carry_out(tasks);
+  t.net.pump();
+  CHECK(t.net.hub().census().waiting_workers == 1);
+  t.net.cancel(t.other, late);
+  CHECK(t.said(tasks, second_one).find("error: ") == 0);
+  CHECK(t.net.hub().census().waiting_workers == 0);
+  t.answer();
+  t.net.finish(helper, "too late");
+  t.net.wait(millisecond);
+  CHECK(t.net.hub().census().calls == 0);
+  CHECK(t.net.hub().census().attempts == 0);
+}
