@@ -313,14 +313,6 @@ struct client::state final : session_user {
     take_error(message, out);
   }
 
-  // Of a stream: with as many items as have come.
-  bool ends(frame const& result) const {
-    auto const* const received = streams.received(result.head.call.number);
-    if (received == nullptr) return read_nothing(result);
-    std::uint64_t items = 0;
-    return read_position(result, items) && items == *received;
-  }
-
   pending* find_given(std::uint64_t number) {
     auto* const call = calls.find(number);
     return call != nullptr && call->given ? call : nullptr;  // null: it has ended already
@@ -329,7 +321,7 @@ struct client::state final : session_user {
   void take_values(frame&& message, outputs& out) {
     auto const number = message.head.call.number;
     packed_items items;
-    auto const decodes = ends(message) && read_items(message, items);
+    auto const decodes = streams.ends(message) && read_items(message, items);
     if (decodes && items.count > 1) return take_packed(std::move(message), items, out);
     auto* const found = find_given(number);
     if (found == nullptr) return;

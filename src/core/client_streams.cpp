@@ -35,9 +35,11 @@ void client_streams::take_items(stream& one, frame&& message, outputs& out) {
   out.emplace_back(out::stream_arrived{{message.head.call}, one.cookie, std::move(message)});
 }
 
-std::uint64_t const* client_streams::received(std::uint64_t number) const {
-  auto const found = all_.find(number);
-  return found == all_.end() || !found->second.reads ? nullptr : &found->second.output.passed.items;
+bool client_streams::ends(frame const& result) const {
+  auto const found = all_.find(result.head.call.number);
+  if (found == all_.end() || !found->second.reads) return read_nothing(result);
+  std::uint64_t items = 0;
+  return read_position(result, items) && items == found->second.output.passed.items;
 }
 
 void client_streams::allow(time_point now, std::uint64_t number, stream_level const& level, bool given,

@@ -24,8 +24,8 @@ class client_streams {
 
   // Takes stream_items and stream_credit.
   void take(frame&& message, outputs& out);
-  // Null: no stream comes out of the call. Else: how many items have come.
-  std::uint64_t const* received(std::uint64_t number) const;
+  // Whether the call's result says what it may: of a stream, with as many items as have come.
+  bool ends(frame const& result) const;
 
   // `given`: the call is on its way to the hub; else its level is told with it.
   void allow(time_point now, std::uint64_t number, stream_level const& level, bool given, outputs& out);
