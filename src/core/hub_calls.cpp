@@ -148,7 +148,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   }
   if (!said.arguments.empty() && !await_arguments(now, call, said.arguments, out)) return;
   arm(call);
-  if (call.stage != call_stage::composing) begin_call(now, call, out);
+  if (said.arguments.empty()) begin_call(now, call, out);
 }
 
 // It has all that it needs.

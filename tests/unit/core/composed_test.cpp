@@ -113,6 +113,19 @@ TEST_CASE("what fails fails those that wait for it, and a cancel does") {
   CHECK(all.net.hub().census().calls == 0);
 }
 
+TEST_CASE("a call that follows one which waited in vain is run") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  auto const other = all.net.submit(all.caller, "x");
+  auto const waits = all.call_with({other});
+  all.net.cancel(all.caller, waits);
+  all.net.finish(worker, "value");
+  auto const next = all.net.submit(all.caller, "y");
+  REQUIRE(worker.runs.size() == 1);
+  all.net.finish(worker, "Y");
+  CHECK(text_of(all.caller.outcomes.at(next.number).value().payload()) == "Y");
+}
+
 TEST_CASE("a call that waits for a value is cancelled, and its deadline passes, by itself") {
   composing all;
   auto& worker = all.net.add_worker();
