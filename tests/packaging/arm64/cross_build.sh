@@ -3,7 +3,7 @@
 # cross_build.sh SOURCE FOLDER LIBRARIES LAUNCHER [small|quick]: builds Yonder for arm64 with Debian's cross compiler and runs it under qemu-user. LIBRARIES is
 # what fetch_libraries.sh has unpacked; without it yonder::zmq is left out, and the exit status is 77: unproven.
 #   small   core alone: a program that calls threads and a worker process, and the unit tests of codec, cores and drivers
-#   (none)  core, zmq and ml: the same program with a model, and a hub over tcp with keys
+#   (none)  core, zmq and ml: the same program with a model, and another runtime's hub over ZeroMQ
 #   quick   everything that `./dev test` runs. Tests that start their own program need the kernel to know arm64's (binfmt_misc):
 #           they run where this process may register that in a user namespace.
 set -euo pipefail
@@ -58,7 +58,7 @@ configure() { # <source> <options…>
 emulate=(qemu-aarch64 -L "$root")
 case $which in
   small)
-    configure "$here" "-DYONDER_SOURCE=$source" -DYONDER_WITH_ML=OFF -DYONDER_WITH_ASIO=OFF -DYONDER_WITH_HTTP=OFF
+    configure "$here" "-DYONDER_SOURCE=$source" -DYONDER_WITH_ML=OFF -DYONDER_WITH_ASIO=OFF -DYONDER_WITH_HTTP=OFF -DYONDER_BUILD_TESTS=ON
     cmake --build "$folder/built" --target consumer core_test codec_test driver_test
     "${emulate[@]}" "$folder/built/consumer" "${emulate[@]}"
     for test in core codec driver; do

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// consumer [EMULATOR…]: a call here, on a worker thread, and on a worker that is a process of its own,
-// started by the emulator; and a model.
+// consumer [EMULATOR…]: calls here, on worker threads, on a worker that is a process of its own, started by
+// the emulator, and, as far as they are built, of another runtime's hub over ZeroMQ, and a model.
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <vector>
+#ifdef MODEL
 #include <yonder/ml/text_classifier.hpp>
+#endif
 #include <yonder/testing.hpp>
 #include <yonder/yonder.hpp>
 
@@ -44,6 +48,34 @@ bool agrees(yonder::runtime& where) {
          sum == 200;
 }
 
+// Another runtime's workers, over ZeroMQ.
+bool agrees_over_zmq() {
+#ifdef YONDER_HAS_ZMQ
+  std::string folder = std::filesystem::temp_directory_path() / "yonder-arm64-XXXXXX";
+  if (::mkdtemp(folder.data()) == nullptr) return false;
+  bool good = false;
+  {
+    yonder::runtime hub(
+        {.max = 1, .in_process = true, .bind = {"ipc://" + folder + "/hub"}, .is_current = false});
+    yonder::runtime client({.hub = hub.addresses().front(), .is_current = false});
+    good = agrees(client);
+  }
+  std::filesystem::remove_all(folder);
+  return good;
+#else
+  return true;
+#endif
+}
+
+bool model_answers() {
+#ifdef MODEL
+  yonder::ml::text_classifier const model(MODEL, {});
+  return model(std::string("good job")).label == "POSITIVE";
+#else
+  return true;
+#endif
+}
+
 }  // namespace consumer
 
 int main(int argc, char** argv) {
@@ -55,8 +87,9 @@ int main(int argc, char** argv) {
   bool const process = agrees(processes);
   bool const thread = agrees(threads);
   auto const round_trip = yonder::testing::round_trip(turning, page{1, "a", {1}}, 2.0);
-  yonder::ml::text_classifier const model(MODEL, {});
-  auto const label = model(std::string("good job")).label;
-  std::cout << "process " << process << ", thread " << thread << ", model " << label << "\n";
-  return process && thread && round_trip.number == 2 && label == "POSITIVE" ? 0 : 1;
+  bool const zmq = agrees_over_zmq();
+  bool const model = model_answers();
+  std::cout << "process " << process << ", thread " << thread << ", zmq " << zmq << ", model " << model
+            << "\n";
+  return process && thread && round_trip.number == 2 && zmq && model ? 0 : 1;
 }
