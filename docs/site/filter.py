@@ -38,7 +38,34 @@ def of_header(text):
             comment = re.sub(r"(?<![-`])--(?=[a-z])", r"\\--", comment)
             line = head + "///" + comment
         lines.append(line)
-    return "\n".join(lines) + "\n"
+    return "\n".join(share_comments(lines)) + "\n"
+
+
+# A declaration that its class describes, or the language.
+UNDESCRIBED = re.compile(r"\s*(\}|public:|private:|protected:|friend |#|using |~)|.*(= delete|= default|operator\s*=\()")
+
+
+def share_comments(lines):
+    """What stands before a declaration is also about those that follow it without a blank line or a comment of their own."""
+    result, block, indent, ended = [], [], None, False
+    for line in lines:
+        text = line.strip()
+        depth = len(line) - len(line.lstrip())
+        if not text:
+            block, indent = [], None
+        elif text.startswith("///"):
+            if indent is not None:
+                block, indent = [], None
+            block.append(line)
+        elif block and indent is None:
+            indent, ended = depth, text.endswith((";", "}"))
+        elif block and depth == indent:
+            starts = ended and not UNDESCRIBED.match(line) and "///<" not in line
+            if starts:
+                result += block
+            ended = text.endswith((";", "}")) or "; ///<" in re.sub(r" +", " ", text)
+        result.append(line)
+    return result
 
 
 def is_page(path):

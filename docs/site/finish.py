@@ -34,7 +34,7 @@ def read(path):
     return page
 
 
-NEEDS_NO_WORDS = re.compile(r"=default|Member (operator|value_type|error_type|iterator_|difference_type|reference|pointer|serialize\(|explicit\()|::iterator ")
+NEEDS_NO_WORDS = re.compile(r"=default|Member (operator|value_type|error_type|iterator_|difference_type|reference|pointer|serialize\(|explicit\(|begin\(|end\()|::iterator |promise_type")
 
 
 def is_constructor(warning):
