@@ -53,11 +53,13 @@ class [[nodiscard]] all_of_calls {
  public:
   explicit all_of_calls(std::vector<call<R>>& calls) : calls_(calls) {}
 
+  // Waits for all: a vector of their results, or nothing where they return none.
   auto get() {
     for (auto& one : calls_) one.wait();
     return results();
   }
 
+  // As get(), without blocking.
   auto operator co_await() {
     struct awaiter : detail::calls_awaiter {
       awaiter(all_of_calls& of, std::vector<detail::call_ref> refs)
@@ -85,6 +87,7 @@ class [[nodiscard]] all_of_calls {
   std::vector<call<R>>& calls_;
 };
 
+// All of these calls, which must outlive what is returned.
 template <class R>
 all_of_calls<R> when_all(std::vector<call<R>>& calls) {
   return all_of_calls<R>(calls);
@@ -98,11 +101,13 @@ class [[nodiscard]] all_of_these_calls {
  public:
   explicit all_of_these_calls(call<R>&... calls) : calls_(calls...) {}
 
+  // Waits for all.
   std::tuple<R...> get() {
     std::apply([](auto&... one) { (one.wait(), ...); }, calls_);
     return results();
   }
 
+  // As get(), without blocking.
   auto operator co_await() {
     struct awaiter : detail::calls_awaiter {
       awaiter(all_of_these_calls& of, std::vector<detail::call_ref> refs)
@@ -126,6 +131,7 @@ class [[nodiscard]] all_of_these_calls {
   std::tuple<call<R>&...> calls_;
 };
 
+// The same for calls of several types, which have results.
 template <class... R>
 requires(sizeof...(R) > 0) all_of_these_calls<R...> when_all(call<R>&... calls) {
   return all_of_these_calls<R...>(calls...);
@@ -140,8 +146,10 @@ class [[nodiscard]] any_of_calls {
     for (auto const& one : calls) refs_.push_back(detail::call_access::state_of(one));
   }
 
+  // Waits for one; throws usage_error (bad_configuration) where there is none.
   std::size_t get() const { return detail::wait_for_any(refs_); }
 
+  // As get(), without blocking.
   auto operator co_await() const {
     struct awaiter : detail::calls_awaiter {
       using calls_awaiter::calls_awaiter;
@@ -154,6 +162,7 @@ class [[nodiscard]] any_of_calls {
   std::vector<detail::call_ref> refs_;
 };
 
+// Any of these calls.
 template <class R>
 any_of_calls<R> when_any(std::vector<call<R>> const& calls) {
   return any_of_calls<R>(calls);
