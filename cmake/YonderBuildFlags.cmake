@@ -15,6 +15,11 @@ if(YONDER_SANITIZE)
   list(JOIN YONDER_SANITIZE "," yonder_sanitizers)
   target_compile_options(yonder_build_flags INTERFACE
     -fsanitize=${yonder_sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  # Clang 14 cannot compile inline coroutines with it (LLVM issue 49689).
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND yonder_sanitizers MATCHES "undefined"
+     AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 17)
+    target_compile_options(yonder_build_flags INTERFACE -fno-sanitize=function)
+  endif()
   target_link_options(yonder_build_flags INTERFACE -fsanitize=${yonder_sanitizers})
 endif()
 

@@ -49,13 +49,13 @@ TEST_CASE("a call waits in the hub for the value of another, which goes in at it
     composing all({}, reliable);
     auto& worker = all.net.add_worker();
     auto const first = all.net.submit(all.caller, "x");
-    auto const second = all.call_with({first});
+    auto const after_it = all.call_with({first});
     CHECK(worker.runs.size() == 1);
     all.net.finish(worker, "value");
     CHECK(all.arguments_of(worker) == "(value)");
     CHECK(text_of(all.caller.outcomes.at(first.number).value().payload()) == "value");
     all.net.finish(worker, "done");
-    CHECK(text_of(all.caller.outcomes.at(second.number).value().payload()) == "done");
+    CHECK(text_of(all.caller.outcomes.at(after_it.number).value().payload()) == "done");
     all.net.wait(2 * yonder::core::second);
     CHECK(all.net.hub().census().calls == 0);
     CHECK(all.net.hub().census().bytes == 0);
@@ -95,15 +95,15 @@ TEST_CASE("what fails fails those that wait for it, and a cancel does") {
   composing all;
   auto& worker = all.net.add_worker();
   auto const first = all.net.submit(all.caller, "x");
-  auto const second = all.call_with({first});
-  auto const third = all.call_with({second});
+  auto const after_it = all.call_with({first});
+  auto const third = all.call_with({after_it});
   failure thrown;
   thrown.code = errc::failed;
   thrown.type_name = "std::domain_error";
   thrown.message = "no";
   all.net.finish(worker, std::move(thrown));
-  CHECK(all.failure_of(second).code == errc::failed);
-  CHECK(all.failure_of(second).type_name == "std::domain_error");
+  CHECK(all.failure_of(after_it).code == errc::failed);
+  CHECK(all.failure_of(after_it).type_name == "std::domain_error");
   CHECK(all.failure_of(third).message.find("an argument was not made") == 0);
 
   auto const other = all.net.submit(all.caller, "x");

@@ -14,7 +14,7 @@ using yonder::errc;
 
 namespace {
 
-constexpr std::uint64_t caller = 100;
+constexpr std::uint64_t caller_session = 100;
 
 // One line a frame: its type, "first-last" of its items, its attempt; of values, whether each is the right
 // one.
@@ -60,7 +60,7 @@ std::string received(raw_peer& peer) {
 // A hub that knows that "f" takes `estimate`, with a client and one worker.
 struct tested_batches {
   raw_hub hub;
-  raw_peer client{hub, 1, caller, in_process()};
+  raw_peer client{hub, 1, caller_session, in_process()};
   raw_peer worker{hub, 2, 900, in_process()};
 
   static peer_link in_process() { return {.reliable = true}; }
@@ -72,7 +72,7 @@ struct tested_batches {
     if (estimate == 0) return;
     client.call(1'000'000);
     worker.received();
-    worker.answer_items(caller, 1'000'000, 1, 1, static_cast<std::uint64_t>(estimate / microsecond));
+    worker.answer_items(caller_session, 1'000'000, 1, 1, static_cast<std::uint64_t>(estimate / microsecond));
     client.received();
   }
 
@@ -101,8 +101,8 @@ TEST_CASE("a batch is two frames each way, and its values are forwarded as they 
   tested_batches t;
   t.client.batch(1, 8);
   CHECK(received(t.worker) == "assign 1-8 #1");
-  t.worker.answer_items(caller, 1, 5);
-  t.worker.answer_items(caller, 6, 3);
+  t.worker.answer_items(caller_session, 1, 5);
+  t.worker.answer_items(caller_session, 6, 3);
   CHECK(received(t.client) == "result 1-5, result 6-8");
   CHECK(t.empty());
   CHECK(t.hub.core.counters().calls == 9);
@@ -117,7 +117,7 @@ TEST_CASE(
   CHECK((first == "assign 1-4 #1; assign 5-8 #1" || first == "assign 5-8 #1; assign 1-4 #1"));
   CHECK(t.hub.core.census().queued == 1);
   auto& then = first.front() == 'a' && first.find("1-4") < first.find(';') ? t.worker : other;
-  then.answer_items(caller, 1, 4, 1, 1'000);
+  then.answer_items(caller_session, 1, 4, 1, 1'000);
   CHECK(received(then) == "assign 9-12 #1");
 }
 
@@ -125,7 +125,7 @@ TEST_CASE("of a function that was never measured, one item goes first") {
   tested_batches t(0);
   t.client.batch(1, 10);
   CHECK(received(t.worker) == "assign 1 #1");
-  t.worker.answer_items(caller, 1, 1, 1, 100);
+  t.worker.answer_items(caller_session, 1, 1, 1, 100);
   CHECK(received(t.worker) == "assign 2-10 #1");
 }
 
@@ -137,10 +137,10 @@ TEST_CASE("promise 8: one item of a queued batch is cancelled, the others run") 
   t.client.cancel(3);
   t.client.cancel(6);
   CHECK(t.hub.core.counters().cancelled == 2);
-  t.worker.answer_items(caller, 500, 1, 1, 1);
+  t.worker.answer_items(caller_session, 500, 1, 1, 1);
   CHECK(received(t.worker) == "assign 1-2 #1, assign 4-5 #1");
-  t.worker.answer_items(caller, 1, 2);
-  t.worker.answer_items(caller, 4, 2);
+  t.worker.answer_items(caller_session, 1, 2);
+  t.worker.answer_items(caller_session, 4, 2);
   CHECK(received(t.client) == "result 500, result 1-2, result 4-5");
   CHECK(t.empty());
 }
@@ -149,15 +149,15 @@ TEST_CASE("promise 8: a range of calls is cancelled with one frame, whatever bec
   tested_batches t;
   t.client.batch(1, 8);
   received(t.worker);
-  t.worker.answer_items(caller, 1, 2);
+  t.worker.answer_items(caller_session, 1, 2);
   t.client.cancel(2, 4);  // 2 has ended, 3 runs, 4 and 5 wait
   CHECK(received(t.worker) == "cancel 3-5, recall 6-8");
-  t.worker.fail(caller, 4, errc::cancelled, 1, flag_not_started, 2);
-  t.worker.fail(caller, 6, errc::cancelled, 1, flag_not_started, 3);
+  t.worker.fail(caller_session, 4, errc::cancelled, 1, flag_not_started, 2);
+  t.worker.fail(caller_session, 6, errc::cancelled, 1, flag_not_started, 3);
   CHECK(received(t.worker) == "");
-  t.worker.fail(caller, 3, errc::cancelled);
+  t.worker.fail(caller_session, 3, errc::cancelled);
   CHECK(received(t.worker) == "assign 6-8 #2");
-  t.worker.answer_items(caller, 6, 3, 2);
+  t.worker.answer_items(caller_session, 6, 3, 2);
   CHECK(received(t.client) == "result 1-2, result 6-8");
   CHECK(t.empty());
   CHECK(t.hub.core.counters().fenced == 3);
@@ -168,7 +168,7 @@ TEST_CASE("values of cancelled items that came in one frame with others are left
   t.client.batch(1, 8);
   received(t.worker);
   t.client.cancel(4);
-  t.worker.answer_items(caller, 1, 8);
+  t.worker.answer_items(caller_session, 1, 8);
   CHECK(received(t.client) == "result 1-3, result 5-8");
   CHECK(t.empty());
 }
@@ -177,13 +177,13 @@ TEST_CASE("promise 2: of a lost worker's batch the started items are unknown, th
   tested_batches t;
   t.client.batch(1, 8);
   received(t.worker);
-  t.worker.answer_items(caller, 1, 2);
+  t.worker.answer_items(caller_session, 1, 2);
   received(t.client);
   t.lose(t.worker, std::uint64_t{2} << 32 | 4);  // its second frame, four items of it
   CHECK(received(t.client) == "error 3 worker_lost, error 4 worker_lost");
   auto other = t.add_worker(3);
   CHECK(received(other) == "assign 5-8 #2");
-  other.answer_items(caller, 5, 4, 2);
+  other.answer_items(caller_session, 5, 4, 2);
   CHECK(received(t.client) == "result 5-8");
   CHECK(t.empty());
 }
@@ -196,12 +196,12 @@ TEST_CASE(
   t.lose(t.worker, std::uint64_t{2} << 32 | 3);
   auto other = t.add_worker(3);
   CHECK(received(other) == "assign 4-6 #2");
-  other.answer_items(caller, 4, 3, 2);
+  other.answer_items(caller_session, 4, 3, 2);
   t.hub.wait(2 * second);
   auto const again = received(other);
   CHECK((again == "assign 1-2 #2, assign 3 #2" || again == "assign 3 #2, assign 1-2 #2"));
-  other.answer_items(caller, 1, 2, 2);
-  other.answer_items(caller, 3, 1, 2);
+  other.answer_items(caller_session, 1, 2, 2);
+  other.answer_items(caller_session, 3, 1, 2);
   CHECK(t.empty());
 }
 
@@ -229,7 +229,7 @@ TEST_CASE("promise 12: of a batch only the item that ran is blamed for its worke
       if (message.head.call.number == 2) break;
       packed_items items;
       REQUIRE(read_items(message, items));
-      next.answer_items(caller, message.head.call.number, items.count, message.head.attempt);
+      next.answer_items(caller_session, message.head.call.number, items.count, message.head.attempt);
     }
     t.lose(next, std::uint64_t{frames} << 32 | 1);
   }
@@ -244,7 +244,7 @@ TEST_CASE("promise 15: the timeout of a batch is each item's, and its neighbours
   t.client.batch(1, 4, {.timeout = 100 * millisecond});
   received(t.worker);
   t.hub.wait(90 * millisecond);
-  t.worker.answer_items(caller, 1, 1);
+  t.worker.answer_items(caller_session, 1, 1);
   t.hub.wait(90 * millisecond);
   CHECK(received(t.client) == "result 1");
   t.hub.wait(20 * millisecond);
@@ -263,7 +263,7 @@ TEST_CASE("promise 7: every item of a batch has its deadline") {
   body.extend(3);
   message.body = std::move(body);
   message.head.type = frame_type::call;
-  message.head.call = {caller, 1};
+  message.head.call = {caller_session, 1};
   message.head.signature = 7;
   message.head.remaining_us = 1'001;
   t.client.say(std::move(message));
@@ -275,13 +275,13 @@ TEST_CASE("an item that fails is retried by itself") {
   tested_batches t;
   t.client.batch(1, 4, {.retries = 1});
   received(t.worker);
-  t.worker.answer_items(caller, 1, 1);
-  t.worker.fail(caller, 2, errc::failed);
-  t.worker.answer_items(caller, 3, 2);
+  t.worker.answer_items(caller_session, 1, 1);
+  t.worker.fail(caller_session, 2, errc::failed);
+  t.worker.answer_items(caller_session, 3, 2);
   CHECK(received(t.client) == "result 1, result 3-4");
   t.hub.wait(2 * second);
   CHECK(received(t.worker) == "assign 2 #2");
-  t.worker.fail(caller, 2, errc::failed, 2);
+  t.worker.fail(caller_session, 2, errc::failed, 2);
   CHECK(received(t.client) == "error 2 failed");
   CHECK(t.empty());
 }
@@ -293,10 +293,10 @@ TEST_CASE("what waits behind one long item of a batch is fetched back for an idl
   auto idle = t.add_worker(3);
   t.hub.wait(10 * millisecond);
   CHECK(received(t.worker) == "recall 2-5");
-  t.worker.fail(caller, 3, errc::cancelled, 1, flag_not_started, 3);  // 2 had been started meanwhile
+  t.worker.fail(caller_session, 3, errc::cancelled, 1, flag_not_started, 3);  // 2 had been started meanwhile
   CHECK(received(idle) == "assign 3-5 #2");
-  t.worker.answer_items(caller, 1, 2);
-  idle.answer_items(caller, 3, 3, 2);
+  t.worker.answer_items(caller_session, 1, 2);
+  idle.answer_items(caller_session, 3, 3, 2);
   CHECK(received(t.client) == "result 1, result 2, result 3-5");
   CHECK(t.empty());
 }
@@ -332,14 +332,14 @@ TEST_CASE(
   t.client.batch(1, 6);
   received(t.worker);
   t.hub.core.lost(t.hub.now, 1, {}, t.hub.out);
-  t.worker.answer_items(caller, 1, 2);
-  raw_peer again(t.hub, 5, caller, tested_batches::in_process());
+  t.worker.answer_items(caller_session, 1, 2);
+  raw_peer again(t.hub, 5, caller_session, tested_batches::in_process());
   REQUIRE(again.hello(peer_role::client, {}, 2));
   again.batch(1, 8);
   CHECK(received(again) == "result 1-2");
   CHECK(received(t.worker) == "assign 7-8 #1");
-  t.worker.answer_items(caller, 3, 4);
-  t.worker.answer_items(caller, 7, 2);
+  t.worker.answer_items(caller_session, 3, 4);
+  t.worker.answer_items(caller_session, 7, 2);
   CHECK(received(again) == "result 3-6, result 7-8");
   CHECK(t.empty());
 }
@@ -351,15 +351,15 @@ TEST_CASE("a caller that comes back asks for parts of its batch, which is one th
     t.client.batch(1, 6);
     received(t.worker);
     t.hub.core.lost(t.hub.now, 1, {}, t.hub.out);
-    if (has_ended) t.worker.answer_items(caller, 1, 6);
-    raw_peer again(t.hub, 5, caller, tested_batches::in_process());
+    if (has_ended) t.worker.answer_items(caller_session, 1, 6);
+    raw_peer again(t.hub, 5, caller_session, tested_batches::in_process());
     REQUIRE(again.hello(peer_role::client, {}, 2));
     again.batch(1, 2);
     again.batch(4, 3);
     again.batch(3, 1);
     CHECK(t.hub.core.counters().protocol_violations == 0);
     CHECK(received(t.worker) == "");
-    if (!has_ended) t.worker.answer_items(caller, 1, 6);
+    if (!has_ended) t.worker.answer_items(caller_session, 1, 6);
     auto const expected = has_ended ? "result 1-2, result 4-6, result 3" : "result 1-2, result 3, result 4-6";
     CHECK(received(again) == expected);
     CHECK(t.empty());
@@ -376,10 +376,10 @@ TEST_CASE("items that do not add up are no call, and no answer") {
   body.extend(8);
   message.body = std::move(body);
   message.head.type = frame_type::call;
-  message.head.call = {caller, 1};
+  message.head.call = {caller_session, 1};
   t.client.say(std::move(message));
   CHECK(received(t.client) == "error 1 protocol_violation");
   t.client.batch(10, 2);
-  t.worker.answer_items(caller, 10, 3);
+  t.worker.answer_items(caller_session, 10, 3);
   CHECK(t.hub.core.census().workers == 0);
 }

@@ -209,10 +209,10 @@ TEST_CASE("calls of one order key run one after the other, in the order in which
   t.net.finish(t.worker, "done");
   CHECK(t.worker.runs.empty());  // nothing is behind the key's first
   t.net.finish(other, "done");
-  auto& second = t.worker.runs.empty() ? other : t.worker;
-  CHECK(text_of(second.runs.front().message.payload()) == "2");
+  auto& next = t.worker.runs.empty() ? other : t.worker;
+  CHECK(text_of(next.runs.front().message.payload()) == "2");
   CHECK(t.worker.runs.size() + other.runs.size() == 1);
-  t.net.finish(second, "done");
+  t.net.finish(next, "done");
   auto& third = t.worker.runs.empty() ? other : t.worker;
   CHECK(text_of(third.runs.front().message.payload()) == "3");
 }

@@ -58,10 +58,10 @@ std::vector<std::uint32_t> const none;
 TEST_CASE("a whole GPU is one worker's, in the order of their numbers") {
   resource_ledger ledger(two_gpus());
   auto const first = ledger.take({.gpus = 1});
-  auto const second = ledger.take({.gpus = 1});
-  REQUIRE((first && second));
+  auto const other = ledger.take({.gpus = 1});
+  REQUIRE((first && other));
   CHECK(first->gpus == std::vector<std::uint32_t>{0});
-  CHECK(second->gpus == std::vector<std::uint32_t>{1});
+  CHECK(other->gpus == std::vector<std::uint32_t>{1});
   CHECK_FALSE(ledger.take({.gpus = 1}));
   ledger.give_back(*first);
   CHECK(ledger.take({.gpus = 1})->gpus == std::vector<std::uint32_t>{0});
@@ -212,9 +212,9 @@ TEST_CASE("an isolated call has a worker of its own, which goes with it") {
   t.net.lose(first, {.exit_status = 0});
   t.net.wait(10 * millisecond);
   REQUIRE(t.net.starts.size() == 2);
-  auto& second = t.come(1);
-  REQUIRE(second.runs.size() == 1);
-  CHECK(text_of(second.runs.front().message.payload()) == "2");
+  auto& next = t.come(1);
+  REQUIRE(next.runs.size() == 1);
+  CHECK(text_of(next.runs.front().message.payload()) == "2");
 }
 
 TEST_CASE("of isolated calls no more run at once than the pool may have workers") {
