@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: double
+// expect: for call to
+// told: double
 #include <string>
 #include <yonder/task.hpp>
 
