@@ -147,7 +147,8 @@ TEST_CASE("what there was no memory for costs no credit") {
     auto const granted_all = granted >= 0;
     granted = -1;
     if (tried.calls.empty()) continue;
-    auto& call = *std::exchange(tried.calls, {}).back();
+    auto const kept = std::exchange(tried.calls, {});
+    auto& call = *kept.back();
     if (!granted_all && !call.done) continue;
     tried.engine->cancel(call);
     CHECK(call.done);
