@@ -292,8 +292,7 @@ unique_fd anonymous_memory(std::size_t size) { return make_memory(size, 0); }
 
 unique_fd sealed_memory(std::size_t size) {
   auto memory = make_memory(size, MFD_ALLOW_SEALING);
-  if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
-    throw_errno("fcntl(F_ADD_SEALS)");
+  if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) throw_errno("fcntl(F_ADD_SEALS)");
   return memory;
 }
 

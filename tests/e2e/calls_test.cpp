@@ -287,8 +287,7 @@ TEST_CASE("values that their type refuses to load end as undecodable, on either 
 }
 
 TEST_CASE("a runtime that ends completes its calls with disconnected") {
-  auto ended =
-      std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = threads()});
+  auto ended = std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = threads()});
   auto call = task::wait_for_stop.on(*ended).spawn();
   ended.reset();
   CHECK_THROWS_AS(call.get(), yonder::disconnected);

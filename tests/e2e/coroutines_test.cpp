@@ -110,8 +110,7 @@ TEST_CASE("coroutines go on while other threads call") {
 
 TEST_CASE("a coroutine that waits when its runtime ends is resumed with disconnected") {
   std::promise<yonder::errc> result;
-  auto ended =
-      std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = threads()});
+  auto ended = std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = threads()});
   wait_on(*ended, result);
   ended.reset();
   CHECK(result.get_future().get() == yonder::errc::disconnected);
