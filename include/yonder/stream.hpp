@@ -67,9 +67,9 @@ class [[nodiscard]] stream_range {
   }
   std::default_sentinel_t end() const noexcept { return {}; }
 
-  // Ends the task: the reader gets `cancelled`. Any thread, once it has begun.
+  // Ends the task: the reader gets `cancelled`. Any thread, also before it has begun.
   void cancel() noexcept { call_.cancel(); }
-  // Once it has begun.
+  // All zeros before it has begun. Any thread.
   [[nodiscard]] call_id id() const {
     auto const id = call_.id();
     return {id.session, id.number};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the templates of yonder/stream.hpp call.
-#include <optional>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -38,6 +38,8 @@ struct stream_call::parts {
   core::stream_level window = default_window;
   call_ref call{};
   encoded item{};
+  std::mutex mutex{};      // of what other threads ask
+  bool cancelled = false;  // perhaps before there was a call
 
   void submit(bool reads) {
     auto outgoing = begin_call(task, settings, needs);
@@ -46,9 +48,12 @@ struct stream_call::parts {
     outgoing.metadata_size = head.size();
     head.append(arguments.head.data(), arguments.head.size());
     outgoing.content.buffers = std::exchange(arguments, {}).buffers;
-    call = where->is_ours() ? where->submit_stream(task, settings, std::move(outgoing),
-                                                   reads ? &window : nullptr, input != nullptr)
-                            : detail::submit(where, task, settings, std::move(outgoing), departure::now);
+    auto made = where->is_ours() ? where->submit_stream(task, settings, std::move(outgoing),
+                                                        reads ? &window : nullptr, input != nullptr)
+                                 : detail::submit(where, task, settings, std::move(outgoing), departure::now);
+    std::lock_guard const held(mutex);
+    call = std::move(made);
+    if (cancelled) detail::cancel(*call);
   }
 
   void feed_next() {
@@ -115,10 +120,16 @@ void stream_call::throw_undecodable(codec_error const& fault, std::uint64_t item
 }
 
 void stream_call::cancel() noexcept {
-  if (parts_ && parts_->call) detail::cancel(*parts_->call);
+  if (!parts_) return;
+  std::lock_guard const held(parts_->mutex);
+  parts_->cancelled = true;
+  if (parts_->call) detail::cancel(*parts_->call);
 }
 
-id_pair stream_call::id() const { return parts_->call ? id_of(*parts_->call) : id_pair{0, 0}; }
+id_pair stream_call::id() const {
+  std::lock_guard const held(parts_->mutex);
+  return parts_->call ? id_of(*parts_->call) : id_pair{0, 0};
+}
 
 decode_limits stream_call::limits() const { return parts_->where->decoding(); }
 

@@ -41,7 +41,11 @@ struct fire {
   struct promise_type {
     fire get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
     std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_always final_suspend() noexcept { return {}; }
+    // Who waits for `ended` may destroy it from then on.
+    struct last_words : std::suspend_always {
+      void await_suspend(std::coroutine_handle<>) const noexcept { ended = true; }
+    };
+    last_words final_suspend() noexcept { return {}; }
     void return_void() {}
     void unhandled_exception() { std::terminate(); }
   };
@@ -57,7 +61,6 @@ struct fire {
 fire await_several(std::vector<yonder::call<int>>& calls, std::vector<int>& results, std::size_t& first) {
   first = co_await yonder::when_any(calls);
   results = co_await yonder::when_all(calls);
-  fire::ended = true;
 }
 
 }  // namespace
