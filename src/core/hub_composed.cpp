@@ -66,9 +66,12 @@ bool hub::state::give_value(time_point now, call_record& waiting, std::uint64_t 
   if (outcome->head.type == frame_type::error) {
     failure error;
     read_error(*outcome, error);
-    error.message =
-        "an argument was not made: " + (error.function.empty() ? "" : error.function + ": ") + error.message;
-    fail(now, waiting, std::move(error), out);
+    // Said once, however long the chain is.
+    constexpr std::string_view not_made = "an argument was not made: ";
+    if (!error.message.starts_with(not_made))
+      error.message =
+          std::string(not_made) + (error.function.empty() ? "" : error.function + ": ") + error.message;
+    fail_waiting(now, waiting, std::move(error), out);
     return false;
   }
   auto& composed = *waiting.composed;
@@ -111,8 +114,23 @@ void hub::state::cancel_dependents(time_point now, call_record& call, outputs& o
          found = caller.awaiting.find(call.id.number + i)) {
       auto& waiting = *found->second;
       caller.awaiting.erase(found);
-      fail(now, waiting, errc::cancelled, "the call whose value is an argument here was cancelled", out);
+      failure error;
+      error.code = errc::cancelled;
+      error.message = "the call whose value is an argument here was cancelled";
+      fail_waiting(now, waiting, std::move(error), out);
     }
+}
+
+// Those that wait for this one fail after it, and not within: a chain may be as long as a client likes.
+void hub::state::fail_waiting(time_point now, call_record& waiting, failure error, outputs& out) {
+  failing.emplace_back(waiting.id, std::move(error));
+  if (std::exchange(fails, true)) return;
+  for (std::size_t i = 0; i < failing.size(); ++i)
+    if (auto* const call = calls.find(failing[i].first);
+        call != nullptr && call->stage == call_stage::composing)
+      fail(now, *call, std::move(failing[i].second), out);
+  failing.clear();
+  fails = false;
 }
 
 }  // namespace yonder::core

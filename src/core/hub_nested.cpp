@@ -172,19 +172,22 @@ void hub::state::leave_nest(time_point now, call_record& call, worker_session& w
       child->parent = heir;
     return;
   }
-  auto const nest = std::move(call.nest);
   // What another one there has said may have come before.
   look_for_deadlocks = look_for_deadlocks || !YONDER_MUTANT(stuck_later_unseen);
   --worker.nests;
-  if (nest->waits) {
+  auto& nest = *call.nest;
+  if (std::exchange(nest.waits, false)) {
     --worker.waiting_attempts;
     set_waits(worker);
   }
-  while (auto* const child = nest->children.first()) {
-    nest->children.remove(*child);
+  nest.waits_at = wait_message::no_longer;
+  // One that ends may end others of them, which wait for its value: they leave the nest by themselves.
+  while (auto* const child = nest.children.first()) {
+    nest.children.remove(*child);
     child->parent = nullptr;
     if (!YONDER_MUTANT(children_kept)) end_child(now, *child, out);
   }
+  call.nest.reset();
 }
 
 void hub::state::end_child(time_point now, call_record& call, outputs& out) {

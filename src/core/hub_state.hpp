@@ -120,6 +120,7 @@ struct hub::state {
                   value_place const& place, outputs& out);
   void complete_arguments(time_point now, call_record& call, outputs& out);
   void cancel_dependents(time_point now, call_record& call, outputs& out);
+  void fail_waiting(time_point now, call_record& waiting, failure error, outputs& out);
 
   // hub_journal.cpp: what is written down, and what waits for that
   void record(call_record& call, out::append::kind what, frame_ref body, outputs& out);
@@ -243,8 +244,10 @@ struct hub::state {
   std::vector<call_record*> company;  // of assign_batch
   std::uint64_t last_entry = 0;       // the number of the last call of the hub's own
 
-  std::vector<std::uint64_t> began_to_wait;  // workers, since the last settle()
-  std::vector<std::uint64_t> condemned;      // workers that have answered since then
+  std::vector<std::uint64_t> began_to_wait;          // workers, since the last settle()
+  std::vector<std::pair<call_id, failure>> failing;  // calls whose arguments were not made
+  bool fails = false;                                // whoever says so fails those, too
+  std::vector<std::uint64_t> condemned;              // workers that have answered since then
   bool look_for_deadlocks = false;
 };
 

@@ -501,6 +501,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
     if (auto* const call = worker.outstanding[i].call; call != nullptr) {
       auto const started = started_items(worker, worker.outstanding[i], loss);
       leave_nest(now, *call, worker, out);
+      worker.outstanding[i].call = nullptr;  // a later one of the same batch finds no heir in it
       call->worker = nullptr;
       call->alone = call->alone || (shared && started != 0 && !worker.dying);
       items_lost(now, *call, started, worker, loss, culprit, out);

@@ -252,3 +252,32 @@ TEST_CASE(
   CHECK(t.net.hub().census().calls == 0);
   CHECK(t.net.hub().census().attempts == 0);
 }
+
+TEST_CASE("a worker that ends in a batch that has called ends what was called, once") {
+  tested_company t;
+  auto& tasks = t.net.add_client();
+  auto& helper = t.net.add_worker({{"helps", 9, ""}});
+  t.occupy();
+  auto const one = t.submit(t.one, "a");
+  t.submit(t.other, "b", {.idempotent = true});
+  t.submit(t.one, "c");
+  t.net.finish(t.worker, "done");
+  REQUIRE(t.together() == 3);
+  auto const& run = t.worker.runs.front();
+  auto const called = t.net.submit(tasks, "x", {}, "helps", 9, {}, run.key);
+  REQUIRE(helper.runs.size() == 1);
+  t.net.lose(t.worker, {.started = run.mark, .signal = 11});
+  CHECK(t.said(t.one, one).find("signal 11") != std::string::npos);
+  CHECK(t.said(tasks, called).find("error: ") == 0);
+  t.net.finish(helper, "too late");
+  auto& next = t.net.add_worker();
+  t.net.wait(2 * second);
+  REQUIRE(next.runs.size() == 1);  // the one that may repeat, which has called nothing yet
+  auto const again = t.net.submit(tasks, "y", {}, "helps", 9, {}, next.runs.front().key);
+  t.net.finish(helper, "helped");
+  CHECK(t.said(tasks, again) == "helped");
+  t.net.finish(next, "alone");
+  t.net.wait(second);
+  CHECK(t.net.hub().census().calls == 0);
+  CHECK(t.net.hub().census().attempts == 0);
+}
