@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -201,7 +202,7 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
   fresh.output = std::move(readable);
   poller_.add(fresh.output.get(), *this, token | output_bit);
 
-  auto const memory = platform::anonymous_memory(page_size);
+  auto const memory = platform::sealed_memory(page_size);  // a worker that cuts it would end its hub
   fresh.page = map_page(memory.get());
   fresh.page->magic = page_magic;
   fresh.page->max_call_bytes = config_.max_call_bytes;
@@ -423,7 +424,8 @@ void process_pool::stop() {
   auto patience = std::int64_t{patience_ms} * 1'000'000;
   for (auto& one : workers_)
     if (one->greeted) patience = std::max<std::int64_t>(patience, one->exit_timeout);
-  await_ends(platform::now() + patience);
+  auto const began = platform::now();
+  await_ends(began + std::min(patience, std::numeric_limits<std::int64_t>::max() - began));
   for (auto& one : workers_) {
     if (!one->ended) {
       one->process->kill(SIGKILL);
@@ -447,7 +449,9 @@ void process_pool::await_ends(std::int64_t until) {
     }
     auto const left = (until - platform::now()) / 1'000'000;
     if (watched.empty() || left <= 0) return;
-    if (::poll(watched.data(), watched.size(), static_cast<int>(left)) <= 0) continue;
+    if (::poll(watched.data(), watched.size(),
+               static_cast<int>(std::min<std::int64_t>(left, std::numeric_limits<int>::max()))) <= 0)
+      continue;
     for (auto& one : workers_) {
       if (one->output) read_output(*one);
       if (!one->ended && is_readable(one->process->handle())) reap(*one);

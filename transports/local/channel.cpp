@@ -83,7 +83,7 @@ std::size_t total(std::span<iovec const> parts) noexcept {
 // Wakes by a pipe, and is woken by an eventfd, of which it only waits for edges.
 class channel::of_parent final : public channel {
  public:
-  of_parent(channel_page* own, channel_page const* other) : channel(own, other) {}
+  of_parent(mapping& own, mapping& other) : channel(own.release(), other.release()) {}
   int bell() const noexcept override { return bell_.descriptor(); }
   void woken() noexcept override {}
   platform::unique_fd wakes_child() const { return duplicate(wakes_.readable().get()); }
@@ -103,8 +103,8 @@ class channel::of_parent final : public channel {
 
 class channel::of_child final : public channel {
  public:
-  of_child(channel_page* own, channel_page const* other, platform::unique_fd bell, platform::unique_fd wakes)
-      : channel(own, other), bell_(std::move(bell)), wakes_(std::move(wakes)) {}
+  of_child(mapping& own, mapping& other, platform::unique_fd bell, platform::unique_fd wakes)
+      : channel(own.release(), other.release()), bell_(std::move(bell)), wakes_(std::move(wakes)) {}
   int bell() const noexcept override { return bell_.get(); }
   void woken() noexcept override { reader_.woken(bell_.get()); }
 
@@ -126,8 +126,7 @@ channel::made channel::make() {
       platform::sealed_memory(sizeof(channel_page)), platform::sealed_memory(sizeof(channel_page)), {}, {}};
   auto own = map_own(theirs.from_parent.get());
   auto other = map_other(theirs.to_parent.get());
-  auto ours = std::make_unique<of_parent>(own.get(), other.get());
-  own.release(), other.release();
+  auto ours = std::make_unique<of_parent>(own, other);
   theirs.wakes_child = ours->wakes_child();
   theirs.wakes_parent = ours->wakes_parent();
   ours->own_->mark.store(channel_mark, std::memory_order_release);
@@ -143,9 +142,8 @@ std::unique_ptr<channel> channel::join(descriptors inherited) {
   auto own = map_own(inherited.to_parent.get());
   for (auto const* const fd : {&inherited.wakes_child, &inherited.wakes_parent})
     if (::fcntl(fd->get(), F_SETFD, FD_CLOEXEC) != 0) platform::throw_errno("fcntl(F_SETFD)");
-  auto ours = std::make_unique<of_child>(own.get(), other.get(), std::move(inherited.wakes_child),
+  auto ours = std::make_unique<of_child>(own, other, std::move(inherited.wakes_child),
                                          std::move(inherited.wakes_parent));
-  own.release(), other.release();
   ours->own_->mark.store(channel_mark, std::memory_order_release);
   return ours;
 }

@@ -166,12 +166,17 @@ void local_endpoint::receive(std::vector<event>& events, std::size_t most) {
   }
   turn_.clear();
   turn_.swap(awake_);
+  std::size_t served = 0;
   for (auto const id : turn_) {
     auto* const from = find(id);
     if (from == nullptr || !from->memory) continue;
     awake_.push_back(id);
-    if (events.size() - begin < most) receive_from_memory(*from, events);
+    if (events.size() - begin >= most) continue;
+    receive_from_memory(*from, events);
+    served = awake_.size();
   }
+  // Whom this turn had no room for is first in the next.
+  std::rotate(awake_.begin(), awake_.begin() + static_cast<std::ptrdiff_t>(served), awake_.end());
   turn_.clear();
 }
 
@@ -413,6 +418,14 @@ void local_endpoint::write_to_memory(peer& to) {
     auto const count = to.memory->write(std::span(parts).first(to.unsent.describe(parts)));
     to.unsent.consume(count);
     full = count == 0;
+  }
+  // What was taken before the wish for room was seen has rung no bell: it is looked at once more.
+  while (full && to.memory->has_joined() && !to.memory->is_broken()) {
+    block(to, true);
+    auto const count = to.memory->write(std::span(parts).first(to.unsent.describe(parts)));
+    if (count == 0) break;
+    to.unsent.consume(count);
+    full = !to.unsent.empty();
   }
   if (to.memory->is_broken()) return go_deaf(to);
   block(to, full);

@@ -39,7 +39,7 @@ class ring_side {
   // known.
   [[nodiscard]] number room(number wanted) {
     if (auto const known = capacity_ - (written_ - other_taken_); known >= wanted) return known;
-    auto const taken = other_.taken.load(std::memory_order_acquire);
+    auto const taken = other_.taken.load(std::memory_order_seq_cst);  // after want_room()
     if (written_ - taken > written_ - other_taken_) return fail();  // it went back, or past what was written
     other_taken_ = taken;
     return capacity_ - (written_ - taken);
