@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <coroutine>
 #include <cstddef>
+#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -29,19 +29,19 @@ class YONDER_API calls_awaiter {
   ~calls_awaiter();
 
   bool await_ready() const noexcept;
+  // Throws usage_error (bad_configuration) where more are wanted than there are.
   bool await_suspend(std::coroutine_handle<> waiting);
 
  protected:
   std::size_t first_ended() const noexcept;
 
  private:
-  static void one_ended(void* awaiter);
-  void end_one();
+  struct count;
 
   std::vector<call_ref> calls_;
   std::size_t wanted_;
-  std::atomic<std::size_t> ended_{0};  // that were told, and one for the suspension itself
-  std::coroutine_handle<> waiting_;
+  std::shared_ptr<count>
+      count_;  // outlives this: with several wanted or not, others of the calls tell it later
 };
 
 }  // namespace detail

@@ -645,13 +645,13 @@ void client::allow(time_point now, call_id call, stream_level const& level, outp
 }
 
 bool client::feed(time_point now, call_id call, std::span<std::uint32_t const> sizes,
-                  std::span<std::byte const> values, std::vector<buffer> buffers, outputs& out) {
+                  std::span<std::byte const> values, std::vector<buffer>&& buffers, outputs& out) {
   if (state_->find_given(call.number) == nullptr) return false;
   return state_->streams.feed(now, call.number, sizes, values, std::move(buffers), out);
 }
 
-void client::end_feed(time_point now, call_id call, outputs& out) {
-  if (state_->find_given(call.number) != nullptr) state_->streams.end_feed(now, call.number, out);
+bool client::end_feed(time_point now, call_id call, outputs& out) {
+  return state_->find_given(call.number) != nullptr && state_->streams.end_feed(now, call.number, out);
 }
 
 void client::parent_ended(attempt_key const& parent) {

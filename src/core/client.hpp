@@ -92,10 +92,11 @@ class client {
   // The reader of the call's stream takes so much from now on: a level that only rises.
   void allow(time_point now, call_id call, stream_level const& level, outputs& out);
   // Of a call with call_spec::feeds, after out::stream_allowed: the next items of its task's input, their
-  // values one behind the other, or one with its buffers. False: nothing more is to be fed.
+  // values one behind the other, or one with its buffers, and the end. False: not taken; whoever is allowed
+  // some again feeds it then.
   bool feed(time_point now, call_id call, std::span<std::uint32_t const> sizes,
-            std::span<std::byte const> values, std::vector<buffer> buffers, outputs& out);
-  void end_feed(time_point now, call_id call, outputs& out);
+            std::span<std::byte const> values, std::vector<buffer>&& buffers, outputs& out);
+  bool end_feed(time_point now, call_id call, outputs& out);
 
   // The task of this attempt, which has made calls, waits for some of them from now on, and computes nothing;
   // to be said again whenever one has ended and it still waits. Then: it goes on.

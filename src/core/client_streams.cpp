@@ -50,9 +50,9 @@ void client_streams::allow(time_point now, std::uint64_t number, stream_level co
 }
 
 bool client_streams::feed(time_point now, std::uint64_t number, std::span<std::uint32_t const> sizes,
-                          std::span<std::byte const> values, std::vector<buffer> buffers, outputs& out) {
+                          std::span<std::byte const> values, std::vector<buffer>&& buffers, outputs& out) {
   auto* const one = find(number);
-  if (one == nullptr) return false;
+  if (one == nullptr || one->input.waits()) return false;
   auto message = make_stream_items(one->input.passed.items, sizes, values, std::move(buffers));
   stream_frame said;
   if (!read_stream_items(message, said) || !one->input.take(said)) return false;
@@ -61,11 +61,12 @@ bool client_streams::feed(time_point now, std::uint64_t number, std::span<std::u
   return true;
 }
 
-void client_streams::end_feed(time_point now, std::uint64_t number, outputs& out) {
+bool client_streams::end_feed(time_point now, std::uint64_t number, outputs& out) {
   auto* const one = find(number);
-  if (one == nullptr) return;
+  if (one == nullptr || one->input.allowed == stream_level{}) return false;
   one->fed = true;
   say(now, number, make_end(frame_type::stream_end, one->input.passed.items), out);
+  return true;
 }
 
 bool client_streams::may_repeat(std::uint64_t number, bool idempotent) const {

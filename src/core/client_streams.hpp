@@ -31,8 +31,8 @@ class client_streams {
   void allow(time_point now, std::uint64_t number, stream_level const& level, bool given, outputs& out);
   // Of a call that is on its way. False: that is more than its task takes.
   bool feed(time_point now, std::uint64_t number, std::span<std::uint32_t const> sizes,
-            std::span<std::byte const> values, std::vector<buffer> buffers, outputs& out);
-  void end_feed(time_point now, std::uint64_t number, outputs& out);
+            std::span<std::byte const> values, std::vector<buffer>&& buffers, outputs& out);
+  bool end_feed(time_point now, std::uint64_t number, outputs& out);
 
   // The session is over. Whether the call may be made again in the next one, though it was sent.
   bool may_repeat(std::uint64_t number, bool idempotent) const;

@@ -163,8 +163,8 @@ bool resume_when_done(call_state& call, void (*resume)(void*), void* argument) {
   return !is_done(call) && call.where()->resume_when_done(call, {resume, argument});
 }
 
-void forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
-  if (call.where()->is_ours()) call.where()->forget_resumption(call, {resume, argument});
+bool forget_resumption(call_state& call, void (*resume)(void*), void* argument) {
+  return call.where()->is_ours() && call.where()->forget_resumption(call, {resume, argument});
 }
 
 bool tell_when_done(call_state& call, void (*told)(void*), void* argument) {

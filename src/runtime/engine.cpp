@@ -174,10 +174,12 @@ bool engine::resume_when_done(call_state& call, resumption const& next) {
   return true;
 }
 
-void engine::forget_resumption(call_state& call, resumption const& gone) {
+// Whether it was still to be resumed: it is not any more.
+bool engine::forget_resumption(call_state& call, resumption const& gone) {
   lock held(mutex_);
-  if (call.extras) lead_.no_longer_await(std::erase(call.extras->resumptions, gone));
-  std::erase(resumptions_, gone);
+  auto const waited = call.extras ? std::erase(call.extras->resumptions, gone) : 0;
+  lead_.no_longer_await(waited);
+  return std::erase(resumptions_, gone) + waited != 0;
 }
 
 // The coroutines that waited for it go on by the executor, which is called on a thread that drives nothing.
@@ -214,6 +216,8 @@ void engine::resume_one() {
 void engine::complete(core::out::completed& completed) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
   auto* const call = reinterpret_cast<call_state*>(completed.cookie);
+  // A core that was interrupted while it told of a pack tells of all of it again.
+  if (call->done.load(std::memory_order_relaxed)) return;
   if (call->composed() != nullptr && !completed.result.ok() &&
       completed.result.error().code == errc::argument_gone) {
     call->composed()->gone = true;

@@ -87,8 +87,9 @@ class engine : public std::enable_shared_from_this<engine> {
   // Waits until items have come, which are `part` then; or, if the caller has something to feed, until that
   // is wanted; or until the call has ended.
   stream_event wait_for_stream(call_state& call, bool may_feed, stream_part& part);
-  void feed(call_state& call, encoded& item);
-  void end_feed(call_state& call);
+  // False: the attempt that asked for it has gone; whoever asks next is given the same.
+  bool feed(call_state& call, encoded& item);
+  bool end_feed(call_state& call);
 
   void wait(call_state& call);
   bool wait_until(call_state& call, std::int64_t until);
@@ -99,7 +100,7 @@ class engine : public std::enable_shared_from_this<engine> {
   // Sends what submit() has left to whoever waits.
   void send_now();
   bool resume_when_done(call_state& call, resumption const& next);
-  void forget_resumption(call_state& call, resumption const& gone);
+  bool forget_resumption(call_state& call, resumption const& gone);
 
   // A worker's attempt, whose task has made calls here, has ended.
   void attempt_ended(core::attempt_key const& attempt) noexcept;

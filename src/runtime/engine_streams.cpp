@@ -49,34 +49,44 @@ engine::stream_event engine::wait_for_stream(call_state& call, bool may_feed, st
   return is_done() ? stream_event::over : stream_event::wanted;
 }
 
-void engine::feed(call_state& call, encoded& item) {
+bool engine::feed(call_state& call, encoded& item) {
   lock held(mutex_);
   auto& input = call.stream()->input;
   auto size = item.head.size();
   for (auto const& block : item.buffers) size += block.size;
-  input.passed = {input.passed.items + 1, input.passed.bytes + size};
+  bool taken = false;
   time_ = now();
   survive(held, [&] {
     std::uint32_t const alone = 0;  // it is one
     endurance_.once([&] {
-      client_.feed(time_, call.pack->id_of(call), {&alone, 1}, item.head, std::move(item.buffers),
-                   client_due_.items());
+      taken = client_.feed(time_, call.pack->id_of(call), {&alone, 1}, item.head, std::move(item.buffers),
+                           client_due_.items());
+      if (taken)
+        input.passed = {input.passed.items + 1, input.passed.bytes + size};
+      else
+        input.allowed = input.passed;  // until it is asked for again
     });
     carry_out();
     flush();
   });
   wake_leader_if_needed();
+  return taken;
 }
 
-void engine::end_feed(call_state& call) {
+bool engine::end_feed(call_state& call) {
   lock held(mutex_);
+  bool taken = false;
   time_ = now();
   survive(held, [&] {
-    endurance_.once([&] { client_.end_feed(time_, call.pack->id_of(call), client_due_.items()); });
+    endurance_.once([&] {
+      taken = client_.end_feed(time_, call.pack->id_of(call), client_due_.items());
+      if (!taken) call.stream()->input.allowed = call.stream()->input.passed;
+    });
     carry_out();
     flush();
   });
   wake_leader_if_needed();
+  return taken;
 }
 
 // Whoever waits for it, or for what it streams.

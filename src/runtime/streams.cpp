@@ -38,8 +38,9 @@ struct stream_call::parts {
   core::stream_level window = default_window;
   call_ref call{};
   encoded item{};
-  std::mutex mutex{};      // of what other threads ask
-  bool cancelled = false;  // perhaps before there was a call
+  enum class ready { none, item, end } next_input = ready::none;  // made of the input, and not taken yet
+  std::mutex mutex{};                                             // of what other threads ask
+  bool cancelled = false;                                         // perhaps before there was a call
 
   void submit(bool reads) {
     auto outgoing = begin_call(task, settings, needs);
@@ -57,11 +58,16 @@ struct stream_call::parts {
   }
 
   void feed_next() {
-    item.head.clear();
-    item.buffers.clear();
-    if (input->next(item)) return where->feed(*call, item);
-    input.reset();
-    where->end_feed(*call);
+    if (next_input == ready::none) {
+      item.head.clear();
+      item.buffers.clear();
+      next_input = input->next(item) ? ready::item : ready::end;
+    }
+    if (next_input == ready::item) {
+      if (where->feed(*call, item)) next_input = ready::none;
+    } else if (where->end_feed(*call)) {
+      input.reset();
+    }
   }
 
   // True: `part` has the next items. False: the call has ended.

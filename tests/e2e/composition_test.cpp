@@ -30,11 +30,21 @@ double sum_of_three(std::vector<double> const& a, double factor, std::vector<dou
 int add_within(int a) { return task::add.remote(task::twice.spawn(a), task::twice.spawn(1)); }
 
 bool negate(bool value) { return !value; }
+bool leave_calls_behind();
 
 constexpr yonder::task<negate, "e2e.negate"> negated;
 constexpr yonder::task<ramp, "e2e.ramp"> ramps;
 constexpr yonder::task<sum_of_three, "e2e.sum_of_three"> weighed;
 constexpr yonder::task<add_within, "e2e.add_within"> adding_within;
+constexpr yonder::task<leave_calls_behind, "e2e.leave_calls_behind"> leaving_calls_behind;
+
+// Ends while two calls of it, of which one waits for the other, are under way.
+bool leave_calls_behind() {
+  static std::vector<yonder::call<bool>> kept;
+  kept.push_back(task::wait_for_stop.spawn());
+  kept.push_back(negated.spawn(kept.back()));
+  return kept.size() % 2 == 0;
+}
 
 // A coroutine that starts at once and is destroyed with its handle.
 struct fire {
@@ -61,6 +71,19 @@ struct fire {
 fire await_several(std::vector<yonder::call<int>>& calls, std::vector<int>& results, std::size_t& first) {
   first = co_await yonder::when_any(calls);
   results = co_await yonder::when_all(calls);
+}
+
+fire await_none(std::vector<yonder::call<int>>& none, yonder::errc& code) {
+  try {
+    (void)co_await yonder::when_any(none);
+  } catch (yonder::error const& refused) {
+    code = refused.code();
+  }
+}
+
+fire count_the_first(std::vector<yonder::call<int>>& calls, int& times) {
+  (void)co_await yonder::when_any(calls);
+  ++times;
 }
 
 }  // namespace
@@ -111,6 +134,15 @@ TEST_CASE("what an argument throws is thrown by the call that waits for it") {
   CHECK(task::twice.remote(2) == 4);
 }
 
+TEST_CASE("a chain of any length ends with its first call") {
+  auto endless = task::wait_for_stop.spawn();
+  auto next = negated.spawn(endless);
+  for (int depth = 0; depth < 20'000; ++depth) next = negated.spawn(std::move(next));
+  endless.cancel();
+  CHECK(failure_of([&] { next.get(); }).message.size() < 200);
+  CHECK(task::twice.remote(2) == 4);
+}
+
 TEST_CASE("a call that waits for another is cancelled by itself") {
   auto endless = task::wait_for_stop.spawn();
   auto waits = negated.spawn(endless);
@@ -123,6 +155,11 @@ TEST_CASE("a call that waits for another is cancelled by itself") {
 }
 
 TEST_CASE("within a task, too") { CHECK(adding_within.remote(20) == 42); }
+
+TEST_CASE("what a task leaves behind ends with it, also where one waits for the other") {
+  for (int i = 0; i < 3; ++i) CHECK(leaving_calls_behind.remote());
+  CHECK(task::twice.remote(2) == 4);
+}
 
 TEST_CASE("of another runtime") {
   yonder::runtime other({.max = 1, .in_process = true});
@@ -161,6 +198,27 @@ TEST_CASE("a coroutine waits for several calls") {
   waiting.run();
   CHECK(first < 4);
   CHECK(results == std::vector<int>{0, 2, 4, 6});
+  std::vector<yonder::call<int>> none;
+  auto code = yonder::errc::failed;
+  fire::ended = false;
+  auto const refused = await_none(none, code);
+  refused.run();
+  CHECK(code == yonder::errc::bad_configuration);
+}
+
+TEST_CASE("a coroutine that waits for any of many goes on once, however they end meanwhile") {
+  for (int round = 0; round < 200; ++round) {
+    std::vector<yonder::call<int>> calls;
+    for (int i = 0; i < 64; ++i) calls.push_back(task::twice.spawn(i));
+    int times = 0;
+    {
+      fire::ended = false;
+      auto const waiting = count_the_first(calls, times);
+      waiting.run();
+    }
+    for (auto& one : calls) one.wait();
+    CHECK(times == 1);
+  }
 }
 
 }  // namespace e2e::composing

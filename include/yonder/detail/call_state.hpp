@@ -101,7 +101,7 @@ YONDER_API id_pair id_of(call_state const& call) noexcept;
 // Resumes once, by the runtime's executor, when the call has ended; false: it has ended already.
 YONDER_API bool resume_when_done(call_state& call, void (*resume)(void*), void* argument);
 // Takes that back, as long as the call has not ended.
-YONDER_API void forget_resumption(call_state& call, void (*resume)(void*), void* argument);
+YONDER_API bool forget_resumption(call_state& call, void (*resume)(void*), void* argument);
 
 // As the two above, but `told` runs at once, on the thread that drives the runtime and under its lock: it
 // must not block, throw, or ask anything of a runtime.

@@ -27,16 +27,22 @@ class YONDER_API spare_blocks {
  public:
   static void* take() {
     auto& mine = of_thread();
-    if (mine.count_ != 0) [[likely]]
-      return mine.blocks_[--mine.count_];
+    if (mine.count != 0) [[likely]]
+      return mine.blocks[--mine.count];
     auto* const fresh = std::malloc(Size);
     if (fresh == nullptr) throw std::bad_alloc();
     return fresh;
   }
   static void give(void* block) noexcept {
     auto& mine = of_thread();
-    if (mine.count_ < mine.room_) [[likely]]
-      mine.blocks_[mine.count_++] = block;
+    if (mine.count < mine.room) [[likely]] {
+      mine.blocks[mine.count++] = block;
+      return;
+    }
+    thread_local owner const of_blocks(mine);
+    static_cast<void>(of_blocks);
+    if (mine.count < mine.room)
+      mine.blocks[mine.count++] = block;
     else
       std::free(block);
   }
@@ -44,19 +50,27 @@ class YONDER_API spare_blocks {
  private:
   static constexpr unsigned most = keeps_spare_blocks ? 32 : 0;
 
-  constexpr spare_blocks() noexcept = default;
-  ~spare_blocks() {
-    room_ = 0;
-    while (count_ != 0) std::free(blocks_[--count_]);
-  }
-  static spare_blocks& of_thread() {
-    thread_local constinit spare_blocks mine;
+  // Of a thread, for as long as it runs any code: it has no destructor.
+  struct list {
+    unsigned count = 0;
+    unsigned room = 0;
+    void* blocks[32] = {};
+  };
+  // From the first block that is given until the thread's objects end; what ends later keeps none.
+  struct owner {
+    explicit owner(list& of) noexcept : kept(of) { kept.room = most; }
+    ~owner() {
+      kept.room = 0;
+      while (kept.count != 0) std::free(kept.blocks[--kept.count]);
+    }
+    owner(owner const&) = delete;
+    owner& operator=(owner const&) = delete;
+    list& kept;
+  };
+  static list& of_thread() {
+    thread_local constinit list mine;
     return mine;
   }
-
-  unsigned count_ = 0;
-  unsigned room_ = most;
-  void* blocks_[32] = {};
 };
 
 // For one object at a time.
