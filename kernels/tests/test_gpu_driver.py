@@ -195,7 +195,7 @@ class StandIn(WithFolder):
                 driver.stdout.close()
             self.assertEqual(driver.stderr.read(), "")
             driver.stderr.close()
-            self.assertEqual(driver.wait(), 0)
+            self.assertEqual(driver.wait(), 0, (self.folder / "out" / "gpu.md").read_text())
 
     def test_a_gpu_that_takes_one_process_at_a_time_is_measured_all_the_same(self):
         (self.folder / "device").touch()

@@ -137,24 +137,3 @@ TEST_CASE("whichever allocation is refused, every call that was taken ends") {
     REQUIRE(which < 2'000);
   }
 }
-
-TEST_CASE("what there was no memory for costs no credit") {
-  std::vector<char> const large(100'000, 'x');
-  scenario tried;
-  for (long which = 0; which < 30; ++which) {
-    granted = which;
-    tried.submit(size_task.entry(), detail::departure::awaited, large);
-    auto const granted_all = granted >= 0;
-    granted = -1;
-    if (tried.calls.empty()) continue;
-    auto const kept = std::exchange(tried.calls, {});
-    auto& call = *kept.back();
-    if (!granted_all && !call.done) continue;
-    tried.engine->cancel(call);
-    CHECK(call.done);
-    if (call.failure->details.code == errc::overloaded)
-      CHECK(call.failure->details.message.find("no memory") != std::string::npos);
-    if (granted_all) break;
-  }
-  tried.engine->stop();
-}
