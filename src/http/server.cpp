@@ -162,6 +162,8 @@ class server final : public gateway {
   asio::io_context& context() noexcept { return context_; }
   void arrived() noexcept { ++connections_; }
   void left() noexcept { --connections_; }
+  void answers() noexcept { ++unwritten_; }
+  void has_answered() noexcept { --unwritten_; }
   // Sees that the service is called at its next deadline.
   void arm();
 
@@ -176,6 +178,7 @@ class server final : public gateway {
 
   http_options options_;
   std::size_t connections_ = 0;  // sessions go with the context
+  std::size_t unwritten_ = 0;    // answers on their way
   asio::io_context context_{1};
   std::optional<ssl::context> tls_;
   tcp::acceptor acceptor_{context_};
@@ -325,6 +328,7 @@ template <class Stream>
 void session<Stream>::answer(response&& answered) {
   if (std::exchange(answered_, true)) return;
   answer_ = std::move(answered);
+  owner_.answers();
   watch_timer_.cancel();
   if (std::exchange(watched_, false)) lowest().socket().cancel();
   // Not from within a step of our own that may go on.
@@ -347,6 +351,7 @@ void session<Stream>::write() {
 
 template <class Stream>
 void session<Stream>::written(error_code const& error) {
+  owner_.has_answered();
   if (error || !keeps_alive_) return close();
   read();
 }
@@ -431,14 +436,14 @@ server::server(yonder::detail::engine_ref engine, http_options const& options, s
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-// Requests that are being worked on are finished, for a while.
+// Requests that are being worked on are finished, and their answers written, for a while.
 server::~server() {
   std::mutex mutex;
   std::condition_variable changed;
   bool idle = false;
   asio::steady_timer poll(context_);
   std::function<void()> const wait_until_idle = [&, until = std::chrono::steady_clock::now() + drain_time] {
-    if (service_->waiting() != 0 && std::chrono::steady_clock::now() < until) {
+    if (service_->waiting() + unwritten_ != 0 && std::chrono::steady_clock::now() < until) {
       poll.expires_after(std::chrono::milliseconds(5));
       poll.async_wait([&](error_code const&) { wait_until_idle(); });
       return;

@@ -205,6 +205,22 @@ class Ended(unittest.TestCase):
         self.assertIn(b"Connection: close", answer)
         self.assertEqual(server.close(), 0)
 
+    def test_sigterm_lets_an_answer_be_read_to_its_end(self):
+        server = Server()
+        text = "x" * 6_000_000  # more than the sockets hold
+        body = json.dumps({"text": text}).encode()
+        with server.socket() as connection:
+            connection.sendall((f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {server.key}\r\n"
+                                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body)
+            while b'calls_total{task="echo",code="ok"} 1\n' not in server.ask("GET", "/metrics")[1]:
+                pass
+            server.process.send_signal(signal.SIGTERM)
+            answer = b""
+            while part := connection.recv(1 << 20):
+                answer += part
+        self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1]), text)
+        self.assertEqual(server.close(), 0)
+
     def test_more_connections_than_the_descriptors_allow_get_503(self):
         with tempfile.TemporaryDirectory() as folder:
             script = f'ulimit -n 96; exec "{PROGRAM}" --yonder-serve 127.0.0.1:0 --keys "{folder}/keys"'

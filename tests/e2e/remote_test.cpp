@@ -406,7 +406,9 @@ TEST_CASE("what tasks leave behind is reaped by a worker that is a container's f
   CHECK(first.wait().status == 0);
 }
 
-TEST_CASE("a remote worker in whose place none can be started for now comes back when one can") {
+// Left out under sanitizers: UBSan looks at what is thrown by way of a pipe, for which no descriptor is left.
+TEST_CASE("a remote worker in whose place none can be started for now comes back when one can" *
+          doctest::skip(YONDER_IS_SANITIZED)) {
   site here;
   lone_worker watched(here.keys(), {here.address()});
   yonder::runtime client(here.client());
@@ -426,7 +428,8 @@ TEST_CASE("a remote worker in whose place none can be started for now comes back
   CHECK(watched.process.wait().status == 0);
 }
 
-TEST_CASE("a program without descriptors for its connection is told, and not ended") {
+TEST_CASE("a program without descriptors for its connection is told, and not ended" *
+          doctest::skip(YONDER_IS_SANITIZED)) {
   folder const place;
   yonder::transport::keygen(place / "keys");
   yonder::runtime_options const options{.hub = "tcp://127.0.0.1:9", .keys = place / "keys"};

@@ -52,7 +52,8 @@ endforeach()
 set(YONDER_ARM64_LIBRARIES "" CACHE PATH "What tests/packaging/arm64/fetch_libraries.sh has unpacked")
 function(yonder_add_arm64_test name)
   yonder_add_packaging_test(${name} ${ARGN} COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/arm64/cross_build.sh"
-    "${PROJECT_SOURCE_DIR}" "${folder}/${name}" "${YONDER_ARM64_LIBRARIES}" "${CMAKE_CXX_COMPILER_LAUNCHER}" ${which})
+    "${PROJECT_SOURCE_DIR}" "${folder}/${name}"
+    "libraries=${YONDER_ARM64_LIBRARIES}" "launcher=${CMAKE_CXX_COMPILER_LAUNCHER}" ${which})
 endfunction()
 set(which "")
 yonder_add_arm64_test(arm64 APART)

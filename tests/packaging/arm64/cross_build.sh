@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# cross_build.sh SOURCE FOLDER LIBRARIES LAUNCHER [small|quick]: builds Yonder for arm64 with Debian's cross compiler and runs it under qemu-user. LIBRARIES is
+# cross_build.sh SOURCE FOLDER libraries=LIBRARIES launcher=LAUNCHER [small|quick]: builds Yonder for arm64 with Debian's cross compiler and runs it under qemu-user. LIBRARIES is
 # what fetch_libraries.sh has unpacked; without it yonder::zmq is left out, and the exit status is 77: unproven.
 #   small   core alone: a program that calls threads and a worker process, and the unit tests of codec, cores and drivers
 #   (none)  core, zmq and ml: the same program with a model, and another runtime's hub over ZeroMQ
@@ -8,7 +8,7 @@
 #           they run where this process may register that in a user namespace.
 set -euo pipefail
 
-source=$1 folder=$2 libraries=$3 launcher=$4 which=${5-}
+source=$1 folder=$2 libraries=${3#libraries=} launcher=${4#launcher=} which=${5-}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for program in aarch64-linux-gnu-g++ qemu-aarch64; do
   command -v "$program" >/dev/null || {
