@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The first job: is a text positive or negative? A transformer answers, here and on workers.
-#include <stdlib.h>
+// The first job: is a text positive or negative? A service answers, whose model lives on workers; here, too.
 #include <unistd.h>
+#include <yonder/ml/services.hpp>
 #include <yonder/yonder.hpp>
 
 #include <CLI/CLI.hpp>
@@ -10,12 +10,15 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
-#include "examples/07_sentiment/sentiment.hpp"
+namespace ml = yonder::ml;
 
 namespace {
 
@@ -32,7 +35,8 @@ arguments parse(int argc, char** argv) {
   CLI::App app("Classifies the lines of a text file as positive or negative, here and on workers.");
   app.add_option("--model", given.model,
                  "a Hugging Face folder: BERT, DistilBERT or RoBERTa for sequence classification")
-      ->check(CLI::ExistingDirectory);
+      ->check(CLI::ExistingDirectory)
+      ->transform([](std::string const& folder) { return std::filesystem::absolute(folder).string(); });
   app.add_option("--file", given.file, "a text file, one text a line")->check(CLI::ExistingFile);
   app.add_option("--workers", given.workers, "how many worker processes")->check(CLI::Range(1, 256));
   app.add_option("--connect", given.connect, "a hub elsewhere, tcp://host:port or ipc:///folder/name");
@@ -56,7 +60,19 @@ std::vector<std::string> lines_of(std::string const& path) {
   return lines;
 }
 
-using answer = yonder::expected<Sentiment, yonder::error>;
+// The service: each worker loads the model, and computes on its share of this machine's processors, or on a
+// GPU.
+auto sentiment_model(arguments const& given) {
+  ml::text_options const options{
+      .device = ml::device::automatic(),
+      .threads = std::max(1U, std::thread::hardware_concurrency() / given.workers)};
+  return ml::classifier_service.with({.max = given.workers})(given.model, options);
+}
+
+// Text → ml::label_score.
+using sentiment_task = decltype(ml::classify.on(sentiment_model({})));
+
+using answer = yonder::expected<ml::label_score, yonder::error>;
 
 // On a terminal only.
 void show_progress(std::size_t done, std::size_t all) {
@@ -67,7 +83,7 @@ void show_progress(std::size_t done, std::size_t all) {
   std::fprintf(stderr, "\r[%s] %zu of %zu%s", bar.c_str(), done, all, done == all ? "\n" : "");
 }
 
-std::vector<answer> classify_yonder(std::vector<std::string> const& lines) {
+std::vector<answer> classify_yonder(sentiment_task const& sentiment, std::vector<std::string> const& lines) {
   std::vector<answer> answers;
   show_progress(0, lines.size());
   for (auto& one : sentiment.map(lines).on_error(yonder::on_error::collect)) {
@@ -77,7 +93,7 @@ std::vector<answer> classify_yonder(std::vector<std::string> const& lines) {
   return answers;
 }
 
-answer classify_here(std::string const& text) {
+answer classify_here(sentiment_task const& sentiment, std::string const& text) {
   try {
     return sentiment.local(text);
   } catch (std::exception const& e) {
@@ -99,12 +115,12 @@ std::string shortened(std::string const& text, std::size_t width) {
 }
 
 void print_table(std::vector<std::string> const& lines, std::vector<answer> const& answers) {
-  std::printf("%-56s %-9s %6s  %s\n", "text", "label", "score", "where it ran");
+  std::printf("%-56s %-9s %6s\n", "text", "label", "score");
   for (std::size_t i = 0; i < lines.size(); ++i) {
     auto const text = shortened(lines[i], 56);
     if (answers[i])
-      std::printf("%s %-9s %6.3f  %s\n", text.c_str(), answers[i]->label.c_str(),
-                  static_cast<double>(answers[i]->score), answers[i]->where.c_str());
+      std::printf("%s %-9s %6.3f\n", text.c_str(), answers[i]->label.c_str(),
+                  static_cast<double>(answers[i]->score));
     else
       std::printf("%s %s\n", text.c_str(), answers[i].error().what());
   }
@@ -115,11 +131,12 @@ struct comparison {
   std::size_t failed = 0;  // both gave none
 };
 
-comparison compare(std::vector<std::string> const& lines, std::vector<answer> const& yonder_says) {
+comparison compare(sentiment_task const& sentiment, std::vector<std::string> const& lines,
+                   std::vector<answer> const& yonder_says) {
   comparison found;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     auto const& there = yonder_says[i];
-    auto const here = classify_here(lines[i]);
+    auto const here = classify_here(sentiment, lines[i]);
     found.failed += !here && !there;
     found.agree +=
         here && there && here->label == there->label && std::abs(here->score - there->score) <= 1e-5F;
@@ -149,19 +166,19 @@ double median_ms(std::vector<std::string> const& lines, Call call) {
   return times.empty() ? 0 : times[times.size() / 2];
 }
 
-void show_times(std::vector<std::string> const& lines) {
-  double const here_ms = median_ms(lines, [](auto& line) { (void)classify_here(line); });
-  double const yonder_ms = median_ms(lines, [](auto& line) { (void)sentiment.try_remote(line); });
+void show_times(sentiment_task const& sentiment, std::vector<std::string> const& lines) {
+  double const here_ms = median_ms(lines, [&](auto& line) { (void)classify_here(sentiment, line); });
+  double const yonder_ms = median_ms(lines, [&](auto& line) { (void)sentiment.try_remote(line); });
   std::printf("\na local call takes %.3f ms, a remote call %.3f ms (median of %zu texts)\n", here_ms,
               yonder_ms, lines.size());
 }
 
 // False: some text was classified otherwise on a worker than here, or nowhere.
-bool demonstrate(std::vector<std::string> const& lines) {
-  auto const yonder_says = classify_yonder(lines);
+bool demonstrate(sentiment_task const& sentiment, std::vector<std::string> const& lines) {
+  auto const yonder_says = classify_yonder(sentiment, lines);
   print_table(lines, yonder_says);
-  auto const found = compare(lines, yonder_says);
-  show_times(classified(lines, yonder_says));
+  auto const found = compare(sentiment, lines, yonder_says);
+  show_times(sentiment, classified(lines, yonder_says));
   std::printf("demo: local and remote agree on %zu of %zu texts\n", found.agree, lines.size());
   if (found.failed != 0) std::printf("demo: %zu failed, here and on workers\n", found.failed);
   return found.agree == lines.size();
@@ -171,13 +188,12 @@ bool demonstrate(std::vector<std::string> const& lines) {
 
 int main(int argc, char** argv) {
   auto const given = yonder::is_worker() ? arguments{} : parse(argc, argv);
-  if (!yonder::is_worker()) ::setenv("SENTIMENT_MODEL", given.model.c_str(), 1);  // local workers inherit it
-
   try {
-    yonder::runtime here(argc, argv, {.max = given.workers, .hub = given.connect, .keys = given.keys});
+    yonder::runtime here(argc, argv, {.hub = given.connect, .keys = given.keys});
     auto const lines = lines_of(given.file);
-    std::printf("here the model computes on: %s\n", load_sentiment_model().c_str());
-    return demonstrate(lines) ? EXIT_SUCCESS : EXIT_FAILURE;
+    auto const model = sentiment_model(given);
+    std::printf("here the model computes on: %s\n", model.local().placement().c_str());
+    return demonstrate(ml::classify.on(model), lines) ? EXIT_SUCCESS : EXIT_FAILURE;
   } catch (std::exception const& e) {
     std::fprintf(stderr, "sentiment: %s\n", e.what());
     return EXIT_FAILURE;

@@ -80,6 +80,7 @@ std::vector<float> sentence_steps::run(dense const& step, std::vector<float> con
 
 void sentence_steps::apply(std::vector<std::vector<float>>& rows) const {
   for (auto& row : rows) {
+    if (row.empty()) continue;
     for (auto const& step : steps_) {
       if (step) {
         row = run(*step, row);

@@ -17,6 +17,7 @@ class sentence_steps {
   // `width` is that of the pooled vectors; `threads` at most, 0: default_threads(). Throws ml::model_error.
   sentence_steps(sentence_folder const& folder, std::size_t width, std::size_t threads);
 
+  // Empty rows stay so.
   void apply(std::vector<std::vector<float>>& rows) const;
   // Of the results.
   std::size_t width() const noexcept { return width_; }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ml/text_batches.hpp"
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -22,6 +21,58 @@ std::span<std::string_view const> take(std::span<std::string_view const>& texts,
   auto const front = texts.first(count);
   texts = texts.subspan(count);
   return front;
+}
+
+std::vector<std::span<std::string_view const>> share_out(std::span<std::string_view const> texts) {
+  std::vector<std::span<std::string_view const>> shares;
+  while (!texts.empty()) shares.push_back(take(texts, bytes_worth_a_thread));
+  return shares;
+}
+
+void check_ids(text_rules const& rules, std::span<std::int32_t const> ids) {
+  if (rules.vocabulary == 0) return;
+  for (auto const id : ids) {
+    if (static_cast<std::size_t>(id) < rules.vocabulary) continue;
+    throw ml::inconsistent_model(
+        {std::string(rules.file), "a text with the token of id " + std::to_string(id),
+         "ids below " + std::to_string(rules.vocabulary) + ", the vocab_size of config.json",
+         "leave that token out of texts, or use the weights that belong to it"});
+  }
+}
+
+void append(tokenizer const& tokens, text_rules const& rules, std::string_view text,
+            cpu::token_batch& batch) {
+  bool const cut = tokens.append(text, rules.cut, batch.ids, batch.type_ids);
+  if (cut && !rules.truncate) throw ml::text_too_long(rules.cut.max_length);
+  check_ids(rules, std::span(batch.ids).subspan(batch.starts.back()));
+  if (!rules.type_ids) batch.type_ids.resize(batch.starts.back());
+  batch.type_ids.resize(batch.ids.size());
+  batch.starts.push_back(batch.ids.size());
+}
+
+// The error of a text that is not appended.
+std::exception_ptr try_append(tokenizer const& tokens, text_rules const& rules, std::string_view text,
+                              cpu::token_batch& batch) {
+  auto const take_back = [&] {
+    batch.ids.resize(batch.starts.back());
+    batch.type_ids.resize(batch.starts.back());
+    return std::current_exception();
+  };
+  try {
+    append(tokens, rules, text, batch);
+    return nullptr;
+  } catch (ml::text_error const&) {
+    return take_back();
+  } catch (ml::inconsistent_model const&) {
+    return take_back();
+  }
+}
+
+void append(cpu::token_batch const& some, cpu::token_batch& to) {
+  auto const before = to.ids.size();
+  to.ids.insert(to.ids.end(), some.ids.begin(), some.ids.end());
+  to.type_ids.insert(to.type_ids.end(), some.type_ids.begin(), some.type_ids.end());
+  for (std::size_t i = 1; i < some.starts.size(); ++i) to.starts.push_back(before + some.starts[i]);
 }
 
 }  // namespace
@@ -54,37 +105,29 @@ bool text_batches::move_text(cpu::token_batch& to, std::size_t limit) {
 
 // About as much as a batch takes.
 void text_batches::tokenize_some(std::size_t limit) {
-  auto some = take(texts_, limit * bytes_of_a_token);
-  std::vector<std::span<std::string_view const>> shares;
-  while (!some.empty()) shares.push_back(take(some, bytes_worth_a_thread));
+  auto const shares = share_out(take(texts_, limit * bytes_of_a_token));
   pieces_.resize(shares.size());
   cpu::thread_pool::shared().run(shares.size(), rules_.threads, [&](std::size_t share, std::size_t) {
-    pieces_[share] = tokenize(shares[share]);
+    auto& batch = pieces_[share];
+    batch.starts.reserve(shares[share].size() + 1);
+    for (auto const text : shares[share]) append(*tokens_, rules_, text, batch);
   });
 }
 
-cpu::token_batch text_batches::tokenize(std::span<std::string_view const> texts) const {
-  cpu::token_batch batch;
-  batch.starts.reserve(texts.size() + 1);
-  for (auto const text : texts) {
-    bool const cut = tokens_.append(text, rules_.cut, batch.ids, batch.type_ids);
-    if (cut && !rules_.truncate) throw ml::text_too_long(rules_.cut.max_length);
-    check_ids(std::span(batch.ids).subspan(batch.starts.back()));
-    batch.starts.push_back(batch.ids.size());
+tokenized_rows tokenize_all(tokenizer const& tokens, text_rules const& rules,
+                            std::span<std::string_view const> texts) {
+  auto const shares = share_out(texts);
+  std::vector<tokenized_rows> parts(shares.size());
+  cpu::thread_pool::shared().run(shares.size(), rules.threads, [&](std::size_t share, std::size_t) {
+    for (auto const text : shares[share])
+      parts[share].errors.push_back(try_append(tokens, rules, text, parts[share].good));
+  });
+  tokenized_rows all;
+  for (auto& part : parts) {
+    append(part.good, all.good);
+    all.errors.insert(all.errors.end(), part.errors.begin(), part.errors.end());
   }
-  if (!rules_.type_ids) std::ranges::fill(batch.type_ids, 0);
-  return batch;
-}
-
-void text_batches::check_ids(std::span<std::int32_t const> ids) const {
-  if (rules_.vocabulary == 0) return;
-  for (auto const id : ids) {
-    if (static_cast<std::size_t>(id) < rules_.vocabulary) continue;
-    throw ml::inconsistent_model(
-        {std::string(rules_.file), "a text with the token of id " + std::to_string(id),
-         "ids below " + std::to_string(rules_.vocabulary) + ", the vocab_size of config.json",
-         "leave that token out of texts, or use the weights that belong to it"});
-  }
+  return all;
 }
 
 }  // namespace yonder::kernels

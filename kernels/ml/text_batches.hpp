@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <exception>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cpu/encoder.hpp"
 #include "model/tokenizer.hpp"
@@ -23,12 +27,27 @@ struct text_rules {
   std::string_view file = {};  // of the tokenizer, for errors
 };
 
+// What a model's tokenize() gives.
+struct tokenized_rows {
+  std::uint64_t model = 0;                 // whose tokens these are
+  cpu::token_batch good;                   // the texts without an error, in order
+  std::vector<std::exception_ptr> errors;  // of each text; null: it is good
+};
+
+// All texts at once. What a text throws is its own error.
+tokenized_rows tokenize_all(tokenizer const& tokens, text_rules const& rules,
+                            std::span<std::string_view const> texts);
+
 // Texts as batches of tokens, in order. Texts are tokenized some at a time, by several threads.
 class text_batches {
  public:
   // `tokens` and what `texts` refers to must live as long.
   text_batches(tokenizer const& tokens, text_rules rules, std::span<std::string_view const> texts)
-      : tokens_(tokens), rules_(rules), texts_(texts) {}
+      : tokens_(&tokens), rules_(rules), texts_(texts) {}
+  // Of texts that are tokenized already.
+  explicit text_batches(cpu::token_batch tokenized) {
+    if (tokenized.sequences() != 0) pieces_.push_back(std::move(tokenized));
+  }
 
   bool empty() const noexcept { return texts_.empty() && pieces_.empty(); }
   // The next texts that have at most `limit` tokens together, or one alone that has more; nothing at the end.
@@ -37,11 +56,9 @@ class text_batches {
 
  private:
   void tokenize_some(std::size_t limit);
-  cpu::token_batch tokenize(std::span<std::string_view const> texts) const;
-  void check_ids(std::span<std::int32_t const> ids) const;
   bool move_text(cpu::token_batch& to, std::size_t limit);
 
-  tokenizer const& tokens_;
+  tokenizer const* tokens_ = nullptr;
   text_rules rules_;
   std::span<std::string_view const> texts_;  // that are not tokenized yet
   std::deque<cpu::token_batch> pieces_;      // tokenized, from moved_ on in the first one

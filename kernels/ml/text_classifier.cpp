@@ -19,19 +19,28 @@ class text_classifier::implementation {
     return model_.run(texts);
   }
 
-  std::vector<std::vector<float>> scores(std::span<std::string_view const> texts) const {
-    auto rows = logits(texts);
-    for (auto& row : rows) kernels::cpu::apply_scores(config().scores, row.data(), row.size());
+  tokenized_texts tokenize(std::span<std::string_view const> texts) const {
+    return tokenized_texts(std::make_unique<kernels::tokenized_rows const>(model_.tokenize(texts)));
+  }
+
+  // A row for each of what the model takes: texts, or their tokens.
+  std::vector<std::vector<float>> scores(auto const& texts) const {
+    auto rows = model_.run(texts);
+    for (auto& row : rows)
+      if (!row.empty()) kernels::cpu::apply_scores(config().scores, row.data(), row.size());
     return rows;
   }
 
-  std::vector<label_score> best(std::span<std::string_view const> texts) const {
+  std::vector<label_score> best(auto const& texts) const {
     std::vector<label_score> results;
-    results.reserve(texts.size());
-    for (auto const& row : scores(texts)) {
-      auto const largest = std::max_element(row.begin(), row.end());
-      results.push_back({labels()[static_cast<std::size_t>(largest - row.begin())], *largest});
-    }
+    for (auto const& row : scores(texts)) results.push_back(best_of(row));
+    return results;
+  }
+
+  std::vector<label_score> all(std::span<float const> row) const {
+    std::vector<label_score> results;
+    results.reserve(row.size());
+    for (std::size_t i = 0; i < row.size(); ++i) results.push_back({labels()[i], row[i]});
     return results;
   }
 
@@ -39,6 +48,12 @@ class text_classifier::implementation {
   std::vector<std::string> const& labels() const noexcept { return config().labels; }
 
  private:
+  // Nothing of an empty row.
+  label_score best_of(std::span<float const> row) const {
+    if (row.empty()) return {};
+    auto const largest = std::max_element(row.begin(), row.end());
+    return {labels()[static_cast<std::size_t>(largest - row.begin())], *largest};
+  }
   kernels::classifier_config const& config() const noexcept { return model_.config().classifier; }
 
   kernels::text_model model_;
@@ -51,7 +66,7 @@ text_classifier& text_classifier::operator=(text_classifier&&) noexcept = defaul
 text_classifier::~text_classifier() = default;
 
 label_score text_classifier::operator()(std::string_view text) const {
-  return std::move(implementation_->best({&text, 1}).front());
+  return std::move(implementation_->best(std::span(&text, 1)).front());
 }
 
 std::vector<label_score> text_classifier::operator()(std::span<std::string_view const> texts) const {
@@ -59,14 +74,26 @@ std::vector<label_score> text_classifier::operator()(std::span<std::string_view 
 }
 
 std::vector<label_score> text_classifier::operator()(std::span<std::string const> texts) const {
-  return implementation_->best(std::vector<std::string_view>(texts.begin(), texts.end()));
+  std::vector<std::string_view> const views(texts.begin(), texts.end());
+  return implementation_->best(std::span(views));
+}
+
+std::vector<label_score> text_classifier::operator()(tokenized_texts const& texts) const {
+  return implementation_->best(texts.rows());
+}
+
+tokenized_texts text_classifier::tokenize(std::span<std::string const> texts) const {
+  return implementation_->tokenize(std::vector<std::string_view>(texts.begin(), texts.end()));
 }
 
 std::vector<label_score> text_classifier::scores(std::string_view text) const {
-  auto const row = std::move(implementation_->scores({&text, 1}).front());
-  std::vector<label_score> results;
-  results.reserve(row.size());
-  for (std::size_t i = 0; i < row.size(); ++i) results.push_back({labels()[i], row[i]});
+  return implementation_->all(implementation_->scores(std::span(&text, 1)).front());
+}
+
+std::vector<std::vector<label_score>> text_classifier::scores(tokenized_texts const& texts) const {
+  std::vector<std::vector<label_score>> results;
+  results.reserve(texts.size());
+  for (auto const& row : implementation_->scores(texts.rows())) results.push_back(implementation_->all(row));
   return results;
 }
 

@@ -2,11 +2,11 @@
 #include "ml/text_model.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <stdexcept>
 
 #include "cpu/thread_pool.hpp"
-#include "ml/text_batches.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels {
@@ -16,6 +16,11 @@ loaded_tokenizer load_tokenizer_of(std::filesystem::path const& folder, sentence
   auto loaded = load_tokenizer(folder);
   if (sentences != nullptr && sentences->lowercase) loaded.tokens.lowercase_first();
   return loaded;
+}
+
+std::uint64_t next_number() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
 }
 
 }  // namespace
@@ -28,7 +33,9 @@ text_model::text_model(sentence_folder const& folder, ml::text_options const& op
 
 text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options,
                        sentence_folder const* sentences)
-    : options_(options),
+    : number_(next_number()),
+      options_(options),
+      threads_(options.threads != 0 ? options.threads : cpu::default_threads()),
       config_(read_config(folder)),
       files_(folder),
       tokenizer_(load_tokenizer_of(folder, sentences)),
@@ -91,19 +98,42 @@ void text_model::check_tokenizer() const {
   }
 }
 
-std::vector<std::vector<float>> text_model::run(std::span<std::string_view const> texts) const {
-  std::vector<std::vector<float>> rows;
-  rows.reserve(texts.size());
-  std::size_t const threads = options_.threads != 0 ? options_.threads : cpu::default_threads();
+text_rules text_model::rules() const {
   std::size_t const vocabulary = has_foreign_ids() ? config_.encoder.vocabulary : 0;
-  text_batches source(
-      tokenizer_.tokens,
-      {cut_, options_.truncate, threads, vocabulary, tokenizer_.gives_type_ids, tokenizer_.file}, texts);
+  return {cut_, options_.truncate, threads_, vocabulary, tokenizer_.gives_type_ids, tokenizer_.file};
+}
+
+tokenized_rows text_model::tokenize(std::span<std::string_view const> texts) const {
+  auto made = tokenize_all(tokenizer_.tokens, rules(), texts);
+  made.model = number_;
+  return made;
+}
+
+std::vector<std::vector<float>> text_model::run(std::span<std::string_view const> texts) const {
+  text_batches source(tokenizer_.tokens, rules(), texts);
+  return run(source);
+}
+
+std::vector<std::vector<float>> text_model::run(tokenized_rows const& texts) const {
+  if (texts.model != number_)
+    throw std::invalid_argument("these tokens were made by another model; tokenize the texts by this one");
+  text_batches source(texts.good);
+  auto good = run(source);
+  if (good.size() == texts.errors.size()) return good;
+  std::vector<std::vector<float>> rows(texts.errors.size());
+  auto next = good.begin();
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (texts.errors[i] == nullptr) rows[i] = std::move(*next++);
+  return rows;
+}
+
+std::vector<std::vector<float>> text_model::run(text_batches& source) const {
+  std::vector<std::vector<float>> rows;
   auto batch = source.next(compute_->tokens_at_once());
   while (batch.sequences() != 0) {
     cpu::token_batch following;
     // The next batch is made beside this one where a thread is free.
-    cpu::thread_pool::shared().run(source.empty() ? 1 : 2, threads, [&](std::size_t turn, std::size_t) {
+    cpu::thread_pool::shared().run(source.empty() ? 1 : 2, threads_, [&](std::size_t turn, std::size_t) {
       if (turn == 0) run(batch, rows);
       if (turn == 1) following = source.next(compute_->tokens_at_once());
     });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ml/text_batches.hpp"
 #include "ml/text_compute.hpp"
 #include "model/config.hpp"
 #include "model/safetensors.hpp"
@@ -32,13 +34,20 @@ class text_model {
   // A row of the task's width for each text, in order, in as many steps as bound the memory; texts are
   // tokenized beside the compute. Throws ml::text_error, ml::gpu_error.
   std::vector<std::vector<float>> run(std::span<std::string_view const> texts) const;
+  // The two steps of it: one call may make tokens while another computes. A text that cannot be taken has an
+  // error instead of tokens, and then an empty row. The second throws ml::gpu_error, and
+  // std::invalid_argument where another model made the tokens.
+  tokenized_rows tokenize(std::span<std::string_view const> texts) const;
+  std::vector<std::vector<float>> run(tokenized_rows const& texts) const;
 
   model_config const& config() const noexcept { return config_; }
   std::string placement() const { return compute_->placement(); }
   std::size_t width() const noexcept { return task_.width(config_.encoder.hidden); }
 
  private:
+  std::vector<std::vector<float>> run(text_batches& source) const;
   void run(cpu::token_batch const& batch, std::vector<std::vector<float>>& rows) const;
+  text_rules rules() const;
   text_model(std::filesystem::path const& folder, ml::text_options const& options,
              sentence_folder const* sentences);
   model_task make_task(sentence_folder const* sentences) const;
@@ -46,7 +55,9 @@ class text_model {
   void check_tokenizer() const;
   bool has_foreign_ids() const noexcept;
 
+  std::uint64_t const number_;  // of this model among those of this process
   ml::text_options options_;
+  std::size_t threads_;
   model_config config_;
   weight_files files_;
   loaded_tokenizer tokenizer_;

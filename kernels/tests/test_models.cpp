@@ -107,6 +107,34 @@ TEST_CASE("sentence vectors are at most twice as far from float64 as PyTorch's, 
   CHECK(model(std::span<std::string const>(expected.texts)) == single);
 }
 
+TEST_CASE("a text's tokens may be made apart from what is computed of them, and a bad text stands alone") {
+  golden const expected("bert-classifier");
+  yonder::ml::text_classifier const model(expected.folder);
+  auto texts = expected.texts;
+  auto const labels = model(std::span<std::string const>(texts));
+  CHECK(model(model.tokenize(texts)) == labels);
+  texts[1] = "bad \xff";
+  auto const tokens = model.tokenize(texts);
+  REQUIRE(tokens.size() == texts.size());
+  auto const found = model(tokens);
+  auto const scores = model.scores(tokens);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    CHECK((tokens.error(i) == nullptr) == (i != 1));
+    CHECK(found[i] == (i == 1 ? yonder::ml::label_score{} : labels[i]));
+    CHECK(scores[i] == (i == 1 ? std::vector<yonder::ml::label_score>{} : model.scores(texts[i])));
+  }
+  CHECK_THROWS_AS(std::rethrow_exception(tokens.error(1)), yonder::ml::invalid_utf8);
+  CHECK(model(model.tokenize({})).empty());
+  std::vector<std::string> const long_ones(40, std::string(3000, 'x') + " y");
+  CHECK(model(model.tokenize(long_ones)) == model(std::span<std::string const>(long_ones)));
+
+  golden const other("sentence-encoder");
+  yonder::ml::sentence_encoder const encoder(other.folder);
+  CHECK(encoder(encoder.tokenize(other.texts)) == encoder(std::span<std::string const>(other.texts)));
+  CHECK(encoder(encoder.tokenize(texts))[1].empty());
+  CHECK_THROWS_WITH_AS(encoder(tokens), doctest::Contains("made by another model"), std::invalid_argument);
+}
+
 TEST_CASE("every instruction set is as exact as the bound asks") {
   golden const expected("bert-classifier");
   auto const config = read_config(expected.folder);

@@ -23,6 +23,9 @@ struct model_fault {
 class YONDER_KERNELS_API model_error : public std::runtime_error {
  public:
   explicit model_error(model_fault fault);
+  // For what carries exceptions from one process to another, as all constructors from what() here; their
+  // serialize brings the rest.
+  explicit model_error(std::string const& what) : std::runtime_error(what) {}
   model_error(model_error const&) = default;
   model_error& operator=(model_error const&) = default;
   ~model_error() override;
@@ -31,6 +34,11 @@ class YONDER_KERNELS_API model_error : public std::runtime_error {
   std::string const& found() const noexcept { return fault_.found; }        // as in model_fault
   std::string const& expected() const noexcept { return fault_.expected; }  // as in model_fault
   std::string const& advice() const noexcept { return fault_.advice; }      // as in model_fault
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(fault_.file, fault_.found, fault_.expected, fault_.advice);
+  }
 
  private:
   model_fault fault_;
@@ -84,26 +92,38 @@ class YONDER_KERNELS_API text_error : public std::runtime_error {
 class YONDER_KERNELS_API invalid_utf8 : public text_error {
  public:
   explicit invalid_utf8(std::size_t offset);
+  explicit invalid_utf8(std::string const& what) : text_error(what) {}
   ~invalid_utf8() override;
 
   // Of the first byte that begins no valid code point.
   std::size_t offset() const noexcept { return offset_; }
 
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(offset_);
+  }
+
  private:
-  std::size_t offset_;
+  std::size_t offset_ = 0;
 };
 
 // The text has more tokens than the model can take, and text_options::truncate is off.
 class YONDER_KERNELS_API text_too_long : public text_error {
  public:
   explicit text_too_long(std::size_t max_tokens);
+  explicit text_too_long(std::string const& what) : text_error(what) {}
   ~text_too_long() override;
 
   // What the model, or text_options::max_tokens, allows.
   std::size_t max_tokens() const noexcept { return max_tokens_; }
 
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(max_tokens_);
+  }
+
  private:
-  std::size_t max_tokens_;
+  std::size_t max_tokens_ = 0;
 };
 
 // A GPU was asked for, and a call to it failed. The model stays usable, unless it is gpu_unusable.

@@ -11,6 +11,7 @@
 
 #include "yonder/ml/export.hpp"
 #include "yonder/ml/text_options.hpp"
+#include "yonder/ml/tokenized_texts.hpp"
 
 namespace yonder::ml {
 
@@ -37,6 +38,13 @@ class YONDER_KERNELS_API sentence_encoder {
   // One for each text, in order; on the CPU the same bits as one at a time. One bad text throws for all.
   std::vector<std::vector<float>> operator()(std::span<std::string_view const> texts) const;
   std::vector<std::vector<float>> operator()(std::span<std::string const> texts) const;
+
+  // The first half of the work: const calls on other threads compute meanwhile. No bad text throws, but has
+  // an error there.
+  tokenized_texts tokenize(std::span<std::string const> texts) const;
+  // The second half, for each text in order; nothing of one with an error. Throws std::invalid_argument where
+  // another model made the tokens.
+  std::vector<std::vector<float>> operator()(tokenized_texts const& texts) const;
 
   // How many numbers a vector has: the hidden size, or that of a Dense module, or truncate_dim.
   std::size_t dimension() const noexcept;

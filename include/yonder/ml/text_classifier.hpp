@@ -10,6 +10,7 @@
 
 #include "yonder/ml/export.hpp"
 #include "yonder/ml/text_options.hpp"
+#include "yonder/ml/tokenized_texts.hpp"
 
 namespace yonder::ml {
 
@@ -57,6 +58,14 @@ class YONDER_KERNELS_API text_classifier {
   std::vector<label_score> scores(std::string_view text) const;
   // [texts][labels]
   std::vector<std::vector<float>> logits(std::span<std::string_view const> texts) const;
+
+  // The first half of the work: const calls on other threads compute meanwhile. No bad text throws, but has
+  // an error there.
+  tokenized_texts tokenize(std::span<std::string const> texts) const;
+  // The second half, for each text in order; of one with an error an empty label, or no scores. Throws
+  // std::invalid_argument where another model made the tokens.
+  std::vector<label_score> operator()(tokenized_texts const& texts) const;
+  std::vector<std::vector<label_score>> scores(tokenized_texts const& texts) const;
 
   // In the order of config.json's id2label.
   std::span<std::string const> labels() const noexcept;

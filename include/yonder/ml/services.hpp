@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "yonder/batched.hpp"
+#include "yonder/exception.hpp"
+#include "yonder/expected.hpp"
+#include "yonder/ml/errors.hpp"
+#include "yonder/ml/sentence_encoder.hpp"
+#include "yonder/ml/text_classifier.hpp"
+#include "yonder/service.hpp"
+
+namespace yonder::ml {
+
+// About how many tokens a text has, special ones included, without its model's tokenizer; 512 at most, as
+// longer texts are cut by most encoders.
+inline std::uint64_t estimate_tokens(std::string const& text) noexcept {
+  constexpr std::size_t letters_of_a_token = 8;  // a shorter word of English is one token, mostly
+  std::uint64_t tokens = 2;
+  std::size_t letters = 0;  // of the word so far
+  for (char const each : text) {
+    auto const byte = static_cast<unsigned char>(each);
+    bool const letter =
+        (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+    if (letter)
+      tokens += letters++ % letters_of_a_token == 0;
+    else
+      tokens += (byte > ' ' && byte < 0x80) || byte >= 0xC0;  // punctuation; a code point's first byte
+    if (!letter) letters = 0;
+  }
+  return std::min<std::uint64_t>(tokens, 512);
+}
+
+namespace detail {
+
+// A worker's model: one call makes tokens while another computes. On the CPU no two compute at once, as each
+// takes all its threads; a GPU has two batches in flight.
+template <class Model>
+class hosted_model {
+ public:
+  hosted_model(std::string const& folder, text_options const& options)
+      : model_(folder, options), alone_(model_.placement().starts_with("CPU")) {}
+
+  Model const& get() const noexcept { return model_; }
+  // False once a GPU serves this process no more.
+  bool healthy() const noexcept { return healthy_; }
+
+  // compute(tokens) gives a result for each text; a bad text has its own error instead.
+  template <class Result, class Compute>
+  std::vector<expected<Result, std::exception_ptr>> answer(std::span<std::string const> texts,
+                                                           Compute compute) const {
+    auto const tokens = model_.tokenize(texts);
+    auto results = run_in_turn([&] { return compute(tokens); });
+    std::vector<expected<Result, std::exception_ptr>> outcomes;
+    outcomes.reserve(results.size());
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (auto error = tokens.error(i))
+        outcomes.emplace_back(unexpected(std::move(error)));
+      else
+        outcomes.emplace_back(std::move(results[i]));
+    }
+    return outcomes;
+  }
+
+ private:
+  template <class Compute>
+  auto run_in_turn(Compute compute) const try {
+    std::unique_lock turn(computing_, std::defer_lock);
+    if (alone_) turn.lock();
+    return compute();
+  } catch (gpu_unusable const&) {
+    healthy_ = false;
+    throw;
+  }
+
+  Model model_;
+  bool const alone_;
+  mutable std::mutex computing_;
+  mutable std::atomic<bool> healthy_{true};
+};
+
+// A service of one class, with text_options that may be left out.
+template <class Hosted, yonder::detail::fixed_string Name>
+class model_service {
+  using of = service<Hosted(std::string, text_options), Name>;
+
+ public:
+  static constexpr std::string_view name = of::name;  // under which it travels
+
+  constexpr model_service(service_options settings = {.max = 1}) : service_(settings) {}
+
+  // The service of the model in `folder`, which is found on the worker: a path, or a name as
+  // text_classifier's constructor knows them. Each pair of folder and options has workers of its own.
+  [[nodiscard]] instance<Hosted> operator()(std::string const& folder, text_options options = {}) const {
+    return service_(folder, options);
+  }
+
+  // The same with these settings, all of them.
+  [[nodiscard]] constexpr model_service with(service_options settings) const {
+    return model_service(settings);
+  }
+  [[nodiscard]] constexpr service_options const& settings() const { return service_.settings(); }  // its own
+
+ private:
+  of service_;
+};
+
+// While a batch computes another one is in the worker's hands already: the others may collect for as long.
+inline constexpr batch_options<std::string> by_tokens{
+    .max_size = 256, .max_wait = std::chrono::hours(1), .max_weight = 2048, .weight = estimate_tokens};
+
+}  // namespace detail
+
+// What a worker of classifier_service holds. Any of its methods is called by a yonder::method or
+// yonder::batched of it, as those below are.
+class hosted_classifier {
+ public:
+  static constexpr unsigned concurrency = 2;  // one batch becomes tokens while another computes
+
+  hosted_classifier(std::string const& folder, text_options const& options) : host_(folder, options) {}
+
+  // The label with the highest score for each text, or its own error.
+  std::vector<expected<label_score, std::exception_ptr>> classify(std::span<std::string const> texts) const {
+    return host_.answer<label_score>(texts, [&](auto& tokens) { return host_.get()(tokens); });
+  }
+  // All labels, in the order of labels().
+  std::vector<expected<std::vector<label_score>, std::exception_ptr>> scores(
+      std::span<std::string const> texts) const {
+    return host_.answer<std::vector<label_score>>(texts,
+                                                  [&](auto& tokens) { return host_.get().scores(tokens); });
+  }
+  // As text_classifier says it.
+  std::vector<std::string> labels() const {
+    auto const all = host_.get().labels();
+    return {all.begin(), all.end()};
+  }
+  std::string placement() const { return host_.get().placement(); }  // likewise
+  // False once a GPU serves this process no more: another worker takes its place.
+  bool healthy() const noexcept { return host_.healthy(); }
+
+ private:
+  detail::hosted_model<text_classifier> host_;
+};
+
+// What a worker of encoder_service holds.
+class hosted_encoder {
+ public:
+  static constexpr unsigned concurrency = 2;  // as hosted_classifier's
+
+  hosted_encoder(std::string const& folder, text_options const& options) : host_(folder, options) {}
+
+  // A vector for each text, or its own error.
+  std::vector<expected<std::vector<float>, std::exception_ptr>> encode(
+      std::span<std::string const> texts) const {
+    return host_.answer<std::vector<float>>(texts, [&](auto& tokens) { return host_.get()(tokens); });
+  }
+  // As sentence_encoder says it.
+  std::size_t dimension() const noexcept { return host_.get().dimension(); }
+  std::string placement() const { return host_.get().placement(); }  // likewise
+  bool healthy() const noexcept { return host_.healthy(); }          // as hosted_classifier's
+
+ private:
+  detail::hosted_model<sentence_encoder> host_;
+};
+
+// Text classifiers on workers: each loads its model once, and answers the texts of all callers in batches of
+// about 2,048 tokens; an idle one takes a text at once.
+//
+//   auto const sentiment = ml::classify.on(ml::classifier_service("ORG/NAME", {.device =
+//   ml::device::automatic()})); sentiment.remote("good job").label;    // also local, spawn, map, …
+//
+// One worker for each model unless .with({.max = 4}) says otherwise: a model on the CPU takes all processors
+// that its worker may run on. A folder that cannot be loaded fails the calls with worker_start_failed and the
+// text of the model_error; a bad text (text_error, inconsistent_model) fails alone.
+inline constexpr detail::model_service<hosted_classifier, "yonder::ml::classifier_service">
+    classifier_service;
+// Text → label_score, the best one.
+inline constexpr batched<&hosted_classifier::classify, "yonder::ml::classify"> classify{detail::by_tokens};
+// Text → vector<label_score>, all of them.
+inline constexpr batched<&hosted_classifier::scores, "yonder::ml::classify_all"> classify_all{
+    detail::by_tokens};
+
+// Sentence encoders on workers, likewise.
+inline constexpr detail::model_service<hosted_encoder, "yonder::ml::encoder_service"> encoder_service;
+// Text → vector<float>.
+inline constexpr batched<&hosted_encoder::encode, "yonder::ml::encode"> encode{detail::by_tokens};
+
+// What a model throws comes back as itself.
+inline constexpr exception<model_error> model_error_travels;
+inline constexpr exception<missing_file> missing_file_travels;
+inline constexpr exception<malformed_file> malformed_file_travels;
+inline constexpr exception<truncated_file> truncated_file_travels;
+inline constexpr exception<inconsistent_model> inconsistent_model_travels;
+inline constexpr exception<unsupported_model> unsupported_model_travels;
+inline constexpr exception<text_error> text_error_travels;
+inline constexpr exception<invalid_utf8> invalid_utf8_travels;
+inline constexpr exception<text_too_long> text_too_long_travels;
+inline constexpr exception<gpu_error> gpu_error_travels;
+inline constexpr exception<gpu_unavailable> gpu_unavailable_travels;
+inline constexpr exception<gpu_out_of_memory> gpu_out_of_memory_travels;
+inline constexpr exception<gpu_unusable> gpu_unusable_travels;
+
+}  // namespace yonder::ml

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <latch>
+#include <thread>
+
+#include "tests/e2e/fixture.hpp"
+#include "tests/e2e/folder.hpp"
+#include "yonder/ml/services.hpp"
+#include "yonder/yonder.hpp"
+
+namespace ml = yonder::ml;
+
+namespace e2e::models {
+
+using texts = std::vector<std::string>;
+
+inline constexpr yonder::method<&ml::hosted_classifier::placement, "e2e.placement"> placement_of;
+
+texts sample() {
+  return {"good job",
+          "not good at all",
+          "The soup was warm, the bread was fresh and the waiter remembered our names.",
+          "I want my money back.",
+          "",
+          "well, \xe4\xb8\xad\xe6\x96\x87"};
+}
+
+TEST_CASE("a classifier on workers says what it says here, alone and among others") {
+  auto const model = ml::classifier_service(DEMO_MODEL);
+  auto const sentiment = ml::classify.on(model);
+  CHECK(sentiment.remote("good job").label == "POSITIVE");
+  CHECK(sentiment("not good at all").label == "NEGATIVE");
+  ml::text_classifier const here(DEMO_MODEL);
+  std::vector<ml::label_score> found;
+  for (auto& one : sentiment.map(sample())) found.push_back(one);
+  auto const all = sample();
+  CHECK(found == here(std::span<std::string const>(all)));
+  CHECK(sentiment.local("good job") == here("good job"));
+  CHECK(ml::classify_all.on(model).remote("good job") == here.scores("good job"));
+}
+
+TEST_CASE("an encoder on workers gives the vectors that it gives here") {
+  auto const vector = ml::encode.on(ml::encoder_service(GOLDENS "/sentence-encoder"));
+  ml::sentence_encoder const here(GOLDENS "/sentence-encoder");
+  CHECK(vector.remote("good job") == here("good job"));
+  CHECK(vector.remote("good job").size() == here.dimension());
+  std::vector<std::vector<float>> found;
+  for (auto& one : vector.map(sample())) found.push_back(one);
+  auto const all = sample();
+  CHECK(found == here(std::span<std::string const>(all)));
+}
+
+TEST_CASE("a bad text fails alone, with what it throws here") {
+  auto const strict =
+      ml::classify.on(ml::classifier_service(DEMO_MODEL, {.max_tokens = 6, .truncate = false}));
+  auto good = strict.spawn("good job");
+  auto invalid = strict.spawn("good \xff job");
+  auto too_long = strict.spawn("one two three four five six seven");
+  CHECK(good.get().label == "POSITIVE");
+  try {
+    invalid.get();
+    FAIL("it has a label");
+  } catch (ml::invalid_utf8 const& error) {
+    CHECK(error.offset() == 5);
+  }
+  try {
+    too_long.get();
+    FAIL("it has a label");
+  } catch (ml::text_too_long const& error) {
+    CHECK(error.max_tokens() == 6);
+  }
+  CHECK(strict.remote("good job").label == "POSITIVE");
+}
+
+TEST_CASE("a text of any length is one item of a batch") {
+  CHECK(ml::classify.on(ml::classifier_service(DEMO_MODEL)).remote(std::string(300'000, '!')).label != "");
+}
+
+TEST_CASE("each folder and each set of options has workers of its own") {
+  CHECK(placement_of.on(ml::classifier_service(DEMO_MODEL)).remote() == "CPU, fp32");
+  CHECK(placement_of.on(ml::classifier_service(DEMO_MODEL, {.compute = ml::precision::int8})).remote() ==
+        "CPU, int8");
+}
+
+TEST_CASE("a folder that holds no model fails its calls with the file's fault, and others work") {
+  folder const empty;
+  auto const missing =
+      failure_of([&] { ml::classify.on(ml::classifier_service(empty / "")).remote("good job"); });
+  CHECK(missing.code == yonder::errc::worker_start_failed);
+  CHECK(missing.message.find("its service 'yonder::ml::classifier_service' was not made: "
+                             "yonder::ml::missing_file: " +
+                             (empty / "config.json")) != std::string::npos);
+  std::ofstream(empty / "config.json") << "{";
+  auto const malformed =
+      failure_of([&] { ml::encode.on(ml::encoder_service(empty / "")).remote("good job"); });
+  CHECK(malformed.code == yonder::errc::worker_start_failed);
+  CHECK(malformed.message.find("yonder::ml::malformed_file: ") != std::string::npos);
+  auto const odd = failure_of([] {
+    ml::classify.on(ml::classifier_service(DEMO_MODEL, {.compute = ml::precision::fp16})).remote("good job");
+  });
+  CHECK(odd.code == yonder::errc::worker_start_failed);
+  CHECK(odd.message.find("text_options::compute is fp16") != std::string::npos);
+  CHECK(ml::classify.on(ml::classifier_service(DEMO_MODEL)).remote("good job").label == "POSITIVE");
+}
+
+// Computes only once another call has made its tokens.
+struct slow_model {
+  struct tokens {
+    std::size_t texts;
+    std::exception_ptr error(std::size_t) const { return nullptr; }
+  };
+  slow_model(std::string const&, ml::text_options const&) {}
+  std::string placement() const { return "CPU"; }
+  tokens tokenize(std::span<std::string const> some) const {
+    if (computes) made.count_down();
+    return {some.size()};
+  }
+  std::vector<int> operator()(tokens const& some) const {
+    CHECK(inside.fetch_add(1) == 0);
+    if (!computes.exchange(true)) {
+      began.count_down();
+      made.wait();
+      for (int i = 0; i < 10'000; ++i) std::this_thread::yield();  // another would come in
+    }
+    inside.fetch_sub(1);
+    return std::vector<int>(some.texts, 1);
+  }
+  static inline std::atomic<bool> computes{false};
+  static inline std::atomic<int> inside{0};
+  static inline std::latch began{1};
+  static inline std::latch made{1};
+};
+TEST_CASE("tokens of one batch are made while another computes, and on the CPU no two compute at once") {
+  static_assert(ml::hosted_classifier::concurrency == 2);
+  ml::detail::hosted_model<slow_model> const host("", {});
+  texts const some{"a", "b"};
+  auto const run = [&] { return host.answer<int>(some, [&](auto& tokens) { return host.get()(tokens); }); };
+  std::thread first([&] { run(); });
+  slow_model::began.wait();
+  CHECK(run().size() == 2);
+  first.join();
+}
+
+TEST_CASE("a text's weight in a batch is about its number of tokens") {
+  ml::text_classifier const model(DEMO_MODEL);
+  std::ifstream file(TEXTS);
+  double estimated = 0, made = 0;
+  for (std::string line; std::getline(file, line);) {
+    estimated += static_cast<double>(ml::estimate_tokens(line));
+    made += static_cast<double>(model.tokenize(std::span<std::string const>(&line, 1)).tokens());
+  }
+  CHECK(made > 500);
+  CHECK(estimated / made > 0.8);
+  CHECK(estimated / made < 1.25);
+  CHECK(ml::estimate_tokens("") == 2);
+  CHECK(ml::estimate_tokens("\xe4\xb8\xad\xe6\x96\x87") == 4);
+  CHECK(ml::estimate_tokens(std::string(5000, '.')) == 512);
+}
+
+}  // namespace e2e::models
