@@ -37,6 +37,7 @@ try:
     import models
     import peers
     import texts
+    from report import OURS, Report
 except ModuleNotFoundError as error:
     stop_without_packages(error.name)
 
@@ -44,7 +45,7 @@ except ModuleNotFoundError as error:
 class Ours:
     """bench_ml_forward, driven by lines."""
 
-    name = "yonder"
+    name = OURS
 
     def __init__(self, program, folder, precision, threads):
         command = [program, str(folder), precision, str(threads)]
@@ -136,40 +137,6 @@ def measure(ours, candidates, batch, rounds, stated=()):
             wait_for_idle_threads()
             times[candidate.name].append(ours.seconds() if candidate is ours else seconds_of(candidate))
     return times
-
-
-class Report:
-    def __init__(self):
-        self.rows = []
-
-    @staticmethod
-    def line(verdict, what, ours, peer, ratio, target, spread):
-        print(f"{verdict:8}{what:54}{ours:16}{peer:50}{ratio:8}{target:20}{spread}", flush=True)
-
-    def add(self, what, times, peer, wanted):
-        ratios = [theirs / ours for theirs, ours in zip(times[peer], times[Ours.name])]
-        ours, theirs = (1e3 * statistics.median(times[name]) for name in (Ours.name, peer))
-        ratio, spread = theirs / ours, (max(ratios) - min(ratios)) / statistics.median(ratios)
-        row = {"what": what, "unit": "ms", "peer_name": peer, "target": f"ratio ≥ {wanted:g}", "ours": ours, "peer": theirs,
-               "ratio": ratio, "spread": spread, "rounds": len(ratios), "met": ratio >= wanted}
-        self.rows.append(row)
-        self.line("met" if row["met"] else "missed", what, f"{ours:.2f} ms", f"{theirs:.2f} ms ({peer})", f"{ratio:.2f}",
-                  row["target"], f"{100 * spread:.0f} % of {len(ratios)} rounds")
-
-    def add_error(self, what, ours, peer, theirs, limit, others=""):
-        """A relative error; `limit` is for its ratio to the peer's where there is one, None if there is no target."""
-        ratio = ours / theirs if peer else None
-        met = limit is None or ((ratio if peer else ours) <= limit and not others)
-        target = "" if limit is None else f"ratio ≤ {limit:g}" if peer else f"≤ {limit:g}"
-        self.rows.append({"what": what, "unit": "relative error", "peer_name": peer, "target": target, "ours": ours,
-                          "peer": theirs, "ratio": ratio, "spread": None, "rounds": 1, "met": met})
-        self.line("stated" if limit is None else "met" if met else "missed", what, f"{ours:.1e}",
-                  f"{theirs:.1e} ({peer})" if peer else "", f"{ratio:.2f}" if peer else "", target, others)
-
-    def skip(self, what, why):
-        self.rows.append({"what": what, "unit": "ms", "peer_name": "", "target": "", "met": False, "skipped": why,
-                          "ours": None, "peer": None, "ratio": None, "spread": None})
-        print(f"{'skipped':8}{what:54}{why}", flush=True)
 
 
 def fastest(times):

@@ -2,11 +2,14 @@
 """Models of the true shapes with random weights, for measuring: nothing is downloaded."""
 
 import pathlib
+import warnings
 
 import torch
 import transformers
 
 VOCABULARY = 30522
+OPSET = 17
+NAMES = ["input_ids", "attention_mask"]  # of a model that is exported
 
 
 def distilbert():
@@ -48,3 +51,24 @@ def write(name, model, root):
     model.save_pretrained(folder)
     write_vocabulary(folder)
     return folder
+
+
+class Logits(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask):
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+
+def export(model, folder):
+    file = folder / "model.onnx"
+    if not file.exists():
+        ids = torch.randint(5, 1000, (2, 32))
+        axes = {name: {0: "batch", 1: "length"} for name in NAMES}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(Logits(model).eval(), (ids, torch.ones_like(ids)), str(file), input_names=NAMES,
+                              output_names=["logits"], dynamic_axes=axes, opset_version=OPSET, dynamo=False)
+    return file

@@ -3,15 +3,12 @@
 
 import copy
 import logging
-import warnings
 
 import numpy
 import onnxruntime
 import openvino
 import torch
-
-OPSET = 17
-NAMES = ["input_ids", "attention_mask"]
+from models import NAMES, export
 
 
 class Torch:
@@ -54,27 +51,6 @@ class OpenVino:
 
     def run(self):
         return self.request.infer(self.inputs)
-
-
-class Logits(torch.nn.Module):
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids, attention_mask):
-        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-
-
-def export(model, folder):
-    file = folder / "model.onnx"
-    if not file.exists():
-        ids = torch.randint(5, 1000, (2, 32))
-        axes = {name: {0: "batch", 1: "length"} for name in NAMES}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(Logits(model).eval(), (ids, torch.ones_like(ids)), str(file), input_names=NAMES,
-                              output_names=["logits"], dynamic_axes=axes, opset_version=OPSET, dynamo=False)
-    return file
 
 
 def in_fp32(model, file, threads):

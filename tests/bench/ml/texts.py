@@ -14,7 +14,6 @@ import torch
 import transformers
 
 import models
-import peers
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BATCH = 32
@@ -131,14 +130,14 @@ class Onnx:
         self.names = model.config.id2label
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(peers.export(model, folder)), settings,
+        self.session = onnxruntime.InferenceSession(str(models.export(model, folder)), settings,
                                                     providers=["CPUExecutionProvider"])
 
     def labels(self, texts):
         found = []
         for begin in range(0, len(texts), BATCH):
             batch = self.tokenizer(texts[begin:begin + BATCH], return_tensors="np", padding=True, truncation=True)
-            logits, = self.session.run(None, {name: batch[name].astype("int64") for name in peers.NAMES})
+            logits, = self.session.run(None, {name: batch[name].astype("int64") for name in models.NAMES})
             found += [self.names[int(label)] for label in logits.argmax(1)]
         return found
 
