@@ -43,9 +43,13 @@ void assignment_queue::skip_gone(assigned& one) {
 }
 
 void assignment_queue::give_up(assigned& one, std::uint32_t first, std::uint32_t count) {
-  if (one.gone.empty()) one.gone.resize(one.items.count);
-  for (auto item = first; item < first + count; ++item) one.gone[item] = true;
   YONDER_CHECK(one.left >= count && items_ >= count, "more is handed back than waits");
+  if (one.left == count) {  // nobody asks for any of them again
+    one.next = one.items.count;
+  } else {
+    if (one.gone.empty()) one.gone.resize(one.items.count);
+    for (auto item = first; item < first + count; ++item) one.gone[item] = true;
+  }
   one.left -= count;
   items_ -= count;
 }

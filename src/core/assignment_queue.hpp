@@ -88,7 +88,7 @@ class assignment_queue {
     std::uint32_t left = 0;  // neither started nor handed back
     std::vector<bool> gone;  // handed back; empty: none was
     void reset() noexcept {
-      message.body = {};
+      if (message.body.data() != nullptr) message.body = {};
       message.buffers.clear();
       as_one = false;
       stream.reset();

@@ -413,7 +413,9 @@ worker_session* dispatcher::find_worker(time_point now, image& one, call_record&
 }
 
 dispatcher::assignment dispatcher::next_of(time_point now, image& one, bool prefetch) const {
-  if (one.order.empty()) return {};
+  auto const has_room = !one.idle.empty() || !one.open.empty() ||
+                        (prefetch && !(one.available.empty() && one.computing.empty()));
+  if (one.order.empty() || !has_room) return {};
   auto* call = &one.order.front().calls.front();
   auto* worker = find_worker(now, one, *call, prefetch);
   if (worker == nullptr && prefetch && call->function->batches && !one.available.empty()) {

@@ -79,12 +79,14 @@ struct header {                              // 0 magic u32
 // share that.
 class frame_body {
  public:
-  frame_body() noexcept = default;
+  frame_body() noexcept : owner_() {}
   frame_body(byte_buffer&& built) noexcept
-      : size_(built.size()), capacity_(built.capacity()), data_(built.release()) {}
+      : owner_(), size_(built.size()), capacity_(built.capacity()), data_(built.release()) {}
   // `owner` must not be null.
   frame_body(std::span<std::byte const> bytes, std::shared_ptr<void const> owner) noexcept
-      : owner_(std::move(owner)), size_(bytes.size()), data_(bytes.data()) {}
+      : owner_(bytes.data() == nullptr ? nullptr : std::move(owner)),
+        size_(bytes.size()),
+        data_(bytes.data()) {}
   frame_body(frame_body&& other) noexcept
       : owner_(std::move(other.owner_)),
         size_(std::exchange(other.size_, 0)),
@@ -97,8 +99,10 @@ class frame_body {
     }
     return *this;
   }
+  // Frames are moved much more often than they end: what was moved from costs one look.
   ~frame_body() {
-    if (!owner_ && data_ != nullptr) byte_buffer::free(const_cast<std::byte*>(data_), capacity_);
+    if (data_ != nullptr) [[unlikely]]
+      release();
   }
 
   // The same bytes once more: shared where they have an owner, else a copy.
@@ -115,7 +119,14 @@ class frame_body {
   std::shared_ptr<void const> const& owner() const noexcept { return owner_; }
 
  private:
-  std::shared_ptr<void const> owner_;
+  void release() noexcept {
+    if (!owner_) byte_buffer::free(const_cast<std::byte*>(data_), capacity_);
+    owner_.~shared_ptr();
+  }
+
+  union {
+    std::shared_ptr<void const> owner_;  // null where data_ is
+  };
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;  // without an owner
   std::byte const* data_ = nullptr;

@@ -397,13 +397,17 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
 
 void hub::state::take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
                             outputs& out) {
+  // What was handed back waits again, whatever its worker said of that.
+  auto const not_started = (message.head.flags & flag_not_started) != 0;
+  if (auto code = errc::failed; not_started && (message.head.flags & flag_shared) == 0 &&
+                                read_error_code(message, code) && code != errc::deadline_exceeded)
+    return requeue(now, call);
   failure error;
   if (!read_error(message, error)) {
     ++counters.protocol_violations;
     return fail(now, call, errc::protocol_violation, "the worker's error does not decode", out);
   }
   error.worker = worker.name;
-  auto const not_started = (message.head.flags & flag_not_started) != 0;
   // Whose fault it was is not known: it runs again by itself.
   if ((message.head.flags & flag_shared) != 0 && call.may_repeat() &&
       !YONDER_MUTANT(shared_failure_believed)) {

@@ -531,11 +531,27 @@ frame make_error(failure const& error) {
   return finish(std::move(made), error.payload);
 }
 
+frame make_error(errc code, std::string_view function, std::string_view text) {
+  auto made = begin(frame_type::error);
+  put_numbers(made.body, tag::code, static_cast<std::uint16_t>(code));
+  put_present_text(made.body, tag::error_function, function, max_name_size);
+  put_present_text(made.body, tag::error_message, text);
+  return finish(std::move(made));
+}
+
 frame make_error(failure& error, frame_limits const& most) {
   auto made = make_error(error);
   if (error.payload.empty() || within(most, made)) return made;
   error.payload = {};
   return make_error(error);
+}
+
+bool read_error_code(frame const& message, errc& code) {
+  bool has_code = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    return what == tag::code ? taken_if(has_code = get_code(value, code)) : field::taken;
+  });
+  return good && has_code;
 }
 
 bool read_error(frame const& message, failure& error) {

@@ -163,6 +163,7 @@ frame make_hello(hello_message const& message);
 frame make_welcome(welcome_message const& message);
 frame make_bye(bye_message const& message);
 frame make_error(failure const& error);
+frame make_error(errc code, std::string_view function, std::string_view text);
 // The same without the exception where the other end could not receive it: its type and text go on.
 frame make_error(failure& error, frame_limits const& most);
 frame make_credit(credit_window const& credit);
@@ -183,6 +184,7 @@ bool read_hello(frame const& message, hello_message& hello);
 bool read_welcome(frame const& message, welcome_message& welcome);
 bool read_bye(frame const& message, bye_message& bye);
 bool read_error(frame const& message, failure& error);
+bool read_error_code(frame const& message, errc& code);
 bool read_transfer(frame const& message, transfer_message& transfer);
 bool read_wait(frame const& message, wait_message& wait);
 bool read_stream_credit(frame const& message, stream_level& level);

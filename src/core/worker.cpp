@@ -25,14 +25,6 @@ struct running_attempt {
   bool fenced() const noexcept { return stop_by != never; }
 };
 
-failure failure_of(errc code, std::string_view function, std::string_view why) {
-  failure error;
-  error.code = code;
-  error.function = function;
-  error.message = why;
-  return error;
-}
-
 }  // namespace
 
 struct worker::state final : session_user {
@@ -110,7 +102,7 @@ struct worker::state final : session_user {
 
   void answer_not_started(time_point now, attempt_range const& range, std::string_view function, errc code,
                           std::string_view why, outputs& out) {
-    auto message = make_error(failure_of(code, function, why));
+    auto message = make_error(code, function, why);
     message.head.flags = flag_not_started;
     if (range.count > 1) {
       auto body = byte_buffer::copy_of(message.body);
@@ -266,10 +258,9 @@ struct worker::state final : session_user {
     auto const key = attempt_key{message.head.call, message.head.attempt, message.head.epoch};
     if (waiting.frames() >= config.max_queued || !waiting.push(now, std::move(message))) {
       hub.violated();
-      return answer(
-          now, key,
-          make_error(failure_of(errc::protocol_violation, {}, "the worker cannot take this assignment")), 0,
-          out);
+      return answer(now, key,
+                    make_error(errc::protocol_violation, {}, "the worker cannot take this assignment"), 0,
+                    out);
     }
     if (draining || YONDER_RARELY()) return hand_back_all(now, out);
     run_next(now, out);
@@ -431,7 +422,7 @@ void worker::finished(time_point now, attempt_key const& key, frame value, outpu
   auto& s = *state_;
   if (!within(s.hub.hub_limits(), value)) {
     auto const why = excess_in_words(value, s.hub.hub_limits(), "the result takes", "hub");
-    return s.complete(now, key, make_error(failure_of(errc::too_large, {}, why)), out);
+    return s.complete(now, key, make_error(errc::too_large, {}, why), out);
   }
   s.complete(now, key, std::move(value), out);
 }

@@ -23,7 +23,7 @@ driver::send_result world::offer(out::send const& one, bool to_hub) {
     over.crowded[way] = true;
     return driver::send_result::full;
   }
-  post(one, to_hub);
+  post(out::send(one), to_hub);
   return driver::send_result::sent;
 }
 
@@ -34,7 +34,7 @@ std::size_t world::most_received(connection const& over, bool to_hub) {
 }
 
 void world::send(shell& from, out::send&& one, bool to_hub) {
-  if (!how_.drivers) return post(one, to_hub);
+  if (!how_.drivers) return post(std::move(one), to_hub);
   if (!one.body) return violated("a step is made twice");
   auto const peer = one.peer;
   auto const fate = from.unsent.send(now_, std::move(one), !how_.reliable,
@@ -63,7 +63,10 @@ void world::drive(shell& which, node_name name, Step&& step) {
     return;
   }
   auto& due = which.due.items();
-  due.insert(due.end(), std::make_move_iterator(out_.begin()), std::make_move_iterator(out_.end()));
+  if (due.empty())
+    due.swap(out_);
+  else
+    due.insert(due.end(), std::make_move_iterator(out_.begin()), std::make_move_iterator(out_.end()));
   out_.clear();
   try {
     which.due.work_off([&](output& next) {
@@ -155,11 +158,8 @@ void world::read(std::uint32_t index, std::uint32_t generation) {
     return plan_read(index);
   }
   if (node.inbox.size() > 1) reach(state::several_read);
-  while (!node.inbox.empty()) {
-    auto message = std::move(node.inbox.front());
-    node.inbox.pop_front();
-    node.core->receive(now_, node.peer, std::move(message), out_);
-  }
+  for (auto& message : node.inbox) node.core->receive(now_, node.peer, std::move(message), out_);
+  node.inbox.clear();
   if (node.core->next_deadline() <= now_) node.core->tick(now_, out_);
   after_worker(index);
 }

@@ -7,7 +7,7 @@ void world::plan(duration after, kind what, std::uint32_t a, std::uint32_t b) {
   schedule_.plan(now_ + after, {what, a, b});
 }
 
-void world::post(out::send const& send, bool to_hub) {
+void world::post(out::send&& send, bool to_hub) {
   auto& over = link_of(send.peer);
   auto const& message = send.message();
   ++seen_.frames;
@@ -18,18 +18,19 @@ void world::post(out::send const& send, bool to_hub) {
     auto const arrives =
         std::max(over.last_arrival[to_hub ? 1 : 0], now_ + between(how_.shortest_delay, how_.longest_delay));
     over.last_arrival[to_hub ? 1 : 0] = arrives;
-    return transmit(send, to_hub, arrives);
+    return transmit(std::move(send), to_hub, arrives);
   }
   if (now_ < over.cut_until[to_hub ? 1 : 0] || happens(how_.drop)) {
     ++seen_.dropped;
     return;
   }
   auto const left = leaves(over, to_hub, message);
-  transmit(send, to_hub, left + delay());
+  auto const arrives = left + delay();
   if (happens(how_.repeat)) {
     ++seen_.repeated;
-    transmit(send, to_hub, left + delay());
+    transmit(out::send(send), to_hub, left + delay());
   }
+  transmit(std::move(send), to_hub, arrives);
 }
 
 // When the last byte has left: a slow link has a queue.
@@ -48,14 +49,14 @@ duration world::delay() {
   return happens(how_.straggle) ? usual * static_cast<duration>(1 + random_.below(100)) : usual;
 }
 
-void world::transmit(out::send const& send, bool to_hub, time_point arrives) {
+void world::transmit(out::send&& send, bool to_hub, time_point arrives) {
   auto const index = take_parcel();
   auto& made = parcels_[index];
   made.to_hub = to_hub;
   made.coded = how_.flip > 0 || ++coded_ % coded_one_in == 0;
-  made.sent = send;
+  made.sent = std::move(send);
   if (made.coded) code(made);
-  ++link_of(send.peer).under_way[to_hub ? 1 : 0];
+  ++link_of(made.sent.peer).under_way[to_hub ? 1 : 0];
   schedule_.plan(arrives, {kind::parcel, index, 0});
 }
 
@@ -85,19 +86,20 @@ void world::arrive(std::uint32_t index) {
   auto& come = parcels_[index];
   auto const sent = std::move(come.sent);
   auto const to_hub = come.to_hub;
-  frame decoded;
-  auto const fault = come.coded ? decode(come, *sent.body, decoded) : frame_fault::none;
-  auto const whole = !come.coded;
-  free_parcels_.push_back(index);
   auto& over = link_of(sent.peer);
+  free_parcels_.push_back(index);
   make_room(over, to_hub);
-  if (fault != frame_fault::none || !(to_hub ? over.open_at_hub : over.open_at_node)) return;
-  if (whole && sent.body.unique()) {  // from hand to hand: nobody else has it any more
+  auto const is_open = to_hub ? over.open_at_hub : over.open_at_node;
+  if (come.coded) {
+    frame decoded;
+    if (is_open && decode(come, *sent.body, decoded) == frame_fault::none)
+      deliver(sent.peer, over, to_hub, std::move(decoded));
+  } else if (is_open && sent.body.unique()) {  // from hand to hand: nobody else has it any more
     sent.message();
-    return deliver(sent.peer, over, to_hub, std::move(*sent.body));
+    deliver(sent.peer, over, to_hub, std::move(*sent.body));
+  } else if (is_open) {
+    deliver(sent.peer, over, to_hub, {sent.head, sent.body->body.duplicate(), sent.body->buffers});
   }
-  if (whole) decoded = {sent.head, sent.body->body.duplicate(), sent.body->buffers};
-  deliver(sent.peer, over, to_hub, std::move(decoded));
 }
 
 frame_fault world::decode(parcel const& come, frame const& sent, frame& message) {

@@ -263,12 +263,6 @@ void world::observe_remaining(frame const& message) {
   if (until > call->deadline + on_its_way) violated("a frame says that more is left of its deadline than is");
 }
 
-record* world::find(call_id id) {
-  if (id.session < first_session || id.session - first_session >= lives_.size()) return nullptr;
-  auto& records = lives_[id.session - first_session].records;
-  return id.number == 0 || id.number > records.size() ? nullptr : &records[id.number - 1];
-}
-
 epoch_record& world::about(std::uint32_t epoch) {
   if (auto* const known = epochs_.find(epoch)) return *known;
   auto& made = epoch_records_.emplace_back();
@@ -405,9 +399,9 @@ void world::observe_from_hub(peer_id peer, frame const& message) {
   observe_turn_from_hub(message);
   auto head = message.head;
   if (head.type == frame_type::welcome && !how_.reliable) about(head.epoch).heard = now_;
-  transfer_message announced;
-  if (head.type == frame_type::chunk && head.metadata_size != 0 && read_transfer(message, announced)) {
-    head.type = announced.head.type;
+  if (head.type == frame_type::chunk && head.metadata_size != 0) {
+    transfer_message announced;
+    if (read_transfer(message, announced)) head.type = announced.head.type;
     if (head.type == frame_type::result) return;  // its value is in the chunks
   }
   if (how_.nests > 0) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -22,6 +23,10 @@ class schedule {
     Happening what{};
   };
 
+  schedule() {
+    for (auto& slot : near_) slot.reserve(16);
+  }
+
   // Not earlier than what was taken last.
   void plan(time_point when, Happening what) {
     entry const made{when, ++last_order_, what};
@@ -32,6 +37,7 @@ class schedule {
       return std::push_heap(far_.begin(), far_.end(), later);
     }
     near_[slot % slots].push_back(made);
+    taken_[slot % slots / 64] |= std::uint64_t{1} << slot % 64;
     ++in_slots_;
   }
 
@@ -60,6 +66,17 @@ class schedule {
     now_[at] = made;
   }
 
+  // The first slot behind the present one in which something lies; not if there is none.
+  std::uint64_t next_taken() const {
+    auto slot = present_ + 1;
+    auto rest = taken_[slot % slots / 64] >> slot % 64;
+    while (rest == 0) {
+      slot = (slot / 64 + 1) * 64;
+      rest = taken_[slot % slots / 64];
+    }
+    return slot + static_cast<std::uint64_t>(std::countr_zero(rest));
+  }
+
   void advance() {
     now_.clear();
     next_ = 0;
@@ -67,8 +84,7 @@ class schedule {
       present_ = slot_of(far_.front().when);
     } else {
       auto const far = far_.empty() ? ~std::uint64_t{0} : slot_of(far_.front().when);
-      do ++present_;
-      while (near_[present_ % slots].empty() && present_ < far);
+      present_ = std::min(next_taken(), far);
     }
     while (!far_.empty() && slot_of(far_.front().when) == present_) {
       std::pop_heap(far_.begin(), far_.end(), later);
@@ -76,6 +92,7 @@ class schedule {
       far_.pop_back();
     }
     auto& slot = near_[present_ % slots];
+    taken_[present_ % slots / 64] &= ~(std::uint64_t{1} << present_ % 64);
     in_slots_ -= slot.size();
     for (auto const& one : slot) insert(one);
     slot.clear();
@@ -85,7 +102,8 @@ class schedule {
   std::size_t next_ = 0;
   std::uint64_t present_ = 0;  // its slot
   std::array<std::vector<entry>, slots> near_;
-  std::size_t in_slots_ = 0;  // entries of these
+  std::array<std::uint64_t, slots / 64> taken_{};  // of these, those that are not empty, bit by bit
+  std::size_t in_slots_ = 0;                       // entries of these
   std::vector<entry> far_;
   std::uint64_t last_order_ = 0;
 };

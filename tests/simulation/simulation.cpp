@@ -458,12 +458,14 @@ void world::pose_as(std::uint32_t index) {
 
 void world::remember(frame const& message) {
   constexpr std::size_t most = 64;
-  if (message.head.type == frame_type::bye || size_of(message) > 4'096) return;
+  constexpr std::uint64_t one_in = 4;
+  if (++overheard_next_ % one_in != 0 || message.head.type == frame_type::bye || size_of(message) > 4'096)
+    return;
   frame copy{message.head, message.body.duplicate(), message.buffers};
   if (overheard_.size() < most)
     overheard_.push_back(std::move(copy));
   else
-    overheard_[overheard_next_++ % most] = std::move(copy);
+    overheard_[overheard_next_ / one_in % most] = std::move(copy);
 }
 
 // A hello of a session that nobody has, or another of the same; with many functions; or what somebody else
@@ -473,15 +475,28 @@ frame world::invent(random_source& random) {
     auto const& heard = overheard_[random.below(overheard_.size())];
     return {heard.head, heard.body.duplicate(), heard.buffers};
   }
-  hello_message said;
-  said.role = peer_role::client;
-  said.session = (std::uint64_t{1} << 50) + random.below(3);
-  auto const functions = random.below(4) == 0 ? random.below(300) : 0;
-  for (std::uint64_t i = 0; i < functions; ++i)
-    said.functions.push_back({"lies::" + std::to_string(i), i, ""});
-  auto message = make_hello(said);
+  auto const session = random.below(3);
+  auto const& said = invented_hello(session, random.below(4) == 0 ? random.below(16) : 0);
+  frame message{said.head, said.body.duplicate(), {}};
   message.head.attempt = static_cast<std::uint32_t>(random.below(5));
   return message;
+}
+
+// With up to 300 functions.
+frame const& world::invented_hello(std::uint64_t session, std::uint64_t functions) {
+  static auto const all = [] {
+    std::array<frame, 48> made;
+    for (std::uint64_t i = 0; i < made.size(); ++i) {
+      hello_message said;
+      said.role = peer_role::client;
+      said.session = (std::uint64_t{1} << 50) + i / 16;
+      for (std::uint64_t name = 0; name < i % 16 * 20; ++name)
+        said.functions.push_back({"lies::" + std::to_string(name), name, ""});
+      made[i] = make_hello(said);
+    }
+    return made;
+  }();
+  return all[session * 16 + functions];
 }
 
 // Somebody who was let in, and keeps to nothing. What the hub thinks of him is not asked; others must not

@@ -176,7 +176,7 @@ struct worker_node {
   shell driven;
   driver::serving turns{true};
   driver::watch eye;
-  std::deque<frame> inbox;  // come, not read
+  std::vector<frame> inbox;  // come, not read
   std::optional<attempt_key> stopped_early;
   bool read_planned = false;
   bool taken_over = false;  // the watchdog reads
@@ -310,7 +310,8 @@ class world {
   // --- chance
 
   double chance() { return static_cast<double>(random_.next() >> 11) * 0x1p-53; }
-  bool happens(double probability) { return probability > 0 && !stopping_ && chance() < probability; }
+  bool happens(double probability) { return probability > 0 && !stopping_ && occurs(probability); }
+  bool occurs(double probability) { return chance() < probability; }
   duration between(duration low, duration high) {
     return low + static_cast<duration>(random_.below(static_cast<std::uint64_t>(high - low) + 1));
   }
@@ -320,11 +321,11 @@ class world {
 
   void plan(duration after, kind what, std::uint32_t a = 0, std::uint32_t b = 0);
   connection& link_of(peer_id peer) { return connections_[peer - 1]; }
-  void post(out::send const& send, bool to_hub);
+  void post(out::send&& send, bool to_hub);
   void make_room(connection& over, bool to_hub);
   duration delay();
   time_point leaves(connection& over, bool to_hub, frame const& message);
-  void transmit(out::send const& send, bool to_hub, time_point arrives);
+  void transmit(out::send&& send, bool to_hub, time_point arrives);
   void code(parcel& made);
   static frame_fault decode(parcel const& come, frame const& sent, frame& message);
   std::uint32_t take_parcel();
@@ -513,7 +514,11 @@ class world {
 
   void reach(state one) { seen_.reached.set(static_cast<std::size_t>(one)); }
 
-  record* find(call_id id);
+  record* find(call_id id) {
+    if (id.session < first_session || id.session - first_session >= lives_.size()) return nullptr;
+    auto& records = lives_[id.session - first_session].records;
+    return id.number == 0 || id.number > records.size() ? nullptr : &records[id.number - 1];
+  }
   epoch_record& about(std::uint32_t epoch);
   void observe_run(task const& made, out::run const& run, std::uint32_t pool);
   void observe_start(call_id id, std::uint32_t pool);
@@ -584,6 +589,7 @@ class world {
   void pose_as(std::uint32_t index);
   void lie();
   frame invent(random_source& random);
+  static frame const& invented_hello(std::uint64_t session, std::uint64_t functions);
   void remember(frame const& message);
 
   struct lost_level {
@@ -617,7 +623,7 @@ class world {
   bool restarted_ = false;
   std::uint64_t imposters_ = 0;   // that this hub has seen
   std::vector<frame> overheard_;  // what honest peers have lately sent to the hub
-  std::size_t overheard_next_ = 0;
+  std::uint64_t overheard_next_ = 0;
   time_point rest_until_ = never;
   time_point quiet_since_ = never;
   std::int64_t open_calls_ = 0;
