@@ -92,7 +92,8 @@ namespace detail {
 
 struct call_access {
   template <class R>
-  static call_ref const& state_of(call<R> const& one) noexcept {
+  static call_ref const& state_of(call<R> const& one) {
+    (void)one.state();
     return one.state_;
   }
 };
@@ -116,7 +117,8 @@ struct value_of_call<call<R>> {
 //
 // It can be an argument of another call where an R is expected: add.spawn(slow.spawn(1), 2). That one waits
 // in the hub until the value is there, which does not come here on its way; a call that is moved in gives its
-// value to nobody else. If it fails, so does the other, with its error.
+// value to nobody else. If it fails, so does the other, with its error. One that was moved from is ready, and
+// throws usage_error (already_read).
 template <class R>
 class [[nodiscard]] call {
  public:
@@ -128,14 +130,15 @@ class [[nodiscard]] call {
 
   // Waits, then returns the result or throws what the task threw.  Each time decodes it anew.
   R get() {
-    detail::wait(*state_);
-    return detail::decode_reply<R>(*state_);
+    auto& made = state();
+    detail::wait(made);
+    return detail::decode_reply<R>(made);
   }
 
   // As get(), but gives up waiting after `time`: then nothing (false for void), and the call goes on.
   template <class Rep, class Period>
   auto get_for(std::chrono::duration<Rep, Period> time) {
-    bool const done = detail::wait_until(*state_, detail::time_after(time));
+    bool const done = detail::wait_until(state(), detail::time_after(time));
     if constexpr (std::is_void_v<R>) {
       if (done) get();
       return done;
@@ -146,33 +149,41 @@ class [[nodiscard]] call {
 
   // As get(), with the error as a value.
   expected<R, error> try_get() {
-    detail::wait(*state_);
-    return detail::decode_expected<R>(*state_);
+    auto& made = state();
+    detail::wait(made);
+    return detail::decode_expected<R>(made);
   }
 
   // Until it has ended; throws nothing of the task's.
-  void wait() const { detail::wait(*state_); }
+  void wait() const { detail::wait(state()); }
 
   // Whether it has ended: get() would not wait.
-  [[nodiscard]] bool ready() const noexcept { return detail::is_done(*state_); }
+  [[nodiscard]] bool ready() const noexcept { return !state_ || detail::is_done(*state_); }
 
   // Asks for the call to end: queued work never starts, running work is told to stop
   // (this_call::stop_requested) and its worker is ended after a grace period. Unless the call had ended
   // before, get() throws `cancelled`.
-  void cancel() noexcept { detail::cancel(*state_); }
+  void cancel() noexcept {
+    if (state_) detail::cancel(*state_);
+  }
 
   // By which logs, and this_call::id() in the task, name it.
   [[nodiscard]] call_id id() const noexcept {
+    if (!state_) return {};
     auto const id = detail::id_of(*state_);
     return {id.session, id.number};
   }
 
   // As get(), without blocking: the coroutine goes on by runtime_options::executor. It may be destroyed
   // while it waits, as long as the call has not ended; several may wait for one call.
-  auto operator co_await() const noexcept { return detail::call_awaiter<R>(state_); }
+  auto operator co_await() const { return detail::call_awaiter<R>(detail::call_access::state_of(*this)); }
 
  private:
   friend struct detail::call_access;
+  detail::call_state& state() const {
+    if (!state_) detail::throw_moved_from("call");
+    return *state_;
+  }
 
   detail::call_ref state_;
 };

@@ -30,7 +30,7 @@ enum class errc : std::uint16_t {
   bad_configuration = 20,   // an option, a flag, an environment variable or a key file is wrong
   would_deadlock = 21,      // whoever could run the call waits for calls of its own
   nested_too_deep = 22,     // a task called a task, which called a task, and so on, past the limit
-  already_read = 26,        // a stream is read once, and so is a call that was moved into another
+  already_read = 26,        // a stream is read once, and so is a call, or another handle, that was moved
   argument_gone =
       28,  // a call whose value is an argument of this one has ended, and its hub has forgotten it
 };

@@ -170,6 +170,9 @@ namespace detail {
 // Throws the class that belongs to details.code.
 [[noreturn]] YONDER_API void throw_error(error_details details);
 
+// usage_error: `what` ("call", say) was moved from, and has nothing any more.
+[[noreturn]] YONDER_API void throw_moved_from(char const* what);
+
 }  // namespace detail
 }  // namespace yonder
 

@@ -10,6 +10,8 @@
 #include <utility>
 #include <version>
 
+#include "yonder/error.hpp"
+
 #ifdef __cpp_lib_generator
 #include <generator>
 #endif
@@ -66,8 +68,9 @@ class [[nodiscard]] generator {
     std::coroutine_handle<promise_type> coroutine_;
   };
 
-  // Runs to the first item. Once.
+  // Runs to the first item. Once. Throws usage_error where it was moved from.
   iterator begin() {
+    if (!coroutine_) detail::throw_moved_from("generator");
     coroutine_.promise().go_on(coroutine_);
     return iterator(coroutine_);
   }

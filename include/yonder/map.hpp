@@ -41,6 +41,14 @@ struct failed_element {
 
 namespace detail {
 
+// Whether what it is part of was moved from.
+struct moved_mark {
+  moved_mark() noexcept = default;
+  moved_mark(moved_mark&& other) noexcept : moved(std::exchange(other.moved, true)) {}
+  moved_mark& operator=(moved_mark&&) = delete;
+  bool moved = false;
+};
+
 // The calls of one map that are on their way, at most `window` of them. Cancels them when it is destroyed.
 class YONDER_API fan_out {
  public:
@@ -152,8 +160,9 @@ class [[nodiscard]] map_range {
     map_range* range_ = nullptr;
   };
 
-  // Starts the calls. Once.
+  // Starts the calls. Once. Throws usage_error where it was moved from.
   iterator begin() {
+    check_moved();
     next_.emplace(std::begin(range_));
     calls_.emplace(ordered_, window_);
     advance();
@@ -162,7 +171,12 @@ class [[nodiscard]] map_range {
   std::default_sentinel_t end() const noexcept { return {}; }  // reached once all results were taken
 
  private:
+  void check_moved() const {
+    if (mark_.moved) detail::throw_moved_from("map");
+  }
+
   void advance() {
+    check_moved();
     current_.reset();
     for (; !calls_->full() && *next_ != std::end(range_); ++*next_) {
       if (!where_) where_ = task_.where();
@@ -196,6 +210,7 @@ class [[nodiscard]] map_range {
   std::optional<detail::fan_out> calls_;
   std::optional<value_type> current_;
   std::size_t index_ = 0;
+  detail::moved_mark mark_;
 };
 
 namespace detail {

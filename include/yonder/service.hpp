@@ -151,7 +151,7 @@ struct instance_state {
 
 // A service with its parameters: whose object a method is called on. Workers make one each, from these
 // parameters, before their first call, and keep it as long as they live; calls on equal instances share them.
-// Making one starts nothing.
+// Making one starts nothing. One that was moved from throws usage_error when it is used.
 template <class T>
 class instance {
  public:
@@ -160,14 +160,20 @@ class instance {
   // The object of this process that local() calls are made on: made when it is first asked for, destroyed
   // with the last copy of this instance. Throws what the constructor throws.
   T& local() const {
-    std::call_once(state_->made, [&] { state_->here.reset(state_->make(state_->arguments)); });
-    return *state_->here;
+    auto& of = state();
+    std::call_once(of.made, [&] { of.here.reset(of.make(of.arguments)); });
+    return *of.here;
   }
 
   // For detail: what a hub is told.
-  std::string_view terms() const noexcept { return state_->terms; }
+  std::string_view terms() const { return state().terms; }
 
  private:
+  detail::instance_state<T>& state() const {
+    if (!state_) detail::throw_moved_from("instance of a service");
+    return *state_;
+  }
+
   std::shared_ptr<detail::instance_state<T>> state_;
 };
 

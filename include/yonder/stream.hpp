@@ -18,7 +18,7 @@ namespace yonder {
 // What stream() returns: the items of a task that returns a generator, as they are made on a worker. An input
 // range, read once; the call is made when it begins. The task runs ahead of its reader by a window: a slow
 // reader stops it. What the task throws after k items is thrown after k items. Leaving early, or destroying
-// the range, ends the task without waiting.
+// the range, ends the task without waiting. One that was moved from throws usage_error when it is read.
 template <class T>
 class [[nodiscard]] stream_range {
  public:
@@ -77,11 +77,12 @@ class [[nodiscard]] stream_range {
 
  private:
   void advance() {
+    auto const limits = call_.limits();
     current_.reset();
     if (part_.empty() && !call_.next(part_)) return;
     auto const item = part_.next();
     try {
-      current_.emplace(detail::decode<T>(item.bytes, item.buffers, call_.limits()));
+      current_.emplace(detail::decode<T>(item.bytes, item.buffers, limits));
     } catch (codec_error const& fault) {
       call_.throw_undecodable(fault, read_);
     }
@@ -172,7 +173,7 @@ class input_stream {
   // The next item, or nothing at the end.
   std::optional<T> next() {
     current_.reset();
-    return items_->next();
+    return items().next();
   }
 
   class iterator {
@@ -190,7 +191,7 @@ class input_stream {
     reference operator*() const { return *from_->current_; }
     pointer operator->() const { return &*from_->current_; }
     iterator& operator++() {
-      from_->current_ = from_->items_->next();
+      from_->current_ = from_->items().next();
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -203,12 +204,17 @@ class input_stream {
   };
 
   iterator begin() {
-    current_ = items_->next();
+    current_ = items().next();
     return iterator(this);
   }
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  detail::item_stream<T>& items() const {
+    if (!items_) detail::throw_moved_from("input_stream");
+    return *items_;
+  }
+
   std::unique_ptr<detail::item_stream<T>> items_;
   std::optional<T> current_;
 };

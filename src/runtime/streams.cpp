@@ -91,13 +91,18 @@ stream_call::stream_call(stream_call&&) noexcept = default;
 
 stream_call::~stream_call() { cancel(); }
 
+stream_call::parts& stream_call::its() const {
+  if (!parts_) throw_moved_from("stream");
+  return *parts_;
+}
+
 void stream_call::set_window(stream_window const& window) {
-  if (window.items != 0) parts_->window.items = window.items;
-  if (window.bytes != 0) parts_->window.bytes = window.bytes;
+  if (window.items != 0) its().window.items = window.items;
+  if (window.bytes != 0) its().window.bytes = window.bytes;
 }
 
 void stream_call::begin() {
-  if (parts_->call)
+  if (its().call)
     throw_error({.code = errc::already_read,
                  .message = "a stream is read once: call stream() again, or keep its items",
                  .task = std::string(parts_->task.name)});
@@ -105,13 +110,13 @@ void stream_call::begin() {
 }
 
 bool stream_call::next(stream_part& part) {
-  if (parts_->advance(part)) return true;
+  if (its().advance(part)) return true;
   (void)take_reply(*parts_->call);
   return false;
 }
 
 call_ref stream_call::run() {
-  parts_->submit(false);
+  its().submit(false);
   stream_part nothing;
   parts_->advance(nothing);
   return parts_->call;
@@ -133,11 +138,12 @@ void stream_call::cancel() noexcept {
 }
 
 id_pair stream_call::id() const {
+  if (!parts_) return {0, 0};
   std::lock_guard const held(parts_->mutex);
   return parts_->call ? id_of(*parts_->call) : id_pair{0, 0};
 }
 
-decode_limits stream_call::limits() const { return parts_->where->decoding(); }
+decode_limits stream_call::limits() const { return its().where->decoding(); }
 
 task_streams* current_streams() noexcept {
   auto const* const call = runtime_detail::current_call();

@@ -286,6 +286,40 @@ TEST_CASE("values that their type refuses to load end as undecodable, on either 
   CHECK(task::accept.remote(task::give.remote(5)) == 5);
 }
 
+TEST_CASE("a call or a map that was moved from is refused, in words, wherever it is used") {
+  auto call = task::add.spawn(1, 2);
+  auto const kept = std::move(call);
+  std::vector<yonder::call<int>> some;
+  some.push_back(task::add.spawn(1, 2));
+  some.push_back(std::move(some.front()));
+  auto map = task::twice.map(std::vector{1, 2});
+  auto const whole = std::move(map);
+  auto const refused = [](auto use) {
+    auto const failure = failure_of(use);
+    CHECK(failure.code == yonder::errc::already_read);
+    CHECK(failure.message.find("was moved from") != std::string::npos);
+  };
+  // NOLINTBEGIN(bugprone-use-after-move)
+  refused([&] { call.get(); });
+  refused([&] { call.get_for(1s); });
+  refused([&] { (void)call.try_get(); });
+  refused([&] { call.wait(); });
+  refused([&] { (void)call.operator co_await(); });
+  refused([&] { task::add.spawn(call, 2).get(); });
+  refused([&] { task::add.spawn(std::move(call), 2).get(); });
+  refused([&] { yonder::when_all(some).get(); });
+  refused([&] { (void)yonder::when_all(some).operator co_await(); });
+  refused([&] { yonder::when_all(call, some.back()).get(); });
+  refused([&] { yonder::when_any(some).get(); });
+  refused([&] { (void)map.begin(); });
+  CHECK(call.ready());
+  call.cancel();
+  CHECK(call.id() == yonder::call_id{});
+  // NOLINTEND(bugprone-use-after-move)
+  kept.wait();
+  CHECK(some.back().get() == 3);
+}
+
 TEST_CASE("a runtime that ends completes its calls with disconnected") {
   auto ended = std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = threads()});
   auto call = task::wait_for_stop.on(*ended).spawn();

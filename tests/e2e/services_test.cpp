@@ -121,6 +121,19 @@ TEST_CASE("a method has every verb of a task") {
   CHECK(more.remote(1) == "6 sheep");  // what failed did the object no harm
 }
 
+TEST_CASE("an instance that was moved from is refused, in words") {
+  auto sheep = count(0, "sheep");
+  auto const kept = std::move(sheep);
+  // NOLINTNEXTLINE(bugprone-use-after-move)
+  auto const none = next.on(sheep);
+  auto const refused = failure_of([&] { none.remote(1); });
+  CHECK(refused.code == yonder::errc::already_read);
+  CHECK(refused.message == "this instance of a service was moved from: use the one that it was moved to");
+  CHECK_THROWS_AS(none.local(1), yonder::usage_error);
+  CHECK_THROWS_AS((void)none.spawn(1), yonder::usage_error);
+  CHECK(next.on(kept).local(1) == "1 sheep");
+}
+
 TEST_CASE("a constructor that throws, or that ends its process, is a failed start with its text") {
   auto const thrown = failure_of([] { next.on(count(-1, "x")).remote(1); });
   CHECK(thrown.code == yonder::errc::worker_start_failed);

@@ -210,6 +210,20 @@ TEST_CASE("a generator that never yields is ended by its timeout, and by the dea
   CHECK_THROWS_AS(read(nothing_comes.with({.deadline = 20ms}).stream()), yonder::deadline_exceeded);
 }
 
+TEST_CASE("a stream that was moved from is refused, in words, also in the middle of what came") {
+  auto whole = task::counting.stream(100);
+  auto next = whole.begin();
+  ++next;
+  auto rest = std::move(whole);
+  // NOLINTBEGIN(bugprone-use-after-move)
+  CHECK_THROWS_AS(++next, yonder::usage_error);
+  CHECK_THROWS_AS(whole.begin(), yonder::usage_error);
+  CHECK_THROWS_AS((void)std::move(whole).window(3), yonder::usage_error);
+  whole.cancel();
+  CHECK(whole.id() == yonder::call_id{});
+  // NOLINTEND(bugprone-use-after-move)
+}
+
 TEST_CASE("a stream is read once") {
   auto items = task::counting.stream(3);
   CHECK(all_of(items) == up_to(3));

@@ -86,5 +86,10 @@ YONDER_FUNCTION void throw_error(error_details details) {
   throw error(std::move(details));
 }
 
+YONDER_FUNCTION void throw_moved_from(char const* what) {
+  throw_error({.code = errc::already_read,
+               .message = std::string("this ") + what + " was moved from: use the one that it was moved to"});
+}
+
 }  // namespace detail
 }  // namespace yonder

@@ -78,7 +78,7 @@ class YONDER_API stream_call {
   ~stream_call();  // cancels what has not ended
 
   void set_window(stream_window const& window);
-  // Throws usage_error: it was read already.
+  // Throws usage_error: it was read already, or, as all below but cancel() and id(), moved from.
   void begin();
   // Waits for the next items. False: there are no more; throws what ended the call.
   bool next(stream_part& part);
@@ -93,6 +93,8 @@ class YONDER_API stream_call {
 
  private:
   struct parts;
+  parts& its() const;  // throws usage_error where it was moved from
+
   std::unique_ptr<parts> parts_;
 };
 

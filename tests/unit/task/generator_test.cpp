@@ -49,6 +49,20 @@ TEST_CASE("a generator's items come in order, and it ends") {
   for (int const i : squares(0)) CHECK(i < 0);
 }
 
+TEST_CASE("a generator, or a stream of input, that was moved from is refused, in words") {
+  auto made = squares(3);
+  auto const kept = std::move(made);
+  yonder::input_stream<int> input(std::vector{1, 2});
+  auto const read = std::move(input);
+  // NOLINTBEGIN(bugprone-use-after-move)
+  CHECK_THROWS_WITH_AS(made.begin(),
+                       "already_read: this generator was moved from: use the one that it was moved to",
+                       yonder::usage_error);
+  CHECK_THROWS_AS(input.begin(), yonder::usage_error);
+  CHECK_THROWS_AS(input.next(), yonder::usage_error);
+  // NOLINTEND(bugprone-use-after-move)
+}
+
 TEST_CASE("items are moved out, and those of an lvalue are copies") {
   int sum = 0;
   for (auto&& box : boxes(4)) sum += *std::exchange(box, nullptr);
