@@ -663,11 +663,11 @@ void client::parent_ended(attempt_key const& parent) {
   s.parents.forget_if_done(*found);
 }
 
-void client::shutdown(time_point now, outputs& out) {
+void client::shutdown(time_point now, std::string_view why, outputs& out) {
   auto& s = *state_;
   if (s.hub.over() && s.calls.size() == 0) return;
   if (!s.hub.over()) s.hub.say_bye(now, "the client ended", out);
-  s.close(errc::disconnected, "this runtime ended before the call did", out);
+  s.close(errc::disconnected, std::string(why), out);
 }
 
 void client::tick(time_point now, outputs& out) {

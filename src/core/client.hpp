@@ -105,8 +105,9 @@ class client {
   // The attempt has ended: it makes no more calls.
   void parent_ended(attempt_key const& parent);
 
-  // Ends every call as disconnected and says bye. Again, where it threw: what is left.
-  void shutdown(time_point now, outputs& out);
+  // Ends every call as disconnected, of which it is told `why`, and says bye. Again, where it threw: what is
+  // left.
+  void shutdown(time_point now, std::string_view why, outputs& out);
 
   void tick(time_point now, outputs& out);
   time_point next_deadline() const;  // when tick() is due; never: no time will change anything

@@ -83,18 +83,23 @@ void epoll_poller::remove(int fd) {
 }
 
 bool epoll_poller::poll(std::int64_t timeout_ns) {
-  ready_count_ = 0;
+  if (next_ < ready_count_) return true;  // a handler threw
+  ready_count_ = next_ = 0;
   auto const count = wait_for_events(timeout_ns);
   if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
   ready_count_ = std::max(count, 0);
   return ready_count_ > 0;
 }
 
-int epoll_poller::dispatch() {
-  auto const count = ready_count_;
-  ready_count_ = 0;
-  for (int i = 0; i < count; ++i) call(ready_[static_cast<std::size_t>(i)]);
-  return count;
+// Edges are told once by the kernel: what a throw leaves untold is kept here, and whoever waits for
+// descriptor() hears of it by the bell.
+int epoll_poller::dispatch() try {
+  auto const first = next_;
+  for (; next_ < ready_count_; ++next_) call(ready_[static_cast<std::size_t>(next_)]);
+  return ready_count_ - first;
+} catch (...) {
+  ring();
+  throw;
 }
 
 void epoll_poller::control(int operation, int fd, std::uint32_t events) {

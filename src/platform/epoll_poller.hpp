@@ -44,6 +44,7 @@ class epoll_poller final : public poller {
   std::vector<registration> slots_;  // by descriptor
   std::array<epoll_event, 64> ready_{};
   int ready_count_ = 0;
+  int next_ = 0;  // of those that are ready, to be told
 };
 
 }  // namespace yonder::platform

@@ -47,7 +47,8 @@ class poller : public doorbell {
   virtual bool poll(std::int64_t timeout_ns) = 0;
 
   // Calls the handlers of what the last poll() found, and returns how many. Handlers may add and remove: one
-  // that was removed in this round is not called any more.
+  // that was removed in this round is not called any more. A handler that throws ends the round; the next one
+  // begins with it.
   virtual int dispatch() = 0;
 
   // Readable, for whoever waits elsewhere, while poll() would find something. Any thread.

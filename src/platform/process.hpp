@@ -66,7 +66,8 @@ std::int64_t now() noexcept;
 // From the kernel's generator.
 std::uint64_t random_number();
 
-// An anonymous, zeroed, shared memory of `size` bytes. Throws std::system_error.
+// An anonymous, zeroed, shared memory of `size` bytes. Throws std::system_error, also where the system keeps
+// account of its memory and has not so much left.
 unique_fd anonymous_memory(std::size_t size);
 // The same, of that size for ever (F_SEAL_GROW, F_SEAL_SHRINK); more seals can be set.
 unique_fd sealed_memory(std::size_t size);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
+#include <thread>
 #include <utility>
 
 #include "src/core/metadata.hpp"
@@ -218,6 +220,7 @@ void engine::complete(core::out::completed& completed) {
   auto* const call = reinterpret_cast<call_state*>(completed.cookie);
   // A core that was interrupted while it told of a pack tells of all of it again.
   if (call->done.load(std::memory_order_relaxed)) return;
+  if (std::exchange(call->borrows, false)) detach(*call);
   if (call->composed() != nullptr && !completed.result.ok() &&
       completed.result.error().code == errc::argument_gone) {
     call->composed()->gone = true;
@@ -229,7 +232,6 @@ void engine::complete(core::out::completed& completed) {
   --in_flight_;
   call->failure.reset(completed.result.ok() ? take_value(*call, completed.result.value())
                                             : failure_of(completed.result.error()));
-  if (call->borrows) detach();
   if (call->extras) call->extras->composed.reset();
   call->done.store(true, std::memory_order_release);
   wake(*call);
@@ -237,14 +239,18 @@ void engine::complete(core::out::completed& completed) {
   if (!parked_.empty()) send_parked();
 }
 
-// What is still unsent of buffers that are borrowed is copied: their caller is about to return.
-void engine::detach() {
+// What is still unsent of buffers that are borrowed is copied: their caller is about to return. Where there
+// is no memory for that, it returns later.
+void engine::detach(call_state& call) try {
   for (auto const from : {source::pool, source::listener, source::uplink})
     if (auto* const end = endpoint(from)) end->detach();
   outbox_.each([](core::frame& message) {
     for (auto& block : message.buffers)
       if (block.borrowed()) block = owned_copy(block.bytes());
   });
+} catch (...) {
+  call.borrows = true;
+  throw;
 }
 
 // --- leading
@@ -312,28 +318,47 @@ void engine::attempt_ended(core::attempt_key const& attempt) noexcept {
 }
 
 void engine::lead(lock& held, std::int64_t until) {
-  survive(held, [&] { turn(held, until); });
+  if (gives_up_)
+    go_on_giving_up(held);
+  else
+    survive(held, [&] { turn(held, until); });
   lead_.yield();
 }
 
-// Every call ends, so that nobody waits for ever. What there is no memory for is tried again by the next
-// turn.
-void engine::give_up(char const* what) noexcept try {
+// Every call ends, so that nobody waits for ever.
+void engine::give_up(char const* what) noexcept {
   lead_.end();
-  if (broken_.empty()) broken_ = std::string("the runtime cannot go on: ") + what;
+  if (!is_broken()) std::strncpy(broken_by_, what[0] != 0 ? what : "an exception", sizeof broken_by_ - 1);
+  end_calls();
+}
+
+void engine::end_calls() noexcept try {
+  gives_up_ = true;
+  auto const why = why_broken();
   close_pack();
-  end_parked(errc::disconnected, broken_);
-  client_.shutdown(now(), client_due_.items());
+  end_parked(errc::disconnected, why);
+  client_.shutdown(now(), why, client_due_.items());
   client_due_.work_off([this](core::output& output) {
     if (auto* const completed = std::get_if<core::out::completed>(&output)) complete(*completed);
   });
-} catch (std::exception const&) {
+  gives_up_ = false;
+} catch (std::exception const&) {  // those that are left are ended by whoever leads next, or ends the runtime
 }
 
+void engine::go_on_giving_up(lock& held) {
+  end_calls();
+  if (!gives_up_) return;
+  held.unlock();
+  std::this_thread::sleep_for(std::chrono::nanoseconds(core::millisecond));
+  held.lock();
+}
+
+// Takes no memory: a thread that waits must be counted as one, and leave as one.
 void engine::follow(lock& held, std::int64_t until, std::span<call_state* const> calls) {
   if (lead_.follow()) poller_->ring();
-  std::condition_variable woken;
-  followers_.push_back(&woken);
+  follower self;
+  auto& woken = self.woken;
+  followers_.push_back(self);
   for (auto* const call : calls)
     if (auto* const other = std::exchange(call->waiter, &woken); other != nullptr && other != &woken)
       call->several_wait = true;
@@ -343,14 +368,18 @@ void engine::follow(lock& held, std::int64_t until, std::span<call_state* const>
     woken.wait_until(held, as_time_point(until));
   for (auto* const call : calls)
     if (call->waiter == &woken) call->waiter = nullptr;
-  followers_.erase(std::find(followers_.begin(), followers_.end(), &woken));
+  followers_.remove(self);
   lead_.unfollow();
+}
+
+void engine::wake_followers() noexcept {
+  for (auto* one = followers_.first(); one != nullptr; one = followers_.after(*one)) one->woken.notify_one();
 }
 
 // Nobody leads now: lets one who waits do it.
 void engine::hand_over() {
   switch (lead_.next_leader()) {
-    case driver::leadership::heir::follower: return followers_.front()->notify_one();
+    case driver::leadership::heir::follower: return followers_.front().woken.notify_one();
     case driver::leadership::heir::housekeeper:
       return hook_ ? hook_->wake_at(0) : housekeeper_wakes_.notify_one();
     case driver::leadership::heir::nobody: return;
@@ -430,6 +459,7 @@ void engine::housekeep() {
   lock held(mutex_);
   for (;;) {
     trim_heap_if_due(held);
+    while (gives_up_) go_on_giving_up(held);
     auto const next = lead_.housekeep();
     if (next.what == chore::end) return;
     if (next.what == chore::pause) {
@@ -467,6 +497,8 @@ void engine::take_events() {
 
 void engine::take_pool_events() {
   pool_->take(pool_events_, from_pool_.items());
+  for (auto* const some : {&greetings_, &endings_})  // all are taken over, or none
+    some->items().reserve(some->items().size() + pool_events_.size());
   for (auto& event : pool_events_) {
     auto const greets = event.what == runtime_detail::pool_event::kind::connected;
     (greets ? greetings_ : endings_).items().push_back(std::move(event));
@@ -651,17 +683,19 @@ void engine::stop() {
     survive(held, [&] {
       close_pack();
       endurance_.once([&] {
-        end_parked(errc::disconnected, "this runtime ended before the call did");
-        client_.shutdown(time_, client_due_.items());
+        constexpr auto why = "this runtime ended before the call did";
+        end_parked(errc::disconnected, why);
+        client_.shutdown(time_, why, client_due_.items());
         if (hub_) hub_->shutdown(time_, hub_due_.items());
       });
       carry_out();
       flush();
     });
+    while (gives_up_) go_on_giving_up(held);
     poller_->ring();
     if (hook_) hook_->wake_at(0);
     housekeeper_wakes_.notify_all();
-    for (auto* const follower : followers_) follower->notify_all();
+    wake_followers();
     nobody_inside_.wait(held, [&] { return lead_.deserted(); });
   }
   if (housekeeper_.joinable()) housekeeper_.join();
@@ -694,6 +728,7 @@ std::size_t engine::worker_count() {
 namespace yonder {
 
 void continuation::operator()() const {
+  if (!owner_) detail::throw_moved_from("continuation");
   if (owner_->is_ours()) owner_->resume_one();
 }
 

@@ -16,6 +16,7 @@
 
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
+#include "src/core/intrusive_list.hpp"
 #include "src/driver/agenda.hpp"
 #include "src/driver/leadership.hpp"
 #include "src/driver/outbox.hpp"
@@ -148,6 +149,8 @@ class engine : public std::enable_shared_from_this<engine> {
                         std::unique_ptr<call_stream> stream = nullptr);
   call_ref gather(lock& held, task_entry const& task, core::call_policy const& policy,
                   core::attempt_key const& parent, outgoing const& call, departure when);
+  bool is_broken() const noexcept { return broken_by_[0] != 0; }
+  std::string why_broken() const;
   std::string why_ended() const;
   void begin_pack_spec(task_entry const& task, core::call_policy const& policy,
                        core::attempt_key const& parent, std::span<std::byte const> metadata);
@@ -164,6 +167,10 @@ class engine : public std::enable_shared_from_this<engine> {
   void say_that_waits(lock& held, core::attempt_key const& attempt);
   void say_that_goes_on(lock& held, core::attempt_key const& attempt);
   void lead(lock& held, std::int64_t until);
+  struct follower : core::list_hook<engine> {
+    std::condition_variable woken;
+  };
+  void wake_followers() noexcept;
   void follow(lock& held, std::int64_t until, std::span<call_state* const> calls);
   void hand_over();
   void wake_leader_if_needed();
@@ -182,6 +189,8 @@ class engine : public std::enable_shared_from_this<engine> {
     endurance_.survive(held, step, [this](char const* what) { give_up(what); });
   }
   void give_up(char const* what) noexcept;
+  void end_calls() noexcept;
+  void go_on_giving_up(lock& held);
   void continue_later(call_state& call);
 
   void take_events();
@@ -211,7 +220,7 @@ class engine : public std::enable_shared_from_this<engine> {
   void wake(call_state& call);
   void arrived(core::out::stream_arrived& items);
   void allowed(core::out::stream_allowed const& told);
-  void detach();
+  void detach(call_state& call);
   transport::endpoint* endpoint(source from) const noexcept;
 
   engine_config config_;
@@ -245,8 +254,9 @@ class engine : public std::enable_shared_from_this<engine> {
 
   driver::leadership lead_;
   runtime_detail::endurance endurance_;
-  std::vector<std::condition_variable*> followers_;
-  std::string broken_;  // why nothing is driven any more; empty: it is
+  core::intrusive_list<follower, engine> followers_;  // each on the stack of a thread that waits
+  char broken_by_[256] = "";                          // why nothing is driven any more; empty: it is
+  bool gives_up_ = false;                             // and has not ended all calls yet, for want of memory
 
   std::vector<call_state*> parked_;     // composed, and wait for outcomes that come here
   std::deque<resumption> resumptions_;  // due

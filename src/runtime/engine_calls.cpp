@@ -232,7 +232,9 @@ call_ref engine::gather(lock& held, task_entry const& task, core::call_policy co
   return made;
 }
 
-std::string engine::why_ended() const { return broken_.empty() ? "the runtime has ended" : broken_; }
+std::string engine::why_broken() const { return std::string("the runtime cannot go on: ") + broken_by_; }
+
+std::string engine::why_ended() const { return is_broken() ? why_broken() : "the runtime has ended"; }
 
 void engine::begin_pack_spec(task_entry const& task, core::call_policy const& policy,
                              core::attempt_key const& parent, std::span<std::byte const> metadata) {

@@ -39,7 +39,7 @@ void engine::change_pool(Change&& change) {
     throw_error(
         {.code = errc::unsatisfiable,
          .message = "this runtime's hub is elsewhere, and starts its workers as its own runtime says"});
-  if (lead_.ending()) throw_error({.code = errc::disconnected, .message = "the runtime has ended"});
+  if (lead_.ending()) throw_error({.code = errc::disconnected, .message = why_ended()});
   time_ = now();
   std::optional<core::failure> refused;
   survive(held, [&] {

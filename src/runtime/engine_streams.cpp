@@ -92,7 +92,7 @@ bool engine::end_feed(call_state& call) {
 // Whoever waits for it, or for what it streams.
 void engine::wake(call_state& call) {
   if (call.several_wait || call.pack->of_task)
-    for (auto* const follower : followers_) follower->notify_one();
+    wake_followers();
   else if (call.waiter != nullptr)
     call.waiter->notify_one();
 }

@@ -123,12 +123,13 @@ struct process_pool::worker {
   bool forward(stderr_relay& relay) {
     char text[4096];
     for (int i = 0; i < 16; ++i) {
+      tail.reserve(tail_size + sizeof text);
       auto const count = ::read(output.get(), text, sizeof text);
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return count < 0 && errno == EAGAIN;
-      relay.pass({text, static_cast<std::size_t>(count)});
       tail.append(text, static_cast<std::size_t>(count));
       if (tail.size() > tail_size) tail.erase(0, tail.size() - tail_size);
+      relay.pass({text, static_cast<std::size_t>(count)});
     }
     return true;
   }
@@ -244,9 +245,10 @@ std::optional<transport::channel::made> process_pool::make_channel() {
 }
 
 void process_pool::say_that_socket_serves_alone(std::string const& why) {
-  if (std::exchange(said_alone_, true)) return;
+  if (said_alone_) return;
   happened_.push_back({.what = pool_event::kind::notice,
                        .text = "no memory is shared with workers, their sockets serve alone: " + why});
+  said_alone_ = true;
 }
 
 // What others hold of it.
@@ -322,6 +324,7 @@ void process_pool::abandon(std::uint64_t start) {
 }
 
 void process_pool::take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) {
+  sorted_ = std::min(sorted_, frames.size());
   receive(frames);
   for (auto one = workers_.begin(); one != workers_.end();) {
     if (!(*one)->ended) {
@@ -332,47 +335,66 @@ void process_pool::take(std::vector<pool_event>& happened, std::vector<transport
     one = workers_.erase(one);
   }
   stop_clock();
+  happened.reserve(happened.size() + happened_.size());
   std::move(happened_.begin(), happened_.end(), std::back_inserter(happened));
   happened_.clear();
+  sorted_ = all;
 }
 
 void process_pool::receive(std::vector<transport::event>& frames) {
   constexpr std::size_t most = 1024;
-  auto const first = frames.size();
   endpoint_.receive(frames, most);
-  auto kept = first;  // of those from `first` on, so many are for the hub
-  auto const keep = [&](transport::event& event) {
-    if (&frames[kept] != &event) frames[kept] = std::move(event);
-    ++kept;
+  sort(frames);
+}
+
+// Leaves the hub's frames of those that were not sorted yet.
+void process_pool::sort(std::vector<transport::event>& frames) {
+  auto kept = sorted_;
+  auto next = sorted_;
+  auto const close_gap = [&] {
+    frames.erase(frames.begin() + static_cast<std::ptrdiff_t>(kept),
+                 frames.begin() + static_cast<std::ptrdiff_t>(next));
+    sorted_ = kept;
   };
-  for (auto i = first; i < frames.size(); ++i) {
-    auto& event = frames[i];
-    auto* const from = by_peer_.find(event.peer);
-    if (from == nullptr) continue;
-    if (event.peer == from->calls) {
-      if (take_calls(*from, event)) keep(event);
-    } else if (event.what == transport::event::kind::lost) {
-      // It ends, or it closed its socket, which comes to the same.
-      if (!from->ended) from->process->kill(SIGKILL);
-    } else if (event.what == transport::event::kind::received) {
-      if (!std::exchange(from->greeted, true)) greet(*from);
-      keep(event);
+  try {
+    for (; next < frames.size(); ++next) {
+      if (!is_for_hub(frames[next])) continue;
+      if (next != kept) frames[kept] = std::move(frames[next]);
+      ++kept;
     }
+  } catch (...) {
+    close_gap();
+    throw;
   }
-  frames.erase(frames.begin() + static_cast<std::ptrdiff_t>(kept), frames.end());
+  close_gap();
+}
+
+bool process_pool::is_for_hub(transport::event const& event) {
+  auto* const from = by_peer_.find(event.peer);
+  if (from == nullptr) return false;
+  if (event.peer == from->calls) return take_calls(*from, event);
+  if (event.what == transport::event::kind::lost) {
+    // It ends, or it closed its socket, which comes to the same.
+    if (!from->ended) from->process->kill(SIGKILL);
+    return false;
+  }
+  if (event.what != transport::event::kind::received) return false;
+  if (!from->greeted) greet(*from);
+  return true;
 }
 
 void process_pool::greet(worker& fresh) {
-  happened_.push_back({.what = pool_event::kind::connected, .peer = fresh.peer, .start = fresh.start});
   if (fresh.offered_memory && !endpoint_.shares_memory(fresh.peer))
     say_that_socket_serves_alone("a worker has not joined; a sandbox refuses it, or it is of another build");
+  happened_.push_back({.what = pool_event::kind::connected, .peer = fresh.peer, .start = fresh.start});
+  fresh.greeted = true;
 }
 
 // What its tasks call; the hub sees another client. True: it is for the hub.
 bool process_pool::take_calls(worker& one, transport::event const& event) {
   if (event.what == transport::event::kind::received) {
-    if (!std::exchange(one.calls_told, true))
-      happened_.push_back({.what = pool_event::kind::connected, .peer = one.calls});
+    if (!one.calls_told) happened_.push_back({.what = pool_event::kind::connected, .peer = one.calls});
+    one.calls_told = true;
     return true;
   }
   if (event.what == transport::event::kind::lost) lose_calls(one);
@@ -380,39 +402,38 @@ bool process_pool::take_calls(worker& one, transport::event const& event) {
 }
 
 void process_pool::lose_calls(worker& one) {
-  if (std::exchange(one.calls_told, false))
-    happened_.push_back(
-        {.what = pool_event::kind::lost, .peer = one.calls, .loss = {.reason = "ended with its worker"}});
+  if (!one.calls_told) return;
+  happened_.push_back(
+      {.what = pool_event::kind::lost, .peer = one.calls, .loss = {.reason = "ended with its worker"}});
+  one.calls_told = false;
 }
 
 // Its last frames, then its loss.
 void process_pool::drain_and_report(worker& dead, std::vector<transport::event>& frames) {
   endpoint_.on_ready(dead.peer, true, false);
   endpoint_.on_ready(dead.calls, true, false);
-  do receive(frames);
-  while (endpoint_.pending() || endpoint_.has_unread(dead.peer));
+  endpoint_.drain(dead.peer, frames);
+  endpoint_.drain(dead.calls, frames);
+  sort(frames);
   if (dead.output) dead.forward(relay_);
-  release(dead);
   lose_calls(dead);
-  report(dead);
+  happened_.push_back(report_of(dead));
+  release(dead);
 }
 
-void process_pool::report(worker& dead) {
-  if (!dead.greeted) {
-    happened_.push_back({.what = pool_event::kind::start_failed,
-                         .start = dead.start,
-                         .loss = {.stderr_tail = std::move(dead.tail)},
-                         .text = "the worker " + platform::to_string(dead.how) + " before it was ready" +
-                                 (dead.how.signal == 0 ? runtime_comes_first : "")});
-    return;
-  }
+pool_event process_pool::report_of(worker const& dead) {
+  if (!dead.greeted)
+    return {.what = pool_event::kind::start_failed,
+            .start = dead.start,
+            .loss = {.stderr_tail = dead.tail},
+            .text = "the worker " + platform::to_string(dead.how) + " before it was ready" +
+                    (dead.how.signal == 0 ? runtime_comes_first : "")};
   core::peer_loss loss{.started = dead.page->started.load(std::memory_order_acquire),
                        .signal = dead.how.signal,
-                       .stderr_tail = std::move(dead.tail),
+                       .stderr_tail = dead.tail,
                        .reason = dead.reason.empty() ? platform::to_string(dead.how) : dead.reason};
   if (dead.how.known && dead.how.signal == 0) loss.exit_status = dead.how.status;
-  happened_.push_back(
-      {.what = pool_event::kind::lost, .peer = dead.peer, .start = dead.start, .loss = std::move(loss)});
+  return {.what = pool_event::kind::lost, .peer = dead.peer, .start = dead.start, .loss = std::move(loss)};
 }
 
 void process_pool::stop() {

@@ -61,11 +61,13 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void stop_clock();
   void look_for_stopped();
   void receive(std::vector<transport::event>& frames);
+  void sort(std::vector<transport::event>& frames);
+  bool is_for_hub(transport::event const& event);
   void greet(worker& fresh);
   bool take_calls(worker& one, transport::event const& event);
   void lose_calls(worker& one);
   void drain_and_report(worker& dead, std::vector<transport::event>& frames);
-  void report(worker& dead);
+  static pool_event report_of(worker const& dead);
 
   process_pool_config config_;
   transport::poller& poller_;
@@ -74,6 +76,8 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   core::number_map<worker> by_peer_;
   platform::unique_fd clock_;  // rings while there are workers
   std::vector<pool_event> happened_;
+  static constexpr std::size_t all = ~std::size_t{0};
+  std::size_t sorted_ = all;  // of the frames that take() appends to, so many are the hub's
   stderr_relay relay_{poller_};
   bool said_alone_ = false;
 };

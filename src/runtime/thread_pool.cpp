@@ -73,18 +73,20 @@ void thread_pool::kill(transport::peer_id peer, std::string_view reason) {
 }
 
 void thread_pool::lose(worker& one, std::string reason) {
-  one.fenced = true;
   happened_.push_back({.what = pool_event::kind::lost,
                        .peer = one.peer,
                        .start = one.start,
                        .loss = {.started = one.started.load(), .reason = std::move(reason)}});
+  one.fenced = true;
 }
 
 void thread_pool::take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) {
   constexpr std::size_t most = 1024;
+  constexpr transport::peer_id told = 0;
   endpoint_.receive(received_, most);
   for (auto& event : received_) {
     using what = transport::event::kind;
+    if (event.peer == told) continue;  // before a throw
     switch (event.what) {
       case what::connected: greet(event.peer); break;
       case what::received: frames.push_back(std::move(event)); break;
@@ -92,8 +94,10 @@ void thread_pool::take(std::vector<pool_event>& happened, std::vector<transport:
         if (auto* const one = find(event.peer)) lose(*one, event.reason.empty() ? "ended" : event.reason);
         break;
     }
+    event.peer = told;
   }
   received_.clear();
+  happened.reserve(happened.size() + happened_.size());
   std::move(happened_.begin(), happened_.end(), std::back_inserter(happened));
   happened_.clear();
 }
@@ -102,8 +106,8 @@ void thread_pool::take(std::vector<pool_event>& happened, std::vector<transport:
 void thread_pool::greet(transport::peer_id peer) {
   auto const found = std::find_if(workers_.begin(), workers_.end(), [](auto& one) { return one.peer == 0; });
   if (found == workers_.end()) return;
-  found->peer = peer;
   happened_.push_back({.what = pool_event::kind::connected, .peer = peer, .start = found->start});
+  found->peer = peer;
 }
 
 void thread_pool::reap() {

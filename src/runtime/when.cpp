@@ -23,7 +23,8 @@ std::size_t first_ended_of(std::vector<call_ref> const& calls) noexcept {
   throw_error({.code = errc::bad_configuration, .message = "when_any is asked to wait for one of no calls"});
 }
 
-// Calls of several runtimes: each tells when one of its own has ended.
+// Calls of several runtimes: each tells when one of its own has ended. Whatever throws, none tells a bell
+// that has gone.
 void sleep_until_any(std::vector<call_ref> const& calls) {
   struct alarm {
     std::mutex mutex;
@@ -35,14 +36,19 @@ void sleep_until_any(std::vector<call_ref> const& calls) {
       self.told = true;
       self.rang.notify_one();
     }
-  } bell;
+
+    std::vector<call_ref> const& calls;
+    explicit alarm(std::vector<call_ref> const& of) : calls(of) {}
+    ~alarm() {
+      for (auto const& one : calls) forget_to_tell(*one, &ring, this);
+    }
+    alarm(alarm const&) = delete;
+    alarm& operator=(alarm const&) = delete;
+  } bell(calls);
   for (auto const& one : calls)
     if (!tell_when_done(*one, &alarm::ring, &bell)) alarm::ring(&bell);
-  {
-    std::unique_lock held(bell.mutex);
-    bell.rang.wait(held, [&] { return bell.told; });
-  }
-  for (auto const& one : calls) forget_to_tell(*one, &alarm::ring, &bell);
+  std::unique_lock held(bell.mutex);
+  bell.rang.wait(held, [&] { return bell.told; });
 }
 
 }  // namespace

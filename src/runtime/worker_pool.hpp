@@ -32,7 +32,8 @@ class worker_pool {
   // What was started for this start has not connected in time: it is ended.
   virtual void abandon(std::uint64_t start) = 0;
 
-  // Appends what happened since. A worker's frames are received before its loss is told.
+  // Appends what happened since. A worker's frames are received before its loss is told. One that throws
+  // (there is no memory) goes on when it is called again, with what it has appended.
   virtual void take(std::vector<pool_event>& happened, std::vector<transport::event>& frames) = 0;
 
   // As of an endpoint.

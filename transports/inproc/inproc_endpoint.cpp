@@ -9,6 +9,8 @@
 #include <mutex>
 #include <utility>
 
+#include "transports/events.hpp"
+
 namespace yonder::transport {
 
 struct inproc_endpoint::queued_message {
@@ -125,6 +127,7 @@ bool inproc_endpoint::arm(doorbell& bell) {
 
 void inproc_endpoint::receive(std::vector<event>& events, std::size_t most) {
   auto const begin = events.size();
+  events.reserve(events.size() + news_.size());
   for (auto& each : news_) events.push_back(std::move(each));
   news_.clear();
   if (read_ == taken_.size()) {
@@ -134,7 +137,10 @@ void inproc_endpoint::receive(std::vector<event>& events, std::size_t most) {
     box_->bell = nullptr;
     taken_.swap(box_->messages);
   }
-  while (read_ < taken_.size() && events.size() - begin < most) open(taken_[read_++], events);
+  for (; read_ < taken_.size() && events.size() - begin < most; ++read_) {
+    make_room_for_one(events);
+    open(taken_[read_], events);
+  }
 }
 
 void inproc_endpoint::open(queued_message& one, std::vector<event>& events) {
@@ -176,9 +182,14 @@ send_status inproc_endpoint::send(peer_id id, frame const& message) {
     far.awaited = true;
     if (full()) return send_status::full;
   }
+  queued_message copy{queued_message::kind::content, {}, 0, independent_copy(message)};
   far.unread += size;
-  auto const posted = post(found->second, {queued_message::kind::content, {}, 0, independent_copy(message)});
-  return posted ? send_status::sent : send_status::gone;
+  try {
+    return post(found->second, std::move(copy)) ? send_status::sent : send_status::gone;
+  } catch (...) {
+    far.unread -= size;
+    throw;
+  }
 }
 
 void inproc_endpoint::close(peer_id gone) {

@@ -66,6 +66,9 @@ class channel {
   // Takes bytes out of the other's ring; returns how many.
   std::size_t read(std::span<iovec const> parts);
 
+  // How many bytes lie there to be read.
+  std::size_t unread() { return side_.readable(); }
+
   // What the other side has written is impossible.
   bool is_broken() const { return side_.is_broken(); }
 

@@ -2,8 +2,10 @@
 #include "transports/local/local_endpoint.hpp"
 
 #include "src/platform/system_call.hpp"
+#include "transports/events.hpp"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -30,6 +32,12 @@ constexpr std::uint64_t bell_bit = std::uint64_t{1} << 63;
 
 std::string words(int error) { return std::generic_category().message(error); }
 
+// How many bytes of a connection were not read yet.
+std::size_t unread_of(int socket) noexcept {
+  int bytes = 0;
+  return ::ioctl(socket, FIONREAD, &bytes) == 0 ? static_cast<std::size_t>(std::max(bytes, 0)) : 0;
+}
+
 }  // namespace
 
 local_endpoint::local_endpoint(poller& ready, limits const& bounds)
@@ -49,10 +57,7 @@ peer_id local_endpoint::add(platform::unique_fd socket, std::unique_ptr<channel>
   // The system may cap it; any size works.
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &socket_buffer_size, sizeof socket_buffer_size);
 
-  if (free_slots_.empty()) {
-    free_slots_.push_back(static_cast<std::uint32_t>(peers_.size()));
-    peers_.emplace_back();
-  }
+  make_room_in_lists();
   auto const slot = free_slots_.back();
   auto const id = (peer_id{drawn_ + 1} << 32) | slot;
   auto const fd = socket.get();
@@ -72,14 +77,30 @@ peer_id local_endpoint::add(platform::unique_fd socket, std::unique_ptr<channel>
   return id;
 }
 
+// For one peer more. While some that were served, or are no more, are listed, each list has two entries for
+// each slot at most.
+void local_endpoint::make_room_in_lists() {
+  if (free_slots_.empty()) {
+    free_slots_.reserve(peers_.size() + 1);
+    peers_.emplace_back();
+    free_slots_.push_back(static_cast<std::uint32_t>(peers_.size() - 1));
+  }
+  for (auto* const list : {&added_, &readable_, &collected_, &awake_}) {
+    std::erase(*list, nobody);
+    list->reserve(2 * peers_.size());
+  }
+}
+
 local_endpoint::peer* local_endpoint::find(peer_id id) noexcept {
   auto const slot = static_cast<std::uint32_t>(id);
   if (slot >= peers_.size() || !peers_[slot] || peers_[slot]->id != id) return nullptr;
   return peers_[slot].get();
 }
 
-void local_endpoint::erase(peer_id id) {
+void local_endpoint::erase(peer_id id) noexcept {
   auto const slot = static_cast<std::uint32_t>(id);
+  for (auto* const list : {&added_, &readable_, &collected_, &awake_})
+    std::replace(list->begin(), list->end(), id, nobody);
   poller_.remove(peers_[slot]->socket.get());
   if (peers_[slot]->memory) forget_memory(*peers_[slot]);
   peers_[slot].reset();
@@ -115,13 +136,17 @@ bool local_endpoint::wait(std::int64_t timeout_ns) {
   return find_bytes(**only, timeout_ns == 0 ? MSG_DONTWAIT : 0);
 }
 
-// At most one peer's bytes lie in scratch_ until receive().
 bool local_endpoint::find_bytes(peer& from, int flags) {
   auto const bytes = take(from, flags);
   if (bytes.nothing) return false;
+  hold(from, bytes);
+  return true;
+}
+
+// At most one peer's bytes lie in scratch_ until they are delivered.
+void local_endpoint::hold(peer& from, taken const& bytes) noexcept {
   from.found = bytes;
   found_ = from.id;
-  return true;
 }
 
 // The limit sits in the socket. It is rounded down to a power of two, so that a time that runs down towards a
@@ -146,65 +171,116 @@ void local_endpoint::on_ready(std::uint64_t token, bool readable, bool writable)
   if (writable) write(*which);
 }
 
-void local_endpoint::mark_readable(peer& from) {
+void local_endpoint::mark_readable(peer& from) noexcept {
   if (!std::exchange(from.readable, true)) readable_.push_back(from.id);
 }
 
 void local_endpoint::receive(std::vector<event>& events, std::size_t most) {
   auto const begin = events.size();
+  auto const has_room = [&] { return events.size() - begin < most; };
   tell_added(events);
-  if (auto* const from = find(std::exchange(found_, 0))) mark_readable(*from);
-  turn_.swap(readable_);
-  for (auto const id : turn_) {
-    auto* const from = find(id);
-    if (from == nullptr) continue;
-    from->readable = false;
-    if (events.size() - begin < most)
-      receive_from(*from, events);
-    else
-      mark_readable(*from);
+  deliver_found(events);
+  serve(readable_, has_room, [&](peer& from) {
+    auto const id = from.id;
+    if (receive_from(from, events))
+      readable_.push_back(id);
+    else if (auto* const stays = find(id))
+      stays->readable = false;
+  });
+  serve(awake_, has_room, [&](peer& from) {
+    auto const id = from.id;
+    if (from.memory && receive_from(from, events)) awake_.push_back(id);
+  });
+}
+
+// Those that are listed, in order, as long as there is room: whom this turn had none for is first in the
+// next, as is one whose service throws.
+template <class Room, class Serve>
+void local_endpoint::serve(std::vector<peer_id>& listed, Room has_room, Serve one) {
+  std::erase(listed, nobody);
+  auto const count = listed.size();
+  for (std::size_t i = 0; i < count && has_room(); ++i) {
+    if (auto* const from = find(listed[i])) one(*from);
+    listed[i] = nobody;
   }
-  turn_.clear();
-  turn_.swap(awake_);
-  std::size_t served = 0;
-  for (auto const id : turn_) {
-    auto* const from = find(id);
-    if (from == nullptr || !from->memory) continue;
-    awake_.push_back(id);
-    if (events.size() - begin >= most) continue;
-    receive_from_memory(*from, events);
-    served = awake_.size();
-  }
-  // Whom this turn had no room for is first in the next.
-  std::rotate(awake_.begin(), awake_.begin() + static_cast<std::ptrdiff_t>(served), awake_.end());
-  turn_.clear();
+  std::erase(listed, nobody);
 }
 
 void local_endpoint::tell_added(std::vector<event>& events) {
-  for (auto const id : added_) {
+  for (auto& id : added_) {
     if (find(id) != nullptr) events.push_back(event::connected(id));
+    id = nobody;
   }
   added_.clear();
 }
 
-// One read, and the frames that it completes.
-void local_endpoint::receive_from(peer& from, std::vector<event>& events) {
-  auto const bytes = from.found ? *std::exchange(from.found, std::nullopt) : take(from, MSG_DONTWAIT);
-  bool const ended = bytes.ended || (bytes.nothing && from.deaf);
-  parse(from, {scratch_.get(), bytes.in_scratch}, events);
-  if (!from.parser.fault().empty())
-    lose(from, from.parser.fault(), events);
-  else if (ended && from.parser.inside_frame())
-    lose(from, "the connection ended in the middle of a frame", events);
-  else if (ended)
-    lose(from, bytes.error == 0 ? "" : words(bytes.error), events);
-  else if (bytes.more)
-    mark_readable(from);
+// What lies in scratch_, before anything else is read.
+void local_endpoint::deliver_found(std::vector<event>& events) {
+  if (auto* const from = find(found_)) {
+    bool const more = from->found->more;
+    if (deliver(*from, events) && more && !from->memory) mark_readable(*from);
+  }
+  found_ = nobody;
 }
 
-void local_endpoint::parse(peer& from, std::span<std::byte const> bytes, std::vector<event>& events) {
-  for (frame message; from.parser.next(bytes, message);)
+void local_endpoint::drain(peer_id of, std::vector<event>& events) {
+  tell_added(events);
+  deliver_found(events);
+  auto* from = find(of);
+  if (from == nullptr) return;
+  auto left = from->memory ? from->memory->unread() : unread_of(from->socket.get());
+  while (from != nullptr && left != 0) {
+    hold(*from, from->memory ? take_from_memory(*from) : take(*from, MSG_DONTWAIT));
+    auto const total = from->found->total;
+    left -= std::min(left, total);
+    if (!deliver(*from, events) || total == 0) return;
+  }
+}
+
+// One read, and the frames that it completes. True: there may be more.
+bool local_endpoint::receive_from(peer& from, std::vector<event>& events) {
+  hold(from, from.memory ? take_from_memory(from) : take(from, MSG_DONTWAIT));
+  bool const more = from.found->more || from.deaf;
+  return deliver(from, events) && more;
+}
+
+// What was found, and what it tells of the connection. False: the peer is no more.
+bool local_endpoint::deliver(peer& from, std::vector<event>& events) {
+  auto& bytes = *from.found;
+  parse(from, bytes, events);
+  bool const over = bytes.ended || (bytes.nothing && (from.deaf || from.ended));
+  if (!from.parser.fault().empty()) {
+    lose(from, from.parser.fault(), events);
+  } else if (from.memory && from.memory->is_broken()) {
+    lose(from, "the other side has written nonsense into the memory that is shared with it", events);
+  } else if (over && from.parser.inside_frame()) {
+    lose(from, "the connection ended in the middle of a frame", events);
+  } else if (over) {
+    lose(from, bytes.error == 0 ? "" : words(bytes.error), events);
+  } else {
+    from.found.reset();
+    found_ = nobody;
+    if (from.memory && !from.blocked) from.memory->ring();
+    if (from.memory && from.blocked) write(from);
+    return true;
+  }
+  return false;
+}
+
+void local_endpoint::parse(peer& from, taken& bytes, std::vector<event>& events) {
+  for (frame message;;) {
+    make_room_for_one(events);
+    std::span<std::byte const> left(scratch_.get() + bytes.parsed, bytes.in_scratch - bytes.parsed);
+    auto const keep = [&] { bytes.parsed = bytes.in_scratch - left.size(); };
+    try {
+      if (!from.parser.next(left, message)) return keep();
+    } catch (...) {
+      keep();
+      throw;
+    }
+    keep();
     events.push_back(event::received(from.id, std::move(message)));
+  }
 }
 
 local_endpoint::taken local_endpoint::take(peer& from, int flags) {
@@ -250,10 +326,19 @@ send_status local_endpoint::send(peer_id id, frame const& message) {
   if (to->blocked) return send_status::sent;
   if (to->unsent.has_references() || to->unsent.size() >= eager_bytes) {
     write(*to);
-    to->unsent.keep_bodies();
+    try {
+      to->unsent.keep_bodies();
+    } catch (...) {  // the body's memory is not ours any more
+      go_deaf(*to);
+      throw;
+    }
   }
-  if (!to->unsent.empty() && !std::exchange(to->collected, true)) collected_.push_back(id);
+  if (!to->unsent.empty()) collect(*to);
   return to->deaf ? send_status::gone : send_status::sent;
+}
+
+void local_endpoint::collect(peer& to) noexcept {
+  if (!std::exchange(to.collected, true)) collected_.push_back(to.id);
 }
 
 // A frame larger than the whole limit is taken when nothing else waits.
@@ -262,18 +347,24 @@ bool local_endpoint::over_limit(peer const& to, std::size_t size) const {
 }
 
 void local_endpoint::flush() {
-  for (auto const id : collected_) {
-    auto* const to = find(id);
-    if (to == nullptr) continue;
-    to->collected = false;
-    if (!to->blocked) write(*to);
+  for (auto& id : collected_) {
+    if (auto* const to = find(id)) {
+      if (!to->blocked) write(*to);
+      to->collected = false;
+    }
+    id = nobody;
   }
   collected_.clear();
 }
 
 void local_endpoint::detach() {
   for (auto const& each : peers_) {
-    if (each) each->unsent.keep_borrowed();
+    if (!each) continue;
+    try {
+      each->unsent.keep_borrowed();
+    } catch (std::bad_alloc const&) {  // the memory is about to be its owner's alone
+      go_deaf(*each);
+    }
   }
 }
 
@@ -302,20 +393,22 @@ void local_endpoint::write(peer& to) {
 }
 
 void local_endpoint::block(peer& to, bool on) {
-  if (to.memory) to.memory->want_room(on);
-  if (std::exchange(to.blocked, on) != on && !to.memory)
+  if (to.memory)
+    to.memory->want_room(on);
+  else if (to.blocked != on)
     poller_.want_write(to.socket.get(), *this, to.id, on);
+  to.blocked = on;
 }
 
 // What the other end has sent before it went can still be received.
 void local_endpoint::go_deaf(peer& to) {
-  block(to, false);
   to.deaf = true;
-  to.unsent = {};
+  to.unsent.clear();
   if (to.memory)
     wake_up(to);
   else
     mark_readable(to);
+  block(to, false);
 }
 
 // --- memory
@@ -323,11 +416,6 @@ void local_endpoint::go_deaf(peer& to) {
 bool local_endpoint::shares_memory(peer_id with) noexcept {
   auto const* const found = find(with);
   return found != nullptr && found->memory && found->memory->has_joined();
-}
-
-bool local_endpoint::has_unread(peer_id of) noexcept {
-  auto const* const found = find(of);
-  return found != nullptr && found->memory && !found->memory->is_broken() && found->memory->has_work();
 }
 
 // A peer that has nothing for us is told that we sleep: its bell is heard by the poller.
@@ -342,19 +430,19 @@ bool local_endpoint::arm(doorbell&) {
   return !pending() && awake_.empty();
 }
 
-void local_endpoint::forget_memory(peer& of) {
+void local_endpoint::forget_memory(peer& of) noexcept {
   poller_.remove(of.memory->bell());
   of.memory.reset();
 }
 
-void local_endpoint::hear_bell(peer& from) {
+void local_endpoint::hear_bell(peer& from) noexcept {
   if (!from.memory) return;
   from.memory->woken();
   wake_up(from);
 }
 
 // Its memory is to be looked at, until it knows us asleep again.
-void local_endpoint::wake_up(peer& sleeper) {
+void local_endpoint::wake_up(peer& sleeper) noexcept {
   sleeper.memory->stay_awake();
   if (!std::exchange(sleeper.awake, true)) awake_.push_back(sleeper.id);
 }
@@ -370,31 +458,13 @@ void local_endpoint::look_at_socket(peer& from) {
     forget_memory(from);
     from.blocked = false;
     mark_readable(from);
-    return write(from);
+    return collect(from);
   }
   if (count == 0 || (count < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)) {
     from.ended = true;
     poller_.remove(from.socket.get());
   }
   wake_up(from);
-}
-
-void local_endpoint::receive_from_memory(peer& from, std::vector<event>& events) {
-  auto const bytes = take_from_memory(from);
-  parse(from, {scratch_.get(), bytes.in_scratch}, events);
-  bool const over = from.ended && bytes.nothing;
-  if (!from.parser.fault().empty())
-    lose(from, from.parser.fault(), events);
-  else if (from.memory->is_broken())
-    lose(from, "the other side has written nonsense into the memory that is shared with it", events);
-  else if (over && from.parser.inside_frame())
-    lose(from, "the connection ended in the middle of a frame", events);
-  else if (over)
-    lose(from, "", events);
-  else if (from.blocked)
-    write(from);
-  else
-    from.memory->ring();
 }
 
 // The bytes leave the memory before anybody looks at them.
@@ -407,6 +477,7 @@ local_endpoint::taken local_endpoint::take_from_memory(peer& from) {
   if (!room.empty()) from.parser.direct_filled(direct);
   result.in_scratch = result.total - direct;
   result.nothing = result.total == 0;
+  result.more = true;  // who is awake is looked at again
   return result;
 }
 

@@ -24,6 +24,10 @@ namespace yonder::transport {
 //
 // Where the two ends share memory, too, the frames travel by that, and the socket only tells of the other's
 // end.
+//
+// Where memory runs out, add() and send() throw and leave no trace, and receive() throws and goes on where it
+// was when it is called again, with the events that it was given. Only a peer whose unsent bytes could not be
+// copied in time is lost.
 class local_endpoint final : public endpoint {
  public:
   explicit local_endpoint(poller& ready, limits const& bounds = {});
@@ -56,16 +60,18 @@ class local_endpoint final : public endpoint {
   // Whether the frames of this peer travel by memory.
   bool shares_memory(peer_id with) noexcept;
 
-  // Whether a memory holds more of what this peer, which is no more, has sent.
-  bool has_unread(peer_id of) noexcept;
+  // Takes what lies there of a peer whose process is no more: as much as there is now. Whoever has inherited
+  // its connection may go on to write.
+  void drain(peer_id of, std::vector<event>& events);
 
  private:
   // What one read brought: bytes to the parser's own block, bytes to scratch_, or the end.
   struct taken {
     std::size_t total = 0;
-    std::size_t in_scratch = 0;
-    bool more = false;     // the read filled all the room it had
-    bool nothing = false;  // there was nothing to read
+    std::size_t parsed = 0;      // of scratch_
+    std::size_t in_scratch = 0;  // up to here
+    bool more = false;           // the read filled all the room it had
+    bool nothing = false;        // there was nothing to read
     bool ended = false;
     int error = 0;
   };
@@ -80,7 +86,7 @@ class local_endpoint final : public endpoint {
     std::unique_ptr<channel> memory;  // null: the socket serves alone
     stream_parser parser;
     send_queue unsent;
-    std::optional<taken> found;  // and not delivered yet
+    std::optional<taken> found;  // and not delivered yet: it is found_
     bool readable = false;       // listed in readable_
     bool collected = false;      // listed in collected_
     bool blocked = false;        // the poller, or the other side, tells when it can be written
@@ -89,25 +95,33 @@ class local_endpoint final : public endpoint {
     bool awake = false;          // listed in awake_
   };
 
+  static constexpr peer_id nobody = 0;  // in a list: was served, or is no more
+
+  void make_room_in_lists();
   peer* find(peer_id id) noexcept;
-  void erase(peer_id id);
-  void mark_readable(peer& from);
+  void erase(peer_id id) noexcept;
+  void mark_readable(peer& from) noexcept;
   taken take(peer& from, int flags);
+  void hold(peer& from, taken const& bytes) noexcept;
   bool find_bytes(peer& from, int flags);
   void tell_added(std::vector<event>& events);
-  void receive_from(peer& from, std::vector<event>& events);
+  void deliver_found(std::vector<event>& events);
+  bool deliver(peer& from, std::vector<event>& events);
+  template <class Room, class Serve>
+  void serve(std::vector<peer_id>& listed, Room has_room, Serve one);
+  bool receive_from(peer& from, std::vector<event>& events);
   void lose(peer& gone, std::string reason, std::vector<event>& events);
   bool over_limit(peer const& to, std::size_t size) const;
   void write(peer& to);
   void block(peer& to, bool on);
   void go_deaf(peer& to);
   void set_wait_limit(peer const& from, std::int64_t timeout_ns);
-  void hear_bell(peer& from);
+  void hear_bell(peer& from) noexcept;
   void look_at_socket(peer& from);
-  void wake_up(peer& sleeper);
-  void forget_memory(peer& of);
-  void receive_from_memory(peer& from, std::vector<event>& events);
-  void parse(peer& from, std::span<std::byte const> bytes, std::vector<event>& events);
+  void wake_up(peer& sleeper) noexcept;
+  void collect(peer& to) noexcept;
+  void forget_memory(peer& of) noexcept;
+  void parse(peer& from, taken& bytes, std::vector<event>& events);
   taken take_from_memory(peer& from);
   void write_to_memory(peer& to);
 
@@ -116,10 +130,10 @@ class local_endpoint final : public endpoint {
   std::vector<std::unique_ptr<peer>> peers_;  // by the low half of their id
   std::vector<std::uint32_t> free_slots_;
   std::uint32_t drawn_ = 0;
+  peer_id found_ = nobody;  // the peer of which something was read and not delivered: it lies in scratch_
+  // Each has room for all peers, so that nobody is forgotten for want of memory.
   std::vector<peer_id> added_;      // and not told yet
   std::vector<peer_id> readable_;   // peers with unread bytes, or their end
-  peer_id found_ = 0;               // the peer of which poll_once() or wait() has read; 0: none
-  std::vector<peer_id> turn_;       // the readable ones of this receive()
   std::vector<peer_id> collected_;  // peers to write to at flush()
   std::vector<peer_id> awake_;      // those that do not know us asleep: their memories are to be looked at
   std::unique_ptr<std::byte[]> scratch_;

@@ -22,6 +22,28 @@ iovec part_of(std::byte const* data, std::size_t size) { return {const_cast<std:
 }  // namespace
 
 void send_queue::append(frame const& message, body_as ownerless) {
+  auto const size = size_;
+  auto const inline_size = inline_.size();
+  auto const inline_after = inline_after_;
+  auto const blocks = blocks_.size();
+  try {
+    append_whole(message, ownerless);
+  } catch (...) {
+    while (blocks_.size() != blocks) blocks_.pop_back();
+    inline_.truncate(inline_size);
+    inline_after_ = inline_after;
+    size_ = size;
+    throw;
+  }
+}
+
+void send_queue::clear() noexcept {
+  blocks_.clear();
+  inline_.clear();
+  inline_sent_ = inline_after_ = size_ = 0;
+}
+
+void send_queue::append_whole(frame const& message, body_as ownerless) {
   auto const before = inline_.size();
   append_stream_head(inline_, message);
   inline_after_ += inline_.size() - before;
@@ -46,8 +68,10 @@ void send_queue::append_inline(std::span<std::byte const> bytes) {
 }
 
 void send_queue::append_block(buffer bytes, bool body) {
-  size_ += bytes.size;
-  blocks_.push_back({std::exchange(inline_after_, 0), std::move(bytes), body});
+  auto const size = bytes.size;
+  blocks_.push_back({inline_after_, std::move(bytes), body});
+  inline_after_ = 0;
+  size_ += size;
 }
 
 std::size_t send_queue::describe(std::span<iovec> parts) const {

@@ -18,7 +18,7 @@ class send_queue {
   enum class body_as { copy, reference };
 
   // Queues a frame. Large buffers are referenced; so is a large body that has an owner, and one that has
-  // none, if wanted, until keep_bodies().
+  // none, if wanted, until keep_bodies(). A throw leaves the queue as it was.
   void append(frame const& message, body_as ownerless);
 
   // Copies what is left of referenced bodies without an owner: send() is about to return.
@@ -32,6 +32,8 @@ class send_queue {
 
   // The first `count` bytes were sent.
   void consume(std::size_t count);
+
+  void clear() noexcept;
 
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
@@ -47,6 +49,7 @@ class send_queue {
     bool is_borrowed() const noexcept { return !body && bytes.borrowed(); }
   };
 
+  void append_whole(frame const& message, body_as ownerless);
   void append_inline(std::span<std::byte const> bytes);
   void append_block(buffer bytes, bool body);
   std::size_t consume_inline(std::size_t count);

@@ -38,9 +38,11 @@ std::size_t lead_size_of(std::span<std::byte const> prefix) {
   return stream_prefix_size + buffer_count_of(prefix) * buffer_size_width + core::header_size;
 }
 
+// A throw leaves the bytes where they are.
 buffer own(byte_buffer&& bytes) {
   if (bytes.empty()) return {};
-  auto const owner = std::make_shared<byte_buffer>(std::move(bytes));
+  auto const owner = std::make_shared<byte_buffer>();
+  *owner = std::move(bytes);
   return {owner->data(), owner->size(), owner};
 }
 
@@ -108,6 +110,8 @@ bool stream_parser::begin_blocks() {
                   " bytes");
     left -= size;
   }
+  block_sizes_.reserve(1 + buffer_count_of(lead_));  // all of them are there, or none
+  partial_.buffers.reserve(buffer_count_of(lead_));
   block_sizes_.push_back(inline_size_of(lead_) - core::header_size);
   for (std::size_t i = 0; i < buffer_count_of(lead_); ++i)
     block_sizes_.push_back(load_le<std::uint64_t>(lead_, stream_prefix_size + i * buffer_size_width));
@@ -135,13 +139,13 @@ void stream_parser::make_room(std::size_t count) {
 }
 
 bool stream_parser::close_block() {
-  auto block = std::exchange(open_, {});
   if (block_ != 0) {
-    partial_.buffers.push_back(own(std::move(block)));
-    return true;
+    partial_.buffers.push_back(own(std::move(open_)));
+  } else {
+    if (!check_inline_part()) return false;
+    partial_.body = std::move(open_);
   }
-  partial_.body = std::move(block);
-  return check_inline_part();
+  return true;
 }
 
 // The checksum covers the header, which lies in the lead, and the metadata, which begins the body.
@@ -149,7 +153,7 @@ bool stream_parser::check_inline_part() {
   auto const head = lead_.bytes().last(core::header_size);
   std::size_t const metadata_size = load_le<std::uint32_t>(head, metadata_size_offset);
   auto part = byte_buffer::copy_of(head);
-  part.append(partial_.body.data(), std::min(metadata_size, partial_.body.size()));
+  part.append(open_.data(), std::min(metadata_size, open_.size()));
   return check(part, partial_.head, buffer_count_of(lead_));
 }
 

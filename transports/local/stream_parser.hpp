@@ -29,7 +29,7 @@ class stream_parser {
   explicit stream_parser(limits const& bounds) : bounds_(bounds) {}
 
   // Takes bytes from the front of `bytes` until a frame is whole (true) or they are used up (false). After a
-  // fault nothing more is taken.
+  // fault nothing more is taken. After a throw it goes on with what was left of them.
   bool next(std::span<std::byte const>& bytes, frame& message);
 
   // Why the bytes are no frames, in words; empty while they are.

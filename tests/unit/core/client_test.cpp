@@ -298,8 +298,10 @@ TEST_CASE("shutdown completes every call and says bye") {
   client.welcome(3);
   client.submit();
   client.out.clear();
-  client.core.shutdown(client.now, client.out);
-  CHECK(client.completed().size() == 1);
+  client.core.shutdown(client.now, "the program goes home", client.out);
+  auto const completed = client.completed();
+  REQUIRE(completed.size() == 1);
+  CHECK(completed[0]->result.error().message.starts_with("the program goes home"));
   CHECK(std::get<out::send>(client.out[0]).head.type == frame_type::bye);
   CHECK(client.core.next_deadline() == never);
 }

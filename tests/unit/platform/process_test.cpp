@@ -5,13 +5,43 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdarg>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "src/platform/fork.hpp"
+
+namespace {
+char const* accounting = nullptr;  // what the system says of how it keeps account of memory; null: as it is
+bool has_memory = true;
+}  // namespace
+
+extern "C" int open(char const* name, int flags, ...) {
+  if (accounting != nullptr && std::string_view(name) == "/proc/sys/vm/overcommit_memory") {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0 || ::write(ends[1], accounting, 1) != 1) return -1;
+    ::close(ends[1]);
+    return ends[0];
+  }
+  va_list more;
+  va_start(more, flags);
+  auto const mode = va_arg(more, mode_t);
+  va_end(more);
+  return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, name, flags, mode));
+}
+
+extern "C" int fallocate(int fd, int mode, off_t offset, off_t size) {
+  if (has_memory) return static_cast<int>(::syscall(SYS_fallocate, fd, mode, offset, size));
+  errno = ENOSPC;
+  return -1;
+}
 
 namespace yonder::platform {
 namespace {
@@ -67,6 +97,35 @@ TEST_CASE("a program that is not there is named") {
   } catch (std::system_error const& error) {
     CHECK(std::string(error.what()) == "'no-such-program': No such file or directory");
   }
+}
+
+// Else whoever touches it first ends by SIGBUS.
+TEST_CASE(
+    "where the system keeps account of memory, shared memory that it has none for is refused, in words") {
+  constexpr std::size_t size = 1 << 20;
+  auto const bytes_of = [](unique_fd const& memory) {
+    struct stat about {};
+    REQUIRE(::fstat(memory.get(), &about) == 0);
+    return static_cast<std::size_t>(about.st_blocks) * 512;
+  };
+  accounting = "0";
+  CHECK(bytes_of(sealed_memory(size)) == 0);
+  accounting = "2";
+  CHECK(bytes_of(sealed_memory(size)) == size);
+  CHECK(bytes_of(anonymous_memory(size)) == size);
+  has_memory = false;
+  std::string said;
+  try {
+    sealed_memory(size);
+  } catch (std::system_error const& error) {
+    said = error.what();
+  }
+  has_memory = true;
+  accounting = nullptr;
+  CHECK(
+      said ==
+      "fallocate, because the system has promised all of its memory (vm.overcommit_memory): No space left on "
+      "device");
 }
 
 TEST_CASE("a child's end is seen, and how it came") {

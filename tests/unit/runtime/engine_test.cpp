@@ -130,24 +130,26 @@ detail::call_ref submit(detail::engine& engine, detail::departure when) {
   return engine.submit(entry, {}, std::move(call), when);
 }
 
-errc outcome_with(int failures) {
+error_details outcome_with(int failures) {
   auto const engine = engine_over(std::make_unique<failing>(failures));
   auto const state = submit(*engine, detail::departure::awaited);
   engine->wait(*state);
   engine->stop();
   REQUIRE(state->failure != nullptr);
-  return state->failure->details.code;
+  return state->failure->details;
 }
 
 }  // namespace
 
 TEST_CASE("a throw in a turn leaves the engine usable: the next one may lead, and calls end") {
-  CHECK(outcome_with(0) == errc::unauthorized);
-  CHECK(outcome_with(3) == errc::unauthorized);
+  CHECK(outcome_with(0).code == errc::unauthorized);
+  CHECK(outcome_with(3).code == errc::unauthorized);
 }
 
 TEST_CASE("where every turn throws, calls end in words instead of never") {
-  CHECK(outcome_with(1'000'000) == errc::disconnected);
+  auto const how = outcome_with(1'000'000);
+  CHECK(how.code == errc::disconnected);
+  CHECK(how.message == "the runtime cannot go on: std::bad_alloc");
 }
 
 TEST_CASE("calls that nobody waits for yet leave by themselves, also while the housekeeper sleeps") {

@@ -169,6 +169,28 @@ TEST_CASE("where the other end does not join, the socket serves alone, also what
   w.next(parent, kind::lost);
 }
 
+TEST_CASE("of one that has gone all is taken that lies there, which several reads take") {
+  for (bool const with_memory : {true, false}) {
+    CAPTURE(with_memory);
+    driven parent, gone;
+    socket_pair sockets;
+    auto made = channel::make();
+    auto const peer =
+        parent.endpoint.add(std::move(sockets.one), with_memory ? std::move(made.ours) : nullptr);
+    auto const to_parent = gone.endpoint.add(std::move(sockets.other),
+                                             with_memory ? channel::join(std::move(made.theirs)) : nullptr);
+    std::uint64_t const count = with_memory ? 45 : 8;  // that find room
+    for (std::uint64_t i = 0; i < count; ++i)
+      REQUIRE(gone.endpoint.send(to_parent, make_frame(i, 20'000)) == send_status::sent);
+    gone.endpoint.flush();
+    std::vector<event> events;
+    parent.endpoint.drain(peer, events);
+    REQUIRE(events.size() == 1 + count);
+    CHECK(events[0].what == kind::connected);
+    for (std::uint64_t i = 0; i < count; ++i) CHECK(same(events[1 + i].message, make_frame(i, 20'000)));
+  }
+}
+
 TEST_CASE("nonsense in the memory is the loss of its writer, in words") {
   auto const offset = [](std::uint32_t by) { return transport::ring_capacity + by; };
   for (auto const& spoil : std::vector<std::function<void(channel_page&)>>{

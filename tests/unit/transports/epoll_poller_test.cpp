@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 
 #include <functional>
+#include <new>
+#include <set>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -149,6 +151,32 @@ TEST_CASE("handlers may add many descriptors while they are called") {
     }
   }
   CHECK(told == added.size());
+}
+
+TEST_CASE("a handler that throws takes nothing from anybody: edges, too, are told by the next round") {
+  epoll_poller poller;
+  epoll_poller outer;  // of a loop of the program's own
+  recorder handler;
+  recorder of_outer;
+  socket_pair pairs[3];
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    poller.add_edge(pairs[i].near.get(), handler, i);
+    pairs[i].fill();
+  }
+  outer.add(poller.descriptor(), of_outer, 0);
+  int throws = 2;
+  std::set<std::uint64_t> told;
+  handler.then = [&](std::uint64_t token) {
+    if (told.size() == 1 && throws-- > 0) throw std::bad_alloc();
+    told.insert(token);
+  };
+  CHECK_THROWS_AS(poller.wait(long_ns), std::bad_alloc);
+  CHECK(outer.poll(long_ns));
+  CHECK_THROWS_AS(poller.wait(long_ns), std::bad_alloc);
+  CHECK(poller.wait(long_ns) == 2);
+  CHECK(told.size() == 3);
+  poller.wait(0);
+  CHECK_FALSE(poller.poll(0));
 }
 
 TEST_CASE("ring() ends a wait, from another thread too, and one that has not begun") {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <system_error>
 #include <thread>
 
@@ -17,6 +18,7 @@
 namespace {
 std::atomic<int> sends{0};
 std::atomic<int> receives{0};
+std::function<void()> at_each_read = [] {};  // of recv()
 }  // namespace
 
 // Count the system calls that the endpoint makes.
@@ -26,6 +28,7 @@ extern "C" ssize_t sendmsg(int fd, msghdr const* message, int flags) {
 }
 extern "C" ssize_t recv(int fd, void* to, std::size_t size, int flags) {
   ++receives;
+  at_each_read();
   return ::syscall(SYS_recvfrom, fd, to, size, flags, nullptr, nullptr);
 }
 extern "C" ssize_t recvmsg(int fd, msghdr* message, int flags) {
@@ -247,6 +250,21 @@ TEST_CASE("random bytes never do anything but end the connection") {
     v.other.reset();
     CHECK_FALSE(v.lost().empty());
   }
+}
+
+TEST_CASE("of one that has gone so much is taken as lies there, however much its heirs go on to write") {
+  victim v;
+  for (std::uint64_t i = 0; i < 3; ++i) v.write(make_frame(i));
+  std::uint64_t written = 3;
+  at_each_read = [&] {
+    if (written < 100) v.write(make_frame(written++));
+  };
+  std::vector<event> events;
+  v.endpoint.drain(v.peer, events);
+  at_each_read = [] {};
+  CHECK(written == 4);
+  CHECK(events.size() == 4);
+  for (std::uint64_t i = 0; i < 4; ++i) CHECK(same(events.at(i).message, make_frame(i)));
 }
 
 TEST_CASE("sending to a peer that has gone says gone, and its last words are still heard") {
