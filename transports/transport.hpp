@@ -82,6 +82,14 @@ class endpoint : public ready_handler {
   // true.
   virtual bool wait(std::int64_t /*timeout_ns*/) { return false; }
 
+  // Asked before every sleep, by the thread that receives: whether looking can replace some of it, because
+  // there are peers that can be looked at, and nothing else is urgent. Until unwatch(), look() needs no lock,
+  // and meanwhile others may call everything but receive(), poll_once() and arm().
+  virtual bool watch() { return false; }
+  virtual void unwatch() noexcept {}
+  // Whether something has come since watch().
+  virtual bool look() const noexcept { return false; }
+
   // Sends, or queues what the peer does not take at once. `full`: past the peer's queue limit, nothing was
   // taken. May keep what has an owner until it is sent, and borrowed buffers until detach(), but never a body
   // without an owner. Frames may be collected until flush().

@@ -34,6 +34,10 @@ class leadership {
   }
   void unfollow() noexcept { --followers_; }
   [[nodiscard]] bool is_taken() const noexcept { return leader_ != leader::none; }
+  // One thread waits for calls, and it leads.
+  [[nodiscard]] bool led_by_only_caller() const noexcept {
+    return leader_ == leader::caller && callers_ == 1;
+  }
   [[nodiscard]] bool is_followed() const noexcept { return followers_ != 0; }
 
   // The turn is over, or it threw.

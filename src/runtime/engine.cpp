@@ -14,6 +14,7 @@
 #include "src/platform/thread.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/exceptions.hpp"
+#include "src/runtime/look.hpp"
 #include "src/runtime/send_result.hpp"
 #include "src/runtime/snapshot.hpp"
 
@@ -389,13 +390,19 @@ void engine::hand_over() {
 // Sends what is to be sent, sleeps until something happens or `until`, and deals with it.
 void engine::turn(lock& held, std::int64_t until) {
   flush();
+  bool const waits_for_workers_only =
+      lead_.led_by_only_caller() && pool_ && listener_ == nullptr && uplink_ == nullptr;
+  bool const came = waits_for_workers_only && runtime_detail::look(pool_->endpoint(), spin_, held);
   due_ = next_deadline();
+  if (came) return take_what_came();
   auto const wake_at = arm() ? std::min(until, due_) : 0;
   lead_.fall_asleep(wake_at);
   held.unlock();
-  poller_->poll(wake_at == core::never ? -1 : std::max<std::int64_t>(0, wake_at == 0 ? 0 : wake_at - now()));
+  auto const begin = now();
+  poller_->poll(wake_at == core::never ? -1 : std::max<std::int64_t>(0, wake_at == 0 ? 0 : wake_at - begin));
   held.lock();
   take_what_came();
+  if (wake_at != 0) spin_.slept(time_ - begin);
 }
 
 void engine::take_what_came() {
@@ -433,17 +440,6 @@ bool engine::arm() {
   bool const listener = !listener_ || listener_->arm(*poller_);
   bool const uplink = !uplink_ || uplink_->arm(*poller_);
   return pool && listener && uplink;
-}
-
-// What many calls took goes back to the system a moment after they have gone.
-void engine::trim_heap_if_due(lock& held) {
-  constexpr auto delay = 200 * core::millisecond;
-  if (heap_fell_.exchange(false, std::memory_order_relaxed)) trim_at_ = now() + delay;
-  if (trim_at_ == core::never || trim_at_ > now()) return;
-  trim_at_ = core::never;
-  held.unlock();
-  platform::trim_heap();
-  held.lock();
 }
 
 void engine::let_go(std::size_t calls) noexcept {

@@ -21,6 +21,7 @@
 #include "src/driver/leadership.hpp"
 #include "src/driver/outbox.hpp"
 #include "src/driver/pack_size.hpp"
+#include "src/driver/spinning.hpp"
 #include "src/platform/fork.hpp"
 #include "src/platform/loop_hook.hpp"
 #include "src/platform/poller.hpp"
@@ -253,6 +254,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::unique_ptr<transport::endpoint> uplink_;
 
   driver::leadership lead_;
+  driver::spinning spin_;
   runtime_detail::endurance endurance_;
   core::intrusive_list<follower, engine> followers_;  // each on the stack of a thread that waits
   char broken_by_[256] = "";                          // why nothing is driven any more; empty: it is

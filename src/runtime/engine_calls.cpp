@@ -304,4 +304,15 @@ core::call_id engine::id_of(call_state const& call) {
   return call.pack->id_of(call);
 }
 
+// What many calls took goes back to the system a moment after they have gone.
+void engine::trim_heap_if_due(lock& held) {
+  constexpr auto delay = 200 * core::millisecond;
+  if (heap_fell_.exchange(false, std::memory_order_relaxed)) trim_at_ = now() + delay;
+  if (trim_at_ == core::never || trim_at_ > now()) return;
+  trim_at_ = core::never;
+  held.unlock();
+  platform::trim_heap();
+  held.lock();
+}
+
 }  // namespace yonder::detail

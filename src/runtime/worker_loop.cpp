@@ -19,6 +19,7 @@
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/exceptions.hpp"
+#include "src/runtime/look.hpp"
 #include "src/runtime/registry.hpp"
 #include "src/runtime/send_result.hpp"
 #include "src/runtime/supervisor.hpp"
@@ -525,22 +526,22 @@ void worker_loop::flush() {
 
 void worker_loop::turn(lock& held) {
   flush();
+  bool const came = crew_.empty() && look(*connection_, spin_, held);
   due_time_ = next_deadline();
-  if (connection_->arm(*poller_)) sleep(held);
+  if (!came && connection_->arm(*poller_)) sleep(held);
   take_events();
   carry_out();
 }
 
 void worker_loop::sleep(lock& held) {
-  auto const left = due_time_ == core::never ? -1 : std::max<core::duration>(0, due_time_ - now());
+  auto const begin = now();
+  auto const left = due_time_ == core::never ? -1 : std::max<core::duration>(0, due_time_ - begin);
   bool const reads_directly = connection_->can_wait() && crew_.empty();
   held.unlock();
-  if (reads_directly)
-    connection_->wait(left);
-  else
-    poller_->poll(left);
+  reads_directly ? connection_->wait(left) : poller_->poll(left);
   held.lock();
   if (!reads_directly) poller_->dispatch();
+  spin_.slept(now() - begin);
 }
 
 void worker_loop::take_events() {

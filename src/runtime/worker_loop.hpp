@@ -21,6 +21,7 @@
 #include "src/driver/leadership.hpp"
 #include "src/driver/outbox.hpp"
 #include "src/driver/serving.hpp"
+#include "src/driver/spinning.hpp"
 #include "src/platform/event_counter.hpp"
 #include "src/platform/fork.hpp"
 #include "src/platform/poller.hpp"
@@ -165,6 +166,7 @@ class worker_loop : private attempt_streams::host {
   driver::serving turns_;
   core::time_point served_ = 0;  // when the last attempt of this thread's ended
   driver::outbox outbox_;
+  driver::spinning spin_;
   endurance endurance_;
   driver::agenda<transport::event> events_;
   std::unique_ptr<transport::endpoint> connection_;

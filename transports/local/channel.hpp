@@ -74,6 +74,9 @@ class channel {
 
   // Where there is none: the other side wakes this one once half of the ring is free.
   void want_room(bool on) { side_.want_room(on); }
+  // For whoever looks without the lock of those who read and write: a position, and whether there is more.
+  std::uint32_t taken() const noexcept { return side_.taken(); }
+  bool wrote_past(std::uint32_t taken) const noexcept { return side_.wrote_past(taken); }
   // There is something to read, or the room that was wanted.
   bool has_work() { return side_.has_work(); }
 

@@ -136,6 +136,24 @@ bool local_endpoint::wait(std::int64_t timeout_ns) {
   return find_bytes(**only, timeout_ns == 0 ? MSG_DONTWAIT : 0);
 }
 
+// What comes by a socket, or waits for room, is noticed by the poller only.
+bool local_endpoint::watch() {
+  constexpr std::size_t most = 8;  // beyond, looking takes too long
+  bool all = !pending();
+  for (auto const& each : peers_) {
+    if (each == nullptr) continue;
+    all = all && !each->blocked && !each->ended && !each->deaf && watched_.size() < most;
+    if (all && each->memory) watched_.push_back({each->memory, each->memory->taken()});
+  }
+  if (!all) watched_.clear();
+  return !watched_.empty();
+}
+
+bool local_endpoint::look() const noexcept {
+  return std::any_of(watched_.begin(), watched_.end(),
+                     [](watched const& one) { return one.memory->wrote_past(one.taken); });
+}
+
 bool local_endpoint::find_bytes(peer& from, int flags) {
   auto const bytes = take(from, flags);
   if (bytes.nothing) return false;

@@ -48,6 +48,9 @@ class local_endpoint final : public endpoint {
   bool arm(doorbell&) override;
   bool can_wait() const noexcept override;
   bool wait(std::int64_t timeout_ns) override;
+  bool watch() override;
+  void unwatch() noexcept override { watched_.clear(); }
+  bool look() const noexcept override;
   send_status send(peer_id to, frame const& message) override;
   void flush() override;
   void detach() override;
@@ -77,13 +80,13 @@ class local_endpoint final : public endpoint {
   };
 
   struct peer {
-    peer(peer_id number, platform::unique_fd connection, std::unique_ptr<channel> shared,
+    peer(peer_id number, platform::unique_fd connection, std::shared_ptr<channel> shared,
          limits const& bounds)
         : id(number), socket(std::move(connection)), memory(std::move(shared)), parser(bounds) {}
 
     peer_id id;
     platform::unique_fd socket;
-    std::unique_ptr<channel> memory;  // null: the socket serves alone
+    std::shared_ptr<channel> memory;  // null: the socket serves alone
     stream_parser parser;
     send_queue unsent;
     std::optional<taken> found;  // and not delivered yet: it is found_
@@ -98,6 +101,12 @@ class local_endpoint final : public endpoint {
   static constexpr peer_id nobody = 0;  // in a list: was served, or is no more
 
   void make_room_in_lists();
+  // A memory, and how much of it was taken. It stays mapped, whatever becomes of the peer meanwhile.
+  struct watched {
+    std::shared_ptr<channel const> memory;
+    std::uint32_t taken;
+  };
+
   peer* find(peer_id id) noexcept;
   void erase(peer_id id) noexcept;
   void mark_readable(peer& from) noexcept;
@@ -136,6 +145,7 @@ class local_endpoint final : public endpoint {
   std::vector<peer_id> readable_;   // peers with unread bytes, or their end
   std::vector<peer_id> collected_;  // peers to write to at flush()
   std::vector<peer_id> awake_;      // those that do not know us asleep: their memories are to be looked at
+  std::vector<watched> watched_;    // between watch() and unwatch(): of the thread that receives
   std::unique_ptr<std::byte[]> scratch_;
   std::int64_t wait_limit_ms_ = -1;
 };

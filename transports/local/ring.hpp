@@ -68,6 +68,10 @@ class ring_side {
     return count;
   }
   [[nodiscard]] number taken() const { return taken_; }
+  // Whether `taken` bytes, as of taken(), are not all that the other side has written. Any thread.
+  [[nodiscard]] bool wrote_past(number taken) const {
+    return other_.written.load(std::memory_order_relaxed) != taken;
+  }
   // They were copied, and will not be looked at again.
   void take(number count) {
     taken_ += count;

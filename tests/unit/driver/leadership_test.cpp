@@ -14,6 +14,18 @@ using driver::mishaps;
 using chore = driver::leadership::chore::kind;
 using heir = driver::leadership::heir;
 
+TEST_CASE("one who waits alone and leads is the only caller") {
+  leadership lead;
+  lead.arrive();
+  CHECK_FALSE(lead.led_by_only_caller());
+  REQUIRE(lead.lead());
+  CHECK(lead.led_by_only_caller());
+  lead.arrive();
+  CHECK_FALSE(lead.led_by_only_caller());
+  lead.depart();
+  CHECK(lead.led_by_only_caller());
+}
+
 TEST_CASE("one thread leads at a time, and hands over when it leaves") {
   leadership lead;
   lead.arrive();

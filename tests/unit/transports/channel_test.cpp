@@ -43,7 +43,7 @@ bool can_be_written(platform::unique_fd const& memory) {
   return at != MAP_FAILED;
 }
 
-// One end and its driver, which sleeps on words where it can.
+// One end and its driver, which looks for a moment before every other sleep.
 class driven {
  public:
   platform::epoll_poller poller;
@@ -52,8 +52,13 @@ class driven {
   // Turns until `done`, which is asked about every event.
   void run(std::function<bool(event&)> const& done) {
     std::vector<event> events;
-    for (;;) {
+    for (bool looks = false;; looks = !looks) {
       endpoint.flush();
+      if (looks && endpoint.watch()) {
+        for (int i = 0; i < 1'000 && !endpoint.look(); ++i) {
+        }
+        endpoint.unwatch();
+      }
       poller.wait(endpoint.arm(poller) ? 30'000'000'000 : 0);
       endpoint.receive(events, 100);
       for (auto& one : events)
@@ -189,6 +194,48 @@ TEST_CASE("of one that has gone all is taken that lies there, which several read
     CHECK(events[0].what == kind::connected);
     for (std::uint64_t i = 0; i < count; ++i) CHECK(same(events[1 + i].message, make_frame(i, 20'000)));
   }
+}
+
+TEST_CASE("who looks sees what is written, whatever becomes of the peer meanwhile") {
+  world w;
+  local_endpoint parent(w.poller), child(w.poller);
+  w.drive(parent);
+  w.drive(child);
+  socket_pair sockets;
+  auto made = channel::make();
+  auto const to_child = parent.add(std::move(sockets.one), std::move(made.ours));
+  auto const to_parent = child.add(std::move(sockets.other), channel::join(std::move(made.theirs)));
+  w.next(parent, kind::connected);
+  w.next(child, kind::connected);
+
+  REQUIRE(parent.watch());
+  CHECK_FALSE(parent.look());
+  child.send(to_parent, make_frame(1));
+  child.flush();
+  CHECK(parent.look());
+  parent.close(to_child);
+  CHECK(parent.look());
+  parent.unwatch();
+  CHECK_FALSE(parent.watch());  // nobody is there
+}
+
+TEST_CASE("nobody looks while something waits for room, or where no memory is shared") {
+  world w;
+  local_endpoint parent(w.poller);
+  socket_pair plain, shared;
+  auto const alone = parent.add(std::move(plain.one));
+  CHECK_FALSE(parent.watch());
+  auto made = channel::make();
+  auto const to_child = parent.add(std::move(shared.one), std::move(made.ours));
+  auto const child = channel::join(std::move(made.theirs));
+  std::vector<event> events;
+  parent.receive(events, 10);
+  CHECK(parent.watch());
+  parent.unwatch();
+  parent.send(to_child, make_frame(1, 2 * transport::ring_capacity));
+  parent.flush();
+  CHECK_FALSE(parent.watch());
+  parent.close(alone);
 }
 
 TEST_CASE("nonsense in the memory is the loss of its writer, in words") {
