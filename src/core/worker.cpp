@@ -39,6 +39,7 @@ struct worker::state final : session_user {
   duration item_time = never;  // and how long its items run
   bool exited = false;
   bool draining = false;
+  bool has_lost_session = false;  // and nobody has asked yet
   bool said_drain = false;
   bool hub_drained = false;  // the hub has said that it assigns nothing more
   time_point linger_until = never;
@@ -367,6 +368,7 @@ struct worker::state final : session_user {
 
   // The hub has fenced the session: nothing that was assigned in it counts any more.
   void session_lost(time_point now, std::string_view, outputs& out) override {
+    has_lost_session = true;
     config.concurrency = said_concurrency;  // a hub that knows nothing of allow()
     waiting.clear();
     results.clear();
@@ -449,6 +451,7 @@ void worker::takes(time_point now, attempt_key const& key, stream_level const& l
   state_->say(now, key, make_stream_credit(level), out);
 }
 
+bool worker::lost_session() noexcept { return std::exchange(state_->has_lost_session, false); }
 void worker::allow(std::uint32_t concurrency) { state_->config.concurrency = concurrency; }
 
 void worker::finished(time_point now, attempt_key const& key, std::span<std::uint32_t const> sizes,

@@ -75,6 +75,9 @@ class worker {
   void tick(time_point now, outputs& out);
   time_point next_deadline() const;
 
+  // True once after the hub has fenced the session: what it has had this worker make is nobody's any more.
+  bool lost_session() noexcept;
+
   std::string const& trouble() const;  // why no hub was reached, the last time; empty once one was
   bool idle() const;                   // nothing runs, nothing waits
   std::size_t queued() const;          // attempts that wait

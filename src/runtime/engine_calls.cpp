@@ -5,6 +5,7 @@
 
 #include "src/core/metadata.hpp"
 #include "src/core/service_order.hpp"
+#include "src/platform/heap.hpp"
 #include "src/platform/process.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"

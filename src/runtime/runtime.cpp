@@ -251,7 +251,7 @@ bool is_final(errc code) noexcept {
   tell_of_silence(*loop, address, tries);
   auto const end = loop->run();
   if (!end.clean) say(std::string(to_string(end.code)) + ": " + end.reason);
-  if (end.clean || is_final(end.code)) end_for_good();
+  if (end.clean ? loop->told_to_end() : is_final(end.code)) end_for_good();
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

@@ -142,6 +142,8 @@ core::out::exit worker_loop::run() {
     auto const next = turns_.next();
     if (next == step::leave) break;
     survive(held, [&] {
+      if (leaves_service_ && turns_.runs()) return turn(held);
+      if (leaves_service_) return dismiss(held);
       switch (next) {
         case step::run: return run_next(held);
         case step::refuse: return endurance_.once([&] { refuse(turns_.take()); });
@@ -151,6 +153,7 @@ core::out::exit worker_loop::run() {
   }
   survive(held, [&] { flush(); });
   end_crew(held);
+  leaving_ = true;
   held.unlock();
   leave_service();
   return *turns_.exit();
@@ -221,6 +224,7 @@ void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work
       entered(work);
     } catch (std::exception const&) {  // no threads for its crew: nothing stands
       on.error = failure_of_current_exception(config_.max_result_bytes);
+      leaves_service_ = true;
     }
   report(on, time, work.key, work.items);
   on.streams.end();
@@ -415,88 +419,6 @@ void worker_loop::report_value(detail::encoded&& result, std::int64_t time, core
   core_.finished(time, key, std::move(value), due_.items());
 }
 
-// --- a service, and calls at the same time
-
-// What the hub's own call has made stands; its metadata say how it is to be used.
-void worker_loop::entered(core::out::run const& work) {
-  core::call_message said;
-  core::requirements needs;
-  if (work.function == core::leave_service) return core_.allow(1);
-  if (!core::read_call(work.message.metadata(), said) || said.requirements.empty() ||
-      !core::decode_requirements(std::as_bytes(std::span(said.requirements)), needs))
-    return;
-  exit_timeout_ = needs.exit_timeout;
-  if (needs.concurrency == 1) return;
-  make_crew(needs.concurrency);
-  core_.allow(needs.concurrency);
-}
-
-void worker_loop::make_crew(std::uint32_t size) {
-  crew_.reserve(size);
-  while (crew_.size() < size) {
-    auto made = std::make_unique<lane>(*this);
-    made->thread = platform::start_thread("yonder-call", [this, one = made.get()] { work_in_crew(*one); });
-    crew_.push_back(std::move(made));
-  }
-}
-
-// The core runs no more at once than there are lanes: one is free.
-void worker_loop::hand_over(core::out::run&& work) {
-  auto const free = std::find_if(crew_.begin(), crew_.end(), [](auto const& one) { return !one->work; });
-  auto& chosen = **free;
-  chosen.context.begin(work.key);
-  chosen.streams.begin(work);
-  if (abandoned_.load()) chosen.context.request_stop();
-  publish(work);
-  chosen.work.emplace(std::move(work));
-  chosen.wakes.notify_one();
-}
-
-void worker_loop::work_in_crew(lane& own) {
-  lock held(mutex_);
-  for (;;) {
-    own.wakes.wait(held, [&] { return own.work || crew_ends_; });
-    if (!own.work) return;
-    held.unlock();
-    run_task(own, *own.work);
-    held.lock();
-    survive(held, [&] {
-      endurance_.once([&] {
-        auto const work = std::move(*own.work);
-        own.work.reset();
-        settle(own, now(), work);
-      });
-      flush();
-    });
-    poller_->ring();
-  }
-}
-
-// Waits for what still runs, unless the process may end around it.
-void worker_loop::end_crew(lock& held) {
-  if (crew_.empty()) return;
-  if (turns_.leaves_now() && turns_.runs()) leave_process();
-  crew_ends_ = true;
-  for (auto& one : crew_) one->wakes.notify_one();
-  held.unlock();
-  for (auto& one : crew_) one->thread.join();
-  held.lock();
-}
-
-// Destroys what the worker has made. A process that this keeps for too long ends.
-void worker_loop::leave_service() noexcept {
-  if (service_.empty()) return;
-  if (config_.own_process && exit_timeout_ != 0) try {
-      platform::start_thread("yonder-exit", [time = exit_timeout_] {
-        std::this_thread::sleep_for(std::chrono::nanoseconds(time));
-        say("the service did not end within its exit_timeout");
-        ::_exit(EXIT_FAILURE);
-      }).detach();
-    } catch (std::exception const&) {  // without a thread nobody watches it
-    }
-  service_.clear();
-}
-
 void worker_loop::request_stop(core::attempt_key const& key) noexcept {
   if (crew_.empty()) return stop(own_);
   for (auto& one : crew_)
@@ -551,6 +473,7 @@ void worker_loop::take_events() {
   events_.work_off([&](transport::event& event) { endurance_.once([&] { take_event(time, event); }); });
   if (due_time_ <= time) endurance_.once([&] { core_.tick(time, due_.items()); });
   flush_streams(time);
+  if (core_.lost_session() && (turns_.runs() || !service_.empty() || !crew_.empty())) leaves_service_ = true;
   if (abandoned_.load()) exit({.clean = false, .reason = "abandoned"});
 }
 
@@ -633,6 +556,7 @@ void worker_loop::watch() {
 // SIGTERM: the core says what is left to do. The thread that serves may sleep in a read, and not hear of it.
 void worker_loop::drain_if_told() {
   if (!config_.own_process || !termination.requested.exchange(false)) return;
+  told_to_end_ = true;
   auto const time = now();
   endurance_.once([&] {
     close_row(time);
@@ -640,7 +564,7 @@ void worker_loop::drain_if_told() {
   });
   carry_out();
   flush();
-  if (turns_.leaves_now()) leave_process();
+  if (turns_.leaves_now() && !leaving_) leave_process();
 }
 
 // A tick of the watchdog; SIGTERM is let in, as the program may have blocked it everywhere else.
@@ -692,7 +616,7 @@ void worker_loop::leave_process() noexcept {
   } catch (std::exception const&) {  // the process ends, whatever is left unsent
   }
   if (!turns_.runs()) leave_service();
-  if (turns_.exit()->clean) end_for_good();
+  if (turns_.exit()->clean && told_to_end_) end_for_good();
   ::_exit(turns_.exit()->clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

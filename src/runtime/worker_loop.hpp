@@ -70,6 +70,10 @@ class worker_loop : private attempt_streams::host {
   // Serves until the hub lets this worker go or is gone. Returns why.
   core::out::exit run();
 
+  // After run(): whether SIGTERM had asked for the end. A worker that ends of its own will, as where its
+  // service is not healthy any more, is replaced by whoever watches it.
+  bool told_to_end() const noexcept { return told_to_end_; }
+
   // Any thread: whether the hub has ever said anything.
   bool heard() const noexcept { return heard_.load(std::memory_order_relaxed); }
 
@@ -114,6 +118,7 @@ class worker_loop : private attempt_streams::host {
   void hand_over(core::out::run&& work);
   void work_in_crew(lane& own);
   void end_crew(lock& held);
+  void dismiss(lock& held);
   void leave_service() noexcept;
   void refuse(core::out::run const& work);
   void take_back(lock& held);
@@ -190,6 +195,7 @@ class worker_loop : private attempt_streams::host {
   lane own_{*this};
   std::vector<std::unique_ptr<lane>> crew_;  // where a service takes several calls at once
   bool crew_ends_ = false;
+  bool leaves_service_ = false;  // what is left of one goes as soon as nothing runs
   row row_;
   bool left_behind_ = false;  // the last item of the row that began: its outcome is in own_
 
@@ -197,6 +203,8 @@ class worker_loop : private attempt_streams::host {
   std::atomic<bool> watchdog_asleep_{false};
   std::atomic<bool> abandoned_{false};
   std::atomic<bool> heard_{false};
+  bool told_to_end_ = false;
+  bool leaving_ = false;     // run() is behind its last task
   bool stopping_ = false;    // the watchdog
   bool taken_over_ = false;  // the watchdog reads the connection
   std::condition_variable given_back_;

@@ -20,12 +20,28 @@ class remote_counter {
   int count_;
 };
 
+// The same, for several callers at once.
+class remote_crew {
+ public:
+  remote_crew() : process_(static_cast<int>(::getpid())) {}
+  int process() const { return process_; }
+
+  static constexpr unsigned concurrency = 4;
+
+ private:
+  int process_;
+};
+
 namespace task {
 
 inline constexpr yonder::service<remote_counter(int)> remote_counters{
     {.scaledown_window = std::chrono::milliseconds(20)}};
 inline constexpr yonder::method<&remote_counter::next> next_count;
 inline constexpr yonder::method<&remote_counter::process> counting_process;
+
+inline constexpr yonder::service<remote_crew()> remote_crews{
+    {.scaledown_window = std::chrono::milliseconds(20)}};
+inline constexpr yonder::method<&remote_crew::process> crew_process;
 
 }  // namespace task
 }  // namespace e2e

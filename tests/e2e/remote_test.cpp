@@ -205,6 +205,49 @@ TEST_CASE(
   CHECK(task::next_count.on(task::remote_counters(50)).on(client).remote() == 50);
 }
 
+TEST_CASE("a worker that had a service for several calls at once runs maps of tasks afterwards") {
+  site here;
+  yonder::runtime client(here.client());
+  here.start_worker();
+  std::vector<int> numbers(2'000);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  for (int i = 0; i < 3; ++i) {
+    auto const process = task::crew_process.on(task::remote_crews()).on(client).remote();
+    CHECK(task::process.on(client).remote() == process);  // once the service has gone
+    int sum = 0;
+    for (int const twice : task::twice.on(client).map(numbers)) sum += twice;
+    CHECK(sum == 2'000 * 1'999);
+  }
+}
+
+TEST_CASE("a hub that was started again finds its workers without the services of the one before") {
+  folder const place;
+  site here("ipc://" + (place / "hub"));
+  here.start_worker();
+  int process = 0;
+  {
+    yonder::runtime client(here.client());
+    process = task::crew_process.on(task::remote_crews()).on(client).remote();
+  }
+  here.restart_hub();
+  yonder::runtime client(here.client());
+  std::vector<int> numbers(500, 1);
+  int sum = 0;
+  for (int const twice : task::twice.on(client).map(numbers)) sum += twice;
+  CHECK(sum == 1'000);
+  CHECK(task::process.on(client).remote() == process);
+  CHECK(task::crew_process.on(task::remote_crews()).on(client).remote() == process);
+}
+
+TEST_CASE("a remote worker that retires comes back as another process") {
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  auto const first = task::process.on(client).remote();
+  task::retire.on(client).remote();
+  CHECK(task::process.on(client).remote() != first);
+}
+
 TEST_CASE("the same over ipc, in a folder of one's own") {
   folder const place;
   site here("ipc://" + (place / "sockets/hub"));

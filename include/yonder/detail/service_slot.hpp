@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <typeinfo>
+#include <utility>
 
 #include "yonder/detail/export.hpp"
 #include "yonder/service_options.hpp"
@@ -27,9 +28,7 @@ class service_slot {
     type_ = &typeid(T);
   }
   void clear() noexcept {
-    if (object_ == nullptr) return;
-    destroy_(object_);
-    object_ = nullptr;
+    if (auto* const object = std::exchange(object_, nullptr); object != nullptr) destroy_(object);
   }
   bool empty() const noexcept { return object_ == nullptr; }
   // Null: it holds none of that class.

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// A service that a worker holds, and the threads of one that takes several calls at the same time.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "src/core/metadata.hpp"
+#include "src/core/requirements.hpp"
+#include "src/platform/process.hpp"
+#include "src/platform/thread.hpp"
+#include "src/runtime/registry.hpp"
+#include "src/runtime/supervisor.hpp"
+#include "src/runtime/worker_loop.hpp"
+#include "src/runtime/worker_start.hpp"
+
+namespace yonder {
+namespace runtime_detail {
+
+// What the hub's own call has made stands; its metadata say how it is to be used.
+void worker_loop::entered(core::out::run const& work) {
+  core::call_message said;
+  core::requirements needs;
+  if (work.function == core::leave_service) {
+    leaves_service_ = true;
+    return core_.allow(1);
+  }
+  if (!core::read_call(work.message.metadata(), said) || said.requirements.empty() ||
+      !core::decode_requirements(std::as_bytes(std::span(said.requirements)), needs))
+    return;
+  exit_timeout_ = needs.exit_timeout;
+  if (needs.concurrency == 1) return;
+  make_crew(needs.concurrency);
+  core_.allow(needs.concurrency);
+}
+
+void worker_loop::make_crew(std::uint32_t size) {
+  crew_.reserve(size);
+  while (crew_.size() < size) {
+    auto made = std::make_unique<lane>(*this);
+    made->thread = platform::start_thread("yonder-call", [this, one = made.get()] { work_in_crew(*one); });
+    crew_.push_back(std::move(made));
+  }
+}
+
+// The core runs no more at once than there are lanes: one is free.
+void worker_loop::hand_over(core::out::run&& work) {
+  auto const free = std::find_if(crew_.begin(), crew_.end(), [](auto const& one) { return !one->work; });
+  auto& chosen = **free;
+  chosen.context.begin(work.key);
+  chosen.streams.begin(work);
+  if (abandoned_.load()) chosen.context.request_stop();
+  publish(work);
+  chosen.work.emplace(std::move(work));
+  chosen.wakes.notify_one();
+}
+
+void worker_loop::work_in_crew(lane& own) {
+  lock held(mutex_);
+  for (;;) {
+    own.wakes.wait(held, [&] { return own.work || crew_ends_; });
+    if (!own.work) return;
+    held.unlock();
+    run_task(own, *own.work);
+    held.lock();
+    survive(held, [&] {
+      endurance_.once([&] {
+        auto const work = std::move(*own.work);
+        own.work.reset();
+        settle(own, platform::now(), work);
+      });
+      flush();
+    });
+    poller_->ring();
+  }
+}
+
+// Nothing stands of a service any more, and nothing of it runs: this thread serves again.
+void worker_loop::dismiss(lock& held) {
+  leaves_service_ = false;
+  end_crew(held);
+  crew_.clear();
+  crew_ends_ = false;
+  held.unlock();
+  service_.clear();
+  held.lock();
+}
+
+// Waits for what still runs, unless the process may end around it.
+void worker_loop::end_crew(lock& held) {
+  if (crew_.empty()) return;
+  if (turns_.leaves_now() && turns_.runs()) leave_process();
+  crew_ends_ = true;
+  for (auto& one : crew_) one->wakes.notify_one();
+  held.unlock();
+  for (auto& one : crew_) one->thread.join();
+  held.lock();
+}
+
+// Destroys what the worker has made. A process that this keeps for too long ends.
+void worker_loop::leave_service() noexcept {
+  if (service_.empty()) return;
+  if (config_.own_process && exit_timeout_ != 0) try {
+      platform::start_thread("yonder-exit", [time = exit_timeout_] {
+        std::this_thread::sleep_for(std::chrono::nanoseconds(time));
+        say("the service did not end within its exit_timeout");
+        ::_exit(EXIT_FAILURE);
+      }).detach();
+    } catch (std::exception const&) {  // without a thread nobody watches it
+    }
+  service_.clear();
+}
+
+}  // namespace runtime_detail
+}  // namespace yonder
