@@ -10,7 +10,8 @@ namespace yonder::http {
 namespace {
 
 std::size_t result_bytes(one_call const& one) {
-  if (yonder::detail::failure_of(*one.call) != nullptr) return 0;
+  if (auto const* const failure = yonder::detail::failure_of(*one.call); failure != nullptr)
+    return failure->message.size() + failure->type_name.size() + failure->stderr_tail.size();
   auto const reply = yonder::detail::take_reply(*one.call);
   auto bytes = reply.payload.size();
   for (auto const& buffer : reply.buffers) bytes += buffer.size;
@@ -20,7 +21,10 @@ std::size_t result_bytes(one_call const& one) {
 }  // namespace
 
 call_table::~call_table() {
-  for (auto const& [address, one] : running_) yonder::detail::forget_to_tell(*one->call, &told, address);
+  for (auto const& [address, one] : running_) {
+    yonder::detail::forget_to_tell(*one->call, &told, address);
+    one->waiters.clear();  // which hold their call
+  }
 }
 
 call_handle call_table::begin(detail::endpoint_entry const& endpoint, yonder::detail::call_ref call,
@@ -158,18 +162,24 @@ void call_table::trim(time_point now) {
 }
 
 void call_table::tick(time_point now) {
-  while (!deadlines_.empty() && deadlines_.begin()->first.first <= now) {
-    auto const number = deadlines_.begin()->first.second;
-    auto const call = deadlines_.begin()->second;
-    deadlines_.erase(deadlines_.begin());
-    waiting_.erase(number);
-    auto const place = std::find_if(call->waiters.begin(), call->waiters.end(),
-                                    [number](auto const& one) { return one.number == number; });
-    auto const then = std::move(place->then);
-    call->waiters.erase(place);
-    then(*call, true);
-  }
+  while (!deadlines_.empty() && deadlines_.begin()->first.first <= now) time_out_first();
   trim(now);
+}
+
+void call_table::let_go() {
+  while (!deadlines_.empty()) time_out_first();
+}
+
+void call_table::time_out_first() {
+  auto const number = deadlines_.begin()->first.second;
+  auto const call = deadlines_.begin()->second;
+  deadlines_.erase(deadlines_.begin());
+  waiting_.erase(number);
+  auto const place = std::find_if(call->waiters.begin(), call->waiters.end(),
+                                  [number](auto const& one) { return one.number == number; });
+  auto const then = std::move(place->then);
+  call->waiters.erase(place);
+  then(*call, true);
 }
 
 std::optional<time_point> call_table::next_deadline() const {

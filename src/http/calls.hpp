@@ -84,6 +84,9 @@ class call_table {
   // Whoever waited is gone; a call that nobody can find any more is cancelled.
   void forget(std::uint64_t waiter);
 
+  // Everybody's time to wait is over.
+  void let_go();
+
   void take_ended(time_point now);
   void tick(time_point now);
   // When tick() is to be called.
@@ -95,6 +98,7 @@ class call_table {
   void end(one_call& call, time_point now);
   void drop(one_call const& call);
   void trim(time_point now);
+  void time_out_first();
 
   call_limits limits_;
   std::function<void()> wake_;

@@ -96,12 +96,13 @@ unsigned status_of(error_details const& error) noexcept {
     case errc::unknown_function: return 404;
     case errc::cancelled: return 409;
     case errc::too_large: return error.attempt == 0 ? 413 : 500;
-    case errc::unsatisfiable: return 501;
+    case errc::unsatisfiable:
+    case errc::signature_mismatch: return 501;
+    // It may have run: whoever stands between must not ask again.
+    case errc::disconnected:
     case errc::worker_lost: return 502;
-    case errc::signature_mismatch:
     case errc::worker_start_failed:
     case errc::hub_unreachable:
-    case errc::disconnected:
     case errc::overloaded: return 503;
     case errc::timed_out: return 504;
     // What was not even started can be asked for again.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <exception>
+#include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,6 +53,18 @@ class json_object {
 // Problem details (RFC 9457): title, status, detail, and `code`, which is stable.
 json_object problem_object(unsigned status, std::string_view code, std::string_view detail);
 response problem(unsigned status, std::string_view code, std::string_view detail);
+
+// What is answered where a step throws what nobody else takes: a class of the program's that fails as it is
+// written, say. Empty: it did not throw.
+template <class Step>
+std::optional<response> failure_in(Step step) try {
+  step();
+  return std::nullopt;
+} catch (std::bad_alloc const&) {
+  return problem(503, to_string(errc::overloaded), "there is no memory for this");
+} catch (std::exception const& error) {
+  return problem(500, to_string(errc::failed), error.what());
+}
 
 // The status that says how a call ended.
 unsigned status_of(error_details const& error) noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // HTTP/1.1 over Boost.Beast: sockets, TLS and their limits. What is asked is done by service.
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -134,6 +135,7 @@ class session final : public exchange, public std::enable_shared_from_this<sessi
   void watch();
   void look();
   void close();
+  void linger();
 
   server& owner_;
   Stream stream_;
@@ -168,6 +170,7 @@ class server final : public gateway {
   void arm();
 
  private:
+  void run();
   void accept();
   void take(error_code const& error, tcp::socket&& socket);
   void pause();
@@ -369,12 +372,13 @@ void session<Stream>::watch() {
   });
 }
 
-// Bytes of a further request end the watch: they are read when this one is answered.
+// Bytes that can be read are a further request, which is read when this one is answered, or what TLS says to
+// the end: one that has gone closes its side.
 template <class Stream>
 void session<Stream>::look() {
   watched_ = false;
-  char byte = 0;
-  if (::recv(lowest().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0) return;
+  pollfd seen{lowest().socket().native_handle(), POLLRDHUP, 0};
+  if (::poll(&seen, 1, 0) <= 0) return watch();
   answered_ = true;
   owner_.work().abandon(*this);
   close();
@@ -394,13 +398,19 @@ void session<Stream>::close() {
     // What else was sent is read for a moment, lest it destroy the answer on its way.
     socket.shutdown(tcp::socket::shutdown_send, ignored);
     lowest().expires_after(std::chrono::seconds(1));
-    buffer_.clear();
-    lowest().async_read_some(buffer_.prepare(4096),
-                             [me = this->shared_from_this()](error_code const&, std::size_t) {
-                               error_code unneeded;
-                               me->lowest().socket().close(unneeded);
-                             });
+    linger();
   }
+}
+
+template <class Stream>
+void session<Stream>::linger() {
+  buffer_.clear();
+  lowest().async_read_some(buffer_.prepare(std::size_t{64} << 10),
+                           [me = this->shared_from_this()](error_code const& error, std::size_t) {
+                             if (!error) return me->linger();
+                             error_code unneeded;
+                             me->lowest().socket().close(unneeded);
+                           });
 }
 
 // --- server
@@ -432,8 +442,18 @@ server::server(yonder::detail::engine_ref engine, http_options const& options, s
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { context_.run(); });
+  thread_ = std::thread([this] { run(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+// What a step throws is its own connection's end, and nobody else's.
+void server::run() {
+  for (;;) try {
+      context_.run();
+      return;
+    } catch (std::exception const& error) {
+      std::fprintf(stderr, "yonder: a request over HTTP failed: %s\n", error.what());
+    }
 }
 
 // Requests that are being worked on are finished, and their answers written, for a while.
@@ -442,8 +462,11 @@ server::~server() {
   std::condition_variable changed;
   bool idle = false;
   asio::steady_timer poll(context_);
-  std::function<void()> const wait_until_idle = [&, until = std::chrono::steady_clock::now() + drain_time] {
-    if (service_->waiting() + unwritten_ != 0 && std::chrono::steady_clock::now() < until) {
+  auto const until = std::chrono::steady_clock::now() + drain_time;
+  std::function<void()> const wait_until_idle = [&] {
+    auto const now = std::chrono::steady_clock::now();
+    if (now >= until) service_->let_go();  // what is known is an answer, too
+    if (service_->waiting() + unwritten_ != 0 && now < until + drain_time / 5) {
       poll.expires_after(std::chrono::milliseconds(5));
       poll.async_wait([&](error_code const&) { wait_until_idle(); });
       return;

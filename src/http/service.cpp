@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/http/service.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -21,9 +23,12 @@ std::string_view without_port(std::string_view host) {
   return host.substr(0, host.find(':'));
 }
 
+// A name that begins like an address is a name: anybody may own it, and have it resolve to here.
 bool is_loopback_name(std::string_view host) {
-  auto const name = without_port(host);
-  return name == "localhost" || name == "[::1]" || name.starts_with("127.");
+  std::string const name(without_port(host));
+  in_addr address{};
+  return name == "localhost" || name == "[::1]" ||
+         (::inet_pton(AF_INET, name.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
 
 void allow_origin(response& answer, std::string_view origin) {
@@ -50,7 +55,7 @@ void service::handle(request const& asked, exchange_ref const& from, time_point 
     return reply(in,
                  problem(400, "bad_target", "the target is no path: no '.' or '..' and no broken escapes"));
   in.target = std::move(*parsed);
-  dispatch(in);
+  if (auto failed = failure_in([&] { dispatch(in); })) reply(in, std::move(*failed));
 }
 
 // What can be asked at a path, by method; empty: there is nothing.

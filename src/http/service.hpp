@@ -48,8 +48,11 @@ class service {
   void tick(time_point now) { calls_.tick(now); }
   std::optional<time_point> next_deadline() const { return calls_.next_deadline(); }
 
-  // No longer ready for further requests; those that wait for a call are answered at once with what is known.
+  // No longer ready for further requests; those that come and would wait for a call are answered at once with
+  // what is known.
   void drain() noexcept { draining_ = true; }
+  // Those that wait are, too.
+  void let_go() { calls_.let_go(); }
   std::size_t waiting() const noexcept { return waiting_; }
 
  private:
@@ -93,6 +96,7 @@ class service {
   yonder::detail::call_ref submit(detail::endpoint_entry const& endpoint, options const& settings,
                                   yonder::detail::outgoing&& call) const;
   void answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call);
+  std::chrono::nanoseconds time_to_hold(wanted_call const& wanted) const;
   void wait_for(context& in, call_handle const& call, time_point until, on_end then);
   void reply(context& in, response&& answer);
   void count(one_call const& ended);

@@ -57,6 +57,11 @@ std::optional<error_details> write_result(one_call& call, std::string& out) {
   } catch (codec_error const& error) {
     out.resize(size);
     return unspeakable(call, error.details().message);
+  } catch (std::bad_alloc const&) {
+    throw;
+  } catch (std::exception const& error) {  // a class of the program's own
+    out.resize(size);
+    return unspeakable(call, error.what());
   }
 }
 
@@ -112,6 +117,15 @@ response state_of(one_call& call) {
   }
   return {.body = std::move(object).finish()};
 }
+
+// An element of a batch's answer.
+std::string outcome_of(one_call& call) {
+  std::string result;
+  auto const error = write_result(call, result);
+  return error ? R"({"error":)" + problem_object(*error).finish() + "}" : R"({"result":)" + result + "}";
+}
+
+std::string unfinished(one_call const& call) { return R"({"call":)" + summary_of(call).finish() + "}"; }
 
 // --- what is asked
 
@@ -178,6 +192,10 @@ bool service::encode(context& in, wanted_call& wanted) const {
     self.reply(in, json_error_response(error));
   } catch (codec_error const& error) {
     self.reply(in, problem(400, "bad_arguments", error.details().message));
+  } catch (std::bad_alloc const&) {
+    throw;
+  } catch (std::exception const& error) {  // a class of the program's own does not take them
+    self.reply(in, problem(400, "bad_arguments", error.what()));
   }
   return false;
 }
@@ -220,11 +238,7 @@ call_handle service::start_once(context& in, wanted_call& wanted) {
 
 // Holds the request until the call has ended, or the time to wait is over.
 void service::answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call) {
-  // A deadline ends the call by itself, a little later perhaps.
-  auto hold = wanted.wait.value_or(options_.max_wait);
-  if (!wanted.wait && wanted.settings.deadline)
-    hold = std::max(hold, *wanted.settings.deadline + std::chrono::seconds(5));
-  if (draining_) hold = {};
+  auto const hold = time_to_hold(wanted);
   struct held {
     service* self;
     exchange_ref from;
@@ -238,8 +252,11 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
     --one.self->waiting_;
     one.from->waiters.clear();
     if (timed_out) one.self->calls_.keep(one.call);
-    auto answer = timed_out ? state_of(waited) : result_of(waited, one.as_octets);
-    if (timed_out) {
+    response answer;
+    if (auto failed =
+            failure_in([&] { answer = timed_out ? state_of(waited) : result_of(waited, one.as_octets); })) {
+      answer = std::move(*failed);
+    } else if (timed_out) {
       answer.status = 202;
       answer.fields.emplace_back("Location", "/v1/calls/" + waited.id);
     }
@@ -250,6 +267,14 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
   if (hold <= hold.zero() && !call->ended) return then(*call, true);
   wait_for(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(hold),
            std::move(then));
+}
+
+// A deadline ends a call by itself, a little later perhaps.
+std::chrono::nanoseconds service::time_to_hold(wanted_call const& wanted) const {
+  if (draining_) return {};
+  auto const hold = wanted.wait.value_or(options_.max_wait);
+  if (wanted.wait || !wanted.settings.deadline) return hold;
+  return std::max(hold, *wanted.settings.deadline + std::chrono::seconds(5));
 }
 
 void service::wait_for(context& in, call_handle const& call, time_point until, on_end then) {
@@ -303,7 +328,9 @@ void service::show_call(context& in) {
              from->waiters.clear();
              auto const asked = request_from(origin);
              context later{.asked = asked, .from = from, .now = {}, .route = route};
-             reply(later, state_of(one));
+             response answer;
+             auto failed = failure_in([&] { answer = state_of(one); });
+             reply(later, failed ? std::move(*failed) : std::move(answer));
            });
 }
 
@@ -328,6 +355,7 @@ void service::call_batch(context& in) {
   struct gathered {
     std::vector<std::string> answers;
     std::size_t missing = 0;
+    bool timed_out = false;
   };
   auto const all = std::make_shared<gathered>();
   std::vector<yonder::detail::outgoing> contents;
@@ -358,16 +386,19 @@ void service::call_batch(context& in) {
   all->answers.resize(contents.size());
   all->missing = contents.size();
   ++waiting_;
+  auto const hold = std::chrono::duration_cast<std::chrono::steady_clock::duration>(time_to_hold(wanted));
   auto const origin = std::string(in.asked.field("origin"));
   for (std::size_t i = 0; i < contents.size(); ++i) {
     auto const call =
         calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(contents[i])),
                      in.who->name, in.now);
-    auto then = [this, all, i, from = in.from, route = in.route, origin](one_call& one, bool) {
-      std::string result;
-      auto const error = write_result(one, result);
-      all->answers[i] =
-          error ? R"({"error":)" + problem_object(*error).finish() + "}" : R"({"result":)" + result + "}";
+    auto then = [this, all, i, call, from = in.from, route = in.route, origin](one_call& one,
+                                                                               bool timed_out) {
+      auto const failed =
+          failure_in([&] { all->answers[i] = timed_out ? unfinished(one) : outcome_of(one); });
+      if (failed) all->answers[i] = R"({"error":)" + failed->body + "}";
+      if (timed_out) calls_.keep(call);
+      all->timed_out = all->timed_out || timed_out;
       if (--all->missing != 0) return;
       --waiting_;
       from->waiters.clear();
@@ -375,9 +406,12 @@ void service::call_batch(context& in) {
       for (auto const& answer : all->answers) (body += body.size() > 1 ? "," : "") += answer;
       auto const asked = request_from(origin);
       context later{.asked = asked, .from = from, .now = {}, .route = route};
-      reply(later, {.body = body + "]"});
+      reply(later, {.status = all->timed_out ? 202U : 200U, .body = body + "]"});
     };
-    wait_for(in, call, time_point::max(), std::move(then));
+    if (hold <= hold.zero() && !call->ended)
+      then(*call, true);
+    else
+      wait_for(in, call, in.now + hold, std::move(then));
   }
 }
 

@@ -129,6 +129,8 @@ TEST_CASE("errors have the status that says what the caller can do") {
   using yonder::errc;
   CHECK(status_of({.code = errc::unknown_function}) == 404);
   CHECK(status_of({.code = errc::worker_lost, .attempt = 1}) == 502);
+  CHECK(status_of({.code = errc::disconnected, .attempt = 1}) == 502);
+  CHECK(status_of({.code = errc::signature_mismatch}) == 501);
   CHECK(status_of({.code = errc::deadline_exceeded}) == 503);
   CHECK(status_of({.code = errc::deadline_exceeded, .attempt = 1}) == 504);
   CHECK(status_of({.code = errc::failed, .attempt = 1}) == 500);

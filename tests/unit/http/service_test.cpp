@@ -44,6 +44,35 @@ bool wait_for_stop() {
   return true;
 }
 std::string not_text() { return "\xff"; }
+struct Unwritable {
+  int value = 0;
+  template <class Archive>
+  void save(Archive& to) const {
+    // On its way to the gateway it travels; as JSON it does not.
+    if constexpr (!std::is_same_v<Archive, yonder::http::detail::json_writer>)
+      to(value);
+    else
+      throw std::runtime_error("not to be written");
+  }
+  template <class Archive>
+  void load(Archive& from) {
+    from(value);
+  }
+};
+Unwritable unwritable() { return {}; }
+struct Unreadable {
+  int value = 0;
+  template <class Archive>
+  void save(Archive& to) const {
+    to(CEREAL_NVP(value));
+  }
+  template <class Archive>
+  void load(Archive& from) {
+    from(CEREAL_NVP(value));
+    throw std::runtime_error("not to be read");
+  }
+};
+int unreadable(Unreadable const& one) { return one.value; }
 int unserved(int number) { return number; }
 
 inline constexpr yonder::task<shout> shout_task;
@@ -53,6 +82,8 @@ inline constexpr yonder::task<reversed> reversed_task;
 inline constexpr yonder::task<wait_for_gate> gate_task;
 inline constexpr yonder::task<wait_for_stop> stop_task;
 inline constexpr yonder::task<not_text> not_text_task;
+inline constexpr yonder::task<unwritable> unwritable_task;
+inline constexpr yonder::task<unreadable> unreadable_task;
 inline constexpr yonder::task<unserved> unserved_task;
 inline constexpr yonder::http::endpoint<shout_task, "text", "times"> shout_over_http;
 inline constexpr yonder::http::endpoint<move_task> move_over_http;
@@ -61,6 +92,8 @@ inline constexpr yonder::http::endpoint<reversed_task> reversed_over_http;
 inline constexpr yonder::http::endpoint<gate_task> gate_over_http;
 inline constexpr yonder::http::endpoint<stop_task> stop_over_http;
 inline constexpr yonder::http::endpoint<not_text_task> not_text_over_http;
+inline constexpr yonder::http::endpoint<unwritable_task> unwritable_over_http;
+inline constexpr yonder::http::endpoint<unreadable_task> unreadable_over_http;
 
 }  // namespace http_tests
 
@@ -252,6 +285,48 @@ TEST_CASE("a request is held for as long as it says, and then told where to ask"
   CHECK(at.ask("GET", at_once->field("Location") + "?wait=x")->got->status == 400);
 }
 
+TEST_CASE("a batch is held for as long as a request, and then says of each call where to ask") {
+  desk at;
+  auto const held = at.begin("POST", "/v1/tasks/http_tests::wait_for_gate/batch?wait=10", "[[],[]]");
+  http_tests::gate.release();
+  at.turn();
+  CHECK_FALSE(held->got);
+  at.pass(std::chrono::seconds(10));
+  REQUIRE(held->got);
+  CHECK(held->got->status == 202);
+  auto const body = held->body();
+  bool const first_goes_on = body[0].contains("call");
+  CHECK(body[first_goes_on ? 1 : 0].contains("result"));
+  auto const id = body[first_goes_on ? 0 : 1]["call"]["id"].get<std::string>();
+  http_tests::gate.release();
+  CHECK(at.ask("GET", "/v1/calls/" + id + "?wait=30")->body()["state"] == "succeeded");
+  CHECK(at.work().waiting() == 0);
+}
+
+TEST_CASE("whoever waits when the gateway ends is told where its call stands") {
+  desk at;
+  auto const held = at.begin("POST", "/v1/tasks/http_tests::wait_for_gate");
+  at.work().drain();
+  at.work().let_go();
+  REQUIRE(held->got);
+  CHECK(held->got->status == 202);
+  CHECK(at.work().waiting() == 0);
+  http_tests::gate.release();
+  CHECK(at.ask("GET", held->field("Location") + "?wait=0")->got->status == 200);
+  at.turn();
+}
+
+TEST_CASE("a class that throws as it is written or read fails its own request") {
+  desk at;
+  auto const written = at.post("unwritable", "[]");
+  CHECK(written->got->status == 500);
+  CHECK(written->body()["detail"].get<std::string>().find("not to be written") != std::string::npos);
+  auto const read = at.post("unreadable", "[{\"value\":1}]");
+  CHECK(read->got->status == 400);
+  CHECK(read->body()["detail"].get<std::string>().find("not to be read") != std::string::npos);
+  CHECK(at.post("halve", "[2]")->body() == 1);
+}
+
 TEST_CASE("a result is kept for ten minutes") {
   desk at;
   auto const id = at.ask("POST", "/v1/tasks/http_tests::halve/spawn", "[4]")->body()["id"].get<std::string>();
@@ -361,7 +436,9 @@ TEST_CASE("pages of other origins may not ask, nor those that made their name ou
   desk at({.without_keys = true, .origins = {"https://let.in"}});
   CHECK(at.post("halve", "[2]", {{"Origin", "https://evil.example"}})->got->status == 403);
   CHECK(at.post("halve", "[2]", {{"Origin", "null"}})->got->status == 403);
-  CHECK(at.post("halve", "[2]", {{"Host", "evil.example"}})->got->status == 403);
+  for (auto const* const host : {"evil.example", "127.evil.example:8000", "127.0.0.1.evil.example", "127.1"})
+    CHECK(at.post("halve", "[2]", {{"Host", host}})->got->status == 403);
+  CHECK(at.post("halve", "[2]", {{"Host", "127.0.0.1:8000"}})->got->status == 200);
   CHECK(at.post("halve", "[2]", {{"Origin", "http://localhost:8000"}})->got->status == 200);
   auto const allowed = at.post("halve", "[2]", {{"Origin", "https://let.in"}});
   CHECK(allowed->got->status == 200);
