@@ -134,6 +134,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.policy = call.policy;
   front.deadline = call.deadline;
   front.stamp = call.stamp;
+  front.arrival = call.arrival;
   front.stage = call_stage::leaving;
   front.accepted = call.accepted;
   front.start_recorded = call.start_recorded;
@@ -191,6 +192,27 @@ void call_table::subscribe(call_record& call) {
   call.caller->subscribed.push_back(call);
 }
 
+value_holder call_table::hold(caller_record& caller, frame_ref value) {
+  auto const bytes = size_of(*value);
+  auto held = std::make_shared<held_value const>(held_value{std::move(value), bytes});
+  caller.bytes += bytes;
+  account_.held += bytes;
+  return held;
+}
+
+void call_table::let_go(caller_record& caller, value_holder& one) {
+  if (one.use_count() == 1) {
+    caller.bytes -= one->bytes;
+    account_.held -= one->bytes;
+  }
+  one.reset();
+}
+
+void call_table::let_go_of_values(call_record& call) {
+  for (auto& one : call.values) let_go(*call.caller, one);
+  call.values.clear();
+}
+
 void call_table::resize(call_record& call, std::size_t bytes) {
   auto& caller = *call.caller;
   caller.bytes += bytes - call.bytes;
@@ -204,6 +226,7 @@ void call_table::remove(call_record& call) {
   YONDER_CHECK(caller.bytes >= call.bytes && account_.held >= call.bytes,
                "a caller is given back more than it used");
   timers_.disarm(call);
+  let_go_of_values(call);
   forget_number(call);
   caller.items -= call.count;
   items_ -= call.count;

@@ -60,6 +60,11 @@ class call_table {
   void set_key(call_record& call, std::string const& key, std::uint32_t weight);
   // Its caller is back and waits for it again.
   void subscribe(call_record& call);
+  // A value that its caller's calls wait with, and which overload() has nothing against.
+  value_holder hold(caller_record& caller, frame_ref value);
+  // A call of this caller has no use for it any more.
+  void let_go(caller_record& caller, value_holder& one);
+  void let_go_of_values(call_record& call);
   // The call weighs `bytes` from now on.
   void resize(call_record& call, std::size_t bytes);
   void remove(call_record& call);

@@ -12,12 +12,6 @@
 #include <new>
 
 namespace yonder::core {
-namespace {
-
-constexpr char no_memory[] = "there is no memory for another call";
-
-}  // namespace
-
 struct client::state final : session_user {
   client_config config;
   hub_session hub;
@@ -102,14 +96,10 @@ struct client::state final : session_user {
 
   // --- tasks that call
 
-  static void note_ended(pending const& call, std::uint32_t count) {
-    if (call.parent != nullptr) call.parent->ended += count;
-  }
-
-  void say_wait(time_point now, calling_attempt& parent, std::uint64_t ended, outputs& out) {
-    if (!hub.ready() || parent.told == ended) return;
-    parent.told = ended;
-    auto message = make_wait({parent.key, ended});
+  void say_wait(time_point now, calling_attempt& parent, task_progress const& told, outputs& out) {
+    if (!hub.ready() || parent.said == told) return;
+    parent.said = told;
+    auto message = make_wait({parent.key, told});
     auto const head = message.head;
     hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
@@ -233,7 +223,7 @@ struct client::state final : session_user {
     auto const number = call.number;
     auto const count = call.count;
     auto const told = call.given && !(call.is_whole() && hub.withdraw(now, call.ticket, out));
-    if (told) note_ended(call, count);
+    if (told) call.note_ended(count);
     fail(call, code, why, out);
     if (!told) return;
     if (row.count == 0 || row.first + row.count != number || row.count + count > max_items) {
@@ -263,7 +253,7 @@ struct client::state final : session_user {
     set_credit(welcome.credit);
     give_waiting(now, out);
     for (auto const& one : parents) {
-      if (one->waits) say_wait(now, *one, one->ended, out);
+      if (one->waits) say_wait(now, *one, one->told, out);
     }
   }
 
@@ -274,16 +264,18 @@ struct client::state final : session_user {
 
   // What may be repeated, or has certainly not run, waits for the next session.
   void session_lost(time_point, std::string_view why, outputs& out) override {
-    for (auto const& one : parents) one->told = wait_message::no_longer;
+    for (auto const& one : parents) one->said = wait_message::no_longer;
     while (!given.empty()) {
       auto& call = given.back();
       auto const again = call.may_repeat() && streams.may_repeat(call.number, call.policy.idempotent);
       if (call.message && (again || !hub.was_transmitted(call.ticket))) {
         call.message = streams.again(call.number, std::move(call.message), out);
+        call.note_ended(0);
         leave_list(call);
         call.given = false;
         waiting.push_front(call);
       } else {
+        call.note_ended(call.count);
         fail(call, errc::disconnected, unknown_after(why), out);
       }
     }
@@ -308,7 +300,10 @@ struct client::state final : session_user {
     auto const answer = head.type == frame_type::result || head.type == frame_type::error;
     auto const streamed = head.type == frame_type::stream_items || head.type == frame_type::stream_credit;
     if ((!answer && !streamed) || head.call.session != config.session) return hub.violated();
-    if (streamed) return streams.take(std::move(message), out);
+    if (streamed) {
+      if (auto* const call = find_given(head.call.number)) call->note_streamed();
+      return streams.take(std::move(message), out);
+    }
     if (head.type == frame_type::result) return take_values(std::move(message), out);
     take_error(message, out);
   }
@@ -326,7 +321,7 @@ struct client::state final : session_user {
     auto* const found = find_given(number);
     if (found == nullptr) return;
     auto& call = number == found->number ? *found : isolate(*found, number, 1);
-    note_ended(call, 1);
+    call.note_ended(1);
     if (!decodes) return undecodable(isolate(call, number, 1), out);
     tell(call, 0, outcome(std::move(message)), out);
     forget_first(call, 1);
@@ -345,7 +340,7 @@ struct client::state final : session_user {
       }
       auto& call = first + i == found->number ? *found : isolate(*found, first + i, found->count);
       auto const count = std::min(call.count, items.count - i);
-      note_ended(call, count);
+      call.note_ended(count);
       for (std::uint32_t of_call = 0; of_call < count; ++of_call, ++i) {
         auto const size = items.size_of(i, 1);
         frame value;
@@ -370,7 +365,7 @@ struct client::state final : session_user {
       }
       auto& call = isolate(*found, number, past - number);
       number = call.end();
-      note_ended(call, call.count);
+      call.note_ended(call.count);
       failure error;
       if (!read_error(message, error)) {
         undecodable(call, out);
@@ -594,7 +589,8 @@ call_id client::submit(time_point now, batch_spec const& spec, outputs& out) {
     } catch (std::bad_alloc const&) {
       if (first == 0) throw;
       for (auto i = first; i < first + count; ++i)
-        s.refuse(spec.function, spec.items[i].cookie, first_number + i, errc::overloaded, no_memory, out);
+        s.refuse(spec.function, spec.items[i].cookie, first_number + i, errc::overloaded,
+                 "there is no memory for another call", out);
     }
     offset += bytes;
     first += count;
@@ -629,7 +625,7 @@ void client::waits(time_point now, attempt_key const& parent, outputs& out) {
   auto* const found = s.parents.find(parent);
   if (found == nullptr) return;  // whatever it waits for, it has called nothing
   found->waits = true;
-  s.say_wait(now, *found, found->ended, out);
+  s.say_wait(now, *found, found->told, out);
 }
 
 // Where a call has ended since it said that it waits, the hub knows that it may go on.
@@ -637,7 +633,7 @@ void client::goes_on(time_point now, attempt_key const& parent, outputs& out) {
   auto& s = *state_;
   auto* const found = s.parents.find(parent);
   if (found == nullptr || !std::exchange(found->waits, false)) return;
-  if (found->told == found->ended) s.say_wait(now, *found, wait_message::no_longer, out);
+  if (found->said == found->told) s.say_wait(now, *found, wait_message::no_longer, out);
 }
 
 void client::allow(time_point now, call_id call, stream_level const& level, outputs& out) {
@@ -646,8 +642,16 @@ void client::allow(time_point now, call_id call, stream_level const& level, outp
 
 bool client::feed(time_point now, call_id call, std::span<std::uint32_t const> sizes,
                   std::span<std::byte const> values, std::vector<buffer>&& buffers, outputs& out) {
-  if (state_->find_given(call.number) == nullptr) return false;
-  return state_->streams.feed(now, call.number, sizes, values, std::move(buffers), out);
+  auto& s = *state_;
+  auto* const found = s.find_given(call.number);
+  if (found == nullptr) return false;
+  std::string excess;
+  auto const taken = s.streams.feed(now, call.number, sizes, values, std::move(buffers), excess, out);
+  if (excess.empty()) return taken;
+  state::cancelled_row row;
+  s.give_up(now, *found, errc::too_large, excess, row, out);
+  s.say_cancel(now, row, out);
+  return true;
 }
 
 bool client::end_feed(time_point now, call_id call, outputs& out) {

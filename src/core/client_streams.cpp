@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/client_streams.hpp"
 
+#include "src/core/words.hpp"
+
 #include <utility>
 
 namespace yonder::core {
@@ -50,10 +52,15 @@ void client_streams::allow(time_point now, std::uint64_t number, stream_level co
 }
 
 bool client_streams::feed(time_point now, std::uint64_t number, std::span<std::uint32_t const> sizes,
-                          std::span<std::byte const> values, std::vector<buffer>&& buffers, outputs& out) {
+                          std::span<std::byte const> values, std::vector<buffer>&& buffers,
+                          std::string& excess, outputs& out) {
   auto* const one = find(number);
   if (one == nullptr || one->input.waits()) return false;
   auto message = make_stream_items(one->input.passed.items, sizes, values, std::move(buffers));
+  if (!within(hub_.hub_limits(), message)) {
+    excess = excess_in_words(message, hub_.hub_limits(), "an item of the input takes", "hub");
+    return false;
+  }
   stream_frame said;
   if (!read_stream_items(message, said) || !one->input.take(said)) return false;
   one->fed = true;

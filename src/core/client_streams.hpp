@@ -4,6 +4,7 @@
 #include "src/core/hub_session.hpp"
 #include "src/core/streams.hpp"
 
+#include <string>
 #include <unordered_map>
 
 namespace yonder::core {
@@ -29,9 +30,11 @@ class client_streams {
 
   // `given`: the call is on its way to the hub; else its level is told with it.
   void allow(time_point now, std::uint64_t number, stream_level const& level, bool given, outputs& out);
-  // Of a call that is on its way. False: that is more than its task takes.
+  // Of a call that is on its way. False: that is more than its task takes, or, with `excess` in words, than
+  // the hub can receive.
   bool feed(time_point now, std::uint64_t number, std::span<std::uint32_t const> sizes,
-            std::span<std::byte const> values, std::vector<buffer>&& buffers, outputs& out);
+            std::span<std::byte const> values, std::vector<buffer>&& buffers, std::string& excess,
+            outputs& out);
   bool end_feed(time_point now, std::uint64_t number, outputs& out);
 
   // The session is over. Whether the call may be made again in the next one, though it was sent.

@@ -162,9 +162,7 @@ void dispatcher::learn(pool_record& pool, image& program) {
 bool dispatcher::could_offer(std::string_view name, std::uint64_t signature) const {
   return std::any_of(pools_.begin(), pools_.end(), [&](auto const* pool) {
     auto const& program = pool->program;
-    return program == nullptr ||
-           std::any_of(program->functions.begin(), program->functions.end(),
-                       [&](auto const* one) { return one->signature == signature && one->name == name; });
+    return program == nullptr || program->has(name, signature);
   });
 }
 
@@ -481,7 +479,7 @@ std::uint32_t dispatcher::room(worker_session const& worker, call_record const& 
 }
 
 std::size_t dispatcher::assigned(time_point now, call_record& call, worker_session& worker,
-                                 std::uint32_t sequence) {
+                                 std::uint32_t sequence, std::size_t bytes) {
   YONDER_CHECK(worker.in_service() || YONDER_MUTANT(drain_ignored),
                "work is given to a worker that takes none");
   YONDER_CHECK(call.worker == nullptr, "a call is given to two workers");
@@ -490,10 +488,10 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
   waits_.served(now, *call.function);
   auto const estimate = estimate_of(*call.function) * call.count;
   worker.backlog += estimate;
-  worker.backlog_bytes += call.bytes;
+  worker.backlog_bytes += bytes;
   worker.items += call.count;
   if (worker.outstanding.empty()) worker.began_since = now;
-  auto const place = place_of(worker, call.bytes);
+  auto const place = place_of(worker, bytes);
   if (call.order != nullptr) ++call.order->attempts;
   worker.outstanding.insert(place, {.call = &call,
                                     .id = call.id,
@@ -501,8 +499,8 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
                                     .number = call.attempt,
                                     .sequence = sequence,
                                     .estimate = estimate,
-                                    .bytes = call.bytes,
-                                    .frame_bytes = call.bytes,
+                                    .bytes = bytes,
+                                    .frame_bytes = bytes,
                                     .alone = call.alone,
                                     .order = call.order});
   update_load(now, worker);

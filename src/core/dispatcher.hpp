@@ -93,8 +93,10 @@ class dispatcher {
   call_record* next_in(function_record& function, image& one);
   // When a batch that waits for company is to be handed to a busy worker.
   time_point batch_due() const noexcept { return batch_due_; }
-  // The call was sent to the worker under `sequence`. Returns its place among those that the worker has.
-  std::size_t assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence);
+  // The call was sent to the worker under `sequence`, in a frame of so many bytes. Returns its place among
+  // those that the worker has.
+  std::size_t assigned(time_point now, call_record& call, worker_session& worker, std::uint32_t sequence,
+                       std::size_t bytes);
   // The same for calls that run as one, under consecutive ids from `first` on.
   std::size_t assigned(time_point now, std::span<call_record* const> company, worker_session& worker,
                        call_id first, std::uint32_t sequence);
@@ -146,8 +148,6 @@ class dispatcher {
   time_point long_wait_due() const noexcept { return queued_ == 0 ? never : waits_.due(); }
 
   std::size_t functions() const noexcept { return functions_.size(); }
-  // The functions with calls that wait although every worker that has them waits itself.
-  std::vector<function_record*> starved();
 
  private:
   lane& lane_of(call_record const& call);

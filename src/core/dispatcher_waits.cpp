@@ -79,25 +79,6 @@ failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signa
   return error;
 }
 
-// --- waits for each other
-
-std::vector<function_record*> dispatcher::starved() {
-  std::vector<function_record*> found;
-  for (auto& [key, one] : images_) {
-    if (one.order.empty() || one.has_takers() || one.workers == 0) continue;
-    for (auto* const function : one.functions) {
-      if (!function->queue.empty() && !has_takers(*function) &&
-          std::find(found.begin(), found.end(), function) == found.end())
-        found.push_back(function);
-    }
-  }
-  for (auto const& [key, function] : functions_) {
-    auto const nobody = function->home != nullptr && !function->queue.empty() && function->offers.empty();
-    if (nobody) found.push_back(function.get());
-  }
-  return found;
-}
-
 // --- waits that are long
 
 std::string dispatcher::tell_of_wait(function_record const& function) const {

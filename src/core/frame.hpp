@@ -161,8 +161,11 @@ inline constexpr std::uint64_t frame_envelope = std::uint64_t{256} << 10;
 // No end may receive less: a failure with all its texts always fits.
 inline constexpr std::uint64_t min_frame_bytes = (std::uint64_t{256} << 10) / size_scale;
 
+inline bool within(frame_limits const& most, std::size_t bytes, std::size_t buffers) noexcept {
+  return buffers <= most.max_buffers && bytes <= most.max_frame_bytes;
+}
 inline bool within(frame_limits const& most, frame const& message) noexcept {
-  return message.buffers.size() <= most.max_buffers && size_of(message) <= most.max_frame_bytes;
+  return within(most, size_of(message), message.buffers.size());
 }
 
 // Why bytes are no frame.

@@ -99,12 +99,13 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     if (parent == nullptr) return refuse(refused);
   }
   if (auto const full = calls.overload(caller, range.count, size); !full.empty()) {
-    if (parent != nullptr) note_ended(*parent, range.count);
+    if (parent != nullptr) note_ended(*parent, range.count, 0);
     return refuse(failure_of(errc::overloaded, full));
   }
   counters.calls += range.count;
   budget.on_calls(range.count);
   auto& call = calls.add(caller, id, range.count, size);
+  call.arrival = ++last_arrival;
   failure refused;
   auto* const home = said.requirements.empty() ? nullptr : find_home(said.requirements, id.session, refused);
   call.function = &work.function_of(said.function, whole->head.signature, home);
@@ -169,6 +170,7 @@ void hub::state::take_again(time_point now, client_session& client, call_record&
     return send_outcome(now, client, std::move(outcome), out);
   }
   if (call.accepted) say_accepted(now, call, out);
+  if (call.stream && call.stream->input.allowed != stream_level{}) say_input_allowed(now, call, out);
 }
 
 void hub::state::take_cancel(time_point now, client_session& client, frame const& message, outputs& out) {
@@ -539,6 +541,7 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
   call.first = 0;
   call.offset = 0;
   call.payload = outcome->payload().size();
+  calls.let_go_of_values(call);
   calls.resize(call, size_of(*outcome));
   call.message = std::move(outcome);
   read_items(*call.message, call.packed);

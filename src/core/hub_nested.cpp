@@ -77,7 +77,7 @@ call_record* hub::state::parent_of(time_point now, client_session const& client,
   }
   auto& parent = with_nest(now, *found, key);
   if (parent.depth < config.max_depth) return &parent;
-  note_ended(parent, 1);
+  note_ended(parent, 1, 0);
   refused =
       failure_of(errc::nested_too_deep,
                  "a task called a task, which called a task, and so on: " + std::to_string(parent.depth + 1) +
@@ -109,12 +109,20 @@ void hub::state::leave_parent(call_record& call) {
   if (call.parent == nullptr) return;
   auto& parent = *std::exchange(call.parent, nullptr);
   parent.nest->children.remove(call);
-  note_ended(parent, call.count);
+  note_ended(parent, call.count, call.stream ? call.stream->told : 0);
 }
 
-void hub::state::note_ended(call_record& parent, std::uint32_t count) {
-  parent.nest->ended += count;
+void hub::state::note_ended(call_record& parent, std::uint32_t count, std::uint64_t their_frames) {
+  parent.nest->told.end(count, their_frames);
   look_at_wait(parent);
+}
+
+// Its caller is sent what it streams, and may wait for that.
+void hub::state::note_streamed(call_record& call) {
+  ++call.stream->told;
+  if (call.parent == nullptr) return;
+  ++call.parent->nest->told.streamed;
+  look_at_wait(*call.parent);
 }
 
 // --- who waits
@@ -125,15 +133,15 @@ void hub::state::take_waiting(time_point now, client_session& client, frame cons
   auto* const found = find_parent(client, said.parent);
   if (found == nullptr) return;  // it has ended
   auto& parent = with_nest(now, *found, said.parent);
-  parent.nest->waits_at = said.ended;
+  parent.nest->waits_at = said.told;
   look_at_wait(parent);
 }
 
-// Its task waits as long as no call of it has ended that the task did not know of when it said so.
+// Its task waits as long as it was told of nothing that it did not know of when it said so.
 void hub::state::look_at_wait(call_record& parent) {
   auto& nest = *parent.nest;
   auto const believed = YONDER_MUTANT(waits_believed) && nest.waits_at != wait_message::no_longer;
-  auto const waits = believed || nest.waits_at == nest.ended;
+  auto const waits = believed || nest.waits_at == nest.told;
   if (std::exchange(nest.waits, waits) == waits) return;
   auto& worker = *parent.worker;
   worker.waiting_attempts += waits ? 1 : std::uint32_t(-1);
@@ -195,98 +203,6 @@ void hub::state::end_child(time_point now, call_record& call, outputs& out) {
   if (!waited_for || call.stage == call_stage::ended) return cancel(now, call, out);
   if (call.stage == call_stage::assigned) abandon(now, call, out);
   fail(now, call, errc::cancelled, "the task that made this call has ended", out);
-}
-
-// --- waits for each other
-
-// Workers that will take work, or go on with theirs, some time: those that compute, and those that wait for
-// what can be computed.
-std::vector<worker_session const*> hub::state::progressing() {
-  std::vector<worker_session const*> found;
-  std::vector<worker_session*> waiting;
-  for (auto const& [id, worker] : sessions.workers()) {
-    if (worker->waits) {
-      waiting.push_back(worker.get());
-    } else {
-      found.push_back(worker.get());
-    }
-  }
-  auto const goes_on = [&](worker_session const* one) {
-    return std::find(found.begin(), found.end(), one) != found.end();
-  };
-  auto const ends = [&](call_record const& asked) {
-    auto const& call =
-        asked.stage == call_stage::ordered && asked.order->head != nullptr ? *asked.order->head : asked;
-    if (call.stage == call_stage::assigned) return call.worker == nullptr || goes_on(call.worker);
-    if (call.stage != call_stage::queued) return true;
-    auto const& function = *call.function;
-    if (function.pool != nullptr && pools.can_start(*function.pool)) return true;
-    if (std::none_of(function.offers.begin(), function.offers.end(),
-                     [](auto const* by) { return by->workers != 0; }))
-      return function.home == nullptr || function.pool == nullptr;  // it fails, or somebody comes
-    return std::any_of(found.begin(), found.end(), [&](auto const* worker) {
-      return worker->in_service() && std::any_of(function.offers.begin(), function.offers.end(),
-                                                 [&](auto const* by) { return by == worker->program; });
-    });
-  };
-  auto const wakes = [&](worker_session& worker) {
-    for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
-      auto* const call = worker.outstanding[i].call;
-      if (call != nullptr && call->stream && call->stream->waits) {
-        auto const* const reader = call->parent;
-        if (reader == nullptr || reader->worker == nullptr || goes_on(reader->worker)) return true;
-        continue;
-      }
-      if (call == nullptr || call->nest == nullptr) continue;
-      auto& children = call->nest->children;
-      if (!call->nest->waits || children.empty()) return true;
-      for (auto* child = children.first(); child != nullptr; child = children.after(*child)) {
-        if (ends(*child)) return true;
-      }
-    }
-    return false;
-  };
-  for (auto again = true; std::exchange(again, false);) {
-    std::erase_if(waiting, [&](worker_session* one) {
-      if (!wakes(*one)) return false;
-      found.push_back(one);
-      return again = true;
-    });
-  }
-  return found;
-}
-
-// Of the calls that tasks have made and nobody will ever take, the one that came last.
-call_record* hub::state::youngest_stuck(std::vector<function_record*> const& starved) {
-  auto const going_on = progressing();
-  call_record* youngest = nullptr;
-  for (auto* const function : starved) {
-    if (function->pool != nullptr && pools.can_start(*function->pool)) continue;
-    auto const is_of_it = [&](auto const* worker) {
-      return std::any_of(function->offers.begin(), function->offers.end(),
-                         [&](auto const* by) { return by == worker->program; });
-    };
-    if (std::any_of(going_on.begin(), going_on.end(), is_of_it)) continue;
-    function->queue.each([&](call_record& call) {
-      auto const later = youngest == nullptr || call.stamp > youngest->stamp;
-      if (call.depth != 0 && call.parent != nullptr && later) youngest = &call;
-    });
-  }
-  return youngest;
-}
-
-// Where all who could take a call wait, directly or not, for what nobody can take.
-void hub::state::break_deadlocks(time_point now, outputs& out) {
-  look_for_deadlocks = false;
-  if (YONDER_MUTANT(deadlock_unseen)) return;
-  for (auto starved = work.starved(); !starved.empty(); starved = work.starved()) {
-    auto* const call = youngest_stuck(starved);
-    if (call == nullptr) return;
-    fail(now, *call, errc::would_deadlock,
-         "every worker that has this task waits for calls of its own task, and no other can be started; "
-         "start more workers, or call with local()",
-         out);
-  }
 }
 
 }  // namespace yonder::core

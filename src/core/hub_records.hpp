@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -78,23 +79,24 @@ enum class call_stage : std::uint8_t {
 // The calls that an attempt's task has made.
 struct nest {
   intrusive_list<call_record, child_tag> children;
-  std::uint64_t ended = 0;                           // of them
-  std::uint64_t waits_at = wait_message::no_longer;  // the task waits while so many have ended
+  task_progress told;                                // of them, to the task's client
+  task_progress waits_at = wait_message::no_longer;  // the task waits while that is all
   bool waits = false;                                // counted in worker_session::waiting_attempts
 };
 
-// Where a value lies in the payload of its outcome.
-struct value_place {
-  std::size_t offset = 0;
-  std::size_t size = 0;
+// The value of a call with which others wait, or whose buffers are among their arguments. It counts once,
+// however many they are.
+struct held_value {
+  frame_ref value;
+  std::size_t bytes = 0;
 };
+using value_holder = std::shared_ptr<held_value const>;  // let go by call_table
 
 // What a call waits for whose arguments are the values of others.
 struct composition {
   struct argument {
     awaited_argument where;
-    frame_ref value;  // the outcome that holds it; none: it is to come
-    value_place place;
+    value_holder value;  // null: it is to come
   };
   std::vector<argument> arguments;
   std::size_t missing = 0;
@@ -107,10 +109,16 @@ struct stream_record : list_hook<stream_tag> {
   stream_level allowed;   // by its caller
   stream_account output;  // `allowed`: as was told to the worker that it is with
   bool runs = false;      // counted in worker_session::nests
-  bool waits = false;     // for its reader; counted in worker_session::waiting_attempts
+  bool waits = false;     // for its reader, or its input; counted in worker_session::waiting_attempts
   duration left = never;  // of the attempt's timeout, meanwhile
   bool feeds = false;     // its task reads what its caller sends
   stream_account input;
+  bool input_ended = false;
+  std::uint64_t wants_input_at = ~std::uint64_t{0};  // its task waits for more than so many items
+  std::uint64_t told = 0;                            // frames, to its caller
+
+  bool waits_for_reader() const { return reads && output.waits(); }
+  bool waits_for_input() const { return !input_ended && wants_input_at == input.passed.items; }
 };
 
 // A call whose caller has not been given its outcome; or several, as long as the same holds for all of them.
@@ -126,7 +134,8 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::size_t payload = 0;  // bytes, of all its items
   call_policy policy;
   time_point deadline = never;
-  std::uint64_t stamp = 0;  // by arrival
+  std::uint64_t stamp = 0;  // by its place in the queue
+  std::uint64_t arrival = 0;
   std::uint32_t depth = 0;  // of calls that were made from within each other
   std::uint32_t priority = usual_priority;
   flow_record* flow = nullptr;       // whose share it is served from
@@ -136,6 +145,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::unique_ptr<core::nest> nest;  // call_stage::assigned, one item: what its task has called
   std::unique_ptr<stream_record> stream;
   std::unique_ptr<composition> composed;  // call_stage::composing
+  std::vector<value_holder> values;       // that share buffers with its message
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
   bool accepted = false;        // the journal has it
@@ -150,6 +160,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   time_point queued_since = 0;
   bool alone = false;                 // runs without neighbours: a worker ended while it ran beside others
   worker_session* worker = nullptr;   // call_stage::assigned
+  bool stuck = false;                 // of wait_search
   time_point orphaned_since = never;  // since when nobody waits for it; never: its caller does
   std::string last_failure;           // why it is tried again
 
@@ -163,6 +174,8 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     offset = payload = 0;
     last_failure.clear();
     tries = attempt = depth = 0;
+    arrival = 0;
+    stuck = false;
     priority = usual_priority;
     flow = nullptr;
     lane = nullptr;
@@ -171,6 +184,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     nest.reset();
     stream.reset();
     composed.reset();
+    values.clear();
     kills = unstarted = 0;
     record = 0;
     worker = nullptr;
@@ -267,8 +281,8 @@ struct caller_record {
   std::size_t untaken = 0;  // bytes of outcomes that were sent and have not been taken
   call_queue stalled;
   intrusive_list<stream_record, stream_tag> streams;
-  std::multimap<std::uint64_t, call_record*>
-      awaiting;  // those that wait for the value of a call of this number
+  std::set<std::pair<std::uint64_t, std::uint64_t>>
+      awaiting;  // the number of a call, and that of one that waits for its value
   timer_of<caller_record> orphan_timer;
 };
 
@@ -308,6 +322,10 @@ struct image {
   std::size_t loaded = 0;                              // workers in which something waits
 
   bool has_takers() const { return workers != waiting; }
+  bool has(std::string_view name, std::uint64_t signature) const {
+    return std::any_of(functions.begin(), functions.end(),
+                       [&](auto const* one) { return one->signature == signature && one->name == name; });
+  }
 };
 
 // An assignment whose items are without their answers yet. Without a call it is fenced: only its slot counts.
@@ -390,7 +408,8 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool entering = false;
   std::vector<function_info> table;
   std::uint32_t nests = 0;             // attempts whose tasks have made calls, or stream
-  std::uint32_t waiting_attempts = 0;  // of them, those that wait for these, or for a reader
+  std::uint32_t waiting_attempts = 0;  // of them, those that wait for these, for a reader or for input
+  std::uint32_t stuck = 0;             // of wait_search: of these, those that may wait for ever
   bool waits = false;                  // so nothing is computed there
   timer_of<worker_session> grace_timer;
   bool in_service() const { return !draining && !dying; }

@@ -119,7 +119,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     if (type == frame_type::result || type == frame_type::error)
       return take_answer(now, worker, std::move(message), out);
     if (type == frame_type::ended) return take_end(now, worker, message, out);
-    if (type == frame_type::stream_items || type == frame_type::stream_credit)
+    if (type == frame_type::stream_items || type == frame_type::stream_credit || type == frame_type::waiting)
       return take_from_producer(now, worker, std::move(message), out);
     if (type == frame_type::drain) return worker_drains(now, worker, out);
   }
@@ -144,7 +144,7 @@ void hub::state::turn_away(time_point now, client_session& client, frame const& 
   if (!read_call(message.metadata(), said) || said.parent.attempt == 0) return;
   failure why;
   if (auto* const parent = parent_of(now, client, said.parent, why); parent != nullptr)
-    note_ended(*parent, refused);
+    note_ended(*parent, refused, 0);
 }
 
 // --- hello and welcome

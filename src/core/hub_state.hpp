@@ -114,10 +114,12 @@ struct hub::state {
   // hub_composed.cpp: what waits for the values of other calls
   bool await_arguments(time_point now, call_record& call, std::vector<awaited_argument> const& arguments,
                        outputs& out);
-  static void await_nothing(call_record& call);
+  void await_nothing(call_record& call);
+  static call_record* next_dependent(caller_record& caller, std::uint64_t number);
+  static failure not_made(frame const& outcome);
   bool give_to_dependents(time_point now, call_record& call, frame_ref const& outcome, outputs& out);
-  bool give_value(time_point now, call_record& waiting, std::uint64_t number, frame_ref const& outcome,
-                  value_place const& place, outputs& out);
+  bool give_value(time_point now, call_record& waiting, std::uint64_t number, value_holder const& held,
+                  outputs& out);
   void complete_arguments(time_point now, call_record& call, outputs& out);
   void cancel_dependents(time_point now, call_record& call, outputs& out);
   void fail_waiting(time_point now, call_record& waiting, failure error, outputs& out);
@@ -144,16 +146,18 @@ struct hub::state {
   call_record& with_nest(time_point now, call_record& call, attempt_key const& key);
   void join_parent(call_record& call, call_record& parent);
   void leave_parent(call_record& call);
-  void note_ended(call_record& parent, std::uint32_t count);
+  void note_ended(call_record& parent, std::uint32_t count, std::uint64_t their_frames);
+  void note_streamed(call_record& call);
   void take_waiting(time_point now, client_session& client, frame const& message, outputs& out);
   void look_at_wait(call_record& parent);
   void set_waits(worker_session& worker);
   void leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out);
   void end_child(time_point now, call_record& call, outputs& out);
   void recall_behind_waits(time_point now, outputs& out);
+
+  // hub_deadlocks.cpp: tasks that wait for each other
+  struct wait_search;
   void break_deadlocks(time_point now, outputs& out);
-  std::vector<worker_session const*> progressing();
-  call_record* youngest_stuck(std::vector<function_record*> const& starved);
 
   // hub_streams.cpp: what calls stream
   stream_record& stream_of(call_record& call);
@@ -161,6 +165,7 @@ struct hub::state {
   frame_ref stream_assignment(call_record& call);
   void stream_runs(time_point now, call_record& call);
   void look_at_stream(time_point now, call_record& call);
+  void stop_clock(time_point now, call_record& call);
   void leave_stream(call_record& call, worker_session& worker);
   bool may_stream_again(call_record const& call) const;
   static bool is_end_of(call_record const& call, frame const& message);
@@ -168,6 +173,9 @@ struct hub::state {
   void take_items(time_point now, call_record& call, worker_session& worker, frame&& message, outputs& out);
   void take_input_credit(time_point now, call_record& call, worker_session& worker, frame const& message,
                          outputs& out);
+  void say_input_allowed(time_point now, call_record& call, outputs& out);
+  void take_input_wait(time_point now, call_record& call, worker_session& worker, frame const& message,
+                       outputs& out);
   void take_from_reader(time_point now, client_session& client, frame&& message, outputs& out);
   void take_output_credit(time_point now, call_record& call, client_session& client, frame const& message,
                           outputs& out);
@@ -241,6 +249,7 @@ struct hub::state {
   std::size_t delayed = 0;
   call_queue unsynced;
   std::uint64_t last_record = 0;
+  std::uint64_t last_arrival = 0;
   std::vector<call_record*> company;  // of assign_batch
   std::uint64_t last_entry = 0;       // the number of the last call of the hub's own
 

@@ -40,22 +40,29 @@ void hub::state::stream_runs(time_point now, call_record& call) {
   look_at_stream(now, call);
 }
 
-// A producer that waits for its reader computes nothing, and that time is not its own.
+// Who waits for a reader, or for input, computes nothing, and that time is not its own.
 void hub::state::look_at_stream(time_point now, call_record& call) {
   auto& stream = *call.stream;
-  auto const waits = stream.runs && stream.reads && stream.output.waits();
+  auto const waits = stream.runs && (stream.waits_for_reader() || stream.waits_for_input());
   if (std::exchange(stream.waits, waits) == waits) return;
   auto& worker = *call.worker;
   worker.waiting_attempts += waits ? 1 : std::uint32_t(-1);
   set_waits(worker);
   if (waits) {
-    stream.left = call.due == never ? never : std::max<duration>(0, call.due - now);
-    call.due = never;
+    stop_clock(now, call);
     began_to_wait.push_back(worker.id);
     look_for_deadlocks = true;
   } else if (stream.left != never) {
     call.due = add(now, std::exchange(stream.left, never));
+    arm(call);
   }
+}
+
+// Of the attempt's timeout.
+void hub::state::stop_clock(time_point now, call_record& call) {
+  if (call.due == never) return;
+  call.stream->left = std::max<duration>(0, call.due - now);
+  call.due = never;
   arm(call);
 }
 
@@ -64,6 +71,8 @@ void hub::state::leave_stream(call_record& call, worker_session& worker) {
   if (!call.stream || !std::exchange(call.stream->runs, false)) return;
   --worker.nests;
   call.stream->left = never;
+  call.stream->wants_input_at = ~std::uint64_t{0};
+  if (!call.stream->feeds) call.stream->input = {};  // the next one asks anew
   if (!std::exchange(call.stream->waits, false)) return;
   --worker.waiting_attempts;
   set_waits(worker);
@@ -94,6 +103,8 @@ void hub::state::take_from_producer(time_point now, worker_session& worker, fram
     violated(now, worker, "a stream of several calls", out);
   } else if (message.head.type == frame_type::stream_items) {
     take_items(now, *call, worker, std::move(message), out);
+  } else if (message.head.type == frame_type::waiting) {
+    take_input_wait(now, *call, worker, message, out);
   } else {
     take_input_credit(now, *call, worker, message, out);
   }
@@ -115,6 +126,7 @@ void hub::state::take_items(time_point now, call_record& call, worker_session& w
   message.head.attempt = call.tries + 1;
   message.head.flags = 0;
   send_outcome(now, *client, frame_ref(std::move(message)), out);
+  note_streamed(call);
   look_at_stream(now, call);
 }
 
@@ -125,12 +137,28 @@ void hub::state::take_input_credit(time_point now, call_record& call, worker_ses
   auto& stream = stream_of(call);
   if (!read_stream_credit(message, level) || !stream.input.allow(level))
     return violated(now, worker, "credit for more than a stream may have", out);
+  stream_runs(now, call);
+  say_input_allowed(now, call, out);
+}
+
+// To its caller, as soon as that is there.
+void hub::state::say_input_allowed(time_point now, call_record& call, outputs& out) {
   auto* const client = sessions.client(call.id.session);
   if (client == nullptr || call.orphaned_since != never) return;
-  stream.feeds = true;
-  auto told = make_stream_credit(stream.input.allowed);
+  call.stream->feeds = true;
+  auto told = make_stream_credit(call.stream->input.allowed);
   told.head.call = call.id;
   send(now, *client, std::move(told), out);
+  note_streamed(call);
+}
+
+void hub::state::take_input_wait(time_point now, call_record& call, worker_session& worker,
+                                 frame const& message, outputs& out) {
+  wait_message said;
+  if (!call.stream || call.stream->input.allowed == stream_level{} || !read_wait(message, said))
+    return violated(now, worker, "a wait for input that it did not ask for", out);
+  call.stream->wants_input_at = said.told.streamed;
+  look_at_stream(now, call);
 }
 
 // --- from clients
@@ -182,7 +210,9 @@ void hub::state::take_input(time_point now, call_record& call, client_session& c
   auto const ends = message.head.type == frame_type::stream_end;
   auto const good = ends ? read_position(message, said.first) && said.first == stream.input.passed.items
                          : read_stream_items(message, said) && stream.input.take(said);
-  if (!stream.feeds || !good) return violated(now, client, "a stream that the call does not take", out);
+  if (!stream.feeds || stream.input_ended || !good)
+    return violated(now, client, "a stream that the call does not take", out);
+  stream.input_ended = ends;
   if (call.stage != call_stage::assigned || call.worker == nullptr) return;
   auto& worker = *call.worker;
   if (!within(worker.limits, message)) {
@@ -193,6 +223,7 @@ void hub::state::take_input(time_point now, call_record& call, client_session& c
   message.head.attempt = call.attempt;
   message.head.flags = 0;
   send(now, worker, std::move(message), out);
+  look_at_stream(now, call);
 }
 
 // Nobody is there to read them, or to feed them.

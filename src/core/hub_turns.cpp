@@ -77,6 +77,7 @@ void hub::state::open(time_point now, order_record& order) {
     auto& next = order.waiting.front();
     order.waiting.remove(next);
     order.head = &next;
+    look_for_deadlocks = look_for_deadlocks || !order.waiting.empty();  // for others behind it
     return work.enqueue(now, next);
   }
   if (order.calls == 0 && order.attempts == 0) orders.erase(std::string(order.key));

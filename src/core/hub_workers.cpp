@@ -134,9 +134,10 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
   head.remaining_us = 0;  // the link states what is left
   auto message = call.stream ? stream_assignment(call) : call.message;
   head.metadata_size = message->head.metadata_size;
+  auto const bytes = size_of(*message);
   auto const sequence = worker.conn.send(now, head, std::move(message), call.deadline, out);
   sessions.watch(worker);
-  if (work.assigned(now, call, worker, sequence) == worker.running) note_running(now, worker);
+  if (work.assigned(now, call, worker, sequence, bytes) == worker.running) note_running(now, worker);
   if (call.function->home != nullptr && call.function->home->needs.isolate) isolate_worker(now, worker, out);
 }
 
@@ -159,11 +160,14 @@ void hub::state::began(time_point now, worker_session& worker, attempt_record& a
     attempt.stop_by = add(now, config.cancel_grace);
     return arm_grace(worker);
   }
-  if (attempt.call->policy.timeout != 0) {
-    attempt.call->due = add(now, attempt.call->policy.timeout);
-    arm(*attempt.call);
+  auto& call = *attempt.call;
+  if (call.policy.timeout != 0) {
+    call.due = add(now, call.policy.timeout);
+    arm(call);
   }
-  if (attempt.call->stream) stream_runs(now, *attempt.call);
+  if (!call.stream) return;
+  stream_runs(now, call);
+  if (call.stream->waits) stop_clock(now, call);  // it has said so before this was known
 }
 
 // The worker needs the attempt's slot no more.

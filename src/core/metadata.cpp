@@ -350,7 +350,7 @@ frame make_wait(wait_message const& message) {
   auto made = begin(frame_type::waiting);
   made.head.call = message.parent.call;
   made.head.attempt = message.parent.attempt;
-  put_numbers(made.body, tag::wait, message.parent.epoch, message.ended);
+  put_numbers(made.body, tag::wait, message.parent.epoch, message.told.ended, message.told.streamed);
   return finish(std::move(made));
 }
 
@@ -399,7 +399,7 @@ bool read_wait(frame const& message, wait_message& wait) {
   bool has_wait = false;
   auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
     if (what != tag::wait) return field::unknown;
-    return taken_if(has_wait = get_numbers(value, wait.parent.epoch, wait.ended));
+    return taken_if(has_wait = get_numbers(value, wait.parent.epoch, wait.told.ended, wait.told.streamed));
   });
   return good && has_wait && wait.parent.attempt != 0;
 }

@@ -42,7 +42,7 @@ enum class tag : std::uint16_t {
   requirements = 0x8005,  // requirements.hpp
   batching = 0x8006,      // u32 most items, u64 longest wait in microseconds, u64 most weight, u64 weight
   parent = 0x8009,    // u64 session, u64 number, u32 attempt, u32 epoch of the worker's session: who calls
-  wait = 0x800a,      // u32 epoch of the worker's session, u64 calls that have ended; all ones: no longer
+  wait = 0x800a,      // u32 epoch of the worker's session, u64, u64: task_progress; ended all ones: no longer
   priority = 0x8014,  // u32, 0 to 9
   fairness = 0x8015,  // u32 weight (0: as it is), text: the key
   order = 0x8016,     // text: the key
@@ -121,12 +121,26 @@ struct call_message {
   std::vector<awaited_argument> arguments;  // that are values of other calls
 };
 
-// A worker's task waits for calls that it has made: all that it runs does.
+// What a task that waits was told of so far. Both ends of a connection count alike, so that a wait is known
+// that has crossed something for which it ends. It never comes back to what it was: a call that ends takes
+// its frames along, of which some may be on their way to a client that has cancelled it.
+struct task_progress {
+  std::uint64_t ended = 0;     // calls that it has made
+  std::uint64_t streamed = 0;  // frames of the streams of those that have not
+  friend bool operator==(task_progress const&, task_progress const&) = default;
+  void end(std::uint64_t calls, std::uint64_t their_frames) noexcept {
+    ended += calls;
+    streamed -= their_frames;
+  }
+};
+
+// From a client: the task of an attempt waits for calls that it has made. From a worker: the attempt's task
+// waits for its input, of which it has had so many items (streamed).
 struct wait_message {
-  static constexpr std::uint64_t no_longer = ~std::uint64_t{0};
+  static constexpr task_progress no_longer{~std::uint64_t{0}, 0};
   attempt_key parent;
-  // How many of its calls had ended when it was said. It holds as long as no further one does.
-  std::uint64_t ended = no_longer;
+  // When it was said. It holds as long as there is no further one.
+  task_progress told = no_longer;
 };
 
 // What an announcement says of the frame that comes in chunks.

@@ -21,8 +21,8 @@ struct order_tag {};
 // An attempt whose task makes calls.
 struct calling_attempt {
   attempt_key key;
-  std::uint64_t ended = 0;                       // calls of it that the hub knows, too, to have ended
-  std::uint64_t told = wait_message::no_longer;  // in the last wait
+  task_progress told;                            // by the hub, which knows, too
+  task_progress said = wait_message::no_longer;  // in the last wait
   bool waits = false;
   bool over = false;
   std::size_t calls = 0;  // on their way
@@ -65,6 +65,7 @@ struct pending : timer, list_hook<order_tag> {
   std::uint32_t first = 0;            // which of them is our first one
   std::size_t offset = 0;             // of its payload among theirs
   calling_attempt* parent = nullptr;  // whose task has made it
+  std::uint64_t streamed = 0;         // frames that have come of it
 
   void reset() {
     message = {};
@@ -73,7 +74,17 @@ struct pending : timer, list_hook<order_tag> {
     place = first = 0;
     offset = 0;
     parent = nullptr;
+    streamed = 0;
     given = false;
+  }
+  // As its parent is told of it, and the hub knows, too.
+  void note_streamed() {
+    if (parent == nullptr) return;
+    ++streamed;
+    ++parent->told.streamed;
+  }
+  void note_ended(std::uint32_t calls) {
+    if (parent != nullptr) parent->told.end(calls, std::exchange(streamed, 0));
   }
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
   bool is_whole() const { return count == packed; }  // the message is of its calls only

@@ -97,8 +97,8 @@ bool scaler::is_full(pool_record const& pool) const {
 }
 
 bool scaler::can_start(pool_record const& pool) const {
-  if (pool.starting + pool.entering != 0) return true;
-  return pool.counted() < pool.config.max_workers && !is_full(pool) && could_lease(pool);
+  if (pool.counted() != 0) return true;  // it is on its way, or takes a call some time, or goes
+  return !is_full(pool) && could_lease(pool);
 }
 
 // --- what workers are given
@@ -107,12 +107,11 @@ bool scaler::can_lease(pool_record const& pool) const {
   return !pool.needs.resources.any() || (ledger_ && ledger_->fits(pool.needs.resources));
 }
 
-// Once all have ended that do not wait for others.
 bool scaler::could_lease(pool_record const& pool) const {
   if (!pool.needs.resources.any() || !ledger_) return true;
   resource_ledger left(ledger_->has());
   for (auto const* const one : holders_)
-    if (one->waits) left.hold(*one->lease);
+    if (one->stuck != 0) left.hold(*one->lease);
   return left.fits(pool.needs.resources);
 }
 

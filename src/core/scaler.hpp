@@ -78,7 +78,7 @@ class scaler {
   // Asks for the workers that are due.
   void start_workers(time_point now, outputs& out);
   time_point next_deadline() const;
-  // Whether a worker is on its way, or could be.
+  // Whether a worker is on its way, or comes once all have ended that are not stuck.
   bool can_start(pool_record const& pool) const;
 
   // The pool of a worker that has come by this start, or by the token that it brought; null: by itself.

@@ -14,17 +14,20 @@ std::string in_words(duration time) {
   return std::to_string(time) + " ns";
 }
 
-std::string excess_in_words(frame const& message, frame_limits const& most, std::string_view what,
-                            std::string_view whose) {
+std::string excess_in_words(std::size_t bytes, std::size_t buffers, frame_limits const& most,
+                            std::string_view what, std::string_view whose) {
   auto const counted = [&](std::uint64_t found, char const* unit, std::uint64_t limit) {
     return std::string(what) + " " + std::to_string(found) + unit + "; the " + std::string(whose) +
            " receives at most " + std::to_string(limit);
   };
-  if (message.buffers.size() > most.max_buffers)
-    return counted(message.buffers.size(), " buffers", most.max_buffers);
-  return counted(size_of(message), " bytes", most.max_frame_bytes) +
-         " (runtime_options::max_call_bytes of the " + std::string(whose) + ", and " +
-         std::to_string(frame_envelope) + " for what surrounds them)";
+  if (buffers > most.max_buffers) return counted(buffers, " buffers", most.max_buffers);
+  return counted(bytes, " bytes", most.max_frame_bytes) + " (runtime_options::max_call_bytes of the " +
+         std::string(whose) + ", and " + std::to_string(frame_envelope) + " for what surrounds them)";
+}
+
+std::string excess_in_words(frame const& message, frame_limits const& most, std::string_view what,
+                            std::string_view whose) {
+  return excess_in_words(size_of(message), message.buffers.size(), most, what, whose);
 }
 
 failure copy_of(failure const& error) {

@@ -14,6 +14,8 @@ std::string in_words(duration time);
 // What a frame is past: "the result takes 300000 bytes; the hub receives at most 262145
 // (runtime_options::max_call_bytes of the hub, and 262144 for what surrounds them)". `what`: "the arguments
 // take", `whose`: "hub".
+std::string excess_in_words(std::size_t bytes, std::size_t buffers, frame_limits const& most,
+                            std::string_view what, std::string_view whose);
 std::string excess_in_words(frame const& message, frame_limits const& most, std::string_view what,
                             std::string_view whose);
 

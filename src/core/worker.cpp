@@ -452,6 +452,10 @@ void worker::takes(time_point now, attempt_key const& key, stream_level const& l
 }
 
 bool worker::lost_session() noexcept { return std::exchange(state_->has_lost_session, false); }
+void worker::waits_for_input(time_point now, attempt_key const& key, std::uint64_t items, outputs& out) {
+  state_->say(now, key, make_wait({key, {0, items}}), out);
+}
+
 void worker::allow(std::uint32_t concurrency) { state_->config.concurrency = concurrency; }
 
 void worker::finished(time_point now, attempt_key const& key, std::span<std::uint32_t const> sizes,

@@ -65,6 +65,8 @@ class worker {
   void finished(time_point now, attempt_key const& key, std::uint64_t items, outputs& out);
   // The running attempt takes so much of what its caller streams to it; out::stream_arrived follow.
   void takes(time_point now, attempt_key const& key, stream_level const& level, outputs& out);
+  // It waits for more of that than the `items` that have come, and computes nothing.
+  void waits_for_input(time_point now, attempt_key const& key, std::uint64_t items, outputs& out);
 
   // From now on so many attempts run at once.
   void allow(std::uint32_t concurrency);

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "src/core/items.hpp"
 #include "src/platform/process.hpp"
 #include "src/runtime/stream_parts.hpp"
 #include "yonder/error.hpp"
@@ -42,6 +43,7 @@ void attempt_streams::begin(core::out::run const& work) {
   asks_ = input_ended_ = false;
   given_ = {};
   inbox_.clear();
+  came_ = 0;
 }
 
 void attempt_streams::end() noexcept {
@@ -54,10 +56,12 @@ void attempt_streams::allow(core::stream_level const& level) {
 }
 
 void attempt_streams::arrived(core::frame&& items, bool ended) {
-  if (ended)
+  if (ended) {
     input_ended_ = true;
-  else
+  } else {
+    came_ += core::read_item_count(items);
     inbox_.push_back(std::move(items));
+  }
   changed_.notify_all();
 }
 
@@ -138,7 +142,9 @@ bool attempt_streams::next_input(detail::stream_part& part) {
   } else if (input_.take(std::exchange(given_, {})) && !input_ended_) {
     worker_.send_credit(key_, input_.allowed());
   }
-  changed_.wait(held, [&] { return context_.stop_requested() || !inbox_.empty() || input_ended_; });
+  auto const goes_on = [&] { return context_.stop_requested() || !inbox_.empty() || input_ended_; };
+  if (!goes_on()) worker_.say_that_waits(key_, came_);
+  changed_.wait(held, goes_on);
   if (context_.stop_requested())
     detail::throw_error({.code = errc::cancelled, .message = "the call ended while its task read its input"});
   if (inbox_.empty()) return false;

@@ -29,6 +29,7 @@ class attempt_streams final : public detail::task_streams {
                             std::span<std::uint32_t const> sizes, std::span<std::byte const> values,
                             std::vector<detail::buffer> buffers) = 0;
     virtual void send_credit(core::attempt_key const& key, core::stream_level const& level) = 0;
+    virtual void say_that_waits(core::attempt_key const& key, std::uint64_t items) = 0;  // for its input
     // due() is earlier than it was.
     virtual void look_again() noexcept = 0;
     [[nodiscard]] virtual std::size_t most_bytes() const noexcept = 0;  // of an item
@@ -93,6 +94,7 @@ class attempt_streams final : public detail::task_streams {
   core::stream_reader input_;
   core::stream_level given_;  // what the task was given last
   std::deque<core::frame> inbox_;
+  std::uint64_t came_ = 0;  // items of the input
   bool input_ended_ = false;
 };
 

@@ -139,6 +139,7 @@ class worker_loop : private attempt_streams::host {
   bool send_items(core::attempt_key const& key, std::uint64_t first, std::span<std::uint32_t const> sizes,
                   std::span<std::byte const> values, std::vector<detail::buffer> buffers) override;
   void send_credit(core::attempt_key const& key, core::stream_level const& level) override;
+  void say_that_waits(core::attempt_key const& key, std::uint64_t items) override;
   void send_from_task();
   void look_again() noexcept override { poller_->ring(); }
   std::size_t most_bytes() const noexcept override { return config_.max_result_bytes; }

@@ -26,6 +26,11 @@ void worker_loop::send_credit(core::attempt_key const& key, core::stream_level c
   send_from_task();
 }
 
+void worker_loop::say_that_waits(core::attempt_key const& key, std::uint64_t items) {
+  endurance_.once([&] { core_.waits_for_input(now(), key, items, due_.items()); });
+  send_from_task();
+}
+
 // Whoever reads the connection may sleep, and what it waits for may have shown in this send alone: that of
 // ZeroMQ's descriptor does.
 void worker_loop::send_from_task() {

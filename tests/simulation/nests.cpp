@@ -137,7 +137,7 @@ void world::observe_nested_at_hub(connection const& over, frame const& message) 
     wait_message said;
     auto* const parent = read_wait(message, said) ? find(said.parent.call) : nullptr;
     if (parent == nullptr || parent->last_attempt != said.parent.attempt) return;
-    relation_of(*parent).waits_at = said.ended;
+    relation_of(*parent).waits_at = said.told.ended;
     workers_[clients_[over.node].worker].waiting = said.parent.call;
     reach(state::worker_waited);
     return;
@@ -201,7 +201,7 @@ void world::observe_nested_assigned(connection const& over, record& call) {
   if (call.relation != 0) {  // its new attempt has made no calls so far
     auto& known = relations_[call.relation - 1];
     known.ended = 0;
-    known.waits_at = wait_message::no_longer;
+    known.waits_at = wait_message::no_longer.ended;
     known.children.clear();
   }
   auto& node = workers_[over.node];

@@ -98,7 +98,7 @@ struct relation {
 
   std::vector<call_id> children;                     // of its latest attempt
   std::uint64_t ended = 0;                           // of them, as the hub has said
-  std::uint64_t waits_at = wait_message::no_longer;  // as its client has said
+  std::uint64_t waits_at = wait_message::no_longer.ended;  // as its client has said
   std::uint32_t over = 0;                            // attempts up to this one have ended
   time_point over_since = 0;
 };

@@ -171,6 +171,94 @@ TEST_CASE("a value out of a batch goes to who waits for it") {
   CHECK(all.arguments_of(worker) == "(value1)");
 }
 
+namespace {
+
+// One GiB is many tests' time.
+hub_config small_credit() {
+  hub_config config;
+  config.max_client_bytes = 100'000;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("values that calls wait with count, once each, and past the limit those calls fail") {
+  composing all(small_credit());
+  auto& worker = all.net.add_worker();
+  auto const never = all.net.submit(all.caller, "runs on another");
+  auto const first = all.net.submit(all.caller, "x");
+  auto const second_value = all.net.submit(all.caller, "y");
+  std::vector<call_id> of_both, of_second;
+  for (int i = 0; i < 3; ++i) of_both.push_back(all.call_with({first, never}));
+  for (int i = 0; i < 3; ++i) of_second.push_back(all.call_with({second_value, never}));
+  auto& other = all.net.add_worker();
+  auto& runs_first = worker.runs.front().key.call == first ? worker : other;
+  REQUIRE(runs_first.runs.front().key.call == first);
+  auto const before = all.net.hub().census().bytes;
+  all.net.finish(runs_first, std::string(60'000, 'v'));
+  auto const held = all.net.hub().census().bytes - before;
+  CHECK(held > 59'000);
+  CHECK(held < 61'000);
+  for (auto const& one : of_both) CHECK_FALSE(all.caller.outcomes.contains(one.number));
+  REQUIRE(runs_first.runs.front().key.call == second_value);
+  all.net.finish(runs_first, std::string(60'000, 'w'));
+  for (auto const& one : of_second) CHECK(all.failure_of(one).code == errc::overloaded);
+  CHECK(all.caller.outcomes.at(second_value.number).ok());
+  for (auto const& one : of_both) all.net.cancel(all.caller, one);
+  all.net.cancel(all.caller, never);
+  CHECK(all.net.hub().census().client_bytes == 0);
+}
+
+TEST_CASE("arguments are copied for each call that has them, and those count") {
+  composing all(small_credit());
+  auto& worker = all.net.add_worker();
+  auto const first = all.net.submit(all.caller, "x");
+  std::vector<call_id> calls;
+  for (int i = 0; i < 5; ++i) calls.push_back(all.call_with({first}));
+  all.net.finish(worker, std::string(30'000, 'v'));
+  std::size_t refused = 0;
+  for (auto const& one : calls) {
+    if (!all.caller.outcomes.contains(one.number)) continue;
+    ++refused;
+    CHECK(all.failure_of(one).code == errc::overloaded);
+  }
+  CHECK(refused == 3);
+  while (!worker.runs.empty()) all.net.finish(worker, "done");
+  CHECK(all.net.hub().census().calls == 0);
+  CHECK(all.net.hub().census().bytes == 0);
+}
+
+TEST_CASE("a value's buffers are shared by the calls that have it, and count once") {
+  composing all(small_credit());
+  auto& worker = all.net.add_worker();
+  auto const first = all.net.submit(all.caller, "x");
+  std::vector<call_id> calls;
+  for (int i = 0; i < 5; ++i) calls.push_back(all.call_with({first}));
+  frame value;
+  value.buffers.push_back(yonder::detail::owned_copy(bytes_of(std::string(60'000, 'v'))));
+  all.net.finish(worker, std::move(value));
+  for (auto const& one : calls) CHECK_FALSE(all.caller.outcomes.contains(one.number));
+  CHECK(all.net.hub().census().bytes > 60'000);
+  CHECK(all.net.hub().census().bytes < 65'000);
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    REQUIRE(worker.runs.front().message.buffers.size() == 1);
+    all.net.finish(worker, "done");
+  }
+  CHECK(all.net.hub().census().bytes == 0);
+}
+
+TEST_CASE("what many wait for ends for all of them at once, and each may leave before") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  auto const first = all.net.submit(all.caller, "x");
+  std::vector<call_id> waiting;
+  for (int i = 0; i < 20'000; ++i) waiting.push_back(all.call_with({first, first}));
+  for (std::size_t i = waiting.size() / 2; i < waiting.size(); ++i) all.net.cancel(all.caller, waiting[i]);
+  all.net.finish(worker, failure{});
+  CHECK(all.failure_of(waiting.front()).message.find("an argument was not made") == 0);
+  CHECK(all.net.hub().census().calls == 0);
+}
+
 TEST_CASE("arguments that lie beside the call are refused") {
   composing all;
   auto& worker = all.net.add_worker();

@@ -45,7 +45,7 @@ struct tested_work {
     auto const [next, to] = core.next(0);
     if (next == nullptr) return nullptr;
     core.dequeue(*next);
-    core.assigned(0, *next, *to, 1);
+    core.assigned(0, *next, *to, 1, next->bytes);
     return to;
   }
 };

@@ -236,6 +236,12 @@ class loopback {
     carry_out(by);
     pump();
   }
+  // The running attempt has had so many items of it, and waits.
+  void wait_for_input(worker_end& by, std::uint64_t items) {
+    by.core->waits_for_input(now, by.runs.front().key, items, out_);
+    carry_out(by);
+    pump();
+  }
   bool feed(client_end& from, call_id call, std::string const& value) {
     std::uint32_t const size = static_cast<std::uint32_t>(value.size());
     auto const fed = from.core->feed(now, call, {&size, 1}, std::as_bytes(std::span(value)), {}, out_);
@@ -274,6 +280,15 @@ class loopback {
   }
   void finish(worker_end& by, attempt_key const& key, failure error) {
     by.core->finished(now, key, std::move(error), out_);
+    carry_out(by);
+    pump();
+  }
+
+  void finish(worker_end& by, frame value) {
+    REQUIRE_FALSE(by.runs.empty());
+    auto const key = by.runs.front().key;
+    by.runs.pop_front();
+    by.core->finished(now, key, std::move(value), out_);
     carry_out(by);
     pump();
   }

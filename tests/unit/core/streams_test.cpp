@@ -231,6 +231,126 @@ TEST_CASE("a caller feeds its call as far as its task takes") {
   }
 }
 
+TEST_CASE("a task that waits for its input computes nothing: what was behind it runs elsewhere") {
+  loopback net;
+  auto& caller = net.add_client();
+  auto& worker = net.add_worker();
+  net.submit(caller, "measured");
+  net.finish(worker, "done");
+  auto const call = net.submit(caller, "", {.timeout = second}, "echo", 7, {}, {}, nullptr, {}, {}, true);
+  net.submit(caller, "behind it");
+  CHECK(worker.core->queued() == 1);
+  net.take_input(worker, {2, 1000});
+  CHECK(worker.core->queued() == 1);
+  net.wait_for_input(worker, 0);
+  CHECK(worker.core->queued() == 0);
+  CHECK(net.hub().census().waiting_workers == 1);
+  net.submit(caller, "another");
+  CHECK(worker.core->queued() == 0);
+  net.wait(10 * second);
+  CHECK_FALSE(caller.outcomes.contains(call.number));  // that time is not its own
+  CHECK(net.feed(caller, call, "a"));
+  CHECK(net.hub().census().waiting_workers == 0);
+  net.wait_for_input(worker, 0);  // said before the item came
+  CHECK(net.hub().census().waiting_workers == 0);
+  net.wait_for_input(worker, 1);
+  CHECK(net.hub().census().waiting_workers == 1);
+  net.end_feed(caller, call);
+  CHECK(net.hub().census().waiting_workers == 0);
+  net.wait(2 * second);
+  CHECK(why_ended(caller, call) == errc::timed_out);
+}
+
+TEST_CASE("a call that is fed counts against its pool only while it computes") {
+  hub_config config;
+  config.pools.push_back({.functions = loopback::offers(), .max_workers = 1});
+  loopback net(std::move(config));
+  auto& caller = net.add_client();
+  net.submit(caller, "", {}, "echo", 7, {}, {}, nullptr, {}, {}, true);
+  net.wait(2 * millisecond);
+  auto& worker = net.add_worker(loopback::offers(), net.starts.front());
+  net.take_input(worker, {2, 1000});
+  net.submit(caller, "another");
+  net.wait(5 * millisecond);
+  CHECK(net.starts.size() == 1);
+  net.wait_for_input(worker, 0);
+  net.wait(5 * millisecond);
+  CHECK(net.starts.size() == 2);
+}
+
+TEST_CASE("a wait for input that was asked for by nobody ends its worker") {
+  loopback net;
+  auto& caller = net.add_client();
+  auto& worker = net.add_worker();
+  net.submit(caller, "x");
+  net.wait_for_input(worker, 0);
+  CHECK(net.hub().counters().protocol_violations == 1);
+}
+
+TEST_CASE("an item of the input that the hub cannot receive ends its call, and no other") {
+  for (auto const reliable : {true, false}) {
+    hub_config config;
+    config.limits.max_frame_bytes = std::size_t{1} << 20;
+    loopback net(std::move(config), reliable);
+    auto& caller = net.add_client();
+    auto& worker = net.add_worker();
+    auto const fed = net.submit(caller, "", {}, "echo", 7, {}, {}, nullptr, {}, {}, true);
+    auto const behind = net.submit(caller, "behind it");
+    net.take_input(worker, {2, 4'000'000});
+    CHECK(net.feed(caller, fed, std::string(2 << 20, 'x')));
+    CHECK(why_ended(caller, fed) == errc::too_large);
+    auto const& why = caller.outcomes.at(fed.number).error().message;
+    CHECK(why.find("an item of the input takes 2097") == 0);
+    CHECK(worker.stops.size() == 1);
+    net.finish(worker, "stopped");
+    net.wait(second);
+    net.finish(worker, "done");
+    CHECK(caller.outcomes.at(behind.number).ok());
+    CHECK(net.hub().counters().protocol_violations == 0);
+  }
+}
+
+TEST_CASE("a caller that comes back to a call is told that its task takes input") {
+  test::raw_hub hub;
+  test::raw_peer caller{hub, 1, 100, {.reliable = true}};
+  test::raw_peer worker{hub, 2, 900, {.reliable = true}};
+  REQUIRE(caller.hello(peer_role::client));
+  REQUIRE(worker.hello(peer_role::worker, {{"f", 7, ""}}));
+  caller.call(1, {.retries = 1});
+  hub.core.lost(hub.now, 1, {}, hub.out);
+  auto* runs_it = &worker;
+  test::raw_peer next{hub, 3, 901, {.reliable = true}};
+  auto const takes = [&](std::uint32_t attempt, std::uint64_t items) {
+    auto credit = make_stream_credit({items, 1000});
+    credit.head.call = {100, 1};
+    credit.head.attempt = attempt;
+    runs_it->say(std::move(credit));
+  };
+  SUBCASE("of the attempt that it left") { takes(1, 2); }
+  SUBCASE("of the one after that") {
+    takes(1, 5);
+    hub.core.lost(hub.now, 2, {.signal = 9}, hub.out);
+    REQUIRE(next.hello(peer_role::worker, {{"f", 7, ""}}));
+    runs_it = &next;
+    hub.wait(2 * second);
+    takes(2, 2);
+  }
+  test::raw_peer again{hub, 4, 100, {.reliable = true}};
+  REQUIRE(again.hello(peer_role::client));
+  again.call(1, {.retries = 1});
+  auto const said = again.received();
+  REQUIRE(said.size() == 1);
+  stream_level level;
+  REQUIRE(read_stream_credit(said.front(), level));
+  CHECK(level == stream_level{2, 1000});
+  auto item = make_stream_items(0, {}, {}, {});
+  item.head.call = {100, 1};
+  again.say(std::move(item));
+  CHECK(hub.core.counters().protocol_violations == 0);
+  auto const fed = runs_it->received();
+  CHECK(fed.back().head.type == frame_type::stream_items);
+}
+
 TEST_CASE("an attempt that was fed is never repeated") {
   loopback net(retries_at_once());
   auto& caller = net.add_client();
