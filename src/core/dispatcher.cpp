@@ -633,6 +633,7 @@ void dispatcher::move_to(time_point now, worker_session& worker, worker_load loa
 
 void dispatcher::join(time_point now, worker_session& worker, image& program) {
   worker.program = &program;
+  worker.served_since = now;
   ++program.workers;
   ++in_service_;
   if (worker.pool != nullptr) {

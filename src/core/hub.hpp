@@ -33,7 +33,11 @@ struct hub_config {
   // The first that offers a function starts workers for it. For calls that say what they need of their worker
   // further pools are made after the first one's model.
   std::vector<pool_config> pools;
-  std::size_t max_pools = 1024;  // of those
+  std::size_t max_pools = 1024;     // of those
+  std::size_t max_demanded = 1024;  // workers that are started for all of those together
+  // So long calls wait for what workers of another pool have that are never idle; then these go, one after
+  // the other, when they have ended what they run, and not before they have served for as long.
+  duration resource_patience = 10 * second;
   // What the workers that it starts can be given. None: it asks for it (out::observe_machine) when it must
   // know.
   std::optional<core::machine> machine{};

@@ -382,6 +382,7 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   image* program = nullptr;
   pool_record* pool = nullptr;  // that started it; null: it came by itself
   std::optional<resource_lease> lease;
+  time_point served_since = 0;       // it has run calls
   image* lent_by = nullptr;          // it came by itself, and makes or holds a service; null: it does not
   bool leaving = false;              // it was asked to end that service
   bool isolated = false;             // it was given the only call that it runs
@@ -475,6 +476,7 @@ struct pool_record {
   std::string failure_tail;
   time_point start_not_before = 0;
   time_point waiting_since = never;  // since when calls have waited and no further worker was asked for
+  time_point short_since = never;    // since when it wants a worker and others have what that needs
   intrusive_list<worker_session, idle_tag> idle;  // the longest idle first
 
   std::size_t workers() const { return in_service + entering + starting + isolated; }

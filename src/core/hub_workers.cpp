@@ -433,6 +433,7 @@ void hub::state::let_go_idle(time_point now, outputs& out) {
 
 void hub::state::let_go(time_point now, worker_session& worker, outputs& out) {
   if (worker.lent_by != nullptr) return send_back(now, worker, out);
+  if (!worker.outstanding.empty()) return worker_drains(now, worker, out);  // once it has ended that
   auto const exit = worker.pool->needs.exit_timeout;
   worker.gone_by = add(now, exit != 0 ? exit : config.session_timeout);
   arm_grace(worker);

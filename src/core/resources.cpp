@@ -5,6 +5,7 @@
 #include "src/core/mutant.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace yonder::core {
@@ -87,6 +88,25 @@ std::optional<resource_lease> resource_ledger::take(resource_needs const& needs)
   auto made = find(needs);
   if (made) count(*made, true);
   return made;
+}
+
+void resource_ledger::reserve(resource_needs const& needs) {
+  std::vector<std::size_t> gpus;
+  for (std::size_t i = 0; i < gpus_.size(); ++i)
+    if (needs.gpus != 0 && has_.gpus[i].memory >= needs.gpu_memory) gpus.push_back(i);
+  std::stable_sort(gpus.begin(), gpus.end(), [&](auto a, auto b) {
+    return std::tuple(!has_room(a, needs), gpus_[a].memory) <
+           std::tuple(!has_room(b, needs), gpus_[b].memory);
+  });
+  gpus.resize(std::min<std::size_t>(gpus.size(), needs.gpus));
+  for (auto const place : gpus) {
+    ++gpus_[place].holders;
+    gpus_[place].whole = true;
+  }
+  auto left = needs.cores;
+  for (auto& core : cores_)
+    if (left != 0 && core == 0) core = left-- != 0 ? 1 : 0;
+  memory_ += std::min(needs.memory, has_.memory - std::min(memory_, has_.memory));
 }
 
 void resource_ledger::hold(resource_lease const& lease) { count(lease, true); }

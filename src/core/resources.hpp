@@ -52,6 +52,8 @@ class resource_ledger {
   bool fits(resource_needs const& needs) const { return find(needs).has_value(); }
   // Not given: others have too much of it.
   std::optional<resource_lease> take(resource_needs const& needs);
+  // Nobody else is given some of this, as far as it is not given away already.
+  void reserve(resource_needs const& needs);
   // Though others may have its cores.
   void hold(resource_lease const& lease);
   void give_back(resource_lease const& lease);

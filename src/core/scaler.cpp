@@ -5,6 +5,7 @@
 #include "src/core/mutant.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace yonder::core {
 namespace {
@@ -52,6 +53,9 @@ std::string scaler::unsatisfiable(requirements const& needs) const {
     return "workers are threads of this process here (runtime_options::in_process), which have no GPUs, "
            "cores, memory "
            "or process of their own; let them be processes";
+  if (auto const least = std::max(needs.min_workers, needs.spare); least > limits_.demanded)
+    return std::to_string(least) + " workers are wanted at least; the hub starts at most " +
+           std::to_string(limits_.demanded) + " for calls that say what they need of them";
   return ledger_ ? ledger_->unsatisfiable(needs.resources) : std::string();
 }
 
@@ -64,7 +68,8 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
     pool.config = pools_.front()->config;
   pool.config.functions.clear();
   pool.config.min_workers = needs.min_workers;
-  if (needs.max_workers != 0) pool.config.max_workers = needs.max_workers;
+  if (needs.max_workers != 0)
+    pool.config.max_workers = std::min<std::size_t>(needs.max_workers, limits_.demanded);
   pool.config.max_workers = std::max(pool.config.max_workers, pool.config.min_workers);
   pool.config.spare = needs.spare;
   pool.config.max_queue = needs.max_queue;
@@ -84,6 +89,7 @@ void scaler::forget_unused(time_point now) {
       continue;
     if (pool.start_not_before > now && !YONDER_MUTANT(failure_forgotten)) continue;
     if (last_ == &pool) last_ = nullptr;
+    std::erase(short_, &pool);
     by_key_.erase(pool.key);
     pools_.erase(pools_.begin() + static_cast<std::ptrdiff_t>(place - 1));
   }
@@ -93,25 +99,40 @@ void scaler::forget_unused(time_point now) {
 
 // Each worker may have others wait for what it runs, one for each call that was made within another.
 bool scaler::is_full(pool_record const& pool) const {
+  if (pool.on_demand && !pool.recruits && demanded_ >= limits_.demanded) return true;
   return pool.workers() >= pool.config.max_workers * (std::size_t{1} + limits_.max_depth);
 }
 
 bool scaler::can_start(pool_record const& pool) const {
   if (pool.counted() != 0) return true;  // it is on its way, or takes a call some time, or goes
-  return !is_full(pool) && could_lease(pool);
+  return !is_full(pool) && could_lease(pool, [](auto const& one) { return one.stuck != 0; });
 }
 
 // --- what workers are given
 
-bool scaler::can_lease(pool_record const& pool) const {
-  return !pool.needs.resources.any() || (ledger_ && ledger_->fits(pool.needs.resources));
+// Of what there is, what is not given away, and not kept for the pool that has waited longest.
+resource_ledger scaler::left_by_others(pool_record const& pool) const {
+  auto left = *ledger_;
+  auto const first = std::find_if(short_.begin(), short_.end(), [&](auto const* one) {
+    return could_lease(*one, [](auto const& holder) { return holder.waits; });
+  });
+  if (first != short_.end() && *first != &pool) left.reserve((*first)->needs.resources);
+  return left;
 }
 
-bool scaler::could_lease(pool_record const& pool) const {
+bool scaler::can_lease(pool_record const& pool) const {
+  if (!pool.needs.resources.any()) return true;
+  if (!ledger_) return false;
+  if (short_.empty() || short_.front() == &pool) return ledger_->fits(pool.needs.resources);
+  return left_by_others(pool).fits(pool.needs.resources);
+}
+
+// Once all are gone of whom `stays` does not say that they stay.
+bool scaler::could_lease(pool_record const& pool, bool (*stays)(worker_session const&)) const {
   if (!pool.needs.resources.any() || !ledger_) return true;
   resource_ledger left(ledger_->has());
   for (auto const* const one : holders_)
-    if (one->stuck != 0) left.hold(*one->lease);
+    if (stays(*one)) left.hold(*one->lease);
   return left.fits(pool.needs.resources);
 }
 
@@ -126,40 +147,71 @@ void scaler::set_waits(worker_session& worker, bool waits) {
 void scaler::gone(worker_session& worker) {
   auto& pool = *worker.pool;
   if (pool.on_demand) --pool.users;
+  if (pool.on_demand && !pool.recruits) --demanded_;
   if (worker.isolated && !worker.waits) --pool.isolated;
   if (!worker.lease) return;
   ledger_->give_back(*worker.lease);
   std::erase(holders_, &worker);
 }
 
-// The longest idle of those that hold anything of what is needed, if letting some of them go is enough.
+// Pools wait for what others have in the order in which they began to.
 worker_session* scaler::in_the_way(time_point now) {
-  for (auto const& pool : pools_) {
-    auto const& needs = pool->needs.resources;
-    if (!needs.any() || !ledger_ || wish_due(*pool) > now || ledger_->fits(needs)) continue;
-    auto left = *ledger_;
-    std::vector<worker_session*> idle;
-    for (auto* const one : holders_) {
-      auto const& has = *one->lease;
-      auto const helps = (needs.gpus != 0 && !has.gpus.empty()) || (needs.cores != 0 && !has.cores.empty()) ||
-                         (needs.memory != 0 && has.needs.memory != 0);
-      if (!one->in_service())
-        left.give_back(has);  // it is going
-      else if (helps && one->pool != pool.get() && one->load == worker_load::idle)
-        idle.push_back(one);
-    }
-    if (left.fits(needs)) continue;
-    std::sort(idle.begin(), idle.end(),
-              [](auto const* a, auto const* b) { return a->idle_since < b->idle_since; });
-    worker_session* first = nullptr;
-    for (auto* const one : idle) {
-      if (one->pool->in_service <= one->pool->config.min_workers) continue;
-      if (first == nullptr) first = one;
-      left.give_back(*one->lease);
-      if (left.fits(needs)) return first;
-    }
+  yield_due_ = never;
+  for (auto* const pool : short_) {
+    auto left = left_by_others(*pool);
+    for (auto* const one : holders_)
+      if (!one->in_service()) left.give_back(*one->lease);  // it is going
+    if (left.fits(pool->needs.resources)) continue;
+    if (auto* const found = in_the_way_of(now, *pool, std::move(left))) return found;
   }
   return nullptr;
+}
+
+// The longest idle of those that hold anything of what is needed, then those that have served the longest, if
+// letting some of them go is enough.
+worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, resource_ledger left) {
+  std::vector<worker_session*> others;
+  for (auto* const one : holders_)
+    if (is_in_the_way(now, *one, pool)) others.push_back(one);
+  auto const place = [](worker_session const& one) {
+    auto const is_idle = one.load == worker_load::idle;
+    return std::tuple(!is_idle, is_idle ? one.idle_since : one.served_since);
+  };
+  std::stable_sort(others.begin(), others.end(),
+                   [&](auto const* a, auto const* b) { return place(*a) < place(*b); });
+  worker_session* first = nullptr;
+  for (auto* const one : others) {
+    if (one->pool->in_service <= one->pool->config.min_workers) continue;
+    if (first == nullptr) first = one;
+    left.give_back(*one->lease);
+    if (left.fits(pool.needs.resources)) return first;
+  }
+  return nullptr;
+}
+
+// One that has work goes only for a pool that has fewer workers than its own.
+bool scaler::is_in_the_way(time_point now, worker_session const& one, pool_record const& of) {
+  auto const& needs = of.needs.resources;
+  auto const& has = *one.lease;
+  auto const helps = (needs.gpus != 0 && !has.gpus.empty()) || (needs.cores != 0 && !has.cores.empty()) ||
+                     (needs.memory != 0 && has.needs.memory != 0);
+  if (!helps || one.pool == &of || !one.in_service() || one.program == nullptr) return false;
+  if (one.load == worker_load::idle) return true;
+  if (one.waits || one.outstanding.empty() || one.pool->in_service <= of.workers()) return false;
+  auto const due = add(std::max(of.short_since, one.served_since), limits_.patience);
+  if (due > now) yield_due_ = std::min(yield_due_, due);
+  return due <= now;
+}
+
+void scaler::note_short(time_point now, pool_record& pool) {
+  auto const is_short =
+      pool.needs.resources.any() && ledger_ && !pool.recruits && wish_due(pool) <= now && !can_lease(pool);
+  if (is_short == (pool.short_since != never)) return;
+  pool.short_since = is_short ? now : never;
+  if (is_short)
+    short_.push_back(&pool);
+  else
+    std::erase(short_, &pool);
 }
 
 // --- how large pools are
@@ -195,7 +247,7 @@ time_point scaler::start_due(pool_record const& pool) const {
 
 time_point scaler::wish_due(pool_record const& pool) const {
   if (pool.workers() < pool.wanted && !is_full(pool)) return pool.start_not_before;
-  if (pool.workers() < pool.config.min_workers) return pool.start_not_before;
+  if (pool.workers() < pool.config.min_workers && !is_full(pool)) return pool.start_not_before;
   if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;
   auto const coming = pool.starting + pool.entering;
   auto const works = pool.queued != 0 || pool.in_service > pool.idle.size();
@@ -211,18 +263,23 @@ void scaler::start_workers(time_point now, outputs& out) {
     asked_ = true;
     out.emplace_back(out::observe_machine{});
   }
+  auto const start = [&](pool_record& pool) {
+    while (!pool.recruits && start_due(pool) <= now) {
+      if (YONDER_RARELY())
+        pool.start_not_before = add(now, limits_.scale_delay);
+      else
+        start_worker(now, pool, out);
+    }
+    note_short(now, pool);
+  };
+  for (auto* const pool : std::vector(short_)) start(*pool);
   for (auto& pool : pools_) {
     if (pool->queued == 0) {
       pool->waiting_since = never;
     } else if (pool->waiting_since == never) {
       pool->waiting_since = now;
     }
-    while (!pool->recruits && start_due(*pool) <= now) {
-      if (YONDER_RARELY())
-        pool->start_not_before = add(now, limits_.scale_delay);
-      else
-        start_worker(now, *pool, out);
-    }
+    start(*pool);
     if (pool->wanted != 0 && !pool->recruits && (ledger_ || !pool->needs.resources.any())) pool->wanted = 0;
   }
 }
@@ -237,7 +294,10 @@ void scaler::recruited(time_point now, pool_record& pool, worker_session& worker
 void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
   pool.waiting_since = now;
   ++pool.starting;
-  if (pool.on_demand) ++pool.users;
+  if (pool.on_demand) {
+    ++pool.users;
+    ++demanded_;
+  }
   auto made = std::make_unique<start_record>();
   auto& start = *made;
   start.id = ++last_start_;
@@ -291,7 +351,10 @@ pool_record* scaler::failed(time_point now, std::uint64_t start, std::string con
   by_token_.erase(found->second->token);
   starts_.erase(found);
   --pool.starting;
-  if (pool.on_demand) --pool.users;
+  if (pool.on_demand) {
+    --pool.users;
+    --demanded_;
+  }
   return note_failure(now, pool, reason, stderr_tail);
 }
 
@@ -349,7 +412,7 @@ worker_session* scaler::idle_too_long(time_point now) {
 }
 
 time_point scaler::next_deadline() const {
-  auto next = never;
+  auto next = yield_due_;
   for (auto const& pool : pools_) next = std::min({next, start_due(*pool), idle_due(*pool)});
   return next;
 }

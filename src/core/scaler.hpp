@@ -17,7 +17,9 @@ class scaler {
     duration start_timeout = 0;              // from start_worker to hello
     int start_failures = 0;                  // in a row, with no worker live: the waiting calls fail
     std::size_t pools = 0;                   // that are made for calls which say what they need
+    std::size_t demanded = 0;                // workers of all of these
     std::uint32_t max_depth = 0;             // of calls that are made from within each other
+    duration patience = 0;                   // with those that have what another pool waits for
     bool own_processes = true;               // that is what workers are
     std::optional<core::machine> machine{};  // that they share; none: it is observed when it must be known
   };
@@ -94,7 +96,7 @@ class scaler {
 
   // A worker that is to be let go; null: none.
   worker_session* idle_too_long(time_point now);
-  // The same, because another pool needs what it has for a worker of its own.
+  // The same, because another pool needs what it has for a worker of its own. It may have work.
   worker_session* in_the_way(time_point now);
 
   std::size_t starting() const noexcept { return starts_.size(); }
@@ -105,7 +107,11 @@ class scaler {
   bool is_full(pool_record const& pool) const;
   time_point wish_due(pool_record const& pool) const;
   bool can_lease(pool_record const& pool) const;
-  bool could_lease(pool_record const& pool) const;
+  bool could_lease(pool_record const& pool, bool (*stays)(worker_session const&)) const;
+  resource_ledger left_by_others(pool_record const& pool) const;
+  void note_short(time_point now, pool_record& pool);
+  worker_session* in_the_way_of(time_point now, pool_record const& pool, resource_ledger left);
+  bool is_in_the_way(time_point now, worker_session const& one, pool_record const& of);
   time_point start_due(pool_record const& pool) const;
   time_point idle_due(pool_record& pool) const;
   pool_record* note_failure(time_point now, pool_record& pool, std::string const& reason,
@@ -125,6 +131,9 @@ class scaler {
   bool asks_ = false;                      // for that
   bool asked_ = false;
   std::vector<worker_session*> holders_;  // workers with a lease
+  std::vector<pool_record*> short_;       // pools that wait for what others have; the first to do so first
+  time_point yield_due_ = never;          // when a worker that has work will have served for long enough
+  std::size_t demanded_ = 0;              // workers of pools that calls asked for
   std::uint64_t secret_;                  // without it, one token would tell the next
   std::uint64_t last_start_ = 0;
   std::uint64_t started_ = 0;

@@ -16,6 +16,7 @@
 namespace yonder::detail {
 
 class call_pack;
+class call_state;
 
 // What goes on when a call has ended: a coroutine, or, `at_once`, what is told of it on the thread that
 // drives, under the engine's lock.
@@ -44,6 +45,7 @@ struct call_composition {
   outgoing call;  // without these values
   std::vector<awaited_value> arguments;
   bool gone = false;  // the hub knows one of them no longer: its outcome is here, or on its way
+  call_state* next_parked = nullptr;  // of the engine's list
 };
 
 // How a call ended without its value: in words, and as the core told it, where it did.

@@ -153,8 +153,8 @@ void engine::cancel(call_state& call) {
   survive(held, [&] {
     close_pack();
     endurance_.once([&] {
-      if (std::erase(parked_, &call) != 0)
-        complete_parked(call, errc::cancelled, "the call was cancelled");
+      if (unpark(call))
+        end_unparked(call, errc::cancelled, "the call was cancelled");
       else
         client_.cancel(time_, call.pack->id_of(call), client_due_.items());
     });
@@ -225,19 +225,24 @@ void engine::complete(core::out::completed& completed) {
   if (call->composed() != nullptr && !completed.result.ok() &&
       completed.result.error().code == errc::argument_gone) {
     call->composed()->gone = true;
-    parked_.push_back(call);
+    park(*call);
     return send_parked();
   }
+  set_ended(*call, completed.result.ok() ? take_value(*call, completed.result.value())
+                                         : failure_of(completed.result.error()));
+  if (parked_ != nullptr) send_parked();
+}
+
+// With this failure, or, where that is null, with the value that it has.
+void engine::set_ended(call_state& call, call_failure* failure) {
   std::shared_ptr<call_pack> keep;
-  if (--call->pack->undone == 0) keep = std::move(call->pack->in_flight);
+  if (--call.pack->undone == 0) keep = std::move(call.pack->in_flight);
   --in_flight_;
-  call->failure.reset(completed.result.ok() ? take_value(*call, completed.result.value())
-                                            : failure_of(completed.result.error()));
-  if (call->extras) call->extras->composed.reset();
-  call->done.store(true, std::memory_order_release);
-  wake(*call);
-  if (call->extras && !call->extras->resumptions.empty()) continue_later(*call);
-  if (!parked_.empty()) send_parked();
+  call.failure.reset(failure);
+  if (call.extras) call.extras->composed.reset();
+  call.done.store(true, std::memory_order_release);
+  wake(call);
+  if (call.extras && !call.extras->resumptions.empty()) continue_later(call);
 }
 
 // What is still unsent of buffers that are borrowed is copied: their caller is about to return. Where there

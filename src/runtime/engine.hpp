@@ -212,11 +212,15 @@ class engine : public std::enable_shared_from_this<engine> {
   void kill(core::out::kill_worker const& doomed);
   void end(core::peer_id peer);
   void complete(core::out::completed& completed);
+  void set_ended(call_state& call, call_failure* failure);
   static call_failure* take_value(call_state& call, core::frame& message) noexcept;
   static call_failure* failure_of(core::failure& told) noexcept;
   bool send_composed(call_state& call);
+  void park(call_state& call) noexcept;
+  bool unpark(call_state& call) noexcept;
   void send_parked();
   void complete_parked(call_state& call, errc code, std::string const& why);
+  void end_unparked(call_state& call, errc code, std::string const& why);
   void end_parked(errc code, std::string const& why);
   void wake(call_state& call);
   void arrived(core::out::stream_arrived& items);
@@ -260,7 +264,7 @@ class engine : public std::enable_shared_from_this<engine> {
   char broken_by_[256] = "";                          // why nothing is driven any more; empty: it is
   bool gives_up_ = false;                             // and has not ended all calls yet, for want of memory
 
-  std::vector<call_state*> parked_;     // composed, and wait for outcomes that come here
+  call_state* parked_ = nullptr;        // composed, and wait for outcomes that come here; a list
   std::deque<resumption> resumptions_;  // due
   runtime_detail::executor_thread executor_{"yonder-resume"};
   std::condition_variable housekeeper_wakes_;

@@ -37,10 +37,14 @@ call_ref engine::submit_composed(task_entry const& task, options const& settings
       new call_composition{task, policy_of(settings), parent, std::move(call), std::move(arguments)});
   pack->in_flight = pack;
   ++in_flight_;
+  try {
+    if (!send_composed(state)) park(state);
+  } catch (std::bad_alloc const&) {  // and nothing was taken
+    pack->in_flight = nullptr;
+    --in_flight_;
+    return ended(task, errc::overloaded, "there is no memory for the call, or for a copy of its arguments");
+  }
   survive(held, [&] {
-    endurance_.once([&] {
-      if (!send_composed(state)) parked_.push_back(&state);
-    });
     carry_out();
     flush();
   });
@@ -48,7 +52,8 @@ call_ref engine::submit_composed(task_entry const& task, options const& settings
   return {pack, &state};
 }
 
-// What is here goes with it, what is not the hub puts in. False: it has to wait for an outcome here.
+// What is here goes with it, what is not the hub puts in. False: it has to wait for an outcome here. Where it
+// throws for want of memory nothing was sent.
 bool engine::send_composed(call_state& call) {
   auto& composed = *call.composed();
   std::vector<core::argument_value> values;
@@ -104,10 +109,35 @@ bool engine::send_composed(call_state& call) {
   return true;
 }
 
+void engine::park(call_state& call) noexcept { call.composed()->next_parked = std::exchange(parked_, &call); }
+
+bool engine::unpark(call_state& call) noexcept {
+  for (auto** link = &parked_; *link != nullptr; link = &(*link)->composed()->next_parked) {
+    if (*link != &call) continue;
+    *link = call.composed()->next_parked;
+    return true;
+  }
+  return false;
+}
+
+// One for which there is no memory ends at once, and those that wait for it with it.
 void engine::send_parked() {
-  auto waiting = std::exchange(parked_, {});
-  std::erase_if(waiting, [&](call_state* one) { return send_composed(*one); });
-  parked_.insert(parked_.end(), waiting.begin(), waiting.end());
+  for (auto again = true; std::exchange(again, false);) {
+    for (auto** link = &parked_; *link != nullptr;) {
+      auto& call = **link;
+      auto& next = call.composed()->next_parked;
+      try {
+        if (send_composed(call))
+          *link = next;
+        else
+          link = &next;
+      } catch (std::bad_alloc const&) {
+        *link = next;
+        set_ended(call, failure_without_memory());
+        again = true;
+      }
+    }
+  }
 }
 
 // As the client core does it for those that it has.
@@ -120,8 +150,21 @@ void engine::complete_parked(call_state& call, errc code, std::string const& why
       core::out::completed{{}, reinterpret_cast<std::uint64_t>(&call), core::outcome(std::move(failure))});
 }
 
+// The same, however little memory is left.
+void engine::end_unparked(call_state& call, errc code, std::string const& why) {
+  try {
+    complete_parked(call, code, why);
+  } catch (std::bad_alloc const&) {
+    set_ended(call, failure_without_memory());
+  }
+}
+
 void engine::end_parked(errc code, std::string const& why) {
-  for (auto* const call : std::exchange(parked_, {})) complete_parked(*call, code, why);
+  while (parked_ != nullptr) {
+    auto& call = *parked_;
+    parked_ = call.composed()->next_parked;
+    end_unparked(call, code, why);
+  }
 }
 
 }  // namespace yonder::detail

@@ -220,6 +220,136 @@ TEST_CASE("a service that runs several calls at once keeps its GPU for one of th
   CHECK(tasks.outcomes.at(child.number).error().code == errc::would_deadlock);
 }
 
+TEST_CASE("what is reserved nobody else is given, as far as it is there") {
+  resource_ledger ledger(two_gpus());
+  auto const one = ledger.take({.gpus = 1});
+  REQUIRE(one);
+  auto kept = ledger;
+  kept.reserve({.gpus = 2, .cores = 3, .memory = 40 * gib});
+  CHECK_FALSE(kept.fits({.gpus = 1}));
+  CHECK_FALSE(kept.fits({.memory = 1}));
+  CHECK_FALSE(kept.fits({.cores = 2}));
+  CHECK(kept.fits({.cores = 1}));
+  kept = ledger;
+  kept.reserve({.gpus = 1, .gpu_memory = 60 * gib});
+  CHECK_FALSE(kept.fits({.gpus = 1, .gpu_memory = gib}));
+}
+
+namespace {
+
+// Calls that need one GPU keep both busy; what `wanted` says is called once.
+struct busy_gpus {
+  tested_machine t;
+  std::size_t calls = 0;
+  busy_gpus() {
+    requirements one = with({.gpus = 1});
+    one.max_workers = 2;
+    for (; calls < 600; ++calls) t.submit(one, "one GPU");
+    t.net.wait(5 * millisecond);
+    REQUIRE(t.net.starts.size() == 2);
+    t.come(0);
+    t.come(1);
+    turn(100 * millisecond);
+  }
+  // Whoever runs something ends it, and workers that are asked for come.
+  void turn(duration time) {
+    t.net.wait(time);
+    for (std::size_t i = 0; i < t.net.workers.size(); ++i) {
+      auto& worker = *t.net.workers[i];
+      if (worker.connected && !worker.runs.empty()) t.net.finish(worker, "done");
+      if (worker.connected && worker.exited) t.net.lose(worker, {.exit_status = 0});
+    }
+    while (t.net.workers.size() < t.net.starts.size()) t.come(t.net.workers.size());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a pool that needs more than each of those that are busy for ever has its turn") {
+  busy_gpus all;
+  auto const wide = all.t.submit(with({.gpus = 2}), "two GPUs");
+  duration waited = 0;
+  for (; !all.t.client.outcomes.contains(wide.number); waited += 100 * millisecond) {
+    REQUIRE(waited < 30 * second);
+    all.turn(100 * millisecond);
+  }
+  CHECK(waited >= 10 * second);  // not at once: it costs others their workers
+  CHECK(waited < 12 * second);
+  auto const ended = all.t.client.outcomes.size();
+  for (int i = 0; i < 40; ++i) all.turn(100 * millisecond);
+  CHECK(all.t.client.outcomes.size() > ended + 10);  // and then they go on
+}
+
+TEST_CASE("a worker of a pool that has as few as the one that waits is left to it") {
+  tested_machine t;
+  auto const small = with({.gpus = 1, .gpu_memory = 41 * gib});
+  auto const other = with({.gpus = 1, .gpu_memory = 42 * gib});
+  t.submit(small);
+  t.submit(other);
+  REQUIRE(t.net.starts.size() == 2);
+  t.come(0);
+  t.come(1);
+  t.submit(small);  // would have a second one
+  t.submit(other);
+  t.net.wait(60 * second);
+  CHECK(t.net.starts.size() == 2);
+  for (auto const& worker : t.net.workers) CHECK(worker->runs.size() == 1);
+}
+
+TEST_CASE("what a pool waits for is kept for it, and not given to one that came later") {
+  tested_machine t;
+  t.submit(with({.gpus = 1}), "busy");
+  auto& busy = t.come(0);
+  auto const wide = t.submit(with({.gpus = 2}), "two GPUs");
+  t.submit(with({.gpus = 1, .gpu_memory = gib}), "would fit beside it");
+  t.net.wait(second);
+  CHECK(t.net.starts.size() == 1);
+  t.net.finish(busy, "done");
+  t.net.lose(busy, {.exit_status = 0});
+  t.net.wait(second);
+  REQUIRE(t.net.grants.size() == 2);
+  CHECK(t.net.grants[1].gpus.size() == 2);
+  t.net.finish(t.come(1), "done");
+  CHECK(t.client.outcomes.at(wide.number).ok());
+}
+
+TEST_CASE("what a pool could not have while a task waits is kept for nobody") {
+  tested_machine t;
+  t.submit(with({.gpus = 1}), "parent");
+  auto& worker = t.come(0);
+  t.submit(with({.gpus = 2}), "two GPUs");
+  auto& tasks = t.net.add_client();
+  t.net.submit(tasks, "child", {}, "echo", 7, encode_requirements(with({.gpus = 1, .gpu_memory = gib})),
+               worker.runs.front().key);
+  t.net.wait(second);
+  CHECK(t.net.starts.size() == 1);
+  t.net.wait_within(worker, tasks);
+  CHECK(t.net.starts.size() == 2);
+  CHECK(tasks.outcomes.empty());
+}
+
+TEST_CASE("calls that ask for any number of workers get no more than the hub starts for such calls") {
+  tested_machine t;
+  requirements greedy;
+  greedy.min_workers = 0xffff'ffff;
+  CHECK(t.refused(greedy, errc::unsatisfiable).find("4294967295 workers are wanted at least") == 0);
+  greedy.min_workers = 1'000;
+  greedy.max_workers = 0xffff'ffff;
+  t.submit(greedy);
+  CHECK(t.net.starts.size() == 1'000);
+  greedy.max_workers = 1'001;  // another pool
+  t.submit(greedy);
+  t.net.wait(second);
+  CHECK(t.net.starts.size() == 1'024);
+  auto const before = t.net.starts.size();
+  t.net.submit(t.client, "of the hub's own pool");
+  CHECK(t.net.starts.size() == before + 1);
+  t.net.hub().worker_start_failed(t.net.now, t.net.starts.front(), "gone", {}, t.net.scratch());
+  t.net.carry_out_all();
+  t.net.wait(second);
+  CHECK(t.net.starts.size() == before + 2);  // in its place
+}
+
 TEST_CASE("an isolated call has a worker of its own, which goes with it") {
   tested_machine t;
   requirements alone;

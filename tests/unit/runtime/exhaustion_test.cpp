@@ -69,7 +69,7 @@ constexpr task<size_of, "exhaustion_test.size_of"> size_task;
 // A hub in memory that has no workers; what it is sent costs the client's thread no memory of the hub's.
 class silent_hub final : public transport::endpoint {
  public:
-  silent_hub() : hub_(core::hub_config{}, core::second) {
+  explicit silent_hub(core::hub_config config) : hub_(std::move(config), core::second) {
     hub_.connected(core::second, 1, {.reliable = false}, out_);
   }
   void receive(std::vector<transport::event>& events, std::size_t) override {
@@ -105,7 +105,7 @@ struct scenario {
   std::vector<detail::call_ref> calls;
   std::size_t refused = 0;
 
-  scenario() {
+  explicit scenario(core::hub_config hub = {}) {
     (void)half_task.entry().signature();  // found once for all
     (void)size_task.entry().signature();
     detail::engine_config config;
@@ -114,7 +114,7 @@ struct scenario {
     config.client.max_bytes = 150'000;
     config.own_thread = false;  // all that happens happens here
     engine = std::make_shared<detail::engine>(std::move(config));
-    engine->set_uplink(std::make_unique<silent_hub>());
+    engine->set_uplink(std::make_unique<silent_hub>(std::move(hub)));
     engine->start();
     for (int i = 0; i < 3; ++i) engine->drive();
   }
@@ -137,6 +137,16 @@ struct scenario {
       calls.push_back(engine->submit(task, {}, std::move(call), when));
     });
   }
+
+  // Of the value of the call that was made last.
+  void submit_composed() {
+    attempt([&] {
+      auto call = detail::begin_call(half_task.entry(), {});
+      std::vector<detail::awaited_value> arguments;
+      arguments.push_back({calls.back(), 0, 0, false});
+      calls.push_back(engine->submit_composed(half_task.entry(), {}, std::move(call), std::move(arguments)));
+    });
+  }
 };
 
 }  // namespace
@@ -154,6 +164,33 @@ TEST_CASE("whichever allocation is refused, every call that was taken ends") {
     tried.attempt([&] { tried.engine->send_now(); });
     tried.attempt([&] { tried.engine->drive(); });
     if (!tried.calls.empty()) tried.attempt([&] { tried.engine->cancel(*tried.calls.front()); });
+    whole = granted >= 0;
+    tried.engine->stop();
+    granted = -1;
+    INFO("allocation " << which);
+    for (auto const& call : tried.calls) CHECK((call->done && call->failure != nullptr));
+    REQUIRE(which < 2'000);
+  }
+}
+
+// The hub has no room for the first one, and so does not know of whose values the others are to be made.
+TEST_CASE("so it is for calls that wait here for the outcomes of others") {
+  core::hub_config config;
+  config.max_bytes = 50'000;
+  std::vector<char> const large(100'000, 'x');
+  auto whole = false;
+  for (long which = 0; !whole; ++which) {
+    scenario tried(config);
+    tried.calls.reserve(16);
+    tried.submit(size_task.entry(), detail::departure::now, large);
+    tried.submit(half_task.entry(), detail::departure::now, 1);
+    granted = which;
+    for (int i = 0; i < 3; ++i) tried.submit_composed();
+    std::swap(tried.calls.front(), tried.calls.back());
+    tried.submit_composed();
+    tried.attempt([&] { tried.engine->drive(); });
+    tried.attempt([&] { tried.engine->drive(); });
+    tried.attempt([&] { tried.engine->cancel(*tried.calls.back()); });
     whole = granted >= 0;
     tried.engine->stop();
     granted = -1;
