@@ -44,6 +44,7 @@ hub::state::state(hub_config made, time_point now)
 void hub::state::settle(time_point now, outputs& out) {
   if (!condemned.empty()) kill_condemned(now, out);
   if (work.unknown_due() <= now) fail_unknown_functions(now, out);
+  fail_impossible(now, out);
   if (work.queued() != 0 || work.batch_due() != never) dispatch(now, out);
   spread(now, out);
   if (!began_to_wait.empty()) recall_behind_waits(now, out);
@@ -122,10 +123,7 @@ void hub::synced(time_point now, std::uint64_t record, outputs& out) {
 }
 
 void hub::observed(time_point now, machine has, outputs& out) {
-  state_->pools.observed(std::move(has), [&](pool_record& pool, std::string const& why) {
-    for (auto* const call : state_->work.waiting_for(pool))
-      state_->fail(now, *call, errc::unsatisfiable, why, out);
-  });
+  state_->pools.observed(std::move(has));
   state_->settle(now, out);
 }
 

@@ -6,7 +6,11 @@ namespace yonder::core {
 
 // The pool for what a call needs; null: `refused` says why there is none.
 pool_record* hub::state::find_home(std::string_view asked, std::uint64_t session, failure& refused) {
-  if (auto* const known = pools.find(asked); known != nullptr) return known;
+  if (auto* const known = pools.find(asked); known != nullptr) {
+    if (known->impossible.empty()) return known;
+    refused = failure_of(errc::unsatisfiable, known->impossible);
+    return nullptr;
+  }
   requirements needs;
   if (!decode_requirements(std::as_bytes(std::span(asked)), needs)) {
     ++counters.protocol_violations;
@@ -34,6 +38,14 @@ pool_record* hub::state::pool_of(std::string_view needs, failure& refused) {
   return nullptr;
 }
 
+// What waits for a pool that can never have a worker, however it came to wait there: also what is let in when
+// another call of its order key ends.
+void hub::state::fail_impossible(time_point now, outputs& out) {
+  while (auto* const pool = pools.awaited_in_vain())
+    for (auto* const call : work.waiting_for(*pool))
+      fail(now, *call, errc::unsatisfiable, pool->impossible, out);
+}
+
 failure hub::state::explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature) {
   auto const* const client = sessions.client(session);
   return work.explain_unknown(name, signature, client == nullptr ? nullptr : &client->functions);
@@ -50,10 +62,7 @@ void hub::state::recruit(time_point now, outputs& out) {
       auto* const worker = work.find_recruit(pool->needs.service, pool->needs.service_signature, none_has);
       if (worker == nullptr) {
         pool->lacks_recruits = true;
-        if (!none_has) break;
-        for (auto* const call : work.waiting_for(*pool))
-          fail(now, *call,
-               explain_unknown(call->id.session, pool->needs.service, pool->needs.service_signature), out);
+        if (none_has) fail_unknown_service(now, *pool, out);
         break;
       }
       std::vector<function_info> table;
@@ -65,6 +74,14 @@ void hub::state::recruit(time_point now, outputs& out) {
     }
     if (pool->recruits) pool->wanted = 0;
   }
+}
+
+// Again, as the end of one lets in the next of its order key.
+void hub::state::fail_unknown_service(time_point now, pool_record& pool, outputs& out) {
+  auto const& needs = pool.needs;
+  for (auto waiting = work.waiting_for(pool); !waiting.empty(); waiting = work.waiting_for(pool))
+    for (auto* const call : waiting)
+      fail(now, *call, explain_unknown(call->id.session, needs.service, needs.service_signature), out);
 }
 
 // It ends its service, and runs what others run that came by themselves.

@@ -465,6 +465,7 @@ struct pool_record {
   bool recruits = false;     // its workers are some that came by themselves, for as long as they are needed
   bool lacks_recruits = false;   // none of those is idle now
   bool shrinks = false;          // idle workers past its largest number go at once
+  std::string impossible;        // why it can never have a worker, in words; empty: it can
   image* program = nullptr;      // what its workers offer; null: not known before the first one
   std::size_t queued = 0;        // records of calls that wait for a worker of it
   std::size_t queued_items = 0;  // calls

@@ -63,6 +63,7 @@ struct hub::state {
   void begin_call(time_point now, call_record& call, outputs& out);
   pool_record* find_home(std::string_view needs, std::uint64_t session, failure& refused);
   pool_record* pool_of(std::string_view needs, failure& refused);
+  void fail_impossible(time_point now, outputs& out);
   void take_again(time_point now, client_session& client, call_record& call, outputs& out);
   void take_cancel(time_point now, client_session& client, frame const& message, outputs& out);
   call_record& split(time_point now, call_record& call, std::uint32_t at);
@@ -210,6 +211,7 @@ struct hub::state {
   void enter(time_point now, worker_session& worker, std::vector<function_info>&& table, outputs& out);
   void take_entry(time_point now, worker_session& worker, frame const& message, outputs& out);
   void recruit(time_point now, outputs& out);
+  void fail_unknown_service(time_point now, pool_record& pool, outputs& out);
   void send_back(time_point now, worker_session& worker, outputs& out);
   void entry_failed(time_point now, worker_session& worker, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);

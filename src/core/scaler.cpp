@@ -85,8 +85,9 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
 void scaler::forget_unused(time_point now) {
   for (auto place = pools_.size(); place > configured_; --place) {
     auto& pool = *pools_[place - 1];
-    if (pool.users != 0 || pool.workers() != 0 || pool.config.min_workers + pool.wanted != 0 || pool.is_set)
-      continue;
+    if (pool.users != 0 || pool.workers() != 0) continue;
+    auto const stays = pool.config.min_workers + pool.wanted != 0 || pool.is_set;
+    if (stays && pool.impossible.empty()) continue;
     if (pool.start_not_before > now && !YONDER_MUTANT(failure_forgotten)) continue;
     if (last_ == &pool) last_ = nullptr;
     std::erase(short_, &pool);
@@ -109,6 +110,23 @@ bool scaler::can_start(pool_record const& pool) const {
 }
 
 // --- what workers are given
+
+void scaler::observed(core::machine has) {
+  ledger_.emplace(std::move(has));
+  for (auto& pool : pools_) {
+    if (!pool->needs.resources.any()) continue;
+    pool->impossible = ledger_->unsatisfiable(pool->needs.resources);
+    some_impossible_ = some_impossible_ || !pool->impossible.empty();
+  }
+}
+
+pool_record* scaler::awaited_in_vain() {
+  if (!some_impossible_) return nullptr;
+  auto const found = std::find_if(pools_.begin(), pools_.end(), [](auto const& pool) {
+    return !pool->impossible.empty() && pool->queued != 0;
+  });
+  return found == pools_.end() ? nullptr : found->get();
+}
 
 // Of what there is, what is not given away, and not kept for the pool that has waited longest.
 resource_ledger scaler::left_by_others(pool_record const& pool) const {
@@ -246,6 +264,7 @@ time_point scaler::start_due(pool_record const& pool) const {
 }
 
 time_point scaler::wish_due(pool_record const& pool) const {
+  if (!pool.impossible.empty()) return never;
   if (pool.workers() < pool.wanted && !is_full(pool)) return pool.start_not_before;
   if (pool.workers() < pool.config.min_workers && !is_full(pool)) return pool.start_not_before;
   if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;

@@ -48,16 +48,10 @@ class scaler {
   // A worker that had come is no more.
   void gone(worker_session& worker);
 
-  // What there is to be given; pools that can never have workers because of that are told to `fail`, with a
-  // sentence.
-  template <class Fail>
-  void observed(core::machine has, Fail&& fail) {
-    ledger_.emplace(std::move(has));
-    for (auto& pool : pools_) {
-      if (!pool->needs.resources.any()) continue;
-      if (auto const why = ledger_->unsatisfiable(pool->needs.resources); !why.empty()) fail(*pool, why);
-    }
-  }
+  // What there is to be given: some pools can never have workers because of that.
+  void observed(core::machine has);
+  // One of those, for which calls wait; null: none.
+  pool_record* awaited_in_vain();
   // The worker computes nothing, or goes on: others may have its cores meanwhile.
   void set_waits(worker_session& worker, bool waits);
 
@@ -130,6 +124,7 @@ class scaler {
   std::optional<resource_ledger> ledger_;  // none: it is not known what there is
   bool asks_ = false;                      // for that
   bool asked_ = false;
+  bool some_impossible_ = false;
   std::vector<worker_session*> holders_;  // workers with a lease
   std::vector<pool_record*> short_;       // pools that wait for what others have; the first to do so first
   time_point yield_due_ = never;          // when a worker that has work will have served for long enough

@@ -334,6 +334,23 @@ TEST_CASE("a service that no worker that came by itself has is unknown, in words
   CHECK(error.message.find("no worker has a task named \"model\"") == 0);
 }
 
+TEST_CASE("a service that nobody can make any more fails all that wait for it, also behind others") {
+  visited_hub t;
+  auto& worker = t.visit();
+  auto const needs = encode_requirements(brief_model_of("tiny"));
+  std::vector<call_id> calls;
+  for (int i = 0; i < 3; ++i)
+    calls.push_back(t.net.submit(t.client, "x", {}, "echo", 7, needs, {}, nullptr, {.order_key = "k"}));
+  t.net.finish(worker, "");
+  REQUIRE(worker.runs.size() == 1);
+  t.net.add_worker();
+  t.net.lose(worker, {.signal = 11});
+  REQUIRE(t.client.outcomes.size() == 3);
+  CHECK(t.of(calls[0]).error().code == errc::worker_lost);
+  CHECK(t.of(calls[1]).error().code == errc::unknown_function);
+  CHECK(t.of(calls[2]).error().code == errc::unknown_function);
+}
+
 TEST_CASE("the end of a hub leaves workers that came by themselves, and hold a service, to the next one") {
   visited_hub t;
   auto& worker = t.visit();

@@ -176,6 +176,51 @@ TEST_CASE("what there is is asked for when it must be known, and not before") {
   CHECK(t.net.observations == 1);
 }
 
+namespace {
+
+machine without_gpus() { return {.gpus = {}, .cores = {3}, .memory = gib, .remark = {}}; }
+
+}  // namespace
+
+TEST_CASE(
+    "what turns out never to be fails whatever waits for it, also behind others, and whatever comes later") {
+  tested_machine t(std::nullopt);
+  auto needs = with({.gpus = 1});
+  needs.min_workers = 1;  // which keeps the pool, if it can be
+  auto const bytes = encode_requirements(needs);
+  auto const submit = [&](std::string_view key, std::vector<awaited_argument> const& arguments = {}) {
+    return t.net.submit(t.client, "x", {}, "echo", 7, bytes, {}, nullptr, {.order_key = key}, {}, false,
+                        arguments);
+  };
+  auto const early = t.net.submit(t.client, "value");
+  std::vector<call_id> const doomed{submit("k"), submit("k"), submit("k"),
+                                    submit({}, {{.number = early.number}})};
+  t.net.hub().observed(t.net.now, without_gpus(), t.net.scratch());
+  t.net.carry_out_all();
+  for (std::size_t i = 0; i < 3; ++i) {
+    REQUIRE(t.client.outcomes.count(doomed[i].number) == 1);
+    CHECK(t.client.outcomes.at(doomed[i].number).error().code == errc::unsatisfiable);
+  }
+  t.net.finish(t.come(0), "value");
+  REQUIRE(t.client.outcomes.count(doomed[3].number) == 1);
+  CHECK(t.client.outcomes.at(doomed[3].number).error().code == errc::unsatisfiable);
+  CHECK(t.refused(needs, errc::unsatisfiable).find("gpu = 1; there are no GPUs") != std::string::npos);
+  CHECK(t.net.starts.size() == 1);
+  CHECK(t.net.hub().census().functions == 2);  // nothing is left of it
+}
+
+TEST_CASE("a pool that somebody has sized before it was known that it cannot be refuses its calls, too") {
+  tested_machine t(std::nullopt);
+  auto const needs = with({.gpus = 1});
+  CHECK_FALSE(t.net.hub().scale(t.net.now, encode_requirements(needs), {.min_workers = 1}, t.net.scratch()));
+  t.net.carry_out_all();
+  t.net.hub().observed(t.net.now, without_gpus(), t.net.scratch());
+  t.net.carry_out_all();
+  t.refused(needs, errc::unsatisfiable);
+  t.refused(needs, errc::unsatisfiable);
+  CHECK(t.net.starts.empty());
+}
+
 TEST_CASE("a worker that waits lends its cores, and keeps its GPUs") {
   tested_machine t;
   t.submit(with({.gpus = 2, .cores = 4}), "parent");
