@@ -416,10 +416,19 @@ dispatcher::assignment dispatcher::next_of(time_point now, image& one, bool pref
   if (one.order.empty() || !has_room) return {};
   auto* call = &one.order.front().calls.front();
   auto* worker = find_worker(now, one, *call, prefetch);
-  if (worker == nullptr && prefetch && call->function->batches && !one.available.empty()) {
-    // A batch that collects holds nobody back.
-    auto* const next =
-        one.order.first_of([](lane_place const& place) { return !place.of->function->batches; });
+  auto const collects = [&](function_record& function) {
+    return function.batches && !is_batch_due(now, function);
+  };
+  if (worker == nullptr && prefetch && !one.available.empty() && collects(*call->function)) {
+    // It holds nobody back. One that is due does: what comes behind it would take, again and again, the room
+    // that it waits for.
+    function_record const* last = nullptr;
+    auto last_collects = false;
+    auto* const next = one.order.first_of([&](lane_place const& place) {
+      auto& function = *place.of->function;
+      if (std::exchange(last, &function) != &function) last_collects = collects(function);
+      return !last_collects;
+    });
     if (next == nullptr) return {};
     call = &next->of->calls.front();
     worker = find_worker(now, one, *call, prefetch);
@@ -675,28 +684,6 @@ void dispatcher::leave_image(time_point now, worker_session& worker) {
   if (worker.counted_loaded) --worker.program->loaded;
   --worker.program->workers;
   release(now, *std::exchange(worker.program, nullptr));
-}
-
-// --- work that waits behind a long call while others are idle
-
-bool dispatcher::should_spread(time_point now) {
-  if (spread_due_ > now && queued_ != 0) return false;
-  auto const any =
-      std::any_of(images_.begin(), images_.end(), [](auto& entry) { return can_help(entry.second); });
-  if (!any) {
-    spread_due_ = never;
-    return false;
-  }
-  auto const patience = 2 * limits_.prefetch;
-  if (spread_due_ == never) spread_due_ = add(now, patience);
-  if (spread_due_ > now) return false;
-  spread_due_ = add(now, patience);
-  return true;
-}
-
-bool dispatcher::could_spread(time_point now, worker_session& worker) const {
-  return worker.program != nullptr && can_help(*worker.program) && has_waiting(worker) &&
-         now - worker.began_since >= 2 * limits_.prefetch;
 }
 
 }  // namespace yonder::core

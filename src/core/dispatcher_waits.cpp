@@ -6,7 +6,8 @@
 
 #include <algorithm>
 
-// The dispatcher's view of calls that nobody can take: why, and what is told of them.
+// The dispatcher's view of calls that nobody can take: why, and what is told of them; and of those that wait
+// behind long ones.
 namespace yonder::core {
 namespace {
 
@@ -103,6 +104,28 @@ std::string dispatcher::explain_wait(function_record const& function) const {
                  : "none of the " + std::to_string(in_service_) + " that are connected has this task";
   if (!function.last_loss.empty()) why += "; of the last one that had it: " + function.last_loss;
   return why;
+}
+
+// --- work that waits behind a long call while others are idle
+
+bool dispatcher::should_spread(time_point now) {
+  if (spread_due_ > now && queued_ != 0) return false;
+  auto const any =
+      std::any_of(images_.begin(), images_.end(), [](auto& entry) { return can_help(entry.second); });
+  if (!any) {
+    spread_due_ = never;
+    return false;
+  }
+  auto const patience = 2 * limits_.prefetch;
+  if (spread_due_ == never) spread_due_ = add(now, patience);
+  if (spread_due_ > now) return false;
+  spread_due_ = add(now, patience);
+  return true;
+}
+
+bool dispatcher::could_spread(time_point now, worker_session& worker) const {
+  return worker.program != nullptr && can_help(*worker.program) && worker.counted_loaded &&
+         now - worker.began_since >= 2 * limits_.prefetch;
 }
 
 }  // namespace yonder::core

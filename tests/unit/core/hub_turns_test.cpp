@@ -196,6 +196,61 @@ TEST_CASE("a batch that still collects holds back no other function's calls") {
   CHECK(sent);
 }
 
+namespace {
+
+// One worker, kept busy with runs so short that several may wait in it; `tick` makes them last a little.
+struct busy_hub : crowded_hub {
+  int next = 0;
+  busy_hub() : crowded_hub(hub_config{}) {
+    for (int i = 0; i < 8; ++i) turn();
+    for (int i = 0; i < 3; ++i) t_submit();
+  }
+  void t_submit() { net.submit(client, "short"); }
+  // One more comes as one ends: something always waits.
+  void turn() {
+    t_submit();
+    REQUIRE_FALSE(worker.runs.empty());
+    net.now += 10 * microsecond;
+    net.finish(worker, "done");
+  }
+  call_id submit_batched(batch_policy const& policy, std::string_view function, std::uint64_t signature,
+                         call_turn const& turn = {}) {
+    return net.submit(client, "batched", {}, function, signature, {}, {}, &policy, turn);
+  }
+  // Whether it is given to the worker within some turns.
+  bool is_served(call_id call) {
+    auto const sent = [&](log_entry const& one) {
+      return one.head.type == frame_type::assign && one.head.call == call;
+    };
+    for (int i = 0; i < 30; ++i) turn();
+    return std::any_of(net.log.begin(), net.log.end(), sent);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a batch that is due is not overtaken for ever by short calls behind it") {
+  busy_hub t;
+  batch_policy const of_four{.max_items = 4, .max_wait = 100 * microsecond};
+  auto const call = t.submit_batched(of_four, "other", 8, {.priority = 9});
+  CHECK(t.is_served(call));
+}
+
+TEST_CASE("a batch that is due is given to a worker also behind one of another function that collects") {
+  busy_hub t;
+  t.net.lose(t.worker, {});
+  auto& worker = t.net.add_worker({{"echo", 7, ""}, {"other", 8, ""}, {"third", 9, ""}});
+  t.net.submit(t.client, "busy");
+  for (; t.net.hub().census().queued != 0 || worker.runs.size() > 1;) t.net.finish(worker, "done");
+  REQUIRE(worker.runs.size() == 1);
+  t.submit_batched({.max_items = 4, .max_wait = 1000 * second}, "other", 8);
+  auto const due = t.submit_batched({.max_items = 1, .max_wait = 1000 * second}, "third", 9);
+  auto const sent = std::any_of(t.net.log.begin(), t.net.log.end(), [&](log_entry const& one) {
+    return one.head.type == frame_type::assign && one.head.call == due;
+  });
+  CHECK(sent);
+}
+
 TEST_CASE("calls of one order key run one after the other, in the order in which they came") {
   crowded_hub t;
   auto& other = t.net.add_worker();
