@@ -523,6 +523,8 @@ std::size_t dispatcher::assigned(time_point now, std::span<call_record* const> c
   std::size_t bytes = 0;
   for (auto const* call : company) bytes += call->bytes;
   auto const place = place_of(worker, bytes);
+  auto const estimate = estimate_of(*company.front()->function);
+  worker.backlog += estimate;
   for (std::uint32_t i = 0; i < company.size(); ++i) {
     auto& call = *company[i];
     YONDER_CHECK(call.worker == nullptr && call.count == 1, "a call is given to two workers");
@@ -534,6 +536,7 @@ std::size_t dispatcher::assigned(time_point now, std::span<call_record* const> c
                                           .number = 1,
                                           .sequence = sequence,
                                           .place = i,
+                                          .estimate = i == 0 ? estimate : 0,
                                           .bytes = call.bytes,
                                           .frame_bytes = bytes,
                                           .in_company = true,
@@ -568,11 +571,14 @@ void dispatcher::answered(time_point now, worker_session& worker, std::size_t in
   YONDER_CHECK(index < list.size(), "a slot is freed that a worker does not have");
   YONDER_CHECK(worker.backlog >= list[index].estimate && worker.backlog_bytes >= list[index].bytes,
                "a worker gives back more than it was given");
-  worker.backlog -= list[index].estimate;
-  worker.backlog_bytes -= list[index].bytes;
   auto const joined = [&](std::size_t other) {
     return other < list.size() && list[other].runs_with(list[index]);
   };
+  if (joined(index + 1))
+    list[index + 1].estimate += list[index].estimate;  // they run until the last has answered
+  else
+    worker.backlog -= list[index].estimate;
+  worker.backlog_bytes -= list[index].bytes;
   if (!joined(index + 1) && (index == 0 || !joined(index - 1))) worker.items -= list[index].count;
   if (list[index].in_company) --worker.in_company;
   if (list[index].ended) --worker.ended;

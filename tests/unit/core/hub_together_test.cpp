@@ -92,6 +92,30 @@ TEST_CASE("a batch that is full, or has waited for as long as it may, goes to a 
   CHECK(t.net.hub().census().queued == 0);  // and so this one follows
 }
 
+TEST_CASE(
+    "nothing is put behind a batch that runs for long: it counts as what one call of its function does") {
+  tested_company t;
+  t.occupy();
+  t.net.finish(t.worker, "done");  // at once
+  t.submit(t.one, "a");
+  t.net.wait(second);
+  t.net.finish(t.worker, "done");
+  t.occupy();
+  for (int i = 0; i < 4; ++i) t.submit(t.one, "x");
+  t.net.finish(t.worker, "done");
+  REQUIRE(t.together() == 4);
+  t.occupy();
+  CHECK(t.net.hub().census().queued == 1);  // whoever comes next may take it
+  auto& next = t.net.add_worker();
+  CHECK(next.runs.size() == 1);
+  t.net.finish(next, "done");
+  t.net.wait(second);
+  t.answer();
+  t.occupy();
+  CHECK(t.net.hub().census().attempts == 1);
+  CHECK(t.net.hub().census().queued == 0);
+}
+
 TEST_CASE("a batch takes no more than its weight, and what weighs nothing or too much fails") {
   tested_company t;
   t.occupy();
