@@ -178,7 +178,7 @@ worker_session* scaler::in_the_way(time_point now) {
   for (auto* const pool : short_) {
     auto left = left_by_others(*pool);
     for (auto* const one : holders_)
-      if (!one->in_service()) left.give_back(*one->lease);  // it is going
+      if (one->dying || (one->draining && one->outstanding.empty())) left.give_back(*one->lease);  // it goes
     if (left.fits(pool->needs.resources)) continue;
     if (auto* const found = in_the_way_of(now, *pool, std::move(left))) return found;
   }

@@ -415,6 +415,26 @@ TEST_CASE("an isolated call has a worker of its own, which goes with it") {
   CHECK(text_of(next.runs.front().message.payload()) == "2");
 }
 
+TEST_CASE("an idle worker makes room though another one, which runs its last call, will at some time") {
+  tested_machine t;
+  auto alone = with({.gpus = 1});
+  alone.isolate = true;
+  t.submit(alone, "for hours");
+  auto& isolated = t.come(0);
+  REQUIRE(isolated.runs.size() == 1);
+  auto kept = with({.gpus = 1, .memory = 1});
+  kept.scaledown_window = 3'600 * second;
+  t.submit(kept, "short");
+  auto& idle = t.come(1);
+  t.net.finish(idle, "done");
+  CHECK_FALSE(idle.exited);
+  t.submit(with({.gpus = 1}), "next");
+  CHECK(idle.exited);
+  t.net.lose(idle, {.exit_status = 0});
+  REQUIRE(t.net.grants.size() == 3);
+  CHECK(t.net.grants[2].gpus == std::vector<std::string>{"1"});
+}
+
 TEST_CASE("of isolated calls no more run at once than the pool may have workers") {
   tested_machine t;
   requirements alone;
