@@ -197,12 +197,15 @@ worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, r
   };
   std::stable_sort(others.begin(), others.end(),
                    [&](auto const* a, auto const* b) { return place(*a) < place(*b); });
-  worker_session* first = nullptr;
+  std::vector<worker_session*> chosen;
   for (auto* const one : others) {
-    if (one->pool->in_service <= one->pool->config.min_workers) continue;
-    if (first == nullptr) first = one;
+    auto const& its = *one->pool;
+    auto const before = std::count_if(chosen.begin(), chosen.end(),
+                                      [&](auto const* other) { return other->pool == one->pool; });
+    if (its.in_service <= its.config.min_workers + static_cast<std::size_t>(before)) continue;
+    chosen.push_back(one);
     left.give_back(*one->lease);
-    if (left.fits(pool.needs.resources)) return first;
+    if (left.fits(pool.needs.resources)) return chosen.front();
   }
   return nullptr;
 }

@@ -435,6 +435,28 @@ TEST_CASE("an idle worker makes room though another one, which runs its last cal
   CHECK(t.net.grants[2].gpus == std::vector<std::string>{"1"});
 }
 
+TEST_CASE("no worker is let go for room that a pool's least workers keep anyway") {
+  auto three_gpus = two_gpus();
+  three_gpus.gpus.push_back({"2", 80 * gib});
+  tested_machine t(three_gpus);
+  auto kept = with({.gpus = 1});
+  kept.min_workers = 2;
+  kept.scaledown_window = 3'600 * second;
+  for (int i = 0; i < 3; ++i) t.submit(kept);
+  t.net.wait(10 * millisecond);
+  REQUIRE(t.net.starts.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) t.come(i);
+  for (auto const& worker : t.net.workers) t.net.finish(*worker, "done");
+  auto const gone = [&] {
+    return std::count_if(t.net.workers.begin(), t.net.workers.end(),
+                         [](auto const& worker) { return worker->exited.has_value(); });
+  };
+  t.submit(with({.gpus = 2}));
+  CHECK(gone() == 0);
+  t.submit(with({.gpus = 1, .memory = 1}));  // for which one is enough
+  CHECK(gone() == 1);
+}
+
 TEST_CASE("of isolated calls no more run at once than the pool may have workers") {
   tested_machine t;
   requirements alone;
