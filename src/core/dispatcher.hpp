@@ -122,6 +122,8 @@ class dispatcher {
   bool could_recruit(std::string_view name, std::uint64_t signature);
   // One that came by itself, has nothing to do, and has this; null: none is. `none_has`: nor will be.
   worker_session* find_recruit(std::string_view name, std::uint64_t signature, bool& none_has);
+  // Whether calls wait that its workers could run, and nobody else does.
+  static bool is_missed(image const& one);
   // Gone: releases its table.
   void leave(time_point now, worker_session& worker);
   std::size_t in_service() const noexcept { return in_service_; }

@@ -46,4 +46,10 @@ worker_session* dispatcher::find_recruit(std::string_view name, std::uint64_t si
   return nullptr;
 }
 
+bool dispatcher::is_missed(image const& one) {
+  return !one.order.empty() &&
+         std::any_of(one.functions.begin(), one.functions.end(),
+                     [](auto const* function) { return !function->queue.empty() && !has_takers(*function); });
+}
+
 }  // namespace yonder::core

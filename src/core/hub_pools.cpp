@@ -2,6 +2,8 @@
 // The hub: where calls run that say what they need, also on workers that it did not start.
 #include "src/core/hub_state.hpp"
 
+#include <algorithm>
+
 namespace yonder::core {
 
 // The pool for what a call needs; null: `refused` says why there is none.
@@ -73,6 +75,36 @@ void hub::state::recruit(time_point now, outputs& out) {
       enter(now, *worker, std::move(table), out);
     }
     if (pool->recruits) pool->wanted = 0;
+  }
+}
+
+// Whether others wait for a worker that holds a service and has nothing to do: calls of tasks that nobody
+// else takes, or another service that has none so far. One of those that end their service for them is
+// enough.
+bool hub::state::is_missed(worker_session const& idle) {
+  auto const& from = *idle.lent_by;
+  auto const has = [&](requirements const& needs) {
+    return std::any_of(from.functions.begin(), from.functions.end(), [&](auto const* one) {
+      return one->signature == needs.service_signature && one->name == needs.service;
+    });
+  };
+  auto const lacks = [&](auto const& pool) {
+    return pool->lacks_recruits && pool->counted() == 0 && has(pool->needs);
+  };
+  auto const& all = pools.pools();
+  if (!dispatcher::is_missed(from) && std::none_of(all.begin(), all.end(), lacks)) return false;
+  auto const& workers = sessions.workers();
+  return std::none_of(workers.begin(), workers.end(), [&](auto const& entry) {
+    return entry.second->leaving && entry.second->lent_by == &from;
+  });
+}
+
+void hub::state::send_back_missed(time_point now, outputs& out) {
+  for (auto const& pool : pools.pools()) {
+    if (!pool->recruits || pool->in_service <= pool->config.min_workers) continue;
+    auto* idle = pool->idle.first();
+    while (idle != nullptr && !is_missed(*idle)) idle = pool->idle.after(*idle);
+    if (idle != nullptr) send_back(now, *idle, out);
   }
 }
 

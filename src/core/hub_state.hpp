@@ -213,6 +213,8 @@ struct hub::state {
   void recruit(time_point now, outputs& out);
   void fail_unknown_service(time_point now, pool_record& pool, outputs& out);
   void send_back(time_point now, worker_session& worker, outputs& out);
+  bool is_missed(worker_session const& idle);
+  void send_back_missed(time_point now, outputs& out);
   void entry_failed(time_point now, worker_session& worker, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);
   void let_go_idle(time_point now, outputs& out);

@@ -429,6 +429,7 @@ void hub::state::entry_failed(time_point now, worker_session& worker, std::strin
 void hub::state::let_go_idle(time_point now, outputs& out) {
   while (auto* const worker = pools.idle_too_long(now)) let_go(now, *worker, out);
   while (auto* const worker = pools.in_the_way(now)) let_go(now, *worker, out);
+  send_back_missed(now, out);
 }
 
 void hub::state::let_go(time_point now, worker_session& worker, outputs& out) {

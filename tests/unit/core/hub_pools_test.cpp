@@ -264,7 +264,6 @@ TEST_CASE(
   REQUIRE(worker.runs.size() == 1);
   CHECK(worker.runs.front().function == "model");
   CHECK(text_of(worker.runs.front().message.payload()) == "tiny");
-  auto const plain = t.net.submit(t.client, "plain");  // waits: the only worker has another use
   t.net.finish(worker, "");
   REQUIRE(worker.runs.size() == 1);
   CHECK(text_of(worker.runs.front().message.payload()) == "hello");
@@ -274,6 +273,8 @@ TEST_CASE(
   t.net.wait(2 * second);
   REQUIRE(worker.runs.size() == 1);
   CHECK(worker.runs.front().function == leave_service);
+  auto const plain = t.net.submit(t.client, "plain");  // waits: the only worker is not back yet
+  CHECK(worker.runs.size() == 1);
   t.net.finish(worker, "");
   REQUIRE(worker.runs.size() == 1);
   CHECK(text_of(worker.runs.front().message.payload()) == "plain");
@@ -282,6 +283,81 @@ TEST_CASE(
   CHECK_FALSE(worker.exited);
   t.submit(brief_model_of("large"), "again");
   CHECK(text_of(worker.runs.front().message.payload()) == "large");
+}
+
+namespace {
+
+// One worker that came by itself, and holds a service for an hour that nothing is asked of.
+struct lending_hub : visited_hub {
+  loopback::worker_end& worker;
+  explicit lending_hub(std::uint32_t least = 0) : worker(visit()) {
+    auto needs = model_of("tiny");
+    needs.scaledown_window = 3'600 * second;
+    needs.min_workers = least;
+    submit(needs, "hello");
+    net.finish(worker, "");
+    net.finish(worker, "world");
+    REQUIRE(worker.runs.empty());
+  }
+  // Its first run: what of it.
+  std::string runs() {
+    return worker.runs.empty() ? "nothing" : text_of(worker.runs.front().message.payload());
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a worker that came by itself and has nothing to do ends its service for a call that nobody else takes") {
+  lending_hub t;
+  auto const plain = t.net.submit(t.client, "plain");
+  REQUIRE(t.worker.runs.size() == 1);
+  CHECK(t.worker.runs.front().function == leave_service);
+  t.net.finish(t.worker, "");
+  CHECK(t.runs() == "plain");
+  t.net.finish(t.worker, "done");
+  CHECK(t.of(plain).ok());
+}
+
+TEST_CASE("a worker that came by itself ends one service for another one that has no worker so far") {
+  lending_hub t;
+  t.submit(model_of("other"), "first");
+  REQUIRE(t.worker.runs.size() == 1);
+  CHECK(t.worker.runs.front().function == leave_service);
+  t.net.finish(t.worker, "");
+  CHECK(t.runs() == "other");
+  t.net.finish(t.worker, "");
+  CHECK(t.runs() == "first");
+}
+
+TEST_CASE(
+    "an idle service is not ended for calls that others take, nor below its least workers, nor twice for "
+    "one") {
+  {
+    lending_hub t;
+    auto& other = t.visit();
+    t.net.submit(t.client, "1");
+    t.net.submit(t.client, "2");  // waits behind that
+    t.net.wait(second);
+    CHECK(other.runs.size() == 1);
+    CHECK(t.runs() == "nothing");
+  }
+  {
+    lending_hub t(1);
+    t.net.submit(t.client, "plain");
+    t.net.wait(second);
+    CHECK(t.runs() == "nothing");
+  }
+  lending_hub t;
+  auto& other = t.visit();
+  auto needs = model_of("other");
+  needs.scaledown_window = 3'600 * second;
+  t.submit(needs, "hello");
+  t.net.finish(other, "");
+  t.net.finish(other, "world");
+  t.net.submit(t.client, "plain");
+  t.net.wait(second);
+  CHECK(t.worker.runs.size() + other.runs.size() == 1);
 }
 
 TEST_CASE("a service that waits for workers that came by themselves takes those that come, or become idle") {
