@@ -372,8 +372,11 @@ bool dispatcher::is_batch_due(time_point now, function_record& function) const {
     due = due || first.alone || add(first.queued_since, most.max_wait) <= now;
     for (auto* call = &first; call != nullptr && !due; call = one.calls.after(*call)) {
       items += call->count;
-      weight += call->batching.weight * call->count;
-      due = items >= most.max_items || (most.max_weight != 0 && weight >= most.max_weight);
+      due = items >= most.max_items;
+      if (most.max_weight == 0) continue;
+      auto const left = most.max_weight - std::min(weight, most.max_weight);
+      due = due || call->batching.weight >= left / call->count + (left % call->count != 0 ? 1 : 0);
+      weight += due ? 0 : call->batching.weight * call->count;
     }
   });
   return due;

@@ -53,13 +53,14 @@ bool hub::state::may_be_assigned(time_point now, call_record& call, outputs& out
   return false;
 }
 
-// The first that wait, as many as their limits let run together, as one frame under ids of the hub's own.
-// What has buffers runs by itself; what must have no neighbours waits for a worker that is chosen for it.
+// The first that wait, as many as the limits of each of them let run together, as one frame under ids of the
+// hub's own. What has buffers runs by itself; what must have no neighbours waits for a worker that is chosen
+// for it.
 void hub::state::assign_batch(time_point now, function_record& function, worker_session& worker,
                               outputs& out) {
   company.clear();
-  std::uint64_t weight = 0;
-  std::size_t bytes = 0;
+  std::uint64_t weight = 0, weight_most = ~std::uint64_t{0};
+  std::size_t items_most = max_items, bytes = 0;
   time_point deadline = 0;
   while (auto* call = work.next_in(function, *worker.program)) {
     if (!may_be_assigned(now, *call, out)) continue;
@@ -67,9 +68,13 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
     auto const& limits = call->batching;
     auto const own = call->payload / call->count;
     auto const apart = !call->message->buffers.empty();
-    auto const fits = (company.size() < limits.max_items || YONDER_MUTANT(batch_limits_ignored)) &&
-                      (limits.max_weight == 0 || limits.weight <= limits.max_weight - weight) &&
-                      bytes + own <= worker.limits.max_frame_bytes / 2 && company.size() < max_items;
+    auto const items_then = YONDER_MUTANT(batch_limits_ignored)
+                                ? items_most
+                                : std::min<std::size_t>(items_most, limits.max_items);
+    auto const weight_then = limits.max_weight == 0 ? weight_most : std::min(weight_most, limits.max_weight);
+    auto const fits = company.size() < items_then && weight <= weight_then &&
+                      limits.weight <= weight_then - weight &&
+                      bytes + own <= worker.limits.max_frame_bytes / 2;
     if (!company.empty() && (apart || !fits)) break;
     if (call->count > 1) call = &split(now, *call, 1);
     if (company.empty() && (apart || !fits)) {
@@ -82,6 +87,8 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
       work.take(*call, worker);
       return assign(now, *call, worker, out);
     }
+    items_most = items_then;
+    weight_most = weight_then;
     weight += limits.weight;
     bytes += call->payload;
     deadline = std::max(deadline, call->deadline);

@@ -132,6 +132,38 @@ TEST_CASE("a batch takes no more than its weight, and what weighs nothing or too
   CHECK(t.together() == 2);
 }
 
+TEST_CASE("a batch keeps the limits of each of its items, also where these are not the same") {
+  tested_company t;
+  auto const weighs = [&](std::uint64_t weight, std::uint64_t most, std::uint32_t items = 16) {
+    t.submit(t.one, "w", {}, {items, second, most, weight});
+  };
+  auto const sizes = [&] {
+    t.net.finish(t.worker, "done");
+    std::vector<std::size_t> found;
+    while (!t.worker.runs.empty()) {
+      found.push_back(std::max<std::size_t>(1, t.together()));
+      t.together() == 0 ? t.net.finish(t.worker, "w") : t.answer();
+    }
+    return found;
+  };
+  t.occupy();
+  weighs(90, 100);
+  weighs(20, 50);  // 50 - 90 is no room
+  CHECK(sizes() == std::vector<std::size_t>{1, 1});
+  t.occupy();
+  weighs(10, 50);
+  weighs(60, 100);
+  CHECK(sizes() == std::vector<std::size_t>{1, 1});
+  t.occupy();
+  for (auto const items : {2u, 16u, 16u}) weighs(1, 0, items);
+  CHECK(sizes() == std::vector<std::size_t>{2, 1});
+  t.occupy();
+  weighs(~std::uint64_t{0}, 0);
+  weighs(2, 100);
+  weighs(3, 100);
+  CHECK(sizes() == std::vector<std::size_t>{1, 2});
+}
+
 TEST_CASE(
     "one item that is cancelled, or expires, harms no other; without any left the run is told to stop") {
   tested_company t;
