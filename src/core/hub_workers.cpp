@@ -17,7 +17,9 @@ void hub::state::dispatch(time_point now, outputs& out) {
     auto const [call, worker] = work.next(now);
     if (call == nullptr) return;
     if (!may_be_assigned(now, *call, out)) continue;
-    if (call->function->batches && !call->alone) {
+    auto const* const home = call->function->home;
+    auto const isolated = home != nullptr && home->needs.isolate;
+    if (call->function->batches && !call->alone && !isolated) {
       assign_batch(now, *call->function, *worker, out);
       continue;
     }
@@ -127,7 +129,6 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
   auto const sequence = worker.conn.send(now, head, frame_ref(std::move(message)), deadline, out);
   sessions.watch(worker);
   if (work.assigned(now, company, worker, head.call, sequence) == worker.running) note_running(now, worker);
-  if (function.home != nullptr && function.home->needs.isolate) isolate_worker(now, worker, out);
 }
 
 void hub::state::assign(time_point now, call_record& call, worker_session& worker, outputs& out) {

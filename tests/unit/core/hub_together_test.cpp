@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Calls of several callers that run as one.
+#include "src/core/requirements.hpp"
 #include "tests/unit/core/loopback.hpp"
 
 using namespace yonder;
@@ -162,6 +163,27 @@ TEST_CASE("a batch keeps the limits of each of its items, also where these are n
   weighs(2, 100);
   weighs(3, 100);
   CHECK(sizes() == std::vector<std::size_t>{1, 2});
+}
+
+TEST_CASE("what has a worker of its own has no company, though its function is batched") {
+  hub_config config;
+  config.pools = {{.functions = loopback::offers(), .max_workers = 1}};
+  loopback net(std::move(config));
+  auto& client = net.add_client();
+  requirements alone;
+  alone.isolate = true;
+  auto const needs = encode_requirements(alone);
+  batch_policy const of_four{.max_items = 4, .max_wait = second};
+  for (int i = 0; i < 3; ++i) net.submit(client, "x", {}, "echo", 7, needs, {}, &of_four);
+  for (std::size_t i = 0; i < 3; ++i) {
+    REQUIRE(net.starts.size() == i + 1);
+    auto& worker = net.add_worker(loopback::offers(), net.starts.back());
+    REQUIRE(worker.runs.size() == 1);
+    CHECK(worker.runs.front().items.empty());
+    net.finish(worker, "x");
+    net.lose(worker, {.exit_status = 0});
+  }
+  CHECK(client.outcomes.size() == 3);
 }
 
 TEST_CASE(
