@@ -5,7 +5,6 @@
 #include "src/core/mutant.hpp"
 
 #include <algorithm>
-#include <tuple>
 
 namespace yonder::core {
 namespace {
@@ -188,10 +187,12 @@ void dispatcher::set_pool(function_record& function, pool_record* found) {
   if (function.pool != nullptr) {
     function.pool->queued -= waiting;
     function.pool->queued_items -= items;
+    function.pool->ordered_items -= function.ordered;
   }
   if (found != nullptr) {
     found->queued += waiting;
     found->queued_items += items;
+    found->ordered_items += function.ordered;
   }
   function.pool = found;
 }
@@ -286,6 +287,11 @@ void dispatcher::count_items(function_record& function, std::ptrdiff_t more) {
   if (function.pool != nullptr) function.pool->queued_items += static_cast<std::size_t>(more);
 }
 
+void dispatcher::count_ordered(function_record& function, std::ptrdiff_t more) {
+  function.ordered += static_cast<std::size_t>(more);
+  if (function.pool != nullptr) function.pool->ordered_items += static_cast<std::size_t>(more);
+}
+
 void dispatcher::queue_grew(time_point now, call_record const& call) {
   if (call.depth != 0 && !(YONDER_MUTANT(stuck_later_unseen) && call.attempt != 0)) nested_came_ = true;
   auto& function = *call.function;
@@ -322,23 +328,6 @@ void dispatcher::dequeue(call_record& call) {
   if (lane.calls.empty() && &lane != function.queue.recent) forget(lane);
   if (function.queue.empty() && !function.was_offered && unoffered_.contains(function))
     unoffered_.remove(function);
-}
-
-bool dispatcher::has_takers(function_record const& function) {
-  return std::any_of(function.offers.begin(), function.offers.end(),
-                     [](auto const* by) { return by->has_takers(); });
-}
-
-std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const {
-  std::vector<call_record*> waiting;
-  for (auto const& [key, function] : functions_) {
-    if ((function->pool != &pool && !YONDER_MUTANT(other_pools_failed)) || has_takers(*function)) continue;
-    function->queue.each([&](call_record& call) { waiting.push_back(&call); });
-  }
-  std::sort(waiting.begin(), waiting.end(), [](auto const* a, auto const* b) {
-    return std::tuple(a->stamp, a->id.number) < std::tuple(b->stamp, b->id.number);
-  });
-  return waiting;
 }
 
 // --- assignment

@@ -70,6 +70,8 @@ class dispatcher {
   // The first items of a queued call, which wait by themselves from now on.
   void queue_before(time_point now, call_record& call, call_record& front);
   std::size_t queued() const noexcept { return queued_; }
+  // So many more of its calls, or fewer, wait for the turn of their order key before they are queued.
+  static void count_ordered(function_record& function, std::ptrdiff_t more);
   // Whether a call that a task has made was queued since this was asked last.
   bool nested_came() noexcept { return std::exchange(nested_came_, false); }
 

@@ -15,6 +15,25 @@ constexpr std::size_t names_told = 20;
 
 }  // namespace
 
+// --- calls that nobody can take
+
+bool dispatcher::has_takers(function_record const& function) {
+  return std::any_of(function.offers.begin(), function.offers.end(),
+                     [](auto const* by) { return by->has_takers(); });
+}
+
+std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const {
+  std::vector<call_record*> waiting;
+  for (auto const& [key, function] : functions_) {
+    if ((function->pool != &pool && !YONDER_MUTANT(other_pools_failed)) || has_takers(*function)) continue;
+    function->queue.each([&](call_record& call) { waiting.push_back(&call); });
+  }
+  std::sort(waiting.begin(), waiting.end(), [](auto const* a, auto const* b) {
+    return a->stamp != b->stamp ? a->stamp < b->stamp : a->id.number < b->id.number;
+  });
+  return waiting;
+}
+
 // --- functions that nobody offers
 
 // Somebody is there, or could be started, whose functions are known.

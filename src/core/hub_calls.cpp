@@ -140,16 +140,11 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     call.stage = call_stage::leaving;
     return fail(now, call, std::move(refused), out);
   }
-  if (auto const* const pool = call.function->pool; pool != nullptr && pool->is_crowded()) {
-    call.stage = call_stage::leaving;
-    return fail(now, call, errc::overloaded,
-                std::to_string(pool->queued_items) + " calls wait for this pool, and it takes " +
-                    std::to_string(pool->config.max_queue) + " (max_queue)",
-                out);
-  }
-  if (!said.arguments.empty() && !await_arguments(now, call, said.arguments, out)) return;
-  arm(call);
-  if (said.arguments.empty()) begin_call(now, call, out);
+  auto* const taken = admit(now, call, out);
+  if (taken == nullptr) return;
+  if (!said.arguments.empty() && !await_arguments(now, *taken, said.arguments, out)) return;
+  arm(*taken);
+  if (said.arguments.empty()) begin_call(now, *taken, out);
 }
 
 // It has all that it needs.
@@ -576,7 +571,10 @@ void hub::state::leave_stage(call_record& call) {
   switch (call.stage) {
     case call_stage::queued: work.dequeue(call); break;
     case call_stage::composing: await_nothing(call); break;
-    case call_stage::ordered: call.order->waiting.remove(call); break;
+    case call_stage::ordered:
+      call.order->waiting.remove(call);
+      work.count_ordered(*call.function, -1);
+      break;
     case call_stage::stalled: call.caller->stalled.remove(call); break;
     case call_stage::unsynced: unsynced.remove(call); break;
     case call_stage::tokenless: tokenless.remove(call); break;

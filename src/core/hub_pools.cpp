@@ -48,6 +48,20 @@ void hub::state::fail_impossible(time_point now, outputs& out) {
       fail(now, *call, errc::unsatisfiable, pool->impossible, out);
 }
 
+// Its first items, as many as may wait for its pool; the others are told. Null: none of them may.
+call_record* hub::state::admit(time_point now, call_record& call, outputs& out) {
+  auto const* const pool = call.function->pool;
+  auto const room = pool == nullptr ? call.count : pool->room(call.order != nullptr);
+  if (room >= call.count) return &call;
+  call.stage = call_stage::leaving;
+  auto* const taken = room == 0 ? nullptr : &calls.split(call, static_cast<std::uint32_t>(room));
+  fail(now, call, errc::overloaded,
+       std::to_string(pool->waiting_items()) + " calls wait for this pool, and it takes " +
+           std::to_string(pool->config.max_queue) + " (max_queue)",
+       out);
+  return taken;
+}
+
 failure hub::state::explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature) {
   auto const* const client = sessions.client(session);
   return work.explain_unknown(name, signature, client == nullptr ? nullptr : &client->functions);

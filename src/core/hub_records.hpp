@@ -303,6 +303,7 @@ struct function_record : list_hook<unoffered_tag> {
   time_point waits_since = 0;  // of wait_watch
   bool wait_told = false;
   task_numbers* numbers = nullptr;  // of its task
+  std::size_t ordered = 0;          // calls that wait for the turn of their order key
   bool batches = false;             // its calls may run together
 };
 
@@ -463,12 +464,13 @@ struct pool_record {
   std::size_t wanted = 0;    // workers that are started although nothing waits; 0: none
   bool is_set = false;       // somebody has said how large it is: it is not forgotten
   bool recruits = false;     // its workers are some that came by themselves, for as long as they are needed
-  bool lacks_recruits = false;   // none of those is idle now
-  bool shrinks = false;          // idle workers past its largest number go at once
-  std::string impossible;        // why it can never have a worker, in words; empty: it can
-  image* program = nullptr;      // what its workers offer; null: not known before the first one
-  std::size_t queued = 0;        // records of calls that wait for a worker of it
-  std::size_t queued_items = 0;  // calls
+  bool lacks_recruits = false;    // none of those is idle now
+  bool shrinks = false;           // idle workers past its largest number go at once
+  std::string impossible;         // why it can never have a worker, in words; empty: it can
+  image* program = nullptr;       // what its workers offer; null: not known before the first one
+  std::size_t queued = 0;         // records of calls that wait for a worker of it
+  std::size_t queued_items = 0;   // calls
+  std::size_t ordered_items = 0;  // calls that wait for the turn of their order key
   std::size_t starting = 0;
   std::size_t in_service = 0;
   std::size_t waiting = 0;  // of them, for calls that their tasks have made
@@ -481,9 +483,13 @@ struct pool_record {
   intrusive_list<worker_session, idle_tag> idle;  // the longest idle first
 
   std::size_t workers() const { return in_service + entering + starting + isolated; }
-  // It takes no further call, as it has workers and these have enough before them.
-  bool is_crowded() const {
-    return config.max_queue != 0 && queued_items >= config.max_queue && workers() != 0;
+  // Calls that wait, also those that others of their order key are before.
+  std::size_t waiting_items() const { return queued_items + ordered_items; }
+  // How many more may come, once there are workers: those for which one is idle do not wait.
+  std::size_t room(bool is_ordered) const {
+    if (config.max_queue == 0 || workers() == 0) return ~std::size_t{0};
+    auto const most = config.max_queue + (is_ordered ? 0 : idle.size() * needs.concurrency);
+    return most - std::min(most, waiting_items());
   }
   bool has_service() const { return !needs.service.empty(); }
   // Against max_workers.

@@ -64,6 +64,7 @@ struct hub::state {
   pool_record* find_home(std::string_view needs, std::uint64_t session, failure& refused);
   pool_record* pool_of(std::string_view needs, failure& refused);
   void fail_impossible(time_point now, outputs& out);
+  call_record* admit(time_point now, call_record& call, outputs& out);
   void take_again(time_point now, client_session& client, call_record& call, outputs& out);
   void take_cancel(time_point now, client_session& client, frame const& message, outputs& out);
   call_record& split(time_point now, call_record& call, std::uint32_t at);

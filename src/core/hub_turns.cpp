@@ -61,6 +61,7 @@ void hub::state::line_up(time_point now, call_record& call) {
   }
   auto& order = *call.order;
   call.stage = call_stage::ordered;
+  work.count_ordered(*call.function, 1);
   if (order.head == &call) {
     order.head = nullptr;
     order.waiting.push_front(call);
@@ -76,6 +77,7 @@ void hub::state::open(time_point now, order_record& order) {
   if (!busy && !order.waiting.empty()) {
     auto& next = order.waiting.front();
     order.waiting.remove(next);
+    work.count_ordered(*next.function, -1);
     order.head = &next;
     look_for_deadlocks = look_for_deadlocks || !order.waiting.empty();  // for others behind it
     return work.enqueue(now, next);

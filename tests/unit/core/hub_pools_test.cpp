@@ -463,6 +463,63 @@ TEST_CASE("past max_queue a call of the hub's own pool fails, if a worker is the
   CHECK(t.client.outcomes.size() == 2);
 }
 
+TEST_CASE("of a pack so many calls are taken as the queue has places, and the others are told") {
+  auto config = with_pool(1);
+  config.pools[0].max_queue = 3;
+  tested_hub t(std::move(config));
+  auto const pack_of = [&](std::size_t count) {
+    batch_spec spec;
+    spec.function = "echo";
+    spec.signature = 7;
+    begin_call(spec.metadata, "echo", {});
+    spec.items.assign(count, {1, 0});
+    spec.payloads.append("abcdefgh", count);
+    auto const first = t.client.core->submit(t.net.now, spec, t.net.scratch());
+    t.net.carry_out(t.client);
+    t.net.pump();
+    return first;
+  };
+  t.net.submit(t.client, "1");
+  auto& worker = t.come();
+  t.net.finish(worker, "1");
+  auto const first = pack_of(8);  // one for the idle worker, three that wait
+  CHECK(worker.runs.size() == 1);
+  CHECK(t.net.hub().census().calls == 4);
+  for (std::uint64_t i = 4; i < 8; ++i) {
+    REQUIRE(t.client.outcomes.contains(first.number + i));
+    CHECK(t.client.outcomes.at(first.number + i).error().code == errc::overloaded);
+  }
+  for (auto const* text : {"a", "b", "c", "d"}) {
+    REQUIRE(worker.runs.size() != 0);
+    CHECK(text_of(worker.runs.front().message.payload()) == text);
+    t.net.finish(worker, text);
+  }
+  CHECK(t.client.outcomes.size() == 9);
+  CHECK(t.net.hub().census().calls == 0);
+}
+
+TEST_CASE("calls that wait for the turn of their order key count against max_queue") {
+  auto config = with_pool(2);
+  config.pools[0].max_queue = 2;
+  tested_hub t(std::move(config));
+  auto const submit = [&] { return t.net.submit(t.client, "x", {.order_key = "k"}); };
+  submit();
+  auto& worker = t.come();
+  REQUIRE(worker.runs.size() == 1);
+  submit();
+  auto const last = submit();
+  auto const past = submit();
+  REQUIRE(t.client.outcomes.contains(past.number));
+  CHECK(t.of(past).error().message.find("2 calls wait for this pool, and it takes 2") == 0);
+  t.net.cancel(t.client, last);
+  submit();
+  for (int i = 0; i < 3; ++i) t.net.finish(worker, "x");
+  CHECK(t.net.hub().census().calls == 0);
+  submit();
+  submit();
+  CHECK(t.net.hub().census().calls == 2);
+}
+
 TEST_CASE("where two pools have a function, the second starts workers when the first cannot") {
   hub_config config;
   config.pools = {{.id = 1, .functions = loopback::offers(), .max_workers = 1},
