@@ -474,10 +474,12 @@ struct pool_record {
   std::size_t starting = 0;
   std::size_t in_service = 0;
   std::size_t waiting = 0;  // of them, for calls that their tasks have made
-  int start_failures = 0;   // in a row
+  int start_failures = 0;   // in a row, since that was told last
+  int failures_in_row = 0;  // since one came last
   std::string failure_reason;
   std::string failure_tail;
   time_point start_not_before = 0;
+  time_point least_not_before = 0;   // where nobody waits
   time_point waiting_since = never;  // since when calls have waited and no further worker was asked for
   time_point short_since = never;    // since when it wants a worker and others have what that needs
   intrusive_list<worker_session, idle_tag> idle;  // the longest idle first

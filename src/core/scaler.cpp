@@ -10,7 +10,10 @@
 namespace yonder::core {
 namespace {
 
-constexpr duration start_backoff = 100 * millisecond;  // after a failed start, times the failures in a row
+// After a failed start: for calls that wait, times the failures that they have not been told yet; for workers
+// that nobody waits for doubled by each in a row.
+constexpr duration start_backoff = 100 * millisecond;
+constexpr duration longest_pause = 60 * second;
 // Of pools whose workers came by themselves, where the needs do not say.
 constexpr std::size_t most_recruits = 1'024;
 constexpr duration recruits_window = 10 * second;
@@ -269,7 +272,8 @@ time_point scaler::start_due(pool_record const& pool) const {
 time_point scaler::wish_due(pool_record const& pool) const {
   if (!pool.impossible.empty()) return never;
   if (pool.workers() < pool.wanted && !is_full(pool)) return pool.start_not_before;
-  if (pool.workers() < pool.config.min_workers && !is_full(pool)) return pool.start_not_before;
+  if (pool.workers() < pool.config.min_workers && !is_full(pool))
+    return pool.queued != 0 ? pool.start_not_before : std::max(pool.start_not_before, pool.least_not_before);
   if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;
   auto const coming = pool.starting + pool.entering;
   auto const works = pool.queued != 0 || pool.in_service > pool.idle.size();
@@ -351,7 +355,7 @@ pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token, worker_
   if (pool.has_service())
     ++pool.entering;
   else
-    pool.start_failures = 0;
+    came(pool);
   if (worker != nullptr && found->second->lease) {
     worker->lease = std::move(found->second->lease);
     holders_.push_back(worker);
@@ -382,7 +386,12 @@ pool_record* scaler::failed(time_point now, std::uint64_t start, std::string con
 
 void scaler::entered(pool_record& pool) {
   --pool.entering;
-  pool.start_failures = 0;
+  came(pool);
+}
+
+void scaler::came(pool_record& pool) {
+  pool.start_failures = pool.failures_in_row = 0;
+  pool.least_not_before = 0;
 }
 
 pool_record* scaler::entry_failed(time_point now, pool_record& pool, std::string const& reason,
@@ -395,8 +404,11 @@ pool_record* scaler::note_failure(time_point now, pool_record& pool, std::string
                                   std::string const& stderr_tail) {
   ++failures_;
   ++pool.start_failures;
-  if (!YONDER_MUTANT(entry_repeated_at_once))
-    pool.start_not_before = add(now, start_backoff * pool.start_failures);
+  auto const doubled = start_backoff << std::min(pool.failures_in_row++, 10);
+  if (!YONDER_MUTANT(entry_repeated_at_once)) {
+    pool.start_not_before = add(now, std::min(longest_pause, start_backoff * pool.start_failures));
+    pool.least_not_before = add(now, std::min(longest_pause, doubled));
+  }
   pool.failure_reason = reason;
   pool.failure_tail = stderr_tail;
   return pool.start_failures >= limits_.start_failures && pool.counted() == 0 ? &pool : nullptr;

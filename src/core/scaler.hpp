@@ -108,6 +108,7 @@ class scaler {
   bool is_in_the_way(time_point now, worker_session const& one, pool_record const& of);
   time_point start_due(pool_record const& pool) const;
   time_point idle_due(pool_record& pool) const;
+  static void came(pool_record& pool);
   pool_record* note_failure(time_point now, pool_record& pool, std::string const& reason,
                             std::string const& stderr_tail);
   void start_worker(time_point now, pool_record& pool, outputs& out);

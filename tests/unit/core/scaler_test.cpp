@@ -77,6 +77,37 @@ TEST_CASE("starts that fail are repeated more and more slowly, until the waiting
   CHECK(p[0].start_failures == 0);
 }
 
+TEST_CASE(
+    "the least of a pool that cannot be started is tried more and more seldom, and at once for a call") {
+  tested_pools p(std::vector<pool_config>{{.min_workers = 1, .max_workers = 2}});
+  std::size_t tried = 0;
+  time_point now = 0;
+  auto const try_until = [&](time_point end) {
+    for (; now < end; now += 100 * millisecond) {
+      for (auto const& start : p.starts(now)) {
+        ++tried;
+        auto* const given_up = p.core.failed(now, start.start, "no weights", {});
+        if (given_up != nullptr) p.core.explain(*given_up);
+      }
+    }
+  };
+  try_until(10 * second);
+  CHECK(tried == 7);  // after 0, 0.1, 0.3, 0.7, 1.5, 3.1 and 6.3 s
+  try_until(3'600 * second);
+  CHECK(tried < 80);
+  CHECK(p.core.next_deadline() > now);
+  CHECK(p.core.next_deadline() <= now + 60 * second);
+  p[0].queued = 1;
+  auto const start = p.starts(now);
+  REQUIRE(start.size() == 1);
+  p.core.succeeded(start[0].start, 0);
+  p[0].queued = 0;
+  auto const next = p.starts(now);  // it ended: the next one is a first one
+  REQUIRE(next.size() == 1);
+  p.core.failed(now, next[0].start, "no weights", {});
+  CHECK(p.core.next_deadline() == now + 100 * millisecond);
+}
+
 TEST_CASE("a worker that does not connect in time is to be ended, and what comes of it later is a stranger") {
   tested_pools p(std::vector<pool_config>{{.max_workers = 1}});
   p[0].queued = 1;
