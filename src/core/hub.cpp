@@ -34,7 +34,7 @@ hub::state::state(hub_config made, time_point now)
             config.wait_notice}),
       pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools,
              config.max_demanded, config.max_depth, config.resource_patience, config.own_processes,
-             config.machine},
+             config.machine, config.max_starts, config.pool_memory},
             config.pools, random, timers),
       budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
   for (auto& pool : pools.pools()) work.add_pool(*pool);

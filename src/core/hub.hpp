@@ -38,6 +38,9 @@ struct hub_config {
   // So long calls wait for what workers of another pool have that are never idle; then these go, one after
   // the other, when they have ended what they run, and not before they have served for as long.
   duration resource_patience = 10 * second;
+  // A pool without calls for so long gives way to another one when there are max_pools.
+  duration pool_memory = 600 * second;
+  std::size_t max_starts = 64;  // workers of one pool that are on their way at once
   // What the workers that it starts can be given. None: it asks for it (out::observe_machine) when it must
   // know.
   std::optional<core::machine> machine{};

@@ -115,7 +115,7 @@ bool hub::state::is_missed(worker_session const& idle) {
 
 void hub::state::send_back_missed(time_point now, outputs& out) {
   for (auto const& pool : pools.pools()) {
-    if (!pool->recruits || pool->in_service <= pool->config.min_workers) continue;
+    if (!pool->recruits || pool->in_service <= pool->least()) continue;
     auto* idle = pool->idle.first();
     while (idle != nullptr && !is_missed(*idle)) idle = pool->idle.after(*idle);
     if (idle != nullptr) send_back(now, *idle, out);

@@ -484,6 +484,12 @@ struct pool_record {
   time_point short_since = never;    // since when it wants a worker and others have what that needs
   intrusive_list<worker_session, idle_tag> idle;  // the longest idle first
 
+  time_point used_last = never;  // when a call of it last waited or ran; never: it is not known yet
+  bool gives_way = false;        // to another one: nothing of it stays that is not used
+
+  // Workers that stay although idle.
+  std::size_t least() const { return gives_way ? 0 : config.min_workers; }
+  bool is_used() const { return queued != 0 || isolated != 0 || in_service > idle.size(); }
   std::size_t workers() const { return in_service + entering + starting + isolated; }
   // Calls that wait, also those that others of their order key are before.
   std::size_t waiting_items() const { return queued_items + ordered_items; }

@@ -47,7 +47,7 @@ std::string scaler::unsatisfiable(requirements const& needs) const {
     return "the hub starts no workers of its own, and those that came by themselves have no GPUs, cores, "
            "memory or "
            "process of their own; set runtime_options::max there";
-  if (pools_.size() - configured_ >= limits_.pools)
+  if (kept() >= limits_.pools)
     return "the hub has " + std::to_string(limits_.pools) +
            " pools for calls that say what they need of their workers, and makes no more; let calls share "
            "what "
@@ -85,11 +85,37 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
   return pool;
 }
 
+// Pools that are made for calls, but for those that go.
+std::size_t scaler::kept() const {
+  auto const going =
+      std::count_if(pools_.begin(), pools_.end(), [](auto const& one) { return one->gives_way; });
+  return pools_.size() - configured_ - static_cast<std::size_t>(going);
+}
+
+// The one whose last call is the longest ago, among those that may go; null: none may.
+pool_record* scaler::least_used() const {
+  pool_record* least = nullptr;
+  for (auto const& one : pools_) {
+    auto const stays = !one->on_demand || one->is_set || one->gives_way || one->is_used();
+    if (stays || one->used_last == never) continue;
+    if (least == nullptr || one->used_last < least->used_last) least = one.get();
+  }
+  return least;
+}
+
+// So that there is room for another one before it is asked for.
+void scaler::give_way(time_point now) {
+  if (pools_.size() - configured_ < limits_.pools || kept() < limits_.pools) return;
+  auto* const least = least_used();
+  if (least != nullptr && add(least->used_last, limits_.pool_memory) <= now) least->gives_way = true;
+}
+
 void scaler::forget_unused(time_point now) {
+  give_way(now);
   for (auto place = pools_.size(); place > configured_; --place) {
     auto& pool = *pools_[place - 1];
     if (pool.users != 0 || pool.workers() != 0) continue;
-    auto const stays = pool.config.min_workers + pool.wanted != 0 || pool.is_set;
+    auto const stays = pool.least() + pool.wanted != 0 || pool.is_set;
     if (stays && pool.impossible.empty()) continue;
     if (pool.start_not_before > now && !YONDER_MUTANT(failure_forgotten)) continue;
     if (last_ == &pool) last_ = nullptr;
@@ -205,7 +231,7 @@ worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, r
     auto const& its = *one->pool;
     auto const before = std::count_if(chosen.begin(), chosen.end(),
                                       [&](auto const* other) { return other->pool == one->pool; });
-    if (its.in_service <= its.config.min_workers + static_cast<std::size_t>(before)) continue;
+    if (its.in_service <= its.least() + static_cast<std::size_t>(before)) continue;
     chosen.push_back(one);
     left.give_back(*one->lease);
     if (left.fits(pool.needs.resources)) return chosen.front();
@@ -254,6 +280,7 @@ std::string scaler::scale(pool_record& pool, pool_change const& change) {
   pool.shrinks = next.max_workers < pool.config.max_workers;
   pool.config = std::move(next);
   pool.is_set = true;
+  pool.gives_way = false;
   return {};
 }
 
@@ -264,7 +291,7 @@ void scaler::warm(pool_record& pool, std::size_t count) {
 // --- when workers are started
 
 time_point scaler::start_due(pool_record const& pool) const {
-  if (pool.lacks_recruits) return never;
+  if (pool.lacks_recruits || pool.starting >= limits_.starts) return never;
   auto const due = wish_due(pool);
   return due == never || can_lease(pool) ? due : never;
 }
@@ -272,7 +299,7 @@ time_point scaler::start_due(pool_record const& pool) const {
 time_point scaler::wish_due(pool_record const& pool) const {
   if (!pool.impossible.empty()) return never;
   if (pool.workers() < pool.wanted && !is_full(pool)) return pool.start_not_before;
-  if (pool.workers() < pool.config.min_workers && !is_full(pool))
+  if (pool.workers() < pool.least() && !is_full(pool))
     return pool.queued != 0 ? pool.start_not_before : std::max(pool.start_not_before, pool.least_not_before);
   if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;
   auto const coming = pool.starting + pool.entering;
@@ -305,6 +332,8 @@ void scaler::start_workers(time_point now, outputs& out) {
     } else if (pool->waiting_since == never) {
       pool->waiting_since = now;
     }
+    if (pool->is_used()) pool->gives_way = false;
+    if (pool->is_used() || pool->used_last == never) pool->used_last = now;
     start(*pool);
     if (pool->wanted != 0 && !pool->recruits && (ledger_ || !pool->needs.resources.any())) pool->wanted = 0;
   }
@@ -433,7 +462,8 @@ failure scaler::explain(pool_record& pool) const {
 // Spare workers are kept as long as others of their pool work.
 time_point scaler::idle_due(pool_record& pool) const {
   if (pool.shrinks && pool.in_service > pool.config.max_workers && !pool.idle.empty()) return 0;
-  if (pool.in_service <= pool.config.min_workers || pool.idle.empty()) return never;
+  if (pool.gives_way && !pool.idle.empty()) return 0;
+  if (pool.in_service <= pool.least() || pool.idle.empty()) return never;
   if (pool.idle.size() <= pool.config.spare && pool.idle.size() < pool.in_service) return never;
   return add(pool.idle.front().idle_since, pool.config.scaledown_window);
 }
@@ -448,7 +478,9 @@ worker_session* scaler::idle_too_long(time_point now) {
 time_point scaler::next_deadline() const {
   auto next = yield_due_;
   for (auto const& pool : pools_) next = std::min({next, start_due(*pool), idle_due(*pool)});
-  return next;
+  if (pools_.size() - configured_ < limits_.pools || kept() < limits_.pools) return next;
+  auto const* const least = least_used();
+  return least == nullptr ? next : std::min(next, add(least->used_last, limits_.pool_memory));
 }
 
 }  // namespace yonder::core

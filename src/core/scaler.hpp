@@ -22,6 +22,8 @@ class scaler {
     duration patience = 0;                   // with those that have what another pool waits for
     bool own_processes = true;               // that is what workers are
     std::optional<core::machine> machine{};  // that they share; none: it is observed when it must be known
+    std::size_t starts = 64;                 // of one pool that are on their way at once
+    duration pool_memory = 600 * second;     // without calls, before a pool gives way to another one
   };
 
   scaler(limits const& allowed, std::vector<pool_config> const& pools, random_source& random,
@@ -98,6 +100,9 @@ class scaler {
   std::uint64_t failures() const noexcept { return failures_; }
 
  private:
+  std::size_t kept() const;
+  pool_record* least_used() const;
+  void give_way(time_point now);
   bool is_full(pool_record const& pool) const;
   time_point wish_due(pool_record const& pool) const;
   bool can_lease(pool_record const& pool) const;

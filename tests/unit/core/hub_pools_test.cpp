@@ -520,6 +520,77 @@ TEST_CASE("calls that wait for the turn of their order key count against max_que
   CHECK(t.net.hub().census().calls == 2);
 }
 
+TEST_CASE(
+    "a pool that had no call for long gives way to another one, the least used first, though it has a min") {
+  auto config = with_pool();
+  config.max_pools = 2;
+  tested_hub t(std::move(config));
+  auto const call = [&](std::string const& of) {
+    auto needs = model_of(of);
+    needs.min_workers = 1;
+    return t.submit(needs, "x");
+  };
+  auto const serve = [&](std::string const& of) -> loopback::worker_end& {
+    call(of);
+    auto& worker = t.come();
+    t.net.finish(worker, "");
+    t.net.finish(worker, "x");
+    return worker;
+  };
+  auto& first = serve("first");
+  auto& other = serve("other");
+  CHECK(t.of(call("third")).error().code == errc::unsatisfiable);
+  t.net.wait(300 * second);
+  call("first");
+  t.net.finish(first, "x");
+  t.net.wait(299 * second);
+  CHECK(t.of(call("third")).error().code == errc::unsatisfiable);
+  CHECK_FALSE(other.exited);
+  t.net.wait(second);
+  CHECK(other.exited);
+  CHECK_FALSE(first.exited);
+  t.net.lose(other, {.exit_status = 0});
+  auto& third = serve("third");
+  CHECK_FALSE(third.exited);
+  t.net.wait(299 * second);
+  CHECK_FALSE(first.exited);
+  t.net.wait(second);
+  CHECK(first.exited);
+  t.net.wait(3'600 * second);
+  CHECK_FALSE(third.exited);  // nobody wants its place
+}
+
+TEST_CASE("a pool that was to give way stays when it is called in time") {
+  auto config = with_pool();
+  config.max_pools = 1;
+  tested_hub t(std::move(config));
+  auto needs = model_of("tiny");
+  needs.min_workers = 1;
+  t.submit(needs, "x");
+  auto& worker = t.come();
+  t.net.finish(worker, "");
+  t.net.finish(worker, "x");
+  t.net.wait(600 * second);
+  REQUIRE(worker.exited);
+  t.submit(needs, "again");  // before that worker is gone
+  t.net.lose(worker, {.exit_status = 0});
+  auto& next = t.come();
+  t.net.finish(next, "");
+  CHECK(text_of(next.runs.front().message.payload()) == "again");
+}
+
+TEST_CASE("no more workers of one pool are on their way at once than some, however many are wanted") {
+  auto config = with_pool(1'000);
+  config.pools[0].min_workers = 1'000;
+  config.max_starts = 3;
+  tested_hub t(std::move(config));
+  CHECK(t.net.starts.size() == 3);
+  t.net.wait(second);
+  CHECK(t.net.starts.size() == 3);
+  t.come();
+  CHECK(t.net.starts.size() == 4);
+}
+
 TEST_CASE("where two pools have a function, the second starts workers when the first cannot") {
   hub_config config;
   config.pools = {{.id = 1, .functions = loopback::offers(), .max_workers = 1},
