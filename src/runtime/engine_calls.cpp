@@ -9,6 +9,7 @@
 #include "src/platform/process.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
+#include "src/runtime/registry.hpp"
 #include "yonder/runtime.hpp"
 
 namespace yonder::detail {
@@ -77,6 +78,7 @@ core::call_policy policy_of(options const& settings) {
 
 outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs,
                     batch_terms const& batch) {
+  runtime_detail::check_task(task);
   outgoing call;
   core::begin_call(call.content.head, task.name, policy_of(settings));
   call.of_service = !needs.empty();

@@ -4,7 +4,8 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <functional>
+#include <atomic>
+#include <cstdint>
 #include <iterator>
 #include <mutex>
 #include <string>
@@ -20,44 +21,60 @@ namespace {
 
 // Constant-initialized: usable in whatever order the program's images are initialized.
 constinit std::mutex registry_mutex;
-constinit task_entry* tasks = nullptr;
-constinit exception_entry* exceptions = nullptr;
-
+// In the order in which they came: what was found by a name goes on being found by it, whatever is loaded
+// later.
 template <class Entry>
-void unlink(Entry*& head, Entry const* entry) noexcept {
-  for (auto** link = &head; *link != nullptr; link = &(*link)->next) {
-    if (*link == entry) {
-      *link = entry->next;
+struct entries {
+  Entry* first = nullptr;
+  Entry* last = nullptr;
+
+  void add(Entry& entry) noexcept {
+    entry.next = nullptr;
+    (last == nullptr ? first : last->next) = &entry;
+    last = &entry;
+  }
+  void remove(Entry const& entry) noexcept {
+    Entry* before = nullptr;
+    for (auto* one = first; one != nullptr; before = std::exchange(one, one->next)) {
+      if (one != &entry) continue;
+      (before == nullptr ? first : before->next) = one->next;
+      if (last == one) last = before;
       return;
     }
   }
-}
+};
+constinit entries<task_entry> tasks;
+constinit entries<exception_entry> exceptions;
+
+// How many tasks have come, and how many of them check_registry() has seen.
+constinit std::atomic<std::uint64_t> tasks_added{0}, tasks_checked{0};
 
 }  // namespace
 
 void add_to_registry(task_entry& entry) noexcept {
   std::lock_guard const lock(registry_mutex);
-  entry.next = std::exchange(tasks, &entry);
+  tasks.add(entry);
+  tasks_added.fetch_add(1, std::memory_order_release);
 }
 
 void add_to_registry(exception_entry& entry) noexcept {
   std::lock_guard const lock(registry_mutex);
-  entry.next = std::exchange(exceptions, &entry);
+  exceptions.add(entry);
 }
 
 void remove_from_registry(task_entry& entry) noexcept {
   std::lock_guard const lock(registry_mutex);
-  unlink(tasks, &entry);
+  tasks.remove(entry);
 }
 
 void remove_from_registry(exception_entry& entry) noexcept {
   std::lock_guard const lock(registry_mutex);
-  unlink(exceptions, &entry);
+  exceptions.remove(entry);
 }
 
 exception_entry const* first_exception() noexcept {
   std::lock_guard const lock(registry_mutex);
-  return exceptions;
+  return exceptions.first;
 }
 
 }  // namespace detail
@@ -68,9 +85,8 @@ namespace {
 std::vector<detail::task_entry const*> sorted_tasks() {
   std::vector<detail::task_entry const*> sorted;
   std::lock_guard const lock(detail::registry_mutex);
-  for (auto const* task = detail::tasks; task != nullptr; task = task->next) sorted.push_back(task);
-  std::sort(sorted.begin(), sorted.end(),
-            [](auto* a, auto* b) { return std::pair(a->name, a->image) < std::pair(b->name, b->image); });
+  for (auto const* task = detail::tasks.first; task != nullptr; task = task->next) sorted.push_back(task);
+  std::stable_sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->name < b->name; });
   return sorted;
 }
 
@@ -174,19 +190,29 @@ void check_exceptions() {
 void check_registry() {
   static bool const held = (platform::hold_while_forking(detail::registry_mutex), true);
   (void)held;
+  auto const seen = detail::tasks_added.load(std::memory_order_acquire);
   auto const tasks = sorted_tasks();
   check_spellings(tasks);
   check_tasks(tasks);
   check_exceptions();
+  detail::tasks_checked.store(seen, std::memory_order_release);
 }
 
-// Of several images that contain it the first, as in offered_functions.
+// Of several images that contain it the one that came first, as in offered_functions.
 detail::task_entry const* find_task(std::string_view name) noexcept {
-  detail::task_entry const* found = nullptr;
   std::lock_guard const lock(detail::registry_mutex);
-  for (auto const* task = detail::tasks; task != nullptr; task = task->next)
-    if (task->name == name && (found == nullptr || std::less<>()(task->image, found->image))) found = task;
+  auto const* found = detail::tasks.first;
+  while (found != nullptr && found->name != name) found = found->next;
   return found;
+}
+
+void check_task(detail::task_entry const& task) {
+  if (detail::tasks_added.load(std::memory_order_acquire) ==
+      detail::tasks_checked.load(std::memory_order_acquire)) {
+    return;
+  }
+  auto const* const first = find_task(task.name);
+  if (first != nullptr && !is_one_task(*first, task)) refuse_twins(*first, task);
 }
 
 std::vector<core::function_info> offered_functions() {

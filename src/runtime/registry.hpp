@@ -13,6 +13,9 @@ namespace yonder::runtime_detail {
 // spell the name of one otherwise.
 void check_registry();
 
+// The same for one task that is to be called, where it or others were loaded since then.
+void check_task(detail::task_entry const& task);
+
 // The task of this name, or null.
 detail::task_entry const* find_task(std::string_view name) noexcept;
 

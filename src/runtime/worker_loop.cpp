@@ -127,7 +127,7 @@ worker_loop::~worker_loop() {
 void worker_loop::index_tasks() {
   for (auto const& function : config_.core.functions) {
     auto const* const task = find_task(function.name);
-    tasks_.emplace(task->name, task);
+    if (task != nullptr) tasks_.emplace(task->name, task);  // its plugin may have been closed
   }
 }
 

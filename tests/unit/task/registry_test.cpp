@@ -47,9 +47,12 @@ task_entry first_entry() {
   return entry_of(images[0], &hash_of<1>, &letter<'a'>, &invoke<1>, typeid(symbol_of<first_function>));
 }
 
-std::string refusal() {
+std::string refusal(task_entry const* called = nullptr) {
   try {
-    yonder::runtime_detail::check_registry();
+    if (called == nullptr)
+      yonder::runtime_detail::check_registry();
+    else
+      yonder::runtime_detail::check_task(*called);
   } catch (yonder::usage_error const& refused) {
     CHECK(refused.code() == yonder::errc::duplicate_task);
     return refused.what();
@@ -110,10 +113,30 @@ TEST_CASE("one function that two images contain is one task, whose signature and
     registration const second(turned ? one : other);
     CHECK(refusal().empty());
     auto const* const found = yonder::runtime_detail::find_task("plugin::work");
-    CHECK(found == &one);
+    CHECK(found == (turned ? &other : &one));
     for (auto const& offered : yonder::runtime_detail::offered_functions())
       if (offered.name == found->name) CHECK(offered.schema == found->structure());
   }
+}
+
+TEST_CASE("a plugin that is loaded while a runtime stands takes no other task's name, wherever it lies") {
+  for (auto const here : {0, 1}) {
+    auto one =
+        entry_of(images[here], &hash_of<1>, &letter<'a'>, &invoke<1>, typeid(symbol_of<first_function>));
+    auto twin =
+        entry_of(images[1 - here], &hash_of<1>, &letter<'a'>, &invoke<2>, typeid(symbol_of<second_function>));
+    auto with_it = twin;
+    with_it.name = "plugin::play";
+    registration const first(one);
+    CHECK(refusal().empty());  // as a runtime begins
+    registration const second(twin);
+    registration const third(with_it);
+    CHECK(yonder::runtime_detail::find_task(one.name) == &one);
+    CHECK(has(refusal(&twin), "two different functions are tasks of the name 'plugin::work'"));
+    CHECK(refusal(&one).empty());
+    CHECK(refusal(&with_it).empty());
+  }
+  CHECK(yonder::runtime_detail::find_task("plugin::work") == nullptr);
 }
 
 TEST_CASE("a task without a structure is offered as one that matches no caller, with the reason") {
