@@ -150,14 +150,6 @@ void dispatcher::add_pool(pool_record& pool) {
   for (auto* const function : pool.program->functions) find_pool(*function);
 }
 
-void dispatcher::learn(pool_record& pool, image& program) {
-  YONDER_REACHED(pool_learned);
-  pool.program = &program;
-  ++program.holders;
-  for (auto& [key, function] : functions_) find_pool(*function);
-  unknown_due_ = 0;
-}
-
 bool dispatcher::could_offer(std::string_view name, std::uint64_t signature) const {
   return std::any_of(pools_.begin(), pools_.end(), [&](auto const* pool) {
     auto const& program = pool->program;
@@ -645,7 +637,7 @@ void dispatcher::join(time_point now, worker_session& worker, image& program) {
   ++in_service_;
   if (worker.pool != nullptr) {
     ++worker.pool->in_service;
-    if (worker.pool->program == nullptr && !worker.pool->on_demand) learn(*worker.pool, program);
+    if (worker.pool->program != &program && !worker.pool->on_demand) learn(now, *worker.pool, program);
   }
   update_load(now, worker);
   unknown_due_ = now;

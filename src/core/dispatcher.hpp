@@ -57,7 +57,7 @@ class dispatcher {
   // Whether workers that the hub starts have this, as far as is known.
   bool could_offer(std::string_view name, std::uint64_t signature) const;
   // The pool's workers turn out to offer this.
-  void learn(pool_record& pool, image& program);
+  void learn(time_point now, pool_record& pool, image& program);
 
   // --- queues
 

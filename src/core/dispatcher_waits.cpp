@@ -5,6 +5,7 @@
 #include "src/core/words.hpp"
 
 #include <algorithm>
+#include <utility>
 
 // The dispatcher's view of calls that nobody can take: why, and what is told of them; and of those that wait
 // behind long ones.
@@ -40,6 +41,15 @@ std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const
 bool dispatcher::sources_known() const {
   auto const known = [](auto const* pool) { return pool->program != nullptr; };
   return in_service_ != 0 || (!pools_.empty() && std::all_of(pools_.begin(), pools_.end(), known));
+}
+
+// A worker knows better than the configuration of its pool, or an earlier worker, what the pool offers.
+void dispatcher::learn(time_point now, pool_record& pool, image& program) {
+  YONDER_REACHED(pool_learned);
+  ++program.holders;
+  if (auto* const believed = std::exchange(pool.program, &program)) release(now, *believed);
+  for (auto& [key, function] : functions_) find_pool(*function);
+  unknown_due_ = 0;
 }
 
 function_record* dispatcher::unknown(time_point now) {

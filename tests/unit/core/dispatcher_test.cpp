@@ -127,6 +127,21 @@ TEST_CASE("a pool of which nothing is known may offer everything, until its firs
   w.core.dequeue(third);
 }
 
+TEST_CASE("a pool whose worker lacks a task that it was to have offers that no more") {
+  tested_work w;
+  auto& pool = w.pool({{"mine", 7, ""}, {"of a plugin", 7, ""}});
+  auto& call = w.call("of a plugin");
+  CHECK(pool.queued == 1);
+  w.worker("mine", &pool);
+  CHECK(pool.queued == 0);
+  CHECK(w.core.unknown(0) == nullptr);
+  CHECK(w.core.unknown_due() == 10 * second);
+  CHECK(w.core.unknown(10 * second) == call.function);
+  w.core.dequeue(call);
+  w.call("mine");
+  CHECK(pool.queued == 1);
+}
+
 TEST_CASE("only what no worker can run is given up with its pool, the longest waiting first") {
   tested_work w;
   auto& pool = w.pool({{"a", 7, ""}, {"b", 7, ""}});
