@@ -5,6 +5,7 @@
 #include "src/core/words.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 // The dispatcher's view of calls that nobody can take: why, and what is told of them; and of those that wait
@@ -79,8 +80,7 @@ failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signa
                                     std::vector<function_info> const* callers_functions) const {
   failure error;
   error.code = errc::unknown_function;
-  std::string names;
-  std::size_t count = 0;
+  std::vector<std::string_view> others;
   for (auto const& [key, other] : functions_) {
     if (other->offers.empty() || other->home != nullptr) continue;
     if (other->name == name && other->signature != signature) {
@@ -95,8 +95,20 @@ failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signa
       }
       return error;
     }
-    if (++count <= names_told) names += (names.empty() ? "" : ", ") + other->name;
+    others.emplace_back(other->name);
   }
+  // Those first that begin like what was asked for.
+  std::sort(others.begin(), others.end(), [&](auto one, auto two) {
+    auto const like = [&](std::string_view it) {
+      return std::mismatch(name.begin(), name.end(), it.begin(), it.end()).first - name.begin();
+    };
+    auto const alike = like(one), others_alike = like(two);
+    return alike != others_alike ? alike > others_alike : one < two;
+  });
+  auto const count = others.size();
+  std::string names;
+  for (auto const other : std::span(others).first(std::min(count, names_told)))
+    names.append(names.empty() ? "" : ", ").append(other);
   error.message =
       "no worker has a task named \"" + name + "\"; they have: " + (names.empty() ? "none" : names);
   if (count > names_told) error.message += " and " + std::to_string(count - names_told) + " more";

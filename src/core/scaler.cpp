@@ -157,14 +157,27 @@ pool_record* scaler::awaited_in_vain() {
   return found == pools_.end() ? nullptr : found->get();
 }
 
-// Of what there is, what is not given away, and not kept for the pool that has waited longest.
+// Of what there is, what is not given away, and not kept for the pool that has waited longest of those that
+// can have what they need once the others have let go what they may.
 resource_ledger scaler::left_by_others(pool_record const& pool) const {
   auto left = *ledger_;
-  auto const first = std::find_if(short_.begin(), short_.end(), [&](auto const* one) {
-    return could_lease(*one, [](auto const& holder) { return holder.waits; });
-  });
+  auto const first =
+      std::find_if(short_.begin(), short_.end(), [&](auto const* one) { return may_get(*one); });
   if (first != short_.end() && *first != &pool) left.reserve((*first)->needs.resources);
   return left;
+}
+
+// Whoever waits for others keeps what it has, and so do the least workers of a pool.
+bool scaler::may_get(pool_record const& pool) const {
+  resource_ledger left(ledger_->has());
+  for (auto one = holders_.begin(); one != holders_.end(); ++one) {
+    auto const& its = *(*one)->pool;
+    auto const before =
+        std::count_if(holders_.begin(), one, [&](auto const* other) { return other->pool == &its; });
+    bool const is_least = &its != &pool && static_cast<std::size_t>(before) < its.least();
+    if ((*one)->waits || is_least) left.hold(*(*one)->lease);
+  }
+  return left.fits(pool.needs.resources);
 }
 
 bool scaler::can_lease(pool_record const& pool) const {

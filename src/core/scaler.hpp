@@ -108,6 +108,7 @@ class scaler {
   bool can_lease(pool_record const& pool) const;
   bool could_lease(pool_record const& pool, bool (*stays)(worker_session const&)) const;
   resource_ledger left_by_others(pool_record const& pool) const;
+  bool may_get(pool_record const& pool) const;
   void note_short(time_point now, pool_record& pool);
   worker_session* in_the_way_of(time_point now, pool_record const& pool, resource_ledger left);
   bool is_in_the_way(time_point now, worker_session const& one, pool_record const& of);

@@ -20,11 +20,12 @@ machine two_gpus() {
 struct tested_machine {
   loopback net;
   loopback::client_end& client;
-  explicit tested_machine(std::optional<machine> has = two_gpus())
-      : net(config_of(std::move(has))), client(net.add_client()) {}
+  explicit tested_machine(std::optional<machine> has = two_gpus(), std::size_t starts = 64)
+      : net(config_of(std::move(has), starts)), client(net.add_client()) {}
 
-  static hub_config config_of(std::optional<machine> has) {
+  static hub_config config_of(std::optional<machine> has, std::size_t starts) {
     hub_config config;
+    config.max_starts = starts;
     config.pools = {{.functions = loopback::offers(), .max_workers = 4, .scaledown_window = second}};
     config.machine = std::move(has);
     return config;
@@ -374,7 +375,7 @@ TEST_CASE("what a pool could not have while a task waits is kept for nobody") {
 }
 
 TEST_CASE("calls that ask for any number of workers get no more than the hub starts for such calls") {
-  tested_machine t;
+  tested_machine t(two_gpus(), 2'000);
   requirements greedy;
   greedy.min_workers = 0xffff'ffff;
   CHECK(t.refused(greedy, errc::unsatisfiable).find("4294967295 workers are wanted at least") == 0);
