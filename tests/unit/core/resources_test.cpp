@@ -4,6 +4,8 @@
 #include "src/core/requirements.hpp"
 #include "tests/unit/core/loopback.hpp"
 
+#include <algorithm>
+
 using namespace yonder;
 using namespace yonder::core;
 using namespace yonder::core::test;
