@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include "yonder/error.hpp"
 
@@ -25,7 +25,8 @@ class unexpected {
 // here. Never an alias of it: a C++20 library and its C++23 user would disagree about the type.
 template <class T, class E>
 class [[nodiscard]] expected {
-  using stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+  struct nothing {};
+  using stored = std::conditional_t<std::is_void_v<T>, nothing, T>;
 
  public:
   using value_type = T;
@@ -36,11 +37,11 @@ class [[nodiscard]] expected {
            !std::is_same_v<std::remove_cvref_t<U>, expected>) explicit(!std::is_convertible_v<U, stored>)
       // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): the constraint leaves copies and moves alone
       expected(U&& value)
-      : content_(std::in_place_index<0>, std::forward<U>(value)) {}
-  expected(unexpected<E> failure) : content_(std::in_place_index<1>, std::move(failure).error()) {}
-  expected() requires std::is_void_v<T> : content_(std::in_place_index<0>) {}
+      : value_(std::in_place, std::forward<U>(value)) {}
+  expected(unexpected<E> failure) : error_(std::move(failure).error()) {}
+  expected() requires std::is_void_v<T> : value_(std::in_place) {}
 
-  bool has_value() const noexcept { return content_.index() == 0; }  // as bool
+  bool has_value() const noexcept { return value_.has_value(); }  // as bool
   explicit operator bool() const noexcept { return has_value(); }
 
   // The value; throws the error where there is none.
@@ -51,11 +52,11 @@ class [[nodiscard]] expected {
   stored&& value() && { return std::move(checked(*this)); }
 
   // The value. Undefined where there is none.
-  stored& operator*() & noexcept { return *std::get_if<0>(&content_); }
-  stored const& operator*() const& noexcept { return *std::get_if<0>(&content_); }
-  stored&& operator*() && noexcept { return std::move(*std::get_if<0>(&content_)); }
-  stored* operator->() noexcept { return std::get_if<0>(&content_); }
-  stored const* operator->() const noexcept { return std::get_if<0>(&content_); }
+  stored& operator*() & noexcept { return *value_; }
+  stored const& operator*() const& noexcept { return *value_; }
+  stored&& operator*() && noexcept { return std::move(*value_); }
+  stored* operator->() noexcept { return value_.operator->(); }
+  stored const* operator->() const noexcept { return value_.operator->(); }
 
   // The value, or `other` where there is none.
   template <class U>
@@ -69,7 +70,7 @@ class [[nodiscard]] expected {
   }
 
   // The error. Undefined where there is a value.
-  E const& error() const noexcept { return *std::get_if<1>(&content_); }
+  E const& error() const noexcept { return *error_; }
 
  private:
   template <class Self>
@@ -78,7 +79,9 @@ class [[nodiscard]] expected {
     return *self;
   }
 
-  std::variant<stored, E> content_;
+  // Two instead of a variant, which the compiler needs longer for.
+  std::optional<stored> value_;
+  std::optional<E> error_;
 };
 
 }  // namespace yonder

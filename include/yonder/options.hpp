@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <concepts>
@@ -20,12 +19,12 @@ class call_key {
   template <std::convertible_to<std::string_view> Text>
   constexpr call_key(Text const& text) : call_key(std::string_view(text)) {}
   constexpr call_key(std::string_view text) noexcept : size_(text.size()) {
-    std::copy_n(text.begin(), std::min(text.size(), max_size), text_.begin());
+    text.copy(text_.data(), max_size);
   }
 
   // Of a longer one, its beginning.
   [[nodiscard]] constexpr std::string_view view() const noexcept {
-    return {text_.data(), std::min(size_, max_size)};
+    return {text_.data(), size_ < max_size ? size_ : max_size};
   }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }  // of the whole text
   friend constexpr bool operator==(call_key const&, call_key const&) = default;

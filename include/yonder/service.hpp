@@ -113,8 +113,8 @@ struct method_on_worker<Function, Name, type_list<P...>> {
 
 template <class T, class... P>
 T* make_from(std::span<std::byte const> arguments, std::span<buffer const> buffers, decode_limits limits) {
-  auto values = decode<std::tuple<wire_type_t<P>...>>(arguments, buffers, limits);
-  return [&]<std::size_t... I>(std::index_sequence<I...>) { return new T(handed<P>(std::get<I>(values))...); }
+  call_arguments<wire_type_t<P>...> values(arguments, buffers, limits);
+  return [&]<std::size_t... I>(std::index_sequence<I...>) { return new T(handed<P>(value_at<I>(values))...); }
   (std::index_sequence_for<P...>());
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <exception>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "yonder/call.hpp"
+#include "yonder/detail/argument_check.hpp"
 #include "yonder/detail/call_state.hpp"
 #include "yonder/detail/map_check.hpp"
 #include "yonder/detail/placement.hpp"
@@ -43,18 +45,6 @@ inline constexpr bool has_batches = requires {
   Task::invoke_batch;
 };
 
-// Whether A… can be passed for P…, some of them as calls whose values are to come.
-template <class P, class A>
-concept is_argument_for = std::is_convertible_v<A, passed_t<P>> ||
-    std::is_same_v<typename value_of_call<std::remove_cvref_t<A>>::type, wire_type_t<P>>;
-template <class Parameters, class... A>
-inline constexpr bool are_arguments_for = false;
-template <class... P, class... A>
-requires(sizeof...(P) == sizeof...(A)) inline constexpr bool are_arguments_for<type_list<P...>, A...> =
-    (is_argument_for<P, A> && ...);
-template <class Parameters, class... A>
-concept composes = (is_call<std::remove_cvref_t<A>> || ...) && are_arguments_for<Parameters, A...>;
-
 // Specialized by yonder/asio.hpp.
 template <class Task, class = void>
 struct async_call {
@@ -65,6 +55,7 @@ template <class Task, auto Function, class... P>
 class verbs<Task, Function, type_list<P...>> {
   using callee_type = decltype(callee<Function>());
   using record = task_record<Task, Function, type_list<P...>>;
+  using passed = type_list<passed_t<P>...>;
 
  public:
   using result = typename signature_of<decltype(Function)>::result;
@@ -89,13 +80,17 @@ class verbs<Task, Function, type_list<P...>> {
   // As remote(), with the error as a value.
   expected<result, error> try_remote(passed_t<P>... p) const;
 
-  // On a worker; returns at once. Rvalues are moved in, lvalues copied.
+  // On a worker; returns at once. Rvalues are moved in, lvalues copied. Some arguments may be calls: here,
+  // and below, yonder::call<R> stands for an R that is to come.
   template <class... A>
-  requires(sizeof...(A) == sizeof...(P) &&
-           (std::is_convertible_v<A, passed_t<P>> && ...)) yonder::call<result> spawn(A&&... a)
-  const {
-    return yonder::call<result>(
-        start_owned(self().where(), detail::departure::now, accepted<P>(std::forward<A>(a))...));
+  yonder::call<result> spawn(A&&... a) const {
+    if constexpr (fit<false, passed, A...>)
+      return yonder::call<result>(
+          start_owned(self().where(), detail::departure::now, accepted<P>(std::forward<A>(a))...));
+    else if constexpr (fit<true, passed, A...>)
+      return yonder::call<result>(start_composed(std::forward<A>(a)...));
+    else
+      refuse<A...>();
   }
   // For braced arguments.
   template <class = void>
@@ -103,24 +98,29 @@ class verbs<Task, Function, type_list<P...>> {
     return const_cast<verbs const*>(this)->spawn(std::forward<P>(p)...);
   }
 
-  // As above, where some arguments are calls: yonder::call<R> stands for an R that is to come.
+  // Where some arguments are calls.
   template <class... A>
-  requires composes<type_list<P...>, A...> result remote(A&&... a)
+  requires(!fit<false, passed, A...>) result remote(A&&... a)
   const {
-    auto const made = start_composed(std::forward<A>(a)...);
-    wait(*made);
-    return decode_reply<result>(*made);
+    if constexpr (fit<true, passed, A...>) {
+      auto const made = start_composed(std::forward<A>(a)...);
+      wait(*made);
+      return decode_reply<result>(*made);
+    } else {
+      refuse<A...>();
+    }
   }
   template <class... A>
-  requires composes<type_list<P...>, A...> expected<result, error> try_remote(A&&... a)
+  requires(!fit<false, passed, A...>) expected<result, error> try_remote(A&&... a)
   const {
-    auto const made = start_composed(std::forward<A>(a)...);
-    wait(*made);
-    return decode_expected<result>(*made);
+    if constexpr (fit<true, passed, A...>) {
+      auto const made = start_composed(std::forward<A>(a)...);
+      wait(*made);
+      return decode_expected<result>(*made);
+    } else {
+      refuse<A...>();
+    }
   }
-  template <class... A>
-  requires composes<type_list<P...>, A...> yonder::call<result> spawn(A&&... a)
-  const { return yonder::call<result>(start_composed(std::forward<A>(a)...)); }
 
   // On a worker; ends in a completion token of Boost.Asio, the last argument. See yonder/asio.hpp, which has
   // to be included.
@@ -270,6 +270,12 @@ class verbs<Task, Function, type_list<P...>> {
     if constexpr (call::is_included && fits)
       return call::start(self(), std::tuple<wire_type_t<P>...>(owned<P>(std::get<I>(std::move(all)))...),
                          std::get<sizeof...(I)>(std::move(all)));
+  }
+
+  template <class... A>
+  [[noreturn]] static void refuse() {
+    tell_arguments<true>(passed(), type_list<A...>());
+    std::terminate();
   }
 
   // One call, whose arguments are borrowed until it has ended.

@@ -22,8 +22,7 @@ YONDER_API std::size_t wait_for_any(std::vector<call_ref> const& calls);
 // A coroutine that goes on when `wanted` of these calls have ended. It may be destroyed while it waits.
 class YONDER_API calls_awaiter {
  public:
-  calls_awaiter(std::vector<call_ref> calls, std::size_t wanted)
-      : calls_(std::move(calls)), wanted_(wanted) {}
+  calls_awaiter(std::vector<call_ref> calls, std::size_t wanted);
   calls_awaiter(calls_awaiter const&) = delete;
   calls_awaiter& operator=(calls_awaiter const&) = delete;
   ~calls_awaiter();

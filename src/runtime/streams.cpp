@@ -19,6 +19,10 @@ constexpr core::stream_level default_window{1024, std::uint64_t{4} << 20};
 
 }  // namespace
 
+stream_part::stream_part(std::span<std::byte const> payload, std::byte const* sizes, std::uint32_t count,
+                         std::span<buffer const> buffers, std::shared_ptr<void const> owner) noexcept
+    : payload_(payload), sizes_(sizes), left_(count), buffers_(buffers), owner_(std::move(owner)) {}
+
 stream_part::item stream_part::next() noexcept {
   auto const size = sizes_ == nullptr ? payload_.size() : core::load_le<std::uint32_t>(sizes_);
   item const taken{payload_.first(size), buffers_};

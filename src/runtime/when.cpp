@@ -100,6 +100,9 @@ struct calls_awaiter::count {
   std::coroutine_handle<> waiting;  // null once somebody resumes it, or it has gone
 };
 
+calls_awaiter::calls_awaiter(std::vector<call_ref> calls, std::size_t wanted)
+    : calls_(std::move(calls)), wanted_(wanted) {}
+
 calls_awaiter::~calls_awaiter() {
   if (!count_) return;
   {

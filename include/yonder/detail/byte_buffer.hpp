@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "yonder/detail/export.hpp"
 #include "yonder/detail/spare_blocks.hpp"
 
 namespace yonder::detail {
@@ -124,9 +125,6 @@ struct buffer {
 };
 
 // A buffer that owns a copy of `bytes`.
-inline buffer owned_copy(std::span<std::byte const> bytes) {
-  auto copy = std::make_shared<byte_buffer>(byte_buffer::copy_of(bytes));
-  return {copy->data(), copy->size(), copy};
-}
+YONDER_API buffer owned_copy(std::span<std::byte const> bytes);
 
 }  // namespace yonder::detail

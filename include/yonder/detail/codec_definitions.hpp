@@ -5,7 +5,10 @@
 #include <cxxabi.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -268,6 +271,54 @@ YONDER_FUNCTION void rethrow_unstable(structure_record const& record) {
 }
 
 // --- writer and reader
+
+YONDER_FUNCTION buffer owned_copy(std::span<std::byte const> bytes) {
+  auto copy = std::make_shared<byte_buffer>(byte_buffer::copy_of(bytes));
+  return {copy->data(), copy->size(), copy};
+}
+
+// What an owner counts: the object is behind it, in the same piece of memory.
+struct kept_object {
+  kept_object() = default;
+  kept_object(kept_object const&) = delete;
+  kept_object& operator=(kept_object const&) = delete;
+  ~kept_object() {
+    if (destroy != nullptr) destroy(place);
+  }
+
+  void* place = nullptr;
+  void (*destroy)(void*) = nullptr;
+};
+
+// Allocates `room` bytes more, and says where they are.
+template <class T>
+struct roomy_allocator {
+  using value_type = T;
+
+  roomy_allocator(std::size_t bytes, void*& said) noexcept : room(bytes), where(&said) {}
+  template <class Other>
+  roomy_allocator(roomy_allocator<Other> const& other) noexcept : room(other.room), where(other.where) {}
+
+  T* allocate(std::size_t count) {
+    auto* const memory = static_cast<std::byte*>(::operator new(count * sizeof(T) + room));
+    *where = memory + count * sizeof(T);
+    return reinterpret_cast<T*>(memory);
+  }
+  void deallocate(T* gone, std::size_t) noexcept { ::operator delete(gone); }
+  friend bool operator==(roomy_allocator const&, roomy_allocator const&) noexcept { return true; }
+
+  std::size_t room;
+  void** where;  // until the memory is there
+};
+
+YONDER_FUNCTION kept_memory keep(std::size_t size, std::size_t alignment) {
+  auto room = size + alignment - 1;
+  void* place = nullptr;
+  auto kept = std::allocate_shared<kept_object>(roomy_allocator<kept_object>(room, place));
+  kept->place = std::align(alignment, size, place, room);
+  auto* const object = kept.get();
+  return {std::move(kept), object->place, &object->destroy};
+}
 
 YONDER_FUNCTION void writer::put_large_block(void const* data, std::size_t size, bool stable) {
   bool const apart = size >= policy_.out_of_band_size;

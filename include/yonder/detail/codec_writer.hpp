@@ -3,6 +3,8 @@
 
 #include <cstring>
 #include <functional>
+#include <memory>
+#include <new>
 #include <span>
 #include <tuple>
 #include <typeinfo>
@@ -33,6 +35,14 @@ struct block_policy {
   std::shared_ptr<void const> holder{};
   std::size_t out_of_band_size = default_out_of_band_size;
 };
+
+// Memory for one object, apart from the object's type: what a unit with a task compiles less of.
+struct kept_memory {
+  std::shared_ptr<void const> owner;
+  void* place;
+  void (**destroy)(void*);  // to be set once the object stands: the last owner calls it
+};
+YONDER_API kept_memory keep(std::size_t size, std::size_t alignment);
 
 // cereal's output archive over `encoded`; appends to what is there. Integers and floating point numbers are
 // little-endian of their own width (`long` has 8 bytes here and on every platform that we serve), sizes are
@@ -84,7 +94,7 @@ class writer : public archive_base {
     using object = std::remove_cvref_t<T>;
     if constexpr (!std::is_lvalue_reference_v<T> && !block_element<object> &&
                   kind_of<object> != kind::enumeration) {
-      if (may_hold_large_block(value)) return put_moved(std::make_shared<object>(std::forward<T>(value)));
+      if (may_hold_large_block(value)) return put_moved(std::move(value));
     }
     auto const outer = std::exchange(policy_.borrow, false);
     put_whole(value);
@@ -120,10 +130,14 @@ class writer : public archive_base {
   }
 
   template <class T>
-  void put_moved(std::shared_ptr<T> value) {
-    auto const outer = std::exchange(policy_, {true, value, policy_.out_of_band_size});
-    put_whole(*value);
-    policy_ = outer;
+  void put_moved(T&& value) {
+    using object = std::remove_const_t<T>;
+    auto memory = keep(sizeof(object), alignof(object));
+    auto* const kept = ::new (memory.place) object(std::move(value));
+    *memory.destroy = [](void* gone) { static_cast<object*>(gone)->~object(); };
+    auto outer = std::exchange(policy_, {true, std::move(memory.owner), policy_.out_of_band_size});
+    put_whole(*kept);
+    policy_ = std::move(outer);
   }
 
   template <class T>

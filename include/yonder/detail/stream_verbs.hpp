@@ -5,7 +5,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "yonder/detail/argument_check.hpp"
+#include "yonder/detail/refused_task.hpp"
 #include "yonder/detail/signature.hpp"
+#include "yonder/detail/task_check.hpp"
 #include "yonder/detail/task_record.hpp"
 #include "yonder/expected.hpp"
 #include "yonder/options.hpp"
@@ -31,6 +34,7 @@ template <class Task, auto Function, class... P>
 class stream_verbs<Task, Function, type_list<P...>> {
   using callee_type = decltype(callee<Function>());
   using record = task_record<Task, Function, type_list<P...>>;
+  using passed = type_list<streamed_argument_t<P>...>;
   static_assert((int{is_input_stream<std::remove_cvref_t<P>>} + ... + 0) <= 1,
                 "yonder: a task takes one input_stream at most");
 
@@ -51,26 +55,32 @@ class stream_verbs<Task, Function, type_list<P...>> {
   // The items of a task that returns a generator, made on a worker: see stream_range. Rvalues are moved in,
   // lvalues copied; the range for an input_stream is referred to if it is an lvalue.
   template <class... A>
-  requires(sizeof...(A) == sizeof...(P) &&
-           (std::is_convertible_v<A, streamed_argument_t<P>> && ...)) auto stream(A&&... a) const {
+  auto stream(A&&... a) const {
     static_assert(is_stream<result>, "yonder: stream() is for a task that returns yonder::generator<T>");
-    if constexpr (is_stream<result>) return stream_range<stream_item_t<result>>(start(std::forward<A>(a)...));
+    if constexpr (is_stream<result> && fit<false, passed, A...>)
+      return stream_range<stream_item_t<result>>(start(std::forward<A>(a)...));
+    else
+      return refused<typename travelling_result<result>::type, is_stream<result>, A...>();
   }
 
   // Of a task that takes an input_stream and returns a value: on a worker, while this thread reads the range
   // that feeds it.
   template <class... A>
-  requires(sizeof...(A) == sizeof...(P) &&
-           (std::is_convertible_v<A, streamed_argument_t<P>> && ...)) auto remote(A&&... a) const {
+  auto remote(A&&... a) const {
     static_assert(!is_stream<result>, "yonder: a task that returns a generator is called with stream()");
-    if constexpr (!is_stream<result>) return decode_reply<result>(*start(std::forward<A>(a)...).run());
+    if constexpr (!is_stream<result> && fit<false, passed, A...>)
+      return decode_reply<result>(*start(std::forward<A>(a)...).run());
+    else
+      return refused<result, !is_stream<result>, A...>();
   }
   // As remote(), with the error as a value.
   template <class... A>
-  requires(sizeof...(A) == sizeof...(P) &&
-           (std::is_convertible_v<A, streamed_argument_t<P>> && ...)) auto try_remote(A&&... a) const {
+  auto try_remote(A&&... a) const {
     static_assert(!is_stream<result>, "yonder: a task that returns a generator is called with stream()");
-    if constexpr (!is_stream<result>) return decode_expected<result>(*start(std::forward<A>(a)...).run());
+    if constexpr (!is_stream<result> && fit<false, passed, A...>)
+      return decode_expected<result>(*start(std::forward<A>(a)...).run());
+    else
+      return refused<result, !is_stream<result>, A...>();
   }
 
   template <class... A>
@@ -88,6 +98,13 @@ class stream_verbs<Task, Function, type_list<P...>> {
   static constexpr task_entry const& entry() noexcept { return record::entry; }
 
  private:
+  // In place of what a verb returns; the arguments are wrong where the verb is right.
+  template <class R, bool RightVerb, class... A>
+  static refused_outcome<R> refused() {
+    if constexpr (RightVerb) tell_arguments<false>(passed(), type_list<A...>());
+    return {};
+  }
+
   Task const& self() const { return static_cast<Task const&>(*this); }
 
   std::string_view worker_needs() const {

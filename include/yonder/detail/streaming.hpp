@@ -44,8 +44,7 @@ class stream_part {
   stream_part() = default;
   // `sizes`: of each item, u32, little-endian, at any address; null: it is one. `owner` keeps it all.
   stream_part(std::span<std::byte const> payload, std::byte const* sizes, std::uint32_t count,
-              std::span<buffer const> buffers, std::shared_ptr<void const> owner) noexcept
-      : payload_(payload), sizes_(sizes), left_(count), buffers_(buffers), owner_(std::move(owner)) {}
+              std::span<buffer const> buffers, std::shared_ptr<void const> owner) noexcept;
 
   bool empty() const noexcept { return left_ == 0; }
   YONDER_API item next() noexcept;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "yonder/codec.hpp"
+#include "yonder/detail/arguments.hpp"
 #include "yonder/detail/registry.hpp"
 #include "yonder/detail/signature.hpp"
 #include "yonder/stream.hpp"
@@ -47,14 +48,14 @@ constexpr decltype(auto) handed(Owned& value) {
 template <auto Function, class... P, std::size_t... I>
 void invoke_task(type_list<P...>, std::index_sequence<I...>, std::span<std::byte const> bytes,
                  std::span<buffer const> buffers, decode_limits limits, encoded& result) {
-  auto values = decode<std::tuple<wire_type_t<P>...>>(bytes, buffers, limits);
+  call_arguments<wire_type_t<P>...> values(bytes, buffers, limits);
   using returned = typename signature_of<decltype(Function)>::result;
   if constexpr (is_stream<returned>)
-    produce(callee<Function>()(handed<P>(std::get<I>(values))...));
+    produce(callee<Function>()(handed<P>(value_at<I>(values))...));
   else if constexpr (std::is_void_v<returned>)
-    callee<Function>()(handed<P>(std::get<I>(values))...);
+    callee<Function>()(handed<P>(value_at<I>(values))...);
   else
-    encode_owned(result, callee<Function>()(handed<P>(std::get<I>(values))...));
+    encode_owned(result, callee<Function>()(handed<P>(value_at<I>(values))...));
 }
 
 template <class Result>

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: for call to
-// told: double
-#include <string>
+// expect: parameter<2>::takes<double>::but_was_passed<page>
 #include <yonder/task.hpp>
 
-int length(std::string const& text);
-inline constexpr yonder::task<length> length_task;
+struct page {
+  int number = 0;
+};
+int turn(page const& from, double by);
+inline constexpr yonder::task<turn> turning;
 
-int main() { return length_task.remote(1.5); }
+int main() { return turning.remote(page{1}, page{2}); }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: spawn
-#include <string>
+// expect: parameter<2>::takes<double>::but_was_passed<page>
 #include <yonder/task.hpp>
 
-int length(std::string const& text);
-inline constexpr yonder::task<length> length_task;
+struct page {
+  int number = 0;
+};
+int turn(page const& from, double by);
+inline constexpr yonder::task<turn> turning;
 
-int main() { return length_task.spawn(1.5).get(); }
+int main() { return turning.spawn(page{1}, page{2}).get(); }

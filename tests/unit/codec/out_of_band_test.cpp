@@ -166,3 +166,55 @@ TEST_CASE("the size from which blocks travel beside is settable") {
   CHECK(inline_only.buffers.empty());
   CHECK(decode<std::vector<float>>(inline_only.head, {}) == value);
 }
+
+namespace {
+
+// Counts its objects, and knows whether it lies where its type asks for.
+struct alignas(64) counted {
+  static inline int alive = 0;
+  std::vector<float> pixels = numbers();
+
+  counted() { ++alive; }
+  counted(counted&& other) : pixels(std::move(other.pixels)) {
+    if (refuses) throw std::length_error("no more");
+    if (reinterpret_cast<std::uintptr_t>(this) % 64 != 0) throw std::logic_error("askew");
+    ++alive;
+  }
+  ~counted() { --alive; }
+
+  static inline bool refuses = false;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(pixels);
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "an object that is moved lives on as long as its blocks, where its alignment asks, and is destroyed "
+    "once") {
+  for (int i = 0; i < 20; ++i) {
+    counted::alive = 0;
+    encoded bytes;
+    {
+      counted from;
+      void const* const data = from.pixels.data();
+      encode_owned(bytes, std::move(from));
+      CHECK(bytes.buffers.at(0).data == data);
+    }
+    CHECK(counted::alive == 1);
+    bytes.buffers.clear();
+    CHECK(counted::alive == 0);
+  }
+}
+
+TEST_CASE("an object that does not let itself be moved is not destroyed where it never stood") {
+  counted from;
+  counted::alive = 1;
+  encoded bytes;
+  counted::refuses = true;
+  CHECK_THROWS_AS(encode_owned(bytes, std::move(from)), std::length_error);
+  counted::refuses = false;
+  CHECK(counted::alive == 1);
+}

@@ -103,7 +103,6 @@ static_assert(!callable_here<decltype(length_task), int*>);
 static_assert(!callable_here<decltype(twice_task)>);
 static_assert(!callable_here<decltype(twice_task), int, int>);
 static_assert(spawnable<decltype(boxed_task), std::unique_ptr<int>>);
-static_assert(!spawnable<decltype(twice_task), std::string>);
 
 TEST_CASE("local calls the function in this process, without a runtime") {
   CHECK(twice_task.local(21) == 42);
