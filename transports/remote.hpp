@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace yonder::transport {
@@ -24,6 +25,7 @@ struct connect_options {
   std::filesystem::path keys;  // a folder with client.key and server.pub; tcp needs it
   std::uint64_t session = 0;   // drawn at random: under it the other end knows this one again
   limits bounds;
+  bool as_operator = false;  // with server.key instead of client.key
 };
 
 // An endpoint that others connect to.
@@ -31,6 +33,10 @@ class listener : public endpoint {
  public:
   // Where it can be reached: the addresses asked for, with the ports that the system chose.
   virtual std::vector<std::string> addresses() const = 0;
+
+  // Whether a peer of this identity (event::identity) is who runs this program: over ipc it is the same user,
+  // over tcp whoever has server.key.
+  virtual bool is_operator(std::string_view identity) const = 0;
 };
 
 // Connects processes that were not started by each other. Implemented by libraries that the core does not

@@ -11,7 +11,8 @@
 
 namespace yonder {
 
-// A short text that calls have in common: options::fairness_key, options::order_key. It holds its own copy.
+// A short text that calls have in common: options::fairness_key, order_key, traceparent. It holds its own
+// copy.
 class call_key {
  public:
   static constexpr std::size_t max_size = 64;  // bytes; a call with a longer one fails with bad_configuration
@@ -92,6 +93,10 @@ struct options {
   // as many as the caller may have under way.
   std::optional<unsigned> max_queue{};
 
+  // The trace that the call belongs to, as W3C Trace Context writes it ("00-<trace>-<span>-01"). Unset: that
+  // of the call whose task makes it, or one of its own (this_call::trace()).
+  std::optional<call_key> traceparent{};
+
   // Whether they say anything of the workers.
   [[nodiscard]] constexpr bool names_pool() const {
     return gpu || gpu_memory || cpu || memory || isolate || max_queue;
@@ -113,7 +118,8 @@ struct options {
             .cpu = cpu ? cpu : base.cpu,
             .memory = memory ? memory : base.memory,
             .isolate = isolate ? isolate : base.isolate,
-            .max_queue = max_queue ? max_queue : base.max_queue};
+            .max_queue = max_queue ? max_queue : base.max_queue,
+            .traceparent = traceparent ? traceparent : base.traceparent};
   }
 };
 

@@ -22,6 +22,7 @@ struct pool_size {
   std::optional<unsigned> buffer{};     // idle ones that are kept ready while others work
   std::optional<unsigned> max_queue{};  // calls that may wait once there is a worker; 0: any number
   std::optional<std::chrono::nanoseconds> scaledown_window{};  // without work, after which a worker is let go
+  std::optional<std::chrono::nanoseconds> park_window{};       // for which it is parked instead; 0: it is not
 };
 
 }  // namespace yonder

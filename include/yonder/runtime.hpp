@@ -76,12 +76,18 @@ std::string pool_of(Work const& work) {
 }
 template <class Work>
 concept has_pool = requires(Work const& work) {
-  pool_of(work);
+  work.terms();
 }
-&&std::is_class_v<Work>;
+|| requires(Work const& work) { work.settings(); };
 
-YONDER_API void scale_pool(engine& where, std::string_view needs, pool_size const& size);
-YONDER_API void warm_pool(engine& where, std::string_view needs, std::size_t count);
+// Which pool: by what its workers need, or by its name. Neither: the hub's own.
+struct pool_choice {
+  std::string_view needs{};
+  std::string_view name{};
+};
+YONDER_API void scale_pool(engine& where, pool_choice const& pool, pool_size const& size);
+YONDER_API void warm_pool(engine& where, pool_choice const& pool, std::size_t count);
+YONDER_API std::vector<pool_snapshot> pools_of(engine& where);
 
 // The libraries beside yonder::core that a program has linked; null: it has not.
 struct linked_libraries {
@@ -139,6 +145,10 @@ struct runtime_options {
   // others; how large the shares of some are, by the text in their client.pub, from 1 to 1000. 1 for the
   // others.
   std::vector<std::pair<std::string, unsigned>> weights{};
+
+  // To come to a hub elsewhere over tcp as its operator, who may see and change its pools: with server.key,
+  // which only the hub's machine keeps, instead of client.key. Over ipc, whoever may come may do that.
+  bool as_operator = false;
 
   // For how long calls wait for a hub elsewhere to answer before they fail with hub_unreachable.
   std::chrono::nanoseconds connect_timeout = std::chrono::seconds(5);
@@ -226,14 +236,20 @@ class YONDER_API runtime {
   // waited for anywhere, in the loop too: whoever waits drives meanwhile.
   void drive() const;
 
-  // Changes how many workers of its own hub there are: of those without needs, or of the pool that the calls
-  // of this task, service instance or method of one run in. Holds from now on, also where the service says
-  // otherwise. Throws usage_error (bad_configuration) where that cannot be, and error (unsatisfiable) where
-  // the hub is elsewhere, or has not what each of the workers needs.
+  // Changes how many workers its hub has: those without needs, or the pool that the calls of this task,
+  // service instance or method of one run in, or the one that pools() names so (a service's name is enough
+  // where it has one pool). Holds from now on, also where the service says otherwise. Throws usage_error
+  // (bad_configuration) where that cannot be, and error: unsatisfiable where the hub has not what each of the
+  // workers needs, or starts none; of a hub elsewhere also unauthorized (runtime_options::as_operator), and
+  // what calls throw.
   void scale(pool_size const& size) const { detail::scale_pool(*engine_, {}, size); }
   template <detail::has_pool Work>
   void scale(Work const& work, pool_size const& size) const {
-    detail::scale_pool(*engine_, detail::pool_of(work), size);
+    auto const needs = detail::pool_of(work);
+    detail::scale_pool(*engine_, {.needs = needs}, size);
+  }
+  void scale(std::string_view pool, pool_size const& size) const {
+    detail::scale_pool(*engine_, {.name = pool}, size);
   }
 
   // Starts workers, until there are `count`, or as many as there may be, so that the first calls find them
@@ -241,8 +257,16 @@ class YONDER_API runtime {
   void warm(unsigned count = 1) const { detail::warm_pool(*engine_, {}, count); }
   template <detail::has_pool Work>
   void warm(Work const& work, unsigned count = 1) const {
-    detail::warm_pool(*engine_, detail::pool_of(work), count);
+    auto const needs = detail::pool_of(work);
+    detail::warm_pool(*engine_, {.needs = needs}, count);
   }
+  void warm(std::string_view pool, unsigned count = 1) const {
+    detail::warm_pool(*engine_, {.name = pool}, count);
+  }
+
+  // The pools that its hub has now: its own, and those of services and tasks with needs, in the order in
+  // which they were made. Throws as scale() does.
+  [[nodiscard]] std::vector<pool_snapshot> pools() const { return detail::pools_of(*engine_); }
 
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;

@@ -187,10 +187,15 @@ class instance {
 //   auto const german = translator("de");      // one pool of workers for each set of parameters
 //   translate.on(german).remote("good day");   // also local, spawn, map, …
 //
-// T may say that it takes several calls at once, on threads: `static constexpr unsigned concurrency = 8;`;
-// and whether it is still of use: `bool healthy() const`, which is asked after every call: after a false the
-// worker ends, and another takes its place. A constructor that throws fails the calls that wait for it, with
-// worker_start_failed and its text, after three attempts in a row.
+// T may say what it has on a GPU, for service_options::park_window: `void release_gpu();` leaves nothing
+// there, and `void restore_gpu();` brings it back, before the next call; neither is called while a call runs.
+// The destructor may find it released. Without them the CUDA driver does it, where it can (570 and later, and
+// a worker that is a process); what throws, or cannot be done, is let go instead.
+//
+// T may also say that it takes several calls at once, on threads: `static constexpr unsigned concurrency =
+// 8;`; and whether it is still of use: `bool healthy() const`, which is asked after every call: after a false
+// the worker ends, and another takes its place. A constructor that throws fails the calls that wait for it,
+// with worker_start_failed and its text, after three attempts in a row.
 template <class T, class... P, detail::fixed_string Name>
 class service<T(P...), Name> {
   using record = detail::service_record<service, T, P...>;

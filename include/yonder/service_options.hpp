@@ -21,6 +21,11 @@ struct service_options {
   // After how long without work a worker is let go. Unset: runtime_options::scaledown_window.
   std::optional<std::chrono::nanoseconds> scaledown_window{};
 
+  // For how long a worker is parked then, before it is let go: its process and its object stay, what it has
+  // on its GPUs is released, and they are other workers' meanwhile. The next call brings it back. 0: it is
+  // not parked. See yonder::service for what a class says of it.
+  std::chrono::nanoseconds park_window{0};
+
   // How many calls may wait for a worker once there is one: a further one fails with overloaded. Unset: as
   // many as the caller may have under way.
   std::optional<unsigned> max_queue{};

@@ -39,6 +39,7 @@ struct runtime_snapshot {
   std::size_t workers = 0;           // connected
   std::size_t idle_workers = 0;      // of them
   std::size_t starting_workers = 0;  // not yet connected
+  std::size_t parked_workers = 0;    // without their GPUs, until a call needs them (park_window)
   std::size_t waiting_workers = 0;   // whose tasks wait for calls that they have made, or for a slow reader
   std::size_t calls = 0;             // that have not ended
   std::size_t queued = 0;            // of them, those that wait for a worker
@@ -52,6 +53,23 @@ struct runtime_snapshot {
   std::uint64_t start_failures = 0;  // workers that could not be started
 
   std::vector<task_snapshot> tasks{};  // by name
+};
+
+// One pool of a hub's workers at one moment.
+struct pool_snapshot {
+  std::string name;   // for runtime::scale: "default", or a service and what tells its pools apart
+  std::string needs;  // of each worker, in words: "gpu = 1, gpu_memory = 20 GiB"; empty: nothing
+  std::size_t min = 0;
+  std::size_t max = 0;
+  std::size_t buffer = 0;
+  std::size_t max_queue = 0;  // 0: any number
+  std::chrono::nanoseconds scaledown_window{};
+  std::chrono::nanoseconds park_window{};
+  std::size_t workers = 0;           // in service, and those that make their object
+  std::size_t idle_workers = 0;      // of them
+  std::size_t starting_workers = 0;  // not yet connected
+  std::size_t parked_workers = 0;
+  std::size_t queued = 0;  // calls that wait for a worker
 };
 
 }  // namespace yonder

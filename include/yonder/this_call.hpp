@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "yonder/call.hpp"
 #include "yonder/detail/export.hpp"
@@ -43,6 +44,13 @@ namespace this_call {
 
 // The call's id: the same in every attempt.
 [[nodiscard]] YONDER_API call_id id() noexcept;
+
+// The trace that this call belongs to, with this call as the parent of what is handed on with it: the field
+// traceparent of W3C Trace Context, "00-<trace>-<span>-<flags>". The trace is the one that the caller has set
+// (options::traceparent), or that of the call whose task made this one; what begins by itself has its own
+// call's id as its trace, and the flags 00. What this task calls inherits it. Empty: there is no call, or it
+// is a batch of several.
+[[nodiscard]] YONDER_API std::string trace();
 
 // This call, for other threads.
 [[nodiscard]] YONDER_API call_token token();

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The yonder command: a hub that programs and their workers meet at, the keys that let them in, and a look at
-// this machine.
+// The yonder command: a hub that programs and their workers meet at, the keys that let them in, the pools of
+// a hub that runs, and a look at this machine.
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/cli/doctor.hpp"
+#include "src/cli/pools.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"
@@ -43,6 +46,30 @@ void serve(std::vector<std::string> const& addresses, std::string const& keys) {
   ::sigwait(&endings, &signal);
 }
 
+void name_hub(CLI::App& command, yonder::cli::hub_choice& hub) {
+  command.add_option("--hub", hub.address, "tcp://host:port or ipc:///folder/name; default: $YONDER_HUB");
+  command.add_option(
+      "--keys", hub.keys,
+      "over tcp: the hub's own folder of keys, with server.key; default: $YONDER_KEYS, or else "
+      "~/.config/yonder");
+}
+
+template <class Number>
+void read_number(CLI::App& command, std::string const& name, std::optional<Number>& number,
+                 std::string const& what) {
+  command.add_option_function<Number>(
+      name, [&number](Number const& said) { number = said; }, what);
+}
+
+void read_time(CLI::App& command, std::string const& name, std::optional<std::chrono::nanoseconds>& time,
+               std::string const& what) {
+  auto const take = [&time, name](std::string const& said) {
+    time = yonder::cli::parse_time(said);
+    if (!time) throw CLI::ValidationError(name, "'" + said + "' is no time; say 10s, 250ms, 5m, 1h or 0");
+  };
+  command.add_option_function<std::string>(name, take, what);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -58,13 +85,38 @@ int main(int argc, char** argv) {
 
   std::vector<std::string> addresses;
   std::string keys;
-  auto* const hub_command = app.add_subcommand("hub", "run a hub");
-  hub_command
-      ->add_option("--bind", addresses,
-                   "tcp://address:port (* for any port) or ipc:///folder/name; repeatable")
-      ->required();
+  auto* const hub_command = app.add_subcommand("hub", "run a hub, or change the pools of one that runs");
+  auto* const bind = hub_command->add_option(
+      "--bind", addresses, "tcp://address:port (* for any port) or ipc:///folder/name; repeatable");
   hub_command->add_option("--keys", keys,
                           "the folder of keys; default: $YONDER_KEYS, or else ~/.config/yonder");
+
+  yonder::cli::hub_choice hub;
+  std::string pool;
+  yonder::pool_size size;
+  auto* const scale_command = hub_command->add_subcommand("scale", "change how many workers a pool has");
+  scale_command->add_option("pool", pool, "its name in `yonder ps`, or the service's that has one pool")
+      ->required();
+  read_number(*scale_command, "--min", size.min, "workers that stay although they have nothing to do");
+  read_number(*scale_command, "--max", size.max, "workers at once");
+  read_number(*scale_command, "--buffer", size.buffer, "idle workers that are kept ready while others work");
+  read_number(*scale_command, "--max-queue", size.max_queue, "calls that may wait; 0: any number");
+  read_time(*scale_command, "--scaledown-window", size.scaledown_window,
+            "without work, after which a worker is let go");
+  read_time(*scale_command, "--park-window", size.park_window,
+            "for which it is parked before that; 0: it is not");
+  name_hub(*scale_command, hub);
+
+  unsigned count = 1;
+  auto* const warm_command = hub_command->add_subcommand("warm", "start workers ahead of the first call");
+  warm_command->add_option("pool", pool, "as of scale")->required();
+  warm_command->add_option("count", count, "until there are so many; default: 1");
+  name_hub(*warm_command, hub);
+
+  bool json = false;
+  auto* const ps_command = app.add_subcommand("ps", "list the pools of a hub");
+  ps_command->add_flag("--json", json, "for programs: an array; times are in seconds");
+  name_hub(*ps_command, hub);
 
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
@@ -73,6 +125,10 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     if (*doctor_command) return yonder::cli::doctor();
     if (*keygen_command) keygen(folder);
+    if (*ps_command) return yonder::cli::list_pools(hub, json);
+    if (*scale_command) return yonder::cli::scale_pool(hub, pool, size);
+    if (*warm_command) return yonder::cli::warm_pool(hub, pool, count);
+    if (*hub_command && bind->empty()) throw CLI::RequiredError("--bind");
     if (*hub_command) serve(addresses, keys);
     return EXIT_SUCCESS;
   } catch (CLI::ParseError const& e) {

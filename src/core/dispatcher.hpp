@@ -118,6 +118,8 @@ class dispatcher {
   // Its table's functions wait for it, or for others, while it holds a service.
   void lend(time_point now, worker_session& worker);
   void bring_back(time_point now, worker_session& worker);
+  // It is in no image until it joins one again, of its table.
+  void set_aside(time_point now, worker_session& worker);
   // It is in no image any more, and holds nothing.
   void take_out(time_point now, worker_session& worker);
   // Whether some that came by themselves have this, as far as is known.

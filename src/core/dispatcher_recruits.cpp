@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Workers that came by themselves, and hold a service for a while.
+// Workers that are in no image for a while, or lent to a service.
 #include "src/core/dispatcher.hpp"
 
 #include <algorithm>
@@ -21,6 +21,14 @@ void dispatcher::bring_back(time_point now, worker_session& worker) {
   ++worker.program->workers;
   ++in_service_;
   update_load(now, worker);
+}
+
+void dispatcher::set_aside(time_point now, worker_session& worker) {
+  worker.table.clear();
+  for (auto const* const one : worker.program->functions)
+    worker.table.push_back({one->name, one->signature, one->schema});
+  leave_image(now, worker);
+  worker.left_service = false;
 }
 
 void dispatcher::take_out(time_point now, worker_session& worker) {

@@ -48,6 +48,7 @@ void hub::state::settle(time_point now, outputs& out) {
   if (work.queued() != 0 || work.batch_due() != never) dispatch(now, out);
   spread(now, out);
   if (!began_to_wait.empty()) recall_behind_waits(now, out);
+  unpark(now, out);
   pools.start_workers(now, out);
   recruit(now, out);
   if (work.nested_came() || look_for_deadlocks) break_deadlocks(now, out);
@@ -127,25 +128,19 @@ void hub::observed(time_point now, machine has, outputs& out) {
   state_->settle(now, out);
 }
 
-std::optional<failure> hub::scale(time_point now, std::string_view needs, pool_change const& change,
-                                  outputs& out) {
-  failure refused;
-  auto* const pool = state_->pool_of(needs, refused);
-  if (pool == nullptr) return refused;
-  if (auto fault = state_->pools.scale(*pool, change); !fault.empty())
-    return failure_of(errc::bad_configuration, std::move(fault));
+std::optional<failure> hub::scale(time_point now, pool_order const& order, outputs& out) {
+  auto refused = state_->scale(order);
   state_->settle(now, out);
-  return std::nullopt;
+  return refused;
 }
 
-std::optional<failure> hub::warm(time_point now, std::string_view needs, std::size_t count, outputs& out) {
-  failure refused;
-  auto* const pool = state_->pool_of(needs, refused);
-  if (pool == nullptr) return refused;
-  state_->pools.warm(*pool, count);
+std::optional<failure> hub::warm(time_point now, pool_order const& order, outputs& out) {
+  auto refused = state_->warm(order);
   state_->settle(now, out);
-  return std::nullopt;
+  return refused;
 }
+
+std::vector<pool_census> hub::pools() const { return state_->count_pools(); }
 
 void hub::shutdown(time_point now, outputs& out) {
   auto& s = *state_;
@@ -191,6 +186,7 @@ hub_census hub::census() const {
     seen.attempts += worker->outstanding.size();
     if (worker->load == worker_load::idle) ++seen.idle_workers;
     if (worker->waits) ++seen.waiting_workers;
+    if (worker->park == parking::parked) ++seen.parked_workers;
   }
   return seen;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/pool_orders.hpp"
 #include "src/core/requirements.hpp"
 #include "src/core/resources.hpp"
 #include "src/core/task_numbers.hpp"
@@ -20,12 +21,7 @@ struct pool_config {
   std::size_t spare = 0;      // idle ones that are kept ready while others work
   std::size_t max_queue = 0;  // calls that may wait once there is a worker; 0: as many as the hub holds
   duration scaledown_window = 30 * second;
-};
-
-// Of a pool. Unset: as it is.
-struct pool_change {
-  std::optional<std::size_t> min_workers{}, max_workers{}, spare{}, max_queue{};
-  std::optional<duration> scaledown_window{};
+  duration park_window = 0;  // for which an idle worker is parked before it is let go; 0: it is not
 };
 
 struct hub_config {
@@ -93,6 +89,7 @@ struct peer_link {
       false;  // frames are neither lost nor repeated while it stands: no acknowledgements, no repetition
   std::uint64_t start = 0;    // out::start_worker::start; 0: it came by itself, or its hello brings the token
   std::string identity = {};  // the credential that the transport has checked; empty: it has none
+  bool is_operator = false;   // that is one which may see and change pools
 };
 
 // What is known about the end of a connection.
@@ -119,6 +116,7 @@ struct hub_counters {
 struct hub_census {
   std::size_t peers = 0, clients = 0, workers = 0, starting = 0, idle_workers = 0;
   std::size_t waiting_workers = 0;  // for calls that their tasks have made, or for who reads a stream
+  std::size_t parked_workers = 0;
   std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, client_bytes = 0,
               functions = 0, timers = 0;
 };
@@ -142,12 +140,10 @@ class hub {
   // After out::observe_machine.
   void observed(time_point now, machine has, outputs& out);
 
-  // The workers of the pool for these needs (as encode_requirements() gives them; empty: of the first of
-  // hub_config::pools) are as many as that says from now on, whatever the needs say.
-  std::optional<failure> scale(time_point now, std::string_view needs, pool_change const& change,
-                               outputs& out);
-  // Starts workers, until there are `count`, or as many as there may be, ahead of the first call.
-  std::optional<failure> warm(time_point now, std::string_view needs, std::size_t count, outputs& out);
+  // What whoever drives the hub says of its pools; from elsewhere it comes as a call (pool_orders.hpp).
+  std::optional<failure> scale(time_point now, pool_order const& order, outputs& out);
+  std::optional<failure> warm(time_point now, pool_order const& order, outputs& out);
+  std::vector<pool_census> pools() const;
 
   // Ends every session with a bye: workers that the hub had started exit, clients and other workers look for
   // the hub that comes next, as after a crash. Nothing more is said of the hub's own workers: their driver

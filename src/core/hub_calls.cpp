@@ -41,6 +41,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
     ++counters.protocol_violations;
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
   }
+  if (items.count == 1 && is_pool_order(said.function)) return take_order(now, client, said, message, out);
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
   if (known != nullptr) return take_again(now, client, isolate(now, *known, id.number, 1), out);
   auto const bytes = message.payload().size();

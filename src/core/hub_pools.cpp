@@ -135,18 +135,8 @@ void hub::state::send_back(time_point now, worker_session& worker, outputs& out)
   auto const exit = worker.pool->needs.exit_timeout;
   pools.dismissed(worker);
   work.take_out(now, worker);
-  worker.entering = worker.leaving = true;
-  frame message;
-  byte_buffer body;
-  write_call(body, leave_service, {}, {});
-  message.head.type = frame_type::assign;
-  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-  message.head.call = {0, ++last_entry};
-  message.head.attempt = 1;
-  message.body = std::move(body);
-  send(now, worker, std::move(message), out);
-  worker.gone_by = add(now, exit != 0 ? exit : config.session_timeout);
-  arm_grace(worker);
+  worker.leaving = true;
+  ask(now, worker, leave_service, exit != 0 ? exit : config.session_timeout, out);
 }
 
 }  // namespace yonder::core

@@ -377,6 +377,14 @@ struct client_session : session {
   ring<untaken_outcome> untaken;
 };
 
+// Of a worker that has nothing to do.
+enum class parking : std::uint8_t {
+  none,
+  begins,  // it was asked to release what it has on its GPUs
+  parked,  // it has: they are others'
+  ends,    // it was asked to bring that back
+};
+
 enum class worker_load : std::uint8_t { out_of_service, idle, open, available, computing, full };
 
 struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
@@ -408,13 +416,16 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool left_service = false;
   // While it makes its service it is in no image; what it will offer stands here.
   bool entering = false;
-  std::vector<function_info> table;
+  std::vector<function_info> table;    // likewise while it is parked
   std::uint32_t nests = 0;             // attempts whose tasks have made calls, or stream
   std::uint32_t waiting_attempts = 0;  // of them, those that wait for these, for a reader or for input
   std::uint32_t stuck = 0;             // of wait_search: of these, those that may wait for ever
   bool waits = false;                  // so nothing is computed there
   timer_of<worker_session> grace_timer;
-  bool in_service() const { return !draining && !dying; }
+  parking park = parking::none;
+  time_point parked_since = 0;
+  bool goes() const { return draining || dying || gone; }
+  bool in_service() const { return !draining && !dying && park == parking::none; }
   // How many of its attempts, from the first on, run at once or are next to. One that has ended takes no
   // place.
   std::size_t places() {
@@ -434,10 +445,12 @@ struct peer_record {
   bool reliable = false;
   std::uint64_t start = 0;
   std::string identity;
+  bool is_operator = false;
   session* owner = nullptr;
   timer_of<peer_record> hello_timer;
   void reset() {
     owner = nullptr;
+    is_operator = false;
     start = 0;
     identity.clear();
   }
@@ -483,6 +496,7 @@ struct pool_record {
   time_point waiting_since = never;  // since when calls have waited and no further worker was asked for
   time_point short_since = never;    // since when it wants a worker and others have what that needs
   intrusive_list<worker_session, idle_tag> idle;  // the longest idle first
+  std::vector<worker_session*> parked;            // the longest parked first
 
   time_point used_last = never;  // when a call of it last waited or ran; never: it is not known yet
   bool gives_way = false;        // to another one: nothing of it stays that is not used

@@ -186,6 +186,22 @@ struct hub::state {
   void say_allowed(time_point now, caller_record& caller, outputs& out);
   void end_streams(time_point now, caller_record& caller, outputs& out);
 
+  // hub_orders.cpp: what its operator says of its pools
+  std::vector<pool_census> count_pools();
+  pool_record* named_pool(std::string_view name, failure& refused);
+  pool_record* pool_of(pool_order const& order, failure& refused);
+  std::optional<failure> scale(pool_order const& order);
+  std::optional<failure> warm(pool_order const& order);
+  void take_order(time_point now, client_session& client, call_message const& said, frame const& message,
+                  outputs& out);
+
+  // hub_parking.cpp: workers that nothing is to be done by, without their GPUs
+  void ask(time_point now, worker_session& worker, std::string_view what, duration within, outputs& out);
+  duration park_timeout(worker_session const& worker) const;
+  void park(time_point now, worker_session& worker, outputs& out);
+  void unpark(time_point now, outputs& out);
+  void take_parking(time_point now, worker_session& worker, frame const& message, outputs& out);
+
   // hub_workers.cpp: who runs it
   void dispatch(time_point now, outputs& out);
   bool may_be_assigned(time_point now, call_record& call, outputs& out);

@@ -401,6 +401,7 @@ void hub::state::enter(time_point now, worker_session& worker, std::vector<funct
 void hub::state::take_entry(time_point now, worker_session& worker, frame const& message, outputs& out) {
   worker.gone_by = never;
   arm_grace(worker);
+  if (worker.park != parking::none) return take_parking(now, worker, message, out);
   if (std::exchange(worker.leaving, false)) {
     worker.entering = false;
     return work.bring_back(now, worker);
@@ -435,13 +436,18 @@ void hub::state::entry_failed(time_point now, worker_session& worker, std::strin
 // --- the end of workers
 
 void hub::state::let_go_idle(time_point now, outputs& out) {
-  while (auto* const worker = pools.idle_too_long(now)) let_go(now, *worker, out);
-  while (auto* const worker = pools.in_the_way(now)) let_go(now, *worker, out);
+  auto const park_or_let_go = [&](worker_session& worker) {
+    scaler::may_park(worker) ? park(now, worker, out) : let_go(now, worker, out);
+  };
+  while (auto* const worker = pools.idle_too_long(now)) park_or_let_go(*worker);
+  while (auto* const worker = pools.in_the_way(now)) park_or_let_go(*worker);
+  while (auto* const worker = pools.parked_too_long(now)) let_go(now, *worker, out);
   send_back_missed(now, out);
 }
 
 void hub::state::let_go(time_point now, worker_session& worker, outputs& out) {
   if (worker.lent_by != nullptr) return send_back(now, worker, out);
+  if (worker.park != parking::none) scaler::forget_parked(worker);
   if (!worker.outstanding.empty()) return worker_drains(now, worker, out);  // once it has ended that
   auto const exit = worker.pool->needs.exit_timeout;
   worker.gone_by = add(now, exit != 0 ? exit : config.session_timeout);
@@ -469,6 +475,9 @@ void hub::state::kill(time_point now, worker_session& worker, outputs& out) {
   std::string reason = "did not stop within its grace period";
   if (worker.leaving)
     reason = "did not end its service in time";
+  else if (worker.entering && worker.park != parking::none)
+    reason = worker.park == parking::begins ? "did not release what it has on its GPUs in time"
+                                            : "did not get back what it has on its GPUs in time";
   else if (worker.entering)
     reason = "took longer than " + in_words(worker.pool->needs.enter_timeout) + " to make its service '" +
              worker.pool->needs.service + "'";
@@ -524,7 +533,8 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   }
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i)
     if (auto* const order = worker.outstanding[i].order; order != nullptr) leave_worker(now, *order);
-  if (worker.entering && !worker.leaving)
+  if (worker.park != parking::none) scaler::forget_parked(worker);
+  if (worker.entering && !worker.leaving && worker.park != parking::begins)
     entry_failed(now, worker, describe_loss(loss), loss.stderr_tail, out);
   if (worker.pool != nullptr) pools.gone(worker);
   if (worker.program != nullptr && worker.program->holders == 1) {

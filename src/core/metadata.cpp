@@ -4,6 +4,7 @@
 #include "src/core/crc32c.hpp"
 #include "src/core/items.hpp"
 #include "src/core/little_endian.hpp"
+#include "src/core/trace.hpp"
 
 #include <algorithm>
 #include <concepts>
@@ -255,6 +256,15 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
     put_numbers(body, tag::policy, policy.retries, flags, static_cast<std::uint64_t>(timeout));
   }
   put_present_text(body, tag::traceparent, traceparent, max_name_size);
+}
+
+std::string_view read_traceparent(bytes_view metadata) {
+  std::string_view text;
+  read_fields(metadata, [&](tag what, bytes_view value) {
+    if (what == tag::traceparent) text = text_of(value);
+    return field::taken;
+  });
+  return is_traceparent(text) ? text : std::string_view();
 }
 
 void write_parent(byte_buffer& body, attempt_key const& parent) {

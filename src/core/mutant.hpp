@@ -67,6 +67,8 @@ enum class mutant {
   order_forgotten,       // a call that is tried again lets the next one of its order key go first
   gpus_overbooked,       // a GPU is leased whatever others have of it
   lease_leaked,          // what a worker had is not given back
+  parked_lease_assumed,  // a parked worker comes back to GPUs and cores that others have
+  parked_runs,           // a worker that has parked is given calls
   priority_ignored,      // all calls are served as they come
   neighbours_killed,     // a worker is killed for one attempt although others run there
   condemned_forgotten,   // of a worker that must end, nobody looks again when its last neighbour is given up

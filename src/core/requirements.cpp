@@ -1,65 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/requirements.hpp"
 
-#include "src/core/little_endian.hpp"
 #include "src/core/metadata.hpp"
-
-#include <algorithm>
-#include <concepts>
-#include <cstring>
+#include "src/core/plain_fields.hpp"
 
 namespace yonder::core {
-namespace {
-
-template <std::integral Integer>
-void put(std::string& text, Integer number) {
-  std::byte bytes[sizeof(Integer)];
-  store_le(bytes, number);
-  text.append(reinterpret_cast<char const*>(bytes), sizeof bytes);
-}
-
-// In microseconds and one more; 0 stands for none.
-void put_time(std::string& text, duration time, bool none) {
-  put(text,
-      none ? std::uint64_t{0} : static_cast<std::uint64_t>(std::max<duration>(time, 0) / microsecond) + 1);
-}
-
-class field_reader {
- public:
-  explicit field_reader(std::span<std::byte const> left) : left_(left) {}
-
-  template <std::integral... Integers>
-  bool take(Integers&... numbers) {
-    return (take_one(numbers) && ...);
-  }
-  bool take_time(duration& time, duration none) {
-    std::uint64_t stated = 0;
-    if (!take_one(stated)) return false;
-    auto const most = static_cast<std::uint64_t>(never / microsecond);
-    time = stated == 0 ? none : static_cast<duration>(std::min(stated - 1, most)) * microsecond;
-    return true;
-  }
-  bool take_text(std::string& text, std::size_t size) {
-    if (size > left_.size()) return false;
-    text.assign(reinterpret_cast<char const*>(left_.data()), size);
-    left_ = left_.subspan(size);
-    return true;
-  }
-  std::size_t left() const { return left_.size(); }
-
- private:
-  template <std::integral Integer>
-  bool take_one(Integer& number) {
-    if (left_.size() < sizeof(Integer)) return false;
-    number = load_le<Integer>(left_.data());
-    left_ = left_.subspan(sizeof(Integer));
-    return true;
-  }
-
-  std::span<std::byte const> left_;
-};
-
-}  // namespace
 
 std::string encode_requirements(requirements const& needs) {
   std::string text;
@@ -68,6 +13,7 @@ std::string encode_requirements(requirements const& needs) {
   put(text, needs.spare);
   put(text, needs.max_queue);
   put_time(text, needs.scaledown_window, needs.scaledown_window < 0);
+  put_time(text, needs.park_window, needs.park_window <= 0);
   put(text, needs.resources.gpus);
   put(text, needs.resources.gpu_memory);
   put(text, needs.resources.cores);
@@ -85,7 +31,7 @@ std::string encode_requirements(requirements const& needs) {
 bool decode_requirements(std::span<std::byte const> value, requirements& needs) {
   field_reader from(value);
   if (!from.take(needs.min_workers, needs.max_workers, needs.spare, needs.max_queue) ||
-      !from.take_time(needs.scaledown_window, -1))
+      !from.take_time(needs.scaledown_window, -1) || !from.take_time(needs.park_window, 0))
     return false;
   auto& resources = needs.resources;
   std::uint32_t isolate = 0;

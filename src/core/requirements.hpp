@@ -17,6 +17,7 @@ struct requirements {
   std::uint32_t spare = 0;         // idle workers that are kept ready while there is work
   std::uint32_t max_queue = 0;     // calls that may wait for a worker; 0: as many as the hub holds
   duration scaledown_window = -1;  // an idle worker is let go after it; below 0: the hub's own
+  duration park_window = 0;        // it is parked for so long before that; 0: it is not
   resource_needs resources{};      // that each worker has for itself
   bool isolate = false;            // each call has a worker of its own, which goes with it
 
@@ -34,6 +35,9 @@ inline constexpr std::size_t max_service_arguments = std::size_t{64} << 10;
 
 // The name under which a worker is asked to end its service and to go on without: no task has it.
 inline constexpr std::string_view leave_service = " leave";
+// Likewise: to release what it has on its GPUs, and to bring that back.
+inline constexpr std::string_view park_worker = " park";
+inline constexpr std::string_view unpark_worker = " unpark";
 
 // As the field tag::requirements of a call holds it.
 std::string encode_requirements(requirements const& needs);

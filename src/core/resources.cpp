@@ -26,6 +26,18 @@ std::string size_in_words(std::uint64_t bytes) {
 
 }  // namespace
 
+std::string in_words(resource_needs const& needs) {
+  std::string text;
+  auto const add = [&](char const* name, std::string const& value) {
+    text += (text.empty() ? "" : ", ") + std::string(name) + " = " + value;
+  };
+  if (needs.gpus != 0) add("gpu", std::to_string(needs.gpus));
+  if (needs.gpu_memory != 0) add("gpu_memory", size_in_words(needs.gpu_memory));
+  if (needs.cores != 0) add("cpu", std::to_string(needs.cores));
+  if (needs.memory != 0) add("memory", size_in_words(needs.memory));
+  return text;
+}
+
 resource_ledger::resource_ledger(core::machine has)
     : has_(std::move(has)), gpus_(has_.gpus.size()), cores_(has_.cores.size()) {}
 
@@ -126,7 +138,37 @@ void resource_ledger::take_back_cores(resource_lease& lease) {
   count_cores(lease, true);
 }
 
+void resource_ledger::set_aside(resource_lease& lease) {
+  give_back_cores(lease);
+  if (!std::exchange(lease.without_gpus, true)) count_gpus(lease, false);
+}
+
+bool resource_ledger::could_go_on(resource_lease const& lease) const {
+  if (YONDER_MUTANT(parked_lease_assumed)) return true;
+  auto const has = [&](auto place) { return has_room(place, lease.needs); };
+  auto const is_free = [&](auto number) { return cores_[place_of_core(number)] == 0; };
+  return std::all_of(lease.gpus.begin(), lease.gpus.end(), has) &&
+         std::all_of(lease.cores.begin(), lease.cores.end(), is_free);
+}
+
+void resource_ledger::go_on(resource_lease& lease) {
+  take_back_cores(lease);
+  if (std::exchange(lease.without_gpus, false)) count_gpus(lease, true);
+}
+
+std::size_t resource_ledger::place_of_core(std::uint32_t number) const {
+  return static_cast<std::size_t>(std::find(has_.cores.begin(), has_.cores.end(), number) -
+                                  has_.cores.begin());
+}
+
 void resource_ledger::count(resource_lease const& lease, bool held) {
+  if (!lease.without_gpus) count_gpus(lease, held);
+  YONDER_CHECK(held || memory_ >= lease.needs.memory, "more memory is given back than was taken");
+  memory_ += held ? lease.needs.memory : ~lease.needs.memory + 1;
+  if (!lease.without_cores) count_cores(lease, held);
+}
+
+void resource_ledger::count_gpus(resource_lease const& lease, bool held) {
   for (auto const place : lease.gpus) {
     auto& use = gpus_[place];
     YONDER_CHECK(held || use.holders != 0, "a GPU is given back that nobody has");
@@ -134,15 +176,11 @@ void resource_ledger::count(resource_lease const& lease, bool held) {
     if (lease.needs.gpu_memory == 0) use.whole = held;
     use.memory += held ? lease.needs.gpu_memory : ~lease.needs.gpu_memory + 1;
   }
-  YONDER_CHECK(held || memory_ >= lease.needs.memory, "more memory is given back than was taken");
-  memory_ += held ? lease.needs.memory : ~lease.needs.memory + 1;
-  if (!lease.without_cores) count_cores(lease, held);
 }
 
 void resource_ledger::count_cores(resource_lease const& lease, bool held) {
   for (auto const number : lease.cores) {
-    auto const at = std::find(has_.cores.begin(), has_.cores.end(), number) - has_.cores.begin();
-    auto& holders = cores_[static_cast<std::size_t>(at)];
+    auto& holders = cores_[place_of_core(number)];
     YONDER_CHECK(held || holders != 0, "a core is given back that nobody has");
     holders += held ? 1 : std::uint32_t(-1);
   }

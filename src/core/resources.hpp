@@ -20,6 +20,9 @@ struct resource_needs {
   friend bool operator==(resource_needs const&, resource_needs const&) = default;
 };
 
+// "gpu = 1, gpu_memory = 20 GiB"; empty: nothing.
+std::string in_words(resource_needs const& needs);
+
 // What there is to be given.
 struct machine {
   struct gpu {
@@ -37,6 +40,7 @@ struct resource_lease {
   std::vector<std::uint32_t> cores;
   resource_needs needs;
   bool without_cores = false;  // they are given back for now
+  bool without_gpus = false;   // likewise
 };
 
 // Who has what of a machine.
@@ -60,6 +64,11 @@ class resource_ledger {
   // Its worker computes nothing for now, or goes on, though others may have its cores.
   void give_back_cores(resource_lease& lease);
   void take_back_cores(resource_lease& lease);
+  // It has nothing on its GPUs for now, and computes nothing; or goes on with the same ones and the same
+  // cores, if others have not too much of them.
+  void set_aside(resource_lease& lease);
+  bool could_go_on(resource_lease const& lease) const;
+  void go_on(resource_lease& lease);
 
  private:
   struct gpu_use {
@@ -71,7 +80,9 @@ class resource_ledger {
   std::optional<resource_lease> find(resource_needs const& needs) const;
   bool has_room(std::size_t gpu, resource_needs const& needs) const;
   void count(resource_lease const& lease, bool held);
+  std::size_t place_of_core(std::uint32_t number) const;
   void count_cores(resource_lease const& lease, bool held);
+  void count_gpus(resource_lease const& lease, bool held);
   std::string in_words() const;
 
   core::machine has_;

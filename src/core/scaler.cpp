@@ -77,6 +77,7 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
   pool.config.spare = needs.spare;
   pool.config.max_queue = needs.max_queue;
   if (needs.scaledown_window >= 0) pool.config.scaledown_window = needs.scaledown_window;
+  pool.config.park_window = needs.park_window;
   pool.on_demand = true;
   asks_ = asks_ || (needs.resources.any() && !ledger_ && !asked_);
   pool.key = key;
@@ -127,9 +128,13 @@ void scaler::forget_unused(time_point now) {
 
 // --- starting
 
+bool scaler::no_more_demanded(pool_record const& pool) const {
+  return pool.on_demand && !pool.recruits && demanded_ >= limits_.demanded;
+}
+
 // Each worker may have others wait for what it runs, one for each call that was made within another.
 bool scaler::is_full(pool_record const& pool) const {
-  if (pool.on_demand && !pool.recruits && demanded_ >= limits_.demanded) return true;
+  if (no_more_demanded(pool) && pool.parked.empty()) return true;
   return pool.workers() >= pool.config.max_workers * (std::size_t{1} + limits_.max_depth);
 }
 
@@ -220,7 +225,8 @@ worker_session* scaler::in_the_way(time_point now) {
   for (auto* const pool : short_) {
     auto left = left_by_others(*pool);
     for (auto* const one : holders_)
-      if (one->dying || (one->draining && one->outstanding.empty())) left.give_back(*one->lease);  // it goes
+      if (one->dying || (one->draining && one->outstanding.empty()) || one->park == parking::begins)
+        left.give_back(*one->lease);  // it goes, or parks
     if (left.fits(pool->needs.resources)) continue;
     if (auto* const found = in_the_way_of(now, *pool, std::move(left))) return found;
   }
@@ -234,7 +240,7 @@ worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, r
   for (auto* const one : holders_)
     if (is_in_the_way(now, *one, pool)) others.push_back(one);
   auto const place = [](worker_session const& one) {
-    auto const is_idle = one.load == worker_load::idle;
+    auto const is_idle = one.load == worker_load::idle || one.park == parking::parked;
     return std::tuple(!is_idle, is_idle ? one.idle_since : one.served_since);
   };
   std::stable_sort(others.begin(), others.end(),
@@ -244,7 +250,7 @@ worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, r
     auto const& its = *one->pool;
     auto const before = std::count_if(chosen.begin(), chosen.end(),
                                       [&](auto const* other) { return other->pool == one->pool; });
-    if (its.in_service <= its.least() + static_cast<std::size_t>(before)) continue;
+    if (one->in_service() && its.in_service <= its.least() + static_cast<std::size_t>(before)) continue;
     chosen.push_back(one);
     left.give_back(*one->lease);
     if (left.fits(pool.needs.resources)) return chosen.front();
@@ -258,6 +264,7 @@ bool scaler::is_in_the_way(time_point now, worker_session const& one, pool_recor
   auto const& has = *one.lease;
   auto const helps = (needs.gpus != 0 && !has.gpus.empty()) || (needs.cores != 0 && !has.cores.empty()) ||
                      (needs.memory != 0 && has.needs.memory != 0);
+  if (one.park == parking::parked && !one.goes()) return needs.memory != 0 && has.needs.memory != 0;
   if (!helps || one.pool == &of || !one.in_service() || one.program == nullptr) return false;
   if (one.load == worker_load::idle) return true;
   if (one.waits || one.outstanding.empty() || one.pool->in_service <= of.workers()) return false;
@@ -286,6 +293,7 @@ std::string scaler::scale(pool_record& pool, pool_change const& change) {
   next.spare = change.spare.value_or(next.spare);
   next.max_queue = change.max_queue.value_or(next.max_queue);
   next.scaledown_window = change.scaledown_window.value_or(next.scaledown_window);
+  next.park_window = change.park_window.value_or(next.park_window);
   if (next.max_workers == 0) return "max is 0; a pool that has calls needs a worker";
   if (next.max_workers < next.min_workers || next.max_workers < next.spare)
     return "max would be " + std::to_string(next.max_workers) + ", min " + std::to_string(next.min_workers) +
@@ -304,7 +312,7 @@ void scaler::warm(pool_record& pool, std::size_t count) {
 // --- when workers are started
 
 time_point scaler::start_due(pool_record const& pool) const {
-  if (pool.lacks_recruits || pool.starting >= limits_.starts) return never;
+  if (pool.lacks_recruits || pool.starting >= limits_.starts || no_more_demanded(pool)) return never;
   auto const due = wish_due(pool);
   return due == never || can_lease(pool) ? due : never;
 }
@@ -490,7 +498,8 @@ worker_session* scaler::idle_too_long(time_point now) {
 
 time_point scaler::next_deadline() const {
   auto next = yield_due_;
-  for (auto const& pool : pools_) next = std::min({next, start_due(*pool), idle_due(*pool)});
+  for (auto const& pool : pools_)
+    next = std::min({next, start_due(*pool), unpark_due(*pool), idle_due(*pool), parked_due(*pool)});
   if (pools_.size() - configured_ < limits_.pools || kept() < limits_.pools) return next;
   auto const* const least = least_used();
   return least == nullptr ? next : std::min(next, add(least->used_last, limits_.pool_memory));

@@ -57,6 +57,19 @@ class scaler {
   // The worker computes nothing, or goes on: others may have its cores meanwhile.
   void set_waits(worker_session& worker, bool waits);
 
+  // --- workers that are parked (scaler_parking.cpp)
+
+  // Instead of being let go.
+  static bool may_park(worker_session const& worker);
+  // It was asked to; it has; it is one of those no more, as it goes or has failed.
+  static void park(worker_session& worker);
+  void parked(time_point now, worker_session& worker);
+  static void forget_parked(worker_session& worker);
+  // One that is to come back, as its pool needs a worker; it has its GPUs again. Null: none.
+  worker_session* unpark(time_point now);
+  // One that is to be let go; null: none.
+  worker_session* parked_too_long(time_point now);
+
   // --- workers that came by themselves
 
   // Whether a pool that recruits needs one more.
@@ -104,6 +117,7 @@ class scaler {
   pool_record* least_used() const;
   void give_way(time_point now);
   bool is_full(pool_record const& pool) const;
+  bool no_more_demanded(pool_record const& pool) const;
   time_point wish_due(pool_record const& pool) const;
   bool can_lease(pool_record const& pool) const;
   bool could_lease(pool_record const& pool, bool (*stays)(worker_session const&)) const;
@@ -115,6 +129,10 @@ class scaler {
   time_point start_due(pool_record const& pool) const;
   time_point idle_due(pool_record& pool) const;
   static void came(pool_record& pool);
+  worker_session* could_unpark(pool_record const& pool) const;
+  time_point unpark_due(pool_record const& pool) const;
+  static time_point parked_until(worker_session const& worker);
+  static time_point parked_due(pool_record const& pool);
   pool_record* note_failure(time_point now, pool_record& pool, std::string const& reason,
                             std::string const& stderr_tail);
   void start_worker(time_point now, pool_record& pool, outputs& out);

@@ -159,6 +159,9 @@ bool service::read_settings(context& in, wanted_call& wanted) const {
     wanted.settings.deadline =
         wanted.settings.deadline ? std::min(*wanted.settings.deadline, stated) : stated;
   }
+  // One that is none is as if it were not there (W3C Trace Context, 3.2.2.5).
+  if (auto const trace = in.asked.field("traceparent"); yonder::detail::is_traceparent(trace))
+    wanted.settings.traceparent = trace;
   if (auto const wait = in.target.parameter("wait")) {
     auto const value = parse_seconds(*wait);
     if (!value) return refuse("the parameter wait");

@@ -8,9 +8,16 @@
 namespace yonder {
 namespace runtime_detail {
 
-void call_context::begin(core::attempt_key const& key) noexcept {
+void call_context::begin(core::out::run const& work) noexcept {
   stop_.store(false);  // sequentially consistent: see worker_loop::abandon
-  key_ = key;
+  key_ = work.key;
+  metadata_ = work.message.metadata();
+}
+
+// What the hub itself asks for has no session.
+std::optional<core::trace_of> call_context::trace() const {
+  if (key_.call.session == 0) return std::nullopt;
+  return core::trace_of(core::read_traceparent(metadata_), key_.call);
 }
 
 void call_context::end() noexcept {
@@ -63,6 +70,8 @@ core::attempt_key calling_attempt(detail::engine const* engine) {
 
 }  // namespace runtime_detail
 
+bool detail::is_traceparent(std::string_view text) noexcept { return core::is_traceparent(text); }
+
 bool call_token::stop_requested() const noexcept { return call_ && call_->stop.stop_requested(); }
 std::stop_token stop_token_of(call_token const& token) noexcept {
   auto const* const call = detail::served_call::of(token);
@@ -87,6 +96,11 @@ std::uint32_t attempt() noexcept {
 call_id id() noexcept {
   auto const* const call = current_call();
   return call != nullptr ? call->id() : call_id{};
+}
+std::string trace() {
+  auto const* const call = current_call();
+  auto const its = call != nullptr ? call->trace() : std::nullopt;
+  return std::string(its ? its->text() : std::string_view());
 }
 call_token token() {
   auto* const call = current_call();

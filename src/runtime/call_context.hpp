@@ -6,9 +6,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <stop_token>
 #include <string_view>
 
+#include "src/core/trace.hpp"
 #include "src/core/types.hpp"
 #include "src/platform/fork.hpp"
 #include "src/runtime/executor_thread.hpp"
@@ -45,7 +48,7 @@ class call_context {
       : reach_(reach), host_(host), service_(service), streams_(streams) {}
 
   // The worker's thread: an attempt begins, and ends.
-  void begin(core::attempt_key const& key) noexcept;
+  void begin(core::out::run const& work) noexcept;
   void end() noexcept;
   // The next one of a row begins.
   void next() noexcept { ++key_.call.number; }
@@ -63,6 +66,8 @@ class call_context {
   detail::service_slot* service() const noexcept { return service_; }
   // Null in a fork: the reader is the worker's.
   detail::task_streams* streams() const noexcept { return mark_.is_ours() ? streams_ : nullptr; }
+  // What it hands on to what it asks others for; none in a batch of several.
+  std::optional<core::trace_of> trace() const;
   // Where its calls of tasks go, through the worker's own hub. Throws what a connection throws. Not in a
   // fork: the connection is the worker's.
   detail::engine_ref const& hub();
@@ -85,7 +90,8 @@ class call_context {
   std::atomic<bool> stop_{false};
   bool retires_ = false;
   core::attempt_key key_;
-  bool is_shared_ = false;  // of the task's own thread
+  std::span<std::byte const> metadata_;  // of its assignment, as long as it runs
+  bool is_shared_ = false;               // of the task's own thread
   std::mutex mutex_;
   std::shared_ptr<detail::served_call> shared_;  // once somebody has asked for it
   executor_thread callbacks_{"yonder-stop"};

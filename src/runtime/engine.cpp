@@ -16,7 +16,6 @@
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/look.hpp"
 #include "src/runtime/send_result.hpp"
-#include "src/runtime/snapshot.hpp"
 
 namespace yonder::detail {
 namespace {
@@ -540,7 +539,10 @@ void engine::take_listener_event(transport::event& event) {
   auto const peer = peer_of(source::listener, event.peer);
   switch (event.what) {
     case what::connected:
-      hub_->connected(time_, peer, {.reliable = listener_->reliable(), .identity = std::move(event.identity)},
+      hub_->connected(time_, peer,
+                      {.reliable = listener_->reliable(),
+                       .identity = event.identity,
+                       .is_operator = listener_->is_operator(event.identity)},
                       hub_due_.items());
       break;
     case what::received: hub_->receive(time_, peer, std::move(event.message), hub_due_.items()); break;
@@ -712,11 +714,6 @@ void engine::stop() {
 std::vector<std::string> engine::addresses() {
   lock held(mutex_);
   return listener_ ? listener_->addresses() : std::vector<std::string>();
-}
-
-runtime_snapshot engine::snapshot() {
-  lock held(mutex_);
-  return hub_ ? runtime_detail::snapshot_of(*hub_) : runtime_snapshot();
 }
 
 std::size_t engine::worker_count() {

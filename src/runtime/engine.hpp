@@ -113,9 +113,10 @@ class engine : public std::enable_shared_from_this<engine> {
   // Completes every call with `disconnected`, ends the workers, waits for the threads inside.
   void stop();
 
-  // Of the embedded hub's pool for these needs; empty: of its first one. Throw what is refused.
-  void scale(std::string_view needs, core::pool_change const& change);
-  void warm(std::string_view needs, std::size_t count);
+  // Of its hub's pools, the embedded one's or at the other end of `uplink`. Throw what is refused.
+  void scale(core::pool_order const& order);
+  void warm(core::pool_order const& order);
+  std::vector<core::pool_census> pools();
 
   std::size_t worker_count();
   runtime_snapshot snapshot();
@@ -203,8 +204,10 @@ class engine : public std::enable_shared_from_this<engine> {
   void carry_out_client(core::output& output);
   void carry_out_hub(core::output& output);
   void observe_machine();
+  bool asks_own_hub();
   template <class Change>
   void change_pool(Change&& change);
+  call_ref ask_hub(std::string_view what, std::string const& payload);
   void tell(std::string line);
   void send(core::out::send&& message);
   driver::send_result offer(core::out::send const& message);

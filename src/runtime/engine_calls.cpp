@@ -80,7 +80,13 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
                     batch_terms const& batch) {
   runtime_detail::check_task(task);
   outgoing call;
-  core::begin_call(call.content.head, task.name, policy_of(settings));
+  std::optional<core::trace_of> inherited;
+  if (!settings.traceparent)
+    if (auto const* const outer = runtime_detail::current_call()) inherited = outer->trace();
+  core::begin_call(call.content.head, task.name, policy_of(settings),
+                   settings.traceparent ? settings.traceparent->view()
+                   : inherited          ? inherited->text()
+                                        : std::string_view());
   call.of_service = !needs.empty();
   if (call.of_service)
     core::write_requirements(call.content.head, needs);
@@ -137,6 +143,10 @@ call_ref engine::refusal_of(task_entry const& task, options const& settings, out
   if (has_turn(settings))
     if (auto fault = fault_of_turn(settings); !fault.empty())
       return ended(task, errc::bad_configuration, std::move(fault));
+  if (settings.traceparent && !core::is_traceparent(settings.traceparent->view()))
+    return ended(task, errc::bad_configuration,
+                 "the traceparent is '" + std::string(settings.traceparent->view()) +
+                     "'; W3C Trace Context has 00-<32 hex>-<16 hex>-<2 hex>, in lower case");
   if (config_.no_workers)
     return ended(
         task, errc::unsatisfiable,

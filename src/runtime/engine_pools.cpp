@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What workers are given, and how many there are.
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "src/platform/machine.hpp"
@@ -7,6 +9,7 @@
 #include "src/platform/thread.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/needs.hpp"
+#include "src/runtime/snapshot.hpp"
 #include "yonder/error.hpp"
 
 namespace yonder::detail {
@@ -29,16 +32,17 @@ void engine::observe_machine() {
   });
 }
 
-template <class Change>
-void engine::change_pool(Change&& change) {
+// Whether that is the embedded one.
+bool engine::asks_own_hub() {
   if (!is_ours())
     throw_error(
         {.code = errc::no_runtime, .message = "this process is a fork of the one that made the runtime"});
+  return config_.hub.has_value();
+}
+
+template <class Change>
+void engine::change_pool(Change&& change) {
   lock held(mutex_);
-  if (!hub_)
-    throw_error(
-        {.code = errc::unsatisfiable,
-         .message = "this runtime's hub is elsewhere, and starts its workers as its own runtime says"});
   if (lead_.ending()) throw_error({.code = errc::disconnected, .message = why_ended()});
   time_ = now();
   std::optional<core::failure> refused;
@@ -51,12 +55,58 @@ void engine::change_pool(Change&& change) {
   if (refused) throw_error({.code = refused->code, .message = std::move(refused->message)});
 }
 
-void engine::scale(std::string_view needs, core::pool_change const& change) {
-  change_pool([&] { return hub_->scale(time_, needs, change, hub_due_.items()); });
+namespace {
+
+task_entry const& entry_of(std::string_view order) {
+  constexpr auto none = [] { return std::uint64_t{0}; };
+  static constinit task_entry entries[] = {
+      {core::scale_pool, none, nullptr, nullptr, nullptr, nullptr, false},
+      {core::warm_pool, none, nullptr, nullptr, nullptr, nullptr, false},
+      {core::list_pools, none, nullptr, nullptr, nullptr, nullptr, false}};
+  return *std::find_if(std::begin(entries), std::end(entries),
+                       [&](auto const& one) { return one.name == order; });
 }
 
-void engine::warm(std::string_view needs, std::size_t count) {
-  change_pool([&] { return hub_->warm(time_, needs, count, hub_due_.items()); });
+}  // namespace
+
+// A hub elsewhere is asked by a call, which it answers itself; one that is lost on its way may be made again.
+call_ref engine::ask_hub(std::string_view what, std::string const& payload) {
+  auto const& entry = entry_of(what);
+  options const settings{.idempotent = true};
+  auto call = begin_call(entry, settings);
+  call.content.head.append(payload.data(), payload.size());
+  auto asked = submit(entry, settings, std::move(call), departure::awaited);
+  detail::wait(*asked);
+  if (auto const* const failure = detail::failure_of(*asked))
+    throw_error({.code = failure->code, .message = failure->message});
+  return asked;
+}
+
+void engine::scale(core::pool_order const& order) {
+  if (!asks_own_hub()) return static_cast<void>(ask_hub(core::scale_pool, core::encode_order(order)));
+  change_pool([&] { return hub_->scale(time_, order, hub_due_.items()); });
+}
+
+void engine::warm(core::pool_order const& order) {
+  if (!asks_own_hub()) return static_cast<void>(ask_hub(core::warm_pool, core::encode_order(order)));
+  change_pool([&] { return hub_->warm(time_, order, hub_due_.items()); });
+}
+
+std::vector<core::pool_census> engine::pools() {
+  if (asks_own_hub()) {
+    lock const held(mutex_);
+    return hub_->pools();
+  }
+  auto const answer = ask_hub(core::list_pools, {});
+  std::vector<core::pool_census> seen;
+  if (!core::decode_pools(take_reply(*answer).payload, seen))
+    throw_error({.code = errc::undecodable, .message = "what the hub says of its pools does not decode"});
+  return seen;
+}
+
+runtime_snapshot engine::snapshot() {
+  lock const held(mutex_);
+  return hub_ ? runtime_detail::snapshot_of(*hub_) : runtime_snapshot();
 }
 
 }  // namespace yonder::detail

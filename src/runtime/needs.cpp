@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/runtime/needs.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -45,17 +46,54 @@ std::string encode_needs(options const& settings) {
                                     .isolate = settings.isolate.value_or(false)});
 }
 
-void scale_pool(engine& where, std::string_view needs, pool_size const& size) {
-  core::pool_change change{.min_workers = size.min,
-                           .max_workers = size.max,
-                           .spare = size.buffer,
-                           .max_queue = size.max_queue,
-                           .scaledown_window = {}};
-  if (size.scaledown_window) change.scaledown_window = size.scaledown_window->count();
-  where.scale(needs, change);
+namespace {
+
+core::pool_order order_of(pool_choice const& pool) {
+  return {.needs = std::string(pool.needs), .name = std::string(pool.name)};
 }
 
-void warm_pool(engine& where, std::string_view needs, std::size_t count) { where.warm(needs, count); }
+// A time below 0 is none.
+std::optional<core::duration> time_of(std::optional<std::chrono::nanoseconds> const& stated) {
+  return stated ? std::optional(std::max<core::duration>(stated->count(), 0)) : std::nullopt;
+}
+
+}  // namespace
+
+void scale_pool(engine& where, pool_choice const& pool, pool_size const& size) {
+  auto order = order_of(pool);
+  order.change = {.min_workers = size.min,
+                  .max_workers = size.max,
+                  .spare = size.buffer,
+                  .max_queue = size.max_queue,
+                  .scaledown_window = time_of(size.scaledown_window),
+                  .park_window = time_of(size.park_window)};
+  where.scale(order);
+}
+
+void warm_pool(engine& where, pool_choice const& pool, std::size_t count) {
+  auto order = order_of(pool);
+  order.count = count;
+  where.warm(order);
+}
+
+std::vector<pool_snapshot> pools_of(engine& where) {
+  std::vector<pool_snapshot> seen;
+  for (auto& one : where.pools())
+    seen.push_back({.name = std::move(one.name),
+                    .needs = std::move(one.needs),
+                    .min = one.min_workers,
+                    .max = one.max_workers,
+                    .buffer = one.spare,
+                    .max_queue = one.max_queue,
+                    .scaledown_window = std::chrono::nanoseconds(one.scaledown_window),
+                    .park_window = std::chrono::nanoseconds(one.park_window),
+                    .workers = one.workers,
+                    .idle_workers = one.idle,
+                    .starting_workers = one.starting,
+                    .parked_workers = one.parked,
+                    .queued = one.queued});
+  return seen;
+}
 
 }  // namespace detail
 }  // namespace yonder

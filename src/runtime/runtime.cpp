@@ -372,7 +372,8 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
   if (!hub.empty()) {
     auto const& transport = needed(remote, hub);
     engine->set_uplink(set_up([&] {
-      return transport.connect(engine->poller(), {hub, keys_folder(options), session, limits});
+      return transport.connect(engine->poller(),
+                               {hub, keys_folder(options), session, limits, options.as_operator});
     }));
   } else if (options.in_process) {
     engine->add_pool(std::make_unique<thread_pool>(limits, worker_config_here(options.max_call_bytes),

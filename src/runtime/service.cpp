@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the templates of yonder/service.hpp call.
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -25,6 +26,7 @@ std::string encode_terms(service_terms const& terms) {
                            .max_workers = settings.max.value_or(0),
                            .spare = settings.buffer,
                            .max_queue = settings.max_queue.value_or(0),
+                           .park_window = std::max<core::duration>(settings.park_window.count(), 0),
                            .resources = runtime_detail::resource_needs_of(settings),
                            .service = std::string(terms.name),
                            .service_signature = terms.signature,

@@ -25,6 +25,7 @@ runtime_snapshot snapshot_of(core::hub const& hub) {
                         .workers = census.workers,
                         .idle_workers = census.idle_workers,
                         .starting_workers = census.starting,
+                        .parked_workers = census.parked_workers,
                         .waiting_workers = census.waiting_workers,
                         .queued = census.queued,
                         .delayed = census.delayed,

@@ -204,7 +204,7 @@ void worker_loop::run_next(lock& held) {
 }
 
 void worker_loop::serve(lock& held, core::out::run const& work) {
-  own_.context.begin(work.key);
+  own_.context.begin(work);
   own_.streams.begin(work);
   if (abandoned_.load()) own_.context.request_stop();
   publish(work);
@@ -250,7 +250,7 @@ void worker_loop::run_task(lane& on, core::out::run const& work) {
 
 // Without the lock from the first item to the last, unless the watchdog closes the row in between.
 void worker_loop::serve_row(lock& held, core::out::run const& work) {
-  own_.context.begin(work.key);
+  own_.context.begin(work);
   if (abandoned_.load()) own_.context.request_stop();
   row_.open(work.key, work.count);
   runs_.fetch_add(1, std::memory_order_relaxed);
@@ -346,7 +346,7 @@ void worker_loop::end_if_fork(bool returned) const noexcept {
 }
 
 void worker_loop::execute(lane& on, core::out::run const& work) {
-  if (work.function == core::leave_service) return service_.clear();
+  if (work.key.call.session == 0 && obey(work.function)) return;
   auto const* const task = find(work.function);
   if (task == nullptr) throw_unknown();
   if (!work.items.empty()) return execute_batch(on, *task, work);

@@ -119,7 +119,13 @@ class worker_loop : private attempt_streams::host {
   void work_in_crew(lane& own);
   void end_crew(lock& held);
   void dismiss(lock& held);
+
+  // worker_service.cpp
+  bool obey(std::string_view function);
+  void release_gpus();
+  void restore_gpus();
   void leave_service() noexcept;
+
   void refuse(core::out::run const& work);
   void take_back(lock& held);
   void sleep(lock& held);
@@ -193,6 +199,7 @@ class worker_loop : private attempt_streams::host {
   };
   detail::service_slot service_;
   core::duration exit_timeout_ = 0;  // of it; 0: none
+  bool frozen_ = false;              // the driver has taken its GPUs from this process
   lane own_{*this};
   std::vector<std::unique_ptr<lane>> crew_;  // where a service takes several calls at once
   bool crew_ends_ = false;

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A service that a worker holds, and the threads of one that takes several calls at the same time.
+// A service that a worker holds, the threads of one that takes several calls at the same time, and what it
+// has on its GPUs.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 
 #include "src/core/metadata.hpp"
 #include "src/core/requirements.hpp"
+#include "src/platform/gpu_checkpoint.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/registry.hpp"
@@ -47,7 +53,7 @@ void worker_loop::make_crew(std::uint32_t size) {
 void worker_loop::hand_over(core::out::run&& work) {
   auto const free = std::find_if(crew_.begin(), crew_.end(), [](auto const& one) { return !one->work; });
   auto& chosen = **free;
-  chosen.context.begin(work.key);
+  chosen.context.begin(work);
   chosen.streams.begin(work);
   if (abandoned_.load()) chosen.context.request_stop();
   publish(work);
@@ -97,8 +103,36 @@ void worker_loop::end_crew(lock& held) {
   held.lock();
 }
 
-// Destroys what the worker has made. A process that this keeps for too long ends.
+// What the hub asks of a worker that runs nothing. False: that is a task.
+bool worker_loop::obey(std::string_view function) {
+  if (function == core::leave_service)
+    service_.clear();
+  else if (function == core::park_worker)
+    release_gpus();
+  else if (function == core::unpark_worker)
+    restore_gpus();
+  else
+    return false;
+  return true;
+}
+
+// By the service's own hooks; else the driver freezes the whole process, which must then be the worker's own.
+void worker_loop::release_gpus() {
+  if (service_.has_hooks()) return service_.release_gpu();
+  if (!config_.own_process)
+    throw std::runtime_error("a worker that is a thread cannot be parked by the driver");
+  frozen_ = platform::release_gpus();
+}
+
+void worker_loop::restore_gpus() {
+  if (service_.has_hooks()) return service_.restore_gpu();
+  if (std::exchange(frozen_, false)) platform::restore_gpus();
+}
+
+// Destroys what the worker has made. A process that this keeps for too long ends. Nothing is destroyed where
+// that would wait for a GPU that this process has no part in any more.
 void worker_loop::leave_service() noexcept {
+  if (frozen_) ::_exit(EXIT_SUCCESS);
   if (service_.empty()) return;
   if (config_.own_process && exit_timeout_ != 0) try {
       platform::start_thread("yonder-exit", [time = exit_timeout_] {

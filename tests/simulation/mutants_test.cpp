@@ -67,7 +67,9 @@ whereabouts where_is(mutant fault) {
     case mutant::journal_overtaken: return {"journal", usual};
     case mutant::other_pools_failed: return {"pools", many};
     case mutant::gpus_overbooked:
-    case mutant::lease_leaked: return {"leases", usual};
+    case mutant::lease_leaked:
+    case mutant::parked_lease_assumed:
+    case mutant::parked_runs: return {"leases", usual};
     case mutant::shares_ignored:
     case mutant::credentials_ignored:
     case mutant::weights_ignored:

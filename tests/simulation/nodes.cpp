@@ -116,7 +116,7 @@ void world::killed(peer_id peer) {
   };
   auto const stubborn = [](task const& one) {
     return (one.stopping && one.does == conduct::ignores_stop) ||
-           (one.makes != 0 && one.does == conduct::hangs);
+           ((one.makes != 0 || one.moves != task::of_worker::none) && one.does == conduct::hangs);
   };
   auto const has_cause = std::any_of(node.tasks.begin(), node.tasks.end(), stubborn) ||
                          stood(worker_stillness_[over.node]) || stood(hub_stillness_);

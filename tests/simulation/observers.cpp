@@ -38,6 +38,8 @@ std::string_view to_string(state one) {
     case state::row: return "items of a batch ran in a row";
     case state::row_closed: return "the watchdog closed a row";
     case state::leased: return "a worker had something for itself";
+    case state::parked: return "a worker parked";
+    case state::unparked: return "a parked worker came back";
     case state::turns_shared: return "several wanted to be served at once";
     case state::ran_together: return "a worker ran several attempts at once";
     case state::nested: return "a task made calls";
@@ -414,6 +416,8 @@ void world::observe_from_hub(peer_id peer, frame const& message) {
   packed_items items;
   if (how_.services != 0 && head.type == frame_type::assign && head.call.session == 0)
     return observe_entry(link_of(peer), message);
+  if (how_.needs != 0 && head.type == frame_type::assign && head.call.session == 0)
+    return;  // that it parks, or comes back
   if (head.type == frame_type::assign) {
     if (!how_.reliable && is_repetition(head)) return;
     if (!how_.reliable) observe_silence(head.epoch);

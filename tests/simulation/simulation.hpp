@@ -125,6 +125,8 @@ enum class state : std::uint8_t {
   row_closed,          // the watchdog closed one
   turns_shared,        // several wanted to be served at once
   leased,              // a worker had a GPU, a core, or memory for itself
+  parked,              // a worker parked
+  unparked,            // and came back
   ran_together,        // a worker ran several attempts at once
   suspected,           // a worker ended while it ran several
   nested,              // a task made calls

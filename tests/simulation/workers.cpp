@@ -64,6 +64,7 @@ void world::begin_run(std::uint32_t index, out::run const& run) {
   node.row.count = 1;
   node.row_open = false;
   if (is_entry(run)) return begin_entry(index, run);
+  if (is_parking(run)) return begin_parking(index, run);
   begin_item(index, run);
 }
 
@@ -175,6 +176,7 @@ void world::answer(worker_node& node, task const& ended) {
   auto const gave_up = ended.stopping && (ended.does == conduct::hangs || ended.does == conduct::calls);
   auto const throws = gave_up || ended.does == conduct::throws;
   if (ended.makes != 0) return end_entry(node, ended);
+  if (ended.moves != task::of_worker::none) return end_parking(node, ended);
   if (ended.company.empty() && throws) return node.core->finished(now_, ended.key, failure_of(ended), out_);
   if (ended.company.empty())
     return node.core->finished(now_, ended.key, value_of(ended.call, ended.key), out_);

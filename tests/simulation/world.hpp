@@ -165,9 +165,10 @@ struct task {
   time_point since = 0;
   bool stopping = false;
   std::uint32_t makes = 0;  // a service, from 1; 0: none
-  bool called = false;      // it has made its calls,
-  std::uint32_t open = 0;   // so many of which have not ended,
-  bool waits = false;       // and waits for them
+  enum class of_worker : std::uint8_t { none, parks, comes_back } moves{};
+  bool called = false;     // it has made its calls,
+  std::uint32_t open = 0;  // so many of which have not ended,
+  bool waits = false;      // and waits for them
 };
 
 struct worker_node {
@@ -190,6 +191,7 @@ struct worker_node {
   std::vector<task> tasks;             // that run
   std::uint32_t run = 0;               // counts them
   std::optional<std::uint32_t> needs;  // of the calls that it runs; none: it ran none yet
+  bool parked = false;                 // others may have these meanwhile:
   std::vector<std::string> gpus;       // that it was started with
   std::vector<std::uint32_t> cores;
   std::uint64_t started = 0;  // the published level
@@ -357,6 +359,9 @@ class world {
   void submit(std::uint32_t index);
   void add_record(client_node& node, call_policy const& policy, std::uint32_t function, std::uint32_t rest);
   turn_terms draw_turn(std::uint32_t client);
+  static bool is_parking(out::run const& run);
+  void begin_parking(std::uint32_t index, out::run const& run);
+  void end_parking(worker_node& node, task const& ended);
   static std::size_t kinds_of_needs();
   static machine simulated_machine();
   std::uint32_t draw_needs();

@@ -49,8 +49,9 @@ struct authenticator::question {
   std::string_view mechanism() const { return text(5); }
 };
 
-authenticator::authenticator(zmq::context_t& context, std::optional<allow_list> allowed)
-    : socket_(context, zmq::socket_type::rep), allowed_(std::move(allowed)) {
+authenticator::authenticator(zmq::context_t& context, std::optional<allow_list> allowed,
+                             std::optional<raw_key> own)
+    : socket_(context, zmq::socket_type::rep), allowed_(std::move(allowed)), own_(own) {
   socket_.set(zmq::sockopt::linger, 0);
   uninterrupted([this] { socket_.bind("inproc://zeromq.zap.01"); });
 }
@@ -81,8 +82,8 @@ std::optional<std::string> authenticator::identify(question const& asked) {
   raw_key key{};
   if (asked.parts[6].size() != key.size()) return std::nullopt;
   std::memcpy(key.data(), asked.parts[6].data(), key.size());
-  if (!allowed_->admits(key)) return std::nullopt;
-  return "key " + text_of(key);
+  if (key != own_ && !allowed_->admits(key)) return std::nullopt;
+  return identity_of(key);
 }
 
 void authenticator::answer(question const& asked) {

@@ -20,8 +20,15 @@ class authenticator {
   // The domain that sockets must name for their peers to be asked about at all.
   static constexpr char const* domain = "yonder";
 
-  // Without an allow-list nobody comes in over tcp.
-  authenticator(zmq::context_t& context, std::optional<allow_list> allowed);
+  // Without an allow-list nobody comes in over tcp. With one, whoever has the secret key of `own` does, too.
+  authenticator(zmq::context_t& context, std::optional<allow_list> allowed,
+                std::optional<raw_key> own = std::nullopt);
+
+  static std::string identity_of(raw_key const& key) { return "key " + text_of(key); }
+  // Who is no key is this user.
+  bool is_operator(std::string_view identity) const {
+    return !identity.starts_with("key ") || (own_ && identity == identity_of(*own_));
+  }
 
   int descriptor();
   void serve();  // answers what has been asked
@@ -35,6 +42,7 @@ class authenticator {
 
   zmq::socket_t socket_;
   std::optional<allow_list> allowed_;
+  std::optional<raw_key> own_;
   std::uint64_t refused_ = 0;
 };
 

@@ -67,7 +67,7 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
               ": tcp needs keys; run `yonder keygen FOLDER` where the hub is, copy client.key and "
               "server.pub into a folder here and name that");
     key_files const files(options.keys);
-    read_secret_key(files.client_secret, secret_);
+    read_secret_key(options.as_operator ? files.server_secret : files.client_secret, secret_);
     server_key_ = read_public_key(files.server_public);
   }
   if (authenticator_) poller_.add(authenticator_->descriptor(), *this, authenticator_token);

@@ -117,8 +117,13 @@ void zmq_server::open(listen_options const& options) {
     read_secret_key(files.server_secret, secret_);
   }
   // Before the first bind: without it everybody is let in.
-  authenticator_.emplace(context_, std::move(allowed));
+  auto const own = allowed ? std::optional(public_key_of(secret_)) : std::nullopt;
+  authenticator_.emplace(context_, std::move(allowed), own);
   for (auto& each : bindings_) listen(each);
+}
+
+bool zmq_server::is_operator(std::string_view identity) const {
+  return authenticator_->is_operator(identity);
 }
 
 void zmq_server::listen(binding& at) {

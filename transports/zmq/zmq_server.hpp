@@ -40,6 +40,7 @@ class zmq_server final : public listener {
   zmq_server& operator=(zmq_server const&) = delete;
 
   std::vector<std::string> addresses() const override;
+  bool is_operator(std::string_view identity) const override;
 
   // How many connections were refused for want of the right key or user.
   std::uint64_t refused() const noexcept { return authenticator_->refused(); }

@@ -47,6 +47,9 @@ struct batch_terms {
   std::uint64_t weight = 0;
 };
 
+// What options::traceparent may be.
+YONDER_API bool is_traceparent(std::string_view text) noexcept;
+
 // `needs`: what a hub is told of the workers that may run it (encode_terms()); empty: any.
 YONDER_API outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs = {},
                                batch_terms const& batch = {});

@@ -12,6 +12,13 @@
 
 namespace yonder::detail {
 
+// A class that says itself what it has on a GPU: see yonder::service.
+template <class T>
+concept has_gpu_hooks = requires(T& object) {
+  object.release_gpu();
+  object.restore_gpu();
+};
+
 // What a worker has made before its first call: one object of its service's class.
 class service_slot {
  public:
@@ -26,7 +33,16 @@ class service_slot {
     object_ = make();
     destroy_ = [](void* object) noexcept { delete static_cast<T*>(object); };
     type_ = &typeid(T);
+    if constexpr (has_gpu_hooks<T>) {
+      release_gpu_ = [](void* object) { static_cast<T*>(object)->release_gpu(); };
+      restore_gpu_ = [](void* object) { static_cast<T*>(object)->restore_gpu(); };
+    } else {
+      release_gpu_ = restore_gpu_ = nullptr;
+    }
   }
+  bool has_hooks() const noexcept { return object_ != nullptr && release_gpu_ != nullptr; }
+  void release_gpu() const { release_gpu_(object_); }
+  void restore_gpu() const { restore_gpu_(object_); }
   void clear() noexcept {
     if (auto* const object = std::exchange(object_, nullptr); object != nullptr) destroy_(object);
   }
@@ -40,6 +56,8 @@ class service_slot {
  private:
   void* object_ = nullptr;
   void (*destroy_)(void*) noexcept = nullptr;
+  void (*release_gpu_)(void*) = nullptr;
+  void (*restore_gpu_)(void*) = nullptr;
   std::type_info const* type_ = nullptr;
 };
 

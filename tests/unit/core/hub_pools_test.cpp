@@ -68,7 +68,7 @@ TEST_CASE("requirements come back from their bytes, and others are refused") {
   auto const head = bytes.size() - 4;  // the arguments may be cut, nothing before them
   for (std::size_t size = 0; size < head; ++size) {
     requirements cut;
-    CHECK(decode_requirements(std::as_bytes(std::span(bytes).first(size)), cut) == (size == 52));
+    CHECK(decode_requirements(std::as_bytes(std::span(bytes).first(size)), cut) == (size == 60));
   }
 }
 

@@ -60,6 +60,7 @@ class loopback {
   struct client_end {
     std::unique_ptr<client> core;
     std::string identity;
+    bool is_operator = false;
     peer_id peer = 0;
     bool connected = false;
     std::map<std::uint64_t, outcome> outcomes;
@@ -88,12 +89,13 @@ class loopback {
     return {{"echo", 7, "text -> text"}, {"other", 8, "number -> number"}};
   }
 
-  client_end& add_client(client_config config = {}, std::string identity = {}) {
+  client_end& add_client(client_config config = {}, std::string identity = {}, bool is_operator = false) {
     config.session = ++sessions_;
     if (config.functions.empty()) config.functions = {{"echo", 7, "text -> text"}};
     auto& end = *clients.emplace_back(std::make_unique<client_end>());
     end.core = std::make_unique<client>(std::move(config));
     end.identity = std::move(identity);
+    end.is_operator = is_operator;
     connect(end);
     pump();
     return end;
@@ -102,7 +104,7 @@ class loopback {
   void connect(client_end& end) {
     end.peer = ++peers_;
     end.connected = true;
-    hub_->connected(now, end.peer, {reliable_, 0, end.identity}, out_);
+    hub_->connected(now, end.peer, {reliable_, 0, end.identity, end.is_operator}, out_);
     carry_out_hub();
     end.core->connected(now, end.peer, reliable_, out_);
     carry_out(end);

@@ -215,7 +215,8 @@ TEST_CASE(
 TEST_CASE("a pool that somebody has sized before it was known that it cannot be refuses its calls, too") {
   tested_machine t(std::nullopt);
   auto const needs = with({.gpus = 1});
-  CHECK_FALSE(t.net.hub().scale(t.net.now, encode_requirements(needs), {.min_workers = 1}, t.net.scratch()));
+  CHECK_FALSE(t.net.hub().scale(
+      t.net.now, {.needs = encode_requirements(needs), .change = {.min_workers = 1}}, t.net.scratch()));
   t.net.carry_out_all();
   t.net.hub().observed(t.net.now, without_gpus(), t.net.scratch());
   t.net.carry_out_all();
@@ -482,7 +483,7 @@ TEST_CASE("pools change their size while they live") {
   tested_machine t;
   auto& hub = t.net.hub();
   auto const change = [&](pool_change const& wanted, std::string const& needs = {}) {
-    auto refused = hub.scale(t.net.now, needs, wanted, t.net.scratch());
+    auto refused = hub.scale(t.net.now, {.needs = needs, .change = wanted}, t.net.scratch());
     t.net.carry_out_all();
     return refused ? refused->message : std::string();
   };
@@ -507,7 +508,7 @@ TEST_CASE("pools change their size while they live") {
 TEST_CASE("a warmed pool has its workers ahead of the first call, and loses them after the window") {
   tested_machine t;
   auto const gpu = encode_requirements(with({.gpus = 1}));
-  CHECK_FALSE(t.net.hub().warm(t.net.now, gpu, 2, t.net.scratch()));
+  CHECK_FALSE(t.net.hub().warm(t.net.now, {.needs = gpu, .count = 2}, t.net.scratch()));
   t.net.carry_out_all();
   REQUIRE(t.net.grants.size() == 2);
   auto& first = t.come(0);

@@ -39,6 +39,7 @@ std::vector<unsigned char> reversed(std::vector<unsigned char> const& bytes) {
   return {bytes.rbegin(), bytes.rend()};
 }
 void wait_for_gate() { gate.acquire(); }
+std::string trace_of_call() { return yonder::this_call::trace(); }
 bool wait_for_stop() {
   while (!yonder::this_call::stop_requested()) std::this_thread::yield();
   return true;
@@ -84,6 +85,8 @@ inline constexpr yonder::task<wait_for_stop> stop_task;
 inline constexpr yonder::task<not_text> not_text_task;
 inline constexpr yonder::task<unwritable> unwritable_task;
 inline constexpr yonder::task<unreadable> unreadable_task;
+inline constexpr yonder::task<trace_of_call> trace_task;
+inline constexpr yonder::http::endpoint<trace_task> trace_over_http;
 inline constexpr yonder::task<unserved> unserved_task;
 inline constexpr yonder::http::endpoint<shout_task, "text", "times"> shout_over_http;
 inline constexpr yonder::http::endpoint<move_task> move_over_http;
@@ -354,6 +357,19 @@ TEST_CASE("the deadline of a request ends its call") {
   CHECK(late->body()["code"] == "deadline_exceeded");
   if (late->got->status == 503) CHECK(late->field("Retry-After") == "1");
   CHECK(at.post("halve", "[2]", {{"Yonder-Deadline", "soon"}})->got->status == 400);
+}
+
+TEST_CASE(
+    "a request's traceparent is the trace of its call, and one that is none is as if it were not there") {
+  desk at;
+  std::string const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  auto const given = at.post("trace_of_call", "", {{"traceparent", trace}})->got->body;
+  CHECK(given.substr(1, 35) == trace.substr(0, 35));
+  CHECK(given.substr(53, 3) == "-01");
+  auto const own = at.post("trace_of_call", "", {{"traceparent", "00-not-a-trace"}});
+  CHECK(own->got->status == 200);
+  CHECK(own->got->body.size() == trace.size() + 2);
+  CHECK(own->got->body.substr(53, 3) == "-00");
 }
 
 TEST_CASE("the same idempotency key is the same call, and with other arguments a conflict") {

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/cli/pools.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <utility>
+#include <vector>
+
+#include "yonder/error.hpp"
+#include "yonder/runtime.hpp"
+
+namespace yonder::cli {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr std::pair<std::string_view, nanoseconds> units[] = {{"ms", std::chrono::milliseconds(1)},
+                                                              {"s", std::chrono::seconds(1)},
+                                                              {"m", std::chrono::minutes(1)},
+                                                              {"h", std::chrono::hours(1)}};
+
+runtime connect(hub_choice const& hub) {
+  auto const* const variable = std::getenv("YONDER_HUB");
+  auto const address = !hub.address.empty() ? hub.address : std::string(variable != nullptr ? variable : "");
+  if (address.empty())
+    throw std::invalid_argument("name the hub: --hub tcp://HOST:PORT or ipc:///FOLDER/NAME, or $YONDER_HUB");
+  return runtime({.hub = address, .keys = hub.keys, .as_operator = true, .is_current = false});
+}
+
+std::string in_words(nanoseconds time) {
+  if (time == nanoseconds::zero()) return "0";
+  auto const* unit = std::begin(units);
+  for (auto const& one : units)
+    if (time % one.second == nanoseconds::zero()) unit = &one;
+  return std::to_string(time / unit->second) + std::string(unit->first);
+}
+
+std::string quoted(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string made = "\"";
+  for (char const one : text) {
+    auto const code = static_cast<unsigned char>(one);
+    if (one == '"' || one == '\\')
+      made += {'\\', one};
+    else if (code < 0x20)
+      made += {'\\', 'u', '0', '0', digits[code >> 4U], digits[code & 15U]};
+    else
+      made += one;
+  }
+  return made + "\"";
+}
+
+double seconds(nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
+void print_json(std::vector<pool_snapshot> const& pools) {
+  char const* before = "[";
+  for (auto const& one : pools) {
+    std::cout << std::exchange(before, ",\n ") << "{\"name\": " << quoted(one.name)
+              << ", \"needs\": " << quoted(one.needs) << ", \"min\": " << one.min << ", \"max\": " << one.max
+              << ", \"buffer\": " << one.buffer << ", \"max_queue\": " << one.max_queue
+              << ", \"scaledown_window\": " << seconds(one.scaledown_window)
+              << ", \"park_window\": " << seconds(one.park_window) << ", \"workers\": " << one.workers
+              << ", \"idle_workers\": " << one.idle_workers
+              << ", \"starting_workers\": " << one.starting_workers
+              << ", \"parked_workers\": " << one.parked_workers << ", \"queued\": " << one.queued << "}";
+  }
+  std::cout << (pools.empty() ? "[]\n" : "]\n");
+}
+
+void print_table(std::vector<pool_snapshot> const& pools) {
+  std::vector<std::vector<std::string>> rows{{"POOL", "WORKERS", "IDLE", "STARTING", "PARKED", "QUEUED",
+                                              "MIN", "MAX", "BUFFER", "MAX_QUEUE", "SCALEDOWN_WINDOW",
+                                              "PARK_WINDOW", "NEEDS"}};
+  for (auto const& one : pools)
+    rows.push_back({one.name, std::to_string(one.workers), std::to_string(one.idle_workers),
+                    std::to_string(one.starting_workers), std::to_string(one.parked_workers),
+                    std::to_string(one.queued), std::to_string(one.min), std::to_string(one.max),
+                    std::to_string(one.buffer), one.max_queue == 0 ? "any" : std::to_string(one.max_queue),
+                    in_words(one.scaledown_window), in_words(one.park_window), one.needs});
+  std::vector<std::size_t> widths(rows.front().size());
+  for (auto const& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  for (auto const& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i)
+      line += row[i] + std::string(widths[i] + 2 - row[i].size(), ' ');
+    std::cout << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
+  }
+}
+
+}  // namespace
+
+int list_pools(hub_choice const& hub, bool json) {
+  auto const pools = connect(hub).pools();
+  json ? print_json(pools) : print_table(pools);
+  return EXIT_SUCCESS;
+}
+
+int scale_pool(hub_choice const& hub, std::string const& pool, pool_size const& size) {
+  connect(hub).scale(pool, size);
+  return EXIT_SUCCESS;
+}
+
+int warm_pool(hub_choice const& hub, std::string const& pool, unsigned count) {
+  connect(hub).warm(pool, count);
+  return EXIT_SUCCESS;
+}
+
+std::optional<nanoseconds> parse_time(std::string_view text) {
+  std::uint32_t number = 0;
+  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  std::string_view const rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (rest.empty() && number == 0) return nanoseconds::zero();
+  for (auto const& [name, unit] : units)
+    if (rest == name) return number * unit;
+  return std::nullopt;
+}
+
+}  // namespace yonder::cli

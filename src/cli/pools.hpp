@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "yonder/resources.hpp"
+
+// The pools of a hub that runs: what they are, and how large.
+namespace yonder::cli {
+
+struct hub_choice {
+  std::string address{};  // empty: $YONDER_HUB
+  std::string keys{};     // a folder with the hub's server.key; empty: as runtime_options::keys
+};
+
+// A table, or a JSON array, on stdout. They return exit codes, and throw what runtime::pools() and scale()
+// do.
+int list_pools(hub_choice const& hub, bool json);
+int scale_pool(hub_choice const& hub, std::string const& pool, pool_size const& size);
+int warm_pool(hub_choice const& hub, std::string const& pool, unsigned count);
+
+// "10s", "250ms", "5m", "1h", "0"; none: it is no time.
+std::optional<std::chrono::nanoseconds> parse_time(std::string_view text);
+
+}  // namespace yonder::cli

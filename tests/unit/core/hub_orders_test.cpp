@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/pool_orders.hpp"
+#include "src/core/requirements.hpp"
+#include "tests/unit/core/loopback.hpp"
+
+using namespace yonder;
+using namespace yonder::core;
+using namespace yonder::core::test;
+
+namespace {
+
+hub_config with_one_pool() {
+  hub_config config;
+  auto functions = loopback::offers();
+  functions.push_back({"model", 5, "text -> ()"});
+  config.pools = {{.functions = functions, .max_workers = 4, .scaledown_window = second}};
+  return config;
+}
+
+struct tested_orders {
+  loopback net{with_one_pool()};
+  loopback::client_end& boss = net.add_client({}, "key of the hub", true);
+
+  outcome& say(loopback::client_end& who, std::string_view what, std::string const& payload) {
+    auto const call = net.submit(who, payload, {.idempotent = true}, what, 0);
+    REQUIRE(who.outcomes.count(call.number) == 1);
+    return who.outcomes.at(call.number);
+  }
+  std::string refused(std::string_view what, pool_order const& order, errc code) {
+    auto const& outcome = say(boss, what, encode_order(order));
+    REQUIRE_FALSE(outcome.ok());
+    CHECK(outcome.error().code == code);
+    return outcome.error().message;
+  }
+  std::vector<pool_census> pools() {
+    auto& outcome = say(boss, list_pools, "");
+    REQUIRE(outcome.ok());
+    std::vector<pool_census> seen;
+    REQUIRE(decode_pools(outcome.value().payload(), seen));
+    return seen;
+  }
+  std::string model(std::string arguments) {
+    return encode_requirements(
+        {.service = "model", .service_signature = 5, .arguments = std::move(arguments)});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the operator of a hub changes its pools from elsewhere, and sees what they are") {
+  tested_orders t;
+  REQUIRE(
+      t.say(t.boss, scale_pool, encode_order({.change = {.min_workers = 2, .scaledown_window = 5 * second}}))
+          .ok());
+  CHECK(t.net.starts.size() == 2);
+  auto const seen = t.pools();
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].name == "default");
+  CHECK(seen[0].min_workers == 2);
+  CHECK(seen[0].max_workers == 4);
+  CHECK(seen[0].scaledown_window == 5 * second);
+  CHECK(seen[0].starting == 2);
+  REQUIRE(t.say(t.boss, warm_pool, encode_order({.name = "default", .count = 3})).ok());
+  CHECK(t.net.starts.size() == 3);
+}
+
+TEST_CASE("a pool is found by what its workers need, by its name, and by its service's where that has one") {
+  tested_orders t;
+  REQUIRE(t.say(t.boss, warm_pool, encode_order({.needs = t.model("tiny"), .count = 1})).ok());
+  CHECK(t.net.starts.size() == 1);
+  auto const name = t.pools().at(1).name;
+  CHECK(name.starts_with("model-"));
+  REQUIRE(t.say(t.boss, scale_pool, encode_order({.name = "model", .change = {.max_workers = 2}})).ok());
+  CHECK(t.pools().at(1).max_workers == 2);
+  REQUIRE(t.say(t.boss, warm_pool, encode_order({.needs = t.model("large"), .count = 1})).ok());
+  auto const several = t.refused(scale_pool, {.name = "model"}, errc::bad_configuration);
+  CHECK(several.find("there are several pools of the service 'model'; there are: default, " + name) == 0);
+  REQUIRE(t.say(t.boss, scale_pool, encode_order({.name = name, .change = {.max_workers = 3}})).ok());
+  CHECK(t.pools().at(1).max_workers == 3);
+  CHECK(t.refused(warm_pool, {.name = "modle"}, errc::bad_configuration).find("there is no pool 'modle'") ==
+        0);
+}
+
+TEST_CASE("who is not a hub's operator neither sees nor changes its pools, and calls as before") {
+  tested_orders t;
+  auto& other = t.net.add_client({}, "key of another");
+  for (auto const what : {scale_pool, warm_pool, list_pools}) {
+    auto const& outcome = t.say(other, what, encode_order({.change = {.min_workers = 2}, .count = 2}));
+    REQUIRE_FALSE(outcome.ok());
+    CHECK(outcome.error().code == errc::unauthorized);
+    CHECK(outcome.error().message.find("server.key") != std::string::npos);
+  }
+  CHECK(t.net.starts.empty());
+  auto const call = t.net.submit(other, "hello");
+  t.net.finish(t.net.add_worker(loopback::offers(), t.net.starts.at(0)), "hello");
+  CHECK(other.outcomes.at(call.number).ok());
+}
+
+TEST_CASE("an order, and what a hub answers, have the bytes that docs/protocol.md describes") {
+  auto const is = [](std::string const& bytes, std::string_view digits) {
+    return bytes == text_of(bytes_of_hex(digits));
+  };
+  CHECK(is(encode_order({.needs = "N",
+                         .name = "ab",
+                         .change = {.min_workers = 0, .max_workers = 4, .scaledown_window = 2 * microsecond},
+                         .count = 3}),
+           "0100000000000000050000000000000000000000000000000000000000000000"
+           "03000000000000000000000000000000030000000000000002006162"
+           "4e"));
+  std::vector<pool_census> const pools{{.name = "ab",
+                                        .needs = "c",
+                                        .min_workers = 1,
+                                        .max_workers = 2,
+                                        .spare = 3,
+                                        .max_queue = 4,
+                                        .scaledown_window = 10 * microsecond,
+                                        .park_window = 0,
+                                        .workers = 5,
+                                        .idle = 6,
+                                        .starting = 7,
+                                        .parked = 8,
+                                        .queued = 9}};
+  CHECK(is(encode_pools(pools),
+           "01000000020061620100630100000000000000020000000000000003000000000000000400000000000000"
+           "05000000000000000600000000000000070000000000000008000000000000000900000000000000"
+           "0b000000000000000100000000000000"));
+}
+
+TEST_CASE("what cannot be said of a pool is refused in words, and changes nothing") {
+  tested_orders t;
+  CHECK(t.refused(scale_pool, {.change = {.min_workers = 5}}, errc::bad_configuration)
+            .find("max would be 4, min 5") == 0);
+  CHECK(t.refused(scale_pool, {.needs = encode_requirements({.resources = {.gpu_memory = 1}})},
+                  errc::bad_configuration)
+            .find("gpu_memory is wanted, and no GPU") == 0);
+  auto const whole = encode_order({.name = "default", .change = {.max_queue = 7}});
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    auto const& outcome = t.say(t.boss, scale_pool, whole.substr(0, size));
+    REQUIRE_FALSE(outcome.ok());
+    CHECK(outcome.error().code == errc::protocol_violation);
+  }
+  CHECK(t.pools().at(0).max_queue == 0);
+  std::vector<pool_census> read;
+  auto const census = encode_pools(t.net.hub().pools());
+  for (std::size_t size = 0; size < census.size(); ++size)
+    CHECK_FALSE(decode_pools(std::as_bytes(std::span(census).first(size)), read));
+}
