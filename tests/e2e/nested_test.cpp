@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <numeric>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -58,6 +59,20 @@ std::string helper_thread() {
   std::thread([&] { said = failure_of([] { task::twice.remote(1); }).message; }).join();
   return said;
 }
+// Its own trace, and that of what it calls, and of what that calls.
+std::vector<std::string> traces(int depth);
+constexpr yonder::task<&traces, "e2e.traces"> tracing;
+std::vector<std::string> traces(int depth) {
+  std::vector<std::string> seen{yonder::this_call::trace()};
+  if (depth == 0) return seen;
+  for (auto& one : tracing.remote(depth - 1)) seen.push_back(std::move(one));
+  return seen;
+}
+std::vector<std::string> traces_of_company(std::span<int const> items) {
+  auto const own = yonder::this_call::trace();
+  auto const nested = tracing.remote(0).front();
+  return std::vector<std::string>(items.size(), own + "/" + nested);
+}
 int own_runtime() {
   yonder::runtime other({.max = 1, .in_process = true});
   return task::twice.on(other).remote(21);
@@ -76,6 +91,7 @@ std::vector<int> double_twice(std::span<int const> numbers) {
   for (int const n : task::twice.map(numbers)) doubled.push_back(2 * n);
   return doubled;
 }
+constexpr yonder::batched<traces_of_company, "e2e.traces_of_company"> tracing_company{{.max_size = 4}};
 constexpr yonder::batched<double_twice, "e2e.double_twice"> doubled_twice{{.max_size = 4}};
 constexpr yonder::service<prepared_service(int), "e2e.prepared"> prepared{{.max = 1}};
 constexpr yonder::method<&prepared_service::start, "e2e.prepared.start"> tell_start;
@@ -125,6 +141,32 @@ TEST_CASE("the deadline of a call ends what its task has called, and its cancel 
   cancelled.cancel();
   CHECK(failure_of([&] { cancelled.get(); }).code == yonder::errc::cancelled);
   CHECK(summed.remote(3) == 12);
+}
+
+TEST_CASE("the trace of a call is inherited by what its task calls, each with its caller as the parent") {
+  constexpr std::string_view given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  CHECK(yonder::this_call::trace().empty());
+  auto const parts_of = [&](std::vector<std::string> const& seen) {
+    std::set<std::string> traces, spans;
+    for (auto const& one : seen) {
+      CHECK(one.size() == given.size());
+      traces.insert(one.substr(3, 32) + one.substr(52));
+      spans.insert(one.substr(36, 16));
+    }
+    CHECK(spans.size() == seen.size());
+    CHECK(traces.size() == 1);
+    return *traces.begin();
+  };
+  CHECK(parts_of(tracing.with({.traceparent = given}).remote(2)) == "4bf92f3577b34da6a3ce929d0e0e4736-01");
+  auto own = tracing.spawn(2);
+  auto const id = to_string(own.id());
+  CHECK(parts_of(own.get()) == id + "-00");  // what begins by itself is known by its call
+  auto const one = tracing_company.with({.traceparent = given}).remote(1);
+  CHECK(one.substr(3, 32) == given.substr(3, 32));
+  CHECK(one.substr(59, 32) == given.substr(3, 32));
+  auto const refused = failure_of([] { tracing.with({.traceparent = "00-1-2-3"}).remote(0); });
+  CHECK(refused.code == yonder::errc::bad_configuration);
+  CHECK(refused.message.find("the traceparent is '00-1-2-3'") == 0);
 }
 
 TEST_CASE("a task that waits for some time only goes on after it") { CHECK_FALSE(giving_up.remote()); }

@@ -9,8 +9,10 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <numeric>
 #include <string>
@@ -289,6 +291,102 @@ TEST_CASE("a function with another structure is refused in words, before a byte 
   task::add.on(client).remote(1, 2);
   CHECK_THROWS_AS(structure.on(client).remote("abc"), yonder::signature_mismatch);
   CHECK(task::add.on(client).remote(1, 2) == 3);
+}
+
+#ifdef YONDER_COMMAND
+// What the yonder command says, and how it ends.
+struct command {
+  explicit command(std::string const& arguments) {
+    auto* const stream = ::popen((std::string(YONDER_COMMAND " ") + arguments + " 2>&1").c_str(), "r");
+    REQUIRE(stream != nullptr);
+    for (int c = 0; (c = std::fgetc(stream)) != EOF;) said += static_cast<char>(c);
+    status = WEXITSTATUS(::pclose(stream));
+  }
+  std::string said;
+  int status = 0;
+};
+#endif
+
+TEST_CASE("the operator changes a hub's pools from elsewhere, by a program and by the command line") {
+  folder const keys;
+  yonder::transport::keygen(keys / "keys");
+  yonder::runtime here({.max = 2,
+                        .resources = yonder::resources{.gpu_memory = {1 << 30}, .cpu = 1},
+                        .bind = {"tcp://127.0.0.1:*"},
+                        .keys = keys / "keys",
+                        .is_current = false});
+  auto const address = here.addresses().front();
+  yonder::runtime boss({.hub = address, .keys = keys / "keys", .as_operator = true, .is_current = false});
+  boss.scale({.min = 1, .scaledown_window = 5s});
+  auto const gpu = task::twice.with({.gpu = 1});
+  boss.warm(gpu);
+  auto const pools = boss.pools();
+  REQUIRE(pools.size() == 2);
+  CHECK(pools[0].name == "default");
+  CHECK(pools[0].min == 1);
+  CHECK(pools[0].scaledown_window == 5s);
+  CHECK(pools[1].needs == "gpu = 1");
+  CHECK(here.pools()[1].name == pools[1].name);
+  while (here.worker_count() != 2) std::this_thread::sleep_for(1ms);
+  auto const refused = failure_of([&] { boss.scale({.min = 3}); });
+  CHECK(refused.code == yonder::errc::bad_configuration);
+  CHECK(refused.message == "max would be 2, min 3 and buffer 0; let max be no less than both");
+  CHECK(gpu.on(boss).remote(4) == 8);
+
+#ifdef YONDER_COMMAND
+  auto const where = " --hub " + address + " --keys " + (keys / "keys");
+  auto const scaled =
+      command("hub scale default --min 0 --max 4 --buffer 1 --max-queue 9 --scaledown-window 250ms" + where);
+  CHECK(scaled.said.empty());
+  CHECK(scaled.status == 0);
+  auto const seen = here.pools()[0];
+  CHECK(seen.min == 0);
+  CHECK(seen.max == 4);
+  CHECK(seen.buffer == 1);
+  CHECK(seen.max_queue == 9);
+  CHECK(seen.scaledown_window == 250ms);
+  CHECK(command("hub warm " + pools[1].name + " 1" + where).status == 0);
+  auto const listed = command("ps" + where);
+  CHECK(listed.said.find("POOL ") == 0);
+  CHECK(listed.said.find("\ndefault ") != std::string::npos);
+  CHECK(listed.said.find("gpu = 1\n") != std::string::npos);
+  auto const json = command("ps --json" + where);
+  CHECK(json.said.find("[{\"name\": \"default\", \"needs\": \"\", \"min\": 0, \"max\": 4") == 0);
+  auto const wrong = command("hub scale nowhere --min 1" + where);
+  CHECK(wrong.status == 1);
+  CHECK(wrong.said.find("there is no pool 'nowhere'; there are: default, needs-") != std::string::npos);
+  CHECK(command("hub scale default --scaledown-window soon" + where).said.find("'soon' is no time") !=
+        std::string::npos);
+  CHECK(command("hub scale default --min 9" + where).status == 1);
+#endif
+}
+
+TEST_CASE("promise 20: who is only a client of a hub changes none of its pools") {
+  site here;
+  yonder::runtime client(here.client());
+  for (auto const& attempt : std::initializer_list<std::function<void()>>{[&] { client.scale({.min = 1}); },
+                                                                          [&] { client.warm("default"); },
+                                                                          [&] { (void)client.pools(); }}) {
+    auto const refused = failure_of(attempt);
+    CHECK(refused.code == yonder::errc::unauthorized);
+    CHECK(refused.message.find("only the operator of a hub") == 0);
+  }
+  here.start_worker();
+  CHECK(task::twice.on(client).remote(2) == 4);
+  auto options = here.client();
+  options.as_operator = true;
+  yonder::runtime boss(options);
+  CHECK(boss.pools().empty());
+  auto const starts_none = failure_of([&] { boss.scale({.min = 1}); });
+  CHECK(starts_none.code == yonder::errc::unsatisfiable);
+}
+
+TEST_CASE("over ipc a hub's pools are its user's to change") {
+  folder const own;
+  yonder::runtime here({.max = 1, .bind = {"ipc://" + (own / "hub")}, .is_current = false});
+  yonder::runtime boss({.hub = "ipc://" + (own / "hub"), .is_current = false});
+  boss.scale({.max = 3});
+  CHECK(boss.pools().at(0).max == 3);
 }
 
 TEST_CASE("a hub that is not there is told within the time") {
