@@ -37,6 +37,7 @@ hub::state::state(hub_config made, time_point now)
              config.machine, config.max_starts, config.pool_memory},
             config.pools, random, timers),
       budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
+  calls.account().free_large = config.free_large;
   for (auto& pool : pools.pools()) work.add_pool(*pool);
 }
 

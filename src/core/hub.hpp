@@ -7,6 +7,7 @@
 #include "src/core/task_numbers.hpp"
 #include "src/core/types.hpp"
 
+#include <functional>
 #include <memory>
 
 namespace yonder::core {
@@ -62,6 +63,9 @@ struct hub_config {
   std::vector<std::pair<std::string, std::uint32_t>> weights;
   bool proves_sessions = false;  // who comes over an unreliable connection says of what its id is the hash
   frame_limits limits;           // what this hub can receive
+  // Takes large blocks of memory that nobody needs any more, on any thread, and throws nothing. Unset:
+  // whoever needed one last frees it, which takes some 100 µs a MiB.
+  std::function<void(byte_buffer&&)> free_large{};
   std::size_t max_hello_bytes = std::size_t{16} << 20;
   std::size_t max_table_bytes = std::size_t{256} << 20;  // of the functions that all hellos name
 

@@ -109,8 +109,7 @@ incoming_transfer::progress incoming_transfer::announce(time_point came, frame c
   }
   counted_ = counted_bytes(account_, end);
   try {
-    room_ = std::make_shared<byte_buffer>();
-    room_->extend(end);
+    room_ = make_room(end);
   } catch (std::bad_alloc const&) {
     return progress::broken;
   }
@@ -119,6 +118,20 @@ incoming_transfer::progress incoming_transfer::announce(time_point came, frame c
   since_ = came;
   part_ = filled_ = 0;
   return progress::going_on;
+}
+
+std::shared_ptr<byte_buffer> incoming_transfer::make_room(std::size_t size) const {
+  std::shared_ptr<byte_buffer> made;
+  if (size < large_block || account_ == nullptr || !account_->free_large) {
+    made = std::make_shared<byte_buffer>();
+  } else {
+    made.reset(new byte_buffer, [free = account_->free_large](byte_buffer* room) {
+      free(std::move(*room));
+      delete room;
+    });
+  }
+  made->extend(size);
+  return made;
 }
 
 // False: more than what is missing, or nothing.

@@ -6,7 +6,10 @@
 #include "src/core/types.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 #include <utility>
+#include <vector>
 
 // Large frames on their way: an announcement of every size, then chunks of the bytes, body first.
 namespace yonder::core {
@@ -44,10 +47,16 @@ class outgoing_transfer {
   std::size_t offset_ = 0;
 };
 
+// From this size on the system takes more than a millisecond to take a block back.
+inline constexpr std::size_t large_block = (std::size_t{8} << 20) / size_scale;
+
 // Bytes that several count together, and how many they may be.
 struct byte_account {
   std::size_t most = 0;
   std::size_t held = 0;
+  // Takes large blocks of content once nobody needs them, on whichever thread needed one last, also after the
+  // account has gone. Unset: that thread frees them.
+  std::function<void(byte_buffer&&)> free_large{};
   bool takes(std::size_t more) const noexcept { return more <= most - std::min(most, held); }
 };
 
@@ -94,6 +103,7 @@ class incoming_transfer {
 
  private:
   progress announce(time_point came, frame const& message, frame_limits const& most);
+  std::shared_ptr<byte_buffer> make_room(std::size_t size) const;
   bool fill(std::span<std::byte const> content);
 
   byte_account* account_;

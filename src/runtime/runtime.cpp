@@ -123,6 +123,15 @@ void keep_freed_memory() {
 #endif
 }
 
+// A hub would serve nobody for milliseconds while the system takes a large block back.
+void free_aside(core::byte_buffer&& block) noexcept {
+  try {
+    auto held = std::make_shared<core::byte_buffer>(std::move(block));
+    platform::start_thread("yonder-free", [held = std::move(held)]() mutable { held.reset(); }).detach();
+  } catch (std::exception const&) {  // no thread: here, then
+  }
+}
+
 // The kernel names a process that was started from /proc/self/exe "exe", in ps, top and pkill.
 void restore_process_name() { ::prctl(PR_SET_NAME, ::program_invocation_short_name); }
 
@@ -298,6 +307,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   auto& hub = config.hub.emplace();
   hub.seed = platform::random_number();
   hub.proves_sessions = true;
+  hub.free_large = &free_aside;
   auto const most = options.max.value_or(std::max({1U, std::thread::hardware_concurrency(), options.min}));
   if (most < options.min || (most != 0 && most < options.buffer))
     reject("runtime_options: max is " + std::to_string(most) + ", min " + std::to_string(options.min) +

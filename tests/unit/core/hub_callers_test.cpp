@@ -63,6 +63,23 @@ std::vector<errc> codes_for(raw_peer& client) {
 
 }  // namespace
 
+TEST_CASE("a large block that nobody needs any more is handed to who frees such, a smaller one is not") {
+  std::vector<std::size_t> freed;
+  {
+    hub_config config;
+    config.free_large = [&](byte_buffer&& block) { freed.push_back(block.size()); };
+    raw_hub hub(std::move(config));
+    raw_peer client(hub, 1, 1);
+    REQUIRE(client.hello(peer_role::client));
+    say_large_call(client, 1, large_block / 2);
+    say_large_call(client, 2, large_block);
+    CHECK(hub.core.census().calls == 2);
+    CHECK(freed.empty());
+  }
+  REQUIRE(freed.size() == 1);
+  CHECK(freed[0] >= large_block);
+}
+
 TEST_CASE("promise 19: a call whose caller has been gone for the silence is cancelled") {
   loopback net;
   auto& client = net.add_client();
