@@ -9,7 +9,7 @@ namespace {
 
 // A number and one more; 0: unset.
 void put_optional(std::string& text, std::optional<std::size_t> const& number) {
-  put(text, number ? std::uint64_t{*number} + 1 : std::uint64_t{0});
+  core::put(text, number ? std::uint64_t{*number} + 1 : std::uint64_t{0});
 }
 
 bool take_optional(field_reader& from, std::optional<std::size_t>& number) {
@@ -41,7 +41,7 @@ std::string encode_order(pool_order const& order) {
   put_optional(text, change.max_queue);
   put_optional_time(text, change.scaledown_window);
   put_optional_time(text, change.park_window);
-  put(text, std::uint64_t{order.count});
+  core::put(text, std::uint64_t{order.count});
   put_text(text, order.name);
   return text + order.needs;
 }
@@ -61,7 +61,7 @@ bool decode_order(std::span<std::byte const> payload, pool_order& order) {
 
 std::string encode_pools(std::span<pool_census const> pools) {
   std::string text;
-  put(text, static_cast<std::uint32_t>(pools.size()));
+  core::put(text, static_cast<std::uint32_t>(pools.size()));
   for (auto const& one : pools) {
     put_text(text, one.name);
     put_text(text, one.needs);

@@ -32,7 +32,10 @@ void shorten_remaining(header& head, duration waited) noexcept {
 
 void own_buffers(frame& message) {
   for (auto& one : message.buffers)
-    if (one.borrowed()) one = detail::owned_copy(one.bytes());
+    if (one.borrowed()) {
+      auto copy = std::make_shared<byte_buffer>(byte_buffer::copy_of(one.bytes()));
+      one = {copy->data(), copy->size(), copy};
+    }
 }
 
 void share_body(frame& message) {
