@@ -134,6 +134,8 @@ class YonderConan(ConanFile):
             component.set_property("cmake_target_name", f"yonder::{name}")
             component.set_property("pkg_config_name", f"yonder-{name}")
             component.builddirs = self.cpp_info.builddirs
+        if self.options.zmq:
+            self.cpp_info.components["zmq"].defines = ["YONDER_HAS_ZMQ=1"]
         if self.options.http:
             self.cpp_info.components["http"].defines = ["YONDER_HAS_HTTP=1"]
         self.cpp_info.components["core"].system_libs = ["pthread", "dl"]

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 
+# What a project has made targets of, by FetchContent say, is not looked for.
 find_package(Threads REQUIRED)
-find_package(cereal 1.3 REQUIRED)
+if(NOT TARGET cereal::cereal)
+  find_package(cereal 1.3 REQUIRED)
+endif()
 if(YONDER_WITH_ZMQ)
   include(YonderFindZmq)
-  # cppzmq is one header; its own config drags in a second definition of libzmq.
-  find_path(YONDER_CPPZMQ_INCLUDE_DIR zmq.hpp REQUIRED)
-  mark_as_advanced(YONDER_CPPZMQ_INCLUDE_DIR)
   add_library(yonder_cppzmq INTERFACE)
-  target_include_directories(yonder_cppzmq SYSTEM INTERFACE "${YONDER_CPPZMQ_INCLUDE_DIR}")
+  if(TARGET cppzmq)
+    target_link_libraries(yonder_cppzmq INTERFACE cppzmq)
+  else()
+    # cppzmq is one header; its own config drags in a second definition of libzmq.
+    find_path(YONDER_CPPZMQ_INCLUDE_DIR zmq.hpp REQUIRED)
+    mark_as_advanced(YONDER_CPPZMQ_INCLUDE_DIR)
+    target_include_directories(yonder_cppzmq SYSTEM INTERFACE "${YONDER_CPPZMQ_INCLUDE_DIR}")
+  endif()
 endif()
 set(YONDER_BOOST_IS_THERE FALSE)
 if(YONDER_WITH_ASIO STREQUAL "AUTO")

@@ -54,6 +54,11 @@ function(yonder_install_pc name)
   endforeach()
   cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
              BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" OUTPUT_VARIABLE yonder_pc_prefix)
+  foreach(folder IN ITEMS LIBDIR INCLUDEDIR)  # an absolute one is not of the prefix
+    string(TOLOWER ${folder} variable)
+    set(yonder_pc_${variable} "\${prefix}")
+    cmake_path(APPEND yonder_pc_${variable} "${CMAKE_INSTALL_${folder}}")
+  endforeach()
   configure_file("${PROJECT_SOURCE_DIR}/cmake/yonder.pc.in" ${name}.pc @ONLY)
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig"
           COMPONENT development)
