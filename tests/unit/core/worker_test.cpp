@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using namespace yonder::core;
 using test::loopback;
 using yonder::errc;
