@@ -4,7 +4,9 @@
 # (Debian and Ubuntu ship no ZeroMQConfig.cmake). Installed beside yonderConfig.cmake, which includes it too.
 
 if(NOT TARGET yonder_dependency::zmq)
-  find_package(ZeroMQ 4.3 CONFIG QUIET)
+  if(NOT TARGET libzmq AND NOT TARGET libzmq-static)
+    find_package(ZeroMQ 4.3 CONFIG QUIET)
+  endif()
   if(TARGET libzmq)
     set(yonder_zmq_target libzmq)
   elseif(TARGET libzmq-static)
