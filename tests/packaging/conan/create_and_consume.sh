@@ -29,7 +29,7 @@ tar -C "$source" --exclude=./build --exclude=./.git -cf - . | tar -C "$folder/re
 "$conan" create "$folder/recipe" --no-remote -pr:a "$profile" "${options[@]}"
 version=$("$conan" inspect "$folder/recipe" --format=json | sed -nE 's/^ *"version": "([^"]+)".*/\1/p')
 "$conan" install --requires="yonder/$version" --no-remote -pr:a "$profile" "${options[@]}" -of "$folder/generators" \
-  -g CMakeToolchain -g CMakeDeps -g VirtualRunEnv
+  -g CMakeToolchain -g CMakeDeps -g PkgConfigDeps -g VirtualRunEnv
 set +u # Conan's script reads variables that may be unset
 # shellcheck disable=SC1091
 . "$folder/generators/conanrun.sh"
@@ -44,6 +44,17 @@ consume() { # <component> <source>
 consume core main.cpp
 ! asked asio False || consume asio asio.cpp
 ! asked http False || consume http http.cpp
+
+# By the other generators a program says the same of itself as by our own targets.
+says() { # <component> <definition>
+  grep -q -- "^Cflags:.* -D$2=1" "$folder/generators/yonder-$1.pc" || {
+    echo "yonder-$1.pc, of Conan's: no -D$2=1"
+    exit 1
+  }
+}
+says core YONDER_LINKS_CORE
+! asked zmq True || says zmq YONDER_HAS_ZMQ
+! asked http False || says http YONDER_HAS_HTTP
 
 package=$("$conan" cache path "$("$conan" list "yonder/$version:*" --format=json |
   python3 -c 'import json, sys; ref, found = next(iter(json.load(sys.stdin)["Local Cache"].items())); revision, told = next(iter(found["revisions"].items())); print(f"{ref}#{revision}:" + next(iter(told["packages"])))')")
