@@ -179,10 +179,12 @@ void call_table::share_flow(call_record& call, call_record const& parent) {
 }
 
 void call_table::set_key(call_record& call, std::string const& key, std::uint32_t weight) {
-  auto& flow = flows_.hold(call.caller->identity, key);
-  if (&flow == call.caller->flow) return flows_.release(flow);
+  auto& before = *call.flow;
+  auto& flow = flows_.hold(before.credential->identity, key);
+  if (weight != 0 && flow.key == key) flow.weight = weight;
   call.flow = &flow;
-  if (weight != 0) flow.weight = weight;
+  if (&before != call.caller->flow) flows_.release(before);
+  if (&flow == call.caller->flow) flows_.release(flow);
 }
 
 void call_table::subscribe(call_record& call) {

@@ -53,9 +53,9 @@ class call_table {
   // The first `at` items of a call with more than that go their own way. They have its message and are
   // waited for as it is; their stage is `leaving`.
   call_record& split(call_record& call, std::uint32_t at);
-  // It shares with the calls of its credential under this key from now on, which has this weight (0: as it
   // What a task calls is served from its caller's share.
   void share_flow(call_record& call, call_record const& parent);
+  // It shares with the calls of that credential under this key from now on, which has this weight (0: as it
   // has). Before it is queued.
   void set_key(call_record& call, std::string const& key, std::uint32_t weight);
   // Its caller is back and waits for it again.

@@ -9,7 +9,7 @@ namespace yonder::core {
 // False: the call cannot be served like that; `refused` says why.
 bool hub::state::take_turn(call_record& call, call_turn const& said, failure& refused) {
   if (call.parent != nullptr) call.priority = call.parent->priority;
-  if (call.parent != nullptr && said.fairness_key.empty()) calls.share_flow(call, *call.parent);
+  if (call.parent != nullptr) calls.share_flow(call, *call.parent);
   if (said.is_usual()) return true;
   if (said.priority && *said.priority > highest_priority) {
     refused =
@@ -38,7 +38,7 @@ bool hub::state::take_turn(call_record& call, call_turn const& said, failure& re
 }
 
 order_record& hub::state::order_of(call_record& call, std::string_view key) {
-  auto const& whose = call.caller->identity;
+  auto const& whose = call.flow->credential->identity;  // of a nested one: that of the outermost
   std::string name = std::to_string(whose.size()) + ' ' + whose;
   name += key;
   auto& held = orders[name];

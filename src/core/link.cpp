@@ -30,7 +30,13 @@ auto find(Queue& queue, std::uint32_t ticket) noexcept {
 
 template <class Queue, class Place>
 bool holds(Queue const& queue, Place place, std::uint32_t ticket) noexcept {
-  return place != queue.end() && place->ticket == ticket;
+  return place != queue.end() && place->ticket == ticket && place->body;
+}
+
+// How many calls a frame is about.
+std::uint32_t calls_of(header const& head, frame const& message) {
+  if (head.type == frame_type::stream_items) return 1;
+  return std::max(read_item_count(message), std::uint32_t{1});
 }
 
 bool is_before(std::uint32_t ticket, std::uint32_t other) noexcept { return distance(ticket, other) < 0; }
@@ -43,7 +49,9 @@ void link::open(time_point now, peer_id peer, std::uint32_t epoch) {
   last_ticket_ = last_sent_ = received_ = highest_held_ = 0;
   in_flight_.clear();
   waiting_.clear();
+  withdrawn_ = 0;
   bulk_.clear();
+  bulk_calls_.clear();
   assigned_.clear();
   bulk_bytes_ = small_bytes_ = 0;
   release_held();
@@ -93,25 +101,24 @@ std::uint32_t link::send(time_point now, header head, frame_ref body, time_point
   }
   // Items of a stream overtake each other in neither queue.
   auto const in_order = head.type == frame_type::stream_items;
-  auto& lane = in_order || is_bulk(*body) || goes_behind_bulk(head, *body) ? bulk_ : waiting_;
+  auto const calls = in_order || is_bulk(*body) || !bulk_.empty() ? calls_of(head, *body) : 0;
+  auto const is_last = in_order || is_bulk(*body) || goes_behind_bulk(head, calls);
   own_buffers(*body);
   if (needs_transfer(*body)) share_body(*body);
-  lane.push_back({++last_ticket_, head, std::move(body), deadline, {}});
+  if (is_last) {
+    bulk_.push_back({++last_ticket_, head, std::move(body), deadline, {}, calls});
+    bulk_calls_.add(head.call, calls);
+  } else {
+    waiting_.push_back({++last_ticket_, head, std::move(body), deadline});
+  }
   transmit_waiting(now, out);
   return last_ticket_;
 }
 
 // What is said of a call that is still to come waits until it has come.
-bool link::goes_behind_bulk(header const& head, frame const& message) const noexcept {
+bool link::goes_behind_bulk(header const& head, std::uint32_t calls) const {
   if (bulk_.empty()) return false;
-  if (head.type == frame_type::drain) return true;
-  auto const count_of = [](frame const& one) { return std::max(read_item_count(one), std::uint32_t{1}); };
-  auto const count = count_of(message);
-  return std::any_of(bulk_.begin(), bulk_.end(), [&](queued_frame const& one) {
-    return head.call.session == one.head.call.session &&
-           head.call.number < one.head.call.number + count_of(*one.body) &&
-           one.head.call.number < head.call.number + count;
-  });
+  return head.type == frame_type::drain || bulk_calls_.overlaps(head.call, calls);
 }
 
 void link::send_unnumbered(time_point now, frame message, outputs& out) {
@@ -148,6 +155,7 @@ void link::transmit_waiting(time_point now, outputs& out) {
     } else if (!waiting_.empty()) {
       auto next = std::move(waiting_.front());
       waiting_.pop_front();
+      forget_withdrawn();
       small_bytes_ += bulk_.empty() ? 0 : size_of(*next.body);
       launch(now, {next.ticket, next.head, std::move(next.body), next.deadline, 0, 0, 0, false, false}, out);
     } else {
@@ -180,6 +188,7 @@ void link::launch_bulk(time_point now, outputs& out) {
   bulk_bytes_ += one.bulk_bytes;
   one.pace = pace_.leaves(now, one.bulk_bytes, bulk_bytes_);
   auto const whole = done ? first.head.type : frame_type::chunk;
+  if (done && first.calls != 0) bulk_calls_.remove(first.head.call, first.calls);
   if (done) bulk_.pop_front();
   auto const is_chunk = one.head.type == frame_type::chunk;
   auto const ticket = one.ticket;
@@ -215,12 +224,15 @@ bool link::was_delivered(std::uint32_t ticket) const noexcept {
 
 bool link::withdraw(time_point now, std::uint32_t ticket, outputs& out) {
   if (auto const one = find(waiting_, ticket); holds(waiting_, one, ticket)) {
-    waiting_.erase(one);
+    one->body = {};
+    ++withdrawn_;
+    forget_withdrawn();
     YONDER_REACHED(withdrawn);
     return true;
   }
   auto const one = find(bulk_, ticket);
   if (!holds(bulk_, one, ticket) || one->head.type == frame_type::chunk) return false;
+  bulk_calls_.remove(one->head.call, one->calls);
   if (!one->transfer.begun()) {
     YONDER_REACHED(withdrawn);
     bulk_.erase(one);
@@ -236,6 +248,12 @@ bool link::withdraw(time_point now, std::uint32_t ticket, outputs& out) {
   }
   transmit_waiting(now, out);
   return true;
+}
+
+// The first one and the last one were not.
+void link::forget_withdrawn() noexcept {
+  for (; !waiting_.empty() && !waiting_.front().body; --withdrawn_) waiting_.pop_front();
+  for (; !waiting_.empty() && !waiting_.back().body; --withdrawn_) waiting_.pop_back();
 }
 
 std::uint32_t link::settled() const noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/core/bulk_pace.hpp"
+#include "src/core/call_ranges.hpp"
 #include "src/core/mutant.hpp"
 #include "src/core/ring.hpp"
 #include "src/core/transfer.hpp"
@@ -102,14 +103,15 @@ class link {
   bool was_delivered(std::uint32_t ticket) const noexcept;
   // The highest ticket up to which the other end has received every frame.
   std::uint32_t settled() const noexcept;
-  bool crowded() const noexcept { return in_flight_.size() + waiting_.size() >= window; }
+  bool crowded() const noexcept { return in_flight_.size() + waiting_.size() - withdrawn_ >= window; }
   bool all_acknowledged() const noexcept { return in_flight_.empty() && waiting_.empty() && bulk_.empty(); }
   bool reliable() const noexcept { return reliable_; }
   peer_id peer() const noexcept { return peer_; }
   std::uint32_t epoch() const noexcept { return epoch_; }
   std::uint32_t received() const noexcept { return received_; }
   std::size_t frames_held() const noexcept {
-    return in_flight_.size() + waiting_.size() + bulk_.size() + held_count_ + (incoming_.active() ? 1 : 0);
+    return in_flight_.size() + waiting_.size() - withdrawn_ + bulk_.size() + held_count_ +
+           (incoming_.active() ? 1 : 0);
   }
   void set_heartbeat(duration heartbeat) noexcept { timing_.heartbeat = heartbeat; }
 
@@ -120,7 +122,8 @@ class link {
     header head;
     frame_ref body;
     time_point deadline = never;
-    outgoing_transfer transfer;  // of a large one
+    outgoing_transfer transfer{};  // of a large one
+    std::uint32_t calls = 0;       // in bulk_calls_
   };
   // From then until it is acknowledged: a frame, or a part of a large one.
   struct sent_frame {
@@ -145,7 +148,8 @@ class link {
     bool present = false;
   };
 
-  bool goes_behind_bulk(header const& head, frame const& message) const noexcept;
+  bool goes_behind_bulk(header const& head, std::uint32_t calls) const;
+  void forget_withdrawn() noexcept;
   void launch(time_point now, sent_frame one, outputs& out);
   void note_assigned(frame_type type, std::uint32_t ticket);
   bool bulk_may_leave() const noexcept;
@@ -179,7 +183,9 @@ class link {
   std::uint32_t last_ticket_ = 0;
   std::uint32_t last_sent_ = 0;       // the highest number given
   std::deque<sent_frame> in_flight_;  // with the numbers up to last_sent_
-  std::deque<queued_frame> waiting_;  // for the window
+  std::deque<queued_frame> waiting_;  // for the window; those without a body were withdrawn
+  std::size_t withdrawn_ = 0;         // of them, between the first and the last
+  call_ranges bulk_calls_;            // of bulk_
   std::deque<queued_frame> bulk_;     // and what must not overtake them; the first one may have begun
   ring<numbered_ticket> assigned_;    // the latest assignments that have left
   std::size_t bulk_bytes_ = 0;        // of bulk in flight

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "src/core/call_ranges.hpp"
 #include "src/core/intrusive_list.hpp"
 #include "src/core/number_map.hpp"
 #include "src/core/ring.hpp"
@@ -163,4 +164,37 @@ TEST_CASE("a timer for never is not armed, and one beyond every wheel is kept") 
   CHECK(wheel.size() == 1);
   CHECK(wheel.expire(std::int64_t{1} << 60) == nullptr);
   CHECK(one.armed());
+}
+
+TEST_CASE("ranges of calls overlap as the frames do that are about them") {
+  call_ranges ranges;
+  CHECK_FALSE(ranges.overlaps({1, 5}, 100));
+  ranges.add({1, 10}, 1);
+  ranges.add({1, 10}, 1);
+  ranges.add({1, 20}, 5);
+  auto const is_about = [&](std::uint64_t number) { return ranges.overlaps({1, number}, 1); };
+  CHECK(is_about(10));
+  CHECK_FALSE(is_about(11));
+  CHECK_FALSE(is_about(9));
+  CHECK(is_about(20));
+  CHECK(is_about(24));
+  CHECK_FALSE(is_about(25));
+  CHECK(ranges.overlaps({1, 0}, 11));
+  CHECK_FALSE(ranges.overlaps({1, 0}, 10));
+  CHECK_FALSE(ranges.overlaps({2, 10}, 1));
+  CHECK_FALSE(ranges.overlaps({0, 10}, 1));
+  ranges.remove({1, 10}, 1);
+  CHECK(is_about(10));
+  ranges.remove({1, 10}, 1);
+  CHECK_FALSE(is_about(10));
+  ranges.remove({1, 20}, 5);
+  CHECK_FALSE(ranges.overlaps({1, 0}, 1'000));
+}
+
+TEST_CASE("what one question costs does not rise with the number of frames") {
+  call_ranges ranges;
+  for (std::uint64_t i = 0; i < 200'000; ++i) ranges.add({1, 3 * (i % 100'000)}, 1);
+  std::size_t found = 0;
+  for (std::uint64_t i = 0; i < 300'000; ++i) found += ranges.overlaps({1, i}, 1);
+  CHECK(found == 100'000);
 }

@@ -348,6 +348,51 @@ TEST_CASE("order keys are their credential's") {
   CHECK(t.worker.runs.size() + other.runs.size() == 2);
 }
 
+TEST_CASE("what a task calls has the keys of its caller's credential, whoever runs it") {
+  loopback net(nothing_ahead());
+  auto& alice = net.add_client({}, "alice");
+  auto& bob = net.add_client({}, "bob");
+  auto& tasks = net.add_client();
+  auto& first = net.add_worker();
+  auto& second_one = net.add_worker();
+  SUBCASE("the next one of an order key") {
+    auto& third = net.add_worker();
+    net.submit(alice, "first", {.order_key = "k"});
+    net.submit(alice, "parent");
+    auto& ordered = *std::find_if(net.workers.begin(), net.workers.end(), [](auto const& one) {
+                       return !one->runs.empty() && text_of(one->runs.front().message.payload()) == "first";
+                     })->get();
+    auto& parent = *std::find_if(net.workers.begin(), net.workers.end(), [](auto const& one) {
+                      return !one->runs.empty() && text_of(one->runs.front().message.payload()) == "parent";
+                    })->get();
+    net.submit(tasks, "nested", {.order_key = "k"}, {}, "echo", parent.runs.front().key);
+    CHECK(first.runs.size() + second_one.runs.size() + third.runs.size() == 2);
+    net.finish(ordered, "done");
+    CHECK(first.runs.size() + second_one.runs.size() + third.runs.size() == 2);
+    REQUIRE_FALSE(ordered.runs.empty());
+    CHECK(text_of(ordered.runs.front().message.payload()) == "nested");
+  }
+  SUBCASE("shares") {
+    net.submit(alice, "of alice");
+    net.submit(bob, "of bob");
+    auto& of_alice = text_of(first.runs.front().message.payload()) == "of alice" ? first : second_one;
+    auto& of_bob = &of_alice == &first ? second_one : first;
+    for (auto const* key : {"1", "2", "3"})
+      for (int i = 0; i < 4; ++i)
+        net.submit(tasks, "a", {.fairness_key = key}, {}, "echo", of_alice.runs.front().key);
+    for (int i = 0; i < 4; ++i)
+      net.submit(tasks, "b", {.fairness_key = "1"}, {}, "echo", of_bob.runs.front().key);
+    auto& runs_all = net.add_worker();
+    std::string served;
+    for (int i = 0; i < 8; ++i) {
+      REQUIRE_FALSE(runs_all.runs.empty());
+      served += text_of(runs_all.runs.front().message.payload());
+      net.finish(runs_all, "done");
+    }
+    CHECK(std::count(served.begin(), served.end(), 'b') == 4);
+  }
+}
+
 TEST_CASE("a call of the same order key as the one that makes it fails instead of waiting for ever") {
   crowded_hub t;
   t.serve(1);

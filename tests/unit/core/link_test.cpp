@@ -672,3 +672,46 @@ TEST_CASE("an announcement that lies about sizes is refused before anything is r
   CHECK(broken({9, ~std::uint64_t{0}, ~std::uint64_t{0}, 100}));
   CHECK(broken({std::uint64_t{1} << 63, std::uint64_t{1} << 63, 2 * chunk_size}));
 }
+
+TEST_CASE("what is said of a call waits for no stream of the calls before it") {
+  two_ends ends;
+  frame large;
+  large.head.type = frame_type::result;
+  large.head.call.number = 1;
+  byte_buffer body;
+  body.extend(32 * chunk_size);
+  large.body = std::move(body);
+  auto const head = large.head;
+  ends.from.send(ends.now, head, frame_ref(std::move(large)), never, ends.out);
+  std::vector<std::uint32_t> const sizes{1, 1, 1};
+  auto items = make_stream_items(0, sizes, byte_buffer::copy_of(std::as_bytes(std::span("abc", 3))), {});
+  items.head.call.number = 5;
+  auto const of_items = items.head;
+  ends.from.send(ends.now, of_items, frame_ref(std::move(items)), never, ends.out);
+  ends.sent();
+  ends.send(6);
+  CHECK(ends.sent().size() == 1);
+  ends.send(5);
+  CHECK(ends.sent().empty());
+}
+
+TEST_CASE("many frames that wait are taken back, wherever they are") {
+  two_ends ends;
+  std::vector<std::uint32_t> tickets;
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    auto message = make_control(frame_type::call);
+    message.head.call.number = i;
+    auto const head = message.head;
+    tickets.push_back(ends.from.send(ends.now, head, frame_ref(std::move(message)), never, ends.out));
+  }
+  auto const held = ends.from.frames_held();
+  for (auto i = tickets.size() / 2; i < tickets.size() - 1; ++i)
+    CHECK(ends.from.withdraw(ends.now, tickets[i], ends.out));
+  CHECK_FALSE(ends.from.withdraw(ends.now, tickets[tickets.size() / 2], ends.out));
+  CHECK(ends.from.frames_held() == held - tickets.size() / 2 + 1);
+  for (auto i = session_link::window; i < tickets.size() / 2; ++i)
+    CHECK(ends.from.withdraw(ends.now, tickets[i], ends.out));
+  CHECK(ends.from.frames_held() == session_link::window + 1);
+  CHECK(ends.from.withdraw(ends.now, tickets.back(), ends.out));
+  CHECK(ends.from.frames_held() == session_link::window);
+}
