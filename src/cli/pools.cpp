@@ -38,7 +38,7 @@ std::string in_words(nanoseconds time) {
   return std::to_string(time / unit->second) + std::string(unit->first);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_json(std::string_view text) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string made = "\"";
   for (char const one : text) {
@@ -58,8 +58,8 @@ double seconds(nanoseconds time) { return std::chrono::duration<double>(time).co
 void print_json(std::vector<pool_snapshot> const& pools) {
   char const* before = "[";
   for (auto const& one : pools) {
-    std::cout << std::exchange(before, ",\n ") << "{\"name\": " << quoted(one.name)
-              << ", \"needs\": " << quoted(one.needs) << ", \"min\": " << one.min << ", \"max\": " << one.max
+    std::cout << std::exchange(before, ",\n ") << "{\"name\": " << in_json(one.name)
+              << ", \"needs\": " << in_json(one.needs) << ", \"min\": " << one.min << ", \"max\": " << one.max
               << ", \"buffer\": " << one.buffer << ", \"max_queue\": " << one.max_queue
               << ", \"scaledown_window\": " << seconds(one.scaledown_window)
               << ", \"park_window\": " << seconds(one.park_window) << ", \"workers\": " << one.workers

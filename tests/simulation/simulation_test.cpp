@@ -119,7 +119,7 @@ TEST_CASE("simulated: retries of everybody at once are made in a measured way") 
 TEST_CASE("simulated: a journal is never overtaken") { keeps_every_promise("journal"); }
 
 TEST_CASE("simulated: what a worker has is nobody else's, and is given back") {
-  keeps_every_promise("leases", 500);
+  keeps_every_promise("leases", 300);
 }
 
 TEST_CASE("simulated: priorities are strict, shares are fair, and order keys keep their order") {
