@@ -185,12 +185,12 @@ hub_config small_credit() {
 TEST_CASE("values that calls wait with count, once each, and past the limit those calls fail") {
   composing all(small_credit());
   auto& worker = all.net.add_worker();
-  auto const never = all.net.submit(all.caller, "runs on another");
+  auto const other_call = all.net.submit(all.caller, "runs on another");
   auto const first = all.net.submit(all.caller, "x");
   auto const second_value = all.net.submit(all.caller, "y");
   std::vector<call_id> of_both, of_second;
-  for (int i = 0; i < 3; ++i) of_both.push_back(all.call_with({first, never}));
-  for (int i = 0; i < 3; ++i) of_second.push_back(all.call_with({second_value, never}));
+  for (int i = 0; i < 3; ++i) of_both.push_back(all.call_with({first, other_call}));
+  for (int i = 0; i < 3; ++i) of_second.push_back(all.call_with({second_value, other_call}));
   auto& other = all.net.add_worker();
   auto& runs_first = worker.runs.front().key.call == first ? worker : other;
   REQUIRE(runs_first.runs.front().key.call == first);
@@ -205,7 +205,7 @@ TEST_CASE("values that calls wait with count, once each, and past the limit thos
   for (auto const& one : of_second) CHECK(all.failure_of(one).code == errc::overloaded);
   CHECK(all.caller.outcomes.at(second_value.number).ok());
   for (auto const& one : of_both) all.net.cancel(all.caller, one);
-  all.net.cancel(all.caller, never);
+  all.net.cancel(all.caller, other_call);
   CHECK(all.net.hub().census().client_bytes == 0);
 }
 

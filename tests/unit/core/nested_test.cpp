@@ -117,7 +117,7 @@ TEST_CASE("a wait that crosses an outcome does not count; one that is said again
   hub.net.finish(hub.runner(one), "done");
   CHECK(hub.net.hub().census().waiting_workers == 0);
 
-  auto stale = make_wait({first.runs.front().key, 0});  // as it was before it heard of the first
+  auto stale = make_wait({first.runs.front().key, {0}});  // as it was before it heard of the first
   for (auto const& entry : hub.net.log)
     if (entry.head.type == frame_type::waiting) stale.head.epoch = entry.head.epoch;
   hub.net.inject(hub.tasks.peer, std::move(stale));
@@ -307,7 +307,7 @@ TEST_CASE("so it is where a task's wait overtakes the result of the attempt befo
   REQUIRE(hub.core.census().attempts == 2);
   call_within(2, 1);
   call_within(3, 2);  // its worker has gone on, and the result of the one before is on its way
-  tasks.say(make_wait({attempt(3), 0}));
+  tasks.say(make_wait({attempt(3), {0}}));
   CHECK(hub.core.census().calls == 4);
   worker.answer_items(100, 2, 1);
   std::map<std::uint64_t, errc> ended;

@@ -29,13 +29,13 @@ TEST_CASE("a traceparent is of version 00, in lower case, with ids that are not 
 }
 
 TEST_CASE("what a call hands on is of its trace, with the call as the parent") {
-  trace_of const first(given, {7, 1});
-  trace_of const second(given, {7, 2});
-  CHECK(is_traceparent(first.text()));
-  CHECK(first.text().substr(0, 36) == given.substr(0, 36));
-  CHECK(first.text().substr(52) == "-01");
-  CHECK(first.text().substr(36, 16) != given.substr(36, 16));
-  CHECK(first.text() != second.text());
+  trace_of const one(given, {7, 1});
+  trace_of const other(given, {7, 2});
+  CHECK(is_traceparent(one.text()));
+  CHECK(one.text().substr(0, 36) == given.substr(0, 36));
+  CHECK(one.text().substr(52) == "-01");
+  CHECK(one.text().substr(36, 16) != given.substr(36, 16));
+  CHECK(one.text() != other.text());
 }
 
 TEST_CASE("a call without a trace begins one, which has its id") {
@@ -47,11 +47,11 @@ TEST_CASE("a call without a trace begins one, which has its id") {
 
 TEST_CASE("the trace of a call is read from its metadata; what is none is not there") {
   yonder::detail::byte_buffer body;
-  write_call(body, "f", {.retries = 1}, given);
-  CHECK(read_traceparent(body.bytes()) == given);
-  yonder::detail::byte_buffer wrong;
-  write_call(wrong, "f", {}, "00-ab-cd-01");
-  CHECK(read_traceparent(wrong.bytes()).empty());
+  write_call(whole, "f", {.retries = 1}, given);
+  CHECK(read_traceparent(whole.bytes()) == given);
+  yonder::detail::byte_buffer bad;
+  write_call(bad, "f", {}, "00-ab-cd-01");
+  CHECK(read_traceparent(bad.bytes()).empty());
   yonder::detail::byte_buffer none;
   write_call(none, "f", {}, {});
   CHECK(read_traceparent(none.bytes()).empty());
