@@ -77,7 +77,8 @@ bool hub::state::give_to_dependents(time_point now, call_record& call, frame_ref
     if (held) calls.let_go(caller, held);
     offset += size;
   }
-  return sole && call.count == 1;
+  auto const streams = call.stream && call.stream->reads;  // its end tells how many items there were
+  return sole && call.count == 1 && !streams;
 }
 
 // Said once, however long the chain is.

@@ -259,6 +259,18 @@ TEST_CASE("what many wait for ends for all of them at once, and each may leave b
   CHECK(all.net.hub().census().calls == 0);
 }
 
+TEST_CASE("the end of a stream reaches its reader, although it is an argument of another call alone") {
+  composing all;
+  auto& worker = all.net.add_worker();
+  auto const stream = all.net.read(all.caller, {10, 1000});
+  all.call_with({stream}, true);
+  all.net.produce(worker, 0, {"a", "b"});
+  all.net.finish_stream(worker, 2);
+  CHECK(all.caller.outcomes.at(stream.number).ok());
+  CHECK(all.arguments_of(worker) == "()");
+  CHECK(all.caller.core->protocol_violations() == 0);
+}
+
 TEST_CASE("arguments that lie beside the call are refused") {
   composing all;
   auto& worker = all.net.add_worker();
