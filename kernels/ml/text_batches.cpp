@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ml/text_batches.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::size_t bytes_of_a_token = 4;           // about, in most languages
 constexpr std::size_t bytes_worth_a_thread = 16'384;  // some 0.1 ms of work
+constexpr std::size_t pairs_of_a_share = 16;
 
 // Takes texts of about so many bytes, at least one, off the front.
 std::span<std::string_view const> take(std::span<std::string_view const>& texts, std::size_t bytes) {
@@ -40,14 +42,20 @@ void check_ids(text_rules const& rules, std::span<std::int32_t const> ids) {
   }
 }
 
-void append(tokenizer const& tokens, text_rules const& rules, std::string_view text,
-            cpu::token_batch& batch) {
-  bool const cut = tokens.append(text, rules.cut, batch.ids, batch.type_ids);
+// append_tokens() says whether they were cut.
+template <class AppendTokens>
+void append_with(AppendTokens append_tokens, text_rules const& rules, cpu::token_batch& batch) {
+  bool const cut = append_tokens();
   if (cut && !rules.truncate) throw ml::text_too_long(rules.cut.max_length);
   check_ids(rules, std::span(batch.ids).subspan(batch.starts.back()));
   if (!rules.type_ids) batch.type_ids.resize(batch.starts.back());
   batch.type_ids.resize(batch.ids.size());
   batch.starts.push_back(batch.ids.size());
+}
+
+void append(tokenizer const& tokens, text_rules const& rules, std::string_view text,
+            cpu::token_batch& batch) {
+  append_with([&] { return tokens.append(text, rules.cut, batch.ids, batch.type_ids); }, rules, batch);
 }
 
 // The error of a text that is not appended.
@@ -127,6 +135,22 @@ tokenized_rows tokenize_all(tokenizer const& tokens, text_rules const& rules,
     append(part.good, all.good);
     all.errors.insert(all.errors.end(), part.errors.begin(), part.errors.end());
   }
+  return all;
+}
+
+cpu::token_batch tokenize_pairs(tokenizer const& tokens, text_rules const& rules, pair_truncation strategy,
+                                std::span<text_pair_view const> pairs) {
+  std::vector<cpu::token_batch> parts((pairs.size() + pairs_of_a_share - 1) / pairs_of_a_share);
+  cpu::thread_pool::shared().run(parts.size(), rules.threads, [&](std::size_t share, std::size_t) {
+    auto& batch = parts[share];
+    auto const begin = share * pairs_of_a_share;
+    for (auto const& pair : pairs.subspan(begin, std::min(pairs_of_a_share, pairs.size() - begin))) {
+      append_with([&] { return tokens.append(pair, rules.cut, strategy, batch.ids, batch.type_ids); }, rules,
+                  batch);
+    }
+  });
+  cpu::token_batch all;
+  for (auto const& part : parts) append(part, all);
   return all;
 }
 

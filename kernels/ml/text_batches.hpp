@@ -38,6 +38,10 @@ struct tokenized_rows {
 tokenized_rows tokenize_all(tokenizer const& tokens, text_rules const& rules,
                             std::span<std::string_view const> texts);
 
+// All pairs at once. Throws ml::text_error.
+cpu::token_batch tokenize_pairs(tokenizer const& tokens, text_rules const& rules, pair_truncation strategy,
+                                std::span<text_pair_view const> pairs);
+
 // Texts as batches of tokens, in order. Texts are tokenized some at a time, by several threads.
 class text_batches {
  public:

@@ -18,6 +18,8 @@ loaded_tokenizer load_tokenizer_of(std::filesystem::path const& folder, sentence
   return loaded;
 }
 
+constexpr std::size_t pairs_at_once = 1024;
+
 std::uint64_t next_number() noexcept {
   static std::atomic<std::uint64_t> last{0};
   return ++last;
@@ -26,13 +28,18 @@ std::uint64_t next_number() noexcept {
 }  // namespace
 
 text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options)
-    : text_model(folder, options, nullptr) {}
+    : text_model(folder, options, nullptr, true) {}
 
 text_model::text_model(sentence_folder const& folder, ml::text_options const& options)
-    : text_model(folder.encoder, options, &folder) {}
+    : text_model(folder.encoder, options, &folder, false) {}
+
+text_model::text_model(cross_encoder_folder const& folder, ml::text_options const& options)
+    : text_model(folder.model.encoder, options, &folder.model, true) {
+  expect_pairs();
+}
 
 text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options,
-                       sentence_folder const* sentences)
+                       sentence_folder const* sentences, bool classifies)
     : number_(next_number()),
       options_(options),
       threads_(options.threads != 0 ? options.threads : cpu::default_threads()),
@@ -40,13 +47,18 @@ text_model::text_model(std::filesystem::path const& folder, ml::text_options con
       files_(folder),
       tokenizer_(load_tokenizer_of(folder, sentences)),
       cut_(make_cut(folder, sentences)),
-      task_(make_task(sentences)),
+      task_(make_task(sentences, classifies)),
       compute_(make_compute(files_, config_.encoder, task_, options)) {
-  check_tokenizer();
+  check_tokenizer(tokenizer_.tokens.largest_template_id(), tokenizer_.tokens.largest_type_id(), "each text");
 }
 
-model_task text_model::make_task(sentence_folder const* sentences) const {
-  if (sentences != nullptr) {
+void text_model::expect_pairs() const {
+  check_tokenizer(tokenizer_.tokens.largest_pair_id(), tokenizer_.tokens.largest_pair_type_id(),
+                  "each pair of texts");
+}
+
+model_task text_model::make_task(sentence_folder const* sentences, bool classifies) const {
+  if (!classifies) {
     bool const all = sentences->include_prompt || sentences->prompt.empty();
     return {std::nullopt, sentences->pooling,
             all ? 0 : tokenizer_.tokens.prompt_tokens(sentences->prompt, cut_)};
@@ -79,18 +91,17 @@ bool text_model::has_foreign_ids() const noexcept {
 }
 
 // What stands round every text must be rows of the embeddings; of the other tokens, texts tell.
-void text_model::check_tokenizer() const {
-  auto const largest = tokenizer_.tokens.largest_template_id();
-  auto const largest_type = static_cast<std::size_t>(tokenizer_.tokens.largest_type_id());
+void text_model::check_tokenizer(std::int32_t largest, std::int32_t largest_type, char const* what) const {
   char const* const advice = "use the tokenizer that belongs to these weights";
   if (largest >= 0 && static_cast<std::size_t>(largest) >= config_.encoder.vocabulary) {
     throw ml::inconsistent_model(
-        {tokenizer_.file, "a special token round each text with id " + std::to_string(largest),
+        {tokenizer_.file,
+         std::string("a special token round ") + what + " with id " + std::to_string(largest),
          "ids below " + std::to_string(config_.encoder.vocabulary) + ", the vocab_size of config.json",
          advice});
   }
   bool const types = config_.encoder.token_types != 0 && tokenizer_.gives_type_ids;
-  if (types && largest_type >= config_.encoder.token_types) {
+  if (types && static_cast<std::size_t>(largest_type) >= config_.encoder.token_types) {
     throw ml::inconsistent_model({tokenizer_.file, "the token type " + std::to_string(largest_type),
                                   "types below " + std::to_string(config_.encoder.token_types) +
                                       ", the type_vocab_size of config.json",
@@ -124,6 +135,22 @@ std::vector<std::vector<float>> text_model::run(tokenized_rows const& texts) con
   auto next = good.begin();
   for (std::size_t i = 0; i < rows.size(); ++i)
     if (texts.errors[i] == nullptr) rows[i] = std::move(*next++);
+  return rows;
+}
+
+std::vector<std::vector<float>> text_model::run(std::span<text_pair_view const> pairs,
+                                                pair_truncation strategy) const {
+  if (cut_.max_length <= tokenizer_.tokens.special_tokens_of_pairs() + 1) {
+    throw std::invalid_argument("pairs of at most " + std::to_string(cut_.max_length) +
+                                " tokens have no room for two texts; raise text_options::max_tokens");
+  }
+  std::vector<std::vector<float>> rows;
+  while (!pairs.empty()) {
+    auto const some = pairs.first(std::min(pairs.size(), pairs_at_once));
+    pairs = pairs.subspan(some.size());
+    text_batches source(tokenize_pairs(tokenizer_.tokens, rules(), strategy, some));
+    for (auto& row : run(source)) rows.push_back(std::move(row));
+  }
   return rows;
 }
 

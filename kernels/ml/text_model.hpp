@@ -13,6 +13,7 @@
 #include "ml/text_batches.hpp"
 #include "ml/text_compute.hpp"
 #include "model/config.hpp"
+#include "model/cross_encoder_folder.hpp"
 #include "model/safetensors.hpp"
 #include "model/task.hpp"
 #include "model/tokenizer.hpp"
@@ -27,6 +28,8 @@ class text_model {
   text_model(std::filesystem::path const& folder, ml::text_options const& options);
   // A sentence encoder; what happens after pooling is the caller's, and so is the prompt. Throws the same.
   text_model(sentence_folder const& folder, ml::text_options const& options);
+  // A classifier of pairs, with what its folder says of a CrossEncoder. Throws the same.
+  text_model(cross_encoder_folder const& folder, ml::text_options const& options);
   // compute_ looks into files_.
   text_model(text_model const&) = delete;
   text_model& operator=(text_model const&) = delete;
@@ -40,6 +43,12 @@ class text_model {
   tokenized_rows tokenize(std::span<std::string_view const> texts) const;
   std::vector<std::vector<float>> run(tokenized_rows const& texts) const;
 
+  // A row of the task's width for each pair, in order. Throws as run() of texts, and std::invalid_argument
+  // where options leave no room for a token of a pair.
+  std::vector<std::vector<float>> run(std::span<text_pair_view const> pairs, pair_truncation strategy) const;
+  // Pairs will come: their special tokens and types are checked. Throws ml::inconsistent_model.
+  void expect_pairs() const;
+
   model_config const& config() const noexcept { return config_; }
   std::string placement() const { return compute_->placement(); }
   std::size_t width() const noexcept { return task_.width(config_.encoder.hidden); }
@@ -49,10 +58,10 @@ class text_model {
   void run(cpu::token_batch const& batch, std::vector<std::vector<float>>& rows) const;
   text_rules rules() const;
   text_model(std::filesystem::path const& folder, ml::text_options const& options,
-             sentence_folder const* sentences);
-  model_task make_task(sentence_folder const* sentences) const;
+             sentence_folder const* sentences, bool classifies);
+  model_task make_task(sentence_folder const* sentences, bool classifies) const;
   truncation make_cut(std::filesystem::path const& folder, sentence_folder const* sentences) const;
-  void check_tokenizer() const;
+  void check_tokenizer(std::int32_t largest, std::int32_t largest_type, char const* what) const;
   bool has_foreign_ids() const noexcept;
 
   std::uint64_t const number_;  // of this model among those of this process

@@ -140,6 +140,30 @@ std::vector<std::string> parse_labels(json_view const& config) {
   return labels;
 }
 
+bool says_entailment(std::string_view label) {
+  constexpr std::string_view begin = "entail";
+  return label.size() >= begin.size() &&
+         std::equal(begin.begin(), begin.end(), label.begin(), [](char a, char b) {
+           return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b - 'A' + 'a') : b);
+         });
+}
+
+// By label2id, whatever it says; by id2label where that is absent.
+std::vector<std::size_t> find_entailment(json_view const& config, std::vector<std::string> const& labels) {
+  std::vector<std::size_t> ids;
+  if (config.lacks("label2id")) {
+    for (std::size_t id = 0; id < labels.size(); ++id)
+      if (says_entailment(labels[id])) ids.push_back(id);
+    return ids;
+  }
+  json const& map = config.object("label2id").raw();
+  for (auto const& [label, id] : map.items()) {
+    if (!says_entailment(label)) continue;
+    ids.push_back(id.is_number_unsigned() ? id.get<std::size_t>() : labels.size());
+  }
+  return ids;
+}
+
 score_function parse_scores(json_view const& config, std::size_t labels) {
   std::string const type = config.string_or("problem_type", "");
   if (type == "single_label_classification" && labels == 1) {
@@ -174,6 +198,7 @@ model_config parse_config(std::string_view text, std::string const& file) {
   if (result.classifies_sequences) {
     result.classifier.labels = parse_labels(config);
     result.classifier.scores = parse_scores(config, result.classifier.labels.size());
+    result.classifier.entailment = find_entailment(config, result.classifier.labels);
     if (result.classifier.labels.empty()) config.malformed("id2label", "at least one label");
   }
   return result;

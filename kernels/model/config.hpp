@@ -57,6 +57,7 @@ class position_counter {
 struct classifier_config {
   std::vector<std::string> labels;  // by id
   score_function scores = score_function::softmax;
+  std::vector<std::size_t> entailment;  // ids of labels that begin with "entail", by label2id
 };
 
 struct model_config {

@@ -16,6 +16,8 @@ constexpr char const* of_specials = "special_tokens_map.json";
 constexpr char const* of_tokens = "tokenizer.json";
 constexpr char const* of_sentence = "sentence_*_config.json";
 constexpr char const* of_sentences = "config_sentence_transformers.json";
+constexpr char const* of_cross_sentence = "sentence_*_config.json of a CrossEncoder";
+constexpr char const* of_cross_encoder = "config_sentence_transformers.json of a CrossEncoder";
 constexpr char const* of_pooling = "Pooling config.json";
 constexpr char const* of_dense = "Dense config.json";
 constexpr char const* of_normalize = "Normalize config.json";
@@ -61,7 +63,12 @@ constexpr known_key key_table[] = {
     {of_config, "torch_dtype", harmless, nullptr, "the older name of dtype"},
     {of_config, "chunk_size_feed_forward", harmless, nullptr, "the same numbers in parts"},
     {of_config, "attn_implementation", harmless, nullptr, "the same attention by other code"},
-    {of_config, "label2id", harmless, nullptr, "for training; id2label names the results"},
+    {of_config, "label2id", honoured, nullptr,
+     "zero_shot_classifier: which label is entailment; id2label names the results"},
+    {of_config, "sentence_transformers", honoured, nullptr,
+     "reranker: its activation_fn, where config_sentence_transformers.json has none"},
+    {of_config, "sbert_ce_default_activation_function", honoured, nullptr,
+     "reranker: the older place of activation_fn"},
     {of_config, "sinusoidal_pos_embds", harmless, nullptr, "the weights hold the table"},
     {of_config, "function_to_apply", harmless, nullptr, "a pipeline reads it of no model with labels"},
     {of_config, "return_dict", harmless, nullptr, "how Python gets the results"},
@@ -215,7 +222,7 @@ constexpr known_key key_table[] = {
     {of_tokens, "post_processor.special_tokens", honoured, nullptr, "TemplateProcessing"},
     {of_tokens, "post_processor.cls", honoured, nullptr, "BertProcessing, RobertaProcessing"},
     {of_tokens, "post_processor.sep", honoured, nullptr, "BertProcessing, RobertaProcessing"},
-    {of_tokens, "post_processor.pair", harmless, nullptr, "of pairs"},
+    {of_tokens, "post_processor.pair", honoured, nullptr, "TemplateProcessing, of pairs"},
     {of_tokens, "post_processor.trim_offsets", harmless, nullptr, "of offsets"},
     {of_tokens, "post_processor.add_prefix_space", harmless, nullptr, "of offsets"},
     {of_tokens, "post_processor.use_regex", harmless, nullptr, "of the pre-tokenizer of the same name"},
@@ -259,6 +266,35 @@ constexpr known_key key_table[] = {
     {of_sentences, "__version__", harmless, nullptr, "of what wrote it"},
     {of_sentences, "requirements", harmless, nullptr, "of Python packages"},
     {of_sentences, "*", harmless, nullptr, "sentence-transformers does not read it"},
+
+    {of_cross_sentence, "max_seq_length", honoured, nullptr, "over model_max_length"},
+    {of_cross_sentence, "do_lower_case", honoured, nullptr, "lower case before all other normalization"},
+    {of_cross_sentence, "transformer_task", refused, R"(["sequence-classification"])",
+     "results of another head"},
+    {of_cross_sentence, "modality_config", refused, nullptr, "anything but the logits of a text"},
+    {of_cross_sentence, "module_output_name", refused, R"(["scores"])", "results under another name"},
+    {of_cross_sentence, "processing_kwargs", refused, "[{}]", "arguments of Python's tokenizer"},
+    {of_cross_sentence, "model_args", refused, nullptr, "as of an encoder"},
+    {of_cross_sentence, "model_kwargs", refused, nullptr, "as model_args"},
+    {of_cross_sentence, "tokenizer_args", refused, nullptr, "all but trust_remote_code"},
+    {of_cross_sentence, "processor_kwargs", refused, nullptr, "all but trust_remote_code"},
+    {of_cross_sentence, "config_args", refused, nullptr, "all but trust_remote_code"},
+    {of_cross_sentence, "config_kwargs", refused, nullptr, "all but trust_remote_code"},
+    {of_cross_sentence, "tokenizer_name_or_path", refused, "[]", "a tokenizer from elsewhere"},
+    {of_cross_sentence, "unpad_inputs", harmless, nullptr, "padding changes no result"},
+    {of_cross_sentence, "backend", harmless, nullptr, "what computes in Python"},
+    {of_cross_sentence, "*", refused, nullptr, "sentence-transformers refuses it too"},
+
+    {of_cross_encoder, "model_type", honoured, nullptr,
+     "CrossEncoder: this file and modules.json are read for a reranker; else neither is"},
+    {of_cross_encoder, "activation_fn", honoured, nullptr,
+     "torch's Identity or Sigmoid; absent, null or of another module: by config.json, then by the number of "
+     "labels"},
+    {of_cross_encoder, "default_prompt_name", refused, nullptr, "a prompt that is not empty"},
+    {of_cross_encoder, "prompts", harmless, nullptr, "without a default none is taken"},
+    {of_cross_encoder, "__version__", harmless, nullptr, "of what wrote it"},
+    {of_cross_encoder, "keep_in_fp32_modules", harmless, nullptr, "of 16-bit arithmetic in Python"},
+    {of_cross_encoder, "*", harmless, nullptr, "sentence-transformers does not read it"},
 
     {of_pooling, "pooling_mode", honoured, nullptr,
      "a name or several: cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken"},

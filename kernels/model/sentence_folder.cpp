@@ -12,28 +12,32 @@
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels {
-namespace {
 
-// A JSON file and what it says; nothing where there is none.
+std::optional<std::string> read_file_if_there(std::filesystem::path const& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return std::string(mapped_file(path).text());
+}
+
 std::optional<json> parse_if_there(text_reader const& read, std::filesystem::path const& path,
-                                   json::value_t kind = json::value_t::object) {
+                                   json::value_t kind) {
   auto const text = read(path);
   return text ? std::optional(parse_json(*text, path.string(), kind)) : std::nullopt;
 }
 
-json parse_required(text_reader const& read, std::filesystem::path const& path) {
-  if (auto value = parse_if_there(read, path)) return *std::move(value);
-  throw ml::missing_file({path.string(), "no such file", "the module's settings",
-                          "check the path, and that the whole model was downloaded"});
-}
-
-// A module lives in a folder inside the model's: nothing else may be named.
 std::filesystem::path module_path(json_view const& module, std::filesystem::path const& folder) {
   std::filesystem::path const path = module.string_or("path", "");
   bool inside = path.is_relative() && path.string().find('\0') == std::string::npos;
   for (auto const& part : path) inside = inside && part != "..";
   if (!inside) module.malformed("path", "a folder inside the model's");
   return path.empty() ? folder : folder / path;
+}
+
+namespace {
+
+json parse_required(text_reader const& read, std::filesystem::path const& path) {
+  if (auto value = parse_if_there(read, path)) return *std::move(value);
+  throw ml::missing_file({path.string(), "no such file", "the module's settings",
+                          "check the path, and that the whole model was downloaded"});
 }
 
 struct pooling_name {
@@ -120,20 +124,18 @@ void check_normalize(text_reader const& read, std::filesystem::path const& folde
   if (root) check_keys(json_view(*root, file), "Normalize config.json");
 }
 
-// The only modality is text, and its result the encoder's last hidden states.
-void check_modalities(json_view const& config) {
+// The only modality is text, and its result that of the use.
+void check_modalities(json_view const& config, char const* output) {
   if (config.lacks("modality_config")) return;
-  json const text = {{"method", "forward"}, {"method_output_name", "last_hidden_state"}};
   json const& found = config.raw()["modality_config"];
   bool same = found.is_object() && found.size() == 1 && found.contains("text") && found["text"].is_object();
   if (same) {
     json const& given = found["text"];
     json const name = given.value("method_output_name", json());
-    bool const path_of_one = name.is_array() && name.size() == 1 && name[0] == text["method_output_name"];
-    same = given.value("method", json()) == text["method"] &&
-           (name == text["method_output_name"] || path_of_one);
+    bool const path_of_one = name.is_array() && name.size() == 1 && name[0] == output;
+    same = given.value("method", json()) == "forward" && (name == output || path_of_one);
   }
-  if (!same) config.unsupported("modality_config", "text alone, by forward to last_hidden_state");
+  if (!same) config.unsupported("modality_config", std::string("text alone, by forward to ") + output);
 }
 
 // Arguments of Python's constructors: what is not known to change nothing is refused.
@@ -147,15 +149,18 @@ void check_arguments(json_view const& config, char const* key, bool of_model) {
   }
 }
 
+}  // namespace
+
 void read_transformer_settings(text_reader const& read, std::filesystem::path const& folder,
-                               sentence_folder& result) {
+                               transformer_use use, sentence_folder& result) {
+  bool const pairs = use == transformer_use::of_pairs;
   for (char const* kind : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"}) {
     std::string const file = (folder / ("sentence_" + std::string(kind) + "_config.json")).string();
     auto const root = parse_if_there(read, file);
     if (!root || root->empty()) continue;
     json_view const config(*root, file);
-    check_keys(config, "sentence_*_config.json");
-    check_modalities(config);
+    check_keys(config, pairs ? "sentence_*_config.json of a CrossEncoder" : "sentence_*_config.json");
+    check_modalities(config, pairs ? "logits" : "last_hidden_state");
     for (char const* key : {"model_args", "model_kwargs"}) check_arguments(config, key, true);
     for (char const* key : {"tokenizer_args", "processor_kwargs", "config_args", "config_kwargs"}) {
       check_arguments(config, key, false);
@@ -165,6 +170,8 @@ void read_transformer_settings(text_reader const& read, std::filesystem::path co
     return;
   }
 }
+
+namespace {
 
 // The prompt that encode() puts before every text, and the width to which it cuts the results.
 void read_sentence_settings(text_reader const& read, std::filesystem::path const& folder,
@@ -217,7 +224,7 @@ class module_reader {
     ++count_;
     if (first) {
       result_.encoder = path;
-      read_transformer_settings(text_, path, result_);
+      read_transformer_settings(text_, path, transformer_use::of_vectors, result_);
     } else if (second) {
       read_pooling(text_, path, result_);
     } else if (name == "Dense") {
@@ -256,10 +263,7 @@ sentence_folder read_sentence_folder(std::filesystem::path const& folder, text_r
 }
 
 sentence_folder read_sentence_folder(std::filesystem::path const& folder) {
-  return read_sentence_folder(folder, [](std::filesystem::path const& path) -> std::optional<std::string> {
-    if (!std::filesystem::exists(path)) return std::nullopt;
-    return std::string(mapped_file(path).text());
-  });
+  return read_sentence_folder(folder, read_file_if_there);
 }
 
 }  // namespace yonder::kernels

@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "model/json.hpp"
+
 namespace yonder::kernels {
 
 enum class pooling_mode : std::uint8_t {
@@ -50,6 +52,22 @@ struct sentence_folder {
 
 // The text of a file, or nothing where there is none.
 using text_reader = std::function<std::optional<std::string>(std::filesystem::path const&)>;
+
+// That of a file on disk.
+std::optional<std::string> read_file_if_there(std::filesystem::path const& path);
+
+// A JSON file and what it says; nothing where there is none. Throws ml::malformed_file.
+std::optional<json> parse_if_there(text_reader const& read, std::filesystem::path const& path,
+                                   json::value_t kind = json::value_t::object);
+// Where a module of modules.json lives: in a folder inside the model's. Throws ml::malformed_file.
+std::filesystem::path module_path(json_view const& module, std::filesystem::path const& folder);
+
+// What a Transformer module is for.
+enum class transformer_use : std::uint8_t { of_vectors, of_pairs };
+
+// sentence_*_config.json: max_length and lowercase. Throws ml::model_error.
+void read_transformer_settings(text_reader const& read, std::filesystem::path const& folder,
+                               transformer_use use, sentence_folder& result);
 
 // A folder without modules.json is an encoder alone: mean pooling, as sentence-transformers takes it.
 // Throws ml::model_error.

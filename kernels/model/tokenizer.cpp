@@ -45,6 +45,34 @@ std::size_t padded_width(std::span<encoding const> encodings, padding const& how
   return (width + multiple - 1) / multiple * multiple;
 }
 
+struct pair_lengths {
+  std::size_t first;
+  std::size_t second;
+};
+
+// Both have `room` together at most: half of it each where both are longer than that, else the shorter one
+// stays whole.
+pair_lengths cut_longest_first(pair_lengths found, std::size_t room) {
+  if (found.first + found.second <= room) return found;
+  auto const [shorter, longer] = std::minmax(found.first, found.second);
+  std::size_t few = shorter;
+  std::size_t many = std::max(shorter, room - std::min(room, shorter));
+  if (few + many > room) {
+    few = room / 2;
+    many = few + room % 2;
+  }
+  return found.first > found.second ? pair_lengths{many, few} : pair_lengths{few, many};
+}
+
+void keep(std::vector<std::int32_t>& ids, std::size_t count, side cut) {
+  auto const surplus = static_cast<std::ptrdiff_t>(ids.size() - count);
+  if (cut == side::left) {
+    ids.erase(ids.begin(), ids.begin() + surplus);
+  } else {
+    ids.resize(count);
+  }
+}
+
 void append_padded(std::vector<std::int32_t>& to, std::vector<std::int32_t> const& row, std::size_t width,
                    std::int32_t filler, side where) {
   std::size_t const missing = width - row.size();
@@ -76,10 +104,7 @@ tokenizer::tokenizer(tokenizer_parts parts)
       std::holds_alternative<wordpiece>(parts_.model) && parts_.split.is(pre_tokenizer::step::bert);
   if (bert && normalized_tokens_.empty()) fused_ = parts_.normalize.fusible();
   for (auto const& token : parts_.added) largest_id_ = std::max(largest_id_, token.id);
-  for (auto const& part : parts_.post_template) {
-    largest_id_ = std::max(largest_id_, part.id.value_or(0));
-    largest_type_id_ = std::max(largest_type_id_, part.type_id);
-  }
+  largest_id_ = std::max({largest_id_, largest_template_id(), largest_pair_id()});
 }
 
 void tokenizer::lowercase_first() {
@@ -89,9 +114,15 @@ void tokenizer::lowercase_first() {
   fused_.reset();
 }
 
-std::int32_t tokenizer::largest_template_id() const noexcept {
+std::int32_t tokenizer::largest_id_of(std::vector<template_part> const& parts) noexcept {
   std::int32_t largest = -1;
-  for (auto const& part : parts_.post_template) largest = std::max(largest, part.id.value_or(-1));
+  for (auto const& part : parts) largest = std::max(largest, part.id.value_or(-1));
+  return largest;
+}
+
+std::int32_t tokenizer::largest_type_of(std::vector<template_part> const& parts) noexcept {
+  std::int32_t largest = 0;
+  for (auto const& part : parts) largest = std::max(largest, part.type_id);
   return largest;
 }
 
@@ -237,6 +268,40 @@ bool tokenizer::append(std::string_view text, std::optional<truncation> const& c
       ids.push_back(*part.id);
     } else {
       truncated = append_cut(text, room, cut ? cut->cut : side::right, ids);
+    }
+    type_ids.resize(ids.size(), part.type_id);
+  }
+  return truncated;
+}
+
+bool tokenizer::append(text_pair_view texts, truncation const& cut, pair_truncation strategy,
+                       std::vector<std::int32_t>& ids, std::vector<std::int32_t>& type_ids) const {
+  auto const special = special_tokens_of_pairs();
+  if (cut.max_length < special) {
+    throw std::invalid_argument("two texts of at most " + std::to_string(cut.max_length) +
+                                " tokens together have no room for the " + std::to_string(special) +
+                                " special tokens of this model; allow more");
+  }
+  std::vector<std::int32_t> first;
+  std::vector<std::int32_t> second;
+  append_content(texts.first, no_limit, first);
+  append_content(texts.second, no_limit, second);
+  auto const room = cut.max_length - special;
+  bool const truncated = first.size() + second.size() > room;
+  if (truncated && strategy == pair_truncation::only_first) {
+    if (second.size() >= room) throw ml::text_too_long(cut.max_length);
+    keep(first, room - second.size(), cut.cut);
+  } else {
+    auto const kept = cut_longest_first({first.size(), second.size()}, room);
+    keep(first, kept.first, cut.cut);
+    keep(second, kept.second, cut.cut);
+  }
+  for (auto const& part : parts_.pair_template) {
+    auto const& text = part.second ? second : first;
+    if (part.id) {
+      ids.push_back(*part.id);
+    } else {
+      ids.insert(ids.end(), text.begin(), text.end());
     }
     type_ids.resize(ids.size(), part.type_id);
   }

@@ -52,11 +52,20 @@ struct padded_batch {
   std::vector<std::int32_t> attention;
 };
 
-// What stands round a text: each part one special token, or the text itself where id is absent.
+// What stands round a text, or round two: each part one special token, or a text itself where id is absent.
 struct template_part {
   std::optional<std::int32_t> id;
   std::int32_t type_id = 0;
+  bool second = false;  // of two texts
 };
+
+struct text_pair_view {
+  std::string_view first;
+  std::string_view second;
+};
+
+// Which of two texts is cut where both together are too long, as Hugging Face names it.
+enum class pair_truncation : std::uint8_t { longest_first, only_first };
 
 // What makes ids of words.
 using token_model = std::variant<wordpiece, byte_level::bpe>;
@@ -68,6 +77,7 @@ struct tokenizer_parts {
   token_model model;
   std::vector<added_token> added;
   std::vector<template_part> post_template;  // exactly one part is the text
+  std::vector<template_part> pair_template;  // exactly two parts are texts, the first and the second
   std::vector<std::int32_t> special;         // of tokenizer_config.json's special tokens
   std::optional<truncation> cut;
   std::optional<padding> pad;
@@ -86,6 +96,10 @@ class tokenizer {
   // `cut` leaves no room for the special tokens. With side::right little past the cut is tokenized.
   bool append(std::string_view text, std::optional<truncation> const& cut, std::vector<std::int32_t>& ids,
               std::vector<std::int32_t>& type_ids) const;
+  // The same of two texts; `cut` is for both together. Throws ml::text_too_long, too, where only_first leaves
+  // nothing of the first.
+  bool append(text_pair_view texts, truncation const& cut, pair_truncation strategy,
+              std::vector<std::int32_t>& ids, std::vector<std::int32_t>& type_ids) const;
   encoding encode(std::string_view text, std::optional<truncation> cut) const;
   // With what tokenizer.json says.
   encoding encode(std::string_view text) const { return encode(text, parts_.cut); }
@@ -106,14 +120,18 @@ class tokenizer {
   // Of the vocabulary, the added and the special tokens.
   std::int32_t largest_id() const noexcept { return largest_id_; }
   // Of the special tokens round a text.
-  std::int32_t largest_template_id() const noexcept;
+  std::int32_t largest_template_id() const noexcept { return largest_id_of(parts_.post_template); }
+  // Round two.
+  std::int32_t largest_pair_id() const noexcept { return largest_id_of(parts_.pair_template); }
   // How often `id` stands round a text.
   std::size_t count_in_template(std::int32_t id) const noexcept;
   // The tokens of a prompt, the special one after it left out, where one is.
   std::size_t prompt_tokens(std::string_view prompt, std::optional<truncation> const& cut) const;
   // Of the types in the template.
-  std::int32_t largest_type_id() const noexcept { return largest_type_id_; }
+  std::int32_t largest_type_id() const noexcept { return largest_type_of(parts_.post_template); }
+  std::int32_t largest_pair_type_id() const noexcept { return largest_type_of(parts_.pair_template); }
   std::size_t special_tokens() const noexcept { return parts_.post_template.size() - 1; }
+  std::size_t special_tokens_of_pairs() const noexcept { return parts_.pair_template.size() - 2; }
 
  private:
   struct scratch;
@@ -131,6 +149,8 @@ class tokenizer {
   void append_content(std::string_view text, std::size_t enough, std::vector<std::int32_t>& ids) const;
   bool append_cut(std::string_view text, std::size_t room, side where, std::vector<std::int32_t>& ids) const;
   std::size_t room_for_text(std::optional<truncation> const& cut) const;
+  static std::int32_t largest_id_of(std::vector<template_part> const& parts) noexcept;
+  static std::int32_t largest_type_of(std::vector<template_part> const& parts) noexcept;
 
   tokenizer_parts parts_;
   added_token_matcher raw_tokens_;
@@ -138,7 +158,6 @@ class tokenizer {
   std::optional<bert_normalization> fused_;  // where split_at_once() does the same as split_by_steps()
   std::unique_ptr<scratch_pool<scratch>> scratch_;
   std::int32_t largest_id_ = 0;
-  std::int32_t largest_type_id_ = 0;
 };
 
 // Rows to one width, as `how` says.

@@ -94,6 +94,14 @@ bert_normalization normalization_of(tokenizer_settings const& settings) {
 
 }  // namespace
 
+std::vector<template_part> bert_pair(template_part const& begin, template_part const& end) {
+  return {begin, {}, end, {std::nullopt, 1, true}, {end.id, 1}};
+}
+
+std::vector<template_part> roberta_pair(template_part const& begin, template_part const& end) {
+  return {begin, {}, end, end, {std::nullopt, 0, true}, end};
+}
+
 wordpiece make_wordpiece(std::vector<wordpiece::entry> vocabulary, wordpiece_options const& options,
                          std::string const& file) {
   try {
@@ -215,16 +223,21 @@ tokenizer make_by_class(token_model model, tokenizer_settings const& given,
   added.add_all(settings, listed_tokens(settings, listed));
   std::string const& before = settings.classification->content;
   std::string const& after = settings.separator->content;
-  std::vector<template_part> around = {{required_id(added.find(before), before, file), 0},
-                                       {},
-                                       {required_id(added.find(after), after, file), 0}};
+  template_part const begin = {required_id(added.find(before), before, file), 0};
+  template_part const end = {required_id(added.find(after), after, file), 0};
+  bool const bert = settings.kind == tokenizer_kind::bert;
   auto special = special_ids(added, settings);
   auto tokens = std::move(added).take();
-  bool const bert = settings.kind == tokenizer_kind::bert;
   return tokenizer({bert ? normalizer(normalization_of(settings)) : normalizer(),
                     pre_tokenizer({bert ? pre_tokenizer::step::bert : pre_tokenizer::step::byte_level}),
-                    !bert && settings.add_prefix_space.value_or(false), std::move(model), std::move(tokens),
-                    std::move(around), std::move(special), std::nullopt, std::nullopt});
+                    !bert && settings.add_prefix_space.value_or(false),
+                    std::move(model),
+                    std::move(tokens),
+                    {begin, {}, end},
+                    bert ? bert_pair(begin, end) : roberta_pair(begin, end),
+                    std::move(special),
+                    std::nullopt,
+                    std::nullopt});
 }
 
 }  // namespace yonder::kernels

@@ -18,6 +18,10 @@ wordpiece make_wordpiece(std::vector<wordpiece::entry> vocabulary, wordpiece_opt
 byte_level::bpe make_bpe(std::vector<wordpiece::entry> vocabulary,
                          std::vector<byte_level::bpe::merge_rule> const& merges, std::string const& file);
 
+// What stands round two texts, of the token before them and the one behind each.
+std::vector<template_part> bert_pair(template_part const& begin, template_part const& end);
+std::vector<template_part> roberta_pair(template_part const& begin, template_part const& end);
+
 // Of BertTokenizer.
 wordpiece_options options_of(tokenizer_settings const& settings);
 

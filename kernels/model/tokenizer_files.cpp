@@ -207,6 +207,13 @@ tokenizer_kind choose_kind(std::filesystem::path const& folder, tokenizer_settin
   return std::filesystem::exists(folder / "vocab.txt") ? tokenizer_kind::bert : tokenizer_kind::roberta;
 }
 
+// Of BertTokenizer's classes DistilBERT's alone gives none; only pairs of texts show it.
+bool class_gives_type_ids(tokenizer_settings const& settings, model_kind const& model) {
+  auto const by_model = model.model_type == "distilbert" ? "DistilBertTokenizer" : "";
+  auto const name = settings.tokenizer_class.value_or(model.tokenizer_class.value_or(by_model));
+  return settings.kind == tokenizer_kind::bert && !name.starts_with("DistilBertTokenizer");
+}
+
 // BERT's positions count padding on the left: a text's numbers would depend on the texts beside it.
 void check_padding_side(side where, std::string const& model_type, std::string const& file,
                         std::string const& key) {
@@ -286,7 +293,8 @@ loaded_tokenizer load_tokenizer(std::filesystem::path const& folder) {
   tokenizer tokens = load_tokens(folder, settings, name);
   auto const& cut = tokens.cut();
   side const cut_side = settings.truncation_side.value_or(cut ? cut->cut : side::right);
-  loaded_tokenizer loaded{std::move(tokens), settings.max_length, cut_side, settings.gives_type_ids, name};
+  bool const types = settings.gives_type_ids.value_or(class_gives_type_ids(settings, model));
+  loaded_tokenizer loaded{std::move(tokens), settings.max_length, cut_side, types, name};
   check_padding(loaded, settings, folder, model.model_type);
   return loaded;
 }

@@ -155,19 +155,23 @@ void append_special(json_view const& part, json_view const& specials, std::vecto
   }
 }
 
-std::vector<template_part> parse_template(json_view const& value) {
+// `count` texts, A and then B.
+std::vector<template_part> parse_template(json_view const& value, char const* key, std::size_t count) {
   std::vector<template_part> parts;
-  std::size_t texts = 0;
-  for (json const& entry : array(value, "single")) {
-    json_view const part = element(entry, value, "single");
+  std::size_t texts[2] = {0, 0};
+  for (json const& entry : array(value, key)) {
+    json_view const part = element(entry, value, key);
     if (!part.lacks("SpecialToken")) {
       append_special(part.object("SpecialToken"), value.object("special_tokens"), parts);
-    } else {
-      parts.push_back({std::nullopt, token_id(part.object("Sequence"), "type_id")});
-      ++texts;
+      continue;
     }
+    json_view const text = part.object("Sequence");
+    bool const second = count == 2 && text.string("id") == "B";
+    parts.push_back({std::nullopt, token_id(text, "type_id"), second});
+    ++texts[second ? 1 : 0];
   }
-  if (texts != 1) value.malformed("single", "one Sequence");
+  if (texts[0] != 1 || texts[1] != count - 1)
+    value.malformed(key, count == 1 ? "one Sequence" : "two Sequences, A and B");
   return parts;
 }
 
@@ -180,19 +184,31 @@ template_part parse_bert_special(json_view const& value, char const* key) {
   return {pair[1].get<std::int32_t>(), 0};
 }
 
+// What stands round a text, and round two.
+struct templates {
+  std::vector<template_part> single = {{}};
+  std::vector<template_part> pair = {{}, {std::nullopt, 1, true}};
+};
+
+templates parse_bert_processing(json_view const& value, bool bert) {
+  auto const begin = parse_bert_special(value, "cls");
+  auto const end = parse_bert_special(value, "sep");
+  return {{begin, {}, end}, bert ? bert_pair(begin, end) : roberta_pair(begin, end)};
+}
+
 // A Sequence of ByteLevel, which adds no token, and one of the others.
-std::vector<template_part> parse_post_processor(json_view const& root) {
-  template_part const text = {};
-  std::vector<template_part> parts = {text};
+templates parse_post_processor(json_view const& root) {
+  templates parts;
   if (root.lacks("post_processor")) return parts;
   for_each_step(root.object("post_processor"), "post_processor.", "processors",
                 [&](std::string const& type, json_view const& value) {
                   if (type == "ByteLevel") return;
-                  if (parts.size() != 1) value.unsupported("type", "one processor that adds tokens");
+                  if (parts.single.size() != 1) value.unsupported("type", "one processor that adds tokens");
                   if (type == "TemplateProcessing") {
-                    parts = parse_template(value);
+                    parts.single = parse_template(value, "single", 1);
+                    if (!value.lacks("pair")) parts.pair = parse_template(value, "pair", 2);
                   } else if (type == "BertProcessing" || type == "RobertaProcessing") {
-                    parts = {parse_bert_special(value, "cls"), text, parse_bert_special(value, "sep")};
+                    parts = parse_bert_processing(value, type == "BertProcessing");
                   } else {
                     value.unsupported("type",
                                       "TemplateProcessing, BertProcessing, RobertaProcessing or ByteLevel");
@@ -270,9 +286,10 @@ tokenizer parse_as_written(json_view const& root, tokenizer_settings const& sett
   added.add_all(settings, settings.added);
   auto special = special_ids(added, settings);
   auto tokens = std::move(added).take();
+  auto around = parse_post_processor(root);
   return tokenizer({parse_normalizer(root), std::move(split), prefix_space, std::move(model),
-                    std::move(tokens), parse_post_processor(root), std::move(special), std::nullopt,
-                    std::nullopt});
+                    std::move(tokens), std::move(around.single), std::move(around.pair), std::move(special),
+                    std::nullopt, std::nullopt});
 }
 
 }  // namespace

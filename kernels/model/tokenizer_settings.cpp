@@ -122,8 +122,8 @@ std::optional<side> read_side(json_view const& root, char const* key) {
   return parse_side(root, key);
 }
 
-bool read_gives_type_ids(json_view const& root) {
-  if (root.lacks("model_input_names")) return false;
+std::optional<bool> read_gives_type_ids(json_view const& root) {
+  if (root.lacks("model_input_names")) return std::nullopt;
   json const& names = root.raw()["model_input_names"];
   auto const has = [&](char const* name) { return std::ranges::find(names, json(name)) != names.end(); };
   if (!names.is_array() || !has("input_ids")) root.malformed("model_input_names", "input_ids and others");

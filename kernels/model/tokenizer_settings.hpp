@@ -34,7 +34,7 @@ struct tokenizer_settings {
   std::optional<std::size_t> max_length = std::nullopt;
   std::optional<side> truncation_side = std::nullopt;
   std::optional<side> padding_side = std::nullopt;
-  bool gives_type_ids = false;  // of the template; else all are 0
+  std::optional<bool> gives_type_ids = std::nullopt;  // of the template; else all are 0. Nothing: by class
   // Special tokens by their roles, without ids; one without content is explicitly none.
   std::optional<added_token> beginning = std::nullopt;
   std::optional<added_token> end = std::nullopt;

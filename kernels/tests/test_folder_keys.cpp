@@ -18,8 +18,10 @@
 #include "model/json.hpp"
 #include "model/keys.hpp"
 #include "yonder/ml/errors.hpp"
+#include "yonder/ml/reranker.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
 #include "yonder/ml/text_classifier.hpp"
+#include "yonder/ml/zero_shot_classifier.hpp"
 
 namespace {
 
@@ -110,10 +112,36 @@ struct outcome {
   std::vector<std::string> labels;
 };
 
+// Of the labels of tools/peer.py, in their order.
+std::vector<float> zero_shot(ml::zero_shot_classifier const& model, std::string const& text,
+                             bool multi_label) {
+  std::vector<std::string> const labels{"good", "about a movie", "slow and sad"};
+  std::vector<float> scores(labels.size());
+  for (auto const& found : model(text, labels, {.multi_label = multi_label})) {
+    auto const place = std::ranges::find(labels, found.label) - labels.begin();
+    scores[static_cast<std::size_t>(place)] = found.score;
+  }
+  return scores;
+}
+
 outcome run(json const& variant, json const& edits, std::vector<std::string> const& texts) {
   edited_folder const folder(variant, edits);
   std::vector<std::string_view> const views(texts.begin(), texts.end());
   ml::text_options const options{.threads = 1};
+  if (variant.value("task", "classify") == "rerank") {
+    std::vector<ml::text_pair> pairs;
+    for (std::size_t i = 0; i < texts.size(); ++i) pairs.push_back({texts[i], texts[(i + 1) % texts.size()]});
+    return {ml::reranker(folder.path(), options).scores(pairs), {}, {}};
+  }
+  if (variant.value("task", "classify") == "zero-shot") {
+    ml::zero_shot_classifier const model(folder.path(), options);
+    outcome result;
+    for (auto const& text : texts) {
+      result.values.push_back(zero_shot(model, text, false));
+      result.scores.push_back(zero_shot(model, text, true));
+    }
+    return result;
+  }
   if (variant.value("task", "classify") == "embed") {
     ml::sentence_encoder const model(folder.path(), options);
     outcome result{model(std::span(views)), {}, {}};

@@ -2,10 +2,12 @@
 //
 // Goldens: tools/make_goldens.py.
 #include <doctest/doctest.h>
+#include <stdlib.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <numeric>
 #include <span>
@@ -16,8 +18,10 @@
 #include "model/sentence_folder.hpp"
 #include "model/tokenizer.hpp"
 #include "yonder/ml/errors.hpp"
+#include "yonder/ml/reranker.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
 #include "yonder/ml/text_classifier.hpp"
+#include "yonder/ml/zero_shot_classifier.hpp"
 
 namespace {
 
@@ -58,6 +62,20 @@ struct golden {
   json value;
   std::vector<std::string> texts;
   std::vector<std::string_view> views;
+};
+
+// A golden model that a test changes.
+struct scratch_folder {
+  explicit scratch_folder(char const* name) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "yonder-kernels-XXXXXX").string();
+    path = ::mkdtemp(pattern.data());
+    std::filesystem::copy(golden_folder(name), path, std::filesystem::copy_options::recursive);
+  }
+  ~scratch_folder() { std::filesystem::remove_all(path); }
+  scratch_folder(scratch_folder const&) = delete;
+  scratch_folder& operator=(scratch_folder const&) = delete;
+
+  std::filesystem::path path;
 };
 
 constexpr char const* classifiers[] = {"bert-classifier", "distilbert-classifier", "legacy-bert",
@@ -133,6 +151,68 @@ TEST_CASE("a text's tokens may be made apart from what is computed of them, and 
   CHECK(encoder(encoder.tokenize(other.texts)) == encoder(std::span<std::string const>(other.texts)));
   CHECK(encoder(encoder.tokenize(texts))[1].empty());
   CHECK_THROWS_WITH_AS(encoder(tokens), doctest::Contains("made by another model"), std::invalid_argument);
+}
+
+TEST_CASE("a reranker puts the best documents first, and one of several labels has no one score") {
+  yonder::ml::reranker const model(golden_folder("legacy-bert"));
+  std::vector<std::string> const documents{"bad movie", "good job", "slow slow", "good job"};
+  auto const ranked = model.rank("good", documents);
+  REQUIRE(ranked.size() == 4);
+  for (auto const& each : ranked) CHECK(each.score == model("good", documents[each.index]));
+  CHECK(std::ranges::is_sorted(ranked, [](auto const& a, auto const& b) { return a.score > b.score; }));
+  auto const place = [&](std::size_t index) {
+    return std::ranges::find(ranked, index, &yonder::ml::ranked_text::index) - ranked.begin();
+  };
+  CHECK(place(3) == place(1) + 1);  // equal, and so in their order
+  auto const best = model.rank("good", documents, 2);
+  CHECK(best == std::vector(ranked.begin(), ranked.begin() + 2));
+  CHECK(model.rank("good", {}).empty());
+  CHECK(model.scores({}).empty());
+  CHECK_THROWS_AS(model("good", "\xff"), yonder::ml::invalid_utf8);
+  std::vector<yonder::ml::text_pair> many(1500, {"good", "bad movie"});  // more than are tokenized at once
+  many.back().second = "good job";
+  auto const scores = model.scores(many);
+  REQUIRE(scores.size() == many.size());
+  CHECK(scores[1400].front() == model("good", "bad movie"));
+  CHECK(scores.back().front() == model("good", "good job"));
+
+  yonder::ml::reranker const three(golden_folder("bert-classifier"));
+  CHECK(three.scores(std::vector<yonder::ml::text_pair>{{"good", "bad"}}).front().size() == 3);
+  CHECK_THROWS_WITH_AS(three("good", "bad"), doctest::Contains("has 3 labels"), std::logic_error);
+  CHECK_THROWS_AS(three.rank("good", {}), std::logic_error);
+
+  yonder::ml::reranker const strict(golden_folder("legacy-bert"), {.max_tokens = 6, .truncate = false});
+  CHECK_NOTHROW(strict("good", "bad"));
+  CHECK_THROWS_AS(strict("good job", "bad movie"), yonder::ml::text_too_long);
+  yonder::ml::reranker const narrow(golden_folder("legacy-bert"), {.max_tokens = 4});
+  CHECK_THROWS_WITH_AS(narrow("good", "bad"), doctest::Contains("no room for two texts"),
+                       std::invalid_argument);
+}
+
+TEST_CASE("a zero-shot classifier asks for one place for the label, and a model that knows entailment") {
+  CHECK_THROWS_WITH_AS(yonder::ml::zero_shot_classifier(golden_folder("bert-classifier")),
+                       doctest::Contains("0 labels that begin with"), yonder::ml::unsupported_model);
+  scratch_folder const folder("bert-classifier");
+  auto config = read_json(folder.path / "config.json");
+  config["label2id"] = {{"contradiction", 0}, {"neutral", 1}, {"entailment", 2}};
+  std::ofstream(folder.path / "config.json") << config;
+  yonder::ml::zero_shot_classifier const model(folder.path);
+  std::vector<std::string> const labels{"good", "bad", "good"};
+  auto const found = model("good job", labels, {.hypothesis_template = "it was {}!"});
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].score >= found[1].score);
+  CHECK(found[1].score >= found[2].score);
+  CHECK(std::abs(found[0].score + found[1].score + found[2].score - 1) < 1e-6F);
+  CHECK(found != model("good job", labels));
+  auto const alone = model("good job", std::vector<std::string>{"bad"});
+  CHECK(alone == model("good job", std::vector<std::string>{"bad"}, {.multi_label = true}));
+  CHECK(model("good job", {}).empty());
+  for (char const* wrong : {"no place", "{} and {}", "{} {x}", "{0}"})
+    CHECK_THROWS_AS(model("good", labels, {.hypothesis_template = wrong}), std::invalid_argument);
+  std::string hypothesis;
+  for (int i = 0; i < 60; ++i) hypothesis += "good ";
+  CHECK_THROWS_AS(model("good", labels, {.hypothesis_template = hypothesis + "{}"}),
+                  yonder::ml::text_too_long);
 }
 
 TEST_CASE("every instruction set is as exact as the bound asks") {

@@ -17,13 +17,14 @@ GOLDENS = pathlib.Path(__file__).resolve().parent.parent / "tests" / "goldens"
 TEXTS = ["good job", "Not Bad! Über naïve", "中文 <new> [MASK] great <mask> was",
          "this movie is terrible, would never recommend it to anyone or any job, not at all unlike a fast fun film"]
 
-BERT, DISTILBERT, ROBERTA = "bert-classifier", "distilbert-classifier", "roberta-classifier"
+BERT, DISTILBERT, ROBERTA, LEGACY = "bert-classifier", "distilbert-classifier", "roberta-classifier", "legacy-bert"
 SENTENCE = "sentence-encoder"
 C, T, S, J = "config.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"
 SB, ST, P, M = "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling/config.json", "modules.json"
 ANY_SB, POOL, DENSE, NORM = "sentence_*_config.json", "Pooling config.json", "Dense config.json", "Normalize config.json"
 
-NAMES = {ANY_SB: SB, POOL: P, DENSE: "2_Dense/config.json", NORM: "2_Normalize/config.json"}
+CROSS_SB, CROSS_ST = ANY_SB + " of a CrossEncoder", ST + " of a CrossEncoder"
+NAMES = {ANY_SB: SB, CROSS_SB: SB, CROSS_ST: ST, POOL: P, DENSE: "2_Dense/config.json", NORM: "2_Normalize/config.json"}
 
 FAST = {T: {"tokenizer_class": "PreTrainedTokenizerFast"}}
 
@@ -83,12 +84,12 @@ def write(folder, base, edits, copies=()):
 VARIANTS = []
 
 
-def add(base, file, keys, edits, expect="values", same=False, texts=None, copies=(), against=None, named=None):
+def add(base, file, keys, edits, expect="values", same=False, texts=None, copies=(), against=None, named=None, task=None):
     keys = [keys] if isinstance(keys, str) else keys
     VARIANTS.append({"base": base, "keys": [[file, key] for key in keys], "edits": edits, "expect": expect, "same": same,
                      "texts": texts or TEXTS, "copies": [list(each) for each in copies], "against": against or {},
                      "named": named or [NAMES.get(file, file), keys[0].split(".")[-1]],
-                     "task": "embed" if base == SENTENCE else "classify"})
+                     "task": task or ("embed" if base == SENTENCE else "classify")})
 
 
 # config.json
@@ -406,3 +407,75 @@ add(DISTILBERT, "vocab.txt", "", {"vocab.txt": "\ufeff" + LINES}, same=True)
 add(BERT, "vocab.txt", "", {"vocab.txt": LINES}, same=True)
 add(BERT, C, "", {C: (GOLDENS / BERT / C).read_text().replace('"layer_norm_eps"', '"hidden_size": 24, "layer_norm_eps"')}, "refused",
     named=[C, "hidden_size"])
+
+# Pairs of texts: a CrossEncoder.
+def rerank(base, file, keys, edits, expect="values", **more):
+    add(base, file, keys, edits, expect, task="rerank", **more)
+
+
+IDENTITY, SIGMOID = "torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid"
+LONG = ["good " * 30 + "job", "bad film", "this movie is terrible, would never recommend it to anyone or any job " * 2, "a slow film " * 12]
+for base in (BERT, DISTILBERT, ROBERTA, LEGACY):
+    rerank(base, C, "architectures", {C: {"some_other_key": 1}}, same=True)
+    rerank(base, T, "model_max_length", {T: {"model_max_length": 15}}, texts=LONG, against={T: {"model_max_length": 24}})
+    rerank(base, T, "truncation_side", {T: {"truncation_side": "left"}}, texts=LONG)
+PADS = join(FAST, {T: {"pad_token": "[PAD]"}})
+rerank(BERT, J, "post_processor.pair", PADS)  # without token_type_ids among the names of the inputs
+rerank(BERT, J, "post_processor.pair", join(PADS, ALL_NAMES, {J: {"post_processor": {"pair": [
+    {"SpecialToken": {"id": "[CLS]", "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+    {"Sequence": {"id": "A", "type_id": 1}}]}}}))
+rerank(BERT, J, "post_processor.pair", join(PADS, {J: {"post_processor": {"pair": [{"Sequence": {"id": "A", "type_id": 0}}]}}}), "refused")
+rerank(BERT, J, "post_processor.type", join(BERT_PROCESSING, PADS, ALL_NAMES), against=PADS)
+rerank(BERT, J, "post_processor", join(PADS, ALL_NAMES, {J: {"post_processor": None}}), against=PADS)
+rerank(ROBERTA, J, "post_processor.type", join(FAST, {J: {}, T: {"pad_token": "<pad>"}}), against={J: {}})
+rerank(BERT, C, "type_vocab_size", {C: {"type_vocab_size": 1}}, "error")
+rerank(BERT, C, "problem_type", {C: {"problem_type": "multi_label_classification"}}, same=True)
+rerank(LEGACY, C, "sentence_transformers", {C: {"sentence_transformers": {"activation_fn": IDENTITY, "version": "4.1.0"}}})
+rerank(LEGACY, C, "sbert_ce_default_activation_function", {C: {"sbert_ce_default_activation_function": IDENTITY}})
+rerank(LEGACY, C, "sbert_ce_default_activation_function",
+       {C: {"sbert_ce_default_activation_function": IDENTITY, "sentence_transformers": {"activation_fn": SIGMOID}}}, same=True)
+rerank(LEGACY, C, "sbert_ce_default_activation_function", {C: {"sbert_ce_default_activation_function": "own.Activation"}}, same=True)
+rerank(LEGACY, C, "sbert_ce_default_activation_function", {C: {"sbert_ce_default_activation_function": "torch.nn.modules.activation.Tanh"}},
+       "refused")
+rerank(BERT, C, "sbert_ce_default_activation_function", {C: {"sbert_ce_default_activation_function": SIGMOID}})
+CROSS = {M: [{**TRANSFORMER, "type": "sentence_transformers.base.modules.transformer.Transformer"}],
+         SB: {"transformer_task": "sequence-classification", "module_output_name": "scores",
+              "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}}},
+         ST: {"model_type": "CrossEncoder", "activation_fn": SIGMOID, "prompts": {}, "default_prompt_name": None}}
+rerank(LEGACY, CROSS_ST, "model_type", CROSS, same=True)
+rerank(LEGACY, CROSS_ST, "model_type", join(CROSS, {ST: {"model_type": "SentenceTransformer", "activation_fn": IDENTITY}, SB: {"max_seq_length": 7}}),
+       same=True)
+rerank(LEGACY, CROSS_ST, ["model_type", "activation_fn"], join(CROSS, {ST: {"activation_fn": IDENTITY}}))
+rerank(LEGACY, CROSS_ST, "activation_fn", join(CROSS, {ST: {"activation_fn": None}, C: {"sbert_ce_default_activation_function": IDENTITY}}))
+rerank(LEGACY, CROSS_ST, "activation_fn", join(CROSS, {ST: {"activation_fn": "torch.nn.modules.activation.ReLU"}}), "refused")
+rerank(LEGACY, CROSS_ST, "default_prompt_name", join(CROSS, {ST: {"default_prompt_name": "q", "prompts": {"q": "good: "}}}), "refused")
+rerank(LEGACY, CROSS_ST, "default_prompt_name", join(CROSS, {ST: {"default_prompt_name": "q", "prompts": {"q": ""}}}), same=True)
+rerank(LEGACY, M, "type", join(CROSS, {M: CROSS[M] + [POOLING]}), "refused", named=[M, "2 modules"])
+rerank(LEGACY, CROSS_SB, "max_seq_length", join(CROSS, {SB: {"max_seq_length": 12}}), texts=LONG)
+rerank(LEGACY, CROSS_SB, "do_lower_case", join(CROSS, {T: {"do_lower_case": False}, SB: {"do_lower_case": True}}),
+       against=join(CROSS, {T: {"do_lower_case": False}}))
+for key, value in (("transformer_task", "feature-extraction"), ("modality_config", {"text": {"method": "forward", "method_output_name": "pooler_output"}}),
+                   ("module_output_name", "other"), ("processing_kwargs", {"text": {"max_length": 5}}), ("tokenizer_name_or_path", "x"),
+                   ("novelty", 1)):
+    rerank(LEGACY, CROSS_SB, "*" if key == "novelty" else key, join(CROSS, {SB: {key: value}}), "refused", named=[SB, key])
+for key in ("model_args", "model_kwargs", "tokenizer_args", "processor_kwargs", "config_args", "config_kwargs"):
+    rerank(LEGACY, CROSS_SB, key, join(CROSS, {SB: {key: {"novelty": 1}}}), "refused", named=[SB, "novelty"])
+
+# Natural language inference, for labels that are chosen later.
+NLI = {C: {"id2label": {"0": "contradiction", "1": "neutral", "2": "entailment"},
+           "label2id": {"negative": None, "positive": None, "contradiction": 0, "neutral": 1, "entailment": 2}}}
+FIRST = {C: {"id2label": {"0": "ENTAILMENT", "1": "neutral", "2": "contradiction"},
+             "label2id": {"negative": None, "positive": None, "contradiction": 2, "neutral": 1, "ENTAILMENT": 0}}}
+
+
+def zero_shot(base, file, keys, edits, expect="values", **more):
+    add(base, file, keys, edits, expect, task="zero-shot", **more)
+
+
+zero_shot(BERT, C, "label2id", FIRST, against=NLI)
+zero_shot(BERT, C, "label2id", join(NLI, {C: {"label2id": {"entailment": 1, "neutral": 2}}}), against=NLI)
+zero_shot(BERT, C, "label2id", join(NLI, {C: {"label2id": {"entailment": None, "yes": 2}}}), "refused")
+zero_shot(BERT, C, "label2id", join(NLI, {C: {"label2id": {"entailed": 1}}}), "refused")
+zero_shot(BERT, T, "model_max_length", join(NLI, {T: {"model_max_length": 22}}), texts=LONG, against=NLI)
+zero_shot(BERT, T, "truncation_side", join(NLI, {T: {"truncation_side": "left", "model_max_length": 22}}), texts=LONG, against=NLI)
+zero_shot(ROBERTA, C, "label2id", NLI, against=FIRST)

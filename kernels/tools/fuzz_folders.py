@@ -160,7 +160,7 @@ class Fuzzer:
         kind = self.choose("bert", "distilbert", "roberta", "legacy", "sentence", "sentence")
         edits = {}
         fresh = self.random.random() < 0.5
-        task = "embed" if kind == "sentence" else "classify"
+        task = "embed" if kind == "sentence" else self.choose("classify", "rerank", "zero-shot")
         if fresh:
             self.folder.mkdir(parents=True)
             family = self.choose("bert", "distilbert", "roberta") if kind in ("legacy", "sentence") else kind
@@ -195,7 +195,44 @@ class Fuzzer:
             edits["vocab.txt"] = "instead of tokenizer.json"
         if task == "embed" and self.random.random() < 0.2:
             self.move_transformer()
+        if task == "zero-shot":
+            edits["entailment"] = self.name_entailment()
+        if task == "rerank" and self.random.random() < 0.5:
+            edits["CrossEncoder"] = self.save_cross_encoder()
         return task, edits
+
+    def name_entailment(self):
+        """One of the labels, wherever it stands."""
+        path = self.folder / C
+        config = json.loads(path.read_text())
+        count = len(config.get("id2label") or range(config.get("num_labels", 2)))
+        names = [f"other {i}" for i in range(count)]
+        names[self.random.randrange(count)] = self.choose("entailment", "ENTAILMENT", "Entails")
+        config["id2label"] = {str(i): name for i, name in enumerate(names)}
+        config["label2id"] = {name: i for i, name in enumerate(names)}
+        path.write_text(json.dumps(config))
+        return names
+
+    def save_cross_encoder(self):
+        """What sentence-transformers writes beside a model."""
+        activation = self.choose(None, "torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid", "own.Activation")
+        if self.random.random() < 0.5:  # before 5.4
+            path = self.folder / C
+            key = {"sbert_ce_default_activation_function": activation} if self.random.random() < 0.5 else {
+                "sentence_transformers": {"activation_fn": activation, "version": "4.1.0"}}
+            path.write_text(json.dumps({**json.loads(path.read_text()), **key}))
+            return key
+        settings = {"transformer_task": "sequence-classification", "module_output_name": "scores",
+                    "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}}}
+        if self.random.random() < 0.5:
+            settings["max_seq_length"] = self.choose(8, 14, 20, 100)
+        if self.random.random() < 0.3:
+            settings["do_lower_case"] = True
+        (self.folder / SB).write_text(json.dumps(settings))
+        (self.folder / ST).write_text(json.dumps({"model_type": "CrossEncoder", "activation_fn": activation, "prompts": {"q": "good "},
+                                                  "default_prompt_name": self.choose(None, None, None, "q")}))
+        (self.folder / "modules.json").write_text(json.dumps(variants.CROSS[variants.M]))
+        return [activation, settings]
 
     def vocabulary(self):
         for name in (J, "vocab.json", "vocab.txt"):
@@ -269,8 +306,10 @@ def main():
             fuzzer = Fuzzer(given.seed * 1_000_000 + number, folder)
             task, edits = fuzzer.make()
             texts = [random_text(fuzzer.random) for _ in range(4)]
+            if task == "zero-shot":
+                texts = [text or "a" for text in texts]  # the pipeline takes no empty one
             theirs = peer.run(task, folder, texts, batch=fuzzer.random.random() < 0.5)
-            runner.stdin.write(json.dumps({"folder": str(folder), "task": task, "texts": texts}) + "\n")
+            runner.stdin.write(json.dumps({"folder": str(folder), "task": task, "texts": texts, "labels": peer.LABELS}) + "\n")
             runner.stdin.flush()
             ours = json.loads(runner.stdout.readline())
             if "error" in ours or "error" in theirs:

@@ -51,7 +51,7 @@ def main():
         folder = pathlib.Path(temporary) / "model"
 
         def run(base, edits, variant):
-            key = json.dumps([base, edits, variant["texts"], variant["copies"]])
+            key = json.dumps([base, edits, variant["texts"], variant["copies"], variant["task"]])
             if key not in seen:
                 folder_variants.write(folder, base, edits, variant["copies"])
                 seen[key] = peer.run(variant["task"], folder, variant["texts"])

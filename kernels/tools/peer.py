@@ -12,7 +12,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
 import transformers
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 
 warnings.filterwarnings("ignore")
 transformers.logging.set_verbosity_error()
@@ -52,10 +52,52 @@ def embed(folder, texts, batch=False):
     return {"values": [row.tolist() for row in rows]}
 
 
+LABELS = ["good", "about a movie", "slow and sad"]  # of zero_shot()
+
+
+def pairs_of(texts):
+    """Each text with the one after it."""
+    return [(text, texts[(i + 1) % len(texts)]) for i, text in enumerate(texts)]
+
+
+def rerank(folder, texts, batch=False):
+    """What a CrossEncoder predicts for pairs: a row of one score, or of one for each label."""
+    model = CrossEncoder(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32})
+    if not model.model.config.architectures[0].endswith("ForSequenceClassification"):
+        raise ValueError("no head for sequences")
+    # Cut at the tokenizer's length, or at the model's positions where that says nothing.
+    config = model.model.config
+    most = config.max_position_embeddings - (config.pad_token_id + 1 if "roberta" in config.model_type else 0)
+    model.max_seq_length = min(model.max_seq_length or most, most)
+    groups = [pairs_of(texts)] if batch else [[pair] for pair in pairs_of(texts)]
+    rows = [row for group in groups for row in model.predict(group, batch_size=len(group), convert_to_tensor=True)]
+    return {"values": [row.reshape(-1).tolist() for row in rows]}
+
+
+def zero_shot(folder, texts, batch=False):
+    """The scores of LABELS in their order for each text: shared by them, and of each by itself."""
+    pipeline = transformers.pipeline("zero-shot-classification", model=folder, device="cpu", dtype=torch.float32)
+    if pipeline.entailment_id < 0:
+        raise ValueError("no label begins with entail")
+    config = pipeline.model.config
+    most = config.max_position_embeddings - (config.pad_token_id + 1 if "roberta" in config.model_type else 0)
+    pipeline.tokenizer.model_max_length = min(pipeline.tokenizer.model_max_length, most)
+
+    def scores(text, multi_label):
+        found = pipeline(text, candidate_labels=LABELS, multi_label=multi_label)
+        by_label = dict(zip(found["labels"], found["scores"]))
+        return [by_label[label] for label in LABELS]
+
+    return {"values": [scores(text, False) for text in texts], "scores": [scores(text, True) for text in texts]}
+
+
+TASKS = {"classify": classify, "embed": embed, "rerank": rerank, "zero-shot": zero_shot}
+
+
 def run(task, folder, texts, batch=False):
     """A dictionary with "values", or with "error"."""
     try:
-        return (embed if task == "embed" else classify)(str(folder), texts, batch)
+        return TASKS[task](str(folder), texts, batch)
     except BaseException as error:  # whatever they refuse a folder with: a panic of Rust is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace yonder::ml {
+
+// Two texts that a model reads together: a query and a document, say.
+struct text_pair {
+  std::string first;
+  std::string second;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(first, second);
+  }
+
+  friend bool operator==(text_pair const&, text_pair const&) = default;
+};
+
+}  // namespace yonder::ml
