@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "model/cross_encoder_folder.hpp"
 #include "model/sentence_folder.hpp"
 #include "yonder/ml/errors.hpp"
 
@@ -14,8 +15,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char const* files[] = {"modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
-                                 "config_sentence_transformers.json", "2_Dense/config.json"};
+constexpr char const* files[] = {"modules.json",
+                                 "1_Pooling/config.json",
+                                 "sentence_bert_config.json",
+                                 "config_sentence_transformers.json",
+                                 "2_Dense/config.json",
+                                 "config.json"};
 
 void check_inside(fs::path const& path) {
   for (auto const& part : path.lexically_relative("model")) {
@@ -44,6 +49,10 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     auto const result = yonder::kernels::read_sentence_folder("model", read);
     if (result.pooling.empty() || result.truncated_width == 0) __builtin_trap();
     check_inside(result.encoder);
+  } catch (yonder::ml::model_error const&) {
+  }
+  try {
+    check_inside(yonder::kernels::read_cross_encoder_folder("model", read).model.encoder);
   } catch (yonder::ml::model_error const&) {
   }
   return 0;

@@ -22,6 +22,15 @@ void use(tokenizer const& tokens) {
       }
     } catch (std::invalid_argument const&) {  // a truncation that leaves no room
     }
+    std::vector<std::int32_t> ids;
+    std::vector<std::int32_t> types;
+    try {
+      tokens.append({text, "foo bar"}, {.max_length = 12}, pair_truncation::longest_first, ids, types);
+    } catch (std::invalid_argument const&) {  // many special tokens
+    }
+    if (ids.size() != types.size()) __builtin_trap();
+    for (auto const id : ids)
+      if (id < 0 || id > tokens.largest_id()) __builtin_trap();
   }
 }
 
