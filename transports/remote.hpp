@@ -43,7 +43,7 @@ class listener : public endpoint {
 // know.
 class remote_transport {
  public:
-  // Both throw setup_error.
+  // Both throw setup_error, or std::system_error where the system refuses what they need.
   virtual std::unique_ptr<listener> listen(poller& ready, listen_options const& options) const = 0;
 
   // Returns at once and connects, again and again, while it is pumped: `connected` comes when the other end

@@ -674,6 +674,18 @@ void client::shutdown(time_point now, std::string_view why, outputs& out) {
   s.close(errc::disconnected, std::string(why), out);
 }
 
+void client::abandon(void (*ended)(void* of, std::uint64_t cookie), void* of) noexcept {
+  auto& s = *state_;
+  s.closed_code = errc::disconnected;
+  s.hub.end();
+  for (auto* const list : {&s.given, &s.waiting})
+    while (!list->empty()) {
+      auto& call = list->front();
+      for (std::uint32_t i = 0; i < call.count; ++i) ended(of, call.cookie_of(i));
+      s.forget(call);
+    }
+}
+
 void client::tick(time_point now, outputs& out) {
   auto& s = *state_;
   if (s.hub.over()) return;

@@ -108,6 +108,9 @@ class client {
   // Ends every call as disconnected, of which it is told `why`, and says bye. Again, where it threw: what is
   // left.
   void shutdown(time_point now, std::string_view why, outputs& out);
+  // Where shutdown() gets no memory: forgets every call that is left. `ended` is told the cookie of each, and
+  // must not throw.
+  void abandon(void (*ended)(void* of, std::uint64_t cookie), void* of) noexcept;
 
   void tick(time_point now, outputs& out);
   time_point next_deadline() const;  // when tick() is due; never: no time will change anything

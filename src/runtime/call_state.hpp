@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <list>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -54,19 +55,20 @@ struct call_failure {
   std::unique_ptr<core::failure> told;
 };
 
-// Of a call whose end there was no memory to tell of.
+// Of a call whose end there was no memory to tell of; of one whose runtime could not go on, likewise.
 call_failure* failure_without_memory() noexcept;
+call_failure* failure_of_broken_runtime() noexcept;
 
 struct failure_deleter {
   void operator()(call_failure* failure) const noexcept {
-    if (failure != failure_without_memory()) delete failure;
+    if (failure != failure_without_memory() && failure != failure_of_broken_runtime()) delete failure;
   }
 };
 
 // What few calls have.
 struct call_extras {
-  std::vector<resumption> resumptions;  // whoever waits without a thread
-  std::vector<buffer> buffers;          // of the value
+  std::list<resumption> resumptions;  // whoever waits without a thread
+  std::vector<buffer> buffers;        // of the value
   std::unique_ptr<call_stream> stream;
   std::unique_ptr<call_composition> composed;  // until it has ended
 };

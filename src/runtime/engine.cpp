@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
-#include <thread>
 #include <utility>
 
 #include "src/core/metadata.hpp"
@@ -44,11 +42,11 @@ call_failure* engine::take_value(call_state& call, core::frame& message) noexcep
 }
 
 // What a call ends with, however little memory is left.
-call_failure* engine::failure_of(core::failure& told) noexcept try {
+call_failure* engine::failure_of(core::failure& told) const noexcept try {
   auto details = runtime_detail::details_of(told);
   return new call_failure{std::move(details), std::make_unique<core::failure>(std::move(told))};
 } catch (std::bad_alloc const&) {
-  return failure_without_memory();
+  return is_broken() ? failure_of_broken_runtime() : failure_without_memory();
 }
 
 call_failure* failure_without_memory() noexcept {
@@ -58,8 +56,15 @@ call_failure* failure_without_memory() noexcept {
   return &shared;
 }
 
+call_failure* failure_of_broken_runtime() noexcept {
+  static call_failure shared{
+      {.code = errc::disconnected, .message = "the runtime cannot go on: there was no memory"}, nullptr};
+  return &shared;
+}
+
 engine::engine(engine_config config) : config_(std::move(config)), client_(config_.client) {
   failure_without_memory();  // made as long as there is some
+  failure_of_broken_runtime();
   if (config_.hub) hub_.emplace(*config_.hub, now());
   if (config_.own_thread) return;
   hook_ = std::make_unique<platform::loop_hook>(poller_->descriptor());
@@ -163,65 +168,13 @@ void engine::cancel(call_state& call) {
   wake_leader_if_needed();
 }
 
-// --- coroutines
-
-bool engine::resume_when_done(call_state& call, resumption const& next) {
-  if (!next.at_once) executor_.start();
-  lock held(mutex_);
-  if (call.done.load(std::memory_order_relaxed)) return false;
-  if (!call.extras) call.extras = std::make_unique<call_extras>();
-  call.extras->resumptions.push_back(next);
-  lead_.await(1);
-  housekeeper_wakes_.notify_one();
-  return true;
-}
-
-// Whether it was still to be resumed: it is not any more.
-bool engine::forget_resumption(call_state& call, resumption const& gone) {
-  lock held(mutex_);
-  auto const waited = call.extras ? std::erase(call.extras->resumptions, gone) : 0;
-  lead_.no_longer_await(waited);
-  return std::erase(resumptions_, gone) + waited != 0;
-}
-
-// The coroutines that waited for it go on by the executor, which is called on a thread that drives nothing.
-void engine::continue_later(call_state& call) {
-  auto const resumptions = std::exchange(call.extras->resumptions, {});
-  lead_.no_longer_await(resumptions.size());
-  for (auto const& due : resumptions) {
-    if (due.at_once) {
-      due.resume(due.argument);
-      continue;
-    }
-    resumptions_.push_back(due);
-    if (hook_) hook_->wake_at(0);
-    executor_.post([self = shared_from_this()] {
-      if (self->config_.executor)
-        self->config_.executor(continuation(self));
-      else
-        self->resume_one();
-    });
-  }
-}
-
-void engine::resume_one() {
-  resumption next{};
-  {
-    lock const held(mutex_);
-    if (resumptions_.empty()) return;  // its coroutine was destroyed meanwhile
-    next = resumptions_.front();
-    resumptions_.pop_front();
-  }
-  next.resume(next.argument);
-}
-
 void engine::complete(core::out::completed& completed) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
   auto* const call = reinterpret_cast<call_state*>(completed.cookie);
   // A core that was interrupted while it told of a pack tells of all of it again.
   if (call->done.load(std::memory_order_relaxed)) return;
   if (std::exchange(call->borrows, false)) detach(*call);
-  if (call->composed() != nullptr && !completed.result.ok() &&
+  if (call->composed() != nullptr && !is_broken() && !completed.result.ok() &&
       completed.result.error().code == errc::argument_gone) {
     call->composed()->gone = true;
     park(*call);
@@ -233,7 +186,7 @@ void engine::complete(core::out::completed& completed) {
 }
 
 // With this failure, or, where that is null, with the value that it has.
-void engine::set_ended(call_state& call, call_failure* failure) {
+void engine::set_ended(call_state& call, call_failure* failure) noexcept {
   std::shared_ptr<call_pack> keep;
   if (--call.pack->undone == 0) keep = std::move(call.pack->in_flight);
   --in_flight_;
@@ -323,39 +276,8 @@ void engine::attempt_ended(core::attempt_key const& attempt) noexcept {
 }
 
 void engine::lead(lock& held, std::int64_t until) {
-  if (gives_up_)
-    go_on_giving_up(held);
-  else
-    survive(held, [&] { turn(held, until); });
+  survive(held, [&] { turn(held, until); });
   lead_.yield();
-}
-
-// Every call ends, so that nobody waits for ever.
-void engine::give_up(char const* what) noexcept {
-  lead_.end();
-  if (!is_broken()) std::strncpy(broken_by_, what[0] != 0 ? what : "an exception", sizeof broken_by_ - 1);
-  end_calls();
-}
-
-void engine::end_calls() noexcept try {
-  gives_up_ = true;
-  auto const why = why_broken();
-  close_pack();
-  end_parked(errc::disconnected, why);
-  client_.shutdown(now(), why, client_due_.items());
-  client_due_.work_off([this](core::output& output) {
-    if (auto* const completed = std::get_if<core::out::completed>(&output)) complete(*completed);
-  });
-  gives_up_ = false;
-} catch (std::exception const&) {  // those that are left are ended by whoever leads next, or ends the runtime
-}
-
-void engine::go_on_giving_up(lock& held) {
-  end_calls();
-  if (!gives_up_) return;
-  held.unlock();
-  std::this_thread::sleep_for(std::chrono::nanoseconds(core::millisecond));
-  held.lock();
 }
 
 // Takes no memory: a thread that waits must be counted as one, and leave as one.
@@ -418,6 +340,7 @@ void engine::take_what_came() {
   send_due_pack();
   carry_out();
   flush();
+  post_resumptions();
 }
 
 // What has become due meanwhile is looked at before the next sleep, which it ends.
@@ -427,7 +350,8 @@ void engine::tick() {
 }
 
 std::int64_t engine::next_deadline() const {
-  return std::min({client_.next_deadline(), hub_ ? hub_->next_deadline() : core::never, pack_due()});
+  auto const again = unposted_ != 0 ? time_ + core::millisecond : core::never;
+  return std::min({client_.next_deadline(), hub_ ? hub_->next_deadline() : core::never, pack_due(), again});
 }
 
 void engine::flush() {
@@ -459,9 +383,8 @@ void engine::housekeep() {
   lock held(mutex_);
   for (;;) {
     trim_heap_if_due(held);
-    while (gives_up_) go_on_giving_up(held);
     auto const next = lead_.housekeep();
-    if (next.what == chore::end) return;
+    if (next.what == chore::end) return resume_here(held);
     if (next.what == chore::pause) {
       housekeeper_wakes_.wait_for(
           held,
@@ -675,41 +598,7 @@ void engine::end(core::peer_id peer) {
   if (auto* const end_point = endpoint(source_of(peer))) end_point->close(transport_peer(peer));
 }
 
-// --- the end
-
-void engine::stop() {
-  if (!is_ours()) return;
-  {
-    lock held(mutex_);
-    lead_.end();
-    time_ = now();
-    survive(held, [&] {
-      close_pack();
-      endurance_.once([&] {
-        constexpr auto why = "this runtime ended before the call did";
-        end_parked(errc::disconnected, why);
-        client_.shutdown(time_, why, client_due_.items());
-        if (hub_) hub_->shutdown(time_, hub_due_.items());
-      });
-      carry_out();
-      flush();
-    });
-    while (gives_up_) go_on_giving_up(held);
-    poller_->ring();
-    if (hook_) hook_->wake_at(0);
-    housekeeper_wakes_.notify_all();
-    wake_followers();
-    nobody_inside_.wait(held, [&] { return lead_.deserted(); });
-  }
-  if (housekeeper_.joinable()) housekeeper_.join();
-  if (observer_.joinable()) observer_.join();
-  executor_.stop();
-  lock held(mutex_);
-  if (pool_) pool_->stop();
-  pool_.reset();
-  listener_.reset();
-  uplink_.reset();
-}
+// --- what is asked about it
 
 std::vector<std::string> engine::addresses() {
   lock held(mutex_);
@@ -722,12 +611,3 @@ std::size_t engine::worker_count() {
 }
 
 }  // namespace yonder::detail
-
-namespace yonder {
-
-void continuation::operator()() const {
-  if (!owner_) detail::throw_moved_from("continuation");
-  if (owner_->is_ours()) owner_->resume_one();
-}
-
-}  // namespace yonder

@@ -4,8 +4,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -191,9 +191,11 @@ class engine : public std::enable_shared_from_this<engine> {
     endurance_.survive(held, step, [this](char const* what) { give_up(what); });
   }
   void give_up(char const* what) noexcept;
-  void end_calls() noexcept;
-  void go_on_giving_up(lock& held);
-  void continue_later(call_state& call);
+  void end_calls();
+  void end_calls_without_memory() noexcept;
+  void continue_later(call_state& call) noexcept;
+  void post_resumptions() noexcept;
+  void resume_here(lock& held);
 
   void take_events();
   void take_pool_events();
@@ -215,9 +217,9 @@ class engine : public std::enable_shared_from_this<engine> {
   void kill(core::out::kill_worker const& doomed);
   void end(core::peer_id peer);
   void complete(core::out::completed& completed);
-  void set_ended(call_state& call, call_failure* failure);
+  void set_ended(call_state& call, call_failure* failure) noexcept;
   static call_failure* take_value(call_state& call, core::frame& message) noexcept;
-  static call_failure* failure_of(core::failure& told) noexcept;
+  call_failure* failure_of(core::failure& told) const noexcept;
   bool send_composed(call_state& call);
   void park(call_state& call) noexcept;
   bool unpark(call_state& call) noexcept;
@@ -265,10 +267,10 @@ class engine : public std::enable_shared_from_this<engine> {
   runtime_detail::endurance endurance_;
   core::intrusive_list<follower, engine> followers_;  // each on the stack of a thread that waits
   char broken_by_[256] = "";                          // why nothing is driven any more; empty: it is
-  bool gives_up_ = false;                             // and has not ended all calls yet, for want of memory
 
-  call_state* parked_ = nullptr;        // composed, and wait for outcomes that come here; a list
-  std::deque<resumption> resumptions_;  // due
+  call_state* parked_ = nullptr;       // composed, and wait for outcomes that come here; a list
+  std::list<resumption> resumptions_;  // due
+  std::size_t unposted_ = 0;  // of them, for which the executor was not asked yet: there was no memory
   runtime_detail::executor_thread executor_{"yonder-resume"};
   std::condition_variable housekeeper_wakes_;
   std::unique_ptr<platform::loop_hook> hook_;  // of the program's loop; null: there is a housekeeper

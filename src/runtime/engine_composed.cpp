@@ -133,7 +133,7 @@ void engine::send_parked() {
           link = &next;
       } catch (std::bad_alloc const&) {
         *link = next;
-        set_ended(call, failure_without_memory());
+        set_ended(call, is_broken() ? failure_of_broken_runtime() : failure_without_memory());
         again = true;
       }
     }
@@ -155,7 +155,7 @@ void engine::end_unparked(call_state& call, errc code, std::string const& why) {
   try {
     complete_parked(call, code, why);
   } catch (std::bad_alloc const&) {
-    set_ended(call, failure_without_memory());
+    set_ended(call, is_broken() ? failure_of_broken_runtime() : failure_without_memory());
   }
 }
 

@@ -12,7 +12,6 @@ bool engine::drive() {
   auto const self = shared_from_this();  // what goes on here may end the runtime
   {
     lock held(mutex_);
-    if (gives_up_) go_on_giving_up(held);
     trim_heap_if_due(held);
     if (lead_.drive()) {
       survive(held, [&] {
@@ -28,8 +27,7 @@ bool engine::drive() {
   }
   executor_.run_due();
   lock const held(mutex_);
-  if (gives_up_) hook_->wake_at(0);
-  return gives_up_ || !lead_.ending();
+  return !lead_.ending();
 }
 
 // The lead stays with the loop, unless somebody waits for it.

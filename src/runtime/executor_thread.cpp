@@ -22,16 +22,6 @@ void complain(char const* what) {
   [[maybe_unused]] auto const written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
-void run(std::function<void()> const& work) {
-  try {
-    work();
-  } catch (std::exception const& error) {
-    complain(error.what());
-  } catch (...) {
-    complain("an exception of no std type");
-  }
-}
-
 }  // namespace
 
 struct executor_thread::state {
@@ -43,6 +33,16 @@ struct executor_thread::state {
   bool by_hand = false;
   bool stopping = false;
 };
+
+void executor_thread::run(std::function<void()> const& work) {
+  try {
+    work();
+  } catch (std::exception const& error) {
+    complain(error.what());
+  } catch (...) {
+    complain("an exception of no std type");
+  }
+}
 
 executor_thread::executor_thread(char const* name) : name_(name), shared_(std::make_shared<state>()) {}
 

@@ -25,6 +25,9 @@ class executor_thread {
   // Nothing runs any more after stop(). What `work` throws costs a line on stderr.
   void post(std::function<void()> work);
 
+  // Here, as the thread would.
+  static void run(std::function<void()> const& work);
+
   // Runs what was posted, then ends the thread and waits for it, unless it is the caller's own.
   void stop() noexcept;
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <iterator>
 #include <mutex>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -95,6 +96,7 @@ std::vector<detail::task_entry const*> sorted_tasks() {
 std::string name_in(std::type_info const& symbol) {
   constexpr std::string_view wrapper = "symbol_of<&";
   auto name = detail::demangled(symbol);
+  if (name == symbol.name()) throw std::bad_alloc();  // nothing else is in the way of a symbol's words
   if (auto const begin = name.find(wrapper); begin != name.npos)
     name = name.substr(begin + wrapper.size(), name.size() - begin - wrapper.size() - 1);
   if (name.starts_with('(')) name.erase(0, 1);

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -111,6 +112,9 @@ auto set_up(Make make) {
         {.code = errc::unsatisfiable,
          .message = std::string("the system refuses what a runtime needs (") + error.what() +
                     "); give this process more threads (ulimit -u) or descriptors (ulimit -n)"});
+  } catch (std::bad_alloc const&) {
+    detail::throw_error({.code = errc::unsatisfiable,
+                         .message = "there is no memory for a runtime; give this process more (ulimit -v)"});
   }
 }
 
@@ -461,26 +465,27 @@ class awaited_endings {
 }  // namespace runtime_detail
 
 runtime::runtime(int, char**, runtime_options const& wanted, detail::linked_libraries libraries) {
-  auto const options = runtime_detail::within_reach(wanted);
-  runtime_detail::check_registry();
-  platform::hold_standard_descriptors();  // closed since the start
-  runtime_detail::serve_if_worker(options, libraries.remote);
-  if (!options.hub.empty() && !options.bind.empty())
-    runtime_detail::reject(
-        "runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
-  if (auto const& how = runtime_detail::how_started();
-      how.kind == runtime_detail::start_kind::http_server && options.is_current)
-    runtime_detail::serve_http(how, options, libraries);
-  engine_ = runtime_detail::set_up([&] { return runtime_detail::make_engine(options, libraries.remote); });
-  if (!options.http.address.empty()) {
+  using namespace runtime_detail;
+  set_up([&] {
+    auto const options = within_reach(wanted);
+    check_registry();
+    platform::hold_standard_descriptors();  // closed since the start
+    serve_if_worker(options, libraries.remote);
+    if (!options.hub.empty() && !options.bind.empty())
+      reject("runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
+    if (auto const& how = how_started(); how.kind == start_kind::http_server && options.is_current)
+      serve_http(how, options, libraries);
+    engine_ = make_engine(options, libraries.remote);
     try {
-      gateway_ = runtime_detail::open_gateway(engine_, options.http, options, libraries.gateway);
+      if (!options.http.address.empty())
+        gateway_ = open_gateway(engine_, options.http, options, libraries.gateway);
+      if (options.is_current) detail::add_standing_engine(engine_);
     } catch (...) {
+      gateway_.reset();
       engine_->stop();
       throw;
     }
-  }
-  if (options.is_current) detail::add_standing_engine(engine_);
+  });
 }
 
 runtime::~runtime() {

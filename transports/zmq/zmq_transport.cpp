@@ -2,10 +2,13 @@
 #include <sys/eventfd.h>
 
 #include <array>
+#include <future>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "src/platform/system_call.hpp"
+#include "src/platform/thread.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/remote.hpp"
 #include "transports/setup_error.hpp"
@@ -25,21 +28,37 @@ void require_descriptors() {
   }
 }
 
-// What the system does not give: descriptors, memory.
-template <class Make>
-auto set_up(Make make) {
-  auto const refuse = [](char const* why) {
-    throw setup_error(errc::bad_configuration, std::string("ZeroMQ cannot be set up: ") + why);
+// Nor where there is no thread for it: one that does its work, and one that tidies up.
+void require_threads() {
+  std::array<std::thread, 2> held;
+  std::promise<void> asked;
+  auto const answer = asked.get_future().share();
+  auto const let_go = [&] {
+    asked.set_value();
+    for (auto& one : held)
+      if (one.joinable()) one.join();
   };
   try {
-    require_descriptors();
+    for (auto& one : held) one = platform::start_thread("yonder-probe", [answer] { answer.wait(); });
+  } catch (std::system_error const& error) {
+    let_go();
+    throw std::system_error(
+        error.code(), "too few threads, or too little memory for them, are left (ulimit -u, ulimit -v)");
+  }
+  let_go();
+}
+
+// What the system does not give is said as it says it: std::system_error.
+template <class Make>
+auto set_up(Make make) {
+  require_descriptors();
+  require_threads();
+  try {
     return make();
   } catch (zmq::error_t const& error) {
-    refuse(error.what());
-  } catch (std::system_error const& error) {
-    refuse(error.what());
+    throw std::system_error(error.num(), std::generic_category(),
+                            std::string("ZeroMQ cannot be set up (") + error.what() + ")");
   }
-  return decltype(make())();
 }
 
 class zmq_remote_transport final : public remote_transport {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <pthread.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -35,13 +37,7 @@ class YONDER_API spare_blocks {
   }
   static void give(void* block) noexcept {
     auto& mine = of_thread();
-    if (mine.count < mine.room) [[likely]] {
-      mine.blocks[mine.count++] = block;
-      return;
-    }
-    thread_local owner const of_blocks(mine);
-    static_cast<void>(of_blocks);
-    if (mine.count < mine.room)
+    if (mine.count < mine.room || mine.begins()) [[likely]]
       mine.blocks[mine.count++] = block;
     else
       std::free(block);
@@ -50,22 +46,38 @@ class YONDER_API spare_blocks {
  private:
   static constexpr unsigned most = keeps_spare_blocks ? 32 : 0;
 
-  // Of a thread, for as long as it runs any code: it has no destructor.
+  // Of a thread, for as long as it runs any code: it has no destructor. It keeps blocks from the first one
+  // that is given, where the system promises to say when the thread ends, until then. (An object with a
+  // destructor would say it, too; but where there is no memory to note that it has one, the C library ends
+  // the program.)
   struct list {
     unsigned count = 0;
     unsigned room = 0;
+    bool asked = false;
     void* blocks[32] = {};
-  };
-  // From the first block that is given until the thread's objects end; what ends later keeps none.
-  struct owner {
-    explicit owner(list& of) noexcept : kept(of) { kept.room = most; }
-    ~owner() {
-      kept.room = 0;
-      while (kept.count != 0) std::free(kept.blocks[--kept.count]);
+
+    bool begins() noexcept {
+      if (most == 0 || asked) return false;
+      static thread_end const end;
+      asked = true;
+      room = end.known && ::pthread_setspecific(end.key, this) == 0 ? most : 0;
+      return room != 0;
     }
-    owner(owner const&) = delete;
-    owner& operator=(owner const&) = delete;
-    list& kept;
+    static void release(void* of) {
+      auto& self = *static_cast<list*>(of);
+      self.room = 0;
+      while (self.count != 0) std::free(self.blocks[--self.count]);
+    }
+  };
+  struct thread_end {
+    thread_end() noexcept : known(::pthread_key_create(&key, &list::release) == 0) {}
+    ~thread_end() {
+      if (known) ::pthread_key_delete(key);
+    }
+    thread_end(thread_end const&) = delete;
+    thread_end& operator=(thread_end const&) = delete;
+    pthread_key_t key{};
+    bool known;
   };
   static list& of_thread() {
     thread_local constinit list mine;

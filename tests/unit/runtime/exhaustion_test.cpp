@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -31,8 +32,15 @@ namespace {
 
 // Of this thread: how many allocations are granted before one is refused; negative: all are.
 thread_local long granted = -1;
+// And before all are.
+thread_local bool for_good = false;
 
-bool is_refused() noexcept { return granted >= 0 && granted-- == 0; }
+bool is_refused() noexcept {
+  if (granted < 0) return false;
+  if (granted > 0) return --granted < 0;
+  if (!for_good) granted = -1;
+  return true;
+}
 
 }  // namespace
 
@@ -41,6 +49,10 @@ bool is_refused() noexcept { return granted >= 0 && granted-- == 0; }
 extern "C" void* __libc_malloc(std::size_t size);
 extern "C" void* __libc_realloc(void* memory, std::size_t size);
 extern "C" void* malloc(std::size_t size) { return is_refused() ? nullptr : __libc_malloc(size); }
+extern "C" void* __libc_calloc(std::size_t count, std::size_t size);
+extern "C" void* calloc(std::size_t count, std::size_t size) {
+  return is_refused() ? nullptr : __libc_calloc(count, size);
+}
 extern "C" void* realloc(void* memory, std::size_t size) {
   return is_refused() ? nullptr : __libc_realloc(memory, size);
 }
@@ -164,7 +176,7 @@ TEST_CASE("whichever allocation is refused, every call that was taken ends") {
     tried.attempt([&] { tried.engine->send_now(); });
     tried.attempt([&] { tried.engine->drive(); });
     if (!tried.calls.empty()) tried.attempt([&] { tried.engine->cancel(*tried.calls.front()); });
-    whole = granted >= 0;
+    whole = granted > 0;
     tried.engine->stop();
     granted = -1;
     INFO("allocation " << which);
@@ -198,6 +210,16 @@ TEST_CASE("so it is for calls that wait here for the outcomes of others") {
     for (auto const& call : tried.calls) CHECK((call->done && call->failure != nullptr));
     REQUIRE(which < 2'000);
   }
+}
+
+TEST_CASE("a thread that gives memory back for the first time takes none for it") {
+  std::thread([] {
+    auto bytes = core::byte_buffer::copy_of(std::as_bytes(std::span("some")));
+    granted = 0;
+    for_good = true;
+    bytes = {};
+    granted = -1;
+  }).join();
 }
 
 // --- transports
@@ -234,7 +256,7 @@ class starving {
     while (!attempt(step)) {
     }
   }
-  bool was_refused_nothing() const { return left_ >= 0; }
+  bool was_refused_nothing() const { return left_ > 0; }
 
  private:
   long left_;
@@ -368,7 +390,8 @@ TEST_CASE(
     CAPTURE(which);
     starving memory(which);
     auto const poller = platform::make_poller();
-    runtime_detail::process_pool pool(*poller, {.limits = {}, .command = {"sh", "-c", "echo last words; exit 3"}});
+    runtime_detail::process_pool pool(*poller,
+                                      {.limits = {}, .command = {"sh", "-c", "echo last words; exit 3"}});
     pool.start({.start = 7});
     std::vector<runtime_detail::pool_event> happened;
     std::vector<event> frames;
@@ -385,6 +408,24 @@ TEST_CASE(
     CHECK(frames.empty());
     if (memory.was_refused_nothing()) break;
     REQUIRE(which < 200);
+  }
+}
+
+TEST_CASE("whichever allocation the start of a runtime is refused, that is an error of ours, or it stands") {
+  for (long which = 0;; ++which) {
+    CAPTURE(which);
+    auto code = errc::unsatisfiable;
+    runtime_options const options{.max = 1, .in_process = true, .is_current = false};
+    granted = which;
+    try {
+      runtime const here(options);
+      if (std::exchange(granted, -1) > 0) break;
+    } catch (error const& refused) {
+      code = refused.code();
+    }
+    granted = -1;
+    CHECK(code == errc::unsatisfiable);
+    REQUIRE(which < 500);
   }
 }
 
@@ -438,33 +479,41 @@ detail::call_ref call_of(detail::engine& engine) {
 
 }  // namespace
 
-TEST_CASE(
-    "a runtime that cannot go on ends every call and says why, whichever allocation is refused meanwhile") {
-  for (long which = 0;; ++which) {
-    CAPTURE(which);
-    auto made = std::make_unique<broken_hub>();
-    auto& hub = *made;
-    auto const engine = engine_of(std::move(made), false);
-    engine->drive();
-    std::vector<detail::call_ref> calls;
-    for (int i = 0; i < 5; ++i) calls.push_back(call_of(*engine));
-    hub.granted_then = which;
-    hub.breaks = true;
-    engine->drive();
-    bool const whole = std::exchange(granted, -1) >= 0;
-    for (int turn = 0; engine->drive(); ++turn) REQUIRE(turn < 10);
-    for (auto const& call : calls) {
-      REQUIRE((call->done && call->failure != nullptr));
-      if (call->failure.get() == detail::failure_without_memory()) continue;
-      CHECK(call->failure->details.code == errc::disconnected);
-      CHECK(call->failure->details.message.find("the hub is out of its mind") != std::string::npos);
+TEST_CASE("a runtime that cannot go on ends every call, and says why where there is memory for it") {
+  for (bool const none_comes_back : {false, true}) {
+    CAPTURE(none_comes_back);
+    for (long which = 0;; ++which) {
+      CAPTURE(which);
+      auto made = std::make_unique<broken_hub>();
+      auto& hub = *made;
+      auto const engine = engine_of(std::move(made), false);
+      engine->drive();
+      std::vector<detail::call_ref> calls;
+      for (int i = 0; i < 5; ++i) calls.push_back(call_of(*engine));
+      int resumed = 0;
+      auto const resume = [](void* count) { ++*static_cast<int*>(count); };
+      REQUIRE(detail::resume_when_done(*calls.back(), resume, &resumed));
+      hub.granted_then = which;
+      hub.breaks = true;
+      for_good = none_comes_back;
+      engine->drive();
+      bool const whole = std::exchange(granted, -1) > 0;
+      for_good = false;
+      for (auto const& call : calls) {
+        REQUIRE((call->done && call->failure != nullptr));
+        CHECK(call->failure->details.code == errc::disconnected);
+        auto const& why = call->failure->details.message;
+        if (call->failure.get() != detail::failure_of_broken_runtime())
+          CHECK(why.find("the hub is out of its mind") != std::string::npos);
+      }
+      auto const late = call_of(*engine);
+      REQUIRE(late->failure != nullptr);
+      CHECK(late->failure->details.message.find("the hub is out of its mind") != std::string::npos);
+      engine->stop();
+      CHECK(resumed == 1);
+      if (whole) break;
+      REQUIRE(which < 200);
     }
-    auto const late = call_of(*engine);
-    REQUIRE(late->failure != nullptr);
-    CHECK(late->failure->details.message.find("the hub is out of its mind") != std::string::npos);
-    engine->stop();
-    if (whole) break;
-    REQUIRE(which < 200);
   }
 }
 

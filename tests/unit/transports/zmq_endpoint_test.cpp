@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <functional>
 #include <zmq.hpp>
 
@@ -287,6 +290,38 @@ TEST_CASE("owned buffers are sent without a copy, and let go once they are sent"
   hub.w.next(*hub.server, kind::connected);
   hub.w.next(*hub.server, kind::received);
   hub.w.run_until([&] { return owner.use_count() == 1; });
+}
+
+// Threads are refused as where `ulimit -u` or `ulimit -v` is too low. ThreadSanitizer and AddressSanitizer
+// map more than any limit.
+TEST_CASE("where there is no thread for libzmq, which would end the program, that is said" *
+          doctest::skip(YONDER_IS_SANITIZED)) {
+  world w;
+  temporary_folder const folder;
+  constexpr std::size_t large = std::size_t{64} << 20;
+  pthread_attr_t before;
+  pthread_attr_t wanted;
+  REQUIRE(::pthread_getattr_default_np(&before) == 0);
+  REQUIRE(::pthread_getattr_default_np(&wanted) == 0);
+  ::pthread_attr_setstacksize(&wanted, large);  // none that is kept for another thread fits
+  REQUIRE(::pthread_setattr_default_np(&wanted) == 0);
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_AS, &limit) == 0);
+  rlimit const little{pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) + large + large / 2,
+                      limit.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_AS, &little) == 0);
+  std::string said;
+  try {
+    transport::zmq_transport().listen(
+        w.poller, {.addresses = {"ipc://" + (folder.path() / "hub").string()}, .keys = {}, .bounds = {}});
+  } catch (std::system_error const& refused) {
+    said = refused.what();
+  }
+  ::setrlimit(RLIMIT_AS, &limit);
+  ::pthread_setattr_default_np(&before);
+  CHECK(said.find("too few threads") == 0);
 }
 
 TEST_CASE("close() of the client ends its connection for good, after what it had sent") {

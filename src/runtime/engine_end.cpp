@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How an engine ends: because its runtime does, or because it cannot go on.
+#include <cstring>
+#include <utility>
+
+#include "src/platform/process.hpp"
+#include "src/runtime/engine.hpp"
+
+namespace yonder::detail {
+
+using platform::now;
+
+// Every call ends, so that nobody waits for ever. Nothing is sent any more.
+void engine::give_up(char const* what) noexcept {
+  lead_.end();
+  if (!is_broken()) std::strncpy(broken_by_, what[0] != 0 ? what : "an exception", sizeof broken_by_ - 1);
+  outbox_ = {};
+  try {
+    end_calls();
+  } catch (std::exception const&) {
+    end_calls_without_memory();
+  }
+}
+
+void engine::end_calls() {
+  auto const why = why_broken();
+  close_pack();
+  end_parked(errc::disconnected, why);
+  client_.shutdown(now(), why, client_due_.items());
+  client_due_.work_off([this](core::output& output) {
+    if (auto* const completed = std::get_if<core::out::completed>(&output)) complete(*completed);
+  });
+}
+
+// What it calls takes none either: nothing waits to be sent, and nothing for arguments.
+void engine::end_calls_without_memory() noexcept {
+  auto* parked = std::exchange(parked_, nullptr);
+  client_due_.work_off([this](core::output& output) {
+    if (auto* const completed = std::get_if<core::out::completed>(&output)) complete(*completed);
+  });
+  auto const end = [](void* self, std::uint64_t cookie) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
+    auto& call = *reinterpret_cast<call_state*>(cookie);
+    if (call.done.load(std::memory_order_relaxed)) return;
+    auto& of = *static_cast<engine*>(self);
+    if (std::exchange(call.borrows, false)) of.detach(call);
+    of.set_ended(call, failure_of_broken_runtime());
+  };
+  while (parked != nullptr) {
+    auto* const next = parked->composed()->next_parked;
+    end(this, reinterpret_cast<std::uint64_t>(parked));
+    parked = next;
+  }
+  if (auto const pack = std::exchange(pack_, nullptr))
+    for (auto const& item : pack_spec_.items) end(this, item.cookie);
+  client_.abandon(end, this);
+}
+
+void engine::stop() {
+  if (!is_ours()) return;
+  {
+    lock held(mutex_);
+    lead_.end();
+    time_ = now();
+    survive(held, [&] {
+      close_pack();
+      endurance_.once([&] {
+        constexpr auto why = "this runtime ended before the call did";
+        end_parked(errc::disconnected, why);
+        client_.shutdown(time_, why, client_due_.items());
+        if (hub_) hub_->shutdown(time_, hub_due_.items());
+      });
+      carry_out();
+      flush();
+    });
+    poller_->ring();
+    if (hook_) hook_->wake_at(0);
+    housekeeper_wakes_.notify_all();
+    wake_followers();
+    nobody_inside_.wait(held, [&] { return lead_.deserted(); });
+  }
+  if (housekeeper_.joinable()) housekeeper_.join();
+  if (observer_.joinable()) observer_.join();
+  executor_.stop();
+  lock held(mutex_);
+  resume_here(held);
+  if (pool_) pool_->stop();
+  pool_.reset();
+  listener_.reset();
+  uplink_.reset();
+}
+
+}  // namespace yonder::detail
