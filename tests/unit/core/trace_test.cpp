@@ -46,7 +46,7 @@ TEST_CASE("a call without a trace begins one, which has its id") {
 }
 
 TEST_CASE("the trace of a call is read from its metadata; what is none is not there") {
-  yonder::detail::byte_buffer body;
+  yonder::detail::byte_buffer whole;
   write_call(whole, "f", {.retries = 1}, given);
   CHECK(read_traceparent(whole.bytes()) == given);
   yonder::detail::byte_buffer bad;
