@@ -52,6 +52,23 @@ TEST_CASE("an encoder on workers gives the vectors that it gives here") {
   CHECK(found == here(std::span<std::string const>(all)));
 }
 
+TEST_CASE("a reranker on workers scores pairs of all callers as it does here, and a bad pair fails alone") {
+  auto const score = ml::rerank.on(ml::reranker_service(GOLDENS "/legacy-bert"));
+  ml::reranker const here(GOLDENS "/legacy-bert");
+  std::vector<ml::text_pair> const pairs{{"good", "good job"}, {"good", "bad \xff"}, {"good", "bad movie"}};
+  std::vector<yonder::call<float>> calls;
+  for (auto const& pair : pairs) calls.push_back(score.spawn(pair));
+  CHECK(calls[0].get() == here("good", "good job"));
+  CHECK_THROWS_AS(calls[1].get(), ml::invalid_utf8);
+  CHECK(calls[2].get() == here("good", "bad movie"));
+  auto const together = ml::hosted_reranker(GOLDENS "/legacy-bert", {}).score(pairs);
+  REQUIRE(together.size() == 3);
+  CHECK(*together[0] == here("good", "good job"));
+  CHECK_FALSE(together[1].has_value());
+  CHECK(*together[2] == here("good", "bad movie"));
+  CHECK_THROWS_AS(ml::rerank.on(ml::reranker_service(DEMO_MODEL)).remote({"a", "b"}), std::logic_error);
+}
+
 TEST_CASE("a bad text fails alone, with what it throws here") {
   auto const strict =
       ml::classify.on(ml::classifier_service(DEMO_MODEL, {.max_tokens = 6, .truncate = false}));

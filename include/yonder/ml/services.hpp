@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -17,6 +18,7 @@
 #include "yonder/exception.hpp"
 #include "yonder/expected.hpp"
 #include "yonder/ml/errors.hpp"
+#include "yonder/ml/reranker.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
 #include "yonder/ml/text_classifier.hpp"
 #include "yonder/service.hpp"
@@ -117,8 +119,17 @@ class model_service {
 };
 
 // While a batch computes another one is in the worker's hands already: the others may collect for as long.
+inline std::uint64_t estimate_tokens_of_pair(text_pair const& pair) noexcept {
+  return std::min<std::uint64_t>(estimate_tokens(pair.first) + estimate_tokens(pair.second), 512);
+}
+
 inline constexpr batch_options<std::string> by_tokens{
     .max_size = 256, .max_wait = std::chrono::hours(1), .max_weight = 2048, .weight = estimate_tokens};
+
+inline constexpr batch_options<text_pair> pairs_by_tokens{.max_size = 256,
+                                                          .max_wait = std::chrono::milliseconds(5),
+                                                          .max_weight = 2048,
+                                                          .weight = estimate_tokens_of_pair};
 
 }  // namespace detail
 
@@ -174,6 +185,49 @@ class hosted_encoder {
   detail::hosted_model<sentence_encoder> host_;
 };
 
+// What a worker of reranker_service holds.
+class hosted_reranker {
+ public:
+  hosted_reranker(std::string const& folder, text_options const& options) : model_(folder, options) {}
+
+  // A score for each pair of query and document, or its own error. Throws std::logic_error where the model
+  // has several labels.
+  std::vector<expected<float, std::exception_ptr>> score(std::span<text_pair const> pairs) const {
+    std::vector<expected<float, std::exception_ptr>> outcomes;
+    outcomes.reserve(pairs.size());
+    try {
+      if (model_.labels().size() == 1) {
+        for (auto const& row : run(pairs)) outcomes.emplace_back(row.front());
+        return outcomes;
+      }
+    } catch (text_error const&) {  // of one of them
+    } catch (inconsistent_model const&) {
+    }
+    for (auto const& pair : pairs) outcomes.push_back(score_alone(pair));
+    return outcomes;
+  }
+  std::string placement() const { return model_.placement(); }  // as reranker says it
+  bool healthy() const noexcept { return healthy_; }            // as hosted_classifier's
+
+ private:
+  std::vector<std::vector<float>> run(std::span<text_pair const> pairs) const try {
+    return model_.scores(pairs);
+  } catch (gpu_unusable const&) {
+    healthy_ = false;
+    throw;
+  }
+  expected<float, std::exception_ptr> score_alone(text_pair const& pair) const try {
+    return model_(pair.first, pair.second);
+  } catch (text_error const&) {
+    return unexpected(std::current_exception());
+  } catch (inconsistent_model const&) {
+    return unexpected(std::current_exception());
+  }
+
+  reranker model_;
+  mutable std::atomic<bool> healthy_{true};
+};
+
 // Text classifiers on workers: each loads its model once, and answers the texts of all callers in batches of
 // about 2,048 tokens; an idle one takes a text at once.
 //
@@ -195,6 +249,11 @@ inline constexpr batched<&hosted_classifier::scores, "yonder::ml::classify_all">
 inline constexpr detail::model_service<hosted_encoder, "yonder::ml::encoder_service"> encoder_service;
 // Text → vector<float>.
 inline constexpr batched<&hosted_encoder::encode, "yonder::ml::encode"> encode{detail::by_tokens};
+
+// Rerankers on workers, likewise.
+inline constexpr detail::model_service<hosted_reranker, "yonder::ml::reranker_service"> reranker_service;
+// text_pair of query and document → float.
+inline constexpr batched<&hosted_reranker::score, "yonder::ml::rerank"> rerank{detail::pairs_by_tokens};
 
 // What a model throws comes back as itself.
 inline constexpr exception<model_error> model_error_travels;
