@@ -181,6 +181,7 @@ inline int crash(std::string const& how) {
   if (how == "abort") std::abort();
   if (how == "kill") ::raise(SIGKILL);
   if (how == "exit") std::exit(3);
+  if (how == "stop") ::raise(SIGSTOP);
   return 0;
 }
 
