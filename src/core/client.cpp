@@ -110,7 +110,8 @@ struct client::state final : session_user {
 
   // Each of its calls. Only the client knows how long the deadline was that everybody keeps.
   void complete(pending& call, failure error, outputs& out) {
-    if (error.code == errc::deadline_exceeded && call.policy.deadline > 0)
+    auto const told = call.policy.deadline > 0 && !error.message.starts_with(argument_not_made);
+    if (told && error.code == errc::deadline_exceeded)
       error.message = "after " + in_words(call.policy.deadline) + ", " + error.message;
     for (std::uint32_t i = 1; i < call.count; ++i) tell(call, i - 1, outcome(copy_of(error)), out);
     tell(call, call.count - 1, outcome(std::move(error)), out);

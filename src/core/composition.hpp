@@ -9,6 +9,8 @@
 namespace yonder::core {
 
 inline constexpr std::size_t max_awaited = 1024;  // arguments of one call
+// What the failure of a call begins with that failed because one of those did.
+inline constexpr std::string_view argument_not_made = "an argument was not made: ";
 
 // An argument whose value is to come.
 struct awaited_argument {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: calls that wait for the values of others.
 #include "src/core/hub_state.hpp"
+#include "src/core/mutant.hpp"
 #include "src/core/words.hpp"
 
 #include <algorithm>
@@ -67,6 +68,7 @@ bool hub::state::give_to_dependents(time_point now, call_record& call, frame_ref
     }
     for (; waiting != nullptr; waiting = next_dependent(caller, number)) {
       if (outcome->head.type == frame_type::error) {
+        if (YONDER_MUTANT(argument_awaited)) continue;
         fail_waiting(now, *waiting, not_made(*outcome), out);
       } else if (held == nullptr) {
         fail_waiting(now, *waiting, failure_of(errc::overloaded, full), out);
@@ -78,16 +80,16 @@ bool hub::state::give_to_dependents(time_point now, call_record& call, frame_ref
     offset += size;
   }
   auto const streams = call.stream && call.stream->reads;  // its end tells how many items there were
-  return sole && call.count == 1 && !streams;
+  return (sole || YONDER_MUTANT(values_lost)) && call.count == 1 && !streams;
 }
 
 // Said once, however long the chain is.
 failure hub::state::not_made(frame const& outcome) {
   failure error;
   read_error(outcome, error);
-  constexpr std::string_view said = "an argument was not made: ";
-  if (!error.message.starts_with(said))
-    error.message = std::string(said) + (error.function.empty() ? "" : error.function + ": ") + error.message;
+  if (!error.message.starts_with(argument_not_made))
+    error.message = std::string(argument_not_made) + (error.function.empty() ? "" : error.function + ": ") +
+                    error.message;
   return error;
 }
 
@@ -127,6 +129,7 @@ void hub::state::complete_arguments(time_point now, call_record& call, outputs& 
         out);
   if (auto full = calls.overload(*call.caller, 0, bytes - call.bytes); !full.empty())
     return fail_waiting(now, call, failure_of(errc::overloaded, std::move(full)), out);
+  if (YONDER_MUTANT(arguments_mixed_up)) std::swap(values.front().bytes, values.back().bytes);
   call.message = frame_ref(compose(*call.message, values));
   call.stage = call_stage::leaving;
   call.payload = call.message->payload().size();
@@ -144,6 +147,7 @@ void hub::state::complete_arguments(time_point now, call_record& call, outputs& 
 // Nobody will ever give it to those who wait.
 void hub::state::cancel_dependents(time_point now, call_record& call, outputs& out) {
   auto& caller = *call.caller;
+  if (YONDER_MUTANT(cancelled_awaited)) return;
   for (std::uint32_t i = 0; i < call.count && !caller.awaiting.empty(); ++i)
     while (auto* const waiting = next_dependent(caller, call.id.number + i))
       fail_waiting(now, *waiting,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: what tasks produce or read item by item, between their callers and the workers that run them.
 #include "src/core/hub_state.hpp"
+#include "src/core/mutant.hpp"
 #include "src/core/words.hpp"
 
 namespace yonder::core {
@@ -27,7 +28,9 @@ frame_ref hub::state::stream_assignment(call_record& call) {
   auto& stream = *call.stream;
   if (!stream.reads) return call.message;
   stream.output.allowed = stream.allowed;
-  return frame_ref(with_stream(*call.message, {stream.allowed, stream.output.passed}));
+  if (YONDER_MUTANT(stream_overrun)) stream.output.allowed.items += 100;
+  auto const begin = YONDER_MUTANT(stream_begun_anew) ? stream_level{} : stream.output.passed;
+  return frame_ref(with_stream(*call.message, {stream.output.allowed, begin}));
 }
 
 // --- who waits
@@ -43,7 +46,8 @@ void hub::state::stream_runs(time_point now, call_record& call) {
 // Who waits for a reader, or for input, computes nothing, and that time is not its own.
 void hub::state::look_at_stream(time_point now, call_record& call) {
   auto& stream = *call.stream;
-  auto const waits = stream.runs && (stream.waits_for_reader() || stream.waits_for_input());
+  auto const waits = stream.runs && (stream.waits_for_reader() || stream.waits_for_input()) &&
+                     !YONDER_MUTANT(stream_out_of_time);
   if (std::exchange(stream.waits, waits) == waits) return;
   auto& worker = *call.worker;
   worker.waiting_attempts += waits ? 1 : std::uint32_t(-1);
@@ -81,7 +85,8 @@ void hub::state::leave_stream(call_record& call, worker_session& worker) {
 // Whether another attempt may follow: its reader has nothing yet or is given the rest, and nothing was fed.
 bool hub::state::may_stream_again(call_record const& call) const {
   auto const& stream = *call.stream;
-  return !stream.feeds && (stream.output.passed.items == 0 || call.policy.idempotent);
+  return (!stream.feeds || YONDER_MUTANT(fed_again)) &&
+         (stream.output.passed.items == 0 || call.policy.idempotent || YONDER_MUTANT(stream_repeated));
 }
 
 bool hub::state::is_end_of(call_record const& call, frame const& message) {
@@ -157,6 +162,7 @@ void hub::state::take_input_wait(time_point now, call_record& call, worker_sessi
   wait_message said;
   if (!call.stream || call.stream->input.allowed == stream_level{} || !read_wait(message, said))
     return violated(now, worker, "a wait for input that it did not ask for", out);
+  if (YONDER_MUTANT(input_wait_ignored)) return;
   call.stream->wants_input_at = said.told.streamed;
   look_at_stream(now, call);
 }
@@ -182,7 +188,7 @@ void hub::state::take_output_credit(time_point now, call_record& call, client_se
   if (!stream.reads || !read_stream_credit(message, level) || !is_within_window(level, stream.output.passed))
     return violated(now, client, "credit for more than a stream may have", out);
   stream.allowed = {std::max(stream.allowed.items, level.items), std::max(stream.allowed.bytes, level.bytes)};
-  if (!calls.stalls(*call.caller)) say_allowed(now, call, out);
+  if (!calls.stalls(*call.caller) && !YONDER_MUTANT(stream_credit_forgotten)) say_allowed(now, call, out);
 }
 
 void hub::state::say_allowed(time_point now, call_record& call, outputs& out) {
@@ -228,6 +234,7 @@ void hub::state::take_input(time_point now, call_record& call, client_session& c
 
 // Nobody is there to read them, or to feed them.
 void hub::state::end_streams(time_point now, caller_record& caller, outputs& out) {
+  if (YONDER_MUTANT(stream_kept)) return;
   while (auto* const one = caller.streams.first()) cancel(now, *one->call, out);
 }
 

@@ -102,7 +102,8 @@ std::uint32_t link::send(time_point now, header head, frame_ref body, time_point
   // Items of a stream overtake each other in neither queue.
   auto const in_order = head.type == frame_type::stream_items;
   auto const calls = in_order || is_bulk(*body) || !bulk_.empty() ? calls_of(head, *body) : 0;
-  auto const is_last = in_order || is_bulk(*body) || goes_behind_bulk(head, calls);
+  auto const is_last =
+      is_bulk(*body) || (in_order ? !YONDER_MUTANT(items_overtake) : goes_behind_bulk(head, calls));
   own_buffers(*body);
   if (needs_transfer(*body)) share_body(*body);
   if (is_last) {

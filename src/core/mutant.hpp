@@ -87,6 +87,19 @@ enum class mutant {
   failure_forgotten,        // with a pool that nobody needs: it is made anew, and tried, at once
   entry_waited_for,         // a service that is not made in time is waited for
   depth_ignored,            // calls that tasks wait for are served after those that came before
+  stream_overrun,           // a producer is told that its reader takes more than it does
+  stream_credit_forgotten,  // it is not told what its reader takes by now
+  stream_begun_anew,        // an attempt begins with what its reader has already
+  stream_repeated,          // it is made although its caller did not allow that, and has some items
+  stream_out_of_time,       // a producer's time goes on while it waits for its reader
+  stream_kept,              // what a client reads goes on when the client has gone
+  items_overtake,           // a small item leaves before a large one that came first
+  fed_again,                // a call is tried again whose task has had input
+  input_wait_ignored,       // a task that waits for its input counts as one that computes
+  arguments_mixed_up,       // the values that a call is made of change their places
+  argument_awaited,         // a call waits for the value of one that has failed,
+  cancelled_awaited,        // or was cancelled
+  values_lost,              // a caller is not given a value because others are
   // of the drivers
   early_stop_lost,       // a stop that comes before its attempt begins is forgotten
   task_not_taken_over,   // nobody reads the connection while a task runs

@@ -175,6 +175,10 @@ void world::do_for_worker(std::uint32_t index, output& one) {
     if (!how_.drivers || node.turns.asked_to_stop(stop->key)) return stop_run(index, stop->key);
     reach(state::stopped_early);
     node.stopped_early = stop->key;
+  } else if (auto const* const told = std::get_if<out::stream_allowed>(&one)) {
+    task_allowed(index, *told);
+  } else if (auto const* const come = std::get_if<out::stream_arrived>(&one)) {
+    task_fed(index, *come);
   } else if (auto* const why = std::get_if<out::exit>(&one)) {
     if (node.turns.asked_to_exit(std::move(*why))) reach(state::exit_while_running);
   }
@@ -323,6 +327,10 @@ void world::after_client(std::uint32_t index) {
     } else if (auto* const done = std::get_if<out::completed>(&one)) {
       troubled |= completed(node, *done);
       if (how_.nests > 0) child_ended(node, lives_[node.life].records[done->call.number - 1]);
+    } else if (auto const* const come = std::get_if<out::stream_arrived>(&one)) {
+      stream_arrived(node, *come);
+    } else if (auto const* const told = std::get_if<out::stream_allowed>(&one)) {
+      stream_allowed(node, *told);
     } else if (std::get_if<out::close>(&one) != nullptr) {
       violated("a client takes an honest hub for a violator");
     }

@@ -91,6 +91,19 @@ whereabouts where_is(mutant fault) {
     case mutant::entry_repeated_at_once:
     case mutant::failure_forgotten:
     case mutant::entry_waited_for: return {"services", usual};
+    case mutant::stream_overrun:
+    case mutant::stream_credit_forgotten:
+    case mutant::stream_begun_anew:
+    case mutant::stream_repeated:
+    case mutant::stream_out_of_time:
+    case mutant::stream_kept:
+    case mutant::fed_again:
+    case mutant::input_wait_ignored: return {"streams", usual};
+    case mutant::items_overtake: return {"lossy_streams", usual};
+    case mutant::arguments_mixed_up:
+    case mutant::argument_awaited:
+    case mutant::cancelled_awaited:
+    case mutant::values_lost: return {"composed", usual};
     case mutant::stuck_later_unseen:
     case mutant::deadlock_unseen: return {"starved", usual};
     case mutant::waiting_counts: return {"starved", many};

@@ -39,7 +39,18 @@ void world::wake(std::uint32_t index, std::uint32_t run) {
   if (node.core == nullptr || one == nullptr || one->stopping) return;
   auto const inner = inner_of(index);
   if (!std::exchange(one->called, true)) return make_calls(index, *one);
-  if (!one->waits) return;
+  if (std::exchange(one->works, false)) {
+    one->waits = true;
+    note_computes(node);
+  } else if (!one->waits) {
+    return;
+  } else if (serve_children(clients_[inner], *one)) {
+    one->waits = false;
+    one->works = true;
+    note_computes(node);
+    plan(between(microsecond, 20 * microsecond), kind::task_wakes, index, run);
+    return after_client(inner);
+  }
   if (one->open == 0) {
     one->waits = false;
     note_computes(node);
@@ -60,8 +71,11 @@ void world::make_calls(std::uint32_t index, task& parent) {
   for (auto left = 1 + random_.below(3); left > 0; --left) {
     auto const function = static_cast<std::uint32_t>(random_.below(how_.functions));
     auto const policy = draw_policy();
+    auto const composed =
+        parent.open != 0 && happens(how_.composes) ? draw_composed(node, siblings_in(parent)) : 0;
     add_record(node, policy, function, 1);
     auto& made = lives_[node.life].records.back();
+    draw_kind(made, composed, 1);
     relate(made, {first_session + node.life, lives_[node.life].records.size()}, key, run);
     ++parent.open;
     submit_one(node, function_names()[function], policy, key);
@@ -74,6 +88,13 @@ void world::make_calls(std::uint32_t index, task& parent) {
     node.core->waits(now_, key, out_);
   }
   after_client(inner);
+}
+
+// The calls that the task has made so far.
+std::span<call_id const> world::siblings_in(task const& parent) {
+  auto const* const call = find(parent.call);
+  if (call == nullptr || call->relation == 0) return {};
+  return relations_[call->relation - 1].children;
 }
 
 void world::relate(record& child, call_id id, attempt_key const& parent, std::uint32_t run) {
@@ -95,7 +116,8 @@ void world::child_ended(client_node const& inner, record const& call) {
   auto* const caller = workers_[inner.worker].find(known->run);
   if (caller == nullptr || !(caller->key == known->parent)) return;
   --caller->open;
-  if (caller->waits) plan(between(0, 20 * microsecond), kind::task_wakes, inner.worker, known->run);
+  if (caller->waits || caller->works)
+    plan(between(0, 20 * microsecond), kind::task_wakes, inner.worker, known->run);
 }
 
 void world::end_calls(std::uint32_t index, task const& ended) {
@@ -137,6 +159,10 @@ void world::observe_nested_at_hub(connection const& over, frame const& message) 
     wait_message said;
     auto* const parent = read_wait(message, said) ? find(said.parent.call) : nullptr;
     if (parent == nullptr || parent->last_attempt != said.parent.attempt) return;
+    if (over.of_worker) {  // for its input
+      if (auto* const story = story_of(*parent)) story->wants_input_at = said.told.streamed;
+      return;
+    }
     relation_of(*parent).waits_at = said.told.ended;
     workers_[clients_[over.node].worker].waiting = said.parent.call;
     reach(state::worker_waited);
@@ -145,7 +171,7 @@ void world::observe_nested_at_hub(connection const& over, frame const& message) 
   for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
     auto* const call = find({head.call.session, head.call.number + i});
     if (call == nullptr) continue;
-    if (head.type == frame_type::call) note_queued(*call);
+    if (head.type == frame_type::call && call->composed == 0 && call->turn.order == 0) note_queued(*call);
     if (head.type == frame_type::cancel) note_ended_at_hub(*call);
     if (!over.of_worker || over.generation != workers_[over.node].generation ||
         (head.type != frame_type::result && head.type != frame_type::error))
@@ -213,6 +239,7 @@ void world::observe_computing(worker_node const& chosen) {
   std::size_t computing = 0;
   for (auto const& node : workers_) {
     if (&node == &chosen || node.core == nullptr || node.outstanding == 0) continue;
+    if (waits_with_stream(static_cast<std::uint32_t>(&node - workers_.data()))) continue;
     auto* const parent = find(node.waiting);
     auto const* const known = parent == nullptr ? nullptr : known_relation(*parent);
     computing += known != nullptr && known->waits_at == known->ended ? 0 : 1;

@@ -142,6 +142,7 @@ peer_id world::open_connection(bool of_worker, std::uint32_t node, std::uint32_t
   made.of_worker = of_worker;
   made.node = node;
   made.generation = generation;
+  if (!of_worker) made.life = clients_[node].life;
   made.open_at_node = made.open_at_hub = true;
   made.narrow = happens(how_.narrow);
   if (of_worker ? workers_[node].abandoned : clients_[node].abandoned)

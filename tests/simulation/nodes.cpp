@@ -176,6 +176,9 @@ void world::submit(std::uint32_t index) {
   auto const room = static_cast<std::uint64_t>(how_.window - node.in_flight);
   auto const count = happens(how_.batches) ? 1 + random_.below(std::min<std::uint64_t>(room, 40)) : 1;
   auto const first = lives_[node.life].records.size() + 1;
+  auto const composed = count == 1 && !batches(static_cast<std::uint32_t>(function)) && happens(how_.composes)
+                            ? draw_composed(node, {})
+                            : 0;
   auto const turn = draw_turn(index);
   auto const needs = draw_needs();
   auto const service = static_cast<std::uint8_t>(
@@ -188,10 +191,18 @@ void world::submit(std::uint32_t index) {
     lives_[node.life].records.back().weight = weight;
     lives_[node.life].records.back().service = service;
   }
+  draw_kind(lives_[node.life].records.back(), composed, count);
   auto const id = count == 1 ? submit_one(node, function_names()[function], policy)
                              : submit_batch(node, function_names()[function], policy, count);
   if (id.number != first) violated("calls are not numbered one by one");
   after_client(index);
+}
+
+// Of a call by itself.
+void world::draw_kind(record& made, std::uint32_t composed, std::uint64_t count) {
+  made.composed = composed;
+  if (count == 1 && composed == 0 && !batches(made.function) && happens(how_.streams))
+    made.stream = draw_story();
 }
 
 call_policy world::draw_policy() {
@@ -211,6 +222,7 @@ void world::add_record(client_node& node, call_policy const& policy, std::uint32
   if (how_.pools > 1 && function % 2 == 1) reach(state::pools_overlap);
   made.function = function;
   made.may_repeat = policy.retries != 0 || policy.idempotent;
+  made.idempotent = policy.idempotent;
   made.durable = policy.durable && how_.journal;
   made.timeout = policy.timeout == never ? 0 : policy.timeout;
   made.rest = rest;
@@ -263,6 +275,8 @@ call_id world::submit_one(client_node& node, std::string_view function, call_pol
   write_turn(body, records.back().turn);
   write_needs(body, records.back().needs);
   if (parent.attempt != 0) write_parent(body, parent);
+  write_stream_of(body, spec, records.back());
+  write_arguments_of(body, records.back());
   if (batches(records.back().function))
     write_batching(body, batching_of(records.back().function, records.back().weight));
   if (records.back().service != 0) write_requirements(body, requirements_[records.back().service]);
@@ -270,7 +284,7 @@ call_id world::submit_one(client_node& node, std::string_view function, call_pol
   spec.message.head.metadata_size = static_cast<std::uint32_t>(body.size());
   add_argument(body, node, records.size());
   spec.message.body = std::move(body);
-  records.back().large = draw_large();
+  records.back().large = records.back().composed != 0 ? 0 : draw_large();
   add_large(spec.message, records.size(), records.back().large);
   return node.core->submit(now_, std::move(spec), out_);
 }
@@ -330,10 +344,10 @@ void world::add_large(frame& message, std::uint64_t number, std::size_t size) {
   message.buffers = {large_part(number, 0, size / 3), large_part(number, size / 3, size - size / 3)};
 }
 
-bool world::is_large_of(frame const& message, std::uint64_t number, std::size_t size) {
-  if (size == 0) return message.buffers.empty();
+bool world::is_large_of(std::span<buffer const> buffers, std::uint64_t number, std::size_t size) {
+  if (size == 0) return buffers.empty();
   std::size_t from = 0;
-  for (auto const& one : message.buffers) {
+  for (auto const& one : buffers) {
     auto const right = large_part(number, from, std::min(one.size, size - from));
     if (one.size != right.size || std::memcmp(one.data, right.data, one.size) != 0) return false;
     from += one.size;

@@ -49,6 +49,12 @@ std::string_view to_string(state one) {
     case state::threw_together: return "several calls failed as one";
     case state::entered: return "a worker made a service";
     case state::entry_failed: return "a service could not be made";
+    case state::streamed: return "a task produced items one after the other";
+    case state::producer_waited: return "a producer waited for its reader";
+    case state::stream_resumed: return "a stream went on behind what its reader had";
+    case state::fed: return "a task read what its caller sent";
+    case state::composed: return "a call ran on the values of others";
+    case state::elsewhere: return "a value went to other calls only";
     case state::suspected: return "a worker ended while it ran several attempts";
   }
   return "?";
@@ -152,6 +158,7 @@ bool world::completed(client_node& node, out::completed const& done) {
     return true;
   }
   auto& call = life.records[done.call.number - 1];
+  if (!done.result.ok()) call.code = done.result.error().code;
   note(mix(done.call.number, done.result.ok() ? 1 : static_cast<std::uint64_t>(done.result.error().code)));
   if (++call.outcomes != 1) violated("a call has two outcomes");
   --node.in_flight;
@@ -160,20 +167,24 @@ bool world::completed(client_node& node, out::completed const& done) {
     violated("an outcome long past the deadline");
   if (done.result.ok()) {
     ++seen_.values;
-    check_value(done);
+    if (call.composed != 0) observe_composed(node, call);
+    check_value(call, done);
     return false;
   }
   ++seen_.failures;
-  check_failure(call, done.result.error());
+  if (!is_composed_failure(node, call, done.result.error())) check_failure(call, done.result.error());
   return true;
 }
 
-void world::check_value(out::completed const& done) {
+void world::check_value(record const& call, out::completed const& done) {
   auto const& value = done.result.value();
+  if (auto const* const story = story_of(call); story != nullptr && story->reads)
+    return check_streamed(*story, value);
+  if ((value.head.flags & flag_elsewhere) != 0) return observe_elsewhere(call, value);
   auto const payload = value.payload();
   std::size_t large = 0;
   for (auto const& one : value.buffers) large += one.size;
-  if (payload.size() != value_size || !is_large_of(value, done.call.number, large) ||
+  if (payload.size() != value_size || !is_large_of(value.buffers, done.call.number, large) ||
       load_le<std::uint64_t>(payload.data()) != mix(done.call.session, done.call.number)) {
     violated("a wrong value");
   }
@@ -276,7 +287,8 @@ void world::observe_run(task const& made, out::run const& run, std::uint32_t poo
   each_call(made, [&](call_id id, attempt_key const&) { observe_start(id, pool); });
   if (!made.company.empty()) return observe_company(made);
   auto const* const call = find(made.call);
-  if (call != nullptr && !is_large_of(run.message, made.call.number, call->large))
+  if (call != nullptr && call->composed == 0 &&
+      !is_large_of(run.message.buffers, made.call.number, call->large))
     violated("a run with another call's arguments");
 }
 
@@ -285,6 +297,7 @@ void world::observe_start(call_id id, std::uint32_t pool) {
   if (call == nullptr)
     return violated("a run of no call: number " + std::to_string(id.number) + " of session " +
                     std::to_string(id.session));
+  if (call->starts != 0 && call->stream != 0) observe_restart(*call);
   if (++call->starts > 1 && !call->may_repeat) violated("a call that must be started once is started again");
   if (call->kills > most_kills) violated("a call is started that has ended several workers");
   if (how_.pools > 1 && !offers(pool, call->function))
@@ -342,6 +355,8 @@ void world::observe_at_hub(connection const& over, frame const& message) {
   if (how_.services != 0 && over.of_worker && message.head.type == frame_type::error &&
       message.head.call.session == 0)
     observe_entry_failed(over);
+  if (how_.composes > 0 && message.head.type == frame_type::cancel)
+    note_over_at_hub(message.head, read_item_count(message));
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
   auto const& id = message.head.call;
   for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
@@ -386,19 +401,21 @@ void world::observe_turn_from_hub(frame const& message) {
 
 // Of one order key one call runs, wherever, also one that nobody wants any more.
 void world::observe_turn_of_run(std::uint32_t index, call_id id) {
-  auto const* const mine = turns_.terms_of(id);
-  if (mine == nullptr || mine->order == 0) return;
+  auto const* const mine = find(id);
+  if (mine == nullptr || mine->turn.order == 0) return;
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
     auto const& other = workers_[i];
     if (i == index || other.core == nullptr || other.tasks.empty()) continue;
-    auto const* const its = turns_.terms_of(other.tasks.front().call);
-    if (its != nullptr && its->order == mine->order && its->credential == mine->credential)
+    auto const* const its = find(other.tasks.front().call);
+    if (its != nullptr && its->turn.order == mine->turn.order &&
+        its->turn.credential == mine->turn.credential)
       violated("two calls of one order key run at once");
   }
 }
 
 void world::observe_from_hub(peer_id peer, frame const& message) {
   observe_turn_from_hub(message);
+  if (how_.streams > 0) observe_stream_from_hub(peer, message);
   auto head = message.head;
   if (head.type == frame_type::welcome && !how_.reliable) about(head.epoch).heard = now_;
   if (head.type == frame_type::chunk && head.metadata_size != 0) {
@@ -406,6 +423,8 @@ void world::observe_from_hub(peer_id peer, frame const& message) {
     if (read_transfer(message, announced)) head.type = announced.head.type;
     if (head.type == frame_type::result) return;  // its value is in the chunks
   }
+  auto const answers = head.type == frame_type::result || head.type == frame_type::error;
+  if (how_.composes > 0 && answers) note_over_at_hub(head, read_item_count(message));
   if (how_.nests > 0) {
     failure error;
     if (head.type == frame_type::error && read_error(message, error)) observe_deadlock(error);
@@ -472,6 +491,7 @@ void world::observe_assigned(attempt_key const& key, call_id id) {
 
 void world::observe_value(call_id id, std::span<std::byte const> payload) {
   auto const* const call = find(id);
+  if (call != nullptr && payload.empty() && (call->given_away || call->stream != 0)) return;
   if (call == nullptr || payload.size() != value_size) return violated("a result of no call");
   auto const attempt = load_le<std::uint32_t>(payload.data() + 8);
   auto const epoch = load_le<std::uint32_t>(payload.data() + 12);
@@ -494,7 +514,9 @@ void world::check_timeout(task const& ended) {
   auto const* const call = find(ended.call);
   auto const others = !ended.company.empty();  // one that outlasts its timeout waits for them
   if (call == nullptr || call->timeout == 0 || !how_.reliable || ended.stopping || others) return;
-  if (now_ - ended.since > call->timeout + slack_ + millisecond) violated("an attempt outlasts its timeout");
+  auto const waited = ended.flow == nullptr ? 0 : ended.flow->waited;
+  if (now_ - ended.since - waited > call->timeout + slack_ + millisecond)
+    violated("an attempt outlasts its timeout");
 }
 
 // Whoever ran beside others when their worker ended runs by himself from now on. A throw may have kept back

@@ -256,6 +256,42 @@ std::vector<profile> make_profiles() {
   starved.worker_crash_every = starved.client_crash_every = 0;
   starved.crashes = starved.timeouts = starved.deadlines = starved.cancels = starved.ignores_stop = 0;
 
+  // Items go to readers that are slow at times, and to tasks; some attempts go on behind those before them.
+  profile streams = local;
+  streams.name = "streams";
+  streams.foreign_worker = false;
+  streams.workers = 3;
+  streams.window = 12;
+  streams.streams = 0.6;
+  streams.crashes = 0.005;
+  streams.idempotent = 0.4;
+  streams.timeouts = 0.4;
+
+  profile driven_streams = streams;
+  driven_streams.name = "driven_streams";
+  driven_streams.drivers = true;
+  driven_streams.interrupts = 0.05;
+  driven_streams.step_throws = 0.001;
+
+  profile lossy_streams = lossy;
+  lossy_streams.name = "lossy_streams";
+  lossy_streams.window = 12;
+  lossy_streams.streams = 0.6;
+  lossy_streams.composes = 0.2;
+  lossy_streams.idempotent = 0.5;
+  lossy_streams.large = 0.002;
+  lossy_streams.hub_restart_every = 1 * second;
+
+  // Calls that are made of others, which may fail, be cancelled or be lost.
+  profile composed = local;
+  composed.name = "composed";
+  composed.foreign_worker = false;
+  composed.window = 16;
+  composed.composes = 0.5;
+  composed.throws = 0.03;
+  composed.crashes = 0.003;
+  composed.large = 0.005;
+
   profile journal = local;
   journal.name = "journal";
   journal.journal = true;
@@ -335,6 +371,10 @@ std::vector<profile> make_profiles() {
           driven_batched,
           services,
           driven_services,
+          streams,
+          driven_streams,
+          lossy_streams,
+          composed,
           journal,
           turns,
           leases,
@@ -389,6 +429,8 @@ std::vector<field> const& fields() {
       {"crashes", &profile::crashes, nullptr},
       {"long_runs", &profile::long_runs, nullptr},
       {"nests", &profile::nests, nullptr},
+      {"streams", &profile::streams, nullptr},
+      {"composes", &profile::composes, nullptr},
       {"batches", &profile::batches, nullptr},
       {"cancels", &profile::cancels, nullptr},
       {"deadlines", &profile::deadlines, nullptr},

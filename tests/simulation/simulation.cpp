@@ -152,6 +152,8 @@ void world::do_happen(happening const& what) {
     case kind::syncs: return sync(what.a);
     case kind::goes_on: return go_on(what.a, static_cast<role>(what.b));
     case kind::task_wakes: return wake(what.a, what.b);
+    case kind::task_streams: return stream_on(what.a, what.b);
+    case kind::caller_streams: return caller_streams(what.a, what.b);
   }
 }
 
@@ -208,6 +210,7 @@ void world::fail_start(std::uint32_t slot, std::uint32_t start) {
 void world::lose_at_hub(std::uint32_t peer, std::uint32_t signal) {
   auto& over = link_of(peer);
   over.open_at_hub = false;
+  if (!over.of_worker) lives_[over.life].gone_at_hub = now_;
   peer_loss loss;
   loss.signal = static_cast<int>(signal);
   loss.reason = "ended";
@@ -325,6 +328,7 @@ stillness* world::who_is_still(happening const& what) {
     case kind::client_tick:
     case kind::submits: return still(what.a, role::client);
     case kind::cancels:
+    case kind::caller_streams:
       for (std::uint32_t i = 0; i < clients_.size(); ++i)
         if (clients_[i].core != nullptr && clients_[i].life == what.a) return still(i, role::client);
       return nullptr;
@@ -332,6 +336,7 @@ stillness* world::who_is_still(happening const& what) {
     case kind::run_ends:
     case kind::worker_reads:
     case kind::task_wakes:
+    case kind::task_streams:
     case kind::worker_watches: return still(what.a, role::worker);
     case kind::worker_starts: return of_hub(what.a, role::worker);
     case kind::client_comes:

@@ -58,6 +58,8 @@ struct profile {
   bool batched = false;  // every other function takes several calls at once
   int services = 0;      // that calls need: each is made by the workers of its own pool
   double nests = 0;      // of runs: whose task makes calls of its own
+  double streams = 0;    // of submissions: whose tasks produce items, or read some
+  double composes = 0;   // of submissions: whose arguments are the values of others
   double batches = 0;    // of submissions: up to 40 calls in one frame
   double needs = 0;      // of submissions: that say what their worker is to have
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0, durable = 0;  // of calls
@@ -136,7 +138,13 @@ enum class state : std::uint8_t {
   threw_together,      // and failed as one
   entered,             // a worker made a service
   entry_failed,        // one that could not be made
-  last = entry_failed
+  streamed,            // a task produced items
+  producer_waited,     // and waited for its reader
+  stream_resumed,      // an attempt went on behind what its reader had
+  fed,                 // a task read what its caller sent
+  composed,            // a call ran on the values of others
+  elsewhere,           // a value went to other calls only
+  last = elsewhere
 };
 inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
 std::string_view to_string(state one);

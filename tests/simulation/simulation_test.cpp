@@ -107,6 +107,18 @@ TEST_CASE("simulated: calls that run as one end each in its own way, and wait fo
   keeps_every_promise("driven_batched");
 }
 
+TEST_CASE(
+    "simulated: items of streams come once and in order, no more than their readers allow, and the end "
+    "behind them") {
+  keeps_every_promise("streams", 500);
+  keeps_every_promise("driven_streams", 500);
+  keeps_every_promise("lossy_streams", 100);
+}
+
+TEST_CASE("simulated: calls that are made of others run on exactly their values, or fail as these did") {
+  keeps_every_promise("composed");
+}
+
 TEST_CASE("simulated: services are made before their calls, and those that cannot be made fail these") {
   keeps_every_promise("services");
   keeps_every_promise("driven_services");

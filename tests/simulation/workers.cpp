@@ -21,7 +21,9 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   if (node.core != nullptr || (start != 0 && !started)) return;  // it was ended before it came
   auto const generation = node.generation + 1;
   auto const abandoned = node.abandoned;
+  auto const runs = node.run;  // what was planned for one of an earlier process is none of this one
   node = {};
+  node.run = runs;
   node.abandoned = abandoned;
   node.generation = generation;
   if (auto const grant = grants_.extract(start)) {
@@ -87,13 +89,15 @@ void world::begin_item(std::uint32_t index, out::run const& run) {
     if (call == nullptr) return;
     if (made.does == conduct::crashes) call->cursed = call->cursed || random_.below(2) == 0;
     if (call->cursed) made.does = conduct::crashes;
-    if (made.does == conduct::returns && makes_calls(*call)) made.does = conduct::calls;
+    if (made.does == conduct::returns && call->stream == 0 && makes_calls(*call)) made.does = conduct::calls;
   });
+  begin_stream(index, made, run);
   observe_neighbours(node);
   if (how_.nests > 0) note_computes(node);
   ++seen_.starts;
   if (made.does == conduct::calls)
     return plan(between(microsecond, 20 * microsecond), kind::task_wakes, index, made.run);
+  if (made.flow != nullptr && made.does == conduct::returns) return;
   auto lasts = happens(how_.long_runs) ? between(3 * millisecond, 100 * millisecond)
                                        : between(microsecond, 40 * microsecond);
   if (made.does == conduct::hangs) lasts = 5 * second;
@@ -113,6 +117,8 @@ call_id argument_in(std::span<std::byte const> payload) {
 void world::identify(task& made, out::run const& run) {
   made.call = run.key.call;
   auto const payload = run.message.payload();
+  if (auto const* const call = find(made.call); call != nullptr && call->composed != 0)
+    return identify_composed(made, *call, run);
   if (payload.size() != argument_size * std::max<std::size_t>(1, run.items.size()))
     return violated("a run with another call's arguments");
   if (run.items.empty()) {
@@ -145,7 +151,8 @@ void world::stop_run(std::uint32_t index, attempt_key const& key) {
   if (one == node.tasks.end() && std::any_of(node.tasks.begin(), node.tasks.end(), joins)) return;
   if (one == node.tasks.end()) return violated("a stop request for what does not run");
   one->stopping = true;
-  if (one->does == conduct::hangs || one->does == conduct::calls)
+  observe_stopped_stream(*one);
+  if (one->does == conduct::hangs || one->does == conduct::calls || one->flow != nullptr)
     plan(between(0, millisecond), kind::run_ends, index, one->run);
 }
 
@@ -159,6 +166,11 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
     return end_worker(index, 11);
   }
   if (one->does == conduct::ignores_stop && one->stopping) return;  // it goes on until it is killed
+  auto const rests = one->does == conduct::hangs || one->does == conduct::ignores_stop;
+  if (one->flow != nullptr && rests && !one->stopping) {
+    one->does = conduct::returns;
+    return stream_later(index, *one);
+  }
   check_timeout(*one);
   if (how_.nests > 0) observe_outlived(*one);
   if (goes_on_in_row(node, *one)) return begin_next(index);
@@ -173,11 +185,14 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
 }
 
 void world::answer(worker_node& node, task const& ended) {
-  auto const gave_up = ended.stopping && (ended.does == conduct::hangs || ended.does == conduct::calls);
+  auto const gave_up = ended.stopping && (ended.does == conduct::hangs || ended.does == conduct::calls ||
+                                          ended.flow != nullptr);
   auto const throws = gave_up || ended.does == conduct::throws;
   if (ended.makes != 0) return end_entry(node, ended);
   if (ended.moves != task::of_worker::none) return end_parking(node, ended);
   if (ended.company.empty() && throws) return node.core->finished(now_, ended.key, failure_of(ended), out_);
+  if (ended.flow != nullptr && streams_[ended.flow->story - 1].reads)
+    return node.core->finished(now_, ended.key, ended.flow->made.items, out_);
   if (ended.company.empty())
     return node.core->finished(now_, ended.key, value_of(ended.call, ended.key), out_);
   // All of them, or one.
@@ -207,9 +222,13 @@ frame world::value_of(call_id id, attempt_key const& key) {
   byte_buffer body;
   add_value(body, id, key);
   value.body = std::move(body);
-  auto const large = draw_large();
-  add_large(value, id.number, large);
   auto* const call = find(id);
+  auto large = draw_large();
+  if (call != nullptr) {  // its value is the same whichever attempt makes it
+    if (call->value_large == record::undrawn) call->value_large = static_cast<std::uint32_t>(large);
+    large = call->value_large;
+  }
+  add_large(value, id.number, large);
   if (call != nullptr && large + 1024 > largest_at_client) call->large_value = true;
   return value;
 }

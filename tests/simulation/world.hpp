@@ -1,290 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "src/core/client.hpp"
-#include "src/core/hub.hpp"
-#include "src/core/items.hpp"
-#include "src/core/link.hpp"
-#include "src/core/little_endian.hpp"
-#include "src/core/metadata.hpp"
-#include "src/core/number_map.hpp"
-#include "src/core/service_order.hpp"
-#include "src/core/worker.hpp"
-#include "src/driver/agenda.hpp"
-#include "src/driver/outbox.hpp"
-#include "src/driver/serving.hpp"
-#include "tests/simulation/schedule.hpp"
-#include "tests/simulation/simulation.hpp"
-#include "tests/simulation/turns.hpp"
-
-#include <algorithm>
-#include <array>
-#include <deque>
-#include <memory>
-#include <optional>
-#include <string>
-#include <unordered_map>
-#include <vector>
+#include "tests/simulation/records.hpp"
 
 // The simulated world, one file a concern: network.cpp (frames under way), nodes.cpp (hub, clients, workers),
 // drivers.cpp (what src/runtime does with threads and sockets),
 // observers.cpp (what the protocol promises), simulation.cpp (time, chance and misfortune), profiles.cpp.
 namespace yonder::core::simulation {
-
-inline constexpr std::uint64_t first_session = 1'000;
-inline constexpr std::uint64_t first_worker_session = std::uint64_t{1} << 40;
-inline constexpr duration rest_limit = 400 * second;  // in which the world must come to rest
-inline constexpr duration heartbeat = 100 * millisecond;
-inline constexpr duration longest_unnoticed =
-    200 * millisecond;                          // of standing still: nobody is given up for it
-inline constexpr std::uint32_t most_kills = 8;  // of one call; some of them may be laid to another's account
-inline constexpr std::size_t most_in_a_worker = std::size_t{64} * 64;  // bytes of small calls
-inline constexpr double retries_per_second = 200;
-inline constexpr std::size_t waiting_for_each =
-    12;  // workers may wait for calls of their tasks, of each that may compute
-inline constexpr std::uint64_t coded_one_in = 8;  // frames on whose way nothing happens to bits
-inline constexpr auto service_name = "simulated::service";
-inline constexpr std::size_t argument_size = 16;
-inline constexpr std::size_t value_size = 16;
-inline constexpr std::size_t narrow_bytes = 4'000;  // what a narrow connection's transport carries
-
-// What the ends receive at most, each of another size.
-inline constexpr std::size_t largest_at_hub = (std::size_t{3} << 20) / size_scale;
-inline constexpr std::size_t largest_at_client = (std::size_t{5} << 19) / size_scale;
-inline constexpr std::size_t largest_at_worker =
-    (std::size_t{1} << 20) / size_scale;  // doubled for every second one
-
-inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  auto z = a * 0x9e3779b97f4a7c15 + b;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
-// What is known of one call from outside the cores.
-struct record {
-  time_point deadline = never;
-  duration timeout = 0;
-  std::uint32_t starts = 0;
-  std::uint32_t last_attempt = 0;  // that the hub has assigned
-  std::uint32_t last_epoch = 0;
-  std::uint32_t fenced = 0;  // attempts up to this one no longer count
-  std::size_t large = 0;     // bytes of its arguments' buffers
-  std::uint32_t function = 0;
-  std::uint32_t kills = 0;     // workers that ended because they ran it
-  std::uint64_t recorded = 0;  // by the journal, which must have synced that before it is started
-  std::uint8_t outcomes = 0;
-  bool durable = false;
-  bool cursed = false;       // ends every worker that runs it
-  bool large_value = false;  // past what some end receives
-  bool may_repeat = false;
-  std::uint8_t service = 0;  // that its worker must have made, from 1; 0: none
-  std::uint8_t weight = 0;   // in a batch that runs as one
-  std::uint32_t rest = 1;    // calls of its batch, from this one on
-  turn_terms turn;
-  std::uint32_t needs = 0;  // what its worker is to have (leases.cpp)
-  bool fresh = false;       // it waits at the hub for the first time
-  bool ended_at_hub = false;
-  std::uint32_t relation = 0;       // its place in world::relations_, from 1; 0: no task has to do with it
-  bool suspect = false;             // a worker ended while it ran this beside others
-  bool cancelled_in_queue = false;  // the hub had not assigned it when it took the cancel
-};
-
-// What is known of a call that a task has made, and of the calls that its own task has made.
-struct relation {
-  attempt_key parent;       // attempt 0: no task has made it
-  std::uint32_t depth = 0;  // so many calls lie around it
-  std::uint32_t run = 0;    // of the parent's worker
-
-  std::vector<call_id> children;                     // of its latest attempt
-  std::uint64_t ended = 0;                           // of them, as the hub has said
-  std::uint64_t waits_at = wait_message::no_longer.ended;  // as its client has said
-  std::uint32_t over = 0;                            // attempts up to this one have ended
-  time_point over_since = 0;
-};
-
-// One life of a client process.
-struct incarnation {
-  std::vector<record> records;  // by call number, from 1
-  bool ended = false;
-};
-
-struct connection {
-  bool of_worker = false;
-  std::uint32_t node = 0;
-  std::uint32_t generation = 0;  // of the node
-  bool open_at_node = false;
-  bool open_at_hub = false;
-  std::array<time_point, 2> cut_until{};     // towards the node, towards the hub
-  std::array<time_point, 2> last_arrival{};  // at the node, at the hub
-  std::array<time_point, 2> busy_until{};    // a slow link, towards the node, towards the hub
-  std::array<std::uint32_t, 2> under_way{};  // frames, to the node and to the hub
-  std::array<bool, 2> crowded{};             // the sender waits for room
-  bool narrow = false;                       // its transport carries less than both ends were told
-};
-
-// What the observers know of one epoch of a session.
-struct epoch_record {
-  std::uint32_t assigned = 0;  // the highest number of an assignment
-  std::size_t unanswered = 0;  // attempts
-  time_point heard = never;    // when the hub last did; never: it has not
-};
-
-// What drives a core: as src/runtime does.
-struct shell {
-  driver::outbox unsent;
-  driver::agenda<output> due;
-};
-
-inline constexpr std::uint32_t no_slot = static_cast<std::uint32_t>(-1);
-
-enum class role : std::uint8_t { hub, client, worker };
-
-struct client_node {
-  bool abandoned = false;          // cut off for ever
-  std::uint32_t worker = no_slot;  // whose own client this is; no_slot: nobody's
-  shell driven;
-  std::unique_ptr<client> core;
-  std::uint32_t generation = 0;
-  std::size_t life = 0;  // index of its incarnation
-  peer_id peer = 0;
-  time_point ticks_at = never;
-  int in_flight = 0;
-};
-
-enum class conduct : std::uint8_t { returns, throws, hangs, ignores_stop, crashes, calls };
-
-// What a worker runs: an attempt, or several as one.
-struct task {
-  attempt_key key;                    // of the first
-  call_id call;                       // of it
-  std::vector<out::run::item> items;  // of several, and
-  std::vector<call_id> company;       // whose they are
-  std::uint32_t run = 0;              // which of its worker's runs this is
-  conduct does{};
-  time_point since = 0;
-  bool stopping = false;
-  std::uint32_t makes = 0;  // a service, from 1; 0: none
-  enum class of_worker : std::uint8_t { none, parks, comes_back } moves{};
-  bool called = false;     // it has made its calls,
-  std::uint32_t open = 0;  // so many of which have not ended,
-  bool waits = false;      // and waits for them
-};
-
-struct worker_node {
-  bool abandoned = false;  // cut off for ever
-  std::uint32_t pool = 0;
-  shell driven;
-  driver::serving turns{true};
-  driver::watch eye;
-  std::vector<frame> inbox;  // come, not read
-  std::optional<attempt_key> stopped_early;
-  bool read_planned = false;
-  bool taken_over = false;  // the watchdog reads
-  bool watched = false;     // the watchdog is awake
-  std::uint32_t runs = 0;   // odd while a task runs
-  std::unique_ptr<worker> core;
-  std::uint32_t generation = 0;
-  peer_id peer = 0;
-  time_point ticks_at = never;
-  std::uint32_t concurrency = 1;
-  std::vector<task> tasks;             // that run
-  std::uint32_t run = 0;               // counts them
-  std::optional<std::uint32_t> needs;  // of the calls that it runs; none: it ran none yet
-  bool parked = false;                 // others may have these meanwhile:
-  std::vector<std::string> gpus;       // that it was started with
-  std::vector<std::uint32_t> cores;
-  std::uint64_t started = 0;  // the published level
-
-  task* find(std::uint32_t wanted) {
-    for (auto& one : tasks)
-      if (one.run == wanted) return &one;
-    return nullptr;
-  }
-
-  std::uint32_t start = 0;            // of the hub; 0: it came by itself
-  std::uint32_t service = 0;          // that it has made; 0: none
-  std::uint32_t enters = 0;           // that it was told to make
-  time_point computes_since = never;  // since when it could take a call, or takes it; never: its tasks wait
-  std::size_t outstanding = 0;        // items, as the hub knows it
-  call_id waiting;                    // whose task it has said to wait
-
-  // Whether somebody reads what comes.
-  bool listens() const { return tasks.empty() || taken_over || concurrency > 1; }
-
-  // The row that it runs, with drivers.
-  out::run row;                      // as it was asked for; count 1: none
-  std::uint32_t place = 0;           // of what runs
-  std::uint32_t told = 0;            // items of it that the core knows to have ended
-  bool row_open = false;             // a further one may begin
-  std::vector<std::uint32_t> sizes;  // of the values that were not told,
-  byte_buffer values;                // one behind the other
-};
-
-// A frame on its way. Its body is the sender's as long as nothing happens to its bits.
-struct parcel {
-  bool to_hub = false;
-  bool coded = false;  // head and body as bytes; otherwise as they are
-  byte_buffer bytes;
-  out::send sent;
-};
-
-enum class kind : std::uint8_t {
-  parcel,
-  hub_tick,
-  client_tick,
-  worker_tick,
-  run_ends,        // a: worker, b: run
-  cancels,         // a: incarnation, b: call number
-  submits,         // a: client
-  worker_starts,   // a: worker, b: start (0: by itself)
-  start_fails,     // b: start
-  hub_loses,       // a: peer, b: signal
-  client_comes,    // a: client
-  reconnects,      // a: node, b: 1 of a worker
-  chaos,           // a: which
-  turn,            // a: node, b: its role: there is room to send, or a turn threw
-  link_breaks,     // a: peer
-  comes_back,      // a: client
-  worker_reads,    // a: worker, b: generation
-  worker_watches,  // a: worker, b: generation
-  syncs,           // a: record of the journal
-  goes_on,         // a: node, b: its role; it had stopped
-  task_wakes,      // a: worker, b: run
-};
-
-enum chaos_kind : std::uint32_t {
-  partition,
-  reconnect,
-  worker_crash,
-  client_crash,
-  hub_restart,
-  drain,
-  imposture,
-  lies,
-  stoppage,
-  chaos_kinds
-};
-
-struct happening {
-  kind what{};
-  std::uint32_t a = 0;
-  std::uint32_t b = 0;
-};
-
-// A node that does nothing for a while, as a stopped process, and what has happened to it meanwhile.
-struct stillness {
-  bool still = false;
-  time_point since = 0;
-  time_point went_on = 0;  // when it last did
-  std::vector<happening> put_off;
-};
-
-// An attempt, as world::name_of() names it.
-struct suspicion {
-  call_id call;
-  std::uint32_t attempt = 0;
-};
 
 class world {
  public:
@@ -362,6 +84,7 @@ class world {
   static bool is_parking(out::run const& run);
   void begin_parking(std::uint32_t index, out::run const& run);
   void end_parking(worker_node& node, task const& ended);
+  void draw_kind(record& made, std::uint32_t composed, std::uint64_t count);
   static std::size_t kinds_of_needs();
   static machine simulated_machine();
   std::uint32_t draw_needs();
@@ -375,12 +98,12 @@ class world {
                        std::uint64_t count);
   static std::vector<std::string> const& function_names();
   std::size_t draw_large();
-  void add_large(frame& message, std::uint64_t number, std::size_t size);
-  static bool is_large_of(frame const& message, std::uint64_t number, std::size_t size);
+  static void add_large(frame& message, std::uint64_t number, std::size_t size);
+  static bool is_large_of(std::span<buffer const> buffers, std::uint64_t number, std::size_t size);
 
   // True: the call failed, its client had better wait before it asks again.
   bool completed(client_node& node, out::completed const& done);
-  void check_value(out::completed const& done);
+  void check_value(record const& call, out::completed const& done);
   void check_failure(record const& call, failure const& error);
   void end_client(std::uint32_t index);
 
@@ -462,6 +185,7 @@ class world {
   bool makes_calls(record const& call);
   void wake(std::uint32_t index, std::uint32_t run);
   void make_calls(std::uint32_t index, task& parent);
+  std::span<call_id const> siblings_in(task const& parent);
   void relate(record& child, call_id id, attempt_key const& parent, std::uint32_t run);
   void child_ended(client_node const& inner, record const& call);
   void end_calls(std::uint32_t index, task const& ended);
@@ -489,6 +213,46 @@ class world {
   void observe_entry(connection const& over, frame const& assign);
   void observe_entry_failed(connection const& over);
   void observe_service(worker_node const& node, task const& made);
+
+  // --- what calls stream
+
+  stream_story* story_of(record const& call) {
+    return call.stream == 0 ? nullptr : &streams_[call.stream - 1];
+  }
+  bool waits_with_stream(std::uint32_t index);
+  std::uint32_t draw_story();
+  void write_stream_of(byte_buffer& body, call_spec& spec, record const& call);
+  void look_at_stream(client_node const& node, std::uint64_t number);
+  void stream_arrived(client_node& node, out::stream_arrived const& come);
+  void check_items(frame const& message, call_id id, bool input, stream_level& passed,
+                   stream_level const& allowed);
+  void stream_allowed(client_node& node, out::stream_allowed const& told);
+  void caller_streams(std::uint32_t life, std::uint32_t number);
+  void serve_stream(client_node& node, std::uint64_t number);
+  bool serve_children(client_node& inner, task const& parent);
+  void check_streamed(stream_story const& story, frame const& value);
+  void begin_stream(std::uint32_t index, task& made, out::run const& run);
+  void stream_later(std::uint32_t index, task& one);
+  void stream_on(std::uint32_t index, std::uint32_t run);
+  void take_input(worker_node& node, task& one);
+  void produce(worker_node& node, task& one);
+  void wait_for_input(worker_node& node, task& one);
+  void task_allowed(std::uint32_t index, out::stream_allowed const& told);
+  void task_fed(std::uint32_t index, out::stream_arrived const& come);
+  void observe_restart(record const& call);
+  void observe_stream_from_hub(peer_id peer, frame const& message);
+  void observe_unread(task const& one);
+  void observe_stopped_stream(task const& one);
+
+  // --- calls that are made of others
+
+  std::uint32_t draw_composed(client_node const& node, std::span<call_id const> among);
+  void write_arguments_of(byte_buffer& body, record const& call) const;
+  void identify_composed(task const& made, record const& call, out::run const& run);
+  bool is_composed_failure(client_node const& node, record const& call, failure const& error) const;
+  void observe_composed(client_node const& node, record const& call);
+  void observe_elsewhere(record const& call, frame const& value);
+  void note_over_at_hub(header const& head, std::uint32_t count);
 
   // --- drivers
 
@@ -651,6 +415,8 @@ class world {
   std::unordered_map<std::uint64_t, time_point> started_at_;  // by start, where there are services
   std::unordered_map<std::uint32_t, time_point> failed_at_;   // by service, the last time
   std::deque<relation> relations_;
+  std::deque<stream_story> streams_;
+  std::deque<composed_story> compositions_;
   std::array<std::size_t, 8> fresh_{};  // by depth, calls that wait at the hub for the first time
   slot_reservations reserved_;
   std::unordered_map<std::uint64_t, std::uint32_t> hung_starts_;    // by start, the slot
