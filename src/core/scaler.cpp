@@ -176,9 +176,11 @@ resource_ledger scaler::left_by_others(pool_record const& pool) const {
 bool scaler::may_get(pool_record const& pool) const {
   resource_ledger left(ledger_->has());
   for (auto one = holders_.begin(); one != holders_.end(); ++one) {
+    if ((*one)->park == parking::parked) continue;  // what it still has it gives up
     auto const& its = *(*one)->pool;
-    auto const before =
-        std::count_if(holders_.begin(), one, [&](auto const* other) { return other->pool == &its; });
+    auto const before = std::count_if(holders_.begin(), one, [&](auto const* other) {
+      return other->pool == &its && other->park != parking::parked;
+    });
     bool const is_least = &its != &pool && static_cast<std::size_t>(before) < its.least();
     if ((*one)->waits || is_least) left.hold(*(*one)->lease);
   }
