@@ -86,7 +86,8 @@ void world::observe_lease(std::uint32_t index, call_id id) {
   if (*node.needs != call->needs) return violated("a worker runs calls that need different ones");
   if (node.parked) violated("a parked worker runs a call");
   auto const& needs = all_needs()[call->needs];
-  if (needs.isolate && node.run > 1) violated("a worker of an isolated call runs another one");
+  if (needs.isolate && node.run - node.run_before > 1)
+    violated("a worker of an isolated call runs another one");
   if (node.gpus.size() != needs.resources.gpus || node.cores.size() != needs.resources.cores)
     violated("a worker has not what its calls need");
   if (needs.resources.any()) reach(state::leased);

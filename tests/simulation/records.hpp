@@ -204,6 +204,7 @@ struct worker_node {
   std::uint32_t concurrency = 1;
   std::vector<task> tasks;             // that run
   std::uint32_t run = 0;               // counts them
+  std::uint32_t run_before = 0;        // of the processes that were here earlier
   std::optional<std::uint32_t> needs;  // of the calls that it runs; none: it ran none yet
   bool parked = false;                 // others may have these meanwhile:
   std::vector<std::string> gpus;       // that it was started with

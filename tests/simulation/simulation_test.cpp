@@ -110,9 +110,9 @@ TEST_CASE("simulated: calls that run as one end each in its own way, and wait fo
 TEST_CASE(
     "simulated: items of streams come once and in order, no more than their readers allow, and the end "
     "behind them") {
-  keeps_every_promise("streams", 500);
-  keeps_every_promise("driven_streams", 500);
-  keeps_every_promise("lossy_streams", 100);
+  keeps_every_promise("streams", 60);
+  keeps_every_promise("driven_streams", 60);
+  keeps_every_promise("lossy_streams", 20);
 }
 
 TEST_CASE("simulated: calls that are made of others run on exactly their values, or fail as these did") {

@@ -23,7 +23,7 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   auto const abandoned = node.abandoned;
   auto const runs = node.run;  // what was planned for one of an earlier process is none of this one
   node = {};
-  node.run = runs;
+  node.run = node.run_before = runs;
   node.abandoned = abandoned;
   node.generation = generation;
   if (auto const grant = grants_.extract(start)) {
