@@ -9,7 +9,9 @@ target_compile_options(yonder_build_flags INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>"
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${YONDER_WARNINGS_AS_ERRORS}>>:-Werror>
   # GCC 12 warns wrongly about temporaries that hold a std::string, and about code that it instrumented itself.
-  "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized;-Wno-tsan>")
+  "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized;-Wno-tsan>"
+  # It warns of what is in an included file, which a file of a unity build is.
+  "$<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-subobject-linkage>")
 
 if(YONDER_SANITIZE)
   list(JOIN YONDER_SANITIZE "," yonder_sanitizers)

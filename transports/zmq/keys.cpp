@@ -7,6 +7,7 @@
 #include "transports/zmq/private_folder.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -165,6 +166,15 @@ void draw(key_pair& keys) {
 
 std::string_view view(key_text const& key) { return {key.text.data(), key_text_size}; }
 
+// A new account has no ~/.config; what cannot be made shows when the folder itself is.
+void make_parents(std::filesystem::path const& folder) {
+  auto const parent = folder.parent_path();
+  std::error_code unknown;
+  if (parent.empty() || std::filesystem::exists(parent, unknown)) return;
+  make_parents(parent);
+  static_cast<void>(::mkdir(parent.c_str(), 0700));
+}
+
 }  // namespace
 
 key_files::key_files(std::filesystem::path const& folder)
@@ -175,6 +185,7 @@ key_files::key_files(std::filesystem::path const& folder)
       authorized(folder / "authorized_keys") {}
 
 void keygen(std::filesystem::path const& folder) {
+  make_parents(folder);
   make_private_folder(folder);
   key_files const files(folder);
   for (auto const& file : {files.server_secret, files.server_public, files.client_secret, files.client_public,

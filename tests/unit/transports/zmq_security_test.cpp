@@ -711,4 +711,13 @@ TEST_CASE("a client does not talk to an ipc socket in another user's folder") {
   CHECK(says(error, "belongs to user 65534"));
 }
 
+TEST_CASE("keygen makes the folders above its own, too, for this user only") {
+  temporary_folder folder;
+  auto const keys = folder.path() / ".config" / "yonder";
+  keygen(keys);
+  CHECK(fs::exists(key_files(keys).server_secret));
+  for (auto const& made : {keys, keys.parent_path()})
+    CHECK((fs::status(made).permissions() & fs::perms::all) == fs::perms::owner_all);
+}
+
 }  // namespace yonder::testing
