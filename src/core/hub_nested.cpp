@@ -172,6 +172,9 @@ void hub::state::recall_behind_waits(time_point now, outputs& out) {
 // The attempt has ended. Its calls end with it.
 void hub::state::leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out) {
   leave_stream(call, worker);
+  // What another one there has said may have come before.
+  if (worker.waiting_attempts != 0)
+    look_for_deadlocks = look_for_deadlocks || !YONDER_MUTANT(stuck_later_unseen);
   if (call.nest == nullptr) return;
   if (auto* const heir = companion_of(call, worker)) {
     heir->nest = std::move(call.nest);
@@ -180,8 +183,6 @@ void hub::state::leave_nest(time_point now, call_record& call, worker_session& w
       child->parent = heir;
     return;
   }
-  // What another one there has said may have come before.
-  look_for_deadlocks = look_for_deadlocks || !YONDER_MUTANT(stuck_later_unseen);
   --worker.nests;
   auto& nest = *call.nest;
   if (std::exchange(nest.waits, false)) {
