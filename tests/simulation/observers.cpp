@@ -361,7 +361,11 @@ void world::observe_at_hub(connection const& over, frame const& message) {
   auto const& id = message.head.call;
   for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
     auto* const call = find({id.session, id.number + i});
-    if (call == nullptr || call->last_attempt != 0) continue;
+    if (call == nullptr || call->last_attempt != 0 || call->rest != 1) continue;
+    // Of several calls that were given to a worker together, and whose frame has not left, one is not taken
+    // back.
+    auto const* const before = find({id.session, id.number + i - 1});
+    if (before != nullptr && before->rest == 2) continue;
     call->cancelled_in_queue = true;
     reach(state::cancelled_in_queue);
   }

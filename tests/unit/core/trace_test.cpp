@@ -52,7 +52,7 @@ TEST_CASE("the trace of a call is read from its metadata; what is none is not th
   yonder::detail::byte_buffer bad;
   write_call(bad, "f", {}, "00-ab-cd-01");
   CHECK(read_traceparent(bad.bytes()).empty());
-  yonder::detail::byte_buffer none;
-  write_call(none, "f", {}, {});
-  CHECK(read_traceparent(none.bytes()).empty());
+  yonder::detail::byte_buffer without;
+  write_call(without, "f", {}, {});
+  CHECK(read_traceparent(without.bytes()).empty());
 }
