@@ -294,12 +294,12 @@ void check_starving_end(bool with_memory, starving& memory) {
   std::vector<peer_id> at_far, at_near;
   std::vector<std::vector<transport::frame>> sent;
   while (at_near.size() < 2) {
-    auto [one, other] = socket_pair();
+    auto ends = socket_pair();
     auto made = with_memory ? transport::channel::make() : transport::channel::made{};
-    memory.attempt([&] { at_near.push_back(near.add(std::move(one), std::move(made.ours))); });
+    memory.attempt([&] { at_near.push_back(near.add(std::move(ends.first), std::move(made.ours))); });
     if (at_far.size() == at_near.size()) continue;
-    at_far.push_back(
-        far.add(std::move(other), with_memory ? transport::channel::join(std::move(made.theirs)) : nullptr));
+    at_far.push_back(far.add(std::move(ends.second),
+                             with_memory ? transport::channel::join(std::move(made.theirs)) : nullptr));
     sent.push_back(frames_of(at_far.size()));
   }
   for (std::size_t i = 0; i < 2; ++i)
