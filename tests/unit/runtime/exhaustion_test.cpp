@@ -65,6 +65,11 @@ void* operator new(std::size_t size) {
   if (auto* const memory = std::malloc(size != 0 ? size : 1)) return memory;
   throw std::bad_alloc();
 }
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept try {
+  return ::operator new(size);
+} catch (std::bad_alloc const&) {
+  return nullptr;
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
