@@ -94,6 +94,11 @@ std::optional<failure> hub::state::warm(pool_order const& order) {
 void hub::state::take_order(time_point now, client_session& client, call_message const& said,
                             frame const& message, outputs& out) {
   auto const id = message.head.call;
+  // As any outcome that its task is told of; no depth is too deep for it.
+  if (said.parent.attempt != 0 && !is_entering(client, said.parent)) {
+    failure refused;
+    if (auto* const parent = parent_of(now, client, said.parent, refused)) note_ended(*parent, 1, 0);
+  }
   if (client.peer == nullptr || !client.peer->is_operator)
     return answer(now, client, id,
                   failure_of(errc::unauthorized,

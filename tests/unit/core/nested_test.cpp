@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that tasks make: who waits, who comes first, and what ends with whom.
+#include "src/core/pool_orders.hpp"
 #include "tests/unit/core/loopback.hpp"
 #include "tests/unit/core/raw_peer.hpp"
 
@@ -128,6 +129,28 @@ TEST_CASE("a wait that crosses an outcome does not count; one that is said again
   CHECK(hub.runner_of(two) != nullptr);
   hub.net.go_on_within(first, hub.tasks);  // it waited for some time only
   CHECK(hub.net.hub().census().waiting_workers == 0);
+}
+
+TEST_CASE(
+    "a task that has asked for the hub's pools, whatever it was answered, is seen to wait as any other") {
+  std::string_view asked = list_pools;
+  auto is_operator = true;
+  SUBCASE("answered") {}
+  SUBCASE("refused") { is_operator = false; }
+  SUBCASE("malformed") { asked = scale_pool; }
+  tested_nest hub(1);
+  auto& tasks = hub.net.add_client({}, {}, is_operator);
+  hub.net.submit(hub.caller, "outer");
+  hub.let_workers_come();
+  auto& first = *hub.net.workers.front();
+  auto const order = hub.net.submit(tasks, "", {.idempotent = true}, asked, 0, {}, first.runs.front().key);
+  CHECK(tasks.outcomes.at(order.number).ok() == (is_operator && asked == list_pools));
+  auto const inner = hub.net.call_within(first, tasks, "inner");
+  hub.net.wait_within(first, tasks);
+  CHECK(hub.net.hub().census().waiting_workers == 1);
+  hub.let_workers_come();
+  hub.net.finish(hub.runner(inner), "done");
+  CHECK(tasks.outcomes.at(inner.number).ok());
 }
 
 TEST_CASE("nested calls go before new ones, the deepest first") {
