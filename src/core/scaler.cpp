@@ -229,21 +229,30 @@ worker_session* scaler::in_the_way(time_point now) {
     for (auto* const one : holders_)
       if (one->dying || (one->draining && one->outstanding.empty()) || one->park == parking::begins)
         left.give_back(*one->lease);  // it goes, or parks
-    if (left.fits(pool->needs.resources)) continue;
+    if (has_enough(left, *pool)) continue;
     if (auto* const found = in_the_way_of(now, *pool, std::move(left))) return found;
   }
   return nullptr;
 }
 
+// Enough for another worker, or for one that is parked to come back.
+bool scaler::has_enough(resource_ledger const& left, pool_record const& pool) {
+  return left.fits(pool.needs.resources) ||
+         std::any_of(pool.parked.begin(), pool.parked.end(), [&](auto const* one) {
+           return one->park == parking::parked && !one->goes() && one->lease && left.could_go_on(*one->lease);
+         });
+}
+
 // The longest idle of those that hold anything of what is needed, then those that have served the longest, if
-// letting some of them go is enough.
+// letting some of them go is enough; of those the first one without which it is not. Of the idle ones those
+// that the pool itself has parked come last.
 worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, resource_ledger left) {
   std::vector<worker_session*> others;
   for (auto* const one : holders_)
     if (is_in_the_way(now, *one, pool)) others.push_back(one);
-  auto const place = [](worker_session const& one) {
+  auto const place = [&](worker_session const& one) {
     auto const is_idle = one.load == worker_load::idle || one.park == parking::parked;
-    return std::tuple(!is_idle, is_idle ? one.idle_since : one.served_since);
+    return std::tuple(!is_idle, one.pool == &pool, is_idle ? one.idle_since : one.served_since);
   };
   std::stable_sort(others.begin(), others.end(),
                    [&](auto const* a, auto const* b) { return place(*a) < place(*b); });
@@ -255,7 +264,12 @@ worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, r
     if (one->in_service() && its.in_service <= its.least() + static_cast<std::size_t>(before)) continue;
     chosen.push_back(one);
     left.give_back(*one->lease);
-    if (left.fits(pool.needs.resources)) return chosen.front();
+    if (has_enough(left, pool)) break;
+  }
+  if (!has_enough(left, pool)) return nullptr;
+  for (auto* const one : chosen) {
+    left.hold(*one->lease);
+    if (!has_enough(left, pool)) return one;
   }
   return nullptr;
 }

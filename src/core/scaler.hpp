@@ -124,6 +124,7 @@ class scaler {
   resource_ledger left_by_others(pool_record const& pool) const;
   bool may_get(pool_record const& pool) const;
   void note_short(time_point now, pool_record& pool);
+  static bool has_enough(resource_ledger const& left, pool_record const& pool);
   worker_session* in_the_way_of(time_point now, pool_record const& pool, resource_ledger left);
   bool is_in_the_way(time_point now, worker_session const& one, pool_record const& of);
   time_point start_due(pool_record const& pool) const;

@@ -104,6 +104,26 @@ TEST_CASE("what a parked worker had on its GPUs is others', and it comes back wh
   CHECK(t.has(waits));
 }
 
+TEST_CASE("a parked worker is not given up for what another one has, and comes back when that has left") {
+  tested_parking t;
+  std::uint64_t memory = 0;
+  SUBCASE("with memory for another one beside it") { memory = 10 * gibibyte; }
+  SUBCASE("without") { memory = 20 * gibibyte; }
+  auto const kept = parking_with({.gpus = 1, .memory = memory});
+  auto& parked = t.parked_worker(kept);
+  t.submit(having({.gpus = 1, .memory = 10 * gibibyte}));
+  auto& other = t.come();
+  auto const waits = t.submit(kept);
+  t.net.finish(other, "done");
+  CHECK_FALSE(parked.exited);
+  REQUIRE(other.exited);
+  t.net.lose(other);
+  t.obeys(parked, unpark_worker);
+  t.net.finish(parked, "done");
+  CHECK(t.has(waits));
+  CHECK(t.net.starts.size() == 2);
+}
+
 TEST_CASE("workers that share a GPU park one by one") {
   tested_parking t;
   auto const half = parking_with({.gpus = 1, .gpu_memory = 40 * gibibyte});

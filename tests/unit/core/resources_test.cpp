@@ -439,6 +439,24 @@ TEST_CASE("an idle worker makes room though another one, which runs its last cal
   CHECK(t.net.grants[2].gpus == std::vector<std::string>{"1"});
 }
 
+TEST_CASE("no worker is let go that has some of what is needed, but nothing of what is short") {
+  tested_machine t;
+  auto const idle_with = [&](resource_needs resources) -> loopback::worker_end& {
+    auto needs = with(resources);
+    needs.scaledown_window = 3'600 * second;
+    t.submit(needs);
+    auto& worker = t.come(t.net.starts.size() - 1);
+    t.net.finish(worker, "done");
+    t.net.wait(millisecond);
+    return worker;
+  };
+  auto& longest_idle = idle_with({.memory = gib});
+  auto& with_gpus = idle_with({.gpus = 2});
+  t.submit(with({.gpus = 1, .memory = gib}));
+  CHECK(with_gpus.exited);
+  CHECK_FALSE(longest_idle.exited);
+}
+
 TEST_CASE("no worker is let go for room that a pool's least workers keep anyway") {
   auto three_gpus = two_gpus();
   three_gpus.gpus.push_back({"2", 80 * gib});
