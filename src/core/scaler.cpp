@@ -259,8 +259,9 @@ worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, r
   std::vector<worker_session*> chosen;
   for (auto* const one : others) {
     auto const& its = *one->pool;
-    auto const before = std::count_if(chosen.begin(), chosen.end(),
-                                      [&](auto const* other) { return other->pool == one->pool; });
+    auto const before = std::count_if(chosen.begin(), chosen.end(), [&](auto const* other) {
+      return other->pool == one->pool && other->in_service();
+    });
     if (one->in_service() && its.in_service <= its.least() + static_cast<std::size_t>(before)) continue;
     chosen.push_back(one);
     left.give_back(*one->lease);

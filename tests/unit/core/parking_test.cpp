@@ -124,6 +124,31 @@ TEST_CASE("a parked worker is not given up for what another one has, and comes b
   CHECK(t.net.starts.size() == 2);
 }
 
+TEST_CASE("all of a pool's workers make room for another pool, the parked ones and those that are not") {
+  tested_parking t;
+  auto const small = parking_with({.memory = 12 * gibibyte});
+  t.submit(small);
+  t.submit(small);
+  t.net.wait(10 * millisecond);
+  REQUIRE(t.net.starts.size() == 2);
+  auto& first = t.net.add_worker(loopback::offers(), t.net.starts[0]);
+  auto& second_one = t.come();
+  t.net.finish(first, "done");
+  t.net.wait(second);
+  t.obeys(first, park_worker);
+  auto const large = t.submit(having({.memory = 30 * gibibyte}));
+  CHECK_FALSE(first.exited);  // that alone would not do
+  t.net.finish(second_one, "done");
+  REQUIRE(first.exited);
+  t.net.lose(first);
+  t.obeys(second_one, park_worker);  // it keeps its memory
+  REQUIRE(second_one.exited);
+  t.net.lose(second_one);
+  REQUIRE(t.net.starts.size() == 3);
+  t.net.finish(t.come(), "done");
+  CHECK(t.has(large));
+}
+
 TEST_CASE("workers that share a GPU park one by one") {
   tested_parking t;
   auto const half = parking_with({.gpus = 1, .gpu_memory = 40 * gibibyte});
