@@ -323,7 +323,21 @@ std::string scaler::scale(pool_record& pool, pool_change const& change) {
 }
 
 void scaler::warm(pool_record& pool, std::size_t count) {
-  pool.wanted = std::max(pool.wanted, std::min(count, pool.config.max_workers));
+  auto const most = std::min(count, pool.config.max_workers);
+  pool.wanted = std::max(pool.wanted, most - std::min(most, pool.workers()));
+}
+
+// As warm as it may be: for what nobody waits for, nobody has to make room.
+bool scaler::is_warm(pool_record const& pool) const {
+  if (pool.recruits) return false;
+  auto const is_known = ledger_ || !pool.needs.resources.any();
+  return !pool.impossible.empty() || pool.workers() >= pool.config.max_workers || is_full(pool) ||
+         (is_known && !can_lease(pool));
+}
+
+void scaler::is_coming(time_point now, pool_record& pool) {
+  pool.waiting_since = now;
+  if (pool.wanted != 0) --pool.wanted;
 }
 
 // --- when workers are started
@@ -336,7 +350,8 @@ time_point scaler::start_due(pool_record const& pool) const {
 
 time_point scaler::wish_due(pool_record const& pool) const {
   if (!pool.impossible.empty()) return never;
-  if (pool.workers() < pool.wanted && !is_full(pool)) return pool.start_not_before;
+  if (pool.wanted != 0 && pool.workers() < pool.config.max_workers && !is_full(pool))
+    return pool.start_not_before;
   if (pool.workers() < pool.least() && !is_full(pool))
     return pool.queued != 0 ? pool.start_not_before : std::max(pool.start_not_before, pool.least_not_before);
   if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;
@@ -361,6 +376,7 @@ void scaler::start_workers(time_point now, outputs& out) {
       else
         start_worker(now, pool, out);
     }
+    if (pool.wanted != 0 && is_warm(pool)) pool.wanted = 0;
     note_short(now, pool);
   };
   for (auto* const pool : std::vector(short_)) start(*pool);
@@ -373,19 +389,18 @@ void scaler::start_workers(time_point now, outputs& out) {
     if (pool->is_used()) pool->gives_way = false;
     if (pool->is_used() || pool->used_last == never) pool->used_last = now;
     start(*pool);
-    if (pool->wanted != 0 && !pool->recruits && (ledger_ || !pool->needs.resources.any())) pool->wanted = 0;
   }
 }
 
 void scaler::recruited(time_point now, pool_record& pool, worker_session& worker) {
   worker.pool = &pool;
-  pool.waiting_since = now;
+  is_coming(now, pool);
   ++pool.entering;
   ++pool.users;
 }
 
 void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
-  pool.waiting_since = now;
+  is_coming(now, pool);
   ++pool.starting;
   if (pool.on_demand) {
     ++pool.users;
@@ -476,6 +491,7 @@ pool_record* scaler::note_failure(time_point now, pool_record& pool, std::string
     pool.start_not_before = add(now, std::min(longest_pause, start_backoff * pool.start_failures));
     pool.least_not_before = add(now, std::min(longest_pause, doubled));
   }
+  if (pool.start_failures >= limits_.start_failures) pool.wanted = 0;
   pool.failure_reason = reason;
   pool.failure_tail = stderr_tail;
   return pool.start_failures >= limits_.start_failures && pool.counted() == 0 ? &pool : nullptr;

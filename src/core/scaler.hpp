@@ -127,6 +127,8 @@ class scaler {
   static bool has_enough(resource_ledger const& left, pool_record const& pool);
   worker_session* in_the_way_of(time_point now, pool_record const& pool, resource_ledger left);
   bool is_in_the_way(time_point now, worker_session const& one, pool_record const& of);
+  bool is_warm(pool_record const& pool) const;
+  static void is_coming(time_point now, pool_record& pool);
   time_point start_due(pool_record const& pool) const;
   time_point idle_due(pool_record& pool) const;
   static void came(pool_record& pool);

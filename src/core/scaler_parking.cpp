@@ -54,7 +54,7 @@ worker_session* scaler::unpark(time_point now) {
     worker->park = parking::ends;
     if (worker->lease) ledger_->go_on(*worker->lease);
     ++pool->entering;
-    pool->waiting_since = now;
+    is_coming(now, *pool);
     return worker;
   }
   return nullptr;

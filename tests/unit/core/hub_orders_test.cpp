@@ -18,8 +18,10 @@ hub_config with_one_pool() {
 }
 
 struct tested_orders {
-  loopback net{with_one_pool()};
+  loopback net;
   loopback::client_end& boss = net.add_client({}, "key of the hub", true);
+
+  explicit tested_orders(hub_config config = with_one_pool()) : net(std::move(config)) {}
 
   outcome& say(loopback::client_end& who, std::string_view what, std::string const& payload) {
     auto const call = net.submit(who, payload, {.idempotent = true}, what, 0);
@@ -62,6 +64,48 @@ TEST_CASE("the operator of a hub changes its pools from elsewhere, and sees what
   CHECK(seen[0].starting == 2);
   REQUIRE(t.say(t.boss, warm_pool, encode_order({.name = "default", .count = 3})).ok());
   CHECK(t.net.starts.size() == 3);
+}
+
+TEST_CASE("workers that are wanted ahead of the first call are started as soon as they may be, each once") {
+  auto config = with_one_pool();
+  config.max_starts = 2;
+  config.pools[0].max_workers = 5;
+  config.pools[0].scaledown_window = 0;
+  tested_orders t(std::move(config));
+  auto const fail_start = [&](std::uint64_t start) {
+    t.net.hub().worker_start_failed(t.net.now, start, "no such program", {}, t.net.scratch());
+    t.net.carry_out_all();
+  };
+  auto const warm = [&](std::size_t count) {
+    REQUIRE(t.say(t.boss, warm_pool, encode_order({.count = count})).ok());
+  };
+  SUBCASE("those past the most that are on their way at once, though others have gone meanwhile") {
+    warm(9);
+    warm(9);
+    CHECK(t.net.starts.size() == 2);
+    for (std::size_t i = 0; i < 5; ++i) {
+      REQUIRE(t.net.starts.size() > i);
+      t.net.lose(t.net.add_worker(loopback::offers(), t.net.starts[i]));
+    }
+    t.net.wait(second);
+    CHECK(t.net.starts.size() == 5);
+  }
+  SUBCASE("after a start that failed") {
+    warm(1);
+    fail_start(t.net.starts.at(0));
+    warm(1);
+    CHECK(t.net.starts.size() == 1);
+    t.net.wait(second);
+    CHECK(t.net.starts.size() == 2);
+  }
+  SUBCASE("but not for ever") {
+    warm(5);
+    for (std::size_t i = 0; i < t.net.starts.size(); ++i) {
+      fail_start(t.net.starts[i]);
+      t.net.wait(10 * second);
+    }
+    CHECK(t.net.starts.size() == 4);  // three have failed in a row, and one was on its way
+  }
 }
 
 TEST_CASE("a pool is found by what its workers need, by its name, and by its service's where that has one") {

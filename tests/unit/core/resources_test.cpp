@@ -457,6 +457,22 @@ TEST_CASE("no worker is let go that has some of what is needed, but nothing of w
   CHECK_FALSE(longest_idle.exited);
 }
 
+TEST_CASE("no worker is let go for one that no call waits for") {
+  tested_machine t;
+  auto kept = with({.gpus = 1});
+  kept.scaledown_window = 3'600 * second;
+  t.submit(kept);
+  auto& idle = t.come(0);
+  t.net.finish(idle, "done");
+  auto const needs = encode_requirements(with({.gpus = 1, .memory = 1}));
+  CHECK_FALSE(t.net.hub().warm(t.net.now, {.needs = needs, .count = 2}, t.net.scratch()));
+  t.net.carry_out_all();
+  CHECK(t.net.starts.size() == 2);
+  CHECK_FALSE(idle.exited);
+  t.net.wait(second);
+  CHECK(t.net.starts.size() == 2);
+}
+
 TEST_CASE("no worker is let go for room that a pool's least workers keep anyway") {
   auto three_gpus = two_gpus();
   three_gpus.gpus.push_back({"2", 80 * gib});
