@@ -183,7 +183,15 @@ TEST_CASE("what cannot be said of a pool is refused in words, and changes nothin
     REQUIRE_FALSE(outcome.ok());
     CHECK(outcome.error().code == errc::protocol_violation);
   }
+  constexpr std::size_t most = 0xffff'ffff;
+  for (pool_order const& order : std::vector<pool_order>{{.change = {.max_queue = most + 1}},
+                                                         {.change = {.max_workers = ~std::size_t{1}}},
+                                                         {.count = most + 1}})
+    t.refused(scale_pool, order, errc::protocol_violation);
   CHECK(t.pools().at(0).max_queue == 0);
+  CHECK(t.pools().at(0).max_workers == 4);
+  REQUIRE(t.say(t.boss, scale_pool, encode_order({.change = {.max_queue = most}})).ok());
+  CHECK(t.pools().at(0).max_queue == most);
   std::vector<pool_census> read;
   auto const census = encode_pools(t.net.hub().pools());
   for (std::size_t size = 0; size < census.size(); ++size)
