@@ -475,6 +475,7 @@ struct pool_record {
   std::size_t entering = 0;  // workers that make their service
   std::size_t isolated = 0;  // workers that run their only call, and do not wait for others
   std::size_t wanted = 0;    // so many more workers are to be started although nothing waits
+  std::size_t seen = 0;      // workers, by whoever counts them for now
   bool is_set = false;       // somebody has said how large it is: it is not forgotten
   bool recruits = false;     // its workers are some that came by themselves, for as long as they are needed
   bool lacks_recruits = false;    // none of those is idle now

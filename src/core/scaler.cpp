@@ -175,14 +175,12 @@ resource_ledger scaler::left_by_others(pool_record const& pool) const {
 // Whoever waits for others keeps what it has, and so do the least workers of a pool.
 bool scaler::may_get(pool_record const& pool) const {
   resource_ledger left(ledger_->has());
-  for (auto one = holders_.begin(); one != holders_.end(); ++one) {
-    if ((*one)->park == parking::parked) continue;  // what it still has it gives up
-    auto const& its = *(*one)->pool;
-    auto const before = std::count_if(holders_.begin(), one, [&](auto const* other) {
-      return other->pool == &its && other->park != parking::parked;
-    });
-    bool const is_least = &its != &pool && static_cast<std::size_t>(before) < its.least();
-    if ((*one)->waits || is_least) left.hold(*(*one)->lease);
+  for (auto* const one : holders_) one->pool->seen = 0;
+  for (auto* const one : holders_) {
+    if (one->park == parking::parked) continue;  // what it still has it gives up
+    auto& its = *one->pool;
+    bool const is_least = its.seen++ < its.least() && &its != &pool;
+    if (one->waits || is_least) left.hold(*one->lease);
   }
   return left.fits(pool.needs.resources);
 }
@@ -257,12 +255,10 @@ worker_session* scaler::in_the_way_of(time_point now, pool_record const& pool, r
   std::stable_sort(others.begin(), others.end(),
                    [&](auto const* a, auto const* b) { return place(*a) < place(*b); });
   std::vector<worker_session*> chosen;
+  for (auto* const one : others) one->pool->seen = 0;
   for (auto* const one : others) {
-    auto const& its = *one->pool;
-    auto const before = std::count_if(chosen.begin(), chosen.end(), [&](auto const* other) {
-      return other->pool == one->pool && other->in_service();
-    });
-    if (one->in_service() && its.in_service <= its.least() + static_cast<std::size_t>(before)) continue;
+    auto& its = *one->pool;
+    if (one->in_service() && its.in_service <= its.least() + its.seen++) continue;
     chosen.push_back(one);
     left.give_back(*one->lease);
     if (has_enough(left, pool)) break;
