@@ -114,7 +114,8 @@ struct hub::state::wait_search {
   bool is_taken(call_record const& call) {
     auto const& function = *call.function;
     auto* const pool = function.pool;
-    if (pool != nullptr && (pool->recruits ? is_recruited(*pool) : all.pools.can_start(*pool))) return true;
+    if (pool != nullptr && (pool->recruits ? is_recruited(*pool) : all.pools.can_start(*pool, one_goes())))
+      return true;
     auto const offers = [&](image const* program) {
       return std::find(function.offers.begin(), function.offers.end(), program) != function.offers.end();
     };
@@ -125,6 +126,22 @@ struct hub::state::wait_search {
       has_workers = true;
     }
     return !has_workers && pool == nullptr;  // it fails, or somebody comes
+  }
+
+  // Of the workers that calls asked for: they are let go when they have nothing to do, but for their pool's
+  // least.
+  bool one_goes() {
+    auto const may_go = [](pool_record const& pool) {
+      return pool.on_demand && !pool.recruits && pool.workers() + pool.parked.size() > pool.least();
+    };
+    auto const& pools = all.pools.pools();
+    auto const& workers = all.sessions.workers();
+    return std::any_of(pools.begin(), pools.end(),
+                       [&](auto const& pool) { return pool->starting != 0 && may_go(*pool); }) ||
+           std::any_of(workers.begin(), workers.end(), [&](auto const& entry) {
+             auto const* const pool = entry.second->pool;
+             return entry.second->stuck == 0 && pool != nullptr && may_go(*pool);
+           });
   }
 
   // One that came by itself, and goes on without what it holds.

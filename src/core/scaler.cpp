@@ -134,13 +134,17 @@ bool scaler::no_more_demanded(pool_record const& pool) const {
 
 // Each worker may have others wait for what it runs, one for each call that was made within another.
 bool scaler::is_full(pool_record const& pool) const {
-  if (no_more_demanded(pool) && pool.parked.empty()) return true;
+  return (no_more_demanded(pool) && pool.parked.empty()) || has_most(pool);
+}
+
+bool scaler::has_most(pool_record const& pool) const {
   return pool.workers() >= pool.config.max_workers * (std::size_t{1} + limits_.max_depth);
 }
 
-bool scaler::can_start(pool_record const& pool) const {
+bool scaler::can_start(pool_record const& pool, bool one_goes) const {
   if (pool.counted() != 0) return true;  // it is on its way, or takes a call some time, or goes
-  return !is_full(pool) && could_lease(pool, [](auto const& one) { return one.stuck != 0; });
+  if (has_most(pool) || (is_full(pool) && !one_goes)) return false;
+  return could_lease(pool, [](auto const& one) { return one.stuck != 0; });
 }
 
 // --- what workers are given

@@ -90,7 +90,8 @@ class scaler {
   void start_workers(time_point now, outputs& out);
   time_point next_deadline() const;
   // Whether a worker is on its way, or comes once all have ended that are not stuck.
-  bool can_start(pool_record const& pool) const;
+  // `one_goes`: of all that calls asked for, at least one ends some time.
+  bool can_start(pool_record const& pool, bool one_goes) const;
 
   // The pool of a worker that has come by this start, or by the token that it brought; null: by itself.
   // The worker has what was leased for it.
@@ -117,6 +118,7 @@ class scaler {
   pool_record* least_used() const;
   void give_way(time_point now);
   bool is_full(pool_record const& pool) const;
+  bool has_most(pool_record const& pool) const;
   bool no_more_demanded(pool_record const& pool) const;
   time_point wish_due(pool_record const& pool) const;
   bool can_lease(pool_record const& pool) const;

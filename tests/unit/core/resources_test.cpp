@@ -22,11 +22,13 @@ machine two_gpus() {
 struct tested_machine {
   loopback net;
   loopback::client_end& client;
-  explicit tested_machine(std::optional<machine> has = two_gpus(), std::size_t starts = 64)
-      : net(config_of(std::move(has), starts)), client(net.add_client()) {}
+  explicit tested_machine(std::optional<machine> has = two_gpus(), std::size_t starts = 64,
+                          std::size_t demanded = 1'024)
+      : net(config_of(std::move(has), starts, demanded)), client(net.add_client()) {}
 
-  static hub_config config_of(std::optional<machine> has, std::size_t starts) {
+  static hub_config config_of(std::optional<machine> has, std::size_t starts, std::size_t demanded) {
     hub_config config;
+    config.max_demanded = demanded;
     config.max_starts = starts;
     config.pools = {{.functions = loopback::offers(), .max_workers = 4, .scaledown_window = second}};
     config.machine = std::move(has);
@@ -397,6 +399,35 @@ TEST_CASE("calls that ask for any number of workers get no more than the hub sta
   t.net.carry_out_all();
   t.net.wait(second);
   CHECK(t.net.starts.size() == before + 2);  // in its place
+}
+
+TEST_CASE("a nested call waits for the place of a worker that goes some time, and fails where none does") {
+  tested_machine t(two_gpus(), 64, 2);
+  auto other = with({.memory = 1});
+  auto stays = false;
+  SUBCASE("one that goes") {}
+  SUBCASE("one that stays") { stays = true; }
+  other.min_workers = stays ? 1 : 0;
+  t.submit(other);
+  t.net.finish(t.come(0), "done");
+  t.submit(with({.memory = 2}), "parent");
+  auto& worker = t.come(1);
+  REQUIRE(worker.runs.size() == 1);
+  auto& tasks = t.net.add_client();
+  auto const child = t.net.submit(tasks, "child", {}, "echo", 7, encode_requirements(with({.memory = 3})),
+                                  worker.runs.front().key);
+  t.net.wait_within(worker, tasks);
+  REQUIRE(tasks.outcomes.count(child.number) == (stays ? 1 : 0));
+  if (stays) {
+    CHECK(tasks.outcomes.at(child.number).error().code == errc::would_deadlock);
+    return;
+  }
+  t.net.wait(second);
+  REQUIRE(t.net.workers.front()->exited);
+  t.net.lose(*t.net.workers.front(), {.exit_status = 0});
+  REQUIRE(t.net.starts.size() == 3);
+  t.net.finish(t.come(2), "done");
+  CHECK(tasks.outcomes.at(child.number).ok());
 }
 
 TEST_CASE("an isolated call has a worker of its own, which goes with it") {
