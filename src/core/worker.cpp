@@ -456,7 +456,10 @@ void worker::waits_for_input(time_point now, attempt_key const& key, std::uint64
   state_->say(now, key, make_wait({key, {0, items}}), out);
 }
 
-void worker::allow(std::uint32_t concurrency) { state_->config.concurrency = concurrency; }
+void worker::allow(attempt_key const& key, std::uint32_t concurrency) {
+  auto const found = state_->find_running(key);
+  if (found != state_->running.end() && !found->fenced()) state_->config.concurrency = concurrency;
+}
 
 void worker::finished(time_point now, attempt_key const& key, std::span<std::uint32_t const> sizes,
                       std::span<std::byte const> values, outputs& out) {

@@ -29,7 +29,8 @@ void worker_loop::entered(core::out::run const& work) {
   core::requirements needs;
   if (work.function == core::leave_service) {
     leaves_service_ = true;
-    return core_.allow(1);
+    core_.allow(work.key, 1);
+    return;
   }
   if (!core::read_call(work.message.metadata(), said) || said.requirements.empty() ||
       !core::decode_requirements(std::as_bytes(std::span(said.requirements)), needs))
@@ -37,7 +38,7 @@ void worker_loop::entered(core::out::run const& work) {
   exit_timeout_ = needs.exit_timeout;
   if (needs.concurrency == 1) return;
   make_crew(needs.concurrency);
-  core_.allow(needs.concurrency);
+  core_.allow(work.key, needs.concurrency);
 }
 
 void worker_loop::make_crew(std::uint32_t size) {

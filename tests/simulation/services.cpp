@@ -67,7 +67,7 @@ void world::end_entry(worker_node& node, task const& ended) {
   if (ended.does == conduct::throws) return node.core->finished(now_, ended.key, failure_of(ended), out_);
   node.service = ended.makes;
   node.concurrency = concurrency_of(node.service);
-  node.core->allow(node.concurrency);
+  node.core->allow(ended.key, node.concurrency);
   node.core->finished(now_, ended.key, frame{}, out_);
 }
 

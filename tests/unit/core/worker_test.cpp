@@ -135,7 +135,7 @@ struct lone_worker {
   outputs out;
   time_point now = second;
   worker core;
-  std::uint32_t sequence = 0;
+  std::uint32_t sequence = 0, hellos = 0;
 
   explicit lone_worker(std::uint32_t concurrency = 1, std::uint32_t max_row = 1)
       : core(
@@ -147,9 +147,14 @@ struct lone_worker {
               return config;
             }(),
             now) {
+    meet_hub();
+  }
+
+  void meet_hub() {
+    sequence = 0;
     core.connected(now, hub_side, true, out);
     auto welcome = make_welcome({protocol_version, second, {10, 10}, {}});
-    welcome.head.attempt = 1;
+    welcome.head.attempt = ++hellos;
     welcome.head.epoch = its_epoch;
     receive(std::move(welcome));
     out.clear();
@@ -357,6 +362,27 @@ TEST_CASE("a worker runs so many attempts at once as it is told to, and stops an
   REQUIRE(last.size() == 3);
   CHECK(last[0] == "result 20+1 \"A\"");
   CHECK(last[2] == "exit");
+}
+
+TEST_CASE("what an attempt makes lets several run at once, unless its session has ended meanwhile") {
+  for (bool const ended : {false, true}) {
+    CAPTURE(ended);
+    lone_worker worker;
+    worker.assign(20, {"a service"});
+    worker.said();
+    if (ended) {
+      worker.core.lost(worker.now, hub_side, false, errc::disconnected, "", worker.out);
+      worker.meet_hub();
+    }
+    worker.core.allow(lone_worker::key(20), 2);
+    worker.finish(20, "made");
+    worker.said();
+    worker.assign(30, {"a"});
+    worker.assign(40, {"b"});
+    CHECK(worker.said().size() == (ended ? 1U : 2U));
+    worker.cancel(40, 1, flag_recall);
+    CHECK(worker.said() == (ended ? spoken{"back 40+1"} : spoken{}));
+  }
 }
 
 namespace {
