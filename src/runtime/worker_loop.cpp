@@ -564,6 +564,7 @@ void worker_loop::drain_if_told() {
   });
   carry_out();
   flush();
+  if (dismissing_) return limit_exit();  // run() leaves when it has destroyed what it destroys
   if (turns_.leaves_now() && !leaving_) leave_process();
 }
 

@@ -125,6 +125,7 @@ class worker_loop : private attempt_streams::host {
   void release_gpus();
   void restore_gpus();
   void leave_service() noexcept;
+  void limit_exit() noexcept;
 
   void refuse(core::out::run const& work);
   void take_back(lock& held);
@@ -213,6 +214,7 @@ class worker_loop : private attempt_streams::host {
   std::atomic<bool> heard_{false};
   bool told_to_end_ = false;
   bool leaving_ = false;     // run() is behind its last task
+  bool dismissing_ = false;  // run() destroys a service, and goes on
   bool stopping_ = false;    // the watchdog
   bool taken_over_ = false;  // the watchdog reads the connection
   std::condition_variable given_back_;

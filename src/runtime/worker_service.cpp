@@ -88,9 +88,11 @@ void worker_loop::dismiss(lock& held) {
   end_crew(held);
   crew_.clear();
   crew_ends_ = false;
+  dismissing_ = true;
   held.unlock();
   service_.clear();
   held.lock();
+  dismissing_ = false;
 }
 
 // Waits for what still runs, unless the process may end around it.
@@ -135,15 +137,21 @@ void worker_loop::restore_gpus() {
 void worker_loop::leave_service() noexcept {
   if (frozen_) ::_exit(EXIT_SUCCESS);
   if (service_.empty()) return;
-  if (config_.own_process && exit_timeout_ != 0) try {
-      platform::start_thread("yonder-exit", [time = exit_timeout_] {
-        std::this_thread::sleep_for(std::chrono::nanoseconds(time));
-        say("the service did not end within its exit_timeout");
-        ::_exit(EXIT_FAILURE);
-      }).detach();
-    } catch (std::exception const&) {  // without a thread nobody watches it
-    }
+  limit_exit();
   service_.clear();
+}
+
+// From now on the service has its exit_timeout to be destroyed in.
+void worker_loop::limit_exit() noexcept {
+  if (!config_.own_process || exit_timeout_ == 0) return;
+  try {
+    platform::start_thread("yonder-exit", [time = exit_timeout_] {
+      std::this_thread::sleep_for(std::chrono::nanoseconds(time));
+      say("the service did not end within its exit_timeout");
+      ::_exit(EXIT_FAILURE);
+    }).detach();
+  } catch (std::exception const&) {  // without a thread nobody watches it
+  }
 }
 
 }  // namespace runtime_detail

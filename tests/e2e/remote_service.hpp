@@ -3,7 +3,10 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <fstream>
 #include <string>
+#include <utility>
 
 #include "yonder/yonder.hpp"
 
@@ -32,6 +35,22 @@ class remote_crew {
   int process_;
 };
 
+// Says in a file that its end has begun, which takes for ever.
+class remote_lingerer {
+ public:
+  explicit remote_lingerer(std::string file) : file_(std::move(file)) {}
+  remote_lingerer(remote_lingerer const&) = delete;
+  remote_lingerer& operator=(remote_lingerer const&) = delete;
+  ~remote_lingerer() {
+    std::ofstream{file_}.flush();
+    for (;;) ::pause();
+  }
+  int process() const { return static_cast<int>(::getpid()); }
+
+ private:
+  std::string file_;
+};
+
 namespace task {
 
 inline constexpr yonder::service<remote_counter(int)> remote_counters{
@@ -42,6 +61,10 @@ inline constexpr yonder::method<&remote_counter::process> counting_process;
 inline constexpr yonder::service<remote_crew()> remote_crews{
     {.scaledown_window = std::chrono::milliseconds(20)}};
 inline constexpr yonder::method<&remote_crew::process> crew_process;
+
+inline constexpr yonder::service<remote_lingerer(std::string)> remote_lingerers{
+    {.exit_timeout = std::chrono::milliseconds(20)}};
+inline constexpr yonder::method<&remote_lingerer::process> lingering_process;
 
 }  // namespace task
 }  // namespace e2e

@@ -64,6 +64,11 @@ class site {
                                                 .output = -1,
                                                 .inherited = {}}));
   }
+  yonder::platform::child_process take_worker() {
+    auto taken = std::move(workers_.back());
+    workers_.pop_back();
+    return taken;
+  }
   void stop_worker() {
     for (auto& worker : workers_) {
       worker.kill(SIGKILL);
@@ -239,6 +244,21 @@ TEST_CASE("a hub that was started again finds its workers without the services o
   CHECK(sum == 1'000);
   CHECK(task::process.on(client).remote() == process);
   CHECK(task::crew_process.on(task::remote_crews()).on(client).remote() == process);
+}
+
+TEST_CASE("a worker that is told to end while it destroys a lost hub's service has the exit_timeout for it") {
+  folder const place;
+  site here("ipc://" + (place / "hub"));
+  here.start_worker();
+  {
+    yonder::runtime client(here.client());
+    task::lingering_process.on(task::remote_lingerers(place / "ends")).on(client).remote();
+  }
+  here.restart_hub();
+  while (!fs::exists(place / "ends")) std::this_thread::yield();
+  auto worker = here.take_worker();
+  worker.kill(SIGTERM);
+  CHECK(worker.wait().signal == 0);
 }
 
 TEST_CASE("a remote worker that retires comes back as another process") {
