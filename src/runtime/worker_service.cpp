@@ -90,6 +90,7 @@ void worker_loop::dismiss(lock& held) {
   crew_ends_ = false;
   dismissing_ = true;
   held.unlock();
+  if (frozen_) ::_exit(EXIT_SUCCESS);  // see leave_service()
   service_.clear();
   held.lock();
   dismissing_ = false;
@@ -129,7 +130,9 @@ void worker_loop::release_gpus() {
 
 void worker_loop::restore_gpus() {
   if (service_.has_hooks()) return service_.restore_gpu();
-  if (std::exchange(frozen_, false)) platform::restore_gpus();
+  if (!frozen_) return;
+  platform::restore_gpus();
+  frozen_ = false;  // not where that has failed
 }
 
 // Destroys what the worker has made. A process that this keeps for too long ends. Nothing is destroyed where
