@@ -173,7 +173,12 @@ void engine::complete(core::out::completed& completed) {
   auto* const call = reinterpret_cast<call_state*>(completed.cookie);
   // A core that was interrupted while it told of a pack tells of all of it again.
   if (call->done.load(std::memory_order_relaxed)) return;
-  if (std::exchange(call->borrows, false)) detach(*call);
+  try {
+    if (std::exchange(call->borrows, false)) detach(*call);
+  } catch (...) {
+    unfinished_ = std::move(completed);
+    throw;
+  }
   if (call->composed() != nullptr && !is_broken() && !completed.result.ok() &&
       completed.result.error().code == errc::argument_gone) {
     call->composed()->gone = true;
@@ -182,7 +187,7 @@ void engine::complete(core::out::completed& completed) {
   }
   set_ended(*call, completed.result.ok() ? take_value(*call, completed.result.value())
                                          : failure_of(completed.result.error()));
-  if (parked_ != nullptr) send_parked();
+  if (parked_ != nullptr && !is_broken()) send_parked();
 }
 
 // With this failure, or, where that is null, with the value that it has.
@@ -198,7 +203,7 @@ void engine::set_ended(call_state& call, call_failure* failure) noexcept {
 }
 
 // What is still unsent of buffers that are borrowed is copied: their caller is about to return. Where there
-// is no memory for that, it returns later.
+// is no memory for that, it returns when nothing is sent any more: see give_up().
 void engine::detach(call_state& call) try {
   for (auto const from : {source::pool, source::listener, source::uplink})
     if (auto* const end = endpoint(from)) end->detach();

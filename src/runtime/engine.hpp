@@ -251,6 +251,7 @@ class engine : public std::enable_shared_from_this<engine> {
   driver::pack_size packs_;
   driver::agenda<core::output> client_due_;
   driver::agenda<core::output> hub_due_;
+  std::optional<core::out::completed> unfinished_;  // that there was no memory to carry out
   driver::outbox outbox_;
   std::vector<runtime_detail::pool_event> pool_events_;
   driver::agenda<runtime_detail::pool_event> greetings_;

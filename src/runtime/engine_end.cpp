@@ -16,6 +16,7 @@ void engine::give_up(char const* what) noexcept {
   lead_.end();
   if (!is_broken()) std::strncpy(broken_by_, what[0] != 0 ? what : "an exception", sizeof broken_by_ - 1);
   outbox_ = {};
+  if (auto left = std::exchange(unfinished_, std::nullopt)) complete(*left);
   try {
     end_calls();
   } catch (std::exception const&) {

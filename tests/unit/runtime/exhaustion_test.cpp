@@ -86,8 +86,9 @@ constexpr task<size_of, "exhaustion_test.size_of"> size_task;
 // A hub in memory that has no workers; what it is sent costs the client's thread no memory of the hub's.
 class silent_hub final : public transport::endpoint {
  public:
-  explicit silent_hub(core::hub_config config) : hub_(std::move(config), core::second) {
-    hub_.connected(core::second, 1, {.reliable = false}, out_);
+  explicit silent_hub(core::hub_config config, bool reliable = false)
+      : hub_(std::move(config), core::second), reliable_(reliable) {
+    hub_.connected(core::second, 1, {.reliable = reliable}, out_);
   }
   void receive(std::vector<transport::event>& events, std::size_t) override {
     if (!std::exchange(greeted_, true)) events.push_back(transport::event::connected(1));
@@ -97,6 +98,7 @@ class silent_hub final : public transport::endpoint {
   bool poll_once() override { return !answers_.empty(); }
   bool arm(transport::doorbell&) override { return greeted_ && answers_.empty(); }
   transport::send_status send(transport::peer_id, core::frame const& message) override {
+    if (is_full) return transport::send_status::full;
     auto const left = std::exchange(granted, -1);
     hub_.receive(core::second, 1, {message.head, message.body.duplicate(), message.buffers}, out_);
     for (auto& output : std::exchange(out_, {}))
@@ -107,11 +109,14 @@ class silent_hub final : public transport::endpoint {
   void flush() override {}
   void detach() override {}
   void close(transport::peer_id) override {}
-  bool reliable() const override { return false; }
+  bool reliable() const override { return reliable_; }
   void on_ready(std::uint64_t, bool, bool) override {}
+
+  bool is_full = false;  // it takes nothing
 
  private:
   core::hub hub_;
+  bool reliable_;
   core::outputs out_;
   std::vector<core::frame> answers_;
   bool greeted_ = false;
@@ -121,8 +126,9 @@ struct scenario {
   std::shared_ptr<detail::engine> engine;
   std::vector<detail::call_ref> calls;
   std::size_t refused = 0;
+  silent_hub* hub = nullptr;
 
-  explicit scenario(core::hub_config hub = {}) {
+  explicit scenario(core::hub_config config_of_hub = {}, bool reliable = false) {
     (void)half_task.entry().signature();  // found once for all
     (void)size_task.entry().signature();
     detail::engine_config config;
@@ -131,7 +137,9 @@ struct scenario {
     config.client.max_bytes = 150'000;
     config.own_thread = false;  // all that happens happens here
     engine = std::make_shared<detail::engine>(std::move(config));
-    engine->set_uplink(std::make_unique<silent_hub>(std::move(hub)));
+    auto made = std::make_unique<silent_hub>(std::move(config_of_hub), reliable);
+    hub = made.get();
+    engine->set_uplink(std::move(made));
     engine->start();
     for (int i = 0; i < 3; ++i) engine->drive();
   }
@@ -214,6 +222,26 @@ TEST_CASE("so it is for calls that wait here for the outcomes of others") {
     INFO("allocation " << which);
     for (auto const& call : tried.calls) CHECK((call->done && call->failure != nullptr));
     REQUIRE(which < 2'000);
+  }
+}
+
+TEST_CASE("a call whose caller's buffers there is no memory to copy ends nevertheless") {
+  std::vector<char> const large(100'000, 'x');
+  auto whole = false;
+  for (long which = 0; !whole; ++which) {
+    scenario tried({}, true);
+    tried.hub->is_full = true;
+    tried.submit(size_task.entry(), detail::departure::now, large);
+    REQUIRE(tried.calls.back()->borrows);
+    granted = which;
+    tried.attempt([&] { tried.engine->cancel(*tried.calls.back()); });
+    whole = granted >= 0;
+    granted = -1;
+    INFO("allocation " << which);
+    auto const& call = *tried.calls.back();
+    REQUIRE((call.done && call.failure != nullptr));
+    tried.engine->stop();
+    REQUIRE(which < 200);
   }
 }
 
