@@ -401,11 +401,14 @@ dispatcher::assignment dispatcher::next_of(time_point now, image& one, bool pref
   auto* call = &one.order.front().calls.front();
   auto* worker = find_worker(now, one, *call, prefetch);
   auto const collects = [&](function_record& function) {
-    return function.batches && !is_batch_due(now, function);
+    if (!function.batches || is_batch_due(now, function)) return false;
+    auto first = never;
+    function.queue.each_lane([&](lane& each) { first = std::min(first, each.calls.front().queued_since); });
+    return add(first, limits_.prefetch) > now;
   };
   if (worker == nullptr && prefetch && !one.available.empty() && collects(*call->function)) {
-    // It holds nobody back. One that is due does: what comes behind it would take, again and again, the room
-    // that it waits for.
+    // It holds nobody back. One that is due does, and one that has collected for the prefetch time, which may
+    // go on for hours: what comes behind it would take, again and again, the room that it waits for.
     function_record const* last = nullptr;
     auto last_collects = false;
     auto* const next = one.order.first_of([&](lane_place const& place) {

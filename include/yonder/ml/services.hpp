@@ -118,11 +118,11 @@ class model_service {
   of service_;
 };
 
-// While a batch computes another one is in the worker's hands already: the others may collect for as long.
 inline std::uint64_t estimate_tokens_of_pair(text_pair const& pair) noexcept {
   return std::min<std::uint64_t>(estimate_tokens(pair.first) + estimate_tokens(pair.second), 512);
 }
 
+// While a batch computes another one is in the worker's hands already: the others may collect for as long.
 inline constexpr batch_options<std::string> by_tokens{
     .max_size = 256, .max_wait = std::chrono::hours(1), .max_weight = 2048, .weight = estimate_tokens};
 

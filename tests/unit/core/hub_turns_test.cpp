@@ -236,6 +236,13 @@ TEST_CASE("a batch that is due is not overtaken for ever by short calls behind i
   CHECK(t.is_served(call));
 }
 
+TEST_CASE("a batch that may collect for hours is not overtaken for as long by short calls behind it") {
+  busy_hub t;
+  auto const call = t.submit_batched({.max_items = 4, .max_wait = 3'600 * second}, "other", 8);
+  for (int i = 0; i < 100; ++i) t.turn();  // one millisecond
+  CHECK(t.is_served(call));
+}
+
 TEST_CASE("a batch that is due is given to a worker also behind one of another function that collects") {
   busy_hub t;
   t.net.lose(t.worker, {});
