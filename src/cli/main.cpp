@@ -65,7 +65,9 @@ void read_time(CLI::App& command, std::string const& name, std::optional<std::ch
                std::string const& what) {
   auto const take = [&time, name](std::string const& said) {
     time = yonder::cli::parse_time(said);
-    if (!time) throw CLI::ValidationError(name, "'" + said + "' is no time; say 10s, 250ms, 5m, 1h or 0");
+    if (!time)
+      throw CLI::ValidationError(name,
+                                 "'" + said + "' is no time, or too long a one; say 10s, 250ms, 5m, 1h or 0");
   };
   command.add_option_function<std::string>(name, take, what);
 }

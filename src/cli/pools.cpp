@@ -116,7 +116,7 @@ std::optional<nanoseconds> parse_time(std::string_view text) {
   std::string_view const rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
   if (rest.empty() && number == 0) return nanoseconds::zero();
   for (auto const& [name, unit] : units)
-    if (rest == name) return number * unit;
+    if (rest == name && number <= nanoseconds::max() / unit) return number * unit;
   return std::nullopt;
 }
 

@@ -377,6 +377,8 @@ TEST_CASE("the operator changes a hub's pools from elsewhere, by a program and b
   CHECK(wrong.said.find("there is no pool 'nowhere'; there are: default, needs-") != std::string::npos);
   CHECK(command("hub scale default --scaledown-window soon" + where).said.find("'soon' is no time") !=
         std::string::npos);
+  CHECK(command("hub scale default --scaledown-window 9999999h" + where).said.find("'9999999h' is no time") !=
+        std::string::npos);
   CHECK(command("hub scale default --min 9" + where).status == 1);
 #endif
 }
