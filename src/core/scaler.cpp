@@ -142,8 +142,9 @@ bool scaler::has_most(pool_record const& pool) const {
 }
 
 bool scaler::can_start(pool_record const& pool, bool one_goes) const {
-  if (pool.counted() != 0) return true;  // it is on its way, or takes a call some time, or goes
-  if (has_most(pool) || (is_full(pool) && !one_goes)) return false;
+  if (pool.workers() != pool.waiting) return true;  // it is on its way, or takes a call some time, or goes
+  if (pool.counted() >= pool.config.max_workers || has_most(pool) || (is_full(pool) && !one_goes))
+    return false;
   return could_lease(pool, [](auto const& one) { return one.stuck != 0; });
 }
 

@@ -82,6 +82,7 @@ whereabouts where_is(mutant fault) {
     case mutant::condemned_forgotten: return {"neighbours", many};
     case mutant::waits_believed:
     case mutant::children_kept:
+    case mutant::waiting_counts:
     case mutant::depth_ignored: return {"nested", usual};
     case mutant::batch_limits_ignored:
     case mutant::batch_waits_idly:
@@ -106,7 +107,6 @@ whereabouts where_is(mutant fault) {
     case mutant::values_lost: return {"composed", usual};
     case mutant::stuck_later_unseen:
     case mutant::deadlock_unseen: return {"starved", usual};
-    case mutant::waiting_counts: return {"starved", many};
     case mutant::task_not_taken_over:
     case mutant::throw_repeats:
     case mutant::late_start_kept: return {"driven", usual};
