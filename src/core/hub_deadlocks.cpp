@@ -134,9 +134,9 @@ struct hub::state::wait_search {
     auto const may_go = [](pool_record const& pool) {
       return pool.on_demand && !pool.recruits && pool.workers() + pool.parked.size() > pool.least();
     };
-    auto const& pools = all.pools.pools();
+    auto const& of_hub = all.pools.pools();
     auto const& workers = all.sessions.workers();
-    return std::any_of(pools.begin(), pools.end(),
+    return std::any_of(of_hub.begin(), of_hub.end(),
                        [&](auto const& pool) { return pool->starting != 0 && may_go(*pool); }) ||
            std::any_of(workers.begin(), workers.end(), [&](auto const& entry) {
              auto const* const pool = entry.second->pool;

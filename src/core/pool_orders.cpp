@@ -8,7 +8,7 @@ namespace yonder::core {
 namespace {
 
 // Nobody means more; so no sum of a few of them is too large.
-constexpr std::uint64_t most = 0xffff'ffff;
+constexpr std::uint64_t largest_number = 0xffff'ffff;
 
 // A number and one more; 0: unset.
 void put_optional(std::string& text, std::optional<std::size_t> const& number) {
@@ -17,7 +17,7 @@ void put_optional(std::string& text, std::optional<std::size_t> const& number) {
 
 bool take_optional(field_reader& from, std::optional<std::size_t>& number) {
   std::uint64_t stated = 0;
-  if (!from.take(stated) || stated > most + 1) return false;
+  if (!from.take(stated) || stated > largest_number + 1) return false;
   if (stated != 0) number = static_cast<std::size_t>(stated - 1);
   return true;
 }
@@ -56,7 +56,8 @@ bool decode_order(std::span<std::byte const> payload, pool_order& order) {
   if (!take_optional(from, change.min_workers) || !take_optional(from, change.max_workers) ||
       !take_optional(from, change.spare) || !take_optional(from, change.max_queue) ||
       !take_optional_time(from, change.scaledown_window) || !take_optional_time(from, change.park_window) ||
-      !from.take(count) || count > most || !from.take_text(order.name) || from.left() > max_requirements_size)
+      !from.take(count) || count > largest_number || !from.take_text(order.name) ||
+      from.left() > max_requirements_size)
     return false;
   order.count = count;
   return from.take_text(order.needs, from.left());
