@@ -21,12 +21,15 @@ class unexpected {
   E error_;
 };
 
+namespace detail {
+struct void_value {};  // in place of a value of type void
+}  // namespace detail
+
 // A value or the reason why there is none: what C++23's std::expected offers, of that the part that is used
 // here. Never an alias of it: a C++20 library and its C++23 user would disagree about the type.
 template <class T, class E>
 class [[nodiscard]] expected {
-  struct nothing {};
-  using stored = std::conditional_t<std::is_void_v<T>, nothing, T>;
+  using stored = std::conditional_t<std::is_void_v<T>, detail::void_value, T>;
 
  public:
   using value_type = T;

@@ -57,19 +57,19 @@ struct runtime_snapshot {
 
 // One pool of a hub's workers at one moment.
 struct pool_snapshot {
-  std::string name;   // for runtime::scale: "default", or a service and what tells its pools apart
-  std::string needs;  // of each worker, in words: "gpu = 1, gpu_memory = 20 GiB"; empty: nothing
-  std::size_t min = 0;
-  std::size_t max = 0;
-  std::size_t buffer = 0;
+  std::string name;           // for runtime::scale: "default", or a service and what tells its pools apart
+  std::string needs;          // of each worker, in words: "gpu = 1, gpu_memory = 20 GiB"; empty: nothing
+  std::size_t min = 0;        // workers that stay
+  std::size_t max = 0;        // workers at most
+  std::size_t buffer = 0;     // spare workers while others work
   std::size_t max_queue = 0;  // 0: any number
-  std::chrono::nanoseconds scaledown_window{};
-  std::chrono::nanoseconds park_window{};
-  std::size_t workers = 0;           // in service, and those that make their object
-  std::size_t idle_workers = 0;      // of them
-  std::size_t starting_workers = 0;  // not yet connected
-  std::size_t parked_workers = 0;
-  std::size_t queued = 0;  // calls that wait for a worker
+  std::chrono::nanoseconds scaledown_window{};  // for which an idle worker stays
+  std::chrono::nanoseconds park_window{};       // for which it is parked then
+  std::size_t workers = 0;                      // in service, and those that make their object
+  std::size_t idle_workers = 0;                 // of them
+  std::size_t starting_workers = 0;             // not yet connected
+  std::size_t parked_workers = 0;               // that have given back their GPUs and cores
+  std::size_t queued = 0;                       // calls that wait for a worker
 };
 
 }  // namespace yonder

@@ -19,7 +19,7 @@ namespace yonder::ml {
 // A document's place among those that were ranked.
 struct ranked_text {
   std::size_t index = 0;  // in what was given
-  float score = 0;
+  float score = 0;        // the higher, the better it answers the query
 
   template <class Archive>
   void serialize(Archive& archive) {

@@ -7,8 +7,8 @@ namespace yonder::ml {
 
 // Two texts that a model reads together: a query and a document, say.
 struct text_pair {
-  std::string first;
-  std::string second;
+  std::string first;   // the query, say
+  std::string second;  // the document
 
   template <class Archive>
   void serialize(Archive& archive) {
