@@ -176,7 +176,8 @@ void world::observe_nested_at_hub(connection const& over, frame const& message) 
     if (!over.of_worker || over.generation != workers_[over.node].generation ||
         (head.type != frame_type::result && head.type != frame_type::error))
       continue;
-    --workers_[over.node].outstanding;
+    std::erase(workers_[over.node].given,
+               attempt_key{{head.call.session, head.call.number + i}, head.attempt, head.epoch});
     if ((head.flags & flag_not_started) == 0) note_attempt_over(*call, head.attempt);
   }
 }
@@ -191,19 +192,23 @@ void world::note_ended_at_hub(record& call) {
     ++relation_of(*parent).ended;
 }
 
-// Of whose children none is started any more.
+// Of whose children none is started any more. What an earlier attempt still says changes nothing for those of
+// a later one.
 void world::note_attempt_over(record& call, std::uint32_t attempt) {
   if (call.relation == 0) return;
   auto& known = relations_[call.relation - 1];
-  known.over = std::max(known.over, attempt);
+  if (attempt <= known.over) return;
+  known.over = attempt;
   known.over_since = now_;
   for (auto const& id : std::exchange(known.children, {}))
     if (auto* const child = find(id)) note_not_queued(*child);
 }
 
+// Of one item: `head` is that of its frame, and names it.
 void world::observe_nested_from_hub(peer_id peer, header const& head, record& call) {
   switch (head.type) {
-    case frame_type::assign: return observe_nested_assigned(link_of(peer), call);
+    case frame_type::assign:
+      return observe_nested_assigned(link_of(peer), {head.call, head.attempt, head.epoch}, call);
     case frame_type::cancel:
       if ((head.flags & flag_recall) == 0) note_attempt_over(call, head.attempt);
       return;
@@ -213,7 +218,7 @@ void world::observe_nested_from_hub(peer_id peer, header const& head, record& ca
   }
 }
 
-void world::observe_nested_assigned(connection const& over, record& call) {
+void world::observe_nested_assigned(connection const& over, attempt_key const& key, record& call) {
   note_not_queued(call);
   auto const depth = depth_of(call);
   for (auto deeper = depth + 1; deeper <= deepest; ++deeper)
@@ -231,14 +236,16 @@ void world::observe_nested_assigned(connection const& over, record& call) {
     known.children.clear();
   }
   auto& node = workers_[over.node];
-  if (over.generation == node.generation && node.outstanding++ == 0) observe_computing(node);
+  if (over.generation != node.generation) return;
+  if (node.given.empty()) observe_computing(node);
+  node.given.push_back(key);
 }
 
 // As the hub knows it: what does not wait in vain is counted.
 void world::observe_computing(worker_node const& chosen) {
   std::size_t computing = 0;
   for (auto const& node : workers_) {
-    if (&node == &chosen || node.core == nullptr || node.outstanding == 0) continue;
+    if (&node == &chosen || node.core == nullptr || node.given.empty()) continue;
     if (waits_with_stream(static_cast<std::uint32_t>(&node - workers_.data()))) continue;
     auto* const parent = find(node.waiting);
     auto const* const known = parent == nullptr ? nullptr : known_relation(*parent);

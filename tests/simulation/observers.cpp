@@ -417,6 +417,15 @@ void world::observe_turn_of_run(std::uint32_t index, call_id id) {
   }
 }
 
+namespace {
+
+header of_item(header head, std::uint32_t place) {
+  head.call.number += place;
+  return head;
+}
+
+}  // namespace
+
 void world::observe_from_hub(peer_id peer, frame const& message) {
   observe_turn_from_hub(message);
   if (how_.streams > 0) observe_stream_from_hub(peer, message);
@@ -434,7 +443,7 @@ void world::observe_from_hub(peer_id peer, frame const& message) {
     if (head.type == frame_type::error && read_error(message, error)) observe_deadlock(error);
     for (std::uint32_t i = 0; i < read_item_count(message); ++i)
       if (auto* const call = find({head.call.session, head.call.number + i}))
-        observe_nested_from_hub(peer, head, *call);
+        observe_nested_from_hub(peer, of_item(head, i), *call);
   }
   packed_items items;
   if (how_.services != 0 && head.type == frame_type::assign && head.call.session == 0)
@@ -455,7 +464,7 @@ void world::observe_from_hub(peer_id peer, frame const& message) {
     }
     if (how_.prefetch_bytes != 0 && how_.reliable) observe_prefetch(message);
   } else if (head.type == frame_type::cancel) {
-    observe_cancel(message);
+    observe_cancel(peer, message);
   } else if (head.type == frame_type::result) {
     if (!read_items(message, items)) violated("items that do not add up");
     for (std::uint32_t i = 0; i < items.count; ++i) {
@@ -467,12 +476,16 @@ void world::observe_from_hub(peer_id peer, frame const& message) {
 }
 
 // From now on the attempt says nothing that counts.
-void world::observe_cancel(frame const& message) {
+void world::observe_cancel(peer_id peer, frame const& message) {
   auto const& head = message.head;
   if (!how_.reliable || (head.flags & flag_recall) != 0) return;
-  for (std::uint32_t i = 0; i < read_item_count(message); ++i)
-    if (auto* const call = find(own_id({head.call.session, head.call.number + i})))
-      call->fenced = name_of({{head.call.session, head.call.number + i}, head.attempt, head.epoch});
+  auto const& over = link_of(peer);  // of a worker: nobody else is told so
+  auto& node = workers_[over.node];
+  for (std::uint32_t i = 0; i < read_item_count(message); ++i) {
+    attempt_key const key{{head.call.session, head.call.number + i}, head.attempt, head.epoch};
+    if (auto* const call = find(own_id(key.call))) call->fenced = name_of(key);
+    if (over.generation == node.generation) node.fenced.push_back(key);
+  }
 }
 
 // Of a batch that the hub has put together.
@@ -547,11 +560,15 @@ void world::observe_neighbours(worker_node const& node) {
     });
 }
 
-// Neighbours of what does not stop are waited for.
+// Neighbours of what does not stop are waited for. A later attempt of the same call may have been told to
+// stop, too, somewhere else.
 void world::observe_kill(worker_node const& node) {
+  auto const counts = [&](attempt_key const& key) {
+    return std::find(node.fenced.begin(), node.fenced.end(), key) == node.fenced.end();
+  };
   for (auto const& one : node.tasks)
     each_call(one, [&](call_id id, attempt_key const& key) {
-      if (auto const* const call = find(id); call != nullptr && call->fenced != name_of(key))
+      if (find(id) != nullptr && counts(key))
         violated("a worker is killed that runs a call which somebody waits for");
     });
 }

@@ -70,7 +70,7 @@ struct record {
   std::uint32_t starts = 0;
   std::uint32_t last_attempt = 0;  // that the hub has assigned
   std::uint32_t last_epoch = 0;
-  std::uint32_t fenced = 0;  // attempts up to this one no longer count
+  std::uint32_t fenced = 0;  // the last attempt that was told to stop
   std::size_t large = 0;     // bytes of its arguments' buffers
   std::uint32_t function = 0;
   std::uint32_t kills = 0;     // workers that ended because they ran it
@@ -221,7 +221,8 @@ struct worker_node {
   std::uint32_t service = 0;          // that it has made; 0: none
   std::uint32_t enters = 0;           // that it was told to make
   time_point computes_since = never;  // since when it could take a call, or takes it; never: its tasks wait
-  std::size_t outstanding = 0;        // items, as the hub knows it
+  std::vector<attempt_key> given;     // and not answered, as the hub knows it; where tasks make calls
+  std::vector<attempt_key> fenced;    // that the hub has told to stop
   call_id waiting;                    // whose task it has said to wait
   std::vector<call_id> streaming;     // that it was given, of those that stream
 

@@ -222,7 +222,7 @@ void world::lose_at_hub(std::uint32_t peer, std::uint32_t signal) {
       if (auto* const call = find(known->crashed); call != nullptr && !restarted_) ++call->kills;
     }
     note_suspects(known->together);
-    for (auto const& key : known->ran)
+    for (auto const& key : known->given)
       if (auto* const call = find(key.call)) note_attempt_over(*call, key.attempt);
     lost_levels_.erase(known);
   }

@@ -260,9 +260,9 @@ void world::end_worker(std::uint32_t index, std::uint32_t signal) {
 void world::note_loss(worker_node const& node, std::uint32_t signal) {
   lost_level made{node.peer, node.started, {}, {}, {}};
   auto const several = node.tasks.size() > 1 || (!node.tasks.empty() && node.tasks[0].company.size() > 1);
+  made.given = node.given;
   for (auto const& one : node.tasks) {
     if (!several && one.does == conduct::crashes && signal == 11 && !one.stopping) made.crashed = one.call;
-    if (how_.nests > 0) made.ran.push_back(one.key);
     each_call(one, [&](call_id id, attempt_key const& key) {
       if (several && signal == 11) made.together.push_back({id, name_of(key)});
     });

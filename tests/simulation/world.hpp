@@ -196,7 +196,7 @@ class world {
   void note_ended_at_hub(record& call);
   void note_attempt_over(record& call, std::uint32_t attempt);
   void observe_nested_from_hub(peer_id peer, header const& head, record& call);
-  void observe_nested_assigned(connection const& over, record& call);
+  void observe_nested_assigned(connection const& over, attempt_key const& key, record& call);
   void observe_computing(worker_node const& chosen);
   void observe_deadlock(failure const& error);
   void observe_outlived(task const& ended);
@@ -312,7 +312,7 @@ class world {
   void check_held();
   void check_idle();
   void observe_remaining(frame const& message);
-  void observe_cancel(frame const& message);
+  void observe_cancel(peer_id peer, frame const& message);
   void check_retries();
   void check_handed_back(worker_node const& node, std::size_t waited);
 
@@ -366,7 +366,7 @@ class world {
     std::uint64_t started = 0;
     call_id crashed;                       // the call that ended it; of no session: none did
     std::vector<suspicion> together = {};  // those that ran beside each other, if it ended by itself
-    std::vector<attempt_key> ran = {};     // where tasks make calls
+    std::vector<attempt_key> given = {};   // that the hub has no answer of; where tasks make calls
   };
   struct slot_reservations {
     std::vector<std::uint32_t> slots;
