@@ -112,6 +112,7 @@ enum class mutant {
   lead_not_handed_over,  // who leaves tells nobody that nobody leads
   loop_not_told,         // nor a loop of the program's own
   throw_keeps_lead,      // after a turn that threw nobody leads again
+  throw_leaves_unsent,   // what a step that threw was to send lies there until something else happens
   wake_forgotten,        // a leader that sleeps is not told of what is due
   gathered_left_unsent,  // a call that gathers is not sent while the housekeeper sleeps
 };

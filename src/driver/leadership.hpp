@@ -68,6 +68,10 @@ class leadership {
     return leader_ == leader::housekeeper && asleep() && !YONDER_MUTANT(gathered_left_unsent);
   }
 
+  // --- A step that threw, of the thread that leads or of another: what it was to send may lie there still.
+  // True: the poller is to be rung, so that whoever sleeps, or the next one who would, makes a turn first.
+  [[nodiscard]] static bool must_ring_after_throw() noexcept { return !YONDER_MUTANT(throw_leaves_unsent); }
+
   // --- Calls that coroutines wait for: nobody else leads for these.
   void await(std::size_t calls) noexcept { awaited_ += calls; }
   void no_longer_await(std::size_t calls) noexcept { awaited_ -= calls; }

@@ -18,8 +18,9 @@ class endurance {
 
   // Makes a step, which may release the lock and take it again. After a throw there is a pause, in which
   // others have the lock; or, where it comes again and again or a core was interrupted, give_up(char const*).
-  template <class Step, class GiveUp>
-  void survive(lock& held, Step&& step, GiveUp&& give_up) {
+  // Then `ring()`, without which nobody might come to what the step has left.
+  template <class Step, class GiveUp, class Ring>
+  void survive(lock& held, Step&& step, GiveUp&& give_up, Ring&& ring) {
     char what[256] = "";
     core::duration pause = 0;
     try {
@@ -31,10 +32,14 @@ class endurance {
       pause = interrupted_ ? core::never : mishaps_.failed(error);
     }
     if (!held.owns_lock()) held.lock();
-    if (pause == core::never) return give_up(static_cast<char const*>(what));
-    held.unlock();
-    std::this_thread::sleep_for(std::chrono::nanoseconds(pause));
-    held.lock();
+    if (pause == core::never) {
+      give_up(static_cast<char const*>(what));
+    } else {
+      held.unlock();
+      std::this_thread::sleep_for(std::chrono::nanoseconds(pause));
+      held.lock();
+    }
+    if (driver::leadership::must_ring_after_throw()) ring();
   }
 
   // A part of a step that cannot be made again: a core is asked, or what it said is carried out. A throw

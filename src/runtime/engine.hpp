@@ -188,7 +188,8 @@ class engine : public std::enable_shared_from_this<engine> {
   void trim_heap_if_due(lock& held);
   template <class Step>
   void survive(lock& held, Step&& step) {
-    endurance_.survive(held, step, [this](char const* what) { give_up(what); });
+    endurance_.survive(
+        held, step, [this](char const* what) { give_up(what); }, [this] { poller_->ring(); });
   }
   void give_up(char const* what) noexcept;
   void end_calls();

@@ -89,7 +89,8 @@ class worker_loop : private attempt_streams::host {
   void index_tasks();
   template <class Step>
   void survive(lock& held, Step&& step) {
-    endurance_.survive(held, step, [this](char const* what) { give_up(what); });
+    endurance_.survive(
+        held, step, [this](char const* what) { give_up(what); }, [this] { poller_->ring(); });
   }
   void give_up(char const* what) noexcept;
   struct lane;

@@ -123,7 +123,7 @@ class crowd {
     auto const kind = random_.below(4);
     if (kind == 0) call.how = waits::by_coroutine;
     if (kind == 1) call.how = waits::for_result;
-    if (kind != 2) flush();
+    if (kind != 2) try_flush();
     if (kind == 2) {  // gathered: it works first, and waits later
       if (lead_.left_unsent()) ring();
       reach(state::left_unsent);
@@ -148,7 +148,7 @@ class crowd {
       if (calls_[who].done) return leave(who, false);
       calls_[who].how = waits::for_result;
       lead_.arrive();
-      flush();
+      try_flush();
     }
     if (calls_[who].done || now_ >= one.until) return leave(who, true);
     if (lead_.lead()) {
@@ -208,8 +208,9 @@ class crowd {
     ++one.turn;
     if (!lead_.drive()) return;
     if (leader_ == housekeeper()) leader_ = nobody;
-    if (happens(throws_))
-      reach(state::step_threw);
+    rung_ = false;
+    if (throws())
+      after_throw();
     else
       take_results();
     if (lead_.is_followed()) {
@@ -220,7 +221,7 @@ class crowd {
     auto const wake_at = next_deadline();
     lead_.fall_asleep(wake_at);
     leader_ = housekeeper();
-    rung_ = false;
+    hear_bell();
     auto const wakes_by = std::min(wake_at, next_answer());
     if (wakes_by != never)
       plan(std::max<duration>(wakes_by - now_, 0) + loop_lag(), {act::wakes, housekeeper(), one.turn});
@@ -233,24 +234,40 @@ class crowd {
     std::erase(followers_, who);
     one.now_in = stage::leads;
     leader_ = who;
-    rung_ = false;
     flush();
     auto const wake_at = std::min(until, next_deadline());
     lead_.fall_asleep(wake_at);
     ++one.turn;
+    hear_bell();
     auto const wakes_by = std::min(wake_at, next_answer());
     if (wakes_by != never) plan(std::max<duration>(wakes_by - now_, 0) + lag(), {act::wakes, who, one.turn});
   }
 
+  // Where nobody sleeps, the next one who would is woken at once.
   void ring() {
-    if (leader_ == nobody || std::exchange(rung_, true)) return;
+    if (std::exchange(rung_, true) || leader_ == nobody) return;
     plan(lag(), {act::wakes, leader_, threads_[leader_].turn});
+  }
+
+  void hear_bell() {
+    if (std::exchange(rung_, false)) ring();
+  }
+
+  bool throws() {
+    auto const now = happens(throws_);
+    if (now) reach(state::step_threw);
+    return now;
+  }
+
+  void after_throw() {
+    if (leadership::must_ring_after_throw()) ring();
   }
 
   void end_turn(std::uint32_t who) {
     leader_ = nobody;
-    if (happens(throws_)) {
-      reach(state::step_threw);
+    rung_ = false;
+    if (throws()) {
+      after_throw();
     } else {
       lead_.wake_up();
       take_results();
@@ -276,6 +293,12 @@ class crowd {
     ++seen_.values;
     if (call.how == waits::by_coroutine) lead_.no_longer_await(1);
     notify(i);
+  }
+
+  // Of a thread that does not lead.
+  void try_flush() {
+    if (throws()) return after_throw();
+    flush();
   }
 
   void flush() {

@@ -120,6 +120,7 @@ whereabouts where_is(mutant fault) {
     case mutant::lead_not_handed_over:
     case mutant::wake_forgotten:
     case mutant::loop_not_told:
+    case mutant::throw_leaves_unsent:
     case mutant::gathered_left_unsent: return {"crowd", usual};
     case mutant::throw_keeps_lead: return {"crowd", many};
   }

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <future>
@@ -58,7 +59,7 @@ class failing final : public transport::endpoint {
 // A connection to a hub in memory, which gets frames when they are flushed, and never answers a call.
 class distant final : public transport::endpoint {
  public:
-  explicit distant(std::atomic<int>& calls) : calls_(calls), hub_(core::hub_config{}, core::second) {
+  explicit distant(std::atomic<int>& calls) : calls_(calls), hub_(quiet(), core::second) {
     hub_.connected(core::second, 1, {.reliable = true, .start = 0}, out_);
   }
   void receive(std::vector<transport::event>& events, std::size_t) override {
@@ -75,6 +76,11 @@ class distant final : public transport::endpoint {
     return transport::send_status::sent;
   }
   void flush() override {
+    auto const is_call = [](core::frame const& one) { return one.head.type == core::frame_type::call; };
+    if (fails_to_send && std::any_of(unsent_.begin(), unsent_.end(), is_call)) {
+      fails_to_send = false;
+      throw std::bad_alloc();
+    }
     for (auto& message : std::exchange(unsent_, {})) {
       if (message.head.type == core::frame_type::call) {
         frames_.push_back(core::read_item_count(message));
@@ -93,8 +99,15 @@ class distant final : public transport::endpoint {
   void on_ready(std::uint64_t, bool, bool) override {}
   // How many calls each frame of them held.
   std::vector<std::uint32_t> const& frames() const noexcept { return frames_; }
+  std::atomic<bool> fails_to_send = false;  // a call, once
 
  private:
+  // Nothing happens by itself.
+  static core::hub_config quiet() {
+    core::hub_config made;
+    made.timing.heartbeat = 1'000 * core::second;
+    return made;
+  }
   void add(transport::event::kind what, core::frame&& message) {
     transport::event made;
     made.what = what;
@@ -170,6 +183,19 @@ TEST_CASE("calls that gather leave at once where their caller says so") {
   for (int i = 0; i < 3; ++i) submit(*engine, detail::departure::gathered);
   engine->send_now();
   CHECK(arrived == 4);
+  engine->stop();
+}
+
+TEST_CASE("a call whose sending threw leaves nevertheless, also while the housekeeper sleeps") {
+  std::atomic<int> arrived{0};
+  auto uplink = std::make_unique<distant>(arrived);
+  auto& hub = *uplink;
+  auto const engine = engine_over(std::move(uplink));
+  for (int sent = 1; sent <= 5; ++sent) {
+    submit(*engine, detail::departure::now);
+    while (arrived < sent) std::this_thread::yield();
+    hub.fails_to_send = true;
+  }
   engine->stop();
 }
 
