@@ -308,6 +308,7 @@ void world::end_watched(std::uint32_t index, attempt_key const& key) {
 
 void world::after_hub() {
   ++seen_.events;
+  observe_decisions();
   drive(hub_shell_, {role::hub, 0}, [this](output& one) { do_for_hub(one); });
   plan_tick(hub_->next_deadline(), hub_ticks_at_, kind::hub_tick, 0);
   if (how_.client_bytes != 0 && seen_.events % 16 == 0) check_held();

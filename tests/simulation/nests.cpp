@@ -245,7 +245,7 @@ void world::observe_nested_assigned(connection const& over, attempt_key const& k
 void world::observe_computing(worker_node const& chosen) {
   std::size_t computing = 0;
   for (auto const& node : workers_) {
-    if (&node == &chosen || node.core == nullptr || node.given.empty()) continue;
+    if (&node == &chosen || node.core == nullptr || node.doomed || node.given.empty()) continue;
     if (waits_with_stream(static_cast<std::uint32_t>(&node - workers_.data()))) continue;
     auto* const parent = find(node.waiting);
     auto const* const known = parent == nullptr ? nullptr : known_relation(*parent);

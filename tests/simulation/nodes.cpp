@@ -56,7 +56,6 @@ link_timing world::timing() {
 void world::do_for_hub(output& one) {
   if (auto* const sent = std::get_if<out::send>(&one)) {
     if (!sent->body) return violated("a step is made twice");
-    observe_from_hub(sent->peer, sent->message());
     send(hub_shell_, std::move(*sent), false);
   } else if (auto* const start = std::get_if<out::start_worker>(&one)) {
     begin_start(*start);

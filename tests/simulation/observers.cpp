@@ -426,6 +426,19 @@ header of_item(header head, std::uint32_t place) {
 
 }  // namespace
 
+// What the hub has decided counts from now on, also where a throw keeps its shell from carrying it out.
+void world::observe_decisions() {
+  for (auto const& one : out_) {
+    if (auto const* const sent = std::get_if<out::send>(&one)) {
+      observe_from_hub(sent->peer, sent->message());
+    } else if (auto const* const kill = std::get_if<out::kill_worker>(&one)) {
+      auto const& over = link_of(kill->peer);
+      if (over.of_worker && workers_[over.node].generation == over.generation)
+        workers_[over.node].doomed = true;
+    }
+  }
+}
+
 void world::observe_from_hub(peer_id peer, frame const& message) {
   observe_turn_from_hub(message);
   if (how_.streams > 0) observe_stream_from_hub(peer, message);

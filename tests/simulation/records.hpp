@@ -187,6 +187,7 @@ struct task {
 
 struct worker_node {
   bool abandoned = false;  // cut off for ever
+  bool doomed = false;     // the hub has ended it
   std::uint32_t pool = 0;
   shell driven;
   driver::serving turns{true};

@@ -35,6 +35,11 @@ TEST_CASE(
   keeps_every_promise("driven_lossy");
 }
 
+// Here a cancel comes while a throw keeps the hub's shell from sending what the hub has given to a worker.
+TEST_CASE("simulated: what the hub has decided counts before its shell has carried it out") {
+  CHECK(simulate(profile_named("driven"), {37, 50'000}).violation == "");
+}
+
 TEST_CASE("simulated: so they do where frames cannot be sent at all") { keeps_every_promise("broken"); }
 
 TEST_CASE("simulated: of the threads of a runtime somebody always leads, and nobody is forgotten") {

@@ -293,6 +293,7 @@ class world {
   void observe_start(call_id id, std::uint32_t pool);
   void observe_company(task const& made);
   void observe_at_hub(connection const& over, frame const& message);
+  void observe_decisions();
   void observe_from_hub(peer_id peer, frame const& message);
   void observe_turn_at_hub(frame const& message);
   void observe_turn_from_hub(frame const& message);
