@@ -62,10 +62,14 @@ class verbs<Task, Function, type_list<P...>> {
 
   // In this process: the same machine code as the plain call.
   template <class... A>
-  requires std::is_invocable_v<callee_type, A...>
   [[gnu::always_inline]] constexpr decltype(auto) local(A&&... a) const
       noexcept(std::is_nothrow_invocable_v<callee_type, A...>) {
-    return callee<Function>()(std::forward<A>(a)...);
+    if constexpr (std::is_invocable_v<callee_type, A...>)
+      return callee<Function>()(std::forward<A>(a)...);
+    else if constexpr (fit<false, type_list<P...>, A...>)  // GCC 12: an array for a span
+      return static_cast<verbs const volatile&>(*this).local(std::forward<A>(a)...);
+    else
+      return refused_arguments<result>(type_list<P...>(), type_list<A...>());
   }
   // For braced arguments, local({1, 2}): `volatile` makes it lose every tie.
   template <class = void>
@@ -125,13 +129,22 @@ class verbs<Task, Function, type_list<P...>> {
   // On a worker; ends in a completion token of Boost.Asio, the last argument. See yonder/asio.hpp, which has
   // to be included.
   template <class... A>
-  requires(sizeof...(A) == sizeof...(P) + 1) auto async(A&&... a) const {
-    return async_from(std::forward_as_tuple(std::forward<A>(a)...), std::index_sequence_for<P...>());
+  auto async(A&&... a) const {
+    constexpr bool is_included = async_call<Task>::is_included;
+    constexpr bool has_token = sizeof...(A) == sizeof...(P) + 1;
+    static_assert(is_included, "async: include <yonder/asio.hpp>, and link yonder::asio");
+    static_assert(!is_included || has_token,
+                  "yonder: async takes the task's arguments, each of them, then a completion token");
+    if constexpr (is_included && has_token)
+      return async_from(type_list<A...>(), std::forward_as_tuple(std::forward<A>(a)...),
+                        std::index_sequence_for<P...>());
+    else
+      return refused_outcome<result>();
   }
 
   // Where options::placement says.
   template <class... A>
-  requires std::is_invocable_v<callee_type, A...> result operator()(A&&... a) const {
+  requires fit<false, type_list<P...>, A...> result operator()(A&&... a) const {
     here_or_yonder const place(settings().placement.value_or(placement::yonder));
     return place.here() ? static_cast<result>(local(std::forward<A>(a)...)) : remote(a...);
   }
@@ -260,16 +273,18 @@ class verbs<Task, Function, type_list<P...>> {
       encode_owned(content, accepted<Q>(std::forward<A>(a)));
   }
 
-  template <class All, std::size_t... I>
-  auto async_from(All&& all, std::index_sequence<I...>) const {
-    using call = async_call<Task>;
-    constexpr bool fits =
-        (std::is_convertible_v<std::tuple_element_t<I, std::remove_cvref_t<All>>, passed_t<P>> && ...);
-    static_assert(call::is_included, "async: include <yonder/asio.hpp>, and link yonder::asio");
-    static_assert(fits, "async takes the task's arguments, then a completion token");
-    if constexpr (call::is_included && fits)
-      return call::start(self(), std::tuple<wire_type_t<P>...>(owned<P>(std::get<I>(std::move(all)))...),
-                         std::get<sizeof...(I)>(std::move(all)));
+  // A…: the arguments, then the token.
+  template <class... A, class All, std::size_t... I>
+  auto async_from(type_list<A...>, All&& all, std::index_sequence<I...>) const {
+    using travelling = std::tuple<wire_type_t<P>...>;
+    auto const owned_arguments = [&]() -> travelling {
+      if constexpr (fit<false, passed, std::tuple_element_t<I, std::tuple<A...>>...>)
+        return travelling(owned<P>(std::get<I>(std::move(all)))...);
+      else
+        return refused_arguments<travelling>(passed(),
+                                             type_list<std::tuple_element_t<I, std::tuple<A...>>...>());
+    };
+    return async_call<Task>::start(self(), owned_arguments(), std::get<sizeof...(I)>(std::move(all)));
   }
 
   template <class... A>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <type_traits>
 
 #include "yonder/call.hpp"
@@ -44,6 +45,13 @@ void tell_arguments(type_list<P...> parameters, type_list<A...> arguments) {
     tell_argument<Composes, 1>(parameters, arguments);
   else
     (void)sizeof(typename task_of_parameters<sizeof...(P)>::template but_was_passed<sizeof...(A)>);
+}
+
+// In place of what a call returns whose arguments A…, none of them a call, are wrong.
+template <class R, class... P, class... A>
+[[noreturn]] R refused_arguments(type_list<P...> parameters, type_list<A...> arguments) {
+  tell_arguments<false>(parameters, arguments);
+  std::terminate();
 }
 
 template <bool Composes, class Parameters, class... A>

@@ -43,9 +43,13 @@ class stream_verbs<Task, Function, type_list<P...>> {
 
   // In this process: the function itself.
   template <class... A>
-  requires std::is_invocable_v<callee_type, A...>
   [[gnu::always_inline]] constexpr decltype(auto) local(A&&... a) const {
-    return callee<Function>()(std::forward<A>(a)...);
+    if constexpr (std::is_invocable_v<callee_type, A...>)
+      return callee<Function>()(std::forward<A>(a)...);
+    else if constexpr (fit<false, type_list<P...>, A...>)  // GCC 12: an array for a span
+      return static_cast<stream_verbs const volatile&>(*this).local(std::forward<A>(a)...);
+    else
+      return refused_arguments<result>(type_list<P...>(), type_list<A...>());
   }
   template <class = void>
   constexpr decltype(auto) local(P... p) const volatile {

@@ -89,19 +89,16 @@ static_assert(std::is_same_v<decltype(constant_task)::result, std::string>);
 
 namespace {
 template <class Task, class... A>
-concept callable_here = requires(Task const& task, A&&... a) {
-  task.local(std::forward<A>(a)...);
-};
-template <class Task, class... A>
 concept spawnable = requires(Task const& task, A&&... a) {
   task.spawn(std::forward<A>(a)...);
 };
 }  // namespace
 
-static_assert(callable_here<decltype(length_task), char const*>);
-static_assert(!callable_here<decltype(length_task), int*>);
-static_assert(!callable_here<decltype(twice_task)>);
-static_assert(!callable_here<decltype(twice_task), int, int>);
+// Whether a task can be called is asked of the task, as of any callable: its verbs refuse in words.
+static_assert(std::is_invocable_v<decltype(length_task) const&, char const*>);
+static_assert(!std::is_invocable_v<decltype(length_task) const&, int*>);
+static_assert(!std::is_invocable_v<decltype(twice_task) const&>);
+static_assert(!std::is_invocable_v<decltype(twice_task) const&, int, int>);
 static_assert(spawnable<decltype(boxed_task), std::unique_ptr<int>>);
 
 TEST_CASE("local calls the function in this process, without a runtime") {
@@ -150,6 +147,8 @@ TEST_CASE("a call by placement::here needs no runtime") {
   CHECK(twice_task.with(here)(4) == 8);
   CHECK(*boxed_task.with(here)(std::make_unique<int>(1)) == 2);
   CHECK(length_task.with(here)("abc") == 3);
+  int const numbers[] = {1, 2, 3};
+  CHECK(sum_of_task.with(here)(numbers) == 6);
   CHECK_THROWS_AS(fail_task.with(here)(std::string("x")), std::domain_error);
 }
 

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: parameter<2>::takes<double>::but_was_passed<page>
+#include <boost/asio/use_future.hpp>
+#include <yonder/asio.hpp>
+
+struct page {
+  int number = 0;
+};
+int turn(page const& from, double by);
+inline constexpr yonder::task<turn> turning;
+
+int main() { return turning.async(page{1}, page{2}, boost::asio::use_future).get(); }
