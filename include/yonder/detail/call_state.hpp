@@ -90,7 +90,7 @@ std::chrono::steady_clock::time_point time_after(std::chrono::duration<Rep, Peri
   using clock = std::chrono::steady_clock;
   auto const now = clock::now();
   using seconds = std::chrono::duration<double>;
-  if (seconds(time) >= seconds(clock::time_point::max() - now)) return clock::time_point::max();
+  if (seconds(time) >= seconds((clock::time_point::max)() - now)) return (clock::time_point::max)();
   return time > time.zero() ? now + std::chrono::duration_cast<clock::duration>(time) : now;
 }
 YONDER_API void cancel(call_state& call) noexcept;

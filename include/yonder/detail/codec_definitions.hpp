@@ -245,7 +245,7 @@ YONDER_FUNCTION std::type_info const* structure_record::class_at(std::size_t at)
 YONDER_FUNCTION structure compare_structures(structure_record const& zeros, structure_record const& ones) {
   auto const& text = zeros.text();
   if (text != ones.text()) {
-    auto const shorter = std::min(text.size(), ones.text().size());
+    auto const shorter = (std::min)(text.size(), ones.text().size());
     auto const differ =
         std::mismatch(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(shorter), ones.text().begin());
     throw_unstable(zeros.class_at(static_cast<std::size_t>(differ.first - text.begin())),

@@ -243,9 +243,9 @@ class json_reader : public archive_base {
       if constexpr (std::is_same_v<T, std::byte>)
         return to_unsigned(text, 255);
       else if constexpr (std::is_signed_v<T>)
-        return to_signed(text, std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
+        return to_signed(text, (std::numeric_limits<T>::min)(), (std::numeric_limits<T>::max)());
       else
-        return to_unsigned(text, std::numeric_limits<T>::max());
+        return to_unsigned(text, (std::numeric_limits<T>::max)());
     } catch (json_error const& error) {
       fail(error.what());
     }

@@ -163,8 +163,8 @@ class schema_reader : public archive_base {
     else if constexpr (std::is_same_v<T, std::byte>)
       return integer_schema("0", "255", 8, false);
     else
-      return integer_schema(std::to_string(std::numeric_limits<T>::min()),
-                            std::to_string(std::numeric_limits<T>::max()), 8 * sizeof(T),
+      return integer_schema(std::to_string((std::numeric_limits<T>::min)()),
+                            std::to_string((std::numeric_limits<T>::max)()), 8 * sizeof(T),
                             std::is_signed_v<T>);
   }
 

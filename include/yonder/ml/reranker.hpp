@@ -49,7 +49,7 @@ class YONDER_KERNELS_API reranker {
   float operator()(std::string_view query, std::string_view document) const;
   // The best `most` of them, the best one first; equal ones in the order in which they came. Throws the same.
   std::vector<ranked_text> rank(std::string_view query, std::span<std::string const> documents,
-                                std::size_t most = std::numeric_limits<std::size_t>::max()) const;
+                                std::size_t most = (std::numeric_limits<std::size_t>::max)()) const;
   // [pairs][labels], whatever the number of labels; on the CPU the same bits as one at a time.
   std::vector<std::vector<float>> scores(std::span<text_pair const> pairs) const;
 
