@@ -4,9 +4,14 @@
 # tree, so that nothing of it reaches a consumer.
 
 add_library(yonder_build_flags INTERFACE)
+# Within another project, whatever warnings that has as errors: ours are none of its.
+set(yonder_warnings -w)
+if(PROJECT_IS_TOP_LEVEL OR YONDER_WARNINGS_AS_ERRORS)
+  set(yonder_warnings -Wall -Wextra -Wpedantic -Wshadow)
+endif()
 target_compile_options(yonder_build_flags INTERFACE
   # nvcc has other names for them.
-  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>"
+  "$<$<COMPILE_LANGUAGE:CXX>:${yonder_warnings}>"
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${YONDER_WARNINGS_AS_ERRORS}>>:-Werror>
   # GCC 12 warns wrongly about temporaries that hold a std::string, and about code that it instrumented itself.
   "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized;-Wno-tsan>"

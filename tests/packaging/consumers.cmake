@@ -9,8 +9,8 @@ foreach(way IN ITEMS UNITY PCH LTO HIDDEN)
   yonder_add_consumer(${name} several APART FIXTURE static OPTIONS ${of_static} -D${way}=ON)
 endforeach()
 
-# Users' warnings, in headers that nothing marks as the system's.
-set(strict "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror")
+# Users' warnings, and macros, in headers that nothing marks as the system's.
+set(strict "${warnings} -include ${CMAKE_CURRENT_SOURCE_DIR}/consumer/min_max.hpp")
 foreach(standard IN ITEMS 20 23)
   foreach(compiler IN ITEMS g++ clang++-19)
     find_program(yonder_${compiler} ${compiler})

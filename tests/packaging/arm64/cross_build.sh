@@ -50,7 +50,7 @@ package Boost Boost::headers 1.74.0
 configure() { # <source> <options…>
   local what=$1
   shift
-  cmake -S "$what" -B "$folder/built" -G Ninja --toolchain "$here/toolchain.cmake" "-DYONDER_ARM64_ROOT=$root" -DCMAKE_BUILD_TYPE=Release \
+  cmake --fresh -S "$what" -B "$folder/built" -G Ninja --toolchain "$here/toolchain.cmake" "-DYONDER_ARM64_ROOT=$root" -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_CXX_FLAGS_RELEASE=-O1 "-DCMAKE_CXX_COMPILER_LAUNCHER=$launcher" -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=12 \
     -DYONDER_WITH_CUDA=OFF "-DYONDER_WITH_ZMQ=$zmq" "$@"
 }

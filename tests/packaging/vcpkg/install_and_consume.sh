@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# install_and_consume.sh SOURCE FOLDER static|dynamic: a registry with our port is made, and the consumer is built and run against what the
-# port installs. With vcpkg (VCPKG_ROOT is its folder) by vcpkg itself, from the last commit of SOURCE, by a git URL, Debian's packages standing in for
-# the ports that it depends on. Without it the port's steps run under harness.cmake, and the exit status is 77: unproven.
+# install_and_consume.sh SOURCE FOLDER static|dynamic [default] [FEATURE…]: a registry with our port is made, and consumers are built and run against
+# what the port installs with these features, and its default ones where that is asked for. With vcpkg (VCPKG_ROOT is its folder) by vcpkg
+# itself, from the last commit of SOURCE, by a git URL, Debian's packages standing in for the ports that it depends on. Without it the port's steps run under harness.cmake, and the exit status is 77: unproven.
 set -euo pipefail
 
 source=$1 folder=$2 linkage=$3
+features=("${@:4}")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 port=$source/packaging/vcpkg/ports/yonder
 rm -rf "$folder"
@@ -13,23 +14,34 @@ mkdir -p "$folder/project"
 
 python3 "$here/check_port.py" "$source"
 
+has() { [[ " ${features[*]} " == *" $1 "* ]]; }
+
+# Builds and runs the consumers that these features allow.
 consume() { # <cmake options…>
-  cmake -S "$here/../find_package" -DCOMPONENTS=core -B "$folder/built" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@"
-  cmake --build "$folder/built"
-  "$folder/built/consumer"
+  consume_one core main.cpp "$@"
+  ! has asio || consume_one asio asio.cpp "$@"
+  ! has http || consume_one http http.cpp "$@"
+}
+consume_one() { # <component> <source file> <cmake options…>
+  cmake -S "$here/../find_package" "-DCOMPONENTS=$1" "-DSOURCE=$2" -B "$folder/built_$1" -G Ninja -DCMAKE_BUILD_TYPE=Release "${@:3}"
+  cmake --build "$folder/built_$1"
+  "$folder/built_$1/consumer"
 }
 
 if [ ! -x "${VCPKG_ROOT-}/vcpkg" ]; then
-  cmake -DPORT_FOLDER="$port" -DSOURCE="$source" -DFOLDER="$folder/tree" -DLINKAGE="$linkage" -DFEATURES="zmq;ml;tools" -P "$here/harness.cmake"
+  cmake -DPORT_FOLDER="$port" -DSOURCE="$source" -DFOLDER="$folder/tree" -DLINKAGE="$linkage" -DFEATURES="$(IFS=';' && echo "${features[*]/default/ml;zmq}")" -P "$here/harness.cmake"
   consume -DCMAKE_PREFIX_PATH="$folder/tree/packages"
-  LD_LIBRARY_PATH="$folder/tree/packages/lib" "$folder/tree/packages/tools/yonder/yonder" --help >/dev/null
+  ! has tools || LD_LIBRARY_PATH="$folder/tree/packages/lib" "$folder/tree/packages/tools/yonder/yonder" --help >/dev/null
   echo "vcpkg is not there (VCPKG_ROOT): its helper functions were stand-ins"
   exit 77
 fi
 
 baseline=$("$source/packaging/vcpkg/registry.sh" "file://$source" "$(git -C "$source" rev-parse HEAD)" "$folder/registry" | tail -n 1)
 sed -e "s|@REGISTRY@|$folder/registry|" -e "s|@BASELINE@|$baseline|" "$here/vcpkg-configuration.json.in" >"$folder/project/vcpkg-configuration.json"
-cp "$here/vcpkg.json" "$folder/project/"
+python3 -c 'import json, sys
+features = [name for name in sys.argv[1:] if name != "default"]
+yonder = {"name": "yonder", "default-features": "default" in sys.argv, "features": features}
+print(json.dumps({"name": "consumer", "version": "1.0.0", "dependencies": [yonder]}))' "${features[@]}" >"$folder/project/vcpkg.json"
 mkdir "$folder/triplets"
 printf '%s\n' 'set(VCPKG_TARGET_ARCHITECTURE x64)' 'set(VCPKG_CMAKE_SYSTEM_NAME Linux)' 'set(VCPKG_CRT_LINKAGE dynamic)' \
   "set(VCPKG_LIBRARY_LINKAGE $linkage)" 'set(VCPKG_BUILD_TYPE release)' 'set(VCPKG_FIXUP_ELF_RPATH OFF)' >"$folder/triplets/x64-linux.cmake"
@@ -44,4 +56,4 @@ git -C "$folder/registry" diff --exit-code # the manifest is in vcpkg's own form
 consume -DCMAKE_TOOLCHAIN_FILE="$VCPKG_ROOT/scripts/buildsystems/vcpkg.cmake" -DVCPKG_INSTALLED_DIR="$folder/installed" \
   -DVCPKG_MANIFEST_MODE=OFF -DVCPKG_TARGET_TRIPLET=x64-linux
 # vcpkg writes the way to the libraries into it by patchelf, which was not asked for.
-LD_LIBRARY_PATH="$folder/installed/x64-linux/lib" "$folder/installed/x64-linux/tools/yonder/yonder" --help >/dev/null
+! has tools || LD_LIBRARY_PATH="$folder/installed/x64-linux/lib" "$folder/installed/x64-linux/tools/yonder/yonder" --help >/dev/null

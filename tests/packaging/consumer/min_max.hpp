@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// Included before all else: macros that some programs have, after the standard library's headers, which do not bear them.
+#pragma once
+#include <bits/stdc++.h>
+
+#define min(a, b) (((a) < (b)) ? (a) : (b))
+#define max(a, b) (((a) > (b)) ? (a) : (b))
