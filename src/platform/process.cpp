@@ -315,6 +315,21 @@ unique_fd sealed_memory(std::size_t size) {
   return memory;
 }
 
+unique_fd sparse_memory(std::size_t size) {
+  if (may_refuse_pages())
+    throw std::system_error(ENOMEM, std::generic_category(), "vm.overcommit_memory keeps account of memory");
+  return sealed_memory(size);
+}
+
+unique_fd reopened_for_reading(int memory) {
+  auto const path = "/proc/self/fd/" + std::to_string(memory);
+  unique_fd reopened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!reopened) reopened = unique_fd(::fcntl(memory, F_DUPFD_CLOEXEC, 3));
+  reopened = above_standard(std::move(reopened));
+  if (!reopened) throw_errno("fcntl(F_DUPFD_CLOEXEC)");
+  return reopened;
+}
+
 std::string to_string(exit_report const& how) {
   if (!how.known) return "ended, and somebody else waited for it";
   if (how.signal != 0) return "was ended by " + signal_name(how.signal);

@@ -209,11 +209,15 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
   fresh.page->max_call_bytes = config_.max_call_bytes;
   fresh.page->max_decoded_bytes = config_.max_decoded_bytes;
   fresh.page->has_channel = channel ? 1 : 0;
+  fresh.page->has_arenas = channel && channel->theirs.blocks_from_parent ? 1 : 0;
   std::vector<int> inherited{theirs.get(), memory.get(), their_calls.get()};
   if (channel)
     inherited.insert(inherited.end(),
                      {channel->theirs.from_parent.get(), channel->theirs.to_parent.get(),
                       channel->theirs.wakes_child.get(), channel->theirs.wakes_parent.get()});
+  if (fresh.page->has_arenas != 0)
+    inherited.insert(inherited.end(),
+                     {channel->theirs.blocks_from_parent.get(), channel->theirs.blocks_to_parent.get()});
   fresh.process = platform::spawn({.path = command.path,
                                    .arguments = command.arguments,
                                    .environment = environment_of(wanted),

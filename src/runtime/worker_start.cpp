@@ -220,6 +220,10 @@ worker_inheritance take_inheritance() {
   if (taken.page->has_channel != 0)
     taken.channel = {platform::unique_fd(inherited_channel), platform::unique_fd(inherited_channel + 1),
                      platform::unique_fd(inherited_channel + 2), platform::unique_fd(inherited_channel + 3)};
+  if (taken.page->has_arenas != 0) {
+    taken.channel.blocks_from_parent = platform::unique_fd(inherited_arenas);
+    taken.channel.blocks_to_parent = platform::unique_fd(inherited_arenas + 1);
+  }
   return taken;
 }
 

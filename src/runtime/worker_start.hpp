@@ -27,7 +27,7 @@ inline constexpr std::string_view serve_flag = "--yonder-serve";
 
 // What a process_pool gives its workers: a variable of the environment that says so, one end each of two
 // socketpairs, by one of which it serves while its tasks make calls by the other, a page of memory, and the
-// two memories of a channel beside the first socket (or nothing that is one). They are descriptors of stated
+// memories of a channel beside the first socket (or nothing that is one). They are descriptors of stated
 // numbers. A program that starts itself once more before
 // its runtime stands, or that is started without that variable, is known by them.
 inline constexpr char token_name[] = "YONDER_INHERITED";
@@ -36,6 +36,7 @@ inline constexpr int inherited_socket = 3;
 inline constexpr int inherited_page = 4;
 inline constexpr int inherited_calls = 5;
 inline constexpr int inherited_channel = 6;  // and three more
+inline constexpr int inherited_arenas = 10;  // and one more
 
 struct shared_page {
   std::uint64_t magic;  // page_magic
@@ -45,6 +46,7 @@ struct shared_page {
   std::uint64_t max_call_bytes;        // of the runtime that started it
   std::uint64_t max_decoded_bytes;     // likewise
   std::uint32_t has_channel;           // 1: its four descriptors are there
+  std::uint32_t has_arenas;            // 1: and the two of its arenas
 };
 constexpr std::size_t page_size = 4096;
 inline constexpr std::uint64_t page_magic = 0x6b726f7772646e79;

@@ -26,12 +26,12 @@ struct unmap {
     ::munmap(const_cast<channel_page*>(page), sizeof *page);
   }
 };
-using mapping = std::unique_ptr<channel_page, unmap>;
+using mapping = std::shared_ptr<channel_page>;
 
 mapping map(int memory, int protection) {
   void* const at = ::mmap(nullptr, sizeof(channel_page), protection, MAP_SHARED, memory, 0);
   if (at == MAP_FAILED) platform::throw_errno("mmap");
-  return mapping(static_cast<channel_page*>(at));
+  return {static_cast<channel_page*>(at), unmap()};
 }
 
 // Ours to write, once.
@@ -42,7 +42,7 @@ mapping map_own(int memory) {
   return page;
 }
 
-mapping map_other(int memory) { return map(memory, PROT_READ); }
+std::shared_ptr<channel_page const> map_other(int memory) { return map(memory, PROT_READ); }
 
 void check_memory(int memory) {
   struct stat about {};
@@ -83,7 +83,8 @@ std::size_t total(std::span<iovec const> parts) noexcept {
 // Wakes by a pipe, and is woken by an eventfd, of which it only waits for edges.
 class channel::of_parent final : public channel {
  public:
-  of_parent(mapping& own, mapping& other) : channel(own.release(), other.release()) {}
+  of_parent(mapping own, std::shared_ptr<channel_page const> other)
+      : channel(std::move(own), std::move(other)) {}
   int bell() const noexcept override { return bell_.descriptor(); }
   void woken() noexcept override {}
   platform::unique_fd wakes_child() const { return duplicate(wakes_.readable().get()); }
@@ -96,6 +97,7 @@ class channel::of_parent final : public channel {
     return copy;
   }
   void wake() noexcept override { wakes_.wake(); }
+  detail::buffer take_block(block_place lent) override { return borrows_->copy(lent); }
 
   platform::event_counter bell_;
   platform::wake_pipe wakes_;
@@ -103,32 +105,43 @@ class channel::of_parent final : public channel {
 
 class channel::of_child final : public channel {
  public:
-  of_child(mapping& own, mapping& other, platform::unique_fd bell, platform::unique_fd wakes)
-      : channel(own.release(), other.release()), bell_(std::move(bell)), wakes_(std::move(wakes)) {}
+  of_child(mapping own, std::shared_ptr<channel_page const> other, platform::unique_fd bell,
+           platform::unique_fd wakes)
+      : channel(std::move(own), std::move(other)), bell_(std::move(bell)), wakes_(std::move(wakes)) {}
   int bell() const noexcept override { return bell_.get(); }
   void woken() noexcept override { reader_.woken(bell_.get()); }
 
  private:
   void wake() noexcept override { wakes_.add(); }
+  detail::buffer take_block(block_place lent) override { return borrows_->in_place(lent); }
 
   platform::unique_fd bell_;
   platform::wake_reader reader_;
   platform::event_counter wakes_;
 };
 
-channel::~channel() {
-  ::munmap(own_, sizeof *own_);
-  ::munmap(const_cast<channel_page*>(other_), sizeof *other_);
+channel::~channel() = default;
+
+void channel::add_arenas(int lends, int borrows) {
+  borrows_ = std::make_shared<incoming_arena>(borrows, std::shared_ptr<returned_page>(own_, &own_->returned));
+  lends_.emplace(lends, other_->returned);
 }
 
 channel::made channel::make() {
   descriptors theirs{
       platform::sealed_memory(sizeof(channel_page)), platform::sealed_memory(sizeof(channel_page)), {}, {}};
-  auto own = map_own(theirs.from_parent.get());
-  auto other = map_other(theirs.to_parent.get());
-  auto ours = std::make_unique<of_parent>(own, other);
+  auto ours =
+      std::make_unique<of_parent>(map_own(theirs.from_parent.get()), map_other(theirs.to_parent.get()));
   theirs.wakes_child = ours->wakes_child();
   theirs.wakes_parent = ours->wakes_parent();
+  try {
+    auto down = make_arena();
+    auto up = make_arena();
+    ours->add_arenas(down.writing.get(), up.reading.get());
+    theirs.blocks_from_parent = std::move(down.reading);
+    theirs.blocks_to_parent = std::move(up.writing);
+  } catch (std::system_error const&) {  // large blocks go by the rings, too
+  }
   ours->own_->mark.store(channel_mark, std::memory_order_release);
   return {std::move(ours), std::move(theirs)};
 }
@@ -139,11 +152,12 @@ std::unique_ptr<channel> channel::join(descriptors inherited) {
   auto other = map_other(inherited.from_parent.get());
   if (other->mark.load(std::memory_order_acquire) != channel_mark)
     throw std::system_error(EINVAL, std::generic_category(), "this memory is of another build");
-  auto own = map_own(inherited.to_parent.get());
   for (auto const* const fd : {&inherited.wakes_child, &inherited.wakes_parent})
     if (::fcntl(fd->get(), F_SETFD, FD_CLOEXEC) != 0) platform::throw_errno("fcntl(F_SETFD)");
-  auto ours = std::make_unique<of_child>(own, other, std::move(inherited.wakes_child),
-                                         std::move(inherited.wakes_parent));
+  auto ours = std::make_unique<of_child>(map_own(inherited.to_parent.get()), std::move(other),
+                                         std::move(inherited.wakes_child), std::move(inherited.wakes_parent));
+  if (inherited.blocks_from_parent)
+    ours->add_arenas(inherited.blocks_to_parent.get(), inherited.blocks_from_parent.get());
   ours->own_->mark.store(channel_mark, std::memory_order_release);
   return ours;
 }
@@ -170,6 +184,28 @@ std::size_t channel::read(std::span<iovec const> parts) {
                [](std::byte const* ring, std::byte* to, std::size_t run) { std::memcpy(to, ring, run); });
   side_.take(static_cast<std::uint32_t>(count));
   return count;
+}
+
+// --- blocks
+
+std::optional<std::uint64_t> channel::lend(std::span<std::byte const> block) {
+  if (!lends_ || !has_joined()) return std::nullopt;
+  used_ = true;
+  auto const lent = lends_->lend(block);
+  if (!lent) return std::nullopt;
+  return lent->number();
+}
+
+std::optional<detail::buffer> channel::named_block(std::uint64_t number) {
+  auto const lent = block_place::of(number);
+  if (!borrows_ || !lent.exists()) return std::nullopt;
+  used_ = true;
+  return take_block(lent);
+}
+
+bool channel::settle() {
+  if (borrows_) borrows_->free_spares();
+  return lends_ && lends_->settle();
 }
 
 }  // namespace yonder::transport

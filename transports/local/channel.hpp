@@ -7,23 +7,26 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "src/platform/event_counter.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "src/platform/wake_pipe.hpp"
+#include "transports/local/arena.hpp"
 #include "transports/local/ring.hpp"
+#include "transports/local/stream_parser.hpp"
 
 namespace yonder::transport {
 
 // A memory that one side writes and the other reads: a page of words, then the ring.
-using shared_word = std::atomic<std::uint32_t>;
-static_assert(shared_word::is_always_lock_free);
 inline constexpr std::uint32_t ring_capacity = 1U << 20;
-inline constexpr std::uint64_t channel_mark = 0x31676e6972646e79;  // "yndring1": of this layout
+inline constexpr std::uint64_t channel_mark = 0x32676e6972646e79;  // "yndring2": of this layout
 struct channel_page {
   std::atomic<std::uint64_t> mark;  // channel_mark once the writer has begun
   ring_words<shared_word> words;
+  returned_page returned;
   alignas(4096) std::byte ring[ring_capacity];
 };
 static_assert(sizeof(channel_page) == 4096 + ring_capacity);
@@ -37,14 +40,19 @@ static_assert(sizeof(channel_page) == 4096 + ring_capacity);
 // made to reach it.
 //
 // Bytes are copied out before anybody looks at them: the other side may change them at any time.
-class channel {
+//
+// Beside the rings lie two arenas for large blocks, where the system can make them. The child reads the
+// parent's blocks in place; of the child's the parent makes copies.
+class channel : public block_source {
  public:
   // What the other process inherits.
   struct descriptors {
     platform::unique_fd from_parent;  // memories
     platform::unique_fd to_parent;
-    platform::unique_fd wakes_child;   // the end of a pipe that it reads
-    platform::unique_fd wakes_parent;  // an eventfd, that it writes
+    platform::unique_fd wakes_child;           // the end of a pipe that it reads
+    platform::unique_fd wakes_parent;          // an eventfd, that it writes
+    platform::unique_fd blocks_from_parent{};  // arenas, or none
+    platform::unique_fd blocks_to_parent{};
   };
   struct made {
     std::unique_ptr<channel> ours;
@@ -54,7 +62,7 @@ class channel {
   static made make();
   static std::unique_ptr<channel> join(descriptors inherited);
 
-  virtual ~channel();
+  ~channel() override;
   channel(channel const&) = delete;
   channel& operator=(channel const&) = delete;
 
@@ -70,7 +78,19 @@ class channel {
   std::size_t unread() { return side_.readable(); }
 
   // What the other side has written is impossible.
-  bool is_broken() const { return side_.is_broken(); }
+  bool is_broken() const { return side_.is_broken() || (lends_ && lends_->is_broken()); }
+
+  // Large blocks, beside the bytes that name them. A copy of `block`, and the number by which a stream names
+  // it. Nothing where there is no room for it.
+  std::optional<std::uint64_t> lend(std::span<std::byte const> block);
+  // It was not named.
+  void take_back(std::uint64_t lent) noexcept { lends_->take_back(block_place::of(lent)); }
+  std::optional<detail::buffer> named_block(std::uint64_t number) override;
+  // Whether either was called since was_used().
+  bool is_used() const { return used_; }
+  bool was_used() { return std::exchange(used_, false); }
+  // Gives memory that is not used back to the system. True: not all yet.
+  bool settle();
 
   // Where there is none: the other side wakes this one once half of the ring is free.
   void want_room(bool on) { side_.want_room(on); }
@@ -93,18 +113,24 @@ class channel {
   virtual void woken() noexcept = 0;
 
  protected:
-  channel(channel_page* own, channel_page const* other)
-      : own_(own), other_(other), side_(own->words, other->words, ring_capacity) {}
+  channel(std::shared_ptr<channel_page> own, std::shared_ptr<channel_page const> other)
+      : own_(std::move(own)), other_(std::move(other)), side_(own_->words, other_->words, ring_capacity) {}
+
+  std::shared_ptr<incoming_arena> borrows_;  // null where there is none, as lends_
 
  private:
   class of_parent;
   class of_child;
   virtual void wake() noexcept = 0;
+  virtual detail::buffer take_block(block_place lent) = 0;
+  void add_arenas(int lends, int borrows);
 
-  channel_page* own_;
-  channel_page const* other_;
+  std::shared_ptr<channel_page> own_;
+  std::shared_ptr<channel_page const> other_;
   ring_side<shared_word> side_;
+  std::optional<outgoing_arena> lends_;
   bool joined_ = false;
+  bool used_ = false;
 };
 
 }  // namespace yonder::transport

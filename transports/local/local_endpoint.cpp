@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/local/local_endpoint.hpp"
 
+#include "src/platform/descriptors.hpp"
 #include "src/platform/system_call.hpp"
 #include "transports/events.hpp"
 
@@ -8,6 +9,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -30,6 +33,10 @@ constexpr std::int64_t ns_per_ms = 1'000'000;
 // In the poller's token of a bell, which is a peer's number else.
 constexpr std::uint64_t bell_bit = std::uint64_t{1} << 63;
 
+// Of the clock: no peer's.
+constexpr std::uint64_t clock_token = bell_bit;
+constexpr timespec idle_time{0, 300'000'000};
+
 std::string words(int error) { return std::generic_category().message(error); }
 
 // How many bytes of a connection were not read yet.
@@ -47,6 +54,7 @@ local_endpoint::~local_endpoint() {
   for (auto const& each : peers_) {
     if (each) close(each->id);
   }
+  if (clock_) poller_.remove(clock_.get());
 }
 
 peer_id local_endpoint::add(platform::unique_fd socket, std::unique_ptr<channel> memory) {
@@ -180,6 +188,7 @@ void local_endpoint::set_wait_limit(peer const& from, std::int64_t timeout_ns) {
 }
 
 void local_endpoint::on_ready(std::uint64_t token, bool readable, bool writable) {
+  if (token == clock_token) return settle_memories();
   auto* const which = find(token & ~bell_bit);
   if (which == nullptr) return;
   if ((token & bell_bit) != 0) return hear_bell(*which);
@@ -266,6 +275,7 @@ bool local_endpoint::receive_from(peer& from, std::vector<event>& events) {
 bool local_endpoint::deliver(peer& from, std::vector<event>& events) {
   auto& bytes = *from.found;
   parse(from, bytes, events);
+  if (from.memory && from.memory->is_used()) start_clock();
   bool const over = bytes.ended || (bytes.nothing && (from.deaf || from.ended));
   if (!from.parser.fault().empty()) {
     lose(from, from.parser.fault(), events);
@@ -340,7 +350,14 @@ send_status local_endpoint::send(peer_id id, frame const& message) {
   if (over_limit(*to, size) && !to->blocked) write(*to);
   if (over_limit(*to, size)) return send_status::full;
 
-  to->unsent.append(message, to->blocked ? send_queue::body_as::copy : send_queue::body_as::reference);
+  lend_buffers(*to, message);
+  try {
+    to->unsent.append(message, to->blocked ? send_queue::body_as::copy : send_queue::body_as::reference,
+                      lent_);
+  } catch (...) {
+    take_back_buffers(*to);
+    throw;
+  }
   if (to->blocked) return send_status::sent;
   if (to->unsent.has_references() || to->unsent.size() >= eager_bytes) {
     write(*to);
@@ -450,6 +467,7 @@ bool local_endpoint::arm(doorbell&) {
 
 void local_endpoint::forget_memory(peer& of) noexcept {
   poller_.remove(of.memory->bell());
+  of.parser.use_blocks(nullptr);
   of.memory.reset();
 }
 
@@ -483,6 +501,53 @@ void local_endpoint::look_at_socket(peer& from) {
     poller_.remove(from.socket.get());
   }
   wake_up(from);
+}
+
+// Fills lent_: empty where nothing is.
+void local_endpoint::lend_buffers(peer& to, frame const& message) {
+  lent_.clear();
+  if (!to.memory) return;
+  auto const is_large = [](buffer const& one) { return one.size >= least_block; };
+  if (std::none_of(message.buffers.begin(), message.buffers.end(), is_large) || !start_clock()) return;
+  lent_.reserve(message.buffers.size());
+  for (auto const& one : message.buffers)
+    lent_.push_back(is_large(one) ? to.memory->lend(one.bytes()).value_or(0) : 0);
+}
+
+void local_endpoint::take_back_buffers(peer& from) noexcept {
+  for (auto const one : lent_)
+    if (one != 0) from.memory->take_back(one);
+}
+
+// Whether there is one: without, memory would not go back.
+bool local_endpoint::start_clock() noexcept try {
+  if (ticks_) return true;
+  if (!clock_) {
+    auto made = platform::above_standard(
+        platform::unique_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)));
+    if (!made) return false;
+    poller_.add(made.get(), *this, clock_token);
+    clock_ = std::move(made);
+  }
+  itimerspec const once{{}, idle_time};
+  ticks_ = ::timerfd_settime(clock_.get(), 0, &once, nullptr) == 0;
+  return ticks_;
+} catch (std::exception const&) {
+  return false;
+}
+
+// Those that were not used since the last tick; the next one looks at the others.
+void local_endpoint::settle_memories() {
+  std::uint64_t rings = 0;
+  [[maybe_unused]] auto const count = ::read(clock_.get(), &rings, sizeof rings);
+  ticks_ = false;
+  bool again = false;
+  for (auto const& each : peers_) {
+    if (!each || !each->memory) continue;
+    again = each->memory->was_used() || each->memory->settle() || again;
+    if (each->memory->is_broken() && !each->deaf) go_deaf(*each);
+  }
+  if (again) start_clock();
 }
 
 // The bytes leave the memory before anybody looks at them.

@@ -23,7 +23,8 @@ namespace yonder::transport {
 // once and straight from the caller's memory, unsent buffers stay referenced.
 //
 // Where the two ends share memory, too, the frames travel by that, and the socket only tells of the other's
-// end.
+// end. Large buffers are then written once, beside the frame that names them. Memory that they no longer take
+// goes back to the system within a second, of which a clock in the poller reminds.
 //
 // Where memory runs out, add() and send() throw and leave no trace, and receive() throws and goes on where it
 // was when it is called again, with the events that it was given. Only a peer whose unsent bytes could not be
@@ -82,7 +83,10 @@ class local_endpoint final : public endpoint {
   struct peer {
     peer(peer_id number, platform::unique_fd connection, std::shared_ptr<channel> shared,
          limits const& bounds)
-        : id(number), socket(std::move(connection)), memory(std::move(shared)), parser(bounds) {}
+        : id(number),
+          socket(std::move(connection)),
+          memory(std::move(shared)),
+          parser(bounds, memory.get()) {}
 
     peer_id id;
     platform::unique_fd socket;
@@ -133,6 +137,10 @@ class local_endpoint final : public endpoint {
   void parse(peer& from, taken& bytes, std::vector<event>& events);
   taken take_from_memory(peer& from);
   void write_to_memory(peer& to);
+  void lend_buffers(peer& to, frame const& message);
+  void take_back_buffers(peer& from) noexcept;
+  bool start_clock() noexcept;
+  void settle_memories();
 
   poller& poller_;
   limits bounds_;
@@ -148,6 +156,9 @@ class local_endpoint final : public endpoint {
   std::vector<watched> watched_;    // between watch() and unwatch(): of the thread that receives
   std::unique_ptr<std::byte[]> scratch_;
   std::int64_t wait_limit_ms_ = -1;
+  std::vector<std::uint64_t> lent_;  // of the frame that is being sent, by its buffers; 0: not lent
+  platform::unique_fd clock_;        // none until a block was
+  bool ticks_ = false;
 };
 
 }  // namespace yonder::transport

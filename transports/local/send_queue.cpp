@@ -21,13 +21,13 @@ iovec part_of(std::byte const* data, std::size_t size) { return {const_cast<std:
 
 }  // namespace
 
-void send_queue::append(frame const& message, body_as ownerless) {
+void send_queue::append(frame const& message, body_as ownerless, std::span<std::uint64_t const> lent) {
   auto const size = size_;
   auto const inline_size = inline_.size();
   auto const inline_after = inline_after_;
   auto const blocks = blocks_.size();
   try {
-    append_whole(message, ownerless);
+    append_whole(message, ownerless, lent);
   } catch (...) {
     while (blocks_.size() != blocks) blocks_.pop_back();
     inline_.truncate(inline_size);
@@ -43,9 +43,9 @@ void send_queue::clear() noexcept {
   inline_sent_ = inline_after_ = size_ = 0;
 }
 
-void send_queue::append_whole(frame const& message, body_as ownerless) {
+void send_queue::append_whole(frame const& message, body_as ownerless, std::span<std::uint64_t const> lent) {
   auto const before = inline_.size();
-  append_stream_head(inline_, message);
+  append_stream_head(inline_, message, lent);
   inline_after_ += inline_.size() - before;
   size_ += inline_.size() - before;
   auto const& owner = message.body.owner();
@@ -53,7 +53,9 @@ void send_queue::append_whole(frame const& message, body_as ownerless) {
     append_block({message.body.data(), message.body.size(), owner}, !owner);
   else
     append_inline(message.body);
-  for (auto const& part : message.buffers) {
+  for (std::size_t i = 0; i < message.buffers.size(); ++i) {
+    auto const& part = message.buffers[i];
+    if (!lent.empty() && lent[i] != 0) continue;
     if (part.size > copy_limit)
       append_block(part, false);
     else

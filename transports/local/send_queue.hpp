@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <span>
 
@@ -18,8 +19,9 @@ class send_queue {
   enum class body_as { copy, reference };
 
   // Queues a frame. Large buffers are referenced; so is a large body that has an owner, and one that has
-  // none, if wanted, until keep_bodies(). A throw leaves the queue as it was.
-  void append(frame const& message, body_as ownerless);
+  // none, if wanted, until keep_bodies(). Buffers that lie elsewhere (`lent`, as of append_stream_head) are
+  // only named. A throw leaves the queue as it was.
+  void append(frame const& message, body_as ownerless, std::span<std::uint64_t const> lent = {});
 
   // Copies what is left of referenced bodies without an owner: send() is about to return.
   void keep_bodies() { copy(&block::is_body); }
@@ -49,7 +51,7 @@ class send_queue {
     bool is_borrowed() const noexcept { return !body && bytes.borrowed(); }
   };
 
-  void append_whole(frame const& message, body_as ownerless);
+  void append_whole(frame const& message, body_as ownerless, std::span<std::uint64_t const> lent);
   void append_inline(std::span<std::byte const> bytes);
   void append_block(buffer bytes, bool body);
   std::size_t consume_inline(std::size_t count);

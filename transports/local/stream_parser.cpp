@@ -2,6 +2,7 @@
 #include "transports/local/stream_parser.hpp"
 
 #include "src/core/little_endian.hpp"
+#include "transports/local/arena.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -52,10 +53,11 @@ std::size_t stream_size(frame const& message) noexcept {
   return stream_prefix_size + message.buffers.size() * buffer_size_width + size_of(message);
 }
 
-void append_stream_head(byte_buffer& to, frame const& message) {
+void append_stream_head(byte_buffer& to, frame const& message, std::span<std::uint64_t const> lent) {
   append_le(to, static_cast<std::uint32_t>(core::header_size + message.body.size()));
   append_le(to, static_cast<std::uint32_t>(message.buffers.size()));
-  for (auto const& part : message.buffers) append_le(to, std::uint64_t{part.size});
+  for (std::size_t i = 0; i < message.buffers.size(); ++i)
+    append_le(to, !lent.empty() && lent[i] != 0 ? lent[i] : std::uint64_t{message.buffers[i].size});
   auto head = message.head;
   head.buffer_count = static_cast<std::uint32_t>(message.buffers.size());
   auto const wire = core::encode_header(head, message.metadata());
@@ -103,12 +105,18 @@ bool stream_parser::take_lead(std::span<std::byte const>& bytes, std::size_t siz
 
 bool stream_parser::begin_blocks() {
   auto left = bounds_.max_frame_bytes - inline_size_of(lead_);
+  std::uint64_t left_elsewhere = arena_size;
   for (std::size_t i = 0; i < buffer_count_of(lead_); ++i) {
-    auto const size = load_le<std::uint64_t>(lead_, stream_prefix_size + i * buffer_size_width);
+    auto const found = load_le<std::uint64_t>(lead_, stream_prefix_size + i * buffer_size_width);
+    bool const is_elsewhere = block_place::is_named_by(found);
+    auto const size = is_elsewhere ? block_place::of(found).size : found;
     if (size > left)
       return fail("a frame is larger than the limit of " + std::to_string(bounds_.max_frame_bytes) +
                   " bytes");
     left -= size;
+    if (!is_elsewhere) continue;
+    if (size > left_elsewhere) return fail("a frame names more blocks than there is memory for");
+    left_elsewhere -= size;
   }
   block_sizes_.reserve(1 + buffer_count_of(lead_));  // all of them are there, or none
   partial_.buffers.reserve(buffer_count_of(lead_));
@@ -122,6 +130,10 @@ bool stream_parser::begin_blocks() {
 
 bool stream_parser::fill_blocks(std::span<std::byte const>& bytes) {
   for (; block_ < block_sizes_.size(); ++block_) {
+    if (block_place::is_named_by(block_sizes_[block_])) {
+      if (!take_named_block()) return false;
+      continue;
+    }
     auto const missing = block_sizes_[block_] - open_.size();
     auto const taken = std::min(missing, bytes.size());
     make_room(taken);
@@ -132,10 +144,18 @@ bool stream_parser::fill_blocks(std::span<std::byte const>& bytes) {
   return true;
 }
 
+// It has come with its number.
+bool stream_parser::take_named_block() {
+  auto block = blocks_ != nullptr ? blocks_->named_block(block_sizes_[block_]) : std::nullopt;
+  if (!block) return fail("a frame names a block where none can be");
+  partial_.buffers.push_back(std::move(*block));
+  return true;
+}
+
 void stream_parser::make_room(std::size_t count) {
   if (count <= open_.capacity() - open_.size()) return;
   auto const grown = std::max({first_allocation, 2 * open_.size(), open_.size() + count});
-  open_.reserve(std::min(block_sizes_[block_], grown));
+  open_.reserve(std::min<std::size_t>(block_sizes_[block_], grown));
 }
 
 bool stream_parser::close_block() {
@@ -177,7 +197,7 @@ bool stream_parser::admit_prefix(std::span<std::byte const> bytes) {
 }
 
 std::span<std::byte> stream_parser::direct_room() {
-  if (block_sizes_.empty()) return {};
+  if (block_sizes_.empty() || block_place::is_named_by(block_sizes_[block_])) return {};
   auto const missing = block_sizes_[block_] - open_.size();
   if (missing < direct_threshold) return {};
   if (open_.size() == open_.capacity()) make_room(1);

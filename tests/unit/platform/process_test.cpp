@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -99,6 +100,19 @@ TEST_CASE("a program that is not there is named") {
   }
 }
 
+TEST_CASE(
+    "a memory that was opened for reading has the same bytes, and cannot be written by that descriptor") {
+  auto const memory = sparse_memory(1 << 20);
+  auto const reading = reopened_for_reading(memory.get());
+  char const written[] = "here";
+  REQUIRE(::pwrite(memory.get(), written, sizeof written, 0) == sizeof written);
+  char found[sizeof written] = {};
+  CHECK(::pread(reading.get(), found, sizeof found, 0) == sizeof found);
+  CHECK(std::string(found) == written);
+  CHECK(::pwrite(reading.get(), written, 1, 0) == -1);
+  CHECK(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reading.get(), 0) == MAP_FAILED);
+}
+
 // Else whoever touches it first ends by SIGBUS.
 TEST_CASE(
     "where the system keeps account of memory, shared memory that it has none for is refused, in words") {
@@ -113,6 +127,7 @@ TEST_CASE(
   accounting = "2";
   CHECK(bytes_of(sealed_memory(size)) == size);
   CHECK(bytes_of(anonymous_memory(size)) == size);
+  CHECK_THROWS_AS(sparse_memory(size), std::system_error);  // all of it, for what may never be touched
   has_memory = false;
   std::string said;
   try {

@@ -35,6 +35,7 @@ struct victim {
   platform::unique_fd socket;
   std::optional<platform::event_counter> bell;
   channel_page* page = nullptr;
+  std::uint32_t written = 0;
 
   victim() {
     int ends[2];
@@ -69,8 +70,28 @@ struct victim {
     transport::frame message;
     message.head.type = core::frame_type::call;
     message.body = core::byte_buffer::copy_of(std::vector<std::byte>(size));
+    if (size % 2 != 0) message.buffers.push_back(detail::owned_copy(std::vector<std::byte>(size)));
     (void)endpoint.send(peer, message);
     endpoint.flush();
+  }
+
+  // Bytes that are said to be there.
+  void write(std::span<std::byte const> bytes) {
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      page->ring[(written + i) % transport::ring_capacity] = bytes[i];
+    page->words.written.store(written += static_cast<std::uint32_t>(bytes.size()));
+  }
+
+  // A frame that names blocks.
+  void name(std::uint32_t first, std::uint32_t second) {
+    transport::frame message;
+    message.head.type = core::frame_type::result;
+    message.buffers.resize(2);
+    std::uint64_t const lent[]{transport::block_place{first >> 16, first & 0xffff}.number(),
+                               transport::block_place{second >> 16, second & 0xffff}.number()};
+    detail::byte_buffer head;
+    transport::append_stream_head(head, message, lent);
+    write(head);
   }
 };
 
@@ -87,12 +108,11 @@ std::uint32_t number(std::span<std::uint8_t const>& from) {
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   victim target;
   std::span rest(data, size);
-  std::uint32_t written = 0;
   while (!rest.empty()) {
     auto const what = rest.front();
     rest = rest.subspan(1);
     auto& words = target.page->words;
-    switch (what % 8) {
+    switch (what % 12) {
       case 0: words.written.store(number(rest)); break;
       case 1: words.taken.store(number(rest)); break;
       case 2: words.sleep.store(number(rest)); break;
@@ -100,12 +120,17 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
       case 4: target.answer(number(rest) % 200'000); break;
       case 5: target.wake(); break;
       case 6: target.turn(); break;
-      default: {  // bytes that are said to be there
-        auto const count = std::min<std::size_t>(rest.size(), what / 8 * 8U);
-        for (std::size_t i = 0; i < count; ++i)
-          target.page->ring[(written + i) % transport::ring_capacity] = std::byte{rest[i]};
+      case 7: target.page->returned.count.store(number(rest)); break;
+      case 8: target.page->returned.pages[what / 12U].store(number(rest) % 64); break;
+      case 9: {
+        auto const first = number(rest);
+        target.name(first, number(rest));
+        break;
+      }
+      default: {
+        auto const count = std::min<std::size_t>(rest.size(), what / 12 * 12U);
+        target.write(std::as_bytes(rest.first(count)));
         rest = rest.subspan(count);
-        words.written.store(written += static_cast<std::uint32_t>(count));
       }
     }
   }

@@ -7,7 +7,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <optional>
+#include <vector>
 
+#include "transports/local/arena.hpp"
 #include "transports/local/stream_parser.hpp"
 
 namespace {
@@ -21,6 +25,18 @@ constexpr limits bounds{{1 << 20, 64}, 0};  // bytes and buffers of a frame, byt
 void require(bool holds) {
   if (!holds) std::abort();
 }
+
+// Blocks of zeros, beside a stream.
+class zeros : public yonder::transport::block_source {
+ public:
+  std::optional<yonder::transport::buffer> named_block(std::uint64_t number) override {
+    auto const lent = yonder::transport::block_place::of(number);
+    if (!lent.exists()) return std::nullopt;
+    static std::vector<std::byte> const all(yonder::transport::arena_size);
+    return yonder::transport::buffer{all.data() + lent.page * yonder::transport::arena_page, lent.size,
+                                     std::make_shared<int>()};
+  }
+};
 
 void check(frame const& message) {
   require(yonder::core::within(bounds, message));
@@ -44,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   if (size == 0) return 0;
   std::size_t const piece = data[0] == 0 ? size : data[0];
   std::span rest(reinterpret_cast<std::byte const*>(data) + 1, size - 1);
-  stream_parser parser(bounds);
+  zeros beside;
+  stream_parser parser(bounds, data[0] % 2 == 0 ? &beside : nullptr);
   frame message;
   while (!rest.empty() && parser.fault().empty()) {
     rest = rest.subspan(read_directly(parser, rest));

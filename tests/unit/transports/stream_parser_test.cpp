@@ -5,13 +5,16 @@
 
 #include "src/core/little_endian.hpp"
 #include "tests/unit/transports/world.hpp"
+#include "transports/local/arena.hpp"
 
 namespace yonder::testing {
 
 namespace {
 
+using detail::buffer;
 using detail::byte_buffer;
 using transport::append_stream_head;
+using transport::block_place;
 using transport::stream_parser;
 using transport::stream_prefix_size;
 using transport::stream_size;
@@ -64,7 +67,102 @@ byte_buffer with_u32(frame const& from, std::size_t at, std::uint32_t value) {
   return stream;
 }
 
+// What lies beside a stream: the buffers of one frame, by their places.
+class beside : public transport::block_source {
+ public:
+  explicit beside(frame const& message) : message_(message) {}
+  std::optional<buffer> named_block(std::uint64_t number) override {
+    auto const at = block_place::of(number);
+    if (at.page >= message_.buffers.size() || at.size != message_.buffers[at.page].size) return std::nullopt;
+    ++named_;
+    return message_.buffers[at.page];
+  }
+  std::size_t named() const { return named_; }
+
+ private:
+  frame const& message_;
+  std::size_t named_ = 0;
+};
+
+// The frame, of which every other buffer is only named, from the first or the second on.
+byte_buffer stream_that_names(frame const& message, std::size_t first) {
+  std::vector<std::uint64_t> lent(message.buffers.size());
+  for (auto i = first; i < lent.size(); i += 2)
+    lent[i] = block_place{static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(message.buffers[i].size)}
+                  .number();
+  byte_buffer stream;
+  append_stream_head(stream, message, lent);
+  stream.append(message.body.data(), message.body.size());
+  for (std::size_t i = 0; i < lent.size(); ++i)
+    if (lent[i] == 0) stream.append(message.buffers[i].data, message.buffers[i].size);
+  return stream;
+}
+
 }  // namespace
+
+TEST_CASE("blocks that lie beside the stream come out in their order, however the stream is cut in two") {
+  for (std::size_t const first : {0, 1}) {
+    for (std::size_t const body : {0, 40}) {
+      auto const message = make_frame(3, body, {5, 70, 0, 90, 20});
+      beside others(message);
+      auto const stream = stream_that_names(message, first);
+      for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
+        stream_parser parser({}, &others);
+        auto got = feed(parser, stream.bytes().first(cut));
+        for (auto& each : feed(parser, stream.bytes().subspan(cut))) got.push_back(std::move(each));
+        REQUIRE(got.size() == 1);
+        CHECK(same(got[0], message));
+        CHECK_FALSE(parser.inside_frame());
+      }
+      CHECK(others.named() == (stream.size() + 1) * (first == 0 ? 3 : 2));
+    }
+  }
+}
+
+TEST_CASE(
+    "blocks where there are none, more of them than there is memory, or than a frame may have, are faults") {
+  auto const message = make_frame(3, 10, {5, 70});
+  beside others(message);
+  auto const fault = [&](std::uint64_t first, std::uint64_t second, transport::block_source* source,
+                         limits const& bounds = {}) {
+    std::uint64_t const lent[]{first, second};
+    byte_buffer stream;
+    append_stream_head(stream, message, lent);
+    stream.append(message.body.data(), message.body.size());
+    stream_parser parser(bounds, source);
+    feed(parser, stream.bytes());
+    return parser.fault();
+  };
+  auto const five = block_place{0, 5}.number();
+  auto const seventy = block_place{1, 70}.number();
+  CHECK(fault(five, seventy, &others).empty());
+  CHECK(fault(five, seventy, nullptr).find("where none can be") != std::string::npos);
+  CHECK(fault(five, block_place{2, 5}.number(), &others).find("where none can be") != std::string::npos);
+  CHECK(fault(five, ~std::uint64_t{0}, &others).find("limit") != std::string::npos);
+  auto const all = block_place{0, transport::arena_size}.number();
+  CHECK(fault(all, five, &others).find("more blocks than there is memory") != std::string::npos);
+  limits small;
+  small.max_frame_bytes = core::header_size + 10 + 74;
+  CHECK(fault(five, seventy, &others, small).find("limit") != std::string::npos);
+}
+
+TEST_CASE("a block exists within an arena, wherever it is named") {
+  CHECK(block_place{0, transport::arena_size}.exists());
+  CHECK_FALSE(block_place{0, transport::arena_size + 1}.exists());
+  CHECK_FALSE(block_place{1, transport::arena_size}.exists());
+  constexpr std::uint32_t last = transport::arena_size / transport::arena_page - 1;
+  CHECK(block_place{last, transport::arena_page}.exists());
+  CHECK_FALSE(block_place{last, transport::arena_page + 1}.exists());
+  CHECK_FALSE(block_place{last + 1, 0}.exists());
+  CHECK_FALSE(block_place{0x7fff'ffff, 0xffff'ffff}.exists());
+  for (auto const& one :
+       {block_place{0, 1}, block_place{last, 4096}, block_place{0x7fff'ffff, 0xffff'ffff}}) {
+    auto const again = block_place::of(one.number());
+    CHECK(block_place::is_named_by(one.number()));
+    CHECK(again.page == one.page);
+    CHECK(again.size == one.size);
+  }
+}
 
 TEST_CASE("frames come out the same, however the stream is cut in two") {
   auto const frames = samples();

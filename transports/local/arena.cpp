@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/local/arena.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "src/platform/process.hpp"
+#include "src/platform/system_call.hpp"
+
+namespace yonder::transport {
+
+namespace {
+
+constexpr std::size_t most_spares = 4;
+constexpr std::size_t most_spare_bytes = std::size_t{8} << 20;  // of one that is kept
+
+std::uint32_t pages_of(std::size_t bytes) {
+  return static_cast<std::uint32_t>((bytes + arena_page - 1) / arena_page);
+}
+
+void check_arena(int memory) {
+  struct stat about {};
+  int const seals = ::fcntl(memory, F_GET_SEALS);
+  constexpr int needed = F_SEAL_SHRINK | F_SEAL_GROW;
+  if (seals < 0 || (seals & needed) != needed || ::fstat(memory, &about) != 0 || about.st_size != arena_size)
+    throw std::system_error(EINVAL, std::generic_category(), "this is no memory for blocks");
+}
+
+}  // namespace
+
+// F_SEAL_FUTURE_WRITE would keep others from writing, too, but also the writer from giving pages back.
+arena_descriptors make_arena() {
+  arena_descriptors made;
+  made.writing = platform::sparse_memory(arena_size);
+  ::fcntl(made.writing.get(), F_ADD_SEALS, F_SEAL_SEAL);
+  made.reading = platform::reopened_for_reading(made.writing.get());
+  return made;
+}
+
+arena_mapping::arena_mapping(int memory, int protection) {
+  check_arena(memory);
+  void* const at = ::mmap(nullptr, arena_size, protection, MAP_SHARED | MAP_NORESERVE, memory, 0);
+  if (at == MAP_FAILED) platform::throw_errno("mmap");
+  ::madvise(at, arena_size, MADV_DONTDUMP);
+  begin_ = static_cast<std::byte*>(at);
+}
+
+arena_mapping::~arena_mapping() { ::munmap(begin_, arena_size); }
+
+// --- writing
+
+outgoing_arena::outgoing_arena(int memory, returned_page const& returned)
+    : memory_(memory, PROT_READ | PROT_WRITE), table_(arena_size / arena_page), returned_(returned) {}
+
+std::optional<block_place> outgoing_arena::lend(std::span<std::byte const> bytes) {
+  collect();
+  if (broken_ || bytes.size() > arena_size) return std::nullopt;
+  auto const page = table_.take(pages_of(bytes.size()));
+  if (!page) return std::nullopt;
+  block_place const lent{*page, static_cast<std::uint32_t>(bytes.size())};
+  std::memcpy(memory_.at(lent), bytes.data(), bytes.size());
+  return lent;
+}
+
+bool outgoing_arena::settle() {
+  collect();
+  table_.for_each_idle([this](std::uint32_t first, std::uint32_t count) {
+    ::madvise(memory_.at({first, 0}), count * arena_page, MADV_REMOVE);
+  });
+  return table_.blocks() != 0;
+}
+
+void outgoing_arena::collect() {
+  if (broken_) return;
+  broken_ = !returned_.collect(table_.blocks(), [this](std::uint32_t page) { return table_.give(page); });
+}
+
+// --- reading
+
+incoming_arena::incoming_arena(int memory, std::shared_ptr<returned_page> own)
+    : memory_(memory, PROT_READ), own_(std::move(own)), returned_(*own_) {
+  spares_.reserve(most_spares);
+}
+
+struct incoming_arena::borrowed {
+  borrowed(std::shared_ptr<incoming_arena> from, block_place lent) noexcept
+      : arena(std::move(from)), place(lent) {}
+  ~borrowed() { arena->give(place); }
+  borrowed(borrowed const&) = delete;
+  borrowed& operator=(borrowed const&) = delete;
+
+  std::shared_ptr<incoming_arena> arena;
+  block_place place;
+};
+
+struct incoming_arena::copied {
+  explicit copied(std::shared_ptr<incoming_arena> from) noexcept : arena(std::move(from)) {}
+  ~copied() { arena->keep(std::move(bytes)); }
+  copied(copied const&) = delete;
+  copied& operator=(copied const&) = delete;
+
+  std::shared_ptr<incoming_arena> arena;
+  detail::byte_buffer bytes;
+};
+
+detail::buffer incoming_arena::in_place(block_place lent) {
+  return {memory_.at(lent), lent.size, std::make_shared<borrowed>(shared_from_this(), lent)};
+}
+
+detail::buffer incoming_arena::copy(block_place lent) {
+  auto const owner = std::make_shared<copied>(shared_from_this());
+  owner->bytes = take_spare(lent.size);
+  owner->bytes.append(memory_.at(lent), lent.size);
+  give(lent);
+  return {owner->bytes.data(), lent.size, owner};
+}
+
+void incoming_arena::give(block_place lent) noexcept {
+  std::lock_guard const held(mutex_);
+  returned_.give(lent.page);
+}
+
+detail::byte_buffer incoming_arena::take_spare(std::size_t size) {
+  std::lock_guard const held(mutex_);
+  keeps_ = true;
+  auto const found = std::find_if(spares_.begin(), spares_.end(), [size](auto const& one) {
+    return one.capacity() >= size && one.capacity() / 2 <= size;
+  });
+  if (found == spares_.end()) return {};
+  auto taken = std::move(*found);
+  spares_.erase(found);
+  taken.clear();
+  return taken;
+}
+
+// Memory that was written lately costs a fraction of what new pages do.
+void incoming_arena::keep(detail::byte_buffer&& spare) noexcept {
+  if (spare.capacity() == 0 || spare.capacity() > most_spare_bytes) return;
+  std::lock_guard const held(mutex_);
+  if (keeps_ && spares_.size() < spares_.capacity()) spares_.push_back(std::move(spare));
+}
+
+void incoming_arena::free_spares() noexcept {
+  std::lock_guard const held(mutex_);
+  spares_.clear();
+  keeps_ = false;
+}
+
+}  // namespace yonder::transport
