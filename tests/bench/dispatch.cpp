@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <numeric>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,12 +29,12 @@ yonder::runtime_options one_worker() {
   return options;
 }
 
-// Two copies of `from`: what carrying it there and back costs at least.
-void copy_twice(std::vector<float> const& from, std::vector<float>& there, std::vector<float>& back) {
-  std::memcpy(there.data(), from.data(), from.size() * sizeof(float));
-  observe(there);
-  std::memcpy(back.data(), there.data(), there.size() * sizeof(float));
-  observe(back);
+// A copy from each of these to the next one.
+void copy_along(std::span<std::vector<float>> stations) {
+  for (std::size_t i = 1; i < stations.size(); ++i) {
+    std::memcpy(stations[i].data(), stations[i - 1].data(), stations[i].size() * sizeof(float));
+    observe(stations[i]);
+  }
 }
 
 }  // namespace
@@ -95,13 +96,21 @@ void measure_in_flight(report& to) {
 void measure_bulk(report& to) {
   pinned const here;
   auto const numbers = random_floats(megabyte_of_floats);
-  std::vector<float> there(numbers.size());
-  std::vector<float> back(numbers.size());
+  std::vector<std::vector<float>> stations(5, numbers);
+  auto const copies = [&](std::size_t count) {
+    return time_per_call(1, [&] { copy_along(std::span(stations).first(count + 1)); });
+  };
   yonder::runtime const runtime(one_worker());
+  copy_numbers_task.remote(numbers);
+  to.add({"1 MiB span in, vector<float> out, same host", "µs",
+          "four memcpys: into the memory, the task's own, into it, out of it", ratio_at_most(1.25)},
+         compare([&] { return time_per_call(1, [&] { copy_numbers_task.remote(numbers); }); },
+                 [&] { return copies(4); }),
+         1e3);
   echo_numbers_task.remote(numbers);
   to.add({"1 MiB vector<float> in and out, same host", "µs", "two memcpys", ratio_at_most(1.25)},
          compare([&] { return time_per_call(1, [&] { echo_numbers_task.remote(numbers); }); },
-                 [&] { return time_per_call(1, [&] { copy_twice(numbers, there, back); }); }),
+                 [&] { return copies(2); }),
          1e3);
 }
 

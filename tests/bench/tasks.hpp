@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,12 @@ int plus(int a, int b) noexcept;
 int twice(int a);
 std::string echo(std::string const& text);
 std::vector<float> echo_numbers(std::vector<float> const& numbers);
+std::vector<float> copy_numbers(std::span<float const> numbers);
 
 inline constexpr yonder::task<plus> plus_task;
 inline constexpr yonder::task<twice> twice_task;
 inline constexpr yonder::task<echo> echo_task;
 inline constexpr yonder::task<echo_numbers> echo_numbers_task;
+inline constexpr yonder::task<copy_numbers> copy_numbers_task;
 
 }  // namespace bench

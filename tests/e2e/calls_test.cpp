@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
 #include <numeric>
+#include <span>
+#include <sstream>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "tests/e2e/fixture.hpp"
@@ -14,6 +21,25 @@ namespace e2e {
 namespace {
 
 constexpr yonder::task<[](int n) { return n * 4; }, "e2e.fourfold"> fourfold;
+
+// Which file of this process's memory has these bytes.
+std::string file_of(void const* data) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0, end = 0;
+    char dash = 0;
+    std::istringstream(line) >> std::hex >> begin >> dash >> end;
+    auto const at = reinterpret_cast<std::uintptr_t>(data);
+    if (at >= begin && at < end) return line.substr(std::min(line.size(), line.find('/')));
+  }
+  return {};
+}
+std::string where_span_lies(std::span<double const> numbers) { return file_of(numbers.data()); }
+std::string where_text_lies(std::string_view text) { return file_of(text.data()); }
+std::string where_vector_lies(std::vector<double> const& numbers) { return file_of(numbers.data()); }
+constexpr yonder::task<where_span_lies, "e2e.where_span_lies"> span_lies;
+constexpr yonder::task<where_text_lies, "e2e.where_text_lies"> text_lies;
+constexpr yonder::task<where_vector_lies, "e2e.where_vector_lies"> vector_lies;
 
 }  // namespace
 
@@ -55,6 +81,15 @@ TEST_CASE("large arguments and results travel whole") {
   CHECK(task::doubled.spawn(numbers).get() == expected);
   CHECK(task::doubled.spawn(std::vector<float>(numbers)).get() == expected);
   CHECK(task::fill.remote(5'000'000).size() == 5'000'000);
+}
+
+TEST_CASE("a task reads a large span or text where its caller's process has put it") {
+  if (threads()) return;
+  std::vector<double> const numbers(10'000);
+  CHECK(span_lies.remote(numbers).find("/memfd:yonder") == 0);
+  CHECK(text_lies.remote(std::string(40'000, 'x')).find("/memfd:yonder") == 0);
+  CHECK(vector_lies.remote(numbers).find("/memfd") == std::string::npos);
+  CHECK(span_lies.remote(std::vector<double>(3)).find("/memfd") == std::string::npos);
 }
 
 TEST_CASE("std exceptions and registered ones come back as themselves") {

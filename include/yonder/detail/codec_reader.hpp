@@ -24,6 +24,15 @@ struct decode_limits {
   unsigned depth = 64;    // of objects within objects
 };
 
+// The elements of an Owned (a string, or a vector of numbers) for somebody who only looks at them: where the
+// bytes lie, which outlive it, or in a copy where they are not aligned there.
+template <class Owned>
+struct block_view {
+  typename Owned::value_type const* data = nullptr;
+  std::size_t size = 0;
+  Owned copy{};
+};
+
 // cereal's input archive over what `writer` wrote. Every byte is hostile: each rule of codec_fault is checked
 // before memory is taken or a value is made. After an exception the archive is of no further use.
 class reader : public archive_base {
@@ -188,6 +197,20 @@ class reader : public archive_base {
     } else {
       to.resize(count);
       copy_block(to.data(), from, count);
+    }
+  }
+
+  template <class Owned>
+  void get(block_view<Owned>& to) {
+    using element = typename Owned::value_type;
+    to.size = get_count(sizeof(element), 0);
+    auto const* const from = get_block(to.size * sizeof(element));
+    if (is_aligned<element>(from)) {
+      to.data = reinterpret_cast<element const*>(from);
+    } else {
+      to.copy.resize(to.size);
+      copy_block(to.copy.data(), from, to.size);
+      to.data = to.copy.data();
     }
   }
 

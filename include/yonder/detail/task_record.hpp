@@ -33,7 +33,11 @@ input_stream<T> own_input() {
   return input_stream<T>(std::unique_ptr<item_stream<T>>(std::make_unique<caller_stream<T>>(*caller)));
 }
 
-// How an owned argument reaches a parameter P: by reference where that suffices, else moved.
+// How an argument reaches a parameter P: by reference where that suffices, else moved.
+template <class P, class Owned>
+constexpr std::remove_cvref_t<P> handed(block_view<Owned>& value) {
+  return {value.data, value.size};
+}
 template <class P, class Owned>
 constexpr decltype(auto) handed(Owned& value) {
   if constexpr (is_input_stream<std::remove_cvref_t<P>>)
@@ -48,7 +52,7 @@ constexpr decltype(auto) handed(Owned& value) {
 template <auto Function, class... P, std::size_t... I>
 void invoke_task(type_list<P...>, std::index_sequence<I...>, std::span<std::byte const> bytes,
                  std::span<buffer const> buffers, decode_limits limits, encoded& result) {
-  call_arguments<wire_type_t<P>...> values(bytes, buffers, limits);
+  call_arguments<argument_type_t<P>...> values(bytes, buffers, limits);
   using returned = typename signature_of<decltype(Function)>::result;
   if constexpr (is_stream<returned>)
     produce(callee<Function>()(handed<P>(value_at<I>(values))...));

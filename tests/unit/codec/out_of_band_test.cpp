@@ -218,3 +218,45 @@ TEST_CASE("an object that does not let itself be moved is not destroyed where it
   counted::refuses = false;
   CHECK(counted::alive == 1);
 }
+
+TEST_CASE("a view looks at a large block where it lies, and at a small one that lies aligned") {
+  using view = yonder::detail::block_view<std::vector<float>>;
+  auto const large = numbers();
+  encoded bytes;
+  encode(bytes, large);
+  view of_large;
+  yonder::detail::decode_to(of_large, bytes.head, bytes.buffers);
+  CHECK(of_large.data == large.data());
+  CHECK(of_large.size == large.size());
+
+  for (std::size_t const offset : {std::size_t{0}, std::size_t{1}, std::size_t{4}}) {
+    encoded small;
+    small.head.extend(offset);
+    encode(small, numbers(3));
+    view of_small;
+    yonder::detail::decode_to(of_small, small.head.bytes().subspan(offset), {});
+    bool const is_inside =
+        reinterpret_cast<std::byte const*>(of_small.data) == small.head.data() + offset + 8;
+    CHECK(is_inside == (offset % alignof(float) == 0));
+    CHECK(std::vector<float>(of_small.data, of_small.data + of_small.size) == numbers(3));
+  }
+  encoded none;
+  encode(none, std::string());
+  yonder::detail::block_view<std::string> of_none;
+  yonder::detail::decode_to(of_none, none.head, {});
+  CHECK(of_none.size == 0);
+}
+
+TEST_CASE("a view of a block that is not there, or not as large, is refused like the block itself") {
+  yonder::detail::block_view<std::vector<float>> view;
+  encoded bytes;
+  encode(bytes, numbers());
+  CHECK_THROWS_AS(yonder::detail::decode_to(view, bytes.head, {}), yonder::codec_error);
+  bytes.buffers[0].size -= sizeof(float);
+  CHECK_THROWS_AS(yonder::detail::decode_to(view, bytes.head, bytes.buffers), yonder::codec_error);
+  encoded small;
+  encode(small, numbers(3));
+  small.head.truncate(small.head.size() - 1);
+  CHECK_THROWS_AS(yonder::detail::decode_to(view, small.head, {}), yonder::codec_error);
+  CHECK_THROWS_AS(yonder::detail::decode_to(view, small.head.bytes().first(7), {}), yonder::codec_error);
+}
