@@ -5,7 +5,7 @@
 cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH YONDER_ROOT)
 
 # yonder_add_test(<name> SOURCES … [LINK …] [LABELS …] [TIMEOUT seconds] [ARGS …] [NO_MAIN] [OPTIMIZED])
-# A doctest executable, run by CTest. The label is `quick` unless stated; `full` runs under ./dev test --full
+# A doctest executable, run by CTest; a case that hangs is ended and named by tests/support/watchdog.cpp. The label is `quick` unless stated; `full` runs under ./dev test --full
 # only. NO_MAIN: the sources bring their own main, e.g. one that begins with a yonder::runtime. OPTIMIZED: see
 # yonder_add_test_executable.
 function(yonder_add_test name)
@@ -15,6 +15,7 @@ function(yonder_add_test name)
     set(optimized OPTIMIZED)
   endif()
   yonder_add_test_executable(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK} ${optimized})
+  target_link_libraries(${name} PRIVATE yonder_test_watchdog)
   if(NOT arg_NO_MAIN)
     target_link_libraries(${name} PRIVATE yonder_test_main)
   endif()
@@ -42,8 +43,8 @@ function(yonder_add_test_executable name)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
 endfunction()
 
-# yonder_set_test_properties(<test> [LABELS …] [TIMEOUT seconds]): the label, the limit (180 s unless stated)
-# and the sanitizers' settings; for tests that are not doctest executables too.
+# yonder_set_test_properties(<test> [LABELS …] [TIMEOUT seconds]): the label, the limit (180 s unless stated), half of
+# it for each case, and the sanitizers' settings; for tests that are not doctest executables too.
 function(yonder_set_test_properties test)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS")
   if(NOT arg_LABELS)
@@ -52,9 +53,10 @@ function(yonder_set_test_properties test)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 180)
   endif()
+  math(EXPR case_seconds "${arg_TIMEOUT} / 2")
   set(suppressions "${YONDER_ROOT}/tests/support/tsan_libzmq.supp")
   set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
-    ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1 suppressions=${suppressions}")
+    ENVIRONMENT "YONDER_TEST_CASE_SECONDS=${case_seconds};ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1 suppressions=${suppressions}")
 endfunction()
 
 # yonder_add_fuzzer(<name> SOURCES … [LINK …] [CORPUS folder]): a libFuzzer target, under YONDER_BUILD_FUZZERS.
