@@ -10,15 +10,10 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
 #include <future>
-#include <sstream>
 #include <zmq.hpp>
 
-#include "tests/unit/transports/zmq_world.hpp"
-#include "transports/setup_error.hpp"
-#include "transports/zmq/zmq_client.hpp"
-#include "transports/zmq/zmq_server.hpp"
+#include "tests/unit/transports/zmq_hub.hpp"
 
 // "two-addresses.test" has ::1, then 127.0.0.1, but for the first lookups.
 static std::atomic<int> lookups_that_fail{0};
@@ -39,88 +34,6 @@ extern "C" int getaddrinfo(char const* host, char const* service, addrinfo const
 namespace yonder::testing {
 
 namespace {
-
-namespace fs = std::filesystem;
-using transport::key_files;
-using transport::keygen;
-using transport::setup_error;
-using transport::zmq_client;
-using transport::zmq_server;
-
-// A hub over tcp with keys of its own.
-struct tcp_hub {
-  world w;
-  temporary_folder folder;
-  fs::path keys = folder.path() / "keys";
-  std::unique_ptr<zmq_server> server;
-
-  tcp_hub() {
-    keygen(keys);
-    server =
-        std::make_unique<zmq_server>(w.poller, transport::listen_options{{"tcp://127.0.0.1:*"}, keys, {}});
-    w.drive(*server);
-  }
-  std::string address() const { return server->addresses().front(); }
-  std::unique_ptr<zmq_client> client(fs::path const& with_keys, std::uint64_t session = 1) {
-    auto made =
-        std::make_unique<zmq_client>(w.poller, transport::connect_options{address(), with_keys, session, {}});
-    w.drive(*made);
-    return made;
-  }
-
-  // A folder with client keys that are not in the hub's list, but the hub's own public key.
-  fs::path unknown_keys() {
-    auto made = folder.path() / "unknown";
-    keygen(made);
-    fs::copy_file(key_files(keys).server_public, key_files(made).server_public,
-                  fs::copy_options::overwrite_existing);
-    return made;
-  }
-
-  void check_works(fs::path const& with_keys, std::uint64_t session) {
-    auto const good = client(with_keys, session);
-    auto const to = w.next(*good, kind::connected).peer;
-    w.send(*good, to, make_frame(session));
-    w.next(*server, kind::connected);
-    CHECK(same(w.next(*server, kind::received).message, make_frame(session)));
-    w.forget(*good);
-  }
-};
-
-std::string read_line(fs::path const& file) {
-  std::ifstream in(file);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-std::string text_of(fs::path const& file) {
-  std::ostringstream text;
-  text << std::ifstream(file).rdbuf();
-  return text.str();
-}
-
-mode_t mode_of(fs::path const& path) {
-  struct ::stat state {};
-  REQUIRE(::lstat(path.c_str(), &state) == 0);
-  return state.st_mode & 07777;
-}
-
-template <class Action>
-setup_error error_of(Action action) {
-  try {
-    action();
-  } catch (setup_error const& error) {
-    return error;
-  }
-  FAIL("nothing was refused");
-  return {errc::failed, ""};
-}
-
-bool says(setup_error const& error, std::string_view words) {
-  INFO(error.what());
-  return std::string_view(error.what()).find(words) != std::string_view::npos;
-}
 
 std::string output_of(std::string const& command) {
   std::string text;
@@ -467,103 +380,6 @@ TEST_CASE(
   hub.check_works(hub.keys, 2);
 }
 
-TEST_CASE("keygen makes private secrets and a list, and never replaces a file") {
-  temporary_folder folder;
-  auto const keys = folder.path() / "new";
-  keygen(keys);
-  key_files const files(keys);
-  CHECK(mode_of(keys) == 0700);
-  CHECK(mode_of(files.server_secret) == 0600);
-  CHECK(mode_of(files.client_secret) == 0600);
-  CHECK(text_of(files.authorized).find(read_line(files.client_public)) != std::string::npos);
-  CHECK(text_of(files.authorized).find(read_line(files.client_secret)) == std::string::npos);
-  CHECK(read_line(files.server_public).size() == transport::key_text_size);
-  CHECK(read_line(files.server_secret) != read_line(files.client_secret));
-
-  auto const before = text_of(files.server_secret);
-  auto const error = error_of([&] { keygen(keys); });
-  CHECK(error.code() == errc::bad_configuration);
-  CHECK(says(error, "exists already"));
-  CHECK(text_of(files.server_secret) == before);
-
-  fs::remove(files.server_secret);
-  error_of([&] { keygen(keys); });
-  CHECK_FALSE(fs::exists(files.server_secret));  // half a set is not completed either
-}
-
-TEST_CASE("the public key in a file belongs to its secret one") {
-  temporary_folder folder;
-  keygen(folder.path());
-  key_files const files(folder.path());
-  transport::secret_key secret;
-  read_secret_key(files.server_secret, secret);
-  CHECK(public_key_of(secret) == transport::read_public_key(files.server_public));
-}
-
-TEST_CASE(
-    "a secret key that others could read, and lists and keys that others could write, are refused in words") {
-  tcp_hub hub;
-  key_files const files(hub.keys);
-  auto const listen = [&] { zmq_server(hub.w.poller, {{"tcp://127.0.0.1:*"}, hub.keys, {}}); };
-  auto const connect = [&] { zmq_client(hub.w.poller, {hub.address(), hub.keys, 1, {}}); };
-  auto const refused = [&](fs::path const& file, mode_t mode, mode_t good, auto action) {
-    REQUIRE(::chmod(file.c_str(), mode) == 0);
-    auto const error = error_of(action);
-    CHECK(error.code() == errc::bad_configuration);
-    CHECK(says(error, "chmod"));
-    CHECK(says(error, file.string()));
-    REQUIRE(::chmod(file.c_str(), good) == 0);
-    action();
-  };
-  for (mode_t const mode : {0640, 0604, 0620}) {
-    refused(files.server_secret, mode, 0600, listen);
-    refused(files.client_secret, mode, 0600, connect);
-  }
-  for (mode_t const mode : {0664, 0646}) {
-    refused(files.server_public, mode, 0644, connect);
-    refused(files.authorized, mode, 0600, listen);
-  }
-}
-
-TEST_CASE("key files of somebody else are refused") {
-  if (::geteuid() != 0) {
-    MESSAGE("skipped: needs root, to give a file away");
-    return;
-  }
-  tcp_hub hub;
-  key_files const files(hub.keys);
-  REQUIRE(::chown(files.client_secret.c_str(), 65534, 65534) == 0);
-  CHECK(says(error_of([&] {
-               zmq_client(hub.w.poller, {hub.address(), hub.keys, 1, {}});
-             }),
-             "belongs to user 65534"));
-  REQUIRE(::chown(files.authorized.c_str(), 65534, 65534) == 0);
-  CHECK(says(error_of([&] {
-               zmq_server(hub.w.poller, {{"tcp://127.0.0.1:*"}, hub.keys, {}});
-             }),
-             "belongs to user 65534"));
-}
-
-TEST_CASE("files that are missing, or hold no key, are refused in words") {
-  tcp_hub hub;
-  key_files const files(hub.keys);
-  auto const connect = [&] { zmq_client(hub.w.poller, {hub.address(), hub.keys, 1, {}}); };
-  for (std::string const text :
-       {"", "short", "\0\0\0",
-        "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""}) {
-    std::ofstream(files.server_public, std::ios::trunc) << text;
-    CHECK(says(error_of(connect), "holds no key"));
-  }
-  fs::remove(files.server_public);
-  CHECK(says(error_of(connect), "is not there; `yonder keygen"));
-  fs::create_directory(files.server_public);
-  CHECK(says(error_of(connect), "is not a file"));
-
-  std::ofstream(files.authorized, std::ios::trunc) << "# fine\n\nbad line\n";
-  auto const listen = [&] { zmq_server(hub.w.poller, {{"tcp://127.0.0.1:*"}, hub.keys, {}}); };
-  CHECK(says(error_of(listen), "line 3"));
-}
-
 TEST_CASE("ipc only in a folder that is this user's own and closed to others") {
   world w;
   temporary_folder folder;
@@ -709,15 +525,6 @@ TEST_CASE("a client does not talk to an ipc socket in another user's folder") {
   });
   CHECK(error.code() == errc::unauthorized);
   CHECK(says(error, "belongs to user 65534"));
-}
-
-TEST_CASE("keygen makes the folders above its own, too, for this user only") {
-  temporary_folder folder;
-  auto const keys = folder.path() / ".config" / "yonder";
-  keygen(keys);
-  CHECK(fs::exists(key_files(keys).server_secret));
-  for (auto const& made : {keys, keys.parent_path()})
-    CHECK((fs::status(made).permissions() & fs::perms::all) == fs::perms::owner_all);
 }
 
 }  // namespace yonder::testing
