@@ -136,7 +136,11 @@ TEST_CASE("more labels than the classifier has rows are refused") {
 
 TEST_CASE("a token past the embeddings is refused by the text that has it, and other texts work") {
   model_copy const copy;
-  copy.edit("tokenizer.json", [](json& value) { value["model"]["vocab"]["surplus"] = 5000; });
+  auto const rows = json::parse(read(copy.path("config.json")))["vocab_size"].get<int>();
+  copy.edit("tokenizer.json", [&](json& value) {
+    value["model"]["vocab"]["surplus"] = 5000;
+    value["model"]["vocab"]["next"] = rows;
+  });
   ml::text_classifier const model(copy.folder());
   ml::text_classifier const whole(fs::path(YONDER_GOLDENS) / "bert-classifier");
   try {
@@ -146,7 +150,15 @@ TEST_CASE("a token past the embeddings is refused by the text that has it, and o
     CHECK(error.found().find("5000") != std::string::npos);
     CHECK(error.file() == copy.path("tokenizer.json").string());
   }
+  CHECK_THROWS_AS(model("a next"), ml::inconsistent_model);
   CHECK(model("good job") == whole("good job"));
+}
+
+TEST_CASE("one token just past the embeddings is enough to be refused") {
+  model_copy const copy;
+  auto const rows = json::parse(read(copy.path("config.json")))["vocab_size"].get<int>();
+  copy.edit("tokenizer.json", [&](json& value) { value["model"]["vocab"]["next"] = rows; });
+  CHECK_THROWS_AS(ml::text_classifier(copy.folder())("a next"), ml::inconsistent_model);
 }
 
 TEST_CASE("a special token round each text that lies past the embeddings is refused") {
@@ -246,6 +258,21 @@ TEST_CASE("a shard with a path in its name, a missing shard and a missing tensor
   check_refused<ml::inconsistent_model>(lying, "model.safetensors.index.json");
 }
 
+TEST_CASE("a tensor that two shards hold is refused") {
+  model_copy const copy("legacy-bert");
+  std::string const first = "model-00001-of-00002.safetensors";
+  std::string const again = "model-00003-of-00003.safetensors";
+  fs::copy(copy.path(first.c_str()), copy.path(again.c_str()));
+  copy.edit("model.safetensors.index.json", [&](json& index) {
+    for (auto& shard : index["weight_map"])
+      if (shard == first) {
+        shard = again;  // one of them: the others stay where they are, and are in both files
+        break;
+      }
+  });
+  check_refused<ml::inconsistent_model>(copy, "");
+}
+
 TEST_CASE("a module outside the model's folder, or of another kind, is refused") {
   for (char const* path : {"../elsewhere", "/tmp", "1_Pooling/../../x"}) {
     model_copy const copy("sentence-encoder");
@@ -317,5 +344,10 @@ TEST_CASE(
   std::string const text = "good job not bad at all";
   CHECK(ml::text_classifier(folder, {.max_tokens = 4})(text) == ml::text_classifier(folder)("good job"));
   CHECK(ml::text_classifier(folder, {.max_tokens = 1000})(text) == ml::text_classifier(folder)(text));
+  std::string longer;
+  while (longer.size() < 100'000) longer += "good job ";
+  CHECK(ml::text_classifier(folder, {.max_tokens = 100'000})(longer) == ml::text_classifier(folder)(longer));
+  CHECK_THROWS_AS(ml::text_classifier(folder, {.max_tokens = 100'000, .truncate = false})(longer),
+                  ml::text_too_long);
   CHECK_THROWS_AS(ml::text_classifier(folder, {.max_tokens = 2}), std::invalid_argument);
 }

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "ml/text_batches.hpp"
 #include "model/ascii.hpp"
 #include "model/tokenizer.hpp"
 #include "model/wordpiece.hpp"
@@ -259,4 +260,36 @@ TEST_CASE("one tokenizer serves several threads at once") {
   for (auto& result : results) threads.emplace_back([&] { run(result); });
   for (auto& thread : threads) thread.join();
   CHECK(std::count(results.begin(), results.end(), alone) == 4);
+}
+
+TEST_CASE("texts keep their order when several threads make their tokens") {
+  auto const tokens = bert("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n##a\njob\n");
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < 4000; ++i) texts.push_back(std::string(1 + i % 37, 'a') + " job");
+  std::vector<std::string_view> const views(texts.begin(), texts.end());
+  text_batches batches(tokens, {.cut = truncation{64}, .threads = 4}, views);
+  std::size_t index = 0;
+  while (!batches.empty()) {
+    auto const batch = batches.next(16'896);
+    for (std::size_t i = 0; i < batch.sequences(); ++i, ++index) {
+      ids const row(batch.ids.begin() + static_cast<std::ptrdiff_t>(batch.starts[i]),
+                    batch.ids.begin() + static_cast<std::ptrdiff_t>(batch.starts[i + 1]));
+      REQUIRE(row == tokens.encode(texts.at(index), truncation{64}).ids);
+    }
+  }
+  CHECK(index == texts.size());
+}
+
+TEST_CASE("a text of more tokens than a batch may have is one by itself") {
+  auto const tokens = bert("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n");
+  std::string longer;
+  for (int i = 0; i < 100; ++i) longer += "a ";
+  std::vector<std::string_view> const views{"a", longer, "a"};
+  text_batches batches(tokens, {.cut = truncation{500}}, views);
+  for (std::size_t const size : {3U, 102U, 3U}) {
+    auto const batch = batches.next(20);
+    REQUIRE(batch.sequences() == 1);
+    CHECK(batch.tokens() == size);
+  }
+  CHECK(batches.empty());
 }

@@ -195,6 +195,18 @@ TEST_CASE("a longer text is cut to the limit, special tokens included") {
   CHECK_THROWS_AS(tokens.encode(text, truncation{1}), std::invalid_argument);
 }
 
+TEST_CASE("a text that just fits is not cut, whatever its tokenizer") {
+  auto const tokens = from_merges("");
+  CHECK_FALSE(tokens.encode("a1a1", truncation{6}).truncated);
+  CHECK(tokens.encode("a1a1", truncation{5}).truncated);
+}
+
+TEST_CASE("blanks between two added tokens are taken by one of them only") {
+  json const added = {{{"id", 6}, {"content", "<a>"}, {"rstrip", true}, {"special", true}},
+                      {{"id", 7}, {"content", "<b>"}, {"lstrip", true}, {"special", true}}};
+  CHECK(parse(with("/added_tokens", added)).encode("a <a> <b> a").ids == ids{2, 4, 6, 7, 4, 3});
+}
+
 TEST_CASE("padding fills to the longest, to a length, to a multiple, on either side") {
   std::vector<encoding> const rows = {{{2, 3}, {0, 0}, false}, {{2, 5, 3}, {0, 0, 0}, false}};
   auto const longest = pad(rows, {});

@@ -164,6 +164,11 @@ TEST_CASE("try_remote gives the value or the error") {
   CHECK(task::nothing.try_remote());
 }
 
+TEST_CASE("a deadline or a timeout of zero is over as it begins") {
+  CHECK(task::add.with({.deadline = 0ns}).try_remote(1, 2).error().code() == yonder::errc::deadline_exceeded);
+  CHECK(task::wait_for_stop.with({.timeout = 0ns}).try_remote().error().code() == yonder::errc::timed_out);
+}
+
 TEST_CASE("a result that does not decode is an error as a value, too") {
   CHECK(task::give.try_remote(-1).error().code() == yonder::errc::undecodable);
   CHECK(task::give.spawn(-1).try_get().error().code() == yonder::errc::undecodable);

@@ -61,6 +61,21 @@ owned wait_for(yonder::call<bool>& call, bool& resumed) {
   resumed = true;
 }
 
+detached destroy_other(yonder::call<bool>& call, owned const& other, std::promise<void>& done) {
+  try {
+    co_await call;
+  } catch (yonder::cancelled const&) {
+    other.handle.destroy();
+    done.set_value();
+  }
+}
+
+detached end_runtime(std::unique_ptr<yonder::runtime>& own, std::promise<int>& result) {
+  auto const value = co_await task::twice.on(*own).spawn(4);
+  own.reset();
+  result.set_value(value);
+}
+
 detached count_down(yonder::call<int>& call, std::atomic<int>& left, std::promise<void>& done) {
   co_await call;
   if (--left == 0) done.set_value();
@@ -87,6 +102,28 @@ TEST_CASE("a coroutine that waits for a call may be destroyed") {
   chain(result);  // goes through the thread that resumes
   CHECK(result.get_future().get() == 9900);
   CHECK_FALSE(resumed);
+}
+
+TEST_CASE("a coroutine that goes on may destroy another one that waited for the same call") {
+  auto call = task::wait_for_stop.spawn();
+  bool resumed = false;
+  owned other{};
+  std::promise<void> done;
+  destroy_other(call, other, done);
+  other = wait_for(call, resumed);
+  call.cancel();
+  done.get_future().get();
+  std::promise<int> result;
+  chain(result);  // goes through the thread that resumes
+  CHECK(result.get_future().get() == 9900);
+  CHECK_FALSE(resumed);
+}
+
+TEST_CASE("a coroutine may end the runtime whose call it waited for") {
+  auto own = std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 1, .in_process = threads()});
+  std::promise<int> result;
+  end_runtime(own, result);
+  CHECK(result.get_future().get() == 8);
 }
 
 TEST_CASE("a coroutine awaits calls, one after the other, without a thread of its own") {

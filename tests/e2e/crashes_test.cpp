@@ -52,7 +52,23 @@ int die_at_333(int n) {
   return n;
 }
 
+int talk_and_die(int lines) {
+  for (int i = 0; i < lines; ++i) {
+    auto const line = "line " + std::to_string(i) + "\n";
+    [[maybe_unused]] auto const written = ::write(STDERR_FILENO, line.data(), line.size());
+  }
+  return ::raise(SIGKILL);
+}
+
+// Its connection is what a worker inherits first.
+int turn_deaf() {
+  ::close(3);
+  return ::pause();
+}
+
 inline constexpr yonder::task<die_at_333, "die_at_333"> dies_at_333;
+inline constexpr yonder::task<talk_and_die, "talk_and_die"> talks_and_dies;
+inline constexpr yonder::task<turn_deaf, "turn_deaf"> turns_deaf;
 inline constexpr yonder::task<end_fork, "end_fork"> fork_ended;
 inline constexpr yonder::task<end_program, "end_program"> program_ended;
 
@@ -107,6 +123,21 @@ TEST_CASE("promise 3: a worker that somebody stops is fenced, and replaced") {
   CHECK(failure.code == yonder::errc::worker_lost);
   CHECK(failure.message.find("the worker was stopped by a signal") == 0);
   CHECK(task::process.on(one).remote() != stopped);
+}
+
+TEST_CASE("promise 13: of a worker that wrote much before its end the last lines are told") {
+  auto const failure = failure_of([] { talks_and_dies.remote(3000); });
+  CHECK(failure.stderr_tail.ends_with("line 2999\n"));
+  CHECK(failure.stderr_tail.find("line 0\n") == std::string::npos);
+  CHECK(failure.stderr_tail.size() <= 4096);
+}
+
+TEST_CASE("a worker that closes its connection is lost, and ended") {
+  yonder::runtime one({.max = 1});
+  watched_process const worker(task::process.on(one).remote());
+  CHECK(failure_of([&] { turns_deaf.on(one).with({.deadline = 30s}).remote(); }).code ==
+        yonder::errc::worker_lost);
+  CHECK(worker.ends_within(30s));
 }
 
 TEST_CASE("promise 2: a lost attempt is not made again by itself") {

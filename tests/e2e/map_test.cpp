@@ -110,6 +110,16 @@ TEST_CASE("unordered map yields every result once and says whose it is") {
   CHECK(std::count(seen.begin(), seen.end(), 1) == 500);
 }
 
+TEST_CASE("unordered map yields first what is done first") {
+  folder const files;
+  std::vector<std::tuple<int, std::string>> const input{{64, files / "made"}, {1, ""}, {70, files / "made"}};
+  auto results = waits_for_next.starmap(input).unordered();
+  std::vector<std::size_t> order;
+  for (auto i = results.begin(); i != results.end(); ++i) order.push_back(i.index());
+  REQUIRE(order.size() == 3);
+  CHECK(order.front() != 0);  // that one waits for the last
+}
+
 TEST_CASE("map is lazy: it reads its input no further than the window") {
   int read = 0;
   auto results = task::twice.map(counter{&read, 1000}).window(10);

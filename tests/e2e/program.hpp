@@ -52,6 +52,7 @@ class program {
 
   yonder::platform::exit_report wait() { return process_->wait(); }
   void kill() { process_->kill(SIGKILL); }
+  void end() { process_->kill(SIGTERM); }
   // The whole process group, which it leads.
   void kill_group() { ::kill(-process_->pid(), SIGKILL); }
 

@@ -21,6 +21,7 @@
 #include "src/platform/process.hpp"
 #include "tests/e2e/fixture.hpp"
 #include "tests/e2e/folder.hpp"
+#include "tests/e2e/program.hpp"
 #include "tests/e2e/remote_service.hpp"
 #include "tests/e2e/site.hpp"
 #include "tests/e2e/tasks.hpp"
@@ -258,11 +259,45 @@ TEST_CASE("the operator changes a hub's pools from elsewhere, by a program and b
   CHECK(wrong.said.find("there is no pool 'nowhere'; there are: default, needs-") != std::string::npos);
   CHECK(command("hub scale default --scaledown-window soon" + where).said.find("'soon' is no time") !=
         std::string::npos);
+  CHECK(command("hub scale default --scaledown-window 5" + where).said.find("'5' is no time") !=
+        std::string::npos);
+  ::setenv("YONDER_HUB", "tcp://127.0.0.1:9", 1);  // where it is not
+  CHECK(command("ps" + where).said.find("POOL ") == 0);
+  ::unsetenv("YONDER_HUB");
   CHECK(command("hub scale default --scaledown-window 9999999h" + where).said.find("'9999999h' is no time") !=
         std::string::npos);
   CHECK(command("hub scale default --min 9" + where).status == 1);
 #endif
 }
+
+#ifdef YONDER_COMMAND
+TEST_CASE("the command fails where it says what is wrong") {
+  folder const place;
+  CHECK(command("keygen " + (place / "keys")).status == 0);
+  auto const again = command("keygen " + (place / "keys"));
+  CHECK(again.status == 1);
+  CHECK(again.said.find("exists already") != std::string::npos);
+  CHECK(command("hub --bind ipc://relative").status == 1);
+  CHECK(command("hub").status != 0);
+}
+
+TEST_CASE("a hub of the command takes the keys that it is told, and ends in good order by SIGTERM") {
+  folder const place;
+  auto const keys = place / "keys";
+  yonder::transport::keygen(keys);
+  auto const socket = place / "sockets/hub";
+  program hub(YONDER_COMMAND, {},
+              {"hub", "--bind", "tcp://127.0.0.1:*", "--bind", "ipc://" + socket, "--keys", keys});
+  yonder::runtime_options const options{
+      .hub = hub.read_line(), .keys = keys, .as_operator = true, .connect_timeout = 20s};
+  CHECK(hub.read_line() == "ipc://" + socket);
+  CHECK_NOTHROW((void)yonder::runtime(options).pools());
+  CHECK(fs::exists(socket));
+  hub.end();
+  CHECK(hub.wait().status == 0);
+  CHECK_FALSE(fs::exists(socket));
+}
+#endif
 
 TEST_CASE("promise 20: who is only a client of a hub changes none of its pools") {
   site here;

@@ -24,6 +24,27 @@ struct throws_a_number {
   }
 };
 
+// Made of the archive, and so is the next one.
+class link_of_chain {
+ public:
+  explicit link_of_chain(int value) : value_(value) {}
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(value_, next_);
+  }
+  template <class Archive>
+  static void load_and_construct(Archive& ar, cereal::construct<link_of_chain>& construct) {
+    int value = 0;
+    ar(value);
+    construct(value);
+    ar(construct->next_);
+  }
+
+ private:
+  int value_;
+  std::unique_ptr<link_of_chain> next_;
+};
+
 constexpr std::uint64_t huge = std::numeric_limits<std::uint64_t>::max();
 
 template <class... T>
@@ -103,6 +124,26 @@ TEST_CASE("containers that allocate when empty are charged for it") {
   CHECK(fault_of<std::list<std::deque<int>>>(bytes) == codec_fault::over_budget);
 }
 
+TEST_CASE("what a map's nodes take is charged, too") {
+  auto bytes = bytes_of(std::uint64_t{40'000});
+  bytes.extend(40'000 * sizeof(int));
+  CHECK(fault_of<std::multimap<int, zoo::nothing>>(bytes, {.bytes = 1'000'000}) == codec_fault::over_budget);
+}
+
+TEST_CASE("a count of more elements than the bytes can hold takes no memory") {
+  std::vector<std::string> value;
+  CHECK_THROWS_AS(yonder::detail::decode_to(value, bytes_of(std::uint64_t{1'000'000}), {}, {}), codec_error);
+  CHECK(value.capacity() == 0);
+}
+
+TEST_CASE("what lies beside the head may be decoded, however much it is") {
+  std::vector<float> const value(50'000'000, 1.0F);
+  encoded out;
+  encode(out, value);
+  REQUIRE(out.buffers.size() == 1);
+  CHECK(decode<std::vector<float>>(out.head, out.buffers).size() == value.size());
+}
+
 TEST_CASE("elements without bytes work within the budget, and not beyond it") {
   CHECK(decode<std::vector<zoo::nothing>>(bytes_of(std::uint64_t{1'000'000}), {}).size() == 1'000'000);
   CHECK(fault_of<std::vector<zoo::nothing>>(bytes_of(std::uint64_t{1'000}), {.bytes = 999}) ==
@@ -131,6 +172,21 @@ TEST_CASE("objects nest 64 deep and no deeper") {
   CHECK(fault_of<zoo::chain>(chain_of(65)) == codec_fault::too_deep);
   CHECK(fault_of<zoo::chain>(chain_of(1'000'000)) == codec_fault::too_deep);
   CHECK(decode<zoo::chain>(chain_of(200), {}, {.depth = 200}).next != nullptr);
+}
+
+TEST_CASE("objects that are made of the archive nest as deep") {
+  auto const chain_of = [](unsigned objects) {
+    byte_buffer bytes;
+    for (unsigned i = 0; i < objects; ++i) {
+      *bytes.extend(1) = std::byte{1};
+      std::int32_t const value = 1;
+      bytes.append(&value, sizeof value);
+    }
+    *bytes.extend(1) = std::byte{0};
+    return bytes;
+  };
+  CHECK(decode<std::unique_ptr<link_of_chain>>(chain_of(30), {}) != nullptr);
+  CHECK(fault_of<std::unique_ptr<link_of_chain>>(chain_of(2'000'000)) == codec_fault::too_deep);
 }
 
 TEST_CASE("a value that is nested too deep is refused by its sender") {

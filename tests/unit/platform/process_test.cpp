@@ -83,6 +83,36 @@ TEST_CASE("a child gets what it is given, and nothing else") {
   CHECK(output_of("echo $YONDER_TEST_WORD; cat", {}) == "said\n");
 }
 
+TEST_CASE("a child finds every signal as at a program's start, and is the first of its own group") {
+  sigset_t blocked, before;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  auto* const handler = ::signal(SIGUSR2, SIG_IGN);
+  auto const group = output_of("read -r _ _ _ _ group _ </proc/$$/stat; expr $group - $$ || true", {});
+  auto const sets = output_of("sed -n 's/^Sig[BI][lg][kn]:[[:space:]]*//p' /proc/self/status", {});
+  ::signal(SIGUSR2, handler);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  CHECK(group == "0\n");
+  constexpr unsigned long standard = 0x7fffffff;  // the C library has two of the others to itself
+  REQUIRE(sets.size() == 2 * 17);
+  CHECK((std::stoul(sets.substr(0, 16), nullptr, 16) & standard) == 0);
+  CHECK((std::stoul(sets.substr(17, 16), nullptr, 16) & standard) == 0);
+}
+
+TEST_CASE("descriptors are given in their order, whatever numbers they have here") {
+  std::array<unique_fd, 3> given;  // most likely 3, 4 and 5, and given the other way round
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    given[i].reset(ends[0]);
+    unique_fd const writable(ends[1]);
+    char const name = static_cast<char>('a' + i);
+    REQUIRE(::write(writable.get(), &name, 1) == 1);
+  }
+  CHECK(output_of("cat <&3; cat <&4; cat <&5", {given[2].get(), given[1].get(), given[0].get()}) == "cba");
+}
+
 TEST_CASE("how a process ended is said in words") {
   CHECK(to_string(exit_report{.status = 3}) == "exited with status 3");
   CHECK(to_string(exit_report{.signal = SIGABRT}) == "was ended by SIGABRT (signal 6)");

@@ -150,6 +150,12 @@ TEST_CASE("a task without a structure is offered as one that matches no caller, 
   }
 }
 
+TEST_CASE("tasks that differ in nothing but their result have different signatures") {
+  using yonder::detail::structure_of_task;
+  CHECK(structure_of_task<int, double>::hash() != structure_of_task<long, double>::hash());
+  CHECK(structure_of_task<int, double>::hash() == structure_of_task<int, double const&>::hash());
+}
+
 TEST_CASE("two exceptions of one name are refused") {
   using one = yonder::detail::exception_record<plugin_error<1>, "plugin_error">;
   using other = yonder::detail::exception_record<plugin_error<2>, "plugin_error">;

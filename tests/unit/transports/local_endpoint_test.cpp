@@ -5,15 +5,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <functional>
+#include <span>
 #include <system_error>
 #include <thread>
 
 #include "src/core/little_endian.hpp"
 #include "tests/unit/transports/signal_storm.hpp"
 #include "tests/unit/transports/world.hpp"
+#include "transports/local/send_queue.hpp"
+#include "transports/local/stream_parser.hpp"
 
 namespace {
 std::atomic<int> sends{0};
@@ -302,6 +306,47 @@ TEST_CASE("a closed slot is used again, under another id") {
   CHECK(next != p.to_far);
   CHECK(p.near.send(p.to_far, make_frame(1)) == send_status::gone);
   CHECK(p.near.send(next, make_frame(1)) == send_status::sent);
+}
+
+TEST_CASE("a frame of exactly the limit passes, one byte more does not, and blocks count together") {
+  limits bounds;
+  bounds.max_frame_bytes = 1000;
+  auto const passes = [&](std::size_t body, std::vector<std::size_t> const& blocks) {
+    auto const message = make_frame(1, body, blocks);
+    detail::byte_buffer stream;
+    append_stream_head(stream, message);
+    stream.append(message.body.data(), message.body.size());
+    for (auto const& block : message.buffers) stream.append(block.data, block.size);
+    transport::stream_parser parser(bounds);
+    auto bytes = stream.bytes();
+    frame got;
+    return parser.next(bytes, got) && same(got, message);
+  };
+  CHECK(passes(1000 - core::header_size, {}));
+  CHECK_FALSE(passes(1001 - core::header_size, {}));
+  CHECK(passes(10, {400, 400}));
+  CHECK_FALSE(passes(10, {600, 600}));
+}
+
+TEST_CASE("what is queued is described within the room that there is") {
+  transport::send_queue queue;
+  auto const first = make_frame(1, 10, {20'000, 20'000});
+  auto const second = make_frame(2, 10, {20'000});
+  for (auto const* message : {&first, &second}) queue.append(*message, transport::send_queue::body_as::copy);
+  for (std::size_t room = 0; room < 8; ++room) {
+    std::array<iovec, 8> parts{};
+    auto const used = queue.describe(std::span(parts).first(room));
+    CHECK(used <= room);
+    for (auto const& behind : std::span(parts).subspan(room)) CHECK(behind.iov_base == nullptr);
+  }
+}
+
+TEST_CASE("what was sent leaves before a close that follows at once") {
+  local_pair p;
+  REQUIRE(p.near.send(p.to_far, make_frame(5)) == send_status::sent);
+  p.near.close(p.to_far);
+  CHECK(same(p.w.next(p.far, kind::received).message, make_frame(5)));
+  p.w.next(p.far, kind::lost);
 }
 
 }  // namespace yonder::testing

@@ -136,6 +136,45 @@ TEST_CASE("a client that connects anew under its session is a new peer; the old 
   CHECK(same(hub.w.next(*second, kind::received).message, make_frame(3)));
 }
 
+TEST_CASE("what an earlier start of a session says late does not displace the later one") {
+  ipc_hub hub;
+  hub.start();
+  raw_client later(hub.address, routing_id(77, 2));
+  later.send(parts_of(make_frame(1)));
+  auto const peer = hub.w.next(*hub.server, kind::connected).peer;
+  hub.w.next(*hub.server, kind::received);
+  raw_client earlier(hub.address, routing_id(77, 1));
+  earlier.send(parts_of(make_frame(2)));
+  for (int i = 0; i < 30; ++i) hub.w.turn();  // nothing is to come of it
+  later.send(parts_of(make_frame(3)));
+  auto const got = hub.w.next(*hub.server, kind::received);
+  CHECK(got.peer == peer);
+  CHECK(same(got.message, make_frame(3)));
+}
+
+TEST_CASE("a message past the limit is not read to its end") {
+  limits bounds;
+  bounds.max_frame_bytes = 10'000;
+  ipc_hub hub;
+  hub.start(bounds);
+  raw_client hostile(hub.address, "hostile");
+  hostile.send(parts_of(make_frame(1)));
+  hub.w.next(*hub.server, kind::connected);
+  hub.w.next(*hub.server, kind::received);
+  hostile.send(parts_of(make_frame(2, 20'000)));
+  CHECK(hub.w.next(*hub.server, kind::lost).reason.find("larger than the limit") == std::string::npos);
+}
+
+TEST_CASE("a hub that ends leaves the socket of another one alone") {
+  ipc_hub hub;
+  hub.start();
+  auto const path = hub.folder.path() / "hub";
+  std::filesystem::rename(path, hub.folder.path() / "old");
+  zmq_server const other(hub.w.poller, {{hub.address}, {}, {}});
+  hub.stop();
+  CHECK(std::filesystem::exists(path));
+}
+
 TEST_CASE("a client that the hub has closed connects again, and what it says before is ignored") {
   ipc_hub hub;
   hub.start();

@@ -87,6 +87,15 @@ TEST_CASE("a list that has become unusable lets nobody in") {
   CHECK(hub.w.next(*client, kind::lost).unauthorized);
 }
 
+TEST_CASE("a list that was removed lets nobody in") {
+  tcp_hub hub;
+  hub.check_works(hub.keys, 1);
+  hub.w.next(*hub.server, kind::lost);
+  fs::remove(key_files(hub.keys).authorized);
+  auto const late = hub.client(hub.keys, 2);
+  CHECK(hub.w.next(*late, kind::lost).unauthorized);
+}
+
 TEST_CASE("a client that expects another server's key does not talk to this one, and says so") {
   tcp_hub hub;
   auto const elsewhere = hub.folder.path() / "elsewhere";
