@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -315,10 +316,27 @@ unique_fd sealed_memory(std::size_t size) {
   return memory;
 }
 
-unique_fd sparse_memory(std::size_t size) {
+unique_fd empty_memory() {
+  auto memory = above_standard(unique_fd(::memfd_create("yonder", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
+  if (!memory) throw_errno("memfd_create");
+  return memory;
+}
+
+void set_size(int memory, std::size_t size) {
+  if (has_size(memory, size)) return;
   if (may_refuse_pages())
     throw std::system_error(ENOMEM, std::generic_category(), "vm.overcommit_memory keeps account of memory");
-  return sealed_memory(size);
+  check(resize(memory, size), "ftruncate, which RLIMIT_FSIZE (ulimit -f) bounds");
+  if (::fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    throw_errno("fcntl(F_ADD_SEALS)");
+}
+
+bool has_size(int memory, std::size_t size) noexcept {
+  struct stat about {};
+  int const seals = ::fcntl(memory, F_GET_SEALS);
+  constexpr int needed = F_SEAL_SHRINK | F_SEAL_GROW;
+  return seals >= 0 && (seals & needed) == needed && ::fstat(memory, &about) == 0 &&
+         static_cast<std::size_t>(about.st_size) == size;
 }
 
 unique_fd reopened_for_reading(int memory) {

@@ -71,9 +71,13 @@ std::uint64_t random_number();
 unique_fd anonymous_memory(std::size_t size);
 // The same, of that size for ever (F_SEAL_GROW, F_SEAL_SHRINK); more seals can be set.
 unique_fd sealed_memory(std::size_t size);
-// The same, of which much may never be touched. Throws where the system keeps account of memory, too: there
-// all of it would have to be taken at once.
-unique_fd sparse_memory(std::size_t size);
+// The same, without a size yet.
+unique_fd empty_memory();
+// Its size, for ever; pages come when they are touched. Throws where the system keeps account of memory, too:
+// there all of it would have to be taken at once. Nothing where that was done already.
+void set_size(int memory, std::size_t size);
+// Whether it has that size for ever.
+bool has_size(int memory, std::size_t size) noexcept;
 // The same memory by a descriptor that cannot be used to write it; without /proc, by one that can.
 unique_fd reopened_for_reading(int memory);
 

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/local/arena.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 #include "src/platform/process.hpp"
@@ -25,27 +22,10 @@ std::uint32_t pages_of(std::size_t bytes) {
   return static_cast<std::uint32_t>((bytes + arena_page - 1) / arena_page);
 }
 
-void check_arena(int memory) {
-  struct stat about {};
-  int const seals = ::fcntl(memory, F_GET_SEALS);
-  constexpr int needed = F_SEAL_SHRINK | F_SEAL_GROW;
-  if (seals < 0 || (seals & needed) != needed || ::fstat(memory, &about) != 0 || about.st_size != arena_size)
-    throw std::system_error(EINVAL, std::generic_category(), "this is no memory for blocks");
-}
-
 }  // namespace
 
 // F_SEAL_FUTURE_WRITE would keep others from writing, too, but also the writer from giving pages back.
-arena_descriptors make_arena() {
-  arena_descriptors made;
-  made.writing = platform::sparse_memory(arena_size);
-  ::fcntl(made.writing.get(), F_ADD_SEALS, F_SEAL_SEAL);
-  made.reading = platform::reopened_for_reading(made.writing.get());
-  return made;
-}
-
 arena_mapping::arena_mapping(int memory, int protection) {
-  check_arena(memory);
   void* const at = ::mmap(nullptr, arena_size, protection, MAP_SHARED | MAP_NORESERVE, memory, 0);
   if (at == MAP_FAILED) platform::throw_errno("mmap");
   ::madvise(at, arena_size, MADV_DONTDUMP);
@@ -56,23 +36,30 @@ arena_mapping::~arena_mapping() { ::munmap(begin_, arena_size); }
 
 // --- writing
 
-outgoing_arena::outgoing_arena(int memory, returned_page const& returned)
-    : memory_(memory, PROT_READ | PROT_WRITE), table_(arena_size / arena_page), returned_(returned) {}
+bool outgoing_arena::begin() noexcept try {
+  if (auto const memory = std::move(unused_)) {
+    platform::set_size(memory.get(), arena_size);
+    memory_.emplace(memory.get(), PROT_READ | PROT_WRITE);
+  }
+  return memory_.has_value();
+} catch (std::exception const&) {  // for good
+  return false;
+}
 
 std::optional<block_place> outgoing_arena::lend(std::span<std::byte const> bytes) {
   collect();
-  if (broken_ || bytes.size() > arena_size) return std::nullopt;
+  if (broken_ || bytes.size() > arena_size || !begin()) return std::nullopt;
   auto const page = table_.take(pages_of(bytes.size()));
   if (!page) return std::nullopt;
   block_place const lent{*page, static_cast<std::uint32_t>(bytes.size())};
-  std::memcpy(memory_.at(lent), bytes.data(), bytes.size());
+  std::memcpy(memory_->at(lent), bytes.data(), bytes.size());
   return lent;
 }
 
 bool outgoing_arena::settle() {
   collect();
   table_.for_each_idle([this](std::uint32_t first, std::uint32_t count) {
-    ::madvise(memory_.at({first, 0}), count * arena_page, MADV_REMOVE);
+    ::madvise(memory_->at({first, 0}), count * arena_page, MADV_REMOVE);
   });
   return table_.blocks() != 0;
 }
@@ -84,9 +71,14 @@ void outgoing_arena::collect() {
 
 // --- reading
 
-incoming_arena::incoming_arena(int memory, std::shared_ptr<returned_page> own)
-    : memory_(memory, PROT_READ), own_(std::move(own)), returned_(*own_) {
+incoming_arena::incoming_arena(platform::unique_fd memory, std::shared_ptr<returned_page> own)
+    : unused_(std::move(memory)), memory_(unused_.get(), PROT_READ), own_(std::move(own)), returned_(*own_) {
   spares_.reserve(most_spares);
+}
+
+bool incoming_arena::has_blocks() noexcept {
+  if (unused_ && platform::has_size(unused_.get(), arena_size)) unused_.reset();
+  return !unused_;
 }
 
 struct incoming_arena::borrowed {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "src/platform/unique_fd.hpp"
@@ -44,19 +45,10 @@ using shared_word = std::atomic<std::uint32_t>;
 static_assert(shared_word::is_always_lock_free);
 using returned_page = returned_words<shared_word, block_table::most_blocks>;
 
-// Both sides' descriptors of a new arena. `reading` can be mapped for reading only, where the system can make
-// such a one (by /proc). Throws std::system_error where it cannot be made: also where the system keeps
-// account of memory, since it would want all of it at once.
-struct arena_descriptors {
-  platform::unique_fd writing;
-  platform::unique_fd reading;
-};
-arena_descriptors make_arena();
-
-// A mapping of it.
+// A mapping of an arena, which may have no size yet.
 class arena_mapping {
  public:
-  // `protection`: mmap's. Throws std::system_error, also where this is no arena, or could be cut.
+  // `protection`: mmap's. Throws std::system_error.
   arena_mapping(int memory, int protection);
   ~arena_mapping();
   arena_mapping(arena_mapping const&) = delete;
@@ -71,10 +63,12 @@ class arena_mapping {
 // Of whoever writes it. One thread at a time.
 class outgoing_arena {
  public:
-  // `returned`, by the other side, outlives this.
-  outgoing_arena(int memory, returned_page const& returned);
+  // An empty memory, which gets its size when it is first used. `returned`, by the other side, outlives this.
+  outgoing_arena(platform::unique_fd memory, returned_page const& returned)
+      : unused_(std::move(memory)), table_(arena_size / arena_page), returned_(returned) {}
 
-  // A copy of the bytes, which is the other side's until it gives it back. Nothing where there is no room.
+  // A copy of the bytes, which is the other side's until it gives it back. Nothing where there is no room, or
+  // the system gives no memory for them (set_size).
   std::optional<block_place> lend(std::span<std::byte const> bytes);
   // It was not sent.
   void take_back(block_place lent) noexcept { table_.give(lent.page); }
@@ -87,9 +81,11 @@ class outgoing_arena {
   bool is_broken() const noexcept { return broken_; }
 
  private:
+  bool begin() noexcept;
   void collect();
 
-  arena_mapping memory_;
+  platform::unique_fd unused_;  // none: it was mapped, or cannot be used
+  std::optional<arena_mapping> memory_;
   block_table table_;
   block_collector<shared_word, block_table::most_blocks> returned_;
   bool broken_ = false;
@@ -98,8 +94,11 @@ class outgoing_arena {
 // Of whoever reads it. Any thread.
 class incoming_arena : public std::enable_shared_from_this<incoming_arena> {
  public:
-  // `own`: the words by which this side gives back.
-  incoming_arena(int memory, std::shared_ptr<returned_page> own);
+  // `own`: the words by which this side gives back. Throws std::system_error.
+  incoming_arena(platform::unique_fd memory, std::shared_ptr<returned_page> own);
+
+  // Whether it has its size, for ever: not before the other side has used it. To be asked before a block is.
+  bool has_blocks() noexcept;
 
   // The block itself, which goes back with its last owner: for memory that nobody else writes meanwhile.
   detail::buffer in_place(block_place lent);
@@ -117,6 +116,7 @@ class incoming_arena : public std::enable_shared_from_this<incoming_arena> {
   detail::byte_buffer take_spare(std::size_t size);
   void keep(detail::byte_buffer&& spare) noexcept;
 
+  platform::unique_fd unused_;  // none: it has been found to have its size
   arena_mapping memory_;
   std::shared_ptr<returned_page> own_;
   std::mutex mutex_;

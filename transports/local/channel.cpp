@@ -72,6 +72,12 @@ void for_each_run(Byte* ring, std::uint32_t position, std::size_t count, std::sp
   }
 }
 
+platform::unique_fd duplicate(int fd) {
+  platform::unique_fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) platform::throw_errno("fcntl(F_DUPFD_CLOEXEC)");
+  return copy;
+}
+
 std::size_t total(std::span<iovec const> parts) noexcept {
   std::size_t bytes = 0;
   for (auto const& part : parts) bytes += part.iov_len;
@@ -91,11 +97,6 @@ class channel::of_parent final : public channel {
   platform::unique_fd wakes_parent() const { return duplicate(bell_.descriptor()); }
 
  private:
-  static platform::unique_fd duplicate(int fd) {
-    platform::unique_fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-    if (!copy) platform::throw_errno("fcntl(F_DUPFD_CLOEXEC)");
-    return copy;
-  }
   void wake() noexcept override { wakes_.wake(); }
   detail::buffer take_block(block_place lent) override { return borrows_->copy(lent); }
 
@@ -122,9 +123,10 @@ class channel::of_child final : public channel {
 
 channel::~channel() = default;
 
-void channel::add_arenas(int lends, int borrows) {
-  borrows_ = std::make_shared<incoming_arena>(borrows, std::shared_ptr<returned_page>(own_, &own_->returned));
-  lends_.emplace(lends, other_->returned);
+void channel::add_arenas(platform::unique_fd lends, platform::unique_fd borrows) {
+  borrows_ = std::make_shared<incoming_arena>(std::move(borrows),
+                                              std::shared_ptr<returned_page>(own_, &own_->returned));
+  lends_.emplace(std::move(lends), other_->returned);
 }
 
 channel::made channel::make() {
@@ -135,12 +137,13 @@ channel::made channel::make() {
   theirs.wakes_child = ours->wakes_child();
   theirs.wakes_parent = ours->wakes_parent();
   try {
-    auto down = make_arena();
-    auto up = make_arena();
-    ours->add_arenas(down.writing.get(), up.reading.get());
-    theirs.blocks_from_parent = std::move(down.reading);
-    theirs.blocks_to_parent = std::move(up.writing);
+    auto down = platform::empty_memory();
+    auto up = platform::empty_memory();
+    theirs.blocks_from_parent = platform::reopened_for_reading(down.get());
+    theirs.blocks_to_parent = duplicate(up.get());
+    ours->add_arenas(std::move(down), std::move(up));
   } catch (std::system_error const&) {  // large blocks go by the rings, too
+    theirs.blocks_from_parent.reset();
   }
   ours->own_->mark.store(channel_mark, std::memory_order_release);
   return {std::move(ours), std::move(theirs)};
@@ -152,12 +155,13 @@ std::unique_ptr<channel> channel::join(descriptors inherited) {
   auto other = map_other(inherited.from_parent.get());
   if (other->mark.load(std::memory_order_acquire) != channel_mark)
     throw std::system_error(EINVAL, std::generic_category(), "this memory is of another build");
-  for (auto const* const fd : {&inherited.wakes_child, &inherited.wakes_parent})
-    if (::fcntl(fd->get(), F_SETFD, FD_CLOEXEC) != 0) platform::throw_errno("fcntl(F_SETFD)");
+  for (auto const* const fd : {&inherited.wakes_child, &inherited.wakes_parent, &inherited.blocks_from_parent,
+                               &inherited.blocks_to_parent})
+    if (*fd && ::fcntl(fd->get(), F_SETFD, FD_CLOEXEC) != 0) platform::throw_errno("fcntl(F_SETFD)");
   auto ours = std::make_unique<of_child>(map_own(inherited.to_parent.get()), std::move(other),
                                          std::move(inherited.wakes_child), std::move(inherited.wakes_parent));
   if (inherited.blocks_from_parent)
-    ours->add_arenas(inherited.blocks_to_parent.get(), inherited.blocks_from_parent.get());
+    ours->add_arenas(std::move(inherited.blocks_to_parent), std::move(inherited.blocks_from_parent));
   ours->own_->mark.store(channel_mark, std::memory_order_release);
   return ours;
 }
@@ -198,7 +202,7 @@ std::optional<std::uint64_t> channel::lend(std::span<std::byte const> block) {
 
 std::optional<detail::buffer> channel::named_block(std::uint64_t number) {
   auto const lent = block_place::of(number);
-  if (!borrows_ || !lent.exists()) return std::nullopt;
+  if (!borrows_ || !lent.exists() || !borrows_->has_blocks()) return std::nullopt;
   used_ = true;
   return take_block(lent);
 }

@@ -123,7 +123,7 @@ class channel : public block_source {
   class of_child;
   virtual void wake() noexcept = 0;
   virtual detail::buffer take_block(block_place lent) = 0;
-  void add_arenas(int lends, int borrows);
+  void add_arenas(platform::unique_fd lends, platform::unique_fd borrows);
 
   std::shared_ptr<channel_page> own_;
   std::shared_ptr<channel_page const> other_;

@@ -130,17 +130,24 @@ TEST_CASE("a program that is not there is named") {
   }
 }
 
-TEST_CASE(
-    "a memory that was opened for reading has the same bytes, and cannot be written by that descriptor") {
-  auto const memory = sparse_memory(1 << 20);
-  auto const reading = reopened_for_reading(memory.get());
+TEST_CASE("an empty memory gets its size once, for ever, and can be read by who cannot write it") {
+  auto const memory = empty_memory();
+  auto const reopened = reopened_for_reading(memory.get());
+  CHECK_FALSE(has_size(memory.get(), 0));  // it may change
+  set_size(memory.get(), 1 << 20);
+  set_size(memory.get(), 1 << 20);
+  for (auto const* const one : {&memory, &reopened}) {
+    CHECK(has_size(one->get(), 1 << 20));
+    CHECK_FALSE(has_size(one->get(), 2 << 20));
+    CHECK(::ftruncate(one->get(), 0) == -1);
+  }
   char const written[] = "here";
   REQUIRE(::pwrite(memory.get(), written, sizeof written, 0) == sizeof written);
   char found[sizeof written] = {};
-  CHECK(::pread(reading.get(), found, sizeof found, 0) == sizeof found);
+  CHECK(::pread(reopened.get(), found, sizeof found, 0) == sizeof found);
   CHECK(std::string(found) == written);
-  CHECK(::pwrite(reading.get(), written, 1, 0) == -1);
-  CHECK(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reading.get(), 0) == MAP_FAILED);
+  CHECK(::pwrite(reopened.get(), written, 1, 0) == -1);
+  CHECK(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reopened.get(), 0) == MAP_FAILED);
 }
 
 // Else whoever touches it first ends by SIGBUS.
@@ -157,7 +164,7 @@ TEST_CASE(
   accounting = "2";
   CHECK(bytes_of(sealed_memory(size)) == size);
   CHECK(bytes_of(anonymous_memory(size)) == size);
-  CHECK_THROWS_AS(sparse_memory(size), std::system_error);  // all of it, for what may never be touched
+  CHECK_THROWS_AS(set_size(empty_memory().get(), size), std::system_error);
   has_memory = false;
   std::string said;
   try {

@@ -170,7 +170,9 @@ class scribbler {
  public:
   explicit scribbler(channel::descriptors const& theirs)
       : page_(map<channel_page>(theirs.to_parent, sizeof(channel_page))),
-        blocks_(map<std::byte>(theirs.blocks_to_parent, transport::arena_size)) {}
+        blocks_(map<std::byte>(theirs.blocks_to_parent, transport::arena_size)) {
+    platform::set_size(theirs.blocks_to_parent.get(), transport::arena_size);
+  }
   ~scribbler() {
     ::munmap(page_, sizeof(channel_page));
     ::munmap(blocks_, transport::arena_size);
@@ -222,10 +224,14 @@ TEST_CASE("each direction's memory can be written by its writer alone, and has o
 TEST_CASE("the parent's blocks can be written by it alone, and no arena can be cut") {
   joined_ends ends;
   CHECK_FALSE(can_be_written(ends.down));
+  ends.w.send(ends.parent, ends.to_child, make_frame(1, 0, {40'000}));
+  ends.w.send(ends.child, ends.to_parent, make_frame(2, 0, {40'000}));
+  CHECK(same(ends.w.next(ends.child, kind::received).message, make_frame(1, 0, {40'000})));
+  CHECK(same(ends.w.next(ends.parent, kind::received).message, make_frame(2, 0, {40'000})));
   for (auto const* const memory : {&ends.down, &ends.up}) {
     CHECK(::ftruncate(memory->get(), 0) != 0);
     CHECK(::ftruncate(memory->get(), 2 * transport::arena_size) != 0);
-    CHECK(bytes_of(*memory) == 0);
+    CHECK(bytes_of(*memory) == 40'960);
   }
 }
 
@@ -415,6 +421,7 @@ TEST_CASE("nonsense in the memory is the loss of its writer, in words") {
            [&](auto& page) { page.words.written = 0xffffffff; },
            [&](auto& page) { page.words.taken = 1U << 31; }, [&](auto& page) { page.returned.count = 1; },
            [&](auto& page) { page.returned.count = 0xffffffff; },
+           [&](auto& page) { name_block(page, 0, 4096); },  // in a memory that could still be cut
            [&](auto& page) { name_block(page, 0, transport::arena_size + 1); },
            [&](auto& page) { name_block(page, transport::arena_size / transport::arena_page, 1); },
            [&](auto& page) { page.ring[0] = std::byte{1}, page.words.written = 64; }}) {
@@ -430,6 +437,7 @@ TEST_CASE("nonsense in the memory is the loss of its writer, in words") {
     auto const peer = parent.add(std::move(sockets.one), std::move(made.ours));
     w.next(parent, kind::connected);
     page.mark = transport::channel_mark;
+    REQUIRE(::ftruncate(made.theirs.blocks_to_parent.get(), transport::arena_size) == 0);
     spoil(page);
     platform::event_counter(std::move(made.theirs.wakes_parent)).add();
     w.run_until([&] {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "src/platform/epoll_poller.hpp"
+#include "src/platform/process.hpp"
 #include "transports/local/local_endpoint.hpp"
 
 namespace {
@@ -47,6 +48,7 @@ struct victim {
                                              MAP_SHARED, made.theirs.to_parent.get(), 0));
     require(page != MAP_FAILED);
     bell.emplace(std::move(made.theirs.wakes_parent));
+    platform::set_size(made.theirs.blocks_to_parent.get(), transport::arena_size);
     page->mark.store(transport::channel_mark);
     wake();
   }
