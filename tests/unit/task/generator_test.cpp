@@ -52,7 +52,7 @@ TEST_CASE("a generator's items come in order, and it ends") {
 TEST_CASE("a generator, or a stream of input, that was moved from is refused, in words") {
   auto made = squares(3);
   auto const kept = std::move(made);
-  yonder::input_stream<int> input(std::vector{1, 2});
+  yonder::input_stream<int> input(std::vector<int>{1, 2});
   auto const read = std::move(input);
   // NOLINTBEGIN(bugprone-use-after-move)
   CHECK_THROWS_WITH_AS(made.begin(),
