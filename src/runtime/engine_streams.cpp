@@ -94,7 +94,8 @@ void engine::wake(call_state& call) {
   if (call.several_wait || call.pack->of_task)
     wake_followers();
   else if (call.waiter != nullptr)
-    call.waiter->notify_one();
+    return call.waiter->notify_one();
+  if (lead_.asleep()) poller_->ring();  // who leads may wait for it, and this is another thread's step
 }
 
 void engine::arrived(core::out::stream_arrived& items) {

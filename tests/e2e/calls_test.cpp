@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
+#include <future>
 #include <numeric>
 #include <span>
 #include <sstream>
@@ -42,6 +43,22 @@ constexpr yonder::task<where_text_lies, "e2e.where_text_lies"> text_lies;
 constexpr yonder::task<where_vector_lies, "e2e.where_vector_lies"> vector_lies;
 
 }  // namespace
+
+TEST_CASE("a queued call that another thread cancels ends at once for whoever waits for it") {
+  yonder::runtime here({.max = 1, .in_process = threads(), .is_current = false});
+  auto busy = task::wait_for_stop.on(here).spawn();
+  for (int round = 0; round < 10; ++round) {
+    auto queued = task::twice.on(here).spawn(round);
+    auto waits = std::async(std::launch::async, [&] { return failure_of([&] { queued.get(); }).code; });
+    while (here.snapshot().queued != 1) std::this_thread::yield();
+    for (int i = 0; i < 1000; ++i)
+      std::this_thread::yield();  // most likely it sleeps now, as the one who leads
+    queued.cancel();
+    REQUIRE(waits.wait_for(10s) == std::future_status::ready);
+    CHECK(waits.get() == yonder::errc::cancelled);
+  }
+  busy.cancel();
+}
 
 TEST_CASE("every kind of parameter and result comes back as from the plain call") {
   CHECK(task::add.remote(1, 2) == 3);
