@@ -382,7 +382,8 @@ worker_session* dispatcher::find_worker(time_point now, image& one, call_record&
   }
   worker_session* busy = nullptr;
   if (prefetch && !call.function->batches) {
-    busy = first(one.available, [&](auto const& worker) { return fits(worker, call); });
+    busy =
+        first(one.available, [&](auto const& worker) { return fits(worker, call) && !is_late(now, worker); });
   } else if (prefetch && is_batch_due(now, *call.function)) {
     auto const takes = [&](auto const& worker) {
       auto const alone = call.alone && worker.concurrency > 1;

@@ -132,10 +132,11 @@ class dispatcher {
   void leave(time_point now, worker_session& worker);
   std::size_t in_service() const noexcept { return in_service_; }
 
-  // Whether it is time to look at what waits in workers while others have nothing to do.
+  // Whether it is time to look at what waits in workers.
   bool should_spread(time_point now);
   time_point spread_due() const noexcept { return spread_due_; }
-  // Whether the worker's waiting work has waited long behind one attempt, and could run elsewhere at once.
+  // Whether the worker's waiting work has waited long behind one attempt, and could run elsewhere, or after
+  // what has come meanwhile.
   bool could_spread(time_point now, worker_session& worker) const;
 
   // --- functions that nobody offers
@@ -164,6 +165,8 @@ class dispatcher {
   void find_pool(function_record& function);
   static void set_pool(function_record& function, pool_record* found);
   bool fits(worker_session const& worker, call_record const& call) const;
+  bool is_late(time_point now, worker_session const& worker) const;
+  bool could_grow(image const& one) const;
   bool is_batch_due(time_point now, function_record& function) const;
   worker_session* find_worker(time_point now, image& one, call_record& call, bool prefetch) const;
   assignment next_of(time_point now, image& one, bool prefetch) const;

@@ -147,12 +147,14 @@ std::string dispatcher::explain_wait(function_record const& function) const {
   return why;
 }
 
-// --- work that waits behind a long call while others are idle
+// --- work that waits behind a call that takes longer than was thought
 
 bool dispatcher::should_spread(time_point now) {
-  if (spread_due_ > now && queued_ != 0) return false;
-  auto const any =
-      std::any_of(images_.begin(), images_.end(), [](auto& entry) { return can_help(entry.second); });
+  if (spread_due_ != never && spread_due_ > now && queued_ != 0) return false;
+  auto const any = std::any_of(images_.begin(), images_.end(), [&](auto& entry) {
+    auto& one = entry.second;
+    return one.loaded != 0 && (can_help(one) || !one.order.empty() || could_grow(one));
+  });
   if (!any) {
     spread_due_ = never;
     return false;
@@ -165,8 +167,30 @@ bool dispatcher::should_spread(time_point now) {
 }
 
 bool dispatcher::could_spread(time_point now, worker_session& worker) const {
-  return worker.program != nullptr && can_help(*worker.program) && worker.counted_loaded &&
-         now - worker.began_since >= 2 * limits_.prefetch;
+  if (worker.program == nullptr || !worker.counted_loaded || now - worker.began_since < 2 * limits_.prefetch)
+    return false;
+  if (can_help(*worker.program)) return true;
+  // Others may go before it, or be started for it. A batch is handed out ahead whatever runs there.
+  auto const* const last = worker.outstanding[worker.outstanding.size() - 1].call;
+  return last != nullptr && !last->function->batches && is_late(now, worker) &&
+         (!worker.program->order.empty() || could_grow(*worker.program));
+}
+
+// Then nobody knows how long what is handed to it waits there. Of a worker elsewhere the answer may be on its
+// way.
+bool dispatcher::is_late(time_point now, worker_session const& worker) const {
+  return !worker.outstanding.empty() &&
+         now - worker.began_since >= 2 * limits_.prefetch + worker.conn.round_trip();
+}
+
+// A further worker of these functions may be started.
+bool dispatcher::could_grow(image const& one) const {
+  auto const may = [](pool_record const& pool) {
+    return !pool.recruits && pool.impossible.empty() && pool.counted() < pool.config.max_workers;
+  };
+  if (one.home != nullptr) return may(*one.home);
+  return std::any_of(pools_.begin(), pools_.end(),
+                     [&](auto const* pool) { return pool->program == &one && may(*pool); });
 }
 
 }  // namespace yonder::core

@@ -106,6 +106,7 @@ class link {
   bool crowded() const noexcept { return in_flight_.size() + waiting_.size() - withdrawn_ >= window; }
   bool all_acknowledged() const noexcept { return in_flight_.empty() && waiting_.empty() && bulk_.empty(); }
   bool reliable() const noexcept { return reliable_; }
+  duration round_trip() const noexcept { return round_trip_; }  // smoothed; 0: reliable, or not measured yet
   peer_id peer() const noexcept { return peer_; }
   std::uint32_t epoch() const noexcept { return epoch_; }
   std::uint32_t received() const noexcept { return received_; }

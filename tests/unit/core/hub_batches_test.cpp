@@ -198,10 +198,13 @@ TEST_CASE(
   CHECK(received(other) == "assign 4-6 #2");
   other.answer_items(caller_session, 4, 3, 2);
   t.hub.wait(2 * second);
-  auto const again = received(other);
-  CHECK((again == "assign 1-2 #2, assign 3 #2" || again == "assign 3 #2, assign 1-2 #2"));
-  other.answer_items(caller_session, 1, 2, 2);
-  other.answer_items(caller_session, 3, 1, 2);
+  auto again = received(other);
+  for (int i = 0; i < 2; ++i) {  // one waits here while the other runs for long
+    auto const pair = again.starts_with("assign 1-2 #2");
+    CHECK((pair || again.starts_with("assign 3 #2")));
+    other.answer_items(caller_session, pair ? 1 : 3, pair ? 2 : 1, 2);
+    again = received(other);
+  }
   CHECK(t.empty());
 }
 
@@ -223,13 +226,18 @@ TEST_CASE("promise 12: of a batch only the item that ran is blamed for its worke
     t.hub.wait(70 * second);
     // Whatever else it was given, it ran item 2 alone in a frame.
     std::uint32_t frames = 0;
-    for (auto const& message : next.received()) {
-      if (message.head.type != frame_type::assign) continue;
-      ++frames;
-      if (message.head.call.number == 2) break;
-      packed_items items;
-      REQUIRE(read_items(message, items));
-      next.answer_items(caller_session, message.head.call.number, items.count, message.head.attempt);
+    for (auto runs = false; !runs;) {
+      auto const came = next.received();
+      REQUIRE_FALSE(came.empty());
+      for (auto const& message : came) {
+        if (message.head.type != frame_type::assign) continue;
+        ++frames;
+        runs = message.head.call.number == 2;
+        if (runs) break;
+        packed_items items;
+        REQUIRE(read_items(message, items));
+        next.answer_items(caller_session, message.head.call.number, items.count, message.head.attempt);
+      }
     }
     t.lose(next, std::uint64_t{frames} << 32 | 1);
   }

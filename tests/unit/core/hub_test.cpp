@@ -97,6 +97,70 @@ TEST_CASE("calls that wait behind a long one are fetched back when another worke
   CHECK(busy.stops.empty());
 }
 
+namespace {
+
+// A hub of one worker that is thought to run calls in no time, and runs one.
+struct surprised_hub {
+  loopback net;
+  loopback::client_end& client;
+  loopback::worker_end& worker;
+  explicit surprised_hub(std::size_t most = 1)
+      : net(config_of(most)), client(net.add_client()), worker(come(net, client)) {
+    for (int i = 0; i < 3; ++i) {
+      if (i != 0) net.submit(client, "short");
+      net.finish(worker, "done");
+    }
+    net.submit(client, "long");
+  }
+  static hub_config config_of(std::size_t most) {
+    hub_config config;
+    config.pools = {{.functions = loopback::offers(), .max_workers = most}};
+    return config;
+  }
+  static loopback::worker_end& come(loopback& net, loopback::client_end& client) {
+    net.submit(client, "first");
+    return net.add_worker(loopback::offers(), net.starts.back());
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "what waits behind a call that takes longer than was thought is fetched back, and another worker "
+    "started") {
+  surprised_hub t(2);
+  t.net.submit(t.client, "a");
+  t.net.submit(t.client, "b");
+  CHECK(t.net.hub().census().queued == 0);  // they wait in the worker
+  auto const starts = t.net.starts.size();
+  t.net.wait(5 * millisecond);
+  CHECK(t.net.hub().census().queued == 2);
+  REQUIRE(t.net.starts.size() > starts);
+  auto& other = t.net.add_worker(loopback::offers(), t.net.starts.back());
+  REQUIRE(other.runs.size() == 1);
+  CHECK(text_of(other.runs.front().message.payload()) == "a");
+  CHECK(t.worker.runs.size() == 1);
+}
+
+TEST_CASE(
+    "nothing is put behind a call that takes longer than was thought, so that priorities hold after it") {
+  surprised_hub t;
+  t.net.submit(t.client, "before", call_turn{.priority = 1});
+  t.net.wait(5 * millisecond);
+  t.net.submit(t.client, "low", call_turn{.priority = 0});
+  t.net.submit(t.client, "high", call_turn{.priority = 9});
+  t.net.wait(5 * millisecond);
+  CHECK(t.net.hub().census().queued == 3);
+  std::string served;
+  for (int i = 0; i < 3; ++i) {
+    t.net.finish(t.worker, "done");
+    REQUIRE_FALSE(t.worker.runs.empty());
+    served += " " + std::string(text_of(t.worker.runs.front().message.payload()));
+    t.net.wait(5 * millisecond);
+  }
+  CHECK(served == " high before low");
+}
+
 TEST_CASE("queued calls are run first in, first out, across functions") {
   loopback net;
   auto& client = net.add_client();
