@@ -48,8 +48,8 @@ namespace this_call {
 // The trace that this call belongs to, with this call as the parent of what is handed on with it: the field
 // traceparent of W3C Trace Context, "00-<trace>-<span>-<flags>". The trace is the one that the caller has set
 // (options::traceparent), or that of the call whose task made this one; what begins by itself has its own
-// call's id as its trace, and the flags 00. What this task calls inherits it. Empty: there is no call, or it
-// is a batch of several.
+// call's id as its trace, and the flags 00; a batch of several belongs to that of its first item. What this
+// task calls inherits it. Empty: there is no call.
 [[nodiscard]] YONDER_API std::string trace();
 
 // This call, for other threads.

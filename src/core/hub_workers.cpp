@@ -3,6 +3,7 @@
 #include "src/core/check.hpp"
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
+#include "src/core/trace.hpp"
 #include "src/core/words.hpp"
 
 #include <algorithm>
@@ -109,8 +110,10 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
     sizes.push_back(static_cast<std::uint32_t>(call->payload));
   }
   byte_buffer body;
-  write_call(body, function.name, {}, {});
-  write_batching(body, company.front()->batching);
+  auto const& first = *company.front();
+  trace_of const trace(read_traceparent(first.message->metadata()), first.id);
+  write_call(body, function.name, {}, trace.text());
+  write_batching(body, first.batching);
   write_items(body, sizes);
   frame message;
   message.head.type = frame_type::assign;

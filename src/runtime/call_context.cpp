@@ -14,10 +14,11 @@ void call_context::begin(core::out::run const& work) noexcept {
   metadata_ = work.message.metadata();
 }
 
-// What the hub itself asks for has no session.
+// What the hub itself asks for has no session, and a trace only where it is a batch of several.
 std::optional<core::trace_of> call_context::trace() const {
-  if (key_.call.session == 0) return std::nullopt;
-  return core::trace_of(core::read_traceparent(metadata_), key_.call);
+  auto const given = core::read_traceparent(metadata_);
+  if (key_.call.session == 0 && given.empty()) return std::nullopt;
+  return core::trace_of(given, key_.call);
 }
 
 void call_context::end() noexcept {

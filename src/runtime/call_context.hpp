@@ -66,7 +66,7 @@ class call_context {
   detail::service_slot* service() const noexcept { return service_; }
   // Null in a fork: the reader is the worker's.
   detail::task_streams* streams() const noexcept { return mark_.is_ours() ? streams_ : nullptr; }
-  // What it hands on to what it asks others for; none in a batch of several.
+  // What it hands on to what it asks others for; none where a service is made.
   std::optional<core::trace_of> trace() const;
   // Where its calls of tasks go, through the worker's own hub. Throws what a connection throws. Not in a
   // fork: the connection is the worker's.

@@ -114,12 +114,12 @@ TEST_CASE("a task calls tasks: remote, spawn and map") {
   CHECK(summed.remote(1000) == 1'001'000);
 }
 
-TEST_CASE("fork-join: more workers than may compute wait for each other, and all end") {
-  constexpr int depth = 6;
+TEST_CASE("fork-join of branching 2 and depth 8 takes 2 · depth · cores processes at most") {
+  constexpr int depth = 8;
   yonder::runtime here({.max = 2, .in_process = threads()});
-  CHECK(task::leaves.on(here).remote(depth) == 64);
+  CHECK(task::leaves.on(here).remote(depth) == 256);
   CHECK(here.worker_count() <= 2 * depth * 2);
-  CHECK(task::leaves.on(here).remote(depth) == 64);  // by the same ones
+  CHECK(task::leaves.on(here).remote(depth) == 256);  // by the same ones
   CHECK(here.worker_count() <= 2 * depth * 2);
 }
 
@@ -164,6 +164,10 @@ TEST_CASE("the trace of a call is inherited by what its task calls, each with it
   auto const one = tracing_company.with({.traceparent = given}).remote(1);
   CHECK(one.substr(3, 32) == given.substr(3, 32));
   CHECK(one.substr(59, 32) == given.substr(3, 32));
+  for (auto& of_several : tracing_company.with({.traceparent = given}).map(std::vector<int>(8))) {
+    CHECK(of_several.substr(3, 32) == given.substr(3, 32));
+    CHECK(of_several.substr(59, 32) == given.substr(3, 32));
+  }
   auto const refused = failure_of([] { tracing.with({.traceparent = "00-1-2-3"}).remote(0); });
   CHECK(refused.code == yonder::errc::bad_configuration);
   CHECK(refused.message.find("the traceparent is '00-1-2-3'") == 0);

@@ -2,6 +2,7 @@
 //
 // Calls of several callers that run as one.
 #include "src/core/requirements.hpp"
+#include "src/core/trace.hpp"
 #include "tests/unit/core/loopback.hpp"
 
 using namespace yonder;
@@ -76,6 +77,17 @@ TEST_CASE("an idle worker never waits for company, and while it computes its cal
     CHECK(t.net.hub().census().attempts == 0);
     CHECK(t.net.hub().census().calls == 0);
   }
+}
+
+TEST_CASE("a batch of several belongs to the trace of its first item") {
+  tested_company t;
+  t.occupy();
+  auto const first = t.submit(t.other, "a");
+  t.submit(t.one, "b");
+  t.net.finish(t.worker, "done");
+  REQUIRE(t.together() == 2);
+  auto const& metadata = t.worker.runs.front().message.metadata();
+  CHECK(read_traceparent(metadata) == trace_of({}, first).text());
 }
 
 TEST_CASE("a batch that is full, or has waited for as long as it may, goes to a worker that computes") {
