@@ -587,6 +587,7 @@ void dispatcher::measure(function_record& function, duration ran) const {
 worker_load dispatcher::load_of(worker_session& worker) const {
   if (!worker.in_service() && !YONDER_MUTANT(drain_ignored)) return worker_load::out_of_service;
   if (worker.quiet && !YONDER_MUTANT(silence_given_work)) return worker_load::out_of_service;
+  if (worker.yields) return worker_load::out_of_service;
   if (worker.outstanding.empty()) return worker_load::idle;
   if (is_taken(worker)) return worker_load::full;
   if (worker.items < worker.concurrency) return worker_load::open;
@@ -669,7 +670,9 @@ void dispatcher::set_waits(worker_session& worker, bool waits) {
 
 void dispatcher::leave(time_point now, worker_session& worker) {
   leave_image(now, worker);
-  if (worker.lent_by != nullptr) release(now, *std::exchange(worker.lent_by, nullptr));
+  if (worker.lent_by == nullptr) return;
+  --worker.lent_by->lent;
+  release(now, *std::exchange(worker.lent_by, nullptr));
 }
 
 void dispatcher::leave_image(time_point now, worker_session& worker) {

@@ -128,6 +128,12 @@ class dispatcher {
   worker_session* find_recruit(std::string_view name, std::uint64_t signature, bool& none_has);
   // Whether calls wait that its workers could run, and nobody else does.
   static bool is_missed(image const& one);
+  // Calls visit(image) for those of which workers are lent.
+  template <class Visit>
+  void each_that_lends(Visit visit) {
+    for (auto& [key, one] : images_)
+      if (one.lent != 0) visit(one);
+  }
   // Gone: releases its table.
   void leave(time_point now, worker_session& worker);
   std::size_t in_service() const noexcept { return in_service_; }

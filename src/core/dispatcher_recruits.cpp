@@ -11,6 +11,7 @@ void dispatcher::lend(time_point now, worker_session& worker) {
   leave_service(now, worker);
   worker.lent_by = std::exchange(worker.program, nullptr);
   --worker.lent_by->workers;
+  if (++worker.lent_by->lent == 1) worker.lent_by->missed = {};
   worker.left_service = false;
 }
 
@@ -18,6 +19,8 @@ void dispatcher::bring_back(time_point now, worker_session& worker) {
   worker.pool = nullptr;
   worker.concurrency = 1;
   worker.program = std::exchange(worker.lent_by, nullptr);
+  worker.served_since = now;
+  --worker.program->lent;
   ++worker.program->workers;
   ++in_service_;
   update_load(now, worker);

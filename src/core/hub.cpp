@@ -46,12 +46,14 @@ void hub::state::settle(time_point now, outputs& out) {
   if (!condemned.empty()) kill_condemned(now, out);
   if (work.unknown_due() <= now) fail_unknown_functions(now, out);
   fail_impossible(now, out);
+  if (!yielded.empty()) end_turns(now, out);
   if (work.queued() != 0 || work.batch_due() != never) dispatch(now, out);
   spread(now, out);
   if (!began_to_wait.empty()) recall_behind_waits(now, out);
   unpark(now, out);
   pools.start_workers(now, out);
   recruit(now, out);
+  take_turns(now, out);
   if (work.nested_came() || look_for_deadlocks) break_deadlocks(now, out);
   let_go_idle(now, out);
   pools.forget_unused(now);
@@ -90,7 +92,7 @@ time_point hub::state::next_deadline() const {
   auto& waiting = const_cast<state&>(*this).tokenless;
   auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
   return std::min({timers.next(), work.unknown_due(), work.long_wait_due(), work.spread_due(),
-                   work.batch_due(), pools.next_deadline(), token_due});
+                   work.batch_due(), turns_due, pools.next_deadline(), token_due});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}

@@ -111,6 +111,12 @@ struct hub::state::wait_search {
     return worker.in_service() && worker.stuck < worker.concurrency;
   }
 
+  // One that holds a service, and ends it for whoever has waited for long.
+  static bool comes_back(worker_session const& worker) {
+    if (worker.leaving || worker.goes()) return worker.leaving;
+    return worker.entering || (worker.stuck == 0 && worker.pool->in_service > worker.pool->least());
+  }
+
   bool is_taken(call_record const& call) {
     auto const& function = *call.function;
     auto* const pool = function.pool;
@@ -121,6 +127,7 @@ struct hub::state::wait_search {
     };
     auto has_workers = false;
     for (auto const& [id, worker] : all.sessions.workers()) {
+      if (worker->lent_by != nullptr && offers(worker->lent_by) && comes_back(*worker)) return true;
       if (worker->program == nullptr || !offers(worker->program)) continue;
       if (takes_work(*worker)) return true;
       has_workers = true;

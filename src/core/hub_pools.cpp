@@ -69,27 +69,42 @@ failure hub::state::explain_unknown(std::uint64_t session, std::string const& na
 
 // --- services of workers that came by themselves
 
-// Of workers that came by themselves, those that are idle make the services that calls wait for.
+// Of workers that came by themselves, those that are idle make the services that calls wait for: first that
+// which has had none for the longest.
 void hub::state::recruit(time_point now, outputs& out) {
-  for (auto const& pool : pools.pools()) {
-    pool->lacks_recruits = false;
-    while (pools.wants_recruit(now, *pool)) {
-      auto none_has = false;
-      auto* const worker = work.find_recruit(pool->needs.service, pool->needs.service_signature, none_has);
-      if (worker == nullptr) {
-        pool->lacks_recruits = true;
-        if (none_has) fail_unknown_service(now, *pool, out);
-        break;
-      }
-      std::vector<function_info> table;
-      for (auto const* const one : worker->program->functions)
-        table.push_back({one->name, one->signature, one->schema});
-      work.lend(now, *worker);
-      pools.recruited(now, *pool, *worker);
-      enter(now, *worker, std::move(table), out);
-    }
-    if (pool->recruits) pool->wanted = 0;
+  if (std::exchange(some_lack_workers, false)) {
+    std::vector<pool_record*> lacking;
+    for (auto const& pool : pools.pools())
+      if (pool->lacks.since != never) lacking.push_back(pool.get());
+    std::stable_sort(lacking.begin(), lacking.end(),
+                     [](auto const* a, auto const* b) { return a->lacks.since < b->lacks.since; });
+    for (auto* const pool : lacking) recruit(now, *pool, out);
   }
+  for (auto const& pool : pools.pools())
+    if (pool->recruits && pool->lacks.since == never) recruit(now, *pool, out);
+}
+
+void hub::state::recruit(time_point now, pool_record& pool, outputs& out) {
+  pool.lacks_recruits = false;
+  while (pools.wants_recruit(now, pool)) {
+    auto none_has = false;
+    auto* const worker = work.find_recruit(pool.needs.service, pool.needs.service_signature, none_has);
+    if (worker == nullptr) {
+      pool.lacks_recruits = true;
+      if (none_has) fail_unknown_service(now, pool, out);
+      break;
+    }
+    std::vector<function_info> table;
+    for (auto const* const one : worker->program->functions)
+      table.push_back({one->name, one->signature, one->schema});
+    work.lend(now, *worker);
+    pools.recruited(now, pool, *worker);
+    enter(now, *worker, std::move(table), out);
+  }
+  pool.wanted = 0;
+  auto const has_none = pool.lacks_recruits && pool.queued != 0 && pool.counted() == 0;
+  some_lack_workers = some_lack_workers || has_none;
+  pool.lacks.note(now, has_none, config.resource_patience);
 }
 
 // Whether others wait for a worker that holds a service and has nothing to do: calls of tasks that nobody
@@ -120,6 +135,74 @@ void hub::state::send_back_missed(time_point now, outputs& out) {
     while (idle != nullptr && !is_missed(*idle)) idle = pool->idle.after(*idle);
     if (idle != nullptr) send_back(now, *idle, out);
   }
+}
+
+// Where none is ever idle, whoever has waited for the patience gets one that has served others for as long,
+// when it has ended what it runs; and one more whenever that takes as long again.
+void hub::state::take_turns(time_point now, outputs& out) {
+  turns_due = never;
+  auto const look = [&](turn_wait& wait, pool_record const* pool, auto const& helps) {
+    if (wait.since == never) return;
+    if (wait.due <= now) {
+      wait.due = add(now, config.resource_patience);
+      if (auto* const worker = longest_serving(now, wait, pool, helps); worker != nullptr)
+        yield(now, *worker, out);
+    }
+    turns_due = std::min(turns_due, wait.due);
+  };
+  for (std::size_t i = 0; some_lack_workers && i < pools.pools().size(); ++i) {
+    auto& pool = *pools.pools()[i];
+    look(pool.lacks, &pool,
+         [&](image const& one) { return one.has(pool.needs.service, pool.needs.service_signature); });
+  }
+  work.each_that_lends([&](image& one) {
+    one.missed.note(now, dispatcher::is_missed(one), config.resource_patience);
+    look(one.missed, nullptr, [&](image const& other) { return &other == &one; });
+  });
+}
+
+// `pool`: whose service it is to make; null: it is to end the one that it holds. Null: there is none, or it
+// is to be looked for at wait.due.
+worker_session* hub::state::longest_serving(time_point now, turn_wait& wait, pool_record const* pool,
+                                            std::function<bool(image const&)> const& helps) {
+  worker_session* longest = nullptr;
+  for (auto const& [id, worker] : sessions.workers()) {
+    auto const is_lent = worker->lent_by != nullptr;
+    auto const* const program = is_lent ? worker->lent_by : worker->program;
+    if ((worker->pool != nullptr && !is_lent) || program == nullptr || !helps(*program)) continue;
+    if (worker->leaving) return nullptr;  // it comes back
+    if (worker->goes() || worker->entering || worker->yields) continue;
+    auto const stays =
+        is_lent ? worker->pool == pool || worker->pool->in_service <= worker->pool->least() : pool == nullptr;
+    if (!stays && (longest == nullptr || worker->served_since < longest->served_since))
+      longest = worker.get();
+  }
+  auto const due = longest == nullptr ? now : add(longest->served_since, config.resource_patience);
+  if (due <= now) return longest;
+  wait.due = due;
+  return nullptr;
+}
+
+// It is given nothing more, until it has ended what it runs.
+void hub::state::yield(time_point now, worker_session& worker, outputs& out) {
+  worker.yields = true;
+  recall_waiting(now, worker, out);
+  work.update_load(now, worker);
+  if (worker.outstanding.empty()) yielded.push_back(worker.id);
+}
+
+// They have ended what they ran.
+void hub::state::end_turns(time_point now, outputs& out) {
+  while (!yielded.empty()) {
+    auto const found = sessions.workers().find(yielded.back());
+    yielded.pop_back();
+    if (found == sessions.workers().end()) continue;
+    auto& worker = *found->second;
+    if (!std::exchange(worker.yields, false) || worker.goes() || !worker.outstanding.empty()) continue;
+    work.update_load(now, worker);
+    if (worker.lent_by != nullptr && is_missed(worker)) send_back(now, worker, out);
+  }
+  recruit(now, out);
 }
 
 // Again, as the end of one lets in the next of its order key.

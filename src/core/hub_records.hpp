@@ -307,6 +307,18 @@ struct function_record : list_hook<unoffered_tag> {
   bool batches = false;             // its calls may run together
 };
 
+// Of whoever waits for a worker that came by itself and has others to serve.
+struct turn_wait {
+  time_point since = never;  // never: nobody
+  time_point due = never;    // when one is to give way
+
+  void note(time_point now, bool waits, duration patience) {
+    if (waits && since != never) return;
+    since = waits ? now : never;
+    due = add(since, patience);
+  }
+};
+
 // A table of functions that one or several workers have in common, and the workers that have it.
 struct image {
   std::string key;
@@ -316,6 +328,8 @@ struct image {
   std::size_t holders = 0;  // workers and pools that have it
   std::size_t workers = 0;
   std::size_t waiting = 0;                             // of them, for calls that their tasks have made
+  std::size_t lent = 0;                                // workers that hold, or make, a service meanwhile
+  turn_wait missed;                                    // calls wait that only those could take
   intrusive_list<worker_session, load_tag> idle;       // the last to become idle first
   intrusive_list<worker_session, load_tag> open;       // busy, and run more at once
   intrusive_list<worker_session, load_tag> available;  // busy, with room for work that waits
@@ -391,11 +405,12 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   image* program = nullptr;
   pool_record* pool = nullptr;  // that started it; null: it came by itself
   std::optional<resource_lease> lease;
-  time_point served_since = 0;       // it has run calls
-  image* lent_by = nullptr;          // it came by itself, and makes or holds a service; null: it does not
-  bool leaving = false;              // it was asked to end that service
-  bool isolated = false;             // it was given the only call that it runs
-  std::uint32_t concurrency = 1;     // items that it runs at once
+  time_point served_since = 0;    // it has run calls
+  image* lent_by = nullptr;       // it came by itself, and makes or holds a service; null: it does not
+  bool leaving = false;           // it was asked to end that service
+  bool yields = false;            // it came by itself, and gives way to others when it has ended what it runs
+  bool isolated = false;          // it was given the only call that it runs
+  std::uint32_t concurrency = 1;  // items that it runs at once
   ring<attempt_record> outstanding;  // in the order in which it starts them
   std::size_t running = 0;           // of them, from the first on: it has them, and so runs them
   std::size_t items = 0;             // outstanding; a batch that runs as one is one
@@ -479,6 +494,7 @@ struct pool_record {
   bool is_set = false;       // somebody has said how large it is: it is not forgotten
   bool recruits = false;     // its workers are some that came by themselves, for as long as they are needed
   bool lacks_recruits = false;    // none of those is idle now
+  turn_wait lacks;                // of it, and it has no other worker
   bool shrinks = false;           // idle workers past its largest number go at once
   std::string impossible;         // why it can never have a worker, in words; empty: it can
   image* program = nullptr;       // what its workers offer; null: not known before the first one

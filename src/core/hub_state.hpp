@@ -8,6 +8,7 @@
 #include "src/core/scaler.hpp"
 #include "src/core/session_table.hpp"
 
+#include <functional>
 #include <string>
 
 // What the hub's classes decide is carried out here: frames are taken and sent, calls move from one to the
@@ -228,6 +229,12 @@ struct hub::state {
   void enter(time_point now, worker_session& worker, std::vector<function_info>&& table, outputs& out);
   void take_entry(time_point now, worker_session& worker, frame const& message, outputs& out);
   void recruit(time_point now, outputs& out);
+  void recruit(time_point now, pool_record& pool, outputs& out);
+  void take_turns(time_point now, outputs& out);
+  worker_session* longest_serving(time_point now, turn_wait& wait, pool_record const* pool,
+                                  std::function<bool(image const&)> const& helps);
+  void yield(time_point now, worker_session& worker, outputs& out);
+  void end_turns(time_point now, outputs& out);
   void fail_unknown_service(time_point now, pool_record& pool, outputs& out);
   void send_back(time_point now, worker_session& worker, outputs& out);
   bool is_missed(worker_session const& idle);
@@ -278,6 +285,9 @@ struct hub::state {
   std::vector<std::pair<call_id, failure>> failing;  // calls whose arguments were not made
   bool fails = false;                                // whoever says so fails those, too
   std::vector<std::uint64_t> condemned;              // workers that have answered since then
+  std::vector<std::uint64_t> yielded;                // workers that have ended what they ran, since then
+  bool some_lack_workers = false;                    // of services of those that came by themselves
+  time_point turns_due = never;                      // when to look whether one is to
   bool look_for_deadlocks = false;
 };
 

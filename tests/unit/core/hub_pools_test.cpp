@@ -360,6 +360,84 @@ TEST_CASE(
   CHECK(t.worker.runs.size() + other.runs.size() == 1);
 }
 
+namespace {
+
+// One worker that came by itself and always has a next call of what it does.
+struct kept_busy_hub : visited_hub {
+  loopback::worker_end& worker = visit();
+  std::vector<std::string> seen{};  // what it ran, in turns: each once
+
+  std::string runs() {
+    return worker.runs.empty() ? "nothing" : text_of(worker.runs.front().message.payload());
+  }
+  // For so long: it ends a call every second, and another one has come meanwhile.
+  template <class Submit>
+  void go_on(int seconds, Submit submit) {
+    for (int i = 0; i < seconds; ++i) {
+      submit();
+      net.wait(second);
+      auto now = worker.runs.front().function == leave_service ? "leaves" : runs();
+      if (seen.empty() || seen.back() != now) seen.push_back(std::move(now));
+      net.finish(worker, "");
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("two services that keep the only worker busy, which came by itself, have it in turn") {
+  kept_busy_hub t;
+  t.submit(model_of("one"), "1");
+  t.go_on(40, [&] {
+    t.submit(model_of("one"), "1");
+    t.submit(model_of("two"), "2");
+  });
+  std::vector<std::string> const expected{"one", "1", "leaves", "two", "2", "leaves", "one", "1"};
+  REQUIRE(t.seen.size() >= expected.size());
+  t.seen.resize(expected.size());
+  CHECK(t.seen == expected);
+}
+
+TEST_CASE("a service and tasks that keep the only worker busy, which came by itself, have it in turn") {
+  kept_busy_hub t;
+  t.submit(model_of("one"), "1");
+  t.go_on(40, [&] {
+    t.submit(model_of("one"), "1");
+    t.net.submit(t.client, "plain");
+  });
+  std::vector<std::string> const expected{"one", "1", "leaves", "plain", "one", "1", "leaves", "plain"};
+  REQUIRE(t.seen.size() >= expected.size());
+  t.seen.resize(expected.size());
+  CHECK(t.seen == expected);
+}
+
+TEST_CASE("nobody ends a service, or waits for one, for what has waited for less than the patience") {
+  kept_busy_hub t;
+  t.submit(model_of("one"), "1");
+  auto other = call_id{};
+  t.go_on(9, [&] {
+    t.submit(model_of("one"), "1");
+    if (other.number == 0) other = t.submit(model_of("two"), "2");
+  });
+  CHECK(t.seen == std::vector<std::string>{"one", "1"});
+  t.net.wait(0);
+  CHECK_FALSE(t.client.outcomes.contains(other.number));
+}
+
+TEST_CASE("a worker that gives way to others which wait no more goes on with what it held") {
+  kept_busy_hub t;
+  t.submit(model_of("one"), "1");
+  t.net.finish(t.worker, "");
+  auto const other = t.submit(model_of("two"), "2");
+  t.net.wait(11 * second);  // it is to give way when it has ended its call
+  auto const next = t.submit(model_of("one"), "3");
+  t.net.cancel(t.client, other);
+  t.net.finish(t.worker, "");
+  CHECK(t.runs() == "3");
+  t.net.finish(t.worker, "done");
+  CHECK(t.of(next).ok());
+}
+
 TEST_CASE("a service that waits for workers that came by themselves takes those that come, or become idle") {
   visited_hub t;
   auto const call = t.submit(brief_model_of("tiny"), "hello");
