@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "yonder/error.hpp"
 #include "yonder/expected.hpp"
 #include "yonder/service.hpp"
 #include "yonder/task.hpp"
@@ -21,7 +22,7 @@ namespace yonder {
 // How items of T are put together.
 template <class T>
 struct batch_options {
-  // Items of one batch: at most so many.
+  // Items of one batch: at most so many, and at least one.
   unsigned max_size = 32;
 
   // An idle worker takes what there is at once. While all are busy items collect: as soon as they make a
@@ -38,6 +39,17 @@ struct batch_options {
 };
 
 namespace detail {
+
+// Where the options are a constant, the compiler stops here.
+[[noreturn]] inline void a_batch_holds_one_item_at_least() {
+  throw_error({.code = errc::bad_configuration,
+               .message = "batch_options::max_size is 0; a batch holds one item at least"});
+}
+template <class T>
+constexpr batch_options<T> const& checked(batch_options<T> const& how) {
+  if (how.max_size == 0) a_batch_holds_one_item_at_least();
+  return how;
+}
 
 template <class R>
 struct batch_result {
@@ -189,7 +201,7 @@ class batched
   static constexpr detail::batch_invoker invoke_batch = &parts::several;
 
   constexpr batched(batch_options<typename parts::item> how = {}, options settings = {})
-      : how_(how), options_(settings) {
+      : how_(detail::checked(how)), options_(settings) {
     batched::register_task();
   }
 
@@ -231,7 +243,8 @@ class batched<Function, Name> {
  public:
   static constexpr std::string_view name = detail::task_name<Function, Name>();  // under which it travels
 
-  constexpr batched(batch_options<item> how = {}, options settings = {}) : how_(how), options_(settings) {
+  constexpr batched(batch_options<item> how = {}, options settings = {})
+      : how_(detail::checked(how)), options_(settings) {
     bound::register_task();
   }
 

@@ -539,7 +539,12 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
     if (auto* const order = worker.outstanding[i].order; order != nullptr) leave_worker(now, *order);
   if (worker.park != parking::none) scaler::forget_parked(worker);
   if (worker.entering && !worker.leaving && worker.park != parking::begins)
-    entry_failed(now, worker, describe_loss(loss), loss.stderr_tail, out);
+    entry_failed(
+        now, worker,
+        describe_loss(loss) + (worker.dying || worker.park != parking::none
+                                   ? std::string()
+                                   : " while it made its service '" + worker.pool->needs.service + "'"),
+        loss.stderr_tail, out);
   if (worker.pool != nullptr) pools.gone(worker);
   if (worker.program != nullptr && worker.program->holders == 1) {
     for (auto* const function : worker.program->functions) function->last_loss = describe_loss(loss);

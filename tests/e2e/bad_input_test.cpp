@@ -97,6 +97,12 @@ TEST_CASE("bad input: a weight of zero or past the bound") {
   CHECK(echoed.with({.fairness_key = "k", .weight = 1000U}).remote(7) == 7);
 }
 
+TEST_CASE("bad input: batches of no item") {
+  CHECK(describe(failure_of([] { (void)yonder::batched<same, "e2e.same_of_none">({.max_size = 0}); })) ==
+        "bad_configuration: batch_options::max_size is 0; a batch holds one item at least");
+  CHECK(weighed_same.remote(1) == 1);
+}
+
 TEST_CASE("bad input: a nested cycle") {
   auto const refused = failure_of([] { chickens.remote(1); });
   CHECK(refused.message.find("nested_too_deep") != std::string::npos);

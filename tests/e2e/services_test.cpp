@@ -61,6 +61,18 @@ class slow_starter {
   int one() const noexcept { return 1; }
 };
 
+// Its destructor takes no end.
+class slow_leaver {
+ public:
+  slow_leaver() = default;
+  slow_leaver(slow_leaver const&) = delete;
+  slow_leaver& operator=(slow_leaver const&) = delete;
+  ~slow_leaver() {
+    for (;;) std::this_thread::sleep_for(1s);
+  }
+  int process() const { return ::getpid(); }
+};
+
 // Takes several calls at once, and leaves no room for their threads.
 class crowd {
  public:
@@ -88,6 +100,10 @@ inline constexpr yonder::method<&meeting::left> left_of;
 
 inline constexpr yonder::service<crowd(), "e2e.crowd"> crowds{{.max = 1}};
 inline constexpr yonder::method<&crowd::one> one_of_crowd;
+
+inline constexpr yonder::service<slow_leaver()> leavers{
+    {.max = 1, .scaledown_window = 0ns, .exit_timeout = 50ms}};
+inline constexpr yonder::method<&slow_leaver::process> left_by;
 
 inline constexpr yonder::service<slow_starter(bool)> slow{{.max = 1, .enter_timeout = 50ms}};
 inline constexpr yonder::method<&slow_starter::one> one_of;
@@ -143,7 +159,8 @@ TEST_CASE("a constructor that throws, or that ends its process, is a failed star
   if (!threads()) {
     auto const crashed = failure_of([] { next.on(count(0, "crash")).remote(1); });
     CHECK(crashed.code == yonder::errc::worker_start_failed);
-    CHECK(crashed.message.find("status 3") != std::string::npos);
+    CHECK(crashed.message.find("status 3 while it made its service 'e2e::stateful::tally'") !=
+          std::string::npos);
   }
   CHECK(next.on(count(1, "mice")).remote(1) == "2 mice");
 }
@@ -154,6 +171,12 @@ TEST_CASE("a constructor that hangs is ended after its enter_timeout") {
   CHECK(hung.message.find("took longer than 50 ms to make its service 'e2e::stateful::slow_starter'") !=
         std::string::npos);
   CHECK(one_of.on(slow(false)).remote() == 1);
+}
+
+TEST_CASE("a destructor that hangs is ended after its exit_timeout" * doctest::skip(threads())) {
+  watched_process const gone(left_by.on(leavers()).remote());
+  CHECK(gone.ends_within(10s));
+  CHECK(left_by.on(leavers()).remote() > 0);
 }
 
 TEST_CASE("a service whose worker gets no threads for its calls is a failed start with that text" *

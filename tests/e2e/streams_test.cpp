@@ -107,6 +107,26 @@ int sum_within(int n) {
   return sum;
 }
 
+constexpr std::size_t mebibyte = 1 << 20;
+// What a process had at most of memory since it was asked to count anew, in MiB.
+void count_memory_anew() { std::ofstream("/proc/self/clear_refs") << "5"; }
+long memory_at_most() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stol(line.substr(6)) / 1024;
+  return -1;
+}
+yonder::generator<std::vector<float>> mebibytes(int count) {
+  for (int i = 0; i < count; ++i)
+    co_yield std::vector<float>(mebibyte / sizeof(float), static_cast<float>(i));
+}
+// Hands on what it reads.
+yonder::generator<std::vector<float>> pass_on(yonder::input_stream<std::vector<float>> blocks) {
+  for (auto& block : blocks) co_yield std::move(block);
+}
+
+constexpr yonder::task<pass_on, "e2e.pass_on"> passing;
+constexpr yonder::task<memory_at_most, "e2e.memory_at_most"> memory_there;
 constexpr yonder::task<words, "e2e.words"> split;
 constexpr yonder::task<fail_after, "e2e.fail_after"> failing;
 constexpr yonder::task<marked_count, "e2e.marked_count"> marked;
@@ -285,6 +305,24 @@ TEST_CASE("a task need not read all of its input, and its caller reads no furthe
 TEST_CASE("what a caller's range throws ends the call and is thrown to the caller") {
   CHECK_THROWS_AS(summed.remote(fail_after(10)), std::out_of_range);
   CHECK(task::twice.remote(2) == 4);
+}
+
+TEST_CASE("what is much larger than memory passes through both sides, each of which holds 64 MiB at most" *
+          doctest::skip(threads() || YONDER_IS_SANITIZED)) {
+  auto const* const asked = std::getenv("YONDER_E2E_STREAMED_GIB");
+  int const count = 1024 * (asked != nullptr ? std::stoi(asked) : 1);
+  yonder::runtime here({.max = 1, .is_current = false});
+  auto const before = memory_there.on(here).remote();
+  count_memory_anew();
+  auto const held = memory_at_most();
+  int seen = 0;
+  for (auto const& block : passing.on(here).stream(mebibytes(count))) {
+    REQUIRE(block.size() == mebibyte / sizeof(float));
+    REQUIRE(block.back() == static_cast<float>(seen++));
+  }
+  CHECK(seen == count);
+  CHECK(memory_at_most() - held <= 64);
+  CHECK(memory_there.on(here).remote() - before <= 64);
 }
 
 TEST_CASE("a task streams in and out at once") {
