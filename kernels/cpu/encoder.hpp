@@ -21,6 +21,7 @@ struct token_batch {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> type_ids;
   std::vector<std::size_t> starts = {0};  // sequence i has the tokens starts[i] to starts[i + 1]
+  std::size_t skipped = 0;  // tokens at the front of each that pooling leaves out: those of its prompt
 
   std::size_t tokens() const noexcept { return ids.size(); }
   std::size_t sequences() const noexcept { return starts.size() - 1; }

@@ -76,6 +76,16 @@ std::vector<float> classification_head::operator()(token_batch const& batch,
   return apply(kernels_, by_, classifier_, rows);
 }
 
+token_head::token_head(weight_files const& files, std::string const& layer, std::size_t width,
+                       std::size_t labels, kernel_set const& kernels, crew const& by)
+    : kernels_(kernels),
+      by_(by),
+      layer_(part_loader(files, *kernels.fp32).load_linear(layer, width, labels)) {}
+
+std::vector<float> token_head::operator()(std::span<float const> hidden) const {
+  return apply(kernels_, by_, layer_, {hidden.begin(), hidden.end()});
+}
+
 void apply_scores(score_function function, float* logits, std::size_t count) noexcept {
   if (function == score_function::none) return;
   if (function == score_function::sigmoid) {

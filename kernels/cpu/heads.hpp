@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "cpu/encoder.hpp"
@@ -27,6 +28,21 @@ class classification_head {
   model_family family_;
   linear first_;
   linear classifier_;
+};
+
+// What gives each token its logits: one layer.
+class token_head {
+ public:
+  token_head(weight_files const& files, std::string const& layer, std::size_t width, std::size_t labels,
+             kernel_set const& kernels, crew const& by);
+
+  // hidden: [tokens][width]; logits: [tokens][labels].
+  std::vector<float> operator()(std::span<float const> hidden) const;
+
+ private:
+  kernel_set const& kernels_;
+  crew by_;
+  linear layer_;
 };
 
 // logits in place to scores.

@@ -38,6 +38,21 @@ std::vector<tokenizer> make_tokenizers() {
   return all;
 }
 
+// The same tokens, each at whole code points of the text.
+void check_places(tokenizer const& tokens, std::string_view text, std::vector<std::int32_t> const& all) {
+  auto placed = tokens.place(text);
+  tokens.trim_spaces(text, placed.places);
+  if (placed.ids.size() + tokens.special_tokens() != all.size()) __builtin_trap();
+  if (!std::equal(placed.ids.begin(), placed.ids.end(), all.begin() + 1)) __builtin_trap();
+  auto const inside_letter = [&](std::size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  for (auto const& place : placed.places) {
+    auto const [begin, end] = place.bytes;
+    if (begin > end || end > text.size() || inside_letter(begin) || inside_letter(end)) __builtin_trap();
+  }
+}
+
 }  // namespace
 
 // Any bytes: refused as invalid UTF-8, or tokens within the vocabulary; and a cut gives their beginning.
@@ -50,6 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
       auto const all = tokens.encode(text).ids;
       auto const in_vocabulary = [&](std::int32_t id) { return id >= 0 && id <= tokens.largest_id(); };
       if (!std::all_of(all.begin(), all.end(), in_vocabulary)) __builtin_trap();
+      check_places(tokens, text, all);
       auto const cut = tokens.encode(text, truncation{8}).ids;
       if (cut.size() != std::min<std::size_t>(all.size(), 8)) __builtin_trap();
       if (!std::equal(cut.begin(), cut.end() - 1, all.begin())) __builtin_trap();

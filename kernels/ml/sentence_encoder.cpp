@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "yonder/ml/sentence_encoder.hpp"
 
+#include <algorithm>
 #include <exception>
+#include <map>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -12,21 +15,66 @@
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::ml {
+namespace {
+
+// What stands before texts, and how many of its tokens pooling leaves out.
+struct prompt {
+  std::string text;
+  std::size_t skipped = 0;
+};
+
+std::vector<std::string_view> views_of(std::vector<std::string> const& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+std::vector<std::string> put_before(std::string const& prompt, std::span<std::string_view const> texts) {
+  std::vector<std::string> all;
+  all.reserve(texts.size());
+  for (auto const text : texts) all.push_back(prompt + std::string(text));
+  return all;
+}
+
+// In the caller's text.
+std::exception_ptr without_prompt(std::exception_ptr const& error, std::size_t bytes) {
+  if (error == nullptr || bytes == 0) return error;
+  try {
+    std::rethrow_exception(error);
+  } catch (invalid_utf8 const& found) {
+    return std::make_exception_ptr(invalid_utf8(found.offset() - bytes));
+  } catch (...) {
+    return error;
+  }
+}
+
+}  // namespace
 
 class sentence_encoder::implementation {
  public:
   implementation(kernels::sentence_folder const& folder, text_options const& options)
-      : prompt_(folder.prompt), model_(folder, options), steps_(folder, model_.width(), options.threads) {}
+      : model_(folder, options),
+        steps_(folder, model_.width(), options.threads),
+        prompts_(folder.prompts),
+        include_prompt_(folder.include_prompt),
+        usual_(make_prompt(folder.prompt)) {}
 
   std::vector<std::vector<float>> encode(std::span<std::string_view const> texts) const {
-    auto rows = prompt_.empty() ? model_.run(texts) : run_with_prompt(texts);
-    steps_.apply(rows);
+    return encode(texts, usual_);
+  }
+
+  std::vector<std::vector<float>> encode(std::span<std::string_view const> texts,
+                                         encode_options const& options) const {
+    auto rows = encode(texts, choose(options));
+    if (options.truncate_dim != 0)
+      for (auto& row : rows) row.resize(std::min(row.size(), options.truncate_dim));
     return rows;
   }
 
-  tokenized_texts tokenize(std::span<std::string_view const> texts) const {
-    auto rows = prompt_.empty() ? model_.tokenize(texts) : model_.tokenize(views_of(prompted(texts)));
-    for (auto& error : rows.errors) error = without_prompt(error);
+  tokenized_texts tokenize(std::span<std::string_view const> texts, encode_options const& options) const {
+    auto const before = choose(options);
+    auto rows = before.text.empty()
+                    ? model_.tokenize(texts)
+                    : model_.tokenize(views_of(put_before(before.text, texts)), before.skipped);
+    for (auto& error : rows.errors) error = without_prompt(error, before.text.size());
     return tokenized_texts(std::make_unique<kernels::tokenized_rows const>(std::move(rows)));
   }
 
@@ -37,42 +85,49 @@ class sentence_encoder::implementation {
   }
 
   std::size_t dimension() const noexcept { return steps_.width(); }
+  std::vector<std::string> prompt_names() const {
+    std::vector<std::string> names;
+    for (auto const& [name, text] : prompts_) names.push_back(name);
+    return names;
+  }
   std::string placement() const { return model_.placement(); }
 
  private:
-  static std::vector<std::string_view> views_of(std::vector<std::string> const& texts) {
-    return {texts.begin(), texts.end()};
+  prompt make_prompt(std::string const& text) const {
+    return {text, include_prompt_ || text.empty() ? 0 : model_.prompt_tokens(text)};
   }
 
-  std::vector<std::string> prompted(std::span<std::string_view const> texts) const {
-    std::vector<std::string> all;
-    all.reserve(texts.size());
-    for (auto const text : texts) all.push_back(prompt_ + std::string(text));
-    return all;
+  prompt choose(encode_options const& options) const {
+    if (options.prompt) return make_prompt(*options.prompt);
+    if (!options.prompt_name) return usual_;
+    auto const found = prompts_.find(*options.prompt_name);
+    if (found != prompts_.end()) return make_prompt(found->second);
+    std::string names;
+    for (auto const& [name, text] : prompts_) names += (names.empty() ? "" : ", ") + name;
+    throw std::invalid_argument("this model has no prompt \"" + *options.prompt_name + "\", but: " + names);
   }
 
-  std::vector<std::vector<float>> run_with_prompt(std::span<std::string_view const> texts) const {
+  std::vector<std::vector<float>> encode(std::span<std::string_view const> texts,
+                                         prompt const& before) const {
+    auto rows = before.text.empty() ? model_.run(texts) : run_with(before, texts);
+    steps_.apply(rows);
+    return rows;
+  }
+
+  std::vector<std::vector<float>> run_with(prompt const& before,
+                                           std::span<std::string_view const> texts) const {
     try {
-      return model_.run(views_of(prompted(texts)));
-    } catch (invalid_utf8 const& error) {
-      throw invalid_utf8(error.offset() - prompt_.size());  // in the caller's text
+      return model_.run(views_of(put_before(before.text, texts)), before.skipped);
+    } catch (invalid_utf8 const&) {
+      std::rethrow_exception(without_prompt(std::current_exception(), before.text.size()));
     }
   }
 
-  std::exception_ptr without_prompt(std::exception_ptr const& error) const {
-    if (error == nullptr || prompt_.empty()) return error;
-    try {
-      std::rethrow_exception(error);
-    } catch (invalid_utf8 const& found) {
-      return std::make_exception_ptr(invalid_utf8(found.offset() - prompt_.size()));
-    } catch (...) {
-      return error;
-    }
-  }
-
-  std::string prompt_;
   kernels::text_model model_;
   kernels::sentence_steps steps_;
+  std::map<std::string, std::string> prompts_;
+  bool include_prompt_;
+  prompt usual_;
 };
 
 sentence_encoder::sentence_encoder(std::filesystem::path const& folder, text_options options)
@@ -94,8 +149,22 @@ std::vector<std::vector<float>> sentence_encoder::operator()(std::span<std::stri
   return implementation_->encode(std::vector<std::string_view>(texts.begin(), texts.end()));
 }
 
+std::vector<float> sentence_encoder::operator()(std::string_view text, encode_options const& options) const {
+  return std::move(implementation_->encode({&text, 1}, options).front());
+}
+
+std::vector<std::vector<float>> sentence_encoder::operator()(std::span<std::string const> texts,
+                                                             encode_options const& options) const {
+  return implementation_->encode(std::vector<std::string_view>(texts.begin(), texts.end()), options);
+}
+
 tokenized_texts sentence_encoder::tokenize(std::span<std::string const> texts) const {
-  return implementation_->tokenize(std::vector<std::string_view>(texts.begin(), texts.end()));
+  return tokenize(texts, {});
+}
+
+tokenized_texts sentence_encoder::tokenize(std::span<std::string const> texts,
+                                           encode_options const& options) const {
+  return implementation_->tokenize(std::vector<std::string_view>(texts.begin(), texts.end()), options);
 }
 
 std::vector<std::vector<float>> sentence_encoder::operator()(tokenized_texts const& texts) const {
@@ -103,6 +172,8 @@ std::vector<std::vector<float>> sentence_encoder::operator()(tokenized_texts con
 }
 
 std::size_t sentence_encoder::dimension() const noexcept { return implementation_->dimension(); }
+
+std::vector<std::string> sentence_encoder::prompt_names() const { return implementation_->prompt_names(); }
 
 std::string sentence_encoder::placement() const { return implementation_->placement(); }
 

@@ -97,6 +97,7 @@ cpu::token_batch text_batches::next(std::size_t limit) {
 // False where the next text does not fit.
 bool text_batches::move_text(cpu::token_batch& to, std::size_t limit) {
   auto const& from = pieces_.front();
+  to.skipped = from.skipped;
   auto const begin = static_cast<std::ptrdiff_t>(from.starts[moved_]);
   auto const end = static_cast<std::ptrdiff_t>(from.starts[moved_ + 1]);
   auto const tokens = static_cast<std::size_t>(end - begin);
@@ -117,6 +118,7 @@ void text_batches::tokenize_some(std::size_t limit) {
   pieces_.resize(shares.size());
   cpu::thread_pool::shared().run(shares.size(), rules_.threads, [&](std::size_t share, std::size_t) {
     auto& batch = pieces_[share];
+    batch.skipped = rules_.skipped;
     batch.starts.reserve(shares[share].size() + 1);
     for (auto const text : shares[share]) append(*tokens_, rules_, text, batch);
   });
@@ -131,11 +133,25 @@ tokenized_rows tokenize_all(tokenizer const& tokens, text_rules const& rules,
       parts[share].errors.push_back(try_append(tokens, rules, text, parts[share].good));
   });
   tokenized_rows all;
+  all.good.skipped = rules.skipped;
   for (auto& part : parts) {
     append(part.good, all.good);
     all.errors.insert(all.errors.end(), part.errors.begin(), part.errors.end());
   }
   return all;
+}
+
+cpu::token_batch batch_of(std::span<token_window const> windows, text_rules const& rules) {
+  cpu::token_batch batch;
+  for (auto const& window : windows) {
+    auto const append_tokens = [&] {
+      batch.ids.insert(batch.ids.end(), window.ids.begin(), window.ids.end());
+      batch.type_ids.insert(batch.type_ids.end(), window.type_ids.begin(), window.type_ids.end());
+      return false;
+    };
+    append_with(append_tokens, rules, batch);
+  }
+  return batch;
 }
 
 cpu::token_batch tokenize_pairs(tokenizer const& tokens, text_rules const& rules, pair_truncation strategy,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cpu/encoder.hpp"
+#include "ml/token_windows.hpp"
 #include "model/tokenizer.hpp"
 
 namespace yonder::kernels {
@@ -25,6 +26,7 @@ struct text_rules {
   std::size_t vocabulary = 0;
   bool type_ids = true;        // else all are 0
   std::string_view file = {};  // of the tokenizer, for errors
+  std::size_t skipped = 0;     // as in token_batch
 };
 
 // What a model's tokenize() gives.
@@ -41,6 +43,9 @@ tokenized_rows tokenize_all(tokenizer const& tokens, text_rules const& rules,
 // All pairs at once. Throws ml::text_error.
 cpu::token_batch tokenize_pairs(tokenizer const& tokens, text_rules const& rules, pair_truncation strategy,
                                 std::span<text_pair_view const> pairs);
+
+// Of windows. Throws ml::inconsistent_model for a token that is no row of the embeddings.
+cpu::token_batch batch_of(std::span<token_window const> windows, text_rules const& rules);
 
 // Texts as batches of tokens, in order. Texts are tokenized some at a time, by several threads.
 class text_batches {

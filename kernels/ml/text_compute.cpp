@@ -31,11 +31,18 @@ class cpu_compute final : public text_compute {
       : encoder_(files, config, cpu::best_kernels(), options),
         task_(std::move(task)),
         placement_(std::string("CPU, ") + name_of(options.precision) + why_here) {
-    if (task_.labels) head_.emplace(files, config, *task_.labels, cpu::best_kernels(), encoder_.workers());
+    auto const& kernels = cpu::best_kernels();
+    if (task_.of_each_token()) {
+      token_head_.emplace(files, task_.token_layer, config.hidden, *task_.labels, kernels,
+                          encoder_.workers());
+    } else if (task_.labels) {
+      head_.emplace(files, config, *task_.labels, kernels, encoder_.workers());
+    }
   }
 
   std::vector<float> operator()(cpu::token_batch const& batch) const override {
     auto const hidden = encoder_(batch);
+    if (token_head_) return (*token_head_)(hidden);
     return head_ ? (*head_)(batch, hidden) : pool(batch, hidden);
   }
   std::size_t tokens_at_once() const noexcept override { return 2048; }
@@ -49,7 +56,7 @@ class cpu_compute final : public text_compute {
     for (std::size_t i = 0; i < batch.sequences(); ++i) {
       for (auto const mode : task_.pooling) {
         cpu::pool(mode, hidden.data() + batch.starts[i] * width, batch.starts[i + 1] - batch.starts[i], width,
-                  task_.skipped, to);
+                  batch.skipped, to);
         to += width;
       }
     }
@@ -60,6 +67,7 @@ class cpu_compute final : public text_compute {
   model_task task_;
   std::string placement_;
   std::optional<cpu::classification_head> head_;
+  std::optional<cpu::token_head> token_head_;
 };
 
 class gpu_compute final : public text_compute {
@@ -89,11 +97,15 @@ cuda::number_format format_of(ml::text_options const& options) {
   throw std::invalid_argument("text_options::compute is fp32 or int8; a GPU has bf16 and fp16");
 }
 
-void check_pooling_on_gpu(weight_files const& files, model_task const& task) {
+void check_task_on_gpu(weight_files const& files, model_task const& task) {
+  if (task.of_each_token()) {
+    throw ml::unsupported_model({files.source(), "a head that answers for each token",
+                                 "a classifier of texts or an encoder on a GPU", "run it on the CPU"});
+  }
   auto const lacks = [](pooling_mode mode) {
     return mode == pooling_mode::weighted_mean || mode == pooling_mode::last_token;
   };
-  if (task.skipped == 0 && std::ranges::none_of(task.pooling, lacks)) return;
+  if (!task.leaves_out_prompt && std::ranges::none_of(task.pooling, lacks)) return;
   throw ml::unsupported_model({files.source(), "pooling by weightedmean, by lasttoken or without the prompt",
                                "cls, max, mean or mean_sqrt_len_tokens on a GPU", "run it on the CPU"});
 }
@@ -101,7 +113,7 @@ void check_pooling_on_gpu(weight_files const& files, model_task const& task) {
 std::unique_ptr<text_compute const> on_gpu(weight_files const& files, encoder_config const& config,
                                            model_task const& task, ml::text_options const& options) {
   auto const format = format_of(options);
-  check_pooling_on_gpu(files, task);
+  check_task_on_gpu(files, task);
   auto gpu = cuda::load_accelerator(files, config, task, format, options.device.index);
   std::string placement = "cuda:" + std::to_string(options.device.index) + " (" + gpu->device_name() + "), " +
                           name_of(options.compute.value_or(ml::precision::bf16));

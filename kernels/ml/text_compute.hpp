@@ -22,7 +22,8 @@ class text_compute {
   text_compute& operator=(text_compute const&) = delete;
   virtual ~text_compute() = default;
 
-  // [sequences][width of the task]. Throws ml::gpu_error, std::bad_alloc.
+  // [sequences][width of the task], or [tokens][…] where each token has its own. Throws ml::gpu_error,
+  // std::bad_alloc.
   virtual std::vector<float> operator()(cpu::token_batch const& batch) const = 0;
   // That fill the device without asking for much memory.
   virtual std::size_t tokens_at_once() const noexcept = 0;

@@ -27,19 +27,19 @@ std::uint64_t next_number() noexcept {
 
 }  // namespace
 
-text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options)
-    : text_model(folder, options, nullptr, true) {}
+text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options, model_head head)
+    : text_model(folder, options, nullptr, head) {}
 
 text_model::text_model(sentence_folder const& folder, ml::text_options const& options)
-    : text_model(folder.encoder, options, &folder, false) {}
+    : text_model(folder.encoder, options, &folder, model_head::none) {}
 
 text_model::text_model(cross_encoder_folder const& folder, ml::text_options const& options)
-    : text_model(folder.model.encoder, options, &folder.model, true) {
+    : text_model(folder.model.encoder, options, &folder.model, model_head::sequences) {
   expect_pairs();
 }
 
 text_model::text_model(std::filesystem::path const& folder, ml::text_options const& options,
-                       sentence_folder const* sentences, bool classifies)
+                       sentence_folder const* sentences, model_head head)
     : number_(next_number()),
       options_(options),
       threads_(options.threads != 0 ? options.threads : cpu::default_threads()),
@@ -47,7 +47,7 @@ text_model::text_model(std::filesystem::path const& folder, ml::text_options con
       files_(folder),
       tokenizer_(load_tokenizer_of(folder, sentences)),
       cut_(make_cut(folder, sentences)),
-      task_(make_task(sentences, classifies)),
+      task_(make_task(sentences, head)),
       compute_(make_compute(files_, config_.encoder, task_, options)) {
   check_tokenizer(tokenizer_.tokens.largest_template_id(), tokenizer_.tokens.largest_type_id(), "each text");
 }
@@ -57,17 +57,28 @@ void text_model::expect_pairs() const {
                   "each pair of texts");
 }
 
-model_task text_model::make_task(sentence_folder const* sentences, bool classifies) const {
-  if (!classifies) {
-    bool const all = sentences->include_prompt || sentences->prompt.empty();
-    return {std::nullopt, sentences->pooling,
-            all ? 0 : tokenizer_.tokens.prompt_tokens(sentences->prompt, cut_)};
+model_task text_model::make_task(sentence_folder const* sentences, model_head head) const {
+  if (head != model_head::none) return task_of(head);
+  return {std::nullopt, sentences->pooling, !sentences->include_prompt};
+}
+
+model_task text_model::task_of(model_head head) const {
+  auto const labels = config_.classifier.labels.size();
+  std::string const file = (files_.folder() / "config.json").string();
+  if (head == model_head::sequences && config_.classifies_sequences) return {labels, {}};
+  if (head == model_head::tokens && config_.classifies_tokens) return {labels, {}, false, "classifier"};
+  if (head == model_head::questions && config_.answers_questions) {
+    if (labels == 2) return {labels, {}, false, "qa_outputs"};
+    throw ml::unsupported_model({file, std::to_string(labels) + " labels",
+                                 "two, for where an answer begins and where it ends",
+                                 "choose a model for extractive question answering"});
   }
-  if (config_.classifies_sequences) return {config_.classifier.labels.size(), {}};
-  throw ml::unsupported_model({(files_.folder() / "config.json").string(),
-                               "architectures without a sequence classifier",
-                               "one that ends in ForSequenceClassification",
-                               "choose a classification model, or use yonder::ml::sentence_encoder"});
+  std::string const suffix = head == model_head::sequences ? "ForSequenceClassification"
+                             : head == model_head::tokens  ? "ForTokenClassification"
+                                                           : "ForQuestionAnswering";
+  throw ml::unsupported_model(
+      {file, "architectures without the head that is asked for", "one that ends in " + suffix,
+       "choose a model that was trained for this, or the class of yonder::ml for what this one was"});
 }
 
 // As transformers cuts where it is told to cut: tokenizer.json has no say in the length.
@@ -109,19 +120,20 @@ void text_model::check_tokenizer(std::int32_t largest, std::int32_t largest_type
   }
 }
 
-text_rules text_model::rules() const {
+text_rules text_model::rules(std::size_t skipped) const {
   std::size_t const vocabulary = has_foreign_ids() ? config_.encoder.vocabulary : 0;
-  return {cut_, options_.truncate, threads_, vocabulary, tokenizer_.gives_type_ids, tokenizer_.file};
+  return {cut_, options_.truncate, threads_, vocabulary, tokenizer_.gives_type_ids, tokenizer_.file, skipped};
 }
 
-tokenized_rows text_model::tokenize(std::span<std::string_view const> texts) const {
-  auto made = tokenize_all(tokenizer_.tokens, rules(), texts);
+tokenized_rows text_model::tokenize(std::span<std::string_view const> texts, std::size_t skipped) const {
+  auto made = tokenize_all(tokenizer_.tokens, rules(skipped), texts);
   made.model = number_;
   return made;
 }
 
-std::vector<std::vector<float>> text_model::run(std::span<std::string_view const> texts) const {
-  text_batches source(tokenizer_.tokens, rules(), texts);
+std::vector<std::vector<float>> text_model::run(std::span<std::string_view const> texts,
+                                                std::size_t skipped) const {
+  text_batches source(tokenizer_.tokens, rules(skipped), texts);
   return run(source);
 }
 
@@ -154,6 +166,22 @@ std::vector<std::vector<float>> text_model::run(std::span<text_pair_view const> 
   return rows;
 }
 
+std::vector<token_window> text_model::windows(std::string_view text,
+                                              std::optional<std::size_t> overlap) const {
+  return windows_of(tokenizer_.tokens, {cut_, overlap, options_.truncate}, text);
+}
+
+std::vector<token_window> text_model::windows(text_pair_view const& texts, std::size_t length,
+                                              std::size_t overlap) const {
+  truncation const cut{std::min(length, cut_.max_length), cut_.cut};
+  return windows_of(tokenizer_.tokens, {cut, overlap, options_.truncate}, texts);
+}
+
+std::vector<std::vector<float>> text_model::run(std::span<token_window const> windows) const {
+  text_batches source(batch_of(windows, rules()));
+  return run(source);
+}
+
 std::vector<std::vector<float>> text_model::run(text_batches& source) const {
   std::vector<std::vector<float>> rows;
   auto batch = source.next(compute_->tokens_at_once());
@@ -175,8 +203,13 @@ void text_model::run(cpu::token_batch const& batch, std::vector<std::vector<floa
     throw ml::inconsistent_model({files_.source(), "weights that give results that are no finite numbers",
                                   "finite numbers", "take another checkpoint, or another precision"});
   }
-  auto const step = static_cast<std::ptrdiff_t>(width());
-  for (auto row = values.begin(); row != values.end(); row += step) rows.emplace_back(row, row + step);
+  auto row = values.begin();
+  for (std::size_t i = 0; i < batch.sequences(); ++i) {
+    auto const tokens = task_.of_each_token() ? batch.starts[i + 1] - batch.starts[i] : 1;
+    auto const end = row + static_cast<std::ptrdiff_t>(tokens * width());
+    rows.emplace_back(row, end);
+    row = end;
+  }
 }
 
 }  // namespace yonder::kernels

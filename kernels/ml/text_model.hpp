@@ -12,6 +12,7 @@
 
 #include "ml/text_batches.hpp"
 #include "ml/text_compute.hpp"
+#include "ml/token_windows.hpp"
 #include "model/config.hpp"
 #include "model/cross_encoder_folder.hpp"
 #include "model/safetensors.hpp"
@@ -21,11 +22,15 @@
 
 namespace yonder::kernels {
 
+// Which of config.json's heads stands on the encoder.
+enum class model_head : std::uint8_t { none, sequences, tokens, questions };
+
 // Text to what the model's task gives: what classifiers and sentence encoders share.
 class text_model {
  public:
-  // A classifier. Throws ml::model_error, ml::gpu_error, std::invalid_argument.
-  text_model(std::filesystem::path const& folder, ml::text_options const& options);
+  // A head's model. Throws ml::model_error, ml::gpu_error, std::invalid_argument.
+  text_model(std::filesystem::path const& folder, ml::text_options const& options,
+             model_head head = model_head::sequences);
   // A sentence encoder; what happens after pooling is the caller's, and so is the prompt. Throws the same.
   text_model(sentence_folder const& folder, ml::text_options const& options);
   // A classifier of pairs, with what its folder says of a CrossEncoder. Throws the same.
@@ -35,12 +40,17 @@ class text_model {
   text_model& operator=(text_model const&) = delete;
 
   // A row of the task's width for each text, in order, in as many steps as bound the memory; texts are
-  // tokenized beside the compute. Throws ml::text_error, ml::gpu_error.
-  std::vector<std::vector<float>> run(std::span<std::string_view const> texts) const;
+  // tokenized beside the compute. Pooling leaves out `skipped` tokens at the front of each. Throws
+  // ml::text_error, ml::gpu_error.
+  std::vector<std::vector<float>> run(std::span<std::string_view const> texts, std::size_t skipped = 0) const;
   // The two steps of it: one call may make tokens while another computes. A text that cannot be taken has an
   // error instead of tokens, and then an empty row. The second throws ml::gpu_error, and
   // std::invalid_argument where another model made the tokens.
-  tokenized_rows tokenize(std::span<std::string_view const> texts) const;
+  tokenized_rows tokenize(std::span<std::string_view const> texts, std::size_t skipped = 0) const;
+  // Of a prompt at the front of a text.
+  std::size_t prompt_tokens(std::string_view prompt) const {
+    return tokenizer_.tokens.prompt_tokens(prompt, cut_);
+  }
   std::vector<std::vector<float>> run(tokenized_rows const& texts) const;
 
   // A row of the task's width for each pair, in order. Throws as run() of texts, and std::invalid_argument
@@ -49,6 +59,17 @@ class text_model {
   // Pairs will come: their special tokens and types are checked. Throws ml::inconsistent_model.
   void expect_pairs() const;
 
+  // Of a head that answers for each token. Throw ml::text_error, std::invalid_argument, as windows_of() does.
+  std::vector<token_window> windows(std::string_view text, std::optional<std::size_t> overlap) const;
+  // A second text behind the first, `length` tokens at most or as many as the model takes.
+  std::vector<token_window> windows(text_pair_view const& texts, std::size_t length,
+                                    std::size_t overlap) const;
+  // [windows][tokens * labels]. Throws as run() of texts, and ml::inconsistent_model.
+  std::vector<std::vector<float>> run(std::span<token_window const> windows) const;
+  tokenizer const& tokens() const noexcept { return tokenizer_.tokens; }
+  bool pads_left() const noexcept { return tokenizer_.pads_left; }
+  std::size_t max_tokens() const noexcept { return cut_.max_length; }
+
   model_config const& config() const noexcept { return config_; }
   std::string placement() const { return compute_->placement(); }
   std::size_t width() const noexcept { return task_.width(config_.encoder.hidden); }
@@ -56,10 +77,11 @@ class text_model {
  private:
   std::vector<std::vector<float>> run(text_batches& source) const;
   void run(cpu::token_batch const& batch, std::vector<std::vector<float>>& rows) const;
-  text_rules rules() const;
+  text_rules rules(std::size_t skipped = 0) const;
   text_model(std::filesystem::path const& folder, ml::text_options const& options,
-             sentence_folder const* sentences, bool classifies);
-  model_task make_task(sentence_folder const* sentences, bool classifies) const;
+             sentence_folder const* sentences, model_head head);
+  model_task make_task(sentence_folder const* sentences, model_head head) const;
+  model_task task_of(model_head head) const;
   truncation make_cut(std::filesystem::path const& folder, sentence_folder const* sentences) const;
   void check_tokenizer(std::int32_t largest, std::int32_t largest_type, char const* what) const;
   bool has_foreign_ids() const noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -31,15 +32,16 @@ class added_token_matcher {
 
   bool empty() const noexcept { return tokens_.empty(); }
 
-  // Cuts `text` into stretches and tokens, in order: each(stretch, -1) or each({}, id), which returns false
-  // to stop. False where it did.
+  // Cuts `text` into stretches and tokens, in order: each(stretch, -1) or each(token, id), which returns
+  // false to stop. False where it did.
   template <class Each>
   bool operator()(std::string_view text, Each&& each) const {
     std::size_t done = 0;
     std::size_t scanned = 0;
     for (found token; find(text, done, scanned, token); done = token.end) {
       if (done < token.begin && !each(text.substr(done, token.begin - done), std::int32_t{-1})) return false;
-      if (!each(std::string_view(), token.id)) return false;
+      auto const bytes = std::max(token.begin, token.end) - token.begin;
+      if (!each(text.substr(token.begin, bytes), token.id)) return false;
     }
     return done >= text.size() || each(text.substr(done), std::int32_t{-1});
   }

@@ -229,7 +229,20 @@ void bpe::append(std::string_view word, std::vector<std::int32_t>& ids, bpe_scra
   std::copy(ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.end(), known.ids.begin());
 }
 
+void bpe::append(std::string_view word, std::vector<word_piece>& pieces, bpe_scratch& scratch) const {
+  merge(word, scratch);
+  auto const& all = scratch.symbols_;
+  for (std::size_t at = 0; at < all.size(); at = all[at].after)
+    pieces.push_back({all[at].id, all[at].after - at});
+}
+
 void bpe::append_uncached(std::string_view word, std::vector<std::int32_t>& ids, bpe_scratch& scratch) const {
+  merge(word, scratch);
+  auto const& all = scratch.symbols_;
+  for (std::size_t at = 0; at < all.size(); at = all[at].after) ids.push_back(all[at].id);
+}
+
+void bpe::merge(std::string_view word, bpe_scratch& scratch) const {
   constexpr std::size_t longest_short = 48;
   auto& all = scratch.symbols_;
   split(word, all);
@@ -238,7 +251,6 @@ void bpe::append_uncached(std::string_view word, std::vector<std::int32_t>& ids,
   } else {
     merge_long(scratch);
   }
-  for (std::size_t at = 0; at < all.size(); at = all[at].after) ids.push_back(all[at].id);
 }
 
 void bpe::split(std::string_view word, symbols& to) const {

@@ -107,6 +107,9 @@ class bpe {
   // Appends the ids of a word of bytes, in time n log n.
   void append(std::string_view word, std::vector<std::int32_t>& ids, bpe_scratch& scratch) const;
 
+  // The same, each with how many bytes of the word it stands for.
+  void append(std::string_view word, std::vector<word_piece>& pieces, bpe_scratch& scratch) const;
+
   // Of a token as the vocabulary writes it.
   std::optional<std::int32_t> find(std::string_view token) const;
   std::int32_t largest_id() const noexcept { return largest_id_; }
@@ -118,6 +121,7 @@ class bpe {
   std::int32_t required(std::string const& token) const;
   void find_whole_words();
   void append_uncached(std::string_view word, std::vector<std::int32_t>& ids, bpe_scratch& scratch) const;
+  void merge(std::string_view word, bpe_scratch& scratch) const;
   void split(std::string_view word, symbols& to) const;
   void merge_short(symbols& word) const;
   void merge_long(bpe_scratch& scratch) const;

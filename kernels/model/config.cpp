@@ -176,12 +176,12 @@ score_function parse_scores(json_view const& config, std::size_t labels) {
 }
 
 // Where config.json names no architecture, the weights will tell.
-bool may_classify_sequences(json_view const& config) {
+bool may_have_head(json_view const& config, char const* head) {
   if (config.lacks("architectures")) return true;
   json const& names = config.raw()["architectures"];
   if (!names.is_array()) config.malformed("architectures", "an array of names");
-  return std::ranges::any_of(names, [](json const& name) {
-    return name.is_string() && name.get_ref<std::string const&>().ends_with("ForSequenceClassification");
+  return std::ranges::any_of(names, [head](json const& name) {
+    return name.is_string() && name.get_ref<std::string const&>().ends_with(head);
   });
 }
 
@@ -194,12 +194,17 @@ model_config parse_config(std::string_view text, std::string const& file) {
   result.encoder = parse_encoder(config);
   check_keys(config, "config.json");
   check_heads(result.encoder, file);
-  result.classifies_sequences = may_classify_sequences(config);
+  result.classifies_sequences = may_have_head(config, "ForSequenceClassification");
+  result.classifies_tokens = may_have_head(config, "ForTokenClassification");
+  result.answers_questions = may_have_head(config, "ForQuestionAnswering");
+  auto& classifier = result.classifier;
+  if (result.classifies_sequences || result.classifies_tokens || result.answers_questions) {
+    classifier.labels = parse_labels(config);
+    if (classifier.labels.empty()) config.malformed("id2label", "at least one label");
+  }
   if (result.classifies_sequences) {
-    result.classifier.labels = parse_labels(config);
-    result.classifier.scores = parse_scores(config, result.classifier.labels.size());
-    result.classifier.entailment = find_entailment(config, result.classifier.labels);
-    if (result.classifier.labels.empty()) config.malformed("id2label", "at least one label");
+    classifier.scores = parse_scores(config, classifier.labels.size());
+    classifier.entailment = find_entailment(config, classifier.labels);
   }
   return result;
 }

@@ -63,7 +63,9 @@ struct classifier_config {
 struct model_config {
   encoder_config encoder;
   bool classifies_sequences = false;
-  classifier_config classifier;  // where it does
+  bool classifies_tokens = false;
+  bool answers_questions = false;
+  classifier_config classifier;  // labels where it does any of these, all of it where it classifies sequences
 };
 
 // Throws ml::malformed_file, ml::inconsistent_model, ml::unsupported_model. `file` is named in errors.

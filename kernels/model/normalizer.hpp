@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/aligned_text.hpp"
 #include "model/text_buffer.hpp"
 
 namespace yonder::kernels {
@@ -29,6 +30,8 @@ class normalizer {
   normalizer(std::vector<step> steps, bert_normalization bert) : steps_(std::move(steps)), bert_(bert) {}
 
   std::string operator()(std::string_view text) const;
+  // The same, with what each letter came from.
+  void operator()(aligned_letters& letters) const;
 
   // Puts a lowercase step first, unless there is one.
   void lowercase_first();

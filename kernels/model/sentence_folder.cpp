@@ -185,14 +185,17 @@ void read_sentence_settings(text_reader const& read, std::filesystem::path const
     result.truncated_width = config.count("truncate_dim");
     if (*result.truncated_width == 0) config.malformed("truncate_dim", "at least 1");
   }
-  if (config.lacks("default_prompt_name")) return;
-  std::string const name = config.string("default_prompt_name");
-  if (config.lacks("prompts") || !config.raw()["prompts"].contains(name)) {
-    // "query" and "document" are there without being named, and empty.
-    if (name == "query" || name == "document") return;
-    config.malformed("default_prompt_name", "the name of one of its prompts");
+  // "query" and "document" are there without being named, and empty.
+  if (!config.lacks("prompts")) {
+    json_view const prompts = config.object("prompts");
+    for (auto const& [name, text] : prompts.raw().items())
+      result.prompts[name] = prompts.string_or(name.c_str(), "");
   }
-  result.prompt = config.object("prompts").string_or(name.c_str(), "");
+  if (config.lacks("default_prompt_name")) return;
+  auto const chosen = result.prompts.find(config.string("default_prompt_name"));
+  if (chosen == result.prompts.end())
+    config.malformed("default_prompt_name", "the name of one of its prompts");
+  result.prompt = chosen->second;
 }
 
 // The class of a module of sentence-transformers itself; its path has changed over time.

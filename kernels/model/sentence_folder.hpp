@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -44,9 +45,10 @@ struct sentence_folder {
   std::vector<pooling_mode> pooling = {pooling_mode::mean};  // their results stand one after the other
   std::vector<std::variant<dense_config, normalize_step>> after = {};  // what happens to the result, in order
   std::optional<std::size_t> max_length = std::nullopt;
-  bool lowercase = false;                                     // before all other normalization
-  std::string prompt = {};                                    // stands before every text
-  bool include_prompt = true;                                 // in pooling
+  bool lowercase = false;   // before all other normalization
+  std::string prompt = {};  // stands before every text
+  std::map<std::string, std::string> prompts = {{"document", ""}, {"query", ""}};  // by their names
+  bool include_prompt = true;                                                      // in pooling
   std::optional<std::size_t> truncated_width = std::nullopt;  // the first numbers of the result
 };
 

@@ -134,7 +134,7 @@ std::size_t tokenizer::count_in_template(std::int32_t id) const noexcept {
 std::size_t tokenizer::prompt_tokens(std::string_view prompt, std::optional<truncation> const& cut) const {
   auto const ids = encode(prompt, cut).ids;
   bool const ends_special =
-      !ids.empty() && std::ranges::find(parts_.special, ids.back()) != parts_.special.end();
+      !ids.empty() && std::ranges::find(parts_.special.all, ids.back()) != parts_.special.all.end();
   return ids.size() - (ends_special ? 1 : 0);
 }
 

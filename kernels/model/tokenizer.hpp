@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "model/added_tokens.hpp"
+#include "model/aligned_text.hpp"
 #include "model/byte_level.hpp"
 #include "model/marked_text.hpp"
 #include "model/normalizer.hpp"
@@ -67,20 +68,46 @@ struct text_pair_view {
 // Which of two texts is cut where both together are too long, as Hugging Face names it.
 enum class pair_truncation : std::uint8_t { longest_first, only_first };
 
+// Where a token stands in its text.
+struct token_place {
+  static constexpr std::uint32_t no_word = ~std::uint32_t{0};
+
+  byte_span bytes;                  // whole code points of the text; empty for a special token round it
+  std::uint32_t word = no_word;     // counted from 0 on, added tokens too
+  std::uint32_t letters = 0;        // code points of the token as the vocabulary spells it
+  std::uint32_t spaces_before = 0;  // of what the token stands for
+  std::uint32_t spaces_after = 0;
+};
+
+struct placed_tokens {
+  std::vector<std::int32_t> ids;
+  std::vector<token_place> places;  // of each
+};
+
 // What makes ids of words.
 using token_model = std::variant<wordpiece, byte_level::bpe>;
 
+// Of tokenizer_config.json's special tokens.
+struct special_ids {
+  std::vector<std::int32_t> all = {};
+  std::optional<std::int32_t> unknown = std::nullopt;
+  std::optional<std::int32_t> classification = std::nullopt;
+};
+
 struct tokenizer_parts {
-  normalizer normalize;
-  pre_tokenizer split;
+  normalizer normalize = {};
+  pre_tokenizer split = {};
   bool prefix_space = false;  // a stretch that begins with none gets a space before it is split
   token_model model;
-  std::vector<added_token> added;
-  std::vector<template_part> post_template;  // exactly one part is the text
-  std::vector<template_part> pair_template;  // exactly two parts are texts, the first and the second
-  std::vector<std::int32_t> special;         // of tokenizer_config.json's special tokens
-  std::optional<truncation> cut;
-  std::optional<padding> pad;
+  std::vector<added_token> added = {};
+  std::vector<template_part> post_template = {};  // exactly one part is the text
+  std::vector<template_part> pair_template = {};  // exactly two parts are texts, the first and the second
+  special_ids special = {};
+  std::optional<truncation> cut = std::nullopt;
+  std::optional<padding> pad = std::nullopt;
+  // Post-processors that take a token's spaces off its place, each with whether the first token of a text
+  // keeps one.
+  std::vector<bool> trims = {};
 };
 
 // A WordPiece or byte-level BPE tokenizer, token for token that of Hugging Face's tokenizers 0.23.3. Const
@@ -104,6 +131,19 @@ class tokenizer {
   // With what tokenizer.json says.
   encoding encode(std::string_view text) const { return encode(text, parts_.cut); }
   padded_batch encode_batch(std::span<std::string_view const> texts) const;
+
+  // The tokens of `text` alone, and where each stands: the same ones, at an eighth of the speed. Throws
+  // ml::invalid_utf8.
+  placed_tokens place(std::string_view text) const;
+  // Takes spaces off the places of a text's tokens, or of some that follow each other, as this tokenizer
+  // does.
+  void trim_spaces(std::string_view text, std::span<token_place> places) const;
+  // What marks a token as going on a word; empty where nothing does.
+  std::string_view continuing_prefix() const noexcept;
+  std::optional<std::int32_t> unknown_id() const noexcept { return parts_.special.unknown; }
+  std::optional<std::int32_t> classification_id() const noexcept { return parts_.special.classification; }
+  std::span<template_part const> template_of_text() const noexcept { return parts_.post_template; }
+  std::span<template_part const> template_of_pair() const noexcept { return parts_.pair_template; }
 
   // The words of the text as the model gets them; added tokens are left out.
   std::vector<std::string> words(std::string_view text) const;
@@ -135,6 +175,7 @@ class tokenizer {
 
  private:
   struct scratch;
+  class placer;
 
   template <class Each, class Token>
   void cut_raw_tokens(std::string_view text, Each&& each, Token&& token) const;
@@ -177,6 +218,7 @@ struct loaded_tokenizer {
   std::optional<std::size_t> max_length;  // of tokenizer_config.json
   side cut = side::right;                 // where a longer text is cut
   bool gives_type_ids = false;            // else all types are 0
+  bool pads_left = false;                 // which no text's numbers depend on
   std::string file;                       // the one that was read, for errors
 };
 

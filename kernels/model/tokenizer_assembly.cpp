@@ -207,11 +207,16 @@ void token_adder::add_all(tokenizer_settings const& settings, std::vector<added_
   });
 }
 
-std::vector<std::int32_t> special_ids(token_adder const& added, tokenizer_settings const& settings) {
-  std::vector<std::int32_t> ids;
+special_ids find_special_ids(token_adder const& added, tokenizer_settings const& settings) {
+  special_ids ids;
   for_each_special(settings, [&](added_token const& token) {
-    if (auto const id = added.find(token.content)) ids.push_back(*id);
+    if (auto const id = added.find(token.content)) ids.all.push_back(*id);
   });
+  auto const id_of = [&](std::optional<added_token> const& token) {
+    return token && !token->content.empty() ? added.find(token->content) : std::nullopt;
+  };
+  ids.unknown = id_of(settings.unknown);
+  ids.classification = id_of(settings.classification);
   return ids;
 }
 
@@ -226,18 +231,20 @@ tokenizer make_by_class(token_model model, tokenizer_settings const& given,
   template_part const begin = {required_id(added.find(before), before, file), 0};
   template_part const end = {required_id(added.find(after), after, file), 0};
   bool const bert = settings.kind == tokenizer_kind::bert;
-  auto special = special_ids(added, settings);
+  bool const prefix_space = !bert && settings.add_prefix_space.value_or(false);
+  auto special = find_special_ids(added, settings);
   auto tokens = std::move(added).take();
-  return tokenizer({bert ? normalizer(normalization_of(settings)) : normalizer(),
-                    pre_tokenizer({bert ? pre_tokenizer::step::bert : pre_tokenizer::step::byte_level}),
-                    !bert && settings.add_prefix_space.value_or(false),
-                    std::move(model),
-                    std::move(tokens),
-                    {begin, {}, end},
-                    bert ? bert_pair(begin, end) : roberta_pair(begin, end),
-                    std::move(special),
-                    std::nullopt,
-                    std::nullopt});
+  tokenizer_parts parts{
+      .normalize = bert ? normalizer(normalization_of(settings)) : normalizer(),
+      .split = pre_tokenizer({bert ? pre_tokenizer::step::bert : pre_tokenizer::step::byte_level}),
+      .prefix_space = prefix_space,
+      .model = std::move(model),
+      .added = std::move(tokens),
+      .post_template = {begin, {}, end},
+      .pair_template = bert ? bert_pair(begin, end) : roberta_pair(begin, end),
+      .special = std::move(special)};
+  if (!bert && settings.trim_offsets.value_or(true)) parts.trims.push_back(prefix_space);
+  return tokenizer(std::move(parts));
 }
 
 }  // namespace yonder::kernels

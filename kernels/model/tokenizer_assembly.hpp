@@ -62,7 +62,7 @@ class token_adder {
 tokenizer make_by_class(token_model model, tokenizer_settings const& settings,
                         std::vector<added_token> const& listed, std::string const& file);
 
-// Ids of the special tokens that `settings` names.
-std::vector<std::int32_t> special_ids(token_adder const& added, tokenizer_settings const& settings);
+// Of the special tokens that `settings` names.
+special_ids find_special_ids(token_adder const& added, tokenizer_settings const& settings);
 
 }  // namespace yonder::kernels

@@ -294,7 +294,9 @@ loaded_tokenizer load_tokenizer(std::filesystem::path const& folder) {
   auto const& cut = tokens.cut();
   side const cut_side = settings.truncation_side.value_or(cut ? cut->cut : side::right);
   bool const types = settings.gives_type_ids.value_or(class_gives_type_ids(settings, model));
-  loaded_tokenizer loaded{std::move(tokens), settings.max_length, cut_side, types, name};
+  auto const& pad = tokens.padding_of_file();
+  bool const left = settings.padding_side.value_or(pad ? pad->pad : side::right) == side::left;
+  loaded_tokenizer loaded{std::move(tokens), settings.max_length, cut_side, types, left, name};
   check_padding(loaded, settings, folder, model.model_type);
   return loaded;
 }

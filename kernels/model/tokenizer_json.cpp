@@ -188,7 +188,13 @@ template_part parse_bert_special(json_view const& value, char const* key) {
 struct templates {
   std::vector<template_part> single = {{}};
   std::vector<template_part> pair = {{}, {std::nullopt, 1, true}};
+  std::vector<bool> trims = {};  // as in tokenizer_parts
 };
+
+void parse_trim(json_view const& value, std::vector<bool>& trims) {
+  bool const keeps_one = value.boolean_or("add_prefix_space", true);
+  if (value.boolean_or("trim_offsets", true)) trims.push_back(keeps_one);
+}
 
 templates parse_bert_processing(json_view const& value, bool bert) {
   auto const begin = parse_bert_special(value, "cls");
@@ -202,13 +208,16 @@ templates parse_post_processor(json_view const& root) {
   if (root.lacks("post_processor")) return parts;
   for_each_step(root.object("post_processor"), "post_processor.", "processors",
                 [&](std::string const& type, json_view const& value) {
+                  if (type == "ByteLevel" || type == "RobertaProcessing") parse_trim(value, parts.trims);
                   if (type == "ByteLevel") return;
                   if (parts.single.size() != 1) value.unsupported("type", "one processor that adds tokens");
                   if (type == "TemplateProcessing") {
                     parts.single = parse_template(value, "single", 1);
                     if (!value.lacks("pair")) parts.pair = parse_template(value, "pair", 2);
                   } else if (type == "BertProcessing" || type == "RobertaProcessing") {
-                    parts = parse_bert_processing(value, type == "BertProcessing");
+                    auto around = parse_bert_processing(value, type == "BertProcessing");
+                    parts.single = std::move(around.single);
+                    parts.pair = std::move(around.pair);
                   } else {
                     value.unsupported("type",
                                       "TemplateProcessing, BertProcessing, RobertaProcessing or ByteLevel");
@@ -284,12 +293,18 @@ tokenizer parse_as_written(json_view const& root, tokenizer_settings const& sett
   token_adder added(model, root.file());
   for (auto const& token : listed) added.add_with_id(token);
   added.add_all(settings, settings.added);
-  auto special = special_ids(added, settings);
+  auto special = find_special_ids(added, settings);
   auto tokens = std::move(added).take();
   auto around = parse_post_processor(root);
-  return tokenizer({parse_normalizer(root), std::move(split), prefix_space, std::move(model),
-                    std::move(tokens), std::move(around.single), std::move(around.pair), std::move(special),
-                    std::nullopt, std::nullopt});
+  return tokenizer({.normalize = parse_normalizer(root),
+                    .split = std::move(split),
+                    .prefix_space = prefix_space,
+                    .model = std::move(model),
+                    .added = std::move(tokens),
+                    .post_template = std::move(around.single),
+                    .pair_template = std::move(around.pair),
+                    .special = std::move(special),
+                    .trims = std::move(around.trims)});
 }
 
 }  // namespace

@@ -163,6 +163,7 @@ tokenizer_settings parse_tokenizer_settings(std::string_view text, std::string c
   settings.lowercase = root.optional_boolean("do_lower_case");
   settings.strip_accents = root.optional_boolean("strip_accents");
   settings.add_prefix_space = root.optional_boolean("add_prefix_space");
+  settings.trim_offsets = root.optional_boolean("trim_offsets");
   settings.handle_chinese_chars = root.optional_boolean("tokenize_chinese_chars");
   settings.max_length = read_max_length(root);
   settings.truncation_side = read_side(root, "truncation_side");

@@ -28,6 +28,7 @@ struct tokenizer_settings {
   tokenizer_kind kind = tokenizer_kind::as_written;
   std::optional<std::string> tokenizer_class = std::nullopt;
   std::optional<bool> add_prefix_space = std::nullopt;
+  std::optional<bool> trim_offsets = std::nullopt;
   std::optional<bool> lowercase = std::nullopt;
   std::optional<bool> strip_accents = std::nullopt;
   std::optional<bool> handle_chinese_chars = std::nullopt;

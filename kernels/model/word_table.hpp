@@ -11,6 +11,12 @@
 
 namespace yonder::kernels {
 
+// A token of a word, and how many of the word's bytes it stands for.
+struct word_piece {
+  std::int32_t id = 0;
+  std::size_t bytes = 0;
+};
+
 // A word of at most max_bytes bytes as two numbers.
 struct word_key {
   static constexpr std::size_t max_bytes = 16;

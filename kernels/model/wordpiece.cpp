@@ -169,6 +169,7 @@ std::int32_t* piece_trie::match(std::string_view word, std::int32_t* to) const n
 wordpiece::wordpiece(std::vector<entry> vocabulary, wordpiece_options const& options)
     : vocabulary_(std::move(vocabulary)),
       whole_words_(vocabulary_.size()),
+      continuing_prefix_(options.continuing_prefix),
       max_word_chars_(options.max_word_chars) {
   sort_unique(vocabulary_);
   auto const unknown = find(options.unknown_token);
@@ -178,6 +179,7 @@ wordpiece::wordpiece(std::vector<entry> vocabulary, wordpiece_options const& opt
   std::vector<piece_trie::entry> next;
   for (auto const& [token, id] : vocabulary_) {
     largest_id_ = std::max(largest_id_, id);
+    longest_token_ = std::max(longest_token_, token.size());
     if (!token.empty()) first.emplace_back(token, id);
     if (token.size() > options.continuing_prefix.size() && token.starts_with(options.continuing_prefix)) {
       next.emplace_back(std::string_view(token).substr(options.continuing_prefix.size()), id);
@@ -218,6 +220,33 @@ void wordpiece::append(std::string_view word, std::vector<std::int32_t>& ids) co
   ids.resize(before + word.size());
   auto const* const end = write(word, ids.data() + before);
   ids.resize(static_cast<std::size_t>(end - ids.data()));
+}
+
+// At the front of `word`; of no bytes where there is none.
+word_piece wordpiece::longest_piece(std::string_view word, bool first) const {
+  std::string token = first ? std::string() : continuing_prefix_;
+  std::size_t const prefix = token.size();
+  token += word.substr(0, longest_token_);
+  for (; token.size() > prefix; token.pop_back()) {
+    bool const whole = token.size() - prefix == word.size() || begins_code_point(word[token.size() - prefix]);
+    if (!whole) continue;
+    if (auto const id = find(token)) return {*id, token.size() - prefix};
+  }
+  return {};
+}
+
+void wordpiece::append(std::string_view word, std::vector<word_piece>& pieces) const {
+  std::size_t const before = pieces.size();
+  bool known = count_code_points(word) <= max_word_chars_;
+  for (auto left = word; known && !left.empty();) {
+    auto const piece = longest_piece(left, pieces.size() == before);
+    known = piece.bytes != 0;
+    if (known) pieces.push_back(piece);
+    left.remove_prefix(piece.bytes);
+  }
+  if (known) return;
+  pieces.resize(before);
+  pieces.push_back({unknown_id_, word.size()});
 }
 
 void wordpiece::append(marked_text const& text, std::vector<std::int32_t>& ids) const {

@@ -75,21 +75,28 @@ class wordpiece {
 
   // Appends the ids of `word`: its pieces, or the unknown token's.
   void append(std::string_view word, std::vector<std::int32_t>& ids) const;
+  // The same, each with how many bytes of the word it stands for.
+  void append(std::string_view word, std::vector<word_piece>& pieces) const;
   // The same for all words of a text.
   void append(marked_text const& text, std::vector<std::int32_t>& ids) const;
 
   std::optional<std::int32_t> find(std::string_view token) const;
   std::int32_t largest_id() const noexcept { return largest_id_; }
   std::size_t size() const noexcept { return vocabulary_.size(); }
+  // What stands before the tokens that go on a word.
+  std::string const& continuing_prefix() const noexcept { return continuing_prefix_; }
 
  private:
   std::int32_t* write(std::string_view word, std::int32_t* to) const noexcept;
+  word_piece longest_piece(std::string_view word, bool first) const;
   void fill_tables();
 
   std::vector<entry> vocabulary_;  // sorted, each token once
   piece_trie trie_;
   word_table whole_words_;
   std::array<std::int32_t, 128> whole_characters_{};  // of ASCII
+  std::string continuing_prefix_;
+  std::size_t longest_token_ = 0;  // bytes
   std::size_t max_word_chars_;
   std::int32_t unknown_id_ = 0;
   std::int32_t largest_id_ = 0;

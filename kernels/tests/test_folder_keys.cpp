@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "head_rows.hpp"
 #include "model/json.hpp"
 #include "model/keys.hpp"
 #include "yonder/ml/errors.hpp"
@@ -73,7 +74,7 @@ class edited_folder {
       fs::copy_file(goldens / from, folder_ / to);
     }
     for (auto const& [file, change] : edits.items())
-      edit(folder_ / file, change, base == "roberta-classifier");
+      edit(folder_ / file, change, base.starts_with("roberta"));
   }
   edited_folder(edited_folder const&) = delete;
   edited_folder& operator=(edited_folder const&) = delete;
@@ -142,6 +143,12 @@ outcome run(json const& variant, json const& edits, std::vector<std::string> con
     }
     return result;
   }
+  if (variant.value("task", "classify") == "tokens") {
+    auto const found = head_rows::tokens(ml::token_classifier(folder.path(), options), texts);
+    return {found.values, {}, found.labels};
+  }
+  if (variant.value("task", "classify") == "answer")
+    return {head_rows::answers(ml::question_answerer(folder.path(), options), texts).values, {}, {}};
   if (variant.value("task", "classify") == "embed") {
     ml::sentence_encoder const model(folder.path(), options);
     outcome result{model(std::span(views)), {}, {}};

@@ -389,6 +389,45 @@ TEST_CASE("a plain encoder folder is a sentence encoder with mean pooling") {
   CHECK(model("good job").size() == 24);
 }
 
+TEST_CASE(
+    "a prompt by its name gives what the same prompt gives as the default, in the pooling or out of it") {
+  for (bool const include : {true, false}) {
+    CAPTURE(include);
+    scratch_folder const folder("sentence-encoder");
+    std::ofstream(folder.path / "1_Pooling/config.json")
+        << json{{"pooling_mode", "mean"}, {"include_prompt", include}};
+    auto const settings = folder.path / "config_sentence_transformers.json";
+    json given = {{"prompts", {{"query", "good film: "}, {"passage", "bad "}}}};
+    std::ofstream(settings) << given;
+    yonder::ml::sentence_encoder const model(folder.path);
+    given["default_prompt_name"] = "query";
+    std::ofstream(settings) << given;
+    yonder::ml::sentence_encoder const asks(folder.path);
+    std::vector<std::string> const texts{"a movie", "slow", "never slower, never sadder"};
+    auto const usual = asks(std::span(texts));
+    CHECK(model(texts, {.prompt_name = "query"}) == usual);
+    CHECK(model(texts, {.prompt = "good film: "}) == usual);
+    CHECK(asks(texts, {.prompt = ""}) == model(std::span(texts)));
+    CHECK(asks(texts, {.prompt_name = "document"}) == model(std::span(texts)));
+    CHECK(model(model.tokenize(texts, {.prompt_name = "query"})) == usual);
+    CHECK(model(texts[0], {.prompt_name = "passage"}) != model(texts[0]));
+    CHECK((model("bad a movie") == model("a movie", {.prompt_name = "passage"})) == include);
+    auto const few = model(texts[1], {.prompt_name = "query", .truncate_dim = 5});
+    CHECK(few == std::vector(usual[1].begin(), usual[1].begin() + 5));
+    CHECK(model(texts[1], {.truncate_dim = 100}).size() == 24);
+    CHECK(model.prompt_names() == std::vector<std::string>{"document", "passage", "query"});
+    CHECK_THROWS_WITH_AS(model("a", {.prompt_name = "search"}),
+                         doctest::Contains("no prompt \"search\", but: document, passage, query"),
+                         std::invalid_argument);
+    try {
+      model("a \xff", {.prompt_name = "query"});
+      FAIL("not refused");
+    } catch (yonder::ml::invalid_utf8 const& error) {
+      CHECK(error.offset() == 2);
+    }
+  }
+}
+
 TEST_CASE("label_score travels through any archive that takes its members") {
   struct archive {
     std::string seen;

@@ -88,16 +88,22 @@ void check(json const& configuration) {
 std::filesystem::path byte_level_folder() { return std::filesystem::path(YONDER_GOLDENS) / "byte-level"; }
 
 // tokenizer.json as it would be with the vocabulary and the merges of the folder.
-void check_byte_level(std::size_t index) {
-  json const all = yonder::kernels::read_json(byte_level_folder() / "golden.json");
-  json const& configuration = all["configurations"].at(index);
-  json value = configuration["tokenizer"];
+yonder::kernels::tokenizer make_byte_level(json value) {
   value["model"]["vocab"] = yonder::kernels::read_json(byte_level_folder() / "vocab.json");
   std::ifstream merges(byte_level_folder() / "merges.txt");
   for (std::string line; std::getline(merges, line);) {
     if (!line.starts_with("#version")) value["model"]["merges"].push_back(line);
   }
-  check(yonder::kernels::parse_tokenizer_json(value.dump(), "golden", {}), for_byte_level, configuration);
+  return yonder::kernels::parse_tokenizer_json(value.dump(), "golden", {});
+}
+
+json byte_level_configurations() {
+  return yonder::kernels::read_json(byte_level_folder() / "golden.json")["configurations"];
+}
+
+void check_byte_level(std::size_t index) {
+  json const configuration = byte_level_configurations().at(index);
+  check(make_byte_level(configuration["tokenizer"]), for_byte_level, configuration);
 }
 
 void check_batch(json const& golden) {
@@ -118,6 +124,45 @@ void check_batch(json const& golden) {
   CHECK(rows(batch.attention) == golden["attention"].get<std::vector<std::vector<std::int32_t>>>());
 }
 
+// Of the tokens of the text itself: id, first byte, end and word of each.
+std::string hash_places(yonder::kernels::tokenizer const& tokenizer, std::vector<std::string> const& texts) {
+  corpus::hash hash;
+  for (auto const& text : texts) {
+    auto found = tokenizer.place(text);
+    tokenizer.trim_spaces(text, found.places);
+    std::vector<std::int32_t> numbers;
+    for (std::size_t i = 0; i < found.ids.size(); ++i) {
+      auto const& place = found.places[i];
+      for (auto const number : {static_cast<std::size_t>(found.ids[i]), place.bytes.begin, place.bytes.end,
+                                std::size_t{place.word}})
+        numbers.push_back(static_cast<std::int32_t>(number));
+    }
+    hash.add_ids(numbers);
+  }
+  return hash.hex();
+}
+
+void check_places(yonder::kernels::tokenizer const& tokenizer, texts const& how, std::string const& name) {
+  static json const all = yonder::kernels::read_json(std::filesystem::path(YONDER_GOLDENS) / "places.json");
+  CAPTURE(name);
+  for (auto const& [block, hash] : all.at(name)["strings"].items()) {
+    std::vector<std::string> some;
+    for (std::uint64_t i = 0; i < corpus::strings_per_hash; ++i)
+      some.push_back(how.random(std::stoul(block) * corpus::strings_per_hash + i));
+    CHECK(hash_places(tokenizer, some) == hash.get<std::string>());
+  }
+  for (auto const& [block, hash] : all.at(name)["code_points"].items()) {
+    if (YONDER_IS_SANITIZED) break;
+    auto const first = static_cast<char32_t>(std::stoul(block)) * corpus::code_points_per_hash;
+    std::vector<std::string> some;
+    for (char32_t code = first; code < first + corpus::code_points_per_hash; ++code) {
+      if (code >= 0xD800 && code <= 0xDFFF) continue;
+      for (auto const& text : how.of_code_point(code)) some.push_back(text);
+    }
+    CHECK(hash_places(tokenizer, some) == hash.get<std::string>());
+  }
+}
+
 }  // namespace
 
 TEST_CASE("quick: every code point and 100,000 random strings give the tokens of Hugging Face, uncased") {
@@ -136,6 +181,13 @@ TEST_CASE("full: the same holds for cased, accented, unclean and composed normal
 
 TEST_CASE("quick: every code point and 100,000 random strings give RoBERTa's tokens of Hugging Face") {
   check_byte_level(0);
+}
+
+TEST_CASE("quick: tokens stand where Hugging Face finds them, in the original's bytes") {
+  for (json const& configuration : goldens()["configurations"])
+    check_places(make_tokenizer(configuration["tokenizer"]), for_wordpiece, configuration["name"]);
+  for (json const& configuration : byte_level_configurations())
+    check_places(make_byte_level(configuration["tokenizer"]), for_byte_level, configuration["name"]);
 }
 
 TEST_CASE("full: the same holds with a space before each stretch") { check_byte_level(1); }

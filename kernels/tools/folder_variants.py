@@ -68,7 +68,7 @@ def write(folder, base, edits, copies=()):
         shutil.copy(GOLDENS / source, folder / target)
     for file, change in edits.items():
         path = folder / file
-        if file == J and base == ROBERTA and not path.exists():
+        if file == J and base.startswith("roberta") and not path.exists():
             path.write_text(json.dumps(byte_level(folder)))
         path.parent.mkdir(parents=True, exist_ok=True)
         if change is None:
@@ -479,3 +479,42 @@ zero_shot(BERT, C, "label2id", join(NLI, {C: {"label2id": {"entailed": 1}}}), "r
 zero_shot(BERT, T, "model_max_length", join(NLI, {T: {"model_max_length": 22}}), texts=LONG, against=NLI)
 zero_shot(BERT, T, "truncation_side", join(NLI, {T: {"truncation_side": "left", "model_max_length": 22}}), texts=LONG, against=NLI)
 zero_shot(ROBERTA, C, "label2id", NLI, against=FIRST)
+
+
+# Heads that answer for each token.
+TAGS = ["O", "B-PER", "I-PER", "I-LOC", "MISC"]
+TAGGED = {C: {"id2label": {str(i): tag for i, tag in enumerate(TAGS)}, "label2id": {tag: i for i, tag in enumerate(TAGS)}}}
+SPANS = ["Good Über film, naïve 中文 [MASK] not  wasted!", "a b, c <mask> was slow\u0301ly gréat\t🙂🙂 fun\u200b ï", "",
+         "this movie is terrible, would never recommend it to anyone or any job, not at all unlike a fast fun film"]
+HEADS = {"bert-heads": [("vocab.txt", "distilbert-classifier/vocab.txt")], "distilbert-heads": [("vocab.txt", "distilbert-classifier/vocab.txt")],
+         "roberta-heads": [("vocab.json", "byte-level/vocab.json"), ("merges.txt", "byte-level/merges.txt")]}
+HEAD_NAMES = {"bert-heads": "Bert", "distilbert-heads": "DistilBert", "roberta-heads": "Roberta"}
+
+
+HEAD_KINDS = {"tokens": lambda base: join(TAGGED, {C: {"architectures": [HEAD_NAMES[base] + "ForTokenClassification"]}}),
+              "answer": lambda base: {C: {"architectures": [HEAD_NAMES[base] + "ForQuestionAnswering"]}}}
+
+
+def head(base, task, file, keys, edits, *args, **more):
+    kind = HEAD_KINDS[task](base)
+    against = join(kind, more.pop("against", {}))
+    add(base, file, keys, join(kind, edits), *args, task=task, texts=SPANS, copies=HEADS[base], against=against, **more)
+
+
+for base in HEADS:
+    for task in ("tokens", "answer"):
+        head(base, task, C, "architectures", {}, against={T: {"model_max_length": 20}})
+        head(base, task, T, "truncation_side", {T: {"truncation_side": "left", "model_max_length": 20}}, against={T: {"model_max_length": 20}})
+    head(base, "answer", C, "id2label", TAGGED, "refused", named=[C, "5 labels"])
+    head(base, "tokens", C, "architectures", {C: {"architectures": [HEAD_NAMES[base] + "ForMaskedLM"]}}, "refused")
+head("bert-heads", "tokens", T, "do_lower_case", {T: {"do_lower_case": True}})
+head("bert-heads", "answer", T, "do_lower_case", {T: {"do_lower_case": True}})
+head("bert-heads", "tokens", T, "unk_token", {T: {"unk_token": "good"}})
+head("roberta-heads", "tokens", T, "trim_offsets", {T: {"trim_offsets": False}})
+head("roberta-heads", "answer", T, "trim_offsets", {T: {"trim_offsets": False}})
+head("roberta-heads", "tokens", T, "add_prefix_space", {T: {"add_prefix_space": True}})
+head("roberta-heads", "answer", T, "add_prefix_space", {T: {"add_prefix_space": True}})
+PADDING = {T: {"pad_token": "<pad>"}}
+for key in ("trim_offsets", "add_prefix_space"):
+    head("roberta-heads", "tokens", J, "post_processor." + key, join(FAST, PADDING, {J: {"post_processor": {key: False}}}), against=join(FAST, PADDING, {J: {}}))
+head("roberta-heads", "answer", T, "padding_side", {T: {"padding_side": "left"}}, "refused")

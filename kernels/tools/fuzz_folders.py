@@ -84,8 +84,8 @@ def random_text(random_):
 
 
 class Fuzzer:
-    def __init__(self, seed, folder):
-        self.random, self.folder = random.Random(seed), folder
+    def __init__(self, seed, folder, tasks):
+        self.random, self.folder, self.tasks = random.Random(seed), folder, tasks
         torch.manual_seed(seed)
 
     def choose(self, *values):
@@ -105,8 +105,9 @@ class Fuzzer:
             return transformers.RobertaConfig(pad_token_id=self.choose(1, 3, 4), **shape)
         return transformers.BertConfig(**shape)
 
-    def fresh_model(self, kind, sentence):
+    def fresh_model(self, kind, task):
         """A folder as transformers or sentence-transformers saves it."""
+        sentence = task == "embed"
         if kind == "roberta":
             source = variants.GOLDENS / variants.ROBERTA
             tokenizer = transformers.AutoTokenizer.from_pretrained(source)
@@ -121,7 +122,10 @@ class Fuzzer:
             tokenizer.add_special_tokens({"additional_special_tokens": ["film!"]})
         size = len(tokenizer) - (1 if self.random.random() < 0.1 else 0)
         config = self.fresh_config(kind, size)
-        auto = transformers.AutoModel if sentence else transformers.AutoModelForSequenceClassification
+        auto = {"embed": transformers.AutoModel, "tokens": transformers.AutoModelForTokenClassification,
+                "answer": transformers.AutoModelForQuestionAnswering}.get(task, transformers.AutoModelForSequenceClassification)
+        if task == "answer":
+            config.num_labels = 2
         model = auto.from_config(config).eval()
         make_goldens.randomize(model, self.random.randrange(1 << 30))
         model.to(self.choose(torch.float32, torch.float16, torch.bfloat16))
@@ -160,17 +164,21 @@ class Fuzzer:
         kind = self.choose("bert", "distilbert", "roberta", "legacy", "sentence", "sentence")
         edits = {}
         fresh = self.random.random() < 0.5
-        task = "embed" if kind == "sentence" else self.choose("classify", "rerank", "zero-shot")
+        task = "embed" if kind == "sentence" else self.choose(*self.tasks)
         if fresh:
             self.folder.mkdir(parents=True)
             family = self.choose("bert", "distilbert", "roberta") if kind in ("legacy", "sentence") else kind
-            self.fresh_model(family, task == "embed")
+            self.fresh_model(family, task)
         else:
             family = {"legacy": "bert", "sentence": "bert"}.get(kind, kind)
             base = {"bert": variants.BERT, "distilbert": variants.DISTILBERT, "roberta": variants.ROBERTA, "legacy": "legacy-bert",
                     "sentence": variants.SENTENCE}[kind]
-            shutil.copytree(variants.GOLDENS / base, self.folder)
-            (self.folder / "golden.json").unlink()
+            if task in ("tokens", "answer"):
+                base = family + "-heads"
+                variants.write(self.folder, base, variants.HEAD_KINDS[task](base), variants.HEADS[base])
+            else:
+                shutil.copytree(variants.GOLDENS / base, self.folder)
+                (self.folder / "golden.json").unlink()
         keys = TOKENIZER_KEYS + (ROBERTA_KEYS if family == "roberta" else BERT_JSON_KEYS) + JSON_KEYS + CONFIG_KEYS * (not fresh)
         keys += SENTENCE_KEYS * (task == "embed") * 2
         pooling = "1_Pooling/config.json"
@@ -197,6 +205,8 @@ class Fuzzer:
             self.move_transformer()
         if task == "zero-shot":
             edits["entailment"] = self.name_entailment()
+        if task == "tokens" and fresh:
+            edits["tags"] = self.name_tags()
         if task == "rerank" and self.random.random() < 0.5:
             edits["CrossEncoder"] = self.save_cross_encoder()
         return task, edits
@@ -210,6 +220,15 @@ class Fuzzer:
         names[self.random.randrange(count)] = self.choose("entailment", "ENTAILMENT", "Entails")
         config["id2label"] = {str(i): name for i, name in enumerate(names)}
         config["label2id"] = {name: i for i, name in enumerate(names)}
+        path.write_text(json.dumps(config))
+        return names
+
+    def name_tags(self):
+        """Of each token."""
+        path = self.folder / C
+        config = json.loads(path.read_text())
+        names = [self.choose("O", "B-PER", "I-PER", "I-LOC", "B-LOC", "MISC", "X-Y-Z") for _ in config.get("id2label") or range(2)]
+        config["id2label"] = {str(i): name for i, name in enumerate(names)}
         path.write_text(json.dumps(config))
         return names
 
@@ -294,6 +313,7 @@ def main():
     arguments.add_argument("runner")
     arguments.add_argument("--count", type=int, default=300)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--tasks", default="classify,rerank,zero-shot", help="of folders that are no sentence encoders; also tokens and answer")
     arguments.add_argument("--keep", type=pathlib.Path, help="a folder for those that differ")
     given = arguments.parse_args()
     runner = subprocess.Popen([given.runner], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -303,7 +323,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         for number in range(given.count):
             folder = pathlib.Path(temporary) / "model"
-            fuzzer = Fuzzer(given.seed * 1_000_000 + number, folder)
+            fuzzer = Fuzzer(given.seed * 1_000_000 + number, folder, given.tasks.split(","))
             task, edits = fuzzer.make()
             texts = [random_text(fuzzer.random) for _ in range(4)]
             if task == "zero-shot":

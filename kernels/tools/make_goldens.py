@@ -3,13 +3,14 @@
 """Writes tests/goldens/<model>/: tiny models with random weights, one of each family and file layout, and what
 transformers makes of some texts with them: in float64, and how far PyTorch's own float32 is from that.
 
-Run: python3 make_goldens.py, with torch 2.15.0 and transformers 5.23.0 installed (others give other weights).
+Run: python3 make_goldens.py [FUNCTION…], with torch 2.15.0 and transformers 5.23.0 installed (others give other weights).
 """
 
 import json
 import math
 import pathlib
 import shutil
+import sys
 
 import safetensors.torch
 import torch
@@ -211,7 +212,47 @@ def roberta_classifier():
     record(folder, model, 38, texts=TEXTS + ["a <mask> plot", "good<pad>bad <pad>", "it's great!\n\n  We'll see \u3000"])
 
 
+def heads(name, config, auto, seed, **settings):
+    """The heads that answer for each token, on one small encoder: labels, and where answers begin and end. folder_variants.py says which
+    is meant, and brings the vocabulary."""
+    folder = fresh(name)
+    model, weights = build(auto(config), torch.float16, seed)
+    generator = torch.Generator().manual_seed(seed)
+    width = weights["classifier.weight"].shape[1]
+    weights["qa_outputs.weight"] = torch.randn(2, width, generator=generator).half()
+    weights["qa_outputs.bias"] = torch.randn(2, generator=generator).half()
+    write(folder, "config.json", {key: value for key, value in config.to_dict().items() if key not in ("id2label", "label2id", "architectures")})
+    write(folder, "tokenizer_config.json", settings)
+    safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def small(vocabulary_size, **more):
+    return dict(vocab_size=vocabulary_size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24, num_labels=5,
+                max_position_embeddings=40, **more)
+
+
+def bert_heads():
+    heads("bert-heads", transformers.BertConfig(**small(len(vocabulary(lower=False)))), transformers.BertForTokenClassification, 7,
+          tokenizer_class="BertTokenizer", do_lower_case=False, model_max_length=40)
+
+
+def distilbert_heads():
+    heads("distilbert-heads", transformers.DistilBertConfig(
+        vocab_size=len(vocabulary(lower=False)), dim=16, n_layers=1, n_heads=2, hidden_dim=24, max_position_embeddings=40, num_labels=5),
+        transformers.DistilBertForTokenClassification, 8, tokenizer_class="DistilBertTokenizer", do_lower_case=True, model_max_length=24)
+
+
+def roberta_heads():
+    size = len(json.loads((GOLDENS / "byte-level" / "vocab.json").read_text()))
+    heads("roberta-heads", transformers.RobertaConfig(**small(size, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1)),
+          transformers.RobertaForTokenClassification, 9, tokenizer_class="RobertaTokenizer", model_max_length=38,
+          mask_token={"__type": "AddedToken", "content": "<mask>", "lstrip": True})
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for make in (bert_classifier, distilbert_classifier, legacy_bert, sentence_encoder, roberta_classifier):
-        make()
+    makers = (bert_classifier, distilbert_classifier, legacy_bert, sentence_encoder, roberta_classifier, bert_heads, distilbert_heads,
+              roberta_heads)
+    for make in makers:
+        if len(sys.argv) == 1 or make.__name__ in sys.argv[1:]:
+            make()

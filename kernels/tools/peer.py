@@ -1,9 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What transformers and sentence-transformers make of a model folder, in float32, each text alone and all in one batch."""
+"""What transformers and sentence-transformers make of a model folder, in float32, each text alone and all in one batch.
 
+answer() needs transformers 4.57, the last version with that pipeline: YONDER_ANSWER_PYTHON names a Python that has it, and runs this
+file, which then reads orders from its input.
+"""
+
+import json
 import logging
 import os
+import subprocess
+import sys
 import warnings
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -12,7 +19,6 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
 import transformers
-from sentence_transformers import CrossEncoder, SentenceTransformer
 
 warnings.filterwarnings("ignore")
 transformers.logging.set_verbosity_error()
@@ -46,6 +52,7 @@ def classify(folder, texts, batch=False):
 
 
 def embed(folder, texts, batch=False):
+    from sentence_transformers import SentenceTransformer
     model = SentenceTransformer(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32})
     with torch.no_grad():
         rows = model.encode(texts, batch_size=len(texts)) if batch else [model.encode([text])[0] for text in texts]
@@ -62,6 +69,7 @@ def pairs_of(texts):
 
 def rerank(folder, texts, batch=False):
     """What a CrossEncoder predicts for pairs: a row of one score, or of one for each label."""
+    from sentence_transformers import CrossEncoder
     model = CrossEncoder(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32})
     if not model.model.config.architectures[0].endswith("ForSequenceClassification"):
         raise ValueError("no head for sequences")
@@ -91,7 +99,81 @@ def zero_shot(folder, texts, batch=False):
     return {"values": [scores(text, False) for text in texts], "scores": [scores(text, True) for text in texts]}
 
 
-TASKS = {"classify": classify, "embed": embed, "rerank": rerank, "zero-shot": zero_shot}
+def bytes_of(text, *places):
+    """Offsets in characters, in bytes."""
+    return [len(text[:place].encode()) for place in places]
+
+
+def cut_at_positions(tokenizer, config):
+    """As long as the tokenizer says, or as the model has positions where that says nothing."""
+    most = config.max_position_embeddings - (config.pad_token_id + 1 if "roberta" in config.model_type else 0)
+    tokenizer.model_max_length = min(tokenizer.model_max_length, most)
+
+
+AGGREGATIONS = ["none", "simple", "first", "average", "max"]
+
+
+def tokens(folder, texts, batch=False):
+    """For each text and aggregation a row of begin, end and score of each entity, and the same by windows; all their labels."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True)
+    if loading["missing_keys"]:
+        raise ValueError(f"missing weights: {sorted(loading['missing_keys'])}")
+    cut_at_positions(tokenizer, model.config)
+    pipeline = transformers.TokenClassificationPipeline(model=model.eval(), tokenizer=tokenizer, device="cpu")
+    rows, labels = [], []
+    for text in texts:
+        orders = [{"aggregation_strategy": name, "ignore_labels": []} for name in AGGREGATIONS]
+        orders.append({"aggregation_strategy": "average", "stride": 1})
+        for order in orders:
+            row = []
+            for found in pipeline(text, **order):
+                row += [*bytes_of(text, found["start"], found["end"]), float(found["score"])]
+                labels.append(found.get("entity", found.get("entity_group")))
+            rows.append(row)
+    return {"values": rows, "labels": labels}
+
+
+def answer(folder, texts, batch=False):
+    """What of each text answers the first two words of the one after it: begin, end and score of three answers, one of which may be none,
+    and of two of words in parts; windows share four and two tokens."""
+    if not hasattr(transformers, "QuestionAnsweringPipeline"):
+        return ask_other_python("answer", folder, texts)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model, loading = transformers.AutoModelForQuestionAnswering.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True)
+    if loading["missing_keys"]:
+        raise ValueError(f"missing weights: {sorted(loading['missing_keys'])}")
+    cut_at_positions(tokenizer, model.config)
+    pipeline = transformers.QuestionAnsweringPipeline(model=model.eval(), tokenizer=tokenizer, device="cpu")
+    rows = []
+    for text, next_text in pairs_of(texts):
+        question = " ".join(next_text.split(" ")[:2])
+        for order in ({"top_k": 3, "handle_impossible_answer": True, "doc_stride": 4}, {"top_k": 2, "align_to_words": False, "doc_stride": 2, "max_answer_len": 4}):
+            found = pipeline(question=question, context=text, **order) if question and text else []
+            row = []
+            for each in found if isinstance(found, list) else [found]:
+                if each["score"] > 0:
+                    row += [*bytes_of(text, each["start"], each["end"]), float(each["score"])]
+            rows.append(row)
+    return {"values": rows}
+
+
+OTHER = []
+
+
+def ask_other_python(task, folder, texts):
+    if not OTHER:
+        OTHER.append(subprocess.Popen([os.environ["YONDER_ANSWER_PYTHON"], __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    print(json.dumps([task, folder, texts]), file=OTHER[0].stdin, flush=True)
+    found = json.loads(OTHER[0].stdout.readline())
+    if "error" in found:
+        raise ValueError(found["error"])
+    return found
+
+
+TASKS = {"classify": classify, "embed": embed, "rerank": rerank, "zero-shot": zero_shot, "tokens": tokens, "answer": answer}
 
 
 def run(task, folder, texts, batch=False):
@@ -102,3 +184,8 @@ def run(task, folder, texts, batch=False):
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         return {"error": f"{type(error).__name__}: {error}"[:300]}
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(run(*json.loads(line))), flush=True)

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What this library makes of model folders, for fuzz_folders.py to compare with transformers. Each line of
-// the input is {"folder": path, "task": "classify", "embed", "rerank" or "zero-shot", "texts": [text, …],
-// "labels": [label, …]}; each line of the output {"values": [[number, …], …]}, with "labels" of a classifier,
-// or {"error": words}.
+// the input is {"folder": path, "task": "classify", "embed", "rerank", "zero-shot", "tokens" or "answer",
+// "texts": [text, …], "labels": [label, …]}; each line of the output {"values": [[number, …], …]}, with
+// "labels" of a classifier, or {"error": words}.
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "../tests/head_rows.hpp"
 #include "yonder/ml/errors.hpp"
 #include "yonder/ml/reranker.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
@@ -57,6 +58,12 @@ json run(json const& order) {
     if (order["task"] == "embed") {
       return {{"values", yonder::ml::sentence_encoder(folder, options)(std::span(views))}};
     }
+    if (order["task"] == "tokens") {
+      auto const found = head_rows::tokens(yonder::ml::token_classifier(folder, options), all);
+      return {{"values", found.values}, {"labels", found.labels}};
+    }
+    if (order["task"] == "answer")
+      return {{"values", head_rows::answers(yonder::ml::question_answerer(folder, options), all).values}};
     if (order["task"] == "rerank") return rerank(folder, all, options);
     if (order["task"] == "zero-shot") return zero_shot(folder, all, order["labels"], options);
     yonder::ml::text_classifier const model(folder, options);

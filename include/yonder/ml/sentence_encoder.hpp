@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,16 @@
 #include "yonder/ml/tokenized_texts.hpp"
 
 namespace yonder::ml {
+
+// How texts become vectors, where it is not as the folder says; named as in sentence-transformers' encode().
+struct encode_options {
+  // Which of the folder's prompts stands before each text: "query", say. Nothing: its default one, if any.
+  std::optional<std::string> prompt_name = std::nullopt;
+  // The prompt itself, over prompt_name; "": none.
+  std::optional<std::string> prompt = std::nullopt;
+  // The first numbers of each vector, as models with nested (Matryoshka) vectors allow. 0: dimension().
+  std::size_t truncate_dim = 0;
+};
 
 // A sentence-transformers folder (modules.json; Transformer, Pooling, then Dense and Normalize in any order)
 // or any Hugging Face folder with a BERT, DistilBERT or RoBERTa encoder, whose last hidden states are then
@@ -39,15 +50,25 @@ class YONDER_KERNELS_API sentence_encoder {
   std::vector<std::vector<float>> operator()(std::span<std::string_view const> texts) const;
   std::vector<std::vector<float>> operator()(std::span<std::string const> texts) const;
 
+  // The same with another prompt or dimension. Throws std::invalid_argument, too, for a name that no prompt
+  // has.
+  std::vector<float> operator()(std::string_view text, encode_options const& options) const;
+  std::vector<std::vector<float>> operator()(std::span<std::string const> texts,
+                                             encode_options const& options) const;
+
   // The first half of the work: const calls on other threads compute meanwhile. No bad text throws, but has
   // an error there.
   tokenized_texts tokenize(std::span<std::string const> texts) const;
+  // With another prompt; the second half knows no truncate_dim.
+  tokenized_texts tokenize(std::span<std::string const> texts, encode_options const& options) const;
   // The second half, for each text in order; nothing of one with an error. Throws std::invalid_argument where
   // another model made the tokens.
   std::vector<std::vector<float>> operator()(tokenized_texts const& texts) const;
 
   // How many numbers a vector has: the hidden size, or that of a Dense module, or truncate_dim.
   std::size_t dimension() const noexcept;
+  // The names of the folder's prompts.
+  std::vector<std::string> prompt_names() const;
   // Where it computes, for people: "CPU, fp32", or "cuda:0 (NVIDIA H200), bf16".
   std::string placement() const;
 

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "model/normalizer.hpp"
+#include "model/unicode.hpp"
+
+namespace yonder::kernels {
+namespace {
+
+using namespace unicode;
+
+template <class Drop>
+void drop_if(aligned_letters& letters, Drop&& drop) {
+  std::erase_if(letters, [&](aligned_letter const& letter) { return drop(properties(letter.code)); });
+}
+
+void clean(aligned_letters& letters) {
+  drop_if(letters, [](property_bits what) { return (what & dropped) != 0; });
+  for (auto& letter : letters)
+    if ((properties(letter.code) & whitespace) != 0) letter.code = ' ';
+}
+
+void isolate_chinese(aligned_letters& letters) {
+  letter_rewriter to(letters);
+  for (auto const& letter : letters) {
+    if (!is_cjk(letter.code)) {
+      to.replace(letter.code);
+      continue;
+    }
+    to.replace(' ');
+    to.insert(letter.code);
+    to.insert(' ');
+  }
+  letters = std::move(to).take();
+}
+
+// Letters between two starters, in canonical order (The Unicode Standard, 3.11).
+class pending_marks {
+ public:
+  explicit pending_marks(letter_rewriter& to) : to_(to) {}
+
+  void put(char32_t code, bool first) {
+    auto const order = combining_class(code);
+    if (order == 0) flush();
+    marks_.push_back({order, code, first});
+    if (order == 0) flush();
+  }
+  void flush() {
+    std::ranges::stable_sort(marks_, {}, &mark::order);
+    for (auto const& each : marks_) {
+      if (each.first) {
+        to_.replace(each.code);
+      } else {
+        to_.insert(each.code);
+      }
+    }
+    marks_.clear();
+  }
+
+ private:
+  struct mark {
+    std::uint8_t order;
+    char32_t code;
+    bool first;  // of those that its letter is taken apart into
+  };
+
+  letter_rewriter& to_;
+  std::vector<mark> marks_;
+};
+
+void decompose_all(aligned_letters& letters) {
+  letter_rewriter to(letters);
+  pending_marks marks(to);
+  for (auto const& letter : letters) {
+    bool first = true;
+    decompose(letter.code, [&](char32_t part) {
+      marks.put(part, first);
+      first = false;
+    });
+  }
+  marks.flush();
+  letters = std::move(to).take();
+}
+
+void lowercase_all(aligned_letters& letters) {
+  letter_rewriter to(letters);
+  for (auto const& letter : letters) {
+    bool first = true;
+    lowercase(letter.code, [&](char32_t lower) {
+      if (first) {
+        to.replace(lower);
+      } else {
+        to.insert(lower);
+      }
+      first = false;
+    });
+  }
+  letters = std::move(to).take();
+}
+
+void normalize(bert_normalization const& how, aligned_letters& letters) {
+  if (how.clean_text) clean(letters);
+  if (how.handle_chinese_chars) isolate_chinese(letters);
+  if (how.strip_accents) {
+    decompose_all(letters);
+    drop_if(letters, [](property_bits what) { return (what & nonspacing) != 0; });
+  }
+  if (how.lowercase) lowercase_all(letters);
+}
+
+}  // namespace
+
+void normalizer::operator()(aligned_letters& letters) const {
+  for (auto const what : steps_) {
+    switch (what) {
+      case step::bert: normalize(bert_, letters); break;
+      case step::nfd: decompose_all(letters); break;
+      case step::lowercase: lowercase_all(letters); break;
+      case step::strip_accents:
+        drop_if(letters, [](property_bits found) { return (found & combining_mark) != 0; });
+        break;
+    }
+  }
+}
+
+}  // namespace yonder::kernels
