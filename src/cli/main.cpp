@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The yonder command: a hub that programs and their workers meet at, the keys that let them in, the pools of
-// a hub that runs, and a look at this machine.
+// a hub that runs, a look at this machine, and what models say of the lines of a file.
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +13,7 @@
 
 #include "src/cli/doctor.hpp"
 #include "src/cli/pools.hpp"
+#include "src/cli/texts.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"
@@ -72,6 +73,22 @@ void read_time(CLI::App& command, std::string const& name, std::optional<std::ch
   command.add_option_function<std::string>(name, take, what);
 }
 
+#if defined(YONDER_HAS_ML)
+// What takes a model and lines.
+CLI::App* add_texts(CLI::App& app, std::string const& name, std::string const& what,
+                    yonder::cli::texts_order& order) {
+  auto* const command = app.add_subcommand(name, what);
+  command->add_option("model", order.model, "a model's folder, or its name where it is on this machine")
+      ->required();
+  if (name == "rerank") command->add_option("query", order.query, "what documents are ranked by")->required();
+  command->add_option("file", order.file, "with a text in each line; default: standard input");
+  command->add_flag("--json", order.json, "for programs: an object a line");
+  command->add_option("--device", order.device, "auto, cpu or cuda; default: auto")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  return command;
+}
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -123,8 +140,25 @@ int main(int argc, char** argv) {
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
 
+#if defined(YONDER_HAS_ML)
+  yonder::cli::texts_order texts;
+  auto* const classify_command = add_texts(app, "classify", "say the label of each line", texts);
+  classify_command->add_flag("--all", texts.all, "every label's score");
+  auto* const embed_command = add_texts(app, "embed", "make a vector of each line", texts);
+  embed_command->add_option_function<std::string>(
+      "--prompt-name", [&](std::string const& name) { texts.prompt_name = name; },
+      "which of the model's prompts stands before each line");
+  auto* const rerank_command = add_texts(app, "rerank", "put the lines in order, by a query", texts);
+  rerank_command->add_option("--most", texts.most, "so many of them; default: all");
+#endif
+
   try {
     app.parse(argc, argv);
+#if defined(YONDER_HAS_ML)
+    if (*classify_command) return yonder::cli::classify(texts);
+    if (*embed_command) return yonder::cli::embed(texts);
+    if (*rerank_command) return yonder::cli::rerank(texts);
+#endif
     if (*doctor_command) return yonder::cli::doctor();
     if (*keygen_command) keygen(folder);
     if (*ps_command) return yonder::cli::list_pools(hub, json);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/cli/json_text.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"
 
@@ -36,21 +37,6 @@ std::string in_words(nanoseconds time) {
   for (auto const& one : units)
     if (time % one.second == nanoseconds::zero()) unit = &one;
   return std::to_string(time / unit->second) + std::string(unit->first);
-}
-
-std::string in_json(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string made = "\"";
-  for (char const one : text) {
-    auto const code = static_cast<unsigned char>(one);
-    if (one == '"' || one == '\\')
-      made += {'\\', one};
-    else if (code < 0x20)
-      made += {'\\', 'u', '0', '0', digits[code >> 4U], digits[code & 15U]};
-    else
-      made += one;
-  }
-  return made + "\"";
 }
 
 double seconds(nanoseconds time) { return std::chrono::duration<double>(time).count(); }
