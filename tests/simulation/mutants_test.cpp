@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t usual = 400'000;
 constexpr std::uint64_t many = 2'000'000;  // where several things must come together
+constexpr std::uint64_t rare = 8'000'000;
 
 struct whereabouts {
   char const* profile;
@@ -73,21 +74,21 @@ whereabouts where_is(mutant fault) {
     case mutant::shares_ignored:
     case mutant::credentials_ignored:
     case mutant::weights_ignored:
-    case mutant::absence_saved_up:
     case mutant::order_overtaken:
     case mutant::order_forgotten:
     case mutant::priority_ignored: return {"turns", usual};
-    case mutant::neighbours_killed:
+    case mutant::absence_saved_up: return {"turns", many};
     case mutant::suspects_together: return {"neighbours", usual};
-    case mutant::condemned_forgotten: return {"neighbours", many};
+    case mutant::neighbours_killed: return {"neighbours", many};
+    case mutant::condemned_forgotten: return {"neighbours", rare};
     case mutant::waits_believed:
     case mutant::children_kept:
     case mutant::waiting_counts:
     case mutant::depth_ignored: return {"nested", usual};
     case mutant::batch_limits_ignored:
-    case mutant::batch_waits_idly:
     case mutant::company_mixed_up:
     case mutant::shared_failure_believed: return {"batched", usual};
+    case mutant::batch_waits_idly: return {"batched", many};
     case mutant::entry_overtaken:
     case mutant::entry_repeated_at_once:
     case mutant::failure_forgotten:
@@ -95,11 +96,11 @@ whereabouts where_is(mutant fault) {
     case mutant::stream_overrun:
     case mutant::stream_credit_forgotten:
     case mutant::stream_begun_anew:
-    case mutant::stream_repeated:
     case mutant::stream_out_of_time:
     case mutant::stream_kept:
     case mutant::fed_again:
     case mutant::input_wait_ignored: return {"streams", usual};
+    case mutant::stream_repeated: return {"streams", many};
     case mutant::items_overtake: return {"lossy_streams", usual};
     case mutant::arguments_mixed_up:
     case mutant::argument_awaited:
