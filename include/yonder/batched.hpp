@@ -86,6 +86,8 @@ decltype(auto) item_value(Outcome&& outcome) {
 template <class Result, class Parameters>
 struct batch_shape_of {
   static constexpr bool is_valid = false;
+  using item = int;  // so that one line says what is wrong
+  using result = int;
 };
 template <class Outcome, class T>
 struct batch_shape_of<std::vector<Outcome>, type_list<std::span<T const>>> {
@@ -118,15 +120,27 @@ struct batch_function {
   using shape = typename batch_shape<Function>::shape;
   using item = typename shape::item;
   using result = typename shape::result;
+  static_assert(shape::is_valid,
+                "yonder: what is batched takes one std::span<T const>, and returns std::vector<R> or "
+                "std::vector<yonder::expected<R, E>>");
 
   static result one(item const& argument) {
-    auto outcomes = batch_shape<Function>::call(std::span<item const>(&argument, 1));
-    check_batch_size(1, outcomes.size());
-    return static_cast<result>(item_value(std::move(outcomes.front())));
+    if constexpr (shape::is_valid) {
+      auto outcomes = batch_shape<Function>::call(std::span<item const>(&argument, 1));
+      check_batch_size(1, outcomes.size());
+      return static_cast<result>(item_value(std::move(outcomes.front())));
+    } else {
+      return argument;
+    }
   }
 
   // What cannot be decoded, or encoded, fails by itself.
-  static void several(std::span<batch_item> items, decode_limits limits) {
+  static void several([[maybe_unused]] std::span<batch_item> items, [[maybe_unused]] decode_limits limits) {
+    if constexpr (shape::is_valid) run(items, limits);
+  }
+
+ private:
+  static void run(std::span<batch_item> items, decode_limits limits) {
     std::vector<item> arguments;
     std::vector<batch_item*> whose;
     arguments.reserve(items.size());
@@ -142,7 +156,6 @@ struct batch_function {
       attempt(*whose[i], [&] { put(*whose[i], std::move(outcomes[i])); });
   }
 
- private:
   template <class Step>
   static void attempt(batch_item& one, Step step) {
     try {
@@ -250,6 +263,11 @@ class batched<Function, Name> {
 
   // The method of this object, as a task whose calls are gathered.
   [[nodiscard]] bound on(instance<of> object) const { return {std::move(object), how_, options_, nullptr}; }
+  // In place of an error that nobody understands.
+  template <detail::is_derived_from<of> D>
+  bound on(instance<D>) const {
+    detail::refuse_inherited<D>();
+  }
   // With other options where `settings` says so.
   [[nodiscard]] constexpr batched with(options settings) const {
     return batched(how_, settings.over(options_));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -48,6 +49,17 @@ template <class T>
 concept tells_health = requires(T const& object) {
   { object.healthy() } -> std::convertible_to<bool>;
 };
+
+template <class D, class Base>
+concept is_derived_from = std::is_base_of_v<Base, D> && !std::is_same_v<Base, D>;
+template <class D>
+[[noreturn]] void refuse_inherited() {
+  static_assert(
+      sizeof(D) == 0,
+      "yonder: this method is one of a base class; a service's are its own class's: declare one that "
+      "calls it");
+  std::terminate();
+}
 
 // How many calls one object of T takes at once.
 template <class T>
@@ -114,8 +126,13 @@ struct method_on_worker<Function, Name, type_list<P...>> {
 template <class T, class... P>
 T* make_from(std::span<std::byte const> arguments, std::span<buffer const> buffers, decode_limits limits) {
   call_arguments<wire_type_t<P>...> values(arguments, buffers, limits);
-  return [&]<std::size_t... I>(std::index_sequence<I...>) { return new T(handed<P>(value_at<I>(values))...); }
-  (std::index_sequence_for<P...>());
+  auto const make = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    if constexpr (std::is_constructible_v<T, P...>)
+      return new T(handed<P>(value_at<I>(values))...);
+    else
+      return static_cast<T*>(nullptr);  // the service is refused
+  };
+  return make(std::index_sequence_for<P...>());
 }
 
 // The registry entry that makes a worker's object.
@@ -202,6 +219,9 @@ class service<T(P...), Name> {
   static_assert(std::is_class_v<T>, "yonder: a service is a class: yonder::service<Class(Parameters…)>");
   static_assert((detail::is_travelling<detail::wire_type_t<P>> && ...),
                 "yonder: the parameters of a service travel to its workers, as those of a task do");
+  static_assert(
+      !std::is_class_v<T> || std::is_constructible_v<T, P...>,
+      "yonder: the class of a service has no constructor that takes these parameters, or it is abstract");
   static_assert(!Name.view().empty() || detail::is_portable(detail::type_name<T, Name>()),
                 "yonder: compilers spell the name of this class differently; state one: "
                 "yonder::service<T(P…), \"name\">");
@@ -308,6 +328,11 @@ class method {
 
   // The method of this object, as a task.
   [[nodiscard]] bound on(instance<of> object) const { return {std::move(object), options_, nullptr}; }
+  // In place of an error that nobody understands.
+  template <detail::is_derived_from<of> D>
+  bound on(instance<D>) const {
+    detail::refuse_inherited<D>();
+  }
 
   // With other options where `settings` says so.
   [[nodiscard]] constexpr method with(options settings) const { return method(settings.over(options_)); }
