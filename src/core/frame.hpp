@@ -63,16 +63,17 @@ struct header {                              // 0 magic u32
   std::uint16_t version = protocol_version;  // 4
   frame_type type{};                         // 6
   std::uint8_t flags = 0;                    // 7
-  call_id call;                              // 8, 16
-  std::uint32_t attempt = 0;                 // 24, from 1
-  std::uint32_t epoch = 0;                   // 28, of the worker's session
-  std::uint64_t signature = 0;               // 32, hash of the argument and result structure
-  std::uint64_t remaining_us = 0;            // 40, time left until the deadline; 0: none
-  std::uint32_t buffer_count = 0;            // 48
-  std::uint32_t metadata_size = 0;           // 52
-                                             // 56 crc32c u32 over header (this field as zero) and metadata
-  std::uint32_t sequence = 0;  // 60, of the sender's session and direction; what it counts, the type says
+  std::uint32_t sequence = 0;       // 60, of the sender's session and direction; the type says of what
+  call_id call;                     // 8, 16
+  std::uint32_t attempt = 0;        // 24, from 1
+  std::uint32_t epoch = 0;          // 28, of the worker's session
+  std::uint64_t signature = 0;      // 32, hash of the argument and result structure
+  std::uint64_t remaining_us = 0;   // 40, time left until the deadline; 0: none
+  std::uint32_t buffer_count = 0;   // 48
+  std::uint32_t metadata_size = 0;  // 52
+                                    // 56 crc32c u32 over header (this field as zero) and metadata
 };
+static_assert(sizeof(header) == 56);  // copied for every frame: no gaps
 
 // The bytes of a frame behind its header, which never change. They are built in a byte_buffer and moved here,
 // or they are memory of somebody else (a transport's, say), which an owner keeps: any number of bodies may

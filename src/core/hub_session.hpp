@@ -47,7 +47,7 @@ class hub_session {
   void say_bye(time_point now, std::string_view why, outputs& out);
 
   // Sends a numbered frame; see link::send().
-  std::uint32_t send(time_point now, header head, frame_ref body, time_point deadline, outputs& out) {
+  std::uint32_t send(time_point now, header const& head, frame_ref body, time_point deadline, outputs& out) {
     return conn_.send(now, head, std::move(body), deadline, out);
   }
   bool withdraw(time_point now, std::uint32_t ticket, outputs& out) {

@@ -91,14 +91,20 @@ void link::resume(time_point now, peer_id peer, std::uint32_t received, outputs&
 
 // --- sending
 
-std::uint32_t link::send(time_point now, header head, frame_ref body, time_point deadline, outputs& out) {
-  head.epoch = epoch_;
+std::uint32_t link::send(time_point now, header const& stated, frame_ref body, time_point deadline,
+                         outputs& out) {
   if (reliable_) {
-    head.sequence = ++last_sent_;
-    state_remaining(head, deadline, now);
-    out.emplace_back(out::send{peer_, head, std::move(body)});
+    auto& made = std::get<out::send>(out.emplace_back(std::in_place_type<out::send>));
+    made.peer = peer_;
+    made.head = stated;
+    made.body = std::move(body);
+    made.head.epoch = epoch_;
+    made.head.sequence = ++last_sent_;
+    state_remaining(made.head, deadline, now);
     return last_sent_;
   }
+  auto head = stated;
+  head.epoch = epoch_;
   // Items of a stream overtake each other in neither queue.
   auto const in_order = head.type == frame_type::stream_items;
   auto const calls = in_order || is_bulk(*body) || !bulk_.empty() ? calls_of(head, *body) : 0;

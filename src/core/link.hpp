@@ -51,7 +51,7 @@ class link {
   // Sends, or keeps until the window opens. With a deadline, the header says what remains of it whenever the
   // frame leaves. Returns a ticket: how many frames were sent before in this session, plus one. On a reliable
   // connection it is the frame's number, too.
-  std::uint32_t send(time_point now, header head, frame_ref body, time_point deadline, outputs& out);
+  std::uint32_t send(time_point now, header const& stated, frame_ref body, time_point deadline, outputs& out);
   // Takes a frame back that has not wholly left: true, and the other end will never deliver it.
   bool withdraw(time_point now, std::uint32_t ticket, outputs& out);
   // Sends a frame without a number, if a connection stands.

@@ -126,7 +126,7 @@ struct attempt_key {
 class frame_ref {
  public:
   frame_ref() noexcept = default;
-  explicit frame_ref(frame&& message) : node_(new node{std::move(message), 1}) {}
+  explicit frame_ref(frame&& message) : node_(new node(std::move(message))) {}
   frame_ref(frame_ref const& other) noexcept : node_(other.node_) {
     if (node_ != nullptr) ++node_->references;
   }
@@ -136,7 +136,8 @@ class frame_ref {
     return *this;
   }
   ~frame_ref() {
-    if (node_ != nullptr && --node_->references == 0) delete node_;
+    if (node_ != nullptr) [[unlikely]]  // moved from much more often than not
+      let_go();
   }
 
   explicit operator bool() const noexcept { return node_ != nullptr; }
@@ -146,12 +147,18 @@ class frame_ref {
 
  private:
   struct node {
+    explicit node(frame&& made) noexcept : message(std::move(made)) {}
+
     frame message;
-    std::uint32_t references;
+    std::uint32_t references = 1;
 
     static void* operator new(std::size_t) { return detail::spare_blocks<sizeof(node)>::take(); }
     static void operator delete(void* gone) noexcept { detail::spare_blocks<sizeof(node)>::give(gone); }
   };
+  void let_go() noexcept {
+    if (--node_->references == 0) delete node_;
+  }
+
   node* node_ = nullptr;
 };
 

@@ -88,8 +88,9 @@ struct worker::state final : session_user {
     head.call = key.call;
     head.attempt = key.attempt;
     head.remaining_us = static_cast<std::uint64_t>(std::max<duration>(ran, 0) / microsecond);
-    auto const stated = head;
-    hub.send(now, stated, frame_ref(std::move(message)), never, out);
+    frame_ref made(std::move(message));
+    auto const& stated = made->head;
+    hub.send(now, stated, std::move(made), never, out);
   }
 
   // Before an answer that is long under way: the attempt's time ends now.
