@@ -90,7 +90,7 @@ class crowd {
   }
   // How long a thread takes to be run again.
   duration lag() { return happens(0.01) ? between(0, 3 * millisecond) : between(0, 20 * microsecond); }
-  void plan(duration after, moment what) { schedule_.plan(now_ + after, what); }
+  void plan(duration after, moment what) { schedule_.plan(now_ + after, what.what, what.a, what.b); }
   void go_on(std::uint32_t who, duration after) { plan(after, {act::goes_on, who, ++threads_[who].turn}); }
   void violated(std::string what) {
     if (seen_.violation.empty()) seen_.violation = std::move(what) + " (at " + std::to_string(now_) + " ns)";

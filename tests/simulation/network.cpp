@@ -4,7 +4,7 @@
 namespace yonder::core::simulation {
 
 void world::plan(duration after, kind what, std::uint32_t a, std::uint32_t b) {
-  schedule_.plan(now_ + after, {what, a, b});
+  schedule_.plan(now_ + after, what, a, b);
 }
 
 void world::post(out::send&& send, bool to_hub) {
@@ -51,13 +51,13 @@ duration world::delay() {
 
 void world::transmit(out::send&& send, bool to_hub, time_point arrives) {
   auto const index = take_parcel();
-  auto& made = parcels_[index];
+  auto& made = *parcels_[index];
   made.to_hub = to_hub;
   made.coded = how_.flip > 0 || ++coded_ % coded_one_in == 0;
   made.sent = std::move(send);
   if (made.coded) code(made);
   ++link_of(made.sent.peer).under_way[to_hub ? 1 : 0];
-  schedule_.plan(arrives, {kind::parcel, index, 0});
+  schedule_.plan(arrives, kind::parcel, index, 0U);
 }
 
 // Head and body as bytes, one bit of which may be another one when they arrive.
@@ -74,7 +74,7 @@ void world::code(parcel& made) {
 
 std::uint32_t world::take_parcel() {
   if (free_parcels_.empty()) {
-    parcels_.emplace_back();
+    parcels_.push_back(std::make_unique<parcel>());
     return static_cast<std::uint32_t>(parcels_.size() - 1);
   }
   auto const index = free_parcels_.back();
@@ -83,11 +83,10 @@ std::uint32_t world::take_parcel() {
 }
 
 void world::arrive(std::uint32_t index) {
-  auto& come = parcels_[index];
-  auto const sent = std::move(come.sent);
+  auto& come = *parcels_[index];
+  auto& sent = come.sent;
   auto const to_hub = come.to_hub;
   auto& over = link_of(sent.peer);
-  free_parcels_.push_back(index);
   make_room(over, to_hub);
   auto const is_open = to_hub ? over.open_at_hub : over.open_at_node;
   if (come.coded) {
@@ -100,6 +99,8 @@ void world::arrive(std::uint32_t index) {
   } else if (is_open) {
     deliver(sent.peer, over, to_hub, {sent.head, sent.body->body.duplicate(), sent.body->buffers});
   }
+  sent.body = {};
+  free_parcels_.push_back(index);
 }
 
 frame_fault world::decode(parcel const& come, frame const& sent, frame& message) {

@@ -103,7 +103,7 @@ void world::plan_tick(time_point due, time_point& planned, kind what, std::uint3
   due = due == never ? never : std::max(due, now_ + 1);
   if (due >= planned) return;
   planned = due;
-  schedule_.plan(due, {what, node, 0});
+  schedule_.plan(due, what, node, 0U);
 }
 
 void world::killed(peer_id peer) {
@@ -247,7 +247,7 @@ turn_terms world::draw_turn(std::uint32_t client) {
 }
 
 void world::write_turn(byte_buffer& body, turn_terms const& turn) {
-  static std::array<std::string, 4> const keys{"", "1", "2", "3"};
+  static constexpr std::array<std::string_view, 4> keys{"", "1", "2", "3"};
   call_turn said;
   if (turn.priority != usual_priority) said.priority = turn.priority;
   said.fairness_key = keys[turn.key];
@@ -384,7 +384,7 @@ void world::disconnect(peer_id peer, std::uint32_t signal) {
   over.open_at_node = false;
   if (!how_.reliable && signal == 0) return;
   auto const when = std::max(over.last_arrival[1], now_ + how_.longest_delay);
-  if (how_.reliable) schedule_.plan(when, {kind::hub_loses, static_cast<std::uint32_t>(peer), signal});
+  if (how_.reliable) schedule_.plan(when, kind::hub_loses, static_cast<std::uint32_t>(peer), signal);
 }
 
 }  // namespace yonder::core::simulation

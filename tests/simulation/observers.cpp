@@ -442,13 +442,17 @@ void world::observe_decisions() {
 void world::observe_from_hub(peer_id peer, frame const& message) {
   observe_turn_from_hub(message);
   if (how_.streams > 0) observe_stream_from_hub(peer, message);
+  if (message.head.type != frame_type::chunk || message.head.metadata_size == 0)
+    return observe_from_hub(peer, message.head, message);
   auto head = message.head;
+  transfer_message announced;
+  if (read_transfer(message, announced)) head.type = announced.head.type;
+  if (head.type != frame_type::result) observe_from_hub(peer, head, message);  // its value is in the chunks
+}
+
+// `head`: of what a first chunk announces, or the frame's own.
+void world::observe_from_hub(peer_id peer, header const& head, frame const& message) {
   if (head.type == frame_type::welcome && !how_.reliable) about(head.epoch).heard = now_;
-  if (head.type == frame_type::chunk && head.metadata_size != 0) {
-    transfer_message announced;
-    if (read_transfer(message, announced)) head.type = announced.head.type;
-    if (head.type == frame_type::result) return;  // its value is in the chunks
-  }
   auto const answers = head.type == frame_type::result || head.type == frame_type::error;
   if (how_.composes > 0 && answers) note_over_at_hub(head, read_item_count(message));
   if (how_.nests > 0) {

@@ -65,6 +65,8 @@ inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 struct record {
   static constexpr auto undrawn = static_cast<std::uint32_t>(-1);
 
+  record() noexcept {}  // each member once: without it all is zero first
+
   time_point deadline = never;
   duration timeout = 0;
   std::uint32_t starts = 0;
@@ -168,6 +170,8 @@ enum class conduct : std::uint8_t { returns, throws, hangs, ignores_stop, crashe
 
 // What a worker runs: an attempt, or several as one.
 struct task {
+  task() noexcept {}  // as record's
+
   attempt_key key;                    // of the first
   call_id call;                       // of it
   std::vector<out::run::item> items;  // of several, and

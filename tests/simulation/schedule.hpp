@@ -18,25 +18,30 @@ template <class Happening>
 class schedule {
  public:
   struct entry {
-    time_point when = 0;
-    std::uint64_t order = 0;
-    Happening what{};
+    template <class... Parts>
+    entry(time_point due, std::uint64_t planned, Parts... parts)
+        : when(due), order(planned), what{parts...} {}
+
+    time_point when;
+    std::uint64_t order;
+    Happening what;
   };
 
   schedule() {
     for (auto& slot : near_) slot.reserve(16);
   }
 
-  // Not earlier than what was taken last.
-  void plan(time_point when, Happening what) {
-    entry const made{when, ++last_order_, what};
+  // Not earlier than what was taken last. `what` by its parts, which are written where they stay.
+  template <class... Parts>
+  void plan(time_point when, Parts... what) {
+    auto const order = ++last_order_;
     auto const slot = slot_of(when);
-    if (slot <= present_) return insert(made);
+    if (slot <= present_) return insert({when, order, what...});
     if (slot >= present_ + slots) {
-      far_.push_back(made);
+      far_.emplace_back(when, order, what...);
       return std::push_heap(far_.begin(), far_.end(), later);
     }
-    near_[slot % slots].push_back(made);
+    near_[slot % slots].emplace_back(when, order, what...);
     taken_[slot % slots / 64] |= std::uint64_t{1} << slot % 64;
     ++in_slots_;
   }
@@ -58,11 +63,16 @@ class schedule {
     return a.when != b.when ? a.when > b.when : a.order > b.order;
   }
 
-  // Behind what comes before it: often that is all.
   void insert(entry const& made) {
     now_.push_back(made);
-    auto at = now_.size() - 1;
-    for (; at > next_ && now_[at - 1].when > made.when; --at) now_[at] = now_[at - 1];
+    settle(now_.size() - 1);
+  }
+
+  // Behind what comes before it: often it is there.
+  void settle(std::size_t at) {
+    if (at == next_ || !later(now_[at - 1], now_[at])) return;
+    auto const made = now_[at];
+    for (; at > next_ && later(now_[at - 1], made); --at) now_[at] = now_[at - 1];
     now_[at] = made;
   }
 
@@ -86,16 +96,15 @@ class schedule {
       auto const far = far_.empty() ? ~std::uint64_t{0} : slot_of(far_.front().when);
       present_ = std::min(next_taken(), far);
     }
+    now_.swap(near_[present_ % slots]);
+    taken_[present_ % slots / 64] &= ~(std::uint64_t{1} << present_ % 64);
+    in_slots_ -= now_.size();
+    for (std::size_t i = 1; i < now_.size(); ++i) settle(i);
     while (!far_.empty() && slot_of(far_.front().when) == present_) {
       std::pop_heap(far_.begin(), far_.end(), later);
       insert(far_.back());
       far_.pop_back();
     }
-    auto& slot = near_[present_ % slots];
-    taken_[present_ % slots / 64] &= ~(std::uint64_t{1} << present_ % 64);
-    in_slots_ -= slot.size();
-    for (auto const& one : slot) insert(one);
-    slot.clear();
   }
 
   std::vector<entry> now_;  // from next_ on

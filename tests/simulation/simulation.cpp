@@ -316,7 +316,7 @@ stillness* world::who_is_still(happening const& what) {
   };
   switch (what.what) {
     case kind::parcel: {
-      auto const& come = parcels_[what.a];
+      auto const& come = *parcels_[what.a];
       auto const& over = link_of(come.sent.peer);
       if (come.to_hub) return still(0, role::hub);
       return still(over.node, over.of_worker ? role::worker : role::client);

@@ -34,7 +34,9 @@ class world {
   // --- chance
 
   double chance() { return static_cast<double>(random_.next() >> 11) * 0x1p-53; }
-  bool happens(double probability) { return probability > 0 && !stopping_ && occurs(probability); }
+  [[gnu::always_inline]] bool happens(double probability) {
+    return probability > 0 && !stopping_ && occurs(probability);
+  }
   bool occurs(double probability) { return chance() < probability; }
   duration between(duration low, duration high) {
     return low + static_cast<duration>(random_.below(static_cast<std::uint64_t>(high - low) + 1));
@@ -295,6 +297,7 @@ class world {
   void observe_at_hub(connection const& over, frame const& message);
   void observe_decisions();
   void observe_from_hub(peer_id peer, frame const& message);
+  void observe_from_hub(peer_id peer, header const& head, frame const& message);
   void observe_turn_at_hub(frame const& message);
   void observe_turn_from_hub(frame const& message);
   void observe_turn_of_run(std::uint32_t index, call_id id);
@@ -431,7 +434,7 @@ class world {
   number_map<epoch_record> epochs_;
   std::deque<epoch_record> epoch_records_;
   std::vector<connection> connections_;
-  std::vector<parcel> parcels_;
+  std::vector<std::unique_ptr<parcel>> parcels_;
   std::vector<std::uint32_t> free_parcels_;
   std::uint64_t coded_ = 0;
 };
