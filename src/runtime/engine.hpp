@@ -36,6 +36,10 @@
 #include "yonder/log.hpp"
 #include "yonder/snapshot.hpp"
 
+namespace yonder::runtime_detail {
+class schedules;
+}
+
 namespace yonder::detail {
 
 struct engine_config {
@@ -112,6 +116,10 @@ class engine : public std::enable_shared_from_this<engine> {
 
   // Completes every call with `disconnected`, ends the workers, waits for the threads inside.
   void stop();
+
+  // Made when it is first asked for, if it is to be. Null: there is none, or the runtime has ended, or this
+  // is a fork.
+  std::shared_ptr<runtime_detail::schedules> schedules(bool make);
 
   // Of its hub's pools, the embedded one's or at the other end of `uplink`. Throw what is refused.
   void scale(core::pool_order const& order);
@@ -279,6 +287,9 @@ class engine : public std::enable_shared_from_this<engine> {
   std::condition_variable nobody_inside_;
   std::thread housekeeper_;
   std::thread observer_;  // of the machine
+  std::mutex schedules_mutex_;
+  std::shared_ptr<runtime_detail::schedules> schedules_;
+  bool takes_schedules_ = true;
   platform::process_mark mark_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "src/platform/process.hpp"
 #include "src/runtime/engine.hpp"
+#include "src/runtime/schedules.hpp"
 
 namespace yonder::detail {
 
@@ -58,8 +59,22 @@ void engine::end_calls_without_memory() noexcept {
   client_.abandon(end, this);
 }
 
+std::shared_ptr<runtime_detail::schedules> engine::schedules(bool make) {
+  if (!is_ours()) return nullptr;
+  std::lock_guard const held(schedules_mutex_);
+  if (make && !schedules_ && takes_schedules_) schedules_ = std::make_shared<runtime_detail::schedules>();
+  return schedules_;
+}
+
 void engine::stop() {
   if (!is_ours()) return;
+  std::shared_ptr<runtime_detail::schedules> ending;
+  {
+    std::lock_guard const held(schedules_mutex_);
+    takes_schedules_ = false;
+    ending = std::move(schedules_);
+  }
+  if (ending) ending->stop();  // before the calls that its runs are
   {
     lock held(mutex_);
     lead_.end();

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/runtime/schedules.hpp"
+
+#include <poll.h>
+#include <time.h>
+
+#include <random>
+#include <stdexcept>
+#include <utility>
+
+#include "src/platform/process.hpp"
+#include "src/platform/thread.hpp"
+#include "src/runtime/engine.hpp"
+#include "src/runtime/time_zone_file.hpp"
+#include "yonder/error.hpp"
+
+namespace yonder {
+namespace runtime_detail {
+namespace {
+
+std::uint64_t drawn_seed() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32U | device();
+}
+
+}  // namespace
+
+core::clock_reading schedules::clocks() {
+  timespec wall{};
+  ::clock_gettime(CLOCK_REALTIME, &wall);
+  return {platform::now(), std::int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec};
+}
+
+schedules::schedules() : table_(drawn_seed()) {
+  thread_ = platform::start_thread("yonder-schedule", [this] { run(); });
+}
+
+schedules::~schedules() { stop(); }
+
+void schedules::stop() {
+  {
+    std::lock_guard const lock(mutex_);
+    if (std::exchange(stopping_, true)) return;
+  }
+  wakes_.add();
+  thread_.join();
+  for (auto& one : runs_) detail::forget_to_tell(*one.call, &told, &one);
+}
+
+std::uint64_t schedules::add(core::schedule_spec&& spec, start_call start) {
+  std::lock_guard const lock(mutex_);
+  auto const id = table_.add(std::move(spec), clocks());
+  jobs_.emplace(id, job{std::move(start)});
+  wakes_.add();
+  return id;
+}
+
+bool schedules::change(std::uint64_t id, detail::schedule_change change) {
+  std::lock_guard const lock(mutex_);
+  wakes_.add();
+  switch (change) {
+    case detail::schedule_change::pause: return table_.pause(id);
+    case detail::schedule_change::resume: return table_.resume(id, clocks());
+    case detail::schedule_change::fire: return table_.fire(id, by_hand_);
+    case detail::schedule_change::stop: break;
+  }
+  jobs_.erase(id);
+  return table_.remove(id);
+}
+
+std::vector<schedule_snapshot> schedules::look() {
+  std::vector<schedule_snapshot> all;
+  std::lock_guard const lock(mutex_);
+  for (auto& row : table_.rows(clocks())) {
+    auto const& own = jobs_.at(row.id);
+    schedule_snapshot one{.id = row.id,
+                          .name = std::move(row.name),
+                          .when = std::move(row.when),
+                          .paused = row.paused,
+                          .running = row.running,
+                          .runs = row.runs,
+                          .failed = own.failed,
+                          .skipped = row.skipped,
+                          .last_error = own.last_error};
+    if (row.next)
+      one.next = std::chrono::system_clock::time_point(
+          std::chrono::duration_cast<std::chrono::system_clock::duration>(
+              std::chrono::nanoseconds(*row.next)));
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+void schedules::run() {
+  for (;;) {
+    std::vector<std::pair<std::uint64_t, start_call>> due;
+    core::time_point next = core::never;
+    {
+      std::lock_guard const lock(mutex_);
+      if (stopping_) return;
+      auto ids = std::exchange(by_hand_, {});
+      take_ended(ids);
+      auto const now = clocks();
+      table_.step(now, ids);
+      next = table_.next(now);
+      for (auto const id : ids)
+        if (auto const found = jobs_.find(id); found != jobs_.end())
+          due.emplace_back(id, found->second.start);
+    }
+    for (auto const& [id, start] : due) begin(id, start);
+    if (due.empty()) sleep_until(next);
+  }
+}
+
+// Code of users is what copies their arguments; what it throws is the failure of this run.
+void schedules::begin(std::uint64_t id, start_call const& start) {
+  try {
+    auto const made = runs_.insert(runs_.end(), {this, id, start()});
+    made->self = made;
+    if (!detail::tell_when_done(*made->call, &told, &*made)) told(&*made);
+  } catch (std::exception const& error) {
+    std::string const why = error.what();
+    std::lock_guard const lock(mutex_);
+    note_end(id, &why, by_hand_);
+  }
+}
+
+// On any thread, under the engine's lock.
+void schedules::told(void* run) {
+  auto* const one = static_cast<run_of*>(run);
+  {
+    std::lock_guard const lock(one->owner->ended_mutex_);
+    one->owner->ended_.push_back(one);
+  }
+  one->owner->wakes_.add();
+}
+
+void schedules::take_ended(core::schedule_table::ids& due) {
+  std::vector<run_of*> ended;
+  {
+    std::lock_guard const lock(ended_mutex_);
+    ended.swap(ended_);
+  }
+  for (auto* const one : ended) {
+    auto const* const failure = detail::failure_of(*one->call);
+    note_end(one->id, failure != nullptr ? &failure->message : nullptr, due);
+    runs_.erase(one->self);
+  }
+}
+
+void schedules::note_end(std::uint64_t id, std::string const* error, core::schedule_table::ids& due) {
+  table_.ended(id, due);
+  auto const found = jobs_.find(id);
+  if (found == jobs_.end() || error == nullptr) return;
+  ++found->second.failed;
+  found->second.last_error = *error;
+}
+
+void schedules::sleep_until(core::time_point next) const {
+  auto const left = std::max<std::int64_t>(next - platform::now(), 0);
+  timespec const time{static_cast<time_t>(left / 1'000'000'000), static_cast<long>(left % 1'000'000'000)};
+  pollfd seen[]{{wakes_.descriptor(), POLLIN, 0}, {clock_watch_.descriptor(), POLLIN, 0}};
+  ::ppoll(seen, 2, next == core::never ? nullptr : &time, nullptr);
+  wakes_.clear();
+  clock_watch_.clear();
+}
+
+}  // namespace runtime_detail
+
+namespace detail {
+namespace {
+
+[[noreturn]] void refuse(std::string message) {
+  throw_error({.code = errc::bad_configuration, .message = std::move(message)});
+}
+
+// What is refused of it is refused before anything is kept.
+core::schedule_spec spec_of(schedule_times const& times, schedule_options&& how) {
+  constexpr auto longest = std::chrono::hours(24 * 366 * 10);
+  if (how.jitter.count() < 0 || how.jitter > longest) refuse("the jitter of a schedule is 0 to ten years");
+  core::schedule_spec spec{.name = std::move(how.name),
+                           .when = times.line + " " + times.zone,
+                           .times = core::duration{},
+                           .zone = {},
+                           .overlap = how.overlap == overlap::skip   ? core::overlap_policy::skip
+                                      : how.overlap == overlap::wait ? core::overlap_policy::wait
+                                                                     : core::overlap_policy::allow,
+                           .jitter = how.jitter.count()};
+  if (!times.of_clocks) {
+    if (times.period < std::chrono::milliseconds(1) || times.period > longest)
+      refuse("the period of a schedule is 1 ms to ten years");
+    auto const milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(times.period).count();
+    spec.when = "every " + (milliseconds % 1000 == 0 ? std::to_string(milliseconds / 1000) + " s"
+                                                     : std::to_string(milliseconds) + " ms");
+    spec.times = times.period.count();
+    return spec;
+  }
+  try {
+    spec.times = core::cron_times(times.line);
+    spec.zone = runtime_detail::load_time_zone(times.zone);
+  } catch (std::bad_alloc const&) {
+    throw;
+  } catch (std::exception const& error) {
+    refuse(error.what());
+  }
+  return spec;
+}
+
+[[noreturn]] void throw_no_schedules() {
+  throw_error({.code = errc::no_runtime,
+               .message = "the runtime of this schedule has ended, or is another process's"});
+}
+
+}  // namespace
+
+std::uint64_t add_schedule(engine_ref const& where, schedule_times const& times, schedule_options&& how,
+                           std::function<call_ref()> start) {
+  auto const all = where->schedules(true);
+  if (all == nullptr) throw_no_schedules();
+  return all->add(spec_of(times, std::move(how)), std::move(start));
+}
+
+bool change_schedule(engine& where, std::uint64_t id, schedule_change change) {
+  auto const all = where.schedules(false);
+  return all != nullptr && all->change(id, change);
+}
+
+std::vector<schedule_snapshot> schedules_of(engine& where) {
+  auto const all = where.schedules(false);
+  return all != nullptr ? all->look() : std::vector<schedule_snapshot>();
+}
+
+}  // namespace detail
+}  // namespace yonder
