@@ -107,7 +107,7 @@ class schedule {
 // Calls the task with these arguments every `period` (1 ms at least), for the first time when one has passed,
 // until the runtime ends or the schedule is stopped. Periods are counted on a clock that nobody sets.
 //
-//   yonder::every(5min, sync, "https://example.org");
+//   yonder::every(5min, refresh, "https://example.org");
 //
 // Throws usage_error where there is no runtime, or no such period.
 template <class Task, class... A>

@@ -23,7 +23,9 @@ std::size_t result_bytes(one_call const& one) {
 call_table::~call_table() {
   for (auto const& [address, one] : running_) {
     yonder::detail::forget_to_tell(*one->call, &told, address);
+    if (one->on_items) yonder::detail::tell_of_items(*one->call, nullptr, nullptr);
     one->waiters.clear();  // which hold their call
+    one->on_items = nullptr;
   }
 }
 
@@ -110,18 +112,43 @@ void call_table::told(void* address) {
   bool first = false;
   {
     std::lock_guard const lock(table.mutex_);
-    first = table.told_.empty();
+    first = table.told_.empty() && table.told_items_.empty();
     table.told_.push_back(one);
   }
   if (first) table.wake_();
 }
 
-void call_table::take_ended(time_point now) {
-  std::vector<one_call*> ended;
+// Likewise.
+void call_table::told_items(void* address) {
+  auto* const one = static_cast<one_call*>(address);
+  auto& table = *one->table;
+  bool first = false;
+  {
+    std::lock_guard const lock(table.mutex_);
+    if (std::exchange(one->items_told, true)) return;
+    first = table.told_.empty() && table.told_items_.empty();
+    table.told_items_.push_back(one);
+  }
+  if (first) table.wake_();
+}
+
+void call_table::watch_items(call_handle const& call, std::function<void()> then) {
+  call->on_items = std::move(then);
+  yonder::detail::tell_of_items(*call->call, &told_items, call.get());
+  told_items(call.get());  // of what was there before
+}
+
+// A call has its items before its end.
+void call_table::take_told(time_point now) {
+  std::vector<one_call*> ended, with_items;
   {
     std::lock_guard const lock(mutex_);
     ended.swap(told_);
+    with_items.swap(told_items_);
+    for (auto* const one : with_items) one->items_told = false;
   }
+  for (auto* const one : with_items)
+    if (running_.count(one) != 0 && one->on_items) one->on_items();
   for (auto* const one : ended) end(*one, now);
 }
 
@@ -131,6 +158,8 @@ void call_table::end(one_call& call, time_point now) {
   auto const keep = std::move(found->second);
   running_.erase(found);
   call.ended = now;
+  if (auto const watched = std::exchange(call.on_items, nullptr))
+    yonder::detail::tell_of_items(*call.call, nullptr, nullptr);
   ended_(call);
   if (call.kept) {
     call.bytes = result_bytes(call);

@@ -43,6 +43,8 @@ struct one_call {
     on_end then;
   };
   std::vector<waiter> waiters{};
+  std::function<void()> on_items{};  // of a call that streams: some have come
+  bool items_told = false;           // under the table's lock
   std::string idempotency_key{};
   digest content{};  // of what was asked for under that key
 
@@ -55,7 +57,7 @@ struct call_limits {
   std::chrono::nanoseconds keep = std::chrono::minutes(10);
 };
 
-// Used by one thread, but for what a runtime tells. `wake`: called on any thread when take_ended() has work.
+// Used by one thread, but for what a runtime tells. `wake`: called on any thread when take_told() has work.
 // `ended`: is told of every call that has.
 class call_table {
  public:
@@ -84,10 +86,13 @@ class call_table {
   // Whoever waited is gone; a call that nobody can find any more is cancelled.
   void forget(std::uint64_t waiter);
 
+  // Calls `then` whenever items of the call, which streams, have come; until it ends.
+  void watch_items(call_handle const& call, std::function<void()> then);
+
   // Everybody's time to wait is over.
   void let_go();
 
-  void take_ended(time_point now);
+  void take_told(time_point now);
   void tick(time_point now);
   // When tick() is to be called.
   std::optional<time_point> next_deadline() const;
@@ -95,6 +100,7 @@ class call_table {
 
  private:
   static void told(void* call);
+  static void told_items(void* call);
   void end(one_call& call, time_point now);
   void drop(one_call const& call);
   void trim(time_point now);
@@ -114,6 +120,7 @@ class call_table {
 
   std::mutex mutex_;
   std::vector<one_call*> told_;
+  std::vector<one_call*> told_items_;
 };
 
 }  // namespace yonder::http

@@ -8,7 +8,8 @@
 
 namespace yonder::http {
 
-// The endpoints of this program, by name; of several images that contain one, the first.
+// The endpoints of this program, by kind and name; of several images that contain one, the first. Throws
+// usage_error where two of one image would be reached alike.
 std::vector<detail::endpoint_entry const*> all_endpoints();
 
 }  // namespace yonder::http

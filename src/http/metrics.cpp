@@ -62,6 +62,25 @@ void write_tasks(prometheus_text& out, std::vector<task_snapshot> const& tasks) 
   }
 }
 
+// Two of one name are told apart by their numbers.
+void write_schedules(prometheus_text& out, std::vector<schedule_snapshot> const& schedules) {
+  struct {
+    std::string_view name, help;
+    std::uint64_t schedule_snapshot::*count;
+  } const numbers[]{
+      {"yonder_schedule_runs_total", "Calls that schedules have made.", &schedule_snapshot::runs},
+      {"yonder_schedule_failures_total", "Of them, those that failed.", &schedule_snapshot::failed},
+      {"yonder_schedule_skipped_total", "Times at which none was made, as the one before went on.",
+       &schedule_snapshot::skipped},
+  };
+  for (auto const& one : numbers) {
+    out.begin(one.name, "counter", one.help);
+    for (auto const& schedule : schedules)
+      out.sample(one.name, {{"schedule", schedule.name}, {"id", std::to_string(schedule.id)}},
+                 schedule.*one.count);
+  }
+}
+
 }  // namespace
 
 void metrics::request(std::string_view route, unsigned status) { ++requests_[{std::string(route), status}]; }
@@ -77,10 +96,12 @@ void metrics::call_ended(std::string_view task, errc code, std::chrono::nanoseco
   numbers.seconds += seconds;
 }
 
-std::string metrics::text(std::size_t running, runtime_snapshot const& hub) const {
+std::string metrics::text(std::size_t running, runtime_snapshot const& hub,
+                          std::vector<schedule_snapshot> const& schedules) const {
   prometheus_text out;
   write_hub(out, hub);
   write_tasks(out, hub.tasks);
+  write_schedules(out, schedules);
   out.begin("yonder_http_requests_total", "counter", "Requests that were answered.");
   for (auto const& [key, count] : requests_)
     out.sample("yonder_http_requests_total", {{"route", key.first}, {"status", std::to_string(key.second)}},

@@ -7,8 +7,10 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "yonder/errc.hpp"
+#include "yonder/schedule.hpp"
 #include "yonder/snapshot.hpp"
 
 namespace yonder::http {
@@ -20,8 +22,9 @@ class metrics {
   // A call that was begun by a request has ended; `code` is 0 for a value.
   void call_ended(std::string_view task, errc code, std::chrono::nanoseconds took);
 
-  // `hub`: what the runtime counts itself.
-  std::string text(std::size_t running, runtime_snapshot const& hub) const;
+  // `hub`, `schedules`: what the runtime counts itself.
+  std::string text(std::size_t running, runtime_snapshot const& hub,
+                   std::vector<schedule_snapshot> const& schedules) const;
 
  private:
   static constexpr std::array<double, 14> bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,

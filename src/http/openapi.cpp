@@ -27,6 +27,9 @@ constexpr std::string_view headers =
     R"({"name":"Idempotency-Key","in":"header","description":"The same key with the same arguments is the same call.",)"
     R"("schema":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[!-~]+$"}})";
 
+// The first of them.
+std::string_view deadline_header() { return headers.substr(0, headers.find("},{") + 1); }
+
 std::string content(std::string_view schema, bool octets) {
   std::string text = R"("content":{"application/json":{"schema":)" + std::string(schema) + "}";
   if (octets) text += R"(,"application/octet-stream":{"schema":{"type":"string","format":"binary"}})";
@@ -70,25 +73,36 @@ std::string escaped(std::string_view name) {
 }
 
 void describe(detail::endpoint_entry const& one, detail::schema_set& set, json_object& paths) {
-  auto const name = std::string(one.task->name);
+  auto const name = std::string(one.name);
   auto const path = "/v1/tasks/" + escaped(name);
   auto const arguments = one.argument_schema(set);
   auto const result = one.result_schema(set);
+  if (one.stream != nullptr) {
+    paths.raw(path,
+              post(name, "call", "Calls " + name + " and answers with its items, as they come.",
+                   deadline_header(), content(arguments, false),
+                   answer("200",
+                          "An event for each item, whose data is JSON as x-item-schema says; then one "
+                          "named end, or error with a problem.",
+                          R"("content":{"text/event-stream":{"schema":{"type":"string"},"x-item-schema":)" +
+                              result + "}}")));
+    return;
+  }
   auto const accepted = answer("202", "It goes on: ask for it by its id.",
                                content(R"({"$ref":"#/components/schemas/Call"})", false));
   auto const both = std::string(wait_parameter) + "," + std::string(headers);
   paths.raw(path, post(name, "call", "Calls " + name + " and waits for its result.", both,
-                       content(arguments, one.encode_octets != nullptr),
+                       content(arguments, one.begin_octets != nullptr),
                        answer("200", "What it returned.", content(result, one.write_octets != nullptr)) +
                            "," + accepted));
   paths.raw(path + "/spawn", post(name, "spawn", "Calls " + name + " and returns at once.", headers,
-                                  content(arguments, one.encode_octets != nullptr), accepted));
+                                  content(arguments, one.begin_octets != nullptr), accepted));
   auto const items = R"({"type":"array","maxItems":10000,"items":)" + arguments + "}";
   auto const outcome = R"({"type":"array","items":{"type":"object","properties":{"result":)" + result +
                        R"(,"error":{"$ref":"#/components/schemas/Problem"}}}})";
-  paths.raw(path + "/batch", post(name, "batch", "Calls " + name + " for every element.",
-                                  headers.substr(0, headers.find("},{") + 1), content(items, false),
-                                  answer("200", "What became of each.", content(outcome, false))));
+  paths.raw(path + "/batch",
+            post(name, "batch", "Calls " + name + " for every element.", deadline_header(),
+                 content(items, false), answer("200", "What became of each.", content(outcome, false))));
 }
 
 // `is_public`: it needs no key.
@@ -99,6 +113,73 @@ std::string get(std::string_view operation, std::string_view summary, std::strin
   object.text("operationId", operation).text("summary", summary);
   object.raw("responses", "{" + answer("200", summary, content(schema, false)) + "," + any_problem + "}");
   return R"({"get":)" + std::move(object).finish() + "}";
+}
+
+std::string object_schema(std::string_view properties, std::string_view required) {
+  return R"({"type":"object","properties":{)" + std::string(properties) + R"(},"required":[)" +
+         std::string(required) + R"(],"additionalProperties":false})";
+}
+
+// As OpenAI's interface describes it, as far as it is here.
+void describe_embeddings(std::string const& models, json_object& paths) {
+  auto const asked = object_schema(
+      R"("input":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":2048}]},)"
+      R"("model":{"enum":[)" +
+          models + R"(]},"encoding_format":{"enum":["float","base64"]},"user":{"type":"string"})",
+      R"("input","model")");
+  auto const vector = object_schema(
+      R"("object":{"const":"embedding"},"index":{"type":"integer"},"embedding":{"anyOf":[{"type":"array",)"
+      R"("items":{"type":"number"}},{"type":"string","contentEncoding":"base64"}]})",
+      R"("object","index","embedding")");
+  auto const usage = object_schema(R"("prompt_tokens":{"type":"integer"},"total_tokens":{"type":"integer"})",
+                                   R"("prompt_tokens","total_tokens")");
+  auto const given = object_schema(R"("object":{"const":"list"},"data":{"type":"array","items":)" + vector +
+                                       R"(},"model":{"type":"string"},"usage":)" + usage,
+                                   R"("object","data","model","usage")");
+  paths.raw("/v1/embeddings", post("embeddings", "create", "A vector for each text, as OpenAI's clients ask.",
+                                   deadline_header(), content(asked, false),
+                                   answer("200", "The vectors, in order.", content(given, false))));
+  paths.raw("/v1/models", get("list_models", "The models of /v1/embeddings.", R"({"type":"object"})"));
+}
+
+// As text-embeddings-inference describes it.
+void describe_predictions(json_object& paths) {
+  constexpr std::string_view one_text =
+      R"({"type":"array","items":{"type":"string"},"minItems":1,"maxItems":1})";
+  auto const asked =
+      object_schema(R"("inputs":{"anyOf":[{"type":"string"},)" + std::string(one_text) +
+                        R"(,{"type":"array","items":)" + std::string(one_text) +
+                        R"(,"minItems":1,"maxItems":2048}]},"raw_scores":{"const":false},)"
+                        R"("truncate":{"type":"boolean"},"truncation_direction":{"type":"string"})",
+                    R"("inputs")");
+  auto const labels =
+      R"({"type":"array","items":)" +
+      object_schema(R"("score":{"type":"number"},"label":{"type":"string"})", R"("score","label")") + "}";
+  auto const given = R"({"anyOf":[)" + labels + R"(,{"type":"array","items":)" + labels + "}]}";
+  paths.raw("/predict",
+            post("predict", "create", "The labels of each text, the likeliest first.", deadline_header(),
+                 content(asked, false),
+                 answer("200", "Of one text its labels; of several those of each.", content(given, false))));
+}
+
+void describe_schedules(json_object& paths) {
+  constexpr std::string_view schema =
+      R"({"type":"object","properties":{"id":{"type":"integer"},"name":{"type":"string"},"when":{"type":"string"},)"
+      R"("paused":{"type":"boolean"},"running":{"type":"integer"},"runs":{"type":"integer"},"failed":{"type":"integer"},)"
+      R"("skipped":{"type":"integer"},"last_error":{"type":"string"},"next":{"type":"string","format":"date-time"}},)"
+      R"("required":["id","name","when","paused","running","runs","failed","skipped"]})";
+  paths.raw("/v1/schedules", get("list_schedules", "The program's schedules.",
+                                 R"({"type":"array","items":)" + std::string(schema) + "}"));
+  for (std::string const change : {"pause", "resume", "fire"}) {
+    json_object object;
+    object.text("operationId", change + "_schedule")
+        .text("summary", "To " + change + " a schedule; for admins.");
+    object.raw("parameters",
+               R"([{"name":"id","in":"path","required":true,"schema":{"type":"integer","minimum":1}}])");
+    object.raw("responses",
+               "{" + answer("200", "The schedule.", content(schema, false)) + "," + any_problem + "}");
+    paths.raw("/v1/schedules/{id}/" + change, R"({"post":)" + std::move(object).finish() + "}");
+  }
 }
 
 std::string call_paths() {
@@ -120,7 +201,19 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
   set.set("Problem", std::string(problem_schema));
   set.set("Call", std::string(call_schema));
   json_object paths;
-  for (auto const* one : endpoints) describe(*one, set, paths);
+  std::string models;
+  for (auto const* one : endpoints) {
+    switch (one->is) {
+      case detail::endpoint_entry::kind::task: describe(*one, set, paths); break;
+      case detail::endpoint_entry::kind::embeddings:
+        models += models.empty() ? "" : ",";
+        detail::append_string(models, one->name);
+        break;
+      case detail::endpoint_entry::kind::predictions: describe_predictions(paths); break;
+    }
+  }
+  if (!models.empty()) describe_embeddings(models, paths);
+  describe_schedules(paths);
   paths.raw("/v1/calls/{id}", call_paths());
   paths.raw("/v1/calls", get("list_calls", "The calls of this key that are kept, the newest first.",
                              R"({"type":"array","items":{"$ref":"#/components/schemas/Call"}})"));

@@ -90,12 +90,13 @@ std::size_t connection_limit(std::size_t wanted) {
   return std::min<std::size_t>(wanted, most);
 }
 
-std::string head_of(response const& answer, bool keeps_alive, bool has_body) {
+// `length`: the field that says how long the body is.
+std::string head_of(response const& answer, bool keeps_alive, std::string_view length) {
   std::string head = "HTTP/1.1 ";
   head += std::to_string(answer.status);
   head.append(" ").append(reason_of(answer.status)).append("\r\n");
   if (!answer.type.empty()) head.append("Content-Type: ").append(answer.type).append("\r\n");
-  if (has_body) head.append("Content-Length: ").append(std::to_string(answer.body.size())).append("\r\n");
+  head += length;
   for (auto const& [name, value] : answer.fields) head.append(name).append(": ").append(value).append("\r\n");
   head += "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n";
   head += keeps_alive ? "\r\n" : "Connection: close\r\n\r\n";
@@ -118,6 +119,8 @@ class session final : public exchange, public std::enable_shared_from_this<sessi
 
   void start();
   void answer(response&& answer) override;
+  void begin(response&& head) override;
+  void send(std::string&& part, std::function<void()> written) override;
 
  private:
   using self = session;
@@ -132,8 +135,11 @@ class session final : public exchange, public std::enable_shared_from_this<sessi
   void hand_over();
   void write();
   void written(error_code const& error);
+  void part_written(error_code const& error, bool is_last);
+  bool waits() const noexcept { return !answered_ || in_parts_; }
   void watch();
   void look();
+  void give_up();
   void close();
   void linger();
 
@@ -146,6 +152,8 @@ class session final : public exchange, public std::enable_shared_from_this<sessi
   std::string head_;
   bool keeps_alive_ = false;
   bool answered_ = false;
+  bool in_parts_ = false;              // and there are more to come
+  std::function<void()> then_send_{};  // tells whoever has them
   bool is_first_ = true;
   std::uint64_t number_ = 0;  // of the request
   bool watched_ = false;
@@ -323,7 +331,7 @@ void session<Stream>::hand_over() {
   answered_ = false;
   auto const number = ++number_;
   owner_.work().handle(asked, this->shared_from_this(), std::chrono::steady_clock::now());
-  if (!answered_ && number == number_) watch();
+  if (waits() && number == number_) watch();
   owner_.arm();
 }
 
@@ -343,7 +351,8 @@ void session<Stream>::write() {
   bool const is_head =
       parser_ && parser_->is_header_done() && parser_->get().method() == beast::http::verb::head;
   keeps_alive_ = keeps_alive_ && !owner_.draining();
-  head_ = head_of(answer_, keeps_alive_, answer_.status != 204);
+  auto const length = "Content-Length: " + std::to_string(answer_.body.size()) + "\r\n";
+  head_ = head_of(answer_, keeps_alive_, answer_.status != 204 ? length : "");
   if (is_head || answer_.status == 204) answer_.body.clear();
   lowest().expires_after(write_time);
   std::array<asio::const_buffer, 2> const parts{asio::buffer(head_), asio::buffer(answer_.body)};
@@ -359,15 +368,72 @@ void session<Stream>::written(error_code const& error) {
   read();
 }
 
+// In chunks, or, to whom HTTP/1.0 is spoken, until the connection ends.
+template <class Stream>
+void session<Stream>::begin(response&& head) {
+  if (std::exchange(answered_, true)) return;
+  in_parts_ = true;
+  bool const in_chunks = parser_->get().version() == 11;
+  keeps_alive_ = keeps_alive_ && in_chunks && !owner_.draining();
+  head_ = head_of(head, keeps_alive_, in_chunks ? "Transfer-Encoding: chunked\r\n" : "");
+}
+
+template <class Stream>
+void session<Stream>::send(std::string&& part, std::function<void()> written) {
+  if (!in_parts_) return;  // whoever asked is gone
+  then_send_ = std::move(written);
+  answer_.body = std::move(part);
+  auto const in_chunks = parser_->get().version() == 11;
+  if (in_chunks) {
+    std::array<char, 20> size{};
+    std::snprintf(size.data(), size.size(), "%zx\r\n", answer_.body.size());
+    head_ += size.data();
+    answer_.body += then_send_ ? "\r\n" : "\r\n0\r\n\r\n";
+  }
+  if (!then_send_) {  // the last
+    in_parts_ = false;
+    owner_.answers();
+    watch_timer_.cancel();
+    if (std::exchange(watched_, false)) lowest().socket().cancel();
+  }
+  asio::post(owner_.context(), [me = this->shared_from_this(), is_last = !in_parts_] {
+    me->lowest().expires_after(write_time);
+    std::array<asio::const_buffer, 2> const parts{asio::buffer(me->head_), asio::buffer(me->answer_.body)};
+    asio::async_write(me->stream_, parts, [me, is_last](error_code const& error, std::size_t) {
+      me->part_written(error, is_last);
+    });
+  });
+}
+
+template <class Stream>
+void session<Stream>::part_written(error_code const& error, bool is_last) {
+  if (is_last) return written(error);
+  if (!in_parts_) return;  // given up meanwhile
+  if (error) return give_up();
+  lowest().expires_never();
+  head_.clear();
+  std::exchange(then_send_, nullptr)();
+  owner_.arm();
+}
+
+template <class Stream>
+void session<Stream>::give_up() {
+  answered_ = true;
+  in_parts_ = false;
+  then_send_ = nullptr;
+  owner_.work().abandon(*this);
+  close();
+}
+
 // A call that takes long is not run for a caller who has gone.
 template <class Stream>
 void session<Stream>::watch() {
   watch_timer_.expires_after(watch_after);
   watch_timer_.async_wait([me = this->shared_from_this(), number = number_](error_code const& error) {
-    if (error || me->answered_ || me->number_ != number) return;
+    if (error || !me->waits() || me->number_ != number) return;
     me->watched_ = true;
     me->lowest().socket().async_wait(tcp::socket::wait_read, [me, number](error_code const& failure) {
-      if (!failure && !me->answered_ && me->number_ == number) me->look();
+      if (!failure && me->waits() && me->number_ == number) me->look();
     });
   });
 }
@@ -379,9 +445,7 @@ void session<Stream>::look() {
   watched_ = false;
   pollfd seen{lowest().socket().native_handle(), POLLRDHUP, 0};
   if (::poll(&seen, 1, 0) <= 0) return watch();
-  answered_ = true;
-  owner_.work().abandon(*this);
-  close();
+  give_up();
 }
 
 template <class Stream>
@@ -434,7 +498,7 @@ server::server(yonder::detail::engine_ref engine, http_options const& options, s
   service_ =
       std::make_unique<service>(std::move(engine), options_, std::move(keys), tls_.has_value(), [this] {
         asio::post(context_, [this] {
-          service_->take_ended(std::chrono::steady_clock::now());
+          service_->take_told(std::chrono::steady_clock::now());
           arm();
         });
       });

@@ -45,7 +45,13 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
       keys_(std::move(keys)),
       is_tls_(is_tls),
       calls_({}, std::move(wake), [this](one_call const& ended) { count(ended); }) {
-  for (auto const* one : all_endpoints()) endpoints_.emplace(one->task->name, one);
+  for (auto const* one : all_endpoints()) {
+    switch (one->is) {
+      case detail::endpoint_entry::kind::task: endpoints_.emplace(one->name, one); break;
+      case detail::endpoint_entry::kind::embeddings: models_.emplace(one->name, one); break;
+      case detail::endpoint_entry::kind::predictions: predictor_ = one; break;
+    }
+  }
 }
 
 void service::handle(request const& asked, exchange_ref const& from, time_point now) {
@@ -84,6 +90,12 @@ std::vector<service::route> service::routes_for(context& in) const {
   if (at("readyz")) return {{"GET", &service::show_readiness}};
   if (at("metrics")) return {{"GET", &service::show_metrics}};
   if (at("openapi.json")) return {{"GET", &service::show_openapi}};
+  if (at("v1", "schedules")) return {{"GET", &service::list_schedules}};
+  for (auto const* const change : {"pause", "resume", "fire"})
+    if (at("v1", "schedules", "*", change)) return {{"POST", &service::change_schedule}};
+  if (at("v1", "embeddings")) return {{"POST", &service::embed}};
+  if (at("v1", "models")) return {{"GET", &service::list_models}};
+  if (at("predict")) return {{"POST", &service::predict}};
   if (at("v1", "tasks")) return {{"GET", &service::list_tasks}};
   if (at("v1", "tasks", "*")) return {{"POST", &service::call_task}};
   if (at("v1", "tasks", "*", "spawn")) return {{"POST", &service::spawn_task}};
@@ -186,17 +198,26 @@ bool service::within_rate(credential const& who, time_point now) {
   return true;
 }
 
-void service::reply(context& in, response&& answer) {
+void service::count_and_mark(context const& in, response& answer) {
   metrics_.request(in.route, answer.status);
   auto const origin = in.asked.field("origin");
   if (std::find(options_.origins.begin(), options_.origins.end(), origin) != options_.origins.end())
     allow_origin(answer, origin);
+}
+
+void service::reply(context& in, response&& answer) {
+  count_and_mark(in, answer);
   in.from->answer(std::move(answer));
+}
+
+std::shared_ptr<void> service::mark_of_waiting() const {
+  ++*waiting_;
+  return {waiting_.get(), [count = waiting_](void*) { --*count; }};
 }
 
 void service::count(one_call const& ended) {
   auto const* const failure = yonder::detail::failure_of(*ended.call);
-  metrics_.call_ended(ended.endpoint->task->name, failure != nullptr ? failure->code : errc{},
+  metrics_.call_ended(ended.endpoint->name, failure != nullptr ? failure->code : errc{},
                       *ended.ended - ended.begun);
 }
 
@@ -210,13 +231,17 @@ void service::show_readiness(context& in) {
 void service::show_metrics(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
   reply(in, {.type = "text/plain; version=0.0.4; charset=utf-8",
-             .body = metrics_.text(calls_.running(), yonder::detail::snapshot_of(*engine_))});
+             .body = metrics_.text(calls_.running(), yonder::detail::snapshot_of(*engine_),
+                                   yonder::detail::schedules_of(*engine_))});
 }
 
 void service::show_openapi(context& in) {
   std::vector<detail::endpoint_entry const*> shown;
   for (auto const& [name, one] : endpoints_)
     if (in.who->may_call(name)) shown.push_back(one);
+  for (auto const& [name, one] : models_)
+    if (in.who->may_call(name)) shown.push_back(one);
+  if (predictor_ != nullptr && in.who->may_call(predictor_->name)) shown.push_back(predictor_);
   reply(in, {.body = openapi_document(shown)});
 }
 

@@ -27,6 +27,11 @@ class exchange {
   exchange& operator=(exchange const&) = delete;
   virtual void answer(response&& answer) = 0;
 
+  // An answer in parts, for whose length nobody knows: its head, which goes with the first part.
+  virtual void begin(response&& head) = 0;
+  // `written`: called when the next part may follow, unless whoever asked is gone. Null: this was the last.
+  virtual void send(std::string&& part, std::function<void()> written) = 0;
+
   std::vector<std::uint64_t> waiters{};  // of the call_table, while it waits
 };
 using exchange_ref = std::shared_ptr<exchange>;
@@ -44,7 +49,7 @@ class service {
   // Whoever asked is gone.
   void abandon(exchange& from);
 
-  void take_ended(time_point now) { calls_.take_ended(now); }
+  void take_told(time_point now) { calls_.take_told(now); }
   void tick(time_point now) { calls_.tick(now); }
   std::optional<time_point> next_deadline() const { return calls_.next_deadline(); }
 
@@ -53,11 +58,15 @@ class service {
   void drain() noexcept { draining_ = true; }
   // Those that wait are, too.
   void let_go() { calls_.let_go(); }
-  std::size_t waiting() const noexcept { return waiting_; }
+  std::size_t waiting() const noexcept { return *waiting_; }
 
  private:
   struct context;
   struct wanted_call;
+  class event_stream;
+  struct text_calls;
+  // What is answered for what the calls of a model returned.
+  using result_writer = std::function<std::string(std::vector<yonder::detail::reply> const&)>;
   using handler = void (service::*)(context&);
   struct route {
     std::string_view method;
@@ -82,6 +91,11 @@ class service {
   void end_session(context& in);
   void show_status(context& in);
   void list_calls(context& in);
+  void list_schedules(context& in);
+  void change_schedule(context& in);
+  void embed(context& in);
+  void list_models(context& in);
+  void predict(context& in);
   void call_task(context& in);
   void spawn_task(context& in);
   void call_batch(context& in);
@@ -91,6 +105,15 @@ class service {
   detail::endpoint_entry const* endpoint_of(context& in);
   bool read_settings(context& in, wanted_call& wanted) const;
   bool encode(context& in, wanted_call& wanted) const;
+  bool is_no_stream(context& in, wanted_call const& wanted);
+  void stream_task(context& in, wanted_call& wanted);
+  template <class Step>
+  bool accept(context& in, Step step) const;
+  bool with_json(context& in, std::function<void(detail::json_document&)> const& step) const;
+  bool may_use(context& in, detail::endpoint_entry const* model, std::string const& name);
+  void call_model(context& in, wanted_call& wanted, detail::json_document& document,
+                  std::vector<std::uint32_t> const& texts, result_writer answer);
+  static response answer_of(text_calls const& calls, result_writer const& answer);
   call_handle start(context& in, wanted_call& wanted);
   call_handle start_once(context& in, wanted_call& wanted);
   yonder::detail::call_ref submit(detail::endpoint_entry const& endpoint, options const& settings,
@@ -98,14 +121,19 @@ class service {
   void answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call);
   std::chrono::nanoseconds time_to_hold(wanted_call const& wanted) const;
   void wait_for(context& in, call_handle const& call, time_point until, on_end then);
+  void count_and_mark(context const& in, response& answer);
   void reply(context& in, response&& answer);
+  // Of a request that waits: kept as long as it does.
+  std::shared_ptr<void> mark_of_waiting() const;
   void count(one_call const& ended);
 
   yonder::detail::engine_ref engine_;
   http_options options_;
   mutable std::unique_ptr<key_file> keys_;
   bool is_tls_;
-  std::map<std::string_view, detail::endpoint_entry const*> endpoints_;
+  std::map<std::string_view, detail::endpoint_entry const*> endpoints_;  // of tasks
+  std::map<std::string_view, detail::endpoint_entry const*> models_;     // of /v1/embeddings
+  detail::endpoint_entry const* predictor_ = nullptr;                    // of /predict
   metrics metrics_;
   call_table calls_;
   struct bucket {
@@ -114,7 +142,7 @@ class service {
   };
   std::unordered_map<std::string, bucket> buckets_;
   bool draining_ = false;
-  std::size_t waiting_ = 0;
+  std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);  // may be outlived by marks
 };
 
 }  // namespace yonder::http

@@ -27,20 +27,10 @@ std::string_view media_type(std::string_view field) {
 
 bool accepts(std::string_view field, std::string_view type) { return field.find(type) != field.npos; }
 
-// How the task's own failure, or ours to say what it returned, is told.
-response failure_response(error_details const& error, std::string const& id) {
-  auto object = problem_object(error);
-  object.text("call", id);
-  response answer{
-      .status = status_of(error), .type = "application/problem+json", .body = std::move(object).finish()};
-  if (answer.status == 503) answer.fields.emplace_back("Retry-After", "1");
-  return answer;
-}
-
 error_details unspeakable(one_call const& call, std::string const& why) {
   return {.code = errc::undecodable,
           .message = "the result cannot be said in JSON: " + why,
-          .task = std::string(call.endpoint->task->name),
+          .task = std::string(call.endpoint->name),
           .attempt = 1};
 }
 
@@ -65,13 +55,6 @@ std::optional<error_details> write_result(one_call& call, std::string& out) {
   }
 }
 
-// What is left of a request when it is answered later.
-request request_from(std::string_view origin) {
-  request asked;
-  asked.fields.emplace_back("origin", origin);
-  return asked;
-}
-
 response json_error_response(detail::json_error const& error, std::string const& prefix = "") {
   auto object = problem_object(400, "bad_arguments", error.what());
   object.text("pointer", prefix + error.pointer());
@@ -79,6 +62,21 @@ response json_error_response(detail::json_error const& error, std::string const&
 }
 
 }  // namespace
+
+response failure_response(error_details const& error, std::string const& id) {
+  auto object = problem_object(error);
+  object.text("call", id);
+  response answer{
+      .status = status_of(error), .type = "application/problem+json", .body = std::move(object).finish()};
+  if (answer.status == 503) answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
+request request_from(std::string_view origin) {
+  request asked;
+  asked.fields.emplace_back("origin", origin);
+  return asked;
+}
 
 response result_of(one_call& call, bool as_octets) {
   response answer;
@@ -99,7 +97,7 @@ json_object summary_of(one_call const& call) {
                             : failure->code == errc::cancelled ? "cancelled"
                                                                : "failed";
   json_object object;
-  object.text("id", call.id).text("task", call.endpoint->task->name).text("state", state);
+  object.text("id", call.id).text("task", call.endpoint->name).text("state", state);
   if (call.ended)
     object.number("milliseconds",
                   std::chrono::duration_cast<std::chrono::milliseconds>(*call.ended - call.begun).count());
@@ -170,37 +168,57 @@ bool service::read_settings(context& in, wanted_call& wanted) const {
   return true;
 }
 
-bool service::encode(context& in, wanted_call& wanted) const {
-  auto& self = const_cast<service&>(*this);
-  auto const type = media_type(in.asked.field("content-type"));
-  wanted.wants_octets = wanted.endpoint->write_octets != nullptr && accepts(in.asked.field("accept"), octets);
-  wanted.content = yonder::detail::begin_call(*wanted.endpoint->task, wanted.settings);
-  bool const as_octets = type == octets && wanted.endpoint->encode_octets != nullptr;
-  if (!as_octets && type != json_type && !(type.empty() && in.asked.body.empty())) {
-    self.reply(in, problem(415, "unsupported_media_type",
-                           wanted.endpoint->encode_octets != nullptr
-                               ? "the arguments have to be application/json or application/octet-stream"
-                               : "the arguments have to be application/json"));
+// What a step makes of a request's body, or why it is refused: then false.
+template <class Step>
+bool service::accept(context& in, Step step) const try {
+  step();
+  return true;
+} catch (detail::json_error const& error) {
+  const_cast<service*>(this)->reply(in, json_error_response(error));
+  return false;
+} catch (codec_error const& error) {
+  const_cast<service*>(this)->reply(in, problem(400, "bad_arguments", error.details().message));
+  return false;
+} catch (std::bad_alloc const&) {
+  throw;
+} catch (std::exception const& error) {  // a class of the program's own does not take them
+  const_cast<service*>(this)->reply(in, problem(400, "bad_arguments", error.what()));
+  return false;
+}
+
+bool service::with_json(context& in, std::function<void(detail::json_document&)> const& step) const {
+  if (auto const type = media_type(in.asked.field("content-type")); type != json_type) {
+    const_cast<service*>(this)->reply(
+        in, problem(415, "unsupported_media_type", "the body has to be application/json"));
     return false;
   }
-  try {
-    if (as_octets) {
-      wanted.endpoint->encode_octets(in.asked.body, wanted.content.content);
-      return true;
-    }
-    detail::json_document document(in.asked.body.empty() ? "[]" : in.asked.body, {});
-    wanted.endpoint->encode(document, 0, wanted.content.content);
-    return true;
-  } catch (detail::json_error const& error) {
-    self.reply(in, json_error_response(error));
-  } catch (codec_error const& error) {
-    self.reply(in, problem(400, "bad_arguments", error.details().message));
-  } catch (std::bad_alloc const&) {
-    throw;
-  } catch (std::exception const& error) {  // a class of the program's own does not take them
-    self.reply(in, problem(400, "bad_arguments", error.what()));
+  return accept(in, [&] {
+    detail::json_document document(in.asked.body, {});
+    step(document);
+  });
+}
+
+bool service::encode(context& in, wanted_call& wanted) const {
+  auto const& to = *wanted.endpoint;
+  auto const type = media_type(in.asked.field("content-type"));
+  wanted.wants_octets = to.write_octets != nullptr && accepts(in.asked.field("accept"), octets);
+  if (type == octets && to.begin_octets != nullptr)
+    return accept(in, [&] { wanted.content = to.begin_octets(in.asked.body, wanted.settings); });
+  if (type != json_type && !(type.empty() && in.asked.body.empty())) {
+    const_cast<service*>(this)->reply(
+        in, problem(415, "unsupported_media_type",
+                    to.begin_octets != nullptr
+                        ? "the arguments have to be application/json or application/octet-stream"
+                        : "the arguments have to be application/json"));
+    return false;
   }
-  return false;
+  return accept(in, [&] {
+    detail::json_document document(in.asked.body.empty() ? "[]" : in.asked.body, {});
+    if (to.stream != nullptr)
+      wanted.streaming = to.stream(engine_, document, 0, wanted.settings);
+    else
+      wanted.content = to.begin(document, 0, wanted.settings);
+  });
 }
 
 yonder::detail::call_ref service::submit(detail::endpoint_entry const& endpoint, options const& settings,
@@ -224,8 +242,7 @@ call_handle service::start_once(context& in, wanted_call& wanted) {
     reply(in, problem(400, "bad_request", "the field Idempotency-Key has to be 1 to 255 visible characters"));
     return nullptr;
   }
-  auto const content =
-      digest_of(std::string(wanted.endpoint->task->name) + '\n' + std::string(in.asked.body));
+  auto const content = digest_of(std::string(wanted.endpoint->name) + '\n' + std::string(in.asked.body));
   if (auto const known = calls_.find_key(in.who->name, std::string(key))) {
     if (known->content == content) return known;
     reply(in, problem(409, "idempotency_key_reused",
@@ -248,11 +265,10 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
     std::string route, origin;
     bool as_octets;
     call_handle call;
+    std::shared_ptr<void> mark;
   };
-  ++waiting_;
   auto then = [one = held{this, in.from, in.route, std::string(in.asked.field("origin")), wanted.wants_octets,
-                          call}](one_call& waited, bool timed_out) {
-    --one.self->waiting_;
+                          call, mark_of_waiting()}](one_call& waited, bool timed_out) {
     one.from->waiters.clear();
     if (timed_out) one.self->calls_.keep(one.call);
     response answer;
@@ -286,20 +302,22 @@ void service::wait_for(context& in, call_handle const& call, time_point until, o
 }
 
 void service::abandon(exchange& from) {
-  if (from.waiters.empty()) return;
   for (auto const waiter : std::exchange(from.waiters, {})) calls_.forget(waiter);
-  --waiting_;
 }
 
 void service::call_task(context& in) {
   wanted_call wanted{.endpoint = endpoint_of(in)};
-  if (wanted.endpoint == nullptr || !read_settings(in, wanted) || !encode(in, wanted)) return;
+  if (wanted.endpoint == nullptr || !read_settings(in, wanted)) return;
+  if (wanted.endpoint->stream != nullptr) return stream_task(in, wanted);
+  if (!encode(in, wanted)) return;
   if (auto const call = start_once(in, wanted)) answer_when_ended(in, wanted, call);
 }
 
 void service::spawn_task(context& in) {
   wanted_call wanted{.endpoint = endpoint_of(in)};
-  if (wanted.endpoint == nullptr || !read_settings(in, wanted) || !encode(in, wanted)) return;
+  if (wanted.endpoint == nullptr || !is_no_stream(in, wanted) || !read_settings(in, wanted) ||
+      !encode(in, wanted))
+    return;
   auto const call = start_once(in, wanted);
   if (call == nullptr) return;
   calls_.keep(call);
@@ -323,11 +341,9 @@ void service::show_call(context& in) {
     hold = std::min(as_nanoseconds(*value), options_.max_wait);
   }
   if (call->ended || hold <= hold.zero() || draining_) return reply(in, state_of(*call));
-  ++waiting_;
   wait_for(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(hold),
-           [this, from = in.from, route = in.route, origin = std::string(in.asked.field("origin"))](
-               one_call& one, bool) {
-             --waiting_;
+           [this, from = in.from, route = in.route, origin = std::string(in.asked.field("origin")),
+            mark = mark_of_waiting()](one_call& one, bool) {
              from->waiters.clear();
              auto const asked = request_from(origin);
              context later{.asked = asked, .from = from, .now = {}, .route = route};
@@ -352,13 +368,14 @@ void service::cancel_call(context& in) {
 // Every element of an array is the arguments of one call; the answer has what became of each.
 void service::call_batch(context& in) {
   wanted_call wanted{.endpoint = endpoint_of(in)};
-  if (wanted.endpoint == nullptr || !read_settings(in, wanted)) return;
+  if (wanted.endpoint == nullptr || !is_no_stream(in, wanted) || !read_settings(in, wanted)) return;
   if (media_type(in.asked.field("content-type")) != json_type)
     return reply(in, problem(415, "unsupported_media_type", "a batch has to be application/json"));
   struct gathered {
     std::vector<std::string> answers;
     std::size_t missing = 0;
     bool timed_out = false;
+    std::shared_ptr<void> mark{};
   };
   auto const all = std::make_shared<gathered>();
   std::vector<yonder::detail::outgoing> contents;
@@ -373,9 +390,8 @@ void service::call_batch(context& in) {
     std::size_t index = 0;
     for (std::uint32_t place = 1; place < document.nodes()[0].next;
          place = document.nodes()[place].next, ++index) {
-      auto& call = contents.emplace_back(yonder::detail::begin_call(*wanted.endpoint->task, wanted.settings));
       try {
-        wanted.endpoint->encode(document, place, call.content);
+        contents.push_back(wanted.endpoint->begin(document, place, wanted.settings));
       } catch (detail::json_error const& error) {
         return reply(in, json_error_response(error, "/" + std::to_string(index)));
       }
@@ -388,7 +404,7 @@ void service::call_batch(context& in) {
   if (contents.empty()) return reply(in, {.body = "[]"});
   all->answers.resize(contents.size());
   all->missing = contents.size();
-  ++waiting_;
+  all->mark = mark_of_waiting();
   auto const hold = std::chrono::duration_cast<std::chrono::steady_clock::duration>(time_to_hold(wanted));
   auto const origin = std::string(in.asked.field("origin"));
   for (std::size_t i = 0; i < contents.size(); ++i) {
@@ -403,7 +419,6 @@ void service::call_batch(context& in) {
       if (timed_out) calls_.keep(call);
       all->timed_out = all->timed_out || timed_out;
       if (--all->missing != 0) return;
-      --waiting_;
       from->waiters.clear();
       std::string body = "[";
       for (auto const& answer : all->answers) (body += body.size() > 1 ? "," : "") += answer;

@@ -23,9 +23,15 @@ struct service::wanted_call {
   detail::endpoint_entry const* endpoint = nullptr;
   options settings{};
   yonder::detail::outgoing content{};
+  yonder::detail::call_ref streaming{};  // in place of the content
   std::optional<std::chrono::nanoseconds> wait{};
   bool wants_octets = false;
 };
+
+// How the task's own failure, or ours to say what it returned, is told.
+response failure_response(error_details const& error, std::string const& id);
+// What is left of a request when it is answered later.
+request request_from(std::string_view origin);
 
 // The answer for a call that has ended, or is on its way.
 response result_of(one_call& call, bool as_octets);

@@ -34,6 +34,7 @@ struct call_stream {
   core::stream_reader reader;
   std::deque<core::frame> inbox;  // what has come, and was not taken
   core::stream_level given;       // what was taken last: its reader is at it
+  resumption listener{};          // is told that items have come; null: a thread waits for them
   bool feeds = false;             // its caller feeds it
   core::stream_account input;
 };

@@ -93,6 +93,9 @@ class engine : public std::enable_shared_from_this<engine> {
   // Waits until items have come, which are `part` then; or, if the caller has something to feed, until that
   // is wanted; or until the call has ended.
   stream_event wait_for_stream(call_state& call, bool may_feed, stream_part& part);
+  // The same without waiting: whether there were items. `listener`: is told that some have come.
+  bool take_items(call_state& call, stream_part& part);
+  void tell_of_items(call_state& call, resumption const& listener);
   // False: the attempt that asked for it has gone; whoever asks next is given the same.
   bool feed(call_state& call, encoded& item);
   bool end_feed(call_state& call);
@@ -237,6 +240,8 @@ class engine : public std::enable_shared_from_this<engine> {
   void end_unparked(call_state& call, errc code, std::string const& why);
   void end_parked(errc code, std::string const& why);
   void wake(call_state& call);
+  void allow_more(lock& held, call_state& call);
+  static bool take_first(call_stream& stream, stream_part& part);
   void arrived(core::out::stream_arrived& items);
   void allowed(core::out::stream_allowed const& told);
   void detach(call_state& call);

@@ -22,30 +22,49 @@ call_ref engine::submit_stream(task_entry const& task, options const& settings, 
 }
 
 // What was taken before is done with, and its reader states what it takes from now on.
+void engine::allow_more(lock& held, call_state& call) {
+  auto& stream = *call.stream();
+  if (!stream.reader.take(std::exchange(stream.given, {})) || !stream.reads) return;
+  if (call.done.load(std::memory_order_relaxed)) return;
+  time_ = now();
+  survive(held, [&] {
+    endurance_.once(
+        [&] { client_.allow(time_, call.pack->id_of(call), stream.reader.allowed(), client_due_.items()); });
+    carry_out();
+    flush();
+  });
+  wake_leader_if_needed();
+}
+
+bool engine::take_items(call_state& call, stream_part& part) {
+  lock held(mutex_);
+  if (call.stream() == nullptr) return false;  // refused
+  allow_more(held, call);
+  return take_first(*call.stream(), part);
+}
+
+bool engine::take_first(call_stream& stream, stream_part& part) {
+  if (stream.inbox.empty()) return false;
+  auto message = std::move(stream.inbox.front());
+  stream.inbox.pop_front();
+  part = runtime_detail::part_of(std::move(message), stream.given);
+  return true;
+}
+
+void engine::tell_of_items(call_state& call, resumption const& listener) {
+  lock const held(mutex_);
+  if (call.stream() != nullptr) call.stream()->listener = listener;
+}
+
 engine::stream_event engine::wait_for_stream(call_state& call, bool may_feed, stream_part& part) {
   lock held(mutex_);
   auto is_done = [&] { return call.done.load(std::memory_order_relaxed); };
   if (call.stream() == nullptr) return stream_event::over;  // refused
   auto& stream = *call.stream();
-  if (stream.reader.take(std::exchange(stream.given, {})) && stream.reads && !is_done()) {
-    time_ = now();
-    survive(held, [&] {
-      endurance_.once([&] {
-        client_.allow(time_, call.pack->id_of(call), stream.reader.allowed(), client_due_.items());
-      });
-      carry_out();
-      flush();
-    });
-    wake_leader_if_needed();
-  }
+  allow_more(held, call);
   auto const feeds = [&] { return may_feed && !stream.input.waits(); };
   lead_until(held, call, [&] { return !stream.inbox.empty() || is_done() || feeds(); });
-  if (!stream.inbox.empty()) {
-    auto message = std::move(stream.inbox.front());
-    stream.inbox.pop_front();
-    part = runtime_detail::part_of(std::move(message), stream.given);
-    return stream_event::items;
-  }
+  if (take_first(stream, part)) return stream_event::items;
   return is_done() ? stream_event::over : stream_event::wanted;
 }
 
@@ -101,7 +120,9 @@ void engine::wake(call_state& call) {
 void engine::arrived(core::out::stream_arrived& items) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
   auto* const call = reinterpret_cast<call_state*>(items.cookie);
-  call->stream()->inbox.push_back(std::move(items.items));
+  auto& stream = *call->stream();
+  stream.inbox.push_back(std::move(items.items));
+  if (stream.listener.resume != nullptr) stream.listener.resume(stream.listener.argument);
   wake(*call);
 }
 

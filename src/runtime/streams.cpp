@@ -9,6 +9,7 @@
 #include "src/core/metadata.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
+#include "yonder/detail/stream_poll.hpp"
 #include "yonder/detail/streaming.hpp"
 #include "yonder/error.hpp"
 
@@ -16,6 +17,20 @@ namespace yonder::detail {
 namespace {
 
 constexpr core::stream_level default_window{1024, std::uint64_t{4} << 20};
+
+// `window`: of its reader; null: nothing comes out. `feeds`: its caller feeds it.
+call_ref submit_with(engine_ref const& where, task_entry const& task, options const& settings,
+                     std::string_view needs, encoded&& arguments, core::stream_level const* window,
+                     bool feeds) {
+  auto call = begin_call(task, settings, needs);
+  auto& head = call.content.head;
+  if (window != nullptr) core::write_stream(head, {core::stream_reader(*window, {}).allowed(), {}});
+  call.metadata_size = head.size();
+  head.append(arguments.head.data(), arguments.head.size());
+  call.content.buffers = std::exchange(arguments, {}).buffers;
+  return where->is_ours() ? where->submit_stream(task, settings, std::move(call), window, feeds)
+                          : submit(where, task, settings, std::move(call), departure::now);
+}
 
 }  // namespace
 
@@ -47,15 +62,8 @@ struct stream_call::parts {
   bool cancelled = false;                                         // perhaps before there was a call
 
   void submit(bool reads) {
-    auto outgoing = begin_call(task, settings, needs);
-    auto& head = outgoing.content.head;
-    if (reads) core::write_stream(head, {core::stream_reader(window, {}).allowed(), {}});
-    outgoing.metadata_size = head.size();
-    head.append(arguments.head.data(), arguments.head.size());
-    outgoing.content.buffers = std::exchange(arguments, {}).buffers;
-    auto made = where->is_ours() ? where->submit_stream(task, settings, std::move(outgoing),
-                                                        reads ? &window : nullptr, input != nullptr)
-                                 : detail::submit(where, task, settings, std::move(outgoing), departure::now);
+    auto made = submit_with(where, task, settings, needs, std::move(arguments), reads ? &window : nullptr,
+                            input != nullptr);
     std::lock_guard const held(mutex);
     call = std::move(made);
     if (cancelled) detail::cancel(*call);
@@ -148,6 +156,21 @@ id_pair stream_call::id() const {
 }
 
 decode_limits stream_call::limits() const { return its().where->decoding(); }
+
+call_ref submit_stream(engine_ref const& where, task_entry const& task, options const& settings,
+                       std::string_view needs, encoded&& arguments) {
+  return submit_with(where, task, settings, needs, std::move(arguments), &default_window, false);
+}
+
+void tell_of_items(call_state& call, void (*told)(void*), void* argument) {
+  if (call.where()->is_ours()) call.where()->tell_of_items(call, {told, argument, true});
+}
+
+decode_limits decoding_limits(call_state const& call) { return call.where()->decoding(); }
+
+bool take_items(call_state& call, stream_part& part) {
+  return call.where()->is_ours() && call.where()->take_items(call, part);
+}
 
 task_streams* current_streams() noexcept {
   auto const* const call = runtime_detail::current_call();

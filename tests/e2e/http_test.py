@@ -5,6 +5,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -168,12 +169,66 @@ class Served(unittest.TestCase):
             if b'yonder_http_calls_total{task="wait_for_stop",code="cancelled"} 1' in metrics:
                 break
 
+    def begin(self, connection, task, body, version="1.1"):
+        connection.sendall((f"POST /v1/tasks/{task} HTTP/{version}\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\n"
+                            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
+
+    def test_a_stream_is_answered_as_it_comes_and_the_connection_kept(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
+        fields = {"Authorization": "Bearer " + self.server.key, "Content-Type": "application/json"}
+        for last in (3, 50_000):
+            connection.request("POST", "/v1/tasks/count", json.dumps({"last": last}), fields)
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.headers["Content-Type"], answer.headers["Transfer-Encoding"]), (200, "text/event-stream", "chunked"))
+            expected = "".join(f"data: {i}\n\n" for i in range(1, last + 1)) + "event: end\ndata: null\n\n"
+            self.assertEqual(answer.read().decode(), expected)
+        connection.request("POST", "/v1/tasks/echo", '["after"]', fields)
+        self.assertEqual(json.loads(connection.getresponse().read()), "after")
+        connection.close()
+
+    def test_to_whom_chunks_are_unknown_a_stream_ends_with_its_connection(self):
+        with self.server.socket() as connection:
+            self.begin(connection, "count", "[2]", "1.0")
+            received = b""
+            while part := connection.recv(65536):
+                received += part
+        head, body = received.split(b"\r\n\r\n", 1)
+        self.assertNotIn(b"chunked", head)
+        self.assertEqual(body, b"data: 1\n\ndata: 2\n\nevent: end\ndata: null\n\n")
+
+    def test_who_leaves_a_stream_cancels_it(self):
+        for task in ("endless", "silent"):
+            with self.server.socket() as connection:
+                self.begin(connection, task, "[]")
+                self.assertIn(b"200 OK", connection.recv(4096))
+            ended = f'yonder_http_calls_total{{task="{task}",code="cancelled"}} 1'.encode()
+            while ended not in self.server.ask("GET", "/metrics")[1]:
+                pass
+
     def test_promtool_accepts_the_metrics(self):
         if shutil.which("promtool") is None:
             self.skipTest("promtool is not installed")
         _, metrics = self.server.ask("GET", "/metrics")
         check = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True)
         self.assertEqual((check.returncode, check.stdout + check.stderr), (0, b""))
+
+    def test_what_the_alerts_and_the_dashboard_ask_for_is_there(self):
+        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/monitoring")
+        with open(os.path.join(folder, "dashboard.json")) as file:
+            dashboard = json.load(file)
+        asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+        self.assertEqual(len({panel["id"] for panel in dashboard["panels"]}), len(dashboard["panels"]))
+        with open(os.path.join(folder, "alerts.yml")) as file:
+            asked.append(file.read())
+        _, metrics = self.server.ask("GET", "/metrics")
+        known = {line.split()[2] for line in metrics.decode().splitlines() if line.startswith("# TYPE")}
+        names = {name for text in asked for name in re.findall(r"yonder_[a-z_]+", text)}
+        self.assertEqual({name for name in names if re.sub("_(bucket|sum|count)$", "", name) not in known}, set())
+        if shutil.which("promtool") is None:
+            self.skipTest("promtool is not installed")
+        for arguments in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
+            check = subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True)
+            self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
 
     def test_many_at_once(self):
         wrong = []
@@ -219,6 +274,19 @@ class Ended(unittest.TestCase):
             while part := connection.recv(1 << 20):
                 answer += part
         self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1]), text)
+        self.assertEqual(server.close(), 0)
+
+    def test_sigterm_ends_a_stream_with_an_event(self):
+        server = Server()
+        with server.socket() as connection:
+            Served.begin(type("", (), {"server": server}), connection, "silent", "[]")
+            received = connection.recv(4096)
+            server.process.send_signal(signal.SIGTERM)
+            while part := connection.recv(65536):
+                received += part
+        self.assertIn(b"data: 1\n\n", received)
+        self.assertIn(b"event: error\ndata: {", received)
+        self.assertTrue(received.endswith(b"\r\n0\r\n\r\n"))
         self.assertEqual(server.close(), 0)
 
     def test_more_connections_than_the_descriptors_allow_get_503(self):

@@ -22,6 +22,29 @@ async function ask(method, target, body) {
   return {ok: answer.ok, status: answer.status, value};
 }
 
+// Of a task that streams: what has come is shown as it comes.
+async function askStream(target, body) {
+  const answer = await fetch(target, {method: "POST", headers: {...page, "Content-Type": "application/json"}, body: JSON.stringify(body)});
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) return showProblem(JSON.parse(await answer.text()));
+  const items = [];
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = "";;) {
+    const {value, done} = await reader.read();
+    if (done) return;
+    text += value;
+    for (let end; (end = text.indexOf("\n\n")) >= 0; text = text.slice(end + 2)) {
+      const lines = text.slice(0, end).split("\n");
+      const of = (name) => lines.find((line) => line.startsWith(name + ": "))?.slice(name.length + 2);
+      if (of("data") === undefined) continue;
+      if (of("event") === "error") return showProblem(JSON.parse(of("data")));
+      if (of("event") === "end") return show(items);
+      items.push(JSON.parse(of("data")));
+    }
+    show(items);
+  }
+}
+
 // --- a form from a schema
 
 let document_ = null;
@@ -77,7 +100,12 @@ function buildForm() {
       return showProblem({title: "This is no JSON", detail: wrong.message});
     }
     at("result").replaceChildren(make("p", {textContent: "…"}));
-    const answer = await ask("POST", "/v1/tasks/" + encodeURIComponent(at("task").value), body);
+    const target = "/v1/tasks/" + encodeURIComponent(at("task").value);
+    if (path.post.responses["200"].content["text/event-stream"]) {
+      await askStream(target, body);
+      return refresh();
+    }
+    const answer = await ask("POST", target, body);
     if (answer.ok && answer.status !== 202) show(answer.value); else if (answer.ok) showGoing(answer.value); else showProblem(answer.value);
     refresh();
   };
@@ -140,8 +168,21 @@ function listCalls() {
   }));
 }
 
+function listSchedules(schedules) {
+  at("schedules-part").hidden = schedules.length === 0;
+  fill(at("schedules"), ["schedule", "when", "next", "runs", "failed", "", ""], schedules.map((one) => {
+    const button = (what) => {
+      const made = make("button", {type: "button", textContent: what[0].toUpperCase() + what.slice(1)});
+      made.setAttribute("aria-label", `${made.textContent} ${one.name}`);
+      made.onclick = async () => { await ask("POST", `/v1/schedules/${one.id}/${what}`); refresh(); };
+      return made;
+    };
+    return [one.name, one.when, one.paused ? "paused" : one.next ?? "never", one.runs, one.failed, button(one.paused ? "resume" : "pause"), button("fire")];
+  }));
+}
+
 async function refresh() {
-  const [status, list] = await Promise.all([ask("GET", "/v1/status"), ask("GET", "/v1/calls")]);
+  const [status, list, schedules] = await Promise.all([ask("GET", "/v1/status"), ask("GET", "/v1/calls"), ask("GET", "/v1/schedules")]);
   at("state").textContent = status.ok ? "connected" : status.value.detail ?? "";
   if (status.ok) {
     const {tasks, ...numbers} = status.value;
@@ -150,6 +191,7 @@ async function refresh() {
     fill(at("tasks"), ["task", "calls", "ok", "failed", "mean ms"], tasks.map((one) =>
       [one.name, one.calls, one.succeeded, one.failed, one.succeeded ? Number((one.run_seconds * 1000 / one.succeeded).toPrecision(3)) : ""]));
   }
+  if (schedules.ok) listSchedules(schedules.value);
   if (list.ok) {
     calls = list.value;
     listCalls();

@@ -41,6 +41,18 @@ int nap(int milliseconds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
   return milliseconds;
 }
+yonder::generator<int> count(int last) {
+  for (int i = 1; i <= last; ++i) co_yield i;
+}
+// Until nobody reads it.
+yonder::generator<std::string> endless() {
+  for (;;) co_yield std::string(1000, 'x');
+}
+yonder::generator<int> silent() {
+  co_yield 1;
+  while (!yonder::this_call::stop_requested()) std::this_thread::yield();
+}
+std::vector<float> embed(std::string const& text) { return {static_cast<float>(text.size())}; }
 struct Mood {
   std::string label;
   float score;
@@ -65,6 +77,12 @@ inline constexpr yonder::task<third_time_lucky> lucky_task{{.retries = 3}};
 inline constexpr yonder::task<nap> nap_task;
 inline constexpr yonder::task<moods> moods_task;
 inline constexpr yonder::task<dot> dot_task;
+inline constexpr yonder::task<count> count_task;
+inline constexpr yonder::task<endless> endless_task;
+inline constexpr yonder::task<silent> silent_task;
+inline constexpr yonder::task<embed> embed_task;
+std::vector<Mood> moods_of(std::string const& text) { return {{text, 0.75f}, {"glum", 0.25f}}; }
+inline constexpr yonder::task<moods_of> moods_of_task;
 
 inline constexpr yonder::http::endpoint<echo_task, "text"> echo_over_http;
 inline constexpr yonder::http::endpoint<twice_task> twice_over_http;
@@ -76,6 +94,11 @@ inline constexpr yonder::http::endpoint<lucky_task> lucky_over_http;
 inline constexpr yonder::http::endpoint<nap_task, "milliseconds"> nap_over_http;
 inline constexpr yonder::http::endpoint<moods_task> moods_over_http;
 inline constexpr yonder::http::endpoint<dot_task> dot_over_http;
+inline constexpr yonder::http::endpoint<count_task, "last"> count_over_http;
+inline constexpr yonder::http::endpoint<endless_task> endless_over_http;
+inline constexpr yonder::http::endpoint<silent_task> silent_over_http;
+inline constexpr yonder::http::embeddings<embed_task, "lengths"> embed_over_http;
+inline constexpr yonder::http::predictions<moods_of_task> moods_of_over_http;
 
 int main(int argc, char** argv) {
   yonder::runtime here(argc, argv, {.max = 2});

@@ -144,14 +144,16 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
   numbers.request("/v1", 200);
   numbers.call_ended("a\"b", yonder::errc{}, std::chrono::milliseconds(3));
   numbers.call_ended("a\"b", yonder::errc::timed_out, std::chrono::minutes(3));
-  auto const text =
-      numbers.text(4, {.workers = 3,
-                       .idle_workers = 1,
-                       .tasks = {{.name = "t", .calls = 3, .succeeded = 1, .runs = {0, 1, 0}}}});
+  auto const text = numbers.text(4,
+                                 {.workers = 3,
+                                  .idle_workers = 1,
+                                  .tasks = {{.name = "t", .calls = 3, .succeeded = 1, .runs = {0, 1, 0}}}},
+                                 {{.id = 7, .name = "nightly", .runs = 5, .failed = 2}});
   auto const has = [&](std::string const& line) { return text.find(line + "\n") != std::string::npos; };
   CHECK(has(R"(yonder_http_requests_total{route="/v1",status="200"} 2)"));
   CHECK(has("yonder_http_calls_running 4"));
   CHECK(has(R"(yonder_workers{state="busy"} 2)"));
+  CHECK(has(R"(yonder_schedule_failures_total{schedule="nightly",id="7"} 2)"));
   CHECK(has(R"(yonder_task_calls{task="t"} 2)"));
   CHECK(has(R"(yonder_task_calls_total{task="t",code="ok"} 1)"));
   CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",le="1e-06"} 0)"));

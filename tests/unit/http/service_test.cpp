@@ -2,17 +2,12 @@
 #include "src/http/service.hpp"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <semaphore>
 #include <thread>
 
+#include "tests/unit/http/desk.hpp"
 #include "yonder/yonder.hpp"
 
 namespace http_tests {
@@ -103,86 +98,7 @@ inline constexpr yonder::http::endpoint<unreadable_task> unreadable_over_http;
 namespace {
 
 using namespace yonder::http;
-using nlohmann::json;
-
-struct answered : yonder::http::exchange {
-  std::optional<response> got;
-  int times = 0;
-  void answer(response&& answer) override {
-    got = std::move(answer);
-    ++times;
-  }
-  json body() const { return json::parse(got->body); }
-  std::string field(std::string_view name) const {
-    for (auto const& [each, value] : got->fields)
-      if (each == name) return value;
-    return "";
-  }
-};
-
-using fields = std::vector<std::pair<std::string_view, std::string_view>>;
-
-// A service, and the thread that it is used on.
-class desk {
- public:
-  // `keys`: the text of a file of them.
-  explicit desk(yonder::http_options options = {.without_keys = true}, std::string const& keys = "")
-      : keys_(keys),
-        work_(yonder::detail::current_engine(), std::move(options),
-              keys.empty() ? nullptr : std::make_unique<key_file>(keys_.name), false, [this] {
-                std::lock_guard const lock(mutex_);
-                woken_ = true;
-                wakes_.notify_one();
-              }) {}
-
-  std::shared_ptr<answered> begin(std::string_view method, std::string_view target,
-                                  std::string_view body = "", fields more = {}) {
-    auto const from = std::make_shared<answered>();
-    fields all{{"Host", "localhost:8000"}};
-    if (!body.empty()) all.emplace_back("Content-Type", "application/json");
-    all.insert(all.begin(), more.begin(), more.end());
-    work_.handle({.method = method, .target = target, .fields = all, .body = body, .peer = "127.0.0.1"}, from,
-                 now_);
-    return from;
-  }
-  // Until it is answered.
-  std::shared_ptr<answered> ask(std::string_view method, std::string_view target, std::string_view body = "",
-                                fields more = {}) {
-    auto const from = begin(method, target, body, std::move(more));
-    while (!from->got) turn();
-    return from;
-  }
-  std::shared_ptr<answered> post(std::string_view task, std::string_view body, fields more = {}) {
-    return ask("POST", "/v1/tasks/http_tests::" + std::string(task), body, std::move(more));
-  }
-  void turn() {
-    std::unique_lock lock(mutex_);
-    wakes_.wait(lock, [&] { return std::exchange(woken_, false); });
-    lock.unlock();
-    work_.take_ended(now_);
-  }
-  void pass(std::chrono::seconds time) { work_.tick(now_ += time); }
-  service& work() { return work_; }
-
- private:
-  struct temporary {
-    std::string name = "/tmp/yonder_http_keys_XXXXXX";
-    explicit temporary(std::string const& text) {
-      ::close(::mkstemp(name.data()));
-      std::ofstream(name) << text;
-    }
-    ~temporary() { std::remove(name.c_str()); }
-    temporary(temporary const&) = delete;
-    temporary& operator=(temporary const&) = delete;
-  };
-
-  temporary keys_;
-  std::mutex mutex_;
-  std::condition_variable wakes_;
-  bool woken_ = false;
-  time_point now_ = std::chrono::steady_clock::now();
-  service work_;
-};
+using namespace http_tests;
 
 }  // namespace
 
@@ -407,9 +323,6 @@ namespace {
 std::string const two_keys =
     "0123456789abcdef alice call:http_tests::halve\n0123456789abcdeg bob call:* metrics\n0123456789abcdeh "
     "root admin\n";
-fields bearer(std::string_view value) { return {{"Authorization", value}}; }
-fields const alice = bearer("Bearer 0123456789abcdef"), bob = bearer("bearer  0123456789abcdeg"),
-             root = bearer("Bearer 0123456789abcdeh");
 
 }  // namespace
 

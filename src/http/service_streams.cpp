@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tasks that stream: their items are server-sent events (HTML Living Standard, section 9.2).
+#include <utility>
+
+#include "src/http/service.hpp"
+#include "src/http/service_context.hpp"
+#include "yonder/http/json.hpp"
+
+namespace yonder::http {
+namespace {
+
+constexpr std::string_view event_type = "text/event-stream";
+constexpr auto quiet_time = std::chrono::seconds(15);  // then a comment says that it goes on
+
+bool admits_events(std::string_view accept) {
+  for (auto const type : {event_type, std::string_view("text/*"), std::string_view("*/*")})
+    if (accept.empty() || accept.find(type) != accept.npos) return true;
+  return false;
+}
+
+}  // namespace
+
+// One such answer. What holds it: the call, for its items; whoever waits for its end; what is being written.
+class service::event_stream : public std::enable_shared_from_this<event_stream> {
+ public:
+  event_stream(service& owner, context const& in, call_handle call)
+      : owner_(owner),
+        from_(in.from),
+        route_(in.route),
+        origin_(in.asked.field("origin")),
+        call_(std::move(call)),
+        until_(in.now),
+        mark_(owner.mark_of_waiting()) {}
+
+  void start() {
+    owner_.calls_.watch_items(call_, [me = shared_from_this()] { me->advance(); });
+    wait();
+  }
+
+ private:
+  // Until the call ends, or has been quiet for long.
+  void wait() {
+    until_ += quiet_time;
+    auto const number = owner_.calls_.wait(
+        call_, until_, [me = shared_from_this()](one_call&, bool timed_out) { me->waited(timed_out); });
+    if (number != 0) from_->waiters = {number};
+  }
+
+  void waited(bool timed_out) {
+    from_->waiters.clear();
+    if (!timed_out) return advance();
+    if (owner_.draining_) {
+      end("error", problem_object(503, "draining", "this gateway ends, and the call with it").finish());
+      return yonder::detail::cancel(*call_->call);
+    }
+    if (!writing_ && !over_) send(":\n\n");
+    wait();
+  }
+
+  // Goes on where nothing is being written.
+  void advance() {
+    if (writing_ || over_) return;
+    yonder::detail::stream_part part;
+    if (yonder::detail::take_items(*call_->call, part)) return send_items(part);
+    if (call_->ended) finish();
+  }
+
+  void send_items(yonder::detail::stream_part& part) {
+    std::string events, fault;
+    auto const limits = yonder::detail::decoding_limits(*call_->call);
+    if (auto failed = failure_in([&] { fault = write_items(part, limits, events); })) fault = failed->body;
+    if (fault.empty()) return send(std::move(events));
+    yonder::detail::cancel(*call_->call);
+    end("error", fault, std::move(events));
+  }
+
+  // Why one of them cannot be said in JSON; empty: all can.
+  std::string write_items(yonder::detail::stream_part& part, yonder::detail::decode_limits limits,
+                          std::string& out) const {
+    auto const fault = [&](std::size_t size, std::string const& why) {
+      out.resize(size);
+      return problem_object(500, to_string(errc::undecodable), "an item cannot be said in JSON: " + why)
+          .finish();
+    };
+    while (!part.empty()) {
+      auto const size = out.size();
+      try {
+        out += "data: ";
+        call_->endpoint->write_item(part.next(), limits, out);
+        out += "\n\n";
+      } catch (detail::json_error const& error) {
+        return fault(size, error.what());
+      } catch (codec_error const& error) {
+        return fault(size, error.details().message);
+      }
+    }
+    return {};
+  }
+
+  void finish() {
+    auto const* const failure = yonder::detail::failure_of(*call_->call);
+    if (failure == nullptr) return end("end", "null");
+    if (begun_) return end("error", std::move(problem_object(*failure).text("call", call_->id)).finish());
+    over_ = true;
+    auto answer = failure_response(*failure, call_->id);
+    answer.fields.emplace_back("Yonder-Call", call_->id);
+    with_context([&](context& in) { owner_.reply(in, std::move(answer)); });
+  }
+
+  void end(std::string_view event, std::string const& data, std::string&& before = {}) {
+    if (std::exchange(over_, true)) return;
+    last_ = std::move(before) + "event: " + std::string(event) + "\ndata: " + data + "\n\n";
+    if (!writing_) send_last();
+  }
+
+  void send_last() {
+    begin();
+    from_->send(std::move(last_), nullptr);
+  }
+
+  void send(std::string&& events) {
+    begin();
+    writing_ = true;
+    from_->send(std::move(events), [me = shared_from_this()] {
+      me->writing_ = false;
+      me->over_ ? me->send_last() : me->advance();
+    });
+  }
+
+  void begin() {
+    if (std::exchange(begun_, true)) return;
+    response head{.type = std::string(event_type), .fields = {{"Yonder-Call", call_->id}}};
+    with_context([&](context& in) { owner_.count_and_mark(in, head); });
+    from_->begin(std::move(head));
+  }
+
+  template <class Step>
+  void with_context(Step step) {
+    auto const asked = request_from(origin_);
+    context in{.asked = asked, .from = from_, .now = {}, .route = route_};
+    step(in);
+  }
+
+  service& owner_;
+  exchange_ref from_;
+  std::string route_, origin_;
+  call_handle call_;
+  time_point until_;
+  std::shared_ptr<void> mark_;
+  bool begun_ = false;    // its head is on its way
+  bool writing_ = false;  // what follows has to wait
+  bool over_ = false;
+  std::string last_{};
+};
+
+void service::stream_task(context& in, wanted_call& wanted) {
+  if (!in.asked.field("idempotency-key").empty())
+    return reply(in, problem(400, "bad_request", "a stream takes no Idempotency-Key: it is read once"));
+  if (!admits_events(in.asked.field("accept")))
+    return reply(in, problem(406, "not_acceptable",
+                             "'" + in.id +
+                                 "' streams: its items come as text/event-stream, which Accept does "
+                                 "not name"));
+  if (draining_) return reply(in, problem(503, "draining", "this gateway ends and takes no more work"));
+  if (!encode(in, wanted)) return;
+  auto const call = calls_.begin(*wanted.endpoint, std::move(wanted.streaming), in.who->name, in.now);
+  std::make_shared<event_stream>(*this, in, call)->start();
+}
+
+bool service::is_no_stream(context& in, wanted_call const& wanted) {
+  if (wanted.endpoint->stream == nullptr) return true;
+  reply(in, problem(404, "not_found",
+                    "'" + in.id + "' streams: it is called at POST /v1/tasks/" + in.id +
+                        ", whose answer has the items, and neither spawned nor called in batches"));
+  return false;
+}
+
+}  // namespace yonder::http

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Over HTTP: services, batched functions, and tasks that stream.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <semaphore>
+#include <span>
+#include <string>
+#include <thread>
+
+#include "tests/unit/http/desk.hpp"
+#include "yonder/http.hpp"
+#include "yonder/yonder.hpp"
+
+namespace http_tests {
+std::vector<std::string> louder(std::span<std::string const> texts) {
+  std::vector<std::string> all;
+  for (auto const& text : texts) all.push_back(text + std::string(texts.size(), '!'));
+  return all;
+}
+// A service, whose methods are served for one instance each.
+class Greeter {
+ public:
+  explicit Greeter(std::string word) : word_(std::move(word)) {}
+  std::string greet(std::string const& whom) const { return word_ + ", " + whom; }
+  std::vector<std::string> greet_all(std::span<std::string const> all) const {
+    std::vector<std::string> greetings;
+    for (auto const& whom : all) greetings.push_back(greet(whom));
+    return greetings;
+  }
+  yonder::generator<std::string> letters() const {
+    for (char const letter : word_) co_yield std::string(1, letter);
+  }
+
+ private:
+  std::string word_;
+};
+yonder::generator<int> count_to(int last) {
+  for (int i = 1; i <= last; ++i) {
+    if (i == 13) throw std::range_error("thirteen");
+    co_yield i;
+  }
+}
+// Whose objects take long to be made.
+std::counting_semaphore<> slow_gate(0);
+class Slow {
+ public:
+  Slow() { slow_gate.acquire(); }
+  int answer() const { return 42; }
+};
+std::atomic<int> made{0};
+yonder::generator<int> endless() {
+  for (;;) co_yield ++made;
+}
+yonder::generator<int> silent() {
+  while (!yonder::this_call::stop_requested()) std::this_thread::yield();
+  co_yield 0;
+}
+yonder::generator<std::string> half_text() {
+  co_yield "text";
+  co_yield "\xff";
+}
+
+inline constexpr yonder::batched<louder> louder_task;
+inline constexpr yonder::http::endpoint<louder_task, "text"> louder_over_http;
+inline constexpr yonder::service<Greeter(std::string)> greeter{{.max = 1}};
+inline constexpr yonder::method<&Greeter::greet> greet;
+inline constexpr yonder::batched<&Greeter::greet_all> greet_all;
+inline constexpr yonder::method<&Greeter::letters> letters;
+inline auto const english = greet.on(greeter("hello"));
+inline auto const german = greet.on(greeter("hallo"));
+inline auto const all_in_german = greet_all.on(greeter("hallo"));
+inline auto const german_letters = letters.on(greeter("hallo"));
+inline constexpr yonder::http::endpoint<english, "whom"> english_over_http;
+inline constexpr yonder::http::named_endpoint<"http_tests::german", german, "whom"> german_over_http;
+inline constexpr yonder::http::endpoint<all_in_german> all_in_german_over_http;
+inline constexpr yonder::http::endpoint<german_letters> german_letters_over_http;
+inline constexpr yonder::service<Slow()> slow_service{{.max = 1}};
+inline constexpr yonder::method<&Slow::answer> slow_answer;
+inline auto const slow = slow_answer.on(slow_service());
+inline constexpr yonder::http::endpoint<slow> slow_over_http;
+inline constexpr yonder::task<count_to> count_task;
+inline constexpr yonder::task<endless> endless_task;
+inline constexpr yonder::task<half_text> half_text_task;
+inline constexpr yonder::task<silent> silent_task;
+inline constexpr yonder::http::endpoint<silent_task> silent_over_http;
+inline constexpr yonder::http::endpoint<count_task, "last"> count_over_http;
+inline constexpr yonder::http::endpoint<endless_task> endless_over_http;
+inline constexpr yonder::http::endpoint<half_text_task> half_text_over_http;
+
+}  // namespace http_tests
+
+using namespace http_tests;
+
+TEST_CASE("batched functions and methods of services are called as tasks are") {
+  desk at;
+  CHECK(at.post("louder", R"({"text":"a"})")->body() == "a!");
+  CHECK(at.post("Greeter::greet", R"({"whom":"you"})")->body() == "hello, you");
+  CHECK(at.post("german", R"(["du"])")->body() == "hallo, du");
+  CHECK(at.post("Greeter::greet_all", R"(["ihr"])")->body() == "hallo, ihr");
+  CHECK(at.ask("POST", "/v1/tasks/http_tests::german/batch", R"([["a"],["b"]])")->body()[1]["result"] ==
+        "hallo, b");
+  CHECK(at.post("german", R"([1])")->body()["pointer"] == "/0");
+  auto const names = at.ask("GET", "/v1/tasks")->body()["tasks"];
+  CHECK(std::count(names.begin(), names.end(), "http_tests::german") == 1);
+}
+
+TEST_CASE("a request is held while its service's first worker is made, and then told to ask again") {
+  desk at;
+  auto const late = at.post("Slow::answer", "[]", {{"Yonder-Deadline", "0.05"}});
+  CHECK(late->got->status == 503);
+  CHECK(late->field("Retry-After") == "1");
+  CHECK(late->body()["code"] == "deadline_exceeded");
+  auto const accepted = at.ask("POST", "/v1/tasks/http_tests::Slow::answer?wait=0", "[]");
+  CHECK(accepted->got->status == 202);
+  auto const held = at.begin("POST", "/v1/tasks/http_tests::Slow::answer", "[]");
+  CHECK_FALSE(held->got);
+  slow_gate.release(8);  // however many were begun
+  at.finish(*held);
+  CHECK(held->body() == 42);
+  CHECK(at.ask("GET", accepted->field("Location") + "?wait=30")->body()["result"] == 42);
+}
+
+TEST_CASE("a stream's items are events, and its end is one") {
+  desk at;
+  auto const all = at.post("count_to", R"({"last":3})");
+  CHECK(all->got->status == 200);
+  CHECK(all->got->type == "text/event-stream");
+  CHECK(all->got->body == "data: 1\n\ndata: 2\n\ndata: 3\n\nevent: end\ndata: null\n\n");
+  CHECK(all->field("Yonder-Call").size() == 32);
+  CHECK(at.post("count_to", "[0]")->got->body == "event: end\ndata: null\n\n");
+  CHECK(at.post("Greeter::letters", "[]")->got->body.find("data: \"h\"\n\ndata: \"a\"\n\n") == 0);
+  CHECK(at.work().waiting() == 0);
+}
+
+TEST_CASE("what ends a stream early is told as an event, before its first item as the status") {
+  desk at;
+  auto const thirteen = at.post("count_to", "[20]")->got->body;
+  CHECK(thirteen.find("data: 12\n\nevent: error\ndata: {") != thirteen.npos);
+  CHECK(thirteen.find("\"detail\":\"thirteen\"") != thirteen.npos);
+  auto const text = at.post("half_text", "[]")->got->body;
+  CHECK(text.find("data: \"text\"\n\nevent: error\ndata: {") == 0);
+  CHECK(text.find("not be said in JSON") != text.npos);
+  auto const late = at.post("silent", "[]", {{"Yonder-Deadline", "0.05"}});
+  CHECK((late->got->status == 503 || late->got->status == 504));
+  CHECK(late->body()["code"] == "deadline_exceeded");
+  CHECK(at.post("count_to", R"(["x"])")->got->status == 400);
+  CHECK(at.post("count_to", "[3]", {{"Accept", "application/json"}})->got->status == 406);
+  CHECK(at.post("count_to", "[3]", {{"Idempotency-Key", "k"}})->got->status == 400);
+  CHECK(at.ask("POST", "/v1/tasks/http_tests::count_to/spawn", "[3]")->got->status == 404);
+  CHECK(at.ask("POST", "/v1/tasks/http_tests::count_to/batch", "[[3]]")->got->status == 404);
+}
+
+TEST_CASE("a slow reader stops the task that streams to it") {
+  desk at;
+  constexpr int window = 1024;  // items
+  auto const slow = at.begin("POST", "/v1/tasks/http_tests::endless", "[]");
+  while (!slow->next) at.turn();
+  auto const first = slow->parts;
+  while (made < window) std::this_thread::yield();
+  at.work().take_told(std::chrono::steady_clock::now());
+  CHECK(slow->parts == first);  // what follows waits for what is being written
+  CHECK(made <= 2 * window);
+  auto const last = std::stoi(first.substr(first.rfind("data: ") + 6));
+  std::exchange(slow->next, nullptr)();
+  while (!slow->next) at.turn();
+  CHECK(slow->parts.find("data: " + std::to_string(last + 1) + "\n\n") == first.size());
+  at.work().abandon(*slow);
+  slow->next = nullptr;
+  while (at.work().waiting() != 0) at.turn();
+  CHECK_FALSE(slow->got);
+}
+
+TEST_CASE("a stream that is quiet says that it goes on, and is ended with its gateway") {
+  desk at;
+  auto const quiet = at.begin("POST", "/v1/tasks/http_tests::silent");
+  at.pass(std::chrono::seconds(15));
+  REQUIRE(quiet->head_of_parts);
+  CHECK(quiet->parts == ":\n\n");
+  at.work().drain();
+  at.work().let_go();
+  CHECK_FALSE(quiet->got);  // the comment is being written
+  std::exchange(quiet->next, nullptr)();
+  REQUIRE(quiet->got);
+  CHECK(quiet->got->body.find("event: error\ndata: {\"title\":\"Service Unavailable\"") != std::string::npos);
+  while (at.work().waiting() != 0) at.turn();
+}
+
+TEST_CASE("the OpenAPI document says what a stream's items are") {
+  desk at;
+  auto const document = at.ask("GET", "/openapi.json")->body();
+  auto const& stream = document["paths"]["/v1/tasks/http_tests::count_to"]["post"]["responses"]["200"];
+  CHECK(stream["content"]["text/event-stream"]["x-item-schema"]["type"] == "integer");
+  CHECK_FALSE(document["paths"].contains("/v1/tasks/http_tests::count_to/spawn"));
+}
