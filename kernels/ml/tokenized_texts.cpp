@@ -15,6 +15,15 @@ tokenized_texts::~tokenized_texts() = default;
 
 std::size_t tokenized_texts::size() const noexcept { return rows_->errors.size(); }
 std::size_t tokenized_texts::tokens() const noexcept { return rows_->good.tokens(); }
+std::vector<std::size_t> tokenized_texts::token_counts() const {
+  std::vector<std::size_t> counts;
+  auto start = rows_->good.starts.begin();
+  for (auto const& error : rows_->errors) {
+    counts.push_back(error ? 0 : *(start + 1) - *start);
+    if (!error) ++start;
+  }
+  return counts;
+}
 std::exception_ptr tokenized_texts::error(std::size_t i) const noexcept { return rows_->errors[i]; }
 
 }  // namespace yonder::ml

@@ -46,6 +46,10 @@ TEST_CASE("an encoder on workers gives the vectors that it gives here") {
   ml::sentence_encoder const here(GOLDENS "/sentence-encoder");
   CHECK(vector.remote("good job") == here("good job"));
   CHECK(vector.remote("good job").size() == here.dimension());
+  auto const embedded = ml::embed.on(ml::encoder_service(GOLDENS "/sentence-encoder")).remote("good job");
+  CHECK(embedded.values == here("good job"));
+  std::vector<std::string> const two{"bad \xff", "good job"};
+  CHECK(here.tokenize(two).token_counts() == std::vector<std::size_t>{0, embedded.tokens});
   std::vector<std::vector<float>> found;
   for (auto& one : vector.map(sample())) found.push_back(one);
   auto const all = sample();

@@ -164,6 +164,13 @@ class hosted_classifier {
   detail::hosted_model<text_classifier> host_;
 };
 
+// A text's vector, and how many tokens its model saw.
+struct embedded_text {
+  std::vector<float> values;
+  std::uint64_t tokens = 0;
+  bool operator==(embedded_text const&) const = default;
+};
+
 // What a worker of encoder_service holds.
 class hosted_encoder {
  public:
@@ -175,6 +182,16 @@ class hosted_encoder {
   std::vector<expected<std::vector<float>, std::exception_ptr>> encode(
       std::span<std::string const> texts) const {
     return host_.answer<std::vector<float>>(texts, [&](auto& tokens) { return host_.get()(tokens); });
+  }
+  // The same with the number of tokens.
+  std::vector<expected<embedded_text, std::exception_ptr>> embed(std::span<std::string const> texts) const {
+    return host_.answer<embedded_text>(texts, [&](auto& tokens) {
+      auto vectors = host_.get()(tokens);
+      auto const counts = tokens.token_counts();
+      std::vector<embedded_text> all;
+      for (std::size_t i = 0; i < vectors.size(); ++i) all.push_back({std::move(vectors[i]), counts[i]});
+      return all;
+    });
   }
   // As sentence_encoder says it.
   std::size_t dimension() const noexcept { return host_.get().dimension(); }
@@ -249,6 +266,8 @@ inline constexpr batched<&hosted_classifier::scores, "yonder::ml::classify_all">
 inline constexpr detail::model_service<hosted_encoder, "yonder::ml::encoder_service"> encoder_service;
 // Text → vector<float>.
 inline constexpr batched<&hosted_encoder::encode, "yonder::ml::encode"> encode{detail::by_tokens};
+// Text → embedded_text: with the tokens that it has.
+inline constexpr batched<&hosted_encoder::embed, "yonder::ml::embed"> embed{detail::by_tokens};
 
 // Rerankers on workers, likewise.
 inline constexpr detail::model_service<hosted_reranker, "yonder::ml::reranker_service"> reranker_service;

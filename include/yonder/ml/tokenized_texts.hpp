@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
+#include <vector>
 
 #include "yonder/ml/export.hpp"
 
@@ -26,6 +27,8 @@ class YONDER_KERNELS_API tokenized_texts {
   std::size_t size() const noexcept;
   // Of all texts together, special ones included.
   std::size_t tokens() const noexcept;
+  // Of each; 0 where a text has an error.
+  std::vector<std::size_t> token_counts() const;
   // What a call with text `i` alone would throw, a text_error or an inconsistent_model. Null: it is good.
   std::exception_ptr error(std::size_t i) const noexcept;
 
