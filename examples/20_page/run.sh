@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# run.sh PROGRAM: serves the program's page at a port that the system chooses, signs in as a browser does, and asks for what the page asks for.
+set -euo pipefail
+folder=$(mktemp -d)
+server=""
+trap '[ -z "$server" ] || kill "$server"; wait; rm -rf "$folder"' EXIT
+
+mkfifo "$folder/address"
+"$1" --yonder-serve 127.0.0.1:0 --keys "$folder/keys" >"$folder/address" 2>"$folder/said" &
+server=$!
+read -r address <"$folder/address"
+key=$(awk '$3 == "admin" { print $1 }' "$folder/keys")
+
+curl -sS "$address/" | grep -o '<input[^>]*type="password"' | head -c 6
+echo
+curl -sS -c "$folder/cookies" -o "$folder/nothing" --data-urlencode "key=$key" "$address/v1/session"
+curl -sS -b "$folder/cookies" "$address/" | grep -o "Try a task"
+curl -sS -b "$folder/cookies" -H 'Yonder-Page: 1' -H 'Content-Type: application/json' -d '{"fahrenheit": 212}' "$address/v1/tasks/celsius"
+echo
