@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "src/http/endpoints.hpp"
 #include "tests/unit/http/desk.hpp"
 #include "yonder/http.hpp"
 #include "yonder/yonder.hpp"
@@ -105,6 +106,31 @@ TEST_CASE("batched functions and methods of services are called as tasks are") {
   CHECK(at.post("german", R"([1])")->body()["pointer"] == "/0");
   auto const names = at.ask("GET", "/v1/tasks")->body()["tasks"];
   CHECK(std::count(names.begin(), names.end(), "http_tests::german") == 1);
+}
+
+TEST_CASE("two endpoints of one name are refused where they are served, but for those of two images") {
+  using yonder::http::detail::endpoint_entry;
+  using yonder::http::detail::endpoint_registration;
+  auto const all = all_endpoints();
+  auto const own =
+      std::find_if(all.begin(), all.end(), [](auto* one) { return one->name == "http_tests::german"; });
+  REQUIRE(own != all.end());
+  endpoint_entry twin = **own;
+  {
+    endpoint_registration const registered(twin);
+    CHECK_THROWS_WITH_AS(desk(), doctest::Contains("two endpoints are named 'http_tests::german'"),
+                         yonder::usage_error);
+  }
+  yonder::detail::task_entry elsewhere = *twin.task;
+  elsewhere.image = &elsewhere;
+  twin.task = &elsewhere;
+  {
+    endpoint_registration const registered(twin);
+    CHECK(all_endpoints().size() == all.size());
+  }
+  twin.needs = [] { return std::string_view("another"); };
+  endpoint_registration const registered(twin);
+  CHECK_THROWS_AS(desk(), yonder::usage_error);
 }
 
 TEST_CASE("a request is held while its service's first worker is made, and then told to ask again") {
