@@ -49,6 +49,8 @@ set(YONDER_CUDA_IS_ON ${yonder_with_cuda} CACHE INTERNAL "What YONDER_WITH_CUDA 
 if(NOT yonder_with_cuda)
   message(STATUS "Yonder's CUDA kernels: off (${yonder_why_no_cuda})")
   target_sources(yonder_kernels PRIVATE cuda/no_cuda.cpp)
+  # A test brings what this file stands in for: in a unity build, too, it is an object of its own.
+  set_source_files_properties("${CMAKE_CURRENT_SOURCE_DIR}/cuda/no_cuda.cpp" PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   return()
 endif()
 
