@@ -182,21 +182,21 @@ TEST_CASE("what ends a stream early is told as an event, before its first item a
 TEST_CASE("a slow reader stops the task that streams to it") {
   desk at;
   constexpr int window = 1024;  // items
-  auto const slow = at.begin("POST", "/v1/tasks/http_tests::endless", "[]");
-  while (!slow->next) at.turn();
-  auto const first = slow->parts;
+  auto const reading = at.begin("POST", "/v1/tasks/http_tests::endless", "[]");
+  while (!reading->next) at.turn();
+  auto const first = reading->parts;
   while (made < window) std::this_thread::yield();
   at.work().take_told(std::chrono::steady_clock::now());
-  CHECK(slow->parts == first);  // what follows waits for what is being written
+  CHECK(reading->parts == first);  // what follows waits for what is being written
   CHECK(made <= 2 * window);
   auto const last = std::stoi(first.substr(first.rfind("data: ") + 6));
-  std::exchange(slow->next, nullptr)();
-  while (!slow->next) at.turn();
-  CHECK(slow->parts.find("data: " + std::to_string(last + 1) + "\n\n") == first.size());
-  at.work().abandon(*slow);
-  slow->next = nullptr;
+  std::exchange(reading->next, nullptr)();
+  while (!reading->next) at.turn();
+  CHECK(reading->parts.find("data: " + std::to_string(last + 1) + "\n\n") == first.size());
+  at.work().abandon(*reading);
+  reading->next = nullptr;
   while (at.work().waiting() != 0) at.turn();
-  CHECK_FALSE(slow->got);
+  CHECK_FALSE(reading->got);
 }
 
 TEST_CASE("a stream that is quiet says that it goes on, and is ended with its gateway") {
