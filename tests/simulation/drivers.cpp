@@ -137,6 +137,7 @@ void world::come_back(std::uint32_t index) {
 
 // What has come is read at once, unless a task runs and nobody has taken the connection over.
 void world::arrive_at_worker(std::uint32_t index, frame&& message) {
+  if (message.head.type == frame_type::assign) observe_come(message.head, read_item_count(message));
   workers_[index].inbox.push_back(std::move(message));
   plan_read(index);
 }
@@ -167,6 +168,7 @@ void world::read(std::uint32_t index, std::uint32_t generation) {
 void world::do_for_worker(std::uint32_t index, output& one) {
   auto& node = workers_[index];
   if (auto* const sent = std::get_if<out::send>(&one)) {
+    if (sent->body) observe_answer(node, sent->message());  // else send() finds that it is made twice
     send(node.driven, std::move(*sent), true);
   } else if (auto* const run = std::get_if<out::run>(&one)) {
     if (!how_.drivers) return begin_run(index, *run);
@@ -207,6 +209,7 @@ void world::serve(std::uint32_t index) {
         refused.code = errc::cancelled;
         if (work.items.empty()) node.core->finished(now_, work.key, copy_of(refused), out_);
         for (auto const& item : work.items) node.core->finished(now_, item.key, copy_of(refused), out_);
+        node.ended += std::max<std::size_t>(1, work.items.size());
         return after_worker(index);
       }
       case step::leave: return end_worker(index, 0);

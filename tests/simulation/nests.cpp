@@ -39,25 +39,18 @@ void world::wake(std::uint32_t index, std::uint32_t run) {
   if (node.core == nullptr || one == nullptr || one->stopping) return;
   auto const inner = inner_of(index);
   if (!std::exchange(one->called, true)) return make_calls(index, *one);
-  if (std::exchange(one->works, false)) {
-    one->waits = true;
-    note_computes(node);
-  } else if (!one->waits) {
-    return;
-  } else if (serve_children(clients_[inner], *one)) {
-    one->waits = false;
-    one->works = true;
-    note_computes(node);
+  if (!one->works && !one->waits) return;
+  // Whoever has something to take does not say that it waits.
+  one->works = serve_children(clients_[inner], *one);
+  one->waits = !one->works && one->open != 0;
+  note_computes(node);
+  if (one->works) {
     plan(between(microsecond, 20 * microsecond), kind::task_wakes, index, run);
-    return after_client(inner);
-  }
-  if (one->open == 0) {
-    one->waits = false;
-    note_computes(node);
+  } else if (one->waits) {
+    clients_[inner].core->waits(now_, one->key, out_);
+  } else {
     clients_[inner].core->goes_on(now_, one->key, out_);
     plan(between(microsecond, 40 * microsecond), kind::run_ends, index, run);
-  } else {
-    clients_[inner].core->waits(now_, one->key, out_);
   }
   after_client(inner);
 }

@@ -76,6 +76,7 @@ void world::do_for_hub(output& one) {
 
 void world::begin_start(out::start_worker const& start) {
   auto const slot = free_slot();
+  lacks_room_ = lacks_room_ || slot == no_slot;
   auto const pool = start.pool;
   pool_of_start_[start.start] = pool;
   grants_[start.start] = start;

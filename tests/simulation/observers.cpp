@@ -196,12 +196,14 @@ void world::check_failure(record const& call, failure const& error) {
   auto const parted = how_.partition_every != 0 || how_.hub_restart_every != 0 || broken_ || stops_long;
   auto const late = how_.reconnect_every != 0 || how_.stop_every != 0;  // it may never have come
   auto const lossy = parted || how_.worker_crash_every != 0 || how_.crashes > 0 || how_.ignores_stop > 0;
+  auto const under_way =
+      how_.drivers && how_.reliable && call.came != call.last_attempt;  // it waits in a transport's queue
   auto const nested = depth_of(call) != 0;
   auto allowed = true;
   switch (error.code) {
     case errc::failed: allowed = how_.throws > 0; break;
     case errc::timed_out:
-      allowed = call.timeout != 0 && (call.starts != 0 || late || (lossy && !how_.reliable));
+      allowed = call.timeout != 0 && (call.starts != 0 || late || (lossy && !how_.reliable) || under_way);
       break;
     case errc::deadline_exceeded: allowed = call.deadline != never || nested; break;
     case errc::would_deadlock: allowed = nested; break;
@@ -225,7 +227,7 @@ void world::check_failure(record const& call, failure const& error) {
 
 // Whether its function is one of a pool whose workers may not come, as far as the hub knows.
 bool world::may_lack_workers(record const& call) const {
-  if (may_fail(call.service)) return true;
+  if (lacks_room_ || may_fail(call.service)) return true;
   for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(how_.pools); ++i) {
     auto const troubled = (how_.start_fails > 0 && is_troubled(i)) || i == barren_;
     if (troubled && (some_unknown_ || offers(i, call.function))) return true;
@@ -351,6 +353,7 @@ void world::observe_at_hub(connection const& over, frame const& message) {
     attempt_key const key{message.head.call, message.head.attempt, message.head.epoch};
     if (call != nullptr && call->may_repeat) suspect({id, name_of(key)});
   }
+  if (answers && over.of_worker) observe_answer_at_hub(over, message);
   if (answers && how_.prefetch_bytes != 0 && how_.reliable) --about(message.head.epoch).unanswered;
   if (how_.services != 0 && over.of_worker && message.head.type == frame_type::error &&
       message.head.call.session == 0)
@@ -544,12 +547,46 @@ bool world::is_repetition(header const& assign) {
   return false;
 }
 
-void world::check_timeout(task const& ended) {
+// An attempt has left the queues of the hub's transport.
+void world::observe_come(header const& assign, std::uint32_t items) {
+  for (std::uint32_t i = 0; i < items; ++i) {
+    attempt_key const key{{assign.call.session, assign.call.number + i}, assign.attempt, assign.epoch};
+    if (auto* const call = find(own_id(key.call))) call->came = name_of(key);
+  }
+}
+
+namespace {
+
+bool is_answer(frame const& message) {
+  return message.head.type == frame_type::result || message.head.type == frame_type::error;
+}
+
+}  // namespace
+
+void world::observe_answer(worker_node& node, frame const& message) {
+  if (!knows_late(node) || !is_answer(message)) return;
+  auto const items = read_item_count(message);
+  node.said += items;
+  if ((message.head.flags & flag_not_started) == 0) node.said_ended += items;
+}
+
+void world::observe_answer_at_hub(connection const& over, frame const& message) {
+  auto& node = workers_[over.node];
+  if (!knows_late(node) || over.generation != node.generation) return;
+  node.heard += read_item_count(message);
+  for (auto& one : node.tasks)
+    if (one.known_since == never && node.heard >= one.after) one.known_since = now_;
+}
+
+// The time of an attempt counts from when its worker has ended what came before it, as far as the hub has
+// heard of that, until it is told to stop.
+void world::check_timeout(worker_node const& node, task const& ended) {
   auto const* const call = find(ended.call);
   auto const others = !ended.company.empty();  // one that outlasts its timeout waits for them
   if (call == nullptr || call->timeout == 0 || !how_.reliable || ended.stopping || others) return;
+  if (ended.known_since == never || (knows_late(node) && was_told_to_stop(node, ended.key))) return;
   auto const waited = ended.flow == nullptr ? 0 : ended.flow->waited;
-  if (now_ - ended.since - waited > call->timeout + slack_ + millisecond)
+  if (now_ - ended.known_since - waited > call->timeout + slack_ + millisecond)
     violated("an attempt outlasts its timeout");
 }
 
@@ -577,15 +614,16 @@ void world::observe_neighbours(worker_node const& node) {
     });
 }
 
+bool world::was_told_to_stop(worker_node const& node, attempt_key const& key) {
+  return std::find(node.fenced.begin(), node.fenced.end(), key) != node.fenced.end();
+}
+
 // Neighbours of what does not stop are waited for. A later attempt of the same call may have been told to
 // stop, too, somewhere else.
 void world::observe_kill(worker_node const& node) {
-  auto const counts = [&](attempt_key const& key) {
-    return std::find(node.fenced.begin(), node.fenced.end(), key) == node.fenced.end();
-  };
   for (auto const& one : node.tasks)
     each_call(one, [&](call_id id, attempt_key const& key) {
-      if (find(id) != nullptr && counts(key))
+      if (find(id) != nullptr && !was_told_to_stop(node, key))
         violated("a worker is killed that runs a call which somebody waits for");
     });
 }

@@ -256,6 +256,17 @@ std::vector<profile> make_profiles() {
   starved.worker_crash_every = starved.client_crash_every = 0;
   starved.crashes = starved.timeouts = starved.deadlines = starved.cancels = starved.ignores_stop = 0;
 
+  // What tasks call streams, and is made of others.
+  profile nested_streams = nested;
+  nested_streams.name = "nested_streams";
+  nested_streams.streams = 0.4;
+  nested_streams.composes = 0.3;
+
+  profile starved_streams = starved;
+  starved_streams.name = "starved_streams";
+  starved_streams.streams = 0.3;
+  starved_streams.composes = 0.3;
+
   // Items go to readers that are slow at times, and to tasks; some attempts go on behind those before them.
   profile streams = local;
   streams.name = "streams";
@@ -346,40 +357,12 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
-  return {fast,
-          local,
-          drains,
-          batches,
-          lossy,
-          leaky,
-          wild,
-          slow,
-          rough,
-          driven,
-          broken,
-          driven_lossy,
-          stopped,
-          pools,
-          credit,
-          storm,
-          neighbours,
-          driven_neighbours,
-          nested,
-          driven_nested,
-          starved,
-          batched,
-          driven_batched,
-          services,
-          driven_services,
-          streams,
-          driven_streams,
-          lossy_streams,
-          composed,
-          journal,
-          turns,
-          leases,
-          crowd,
-          swarm};
+  return {fast,           local,         drains,          batches,        lossy,           leaky,
+          wild,           slow,          rough,           driven,         broken,          driven_lossy,
+          stopped,        pools,         credit,          storm,          neighbours,      driven_neighbours,
+          nested,         driven_nested, starved,         nested_streams, starved_streams, batched,
+          driven_batched, services,      driven_services, streams,        driven_streams,  lossy_streams,
+          composed,       journal,       turns,           leases,         crowd,           swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }

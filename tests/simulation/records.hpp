@@ -73,6 +73,7 @@ struct record {
   std::uint32_t last_attempt = 0;  // that the hub has assigned
   std::uint32_t last_epoch = 0;
   std::uint32_t fenced = 0;  // the last attempt that was told to stop
+  std::uint32_t came = 0;    // the last attempt that has come to its worker; where transports have queues
   std::size_t large = 0;     // bytes of its arguments' buffers
   std::uint32_t function = 0;
   std::uint32_t kills = 0;     // workers that ended because they ran it
@@ -179,6 +180,8 @@ struct task {
   std::uint32_t run = 0;              // which of its worker's runs this is
   conduct does{};
   time_point since = 0;
+  time_point known_since = never;  // to the hub, which has heard the end of what ran before
+  std::uint64_t after = 0;         // so many answers of its worker
   bool stopping = false;
   std::uint32_t makes = 0;  // a service, from 1; 0: none
   enum class of_worker : std::uint8_t { none, parks, comes_back } moves{};
@@ -228,8 +231,11 @@ struct worker_node {
   time_point computes_since = never;  // since when it could take a call, or takes it; never: its tasks wait
   std::vector<attempt_key> given;     // and not answered, as the hub knows it; where tasks make calls
   std::vector<attempt_key> fenced;    // that the hub has told to stop
-  call_id waiting;                    // whose task it has said to wait
-  std::vector<call_id> streaming;     // that it was given, of those that stream
+  // Of one that runs one at a time, with drivers: items that ended, and answers to items, as they were said,
+  // those of items that ended, and as the hub has heard them.
+  std::uint64_t ended = 0, said = 0, said_ended = 0, heard = 0;
+  call_id waiting;                 // whose task it has said to wait
+  std::vector<call_id> streaming;  // that it was given, of those that stream
 
   // Whether somebody reads what comes.
   bool listens() const { return tasks.empty() || taken_over || concurrency > 1; }

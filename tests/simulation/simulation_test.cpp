@@ -105,6 +105,8 @@ TEST_CASE(
   keeps_every_promise("nested");
   keeps_every_promise("driven_nested");
   keeps_every_promise("starved", 780);  // many are given up
+  keeps_every_promise("nested_streams", 60);
+  keeps_every_promise("starved_streams", 60);
 }
 
 TEST_CASE("simulated: calls that run as one end each in its own way, and wait for no company in vain") {
@@ -154,6 +156,8 @@ TEST_CASE("simulated: what happened once in a hundred million steps stays mended
       {"nested", 5047, 32'000},    // an attempt is killed when a later one of its call was told to stop, too
       {"journal", 20017, 48'000},  // likewise
       {"driven_nested", 20023, 45'000},  // a worker ends with a row of which one item has made calls
+      {"broken", 30089, 34'000},         // an attempt is out of time that waits in a full queue to its worker
+      {"broken", 30147, 36'000},  // the hub hears late, through a full queue, that an attempt has begun
   };
   for (auto const& one : seen_once) {
     INFO("profile " << one.profile << ", seed " << one.seed);

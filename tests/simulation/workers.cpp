@@ -76,6 +76,8 @@ void world::begin_item(std::uint32_t index, out::run const& run) {
   made.key = run.key;
   made.run = ++node.run;
   made.since = now_;
+  made.after = node.said + node.ended - node.said_ended;
+  if (!knows_late(node) || node.heard >= made.after) made.known_since = now_;
   made.does = draw_conduct();
   node.started = run.mark;
   identify(made, run);
@@ -171,7 +173,8 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
     one->does = conduct::returns;
     return stream_later(index, *one);
   }
-  check_timeout(*one);
+  check_timeout(node, *one);
+  node.ended += std::max<std::size_t>(1, one->company.size());
   if (how_.nests > 0) observe_outlived(*one);
   if (goes_on_in_row(node, *one)) return begin_next(index);
   close_row(index);

@@ -308,10 +308,18 @@ class world {
   void observe_assigned(attempt_key const& key, call_id id);
   call_id introduced(std::uint64_t number, std::span<std::byte const> argument);
   void observe_value(call_id id, std::span<std::byte const> payload);
-  void check_timeout(task const& ended);
+  // Its answers may wait in a queue of its transport, and with them whoever waits for their end.
+  bool knows_late(worker_node const& node) const {
+    return how_.drivers && how_.reliable && node.concurrency == 1;
+  }
+  void observe_come(header const& assign, std::uint32_t items);
+  void observe_answer(worker_node& node, frame const& message);
+  void observe_answer_at_hub(connection const& over, frame const& message);
+  void check_timeout(worker_node const& node, task const& ended);
   void note_suspects(std::vector<suspicion> const& together);
   void suspect(suspicion const& one);
   void observe_neighbours(worker_node const& node);
+  static bool was_told_to_stop(worker_node const& node, attempt_key const& key);
   void observe_kill(worker_node const& node);
   void check_held();
   void check_idle();
@@ -392,6 +400,7 @@ class world {
   bool always_taken_ = false;       // whatever waits can be taken by every worker
   time_point hub_since_ = second;
   std::uint64_t synced_ = 0;   // of the journal
+  bool lacks_room_ = false;    // a worker was to be started while those before it had not ended
   bool some_unknown_ = false;  // what some pool offers is not known before its first worker
   bool restarted_ = false;
   std::uint64_t imposters_ = 0;   // that this hub has seen
