@@ -194,7 +194,10 @@ void world::check_value(record const& call, out::completed const& done) {
 void world::check_failure(record const& call, failure const& error) {
   auto const stops_long = how_.stop_every != 0 && how_.longest_stop > longest_unnoticed;
   auto const parted = how_.partition_every != 0 || how_.hub_restart_every != 0 || broken_ || stops_long;
-  auto const late = how_.reconnect_every != 0 || how_.stop_every != 0;  // it may never have come
+  // It may never have come; or what says that it was handed back is lost on its way, or in a queue that is
+  // full.
+  auto const late = how_.reconnect_every != 0 || how_.stop_every != 0 ||
+                    (!how_.reliable && (how_.drop > 0 || how_.drivers));
   auto const lossy = parted || how_.worker_crash_every != 0 || how_.crashes > 0 || how_.ignores_stop > 0;
   auto const under_way =
       how_.drivers && how_.reliable && call.came != call.last_attempt;  // it waits in a transport's queue
