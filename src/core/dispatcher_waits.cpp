@@ -129,6 +129,11 @@ std::string dispatcher::tell_of_wait(function_record const& function) const {
 }
 
 std::string dispatcher::explain_wait(function_record const& function) const {
+  auto const lends = [](auto const* by) { return by->lent != 0; };
+  if ((function.pool != nullptr && function.pool->recruits && in_service_ != 0 &&
+       function.pool->start_failures == 0) ||
+      std::any_of(function.offers.begin(), function.offers.end(), lends))
+    return "those that came by themselves and have it serve others, and it gets one of them in its turn";
   if (auto const* const pool = function.pool; pool != nullptr) {
     if (pool->start_failures != 0)
       return "none could be started, " + std::to_string(pool->start_failures) +

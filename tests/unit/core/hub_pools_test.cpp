@@ -409,6 +409,7 @@ TEST_CASE("a service and tasks that keep the only worker busy, which came by its
   REQUIRE(t.seen.size() >= expected.size());
   t.seen.resize(expected.size());
   CHECK(t.seen == expected);
+  CHECK(t.net.notices.at(0).find("it gets one of them in its turn") != std::string::npos);
 }
 
 TEST_CASE("nobody ends a service, or waits for one, for what has waited for less than the patience") {
