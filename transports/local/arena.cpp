@@ -15,8 +15,8 @@ namespace yonder::transport {
 
 namespace {
 
-constexpr std::size_t most_spares = 4;
-constexpr std::size_t most_spare_bytes = std::size_t{8} << 20;  // of one that is kept
+constexpr std::size_t most_spares = 64;
+constexpr std::size_t most_spare_bytes = arena_size;  // all of them
 
 std::uint32_t pages_of(std::size_t bytes) {
   return static_cast<std::uint32_t>((bytes + arena_page - 1) / arena_page);
@@ -128,20 +128,24 @@ detail::byte_buffer incoming_arena::take_spare(std::size_t size) {
   if (found == spares_.end()) return {};
   auto taken = std::move(*found);
   spares_.erase(found);
+  spare_bytes_ -= taken.capacity();
   taken.clear();
   return taken;
 }
 
 // Memory that was written lately costs a fraction of what new pages do.
 void incoming_arena::keep(detail::byte_buffer&& spare) noexcept {
-  if (spare.capacity() == 0 || spare.capacity() > most_spare_bytes) return;
+  auto const size = spare.capacity();
   std::lock_guard const held(mutex_);
-  if (keeps_ && spares_.size() < spares_.capacity()) spares_.push_back(std::move(spare));
+  if (!keeps_ || size == 0 || size > most_spare_bytes - spare_bytes_ || spares_.size() == most_spares) return;
+  spares_.push_back(std::move(spare));
+  spare_bytes_ += size;
 }
 
 void incoming_arena::free_spares() noexcept {
   std::lock_guard const held(mutex_);
   spares_.clear();
+  spare_bytes_ = 0;
   keeps_ = false;
 }
 

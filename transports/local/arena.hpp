@@ -122,6 +122,7 @@ class incoming_arena : public std::enable_shared_from_this<incoming_arena> {
   std::mutex mutex_;
   block_returner<shared_word, block_table::most_blocks> returned_;
   std::vector<detail::byte_buffer> spares_;
+  std::size_t spare_bytes_ = 0;
   bool keeps_ = false;
 };
 
