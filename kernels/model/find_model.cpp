@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "yonder/ml/errors.hpp"
+#include "yonder/ml/model_cache.hpp"
 
 namespace yonder::kernels {
 namespace {
@@ -27,15 +28,6 @@ std::optional<std::string> variable(char const* name) {
   char const* const value = ::secure_getenv(name);
   if (value == nullptr || *value == '\0') return std::nullopt;
   return value;
-}
-
-fs::path hub_cache() {
-  if (auto const cache = variable("HF_HUB_CACHE")) return *cache;
-  if (auto const cache = variable("HUGGINGFACE_HUB_CACHE")) return *cache;
-  if (auto const home = variable("HF_HOME")) return fs::path(*home) / "hub";
-  if (auto const caches = variable("XDG_CACHE_HOME")) return fs::path(*caches) / "huggingface" / "hub";
-  if (auto const home = variable("HOME")) return fs::path(*home) / ".cache" / "huggingface" / "hub";
-  return {};
 }
 
 std::vector<fs::path> own_folders() {
@@ -139,13 +131,28 @@ fs::path find_model(fs::path const& name) {
     }
     places += folder.string() + ", ";
   }
-  auto const cache = hub_cache();
+  auto const cache = ml::model_cache();
   if (auto const repository = cache / repository_of(id); is_folder(repository)) {
     return snapshot_of(repository, revision);
   }
   throw ml::missing_file({text, "neither a folder nor a model that is on this machine",
                           "a folder, or a model in " + places + cache.string(),
-                          "check the path, or download the model: hf download " + id});
+                          "check the path, or download the model: yonder models get " + text});
 }
 
 }  // namespace yonder::kernels
+
+namespace yonder::ml {
+
+std::filesystem::path model_cache() {
+  if (auto const cache = kernels::variable("HF_HUB_CACHE")) return *cache;
+  if (auto const cache = kernels::variable("HUGGINGFACE_HUB_CACHE")) return *cache;
+  if (auto const home = kernels::variable("HF_HOME")) return std::filesystem::path(*home) / "hub";
+  if (auto const caches = kernels::variable("XDG_CACHE_HOME"))
+    return std::filesystem::path(*caches) / "huggingface" / "hub";
+  if (auto const home = kernels::variable("HOME"))
+    return std::filesystem::path(*home) / ".cache" / "huggingface" / "hub";
+  return {};
+}
+
+}  // namespace yonder::ml

@@ -176,7 +176,7 @@ TEST_CASE("a model or a revision that is not there is refused in words, and a pa
     }
   };
   CHECK(words("acme/other").find("neither a folder nor a model") != std::string::npos);
-  CHECK(words("acme/other").find("hf download acme/other") != std::string::npos);
+  CHECK(words("acme/other").find("yonder models get acme/other") != std::string::npos);
   for (std::string const revision : {"v3", "gone", "evil", "../main", "..", "", "/etc", "refs/pr/2"}) {
     CAPTURE(revision);
     CHECK(words(std::string(name) + "@" + revision).find("no snapshot of the revision") != std::string::npos);

@@ -3,14 +3,16 @@
 """What transformers and sentence-transformers make of a model folder, in float32, each text alone and all in one batch.
 
 answer() needs transformers 4.57, the last version with that pipeline: YONDER_ANSWER_PYTHON names a Python that has it, and runs this
-file, which then reads orders from its input.
+file, which then reads orders from its input. The tokenizer is that of this version, written out whole: 4.57 reads some folders otherwise.
 """
 
 import json
 import logging
 import os
+import pathlib
 import subprocess
 import sys
+import tempfile
 import warnings
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -138,9 +140,17 @@ def tokens(folder, texts, batch=False):
 def answer(folder, texts, batch=False):
     """What of each text answers the first two words of the one after it: begin, end and score of three answers, one of which may be none,
     and of two of words in parts; windows share four and two tokens."""
-    if not hasattr(transformers, "QuestionAnsweringPipeline"):
-        return ask_other_python("answer", folder, texts)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    with tempfile.TemporaryDirectory() as written:
+        tokenizer.save_pretrained(written)
+        path = pathlib.Path(written, "tokenizer_config.json")
+        settings = {**json.loads(path.read_text()), "model_input_names": tokenizer.model_input_names}
+        path.write_text(json.dumps({**settings, "tokenizer_class": "PreTrainedTokenizerFast"}))
+        return ask_other_python("answer_there", folder, texts, written)
+
+
+def answer_there(folder, texts, written):
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(written)
     model, loading = transformers.AutoModelForQuestionAnswering.from_pretrained(
         folder, dtype=torch.float32, output_loading_info=True)
     if loading["missing_keys"]:
@@ -163,10 +173,10 @@ def answer(folder, texts, batch=False):
 OTHER = []
 
 
-def ask_other_python(task, folder, texts):
+def ask_other_python(*order):
     if not OTHER:
         OTHER.append(subprocess.Popen([os.environ["YONDER_ANSWER_PYTHON"], __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    print(json.dumps([task, folder, texts]), file=OTHER[0].stdin, flush=True)
+    print(json.dumps(order), file=OTHER[0].stdin, flush=True)
     found = json.loads(OTHER[0].stdout.readline())
     if "error" in found:
         raise ValueError(found["error"])
@@ -179,7 +189,7 @@ TASKS = {"classify": classify, "embed": embed, "rerank": rerank, "zero-shot": ze
 def run(task, folder, texts, batch=False):
     """A dictionary with "values", or with "error"."""
     try:
-        return TASKS[task](str(folder), texts, batch)
+        return (answer_there if task == "answer_there" else TASKS[task])(str(folder), texts, batch)
     except BaseException as error:  # whatever they refuse a folder with: a panic of Rust is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise

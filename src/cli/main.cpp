@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "src/cli/doctor.hpp"
+#include "src/cli/hub/get.hpp"
 #include "src/cli/pools.hpp"
 #include "src/cli/texts.hpp"
 #include "transports/zmq/keys.hpp"
@@ -152,8 +153,23 @@ int main(int argc, char** argv) {
   rerank_command->add_option("--most", texts.most, "so many of them; default: all");
 #endif
 
+#if defined(YONDER_HAS_HUB)
+  std::string model;
+  std::string cache;
+  auto* const models_command = app.add_subcommand("models", "models of Hugging Face on this machine");
+  models_command->require_subcommand(1);
+  auto* const get_command =
+      models_command->add_subcommand("get", "download a model, or what is missing of it");
+  get_command->add_option("name", model, "ORG/NAME or ORG/NAME@REVISION")->required();
+  get_command->add_option("--cache", cache,
+                          "into this folder; default: HF_HUB_CACHE, or else HF_HOME/hub, …");
+#endif
+
   try {
     app.parse(argc, argv);
+#if defined(YONDER_HAS_HUB)
+    if (*get_command) return yonder::cli::get_model(model, cache);
+#endif
 #if defined(YONDER_HAS_ML)
     if (*classify_command) return yonder::cli::classify(texts);
     if (*embed_command) return yonder::cli::embed(texts);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/cli/hub/listing.hpp"
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace yonder::cli {
+namespace {
+
+using nlohmann::json;
+
+[[noreturn]] void fail(std::string const& words) { throw std::runtime_error(words); }
+
+bool is_hash(std::string_view text) {
+  return (text.size() == 40 || text.size() == 64) && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+bool is_path_inside(std::string_view path) {
+  if (path.empty() || path.size() > 1000 || path.find('\\') != path.npos || path.find('\0') != path.npos)
+    return false;
+  for (auto left = path;;) {
+    auto const part = left.substr(0, left.find('/'));
+    if (part.empty() || part == "." || part == "..") return false;
+    if (part.size() == left.size()) return true;
+    left.remove_prefix(part.size() + 1);
+  }
+}
+
+std::string text_of(json const& object, char const* key) {
+  auto const found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+json parse(std::string_view text, json::value_t kind) {
+  auto parsed = json::parse(text, nullptr, false);
+  if (parsed.is_discarded() || parsed.type() != kind)
+    fail("the hub's answer is not the JSON that its interface promises");
+  return parsed;
+}
+
+}  // namespace
+
+std::vector<hub_file> parse_tree(std::string_view text) {
+  std::vector<hub_file> files;
+  for (auto const& entry : parse(text, json::value_t::array)) {
+    if (!entry.is_object()) fail("the hub lists a file that is no object");
+    if (text_of(entry, "type") != "file") continue;
+    hub_file file{text_of(entry, "path"), 0, text_of(entry, "oid")};
+    auto const* holder = &entry;
+    if (auto const large = entry.find("lfs"); large != entry.end() && large->is_object()) {
+      holder = &*large;
+      file.hash = text_of(*large, "oid");
+      if (file.hash.starts_with("sha256:")) file.hash.erase(0, 7);
+    }
+    auto const size = holder->find("size");
+    if (size != holder->end() && size->is_number_unsigned()) file.size = size->get<std::uint64_t>();
+    bool const sized = size != holder->end() && size->is_number_unsigned();
+    if (!sized || !is_hash(file.hash) || (holder != &entry && !file.is_large()) || !is_path_inside(file.path))
+      fail("the hub lists a file without a path inside the model, a size and a hash: " +
+           entry.dump().substr(0, 200));
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+std::string parse_commit(std::string_view text) {
+  auto commit = text_of(parse(text, json::value_t::object), "sha");
+  if (commit.size() != 40 || !is_hash(commit)) fail("the hub's answer names no commit");
+  return commit;
+}
+
+}  // namespace yonder::cli

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/http/client.hpp"
+
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+#include <limits>
+
+namespace yonder::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using error_code = boost::system::error_code;
+
+constexpr auto patience = std::chrono::seconds(30);
+
+std::string lower(beast::string_view text) {
+  std::string made(text.data(), text.size());
+  std::ranges::transform(made, made.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return made;
+}
+
+// Operations one after the other, each with its own patience.
+class connection {
+ public:
+  explicit connection(url const& to) : to_(to) {}
+
+  http_answer get(http_fields const& fields, std::function<body_sink(http_answer const&)> const& begin) {
+    asio::ip::tcp::resolver resolver(context_);
+    asio::ip::tcp::resolver::results_type places;
+    wait([&](auto done) {
+      resolver.async_resolve(to_.host, to_.port, [&places, done](error_code error, auto found) {
+        places = std::move(found);
+        done(error);
+      });
+    });
+    if (!to_.tls) {
+      beast::tcp_stream stream(context_);
+      connect(stream, places);
+      return exchange(stream, fields, begin);
+    }
+    asio::ssl::context secure(asio::ssl::context::tls_client);
+    secure.set_default_verify_paths();
+    secure.set_verify_mode(asio::ssl::verify_peer);
+    beast::ssl_stream<beast::tcp_stream> stream(context_, secure);
+    stream.set_verify_callback(asio::ssl::host_name_verification(to_.host));
+    SSL_set_tlsext_host_name(stream.native_handle(), to_.host.c_str());
+    connect(stream.next_layer(), places);
+    stream.next_layer().expires_after(patience);
+    try {
+      wait([&](auto done) { stream.async_handshake(asio::ssl::stream_base::client, done); });
+    } catch (connection_lost const& error) {  // which another attempt would not mend
+      throw std::runtime_error(std::string(error.what()) +
+                               "; SSL_CERT_FILE names other certificates to trust");
+    }
+    return exchange(stream, fields, begin);
+  }
+
+ private:
+  template <class Start>
+  void wait(Start&& start) {
+    error_code result;
+    start([&result](error_code error, auto&&...) { result = error; });
+    context_.restart();
+    context_.run();
+    if (result) throw connection_lost("cannot reach " + to_.origin() + ": " + result.message());
+  }
+
+  template <class Places>
+  void connect(beast::tcp_stream& stream, Places const& places) {
+    stream.expires_after(patience);
+    wait([&](auto done) { stream.async_connect(places, done); });
+  }
+
+  template <class Stream>
+  http_answer exchange(Stream& stream, http_fields const& fields,
+                       std::function<body_sink(http_answer const&)> const& begin) {
+    namespace http = beast::http;
+    auto& lowest = beast::get_lowest_layer(stream);
+    http::request<http::empty_body> request(http::verb::get, to_.target, 11);
+    bool const usual_port = to_.port == (to_.tls ? "443" : "80");
+    request.set(http::field::host, usual_port ? to_.host : to_.host + ":" + to_.port);
+    request.set(http::field::user_agent, "yonder");
+    request.set(http::field::connection, "close");
+    for (auto const& [name, value] : fields) request.set(name, value);
+    lowest.expires_after(patience);
+    wait([&](auto done) { http::async_write(stream, request, done); });
+
+    beast::flat_buffer buffer;
+    http::response_parser<http::buffer_body> parser;
+    parser.body_limit(std::numeric_limits<std::uint64_t>::max());
+    wait([&](auto done) { http::async_read_header(stream, buffer, parser, done); });
+    http_answer answer{parser.get().result_int(), {}};
+    for (auto const& field : parser.get())
+      answer.fields[lower(field.name_string())] = std::string(field.value().data(), field.value().size());
+    auto const take = begin(answer);
+    std::array<char, 1 << 16> piece;
+    while (!parser.is_done()) {
+      auto& body = parser.get().body();
+      body.data = piece.data();
+      body.size = piece.size();
+      lowest.expires_after(patience);
+      wait([&](auto done) {
+        http::async_read(stream, buffer, parser, [done](error_code error, std::size_t) {
+          done(error == http::error::need_buffer ? error_code() : error);
+        });
+      });
+      take({piece.data(), piece.size() - body.size});
+    }
+    return answer;
+  }
+
+  url to_;
+  asio::io_context context_;
+};
+
+}  // namespace
+
+std::string http_answer::field(std::string const& name) const {
+  auto const found = fields.find(name);
+  return found == fields.end() ? std::string() : found->second;
+}
+
+http_answer http_get(url const& from, http_fields const& fields,
+                     std::function<body_sink(http_answer const&)> const& begin) {
+  return connection(from).get(fields, begin);
+}
+
+}  // namespace yonder::http
