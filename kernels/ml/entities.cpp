@@ -12,7 +12,7 @@ namespace {
 using ml::aggregation;
 using ml::entity;
 
-std::size_t count_letters(std::string_view text) noexcept {
+std::size_t letter_count(std::string_view text) noexcept {
   return static_cast<std::size_t>(std::ranges::count_if(
       text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
 }
@@ -65,7 +65,7 @@ bool entity_finder::goes_on_word(std::string_view text, std::int32_t id, token_p
   auto const [begin, end] = place.bytes;
   if (id == tokens_.unknown_id()) return false;
   if (!tokens_.continuing_prefix().empty())
-    return place.letters != count_letters(text.substr(begin, std::max(begin, end) - begin));
+    return place.letters != letter_count(text.substr(begin, std::max(begin, end) - begin));
   return begin > 0 && text[begin - 1] != ' ' && (begin == text.size() || text[begin] != ' ');
 }
 
@@ -137,7 +137,7 @@ std::vector<entity> entity_finder::operator()(std::string_view text, token_windo
 
 std::vector<entity> merge_windows(std::string_view text, std::vector<entity> found) {
   auto const letters = [text](entity const& each) {
-    return count_letters(text.substr(each.begin, each.end - each.begin));
+    return letter_count(text.substr(each.begin, each.end - each.begin));
   };
   std::ranges::stable_sort(found, {}, &entity::begin);
   std::vector<entity> kept;

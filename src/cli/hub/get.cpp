@@ -14,7 +14,7 @@ namespace yonder::cli {
 namespace {
 
 // A line for each file, that counts up where a person sees it.
-class progress {
+class download_progress {
  public:
   void operator()(hub_file const& file, std::uint64_t there) {
     bool const whole = there == file.size;
@@ -38,7 +38,7 @@ int get_model(std::string const& name, std::string const& cache) {
   model_name const model(name);
   auto const place = cache.empty() ? ml::model_cache() : std::filesystem::path(cache);
   if (place.empty()) throw std::runtime_error("no cache is known; set HF_HOME, or name a folder: --cache");
-  progress shown;
+  download_progress shown;
   auto const folder = download(hub::from_environment(), model, place,
                                [&](hub_file const& file, std::uint64_t there) { shown(file, there); });
   std::cout << folder.string() << std::endl;

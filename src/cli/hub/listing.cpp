@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-[[noreturn]] void fail(std::string const& words) { throw std::runtime_error(words); }
+[[noreturn]] void refuse(std::string const& words) { throw std::runtime_error(words); }
 
 bool is_hash(std::string_view text) {
   return (text.size() == 40 || text.size() == 64) && text.find_first_not_of("0123456789abcdef") == text.npos;
@@ -34,7 +34,7 @@ std::string text_of(json const& object, char const* key) {
 json parse(std::string_view text, json::value_t kind) {
   auto parsed = json::parse(text, nullptr, false);
   if (parsed.is_discarded() || parsed.type() != kind)
-    fail("the hub's answer is not the JSON that its interface promises");
+    refuse("the hub's answer is not the JSON that its interface promises");
   return parsed;
 }
 
@@ -43,7 +43,7 @@ json parse(std::string_view text, json::value_t kind) {
 std::vector<hub_file> parse_tree(std::string_view text) {
   std::vector<hub_file> files;
   for (auto const& entry : parse(text, json::value_t::array)) {
-    if (!entry.is_object()) fail("the hub lists a file that is no object");
+    if (!entry.is_object()) refuse("the hub lists a file that is no object");
     if (text_of(entry, "type") != "file") continue;
     hub_file file{text_of(entry, "path"), 0, text_of(entry, "oid")};
     auto const* holder = &entry;
@@ -56,8 +56,8 @@ std::vector<hub_file> parse_tree(std::string_view text) {
     if (size != holder->end() && size->is_number_unsigned()) file.size = size->get<std::uint64_t>();
     bool const sized = size != holder->end() && size->is_number_unsigned();
     if (!sized || !is_hash(file.hash) || (holder != &entry && !file.is_large()) || !is_path_inside(file.path))
-      fail("the hub lists a file without a path inside the model, a size and a hash: " +
-           entry.dump().substr(0, 200));
+      refuse("the hub lists a file without a path inside the model, a size and a hash: " +
+             entry.dump().substr(0, 200));
     files.push_back(std::move(file));
   }
   return files;
@@ -65,7 +65,7 @@ std::vector<hub_file> parse_tree(std::string_view text) {
 
 std::string parse_commit(std::string_view text) {
   auto commit = text_of(parse(text, json::value_t::object), "sha");
-  if (commit.size() != 40 || !is_hash(commit)) fail("the hub's answer names no commit");
+  if (commit.size() != 40 || !is_hash(commit)) refuse("the hub's answer names no commit");
   return commit;
 }
 
