@@ -37,15 +37,14 @@ struct client::state final : session_user {
         streams(config.session, hub) {}
 
   static hello_message hello_of(client_config const& config) {
-    hello_message hello;
-    hello.role = peer_role::client;
-    hello.session = config.session;
-    hello.secret = config.secret;
-    hello.name = config.name;
-    hello.process = config.pid;
-    hello.limits = config.limits;
-    hello.functions = config.functions;
-    return hello;
+    return {.role = peer_role::client,
+            .session = config.session,
+            .secret = config.secret,
+            .name = config.name,
+            .process = config.pid,
+            .limits = config.limits,
+            .functions = config.functions,
+            .predecessor = {}};
   }
 
   call_id id_of(std::uint64_t number) const { return {config.session, number}; }
@@ -238,12 +237,7 @@ struct client::state final : session_user {
     if (row.count == 0) return;
     auto message = make_control(frame_type::cancel);
     message.head.call = id_of(row.first);
-    if (row.count > 1) {
-      byte_buffer body;
-      write_item_count(body, row.count);
-      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-      message.body = std::move(body);
-    }
+    set_item_count(message, row.count);
     auto const head = message.head;
     hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
@@ -389,10 +383,9 @@ struct client::state final : session_user {
     auto due = never;
     auto& lists = const_cast<state&>(*this);
     if (!given.empty()) due = add(hub.away_since(), config.connect_timeout);
-    if (!waiting.empty()) {
+    if (!waiting.empty())
       due = std::min(
           due, add(std::max(hub.away_since(), lists.waiting.front().submitted), config.connect_timeout));
-    }
     return due;
   }
 
@@ -422,10 +415,9 @@ struct client::state final : session_user {
 
   void expire(time_point now, outputs& out) {
     cancelled_row row;
-    while (auto* const due = timers.expire(now)) {
+    while (auto* const due = timers.expire(now))
       give_up(now, static_cast<pending&>(*due), errc::deadline_exceeded, "the call's deadline passed", row,
               out);
-    }
     say_cancel(now, row, out);
   }
 
@@ -496,11 +488,7 @@ struct client::state final : session_user {
   bool is_behind() const { return hub.ready() && !waiting.empty(); }
 
   header head_of(std::uint64_t number, std::uint64_t signature) const {
-    header head;
-    head.type = frame_type::call;
-    head.call = id_of(number);
-    head.signature = signature;
-    return head;
+    return {.type = frame_type::call, .call = id_of(number), .signature = signature};
   }
 };
 

@@ -39,12 +39,7 @@ void hub::state::say_accepted(time_point now, call_record& call, outputs& out) {
   if (client == nullptr || call.orphaned_since != never) return;
   auto message = make_control(frame_type::accepted);
   message.head.call = call.id;
-  if (call.count > 1) {
-    byte_buffer body;
-    write_item_count(body, call.count);
-    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-    message.body = std::move(body);
-  }
+  set_item_count(message, call.count);
   send(now, *client, std::move(message), out);
 }
 

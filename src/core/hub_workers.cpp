@@ -252,12 +252,7 @@ void hub::state::say_cancel(time_point now, worker_session& worker, attempt_reco
   message.head.call = attempt.id;
   message.head.attempt = attempt.number;
   message.head.flags = flags;
-  if (attempt.count > 1) {
-    byte_buffer body;
-    write_item_count(body, attempt.count);
-    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-    message.body = std::move(body);
-  }
+  set_item_count(message, attempt.count);
   send(now, worker, std::move(message), out);
 }
 

@@ -67,8 +67,12 @@ void write_items(byte_buffer& body, std::span<std::uint32_t const> sizes) {
   for (auto const size : sizes) store_le(at += item_size, size);
 }
 
-void write_item_count(byte_buffer& body, std::uint32_t count) {
+void set_item_count(frame& message, std::uint32_t count) {
+  if (count == 1) return;
+  auto body = byte_buffer::copy_of(message.body);
   store_le(begin_items(body, item_size), count);
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  message.body = std::move(body);
 }
 
 bool read_items(frame const& message, packed_items& items) {

@@ -27,8 +27,8 @@ struct items_range {
 };
 
 void write_items(byte_buffer& body, std::span<std::uint32_t const> sizes);
-// Of cancel and of an error that is not_started: so many calls from head.call on.
-void write_item_count(byte_buffer& body, std::uint32_t count);
+// The frame, whose body is all metadata, is about so many calls from head.call on.
+void set_item_count(frame& message, std::uint32_t count);
 
 // False: malformed, more than max_items, sizes that do not add up to the payload, or items with buffers.
 bool read_items(frame const& message, packed_items& items);

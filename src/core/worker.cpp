@@ -106,12 +106,7 @@ struct worker::state final : session_user {
                           std::string_view why, outputs& out) {
     auto message = make_error(code, function, why);
     message.head.flags = flag_not_started;
-    if (range.count > 1) {
-      auto body = byte_buffer::copy_of(message.body);
-      write_item_count(body, range.count);
-      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-      message.body = std::move(body);
-    }
+    set_item_count(message, range.count);
     answer(now, range.first, std::move(message), 0, out);
   }
 

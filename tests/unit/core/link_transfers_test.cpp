@@ -193,10 +193,7 @@ TEST_CASE("a cancel of a range does not overtake a large batch of which it names
   auto const cancel_of = [](std::uint64_t first, std::uint32_t count) {
     auto made = make_control(frame_type::cancel);
     made.head.call = {1, first};
-    byte_buffer body;
-    write_item_count(body, count);
-    made.head.metadata_size = static_cast<std::uint32_t>(body.size());
-    made.body = std::move(body);
+    set_item_count(made, count);
     return made;
   };
   large_ends ends;

@@ -153,13 +153,7 @@ struct raw_peer {
     failure error;
     error.code = code;
     auto message = make_error(error);
-    if (count > 1) {
-      byte_buffer body;
-      body.append(message.body.data(), message.head.metadata_size);
-      write_item_count(body, count);
-      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-      message.body = std::move(body);
-    }
+    set_item_count(message, count);
     message.head.call = {of, number};
     message.head.attempt = attempt;
     message.head.flags = flags;
@@ -169,12 +163,7 @@ struct raw_peer {
   void cancel(std::uint64_t number, std::uint32_t count = 1) {
     auto message = make_control(frame_type::cancel);
     message.head.call = {session, number};
-    if (count > 1) {
-      byte_buffer body;
-      write_item_count(body, count);
-      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-      message.body = std::move(body);
-    }
+    set_item_count(message, count);
     say(std::move(message));
   }
 

@@ -188,10 +188,7 @@ struct lone_worker {
 
   void cancel(std::uint64_t number, std::uint32_t count, std::uint8_t flags = 0) {
     auto message = make_control(frame_type::cancel);
-    byte_buffer body;
-    write_item_count(body, count);
-    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-    message.body = std::move(body);
+    set_item_count(message, count);
     message.head.call = {9, number};
     message.head.attempt = 1;
     message.head.flags = flags;
