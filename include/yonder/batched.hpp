@@ -307,7 +307,7 @@ class bound_batched : public verbs<bound_batched<Function, Name>, &batch_functio
     return static_cast<typename parts::result>(item_value(std::move(outcomes.front())));
   }
   typename parts::result operator()(item const& argument) const {
-    here_or_yonder const place(settings().placement.value_or(placement::yonder));
+    here_or_yonder const place(settings().placement.value_or(placement::remote));
     return place.here() ? local(argument) : this->remote(argument);
   }
 

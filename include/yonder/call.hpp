@@ -45,7 +45,7 @@ R decode_reply(call_state& call) {
 
 template <class R>
 expected<R, error> decode_expected(call_state& call) {
-  if (auto const* failure = failure_of(call)) return unexpected<error>(error(*failure));
+  if (failure_of(call) != nullptr) return unexpected<error>(error_of(call));
   try {
     if constexpr (std::is_void_v<R>) {
       decode_reply<void>(call);

@@ -24,10 +24,20 @@ struct error_details {
   std::string stderr_tail{};  // the last lines that the worker wrote to stderr
 };
 
+namespace detail {
+
+// What an error was before it became a value: raise(of) throws that. Null: nothing else than the error.
+struct error_source {
+  std::shared_ptr<void const> of{};
+  void (*raise)(void const* of) = nullptr;
+};
+
+}  // namespace detail
+
 // The base of everything that Yonder throws; what() is one line (more where a worker's stderr is shown).
 class YONDER_API error : public std::runtime_error {
  public:
-  explicit error(error_details details);
+  explicit error(error_details details, detail::error_source source = {});
   error(error const&) noexcept = default;
   error& operator=(error const&) noexcept = default;
   ~error() override;
@@ -38,6 +48,9 @@ class YONDER_API error : public std::runtime_error {
   retry_class retry() const noexcept { return retry_class_of(code()); }
   // All that is known; shared by copies of the error.
   error_details const& details() const noexcept { return *details_; }
+  // Throws it as the call would have been thrown: the task's own exception, where its type is registered
+  // here, else the class that belongs to code().
+  [[noreturn]] void rethrow() const;
 
  private:
   std::shared_ptr<error_details const> details_;

@@ -18,10 +18,10 @@
 
 namespace yonder {
 
-// An exception type that comes back as itself from remote calls. Declare it once, at namespace scope, beside
+// Lets an exception type come back as itself from remote calls. Declare it once, at namespace scope, beside
 // the type:
 //
-//   inline constexpr yonder::exception<out_of_paper> out_of_paper_travels;
+//   inline constexpr yonder::exception_registration<out_of_paper> out_of_paper_travels;
 //
 // Type: derived from std::exception. It is made from its what(), where it has a constructor from a
 // std::string, else by its default constructor; then its members are read, by its serialize (or another form
@@ -29,7 +29,7 @@ namespace yonder {
 // the text that was thrown, else remote_error does. A Name must be stated for templates and for types in
 // anonymous namespaces. The types of <stdexcept> are registered already.
 template <class Type, detail::fixed_string Name = "">
-class exception;
+class exception_registration;
 
 namespace detail {
 
@@ -81,9 +81,9 @@ template <class Type, exception_defect Found>
 auto tell_exception() {
   static_assert(Found != exception_defect::not_exception,
                 "yonder: an exception that travels is derived from std::exception");
-  static_assert(
-      Found != exception_defect::name,
-      "yonder: compilers spell this exception's name differently; state one: yonder::exception<E, \"name\">");
+  static_assert(Found != exception_defect::name,
+                "yonder: compilers spell this exception's name differently; state one: "
+                "yonder::exception_registration<E, \"name\">");
   static_assert(Found != exception_defect::bad_name,
                 "yonder: an exception's name is 1 to 200 printable ASCII characters without spaces");
   static_assert(
@@ -161,15 +161,15 @@ struct exception_record {
     throw Type(*std::move(made));
   }
 
-  static constinit inline exception_entry entry{exception<Type, Name>::name, &encode, &raise, &typeid(Type),
-                                                Name.view().empty()};
+  static constinit inline exception_entry entry{exception_registration<Type, Name>::name, &encode, &raise,
+                                                &typeid(Type), Name.view().empty()};
   static inline registration const registered{entry};
 };
 
 }  // namespace detail
 
 template <class Type, detail::fixed_string Name>
-class exception {
+class exception_registration {
   static constexpr auto found = detail::find_exception_defect<Type, Name>();
   using told = decltype(detail::tell_exception<Type, found>());
 
@@ -177,7 +177,7 @@ class exception {
   // Under which it travels: the type's own name, or the stated one.
   static constexpr std::string_view name = detail::type_name<Type, Name>();
 
-  constexpr exception() noexcept {
+  constexpr exception_registration() noexcept {
     if constexpr (found == detail::exception_defect::none)
       (void)&detail::exception_record<Type, Name>::registered;
   }

@@ -47,7 +47,7 @@ class [[nodiscard]] expected {
   bool has_value() const noexcept { return value_.has_value(); }  // as bool
   explicit operator bool() const noexcept { return has_value(); }
 
-  // The value; throws the error where there is none.
+  // The value; throws the error where there is none: of a call, what remote() would have thrown.
   std::add_lvalue_reference_t<stored> value() & { return checked(*this); }
   // The same of a const one.
   std::add_lvalue_reference_t<stored const> value() const& { return checked(*this); }
@@ -78,8 +78,11 @@ class [[nodiscard]] expected {
  private:
   template <class Self>
   static auto& checked(Self& self) {
-    if (!self.has_value()) throw E(self.error());
-    return *self;
+    if (self.has_value()) return *self;
+    if constexpr (std::is_same_v<E, yonder::error>)
+      self.error().rethrow();
+    else
+      throw E(self.error());
   }
 
   // Two instead of a variant, which the compiler needs longer for.

@@ -37,9 +37,9 @@ class call_key {
 
 // Where `task(arguments…)` runs.
 enum class placement : std::uint8_t {
-  yonder,       // on a worker, as remote()
-  here,         // in this process, as local()
-  prefer_here,  // here, unless as many such calls run here already as the machine has cores
+  remote,        // on a worker, as remote()
+  local,         // in this process, as local()
+  prefer_local,  // here, unless as many such calls run here already as the machine has cores
 };
 
 // How a task's calls are made. Every field may be unset: `.with()` overrides only what is set.
@@ -57,7 +57,7 @@ struct options {
   // The task may run more than once: an attempt that was lost is made again, without counting. Unset: false.
   std::optional<bool> idempotent{};
 
-  // Where `task(arguments…)` runs; local() and remote() say it themselves. Unset: yonder.
+  // Where `task(arguments…)` runs; local() and remote() say it themselves. Unset: remote.
   std::optional<yonder::placement> placement{};
 
   // 0 to 9: where calls wait for workers, those of a higher priority are started first. Unset: 4, or, within

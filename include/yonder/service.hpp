@@ -289,7 +289,7 @@ class bound_method
   template <class... A>
   requires std::is_invocable_v<decltype(Function), typename shape::of&, A...>
   typename shape::result operator()(A&&... a) const {
-    here_or_yonder const place(settings().placement.value_or(placement::yonder));
+    here_or_yonder const place(settings().placement.value_or(placement::remote));
     if (place.here()) return static_cast<typename shape::result>(local(std::forward<A>(a)...));
     return this->remote(a...);
   }

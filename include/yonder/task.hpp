@@ -145,7 +145,7 @@ class verbs<Task, Function, type_list<P...>> {
   // Where options::placement says.
   template <class... A>
   requires fit<false, type_list<P...>, A...> result operator()(A&&... a) const {
-    here_or_yonder const place(settings().placement.value_or(placement::yonder));
+    here_or_yonder const place(settings().placement.value_or(placement::remote));
     return place.here() ? static_cast<result>(local(std::forward<A>(a)...)) : remote(a...);
   }
 

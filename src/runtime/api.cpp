@@ -196,13 +196,22 @@ void throw_undecodable(call_state const& call, codec_error const& fault) {
                .task = std::string(call.task())});
 }
 
+// The error outlives the call, and may be asked for what the task threw.
+error error_of(call_state const& call) {
+  auto const* const told = has_ended(call) && call.failure ? call.failure->told.get() : nullptr;
+  error_source source;
+  if (told != nullptr && !told->payload.empty())
+    source = {std::make_shared<core::failure const>(core::copy_of(*told)),
+              [](void const* of) { runtime_detail::raise(*static_cast<core::failure const*>(of)); }};
+  return error(*failure_of(call), std::move(source));
+}
+
 error_details const* failure_of(call_state const& call) noexcept {
   if (!has_ended(call)) return &call.failure_in_fork();
   return call.failure ? &call.failure->details : nullptr;
 }
 
 // --- fan_out
-// ------------------------------------------------------------------------------------------------------
 
 void fan_out::add(call_ref call) {
   if (active_ == slots_.size()) grow();
@@ -266,7 +275,6 @@ void fan_out::cancel() noexcept {
 }
 
 // --- placement
-// ----------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -275,7 +283,7 @@ std::atomic<unsigned> running_here{0};
 }  // namespace
 
 here_or_yonder::here_or_yonder(placement where) noexcept
-    : here_(where == placement::here), counted_(where == placement::prefer_here) {
+    : here_(where == placement::local), counted_(where == placement::prefer_local) {
   if (!counted_) return;
   static unsigned const cores = std::max(1U, std::thread::hardware_concurrency());
   here_ = counted_ = running_here.fetch_add(1, std::memory_order_relaxed) < cores;

@@ -36,15 +36,15 @@ struct stateless_exception {
 namespace runtime_detail {
 namespace {
 
-[[maybe_unused]] exception<std::logic_error> const logic_error;
-[[maybe_unused]] exception<std::invalid_argument> const invalid_argument;
-[[maybe_unused]] exception<std::domain_error> const domain_error;
-[[maybe_unused]] exception<std::length_error> const length_error;
-[[maybe_unused]] exception<std::out_of_range> const out_of_range;
-[[maybe_unused]] exception<std::runtime_error> const runtime_error;
-[[maybe_unused]] exception<std::range_error> const range_error;
-[[maybe_unused]] exception<std::overflow_error> const overflow_error;
-[[maybe_unused]] exception<std::underflow_error> const underflow_error;
+[[maybe_unused]] exception_registration<std::logic_error> const logic_error;
+[[maybe_unused]] exception_registration<std::invalid_argument> const invalid_argument;
+[[maybe_unused]] exception_registration<std::domain_error> const domain_error;
+[[maybe_unused]] exception_registration<std::length_error> const length_error;
+[[maybe_unused]] exception_registration<std::out_of_range> const out_of_range;
+[[maybe_unused]] exception_registration<std::runtime_error> const runtime_error;
+[[maybe_unused]] exception_registration<std::range_error> const range_error;
+[[maybe_unused]] exception_registration<std::overflow_error> const overflow_error;
+[[maybe_unused]] exception_registration<std::underflow_error> const underflow_error;
 
 using bad_alloc = detail::stateless_exception<std::bad_alloc>;
 constinit detail::exception_entry bad_alloc_entry{"std::bad_alloc", &bad_alloc::encode, &bad_alloc::raise,

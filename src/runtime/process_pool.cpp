@@ -93,7 +93,6 @@ bool is_readable(int fd) noexcept {
 }  // namespace
 
 // --- one worker
-// ---------------------------------------------------------------------------------------------------
 
 struct process_pool::worker {
   std::uint64_t start = 0;
@@ -154,7 +153,6 @@ platform::unique_fd make_clock() {
 }  // namespace
 
 // --- the pool
-// -----------------------------------------------------------------------------------------------------
 
 process_pool::process_pool(transport::poller& poller, process_pool_config config)
     : config_(std::move(config)), poller_(poller), endpoint_(poller, config_.limits) {}

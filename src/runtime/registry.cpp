@@ -131,7 +131,7 @@ void check_spellings(std::vector<detail::task_entry const*> const& tasks) {
       check_spelling(task->name, *task->symbol, "task", "yonder::task<f, \"name\">");
   for (auto const* one = detail::first_exception(); one != nullptr; one = one->next)
     if (one->has_deduced_name)
-      check_spelling(one->name, *one->type, "exception", "yonder::exception<E, \"name\">");
+      check_spelling(one->name, *one->type, "exception", "yonder::exception_registration<E, \"name\">");
 }
 
 // A task that cannot be used has no signature: its structure says why.
@@ -182,7 +182,7 @@ void check_exceptions() {
           {.code = errc::duplicate_task,
            .message = "two types, " + detail::demangled(*a->type) + " and " + detail::demangled(*b->type) +
                       ", are exceptions of the name '" + std::string(a->name) +
-                      "'; state another name for one of them: yonder::exception<E, \"name\">"});
+                      "'; state another name for one of them: yonder::exception_registration<E, \"name\">"});
     }
   }
 }

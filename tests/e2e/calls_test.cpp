@@ -187,6 +187,16 @@ TEST_CASE("a deadline or a timeout of zero is over as it begins") {
   CHECK(task::wait_for_stop.with({.timeout = 0ns}).try_remote().error().code() == yonder::errc::timed_out);
 }
 
+TEST_CASE("value() throws what remote() throws, also after the call has gone") {
+  CHECK_THROWS_AS((void)task::fail_with.try_remote("out_of_range").value(), std::out_of_range);
+  CHECK_THROWS_WITH_AS((void)task::fail_with.try_remote("out_of_paper").value(), "tray 2", out_of_paper);
+  CHECK_THROWS_AS((void)task::give.try_remote(-1).value(), yonder::undecodable);
+  auto const late = task::add.with({.deadline = 0ns}).try_remote(1, 2);
+  CHECK_THROWS_AS((void)late.value(), yonder::deadline_exceeded);
+  yonder::error const kept = task::fail_with.try_remote("out_of_range").error();
+  CHECK_THROWS_AS(kept.rethrow(), std::out_of_range);
+}
+
 TEST_CASE("a result that does not decode is an error as a value, too") {
   CHECK(task::give.try_remote(-1).error().code() == yonder::errc::undecodable);
   CHECK(task::give.spawn(-1).try_get().error().code() == yonder::errc::undecodable);
@@ -299,9 +309,9 @@ TEST_CASE("several threads may call at once") {
 }
 
 TEST_CASE("the placement policy decides where task(arguments…) runs") {
-  auto const here = task::process.with({.placement = yonder::placement::here});
+  auto const here = task::process.with({.placement = yonder::placement::local});
   CHECK(here() == ::getpid());
-  CHECK(task::process.with({.placement = yonder::placement::prefer_here})() == ::getpid());
+  CHECK(task::process.with({.placement = yonder::placement::prefer_local})() == ::getpid());
   if (!threads()) CHECK(task::process() != ::getpid());
 }
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <set>
 #include <thread>
 
+#include "src/platform/unique_fd.hpp"
 #include "tests/e2e/fixture.hpp"
+#include "tests/e2e/folder.hpp"
 #include "yonder/yonder.hpp"
 
 using namespace std::chrono_literals;
@@ -87,10 +91,27 @@ class crowd {
   int one() const noexcept { return 1; }
 };
 
+// Says its end through a named pipe.
+class brief_one {
+ public:
+  explicit brief_one(std::string const& pipe) : pipe_(::open(pipe.c_str(), O_WRONLY | O_CLOEXEC)) {}
+  brief_one(brief_one const&) = delete;
+  brief_one& operator=(brief_one const&) = delete;
+  ~brief_one() { [[maybe_unused]] auto const written = ::write(pipe_.get(), "x", 1); }
+  int next() { return ++count_; }
+
+ private:
+  yonder::platform::unique_fd pipe_;
+  int count_ = 0;
+};
+
 inline constexpr yonder::service<tally(int, std::string)> count{{.max = 1}};
 inline constexpr yonder::method<&tally::next> next;
 inline constexpr yonder::method<&tally::process> process_of;
 inline constexpr yonder::method<&tally::fail> fail_of;
+
+inline constexpr yonder::service<brief_one(std::string), "e2e.brief"> brief_ones{{.scaledown_window = 0ns}};
+inline constexpr yonder::method<&brief_one::next> next_of_brief;
 
 inline constexpr yonder::service<meeting(), "e2e.meeting"> meetings{{.max = 1}};
 inline constexpr yonder::method<&meeting::meet> meet{{.timeout = 30s}};
@@ -132,7 +153,7 @@ TEST_CASE("a method has every verb of a task") {
   std::vector<std::string> all;
   for (auto& one : more.map(std::vector{1, 1})) all.push_back(one);
   CHECK(all == std::vector<std::string>{"4 sheep", "5 sheep"});
-  CHECK(more.with({.placement = yonder::placement::here})(1) == "5 sheep");
+  CHECK(more.with({.placement = yonder::placement::local})(1) == "5 sheep");
   CHECK_THROWS_WITH_AS(fail_of.on(sheep).remote(), "as asked", std::domain_error);
   CHECK(more.remote(1) == "6 sheep");  // what failed did the object no harm
 }
@@ -218,13 +239,17 @@ TEST_CASE("bounds that contradict each other are refused where the instance is m
 }
 
 TEST_CASE("a service is gone after its window, and made anew by the next call") {
+  folder const place;
+  auto const pipe = place / "ends";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  yonder::platform::unique_fd const ends(
+      ::open(pipe.c_str(), O_RDWR | O_CLOEXEC));  // both: none waits for the other
   yonder::runtime own({.max = 1, .in_process = threads()});
-  constexpr yonder::service<tally(int, std::string)> brief{{.scaledown_window = 0ns}};
-  auto const fish = brief(0, "fish");
-  auto const more = next.on(fish).on(own);
-  CHECK(more.remote(1) == "1 fish");
-  while (own.worker_count() != 0) std::this_thread::sleep_for(1ms);
-  CHECK(more.remote(1) == "1 fish");
+  auto const more = next_of_brief.on(brief_ones(pipe)).on(own);
+  CHECK(more.remote() == 1);
+  char said = 0;
+  CHECK(::read(ends.get(), &said, 1) == 1);
+  CHECK(more.remote() == 1);
 }
 
 }  // namespace e2e::stateful

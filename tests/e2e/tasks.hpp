@@ -266,13 +266,13 @@ inline constexpr yonder::task<e2e::twice> twice;
 inline constexpr auto thrice_of = [](int n) { return n * 3; };
 inline constexpr yonder::task<&thrice_of> thrice;
 
-inline constexpr yonder::exception<out_of_paper> out_of_paper_travels;
-inline constexpr yonder::exception<coded_error> coded_error_travels;
-inline constexpr yonder::exception<http_error> http_error_travels;
-inline constexpr yonder::exception<wordy_error> wordy_error_travels;
-inline constexpr yonder::exception<unsavable_error> unsavable_error_travels;
-inline constexpr yonder::exception<mute_error> mute_error_travels;
-inline constexpr yonder::exception<large_error> large_error_travels;
+inline constexpr yonder::exception_registration<out_of_paper> out_of_paper_travels;
+inline constexpr yonder::exception_registration<coded_error> coded_error_travels;
+inline constexpr yonder::exception_registration<http_error> http_error_travels;
+inline constexpr yonder::exception_registration<wordy_error> wordy_error_travels;
+inline constexpr yonder::exception_registration<unsavable_error> unsavable_error_travels;
+inline constexpr yonder::exception_registration<mute_error> mute_error_travels;
+inline constexpr yonder::exception_registration<large_error> large_error_travels;
 
 }  // namespace task
 

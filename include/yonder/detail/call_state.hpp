@@ -124,5 +124,7 @@ YONDER_API reply take_reply(call_state& call);
 
 // The error of a call that has ended with one, else null.
 YONDER_API error_details const* failure_of(call_state const& call) noexcept;
+// That of a call that has ended with one, as a value.
+YONDER_API error error_of(call_state const& call);
 
 }  // namespace yonder::detail

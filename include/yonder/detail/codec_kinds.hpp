@@ -74,7 +74,6 @@ enum class kind : std::uint8_t {
 };
 
 // --- by template: what is known without looking inside
-// -------------------------------------------------------------
 
 template <class T>
 inline constexpr kind template_kind = kind::none;
@@ -118,7 +117,6 @@ template <class T>
 inline constexpr kind template_kind<cereal::DeferredData<T>> = kind::deferred;
 
 // --- by shape: templates whose headers we do not include, because most programs do not need them
-// --------------------
 
 // Whether T is declared in namespace std, or in Boost: a user's class of the same shape is left alone.
 template <class T>
@@ -426,7 +424,6 @@ inline constexpr bool is_minimal =
     serialization_of<T>.how == form::member_minimal || serialization_of<T>.how == form::free_minimal;
 
 // --- all of it together
-// ----------------------------------------------------------------------------------------------
 
 template <class T>
 consteval kind find_kind() {

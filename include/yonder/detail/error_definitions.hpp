@@ -28,11 +28,22 @@ inline std::string in_words(error_details const& details) {
   return text;
 }
 
+struct sourced_details : error_details {
+  error_source source;
+};
+
 }  // namespace detail
 
-YONDER_FUNCTION error::error(error_details details)
+YONDER_FUNCTION error::error(error_details details, detail::error_source source)
     : std::runtime_error(detail::in_words(details)),
-      details_(std::make_shared<error_details const>(std::move(details))) {}
+      details_(std::make_shared<detail::sourced_details const>(
+          detail::sourced_details{std::move(details), std::move(source)})) {}
+
+YONDER_FUNCTION void error::rethrow() const {
+  auto const& source = static_cast<detail::sourced_details const&>(*details_).source;
+  if (source.raise != nullptr) source.raise(source.of.get());
+  detail::throw_error(*details_);
+}
 
 YONDER_FUNCTION error::~error() = default;
 YONDER_FUNCTION remote_error::~remote_error() = default;

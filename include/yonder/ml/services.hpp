@@ -275,18 +275,18 @@ inline constexpr detail::model_service<hosted_reranker, "yonder::ml::reranker_se
 inline constexpr batched<&hosted_reranker::score, "yonder::ml::rerank"> rerank{detail::pairs_by_tokens};
 
 // What a model throws comes back as itself.
-inline constexpr exception<model_error> model_error_travels;
-inline constexpr exception<missing_file> missing_file_travels;
-inline constexpr exception<malformed_file> malformed_file_travels;
-inline constexpr exception<truncated_file> truncated_file_travels;
-inline constexpr exception<inconsistent_model> inconsistent_model_travels;
-inline constexpr exception<unsupported_model> unsupported_model_travels;
-inline constexpr exception<text_error> text_error_travels;
-inline constexpr exception<invalid_utf8> invalid_utf8_travels;
-inline constexpr exception<text_too_long> text_too_long_travels;
-inline constexpr exception<gpu_error> gpu_error_travels;
-inline constexpr exception<gpu_unavailable> gpu_unavailable_travels;
-inline constexpr exception<gpu_out_of_memory> gpu_out_of_memory_travels;
-inline constexpr exception<gpu_unusable> gpu_unusable_travels;
+inline constexpr exception_registration<model_error> model_error_travels;
+inline constexpr exception_registration<missing_file> missing_file_travels;
+inline constexpr exception_registration<malformed_file> malformed_file_travels;
+inline constexpr exception_registration<truncated_file> truncated_file_travels;
+inline constexpr exception_registration<inconsistent_model> inconsistent_model_travels;
+inline constexpr exception_registration<unsupported_model> unsupported_model_travels;
+inline constexpr exception_registration<text_error> text_error_travels;
+inline constexpr exception_registration<invalid_utf8> invalid_utf8_travels;
+inline constexpr exception_registration<text_too_long> text_too_long_travels;
+inline constexpr exception_registration<gpu_error> gpu_error_travels;
+inline constexpr exception_registration<gpu_unavailable> gpu_unavailable_travels;
+inline constexpr exception_registration<gpu_out_of_memory> gpu_out_of_memory_travels;
+inline constexpr exception_registration<gpu_unusable> gpu_unusable_travels;
 
 }  // namespace yonder::ml

@@ -8,6 +8,6 @@ struct out_of_paper : std::exception {
   explicit out_of_paper(int trays) : tray(trays) {}
   int tray;
 };
-inline constexpr yonder::exception<out_of_paper> out_of_paper_travels;
+inline constexpr yonder::exception_registration<out_of_paper> out_of_paper_travels;
 
 int main() { throw out_of_paper(2); }

@@ -7,6 +7,6 @@ struct http_error : std::runtime_error {
   using std::runtime_error::runtime_error;
   int status = 0;
 };
-inline constexpr yonder::exception<http_error> http_error_travels;
+inline constexpr yonder::exception_registration<http_error> http_error_travels;
 
 int main() { throw http_error("not found"); }

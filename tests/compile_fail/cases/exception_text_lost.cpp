@@ -11,6 +11,6 @@ struct http_error : std::runtime_error {
     ar(status);
   }
 };
-inline constexpr yonder::exception<http_error> http_error_travels;
+inline constexpr yonder::exception_registration<http_error> http_error_travels;
 
 int main() { throw http_error(); }

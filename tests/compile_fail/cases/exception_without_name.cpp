@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: differently; state one: yonder::exception<E,
+// expect: differently; state one: yonder::exception_registration<E,
 #include <stdexcept>
 #include <yonder/exception.hpp>
 
@@ -8,6 +8,6 @@ struct out_of_paper : std::runtime_error {
   using runtime_error::runtime_error;
 };
 }  // namespace
-constexpr yonder::exception<out_of_paper> out_of_paper_travels;
+constexpr yonder::exception_registration<out_of_paper> out_of_paper_travels;
 
 int main() { throw out_of_paper("tray 2"); }

@@ -18,7 +18,7 @@ struct negative_error : std::runtime_error {
 
 int twice(int number);
 inline constexpr yonder::task<twice> twice_task;
-inline constexpr yonder::exception<negative_error> negative_error_travels;
+inline constexpr yonder::exception_registration<negative_error> negative_error_travels;
 
 void call_negative();
 bool catches_too_large();

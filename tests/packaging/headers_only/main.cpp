@@ -28,7 +28,7 @@ struct fussy {
 };
 
 inline constexpr yonder::task<print> printing;
-inline constexpr yonder::exception<std::invalid_argument> invalid_argument_travels;
+inline constexpr yonder::exception_registration<std::invalid_argument> invalid_argument_travels;
 
 template <class Error, class Call>
 bool throws(Call call) {

@@ -12,7 +12,7 @@ int twice(int number) {
   return 2 * number;
 }
 inline constexpr yonder::task<twice> doubling;
-inline constexpr yonder::exception<refused> refused_travels;
+inline constexpr yonder::exception_registration<refused> refused_travels;
 
 }  // namespace plugin
 

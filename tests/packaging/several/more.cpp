@@ -13,6 +13,6 @@ int half(int number) {
   return number / 2;
 }
 inline constexpr yonder::task<half> halving;
-inline constexpr yonder::exception<odd> odd_travels;
+inline constexpr yonder::exception_registration<odd> odd_travels;
 
 }  // namespace more

@@ -142,8 +142,8 @@ TEST_CASE("what the function throws comes out of local as it is") {
   CHECK_THROWS_WITH_AS(fail_task.local("why"), "why", std::domain_error);
 }
 
-TEST_CASE("a call by placement::here needs no runtime") {
-  constexpr yonder::options here{.placement = yonder::placement::here};
+TEST_CASE("a call by placement::local needs no runtime") {
+  constexpr yonder::options here{.placement = yonder::placement::local};
   CHECK(twice_task.with(here)(4) == 8);
   CHECK(*boxed_task.with(here)(std::make_unique<int>(1)) == 2);
   CHECK(length_task.with(here)("abc") == 3);

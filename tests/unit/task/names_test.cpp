@@ -94,8 +94,8 @@ static_assert(yonder::task<hidden, "tests/hidden">::name == "tests/hidden");
 static_assert(yonder::task<[](int number) { return number; }, "unnamed">::name == "unnamed");
 static_assert(yonder::task<zoo::feed, "feed">::name == "feed");
 
-static_assert(yonder::exception<zoo::escaped>::name == "zoo::escaped");
-static_assert(yonder::exception<zoo::escaped, "escaped">::name == "escaped");
+static_assert(yonder::exception_registration<zoo::escaped>::name == "zoo::escaped");
+static_assert(yonder::exception_registration<zoo::escaped, "escaped">::name == "escaped");
 
 TEST_CASE("a name is stated where compilers would spell it differently") {
   using yonder::detail::is_portable;

@@ -19,13 +19,16 @@ constexpr options all{.retries = 1,
                       .timeout = 2s,
                       .deadline = 3s,
                       .idempotent = true,
-                      .placement = placement::here,
+                      .placement = placement::local,
                       .priority = 1,
                       .fairness_key = "a",
                       .weight = 1,
                       .order_key = "b"};
-constexpr options others{
-    .retries = 10, .timeout = 20s, .deadline = 30s, .idempotent = false, .placement = placement::prefer_here};
+constexpr options others{.retries = 10,
+                         .timeout = 20s,
+                         .deadline = 30s,
+                         .idempotent = false,
+                         .placement = placement::prefer_local};
 
 constexpr bool same(options const& a, options const& b) {
   return a.retries == b.retries && a.timeout == b.timeout && a.deadline == b.deadline &&
@@ -45,16 +48,16 @@ static_assert(same(all.over(others), all));
 static_assert(same(options{}.over(options{}), options{}));
 
 // Each field alone overrides itself and nothing else.
-static_assert(same(options{.retries = 1}.over(others), {1, 20s, 30s, false, placement::prefer_here}));
-static_assert(same(options{.timeout = 2s}.over(others), {10, 2s, 30s, false, placement::prefer_here}));
-static_assert(same(options{.deadline = 3s}.over(others), {10, 20s, 3s, false, placement::prefer_here}));
-static_assert(same(options{.idempotent = true}.over(others), {10, 20s, 30s, true, placement::prefer_here}));
-static_assert(same(options{.placement = placement::here}.over(others),
-                   {10, 20s, 30s, false, placement::here}));
+static_assert(same(options{.retries = 1}.over(others), {1, 20s, 30s, false, placement::prefer_local}));
+static_assert(same(options{.timeout = 2s}.over(others), {10, 2s, 30s, false, placement::prefer_local}));
+static_assert(same(options{.deadline = 3s}.over(others), {10, 20s, 3s, false, placement::prefer_local}));
+static_assert(same(options{.idempotent = true}.over(others), {10, 20s, 30s, true, placement::prefer_local}));
+static_assert(same(options{.placement = placement::local}.over(others),
+                   {10, 20s, 30s, false, placement::local}));
 
 // A setting of zero or false is a setting.
 static_assert(same(options{.retries = 0, .timeout = 0s, .idempotent = false}.over(all),
-                   {0, 0s, 3s, false, placement::here, 1, "a", 1, "b"}));
+                   {0, 0s, 3s, false, placement::local, 1, "a", 1, "b"}));
 
 // A key is a copy of its text.
 static_assert(options{.order_key = std::string_view("k")}.over(all).order_key->view() == "k");
@@ -75,15 +78,15 @@ static_assert(half_task.settings().retries == 3U);  // with() changes a copy
 
 TEST_CASE("a call is made where its placement says") {
   using yonder::detail::here_or_yonder;
-  CHECK(here_or_yonder(placement::here).here());
-  CHECK_FALSE(here_or_yonder(placement::yonder).here());
+  CHECK(here_or_yonder(placement::local).here());
+  CHECK_FALSE(here_or_yonder(placement::remote).here());
 }
 
-TEST_CASE("prefer_here keeps as many calls here as the machine has cores, however many went yonder") {
+TEST_CASE("prefer_local keeps as many calls here as the machine has cores, however many went yonder") {
   using slots = std::vector<std::unique_ptr<yonder::detail::here_or_yonder>>;
   auto const fill = [](slots& into, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i)
-      into.push_back(std::make_unique<yonder::detail::here_or_yonder>(placement::prefer_here));
+      into.push_back(std::make_unique<yonder::detail::here_or_yonder>(placement::prefer_local));
   };
   auto const cores = std::max(1U, std::thread::hardware_concurrency());
   slots here, away, again;
