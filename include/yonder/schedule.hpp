@@ -28,17 +28,17 @@ enum class overlap : unsigned char {
 
 // How a schedule's calls are made.
 struct schedule_options {
-  yonder::overlap overlap = yonder::overlap::skip;
-  std::chrono::nanoseconds jitter{};  // each call is late by up to so much, by chance
-  std::string name{};                 // for people; empty: the task's
+  yonder::overlap overlap = yonder::overlap::skip;  // where the last call has not ended
+  std::chrono::nanoseconds jitter{};                // each call is late by up to so much, by chance
+  std::string name{};                               // for people; empty: the task's
 };
 
 // One schedule at one moment.
 struct schedule_snapshot {
-  std::uint64_t id = 0;
-  std::string name{};
-  std::string when{};  // "every 300 s", "0 7 * * 1-5 Europe/Berlin"
-  bool paused = false;
+  std::uint64_t id = 0;       // as schedule::id()
+  std::string name{};         // as the options say, or the task's
+  std::string when{};         // "every 300 s", "0 7 * * 1-5 Europe/Berlin"
+  bool paused = false;        // it makes no calls until it is resumed
   unsigned running = 0;       // calls that have not ended
   std::uint64_t runs = 0;     // calls that were made
   std::uint64_t failed = 0;   // of them

@@ -166,8 +166,8 @@ class hosted_classifier {
 
 // A text's vector, and how many tokens its model saw.
 struct embedded_text {
-  std::vector<float> values;
-  std::uint64_t tokens = 0;
+  std::vector<float> values;  // as the encoder makes them
+  std::uint64_t tokens = 0;   // with the special ones, after cutting
   bool operator==(embedded_text const&) const = default;
 };
 

@@ -43,7 +43,7 @@ enum class aggregation : std::uint8_t {
 
 // What a token classifier is asked for.
 struct entity_options {
-  ml::aggregation aggregation = ml::aggregation::simple;
+  ml::aggregation aggregation = ml::aggregation::simple;  // how tokens become entities
   // Labels that are left out, as id2label spells them or without B- and I-.
   std::vector<std::string> ignored_labels = {"O"};
   // A text that is too long is read in windows that share so many tokens; of what two of them find in one

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Included before all else: macros that some programs have, after the standard library's headers, which do not bear them.
+// Included before all else: macros that some programs have, after the standard library's headers, which do
+// not bear them.
 #pragma once
 #include <bits/stdc++.h>
 
