@@ -152,6 +152,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.depth = call.depth;
   front.priority = call.priority;
   front.flow = call.flow;
+  front.charged = call.charged;
   if (front.flow != call.caller->flow) flows_.hold(*front.flow);
   front.order = call.order;
   if (front.order != nullptr) ++front.order->calls;

@@ -106,6 +106,7 @@ image& dispatcher::hold_image(std::vector<function_info>& table, pool_record* ho
   ++one.holders;
   if (!is_new) return one;
   one.key = found->first;
+  one.number = ++last_image_;
   one.home = home;
   for (auto& info : table) {
     auto& function = function_of(info.name, info.signature, home);
@@ -238,6 +239,7 @@ void dispatcher::enqueue(time_point now, call_record& call) {
   call.stage = call_stage::queued;
   call.stamp = ++last_stamp_;
   call.queued_since = now;
+  call.charged = {};
   auto& lane = lane_of(call);
   call.lane = &lane;
   lane.calls.push_back(call);
@@ -262,6 +264,8 @@ void dispatcher::requeue(time_point now, call_record& call) {
     lane.calls.push_front(call);
     reorder(lane);
   }
+  for (auto const charged = std::exchange(call.charged, {}); auto const& one : lane.places)
+    if (one->by->number == charged.image) one->by->order.refund(*one, charged, call.count);
   queue_grew(now, call);
 }
 
@@ -300,7 +304,7 @@ void dispatcher::queue_grew(time_point now, call_record const& call) {
 void dispatcher::take(call_record& call, worker_session const& worker) {
   auto* const place = place_in(*call.lane, *worker.program);
   YONDER_CHECK(place != nullptr, "a worker is given a call of a function that it does not offer");
-  worker.program->order.charge(*place, call.count);
+  call.charged = worker.program->order.charge(*place, call.count);
   dequeue(call);
 }
 

@@ -62,7 +62,7 @@ class dispatcher {
   // --- queues
 
   void enqueue(time_point now, call_record& call);
-  // What was not started goes back to the place it had.
+  // What was not started goes back to the place it had, and has cost nothing.
   void requeue(time_point now, call_record& call);
   void dequeue(call_record& call);
   // The same for one that is given to this worker, and counts as served.
@@ -198,6 +198,7 @@ class dispatcher {
   std::map<std::string, image> images_;
   std::vector<pool_record*> pools_;
   std::uint64_t last_stamp_ = 0;
+  std::uint64_t last_image_ = 0;
   std::size_t queued_ = 0;
   bool nested_came_ = false;
   std::size_t in_service_ = 0;  // workers that take work

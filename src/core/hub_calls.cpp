@@ -410,6 +410,7 @@ void hub::state::take_error(time_point now, worker_session& worker, call_record&
   if ((message.head.flags & flag_shared) != 0 && call.may_repeat() &&
       !YONDER_MUTANT(shared_failure_believed)) {
     call.alone = true;
+    call.charged = {};  // it was started
     return requeue(now, call);
   }
   if (!not_started) return attempt_failed(now, call, std::move(error), out);

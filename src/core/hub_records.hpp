@@ -140,6 +140,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::uint32_t priority = usual_priority;
   flow_record* flow = nullptr;       // whose share it is served from
   core::lane* lane = nullptr;        // call_stage::queued
+  service_charge charged;            // for what the last attempt was given, until that is known to have begun
   order_record* order = nullptr;     // of its order key; null: it has none
   call_record* parent = nullptr;     // that made it, as long as that attempt lasts
   std::unique_ptr<core::nest> nest;  // call_stage::assigned, one item: what its task has called
@@ -179,6 +180,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     priority = usual_priority;
     flow = nullptr;
     lane = nullptr;
+    charged = {};
     order = nullptr;
     parent = nullptr;
     nest.reset();
@@ -322,6 +324,7 @@ struct turn_wait {
 // A table of functions that one or several workers have in common, and the workers that have it.
 struct image {
   std::string key;
+  std::uint64_t number = 0;     // no other one has had it
   pool_record* home = nullptr;  // of its functions
   std::vector<function_record*> functions;
   service_order order;      // of their calls that wait

@@ -151,8 +151,9 @@ enum class mark {
   synced,              // a call waited for the journal
   pool_learned,        // a pool's functions became known with its first worker
   shared_out,          // calls of several flows waited for the same workers
+  refunded,            // what came back before it was started had cost a share
 };
-inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::shared_out) + 1;
+inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::refunded) + 1;
 inline std::bitset<mark_count> marks;
 
 // Choices that are allowed and rare, and dangerous where they are not thought of: made one time in so many,

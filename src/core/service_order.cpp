@@ -16,6 +16,13 @@ std::uint64_t virtual_time(std::uint32_t items, std::uint32_t weight) {
   return items * (time_of_a_call / weight);
 }
 
+// What is left to be charged.
+std::uint64_t rebated(std::uint64_t cost, std::uint64_t& owed) {
+  auto const rebate = std::min(owed, cost / 2);
+  owed -= rebate;
+  return cost - rebate;
+}
+
 }  // namespace
 
 bool service_order::flow_share::comes_before(flow_share const& other) const noexcept {
@@ -135,19 +142,32 @@ void service_order::rise(flow_share& flow) {
   settle(whose.of->active, whose, !whose.active.empty(), whose.of->clock);
 }
 
-void service_order::charge(lane_place& place, std::uint32_t items) {
-  if (is_plain() || YONDER_MUTANT(shares_ignored)) return;
+service_charge service_order::charge(lane_place& place, std::uint32_t items) {
+  if (is_plain() || YONDER_MUTANT(shares_ignored)) return {};
   auto& flow = *place.in;
   auto& whose = *flow.of;
   auto& all = *whose.of;
   whose.clock = std::max(whose.clock, flow.start);
-  flow.start += virtual_time(items, flow.flow->weight);
+  flow.start += rebated(virtual_time(items, flow.flow->weight), flow.owed);
   all.clock = std::max(all.clock, whose.start);
-  if (!YONDER_MUTANT(credentials_ignored)) whose.start += virtual_time(items, whose.who->weight);
+  if (!YONDER_MUTANT(credentials_ignored))
+    whose.start += rebated(virtual_time(items, whose.who->weight), whose.owed);
+  service_charge const charged{place.by->number, whose.active.elements().size() > 1,
+                               all.active.elements().size() > 1};
   whose.active.moved(flow);
   all.active.moved(whose);
   if (whose.flows.size() > whose.sweep_at) forget_even(whose);
   if (all.credentials.size() > all.sweep_at) forget_even(all);
+  return charged;
+}
+
+void service_order::refund(lane_place& place, service_charge const& charged, std::uint32_t items) {
+  auto& flow = *place.in;
+  if (flow.of == nullptr) return;  // nobody else waits
+  YONDER_REACHED(refunded);
+  auto& whose = *flow.of;
+  if (charged.key) flow.owed += virtual_time(items, flow.flow->weight);
+  if (charged.credential) whose.owed += virtual_time(items, whose.who->weight);
 }
 
 bool service_order::comes_before(lane_place const& a, lane_place const& b) const noexcept {

@@ -26,11 +26,20 @@ constexpr service_rank rank_of(std::uint32_t priority, std::uint32_t depth) noex
   return static_cast<service_rank>((highest_priority - priority) << 8 | (deepest - std::min(depth, deepest)));
 }
 
+// Whose share a call was charged to when it was given to a worker of that image, while others waited for
+// theirs.
+struct service_charge {
+  std::uint64_t image = 0;  // image::number
+  bool key = false;
+  bool credential = false;
+};
+
 // The lanes with calls that the same workers may serve, and which of them is next: of the first rank; there
 // of the credential that has been given the least for its weight, of its key likewise, the call that has
 // waited longest. What was given is told by virtual clocks (start-time fair queueing; Goyal, Vin, Cheng
 // 1996), as each credential and key that has waited since would have been given as much: whoever was away
-// has saved up nothing, and owes nothing but what it was given last.
+// has saved up nothing, and owes nothing but what it was given last. Whoever was charged for what came back
+// before it was started is charged half until that is made good: at once it would hold up who came since.
 //
 // As long as all lanes are of one rank and one flow they are a plain heap by arrival, and nothing is counted.
 class service_order {
@@ -45,8 +54,10 @@ class service_order {
 
   // The first call of the place's lane is another one than before, or there is none.
   void update(lane_place& place);
-  // So many calls of the lane are given to a worker.
-  void charge(lane_place& place, std::uint32_t items);
+  // So many calls of the lane are given to a worker. Returns whose shares that has cost.
+  service_charge charge(lane_place& place, std::uint32_t items);
+  // So many that were charged like that are back in the lane, and had not been started.
+  static void refund(lane_place& place, service_charge const& charged, std::uint32_t items);
 
   // Whether the first call of `a` is served before that of `b`; both are here.
   bool comes_before(lane_place const& a, lane_place const& b) const noexcept;
@@ -82,6 +93,7 @@ class service_order {
     service_rank rank = 0;           // plain_ only
     credential_share* of = nullptr;  // null: plain_
     std::uint64_t start = 0;         // the virtual time at which its next call begins
+    std::uint64_t owed = 0;          // virtual time that it was charged for nothing
     std::size_t place = 0;
     ranked_heap<lane_place> lanes;
     bool comes_before(flow_share const& other) const noexcept;
@@ -90,6 +102,7 @@ class service_order {
     credential_record* who = nullptr;
     tier* of = nullptr;
     std::uint64_t start = 0;
+    std::uint64_t owed = 0;
     std::size_t place = 0;
     std::uint64_t clock = 0;  // the start of the flow that was served last
     ranked_heap<flow_share> active;

@@ -115,6 +115,7 @@ void world::break_link(peer_id peer) {
   if (over.open_at_hub) {
     over.open_at_hub = false;
     hub_shell_.unsent.forget(peer);
+    turns_.lost(peer);
     hub_->lost(now_, peer, {.reason = "a frame was refused"}, out_);
     after_hub();
   }
@@ -311,6 +312,7 @@ void world::end_watched(std::uint32_t index, attempt_key const& key) {
 
 void world::after_hub() {
   ++seen_.events;
+  if (how_.turns > 0 && hub_->census().workers == 0) turns_.forget_shares();
   observe_decisions();
   drive(hub_shell_, {role::hub, 0}, [this](output& one) { do_for_hub(one); });
   plan_tick(hub_->next_deadline(), hub_ticks_at_, kind::hub_tick, 0);

@@ -46,8 +46,8 @@ whereabouts where_is(mutant fault) {
     case mutant::item_level_ignored:
     case mutant::batch_cancelled: return {"batches", usual};
     case mutant::fence_ignored:
-    case mutant::batch_times_out:
     case mutant::results_mixed_up: return {"batches", many};
+    case mutant::batch_times_out: return {"batches", 2 * rare};
     case mutant::repetition_delivered: return {"lossy", usual};
     case mutant::resend_forgotten: return {"leaky", usual};
     case mutant::lost_session_kept:

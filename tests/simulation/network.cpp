@@ -121,7 +121,7 @@ void world::make_room(connection& over, bool to_hub) {
 void world::deliver(peer_id peer, connection const& over, bool to_hub, frame&& message) {
   if (to_hub) {
     if (how_.lies_every != 0) remember(message);
-    observe_at_hub(over, message);
+    observe_at_hub(peer, over, message);
     hub_->receive(now_, peer, std::move(message), out_);
     after_hub();
   } else if (over.of_worker) {

@@ -130,6 +130,7 @@ void world::closed(peer_id peer) {
   auto& over = link_of(peer);
   if (!over.open_at_hub) return;
   over.open_at_hub = false;
+  turns_.lost(peer);
   auto const current = over.of_worker
                            ? workers_[over.node].core != nullptr && workers_[over.node].peer == peer
                            : clients_[over.node].core != nullptr && clients_[over.node].peer == peer;

@@ -91,6 +91,7 @@ std::string_view to_string(mark one) {
     case mark::synced: return "a call waited for the journal";
     case mark::pool_learned: return "a pool's functions became known with its first worker";
     case mark::shared_out: return "calls of several flows waited for the same workers";
+    case mark::refunded: return "what came back before it was started had cost a share";
   }
   return "?";
 }
@@ -344,10 +345,10 @@ void world::observe_silence(std::uint32_t epoch) {
              std::to_string((now_ - heard) / millisecond) + " ms");
 }
 
-void world::observe_at_hub(connection const& over, frame const& message) {
+void world::observe_at_hub(peer_id peer, connection const& over, frame const& message) {
   if (how_.nests > 0) observe_nested_at_hub(over, message);
   if (!how_.reliable) about(message.head.epoch).heard = now_;
-  observe_turn_at_hub(message);
+  observe_turn_at_hub(peer, message);
   auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
   if (how_.batched && answers && over.of_worker && (message.head.flags & flag_shared) != 0) {
     reach(state::threw_together);
@@ -379,7 +380,7 @@ void world::observe_at_hub(connection const& over, frame const& message) {
 
 // --- when calls are served
 
-void world::observe_turn_at_hub(frame const& message) {
+void world::observe_turn_at_hub(peer_id peer, frame const& message) {
   if (how_.turns == 0) return;
   auto const& head = message.head;
   if (head.type == frame_type::call) {
@@ -392,17 +393,24 @@ void world::observe_turn_at_hub(frame const& message) {
   } else if (head.type == frame_type::cancel) {
     for (std::uint32_t i = 0; i < read_item_count(message); ++i)
       turns_.ended({head.call.session, head.call.number + i});
+  } else if (head.type == frame_type::error) {
+    auto const started = (head.flags & flag_not_started) == 0;
+    turns_.answered(peer, head.call, read_item_count(message), started);
+  } else if (head.type == frame_type::result) {
+    packed_items items;
+    read_items(message, items);
+    turns_.answered(peer, head.call, items.count, true);
   }
 }
 
-void world::observe_turn_from_hub(frame const& message) {
+void world::observe_turn_from_hub(peer_id peer, frame const& message) {
   if (how_.turns == 0) return;
   auto const& head = message.head;
   auto const ends = head.type == frame_type::result || head.type == frame_type::error;
   if (head.type != frame_type::assign && !ends) return;
   packed_items items;
   if (head.type != frame_type::error) read_items(message, items);
-  if (!ends) turns_.assigned(head.call, items.count);
+  if (!ends) turns_.assigned(peer, head.call, items.count);
   for (std::uint32_t i = 0; ends && i < items.count; ++i)
     turns_.ended({head.call.session, head.call.number + i});
   if (turns_.shared()) reach(state::turns_shared);
@@ -446,7 +454,7 @@ void world::observe_decisions() {
 }
 
 void world::observe_from_hub(peer_id peer, frame const& message) {
-  observe_turn_from_hub(message);
+  observe_turn_from_hub(peer, message);
   if (how_.streams > 0) observe_stream_from_hub(peer, message);
   if (message.head.type != frame_type::chunk || message.head.metadata_size == 0)
     return observe_from_hub(peer, message.head, message);

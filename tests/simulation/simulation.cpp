@@ -226,6 +226,7 @@ void world::lose_at_hub(std::uint32_t peer, std::uint32_t signal) {
       if (auto* const call = find(key.call)) note_attempt_over(*call, key.attempt);
     lost_levels_.erase(known);
   }
+  turns_.lost(peer);
   hub_->lost(now_, peer, loss, out_);
   after_hub();
 }
@@ -392,6 +393,7 @@ void world::reconnect_node(std::uint32_t index, bool of_worker) {
   link_of(peer).open_at_node = false;
   if (random_.below(2) == 0 && link_of(peer).open_at_hub) {
     link_of(peer).open_at_hub = false;
+    turns_.lost(peer);
     hub_->lost(now_, peer, {}, out_);
     after_hub();
   }

@@ -30,9 +30,8 @@ void turn_watch::wait(group& among, std::uint32_t who, double weight, int change
     for (auto& [other, rival] : among) {
       if (other == who || rival.waiting == 0) continue;
       shared_ = true;
-      auto const lead = one.given - rival.given;
-      one.lead[other] = {lead, lead};
-      rival.lead[who] = {-lead, -lead};
+      one.lead[other] = one.lead_over(rival);
+      rival.lead[who] = rival.lead_over(one);
     }
   } else if (one.waiting == 0) {
     for (auto& [other, rival] : among) rival.lead.erase(who);
@@ -40,7 +39,7 @@ void turn_watch::wait(group& among, std::uint32_t who, double weight, int change
   }
 }
 
-void turn_watch::assigned(call_id first, std::uint32_t count) {
+void turn_watch::assigned(peer_id peer, call_id first, std::uint32_t count) {
   auto const found = calls_.find(first);
   if (found == calls_.end()) return violated("a call is given to a worker that never came");
   auto const terms = found->second.terms;
@@ -52,24 +51,65 @@ void turn_watch::assigned(call_id first, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     call_id const id{first.session, first.number + i};
     auto& one = calls_[id];
+    one.with = peer;
     if (std::exchange(one.waits, false)) wait(terms, -1);
     if (terms.order != 0) check_order(id, terms);
   }
 }
 
+void turn_watch::answered(peer_id peer, call_id first, std::uint32_t count, bool started) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto const found = calls_.find({first.session, first.number + i});
+    if (found == calls_.end() || found->second.with != peer) continue;
+    if (started)
+      found->second.with = 0;
+    else
+      came_back(found->second);
+  }
+}
+
+// What it had not started comes back: at most all that it has.
+void turn_watch::lost(peer_id peer) {
+  for (auto& [id, one] : calls_)
+    if (one.with == peer) came_back(one);
+}
+
+void turn_watch::came_back(call& one) {
+  auto const& terms = one.terms;
+  one.with = 0;
+  auto& whose = credentials_[terms.priority][terms.credential];
+  whose.owed += 1 / whose.weight;
+  auto& key = keys_[{terms.priority, terms.credential}][terms.key];
+  key.owed += 1 / key.weight;
+}
+
+void turn_watch::forget_shares() {
+  for (auto& [priority, among] : credentials_) forget_shares(among);
+  for (auto& [whose, among] : keys_) forget_shares(among);
+}
+
+void turn_watch::forget_shares(group& among) {
+  for (auto& [who, one] : among) {
+    one.owed = 0;
+    for (auto& [other, lead] : one.lead) lead = one.lead_over(among[other]);
+  }
+}
+
 // Of two that have had calls that wait all the time, none was given more for its weight than both may at
-// once.
+// once, but for what makes good what it was given before and came back: half of what it is given.
 void turn_watch::give(group& among, std::uint32_t who, std::uint32_t count, char const* what) {
   auto& one = among[who];
-  one.given += count / one.weight;
-  for (auto& [other, range] : one.lead) {
+  auto const cost = count / one.weight;
+  auto const made_good = std::min(one.owed, cost / 2);
+  one.owed -= made_good;
+  one.given += cost;
+  one.least += cost - made_good;
+  for (auto const& [other, lead] : one.lead) {
     auto& rival = among[other];
-    auto const lead = one.given - rival.given;
-    range.first = std::min(range.first, lead);
-    range.second = std::max(range.second, lead);
-    rival.lead[who] = {-range.second, -range.first};
+    auto& behind = rival.lead[who];
+    behind = std::min(behind, rival.lead_over(one));
     auto const most = most_at_once_ * (1 / one.weight + 1 / rival.weight) * 1.01;
-    if (range.second - range.first > most)
+    if (one.lead_over(rival) - lead > most)
       violated(std::string("of two ") + what + " one gets more than its share");
   }
 }

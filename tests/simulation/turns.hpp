@@ -28,7 +28,12 @@ class turn_watch {
   static std::uint32_t weight_of_key(std::uint32_t key) { return key == 2 ? 4 : 1; }
 
   void came(call_id id, turn_terms const& terms);
-  void assigned(call_id first, std::uint32_t count);
+  void assigned(peer_id peer, call_id first, std::uint32_t count);
+  // By the worker at `peer`.
+  void answered(peer_id peer, call_id first, std::uint32_t count, bool started);
+  void lost(peer_id peer);
+  // No worker is left, and what each was given is forgotten.
+  void forget_shares();
   void ended(call_id id);
   turn_terms const* terms_of(call_id id) const;
 
@@ -40,19 +45,26 @@ class turn_watch {
     turn_terms terms;
     bool waits = true;  // and was never given to a worker
     bool ended = false;
+    peer_id with = 0;  // the peer of the worker that has it; 0: none
   };
   struct sharer {
     double weight = 1;
     std::size_t waiting = 0;
     double given = 0;  // for its weight
-    // By the others, what it was given more than they since both have had calls that wait.
-    std::map<std::uint32_t, std::pair<double, double>> lead;  // least, most
+    double owed = 0;   // of that: came back, and may not have been made good yet
+    double least = 0;  // of what was given: without what may have been given to make that good
+    // By the others, what it was given at least more than they, when that was the least since both have had
+    // calls that wait.
+    std::map<std::uint32_t, double> lead;
+    double lead_over(sharer const& other) const { return least - other.given; }
   };
   using group = std::map<std::uint32_t, sharer>;
 
   void wait(turn_terms const& terms, int change);
   void wait(group& among, std::uint32_t who, double weight, int change);
   void give(group& among, std::uint32_t who, std::uint32_t count, char const* what);
+  void came_back(call& one);
+  static void forget_shares(group& among);
   void check_order(call_id id, turn_terms const& terms);
   void violated(std::string what) {
     if (fault_.empty()) fault_ = std::move(what);

@@ -294,12 +294,12 @@ class world {
   void observe_run(task const& made, out::run const& run, std::uint32_t pool);
   void observe_start(call_id id, std::uint32_t pool);
   void observe_company(task const& made);
-  void observe_at_hub(connection const& over, frame const& message);
+  void observe_at_hub(peer_id peer, connection const& over, frame const& message);
   void observe_decisions();
   void observe_from_hub(peer_id peer, frame const& message);
   void observe_from_hub(peer_id peer, header const& head, frame const& message);
-  void observe_turn_at_hub(frame const& message);
-  void observe_turn_from_hub(frame const& message);
+  void observe_turn_at_hub(peer_id peer, frame const& message);
+  void observe_turn_from_hub(peer_id peer, frame const& message);
   void observe_turn_of_run(std::uint32_t index, call_id id);
   void observe_lease(std::uint32_t index, call_id id);
   bool is_repetition(header const& assign);

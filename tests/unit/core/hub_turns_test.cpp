@@ -167,6 +167,38 @@ TEST_CASE("past the number of keys that a credential may have, calls share with 
   CHECK(t.served_by(served, 'c') == "10");
 }
 
+TEST_CASE("what came back before it was started is made good to its key, which is charged half meanwhile") {
+  crowded_hub t(hub_config{});
+  for (int i = 0; i < 8; ++i) {  // runs are short: many may wait in a worker
+    t.net.now += 10 * microsecond;
+    t.net.finish(t.worker, "done");
+    t.net.submit(t.client, "first");
+  }
+  auto const before = t.submit(t.client, 64, "first", {});
+  t.submit(t.client, 100, "a", {.fairness_key = "a"});
+  auto const of_b = t.submit(t.client, 30, "b", {.fairness_key = "b"});
+  for (auto const call : before) t.net.cancel(t.client, call);  // a and b are given in turn what they leave
+  auto const given = [&](call_id call) {
+    return std::any_of(t.net.log.begin(), t.net.log.end(), [&](log_entry const& one) {
+      return one.head.type == frame_type::assign && one.head.call == call;
+    });
+  };
+  REQUIRE(std::all_of(of_b.begin(), of_b.end(), given));
+  for (auto const call : of_b) t.net.cancel(t.client, call);
+  t.net.drain(t.worker);
+  t.submit(t.client, 100, "b", {.fairness_key = "b"});
+  auto& other = t.net.add_worker();
+  std::string served;
+  for (int i = 0; i < 160; ++i) {
+    REQUIRE_FALSE(other.runs.empty());
+    served += text_of(other.runs.front().message.payload());
+    t.net.finish(other, "done");
+  }
+  CHECK(served.find("aaa") == std::string::npos);  // not at once: nobody waits for a row of them
+  CHECK(std::stoi(t.served_by(served.substr(0, 90), 'a')) >= 59);
+  CHECK(t.served_by(served.substr(100, 60), 'a') == "30");
+}
+
 TEST_CASE("a batch takes its items in fair order") {
   crowded_hub t;
   batch_policy const of_four{.max_items = 4, .max_wait = second};
