@@ -59,12 +59,13 @@ answer_finder::chances answer_finder::chances_of(token_window const& window,
 std::vector<answer_finder::candidate> answer_finder::best_of(chances const& all) const {
   std::vector<candidate> found;
   for (std::size_t first = 0; first < all.begin.size(); ++first) {
-    std::size_t const end = std::min(all.end.size(), first + options_.longest);
+    std::size_t const end = first + std::min(all.end.size() - first, options_.longest);
     for (std::size_t last = first; last < end; ++last)
       if (double const score = all.begin[first] * all.end[last]; score > 0)
         found.push_back({score, first, last});
   }
-  std::size_t const enough = options_.whole_words ? 2 * options_.most + 10 : options_.most;
+  auto const most = std::min(options_.most, found.size());  // which doubled is a number still
+  std::size_t const enough = options_.whole_words ? 2 * most + 10 : most;
   auto const kept = found.begin() + static_cast<std::ptrdiff_t>(std::min(enough, found.size()));
   std::partial_sort(found.begin(), kept, found.end(),
                     [](auto const& a, auto const& b) { return a.score > b.score; });

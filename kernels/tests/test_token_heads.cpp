@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -162,6 +163,12 @@ TEST_CASE("an answer is a piece of the text, with whole words, and the same word
   CHECK(several[2].text == "Z\u00fcrich");
   CHECK(text.substr(several[2].begin, several[2].end - several[2].begin) == "Z\u00fcrich");
   CHECK(answers({.most = 2, .longest = 3})[1].text == "Z\u00fcrich");
+  constexpr auto any = std::numeric_limits<std::size_t>::max();
+  CHECK(answers({.most = 3, .longest = any}) == several);
+  auto const all = answers({.most = any});
+  CHECK(all.size() > several.size());
+  CHECK(all.size() == answers({.most = 1000}).size());
+  CHECK(answers({.most = any, .whole_words = false}).size() > all.size());
   set(4, 4, -20);
   set(9, 9, 9);
   auto const twice = answers({.most = 2, .longest = 1});
