@@ -13,6 +13,7 @@
 
 #include "src/cli/doctor.hpp"
 #include "src/cli/hub/get.hpp"
+#include "src/cli/output.hpp"
 #include "src/cli/pools.hpp"
 #include "src/cli/texts.hpp"
 #include "transports/zmq/keys.hpp"
@@ -90,9 +91,7 @@ CLI::App* add_texts(CLI::App& app, std::string const& name, std::string const& w
 }
 #endif
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app("Yonder: write a C++ function once, call it here or yonder.");
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
@@ -185,6 +184,16 @@ int main(int argc, char** argv) {
     return EXIT_SUCCESS;
   } catch (CLI::ParseError const& e) {
     return app.exit(e);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    int const outcome = run(argc, argv);
+    yonder::cli::flush_output();
+    return outcome;
   } catch (std::exception const& e) {
     std::cerr << "yonder: " << e.what() << "\n";
     return EXIT_FAILURE;

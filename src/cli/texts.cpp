@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "src/cli/json_text.hpp"
+#include "src/cli/output.hpp"
 #include "yonder/ml/errors.hpp"
 #include "yonder/ml/reranker.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
@@ -40,24 +42,29 @@ std::string in_words(float number) {
 // The lines of a file, or of standard input.
 class line_reader {
  public:
-  explicit line_reader(std::string const& name) : from_(&std::cin) {
+  explicit line_reader(std::string const& name)
+      : name_(name == "-" ? "standard input" : name), from_(&std::cin) {
     if (name == "-") return;
     file_.open(name, std::ios::binary);
     if (!file_) throw std::invalid_argument("cannot read " + name + "; name a file with a text in each line");
     from_ = &file_;
   }
 
-  // The next ones, at most so many; none at the end.
+  // The next ones, at most so many; none at the end. Throws where the rest cannot be read.
   lines next(std::size_t most) {
     lines some;
     for (std::string line; some.size() < most && std::getline(*from_, line);) {
       if (line.ends_with('\r')) line.pop_back();
       some.push_back(std::move(line));
     }
+    // std::cin takes an error for the end.
+    if (from_->bad() || (from_ == &std::cin && std::ferror(stdin) != 0))
+      throw std::runtime_error("cannot read " + name_ + " to its end; is it a folder?");
     return some;
   }
 
  private:
+  std::string name_;
   std::ifstream file_;
   std::istream* from_;
 };
@@ -118,7 +125,7 @@ int for_each_line(texts_order const& order, Model const& model, Run&& run, Print
         print(some[i], results[i]);
       }
     }
-    std::cout << std::flush;
+    flush_output();
     shown.add(some.size());
   }
   return outcome;

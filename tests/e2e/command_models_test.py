@@ -6,6 +6,7 @@ Run: command_models_test.py YONDER DEMO_MODEL GOLDENS
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -68,6 +69,25 @@ class Lines(unittest.TestCase):
         self.assertEqual([row[2] for row in rows], [lines.splitlines()[int(row[1]) - 1] for row in rows])
         best = yonder("rerank", f"{GOLDENS}/legacy-bert", "good", "--most", "1", "--json", lines=lines).stdout.splitlines()
         self.assertEqual([json.loads(line)["line"] for line in best], [int(rows[0][1])])
+
+    def test_what_cannot_be_read_is_not_taken_for_the_end(self):
+        orders = (["classify", DEMO], ["embed", f"{GOLDENS}/sentence-encoder"], ["rerank", f"{GOLDENS}/legacy-bert", "good"])
+        for order in orders:
+            run = yonder(*order, GOLDENS)
+            self.assertEqual(run.returncode, 1)
+            self.assertIn(f"cannot read {GOLDENS} to its end".encode(), run.stderr)
+            folder = os.open(GOLDENS, os.O_RDONLY)
+            run = subprocess.run([YONDER, *order], stdin=folder, capture_output=True, timeout=60)
+            os.close(folder)
+            self.assertEqual(run.returncode, 1)
+            self.assertIn(b"cannot read standard input to its end", run.stderr)
+
+    def test_what_is_printed_has_to_arrive(self):
+        for order in (["classify", DEMO], ["embed", f"{GOLDENS}/sentence-encoder"], ["rerank", f"{GOLDENS}/legacy-bert", "good"], ["--version"]):
+            with open("/dev/full", "wb") as full:
+                run = subprocess.run([YONDER, *order], input=b"good job\nbad \xc3\xa9\n", stdout=full, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual(run.returncode, 1, order)
+            self.assertEqual(run.stderr.count(b"cannot write to standard output"), 1)
 
     def test_what_is_not_there_is_said_in_words(self):
         for arguments, words in ((["classify", "ORG/NONE"], b"neither a folder nor a model"), (["embed", DEMO, "/none"], b"cannot read /none"),
