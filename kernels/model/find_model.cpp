@@ -144,15 +144,20 @@ fs::path find_model(fs::path const& name) {
 
 namespace yonder::ml {
 
+std::filesystem::path hugging_face_home() {
+  if (auto const home = kernels::variable("HF_HOME")) return *home;
+  if (auto const caches = kernels::variable("XDG_CACHE_HOME"))
+    return std::filesystem::path(*caches) / "huggingface";
+  if (auto const home = kernels::variable("HOME"))
+    return std::filesystem::path(*home) / ".cache" / "huggingface";
+  return {};
+}
+
 std::filesystem::path model_cache() {
   if (auto const cache = kernels::variable("HF_HUB_CACHE")) return *cache;
   if (auto const cache = kernels::variable("HUGGINGFACE_HUB_CACHE")) return *cache;
-  if (auto const home = kernels::variable("HF_HOME")) return std::filesystem::path(*home) / "hub";
-  if (auto const caches = kernels::variable("XDG_CACHE_HOME"))
-    return std::filesystem::path(*caches) / "huggingface" / "hub";
-  if (auto const home = kernels::variable("HOME"))
-    return std::filesystem::path(*home) / ".cache" / "huggingface" / "hub";
-  return {};
+  auto const home = hugging_face_home();
+  return home.empty() ? home : home / "hub";
 }
 
 }  // namespace yonder::ml

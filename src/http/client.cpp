@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -33,6 +34,13 @@ std::string lower(beast::string_view text) {
   std::ranges::transform(made, made.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return made;
+}
+
+// What another attempt would not mend, unlike a connection that breaks off.
+bool is_no_http(error_code const& error) {
+  auto const& grammar = beast::http::make_error_code(beast::http::error::bad_value).category();
+  return error.category() == grammar && error != beast::http::error::end_of_stream &&
+         error != beast::http::error::partial_message;
 }
 
 // Operations one after the other, each with its own patience.
@@ -62,23 +70,42 @@ class connection {
     SSL_set_tlsext_host_name(stream.native_handle(), to_.host.c_str());
     connect(stream.next_layer(), places);
     stream.next_layer().expires_after(patience);
-    try {
-      wait([&](auto done) { stream.async_handshake(asio::ssl::stream_base::client, done); });
-    } catch (connection_lost const& error) {  // which another attempt would not mend
-      throw std::runtime_error(std::string(error.what()) +
-                               "; SSL_CERT_FILE names other certificates to trust");
-    }
+    handshake(stream);
     return exchange(stream, fields, begin);
   }
 
  private:
   template <class Start>
-  void wait(Start&& start) {
+  error_code result_of(Start&& start) {
     error_code result;
     start([&result](error_code error, auto&&...) { result = error; });
     context_.restart();
     context_.run();
-    if (result) throw connection_lost("cannot reach " + to_.origin() + ": " + result.message());
+    return result;
+  }
+
+  template <class Start>
+  void wait(Start&& start) {
+    auto const error = result_of(start);
+    if (!error) return;
+    if (is_no_http(error)) throw std::runtime_error(unreachable(error));
+    throw connection_lost(unreachable(error));
+  }
+
+  std::string unreachable(error_code const& error) const {
+    return "cannot reach " + to_.origin() + ": " + error.message();
+  }
+
+  // A connection that breaks off is one thing, a server that is not trusted or speaks no TLS another.
+  template <class Stream>
+  void handshake(Stream& stream) {
+    auto const error =
+        result_of([&](auto done) { stream.async_handshake(asio::ssl::stream_base::client, done); });
+    if (!error) return;
+    if (SSL_get_verify_result(stream.native_handle()) != X509_V_OK)
+      throw std::runtime_error(unreachable(error) + "; SSL_CERT_FILE names other certificates to trust");
+    if (error.category() == asio::error::get_ssl_category()) throw std::runtime_error(unreachable(error));
+    throw connection_lost(unreachable(error));
   }
 
   template <class Places>
@@ -109,6 +136,7 @@ class connection {
     for (auto const& field : parser.get())
       answer.fields[lower(field.name_string())] = std::string(field.value().data(), field.value().size());
     auto const take = begin(answer);
+    if (!take) return answer;
     std::array<char, 1 << 16> piece;
     while (!parser.is_done()) {
       auto& body = parser.get().body();

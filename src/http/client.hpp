@@ -31,7 +31,9 @@ using body_sink = std::function<void(std::string_view)>;
 
 // HTTP/1.1, one request on one connection, over TLS with the system's certificates (SSL_CERT_FILE and
 // SSL_CERT_DIR are OpenSSL's own). No redirect is followed. `begin` sees the answer before its body and says
-// who takes that. Throws connection_lost, also after half a minute of silence.
+// who takes that; where nobody does (an empty body_sink) it is not read. Throws connection_lost, also after
+// half a minute of silence, and std::runtime_error where what answers is not trusted, or speaks no TLS or no
+// HTTP.
 http_answer http_get(url const& from, http_fields const& fields,
                      std::function<body_sink(http_answer const&)> const& begin);
 

@@ -11,15 +11,19 @@ import http.server
 import json
 import os
 import pathlib
+import resource
 import shutil
+import signal
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import unittest
 
-YONDER, GOLDENS = sys.argv[1:3]
+YONDER, GOLDENS = map(os.path.abspath, sys.argv[1:3])
 COMMIT, LARGE = "c0ffee" + "0" * 34, 1 << 20
 
 
@@ -46,11 +50,27 @@ class Hub(http.server.ThreadingHTTPServer):
         self.large = {"model.safetensors", "large.model"}
         self.revisions = {"main": COMMIT, "v1": COMMIT, "refs/pr/1": COMMIT, COMMIT: COMMIT}
         self.token, self.asked, self.busy, self.breaks, self.lies, self.ranges, self.extra = None, [], 0, [], {}, True, []
-        self.scheme, self.storage = "http", None
+        self.tls, self.slams, self.greeting, self.storage = None, 0, None, None
+        self.path, self.listing, self.endless, self.reason = "", None, None, "Invalid username or password."
 
     @property
     def origin(self):
-        return f"{self.scheme}://localhost:{self.server_port}"
+        return f"{'https' if self.tls else 'http'}://localhost:{self.server_port}"
+
+    def get_request(self):
+        connection, address = super().get_request()
+        if self.slams:
+            self.slams -= 1
+            connection.recv(1)  # it has begun to speak
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+            connection.close()
+            raise OSError("slammed")
+        if self.greeting:
+            connection.recv(1 << 16)
+            connection.sendall(self.greeting)
+            connection.close()
+            raise OSError("speaks no TLS")
+        return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection, address
 
     def tree(self):
         for name, data in sorted(self.files.items()):
@@ -74,14 +94,31 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def send_without_end(self, status, **fields):
+        self.send_response(status)
+        for name, value in fields.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.close_connection = True
+        try:
+            while True:
+                self.wfile.write(bytes(1 << 16))
+        except OSError:
+            pass  # nobody listens any more
+
     def do_GET(self):
         hub, path = self.server, self.path
         authorization = self.headers.get("Authorization")
         hub.asked.append((path, self.headers.get("Range"), authorization))
         if path.startswith("/storage/"):
             return self.storage(path.removeprefix("/storage/"))
+        if hub.endless:
+            return self.send_without_end(hub.endless, Location="/elsewhere", X_Error_Message="")
+        if not path.startswith(hub.path + "/"):
+            return self.send(404)
+        path = path.removeprefix(hub.path)
         if hub.token and authorization != f"Bearer {hub.token}":
-            return self.send(401, X_Error_Message="Invalid username or password.")
+            return self.send(401, X_Error_Message=hub.reason)
         if hub.busy:
             hub.busy -= 1
             return self.send(429, Retry_After="0")
@@ -89,8 +126,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             commit = hub.revisions.get(path.rsplit("/", 1)[1].replace("%2F", "/"))
             return self.send(200, json.dumps({"id": "acme/tiny", "sha": commit}).encode()) if commit else self.send(404, X_Error_Code="RevisionNotFound")
         if path.startswith(f"/api/models/acme/tiny/tree/{COMMIT}?recursive=true"):
+            if hub.listing:
+                return self.send(200, hub.listing)
             entries, page = list(hub.tree()), 2 if "cursor" in path else 1
-            link = {} if page == 2 else {"Link": f'<{hub.origin}/api/models/acme/tiny/tree/{COMMIT}?recursive=true&cursor=2>; rel="next"'}
+            link = {} if page == 2 else {"Link": f'<{hub.origin}{hub.path}/api/models/acme/tiny/tree/{COMMIT}?recursive=true&cursor=2>; rel="next"'}
             return self.send(200, json.dumps(entries[:3] if page == 1 else entries[3:]).encode(), **link)
         name = path.removeprefix(f"/acme/tiny/resolve/{COMMIT}/")
         if name in hub.files and name in hub.large:
@@ -129,11 +168,21 @@ class Get(unittest.TestCase):
         shutil.rmtree(self.folder)
 
     def environment(self, **more):
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "YONDER_", "SSL_"))}
-        return {**kept, "HF_HOME": str(self.folder), "HF_ENDPOINT": self.hub.origin, **more}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING", "YONDER_", "SSL_", "XDG_"))}
+        return {**kept, "HF_HOME": str(self.folder), "HF_ENDPOINT": self.hub.origin + self.hub.path, **more}
 
-    def get(self, name="acme/tiny", **more):
-        return subprocess.run([YONDER, "models", "get", name], capture_output=True, text=True, timeout=60, env=self.environment(**more))
+    def get(self, name="acme/tiny", how=None, **more):
+        return subprocess.run([YONDER, "models", "get", name], capture_output=True, text=True, timeout=60, env=self.environment(**more), **(how or {}))
+
+    def make_certificate(self):
+        if shutil.which("openssl") is None:
+            self.skipTest("there is no openssl here")
+        key, certificate = self.folder / "key", self.folder / "certificate"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj",
+                        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return context, str(certificate)
 
     def check_whole(self, run):
         self.assertEqual(run.returncode, 0, run.stderr)
@@ -241,20 +290,112 @@ class Get(unittest.TestCase):
         self.assertFalse(list(self.folder.rglob("escape.json")))
 
     def test_https_with_a_certificate_that_is_trusted_and_with_one_that_is_not(self):
-        if shutil.which("openssl") is None:
-            self.skipTest("there is no openssl here")
-        key, certificate = self.folder / "key", self.folder / "certificate"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj",
-                        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self.hub.socket = context.wrap_socket(self.hub.socket, server_side=True)
-        self.hub.scheme = "https"
-        self.check_whole(self.get(SSL_CERT_FILE=str(certificate)))
+        self.hub.tls, certificate = self.make_certificate()
+        self.check_whole(self.get(SSL_CERT_FILE=certificate))
         shutil.rmtree(self.cache)
-        other = self.get(HF_ENDPOINT=f"https://127.0.0.1:{self.hub.server_port}", SSL_CERT_FILE=str(certificate))
+        other = self.get(HF_ENDPOINT=f"https://127.0.0.1:{self.hub.server_port}", SSL_CERT_FILE=certificate)
         self.assertIn("verify failed", other.stderr)
+        self.assertIn("SSL_CERT_FILE names other certificates", other.stderr)
         self.assertFalse(self.cache.exists())
+
+    def test_a_handshake_that_breaks_off_is_tried_again_and_is_not_the_certificates(self):
+        self.hub.tls, certificate = self.make_certificate()
+        self.hub.slams = 1
+        self.check_whole(self.get(SSL_CERT_FILE=certificate))
+        self.assertEqual(self.hub.slams, 0)
+        self.hub.greeting = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+        run = self.get(SSL_CERT_FILE=certificate)
+        self.assertIn("cannot reach https://localhost", run.stderr)
+        self.assertNotIn("SSL_CERT_FILE", run.stderr)
+
+    def test_a_hub_may_lie_under_a_path(self):
+        self.hub.path, self.hub.token = "/artifactory/api/models", "hf_secret"
+        self.check_whole(self.get(HF_TOKEN="hf_secret"))
+        self.check_whole(self.get(HF_TOKEN="hf_secret", HF_ENDPOINT=f"{self.hub.origin}{self.hub.path}/"))
+        asked = {path for path, *_ in self.hub.asked if not path.startswith((f"{self.hub.path}/api/", f"{self.hub.path}/acme/", "/storage/"))}
+        self.assertEqual(asked, set())
+        self.assertIn("HF_ENDPOINT is", self.get(HF_ENDPOINT=f"{self.hub.origin}/a?b").stderr)
+
+    def test_the_token_is_found_where_hugging_faces_tools_keep_it_wherever_the_cache_is(self):
+        elsewhere, home = self.folder / "elsewhere", self.folder / "home"
+        for place in (elsewhere, self.folder / "huggingface", home / ".cache" / "huggingface"):
+            place.mkdir(parents=True)
+            (place / "token").write_text("hf_secret\n")
+        (elsewhere / "token").write_text("other")
+        (self.folder / "token").write_text("hf_secret")
+        self.hub.token, self.repository = "hf_secret", elsewhere / "hub" / "models--acme--tiny"
+        moved = {"HF_HUB_CACHE": str(elsewhere / "hub")}
+        for places in ({}, {"HF_HOME": "", "XDG_CACHE_HOME": str(self.folder)}, {"HF_HOME": "", "HOME": str(home)},
+                       {"HF_HOME": str(elsewhere), "HF_TOKEN_PATH": str(self.folder / "token")},
+                       {"HF_HOME": str(elsewhere), "HUGGING_FACE_HUB_TOKEN": "hf_secret"}):
+            with self.subTest(places):
+                self.check_whole(self.get(**moved, **places))
+        self.hub.asked.clear()
+        self.get(how={"cwd": elsewhere}, HF_HOME="", HOME="", HUGGINGFACE_HUB_CACHE="cache")
+        self.assertEqual({authorization for *_, authorization in self.hub.asked}, {None})
+
+    def test_a_token_is_one_word_and_line_breaks_around_it_are_no_part_of_it(self):
+        self.hub.token = "hf_secret"
+        for token in ("hf_secret\n", "hf_secret\r\n", " hf_secret "):
+            self.check_whole(self.get(HF_TOKEN=token))
+        (self.folder / "token").write_text("\nhf_secret\r\n")
+        self.check_whole(self.get(HF_TOKEN="\n"))
+        self.hub.asked.clear()
+        for token in ("hf_a\r\nX-Other: b", "hf_a b", "hf_\u00e4"):
+            run = self.get(HF_TOKEN=token)
+            self.assertEqual(run.returncode, 1)
+            self.assertIn("HF_TOKEN holds no token", run.stderr)
+            self.assertNotIn(token, run.stderr)
+        (self.folder / "token").unlink()
+        (self.folder / "token").mkdir()
+        self.assertIn("cannot read the token in", self.get().stderr)
+        self.assertEqual(self.hub.asked, [])
+
+    def test_a_full_disk_leaves_the_revision_as_it_was(self):
+        self.check_whole(self.get())
+        other = "beef" + "0" * 36
+        refs = self.repository / "refs"
+        (refs / "main").write_text(other)
+
+        def fill():  # a disk with room for ten bytes in a file
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+
+        run = self.get(how={"preexec_fn": fill})
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("cannot write", run.stderr)
+        self.assertEqual([path.name for path in refs.iterdir()], ["main"])
+        self.assertEqual((refs / "main").read_text(), other)
+
+    def test_what_is_printed_has_to_arrive(self):
+        self.check_whole(self.get())
+        with open("/dev/full", "wb") as full:
+            run = subprocess.run([YONDER, "models", "get", "acme/tiny"], stdout=full, stderr=subprocess.PIPE, timeout=60, env=self.environment())
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(b"cannot write to standard output", run.stderr)
+
+    def test_a_body_that_nobody_takes_is_not_read(self):
+        for status, words in ((404, "answers 404"), (302, "sends elsewhere")):
+            self.hub.endless = status
+            self.assertIn(words, self.get().stderr)
+
+    def test_what_a_hub_says_does_not_rule_the_terminal(self):
+        self.hub.token, self.hub.reason = "hf_secret", "no \x9b2J \xc2\x9b2J"
+        self.assertIn(r"(no \x9B2J \xC2\x9B2J)", self.get().stderr)
+        self.hub.asked.clear()
+        self.hub.reason = "\x1b]0;owned\x07"
+        self.assertIn("bad value", self.get().stderr)  # which another attempt would not mend
+        self.assertEqual(len(self.hub.asked), 1)
+        self.hub.token = None
+        for path, shown in (("a\x1b[2J.json", r"a\x1B[2J.json"), ("a\n.json", r"a\x0A.json"), ("a\u009b2J.json", r"a\xC2\x9B2J.json")):
+            self.hub.extra = [{"type": "file", "path": path, "size": 1, "oid": "0" * 40}]
+            self.assertIn(f"without a path inside the model, a size and a hash: {shown}\n", self.get().stderr)
+
+    def test_a_list_that_is_nested_without_measure_is_refused(self):
+        self.hub.listing = b'[{"type": "file", "path": ' + b"[" * 500_000 + b"]" * 500_000 + b"}]"
+        run = self.get()
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("without a path inside the model", run.stderr)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ void check_listing(std::string_view text) {
       std::filesystem::path const path = file.path;
       if (path.empty() || path.is_absolute() || (file.hash.size() != 40 && file.hash.size() != 64))
         __builtin_trap();
+      if (file.path.find_first_of("\x1b\r\n\x7f") != std::string::npos) __builtin_trap();
       for (auto const& part : path)
         if (part == ".." || part == "." || part.empty()) __builtin_trap();
     }

@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
+#include "src/cli/printable.hpp"
 #include "yonder/ml/model_cache.hpp"
 
 namespace yonder::cli {
@@ -29,17 +31,41 @@ constexpr std::size_t most_pages = 100;
 [[noreturn]] void fail(std::string const& words) { throw std::runtime_error(words); }
 
 std::string variable(char const* name) {
-  char const* const value = std::getenv(name);
+  char const* const value = ::secure_getenv(name);
   return value == nullptr ? "" : value;
 }
 
+// Secrets and files end with a line break, which is no part of a token.
+std::string without_blanks_around(std::string const& text) {
+  constexpr auto blanks = " \t\r\n\v\f";
+  auto const begin = text.find_first_not_of(blanks);
+  return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(blanks) + 1 - begin);
+}
+
+// The token that stands in `place`, which is named where it cannot be one. It is not shown.
+std::string checked_token(std::string const& text, std::string const& place) {
+  auto token = without_blanks_around(text);
+  if (std::ranges::all_of(token, [](char c) { return c > ' ' && c < 0x7F; })) return token;
+  fail(place + " holds no token, which is one word of visible ASCII; take one from the hub's page of tokens");
+}
+
+std::string text_of_file(std::filesystem::path const& path) {
+  std::error_code missing;
+  if (!std::filesystem::exists(path, missing) && missing != std::errc::permission_denied) return {};
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  std::getline(file, text, '\0');
+  if (!file.is_open() || file.bad()) fail("cannot read the token in " + path.string());
+  return text;
+}
+
+// Where Hugging Face's tools look: their home's file does not move with the cache.
 std::string read_token() {
-  if (auto token = variable("HF_TOKEN"); !token.empty()) return token;
-  auto file = variable("HF_TOKEN_PATH");
-  if (file.empty()) file = (ml::model_cache().parent_path() / "token").string();
-  std::string token;
-  std::ifstream(file) >> token;
-  return token;
+  for (auto const* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
+    if (auto token = checked_token(variable(name), name); !token.empty()) return token;
+  std::filesystem::path path = variable("HF_TOKEN_PATH");
+  if (auto const home = ml::hugging_face_home(); path.empty() && !home.empty()) path = home / "token";
+  return path.empty() ? "" : checked_token(text_of_file(path), path.string());
 }
 
 bool is_on(std::string text) {
@@ -65,7 +91,7 @@ std::chrono::seconds pause_after(http_answer const& answer, unsigned attempt) {
                        bool with_token) {
   auto const said = from.origin() + " answers " + std::to_string(answer.status) + " for " + model;
   auto const reason = answer.field("x-error-message");
-  auto const words = reason.empty() ? said : said + " (" + reason + ")";
+  auto const words = reason.empty() ? said : said + " (" + printable(reason) + ")";
   switch (answer.status) {
     case 401:
     case 403:
@@ -86,9 +112,13 @@ hub hub::from_environment() {
     fail("HF_HUB_OFFLINE forbids downloads; unset it, or copy the model's folder into the cache");
   auto const endpoint = variable("HF_ENDPOINT");
   auto const place = parse_url(endpoint.empty() ? "https://huggingface.co" : endpoint);
-  if (!place)
+  if (!place || place->target.find('?') != std::string::npos)
     fail("HF_ENDPOINT is \"" + endpoint + "\"; it has to be an address such as https://huggingface.co");
   return {*place, read_token()};
+}
+
+hub::hub(url endpoint, std::string token) : endpoint_(std::move(endpoint)), token_(std::move(token)) {
+  while (endpoint_.target.ends_with('/')) endpoint_.target.pop_back();
 }
 
 http_answer hub::get(url from, http_fields fields, std::string const& model,
@@ -99,7 +129,7 @@ http_answer hub::get(url from, http_fields fields, std::string const& model,
     bool const own = from.origin() == endpoint_.origin();
     if (own && !token_.empty()) sent.emplace_back("Authorization", "Bearer " + token_);
     auto const answer = http_get(from, sent, [&](http_answer const& head) {
-      return head.status == 200 || head.status == 206 ? begin(head) : body_sink([](std::string_view) {});
+      return head.status == 200 || head.status == 206 ? begin(head) : body_sink();
     });
     if (!is_redirect(answer.status)) return answer;
     auto const next = resolve(from, answer.field("location"));
@@ -137,12 +167,12 @@ std::string hub::read(std::string const& target, std::string const& model, std::
 std::string hub::commit_of(std::string const& model, std::string const& revision) const {
   auto name = escape_path(revision);
   for (auto at = name.find('/'); at != name.npos; at = name.find('/', at)) name.replace(at, 1, "%2F");
-  return parse_commit(read("/api/models/" + model + "/revision/" + name, model, nullptr));
+  return parse_commit(read(endpoint_.target + "/api/models/" + model + "/revision/" + name, model, nullptr));
 }
 
 std::vector<hub_file> hub::files_of(std::string const& model, std::string const& commit) const {
   std::vector<hub_file> all;
-  std::string target = "/api/models/" + model + "/tree/" + commit + "?recursive=true";
+  std::string target = endpoint_.target + "/api/models/" + model + "/tree/" + commit + "?recursive=true";
   for (std::size_t page = 0; page < most_pages; ++page) {
     std::string next;
     for (auto& file : parse_tree(read(target, model, &next))) all.push_back(std::move(file));
@@ -157,7 +187,7 @@ std::vector<hub_file> hub::files_of(std::string const& model, std::string const&
 void hub::fetch(std::string const& model, std::string const& commit, std::string const& path,
                 std::uint64_t offset, std::function<body_sink(std::uint64_t)> const& sink) const {
   auto from = endpoint_;
-  from.target = "/" + model + "/resolve/" + commit + "/" + escape_path(path);
+  from.target += "/" + model + "/resolve/" + commit + "/" + escape_path(path);
   auto furthest = offset;
   for (unsigned attempt = 0;; ++attempt) {
     try {

@@ -21,9 +21,9 @@ using http::url;
 class hub {
  public:
   // HF_ENDPOINT, HF_TOKEN or the file that `hf auth login` writes, HF_HUB_OFFLINE. Throws where that forbids
-  // it.
+  // it, and for what is no address or no token.
   static hub from_environment();
-  hub(url endpoint, std::string token) : endpoint_(std::move(endpoint)), token_(std::move(token)) {}
+  hub(url endpoint, std::string token);
 
   std::string commit_of(std::string const& model, std::string const& revision) const;
   std::vector<hub_file> files_of(std::string const& model, std::string const& commit) const;
@@ -38,7 +38,7 @@ class hub {
   http_answer get(url from, http_fields fields, std::string const& model,
                   std::function<body_sink(http_answer const&)> const& begin) const;
 
-  url endpoint_;
+  url endpoint_;  // its target without a slash at its end: the interface may lie under a path
   std::string token_;
 };
 

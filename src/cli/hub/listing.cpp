@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/cli/hub/listing.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
+
+#include "src/cli/printable.hpp"
 
 namespace yonder::cli {
 namespace {
@@ -15,8 +19,18 @@ bool is_hash(std::string_view text) {
   return (text.size() == 40 || text.size() == 64) && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
+// One of C0 or, in UTF-8, of C1: what a terminal obeys.
+bool has_control_character(std::string_view text) {
+  unsigned char before = 0;
+  return std::ranges::any_of(text, [&](char one) {
+    auto const code = static_cast<unsigned char>(one);
+    bool const second = std::exchange(before, code) == 0xC2 && code < 0xA0;
+    return code < 0x20 || code == 0x7F || second;
+  });
+}
+
 bool is_path_inside(std::string_view path) {
-  if (path.empty() || path.size() > 1000 || path.find('\\') != path.npos || path.find('\0') != path.npos)
+  if (path.empty() || path.size() > 1000 || path.find('\\') != path.npos || has_control_character(path))
     return false;
   for (auto left = path;;) {
     auto const part = left.substr(0, left.find('/'));
@@ -57,7 +71,7 @@ std::vector<hub_file> parse_tree(std::string_view text) {
     bool const sized = size != holder->end() && size->is_number_unsigned();
     if (!sized || !is_hash(file.hash) || (holder != &entry && !file.is_large()) || !is_path_inside(file.path))
       refuse("the hub lists a file without a path inside the model, a size and a hash: " +
-             entry.dump().substr(0, 200));
+             printable(file.path));
     files.push_back(std::move(file));
   }
   return files;

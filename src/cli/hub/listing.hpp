@@ -10,7 +10,7 @@ namespace yonder::cli {
 
 // A file of a repository, as the hub's tree lists it.
 struct hub_file {
-  std::string path{};  // inside the repository, by slashes
+  std::string path{};  // inside the repository, by slashes, without control characters
   std::uint64_t size = 0;
   std::string hash{};  // SHA-256 of a large file, SHA-1 of a git blob of another: 64 or 40 digits
 

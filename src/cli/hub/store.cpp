@@ -63,6 +63,7 @@ std::string hash_of(fs::path const& path, hub_file const& file) {
   while (from.read(piece.data(), piece.size()), from.gcount() > 0)
     EVP_DigestUpdate(context.get(), piece.data(), static_cast<std::size_t>(from.gcount()));
   std::array<unsigned char, EVP_MAX_MD_SIZE> sum;
+  if (!from.is_open() || from.bad()) throw std::runtime_error("cannot read " + path.string());
   unsigned size = 0;
   EVP_DigestFinal_ex(context.get(), sum.data(), &size);
   std::string text;
@@ -76,6 +77,21 @@ void write_all(int to, std::string_view bytes, fs::path const& path) {
     auto const written = ::write(to, bytes.data(), bytes.size());
     if (written < 0 && errno != EINTR) fail_system("cannot write " + path.string());
     if (written > 0) bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+// In one go: whoever reads it, and the disk, has what was there before or all of it.
+void write_file(fs::path const& path, std::string_view bytes) {
+  fs::path const made = path.string() + "." + std::to_string(::getpid());
+  try {
+    descriptor const to(made, O_WRONLY | O_CREAT | O_TRUNC);
+    write_all(to.get(), bytes, made);
+    if (::fsync(to.get()) != 0) fail_system("cannot write " + made.string());
+    fs::rename(made, path);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(made, ignored);
+    throw;
   }
 }
 
@@ -106,9 +122,7 @@ class repository {
     if (name_.revision == commit_) return;
     auto const reference = root_ / "refs" / name_.revision;
     fs::create_directories(reference.parent_path());
-    auto const made = reference.string() + "." + std::to_string(::getpid());
-    std::ofstream(made, std::ios::binary) << commit_;
-    fs::rename(made, reference);
+    write_file(reference, commit_);
   }
 
  private:
