@@ -329,6 +329,8 @@ void set_size(int memory, std::size_t size) {
   check(resize(memory, size), "ftruncate, which RLIMIT_FSIZE (ulimit -f) bounds");
   if (::fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     throw_errno("fcntl(F_ADD_SEALS)");
+  if (!has_size(memory, size))  // until it was sealed, whoever has a descriptor could change it
+    throw std::system_error(EINVAL, std::generic_category(), "another process has changed the memory's size");
 }
 
 bool has_size(int memory, std::size_t size) noexcept {

@@ -74,7 +74,8 @@ unique_fd sealed_memory(std::size_t size);
 // The same, without a size yet.
 unique_fd empty_memory();
 // Its size, for ever; pages come when they are touched. Throws where the system keeps account of memory, too:
-// there all of it would have to be taken at once. Nothing where that was done already.
+// there all of it would have to be taken at once; and where somebody else has given it another size. Nothing
+// where that was done already.
 void set_size(int memory, std::size_t size);
 // Whether it has that size for ever.
 bool has_size(int memory, std::size_t size) noexcept;

@@ -115,6 +115,7 @@ detail::buffer incoming_arena::copy(block_place lent) {
 }
 
 void incoming_arena::give(block_place lent) noexcept {
+  if (!mark_.is_ours()) return;
   std::lock_guard const held(mutex_);
   returned_.give(lent.page);
 }
@@ -136,6 +137,7 @@ detail::byte_buffer incoming_arena::take_spare(std::size_t size) {
 // Memory that was written lately costs a fraction of what new pages do.
 void incoming_arena::keep(detail::byte_buffer&& spare) noexcept {
   auto const size = spare.capacity();
+  if (!mark_.is_ours()) return;
   std::lock_guard const held(mutex_);
   if (!keeps_ || size == 0 || size > most_spare_bytes - spare_bytes_ || spares_.size() == most_spares) return;
   spares_.push_back(std::move(spare));

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/platform/fork.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/local/block_table.hpp"
 #include "transports/local/returned_blocks.hpp"
@@ -91,7 +92,8 @@ class outgoing_arena {
   bool broken_ = false;
 };
 
-// Of whoever reads it. Any thread.
+// Of whoever reads it. Any thread. A fork may drop the blocks that it has of its parent's: they stay lent to
+// that one.
 class incoming_arena : public std::enable_shared_from_this<incoming_arena> {
  public:
   // `own`: the words by which this side gives back. Throws std::system_error.
@@ -118,6 +120,7 @@ class incoming_arena : public std::enable_shared_from_this<incoming_arena> {
 
   platform::unique_fd unused_;  // none: it has been found to have its size
   arena_mapping memory_;
+  platform::process_mark mark_;
   std::shared_ptr<returned_page> own_;
   std::mutex mutex_;
   block_returner<shared_word, block_table::most_blocks> returned_;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -78,6 +79,12 @@ platform::unique_fd duplicate(int fd) {
   return copy;
 }
 
+// Whether each address that is mapped is one less for the program (ulimit -v).
+bool addresses_are_limited() noexcept {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
 std::size_t total(std::span<iovec const> parts) noexcept {
   std::size_t bytes = 0;
   for (auto const& part : parts) bytes += part.iov_len;
@@ -124,6 +131,8 @@ class channel::of_child final : public channel {
 channel::~channel() = default;
 
 void channel::add_arenas(platform::unique_fd lends, platform::unique_fd borrows) {
+  if (addresses_are_limited())
+    throw std::system_error(ENOMEM, std::generic_category(), "RLIMIT_AS (ulimit -v) bounds this process");
   borrows_ = std::make_shared<incoming_arena>(std::move(borrows),
                                               std::shared_ptr<returned_page>(own_, &own_->returned));
   lends_.emplace(std::move(lends), other_->returned);
@@ -160,8 +169,12 @@ std::unique_ptr<channel> channel::join(descriptors inherited) {
     if (*fd && ::fcntl(fd->get(), F_SETFD, FD_CLOEXEC) != 0) platform::throw_errno("fcntl(F_SETFD)");
   auto ours = std::make_unique<of_child>(map_own(inherited.to_parent.get()), std::move(other),
                                          std::move(inherited.wakes_child), std::move(inherited.wakes_parent));
-  if (inherited.blocks_from_parent)
-    ours->add_arenas(std::move(inherited.blocks_to_parent), std::move(inherited.blocks_from_parent));
+  try {
+    if (inherited.blocks_from_parent)
+      ours->add_arenas(std::move(inherited.blocks_to_parent), std::move(inherited.blocks_from_parent));
+  } catch (std::system_error const&) {  // large blocks go by the rings, too
+    ours->own_->refuses_blocks.store(1, std::memory_order_relaxed);
+  }
   ours->own_->mark.store(channel_mark, std::memory_order_release);
   return ours;
 }
@@ -194,6 +207,7 @@ std::size_t channel::read(std::span<iovec const> parts) {
 
 std::optional<std::uint64_t> channel::lend(std::span<std::byte const> block) {
   if (!lends_ || !has_joined()) return std::nullopt;
+  if (other_->refuses_blocks.load(std::memory_order_relaxed) != 0) return std::nullopt;
   used_ = true;
   auto const lent = lends_->lend(block);
   if (!lent) return std::nullopt;
@@ -203,8 +217,12 @@ std::optional<std::uint64_t> channel::lend(std::span<std::byte const> block) {
 std::optional<detail::buffer> channel::named_block(std::uint64_t number) {
   auto const lent = block_place::of(number);
   if (!borrows_ || !lent.exists() || !borrows_->has_blocks()) return std::nullopt;
+  if (named_.blocks == block_table::most_blocks || lent.size > arena_size - named_.bytes) return std::nullopt;
   used_ = true;
-  return take_block(lent);
+  auto block = take_block(lent);
+  ++named_.blocks;
+  named_.bytes += lent.size;
+  return block;
 }
 
 bool channel::settle() {

@@ -27,6 +27,7 @@ struct channel_page {
   std::atomic<std::uint64_t> mark;  // channel_mark once the writer has begun
   ring_words<shared_word> words;
   returned_page returned;
+  shared_word refuses_blocks;  // not 0: this side cannot look into the other's arena
   alignas(4096) std::byte ring[ring_capacity];
 };
 static_assert(sizeof(channel_page) == 4096 + ring_capacity);
@@ -58,7 +59,8 @@ class channel : public block_source {
     std::unique_ptr<channel> ours;
     descriptors theirs;
   };
-  // Both throw std::system_error where the system refuses; join() also where this is no such memory.
+  // Both throw std::system_error where the system refuses; join() also where this is no such memory. Arenas
+  // that cannot be had are no reason.
   static made make();
   static std::unique_ptr<channel> join(descriptors inherited);
 
@@ -85,7 +87,11 @@ class channel : public block_source {
   std::optional<std::uint64_t> lend(std::span<std::byte const> block);
   // It was not named.
   void take_back(std::uint64_t lent) noexcept { lends_->take_back(block_place::of(lent)); }
+  // What can have been lent at once, and nothing beyond, is taken of what follows allow_blocks(): a few bytes
+  // name as much memory as there is, as often as they like.
   std::optional<detail::buffer> named_block(std::uint64_t number) override;
+  // Before a read: all that it finds was lent by then, and was not given back yet.
+  void allow_blocks() { named_ = {}; }
   // Whether either was called since was_used().
   bool is_used() const { return used_; }
   bool was_used() { return std::exchange(used_, false); }
@@ -123,12 +129,17 @@ class channel : public block_source {
   class of_child;
   virtual void wake() noexcept = 0;
   virtual detail::buffer take_block(block_place lent) = 0;
+  struct named {
+    std::size_t bytes = 0;
+    std::size_t blocks = 0;
+  };
   void add_arenas(platform::unique_fd lends, platform::unique_fd borrows);
 
   std::shared_ptr<channel_page> own_;
   std::shared_ptr<channel_page const> other_;
   ring_side<shared_word> side_;
   std::optional<outgoing_arena> lends_;
+  named named_;
   bool joined_ = false;
   bool used_ = false;
 };

@@ -255,6 +255,7 @@ void local_endpoint::drain(peer_id of, std::vector<event>& events) {
   deliver_found(events);
   auto* from = find(of);
   if (from == nullptr) return;
+  if (from->memory) from->memory->allow_blocks();
   auto left = from->memory ? from->memory->unread() : unread_of(from->socket.get());
   while (from != nullptr && left != 0) {
     hold(*from, from->memory ? take_from_memory(*from) : take(*from, MSG_DONTWAIT));
@@ -266,6 +267,7 @@ void local_endpoint::drain(peer_id of, std::vector<event>& events) {
 
 // One read, and the frames that it completes. True: there may be more.
 bool local_endpoint::receive_from(peer& from, std::vector<event>& events) {
+  if (from.memory) from.memory->allow_blocks();
   hold(from, from.memory ? take_from_memory(from) : take(from, MSG_DONTWAIT));
   bool const more = from.found->more || from.deaf;
   return deliver(from, events) && more;

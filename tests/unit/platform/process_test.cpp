@@ -22,6 +22,7 @@
 namespace {
 char const* accounting = nullptr;  // what the system says of how it keeps account of memory; null: as it is
 bool has_memory = true;
+bool others_cut = false;  // another process cuts each memory as soon as it has its size
 }  // namespace
 
 extern "C" int open(char const* name, int flags, ...) {
@@ -42,6 +43,12 @@ extern "C" int fallocate(int fd, int mode, off_t offset, off_t size) {
   if (has_memory) return static_cast<int>(::syscall(SYS_fallocate, fd, mode, offset, size));
   errno = ENOSPC;
   return -1;
+}
+
+extern "C" int ftruncate(int fd, off_t size) noexcept {
+  auto const result = ::syscall(SYS_ftruncate, fd, size);
+  if (others_cut) ::syscall(SYS_ftruncate, fd, 0);
+  return static_cast<int>(result);
 }
 
 namespace yonder::platform {
@@ -148,6 +155,15 @@ TEST_CASE("an empty memory gets its size once, for ever, and can be read by who 
   CHECK(std::string(found) == written);
   CHECK(::pwrite(reopened.get(), written, 1, 0) == -1);
   CHECK(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reopened.get(), 0) == MAP_FAILED);
+}
+
+TEST_CASE("a memory that another process cuts before its size is sealed is refused, in words") {
+  auto const memory = empty_memory();
+  others_cut = true;
+  CHECK_THROWS_WITH_AS(set_size(memory.get(), 1 << 20),
+                       doctest::Contains("another process has changed the memory's size"), std::system_error);
+  others_cut = false;
+  CHECK_THROWS_AS(set_size(memory.get(), 1 << 20), std::system_error);  // it stays so, for ever
 }
 
 // Else whoever touches it first ends by SIGBUS.

@@ -4,15 +4,18 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <random>
 #include <span>
 #include <system_error>
@@ -192,17 +195,36 @@ class scribbler {
   std::byte* blocks_;
 };
 
-// A frame with a block that lies there.
-void name_block(channel_page& page, std::uint32_t first, std::uint32_t size) {
-  frame message = make_frame(1, 10);
+// Frames with a block each, which lies there.
+void name_blocks(channel_page& page, std::size_t count, std::size_t body, std::uint32_t first,
+                 std::uint32_t size) {
+  frame message = make_frame(1, body);
   message.buffers.resize(1);
   std::uint64_t const lent[]{transport::block_place{first, size}.number()};
   detail::byte_buffer bytes;
-  transport::append_stream_head(bytes, message, lent);
-  bytes.append(message.body.data(), message.body.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    transport::append_stream_head(bytes, message, lent);
+    bytes.append(message.body.data(), message.body.size());
+  }
+  REQUIRE(bytes.size() <= transport::ring_capacity);
   std::memcpy(page.ring, bytes.data(), bytes.size());
   page.words.written = static_cast<std::uint32_t>(bytes.size());
 }
+
+void name_block(channel_page& page, std::uint32_t first, std::uint32_t size) {
+  name_blocks(page, 1, 10, first, size);
+}
+
+// As by `ulimit -v`, with a limit that is never reached.
+struct limited_addresses {
+  rlimit before{};
+  limited_addresses() {
+    REQUIRE(::getrlimit(RLIMIT_AS, &before) == 0);
+    rlimit const finite{std::min(before.rlim_max, RLIM_INFINITY - 1), before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_AS, &finite) == 0);
+  }
+  ~limited_addresses() { ::setrlimit(RLIMIT_AS, &before); }
+};
 
 std::size_t open_descriptors() {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
@@ -319,6 +341,101 @@ TEST_CASE("where there are no arenas, large buffers go through the rings") {
   w.next(child, kind::connected);
   w.send(child, to_parent, make_frame(1, 10, {1'000'000}));
   CHECK(same(w.next(parent, kind::received).message, make_frame(1, 10, {1'000'000})));
+}
+
+TEST_CASE("where addresses are limited, nobody has arenas") {
+  limited_addresses const limit;
+  CHECK_FALSE(channel::make().theirs.blocks_from_parent);
+}
+
+TEST_CASE("a child that can have no arenas joins without them") {
+  for (bool const is_limited : {true, false}) {
+    CAPTURE(is_limited);
+    world w;
+    local_endpoint parent(w.poller), child(w.poller);
+    w.drive(parent);
+    w.drive(child);
+    socket_pair sockets;
+    auto made = channel::make();
+    auto const down = duplicate(made.theirs.blocks_from_parent);
+    std::optional<limited_addresses> limit;
+    if (is_limited)
+      limit.emplace();
+    else
+      made.theirs.blocks_from_parent = platform::unique_fd(::open("/dev/null", O_RDONLY));  // is not mapped
+    auto const to_child = parent.add(std::move(sockets.one), std::move(made.ours));
+    auto const to_parent = child.add(std::move(sockets.other), channel::join(std::move(made.theirs)));
+    w.next(parent, kind::connected);
+    w.next(child, kind::connected);
+    CHECK(parent.shares_memory(to_child));
+    w.send(parent, to_child, make_frame(1, 10, {500'000}));
+    CHECK(same(w.next(child, kind::received).message, make_frame(1, 10, {500'000})));
+    w.send(child, to_parent, make_frame(2, 10, {500'000}));
+    CHECK(same(w.next(parent, kind::received).message, make_frame(2, 10, {500'000})));
+    CHECK(bytes_of(down) == 0);
+  }
+}
+
+TEST_CASE("as many blocks as there can be are taken at once, and what follows them") {
+  joined_ends ends;
+  std::uint64_t const count = transport::block_table::most_blocks + 10;
+  for (std::uint64_t i = 0; i < count; ++i)
+    ends.w.send(ends.child, ends.to_parent, make_frame(i, 0, {40'000}));
+  for (std::uint64_t i = 0; i < count; ++i)
+    CHECK(same(ends.w.next(ends.parent, kind::received).message, make_frame(i, 0, {40'000})));
+}
+
+TEST_CASE(
+    "what is named again and again in one read, or after its writer's end, is copied as often as fits") {
+  struct names {
+    std::size_t frames, body;
+    std::uint32_t size;
+    std::size_t taken;  // of the frames
+  };
+  constexpr std::uint32_t all = transport::arena_size;
+  for (auto const& [frames, body, size, taken] :
+       {names{4, 10, all / 2, 2}, names{2'000, 10, 4096, transport::block_table::most_blocks}}) {
+    for (bool const has_ended : {false, true}) {
+      CAPTURE(size);
+      CAPTURE(has_ended);
+      driven parent;
+      socket_pair sockets;
+      auto made = channel::make();
+      scribbler memory(made.theirs);
+      auto const peer = parent.endpoint.add(std::move(sockets.one), std::move(made.ours));
+      memory.page().mark = transport::channel_mark;
+      // Of one that has ended several reads are made at once.
+      name_blocks(memory.page(), frames, has_ended ? 800'000 / frames : body, 0, size);
+      std::vector<event> events;
+      if (has_ended)
+        parent.endpoint.drain(peer, events);
+      else
+        parent.endpoint.receive(events, 100);
+      REQUIRE(events.size() == 1 + taken + 1);
+      CHECK(events.back().what == kind::lost);
+      CHECK(events.back().reason.find("more of them than there is memory for") != std::string::npos);
+    }
+  }
+}
+
+// A fork of the child, as a task may make one.
+TEST_CASE("a fork that drops a block leaves it to the process that has it") {
+  joined_ends ends;
+  auto const sent = make_frame(1, 100, {1'000'000});
+  ends.w.send(ends.parent, ends.to_child, sent);
+  auto got = ends.w.next(ends.child, kind::received);
+  auto const fork = ::fork();
+  REQUIRE(fork >= 0);
+  if (fork == 0) {
+    got = {};
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(fork, &status, 0);
+  CHECK(status == 0);
+  ends.w.send(ends.parent, ends.to_child, make_frame(2, 100, {1'000'000}));
+  CHECK(same(ends.w.next(ends.child, kind::received).message, make_frame(2, 100, {1'000'000})));
+  CHECK(same(got.message, sent));
 }
 
 TEST_CASE("what is no memory of a channel is not joined") {
