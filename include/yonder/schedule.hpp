@@ -94,7 +94,7 @@ class schedule {
   void resume() const { detail::change_schedule(*where_, id_, detail::schedule_change::resume); }
   // A call now, besides, as overlap allows it.
   void fire() const { detail::change_schedule(*where_, id_, detail::schedule_change::fire); }
-  // Makes no calls any more; one that runs goes on.
+  // Makes no calls any more; one that runs, or is just being made, goes on.
   void stop() const { detail::change_schedule(*where_, id_, detail::schedule_change::stop); }
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // as schedules() lists it

@@ -84,6 +84,12 @@ void schedule_table::step(clock_reading const& clocks, ids& due) {
   }
 }
 
+void schedule_table::withdraw(std::uint64_t id) {
+  auto& one = entries_.at(id);
+  --one.running;
+  --one.runs;
+}
+
 void schedule_table::ended(std::uint64_t id, ids& due) {
   auto const found = entries_.find(id);
   if (found == entries_.end()) return;

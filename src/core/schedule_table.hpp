@@ -70,6 +70,8 @@ class schedule_table {
 
   // Appends those whose runs begin now.
   void step(clock_reading const& clocks, ids& due);
+  // A run of it that was to begin did not, and does not count.
+  void withdraw(std::uint64_t id);
   // A run of it has ended.
   void ended(std::uint64_t id, ids& due);
 

@@ -13,6 +13,7 @@
 #include "src/runtime/engine.hpp"
 #include "src/runtime/time_zone_file.hpp"
 #include "yonder/error.hpp"
+#include "yonder/exception.hpp"
 
 namespace yonder {
 namespace runtime_detail {
@@ -48,23 +49,30 @@ void schedules::stop() {
 }
 
 std::uint64_t schedules::add(core::schedule_spec&& spec, start_call start) {
+  auto shared = std::make_shared<start_call const>(std::move(start));
   std::lock_guard const lock(mutex_);
   auto const id = table_.add(std::move(spec), clocks());
-  jobs_.emplace(id, job{std::move(start)});
+  jobs_.emplace(id, job{std::move(shared)});
   wakes_.add();
   return id;
 }
 
+// What was due, and has not begun, does not begin any more: but by hand where it is only paused.
 bool schedules::change(std::uint64_t id, detail::schedule_change change) {
+  decltype(jobs_)::node_type ending;
   std::lock_guard const lock(mutex_);
   wakes_.add();
   switch (change) {
-    case detail::schedule_change::pause: return table_.pause(id);
+    case detail::schedule_change::pause:
+      for (auto left = std::erase(due_, id); left != 0; --left) table_.withdraw(id);
+      return table_.pause(id);
     case detail::schedule_change::resume: return table_.resume(id, clocks());
     case detail::schedule_change::fire: return table_.fire(id, by_hand_);
     case detail::schedule_change::stop: break;
   }
-  jobs_.erase(id);
+  std::erase(due_, id);
+  std::erase(by_hand_, id);
+  ending = jobs_.extract(id);
   return table_.remove(id);
 }
 
@@ -92,37 +100,58 @@ std::vector<schedule_snapshot> schedules::look() {
 }
 
 void schedules::run() {
-  for (;;) {
-    std::vector<std::pair<std::uint64_t, start_call>> due;
-    core::time_point next = core::never;
-    {
-      std::lock_guard const lock(mutex_);
-      if (stopping_) return;
-      auto ids = std::exchange(by_hand_, {});
-      take_ended(ids);
-      auto const now = clocks();
-      table_.step(now, ids);
-      next = table_.next(now);
-      for (auto const id : ids)
-        if (auto const found = jobs_.find(id); found != jobs_.end())
-          due.emplace_back(id, found->second.start);
-    }
-    for (auto const& [id, start] : due) begin(id, start);
-    if (due.empty()) sleep_until(next);
+  std::size_t due = 0;
+  for (core::time_point next = core::never; look_at_clocks(due, next);) {
+    if (due == 0) sleep_until(next);
+    while (due != 0 && begin_next()) --due;
   }
 }
 
-// Code of users is what copies their arguments; what it throws is the failure of this run.
+// How many runs are to begin now, and when the next ones are. False: it stops.
+bool schedules::look_at_clocks(std::size_t& due, core::time_point& next) {
+  std::list<run_of> ended;
+  std::lock_guard const lock(mutex_);
+  if (stopping_) return false;
+  take_ended(ended);
+  auto const now = clocks();
+  table_.step(now, due_);
+  next = table_.next(now);
+  due = due_.size() + by_hand_.size();
+  return true;
+}
+
+// One run, unless its schedule was paused or stopped meanwhile. False: there is none.
+bool schedules::begin_next() {
+  std::uint64_t id = 0;
+  shared_start start;
+  {
+    std::lock_guard const lock(mutex_);
+    auto& from = due_.empty() ? by_hand_ : due_;
+    if (from.empty() || stopping_) return false;
+    id = from.front();
+    from.erase(from.begin());
+    start = jobs_.at(id).start;
+  }
+  begin(id, *start);
+  return true;
+}
+
+// Code of users is what writes their arguments; what it throws is the failure of this run.
 void schedules::begin(std::uint64_t id, start_call const& start) {
   try {
     auto const made = runs_.insert(runs_.end(), {this, id, start()});
     made->self = made;
     if (!detail::tell_when_done(*made->call, &told, &*made)) told(&*made);
   } catch (std::exception const& error) {
-    std::string const why = error.what();
-    std::lock_guard const lock(mutex_);
-    note_end(id, &why, by_hand_);
+    note_failure(id, detail::text_of(error));
+  } catch (...) {
+    note_failure(id, "not derived from std::exception");
   }
+}
+
+void schedules::note_failure(std::uint64_t id, std::string const& why) {
+  std::lock_guard const lock(mutex_);
+  note_end(id, &why);
 }
 
 // On any thread, under the engine's lock.
@@ -135,21 +164,21 @@ void schedules::told(void* run) {
   one->owner->wakes_.add();
 }
 
-void schedules::take_ended(core::schedule_table::ids& due) {
-  std::vector<run_of*> ended;
+void schedules::take_ended(std::list<run_of>& ended) {
+  std::vector<run_of*> over;
   {
     std::lock_guard const lock(ended_mutex_);
-    ended.swap(ended_);
+    over.swap(ended_);
   }
-  for (auto* const one : ended) {
+  for (auto* const one : over) {
     auto const* const failure = detail::failure_of(*one->call);
-    note_end(one->id, failure != nullptr ? &failure->message : nullptr, due);
-    runs_.erase(one->self);
+    note_end(one->id, failure != nullptr ? &failure->message : nullptr);
+    ended.splice(ended.end(), runs_, one->self);
   }
 }
 
-void schedules::note_end(std::uint64_t id, std::string const* error, core::schedule_table::ids& due) {
-  table_.ended(id, due);
+void schedules::note_end(std::uint64_t id, std::string const* error) {
+  table_.ended(id, due_);
   auto const found = jobs_.find(id);
   if (found == jobs_.end() || error == nullptr) return;
   ++found->second.failed;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -34,8 +35,10 @@ class schedules {
   std::vector<schedule_snapshot> look();
 
  private:
+  // Of users: copied and destroyed where the mutex is not held.
+  using shared_start = std::shared_ptr<start_call const>;
   struct job {
-    start_call start;
+    shared_start start;
     std::uint64_t failed = 0;
     std::string last_error{};
   };
@@ -48,9 +51,12 @@ class schedules {
   };
 
   void run();
+  bool look_at_clocks(std::size_t& due, core::time_point& next);
+  bool begin_next();
   void begin(std::uint64_t id, start_call const& start);
-  void take_ended(core::schedule_table::ids& due);
-  void note_end(std::uint64_t id, std::string const* error, core::schedule_table::ids& due);
+  void take_ended(std::list<run_of>& ended);
+  void note_failure(std::uint64_t id, std::string const& why);
+  void note_end(std::uint64_t id, std::string const* error);
   void sleep_until(core::time_point next) const;
   static void told(void* run);
   static core::clock_reading clocks();
@@ -60,7 +66,7 @@ class schedules {
   std::mutex mutex_;
   core::schedule_table table_;
   std::map<std::uint64_t, job> jobs_;
-  core::schedule_table::ids by_hand_;
+  core::schedule_table::ids by_hand_, due_;  // whose runs are to begin
   bool stopping_ = false;
 
   std::list<run_of> runs_;  // of the thread

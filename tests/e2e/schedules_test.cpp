@@ -24,6 +24,42 @@ int count(std::string const& text, int by) {
 }
 void wait_at_gate() { gate.acquire(); }
 
+// An argument whose class does something of its own.
+enum class deed { nothing, throws_when_copied, throws_when_written, waits_when_written, asks_when_destroyed };
+std::atomic<bool> armed{false};
+std::atomic<int> written{0};
+std::counting_semaphore<> writing(0), may_write(0);
+struct Parcel {
+  deed does = deed::nothing;
+  Parcel() = default;
+  explicit Parcel(deed what) : does(what) {}
+  Parcel(Parcel&& other) noexcept : does(std::exchange(other.does, deed::nothing)) {}
+  Parcel(Parcel const& other) : does(other.does) {
+    if (armed && does == deed::throws_when_copied) throw 1;
+  }
+  Parcel& operator=(Parcel const&) = default;
+  ~Parcel() {
+    if (does == deed::asks_when_destroyed && armed) yonder::schedules();
+  }
+  template <class Archive>
+  void save(Archive& archive) const {
+    if (does == deed::throws_when_written) throw 2;
+    if (does == deed::waits_when_written) {
+      writing.release();
+      may_write.acquire();
+    }
+    ++written;
+    archive(0);
+  }
+  template <class Archive>
+  void load(Archive& archive) {
+    int nothing = 0;
+    archive(nothing);
+  }
+};
+int deliver(Parcel const&) { return ++seen; }
+
+inline constexpr yonder::task<deliver, "e2e::schedules::deliver"> deliver_task;
 inline constexpr yonder::task<count, "e2e::schedules::count"> count_task;
 inline constexpr yonder::task<wait_at_gate, "e2e::schedules::wait_at_gate"> gate_task;
 
@@ -90,6 +126,66 @@ TEST_CASE("a schedule that is paused makes calls by hand only") {
   CHECK(row_of(daily).runs == 1);
   daily.resume();
   CHECK_FALSE(row_of(daily).paused);
+}
+
+TEST_CASE("what a class of the arguments throws is the failure of that call, and of no other schedule") {
+  yonder::runtime here(with_threads());
+  auto const copied = yonder::every(1h, deliver_task, Parcel(deed::throws_when_copied));
+  auto const wrong = yonder::every(1h, deliver_task, Parcel(deed::throws_when_written));
+  auto const right = yonder::every(1h, count_task, "sheep", 1);
+  armed = true;
+  seen = 0;
+  copied.fire();
+  while (seen == 0) std::this_thread::yield();
+  wrong.fire();
+  while (row_of(wrong).failed == 0) std::this_thread::yield();
+  CHECK(row_of(wrong).last_error == "not derived from std::exception");
+  CHECK(row_of(wrong).running == 0);
+  right.fire();
+  while (seen == 1) std::this_thread::yield();
+  CHECK(row_of(copied).failed == 0);
+  armed = false;
+}
+
+TEST_CASE("a class of the arguments may ask for the schedules, and waits alone") {
+  yonder::runtime here(with_threads());
+  auto const asking = yonder::every(1h, deliver_task, Parcel(deed::asks_when_destroyed));
+  auto const waiting = yonder::every(1h, deliver_task, Parcel(deed::waits_when_written));
+  armed = true;
+  waiting.fire();
+  writing.acquire();
+  CHECK(row_of(waiting).running == 1);
+  asking.stop();
+  may_write.release();
+  armed = false;
+  CHECK(yonder::schedules().size() == 1);
+}
+
+TEST_CASE("what was due when its schedule was stopped or paused is not called any more") {
+  yonder::runtime here(with_threads());
+  auto const first =
+      yonder::every(1ms, {.overlap = yonder::overlap::allow}, deliver_task, Parcel(deed::waits_when_written));
+  writing.acquire();
+  auto const stopped = yonder::every(1ms, deliver_task, Parcel());
+  auto const paused = yonder::every(1ms, deliver_task, Parcel());
+  auto const is_due = [](auto const& one) {
+    auto const next = row_of(one).next;
+    return next <= std::chrono::system_clock::now();
+  };
+  while (!is_due(stopped) || !is_due(paused)) std::this_thread::yield();
+  may_write.release();
+  writing.acquire();  // it is called again, and those behind it are due
+  written = 0;
+  stopped.stop();
+  paused.pause();
+  first.stop();
+  auto const last = yonder::every(1h, count_task, "sheep", 1);
+  last.fire();
+  may_write.release();
+  while (row_of(last).running != 0) std::this_thread::yield();
+  CHECK(written == 1);
+  CHECK(row_of(paused).runs == 0);
+  CHECK(row_of(paused).running == 0);
 }
 
 TEST_CASE("what is no schedule is refused in words, and one of a runtime that has ended does nothing") {

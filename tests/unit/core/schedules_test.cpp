@@ -247,6 +247,17 @@ TEST_CASE("what is due while the last run goes on is skipped, waits, or runs bes
   CHECK(third.row().running == 5);
 }
 
+TEST_CASE("a run that is taken back does not count, and the next one begins") {
+  ticking_machine at;
+  auto const id = at.every(10);
+  CHECK(at.pass(10).size() == 1);
+  at.table().withdraw(id);
+  CHECK(at.row().runs == 0);
+  CHECK(at.row().running == 0);
+  CHECK(at.pass(10).size() == 1);
+  CHECK(at.row().skipped == 0);
+}
+
 TEST_CASE("a paused schedule makes no runs but by hand, and goes on without those it missed") {
   ticking_machine at;
   auto const id = at.every(10);
