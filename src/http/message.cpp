@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "yonder/exception.hpp"
 #include "yonder/http/json.hpp"
 
 namespace yonder::http {
@@ -89,6 +90,18 @@ json_object problem_object(unsigned status, std::string_view code, std::string_v
 
 response problem(unsigned status, std::string_view code, std::string_view detail) {
   return {status, "application/problem+json", problem_object(status, code, detail).finish()};
+}
+
+std::string words_of_current_exception() {
+  try {
+    throw;
+  } catch (codec_error const& error) {
+    return error.details().message;
+  } catch (std::exception const& error) {
+    return yonder::detail::text_of(error);
+  } catch (...) {
+    return "not derived from std::exception";
+  }
 }
 
 unsigned status_of(error_details const& error) noexcept {

@@ -54,6 +54,9 @@ class json_object {
 json_object problem_object(unsigned status, std::string_view code, std::string_view detail);
 response problem(unsigned status, std::string_view code, std::string_view detail);
 
+// In a catch block: what was thrown, in words. Classes of the program's may throw what they like.
+std::string words_of_current_exception();
+
 // What is answered where a step throws what nobody else takes: a class of the program's that fails as it is
 // written, say. Empty: it did not throw.
 template <class Step>
@@ -62,8 +65,8 @@ std::optional<response> failure_in(Step step) try {
   return std::nullopt;
 } catch (std::bad_alloc const&) {
   return problem(503, to_string(errc::overloaded), "there is no memory for this");
-} catch (std::exception const& error) {
-  return problem(500, to_string(errc::failed), error.what());
+} catch (...) {
+  return problem(500, to_string(errc::failed), words_of_current_exception());
 }
 
 // The status that says how a call ended.

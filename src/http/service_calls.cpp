@@ -41,17 +41,11 @@ std::optional<error_details> write_result(one_call& call, std::string& out) {
   try {
     call.endpoint->write(yonder::detail::take_reply(*call.call), out);
     return std::nullopt;
-  } catch (detail::json_error const& error) {
-    out.resize(size);
-    return unspeakable(call, error.what());
-  } catch (codec_error const& error) {
-    out.resize(size);
-    return unspeakable(call, error.details().message);
   } catch (std::bad_alloc const&) {
     throw;
-  } catch (std::exception const& error) {  // a class of the program's own
+  } catch (...) {
     out.resize(size);
-    return unspeakable(call, error.what());
+    return unspeakable(call, words_of_current_exception());
   }
 }
 
@@ -176,13 +170,10 @@ bool service::accept(context& in, Step step) const try {
 } catch (detail::json_error const& error) {
   const_cast<service*>(this)->reply(in, json_error_response(error));
   return false;
-} catch (codec_error const& error) {
-  const_cast<service*>(this)->reply(in, problem(400, "bad_arguments", error.details().message));
-  return false;
 } catch (std::bad_alloc const&) {
   throw;
-} catch (std::exception const& error) {  // a class of the program's own does not take them
-  const_cast<service*>(this)->reply(in, problem(400, "bad_arguments", error.what()));
+} catch (...) {
+  const_cast<service*>(this)->reply(in, problem(400, "bad_arguments", words_of_current_exception()));
   return false;
 }
 
@@ -398,8 +389,10 @@ void service::call_batch(context& in) {
     }
   } catch (detail::json_error const& error) {
     return reply(in, json_error_response(error));
-  } catch (codec_error const& error) {
-    return reply(in, problem(400, "bad_arguments", error.details().message));
+  } catch (std::bad_alloc const&) {
+    throw;
+  } catch (...) {
+    return reply(in, problem(400, "bad_arguments", words_of_current_exception()));
   }
   if (contents.empty()) return reply(in, {.body = "[]"});
   all->answers.resize(contents.size());

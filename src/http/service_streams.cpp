@@ -44,11 +44,20 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
     until_ += quiet_time;
     auto const number = owner_.calls_.wait(
         call_, until_, [me = shared_from_this()](one_call&, bool timed_out) { me->waited(timed_out); });
-    if (number != 0) from_->waiters = {number};
+    if (number == 0) return;
+    waiter_ = number;
+    from_->waiters.push_back(number);
+  }
+
+  // Whoever waited here waits no more: its connection may have another request by now.
+  void stop_waiting() {
+    auto const number = std::exchange(waiter_, 0);
+    std::erase(from_->waiters, number);
+    owner_.calls_.forget(number);
   }
 
   void waited(bool timed_out) {
-    from_->waiters.clear();
+    std::erase(from_->waiters, std::exchange(waiter_, 0));
     if (!timed_out) return advance();
     if (owner_.draining_) {
       end("error", problem_object(503, "draining", "this gateway ends, and the call with it").finish());
@@ -75,24 +84,23 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
     end("error", fault, std::move(events));
   }
 
-  // Why one of them cannot be said in JSON; empty: all can.
+  // Why one of them cannot be said in JSON; empty: all can. `out` has whole events, also where this throws.
   std::string write_items(yonder::detail::stream_part& part, yonder::detail::decode_limits limits,
                           std::string& out) const {
-    auto const fault = [&](std::size_t size, std::string const& why) {
-      out.resize(size);
-      return problem_object(500, to_string(errc::undecodable), "an item cannot be said in JSON: " + why)
-          .finish();
-    };
     while (!part.empty()) {
       auto const size = out.size();
       try {
         out += "data: ";
         call_->endpoint->write_item(part.next(), limits, out);
         out += "\n\n";
-      } catch (detail::json_error const& error) {
-        return fault(size, error.what());
-      } catch (codec_error const& error) {
-        return fault(size, error.details().message);
+      } catch (std::bad_alloc const&) {
+        out.resize(size);
+        throw;
+      } catch (...) {
+        out.resize(size);
+        return problem_object(500, to_string(errc::undecodable),
+                              "an item cannot be said in JSON: " + words_of_current_exception())
+            .finish();
       }
     }
     return {};
@@ -110,6 +118,7 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
 
   void end(std::string_view event, std::string const& data, std::string&& before = {}) {
     if (std::exchange(over_, true)) return;
+    stop_waiting();
     last_ = std::move(before) + "event: " + std::string(event) + "\ndata: " + data + "\n\n";
     if (!writing_) send_last();
   }
@@ -147,6 +156,7 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   std::string route_, origin_;
   call_handle call_;
   time_point until_;
+  std::uint64_t waiter_ = 0;  // 0: none
   std::shared_ptr<void> mark_;
   bool begun_ = false;    // its head is on its way
   bool writing_ = false;  // what follows has to wait

@@ -13,6 +13,7 @@
 #include "src/http/endpoints.hpp"
 #include "tests/unit/http/desk.hpp"
 #include "yonder/http.hpp"
+#include "yonder/http/json_writer.hpp"
 #include "yonder/yonder.hpp"
 
 namespace http_tests {
@@ -59,6 +60,33 @@ yonder::generator<int> silent() {
   while (!yonder::this_call::stop_requested()) std::this_thread::yield();
   co_yield 0;
 }
+// What cannot be said in JSON, for reasons of its own.
+struct Mute {
+  int is_a = 0;  // 0: it speaks; 1: what it throws is an exception; 2: it is none
+  template <class Archive>
+  void save(Archive& archive) const {
+    archive(cereal::make_nvp("is_a", is_a));
+    if constexpr (std::is_same_v<Archive, yonder::http::detail::json_writer>) {
+      if (is_a == 1) throw std::runtime_error("mute");
+      if (is_a == 2) throw 2;
+    }
+  }
+  template <class Archive>
+  void load(Archive& archive) {
+    archive(cereal::make_nvp("is_a", is_a));
+  }
+};
+yonder::generator<Mute> mutes(int is_a) {
+  co_yield Mute{0};
+  co_yield Mute{is_a};
+}
+Mute mute(int is_a) { return {is_a}; }
+// Goes on behind an item that cannot be said in JSON, whatever it is told.
+std::counting_semaphore<> stubborn_gate(0);
+yonder::generator<std::string> stubborn() {
+  co_yield "\xff";
+  stubborn_gate.acquire();
+}
 yonder::generator<std::string> half_text() {
   co_yield "text";
   co_yield "\xff";
@@ -86,6 +114,12 @@ inline constexpr yonder::task<count_to> count_task;
 inline constexpr yonder::task<endless> endless_task;
 inline constexpr yonder::task<half_text> half_text_task;
 inline constexpr yonder::task<silent> silent_task;
+inline constexpr yonder::task<mutes> mutes_task;
+inline constexpr yonder::task<mute> mute_task;
+inline constexpr yonder::task<stubborn> stubborn_task;
+inline constexpr yonder::http::endpoint<mutes_task> mutes_over_http;
+inline constexpr yonder::http::endpoint<mute_task> mute_over_http;
+inline constexpr yonder::http::endpoint<stubborn_task> stubborn_over_http;
 inline constexpr yonder::http::endpoint<silent_task> silent_over_http;
 inline constexpr yonder::http::endpoint<count_task, "last"> count_over_http;
 inline constexpr yonder::http::endpoint<endless_task> endless_over_http;
@@ -177,6 +211,35 @@ TEST_CASE("what ends a stream early is told as an event, before its first item a
   CHECK(at.post("count_to", "[3]", {{"Idempotency-Key", "k"}})->got->status == 400);
   CHECK(at.ask("POST", "/v1/tasks/http_tests::count_to/spawn", "[3]")->got->status == 404);
   CHECK(at.ask("POST", "/v1/tasks/http_tests::count_to/batch", "[[3]]")->got->status == 404);
+}
+
+TEST_CASE(
+    "whatever an item's class throws as it is written, whole events are sent and an error is the last") {
+  desk at;
+  for (auto const* const why : {"mute", "not derived from std::exception"}) {
+    auto const is_a = std::string_view(why) == "mute" ? "[1]" : "[2]";
+    auto const events = at.post("mutes", is_a)->got->body;
+    std::string const before = "data: {\"is_a\":0}\n\nevent: error\ndata: ";
+    REQUIRE(events.find(before) == 0);
+    auto const error = json::parse(events.substr(before.size()));
+    CHECK(error["detail"] == std::string("an item cannot be said in JSON: ") + why);
+    auto const result = at.post("mute", is_a)->body();
+    CHECK(result["code"] == "undecodable");
+    CHECK(result["detail"] == std::string("the result cannot be said in JSON: ") + why);
+  }
+  CHECK(at.post("mute", "[0]")->body()["is_a"] == 0);
+}
+
+TEST_CASE("a stream that has been ended leaves its connection's next request alone") {
+  desk at;
+  auto const from = at.post("stubborn", "[]");
+  CHECK(from->got->body.find("event: error\ndata: {") == 0);
+  CHECK(from->waiters.empty());
+  CHECK(at.work().waiting() == 1);  // it goes on
+  from->waiters = {12345};          // of the next one
+  stubborn_gate.release();
+  while (at.work().waiting() != 0) at.turn();
+  CHECK(from->waiters == std::vector<std::uint64_t>{12345});
 }
 
 TEST_CASE("a slow reader stops the task that streams to it") {
