@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // HTTP/1.1 over Boost.Beast: sockets, TLS and their limits. What is asked is done by service.
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -29,6 +30,7 @@
 #include <thread>
 
 #include "src/http/service.hpp"
+#include "src/http/steady_write.hpp"
 #include "src/runtime/gateway.hpp"
 #include "yonder/error.hpp"
 
@@ -40,6 +42,7 @@ namespace beast = boost::beast;
 namespace ssl = asio::ssl;
 using tcp = asio::ip::tcp;
 using error_code = boost::system::error_code;
+using unsent_limit = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
 
 constexpr std::uint32_t max_header_bytes = 16 << 10;
 constexpr std::size_t max_fields = 100;
@@ -47,7 +50,9 @@ constexpr auto header_time =
     std::chrono::seconds(10);                         // from a connection to its first request, TLS included
 constexpr auto idle_time = std::chrono::seconds(60);  // until the next one
 constexpr auto body_time = std::chrono::seconds(60);
-constexpr auto write_time = std::chrono::seconds(60);
+constexpr auto write_time = std::chrono::seconds(60);  // in which nothing is taken
+// What the system holds unsent: with more, it tells of little that was taken only after long.
+constexpr int unsent_bytes = 128 << 10;
 constexpr auto drain_time = std::chrono::seconds(5);
 constexpr auto watch_after = std::chrono::milliseconds(100);
 
@@ -213,6 +218,7 @@ session<Stream>::session(server& owner, tcp::socket&& socket, Context&... contex
   auto const at = lowest().socket().remote_endpoint(error);
   if (!error) peer_ = at.address().to_string();
   lowest().socket().set_option(tcp::no_delay(true), error);
+  lowest().socket().set_option(unsent_limit(unsent_bytes), error);
   owner_.arrived();
 }
 
@@ -354,11 +360,10 @@ void session<Stream>::write() {
   auto const length = "Content-Length: " + std::to_string(answer_.body.size()) + "\r\n";
   head_ = head_of(answer_, keeps_alive_, answer_.status != 204 ? length : "");
   if (is_head || answer_.status == 204) answer_.body.clear();
-  lowest().expires_after(write_time);
   std::array<asio::const_buffer, 2> const parts{asio::buffer(head_), asio::buffer(answer_.body)};
-  asio::async_write(stream_, parts, [me = this->shared_from_this()](error_code const& error, std::size_t) {
-    me->written(error);
-  });
+  write_steadily(
+      stream_, parts, write_time,
+      [me = this->shared_from_this()](error_code const& error, std::size_t) { me->written(error); });
 }
 
 template <class Stream>
@@ -397,11 +402,9 @@ void session<Stream>::send(std::string&& part, std::function<void()> written) {
     if (std::exchange(watched_, false)) lowest().socket().cancel();
   }
   asio::post(owner_.context(), [me = this->shared_from_this(), is_last = !in_parts_] {
-    me->lowest().expires_after(write_time);
     std::array<asio::const_buffer, 2> const parts{asio::buffer(me->head_), asio::buffer(me->answer_.body)};
-    asio::async_write(me->stream_, parts, [me, is_last](error_code const& error, std::size_t) {
-      me->part_written(error, is_last);
-    });
+    write_steadily(me->stream_, parts, write_time,
+                   [me, is_last](error_code const& error, std::size_t) { me->part_written(error, is_last); });
   });
 }
 
@@ -515,8 +518,8 @@ void server::run() {
   for (;;) try {
       context_.run();
       return;
-    } catch (std::exception const& error) {
-      std::fprintf(stderr, "yonder: a request over HTTP failed: %s\n", error.what());
+    } catch (...) {
+      std::fprintf(stderr, "yonder: a request over HTTP failed: %s\n", words_of_current_exception().c_str());
     }
 }
 
