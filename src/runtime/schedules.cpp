@@ -154,23 +154,28 @@ void schedules::note_failure(std::uint64_t id, std::string const& why) {
   note_end(id, &why);
 }
 
-// On any thread, under the engine's lock.
+// On any thread, under the engine's lock. Takes no memory.
 void schedules::told(void* run) {
   auto* const one = static_cast<run_of*>(run);
   {
     std::lock_guard const lock(one->owner->ended_mutex_);
-    one->owner->ended_.push_back(one);
+    one->next_ended = std::exchange(one->owner->last_ended_, one);
   }
   one->owner->wakes_.add();
 }
 
 void schedules::take_ended(std::list<run_of>& ended) {
-  std::vector<run_of*> over;
+  run_of* last = nullptr;
   {
     std::lock_guard const lock(ended_mutex_);
-    over.swap(ended_);
+    last = std::exchange(last_ended_, nullptr);
   }
-  for (auto* const one : over) {
+  run_of* first = nullptr;
+  while (last != nullptr) {
+    auto* const before = std::exchange(last->next_ended, first);
+    first = std::exchange(last, before);
+  }
+  for (auto* one = first; one != nullptr; one = one->next_ended) {
     auto const* const failure = detail::failure_of(*one->call);
     note_end(one->id, failure != nullptr ? &failure->message : nullptr);
     ended.splice(ended.end(), runs_, one->self);

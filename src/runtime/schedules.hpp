@@ -48,6 +48,7 @@ class schedules {
     std::uint64_t id;
     detail::call_ref call;
     std::list<run_of>::iterator self{};
+    run_of* next_ended = nullptr;  // of the list of those that have ended
   };
 
   void run();
@@ -71,7 +72,7 @@ class schedules {
 
   std::list<run_of> runs_;  // of the thread
   std::mutex ended_mutex_;
-  std::vector<run_of*> ended_;
+  run_of* last_ended_ = nullptr;
   std::thread thread_;
 };
 
