@@ -492,6 +492,7 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
   worker.backlog_bytes += bytes;
   worker.items += call.count;
   if (worker.outstanding.empty()) worker.began_since = now;
+  worker.all_recalled = false;
   auto const place = place_of(worker, bytes);
   if (call.order != nullptr) ++call.order->attempts;
   worker.outstanding.insert(place, {.call = &call,
@@ -511,6 +512,7 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
 std::size_t dispatcher::assigned(time_point now, std::span<call_record* const> company,
                                  worker_session& worker, call_id first, std::uint32_t sequence) {
   if (worker.outstanding.empty()) worker.began_since = now;
+  worker.all_recalled = false;
   waits_.served(now, *company.front()->function);
   std::size_t bytes = 0;
   for (auto const* call : company) bytes += call->bytes;
@@ -605,11 +607,7 @@ worker_load dispatcher::load_of(worker_session& worker) const {
 void dispatcher::update_load(time_point now, worker_session& worker) {
   if (worker.program == nullptr) return;  // it has not come so far
   move_to(now, worker, load_of(worker));
-  auto const loaded = has_waiting(worker);
-  if (loaded != worker.counted_loaded) {
-    worker.program->loaded += loaded ? 1 : std::size_t(-1);
-    worker.counted_loaded = loaded;
-  }
+  count_loaded(worker);
 }
 
 void dispatcher::move_to(time_point now, worker_session& worker, worker_load load) {
@@ -682,7 +680,8 @@ void dispatcher::leave(time_point now, worker_session& worker) {
 void dispatcher::leave_image(time_point now, worker_session& worker) {
   if (worker.program == nullptr) return;
   leave_service(now, worker);
-  if (worker.counted_loaded) --worker.program->loaded;
+  if (std::exchange(worker.counted_loaded, false)) --worker.program->loaded;
+  if (std::exchange(worker.counted_singles, false)) --worker.program->loaded_singles;
   --worker.program->workers;
   release(now, *std::exchange(worker.program, nullptr));
 }

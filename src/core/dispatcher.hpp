@@ -138,6 +138,8 @@ class dispatcher {
   void leave(time_point now, worker_session& worker);
   std::size_t in_service() const noexcept { return in_service_; }
 
+  // All that waits in the worker was asked for.
+  static void recalled(worker_session& worker);
   // Whether it is time to look at what waits in workers.
   bool should_spread(time_point now);
   time_point spread_due() const noexcept { return spread_due_; }
@@ -181,6 +183,7 @@ class dispatcher {
   duration prefetch_of(worker_session const& worker) const { return limits_.prefetch * worker.concurrency; }
   worker_load load_of(worker_session& worker) const;
   void move_to(time_point now, worker_session& worker, worker_load load);
+  static void count_loaded(worker_session& worker);
   bool sources_known() const;
   void leave_image(time_point now, worker_session& worker);
   static bool has_takers(function_record const& function);

@@ -154,11 +154,27 @@ std::string dispatcher::explain_wait(function_record const& function) const {
 
 // --- work that waits behind a call that takes longer than was thought
 
+void dispatcher::recalled(worker_session& worker) {
+  worker.all_recalled = true;
+  if (worker.program != nullptr) count_loaded(worker);
+}
+
+void dispatcher::count_loaded(worker_session& worker) {
+  auto const count = [](bool& counted, std::size_t& all, bool counts) {
+    if (std::exchange(counted, counts) != counts) all += counts ? 1 : std::size_t(-1);
+  };
+  auto const loaded = worker.items > worker.concurrency && !worker.all_recalled;
+  // A batch is handed out ahead whatever runs there.
+  auto const* const last = loaded ? worker.outstanding[worker.outstanding.size() - 1].call : nullptr;
+  count(worker.counted_loaded, worker.program->loaded, loaded);
+  count(worker.counted_singles, worker.program->loaded_singles, last != nullptr && !last->function->batches);
+}
+
 bool dispatcher::should_spread(time_point now) {
   if (spread_due_ != never && spread_due_ > now && queued_ != 0) return false;
   auto const any = std::any_of(images_.begin(), images_.end(), [&](auto& entry) {
     auto& one = entry.second;
-    return one.loaded != 0 && (can_help(one) || !one.order.empty() || could_grow(one));
+    return can_help(one) || (one.loaded_singles != 0 && (!one.order.empty() || could_grow(one)));
   });
   if (!any) {
     spread_due_ = never;
@@ -175,9 +191,8 @@ bool dispatcher::could_spread(time_point now, worker_session& worker) const {
   if (worker.program == nullptr || !worker.counted_loaded || now - worker.began_since < 2 * limits_.prefetch)
     return false;
   if (can_help(*worker.program)) return true;
-  // Others may go before it, or be started for it. A batch is handed out ahead whatever runs there.
-  auto const* const last = worker.outstanding[worker.outstanding.size() - 1].call;
-  return last != nullptr && !last->function->batches && is_late(now, worker) &&
+  // Others may go before it, or be started for it.
+  return worker.counted_singles && is_late(now, worker) &&
          (!worker.program->order.empty() || could_grow(*worker.program));
 }
 

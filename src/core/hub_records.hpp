@@ -337,7 +337,8 @@ struct image {
   intrusive_list<worker_session, load_tag> open;       // busy, and run more at once
   intrusive_list<worker_session, load_tag> available;  // busy, with room for work that waits
   intrusive_list<worker_session, load_tag> computing;  // busy for long, and nothing waits there
-  std::size_t loaded = 0;                              // workers in which something waits
+  std::size_t loaded = 0;          // workers in which something waits, and was not asked for
+  std::size_t loaded_singles = 0;  // of them, those in which no batch is last
 
   bool has_takers() const { return workers != waiting; }
   bool has(std::string_view name, std::uint64_t signature) const {
@@ -424,7 +425,9 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   time_point began_since = 0;  // since when it has run what it began last
   time_point idle_since = 0;
   worker_load load = worker_load::out_of_service;
+  bool all_recalled = false;  // what waits there
   bool counted_loaded = false;
+  bool counted_singles = false;
   bool draining = false;       // takes no more work
   bool quiet = false;          // nothing has come of it for a while: no new work until something does
   bool dying = false;          // kill_worker was asked for

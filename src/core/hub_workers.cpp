@@ -273,6 +273,7 @@ void hub::state::recall_waiting(time_point now, worker_session& worker, outputs&
     say_cancel(now, worker, attempt, flag_recall, out);
     if (YONDER_MUTANT(recall_runs_twice)) requeue(now, *std::exchange(attempt.call, nullptr));
   }
+  dispatcher::recalled(worker);
 }
 
 // Work that waits behind a long call is fetched back when another worker has nothing to do.

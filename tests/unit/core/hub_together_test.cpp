@@ -371,3 +371,41 @@ TEST_CASE("a worker that ends in a batch that has called ends what was called, o
   CHECK(t.net.hub().census().calls == 0);
   CHECK(t.net.hub().census().attempts == 0);
 }
+
+namespace {
+
+// How often the hub wants to be woken within a second, while nothing comes.
+int wakes_in_a_second(loopback& net) {
+  auto wakes = 0;
+  for (auto const until = net.now + second; net.hub().next_deadline() <= until; ++wakes) {
+    net.now = std::max(net.now, net.hub().next_deadline());
+    net.tick();
+  }
+  return wakes;
+}
+
+}  // namespace
+
+TEST_CASE("a hub whose batches wait behind a long one sleeps") {
+  tested_company t;
+  t.submit(t.one, "runs for an hour");
+  for (int i = 0; i < 12; ++i) t.submit(t.one, "waits");  // four of them in the worker
+  t.net.wait(100 * millisecond);
+  CHECK(t.net.hub().census().queued == 8);
+  CHECK(wakes_in_a_second(t.net) < 10);
+}
+
+TEST_CASE("a hub that has asked for what waits in a worker sleeps until it is answered") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& busy = net.add_worker();
+  net.submit(client, "warm up");
+  net.finish(busy, "");
+  net.submit(client, "suddenly long");
+  net.submit(client, "waits");
+  REQUIRE(busy.core->queued() == 1);
+  busy.connected = false;  // and nobody knows
+  net.add_worker();
+  net.wait(100 * millisecond);
+  CHECK(wakes_in_a_second(net) < 10);
+}
