@@ -46,7 +46,6 @@ void hub::state::settle(time_point now, outputs& out) {
   if (!condemned.empty()) kill_condemned(now, out);
   if (work.unknown_due() <= now) fail_unknown_functions(now, out);
   fail_impossible(now, out);
-  if (!yielded.empty()) end_turns(now, out);
   if (work.queued() != 0 || work.batch_due() != never) dispatch(now, out);
   spread(now, out);
   if (!began_to_wait.empty()) recall_behind_waits(now, out);
@@ -54,6 +53,7 @@ void hub::state::settle(time_point now, outputs& out) {
   pools.start_workers(now, out);
   recruit(now, out);
   take_turns(now, out);
+  if (!yielding.empty()) end_turns(now, out);
   if (work.nested_came() || look_for_deadlocks) break_deadlocks(now, out);
   let_go_idle(now, out);
   pools.forget_unused(now);

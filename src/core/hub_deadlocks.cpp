@@ -161,7 +161,8 @@ struct hub::state::wait_search {
       if (program == nullptr || !came_by_itself ||
           !program->has(pool.needs.service, pool.needs.service_signature))
         continue;
-      if (worker->in_service() && worker->stuck == 0) return true;
+      auto const serves_others = worker->lent_by != nullptr && worker->pool != &pool;
+      if (serves_others ? comes_back(*worker) : worker->in_service() && worker->stuck == 0) return true;
       none_has = false;
     }
     return none_has;  // and so it fails

@@ -107,24 +107,26 @@ void hub::state::recruit(time_point now, pool_record& pool, outputs& out) {
   pool.lacks.note(now, has_none, config.resource_patience);
 }
 
-// Whether others wait for a worker that holds a service and has nothing to do: calls of tasks that nobody
-// else takes, or another service that has none so far. One of those that end their service for them is
-// enough.
+// Whether others wait for a worker that holds a service and has nothing to do. One of those that end their
+// service for them is enough.
 bool hub::state::is_missed(worker_session const& idle) {
-  auto const& from = *idle.lent_by;
-  auto const has = [&](requirements const& needs) {
-    return std::any_of(from.functions.begin(), from.functions.end(), [&](auto const* one) {
-      return one->signature == needs.service_signature && one->name == needs.service;
-    });
-  };
-  auto const lacks = [&](auto const& pool) {
-    return pool->lacks_recruits && pool->counted() == 0 && has(pool->needs);
-  };
-  auto const& all = pools.pools();
-  if (!dispatcher::is_missed(from) && std::none_of(all.begin(), all.end(), lacks)) return false;
+  if (!is_awaited(idle)) return false;
   auto const& workers = sessions.workers();
   return std::none_of(workers.begin(), workers.end(), [&](auto const& entry) {
-    return entry.second->leaving && entry.second->lent_by == &from;
+    return entry.second->leaving && entry.second->lent_by == idle.lent_by;
+  });
+}
+
+// Whether others wait for one that came by itself: for what it holds is ended, calls of tasks that nobody
+// else takes; or another service that has no worker so far.
+bool hub::state::is_awaited(worker_session const& worker) {
+  auto const is_lent = worker.lent_by != nullptr;
+  auto const& from = is_lent ? *worker.lent_by : *worker.program;
+  if (is_lent && dispatcher::is_missed(from)) return true;
+  auto const& all = pools.pools();
+  return std::any_of(all.begin(), all.end(), [&](auto const& pool) {
+    return pool->lacks_recruits && pool->counted() == 0 && pool.get() != worker.pool &&
+           from.has(pool->needs.service, pool->needs.service_signature);
   });
 }
 
@@ -183,26 +185,30 @@ worker_session* hub::state::longest_serving(time_point now, turn_wait& wait, poo
   return nullptr;
 }
 
-// It is given nothing more, until it has ended what it runs.
+// Until it has ended what it runs it is given nothing more, but what its tasks may wait for.
 void hub::state::yield(time_point now, worker_session& worker, outputs& out) {
   worker.yields = true;
   recall_waiting(now, worker, out);
   work.update_load(now, worker);
-  if (worker.outstanding.empty()) yielded.push_back(worker.id);
+  yielding.push_back(worker.id);
 }
 
-// They have ended what they ran.
+// Of those that give way: who has ended what it ran does so, and whom nobody waits for any more goes on.
 void hub::state::end_turns(time_point now, outputs& out) {
-  while (!yielded.empty()) {
-    auto const found = sessions.workers().find(yielded.back());
-    yielded.pop_back();
-    if (found == sessions.workers().end()) continue;
+  auto const ended = std::erase_if(yielding, [&](std::uint64_t id) {
+    auto const found = sessions.workers().find(id);
+    if (found == sessions.workers().end()) return true;
     auto& worker = *found->second;
-    if (!std::exchange(worker.yields, false) || worker.goes() || !worker.outstanding.empty()) continue;
+    auto const may = worker.pool == nullptr || worker.pool->in_service > worker.pool->least();
+    worker.yields = !worker.goes() && !worker.outstanding.empty() && may && is_awaited(worker);
+    if (worker.goes()) return true;
     work.update_load(now, worker);
-    if (worker.lent_by != nullptr && is_missed(worker)) send_back(now, worker, out);
-  }
-  recruit(now, out);
+    auto const is_free = worker.lent_by != nullptr && worker.outstanding.empty();
+    if (is_free && may && is_missed(worker)) send_back(now, worker, out);
+    return !worker.yields;
+  });
+  if (ended != 0) recruit(now, out);
+  dispatch(now, out);
 }
 
 // Again, as the end of one lets in the next of its order key.

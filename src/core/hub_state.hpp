@@ -238,6 +238,7 @@ struct hub::state {
   void fail_unknown_service(time_point now, pool_record& pool, outputs& out);
   void send_back(time_point now, worker_session& worker, outputs& out);
   bool is_missed(worker_session const& idle);
+  bool is_awaited(worker_session const& worker);
   void send_back_missed(time_point now, outputs& out);
   void entry_failed(time_point now, worker_session& worker, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);
@@ -285,7 +286,7 @@ struct hub::state {
   std::vector<std::pair<call_id, failure>> failing;  // calls whose arguments were not made
   bool fails = false;                                // whoever says so fails those, too
   std::vector<std::uint64_t> condemned;              // workers that have answered since then
-  std::vector<std::uint64_t> yielded;                // workers that have ended what they ran, since then
+  std::vector<std::uint64_t> yielding;               // workers that give way to others
   bool some_lack_workers = false;                    // of services of those that came by themselves
   time_point turns_due = never;                      // when to look whether one is to
   bool look_for_deadlocks = false;

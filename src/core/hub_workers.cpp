@@ -192,7 +192,6 @@ void hub::state::answered(time_point now, worker_session& worker, std::size_t in
   note_running(now, worker);
   if (was_awaited) arm_grace(worker);
   if (worker.condemned) condemned.push_back(worker.id);
-  if (worker.yields && worker.outstanding.empty()) yielded.push_back(worker.id);
 }
 
 // --- what does not stop

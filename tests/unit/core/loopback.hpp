@@ -3,6 +3,7 @@
 
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
+#include "src/core/items.hpp"
 #include "src/core/metadata.hpp"
 #include "src/core/worker.hpp"
 
