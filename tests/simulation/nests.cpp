@@ -203,8 +203,10 @@ void world::observe_nested_from_hub(peer_id peer, header const& head, record& ca
     case frame_type::assign:
       return observe_nested_assigned(link_of(peer), {head.call, head.attempt, head.epoch}, call);
     case frame_type::cancel:
-      if ((head.flags & flag_recall) == 0) note_attempt_over(call, head.attempt);
-      return;
+      if ((head.flags & flag_recall) != 0) return;
+      if (auto* const story = story_of(call); story != nullptr && call.last_attempt == head.attempt)
+        story->worker = no_slot;
+      return note_attempt_over(call, head.attempt);
     case frame_type::result:
     case frame_type::error: return note_ended_at_hub(call);
     default: return;

@@ -234,8 +234,7 @@ struct worker_node {
   // Of one that runs one at a time, with drivers: items that ended, and answers to items, as they were said,
   // those of items that ended, and as the hub has heard them.
   std::uint64_t ended = 0, said = 0, said_ended = 0, heard = 0;
-  call_id waiting;                 // whose task it has said to wait
-  std::vector<call_id> streaming;  // that it was given, of those that stream
+  call_id waiting;  // whose task it has said to wait
 
   // Whether somebody reads what comes.
   bool listens() const { return tasks.empty() || taken_over || concurrency > 1; }

@@ -350,7 +350,6 @@ void world::observe_stream_from_hub(peer_id peer, frame const& message) {
   } else if (head.type == frame_type::assign) {
     story->worker = link_of(peer).node;
     story->wants_input_at = ~std::uint64_t{0};
-    workers_[story->worker].streaming.push_back(head.call);
     if (!story->reads) return;
     call_message said;
     if (!read_call(message.metadata(), said) || !said.stream) return violated("a task is not told to stream");
@@ -372,17 +371,16 @@ void world::observe_stream_from_hub(peer_id peer, frame const& message) {
   }
 }
 
-// Whether a task in the worker has made all that its reader allows, or waits for input, as the hub knows it.
+// Whether a task in the worker has made all that its reader allows, or waits for input, as the hub knows it:
+// until it has the attempt's answer, or gives the attempt up, whatever its caller has been told meanwhile.
 bool world::waits_with_stream(std::uint32_t index) {
-  auto& all = workers_[index].streaming;
-  std::erase_if(all, [&](call_id id) {
-    auto const* const call = find(id);
-    return call->outcomes != 0 || story_of(*call)->worker != index;
-  });
-  return std::any_of(all.begin(), all.end(), [&](call_id id) {
-    auto const& story = *story_of(*find(id));
-    return (story.reads && story.passed.reaches(story.told)) ||
-           (story.wants_input_at == story.given && !story.given_all);
+  auto const& given = workers_[index].given;
+  return std::any_of(given.begin(), given.end(), [&](attempt_key const& key) {
+    auto const* const call = find(key.call);
+    auto const* const known = call == nullptr ? nullptr : story_of(*call);
+    if (known == nullptr || known->worker != index || call->last_attempt != key.attempt) return false;
+    return (known->reads && known->passed.reaches(known->told)) ||
+           (known->wants_input_at == known->given && !known->given_all);
   });
 }
 
