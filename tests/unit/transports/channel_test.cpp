@@ -396,7 +396,6 @@ TEST_CASE(
   for (auto const& [frames, body, size, taken] :
        {names{4, 10, all / 2, 2}, names{2'000, 10, 4096, transport::block_table::most_blocks}}) {
     for (bool const has_ended : {false, true}) {
-      CAPTURE(size);
       CAPTURE(has_ended);
       driven parent;
       socket_pair sockets;
