@@ -3,15 +3,8 @@
 # run.sh PROGRAM: serves the program's models, and asks as clients of OpenAI's and of TEI's interface do; by OpenAI's own client, too, where it
 # is installed (pip install openai).
 set -euo pipefail
-folder=$(mktemp -d)
-server=""
-trap '[ -z "$server" ] || kill "$server"; wait; rm -rf "$folder"' EXIT
-
-mkfifo "$folder/address"
-"$1" --yonder-serve 127.0.0.1:0 --keys "$folder/keys" >"$folder/address" 2>"$folder/said" &
-server=$!
-read -r address <"$folder/address"
-key=$(awk '$3 == "admin" { print $1 }' "$folder/keys")
+# shellcheck source=examples/serve.sh
+source "${BASH_SOURCE[0]%/*}/../serve.sh"
 ask() { curl -sS --no-buffer "$address$1" -H "Authorization: Bearer $key" -H 'Content-Type: application/json' -d "$2"; }
 
 ask /v1/embeddings '{"model": "sentiment-tiny", "input": ["good job", "bad job"]}' | grep -o '"usage":{.*}'

@@ -2,15 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # run.sh PROGRAM: serves the program's page at a port that the system chooses, signs in as a browser does, and asks for what the page asks for.
 set -euo pipefail
-folder=$(mktemp -d)
-server=""
-trap '[ -z "$server" ] || kill "$server"; wait; rm -rf "$folder"' EXIT
-
-mkfifo "$folder/address"
-"$1" --yonder-serve 127.0.0.1:0 --keys "$folder/keys" >"$folder/address" 2>"$folder/said" &
-server=$!
-read -r address <"$folder/address"
-key=$(awk '$3 == "admin" { print $1 }' "$folder/keys")
+# shellcheck source=examples/serve.sh
+source "${BASH_SOURCE[0]%/*}/../serve.sh"
 
 curl -sS "$address/" | grep -o '<input[^>]*type="password"' | head -c 6
 echo
