@@ -9,6 +9,7 @@ PyTorch only the demo model is measured.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -191,12 +192,12 @@ class Server:
         return figures_of(times, time.perf_counter() - begin)
 
     def close(self):
-        try:
-            os.killpg(self.process.pid, 15)
-            self.process.wait(20)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(self.process.pid, 9)
-            self.process.wait()
+        for signal in (15, 9):
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(self.process.pid, signal)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(20)
+                return
 
 
 def absent(packages):
