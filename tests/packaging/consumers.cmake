@@ -10,13 +10,13 @@ foreach(way IN ITEMS UNITY PCH LTO HIDDEN)
 endforeach()
 
 # Users' warnings, and macros, in headers that nothing marks as the system's.
-set(strict "${warnings} -include ${CMAKE_CURRENT_SOURCE_DIR}/consumer/min_max.hpp")
+set(macros "${CMAKE_CURRENT_SOURCE_DIR}/consumer/min_max.hpp")
 foreach(standard IN ITEMS 20 23)
   foreach(compiler IN ITEMS g++ clang++-19)
     find_program(yonder_${compiler} ${compiler})
     if(yonder_${compiler})
       yonder_add_consumer(strict_${compiler}_cxx${standard} find_package APART FIXTURE static
-        OPTIONS ${of_static} -DCOMPONENTS=core "-DCMAKE_CXX_COMPILER=${yonder_${compiler}}" "-DCMAKE_CXX_FLAGS=${strict}"
+        OPTIONS ${of_static} -DCOMPONENTS=core "-DCMAKE_CXX_COMPILER=${yonder_${compiler}}" "-DCMAKE_CXX_FLAGS=${warnings}" "-DINCLUDED_FIRST=${macros}"
                 -DCMAKE_CXX_STANDARD=${standard} -DCMAKE_NO_SYSTEM_FROM_IMPORTED=ON)
     endif()
   endforeach()
