@@ -144,7 +144,9 @@ void read_segments(file_system const& disk, files& found, recovered& to, ledger&
   }
   if (to.number < signed_off.synced)
     refuse(problem::damaged,
-           "the journal ends with record " + std::to_string(to.number) + ", and record " +
+           (found.segments.empty() ? disk.path(std::string(witness_name)) + " is all there is: the journal"
+                                   : disk.path(segment_name(found.segments.back()))) +
+               " ends with record " + std::to_string(to.number) + ", and record " +
                std::to_string(signed_off.synced) + " was on disk: " +
                std::to_string(signed_off.synced - to.number) + " acknowledged records are cut off",
            restore);
