@@ -11,6 +11,7 @@ namespace {
 
 constexpr duration shortest_run = 200;  // ns; what is measured in microseconds may read 0
 constexpr int candidates = 4;           // busy workers that are asked for room before a call waits
+constexpr std::size_t kept_lanes = 8;   // of a function; where there are more, those go that are empty
 
 bool has_offer(function_record const& function, image const& by) {
   return std::find(function.offers.begin(), function.offers.end(), &by) != function.offers.end();
@@ -105,6 +106,7 @@ image& dispatcher::hold_image(std::vector<function_info>& table, pool_record* ho
   auto& one = found->second;
   ++one.holders;
   if (!is_new) return one;
+  list_images();
   one.key = found->first;
   one.number = ++last_image_;
   one.home = home;
@@ -140,6 +142,12 @@ void dispatcher::release(time_point now, image& held) {
     unknown_due_ = std::min(unknown_due_, add(now, limits_.function_grace));
   }
   images_.erase(std::string(held.key));
+  list_images();
+}
+
+void dispatcher::list_images() {
+  in_order_.clear();
+  for (auto& [key, one] : images_) in_order_.push_back(&one);
 }
 
 void dispatcher::add_pool(pool_record& pool) {
@@ -220,7 +228,7 @@ lane& dispatcher::lane_of(call_record const& call) {
     queue.in_order.push_back(*held);
   }
   queue.recent = held.get();
-  if (recent != nullptr && recent->calls.empty()) forget(*recent);
+  if (recent != nullptr && recent->calls.empty() && queue.in_order.size() > kept_lanes) forget(*recent);
   return *held;
 }
 
@@ -304,6 +312,7 @@ void dispatcher::queue_grew(time_point now, call_record const& call) {
 void dispatcher::take(call_record& call, worker_session const& worker) {
   auto* const place = place_in(*call.lane, *worker.program);
   YONDER_CHECK(place != nullptr, "a worker is given a call of a function that it does not offer");
+  YONDER_CHECK(&call.lane->calls.front() == &call, "a call is given to a worker before its turn");
   call.charged = worker.program->order.charge(*place, call.count);
   dequeue(call);
 }
@@ -321,7 +330,8 @@ void dispatcher::dequeue(call_record& call) {
   if (function.pool != nullptr) --function.pool->queued;
   count_items(function, -static_cast<std::ptrdiff_t>(call.count));
   if (was_first) reorder(lane);
-  if (lane.calls.empty() && &lane != function.queue.recent) forget(lane);
+  auto& queue = function.queue;
+  if (lane.calls.empty() && &lane != queue.recent && queue.in_order.size() > kept_lanes) forget(lane);
   if (function.queue.empty() && !function.was_offered && unoffered_.contains(function))
     unoffered_.remove(function);
 }
@@ -455,13 +465,13 @@ dispatcher::assignment dispatcher::next(time_point now) {
       });
     }
   }
-  if (images_.size() > 1) {
-    for (auto& [key, one] : images_) {
-      if (auto const found = next_of(now, one, false); found.call != nullptr) return found;
+  if (in_order_.size() > 1) {
+    for (auto* const one : in_order_) {
+      if (auto const found = next_of(now, *one, false); found.call != nullptr) return found;
     }
   }
-  for (auto& [key, one] : images_) {
-    if (auto const found = next_of(now, one, true); found.call != nullptr) return found;
+  for (auto* const one : in_order_) {
+    if (auto const found = next_of(now, *one, true); found.call != nullptr) return found;
   }
   return {};
 }

@@ -131,8 +131,8 @@ class dispatcher {
   // Calls visit(image) for those of which workers are lent.
   template <class Visit>
   void each_that_lends(Visit visit) {
-    for (auto& [key, one] : images_)
-      if (one.lent != 0) visit(one);
+    for (auto* const one : in_order_)
+      if (one->lent != 0) visit(*one);
   }
   // Gone: releases its table.
   void leave(time_point now, worker_session& worker);
@@ -186,6 +186,7 @@ class dispatcher {
   static void count_loaded(worker_session& worker);
   bool sources_known() const;
   void leave_image(time_point now, worker_session& worker);
+  void list_images();
   static bool has_takers(function_record const& function);
   std::string explain_wait(function_record const& function) const;
   static worker_session* free_worker(image& one);
@@ -199,6 +200,7 @@ class dispatcher {
   function_record* last_function_ = nullptr;
   intrusive_list<function_record, unoffered_tag> unoffered_;
   std::map<std::string, image> images_;
+  std::vector<image*> in_order_;  // these
   std::vector<pool_record*> pools_;
   std::uint64_t last_stamp_ = 0;
   std::uint64_t last_image_ = 0;

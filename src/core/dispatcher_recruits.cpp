@@ -48,10 +48,10 @@ bool dispatcher::could_recruit(std::string_view name, std::uint64_t signature) {
 
 worker_session* dispatcher::find_recruit(std::string_view name, std::uint64_t signature, bool& none_has) {
   none_has = in_service_ != 0;
-  for (auto& [key, one] : images_) {
-    if (one.home != nullptr || !one.has(name, signature)) continue;
+  for (auto* const one : in_order_) {
+    if (one->home != nullptr || !one->has(name, signature)) continue;
     none_has = false;
-    for (auto* idle = one.idle.first(); idle != nullptr; idle = one.idle.after(*idle))
+    for (auto* idle = one->idle.first(); idle != nullptr; idle = one->idle.after(*idle))
       if (idle->pool == nullptr) return idle;
   }
   return nullptr;

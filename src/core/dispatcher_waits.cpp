@@ -172,8 +172,8 @@ void dispatcher::count_loaded(worker_session& worker) {
 
 bool dispatcher::should_spread(time_point now) {
   if (spread_due_ != never && spread_due_ > now && queued_ != 0) return false;
-  auto const any = std::any_of(images_.begin(), images_.end(), [&](auto& entry) {
-    auto& one = entry.second;
+  auto const any = std::any_of(in_order_.begin(), in_order_.end(), [&](auto* entry) {
+    auto& one = *entry;
     return can_help(one) || (one.loaded_singles != 0 && (!one.order.empty() || could_grow(one)));
   });
   if (!any) {

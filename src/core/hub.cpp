@@ -45,18 +45,23 @@ hub::state::state(hub_config made, time_point now)
 void hub::state::settle(time_point now, outputs& out) {
   if (!condemned.empty()) kill_condemned(now, out);
   if (work.unknown_due() <= now) fail_unknown_functions(now, out);
-  fail_impossible(now, out);
+  if (pools.some_impossible()) fail_impossible(now, out);
   if (work.queued() != 0 || work.batch_due() != never) dispatch(now, out);
   spread(now, out);
   if (!began_to_wait.empty()) recall_behind_waits(now, out);
-  unpark(now, out);
-  pools.start_workers(now, out);
-  recruit(now, out);
-  take_turns(now, out);
+  auto const has_pools = !pools.pools().empty();
+  if (has_pools) {
+    unpark(now, out);
+    pools.start_workers(now, out);
+    recruit(now, out);
+  }
+  if (has_pools || turns_due != never) take_turns(now, out);
   if (!yielding.empty()) end_turns(now, out);
   if (work.nested_came() || look_for_deadlocks) break_deadlocks(now, out);
-  let_go_idle(now, out);
-  pools.forget_unused(now);
+  if (has_pools) {
+    let_go_idle(now, out);
+    pools.forget_unused(now);
+  }
   while (auto* const function = work.long_wait(now)) tell_of_wait(now, *function, out);
 }
 

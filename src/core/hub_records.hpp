@@ -242,8 +242,8 @@ struct lane_key_hash {
 struct function_queue {
   std::size_t size = 0;                     // records
   std::size_t items = 0;                    // calls
-  lane* recent = nullptr;                   // that was asked for; the only one that may be empty
-  intrusive_list<lane, lane_tag> in_order;  // as they were made
+  lane* recent = nullptr;                   // that was asked for
+  intrusive_list<lane, lane_tag> in_order;  // as they were made; some may be empty
   std::unordered_map<lane_key, std::unique_ptr<lane>, lane_key_hash> lanes;
 
   bool empty() const noexcept { return size == 0; }

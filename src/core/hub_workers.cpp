@@ -416,7 +416,9 @@ void hub::state::take_entry(time_point now, worker_session& worker, frame const&
   if (!read_error(message, error)) return violated(now, worker, "an error that does not decode", out);
   auto reason = "its service '" + worker.pool->needs.service + "' was not made: ";
   if (!error.type_name.empty()) reason += error.type_name + ": ";
-  entry_failed(now, worker, reason + error.message, {}, out);
+  auto const handed_back = (message.head.flags & flag_not_started) != 0;
+  reason += handed_back ? "the worker takes no more work" : error.message;
+  entry_failed(now, worker, reason, {}, out);
   if (worker.lent_by != nullptr) {
     pools.dismissed(worker);
     return work.bring_back(now, worker);

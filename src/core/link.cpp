@@ -349,7 +349,8 @@ bool link::acknowledged(time_point now, frame const& message, outputs& out) {
 link::arrival link::arrived(time_point now, frame& message) {
   if (reliable_) {
     ++received_;
-    return completes(now, now, message) ? arrival::deliver : arrival::absorbed;
+    broken_ = broken_ || message.head.type == frame_type::chunk;  // there a large frame is one
+    return broken_ ? arrival::absorbed : arrival::deliver;
   }
   auto const ahead = distance(message.head.sequence, received_);
   if (ahead > static_cast<std::int32_t>(window)) return arrival::dropped;
@@ -368,8 +369,7 @@ bool link::completes(time_point now, time_point came, frame& message) {
     shorten_remaining(message.head, now - came);
     return true;
   }
-  auto const progress =
-      reliable_ ? incoming_transfer::progress::broken : incoming_.take(came, message, limits_);
+  auto const progress = incoming_.take(came, message, limits_);
   if (progress == incoming_transfer::progress::going_on) return false;
   broken_ = broken_ || progress == incoming_transfer::progress::broken;
   if (broken_) return false;
@@ -395,7 +395,7 @@ link::arrival link::hold(time_point now, std::uint32_t ahead, frame& message) {
   return arrival::held;
 }
 
-bool link::next(time_point now, frame& message) {
+bool link::next_held(time_point now, frame& message) {
   while (held_count_ != 0 && !broken_) {
     auto& place = held_[(received_ + 1) % window];
     if (!place.present) return false;

@@ -60,7 +60,7 @@ class link {
   // Takes a numbered frame; `deliver`: the turn of `message` has come, which may be another one now, and then
   // that of each frame that next() returns.
   arrival arrived(time_point now, frame& message);
-  bool next(time_point now, frame& message);
+  bool next(time_point now, frame& message) { return held_count_ != 0 && next_held(now, message); }
   // The other end has sent chunks that make no frame, or one that it was told not to send.
   bool broken() const noexcept { return broken_; }
   // The call that was delivered last has no payload, for want of room.
@@ -172,6 +172,7 @@ class link {
   void say_received(time_point now, frame_type type, outputs& out);
   void owe_acknowledgement(time_point now, frame const& message) noexcept;
   bool completes(time_point now, time_point came, frame& message);
+  bool next_held(time_point now, frame& message);
   arrival hold(time_point now, std::uint32_t ahead, frame& message);
   void release_held() noexcept;
 

@@ -14,12 +14,10 @@ class ring {
  public:
   bool empty() const noexcept { return count_ == 0; }
   std::size_t size() const noexcept { return count_; }
-  Element& operator[](std::size_t index) noexcept { return places_[(first_ + index) & (places_.size() - 1)]; }
+  Element& operator[](std::size_t index) noexcept { return places_[(first_ + index) & mask_]; }
   Element& front() noexcept { return (*this)[0]; }
   Element const& front() const noexcept { return places_[first_]; }
-  Element const& operator[](std::size_t index) const noexcept {
-    return places_[(first_ + index) & (places_.size() - 1)];
-  }
+  Element const& operator[](std::size_t index) const noexcept { return places_[(first_ + index) & mask_]; }
 
   void push_back(Element element) { push_back() = std::move(element); }
   // A new one at the end, as it was made or reset.
@@ -40,7 +38,7 @@ class ring {
       front().reset();
     else
       front() = {};
-    first_ = (first_ + 1) & (places_.size() - 1);
+    first_ = (first_ + 1) & mask_;
     --count_;
   }
 
@@ -58,10 +56,12 @@ class ring {
     std::vector<Element> larger(places_.empty() ? 4 : places_.size() * 2);
     for (std::size_t i = 0; i < count_; ++i) larger[i] = std::move((*this)[i]);
     places_ = std::move(larger);
+    mask_ = places_.size() - 1;
     first_ = 0;
   }
 
   std::vector<Element> places_;
+  std::size_t mask_ = 0;  // so many places less one
   std::size_t first_ = 0;
   std::size_t count_ = 0;
 };

@@ -160,7 +160,6 @@ void scaler::observed(core::machine has) {
 }
 
 pool_record* scaler::awaited_in_vain() {
-  if (!some_impossible_) return nullptr;
   auto const found = std::find_if(pools_.begin(), pools_.end(), [](auto const& pool) {
     return !pool->impossible.empty() && pool->queued != 0;
   });
@@ -531,7 +530,8 @@ worker_session* scaler::idle_too_long(time_point now) {
 }
 
 time_point scaler::next_deadline() const {
-  auto next = yield_due_;
+  if (pools_.empty()) return never;
+  auto next = short_.empty() ? never : yield_due_;
   for (auto const& pool : pools_)
     next = std::min({next, start_due(*pool), unpark_due(*pool), idle_due(*pool), parked_due(*pool)});
   if (pools_.size() - configured_ < limits_.pools || kept() < limits_.pools) return next;

@@ -52,6 +52,7 @@ class scaler {
 
   // What there is to be given: some pools can never have workers because of that.
   void observed(core::machine has);
+  bool some_impossible() const noexcept { return some_impossible_; }
   // One of those, for which calls wait; null: none.
   pool_record* awaited_in_vain();
   // The worker computes nothing, or goes on: others may have its cores meanwhile.

@@ -26,12 +26,13 @@ std::uint64_t rebated(std::uint64_t cost, std::uint64_t& owed) {
 }  // namespace
 
 bool service_order::flow_share::comes_before(flow_share const& other) const noexcept {
-  return std::tuple(start, lanes.front().stamp()) < std::tuple(other.start, other.lanes.front().stamp());
+  return start != other.start ? start < other.start : lanes.front().stamp() < other.lanes.front().stamp();
 }
 
 bool service_order::credential_share::comes_before(credential_share const& other) const noexcept {
+  if (start != other.start) return start < other.start;
   auto const stamp = [](credential_share const& one) { return one.active.front().lanes.front().stamp(); };
-  return std::tuple(start, stamp(*this)) < std::tuple(other.start, stamp(other));
+  return stamp(*this) < stamp(other);
 }
 
 service_order::~service_order() {
@@ -154,8 +155,6 @@ service_charge service_order::charge(lane_place& place, std::uint32_t items) {
     whose.start += rebated(virtual_time(items, whose.who->weight), whose.owed);
   service_charge const charged{place.by->number, whose.active.elements().size() > 1,
                                all.active.elements().size() > 1};
-  whose.active.moved(flow);
-  all.active.moved(whose);
   if (whose.flows.size() > whose.sweep_at) forget_even(whose);
   if (all.credentials.size() > all.sweep_at) forget_even(all);
   return charged;

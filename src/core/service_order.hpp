@@ -54,7 +54,8 @@ class service_order {
 
   // The first call of the place's lane is another one than before, or there is none.
   void update(lane_place& place);
-  // So many calls of the lane are given to a worker. Returns whose shares that has cost.
+  // So many calls of the lane are given to a worker, and leave it: update() follows. Returns whose shares
+  // that has cost.
   service_charge charge(lane_place& place, std::uint32_t items);
   // So many that were charged like that are back in the lane, and had not been started.
   static void refund(lane_place& place, service_charge const& charged, std::uint32_t items);

@@ -102,8 +102,9 @@ struct worker::state final : session_user {
     hub.send(now, stated, frame_ref(std::move(message)), never, out);
   }
 
-  void answer_not_started(time_point now, attempt_range const& range, std::string_view function, errc code,
-                          std::string_view why, outputs& out) {
+  // What does not end by that goes to another worker, and nobody is told why.
+  void answer_not_started(time_point now, attempt_range const& range, errc code, outputs& out,
+                          std::string_view function = {}, std::string_view why = {}) {
     auto message = make_error(code, function, why);
     message.head.flags = flag_not_started;
     set_item_count(message, range.count);
@@ -111,11 +112,10 @@ struct worker::state final : session_user {
   }
 
   // Gives answers with this code for all items that it is called for.
-  auto hand_back_as(time_point now, errc code, std::string_view why, outputs& out) {
-    return
-        [this, now, code, why, &out](attempt_range const& range, assignment_queue::frame_info const& info) {
-          answer_not_started(now, range, info.function, code, why, out);
-        };
+  auto hand_back_as(time_point now, errc code, outputs& out) {
+    return [this, now, code, &out](attempt_range const& range, assignment_queue::frame_info const&) {
+      answer_not_started(now, range, code, out);
+    };
   }
 
   std::vector<running_attempt>::iterator find_running(attempt_key const& key) {
@@ -191,9 +191,7 @@ struct worker::state final : session_user {
     if (begun == 0) running.erase(found);
     if (!counts) return;
     // What waited behind the row was handed back when the drain began: its frame may be gone.
-    if (draining)
-      return answer_not_started(now, {first, others}, {}, errc::disconnected, "the worker takes no more work",
-                                out);
+    if (draining) return answer_not_started(now, {first, others}, errc::disconnected, out);
     if (!YONDER_MUTANT(row_rest_lost)) waiting.put_back(others);
     run_next(now, out);
   }
@@ -236,8 +234,10 @@ struct worker::state final : session_user {
     while (runs() < config.concurrency && !waiting.empty()) {
       if (waiting.deadline() <= now) {
         YONDER_REACHED(expired_in_worker);
-        waiting.hand_back_front(hand_back_as(now, errc::deadline_exceeded,
-                                             "the deadline passed before the call was started", out));
+        waiting.hand_back_front([&](attempt_range const& range, assignment_queue::frame_info const& info) {
+          answer_not_started(now, range, errc::deadline_exceeded, out, info.function,
+                             "the deadline passed before the call was started");
+        });
         continue;
       }
       auto next = waiting.take(row());
@@ -268,7 +268,7 @@ struct worker::state final : session_user {
   void cancel(time_point now, frame const& message, outputs& out) {
     auto const& head = message.head;
     auto const range = attempt_range{{head.call, head.attempt, head.epoch}, read_item_count(message)};
-    waiting.hand_back(range, hand_back_as(now, errc::cancelled, "handed back before it was started", out));
+    waiting.hand_back(range, hand_back_as(now, errc::cancelled, out));
     if ((head.flags & flag_recall) != 0) return;
     for (auto& one : running) {
       auto const item = one.key.call.number + one.count - 1 - head.call.number;
@@ -313,8 +313,7 @@ struct worker::state final : session_user {
   }
 
   void hand_back_all(time_point now, outputs& out) {
-    while (!waiting.empty())
-      waiting.hand_back_front(hand_back_as(now, errc::disconnected, "the worker takes no more work", out));
+    while (!waiting.empty()) waiting.hand_back_front(hand_back_as(now, errc::disconnected, out));
   }
 
   // What was assigned meanwhile counts as nothing, and waits for no silence to be noticed.

@@ -54,7 +54,10 @@ template <class Step>
 void world::drive(shell& which, node_name name, Step&& step) {
   if (!how_.drivers) {
     if (out_.empty()) return;
-    if (taken_.size() == depth_) taken_.emplace_back();
+    if (depth_ == deepest_) {
+      taken_.emplace_back();
+      ++deepest_;
+    }
     auto& taken = taken_[depth_++];
     taken.swap(out_);
     for (auto& one : taken) step(one);

@@ -12,8 +12,8 @@ void world::post(out::send&& send, bool to_hub) {
   auto const& message = send.message();
   ++seen_.frames;
   if (message.head.remaining_us > 1) observe_remaining(message);
-  note(mix(static_cast<std::uint64_t>(message.head.type) << 56 ^ message.head.call.number,
-           send.peer ^ message.head.attempt));
+  note(static_cast<std::uint64_t>(message.head.type) << 56 ^ message.head.call.number,
+       send.peer ^ std::uint64_t{message.head.attempt} << 32);
   if (how_.reliable) {
     auto const arrives =
         std::max(over.last_arrival[to_hub ? 1 : 0], now_ + between(how_.shortest_delay, how_.longest_delay));

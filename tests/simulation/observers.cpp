@@ -160,7 +160,7 @@ bool world::completed(client_node& node, out::completed const& done) {
   }
   auto& call = life.records[done.call.number - 1];
   if (!done.result.ok()) call.code = done.result.error().code;
-  note(mix(done.call.number, done.result.ok() ? 1 : static_cast<std::uint64_t>(done.result.error().code)));
+  note(done.call.number, done.result.ok() ? 1 : static_cast<std::uint64_t>(done.result.error().code));
   if (++call.outcomes != 1) violated("a call has two outcomes");
   --node.in_flight;
   --open_calls_;

@@ -129,7 +129,7 @@ void world::happen(happening const& what) {
 }
 
 void world::do_happen(happening const& what) {
-  note(mix(static_cast<std::uint64_t>(now_), static_cast<std::uint64_t>(what.what) << 32 ^ what.b));
+  note(static_cast<std::uint64_t>(now_), static_cast<std::uint64_t>(what.what) << 32 ^ what.b);
   switch (what.what) {
     case kind::parcel: return arrive(what.a);
     case kind::hub_tick: return tick_hub();

@@ -41,7 +41,11 @@ class world {
   duration between(duration low, duration high) {
     return low + static_cast<duration>(random_.below(static_cast<std::uint64_t>(high - low) + 1));
   }
-  void note(std::uint64_t what) { seen_.digest = (seen_.digest ^ what) * 0x100000001b3; }
+  // Each step is one to one: what differs once goes on to differ (FNV-1a; Fowler, Noll, Vo 1991).
+  void note(std::uint64_t what, std::uint64_t more) {
+    constexpr std::uint64_t prime = 0x100000001b3;
+    seen_.digest = ((seen_.digest ^ what) * prime ^ more) * prime;
+  }
 
   // --- the network
 
@@ -412,8 +416,8 @@ class world {
 
   schedule<happening> schedule_;
   outputs out_;
-  std::deque<outputs> taken_;  // by steps within steps; to be used again
-  std::size_t depth_ = 0;
+  std::deque<outputs> taken_{1};  // by steps within steps; to be used again
+  std::size_t depth_ = 0, deepest_ = 1;
   std::unique_ptr<hub> hub_;
   shell hub_shell_;
   std::string last_close_;  // why
