@@ -13,6 +13,21 @@
 
 namespace yonder::transport {
 
+// What whoever is at the other end of a connection may do, by the credential that it has proved to have.
+struct peer_rights {
+  bool calls = true;      // make calls; without it only those that the tasks which it runs make
+  bool works = true;      // run calls
+  bool operates = false;  // see and change what is everybody's: pools, others' calls
+  friend bool operator==(peer_rights const&, peer_rights const&) = default;
+};
+
+// Which of the keys in a folder one connects with.
+enum class connect_role : std::uint8_t {
+  client,  // client.key
+  worker,  // worker.key, or client.key where there is none
+  boss,    // operator.key, or server.key where there is none
+};
+
 struct listen_options {
   std::vector<std::string>
       addresses;               // "tcp://0.0.0.0:5555", "tcp://127.0.0.1:*", "ipc:///run/user/1000/yonder/hub"
@@ -22,10 +37,10 @@ struct listen_options {
 
 struct connect_options {
   std::string address;
-  std::filesystem::path keys;  // a folder with client.key and server.pub; tcp needs it
+  std::filesystem::path keys;  // a folder with server.pub and the role's key; tcp needs it
   std::uint64_t session = 0;   // drawn at random: under it the other end knows this one again
   limits bounds;
-  bool as_operator = false;  // with server.key instead of client.key
+  connect_role role = connect_role::client;
 };
 
 // An endpoint that others connect to.
@@ -34,9 +49,12 @@ class listener : public endpoint {
   // Where it can be reached: the addresses asked for, with the ports that the system chose.
   virtual std::vector<std::string> addresses() const = 0;
 
-  // Whether a peer of this identity (event::identity) is who runs this program: over ipc it is the same user,
-  // over tcp whoever has server.key.
-  virtual bool is_operator(std::string_view identity) const = 0;
+  // What a peer of this identity (event::identity) may do: over ipc it is the same user, who may do all, as
+  // whoever has server.key may over tcp; for other keys their role says it.
+  virtual peer_rights rights_of(std::string_view identity) = 0;
+
+  // What whoever runs this should know: sentences.
+  virtual std::vector<std::string> warnings() const { return {}; }
 };
 
 // Connects processes that were not started by each other. Implemented by libraries that the core does not
@@ -50,6 +68,11 @@ class remote_transport {
   // has let us in, `lost` with `unauthorized` when it has not. Nobody there: nothing comes. A name is looked
   // up anew each time, and all its addresses are tried.
   virtual std::unique_ptr<endpoint> connect(poller& ready, connect_options const& options) const = 0;
+
+  // Where a token stands behind the address ("tcp://host:port#TOKEN"), it is used up: options.keys has keys
+  // of our own then, which the other end lists, and the address comes back without it. Waits for the other
+  // end, some seconds at most. Throws setup_error: nobody answers, or the token is not good.
+  virtual connect_options admitted(connect_options options) const { return options; }
 
  protected:
   ~remote_transport() = default;

@@ -13,7 +13,7 @@ class setup_error : public std::runtime_error {
  public:
   setup_error(errc code, std::string const& what) : std::runtime_error(what), code_(code) {}
 
-  // bad_configuration, unauthorized, or hub_unreachable.
+  // bad_configuration, unauthorized, hub_unreachable, or overloaded (try again).
   errc code() const noexcept { return code_; }
 
  private:

@@ -22,14 +22,14 @@ using platform::ready_handler;
 using peer_id = std::uint64_t;
 
 struct event {
-  enum class kind : std::uint8_t { connected, received, lost };
+  enum class kind : std::uint8_t { connected, received, lost, revoked };
   kind what{};
   peer_id peer = 0;
   frame message{};            // received
   std::string reason{};       // lost: in words; empty when the other end closed
   bool unauthorized = false;  // lost: the other end has said that it does not let us in
-  std::string
-      identity{};  // connected: who the peer has proved to be (a key, a process); empty: nobody in particular
+  std::string identity{};     // connected: who the peer has proved to be (a key, a process); empty: nobody in
+                              // particular. revoked: whose credential is good no longer, of no one peer
 
   static event connected(peer_id peer, std::string identity = {}) {
     return {.what = kind::connected, .peer = peer, .identity = std::move(identity)};
@@ -43,6 +43,9 @@ struct event {
   static event refused(peer_id peer, std::string reason) {
     return {.what = kind::lost, .peer = peer, .reason = std::move(reason), .unauthorized = true};
   }
+  static event revoked(std::string identity, std::string reason) {
+    return {.what = kind::revoked, .reason = std::move(reason), .identity = std::move(identity)};
+  }
 };
 
 // `too_large`: past the limits of a frame, it can never be sent.
@@ -54,7 +57,8 @@ enum class send_status : std::uint8_t { sent, full, gone, too_large };
 // A peer's events are `connected`, then what was `received`, then `lost`, after which nothing follows: a
 // connection that is made anew is a new peer. A connection that could not be made is a `lost` without
 // `connected`: final if it is unauthorized, else it is tried again, and told again only when the reason is
-// another one. Frames of another protocol version are received like any other.
+// another one. Frames of another protocol version are received like any other. A `revoked` is of all peers of
+// one identity, from whom nothing more is received; they are there until they are closed.
 class endpoint : public ready_handler {
  public:
   virtual ~endpoint() = default;

@@ -2,8 +2,6 @@
 //
 // The yonder command: a hub that programs and their workers meet at, the keys that let them in, the pools of
 // a hub that runs, a look at this machine, and what models say of the lines of a file.
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <iostream>
@@ -13,9 +11,12 @@
 
 #include "src/cli/doctor.hpp"
 #include "src/cli/hub/get.hpp"
+#include "src/cli/keys.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/pools.hpp"
+#include "src/cli/serve.hpp"
 #include "src/cli/texts.hpp"
+#include "transports/setup_error.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"
@@ -34,19 +35,6 @@ void keygen(std::string const& folder) {
             << "  the hub's machine keeps all of it; client.key, client.pub and server.pub go to those who "
                "connect\n"
             << "  authorized_keys lists whom the hub lets in\n";
-}
-
-// SIGTERM and SIGINT end it. Prints one address a line, then nothing until it ends.
-void serve(std::vector<std::string> const& addresses, std::string const& keys) {
-  sigset_t endings;
-  ::sigemptyset(&endings);
-  ::sigaddset(&endings, SIGTERM);
-  ::sigaddset(&endings, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &endings, nullptr);  // before the runtime starts its thread, which inherits it
-  yonder::runtime hub({.max = 0, .bind = addresses, .keys = keys});
-  for (auto const& address : hub.addresses()) std::cout << address << std::endl;
-  int signal = 0;
-  ::sigwait(&endings, &signal);
 }
 
 void name_hub(CLI::App& command, yonder::cli::hub_choice& hub) {
@@ -69,8 +57,8 @@ void read_time(CLI::App& command, std::string const& name, std::optional<std::ch
   auto const take = [&time, name](std::string const& said) {
     time = yonder::cli::parse_time(said);
     if (!time)
-      throw CLI::ValidationError(name,
-                                 "'" + said + "' is no time, or too long a one; say 10s, 250ms, 5m, 1h or 0");
+      throw CLI::ValidationError(
+          name, "'" + said + "' is no time, or too long a one; say 10s, 250ms, 5m, 1h, 30d or 0");
   };
   command.add_option_function<std::string>(name, take, what);
 }
@@ -79,7 +67,7 @@ void read_time(CLI::App& command, std::string const& name, std::optional<std::ch
 // What takes a model and lines.
 CLI::App* add_texts(CLI::App& app, std::string const& name, std::string const& what,
                     yonder::cli::texts_order& order) {
-  auto* const command = app.add_subcommand(name, what);
+  auto* const command = app.add_subcommand(name, what)->group("");
   command->add_option("model", order.model, "a model's folder, or its name where it is on this machine")
       ->required();
   if (name == "rerank") command->add_option("query", order.query, "what documents are ranked by")->required();
@@ -98,17 +86,53 @@ int run(int argc, char** argv) {
 
   std::string folder;
   auto* const keygen_command =
-      app.add_subcommand("keygen", "make the keys of a hub and of those who connect to it");
+      app.add_subcommand("keygen", "make the keys of a hub and of those who connect to it")->group("");
   keygen_command->add_option("folder", folder, "where; created (0700) if need be; nothing is overwritten")
       ->required();
 
-  std::vector<std::string> addresses;
-  std::string keys;
+  yonder::cli::hub_order served;
   auto* const hub_command = app.add_subcommand("hub", "run a hub, or change the pools of one that runs");
-  auto* const bind = hub_command->add_option(
-      "--bind", addresses, "tcp://address:port (* for any port) or ipc:///folder/name; repeatable");
-  hub_command->add_option("--keys", keys,
-                          "the folder of keys; default: $YONDER_KEYS, or else ~/.config/yonder");
+  hub_command->add_option(
+      "--bind", served.addresses,
+      "tcp://address:port (* for any port) or ipc:///folder/name; repeatable; default: tcp://*:5555");
+  hub_command->add_option(
+      "--keys", served.keys,
+      "the folder of keys, which are made where there are none; default: $YONDER_KEYS, or "
+      "else ~/.config/yonder");
+  hub_command->add_flag("--json", served.json, "for programs: an object");
+
+  std::string endpoint;
+  std::vector<std::string> libraries;
+  auto* const worker_command = app.add_subcommand("worker", "be a worker of a hub, with tasks of libraries");
+  worker_command->add_option("endpoint", endpoint, "the hub: tcp://host:port, or ipc:///folder/name")
+      ->required();
+  worker_command->add_option("--load", libraries, "a library (.so) with tasks; repeatable")->required();
+
+  yonder::cli::key_order keys;
+  auto* const keys_command = app.add_subcommand("keys", "whom a hub lets in, and as what");
+  keys_command->require_subcommand(1);
+  auto* const issue_command = keys_command->add_subcommand(
+      "issue", "print a line to paste on another machine, once, which makes a key there and has it let in");
+  auto* const list_command = keys_command->add_subcommand("list", "list them");
+  auto* const revoke_command =
+      keys_command->add_subcommand("revoke", "let one in no longer, and end what is connected with it");
+  for (auto* const command : {issue_command, list_command, revoke_command}) {
+    command->add_option("--keys", keys.keys,
+                        "the hub's folder of keys; default: $YONDER_KEYS, or else ~/.config/yonder");
+    command->add_flag("--json", keys.json, "for programs");
+  }
+  issue_command->add_option("name", keys.name, "of its own: letters, digits, '.', '_', '-' and '@'")
+      ->required();
+  issue_command->add_option("--role", keys.role,
+                            "client, worker, operator, or several with commas between them");
+  issue_command->add_option("--hub", keys.hub,
+                            "the hub's address, as the other machine sees it; default: $YONDER_HUB");
+  issue_command->add_option("--to", keys.into,
+                            "make the key's files here, in this folder, for another machine");
+  issue_command->add_option("--key", keys.key, "let in the owner of this public key");
+  read_time(*issue_command, "--expires", keys.expires, "for how long the key is good; default: for ever");
+  read_time(*issue_command, "--within", keys.within, "for how long the line is good; default: 10m");
+  revoke_command->add_option("name", keys.name, "or the public key")->required();
 
   yonder::cli::hub_choice hub;
   std::string pool;
@@ -179,23 +203,44 @@ int run(int argc, char** argv) {
     if (*ps_command) return yonder::cli::list_pools(hub, json);
     if (*scale_command) return yonder::cli::scale_pool(hub, pool, size);
     if (*warm_command) return yonder::cli::warm_pool(hub, pool, count);
-    if (*hub_command && bind->empty()) throw CLI::RequiredError("--bind");
-    if (*hub_command) serve(addresses, keys);
+    if (*issue_command) return yonder::cli::issue_key(keys);
+    if (*list_command) return yonder::cli::list_keys(keys);
+    if (*revoke_command) return yonder::cli::revoke_key(keys);
+    if (*worker_command) return yonder::cli::become_worker(endpoint, libraries);
+    if (*hub_command) return yonder::cli::serve_hub(served);
     return EXIT_SUCCESS;
   } catch (CLI::ParseError const& e) {
-    return app.exit(e);
+    return app.exit(e) == 0 ? EXIT_SUCCESS : yonder::cli::exit_usage;
   }
+}
+
+// What a script can tell apart.
+int code_of(yonder::errc code) {
+  switch (code) {
+    case yonder::errc::hub_unreachable: return yonder::cli::exit_unreachable;
+    case yonder::errc::unauthorized: return yonder::cli::exit_unauthorized;
+    default: return yonder::cli::exit_failed;
+  }
+}
+
+int told(std::exception const& error, int code) {
+  std::cerr << "yonder: " << error.what() << "\n";
+  return code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (yonder::is_worker()) yonder::cli::work(argc, argv);
   try {
     int const outcome = run(argc, argv);
     yonder::cli::flush_output();
     return outcome;
+  } catch (yonder::error const& e) {
+    return told(e, code_of(e.code()));
+  } catch (yonder::transport::setup_error const& e) {
+    return told(e, code_of(e.code()));
   } catch (std::exception const& e) {
-    std::cerr << "yonder: " << e.what() << "\n";
-    return EXIT_FAILURE;
+    return told(e, yonder::cli::exit_failed);
   }
 }

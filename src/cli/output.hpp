@@ -3,13 +3,33 @@
 
 #include <iostream>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace yonder::cli {
+
+// What the command ends with: docs/command.md.
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_usage = 2;
+inline constexpr int exit_unreachable = 3;
+inline constexpr int exit_unauthorized = 4;
+inline constexpr int exit_not_found = 5;
 
 // Throws std::runtime_error where something of what was printed did not arrive.
 inline void flush_output() {
   if (!std::cout.flush())
     throw std::runtime_error("cannot write to standard output; is its disk full, or its reader gone?");
 }
+
+// Columns of text, on stdout. A terminal gets lines that fit it.
+class table {
+ public:
+  explicit table(std::vector<std::string> heads) : rows_{std::move(heads)} {}
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  void print() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
 
 }  // namespace yonder::cli

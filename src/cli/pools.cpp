@@ -5,11 +5,14 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <utility>
 #include <vector>
 
 #include "src/cli/json_text.hpp"
+#include "src/cli/keys.hpp"
+#include "src/cli/output.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"
 
@@ -21,14 +24,27 @@ using std::chrono::nanoseconds;
 constexpr std::pair<std::string_view, nanoseconds> units[] = {{"ms", std::chrono::milliseconds(1)},
                                                               {"s", std::chrono::seconds(1)},
                                                               {"m", std::chrono::minutes(1)},
-                                                              {"h", std::chrono::hours(1)}};
+                                                              {"h", std::chrono::hours(1)},
+                                                              {"d", std::chrono::hours(24)}};
+
+// Whoever has no operator's key comes as a client, and is told by the hub what that may not do.
+bool may_operate(std::string const& address, std::string const& stated_keys) {
+  std::filesystem::path const keys(keys_folder(stated_keys));
+  auto const is_there = [](auto const& file) {
+    std::error_code unknown;
+    return std::filesystem::exists(file, unknown);
+  };
+  return address.find('#') != address.npos || is_there(keys / "operator.key") ||
+         is_there(keys / "server.key");
+}
 
 runtime connect(hub_choice const& hub) {
   auto const* const variable = std::getenv("YONDER_HUB");
   auto const address = !hub.address.empty() ? hub.address : std::string(variable != nullptr ? variable : "");
   if (address.empty())
     throw std::invalid_argument("name the hub: --hub tcp://HOST:PORT or ipc:///FOLDER/NAME, or $YONDER_HUB");
-  return runtime({.hub = address, .keys = hub.keys, .as_operator = true, .is_current = false});
+  return runtime(
+      {.hub = address, .keys = hub.keys, .as_operator = may_operate(address, hub.keys), .is_current = false});
 }
 
 std::string in_words(nanoseconds time) {
@@ -57,24 +73,15 @@ void print_json(std::vector<pool_snapshot> const& pools) {
 }
 
 void print_table(std::vector<pool_snapshot> const& pools) {
-  std::vector<std::vector<std::string>> rows{{"POOL", "WORKERS", "IDLE", "STARTING", "PARKED", "QUEUED",
-                                              "MIN", "MAX", "BUFFER", "MAX_QUEUE", "SCALEDOWN_WINDOW",
-                                              "PARK_WINDOW", "NEEDS"}};
+  table listed{{"POOL", "WORKERS", "IDLE", "STARTING", "PARKED", "QUEUED", "MIN", "MAX", "BUFFER",
+                "MAX_QUEUE", "SCALEDOWN_WINDOW", "PARK_WINDOW", "NEEDS"}};
   for (auto const& one : pools)
-    rows.push_back({one.name, std::to_string(one.workers), std::to_string(one.idle_workers),
-                    std::to_string(one.starting_workers), std::to_string(one.parked_workers),
-                    std::to_string(one.queued), std::to_string(one.min), std::to_string(one.max),
-                    std::to_string(one.buffer), one.max_queue == 0 ? "any" : std::to_string(one.max_queue),
-                    in_words(one.scaledown_window), in_words(one.park_window), one.needs});
-  std::vector<std::size_t> widths(rows.front().size());
-  for (auto const& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  for (auto const& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i)
-      line += row[i] + std::string(widths[i] + 2 - row[i].size(), ' ');
-    std::cout << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
-  }
+    listed.add({one.name, std::to_string(one.workers), std::to_string(one.idle_workers),
+                std::to_string(one.starting_workers), std::to_string(one.parked_workers),
+                std::to_string(one.queued), std::to_string(one.min), std::to_string(one.max),
+                std::to_string(one.buffer), one.max_queue == 0 ? "any" : std::to_string(one.max_queue),
+                in_words(one.scaledown_window), in_words(one.park_window), one.needs});
+  listed.print();
 }
 
 }  // namespace

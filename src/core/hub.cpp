@@ -120,6 +120,11 @@ void hub::receive(time_point now, peer_id peer, frame&& message, outputs& out) {
   state_->settle(now, out);
 }
 
+void hub::revoked(time_point now, std::string_view identity, std::string const& why, outputs& out) {
+  state_->revoked(now, identity, why, out);
+  state_->settle(now, out);
+}
+
 void hub::worker_start_failed(time_point now, std::uint64_t start, std::string const& reason,
                               std::string const& stderr_tail, outputs& out) {
   state_->start_failed(now, start, reason, stderr_tail, out);

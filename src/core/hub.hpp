@@ -94,6 +94,8 @@ struct peer_link {
   std::uint64_t start = 0;    // out::start_worker::start; 0: it came by itself, or its hello brings the token
   std::string identity = {};  // the credential that the transport has checked; empty: it has none
   bool is_operator = false;   // that is one which may see and change pools
+  bool may_call = true;       // or else only from within attempts that its workers run
+  bool may_work = true;       // be a worker
 };
 
 // What is known about the end of a connection.
@@ -135,6 +137,10 @@ class hub {
   // Frames that the peer had sent before must have been received first.
   void lost(time_point now, peer_id peer, peer_loss const& loss, outputs& out);
   void receive(time_point now, peer_id peer, frame&& message, outputs& out);
+
+  // This identity is let in no longer, for a reason ("its key was revoked"): its sessions end, the calls of
+  // its clients are cancelled, and what its workers run is lost.
+  void revoked(time_point now, std::string_view identity, std::string const& why, outputs& out);
 
   // out::start_worker could not be carried out, or its process ended before connected(): a sentence, and what
   // it wrote.

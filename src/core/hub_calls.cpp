@@ -41,11 +41,24 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
     ++counters.protocol_violations;
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
   }
+  if (said.parent.attempt == 0 && client.peer != nullptr && !client.peer->may_call)
+    return refuse_call(
+        now, client, id, items.count,
+        failure_of(errc::unauthorized,
+                   "this key is a worker's: it calls only from within tasks that it runs; the "
+                   "hub's operator gives one that may call (yonder keys issue NAME --role client)"),
+        out);
   if (items.count == 1 && is_pool_order(said.function)) return take_order(now, client, said, message, out);
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
   if (known != nullptr) return take_again(now, client, isolate(now, *known, id.number, 1), out);
   auto const bytes = message.payload().size();
   take_new(now, client, id, said, frame_ref(std::move(message)), items, {0, 1, 0, bytes}, out);
+}
+
+void hub::state::refuse_call(time_point now, client_session& client, call_id id, std::uint32_t count,
+                             failure const& why, outputs& out) {
+  for (std::uint32_t i = 0; i < count; ++i)
+    answer(now, client, {id.session, id.number + i}, copy_of(why), out);
 }
 
 // What is known is waited for again; what lies between is new.
@@ -89,10 +102,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
                           outputs& out) {
   auto& caller = *calls.find_caller(client.id);
   auto const size = size_of(*whole);
-  auto const refuse = [&](failure const& why) {
-    for (std::uint32_t i = 0; i < range.count; ++i)
-      answer(now, client, {id.session, id.number + i}, copy_of(why), out);
-  };
+  auto const refuse = [&](failure const& why) { refuse_call(now, client, id, range.count, why, out); };
   call_record* parent = nullptr;
   if (said.parent.attempt != 0 && !is_entering(client, said.parent)) {
     failure refused;

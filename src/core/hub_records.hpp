@@ -467,11 +467,14 @@ struct peer_record {
   std::uint64_t start = 0;
   std::string identity;
   bool is_operator = false;
+  bool may_call = true;
+  bool may_work = true;
   session* owner = nullptr;
   timer_of<peer_record> hello_timer;
   void reset() {
     owner = nullptr;
     is_operator = false;
+    may_call = may_work = true;
     start = 0;
     identity.clear();
   }

@@ -157,6 +157,12 @@ void hub::state::hello(time_point now, peer_record& peer, frame const& message, 
   if (verdict.what == greeting::begins && caller != nullptr && caller->identity != peer.identity &&
       !YONDER_MUTANT(foreign_hello_obeyed))
     verdict = {greeting::violation, nullptr, errc::unauthorized, "this session is another's"};
+  auto const is_refused = verdict.what == greeting::violation || verdict.what == greeting::refused;
+  if (!is_refused && said.role == peer_role::worker && !peer.may_work)
+    verdict = {
+        greeting::refused, nullptr, errc::unauthorized,
+        "this key is no worker's: it may call, and not run calls; the hub's operator gives one that may "
+        "(yonder keys issue NAME --role worker)"};
   switch (verdict.what) {
     case greeting::violation: ++counters.protocol_violations; [[fallthrough]];
     case greeting::refused:
@@ -320,14 +326,36 @@ void hub::state::fell_silent(time_point now, session& one, outputs& out) {
   ended(now, one, loss, out);
 }
 
+void hub::state::cancel_calls_of(time_point now, session const& client, outputs& out) {
+  auto& caller = *calls.find_caller(client.id);
+  while (!caller.subscribed.empty() && !YONDER_MUTANT(lost_client_kept))
+    cancel(now, caller.subscribed.front(), out);
+}
+
+void hub::state::revoked(time_point now, std::string_view identity, std::string const& why, outputs& out) {
+  std::vector<std::uint64_t> clients, workers;
+  for (auto const& [id, one] : sessions.clients())
+    if (one->identity == identity) clients.push_back(id);
+  for (auto const& [id, one] : sessions.workers())
+    if (one->identity == identity) workers.push_back(id);
+  for (auto const id : clients) {
+    auto* const one = sessions.client(id);
+    if (one == nullptr) continue;
+    cancel_calls_of(now, *one, out);
+    dismiss(now, *one, errc::unauthorized, why, out);
+  }
+  for (auto const id : workers) {
+    auto const found = sessions.workers().find(id);
+    if (found != sessions.workers().end()) dismiss(now, *found->second, errc::unauthorized, why, out);
+  }
+}
+
 // Nobody waits for a client's calls any more, and nobody will.
 void hub::state::take_bye(time_point now, session& one, outputs& out) {
   peer_loss loss;
   loss.reason = "said bye";
   if (one.role == peer_role::client) {
-    auto& caller = *calls.find_caller(one.id);
-    while (!caller.subscribed.empty() && !YONDER_MUTANT(lost_client_kept))
-      cancel(now, caller.subscribed.front(), out);
+    cancel_calls_of(now, one, out);
   } else if (!static_cast<worker_session&>(one).outstanding.empty()) {
     loss.reason = "said bye with work in its hands";
   }

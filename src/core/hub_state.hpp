@@ -38,6 +38,8 @@ struct hub::state {
   void deliver(time_point now, session& one, frame&& message, outputs& out);
   void turn_away(time_point now, client_session& client, frame const& message, outputs& out);
   void take_bye(time_point now, session& one, outputs& out);
+  void revoked(time_point now, std::string_view identity, std::string const& why, outputs& out);
+  void cancel_calls_of(time_point now, session const& client, outputs& out);
   void ended(time_point now, session& one, peer_loss const& loss, outputs& out);
   void end_client(time_point now, client_session& client, outputs& out);
   void say_goodbye(time_point now, session& one, errc code, std::string const& text, std::uint8_t flags,
@@ -57,6 +59,8 @@ struct hub::state {
 
   // hub_calls.cpp: what is asked for, and how it ends
   void take_call(time_point now, client_session& client, frame&& message, outputs& out);
+  void refuse_call(time_point now, client_session& client, call_id id, std::uint32_t count,
+                   failure const& why, outputs& out);
   void take_batch(time_point now, client_session& client, call_message const& said, packed_items const& items,
                   frame&& message, outputs& out);
   void take_new(time_point now, client_session& client, call_id id, call_message const& said,

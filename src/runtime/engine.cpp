@@ -75,7 +75,11 @@ engine::engine(engine_config config) : config_(std::move(config)), client_(confi
 engine::~engine() = default;
 
 void engine::add_pool(std::unique_ptr<runtime_detail::worker_pool> pool) { pool_ = std::move(pool); }
-void engine::add_listener(std::unique_ptr<transport::listener> listener) { listener_ = std::move(listener); }
+void engine::add_listener(std::unique_ptr<transport::listener> listener) {
+  listener_ = std::move(listener);
+  lock const held(mutex_);
+  for (auto& line : listener_->warnings()) tell(std::move(line));
+}
 void engine::set_uplink(std::unique_ptr<transport::endpoint> uplink) { uplink_ = std::move(uplink); }
 
 void engine::start() {
@@ -466,18 +470,23 @@ void engine::take_listener_event(transport::event& event) {
   using what = transport::event::kind;
   auto const peer = peer_of(source::listener, event.peer);
   switch (event.what) {
-    case what::connected:
+    case what::connected: {
+      auto const may = listener_->rights_of(event.identity);
       hub_->connected(time_, peer,
                       {.reliable = listener_->reliable(),
                        .identity = event.identity,
-                       .is_operator = listener_->is_operator(event.identity)},
+                       .is_operator = may.operates,
+                       .may_call = may.calls,
+                       .may_work = may.works},
                       hub_due_.items());
       break;
+    }
     case what::received: hub_->receive(time_, peer, std::move(event.message), hub_due_.items()); break;
     case what::lost:
       outbox_.forget(peer);
       hub_->lost(time_, peer, {.reason = std::move(event.reason)}, hub_due_.items());
       break;
+    case what::revoked: hub_->revoked(time_, event.identity, event.reason, hub_due_.items()); break;
   }
 }
 
@@ -493,6 +502,7 @@ void engine::take_uplink_event(transport::event& event) {
                    event.unauthorized ? errc::unauthorized : errc::disconnected, event.reason,
                    client_due_.items());
       break;
+    case what::revoked: break;  // of those who are listened for
   }
 }
 

@@ -245,7 +245,8 @@ bool is_final(errc code) noexcept {
                                options.max_call_bytes, options.max_decoded_bytes,
                                [&](transport::poller& poller, std::uint64_t own_session) {
                                  return transport.connect(poller, {address, keys_folder(options), own_session,
-                                                                   limits_of(options.max_call_bytes)});
+                                                                   limits_of(options.max_call_bytes),
+                                                                   transport::connect_role::worker});
                                });
                          }),
                          .own_process = true};
@@ -258,7 +259,8 @@ bool is_final(errc code) noexcept {
   auto made = std::make_unique<worker_loop>(std::move(how));
   made->attach(set_up([&] {
     return transport.connect(made->poller(),
-                             {address, keys_folder(options), session, limits_of(options.max_call_bytes)});
+                             {address, keys_folder(options), session, limits_of(options.max_call_bytes),
+                              transport::connect_role::worker});
   }));
   auto* const loop = made.release();
   tell_of_silence(*loop, address, tries);
@@ -266,6 +268,16 @@ bool is_final(errc code) noexcept {
   if (!end.clean) say(std::string(to_string(end.code)) + ": " + end.reason);
   if (end.clean ? loop->told_to_end() : is_final(end.code)) end_for_good();
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+// A token that stands behind the hub's address is used before anything else is started.
+void use_token(runtime_options const& options, transport::remote_transport const* remote) {
+  auto const& address = how_started().hub;
+  if (remote == nullptr || how_started().kind != start_kind::hub_worker || how_started().supervisor >= 0)
+    return;
+  auto admitted = remote->admitted(
+      {address, keys_folder(options), 0, limits_of(options.max_call_bytes), transport::connect_role::worker});
+  if (admitted.address != address) move_to_hub(std::move(admitted.address));
 }
 
 void serve_if_worker(runtime_options const& options, transport::remote_transport const* remote) {
@@ -277,6 +289,7 @@ void serve_if_worker(runtime_options const& options, transport::remote_transport
     set_up([&] {
       if (how.kind == start_kind::pool_worker) serve_supervisor();
       if (how.kind == start_kind::misused) reject(how.fault);
+      use_token(options, remote);
       if (how.supervisor < 0 && !own_image().start().path.empty()) supervise();
       serve_hub(how.hub, options, remote);
     });
@@ -377,7 +390,13 @@ std::shared_ptr<detail::engine> make_engine_of_tasks(std::size_t max_call_bytes,
 
 std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
                                             transport::remote_transport const* remote) {
-  auto const hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
+  auto hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
+  auto const role = options.as_operator ? transport::connect_role::boss : transport::connect_role::client;
+  if (!hub.empty() && remote != nullptr)
+    hub = set_up([&] {
+      return remote->admitted({hub, keys_folder(options), 0, limits_of(options.max_call_bytes), role})
+          .address;
+    });
   auto config = engine_config_of(options, hub.empty());
   config.client.hub = hub;
   auto const session = config.client.session;
@@ -386,8 +405,7 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
   if (!hub.empty()) {
     auto const& transport = needed(remote, hub);
     engine->set_uplink(set_up([&] {
-      return transport.connect(engine->poller(),
-                               {hub, keys_folder(options), session, limits, options.as_operator});
+      return transport.connect(engine->poller(), {hub, keys_folder(options), session, limits, role});
     }));
   } else if (options.in_process) {
     engine->add_pool(std::make_unique<thread_pool>(limits, worker_config_here(options.max_call_bytes),

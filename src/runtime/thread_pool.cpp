@@ -93,6 +93,7 @@ void thread_pool::take(std::vector<pool_event>& happened, std::vector<transport:
       case what::lost:
         if (auto* const one = find(event.peer)) lose(*one, event.reason.empty() ? "ended" : event.reason);
         break;
+      case what::revoked: break;  // keys are not asked for here
     }
     event.peer = told;
   }

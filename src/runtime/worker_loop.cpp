@@ -484,6 +484,7 @@ void worker_loop::take_event(std::int64_t time, transport::event& event) {
     case what::received:
       heard_.store(true, std::memory_order_relaxed);
       return core_.receive(time, event.peer, std::move(event.message), due_.items());
+    case what::revoked: return;  // of those who are listened for
     case what::lost: break;
   }
   outbox_.forget(event.peer);

@@ -110,6 +110,12 @@ bool is_flag(std::string_view argument, std::string_view flag) noexcept {
 
 start_info server_of(std::string_view address, std::span<char* const> rest);
 
+// From whoever lists processes from now on.
+void hide_token(char* address, std::size_t size) noexcept {
+  auto const mark = std::string_view(address, size).find('#');
+  if (mark != std::string_view::npos) ::explicit_bzero(address + mark, size - mark);
+}
+
 // What follows `--` is the program's own business.
 start_info of_arguments(int argc, char** argv) {
   std::string_view flag;
@@ -141,6 +147,7 @@ start_info of_arguments(int argc, char** argv) {
                      std::span(argv, static_cast<std::size_t>(argc)).subspan(static_cast<std::size_t>(rest)));
   start_info how{
       .kind = start_kind::hub_worker, .hub = std::string(address), .arguments = {argv + 1, argv + argc}};
+  hide_token(const_cast<char*>(address.data()), address.size());
   take_supervision(how);
   return how;
 }
@@ -190,6 +197,16 @@ start_info const& how_started() noexcept {
   return known != nullptr ? known->how : not_yet;
 }
 platform::own_image const& own_image() noexcept { return known->image; }
+
+void move_to_hub(std::string address) {
+  auto& how = known->how;
+  auto& flag = how.arguments.at(0);
+  if (flag == worker_flag)
+    how.arguments.at(1) = address;
+  else
+    flag = std::string(worker_flag) + "=" + address;
+  how.hub = std::move(address);
+}
 
 std::string supervised_value(int channel, int page, pid_t supervisor) {
   return "v1:channel=" + std::to_string(channel) + ",page=" + std::to_string(page) +

@@ -92,6 +92,10 @@ struct start_info {
 };
 start_info const& how_started() noexcept;
 
+// The hub's address of a hub_worker is this one from now on, also for what its supervisor starts: what stood
+// behind it (`#TOKEN`) has been used.
+void move_to_hub(std::string address);
+
 // This program, to be started once more.
 platform::own_image const& own_image() noexcept;
 

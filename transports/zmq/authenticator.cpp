@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,11 @@ namespace yonder::transport {
 namespace {
 
 constexpr std::string_view zap_version = "1.0";
+constexpr peer_rights all_rights{.calls = true, .works = true, .operates = true};
+
+constexpr int most_refused_a_minute = 30;
+
+unix_seconds now() { return std::time(nullptr); }
 
 struct credentials {
   uid_t user = 0;
@@ -82,13 +88,58 @@ std::optional<std::string> authenticator::identify(question const& asked) {
   raw_key key{};
   if (asked.parts[6].size() != key.size()) return std::nullopt;
   std::memcpy(key.data(), asked.parts[6].data(), key.size());
-  if (key != own_ && !allowed_->admits(key)) return std::nullopt;
-  return identity_of(key);
+  auto who = identity_of(key);
+  if (!rights_of(who) || (is_token(who) && refused_in_this_minute() >= most_refused_a_minute))
+    return std::nullopt;
+  return who;
+}
+
+int& authenticator::refused_in_this_minute() {
+  if (auto const minute = now() / 60; std::exchange(minute_, minute) != minute) refused_lately_ = 0;
+  return refused_lately_;
+}
+
+key_entry const* authenticator::listed(std::string_view identity) {
+  raw_key key{};
+  if (!allowed_ || !identity.starts_with(key_prefix) ||
+      !read_key_text(identity.substr(key_prefix.size()), key))
+    return nullptr;
+  return allowed_->find(key, now());
+}
+
+bool authenticator::is_token(std::string_view identity) {
+  auto const* const entry = listed(identity);
+  return entry != nullptr && entry->enrols;
+}
+
+enrolment authenticator::enrol(std::string_view identity, raw_key const& key, connect_role role) {
+  auto const* const entry = listed(identity);
+  if (entry == nullptr || !entry->enrols || key == own_) return enrolment::refused;
+  return enrol_key(allowed_->file(), raw_key(entry->key), key, role, now());
+}
+
+std::optional<peer_rights> authenticator::rights_of(std::string_view identity) {
+  if (!identity.starts_with(key_prefix)) return all_rights;
+  if (own_ && identity == identity_of(*own_)) return all_rights;
+  auto const* const entry = listed(identity);
+  if (entry == nullptr) return std::nullopt;
+  return entry->enrols ? peer_rights{.calls = false, .works = false} : entry->rights;
+}
+
+std::vector<authenticator::change> authenticator::changes() {
+  std::vector<change> seen;
+  if (!allowed_) return seen;
+  for (auto& one : allowed_->changes(now()))
+    if (one.key != own_) seen.push_back({identity_of(one.key), std::move(one.reason)});
+  return seen;
 }
 
 void authenticator::answer(question const& asked) {
   auto const who = identify(asked);
-  if (!who) ++refused_;
+  if (!who) {
+    ++refused_;
+    ++refused_in_this_minute();
+  }
   auto const say = [&](std::string_view text, bool more = true) {
     zmq::message_t part(text.data(), text.size());
     send_part(socket_, part, more);

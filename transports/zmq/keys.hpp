@@ -3,12 +3,9 @@
 
 #include "yonder/detail/export.hpp"
 
-#include <sys/stat.h>
-
 #include <array>
 #include <cstdint>
 #include <filesystem>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -26,7 +23,11 @@ struct key_files {
   std::filesystem::path server_public;  // server.pub: for everybody who connects
   std::filesystem::path client_secret;  // client.key: for those who connect
   std::filesystem::path client_public;  // client.pub
-  std::filesystem::path authorized;     // authorized_keys: whom the hub lets in
+  std::filesystem::path worker_secret;  // worker.key: for those who work, where they do not have client.key
+  std::filesystem::path worker_public;
+  std::filesystem::path operator_secret;  // operator.key: for operators who do not have server.key
+  std::filesystem::path operator_public;
+  std::filesystem::path authorized;  // authorized_keys: whom the hub lets in
 };
 
 // Makes a pair of keys for a hub and one for its clients, and the list that lets these in. Creates the folder
@@ -45,32 +46,21 @@ class secret_key {
 };
 
 // Refuses, by setup_error, a file that others can read, or that belongs to somebody else.
-void read_secret_key(std::filesystem::path const& file, secret_key& key);
+YONDER_API void read_secret_key(std::filesystem::path const& file, secret_key& key);
 
 // Refuses, by setup_error, a file that others could have written.
-raw_key read_public_key(std::filesystem::path const& file);
+YONDER_API raw_key read_public_key(std::filesystem::path const& file);
 
-raw_key public_key_of(secret_key const& key);
+YONDER_API raw_key public_key_of(secret_key const& key);
+
+// A pair's secret half; public_key_of() gives the other. Throws setup_error: libzmq has no CURVE.
+YONDER_API void draw_secret(secret_key& key);
+// A file of its own (0600), which must not be there.
+YONDER_API void write_secret_key(std::filesystem::path const& file, secret_key const& key);
 
 // Z85. Of public keys only: the text lingers in memory.
-std::string text_of(raw_key const& key);
-
-// The public keys that may come in: one a line, what follows on the line is a comment, and so is a line that
-// begins with '#' and holds no key. Read again when the file has changed.
-class allow_list {
- public:
-  // Throws setup_error if the file cannot be used.
-  explicit allow_list(std::filesystem::path file);
-
-  // A file that has become unusable admits nobody.
-  bool admits(raw_key const& key);
-
- private:
-  void reload_if_changed();
-
-  std::filesystem::path file_;
-  struct ::stat seen_ {};
-  std::set<raw_key> keys_;
-};
+YONDER_API std::string text_of(raw_key const& key);
+// False: it is no key.
+YONDER_API bool read_key_text(std::string_view text, raw_key& key);
 
 }  // namespace yonder::transport

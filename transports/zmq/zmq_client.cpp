@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "transports/setup_error.hpp"
+#include "transports/zmq/enrolment.hpp"
 #include "transports/zmq/private_folder.hpp"
 
 namespace yonder::transport {
@@ -37,6 +38,21 @@ std::array<char, routing_id_size> routing_id_of(std::uint64_t session, std::uint
   return id;
 }
 
+bool is_there(std::filesystem::path const& file) {
+  std::error_code unknown;
+  return std::filesystem::exists(std::filesystem::symlink_status(file, unknown));
+}
+
+std::filesystem::path const& secret_of(key_files const& files, connect_role role) {
+  switch (role) {
+    case connect_role::worker:
+      return is_there(files.worker_secret) ? files.worker_secret : files.client_secret;
+    case connect_role::boss:
+      return is_there(files.operator_secret) ? files.operator_secret : files.server_secret;
+    default: return files.client_secret;
+  }
+}
+
 void use_keys(zmq::socket_t& socket, secret_key const& secret, raw_key const& server) {
   auto const own = public_key_of(secret);
   socket.set(zmq::sockopt::curve_serverkey, zmq::buffer(server));
@@ -50,6 +66,7 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
     : poller_(ready),
       bounds_(options.bounds),
       text_(options.address),
+      handed_over_(take_fragment(text_)),
       address_(parse_address(text_, address_use::connect)),
       session_(options.session),
       encrypted_(std::holds_alternative<tcp_address>(address_)),
@@ -60,15 +77,7 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
         ipc->path.parent_path());  // absent: whoever makes it, the socket's owner will be asked
     authenticator_.emplace(context_, std::nullopt);
   } else {
-    if (options.keys.empty())
-      throw setup_error(
-          errc::bad_configuration,
-          text_ +
-              ": tcp needs keys; run `yonder keygen FOLDER` where the hub is, copy client.key and "
-              "server.pub into a folder here and name that");
-    key_files const files(options.keys);
-    read_secret_key(options.as_operator ? files.server_secret : files.client_secret, secret_);
-    server_key_ = read_public_key(files.server_public);
+    use_credentials(options);
   }
   if (authenticator_) poller_.add(authenticator_->descriptor(), *this, authenticator_token);
   if (name()) {
@@ -83,6 +92,27 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
     if (authenticator_) poller_.remove(authenticator_->descriptor());
     throw;
   }
+}
+
+void zmq_client::use_credentials(connect_options const& options) {
+  if (!handed_over_.empty()) {
+    handed_over brought;
+    read_handed_over(handed_over_, brought);
+    if (brought.enrols)
+      throw setup_error(errc::bad_configuration, text_ + ": a token is used before one connects");
+    secret_.bytes = brought.secret.bytes;
+    server_key_ = brought.server;
+    return;
+  }
+  if (options.keys.empty())
+    throw setup_error(
+        errc::bad_configuration,
+        text_ +
+            ": tcp needs keys; run `yonder keygen FOLDER` where the hub is, copy client.key and "
+            "server.pub into a folder here and name that");
+  key_files const files(options.keys);
+  read_secret_key(secret_of(files, options.role), secret_);
+  server_key_ = read_public_key(files.server_public);
 }
 
 zmq_client::~zmq_client() {
@@ -336,9 +366,10 @@ void zmq_client::handshake_failed(int reason, std::vector<event>& events) {
 
 // The one answer that is final: trying again would be refused again.
 void zmq_client::refused(std::vector<event>& events) {
-  auto const* const reason =
-      encrypted_ ? "our key is not known there; add the line of client.pub to its authorized_keys"
-                 : "who listens there is another user, or refuses this one";
+  auto const* const reason = encrypted_ ? "our key is not known there, or has been revoked; its operator "
+                                          "lets it in: `yonder keys issue`, or the "
+                                          "line of client.pub in authorized_keys"
+                                        : "who listens there is another user, or refuses this one";
   events.push_back(event::refused(++drawn_, text_ + ": " + reason));
   stop(0);
 }

@@ -46,6 +46,7 @@ class zmq_client final : public endpoint {
 
  private:
   bool pending();
+  void use_credentials(connect_options const& options);
   std::optional<std::string> name() const;
   void connect_after_pause(std::vector<event>& events);
   void use(lookup_result const& found, std::vector<event>& events);
@@ -71,7 +72,8 @@ class zmq_client final : public endpoint {
 
   poller& poller_;
   limits bounds_;
-  std::string text_;  // the address as it was given
+  std::string text_;         // the address as it was given, without what stands behind it
+  std::string handed_over_;  // that: a file with keys; empty: there are keys in a folder
   address address_;
   std::uint64_t session_;
   bool encrypted_;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,7 +21,9 @@ namespace yonder::transport {
 
 namespace {
 
-enum token : std::uint64_t { socket_token, monitor_token, authenticator_token };
+enum token : std::uint64_t { socket_token, monitor_token, authenticator_token, look_token };
+
+constexpr time_t look_every_s = 1;
 
 [[noreturn]] void refuse(std::string const& address, std::string const& why) {
   throw setup_error(errc::bad_configuration, address + ": " + why);
@@ -79,6 +82,7 @@ zmq_server::zmq_server(poller& ready, listen_options const& options)
   poller_.add(descriptor_of(socket_), *this, socket_token);
   poller_.add(monitor_->descriptor(), *this, monitor_token);
   poller_.add(authenticator_->descriptor(), *this, authenticator_token);
+  if (look_) poller_.add(look_.get(), *this, look_token);
 }
 
 zmq_server::~zmq_server() {
@@ -89,6 +93,7 @@ zmq_server::~zmq_server() {
   poller_.remove(descriptor_of(socket_));
   poller_.remove(monitor_->descriptor());
   poller_.remove(authenticator_->descriptor());
+  if (look_) poller_.remove(look_.get());
   socket_.set(zmq::sockopt::linger, farewell_ms);
 }
 
@@ -118,12 +123,44 @@ void zmq_server::open(listen_options const& options) {
   }
   // Before the first bind: without it everybody is let in.
   auto const own = allowed ? std::optional(public_key_of(secret_)) : std::nullopt;
+  auto const has_keys = allowed.has_value();
   authenticator_.emplace(context_, std::move(allowed), own);
+  if (has_keys) watch_keys();
   for (auto& each : bindings_) listen(each);
 }
 
-bool zmq_server::is_operator(std::string_view identity) const {
-  return authenticator_->is_operator(identity);
+peer_rights zmq_server::rights_of(std::string_view identity) {
+  return authenticator_->rights_of(identity).value_or(peer_rights{.calls = false, .works = false});
+}
+
+std::vector<std::string> zmq_server::warnings() const {
+  auto const count = authenticator_->keys_without_role();
+  if (count == 0) return {};
+  return {std::to_string(count) +
+          (count == 1 ? " key in authorized_keys has no role and is"
+                      : " keys in authorized_keys have no role and are") +
+          " a client's and a worker's; write role=client, role=worker or role=operator behind it (`yonder "
+          "keys list`)"};
+}
+
+void zmq_server::watch_keys() {
+  look_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  itimerspec const often{{look_every_s, 0}, {look_every_s, 0}};
+  if (!look_ || ::timerfd_settime(look_.get(), 0, &often, nullptr) != 0) platform::throw_errno("timerfd");
+  authenticator_->changes();
+}
+
+void zmq_server::tell_changes(std::vector<event>& events) {
+  for (auto& one : authenticator_->changes()) {
+    for (auto const& [id, known] : std::unordered_map(open_peers_)) {
+      if (known->identity != one.identity) continue;
+      known->revoked = !one.reason.empty();
+      if (known->revoked) continue;
+      events.push_back(event::lost(id, "the rights of its key have changed"));
+      shut(*known);
+    }
+    if (!one.reason.empty()) events.push_back(event::revoked(one.identity, one.reason));
+  }
 }
 
 void zmq_server::listen(binding& at) {
@@ -199,6 +236,11 @@ void zmq_server::on_ready(std::uint64_t token, bool, bool) {
   switch (token) {
     case socket_token: readable_ = true; break;
     case monitor_token: monitor_ready_ = true; break;
+    case look_token: {
+      std::uint64_t expired = 0;
+      must_look_ = ::read(look_.get(), &expired, sizeof expired) > 0 || must_look_;
+      break;
+    }
     default: authenticator_->serve();
   }
 }
@@ -207,6 +249,7 @@ void zmq_server::receive(std::vector<event>& events, std::size_t most) {
   auto const begin = events.size();
   if (std::exchange(monitor_ready_, false)) read_monitor();
   if (!listening_) listen_again();
+  if (std::exchange(must_look_, false)) tell_changes(events);
   send_waiting();
   probe_ending();
   while (readable_ && events.size() - begin < most) readable_ = receive_one(events);
@@ -221,7 +264,7 @@ bool zmq_server::poll_once() {
 }
 
 bool zmq_server::pending() {
-  if (readable_ || monitor_ready_) return true;
+  if (readable_ || monitor_ready_ || must_look_) return true;
   if (!touched_) return false;
   // Reading the events makes libzmq do all that its descriptor stood for.
   readable_ = is_readable(socket_);
@@ -239,8 +282,12 @@ bool zmq_server::receive_one(std::vector<event>& events) {
   }
   receive_part(socket_, first_part_);
   auto* const sender = sender_of(routing_id_.to_string_view(), events);
-  if (sender == nullptr || sender->closed) {
+  if (sender == nullptr || sender->closed || sender->revoked) {
     skip_parts(socket_, first_part_);
+    return true;
+  }
+  if (sender->enrols) {
+    enrol(*sender);
     return true;
   }
   auto& from = *sender;
@@ -250,6 +297,20 @@ bool zmq_server::receive_one(std::vector<event>& events) {
   events.back() = event::lost(from.id, std::move(fault));
   shut(from);
   return true;
+}
+
+// Whatever a newcomer says is this one message, or it is sent away.
+void zmq_server::enrol(peer& from) {
+  connect_role role{};
+  raw_key key{};
+  auto const said = std::as_bytes(std::span(first_part_.data<char>(), first_part_.size()));
+  bool const is_asked = !first_part_.more() && read_enrolment_request(said, role, key);
+  skip_parts(socket_, first_part_);
+  auto const what = is_asked ? authenticator_->enrol(from.identity, key, role) : enrolment::refused;
+  auto const text = enrolment_answer(what);
+  packed_frame answer{zmq::message_t(text.data(), text.size()), {}, text.size()};
+  if (transmit(from, answer) != part_status::done) cut_off(from);
+  if (!from.cut_off) shut(from);
 }
 
 zmq_server::peer* zmq_server::find(peer_id id) {
@@ -295,7 +356,13 @@ zmq_server::peer& zmq_server::add(std::string routing_id, std::string identity, 
     begin_end(*other->second);
   connections_[connection] = &added;
   if (dead_connections_.erase(connection) != 0) begin_end(added);
-  events.push_back(event::connected(id, added.identity));
+  if (!authenticator_->rights_of(added.identity)) {  // since the handshake
+    added.revoked = true;
+    shut(added);
+    return added;
+  }
+  added.enrols = authenticator_->is_token(added.identity);
+  if (!added.enrols) events.push_back(event::connected(id, added.identity));
   return added;
 }
 

@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "src/platform/unique_fd.hpp"
 #include "transports/remote.hpp"
 #include "transports/zmq/address.hpp"
 #include "transports/zmq/authenticator.hpp"
@@ -24,6 +25,9 @@ namespace yonder::transport {
 // Serves clients over ipc and tcp, by a ROUTER socket. A peer is one connection, known from its first frame
 // on. A client that connects anew is known by its session, but only where its key (over ipc: its process) is
 // the same: nobody else ends its connection.
+//
+// What becomes of keys while it runs is looked at once a second. Frames of a peer whose key is good no longer
+// are dropped; one whose rights have changed is disconnected, and may come again.
 //
 // Where the process has no descriptor left for a connection that waits, it stops listening until there is one
 // again: libzmq would try for ever, and take a core for it.
@@ -40,7 +44,8 @@ class zmq_server final : public listener {
   zmq_server& operator=(zmq_server const&) = delete;
 
   std::vector<std::string> addresses() const override;
-  bool is_operator(std::string_view identity) const override;
+  peer_rights rights_of(std::string_view identity) override;
+  std::vector<std::string> warnings() const override;
 
   // How many connections were refused for want of the right key or user.
   std::uint64_t refused() const noexcept { return authenticator_->refused(); }
@@ -67,6 +72,8 @@ class zmq_server final : public listener {
     bool waiting = false;  // listed in waiting_
     bool ending = false;   // its connection is gone; listed in ending_
     bool cut_off = false;  // and what it had sent can all be read
+    bool revoked = false;  // its key is good no longer: what it says is ignored
+    bool enrols = false;   // it has a token, and is nobody yet
   };
 
   // What libzmq leaves behind.
@@ -84,6 +91,9 @@ class zmq_server final : public listener {
   };
 
   bool pending();
+  void watch_keys();
+  void tell_changes(std::vector<event>& events);
+  void enrol(peer& from);
   void open(listen_options const& options);
   void listen(binding& at);
   void listen_tcp(binding& at, tcp_address& where);
@@ -138,6 +148,8 @@ class zmq_server final : public listener {
   bool readable_ = true;        // the socket may have something to read
   bool touched_ = true;         // sending may have swallowed the descriptor's readiness
   bool monitor_ready_ = true;
+  platform::unique_fd look_;  // a timer: when to look what has become of keys; none: there are none
+  bool must_look_ = false;
 };
 
 }  // namespace yonder::transport

@@ -12,6 +12,7 @@
 #include "src/platform/unique_fd.hpp"
 #include "transports/remote.hpp"
 #include "transports/setup_error.hpp"
+#include "transports/zmq/enrolment.hpp"
 #include "transports/zmq/zmq_client.hpp"
 #include "transports/zmq/zmq_server.hpp"
 
@@ -73,6 +74,10 @@ class zmq_remote_transport final : public remote_transport {
   }
   std::unique_ptr<endpoint> connect(poller& ready, connect_options const& options) const override {
     return set_up([&] { return std::make_unique<zmq_client>(ready, options); });
+  }
+  connect_options admitted(connect_options options) const override {
+    if (options.address.find('#') == options.address.npos) return options;
+    return set_up([&] { return enrolled(std::move(options)); });
   }
 };
 

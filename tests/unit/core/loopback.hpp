@@ -62,6 +62,7 @@ class loopback {
     std::unique_ptr<client> core;
     std::string identity;
     bool is_operator = false;
+    bool may_call = true;
     peer_id peer = 0;
     bool connected = false;
     std::map<std::uint64_t, outcome> outcomes;
@@ -105,7 +106,7 @@ class loopback {
   void connect(client_end& end) {
     end.peer = ++peers_;
     end.connected = true;
-    hub_->connected(now, end.peer, {reliable_, 0, end.identity, end.is_operator}, out_);
+    hub_->connected(now, end.peer, {reliable_, 0, end.identity, end.is_operator, end.may_call}, out_);
     carry_out_hub();
     end.core->connected(now, end.peer, reliable_, out_);
     carry_out(end);

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/cli/keys.hpp"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <ctime>
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "src/cli/json_text.hpp"
+#include "src/cli/output.hpp"
+#include "transports/zmq/enrolment.hpp"
+
+namespace yonder::cli {
+namespace {
+
+using std::chrono::seconds;
+using transport::key_entry;
+using transport::no_expiry;
+
+constexpr std::chrono::minutes usual_token_life{10};
+constexpr std::string_view usual_port = ":5555";
+
+std::string variable(char const* name) {
+  auto const* const value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+seconds whole(std::optional<std::chrono::nanoseconds> const& time, seconds otherwise) {
+  return time ? std::chrono::ceil<seconds>(*time) : otherwise;
+}
+
+transport::key_terms terms_of(std::string const& role, std::string const& name, seconds lifetime) {
+  transport::key_terms terms{.name = name, .lifetime = lifetime};
+  if (!transport::read_roles(role, terms.rights))
+    throw std::invalid_argument("'" + role + "' is no role; there are client, worker and operator");
+  return terms;
+}
+
+// An address of this machine that others may reach.
+std::string own_host() {
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) first = nullptr;
+  std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> const all(first, [](ifaddrs* list) {
+    if (list != nullptr) ::freeifaddrs(list);
+  });
+  for (auto const* one = first; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
+    if ((one->ifa_flags & IFF_UP) == 0 || (one->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    std::array<char, INET_ADDRSTRLEN> text{};
+    auto const& address = reinterpret_cast<sockaddr_in const*>(one->ifa_addr)->sin_addr;
+    if (::inet_ntop(AF_INET, &address, text.data(), text.size()) != nullptr) return text.data();
+  }
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+std::string hub_of(key_order const& order) {
+  auto stated = order.hub.empty() ? variable("YONDER_HUB") : order.hub;
+  transport::take_fragment(stated);
+  return stated.starts_with("tcp://") ? stated : "tcp://" + own_host() + std::string(usual_port);
+}
+
+std::string state_of(key_entry const& one) {
+  if (one.expires != no_expiry && one.expires <= std::time(nullptr)) return "expired";
+  return one.enrols ? "token" : one.has_role ? "key" : "key without a role";
+}
+
+void print_json(std::vector<key_entry> const& all) {
+  char const* before = "[";
+  for (auto const& one : all) {
+    std::cout << std::exchange(before, ",\n ") << "{\"name\": " << in_json(one.name)
+              << ", \"role\": " << in_json(transport::roles_in_words(one.rights))
+              << ", \"state\": " << in_json(state_of(one)) << ", \"expires\": "
+              << (one.expires == no_expiry ? "null" : in_json(transport::in_utc(one.expires)))
+              << ", \"key\": " << in_json(transport::text_of(one.key)) << "}";
+  }
+  std::cout << (all.empty() ? "[]\n" : "]\n");
+}
+
+}  // namespace
+
+std::string keys_folder(std::string const& stated) {
+  if (!stated.empty()) return stated;
+  if (auto keys = variable("YONDER_KEYS"); !keys.empty()) return keys;
+  if (auto const config = variable("XDG_CONFIG_HOME"); !config.empty()) return config + "/yonder";
+  return variable("HOME") + "/.config/yonder";
+}
+
+std::string seen_from_elsewhere(std::string const& address) {
+  constexpr std::string_view anywhere[] = {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"};
+  for (auto const prefix : anywhere)
+    if (address.starts_with(prefix)) return "tcp://" + own_host() + ":" + address.substr(prefix.size());
+  return address;
+}
+
+std::string free_key_name(std::string const& keys, std::string const& role) {
+  auto const all = transport::list_keys(keys);
+  for (int number = 1;; ++number) {
+    auto name = role + "-" + std::to_string(number);
+    if (std::none_of(all.begin(), all.end(), [&](auto const& one) { return one.name == name; })) return name;
+  }
+}
+
+std::string invitation(std::string const& keys, std::string const& hub, std::string const& role,
+                       std::string const& name, seconds within, seconds lifetime) {
+  auto const terms = terms_of(role, name, lifetime);
+  auto const address = hub + "#" + transport::issue_token(keys, terms, within);
+  if (terms.rights.operates) return "yonder ps --hub " + address;
+  return terms.rights.calls ? "YONDER_HUB=" + address + " app" : "app --yonder-worker " + address;
+}
+
+int issue_key(key_order const& order) {
+  auto const keys = keys_folder(order.keys);
+  auto const lifetime = whole(order.expires, seconds::max());
+  auto const terms = terms_of(order.role, order.name, lifetime);
+  if (!order.into.empty() && !order.key.empty())
+    throw std::invalid_argument("--to makes a key, --key lists one that is there: say one of them");
+  if (!order.into.empty()) {
+    transport::issue_files(keys, terms, order.into);
+    if (order.json)
+      std::cout << "{\"name\": " << in_json(order.name) << ", \"folder\": " << in_json(order.into) << "}\n";
+    return EXIT_SUCCESS;
+  }
+  if (!order.key.empty()) {
+    transport::raw_key key{};
+    if (!transport::read_key_text(order.key, key))
+      throw std::invalid_argument("--key takes the 40 characters of a .pub file");
+    transport::issue_listed(keys, terms, key);
+    if (order.json)
+      std::cout << "{\"name\": " << in_json(order.name) << ", \"key\": " << in_json(order.key) << "}\n";
+    return EXIT_SUCCESS;
+  }
+  auto const line = invitation(keys, hub_of(order), order.role, order.name,
+                               whole(order.within, usual_token_life), lifetime);
+  if (order.json)
+    std::cout << "{\"name\": " << in_json(order.name) << ", \"line\": " << in_json(line) << "}\n";
+  else
+    std::cout << line << '\n';
+  return EXIT_SUCCESS;
+}
+
+int list_keys(key_order const& order) {
+  auto const all = transport::list_keys(keys_folder(order.keys));
+  if (order.json) {
+    print_json(all);
+    return EXIT_SUCCESS;
+  }
+  table listed{{"NAME", "ROLE", "STATE", "EXPIRES", "KEY"}};
+  for (auto const& one : all)
+    listed.add({one.name, transport::roles_in_words(one.rights), state_of(one),
+                one.expires == no_expiry ? "never" : transport::in_utc(one.expires),
+                transport::text_of(one.key)});
+  listed.print();
+  return EXIT_SUCCESS;
+}
+
+int revoke_key(key_order const& order) {
+  auto const count = transport::revoke_keys(keys_folder(order.keys), order.name);
+  if (order.json) std::cout << "{\"revoked\": " << count << "}\n";
+  if (count != 0) return EXIT_SUCCESS;
+  std::cerr << "yonder: no key is called '" << order.name << "'; `yonder keys list` shows them\n";
+  return exit_not_found;
+}
+
+}  // namespace yonder::cli

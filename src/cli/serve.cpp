@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/cli/serve.hpp"
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <string_view>
+#include <utility>
+
+#include "src/cli/json_text.hpp"
+#include "src/cli/keys.hpp"
+#include "src/cli/output.hpp"
+#include "transports/zmq/keys.hpp"
+#include "yonder/runtime.hpp"
+
+namespace yonder::cli {
+namespace {
+
+constexpr char everywhere[] = "tcp://*:5555";
+constexpr std::chrono::minutes invitation_life{10};
+
+bool is_tcp(std::string const& address) { return address.starts_with("tcp://"); }
+
+// Whether they were made now.
+bool have_keys(std::string const& folder) {
+  std::error_code unknown;
+  if (std::filesystem::exists(std::filesystem::path(folder) / "server.key", unknown)) return false;
+  transport::keygen(folder);
+  return true;
+}
+
+struct pasted {
+  std::string worker, client;
+};
+
+pasted invite(std::string const& keys, std::string const& address) {
+  auto const line = [&](std::string const& role) {
+    return invitation(keys, seen_from_elsewhere(address), role, free_key_name(keys, role), invitation_life,
+                      std::chrono::seconds::max());
+  };
+  return {line("worker"), line("client")};
+}
+
+void print_plain(std::vector<std::string> const& addresses, pasted const& lines) {
+  for (auto const& address : addresses) std::cout << address << '\n';
+  if (!lines.worker.empty())
+    std::cout << "\non another machine, each good once, within ten minutes (more: yonder keys issue):\n"
+              << "  " << lines.worker << "\n  " << lines.client << '\n';
+}
+
+void print_json(std::vector<std::string> const& addresses, pasted const& lines) {
+  char const* before = "{\"addresses\": [";
+  for (auto const& address : addresses) std::cout << std::exchange(before, ", ") << in_json(address);
+  std::cout << "]";
+  if (!lines.worker.empty())
+    std::cout << ", \"worker\": " << in_json(lines.worker) << ", \"client\": " << in_json(lines.client);
+  std::cout << "}\n";
+}
+
+}  // namespace
+
+int serve_hub(hub_order const& order) {
+  sigset_t endings;
+  ::sigemptyset(&endings);
+  ::sigaddset(&endings, SIGTERM);
+  ::sigaddset(&endings, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &endings, nullptr);  // before the runtime starts its thread, which inherits it
+  auto const keys = keys_folder(order.keys);
+  auto const bind = order.addresses.empty() ? std::vector<std::string>{everywhere} : order.addresses;
+  bool const made = std::any_of(bind.begin(), bind.end(), is_tcp) && have_keys(keys);
+  yonder::runtime hub({.max = 0, .bind = bind, .keys = keys});
+  auto const addresses = hub.addresses();
+  auto const tcp = std::find_if(addresses.begin(), addresses.end(), is_tcp);
+  bool const invites = tcp != addresses.end() && (made || order.json || ::isatty(STDOUT_FILENO) == 1);
+  auto const lines = invites ? invite(keys, *tcp) : pasted();
+  order.json ? print_json(addresses, lines) : print_plain(addresses, lines);
+  flush_output();
+  int signal = 0;
+  ::sigwait(&endings, &signal);
+  return EXIT_SUCCESS;
+}
+
+int become_worker(std::string const& endpoint, std::vector<std::string> const& libraries) {
+  std::vector<std::string> words{"yonder", "--yonder-worker", endpoint};
+  words.insert(words.end(), libraries.begin(), libraries.end());
+  std::vector<char*> arguments;
+  for (auto& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  ::execv("/proc/self/exe", arguments.data());
+  std::cerr << "yonder: this program cannot be started again: " << std::strerror(errno) << '\n';
+  return exit_failed;
+}
+
+void work(int argc, char** argv) {
+  for (int i = 1 + (std::string_view(argv[1]).find('=') == std::string_view::npos ? 2 : 1); i < argc; ++i) {
+    if (::dlopen(argv[i], RTLD_NOW | RTLD_GLOBAL) != nullptr) continue;
+    std::cerr << "yonder worker: cannot be loaded: " << ::dlerror() << '\n';
+    std::exit(exit_usage);
+  }
+  yonder::runtime const here(argc, argv);
+  std::exit(exit_failed);  // a worker does not come back
+}
+
+}  // namespace yonder::cli

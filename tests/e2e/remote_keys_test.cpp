@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "src/platform/process.hpp"
+#include "tests/e2e/folder.hpp"
+#include "tests/e2e/program.hpp"
+#include "tests/e2e/tasks.hpp"
+#include "transports/zmq/enrolment.hpp"
+#include "transports/zmq/keys.hpp"
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+// Whom a hub lets in, and as what.
+namespace e2e::key_roles_tests {
+namespace {
+
+yonder::platform::child_process start_worker(std::string const& address, std::string const& keys) {
+  return yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
+                                  .arguments = {"remote_worker", "--yonder-worker", address},
+                                  .environment = {"YONDER_KEYS=" + keys},
+                                  .output = -1,
+                                  .inherited = {}});
+}
+
+template <class Action>
+yonder::errc refused(Action action) {
+  try {
+    action();
+  } catch (yonder::error const& error) {
+    return error.code();
+  }
+  return yonder::errc{};
+}
+
+// A hub within this process, whose counts are seen.
+struct keyed_hub {
+  folder place;
+  std::string const keys = place / "keys";
+  yonder::runtime hub;
+
+  keyed_hub() : hub((yonder::transport::keygen(keys), options(keys))) {}
+  static yonder::runtime_options options(std::string const& keys) {
+    return {.max = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = keys, .is_current = false};
+  }
+  std::string address() const { return hub.addresses().front(); }
+  std::string key_for(std::string const& name, yonder::transport::peer_rights rights) {
+    yonder::transport::issue_files(keys, {.name = name, .rights = rights}, place / name);
+    return place / name;
+  }
+  yonder::runtime_options client(std::string const& with) const {
+    return {.hub = address(), .keys = with, .connect_timeout = 20s, .is_current = false};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("promises 16 and 20: each role does over tcp what is its own, and nothing else reaches a worker") {
+  using yonder::transport::key_roles;
+  keyed_hub here;
+  auto good = start_worker(here.address(), here.keys);
+  {
+    yonder::runtime client(here.client(here.keys));
+    REQUIRE(task::add.on(client).remote(1, 2) == 3);
+  }
+  auto const attempts = here.hub.snapshot().attempts;
+  std::uint64_t allowed = 0;
+  for (auto const& role : key_roles) {
+    CAPTURE(role.name);
+    yonder::transport::peer_rights rights{.calls = false, .works = false};
+    rights.*(role.right) = true;
+    bool const calls = rights.calls || rights.operates;
+    rights.calls = calls;
+    auto const keys = here.key_for(std::string(role.name), rights);
+    auto options = here.client(keys);
+    options.as_operator = rights.operates;
+    // A worker's folder has no client.key: it comes with its own.
+    if (!calls) fs::copy_file(keys + "/worker.key", keys + "/client.key");
+    yonder::runtime client(options);
+    CHECK(refused([&] { (void)task::add.on(client).remote(1, 2); }) ==
+          (calls ? yonder::errc{} : yonder::errc::unauthorized));
+    std::vector<int> const many(100, 1);
+    int sum = 0;
+    CHECK(refused([&] {
+            for (int const n : task::twice.on(client).map(many)) sum += n;
+          }) == (calls ? yonder::errc{} : yonder::errc::unauthorized));
+    CHECK(sum == (calls ? 200 : 0));
+    CHECK(refused([&] { (void)client.pools(); }) ==
+          (rights.operates ? yonder::errc{} : yonder::errc::unauthorized));
+    if (calls) allowed += 101;
+    if (!rights.works) {
+      fs::remove(keys + "/worker.key");
+      if (rights.operates) fs::rename(keys + "/operator.key", keys + "/client.key");
+      auto worker = start_worker(here.address(), keys);
+      auto const end = worker.wait();
+      CHECK(end.status != 0);
+    }
+  }
+  CHECK(here.hub.snapshot().attempts <= attempts + allowed);  // a map's may be packed
+  CHECK(here.hub.snapshot().workers == 1);
+  good.kill(SIGKILL);
+  good.wait();
+}
+
+TEST_CASE("a worker's key lets its tasks call, from within what they run") {
+  keyed_hub here;
+  auto const keys = here.key_for("worker", {.calls = false, .works = true});
+  auto one = start_worker(here.address(), keys), other = start_worker(here.address(), keys);
+  yonder::runtime client(here.client(here.keys));
+  CHECK(task::nested.on(client).remote() == shout("from a worker"));
+  for (auto* const worker : {&one, &other}) {
+    worker->kill(SIGKILL);
+    worker->wait();
+  }
+}
+
+TEST_CASE("a key that is revoked ends what is connected with it, and others go on") {
+  keyed_hub here;
+  auto const of_client = here.key_for("ada", {.calls = true, .works = false});
+  auto const of_worker = here.key_for("box", {.calls = false, .works = true});
+  auto worker = start_worker(here.address(), of_worker);
+  yonder::runtime ada(here.client(of_client));
+  yonder::runtime other(here.client(here.keys));
+  CHECK(task::add.on(ada).remote(1, 2) == 3);
+  CHECK(task::add.on(other).remote(1, 2) == 3);
+
+  auto waiting = task::wait_for_stop.on(ada).spawn();
+  CHECK(yonder::transport::revoke_keys(here.keys, "ada") == 1);
+  CHECK(refused([&] { (void)waiting.get(); }) == yonder::errc::unauthorized);
+  CHECK(refused([&] { (void)task::add.on(ada).remote(1, 2); }) == yonder::errc::unauthorized);
+  CHECK(task::add.on(other).remote(1, 2) == 3);
+
+  CHECK(yonder::transport::revoke_keys(here.keys, "box") == 1);
+  CHECK(worker.wait().status != 0);  // and no other one is started there
+  CHECK(here.hub.snapshot().workers == 0);
+}
+
+#ifdef YONDER_COMMAND
+namespace {
+
+struct said {
+  std::string text;
+  int status = 0;
+};
+said run(std::string const& arguments) {
+  said result;
+  auto* const stream = ::popen((std::string(YONDER_COMMAND " ") + arguments + " 2>&1").c_str(), "r");
+  REQUIRE(stream != nullptr);
+  for (int c = 0; (c = std::fgetc(stream)) != EOF;) result.text += static_cast<char>(c);
+  result.status = WEXITSTATUS(::pclose(stream));
+  return result;
+}
+
+// The address, with what stands behind it, of a line that is to be pasted.
+std::string pasted(std::string const& line) {
+  auto const begin = line.find("tcp://");
+  REQUIRE(begin != std::string::npos);
+  return line.substr(begin, line.find(' ', begin) - begin);
+}
+
+std::string text_of(fs::path const& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a hub on a bare machine makes its keys, and two lines that are pasted elsewhere are all that is "
+    "needed") {
+  folder const place;
+  auto const keys = place / "hub/keys";
+  program hub(YONDER_COMMAND, {"YONDER_KEYS=" + keys}, {"hub", "--bind", "tcp://127.0.0.1:*"});
+  auto const address = hub.read_line();
+  CHECK(hub.read_line().empty());
+  CHECK(hub.read_line().find("once, within ten minutes") != std::string::npos);
+  auto const for_worker = hub.read_line(), for_client = hub.read_line();
+  CHECK(for_worker.find("  app --yonder-worker " + address + "#") == 0);
+  CHECK(for_client.find("  YONDER_HUB=" + address + "#") == 0);
+
+  auto worker = start_worker(pasted(for_worker), place / "box");
+  yonder::runtime client(
+      {.hub = pasted(for_client), .keys = place / "laptop", .connect_timeout = 20s, .is_current = false});
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+  auto const token = pasted(for_worker).substr(address.size());
+  for (auto const pid : {worker.pid(), static_cast<pid_t>(task::process.on(client).remote())})
+    CHECK(text_of("/proc/" + std::to_string(pid) + "/cmdline").find(token) == std::string::npos);
+  // The same line again, there; and on a third machine.
+  yonder::runtime again(
+      {.hub = pasted(for_client), .keys = place / "laptop", .connect_timeout = 20s, .is_current = false});
+  CHECK(task::add.on(again).remote(2, 2) == 4);
+  CHECK(refused([&] {
+          yonder::runtime thief({.hub = pasted(for_client), .keys = place / "thief", .is_current = false});
+        }) == yonder::errc::unauthorized);
+
+  auto const where = " --keys " + keys;
+  auto const listed = run("keys list" + where);
+  CHECK(listed.text.find("NAME") == 0);
+  CHECK(listed.text.find("\nworker-1    worker         key    never") != std::string::npos);
+  CHECK(listed.text.find("\nclient-1    client         key    never") != std::string::npos);
+  CHECK(run("keys list --json" + where)
+            .text.find("{\"name\": \"worker-1\", \"role\": \"worker\", \"state\": \"key\", "
+                       "\"expires\": null, \"key\": \"") != std::string::npos);
+  CHECK(run("keys revoke nobody" + where).status == 5);
+  CHECK(run("keys revoke worker-1" + where).status == 0);
+  CHECK(worker.wait().status != 0);
+
+  // A short-lived worker's key, by a line of its own.
+  auto const issued = run("keys issue box-2 --expires 1h --hub " + address + where);
+  CHECK(issued.status == 0);
+  auto second = start_worker(pasted(issued.text.substr(0, issued.text.size() - 1)), place / "box-2");
+  CHECK(task::add.on(client).remote(3, 3) == 6);
+  CHECK(run("keys issue box-2 --hub " + address + where).text.find("has a key 'box-2' already") !=
+        std::string::npos);
+  CHECK(run("keys issue x --role boss" + where).text.find("there are client, worker and operator") !=
+        std::string::npos);
+
+  // An operator elsewhere.
+  auto const boss = run("keys issue boss --role operator --hub " + address + where);
+  CHECK(boss.text.find("yonder ps --hub " + address + "#") == 0);
+  auto const seen =
+      run("ps --hub '" + pasted(boss.text.substr(0, boss.text.size() - 1)) + "' --keys " + (place / "desk"));
+  CHECK(seen.status == 0);
+  CHECK(run("ps --hub " + address + " --keys " + (place / "laptop")).status ==
+        4);  // it has no operator's key
+  second.kill(SIGKILL);
+  second.wait();
+  hub.end();
+  CHECK(hub.wait().status == 0);
+}
+
+TEST_CASE("a hub that has its keys prints nothing but its addresses where no person reads along") {
+  folder const place;
+  yonder::transport::keygen(place / "keys");
+  program hub(YONDER_COMMAND, {}, {"hub", "--bind", "tcp://127.0.0.1:*", "--keys", place / "keys"});
+  CHECK(hub.read_line().find("tcp://127.0.0.1:") == 0);
+  hub.end();
+  CHECK(hub.read_all().empty());
+}
+
+TEST_CASE("yonder worker runs the tasks of libraries, and one that cannot be loaded is said") {
+  keyed_hub here;
+  program worker(YONDER_COMMAND, {"YONDER_KEYS=" + here.keys},
+                 {"worker", "--load", YONDER_TASK_LIBRARY, here.address()});
+  yonder::runtime client(here.client(here.keys));
+  CHECK(task::add.on(client).remote(1, 2) == 3);
+  worker.end();
+  CHECK(worker.wait().status == 0);
+  auto const missing = run("worker --load /nowhere/libtasks.so " + here.address());
+  CHECK(missing.status == 2);
+  CHECK(missing.text.find("/nowhere/libtasks.so") != std::string::npos);
+}
+#endif
+
+}  // namespace e2e::key_roles_tests

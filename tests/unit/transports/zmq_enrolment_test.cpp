@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <future>
+
+#include "tests/unit/transports/zmq_hub.hpp"
+#include "transports/zmq/enrolment.hpp"
+
+namespace yonder::testing::enrolments {
+
+using transport::connect_options;
+using transport::connect_role;
+using transport::enrolled;
+using transport::enrolment;
+using transport::issue_token;
+using transport::issue_worker_key;
+using transport::key_terms;
+using transport::list_keys;
+using transport::peer_rights;
+using transport::raw_key;
+using transport::revoke_keys;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr peer_rights workers{.calls = false, .works = true}, clients{.calls = true, .works = false};
+
+// A newcomer on another machine, whose hub is driven meanwhile.
+struct site : tcp_hub {
+  fs::path there = folder.path() / "there" / "yonder";
+
+  connect_options come(std::string const& token, connect_role role = connect_role::worker) {
+    auto coming = std::async(std::launch::async, [&] {
+      return enrolled({address() + "#" + token, there, 0, {}, role});
+    });
+    w.run_until([&] { return coming.wait_for(0s) == std::future_status::ready; });
+    return coming.get();
+  }
+  std::string refused(std::string const& token, connect_role role = connect_role::worker) {
+    return error_of([&] { come(token, role); }).what();
+  }
+  std::string identity_of(connect_options options) {
+    options.session = 99;
+    zmq_client client(w.poller, options);
+    w.drive(client);
+    w.send(client, w.next(client, kind::connected).peer, make_frame(1));
+    auto const identity = w.next(*server, kind::connected).identity;
+    w.next(*server, kind::received);
+    w.forget(client);
+    return identity;
+  }
+};
+
+bool has(std::string const& text, std::string_view words) { return text.find(words) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE(
+    "a token lets a newcomer make a key of its own and have it let in, once, with the token's role and "
+    "name") {
+  site here;
+  auto const token = issue_token(here.keys, {.name = "gpu-box", .rights = workers, .lifetime = 1h}, 10min);
+  auto const options = here.come(token);
+  CHECK(options.address == here.address());
+  key_files const files(here.there);
+  CHECK(mode_of(files.worker_secret) == 0600);
+  CHECK(mode_of(here.there) == 0700);
+  CHECK(read_line(files.server_public) == read_line(key_files(here.keys).server_public));
+
+  auto const listed = list_keys(here.keys);
+  REQUIRE(listed.size() == 2);
+  CHECK(listed[1].name == "gpu-box");
+  CHECK(listed[1].rights == workers);
+  CHECK_FALSE(listed[1].enrols);
+  CHECK(listed[1].expires <= std::time(nullptr) + 3'601);
+  auto const identity = here.identity_of({options.address, here.there, 0, {}, connect_role::worker});
+  CHECK(identity == "key " + read_line(files.worker_public));
+  CHECK(here.server->rights_of(identity) == workers);
+  here.w.next(*here.server, kind::lost);
+
+  CHECK_NOTHROW(here.come(token));  // the same line once more, where it has been let in
+  here.there = here.folder.path() / "elsewhere";
+  CHECK(has(here.refused(token), "the token is not good"));
+  CHECK_FALSE(fs::exists(key_files(here.there).worker_secret));
+  CHECK(here.w.events(*here.server).empty());  // the hub has not heard of any of it
+}
+
+TEST_CASE("a token that is over, revoked, of another hub, of another role, cut or made up lets nobody in") {
+  site here;
+  CHECK(has(here.refused(issue_token(here.keys, {.name = "over", .rights = workers}, -1s)),
+            "the token is not good"));
+  auto const revoked = issue_token(here.keys, {.name = "revoked", .rights = workers}, 10min);
+  CHECK(revoke_keys(here.keys, "revoked") == 1);
+  CHECK(has(here.refused(revoked), "the token is not good"));
+  auto const of_client = issue_token(here.keys, {.name = "client", .rights = clients}, 10min);
+  CHECK(has(here.refused(of_client), "the token is for another role"));
+  CHECK(has(here.refused(of_client.substr(1)), "is no token"));
+  auto made_up = of_client;
+  made_up[60] = made_up[60] == 'A' ? 'B' : 'A';  // of the secret half
+  CHECK(has(here.refused(made_up, connect_role::client), "the token is not good"));
+  CHECK_FALSE(fs::exists(key_files(here.there).client_secret));
+  CHECK(here.come(of_client, connect_role::client).address == here.address());  // none of it has used it up
+
+  site other;
+  auto const elsewhere = issue_token(other.keys, {.name = "x", .rights = workers}, 10min);
+  CHECK(has(here.refused(elsewhere), "server.pub: is another hub's key"));
+  CHECK(here.w.events(*here.server).empty());
+}
+
+TEST_CASE("what only has a token is nobody to the hub, whatever it says") {
+  site here;
+  auto const token = issue_token(here.keys, {.name = "t", .rights = {true, true, true}}, 10min);
+  transport::handed_over brought;
+  transport::read_handed_over(token, brought);
+  auto const identity = "key " + transport::text_of(public_key_of(brought.secret));
+  CHECK(here.server->rights_of(identity) == peer_rights{false, false, false});
+
+  auto const thief = here.folder.path() / "thief";
+  fs::create_directory(thief);
+  REQUIRE(::chmod(thief.c_str(), 0700) == 0);
+  write_secret_key(key_files(thief).client_secret, brought.secret);
+  fs::copy_file(key_files(here.keys).server_public, key_files(thief).server_public);
+  auto const client = here.client(thief);
+  here.w.send(*client, here.w.next(*client, kind::connected).peer, make_frame(1));
+  here.w.next(*client, kind::lost);
+  CHECK(here.w.events(*here.server).empty());
+  CHECK(here.come(token).address == here.address());  // and has not used it up
+}
+
+TEST_CASE("many that are refused within a minute leave no token a chance, and keys theirs") {
+  site here;
+  auto const token = issue_token(here.keys, {.name = "t", .rights = workers}, 10min);
+  auto const strangers = here.unknown_keys();
+  std::string said;
+  for (int tries = 0; tries < 100 && said.empty(); ++tries) {  // a minute may end meanwhile
+    auto const stranger = here.client(strangers, static_cast<std::uint64_t>(tries) + 10);
+    CHECK(here.w.next(*stranger, kind::lost).unauthorized);
+    here.w.forget(*stranger);
+    if (tries < 30) continue;
+    try {
+      here.come(token);
+      FAIL("the token was taken");
+    } catch (setup_error const& error) {
+      said = error.what();
+    }
+  }
+  CHECK(has(said, "the token is not good"));
+  here.check_works(here.keys, 2);
+}
+
+TEST_CASE("a worker's key for one start is used as it is, from a file, and only there") {
+  site here;
+  auto const text = issue_worker_key(here.keys, "start-1", 60s);
+  auto const file = here.folder.path() / "handed-over";
+  std::ofstream(file) << text << '\n';
+  REQUIRE(::chmod(file.c_str(), 0644) == 0);
+  auto const options = [&](std::string const& behind) {
+    return connect_options{here.address() + "#" + behind, here.there, 0, {}, connect_role::worker};
+  };
+  CHECK(says(error_of([&] { zmq_client(here.w.poller, options("@" + file.string())); }), "chmod 600"));
+  REQUIRE(::chmod(file.c_str(), 0600) == 0);
+  auto const identity = here.identity_of(options("@" + file.string()));
+  CHECK(here.server->rights_of(identity) == workers);
+  CHECK(enrolled(options("@" + file.string())).address == options("@" + file.string()).address);
+  CHECK(says(error_of([&] { enrolled(options(text)); }), "put it into a file"));
+  CHECK_FALSE(fs::exists(here.there));
+  CHECK(revoke_keys(here.keys, "start-1") == 1);
+  CHECK(here.server->rights_of(identity) == peer_rights{false, false, false});
+}
+
+TEST_CASE("names of keys are one each, and what is over goes from the list by itself") {
+  site here;
+  issue_worker_key(here.keys, "start-1", -1s);
+  CHECK(list_keys(here.keys).size() == 2);
+  issue_worker_key(here.keys, "start-2", 60s);
+  CHECK(list_keys(here.keys).size() == 2);
+  CHECK(says(error_of([&] { issue_worker_key(here.keys, "start-2", 60s); }), "has a key 'start-2' already"));
+  CHECK(says(error_of([&] { issue_worker_key(here.keys, "start 3", 60s); }), "is no name for a key"));
+}
+
+TEST_CASE("a key that is listed already keeps what it may do when it comes with a token") {
+  site here;
+  raw_key const old = transport::read_public_key(key_files(here.keys).client_public);
+  here.there = here.keys;
+  here.come(issue_token(here.keys, {.name = "boss", .rights = {true, false, true}}, 10min),
+            connect_role::client);
+  auto const listed = list_keys(here.keys);
+  REQUIRE(listed.size() == 1);
+  CHECK(listed[0].key == old);
+  CHECK(listed[0].rights == peer_rights{true, true, true});
+}
+
+TEST_CASE("what an enrolment says on the wire is read as it was written, and nothing else is") {
+  raw_key key{};
+  key[3] = 7;
+  auto const request = transport::enrolment_request(connect_role::boss, key);
+  auto const bytes = [](std::string const& text) { return std::as_bytes(std::span(text)); };
+  raw_key read{};
+  connect_role role{};
+  REQUIRE(transport::read_enrolment_request(bytes(request), role, read));
+  CHECK(read == key);
+  CHECK(role == connect_role::boss);
+  for (std::size_t size = 0; size < request.size(); ++size)
+    CHECK_FALSE(transport::read_enrolment_request(bytes(request).first(size), role, read));
+  auto wrong = request;
+  wrong[4] = 3;
+  CHECK_FALSE(transport::read_enrolment_request(bytes(wrong), role, read));
+  for (auto const what : {enrolment::done, enrolment::refused, enrolment::wrong_role, enrolment::busy})
+    CHECK(transport::read_enrolment_answer(transport::enrolment_answer(what)) == what);
+  CHECK_FALSE(transport::read_enrolment_answer(std::string("YKE1") + '\4'));
+  CHECK_FALSE(transport::read_enrolment_answer("YKE1"));
+}
+
+}  // namespace yonder::testing::enrolments

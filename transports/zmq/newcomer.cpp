@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whoever comes with a token: makes a key pair, and has it let in.
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <zmq.hpp>
+
+#include "transports/setup_error.hpp"
+#include "transports/zmq/address.hpp"
+#include "transports/zmq/enrolment.hpp"
+#include "transports/zmq/key_file.hpp"
+#include "transports/zmq/private_folder.hpp"
+#include "transports/zmq/socket.hpp"
+
+namespace yonder::transport {
+namespace {
+
+constexpr std::chrono::seconds hub_answers_within{10};
+using deadline = std::chrono::steady_clock::time_point;
+
+struct pair_files {
+  std::filesystem::path secret_file, public_file;
+};
+
+pair_files files_of(key_files const& files, connect_role role) {
+  switch (role) {
+    case connect_role::worker: return {files.worker_secret, files.worker_public};
+    case connect_role::boss: return {files.operator_secret, files.operator_public};
+    default: return {files.client_secret, files.client_public};
+  }
+}
+
+bool is_there(std::filesystem::path const& file) {
+  std::error_code unknown;
+  return std::filesystem::exists(std::filesystem::symlink_status(file, unknown));
+}
+
+void pin_server(key_files const& files, raw_key const& server) {
+  if (!is_there(files.server_public))
+    return write_new_file(files.server_public, 0644, text_of(server) + "\n");
+  if (read_public_key(files.server_public) != server)
+    refuse_file(files.server_public,
+                "is another hub\'s key: a folder is for one hub; name another one: YONDER_KEYS=FOLDER");
+}
+
+// Whether a pair was made now. Another process of ours may make one at the same time: its is as good.
+bool have_pair(pair_files const& files, secret_key& secret) {
+  if (!is_there(files.secret_file)) {
+    draw_secret(secret);
+    try {
+      write_secret_key(files.secret_file, secret);
+      write_new_file(files.public_file, 0644, text_of(public_key_of(secret)) + "\n");
+      return true;
+    } catch (setup_error const&) {
+      if (!is_there(files.secret_file)) throw;
+    }
+  }
+  read_secret_key(files.secret_file, secret);
+  return false;
+}
+
+// One connection by the token: what the hub says. Nothing: it did not answer.
+std::optional<enrolment> ask(std::string const& address, handed_over const& token, std::string const& request,
+                             deadline until) {
+  zmq::context_t context;
+  zmq::socket_t socket(context, zmq::socket_type::dealer);
+  socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::ipv6, address.find('[') != std::string::npos);
+  socket.set(zmq::sockopt::maxmsgsize, std::int64_t{4096});  // of the handshake's, too
+  socket.set(zmq::sockopt::curve_serverkey, zmq::buffer(token.server));
+  socket.set(zmq::sockopt::curve_publickey, zmq::buffer(public_key_of(token.secret)));
+  socket.set(zmq::sockopt::curve_secretkey, zmq::buffer(token.secret.bytes));
+  connection_monitor monitor(context, socket, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 1);
+  uninterrupted([&] { socket.connect(address); });
+  uninterrupted([&] { return socket.send(zmq::buffer(request), zmq::send_flags::dontwait); });
+  for (;;) {
+    zmq::message_t part;
+    if (receive_part(socket, part)) {
+      auto const said = read_enrolment_answer(part.to_string_view());
+      skip_parts(socket, part);
+      if (said) return said;
+      continue;
+    }
+    if (auto const report = monitor.next()) return enrolment::refused;
+    auto const left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return std::nullopt;
+    std::array<zmq::pollitem_t, 2> waited{
+        {{nullptr, descriptor_of(socket), ZMQ_POLLIN, 0}, {nullptr, monitor.descriptor(), ZMQ_POLLIN, 0}}};
+    // Their descriptors are edges: what came between is looked at again soon.
+    uninterrupted([&] { return zmq::poll(waited, std::min(left, std::chrono::milliseconds(100))); });
+  }
+}
+
+std::optional<enrolment> ask_until(std::string const& address, handed_over const& token,
+                                   std::string const& request) {
+  auto const until = std::chrono::steady_clock::now() + hub_answers_within;
+  for (;;) {
+    auto const said = ask(address, token, request, until);
+    if (said != enrolment::busy || std::chrono::steady_clock::now() >= until) return said;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+void require(std::optional<enrolment> said, std::string const& address) {
+  if (said == enrolment::done) return;
+  if (said == enrolment::refused)
+    throw setup_error(errc::unauthorized,
+                      address +
+                          ": the token is not good: it was used, its time is over, or it was "
+                          "revoked; its operator gives another: yonder keys issue NAME");
+  if (said == enrolment::wrong_role)
+    throw setup_error(
+        errc::unauthorized,
+        address +
+            ": the token is for another role: a client\'s goes into YONDER_HUB, a worker\'s behind "
+            "--yonder-worker");
+  throw setup_error(
+      errc::hub_unreachable,
+      address +
+          ": no hub with the token\'s key answers there; see that `yonder hub` runs and that this "
+          "machine reaches it");
+}
+
+void enrol(connect_options const& options, handed_over const& token) {
+  make_parent_folders(options.keys);
+  make_private_folder(options.keys);
+  key_files const files(options.keys);
+  pin_server(files, token.server);
+  auto const pair = files_of(files, options.role);
+  secret_key own;
+  bool const made = have_pair(pair, own);
+  auto const said = ask_until(options.address, token, enrolment_request(options.role, public_key_of(own)));
+  // The token of a line that is used again: the pair has been let in by it.
+  if (said == enrolment::refused && !made) return;
+  if (said != enrolment::done && made) {
+    ::unlink(pair.secret_file.c_str());
+    ::unlink(pair.public_file.c_str());
+  }
+  require(said, options.address);
+}
+
+}  // namespace
+
+connect_options enrolled(connect_options options) {
+  auto plain = options;
+  auto const fragment = take_fragment(plain.address);
+  if (fragment.empty()) return options;
+  parse_address(plain.address, address_use::connect);
+  handed_over brought;
+  read_handed_over(fragment, brought);
+  if (!brought.enrols) return options;
+  enrol(plain, brought);
+  return plain;
+}
+
+}  // namespace yonder::transport
