@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
   std::iota(numbers.begin(), numbers.end(), 1);
 
   long total = 0;
-  for (int const n : squares.map(numbers)) total += n;  // in the order of the input
+  for (int const n : squares.map(numbers).progress())
+    total += n;  // in the order of the input; on a terminal with a bar
   std::cout << "sum of squares: " << total << "\n";
 
   auto as_they_come = squares.map(numbers).unordered().window(64);

@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <compare>
+#include <concepts>
 #include <coroutine>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -29,6 +31,12 @@ struct call_id {
 
 // 32 hexadecimal digits.
 YONDER_API std::string to_string(call_id const& id);
+
+// How far a task has said that it is (this_call::report_progress).
+struct progress_report {
+  double fraction = 0;  // from 0 to 1
+  std::string text{};   // for people; may be empty
+};
 
 namespace detail {
 
@@ -89,6 +97,16 @@ class call_awaiter {
 }  // namespace detail
 
 namespace detail {
+
+template <class Told>
+class progress_callback final : public progress_listener {
+ public:
+  explicit progress_callback(Told told) : told_(std::move(told)) {}
+  void told(progress_report const& latest) override { told_(latest); }
+
+ private:
+  Told told_;
+};
 
 struct call_access {
   template <class R>
@@ -165,6 +183,21 @@ class [[nodiscard]] call {
   // before, get() throws `cancelled`.
   void cancel() noexcept {
     if (state_) detail::cancel(*state_);
+  }
+
+  // What its task has said last of how far it is; nothing: it has said nothing.
+  [[nodiscard]] std::optional<progress_report> progress() const {
+    std::optional<progress_report> latest(std::in_place);
+    if (!detail::latest_progress(state(), *latest)) latest.reset();
+    return latest;
+  }
+
+  // Has `told(progress_report const&)` called by runtime_options::executor when the task has said how far it
+  // is: with the latest, one call at a time, the last one perhaps when the call has ended. What it throws
+  // costs a line on stderr. Once said it holds; said again, the new one takes its place.
+  template <std::invocable<progress_report const&> Told>
+  void on_progress(Told told) const {
+    detail::listen_to_progress(state(), std::make_shared<detail::progress_callback<Told>>(std::move(told)));
   }
 
   // By which logs, and this_call::id() in the task, name it.

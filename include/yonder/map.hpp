@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -31,6 +33,7 @@ inline constexpr collect_t collect{};  // to be passed to map(…).on_error(), o
 struct for_each_options {
   bool unordered = false;    // the first error that happens throws, instead of the first in the input
   std::size_t window = 256;  // at most so many calls on their way
+  bool progress = false;     // shows a bar: map(…).progress()
 };
 
 // What became of an element for which for_each's call failed.
@@ -49,6 +52,15 @@ struct moved_mark {
   bool moved = false;
 };
 
+// How a map runs.
+struct map_terms {
+  bool ordered = true;
+  std::size_t window = 256;
+  bool shown = false;  // on a terminal
+};
+
+class progress_bar;
+
 // The calls of one map that are on their way, at most `window` of them. Cancels them when it is destroyed.
 class YONDER_API fan_out {
  public:
@@ -56,6 +68,10 @@ class YONDER_API fan_out {
   fan_out(fan_out&&) noexcept = default;
   fan_out& operator=(fan_out&&) = delete;
   ~fan_out() { cancel(); }
+
+  // Shows from now on, where stderr is a terminal, how many of the elements are done. `total`: of how many;
+  // null: that is not known.
+  void show(std::size_t const* total);
 
   bool full() const noexcept { return active_ == window_; }
   bool empty() const noexcept { return active_ == 0; }
@@ -77,6 +93,8 @@ class YONDER_API fan_out {
   };
   void grow();
   std::size_t first_done();
+  void wait_for(std::span<call_state* const> calls);
+  void show_running();
   template <class Wanted>
   std::optional<std::size_t> find(Wanted wanted) const;
 
@@ -88,6 +106,7 @@ class YONDER_API fan_out {
   bool slow_ = false;        // whoever takes the results works on each for a while
   std::size_t cursor_ = 0;   // ordered: the slot of the oldest call; else the one that was taken last
   std::vector<slot> slots_;  // as many as were needed at once; ordered: a ring
+  std::shared_ptr<progress_bar> bar_;  // null: nothing is shown
 };
 
 }  // namespace detail
@@ -113,22 +132,33 @@ class [[nodiscard]] map_range {
   using value_type = std::conditional_t<collects, expected<result, error>,
                                         std::conditional_t<std::is_void_v<result>, nothing, result>>;
 
-  map_range(Task const& task, Range&& range, bool ordered = true, std::size_t window = 256)
-      : task_(task), range_(std::forward<Range>(range)), ordered_(ordered), window_(window) {}
+  map_range(Task const& task, Range&& range, detail::map_terms const& terms = {})
+      : task_(task), range_(std::forward<Range>(range)), terms_(terms) {}
 
   // Yields results as they come; iterator::index() says which element each belongs to.
-  map_range unordered() && { return {task_, std::forward<Range>(range_), false, window_}; }
+  map_range unordered() && {
+    return {task_, std::forward<Range>(range_), {false, terms_.window, terms_.shown}};
+  }
 
   // At most so many calls on their way. Default: 256.
-  map_range window(std::size_t calls) && { return {task_, std::forward<Range>(range_), ordered_, calls}; }
+  map_range window(std::size_t calls) && {
+    return {task_, std::forward<Range>(range_), {terms_.ordered, calls, terms_.shown}};
+  }
+
+  // Shows on stderr, if that is a terminal, a bar with how many results were taken, how many of them come in
+  // a second, and the time that is left; of what runs it counts how far tasks say that they are
+  // (this_call::report_progress). On a pipe, or in a file: nothing.
+  map_range progress() && {
+    return {task_, std::forward<Range>(range_), {terms_.ordered, terms_.window, true}};
+  }
 
   // Every element's outcome, as expected<R, error>; the first error no longer ends the map.
   map_range<Task, Range, on_error::collect_t> on_error(on_error::collect_t) && {
-    return {task_, std::forward<Range>(range_), ordered_, window_};
+    return {task_, std::forward<Range>(range_), terms_};
   }
   // The first error throws, and cancels the rest: the default.
   map_range<Task, Range, on_error::stop_t> on_error(on_error::stop_t) && {
-    return {task_, std::forward<Range>(range_), ordered_, window_};
+    return {task_, std::forward<Range>(range_), terms_};
   }
 
   class iterator {
@@ -164,7 +194,8 @@ class [[nodiscard]] map_range {
   iterator begin() {
     check_moved();
     next_.emplace(std::begin(range_));
-    calls_.emplace(ordered_, window_);
+    calls_.emplace(terms_.ordered, terms_.window);
+    if (terms_.shown) show();
     advance();
     return iterator(this);
   }
@@ -173,6 +204,15 @@ class [[nodiscard]] map_range {
  private:
   void check_moved() const {
     if (mark_.moved) detail::throw_moved_from("map");
+  }
+
+  void show() {
+    if constexpr (requires(std::remove_reference_t<Range> & all) { std::size(all); }) {
+      std::size_t const total = static_cast<std::size_t>(std::size(range_));
+      calls_->show(&total);
+    } else {
+      calls_->show(nullptr);
+    }
   }
 
   void advance() {
@@ -204,8 +244,7 @@ class [[nodiscard]] map_range {
   Task task_;
   detail::engine_ref where_;  // once there was an element
   Range range_;
-  bool ordered_;
-  std::size_t window_;
+  detail::map_terms terms_;
   std::optional<source_iterator> next_;
   std::optional<detail::fan_out> calls_;
   std::optional<value_type> current_;
@@ -218,7 +257,8 @@ namespace detail {
 // What for_each does: a map to its end.
 template <class Task, class Range>
 void drain(map_range<Task, Range>&& calls, for_each_options const& how) {
-  auto ready = (how.unordered ? std::move(calls).unordered() : std::move(calls)).window(how.window);
+  auto all = how.progress ? std::move(calls).progress() : std::move(calls);
+  auto ready = (how.unordered ? std::move(all).unordered() : std::move(all)).window(how.window);
   for ([[maybe_unused]] auto& done : ready) {
   }
 }
@@ -227,7 +267,8 @@ template <class Task, class Range>
 std::vector<failed_element> drain(map_range<Task, Range>&& calls, on_error::collect_t,
                                   for_each_options const& how) {
   std::vector<failed_element> failed;
-  auto ready = (how.unordered ? std::move(calls).unordered() : std::move(calls))
+  auto all = how.progress ? std::move(calls).progress() : std::move(calls);
+  auto ready = (how.unordered ? std::move(all).unordered() : std::move(all))
                    .window(how.window)
                    .on_error(on_error::collect);
   for (auto i = ready.begin(); i != ready.end(); ++i)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "yonder/call.hpp"
 #include "yonder/detail/export.hpp"
@@ -54,6 +55,12 @@ namespace this_call {
 
 // This call, for other threads.
 [[nodiscard]] YONDER_API call_token token();
+
+// Tells whoever waits for the call how far it is: `fraction`, from 0 to 1 (others count as the nearest), and
+// a text for people, of which 256 bytes are kept. It reaches call::progress(), call::on_progress() and the
+// HTTP gateway. Cheap enough for every turn of a loop: the latest is sent, a few times a second at most, and
+// nothing by a call that ends within some 20 ms. Outside of a call: nothing.
+YONDER_API void report_progress(double fraction, std::string_view text = {});
 
 // This worker is to take no more work after this call, whose outcome is sent as always: it ends, and another
 // one is started when there is work. For a task that has lost what it cannot get back in this process, a

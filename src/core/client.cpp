@@ -284,14 +284,14 @@ struct client::state final : session_user {
     if (head.type == frame_type::notice) {
       std::string_view text;
       if (!read_notice(message, text)) return hub.violated();
-      out.emplace_back(out::notice{"the hub says: " + std::string(text)});
-      return;
+      return void(out.emplace_back(out::notice{"the hub says: " + std::string(text)}));
     }
     if (head.type == frame_type::credit) {
       credit_window credit;
-      if (read_credit(message, credit)) return set_credit(credit);
-      return hub.violated();
+      return read_credit(message, credit) ? set_credit(credit) : hub.violated();
     }
+    if (head.type == frame_type::progress && head.call.session == config.session)
+      return streams.take_progress(message, find_given(head.call.number), out);
     auto const answer = head.type == frame_type::result || head.type == frame_type::error;
     auto const streamed = head.type == frame_type::stream_items || head.type == frame_type::stream_credit;
     if ((!answer && !streamed) || head.call.session != config.session) return hub.violated();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/client_streams.hpp"
 
+#include "src/core/pending_calls.hpp"
 #include "src/core/words.hpp"
 
 #include <utility>
@@ -29,6 +30,14 @@ void client_streams::take(frame&& message, outputs& out) {
   stream_level level;
   if (!read_stream_credit(message, level) || !one->input.allow(level)) return hub_.violated();
   out.emplace_back(out::stream_allowed{{message.head.call}, one->cookie, one->input.allowed});
+}
+
+void client_streams::take_progress(frame const& message, pending const* call, outputs& out) {
+  progress_report report;
+  if (!read_progress(message, report)) return hub_.violated();
+  if (call == nullptr) return;  // it has ended
+  auto const which = static_cast<std::uint32_t>(message.head.call.number - call->number);
+  out.emplace_back(out::progressed{message.head.call, call->cookie_of(which), std::move(report)});
 }
 
 void client_streams::take_items(stream& one, frame&& message, outputs& out) {

@@ -9,6 +9,8 @@
 
 namespace yonder::core {
 
+struct pending;
+
 // What a client's calls stream: out of their tasks, and into them. By the numbers of the calls.
 class client_streams {
  public:
@@ -25,6 +27,8 @@ class client_streams {
 
   // Takes stream_items and stream_credit.
   void take(frame&& message, outputs& out);
+  // How far the task of the call is; null: that has ended.
+  void take_progress(frame const& message, pending const* call, outputs& out);
   // Whether the call's result says what it may: of a stream, with as many items as have come.
   bool ends(frame const& result) const;
 

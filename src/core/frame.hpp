@@ -43,8 +43,9 @@ enum class frame_type : std::uint8_t {
   stream_end,
   notice = 24,
   ended,
+  progress = 28,
 };
-inline constexpr auto last_frame_type = frame_type::ended;
+inline constexpr auto last_frame_type = frame_type::progress;
 
 // 128 bits: the client session that calls (drawn at random), and the call's number in that session, from 1.
 struct call_id {

@@ -601,6 +601,7 @@ void hub::state::leave_stage(call_record& call) {
 }
 
 void hub::state::forget(time_point now, call_record& call) {
+  if (!progress.empty()) forget_progress(call.id.session, call.id.number, call.id.number + call.count);
   leave_stage(call);
   leave_parent(call);
   leave_order(now, call);

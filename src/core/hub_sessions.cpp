@@ -119,6 +119,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     if (type == frame_type::result || type == frame_type::error)
       return take_answer(now, worker, std::move(message), out);
     if (type == frame_type::ended) return take_end(now, worker, message, out);
+    if (type == frame_type::progress) return take_progress(now, worker, std::move(message), out);
     if (type == frame_type::stream_items || type == frame_type::stream_credit || type == frame_type::waiting)
       return take_from_producer(now, worker, std::move(message), out);
     if (type == frame_type::drain) return worker_drains(now, worker, out);
@@ -374,6 +375,7 @@ void hub::state::ended(time_point now, session& one, peer_loss const& loss, outp
 // Its calls go on: it may come back.
 void hub::state::end_client(time_point now, client_session& client, outputs& out) {
   auto& caller = *calls.find_caller(client.id);
+  forget_progress(client.id, 0, ~std::uint64_t{0});
   end_streams(now, caller, out);
   while (auto* const call = caller.stalled.first()) {
     caller.stalled.remove(*call);

@@ -191,6 +191,10 @@ struct hub::state {
   void say_allowed(time_point now, caller_record& caller, outputs& out);
   void end_streams(time_point now, caller_record& caller, outputs& out);
 
+  // hub_progress.cpp: how far tasks say that they are
+  void take_progress(time_point now, worker_session& worker, frame&& message, outputs& out);
+  void forget_progress(std::uint64_t session, std::uint64_t first, std::uint64_t past);
+
   // hub_orders.cpp: what its operator says of its pools
   std::vector<pool_census> count_pools();
   pool_record* named_pool(std::string_view name, failure& refused);
@@ -278,6 +282,8 @@ struct hub::state {
   retry_budget budget;
 
   std::unordered_map<std::string, std::unique_ptr<order_record>> orders;
+  // Of what callers were told of that last: the tickets of their links.
+  std::map<call_id, std::uint32_t> progress;
   call_queue tokenless;
   std::size_t delayed = 0;
   call_queue unsynced;

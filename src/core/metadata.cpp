@@ -364,6 +364,26 @@ frame make_wait(wait_message const& message) {
   return finish(std::move(made));
 }
 
+frame make_progress(progress_report const& report) {
+  auto made = begin(frame_type::progress);
+  auto const text = std::string_view(report.text).substr(0, max_progress_text);
+  auto* const at = begin_field(made.body, tag::progress, 4 + text.size());
+  store_le(at, report.millionths);
+  if (!text.empty()) std::memcpy(at + 4, text.data(), text.size());
+  return finish(std::move(made));
+}
+
+bool read_progress(frame const& message, progress_report& report) {
+  bool has_report = false;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    if (what != tag::progress) return field::unknown;
+    return taken_if(has_report = value.size() >= 4 && get_numbers(value.first(4), report.millionths) &&
+                                 report.millionths <= 1'000'000 &&
+                                 get_text(value.subspan(4), report.text, max_progress_text));
+  });
+  return good && has_report && message.payload().empty() && message.buffers.empty();
+}
+
 frame make_stream_credit(stream_level const& level) {
   auto made = begin(frame_type::stream_credit);
   put_level(made.body, tag::stream, level);

@@ -35,6 +35,7 @@ enum class tag : std::uint16_t {
   predecessor_reason = 0x0059,  // text
   predecessor_stderr = 0x005a,  // text
   secret = 0x005b,              // u64, u64: of which the session's id is the hash
+  progress = 0x006c,            // u32 millionths, text
   function = 0x8001,            // text
   policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
@@ -69,6 +70,7 @@ inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, 
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
 inline constexpr std::size_t max_functions = 65'536;
 inline constexpr std::size_t max_key_size = 64;  // of fairness and order
+inline constexpr std::size_t max_progress_text = 256;
 inline constexpr std::size_t max_requirements_size = std::size_t{80} << 10;
 
 enum class peer_role : std::uint8_t { client = 1, worker = 2 };
@@ -184,6 +186,7 @@ frame make_credit(credit_window const& credit);
 frame make_notice(std::string_view text);
 frame make_control(frame_type type);
 frame make_wait(wait_message const& message);
+frame make_progress(progress_report const& report);
 frame make_stream_credit(stream_level const& level);
 // The last frame of a stream (a result, or stream_end): how many items it had.
 frame make_end(frame_type type, std::uint64_t items);
@@ -201,6 +204,7 @@ bool read_error(frame const& message, failure& error);
 bool read_error_code(frame const& message, errc& code);
 bool read_transfer(frame const& message, transfer_message& transfer);
 bool read_wait(frame const& message, wait_message& wait);
+bool read_progress(frame const& message, progress_report& report);
 bool read_stream_credit(frame const& message, stream_level& level);
 // Of stream_items and of an end.
 bool read_position(frame const& message, std::uint64_t& position);

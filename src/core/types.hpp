@@ -81,6 +81,13 @@ struct batch_policy {
   std::uint64_t weight = 0;      // of this call
 };
 
+// How far a task says that it is.
+struct progress_report {
+  std::uint32_t millionths = 0;  // of the whole, which is 1'000'000
+  std::string text;              // for people; may be empty
+  friend bool operator==(progress_report const&, progress_report const&) = default;
+};
+
 // Why a call ended without its value.
 struct failure {
   errc code = errc::failed;
@@ -254,6 +261,12 @@ struct stream_allowed {
   std::uint64_t cookie = 0;
   stream_level level;
 };
+// Client: the call's task has said how far it is. The latest counts; none comes behind the call's end.
+struct progressed {
+  call_id call;
+  std::uint64_t cookie = 0;  // of its call_spec
+  progress_report report;
+};
 // Worker: publish `mark` as started where the supervisor can read it, run the function, then say
 // finished(key). A row of several items, whose keys and marks rise by one, is run in order.
 struct run {
@@ -291,7 +304,7 @@ struct exit {
 using output =
     std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start, out::kill_worker,
                  out::close, out::append, out::notice, out::completed, out::stream_arrived,
-                 out::stream_allowed, out::run, out::stop_requested, out::exit>;
+                 out::stream_allowed, out::progressed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
 using outputs = std::vector<output>;

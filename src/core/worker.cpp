@@ -19,9 +19,10 @@ struct running_attempt {
   time_point since = 0;
   time_point stop_by = never;  // of a session that ended: the answer goes nowhere, and it must stop
   bool stopping = false;
-  bool packed = false;    // its frame held several items
-  bool last = false;      // the last of them is among these
-  std::uint64_t run = 0;  // those with the same number run as one
+  bool packed = false;                      // its frame held several items
+  bool last = false;                        // the last of them is among these
+  std::uint64_t run = 0;                    // those with the same number run as one
+  std::optional<std::uint32_t> progress{};  // of what it has said last: the link's ticket
   bool fenced() const noexcept { return stop_by != never; }
 };
 
@@ -140,6 +141,7 @@ struct worker::state final : session_user {
     row.key.call.number += count;
     row.count -= count;
     row.since = now;
+    row.progress.reset();
   }
 
   void complete(time_point now, attempt_key const& key, std::span<std::uint32_t const> sizes,
@@ -290,6 +292,17 @@ struct worker::state final : session_user {
     message.head.attempt = key.attempt;
     auto const head = message.head;
     hub.send(now, head, frame_ref(std::move(message)), never, out);
+  }
+
+  void say_progress(time_point now, attempt_key const& key, progress_report const& report, outputs& out) {
+    auto const found = find_running(key);
+    if (exited || found == running.end() || found->fenced()) return;
+    if (found->progress) hub.withdraw(now, *found->progress, out);
+    auto message = make_progress(report);
+    message.head.call = key.call;
+    message.head.attempt = key.attempt;
+    auto const head = message.head;
+    found->progress = hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
   void take_credit(frame const& message, outputs& out) {
@@ -449,6 +462,10 @@ void worker::takes(time_point now, attempt_key const& key, stream_level const& l
 bool worker::lost_session() noexcept { return std::exchange(state_->has_lost_session, false); }
 void worker::waits_for_input(time_point now, attempt_key const& key, std::uint64_t items, outputs& out) {
   state_->say(now, key, make_wait({key, {0, items}}), out);
+}
+
+void worker::progressed(time_point now, attempt_key const& key, progress_report const& report, outputs& out) {
+  state_->say_progress(now, key, report, out);
 }
 
 void worker::allow(attempt_key const& key, std::uint32_t concurrency) {

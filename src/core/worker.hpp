@@ -68,6 +68,9 @@ class worker {
   // It waits for more of that than the `items` that have come, and computes nothing.
   void waits_for_input(time_point now, attempt_key const& key, std::uint64_t items, outputs& out);
 
+  // The running attempt's task says how far it is. What has not left yet, this takes the place of.
+  void progressed(time_point now, attempt_key const& key, progress_report const& report, outputs& out);
+
   // From now on so many attempts run at once, by what this one, which runs, has made. Nothing changes where
   // its session has ended: the next hub knows what the hello says, and no more.
   void allow(attempt_key const& key, std::uint32_t concurrency);

@@ -23,9 +23,8 @@ std::size_t result_bytes(one_call const& one) {
 call_table::~call_table() {
   for (auto const& [address, one] : running_) {
     yonder::detail::forget_to_tell(*one->call, &told, address);
-    if (one->on_items) yonder::detail::tell_of_items(*one->call, nullptr, nullptr);
     one->waiters.clear();  // which hold their call
-    one->on_items = nullptr;
+    let_watchers_go(*one);
   }
 }
 
@@ -112,43 +111,62 @@ void call_table::told(void* address) {
   bool first = false;
   {
     std::lock_guard const lock(table.mutex_);
-    first = table.told_.empty() && table.told_items_.empty();
+    first = table.told_.empty() && table.told_news_.empty();
     table.told_.push_back(one);
   }
   if (first) table.wake_();
 }
 
 // Likewise.
-void call_table::told_items(void* address) {
+void call_table::told_news(void* address) {
   auto* const one = static_cast<one_call*>(address);
   auto& table = *one->table;
   bool first = false;
   {
     std::lock_guard const lock(table.mutex_);
-    if (std::exchange(one->items_told, true)) return;
-    first = table.told_.empty() && table.told_items_.empty();
-    table.told_items_.push_back(one);
+    if (std::exchange(one->news_told, true)) return;
+    first = table.told_.empty() && table.told_news_.empty();
+    table.told_news_.push_back(one);
   }
   if (first) table.wake_();
 }
 
-void call_table::watch_items(call_handle const& call, std::function<void()> then) {
-  call->on_items = std::move(then);
-  yonder::detail::tell_of_items(*call->call, &told_items, call.get());
-  told_items(call.get());  // of what was there before
+void call_table::watch(call_handle const& call, std::function<bool()> then) {
+  if (call->ended) return;
+  if (call->watchers.empty()) {
+    yonder::detail::tell_of_items(*call->call, &told_news, call.get());
+    yonder::detail::tell_of_progress(*call->call, &told_news, call.get());
+  }
+  call->watchers.push_back(std::move(then));
+  told_news(call.get());  // of what was there before
+}
+
+void call_table::let_watchers_go(one_call& call) {
+  if (call.watchers.empty()) return;
+  yonder::detail::tell_of_items(*call.call, nullptr, nullptr);
+  yonder::detail::tell_of_progress(*call.call, nullptr, nullptr);
+  call.watchers.clear();
+}
+
+// One of them may begin to watch it again.
+void call_table::tell_watchers(one_call& call) {
+  auto told = std::exchange(call.watchers, {});
+  std::erase_if(told, [](auto const& one) { return !one(); });
+  for (auto& later : call.watchers) told.push_back(std::move(later));
+  call.watchers = std::move(told);
 }
 
 // A call has its items before its end.
 void call_table::take_told(time_point now) {
-  std::vector<one_call*> ended, with_items;
+  std::vector<one_call*> ended, with_news;
   {
     std::lock_guard const lock(mutex_);
     ended.swap(told_);
-    with_items.swap(told_items_);
-    for (auto* const one : with_items) one->items_told = false;
+    with_news.swap(told_news_);
+    for (auto* const one : with_news) one->news_told = false;
   }
-  for (auto* const one : with_items)
-    if (running_.count(one) != 0 && one->on_items) one->on_items();
+  for (auto* const one : with_news)
+    if (running_.count(one) != 0) tell_watchers(*one);
   for (auto* const one : ended) end(*one, now);
 }
 
@@ -158,8 +176,7 @@ void call_table::end(one_call& call, time_point now) {
   auto const keep = std::move(found->second);
   running_.erase(found);
   call.ended = now;
-  if (auto const watched = std::exchange(call.on_items, nullptr))
-    yonder::detail::tell_of_items(*call.call, nullptr, nullptr);
+  let_watchers_go(call);
   ended_(call);
   if (call.kept) {
     call.bytes = result_bytes(call);

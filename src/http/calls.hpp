@@ -43,8 +43,8 @@ struct one_call {
     on_end then;
   };
   std::vector<waiter> waiters{};
-  std::function<void()> on_items{};  // of a call that streams: some have come
-  bool items_told = false;           // under the table's lock
+  std::vector<std::function<bool()>> watchers{};  // of what comes of it before its end; false: it is gone
+  bool news_told = false;                         // under the table's lock
   std::string idempotency_key{};
   digest content{};  // of what was asked for under that key
 
@@ -86,8 +86,9 @@ class call_table {
   // Whoever waited is gone; a call that nobody can find any more is cancelled.
   void forget(std::uint64_t waiter);
 
-  // Calls `then` whenever items of the call, which streams, have come; until it ends.
-  void watch_items(call_handle const& call, std::function<void()> then);
+  // Calls `then` whenever items of the call have come, or its task has said how far it is; until the call
+  // ends, or `then` has returned false.
+  void watch(call_handle const& call, std::function<bool()> then);
 
   // Everybody's time to wait is over.
   void let_go();
@@ -100,7 +101,9 @@ class call_table {
 
  private:
   static void told(void* call);
-  static void told_items(void* call);
+  static void told_news(void* call);
+  static void tell_watchers(one_call& call);
+  static void let_watchers_go(one_call& call);
   void end(one_call& call, time_point now);
   void drop(one_call const& call);
   void trim(time_point now);
@@ -120,7 +123,7 @@ class call_table {
 
   std::mutex mutex_;
   std::vector<one_call*> told_;
-  std::vector<one_call*> told_items_;
+  std::vector<one_call*> told_news_;
 };
 
 }  // namespace yonder::http

@@ -15,6 +15,8 @@ constexpr std::string_view problem_schema =
 constexpr std::string_view call_schema =
     R"({"type":"object","properties":{"id":{"type":"string"},"task":{"type":"string"},)"
     R"("state":{"enum":["running","succeeded","failed","cancelled"]},"milliseconds":{"type":"integer"},"result":{},)"
+    R"("progress":{"type":"object","properties":{"fraction":{"type":"number","minimum":0,"maximum":1},)"
+    R"("text":{"type":"string"}},"required":["fraction","text"]},)"
     R"("error":{"$ref":"#/components/schemas/Problem"}},"required":["id","task","state"]})";
 
 constexpr std::string_view wait_parameter =

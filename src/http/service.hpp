@@ -107,6 +107,7 @@ class service {
   bool encode(context& in, wanted_call& wanted) const;
   bool is_no_stream(context& in, wanted_call const& wanted);
   void stream_task(context& in, wanted_call& wanted);
+  bool watch_call(context& in, call_handle const& call);
   template <class Step>
   bool accept(context& in, Step step) const;
   bool with_json(context& in, std::function<void(detail::json_document&)> const& step) const;

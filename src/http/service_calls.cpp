@@ -84,6 +84,16 @@ response result_of(one_call& call, bool as_octets) {
   return answer;
 }
 
+std::string progress_of(one_call const& call) {
+  progress_report so_far;
+  if (!yonder::detail::latest_progress(*call.call, so_far)) return {};
+  std::string fraction;
+  detail::append_double(fraction, so_far.fraction);
+  json_object object;
+  object.raw("fraction", fraction).text("text", so_far.text);
+  return std::move(object).finish();
+}
+
 json_object summary_of(one_call const& call) {
   auto const* const failure = call.ended ? yonder::detail::failure_of(*call.call) : nullptr;
   auto const* const state = !call.ended                        ? "running"
@@ -95,6 +105,8 @@ json_object summary_of(one_call const& call) {
   if (call.ended)
     object.number("milliseconds",
                   std::chrono::duration_cast<std::chrono::milliseconds>(*call.ended - call.begun).count());
+  else if (auto const so_far = progress_of(call); !so_far.empty())
+    object.raw("progress", so_far);
   return object;
 }
 
@@ -323,6 +335,7 @@ void service::show_call(context& in) {
   if (call == nullptr)
     return reply(in, problem(404, "unknown_call",
                              "no call of this id is known here, or no longer, or it is another key's"));
+  if (watch_call(in, call)) return;
   std::chrono::nanoseconds hold{};
   if (auto const wait = in.target.parameter("wait")) {
     auto const value = parse_seconds(*wait);

@@ -38,6 +38,8 @@ response result_of(one_call& call, bool as_octets);
 response state_of(one_call& call);
 // The same without the result.
 json_object summary_of(one_call const& call);
+// How far its task has said that it is, as JSON; empty: it has said nothing.
+std::string progress_of(one_call const& call);
 
 // The key that a page's cookie holds; empty: there is none.
 std::string key_of_cookie(request const& asked);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tasks that stream: their items are server-sent events (HTML Living Standard, section 9.2).
+// Tasks that stream, and calls that are watched: what comes of them is server-sent events (HTML Living
+// Standard, section 9.2).
 #include <utility>
 
 #include "src/http/service.hpp"
@@ -21,11 +22,13 @@ bool admits_events(std::string_view accept) {
 
 }  // namespace
 
-// One such answer. What holds it: the call, for its items; whoever waits for its end; what is being written.
+// One such answer. What holds it: whoever waits for the call's end, and what is being written. `watches`: the
+// call goes on without it, and the end is what became of it.
 class service::event_stream : public std::enable_shared_from_this<event_stream> {
  public:
-  event_stream(service& owner, context const& in, call_handle call)
-      : owner_(owner),
+  event_stream(service& owner, context const& in, call_handle call, bool watches)
+      : watches_(watches),
+        owner_(owner),
         from_(in.from),
         route_(in.route),
         origin_(in.asked.field("origin")),
@@ -34,7 +37,11 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
         mark_(owner.mark_of_waiting()) {}
 
   void start() {
-    owner_.calls_.watch_items(call_, [me = shared_from_this()] { me->advance(); });
+    owner_.calls_.watch(call_, [me = weak_from_this(), kept = watches_ ? nullptr : shared_from_this()] {
+      auto const still = me.lock();
+      if (still) still->advance();
+      return still != nullptr;
+    });
     wait();
   }
 
@@ -61,7 +68,8 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
     if (!timed_out) return advance();
     if (owner_.draining_) {
       end("error", problem_object(503, "draining", "this gateway ends, and the call with it").finish());
-      return yonder::detail::cancel(*call_->call);
+      if (!watches_) yonder::detail::cancel(*call_->call);
+      return;
     }
     if (!writing_ && !over_) send(":\n\n");
     wait();
@@ -71,8 +79,23 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   void advance() {
     if (writing_ || over_) return;
     yonder::detail::stream_part part;
-    if (yonder::detail::take_items(*call_->call, part)) return send_items(part);
-    if (call_->ended) finish();
+    if (!watches_ && yonder::detail::take_items(*call_->call, part)) return send_items(part);
+    if (auto event = progress_event(); !event.empty()) return send(std::move(event));
+    if (call_->ended) watches_ ? finish_watching() : finish();
+  }
+
+  // How far it is, if that was not said yet.
+  std::string progress_event() {
+    auto so_far = call_->ended ? std::string() : progress_of(*call_);
+    if (so_far.empty() || so_far == told_) return {};
+    told_ = so_far;
+    return "event: progress\ndata: " + so_far + "\n\n";
+  }
+
+  void finish_watching() {
+    response state;
+    auto const failed = failure_in([&] { state = state_of(*call_); });
+    end(failed ? "error" : "end", failed ? failed->body : state.body);
   }
 
   void send_items(yonder::detail::stream_part& part) {
@@ -151,6 +174,7 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
     step(in);
   }
 
+  bool const watches_;
   service& owner_;
   exchange_ref from_;
   std::string route_, origin_;
@@ -162,7 +186,19 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   bool writing_ = false;  // what follows has to wait
   bool over_ = false;
   std::string last_{};
+  std::string told_{};  // of its progress
 };
+
+// How far the call is, and then what became of it, as events. False: that is not asked for.
+bool service::watch_call(context& in, call_handle const& call) {
+  if (in.asked.method != "GET" || in.asked.field("accept").find(event_type) == std::string_view::npos)
+    return false;
+  if (draining_)
+    reply(in, problem(503, "draining", "this gateway ends and takes no more work"));
+  else
+    std::make_shared<event_stream>(*this, in, call, true)->start();
+  return true;
+}
 
 void service::stream_task(context& in, wanted_call& wanted) {
   if (!in.asked.field("idempotency-key").empty())
@@ -175,7 +211,7 @@ void service::stream_task(context& in, wanted_call& wanted) {
   if (draining_) return reply(in, problem(503, "draining", "this gateway ends and takes no more work"));
   if (!encode(in, wanted)) return;
   auto const call = calls_.begin(*wanted.endpoint, std::move(wanted.streaming), in.who->name, in.now);
-  std::make_shared<event_stream>(*this, in, call)->start();
+  std::make_shared<event_stream>(*this, in, call, false)->start();
 }
 
 bool service::is_no_stream(context& in, wanted_call const& wanted) {

@@ -14,6 +14,7 @@
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/exceptions.hpp"
+#include "src/runtime/progress_bar.hpp"
 #include "yonder/call.hpp"
 #include "yonder/detail/placement.hpp"
 #include "yonder/map.hpp"
@@ -235,14 +236,15 @@ fan_out::finished fan_out::next() {
   if (!ordered_) cursor_ = first_done();
   auto& taken = slots_[cursor_];
   if (!is_done(*taken.call)) {
-    wait(*taken.call);
-    last_ = platform::now();  // what follows is the time of whoever takes the results
+    auto* const call = taken.call.get();
+    wait_for({&call, 1});
   } else if (slow_ && taken.call->where()->is_ours()) {
     taken.call->where()->send_now();  // whoever takes the results may be away for as long again
   }
   --active_;
   finished done{std::exchange(taken.call, nullptr), taken.index};
   if (ordered_) cursor_ = (cursor_ + 1) % slots_.size();
+  if (bar_) bar_->add();
   return done;
 }
 
@@ -253,9 +255,28 @@ std::size_t fan_out::first_done() {
     std::vector<call_state*> running;
     for (auto const& one : slots_)
       if (one.call) running.push_back(one.call.get());
-    running.front()->where()->wait_any(running);
-    last_ = platform::now();
+    wait_for(running);
   }
+}
+
+// Until one of them has ended. What is shown goes on meanwhile.
+void fan_out::wait_for(std::span<call_state* const> calls) {
+  auto& own = *calls.front()->where();
+  if (!bar_) {
+    calls.size() == 1 ? wait(*calls.front()) : (void)own.wait_any(calls);
+  } else if (own.is_ours()) {
+    while (!own.wait_any(calls, platform::now() + progress_bar::period)) show_running();
+  }
+  last_ = platform::now();  // what follows is the time of whoever takes the results
+}
+
+void fan_out::show(std::size_t const* total) { bar_ = progress_bar::on_terminal(total); }
+
+void fan_out::show_running() {
+  double running = 0;
+  for (auto const& one : slots_)
+    if (progress_report latest; one.call && latest_progress(*one.call, latest)) running += latest.fraction;
+  bar_->show(running);
 }
 
 // The first such slot from the one that was taken last: calls end nearly in the order in which they began.

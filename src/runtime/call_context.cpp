@@ -12,6 +12,7 @@ void call_context::begin(core::out::run const& work) noexcept {
   stop_.store(false);  // sequentially consistent: see worker_loop::abandon
   key_ = work.key;
   metadata_ = work.message.metadata();
+  items_ = work.items;
 }
 
 // What the hub itself asks for has no session, and a trace only where it is a batch of several.
@@ -23,6 +24,7 @@ std::optional<core::trace_of> call_context::trace() const {
 
 void call_context::end() noexcept {
   if (std::exchange(called_, false)) hub_->attempt_ended(key_);
+  progress_.end();
   if (!is_shared_) return;  // as nearly always
   is_shared_ = false;
   std::lock_guard const held(mutex_);
@@ -38,6 +40,12 @@ void call_context::request_stop() noexcept {
   } catch (...) {
     shared_->stop.request_stop();  // no thread, no memory: better here than not at all
   }
+}
+
+// Nobody waits for what the hub itself asks for.
+void call_context::report_progress(double fraction, std::string_view text) {
+  if ((key_.call.session == 0 && items_.empty()) || !mark_.is_ours()) return;
+  if (progress_.report(key_, items_, fraction, text) && told_of_progress_) told_of_progress_();
 }
 
 detail::engine_ref const& call_context::hub() {
@@ -109,6 +117,9 @@ call_token token() {
 }
 void retire_worker() noexcept {
   if (auto* const call = current_call()) call->retire();
+}
+void report_progress(double fraction, std::string_view text) {
+  if (auto* const call = current_call()) call->report_progress(fraction, text);
 }
 
 }  // namespace this_call

@@ -10,10 +10,12 @@
 #include <span>
 #include <stop_token>
 #include <string_view>
+#include <utility>
 
 #include "src/core/trace.hpp"
 #include "src/core/types.hpp"
 #include "src/platform/fork.hpp"
+#include "src/runtime/attempt_progress.hpp"
 #include "src/runtime/executor_thread.hpp"
 #include "yonder/detail/call_state.hpp"
 #include "yonder/detail/service_slot.hpp"
@@ -63,6 +65,7 @@ class call_context {
   call_id id() const noexcept { return {key_.call.session, key_.call.number}; }
   std::shared_ptr<detail::served_call const> share();
   void retire() noexcept { retires_ = true; }
+  void report_progress(double fraction, std::string_view text);
   detail::service_slot* service() const noexcept { return service_; }
   // Null in a fork: the reader is the worker's.
   detail::task_streams* streams() const noexcept { return mark_.is_ours() ? streams_ : nullptr; }
@@ -77,6 +80,12 @@ class call_context {
     return engine == host_ ? hub().get() == engine : hub_.get() == engine;
   }
 
+  // Any thread: what it has said of that.
+  attempt_progress& progress() noexcept { return progress_; }
+  attempt_progress const& progress() const noexcept { return progress_; }
+  // Called by the task's thread when that is due earlier than it was. To be set before anything runs.
+  void on_progress(std::function<void()> told) { told_of_progress_ = std::move(told); }
+
   // Whether the attempt that ended has asked for it.
   bool retires() const noexcept { return retires_; }
 
@@ -90,8 +99,11 @@ class call_context {
   std::atomic<bool> stop_{false};
   bool retires_ = false;
   core::attempt_key key_;
-  std::span<std::byte const> metadata_;  // of its assignment, as long as it runs
-  bool is_shared_ = false;               // of the task's own thread
+  std::span<std::byte const> metadata_;          // of its assignment, as long as it runs
+  std::span<core::out::run::item const> items_;  // likewise: of several that run as one
+  attempt_progress progress_;
+  std::function<void()> told_of_progress_;
+  bool is_shared_ = false;  // of the task's own thread
   std::mutex mutex_;
   std::shared_ptr<detail::served_call> shared_;  // once somebody has asked for it
   executor_thread callbacks_{"yonder-stop"};

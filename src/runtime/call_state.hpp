@@ -6,6 +6,7 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -66,12 +67,22 @@ struct failure_deleter {
   }
 };
 
+// How far a task has said that it is, and who is told of it. Of the engine, under its lock.
+struct call_progress {
+  std::optional<core::progress_report> latest;
+  resumption watcher{};  // at once
+  std::shared_ptr<progress_listener> listener;
+  bool posted = false;  // the listener is told, or is about to be
+  bool newer = false;   // it has something to be told
+};
+
 // What few calls have.
 struct call_extras {
   std::list<resumption> resumptions;  // whoever waits without a thread
   std::vector<buffer> buffers;        // of the value
   std::unique_ptr<call_stream> stream;
   std::unique_ptr<call_composition> composed;  // until it has ended
+  std::unique_ptr<call_progress> progress;
 };
 
 // One submitted call, of which there may be a million. Fields are guarded by the engine's lock until `done`
@@ -104,6 +115,11 @@ class call_state {
   call_extras& with_extras() {
     if (!extras) extras = std::make_unique<call_extras>();
     return *extras;
+  }
+  call_progress& with_progress() {
+    auto& its = with_extras().progress;
+    if (!its) its = std::make_unique<call_progress>();
+    return *its;
   }
   call_stream* stream() const noexcept { return extras ? extras->stream.get() : nullptr; }
   call_composition* composed() const noexcept { return extras ? extras->composed.get() : nullptr; }

@@ -146,9 +146,9 @@ bool engine::wait_until(call_state& call, std::int64_t until) {
   return lead_until(held, until, {&only, 1}, [&] { return call.done.load(std::memory_order_relaxed); });
 }
 
-void engine::wait_any(std::span<call_state* const> calls) {
+bool engine::wait_any(std::span<call_state* const> calls, std::int64_t until) {
   lock held(mutex_);
-  lead_until(held, core::never, calls, [&] {
+  return lead_until(held, until, calls, [&] {
     return std::any_of(calls.begin(), calls.end(),
                        [](auto* call) { return call->done.load(std::memory_order_relaxed); });
   });
@@ -528,6 +528,8 @@ void engine::carry_out_client(core::output& output) {
     arrived(*items);
   } else if (auto* const told = std::get_if<core::out::stream_allowed>(&output)) {
     allowed(*told);
+  } else if (auto* const so_far = std::get_if<core::out::progressed>(&output)) {
+    progressed(*so_far);
   } else if (auto* const said = std::get_if<core::out::notice>(&output)) {
     tell(std::move(said->text));
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {

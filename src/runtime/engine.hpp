@@ -100,10 +100,15 @@ class engine : public std::enable_shared_from_this<engine> {
   bool feed(call_state& call, encoded& item);
   bool end_feed(call_state& call);
 
+  // How far its task has said that it is. False: it has not.
+  bool latest_progress(call_state& call, core::progress_report& latest);
+  void listen_to_progress(call_state& call, std::shared_ptr<progress_listener> listener);
+  void tell_of_progress(call_state& call, resumption const& watcher);
+
   void wait(call_state& call);
   bool wait_until(call_state& call, std::int64_t until);
-  // Returns once one of them has ended.
-  void wait_any(std::span<call_state* const> calls);
+  // Returns once one of them has ended. False: none has by then.
+  bool wait_any(std::span<call_state* const> calls, std::int64_t until = core::never);
   void cancel(call_state& call);
   core::call_id id_of(call_state const& call);
   // Sends what submit() has left to whoever waits.
@@ -243,6 +248,11 @@ class engine : public std::enable_shared_from_this<engine> {
   void allow_more(lock& held, call_state& call);
   static bool take_first(call_stream& stream, stream_part& part);
   void arrived(core::out::stream_arrived& items);
+  void progressed(core::out::progressed& told) noexcept;
+  void post_progress(call_state& call);
+  bool take_newer(call_state& call, core::progress_report& latest,
+                  std::shared_ptr<progress_listener>& listener);
+  static void run_listener(void* posted);
   void allowed(core::out::stream_allowed const& told);
   void detach(call_state& call);
   transport::endpoint* endpoint(source from) const noexcept;

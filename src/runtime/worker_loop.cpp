@@ -473,6 +473,7 @@ void worker_loop::take_events() {
   events_.work_off([&](transport::event& event) { endurance_.once([&] { take_event(time, event); }); });
   if (due_time_ <= time) endurance_.once([&] { core_.tick(time, due_.items()); });
   flush_streams(time);
+  flush_progress(time);
   if (core_.lost_session() && (turns_.runs() || !service_.empty() || !crew_.empty())) leaves_service_ = true;
   if (abandoned_.load()) exit({.clean = false, .reason = "abandoned"});
 }

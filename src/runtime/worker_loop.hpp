@@ -156,6 +156,7 @@ class worker_loop : private attempt_streams::host {
   void carry_out(core::out::stream_allowed const& told);
   void carry_out(core::out::stream_arrived&& came);
   void flush_streams(std::int64_t time);
+  void flush_progress(std::int64_t time);
   template <class Visit>
   void each_lane(Visit&& visit) {
     visit(own_);
@@ -189,7 +190,9 @@ class worker_loop : private attempt_streams::host {
   struct lane {
     explicit lane(worker_loop& owner)
         : context(owner.config_.reach, owner.config_.host, &owner.service_, &streams),
-          streams(owner, context) {}
+          streams(owner, context) {
+      context.on_progress([&owner] { owner.look_again(); });
+    }
     call_context context;
     attempt_streams streams;
     detail::encoded result;                 // of the task that ran last

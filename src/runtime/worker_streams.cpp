@@ -61,13 +61,27 @@ void worker_loop::carry_out(core::out::stream_arrived&& came) {
 
 core::time_point worker_loop::next_deadline() {
   auto due = core_.next_deadline();
-  each_lane([&](lane const& one) { due = std::min(due, one.streams.due()); });
+  each_lane([&](lane const& one) { due = std::min({due, one.streams.due(), one.context.progress().due()}); });
   return due;
 }
 
 void worker_loop::flush_streams(std::int64_t time) {
   each_lane([&](lane& one) {
     if (one.streams.due() <= time) one.streams.flush();
+  });
+}
+
+// Of a row that is the item that was begun last: the others have ended, which is told before.
+void worker_loop::flush_progress(std::int64_t time) {
+  each_lane([&](lane& one) {
+    if (one.context.progress().due() > time) return;
+    endurance_.once([&] { close_row(time); });
+    auto const latest = one.context.progress().take(time);
+    if (!latest) return;
+    endurance_.once([&] {
+      if (latest->items.empty()) core_.progressed(time, latest->key, latest->report, due_.items());
+      for (auto const& item : latest->items) core_.progressed(time, item.key, latest->report, due_.items());
+    });
   });
 }
 

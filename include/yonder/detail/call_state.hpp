@@ -17,6 +17,10 @@
 #include "yonder/options.hpp"
 #include "yonder/snapshot.hpp"
 
+namespace yonder {
+struct progress_report;
+}
+
 // The border between the templates and the compiled runtime.
 namespace yonder::detail {
 
@@ -110,6 +114,23 @@ YONDER_API bool forget_resumption(call_state& call, void (*resume)(void*), void*
 // must not block, throw, or ask anything of a runtime.
 YONDER_API bool tell_when_done(call_state& call, void (*told)(void*), void* argument);
 YONDER_API void forget_to_tell(call_state& call, void (*told)(void*), void* argument);
+
+// What its task has said last of how far it is. False: nothing.
+YONDER_API bool latest_progress(call_state& call, progress_report& latest);
+
+// Whoever is told of that.
+class YONDER_API progress_listener {
+ public:
+  progress_listener() = default;
+  progress_listener(progress_listener const&) = delete;
+  progress_listener& operator=(progress_listener const&) = delete;
+  virtual ~progress_listener();
+  virtual void told(progress_report const& latest) = 0;
+};
+// By the runtime's executor, with the latest, one call at a time.
+YONDER_API void listen_to_progress(call_state& call, std::shared_ptr<progress_listener> listener);
+// As tell_when_done(), whenever some has come, until the call has ended; null: no more.
+YONDER_API void tell_of_progress(call_state& call, void (*told)(void*), void* argument);
 
 // Of a call that has ended: its result's bytes, valid as long as the call, or throws its error.
 struct reply {

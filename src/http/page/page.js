@@ -22,12 +22,8 @@ async function ask(method, target, body) {
   return {ok: answer.ok, status: answer.status, value};
 }
 
-// Of a task that streams: what has come is shown as it comes.
-async function askStream(target, body) {
-  const answer = await fetch(target, {method: "POST", headers: {...page, "Content-Type": "application/json"}, body: JSON.stringify(body)});
-  if (answer.status === 401) location.reload();
-  if (!answer.ok) return showProblem(JSON.parse(await answer.text()));
-  const items = [];
+// Server-sent events: each is given to take(name, value), until that returns true.
+async function takeEvents(answer, take) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let text = "";;) {
     const {value, done} = await reader.read();
@@ -36,13 +32,38 @@ async function askStream(target, body) {
     for (let end; (end = text.indexOf("\n\n")) >= 0; text = text.slice(end + 2)) {
       const lines = text.slice(0, end).split("\n");
       const of = (name) => lines.find((line) => line.startsWith(name + ": "))?.slice(name.length + 2);
-      if (of("data") === undefined) continue;
-      if (of("event") === "error") return showProblem(JSON.parse(of("data")));
-      if (of("event") === "end") return show(items);
-      items.push(JSON.parse(of("data")));
+      if (of("data") !== undefined && take(of("event"), JSON.parse(of("data")))) return;
     }
-    show(items);
   }
+}
+
+// Of a task that streams: what has come is shown as it comes.
+async function askStream(target, body) {
+  const answer = await fetch(target, {method: "POST", headers: {...page, "Content-Type": "application/json"}, body: JSON.stringify(body)});
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) return showProblem(JSON.parse(await answer.text()));
+  const items = [];
+  await takeEvents(answer, (name, value) => {
+    if (name === "progress") return showProgress(value);
+    if (name === "error") return showProblem(value) ?? true;
+    if (name === undefined) items.push(value);
+    show(items);
+    return name === "end";
+  });
+}
+
+// Of a call that takes long: how far it is, and then its result.
+async function watch(id) {
+  showGoing(id);
+  const answer = await fetch("/v1/calls/" + id, {headers: {...page, "Accept": "text/event-stream"}});
+  if (!answer.ok) return showProblem(JSON.parse(await answer.text()));
+  await takeEvents(answer, (name, value) => {
+    if (name === "progress") return showProgress(value);
+    if (name === "error") showProblem(value);
+    else if (value.state === "succeeded") show(value.result);
+    else showProblem(value.error);
+    return true;
+  });
 }
 
 // --- a form from a schema
@@ -105,8 +126,8 @@ function buildForm() {
       await askStream(target, body);
       return refresh();
     }
-    const answer = await ask("POST", target, body);
-    if (answer.ok && answer.status !== 202) show(answer.value); else if (answer.ok) showGoing(answer.value); else showProblem(answer.value);
+    const answer = await ask("POST", target + "?wait=0.5", body);
+    if (!answer.ok) showProblem(answer.value); else if (answer.status !== 202) show(answer.value); else await watch(answer.value.id);
     refresh();
   };
 }
@@ -134,8 +155,18 @@ function show(value) {
   }
   place.replaceChildren(make("pre", {textContent: typeof value === "string" ? value : JSON.stringify(value, null, 2)}));
 }
-function showGoing(call) {
-  at("result").replaceChildren(make("p", {textContent: `It goes on as ${call.id}; it is listed below.`}));
+function showGoing(id) {
+  at("result").replaceChildren(make("p", {textContent: `It goes on as ${id}; it is listed below.`}));
+  refresh();
+}
+const percent = (so_far) => `${Math.round(so_far.fraction * 100)} %`;
+const bar = (so_far) => {
+  const made = make("progress", {max: 1, value: so_far.fraction});
+  made.setAttribute("aria-label", `${percent(so_far)} ${so_far.text}`.trim());
+  return made;
+};
+function showProgress(so_far) {
+  at("result").replaceChildren(bar(so_far), make("p", {textContent: `${percent(so_far)} ${so_far.text}`}));
 }
 function showProblem(problem) {
   at("result").replaceChildren(make("div", {className: "problem"},
@@ -164,7 +195,8 @@ function listCalls() {
     const cancel = make("button", {type: "button", textContent: "Cancel"});
     cancel.setAttribute("aria-label", "Cancel " + one.id);
     cancel.onclick = async () => { await ask("DELETE", "/v1/calls/" + one.id); refresh(); };
-    return [one.task, one.state, one.milliseconds ?? "", one.state === "running" ? cancel : "", one.id];
+    const state = one.progress ? make("div", {}, bar(one.progress), make("div", {textContent: `${percent(one.progress)} ${one.progress.text}`})) : one.state;
+    return [one.task, state, one.milliseconds ?? "", one.state === "running" ? cancel : "", one.id];
   }));
 }
 

@@ -69,6 +69,7 @@ class loopback {
     std::vector<std::string> notices;
     std::map<std::uint64_t, std::vector<std::string>> items;  // of streams
     std::map<std::uint64_t, stream_level> allowed;            // of what it feeds
+    std::map<std::uint64_t, std::vector<progress_report>> progress;
   };
   struct worker_end {
     std::unique_ptr<worker> core;
@@ -259,6 +260,17 @@ class loopback {
     pump();
   }
 
+  // How far the running attempt's task is.
+  void report(worker_end& by, progress_report const& so_far) {
+    REQUIRE_FALSE(by.runs.empty());
+    report(by, by.runs.front().key, so_far);
+  }
+  void report(worker_end& by, attempt_key const& key, progress_report const& so_far) {
+    by.core->progressed(now, key, so_far, out_);
+    carry_out(by);
+    pump();
+  }
+
   // The worker's running attempt returns `text`.
   void finish(worker_end& by, std::string_view text) { finish(by, 0, text); }
 
@@ -394,6 +406,8 @@ class loopback {
         note_items(came->items, end.items[came->key.call.number]);
       if (auto* const told = std::get_if<out::stream_allowed>(&one))
         end.allowed[told->key.call.number] = told->level;
+      if (auto* const told = std::get_if<out::progressed>(&one))
+        end.progress[told->call.number].push_back(told->report);
     }
     out_.clear();
   }

@@ -52,6 +52,23 @@ class Slow {
   Slow() { slow_gate.acquire(); }
   int answer() const { return 42; }
 };
+// Says how far it is, and waits.
+std::counting_semaphore<> progress_gate(0);
+int in_steps(int steps) {
+  for (int i = 1; i <= steps; ++i) {
+    yonder::this_call::report_progress(i / 4., "step " + std::to_string(i));
+    progress_gate.acquire();
+  }
+  if (steps == 3) throw std::range_error("three");
+  return steps;
+}
+yonder::generator<int> steps_and_items(int steps) {
+  for (int i = 1; i <= steps; ++i) {
+    yonder::this_call::report_progress(i / 4.);
+    progress_gate.acquire();
+    co_yield i;
+  }
+}
 std::atomic<int> made{0};
 yonder::generator<int> endless() {
   for (;;) co_yield ++made;
@@ -117,6 +134,10 @@ inline constexpr yonder::task<silent> silent_task;
 inline constexpr yonder::task<mutes> mutes_task;
 inline constexpr yonder::task<mute> mute_task;
 inline constexpr yonder::task<stubborn> stubborn_task;
+inline constexpr yonder::task<in_steps> in_steps_task;
+inline constexpr yonder::task<steps_and_items> steps_and_items_task;
+inline constexpr yonder::http::endpoint<in_steps_task> in_steps_over_http;
+inline constexpr yonder::http::endpoint<steps_and_items_task> steps_and_items_over_http;
 inline constexpr yonder::http::endpoint<mutes_task> mutes_over_http;
 inline constexpr yonder::http::endpoint<mute_task> mute_over_http;
 inline constexpr yonder::http::endpoint<stubborn_task> stubborn_over_http;
@@ -283,4 +304,49 @@ TEST_CASE("the OpenAPI document says what a stream's items are") {
   auto const& stream = document["paths"]["/v1/tasks/http_tests::count_to"]["post"]["responses"]["200"];
   CHECK(stream["content"]["text/event-stream"]["x-item-schema"]["type"] == "integer");
   CHECK_FALSE(document["paths"].contains("/v1/tasks/http_tests::count_to/spawn"));
+}
+
+TEST_CASE("whoever watches a call is told how far it is, and then what became of it") {
+  desk at;
+  for (auto const& each : {std::pair("[2]", "succeeded"), std::pair("[3]", "failed")}) {
+    auto const call = at.ask("POST", "/v1/tasks/http_tests::in_steps/spawn", each.first)->body();
+    auto const path = "/v1/calls/" + call["id"].get<std::string>();
+    auto const first = at.begin("GET", path, "", {{"Accept", "text/event-stream"}});
+    auto const second = at.begin("GET", path, "", {{"Accept", "text/event-stream"}});
+    while (!first->next || !second->next) at.turn();
+    CHECK(first->parts == "event: progress\ndata: {\"fraction\":0.25,\"text\":\"step 1\"}\n\n");
+    CHECK(second->parts == first->parts);
+    auto const shown = at.ask("GET", path)->body();
+    CHECK(shown["state"] == "running");
+    CHECK(shown["progress"]["text"] == "step 1");
+    CHECK(at.ask("GET", "/v1/calls")->body()[0]["progress"]["fraction"] == 0.25);
+    at.work().abandon(*second);  // it hangs up, and the call goes on
+    progress_gate.release();
+    std::exchange(first->next, nullptr)();
+    while (!first->next) at.turn();
+    CHECK(first->parts.ends_with("data: {\"fraction\":0.5,\"text\":\"step 2\"}\n\n"));
+    progress_gate.release(2);
+    at.finish(*first);
+    CHECK(first->got->type == "text/event-stream");
+    auto const& body = first->got->body;
+    auto const end = json::parse(body.substr(body.find("event: end\ndata: ") + 17));
+    CHECK(end["state"] == each.second);
+    CHECK((end.contains("result") ? end["result"] == 2 : end["error"]["detail"] == "three"));
+    CHECK_FALSE(at.ask("GET", path)->body().contains("progress"));
+    auto const late = at.ask("GET", path, "", {{"Accept", "text/event-stream"}});
+    CHECK(late->got->body.starts_with("event: end\ndata: {"));
+    while (progress_gate.try_acquire()) {
+    }
+  }
+}
+
+TEST_CASE("what a task that streams says of its progress stands between its items") {
+  desk at;
+  auto const from = at.begin("POST", "/v1/tasks/http_tests::steps_and_items", "[2]");
+  while (!from->next) at.turn();
+  CHECK(from->parts == "event: progress\ndata: {\"fraction\":0.25,\"text\":\"\"}\n\n");
+  progress_gate.release(2);
+  at.finish(*from);
+  CHECK(from->got->body.find("data: 1\n\n") != std::string::npos);
+  CHECK(from->got->body.ends_with("event: end\ndata: null\n\n"));
 }

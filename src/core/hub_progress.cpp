@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hub: how far tasks say that they are, on its way to those who wait for them.
+#include "src/core/hub_state.hpp"
+
+namespace yonder::core {
+
+// It is passed on, and not kept. One that has not left to its caller is withdrawn by the next: a caller that
+// does not read has one of each call waiting for it.
+void hub::state::take_progress(time_point now, worker_session& worker, frame&& message, outputs& out) {
+  auto const head = message.head;
+  auto const index = find_attempt(worker, head.call, head.attempt);
+  progress_report said;
+  if (index == worker.outstanding.size() || !read_progress(message, said))
+    return violated(now, worker, "the progress of what it was not asked, or none", out);
+  auto const& attempt = worker.outstanding[index];
+  auto* const call = attempt.call;
+  if (call == nullptr) {
+    ++counters.fenced;
+    return;
+  }
+  auto* const client = sessions.client(call->id.session);
+  if (client == nullptr || call->orphaned_since != never) return;
+  message.head.call = {call->id.session, call->id.number + (head.call.number - attempt.id.number)};
+  message.head.attempt = call->tries + 1;
+  message.head.flags = 0;
+  auto const [last, is_first] = progress.try_emplace(message.head.call, 0);
+  if (!is_first) client->conn.withdraw(now, last->second, out);
+  last->second = send(now, *client, std::move(message), out);
+}
+
+// Of calls that have ended, or whose caller is gone.
+void hub::state::forget_progress(std::uint64_t session, std::uint64_t first, std::uint64_t past) {
+  progress.erase(progress.lower_bound({session, first}), progress.lower_bound({session, past}));
+}
+
+}  // namespace yonder::core
