@@ -18,6 +18,7 @@
 #include "yonder/options.hpp"
 #include "yonder/resources.hpp"
 #include "yonder/snapshot.hpp"
+#include "yonder/trace_options.hpp"
 
 namespace yonder {
 
@@ -185,6 +186,9 @@ struct runtime_options {
 
   // Tasks over HTTP, where an address is set; yonder::http has to be linked.
   http_options http{};
+
+  // When what happened to calls, as OpenTelemetry or Perfetto take it: of a hub of its own.
+  trace_options traces{};
 };
 
 // What this process is connected to. The first one made is the current one, which tasks use unless told

@@ -52,6 +52,9 @@ struct runtime_snapshot {
   std::uint64_t workers_killed = 0;  // that were ended: a timeout or a cancel that the task ignored
   std::uint64_t start_failures = 0;  // workers that could not be started
 
+  std::uint64_t traced = 0;       // calls and attempts that were told where trace_options say
+  std::uint64_t traces_lost = 0;  // that could not be
+
   std::vector<task_snapshot> tasks{};  // by name
 };
 

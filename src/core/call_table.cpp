@@ -156,6 +156,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   if (front.flow != call.caller->flow) flows_.hold(*front.flow);
   front.order = call.order;
   if (front.order != nullptr) ++front.order->calls;
+  if (call.traced != nullptr) front.traced = std::make_unique<trace_record>(*call.traced);
   front.parent = call.parent;
   if (call.parent != nullptr) call.parent->nest->children.insert_after(call, front);
 

@@ -52,6 +52,7 @@ struct hub_config {
   duration silence = 10 * second;  // whose other end is not heard for so long ends: a session elsewhere,
                                    // and a call that nobody waits for
   bool journal = false;            // durable calls wait for out::append and synced()
+  bool traces = false;             // out::traced is wanted
 
   std::size_t max_client_calls = std::size_t{1} << 20;  // in flight per client, told in the welcome
   std::size_t max_client_bytes = std::size_t{1} << 30;

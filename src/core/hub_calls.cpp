@@ -133,6 +133,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   call.offset = range.offset;
   call.payload = range.bytes;
   if (parent != nullptr) join_parent(call, *parent);
+  if (config.traces) begin_trace(now, call);
   if (said.stream) begin_stream(call, *said.stream);
   compact(call);
   if (!take_turn(call, said.turn, refused)) {
@@ -201,6 +202,7 @@ void hub::state::cancel(time_point now, call_record& call, outputs& out) {
     counters.cancelled += call.count;
     call.function->numbers->cancelled += call.count;
     record(call, out::append::kind::ended, {}, out);
+    if (call.traced != nullptr) trace_call(now, call, errc::cancelled, out);
   }
   cancel_dependents(now, call, out);
   forget(now, call);
@@ -375,6 +377,8 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
     index = 0;
     if (list[0].call != nullptr) list[0].call->worker = nullptr;
   }
+  note_answer(*call, message);
+  if (call->traced != nullptr && head.type == frame_type::result) call->traced->began = now - ran;
   leave_nest(now, *call, worker, out);
   call->worker = nullptr;
   if (head.type == frame_type::result) {
@@ -528,6 +532,12 @@ void hub::state::note_taken(time_point now, client_session& client, outputs& out
 void hub::state::complete(time_point now, call_record& call, frame&& message, outputs& out) {
   message.head.call = call.id;
   message.head.flags = 0;
+  if (call.traced != nullptr) {
+    auto code = errc{};
+    if (message.head.type == frame_type::error) read_error_code(message, code);
+    trace_call(now, call, code, out);
+    call.traced.reset();
+  }
   frame_ref outcome(std::move(message));
   record(call, out::append::kind::ended, outcome, out);
   if (!call.caller->awaiting.empty() && give_to_dependents(now, call, outcome, out)) {
@@ -618,6 +628,7 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
   if (call.deadline <= now) {
     if (call.stage == call_stage::assigned) {
       ++call.tries;
+      if (call.traced != nullptr) call.traced->code = errc::deadline_exceeded;
       abandon(now, call, out);
     }
     auto text = std::string("the call's deadline passed");
@@ -643,6 +654,7 @@ void hub::state::attempt_timed_out(time_point now, call_record& call, outputs& o
       failure_of(errc::timed_out, "the attempt outlasted its timeout of " + in_words(call.policy.timeout));
   auto* const worker = call.worker;
   if (worker != nullptr) error.worker = worker->name;
+  if (call.traced != nullptr) call.traced->code = errc::timed_out;
   abandon(now, call, out);
   if (worker != nullptr && call.function->batches) worker_drains(now, *worker, out);
   attempt_failed(now, call, std::move(error), out);

@@ -172,6 +172,7 @@ void hub::state::recall_behind_waits(time_point now, outputs& out) {
 // The attempt has ended. Its calls end with it.
 void hub::state::leave_nest(time_point now, call_record& call, worker_session& worker, outputs& out) {
   leave_stream(call, worker);
+  if (call.traced != nullptr) trace_attempt(now, call, worker, out);
   // What another one there has said may have come before.
   if (worker.waiting_attempts != 0)
     look_for_deadlocks = look_for_deadlocks || !YONDER_MUTANT(stuck_later_unseen);

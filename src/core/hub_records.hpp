@@ -102,6 +102,16 @@ struct composition {
   std::size_t missing = 0;
 };
 
+// When what happened to a call, where it is traced.
+struct trace_record {
+  time_point submitted = 0;
+  time_point waits_since = 0;  // for a worker
+  time_point assigned = 0;
+  time_point began = never;
+  errc code{};               // of the attempt that ends
+  bool handed_back = false;  // it was not started
+};
+
 // What a call streams: out of its task, into it, or both.
 struct stream_record : list_hook<stream_tag> {
   call_record* call = nullptr;
@@ -146,6 +156,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::unique_ptr<core::nest> nest;  // call_stage::assigned, one item: what its task has called
   std::unique_ptr<stream_record> stream;
   std::unique_ptr<composition> composed;  // call_stage::composing
+  std::unique_ptr<trace_record> traced;   // null: it is not
   std::vector<value_holder> values;       // that share buffers with its message
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
@@ -186,6 +197,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     nest.reset();
     stream.reset();
     composed.reset();
+    traced.reset();
     values.clear();
     kills = unstarted = 0;
     record = 0;

@@ -195,6 +195,17 @@ struct hub::state {
   void take_progress(time_point now, worker_session& worker, frame&& message, outputs& out);
   void forget_progress(std::uint64_t session, std::uint64_t first, std::uint64_t past);
 
+  // hub_traces.cpp: when what happened to calls
+  void begin_trace(time_point now, call_record& call) const;
+  static void note_assigned(time_point now, call_record& call) noexcept {
+    if (call.traced == nullptr) return;
+    call.traced->assigned = now;
+    call.traced->began = never;
+  }
+  void note_answer(call_record& call, frame const& answer) const;
+  void trace_attempt(time_point now, call_record& call, worker_session const& worker, outputs& out) const;
+  void trace_call(time_point now, call_record const& call, errc code, outputs& out) const;
+
   // hub_orders.cpp: what its operator says of its pools
   std::vector<pool_census> count_pools();
   pool_record* named_pool(std::string_view name, failure& refused);

@@ -107,6 +107,7 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
   std::vector<std::uint32_t> sizes;
   for (auto* const call : company) {
     ++call->attempt;
+    note_assigned(now, *call);
     sizes.push_back(static_cast<std::uint32_t>(call->payload));
   }
   byte_buffer body;
@@ -137,6 +138,7 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
 void hub::state::assign(time_point now, call_record& call, worker_session& worker, outputs& out) {
   counters.attempts += call.count;
   ++call.attempt;
+  note_assigned(now, call);
   auto head = call.message->head;
   head.type = frame_type::assign;
   head.flags = 0;
@@ -172,6 +174,7 @@ void hub::state::began(time_point now, worker_session& worker, attempt_record& a
     return arm_grace(worker);
   }
   auto& call = *attempt.call;
+  if (call.traced != nullptr) call.traced->began = now;
   if (call.policy.timeout != 0) {
     call.due = add(now, call.policy.timeout);
     arm(call);
@@ -288,6 +291,7 @@ void hub::state::spread(time_point now, outputs& out) {
 void hub::state::abandon(time_point now, call_record& call, outputs& out) {
   auto* const worker = call.worker;
   if (worker == nullptr) return;
+  if (call.traced != nullptr && call.traced->code == errc{}) call.traced->code = errc::cancelled;
   leave_nest(now, call, *worker, out);
   call.worker = nullptr;
   auto& list = worker->outstanding;
@@ -524,6 +528,10 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
     if (auto* const call = worker.outstanding[i].call; call != nullptr) {
       auto const started = started_items(worker, worker.outstanding[i], loss);
+      if (call->traced != nullptr) {
+        call->traced->code = errc::worker_lost;
+        call->traced->handed_back = started == 0;
+      }
       leave_nest(now, *call, worker, out);
       worker.outstanding[i].call = nullptr;  // a later one of the same batch finds no heir in it
       call->worker = nullptr;

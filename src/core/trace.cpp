@@ -36,6 +36,13 @@ bool is_traceparent(std::string_view text) noexcept {
          is_id(text.substr(3, 32)) && is_id(text.substr(36, 16)) && is_hex(text.substr(53));
 }
 
+bool is_sampled(std::string_view traceparent) noexcept {
+  if (traceparent.empty()) return true;
+  auto const last = traceparent.back();
+  auto const digit = last <= '9' ? last - '0' : last - 'a' + 10;
+  return (digit & 1) != 0;
+}
+
 trace_of::trace_of(std::string_view given, call_id const& call) noexcept {
   constexpr std::string_view form = "00-00000000000000000000000000000000-0000000000000000-00";
   static_assert(form.size() == traceparent_size);

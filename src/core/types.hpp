@@ -228,6 +228,20 @@ struct append {
   std::uint32_t items = 1;  // calls, with consecutive numbers
   frame_ref body;
 };
+// Hub with hub_config::traces: an attempt has ended, or a call has.
+struct traced {
+  call_id call;  // of the first of `items` calls with consecutive numbers
+  std::uint32_t items = 1;
+  std::uint32_t attempt = 0;  // which; 0: the call itself
+  std::string function;
+  std::string worker;       // of an attempt
+  std::string traceparent;  // as the call has it; empty: it begins a trace of its own
+  time_point since = 0;     // the call: it came; an attempt: it waited for a worker
+  time_point assigned = 0;  // to a worker
+  time_point began = 0;     // to run
+  time_point ended = 0;
+  errc code{};  // why without a value; 0: it has one
+};
 // Hub: end the worker's process; then say lost(). The hub gives it no more work.
 struct kill_worker {
   peer_id peer = 0;
@@ -303,7 +317,7 @@ struct exit {
 
 using output =
     std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start, out::kill_worker,
-                 out::close, out::append, out::notice, out::completed, out::stream_arrived,
+                 out::close, out::append, out::traced, out::notice, out::completed, out::stream_arrived,
                  out::stream_allowed, out::progressed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.

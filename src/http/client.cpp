@@ -13,9 +13,9 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <limits>
@@ -27,7 +27,7 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using error_code = boost::system::error_code;
 
-constexpr auto patience = std::chrono::seconds(30);
+constexpr std::chrono::milliseconds usual_patience = std::chrono::seconds(30);
 
 std::string lower(beast::string_view text) {
   std::string made(text.data(), text.size());
@@ -46,9 +46,14 @@ bool is_no_http(error_code const& error) {
 // Operations one after the other, each with its own patience.
 class connection {
  public:
-  explicit connection(url const& to) : to_(to) {}
+  using request_type = beast::http::request<beast::http::string_body>;
 
-  http_answer get(http_fields const& fields, std::function<body_sink(http_answer const&)> const& begin) {
+  explicit connection(url const& to, std::chrono::milliseconds patience = usual_patience)
+      : to_(to), patience_(patience) {}
+
+  http_answer ask(request_type&& request, http_fields const& fields,
+                  std::function<body_sink(http_answer const&)> const& begin) {
+    complete(request, fields);
     asio::ip::tcp::resolver resolver(context_);
     asio::ip::tcp::resolver::results_type places;
     wait([&](auto done) {
@@ -60,7 +65,7 @@ class connection {
     if (!to_.tls) {
       beast::tcp_stream stream(context_);
       connect(stream, places);
-      return exchange(stream, fields, begin);
+      return exchange(stream, request, begin);
     }
     asio::ssl::context secure(asio::ssl::context::tls_client);
     secure.set_default_verify_paths();
@@ -69,9 +74,9 @@ class connection {
     stream.set_verify_callback(asio::ssl::host_name_verification(to_.host));
     SSL_set_tlsext_host_name(stream.native_handle(), to_.host.c_str());
     connect(stream.next_layer(), places);
-    stream.next_layer().expires_after(patience);
+    stream.next_layer().expires_after(patience_);
     handshake(stream);
-    return exchange(stream, fields, begin);
+    return exchange(stream, request, begin);
   }
 
  private:
@@ -110,22 +115,16 @@ class connection {
 
   template <class Places>
   void connect(beast::tcp_stream& stream, Places const& places) {
-    stream.expires_after(patience);
+    stream.expires_after(patience_);
     wait([&](auto done) { stream.async_connect(places, done); });
   }
 
   template <class Stream>
-  http_answer exchange(Stream& stream, http_fields const& fields,
+  http_answer exchange(Stream& stream, request_type const& request,
                        std::function<body_sink(http_answer const&)> const& begin) {
     namespace http = beast::http;
     auto& lowest = beast::get_lowest_layer(stream);
-    http::request<http::empty_body> request(http::verb::get, to_.target, 11);
-    bool const usual_port = to_.port == (to_.tls ? "443" : "80");
-    request.set(http::field::host, usual_port ? to_.host : to_.host + ":" + to_.port);
-    request.set(http::field::user_agent, "yonder");
-    request.set(http::field::connection, "close");
-    for (auto const& [name, value] : fields) request.set(name, value);
-    lowest.expires_after(patience);
+    lowest.expires_after(patience_);
     wait([&](auto done) { http::async_write(stream, request, done); });
 
     beast::flat_buffer buffer;
@@ -142,7 +141,7 @@ class connection {
       auto& body = parser.get().body();
       body.data = piece.data();
       body.size = piece.size();
-      lowest.expires_after(patience);
+      lowest.expires_after(patience_);
       wait([&](auto done) {
         http::async_read(stream, buffer, parser, [done](error_code error, std::size_t) {
           done(error == http::error::need_buffer ? error_code() : error);
@@ -153,7 +152,18 @@ class connection {
     return answer;
   }
 
+  void complete(request_type& request, http_fields const& fields) const {
+    namespace http = beast::http;
+    request.target(to_.target);
+    bool const usual_port = to_.port == (to_.tls ? "443" : "80");
+    request.set(http::field::host, usual_port ? to_.host : to_.host + ":" + to_.port);
+    request.set(http::field::user_agent, "yonder");
+    request.set(http::field::connection, "close");
+    for (auto const& [name, value] : fields) request.set(name, value);
+  }
+
   url to_;
+  std::chrono::milliseconds patience_;
   asio::io_context context_;
 };
 
@@ -166,7 +176,17 @@ std::string http_answer::field(std::string const& name) const {
 
 http_answer http_get(url const& from, http_fields const& fields,
                      std::function<body_sink(http_answer const&)> const& begin) {
-  return connection(from).get(fields, begin);
+  return connection(from).ask({beast::http::verb::get, "/", 11}, fields, begin);
+}
+
+http_answer http_post(url const& to, http_fields const& fields, std::string const& body,
+                      std::chrono::milliseconds patience) {
+  connection::request_type request(beast::http::verb::post, "/", 11);
+  request.body() = body;
+  request.prepare_payload();
+  return connection(to, patience).ask(std::move(request), fields, [](http_answer const&) {
+    return body_sink();
+  });
 }
 
 }  // namespace yonder::http

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <stdexcept>
@@ -36,5 +37,9 @@ using body_sink = std::function<void(std::string_view)>;
 // HTTP.
 http_answer http_get(url const& from, http_fields const& fields,
                      std::function<body_sink(http_answer const&)> const& begin);
+
+// Likewise, with a body, of whose answer only the status counts. It is given up after so long a silence.
+http_answer http_post(url const& to, http_fields const& fields, std::string const& body,
+                      std::chrono::milliseconds patience);
 
 }  // namespace yonder::http

@@ -29,6 +29,8 @@ void write_hub(prometheus_text& out, runtime_snapshot const& hub) {
        hub.workers_lost},
       {"yonder_workers_killed_total", "counter", "Workers that were ended, after a timeout say.",
        hub.workers_killed},
+      {"yonder_traced_total", "counter", "Calls and attempts whose traces were written.", hub.traced},
+      {"yonder_traces_lost_total", "counter", "Calls and attempts whose traces were lost.", hub.traces_lost},
       {"yonder_worker_start_failures_total", "counter", "Workers that did not start.", hub.start_failures},
   };
   for (auto const& one : numbers) {

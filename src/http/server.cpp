@@ -30,6 +30,7 @@
 #include <thread>
 
 #include "src/http/service.hpp"
+#include "src/http/span_poster.hpp"
 #include "src/http/steady_write.hpp"
 #include "src/runtime/gateway.hpp"
 #include "yonder/error.hpp"
@@ -634,6 +635,9 @@ class beast_factory final : public gateway_factory {
   std::unique_ptr<gateway> open(yonder::detail::engine_ref engine, http_options const& options,
                                 std::string const& keys_folder) const override {
     return std::make_unique<server>(std::move(engine), options, keys_folder);
+  }
+  std::unique_ptr<span_poster> open_poster(poster_options const& how) const override {
+    return make_span_poster(how);
   }
 };
 

@@ -545,6 +545,8 @@ void engine::carry_out_hub(core::output& output) {
       });
     else
       send(std::move(*message));
+  } else if (auto* const traced = std::get_if<core::out::traced>(&output)) {
+    config_.traces->take(std::move(*traced));
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {
     if (pool_) pool_->start(*start);
   } else if (auto* const late = std::get_if<core::out::abandon_start>(&output)) {

@@ -28,6 +28,7 @@
 #include "src/runtime/call_state.hpp"
 #include "src/runtime/endurance.hpp"
 #include "src/runtime/executor_thread.hpp"
+#include "src/runtime/trace_writer.hpp"
 #include "src/runtime/worker_pool.hpp"
 #include "transports/remote.hpp"
 #include "transports/transport.hpp"
@@ -47,10 +48,11 @@ struct engine_config {
   std::optional<core::hub_config> hub;  // embedded; none: the hub is at the other end of `uplink`
   std::size_t max_call_bytes = 0;
   std::size_t max_decoded_bytes = 0;
-  bool no_workers = false;    // none is started here, and none can connect
-  yonder::executor executor;  // of coroutines; none: a thread of the engine's own
-  log_sink log;               // none: stderr
-  bool own_thread = true;     // false: a loop of the program's own drives, instead of the housekeeper
+  bool no_workers = false;                               // none is started here, and none can connect
+  yonder::executor executor;                             // of coroutines; none: a thread of the engine's own
+  log_sink log;                                          // none: stderr
+  std::shared_ptr<runtime_detail::trace_writer> traces;  // of the hub; null: none
+  bool own_thread = true;  // false: a loop of the program's own drives, instead of the housekeeper
 };
 
 // What a runtime owns and its calls share: the cores, and who drives them.

@@ -99,6 +99,7 @@ void engine::stop() {
   if (housekeeper_.joinable()) housekeeper_.join();
   if (observer_.joinable()) observer_.join();
   executor_.stop();
+  if (config_.traces) config_.traces->stop();
   lock held(mutex_);
   resume_here(held);
   if (pool_) pool_->stop();

@@ -106,7 +106,12 @@ std::vector<core::pool_census> engine::pools() {
 
 runtime_snapshot engine::snapshot() {
   lock const held(mutex_);
-  return hub_ ? runtime_detail::snapshot_of(*hub_) : runtime_snapshot();
+  auto seen = hub_ ? runtime_detail::snapshot_of(*hub_) : runtime_snapshot();
+  if (config_.traces) {
+    seen.traced = config_.traces->written();
+    seen.traces_lost = config_.traces->lost();
+  }
+  return seen;
 }
 
 }  // namespace yonder::detail

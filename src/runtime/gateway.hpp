@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "yonder/detail/call_state.hpp"
 #include "yonder/detail/export.hpp"
@@ -18,12 +22,34 @@ class gateway {
   virtual std::string address() const = 0;
 };
 
+// Sends spans to a collector. Used by one thread.
+class span_poster {
+ public:
+  enum class fate : std::uint8_t {
+    taken,
+    later,    // it was not reached, or is busy: the same may be sent again
+    refused,  // it never will be taken
+  };
+  virtual ~span_poster() = default;
+  // `body`: JSON. `why`: in words, where it was not taken. Returns within some seconds.
+  virtual fate post(std::string const& body, std::string& why) = 0;
+};
+
+struct poster_options {
+  std::string endpoint;                                           // the whole address
+  std::string named_by;                                           // as it was told, for errors
+  std::vector<std::pair<std::string, std::string>> fields{};      // of each request
+  std::chrono::milliseconds patience = std::chrono::seconds(10);  // with each
+};
+
 // Implemented by a library that the core does not know.
 class gateway_factory {
  public:
   // `keys_folder`: where http_options::keys is by default. Throws usage_error.
   virtual std::unique_ptr<gateway> open(detail::engine_ref engine, http_options const& options,
                                         std::string const& keys_folder) const = 0;
+  // Throws usage_error: the endpoint is no address.
+  virtual std::unique_ptr<span_poster> open_poster(poster_options const& how) const = 0;
 
  protected:
   ~gateway_factory() = default;

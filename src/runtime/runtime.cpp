@@ -34,6 +34,7 @@
 #include "src/runtime/registry.hpp"
 #include "src/runtime/supervisor.hpp"
 #include "src/runtime/thread_pool.hpp"
+#include "src/runtime/trace_setup.hpp"
 #include "src/runtime/worker_loop.hpp"
 #include "src/runtime/worker_start.hpp"
 #include "transports/remote.hpp"
@@ -389,7 +390,8 @@ std::shared_ptr<detail::engine> make_engine_of_tasks(std::size_t max_call_bytes,
 }
 
 std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
-                                            transport::remote_transport const* remote) {
+                                            detail::linked_libraries const& libraries) {
+  auto const* const remote = libraries.remote;
   auto hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
   auto const role = options.as_operator ? transport::connect_role::boss : transport::connect_role::client;
   if (!hub.empty() && remote != nullptr)
@@ -399,6 +401,8 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
     });
   auto config = engine_config_of(options, hub.empty());
   config.client.hub = hub;
+  config.traces = open_traces(options, hub.empty(), libraries.gateway, &variable);
+  if (config.hub) config.hub->traces = config.traces != nullptr;
   auto const session = config.client.session;
   auto engine = std::shared_ptr<detail::engine>(new detail::engine(std::move(config)), &drop);
   auto const limits = limits_of(options.max_call_bytes);
@@ -465,7 +469,7 @@ class awaited_endings {
   awaited_endings const endings;
   try {
     if (!how.fault.empty()) reject(how.fault);
-    auto const engine = set_up([&] { return make_engine(options, libraries.remote); });
+    auto const engine = set_up([&] { return make_engine(options, libraries); });
     auto gateway = open_gateway(engine, how.http, options, libraries.gateway);
     std::printf("%s\n", gateway->address().c_str());
     std::fflush(stdout);
@@ -493,7 +497,7 @@ runtime::runtime(int, char**, runtime_options const& wanted, detail::linked_libr
       reject("runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
     if (auto const& how = how_started(); how.kind == start_kind::http_server && options.is_current)
       serve_http(how, options, libraries);
-    engine_ = make_engine(options, libraries.remote);
+    engine_ = make_engine(options, libraries);
     try {
       if (!options.http.address.empty())
         gateway_ = open_gateway(engine_, options.http, options, libraries.gateway);

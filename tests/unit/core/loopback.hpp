@@ -160,7 +160,7 @@ class loopback {
     spec.signature = signature;
     spec.policy = policy;
     byte_buffer body;
-    begin_call(body, function, policy);
+    begin_call(body, function, policy, traceparent);
     if (parent.attempt != 0) write_parent(body, parent);
     write_requirements(body, needs);
     write_turn(body, turn);
@@ -431,6 +431,8 @@ class loopback {
   std::vector<out::kill_worker> kills;
   std::vector<out::close> closes;
   std::vector<log_entry> log;
+  std::string traceparent;  // of the calls that are submitted
+  std::vector<out::traced> traced;
 
  private:
   struct parcel {
@@ -452,6 +454,7 @@ class loopback {
         grants.push_back(*start);
       }
       if (std::holds_alternative<out::observe_machine>(one)) ++observations;
+      if (auto* const said = std::get_if<out::traced>(&one)) traced.push_back(std::move(*said));
       if (auto* const said = std::get_if<out::notice>(&one)) notices.push_back(std::move(said->text));
       if (auto* const kill = std::get_if<out::kill_worker>(&one)) kills.push_back(*kill);
       if (auto* const close = std::get_if<out::close>(&one)) closes.push_back(*close);
