@@ -147,16 +147,17 @@ def check(browser, address, key, pictures):
     call()
     browser.until("document.querySelector('#result img') !== null && document.querySelector('#result img').naturalWidth === 1")
 
-    # A call that goes on is listed, found and cancelled.
-    browser.evaluate("ask('POST', '/v1/tasks/wait_for_stop/spawn', [])")
-    browser.until("refresh().then(() => document.querySelector('#calls button') !== null)")
-    browser.evaluate("at('search').value = 'wait_for'; at('search').dispatchEvent(new Event('input'))")
-    choose("moods")
+    # A call that takes long shows how far it is; it is listed, found and cancelled.
+    choose("wait_for_stop")
     call()
-    browser.until("document.querySelectorAll('#result meter').length === 2")
+    browser.until("document.querySelector('#result progress')?.value === 0.4")
+    assert "40 % 40 of 100 pages" in browser.evaluate("at('result').innerText")
+    browser.until("refresh().then(() => document.querySelector('#calls button') !== null && document.querySelector('#calls progress') !== null)")
+    browser.evaluate("at('search').value = 'wait_for'; at('search').dispatchEvent(new Event('input'))")
     browser.picture(1440, 900, False, os.path.join(pictures, "page-1440.png"))
     browser.picture(360, 740, True, os.path.join(pictures, "page-360-dark.png"))
     browser.evaluate("document.querySelector('#calls button').click()")
+    browser.until("document.querySelector('#result .problem') !== null && at('result').innerText.includes('cancelled')")
     browser.until("refresh().then(() => at('calls').innerText.includes('cancelled'))")
     browser.evaluate("at('search').value = 'nothing like it'; at('search').dispatchEvent(new Event('input'))")
     assert browser.evaluate("document.querySelectorAll('#calls tbody tr').length") == 0

@@ -32,18 +32,19 @@ async function takeEvents(answer, take) {
     for (let end; (end = text.indexOf("\n\n")) >= 0; text = text.slice(end + 2)) {
       const lines = text.slice(0, end).split("\n");
       const of = (name) => lines.find((line) => line.startsWith(name + ": "))?.slice(name.length + 2);
-      if (of("data") !== undefined && take(of("event"), JSON.parse(of("data")))) return;
+      if (of("data") !== undefined && take(of("event"), JSON.parse(of("data")))) return reader.cancel();
     }
   }
 }
 
 // Of a task that streams: what has come is shown as it comes.
-async function askStream(target, body) {
+async function askStream(target, body, isShown) {
   const answer = await fetch(target, {method: "POST", headers: {...page, "Content-Type": "application/json"}, body: JSON.stringify(body)});
   if (answer.status === 401) location.reload();
   if (!answer.ok) return showProblem(JSON.parse(await answer.text()));
   const items = [];
   await takeEvents(answer, (name, value) => {
+    if (!isShown()) return true;
     if (name === "progress") return showProgress(value);
     if (name === "error") return showProblem(value) ?? true;
     if (name === undefined) items.push(value);
@@ -53,11 +54,12 @@ async function askStream(target, body) {
 }
 
 // Of a call that takes long: how far it is, and then its result.
-async function watch(id) {
+async function watch(id, isShown) {
   showGoing(id);
   const answer = await fetch("/v1/calls/" + id, {headers: {...page, "Accept": "text/event-stream"}});
   if (!answer.ok) return showProblem(JSON.parse(await answer.text()));
   await takeEvents(answer, (name, value) => {
+    if (!isShown()) return true;
     if (name === "progress") return showProgress(value);
     if (name === "error") showProblem(value);
     else if (value.state === "succeeded") show(value.result);
@@ -90,7 +92,9 @@ function field(id, schema, needed) {
   return [area, () => area.value.trim() === "" ? null : JSON.parse(area.value)];
 }
 
+let asked = 0;  // whose answer is shown: that of the last
 function buildForm() {
+  ++asked;
   const form = at("arguments");
   form.replaceChildren();
   at("result").replaceChildren();
@@ -113,6 +117,8 @@ function buildForm() {
   form.append(make("button", {type: "submit", textContent: "Call"}));
   form.onsubmit = async (event) => {
     event.preventDefault();
+    const own = ++asked;
+    const isShown = () => own === asked;
     let body;
     try {
       const values = readers.filter(([, , element, needed]) => needed || element.value !== "").map(([name, read]) => [name, read()]);
@@ -123,11 +129,12 @@ function buildForm() {
     at("result").replaceChildren(make("p", {textContent: "…"}));
     const target = "/v1/tasks/" + encodeURIComponent(at("task").value);
     if (path.post.responses["200"].content["text/event-stream"]) {
-      await askStream(target, body);
+      await askStream(target, body, isShown);
       return refresh();
     }
     const answer = await ask("POST", target + "?wait=0.5", body);
-    if (!answer.ok) showProblem(answer.value); else if (answer.status !== 202) show(answer.value); else await watch(answer.value.id);
+    if (!isShown()) return refresh();
+    if (!answer.ok) showProblem(answer.value); else if (answer.status !== 202) show(answer.value); else await watch(answer.value.id, isShown);
     refresh();
   };
 }

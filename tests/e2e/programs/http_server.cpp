@@ -30,6 +30,7 @@ std::vector<unsigned char> reversed(std::vector<unsigned char> const& bytes) {
   return {bytes.rbegin(), bytes.rend()};
 }
 void wait_for_stop() {
+  yonder::this_call::report_progress(0.4, "40 of 100 pages");
   while (!yonder::this_call::stop_requested()) std::this_thread::yield();
 }
 void crash() { ::raise(SIGABRT); }
