@@ -43,7 +43,7 @@ seconds whole(std::optional<std::chrono::nanoseconds> const& time, seconds other
 transport::key_terms terms_of(std::string const& role, std::string const& name, seconds lifetime) {
   transport::key_terms terms{.name = name, .lifetime = lifetime};
   if (!transport::read_roles(role, terms.rights))
-    throw std::invalid_argument("'" + role + "' is no role; there are client, worker and operator");
+    throw usage_problem("'" + role + "' is no role; there are client, worker and operator");
   return terms;
 }
 
@@ -125,7 +125,7 @@ int issue_key(key_order const& order) {
   auto const lifetime = whole(order.expires, seconds::max());
   auto const terms = terms_of(order.role, order.name, lifetime);
   if (!order.into.empty() && !order.key.empty())
-    throw std::invalid_argument("--to makes a key, --key lists one that is there: say one of them");
+    throw usage_problem("--to makes a key, --key lists one that is there: say one of them");
   if (!order.into.empty()) {
     transport::issue_files(keys, terms, order.into);
     if (order.json)
@@ -135,7 +135,7 @@ int issue_key(key_order const& order) {
   if (!order.key.empty()) {
     transport::raw_key key{};
     if (!transport::read_key_text(order.key, key))
-      throw std::invalid_argument("--key takes the 40 characters of a .pub file");
+      throw usage_problem("--key takes the 40 characters of a .pub file");
     transport::issue_listed(keys, terms, key);
     if (order.json)
       std::cout << "{\"name\": " << in_json(order.name) << ", \"key\": " << in_json(order.key) << "}\n";

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "src/cli/calls.hpp"
 #include "src/cli/doctor.hpp"
 #include "src/cli/hub/get.hpp"
 #include "src/cli/keys.hpp"
@@ -157,9 +158,20 @@ int run(int argc, char** argv) {
   name_hub(*warm_command, hub);
 
   bool json = false;
-  auto* const ps_command = app.add_subcommand("ps", "list the pools of a hub");
-  ps_command->add_flag("--json", json, "for programs: an array; times are in seconds");
+  bool live = false;
+  auto* const ps_command = app.add_subcommand("ps", "list the pools and the workers of a hub");
+  ps_command->add_flag("--json", json, "for programs: an object; times are in seconds");
+  ps_command->add_flag("--live", live, "again each second, on a terminal");
   name_hub(*ps_command, hub);
+
+  std::string call;
+  auto* const explain_command = app.add_subcommand("explain", "say where a call is, and why");
+  auto* const cancel_command = app.add_subcommand("cancel", "cancel a call");
+  for (auto* const command : {explain_command, cancel_command}) {
+    command->add_option("id", call, "its id: 32 hexadecimal digits")->required();
+    command->add_flag("--json", json, "for programs: an object");
+    name_hub(*command, hub);
+  }
 
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
@@ -200,7 +212,9 @@ int run(int argc, char** argv) {
 #endif
     if (*doctor_command) return yonder::cli::doctor();
     if (*keygen_command) keygen(folder);
-    if (*ps_command) return yonder::cli::list_pools(hub, json);
+    if (*ps_command) return yonder::cli::list_all(hub, json, live);
+    if (*explain_command) return yonder::cli::explain_call(hub, call, json);
+    if (*cancel_command) return yonder::cli::cancel_call(hub, call, json);
     if (*scale_command) return yonder::cli::scale_pool(hub, pool, size);
     if (*warm_command) return yonder::cli::warm_pool(hub, pool, count);
     if (*issue_command) return yonder::cli::issue_key(keys);
@@ -240,6 +254,8 @@ int main(int argc, char** argv) {
     return told(e, code_of(e.code()));
   } catch (yonder::transport::setup_error const& e) {
     return told(e, code_of(e.code()));
+  } catch (yonder::cli::usage_problem const& e) {
+    return told(e, yonder::cli::exit_usage);
   } catch (std::exception const& e) {
     return told(e, yonder::cli::exit_failed);
   }

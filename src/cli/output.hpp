@@ -15,6 +15,15 @@ inline constexpr int exit_unreachable = 3;
 inline constexpr int exit_unauthorized = 4;
 inline constexpr int exit_not_found = 5;
 
+// The command line asks for what cannot be.
+class usage_problem : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
+
+// A text in place of what a terminal shows, as much of it as fits there.
+std::string as_live_page(std::string const& text);
+
 // Throws std::runtime_error where something of what was printed did not arrive.
 inline void flush_output() {
   if (!std::cout.flush())
@@ -26,7 +35,8 @@ class table {
  public:
   explicit table(std::vector<std::string> heads) : rows_{std::move(heads)} {}
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-  void print() const;
+  std::string text() const;
+  void print() const { std::cout << text(); }
 
  private:
   std::vector<std::vector<std::string>> rows_;

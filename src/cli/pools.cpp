@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/cli/pools.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
+#include <span>
+#include <sstream>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/keys.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/printable.hpp"
+#include "src/runtime/orders.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"
 
@@ -42,7 +50,7 @@ runtime connect(hub_choice const& hub) {
   auto const* const variable = std::getenv("YONDER_HUB");
   auto const address = !hub.address.empty() ? hub.address : std::string(variable != nullptr ? variable : "");
   if (address.empty())
-    throw std::invalid_argument("name the hub: --hub tcp://HOST:PORT or ipc:///FOLDER/NAME, or $YONDER_HUB");
+    throw usage_problem("name the hub: --hub tcp://HOST:PORT or ipc:///FOLDER/NAME, or $YONDER_HUB");
   return runtime(
       {.hub = address, .keys = hub.keys, .as_operator = may_operate(address, hub.keys), .is_current = false});
 }
@@ -57,22 +65,41 @@ std::string in_words(nanoseconds time) {
 
 double seconds(nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
-void print_json(std::vector<pool_snapshot> const& pools) {
-  char const* before = "[";
-  for (auto const& one : pools) {
-    std::cout << std::exchange(before, ",\n ") << "{\"name\": " << in_json(one.name)
-              << ", \"needs\": " << in_json(one.needs) << ", \"min\": " << one.min << ", \"max\": " << one.max
-              << ", \"buffer\": " << one.buffer << ", \"max_queue\": " << one.max_queue
-              << ", \"scaledown_window\": " << seconds(one.scaledown_window)
-              << ", \"park_window\": " << seconds(one.park_window) << ", \"workers\": " << one.workers
-              << ", \"idle_workers\": " << one.idle_workers
-              << ", \"starting_workers\": " << one.starting_workers
-              << ", \"parked_workers\": " << one.parked_workers << ", \"queued\": " << one.queued << "}";
-  }
-  std::cout << (pools.empty() ? "[]\n" : "]\n");
+core::text_rows rows_from(runtime const& connected, std::string_view order, std::string const& payload) {
+  auto const said = detail::ask_hub(*connected.engine(), order, payload);
+  core::text_rows rows;
+  if (!core::decode_rows(std::as_bytes(std::span(said)), rows))
+    throw std::runtime_error("what the hub says does not decode; is it of another version?");
+  return rows;
 }
 
-void print_table(std::vector<pool_snapshot> const& pools) {
+std::string pools_in_json(std::vector<pool_snapshot> const& pools) {
+  std::ostringstream text;
+  char const* before = "[";
+  for (auto const& one : pools) {
+    text << std::exchange(before, ",\n ") << "{\"name\": " << in_json(one.name)
+         << ", \"needs\": " << in_json(one.needs) << ", \"min\": " << one.min << ", \"max\": " << one.max
+         << ", \"buffer\": " << one.buffer << ", \"max_queue\": " << one.max_queue
+         << ", \"scaledown_window\": " << seconds(one.scaledown_window)
+         << ", \"park_window\": " << seconds(one.park_window) << ", \"workers\": " << one.workers
+         << ", \"idle_workers\": " << one.idle_workers << ", \"starting_workers\": " << one.starting_workers
+         << ", \"parked_workers\": " << one.parked_workers << ", \"queued\": " << one.queued << "}";
+  }
+  return text.str() + (pools.empty() ? "[]" : "]");
+}
+
+std::string workers_in_json(core::text_rows const& workers) {
+  std::string text;
+  for (auto const& row : workers) {
+    text += text.empty() ? "[{" : ",\n {";
+    for (std::size_t i = 0; i < std::min(row.size(), std::size(core::worker_columns)); ++i)
+      text += (i == 0 ? "" : ", ") + in_json(core::worker_columns[i]) + ": " + in_json(row[i]);
+    text += "}";
+  }
+  return text.empty() ? "[]" : text + "]";
+}
+
+table table_of(std::vector<pool_snapshot> const& pools) {
   table listed{{"POOL", "WORKERS", "IDLE", "STARTING", "PARKED", "QUEUED", "MIN", "MAX", "BUFFER",
                 "MAX_QUEUE", "SCALEDOWN_WINDOW", "PARK_WINDOW", "NEEDS"}};
   for (auto const& one : pools)
@@ -81,14 +108,45 @@ void print_table(std::vector<pool_snapshot> const& pools) {
                 std::to_string(one.queued), std::to_string(one.min), std::to_string(one.max),
                 std::to_string(one.buffer), one.max_queue == 0 ? "any" : std::to_string(one.max_queue),
                 in_words(one.scaledown_window), in_words(one.park_window), one.needs});
-  listed.print();
+  return listed;
+}
+
+table table_of(core::text_rows const& workers) {
+  table listed{{"WORKER", "POOL", "STATE", "CALLS", "GPUS", "KEY"}};
+  for (auto row : workers) {
+    row.resize(std::size(core::worker_columns));
+    for (auto& cell : row) cell = printable(cell);
+    listed.add(std::move(row));
+  }
+  return listed;
+}
+
+void print_all(runtime const& connected, bool json, bool live) {
+  auto const pools = connected.pools();
+  auto const workers = rows_from(connected, core::list_workers, {});
+  if (json) {
+    std::cout << "{\"pools\": " << pools_in_json(pools) << ",\n\"workers\": " << workers_in_json(workers)
+              << "}\n";
+    return;
+  }
+  auto const text = table_of(pools).text() + "\n" + table_of(workers).text();
+  std::cout << (live ? as_live_page(text) : text);
 }
 
 }  // namespace
 
-int list_pools(hub_choice const& hub, bool json) {
-  auto const pools = connect(hub).pools();
-  json ? print_json(pools) : print_table(pools);
+core::text_rows rows_from_hub(hub_choice const& hub, std::string_view order, std::string const& payload) {
+  return rows_from(connect(hub), order, payload);
+}
+
+int list_all(hub_choice const& hub, bool json, bool live) {
+  auto const connected = connect(hub);
+  live = live && ::isatty(STDOUT_FILENO) == 1 && !json;
+  do {
+    print_all(connected, json, live);
+    flush_output();
+    if (live) std::this_thread::sleep_for(std::chrono::seconds(1));
+  } while (live);
   return EXIT_SUCCESS;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "src/core/call_orders.hpp"
 #include "yonder/resources.hpp"
 
 // The pools of a hub that runs: what they are, and how large.
@@ -16,9 +17,14 @@ struct hub_choice {
   std::string keys{};     // a folder with the hub's server.key; empty: as runtime_options::keys
 };
 
-// A table, or a JSON array, on stdout. They return exit codes, and throw what runtime::pools() and scale()
+// What the hub answers to an order of core/call_orders.hpp.
+core::text_rows rows_from_hub(hub_choice const& hub, std::string_view order, std::string const& payload);
+
+// The pools and the workers, as tables or a JSON object, on stdout. `live`: again each second, where that is
+// a terminal, until it is interrupted.
+int list_all(hub_choice const& hub, bool json, bool live);
+// They return exit codes, and throw what runtime::pools() and scale()
 // do.
-int list_pools(hub_choice const& hub, bool json);
 int scale_pool(hub_choice const& hub, std::string const& pool, pool_size const& size);
 int warm_pool(hub_choice const& hub, std::string const& pool, unsigned count);
 

@@ -160,6 +160,8 @@ class dispatcher {
   // A function whose calls wait and nobody can take, which is to be told; null: no more.
   function_record* long_wait(time_point now) { return waits_.look(now, functions_, &has_takers); }
   std::string tell_of_wait(function_record const& function) const;
+  // Why no worker takes its calls, where none could.
+  std::string explain_wait(function_record const& function) const;
   time_point long_wait_due() const noexcept { return queued_ == 0 ? never : waits_.due(); }
 
   std::size_t functions() const noexcept { return functions_.size(); }
@@ -188,7 +190,6 @@ class dispatcher {
   void leave_image(time_point now, worker_session& worker);
   void list_images();
   static bool has_takers(function_record const& function);
-  std::string explain_wait(function_record const& function) const;
   static worker_session* free_worker(image& one);
   static bool can_help(image& one) {
     return one.loaded != 0 && one.order.empty() && (free_worker(one) != nullptr || !one.open.empty());

@@ -48,7 +48,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
                    "this key is a worker's: it calls only from within tasks that it runs; the "
                    "hub's operator gives one that may call (yonder keys issue NAME --role client)"),
         out);
-  if (items.count == 1 && is_pool_order(said.function)) return take_order(now, client, said, message, out);
+  if (items.count == 1 && (is_pool_order(said.function) || is_call_order(said.function)))
+    return take_order(now, client, said, message, out);
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
   if (known != nullptr) return take_again(now, client, isolate(now, *known, id.number, 1), out);
   auto const bytes = message.payload().size();

@@ -27,6 +27,18 @@ std::string name_of(pool_record const& pool, bool is_first) {
 
 }  // namespace
 
+std::string hub::state::name_of_pool(pool_record const& pool) {
+  return name_of(pool, &pool == pools.pools().front().get());
+}
+
+bool operates(client_session const& client) { return client.peer != nullptr && client.peer->is_operator; }
+
+failure only_for_operators() {
+  return failure_of(errc::unauthorized,
+                    "only the operator of a hub sees and changes its pools: come with its server.key, or an "
+                    "operator's key (runtime_options::as_operator), or by an ipc address of its own");
+}
+
 std::vector<pool_census> hub::state::count_pools() {
   std::vector<pool_census> seen;
   for (auto const& pool : pools.pools()) {
@@ -99,12 +111,8 @@ void hub::state::take_order(time_point now, client_session& client, call_message
     failure refused;
     if (auto* const parent = parent_of(now, client, said.parent, refused)) note_ended(*parent, 1, 0);
   }
-  if (client.peer == nullptr || !client.peer->is_operator)
-    return answer(now, client, id,
-                  failure_of(errc::unauthorized,
-                             "only the operator of a hub sees and changes its pools: come with its "
-                             "server.key (runtime_options::as_operator), or by an ipc address of its own"),
-                  out);
+  if (is_call_order(said.function)) return take_call_order(now, client, said.function, message, out);
+  if (!operates(client)) return answer(now, client, id, only_for_operators(), out);
   std::string value;
   std::optional<failure> refused;
   pool_order order;
@@ -115,6 +123,11 @@ void hub::state::take_order(time_point now, client_session& client, call_message
   else
     refused = said.function == scale_pool ? scale(order) : warm(order);
   if (refused) return answer(now, client, id, std::move(*refused), out);
+  answer_order(now, client, id, value, out);
+}
+
+void hub::state::answer_order(time_point now, client_session& client, call_id id, std::string const& value,
+                              outputs& out) {
   frame made;
   made.head.type = frame_type::result;
   made.head.call = id;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/call_orders.hpp"
 #include "src/core/call_table.hpp"
 #include "src/core/dispatcher.hpp"
 #include "src/core/hub.hpp"
@@ -18,6 +19,8 @@ namespace yonder::core {
 // "the worker was ended by signal 11"
 std::string describe_loss(peer_loss const& loss);
 failure failure_of(errc code, std::string text);
+failure only_for_operators();
+bool operates(client_session const& client);
 
 inline constexpr std::uint32_t most_concurrent = link::window;  // whatever a worker, or a service, says
 
@@ -214,6 +217,23 @@ struct hub::state {
   std::optional<failure> warm(pool_order const& order);
   void take_order(time_point now, client_session& client, call_message const& said, frame const& message,
                   outputs& out);
+
+  void answer_order(time_point now, client_session& client, call_id id, std::string const& value,
+                    outputs& out);
+  std::string name_of_pool(pool_record const& pool);
+
+  // hub_explain.cpp: what is said of one call, and of who runs what
+  std::size_t calls_before(call_record& call);
+  std::string why_queued(call_record& call);
+  std::string why_it_waits(call_record& call);
+  void explain_attempt(time_point now, call_record const& call, text_rows& rows);
+  text_rows explain(time_point now, call_record& call);
+  std::string gpus_of(worker_session const& worker) const;
+  text_rows workers_in_rows();
+  call_record* call_for(client_session const& client, call_id id);
+  void cancel_for(time_point now, call_record& call, std::uint64_t number, bool by_operator, outputs& out);
+  void take_call_order(time_point now, client_session& client, std::string_view what, frame const& message,
+                       outputs& out);
 
   // hub_parking.cpp: workers that nothing is to be done by, without their GPUs
   void ask(time_point now, worker_session& worker, std::string_view what, duration within, outputs& out);

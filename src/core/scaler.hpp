@@ -53,6 +53,8 @@ class scaler {
   // What there is to be given: some pools can never have workers because of that.
   void observed(core::machine has);
   bool some_impossible() const noexcept { return some_impossible_; }
+  // Of a place in a lease.
+  std::string gpu_name(std::uint32_t place) const { return ledger_->has().gpus[place].id; }
   // One of those, for which calls wait; null: none.
   pool_record* awaited_in_vain();
   // The worker computes nothing, or goes on: others may have its cores meanwhile.

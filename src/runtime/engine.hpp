@@ -134,6 +134,8 @@ class engine : public std::enable_shared_from_this<engine> {
   // Of its hub's pools, the embedded one's or at the other end of `uplink`. Throw what is refused.
   void scale(core::pool_order const& order);
   void warm(core::pool_order const& order);
+  // Of a hub elsewhere: see ask_hub() in orders.hpp.
+  std::string ask(std::string_view order, std::string const& payload);
   std::vector<core::pool_census> pools();
 
   std::size_t worker_count();

@@ -4,11 +4,13 @@
 #include <iterator>
 #include <utility>
 
+#include "src/core/call_orders.hpp"
 #include "src/platform/machine.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/needs.hpp"
+#include "src/runtime/orders.hpp"
 #include "src/runtime/snapshot.hpp"
 #include "yonder/error.hpp"
 
@@ -62,7 +64,10 @@ task_entry const& entry_of(std::string_view order) {
   static constinit task_entry entries[] = {
       {core::scale_pool, none, nullptr, nullptr, nullptr, nullptr, false},
       {core::warm_pool, none, nullptr, nullptr, nullptr, nullptr, false},
-      {core::list_pools, none, nullptr, nullptr, nullptr, nullptr, false}};
+      {core::list_pools, none, nullptr, nullptr, nullptr, nullptr, false},
+      {core::explain_call, none, nullptr, nullptr, nullptr, nullptr, false},
+      {core::cancel_call, none, nullptr, nullptr, nullptr, nullptr, false},
+      {core::list_workers, none, nullptr, nullptr, nullptr, nullptr, false}};
   return *std::find_if(std::begin(entries), std::end(entries),
                        [&](auto const& one) { return one.name == order; });
 }
@@ -102,6 +107,19 @@ std::vector<core::pool_census> engine::pools() {
   if (!core::decode_pools(take_reply(*answer).payload, seen))
     throw_error({.code = errc::undecodable, .message = "what the hub says of its pools does not decode"});
   return seen;
+}
+
+std::string engine::ask(std::string_view order, std::string const& payload) {
+  if (asks_own_hub())
+    throw_error(
+        {.code = errc::bad_configuration, .message = "an order goes to a hub elsewhere; this one is here"});
+  auto const answer = ask_hub(order, payload);
+  auto const said = take_reply(*answer).payload;
+  return {reinterpret_cast<char const*>(said.data()), said.size()};
+}
+
+std::string ask_hub(engine& where, std::string_view order, std::string const& payload) {
+  return where.ask(order, payload);
 }
 
 runtime_snapshot engine::snapshot() {

@@ -260,6 +260,48 @@ TEST_CASE("yonder worker runs the tasks of libraries, and one that cannot be loa
   CHECK(missing.status == 2);
   CHECK(missing.text.find("/nowhere/libtasks.so") != std::string::npos);
 }
+
+TEST_CASE("yonder explain says where a call is and why, cancel ends it, and ps says who runs what") {
+  keyed_hub here;
+  auto const where = " --hub " + here.address() + " --keys " + here.keys;
+  auto const ada = here.key_for("ada", {.calls = true, .works = false});
+  auto const bob = here.key_for("bob", {.calls = true, .works = false});
+  yonder::runtime client(here.client(ada));
+  auto call = task::wait_for_stop.on(client).spawn();
+  auto const id = to_string(call.id());
+  CHECK_FALSE(call.get_for(0s));
+  said waits;
+  do waits = run("explain " + id + where);
+  while (waits.status == 5);  // it is on its way
+  CHECK(waits.text.find("call        " + id + "\ntask        e2e::wait_for_stop\nstate       queued\n") == 0);
+  CHECK(waits.text.find("\nwhy         none is connected\n") != std::string::npos);
+  auto const of_ada = " --hub " + here.address() + " --keys " + ada;
+  auto const of_bob = " --hub " + here.address() + " --keys " + bob;
+  CHECK(run("explain --json " + id + of_ada).text.find("{\"call\": \"" + id + "\", \"task\": ") == 0);
+  CHECK(run("explain " + id + of_bob).status == 5);
+  CHECK(run("cancel " + id + of_bob).status == 5);
+  CHECK(run("explain soon" + where).status == 2);
+  CHECK(run("explain " + std::string(32, 'g') + where).status == 2);
+
+  auto worker = start_worker(here.address(), here.keys);
+  said runs;
+  do runs = run("ps" + where);
+  while (runs.text.find(" runs ") == std::string::npos);
+  CHECK(runs.text.find("\nWORKER ") != std::string::npos);
+  CHECK(runs.text.find(id) != std::string::npos);
+  CHECK(run("ps --live" + where).text.find('\x1b') == std::string::npos);  // a pipe gets it once, and plain
+  auto const json = run("ps --json" + where);
+  CHECK(json.text.find("\"workers\": [{\"name\": \"") != std::string::npos);
+  CHECK(json.text.find("\"state\": \"runs\", \"calls\": \"" + id + "\"") != std::string::npos);
+  CHECK(run("ps" + of_ada).status == 4);
+  CHECK(run("ps --hub tcp://127.0.0.1:9 --keys " + here.keys).status == 3);
+
+  CHECK(run("cancel " + id + where).status == 0);
+  CHECK(refused([&] { (void)call.get(); }) == yonder::errc::cancelled);
+  CHECK(run("cancel " + id + where).status == 5);
+  worker.kill(SIGKILL);
+  worker.wait();
+}
 #endif
 
 }  // namespace e2e::key_roles_tests

@@ -253,7 +253,7 @@ TEST_CASE("the operator changes a hub's pools from elsewhere, by a program and b
   CHECK(listed.said.find("\ndefault ") != std::string::npos);
   CHECK(listed.said.find("gpu = 1\n") != std::string::npos);
   auto const json = command("ps --json" + where);
-  CHECK(json.said.find("[{\"name\": \"default\", \"needs\": \"\", \"min\": 0, \"max\": 4") == 0);
+  CHECK(json.said.find("{\"pools\": [{\"name\": \"default\", \"needs\": \"\", \"min\": 0, \"max\": 4") == 0);
   auto const wrong = command("hub scale nowhere --min 1" + where);
   CHECK(wrong.status == 1);
   CHECK(wrong.said.find("there is no pool 'nowhere'; there are: default, needs-") != std::string::npos);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/plain_fields.hpp"
+#include "src/core/types.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+// What is asked of a hub about calls and workers, and said of them, as pool_orders.hpp has it of pools: by
+// calls of the names below, which the hub answers itself.
+namespace yonder::core {
+
+inline constexpr std::string_view explain_call = " explain";  // a call_id -> rows: what is known, and its
+                                                              // value; none: there is no such call
+inline constexpr std::string_view cancel_call = " cancel";    // a call_id -> one row, or none
+inline constexpr std::string_view list_workers = " workers";  // nothing -> rows of worker_columns
+constexpr bool is_call_order(std::string_view function) noexcept {
+  return function == explain_call || function == cancel_call || function == list_workers;
+}
+
+inline constexpr std::string_view worker_columns[] = {"name", "pool", "state", "calls", "gpus", "credential"};
+
+// A table of texts, as such answers hold it.
+using text_rows = std::vector<std::vector<std::string>>;
+
+inline std::string encode_rows(text_rows const& rows) {
+  std::string text;
+  for (auto const& row : rows) {
+    put(text, static_cast<std::uint16_t>(row.size()));
+    for (auto const& cell : row) put_text(text, cell);
+  }
+  return text;
+}
+
+// False: malformed.
+inline bool decode_rows(std::span<std::byte const> payload, text_rows& rows) {
+  field_reader from(payload);
+  while (from.left() != 0) {
+    std::uint16_t cells = 0;
+    if (!from.take(cells)) return false;
+    auto& row = rows.emplace_back();
+    for (; cells != 0; --cells)
+      if (!from.take_text(row.emplace_back())) return false;
+  }
+  return true;
+}
+
+inline std::string encode_call_id(call_id id) {
+  std::string text;
+  put(text, id.session);
+  put(text, id.number);
+  return text;
+}
+
+inline bool decode_call_id(std::span<std::byte const> payload, call_id& id) {
+  field_reader from(payload);
+  return from.take(id.session, id.number) && from.left() == 0;
+}
+
+}  // namespace yonder::core

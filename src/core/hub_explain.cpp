@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hub: what it says of a call, and of who runs what.
+#include "src/core/call_orders.hpp"
+#include "src/core/hub_state.hpp"
+#include "src/core/words.hpp"
+
+#include <algorithm>
+
+namespace yonder::core {
+namespace {
+
+constexpr std::size_t most_calls_told = 4;  // of one worker
+
+// As yonder::to_string(call_id) has it.
+std::string text_of(call_id const& id) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text(32, '0');
+  for (std::size_t i = 0; i < 16; ++i) {
+    text[15 - i] = digits[id.session >> (4 * i) & 15U];
+    text[31 - i] = digits[id.number >> (4 * i) & 15U];
+  }
+  return text;
+}
+
+// To a whole unit that a person reads.
+std::string about(duration time) {
+  if (time >= second) return in_words(time / second * second);
+  return in_words(time >= millisecond ? time / millisecond * millisecond : time / microsecond * microsecond);
+}
+
+std::string state_of(call_record const& call) {
+  switch (call.stage) {
+    case call_stage::composing: return "waits for the values of other calls";
+    case call_stage::queued: return "queued";
+    case call_stage::ordered: return "waits for its turn";
+    case call_stage::stalled: return "waits for its caller";
+    case call_stage::unsynced: return "being written to the journal";
+    case call_stage::delayed: return "waits for its next attempt";
+    case call_stage::tokenless: return "waits for a retry token";
+    case call_stage::assigned: return "with a worker";
+    case call_stage::ended: return "ended";
+    case call_stage::leaving: break;
+  }
+  return "ending";
+}
+
+std::string state_of(worker_session const& worker) {
+  if (worker.dying) return "is being ended";
+  if (worker.draining) return "ends when its calls have";
+  if (worker.entering) return "makes its service";
+  if (worker.park != parking::none) return worker.park == parking::parked ? "parked" : "parks, or comes back";
+  if (worker.quiet) return "not heard of";
+  if (worker.waits) return "waits for calls of its own";
+  return worker.outstanding.empty() ? "idle" : "runs";
+}
+
+std::string count_of(std::size_t count, std::string_view what) {
+  return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+// How many calls go before this one in its own queue.
+std::size_t hub::state::calls_before(call_record& call) {
+  std::size_t before = 0;
+  auto& queue = call.lane->calls;
+  for (auto* one = queue.first(); one != nullptr && one != &call; one = queue.after(*one))
+    before += one->count;
+  return before;
+}
+
+std::string hub::state::why_queued(call_record& call) {
+  auto const& function = *call.function;
+  std::size_t able = 0;
+  for (auto const* const by : function.offers) able += by->workers - by->waiting;
+  if (able == 0) return work.explain_wait(function);
+  auto why = able == 1 ? std::string("the worker that has its task is busy")
+                       : "the " + std::to_string(able) + " workers that have its task are busy";
+  if (function.pool != nullptr && function.pool->starting != 0)
+    why += "; " + std::to_string(function.pool->starting) + " more being started";
+  return why;
+}
+
+std::string hub::state::why_it_waits(call_record& call) {
+  switch (call.stage) {
+    case call_stage::composing:
+      return std::to_string(call.composed->missing) + " of them " +
+             (call.composed->missing == 1 ? "has" : "have") + " not ended yet";
+    case call_stage::queued: return why_queued(call);
+    case call_stage::ordered:
+      return "others of its order key go first: " + std::to_string(call.order->calls) + " there are";
+    case call_stage::stalled: return "its caller has yet to take results that were sent to it";
+    case call_stage::unsynced: return "its record is not on disk yet";
+    case call_stage::tokenless: return "too many are tried again at once";
+    case call_stage::ended: return "its outcome waits for its caller, who is not connected";
+    default: return {};
+  }
+}
+
+void hub::state::explain_attempt(time_point now, call_record const& call, text_rows& rows) {
+  auto const& worker = *call.worker;
+  rows.push_back({"worker", worker.name});
+  std::size_t place = 0;
+  while (place < worker.outstanding.size() && worker.outstanding[place].call != &call) ++place;
+  if (place < worker.running)
+    rows.push_back({"running for", about(std::max<duration>(0, now - worker.began_since))});
+  else
+    rows.push_back({"why", "behind " + count_of(place, "call") + " that the worker has"});
+  if (call.nest != nullptr && call.nest->waits) rows.push_back({"waits for", "calls of its own task"});
+}
+
+text_rows hub::state::explain(time_point now, call_record& call) {
+  text_rows rows{{"call", text_of(call.id)}, {"task", call.function->name}, {"state", state_of(call)}};
+  auto const add = [&](std::string_view what, std::string value) {
+    if (!value.empty()) rows.push_back({std::string(what), std::move(value)});
+  };
+  if (call.stage == call_stage::queued) {
+    auto const before = calls_before(call);
+    add("before it", count_of(before, "call") + " of its queue, of " +
+                         std::to_string(call.function->queue.items) + " that wait for the task");
+  }
+  add("why", why_it_waits(call));
+  if (call.stage == call_stage::assigned && call.worker != nullptr) explain_attempt(now, call, rows);
+  auto const* const pool = call.function->home != nullptr ? call.function->home : call.function->pool;
+  if (pool != nullptr)
+    add("pool", name_of_pool(*pool) + ": " + count_of(pool->in_service, "worker") + " of at most " +
+                    std::to_string(pool->config.max_workers) + ", " + std::to_string(pool->idle.size()) +
+                    " idle, " + std::to_string(pool->starting) + " starting");
+  if (call.attempt != 0) add("attempt", std::to_string(call.attempt));
+  if (call.tries != 0 || call.policy.retries != 0)
+    add("retries", std::to_string(call.policy.retries - std::min(call.policy.retries, call.tries)) + " left");
+  add("last failure", call.last_failure);
+  if (call.stage == call_stage::delayed) add("next attempt in", about(std::max<duration>(0, call.due - now)));
+  if (call.stage == call_stage::assigned && call.due != never)
+    add("attempt ends in", about(std::max<duration>(0, call.due - now)));
+  if (call.deadline != never) add("deadline in", about(std::max<duration>(0, call.deadline - now)));
+  if (call.priority != usual_priority) add("priority", std::to_string(call.priority));
+  if (call.order != nullptr) add("order key", call.order->key);
+  if (call.parent != nullptr) add("made by", text_of(call.parent->id));
+  add("credential", call.caller->identity);
+  return rows;
+}
+
+std::string hub::state::gpus_of(worker_session const& worker) const {
+  std::string text;
+  if (!worker.lease || worker.lease->without_gpus) return text;
+  for (auto const place : worker.lease->gpus) text += (text.empty() ? "" : ",") + pools.gpu_name(place);
+  return text;
+}
+
+text_rows hub::state::workers_in_rows() {
+  text_rows rows;
+  for (auto const& [id, worker] : sessions.workers()) {
+    std::string running;
+    std::size_t told = 0;
+    for (std::size_t i = 0; i < worker->outstanding.size(); ++i) {
+      auto const* const call = worker->outstanding[i].call;
+      if (call == nullptr) continue;
+      if (++told > most_calls_told) {
+        running += ",…";
+        break;
+      }
+      running += (running.empty() ? "" : ",") + text_of(call->id);
+    }
+    rows.push_back({worker->name, worker->pool != nullptr ? name_of_pool(*worker->pool) : "",
+                    state_of(*worker), running, gpus_of(*worker), worker->identity});
+  }
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+// Of its own calls whoever made them may ask, of others' an operator. To others a call of somebody else's is
+// none, as one that has ended and was told to its caller.
+call_record* hub::state::call_for(client_session const& client, call_id id) {
+  auto* const call = calls.find(id);
+  bool const may = call != nullptr && (operates(client) || call->caller->identity == client.identity);
+  return may ? call : nullptr;
+}
+
+// Its caller is told.
+void hub::state::cancel_for(time_point now, call_record& call, std::uint64_t number, bool by_operator,
+                            outputs& out) {
+  auto& one = isolate(now, call, number, 1);
+  if (one.stage == call_stage::ended) return forget(now, one);
+  if (one.stage == call_stage::assigned) abandon(now, one, out);
+  fail(now, one, errc::cancelled,
+       by_operator ? "the hub's operator cancelled the call" : "the call was cancelled", out);
+}
+
+void hub::state::take_call_order(time_point now, client_session& client, std::string_view what,
+                                 frame const& message, outputs& out) {
+  auto const id = message.head.call;
+  if (what == list_workers) {
+    if (!operates(client)) return answer(now, client, id, only_for_operators(), out);
+    return answer_order(now, client, id, encode_rows(workers_in_rows()), out);
+  }
+  call_id meant;
+  if (!decode_call_id(message.payload(), meant))
+    return answer(now, client, id,
+                  failure_of(errc::protocol_violation, "what is said of a call does not decode"), out);
+  auto* const call = call_for(client, meant);
+  text_rows rows;
+  if (call != nullptr && what == explain_call) {
+    rows = explain(now, *call);
+    rows.front().back() = text_of(meant);
+    if (call->count > 1) rows.push_back({"together with", count_of(call->count - 1, "call") + " of its map"});
+  }
+  if (call != nullptr && what == cancel_call) {
+    rows = {{"cancelled", text_of(meant)}};
+    cancel_for(now, *call, meant.number, call->caller->identity != client.identity, out);
+  }
+  answer_order(now, client, id, encode_rows(rows), out);
+}
+
+}  // namespace yonder::core
