@@ -117,6 +117,8 @@ TEST_CASE("a worker's key lets its tasks call, from within what they run") {
   auto const keys = here.key_for("worker", {.calls = false, .works = true});
   auto one = start_worker(here.address(), keys), other = start_worker(here.address(), keys);
   yonder::runtime client(here.client(here.keys));
+  // One waits while the other answers.
+  while (here.hub.snapshot().workers < 2) (void)task::shout.on(client).remote("are both there?");
   CHECK(task::nested.on(client).remote() == shout("from a worker"));
   for (auto* const worker : {&one, &other}) {
     worker->kill(SIGKILL);
