@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/cli/calls.hpp"
+#include "src/cli/completion.hpp"
 #include "src/cli/doctor.hpp"
 #include "src/cli/hub/get.hpp"
 #include "src/cli/keys.hpp"
@@ -176,6 +177,13 @@ int run(int argc, char** argv) {
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
 
+  std::string shell;
+  auto* const completion_command =
+      app.add_subcommand("completion", "print what bash, or zsh, completes this command with")->group("");
+  completion_command->add_option("shell", shell, "bash or zsh")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh"}));
+
 #if defined(YONDER_HAS_ML)
   yonder::cli::texts_order texts;
   auto* const classify_command = add_texts(app, "classify", "say the label of each line", texts);
@@ -217,6 +225,11 @@ int run(int argc, char** argv) {
     if (*cancel_command) return yonder::cli::cancel_call(hub, call, json);
     if (*scale_command) return yonder::cli::scale_pool(hub, pool, size);
     if (*warm_command) return yonder::cli::warm_pool(hub, pool, count);
+    if (*completion_command) {
+      std::cout << (shell == "bash" ? yonder::cli::completion_for_bash(app)
+                                    : yonder::cli::completion_for_zsh(app));
+      return EXIT_SUCCESS;
+    }
     if (*issue_command) return yonder::cli::issue_key(keys);
     if (*list_command) return yonder::cli::list_keys(keys);
     if (*revoke_command) return yonder::cli::revoke_key(keys);

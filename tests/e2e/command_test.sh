@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The command as shells see it: its verbs, its completion, its man page, its exit codes.
+# Usage: command_test.sh YONDER MAN_PAGE
+set -euo pipefail
+yonder=$1 page=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+fail() {
+  echo "command_test: $*" >&2
+  exit 1
+}
+
+verbs=$("$yonder" --help | sed -n '/^Subcommands:/,$p' | sed -n 's/^  \([a-z]*\) .*/\1/p')
+count=$(wc -w <<<"$verbs")
+if [ "$count" -lt 5 ] || [ "$count" -gt 10 ]; then fail "$count verbs in --help: $verbs"; fi
+for verb in $verbs; do
+  "$yonder" "$verb" --help >/dev/null || fail "$verb --help fails"
+  grep -q "^.It Cm $verb\b" "$page" || fail "the man page lacks $verb"
+done
+while read -r verb; do
+  grep -qw "$verb" <<<"$verbs models" || fail "the man page has $verb, --help does not"
+done < <(sed -n 's/^\.It Cm \([a-z]*\).*/\1/p' "$page")
+
+"$yonder" completion bash >"$folder/bash"
+bash -n "$folder/bash" || fail "bash does not read its completion"
+complete() { # the words typed; the last one is being typed
+  bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _yonder; echo "${COMPREPLY[@]}"' _ "$folder/bash" "$@"
+}
+[ "$(complete yonder ke)" = keys ] || fail "yonder ke<Tab> gives $(complete yonder ke)"
+[ "$(complete yonder keys re)" = revoke ] || fail "yonder keys re<Tab> gives $(complete yonder keys re)"
+[[ " $(complete yonder keys issue name --) " == *" --role "* ]] || fail "yonder keys issue name --<Tab> gives $(complete yonder keys issue name --)"
+[ "$(complete yonder keygen --he)" = --help ] || fail "yonder keygen --he<Tab> gives $(complete yonder keygen --he)"
+[[ " $(complete yonder "") " != *" keygen "* ]] || fail "what --help does not show is offered"
+
+"$yonder" completion zsh >"$folder/_yonder"
+if command -v zsh >/dev/null; then zsh -n "$folder/_yonder" || fail "zsh does not read its completion"; fi
+if command -v mandoc >/dev/null; then
+  mandoc -T lint -W warning "$page" || fail "the man page is not good"
+elif command -v man >/dev/null; then
+  LC_ALL=C man --warnings -l "$page" 2>&1 >/dev/null | { ! grep .; } || fail "the man page is not good"
+fi
+
+code() {
+  local status=0
+  "$@" >"$folder/out" 2>"$folder/err" || status=$?
+  echo "$status"
+}
+[ "$(code "$yonder")" = 2 ] || fail "without a verb it ends with $(code "$yonder")"
+[ "$(code "$yonder" explain)" = 2 ] || fail "without an id explain ends with $(code "$yonder" explain)"
+[ "$(code "$yonder" --version)" = 0 ] || fail "--version fails"
+[ "$(YONDER_HUB='' code "$yonder" ps)" = 2 ] || fail "without a hub ps ends with $(YONDER_HUB='' code "$yonder" ps)"
+echo "the command has $count verbs"
