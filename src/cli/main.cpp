@@ -13,6 +13,7 @@
 #include "src/cli/completion.hpp"
 #include "src/cli/doctor.hpp"
 #include "src/cli/hub/get.hpp"
+#include "src/cli/journal.hpp"
 #include "src/cli/keys.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/pools.hpp"
@@ -173,6 +174,22 @@ int run(int argc, char** argv) {
     command->add_flag("--json", json, "for programs: an object");
     name_hub(*command, hub);
   }
+  std::string journal;
+  auto* const journal_command =
+      app.add_subcommand("journal", "look after the durable calls of a hub that does not run");
+  journal_command->require_subcommand(1);
+  auto const add_journal = [&](char const* name, char const* what) {
+    auto* const command = journal_command->add_subcommand(name, what);
+    command->add_option("folder", journal, "the journal's")->required();
+    return command;
+  };
+  auto* const check_command = add_journal(
+      "check", "read all of it; exits with 2 where it is damaged, 3 where it is a later version's, 4 in use");
+  auto* const compact_command = add_journal("compact", "give back the room of what no longer counts");
+  auto* const export_command = add_journal(
+      "export",
+      "print what counts: record, kind, call, items, time in ms, bytes; of a damaged one what still reads");
+  export_command->add_flag("--json", json, "for programs: an object a line, with the body in base64");
 
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
@@ -219,6 +236,9 @@ int run(int argc, char** argv) {
     if (*rerank_command) return yonder::cli::rerank(texts);
 #endif
     if (*doctor_command) return yonder::cli::doctor();
+    if (*check_command) return yonder::cli::check_journal(journal);
+    if (*compact_command) return yonder::cli::compact_journal(journal);
+    if (*export_command) return yonder::cli::export_journal(journal, json);
     if (*keygen_command) keygen(folder);
     if (*ps_command) return yonder::cli::list_all(hub, json, live);
     if (*explain_command) return yonder::cli::explain_call(hub, call, json);

@@ -58,7 +58,8 @@ class YONDER_API log {
 
   // One record behind those before, of the calls from `call` on, `items` of them; `pieces` are its body, one
   // behind the other, which is copied. Returns its number: how many this object has been given. Leaves in
-  // flush(), if not before. Precondition: their sizes together are at most largest_body.
+  // flush(), if not before. Preconditions: their sizes together are at most
+  // largest_body; none of the calls was forgotten.
   std::uint64_t append(kind what, core::call_id const& call, std::uint32_t items,
                        std::span<std::span<std::byte const> const> pieces);
   void flush();

@@ -166,10 +166,9 @@ bool ledger::counts(record const& what, place at) const {
   bool found = false;
   if (what.what == kind::forgotten) {
     for (auto const* records : {&packs_, &outcomes_}) {
-      auto next = records->upper_bound({what.call, nowhere_behind});
-      if (next == records->begin()) continue;
-      auto const& [key, each] = *std::prev(next);
-      found = found || what.call < plus(key.first, each.items);
+      auto const behind = records->lower_bound({plus(what.call, what.items), {}});
+      found = found ||
+              (behind != records->begin() && std::prev(behind)->first.first.session == what.call.session);
     }
     return found;
   }

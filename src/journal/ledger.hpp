@@ -55,8 +55,8 @@ class ledger {
   // Behind the last record that was read back: copies have brought older outcomes behind younger ones.
   void sort_outcomes();
 
-  // Does the record that was applied from there still count? For one that says `forgotten`: does another
-  // that counts cover its calls?
+  // Does the record that was applied from there still count? For one that says `forgotten`: may another that
+  // counts be of its calls, too?
   bool counts(record const& what, place at) const;
   // The record that counts for that call in that state; none: units == 0.
   piece find(core::call_id const& call) const;

@@ -42,10 +42,10 @@ class log::implementation {
   implementation(options how, record_visitor const& visit)
       : how_(std::move(how)),
         disk_(open_for_change(how_.folder)),
-        store_(*disk_, {how_.segment_bytes, how_.schema}, draw(), visit),
+        store_(*disk_, {how_.segment_bytes, how_.schema, wall_clock() - how_.result_ttl.count()}, draw(),
+               visit),
         began_(steady::now()),
         began_at_(std::max(wall_clock(), store_.time())) {
-    expire();
     live_ = store_.live_bytes();
     thread_ = platform::start_thread("yonder journal", [this] { write(); });
   }

@@ -5,8 +5,6 @@
 #include <tuple>
 #include <utility>
 
-#include "yonder/detail/byte_buffer.hpp"
-
 namespace yonder::journal {
 namespace {
 
@@ -26,15 +24,6 @@ constexpr char const* restore =
          disk.path(name) + " has format " + std::to_string(version) + ", and this program knows up to " +
              std::to_string(format_version),
          "run it with the version of Yonder that wrote it, or a later one");
-}
-
-// The whole file. Its size is the disk's word, not the journal's.
-byte_buffer read_all(file_system const& disk, std::string const& name) {
-  auto const from = disk.open(name, file_system::access::read);
-  byte_buffer bytes;
-  auto const size = static_cast<std::size_t>(from->size());
-  bytes.truncate(from->read(0, {bytes.extend(size), size}));
-  return bytes;
 }
 
 struct files {
@@ -153,6 +142,14 @@ void read_segments(file_system const& disk, files& found, recovered& to, ledger&
 }
 
 }  // namespace
+
+byte_buffer read_all(file_system const& disk, std::string const& name) {
+  auto const from = disk.open(name, file_system::access::read);
+  byte_buffer bytes;
+  auto const size = static_cast<std::size_t>(from->size());
+  bytes.truncate(from->read(0, {bytes.extend(size), size}));
+  return bytes;
+}
 
 segment_reading read_segment(std::span<std::byte const> bytes, witness const& signed_off,
                              std::uint32_t segment, std::uint64_t number, std::uint32_t seal, bool last,

@@ -11,6 +11,7 @@
 
 #include "src/journal/file_system.hpp"
 #include "src/journal/ledger.hpp"
+#include "yonder/detail/byte_buffer.hpp"
 
 // What a journal's files say after any end of the process or the machine: the acknowledged state, or why it
 // is not to be had. Changes no file.
@@ -48,6 +49,9 @@ struct segment_reading {
 segment_reading read_segment(std::span<std::byte const> bytes, witness const& signed_off,
                              std::uint32_t segment, std::uint64_t number, std::uint32_t seal, bool last,
                              std::function<void(found_record const&, place)> const& found);
+
+// The whole file. Its size is the disk's word, not the journal's.
+detail::byte_buffer read_all(file_system const& disk, std::string const& name);
 
 using record_visitor = std::function<void(record const&, std::span<std::byte const> body)>;
 // Every record that counts, in the order in which they were first written; a body is valid during the call.

@@ -9,8 +9,6 @@ namespace {
 
 using detail::byte_buffer;
 
-constexpr std::uint64_t clean_step = 1 << 20;  // bytes that are read between two commits
-
 void append_record(record const& what, std::span<std::byte const> body, byte_buffer& to) {
   auto const whole = size_on_disk(what.size);
   auto* const at = to.extend(whole);
@@ -44,6 +42,7 @@ store::store(file_system& disk, settings const& how, std::uint64_t identity, rec
       make(identity);
     else
       mend(found);
+    counts_.expire(how_.expired_until);
     visit(disk_, found, counts_, to);
   });
 }
@@ -271,22 +270,30 @@ std::uint64_t store::live_bytes() const {
 bool store::clean(std::int64_t now) {
   return guarded([&] {
     if (segments_.size() < 2) return false;
-    auto const& [first, size] = *segments_.begin();
-    std::uint64_t live = 0;
-    std::uint64_t live_here = 0;
-    {
-      std::lock_guard const lock(mutex_);
-      live = counts_.live_bytes();
-      live_here = counts_.live_bytes(first);
-    }
-    if (live_here == 0 || cleaned_ >= size) {
-      drop_first();
-      return true;
-    }
-    if (cleaned_ == 0 && bytes_ <= 2 * live + 2 * how_.segment_bytes) return false;
-    copy_some(now);
+    if (cleaned_ == 0 && counted_in_first() != 0 && bytes_ <= 2 * live_bytes() + 2 * how_.segment_bytes)
+      return false;
+    empty_first(now);
     return true;
   });
+}
+
+void store::compact() {
+  guarded([&] {
+    rotate();
+    for (auto const last = segments_.rbegin()->first; segments_.begin()->first < last;) empty_first(time_);
+  });
+}
+
+void store::empty_first(std::int64_t now) {
+  if (counted_in_first() == 0 || cleaned_ >= segments_.begin()->second)
+    drop_first();
+  else
+    copy_some(now);
+}
+
+std::uint64_t store::counted_in_first() const {
+  std::lock_guard const lock(mutex_);
+  return counts_.live_bytes(segments_.begin()->first);
 }
 
 // Of the first segment, from where the step before has ended.
@@ -314,7 +321,7 @@ byte_buffer store::read_window(std::uint32_t segment, std::uint64_t offset, std:
     bytes.clear();
     bytes.truncate(from->read(offset, {bytes.extend(length), length}));
   };
-  read(std::min(clean_step, size - offset));
+  read(std::min(how_.clean_step, size - offset));
   if (bytes.size() < record_header_size) return bytes;
   if (auto const first = size_on_disk(decode(bytes.data()).size);
       first > bytes.size() && first <= size - offset)
@@ -370,19 +377,23 @@ void store::add_states(std::vector<ledger::piece> const& known, std::vector<copi
   };
   for (auto const& each : known)
     if (each.is == ledger::state::started) say(kind::started, each.first, each.items);
+  auto const whole = group.front().what;
   for (std::size_t i = 0, records = group.size(); i < records; ++i) {
-    auto const& about = group[i].what;
+    auto const about = group[i].what;
     if (about.what == kind::started) continue;
     auto const first = about.call;
     auto next = first.number;
     auto const end = first.number + about.items;
     auto const gap = [&](std::uint64_t until) {
-      if (next < until) say(kind::forgotten, {first.session, next}, static_cast<std::uint32_t>(until - next));
+      bool const is_said = i != 0 && first.session == whole.call.session && next >= whole.call.number &&
+                           until <= whole.call.number + whole.items;
+      if (next < until && !is_said)
+        say(kind::forgotten, {first.session, next}, static_cast<std::uint32_t>(until - next));
     };
     std::vector<ledger::piece> pieces;
     {
       std::lock_guard const lock(mutex_);
-      pieces = counts_.pieces(first, group[i].what.items);
+      pieces = counts_.pieces(first, about.items);
     }
     for (auto const& each : pieces) {
       gap(each.first.number);

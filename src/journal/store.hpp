@@ -18,6 +18,8 @@ namespace yonder::journal {
 struct settings {
   std::uint64_t segment_bytes = 64 << 20;  // a segment ends behind the group of records that reaches it
   std::uint16_t schema = 1;                // of the bodies, as their owner counts
+  std::int64_t expired_until = 0;          // ms: outcomes of that time and before are not told of any more
+  std::uint64_t clean_step = 1 << 20;      // bytes that compaction reads between two commits
 };
 
 // A record that was read back; `body` is its own.
@@ -40,6 +42,8 @@ class store {
   // A step of compaction: a megabyte of records is looked at, or one that is larger. False: there is nothing
   // to be done. Throws error.
   bool clean(std::int64_t now);
+  // All of it, whatever there is to be gained. Throws error.
+  void compact();
   // Syncs the witness. Throws error.
   void sign();
   bool is_signed() const noexcept { return written_.sequence == signed_off_.sequence; }
@@ -83,6 +87,8 @@ class store {
     std::vector<place> from;
     std::set<place> from_places;
   };
+  void empty_first(std::int64_t now);
+  std::uint64_t counted_in_first() const;
   void copy_some(std::int64_t now);
   void copy_group(found_record const& what, place at, copies& to);
   void add_states(std::vector<ledger::piece> const& known, std::vector<copied>& group) const;

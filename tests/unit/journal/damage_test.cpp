@@ -37,12 +37,22 @@ oracle state_after(std::size_t count) {
   return made;
 }
 
-files_of written(bool closed) {
+files_of written() {
   unreliable_disk disk;
   opened_store made(disk, small);
   for (auto const& each : commits) made.commit(each);
-  if (closed) made.files.sign();
+  made.files.sign();
   return disk.copy();
+}
+
+// All was acknowledged; the witness on disk knows nothing but that the last segment was made.
+files_of with_an_old_witness() {
+  unreliable_disk disk;
+  opened_store made(disk, small);
+  for (auto const& each : commits) made.commit(each);
+  auto files = disk.copy();
+  files[std::string(witness_name)] = disk.synced(std::string(witness_name));
+  return files;
 }
 
 std::string const last = "0000000003.segment";
@@ -56,6 +66,7 @@ std::optional<oracle> told_by(files_of const& files) {
   } catch (error const& why) {
     REQUIRE(why.why() == problem::damaged);
     auto const text = std::string(why.what());
+    INFO(text);
     REQUIRE(text.find("disk/") != std::string::npos);
     REQUIRE(text.find("backup") != std::string::npos);
     REQUIRE(disk.operations() == 0);
@@ -80,7 +91,7 @@ problem why_refused(files_of const& files, settings const& how = small) {
 }  // namespace
 
 TEST_CASE("a journal with any one bit flipped tells what was acknowledged, or is refused") {
-  auto files = written(true);
+  auto files = written();
   REQUIRE(files.count(last) == 1);
   auto const whole = state_after(commits.size());
   std::size_t refused = 0;
@@ -104,7 +115,7 @@ TEST_CASE("a journal with any one bit flipped tells what was acknowledged, or is
 }
 
 TEST_CASE("a journal that is cut anywhere, or lacks a file, is refused") {
-  auto const files = written(true);
+  auto const files = written();
   for (auto const& [name, bytes] : files)
     for (std::size_t size = 0; size < bytes.size(); size += name == witness_name ? 61 : 1) {
       CAPTURE(name);
@@ -126,29 +137,36 @@ TEST_CASE("a journal that is cut anywhere, or lacks a file, is refused") {
 
 TEST_CASE(
     "after a power loss that has kept an old witness, damage is told from a tail by what was written later") {
-  // The witness knows nothing but that the last segment was made.
-  auto files = written(false);
-  {
-    unreliable_disk disk;
-    opened_store made(disk, small);
-    for (auto const& each : commits) made.commit(each);
-    disk.lose_power();  // the segments are synced, and so is the witness of their making
-    files[std::string(witness_name)] = disk.contents(std::string(witness_name));
-  }
+  auto const files = with_an_old_witness();
   auto const whole = state_after(commits.size());
   auto const without_the_last = state_after(commits.size() - 1);
   REQUIRE(*told_by(files) == whole);
+  std::size_t bounds = 0;
   for (auto const& [name, bytes] : files) {
     if (name == witness_name) continue;
     for (std::size_t at = 0; at < bytes.size(); ++at) {
       auto flipped = files;
       flipped[name][at] ^= std::byte{16};
       auto const told = told_by(flipped);
+      bounds += told ? 1 : 0;
       // The bound: of the very last commit nobody knows whether it was acknowledged.
       if (told) REQUIRE(name == last);
       if (told) REQUIRE(*told == without_the_last);
     }
   }
+  CHECK(bounds == size_on_disk(static_cast<std::uint32_t>(commits.back()[0].body.size())));
+}
+
+TEST_CASE("a record proves something in its own place alone: a torn body may hold another journal's bytes") {
+  auto files = with_an_old_witness();
+  auto& segment = files[last];
+  auto const whole = size_on_disk(static_cast<std::uint32_t>(commits.back()[0].body.size()));
+  unreliable_disk::bytes const record(segment.end() - static_cast<std::ptrdiff_t>(whole), segment.end());
+  std::fill(segment.end() - static_cast<std::ptrdiff_t>(whole), segment.end(), std::byte{0x11});
+  for (int i = 0; i < 3; ++i) segment.insert(segment.end(), record.begin(), record.end());
+  auto const told = told_by(files);
+  REQUIRE(told);
+  CHECK(*told == state_after(commits.size() - 1));
 }
 
 TEST_CASE("files of different times are refused") {
@@ -161,11 +179,11 @@ TEST_CASE("files of different times are refused") {
     made.files.sign();
     return disk.copy();
   }();
-  auto mixed = written(true);
+  auto mixed = written();
   for (auto const& [name, bytes] : before)
     if (name != witness_name) mixed[name] = bytes;
   CHECK_FALSE(told_by(mixed));
-  auto old_witness = written(true);
+  auto old_witness = written();
   old_witness[std::string(witness_name)] = before.at(std::string(witness_name));
   CHECK_FALSE(told_by(old_witness));
 }
@@ -176,14 +194,14 @@ TEST_CASE("a segment of another journal is refused") {
     opened_store other(disk, small, 4711);
     for (auto const& each : commits) other.commit(each);
   }
-  auto files = written(true);
+  auto files = written();
   files["0000000002.segment"] = disk.contents("0000000002.segment");
   CHECK_FALSE(told_by(files));
 }
 
 TEST_CASE("a journal of a later version, or with records of a later schema, is refused as that") {
   using namespace yonder::core;
-  auto files = written(true);
+  auto files = written();
   auto const later = [](unreliable_disk::bytes& bytes, std::size_t at) {
     store_le(&bytes[at + 8], format_version + 1);
     store_le(&bytes[at + 12], crc32c({&bytes[at], 12}));
@@ -252,7 +270,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a tail that was never acknowledged is cut off, and said so") {
-  auto files = written(true);
+  auto files = written();
   auto& segment = files[last];
   auto const size = segment.size();
   segment.resize(size + 100, std::byte{0x5a});

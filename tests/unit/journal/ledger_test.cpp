@@ -80,6 +80,19 @@ TEST_CASE("a pack counts until the last of its calls has ended") {
   CHECK(it.counts.live_bytes() == size_on_disk(0));
 }
 
+TEST_CASE("what is forgotten of two packs at once is forgotten of that which still counts") {
+  tried it;
+  it.apply(made(kind::call, {7, 1}, 4));
+  it.apply(made(kind::call, {7, 5}, 4));
+  it.apply(made(kind::ended, {7, 1}, 4));
+  auto const gone = made(kind::forgotten, {7, 1}, 6);
+  auto const at = it.apply(gone);
+  CHECK(it.counts.queued() == 2);
+  CHECK(it.counts.counts(gone, at));
+  auto const other = made(kind::forgotten, {6, 1}, 6);
+  CHECK_FALSE(it.counts.counts(other, it.apply(other)));
+}
+
 TEST_CASE("the first outcome stays, and a call that is known is not taken twice") {
   tried it;
   auto const call = made(kind::call, {7, 1}, 1, 10);
@@ -96,6 +109,12 @@ TEST_CASE("the first outcome stays, and a call that is known is not taken twice"
   it.apply(made(kind::ended, {7, 1}, 3, 24));  // of three calls, one of which had ended
   CHECK(it.counts.ended() == 3);
   CHECK(it.counts.find({7, 1}).at == first_at);
+  auto const three = it.counts.find({7, 2}).at;
+  it.counts.moved(made(kind::ended, {7, 1}, 3, 24), three, {2, 6});
+  CHECK(it.counts.find({7, 1}).at == first_at);
+  CHECK(it.counts.find({7, 3}).at == place{2, 6});
+  CHECK(it.counts.live_bytes(1) == size_on_disk(16));
+  CHECK(it.counts.live_bytes(2) == size_on_disk(24));
 }
 
 TEST_CASE("outcomes are forgotten when their time is over, the oldest first") {

@@ -5,35 +5,28 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "src/journal/folder.hpp"
+#include "tests/unit/journal/folder.hpp"
 
 namespace {
 
 namespace journal = yonder::journal;
 using journal::kind;
+using journal::testing::temporary_folder;
 using yonder::core::call_id;
-
-class temporary_folder {
- public:
-  temporary_folder() { REQUIRE(::mkdtemp(path_.data()) != nullptr); }
-  ~temporary_folder() { std::filesystem::remove_all(path_); }
-  temporary_folder(temporary_folder const&) = delete;
-  temporary_folder& operator=(temporary_folder const&) = delete;
-  std::string in(std::string const& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_ = "/tmp/yonder_journal_XXXXXX";
-};
 
 struct visited {
   journal::record what;
@@ -121,6 +114,105 @@ TEST_CASE("what no longer counts does not come back") {
   REQUIRE(again.found.size() == 1);
   CHECK(again.found[0].what.what == kind::ended);
   CHECK(again.found[0].body == "value");
+}
+
+TEST_CASE("what was appended is written when the journal ends, flushed or not") {
+  temporary_folder const here;
+  {
+    opened made(here.in("j"));
+    made.append(kind::call, {7, 1}, 1, "one");
+  }
+  CHECK(opened(here.in("j")).found.size() == 1);
+}
+
+TEST_CASE("a disk that takes no more is told by its descriptor, and keeps what was synced") {
+  temporary_folder const here;
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  {
+    opened made(here.in("j"));
+    made.wait(made.append(kind::call, {7, 1}, 1, "one"));
+    REQUIRE(made.log.synced() == 1);
+    rlimit const little{8192, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &little) == 0);
+    made.wait(made.append(kind::call, {7, 2}, 1, std::string(20'000, 'x')));
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    CHECK(made.log.synced() == 1);
+    REQUIRE(made.log.failure());
+    CHECK(made.log.failure()->why() == journal::problem::disk_full);
+    CHECK(std::string(made.log.failure()->what()).find("make room") != std::string::npos);
+    CHECK(made.log.admit(1) == journal::admission::failed);
+    made.append(kind::call, {7, 3});
+    made.log.flush();
+    CHECK(text(*made.log.read({7, 1})) == "one");
+  }
+  opened again(here.in("j"));
+  REQUIRE(again.found.size() == 1);
+  CHECK(again.found[0].body == "one");
+  again.wait(again.append(kind::call, {7, 2}, 1, "two"));
+  CHECK(again.log.synced() == 1);
+}
+
+TEST_CASE("calls are admitted up to the limits, what ends them always is") {
+  temporary_folder const here;
+  opened made(journal::options{.folder = here.in("j"), .size_limit = 1000, .queue_limit = 500});
+  CHECK(made.log.admit(200) == journal::admission::taken);
+  CHECK(made.log.admit(std::uint64_t{1} << 32) == journal::admission::too_large);
+  CHECK(made.log.admit(2'000) == journal::admission::over_limit);
+  for (std::uint64_t i = 1; i <= 4; ++i) made.append(kind::call, {7, i}, 1, std::string(150, 'x'));
+  CHECK(made.log.admit(200) != journal::admission::taken);
+  made.wait(4);
+  CHECK(made.log.admit(200) == journal::admission::over_limit);
+  made.append(kind::ended, {7, 1});
+  made.wait(made.append(kind::forgotten, {7, 1}));
+  CHECK(made.log.admit(20) == journal::admission::taken);
+}
+
+TEST_CASE("results are kept for their time to live, over restarts too") {
+  temporary_folder const here;
+  {
+    opened made(journal::options{.folder = here.in("j"), .result_ttl = std::chrono::milliseconds(0)});
+    made.append(kind::call, {7, 1}, 1, "one");
+    made.wait(made.append(kind::ended, {7, 1}, 1, "value"));
+    auto const gone = made.log.expired();
+    REQUIRE(gone.size() == 1);
+    CHECK(gone[0].first == call_id{7, 1});
+    CHECK_FALSE(made.log.read({7, 1}));
+    made.append(kind::call, {7, 2}, 1, "two");
+    made.append(kind::ended, {7, 2}, 1, "value");
+  }
+  {
+    opened longer(here.in("j"));
+    CHECK(longer.found.size() == 2);  // nobody has written that the first is forgotten: its time says it
+  }
+  CHECK(opened(journal::options{.folder = here.in("j"), .result_ttl = std::chrono::milliseconds(0)})
+            .found.empty());
+}
+
+TEST_CASE("bodies are read by any thread while records are written, compacted and removed") {
+  temporary_folder const here;
+  opened made(journal::options{.folder = here.in("j"), .segment_bytes = 20'000});
+  made.wait(made.append(kind::call, {9, 1}, 1, "it stays"));
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong{0};
+  std::thread reader([&] {
+    while (!done) {
+      auto const found = made.log.read({9, 1});
+      if (!found || text(*found) != "it stays") ++wrong;
+      made.log.figures();
+    }
+  });
+  for (std::uint64_t i = 1; i <= 3'000; ++i) {
+    made.append(kind::call, {7, i}, 1, std::string(100, 'x'));
+    made.append(kind::ended, {7, i});
+    made.append(kind::forgotten, {7, i});
+    if (i % 50 == 0) made.wait(1 + 3 * i);
+  }
+  made.wait(9'001);
+  done = true;
+  reader.join();
+  CHECK(wrong == 0);
+  CHECK(made.log.figures().bytes < 100'000);
 }
 
 TEST_CASE("two processes on one folder are refused, and so is a folder that others may write to") {

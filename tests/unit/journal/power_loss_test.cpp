@@ -123,7 +123,7 @@ TEST_CASE(
     unreliable_disk disk(seed);
     owner says(seed);
     disk.write_short(seed % 3 == 0);
-    settings const how{.segment_bytes = 200 + 400 * (seed % 5)};
+    settings const how{.segment_bytes = 200 + 400 * (seed % 5), .clean_step = 100 + 300 * (seed % 4)};
     oracle state;
     for (int life = 0; life < 12; ++life) live(disk, how, says, state);
   }
