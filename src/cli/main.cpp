@@ -176,7 +176,7 @@ int run(int argc, char** argv) {
   }
   std::string journal;
   auto* const journal_command =
-      app.add_subcommand("journal", "look after the durable calls of a hub that does not run");
+      app.add_subcommand("journal", "look after the durable calls of a hub that does not run")->group("");
   journal_command->require_subcommand(1);
   auto const add_journal = [&](char const* name, char const* what) {
     auto* const command = journal_command->add_subcommand(name, what);

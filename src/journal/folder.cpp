@@ -84,8 +84,13 @@ class posix_folder final : public file_system {
 
   std::vector<std::string> list() const override {
     std::vector<std::string> names;
-    std::unique_ptr<DIR, int (*)(DIR*)> const open(::opendir(path_.c_str()), &::closedir);
-    if (open == nullptr) throw_errno("cannot list " + path_);
+    int const fd = retry([&] { return ::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+    if (fd < 0) throw_errno("cannot list " + path_);
+    std::unique_ptr<DIR, int (*)(DIR*)> const open(::fdopendir(fd), &::closedir);
+    if (open == nullptr) {
+      ::close(fd);
+      throw_errno("cannot list " + path_);
+    }
     for (;;) {
       errno = 0;
       auto const* const entry = ::readdir(open.get());

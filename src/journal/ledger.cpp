@@ -85,7 +85,7 @@ void ledger::end(record const& what, place at) {
     *known = {what.call, at, units_of(what), what.items, state::ended, what.items != 1};
     count(*known, 1);
     refer(what, at, what.items);
-    remember(what);
+    remember(*known, what.time);
     return;
   }
   auto const last = plus(what.call, what.items);
@@ -96,7 +96,10 @@ void ledger::end(record const& what, place at) {
   if (items != 0) refer(what, at, items);
   auto next = what.call;
   auto const cover = [&](core::call_id const& until) {
-    if (next < until) put({next, at, units_of(what), distance(next, until), state::ended, what.items != 1});
+    if (next == until) return;
+    piece const covered{next, at, units_of(what), distance(next, until), state::ended, what.items != 1};
+    put(covered);
+    remember(covered, what.time);
   };
   for (auto const& each : kept) {
     if (each.is != state::ended) {
@@ -108,11 +111,10 @@ void ledger::end(record const& what, place at) {
     next = end_of(each);
   }
   cover(last);
-  if (items != 0) remember(what);
 }
 
-void ledger::remember(record const& ended) {
-  by_time_.push_back({ended.time, ended.call, ended.items});
+void ledger::remember(piece const& ended, std::int64_t time) {
+  by_time_.push_back({time, ended.first, ended.items});
   if (by_time_.size() < 2 * ended_pieces_ + 1024) return;
   std::erase_if(by_time_, [&](outcome const& each) {
     auto const known = pieces(each.first, each.items);

@@ -92,7 +92,7 @@ class ledger {
   void live(std::uint32_t segment, std::uint32_t units, int sign);
   void start(record const& what);
   void end(record const& what, place at);
-  void remember(record const& ended);
+  void remember(piece const& ended, std::int64_t time);
   shared_records& shared_of(state is) noexcept { return is == state::ended ? outcomes_ : packs_; }
   template <class Visit>
   void each(core::call_id const& first, std::uint32_t items, Visit visit) const;

@@ -70,6 +70,7 @@ class log::implementation {
     made.schema = how_.schema;
     made.what = what;
     std::lock_guard const lock(mutex_);
+    if (failure_) return ++appended_;  // it would only take memory
     auto const whole = size_on_disk(made.size);
     auto* at = queue_.extend(whole);
     encode(made, at);
@@ -132,13 +133,21 @@ class log::implementation {
       }
       store_.sign();
     } catch (error const& why) {
-      {
-        std::lock_guard const lock(mutex_);
-        failure_ = why;
-      }
-      failed_.store(true, std::memory_order_release);
-      risen_.add();
+      fail(why);
+    } catch (std::exception const& why) {  // no memory
+      fail({problem::disk_failed,
+            std::string("journal: ") + why.what() + "; what was acknowledged is kept, nothing new is"});
     }
+  }
+
+  void fail(error const& why) {
+    {
+      std::lock_guard const lock(mutex_);
+      failure_ = why;
+      queue_ = {};
+    }
+    failed_.store(true, std::memory_order_release);
+    risen_.add();
   }
 
   // False: it is to end, and everything is on disk.

@@ -111,6 +111,7 @@ void read_segments(file_system const& disk, files& found, recovered& to, ledger&
       to.time = std::max(to.time, each.what.time);
       to.moved = to.moved || each.what.copy;
       ++to.records;
+      if (last && !to.unsigned_from && each.what.number > signed_off.synced) to.unsigned_from = at.offset();
       if (each.what.number == signed_off.synced && each.seal != signed_off.seal)
         refuse(problem::damaged,
                "record " + std::to_string(each.what.number) + " in " + disk.path(segment_name(segment)) +
@@ -118,6 +119,7 @@ void read_segments(file_system const& disk, files& found, recovered& to, ledger&
                    " names: these files are of different times",
                restore);
     };
+    if (segment > signed_off.last) to.unsigned_from = 0;
     auto const read = read_segment(bytes, signed_off, segment, to.number, to.seal, last, take);
     if (read.is == segment_reading::verdict::newer) refuse_newer(disk, segment_name(segment), read.version);
     if (read.is == segment_reading::verdict::damaged)
@@ -126,6 +128,7 @@ void read_segments(file_system const& disk, files& found, recovered& to, ledger&
     to.seal = read.seal;
     if (read.end == 0) {
       found.leftovers.push_back(segment_name(segment));  // its making was not finished
+      to.unsigned_from.reset();
       continue;
     }
     to.segments[segment] = read.end;

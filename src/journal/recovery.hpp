@@ -27,10 +27,11 @@ struct recovered {
   std::uint32_t seal = 0;                           // and its seal
   std::int64_t time = 0;
   std::uint64_t records = 0;
-  std::uint64_t tail = 0;              // bytes behind the last record, which were never acknowledged
-  std::vector<std::string> leftovers;  // files that no longer count
-  bool moved = false;                  // compaction has copied some that count
-  std::vector<std::string> notes;      // for whoever runs it
+  std::optional<std::uint64_t> unsigned_from;  // bytes of the last segment that the witness does not name
+  std::uint64_t tail = 0;                      // bytes behind the last record, which were never acknowledged
+  std::vector<std::string> leftovers;          // files that no longer count
+  bool moved = false;                          // compaction has copied some that count
+  std::vector<std::string> notes;              // for whoever runs it
 };
 
 // Throws journal::error, or std::system_error of the disk.

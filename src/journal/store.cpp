@@ -83,7 +83,14 @@ void store::mend(recovered const& found) {
   auto const& [last, size] = *segments_.rbegin();
   segment_ = disk_.open(segment_name(last), file_system::access::write);
   if (segment_->size() != size) segment_->truncate(size);
-  // Records that were whole count from now on, so they have to stay.
+  // Records that were whole count from now on, so they have to stay. An fdatasync that has failed may have
+  // left them in the system's memory alone, as if they were on disk: they are written once more.
+  if (found.unsigned_from) {
+    byte_buffer again;
+    auto const count = size - *found.unsigned_from;
+    again.truncate(segment_->read(*found.unsigned_from, {again.extend(count), count}));
+    write_all(*segment_, *found.unsigned_from, again);
+  }
   segment_->sync();
   disk_.sync();
   written_.schema = std::max(written_.schema, how_.schema);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,8 +19,9 @@ namespace yonder::journal {
 struct settings {
   std::uint64_t segment_bytes = 64 << 20;  // a segment ends behind the group of records that reaches it
   std::uint16_t schema = 1;                // of the bodies, as their owner counts
-  std::int64_t expired_until = 0;          // ms: outcomes of that time and before are not told of any more
-  std::uint64_t clean_step = 1 << 20;      // bytes that compaction reads between two commits
+  std::int64_t expired_until = std::numeric_limits<std::int64_t>::min();  // ms: outcomes of that time and
+                                                                          // before are not told of any more
+  std::uint64_t clean_step = 1 << 20;  // bytes that compaction reads between two commits
 };
 
 // A record that was read back; `body` is its own.

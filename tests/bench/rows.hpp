@@ -22,6 +22,7 @@ void measure_growth(report& to);
 void measure_zmq_ipc(report& to);
 void measure_zmq_tcp(report& to);
 void measure_codec(report& to);
+void measure_journal(report& to);
 void measure_compile_time(report& to);
 void measure_first_call(report& to);
 #ifdef BENCH_WITH_ML
@@ -33,11 +34,12 @@ void first_call(int argc, char** argv);
 void first_raw_call();
 
 inline constexpr group groups[]{
-    {"local", measure_local},           {"remote", measure_remote},
-    {"in-flight", measure_in_flight},   {"bulk", measure_bulk},
-    {"zmq-ipc", measure_zmq_ipc},       {"zmq-tcp", measure_zmq_tcp},
-    {"growth", measure_growth},         {"codec", measure_codec},
-    {"first-call", measure_first_call}, {"compile", measure_compile_time},
+    {"local", measure_local},          {"remote", measure_remote},
+    {"in-flight", measure_in_flight},  {"bulk", measure_bulk},
+    {"zmq-ipc", measure_zmq_ipc},      {"zmq-tcp", measure_zmq_tcp},
+    {"growth", measure_growth},        {"codec", measure_codec},
+    {"journal", measure_journal},      {"first-call", measure_first_call},
+    {"compile", measure_compile_time},
 #ifdef BENCH_WITH_ML
     {"coldstart", measure_coldstart},
 #endif

@@ -269,6 +269,29 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what a failed fdatasync has left in memory alone is written again before it counts") {
+  for (std::uint64_t operation = 0; operation < 40; ++operation) {
+    CAPTURE(operation);
+    unreliable_disk disk(operation);
+    disk.fail_after(operation, EIO);
+    try {
+      opened_store made(disk, small);
+      for (auto const& each : commits) made.commit(each);
+    } catch (error const&) {
+    }
+    disk.heal();
+    std::optional<oracle> told;
+    try {
+      told = opened_store(disk, small).told;
+    } catch (error const& why) {  // where its very making failed
+      CHECK(why.why() == problem::damaged);
+      continue;
+    }
+    disk.lose_power();
+    CHECK(opened_store(disk, small).told == *told);
+  }
+}
+
 TEST_CASE("a tail that was never acknowledged is cut off, and said so") {
   auto files = written();
   auto& segment = files[last];

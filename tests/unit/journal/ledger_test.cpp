@@ -131,6 +131,10 @@ TEST_CASE("outcomes are forgotten when their time is over, the oldest first") {
   REQUIRE(second.size() == 1);
   CHECK(second[0].first == call_id{7, 3});
   CHECK(it.counts.live_bytes() == 0);
+  it.apply(made(kind::ended, {8, 1}, 1, 8, 400));
+  it.apply(made(kind::ended, {8, 1}, 3, 8, 300));  // of two more calls
+  CHECK(it.counts.expire(300).size() == 0);        // behind the other in the journal
+  CHECK(it.counts.expire(400).size() == 2);
 }
 
 TEST_CASE("any sequence of records leaves what is known plainly, and each byte that counts counted") {
