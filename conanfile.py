@@ -27,10 +27,11 @@ class YonderConan(ConanFile):
         "cuda": [True, False],
         "asio": [True, False],
         "http": [True, False],
+        "launch": [True, False],
         "tools": [True, False],
     }
     default_options = {"shared": False, "fPIC": True, "zmq": True, "ml": True, "cuda": False, "asio": False, "http": False,
-                       "tools": False}
+                       "launch": False, "tools": False}
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*", "transports/*", "kernels/*", "!kernels/tests/*", "!kernels/fuzz/*"
 
     @property
@@ -40,7 +41,7 @@ class YonderConan(ConanFile):
     @property
     def _components(self):
         return ["core"] + (["zmq"] if self.options.zmq else []) + (["ml"] if self.options.ml else []) + (
-            ["asio"] if self.options.asio else []) + (["http"] if self.options.http else [])
+            ["asio"] if self.options.asio else []) + (["http"] if self.options.http else []) + (["launch"] if self.options.launch else [])
 
     def set_version(self):
         text = load(self, os.path.join(self.recipe_folder, "include", "yonder", "version.hpp"))
@@ -70,6 +71,8 @@ class YonderConan(ConanFile):
         if self.options.http:
             self.requires("boost/1.83.0", transitive_headers=bool(self.options.asio))
             self.requires("openssl/[>=3 <4]")
+        if self.options.launch:
+            self.requires("tomlplusplus/3.4.0")
         if self.options.get_safe("tools"):
             self.requires("cli11/2.4.2")
 
@@ -106,6 +109,7 @@ class YonderConan(ConanFile):
             toolchain.cache_variables[name] = value
         toolchain.cache_variables["YONDER_WITH_ASIO"] = "ON" if self.options.asio else "OFF"
         toolchain.cache_variables["YONDER_WITH_HTTP"] = "ON" if self.options.http else "OFF"
+        toolchain.cache_variables["YONDER_WITH_LAUNCH"] = "ON" if self.options.launch else "OFF"
         toolchain.cache_variables["YONDER_WITH_CUDA"] = "ON" if self.options.get_safe("cuda") else "OFF"
         toolchain.generate()
         CMakeDeps(self).generate()
@@ -126,7 +130,8 @@ class YonderConan(ConanFile):
         self.cpp_info.builddirs = [os.path.join("lib", "cmake", "yonder")]
         requirements = {"core": ["cereal::cereal"], "zmq": ["core", "zeromq::zeromq", "cppzmq::cppzmq"],
                         "ml": ["core", "nlohmann_json::nlohmann_json"], "asio": ["core", "boost::headers"],
-                        "http": ["core", "boost::headers", "openssl::openssl"]}
+                        "http": ["core", "boost::headers", "openssl::openssl"],
+                        "launch": ["core", "tomlplusplus::tomlplusplus"]}
         for name in self._components:
             component = self.cpp_info.components[name]
             component.libs = [] if name == "asio" else [f"yonder_{name}"]
@@ -138,6 +143,8 @@ class YonderConan(ConanFile):
             self.cpp_info.components["zmq"].defines = ["YONDER_HAS_ZMQ=1"]
         if self.options.http:
             self.cpp_info.components["http"].defines = ["YONDER_HAS_HTTP=1"]
+        if self.options.launch:
+            self.cpp_info.components["launch"].defines = ["YONDER_HAS_LAUNCH=1"]
         self.cpp_info.components["core"].system_libs = ["pthread", "dl"]
         self.cpp_info.components["core"].defines = ["YONDER_LINKS_CORE=1"]
         if self.options.get_safe("tools"):

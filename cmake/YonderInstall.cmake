@@ -85,5 +85,8 @@ if(YONDER_HTTP_IS_ON)
   yonder_install_pc(yonder-http REQUIRES yonder-core REQUIRES_PRIVATE "libssl >= 3" libcrypto
     CFLAGS -DYONDER_HAS_HTTP=1 LIBS -lyonder_http)
 endif()
+if(YONDER_LAUNCH_IS_ON)
+  yonder_install_pc(yonder-launch REQUIRES yonder-core CFLAGS -DYONDER_HAS_LAUNCH=1 LIBS -lyonder_launch)
+endif()
 list(TRANSFORM yonder_components PREPEND "yonder-" OUTPUT_VARIABLE yonder_all_pcs)
 yonder_install_pc(yonder REQUIRES ${yonder_all_pcs})

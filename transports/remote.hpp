@@ -41,6 +41,16 @@ struct connect_options {
   std::uint64_t session = 0;   // drawn at random: under it the other end knows this one again
   limits bounds;
   connect_role role = connect_role::client;
+  // Over tcp, instead of those in the folder: the hub's public key and one's own secret one, as Z85.
+  std::string server_public{};
+  std::string secret{};
+};
+
+// With which one worker that this hub has started comes in.
+struct worker_key {
+  std::string server_public;  // the hub's
+  std::string secret;         // the worker's own
+  std::string own_public;
 };
 
 // An endpoint that others connect to.
@@ -55,6 +65,11 @@ class listener : public endpoint {
 
   // What whoever runs this should know: sentences.
   virtual std::vector<std::string> warnings() const { return {}; }
+
+  // A key that is let in until it is withdrawn, and stands in no file. Over ipc nothing is needed: all are
+  // empty.
+  virtual worker_key issue_worker_key() = 0;
+  virtual void withdraw_worker_key(std::string const& own_public) = 0;
 };
 
 // Connects processes that were not started by each other. Implemented by libraries that the core does not

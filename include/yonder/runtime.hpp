@@ -37,6 +37,13 @@ YONDER_API gateway_factory const& beast_gateway();  // of yonder::http
 
 }  // namespace http
 
+namespace launch {
+
+class plan;
+YONDER_API std::shared_ptr<plan const> plan_of_file(std::string const& file);  // of yonder::launch
+
+}  // namespace launch
+
 namespace detail {
 
 class engine;
@@ -54,6 +61,16 @@ inline transport::remote_transport const* linked_transport() {
 inline http::gateway_factory const* linked_gateway() {
 #ifdef YONDER_HAS_HTTP
   return &http::beast_gateway();
+#else
+  return nullptr;
+#endif
+}
+
+// What reads how this program starts workers elsewhere, likewise.
+using read_plan = std::shared_ptr<launch::plan const>(std::string const& file);
+inline read_plan* linked_launchers() {
+#ifdef YONDER_HAS_LAUNCH
+  return &launch::plan_of_file;
 #else
   return nullptr;
 #endif
@@ -94,6 +111,7 @@ YONDER_API std::vector<pool_snapshot> pools_of(engine& where);
 struct linked_libraries {
   transport::remote_transport const* remote;
   http::gateway_factory const* gateway;
+  read_plan* launchers;
 };
 
 }  // namespace detail
@@ -141,6 +159,11 @@ struct runtime_options {
   // The folder with client.key, client.pub and server.pub (`yonder keygen`). Empty: $YONDER_KEYS, or else
   // $XDG_CONFIG_HOME/yonder (~/.config/yonder).
   std::string keys{};
+
+  // How the hub of its own starts workers on other machines: launch::plan_of or launch::plan_of_file
+  // (yonder/launch.hpp). They come in by `bind`, over tcp. Unset: as the file $YONDER_LAUNCH says, or on this
+  // machine only.
+  std::shared_ptr<launch::plan const> launch{};
 
   // Where calls of several clients wait at the hub of its own, each client shares the workers with the
   // others; how large the shares of some are, by the text in their client.pub, from 1 to 1000. 1 for the
@@ -209,9 +232,11 @@ class YONDER_API runtime {
   // tasks of one name, or a bad variable, key file, endpoint or address; and error (unsatisfiable) where the
   // system gives no thread or descriptor.
   runtime(int argc, char** argv, runtime_options const& options = {})
-      : runtime(argc, argv, options, {detail::linked_transport(), detail::linked_gateway()}) {}
+      : runtime(argc, argv, options,
+                {detail::linked_transport(), detail::linked_gateway(), detail::linked_launchers()}) {}
   explicit runtime(runtime_options const& options = {})
-      : runtime(0, nullptr, options, {detail::linked_transport(), detail::linked_gateway()}) {}
+      : runtime(0, nullptr, options,
+                {detail::linked_transport(), detail::linked_gateway(), detail::linked_launchers()}) {}
   ~runtime();
 
   runtime(runtime const&) = delete;

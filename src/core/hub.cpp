@@ -34,7 +34,7 @@ hub::state::state(hub_config made, time_point now)
             config.wait_notice}),
       pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools,
              config.max_demanded, config.max_depth, config.resource_patience, config.own_processes,
-             config.machine, config.max_starts, config.pool_memory},
+             config.machine, config.max_starts, config.pool_memory, config.services},
             config.pools, random, timers),
       budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
   calls.account().free_large = config.free_large;
@@ -128,6 +128,17 @@ void hub::revoked(time_point now, std::string_view identity, std::string const& 
 void hub::worker_start_failed(time_point now, std::uint64_t start, std::string const& reason,
                               std::string const& stderr_tail, outputs& out) {
   state_->start_failed(now, start, reason, stderr_tail, out);
+  state_->settle(now, out);
+}
+
+void hub::worker_placed(time_point now, std::uint64_t start, outputs& out) {
+  state_->pools.placed(now, start);
+  state_->settle(now, out);
+}
+
+void hub::worker_ended(time_point now, std::uint64_t start, std::string const& reason,
+                       std::string const& stderr_tail, outputs& out) {
+  state_->worker_ended(now, start, reason, stderr_tail, out);
   state_->settle(now, out);
 }
 

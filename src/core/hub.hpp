@@ -23,6 +23,11 @@ struct pool_config {
   std::size_t max_queue = 0;  // calls that may wait once there is a worker; 0: as many as the hub holds
   duration scaledown_window = 30 * second;
   duration park_window = 0;  // for which an idle worker is parked before it is let go; 0: it is not
+  bool elsewhere = false;    // its workers run on other machines: they are given nothing of what this one has
+  // Of such: from worker_placed() to hello. 0: hub_config::start_timeout.
+  duration start_timeout = 0;
+  // A call that waited so long asks for another worker. 0: hub_config::scale_delay.
+  duration scale_delay = 0;
 };
 
 struct hub_config {
@@ -30,6 +35,8 @@ struct hub_config {
   // The first that offers a function starts workers for it. For calls that say what they need of their worker
   // further pools are made after the first one's model.
   std::vector<pool_config> pools;
+  // The models of pools for these services, instead of that one.
+  std::vector<std::pair<std::string, pool_config>> services{};
   std::size_t max_pools = 1024;     // of those
   std::size_t max_demanded = 1024;  // workers that are started for all of those together
   // So long calls wait for what workers of another pool have that are never idle; then these go, one after
@@ -147,6 +154,12 @@ class hub {
   // it wrote.
   void worker_start_failed(time_point now, std::uint64_t start, std::string const& reason,
                            std::string const& stderr_tail, outputs& out);
+
+  // What out::start_worker has started elsewhere runs there; until then nobody is impatient. And it is no
+  // more, whether its worker had come or not.
+  void worker_placed(time_point now, std::uint64_t start, outputs& out);
+  void worker_ended(time_point now, std::uint64_t start, std::string const& reason,
+                    std::string const& stderr_tail, outputs& out);
 
   // After out::observe_machine.
   void observed(time_point now, machine has, outputs& out);

@@ -21,14 +21,21 @@ pool_record* hub::state::find_home(std::string_view asked, std::uint64_t session
     refused = failure_of(errc::bad_configuration, std::move(fault));
   } else if (auto missing = pools.unsatisfiable(needs); !missing.empty()) {
     refused = failure_of(errc::unsatisfiable, std::move(missing));
-  } else if (!needs.service.empty() &&
-             !(pools.launches() ? work.could_offer(needs.service, needs.service_signature)
-                                : work.could_recruit(needs.service, needs.service_signature))) {
+  } else if (!could_serve(needs)) {
     refused = explain_unknown(session, needs.service, needs.service_signature);
   } else {
     return &pools.make(asked, std::move(needs));
   }
   return nullptr;
+}
+
+// Whether some worker has, or may have, the service. Of those of another program nothing is known.
+bool hub::state::could_serve(requirements const& needs) {
+  if (needs.service.empty()) return true;
+  auto const* const model = pools.model_of(needs);
+  if (model == nullptr) return work.could_recruit(needs.service, needs.service_signature);
+  return (model->elsewhere && model->functions.empty()) ||
+         work.could_offer(needs.service, needs.service_signature);
 }
 
 // The same, and for no needs the hub's own.

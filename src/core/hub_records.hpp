@@ -420,6 +420,7 @@ enum class worker_load : std::uint8_t { out_of_service, idle, open, available, c
 struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   image* program = nullptr;
   pool_record* pool = nullptr;  // that started it; null: it came by itself
+  std::uint64_t start = 0;      // out::start_worker::start, if it was started elsewhere
   std::optional<resource_lease> lease;
   time_point served_since = 0;    // it has run calls
   image* lent_by = nullptr;       // it came by itself, and makes or holds a service; null: it does not
@@ -539,6 +540,8 @@ struct pool_record {
   time_point used_last = never;  // when a call of it last waited or ran; never: it is not known yet
   bool gives_way = false;        // to another one: nothing of it stays that is not used
 
+  // Whether each of its workers has something of this machine for itself.
+  bool leases() const { return needs.resources.any() && !config.elsewhere; }
   // Workers that stay although idle.
   std::size_t least() const { return gives_way ? 0 : config.min_workers; }
   bool is_used() const { return queued != 0 || isolated != 0 || in_service > idle.size(); }

@@ -81,12 +81,12 @@ void hub_session::take_welcome(time_point now, peer_id peer, frame const& messag
 }
 
 // A hub that knows the session no longer, or that ends and is awaited, asks for a hello. Everything else is
-// final.
+// final; so is that for a worker that a launcher has started for one session.
 void hub_session::take_bye(time_point now, frame const& message, outputs& out) {
   auto const current = message.head.epoch == conn_.epoch();
   auto const answers_hello = phase_ == phase::greeting && message.head.attempt == hellos_ && hellos_ != 0;
   if (!current && !answers_hello) return;
-  if ((message.head.flags & flag_rejoin) != 0) {
+  if ((message.head.flags & flag_rejoin) != 0 && hello_.start_token == 0) {
     if (ready()) greet(now, out);
     return;
   }

@@ -198,6 +198,7 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   auto& worker = sessions.begin_worker(now, peer, said, head.attempt);
   worker.concurrency = std::min(said.concurrency, most_concurrent);
   worker.pool = pools.succeeded(std::exchange(peer.start, 0), said.start_token, &worker);
+  if (worker.start != 0) out.emplace_back(out::worker_came{worker.start});
   worker.quiet = !peer.reliable;  // that it hears us is seen when it answers the welcome
   welcome(now, worker, out);
   if (worker.pool != nullptr && worker.pool->has_service())

@@ -70,6 +70,7 @@ struct hub::state {
                 frame_ref const& whole, packed_items const& items, items_range const& range, outputs& out);
   void begin_call(time_point now, call_record& call, outputs& out);
   pool_record* find_home(std::string_view needs, std::uint64_t session, failure& refused);
+  bool could_serve(requirements const& needs);
   pool_record* pool_of(std::string_view needs, failure& refused);
   void fail_impossible(time_point now, outputs& out);
   call_record* admit(time_point now, call_record& call, outputs& out);
@@ -263,6 +264,8 @@ struct hub::state {
   void tell_of_wait(time_point now, function_record& function, outputs& out);
   void fail_unknown_functions(time_point now, outputs& out);
   void start_failed(time_point now, std::uint64_t start, std::string const& reason,
+                    std::string const& stderr_tail, outputs& out);
+  void worker_ended(time_point now, std::uint64_t start, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);
   void give_up_starting(time_point now, pool_record* pool, outputs& out);
   void enter(time_point now, worker_session& worker, std::vector<function_info>&& table, outputs& out);

@@ -363,6 +363,23 @@ void hub::state::start_failed(time_point now, std::uint64_t start, std::string c
   give_up_starting(now, pools.failed(now, start, reason, stderr_tail), out);
 }
 
+// Of one that was started elsewhere. What it has said is heard by now, or never.
+void hub::state::worker_ended(time_point now, std::uint64_t start, std::string const& reason,
+                              std::string const& stderr_tail, outputs& out) {
+  auto const& workers = sessions.workers();
+  auto const found = std::find_if(workers.begin(), workers.end(),
+                                  [&](auto const& entry) { return entry.second->start == start; });
+  if (found == workers.end()) return start_failed(now, start, reason, stderr_tail, out);
+  peer_loss loss;
+  loss.reason = reason;
+  loss.stderr_tail = stderr_tail;
+  auto& worker = *found->second;
+  worker.start = 0;
+  auto* const peer = sessions.find_peer(worker.conn.peer());
+  ended(now, worker, loss, out);
+  if (peer != nullptr) sessions.forget(*peer);
+}
+
 void hub::state::give_up_starting(time_point now, pool_record* pool, outputs& out) {
   if (pool == nullptr) return;
   YONDER_REACHED(starts_given_up);
@@ -551,6 +568,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
                                    : " while it made its service '" + worker.pool->needs.service + "'"),
         loss.stderr_tail, out);
   if (worker.pool != nullptr) pools.gone(worker);
+  if (worker.start != 0) out.emplace_back(out::abandon_start{worker.start});
   if (worker.program != nullptr && worker.program->holders == 1) {
     for (auto* const function : worker.program->functions) function->last_loss = describe_loss(loss);
   }

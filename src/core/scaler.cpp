@@ -35,6 +35,13 @@ scaler::scaler(limits const& allowed, std::vector<pool_config> const& pools, ran
 
 bool scaler::launches() const { return configured_ != 0 && pools_.front()->config.max_workers != 0; }
 
+pool_config const* scaler::model_of(requirements const& needs) const {
+  auto const found = std::find_if(limits_.services.begin(), limits_.services.end(),
+                                  [&](auto const& one) { return one.first == needs.service; });
+  if (found != limits_.services.end()) return &found->second;
+  return launches() ? &pools_.front()->config : nullptr;
+}
+
 pool_record* scaler::find(std::string_view key) {
   if (last_ != nullptr && last_->key == key) return last_;
   auto const found = by_key_.find(key);
@@ -43,7 +50,8 @@ pool_record* scaler::find(std::string_view key) {
 
 std::string scaler::unsatisfiable(requirements const& needs) const {
   auto const of_process = needs.resources.any() || needs.isolate;
-  if (!launches() && (needs.service.empty() || of_process))
+  auto const* const model = model_of(needs);
+  if (model == nullptr && (needs.service.empty() || of_process))
     return "the hub starts no workers of its own, and those that came by themselves have no GPUs, cores, "
            "memory or "
            "process of their own; set runtime_options::max there";
@@ -52,36 +60,40 @@ std::string scaler::unsatisfiable(requirements const& needs) const {
            " pools for calls that say what they need of their workers, and makes no more; let calls share "
            "what "
            "they can";
-  if (of_process && !limits_.own_processes)
+  auto const elsewhere = model != nullptr && model->elsewhere;
+  if (of_process && !limits_.own_processes && !elsewhere)
     return "workers are threads of this process here (runtime_options::in_process), which have no GPUs, "
            "cores, memory "
            "or process of their own; let them be processes";
   if (auto const least = std::max(needs.min_workers, needs.spare); least > limits_.demanded)
     return std::to_string(least) + " workers are wanted at least; the hub starts at most " +
            std::to_string(limits_.demanded) + " for calls that say what they need of them";
-  return ledger_ ? ledger_->unsatisfiable(needs.resources) : std::string();
+  return ledger_ && !elsewhere ? ledger_->unsatisfiable(needs.resources) : std::string();
 }
 
 pool_record& scaler::make(std::string_view key, requirements&& needs) {
+  auto const* const model = model_of(needs);
+  auto const is_named = model != nullptr && (configured_ == 0 || model != &pools_.front()->config);
   auto& pool = *pools_.emplace_back(std::make_unique<pool_record>());
-  pool.recruits = !launches();
+  pool.recruits = model == nullptr;
   if (pool.recruits)
     pool.config = {.max_workers = most_recruits, .scaledown_window = recruits_window};
   else
-    pool.config = pools_.front()->config;
+    pool.config = *model;
   pool.config.functions.clear();
-  pool.config.min_workers = needs.min_workers;
+  pool.config.min_workers = std::max<std::size_t>(needs.min_workers, is_named ? pool.config.min_workers : 0);
   if (needs.max_workers != 0)
-    pool.config.max_workers = std::min<std::size_t>(needs.max_workers, limits_.demanded);
+    pool.config.max_workers = std::min<std::size_t>(
+        needs.max_workers, pool.config.elsewhere ? pool.config.max_workers : limits_.demanded);
   pool.config.max_workers = std::max(pool.config.max_workers, pool.config.min_workers);
   pool.config.spare = needs.spare;
   pool.config.max_queue = needs.max_queue;
   if (needs.scaledown_window >= 0) pool.config.scaledown_window = needs.scaledown_window;
   pool.config.park_window = needs.park_window;
   pool.on_demand = true;
-  asks_ = asks_ || (needs.resources.any() && !ledger_ && !asked_);
   pool.key = key;
   pool.needs = std::move(needs);
+  asks_ = asks_ || (pool.leases() && !ledger_ && !asked_);
   by_key_.emplace(pool.key, &pool);
   return pool;
 }
@@ -153,7 +165,7 @@ bool scaler::can_start(pool_record const& pool, bool one_goes) const {
 void scaler::observed(core::machine has) {
   ledger_.emplace(std::move(has));
   for (auto& pool : pools_) {
-    if (!pool->needs.resources.any()) continue;
+    if (!pool->leases()) continue;
     pool->impossible = ledger_->unsatisfiable(pool->needs.resources);
     some_impossible_ = some_impossible_ || !pool->impossible.empty();
   }
@@ -190,7 +202,7 @@ bool scaler::may_get(pool_record const& pool) const {
 }
 
 bool scaler::can_lease(pool_record const& pool) const {
-  if (!pool.needs.resources.any()) return true;
+  if (!pool.leases()) return true;
   if (!ledger_) return false;
   if (short_.empty() || short_.front() == &pool) return ledger_->fits(pool.needs.resources);
   return left_by_others(pool).fits(pool.needs.resources);
@@ -198,7 +210,7 @@ bool scaler::can_lease(pool_record const& pool) const {
 
 // Once all are gone of whom `stays` does not say that they stay.
 bool scaler::could_lease(pool_record const& pool, bool (*stays)(worker_session const&)) const {
-  if (!pool.needs.resources.any() || !ledger_) return true;
+  if (!pool.leases() || !ledger_) return true;
   resource_ledger left(ledger_->has());
   for (auto const* const one : holders_)
     if (stays(*one)) left.hold(*one->lease);
@@ -292,7 +304,7 @@ bool scaler::is_in_the_way(time_point now, worker_session const& one, pool_recor
 
 void scaler::note_short(time_point now, pool_record& pool) {
   auto const is_short =
-      pool.needs.resources.any() && ledger_ && !pool.recruits && wish_due(pool) <= now && !can_lease(pool);
+      pool.leases() && ledger_ && !pool.recruits && wish_due(pool) <= now && !can_lease(pool);
   if (is_short == (pool.short_since != never)) return;
   pool.short_since = is_short ? now : never;
   if (is_short)
@@ -330,7 +342,7 @@ void scaler::warm(pool_record& pool, std::size_t count) {
 // As warm as it may be: for what nobody waits for, nobody has to make room.
 bool scaler::is_warm(pool_record const& pool) const {
   if (pool.recruits) return false;
-  auto const is_known = ledger_ || !pool.needs.resources.any();
+  auto const is_known = ledger_ || !pool.leases();
   return !pool.impossible.empty() || pool.workers() >= pool.config.max_workers || is_full(pool) ||
          (is_known && !can_lease(pool));
 }
@@ -361,7 +373,8 @@ time_point scaler::wish_due(pool_record const& pool) const {
   if (pool.queued == 0) return never;
   if (pool.counted() == 0) return pool.start_not_before;
   if (coming >= pool.queued || pool.waiting_since == never) return never;
-  return std::max(pool.start_not_before, add(pool.waiting_since, limits_.scale_delay));
+  auto const delay = pool.config.scale_delay != 0 ? pool.config.scale_delay : limits_.scale_delay;
+  return std::max(pool.start_not_before, add(pool.waiting_since, delay));
 }
 
 void scaler::start_workers(time_point now, outputs& out) {
@@ -412,18 +425,30 @@ void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
   do start.token = random_.next() ^ secret_;
   while (start.token == 0 || by_token_.contains(start.token));
   start.pool = &pool;
-  if (pool.needs.resources.any()) start.lease = ledger_->take(pool.needs.resources);
+  if (pool.leases()) start.lease = ledger_->take(pool.needs.resources);
   start.start_timer.kind = static_cast<std::uint8_t>(timer_kind::start);
   start.start_timer.owner = &start;
-  timers_.arm(start.start_timer, add(now, limits_.start_timeout));
+  if (!pool.config.elsewhere) timers_.arm(start.start_timer, add(now, limits_.start_timeout));
   by_token_.emplace(start.token, start.id);
-  out::start_worker wanted{start.id, pool.config.id, start.token, pool.needs.exit_timeout, {}, {}};
+  out::start_worker wanted{.start = start.id,
+                           .pool = pool.config.id,
+                           .token = start.token,
+                           .exit_timeout = pool.needs.exit_timeout,
+                           .elsewhere = pool.config.elsewhere};
+  if (wanted.elsewhere) wanted.needs = pool.needs.resources;
   if (start.lease) {
     for (auto const place : start.lease->gpus) wanted.gpus.push_back(ledger_->has().gpus[place].id);
     wanted.cores = start.lease->cores;
   }
   out.emplace_back(std::move(wanted));
   starts_.emplace(start.id, std::move(made));
+}
+
+void scaler::placed(time_point now, std::uint64_t start) {
+  auto const found = starts_.find(start);
+  if (found == starts_.end() || !found->second->pool->config.elsewhere) return;
+  auto const within = found->second->pool->config.start_timeout;
+  timers_.arm(found->second->start_timer, add(now, within != 0 ? within : limits_.start_timeout));
 }
 
 pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token, worker_session* worker) {
@@ -438,6 +463,7 @@ pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token, worker_
     ++pool.entering;
   else
     came(pool);
+  if (worker != nullptr && pool.config.elsewhere) worker->start = start;
   if (worker != nullptr && found->second->lease) {
     worker->lease = std::move(found->second->lease);
     holders_.push_back(worker);

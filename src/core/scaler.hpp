@@ -24,6 +24,7 @@ class scaler {
     std::optional<core::machine> machine{};  // that they share; none: it is observed when it must be known
     std::size_t starts = 64;                 // of one pool that are on their way at once
     duration pool_memory = 600 * second;     // without calls, before a pool gives way to another one
+    std::vector<std::pair<std::string, pool_config>> services{};  // after which pools of these are made
   };
 
   scaler(limits const& allowed, std::vector<pool_config> const& pools, random_source& random,
@@ -35,8 +36,8 @@ class scaler {
 
   // By the requirements as they came; null: there is none so far.
   pool_record* find(std::string_view key);
-  // Whether the hub has workers started.
-  bool launches() const;
+  // After what a pool for these needs is made; null: its workers come by themselves.
+  pool_config const* model_of(requirements const& needs) const;
   // Why there can be none, in words; empty: it can be made.
   std::string unsatisfiable(requirements const& needs) const;
   pool_record& make(std::string_view key, requirements&& needs);
@@ -96,6 +97,8 @@ class scaler {
   // `one_goes`: of all that calls asked for, at least one ends some time.
   bool can_start(pool_record const& pool, bool one_goes) const;
 
+  // What was started elsewhere runs: its worker is expected from now on.
+  void placed(time_point now, std::uint64_t start);
   // The pool of a worker that has come by this start, or by the token that it brought; null: by itself.
   // The worker has what was leased for it.
   pool_record* succeeded(std::uint64_t start, std::uint64_t token, worker_session* worker = nullptr);
@@ -117,6 +120,7 @@ class scaler {
   std::uint64_t failures() const noexcept { return failures_; }
 
  private:
+  bool launches() const;
   std::size_t kept() const;
   pool_record* least_used() const;
   void give_way(time_point now);

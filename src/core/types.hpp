@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/core/frame.hpp"
+#include "src/core/resources.hpp"
 #include "yonder/errc.hpp"
 
 #include <cstddef>
@@ -208,11 +209,18 @@ struct start_worker {
   std::vector<std::string>
       gpus{};  // the only ones that it may see, as CUDA_VISIBLE_DEVICES names them; none: as it is
   std::vector<std::uint32_t> cores{};  // the only ones that it may run on; none: as it is
+  bool elsewhere = false;              // on another machine: say worker_placed() when it runs there
+  resource_needs needs{};              // elsewhere: what it is to have there
 };
 // Hub: find out what this machine has, then say observed(). Once at most.
 struct observe_machine {};
-// Hub: end what was started for start_worker::start: it did not connect in time. Nothing is to be said of it.
+// Hub: end what was started for start_worker::start: it did not connect in time, or, if it was started
+// elsewhere, its worker is no more. Nothing is to be said of it.
 struct abandon_start {
+  std::uint64_t start = 0;
+};
+// Hub: the worker of a start elsewhere has come.
+struct worker_came {
   std::uint64_t start = 0;
 };
 // Hub with a journal: write this behind what was written before; then say synced(record).
@@ -315,10 +323,10 @@ struct exit {
 
 }  // namespace out
 
-using output =
-    std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start, out::kill_worker,
-                 out::close, out::append, out::traced, out::notice, out::completed, out::stream_arrived,
-                 out::stream_allowed, out::progressed, out::run, out::stop_requested, out::exit>;
+using output = std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start,
+                            out::worker_came, out::kill_worker, out::close, out::append, out::traced,
+                            out::notice, out::completed, out::stream_arrived, out::stream_allowed,
+                            out::progressed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
 using outputs = std::vector<output>;

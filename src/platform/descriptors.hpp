@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "src/platform/unique_fd.hpp"
+#include "yonder/detail/export.hpp"
 
 // Descriptors 0, 1 and 2 are a program's stdin, stdout and stderr, whoever opened what has these numbers.
 namespace yonder::platform {
@@ -14,7 +15,7 @@ void hold_standard_descriptors() noexcept;
 
 // The same under a number that is none of the three, close-on-exec; nothing, with errno, where that fails or
 // `fd` is nothing.
-unique_fd above_standard(unique_fd fd) noexcept;
+YONDER_API unique_fd above_standard(unique_fd fd) noexcept;
 
 // Where nothing is to be read (O_RDONLY), or what is written goes nowhere (O_WRONLY): /dev/null, or where
 // there is none, as in a bare chroot, a pipe without another end. Nothing, with errno, where that fails.

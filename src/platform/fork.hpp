@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <mutex>
 
+#include "yonder/detail/export.hpp"
+
 namespace yonder::platform {
 
 // A fork's child has the memory of the process that it was made from, but neither its threads nor a right to
@@ -26,7 +28,7 @@ void hold_while_forking(std::mutex& mutex);
 
 // A fork of this process closes `fd` at once, until close_in_no_fork(fd): a descriptor by which others notice
 // that this process has ended, however long its forks live.
-void close_in_forks(int fd);
-void close_in_no_fork(int fd) noexcept;
+YONDER_API void close_in_forks(int fd);
+YONDER_API void close_in_no_fork(int fd) noexcept;
 
 }  // namespace yonder::platform

@@ -206,9 +206,10 @@ child_process spawn(spawn_request const& request) {
   auto const above = static_cast<std::size_t>(first_inherited) + request.inherited.size();
   std::vector<unique_fd> sources;
   file_actions actions;
-  auto const nothing = open_nothing(O_RDONLY);
-  if (!nothing) throw_errno("/dev/null");
-  sources.push_back(lifted(nothing.get(), above));
+  unique_fd nothing;
+  if (request.input < 0) nothing = open_nothing(O_RDONLY);
+  if (request.input < 0 && !nothing) throw_errno("/dev/null");
+  sources.push_back(lifted(request.input < 0 ? nothing.get() : request.input, above));
   actions.duplicate(sources.back().get(), STDIN_FILENO);
   if (request.output >= 0) {
     sources.push_back(lifted(request.output, above));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/platform/unique_fd.hpp"
+#include "yonder/detail/export.hpp"
 
 namespace yonder::platform {
 
@@ -20,10 +21,10 @@ struct exit_report {
 };
 
 // What follows "the worker": "was ended by SIGSEGV (signal 11)", "exited with status 3".
-std::string to_string(exit_report const& how);
+YONDER_API std::string to_string(exit_report const& how);
 
 // A child process, ours to wait for. Users may own SIGCHLD: only this child is ever waited for.
-class child_process {
+class YONDER_API child_process {
  public:
   // By a pidfd; where the system has none, or refuses it, by a thread that waits. Throws std::system_error.
   explicit child_process(pid_t pid);
@@ -41,30 +42,31 @@ class child_process {
   bool is_pidfd_ = true;
 };
 
-// What a child gets. It starts in its own process group, with an empty signal mask, default signal actions
-// and a stdin of which nothing is read.
+// What a child gets. It starts in its own process group, with an empty signal mask and default signal
+// actions.
 struct spawn_request {
-  std::string path;                      // looked for in $PATH if it has no slash
-  std::vector<std::string> arguments;    // argv, argv[0] included
-  std::vector<std::string> environment;  // "NAME=value", in front of this process's own
-  int output = -1;                       // its stdout and stderr; -1: as ours
-  int errors = -1;                       // its stderr alone
-  std::vector<int> inherited{};          // become its descriptors 3, 4, …; it gets no other
-  std::vector<std::uint32_t> cores{};    // the only ones that it runs on; none: as the calling thread
-  bool inherits_all = false;             // instead: all that is not close-on-exec, under the same numbers
+  std::string path;                        // looked for in $PATH if it has no slash
+  std::vector<std::string> arguments;      // argv, argv[0] included
+  std::vector<std::string> environment{};  // "NAME=value", in front of this process's own
+  int input = -1;                          // its stdin; -1: one of which nothing is read
+  int output = -1;                         // its stdout and stderr; -1: as ours
+  int errors = -1;                         // its stderr alone
+  std::vector<int> inherited{};            // become its descriptors 3, 4, …; it gets no other
+  std::vector<std::uint32_t> cores{};      // the only ones that it runs on; none: as the calling thread
+  bool inherits_all = false;               // instead: all that is not close-on-exec, under the same numbers
 };
 
 // Throws std::system_error.
-child_process spawn(spawn_request const& request);
+YONDER_API child_process spawn(spawn_request const& request);
 
 // The "host:pid" under which errors speak of a process.
 std::string process_name(pid_t pid);
 
 // Monotonic, in nanoseconds.
-std::int64_t now() noexcept;
+YONDER_API std::int64_t now() noexcept;
 
 // From the kernel's generator.
-std::uint64_t random_number();
+YONDER_API std::uint64_t random_number();
 
 // An anonymous, zeroed, shared memory of `size` bytes. Throws std::system_error, also where the system keeps
 // account of its memory and has not so much left.

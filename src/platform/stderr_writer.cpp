@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,37 +12,10 @@
 #include <unistd.h>
 
 #include "src/platform/descriptors.hpp"
+#include "src/platform/no_sigpipe.hpp"
 
 namespace yonder::platform {
 namespace {
-
-// While it lives, this thread's writes raise no SIGPIPE; whether one was pending before stays as it was.
-class no_sigpipe {
- public:
-  no_sigpipe() noexcept {
-    sigset_t pending;
-    ::sigpending(&pending);
-    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-    ::sigemptyset(&pipe_);
-    ::sigaddset(&pipe_, SIGPIPE);
-    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  ~no_sigpipe() {
-    auto const error = errno;
-    timespec const now{0, 0};
-    while (!was_pending_ && ::sigtimedwait(&pipe_, nullptr, &now) == -1 && errno == EINTR) {
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    errno = error;
-  }
-  no_sigpipe(no_sigpipe const&) = delete;
-  no_sigpipe& operator=(no_sigpipe const&) = delete;
-
- private:
-  sigset_t pipe_{};
-  sigset_t before_{};
-  bool was_pending_ = false;
-};
 
 bool is_writable(int fd) noexcept {
   pollfd room{fd, POLLOUT, 0};

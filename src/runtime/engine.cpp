@@ -75,6 +75,9 @@ engine::engine(engine_config config) : config_(std::move(config)), client_(confi
 engine::~engine() = default;
 
 void engine::add_pool(std::unique_ptr<runtime_detail::worker_pool> pool) { pool_ = std::move(pool); }
+void engine::add_launching(std::unique_ptr<runtime_detail::launching> launching) {
+  launching_ = std::move(launching);
+}
 void engine::add_listener(std::unique_ptr<transport::listener> listener) {
   listener_ = std::move(listener);
   lock const held(mutex_);
@@ -356,11 +359,14 @@ void engine::take_what_came() {
 void engine::tick() {
   if (client_.next_deadline() <= time_) client_.tick(time_, client_due_.items());
   if (hub_ && hub_->next_deadline() <= time_) hub_->tick(time_, hub_due_.items());
+  if (launching_ && launching_->next_deadline() <= time_) launching_->tick(time_);
 }
 
 std::int64_t engine::next_deadline() const {
   auto const again = unposted_ != 0 ? time_ + core::millisecond : core::never;
-  return std::min({client_.next_deadline(), hub_ ? hub_->next_deadline() : core::never, pack_due(), again});
+  auto const hub = hub_ ? hub_->next_deadline() : core::never;
+  auto const launching = launching_ ? launching_->next_deadline() : core::never;
+  return std::min({client_.next_deadline(), hub, launching, pack_due(), again});
 }
 
 void engine::flush() {
@@ -415,6 +421,7 @@ void engine::housekeep() {
 void engine::take_events() {
   constexpr std::size_t most = 1024;
   if (pool_) take_pool_events();
+  if (launching_) take_launched_events();
   if (listener_) {
     listener_->receive(from_listener_.items(), most);
     from_listener_.work_off(
@@ -463,7 +470,17 @@ void engine::take_pool_event(runtime_detail::pool_event& event) {
       hub_->worker_start_failed(time_, event.start, event.text, event.loss.stderr_tail, hub_due_.items());
       break;
     case what::notice: return tell(std::move(event.text));
+    case what::placed: hub_->worker_placed(time_, event.start, hub_due_.items()); break;
+    case what::ended:
+      hub_->worker_ended(time_, event.start, event.text, event.loss.stderr_tail, hub_due_.items());
+      break;
   }
+}
+
+void engine::take_launched_events() {
+  launching_->take(endings_.items());
+  endings_.work_off(
+      [this](runtime_detail::pool_event& event) { endurance_.once([&] { take_pool_event(event); }); });
 }
 
 void engine::take_listener_event(transport::event& event) {
@@ -548,9 +565,15 @@ void engine::carry_out_hub(core::output& output) {
   } else if (auto* const traced = std::get_if<core::out::traced>(&output)) {
     config_.traces->take(std::move(*traced));
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {
-    if (pool_) pool_->start(*start);
+    if (start->elsewhere && launching_)
+      launching_->start(*start);
+    else if (pool_)
+      pool_->start(*start);
   } else if (auto* const late = std::get_if<core::out::abandon_start>(&output)) {
     if (pool_) pool_->abandon(late->start);
+    if (launching_) launching_->abandon(late->start);
+  } else if (auto const* const came = std::get_if<core::out::worker_came>(&output)) {
+    if (launching_) launching_->came(came->start);
   } else if (std::holds_alternative<core::out::observe_machine>(output)) {
     observe_machine();
   } else if (auto* const said = std::get_if<core::out::notice>(&output)) {

@@ -28,6 +28,7 @@
 #include "src/runtime/call_state.hpp"
 #include "src/runtime/endurance.hpp"
 #include "src/runtime/executor_thread.hpp"
+#include "src/runtime/launching.hpp"
 #include "src/runtime/trace_writer.hpp"
 #include "src/runtime/worker_pool.hpp"
 #include "transports/remote.hpp"
@@ -71,6 +72,8 @@ class engine : public std::enable_shared_from_this<engine> {
 
   // Where the embedded hub's workers come from; at most one. Before start().
   void add_pool(std::unique_ptr<runtime_detail::worker_pool> pool);
+  // What starts the workers of some of its pools elsewhere; with a listener. Before start().
+  void add_launching(std::unique_ptr<runtime_detail::launching> launching);
   // Remote workers of the embedded hub. Before start().
   void add_listener(std::unique_ptr<transport::listener> listener);
   // The connection to a hub elsewhere. Before start().
@@ -220,6 +223,7 @@ class engine : public std::enable_shared_from_this<engine> {
 
   void take_events();
   void take_pool_events();
+  void take_launched_events();
   void take_pool_event(runtime_detail::pool_event& event);
   void take_listener_event(transport::event& event);
   void take_uplink_event(transport::event& event);
@@ -289,6 +293,7 @@ class engine : public std::enable_shared_from_this<engine> {
   driver::agenda<transport::event> from_uplink_;
   std::unique_ptr<runtime_detail::worker_pool> pool_;
   std::unique_ptr<transport::listener> listener_;
+  std::unique_ptr<runtime_detail::launching> launching_;
   std::unique_ptr<transport::endpoint> uplink_;
 
   driver::leadership lead_;

@@ -104,6 +104,8 @@ void engine::stop() {
   resume_here(held);
   if (pool_) pool_->stop();
   pool_.reset();
+  if (launching_) launching_->stop();
+  launching_.reset();
   listener_.reset();
   uplink_.reset();
 }

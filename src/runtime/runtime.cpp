@@ -29,6 +29,7 @@
 #include "src/platform/thread.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/gateway.hpp"
+#include "src/runtime/launching.hpp"
 #include "src/runtime/needs.hpp"
 #include "src/runtime/process_pool.hpp"
 #include "src/runtime/registry.hpp"
@@ -36,6 +37,7 @@
 #include "src/runtime/thread_pool.hpp"
 #include "src/runtime/trace_setup.hpp"
 #include "src/runtime/worker_loop.hpp"
+#include "src/runtime/worker_order.hpp"
 #include "src/runtime/worker_start.hpp"
 #include "transports/remote.hpp"
 #include "transports/setup_error.hpp"
@@ -229,26 +231,51 @@ bool is_final(errc code) noexcept {
   return code == errc::unauthorized || code == errc::protocol_mismatch || code == errc::hub_unreachable;
 }
 
+// What a launcher has this process do; nothing where nobody has started it so.
+std::optional<worker_order> order_of(start_info const& how) {
+  if (how.hub != launched_address) return std::nullopt;
+  if (how.order < 0)
+    reject(
+        "a worker that is told by its stdin what to do needs a supervisor, and this program does not find "
+        "its own file: mount /proc");
+  std::string text(max_order_size + 1, '\0');
+  auto const count = ::pread(how.order, text.data(), text.size(), 0);
+  ::close(how.order);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, count)));
+  worker_order order;
+  if (auto const fault = decode_worker_order(text, order); !fault.empty())
+    reject("this worker's order is none: " + fault);
+  return order;
+}
+
 // This process is a worker of a hub elsewhere.
-[[noreturn]] void serve_hub(std::string const& address, runtime_options const& options,
+[[noreturn]] void serve_hub(start_info const& started, runtime_options const& options,
                             transport::remote_transport const* remote) {
   block_termination();
   keep_freed_memory();
+  auto const order = order_of(started);
+  auto const address = order ? order->hub : started.hub;
   auto const& transport = needed(remote, address);
   auto config = worker_config_here(options.max_call_bytes);
+  if (order) {
+    config.start_token = order->token;
+    config.hub_timeout = order->silence;
+  }
   auto const session = config.session;
   auto const tries = config.hub_timeout;
+  auto const connect = [&transport, options, order, address](transport::poller& poller, std::uint64_t own) {
+    transport::connect_options to{address, keys_folder(options), own, limits_of(options.max_call_bytes),
+                                  transport::connect_role::worker};
+    if (order) to.server_public = order->server_public;
+    if (order) to.secret = order->client_secret;
+    return transport.connect(poller, to);
+  };
   worker_loop_config how{.core = std::move(config),
                          .max_result_bytes = options.max_call_bytes,
                          .max_decoded_bytes = options.max_decoded_bytes,
-                         .reach = shared_by_all([&transport, address, options] {
-                           return make_engine_of_tasks(
-                               options.max_call_bytes, options.max_decoded_bytes,
-                               [&](transport::poller& poller, std::uint64_t own_session) {
-                                 return transport.connect(poller, {address, keys_folder(options), own_session,
-                                                                   limits_of(options.max_call_bytes),
-                                                                   transport::connect_role::worker});
-                               });
+                         .reach = shared_by_all([connect, options] {
+                           return make_engine_of_tasks(options.max_call_bytes, options.max_decoded_bytes,
+                                                       connect);
                          }),
                          .own_process = true};
   if (auto* const page = how_started().page; page != nullptr) {
@@ -258,11 +285,7 @@ bool is_final(errc code) noexcept {
     how.epoch = &page->epoch;
   }
   auto made = std::make_unique<worker_loop>(std::move(how));
-  made->attach(set_up([&] {
-    return transport.connect(made->poller(),
-                             {address, keys_folder(options), session, limits_of(options.max_call_bytes),
-                              transport::connect_role::worker});
-  }));
+  made->attach(set_up([&] { return connect(made->poller(), session); }));
   auto* const loop = made.release();
   tell_of_silence(*loop, address, tries);
   auto const end = loop->run();
@@ -292,7 +315,7 @@ void serve_if_worker(runtime_options const& options, transport::remote_transport
       if (how.kind == start_kind::misused) reject(how.fault);
       use_token(options, remote);
       if (how.supervisor < 0 && !own_image().start().path.empty()) supervise();
-      serve_hub(how.hub, options, remote);
+      serve_hub(how, options, remote);
     });
   } catch (usage_error const& wrong) {
     say(wrong.what());
@@ -301,6 +324,35 @@ void serve_if_worker(runtime_options const& options, transport::remote_transport
   } catch (std::exception const& error) {
     say(error.what());
     std::exit(EXIT_FAILURE);
+  }
+}
+
+// How the hub makes pools of workers that are started elsewhere.
+void add_launched_pools(runtime_options const& options, std::vector<core::function_info> const& functions,
+                        core::hub_config& hub) {
+  std::uint32_t id = 0;
+  for (auto const& terms : options.launch->pools()) {
+    ++id;
+    if (!terms.elsewhere) continue;
+    core::pool_config pool{
+        .id = id,
+        .functions = terms.of_this_program ? functions : std::vector<core::function_info>{},
+        .min_workers = terms.min.value_or(options.min),
+        .max_workers = terms.max.value_or(1),
+        .spare = terms.buffer.value_or(options.buffer),
+        .max_queue = options.max_queue.value_or(0),
+        .scaledown_window = terms.scaledown_window.value_or(options.scaledown_window.count()),
+        .elsewhere = true,
+        .start_timeout = terms.start_timeout,
+        .scale_delay = terms.scale_delay};
+    if (pool.max_workers < pool.min_workers || pool.max_workers < pool.spare)
+      reject("the pool '" + terms.name + "' may have " + std::to_string(pool.max_workers) +
+             " workers, and min is " + std::to_string(pool.min_workers) + " and buffer " +
+             std::to_string(pool.spare) + "; let max, and what its launcher can start, be no less than both");
+    if (terms.name == "default")
+      hub.pools = {std::move(pool)};
+    else
+      hub.services.emplace_back(terms.name, std::move(pool));
   }
 }
 
@@ -346,6 +398,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
              "; there are 1 to " + std::to_string(core::most_weight));
     hub.weights.emplace_back("key " + key, weight);
   }
+  if (options.launch) add_launched_pools(options, functions, hub);
   hub.own_processes = !options.in_process;
   if (options.resources) hub.machine = machine_of(*options.resources);
   hub.max_client_calls = options.max_calls;
@@ -389,6 +442,36 @@ std::shared_ptr<detail::engine> make_engine_of_tasks(std::size_t max_call_bytes,
   return engine;
 }
 
+// As it is started elsewhere, where its file is the same.
+std::vector<std::string> program_of(runtime_options const& options) {
+  if (!options.worker_command.empty()) return options.worker_command;
+  auto own = own_image().start();
+  if (own.path.empty()) return {};
+  own.arguments.front() = own.path;
+  return own.arguments;
+}
+
+// The program's own plan, or that of $YONDER_LAUNCH.
+runtime_options with_plan(runtime_options options, detail::linked_libraries const& libraries) {
+  auto const file = variable("YONDER_LAUNCH");
+  if (!options.launch && !file.empty() && options.hub.empty() && !options.in_process && options.is_current) {
+    if (libraries.launchers == nullptr)
+      reject(
+          "YONDER_LAUNCH is set: to start workers elsewhere this program must be linked with yonder::launch");
+    options.launch = libraries.launchers(file);
+  }
+  if (options.launch && options.bind.empty())
+    reject(
+        "workers that are started elsewhere come in by an address of this hub's: set runtime_options::bind "
+        "to "
+        "\"tcp://0.0.0.0:*\", say");
+  if (options.launch && options.in_process)
+    reject(
+        "runtime_options: `in_process` has workers be threads, `launch` starts them elsewhere; set one of "
+        "them");
+  return options;
+}
+
 std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
                                             detail::linked_libraries const& libraries) {
   auto const* const remote = libraries.remote;
@@ -424,9 +507,14 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
   }
   if (!options.bind.empty()) {
     auto const& transport = needed(remote, options.bind.front());
-    engine->add_listener(set_up([&] {
+    auto listener = set_up([&] {
       return transport.listen(engine->poller(), {options.bind, keys_folder(options), limits});
-    }));
+    });
+    if (options.launch)
+      engine->add_launching(set_up([&] {
+        return options.launch->open({engine->poller(), *listener, program_of(options)});
+      }));
+    engine->add_listener(std::move(listener));
   }
   engine->start();
   return engine;
@@ -489,10 +577,11 @@ class awaited_endings {
 runtime::runtime(int, char**, runtime_options const& wanted, detail::linked_libraries libraries) {
   using namespace runtime_detail;
   set_up([&] {
-    auto const options = within_reach(wanted);
+    auto options = within_reach(wanted);
     check_registry();
     platform::hold_standard_descriptors();  // closed since the start
     serve_if_worker(options, libraries.remote);
+    options = with_plan(std::move(options), libraries);
     if (!options.hub.empty() && !options.bind.empty())
       reject("runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
     if (auto const& how = how_started(); how.kind == start_kind::http_server && options.is_current)

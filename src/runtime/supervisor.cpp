@@ -26,6 +26,7 @@
 #include "src/platform/process.hpp"
 #include "src/platform/system_call.hpp"
 #include "src/runtime/stderr_relay.hpp"
+#include "src/runtime/worker_order.hpp"
 #include "src/runtime/worker_start.hpp"
 
 namespace yonder::runtime_detail {
@@ -76,11 +77,13 @@ class supervisor final : private platform::ready_handler {
     signals_ =
         platform::above_standard(platform::unique_fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)));
     if (!signals_) platform::throw_errno("signalfd");
+    if (how_started().hub == launched_address) take_order();
     make_channel();
     make_page();
     make_pipe();
     poller_->add(signals_.get(), *this, of_signals);
     poller_->add(errors_.get(), *this, of_errors);
+    if (order_ && order_->ends_with_input) poller_->add(STDIN_FILENO, *this, of_input);
   }
 
   [[noreturn]] void run() {
@@ -89,7 +92,7 @@ class supervisor final : private platform::ready_handler {
     for (;;) {
       auto const began = platform::now();
       while (worker_) watch(platform::now() + look_again);
-      if (ending_ != 0 || has_said_so()) end(how_);
+      if (ending_ != 0 || order_ || has_said_so()) end(how_);
       auto const worked = page_->started.load() != 0;
       tell_next();
       auto pause = delay.after(platform::now() - began, worked);
@@ -102,8 +105,57 @@ class supervisor final : private platform::ready_handler {
   }
 
  private:
-  static constexpr std::uint64_t of_signals = 0, of_errors = 1, of_worker = 2;
+  static constexpr std::uint64_t of_signals = 0, of_errors = 1, of_worker = 2, of_input = 3;
   static constexpr std::int64_t look_again = second / 2;  // whether it is stopped
+
+  // Of a worker that a launcher has started. It holds a key, which nothing but a memory ever holds here.
+  void take_order() {
+    std::string text;
+    char piece[4096];
+    while (!is_whole_order(text) && text.size() <= max_order_size) {
+      auto const count = platform::retry([&] { return ::read(STDIN_FILENO, piece, sizeof piece); });
+      if (count < 0) platform::throw_errno("stdin, which is to say what this worker does");
+      if (count == 0) break;
+      text.append(piece, static_cast<std::size_t>(count));
+    }
+    if (auto const fault = decode_worker_order(text, order_.emplace()); !fault.empty())
+      throw std::runtime_error("what came by stdin is no order for a worker: " + fault);
+    order_memory_ = passed_down(platform::empty_memory());
+    for (std::string_view left = text; !left.empty();) {
+      auto const count =
+          platform::retry([&] { return ::write(order_memory_.get(), left.data(), left.size()); });
+      if (count < 0) platform::throw_errno("write, of a worker's order");
+      left.remove_prefix(static_cast<std::size_t>(count));
+    }
+  }
+
+  // Whoever started us has ended, or wants us to: nobody waits for what the worker still does.
+  void take_input() {
+    char piece[256];
+    auto const count = ::read(STDIN_FILENO, piece, sizeof piece);
+    if (count > 0 || (count < 0 && (errno == EINTR || errno == EAGAIN))) return;
+    poller_->remove(STDIN_FILENO);
+    ending_ = SIGTERM;
+    if (worker_) worker_->kill(SIGKILL);
+  }
+
+  // What ends the machine is tried until it does: a machine may cost as long as it runs.
+  void end_machine() {
+    constexpr std::int64_t longest = 60 * second;
+    ending_ = 0;
+    for (auto pause = second; ending_ == 0; pause = std::min(longest, 2 * pause)) {
+      std::string why;
+      try {
+        auto const how = platform::spawn({.path = order_->end.front(), .arguments = order_->end}).wait();
+        if (how.known && how.signal == 0 && how.status == 0) return;
+        why = platform::to_string(how);
+      } catch (std::exception const& error) {
+        why = std::string("could not be started: ") + error.what();
+      }
+      say_soon("what is to end this machine, '" + order_->end.front() + "', " + why + "; tried again", pause);
+      for (auto const until = platform::now() + pause; ending_ == 0 && platform::now() < until;) watch(until);
+    }
+  }
 
   // By which a worker says that it ends for good. It keeps the number in the worker, where lower ones may be
   // what the program was given.
@@ -161,13 +213,13 @@ class supervisor final : private platform::ready_handler {
     page_->session = page_->started = page_->epoch = 0;
     words_.clear();
     stopped_ = 0;
-    worker_.emplace(
-        platform::spawn({.path = command.path,
-                         .arguments = std::move(command.arguments),
-                         .environment = {std::string(supervised_name) + "=" +
-                                         supervised_value(writable_.get(), memory_.get(), ::getpid())},
-                         .errors = their_errors_.get(),
-                         .inherits_all = true}));
+    worker_.emplace(platform::spawn(
+        {.path = command.path,
+         .arguments = std::move(command.arguments),
+         .environment = {std::string(supervised_name) + "=" +
+                         supervised_value(writable_.get(), memory_.get(), ::getpid(), order_memory_.get())},
+         .errors = their_errors_.get(),
+         .inherits_all = true}));
     poller_->add(worker_->handle(), *this, of_worker);
   }
 
@@ -181,6 +233,7 @@ class supervisor final : private platform::ready_handler {
     if (token == of_signals) pass_on();
     if (token == of_errors) forward();
     if (token == of_worker) reap();
+    if (token == of_input) take_input();
   }
 
   void pass_on() {
@@ -256,6 +309,7 @@ class supervisor final : private platform::ready_handler {
   }
 
   [[noreturn]] void end(platform::exit_report const& how) {
+    if (order_ && !order_->end.empty()) end_machine();
     relay_.finish(platform::now() + second / 10);
     end_as(how);
   }
@@ -266,6 +320,8 @@ class supervisor final : private platform::ready_handler {
   platform::unique_fd readable_;
   platform::unique_fd writable_;
   platform::unique_fd memory_;
+  std::optional<worker_order> order_;  // of one that a launcher has started
+  platform::unique_fd order_memory_;
   platform::unique_fd errors_;
   platform::unique_fd their_errors_;
   supervised_page* page_ = nullptr;

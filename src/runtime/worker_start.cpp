@@ -24,7 +24,7 @@
 namespace yonder::runtime_detail {
 namespace {
 
-constexpr char supervised_format[] = "v1:channel=%d,page=%d,supervisor=%d";
+constexpr char supervised_format[] = "v2:channel=%d,page=%d,supervisor=%d,order=%d";
 
 struct known_from_the_start {
   platform::own_image image;
@@ -91,11 +91,14 @@ void take_supervision(start_info& how) {
   if (token == nullptr) return;
   int channel = -1;
   int memory = -1;
+  int order = -1;
   pid_t supervisor = 0;
-  bool const valid = std::sscanf(token, supervised_format, &channel, &memory, &supervisor) == 3;
+  bool const valid = std::sscanf(token, supervised_format, &channel, &memory, &supervisor, &order) == 4;
   ::unsetenv(supervised_name);
   if (!valid || ::fcntl(channel, F_SETFD, FD_CLOEXEC) != 0) return;
   how.supervisor = channel;
+  how.order = order;
+  if (order >= 0) ::fcntl(order, F_SETFD, FD_CLOEXEC);
   void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   ::close(memory);
   if (page != MAP_FAILED) how.page = static_cast<supervised_page*>(page);
@@ -208,9 +211,9 @@ void move_to_hub(std::string address) {
   how.hub = std::move(address);
 }
 
-std::string supervised_value(int channel, int page, pid_t supervisor) {
-  return "v1:channel=" + std::to_string(channel) + ",page=" + std::to_string(page) +
-         ",supervisor=" + std::to_string(supervisor);
+std::string supervised_value(int channel, int page, pid_t supervisor, int order) {
+  return "v2:channel=" + std::to_string(channel) + ",page=" + std::to_string(page) +
+         ",supervisor=" + std::to_string(supervisor) + ",order=" + std::to_string(order);
 }
 
 void say(std::string const& text) {

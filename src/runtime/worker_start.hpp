@@ -18,7 +18,8 @@
 // What makes a process a worker, seen from both sides.
 namespace yonder::runtime_detail {
 
-// The first argument of a worker of a hub elsewhere; the hub's address follows it, or `=` and the address.
+// The first argument of a worker of a hub elsewhere; the hub's address follows it, or `=` and the address. Of
+// one that a launcher has started the address is `-`: its stdin says what it is to do (worker_order.hpp).
 inline constexpr std::string_view worker_flag = "--yonder-worker";
 
 // The first argument of a program that serves its tasks over HTTP; the address follows it, or `=` and the
@@ -87,6 +88,7 @@ struct start_info {
   http_options http{};                   // http_server: what the arguments say
   std::vector<std::string> arguments{};  // hub_worker: all of main's, without argv[0]
   int supervisor = -1;                   // hub_worker: where its supervisor listens; -1: it has none yet
+  int order = -1;                        // hub_worker: a memory with its order; -1: its arguments are all
   supervised_page* page = nullptr;       // that it shares with it; null where it has none
   std::string fault{};                   // misused, or http_server: what is wrong
 };
@@ -99,10 +101,12 @@ void move_to_hub(std::string address);
 // This program, to be started once more.
 platform::own_image const& own_image() noexcept;
 
-// What a supervisor tells its worker: the descriptors by which it listens and of the page that they share,
-// and itself, with whom the worker ends.
+// What a supervisor tells its worker: the descriptors by which it listens, of the page that they share and of
+// the worker's order, and itself, with whom the worker ends.
 inline constexpr char supervised_name[] = "YONDER_SUPERVISED";
-std::string supervised_value(int channel, int page, pid_t supervisor);
+// `order`: as start_info has it.
+std::string supervised_value(int channel, int page, pid_t supervisor, int order);
+inline constexpr std::string_view launched_address = "-";
 
 // A line on stderr.
 void say(std::string const& text);

@@ -33,6 +33,9 @@ set(shared_libraries core zmq ml)
 if(TARGET yonder_http)
   list(APPEND shared_libraries http)
 endif()
+if(TARGET yonder_launch)
+  list(APPEND shared_libraries launch)
+endif()
 yonder_add_packaging_test(symbols FIXTURE shared COMMAND
   "${CMAKE_CURRENT_SOURCE_DIR}/check_symbols.sh" "${folder}/shared/${CMAKE_INSTALL_LIBDIR}" ${shared_libraries})
 

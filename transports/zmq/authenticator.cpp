@@ -121,6 +121,9 @@ enrolment authenticator::enrol(std::string_view identity, raw_key const& key, co
 std::optional<peer_rights> authenticator::rights_of(std::string_view identity) {
   if (!identity.starts_with(key_prefix)) return all_rights;
   if (own_ && identity == identity_of(*own_)) return all_rights;
+  raw_key key{};
+  auto const is_issued = read_key_text(identity.substr(key_prefix.size()), key) && issued_.contains(key);
+  if (is_issued) return peer_rights{.calls = false};  // of a worker
   auto const* const entry = listed(identity);
   if (entry == nullptr) return std::nullopt;
   return entry->enrols ? peer_rights{.calls = false, .works = false} : entry->rights;

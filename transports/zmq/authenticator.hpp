@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,10 @@ class authenticator {
   std::vector<change> changes();
   std::size_t keys_without_role() const noexcept { return allowed_ ? allowed_->without_role() : 0; }
 
+  // Beside those of the allow-list.
+  void admit(raw_key const& key) { issued_.insert(key); }
+  void withdraw(raw_key const& key) { issued_.erase(key); }
+
   int descriptor();
   void serve();  // answers what has been asked
 
@@ -62,6 +67,7 @@ class authenticator {
   zmq::socket_t socket_;
   std::optional<allow_list> allowed_;
   std::optional<raw_key> own_;
+  std::set<raw_key> issued_;
   std::uint64_t refused_ = 0;
   unix_seconds minute_ = 0;  // of refused_lately_
   int refused_lately_ = 0;

@@ -198,6 +198,19 @@ void keygen(std::filesystem::path const& folder) {
              view(client.public_half), " role=client,worker name=client.pub\n"});
 }
 
+void decode_key(std::string_view what, std::string_view text, raw_key& key) {
+  key_text copy;
+  if (text.size() == key_text_size) std::memcpy(copy.text.data(), text.data(), text.size());
+  if (text.size() != key_text_size || !decode(copy.text.data(), key))
+    throw setup_error(errc::bad_configuration, std::string(what) + " is no key: 40 characters of Z85");
+}
+
+drawn_key draw_key() {
+  key_pair drawn;
+  draw(drawn);
+  return {std::string(view(drawn.public_half)), std::string(view(drawn.secret_half))};
+}
+
 secret_key::~secret_key() { ::explicit_bzero(bytes.data(), bytes.size()); }
 
 void read_secret_key(std::filesystem::path const& file, secret_key& key) {

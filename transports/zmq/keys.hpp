@@ -58,6 +58,16 @@ YONDER_API void draw_secret(secret_key& key);
 // A file of its own (0600), which must not be there.
 YONDER_API void write_secret_key(std::filesystem::path const& file, secret_key const& key);
 
+// From its Z85; throws setup_error, which does not quote it. `what`: whose key it is.
+void decode_key(std::string_view what, std::string_view text, raw_key& key);
+
+// A fresh pair, as Z85.
+struct drawn_key {
+  std::string own_public;
+  std::string secret;
+};
+drawn_key draw_key();
+
 // Z85. Of public keys only: the text lingers in memory.
 YONDER_API std::string text_of(raw_key const& key);
 // False: it is no key.

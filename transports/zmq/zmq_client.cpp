@@ -76,6 +76,9 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
     check_private_folder(
         ipc->path.parent_path());  // absent: whoever makes it, the socket's owner will be asked
     authenticator_.emplace(context_, std::nullopt);
+  } else if (!options.secret.empty()) {
+    decode_key("the secret key of this worker", options.secret, secret_.bytes);
+    decode_key("the public key of its hub", options.server_public, server_key_);
   } else {
     use_credentials(options);
   }

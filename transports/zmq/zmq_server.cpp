@@ -163,6 +163,20 @@ void zmq_server::tell_changes(std::vector<event>& events) {
   }
 }
 
+worker_key zmq_server::issue_worker_key() {
+  auto const drawn = draw_key();
+  raw_key own{};
+  decode_key("what was drawn", drawn.own_public, own);
+  authenticator_->admit(own);
+  return {text_of(public_key_of(secret_)), drawn.secret, drawn.own_public};
+}
+
+void zmq_server::withdraw_worker_key(std::string const& own_public) {
+  raw_key own{};
+  decode_key("what is withdrawn", own_public, own);
+  authenticator_->withdraw(own);
+}
+
 void zmq_server::listen(binding& at) {
   if (auto* const tcp = std::get_if<tcp_address>(&at.where))
     listen_tcp(at, *tcp);

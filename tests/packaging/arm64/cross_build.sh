@@ -58,7 +58,7 @@ configure() { # <source> <options…>
 emulate=(qemu-aarch64 -L "$root")
 case $which in
   small)
-    configure "$here" "-DYONDER_SOURCE=$source" -DYONDER_WITH_ML=OFF -DYONDER_WITH_ASIO=OFF -DYONDER_WITH_HTTP=OFF -DYONDER_BUILD_TESTS=ON
+    configure "$here" "-DYONDER_SOURCE=$source" -DYONDER_WITH_ML=OFF -DYONDER_WITH_ASIO=OFF -DYONDER_WITH_HTTP=OFF -DYONDER_WITH_LAUNCH=OFF -DYONDER_BUILD_TESTS=ON
     cmake --build "$folder/built" --target consumer core_test codec_test driver_test
     "${emulate[@]}" "$folder/built/consumer" "${emulate[@]}"
     for test in core codec driver; do
@@ -66,7 +66,7 @@ case $which in
     done
     ;;
   "")
-    configure "$here" "-DYONDER_SOURCE=$source" -DYONDER_WITH_ASIO=OFF -DYONDER_WITH_HTTP=OFF
+    configure "$here" "-DYONDER_SOURCE=$source" -DYONDER_WITH_ASIO=OFF -DYONDER_WITH_HTTP=OFF -DYONDER_WITH_LAUNCH=OFF
     cmake --build "$folder/built" --target consumer
     "${emulate[@]}" "$folder/built/consumer" "${emulate[@]}"
     ;;

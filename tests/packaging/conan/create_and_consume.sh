@@ -44,6 +44,7 @@ consume() { # <component> <source>
 consume core main.cpp
 ! asked asio False || consume asio asio.cpp
 ! asked http False || consume http http.cpp
+! asked launch False || consume launch launch.cpp
 
 # By the other generators a program says the same of itself as by our own targets.
 says() { # <component> <definition>
@@ -55,6 +56,7 @@ says() { # <component> <definition>
 says core YONDER_LINKS_CORE
 ! asked zmq True || says zmq YONDER_HAS_ZMQ
 ! asked http False || says http YONDER_HAS_HTTP
+! asked launch False || says launch YONDER_HAS_LAUNCH
 
 package=$("$conan" cache path "$("$conan" list "yonder/$version:*" --format=json |
   python3 -c 'import json, sys; ref, found = next(iter(json.load(sys.stdin)["Local Cache"].items())); revision, told = next(iter(found["revisions"].items())); print(f"{ref}#{revision}:" + next(iter(told["packages"])))')")
@@ -74,6 +76,7 @@ there zmq "$(yes_if zmq True)" "lib/libyonder_zmq.$kind"
 there ml "$(yes_if ml True)" "lib/libyonder_ml.$kind"
 there asio "$(yes_if asio False)" include/yonder/asio.hpp
 there http "$(yes_if http False)" "lib/libyonder_http.$kind"
+there launch "$(yes_if launch False)" "lib/libyonder_launch.$kind"
 there tools "$(yes_if tools False)" bin/yonder
 there licence yes licenses/LICENSE
 ! asked tools False || "$package/bin/yonder" --help >/dev/null

@@ -21,6 +21,7 @@ consume() { # <cmake options…>
   consume_one core main.cpp "$@"
   ! has asio || consume_one asio asio.cpp "$@"
   ! has http || consume_one http http.cpp "$@"
+  ! has launch || consume_one launch launch.cpp "$@"
 }
 consume_one() { # <component> <source file> <cmake options…>
   cmake -S "$here/../find_package" "-DCOMPONENTS=$1" "-DSOURCE=$2" -B "$folder/built_$1" -G Ninja -DCMAKE_BUILD_TYPE=Release "${@:3}"

@@ -378,6 +378,87 @@ TEST_CASE("a worker that does not connect in time is to be ended, and another is
   CHECK(hub.core.census().starting == 0);
 }
 
+namespace {
+
+hub_config with_pool_elsewhere() {
+  hub_config config;
+  config.start_timeout = 2 * second;
+  config.pools.push_back(
+      {.id = 5, .functions = offers_f(), .max_workers = 1, .elsewhere = true, .start_timeout = 7 * second});
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("nobody is impatient with a worker elsewhere before it is placed") {
+  raw_hub hub(with_pool_elsewhere());
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  auto const starts = hub.take<out::start_worker>();
+  REQUIRE(starts.size() == 1);
+  CHECK(starts[0].elsewhere);
+  hub.wait(1'000 * second);
+  CHECK(hub.take<out::abandon_start>().empty());
+  hub.core.worker_placed(hub.now, starts[0].start, hub.out);
+  hub.wait(6 * second);
+  CHECK(hub.take<out::abandon_start>().empty());
+  hub.wait(2 * second);
+  CHECK(hub.take<out::abandon_start>().at(0).start == starts[0].start);
+}
+
+TEST_CASE("what a worker elsewhere ran on is ended with its session") {
+  raw_hub hub(with_pool_elsewhere());
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  auto const start = hub.take<out::start_worker>().at(0);
+  raw_peer worker(hub, 2, 900);
+  REQUIRE(worker.hello(peer_role::worker, offers_f(), 1, start.token));
+  CHECK(hub.take<out::worker_came>().at(0).start == start.start);
+  CHECK(assigned_to(worker).call.number == 1);
+  CHECK(hub.take<out::abandon_start>().empty());
+  hub.wait(60 * second);  // it says nothing more
+  CHECK(hub.take<out::abandon_start>().at(0).start == start.start);
+}
+
+TEST_CASE("a worker elsewhere whose launcher has seen its end is lost at once, with what that says") {
+  raw_hub hub(with_pool_elsewhere());
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  auto const start = hub.take<out::start_worker>().at(0);
+  raw_peer worker(hub, 2, 900);
+  REQUIRE(worker.hello(peer_role::worker, offers_f(), 1, start.token));
+  CHECK(assigned_to(worker).call.number == 1);
+  hub.core.worker_ended(hub.now, start.start, "ended: its machine burns", {}, hub.out);
+  auto const answers = client.received();
+  REQUIRE(answers.size() == 1);
+  failure error;
+  REQUIRE(read_error(answers[0], error));
+  CHECK(error.code == errc::worker_lost);
+  CHECK(error.message.find("ended: its machine burns") != std::string::npos);
+  CHECK(hub.core.census().workers == 0);
+  CHECK(hub.take<out::abandon_start>().empty());
+  hub.core.worker_ended(hub.now, start.start, "again", {}, hub.out);  // which is nothing
+  CHECK(hub.core.census().workers == 0);
+}
+
+TEST_CASE("a start elsewhere that ends before its worker has come has failed") {
+  raw_hub hub(with_pool_elsewhere());
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  for (int i = 0; i < 3; ++i) {
+    hub.wait(second);
+    hub.core.worker_ended(hub.now, hub.take<out::start_worker>().at(0).start, "ended: no quota", {}, hub.out);
+  }
+  failure error;
+  REQUIRE(read_error(client.received().at(0), error));
+  CHECK(error.code == errc::worker_start_failed);
+  CHECK(error.message.ends_with("3 times in a row; the last time ended: no quota"));
+}
+
 TEST_CASE("an embedded hub's own functions are known while only somebody else's worker is there") {
   hub_config config;
   config.pools.push_back({.functions = offers_f(), .max_workers = 1});

@@ -139,3 +139,45 @@ TEST_CASE("the least of each pool is started without a call, and stays when it i
   CHECK(p.core.idle_too_long(100 * second) == nullptr);
   p[0].idle.remove(last);
 }
+
+TEST_CASE("workers elsewhere are told what they are to have, and take nothing of this machine") {
+  random_source random{1};
+  timer_wheel timers{0};
+  outputs out;
+  scaler::limits const allowed{
+      .scale_delay = millisecond,
+      .start_timeout = second,
+      .start_failures = 2,
+      .pools = 4,
+      .demanded = 10,
+      .machine = machine{.cores = {0}},
+      .services = {
+          {"Far",
+           {.id = 2, .min_workers = 1, .max_workers = 3, .elsewhere = true, .scale_delay = 5 * second}}}};
+  scaler core(allowed, {{.id = 1, .max_workers = 2}}, random, timers);
+  requirements needs{.resources = {.gpus = 2, .cores = 8}, .service = "Near"};
+  CHECK_FALSE(core.unsatisfiable(needs).empty());
+  needs.service = "Far";
+  CHECK(core.unsatisfiable(needs).empty());
+  auto& pool = core.make("far", requirements(needs));
+  CHECK(pool.config.min_workers == 1);
+  CHECK(pool.config.max_workers == 3);
+  pool.queued = 3;
+  auto const starts = [&](time_point now) {
+    core.start_workers(now, out);
+    std::vector<out::start_worker> found;
+    for (auto const& one : out)
+      if (auto const* const start = std::get_if<out::start_worker>(&one)) found.push_back(*start);
+    out.clear();
+    return found;
+  };
+  auto const first = starts(0);
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].pool == 2);
+  CHECK(first[0].elsewhere);
+  CHECK(first[0].needs == needs.resources);
+  CHECK(first[0].gpus.empty());
+  CHECK(first[0].cores.empty());
+  CHECK(starts(5 * second - 1).empty());
+  CHECK(starts(5 * second).size() == 1);
+}

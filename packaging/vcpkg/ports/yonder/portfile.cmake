@@ -14,6 +14,7 @@ vcpkg_check_features(
     ml YONDER_WITH_ML
     asio YONDER_WITH_ASIO
     http YONDER_WITH_HTTP
+    launch YONDER_WITH_LAUNCH
     cuda YONDER_WITH_CUDA
     tools YONDER_BUILD_TOOLS)
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "yonder/detail/export.hpp"
+
+// Workers on other machines, started where calls need them and ended when they have had nothing to do for a
+// while. Of the library yonder::launch.
+namespace yonder::launch {
+
+// As without a launcher: processes of this machine.
+struct process {};
+
+// One machine that OpenSSH's client reaches without asking anything.
+struct ssh_host {
+  std::string name;                 // as of `ssh NAME`; ~/.ssh/config holds
+  unsigned slots = 1;               // workers there at once
+  std::vector<std::string> gpus{};  // the GPUs that its workers share out, as CUDA_VISIBLE_DEVICES names them
+};
+
+// Workers are started by OpenSSH's own client: keys and host keys are checked as ~/.ssh/config says, and no
+// password is asked for.
+struct ssh {
+  std::vector<ssh_host> hosts;
+  std::vector<std::string> options{};  // of ssh: {"-p", "2222"}
+};
+
+// Workers are started, ended and counted by commands, which run without a shell. Their words may hold {name}
+// (unique, of small letters, digits and '-'), {hub} (with which the names of one hub's workers begin), {id}
+// (what the start command printed; not in `start`), {script} (a file of mode 0700, of this machine, which
+// starts the worker wherever it is run, and holds a key), {cpus}, {gpus}, {gpu_memory_mb} and {memory_mb}
+// (what the worker is to have; 0: nothing is said). {{ and }} are braces.
+struct command {
+  std::vector<std::string> start;
+  std::vector<std::string> stop{};  // none: the worker's end is all
+  std::vector<std::string>
+      list{};  // prints the ids, or the names, of those that there are; none: nobody looks
+  // A regular expression with one group, which is what of the start command's output {id} is. Empty: its last
+  // line.
+  std::string id{};
+  // Run on the machine of a worker that ends, however that came: what ends the machine. {name}, {hub} and
+  // {id} are not known there.
+  std::vector<std::string> end{};
+  std::chrono::seconds list_interval{30};
+};
+
+using means = std::variant<process, ssh, command>;
+
+// How the workers of a pool are started.
+struct pool {
+  std::string name = "default";  // of a service; "default": of all that are not named here
+  means by{};
+
+  // There: the program, and its arguments. Empty: this very one, under the same path.
+  std::vector<std::string> worker{};
+
+  // As in runtime_options and pool_size; unset: as without a launcher.
+  std::optional<unsigned> min{}, max{}, buffer{};
+  std::optional<std::chrono::nanoseconds> scaledown_window{};
+
+  // How long calls wait, once there is a worker, before a further one is started for them.
+  std::chrono::nanoseconds scale_delay = std::chrono::seconds(1);
+
+  // From where it is placed to its first word.
+  std::chrono::nanoseconds start_timeout = std::chrono::minutes(2);
+
+  // A worker that has heard no hub for so long ends, and with it what it runs on.
+  std::chrono::nanoseconds silence = std::chrono::seconds(60);
+
+  // What one costs by the hour, and what all of them may: a further one is refused. In whatever currency.
+  double cost_per_hour = 0;
+  std::optional<double> max_cost_per_hour{};
+};
+
+// Pools with launchers, and under which address their workers reach this hub: runtime_options::launch.
+class plan;
+
+struct plan_options {
+  // Of this machine, as workers see it: "tcp://login1:5555", or "login1" alone, with the port of
+  // runtime_options::bind. Empty: what is bound, and for all addresses ("tcp://0.0.0.0:*") this host's name.
+  std::string address{};
+  std::vector<pool> pools;
+};
+
+// Throws usage_error (bad_configuration), which says what is wrong and where.
+YONDER_API std::shared_ptr<plan const> plan_of(plan_options const& options);
+// The same from a file (docs/launch.md).
+YONDER_API std::shared_ptr<plan const> plan_of_file(std::string const& file);
+
+}  // namespace yonder::launch

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/driver/host_slots.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace yonder::driver {
+namespace {
+
+constexpr std::int64_t first_pause = 5'000'000'000, longest_pause = 300'000'000'000;
+
+std::size_t free_gpus(std::vector<bool> const& taken) {
+  return static_cast<std::size_t>(std::count(taken.begin(), taken.end(), false));
+}
+
+}  // namespace
+
+host_slots::host_slots(std::vector<host> hosts) {
+  for (auto& one : hosts) {
+    auto& made = states_.emplace_back();
+    made.gpus_taken.resize(one.gpus.size());
+    made.is = std::move(one);
+  }
+}
+
+std::optional<host_slots::place> host_slots::take(std::int64_t now, std::uint64_t start, std::size_t gpus) {
+  state* best = nullptr;
+  for (auto& one : states_) {
+    if (one.not_before > now || one.taken >= one.is.slots || free_gpus(one.gpus_taken) < gpus) continue;
+    if (best == nullptr || one.is.slots - one.taken > best->is.slots - best->taken) best = &one;
+  }
+  if (best == nullptr) return std::nullopt;
+  ++best->taken;
+  place given{.host = static_cast<std::size_t>(best - states_.data())};
+  auto& kept = places_[start];
+  kept.host = given.host;
+  for (std::size_t i = 0; i < best->gpus_taken.size() && kept.gpus.size() < gpus; ++i) {
+    if (best->gpus_taken[i]) continue;
+    best->gpus_taken[i] = true;
+    kept.gpus.push_back(i);
+    given.gpus.push_back(best->is.gpus[i]);
+  }
+  return given;
+}
+
+std::string host_slots::why(std::int64_t now, std::size_t gpus) const {
+  std::string text = "no host has room for it";
+  for (auto const& one : states_) {
+    text += "; " + one.is.name + ": ";
+    if (one.is.gpus.size() < gpus)
+      text += "has " + std::to_string(one.is.gpus.size()) + " of the " + std::to_string(gpus) +
+              " GPUs that it is to have";
+    else if (one.not_before > now)
+      text += "failed, and is tried again in " + std::to_string((one.not_before - now) / 1'000'000'000 + 1) +
+              " s";
+    else if (one.taken >= one.is.slots)
+      text += "all of its slots (" + std::to_string(one.is.slots) + ") are taken";
+    else
+      text += "its GPUs are others'";
+  }
+  return text;
+}
+
+void host_slots::give_back(std::int64_t now, std::uint64_t start, bool failed) {
+  auto const found = places_.find(start);
+  if (found == places_.end()) return;
+  auto& where = states_[found->second.host];
+  --where.taken;
+  for (auto const i : found->second.gpus) where.gpus_taken[i] = false;
+  places_.erase(found);
+  if (!failed) {
+    where.failures = 0;
+    return;
+  }
+  auto pause = first_pause;
+  for (int i = where.failures++; i > 0 && pause < longest_pause; --i) pause *= 2;
+  where.not_before = now + std::min(pause, longest_pause);
+}
+
+}  // namespace yonder::driver

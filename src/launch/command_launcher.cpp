@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/command_launcher.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+#include <tuple>
+#include <utility>
+
+#include "src/launch/template_text.hpp"
+
+namespace yonder::launch {
+namespace {
+
+constexpr std::int64_t patience = 300 * second;  // with one command
+constexpr int between_tries_ms = 500;
+constexpr std::int64_t patience_at_end = 20 * second;  // with all stops when the hub ends
+
+constexpr std::array<std::string_view, 7> of_start{"name", "hub",           "script",   "cpus",
+                                                   "gpus", "gpu_memory_mb", "memory_mb"};
+constexpr std::array<std::string_view, 3> of_stop{"name", "hub", "id"};
+constexpr std::array<std::string_view, 1> of_list{"hub"};
+
+std::string script_name(std::string const& name) { return name + ".sh"; }
+
+std::vector<std::string> start_words(command const& how, start_request const& wanted,
+                                     std::string const& script) {
+  auto const mb = [](std::uint64_t bytes) { return std::to_string((bytes + ((1U << 20) - 1)) >> 20U); };
+  std::array<placeholder, 7> const known{{{"name", wanted.name},
+                                          {"hub", wanted.hub_name},
+                                          {"script", script},
+                                          {"cpus", std::to_string(wanted.needs.cpus)},
+                                          {"gpus", std::to_string(wanted.needs.gpus)},
+                                          {"gpu_memory_mb", mb(wanted.needs.gpu_memory)},
+                                          {"memory_mb", mb(wanted.needs.memory)}}};
+  return filled(how.start, known);
+}
+
+std::string fault_of_words(char const* part, std::vector<std::string> const& words,
+                           std::span<std::string_view const> known) {
+  for (auto const& word : words)
+    if (auto wrong = fault_of_template(word, known); !wrong.empty())
+      return std::string(part) + ": '" + word + "' " + wrong;
+  return {};
+}
+
+std::string trimmed(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r\n";
+  auto const first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(blanks) - first + 1));
+}
+
+}  // namespace
+
+std::string fault_of(command const& how) {
+  if (how.start.empty()) return "start: there is no command";
+  for (auto const& [part, words, known] :
+       {std::tuple("start", &how.start, std::span<std::string_view const>(of_start)),
+        std::tuple("stop", &how.stop, std::span<std::string_view const>(of_stop)),
+        std::tuple("list", &how.list, std::span<std::string_view const>(of_list)),
+        std::tuple("end", &how.end, std::span<std::string_view const>())})
+    if (auto wrong = fault_of_words(part, *words, known); !wrong.empty()) return wrong;
+  if (how.list_interval.count() <= 0) return "list_interval: it is not longer than 0 s";
+  try {
+    if (!how.id.empty() && std::regex(how.id).mark_count() != 1)
+      return "id: it has not one group in parentheses";
+  } catch (std::regex_error const& error) {
+    return "id: '" + how.id + "' is no regular expression: " + error.what();
+  }
+  return {};
+}
+
+command_launcher::command_launcher(command how, platform::poller& poller)
+    : how_(std::move(how)), id_(how_.id), runner_(poller) {}
+
+// --- starting
+
+void command_launcher::start(start_request const& wanted) {
+  hub_ = wanted.hub_name;
+  auto& one = instances_[wanted.start];
+  one.name = wanted.name;
+  std::string script;
+  try {
+    script = files_.write(script_name(wanted.name), worker_script(wanted), true).string();
+  } catch (std::exception const& error) {
+    instances_.erase(wanted.start);
+    return say(launch_event::kind::failed, wanted.start,
+               std::string("its script could not be written: ") + error.what());
+  }
+  runner_.run(
+      {.command = start_words(how_, wanted, script),
+       .environment = wanted.environment,
+       .timeout = patience,
+       .done = [this, start = wanted.start](command_result&& result) { started(start, std::move(result)); }});
+}
+
+std::string command_launcher::describe(start_request const& wanted) const {
+  auto shown = wanted;
+  shown.order.client_secret = shown.order.client_secret.empty() ? "" : "(a key, made for each start)";
+  shown.order.token = 0;
+  std::string text = shell_line(start_words(how_, wanted, script_name(wanted.name))) + "\n\n" +
+                     script_name(wanted.name) + " is\n" + worker_script(shown);
+  instance const one{.name = wanted.name, .id = "ID"};
+  if (!how_.stop.empty()) text += "\nto stop it:\n" + shell_line(words(how_.stop, one)) + "\n";
+  if (!how_.list.empty()) text += "\nto see which there are:\n" + shell_line(words(how_.list, one)) + "\n";
+  return text;
+}
+
+// One that took too long may have left something: it is stopped, which does no harm.
+void command_launcher::started(std::uint64_t start, command_result&& result) {
+  auto& one = instances_.at(start);
+  one.is = state::running;
+  one.id = id_of(result.output, one.name);
+  if (!result.succeeded() && (!result.timed_out || how_.stop.empty())) {
+    files_.remove(script_name(one.name));
+    instances_.erase(start);
+    return say(launch_event::kind::failed, start, result.to_text());
+  }
+  say(launch_event::kind::placed, start, {});
+  if (!how_.list.empty() && list_due_ == never)
+    list_due_ = platform::now() + how_.list_interval.count() * second;
+  if (result.timed_out) say(launch_event::kind::notice, start, result.to_text());
+  if (result.timed_out || one.stop_wanted) run_stop(start, one);
+}
+
+// Line by line: the library's expressions take stack for each character that they look at.
+std::string command_launcher::id_of(std::string const& printed, std::string const& name) const {
+  constexpr std::size_t longest = 1000;
+  std::string last;
+  std::istringstream lines(printed);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.size() > longest) line.resize(longest);
+    std::smatch found;
+    if (!how_.id.empty() && std::regex_search(line, found, id_)) return found[1].str();
+    if (auto text = trimmed(line); !text.empty()) last = std::move(text);
+  }
+  return how_.id.empty() && !last.empty() ? last : name;
+}
+
+// --- stopping
+
+void command_launcher::stop(std::uint64_t start) {
+  auto const found = instances_.find(start);
+  if (found == instances_.end()) return;
+  found->second.stop_wanted = true;
+  if (found->second.is == state::running) run_stop(start, found->second);
+}
+
+void command_launcher::run_stop(std::uint64_t start, instance& one) {
+  if (how_.stop.empty()) return gone(start, "its worker ended");
+  one.is = state::stopping;
+  runner_.run({.command = words(how_.stop, one),
+               .timeout = patience,
+               .done = [this, start](command_result&& result) { stopped(start, std::move(result)); }});
+}
+
+// What is refused may be because there is nothing to stop any more.
+void command_launcher::stopped(std::uint64_t start, command_result&& result) {
+  auto& one = instances_.at(start);
+  if (result.succeeded()) return gone(start, "it was stopped");
+  one.refusal = result.to_text();
+  one.is = state::doubted;
+  if (how_.list.empty()) return refused(start, one);
+  list();
+}
+
+void command_launcher::refused(std::uint64_t start, instance& one) {
+  one.is = state::running;
+  one.stop_wanted = false;
+  say(launch_event::kind::stop_failed, start, std::exchange(one.refusal, {}));
+}
+
+void command_launcher::gone(std::uint64_t start, std::string text) {
+  auto const found = instances_.find(start);
+  files_.remove(script_name(found->second.name));
+  instances_.erase(found);
+  say(launch_event::kind::ended, start, std::move(text));
+}
+
+std::vector<std::string> command_launcher::words(std::vector<std::string> const& of,
+                                                 instance const& one) const {
+  std::array<placeholder, 3> const known{{{"name", one.name}, {"hub", hub_}, {"id", one.id}}};
+  return filled(of, known);
+}
+
+// --- looking
+
+void command_launcher::list() {
+  if (std::exchange(listing_, true)) return;
+  list_due_ = never;
+  for (auto& [start, one] : instances_) one.was_there = one.is != state::starting;
+  runner_.run({.command = words(how_.list, {}), .timeout = patience, .done = [this](command_result&& result) {
+                 listed(result);
+               }});
+}
+
+void command_launcher::listed(command_result const& result) {
+  listing_ = false;
+  auto const is_known = result.succeeded();
+  if (!is_known && !list_failed_)
+    say(launch_event::kind::notice, 0, "which workers there are is not known:\n" + result.to_text());
+  list_failed_ = !is_known;
+  std::set<std::string> there;
+  std::istringstream printed(result.output);
+  for (std::string word; printed >> word;) there.insert(std::move(word));
+  std::vector<std::uint64_t> ended;
+  auto again = false;
+  for (auto& [start, one] : instances_) {
+    auto const is_missing = is_known && one.was_there && !there.contains(one.id) && !there.contains(one.name);
+    if (is_missing && (one.is == state::running || one.is == state::doubted))
+      ended.push_back(start);
+    else if (one.is == state::doubted && one.was_there)
+      refused(start, one);
+    again = again || one.is == state::doubted;
+  }
+  for (auto const start : ended) gone(start, "it is not listed any more");
+  if (again)
+    list();
+  else if (!instances_.empty())
+    list_due_ = platform::now() + how_.list_interval.count() * second;
+}
+
+// --- the driver's side
+
+void command_launcher::take(std::vector<launch_event>& happened) {
+  std::move(happened_.begin(), happened_.end(), std::back_inserter(happened));
+  happened_.clear();
+}
+
+void command_launcher::say(launch_event::kind what, std::uint64_t start, std::string text) {
+  happened_.push_back({.what = what, .start = start, .text = std::move(text)});
+}
+
+time_point command_launcher::next_deadline() const {
+  return happened_.empty() ? std::min(list_due_, runner_.next_deadline()) : 0;
+}
+
+void command_launcher::tick(time_point now) {
+  runner_.tick(now);
+  if (list_due_ <= now) list();
+}
+
+// What is being started is stopped when it has been, and a stop that is refused is tried again.
+void command_launcher::leave() {
+  how_.list.clear();
+  for (auto const until = platform::now() + patience_at_end;
+       !instances_.empty() && platform::now() < until;) {
+    std::vector<std::uint64_t> all;
+    for (auto const& [start, one] : instances_) all.push_back(start);
+    for (auto const start : all) stop(start);
+    runner_.work_until(until);
+    if (!instances_.empty()) ::poll(nullptr, 0, between_tries_ms);
+  }
+  runner_.stop();
+}
+
+}  // namespace yonder::launch

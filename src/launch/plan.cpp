@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/plan.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "src/launch/command_launcher.hpp"
+#include "src/launch/fleet.hpp"
+#include "src/launch/ssh_launcher.hpp"
+#include "src/platform/process.hpp"
+#include "transports/setup_error.hpp"
+#include "yonder/error.hpp"
+
+namespace yonder::launch {
+namespace {
+
+template <class... F>
+struct overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+overloaded(F...) -> overloaded<F...>;
+
+bool is_elsewhere(pool const& one) { return !std::holds_alternative<process>(one.by); }
+
+std::string fault_of(pool const& one) {
+  if (one.name.empty()) return "name: it is empty";
+  if (one.silence < std::chrono::seconds(2))
+    return "silence: less than 2 s, in which a hub may well say nothing";
+  if (one.start_timeout <= std::chrono::nanoseconds(0)) return "start_timeout: it is not longer than 0 s";
+  if (one.scale_delay < std::chrono::nanoseconds(0)) return "scale_delay: it is less than 0 s";
+  if (one.scaledown_window && *one.scaledown_window < std::chrono::nanoseconds(0))
+    return "scaledown_window: it is less than 0 s";
+  if (one.cost_per_hour < 0) return "cost_per_hour: it is less than 0";
+  if (one.max_cost_per_hour && one.cost_per_hour == 0)
+    return "max_cost_per_hour: nothing costs anything where cost_per_hour is not set";
+  if (is_elsewhere(one) && !one.max && !capacity_of(one))
+    return "max: it is not set, and neither is what would limit the number otherwise (max_cost_per_hour)";
+  auto wrong = std::visit(overloaded{[](process const&) { return std::string(); },
+                                     [](auto const& by) { return launch::fault_of(by); }},
+                          one.by);
+  if (!wrong.empty()) return wrong;
+  if (capacity_of(one) == std::size_t{0}) return "max_cost_per_hour: not even one worker may be started";
+  return {};
+}
+
+class plan_of_options final : public plan {
+ public:
+  explicit plan_of_options(plan_options options) : options_(std::move(options)) {}
+
+  std::vector<pool_terms> pools() const override {
+    std::vector<pool_terms> all;
+    for (auto const& one : options_.pools) {
+      auto& terms = all.emplace_back();
+      terms.name = one.name;
+      terms.elsewhere = is_elsewhere(one);
+      terms.of_this_program = one.worker.empty();
+      terms.min = one.min;
+      auto most = one.max;
+      if (auto const capacity = capacity_of(one))
+        most = static_cast<unsigned>(std::min<std::size_t>(most.value_or(~0U), *capacity));
+      terms.max = most;
+      terms.buffer = one.buffer;
+      if (one.scaledown_window) terms.scaledown_window = one.scaledown_window->count();
+      terms.scale_delay = one.scale_delay.count();
+      terms.start_timeout = one.start_timeout.count();
+    }
+    return all;
+  }
+
+  std::unique_ptr<runtime_detail::launching> open(plan_context const& context) const override {
+    char host[256] = "";
+    ::gethostname(host, sizeof host - 1);
+    fleet_config config{.address = reachable_address(options_.address, context.listener.addresses(), host),
+                        .hub_name = drawn_hub_name()};
+    std::vector<fleet_pool> pools;
+    for (auto const& one : options_.pools) {
+      auto& made = pools.emplace_back();
+      made.name = one.name;
+      if (!is_elsewhere(one)) continue;
+      made.by = make_launcher(one.by, context.poller);
+      made.limits = {.max_instances = capacity_of(one).value_or(one.max.value_or(0)),
+                     .cost_per_hour = one.cost_per_hour,
+                     .max_cost_per_hour = one.max_cost_per_hour};
+      made.worker = one.worker.empty() ? context.program : one.worker;
+      if (made.worker.empty())
+        throw transport::setup_error(
+            errc::bad_configuration,
+            "the pool '" + one.name +
+                "': this program does not find its own file; say what its workers are (worker)");
+      made.silence = one.silence.count();
+      if (auto const* const commands = std::get_if<command>(&one.by)) made.end = commands->end;
+    }
+    return std::make_unique<fleet>(std::move(config), std::move(pools), context.listener);
+  }
+
+ private:
+  plan_options options_;
+};
+
+}  // namespace
+
+void reject(std::string message) {
+  detail::throw_error({.code = errc::bad_configuration, .message = std::move(message)});
+}
+
+std::string fault_of(plan_options const& options) {
+  if (options.pools.empty()) return "there is no pool";
+  std::set<std::string> names;
+  for (auto const& one : options.pools) {
+    if (auto wrong = fault_of(one); !wrong.empty()) return "the pool '" + one.name + "': " + wrong;
+    if (!names.insert(one.name).second) return "there are two pools '" + one.name + "'";
+  }
+  return {};
+}
+
+std::optional<std::size_t> capacity_of(pool const& one) {
+  std::optional<std::size_t> most;
+  if (auto const* const hosts = std::get_if<ssh>(&one.by)) {
+    most = 0;
+    for (auto const& host : hosts->hosts) *most += host.slots;
+  }
+  if (one.max_cost_per_hour && one.cost_per_hour > 0) {
+    auto const affordable = std::floor(*one.max_cost_per_hour / one.cost_per_hour * (1 + 1e-9));
+    most = std::min(most.value_or(1U << 20U), static_cast<std::size_t>(std::clamp(affordable, 0.0, 1e6)));
+  }
+  return most;
+}
+
+std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& poller) {
+  return std::visit(overloaded{[](process const&) -> std::unique_ptr<launcher> { return nullptr; },
+                               [&](ssh const& how) -> std::unique_ptr<launcher> {
+                                 return std::make_unique<ssh_launcher>(how, poller);
+                               },
+                               [&](command const& how) -> std::unique_ptr<launcher> {
+                                 return std::make_unique<command_launcher>(how, poller);
+                               }},
+                    by);
+}
+
+std::string reachable_address(std::string const& wanted, std::vector<std::string> const& bound,
+                              std::string const& host) {
+  constexpr std::string_view tcp = "tcp://";
+  if (wanted.starts_with(tcp)) return wanted;
+  auto const found =
+      std::find_if(bound.begin(), bound.end(), [&](auto const& one) { return one.starts_with(tcp); });
+  if (found == bound.end())
+    throw transport::setup_error(
+        errc::bad_configuration,
+        "workers elsewhere reach a hub over tcp, and this one has no such address; add "
+        "\"tcp://0.0.0.0:*\" to runtime_options::bind, say");
+  auto const colon = found->rfind(':');
+  auto const port = found->substr(colon);
+  if (!wanted.empty()) return std::string(tcp) + wanted + port;
+  auto const name = found->substr(tcp.size(), colon - tcp.size());
+  if (name == "0.0.0.0" || name == "[::]" || name == "*") return std::string(tcp) + host + port;
+  return *found;
+}
+
+std::string drawn_hub_name() {
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz234567";
+  std::string name = "yonder-";
+  auto number = platform::random_number();
+  for (int i = 0; i < 8; ++i, number >>= 5U) name += letters[number & 31U];
+  return name;
+}
+
+std::shared_ptr<plan const> plan_of(plan_options const& options) {
+  if (auto wrong = fault_of(options); !wrong.empty()) reject("launch: " + wrong);
+  return std::make_shared<plan_of_options>(options);
+}
+
+}  // namespace yonder::launch

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/private_files.hpp"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "src/platform/system_call.hpp"
+#include "src/platform/unique_fd.hpp"
+
+namespace yonder::launch {
+namespace {
+
+std::filesystem::path make_folder() {
+  char const* const own = std::getenv("XDG_RUNTIME_DIR");
+  auto const where =
+      own != nullptr && *own != 0 ? std::filesystem::path(own) : std::filesystem::temp_directory_path();
+  auto name = (where / "yonder-launch-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr)
+    platform::throw_errno(("a private folder in " + where.string()).c_str());
+  return name;
+}
+
+}  // namespace
+
+private_files::~private_files() {
+  std::error_code ignored;
+  if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+}
+
+std::filesystem::path private_files::write(std::string_view name, std::string_view text, bool executable) {
+  if (folder_.empty()) folder_ = make_folder();
+  auto path = folder_ / name;
+  platform::unique_fd const file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, executable ? 0700 : 0600));
+  if (!file) platform::throw_errno(path.c_str());
+  while (!text.empty()) {
+    auto const count = platform::retry([&] { return ::write(file.get(), text.data(), text.size()); });
+    if (count < 0) platform::throw_errno(path.c_str());
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return path;
+}
+
+void private_files::remove(std::string_view name) noexcept {
+  std::error_code ignored;
+  if (!folder_.empty()) std::filesystem::remove(folder_ / name, ignored);
+}
+
+}  // namespace yonder::launch

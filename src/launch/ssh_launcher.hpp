@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "src/driver/host_slots.hpp"
+#include "src/launch/command_runner.hpp"
+#include "src/launch/launcher.hpp"
+#include "yonder/launch.hpp"
+
+namespace yonder::launch {
+
+// What is wrong with it, in words that begin with the name of its part; empty: nothing.
+std::string fault_of(ssh const& how);
+
+// Workers on other machines by OpenSSH's client. A worker lives as long as its ssh does, which lives as long
+// as we hold its stdin.
+class ssh_launcher final : public launcher {
+ public:
+  ssh_launcher(ssh how, platform::poller& poller);
+
+  void start(start_request const& wanted) override;
+  void stop(std::uint64_t start) override;
+  void take(std::vector<launch_event>& happened) override;
+  std::string describe(start_request const& wanted) const override;
+  time_point next_deadline() const override;
+  void tick(time_point now) override;
+  void leave() override;
+
+ private:
+  std::vector<std::string> words(start_request const& wanted, std::string const& host,
+                                 std::vector<std::string> const& gpus) const;
+  void ended(std::uint64_t start, command_result const& result);
+
+  ssh how_;
+  driver::host_slots slots_;
+  command_runner runner_;
+  std::map<std::uint64_t, command_runner::job_id> jobs_;
+  std::map<std::string, std::string>
+      failures_;  // of hosts that could not be reached: what was run and printed last
+  std::vector<launch_event> happened_;
+};
+
+}  // namespace yonder::launch

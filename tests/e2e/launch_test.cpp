@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/e2e/fixture.hpp"
+#include "tests/e2e/folder.hpp"
+#include "tests/e2e/program.hpp"
+#include "transports/zmq/keys.hpp"
+
+// Workers that launchers start: by a real sshd, and by the command line of a cloud that only takes notes.
+namespace e2e {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char sshd_path[] = "/usr/sbin/sshd";
+bool has_sshd() { return ::access(sshd_path, X_OK) == 0; }
+
+void write(fs::path const& file, std::string const& text, mode_t mode = 0600) {
+  std::ofstream(file) << text;
+  ::chmod(file.c_str(), mode);
+}
+
+// What a hub needs, and a line of what it starts is.
+struct launching_site {
+  folder at;
+
+  launching_site() { yonder::transport::keygen(at / "keys"); }
+
+  program hub(std::string const& plan, std::vector<std::string> const& arguments) const {
+    write(at / "launch.toml", plan);
+    return program(YONDER_LAUNCHING_HUB,
+                   {"YONDER_LAUNCH=" + at / "launch.toml", "YONDER_KEYS=" + at / "keys"}, arguments);
+  }
+};
+
+// A machine that ssh reaches as "near": its sshd is started for each connection, and needs no port.
+struct ssh_site : launching_site {
+  ssh_site() {
+    auto const run = [](std::string const& command) { REQUIRE(std::system(command.c_str()) == 0); };
+    for (auto const* const key : {"host", "user"}) run("ssh-keygen -q -t ed25519 -N '' -f " + at / key);
+    run("cp " + at / "user.pub" + " " + at / "authorized");
+    if (::geteuid() == 0) ::mkdir("/run/sshd", 0755);  // that of root wants it
+    write(at / "sshd_config",
+          "HostKey " + at / "host" + "\nAuthorizedKeysFile " + at / "authorized" +
+              "\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n");
+    write(at / "ssh_config",
+          "Host near\n  HostKeyAlias near\n  User " + std::string(::getpwuid(::geteuid())->pw_name) +
+              "\n  IdentityFile " + at / "user" + "\n  IdentitiesOnly yes\n  UserKnownHostsFile " +
+              at / "known" + "\n  ProxyCommand " + sshd_path + " -i -f " + at / "sshd_config" + "\n");
+    know("host");
+  }
+  // As of which machine the far side is known.
+  void know(std::string const& key) const {
+    std::ifstream file(at / (key + ".pub"));
+    std::string line;
+    std::getline(file, line);
+    write(at / "known", "near " + line + "\n");
+  }
+  std::string plan(std::string const& more = "") const {
+    return "[pools.default]\nlauncher = \"ssh\"\noptions = [\"-F\", \"" + at / "ssh_config" +
+           "\"]\nhosts = [{name = \"near\", slots = 2}]\n" + more;
+  }
+};
+
+// The process that a line ends with.
+int process_of(std::string const& line) { return std::stoi(line.substr(line.find_last_of(' ') + 1)); }
+
+// What follows `prefix` in the names of a folder's files, once there are so many.
+std::vector<std::string> names_in(std::string const& folder, std::string const& prefix, std::size_t count) {
+  for (;;) {
+    std::vector<std::string> names;
+    for (auto const& file : fs::directory_iterator(folder))
+      if (auto const name = file.path().filename().string(); name.starts_with(prefix))
+        names.push_back(name.substr(prefix.size()));
+    if (names.size() == count) return names;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+TEST_CASE("workers on an ssh host answer, and are gone when they have nothing to do" *
+          doctest::skip(!has_sshd())) {
+  ssh_site site;
+  auto hub = site.hub(site.plan(), {"once"});
+  auto const line = hub.read_line();
+  REQUIRE_MESSAGE(line.starts_with("ran in "), line << "\n" << hub.read_all());
+  CHECK(watched_process(process_of(line)).ends_within(std::chrono::seconds(60)));
+  CHECK(hub.read_line() == "over");
+  CHECK(hub.wait().status == 0);
+}
+
+TEST_CASE("a host whose key is another one is refused, with all that ssh says" * doctest::skip(!has_sshd())) {
+  ssh_site site;
+  site.know("user");
+  auto hub = site.hub(site.plan(), {"once"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("worker_start_failed: no worker could be started") != std::string::npos, said);
+  CHECK(said.find("$ ssh -T -oBatchMode=yes -oStrictHostKeyChecking=yes") != std::string::npos);
+  CHECK(said.find("REMOTE HOST IDENTIFICATION HAS CHANGED") != std::string::npos);
+  CHECK(said.find("exited with status 255") != std::string::npos);
+}
+
+TEST_CASE("a program that the host does not have is said in its shell's words" * doctest::skip(!has_sshd())) {
+  ssh_site site;
+  auto hub = site.hub(site.plan("worker = [\"/no/such/app\"]\n"), {"once"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("/no/such/app") != std::string::npos, said);
+  CHECK(said.find("exited with status 127") != std::string::npos);
+}
+
+TEST_CASE("workers on an ssh host are gone with a hub that is killed" * doctest::skip(!has_sshd())) {
+  ssh_site site;
+  auto hub = site.hub(site.plan(), {"stay", "2", site.at / ""});
+  auto const workers = names_in(site.at / "", "worker.", 2);
+  hub.kill();
+  for (auto const& worker : workers)
+    CHECK(watched_process(std::stoi(worker)).ends_within(std::chrono::seconds(60)));
+}
+
+TEST_CASE("a worker on an ssh host that crashes is told with what it said last" *
+          doctest::skip(!has_sshd())) {
+  ssh_site site;
+  auto hub = site.hub(site.plan(), {"crash"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("worker_lost: the worker (yonder-") != std::string::npos, said);
+  CHECK(said.find("the last words of a worker") != std::string::npos);
+}
+
+// A cloud whose machines are processes; each is there as long as its file is.
+struct cloud_site : launching_site {
+  cloud_site() {
+    write(at / "cloud", R"sh(#!/bin/sh
+cd "$(dirname "$0")" || exit 9
+echo "$@" >>record
+case $1 in
+  create) cp "$3" "script.$2"; touch "at.$2"; CLOUD_MACHINE=$2 setsid "./script.$2" >"said.$2" 2>&1 & echo "$2" ;;
+  delete) test ! -e refuse || { echo "the cloud is busy" >&2; exit 4; }; rm -f "at.$2" ;;
+  list) ls | sed -n 's/^at\.//p' ;;
+  end) rm -f "at.$CLOUD_MACHINE" ;;
+esac
+)sh",
+          0700);
+  }
+  std::string plan(std::string const& more) const {
+    auto const cloud = "[\"" + at / "cloud" + "\", ";
+    return "[pools.default]\nlauncher = \"command\"\nlist_interval = \"1s\"\nscale_delay = \"100ms\"\n" +
+           ("start = " + cloud + "\"create\", \"{name}\", \"{script}\"]\n") +
+           ("stop = " + cloud + "\"delete\", \"{id}\"]\n") + ("list = " + cloud + "\"list\"]\n") + more;
+  }
+  std::string end() const { return "end = [\"" + at / "cloud" + "\", \"end\"]\n"; }
+  std::size_t recorded(std::string const& what) const {
+    std::ifstream file(at / "record");
+    std::size_t count = 0;
+    for (std::string line; std::getline(file, line);) count += line.starts_with(what) ? 1 : 0;
+    return count;
+  }
+};
+
+TEST_CASE("machines of a cloud are started for calls, and deleted when they have nothing to do") {
+  cloud_site site;
+  auto hub = site.hub(site.plan("max = 4\n"), {"once"});
+  auto const line = hub.read_line();
+  REQUIRE_MESSAGE(line.starts_with("ran in "), line << "\n" << hub.read_all());
+  CHECK(watched_process(process_of(line)).ends_within(std::chrono::seconds(60)));
+  hub.read_all();
+  names_in(site.at / "", "at.", 0);
+  CHECK(site.recorded("create") != 0);
+  CHECK(site.recorded("delete") == site.recorded("create"));
+}
+
+TEST_CASE("a hub that is killed leaves machines that end themselves, and not one more than may be paid for") {
+  cloud_site site;
+  auto hub = site.hub(
+      site.plan("max = 10\ncost_per_hour = 2.5\nmax_cost_per_hour = 10\nsilence = \"2s\"\n" + site.end()),
+      {"stay", "5", site.at / ""});
+  auto const workers = names_in(site.at / "", "worker.", 4);
+  hub.kill();
+  for (auto const& worker : workers)
+    CHECK(watched_process(std::stoi(worker)).ends_within(std::chrono::seconds(60)));
+  names_in(site.at / "", "at.", 0);
+  CHECK(site.recorded("create") == 4);
+  CHECK(site.recorded("end") == 4);
+}
+
+TEST_CASE("a stop that a cloud refuses is told, and tried until it is done") {
+  cloud_site site;
+  write(site.at / "refuse", "");
+  auto hub = site.hub(site.plan("max = 1\n"), {"serve"});
+  std::string line;
+  while (line.find("could not be stopped") == std::string::npos && line != "over") line = hub.read_line();
+  CHECK(line.find("of the pool 'default' could not be stopped, and may go on costing") != std::string::npos);
+  fs::remove(site.at / "refuse");
+  names_in(site.at / "", "at.", 0);
+  CHECK(site.recorded("delete") >= 2);
+  hub.end();
+  CHECK(hub.wait().status == 0);
+}
+
+}  // namespace
+}  // namespace e2e

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A hub that starts its workers as $YONDER_LAUNCH says, and their program.
+// launching_hub once: a call that says in which process it runs; then waits until no worker is left.
+// launching_hub serve: such a call, and then it is a hub until SIGTERM.
+// launching_hub stay N FOLDER: N calls that leave a file each, named by their process, and do not end.
+// launching_hub crash: a call that says something and ends its process.
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "yonder/launch.hpp"
+#include "yonder/yonder.hpp"
+
+using namespace std::chrono_literals;
+
+int run() { return ::getpid(); }
+inline constexpr yonder::task<run> running;
+
+int stay(std::string const& folder) {
+  std::ofstream(folder + "/worker." + std::to_string(::getpid()));
+  std::this_thread::sleep_for(1h);
+  return 0;
+}
+inline constexpr yonder::task<stay> staying;
+
+int crash() {
+  std::cerr << "the last words of a worker" << std::endl;
+  std::abort();
+}
+inline constexpr yonder::task<crash> crashing;
+
+int main(int argc, char** argv) {
+  sigset_t endings;  // of here.serve()
+  ::sigemptyset(&endings);
+  ::sigaddset(&endings, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &endings, nullptr);
+  auto const log = [](std::string_view line) { std::cout << "log: " << line << std::endl; };
+  yonder::runtime here(argc, argv, {.scaledown_window = 200ms, .bind = {"tcp://127.0.0.1:*"}, .log = log});
+  std::string const what = argc > 1 ? argv[1] : "";
+  try {
+    if (what == "once" || what == "serve") std::cout << "ran in " << running.remote() << std::endl;
+    if (what == "crash") crashing.remote();
+    std::vector<yonder::call<int>> calls;
+    for (int i = 0; what == "stay" && i < std::atoi(argv[2]); ++i) calls.push_back(staying.spawn(argv[3]));
+    for (auto& one : calls) one.get();
+  } catch (yonder::error const& error) {
+    std::cout << "failed: " << error.what() << std::endl;
+  }
+  if (what == "serve") here.serve();
+  while (what == "once" && here.pools().front().workers != 0) std::this_thread::sleep_for(1ms);
+  std::cout << "over" << std::endl;
+}

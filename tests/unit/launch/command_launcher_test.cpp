@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/command_launcher.hpp"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "src/launch/template_text.hpp"
+
+namespace {
+
+using namespace yonder;
+using launch::command_launcher;
+using launch::launch_event;
+using what = launch_event::kind;
+
+// A cloud of files: what is started is a file of its folder. A file "refuse" has its stops refused.
+struct recording_cloud {
+  std::filesystem::path folder;
+  std::unique_ptr<platform::poller> poller = platform::make_poller();
+
+  recording_cloud() {
+    auto name = (std::filesystem::temp_directory_path() / "yonder-cloud-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    folder = name;
+    std::ofstream(folder / "cloud") << R"sh(#!/bin/sh
+cd "$(dirname "$0")" || exit 9
+case $1 in
+  start) echo "starting $2"; cp "$3" "script.$2"; touch "at.$2"; echo "id-$2" ;;
+  stop) test ! -e refuse || { echo "not now" >&2; exit 4; }; rm "at.${2#id-}" ;;
+  list) ls | sed -n 's/^at\./id-/p' ;;
+esac
+)sh";
+    std::filesystem::permissions(folder / "cloud", std::filesystem::perms::owner_all);
+  }
+  ~recording_cloud() { std::filesystem::remove_all(folder); }
+
+  std::string path() const { return (folder / "cloud").string(); }
+  bool has(std::string const& name) const { return std::filesystem::exists(folder / name); }
+  launch::command commands() const {
+    return {.start = {path(), "start", "{name}", "{script}"},
+            .stop = {path(), "stop", "{id}"},
+            .list = {path(), "list"},
+            .list_interval = std::chrono::seconds(3600)};
+  }
+};
+
+launch::start_request request(std::uint64_t start) {
+  return {.start = start,
+          .name = "yonder-abc-" + std::to_string(start),
+          .hub_name = "yonder-abc",
+          .worker = {"/opt/app", "--yonder-worker", "-"},
+          .order = {.hub = "tcp://hub:5555", .token = 77, .client_secret = "the secret", .silence = 1},
+          .environment = {"CUDA_VISIBLE_DEVICES=0"}};
+}
+
+std::vector<launch_event> next(recording_cloud const& cloud, command_launcher& launcher) {
+  std::vector<launch_event> happened;
+  while (happened.empty()) {
+    auto const due = launcher.next_deadline();
+    cloud.poller->wait(due == launch::never ? -1 : std::max<std::int64_t>(0, due - platform::now()));
+    launcher.tick(platform::now());
+    launcher.take(happened);
+  }
+  return happened;
+}
+
+TEST_CASE("what is started is placed, and its script starts a worker wherever it is run") {
+  recording_cloud cloud;
+  command_launcher launcher(cloud.commands(), *cloud.poller);
+  launcher.start(request(1));
+  CHECK(next(cloud, launcher).at(0).what == what::placed);
+  std::ifstream script(cloud.folder / "script.yonder-abc-1");
+  std::string const text(std::istreambuf_iterator<char>(script), {});
+  CHECK(text.find("export CUDA_VISIBLE_DEVICES=0\nexec /opt/app --yonder-worker - <<'end of the order'\n") !=
+        std::string::npos);
+  CHECK(text.find("client_secret the secret\n") != std::string::npos);
+  launcher.stop(1);
+  auto const ended = next(cloud, launcher).at(0);
+  CHECK(ended.what == what::ended);
+  CHECK(ended.start == 1);
+  CHECK_FALSE(cloud.has("at.yonder-abc-1"));
+}
+
+TEST_CASE("a start that fails says what was run and printed, and leaves no file") {
+  recording_cloud cloud;
+  command_launcher launcher({.start = {"sh", "-c", "echo no quota left >&2; echo $0; exit 2", "{script}"}},
+                            *cloud.poller);
+  launcher.start(request(1));
+  auto const failed = next(cloud, launcher).at(0);
+  CHECK(failed.what == what::failed);
+  CHECK(failed.text.find("$ sh -c") == 0);
+  CHECK(failed.text.find("no quota left\nexited with status 2") != std::string::npos);
+  CHECK(failed.text.find("the secret") == std::string::npos);
+}
+
+TEST_CASE("what is stopped while it is being started is stopped when it has been") {
+  recording_cloud cloud;
+  command_launcher launcher(cloud.commands(), *cloud.poller);
+  launcher.start(request(1));
+  launcher.stop(1);
+  CHECK(next(cloud, launcher).at(0).what == what::placed);
+  CHECK(next(cloud, launcher).at(0).what == what::ended);
+  CHECK_FALSE(cloud.has("at.yonder-abc-1"));
+}
+
+TEST_CASE("a stop that is refused is told, and may be tried again") {
+  recording_cloud cloud;
+  command_launcher launcher(cloud.commands(), *cloud.poller);
+  launcher.start(request(1));
+  next(cloud, launcher);
+  std::ofstream(cloud.folder / "refuse");
+  launcher.stop(1);
+  auto const refused = next(cloud, launcher).at(0);
+  CHECK(refused.what == what::stop_failed);
+  CHECK(refused.text.find("not now\nexited with status 4") != std::string::npos);
+  CHECK(cloud.has("at.yonder-abc-1"));
+  std::filesystem::remove(cloud.folder / "refuse");
+  launcher.stop(1);
+  CHECK(next(cloud, launcher).at(0).what == what::ended);
+}
+
+TEST_CASE("a stop that is refused because there is nothing left is an end") {
+  recording_cloud cloud;
+  command_launcher launcher(cloud.commands(), *cloud.poller);
+  launcher.start(request(1));
+  next(cloud, launcher);
+  std::filesystem::remove(cloud.folder / "at.yonder-abc-1");
+  std::ofstream(cloud.folder / "refuse");
+  launcher.stop(1);
+  auto const ended = next(cloud, launcher).at(0);
+  CHECK(ended.what == what::ended);
+  CHECK(ended.text == "it is not listed any more");
+}
+
+TEST_CASE("what is not listed any more has ended, and what is being started has not") {
+  recording_cloud cloud;
+  auto commands = cloud.commands();
+  commands.list_interval = std::chrono::seconds(1);
+  command_launcher launcher(commands, *cloud.poller);
+  launcher.start(request(1));
+  launcher.start(request(2));
+  auto placed = next(cloud, launcher).size();
+  while (placed < 2) placed += next(cloud, launcher).size();
+  std::filesystem::remove(cloud.folder / "at.yonder-abc-1");
+  auto const ended = next(cloud, launcher);
+  REQUIRE(ended.size() == 1);
+  CHECK(ended[0].what == what::ended);
+  CHECK(ended[0].start == 1);
+}
+
+TEST_CASE("a hub that ends stops what it has started") {
+  recording_cloud cloud;
+  command_launcher launcher(cloud.commands(), *cloud.poller);
+  launcher.start(request(1));
+  next(cloud, launcher);
+  launcher.start(request(2));
+  launcher.leave();
+  CHECK_FALSE(cloud.has("at.yonder-abc-1"));
+  CHECK_FALSE(cloud.has("at.yonder-abc-2"));
+}
+
+TEST_CASE("what would be run is shown without its secrets, and nothing is run") {
+  recording_cloud cloud;
+  command_launcher const launcher(cloud.commands(), *cloud.poller);
+  auto const text = launcher.describe(request(1));
+  CHECK(text.find(cloud.path() + " start yonder-abc-1 yonder-abc-1.sh\n") == 0);
+  CHECK(text.find("the secret") == std::string::npos);
+  CHECK(text.find("77") == std::string::npos);
+  CHECK(text.find("to stop it:\n" + cloud.path() + " stop ID\n") != std::string::npos);
+  CHECK_FALSE(cloud.has("at.yonder-abc-1"));
+}
+
+TEST_CASE("the id is what its pattern finds in what the start command prints") {
+  recording_cloud cloud;
+  launch::command const commands{.start = {"echo", "Job <1234> is submitted to queue <normal>."},
+                                 .stop = {"sh", "-c", "echo $0 >&2; exit 1", "{id}"},
+                                 .id = "Job <([0-9]+)>"};
+  command_launcher launcher(commands, *cloud.poller);
+  launcher.start(request(1));
+  next(cloud, launcher);
+  launcher.stop(1);
+  CHECK(next(cloud, launcher).at(0).text.find("\n1234\n") != std::string::npos);
+}
+
+TEST_CASE("commands that cannot be meant so are refused in words") {
+  auto const fault = [](launch::command const& how) { return launch::fault_of(how); };
+  CHECK(fault({.start = {"a", "{name}", "{{x}}"}}).empty());
+  CHECK(fault({}) == "start: there is no command");
+  CHECK(fault({.start = {"a"}, .stop = {"b", "{script}"}}) ==
+        "stop: '{script}' has {script}, which stands for nothing here; there are {name} {hub} {id}");
+  CHECK(fault({.start = {"{name"}}) ==
+        "start: '{name' has a { without its }; {{ is one that stands for itself");
+  CHECK(fault({.start = {"a}"}}) == "start: 'a}' has a } without its {; }} is one that stands for itself");
+  CHECK(fault({.start = {"a"}, .id = "("}).find("id: '(' is no regular expression: ") == 0);
+  CHECK(fault({.start = {"a"}, .id = "x"}) == "id: it has not one group in parentheses");
+}
+
+}  // namespace

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/command_runner.hpp"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace yonder;
+using launch::command_result;
+using launch::command_runner;
+
+struct running_commands {
+  std::unique_ptr<platform::poller> poller = platform::make_poller();
+  command_runner runner{*poller};
+  std::vector<command_result> done;
+
+  command_runner::job_id run(command_runner::job_request wanted) {
+    wanted.done = [this](command_result&& result) { done.push_back(std::move(result)); };
+    return runner.run(std::move(wanted));
+  }
+  template <class Condition>
+  void until(Condition condition) {
+    while (!condition()) {
+      auto const next = runner.next_deadline();
+      poller->wait(next == launch::never ? -1 : std::max<std::int64_t>(0, next - platform::now()));
+      runner.tick(platform::now());
+    }
+  }
+  command_result result() {
+    until([&] { return !done.empty(); });
+    return std::exchange(done, {}).front();
+  }
+};
+
+TEST_CASE("a command's end, and all that it printed, are known") {
+  running_commands here;
+  here.run({.command = {"sh", "-c", "echo here; echo there >&2; exit 3"}});
+  auto const result = here.result();
+  CHECK_FALSE(result.succeeded());
+  CHECK(result.how.status == 3);
+  CHECK(result.output == "here\n");
+  CHECK(result.errors == "there\n");
+  CHECK(result.to_text() == "$ sh -c 'echo here; echo there >&2; exit 3'\nhere\nthere\nexited with status 3");
+}
+
+TEST_CASE("a command that is not there is done, too") {
+  running_commands here;
+  here.run({.command = {"/no/such/program", "it's"}});
+  auto const result = here.result();
+  CHECK_FALSE(result.succeeded());
+  CHECK(result.to_text().find("$ /no/such/program 'it'\\''s'\ncould not be started: ") == 0);
+}
+
+TEST_CASE("no shell sees a command's words") {
+  running_commands here;
+  here.run({.command = {"printf", "%s|", "$HOME; `id`", "*"}});
+  CHECK(here.result().output == "$HOME; `id`|*|");
+}
+
+TEST_CASE("what a command is given to read may be more than a pipe holds") {
+  running_commands here;
+  std::string const text(1 << 20, 'x');
+  here.run({.command = {"sh", "-c", "wc -c"}, .input = text});
+  CHECK(std::stoul(here.result().output) == text.size());
+}
+
+TEST_CASE("a command that reads nothing does not end us, and its end is its own") {
+  running_commands here;
+  here.run({.command = {"true"}, .input = std::string(1 << 20, 'x')});
+  CHECK(here.result().succeeded());
+}
+
+TEST_CASE("an input that is kept open is closed when that is said") {
+  running_commands here;
+  auto const job = here.run({.command = {"cat"},
+                             .input = "order\n",
+                             .keeps_input_open = true,
+                             .on_output = [&](std::string_view piece) { CHECK(piece == "order\n"); }});
+  here.runner.close_input(job);
+  CHECK(here.result().output == "order\n");
+}
+
+TEST_CASE("of a long output the beginning and the end are kept") {
+  running_commands here;
+  here.run({.command = {"sh", "-c", "echo first; head -c 1000000 /dev/zero | tr '\\0' x; echo; echo last"}});
+  auto const output = here.result().output;
+  CHECK(output.size() < 70'000);
+  CHECK(output.starts_with("first\n"));
+  CHECK(output.ends_with("x\nlast\n"));
+  CHECK(output.find(" bytes …]") != std::string::npos);
+}
+
+TEST_CASE("a command that takes too long is ended with all that it has started") {
+  running_commands here;
+  here.run({.command = {"sh", "-c", "sleep 1000 & echo $!; wait"}, .timeout = 1});
+  auto const result = here.result();
+  CHECK(result.timed_out);
+  CHECK_FALSE(result.succeeded());
+  CHECK(result.to_text().ends_with("took too long, and was ended"));
+}
+
+TEST_CASE("a command whose children keep its output open has ended when it has") {
+  running_commands here;
+  here.run({.command = {"sh", "-c", "sleep 1000 & echo $!"}});
+  auto const result = here.result();
+  CHECK(result.succeeded());
+  ::kill(std::stoi(result.output), SIGKILL);
+}
+
+TEST_CASE("a command that is told to end, and does not, is ended by force") {
+  running_commands here;
+  bool ready = false;
+  auto const job =
+      here.run({.command = {"sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1000; done"},
+                .on_output = [&](std::string_view) { ready = true; }});
+  here.until([&] { return ready; });
+  here.runner.end(job);
+  CHECK(here.result().how.signal == SIGKILL);
+}
+
+TEST_CASE("without a driver commands are worked on, and given up") {
+  running_commands here;
+  here.run({.command = {"echo", "done"}});
+  here.runner.work_until(platform::now() + 60 * launch::second);
+  CHECK(here.done.at(0).output == "done\n");
+  here.run({.command = {"sleep", "1000"}});
+  here.runner.work_until(platform::now() + 1);
+  CHECK(here.runner.size() == 1);
+  here.runner.stop();
+  CHECK(here.runner.size() == 0);
+  CHECK(here.done.size() == 1);
+}
+
+}  // namespace

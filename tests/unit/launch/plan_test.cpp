@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/plan.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "transports/setup_error.hpp"
+#include "yonder/error.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace launch = yonder::launch;
+
+std::string refusal(std::string const& text) {
+  try {
+    launch::parse_plan(text, "launch.toml");
+  } catch (yonder::usage_error const& error) {
+    CHECK(error.code() == yonder::errc::bad_configuration);
+    return error.details().message;
+  }
+  return "it was taken";
+}
+
+TEST_CASE("a file says what code can say") {
+  auto const plan = launch::parse_plan(R"toml(
+address = "login1"
+
+[pools.default]
+launcher = "ssh"
+hosts = ["near", { name = "far", slots = 2, gpus = ["0", "1"] }]
+options = ["-p", "2222"]
+worker = ["/opt/app", "--fast"]
+min = 1
+max = 3
+buffer = 1
+scaledown_window = "5m"
+scale_delay = "1500ms"
+start_timeout = "1h"
+silence = "0.5h"
+
+[pools.Translator]
+launcher = "command"
+start = ["cloud", "create", "{name}", "{script}"]
+stop = ["cloud", "delete", "{id}"]
+list = ["cloud", "list"]
+id = "created ([a-z0-9-]+)"
+end = ["shutdown", "-h", "now"]
+list_interval = "10s"
+cost_per_hour = 2
+max_cost_per_hour = 8.5
+
+[pools.here]
+launcher = "process"
+)toml",
+                                       "launch.toml");
+  CHECK(plan.address == "login1");
+  REQUIRE(plan.pools.size() == 3);
+  auto const find = [&](std::string const& name) {
+    for (auto const& one : plan.pools)
+      if (one.name == name) return one;
+    FAIL("no pool " << name);
+    return launch::pool{};
+  };
+  auto const first = find("default");
+  auto const& hosts = std::get<launch::ssh>(first.by);
+  CHECK(hosts.hosts.at(0).name == "near");
+  CHECK(hosts.hosts.at(0).slots == 1);
+  CHECK(hosts.hosts.at(1).gpus == std::vector<std::string>{"0", "1"});
+  CHECK(hosts.options == std::vector<std::string>{"-p", "2222"});
+  CHECK(first.worker == std::vector<std::string>{"/opt/app", "--fast"});
+  CHECK(first.min == 1U);
+  CHECK(first.max == 3U);
+  CHECK(first.buffer == 1U);
+  CHECK(first.scaledown_window == 5min);
+  CHECK(first.scale_delay == 1500ms);
+  CHECK(first.start_timeout == 1h);
+  CHECK(first.silence == 30min);
+  CHECK(launch::capacity_of(first) == std::size_t{3});
+  auto const other = find("Translator");
+  auto const& cloud = std::get<launch::command>(other.by);
+  CHECK(cloud.stop == std::vector<std::string>{"cloud", "delete", "{id}"});
+  CHECK(cloud.id == "created ([a-z0-9-]+)");
+  CHECK(cloud.end == std::vector<std::string>{"shutdown", "-h", "now"});
+  CHECK(cloud.list_interval == 10s);
+  CHECK(launch::capacity_of(other) == std::size_t{4});
+  CHECK(std::holds_alternative<launch::process>(find("here").by));
+}
+
+TEST_CASE("what is wrong with a file is said with its line and key") {
+  CHECK(refusal("[pools.default\n").find("launch.toml:1: ") == 0);
+  CHECK(refusal("a = 1\na = 2\n").find("launch.toml:2: ") == 0);
+  CHECK(refusal("[pools.default]\nlauncher = \"\xff\"\n").find("launch.toml:2: ") == 0);
+  CHECK(refusal("") == "launch.toml: it has no pool; it needs a table [pools.default], say");
+  CHECK(refusal("pools = 3") == "launch.toml:1: 'pools' is not a table");
+  CHECK(refusal("adress = 'x'\n[pools.default]\nlauncher = 'process'\n") ==
+        "launch.toml:1: the key 'adress' is not known; there are address, pools");
+  CHECK(refusal("[pools.default]\n") ==
+        "launch.toml:1: 'pools.default.launcher' is missing: \"process\", \"ssh\" or \"command\"");
+  CHECK(refusal("[pools.default]\nlauncher = 'rsh'\n") ==
+        "launch.toml:2: 'pools.default.launcher' is 'rsh'; there are \"process\", \"ssh\" and \"command\"");
+  std::string const ssh = "[pools.default]\nlauncher = 'ssh'\n";
+  CHECK(refusal(ssh) == "launch.toml:1: the pool 'default': hosts: there is none");
+  CHECK(refusal(ssh + "hosts = 'near'\n") ==
+        "launch.toml:3: 'pools.default.hosts' is not a list, [\"a\", \"b\"]");
+  CHECK(refusal(ssh + "hosts = [{ slots = 2 }]\n") ==
+        "launch.toml:3: 'pools.default.hosts' has a host without a name");
+  CHECK(refusal(ssh + "hosts = ['near', { name = 'far', slot = 2 }]\n") ==
+        "launch.toml:3: the key 'pools.default.hosts.slot' is not known; there are gpus, name, slots");
+  CHECK(refusal(ssh + "hosts = ['-oProxyCommand=evil']\n")
+            .find("is no host; ssh would take it for an option") != std::string::npos);
+  CHECK(refusal(ssh + "hosts = ['near']\nmax = -1\n") ==
+        "launch.toml:4: 'pools.default.max' is not a whole number from 0 to 1000000");
+  CHECK(refusal(ssh + "hosts = ['near']\nmax = 1.5\n").find("is not a whole number") != std::string::npos);
+  for (char const* const time : {"5", "'5'", "'5 minutes'", "'-1s'", "''", "'nans'", "'1e30h'"})
+    CHECK_MESSAGE(
+        refusal(ssh + "hosts = ['near']\nsilence = " + time + "\n") ==
+            "launch.toml:4: 'pools.default.silence' is not a time such as \"90s\", \"5m\" or \"1h\"",
+        time);
+  CHECK(refusal(ssh + "hosts = ['near']\nsilence = '1s'\n").find("silence: less than 2 s") !=
+        std::string::npos);
+  std::string const command = "[pools.cloud]\nlauncher = 'command'\n";
+  CHECK(refusal(command + "start = ['a', '{nam}']\nmax = 1\n") ==
+        "launch.toml:1: the pool 'cloud': start: '{nam}' has {nam}, which stands for nothing here; there are "
+        "{name} "
+        "{hub} {script} {cpus} {gpus} {gpu_memory_mb} {memory_mb}");
+  CHECK(refusal(command + "start = ['a']\n").find("max: it is not set") != std::string::npos);
+  CHECK(
+      refusal(command + "start = ['a']\nmax = 1\nmax_cost_per_hour = 1\n").find("cost_per_hour is not set") !=
+      std::string::npos);
+  CHECK(refusal(command + "start = ['a']\ncost_per_hour = 3\nmax_cost_per_hour = 1\n")
+            .find("not even one worker may be started") != std::string::npos);
+}
+
+TEST_CASE("a file that is not there is said to be so") {
+  CHECK_THROWS_WITH_AS(launch::plan_of_file("/no/such/launch.toml"),
+                       doctest::Contains("launch: '/no/such/launch.toml' cannot be read"),
+                       yonder::usage_error);
+}
+
+TEST_CASE("plans in code are held against the same rules") {
+  CHECK(launch::fault_of(launch::plan_options{}) == "there is no pool");
+  launch::pool const one{.by = launch::ssh{.hosts = {{.name = "near"}}}};
+  CHECK(launch::fault_of(launch::plan_options{.pools = {one}}).empty());
+  CHECK(launch::fault_of(launch::plan_options{.pools = {one, one}}) == "there are two pools 'default'");
+  CHECK_THROWS_AS(launch::plan_of({}), yonder::usage_error);
+}
+
+TEST_CASE("workers elsewhere look for the hub where they can reach it") {
+  auto const address = [](std::string const& wanted, std::string const& bound) {
+    return launch::reachable_address(wanted, {"ipc:///run/hub", bound}, "this-host");
+  };
+  CHECK(address("", "tcp://0.0.0.0:5555") == "tcp://this-host:5555");
+  CHECK(address("", "tcp://[::]:5555") == "tcp://this-host:5555");
+  CHECK(address("", "tcp://10.0.0.7:5555") == "tcp://10.0.0.7:5555");
+  CHECK(address("login1", "tcp://0.0.0.0:5555") == "tcp://login1:5555");
+  CHECK(address("tcp://gate:80", "tcp://0.0.0.0:5555") == "tcp://gate:80");
+  CHECK_THROWS_AS(address("", "ipc:///run/other"), yonder::transport::setup_error);
+}
+
+TEST_CASE("hubs' names differ, and are what schedulers and clouds take") {
+  auto const name = launch::drawn_hub_name();
+  CHECK(name != launch::drawn_hub_name());
+  CHECK(name.size() == 15);
+  CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos);
+}
+
+}  // namespace
