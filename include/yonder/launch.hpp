@@ -94,4 +94,8 @@ YONDER_API std::shared_ptr<plan const> plan_of(plan_options const& options);
 // The same from a file (docs/launch.md).
 YONDER_API std::shared_ptr<plan const> plan_of_file(std::string const& file);
 
+// What would be run to start a worker of each pool, and to stop it, as a file says it: text for people,
+// without secrets. Nothing is run. Throws as plan_of_file().
+YONDER_API std::string dry_run(std::string const& file);
+
 }  // namespace yonder::launch

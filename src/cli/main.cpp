@@ -22,6 +22,9 @@
 #include "transports/setup_error.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/error.hpp"
+#if defined(YONDER_HAS_LAUNCH)
+#include "yonder/launch.hpp"
+#endif
 #include "yonder/runtime.hpp"
 #include "yonder/version.hpp"
 
@@ -190,6 +193,12 @@ int run(int argc, char** argv) {
       "export",
       "print what counts: record, kind, call, items, time in ms, bytes; of a damaged one what still reads");
   export_command->add_flag("--json", json, "for programs: an object a line, with the body in base64");
+#if defined(YONDER_HAS_LAUNCH)
+  std::string plan;
+  auto* const launch_command = app.add_subcommand("launch", "show how a file has workers started elsewhere");
+  launch_command->add_option("--print", plan, "the file (launch.toml): what would be run; nothing is")
+      ->required();
+#endif
 
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
@@ -229,6 +238,12 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
 #if defined(YONDER_HAS_HUB)
     if (*get_command) return yonder::cli::get_model(model, cache);
+#endif
+#if defined(YONDER_HAS_LAUNCH)
+    if (*launch_command) {
+      std::cout << yonder::launch::dry_run(plan);
+      return 0;
+    }
 #endif
 #if defined(YONDER_HAS_ML)
     if (*classify_command) return yonder::cli::classify(texts);

@@ -99,7 +99,7 @@ void command_launcher::start(start_request const& wanted) {
 
 std::string command_launcher::describe(start_request const& wanted) const {
   auto shown = wanted;
-  shown.order.client_secret = shown.order.client_secret.empty() ? "" : "(a key, made for each start)";
+  shown.order.client_secret = "(a key, made for each start)";
   shown.order.token = 0;
   std::string text = shell_line(start_words(how_, wanted, script_name(wanted.name))) + "\n\n" +
                      script_name(wanted.name) + " is\n" + worker_script(shown);

@@ -142,6 +142,30 @@ std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& polle
                     by);
 }
 
+std::string description_of(plan_options const& options) {
+  if (auto wrong = fault_of(options); !wrong.empty()) reject("launch: " + wrong);
+  auto const poller = platform::make_poller();
+  std::string text;
+  for (auto const& one : options.pools) {
+    text += (text.empty() ? "# the pool '" : "\n# the pool '") + one.name + "'";
+    auto const by = make_launcher(one.by, *poller);
+    if (!by) {
+      text += ": processes of this machine\n";
+      continue;
+    }
+    auto const most = std::min<std::size_t>(one.max.value_or(~0U), capacity_of(one).value_or(~0U));
+    text += ", at most " + std::to_string(most) + " workers\n";
+    start_request shown{.start = 1, .name = "yonder-NAME-1", .hub_name = "yonder-NAME", .worker = one.worker};
+    if (shown.worker.empty()) shown.worker = {"PROGRAM"};
+    shown.worker.insert(shown.worker.end(), {"--yonder-worker", "-"});
+    shown.order = {.hub = options.address.empty() ? "(the hub's address)" : options.address,
+                   .silence = one.silence.count()};
+    if (auto const* const commands = std::get_if<command>(&one.by)) shown.order.end = commands->end;
+    text += by->describe(shown);
+  }
+  return text;
+}
+
 std::string reachable_address(std::string const& wanted, std::vector<std::string> const& bound,
                               std::string const& host) {
   constexpr std::string_view tcp = "tcp://";

@@ -27,6 +27,9 @@ std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& polle
 // What a file says. Throws usage_error with the file, the line and the key. `name`: for messages.
 plan_options parse_plan(std::string_view text, std::string const& name);
 
+// What would be run, pool by pool.
+std::string description_of(plan_options const& options);
+
 // Where workers elsewhere find the hub, by what it is bound to; throws setup_error where they cannot.
 std::string reachable_address(std::string const& wanted, std::vector<std::string> const& bound,
                               std::string const& host);

@@ -218,11 +218,19 @@ plan_options parse_plan(std::string_view text, std::string const& name) {
   return options;
 }
 
-std::shared_ptr<plan const> plan_of_file(std::string const& file) {
+namespace {
+
+plan_options read_plan(std::string const& file) {
   std::ifstream in(file, std::ios::binary);
   std::string const text(std::istreambuf_iterator<char>(in), {});
   if (!in) reject("launch: '" + file + "' cannot be read");
-  return plan_of(parse_plan(text, file));
+  return parse_plan(text, file);
 }
+
+}  // namespace
+
+std::shared_ptr<plan const> plan_of_file(std::string const& file) { return plan_of(read_plan(file)); }
+
+std::string dry_run(std::string const& file) { return description_of(read_plan(file)); }
 
 }  // namespace yonder::launch

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "yonder/detail/export.hpp"
+
 // What a driver waits with. Drivers and transports know these interfaces only.
 namespace yonder::platform {
 
@@ -61,6 +63,6 @@ class poller : public doorbell {
 };
 
 // Throws std::system_error.
-std::unique_ptr<poller> make_poller();
+YONDER_API std::unique_ptr<poller> make_poller();
 
 }  // namespace yonder::platform

@@ -147,6 +147,29 @@ TEST_CASE("plans in code are held against the same rules") {
   CHECK_THROWS_AS(launch::plan_of({}), yonder::usage_error);
 }
 
+TEST_CASE("what a plan would run is shown, pool by pool") {
+  auto const text = launch::description_of(launch::parse_plan(R"toml(
+[pools.default]
+launcher = "ssh"
+hosts = ["near", "far"]
+worker = ["/opt/app"]
+[pools.cloud]
+launcher = "command"
+start = ["create", "{name}", "{script}"]
+end = ["shutdown", "-h", "now"]
+max = 3
+[pools.here]
+launcher = "process"
+)toml",
+                                                              "launch.toml"));
+  CHECK(text.find("# the pool 'default', at most 2 workers\nssh -T ") != std::string::npos);
+  CHECK(text.find(" -- far 'exec /opt/app --yonder-worker -'\n") != std::string::npos);
+  CHECK(text.find("# the pool 'cloud', at most 3 workers\ncreate yonder-NAME-1 yonder-NAME-1.sh\n") !=
+        std::string::npos);
+  CHECK(text.find("end shutdown\nend -h\nend now\n") != std::string::npos);
+  CHECK(text.find("# the pool 'here': processes of this machine\n") != std::string::npos);
+}
+
 TEST_CASE("workers elsewhere look for the hub where they can reach it") {
   auto const address = [](std::string const& wanted, std::string const& bound) {
     return launch::reachable_address(wanted, {"ipc:///run/hub", bound}, "this-host");
