@@ -63,7 +63,7 @@ std::string in_words(nanoseconds time) {
   return std::to_string(time / unit->second) + std::string(unit->first);
 }
 
-double seconds(nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+double in_seconds(nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
 core::text_rows rows_from(runtime const& connected, std::string_view order, std::string const& payload) {
   auto const said = detail::ask_hub(*connected.engine(), order, payload);
@@ -80,8 +80,8 @@ std::string pools_in_json(std::vector<pool_snapshot> const& pools) {
     text << std::exchange(before, ",\n ") << "{\"name\": " << in_json(one.name)
          << ", \"needs\": " << in_json(one.needs) << ", \"min\": " << one.min << ", \"max\": " << one.max
          << ", \"buffer\": " << one.buffer << ", \"max_queue\": " << one.max_queue
-         << ", \"scaledown_window\": " << seconds(one.scaledown_window)
-         << ", \"park_window\": " << seconds(one.park_window) << ", \"workers\": " << one.workers
+         << ", \"scaledown_window\": " << in_seconds(one.scaledown_window)
+         << ", \"park_window\": " << in_seconds(one.park_window) << ", \"workers\": " << one.workers
          << ", \"idle_workers\": " << one.idle_workers << ", \"starting_workers\": " << one.starting_workers
          << ", \"parked_workers\": " << one.parked_workers << ", \"queued\": " << one.queued << "}";
   }

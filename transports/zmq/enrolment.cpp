@@ -58,10 +58,10 @@ bool unpack(std::string_view text, handed_over& read) {
   return (bits & ((1U << static_cast<unsigned>(count)) - 1U)) == 0;  // as it was written
 }
 
-unix_seconds now() { return std::time(nullptr); }
+unix_seconds unix_now() { return std::time(nullptr); }
 
 unix_seconds after(std::chrono::seconds time) {
-  return time.count() >= no_expiry - now() ? no_expiry : now() + time.count();
+  return time.count() >= no_expiry - unix_now() ? no_expiry : unix_now() + time.count();
 }
 
 std::vector<key_entry> entries_of(std::filesystem::path const& file, std::string const& line) {
@@ -87,7 +87,7 @@ void add_line(std::filesystem::path const& folder, key_entry const& entry) {
   edit_keys(
       file,
       [&](std::vector<std::string>& lines) {
-        take_out(file, lines, [](auto const& one) { return one.expires <= now(); });
+        take_out(file, lines, [](auto const& one) { return one.expires <= unix_now(); });
         for (auto const& line : lines)
           for (auto const& one : entries_of(file, line))
             if (one.name == entry.name || one.key == entry.key)

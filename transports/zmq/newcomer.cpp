@@ -34,13 +34,13 @@ pair_files files_of(key_files const& files, connect_role role) {
   }
 }
 
-bool is_there(std::filesystem::path const& file) {
+bool has_file(std::filesystem::path const& file) {
   std::error_code unknown;
   return std::filesystem::exists(std::filesystem::symlink_status(file, unknown));
 }
 
 void pin_server(key_files const& files, raw_key const& server) {
-  if (!is_there(files.server_public))
+  if (!has_file(files.server_public))
     return write_new_file(files.server_public, 0644, text_of(server) + "\n");
   if (read_public_key(files.server_public) != server)
     refuse_file(files.server_public,
@@ -49,14 +49,14 @@ void pin_server(key_files const& files, raw_key const& server) {
 
 // Whether a pair was made now. Another process of ours may make one at the same time: its is as good.
 bool have_pair(pair_files const& files, secret_key& secret) {
-  if (!is_there(files.secret_file)) {
+  if (!has_file(files.secret_file)) {
     draw_secret(secret);
     try {
       write_secret_key(files.secret_file, secret);
       write_new_file(files.public_file, 0644, text_of(public_key_of(secret)) + "\n");
       return true;
     } catch (setup_error const&) {
-      if (!is_there(files.secret_file)) throw;
+      if (!has_file(files.secret_file)) throw;
     }
   }
   read_secret_key(files.secret_file, secret);
