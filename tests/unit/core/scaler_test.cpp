@@ -150,7 +150,7 @@ TEST_CASE("workers elsewhere are told what they are to have, and take nothing of
       .start_failures = 2,
       .pools = 4,
       .demanded = 10,
-      .machine = machine{.cores = {0}},
+      .machine = machine{.gpus = {}, .cores = {0}, .remark = {}},
       .services = {
           {"Far",
            {.id = 2, .min_workers = 1, .max_workers = 3, .elsewhere = true, .scale_delay = 5 * second}}}};
