@@ -349,14 +349,6 @@ bool dispatcher::fits(worker_session const& worker, call_record const& call) con
          (bytes <= limits_.bytes || YONDER_MUTANT(prefetched_bytes_ignored)) && !worker.conn.crowded();
 }
 
-// Of a pool some of whose workers wait, no more compute than it may have.
-worker_session* dispatcher::free_worker(image& one) {
-  for (auto* idle = one.idle.first(); idle != nullptr; idle = one.idle.after(*idle)) {
-    if (idle->pool == nullptr || idle->pool->computing() < idle->pool->config.max_workers) return idle;
-  }
-  return nullptr;
-}
-
 // As many wait as make a batch, or one for as long as it may.
 bool dispatcher::is_batch_due(time_point now, function_record& function) const {
   std::uint64_t items = 0, weight = 0;
@@ -377,11 +369,19 @@ bool dispatcher::is_batch_due(time_point now, function_record& function) const {
   return due;
 }
 
-worker_session* dispatcher::find_worker(time_point now, image& one, call_record& call, bool prefetch) const {
+dispatcher::candidate dispatcher::find_worker(time_point now, image& one, call_record& call,
+                                              bool prefetch) const {
+  auto some_end = false;
+  auto const lasts = [&](worker_session& worker) {
+    if (outlasts(now, worker, call)) return true;
+    worker.passed_over = need_of(worker, call) <= worker.lasts;
+    some_end = true;
+    return false;
+  };
   auto const waits =
       YONDER_MUTANT(batch_waits_idly) && call.function->batches && !is_batch_due(now, *call.function);
-  auto* const idle = waits ? nullptr : free_worker(one);
-  if (idle != nullptr && !(prefetch && YONDER_RARELY())) return idle;
+  auto* const idle = waits ? nullptr : free_worker(one, lasts);
+  if (idle != nullptr && !(prefetch && YONDER_RARELY())) return {idle};
   auto const first = [](auto& list, auto&& takes) {
     auto* busy = list.first();
     for (int left = candidates; busy != nullptr && left != 0; --left) {
@@ -391,22 +391,22 @@ worker_session* dispatcher::find_worker(time_point now, image& one, call_record&
     return static_cast<worker_session*>(nullptr);
   };
   if (!one.open.empty() && !call.alone) {
-    auto* const open = first(one.open, [](auto const& worker) { return !worker.conn.crowded(); });
-    if (open != nullptr) return open;
+    auto* const open = first(one.open, [&](auto& worker) { return !worker.conn.crowded() && lasts(worker); });
+    if (open != nullptr) return {open};
   }
   worker_session* busy = nullptr;
   if (prefetch && !call.function->batches) {
-    busy =
-        first(one.available, [&](auto const& worker) { return fits(worker, call) && !is_late(now, worker); });
+    busy = first(one.available,
+                 [&](auto& worker) { return fits(worker, call) && !is_late(now, worker) && lasts(worker); });
   } else if (prefetch && is_batch_due(now, *call.function)) {
-    auto const takes = [&](auto const& worker) {
+    auto const takes = [&](auto& worker) {
       auto const alone = call.alone && worker.concurrency > 1;
-      return !alone && !has_waiting(worker) && !worker.conn.crowded();
+      return !alone && !has_waiting(worker) && !worker.conn.crowded() && lasts(worker);
     };
     busy = first(one.available, takes);
     if (busy == nullptr) busy = first(one.computing, takes);
   }
-  return busy != nullptr ? busy : idle;
+  return {busy != nullptr ? busy : idle, some_end};
 }
 
 dispatcher::assignment dispatcher::next_of(time_point now, image& one, bool prefetch) const {
@@ -414,7 +414,7 @@ dispatcher::assignment dispatcher::next_of(time_point now, image& one, bool pref
                         (prefetch && !(one.available.empty() && one.computing.empty()));
   if (one.order.empty() || !has_room) return {};
   auto* call = &one.order.front().calls.front();
-  auto* worker = find_worker(now, one, *call, prefetch);
+  auto [worker, some_end] = find_worker(now, one, *call, prefetch);
   auto const collects = [&](function_record& function) {
     if (!function.batches || is_batch_due(now, function)) return false;
     auto first = never;
@@ -433,7 +433,17 @@ dispatcher::assignment dispatcher::next_of(time_point now, image& one, bool pref
     });
     if (next == nullptr) return {};
     call = &next->of->calls.front();
-    worker = find_worker(now, one, *call, prefetch);
+    auto const found = find_worker(now, one, *call, prefetch);
+    worker = found.worker;
+    some_end = some_end || found.some_end;
+  }
+  if (worker == nullptr && some_end) {  // what takes less time goes before it
+    auto* const next = one.order.first_of([&](lane_place const& place) {
+      return find_worker(now, one, place.of->calls.front(), prefetch).worker != nullptr;
+    });
+    if (next == nullptr) return {};
+    call = &next->of->calls.front();
+    worker = find_worker(now, one, *call, prefetch).worker;
   }
   return worker == nullptr ? assignment{} : assignment{call, worker};
 }
@@ -476,19 +486,6 @@ dispatcher::assignment dispatcher::next(time_point now) {
   return {};
 }
 
-std::uint32_t dispatcher::room(worker_session const& worker, call_record const& call) const {
-  if (call.count == 1 || (call.alone && worker.concurrency > 1)) return 1;
-  if (call.function->home != nullptr && call.function->home->needs.isolate) return 1;
-  if (YONDER_RARELY()) return 1 + static_cast<std::uint32_t>(call.id.number) % call.count;
-  auto const left = std::max<duration>(0, prefetch_of(worker) - worker.backlog);
-  auto const places = worker.concurrency - std::min<std::size_t>(worker.items, worker.concurrency);
-  auto const by_time = std::max(places, static_cast<std::size_t>(left / estimate_of(*call.function)));
-  auto const by_bytes = (limits_.bytes - std::min(worker.backlog_bytes, limits_.bytes)) /
-                        std::max<std::size_t>(1, call.payload / call.count);
-  auto const most = std::min<std::size_t>({call.count, by_time, by_bytes});
-  return static_cast<std::uint32_t>(std::max<std::size_t>(1, most));
-}
-
 std::size_t dispatcher::assigned(time_point now, call_record& call, worker_session& worker,
                                  std::uint32_t sequence, std::size_t bytes) {
   YONDER_CHECK(worker.in_service() || YONDER_MUTANT(drain_ignored),
@@ -501,6 +498,7 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
   worker.backlog += estimate;
   worker.backlog_bytes += bytes;
   worker.items += call.count;
+  worker.passed_over = false;
   if (worker.outstanding.empty()) worker.began_since = now;
   worker.all_recalled = false;
   auto const place = place_of(worker, bytes);
@@ -529,6 +527,7 @@ std::size_t dispatcher::assigned(time_point now, std::span<call_record* const> c
   auto const place = place_of(worker, bytes);
   auto const estimate = estimate_of(*company.front()->function);
   worker.backlog += estimate;
+  worker.passed_over = false;
   for (std::uint32_t i = 0; i < company.size(); ++i) {
     auto& call = *company[i];
     YONDER_CHECK(call.worker == nullptr && call.count == 1, "a call is given to two workers");
@@ -669,6 +668,10 @@ void dispatcher::leave_service(time_point now, worker_session& worker) {
     --in_service_;
     if (worker.pool != nullptr) --worker.pool->in_service;
     if (worker.pool != nullptr && worker.waits) --worker.pool->waiting;
+    if (std::exchange(worker.expires, false)) {
+      auto& pool = *worker.pool;
+      pool.to_replace = std::min(pool.to_replace, --pool.expiring);
+    }
   }
   move_to(now, worker, worker_load::out_of_service);
 }

@@ -87,7 +87,10 @@ class dispatcher {
   };
   // How many of the call's items the worker may be given: as many as are estimated to keep it busy for the
   // prefetch time, and one always.
-  std::uint32_t room(worker_session const& worker, call_record const& call) const;
+  std::uint32_t room(time_point now, worker_session const& worker, call_record const& call) const;
+  // Whether the call ends before the worker's allocation does, with what that has to run before, as far as is
+  // known: by its timeout, or else as such calls have lasted so far.
+  static bool outlasts(time_point now, worker_session const& worker, call_record const& call);
   // What is to be assigned next; without a call: nothing can be. It must be dequeued before the next
   // question.
   assignment next(time_point now);
@@ -178,7 +181,13 @@ class dispatcher {
   bool is_late(time_point now, worker_session const& worker) const;
   bool could_grow(image const& one) const;
   bool is_batch_due(time_point now, function_record& function) const;
-  worker_session* find_worker(time_point now, image& one, call_record& call, bool prefetch) const;
+  struct candidate {
+    worker_session* worker = nullptr;
+    bool some_end = false;  // there are others, whose allocations end too soon
+  };
+  candidate find_worker(time_point now, image& one, call_record& call, bool prefetch) const;
+  static duration need_of(worker_session const& worker, call_record const& call);
+  static std::uint64_t runs_left(time_point now, worker_session const& worker, call_record const& call);
   assignment next_of(time_point now, image& one, bool prefetch) const;
   duration estimate_of(function_record const& function) const;
   // Of measured work that the worker may have.
@@ -190,10 +199,19 @@ class dispatcher {
   void leave_image(time_point now, worker_session& worker);
   void list_images();
   static bool has_takers(function_record const& function);
-  static worker_session* free_worker(image& one);
-  static bool can_help(image& one) {
-    return one.loaded != 0 && one.order.empty() && (free_worker(one) != nullptr || !one.open.empty());
+  // Of a pool some of whose workers wait, no more compute than it may have.
+  template <class Takes>
+  static worker_session* free_worker(image& one, Takes&& takes) {
+    for (auto* idle = one.idle.first(); idle != nullptr; idle = one.idle.after(*idle)) {
+      auto const may = idle->pool == nullptr || idle->pool->computing() < idle->pool->config.max_workers;
+      if (may && takes(*idle)) return idle;
+    }
+    return nullptr;
   }
+  static bool can_help(image& one) {
+    return one.loaded != 0 && one.order.empty() && (has_free_worker(one) || !one.open.empty());
+  }
+  static bool has_free_worker(image& one);
 
   limits limits_;
   wait_watch waits_;

@@ -28,6 +28,7 @@ struct pool_config {
   duration start_timeout = 0;
   // A call that waited so long asks for another worker. 0: hub_config::scale_delay.
   duration scale_delay = 0;
+  duration allocation = never;  // for which each of its workers lasts; never: for ever, or not known
 };
 
 struct hub_config {
@@ -56,6 +57,9 @@ struct hub_config {
   duration function_grace = 10 * second;   // how long calls wait for a function whose last worker went
   duration wait_notice = 5 * second;       // a call that waits so long while nobody can take it: out::notice
   duration session_timeout = 10 * second;  // hello must follow a connection within this time
+  // Before a worker's allocation ends, it is given nothing more; an eighth of the allocation, if that is
+  // less.
+  duration end_margin = 5 * second;
   duration silence = 10 * second;  // whose other end is not heard for so long ends: a session elsewhere,
                                    // and a call that nobody waits for
   bool journal = false;            // durable calls wait for out::append and synced()

@@ -153,6 +153,10 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     call.stage = call_stage::leaving;
     return fail(now, call, std::move(refused), out);
   }
+  if (auto why = exceeds_allocation(call); !why.empty()) {
+    call.stage = call_stage::leaving;
+    return fail(now, call, errc::unsatisfiable, std::move(why), out);
+  }
   auto* const taken = admit(now, call, out);
   if (taken == nullptr) return;
   if (!said.arguments.empty() && !await_arguments(now, *taken, said.arguments, out)) return;
@@ -465,7 +469,12 @@ void hub::state::unstarted_lost(time_point now, call_record& call, peer_loss con
 void hub::state::attempt_lost(time_point now, call_record& call, worker_session const& worker,
                               peer_loss const& loss, bool culprit, outputs& out) {
   if (culprit) ++call.kills;
-  failure error = failure_of(errc::worker_lost, describe_loss(loss) + "; whether the call ran is unknown");
+  auto why = describe_loss(loss);
+  if (ends_with_allocation(now, worker, loss)) {
+    why = "allocation_ending: the worker's allocation ended while it ran the call (" + why + ")";
+    if (cut_short(now, call, why)) return;
+  }
+  failure error = failure_of(errc::worker_lost, why + "; whether the call ran is unknown");
   error.worker = worker.name;
   error.signal = loss.signal;
   error.exit_status = loss.exit_status;

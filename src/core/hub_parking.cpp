@@ -48,7 +48,10 @@ void hub::state::take_parking(time_point now, worker_session& worker, frame cons
                      work.hold_image(worker.table, worker.pool->on_demand ? worker.pool : nullptr));
   }
   if (worker.park == parking::begins) {
-    if (done && !worker.goes()) return pools.parked(now, worker);
+    if (done && !worker.goes()) {
+      pools.parked(now, worker);
+      return arm_grace(worker);
+    }
     scaler::forget_parked(worker);
     worker.park = parking::none;
     return let_go(now, worker, out);
@@ -56,8 +59,8 @@ void hub::state::take_parking(time_point now, worker_session& worker, frame cons
   worker.park = parking::none;
   if (done) {
     pools.entered(*worker.pool);
-    return work.join(now, worker,
-                     work.hold_image(worker.table, worker.pool->on_demand ? worker.pool : nullptr));
+    work.join(now, worker, work.hold_image(worker.table, worker.pool->on_demand ? worker.pool : nullptr));
+    return arm_grace(worker);
   }
   failure error;
   if (!read_error(message, error)) return violated(now, worker, "an error that does not decode", out);

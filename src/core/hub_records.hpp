@@ -168,6 +168,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::uint32_t tries = 0;      // attempts that may have been started
   int kills = 0;                // workers that ended while they ran it
   int unstarted = 0;            // workers that ended with it as the first that they had not started
+  int cut_short = 0;            // allocations that ended while they ran it, and cost it no retry
   batch_policy batching;
   time_point queued_since = 0;
   bool alone = false;                 // runs without neighbours: a worker ended while it ran beside others
@@ -199,7 +200,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     composed.reset();
     traced.reset();
     values.clear();
-    kills = unstarted = 0;
+    kills = unstarted = cut_short = 0;
     record = 0;
     worker = nullptr;
     accepted = start_recorded = alone = false;
@@ -456,6 +457,13 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   std::uint32_t stuck = 0;             // of wait_search: of these, those that may wait for ever
   bool waits = false;                  // so nothing is computed there
   timer_of<worker_session> grace_timer;
+  // Of its allocation; never: it has no end. It is given nothing that would end after `drains_at`.
+  time_point ends_at = never, drains_at = never;
+  duration lasts = never;         // until then, from its hello on
+  time_point replace_at = never;  // before that: when another one is to be on its way
+  bool expires = false;           // that time has come
+  bool passed_over = false;       // what waits does not end in time there
+  time_point start_since = 0;     // when out::start_worker was said for it
   parking park = parking::none;
   time_point parked_since = 0;
   bool goes() const { return draining || dying || gone; }
@@ -499,6 +507,7 @@ struct start_record {
   std::uint64_t token = 0;
   pool_record* pool = nullptr;
   std::optional<resource_lease> lease;
+  time_point since = 0;
   timer_of<start_record> start_timer;
 };
 
@@ -525,9 +534,11 @@ struct pool_record {
   std::size_t ordered_items = 0;  // calls that wait for the turn of their order key
   std::size_t starting = 0;
   std::size_t in_service = 0;
-  std::size_t waiting = 0;  // of them, for calls that their tasks have made
-  int start_failures = 0;   // in a row, since that was told last
-  int failures_in_row = 0;  // since one came last
+  std::size_t waiting = 0;     // of them, for calls that their tasks have made
+  std::size_t expiring = 0;    // of them, whose allocation ends soon,
+  std::size_t to_replace = 0;  // and of these, those for whom no other one is on its way
+  int start_failures = 0;      // in a row, since that was told last
+  int failures_in_row = 0;     // since one came last
   std::string failure_reason;
   std::string failure_tail;
   time_point start_not_before = 0;
@@ -557,6 +568,8 @@ struct pool_record {
   bool has_service() const { return !needs.service.empty(); }
   // Against max_workers.
   std::size_t counted() const { return YONDER_MUTANT(waiting_counts) ? workers() : workers() - waiting; }
+  // The same, as it will soon be.
+  std::size_t lasting() const { return counted() - std::min(counted(), expiring); }
   std::size_t computing() const { return in_service - waiting - idle.size(); }
 };
 

@@ -49,6 +49,7 @@ void hub_session::greet(time_point now, outputs& out) {
 }
 
 void hub_session::say_hello(time_point now, outputs& out) {
+  if (ends_at_ != never) hello_.remaining = std::max<duration>(0, ends_at_ - now);
   auto message = make_hello(hello_);
   message.head.attempt = hellos_;
   message.head.sequence = conn_.received();

@@ -42,6 +42,9 @@ class hub_session {
   void tick(time_point now, outputs& out);
   time_point next_deadline() const noexcept;
 
+  // Every hello says how long it is until then.
+  void ends_at(time_point end) noexcept { ends_at_ = end; }
+
   // Takes no part in anything from now on.
   void end() noexcept;
   void say_bye(time_point now, std::string_view why, outputs& out);
@@ -89,6 +92,7 @@ class hub_session {
   std::uint32_t hellos_ = 0;
   time_point hello_due_ = never;
   time_point away_since_;
+  time_point ends_at_ = never;
   std::string trouble_;
   frame_limits hub_limits_;
   std::uint64_t violations_ = 0;

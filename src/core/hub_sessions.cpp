@@ -122,7 +122,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     if (type == frame_type::progress) return take_progress(now, worker, std::move(message), out);
     if (type == frame_type::stream_items || type == frame_type::stream_credit || type == frame_type::waiting)
       return take_from_producer(now, worker, std::move(message), out);
-    if (type == frame_type::drain) return worker_drains(now, worker, out);
+    if (type == frame_type::drain) return take_drain(now, worker, message, out);
   }
   violated(now, one, "a frame that this role does not send", out);
 }
@@ -199,6 +199,7 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   worker.concurrency = std::min(said.concurrency, most_concurrent);
   worker.pool = pools.succeeded(std::exchange(peer.start, 0), said.start_token, &worker);
   if (worker.start != 0) out.emplace_back(out::worker_came{worker.start});
+  if (said.remaining != never) set_end(now, worker, said.remaining);
   worker.quiet = !peer.reliable;  // that it hears us is seen when it answers the welcome
   welcome(now, worker, out);
   if (worker.pool != nullptr && worker.pool->has_service())
@@ -206,6 +207,7 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   work.join(now, worker,
             work.hold_image(said.functions,
                             worker.pool != nullptr && worker.pool->on_demand ? worker.pool : nullptr));
+  arm_grace(worker);
 }
 
 // What only its supervisor could see of a worker elsewhere. Nothing was started in another epoch than the

@@ -243,10 +243,20 @@ struct hub::state {
   void unpark(time_point now, outputs& out);
   void take_parking(time_point now, worker_session& worker, frame const& message, outputs& out);
 
+  // hub_allocations.cpp: workers whose time is bounded
+  void set_end(time_point now, worker_session& worker, duration remaining);
+  void end_time(time_point now, worker_session& worker, outputs& out);
+  void take_drain(time_point now, worker_session& worker, frame const& message, outputs& out);
+  static time_point next_end(worker_session const& worker);
+  static bool ends_with_allocation(time_point now, worker_session const& worker, peer_loss const& loss);
+  bool cut_short(time_point now, call_record& call, std::string const& why);
+  std::string exceeds_allocation(call_record const& call) const;
+  duration usable(duration allocation) const;
+
   // hub_workers.cpp: who runs it
   void dispatch(time_point now, outputs& out);
   bool may_be_assigned(time_point now, call_record& call, outputs& out);
-  void assign_batch(time_point now, function_record& function, worker_session& worker, outputs& out);
+  void assign_batch(time_point now, call_record& chosen, worker_session& worker, outputs& out);
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void note_running(time_point now, worker_session& worker);
   void began(time_point now, worker_session& worker, attempt_record& attempt);

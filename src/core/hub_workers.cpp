@@ -21,10 +21,10 @@ void hub::state::dispatch(time_point now, outputs& out) {
     auto const* const home = call->function->home;
     auto const isolated = home != nullptr && home->needs.isolate;
     if (call->function->batches && !call->alone && !isolated) {
-      assign_batch(now, *call->function, *worker, out);
+      assign_batch(now, *call, *worker, out);
       continue;
     }
-    auto const items = work.room(*worker, *call);
+    auto const items = work.room(now, *worker, *call);
     auto& given = items == call->count ? *call : split(now, *call, items);
     compact(given);
     if (!within(worker->limits, *given.message)) {
@@ -59,15 +59,16 @@ bool hub::state::may_be_assigned(time_point now, call_record& call, outputs& out
 // The first that wait, as many as the limits of each of them let run together, as one frame under ids of the
 // hub's own. What has buffers runs by itself; what must have no neighbours waits for a worker that is chosen
 // for it.
-void hub::state::assign_batch(time_point now, function_record& function, worker_session& worker,
-                              outputs& out) {
+void hub::state::assign_batch(time_point now, call_record& chosen, worker_session& worker, outputs& out) {
+  auto& function = *chosen.function;
+  auto* first = &chosen;
   company.clear();
   std::uint64_t weight = 0, weight_most = ~std::uint64_t{0};
   std::size_t items_most = max_items, bytes = 0;
   time_point deadline = 0;
-  while (auto* call = work.next_in(function, *worker.program)) {
-    if (!may_be_assigned(now, *call, out)) continue;
-    if (call->alone) break;
+  while (auto* call = first != nullptr ? first : work.next_in(function, *worker.program)) {
+    if (std::exchange(first, nullptr) == nullptr && !may_be_assigned(now, *call, out)) continue;
+    if (call->alone || !work.outlasts(now, worker, *call)) break;
     auto const& limits = call->batching;
     auto const own = call->payload / call->count;
     auto const apart = !call->message->buffers.empty();
@@ -111,10 +112,10 @@ void hub::state::assign_batch(time_point now, function_record& function, worker_
     sizes.push_back(static_cast<std::uint32_t>(call->payload));
   }
   byte_buffer body;
-  auto const& first = *company.front();
-  trace_of const trace(read_traceparent(first.message->metadata()), first.id);
+  auto const& leads = *company.front();
+  trace_of const trace(read_traceparent(leads.message->metadata()), leads.id);
   write_call(body, function.name, {}, trace.text());
-  write_batching(body, first.batching);
+  write_batching(body, leads.batching);
   write_items(body, sizes);
   frame message;
   message.head.type = frame_type::assign;
@@ -200,7 +201,7 @@ void hub::state::answered(time_point now, worker_session& worker, std::size_t in
 // --- what does not stop
 
 void hub::state::arm_grace(worker_session& worker) {
-  auto first = worker.gone_by;
+  auto first = std::min(worker.gone_by, next_end(worker));
   auto const looks = !worker.condemned || !YONDER_MUTANT(condemned_forgotten);
   for (std::size_t i = 0; looks && i < worker.running; ++i)
     first = std::min(first, worker.outstanding[i].stop_by);
@@ -210,6 +211,7 @@ void hub::state::arm_grace(worker_session& worker) {
 void hub::state::grace_time(time_point now, worker_session& worker, outputs& out) {
   if (YONDER_MUTANT(grace_forgotten)) return;
   if (worker.gone_by <= now) return kill(now, worker, out);
+  if (next_end(worker) <= now) end_time(now, worker, out);
   for (std::size_t i = 0; i < worker.running; ++i) {
     auto& attempt = worker.outstanding[i];
     if (attempt.stop_by > now) continue;
@@ -431,7 +433,8 @@ void hub::state::take_entry(time_point now, worker_session& worker, frame const&
     worker.concurrency = std::min(worker.pool->needs.concurrency, most_concurrent);
     pools.entered(*worker.pool);
     if (YONDER_MUTANT(entry_overtaken)) return work.update_load(now, worker);
-    return work.join(now, worker, work.hold_image(worker.table, worker.pool));
+    work.join(now, worker, work.hold_image(worker.table, worker.pool));
+    return arm_grace(worker);
   }
   failure error;
   if (!read_error(message, error)) return violated(now, worker, "an error that does not decode", out);
@@ -539,7 +542,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   work.leave_service(now, worker);
   timers.disarm(worker.grace_timer);
   auto const shared = ran_several(worker, loss) && !YONDER_MUTANT(suspects_together);
-  auto culprit = !worker.dying && !shared;
+  auto culprit = !worker.dying && !shared && !ends_with_allocation(now, worker, loss);
   worker.gone = true;
   // What one attempt's task has called may be the next of them: it ends with that, and leaves its place.
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {

@@ -90,6 +90,11 @@ bool get_microseconds(bytes_view value, duration& time) {
   return true;
 }
 
+void put_remaining(byte_buffer& body, duration time) {
+  if (time == never) return;
+  put_numbers(body, tag::remaining, static_cast<std::uint64_t>(std::max<duration>(0, time) / microsecond));
+}
+
 enum class field { taken, unknown, bad };
 
 constexpr field taken_if(bool good) { return good ? field::taken : field::bad; }
@@ -356,6 +361,19 @@ frame make_control(frame_type type) {
   return message;
 }
 
+frame make_drain(duration remaining) {
+  auto made = begin(frame_type::drain);
+  put_remaining(made.body, remaining);
+  return finish(std::move(made));
+}
+
+bool read_drain(frame const& message, duration& remaining) {
+  remaining = never;
+  return read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    return what == tag::remaining ? taken_if(get_microseconds(value, remaining)) : field::unknown;
+  });
+}
+
 frame make_wait(wait_message const& message) {
   auto made = begin(frame_type::waiting);
   made.head.call = message.parent.call;
@@ -447,6 +465,7 @@ frame make_hello(hello_message const& message) {
   if (message.concurrency != 1) put_numbers(made.body, tag::concurrency, message.concurrency);
   put_numbers(made.body, tag::frame_limits, message.limits.max_frame_bytes, message.limits.max_buffers);
   if (message.predecessor.session != 0) put_predecessor(made.body, message.predecessor);
+  put_remaining(made.body, message.remaining);
   for (auto const& info : message.functions) put_function(made.body, info);
   return finish(std::move(made));
 }
@@ -468,6 +487,7 @@ bool read_hello(frame const& message, hello_message& hello) {
       case tag::concurrency: return taken_if(get_numbers(value, hello.concurrency) && hello.concurrency != 0);
       case tag::frame_limits: return taken_if(get_limits(value, hello.limits));
       case tag::predecessor: return taken_if(get_predecessor(value, hello.predecessor));
+      case tag::remaining: return taken_if(get_microseconds(value, hello.remaining));
       case tag::predecessor_reason: return taken_if(get_text(value, hello.predecessor.reason, max_name_size));
       case tag::predecessor_stderr: return taken_if(get_text(value, hello.predecessor.stderr_tail));
       case tag::offered_function: return taken_if(get_offered(value, hello.functions));

@@ -36,6 +36,7 @@ enum class tag : std::uint16_t {
   predecessor_stderr = 0x005a,  // text
   secret = 0x005b,              // u64, u64: of which the session's id is the hash
   progress = 0x006c,            // u32 millionths, text
+  remaining = 0x0064,           // u64 microseconds: for which the allocation of this worker lasts
   function = 0x8001,            // text
   policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
@@ -88,6 +89,7 @@ struct hello_message {
   frame_limits limits;            // what the sender can receive
   std::vector<function_info> functions;
   core::predecessor predecessor;  // of a worker
+  duration remaining = never;     // of a worker: for which its allocation lasts
 };
 
 // How much a client may have outstanding at the hub, in all.
@@ -185,6 +187,8 @@ frame make_error(failure& error, frame_limits const& most);
 frame make_credit(credit_window const& credit);
 frame make_notice(std::string_view text);
 frame make_control(frame_type type);
+// A worker takes no more work, as its allocation ends after so long at the latest; never: for another reason.
+frame make_drain(duration remaining);
 frame make_wait(wait_message const& message);
 frame make_progress(progress_report const& report);
 frame make_stream_credit(stream_level const& level);
@@ -203,6 +207,7 @@ bool read_bye(frame const& message, bye_message& bye);
 bool read_error(frame const& message, failure& error);
 bool read_error_code(frame const& message, errc& code);
 bool read_transfer(frame const& message, transfer_message& transfer);
+bool read_drain(frame const& message, duration& remaining);
 bool read_wait(frame const& message, wait_message& wait);
 bool read_progress(frame const& message, progress_report& report);
 bool read_stream_credit(frame const& message, stream_level& level);

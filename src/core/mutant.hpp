@@ -100,6 +100,9 @@ enum class mutant {
   argument_awaited,         // a call waits for the value of one that has failed,
   cancelled_awaited,        // or was cancelled
   values_lost,              // a caller is not given a value because others are
+  allocation_ignored,       // a worker is given what does not end before its allocation does
+  end_not_drained,          // what waits in a worker when that ends is lost with it
+  ending_charged,           // what ran when one ended has cost a retry
   // of the drivers
   early_stop_lost,       // a stop that comes before its attempt begins is forgotten
   task_not_taken_over,   // nobody reads the connection while a task runs
@@ -152,8 +155,9 @@ enum class mark {
   pool_learned,        // a pool's functions became known with its first worker
   shared_out,          // calls of several flows waited for the same workers
   refunded,            // what came back before it was started had cost a share
+  allocation_ended,    // a worker was drained because its time was over
 };
-inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::refunded) + 1;
+inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::allocation_ended) + 1;
 inline std::bitset<mark_count> marks;
 
 // Choices that are allowed and rare, and dangerous where they are not thought of: made one time in so many,

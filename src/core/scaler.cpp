@@ -350,6 +350,7 @@ bool scaler::is_warm(pool_record const& pool) const {
 void scaler::is_coming(time_point now, pool_record& pool) {
   pool.waiting_since = now;
   if (pool.wanted != 0) --pool.wanted;
+  if (pool.to_replace != 0) --pool.to_replace;
 }
 
 // --- when workers are started
@@ -364,12 +365,13 @@ time_point scaler::wish_due(pool_record const& pool) const {
   if (!pool.impossible.empty()) return never;
   if (pool.wanted != 0 && pool.workers() < pool.config.max_workers && !is_full(pool))
     return pool.start_not_before;
-  if (pool.workers() < pool.least() && !is_full(pool))
+  if (pool.workers() < pool.least() + pool.expiring && !is_full(pool))
     return pool.queued != 0 ? pool.start_not_before : std::max(pool.start_not_before, pool.least_not_before);
-  if (pool.counted() >= pool.config.max_workers || is_full(pool)) return never;
+  if (pool.lasting() >= pool.config.max_workers || is_full(pool)) return never;
   auto const coming = pool.starting + pool.entering;
   auto const works = pool.queued != 0 || pool.in_service > pool.idle.size();
   if (works && pool.idle.size() + coming < pool.config.spare) return pool.start_not_before;
+  if (works && pool.to_replace != 0) return pool.start_not_before;
   if (pool.queued == 0) return never;
   if (pool.counted() == 0) return pool.start_not_before;
   if (coming >= pool.queued || pool.waiting_since == never) return never;
@@ -426,6 +428,7 @@ void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
   while (start.token == 0 || by_token_.contains(start.token));
   start.pool = &pool;
   if (pool.leases()) start.lease = ledger_->take(pool.needs.resources);
+  start.since = now;
   start.start_timer.kind = static_cast<std::uint8_t>(timer_kind::start);
   start.start_timer.owner = &start;
   if (!pool.config.elsewhere) timers_.arm(start.start_timer, add(now, limits_.start_timeout));
@@ -464,6 +467,7 @@ pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token, worker_
   else
     came(pool);
   if (worker != nullptr && pool.config.elsewhere) worker->start = start;
+  if (worker != nullptr) worker->start_since = found->second->since;
   if (worker != nullptr && found->second->lease) {
     worker->lease = std::move(found->second->lease);
     holders_.push_back(worker);
@@ -541,6 +545,8 @@ failure scaler::explain(pool_record& pool) const {
 
 // Spare workers are kept as long as others of their pool work.
 time_point scaler::idle_due(pool_record& pool) const {
+  auto const is_in_vain = pool.queued != 0 && !pool.idle.empty() && pool.idle.front().passed_over;
+  if (is_in_vain && pool.lasting() >= pool.config.max_workers) return 0;
   if (pool.shrinks && pool.in_service > pool.config.max_workers && !pool.idle.empty()) return 0;
   if (pool.gives_way && !pool.idle.empty()) return 0;
   if (pool.in_service <= pool.least() || pool.idle.empty()) return never;

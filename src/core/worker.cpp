@@ -41,6 +41,7 @@ struct worker::state final : session_user {
   bool exited = false;
   bool draining = false;
   bool has_lost_session = false;  // and nobody has asked yet
+  bool told_to_end = false;       // by who lends it its machine
   bool said_drain = false;
   bool hub_drained = false;  // the hub has said that it assigns nothing more
   time_point linger_until = never;
@@ -48,7 +49,9 @@ struct worker::state final : session_user {
   state(worker_config made, time_point now)
       : config(std::move(made)),
         hub(now, hello_of(config), config.timing, *this),
-        said_concurrency(config.concurrency) {}
+        said_concurrency(config.concurrency) {
+    hub.ends_at(config.ends_at);
+  }
 
   static hello_message hello_of(worker_config const& config) {
     hello_message hello;
@@ -351,7 +354,7 @@ struct worker::state final : session_user {
 
   void say_drain(time_point now, outputs& out) {
     if (std::exchange(said_drain, true)) return;
-    auto message = make_control(frame_type::drain);
+    auto message = make_drain(told_to_end ? std::max<duration>(0, config.ends_at - now) : never);
     auto const head = message.head;
     hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
@@ -483,6 +486,14 @@ void worker::shorten(time_point now, attempt_key const& key, std::uint32_t begun
 }
 
 void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }
+
+void worker::ends(time_point now, time_point at, outputs& out) {
+  auto& s = *state_;
+  s.told_to_end = true;
+  s.config.ends_at = std::min(s.config.ends_at, at);
+  s.hub.ends_at(s.config.ends_at);
+  s.drain(now, out);
+}
 
 void worker::tick(time_point now, outputs& out) {
   auto& s = *state_;

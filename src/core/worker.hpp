@@ -26,7 +26,8 @@ struct worker_config {
   duration cancel_grace =
       2 * second;  // an attempt of a session that ended must stop within it, or the worker exits
   duration drain_linger =
-      5 * second;  // how long a drained worker waits for its last results to be acknowledged
+      5 * second;              // how long a drained worker waits for its last results to be acknowledged
+  time_point ends_at = never;  // when its allocation ends, and it with it
   link_timing timing;
 };
 
@@ -75,8 +76,11 @@ class worker {
   // its session has ended: the next hub knows what the hello says, and no more.
   void allow(attempt_key const& key, std::uint32_t concurrency);
 
-  // SIGTERM: no new work, what waits is handed back, what runs is finished; then out::exit.
+  // No new work, what waits is handed back, what runs is finished; then out::exit.
   void drain(time_point now, outputs& out);
+  // The same, as it was told that it is ended at this time at the latest: SIGTERM, or the notice of a
+  // preemption. What is lost by that costs no retry.
+  void ends(time_point now, time_point at, outputs& out);
 
   void tick(time_point now, outputs& out);
   time_point next_deadline() const;

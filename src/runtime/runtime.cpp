@@ -27,6 +27,7 @@
 #include "src/platform/descriptors.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
+#include "src/runtime/allocation.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/gateway.hpp"
 #include "src/runtime/launching.hpp"
@@ -284,6 +285,8 @@ std::optional<worker_order> order_of(start_info const& how) {
     how.started = &page->started;
     how.epoch = &page->epoch;
   }
+  how.elsewhere = true;
+  how.core.ends_at = set_up([] { return monotonic_allocation_end(); });
   auto made = std::make_unique<worker_loop>(std::move(how));
   made->attach(set_up([&] { return connect(made->poller(), session); }));
   auto* const loop = made.release();

@@ -33,11 +33,13 @@ using platform::now;
 
 constexpr core::time_point no_time = 0;  // for an outbox: what a worker says states no deadline
 
-// What SIGTERM reaches: one loop in a process of its own, which lasts as long as the process.
+// What SIGTERM reaches, and SIGUSR1 where the program does nothing with that (batch systems say by it that
+// time is over): one loop in a process of its own, which lasts as long as the process.
 struct {
   std::atomic<bool> requested{false};
   std::atomic<platform::event_counter const*> bell{nullptr};
   std::atomic<pid_t> process{0};
+  bool takes_notice = false;  // SIGUSR1
   sigset_t signals_before{};  // that main's thread blocked
 } constinit termination;
 
@@ -62,6 +64,12 @@ void handle_termination(platform::event_counter const& bell) {
   action.sa_handler = on_termination;
   action.sa_flags = SA_RESTART;
   ::sigaction(SIGTERM, &action, nullptr);
+  if (termination.takes_notice) ::sigaction(SIGUSR1, &action, nullptr);
+}
+
+bool is_default(int signal) noexcept {
+  struct sigaction action {};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
 }
 
 core::failure failure_of(errc code, std::string message) {
@@ -107,6 +115,8 @@ void block_termination() noexcept {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGTERM);
+  termination.takes_notice = is_default(SIGUSR1);
+  if (termination.takes_notice) ::sigaddset(&set, SIGUSR1);
   ::pthread_sigmask(SIG_BLOCK, &set, &termination.signals_before);
 }
 
@@ -562,7 +572,10 @@ void worker_loop::drain_if_told() {
   auto const time = now();
   endurance_.once([&] {
     close_row(time);
-    core_.drain(time, due_.items());
+    if (config_.elsewhere)
+      core_.ends(time, time, due_.items());
+    else
+      core_.drain(time, due_.items());
   });
   carry_out();
   flush();
@@ -570,13 +583,14 @@ void worker_loop::drain_if_told() {
   if (turns_.leaves_now() && !leaving_) leave_process();
 }
 
-// A tick of the watchdog; SIGTERM is let in, as the program may have blocked it everywhere else.
+// A tick of the watchdog; the signals are let in, as the program may have blocked it everywhere else.
 void worker_loop::wait_for_work(driver::watch::act how) {
   pollfd wake{watchdog_wakes_.descriptor(), POLLIN, 0};
   timespec const tick{0, driver::watch::patience};
   sigset_t set;
   ::pthread_sigmask(SIG_BLOCK, nullptr, &set);
   if (config_.own_process) ::sigdelset(&set, SIGTERM);
+  if (config_.own_process && termination.takes_notice) ::sigdelset(&set, SIGUSR1);
   if (::ppoll(&wake, 1, how == driver::watch::act::sleep ? nullptr : &tick, &set) <= 0) return;
   watchdog_wakes_.clear();
 }

@@ -45,6 +45,7 @@ struct worker_loop_config {
   detail::engine const* host = nullptr;           // likewise
   bool own_process =
       false;  // may end the process: drains on SIGTERM, and leaves a running task when told to exit
+  bool elsewhere = false;  // what ends it then ends its machine, or its allocation
 };
 
 // Serves one hub: runs each call on the thread that read it. A watchdog takes over the connection when a call

@@ -106,6 +106,9 @@ whereabouts where_is(mutant fault) {
     case mutant::argument_awaited:
     case mutant::cancelled_awaited:
     case mutant::values_lost: return {"composed", usual};
+    case mutant::allocation_ignored:
+    case mutant::end_not_drained:
+    case mutant::ending_charged: return {"allocations", usual};
     case mutant::stuck_later_unseen:
     case mutant::deadlock_unseen: return {"starved", usual};
     case mutant::task_not_taken_over:

@@ -210,7 +210,12 @@ call_policy world::draw_policy() {
   call_policy policy;
   if (happens(how_.retries)) policy.retries = static_cast<std::uint32_t>(1 + random_.below(3));
   if (happens(how_.idempotent)) policy.idempotent = true;
-  if (happens(how_.timeouts)) policy.timeout = draw_patience(between(2 * millisecond, 200 * millisecond));
+  // Of a worker's time, so that any one lasts for longer when it comes.
+  auto const longest = how_.allocation != 0 ? how_.allocation / 4 : 200 * millisecond;
+  if (happens(how_.timeouts)) {
+    auto const usual = between(2 * millisecond, longest);
+    policy.timeout = how_.allocation != 0 ? usual : draw_patience(usual);
+  }
   if (happens(how_.deadlines)) policy.deadline = draw_patience(between(200 * microsecond, 500 * millisecond));
   policy.durable = happens(how_.durable);
   return policy;

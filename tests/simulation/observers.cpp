@@ -55,6 +55,8 @@ std::string_view to_string(state one) {
     case state::fed: return "a task read what its caller sent";
     case state::composed: return "a call ran on the values of others";
     case state::elsewhere: return "a value went to other calls only";
+    case state::allocation_over: return "a worker was ended because its time was over";
+    case state::preempted: return "a worker was told that it would be ended";
     case state::suspected: return "a worker ended while it ran several attempts";
   }
   return "?";
@@ -92,6 +94,7 @@ std::string_view to_string(mark one) {
     case mark::pool_learned: return "a pool's functions became known with its first worker";
     case mark::shared_out: return "calls of several flows waited for the same workers";
     case mark::refunded: return "what came back before it was started had cost a share";
+    case mark::allocation_ended: return "a worker was drained because its time was over";
   }
   return "?";
 }
@@ -217,7 +220,7 @@ void world::check_failure(record const& call, failure const& error) {
       break;
     case errc::cancelled: allowed = how_.cancels > 0 || nested; break;
     case errc::worker_lost:
-      allowed = lossy;
+      allowed = lossy || is_cut_short(call);
       reach(state::call_lost);
       break;
     case errc::worker_start_failed: allowed = may_lack_workers(call); break;
@@ -492,6 +495,7 @@ void world::observe_from_hub(peer_id peer, header const& head, frame const& mess
                           ? key.call
                           : introduced(key.call.number, message.payload().subspan(i * argument_size));
       observe_assigned(key, id);
+      if (how_.allocation != 0) observe_allocation(link_of(peer), id);
     }
     if (how_.prefetch_bytes != 0 && how_.reliable) observe_prefetch(message);
   } else if (head.type == frame_type::cancel) {

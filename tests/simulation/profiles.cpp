@@ -349,6 +349,31 @@ std::vector<profile> make_profiles() {
   leases.client_crash_every = 200 * millisecond;
   leases.drain_every = 50 * millisecond;
 
+  // Workers that are ended when their time is over, or before.
+  profile allocations;
+  allocations.name = "allocations";
+  allocations.launcher = true;
+  allocations.workers = 3;
+  allocations.functions = 3;
+  allocations.window = 16;
+  allocations.allocation = 160 * millisecond;
+  allocations.batches = 0.1;
+  allocations.throws = 0.01;
+  allocations.hangs = 0.002;
+  allocations.long_runs = 0.05;
+  allocations.timeouts = 0.5;
+  allocations.retries = 0.5;
+  allocations.idempotent = 0.1;
+  allocations.cancels = 0.02;
+  allocations.deadlines = 0.05;
+  allocations.drain_every = 100 * millisecond;
+
+  profile driven_allocations = allocations;
+  driven_allocations.name = "driven_allocations";
+  driven_allocations.drivers = true;
+  driven_allocations.batched = true;
+  driven_allocations.interrupts = 0.05;
+
   profile crowd;
   crowd.name = "crowd";
   crowd.crowd = true;
@@ -362,7 +387,8 @@ std::vector<profile> make_profiles() {
           stopped,        pools,         credit,          storm,          neighbours,      driven_neighbours,
           nested,         driven_nested, starved,         nested_streams, starved_streams, batched,
           driven_batched, services,      driven_services, streams,        driven_streams,  lossy_streams,
-          composed,       journal,       turns,           leases,         crowd,           swarm};
+          composed,       journal,       turns,           leases,         allocations,     driven_allocations,
+          crowd,          swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }

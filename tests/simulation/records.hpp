@@ -214,6 +214,7 @@ struct worker_node {
   std::uint32_t run = 0;               // counts them
   std::uint32_t run_before = 0;        // of the processes that were here earlier
   std::optional<std::uint32_t> needs;  // of the calls that it runs; none: it ran none yet
+  time_point ends_at = never;          // its allocation
   bool parked = false;                 // others may have these meanwhile:
   std::vector<std::string> gpus;       // that it was started with
   std::vector<std::uint32_t> cores;
@@ -280,6 +281,8 @@ enum class kind : std::uint8_t {
   task_wakes,      // a: worker, b: run
   task_streams,    // a: worker, b: run
   caller_streams,  // a: incarnation, b: call number
+  told_of_end,     // a: worker, b: generation
+  allocation_ends  // a: worker, b: generation
 };
 
 enum chaos_kind : std::uint32_t {

@@ -34,6 +34,7 @@ void world::begin() {
   auto most = static_cast<std::size_t>(how_.pools == 1 ? how_.workers : 2 * how_.workers * how_.pools);
   most *= static_cast<std::size_t>(1 + 2 * how_.services);
   if (how_.needs != 0) most *= 2 * kinds_of_needs();
+  if (how_.allocation != 0) most *= 3;
   for (std::uint32_t i = 0; how_.services != 0 && i <= static_cast<std::uint32_t>(how_.services); ++i)
     requirements_.push_back(requirements_of(i));
   if (how_.nests > 0 && how_.launcher) most *= waiting_for_each;
@@ -43,8 +44,8 @@ void world::begin() {
     clients_[i].worker = i - static_cast<std::uint32_t>(how_.clients);
   client_stillness_.resize(clients_.size());
   worker_stillness_.resize(workers_.size());
-  always_taken_ = how_.reliable && how_.pools == 1 && !how_.foreign_worker && how_.nests + how_.needs == 0 &&
-                  how_.services == 0;
+  always_taken_ = how_.allocation == 0 && how_.reliable && how_.pools == 1 && !how_.foreign_worker &&
+                  how_.nests + how_.needs == 0 && how_.services == 0;
   make_hub();
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
     if (!how_.launcher || is_foreign(i)) start_worker(i, 0);
@@ -154,6 +155,8 @@ void world::do_happen(happening const& what) {
     case kind::task_wakes: return wake(what.a, what.b);
     case kind::task_streams: return stream_on(what.a, what.b);
     case kind::caller_streams: return caller_streams(what.a, what.b);
+    case kind::told_of_end: return tell_of_end(what.a, what.b);
+    case kind::allocation_ends: return end_allocation(what.a, what.b);
   }
 }
 

@@ -43,6 +43,7 @@ struct profile {
   std::size_t client_bytes = 0;             // of one client that the hub holds; 0: as usual
   bool journal = false;                     // the hub has one
   double start_fails = 0, start_hangs = 0;  // of a worker process
+  duration allocation = 0;                  // after which a worker is ended, on the average; 0: never
   bool foreign_worker = false;              // one that has none of the functions that clients call
   double large = 0;  // of calls and of values: with some hundred KiB to a few MiB in buffers, / size_scale
   std::int64_t slow_bytes_per_second = 0;  // of the first client's and the first worker's link; 0: never
@@ -144,7 +145,9 @@ enum class state : std::uint8_t {
   fed,                 // a task read what its caller sent
   composed,            // a call ran on the values of others
   elsewhere,           // a value went to other calls only
-  last = elsewhere
+  allocation_over,     // a worker was ended because its time was over
+  preempted,           // or told that it would be, before
+  last = preempted
 };
 inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
 std::string_view to_string(state one);

@@ -43,6 +43,7 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   config.limits = {largest_at_worker << index % 2, 16};
   config.functions =
       is_foreign(index) ? std::vector<function_info>{{"simulated::foreign", 7, ""}} : offers_of(node.pool);
+  if (how_.allocation != 0) plan_end(index, config);
   node.core = std::make_unique<worker>(std::move(config), now_);
   connect_worker(index, start);
   if (how_.nests > 0) start_client(inner_of(index));

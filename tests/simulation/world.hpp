@@ -180,6 +180,14 @@ class world {
   void end_worker(std::uint32_t index, std::uint32_t signal);
   void note_loss(worker_node const& node, std::uint32_t signal);
 
+  // --- allocations
+
+  void plan_end(std::uint32_t index, worker_config& config);
+  void tell_of_end(std::uint32_t index, std::uint32_t generation);
+  void end_allocation(std::uint32_t index, std::uint32_t generation);
+  void observe_allocation(connection const& over, call_id id);
+  bool is_cut_short(record const& call) const;
+
   // --- nests
 
   std::uint32_t inner_of(std::uint32_t worker) const {

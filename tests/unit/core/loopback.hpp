@@ -122,6 +122,7 @@ class loopback {
     config.session = ++sessions_;
     config.name = "worker-" + std::to_string(config.session);
     config.functions = std::move(functions);
+    if (allocation != never) config.ends_at = now + allocation;
     auto& end = *workers.emplace_back(std::make_unique<worker_end>());
     end.core = std::make_unique<worker>(std::move(config), now);
     end.start = start;
@@ -324,6 +325,13 @@ class loopback {
     pump();
   }
 
+  // SIGTERM; it is ended after `left` at the latest.
+  void tell_of_end(worker_end& end, duration left) {
+    end.core->ends(now, now + left, out_);
+    carry_out(end);
+    pump();
+  }
+
   void lose(worker_end& end, peer_loss loss = {}) {
     end.connected = false;
     hub_->lost(now, end.peer, std::move(loss), out_);
@@ -422,6 +430,7 @@ class loopback {
   core::outputs& scratch() { return out_; }
 
   time_point now = 1'000 * second;
+  duration allocation = never;  // of workers that are added
   std::vector<std::unique_ptr<client_end>> clients;
   std::vector<std::unique_ptr<worker_end>> workers;
   std::vector<std::uint64_t> starts;
