@@ -51,7 +51,20 @@ struct command {
   std::chrono::seconds list_interval{30};
 };
 
-using means = std::variant<process, ssh, command>;
+// Workers are jobs of SLURM, submitted, looked at and cancelled by its own sbatch, squeue and scancel.
+struct slurm {
+  std::string partition{};           // empty: the default one
+  std::string gres{};                // of one job at most: "gpu:4", "gpu:a100:4"; each worker has its share
+  std::chrono::seconds time{0};      // for which a job lasts, in whole minutes; 0: as its partition says
+  std::string account{};             // empty: the user's default
+  std::vector<std::string> extra{};  // more of sbatch's options: {"--qos=low", "--exclude=n7"}
+  unsigned workers = 0;              // that one job starts, at most; 0: one for each of its GPUs, or one
+  unsigned max_jobs = 0;             // at once, waiting ones included; 0: any number
+  std::string output = "/dev/null";  // where workers' output goes, as of sbatch: "/home/me/logs/%j"
+  std::chrono::seconds interval{5};  // from one look at the queue to the next
+};
+
+using means = std::variant<process, ssh, slurm, command>;
 
 // How the workers of a pool are started.
 struct pool {

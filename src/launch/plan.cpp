@@ -10,6 +10,7 @@
 
 #include "src/launch/command_launcher.hpp"
 #include "src/launch/fleet.hpp"
+#include "src/launch/slurm_launcher.hpp"
 #include "src/launch/ssh_launcher.hpp"
 #include "src/platform/process.hpp"
 #include "transports/setup_error.hpp"
@@ -68,6 +69,7 @@ class plan_of_options final : public plan {
       if (one.scaledown_window) terms.scaledown_window = one.scaledown_window->count();
       terms.scale_delay = one.scale_delay.count();
       terms.start_timeout = one.start_timeout.count();
+      if (auto const* const jobs = std::get_if<slurm>(&one.by)) terms.allocation = allocation_of(*jobs);
     }
     return all;
   }
@@ -124,6 +126,8 @@ std::optional<std::size_t> capacity_of(pool const& one) {
     most = 0;
     for (auto const& host : hosts->hosts) *most += host.slots;
   }
+  if (auto const* const jobs = std::get_if<slurm>(&one.by); jobs != nullptr && jobs->max_jobs != 0)
+    most = jobs->max_jobs * workers_of_job(*jobs);
   if (one.max_cost_per_hour && one.cost_per_hour > 0) {
     auto const affordable = std::floor(*one.max_cost_per_hour / one.cost_per_hour * (1 + 1e-9));
     most = std::min(most.value_or(1U << 20U), static_cast<std::size_t>(std::clamp(affordable, 0.0, 1e6)));
@@ -135,6 +139,9 @@ std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& polle
   return std::visit(overloaded{[](process const&) -> std::unique_ptr<launcher> { return nullptr; },
                                [&](ssh const& how) -> std::unique_ptr<launcher> {
                                  return std::make_unique<ssh_launcher>(how, poller);
+                               },
+                               [&](slurm const& how) -> std::unique_ptr<launcher> {
+                                 return std::make_unique<slurm_launcher>(how, poller);
                                },
                                [&](command const& how) -> std::unique_ptr<launcher> {
                                  return std::make_unique<command_launcher>(how, poller);

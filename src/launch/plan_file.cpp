@@ -154,6 +154,20 @@ ssh read_ssh(table_reader& reader) {
   return how;
 }
 
+slurm read_slurm(table_reader& reader) {
+  slurm how;
+  reader.read("partition", how.partition);
+  reader.read("gres", how.gres);
+  reader.read_duration("time", how.time);
+  reader.read("account", how.account);
+  reader.read_words("extra", how.extra);
+  reader.read_count("workers", how.workers);
+  reader.read_count("max_jobs", how.max_jobs);
+  reader.read("output", how.output);
+  reader.read_duration("interval", how.interval);
+  return how;
+}
+
 command read_command(table_reader& reader) {
   command how;
   reader.read_words("start", how.start);
@@ -169,14 +183,16 @@ pool read_pool(std::string_view name, table_reader& reader, toml::node const& no
   pool one{.name = std::string(name)};
   std::string launcher;
   if (!reader.read("launcher", launcher))
-    reader.refuse(node, "launcher", "is missing: \"process\", \"ssh\" or \"command\"");
+    reader.refuse(node, "launcher", "is missing: \"process\", \"ssh\", \"slurm\" or \"command\"");
   if (launcher == "ssh")
     one.by = read_ssh(reader);
+  else if (launcher == "slurm")
+    one.by = read_slurm(reader);
   else if (launcher == "command")
     one.by = read_command(reader);
   else if (launcher != "process")
     reader.refuse(*reader.find("launcher"), "launcher",
-                  "is '" + launcher + "'; there are \"process\", \"ssh\" and \"command\"");
+                  "is '" + launcher + "'; there are \"process\", \"ssh\", \"slurm\" and \"command\"");
   reader.read_words("worker", one.worker);
   reader.read_count("min", one.min);
   reader.read_count("max", one.max);

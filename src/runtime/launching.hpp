@@ -50,6 +50,7 @@ struct pool_terms {
   std::optional<std::int64_t> scaledown_window;  // nanoseconds, as all that follow
   std::int64_t scale_delay = 0;
   std::int64_t start_timeout = 0;
+  std::int64_t allocation = core::never;  // for which each of its workers lasts
 };
 
 struct plan_context {

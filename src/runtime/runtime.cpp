@@ -347,7 +347,8 @@ void add_launched_pools(runtime_options const& options, std::vector<core::functi
         .scaledown_window = terms.scaledown_window.value_or(options.scaledown_window.count()),
         .elsewhere = true,
         .start_timeout = terms.start_timeout,
-        .scale_delay = terms.scale_delay};
+        .scale_delay = terms.scale_delay,
+        .allocation = terms.allocation};
     if (pool.max_workers < pool.min_workers || pool.max_workers < pool.spare)
       reject("the pool '" + terms.name + "' may have " + std::to_string(pool.max_workers) +
              " workers, and min is " + std::to_string(pool.min_workers) + " and buffer " +

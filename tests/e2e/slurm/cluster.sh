@@ -81,9 +81,7 @@ scheduler_starts() {
   cluster_scheduler=$!
 }
 scheduler_stops() {
-  kill -KILL "$cluster_scheduler" 2>/dev/null
-  wait "$cluster_scheduler" 2>/dev/null
-  true
+  { kill -KILL "$cluster_scheduler" && wait "$cluster_scheduler"; } 2>/dev/null || true
 }
 node_starts() { # NODE
   slurmd -D -N "$1" >"$cluster/$1/said" 2>&1 &
@@ -131,6 +129,7 @@ waits_for() { # WHAT COMMAND...
 
 cluster_ends() {
   local status=$? each
+  set +e
   {
     scancel --quiet --state=RUNNING --full --signal=KILL
     for each in $(processes_with "SLURM_CONF=$SLURM_CONF"); do kill -KILL "$each"; done

@@ -97,9 +97,10 @@ TEST_CASE("what is wrong with a file is said with its line and key") {
   CHECK(refusal("adress = 'x'\n[pools.default]\nlauncher = 'process'\n") ==
         "launch.toml:1: the key 'adress' is not known; there are address, pools");
   CHECK(refusal("[pools.default]\n") ==
-        "launch.toml:1: 'pools.default.launcher' is missing: \"process\", \"ssh\" or \"command\"");
+        "launch.toml:1: 'pools.default.launcher' is missing: \"process\", \"ssh\", \"slurm\" or \"command\"");
   CHECK(refusal("[pools.default]\nlauncher = 'rsh'\n") ==
-        "launch.toml:2: 'pools.default.launcher' is 'rsh'; there are \"process\", \"ssh\" and \"command\"");
+        "launch.toml:2: 'pools.default.launcher' is 'rsh'; there are \"process\", \"ssh\", \"slurm\" and "
+        "\"command\"");
   std::string const ssh = "[pools.default]\nlauncher = 'ssh'\n";
   CHECK(refusal(ssh) == "launch.toml:1: the pool 'default': hosts: there is none");
   CHECK(refusal(ssh + "hosts = 'near'\n") ==

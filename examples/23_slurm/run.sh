@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Usage: run.sh YONDER PROGRAM — with a SLURM of its own on this machine; root can start one.
+set -euo pipefail
+folder=$(mktemp -d)
+# shellcheck source=tests/e2e/slurm/cluster.sh
+source "$(dirname "$0")/../../tests/e2e/slurm/cluster.sh"
+cluster_starts "$folder/cluster"
+trap 'cluster_ends; rm -rf "$folder"' EXIT
+"$1" keygen "$folder/keys"
+YONDER_KEYS=$folder/keys "$2" 127.0.0.1

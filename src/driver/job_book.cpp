@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/driver/job_book.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace yonder::driver {
+
+using kind = job_book::event::kind;
+
+void job_book::say(kind what, std::uint64_t start, std::string text) {
+  happened_.push_back({what, start, std::move(text)});
+}
+
+// --- what is wanted
+
+void job_book::start(std::int64_t now, std::uint64_t start) { waiting_.push_back({start, now}); }
+
+void job_book::stop(std::uint64_t start) {
+  constexpr auto why = "its worker is not wanted any more";
+  if (std::erase_if(waiting_, [&](auto const& one) { return one.start == start; }) != 0)
+    return say(kind::failed, start, why);
+  for (auto& [key, one] : jobs_) {
+    auto const found = std::find(one.starts.begin(), one.starts.end(), start);
+    if (found == one.starts.end()) continue;
+    if (one.starts.size() == 1) {
+      one.cancels = true;
+      return;
+    }
+    one.starts.erase(found);
+    return say(one.placed ? kind::ended : kind::failed, start, why);
+  }
+}
+
+// --- submitting
+
+bool job_book::may_submit() const {
+  return submitting_ == 0 && !waiting_.empty() && (limits_.jobs == 0 || jobs_.size() < limits_.jobs);
+}
+
+std::vector<std::uint64_t> job_book::submission(std::int64_t now) {
+  auto const is_full = waiting_.size() >= limits_.workers;
+  if (!may_submit() || now < not_before_ || (!is_full && now < waiting_.front().since + limits_.gather))
+    return {};
+  submitting_ = ++last_job_;
+  auto& made = jobs_[submitting_];
+  for (; !waiting_.empty() && made.starts.size() < limits_.workers; waiting_.pop_front())
+    made.starts.push_back(waiting_.front().start);
+  return made.starts;
+}
+
+void job_book::submitted(std::int64_t now, std::string const& id) {
+  jobs_.at(std::exchange(submitting_, 0)).id = id;
+  refusals_ = 0;
+  refused_since_ = never;
+  look_at_ = std::min(look_at_, now + limits_.look);
+}
+
+void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
+  auto const gone = jobs_.extract(std::exchange(submitting_, 0));
+  auto const& starts = gone.mapped().starts;
+  if (gone.mapped().cancels) return say(kind::failed, starts.front(), text);
+  if (refused_since_ == never) refused_since_ = now;
+  if (!passes || now - refused_since_ >= limits_.patience) {
+    for (auto const start : starts) say(kind::failed, start, text);
+    return;
+  }
+  if (refusals_ == 0) say(kind::notice, 0, "a job could not be submitted, which is tried again:\n" + text);
+  constexpr int most_doublings = 10;
+  auto const pause = limits_.first_pause << std::min(refusals_++, most_doublings);
+  not_before_ = now + std::min(limits_.longest_pause, pause);
+  for (auto start = starts.rbegin(); start != starts.rend(); ++start) waiting_.push_front({*start, 0});
+}
+
+// --- looking
+
+bool job_book::should_look(std::int64_t now) {
+  if (looking_ || look_at_ > now) return false;
+  look_at_ = never;
+  for (auto& [key, one] : jobs_) one.was_there = !one.id.empty();
+  return looking_ = !jobs_.empty();
+}
+
+void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs) {
+  looking_ = unseen_ = false;
+  for (auto at = jobs_.begin(); at != jobs_.end();) {
+    auto& one = at->second;
+    auto const found = jobs.find(one.id);
+    auto const is = found == jobs.end() ? state::over : found->second.is;
+    if (!one.was_there || at->first == cancelling_ || (is == state::waiting && !one.placed)) {
+      ++at;
+    } else if (is == state::over) {
+      end(one, "its job " + one.id + " is over" +
+                   (found == jobs.end() ? std::string() : ": " + found->second.words));
+      at = jobs_.erase(at);
+    } else {
+      if (is == state::running && !std::exchange(one.placed, true))
+        for (auto const start : one.starts) say(kind::placed, start, {});
+      ++at;
+    }
+  }
+  look_at_ = jobs_.empty() ? never : now + limits_.look;
+}
+
+void job_book::unlisted(std::int64_t now, std::string const& text) {
+  looking_ = false;
+  look_at_ = now + limits_.look;
+  if (!std::exchange(unseen_, true)) say(kind::notice, 0, "the queue cannot be looked at:\n" + text);
+}
+
+void job_book::end(job const& one, std::string const& text) {
+  for (auto const start : one.starts) say(one.placed ? kind::ended : kind::failed, start, text);
+}
+
+// --- cancelling
+
+std::string job_book::cancel() {
+  if (cancelling_ != 0) return {};
+  auto const found = std::find_if(jobs_.begin(), jobs_.end(), [](auto const& entry) {
+    return entry.second.cancels && !entry.second.id.empty();
+  });
+  if (found == jobs_.end()) return {};
+  cancelling_ = found->first;
+  return found->second.id;
+}
+
+void job_book::cancelled(std::int64_t now, std::string const& text) {
+  auto const found = jobs_.find(std::exchange(cancelling_, 0));
+  auto& one = found->second;
+  if (text.empty()) {
+    end(one, "its job " + one.id + " was cancelled");
+    jobs_.erase(found);
+  } else {
+    one.cancels = false;  // until it is asked for again
+    for (auto const start : one.starts) say(kind::stop_failed, start, text);
+    look_at_ = std::min(look_at_, now + limits_.look);
+  }
+}
+
+std::vector<std::string> job_book::ids() const {
+  std::vector<std::string> all;
+  for (auto const& [key, one] : jobs_)
+    if (!one.id.empty()) all.push_back(one.id);
+  return all;
+}
+
+// --- the driver's side
+
+void job_book::take(std::vector<event>& happened) {
+  std::move(happened_.begin(), happened_.end(), std::back_inserter(happened));
+  happened_.clear();
+}
+
+std::int64_t job_book::next_deadline() const {
+  auto const has_to_cancel =
+      cancelling_ == 0 && std::any_of(jobs_.begin(), jobs_.end(), [](auto const& entry) {
+        return entry.second.cancels && !entry.second.id.empty();
+      });
+  if (!happened_.empty() || has_to_cancel) return 0;
+  auto next = looking_ ? never : look_at_;
+  if (may_submit()) {
+    auto const gathered = waiting_.size() >= limits_.workers ? 0 : waiting_.front().since + limits_.gather;
+    next = std::min(next, std::max(not_before_, gathered));
+  }
+  return next;
+}
+
+}  // namespace yonder::driver

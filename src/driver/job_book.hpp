@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace yonder::driver {
+
+// All times in nanoseconds.
+struct job_limits {
+  std::size_t workers = 1;                      // that one job starts, at most
+  std::size_t jobs = 0;                         // at once; 0: any number
+  std::int64_t gather = 20'000'000;             // for which starts wait for others of their job
+  std::int64_t first_pause = 1'000'000'000;     // after a submission that the scheduler did not take; doubled
+  std::int64_t longest_pause = 30'000'000'000;  // by each in a row, up to this
+  std::int64_t patience = 900'000'000'000;      // for which it is tried again
+  std::int64_t look = 5'000'000'000;            // from one look at the queue to the next
+};
+
+// The jobs of a batch system that start workers: what is submitted when, and what becomes of it. It decides;
+// whoever drives it runs the commands, one submission, one look and one cancel at a time.
+class job_book {
+ public:
+  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+  explicit job_book(job_limits const& limits) : limits_(limits) {}
+
+  struct event {
+    enum class kind : std::uint8_t { placed, failed, ended, stop_failed, notice };
+    kind what{};
+    std::uint64_t start = 0;
+    std::string text{};
+  };
+
+  // A worker is to be started; it is to be ended.
+  void start(std::int64_t now, std::uint64_t start);
+  void stop(std::uint64_t start);
+
+  // The starts of the job that is to be submitted now; none: none is. submitted() or refused() follows.
+  std::vector<std::uint64_t> submission(std::int64_t now);
+  void submitted(std::int64_t now, std::string const& id);
+  // `passes`: it may be taken later, as the scheduler was not reached, or takes no more for now.
+  void refused(std::int64_t now, std::string const& text, bool passes);
+
+  // Whether to look at the queue now; listed() or unlisted() follows.
+  bool should_look(std::int64_t now);
+  enum class state : std::uint8_t { waiting, running, over };
+  struct seen {
+    state is{};
+    std::string words{};  // "FAILED (NonZeroExitCode)"
+  };
+  // By id; those that are not there are over.
+  void listed(std::int64_t now, std::map<std::string, seen> const& jobs);
+  void unlisted(std::int64_t now, std::string const& text);
+
+  // The id of a job that is to be cancelled now; empty: none is. cancelled() follows.
+  std::string cancel();
+  // `text`: why it was not; empty: it was, or there is none.
+  void cancelled(std::int64_t now, std::string const& text);
+
+  // The ids of all jobs that there may be, to be cancelled at the end.
+  std::vector<std::string> ids() const;
+
+  void take(std::vector<event>& happened);
+  std::int64_t next_deadline() const;
+
+ private:
+  struct job {
+    std::vector<std::uint64_t> starts;  // that are not ended
+    std::string id{};
+    bool placed = false;
+    bool was_there = false;  // before the queue was looked at
+    bool cancels = false;    // as none of its workers is wanted
+  };
+  struct waiting_start {
+    std::uint64_t start = 0;
+    std::int64_t since = 0;
+  };
+
+  void say(event::kind what, std::uint64_t start, std::string text);
+  void end(job const& one, std::string const& text);
+  bool may_submit() const;
+
+  job_limits limits_;
+  std::deque<waiting_start> waiting_;
+  std::map<std::uint64_t, job> jobs_;
+  std::uint64_t last_job_ = 0;
+  std::uint64_t submitting_ = 0;  // 0: none
+  std::uint64_t cancelling_ = 0;
+  bool looking_ = false;
+  bool unseen_ = false;  // the last look failed
+  std::int64_t look_at_ = never;
+  int refusals_ = 0;  // in a row
+  std::int64_t refused_since_ = never;
+  std::int64_t not_before_ = 0;
+  std::vector<event> happened_;
+};
+
+}  // namespace yonder::driver

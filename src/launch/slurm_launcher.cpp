@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/slurm_launcher.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <sstream>
+#include <utility>
+
+#include "src/platform/process.hpp"
+
+namespace yonder::launch {
+namespace {
+
+using driver::job_book;
+
+constexpr std::int64_t slurm_patience = 120 * second;  // with one command
+constexpr std::int64_t slurm_patience_at_end = 20 * second;
+
+// "gpu:2", "gpu:a100:2", "gpu": what stands before the number, and the number.
+struct gres_request {
+  std::string kind;
+  std::size_t count = 1;
+};
+
+std::optional<std::size_t> number_in(std::string_view text) {
+  std::size_t number = 0;
+  auto const* const end = text.data() + text.size();
+  auto const read = std::from_chars(text.data(), end, number);
+  if (text.empty() || read.ec != std::errc() || read.ptr != end) return std::nullopt;
+  return number;
+}
+
+gres_request parse(std::string const& gres) {
+  auto const colon = gres.rfind(':');
+  if (colon == std::string::npos) return {gres, 1};
+  auto const count = number_in(std::string_view(gres).substr(colon + 1));
+  return count ? gres_request{gres.substr(0, colon), *count} : gres_request{gres, 1};
+}
+
+std::size_t gpus_of_worker(start_request const& one) { return std::max<std::size_t>(1, one.needs.gpus); }
+
+std::int64_t minutes_of(slurm const& how) {
+  return std::chrono::ceil<std::chrono::minutes>(how.time).count();
+}
+
+job_book::state state_of(std::string_view word) {
+  constexpr std::array<std::string_view, 4> waiting{"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD"};
+  constexpr std::array<std::string_view, 6> running{"RUNNING",  "SUSPENDED", "STOPPED",
+                                                    "RESIZING", "SIGNALING", "COMPLETING"};
+  auto const is_in = [word](auto const& words) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  if (is_in(waiting)) return job_book::state::waiting;
+  return is_in(running) ? job_book::state::running : job_book::state::over;
+}
+
+}  // namespace
+
+std::string fault_of(slurm const& how) {
+  if (how.time < std::chrono::seconds(0)) return "time: it is less than 0 s";
+  if (how.time > std::chrono::seconds(0) && how.time < std::chrono::minutes(1))
+    return "time: less than a minute, in which SLURM counts";
+  if (how.interval <= std::chrono::seconds(0)) return "interval: it is not longer than 0 s";
+  for (auto const& [part, text] : {std::pair("partition", &how.partition), std::pair("gres", &how.gres),
+                                   std::pair("account", &how.account)})
+    if (text->find_first_of(" \t\r\n") != std::string::npos)
+      return std::string(part) + ": '" + *text + "' has a blank in it";
+  if (how.workers != 0 && !how.gres.empty() && parse(how.gres).count % how.workers != 0)
+    return "workers: " + std::to_string(how.workers) + " cannot share out '" + how.gres + "' evenly";
+  return {};
+}
+
+std::size_t workers_of_job(slurm const& how) {
+  if (how.workers != 0) return how.workers;
+  return how.gres.empty() ? 1 : std::max<std::size_t>(1, parse(how.gres).count);
+}
+
+std::int64_t allocation_of(slurm const& how) {
+  return how.time == std::chrono::seconds(0) ? never : minutes_of(how) * 60 * second;
+}
+
+// As slurmctld, and the client's own library, put it (src/common/slurm_errno.c of SLURM 22.05).
+bool passes(std::string_view said) {
+  constexpr std::array<std::string_view, 11> known{"Unable to contact slurm controller",
+                                                   "Socket timed out",
+                                                   "Connection refused",
+                                                   "Connection timed out",
+                                                   "Zero Bytes were transmitted",
+                                                   "Slurm temporarily unable to accept job",
+                                                   "Slurm controller in standby mode",
+                                                   "Resource temporarily unavailable",
+                                                   "Job violates accounting/QOS policy",
+                                                   "Unable to load config file",
+                                                   "Protocol authentication error"};
+  return std::any_of(known.begin(), known.end(),
+                     [said](auto const& one) { return said.find(one) != std::string_view::npos; });
+}
+
+std::map<std::string, job_book::seen> jobs_in(std::string_view printed) {
+  std::map<std::string, job_book::seen> jobs;
+  std::istringstream lines{std::string(printed)};
+  for (std::string line; std::getline(lines, line);) {
+    auto const first = line.find('|'), last = line.rfind('|');
+    if (first == std::string::npos || first == last) continue;
+    auto const word = line.substr(first + 1, last - first - 1);
+    jobs[line.substr(0, first)] = {state_of(word), word + " (" + line.substr(last + 1) + ")"};
+  }
+  return jobs;
+}
+
+slurm_launcher::slurm_launcher(slurm how, platform::poller& poller)
+    : how_(std::move(how)),
+      book_({.workers = workers_of_job(how_), .jobs = how_.max_jobs, .look = how_.interval.count() * second}),
+      runner_(poller) {}
+
+// --- what is run
+
+std::vector<std::string> slurm_launcher::submission(std::vector<start_request const*> const& workers) const {
+  auto const& first = *workers.front();
+  std::vector<std::string> line{
+      "sbatch",    "--parsable", "--no-requeue",           "--job-name=" + first.name,
+      "--nodes=1", "--ntasks=1", "--output=" + how_.output};
+  auto const say = [&line](char const* option, std::string const& value) {
+    if (!value.empty()) line.push_back(option + value);
+  };
+  say("--partition=", how_.partition);
+  say("--account=", how_.account);
+  if (how_.time != std::chrono::seconds(0)) say("--time=", std::to_string(minutes_of(how_)));
+  std::uint64_t cpus = 0, memory = 0, gpus = 0;
+  for (auto const* one : workers) {
+    cpus += one->needs.cpus;
+    memory += one->needs.memory;
+    gpus += one->needs.gpus;
+  }
+  if (!how_.gres.empty()) {
+    auto const most = parse(how_.gres);
+    auto const each = std::max(gpus_of_worker(first), most.count / workers_of_job(how_));
+    say("--gres=", most.kind + ":" + std::to_string(each * workers.size()));
+  } else if (gpus != 0) {
+    say("--gres=gpu:", std::to_string(gpus));
+  }
+  if (cpus != 0) say("--cpus-per-task=", std::to_string(cpus));
+  if (memory != 0) say("--mem=", std::to_string((memory + ((1U << 20) - 1)) >> 20U) + "M");
+  line.insert(line.end(), how_.extra.begin(), how_.extra.end());
+  return line;
+}
+
+// It goes to sbatch by its stdin: it holds keys. Each worker has its share of the job's GPUs; a signal to the
+// script is one to all of them; the job is over when they are. SLURM before 23.02 says nothing of the end of
+// a job's time in its environment.
+std::string slurm_launcher::script(std::vector<start_request const*> const& workers) const {
+  std::string text =
+      "#!/bin/sh\n"
+      "# Starts workers of yonder, once. It holds keys: keep it to yourself.\n"
+      "if [ -z \"$YONDER_END_TIME$SLURM_JOB_END_TIME\" ]; then\n"
+      "  end=$(squeue --noheader --jobs=\"$SLURM_JOB_ID\" --format=%e 2>/dev/null)\n"
+      "  end=$(date -d \"${end:-none}\" +%s 2>/dev/null) && export YONDER_END_TIME=\"$end\"\n"
+      "fi\n"
+      "gpus=$CUDA_VISIBLE_DEVICES\n"
+      "workers=\n"
+      "for signal in TERM USR1; do trap \"kill -$signal \\$workers 2>/dev/null\" $signal; done\n";
+  std::size_t behind = 0;
+  for (auto const* const one : workers) {
+    auto const gpus = gpus_of_worker(*one);
+    text += "(\n";
+    if (workers.size() > 1)
+      text += "[ -z \"$gpus\" ] || export CUDA_VISIBLE_DEVICES=\"$(echo \"$gpus\" | cut -d, -f" +
+              std::to_string(behind + 1) + "-" + std::to_string(behind + gpus) + ")\"\n";
+    text += worker_script(*one) + ") &\nworkers=\"$workers $!\"\n";
+    behind += gpus;
+  }
+  return text +
+         "status=0\n"
+         "for worker in $workers; do\n"
+         "  while wait \"$worker\"; how=$?; kill -0 \"$worker\" 2>/dev/null; do :; done\n"
+         "  [ $how = 0 ] || status=$how\n"
+         "done\n"
+         "exit $status\n";
+}
+
+std::string slurm_launcher::describe(start_request const& wanted) const {
+  auto shown = wanted;
+  shown.order.client_secret = shown.order.client_secret.empty() ? "" : "(a key, made for each start)";
+  shown.order.token = 0;
+  return shell_line(submission({&shown})) + "\n\nwith this on its stdin:\n" + script({&shown}) +
+         "\nto stop it:\nscancel ID\n";
+}
+
+// --- what is asked for
+
+void slurm_launcher::start(start_request const& wanted) {
+  requests_[wanted.start] = wanted;
+  book_.start(platform::now(), wanted.start);
+}
+
+void slurm_launcher::stop(std::uint64_t start) { book_.stop(start); }
+
+void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
+  std::vector<start_request const*> workers;
+  for (auto const start : starts) workers.push_back(&requests_.at(start));
+  runner_.run({.command = submission(workers),
+               .input = script(workers),
+               .environment = workers.front()->environment,
+               .timeout = slurm_patience,
+               .done = [this](command_result&& result) { submitted(result); }});
+}
+
+// "17", or "17;cluster".
+void slurm_launcher::submitted(command_result const& result) {
+  auto const now = platform::now();
+  auto const id = result.output.substr(0, result.output.find_first_of(";\r\n"));
+  if (result.succeeded() && number_in(id)) return book_.submitted(now, id);
+  auto const text = result.to_text();
+  book_.refused(now, text, passes(result.errors));
+}
+
+void slurm_launcher::look() {
+  runner_.run({.command = {"squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%r"},
+               .timeout = slurm_patience,
+               .done = [this](command_result&& result) {
+                 auto const now = platform::now();
+                 if (result.succeeded())
+                   book_.listed(now, jobs_in(result.output));
+                 else
+                   book_.unlisted(now, result.to_text());
+               }});
+}
+
+// By its number, which is nobody else's.
+void slurm_launcher::cancel(std::string const& id) {
+  runner_.run(
+      {.command = {"scancel", id}, .timeout = slurm_patience, .done = [this](command_result&& result) {
+         auto const is_over = result.errors.find("Invalid job id") != std::string::npos;
+         book_.cancelled(platform::now(), result.succeeded() || is_over ? "" : result.to_text());
+       }});
+}
+
+// --- the driver's side
+
+void slurm_launcher::take(std::vector<launch_event>& happened) {
+  std::vector<job_book::event> said;
+  book_.take(said);
+  using from = job_book::event::kind;
+  for (auto& one : said) {
+    auto what = launch_event::kind::notice;
+    switch (one.what) {
+      case from::placed: what = launch_event::kind::placed; break;
+      case from::failed: what = launch_event::kind::failed; break;
+      case from::ended: what = launch_event::kind::ended; break;
+      case from::stop_failed: what = launch_event::kind::stop_failed; break;
+      case from::notice: break;
+    }
+    if (one.what == from::failed || one.what == from::ended) requests_.erase(one.start);
+    happened.push_back({.what = what, .start = one.start, .text = std::move(one.text)});
+  }
+}
+
+time_point slurm_launcher::next_deadline() const {
+  return std::min(book_.next_deadline(), runner_.next_deadline());
+}
+
+void slurm_launcher::tick(time_point now) {
+  runner_.tick(now);
+  act(now);
+}
+
+void slurm_launcher::act(time_point now) {
+  if (auto const starts = book_.submission(now); !starts.empty()) submit(starts);
+  if (book_.should_look(now)) look();
+  if (auto const id = book_.cancel(); !id.empty()) cancel(id);
+}
+
+// With what is just being submitted.
+void slurm_launcher::leave() {
+  runner_.work_until(platform::now() + slurm_patience_at_end);
+  auto line = book_.ids();
+  if (!line.empty()) {
+    line.insert(line.begin(), "scancel");
+    runner_.run(
+        {.command = std::move(line), .timeout = slurm_patience_at_end, .done = [](command_result&&) {}});
+  }
+  runner_.work_until(platform::now() + slurm_patience_at_end);
+  runner_.stop();
+}
+
+}  // namespace yonder::launch

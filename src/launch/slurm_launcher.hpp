@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/driver/job_book.hpp"
+#include "src/launch/command_runner.hpp"
+#include "src/launch/launcher.hpp"
+#include "yonder/launch.hpp"
+
+namespace yonder::launch {
+
+// What is wrong with it, in words that begin with the name of its part; empty: nothing.
+std::string fault_of(slurm const& how);
+
+// How many workers one of its jobs starts.
+std::size_t workers_of_job(slurm const& how);
+
+// Nanoseconds for which a job lasts, as SLURM counts, in whole minutes; `never`: as its partition says.
+std::int64_t allocation_of(slurm const& how);
+
+// Of what `sbatch` says: whether the same may be taken later, as the controller was not reached or takes no
+// more jobs for now.
+bool passes(std::string_view said);
+
+// What `squeue --format=%i|%T|%r` prints, by the jobs' ids.
+std::map<std::string, driver::job_book::seen> jobs_in(std::string_view printed);
+
+// Workers in jobs of SLURM, by its own commands: sbatch, squeue and scancel.
+class slurm_launcher final : public launcher {
+ public:
+  slurm_launcher(slurm how, platform::poller& poller);
+
+  void start(start_request const& wanted) override;
+  void stop(std::uint64_t start) override;
+  void take(std::vector<launch_event>& happened) override;
+  std::string describe(start_request const& wanted) const override;
+  time_point next_deadline() const override;
+  void tick(time_point now) override;
+  void leave() override;
+
+ private:
+  std::vector<std::string> submission(std::vector<start_request const*> const& workers) const;
+  std::string script(std::vector<start_request const*> const& workers) const;
+  void act(time_point now);
+  void submit(std::vector<std::uint64_t> const& starts);
+  void submitted(command_result const& result);
+  void look();
+  void cancel(std::string const& id);
+
+  slurm how_;
+  driver::job_book book_;
+  command_runner runner_;
+  std::map<std::uint64_t, start_request> requests_;  // of those that are not submitted
+};
+
+}  // namespace yonder::launch

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# launch_test.sh YONDER PROGRAM FOLDER quick|full: a hub whose workers are jobs of a real SLURM (cluster.sh), by
+# tests/e2e/programs/slurm_hub.cpp. Exit status 77: skipped.
+# shellcheck disable=SC2317 # functions are called by check and waits_for
+set -euo pipefail
+# shellcheck source=tests/e2e/slurm/cluster.sh
+source "$(dirname "$0")/cluster.sh"
+yonder=$1 program=$2 folder=$3 tier=$4
+failures=0
+
+check() { # NAME COMMAND...
+  local name=$1
+  shift
+  "$@" && return
+  printf 'FAILED: %s: %s\n' "$name" "$*"
+  sed 's/^/  /' "$folder/said"
+  failures=$((failures + 1))
+}
+
+# plan LINE...: of the pool's table.
+plan() {
+  printf '[pools.default]\nlauncher = "slurm"\ninterval = "1s"\nscale_delay = "100ms"\noutput = "%s/job.%%j"\n' "$folder" >"$folder/launch.toml"
+  printf '%s\n' "$@" >>"$folder/launch.toml"
+}
+# hub CALLS MILLISECONDS [idempotent]
+hub() {
+  rm -f "$folder/ran"
+  touch "$folder/ran"
+  YONDER_KEYS=$folder/keys YONDER_LAUNCH=$folder/launch.toml timeout 400 "$program" "$1" "$2" "$folder/ran" "${@:3}" >"$folder/said" 2>&1
+}
+says() { grep -q -e "$1" "$folder/said"; }
+distinct() { [[ $(cut -d' ' -f"$1" "$folder/ran" | sort -u | wc -l) -ge $2 ]]; } # FIELD COUNT
+ran() { [[ $(wc -l <"$folder/ran") -ge $1 ]]; }
+none_twice() { [[ -z $(cut -d' ' -f1 "$folder/ran" | sort | uniq -d) ]]; }
+rm -rf "$folder"
+mkdir -p "$folder"
+cluster_starts "$folder/cluster"
+"$yonder" keygen "$folder/keys" >/dev/null
+
+if [[ $tier == quick ]]; then
+  plan 'gres = "gpu:2"' 'time = "10m"' 'max = 2'
+  hub 1000 0
+  check 'a pool of none at first answers 1,000 calls' says '^1000 answered$'
+  check 'each once' none_twice
+  check 'and is empty afterwards' says '^no worker left$'
+  waits_for 'the queue to be empty' queue_is_empty
+
+  plan 'gres = "gpu:2"' 'time = "10m"' 'max = 2' 'buffer = 2'
+  hub 40 50
+  check 'two workers are one job' distinct 3 2
+  check 'each has a GPU of its own' bash -c "cut -d' ' -f3 '$folder/ran' | sort -u | diff - <(printf '0\n1\n')"
+  check 'of one job' bash -c "[[ \$(cut -d' ' -f2 '$folder/ran' | sort -u | wc -l) == 1 ]]"
+  waits_for 'the queue to be empty' queue_is_empty
+
+  plan 'partition = "nowhere"' 'max = 1'
+  hub 1 0
+  check 'what SLURM refuses is told in its words' says 'invalid partition specified: nowhere'
+else
+  # 200 s of work for two workers whose allocations last for a minute: what may start only once is lost nowhere.
+  plan 'gres = "gpu:2"' 'time = "1m"' 'max = 2' 'buffer = 2'
+  hub 200 1000
+  check 'calls outlast their allocations' says '^200 answered$'
+  check 'none runs twice' none_twice
+  check 'over several allocations' distinct 2 2
+  waits_for 'the queue to be empty' queue_is_empty
+
+  # A node is lost in the middle, and another one is drained while it works.
+  plan 'max = 4' 'time = "10m"' 'extra = ["--cpus-per-task=2"]'
+  hub 60 1000 idempotent &
+  job=$!
+  waits_for 'work on both nodes' distinct 4 2
+  waits_for 'some work' ran 8
+  node_dies n1
+  scontrol update NodeName=n2 State=DRAIN Reason=test
+  waits_for 'some more work' ran 20
+  scontrol update NodeName=n2 State=RESUME
+  wait "$job" || true
+  check 'a lost node and a drained one cost no call' says '^60 answered$'
+  waits_for 'the queue to be empty' queue_is_empty
+  node_starts n1
+  waits_for 'two idle nodes' nodes_are 2 idle
+
+  # Nobody is there to take the job, for a while.
+  scheduler_stops
+  hub 10 100 &
+  job=$!
+  waits_for 'a submission in vain' says 'tried again'
+  scheduler_starts
+  wait "$job" || true
+  check 'a scheduler that was away costs no call' says '^10 answered$'
+  waits_for 'the queue to be empty' queue_is_empty
+fi
+[[ $failures == 0 ]] && echo "SLURM: $tier: nothing is lost, nothing is left"
+exit "$failures"

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/driver/job_book.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace yonder::driver;
+
+namespace {
+
+using kind = job_book::event::kind;
+using state = job_book::state;
+constexpr std::int64_t second = 1'000'000'000;
+
+std::vector<std::string> told_of(job_book& book) {
+  std::vector<job_book::event> events;
+  book.take(events);
+  std::vector<std::string> told;
+  constexpr char const* names[] = {"placed", "failed", "ended", "stop failed", "notice"};
+  for (auto const& one : events)
+    told.push_back(std::string(names[static_cast<int>(one.what)]) + " " + std::to_string(one.start));
+  return told;
+}
+using words = std::vector<std::string>;
+using starts = std::vector<std::uint64_t>;
+
+}  // namespace
+
+TEST_CASE("a start is a job, which is placed when it runs and ended when it is over") {
+  job_book book({});
+  book.start(0, 7);
+  CHECK(book.submission(0) == starts{7});
+  CHECK(book.submission(0).empty());
+  book.submitted(0, "12");
+  CHECK(book.next_deadline() == 5 * second);
+  CHECK_FALSE(book.should_look(4 * second));
+  REQUIRE(book.should_look(5 * second));
+  CHECK_FALSE(book.should_look(5 * second));
+  book.listed(5 * second, {{"12", {state::waiting, "PENDING"}}});
+  CHECK(told_of(book).empty());
+  REQUIRE(book.should_look(10 * second));
+  book.listed(10 * second, {{"12", {state::running, "RUNNING"}}});
+  CHECK(told_of(book) == words{"placed 7"});
+  REQUIRE(book.should_look(15 * second));
+  book.listed(15 * second, {});
+  CHECK(told_of(book) == words{"ended 7"});
+  CHECK(book.next_deadline() == job_book::never);
+}
+
+TEST_CASE("a job that is over before it ran has failed, in the scheduler's words") {
+  job_book book({});
+  book.start(0, 7);
+  book.submission(0);
+  book.submitted(0, "12");
+  REQUIRE(book.should_look(5 * second));
+  book.listed(5 * second, {{"12", {state::over, "FAILED (NonZeroExitCode)"}}});
+  std::vector<job_book::event> events;
+  book.take(events);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].what == kind::failed);
+  CHECK(events[0].text == "its job 12 is over: FAILED (NonZeroExitCode)");
+}
+
+TEST_CASE("what was submitted while the queue was looked at is not missed there") {
+  job_book book({});
+  book.start(0, 1);
+  book.submission(0);
+  book.submitted(0, "12");
+  REQUIRE(book.should_look(5 * second));
+  book.start(5 * second, 2);
+  CHECK(book.submission(5 * second) == starts{2});
+  book.submitted(5 * second, "13");
+  book.listed(6 * second, {});
+  CHECK(told_of(book) == words{"failed 1"});
+}
+
+TEST_CASE("starts that come together are workers of one job, as many as it takes") {
+  job_book book({.workers = 2});
+  book.start(0, 1);
+  CHECK(book.submission(0).empty());
+  CHECK(book.next_deadline() == 20'000'000);
+  book.start(1, 2);
+  book.start(1, 3);
+  CHECK(book.submission(1) == starts{1, 2});
+  book.submitted(1, "12");
+  CHECK(book.submission(1).empty());
+  CHECK(book.submission(20'000'001) == starts{3});
+}
+
+TEST_CASE("no more jobs than may be there are submitted; the next one when one is over") {
+  job_book book({.jobs = 1});
+  book.start(0, 1);
+  book.start(0, 2);
+  book.submission(0);
+  book.submitted(0, "12");
+  CHECK(book.submission(0).empty());
+  REQUIRE(book.should_look(5 * second));
+  book.listed(5 * second, {});
+  CHECK(book.submission(5 * second) == starts{2});
+}
+
+TEST_CASE("a scheduler that is not reached is tried again, less and less often, and told of once") {
+  job_book book({});
+  book.start(0, 1);
+  std::int64_t now = 0;
+  words told;
+  for (std::int64_t const pause : {1, 2, 4, 8, 16, 30, 30}) {
+    REQUIRE(book.submission(now) == starts{1});
+    book.refused(now, "no controller", true);
+    CHECK(book.submission(now + pause * second - 1).empty());
+    for (auto& one : told_of(book)) told.push_back(std::move(one));
+    now = book.next_deadline();
+  }
+  CHECK(told == words{"notice 0"});
+  REQUIRE(book.submission(now) == starts{1});
+  book.submitted(now, "12");
+  book.start(now, 2);
+  CHECK(book.submission(now) == starts{2});
+}
+
+TEST_CASE("whoever is not reached for too long, or refuses, fails the start") {
+  job_book book({.workers = 2, .patience = 10 * second});
+  book.start(0, 1);
+  book.start(0, 2);
+  book.submission(0);
+  book.refused(0, "no controller", true);
+  CHECK(book.submission(20 * second) == starts{1, 2});
+  book.refused(20 * second, "no controller", true);
+  CHECK(told_of(book) == words{"notice 0", "failed 1", "failed 2"});
+  book.start(0, 3);
+  book.submission(30 * second);
+  book.refused(30 * second, "invalid partition", false);
+  CHECK(told_of(book) == words{"failed 3"});
+}
+
+TEST_CASE("a job is cancelled when its last worker is not wanted, also one that is just being submitted") {
+  job_book book({.workers = 2});
+  book.start(0, 1);
+  book.start(0, 2);
+  book.submission(0);
+  book.stop(1);
+  CHECK(told_of(book) == words{"failed 1"});
+  book.stop(2);
+  CHECK(book.cancel().empty());
+  book.submitted(0, "12");
+  CHECK(book.cancel() == "12");
+  CHECK(book.cancel().empty());
+  book.cancelled(0, {});
+  CHECK(told_of(book) == words{"failed 2"});
+  CHECK(book.ids().empty());
+}
+
+TEST_CASE("a cancel that is refused is told, and made again when that is asked for") {
+  job_book book({});
+  book.start(0, 1);
+  book.submission(0);
+  book.submitted(0, "12");
+  REQUIRE(book.should_look(5 * second));
+  book.listed(5 * second, {{"12", {state::running, "RUNNING"}}});
+  book.stop(1);
+  CHECK(book.cancel() == "12");
+  book.cancelled(6 * second, "no controller");
+  CHECK(told_of(book) == words{"placed 1", "stop failed 1"});
+  CHECK(book.cancel().empty());
+  book.stop(1);
+  CHECK(book.cancel() == "12");
+  book.cancelled(7 * second, {});
+  CHECK(told_of(book) == words{"ended 1"});
+}
+
+TEST_CASE(
+    "what waits and is not wanted is not submitted, and a queue that cannot be looked at changes nothing") {
+  job_book book({});
+  book.start(0, 1);
+  book.stop(1);
+  CHECK(told_of(book) == words{"failed 1"});
+  CHECK(book.submission(second).empty());
+  book.start(0, 2);
+  book.submission(0);
+  book.submitted(0, "12");
+  for (std::int64_t now : {5, 10}) {
+    REQUIRE(book.should_look(now * second));
+    book.unlisted(now * second, "no controller");
+  }
+  CHECK(told_of(book) == words{"notice 0"});
+  CHECK(book.ids() == words{"12"});
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/slurm_launcher.hpp"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace yonder;
+using launch::launch_event;
+using launch::slurm;
+using what = launch_event::kind;
+using state = driver::job_book::state;
+using namespace std::chrono_literals;
+
+launch::start_request order_for(std::uint64_t start, launch::worker_needs needs = {}) {
+  return {.start = start,
+          .name = "yonder-abc-" + std::to_string(start),
+          .hub_name = "yonder-abc",
+          .worker = {"/opt/app", "--yonder-worker", "-"},
+          .order = {.hub = "tcp://hub:5555", .token = 77, .client_secret = "the secret", .silence = 1},
+          .environment = {},
+          .needs = needs};
+}
+
+// Commands that say what they were given, and answer as they are told to by files.
+struct stand_in {
+  std::filesystem::path folder;
+  std::string path_before = ::getenv("PATH");
+  std::unique_ptr<platform::poller> poller = platform::make_poller();
+
+  stand_in() {
+    auto name = (std::filesystem::temp_directory_path() / "yonder-slurm-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    folder = name;
+    ::setenv("PATH", (folder.string() + ":" + path_before).c_str(), 1);
+    write("sbatch",
+          "cat >\"$d/script\"; echo \"$*\" >\"$d/line\"; cat \"$d/answer\"; test ! -e \"$d/refuse\" || { cat "
+          "\"$d/refuse\" >&2; exit 1; }");
+    write("squeue", "cat \"$d/queue\"");
+    write("scancel", "echo \"$*\" >>\"$d/cancelled\"");
+    say("answer", "17\n");
+  }
+  ~stand_in() {
+    ::setenv("PATH", path_before.c_str(), 1);
+    std::filesystem::remove_all(folder);
+  }
+  void write(std::string const& name, std::string const& script) const {
+    std::ofstream(folder / name) << "#!/bin/sh\nd=" << folder.string() << "\n" << script << "\n";
+    std::filesystem::permissions(folder / name, std::filesystem::perms::owner_all);
+  }
+  void say(std::string const& name, std::string const& text) const { std::ofstream(folder / name) << text; }
+  std::string read(std::string const& name) const {
+    std::ifstream in(folder / name);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  // Until something has happened.
+  std::vector<launch_event> next(launch::slurm_launcher& by) const {
+    std::vector<launch_event> happened;
+    while (happened.empty()) {
+      auto const left = by.next_deadline() - platform::now();
+      poller->wait(std::clamp<std::int64_t>(left, 0, 100'000'000));
+      by.tick(platform::now());
+      by.take(happened);
+    }
+    return happened;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a job of SLURM is one command, and its script starts a worker for each share of its GPUs") {
+  auto const poller = platform::make_poller();
+  launch::slurm_launcher const by(
+      {.partition = "gpu", .gres = "gpu:a100:4", .time = 90min, .account = "lab", .extra = {"--qos=low"}},
+      *poller);
+  auto const told = by.describe(order_for(3, {.cpus = 2, .memory = 3ULL << 30}));
+  CHECK(told.find(
+            "sbatch --parsable --no-requeue --job-name=yonder-abc-3 --nodes=1 --ntasks=1 --output=/dev/null "
+            "--partition=gpu --account=lab --time=90 --gres=gpu:a100:1 --cpus-per-task=2 --mem=3072M "
+            "--qos=low\n") == 0);
+  CHECK(told.find("exec /opt/app --yonder-worker -") != told.npos);
+  CHECK(told.find("the secret") == told.npos);
+}
+
+TEST_CASE("how many workers one job starts, and for how long, is what is asked for in SLURM's terms") {
+  CHECK(launch::workers_of_job({}) == 1);
+  CHECK(launch::workers_of_job({.gres = "gpu:4"}) == 4);
+  CHECK(launch::workers_of_job({.gres = "gpu:h100"}) == 1);
+  CHECK(launch::workers_of_job({.gres = "gpu:4", .workers = 2}) == 2);
+  CHECK(launch::allocation_of({}) == launch::never);
+  CHECK(launch::allocation_of({.time = 61s}) == 120'000'000'000);
+  CHECK(launch::fault_of(slurm{.time = 59s}) == "time: less than a minute, in which SLURM counts");
+  CHECK(launch::fault_of(slurm{.partition = "a b"}) == "partition: 'a b' has a blank in it");
+  CHECK(launch::fault_of(slurm{.gres = "gpu:4", .workers = 3}) ==
+        "workers: 3 cannot share out 'gpu:4' evenly");
+  CHECK(launch::fault_of(slurm{.gres = "gpu:4"}).empty());
+}
+
+TEST_CASE("what SLURM says of its queue, and of itself, is understood") {
+  auto const jobs =
+      launch::jobs_in("17|RUNNING|None\n18|PENDING|Resources\n19|FAILED|NonZeroExitCode\nnonsense\n");
+  REQUIRE(jobs.size() == 3);
+  CHECK(jobs.at("17").is == state::running);
+  CHECK(jobs.at("18").is == state::waiting);
+  CHECK(jobs.at("19").is == state::over);
+  CHECK(jobs.at("19").words == "FAILED (NonZeroExitCode)");
+  CHECK(launch::passes(
+      "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"));
+  CHECK_FALSE(
+      launch::passes("sbatch: error: Batch job submission failed: Invalid account or account/partition"));
+}
+
+TEST_CASE("two starts are one job, whose script holds the keys and whose command does not") {
+  stand_in slurmd;
+  slurmd.say("queue", "17|RUNNING|None\n");
+  launch::slurm_launcher by({.gres = "gpu:2", .interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  by.start(order_for(2));
+  auto const placed = slurmd.next(by);
+  REQUIRE(placed.size() == 2);
+  CHECK(placed[0].what == what::placed);
+  CHECK(placed[1].start == 2);
+  CHECK(slurmd.read("line").find("--gres=gpu:2") != std::string::npos);
+  CHECK(slurmd.read("line").find("secret") == std::string::npos);
+  auto const script = slurmd.read("script");
+  CHECK(script.find("the secret") != std::string::npos);
+  CHECK(script.find("cut -d, -f1-1") != std::string::npos);
+  CHECK(script.find("cut -d, -f2-2") != std::string::npos);
+  by.stop(1);
+  CHECK(slurmd.next(by)[0].what == what::ended);
+  CHECK(slurmd.read("cancelled").empty());
+  by.stop(2);
+  CHECK(slurmd.next(by)[0].what == what::ended);
+  CHECK(slurmd.read("cancelled") == "17\n");
+}
+
+TEST_CASE("what SLURM refuses has failed, in its words; without sbatch, too") {
+  stand_in slurmd;
+  slurmd.say("refuse", "sbatch: error: invalid partition specified: nowhere\n");
+  launch::slurm_launcher by({}, *slurmd.poller);
+  by.start(order_for(1));
+  auto const failed = slurmd.next(by);
+  REQUIRE(failed.size() == 1);
+  CHECK(failed[0].what == what::failed);
+  CHECK(failed[0].text.find("invalid partition specified: nowhere") != std::string::npos);
+  CHECK(failed[0].text.find("$ sbatch --parsable") != std::string::npos);
+  slurmd.say("refuse", "sbatch: error: Unable to contact slurm controller\n");
+  by.start(order_for(2));
+  CHECK(slurmd.next(by)[0].what == what::notice);
+  std::filesystem::remove(slurmd.folder / "refuse");
+  slurmd.say("queue", "17|RUNNING|None\n");
+  by.leave();
+}
