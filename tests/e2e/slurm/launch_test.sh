@@ -38,6 +38,7 @@ rm -rf "$folder"
 mkdir -p "$folder"
 cluster_starts "$folder/cluster"
 "$yonder" keygen "$folder/keys" >/dev/null
+touch "$folder/said" "$folder/ran"
 
 if [[ $tier == quick ]]; then
   plan 'gres = "gpu:2"' 'time = "10m"' 'max = 2'
