@@ -32,7 +32,8 @@ enum class errc : std::uint16_t {
   nested_too_deep = 22,     // a task called a task, which called a task, and so on, past the limit
   already_read = 26,        // a stream is read once, and so is a call, or another handle, that was moved
   argument_gone =
-      28,  // a call whose value is an argument of this one has ended, and its hub has forgotten it
+      28,             // a call whose value is an argument of this one has ended, and its hub has forgotten it
+  unknown_call = 30,  // the hub has no such call of this credential, or has it no longer
 };
 
 // What a caller can do about it. Source of the four classes: Cap'n Proto's kj::Exception::Type.
@@ -87,6 +88,7 @@ constexpr std::string_view to_string(errc code) noexcept {
     case errc::nested_too_deep: return "nested_too_deep";
     case errc::already_read: return "already_read";
     case errc::argument_gone: return "argument_gone";
+    case errc::unknown_call: return "unknown_call";
   }
   return "unknown";
 }

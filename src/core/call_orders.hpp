@@ -22,6 +22,12 @@ constexpr bool is_call_order(std::string_view function) noexcept {
   return function == explain_call || function == cancel_call || function == list_workers;
 }
 
+inline constexpr std::string_view find_call = " find";    // a call_id -> the outcome of that call
+inline constexpr std::string_view list_calls = " calls";  // nothing -> a call_listing
+constexpr bool is_call_search(std::string_view function) noexcept {
+  return function.starts_with(' ') && (function == find_call || function == list_calls);
+}
+
 inline constexpr std::string_view worker_columns[] = {"name", "pool", "state", "calls", "gpus", "credential"};
 
 // A table of texts, as such answers hold it.
@@ -60,5 +66,26 @@ inline bool decode_call_id(std::span<std::byte const> payload, call_id& id) {
   field_reader from(payload);
   return from.take(id.session, id.number) && from.left() == 0;
 }
+
+enum class call_state : std::uint8_t { waiting = 1, running, succeeded, failed };
+
+struct call_census {
+  call_id id;
+  std::string task;
+  call_state state{};
+  bool durable = false;
+  std::uint32_t tries = 0;  // attempts that may have been started, before the one that runs
+  duration left = 0;        // of one that has ended: for so long its outcome is kept
+};
+
+struct call_listing {
+  static constexpr std::size_t most = 10'000;
+  std::vector<call_census> calls;  // at most so many
+  std::uint64_t all = 0;
+};
+
+// As the payloads of such calls and of their results hold them; false: malformed.
+std::string encode_calls(call_listing const& list);
+bool decode_calls(std::span<std::byte const> payload, call_listing& list);
 
 }  // namespace yonder::core

@@ -26,6 +26,13 @@ caller_record* call_table::find_caller(std::uint64_t session) const {
 }
 
 caller_record& call_table::connect(std::uint64_t session, std::string const& identity) {
+  auto& held = restore(session, identity);
+  held.identity = identity;
+  held.connected = true;
+  return held;
+}
+
+caller_record& call_table::restore(std::uint64_t session, std::string const& identity) {
   auto& held = callers_[session];
   if (held == nullptr) {
     held = std::make_unique<caller_record>();
@@ -34,23 +41,33 @@ caller_record& call_table::connect(std::uint64_t session, std::string const& ide
     held->orphan_timer.kind = static_cast<std::uint8_t>(timer_kind::orphans);
     held->orphan_timer.owner = held.get();
     held->flow = &flows_.hold(identity);
+    held->identity = identity;
   }
-  held->identity = identity;
-  held->connected = true;
   return *held;
+}
+
+void call_table::orphan(time_point now, call_record& call) {
+  auto& caller = *call.caller;
+  caller.subscribed.remove(call);
+  call.orphaned_since = now;
+  list_of(call).push_back(call);
+  if (goes_on(call)) return;
+  if (!caller.orphan_timer.armed()) timers_.arm(caller.orphan_timer, core::add(now, limits_.silence));
+}
+
+void call_table::orphan_durable(time_point now, caller_record& caller) {
+  if (!limits_.journal) return;
+  for (auto* call = caller.subscribed.first(); call != nullptr;) {
+    auto& one = *call;
+    call = caller.subscribed.after(one);
+    if (goes_on(one)) orphan(now, one);
+  }
 }
 
 void call_table::disconnect(time_point now, caller_record& caller) {
   caller.connected = false;
   taken(caller, caller.untaken);
-  while (!caller.subscribed.empty()) {
-    auto& call = caller.subscribed.front();
-    caller.subscribed.remove(call);
-    caller.orphaned.push_back(call);
-    call.orphaned_since = now;
-  }
-  if (!caller.orphaned.empty() && !caller.orphan_timer.armed())
-    timers_.arm(caller.orphan_timer, core::add(caller.orphaned.front().orphaned_since, limits_.silence));
+  while (!caller.subscribed.empty()) orphan(now, caller.subscribed.front());
   forget_if_done(caller);
 }
 
@@ -169,7 +186,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   call.payload -= share;
   index(front);
   index(call);
-  (call.orphaned_since == never ? call.caller->subscribed : call.caller->orphaned).insert_after(call, front);
+  list_of(call).insert_after(call, front);
   if (call.function != nullptr) ++call.function->calls;
   return front;
 }
@@ -191,8 +208,8 @@ void call_table::set_key(call_record& call, std::string const& key, std::uint32_
 
 void call_table::subscribe(call_record& call) {
   if (call.orphaned_since == never) return;
+  list_of(call).remove(call);
   call.orphaned_since = never;
-  call.caller->orphaned.remove(call);
   call.caller->subscribed.push_back(call);
 }
 
@@ -234,7 +251,7 @@ void call_table::remove(call_record& call) {
   forget_number(call);
   caller.items -= call.count;
   items_ -= call.count;
-  (call.orphaned_since == never ? caller.subscribed : caller.orphaned).remove(call);
+  list_of(call).remove(call);
   if (!YONDER_MUTANT(credit_forgotten)) caller.bytes -= call.bytes;
   account_.held -= call.bytes;
   if (call.flow != caller.flow) flows_.release(*call.flow);
@@ -243,18 +260,11 @@ void call_table::remove(call_record& call) {
 }
 
 call_record* call_table::expired(time_point now, caller_record& caller) {
-  while (auto* const oldest = caller.orphaned.first()) {
-    auto const due = core::add(oldest->orphaned_since, limits_.silence);
-    if (due > now) {
-      timers_.arm(caller.orphan_timer, due);
-      return nullptr;
-    }
-    auto const goes_on = limits_.journal && oldest->policy.durable && oldest->stage != call_stage::ended;
-    if (!goes_on) return oldest;
-    caller.orphaned.remove(*oldest);
-    caller.orphaned.push_back(*oldest);
-    oldest->orphaned_since = now;
-  }
+  auto* const oldest = caller.orphaned.first();
+  if (oldest == nullptr) return nullptr;
+  auto const due = core::add(oldest->orphaned_since, limits_.silence);
+  if (due <= now) return oldest;
+  timers_.arm(caller.orphan_timer, due);
   return nullptr;
 }
 

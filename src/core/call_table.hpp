@@ -36,6 +36,20 @@ class call_table {
   caller_record* find_caller(std::uint64_t session) const;
   // The account of a session that has just begun.
   caller_record& connect(std::uint64_t session, std::string const& identity);
+  // The account of a session that is known by its calls alone.
+  caller_record& restore(std::uint64_t session, std::string const& identity);
+  // Nobody waits for the call any more.
+  void orphan(time_point now, call_record& call);
+  // The same for all of them that go on nevertheless.
+  void orphan_durable(time_point now, caller_record& caller);
+  bool goes_on(call_record const& call) const noexcept { return limits_.journal && call.policy.durable; }
+  // Calls see(call) for each.
+  template <class See>
+  void each(See&& see) const {
+    for (auto const& [session, caller] : callers_)
+      for (auto* const list : {&caller->subscribed, &caller->orphaned, &caller->lasting})
+        for (auto* call = list->first(); call != nullptr; call = list->after(*call)) see(*call);
+  }
   // The session has ended: nobody waits for its calls. Forgets the account if it has none.
   void disconnect(time_point now, caller_record& caller);
 
@@ -87,6 +101,11 @@ class call_table {
   std::size_t callers() const noexcept { return callers_.size(); }
 
  private:
+  // Where it is, by whether somebody waits for it.
+  caller_list& list_of(call_record& call) const noexcept {
+    if (call.orphaned_since == never) return call.caller->subscribed;
+    return goes_on(call) ? call.caller->lasting : call.caller->orphaned;
+  }
   void forget_if_done(caller_record& caller);
   void index(call_record& call);
   void forget_number(call_record& call);

@@ -6,6 +6,7 @@
 #include "src/core/items.hpp"
 #include "src/core/mutant.hpp"
 #include "src/core/pending_calls.hpp"
+#include "src/core/taken_outcomes.hpp"
 #include "src/core/words.hpp"
 
 #include <algorithm>
@@ -25,27 +26,17 @@ struct client::state final : session_user {
   std::size_t given_calls = 0;
   timer_wheel timers{0};
   calling_attempts parents;
+  taken_outcomes taken;
   client_streams streams;
   errc closed_code = errc::disconnected;
   std::string closed_reason;
 
   explicit state(client_config made)
       : config(std::move(made)),
-        hub(0, hello_of(config), config.timing, *this),
+        hub(0, client_hello(config), config.timing, *this),
         max_calls(config.max_calls),
         max_bytes(config.max_bytes),
         streams(config.session, hub) {}
-
-  static hello_message hello_of(client_config const& config) {
-    return {.role = peer_role::client,
-            .session = config.session,
-            .secret = config.secret,
-            .name = config.name,
-            .process = config.pid,
-            .limits = config.limits,
-            .functions = config.functions,
-            .predecessor = {}};
-  }
 
   call_id id_of(std::uint64_t number) const { return {config.session, number}; }
 
@@ -156,7 +147,8 @@ struct client::state final : session_user {
   void give(time_point now, pending& all, outputs& out) {
     auto& call = all.count > 1 && YONDER_RARELY() ? split(all, 1) : all;
     if (!call.is_whole()) carve(call);
-    auto const head = call.message->head;
+    auto head = call.message->head;
+    if (call.accepted) head.flags |= flag_known;
     call.ticket = hub.send(now, head, call.message, call.deadline, out);
     hand_over(call);
   }
@@ -168,19 +160,6 @@ struct client::state final : session_user {
     given_calls += call.count;
     call.given = true;
     if (hub.reliable()) call.message = {};
-  }
-
-  // The others in its message have ended, or have a way of their own.
-  static void carve(pending& call) {
-    packed_items items;
-    read_items(*call.message, items);
-    auto own =
-        slice(*call.message, items, {call.first, call.count, call.offset, call.payload_of(call.count)});
-    own.head.call.number = call.number;
-    call.message = frame_ref(std::move(own));
-    call.packed = call.count;
-    call.first = 0;
-    call.offset = 0;
   }
 
   void give_waiting(time_point now, outputs& out) {
@@ -262,7 +241,8 @@ struct client::state final : session_user {
     for (auto const& one : parents) one->said = wait_message::no_longer;
     while (!given.empty()) {
       auto& call = given.back();
-      auto const again = call.may_repeat() && streams.may_repeat(call.number, call.policy.idempotent);
+      auto const again = call.policy.durable ||
+                         (call.may_repeat() && streams.may_repeat(call.number, call.policy.idempotent));
       if (call.message && (again || !hub.was_transmitted(call.ticket))) {
         call.message = streams.again(call.number, std::move(call.message), out);
         call.note_ended(0);
@@ -280,7 +260,8 @@ struct client::state final : session_user {
 
   void deliver(time_point, frame&& message, outputs& out) override {
     auto const& head = message.head;
-    if (head.type == frame_type::drain || head.type == frame_type::accepted) return;
+    if (head.type == frame_type::drain) return;
+    if (head.type == frame_type::accepted) return take_accepted(message, out);
     if (head.type == frame_type::notice) {
       std::string_view text;
       if (!read_notice(message, text)) return hub.violated();
@@ -301,6 +282,34 @@ struct client::state final : session_user {
     }
     if (head.type == frame_type::result) return take_values(std::move(message), out);
     take_error(message, out);
+  }
+
+  void take_accepted(frame const& message, outputs& out) {
+    auto const first = message.head.call.number;
+    auto const past = first + read_item_count(message);
+    if (message.head.call.session != config.session || past == first) return hub.violated();
+    for (auto number = first; number < past;) {
+      auto* const found = find_given(number);
+      if (found == nullptr) {
+        ++number;
+        continue;
+      }
+      auto& call = isolate(*found, number, past - number);
+      number = call.end();
+      if (std::exchange(call.accepted, true)) continue;
+      out.emplace_back(out::accepted{id_of(call.number), call.count, call.cookie_of(0)});
+    }
+  }
+
+  // What nobody hears is kept by the hub for longer than it need be.
+  void send_taken(time_point now, outputs& out) {
+    for (auto const& row : taken.take()) {
+      auto message = make_control(frame_type::taken);
+      message.head.call = row.first;
+      set_item_count(message, row.count);
+      auto const head = message.head;
+      hub.send(now, head, frame_ref(std::move(message)), never, out);
+    }
   }
 
   pending* find_given(std::uint64_t number) {
@@ -394,7 +403,7 @@ struct client::state final : session_user {
       fail_all(given, errc::disconnected, unknown_after("the hub fell silent"), out);
     while (auto* const call = waiting.first()) {
       if (add(std::max(hub.away_since(), call->submitted), config.connect_timeout) > now) break;
-      fail(*call, errc::hub_unreachable, describe_silence(), out);
+      fail(*call, errc::hub_unreachable, describe_silence(config, hub.trouble()), out);
     }
   }
 
@@ -404,13 +413,6 @@ struct client::state final : session_user {
                      " calls in flight, as many as it may (runtime_options::max_calls)"
                : "this client has " + std::to_string(calls.bytes()) + " bytes in flight and may have " +
                      std::to_string(max_bytes) + " (runtime_options::max_bytes)";
-  }
-
-  std::string describe_silence() const {
-    return "no hub answered at '" + config.hub + "' within " +
-           std::to_string(config.connect_timeout / millisecond) + " ms (runtime_options::connect_timeout); " +
-           (hub.trouble().empty() ? "see that `yonder hub` runs there and that this machine reaches it"
-                                  : "the last attempt: " + hub.trouble());
   }
 
   void expire(time_point now, outputs& out) {
@@ -457,18 +459,8 @@ struct client::state final : session_user {
   void take_items(time_point now, batch_spec const& spec, std::size_t first, std::size_t count,
                   std::size_t offset, std::uint64_t number, outputs& out) {
     auto const items = std::span(spec.items).subspan(first, count);
-    frame message;
-    message.head = head_of(number, spec.signature);
-    byte_buffer body;
-    body.reserve(spec.metadata.size() + spec.payloads.size() + 6 + 4 * (1 + count));
-    body.append(spec.metadata.data(), spec.metadata.size());
-    std::vector<std::uint32_t> sizes;
-    std::size_t total = 0;
-    for (auto const& one : items) total += sizes.emplace_back(one.size);
-    if (count > 1) write_items(body, sizes);
-    message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-    body.append(spec.payloads.data() + offset, total);
-    message.body = std::move(body);
+    auto message = make_batch(spec, items, offset, head_of(number, spec.signature));
+    auto const total = message.payload().size();
     auto batch = std::make_shared<std::vector<batch_spec::item> const>(items.begin(), items.end());
     frame_ref shared(std::move(message));
     auto& call = take(now, number, static_cast<std::uint32_t>(count), spec.policy, spec.function,
@@ -625,6 +617,8 @@ void client::goes_on(time_point now, attempt_key const& parent, outputs& out) {
   if (found->said == found->told) s.say_wait(now, *found, wait_message::no_longer, out);
 }
 
+void client::taken(time_point now, call_id of) { state_->taken.add(now, of); }
+
 void client::allow(time_point now, call_id call, stream_level const& level, outputs& out) {
   state_->streams.allow(now, call.number, level, state_->find_given(call.number) != nullptr, out);
 }
@@ -659,6 +653,7 @@ void client::parent_ended(attempt_key const& parent) {
 void client::shutdown(time_point now, std::string_view why, outputs& out) {
   auto& s = *state_;
   if (s.hub.over() && s.calls.size() == 0) return;
+  if (s.hub.ready()) s.send_taken(now, out);
   if (!s.hub.over()) s.hub.say_bye(now, "the client ended", out);
   s.close(errc::disconnected, std::string(why), out);
 }
@@ -681,6 +676,7 @@ void client::tick(time_point now, outputs& out) {
   s.expire(now, out);
   if (s.connect_due() <= now) s.give_up_unreachable(now, out);
   if (s.is_behind()) s.give_waiting(now, out);
+  if (s.hub.ready() && s.taken.due() <= now) s.send_taken(now, out);
   s.hub.tick(now, out);
 }
 
@@ -688,7 +684,8 @@ time_point client::next_deadline() const {
   auto const& s = *state_;
   if (s.hub.over()) return never;
   if (s.is_behind()) return 0;
-  return std::min({s.timers.next(), s.connect_due(), s.hub.next_deadline()});
+  auto const taken_due = s.hub.ready() ? s.taken.due() : never;
+  return std::min({s.timers.next(), s.connect_due(), s.hub.next_deadline(), taken_due});
 }
 
 bool client::ready() const { return state_->hub.ready(); }

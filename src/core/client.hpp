@@ -89,6 +89,10 @@ class client {
   // The same for `count` calls from `first` on. Returns how many had not ended.
   std::size_t cancel(time_point now, call_id first, std::size_t count, outputs& out);
 
+  // Somebody has the outcome of this durable call, of this client or another: its hub need not keep it any
+  // more, and is told so in a while.
+  void taken(time_point now, call_id of);
+
   // The reader of the call's stream takes so much from now on: a level that only rises.
   void allow(time_point now, call_id call, stream_level const& level, outputs& out);
   // Of a call with call_spec::feeds, after out::stream_allowed: the next items of its task's input, their

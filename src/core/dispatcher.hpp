@@ -62,6 +62,7 @@ class dispatcher {
   // --- queues
 
   void enqueue(time_point now, call_record& call);
+  static void expect(function_record& function) { function.expected = true; }
   // What was not started goes back to the place it had, and has cost nothing.
   void requeue(time_point now, call_record& call);
   void dequeue(call_record& call);

@@ -59,6 +59,7 @@ function_record* dispatcher::unknown(time_point now) {
   for (auto* one = unoffered_.first(); one != nullptr;) {
     auto& function = *one;
     one = unoffered_.after(function);
+    if (function.expected && !function.queue.empty()) continue;
     auto const until = function.was_offered ? add(function.unoffered_since, limits_.function_grace) : now;
     if (until > now) {
       next_due = std::min(next_due, until);

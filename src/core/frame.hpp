@@ -43,6 +43,7 @@ enum class frame_type : std::uint8_t {
   stream_end,
   notice = 24,
   ended,
+  taken,
   progress = 28,
 };
 inline constexpr auto last_frame_type = frame_type::progress;

@@ -91,13 +91,14 @@ void hub::state::tick(time_point now, outputs& out) {
     }
   }
   hand_out_tokens(now);
+  forget_overdue(now, out);
 }
 
 time_point hub::state::next_deadline() const {
   auto& waiting = const_cast<state&>(*this).tokenless;
   auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
   return std::min({timers.next(), work.unknown_due(), work.long_wait_due(), work.spread_due(),
-                   work.batch_due(), turns_due, pools.next_deadline(), token_due});
+                   work.batch_due(), turns_due, pools.next_deadline(), kept.next_due(), token_due});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}
@@ -141,6 +142,20 @@ void hub::worker_ended(time_point now, std::uint64_t start, std::string const& r
   state_->worker_ended(now, start, reason, stderr_tail, out);
   state_->settle(now, out);
 }
+
+bool hub::recall(time_point now, recovered_record&& record) { return state_->recall(now, std::move(record)); }
+
+void hub::recovered(time_point now, std::uint64_t last_record, outputs& out) {
+  state_->recovered(now, last_record, out);
+  state_->settle(now, out);
+}
+
+void hub::journal_failed(time_point now, std::string const& why, outputs& out) {
+  state_->journal_failed(now, why, out);
+  state_->settle(now, out);
+}
+
+void hub::refuse_durable(std::string why) { state_->journal_refusal = std::move(why); }
 
 void hub::synced(time_point now, std::uint64_t record, outputs& out) {
   state_->synced(now, record, out);
@@ -203,6 +218,7 @@ hub_census hub::census() const {
   seen.bytes = s.calls.bytes();
   seen.client_bytes = s.calls.caller_bytes();
   seen.functions = s.work.functions();
+  seen.kept = s.kept.size();
   seen.timers = s.timers.size();
   for (auto const& [id, client] : s.sessions.clients()) seen.frames_held += client->conn.frames_held();
   for (auto const& [id, worker] : s.sessions.workers()) {

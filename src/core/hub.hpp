@@ -62,8 +62,10 @@ struct hub_config {
   duration end_margin = 5 * second;
   duration silence = 10 * second;  // whose other end is not heard for so long ends: a session elsewhere,
                                    // and a call that nobody waits for
-  bool journal = false;            // durable calls wait for out::append and synced()
+  bool journal = false;            // durable calls are taken: out::append and synced()
   bool traces = false;             // out::traced is wanted
+  duration result_time = 24 * 3600 * second;          // for which their outcomes are kept that nobody takes
+  std::size_t max_kept_bytes = std::size_t{1} << 30;  // of those; past it no further ones are taken
 
   std::size_t max_client_calls = std::size_t{1} << 20;  // in flight per client, told in the welcome
   std::size_t max_client_bytes = std::size_t{1} << 30;
@@ -137,6 +139,18 @@ struct hub_census {
   std::size_t parked_workers = 0;
   std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, client_bytes = 0,
               functions = 0, timers = 0;
+  std::size_t kept = 0;  // outcomes of durable calls that were not taken
+};
+
+// One out::append of a hub that is gone, as its journal has it.
+struct recovered_record {
+  out::append::kind what{};
+  call_id call;
+  std::uint32_t items = 1;
+  std::string identity{};
+  std::string function{};
+  std::optional<frame> body{};
+  duration age = 0;  // since it was written
 };
 
 // Takes calls from clients and has workers run them. Rules and promises: docs/protocol.md.
@@ -178,8 +192,17 @@ class hub {
   // waits until they are gone, and kills what stays.
   void shutdown(time_point now, outputs& out);
 
-  // With hub_config::journal: every record up to this number of out::append is on disk.
+  // With hub_config::journal, before anything else: what it holds, in order; then recovered(), with the
+  // number of the last record that was ever written. False: the record says what it cannot say.
+  bool recall(time_point now, recovered_record&& record);
+  void recovered(time_point now, std::uint64_t last_record, outputs& out);
+  // Every record up to this number of out::append is on disk.
   void synced(time_point now, std::uint64_t record, outputs& out);
+  // No further one will be: a sentence why. Durable calls end here as disconnected, and go on with the hub
+  // that reads the journal next.
+  void journal_failed(time_point now, std::string const& why, outputs& out);
+  // Durable calls are refused for this reason from now on; empty: they are taken.
+  void refuse_durable(std::string why);
 
   void tick(time_point now, outputs& out);
   time_point next_deadline() const;

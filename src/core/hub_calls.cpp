@@ -31,7 +31,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
     return violated(now, client, "a call, and it does not take what it was sent", out);
   if (client.conn.lacks_payload()) return turn_away(now, client, message, out);
   auto* const known = calls.find(id);
-  if (known != nullptr && known->orphaned_since == never)
+  if ((known != nullptr && known->orphaned_since == never) || client.searches.contains(id.number))
     return violated(now, client, "a call under a number that is in flight", out);
   call_message said;
   packed_items items;
@@ -48,10 +48,12 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
                    "this key is a worker's: it calls only from within tasks that it runs; the "
                    "hub's operator gives one that may call (yonder keys issue NAME --role client)"),
         out);
+  if (items.count == 1 && is_call_search(said.function)) return take_search(now, client, said, message, out);
   if (items.count == 1 && (is_pool_order(said.function) || is_call_order(said.function)))
     return take_order(now, client, said, message, out);
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
   if (known != nullptr) return take_again(now, client, isolate(now, *known, id.number, 1), out);
+  if (give_kept(now, client, id, 1, out) != 0) return;
   auto const bytes = message.payload().size();
   take_new(now, client, id, said, frame_ref(std::move(message)), items, {0, 1, 0, bytes}, out);
 }
@@ -66,7 +68,7 @@ void hub::state::refuse_call(time_point now, client_session& client, call_id id,
 void hub::state::take_batch(time_point now, client_session& client, call_message const& said,
                             packed_items const& items, frame&& message, outputs& out) {
   auto const id = message.head.call;
-  if (id.number > calls.find_caller(client.id)->highest) {
+  if (id.number > calls.find_caller(client.id)->highest && !kept.has_any(id, items.count)) {
     auto const bytes = message.payload().size();
     return take_new(now, client, id, said, frame_ref(std::move(message)), items, {0, items.count, 0, bytes},
                     out);
@@ -81,18 +83,22 @@ void hub::state::take_batch(time_point now, client_session& client, call_message
   while (range.first < items.count) {
     call_id const next{id.session, id.number + range.first};
     auto* const known = calls.find(next);
-    range.count = 1;
+    auto const left = items.count - range.first;
+    range.count = known != nullptr ? 1 : give_kept(now, client, next, left, out);
+    auto const is_new = known == nullptr && range.count == 0;
     if (known != nullptr) {
       auto const behind = known->id.number + known->count - next.number;
-      range.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, items.count - range.first));
+      range.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, left));
       take_again(now, client, isolate(now, *known, next.number, range.count), out);
-    } else {
-      while (range.first + range.count < items.count &&
-             calls.find({id.session, next.number + range.count}) == nullptr)
-        ++range.count;
+    } else if (is_new) {
+      auto const is_free = [&](call_id const& one) {
+        return calls.find(one) == nullptr && kept.find(one) == nullptr;
+      };
+      while (++range.count < left && is_free({id.session, next.number + range.count})) {
+      }
     }
     range.bytes = items.size_of(range.first, range.count);
-    if (known == nullptr) take_new(now, client, next, said, whole, items, range, out);
+    if (is_new) take_new(now, client, next, said, whole, items, range, out);
     range.first += range.count;
     range.offset += range.bytes;
   }
@@ -110,29 +116,21 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     parent = parent_of(now, client, said.parent, refused);
     if (parent == nullptr) return refuse(refused);
   }
-  if (auto const full = calls.overload(caller, range.count, size); !full.empty()) {
+  auto const turn_down = [&](failure const& why) {
     if (parent != nullptr) note_ended(*parent, range.count, 0);
-    return refuse(failure_of(errc::overloaded, full));
-  }
-  counters.calls += range.count;
+    refuse(why);
+  };
+  if ((whole->head.flags & flag_known) != 0 && !YONDER_MUTANT(known_made_anew))
+    return turn_down(failure_of(errc::unknown_call, "the hub has lost this call, or its outcome was taken"));
+  if (said.policy.durable)
+    if (auto const fault = not_durable(said); fault) return turn_down(*fault);
+  if (auto const full = calls.overload(caller, range.count, size); !full.empty())
+    return turn_down(failure_of(errc::overloaded, full));
   budget.on_calls(range.count);
   auto& call = calls.add(caller, id, range.count, size);
-  call.arrival = ++last_arrival;
   failure refused;
   auto* const home = said.requirements.empty() ? nullptr : find_home(said.requirements, id.session, refused);
-  call.function = &work.function_of(said.function, whole->head.signature, home);
-  ++call.function->calls;
-  if (call.function->numbers == nullptr) call.function->numbers = &tally.of(said.function);
-  call.function->numbers->calls += range.count;
-  call.policy = said.policy;
-  call.batching = said.batching;
-  call.function->batches = said.batching.max_items != 0;
-  call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(whole->head.remaining_us, now);
-  call.message = whole;
-  call.packed = items;
-  call.first = range.first;
-  call.offset = range.offset;
-  call.payload = range.bytes;
+  set_terms(now, call, said, whole, items, range, home);
   if (parent != nullptr) join_parent(call, *parent);
   if (config.traces) begin_trace(now, call);
   if (said.stream) begin_stream(call, *said.stream);
@@ -164,9 +162,31 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   if (said.arguments.empty()) begin_call(now, *taken, out);
 }
 
+// As its frame says.
+void hub::state::set_terms(time_point now, call_record& call, call_message const& said,
+                           frame_ref const& whole, packed_items const& items, items_range const& range,
+                           pool_record* home) {
+  counters.calls += range.count;
+  call.arrival = ++last_arrival;
+  call.function = &work.function_of(said.function, whole->head.signature, home);
+  ++call.function->calls;
+  if (call.function->numbers == nullptr) call.function->numbers = &tally.of(said.function);
+  call.function->numbers->calls += range.count;
+  call.policy = said.policy;
+  call.batching = said.batching;
+  call.function->batches = said.batching.max_items != 0;
+  if (said.policy.durable && call.function->was_offered) dispatcher::expect(*call.function);
+  call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(whole->head.remaining_us, now);
+  call.message = whole;
+  call.packed = items;
+  call.first = range.first;
+  call.offset = range.offset;
+  call.payload = range.bytes;
+}
+
 // It has all that it needs.
 void hub::state::begin_call(time_point now, call_record& call, outputs& out) {
-  if (config.journal && call.policy.durable && !YONDER_MUTANT(journal_overtaken))
+  if (call.policy.durable && !YONDER_MUTANT(journal_overtaken))
     return append(call, out::append::kind::call, call.message, out);
   line_up(now, call);
 }
@@ -192,7 +212,10 @@ void hub::state::take_cancel(time_point now, client_session& client, frame const
     call_id const next{id.session, id.number + i};
     auto* const call = calls.find(next);
     ++i;
-    if (call == nullptr) continue;  // it has ended already
+    if (call == nullptr) {  // it has ended already, or it asks for another one
+      cancel_search(now, client, next.number, out);
+      continue;
+    }
     if (YONDER_MUTANT(cancel_loses) && call->stage == call_stage::queued) continue;
     auto const behind = call->id.number + call->count - next.number;
     auto const items = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, count - i + 1));
@@ -203,12 +226,15 @@ void hub::state::take_cancel(time_point now, client_session& client, frame const
 
 void hub::state::cancel(time_point now, call_record& call, outputs& out) {
   if (call.stage == call_stage::assigned) abandon(now, call, out);
-  if (call.stage != call_stage::ended) {
+  if (call.stage != call_stage::ended && call.stage != call_stage::recording) {
     counters.cancelled += call.count;
     call.function->numbers->cancelled += call.count;
-    record(call, out::append::kind::ended, {}, out);
     if (call.traced != nullptr) trace_call(now, call, errc::cancelled, out);
   }
+  if (calls.goes_on(call) && journal_fault.empty()) record(call, out::append::kind::forgotten, {}, out);
+  if (!call.finders.empty())
+    tell_finders(now, call,
+                 frame_ref(make_error(errc::cancelled, {}, "the call was cancelled by its caller")), out);
   cancel_dependents(now, call, out);
   forget(now, call);
 }
@@ -226,6 +252,7 @@ call_record& hub::state::split(time_point now, call_record& call, std::uint32_t 
       work.queue_before(now, call, front);
       break;
     case call_stage::stalled: call.caller->stalled.insert_before(call, front); break;
+    case call_stage::recording:
     case call_stage::unsynced: unsynced.insert_before(call, front); break;
     case call_stage::tokenless: tokenless.insert_before(call, front); break;
     case call_stage::delayed:
@@ -402,7 +429,7 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
     return fail(now, call, errc::protocol_violation, "the worker's result does not decode", out);
   }
   auto const* const client = sessions.client(call.id.session);
-  if (client != nullptr && !within(client->limits, message)) {
+  if (client != nullptr && !within(client->limits, message) && !calls.goes_on(call)) {
     return fail(now, call, errc::too_large,
                 excess_in_words(message, client->limits, "the result takes", "client"), out);
   }
@@ -493,8 +520,8 @@ void hub::state::attempt_lost(time_point now, call_record& call, worker_session 
 // The call that a fenced attempt belonged to, as if it still counted.
 call_record* hub::state::unfenced(time_point now, call_id id, std::uint32_t count, outputs& out) {
   auto* const call = calls.find(id);
-  if (call == nullptr || call->stage == call_stage::ended || call->id.number != id.number ||
-      call->count != count)
+  if (call == nullptr || call->stage == call_stage::ended || call->stage == call_stage::recording ||
+      call->id.number != id.number || call->count != count)
     return nullptr;
   if (call->stage == call_stage::assigned) abandon(now, *call, out);
   return call;
@@ -513,8 +540,13 @@ void hub::state::answer(time_point now, client_session& client, call_id id, fail
 
 // Until the client has taken it, it counts.
 void hub::state::send_outcome(time_point now, client_session& client, frame_ref outcome, outputs& out) {
-  auto const size = size_of(*outcome);
   auto const head = outcome->head;
+  send_outcome(now, client, head, std::move(outcome), out);
+}
+
+void hub::state::send_outcome(time_point now, client_session& client, header const& head, frame_ref outcome,
+                              outputs& out) {
+  auto const size = size_of(*outcome);
   auto const sequence = client.conn.send(now, head, std::move(outcome), never, out);
   sessions.watch(client);
   if (client.conn.reliable()) return;
@@ -548,23 +580,28 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
     trace_call(now, call, code, out);
     call.traced.reset();
   }
+  message.head.signature = call.function->signature;
+  if (calls.goes_on(call)) return record_outcome(now, call, std::move(message), out);
   frame_ref outcome(std::move(message));
-  record(call, out::append::kind::ended, outcome, out);
+  if (!call.finders.empty()) tell_finders(now, call, outcome, out);
   if (!call.caller->awaiting.empty() && give_to_dependents(now, call, outcome, out)) {
-    auto elsewhere = make_control(frame_type::result);
-    elsewhere.head.call = call.id;
-    elsewhere.head.flags = flag_elsewhere;
-    outcome = frame_ref(std::move(elsewhere));
+    outcome = frame_ref(make_elsewhere(call.id));
   }
   auto* const client = sessions.client(call.id.session);
   if (client != nullptr && call.orphaned_since == never) {
     send_outcome(now, *client, std::move(outcome), out);
     return forget(now, call);
   }
+  hold_outcome(now, call, std::move(outcome), call_stage::ended);
+  auto& function = *std::exchange(call.function, nullptr);
+  if (--function.calls == 0) work.release(function);
+}
+
+void hub::state::hold_outcome(time_point now, call_record& call, frame_ref outcome, call_stage stage) {
   leave_stage(call);
   leave_order(now, call);
   timers.disarm(call);
-  call.stage = call_stage::ended;
+  call.stage = stage;
   call.first = 0;
   call.offset = 0;
   call.payload = outcome->payload().size();
@@ -572,8 +609,6 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
   calls.resize(call, size_of(*outcome));
   call.message = std::move(outcome);
   read_items(*call.message, call.packed);
-  auto& function = *std::exchange(call.function, nullptr);
-  if (--function.calls == 0) work.release(function);
 }
 
 // Each item is told.
@@ -608,6 +643,7 @@ void hub::state::leave_stage(call_record& call) {
       work.count_ordered(*call.function, -1);
       break;
     case call_stage::stalled: call.caller->stalled.remove(call); break;
+    case call_stage::recording:
     case call_stage::unsynced: unsynced.remove(call); break;
     case call_stage::tokenless: tokenless.remove(call); break;
     case call_stage::delayed:

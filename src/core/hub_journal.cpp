@@ -3,13 +3,46 @@
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
 
+#include <algorithm>
+
 namespace yonder::core {
+namespace {
+
+// It may be kept for a day: no transport's memory is.
+void own(frame& message) {
+  if (message.body.owner()) message.body = byte_buffer::copy_of(message.body.bytes());
+  for (auto& block : message.buffers) block = detail::owned_copy(block.bytes());
+}
+
+}  // namespace
+
+// Why such a call cannot be durable; none: it can.
+std::optional<failure> hub::state::not_durable(call_message const& said) const {
+  if (!config.journal)
+    return failure_of(
+        errc::unsatisfiable,
+        "the call is to be durable, and this hub has no journal: start it with one (`yonder hub "
+        "--journal FOLDER`, runtime_options::journal)");
+  if (auto const& why = journal_fault.empty() ? journal_refusal : journal_fault; !why.empty())
+    return failure_of(errc::overloaded, "no durable call is taken: " + why);
+  if (said.stream || !said.arguments.empty())
+    return failure_of(errc::bad_configuration,
+                      said.stream ? "a call that streams cannot be durable"
+                                  : "the arguments of a durable call are values: pass get(), not the call");
+  if (kept.bytes() >= config.max_kept_bytes)
+    return failure_of(errc::overloaded, "the outcomes of durable calls that nobody has taken yet are " +
+                                            std::to_string(kept.bytes()) + " bytes; the hub keeps " +
+                                            std::to_string(config.max_kept_bytes));
+  return std::nullopt;
+}
 
 // Durable calls only; says what happened.
 void hub::state::record(call_record& call, out::append::kind what, frame_ref body, outputs& out) {
-  if (!config.journal || !call.policy.durable) return;
   call.record = ++last_record;
-  out.emplace_back(out::append{call.record, what, call.id, call.count, std::move(body)});
+  out::append said{call.record, what, call.id, call.count, std::move(body)};
+  if (said.body) said.identity = call.caller->identity;
+  if (said.body && what == out::append::kind::ended) said.function = call.function->name;
+  out.emplace_back(std::move(said));
 }
 
 // The call waits until that is on disk.
@@ -19,12 +52,74 @@ void hub::state::append(call_record& call, out::append::kind what, frame_ref bod
   unsynced.push_back(call);
 }
 
+bool hub::state::must_record_start(call_record const& call) const {
+  return calls.goes_on(call) && !call.may_repeat() && !call.start_recorded &&
+         !YONDER_MUTANT(start_unrecorded);
+}
+
+// That the first items, as many as the worker may be given, may be started from now on. It is kept free for
+// them meanwhile: what is recorded so, and not started, is unknown after a crash.
+void hub::state::record_start(time_point now, call_record& call, worker_session& worker, outputs& out) {
+  auto const items = work.room(worker, call);
+  auto& first = items == call.count ? call : split(now, call, items);
+  work.dequeue(first);
+  append(first, out::append::kind::started, {}, out);
+  worker.awaits_record = first.record;
+  awaiting_record.emplace_back(first.record, worker.id);
+  if (!worker.goes()) work.update_load(now, worker);
+}
+
+void hub::state::release_workers(time_point now, std::uint64_t up_to) {
+  while (!awaiting_record.empty() && awaiting_record.front().first <= up_to) {
+    auto const [record, id] = awaiting_record.front();
+    awaiting_record.pop_front();
+    auto const found = sessions.workers().find(id);
+    if (found == sessions.workers().end() || found->second->awaits_record != record) continue;
+    found->second->awaits_record = 0;
+    if (!found->second->goes()) work.update_load(now, *found->second);
+  }
+}
+
+// Nobody is told of it before it is on disk: it may be told again after a crash, and must be the same.
+void hub::state::record_outcome(time_point now, call_record& call, frame&& message, outputs& out) {
+  if (!journal_fault.empty()) return end_unrecorded(now, call, out);
+  own(message);
+  frame_ref outcome(std::move(message));
+  record(call, out::append::kind::ended, outcome, out);
+  hold_outcome(now, call, std::move(outcome), call_stage::recording);
+  unsynced.push_back(call);
+  if (YONDER_MUTANT(outcome_overtakes)) {
+    unsynced.remove(call);
+    conclude(now, call, out);
+  }
+}
+
+// Whoever waits for it is told, and it is kept until he has it.
+void hub::state::conclude(time_point now, call_record& call, outputs& out) {
+  call.stage = call_stage::leaving;
+  compact(call);
+  auto outcome = call.message;
+  outcome->head.call = call.id;
+  auto const head = outcome->head;
+  auto const sole = !call.caller->awaiting.empty() && give_to_dependents(now, call, outcome, out);
+  if (auto* const client = sessions.client(call.id.session);
+      client != nullptr && call.orphaned_since == never)
+    send_to(now, *client, head, sole ? frame_ref(make_elsewhere(call.id)) : outcome, out);
+  tell_finders(now, call, outcome, out);
+  outcome->head = head;
+  kept.add(call.id, call.count, call.caller->identity, call.function->name, std::move(outcome),
+           add(now, config.result_time));
+  forget(now, call);
+}
+
 void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
   while (!unsynced.empty() && unsynced.front().record <= up_to) {
     YONDER_REACHED(synced);
     auto& call = unsynced.front();
     unsynced.remove(call);
-    if (std::exchange(call.accepted, true)) {
+    if (call.stage == call_stage::recording) {
+      conclude(now, call, out);
+    } else if (std::exchange(call.accepted, true)) {
       call.start_recorded = true;
       work.requeue(now, call);
     } else {
@@ -32,6 +127,30 @@ void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
       line_up(now, call);
     }
   }
+  release_workers(now, up_to);
+}
+
+// It is in the journal, and nothing more can be written there.
+void hub::state::end_unrecorded(time_point now, call_record& call, outputs& out) {
+  auto error =
+      failure_of(errc::disconnected, journal_fault +
+                                         "; the call is durable, and goes on when a hub with this journal is "
+                                         "started again: find it by its id then");
+  if (call.function != nullptr) error.function = call.function->name;
+  auto* const client = sessions.client(call.id.session);
+  for (std::uint32_t i = 0; i < call.count && client != nullptr && call.orphaned_since == never; ++i)
+    answer(now, *client, {call.id.session, call.id.number + i}, copy_of(error), out);
+  tell_finders(now, call, frame_ref(make_error(error)), out);
+  cancel_dependents(now, call, out);
+  forget(now, call);
+}
+
+void hub::state::journal_failed(time_point now, std::string const& why, outputs& out) {
+  if (!config.journal || !journal_fault.empty()) return;
+  journal_fault = why;
+  out.emplace_back(out::notice{why + "; durable calls are refused until the hub is started again"});
+  while (!unsynced.empty()) end_unrecorded(now, unsynced.front(), out);
+  release_workers(now, last_record);
 }
 
 void hub::state::say_accepted(time_point now, call_record& call, outputs& out) {
@@ -41,6 +160,17 @@ void hub::state::say_accepted(time_point now, call_record& call, outputs& out) {
   message.head.call = call.id;
   set_item_count(message, call.count);
   send(now, *client, std::move(message), out);
+}
+
+// --- outcomes that were told
+
+void hub::state::forget_kept(kept_result& one, outputs& out) {
+  out.emplace_back(out::append{++last_record, out::append::kind::forgotten, one.id, one.count, {}});
+  kept.remove(one);
+}
+
+void hub::state::forget_overdue(time_point now, outputs& out) {
+  while (auto* const one = kept.expired(now)) forget_kept(*one, out);
 }
 
 }  // namespace yonder::core

@@ -201,6 +201,7 @@ void hub::state::leave_nest(time_point now, call_record& call, worker_session& w
 }
 
 void hub::state::end_child(time_point now, call_record& call, outputs& out) {
+  if (calls.goes_on(call)) return;  // it outlives who made it
   auto const waited_for = sessions.client(call.id.session) != nullptr && call.orphaned_since == never;
   if (!waited_for || call.stage == call_stage::ended) return cancel(now, call, out);
   if (call.stage == call_stage::assigned) abandon(now, call, out);

@@ -220,6 +220,7 @@ void hub::state::end_turns(time_point now, outputs& out) {
 
 // Again, as the end of one lets in the next of its order key.
 void hub::state::fail_unknown_service(time_point now, pool_record& pool, outputs& out) {
+  if (pool.expected) return;
   auto const& needs = pool.needs;
   for (auto waiting = work.waiting_for(pool); !waiting.empty(); waiting = work.waiting_for(pool))
     for (auto* const call : waiting)

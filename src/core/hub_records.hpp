@@ -72,6 +72,7 @@ enum class call_stage : std::uint8_t {
   delayed,    // waits for its backoff
   tokenless,  // waits for a retry token
   assigned,   // a worker has it
+  recording,  // its outcome waits for the journal
   ended,      // its outcome waits for its caller to come back
   leaving,    // none of them
 };
@@ -137,7 +138,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::uint32_t count = 1;          // items: calls of one task and policy with consecutive numbers
   caller_record* caller = nullptr;  // the account that it counts against, not a session
   function_record* function = nullptr;
-  frame_ref message;        // call_stage::ended: the outcome
+  frame_ref message;        // call_stage::recording and ended: the outcome
   packed_items packed;      // of it
   std::uint32_t first = 0;  // the place there of this record's first item
   std::size_t offset = 0;   // of that one's payload
@@ -158,6 +159,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::unique_ptr<composition> composed;  // call_stage::composing
   std::unique_ptr<trace_record> traced;   // null: it is not
   std::vector<value_holder> values;       // that share buffers with its message
+  std::vector<call_id> finders;           // other calls, by which its outcome is asked for
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
   bool accepted = false;        // the journal has it
@@ -200,6 +202,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     composed.reset();
     traced.reset();
     values.clear();
+    finders.clear();
     kills = unstarted = cut_short = 0;
     record = 0;
     worker = nullptr;
@@ -292,6 +295,7 @@ struct caller_record {
   std::size_t items = 0;
   caller_list subscribed;   // the caller waits for them
   caller_list orphaned;     // nobody does; the first to be so first
+  caller_list lasting;      // nobody does, and they go on
   std::size_t bytes = 0;    // of its calls
   std::size_t untaken = 0;  // bytes of outcomes that were sent and have not been taken
   call_queue stalled;
@@ -320,6 +324,7 @@ struct function_record : list_hook<unoffered_tag> {
   task_numbers* numbers = nullptr;  // of its task
   std::size_t ordered = 0;          // calls that wait for the turn of their order key
   bool batches = false;             // its calls may run together
+  bool expected = false;            // durable calls wait for a worker that has it, however long that takes
 };
 
 // Of whoever waits for a worker that came by itself and has others to serve.
@@ -406,6 +411,12 @@ struct client_session : session {
     std::size_t bytes = 0;
   };
   ring<untaken_outcome> untaken;
+  // By their numbers, calls that ask for the outcomes of others, which have not ended.
+  struct search {
+    call_id wanted;
+    attempt_key parent;  // whose task asks; attempt 0: none does
+  };
+  std::map<std::uint64_t, search> searches;
 };
 
 // Of a worker that has nothing to do.
@@ -442,10 +453,11 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool all_recalled = false;  // what waits there
   bool counted_loaded = false;
   bool counted_singles = false;
-  bool draining = false;       // takes no more work
-  bool quiet = false;          // nothing has come of it for a while: no new work until something does
-  bool dying = false;          // kill_worker was asked for
-  bool gone = false;           // its session has ended, and what it had is being dealt with
+  bool draining = false;            // takes no more work
+  bool quiet = false;               // nothing has come of it for a while: no new work until something does
+  std::uint64_t awaits_record = 0;  // it is kept free for what the journal is to say first; 0: it is not
+  bool dying = false;               // kill_worker was asked for
+  bool gone = false;                // its session has ended, and what it had is being dealt with
   bool condemned = false;      // something in it does not stop: it goes when what runs beside that has ended
   time_point gone_by = never;  // it was let go, and must be
   bool left_service = false;
@@ -522,6 +534,7 @@ struct pool_record {
   std::size_t isolated = 0;  // workers that run their only call, and do not wait for others
   std::size_t wanted = 0;    // so many more workers are to be started although nothing waits
   std::size_t seen = 0;      // workers, by whoever counts them for now
+  bool expected = false;     // as function_record::expected
   bool is_set = false;       // somebody has said how large it is: it is not forgotten
   bool recruits = false;     // its workers are some that came by themselves, for as long as they are needed
   bool lacks_recruits = false;    // none of those is idle now

@@ -112,6 +112,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     if (type == frame_type::call) return take_call(now, client, std::move(message), out);
     if (type == frame_type::cancel) return take_cancel(now, client, message, out);
     if (type == frame_type::waiting) return take_waiting(now, client, message, out);
+    if (type == frame_type::taken) return take_taken(client, message, out);
     if (type >= frame_type::stream_items && type <= frame_type::stream_end)
       return take_from_reader(now, client, std::move(message), out);
   } else {
@@ -359,6 +360,7 @@ void hub::state::take_bye(time_point now, session& one, outputs& out) {
   peer_loss loss;
   loss.reason = "said bye";
   if (one.role == peer_role::client) {
+    calls.orphan_durable(now, *calls.find_caller(one.id));
     cancel_calls_of(now, one, out);
   } else if (!static_cast<worker_session&>(one).outstanding.empty()) {
     loss.reason = "said bye with work in its hands";
@@ -379,6 +381,7 @@ void hub::state::ended(time_point now, session& one, peer_loss const& loss, outp
 void hub::state::end_client(time_point now, client_session& client, outputs& out) {
   auto& caller = *calls.find_caller(client.id);
   forget_progress(client.id, 0, ~std::uint64_t{0});
+  end_searches(client);
   end_streams(now, caller, out);
   while (auto* const call = caller.stalled.first()) {
     caller.stalled.remove(*call);

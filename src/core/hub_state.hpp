@@ -5,10 +5,12 @@
 #include "src/core/call_table.hpp"
 #include "src/core/dispatcher.hpp"
 #include "src/core/hub.hpp"
+#include "src/core/kept_results.hpp"
 #include "src/core/retry_budget.hpp"
 #include "src/core/scaler.hpp"
 #include "src/core/session_table.hpp"
 
+#include <deque>
 #include <functional>
 #include <string>
 
@@ -68,6 +70,8 @@ struct hub::state {
                   frame&& message, outputs& out);
   void take_new(time_point now, client_session& client, call_id id, call_message const& said,
                 frame_ref const& whole, packed_items const& items, items_range const& range, outputs& out);
+  void set_terms(time_point now, call_record& call, call_message const& said, frame_ref const& whole,
+                 packed_items const& items, items_range const& range, pool_record* home);
   void begin_call(time_point now, call_record& call, outputs& out);
   pool_record* find_home(std::string_view needs, std::uint64_t session, failure& refused);
   bool could_serve(requirements const& needs);
@@ -101,6 +105,9 @@ struct hub::state {
   void requeue(time_point now, call_record& call);
   void answer(time_point now, client_session& client, call_id id, failure error, outputs& out);
   void send_outcome(time_point now, client_session& client, frame_ref outcome, outputs& out);
+  void send_outcome(time_point now, client_session& client, header const& head, frame_ref outcome,
+                    outputs& out);
+  void hold_outcome(time_point now, call_record& call, frame_ref outcome, call_stage stage);
   void complete(time_point now, call_record& call, frame&& outcome, outputs& out);
   void fail(time_point now, call_record& call, failure error, outputs& out);
   void fail_one(time_point now, call_record& call, failure error, outputs& out);
@@ -136,10 +143,49 @@ struct hub::state {
   void fail_waiting(time_point now, call_record& waiting, failure error, outputs& out);
 
   // hub_journal.cpp: what is written down, and what waits for that
+  std::optional<failure> not_durable(call_message const& said) const;
   void record(call_record& call, out::append::kind what, frame_ref body, outputs& out);
   void append(call_record& call, out::append::kind what, frame_ref body, outputs& out);
+  bool must_record_start(call_record const& call) const;
+  void record_start(time_point now, call_record& call, worker_session& worker, outputs& out);
+  void release_workers(time_point now, std::uint64_t up_to);
+  void record_outcome(time_point now, call_record& call, frame&& message, outputs& out);
+  void conclude(time_point now, call_record& call, outputs& out);
   void synced(time_point now, std::uint64_t up_to, outputs& out);
+  void end_unrecorded(time_point now, call_record& call, outputs& out);
+  void journal_failed(time_point now, std::string const& why, outputs& out);
   void say_accepted(time_point now, call_record& call, outputs& out);
+  void forget_kept(kept_result& one, outputs& out);
+  void forget_overdue(time_point now, outputs& out);
+
+  // hub_recovery.cpp: what the journal of an earlier hub says
+  bool recall(time_point now, recovered_record&& said);
+  bool recall_call(time_point now, recovered_record&& said);
+  bool recall_outcome(time_point now, recovered_record&& said);
+  void recall_forgotten(time_point now, recovered_record const& said);
+  template <class See>
+  void each_part(time_point now, call_id first, std::uint32_t items, See&& see);
+  pool_record* recalled_home(std::string_view asked);
+  void recovered(time_point now, std::uint64_t last, outputs& out);
+
+  // hub_searches.cpp: calls that are asked for by their ids, and outcomes that are kept
+  void send_to(time_point now, client_session& client, header const& head, frame_ref outcome, outputs& out);
+  static frame make_elsewhere(call_id id);
+  std::uint32_t give_kept(time_point now, client_session& client, call_id first, std::uint32_t most,
+                          outputs& out);
+  std::uint32_t take_out_kept(call_id first, std::uint32_t most);
+  void take_taken(client_session& client, frame const& message, outputs& out);
+  void take_search(time_point now, client_session& client, call_message const& said, frame const& message,
+                   outputs& out);
+  void find(time_point now, client_session& client, client_session::search const& search,
+            std::uint64_t number, outputs& out);
+  failure not_found() const;
+  void note_answered(time_point now, client_session const& client, attempt_key const& parent);
+  void tell_finders(time_point now, call_record& call, frame_ref const& outcome, outputs& out);
+  void leave_search(client_session const& client, std::uint64_t number, call_id wanted);
+  void cancel_search(time_point now, client_session& client, std::uint64_t number, outputs& out);
+  void end_searches(client_session& client);
+  call_listing list_calls_for(time_point now, client_session const& client);
 
 #ifdef YONDER_SIMULATE_MUTANTS
   call_record* unfenced(time_point now, call_id id, std::uint32_t count, outputs& out);
@@ -255,7 +301,7 @@ struct hub::state {
 
   // hub_workers.cpp: who runs it
   void dispatch(time_point now, outputs& out);
-  bool may_be_assigned(time_point now, call_record& call, outputs& out);
+  bool may_be_assigned(time_point now, call_record& call, worker_session& worker, outputs& out);
   void assign_batch(time_point now, call_record& chosen, worker_session& worker, outputs& out);
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void note_running(time_point now, worker_session& worker);
@@ -332,6 +378,10 @@ struct hub::state {
   std::size_t delayed = 0;
   call_queue unsynced;
   std::uint64_t last_record = 0;
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> awaiting_record;  // records, and workers kept free
+  std::string journal_fault;    // why nothing can be written any more; empty: it can
+  std::string journal_refusal;  // why no further call can be; empty: it can
+  kept_results kept;
   std::uint64_t last_arrival = 0;
   std::vector<call_record*> company;  // of assign_batch
   std::uint64_t last_entry = 0;       // the number of the last call of the hub's own

@@ -17,7 +17,7 @@ void hub::state::dispatch(time_point now, outputs& out) {
   while (true) {
     auto const [call, worker] = work.next(now);
     if (call == nullptr) return;
-    if (!may_be_assigned(now, *call, out)) continue;
+    if (!may_be_assigned(now, *call, *worker, out)) continue;
     auto const* const home = call->function->home;
     auto const isolated = home != nullptr && home->needs.isolate;
     if (call->function->batches && !call->alone && !isolated) {
@@ -38,7 +38,7 @@ void hub::state::dispatch(time_point now, outputs& out) {
 }
 
 // False: it has ended, or waits for something else than a worker now.
-bool hub::state::may_be_assigned(time_point now, call_record& call, outputs& out) {
+bool hub::state::may_be_assigned(time_point now, call_record& call, worker_session& worker, outputs& out) {
   if (call.deadline <= now) {
     YONDER_REACHED(expired_in_queue);
     fail(now, call, errc::deadline_exceeded, "the call's deadline passed before it was started", out);
@@ -47,9 +47,8 @@ bool hub::state::may_be_assigned(time_point now, call_record& call, outputs& out
     work.dequeue(call);
     call.stage = call_stage::stalled;
     call.caller->stalled.push_back(call);
-  } else if (config.journal && call.policy.durable && !call.may_repeat() && !call.start_recorded) {
-    work.dequeue(call);
-    append(call, out::append::kind::started, {}, out);
+  } else if (must_record_start(call)) {
+    record_start(now, call, worker, out);
   } else {
     return true;
   }
@@ -66,8 +65,12 @@ void hub::state::assign_batch(time_point now, call_record& chosen, worker_sessio
   std::uint64_t weight = 0, weight_most = ~std::uint64_t{0};
   std::size_t items_most = max_items, bytes = 0;
   time_point deadline = 0;
+  std::size_t recorded = 0;
   while (auto* call = first != nullptr ? first : work.next_in(function, *worker.program)) {
-    if (std::exchange(first, nullptr) == nullptr && !may_be_assigned(now, *call, out)) continue;
+    if (std::exchange(first, nullptr) == nullptr) {
+      if (must_record_start(*call) && recorded++ >= call->batching.max_items) break;
+      if (!may_be_assigned(now, *call, worker, out)) continue;
+    }
     if (call->alone || !work.outlasts(now, worker, *call)) break;
     auto const& limits = call->batching;
     auto const own = call->payload / call->count;

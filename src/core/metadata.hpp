@@ -66,6 +66,7 @@ inline constexpr std::uint8_t flag_rejoin = 8;      // bye: the session is over,
 inline constexpr std::uint8_t flag_withdrawn = 16;  // chunk: the rest will not come, the frame is void
 inline constexpr std::uint8_t flag_elsewhere = 64;  // result: without the value, which other calls were given
 inline constexpr std::uint8_t flag_shared = 32;     // error: of a whole batch, and need not be this item's
+inline constexpr std::uint8_t flag_known = 128;     // call: the hub has said accepted; it is not made anew
 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written

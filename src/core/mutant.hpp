@@ -58,6 +58,13 @@ enum class mutant {
   tokens_ignored,             // an outage is made worse by retries
   quarantine_forgotten,       // a call goes on ending workers
   journal_overtaken,          // a durable call is started before the journal has it
+  start_unrecorded,           // one that may start only once is started before the journal says so
+  outcome_overtakes,          // its outcome is told before the journal has it
+  uncertain_run_again,        // a new hub runs again what may have been started, and may start only once
+  known_made_anew,            // a call that was accepted, and has been forgotten since, is made once more
+  outcome_kept,               // what its owner has taken is found again after a restart,
+  outcome_lost,               // and what he has not is not
+  foreign_call_found,         // whoever knows an id finds the call
   other_pools_failed,         // a pool that cannot start workers fails the calls of others
   shares_ignored,             // calls are served as they come, whoever made them
   credentials_ignored,        // a credential with many keys gets the shares of many

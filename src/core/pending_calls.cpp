@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "src/core/check.hpp"
+#include "src/core/items.hpp"
 
 namespace yonder::core {
 
@@ -29,6 +30,52 @@ calling_attempt* calling_attempts::of(attempt_key const& key) {
 void calling_attempts::forget_if_done(calling_attempt const& attempt) {
   if (attempt.over && attempt.calls == 0)
     std::erase_if(all_, [&](auto const& one) { return one.get() == &attempt; });
+}
+
+hello_message client_hello(client_config const& config) {
+  return {.role = peer_role::client,
+          .session = config.session,
+          .secret = config.secret,
+          .name = config.name,
+          .process = config.pid,
+          .limits = config.limits,
+          .functions = config.functions,
+          .predecessor = {}};
+}
+
+std::string describe_silence(client_config const& config, std::string const& trouble) {
+  return "no hub answered at '" + config.hub + "' within " +
+         std::to_string(config.connect_timeout / millisecond) + " ms (runtime_options::connect_timeout); " +
+         (trouble.empty() ? "see that `yonder hub` runs there and that this machine reaches it"
+                          : "the last attempt: " + trouble);
+}
+
+void carve(pending& call) {
+  packed_items items;
+  read_items(*call.message, items);
+  auto own = slice(*call.message, items, {call.first, call.count, call.offset, call.payload_of(call.count)});
+  own.head.call.number = call.number;
+  call.message = frame_ref(std::move(own));
+  call.packed = call.count;
+  call.first = 0;
+  call.offset = 0;
+}
+
+frame make_batch(batch_spec const& spec, std::span<batch_spec::item const> items, std::size_t offset,
+                 header const& head) {
+  frame message;
+  message.head = head;
+  byte_buffer body;
+  body.reserve(spec.metadata.size() + spec.payloads.size() + 6 + 4 * (1 + items.size()));
+  body.append(spec.metadata.data(), spec.metadata.size());
+  std::vector<std::uint32_t> sizes;
+  std::size_t total = 0;
+  for (auto const& one : items) total += sizes.emplace_back(one.size);
+  if (items.size() > 1) write_items(body, sizes);
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  body.append(spec.payloads.data() + offset, total);
+  message.body = std::move(body);
+  return message;
 }
 
 pending& pending_calls::add(std::uint64_t number, std::uint32_t count, std::size_t bytes) {
@@ -101,6 +148,7 @@ pending& pending_calls::split(pending& call, std::uint32_t at) {
   front.bytes = at * header_size + payload;
   front.ticket = call.ticket;
   front.given = call.given;
+  front.accepted = call.accepted;
   front.message = call.message;
   front.packed = call.packed;
   front.first = call.first;

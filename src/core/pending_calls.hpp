@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 // What a client keeps of the calls that it has made. Private to it.
@@ -60,6 +61,7 @@ struct pending : timer, list_hook<order_tag> {
   std::size_t bytes = 0;
   std::uint32_t ticket = 0;           // of the link
   bool given = false;                 // to the link
+  bool accepted = false;              // durable, and in the hub's journal
   frame_ref message;                  // until it is given away for good; it may hold others, too
   std::uint32_t packed = 1;           // calls in it
   std::uint32_t first = 0;            // which of them is our first one
@@ -75,7 +77,7 @@ struct pending : timer, list_hook<order_tag> {
     offset = 0;
     parent = nullptr;
     streamed = 0;
-    given = false;
+    given = accepted = false;
   }
   // As its parent is told of it, and the hub knows, too.
   void note_streamed() {
@@ -99,6 +101,17 @@ struct pending : timer, list_hook<order_tag> {
 };
 
 using call_list = intrusive_list<pending, order_tag>;
+
+// Its message is of its own calls alone from now on: the others have ended, or have a way of their own.
+void carve(pending& call);
+
+// These items of the batch, whose arguments begin at `offset` of its payloads, as one frame with this header.
+frame make_batch(batch_spec const& spec, std::span<batch_spec::item const> items, std::size_t offset,
+                 header const& head);
+
+// What a client says of itself; why it has no hub, in words.
+hello_message client_hello(client_config const& config);
+std::string describe_silence(client_config const& config, std::string const& trouble);
 
 // Records of calls by their numbers, and what they take.
 class pending_calls {

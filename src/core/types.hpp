@@ -43,7 +43,7 @@ struct call_policy {
   duration timeout = 0;       // of each attempt, queueing excluded; 0: none
   duration deadline = 0;      // from submission to outcome; 0: none
   bool idempotent = false;    // a lost attempt may be repeated although `retries` is used up or 0
-  bool durable = false;       // a hub with a journal takes it when it is on disk
+  bool durable = false;       // the hub writes it down before it runs, and keeps its outcome; see out::append
 };
 
 // How a worker's process ended, told by the one that takes its place.
@@ -226,15 +226,18 @@ struct worker_came {
 // Hub with a journal: write this behind what was written before; then say synced(record).
 struct append {
   enum class kind : std::uint8_t {
-    call,     // was taken; `body`: its frame
-    started,  // may be started from now on, and is started once at most
-    ended,    // `body`: its outcome; none: it was cancelled
+    call,       // was taken; `body`: its frame
+    started,    // may be started from now on, and is started once at most
+    ended,      // `body`: its outcome
+    forgotten,  // that was taken, or nobody took it in time; or the call was cancelled
   };
   std::uint64_t record = 0;  // rises by one
   kind what{};
   call_id call;
   std::uint32_t items = 1;  // calls, with consecutive numbers
-  frame_ref body;
+  frame_ref body;           // none: of the others
+  std::string identity{};   // call, ended: the credential that it belongs to
+  std::string function{};   // ended
 };
 // Hub with hub_config::traces: an attempt has ended, or a call has.
 struct traced {
@@ -263,6 +266,13 @@ struct notice {
 struct close {
   peer_id peer = 0;
   std::string reason;
+};
+// Client: the hub has written down these calls, which have consecutive numbers. It runs them whatever becomes
+// of it, and keeps their outcomes until taken() is said of them.
+struct accepted {
+  call_id call;
+  std::uint32_t count = 1;
+  std::uint64_t cookie = 0;  // of the first one's call_spec
 };
 // Client: the call has ended, in the only outcome it will ever have.
 struct completed {
@@ -325,8 +335,8 @@ struct exit {
 
 using output = std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start,
                             out::worker_came, out::kill_worker, out::close, out::append, out::traced,
-                            out::notice, out::completed, out::stream_arrived, out::stream_allowed,
-                            out::progressed, out::run, out::stop_requested, out::exit>;
+                            out::notice, out::accepted, out::completed, out::stream_arrived,
+                            out::stream_allowed, out::progressed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
 using outputs = std::vector<output>;

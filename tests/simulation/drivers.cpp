@@ -333,6 +333,9 @@ void world::after_client(std::uint32_t index) {
   drive(node.driven, {role::client, index}, [&](output& one) {
     if (auto* const sent = std::get_if<out::send>(&one)) {
       send(node.driven, std::move(*sent), true);
+    } else if (auto const* const taken = std::get_if<out::accepted>(&one)) {
+      for (std::uint32_t i = 0; i < taken->count; ++i)
+        find({taken->call.session, taken->call.number + i})->accepted = true;
     } else if (auto* const done = std::get_if<out::completed>(&one)) {
       troubled |= completed(node, *done);
       if (how_.nests > 0) child_ended(node, lives_[node.life].records[done->call.number - 1]);

@@ -65,7 +65,14 @@ whereabouts where_is(mutant fault) {
     case mutant::untaken_ignored: return {"credit", usual};
     case mutant::tokens_ignored:
     case mutant::quarantine_forgotten: return {"storm", usual};
-    case mutant::journal_overtaken: return {"journal", usual};
+    case mutant::journal_overtaken:
+    case mutant::start_unrecorded:
+    case mutant::outcome_overtakes:
+    case mutant::foreign_call_found: return {"journal", usual};
+    case mutant::uncertain_run_again:
+    case mutant::known_made_anew:
+    case mutant::outcome_kept:
+    case mutant::outcome_lost: return {"recovery", many};
     case mutant::other_pools_failed: return {"pools", many};
     case mutant::gpus_overbooked:
     case mutant::lease_leaked:

@@ -91,15 +91,6 @@ void world::begin_start(out::start_worker const& start) {
        static_cast<std::uint32_t>(start.start));
 }
 
-// The disk takes its time.
-void world::append(out::append const& what) {
-  if (what.what != out::append::kind::ended) {
-    for (std::uint32_t i = 0; i < what.items; ++i)
-      if (auto* const call = find({what.call.session, what.call.number + i})) call->recorded = what.record;
-  }
-  plan(between(20 * microsecond, 2 * millisecond), kind::syncs, static_cast<std::uint32_t>(what.record));
-}
-
 void world::plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node) {
   due = due == never ? never : std::max(due, now_ + 1);
   if (due >= planned) return;
@@ -148,7 +139,7 @@ void world::start_client(std::uint32_t index) {
   node.driven = {};
   node.life = lives_.size();
   node.ticks_at = never;
-  lives_.emplace_back();
+  lives_.emplace_back().node = index;
   client_config config;
   config.session = first_session + node.life;
   config.timing = timing();
@@ -172,6 +163,10 @@ void world::submit(std::uint32_t index) {
   if (stopping_ || node.core == nullptr || node.worker != no_slot || node.in_flight >= how_.window) return;
   auto const calls = lives_[node.life].records.size();
   if (how_.most_calls != 0 && calls >= static_cast<std::size_t>(how_.most_calls)) return;
+  if (happens(how_.searches)) {
+    search(index);
+    return after_client(index);
+  }
   auto const policy = draw_policy();
   auto const function = how_.functions == 1 ? 0 : random_.below(how_.functions);
   auto const room = static_cast<std::uint64_t>(how_.window - node.in_flight);
@@ -217,7 +212,7 @@ call_policy world::draw_policy() {
     policy.timeout = how_.allocation != 0 ? usual : draw_patience(usual);
   }
   if (happens(how_.deadlines)) policy.deadline = draw_patience(between(200 * microsecond, 500 * millisecond));
-  policy.durable = happens(how_.durable);
+  policy.durable = how_.journal && happens(how_.durable);
   return policy;
 }
 
@@ -229,7 +224,7 @@ void world::add_record(client_node& node, call_policy const& policy, std::uint32
   made.function = function;
   made.may_repeat = policy.retries != 0 || policy.idempotent;
   made.idempotent = policy.idempotent;
-  made.durable = policy.durable && how_.journal;
+  made.durable = policy.durable;
   made.timeout = policy.timeout == never ? 0 : policy.timeout;
   made.rest = rest;
   if (policy.deadline != 0 && policy.deadline != never) made.deadline = now_ + policy.deadline;

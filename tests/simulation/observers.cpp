@@ -18,6 +18,8 @@ std::string_view to_string(state one) {
     case state::handed_over: return "a caller that left let another lead";
     case state::leader_woken: return "a thread woke the leader for an earlier deadline";
     case state::lied_to: return "a peer lied to the hub";
+    case state::recalled: return "a hub read the journal of an earlier one";
+    case state::found: return "a call was found by its id";
     case state::chose_rarely: return "the cores made their rare choices";
     case state::part_abandoned: return "the world healed but for some nodes";
     case state::left_unsent: return "a call gathered while its caller worked";
@@ -167,6 +169,12 @@ bool world::completed(client_node& node, out::completed const& done) {
   if (++call.outcomes != 1) violated("a call has two outcomes");
   --node.in_flight;
   --open_calls_;
+  if (call.wanted.session != 0) {
+    found(node, call, done);
+    return !done.result.ok();
+  }
+  auto const is_outcome = done.result.ok() || done.result.error().code != errc::cancelled;
+  if (call.durable && is_outcome) take(node, done.call);
   if (call.deadline != never && now_ > call.deadline + 60 * millisecond + how_.longest_stop)
     violated("an outcome long past the deadline");
   if (done.result.ok()) {
@@ -225,7 +233,8 @@ void world::check_failure(record const& call, failure const& error) {
       break;
     case errc::worker_start_failed: allowed = may_lack_workers(call); break;
     case errc::overloaded: allowed = how_.client_bytes != 0; break;
-    case errc::disconnected: allowed = parted; break;
+    case errc::disconnected: allowed = parted && !call.durable; break;
+    case errc::unknown_call: allowed = call.accepted && (call.take_said || call.cancel_said); break;
     default: allowed = false;
   }
   if (!allowed)
@@ -308,7 +317,8 @@ void world::observe_start(call_id id, std::uint32_t pool) {
                     std::to_string(id.session));
   if (call->starts != 0 && call->stream != 0) observe_restart(*call);
   if (++call->starts > 1 && !call->may_repeat) violated("a call that must be started once is started again");
-  if (call->kills > most_kills) violated("a call is started that has ended several workers");
+  if (call->kills > most_kills && !(call->durable && restarted_))
+    violated("a call is started that has ended several workers");
   if (how_.pools > 1 && !offers(pool, call->function))
     violated("a worker is given a task that it does not have");
   if (call->cancelled_in_queue) violated("a call is started that was cancelled while it was queued");
@@ -501,6 +511,7 @@ void world::observe_from_hub(peer_id peer, header const& head, frame const& mess
   } else if (head.type == frame_type::cancel) {
     observe_cancel(peer, message);
   } else if (head.type == frame_type::result) {
+    if (how_.journal) observe_outcome(head, read_item_count(message));
     if (!read_items(message, items)) violated("items that do not add up");
     for (std::uint32_t i = 0; i < items.count; ++i) {
       auto const payload = message.payload();
@@ -537,12 +548,15 @@ void world::observe_assigned(attempt_key const& key, call_id id) {
   if (call->durable && call->recorded > synced_)
     violated("a durable call is started before the journal has it");
   if (call->durable && call->recorded == 0) violated("a durable call is started that was not recorded");
+  if (call->durable && !call->may_repeat && (call->start_recorded == 0 || call->start_recorded > synced_))
+    violated("a call that may start only once is started before the journal says so");
   call->last_attempt = name_of(key);
   call->last_epoch = key.epoch;
 }
 
 void world::observe_value(call_id id, std::span<std::byte const> payload) {
   auto const* const call = find(id);
+  if (call != nullptr && call->wanted.session != 0) return;  // it is another's
   if (call != nullptr && payload.empty() && (call->given_away || call->stream != 0)) return;
   if (call == nullptr || payload.size() != value_size) return violated("a result of no call");
   auto const attempt = load_le<std::uint32_t>(payload.data() + 8);

@@ -307,6 +307,16 @@ std::vector<profile> make_profiles() {
   journal.name = "journal";
   journal.journal = true;
   journal.durable = 0.5;
+  journal.searches = 0.03;
+
+  // The hub is killed, again and again, and another one reads what it has written down.
+  profile recovery = lossy;
+  recovery.name = "recovery";
+  recovery.journal = true;
+  recovery.durable = 0.7;
+  recovery.searches = 0.1;
+  recovery.hub_restart_every = 300 * millisecond;
+  recovery.crashes = 0;
 
   // All want to be served at once.
   profile turns;
@@ -382,13 +392,45 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
-  return {fast,           local,         drains,          batches,        lossy,           leaky,
-          wild,           slow,          rough,           driven,         broken,          driven_lossy,
-          stopped,        pools,         credit,          storm,          neighbours,      driven_neighbours,
-          nested,         driven_nested, starved,         nested_streams, starved_streams, batched,
-          driven_batched, services,      driven_services, streams,        driven_streams,  lossy_streams,
-          composed,       journal,       turns,           leases,         allocations,     driven_allocations,
-          crowd,          swarm};
+  return {fast,
+          local,
+          drains,
+          batches,
+          lossy,
+          leaky,
+          wild,
+          slow,
+          rough,
+          driven,
+          broken,
+          driven_lossy,
+          stopped,
+          pools,
+          credit,
+          storm,
+          neighbours,
+          driven_neighbours,
+          nested,
+          driven_nested,
+          starved,
+          nested_streams,
+          starved_streams,
+          batched,
+          driven_batched,
+          services,
+          driven_services,
+          streams,
+          driven_streams,
+          lossy_streams,
+          composed,
+          journal,
+          recovery,
+          turns,
+          leases,
+          allocations,
+          driven_allocations,
+          crowd,
+          swarm};
 }
 
 profile const& of(char const* name) { return profile_named(name); }
@@ -447,6 +489,7 @@ std::vector<field> const& fields() {
       {"retries", &profile::retries, nullptr},
       {"idempotent", &profile::idempotent, nullptr},
       {"durable", &profile::durable, nullptr},
+      {"searches", &profile::searches, nullptr},
       {"turns", &profile::turns, nullptr},
       {"needs", &profile::needs, nullptr},
       {"partition_every", nullptr, &profile::partition_every},

@@ -76,8 +76,19 @@ struct record {
   std::uint32_t came = 0;    // the last attempt that has come to its worker; where transports have queues
   std::size_t large = 0;     // bytes of its arguments' buffers
   std::uint32_t function = 0;
-  std::uint32_t kills = 0;     // workers that ended because they ran it
-  std::uint64_t recorded = 0;  // by the journal, which must have synced that before it is started
+  std::uint32_t kills = 0;  // workers that ended because they ran it
+  // The records of the journal that say so; 0: none does.
+  std::uint64_t recorded = 0;        // must be synced before it is started,
+  std::uint64_t start_recorded = 0;  // so must this, if it may start only once,
+  std::uint64_t end_recorded = 0;    // and this before its outcome is told
+  std::uint64_t forgotten = 0;
+  bool accepted = false;       // as its caller was told
+  call_id wanted;              // which it asks for; of no session: it is a call itself
+  bool is_foreign = false;     // that one, to who asks
+  bool is_gone = false;        // it had been taken when this was asked,
+  bool must_be_found = false;  // or it had not
+  bool take_said = false;      // somebody has said that he has its outcome
+  bool cancel_said = false;
   std::uint8_t outcomes = 0;
   bool durable = false;
   bool cursed = false;       // ends every worker that runs it
@@ -119,6 +130,7 @@ struct relation {
 // One life of a client process.
 struct incarnation {
   std::vector<record> records;  // by call number, from 1
+  std::uint32_t node = 0;
   bool ended = false;
   time_point gone_at_hub = never;
 };
@@ -249,6 +261,18 @@ struct worker_node {
   byte_buffer values;                // one behind the other
 };
 
+// A record of the hub's journal.
+struct journal_line {
+  std::uint64_t number = 0;
+  out::append::kind what{};
+  call_id call;
+  std::uint32_t items = 1;
+  std::string identity;
+  std::string function;
+  std::optional<frame> body;
+  time_point when = 0;
+};
+
 // A frame on its way. Its body is the sender's as long as nothing happens to its bits.
 struct parcel {
   bool to_hub = false;
@@ -276,7 +300,7 @@ enum class kind : std::uint8_t {
   comes_back,      // a: client
   worker_reads,    // a: worker, b: generation
   worker_watches,  // a: worker, b: generation
-  syncs,           // a: record of the journal
+  syncs,           // a: record of the journal, b: which of its lives
   goes_on,         // a: node, b: its role; it had stopped
   task_wakes,      // a: worker, b: run
   task_streams,    // a: worker, b: run

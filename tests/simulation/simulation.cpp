@@ -150,7 +150,7 @@ void world::do_happen(happening const& what) {
     case kind::comes_back: return come_back(what.a);
     case kind::worker_reads: return read(what.a, what.b);
     case kind::worker_watches: return watch(what.a, what.b);
-    case kind::syncs: return sync(what.a);
+    case kind::syncs: return sync(what.a, what.b);
     case kind::goes_on: return go_on(what.a, static_cast<role>(what.b));
     case kind::task_wakes: return wake(what.a, what.b);
     case kind::task_streams: return stream_on(what.a, what.b);
@@ -197,6 +197,12 @@ void world::cancel(std::uint32_t life, std::uint32_t number) {
     auto const rest = lives_[life].records[number - 1].rest;
     auto const count =
         rest == 1 || random_.below(2) == 0 ? 1 : 1 + static_cast<std::uint32_t>(random_.below(rest));
+    for (auto at = number - 1; at < number - 1 + count; ++at) {
+      auto& one = lives_[life].records[at];
+      one.cancel_said = true;
+      if (auto* const wanted = one.wanted.session != 0 ? find(one.wanted) : nullptr)
+        wanted->cancel_said = true;
+    }
     node.core->cancel(now_, {first_session + life, number}, count, out_);
     return after_client(i);
   }
@@ -231,13 +237,6 @@ void world::lose_at_hub(std::uint32_t peer, std::uint32_t signal) {
   }
   turns_.lost(peer);
   hub_->lost(now_, peer, loss, out_);
-  after_hub();
-}
-
-void world::sync(std::uint64_t record) {
-  if (record <= synced_) return;  // with another one
-  synced_ = record;
-  hub_->synced(now_, record, out_);
   after_hub();
 }
 
@@ -424,8 +423,10 @@ void world::restart_hub() {
   }
   imposters_ = 0;
   overheard_.clear();  // a new hub believes whoever names a session first
+  if (how_.journal) lose_unsynced();
   make_hub();
   for (auto& over : connections_) over.open_at_hub = false;
+  if (how_.journal) recall();
   auto const accept = [&](peer_id peer) {
     link_of(peer).open_at_hub = true;
     auto const& over = link_of(peer);

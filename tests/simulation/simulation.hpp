@@ -42,6 +42,7 @@ struct profile {
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
   std::size_t client_bytes = 0;             // of one client that the hub holds; 0: as usual
   bool journal = false;                     // the hub has one
+  double searches = 0;                      // of submissions: that ask for another call by its id
   double start_fails = 0, start_hangs = 0;  // of a worker process
   duration allocation = 0;                  // after which a worker is ended, on the average; 0: never
   bool foreign_worker = false;              // one that has none of the functions that clients call
@@ -107,6 +108,8 @@ enum class state : std::uint8_t {
   handed_over,         // a caller that left let another lead
   leader_woken,        // a thread woke the leader for an earlier deadline
   lied_to,             // a peer repeated what it had overheard, and said hello again and again
+  recalled,            // a hub read the journal of an earlier one
+  found,               // a call was found by its id
   chose_rarely,        // a world in which the cores made their rare choices
   part_abandoned,      // the world healed but for some nodes, and the others went on
   left_unsent,         // a call gathered while its caller worked

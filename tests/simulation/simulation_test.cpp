@@ -137,6 +137,10 @@ TEST_CASE("simulated: retries of everybody at once are made in a measured way") 
 
 TEST_CASE("simulated: a journal is never overtaken") { keeps_every_promise("journal"); }
 
+TEST_CASE("simulated: durable calls survive their hubs, and are found until somebody has them") {
+  keeps_every_promise("recovery");
+}
+
 TEST_CASE("simulated: what a worker has is nobody else's, and is given back") {
   keeps_every_promise("leases", 400);
 }

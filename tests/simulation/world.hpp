@@ -68,13 +68,21 @@ class world {
   void make_hub();
   std::string identity_of(bool of_worker, std::uint32_t index) const {
     if (!of_worker && clients_[index].worker != no_slot) return identity_of(true, clients_[index].worker);
-    return (of_worker ? "worker" : "client") + std::to_string(index);
+    auto const credential = how_.searches > 0 && !of_worker ? index / 2 : index;  // two have one in common
+    return (of_worker ? "worker" : "client") + std::to_string(credential);
   }
   static link_timing timing();
   void after_hub();
   void do_for_hub(output& one);
   void begin_start(out::start_worker const& start);
   void append(out::append const& what);
+  void lose_unsynced();
+  bool counts(journal_line const& line);
+  void recall();
+  void search(std::uint32_t index);
+  void found(client_node& node, record const& search, out::completed const& done);
+  void take(client_node& node, call_id id);
+  void observe_outcome(header const& head, std::uint32_t items);
   void plan_tick(time_point due, time_point& planned, kind what, std::uint32_t node);
   void killed(peer_id peer);
   void closed(peer_id peer);
@@ -350,7 +358,7 @@ class world {
   void cancel(std::uint32_t life, std::uint32_t number);
   void fail_start(std::uint32_t slot, std::uint32_t start);
   void lose_at_hub(std::uint32_t peer, std::uint32_t signal);
-  void sync(std::uint64_t record);
+  void sync(std::uint64_t record, std::uint32_t life);
 
   // --- misfortune
 
@@ -411,7 +419,9 @@ class world {
   std::uint32_t barren_ = no_pool;  // the pool that the world does not heal
   bool always_taken_ = false;       // whatever waits can be taken by every worker
   time_point hub_since_ = second;
-  std::uint64_t synced_ = 0;   // of the journal
+  std::uint64_t synced_ = 0;  // of the journal
+  std::vector<journal_line> journal_;
+  std::uint32_t journal_life_ = 0;
   bool lacks_room_ = false;    // a worker was to be started while those before it had not ended
   bool some_unknown_ = false;  // what some pool offers is not known before its first worker
   bool restarted_ = false;

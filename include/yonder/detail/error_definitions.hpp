@@ -93,6 +93,7 @@ YONDER_FUNCTION void throw_error(error_details details) {
     case errc::duplicate_task:
     case errc::already_read:
     case errc::bad_configuration: throw usage_error(std::move(details));
+    case errc::unknown_call: break;
   }
   throw error(std::move(details));
 }

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hub: what the journal of an earlier one says.
+#include "src/core/hub_state.hpp"
+#include "src/core/mutant.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace yonder::core {
+
+bool hub::state::recall(time_point now, recovered_record&& said) {
+  using kind = out::append::kind;
+  switch (said.what) {
+    case kind::call: return said.body && recall_call(now, std::move(said));
+    case kind::started:
+      each_part(now, said.call, said.items, [](call_record& call) { call.start_recorded = true; });
+      return true;
+    case kind::ended: return recall_outcome(now, std::move(said));
+    case kind::forgotten: recall_forgotten(now, said); return true;
+  }
+  return false;
+}
+
+void hub::state::recall_forgotten(time_point now, recovered_record const& said) {
+  each_part(now, said.call, said.items, [&](call_record& call) { forget(now, call); });
+  if (YONDER_MUTANT(outcome_kept)) return;
+  for (std::uint32_t i = 0; i < said.items;) {
+    call_id const next{said.call.session, said.call.number + i};
+    i += std::max(take_out_kept(next, said.items - i), 1U);
+  }
+}
+
+// It waits by itself until recovered() says where.
+bool hub::state::recall_call(time_point now, recovered_record&& said) {
+  frame_ref const whole(std::move(*said.body));
+  call_message about;
+  packed_items items;
+  if (!read_call(whole->metadata(), about) || !read_items(*whole, items) || items.count != said.items)
+    return false;
+  auto& caller = calls.restore(said.call.session, said.identity);
+  auto& call = calls.add(caller, said.call, said.items, size_of(*whole));
+  call.stage = call_stage::leaving;
+  auto const home = about.requirements.empty() ? nullptr : recalled_home(about.requirements);
+  set_terms(now, call, about, whole, items, {0, said.items, 0, whole->payload().size()}, home);
+  if (call.deadline != never) call.deadline = std::max<duration>(0, call.deadline - said.age);
+  call.accepted = true;
+  calls.orphan(now, call);
+  failure refused;
+  return take_turn(call, about.turn, refused);
+}
+
+bool hub::state::recall_outcome(time_point now, recovered_record&& said) {
+  recall_forgotten(now, said);
+  if (!said.body) return false;
+  if (YONDER_MUTANT(outcome_lost)) return true;
+  frame_ref outcome(std::move(*said.body));
+  if (read_item_count(*outcome) != said.items) return false;
+  auto const left = std::max<duration>(0, config.result_time - said.age);
+  kept.add(said.call, said.items, std::move(said.identity), std::move(said.function), std::move(outcome),
+           add(now, left));
+  return true;
+}
+
+// Calls see(call) for what is known of these calls, of exactly them.
+template <class See>
+void hub::state::each_part(time_point now, call_id first, std::uint32_t items, See&& see) {
+  for (std::uint32_t i = 0; i < items;) {
+    call_id const next{first.session, first.number + i};
+    auto* const known = calls.find(next);
+    if (known == nullptr) {
+      ++i;
+      continue;
+    }
+    auto const behind = known->id.number + known->count - next.number;
+    auto const count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, items - i));
+    see(isolate(now, *known, next.number, count));
+    i += count;
+  }
+}
+
+// They were taken before, and were possible then.
+pool_record* hub::state::recalled_home(std::string_view asked) {
+  auto* home = pools.find(asked);
+  requirements needs;
+  if (home == nullptr && decode_requirements(std::as_bytes(std::span(asked)), needs))
+    home = &pools.make(asked, std::move(needs));
+  if (home != nullptr) home->expected = true;
+  return home;
+}
+
+// As they came.
+void hub::state::recovered(time_point now, std::uint64_t last, outputs& out) {
+  last_record = last;
+  std::vector<call_record*> all;
+  calls.each([&](call_record& call) { all.push_back(&call); });
+  std::sort(all.begin(), all.end(), [](auto const* a, auto const* b) {
+    return a->arrival != b->arrival ? a->arrival < b->arrival : a->id < b->id;
+  });
+  for (auto* const call : all) {
+    dispatcher::expect(*call->function);
+    if (!call->start_recorded || call->may_repeat() || YONDER_MUTANT(uncertain_run_again)) {
+      arm(*call);
+      line_up(now, *call);
+    } else {
+      ++call->tries;
+      fail(now, *call, errc::worker_lost,
+           "the hub ended while the call may have run; whether it ran is unknown", out);
+    }
+  }
+}
+
+}  // namespace yonder::core

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hub: calls that are asked for by their ids, and outcomes that are kept until somebody has them.
+#include "src/core/call_orders.hpp"
+#include "src/core/hub_state.hpp"
+#include "src/core/mutant.hpp"
+#include "src/core/words.hpp"
+
+#include <algorithm>
+
+namespace yonder::core {
+namespace {
+
+bool may_see(client_session const& client, std::string const& identity) {
+  if (client.peer != nullptr && client.peer->is_operator) return true;
+  return client.identity == identity || YONDER_MUTANT(foreign_call_found);
+}
+
+call_state state_of(call_record const& call) {
+  if (call.stage == call_stage::assigned) return call_state::running;
+  if (call.stage != call_stage::ended && call.stage != call_stage::recording) return call_state::waiting;
+  return call.message->head.type == frame_type::error ? call_state::failed : call_state::succeeded;
+}
+
+}  // namespace
+
+// To whom it is too large for, so much is said.
+void hub::state::send_to(time_point now, client_session& client, header const& head, frame_ref outcome,
+                         outputs& out) {
+  if (within(client.limits, *outcome)) return send_outcome(now, client, head, std::move(outcome), out);
+  auto error =
+      failure_of(errc::too_large, excess_in_words(*outcome, client.limits, "the result takes", "client"));
+  auto message = make_error(error, client.limits);
+  set_item_count(message, read_item_count(*outcome));
+  message.head.call = head.call;
+  send_outcome(now, client, frame_ref(std::move(message)), out);
+}
+
+frame hub::state::make_elsewhere(call_id id) {
+  auto elsewhere = make_control(frame_type::result);
+  elsewhere.head.call = id;
+  elsewhere.head.flags = flag_elsewhere;
+  return elsewhere;
+}
+
+// --- outcomes that are kept
+
+// The client asks again for calls from `first` on: those that have ended are told it, as far as they follow
+// each other. Returns how many these are.
+std::uint32_t hub::state::give_kept(time_point now, client_session& client, call_id first, std::uint32_t most,
+                                    outputs& out) {
+  auto* const found = kept.find(first);
+  if (found == nullptr) return 0;
+  auto const behind = found->id.number + found->count - first.number;
+  auto const count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, most));
+  auto& own = kept.isolate(*found, first.number, count);
+  if (own.identity == client.identity) {
+    auto [head, outcome] = outcome_of(own);
+    send_to(now, client, head, std::move(outcome), out);
+  } else {
+    for (std::uint32_t i = 0; i < count; ++i)
+      answer(now, client, {first.session, first.number + i}, not_found(), out);
+  }
+  return count;
+}
+
+// Of so many calls, those that one frame has: how many these are.
+std::uint32_t hub::state::take_out_kept(call_id first, std::uint32_t most) {
+  auto* const found = kept.find(first);
+  if (found == nullptr) return 0;
+  auto const behind = found->id.number + found->count - first.number;
+  auto const count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, most));
+  kept.remove(kept.isolate(*found, first.number, count));
+  return count;
+}
+
+// Their owner has these outcomes.
+void hub::state::take_taken(client_session& client, frame const& message, outputs& out) {
+  auto const id = message.head.call;
+  auto const items = read_item_count(message);
+  for (std::uint32_t i = 0; i < items;) {
+    call_id const next{id.session, id.number + i};
+    auto* const found = kept.find(next);
+    if (found == nullptr || !may_see(client, found->identity)) {
+      ++i;
+      continue;
+    }
+    auto const behind = found->id.number + found->count - next.number;
+    auto const count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, items - i));
+    forget_kept(kept.isolate(*found, next.number, count), out);
+    i += count;
+  }
+}
+
+// --- searches
+
+void hub::state::take_search(time_point now, client_session& client, call_message const& said,
+                             frame const& message, outputs& out) {
+  auto const id = message.head.call;
+  if (said.function == list_calls) {
+    note_answered(now, client, said.parent);
+    frame made;
+    made.head.type = frame_type::result;
+    made.head.call = id;
+    made.head.attempt = 1;
+    auto const list = encode_calls(list_calls_for(now, client));
+    made.body = byte_buffer::copy_of(std::as_bytes(std::span(list)));
+    return send_outcome(now, client, frame_ref(std::move(made)), out);
+  }
+  call_id wanted;
+  if (!decode_call_id(message.payload(), wanted)) {
+    note_answered(now, client, said.parent);
+    return answer(now, client, id, failure_of(errc::protocol_violation, "the id does not decode"), out);
+  }
+  find(now, client, {wanted, said.parent}, id.number, out);
+}
+
+void hub::state::find(time_point now, client_session& client, client_session::search const& search,
+                      std::uint64_t number, outputs& out) {
+  if (auto* const found = kept.find(search.wanted); found != nullptr && may_see(client, found->identity)) {
+    auto& own = kept.isolate(*found, search.wanted.number, 1);
+    auto [head, outcome] = outcome_of(own);
+    head.call = {client.id, number};
+    note_answered(now, client, search.parent);
+    return send_to(now, client, head, std::move(outcome), out);
+  }
+  auto* const known = calls.find(search.wanted);
+  if (known == nullptr || !may_see(client, known->caller->identity)) {
+    note_answered(now, client, search.parent);
+    return answer(now, client, {client.id, number}, not_found(), out);
+  }
+  isolate(now, *known, search.wanted.number, 1).finders.push_back({client.id, number});
+  client.searches[number] = search;
+}
+
+failure hub::state::not_found() const {
+  return failure_of(
+      errc::unknown_call,
+      std::string("the hub has no such call of this credential: it was never taken, its outcome "
+                  "was taken by get(), or its time is over") +
+          (config.journal ? "" : "; this hub has no journal, and keeps no outcome"));
+}
+
+// A task that asks was told one thing more.
+void hub::state::note_answered(time_point now, client_session const& client, attempt_key const& parent) {
+  if (parent.attempt == 0 || is_entering(client, parent)) return;
+  failure refused;
+  if (auto* const asks = parent_of(now, client, parent, refused)) note_ended(*asks, 1, 0);
+}
+
+void hub::state::tell_finders(time_point now, call_record& call, frame_ref const& outcome, outputs& out) {
+  for (auto const& id : std::exchange(call.finders, {})) {
+    auto* const client = sessions.client(id.session);
+    if (client == nullptr) continue;
+    auto const found = client->searches.find(id.number);
+    if (found == client->searches.end()) continue;
+    auto const parent = found->second.parent;
+    client->searches.erase(found);
+    note_answered(now, *client, parent);
+    auto head = outcome->head;
+    head.call = id;
+    send_to(now, *client, head, outcome, out);
+  }
+}
+
+void hub::state::leave_search(client_session const& client, std::uint64_t number, call_id wanted) {
+  if (auto* const call = calls.find(wanted)) std::erase(call->finders, call_id{client.id, number});
+}
+
+// Whoever cancels what he has found cancels the call.
+void hub::state::cancel_search(time_point now, client_session& client, std::uint64_t number, outputs& out) {
+  auto const found = client.searches.find(number);
+  if (found == client.searches.end()) return;
+  auto const search = found->second;
+  client.searches.erase(found);
+  leave_search(client, number, search.wanted);
+  note_answered(now, client, search.parent);
+  auto* const call = calls.find(search.wanted);
+  if (call == nullptr || call->stage == call_stage::recording || call->stage == call_stage::ended) return;
+  auto& one = isolate(now, *call, search.wanted.number, 1);
+  if (one.stage == call_stage::assigned) abandon(now, one, out);
+  fail(now, one, errc::cancelled, "the call was cancelled by who had found it by its id", out);
+}
+
+void hub::state::end_searches(client_session& client) {
+  for (auto const& [number, search] : client.searches) leave_search(client, number, search.wanted);
+  client.searches.clear();
+}
+
+call_listing hub::state::list_calls_for(time_point now, client_session const& client) {
+  call_listing list;
+  auto const note = [&](call_id first, std::uint32_t count, call_census one) {
+    for (std::uint32_t i = 0; i < count && list.calls.size() < call_listing::most; ++i) {
+      one.id = {first.session, first.number + i};
+      list.calls.push_back(one);
+    }
+    list.all += count;
+  };
+  calls.each([&](call_record const& call) {
+    if (!may_see(client, call.caller->identity)) return;
+    note(call.id, call.count,
+         {{},
+          call.function == nullptr ? std::string() : call.function->name,
+          state_of(call),
+          call.policy.durable,
+          call.tries,
+          0});
+  });
+  kept.each([&](kept_result const& one) {
+    if (!may_see(client, one.identity)) return;
+    auto const failed = one.head.type == frame_type::error;
+    note(one.id, one.count,
+         {{},
+          one.function,
+          failed ? call_state::failed : call_state::succeeded,
+          true,
+          one.head.attempt,
+          std::max<duration>(0, one.until - now)});
+  });
+  return list;
+}
+
+}  // namespace yonder::core
