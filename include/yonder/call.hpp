@@ -2,17 +2,16 @@
 #pragma once
 
 #include <chrono>
-#include <compare>
 #include <concepts>
 #include <coroutine>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "yonder/call_id.hpp"
 #include "yonder/detail/call_state.hpp"
 #include "yonder/expected.hpp"
 
@@ -20,17 +19,6 @@ namespace yonder {
 
 template <class R>
 class call;
-
-// Names one call everywhere: the runtime that called (drawn at random), and the call's number there, from 1.
-struct call_id {
-  std::uint64_t session = 0;  // of the runtime that called
-  std::uint64_t number = 0;   // there, from 1
-
-  friend auto operator<=>(call_id const&, call_id const&) = default;  // NOLINT(modernize-use-nullptr)
-};
-
-// 32 hexadecimal digits.
-YONDER_API std::string to_string(call_id const& id);
 
 // How far a task has said that it is (this_call::report_progress).
 struct progress_report {
@@ -200,7 +188,7 @@ class [[nodiscard]] call {
     detail::listen_to_progress(state(), std::make_shared<detail::progress_callback<Told>>(std::move(told)));
   }
 
-  // By which logs, and this_call::id() in the task, name it.
+  // By which logs, this_call::id() in the task, and yonder::find name it.
   [[nodiscard]] call_id id() const noexcept {
     if (!state_) return {};
     auto const id = detail::id_of(*state_);

@@ -57,6 +57,12 @@ struct options {
   // The task may run more than once: an attempt that was lost is made again, without counting. Unset: false.
   std::optional<bool> idempotent{};
 
+  // The call is in the hub's journal (runtime_options::journal) before spawn() returns, and survives the end
+  // of this process, of its worker and of the hub: it runs as its retries and `idempotent` say, whether
+  // anybody waits or not, and yonder::find() has its outcome until one get() has. A hub without a journal
+  // refuses it (unsatisfiable). Not for tasks that stream, nor where arguments are calls. Unset: false.
+  std::optional<bool> durable{};
+
   // Where `task(arguments…)` runs; local() and remote() say it themselves. Unset: remote.
   std::optional<yonder::placement> placement{};
 
@@ -108,6 +114,7 @@ struct options {
             .timeout = timeout ? timeout : base.timeout,
             .deadline = deadline ? deadline : base.deadline,
             .idempotent = idempotent ? idempotent : base.idempotent,
+            .durable = durable ? durable : base.durable,
             .placement = placement ? placement : base.placement,
             .priority = priority ? priority : base.priority,
             .fairness_key = fairness_key ? fairness_key : base.fairness_key,

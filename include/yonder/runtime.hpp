@@ -106,6 +106,7 @@ struct pool_choice {
 YONDER_API void scale_pool(engine& where, pool_choice const& pool, pool_size const& size);
 YONDER_API void warm_pool(engine& where, pool_choice const& pool, std::size_t count);
 YONDER_API std::vector<pool_snapshot> pools_of(engine& where);
+YONDER_API std::vector<call_snapshot> calls_of(engine& where);
 
 // The libraries beside yonder::core that a program has linked; null: it has not.
 struct linked_libraries {
@@ -155,6 +156,13 @@ struct runtime_options {
   // Where the hub of its own takes further workers from (`program --yonder-worker ENDPOINT`) and other
   // clients: "tcp://0.0.0.0:port", "tcp://127.0.0.1:*" or "ipc:///folder/name"; none: from nowhere.
   std::vector<std::string> bind{};
+
+  // The folder of its journal (docs/durable.md), made if it is absent, for durable calls: what an earlier hub
+  // has left there goes on. One hub at a time has it. Empty: it takes no durable calls.
+  std::string journal{};
+
+  // How long the outcome of a durable call is kept that nobody has had.
+  std::chrono::nanoseconds result_ttl = std::chrono::hours(24);
 
   // The folder with client.key, client.pub and server.pub (`yonder keygen`). Empty: $YONDER_KEYS, or else
   // $XDG_CONFIG_HOME/yonder (~/.config/yonder).
@@ -296,6 +304,11 @@ class YONDER_API runtime {
   // The pools that its hub has now: its own, and those of services and tasks with needs, in the order in
   // which they were made. Throws as scale() does.
   [[nodiscard]] std::vector<pool_snapshot> pools() const { return detail::pools_of(*engine_); }
+
+  // The calls that its hub has now: those under way, and the durable ones whose outcomes it keeps; 10,000 at
+  // most. Of a hub elsewhere, those of this program's credential, or, as its operator, all. Throws what calls
+  // throw.
+  [[nodiscard]] std::vector<call_snapshot> calls() const { return detail::calls_of(*engine_); }
 
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;

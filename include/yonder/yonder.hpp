@@ -7,6 +7,7 @@
 #include "yonder/error.hpp"
 #include "yonder/exception.hpp"
 #include "yonder/expected.hpp"
+#include "yonder/find.hpp"
 #include "yonder/generator.hpp"
 #include "yonder/map.hpp"
 #include "yonder/options.hpp"

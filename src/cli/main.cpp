@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The yonder command: a hub that programs and their workers meet at, the keys that let them in, the pools of
-// a hub that runs, a look at this machine, and what models say of the lines of a file.
+// The yonder command: a hub that programs and their workers meet at, the keys that let them in, the pools and
+// calls of a hub that runs, a look at this machine, and what models say of the lines of a file.
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -105,6 +106,11 @@ int run(int argc, char** argv) {
       "--keys", served.keys,
       "the folder of keys, which are made where there are none; default: $YONDER_KEYS, or "
       "else ~/.config/yonder");
+  hub_command->add_option("--journal", served.journal,
+                          "the folder of its journal, for durable calls; created if need be; what an earlier "
+                          "hub has left there goes on; default: it takes no durable calls");
+  read_time(*hub_command, "--result-ttl", served.result_ttl,
+            "for which the outcome of a durable call is kept that nobody has had; default: 24h");
   hub_command->add_flag("--json", served.json, "for programs: an object");
 
   std::string endpoint;
@@ -199,6 +205,10 @@ int run(int argc, char** argv) {
   launch_command->add_option("--print", plan, "the file (launch.toml): what would be run; nothing is")
       ->required();
 #endif
+  auto* const calls_command =
+      app.add_subcommand("calls", "list the calls of a hub, and the outcomes that it keeps")->group("");
+  calls_command->add_flag("--json", json, "for programs: an array; times are in seconds");
+  name_hub(*calls_command, hub);
 
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
@@ -255,6 +265,7 @@ int run(int argc, char** argv) {
     if (*compact_command) return yonder::cli::compact_journal(journal);
     if (*export_command) return yonder::cli::export_journal(journal, json);
     if (*keygen_command) keygen(folder);
+    if (*calls_command) return yonder::cli::list_calls(hub, json);
     if (*ps_command) return yonder::cli::list_all(hub, json, live);
     if (*explain_command) return yonder::cli::explain_call(hub, call, json);
     if (*cancel_command) return yonder::cli::cancel_call(hub, call, json);

@@ -121,6 +121,28 @@ table table_of(core::text_rows const& workers) {
   return listed;
 }
 
+std::string calls_in_json(std::vector<call_snapshot> const& calls) {
+  std::ostringstream text;
+  char const* before = "[";
+  for (auto const& one : calls)
+    text << std::exchange(before, ",\n ") << "{\"id\": " << in_json(to_string(one.id))
+         << ", \"task\": " << in_json(one.task) << ", \"state\": " << in_json(to_string(one.is))
+         << ", \"durable\": " << (one.durable ? "true" : "false") << ", \"attempts\": " << one.attempts
+         << ", \"kept\": " << in_seconds(one.kept) << "}";
+  return text.str() + (calls.empty() ? "[]" : "]");
+}
+
+table table_of(std::vector<call_snapshot> const& calls) {
+  table listed{{"ID", "TASK", "STATE", "DURABLE", "ATTEMPTS", "KEPT"}};
+  for (auto const& one : calls) {
+    auto const kept = std::chrono::duration_cast<std::chrono::minutes>(one.kept);
+    listed.add({to_string(one.id), printable(one.task), std::string(to_string(one.is)),
+                one.durable ? "yes" : "no", std::to_string(one.attempts),
+                one.kept == nanoseconds::zero() ? "" : in_words(kept)});
+  }
+  return listed;
+}
+
 void print_all(runtime const& connected, bool json, bool live) {
   auto const pools = connected.pools();
   auto const workers = rows_from(connected, core::list_workers, {});
@@ -147,6 +169,13 @@ int list_all(hub_choice const& hub, bool json, bool live) {
     flush_output();
     if (live) std::this_thread::sleep_for(std::chrono::seconds(1));
   } while (live);
+  return EXIT_SUCCESS;
+}
+
+int list_calls(hub_choice const& hub, bool json) {
+  auto const calls = connect(hub).calls();
+  std::cout << (json ? calls_in_json(calls) + "\n" : table_of(calls).text());
+  flush_output();
   return EXIT_SUCCESS;
 }
 

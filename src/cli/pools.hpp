@@ -25,6 +25,7 @@ core::text_rows rows_from_hub(hub_choice const& hub, std::string_view order, std
 int list_all(hub_choice const& hub, bool json, bool live);
 // They return exit codes, and throw what runtime::pools() and scale()
 // do.
+int list_calls(hub_choice const& hub, bool json);
 int scale_pool(hub_choice const& hub, std::string const& pool, pool_size const& size);
 int warm_pool(hub_choice const& hub, std::string const& pool, unsigned count);
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace yonder::cli {
 
 struct hub_order {
-  std::vector<std::string> addresses{};  // none: tcp://*:5555
-  std::string keys{};                    // empty: as keys_folder()
+  std::vector<std::string> addresses{};                  // none: tcp://*:5555
+  std::string keys{};                                    // empty: as keys_folder()
+  std::string journal{};                                 // a folder; empty: none
+  std::optional<std::chrono::nanoseconds> result_ttl{};  // as runtime_options has it
   bool json = false;
 };
 

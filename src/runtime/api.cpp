@@ -3,6 +3,7 @@
 // What the templates of include/yonder call.
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -31,6 +32,18 @@ std::string to_string(call_id const& id) {
   write(16, id.session);
   write(32, id.number);
   return text;
+}
+
+std::optional<call_id> parse_call_id(std::string_view text) noexcept {
+  if (text.size() != 32) return std::nullopt;
+  auto const read = [](std::string_view digits, std::uint64_t& value) {
+    auto const* const end = digits.data() + digits.size();
+    auto const [read_to, fault] = std::from_chars(digits.data(), end, value, 16);
+    return fault == std::errc() && read_to == end;
+  };
+  call_id id;
+  if (!read(text.substr(0, 16), id.session) || !read(text.substr(16), id.number)) return std::nullopt;
+  return id;
 }
 
 namespace detail {
@@ -102,9 +115,30 @@ void remove_standing_engine(engine const* engine) noexcept {
   std::erase_if(standing(), [engine](auto const& other) { return other.get() == engine; });
 }
 
+namespace {
+
+// Throws what kept it from being accepted.
+void wait_accepted(call_state& call) {
+  if (!has_ended(call)) call.where()->wait_accepted(call);
+  if (!call.accepted && has_ended(call) && call.failure) throw_error(call.failure->details);
+}
+
+}  // namespace
+
+call_ref find_call(engine_ref const& where, std::uint64_t session, std::uint64_t number,
+                   std::string const& (*structure)()) {
+  if (where->is_ours()) return where->find({session, number}, structure);
+  auto const pack = one_call(where, core::find_call, 0);
+  return {pack, &pack->add()};
+}
+
 call_ref submit(engine_ref const& where, task_entry const& task, options const& settings, outgoing&& call,
                 departure when) {
-  if (where->is_ours()) return where->submit(task, settings, std::move(call), when);
+  if (where->is_ours()) {
+    auto made = where->submit(task, settings, std::move(call), when);
+    if (settings.durable.value_or(false) && when == departure::now) wait_accepted(*made);
+    return made;
+  }
   auto const pack = one_call(where, task.name, 0);
   return {pack, &pack->add()};
 }
@@ -178,6 +212,7 @@ void forget_to_tell(call_state& call, void (*told)(void*), void* argument) {
 
 reply take_reply(call_state& call) {
   if (!has_ended(call)) throw_error(call.failure_in_fork());
+  if (call.is_kept.load(std::memory_order_relaxed)) call.where()->take(call);
   if (call.failure) {
     if (call.failure->told) runtime_detail::raise(*call.failure->told);
     throw_error(call.failure->details);
@@ -199,6 +234,8 @@ void throw_undecodable(call_state const& call, codec_error const& fault) {
 
 // The error outlives the call, and may be asked for what the task threw.
 error error_of(call_state const& call) {
+  if (has_ended(call) && call.is_kept.load(std::memory_order_relaxed))
+    call.where()->take(const_cast<call_state&>(call));
   auto const* const told = has_ended(call) && call.failure ? call.failure->told.get() : nullptr;
   error_source source;
   if (told != nullptr && !told->payload.empty())

@@ -76,6 +76,12 @@ struct call_progress {
   bool newer = false;   // it has something to be told
 };
 
+// Of a call that is another one's, which was asked for by its id.
+struct found_call {
+  core::call_id id;
+  std::string const& (*structure)();  // of what it is to return, in words
+};
+
 // What few calls have.
 struct call_extras {
   std::list<resumption> resumptions;  // whoever waits without a thread
@@ -110,6 +116,8 @@ class call_state {
   bool borrows = false;                       // its buffers belong to the caller, who waits
   bool lent = false;                          // it is an argument of a call, and may be one of others
   bool elsewhere = false;                     // its value was given to another call alone
+  bool accepted = false;                      // it is in the hub's journal
+  std::atomic<bool> is_kept{false};           // the hub keeps its outcome until it is told that we have it
   std::condition_variable* waiter = nullptr;  // of a thread that waits so
   std::unique_ptr<call_extras> extras;
   call_extras& with_extras() {
@@ -130,6 +138,9 @@ class call_state {
  private:
   mutable std::atomic<error_details const*> failure_in_fork_{nullptr};  // made when it is first asked for
 };
+
+// The call says whose task makes it.
+void add_parent(core::attempt_key const& parent, outgoing& call);
 
 // Calls of one task that were made one after the other, and travel together; or one call. Whoever has one of
 // them shares the pack.
@@ -165,10 +176,14 @@ class call_pack {
   std::uint64_t session = 0;
   std::atomic<std::uint64_t> number{0};
   core::call_id id_of(call_state const& call) const noexcept {
+    if (found) return found->id;
     return {session, number.load(std::memory_order_relaxed) + call.place};
   }
 
   bool of_task = false;  // whose task is to say that it waits for them
+  bool durable = false;
+  std::unique_ptr<found_call const> found;  // before it is submitted
+  call_state& at(std::size_t place) noexcept { return place == 0 ? first_ : others_[place - 1]; }
 
   // Of the engine, under its lock.
   std::size_t undone = 0;

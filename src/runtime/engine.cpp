@@ -12,6 +12,7 @@
 #include "src/platform/thread.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/exceptions.hpp"
+#include "src/runtime/hub_journal.hpp"
 #include "src/runtime/look.hpp"
 #include "src/runtime/send_result.hpp"
 
@@ -62,6 +63,24 @@ call_failure* failure_of_broken_runtime() noexcept {
   return &shared;
 }
 
+namespace {
+
+// What the hub keeps until it is told that we have it: not that it was lost, or could not be had here.
+bool is_outcome(call_failure const* failure) {
+  if (failure == nullptr) return true;
+  switch (failure->details.code) {
+    case errc::disconnected:
+    case errc::hub_unreachable:
+    case errc::cancelled:
+    case errc::too_large:
+    case errc::signature_mismatch:
+    case errc::unknown_call: return false;
+    default: return failure != failure_without_memory();
+  }
+}
+
+}  // namespace
+
 engine::engine(engine_config config) : config_(std::move(config)), client_(config_.client) {
   failure_without_memory();  // made as long as there is some
   failure_of_broken_runtime();
@@ -90,7 +109,7 @@ void engine::start() {
   if (hub_) {
     auto const link = peer_of(source::client, 1);
     time_ = now();
-    hub_->connected(time_, link, {.reliable = true, .start = 0}, hub_due_.items());
+    hub_->connected(time_, link, {.reliable = true, .start = 0, .is_operator = true}, hub_due_.items());
     client_.connected(time_, link, true, client_due_.items());
     carry_out();
   }
@@ -192,8 +211,13 @@ void engine::complete(core::out::completed& completed) {
     park(*call);
     return send_parked();
   }
-  set_ended(*call, completed.result.ok() ? take_value(*call, completed.result.value())
-                                         : failure_of(completed.result.error()));
+  call_failure* failure = nullptr;
+  if (!completed.result.ok())
+    failure = failure_of(completed.result.error());
+  else if (failure = misfit_of(*call, completed.result.value()); failure == nullptr)
+    failure = take_value(*call, completed.result.value());
+  call->is_kept = (call->pack->durable || call->pack->found) && is_outcome(failure);
+  set_ended(*call, failure);
   if (parked_ != nullptr && !is_broken()) send_parked();
 }
 
@@ -328,8 +352,8 @@ void engine::hand_over() {
 // Sends what is to be sent, sleeps until something happens or `until`, and deals with it.
 void engine::turn(lock& held, std::int64_t until) {
   flush();
-  bool const waits_for_workers_only =
-      lead_.led_by_only_caller() && pool_ && listener_ == nullptr && uplink_ == nullptr;
+  bool const waits_for_workers_only = lead_.led_by_only_caller() && pool_ && listener_ == nullptr &&
+                                      uplink_ == nullptr && journal_ == nullptr;
   bool const came = waits_for_workers_only && runtime_detail::look(pool_->endpoint(), spin_, held);
   due_ = next_deadline();
   if (came) return take_what_came();
@@ -420,6 +444,7 @@ void engine::housekeep() {
 
 void engine::take_events() {
   constexpr std::size_t most = 1024;
+  take_journal();
   if (pool_) take_pool_events();
   if (launching_) take_launched_events();
   if (listener_) {
@@ -529,6 +554,7 @@ void engine::carry_out() {
       client_due_.work_off([this](core::output& output) { carry_out_client(output); });
       hub_due_.work_off([this](core::output& output) { carry_out_hub(output); });
     }
+    flush_journal();
   });
 }
 
@@ -541,6 +567,8 @@ void engine::carry_out_client(core::output& output) {
       send(std::move(*message));
   } else if (auto* const completed = std::get_if<core::out::completed>(&output)) {
     complete(*completed);
+  } else if (auto const* const taken = std::get_if<core::out::accepted>(&output)) {
+    accept(*taken);
   } else if (auto* const items = std::get_if<core::out::stream_arrived>(&output)) {
     arrived(*items);
   } else if (auto* const told = std::get_if<core::out::stream_allowed>(&output)) {
@@ -564,6 +592,8 @@ void engine::carry_out_hub(core::output& output) {
       send(std::move(*message));
   } else if (auto* const traced = std::get_if<core::out::traced>(&output)) {
     config_.traces->take(std::move(*traced));
+  } else if (auto const* const record = std::get_if<core::out::append>(&output)) {
+    append(*record);
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {
     if (start->elsewhere && launching_)
       launching_->start(*start);

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "src/core/call_orders.hpp"
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
 #include "src/core/intrusive_list.hpp"
@@ -56,6 +57,8 @@ struct engine_config {
   bool own_thread = true;  // false: a loop of the program's own drives, instead of the housekeeper
 };
 
+class hub_journal;
+
 // What a runtime owns and its calls share: the cores, and who drives them.
 //
 // Threads: one lock guards everything. The thread that waits for a call drives the sockets itself (the
@@ -76,6 +79,8 @@ class engine : public std::enable_shared_from_this<engine> {
   void add_launching(std::unique_ptr<runtime_detail::launching> launching);
   // Remote workers of the embedded hub. Before start().
   void add_listener(std::unique_ptr<transport::listener> listener);
+  // The embedded hub's durable calls. Before start(). Throws usage_error.
+  void open_journal(std::string const& folder, core::duration result_time);
   // The connection to a hub elsewhere. Before start().
   void set_uplink(std::unique_ptr<transport::endpoint> uplink);
   // Starts the housekeeping thread, or has the program's loop called.
@@ -109,6 +114,12 @@ class engine : public std::enable_shared_from_this<engine> {
   bool latest_progress(call_state& call, core::progress_report& latest);
   void listen_to_progress(call_state& call, std::shared_ptr<progress_listener> listener);
   void tell_of_progress(call_state& call, resumption const& watcher);
+  // Of a durable call: until the hub has it in its journal, or it has ended.
+  void wait_accepted(call_state& call);
+  // Its caller has the outcome.
+  void take(call_state& call) noexcept;
+  call_ref find(core::call_id id, std::string const& (*structure)());
+  core::call_listing calls();
 
   void wait(call_state& call);
   bool wait_until(call_state& call, std::int64_t until);
@@ -171,7 +182,8 @@ class engine : public std::enable_shared_from_this<engine> {
   call_ref ended(task_entry const& task, errc code, std::string message);
   call_ref submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
                         core::attempt_key const& parent, outgoing&& call, departure when,
-                        std::unique_ptr<call_stream> stream = nullptr);
+                        std::unique_ptr<call_stream> stream = nullptr,
+                        std::unique_ptr<found_call const> found = nullptr);
   call_ref gather(lock& held, task_entry const& task, core::call_policy const& policy,
                   core::attempt_key const& parent, outgoing const& call, departure when);
   bool is_broken() const noexcept { return broken_by_[0] != 0; }
@@ -234,7 +246,7 @@ class engine : public std::enable_shared_from_this<engine> {
   bool asks_own_hub();
   template <class Change>
   void change_pool(Change&& change);
-  call_ref ask_hub(std::string_view what, std::string const& payload);
+  call_ref ask_hub(task_entry const& what, std::string const& payload);
   void tell(std::string line);
   void send(core::out::send&& message);
   driver::send_result offer(core::out::send const& message);
@@ -242,6 +254,11 @@ class engine : public std::enable_shared_from_this<engine> {
   void kill(core::out::kill_worker const& doomed);
   void end(core::peer_id peer);
   void complete(core::out::completed& completed);
+  void accept(core::out::accepted const& accepted);
+  void append(core::out::append const& record);
+  void flush_journal();
+  void take_journal();
+  static call_failure* misfit_of(call_state const& call, core::frame const& value) noexcept;
   void set_ended(call_state& call, call_failure* failure) noexcept;
   static call_failure* take_value(call_state& call, core::frame& message) noexcept;
   call_failure* failure_of(core::failure& told) const noexcept;
@@ -295,6 +312,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::unique_ptr<transport::listener> listener_;
   std::unique_ptr<runtime_detail::launching> launching_;
   std::unique_ptr<transport::endpoint> uplink_;
+  std::unique_ptr<hub_journal> journal_;  // null: there is none
 
   driver::leadership lead_;
   driver::spinning spin_;

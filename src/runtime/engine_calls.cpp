@@ -73,7 +73,8 @@ core::call_policy policy_of(options const& settings) {
   return {.retries = settings.retries.value_or(0),
           .timeout = or_none(settings.timeout),
           .deadline = or_none(settings.deadline),
-          .idempotent = settings.idempotent.value_or(false)};
+          .idempotent = settings.idempotent.value_or(false),
+          .durable = settings.durable.value_or(false)};
 }
 
 outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs,
@@ -100,9 +101,6 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
   return call;
 }
 
-namespace {
-
-// The call says whose task makes it.
 void add_parent(core::attempt_key const& parent, outgoing& call) {
   auto const& made = call.content.head;
   core::byte_buffer body;
@@ -113,8 +111,6 @@ void add_parent(core::attempt_key const& parent, outgoing& call) {
   call.content.head = std::move(body);
   call.metadata_size = size;
 }
-
-}  // namespace
 
 call_pack::~call_pack() {
   if (capacity_ > 1) where->let_go(capacity_);
@@ -175,11 +171,13 @@ call_ref engine::ended(task_entry const& task, errc code, std::string message) {
 
 call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_policy const& policy,
                               core::attempt_key const& parent, outgoing&& call, departure when,
-                              std::unique_ptr<call_stream> stream) {
+                              std::unique_ptr<call_stream> stream, std::unique_ptr<found_call const> found) {
   close_pack();
   time_ = now();
   auto pack = one_call(shared_from_this(), task.name, time_);
   pack->of_task = parent.attempt != 0;
+  pack->durable = policy.durable;
+  pack->found = std::move(found);
   auto& state = pack->add();
   state.borrows = borrows(call);
   pack->in_flight = pack;
@@ -281,6 +279,7 @@ void engine::open_pack(task_entry const& task, core::attempt_key const& parent) 
   pack_->in_flight = pack_;
   pack_task_ = &task;
   pack_->of_task = parent.attempt != 0;
+  pack_->durable = pack_spec_.policy.durable;
 }
 
 // Gives the pack to the client core, which takes all of it or, with a throw, nothing: it stays.

@@ -6,6 +6,7 @@
 
 #include "src/platform/process.hpp"
 #include "src/runtime/engine.hpp"
+#include "src/runtime/hub_journal.hpp"
 #include "src/runtime/schedules.hpp"
 
 namespace yonder::detail {
@@ -108,6 +109,7 @@ void engine::stop() {
   launching_.reset();
   listener_.reset();
   uplink_.reset();
+  journal_.reset();
 }
 
 }  // namespace yonder::detail

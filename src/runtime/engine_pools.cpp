@@ -75,8 +75,7 @@ task_entry const& entry_of(std::string_view order) {
 }  // namespace
 
 // A hub elsewhere is asked by a call, which it answers itself; one that is lost on its way may be made again.
-call_ref engine::ask_hub(std::string_view what, std::string const& payload) {
-  auto const& entry = entry_of(what);
+call_ref engine::ask_hub(task_entry const& entry, std::string const& payload) {
   options const settings{.idempotent = true};
   auto call = begin_call(entry, settings);
   call.content.head.append(payload.data(), payload.size());
@@ -88,12 +87,14 @@ call_ref engine::ask_hub(std::string_view what, std::string const& payload) {
 }
 
 void engine::scale(core::pool_order const& order) {
-  if (!asks_own_hub()) return static_cast<void>(ask_hub(core::scale_pool, core::encode_order(order)));
+  if (!asks_own_hub())
+    return static_cast<void>(ask_hub(entry_of(core::scale_pool), core::encode_order(order)));
   change_pool([&] { return hub_->scale(time_, order, hub_due_.items()); });
 }
 
 void engine::warm(core::pool_order const& order) {
-  if (!asks_own_hub()) return static_cast<void>(ask_hub(core::warm_pool, core::encode_order(order)));
+  if (!asks_own_hub())
+    return static_cast<void>(ask_hub(entry_of(core::warm_pool), core::encode_order(order)));
   change_pool([&] { return hub_->warm(time_, order, hub_due_.items()); });
 }
 
@@ -102,7 +103,7 @@ std::vector<core::pool_census> engine::pools() {
     lock const held(mutex_);
     return hub_->pools();
   }
-  auto const answer = ask_hub(core::list_pools, {});
+  auto const answer = ask_hub(entry_of(core::list_pools), {});
   std::vector<core::pool_census> seen;
   if (!core::decode_pools(take_reply(*answer).payload, seen))
     throw_error({.code = errc::undecodable, .message = "what the hub says of its pools does not decode"});

@@ -95,5 +95,28 @@ std::vector<pool_snapshot> pools_of(engine& where) {
   return seen;
 }
 
+std::vector<call_snapshot> calls_of(engine& where) {
+  std::vector<call_snapshot> seen;
+  for (auto& one : where.calls().calls)
+    seen.push_back({.id = {one.id.session, one.id.number},
+                    .task = std::move(one.task),
+                    .is = static_cast<call_snapshot::state>(one.state),
+                    .durable = one.durable,
+                    .attempts = one.tries,
+                    .kept = std::chrono::nanoseconds(one.left)});
+  return seen;
+}
+
 }  // namespace detail
+
+std::string_view to_string(call_snapshot::state is) noexcept {
+  switch (is) {
+    case call_snapshot::state::waiting: return "waiting";
+    case call_snapshot::state::running: return "running";
+    case call_snapshot::state::succeeded: return "succeeded";
+    case call_snapshot::state::failed: return "failed";
+  }
+  return "unknown";
+}
+
 }  // namespace yonder

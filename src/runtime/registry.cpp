@@ -208,6 +208,12 @@ detail::task_entry const* find_task(std::string_view name) noexcept {
   return found;
 }
 
+detail::task_entry const* find_task(std::uint64_t signature) {
+  for (auto const* task : sorted_tasks())
+    if (info_of(*task).signature == signature) return task;
+  return nullptr;
+}
+
 void check_task(detail::task_entry const& task) {
   if (detail::tasks_added.load(std::memory_order_acquire) ==
       detail::tasks_checked.load(std::memory_order_acquire)) {

@@ -19,6 +19,9 @@ void check_task(detail::task_entry const& task);
 // The task of this name, or null.
 detail::task_entry const* find_task(std::string_view name) noexcept;
 
+// One whose arguments and result have this structure; null: there is none.
+detail::task_entry const* find_task(std::uint64_t signature);
+
 // What this program offers. Runs every task's structure once; a task that has none is refused to whoever
 // calls it, as one of another structure.
 std::vector<core::function_info> offered_functions();

@@ -405,6 +405,8 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   if (options.launch) add_launched_pools(options, functions, hub);
   hub.own_processes = !options.in_process;
   if (options.resources) hub.machine = machine_of(*options.resources);
+  hub.journal = !options.journal.empty();
+  hub.result_time = std::max<core::duration>(0, options.result_ttl.count());
   hub.max_client_calls = options.max_calls;
   hub.max_client_bytes = options.max_bytes;
   hub.limits = config.client.limits;
@@ -480,6 +482,9 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
                                             detail::linked_libraries const& libraries) {
   auto const* const remote = libraries.remote;
   auto hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
+  if (!options.journal.empty() && !hub.empty())
+    reject("runtime_options::journal is for a hub of its own, and this runtime connects to one at '" + hub +
+           "'; start that one with a journal (`yonder hub --journal FOLDER`)");
   auto const role = options.as_operator ? transport::connect_role::boss : transport::connect_role::client;
   if (!hub.empty() && remote != nullptr)
     hub = set_up([&] {
@@ -520,6 +525,7 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
       }));
     engine->add_listener(std::move(listener));
   }
+  if (!options.journal.empty()) engine->open_journal(options.journal, options.result_ttl.count());
   engine->start();
   return engine;
 }

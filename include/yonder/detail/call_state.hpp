@@ -84,6 +84,10 @@ struct awaited_value {
 YONDER_API call_ref submit_composed(engine_ref const& where, task_entry const& task, options const& settings,
                                     outgoing&& call, std::vector<awaited_value>&& arguments);
 
+// A call that was made before, by its id; `structure`: of what it returns, in words. See find().
+YONDER_API call_ref find_call(engine_ref const& where, std::uint64_t session, std::uint64_t number,
+                              std::string const& (*structure)());
+
 YONDER_API bool is_done(call_state const& call) noexcept;
 YONDER_API void wait(call_state& call);
 YONDER_API bool wait_until(call_state& call, std::chrono::steady_clock::time_point until);

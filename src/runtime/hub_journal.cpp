@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/runtime/hub_journal.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <span>
+#include <utility>
+
+#include "src/core/journal_record.hpp"
+
+namespace yonder::detail {
+namespace {
+
+using bytes_view = std::span<std::byte const>;
+using appended = core::out::append::kind;
+
+journal::kind kind_of(appended what) {
+  switch (what) {
+    case appended::call: return journal::kind::call;
+    case appended::started: return journal::kind::started;
+    case appended::ended: return journal::kind::ended;
+    case appended::forgotten: break;
+  }
+  return journal::kind::forgotten;
+}
+
+appended kind_of(journal::kind what) {
+  switch (what) {
+    case journal::kind::call: return appended::call;
+    case journal::kind::started: return appended::started;
+    case journal::kind::ended: return appended::ended;
+    case journal::kind::forgotten: break;
+  }
+  return appended::forgotten;
+}
+
+std::int64_t wall_clock() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+std::string why_refused(journal::admission admits) {
+  switch (admits) {
+    case journal::admission::over_limit:
+      return "the journal has reached its size limit; get() what has ended";
+    case journal::admission::behind: return "the disk is slower than the calls come; try again";
+    default: return {};
+  }
+}
+
+}  // namespace
+
+hub_journal::hub_journal(platform::poller& poller, std::string const& folder, core::duration result_time,
+                         core::hub& hub, core::time_point now)
+    : poller_(poller) {
+  using namespace std::chrono;
+  auto const wall = wall_clock();
+  auto const recall = [&](journal::record const& what, bytes_view body) {
+    core::recovered_record said;
+    said.what = kind_of(what.what);
+    said.call = what.call;
+    said.items = what.items;
+    said.age =
+        std::clamp<std::int64_t>(wall - what.time, 0, core::never / core::millisecond) * core::millisecond;
+    if (!core::decode_record(body, said) || !hub.recall(now, std::move(said)))
+      throw journal::error(journal::problem::damaged,
+                           "record " + std::to_string(what.number) + " of the journal in " + folder +
+                               " is whole, and says nothing that this version understands; open it with the "
+                               "one that wrote it");
+  };
+  journal::options how;
+  how.folder = folder;
+  // The hub says itself what it forgets; the log's own time comes behind that.
+  how.result_ttl = duration_cast<milliseconds>(nanoseconds(result_time)) + hours(1);
+  how.schema = core::journal_schema;
+  log_ = std::make_unique<journal::log>(how, recall);
+  poller_.add(log_->descriptor(), *this, 0);
+}
+
+hub_journal::~hub_journal() { poller_.remove(log_->descriptor()); }
+
+void hub_journal::append(core::out::append const& record) {
+  if (failed_) return;
+  auto const head = core::encode_record(record);
+  std::vector<bytes_view> pieces;
+  if (record.body) {
+    pieces.push_back(std::as_bytes(std::span(head)));
+    pieces.push_back(record.body->body.bytes());
+    for (auto const& block : record.body->buffers) pieces.push_back(block.bytes());
+  }
+  log_->append(kind_of(record.what), record.call, record.items, pieces);
+  appended_ = true;
+}
+
+void hub_journal::flush(core::hub& hub) {
+  if (!std::exchange(appended_, false)) return;
+  log_->flush();
+  auto const admits = log_->admit(0);
+  if (std::exchange(admits_, admits) != admits) hub.refuse_durable(why_refused(admits));
+}
+
+void hub_journal::take(core::hub& hub, core::time_point now, core::outputs& out) {
+  if (!std::exchange(rang_, false)) return;
+  hub.synced(now, log_->synced(), out);
+  if (admits_ != journal::admission::taken) {
+    admits_ = log_->admit(0);
+    hub.refuse_durable(why_refused(admits_));
+  }
+  auto const fault = log_->failure();
+  if (!fault || std::exchange(failed_, true)) return;
+  hub.journal_failed(now, fault->what(), out);
+}
+
+}  // namespace yonder::detail

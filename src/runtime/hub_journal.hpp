@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/core/hub.hpp"
+#include "src/journal/journal.hpp"
+#include "src/platform/poller.hpp"
+
+namespace yonder::detail {
+
+// The journal of an engine's hub: what that says is written, and what it has to hear of it. Under the
+// engine's lock; it never waits for the disk, but while it is made and destroyed.
+class hub_journal final : platform::ready_handler {
+ public:
+  // Tells the hub what the folder holds. Throws journal::error.
+  hub_journal(platform::poller& poller, std::string const& folder, core::duration result_time, core::hub& hub,
+              core::time_point now);
+  ~hub_journal();
+  hub_journal(hub_journal const&) = delete;
+  hub_journal& operator=(hub_journal const&) = delete;
+
+  void append(core::out::append const& record);
+  // Sends what was appended on its way, and tells the hub whether it may take more.
+  void flush(core::hub& hub);
+  // Tells the hub what has got to the disk meanwhile.
+  void take(core::hub& hub, core::time_point now, core::outputs& out);
+  // What was found there that somebody might want to know.
+  std::vector<std::string> const& notes() const noexcept { return log_->notes(); }
+
+ private:
+  void on_ready(std::uint64_t, bool, bool) override { rang_ = true; }
+
+  platform::poller& poller_;
+  std::unique_ptr<journal::log> log_;
+  bool appended_ = false;
+  bool rang_ = false;
+  bool failed_ = false;
+  journal::admission admits_ = journal::admission::taken;
+};
+
+}  // namespace yonder::detail

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/platform/process.hpp"
+#include "tests/e2e/folder.hpp"
+#include "tests/e2e/program.hpp"
+#include "tests/e2e/programs/durable.hpp"
+#include "transports/zmq/keys.hpp"
+
+using namespace std::chrono_literals;
+
+// Durable calls, while hubs, workers and callers are killed.
+namespace e2e {
+namespace {
+
+class durable_site {
+ public:
+  durable_site() {
+    yonder::transport::keygen(keys());
+    start_hub("tcp://127.0.0.1:*");
+  }
+  ~durable_site() {
+    kill_workers();
+    kill_hub();
+  }
+  durable_site(durable_site const&) = delete;
+  durable_site& operator=(durable_site const&) = delete;
+
+  std::string keys() const { return folder_ / "keys"; }
+  std::string file(std::string const& name) const { return folder_ / name; }
+  std::string const& address() const { return address_; }
+
+  void kill_hub() {
+    hub_->kill();
+    hub_->wait();
+  }
+  // Where it was, with the journal that it had.
+  void restart_hub() {
+    kill_hub();
+    start_hub(address_);
+  }
+  void start_worker() {
+    workers_.emplace_back(YONDER_DURABLE, std::vector<std::string>{"YONDER_KEYS=" + keys()},
+                          std::vector<std::string>{"--yonder-worker", address_});
+  }
+  void kill_workers() {
+    for (auto& one : workers_) {
+      one.kill();
+      one.wait();
+    }
+    workers_.clear();
+  }
+  program start_caller(std::string const& file, int count, std::string const& task) const {
+    return program(YONDER_DURABLE, {}, {"spawn", keys(), address_, file, std::to_string(count), task});
+  }
+  yonder::runtime_options client() const { return {.hub = address_, .keys = keys(), .connect_timeout = 60s}; }
+
+ private:
+  void start_hub(std::string const& at) {
+    hub_.emplace(YONDER_DURABLE, std::vector<std::string>{},
+                 std::vector<std::string>{"hub", keys(), folder_ / "journal", at});
+    address_ = hub_->read_line();
+    REQUIRE(address_.starts_with("tcp://"));
+  }
+
+  folder folder_;
+  std::string address_;
+  std::optional<program> hub_;
+  std::vector<program> workers_;
+};
+
+// How often each number was noted.
+std::map<int, int> notes_in(std::string const& file) {
+  std::map<int, int> notes;
+  std::ifstream from(file);
+  for (int number = 0; from >> number;) ++notes[number];
+  return notes;
+}
+
+std::vector<yonder::call_id> ids_of(program& caller) {
+  std::vector<yonder::call_id> ids;
+  for (auto line = caller.read_line(); line != "done"; line = caller.read_line()) {
+    auto const id = yonder::parse_call_id(line);
+    REQUIRE_MESSAGE(id.has_value(), line);
+    ids.push_back(*id);
+  }
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("promise 5: a durable call survives kill -9 of its hub, and is found by its id") {
+  durable_site here;
+  yonder::call_id id;
+  {
+    yonder::runtime caller(here.client());
+    id = task::note.on(caller).spawn(here.file("notes"), 21).id();
+  }
+  here.restart_hub();
+  here.start_worker();
+  yonder::runtime const other(here.client());
+  auto const text = to_string(id);
+  CHECK(yonder::find<int>(*yonder::parse_call_id(text), other).get() == 42);
+  // Once somebody has had it, it is kept no more. What get() says travels on its own.
+  while (!other.calls().empty()) {
+  }
+  auto gone = yonder::find<int>(id, other).try_get();
+  REQUIRE_FALSE(gone.has_value());
+  CHECK(gone.error().code() == yonder::errc::unknown_call);
+}
+
+TEST_CASE("a call that is found by its id has to return what is asked for") {
+  durable_site here;
+  yonder::runtime caller(here.client());
+  auto const id = task::note.on(caller).spawn(here.file("notes"), 1).id();
+  here.start_worker();
+  auto const wrong = yonder::find<std::string>(id, caller).try_get();
+  REQUIRE_FALSE(wrong.has_value());
+  CHECK(wrong.error().code() == yonder::errc::signature_mismatch);
+  CHECK(yonder::find<int>(id, caller).get() == 2);
+}
+
+TEST_CASE("promise 5: whatever is killed while hundreds of calls wait, none that was accepted is lost") {
+  durable_site here;
+  constexpr int count = 300;
+  yonder::runtime caller(here.client());
+  std::vector<yonder::call<int>> repeatable, once;
+  for (int i = 0; i < count; ++i) {
+    repeatable.push_back(task::note.on(caller).spawn(here.file("repeatable"), i));
+    once.push_back(task::note_once.on(caller).spawn(here.file("once"), i));
+    if (i % 100 == 50) here.restart_hub();
+  }
+  here.start_worker();
+  here.start_worker();
+  for (int i = 0; i < count; ++i) {
+    if (i % 100 == 10) here.restart_hub();
+    CHECK(repeatable[static_cast<std::size_t>(i)].get() == 2 * i);
+  }
+  int unknown = 0;
+  for (int i = 0; i < count; ++i) {
+    auto const result = once[static_cast<std::size_t>(i)].try_get();
+    if (result.has_value()) {
+      CHECK(*result == 2 * i);
+    } else {
+      CHECK(result.error().code() == yonder::errc::worker_lost);
+      ++unknown;
+    }
+  }
+  CHECK(unknown < count / 4);
+  auto const notes = notes_in(here.file("once"));
+  CHECK(static_cast<int>(notes.size()) >= count - unknown);
+  for (auto const& one : notes) CHECK_MESSAGE(one.second == 1, one.first);
+  CHECK(notes_in(here.file("repeatable")).size() == count);
+}
+
+TEST_CASE("the calls of a caller that was killed go on, and another process has their results") {
+  durable_site here;
+  auto caller = here.start_caller(here.file("notes"), 20, "once");
+  auto const ids = ids_of(caller);
+  REQUIRE(ids.size() == 20);
+  caller.kill();
+  caller.wait();
+  here.start_worker();
+  yonder::runtime const other(here.client());
+  int next = 0;
+  for (auto const& id : ids) CHECK(yonder::find<int>(id, other).get() == 2 * next++);
+  CHECK(notes_in(here.file("notes")).size() == 20);
+}
+
+TEST_CASE("a durable call whose worker is killed runs again where it may, also if its hub is killed then") {
+  durable_site here;
+  yonder::runtime caller(here.client());
+  auto call = task::note_at_second.on(caller).spawn(here.file("notes"), 5);
+  here.start_worker();
+  while (notes_in(here.file("notes")).empty()) {
+  }
+  here.restart_hub();
+  CHECK(call.get() == 10);
+}
+
+TEST_CASE("a durable map runs through a journal, and a caller that has its results leaves nothing there") {
+  durable_site here;
+  here.start_worker();
+  yonder::runtime caller(here.client());
+  std::vector<std::tuple<std::string, int>> arguments;
+  for (int i = 0; i < 2000; ++i) arguments.emplace_back(here.file("notes"), i);
+  int next = 0;
+  for (int const doubled : task::note.on(caller).starmap(arguments)) CHECK(doubled == 2 * next++);
+  CHECK(next == 2000);
+  while (!caller.calls().empty()) {
+  }
+}
+
+TEST_CASE("a hub without a journal refuses durable calls when they are made") {
+  folder keys;
+  yonder::transport::keygen(keys / "keys");
+  yonder::runtime const hub({.max = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = keys / "keys"});
+  yonder::runtime caller({.hub = hub.addresses().front(), .keys = keys / "keys"});
+  try {
+    (void)task::note.on(caller).spawn("", 1);
+    FAIL("it was taken");
+  } catch (yonder::error const& refused) {
+    CHECK(refused.code() == yonder::errc::unsatisfiable);
+    CHECK(std::string(refused.what()).find("--journal") != std::string::npos);
+  }
+}
+
+}  // namespace e2e

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <string>
+#include <system_error>
+
+#include "yonder/yonder.hpp"
+
+namespace e2e {
+
+// Notes in the file that it ran; nothing that is noted is lost when a process ends.
+inline int noted(std::string const& file, int number) {
+  auto const line = std::to_string(number) + "\n";
+  int const to = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (to < 0 || ::write(to, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+    throw std::system_error(errno, std::generic_category(), file);
+  ::close(to);
+  return 2 * number;
+}
+
+// The same; the first time its worker's process ends.
+inline int noted_at_second(std::string const& file, int number) {
+  if (::access(file.c_str(), F_OK) != 0) {
+    noted(file, number);
+    ::raise(SIGKILL);
+  }
+  return noted(file, number);
+}
+
+namespace task {
+
+inline constexpr yonder::task<[](std::string const& file, int number) { return noted(file, number); },
+                              "e2e.note">
+    note{{.idempotent = true, .durable = true}};
+inline constexpr yonder::task<[](std::string const& file, int number) { return noted(file, number); },
+                              "e2e.note_once">
+    note_once{{.durable = true}};
+inline constexpr yonder::task<
+    [](std::string const& file, int number) { return noted_at_second(file, number); }, "e2e.note_at_second">
+    note_at_second{{.idempotent = true, .durable = true}};
+
+}  // namespace task
+}  // namespace e2e
