@@ -35,6 +35,7 @@ std::string state_of(call_record const& call) {
     case call_stage::ordered: return "waits for its turn";
     case call_stage::stalled: return "waits for its caller";
     case call_stage::unsynced: return "being written to the journal";
+    case call_stage::recording: return "has ended; its outcome is being written to the journal";
     case call_stage::delayed: return "waits for its next attempt";
     case call_stage::tokenless: return "waits for a retry token";
     case call_stage::assigned: return "with a worker";

@@ -60,7 +60,7 @@ bool hub::state::must_record_start(call_record const& call) const {
 // That the first items, as many as the worker may be given, may be started from now on. It is kept free for
 // them meanwhile: what is recorded so, and not started, is unknown after a crash.
 void hub::state::record_start(time_point now, call_record& call, worker_session& worker, outputs& out) {
-  auto const items = work.room(worker, call);
+  auto const items = work.room(now, worker, call);
   auto& first = items == call.count ? call : split(now, call, items);
   work.dequeue(first);
   append(first, out::append::kind::started, {}, out);

@@ -114,7 +114,7 @@ std::string engine::ask(std::string_view order, std::string const& payload) {
   if (asks_own_hub())
     throw_error(
         {.code = errc::bad_configuration, .message = "an order goes to a hub elsewhere; this one is here"});
-  auto const answer = ask_hub(order, payload);
+  auto const answer = ask_hub(entry_of(order), payload);
   auto const said = take_reply(*answer).payload;
   return {reinterpret_cast<char const*>(said.data()), said.size()};
 }
