@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <span>
@@ -12,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "yonder/detail/durations.hpp"
 #include "yonder/error.hpp"
 #include "yonder/expected.hpp"
 #include "yonder/service.hpp"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <concepts>
 #include <coroutine>
 #include <cstdint>
@@ -13,6 +12,7 @@
 
 #include "yonder/call_id.hpp"
 #include "yonder/detail/call_state.hpp"
+#include "yonder/detail/durations.hpp"
 #include "yonder/expected.hpp"
 
 namespace yonder {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <string>
 #include <vector>
+
+#include "yonder/detail/durations.hpp"
 
 namespace yonder {
 

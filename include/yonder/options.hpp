@@ -2,12 +2,13 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
+
+#include "yonder/detail/durations.hpp"
 
 namespace yonder {
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "yonder/detail/durations.hpp"
 #include "yonder/detail/export.hpp"
 #include "yonder/executor.hpp"
 #include "yonder/http_options.hpp"

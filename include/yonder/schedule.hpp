@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "yonder/detail/call_state.hpp"
+#include "yonder/detail/durations.hpp"
 #include "yonder/detail/export.hpp"
 #include "yonder/detail/task_parameters.hpp"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
+
+#include "yonder/detail/durations.hpp"
 
 namespace yonder {
 

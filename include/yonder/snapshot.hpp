@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "yonder/call_id.hpp"
+#include "yonder/detail/durations.hpp"
 #include "yonder/errc.hpp"
 
 namespace yonder {

@@ -3,6 +3,7 @@
 
 #include "src/core/frame.hpp"
 #include "src/core/resources.hpp"
+#include "yonder/detail/spare_blocks.hpp"
 #include "yonder/errc.hpp"
 
 #include <cstddef>

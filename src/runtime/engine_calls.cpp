@@ -77,6 +77,11 @@ core::call_policy policy_of(options const& settings) {
           .durable = settings.durable.value_or(false)};
 }
 
+outgoing::outgoing() = default;
+outgoing::outgoing(outgoing&&) noexcept = default;
+outgoing& outgoing::operator=(outgoing&&) noexcept = default;
+outgoing::~outgoing() = default;
+
 outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs,
                     batch_terms const& batch) {
   runtime_detail::check_task(task);

@@ -3,15 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <span>
 #include <utility>
 
 #include "yonder/detail/export.hpp"
-#include "yonder/detail/spare_blocks.hpp"
 
 namespace yonder::detail {
 
@@ -28,7 +25,9 @@ class byte_buffer {
     byte_buffer(std::move(other)).swap(*this);
     return *this;
   }
-  ~byte_buffer() { free(data_, capacity_); }
+  ~byte_buffer() {
+    if (data_ != nullptr) free(data_, capacity_);
+  }
 
   static byte_buffer copy_of(std::span<std::byte const> bytes) {
     byte_buffer copy;
@@ -70,12 +69,7 @@ class byte_buffer {
     size_ = capacity_ = 0;
     return std::exchange(data_, nullptr);
   }
-  static void free(std::byte* memory, std::size_t capacity) noexcept {
-    if (capacity == small)
-      spare_blocks<small>::give(memory);
-    else
-      std::free(memory);
-  }
+  YONDER_API static void free(std::byte* memory, std::size_t capacity) noexcept;
 
   void swap(byte_buffer& other) noexcept {
     std::swap(data_, other.data_);
@@ -86,27 +80,9 @@ class byte_buffer {
  private:
   static constexpr std::size_t small = 128;  // the least capacity
 
-  void grow(std::size_t needed) {
-    if (needed < size_) throw std::bad_alloc();
-    auto capacity = capacity_ + capacity_ / 2;
-    if (capacity < needed) capacity = needed;
-    data_ = capacity <= small    ? static_cast<std::byte*>(spare_blocks<small>::take())
-            : capacity_ == small ? moved_out(capacity)
-                                 : reallocated(capacity);
-    capacity_ = capacity <= small ? small : capacity;
-  }
-  std::byte* reallocated(std::size_t capacity) {
-    auto* const grown = static_cast<std::byte*>(std::realloc(data_, capacity));
-    if (grown == nullptr) throw std::bad_alloc();
-    return grown;
-  }
-  std::byte* moved_out(std::size_t capacity) {
-    auto* const grown = static_cast<std::byte*>(std::malloc(capacity));
-    if (grown == nullptr) throw std::bad_alloc();
-    std::memcpy(grown, data_, size_);
-    spare_blocks<small>::give(data_);
-    return grown;
-  }
+  YONDER_API void grow(std::size_t needed);
+  std::byte* reallocated(std::size_t capacity);
+  std::byte* moved_out(std::size_t capacity);
 
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
@@ -128,3 +104,7 @@ struct buffer {
 YONDER_API buffer owned_copy(std::span<std::byte const> bytes);
 
 }  // namespace yonder::detail
+
+#ifndef YONDER_LINKS_CORE
+#include "yonder/detail/byte_buffer_definitions.hpp"
+#endif

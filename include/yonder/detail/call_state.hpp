@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "yonder/codec.hpp"
+#include "yonder/detail/durations.hpp"
 #include "yonder/detail/export.hpp"
 #include "yonder/detail/registry.hpp"
 #include "yonder/error.hpp"
@@ -39,6 +39,12 @@ YONDER_API runtime_snapshot snapshot_of(engine& where);
 
 // Begins the body of a call frame; the arguments are encoded behind it, into content.head.
 struct outgoing {
+  // Not inline: a unit with a task is spared what std::vector and std::shared_ptr are made of.
+  YONDER_API outgoing();
+  YONDER_API outgoing(outgoing&& other) noexcept;
+  YONDER_API outgoing& operator=(outgoing&& other) noexcept;
+  YONDER_API ~outgoing();
+
   encoded content;
   std::size_t metadata_size = 0;
   bool of_service = false;  // which says itself what its workers need

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "yonder/detail/byte_buffer_definitions.hpp"
 #include "yonder/detail/codec_error.hpp"
 #include "yonder/detail/codec_rare.hpp"
 #include "yonder/detail/codec_reader.hpp"
@@ -242,6 +243,11 @@ YONDER_FUNCTION std::type_info const* structure_record::class_at(std::size_t at)
   return innermost;
 }
 
+YONDER_FUNCTION void structure_reader::get_text(std::string& text) {
+  text.assign(ones_, '1');
+  record_.note("str8");
+}
+
 YONDER_FUNCTION structure compare_structures(structure_record const& zeros, structure_record const& ones) {
   auto const& text = zeros.text();
   if (text != ones.text()) {
@@ -252,6 +258,20 @@ YONDER_FUNCTION structure compare_structures(structure_record const& zeros, stru
                    "reads different things for different values");
   }
   return {text, hash_of(text)};
+}
+
+YONDER_FUNCTION structure const& find_structure(void (*visit)(structure_reader&)) {
+  auto const record = [&](bool ones) {
+    structure_reader ar(ones);
+    try {
+      visit(ar);
+      ar.serializeDeferments();
+    } catch (...) {
+      rethrow_unstable(ar.record());
+    }
+    return ar.record();
+  };
+  return *new structure(compare_structures(record(false), record(true)));
 }
 
 YONDER_FUNCTION void rethrow_unstable(structure_record const& record) {
@@ -311,6 +331,8 @@ struct roomy_allocator {
   void** where;  // until the memory is there
 };
 
+YONDER_FUNCTION kept_memory::~kept_memory() = default;
+
 YONDER_FUNCTION kept_memory keep(std::size_t size, std::size_t alignment) {
   auto room = size + alignment - 1;
   void* place = nullptr;
@@ -329,7 +351,8 @@ YONDER_FUNCTION void writer::put_large_block(void const* data, std::size_t size,
   }
   auto const* const bytes = static_cast<std::byte const*>(data);
   if (stable && policy_.borrow) {
-    out_.buffers.push_back({bytes, size, policy_.holder});
+    out_.buffers.push_back(
+        {bytes, size, policy_.holder != nullptr ? *policy_.holder : std::shared_ptr<void const>()});
   } else {
     out_.buffers.push_back(owned_copy({bytes, size}));
   }
@@ -349,6 +372,11 @@ YONDER_FUNCTION reader::reader(std::span<std::byte const> head, std::span<buffer
       buffers_(buffers),
       budget_(limits.bytes != 0 ? limits.bytes : default_budget(head.size(), buffers)),
       limits_(limits) {}
+
+YONDER_FUNCTION void reader::get_text(std::string& to) {
+  auto const size = get_count(1, 0);
+  to.assign(reinterpret_cast<char const*>(get_block(size)), size);
+}
 
 YONDER_FUNCTION std::byte const* reader::get_large_block(std::size_t size) {
   bool apart = false;

@@ -90,7 +90,8 @@ class reader : public archive_base {
   [[gnu::always_inline]] std::byte const* take(std::size_t size) {
     if (size > left()) [[unlikely]]
       throw_truncated(offset(), size, left());
-    return std::exchange(at_, at_ + size);
+    at_ += size;
+    return at_ - size;
   }
 
   template <class T>
@@ -106,6 +107,8 @@ class reader : public archive_base {
       std::memcpy(&value, take(sizeof value), sizeof value);
     } else if constexpr (k == kind::boolean) {
       value = to_bool(*take(1));
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      get_text(value);
     } else if constexpr (k == kind::string || k == kind::vector) {
       get_elements(value);
     } else if constexpr (k == kind::array) {
@@ -148,6 +151,9 @@ class reader : public archive_base {
     return size < marked_block_size ? take(size) : get_large_block(size);
   }
   YONDER_API std::byte const* get_large_block(std::size_t size);
+
+  // As get_elements() does: a unit with a task is spared what std::string is made of.
+  YONDER_API void get_text(std::string& to);
 
   template <class E>
   static bool is_aligned(std::byte const* at) {
@@ -242,7 +248,8 @@ class reader : public archive_base {
   [[gnu::always_inline]] void get_object(T& object) {
     if (++depth_ > limits_.depth) [[unlikely]]
       throw_too_deep(offset(), limits_.depth);
-    auto const outer = std::exchange(node_size_, node_size<T>());
+    auto const outer = node_size_;
+    node_size_ = node_size<T>();
     get_members(object);
     node_size_ = outer;
     rare_.leave_object(depth_);

@@ -31,8 +31,9 @@ struct block_policy {
   // Borrow blocks that belong to the value itself, which must then outlive the sending. Blocks that a save
   // function made for the occasion are copied all the same.
   bool borrow = true;
-  // Kept by every borrowed block, where it owns the value.
-  std::shared_ptr<void const> holder{};
+  // Where there is one, what it points to owns the value, and is kept by every borrowed block. It outlives
+  // the use of the policy.
+  std::shared_ptr<void const> const* holder = nullptr;
   std::size_t out_of_band_size = default_out_of_band_size;
 };
 
@@ -41,6 +42,7 @@ struct kept_memory {
   std::shared_ptr<void const> owner;
   void* place;
   void (**destroy)(void*);  // to be set once the object stands: the last owner calls it
+  YONDER_API ~kept_memory();
 };
 YONDER_API kept_memory keep(std::size_t size, std::size_t alignment);
 
@@ -52,7 +54,7 @@ class writer : public archive_base {
   using is_loading = std::false_type;
   using is_saving = std::true_type;
 
-  explicit writer(encoded& out, block_policy policy = {}) : out_(out), policy_(std::move(policy)) {}
+  explicit writer(encoded& out, block_policy policy = {}) : out_(out), policy_(policy) {}
 
   template <class... T>
   [[gnu::always_inline]] writer& operator()(T&&... values) {
@@ -96,9 +98,10 @@ class writer : public archive_base {
                   kind_of<object> != kind::enumeration) {
       if (may_hold_large_block(value)) return put_moved(std::move(value));
     }
-    auto const outer = std::exchange(policy_.borrow, false);
+    auto const outer = policy_;
+    policy_.borrow = false;
     put_whole(value);
-    policy_.borrow = outer;
+    policy_ = outer;
   }
 
   // To be called once all is written.
@@ -132,12 +135,14 @@ class writer : public archive_base {
   template <class T>
   void put_moved(T&& value) {
     using object = std::remove_const_t<T>;
-    auto memory = keep(sizeof(object), alignof(object));
+    auto const memory = keep(sizeof(object), alignof(object));
     auto* const kept = ::new (memory.place) object(std::move(value));
     *memory.destroy = [](void* gone) { static_cast<object*>(gone)->~object(); };
-    auto outer = std::exchange(policy_, {true, std::move(memory.owner), policy_.out_of_band_size});
+    auto const outer = policy_;
+    policy_.borrow = true;
+    policy_.holder = &memory.owner;
     put_whole(*kept);
-    policy_ = std::move(outer);
+    policy_ = outer;
   }
 
   template <class T>

@@ -37,8 +37,8 @@ struct symbol_of {};
 // One task of this program. Static storage; linked into the registry while its image is loaded.
 struct task_entry {
   std::string_view name;
-  std::uint64_t (*signature)();  // hash of the argument and result structure
-  std::string (*structure)();    // the same in words
+  std::uint64_t (*signature)();       // hash of the argument and result structure
+  std::string const& (*structure)();  // the same in words
   task_invoker invoke;
   void const* image;                     // which executable or shared library it is from
   std::type_info const* symbol;          // symbol_of its function

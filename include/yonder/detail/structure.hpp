@@ -132,10 +132,14 @@ class structure_reader : public archive_base {
       get_number(value);
     } else if constexpr (k == kind::user) {
       get_object(value);
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      get_text(value);
     } else {
       get_special(value, std::integral_constant<kind, k>{});
     }
   }
+
+  YONDER_API void get_text(std::string& text);
 
   template <class T>
   void get_declared() {
@@ -350,16 +354,12 @@ struct structure {
 YONDER_API structure compare_structures(structure_record const& zeros, structure_record const& ones);
 [[noreturn]] YONDER_API void rethrow_unstable(structure_record const& record);
 
+// The same of what `visit` visits; kept for ever.
+YONDER_API structure const& find_structure(void (*visit)(structure_reader&));
+
 template <class... T>
-structure_record record_structure(bool ones) {
-  structure_reader ar(ones);
-  try {
-    (ar.visit<T>(), ...);
-    ar.serializeDeferments();
-  } catch (...) {
-    rethrow_unstable(ar.record());
-  }
-  return ar.record();
+void visit_all(structure_reader& ar) {
+  (ar.visit<T>(), ...);
 }
 
 // Found at the first call, by any thread, and kept. Both throw codec_error (unstable_structure) where a type
@@ -367,8 +367,7 @@ structure_record record_structure(bool ones) {
 template <class... T>
 structure const& structure_of() {
   static_assert(check_travels<T...>());
-  static structure const found =
-      compare_structures(record_structure<T...>(false), record_structure<T...>(true));
+  static structure const& found = find_structure(&visit_all<T...>);
   return found;
 }
 

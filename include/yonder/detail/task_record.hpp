@@ -76,7 +76,7 @@ template <class Result, class... P>
 struct structure_of_task {
   using returned = typename returned_type<Result>::type;
   static std::uint64_t hash() { return structure_hash<returned, wire_type_t<P>...>(); }
-  static std::string text() { return structure_text<returned, wire_type_t<P>...>(); }
+  static std::string const& text() { return structure_text<returned, wire_type_t<P>...>(); }
 };
 
 // Whether a task states no name.

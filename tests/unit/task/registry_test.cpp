@@ -29,8 +29,9 @@ std::uint64_t hash_of() {
   return Hash;
 }
 template <char Letter>
-std::string letter() {
-  return {Letter};
+std::string const& letter() {
+  static std::string const text(1, Letter);
+  return text;
 }
 [[noreturn]] std::uint64_t no_hash() {
   throw yonder::codec_error(yonder::codec_fault::unstable_structure, 0, "it reads by value");
@@ -39,7 +40,7 @@ template <int>
 void invoke(std::span<std::byte const>, std::span<yonder::detail::buffer const>,
             yonder::detail::decode_limits, encoded&) {}
 
-task_entry entry_of(char const& image, std::uint64_t (*hash)(), std::string (*words)(),
+task_entry entry_of(char const& image, std::uint64_t (*hash)(), std::string const& (*words)(),
                     yonder::detail::task_invoker run, std::type_info const& symbol) {
   return {"plugin::work", hash, words, run, &image, &symbol, false};
 }
