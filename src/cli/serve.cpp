@@ -76,7 +76,8 @@ int serve_hub(hub_order const& order) {
   auto const keys = keys_folder(order.keys);
   auto const bind = order.addresses.empty() ? std::vector<std::string>{everywhere} : order.addresses;
   bool const made = std::any_of(bind.begin(), bind.end(), is_tcp) && have_keys(keys);
-  runtime_options options{.max = 0, .bind = bind, .keys = keys, .journal = order.journal};
+  runtime_options options{.max = 0, .bind = bind, .keys = keys};
+  options.journal = order.journal;
   if (order.result_ttl) options.result_ttl = *order.result_ttl;
   ::unsetenv("YONDER_HUB");  // it is the hub
   yonder::runtime hub(options);
