@@ -103,6 +103,10 @@ class endpoint : public ready_handler {
   // sleeps.
   virtual void flush() = 0;
 
+  // What send() collected outlasts this process from now on, where that takes no system call; flush() tells
+  // the other end of it.
+  virtual void put_down() {}
+
   // Copies what is still unsent of buffers that are borrowed: their caller is about to return.
   virtual void detach() = 0;
 

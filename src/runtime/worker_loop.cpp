@@ -210,7 +210,9 @@ void worker_loop::run_next(lock& held) {
     auto const work = turns_.take();
     return work.count > 1 ? serve_row(held, work) : serve(held, work);
   });
-  if (crew_.empty() && turns_.flush_due(served_)) flush();
+  if (!crew_.empty()) return;
+  if (turns_.flush_due(served_)) return flush();
+  connection_->put_down();  // the next task may end this process
 }
 
 void worker_loop::serve(lock& held, core::out::run const& work) {

@@ -394,6 +394,15 @@ void local_endpoint::flush() {
   collected_.clear();
 }
 
+void local_endpoint::put_down() {
+  for (auto const& id : collected_) {
+    auto* const to = find(id);
+    if (to == nullptr || !to->memory || to->blocked || to->deaf) continue;
+    fill_memory(*to);
+    if (to->blocked && !to->deaf) to->memory->ring();  // flush() passes over it
+  }
+}
+
 void local_endpoint::detach() {
   for (auto const& each : peers_) {
     if (!each) continue;
@@ -568,6 +577,11 @@ local_endpoint::taken local_endpoint::take_from_memory(peer& from) {
 
 // Writes until all is there or the memory is full; then the other side tells when half of it is free.
 void local_endpoint::write_to_memory(peer& to) {
+  fill_memory(to);
+  if (to.memory && !to.deaf) to.memory->ring();
+}
+
+void local_endpoint::fill_memory(peer& to) {
   std::array<iovec, 64> parts;
   bool full = !to.unsent.empty() && !to.memory->has_joined();
   while (!full && !to.unsent.empty()) {
@@ -585,7 +599,6 @@ void local_endpoint::write_to_memory(peer& to) {
   }
   if (to.memory->is_broken()) return go_deaf(to);
   block(to, full);
-  to.memory->ring();
 }
 
 }  // namespace yonder::transport

@@ -54,6 +54,7 @@ class local_endpoint final : public endpoint {
   bool look() const noexcept override;
   send_status send(peer_id to, frame const& message) override;
   void flush() override;
+  void put_down() override;
   void detach() override;
   void close(peer_id gone) override;
   bool reliable() const override { return true; }
@@ -137,6 +138,7 @@ class local_endpoint final : public endpoint {
   void parse(peer& from, taken& bytes, std::vector<event>& events);
   taken take_from_memory(peer& from);
   void write_to_memory(peer& to);
+  void fill_memory(peer& to);
   void lend_buffers(peer& to, frame const& message);
   void take_back_buffers(peer& from) noexcept;
   bool start_clock() noexcept;

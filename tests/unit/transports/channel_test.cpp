@@ -467,7 +467,9 @@ TEST_CASE("where the other end does not join, the socket serves alone, also what
 }
 
 TEST_CASE("of one that has gone all is taken that lies there, which several reads take") {
-  for (bool const with_memory : {true, false}) {
+  enum class way { memory, put_down, socket };
+  for (auto const by : {way::memory, way::put_down, way::socket}) {
+    bool const with_memory = by != way::socket;
     CAPTURE(with_memory);
     driven parent, gone;
     socket_pair sockets;
@@ -479,7 +481,10 @@ TEST_CASE("of one that has gone all is taken that lies there, which several read
     std::uint64_t const count = with_memory ? 45 : 8;  // that find room
     for (std::uint64_t i = 0; i < count; ++i)
       REQUIRE(gone.endpoint.send(to_parent, make_frame(i, 20'000)) == send_status::sent);
-    gone.endpoint.flush();
+    if (by == way::put_down)
+      gone.endpoint.put_down();
+    else
+      gone.endpoint.flush();
     std::vector<event> events;
     parent.endpoint.drain(peer, events);
     REQUIRE(events.size() == 1 + count);
