@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -23,7 +24,8 @@ class program {
   explicit program(std::string const& path, std::vector<std::string> environment = {},
                    std::vector<std::string> const& arguments = {}) {
     std::array<int, 2> ends{};
-    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+      throw std::system_error(errno, std::generic_category(), "a program's pipe");
     yonder::platform::unique_fd const writable(ends[1]);
     output_.reset(ends[0]);
     std::vector<std::string> words{path};
@@ -50,6 +52,7 @@ class program {
     return all;
   }
 
+  pid_t pid() const { return process_->pid(); }
   yonder::platform::exit_report wait() { return process_->wait(); }
   void kill() { process_->kill(SIGKILL); }
   void end() { process_->kill(SIGTERM); }
