@@ -40,7 +40,7 @@ int unknown(std::string const& id) {
   return exit_not_found;
 }
 
-std::string in_json(core::text_rows const& rows) {
+std::string rows_in_json(core::text_rows const& rows) {
   std::string text = "{";
   for (auto const& row : rows) {
     if (row.size() != 2) continue;
@@ -51,7 +51,7 @@ std::string in_json(core::text_rows const& rows) {
   return text + "}";
 }
 
-void print(core::text_rows const& rows) {
+void print_rows(core::text_rows const& rows) {
   std::size_t width = 0;
   for (auto const& row : rows) width = std::max(width, row.empty() ? 0 : row[0].size());
   for (auto const& row : rows)
@@ -64,16 +64,16 @@ int explain_call(hub_choice const& hub, std::string const& id, bool json) {
   auto const rows = ask(hub, core::explain_call, core::encode_call_id(read_id(id)));
   if (rows.empty()) return unknown(id);
   if (json)
-    std::cout << in_json(rows) << '\n';
+    std::cout << rows_in_json(rows) << '\n';
   else
-    print(rows);
+    print_rows(rows);
   return EXIT_SUCCESS;
 }
 
 int cancel_call(hub_choice const& hub, std::string const& id, bool json) {
   auto const rows = ask(hub, core::cancel_call, core::encode_call_id(read_id(id)));
   if (rows.empty()) return unknown(id);
-  if (json) std::cout << in_json(rows) << '\n';
+  if (json) std::cout << rows_in_json(rows) << '\n';
   return EXIT_SUCCESS;
 }
 
