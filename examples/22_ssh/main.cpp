@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Workers on another machine, which ssh reaches: started for the first call, gone when nothing is left to do. Which
-// machines stands in a file, launch.toml, that $YONDER_LAUNCH names.
+// Workers on another machine, which ssh reaches: started for the first call, gone when nothing is left to do.
+// Which machines stands in a file, launch.toml, that $YONDER_LAUNCH names.
 #include <yonder/yonder.hpp>
 
 #include <chrono>
