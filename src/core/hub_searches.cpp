@@ -15,7 +15,7 @@ bool may_see(client_session const& client, std::string const& identity) {
   return client.identity == identity || YONDER_MUTANT(foreign_call_found);
 }
 
-call_state state_of(call_record const& call) {
+call_state listed_state(call_record const& call) {
   if (call.stage == call_stage::assigned) return call_state::running;
   if (call.stage != call_stage::ended && call.stage != call_stage::recording) return call_state::waiting;
   return call.message->head.type == frame_type::error ? call_state::failed : call_state::succeeded;
@@ -200,7 +200,7 @@ call_listing hub::state::list_calls_for(time_point now, client_session const& cl
     note(call.id, call.count,
          {{},
           call.function == nullptr ? std::string() : call.function->name,
-          state_of(call),
+          listed_state(call),
           call.policy.durable,
           call.tries,
           0});

@@ -340,6 +340,7 @@ stillness* world::who_is_still(happening const& what) {
     case kind::worker_reads:
     case kind::task_wakes:
     case kind::task_streams:
+    case kind::told_of_end:
     case kind::worker_watches: return still(what.a, role::worker);
     case kind::worker_starts: return of_hub(what.a, role::worker);
     case kind::client_comes:
@@ -348,6 +349,7 @@ stillness* world::who_is_still(happening const& what) {
     case kind::turn: return still(what.a, static_cast<role>(what.b));
     case kind::link_breaks: return still_at(what.a);
     case kind::chaos:
+    case kind::allocation_ends:
     case kind::goes_on: return nullptr;
   }
   return nullptr;

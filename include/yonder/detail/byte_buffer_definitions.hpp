@@ -42,4 +42,9 @@ YONDER_FUNCTION void byte_buffer::grow(std::size_t needed) {
   capacity_ = capacity <= small ? small : capacity;
 }
 
+YONDER_FUNCTION buffer owned_copy(std::span<std::byte const> bytes) {
+  auto copy = std::make_shared<byte_buffer>(byte_buffer::copy_of(bytes));
+  return {copy->data(), copy->size(), copy};
+}
+
 }  // namespace yonder::detail

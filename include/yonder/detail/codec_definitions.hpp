@@ -292,11 +292,6 @@ YONDER_FUNCTION void rethrow_unstable(structure_record const& record) {
 
 // --- writer and reader
 
-YONDER_FUNCTION buffer owned_copy(std::span<std::byte const> bytes) {
-  auto copy = std::make_shared<byte_buffer>(byte_buffer::copy_of(bytes));
-  return {copy->data(), copy->size(), copy};
-}
-
 // What an owner counts: the object is behind it, in the same piece of memory.
 struct kept_object {
   kept_object() = default;

@@ -8,7 +8,7 @@ using namespace yonder::core::test;
 
 namespace {
 
-hub_config with_pool(std::size_t most, duration allocation = never) {
+hub_config with_timed_pool(std::size_t most, duration allocation = never) {
   hub_config config;
   config.pools = {{.functions = loopback::offers(),
                    .max_workers = most,
@@ -18,10 +18,10 @@ hub_config with_pool(std::size_t most, duration allocation = never) {
 }
 
 // A hub without a pool: workers come by themselves.
-struct tested_hub {
+struct timed_hub {
   loopback net;
   loopback::client_end& client;
-  explicit tested_hub(hub_config config = {}) : net(std::move(config)), client(net.add_client()) {}
+  explicit timed_hub(hub_config config = {}) : net(std::move(config)), client(net.add_client()) {}
 
   loopback::worker_end& come(duration lasts, std::uint64_t start = 0) {
     net.allocation = lasts;
@@ -56,7 +56,7 @@ TEST_CASE("a hello and a drain say how long the worker's allocation lasts") {
 }
 
 TEST_CASE("a call whose timeout is longer than what is left waits for another worker") {
-  tested_hub t;
+  timed_hub t;
   auto& brief = t.come(60 * second);
   auto const call = t.submit({.timeout = 100 * second});
   CHECK(brief.runs.empty());
@@ -71,7 +71,7 @@ TEST_CASE("a call whose timeout is longer than what is left waits for another wo
 }
 
 TEST_CASE("so does one that has taken longer so far, and one that would wait there behind others") {
-  tested_hub t;
+  timed_hub t;
   auto& first = t.come(never);
   auto const taught = t.submit();
   t.net.wait(30 * second);
@@ -89,7 +89,7 @@ TEST_CASE("so does one that has taken longer so far, and one that would wait the
 }
 
 TEST_CASE("before its allocation ends a worker hands back what it has not begun, and is given nothing more") {
-  tested_hub t;
+  timed_hub t;
   auto& worker = t.come(80 * second);
   t.submit();
   t.net.finish(worker, "a");  // such calls are brief, as far as is known
@@ -111,7 +111,7 @@ TEST_CASE("before its allocation ends a worker hands back what it has not begun,
 }
 
 TEST_CASE("what an allocation's end cuts short runs again and has cost no retry, three times") {
-  tested_hub t;
+  timed_hub t;
   auto const call = t.submit({.retries = 1});
   for (int i = 0; i < 3; ++i) {
     auto& worker = t.come(80 * second);
@@ -136,7 +136,7 @@ TEST_CASE("what an allocation's end cuts short runs again and has cost no retry,
 
 TEST_CASE(
     "a call that may start only once is lost with the allocation, which is the reason that it is told") {
-  tested_hub t;
+  timed_hub t;
   auto& worker = t.come(80 * second);
   auto const call = t.submit();
   t.net.wait(79 * second);
@@ -147,7 +147,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a worker that crashes has crashed, however little time it had left") {
-  tested_hub t;
+  timed_hub t;
   auto& worker = t.come(80 * second);
   auto const call = t.submit({.retries = 0, .idempotent = false});
   t.net.wait(79 * second);
@@ -160,7 +160,7 @@ TEST_CASE("a worker that crashes has crashed, however little time it had left") 
 }
 
 TEST_CASE("who is told that it will be ended hands back, ends what it runs, and costs no retry") {
-  tested_hub t;
+  timed_hub t;
   auto& worker = t.come(never);
   auto const runs = t.submit({.retries = 1});
   auto const waits = t.submit();
@@ -177,7 +177,7 @@ TEST_CASE("who is told that it will be ended hands back, ends what it runs, and 
 
 TEST_CASE(
     "while there is work another worker is started before one's allocation ends, as early as they take") {
-  tested_hub t(with_pool(1));
+  timed_hub t(with_timed_pool(1));
   t.submit();
   REQUIRE(t.net.starts.size() == 1);
   t.net.wait(10 * second);  // until it comes
@@ -196,7 +196,7 @@ TEST_CASE(
 }
 
 TEST_CASE("without work nobody takes the place of a worker whose allocation ends") {
-  tested_hub t(with_pool(1));
+  timed_hub t(with_timed_pool(1));
   auto const call = t.submit();
   auto& worker = t.come(100 * second, t.net.starts[0]);
   t.net.finish(worker, "a");
@@ -207,7 +207,7 @@ TEST_CASE("without work nobody takes the place of a worker whose allocation ends
 }
 
 TEST_CASE("an idle worker that lasts too briefly for what waits goes where no other one may be started") {
-  tested_hub t(with_pool(1));
+  timed_hub t(with_timed_pool(1));
   t.net.finish((t.submit(), t.come(100 * second, t.net.starts[0])), "a");
   t.net.wait(60 * second);
   t.submit({.timeout = 50 * second});
@@ -216,7 +216,7 @@ TEST_CASE("an idle worker that lasts too briefly for what waits goes where no ot
 }
 
 TEST_CASE("a timeout that is longer than all allocations is refused at once, in words") {
-  tested_hub t(with_pool(1, 60 * second));
+  timed_hub t(with_timed_pool(1, 60 * second));
   auto const call = t.submit({.timeout = 56 * second});
   REQUIRE(t.has_ended(call));
   CHECK(t.of(call).error().code == errc::unsatisfiable);

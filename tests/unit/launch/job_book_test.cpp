@@ -3,13 +3,15 @@
 
 #include <doctest/doctest.h>
 
+#include "src/launch/launcher.hpp"
+
 using namespace yonder::driver;
 
 namespace {
 
 using kind = job_book::event::kind;
 using state = job_book::state;
-constexpr std::int64_t second = 1'000'000'000;
+using yonder::launch::second;
 
 std::vector<std::string> told_of(job_book& book) {
   std::vector<job_book::event> events;

@@ -48,16 +48,41 @@ static_assert(same(all.over(others), all));
 static_assert(same(options{}.over(options{}), options{}));
 
 // Each field alone overrides itself and nothing else.
-static_assert(same(options{.retries = 1}.over(others), {1, 20s, 30s, false, placement::prefer_local}));
-static_assert(same(options{.timeout = 2s}.over(others), {10, 2s, 30s, false, placement::prefer_local}));
-static_assert(same(options{.deadline = 3s}.over(others), {10, 20s, 3s, false, placement::prefer_local}));
-static_assert(same(options{.idempotent = true}.over(others), {10, 20s, 30s, true, placement::prefer_local}));
-static_assert(same(options{.placement = placement::local}.over(others),
-                   {10, 20s, 30s, false, placement::local}));
+static_assert(same(options{.retries = 1}.over(others), {.retries = 1,
+                                                        .timeout = 20s,
+                                                        .deadline = 30s,
+                                                        .idempotent = false,
+                                                        .placement = placement::prefer_local}));
+static_assert(same(options{.timeout = 2s}.over(others), {.retries = 10,
+                                                         .timeout = 2s,
+                                                         .deadline = 30s,
+                                                         .idempotent = false,
+                                                         .placement = placement::prefer_local}));
+static_assert(same(options{.deadline = 3s}.over(others), {.retries = 10,
+                                                          .timeout = 20s,
+                                                          .deadline = 3s,
+                                                          .idempotent = false,
+                                                          .placement = placement::prefer_local}));
+static_assert(same(options{.idempotent = true}.over(others), {.retries = 10,
+                                                              .timeout = 20s,
+                                                              .deadline = 30s,
+                                                              .idempotent = true,
+                                                              .placement = placement::prefer_local}));
+static_assert(same(
+    options{.placement = placement::local}.over(others),
+    {.retries = 10, .timeout = 20s, .deadline = 30s, .idempotent = false, .placement = placement::local}));
 
 // A setting of zero or false is a setting.
 static_assert(same(options{.retries = 0, .timeout = 0s, .idempotent = false}.over(all),
-                   {0, 0s, 3s, false, placement::local, 1, "a", 1, "b"}));
+                   {.retries = 0,
+                    .timeout = 0s,
+                    .deadline = 3s,
+                    .idempotent = false,
+                    .placement = placement::local,
+                    .priority = 1,
+                    .fairness_key = "a",
+                    .weight = 1,
+                    .order_key = "b"}));
 
 // A key is a copy of its text.
 static_assert(options{.order_key = std::string_view("k")}.over(all).order_key->view() == "k");

@@ -30,8 +30,8 @@ std::uint64_t hash_of() {
 }
 template <char Letter>
 std::string const& letter() {
-  static std::string const text(1, Letter);
-  return text;
+  static std::string const its(1, Letter);
+  return its;
 }
 [[noreturn]] std::uint64_t no_hash() {
   throw yonder::codec_error(yonder::codec_fault::unstable_structure, 0, "it reads by value");
