@@ -100,18 +100,12 @@ node_dies() { # NODE
 }
 # Of this cluster, those whose environment has the variable.
 processes_with() { # NAME=VALUE
-  local each
-  for each in /proc/[0-9]*; do
-    [[ ${each#/proc/} != "$$" ]] || continue
-    { tr '\0' '\n' <"$each/environ"; } 2>/dev/null | grep -qxF "SLURM_CONF=$SLURM_CONF" || continue
-    { tr '\0' '\n' <"$each/environ"; } 2>/dev/null | grep -qxF "$1" && echo "${each#/proc/}"
-  done
-  true
+  { grep -lzxF "SLURM_CONF=$SLURM_CONF" /proc/[0-9]*/environ | xargs -r grep -lzxF "$1" | cut -d/ -f3 | grep -vx "$$"; } 2>/dev/null || true
 }
 
-job_is() { [[ $(squeue -h -j "$2" -o %T 2>/dev/null) == "$1" ]]; } # STATE ID
-nodes_are() { [[ $(sinfo -h -N -o %T 2>/dev/null | grep -c "^$2") == "$1" ]]; } # COUNT STATE
-queue_is_empty() { [[ -z $(squeue -h 2>/dev/null || echo unknown) ]]; }
+job_is() { [[ $(timeout 10 squeue -h -j "$2" -o %T 2>/dev/null) == "$1" ]]; } # STATE ID
+nodes_are() { [[ $(timeout 10 sinfo -h -N -o %T 2>/dev/null | grep -c "^$2") == "$1" ]]; } # COUNT STATE
+queue_is_empty() { [[ -z $(timeout 10 squeue -h 2>/dev/null || echo unknown) ]]; }
 
 waits_for() { # WHAT COMMAND...
   local what=$1 tries=0
@@ -131,7 +125,7 @@ cluster_ends() {
   local status=$? each
   set +e
   {
-    scancel --quiet --state=RUNNING --full --signal=KILL
+    timeout 10 scancel --quiet --state=RUNNING --full --signal=KILL
     for each in $(processes_with "SLURM_CONF=$SLURM_CONF"); do kill -KILL "$each"; done
     wait
   } >/dev/null 2>&1

@@ -26,6 +26,6 @@ waits_for "the job to run" job_is RUNNING "$id"
 node_dies n1
 waits_for 'the node to be seen as gone' nodes_are 1 down
 waits_for 'its job to be over' queue_is_empty
-check 'the other node goes on' nodes_are 1 idle
+waits_for 'the other node to go on' nodes_are 1 idle
 [[ $failures == 0 ]] && echo 'a SLURM of two nodes runs jobs, and goes on with one'
 exit "$failures"
