@@ -51,7 +51,7 @@ TEST_CASE("compaction keeps each record that counts once, and nothing else") {
   unreliable_disk disk;
   oracle known;
   {
-    opened_store made(disk, {.segment_bytes = 300, .clean_step = 200});
+    opened_store made(disk, {.segment_bytes = 1'000});
     for (auto const& batch : std::vector<std::vector<said>>{
              {{kind::call, {7, 1}, 6, "six calls"}, {kind::call, {7, 7}, 1, "gone"}},
              {{kind::ended, {7, 2}, 2, "two outcomes"}, {kind::started, {7, 4}}, {kind::ended, {7, 7}}},

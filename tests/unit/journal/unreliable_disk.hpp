@@ -133,7 +133,7 @@ class unreliable_disk final : public file_system {
                 to.begin() + static_cast<std::ptrdiff_t>(what.offset));
     }
     void sync() {
-      durable = now;
+      for (auto const& each : pending) apply(durable, each);
       pending.clear();
     }
     void lose_power(std::mt19937_64& random) {
