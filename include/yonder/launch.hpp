@@ -28,7 +28,7 @@ struct ssh_host {
 // Workers are started by OpenSSH's own client: keys and host keys are checked as ~/.ssh/config says, and no
 // password is asked for.
 struct ssh {
-  std::vector<ssh_host> hosts;
+  std::vector<ssh_host> hosts;         // in whose order they are filled
   std::vector<std::string> options{};  // of ssh: {"-p", "2222"}
 };
 
@@ -38,7 +38,7 @@ struct ssh {
 // starts the worker wherever it is run, and holds a key), {cpus}, {gpus}, {gpu_memory_mb} and {memory_mb}
 // (what the worker is to have; 0: nothing is said). {{ and }} are braces.
 struct command {
-  std::vector<std::string> start;
+  std::vector<std::string> start;   // the command and its arguments
   std::vector<std::string> stop{};  // none: the worker's end is all
   std::vector<std::string>
       list{};  // prints the ids, or the names, of those that there are; none: nobody looks
@@ -64,18 +64,21 @@ struct slurm {
   std::chrono::seconds interval{5};  // from one look at the queue to the next
 };
 
+// By what workers are started.
 using means = std::variant<process, ssh, slurm, command>;
 
 // How the workers of a pool are started.
 struct pool {
   std::string name = "default";  // of a service; "default": of all that are not named here
-  means by{};
+  means by{};                    // none said: processes of this machine
 
   // There: the program, and its arguments. Empty: this very one, under the same path.
   std::vector<std::string> worker{};
 
   // As in runtime_options and pool_size; unset: as without a launcher.
-  std::optional<unsigned> min{}, max{}, buffer{};
+  std::optional<unsigned> min{};
+  std::optional<unsigned> max{};     // as in runtime_options
+  std::optional<unsigned> buffer{};  // as in runtime_options
   std::optional<std::chrono::nanoseconds> scaledown_window{};
 
   // How long calls wait, once there is a worker, before a further one is started for them.
@@ -95,6 +98,7 @@ struct pool {
 // Pools with launchers, and under which address their workers reach this hub: runtime_options::launch.
 class plan;
 
+// What a plan is made of: plan_of().
 struct plan_options {
   // Of this machine, as workers see it: "tcp://login1:5555", or "login1" alone, with the port of
   // runtime_options::bind. Empty: what is bound, and for all addresses ("tcp://0.0.0.0:*") this host's name.

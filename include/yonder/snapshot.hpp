@@ -76,22 +76,22 @@ struct pool_snapshot {
   std::size_t parked_workers = 0;               // that have given back their GPUs and cores
   std::size_t queued = 0;                       // calls that wait for a worker
 };
-
 // One call of a hub at one moment.
 struct call_snapshot {
+  // How far it is.
   enum class state : std::uint8_t {
     waiting = 1,  // for a worker, its turn, its next attempt or the journal
     running,
     succeeded,
     failed,
   };
-  call_id id;
-  std::string task;
-  state is{};
-  bool durable = false;
+  call_id id;                       // as of call::id()
+  std::string task;                 // its name
+  state is{};                       // how far it is
+  bool durable = false;             // as of options::durable
   unsigned attempts = 0;            // that may have been started, before the one that runs
   std::chrono::nanoseconds kept{};  // for so long the outcome of one that has ended is kept
 };
-YONDER_API std::string_view to_string(call_snapshot::state is) noexcept;
+YONDER_API std::string_view to_string(call_snapshot::state is) noexcept;  // in a word
 
 }  // namespace yonder

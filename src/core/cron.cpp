@@ -38,9 +38,9 @@ constexpr std::array<field, 5> fields{{{"minute", 0, 59},
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 // Reads one field of a line.
-class field_reader {
+class cron_field_reader {
  public:
-  field_reader(std::string_view line, field const& of, std::string_view text)
+  cron_field_reader(std::string_view line, field const& of, std::string_view text)
       : line_(line), of_(of), text_(text) {}
 
   std::uint64_t bits() {
@@ -123,7 +123,7 @@ cron_times::cron_times(std::string_view line) {
   auto const words = words_of(line);
   if (words.size() != fields.size()) refuse(line, "it has " + std::to_string(words.size()) + " fields");
   std::array<std::uint64_t, fields.size()> bits{};
-  for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = field_reader(line, fields[i], words[i]).bits();
+  for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = cron_field_reader(line, fields[i], words[i]).bits();
   minutes_ = bits[0];
   hours_ = bits[1];
   days_ = bits[2];

@@ -14,7 +14,7 @@ namespace {
 using bytes_view = std::span<std::byte const>;
 using appended = core::out::append::kind;
 
-journal::kind kind_of(appended what) {
+journal::kind journal_kind(appended what) {
   switch (what) {
     case appended::call: return journal::kind::call;
     case appended::started: return journal::kind::started;
@@ -24,7 +24,7 @@ journal::kind kind_of(appended what) {
   return journal::kind::forgotten;
 }
 
-appended kind_of(journal::kind what) {
+appended appended_kind(journal::kind what) {
   switch (what) {
     case journal::kind::call: return appended::call;
     case journal::kind::started: return appended::started;
@@ -57,7 +57,7 @@ hub_journal::hub_journal(platform::poller& poller, std::string const& folder, co
   auto const wall = wall_clock();
   auto const recall = [&](journal::record const& what, bytes_view body) {
     core::recovered_record said;
-    said.what = kind_of(what.what);
+    said.what = appended_kind(what.what);
     said.call = what.call;
     said.items = what.items;
     said.age =
@@ -88,7 +88,7 @@ void hub_journal::append(core::out::append const& record) {
     pieces.push_back(record.body->body.bytes());
     for (auto const& block : record.body->buffers) pieces.push_back(block.bytes());
   }
-  log_->append(kind_of(record.what), record.call, record.items, pieces);
+  log_->append(journal_kind(record.what), record.call, record.items, pieces);
   appended_ = true;
 }
 

@@ -23,7 +23,7 @@ namespace {
 using pairs = std::vector<std::pair<std::string, std::string>>;
 using environment = std::function<std::string(char const*)>;
 
-[[noreturn]] void reject(std::string message) {
+[[noreturn]] void refuse_traces(std::string message) {
   detail::throw_error({.code = errc::bad_configuration, .message = std::move(message)});
 }
 
@@ -123,7 +123,7 @@ std::shared_ptr<trace_writer> open_traces(runtime_options const& options, bool e
   auto const& wanted = options.traces;
   if (!embeds_hub) {
     if (wanted.endpoint.empty() && wanted.file.empty()) return nullptr;
-    reject("runtime_options::traces: the hub is elsewhere, and what happens to calls is seen there");
+    refuse_traces("runtime_options::traces: the hub is elsewhere, and what happens to calls is seen there");
   }
   trace_writer::config how;
   how.file = wanted.file.empty() ? variable("YONDER_TRACE_FILE") : wanted.file;
@@ -132,7 +132,8 @@ std::shared_ptr<trace_writer> open_traces(runtime_options const& options, bool e
   if (exports && factory != nullptr)
     how.poster = factory->open_poster(told);
   else if (exports && !wanted.endpoint.empty())
-    reject("to send traces to '" + wanted.endpoint + "' this program must be linked with yonder::http");
+    refuse_traces("to send traces to '" + wanted.endpoint +
+                  "' this program must be linked with yonder::http");
   if (how.file.empty() && how.poster == nullptr) return nullptr;
   how.resource = resource_of(variable);
   how.tell = [log = options.log](std::string const& line) {
