@@ -145,8 +145,8 @@ void stop_remote(findings& seen) {
   board::add(slot.open);
   stopped.send(SIGCONT);
   // Two at once take both.
-  auto const both = {task::hold.on(client).spawn(shared.path(), 2U, 1U),
-                     task::hold.on(client).spawn(shared.path(), 3U, 1U)};
+  [[maybe_unused]] auto const both = {task::hold.on(client).spawn(shared.path(), 2U, 1U),
+                                      task::hold.on(client).spawn(shared.path(), 3U, 1U)};
   bool const again = board::reaches(shared[2].entered, 1, 20s) && board::reaches(shared[3].entered, 1, 20s);
   board::add(shared[2].open);
   board::add(shared[3].open);

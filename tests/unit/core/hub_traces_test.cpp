@@ -79,11 +79,11 @@ TEST_CASE("a lost worker, a timeout and a cancel are why an attempt ended") {
   net.lose(first);
   CHECK(in_short(net.traced) == "1 #1 0+0+0 worker_lost, 1 call 0 worker_lost");
   net.traced.clear();
-  auto& second = net.add_worker();
+  auto& later = net.add_worker();
   net.submit(caller, "b", {.timeout = 10 * millisecond});
   net.wait(11 * millisecond);
   CHECK(in_short(net.traced) == "2 #1 0+0+10 timed_out, 2 call 10 timed_out");
-  net.finish(second, "late");
+  net.finish(later, "late");
   net.traced.clear();
   auto const third = net.submit(caller, "c");
   net.cancel(caller, third);

@@ -51,15 +51,15 @@ TEST_CASE("what a task says of how far it is reaches its caller, over either kin
     auto& caller = net.add_client();
     auto& worker = net.add_worker();
     auto const first = net.submit(caller, "a");
-    auto const second = net.submit(caller, "b");
+    auto const later = net.submit(caller, "b");
     net.report(worker, {250'000, "a quarter"});
     net.report(worker, {500'000, ""});
     CHECK(caller.progress[first.number] == reports{{250'000, "a quarter"}, {500'000, ""}});
-    CHECK(caller.progress[second.number].empty());
+    CHECK(caller.progress[later.number].empty());
     net.finish(worker, "done");
     net.report(worker, {1, "the next one"});
     CHECK(caller.progress[first.number].size() == 2);
-    CHECK(caller.progress[second.number] == reports{{1, "the next one"}});
+    CHECK(caller.progress[later.number] == reports{{1, "the next one"}});
     net.finish(worker, "done");
     net.wait(2 * yonder::core::second);
     CHECK(net.hub().census().calls == 0);

@@ -116,7 +116,8 @@ TEST_CASE("a journal with any one bit flipped tells what was acknowledged, or is
 
 TEST_CASE("a journal that is cut anywhere, or lacks a file, is refused") {
   auto const files = written();
-  for (auto const& [name, bytes] : files)
+  for (auto const& [file, bytes] : files) {
+    std::string const& name = file;
     for (std::size_t size = 0; size < bytes.size(); size += name == witness_name ? 61 : 1) {
       CAPTURE(name);
       CAPTURE(size);
@@ -126,7 +127,9 @@ TEST_CASE("a journal that is cut anywhere, or lacks a file, is refused") {
       if (name != witness_name) REQUIRE_FALSE(told);
       if (told) REQUIRE(*told == state_after(commits.size()));
     }
-  for (auto const& [name, bytes] : files) {
+  }
+  for (auto const& one : files) {
+    std::string const& name = one.first;
     CAPTURE(name);
     auto less = files;
     less.erase(name);

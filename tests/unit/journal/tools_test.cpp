@@ -137,8 +137,8 @@ TEST_CASE("the command's exit codes say what was found") {
     CHECK(used.text.find("in use by process " + std::to_string(::getpid())) != std::string::npos);
   }
   CHECK(run("check " + here.in("nothing")).code == 1);
-  auto const last = folder + "/0000000003.segment";
-  flip(last, static_cast<std::streamoff>(std::filesystem::file_size(last)) - 5);
+  auto const newest = folder + "/0000000003.segment";
+  flip(newest, static_cast<std::streamoff>(std::filesystem::file_size(newest)) - 5);
   auto const damaged = run("check " + folder);
   CHECK(damaged.code == 2);
   CHECK(damaged.text.find("damaged at byte") != std::string::npos);
