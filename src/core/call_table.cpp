@@ -160,6 +160,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.tries = call.tries;
   front.kills = call.kills;
   front.unstarted = call.unstarted;
+  front.cut_short = call.cut_short;
   front.alone = call.alone;
   front.batching = call.batching;
   front.queued_since = call.queued_since;

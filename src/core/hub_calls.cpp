@@ -186,8 +186,10 @@ void hub::state::set_terms(time_point now, call_record& call, call_message const
 
 // It has all that it needs.
 void hub::state::begin_call(time_point now, call_record& call, outputs& out) {
-  if (call.policy.durable && !YONDER_MUTANT(journal_overtaken))
+  if (call.policy.durable && !YONDER_MUTANT(journal_overtaken)) {
+    compact(call);  // the record is of these items, which may be a part of what came
     return append(call, out::append::kind::call, call.message, out);
+  }
   line_up(now, call);
 }
 
@@ -226,7 +228,9 @@ void hub::state::take_cancel(time_point now, client_session& client, frame const
 
 void hub::state::cancel(time_point now, call_record& call, outputs& out) {
   if (call.stage == call_stage::assigned) abandon(now, call, out);
-  if (call.stage != call_stage::ended && call.stage != call_stage::recording) {
+  if (calls.goes_on(call) && call.in_journal() && !call.finders.empty() && journal_fault.empty())
+    return cancel_found(now, call, out);
+  if (!call.has_ended()) {
     counters.cancelled += call.count;
     call.function->numbers->cancelled += call.count;
     if (call.traced != nullptr) trace_call(now, call, errc::cancelled, out);
@@ -237,6 +241,14 @@ void hub::state::cancel(time_point now, call_record& call, outputs& out) {
                  frame_ref(make_error(errc::cancelled, {}, "the call was cancelled by its caller")), out);
   cancel_dependents(now, call, out);
   forget(now, call);
+}
+
+// Its caller hears nothing more of it. Those who have found it are told what the journal says: the outcome
+// that is being written, or this one.
+void hub::state::cancel_found(time_point now, call_record& call, outputs& out) {
+  if (call.orphaned_since == never) calls.orphan(now, call);
+  if (call.has_ended()) return;
+  fail(now, call, errc::cancelled, "the call was cancelled by its caller", out);
 }
 
 // --- items that part ways
@@ -275,7 +287,7 @@ call_record& hub::state::split(time_point now, call_record& call, std::uint32_t 
     case call_stage::ended:
     case call_stage::leaving: break;
   }
-  arm(front);
+  if (!front.has_ended()) arm(front);
   return front;
 }
 
@@ -433,6 +445,7 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
     return fail(now, call, errc::too_large,
                 excess_in_words(message, client->limits, "the result takes", "client"), out);
   }
+  if (is_past_recording(call)) return end_unrecorded(now, call, out);
   counters.completed += call.count;
   call.function->numbers->succeeded += call.count;
   message.head.attempt = call.tries + 1;

@@ -14,8 +14,7 @@ bool hub::state::await_arguments(time_point now, call_record& call,
   auto waits = std::make_unique<composition>();
   for (auto const& one : arguments) {
     auto* const of = calls.find({call.id.session, one.number});
-    if (of == nullptr || of == &call || of->stage == call_stage::ended ||
-        of->stage == call_stage::recording) {
+    if (of == nullptr || of == &call || of->has_ended()) {
       call.stage = call_stage::leaving;
       fail(now, call, errc::argument_gone, "the call whose value is an argument here has ended", out);
       return false;

@@ -111,18 +111,23 @@ void hub::state::explain_attempt(time_point now, call_record const& call, text_r
 }
 
 text_rows hub::state::explain(time_point now, call_record& call) {
-  text_rows rows{{"call", text_of(call.id)}, {"task", call.function->name}, {"state", state_of(call)}};
+  auto const* const function = call.function;  // null: it has ended
+  text_rows rows{{"call", text_of(call.id)}};
   auto const add = [&](std::string_view what, std::string value) {
     if (!value.empty()) rows.push_back({std::string(what), std::move(value)});
   };
+  if (function != nullptr) add("task", function->name);
+  add("state", state_of(call));
   if (call.stage == call_stage::queued) {
     auto const before = calls_before(call);
-    add("before it", count_of(before, "call") + " of its queue, of " +
-                         std::to_string(call.function->queue.items) + " that wait for the task");
+    add("before it", count_of(before, "call") + " of its queue, of " + std::to_string(function->queue.items) +
+                         " that wait for the task");
   }
   add("why", why_it_waits(call));
   if (call.stage == call_stage::assigned && call.worker != nullptr) explain_attempt(now, call, rows);
-  auto const* const pool = call.function->home != nullptr ? call.function->home : call.function->pool;
+  auto const* const pool = function == nullptr         ? nullptr
+                           : function->home != nullptr ? function->home
+                                                       : function->pool;
   if (pool != nullptr)
     add("pool", name_of_pool(*pool) + ": " + count_of(pool->in_service, "worker") + " of at most " +
                     std::to_string(pool->config.max_workers) + ", " + std::to_string(pool->idle.size()) +
@@ -178,11 +183,10 @@ call_record* hub::state::call_for(client_session const& client, call_id id) {
   return may ? call : nullptr;
 }
 
-// Its caller is told.
+// Its caller is told. Not of one that has ended, whoever has yet to be told that.
 void hub::state::cancel_for(time_point now, call_record& call, std::uint64_t number, bool by_operator,
                             outputs& out) {
   auto& one = isolate(now, call, number, 1);
-  if (one.stage == call_stage::ended) return forget(now, one);
   if (one.stage == call_stage::assigned) abandon(now, one, out);
   fail(now, one, errc::cancelled,
        by_operator ? "the hub's operator cancelled the call" : "the call was cancelled", out);
@@ -206,7 +210,7 @@ void hub::state::take_call_order(time_point now, client_session& client, std::st
     rows.front().back() = text_of(meant);
     if (call->count > 1) rows.push_back({"together with", count_of(call->count - 1, "call") + " of its map"});
   }
-  if (call != nullptr && what == cancel_call) {
+  if (call != nullptr && what == cancel_call && !call->has_ended()) {
     rows = {{"cancelled", text_of(meant)}};
     cancel_for(now, *call, meant.number, call->caller->identity != client.identity, out);
   }

@@ -80,9 +80,15 @@ void hub::state::release_workers(time_point now, std::uint64_t up_to) {
   }
 }
 
-// Nobody is told of it before it is on disk: it may be told again after a crash, and must be the same.
+// Its outcome would have to be written down, and cannot be.
+bool hub::state::is_past_recording(call_record const& call) const {
+  return !journal_fault.empty() && calls.goes_on(call) && call.in_journal();
+}
+
+// Nobody is told of it before it is on disk: it may be told again after a crash, and must be the same. What
+// ends because the hub does is the next one's to decide, by what the journal says so far.
 void hub::state::record_outcome(time_point now, call_record& call, frame&& message, outputs& out) {
-  if (!journal_fault.empty()) return end_unrecorded(now, call, out);
+  if (over) return forget(now, call);
   own(message);
   frame_ref outcome(std::move(message));
   record(call, out::append::kind::ended, outcome, out);
@@ -103,8 +109,11 @@ void hub::state::conclude(time_point now, call_record& call, outputs& out) {
   auto const head = outcome->head;
   auto const sole = !call.caller->awaiting.empty() && give_to_dependents(now, call, outcome, out);
   if (auto* const client = sessions.client(call.id.session);
-      client != nullptr && call.orphaned_since == never)
-    send_to(now, *client, head, sole ? frame_ref(make_elsewhere(call.id)) : outcome, out);
+      client != nullptr && call.orphaned_since == never) {
+    auto told = sole ? frame_ref(make_elsewhere(call.id)) : outcome;
+    auto const its_head = told->head;
+    send_to(now, *client, its_head, std::move(told), out);
+  }
   tell_finders(now, call, outcome, out);
   outcome->head = head;
   kept.add(call.id, call.count, call.caller->identity, call.function->name, std::move(outcome),
@@ -130,12 +139,13 @@ void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
   release_workers(now, up_to);
 }
 
-// It is in the journal, and nothing more can be written there.
+// Nothing more can be written to the journal, which has it, or may have it.
 void hub::state::end_unrecorded(time_point now, call_record& call, outputs& out) {
-  auto error =
-      failure_of(errc::disconnected, journal_fault +
-                                         "; the call is durable, and goes on when a hub with this journal is "
-                                         "started again: find it by its id then");
+  auto error = failure_of(errc::disconnected, journal_fault + "; the call is durable, and " +
+                                                  (call.accepted ? "" : "if its record was written it ") +
+                                                  "goes on when a hub with this journal is started again: "
+                                                  "find it by its id then");
+  if (call.traced != nullptr) trace_call(now, call, errc::disconnected, out);
   if (call.function != nullptr) error.function = call.function->name;
   auto* const client = sessions.client(call.id.session);
   for (std::uint32_t i = 0; i < call.count && client != nullptr && call.orphaned_since == never; ++i)

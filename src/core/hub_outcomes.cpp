@@ -56,7 +56,7 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
     call.traced.reset();
   }
   message.head.signature = call.function->signature;
-  if (calls.goes_on(call)) return record_outcome(now, call, std::move(message), out);
+  if (calls.goes_on(call) && call.in_journal()) return record_outcome(now, call, std::move(message), out);
   frame_ref outcome(std::move(message));
   if (!call.finders.empty()) tell_finders(now, call, outcome, out);
   if (!call.caller->awaiting.empty() && give_to_dependents(now, call, outcome, out)) {
@@ -88,6 +88,8 @@ void hub::state::hold_outcome(time_point now, call_record& call, frame_ref outco
 
 // Each item is told.
 void hub::state::fail(time_point now, call_record& call, failure error, outputs& out) {
+  YONDER_CHECK(!call.has_ended(), "a call ends twice");
+  if (is_past_recording(call)) return end_unrecorded(now, call, out);
   error.function = call.function->name;
   error.attempt = call.tries;
   if (call.count > 1) {

@@ -181,6 +181,9 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
 
   bool is_whole() const { return count == packed.count; }  // the message is of its items only
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
+  // Its outcome is fixed; the message is that.
+  bool has_ended() const { return stage == call_stage::recording || stage == call_stage::ended; }
+  bool in_journal() const { return accepted || record != 0; }  // or on its way there; of durable calls
   void reset() {
     message = {};
     packed = {};

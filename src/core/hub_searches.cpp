@@ -17,7 +17,7 @@ bool may_see(client_session const& client, std::string const& identity) {
 
 call_state listed_state(call_record const& call) {
   if (call.stage == call_stage::assigned) return call_state::running;
-  if (call.stage != call_stage::ended && call.stage != call_stage::recording) return call_state::waiting;
+  if (!call.has_ended()) return call_state::waiting;
   return call.message->head.type == frame_type::error ? call_state::failed : call_state::succeeded;
 }
 
@@ -128,7 +128,15 @@ void hub::state::find(time_point now, client_session& client, client_session::se
     note_answered(now, client, search.parent);
     return answer(now, client, {client.id, number}, not_found(), out);
   }
-  isolate(now, *known, search.wanted.number, 1).finders.push_back({client.id, number});
+  auto& one = isolate(now, *known, search.wanted.number, 1);
+  if (one.stage == call_stage::ended) {  // it stays for its caller
+    compact(one);
+    auto head = one.message->head;
+    head.call = {client.id, number};
+    note_answered(now, client, search.parent);
+    return send_to(now, client, head, one.message, out);
+  }
+  one.finders.push_back({client.id, number});
   client.searches[number] = search;
 }
 
@@ -175,7 +183,7 @@ void hub::state::cancel_search(time_point now, client_session& client, std::uint
   leave_search(client, number, search.wanted);
   note_answered(now, client, search.parent);
   auto* const call = calls.find(search.wanted);
-  if (call == nullptr || call->stage == call_stage::recording || call->stage == call_stage::ended) return;
+  if (call == nullptr || call->has_ended()) return;
   auto& one = isolate(now, *call, search.wanted.number, 1);
   if (one.stage == call_stage::assigned) abandon(now, one, out);
   fail(now, one, errc::cancelled, "the call was cancelled by who had found it by its id", out);

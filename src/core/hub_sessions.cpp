@@ -337,7 +337,18 @@ void hub::state::cancel_calls_of(time_point now, session const& client, outputs&
     cancel(now, caller.subscribed.front(), out);
 }
 
+// Also those that nobody waits for, which go on or whose callers may come back.
+void hub::state::cancel_calls_of(time_point now, std::string_view identity, outputs& out) {
+  std::vector<call_id> all;
+  calls.each([&](call_record const& call) {
+    if (call.caller->identity == identity) all.push_back(call.id);
+  });
+  for (auto const& id : all)
+    if (auto* const call = calls.find(id); call != nullptr) cancel(now, *call, out);
+}
+
 void hub::state::revoked(time_point now, std::string_view identity, std::string const& why, outputs& out) {
+  cancel_calls_of(now, identity, out);
   std::vector<std::uint64_t> clients, workers;
   for (auto const& [id, one] : sessions.clients())
     if (one->identity == identity) clients.push_back(id);
@@ -346,7 +357,6 @@ void hub::state::revoked(time_point now, std::string_view identity, std::string 
   for (auto const id : clients) {
     auto* const one = sessions.client(id);
     if (one == nullptr) continue;
-    cancel_calls_of(now, *one, out);
     dismiss(now, *one, errc::unauthorized, why, out);
   }
   for (auto const id : workers) {

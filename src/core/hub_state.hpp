@@ -45,6 +45,7 @@ struct hub::state {
   void take_bye(time_point now, session& one, outputs& out);
   void revoked(time_point now, std::string_view identity, std::string const& why, outputs& out);
   void cancel_calls_of(time_point now, session const& client, outputs& out);
+  void cancel_calls_of(time_point now, std::string_view identity, outputs& out);
   void ended(time_point now, session& one, peer_loss const& loss, outputs& out);
   void end_client(time_point now, client_session& client, outputs& out);
   void say_goodbye(time_point now, session& one, errc code, std::string const& text, std::uint8_t flags,
@@ -115,6 +116,7 @@ struct hub::state {
   void leave_stage(call_record& call);
   void forget(time_point now, call_record& call);
   void cancel(time_point now, call_record& call, outputs& out);
+  void cancel_found(time_point now, call_record& call, outputs& out);
   void note_taken(time_point now, client_session& client, outputs& out);
   void attempt_timed_out(time_point now, call_record& call, outputs& out);
   void call_time(time_point now, call_record& call, outputs& out);
@@ -152,6 +154,7 @@ struct hub::state {
   void record_outcome(time_point now, call_record& call, frame&& message, outputs& out);
   void conclude(time_point now, call_record& call, outputs& out);
   void synced(time_point now, std::uint64_t up_to, outputs& out);
+  bool is_past_recording(call_record const& call) const;
   void end_unrecorded(time_point now, call_record& call, outputs& out);
   void journal_failed(time_point now, std::string const& why, outputs& out);
   void say_accepted(time_point now, call_record& call, outputs& out);

@@ -48,7 +48,11 @@ bool hub::state::may_be_assigned(time_point now, call_record& call, worker_sessi
     call.stage = call_stage::stalled;
     call.caller->stalled.push_back(call);
   } else if (must_record_start(call)) {
-    record_start(now, call, worker, out);
+    if (!journal_fault.empty()) {
+      end_unrecorded(now, call, out);
+    } else {
+      record_start(now, call, worker, out);
+    }
   } else {
     return true;
   }

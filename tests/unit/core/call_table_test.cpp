@@ -101,6 +101,23 @@ TEST_CASE("an account that has lost count says so instead of going on") {
   CHECK_THROWS_AS(t.calls.split(call, 2), broken_invariant);
 }
 
+TEST_CASE("calls that part ways have suffered alike") {
+  tested_calls t;
+  auto& call = t.calls.add(t.calls.connect(1, "user"), {1, 1}, 2, 10);
+  std::byte const sizes[8] = {};
+  call.packed.sizes = sizes;
+  call.packed.count = 2;
+  call.kills = 1;
+  call.unstarted = 2;
+  call.cut_short = 3;
+  call.tries = 4;
+  auto const& front = t.calls.split(call, 1);
+  CHECK(front.kills == 1);
+  CHECK(front.unstarted == 2);
+  CHECK(front.cut_short == 3);
+  CHECK(front.tries == 4);
+}
+
 TEST_CASE("what a task calls is served from the share of whoever called the task") {
   tested_calls t;
   auto& outer = t.calls.add(t.calls.connect(1, "user"), {1, 1}, 1, 10);

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How durable calls end that are refused, cancelled, revoked or found, and where the journal fails; and what
+// a hub says of calls in every stage.
+#include "tests/unit/core/durable_scene.hpp"
+
+#include "src/core/composition.hpp"
+
+namespace yonder::core::test::durables {
+
+TEST_CASE("a call in every stage is explained, and cancelled once where it has not ended") {
+  auto few_tokens = with_journal();
+  few_tokens.retry_tokens = few_tokens.retry_tokens_per_call = 0;
+  auto few_bytes = with_journal();
+  few_bytes.max_client_bytes = 4096;
+  auto const in_order = [](byte_buffer& body) { write_turn(body, {.order_key = "k"}); };
+  auto const check = [](staged& s, std::string const& state, bool ended = false) {
+    INFO(state);
+    CHECK(s.state() == state);
+    auto const failed = s.hub.core.counters().failed;
+    CHECK(s.is_cancelled() != ended);
+    CHECK(s.is_cancelled() == false);
+    CHECK(s.hub.core.counters().failed == failed + (ended ? 0 : 1));
+  };
+  {
+    staged s;
+    s.client.call(1);
+    check(s, "queued");
+  }
+  {
+    staged s;
+    s.client.call(1);
+    call_with(s.client, 2, [](byte_buffer& body) {
+      awaited_argument const one{.number = 1};
+      write_arguments(body, std::span(&one, 1));
+    });
+    s.meant.number = 2;
+    check(s, "waits for the values of other calls");
+  }
+  {
+    staged s;
+    call_with(s.client, 1, in_order);
+    call_with(s.client, 2, in_order);
+    s.meant.number = 2;
+    check(s, "waits for its turn");
+  }
+  {
+    staged s(few_bytes, false);
+    s.work();
+    s.client.call(1);
+    s.answer(5000);  // which is not acknowledged
+    s.client.call(2);
+    s.meant.number = 2;
+    check(s, "waits for its caller");
+  }
+  {
+    staged s;
+    s.client.call(1, durable);
+    check(s, "being written to the journal");
+  }
+  {
+    staged s;
+    s.work();
+    s.client.call(1);
+    check(s, "with a worker");
+  }
+  {
+    staged s;
+    s.work();
+    s.client.call(1, {.retries = 3});
+    s.fail();
+    check(s, "waits for its next attempt");
+  }
+  {
+    staged s(few_tokens);
+    s.work();
+    s.client.call(1, {.retries = 3});
+    s.fail();
+    check(s, "waits for a retry token");
+  }
+  {
+    staged s;
+    s.work();
+    s.client.call(1, durable_and_repeatable);
+    s.journal.sync(s.hub);
+    s.answer();
+    check(s, "has ended; its outcome is being written to the journal", true);
+    s.client.received();
+    s.journal.sync(s.hub);
+    CHECK(type_of_only(s.client.received()) == frame_type::result);
+  }
+  {
+    staged s;
+    s.work();
+    s.client.call(1);
+    s.hub.core.lost(s.hub.now, 2, {}, s.hub.out);
+    s.answer();
+    check(s, "ended", true);
+  }
+}
+
+TEST_CASE("a deadline ends nothing that has ended, also where one of a pack is asked for by itself") {
+  constexpr call_policy in_time{.idempotent = true, .durable = true};
+  for (auto const is_durable : {false, true}) {
+    scene s;
+    auto const pack = [&] {
+      frame message;
+      message.head.type = frame_type::call;
+      message.head.call = {100, 1};
+      message.head.signature = 7;
+      message.head.remaining_us = 1'000'000;
+      byte_buffer body;
+      write_call(body, "f", is_durable ? in_time : call_policy{}, {});
+      write_items(body, std::vector<std::uint32_t>(3, 8));
+      message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+      body.extend(24);
+      message.body = std::move(body);
+      return message;
+    };
+    s.client.say(pack());
+    s.journal.sync(s.hub);
+    if (!is_durable) s.hub.core.lost(s.hub.now, 2, {}, s.hub.out);
+    for (std::uint32_t done = 0; done < 3;) {
+      for (auto const& one : s.worker.received()) {
+        if (one.head.type != frame_type::assign) continue;
+        s.worker.answer_items(100, one.head.call.number, read_item_count(one));
+        done += read_item_count(one);
+      }
+    }
+    raw_peer same(s.hub, 4, 102, with_key("one"));
+    REQUIRE(same.hello(peer_role::client));
+    find(same, 7, {100, 2});
+    s.hub.wait(2 * second);
+    s.journal.sync(s.hub);
+    CHECK(type_of_only(same.received()) == frame_type::result);
+    CHECK(s.hub.core.counters().failed == 0);
+  }
+}
+
+TEST_CASE("of a pack that the queue takes a part of, that part is in the journal") {
+  auto config = with_journal();
+  config.pools.push_back({.id = 5, .functions = offers_f(), .max_workers = 1, .max_queue = 3});
+  raw_hub hub(config);
+  memory_journal journal;
+  raw_peer client(hub, 2, 100, with_key("one"));
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  raw_peer worker(hub, 1, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f(), 1, hub.take<out::start_worker>().at(0).token));
+  auto const before = hub.core.census().calls;
+  client.received();
+  client.batch(10, 8, durable_and_repeatable);
+  auto const taken = hub.core.census().calls - before;
+  REQUIRE(taken > 0);
+  REQUIRE(taken < 8);
+  // What is refused is no durable call: it is told at once, and nothing is kept of it.
+  CHECK(client.received().size() == 8 - taken);
+  CHECK(journal.write(hub) == 1);
+  CHECK(hub.core.census().kept == 0);
+  raw_hub next(config);
+  journal.tell(next);
+  CHECK(next.core.census().calls == taken);
+}
+
+TEST_CASE("a refused durable call is not in the journal, and its outcome is not kept") {
+  scene s;
+  s.client.call(9, durable);
+  s.journal.sync(s.hub);
+  s.client.received();
+  frame message;
+  message.head.type = frame_type::call;
+  message.head.call = {100, 10};
+  message.head.signature = 7;
+  byte_buffer body;
+  write_call(body, "f", durable, {});
+  write_batching(body, {.max_items = 4, .max_weight = 3, .weight = 5});
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  message.body = std::move(body);
+  s.client.say(std::move(message));
+  auto const answers = s.client.received();
+  REQUIRE(type_of_only(answers) == frame_type::error);
+  CHECK(failure_in(answers[0]).code == errc::unsatisfiable);
+  CHECK(s.journal.sync(s.hub) == 0);
+  CHECK(s.hub.core.census().kept == 0);
+}
+
+TEST_CASE("where the journal has failed, queued calls that may start once end, and workers are free") {
+  scene s;
+  s.client.call(1, durable);
+  s.client.call(2, durable);
+  s.client.call(3, durable);
+  s.journal.sync(s.hub);
+  auto const first = assigned_to(s.worker);
+  s.client.received();
+  s.hub.core.journal_failed(s.hub.now, "the disk is full", s.hub.out);
+  auto const failed = s.hub.core.counters().failed;
+  s.worker.answer(first, 3);
+  CHECK(s.hub.core.counters().completed == 0);
+  CHECK(s.hub.core.counters().failed == 3);
+  CHECK(failed <= 3);
+  auto const answers = s.client.received();
+  CHECK(answers.size() == 3);
+  for (auto const& one : answers) CHECK(failure_in(one).code == errc::disconnected);
+  CHECK(s.hub.core.census().calls == 0);
+  s.client.call(4);
+  CHECK(assigned_to(s.worker).call.number == 4);
+}
+
+TEST_CASE("a call that was not recorded when the journal failed has an end in its trace") {
+  auto config = with_journal();
+  config.traces = true;
+  raw_hub hub(config);
+  raw_peer client(hub, 2, 100, with_key("one"));
+  REQUIRE(client.hello(peer_role::client));
+  frame message;
+  message.head.type = frame_type::call;
+  message.head.call = {100, 1};
+  message.head.signature = 7;
+  byte_buffer body;
+  write_call(body, "f", durable, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  message.body = std::move(body);
+  client.say(std::move(message));
+  hub.core.journal_failed(hub.now, "the disk is full", hub.out);
+  auto const traced = hub.take<out::traced>();
+  REQUIRE(traced.size() == 1);
+  CHECK(traced[0].code == errc::disconnected);
+  auto const answers = client.received();
+  REQUIRE(answers.size() == 1);
+  CHECK(failure_in(answers[0]).message.find("if its record was written") != std::string::npos);
+}
+
+TEST_CASE("who finds a call that has ended has its outcome at once, and its caller has it, too") {
+  scene s;
+  s.client.call(1);
+  s.hub.core.lost(s.hub.now, 2, {}, s.hub.out);
+  s.worker.answer(assigned_to(s.worker), 3);
+  raw_peer same(s.hub, 4, 102, with_key("one"));
+  REQUIRE(same.hello(peer_role::client));
+  find(same, 7, {100, 1});
+  auto const found = same.received();
+  REQUIRE(type_of_only(found) == frame_type::result);
+  CHECK(found[0].head.call == call_id{102, 7});
+  CHECK(found[0].payload().size() == 3);
+  raw_peer again(s.hub, 5, 100, with_key("one"));
+  REQUIRE(again.hello(peer_role::client));
+  call_again(again, 1, {});
+  auto const answers = again.received();
+  REQUIRE(type_of_only(answers) == frame_type::result);
+  CHECK(answers[0].head.call == call_id{100, 1});
+  CHECK(s.hub.core.census().calls == 0);
+}
+
+TEST_CASE("promise 17: who has found a call is told that it was cancelled once the journal says so") {
+  for (auto const has_ended : {false, true}) {
+    scene s;
+    s.client.call(1, durable_and_repeatable);
+    s.journal.sync(s.hub);
+    raw_peer same(s.hub, 4, 102, with_key("one"));
+    REQUIRE(same.hello(peer_role::client));
+    find(same, 7, {100, 1});
+    auto const given = assigned_to(s.worker);
+    if (has_ended) s.worker.answer(given, 3);
+    s.client.received();
+    s.client.cancel(1);
+    CHECK(same.received().empty());
+    s.journal.sync(s.hub);
+    auto const told = same.received();
+    REQUIRE(type_of_only(told) == (has_ended ? frame_type::result : frame_type::error));
+    if (!has_ended) CHECK(failure_in(told[0]).code == errc::cancelled);
+    CHECK(s.client.received().empty());
+    raw_hub next(with_journal());
+    s.journal.tell(next);
+    CHECK(next.core.census().calls == 0);
+    CHECK(next.core.census().kept == 1);
+  }
+}
+
+TEST_CASE("calls of a revoked key are cancelled also where nobody waits for them") {
+  scene s;
+  s.client.call(1, durable_and_repeatable);
+  s.client.call(2, durable_and_repeatable);
+  s.journal.sync(s.hub);
+  raw_peer other(s.hub, 3, 101, with_key("two"));
+  REQUIRE(other.hello(peer_role::client));
+  other.call(1);
+  s.hub.core.lost(s.hub.now, 2, {}, s.hub.out);
+  CHECK(s.hub.core.census().calls == 3);
+  s.hub.core.revoked(s.hub.now, "one", "its key was revoked", s.hub.out);
+  CHECK(s.hub.core.census().calls == 1);
+  s.journal.sync(s.hub);
+  raw_hub next(with_journal());
+  s.journal.tell(next);
+  CHECK(next.core.census().calls == 0);
+}
+
+TEST_CASE("what a hub's own end cuts short is the next one's to decide, as after a crash") {
+  scene s;
+  s.client.call(1, {.retries = 0, .idempotent = false, .durable = true});
+  s.journal.sync(s.hub);
+  s.journal.write(s.hub);
+  s.hub.core.shutdown(s.hub.now, s.hub.out);
+  CHECK(s.journal.write(s.hub) == 0);
+  CHECK(s.hub.core.census().calls == 0);
+}
+
+TEST_CASE("promise 18: the value of a durable call that went into another reads as such") {
+  scene s;
+  s.client.call(1, durable_and_repeatable);
+  s.journal.sync(s.hub);
+  call_with(s.client, 2, [](byte_buffer& body) {
+    awaited_argument const one{.number = 1, .sole = true};
+    write_arguments(body, std::span(&one, 1));
+  });
+  s.client.received();
+  s.worker.answer(assigned_to(s.worker), 3);
+  s.journal.sync(s.hub);
+  auto const told = s.client.received();
+  REQUIRE(type_of_only(told) == frame_type::result);
+  CHECK((told[0].head.flags & flag_elsewhere) != 0);
+  CHECK(told[0].payload().empty());
+  CHECK(assigned_to(s.worker).call.number == 2);
+}
+
+}  // namespace yonder::core::test::durables
