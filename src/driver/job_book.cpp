@@ -15,7 +15,14 @@ void job_book::say(kind what, std::uint64_t start, std::string text) {
 
 // --- what is wanted
 
-void job_book::start(std::int64_t now, std::uint64_t start) { waiting_.push_back({start, now}); }
+// Times of trouble are over once nobody waits any more: who comes then has all the patience again.
+void job_book::start(std::int64_t now, std::uint64_t start) {
+  if (waiting_.empty() && submitting_ == 0) {
+    refusals_ = 0;
+    refused_since_ = never;
+  }
+  waiting_.push_back({start, now});
+}
 
 void job_book::stop(std::uint64_t start) {
   constexpr auto why = "its worker is not wanted any more";
@@ -67,10 +74,28 @@ void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
     return;
   }
   if (refusals_ == 0) say(kind::notice, 0, "a job could not be submitted, which is tried again:\n" + text);
+  not_before_ = next_try(now);
+  for (auto start = starts.rbegin(); start != starts.rend(); ++start) waiting_.push_front({*start, 0});
+}
+
+void job_book::doubted(std::int64_t now, std::string const& text) {
+  if (refused_since_ == never) refused_since_ = now;
+  if (now - refused_since_ >= limits_.patience) return refused(now, text, false);
+  if (refusals_ == 0)
+    say(kind::notice, 0, "whether a job was submitted is not known, and looked up:\n" + text);
+  search_at_ = next_try(now);
+}
+
+bool job_book::should_search(std::int64_t now) {
+  if (!search_at_ || *search_at_ > now) return false;
+  search_at_.reset();
+  return true;
+}
+
+std::int64_t job_book::next_try(std::int64_t now) {
   constexpr int most_doublings = 10;
   auto const pause = limits_.first_pause << std::min(refusals_++, most_doublings);
-  not_before_ = now + std::min(limits_.longest_pause, pause);
-  for (auto start = starts.rbegin(); start != starts.rend(); ++start) waiting_.push_front({*start, 0});
+  return now + std::min(limits_.longest_pause, pause);
 }
 
 // --- looking
@@ -158,7 +183,7 @@ std::int64_t job_book::next_deadline() const {
         return entry.second.cancels && !entry.second.id.empty();
       });
   if (!happened_.empty() || has_to_cancel) return 0;
-  auto next = looking_ ? never : look_at_;
+  auto next = std::min(looking_ ? never : look_at_, search_at_.value_or(never));
   if (may_submit()) {
     auto const gathered = waiting_.size() >= limits_.workers ? 0 : waiting_.front().since + limits_.gather;
     next = std::min(next, std::max(not_before_, gathered));

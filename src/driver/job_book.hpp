@@ -42,11 +42,17 @@ class job_book {
   void start(std::int64_t now, std::uint64_t start);
   void stop(std::uint64_t start);
 
-  // The starts of the job that is to be submitted now; none: none is. submitted() or refused() follows.
+  // The starts of the job that is to be submitted now; none: none is. submitted(), refused() or doubted()
+  // follows.
   std::vector<std::uint64_t> submission(std::int64_t now);
   void submitted(std::int64_t now, std::string const& id);
   // `passes`: it may be taken later, as the scheduler was not reached, or takes no more for now.
   void refused(std::int64_t now, std::string const& text, bool passes);
+  // It is not known whether it was taken.
+  void doubted(std::int64_t now, std::string const& text);
+  // Whether to look now for the job that is in doubt; submitted(), refused() or doubted() follows. Nothing
+  // else is submitted until that is known.
+  bool should_search(std::int64_t now);
 
   // Whether to look at the queue now; listed() or unlisted() follows.
   bool should_look(std::int64_t now);
@@ -86,6 +92,7 @@ class job_book {
   void say(event::kind what, std::uint64_t start, std::string text);
   void end(job const& one, std::string const& text);
   bool may_submit() const;
+  std::int64_t next_try(std::int64_t now);
 
   job_limits limits_;
   std::deque<waiting_start> waiting_;
@@ -99,6 +106,7 @@ class job_book {
   int refusals_ = 0;  // in a row
   std::int64_t refused_since_ = never;
   std::int64_t not_before_ = 0;
+  std::optional<std::int64_t> search_at_{};
   std::vector<event> happened_;
 };
 

@@ -192,14 +192,15 @@ void command_launcher::list() {
   if (std::exchange(listing_, true)) return;
   list_due_ = never;
   for (auto& [start, one] : instances_) one.was_there = one.is != state::starting;
-  runner_.run({.command = words(how_.list, {}), .timeout = patience, .done = [this](command_result&& result) {
-                 listed(result);
-               }});
+  runner_.run({.command = words(how_.list, {}),
+               .keeps = longest_list,
+               .timeout = patience,
+               .done = [this](command_result&& result) { listed(result); }});
 }
 
 void command_launcher::listed(command_result const& result) {
   listing_ = false;
-  auto const is_known = result.succeeded();
+  auto const is_known = result.lists();
   if (!is_known && !list_failed_)
     say(launch_event::kind::notice, 0, "which workers there are is not known:\n" + result.to_text());
   list_failed_ = !is_known;

@@ -55,9 +55,9 @@ void kept_text::append(std::string_view text) {
   auto const first = text.substr(0, head_size - std::min(head_size, head_.size()));
   head_ += first;
   tail_ += text.substr(first.size());
-  if (tail_.size() <= tail_size) return;
-  left_out_ += tail_.size() - tail_size;
-  tail_.erase(0, tail_.size() - tail_size);
+  if (tail_.size() <= tail_size_) return;
+  left_out_ += tail_.size() - tail_size_;
+  tail_.erase(0, tail_.size() - tail_size_);
 }
 
 std::string kept_text::text() const {
@@ -82,13 +82,15 @@ std::string shell_line(std::vector<std::string> const& command) {
 
 std::string command_result::to_text() const {
   auto text = "$ " + shell_line(command) + "\n";
-  for (auto const& printed : {output, errors}) {
-    text += printed;
-    if (!printed.empty() && printed.back() != '\n') text += '\n';
+  for (auto const* const printed : {&output, &errors}) {
+    kept_text shown;
+    shown.append(*printed);
+    text += shown.text();
+    if (!printed->empty() && printed->back() != '\n') text += '\n';
   }
   if (!trouble.empty()) return text + "could not be started: " + trouble;
   if (timed_out) return text + "took too long, and was ended";
-  return text + platform::to_string(how);
+  return text + platform::to_string(how) + (is_cut ? ", and printed more than is kept" : "");
 }
 
 // --- a command that runs
@@ -117,12 +119,14 @@ command_runner::job_id command_runner::run(job_request wanted) {
   auto& one = *(jobs_[++last_] = std::make_unique<job>());
   one.id = last_;
   one.wanted = std::move(wanted);
+  one.printed = kept_text(one.wanted.keeps);
   one.result.command = one.wanted.command;
   try {
     start(one);
   } catch (std::exception const& error) {
     one.result.trouble = error.what();
     one.ended = true;
+    kill(one);
     release(one);
   }
   return one.id;
@@ -233,6 +237,7 @@ void command_runner::finish(job_id id) {
   jobs_.erase(found);
   release(*one);
   one->result.output = one->printed.text();
+  one->result.is_cut = one->printed.is_cut();
   one->result.errors = one->complained.text();
   if (one->wanted.done) one->wanted.done(std::move(one->result));
 }
@@ -306,15 +311,18 @@ void command_runner::work_until(time_point until) {
 
 void command_runner::stop() {
   for (auto& [id, one] : jobs_) {
-    if (one->process) {
-      ::kill(-one->process->pid(), SIGKILL);
-      poller_.remove(one->process->handle());
-      one->process->wait();
-      one->process.reset();
-    }
+    kill(*one);
     release(*one);
   }
   jobs_.clear();
+}
+
+void command_runner::kill(job& one) {
+  if (!one.process) return;
+  ::kill(-one.process->pid(), SIGKILL);
+  poller_.remove(one.process->handle());
+  one.process->wait();
+  one.process.reset();
 }
 
 }  // namespace yonder::launch

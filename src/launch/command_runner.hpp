@@ -19,12 +19,18 @@ namespace yonder::launch {
 // The beginning and the end of what a command prints; of more between them only how much it was.
 class kept_text {
  public:
+  static constexpr std::size_t head_size = std::size_t{16} << 10;
+
+  // `most`: bytes that are kept, head_size or more.
+  explicit kept_text(std::size_t most = std::size_t{64} << 10) : tail_size_(most - head_size) {}
+
   void append(std::string_view text);
   std::string text() const;
   bool empty() const noexcept { return head_.empty(); }
+  bool is_cut() const noexcept { return left_out_ != 0; }
 
  private:
-  static constexpr std::size_t head_size = std::size_t{16} << 10, tail_size = std::size_t{48} << 10;
+  std::size_t tail_size_;
   std::string head_;
   std::string tail_;
   std::size_t left_out_ = 0;
@@ -37,14 +43,20 @@ struct command_result {
   platform::exit_report how{};
   bool timed_out = false;
   std::string output{};  // what it printed on stdout
+  bool is_cut = false;   // of that: something in its middle is left out, and its lines there are no lines
   std::string errors{};  // and on stderr
 
   bool succeeded() const noexcept {
     return trouble.empty() && !timed_out && how.known && how.signal == 0 && how.status == 0;
   }
+  // Whether what it printed is all that there is. What is not in a part of a list may well be there.
+  bool lists() const noexcept { return succeeded() && !is_cut; }
   // All of it, for people: "$ ssh -T host true", what it printed, and "exited with status 255".
   std::string to_text() const;
 };
+
+// Bytes that are kept of what a list prints; one that is longer is not known.
+inline constexpr std::size_t longest_list = std::size_t{1} << 20;
 
 // As a person would type it; nothing is run so.
 std::string shell_line(std::vector<std::string> const& command);
@@ -60,6 +72,7 @@ class command_runner final : private platform::ready_handler {
     std::string input{};               // its stdin; secrets go here
     bool keeps_input_open = false;     // until close_input()
     std::vector<std::string> environment{};
+    std::size_t keeps = std::size_t{64} << 10;          // bytes of its stdout
     std::int64_t timeout = 0;                           // nanoseconds, after which it is ended; 0: none
     std::function<void(std::string_view)> on_output{};  // a piece of its stdout, as it comes
     std::function<void(command_result&&)> done{};       // once, within on_ready() or tick()
@@ -99,6 +112,7 @@ class command_runner final : private platform::ready_handler {
   void reap(job& one);
   void finish(job_id id);
   void release(job& one);
+  void kill(job& one);
 
   platform::poller& poller_;
   std::map<job_id, std::unique_ptr<job>> jobs_;

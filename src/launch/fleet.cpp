@@ -123,7 +123,7 @@ void fleet::take_event(launch_event&& event) {
   using what = launch_event::kind;
   auto const found = starts_.find(event.start);
   if (event.what == what::notice) {
-    happened_.push_back({.what = pool_event::kind::notice, .text = std::move(event.text)});
+    happened_.push_back({.what = pool_event::kind::notice, .text = shortened(std::move(event.text))});
   } else if (found == starts_.end()) {
     return;
   } else if (event.what == what::placed) {

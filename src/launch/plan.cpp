@@ -28,6 +28,11 @@ overloaded(F...) -> overloaded<F...>;
 
 bool is_elsewhere(pool const& one) { return !std::holds_alternative<process>(one.by); }
 
+// An order's values are lines (runtime_detail::encode_worker_order).
+bool is_one_line(std::string const& text) {
+  return text.find('\n') == std::string::npos && text.find('\0') == std::string::npos;
+}
+
 std::string fault_of(pool const& one) {
   if (one.name.empty()) return "name: it is empty";
   if (one.silence < std::chrono::seconds(2))
@@ -45,6 +50,9 @@ std::string fault_of(pool const& one) {
                                      [](auto const& by) { return launch::fault_of(by); }},
                           one.by);
   if (!wrong.empty()) return wrong;
+  if (auto const* const commands = std::get_if<command>(&one.by))
+    for (auto const& word : commands->end)
+      if (!is_one_line(word)) return "end: '" + word + "' is more than one line";
   if (capacity_of(one) == std::size_t{0}) return "max_cost_per_hour: not even one worker may be started";
   return {};
 }
@@ -112,6 +120,7 @@ void reject(std::string message) {
 
 std::string fault_of(plan_options const& options) {
   if (options.pools.empty()) return "there is no pool";
+  if (!is_one_line(options.address)) return "address: '" + options.address + "' is more than one line";
   std::set<std::string> names;
   for (auto const& one : options.pools) {
     if (auto wrong = fault_of(one); !wrong.empty()) return "the pool '" + one.name + "': " + wrong;

@@ -97,6 +97,23 @@ bool passes(std::string_view said) {
                      [said](auto const& one) { return said.find(one) != std::string_view::npos; });
 }
 
+bool leaves_doubt(std::string_view said) {
+  constexpr std::array<std::string_view, 3> known{"Socket timed out", "Connection timed out",
+                                                  "Zero Bytes were transmitted"};
+  return std::any_of(known.begin(), known.end(),
+                     [said](auto const& one) { return said.find(one) != std::string_view::npos; });
+}
+
+std::string job_number_in(std::string_view printed) {
+  std::string last;
+  std::istringstream lines{std::string(printed)};
+  for (std::string line; std::getline(lines, line);) {
+    line.resize(std::min(line.size(), line.find_first_of(";\r")));
+    if (number_in(line)) last = line;
+  }
+  return last;
+}
+
 std::map<std::string, job_book::seen> jobs_in(std::string_view printed) {
   std::map<std::string, job_book::seen> jobs;
   std::istringstream lines{std::string(printed)};
@@ -199,6 +216,7 @@ void slurm_launcher::stop(std::uint64_t start) { book_.stop(start); }
 void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
   std::vector<start_request const*> workers;
   for (auto const start : starts) workers.push_back(&requests_.at(start));
+  job_name_ = workers.front()->name;
   runner_.run({.command = submission(workers),
                .input = script(workers),
                .environment = workers.front()->environment,
@@ -206,21 +224,43 @@ void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
                .done = [this](command_result&& result) { submitted(result); }});
 }
 
-// "17", or "17;cluster".
 void slurm_launcher::submitted(command_result const& result) {
   auto const now = platform::now();
-  auto const id = result.output.substr(0, result.output.find_first_of(";\r\n"));
-  if (result.succeeded() && number_in(id)) return book_.submitted(now, id);
-  auto const text = result.to_text();
-  book_.refused(now, text, passes(result.errors));
+  auto const id = job_number_in(result.output);
+  if (result.succeeded() && !id.empty()) return book_.submitted(now, id);
+  refusal_ = result.to_text();
+  passes_ = result.timed_out || passes(result.errors);
+  auto const is_cut_short = result.timed_out || (result.how.known && result.how.signal != 0);
+  if (is_cut_short || result.succeeded() || leaves_doubt(result.errors))
+    book_.doubted(now, refusal_);
+  else
+    book_.refused(now, refusal_, passes_);
+}
+
+// The job whose submission was not answered, by its name, which no other one has.
+void slurm_launcher::search() {
+  runner_.run(
+      {.command = {"squeue", "--me", "--noheader", "--states=all", "--name=" + job_name_, "--format=%i"},
+       .timeout = slurm_patience,
+       .done = [this](command_result&& result) {
+         auto const now = platform::now();
+         auto const id = job_number_in(result.output);
+         if (!result.lists())
+           book_.doubted(now, refusal_ + "\n" + result.to_text());
+         else if (id.empty())
+           book_.refused(now, refusal_, passes_);
+         else
+           book_.submitted(now, id);
+       }});
 }
 
 void slurm_launcher::look() {
   runner_.run({.command = {"squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%r"},
+               .keeps = longest_list,
                .timeout = slurm_patience,
                .done = [this](command_result&& result) {
                  auto const now = platform::now();
-                 if (result.succeeded())
+                 if (result.lists())
                    book_.listed(now, jobs_in(result.output));
                  else
                    book_.unlisted(now, result.to_text());
@@ -267,13 +307,18 @@ void slurm_launcher::tick(time_point now) {
 
 void slurm_launcher::act(time_point now) {
   if (auto const starts = book_.submission(now); !starts.empty()) submit(starts);
+  if (book_.should_search(now)) search();
   if (book_.should_look(now)) look();
   if (auto const id = book_.cancel(); !id.empty()) cancel(id);
 }
 
-// With what is just being submitted.
+// With what is just being submitted, or may have been.
 void slurm_launcher::leave() {
   runner_.work_until(platform::now() + slurm_patience_at_end);
+  if (book_.should_search(never)) {
+    search();
+    runner_.work_until(platform::now() + slurm_patience_at_end);
+  }
   auto line = book_.ids();
   if (!line.empty()) {
     line.insert(line.begin(), "scancel");

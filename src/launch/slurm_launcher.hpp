@@ -27,6 +27,13 @@ std::int64_t allocation_of(slurm const& how);
 // more jobs for now.
 bool passes(std::string_view said);
 
+// Likewise: whether the job may have been taken all the same, as only the answer is missing.
+bool leaves_doubt(std::string_view said);
+
+// The number in the last line that is "17" or "17;cluster"; empty: there is none. A site may have sbatch
+// print more.
+std::string job_number_in(std::string_view printed);
+
 // What `squeue --format=%i|%T|%r` prints, by the jobs' ids.
 std::map<std::string, driver::job_book::seen> jobs_in(std::string_view printed);
 
@@ -49,6 +56,7 @@ class slurm_launcher final : public launcher {
   void act(time_point now);
   void submit(std::vector<std::uint64_t> const& starts);
   void submitted(command_result const& result);
+  void search();
   void look();
   void cancel(std::string const& id);
 
@@ -56,6 +64,9 @@ class slurm_launcher final : public launcher {
   driver::job_book book_;
   command_runner runner_;
   std::map<std::uint64_t, start_request> requests_;  // of those that are not submitted
+  std::string job_name_;                             // that was submitted last
+  std::string refusal_;                              // of that, if it is in doubt
+  bool passes_ = false;
 };
 
 }  // namespace yonder::launch

@@ -32,7 +32,7 @@ cd "$(dirname "$0")" || exit 9
 case $1 in
   start) echo "starting $2"; cp "$3" "script.$2"; touch "at.$2"; echo "id-$2" ;;
   stop) test ! -e refuse || { echo "not now" >&2; exit 4; }; rm "at.${2#id-}" ;;
-  list) ls | sed -n 's/^at\./id-/p' ;;
+  list) test ! -e long || seq 100000 299999; ls | sed -n 's/^at\./id-/p'; test ! -e long || seq 300000 499999 ;;
 esac
 )sh";
     std::filesystem::permissions(folder / "cloud", std::filesystem::perms::owner_all);
@@ -151,6 +151,20 @@ TEST_CASE("what is not listed any more has ended, and what is being started has 
   REQUIRE(ended.size() == 1);
   CHECK(ended[0].what == what::ended);
   CHECK(ended[0].start == 1);
+}
+
+TEST_CASE("a list that is too long to be kept is none: nothing of it has ended") {
+  recording_cloud cloud;
+  auto commands = cloud.commands();
+  commands.list_interval = std::chrono::seconds(1);
+  command_launcher launcher(commands, *cloud.poller);
+  launcher.start(request(1));
+  next(cloud, launcher);
+  std::ofstream(cloud.folder / "long");
+  auto const told = next(cloud, launcher).at(0);
+  CHECK(told.what == what::notice);
+  CHECK(told.text.find("printed more than is kept") != std::string::npos);
+  launcher.leave();
 }
 
 TEST_CASE("a hub that ends stops what it has started") {

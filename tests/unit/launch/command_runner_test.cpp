@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -88,11 +90,54 @@ TEST_CASE("an input that is kept open is closed when that is said") {
 TEST_CASE("of a long output the beginning and the end are kept") {
   running_commands here;
   here.run({.command = {"sh", "-c", "echo first; head -c 1000000 /dev/zero | tr '\\0' x; echo; echo last"}});
-  auto const output = here.result().output;
+  auto const result = here.result();
+  CHECK(result.succeeded());
+  CHECK_FALSE(result.lists());
+  CHECK(result.to_text().ends_with("exited with status 0, and printed more than is kept"));
+  auto const& output = result.output;
   CHECK(output.size() < 70'000);
   CHECK(output.starts_with("first\n"));
   CHECK(output.ends_with("x\nlast\n"));
   CHECK(output.find(" bytes …]") != std::string::npos);
+}
+
+TEST_CASE("of a list all is kept, and shown by its beginning and its end") {
+  running_commands here;
+  here.run({.command = {"seq", "100000"}, .keeps = launch::longest_list});
+  auto const result = here.result();
+  CHECK(result.lists());
+  CHECK(result.output.find("\n50000\n") != std::string::npos);
+  CHECK(result.to_text().size() < 70'000);
+}
+
+// Takes no second descriptor.
+class full_poller final : public platform::poller {
+ public:
+  void add(int, platform::ready_handler&, std::uint64_t) override {
+    if (++added_ == 2) throw std::system_error(ENOSPC, std::generic_category(), "epoll_ctl");
+  }
+  void add_edge(int, platform::ready_handler&, std::uint64_t) override {}
+  void want_write(int, platform::ready_handler&, std::uint64_t, bool) override {}
+  void remove(int) override {}
+  bool poll(std::int64_t) override { return false; }
+  int dispatch() override { return 0; }
+  int descriptor() const noexcept override { return -1; }
+  void ring() noexcept override {}
+
+ private:
+  int added_ = 0;
+};
+
+TEST_CASE("a command that cannot be watched is not left running") {
+  full_poller poller;
+  command_runner runner(poller);
+  std::vector<command_result> done;
+  runner.run({.command = {"sleep", "1000"},
+              .done = [&](command_result&& result) { done.push_back(std::move(result)); }});
+  runner.tick(platform::now());
+  REQUIRE(done.size() == 1);
+  CHECK(done[0].trouble.find("epoll_ctl") != std::string::npos);
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);  // there is no child
 }
 
 TEST_CASE("a command that takes too long is ended with all that it has started") {

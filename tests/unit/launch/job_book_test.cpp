@@ -134,6 +134,54 @@ TEST_CASE("whoever is not reached for too long, or refuses, fails the start") {
   CHECK(told_of(book) == words{"failed 3"});
 }
 
+TEST_CASE("one time of trouble that was too long leaves all the patience for the next one") {
+  job_book book({.patience = 10 * second});
+  book.start(0, 1);
+  book.submission(0);
+  book.refused(0, "no controller", true);
+  CHECK(book.submission(20 * second) == starts{1});
+  book.refused(20 * second, "no controller", true);
+  CHECK(told_of(book) == words{"notice 0", "failed 1"});
+  book.start(1000 * second, 2);
+  CHECK(book.submission(1001 * second) == starts{2});
+  book.refused(1001 * second, "no controller", true);
+  CHECK(told_of(book) == words{"notice 0"});
+  CHECK(book.submission(1002 * second) == starts{2});
+}
+
+TEST_CASE("a submission that may have been taken is not made again until it is known that it was not") {
+  job_book book({.patience = 10 * second});
+  book.start(0, 1);
+  book.submission(0);
+  book.doubted(0, "timed out");
+  CHECK(told_of(book) == words{"notice 0"});
+  CHECK(book.submission(second).empty());
+  CHECK_FALSE(book.should_search(second - 1));
+  CHECK(book.next_deadline() == second);
+  CHECK(book.should_search(second));
+  CHECK_FALSE(book.should_search(second));
+  book.doubted(second, "no controller");
+  CHECK(told_of(book).empty());
+  CHECK(book.should_search(3 * second));
+  book.refused(3 * second, "timed out", true);  // it is not there
+  CHECK(book.submission(20 * second) == starts{1});
+  book.doubted(20 * second, "timed out");
+  CHECK(told_of(book) == words{"failed 1"});
+  CHECK_FALSE(book.should_search(job_book::never));
+}
+
+TEST_CASE("a job that was in doubt and is there is adopted, or cancelled if it is not wanted") {
+  job_book book({});
+  book.start(0, 1);
+  book.submission(0);
+  book.doubted(0, "timed out");
+  book.stop(1);
+  CHECK(book.cancel().empty());
+  CHECK(book.should_search(second));
+  book.submitted(second, "12");
+  CHECK(book.cancel() == "12");
+}
+
 TEST_CASE("a job is cancelled when its last worker is not wanted, also one that is just being submitted") {
   job_book book({.workers = 2});
   book.start(0, 1);

@@ -148,6 +148,16 @@ TEST_CASE("plans in code are held against the same rules") {
   CHECK_THROWS_AS(launch::plan_of({}), yonder::usage_error);
 }
 
+TEST_CASE("what goes into an order is one line") {
+  launch::pool one{.by = launch::ssh{.hosts = {{.name = "near"}}}};
+  CHECK(launch::fault_of(launch::plan_options{.address = "login1\nend x", .pools = {one}}) ==
+        "address: 'login1\nend x' is more than one line");
+  one.by = launch::command{.start = {"a"}, .end = {"sh", "-c", "sync\nhalt"}};
+  one.max = 1;
+  CHECK(launch::fault_of(launch::plan_options{.pools = {one}}) ==
+        "the pool 'default': end: 'sync\nhalt' is more than one line");
+}
+
 TEST_CASE("what a plan would run is shown, pool by pool") {
   auto const text = launch::description_of(launch::parse_plan(R"toml(
 [pools.default]

@@ -43,7 +43,7 @@ struct stand_in {
     write("sbatch",
           "cat >\"$d/script\"; echo \"$*\" >\"$d/line\"; cat \"$d/answer\"; test ! -e \"$d/refuse\" || { cat "
           "\"$d/refuse\" >&2; exit 1; }");
-    write("squeue", "cat \"$d/queue\"");
+    write("squeue", "case \"$*\" in *--name=*) cat \"$d/named\";; *) cat \"$d/queue\";; esac");
     write("scancel", "echo \"$*\" >>\"$d/cancelled\"");
     say("answer", "17\n");
   }
@@ -156,5 +156,59 @@ TEST_CASE("what SLURM refuses has failed, in its words; without sbatch, too") {
   CHECK(slurmd.next(by)[0].what == what::notice);
   std::filesystem::remove(slurmd.folder / "refuse");
   slurmd.say("queue", "17|RUNNING|None\n");
+  by.leave();
+}
+
+TEST_CASE("the number of a job is the last one that sbatch prints, whatever a site has it say before") {
+  CHECK(launch::job_number_in("17\n") == "17");
+  CHECK(launch::job_number_in("17;cluster\r\n") == "17");
+  CHECK(launch::job_number_in("Welcome!\n2 nodes are free\n3\n1234;gpu") == "1234");
+  CHECK(launch::job_number_in("1234\nGood luck\n") == "1234");
+  CHECK(launch::job_number_in("no job\n").empty());
+}
+
+TEST_CASE("a job whose submission was not answered is looked for by its name, and not submitted again") {
+  stand_in slurmd;
+  slurmd.write("sbatch",
+               "echo again >>\"$d/submitted\"; echo 'error: Socket timed out on send/recv' >&2; exit 1");
+  slurmd.say("named", "41\n");
+  slurmd.say("queue", "41|RUNNING|None\n");
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  CHECK(slurmd.next(by)[0].what == what::notice);
+  CHECK(slurmd.next(by)[0].what == what::placed);
+  CHECK(slurmd.read("submitted") == "again\n");
+  by.stop(1);
+  CHECK(slurmd.next(by)[0].what == what::ended);
+  CHECK(slurmd.read("cancelled") == "41\n");
+}
+
+TEST_CASE("a hub that ends cancels the job, too, of which it does not know whether it was taken") {
+  stand_in slurmd;
+  slurmd.write("sbatch", "echo 'error: Zero Bytes were transmitted or received' >&2; exit 1");
+  slurmd.say("named", "42\n");
+  launch::slurm_launcher by({}, *slurmd.poller);
+  by.start(order_for(1));
+  CHECK(slurmd.next(by)[0].what == what::notice);
+  by.leave();
+  CHECK(slurmd.read("cancelled") == "42\n");
+}
+
+TEST_CASE(
+    "a queue of thousands of jobs is read whole; a longer one is not known, and nothing of it is over") {
+  stand_in slurmd;
+  slurmd.write("squeue",
+               "seq -f '%.0f|COMPLETED|None' 1000 4000; cat \"$d/queue\"; seq -f '%.0f|COMPLETED|None' 5000 "
+               "\"$(cat \"$d/most\")\"");
+  slurmd.say("most", "9000");
+  slurmd.say("queue", "17|RUNNING|None\n");
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  CHECK(slurmd.next(by)[0].what == what::placed);
+  slurmd.say("queue", "");
+  slurmd.say("most", "90000");
+  auto const told = slurmd.next(by)[0];
+  CHECK(told.what == what::notice);
+  CHECK(told.text.find("the queue cannot be looked at") == 0);
   by.leave();
 }
