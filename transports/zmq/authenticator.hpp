@@ -18,7 +18,7 @@ namespace yonder::transport {
 // Decides with whom the sockets of one context may talk, by ZAP (RFC 27 of ZeroMQ), during the handshake of
 // every connection: over tcp with those whose CURVE key is in the allow-list, over ipc with processes of this
 // user, whichever end connects. It tells libzmq who they are, as the User-Id of what they send. Answers when
-// it is pumped. Where many have been refused within a minute it takes no tokens until the next one.
+// it is pumped. How many it has refused changes nothing: a CURVE key is not guessed.
 class authenticator {
  public:
   // The domain that sockets must name for their peers to be asked about at all.
@@ -61,7 +61,6 @@ class authenticator {
   struct question;
   std::optional<std::string> identify(question const& asked);
   key_entry const* listed(std::string_view identity);
-  int& refused_in_this_minute();
   void answer(question const& asked);
 
   zmq::socket_t socket_;
@@ -69,8 +68,6 @@ class authenticator {
   std::optional<raw_key> own_;
   std::set<raw_key> issued_;
   std::uint64_t refused_ = 0;
-  unix_seconds minute_ = 0;  // of refused_lately_
-  int refused_lately_ = 0;
 };
 
 }  // namespace yonder::transport

@@ -124,6 +124,11 @@ bool fits(connect_role role, peer_rights const& rights) {
   }
 }
 
+bool includes(peer_rights const& all, peer_rights const& some) {
+  return std::all_of(std::begin(key_roles), std::end(key_roles),
+                     [&](auto const& role) { return all.*(role.right) || !(some.*(role.right)); });
+}
+
 }  // namespace
 
 std::string take_fragment(std::string& address) {
@@ -209,33 +214,30 @@ std::vector<key_entry> list_keys(std::filesystem::path const& folder) {
   return parse_keys(file, read_trusted_text(file).text);
 }
 
-// A key that is listed already keeps what it may do.
 enrolment enrol_key(std::filesystem::path const& list, raw_key const& token, raw_key const& key,
                     connect_role role, unix_seconds now) {
   struct unchanged {};
   auto outcome = enrolment::refused;
   try {
     edit_keys(list, [&](std::vector<std::string>& lines) {
-      std::optional<key_entry> made;
-      take_out(list, lines, [&](auto const& one) {
-        bool const is_it = one.key == token && one.enrols && now < one.expires;
-        if (is_it) made = one;
-        return is_it;
-      });
+      std::optional<key_entry> made, before;
+      for (auto const& line : lines)
+        for (auto& one : entries_of(list, line)) {
+          if (one.key == token && one.enrols && now < one.expires) made = one;
+          if (one.key == key) before = std::move(one);  // the last one counts
+        }
       if (!made) throw unchanged{};
       outcome = enrolment::wrong_role;
       if (!fits(role, made->rights)) throw unchanged{};
+      bool const is_listed = before && now < before->expires;
+      outcome = enrolment::listed;
+      if (is_listed && (before->enrols || !includes(before->rights, made->rights))) throw unchanged{};
+      take_out(list, lines,
+               [&](auto const& one) { return one.key == token || (one.key == key && !is_listed); });
       made->key = key;
       made->enrols = false;
       made->expires = std::exchange(made->until, no_expiry);
-      take_out(list, lines, [&](auto const& one) {
-        if (one.key != key || one.enrols) return false;
-        made->rights.calls |= one.rights.calls;
-        made->rights.works |= one.rights.works;
-        made->rights.operates |= one.rights.operates;
-        return true;
-      });
-      lines.push_back(line_of(*made));
+      if (!is_listed) lines.push_back(line_of(*made));
       outcome = enrolment::done;
     });
   } catch (unchanged const&) {
@@ -266,7 +268,7 @@ std::string enrolment_answer(enrolment what) { return std::string(magic) + stati
 std::optional<enrolment> read_enrolment_answer(std::string_view bytes) {
   if (bytes.size() != magic.size() + 1 || !bytes.starts_with(magic)) return std::nullopt;
   auto const stated = static_cast<std::uint8_t>(bytes.back());
-  if (stated > static_cast<std::uint8_t>(enrolment::busy)) return std::nullopt;
+  if (stated > static_cast<std::uint8_t>(enrolment::listed)) return std::nullopt;
   return static_cast<enrolment>(stated);
 }
 

@@ -59,8 +59,10 @@ YONDER_API std::size_t revoke_keys(std::filesystem::path const& folder, std::str
 
 YONDER_API std::vector<key_entry> list_keys(std::filesystem::path const& folder);
 
-// What the hub does with a token, and what comes of it.
-enum class enrolment : std::uint8_t { done, refused, wrong_role, busy };
+// What the hub does with a token, and what comes of it. A key that is listed already keeps its line as it is:
+// whoever names it has not proved to have it. Where that line allows all that the token would, it is done;
+// where not, it is `listed`, and the token stays good.
+enum class enrolment : std::uint8_t { done, refused, wrong_role, busy, listed };
 enrolment enrol_key(std::filesystem::path const& list, raw_key const& token, raw_key const& key,
                     connect_role role, unix_seconds now);
 
@@ -71,7 +73,9 @@ bool read_enrolment_request(std::span<std::byte const> bytes, connect_role& role
 std::string enrolment_answer(enrolment what);
 std::optional<enrolment> read_enrolment_answer(std::string_view bytes);
 
-// The newcomer: see remote_transport::admitted().
-connect_options enrolled(connect_options options);
+// The newcomer: see remote_transport::admitted(). One that hears no answer keeps the pair of keys that it has
+// made: the hub may have let it in, and the same line once more goes on with it.
+connect_options enrolled(connect_options options,
+                         std::chrono::milliseconds patience = std::chrono::seconds(10));
 
 }  // namespace yonder::transport

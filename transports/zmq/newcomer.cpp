@@ -19,7 +19,6 @@
 namespace yonder::transport {
 namespace {
 
-constexpr std::chrono::seconds hub_answers_within{10};
 using deadline = std::chrono::steady_clock::time_point;
 
 struct pair_files {
@@ -97,8 +96,8 @@ std::optional<enrolment> ask(std::string const& address, handed_over const& toke
 }
 
 std::optional<enrolment> ask_until(std::string const& address, handed_over const& token,
-                                   std::string const& request) {
-  auto const until = std::chrono::steady_clock::now() + hub_answers_within;
+                                   std::string const& request, std::chrono::milliseconds patience) {
+  auto const until = std::chrono::steady_clock::now() + patience;
   for (;;) {
     auto const said = ask(address, token, request, until);
     if (said != enrolment::busy || std::chrono::steady_clock::now() >= until) return said;
@@ -119,6 +118,14 @@ void require(std::optional<enrolment> said, std::string const& address) {
         address +
             ": the token is for another role: a client\'s goes into YONDER_HUB, a worker\'s behind "
             "--yonder-worker");
+  if (said == enrolment::listed)
+    throw setup_error(errc::unauthorized,
+                      address +
+                          ": this key is listed there already, and for less than the token is; its operator "
+                          "changes that line, or name another folder for the token: YONDER_KEYS=FOLDER");
+  if (said == enrolment::busy)
+    throw setup_error(errc::overloaded,
+                      address + ": the hub's list of keys is being changed all the time; try again");
   throw setup_error(
       errc::hub_unreachable,
       address +
@@ -126,7 +133,7 @@ void require(std::optional<enrolment> said, std::string const& address) {
           "machine reaches it");
 }
 
-void enrol(connect_options const& options, handed_over const& token) {
+void enrol(connect_options const& options, handed_over const& token, std::chrono::milliseconds patience) {
   make_parent_folders(options.keys);
   make_private_folder(options.keys);
   key_files const files(options.keys);
@@ -134,10 +141,11 @@ void enrol(connect_options const& options, handed_over const& token) {
   auto const pair = files_of(files, options.role);
   secret_key own;
   bool const made = have_pair(pair, own);
-  auto const said = ask_until(options.address, token, enrolment_request(options.role, public_key_of(own)));
+  auto const said =
+      ask_until(options.address, token, enrolment_request(options.role, public_key_of(own)), patience);
   // The token of a line that is used again: the pair has been let in by it.
   if (said == enrolment::refused && !made) return;
-  if (said != enrolment::done && made) {
+  if (made && (said == enrolment::refused || said == enrolment::wrong_role)) {
     ::unlink(pair.secret_file.c_str());
     ::unlink(pair.public_file.c_str());
   }
@@ -146,7 +154,7 @@ void enrol(connect_options const& options, handed_over const& token) {
 
 }  // namespace
 
-connect_options enrolled(connect_options options) {
+connect_options enrolled(connect_options options, std::chrono::milliseconds patience) {
   auto plain = options;
   auto const fragment = take_fragment(plain.address);
   if (fragment.empty()) return options;
@@ -154,7 +162,7 @@ connect_options enrolled(connect_options options) {
   handed_over brought;
   read_handed_over(fragment, brought);
   if (!brought.enrols) return options;
-  enrol(plain, brought);
+  enrol(plain, brought, patience);
   return plain;
 }
 

@@ -163,6 +163,14 @@ void zmq_server::tell_changes(std::vector<event>& events) {
   }
 }
 
+void zmq_server::tell_withdrawn(std::vector<event>& events) {
+  for (auto& identity : std::exchange(leaving_, std::exchange(withdrawn_, {}))) {
+    for (auto const& [id, known] : open_peers_)
+      known->revoked = known->revoked || known->identity == identity;
+    events.push_back(event::revoked(std::move(identity), "the start that its key was made for is over"));
+  }
+}
+
 worker_key zmq_server::issue_worker_key() {
   auto const drawn = draw_key();
   raw_key own{};
@@ -175,6 +183,7 @@ void zmq_server::withdraw_worker_key(std::string const& own_public) {
   raw_key own{};
   decode_key("what is withdrawn", own_public, own);
   authenticator_->withdraw(own);
+  withdrawn_.push_back(authenticator::identity_of(own));
 }
 
 void zmq_server::listen(binding& at) {
@@ -263,7 +272,10 @@ void zmq_server::receive(std::vector<event>& events, std::size_t most) {
   auto const begin = events.size();
   if (std::exchange(monitor_ready_, false)) read_monitor();
   if (!listening_) listen_again();
-  if (std::exchange(must_look_, false)) tell_changes(events);
+  if (std::exchange(must_look_, false)) {
+    tell_changes(events);
+    tell_withdrawn(events);
+  }
   send_waiting();
   probe_ending();
   while (readable_ && events.size() - begin < most) readable_ = receive_one(events);

@@ -27,7 +27,8 @@ namespace yonder::transport {
 // the same: nobody else ends its connection.
 //
 // What becomes of keys while it runs is looked at once a second. Frames of a peer whose key is good no longer
-// are dropped; one whose rights have changed is disconnected, and may come again.
+// are dropped; one whose rights have changed is disconnected, and may come again. A key that was issued and
+// is withdrawn lets nobody in from then on; who is connected with it has a second for its last words.
 //
 // Where the process has no descriptor left for a connection that waits, it stops listening until there is one
 // again: libzmq would try for ever, and take a core for it.
@@ -95,6 +96,7 @@ class zmq_server final : public listener {
   bool pending();
   void watch_keys();
   void tell_changes(std::vector<event>& events);
+  void tell_withdrawn(std::vector<event>& events);
   void enrol(peer& from);
   void open(listen_options const& options);
   void listen(binding& at);
@@ -152,6 +154,8 @@ class zmq_server final : public listener {
   bool monitor_ready_ = true;
   platform::unique_fd look_;  // a timer: when to look what has become of keys; none: there are none
   bool must_look_ = false;
+  std::vector<std::string> withdrawn_;  // identities, since the last look
+  std::vector<std::string> leaving_;    // and before: to be told of at the next one
 };
 
 }  // namespace yonder::transport

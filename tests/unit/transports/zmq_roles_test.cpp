@@ -220,6 +220,37 @@ TEST_CASE("who is connected when its key is revoked is told of, and is not heard
   CHECK(hub.w.next(*client, kind::lost).unauthorized);
 }
 
+TEST_CASE(
+    "who is connected with an issued key when that is withdrawn has a last word, and is told of and ended") {
+  tcp_hub hub;
+  auto const issued = hub.server->issue_worker_key();
+  zmq_client worker(hub.w.poller, {.address = hub.address(),
+                                   .keys = hub.folder.path() / "none",
+                                   .session = 5,
+                                   .bounds = {},
+                                   .role = transport::connect_role::worker,
+                                   .server_public = issued.server_public,
+                                   .secret = issued.secret});
+  hub.w.drive(worker);
+  auto const to = hub.w.next(worker, kind::connected).peer;
+  hub.w.send(worker, to, make_frame(1));
+  auto const known = hub.w.next(*hub.server, kind::connected);
+  hub.w.next(*hub.server, kind::received);
+
+  hub.server->withdraw_worker_key(issued.own_public);
+  hub.w.send(worker, to, make_frame(2));  // its last result
+  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(2)));
+  auto const told = hub.w.next(*hub.server, kind::revoked);
+  CHECK(told.identity == known.identity);
+  CHECK(told.reason == "the start that its key was made for is over");
+  hub.w.send(worker, to, make_frame(3));
+  hub.server->close(known.peer);
+  hub.w.next(worker, kind::lost);
+  CHECK(hub.w.next(worker, kind::lost).unauthorized);
+  CHECK(hub.w.events(*hub.server).empty());
+  hub.w.forget(worker);
+}
+
 TEST_CASE("who is connected when the rights of its key change is disconnected, and comes again with these") {
   tcp_hub hub;
   auto const client = hub.client(hub.keys);
