@@ -321,6 +321,7 @@ TEST_CASE("whoever watches a call is told how far it is, and then what became of
     CHECK(shown["progress"]["text"] == "step 1");
     CHECK(at.ask("GET", "/v1/calls")->body()[0]["progress"]["fraction"] == 0.25);
     at.work().abandon(*second);  // it hangs up, and the call goes on
+    second->next = nullptr;      // as its connection does
     progress_gate.release();
     std::exchange(first->next, nullptr)();
     while (!first->next) at.turn();
