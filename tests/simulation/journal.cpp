@@ -22,6 +22,8 @@ std::uint64_t record::*number_of(out::append::kind what) {
 
 // The disk takes its time.
 void world::append(out::append const& what) {
+  if (what.body && read_item_count(*what.body) != what.items)
+    violated("a record is of other calls than its body");
   journal_line line{what.record, what.what, what.call, what.items, what.identity, what.function, {}, now_};
   if (what.body) line.body = frame{what.body->head, what.body->body.duplicate(), what.body->buffers};
   for (std::uint32_t i = 0; i < what.items; ++i)

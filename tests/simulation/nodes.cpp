@@ -21,6 +21,7 @@ void world::make_hub() {
       some_unknown_ = true;
     pool.max_workers = static_cast<std::size_t>(how_.workers);
     pool.scaledown_window = 20 * millisecond;
+    pool.max_queue = how_.max_queue;
   }
   for (std::uint32_t i = 0; i < clients_.size(); ++i)
     config.weights.emplace_back(identity_of(false, i), turn_watch::weight_of_credential(i));

@@ -232,7 +232,7 @@ void world::check_failure(record const& call, failure const& error) {
       reach(state::call_lost);
       break;
     case errc::worker_start_failed: allowed = may_lack_workers(call); break;
-    case errc::overloaded: allowed = how_.client_bytes != 0; break;
+    case errc::overloaded: allowed = how_.client_bytes != 0 || how_.max_queue != 0; break;
     case errc::disconnected: allowed = parted && !call.durable; break;
     case errc::unknown_call: allowed = call.accepted && (call.take_said || call.cancel_said); break;
     default: allowed = false;

@@ -308,6 +308,7 @@ std::vector<profile> make_profiles() {
   journal.journal = true;
   journal.durable = 0.5;
   journal.searches = 0.03;
+  journal.max_queue = 120;
 
   // The hub is killed, again and again, and another one reads what it has written down.
   profile recovery = lossy;

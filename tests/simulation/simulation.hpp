@@ -42,6 +42,7 @@ struct profile {
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
   std::size_t client_bytes = 0;             // of one client that the hub holds; 0: as usual
   bool journal = false;                     // the hub has one
+  std::size_t max_queue = 0;                // calls that may wait for a pool; 0: as many as there are
   double searches = 0;                      // of submissions: that ask for another call by its id
   double start_fails = 0, start_hangs = 0;  // of a worker process
   duration allocation = 0;                  // after which a worker is ended, on the average; 0: never
