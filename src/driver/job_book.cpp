@@ -16,12 +16,13 @@ void job_book::say(kind what, std::uint64_t start, std::string text) {
 // --- what is wanted
 
 // Times of trouble are over once nobody waits any more: who comes then has all the patience again.
-void job_book::start(std::int64_t now, std::uint64_t start) {
+void job_book::start(std::int64_t now, std::uint64_t start, job_share takes) {
   if (waiting_.empty() && submitting_ == 0) {
     refusals_ = 0;
     refused_since_ = never;
   }
-  waiting_.push_back({start, now});
+  if (takes.most == 0) takes.most = limits_.workers;
+  waiting_.push_back({start, now, std::move(takes)});
 }
 
 void job_book::stop(std::uint64_t start) {
@@ -47,14 +48,27 @@ bool job_book::may_submit() const {
 }
 
 std::vector<std::uint64_t> job_book::submission(std::int64_t now) {
-  auto const is_full = waiting_.size() >= limits_.workers;
-  if (!may_submit() || now < not_before_ || (!is_full && now < waiting_.front().since + limits_.gather))
-    return {};
+  if (!may_submit() || now < not_before_ || now < gathered_at()) return {};
   submitting_ = ++last_job_;
   auto& made = jobs_[submitting_];
-  for (; !waiting_.empty() && made.starts.size() < limits_.workers; waiting_.pop_front())
-    made.starts.push_back(waiting_.front().start);
+  made.takes = waiting_.front().takes;
+  for (auto at = waiting_.begin(); at != waiting_.end() && made.starts.size() < made.takes.most;) {
+    if (at->takes != made.takes) {
+      ++at;
+      continue;
+    }
+    made.starts.push_back(at->start);
+    at = waiting_.erase(at);
+  }
   return made.starts;
+}
+
+// When no more workers of the next job are waited for; some wait.
+std::int64_t job_book::gathered_at() const {
+  auto const& first = waiting_.front();
+  auto const alike = std::count_if(waiting_.begin(), waiting_.end(),
+                                   [&](auto const& one) { return one.takes == first.takes; });
+  return static_cast<std::size_t>(alike) >= first.takes.most ? 0 : first.since + limits_.gather;
 }
 
 void job_book::submitted(std::int64_t now, std::string const& id) {
@@ -75,7 +89,8 @@ void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
   }
   if (refusals_ == 0) say(kind::notice, 0, "a job could not be submitted, which is tried again:\n" + text);
   not_before_ = next_try(now);
-  for (auto start = starts.rbegin(); start != starts.rend(); ++start) waiting_.push_front({*start, 0});
+  for (auto start = starts.rbegin(); start != starts.rend(); ++start)
+    waiting_.push_front({*start, 0, gone.mapped().takes});
 }
 
 void job_book::doubted(std::int64_t now, std::string const& text) {
@@ -184,10 +199,7 @@ std::int64_t job_book::next_deadline() const {
       });
   if (!happened_.empty() || has_to_cancel) return 0;
   auto next = std::min(looking_ ? never : look_at_, search_at_.value_or(never));
-  if (may_submit()) {
-    auto const gathered = waiting_.size() >= limits_.workers ? 0 : waiting_.front().since + limits_.gather;
-    next = std::min(next, std::max(not_before_, gathered));
-  }
+  if (may_submit()) next = std::min(next, std::max(not_before_, gathered_at()));
   return next;
 }
 

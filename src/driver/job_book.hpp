@@ -23,6 +23,13 @@ struct job_limits {
   std::int64_t look = 5'000'000'000;            // from one look at the queue to the next
 };
 
+// What a start takes of a job. Only those that take the same are together in one.
+struct job_share {
+  std::string needs{};   // whatever tells them apart
+  std::size_t most = 0;  // so many are a job's at most; 0: job_limits::workers
+  bool operator==(job_share const&) const = default;
+};
+
 // The jobs of a batch system that start workers: what is submitted when, and what becomes of it. It decides;
 // whoever drives it runs the commands, one submission, one look and one cancel at a time.
 class job_book {
@@ -39,7 +46,7 @@ class job_book {
   };
 
   // A worker is to be started; it is to be ended.
-  void start(std::int64_t now, std::uint64_t start);
+  void start(std::int64_t now, std::uint64_t start, job_share takes = {});
   void stop(std::uint64_t start);
 
   // The starts of the job that is to be submitted now; none: none is. submitted(), refused() or doubted()
@@ -79,6 +86,7 @@ class job_book {
  private:
   struct job {
     std::vector<std::uint64_t> starts;  // that are not ended
+    job_share takes{};                  // each of them
     std::string id{};
     bool placed = false;
     bool was_there = false;  // before the queue was looked at
@@ -87,11 +95,13 @@ class job_book {
   struct waiting_start {
     std::uint64_t start = 0;
     std::int64_t since = 0;
+    job_share takes{};
   };
 
   void say(event::kind what, std::uint64_t start, std::string text);
   void end(job const& one, std::string const& text);
   bool may_submit() const;
+  std::int64_t gathered_at() const;
   std::int64_t next_try(std::int64_t now);
 
   job_limits limits_;

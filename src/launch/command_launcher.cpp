@@ -160,7 +160,8 @@ void command_launcher::run_stop(std::uint64_t start, instance& one) {
 // What is refused may be because there is nothing to stop any more.
 void command_launcher::stopped(std::uint64_t start, command_result&& result) {
   auto& one = instances_.at(start);
-  if (result.succeeded()) return gone(start, "it was stopped");
+  if (result.succeeded())
+    return gone(start, one.missing_since == never ? "it was stopped" : "it is not listed any more");
   one.refusal = result.to_text();
   one.is = state::doubted;
   if (how_.list.empty()) return refused(start, one);
@@ -210,18 +211,35 @@ void command_launcher::listed(command_result const& result) {
   std::vector<std::uint64_t> ended;
   auto again = false;
   for (auto& [start, one] : instances_) {
-    auto const is_missing = is_known && one.was_there && !there.contains(one.id) && !there.contains(one.name);
+    auto const is_listed = there.contains(one.id) || there.contains(one.name);
+    auto const is_missing = is_known && one.was_there && is_missing_for_good(one, is_listed);
     if (is_missing && (one.is == state::running || one.is == state::doubted))
       ended.push_back(start);
     else if (one.is == state::doubted && one.was_there)
       refused(start, one);
     again = again || one.is == state::doubted;
   }
-  for (auto const start : ended) gone(start, "it is not listed any more");
+  for (auto const start : ended) missing(start, instances_.at(start));
   if (again)
     list();
   else if (!instances_.empty())
     list_due_ = platform::now() + how_.list_interval.count() * second;
+}
+
+// What has just been started may not be listed yet: it is missing when it is so twice, an interval apart.
+// Whose stop was refused has been there for long enough.
+bool command_launcher::is_missing_for_good(instance& one, bool is_listed) const {
+  auto const now = platform::now();
+  if (is_listed) one.missing_since = never;
+  if (is_listed || one.is == state::doubted) return !is_listed;
+  if (one.missing_since == never) one.missing_since = now;
+  return now - one.missing_since >= how_.list_interval.count() * second;
+}
+
+// It is stopped once all the same: what is there and not listed would cost.
+void command_launcher::missing(std::uint64_t start, instance& one) {
+  if (one.is == state::doubted || how_.stop.empty()) return gone(start, "it is not listed any more");
+  run_stop(start, one);
 }
 
 // --- the driver's side

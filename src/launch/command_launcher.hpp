@@ -44,6 +44,7 @@ class command_launcher final : public launcher {
     state is = state::starting;
     bool stop_wanted = false;  // once it has been started
     bool was_there = false;    // when the list was asked for
+    time_point missing_since = never;
     std::string refusal{};
   };
 
@@ -51,6 +52,8 @@ class command_launcher final : public launcher {
   void stopped(std::uint64_t start, command_result&& result);
   void run_stop(std::uint64_t start, instance& one);
   void gone(std::uint64_t start, std::string text);
+  void missing(std::uint64_t start, instance& one);
+  bool is_missing_for_good(instance& one, bool is_listed) const;
   void say(launch_event::kind what, std::uint64_t start, std::string text);
   void list();
   void listed(command_result const& result);

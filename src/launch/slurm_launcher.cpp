@@ -38,8 +38,6 @@ gres_request parse(std::string const& gres) {
   return count ? gres_request{gres.substr(0, colon), *count} : gres_request{gres, 1};
 }
 
-std::size_t gpus_of_worker(start_request const& one) { return std::max<std::size_t>(1, one.needs.gpus); }
-
 std::int64_t minutes_of(slurm const& how) {
   return std::chrono::ceil<std::chrono::minutes>(how.time).count();
 }
@@ -133,6 +131,23 @@ slurm_launcher::slurm_launcher(slurm how, platform::poller& poller)
 
 // --- what is run
 
+// What it asks for, or its share of what a job has.
+std::size_t slurm_launcher::gpus_of_worker(start_request const& one) const {
+  auto const shared = how_.gres.empty() ? 1 : parse(how_.gres).count / workers_of_job(how_);
+  return std::max<std::size_t>({1, one.needs.gpus, shared});
+}
+
+// So many together have no more GPUs than `gres` says.
+driver::job_share slurm_launcher::share_of(start_request const& one) const {
+  std::string needs;
+  for (std::uint64_t const part :
+       {std::uint64_t{one.needs.cpus}, std::uint64_t{one.needs.gpus}, one.needs.gpu_memory, one.needs.memory})
+    needs += std::to_string(part) + " ";
+  auto most = workers_of_job(how_);
+  if (!how_.gres.empty()) most = std::min(most, parse(how_.gres).count / gpus_of_worker(one));
+  return {std::move(needs), std::max<std::size_t>(1, most)};
+}
+
 std::vector<std::string> slurm_launcher::submission(std::vector<start_request const*> const& workers) const {
   auto const& first = *workers.front();
   std::vector<std::string> line{
@@ -151,9 +166,7 @@ std::vector<std::string> slurm_launcher::submission(std::vector<start_request co
     gpus += one->needs.gpus;
   }
   if (!how_.gres.empty()) {
-    auto const most = parse(how_.gres);
-    auto const each = std::max(gpus_of_worker(first), most.count / workers_of_job(how_));
-    say("--gres=", most.kind + ":" + std::to_string(each * workers.size()));
+    say("--gres=", parse(how_.gres).kind + ":" + std::to_string(gpus_of_worker(first) * workers.size()));
   } else if (gpus != 0) {
     say("--gres=gpu:", std::to_string(gpus));
   }
@@ -208,7 +221,7 @@ std::string slurm_launcher::describe(start_request const& wanted) const {
 
 void slurm_launcher::start(start_request const& wanted) {
   requests_[wanted.start] = wanted;
-  book_.start(platform::now(), wanted.start);
+  book_.start(platform::now(), wanted.start, share_of(wanted));
 }
 
 void slurm_launcher::stop(std::uint64_t start) { book_.stop(start); }

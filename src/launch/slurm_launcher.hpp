@@ -51,6 +51,8 @@ class slurm_launcher final : public launcher {
   void leave() override;
 
  private:
+  std::size_t gpus_of_worker(start_request const& one) const;
+  driver::job_share share_of(start_request const& one) const;
   std::vector<std::string> submission(std::vector<start_request const*> const& workers) const;
   std::string script(std::vector<start_request const*> const& workers) const;
   void act(time_point now);

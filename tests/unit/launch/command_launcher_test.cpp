@@ -31,8 +31,8 @@ struct recording_cloud {
 cd "$(dirname "$0")" || exit 9
 case $1 in
   start) echo "starting $2"; cp "$3" "script.$2"; touch "at.$2"; echo "id-$2" ;;
-  stop) test ! -e refuse || { echo "not now" >&2; exit 4; }; rm "at.${2#id-}" ;;
-  list) test ! -e long || seq 100000 299999; ls | sed -n 's/^at\./id-/p'; test ! -e long || seq 300000 499999 ;;
+  stop) echo "$2" >>stops; test ! -e refuse || { echo "not now" >&2; exit 4; }; rm "at.${2#id-}" ;;
+  list) test ! -e eventual || { rm eventual; exit 0; }; test ! -e long || seq 100000 299999; ls | sed -n 's/^at\./id-/p'; test ! -e long || seq 300000 499999 ;;
 esac
 )sh";
     std::filesystem::permissions(folder / "cloud", std::filesystem::perms::owner_all);
@@ -151,6 +151,31 @@ TEST_CASE("what is not listed any more has ended, and what is being started has 
   REQUIRE(ended.size() == 1);
   CHECK(ended[0].what == what::ended);
   CHECK(ended[0].start == 1);
+  CHECK(ended[0].text == "it is not listed any more");
+  // It was stopped once all the same, and the other one was not.
+  std::ifstream stops(cloud.folder / "stops");
+  CHECK(std::string(std::istreambuf_iterator<char>(stops), {}) == "id-yonder-abc-1\n");
+}
+
+TEST_CASE("what is missing in one list, and is in the next one, has not ended") {
+  recording_cloud cloud;
+  auto commands = cloud.commands();
+  commands.list_interval = std::chrono::seconds(1);
+  command_launcher launcher(commands, *cloud.poller);
+  launcher.start(request(1));
+  next(cloud, launcher);
+  std::ofstream(cloud.folder / "eventual");
+  std::vector<launch_event> happened;
+  while (cloud.has("eventual") || happened.empty()) {
+    if (!cloud.has("eventual")) std::ofstream(cloud.folder / "long");  // a list further on
+    cloud.poller->wait(std::clamp<std::int64_t>(launcher.next_deadline() - platform::now(), 0, 10'000'000));
+    launcher.tick(platform::now());
+    launcher.take(happened);
+  }
+  CHECK(happened.at(0).what == what::notice);
+  CHECK(cloud.has("at.yonder-abc-1"));
+  CHECK_FALSE(cloud.has("stops"));
+  launcher.leave();
 }
 
 TEST_CASE("a list that is too long to be kept is none: nothing of it has ended") {

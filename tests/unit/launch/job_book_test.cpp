@@ -88,6 +88,23 @@ TEST_CASE("starts that come together are workers of one job, as many as it takes
   CHECK(book.submission(20'000'001) == starts{3});
 }
 
+TEST_CASE("only starts that need the same are one job, as many as fit into it") {
+  job_book book({.workers = 4});
+  job_share const two{"2 GPUs", 2}, one{"1 GPU", 4};
+  book.start(0, 1, two);
+  book.start(0, 2, one);
+  book.start(0, 3, two);
+  book.start(0, 4, two);
+  CHECK(book.next_deadline() == 0);
+  CHECK(book.submission(0) == starts{1, 3});
+  book.refused(0, "no controller", true);
+  CHECK(book.submission(second) == starts{1, 3});
+  book.submitted(second, "12");
+  CHECK(book.submission(second) == starts{2});
+  book.submitted(second, "13");
+  CHECK(book.submission(second) == starts{4});
+}
+
 TEST_CASE("no more jobs than may be there are submitted; the next one when one is over") {
   job_book book({.jobs = 1});
   book.start(0, 1);

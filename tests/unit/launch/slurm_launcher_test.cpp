@@ -212,3 +212,34 @@ TEST_CASE(
   CHECK(told.text.find("the queue cannot be looked at") == 0);
   by.leave();
 }
+
+TEST_CASE("a job has no more GPUs than gres says, and each of its workers as many as it needs") {
+  stand_in slurmd;
+  slurmd.say("queue", "17|RUNNING|None\n");
+  launch::slurm_launcher by({.gres = "gpu:4", .interval = 1s}, *slurmd.poller);
+  by.start(order_for(1, {.gpus = 1}));
+  for (std::uint64_t const start : {2, 3, 4}) by.start(order_for(start, {.gpus = 2}));
+  slurmd.write("sbatch", "cat >\"$d/script$#\"; echo \"$*\" >>\"$d/lines\"; wc -l <\"$d/lines\"");
+  slurmd.say("queue", "1|RUNNING|None\n2|RUNNING|None\n3|RUNNING|None\n");
+  for (std::size_t placed = 0; placed < 4;) placed += slurmd.next(by).size();
+  auto const lines = slurmd.read("lines");
+  std::vector<std::string> asked;
+  for (std::size_t at = 0; (at = lines.find("--gres=", at)) != std::string::npos; ++at)
+    asked.push_back(lines.substr(at, std::string("--gres=gpu:4").size()));
+  CHECK(asked == std::vector<std::string>{"--gres=gpu:1", "--gres=gpu:4", "--gres=gpu:2"});
+  by.leave();
+}
+
+TEST_CASE("workers that share out the GPUs of a job have all of them") {
+  stand_in slurmd;
+  slurmd.say("queue", "17|RUNNING|None\n");
+  launch::slurm_launcher by({.gres = "gpu:4", .workers = 2, .interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  by.start(order_for(2));
+  slurmd.next(by);
+  CHECK(slurmd.read("line").find("--gres=gpu:4") != std::string::npos);
+  auto const script = slurmd.read("script");
+  CHECK(script.find("cut -d, -f1-2") != std::string::npos);
+  CHECK(script.find("cut -d, -f3-4") != std::string::npos);
+  by.leave();
+}
