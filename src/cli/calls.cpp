@@ -9,6 +9,7 @@
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/printable.hpp"
 #include "src/core/call_orders.hpp"
 #include "src/runtime/orders.hpp"
 #include "yonder/runtime.hpp"
@@ -51,11 +52,14 @@ std::string rows_in_json(core::text_rows const& rows) {
   return text + "}";
 }
 
+// Names of workers, and what tasks have said, are strangers' words.
 void print_rows(core::text_rows const& rows) {
+  constexpr std::size_t most = 4096;
   std::size_t width = 0;
   for (auto const& row : rows) width = std::max(width, row.empty() ? 0 : row[0].size());
   for (auto const& row : rows)
-    if (row.size() == 2) std::cout << row[0] << std::string(width + 2 - row[0].size(), ' ') << row[1] << '\n';
+    if (row.size() == 2)
+      std::cout << row[0] << std::string(width + 2 - row[0].size(), ' ') << printable(row[1], most) << '\n';
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ std::string invitation(std::string const& keys, std::string const& hub, std::str
                        std::string const& name, seconds within, seconds lifetime) {
   auto const terms = terms_of(role, name, lifetime);
   auto const address = hub + "#" + transport::issue_token(keys, terms, within);
-  if (terms.rights.operates) return "yonder ps --hub " + address;
+  if (terms.rights.operates) return "YONDER_HUB=" + address + " yonder ps";
   return terms.rights.calls ? "YONDER_HUB=" + address + " app" : "app --yonder-worker " + address;
 }
 

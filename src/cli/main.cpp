@@ -2,6 +2,8 @@
 //
 // The yonder command: a hub that programs and their workers meet at, the keys that let them in, the pools and
 // calls of a hub that runs, a look at this machine, and what models say of the lines of a file.
+#include <string.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -86,7 +88,19 @@ CLI::App* add_texts(CLI::App& app, std::string const& name, std::string const& w
 }
 #endif
 
-int run(int argc, char** argv) {
+// The arguments, which whoever lists processes sees without tokens from now on.
+std::vector<std::string> take_arguments(int argc, char** argv) {
+  std::vector<std::string> words(argv, argv + argc);
+  for (int i = 1; i < argc; ++i) {
+    auto const scheme = words[static_cast<std::size_t>(i)].find("://");
+    auto const mark = words[static_cast<std::size_t>(i)].find('#', scheme);
+    if (scheme == std::string::npos || mark == std::string::npos) continue;
+    ::explicit_bzero(argv[i] + mark, words[static_cast<std::size_t>(i)].size() - mark);
+  }
+  return words;
+}
+
+int run(int argc, char const* const* argv) {
   CLI::App app("Yonder: write a C++ function once, call it here or yonder.");
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
@@ -306,7 +320,10 @@ int told(std::exception const& error, int code) {
 int main(int argc, char** argv) {
   if (yonder::is_worker()) yonder::cli::work(argc, argv);
   try {
-    int const outcome = run(argc, argv);
+    auto const words = take_arguments(argc, argv);
+    std::vector<char const*> arguments;
+    for (auto const& word : words) arguments.push_back(word.c_str());
+    int const outcome = run(argc, arguments.data());
     yonder::cli::flush_output();
     return outcome;
   } catch (yonder::error const& e) {

@@ -35,24 +35,34 @@ constexpr std::pair<std::string_view, nanoseconds> units[] = {{"ms", std::chrono
                                                               {"h", std::chrono::hours(1)},
                                                               {"d", std::chrono::hours(24)}};
 
-// Whoever has no operator's key comes as a client, and is told by the hub what that may not do.
-bool may_operate(std::string const& address, std::string const& stated_keys) {
+bool has_operators_key(std::string const& stated_keys) {
   std::filesystem::path const keys(keys_folder(stated_keys));
   auto const is_there = [](auto const& file) {
     std::error_code unknown;
     return std::filesystem::exists(file, unknown);
   };
-  return address.find('#') != address.npos || is_there(keys / "operator.key") ||
-         is_there(keys / "server.key");
+  return is_there(keys / "operator.key") || is_there(keys / "server.key");
 }
 
+runtime connect_as(bool as_operator, std::string const& address, std::string const& keys) {
+  return runtime({.hub = address, .keys = keys, .as_operator = as_operator, .is_current = false});
+}
+
+// Whoever has no operator's key comes as a client, and is told by the hub what that may not do. A token may
+// be either's: one that makes no operator of us is a client's, and may be used up by now.
 runtime connect(hub_choice const& hub) {
   auto const* const variable = std::getenv("YONDER_HUB");
   auto const address = !hub.address.empty() ? hub.address : std::string(variable != nullptr ? variable : "");
   if (address.empty())
     throw usage_problem("name the hub: --hub tcp://HOST:PORT or ipc:///FOLDER/NAME, or $YONDER_HUB");
-  return runtime(
-      {.hub = address, .keys = hub.keys, .as_operator = may_operate(address, hub.keys), .is_current = false});
+  if (has_operators_key(hub.keys)) return connect_as(true, address, hub.keys);
+  if (address.find('#') == address.npos) return connect_as(false, address, hub.keys);
+  try {
+    return connect_as(true, address, hub.keys);
+  } catch (error const& refusal) {
+    if (refusal.code() != errc::unauthorized) throw;
+  }
+  return connect_as(false, address, hub.keys);
 }
 
 std::string in_words(nanoseconds time) {

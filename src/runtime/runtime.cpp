@@ -97,10 +97,16 @@ core::worker_config worker_config_here(std::size_t max_call_bytes) {
   return config;
 }
 
+// What a message may quote: no token.
+std::string without_token(std::string const& address) {
+  return address.starts_with("ipc://") ? address : address.substr(0, address.find('#'));
+}
+
 transport::remote_transport const& needed(transport::remote_transport const* remote,
                                           std::string const& address) {
   if (remote == nullptr)
-    reject("to reach '" + address + "' this program must be linked with yonder::zmq (or yonder::yonder)");
+    reject("to reach '" + without_token(address) +
+           "' this program must be linked with yonder::zmq (or yonder::yonder)");
   return *remote;
 }
 
@@ -483,8 +489,8 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
   auto const* const remote = libraries.remote;
   auto hub = !options.hub.empty() || options.in_process ? options.hub : variable("YONDER_HUB");
   if (!options.journal.empty() && !hub.empty())
-    reject("runtime_options::journal is for a hub of its own, and this runtime connects to one at '" + hub +
-           "'; start that one with a journal (`yonder hub --journal FOLDER`)");
+    reject("runtime_options::journal is for a hub of its own, and this runtime connects to one at '" +
+           without_token(hub) + "'; start that one with a journal (`yonder hub --journal FOLDER`)");
   auto const role = options.as_operator ? transport::connect_role::boss : transport::connect_role::client;
   if (!hub.empty() && remote != nullptr)
     hub = set_up([&] {

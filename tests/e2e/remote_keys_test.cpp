@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "src/platform/process.hpp"
+#include "src/platform/unique_fd.hpp"
 #include "tests/e2e/folder.hpp"
 #include "tests/e2e/program.hpp"
 #include "tests/e2e/tasks.hpp"
@@ -229,12 +232,22 @@ TEST_CASE(
 
   // An operator elsewhere.
   auto const boss = run("keys issue boss --role operator --hub " + address + where);
-  CHECK(boss.text.find("yonder ps --hub " + address + "#") == 0);
-  auto const seen =
-      run("ps --hub '" + pasted(boss.text.substr(0, boss.text.size() - 1)) + "' --keys " + (place / "desk"));
+  CHECK(boss.text.find("YONDER_HUB=" + address + "#") == 0);  // which stands in no list of processes
+  CHECK(boss.text.find(" yonder ps\n") != std::string::npos);
+  auto const seen = run("ps --hub '" + pasted(boss.text) + "' --keys " + (place / "desk"));
   CHECK(seen.status == 0);
   CHECK(run("ps --hub " + address + " --keys " + (place / "laptop")).status ==
         4);  // it has no operator's key
+  // The line that a program was started with is used up, and good for whoever has its key.
+  auto const of_laptop = " --keys " + (place / "laptop");
+  auto const no_call = "explain " + std::string(32, '0');
+  CHECK(run(no_call + " --hub '" + pasted(for_client) + "'" + of_laptop).status == 5);
+  auto const fresh = run("keys issue desk-2 --role client --hub " + address + where);
+  CHECK(run(no_call + " --hub '" + pasted(fresh.text) + "' --keys " + (place / "desk-2")).status == 5);
+  CHECK(fs::exists(place / "desk-2/client.key"));
+  // An operator's makes one of a client.
+  auto const promoted = run("keys issue boss-2 --role operator --hub " + address + where);
+  CHECK(run("ps --hub '" + pasted(promoted.text) + "'" + of_laptop).status == 0);
   second.kill(SIGKILL);
   second.wait();
   hub.end();
@@ -248,6 +261,67 @@ TEST_CASE("a hub that has its keys prints nothing but its addresses where no per
   CHECK(hub.read_line().find("tcp://127.0.0.1:") == 0);
   hub.end();
   CHECK(hub.read_all().empty());
+}
+
+TEST_CASE("a token on a command line is wiped before the hub is asked, and no message quotes one") {
+  keyed_hub here;
+  yonder::platform::unique_fd const silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  REQUIRE(::bind(silent.get(), reinterpret_cast<sockaddr*>(&at), size) == 0);
+  REQUIRE(::listen(silent.get(), 1) == 0);
+  REQUIRE(::getsockname(silent.get(), reinterpret_cast<sockaddr*>(&at), &size) == 0);
+  auto const hub = "tcp://127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+  auto const token =
+      yonder::transport::issue_token(here.keys, {.name = "boss", .rights = {true, false, true}}, 10min);
+  folder const place;
+  for (auto const& arguments :
+       {std::vector<std::string>{"ps", "--hub", hub + "#" + token, "--keys", place / "a"},
+        {"ps", "--hub=" + hub + "#" + token, "--keys", place / "b"}}) {
+    program command(YONDER_COMMAND, {}, arguments);
+    yonder::platform::unique_fd const asks(::accept(silent.get(), nullptr, nullptr));
+    auto const line = text_of("/proc/" + std::to_string(command.pid()) + "/cmdline");
+    CHECK(line.find(hub) != std::string::npos);
+    CHECK(line.find(token) == std::string::npos);
+    command.kill();
+    command.wait();
+  }
+  auto const words_of = [&](std::string const& address, std::string const& journal) {
+    yonder::runtime_options options{.hub = address, .keys = here.keys, .is_current = false};
+    options.journal = journal;
+    try {
+      yonder::runtime const none(options);
+    } catch (yonder::error const& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was refused");
+  };
+  CHECK(words_of(hub + "#" + token, place / "j").find("connects to one at '" + hub + "'") !=
+        std::string::npos);
+  for (std::string const mistyped :
+       {"tpc://127.0.0.1:1", "TCP://127.0.0.1:1", "127.0.0.1:1", "tcp://127.0.0.1"}) {
+    CAPTURE(mistyped);
+    auto const said = words_of(mistyped + "#" + token, {});
+    CHECK(said.find(mistyped) != std::string::npos);
+    CHECK(said.find(token) == std::string::npos);
+  }
+}
+
+TEST_CASE("what the command prints of a call moves no terminal's cursor, and its JSON is UTF-8") {
+  keyed_hub here;
+  yonder::runtime client(here.client(here.keys));
+  std::string const key = "\x1b[2J\xff\xed\xa0\x80 \xc3\xa9";
+  auto call = task::wait_for_stop.on(client).with({.order_key = key}).spawn();
+  auto const asked = to_string(call.id()) + " --hub " + here.address() + " --keys " + here.keys;
+  CHECK_FALSE(call.get_for(0s));
+  said seen;
+  do seen = run("explain " + asked);
+  while (seen.status == 5);  // it is on its way
+  CHECK(seen.text.find("\\x1B[2J\\xFF\\xED\\xA0\\x80 \\xC3\\xA9\n") != std::string::npos);
+  CHECK(run("explain --json " + asked).text.find("\\u001b[2J\\ufffd\\ufffd\\ufffd\\ufffd \xc3\xa9\"") !=
+        std::string::npos);
 }
 
 TEST_CASE("yonder worker runs the tasks of libraries, and one that cannot be loaded is said") {

@@ -19,8 +19,10 @@ constexpr std::string_view ipc_scheme = "ipc://";
 constexpr std::string_view tcp_scheme = "tcp://";
 constexpr std::size_t longest_host = 253;  // RFC 1035
 
+// What stands behind a '#' may be a token, and is not quoted; a path may have one in its names.
 [[noreturn]] void refuse(std::string const& text, std::string const& why) {
-  throw setup_error(errc::bad_configuration, "\"" + text + "\" " + why);
+  auto const quoted = text.starts_with(ipc_scheme) ? text : text.substr(0, text.find('#'));
+  throw setup_error(errc::bad_configuration, "\"" + quoted + "\" " + why);
 }
 
 bool is_ipv4(std::string const& host) {
