@@ -135,7 +135,7 @@ TEST_CASE("simulated: retries of everybody at once are made in a measured way") 
   keeps_every_promise("storm");
 }
 
-TEST_CASE("simulated: a journal is never overtaken") { keeps_every_promise("journal"); }
+TEST_CASE("simulated: a journal is never overtaken") { keeps_every_promise("journal", 300); }
 
 TEST_CASE("simulated: durable calls survive their hubs, and are found until somebody has them") {
   keeps_every_promise("recovery");

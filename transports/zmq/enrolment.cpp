@@ -21,7 +21,7 @@ constexpr std::string_view alphabet =
 constexpr char token_mark = 'E', key_mark = 'K';
 constexpr std::size_t packed_size = 64, text_size = 1 + (packed_size * 8 + 5) / 6;
 constexpr std::string_view magic = "YKE1";
-constexpr std::chrono::milliseconds patience{2'000};
+constexpr std::chrono::milliseconds lock_patience{2'000};
 
 std::string pack(char mark, raw_key const& server, raw_key const& secret) {
   std::array<std::uint8_t, packed_size> bytes{};
@@ -96,7 +96,7 @@ void add_line(std::filesystem::path const& folder, key_entry const& entry) {
                                     "' already; revoke that, or choose another name");
         lines.push_back(line_of(entry));
       },
-      patience);
+      lock_patience);
 }
 
 key_entry entry_of(key_terms const& terms, raw_key const& key) {
@@ -205,7 +205,7 @@ std::size_t revoke_keys(std::filesystem::path const& folder, std::string_view na
           return one.name == name_or_key || text_of(one.key) == name_or_key;
         });
       },
-      patience);
+      lock_patience);
   return count;
 }
 
