@@ -70,11 +70,13 @@ class posix_file final : public file {
 class posix_folder final : public file_system {
  public:
   posix_folder(std::string path, bool change) : path_(std::move(path)) {
-    if (change && ::mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("cannot make " + path_);
+    bool const made = change && ::mkdir(path_.c_str(), 0700) == 0;
+    if (change && !made && errno != EEXIST) throw_errno("cannot make " + path_);
     folder_ = unique_fd(retry([&] { return ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (!folder_) throw_errno("cannot open " + path_);
     check_owner();
     lock(change);
+    if (made) sync_parent();
   }
   ~posix_folder() override {
     if (lock_) platform::close_in_no_fork(lock_.get());
@@ -124,6 +126,13 @@ class posix_folder final : public file_system {
   std::string path(std::string const& name) const override { return path_ + "/" + name; }
 
  private:
+  // A new folder's name is on disk when its parent is.
+  void sync_parent() const {
+    unique_fd const parent(
+        retry([&] { return ::openat(folder_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    if (!parent || retry([&] { return ::fsync(parent.get()); }) != 0)
+      throw_errno("cannot sync the folder that holds " + path_);
+  }
   // Whoever can write a record can have a function called.
   void check_owner() const {
     struct stat found {};
