@@ -258,8 +258,11 @@ def measure(what, clients, ours, found, options, report):
                   **{each.name: lambda each=each: each.run(clients, count) for each in found}}
     figures = {name: Figures() for name in candidates}
     for number in range(options.rounds + 1):
-        for name, run in candidates.items():
-            result = run()
+        # Each round begins with another, as who comes behind a peer finds its memory and the clock as that one left them.
+        names = list(candidates)
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            result = candidates[name]()
             if number != 0:  # the first round warms up
                 figures[name].add(*result)
     row = f"{what}, {clients} client{'s' if clients != 1 else ''}"
