@@ -80,14 +80,16 @@ def configure():
 
 
 def targets_of(tests):
-    """What ninja has to make for these tests: the files of the build folder that their commands name."""
+    """What ninja has to make for these tests: what their commands name of the build folder, but for folders to work in."""
     wanted, missing = set(), set(tests)
+    listed = subprocess.run(["ninja", "-C", str(BUILD), "-t", "targets", "all"], capture_output=True, text=True, check=True)
+    made = {line.rpartition(": ")[0] for line in listed.stdout.splitlines()}
     for path in BUILD.rglob("CTestTestfile.cmake"):
         for name, command in re.findall(r'^add_test\(\[=*\[(.+?)\]=*\]((?: "(?:[^"\\]|\\.)*")+)\)', path.read_text(), re.M):
             if name in missing:
                 missing.discard(name)
                 files = re.findall(r'"((?:[^"\\]|\\.)*)"', command)
-                wanted |= {os.path.relpath(each, BUILD) for each in files if each.startswith(str(BUILD) + "/")}
+                wanted |= {os.path.relpath(each, BUILD) for each in files if each.startswith(str(BUILD) + "/")} & made
     if missing:
         say(f"mutants: no such tests in this build: {' '.join(sorted(missing))}")
     return sorted(wanted)
