@@ -131,11 +131,11 @@ bool includes(peer_rights const& all, peer_rights const& some) {
 
 }  // namespace
 
-std::string take_fragment(std::string& address) {
-  auto const mark = address.starts_with("tcp://") ? address.find('#') : address.npos;
-  if (mark == address.npos) return {};
-  auto fragment = address.substr(mark + 1);
-  address.resize(mark);
+std::string take_fragment(std::string& written) {
+  auto const mark = written.starts_with("tcp://") ? written.find('#') : written.npos;
+  if (mark == written.npos) return {};
+  auto fragment = written.substr(mark + 1);
+  written.resize(mark);
   return fragment;
 }
 
