@@ -5,6 +5,7 @@
 #include <iostream>
 #include <span>
 
+#include "src/cli/output.hpp"
 #include "src/journal/tools.hpp"
 #include "yonder/call.hpp"
 
@@ -16,10 +17,10 @@ using journal::problem;
 int exit_code(journal::error const& why) {
   std::cerr << "yonder: " << why.what() << "\n";
   switch (why.why()) {
-    case problem::damaged: return 2;
-    case problem::newer: return 3;
-    case problem::in_use: return 4;
-    default: return 1;
+    case problem::damaged: return exit_damaged;
+    case problem::newer: return exit_newer;
+    case problem::in_use: return exit_in_use;
+    default: return exit_failed;
   }
 }
 

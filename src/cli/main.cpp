@@ -50,8 +50,8 @@ void name_hub(CLI::App& command, yonder::cli::hub_choice& hub) {
   command.add_option("--hub", hub.address, "tcp://host:port or ipc:///folder/name; default: $YONDER_HUB");
   command.add_option(
       "--keys", hub.keys,
-      "over tcp: the hub's own folder of keys, with server.key; default: $YONDER_KEYS, or else "
-      "~/.config/yonder");
+      "over tcp: a folder of keys, the hub's own, an operator's, or a client's for what it called itself; "
+      "default: $YONDER_KEYS, or else ~/.config/yonder");
 }
 
 template <class Number>
@@ -202,12 +202,12 @@ int run(int argc, char const* const* argv) {
       app.add_subcommand("journal", "look after the durable calls of a hub that does not run")->group("");
   journal_command->require_subcommand(1);
   auto const add_journal = [&](char const* name, char const* what) {
-    auto* const command = journal_command->add_subcommand(name, what);
+    auto* const command = journal_command->add_subcommand(name, what)->group("Subcommands");
     command->add_option("folder", journal, "the journal's")->required();
     return command;
   };
   auto* const check_command = add_journal(
-      "check", "read all of it; exits with 2 where it is damaged, 3 where it is a later version's, 4 in use");
+      "check", "read all of it; exits with 6 where it is damaged, 7 where it is a later version's, 8 in use");
   auto* const compact_command = add_journal("compact", "give back the room of what no longer counts");
   auto* const export_command = add_journal(
       "export",
@@ -258,6 +258,14 @@ int run(int argc, char const* const* argv) {
                           "into this folder; default: HF_HUB_CACHE, or else HF_HOME/hub, …");
 #endif
 
+  // Last: what is added behind it would end with it, too.
+  app.footer(
+      "Besides: calls (list the calls of a hub), journal (look after its durable calls), keygen, completion"
+#if defined(YONDER_HAS_ML)
+      ",\nclassify, embed, rerank (what a model says of lines)"
+#endif
+      ".\n`yonder VERB --help` says more of each, and so does `man yonder`.");
+
   try {
     app.parse(argc, argv);
 #if defined(YONDER_HAS_HUB)
@@ -296,6 +304,14 @@ int run(int argc, char const* const* argv) {
     if (*worker_command) return yonder::cli::become_worker(endpoint, libraries);
     if (*hub_command) return yonder::cli::serve_hub(served);
     return EXIT_SUCCESS;
+  } catch (CLI::RequiredError const& e) {
+    auto const rest = app.remaining(true);
+    if (!rest.empty())
+      throw yonder::cli::usage_problem("there is no " +
+                                       std::string(rest.front().starts_with('-') ? "option" : "verb") + " '" +
+                                       rest.front() + "' here; --help lists what there is");
+    app.exit(e);
+    return yonder::cli::exit_usage;
   } catch (CLI::ParseError const& e) {
     return app.exit(e) == 0 ? EXIT_SUCCESS : yonder::cli::exit_usage;
   }

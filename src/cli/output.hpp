@@ -14,6 +14,10 @@ inline constexpr int exit_usage = 2;
 inline constexpr int exit_unreachable = 3;
 inline constexpr int exit_unauthorized = 4;
 inline constexpr int exit_not_found = 5;
+// Of a journal.
+inline constexpr int exit_damaged = 6;
+inline constexpr int exit_newer = 7;
+inline constexpr int exit_in_use = 8;
 
 // The command line asks for what cannot be.
 class usage_problem : public std::invalid_argument {

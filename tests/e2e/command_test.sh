@@ -49,6 +49,14 @@ code() {
 }
 [ "$(code "$yonder")" = 2 ] || fail "without a verb it ends with $(code "$yonder")"
 [ "$(code "$yonder" explain)" = 2 ] || fail "without an id explain ends with $(code "$yonder" explain)"
+[ "$(code "$yonder" bogus)" = 2 ] || fail "an unknown verb ends with $(code "$yonder" bogus)"
+grep -q "'bogus'" "$folder/err" || fail "an unknown verb is not named: $(cat "$folder/err")"
+[ "$(code "$yonder" journal bogus)" = 2 ] || fail "an unknown verb of journal ends with $(code "$yonder" journal bogus)"
+grep -q "'bogus'" "$folder/err" || fail "an unknown verb of journal is not named: $(cat "$folder/err")"
+[ "$(code "$yonder" journal check)" = 2 ] || fail "without a folder check ends with $(code "$yonder" journal check)"
+for below in check compact export; do
+  "$yonder" journal --help | grep -q "^  $below " || fail "journal --help lacks $below"
+done
 [ "$(code "$yonder" --version)" = 0 ] || fail "--version fails"
 [ "$(YONDER_HUB='' code "$yonder" ps)" = 2 ] || fail "without a hub ps ends with $(YONDER_HUB='' code "$yonder" ps)"
 echo "the command has $count verbs"
