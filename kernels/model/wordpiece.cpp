@@ -68,7 +68,7 @@ class piece_trie::builder {
     while (!entries.empty()) {
       char const label = entries.front().first[depth];
       auto const end = std::find_if(entries.begin(), entries.end(),
-                                    [&, depth = depth](auto const& e) { return e.first[depth] != label; });
+                                    [&, where = depth](auto const& e) { return e.first[where] != label; });
       auto const same = static_cast<std::size_t>(end - entries.begin());
       add_node(depth + 1, at, entries.first(same));
       ++trie_.nodes_[at].children_count;
