@@ -67,7 +67,7 @@ void read_time(CLI::App& command, std::string const& name, std::optional<std::ch
     time = yonder::cli::parse_time(said);
     if (!time)
       throw CLI::ValidationError(
-          name, "'" + said + "' is no time, or too long a one; say 10s, 250ms, 5m, 1h, 30d or 0");
+          name, "'" + said + "' is no time, or too long a one; say 10s, 250ms, 5m, 1.5h, 30d or 0");
   };
   command.add_option_function<std::string>(name, take, what);
 }

@@ -200,13 +200,14 @@ int warm_pool(hub_choice const& hub, std::string const& pool, unsigned count) {
 }
 
 std::optional<nanoseconds> parse_time(std::string_view text) {
-  std::uint32_t number = 0;
+  double number = 0;
   auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc()) return std::nullopt;
+  if (error != std::errc() || !(number >= 0)) return std::nullopt;
   std::string_view const rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
   if (rest.empty() && number == 0) return nanoseconds::zero();
   for (auto const& [name, unit] : units)
-    if (rest == name && number <= nanoseconds::max() / unit) return number * unit;
+    if (rest == name && number <= static_cast<double>(nanoseconds::max() / unit))
+      return std::chrono::duration_cast<nanoseconds>(number * std::chrono::duration<double, std::nano>(unit));
   return std::nullopt;
 }
 

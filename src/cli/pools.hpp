@@ -29,7 +29,7 @@ int list_calls(hub_choice const& hub, bool json);
 int scale_pool(hub_choice const& hub, std::string const& pool, pool_size const& size);
 int warm_pool(hub_choice const& hub, std::string const& pool, unsigned count);
 
-// "10s", "250ms", "5m", "1h", "30d", "0"; none: it is no time.
+// "10s", "250ms", "5m", "1.5h", "30d", "0"; none: it is no time.
 std::optional<std::chrono::nanoseconds> parse_time(std::string_view text);
 
 }  // namespace yonder::cli

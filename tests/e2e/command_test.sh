@@ -57,6 +57,12 @@ grep -q "'bogus'" "$folder/err" || fail "an unknown verb of journal is not named
 for below in check compact export; do
   "$yonder" journal --help | grep -q "^  $below " || fail "journal --help lacks $below"
 done
+"$yonder" keygen "$folder/keys" >/dev/null
+issue=("$yonder" keys issue --keys "$folder/keys" --hub tcp://hub:5555)
+[ "$(code "${issue[@]}" one --within 1.5h)" = 0 ] || fail "an hour and a half is no time: $(cat "$folder/err")"
+for wrong in 1.5 -1h h 1e300d nan; do
+  [ "$(code "${issue[@]}" two "--within=$wrong")" = 2 ] || fail "'$wrong' is taken for a time"
+done
 [ "$(code "$yonder" --version)" = 0 ] || fail "--version fails"
 [ "$(YONDER_HUB='' code "$yonder" ps)" = 2 ] || fail "without a hub ps ends with $(YONDER_HUB='' code "$yonder" ps)"
 echo "the command has $count verbs"

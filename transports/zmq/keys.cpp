@@ -49,8 +49,10 @@ opened_file open_file(std::filesystem::path const& file) {
   constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   opened_file opened{platform::unique_fd(platform::retry([&] { return ::open(file.c_str(), flags); })), {}};
   if (!opened.fd && errno == ENOENT)
-    refuse_file(file,
-                "is not there; `yonder keygen FOLDER` makes the keys of a hub and of those who connect");
+    refuse_file(
+        file,
+        "is not there; on the hub's machine `yonder keys issue NAME` prints a line that has this one let "
+        "in, and `yonder keygen FOLDER` makes the keys of a hub");
   if (!opened.fd) refuse_file_errno(file, "cannot be opened");
   if (::fstat(opened.fd.get(), &opened.state) != 0) refuse_file_errno(file, "cannot be examined");
   if (!S_ISREG(opened.state.st_mode)) refuse_file(file, "is not a file");
