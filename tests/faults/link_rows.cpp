@@ -46,7 +46,7 @@ struct distant_worker {
 // While the worker runs a call the link is down for `time`, and calls are made meanwhile.
 template <class Cut>
 void interrupt_once(findings& seen, distant_worker& far, std::uint32_t slot, nanoseconds time, Cut cut,
-                    nanoseconds& recovered, std::uint64_t& wrong) {
+                    nanoseconds& recovered, std::vector<std::string>& wrong) {
   bool const is_short = time < 10s;
   auto& own = far.shared[slot];
   auto held = task::hold.on(far.client).spawn(far.shared.path(), slot, 1U);
@@ -62,25 +62,37 @@ void interrupt_once(findings& seen, distant_worker& far, std::uint32_t slot, nan
   board::add(own.open);
   bool const answered = has_ended(*during, 30s);
   recovered = std::max<nanoseconds>(recovered, clock::now() - up);
-  if (!answered || during->try_get().value_or(0) != 2 * (slot + 1)) ++wrong;
+  if (!answered)
+    wrong.emplace_back("a call made meanwhile had not ended");
+  else if (auto const other = failure_of(*during); other.code != errc{})
+    wrong.push_back("a call made meanwhile: " + other.message);
+  else if (during->get() != 2 * (slot + 1))
+    wrong.emplace_back("a call made meanwhile has another value");
   if (!has_ended(held, 30s))
     return seen.holds("the call that ran had not ended 30 s later, after " + words_of(time), false);
   auto const failure = failure_of(held);
-  if (failure.code != errc{} && (is_short || failure.code != errc::worker_lost)) ++wrong;
-  if (own.entered.load() != 1) ++wrong;
+  if (failure.code != errc{} && (is_short || failure.code != errc::worker_lost))
+    wrong.push_back("the call that ran: " + failure.message);
+  if (own.entered.load() != 1) wrong.emplace_back("the call ran again");
+}
+
+void tell_wrong(findings& seen, std::size_t interruptions, std::vector<std::string> const& wrong) {
+  seen.equals("wrong outcomes or executions in " + std::to_string(interruptions) + " interruptions",
+              wrong.size(), 0);
+  for (auto const& one : wrong) seen.note(one);
 }
 
 template <class Cut>
 void interrupt_for(findings& seen, distant_worker& far, std::vector<nanoseconds> const& times, Cut cut) {
   stall_watch machine;
   nanoseconds recovered{};
-  std::uint64_t wrong = 0;
+  std::vector<std::string> wrong;
   std::uint32_t slot = 0;
   for (auto const time : times) {
     interrupt_once(seen, far, slot, time, cut, recovered, wrong);
     slot += 2;
   }
-  seen.equals("wrong outcomes or executions in " + std::to_string(times.size()) + " interruptions", wrong, 0);
+  tell_wrong(seen, times.size(), wrong);
   seen.at_most("recovered in", recovered, 2s, machine.longest());
 }
 
@@ -102,14 +114,14 @@ void link_down_long(findings& seen) {
 // The hub hears nothing of the worker, or the worker nothing of the hub.
 void one_way(findings& seen, nanoseconds time) {
   distant_worker far;
-  std::uint64_t wrong = 0;
+  std::vector<std::string> wrong;
   nanoseconds recovered{};
   stall_watch machine;
   interrupt_once(
       seen, far, 0, time, [&](bool cut) { far.networks.drop_here(cut ? 100 : 0); }, recovered, wrong);
   interrupt_once(
       seen, far, 2, time, [&](bool cut) { far.networks.drop_there(cut ? 100 : 0); }, recovered, wrong);
-  seen.equals("wrong outcomes or executions in 2 interruptions", wrong, 0);
+  tell_wrong(seen, 2, wrong);
   seen.at_most("recovered in", recovered, 2s, machine.longest());
 }
 void one_way_shortly(findings& seen) { one_way(seen, 5s); }

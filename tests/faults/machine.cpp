@@ -171,7 +171,7 @@ namespace {
 std::vector<std::string> rule(int percent) {
   std::string rules = "table ip faults\ndelete table ip faults\n";
   if (percent > 0)
-    rules += "table ip faults {\nchain in {\ntype filter hook input priority 0\n" +
+    rules += "table ip faults {\nchain in {\ntype filter hook input priority 0\niifname != \"lo\" " +
              (percent < 100 ? "numgen random mod 100 < " + std::to_string(percent) + " " : "") +
              "drop\n}\n}\n";
   return {"nft", rules};

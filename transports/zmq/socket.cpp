@@ -15,9 +15,14 @@ namespace {
 constexpr int high_water_mark = 1000;
 
 constexpr int handshake_ms = 10'000;
-constexpr int connect_ms = 10'000;
+// TCP tries again after 0.2 s, then ever later: 12.8 s pass between the sixth time and the seventh. So a
+// connection of which nothing is acknowledged is given up, and made anew by attempts that are no more than
+// some 1.5 s apart: what has vanished on its way is said again that soon when the way is open again, however
+// long it was not. Sessions outlive connections.
+constexpr int unacknowledged_ms = 4'000;
+constexpr int connect_ms = 2'000;  // asked for at its beginning, and after 1 s
 constexpr int reconnect_first_ms = 50;
-constexpr int reconnect_cap_ms = 2'000;
+constexpr int reconnect_cap_ms = 500;
 
 // A dead machine is noticed within about a minute, should nothing be said on the connection.
 constexpr int keepalive_idle_s = 30;
@@ -35,6 +40,7 @@ void prepare(zmq::socket_t& socket, limits const& bounds) {
   socket.set(zmq::sockopt::connect_timeout, connect_ms);
   socket.set(zmq::sockopt::reconnect_ivl, reconnect_first_ms);
   socket.set(zmq::sockopt::reconnect_ivl_max, reconnect_cap_ms);
+  socket.set(zmq::sockopt::tcp_maxrt, unacknowledged_ms);
   socket.set(zmq::sockopt::tcp_keepalive, 1);
   socket.set(zmq::sockopt::tcp_keepalive_idle, keepalive_idle_s);
   socket.set(zmq::sockopt::tcp_keepalive_intvl, keepalive_interval_s);

@@ -18,7 +18,7 @@ enum token : std::uint64_t { socket_token, monitor_token, authenticator_token };
 
 constexpr std::chrono::milliseconds no_pause{0};
 constexpr std::chrono::milliseconds first_pause{50};
-constexpr std::chrono::milliseconds longest_pause{2'000};
+constexpr std::chrono::milliseconds longest_pause{500};
 
 // With several addresses to try, none is waited for as long as one alone is: some service that says nothing
 // may listen at the first.
