@@ -46,9 +46,23 @@ class call_table {
   // Calls see(call) for each.
   template <class See>
   void each(See&& see) const {
-    for (auto const& [session, caller] : callers_)
-      for (auto* const list : {&caller->subscribed, &caller->orphaned, &caller->lasting})
-        for (auto* call = list->first(); call != nullptr; call = list->after(*call)) see(*call);
+    each_caller([&](caller_record& caller) {
+      each_of(caller, [&](call_record& call) {
+        see(call);
+        return true;
+      });
+    });
+  }
+  template <class See>
+  void each_caller(See&& see) const {
+    for (auto const& [session, caller] : callers_) see(*caller);
+  }
+  // Of this one, as long as see(call) is true.
+  template <class See>
+  static void each_of(caller_record& caller, See&& see) {
+    for (auto* const list : {&caller.subscribed, &caller.orphaned, &caller.lasting})
+      for (auto* call = list->first(); call != nullptr; call = list->after(*call))
+        if (!see(*call)) return;
   }
   // The session has ended: nobody waits for its calls. Forgets the account if it has none.
   void disconnect(time_point now, caller_record& caller);

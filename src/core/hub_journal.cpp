@@ -116,6 +116,10 @@ void hub::state::conclude(time_point now, call_record& call, outputs& out) {
   }
   tell_finders(now, call, outcome, out);
   outcome->head = head;
+  if (sole) {  // that has it
+    out.emplace_back(out::append{++last_record, out::append::kind::forgotten, call.id, call.count, {}});
+    return forget(now, call);
+  }
   kept.add(call.id, call.count, call.caller->identity, call.function->name, std::move(outcome),
            add(now, config.result_time));
   forget(now, call);

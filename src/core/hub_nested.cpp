@@ -99,7 +99,7 @@ call_record& hub::state::with_nest(time_point now, call_record& call, attempt_ke
 
 void hub::state::join_parent(call_record& call, call_record& parent) {
   call.depth = parent.depth + 1;
-  call.deadline = std::min(call.deadline, deadline_within(parent));
+  if (!calls.goes_on(call)) call.deadline = std::min(call.deadline, deadline_within(parent));
   call.parent = &parent;
   parent.nest->children.push_back(call);
 }

@@ -159,7 +159,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::unique_ptr<composition> composed;  // call_stage::composing
   std::unique_ptr<trace_record> traced;   // null: it is not
   std::vector<value_holder> values;       // that share buffers with its message
-  std::vector<call_id> finders;           // other calls, by which its outcome is asked for
+  std::set<call_id> finders;              // other calls, by which its outcome is asked for
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
   bool accepted = false;        // the journal has it

@@ -45,6 +45,7 @@ bool hub::state::recall_call(time_point now, recovered_record&& said) {
   if (call.deadline != never) call.deadline = std::max<duration>(0, call.deadline - said.age);
   call.accepted = true;
   calls.orphan(now, call);
+  if (config.traces) begin_trace(now, call);
   failure refused;
   return take_turn(call, about.turn, refused);
 }
@@ -96,8 +97,12 @@ void hub::state::recovered(time_point now, std::uint64_t last, outputs& out) {
   std::sort(all.begin(), all.end(), [](auto const* a, auto const* b) {
     return a->arrival != b->arrival ? a->arrival < b->arrival : a->id < b->id;
   });
+  std::set<function_record const*> told;
   for (auto* const call : all) {
     dispatcher::expect(*call->function);
+    // It was taken, so it waits for longer ones; whoever runs the hub is told.
+    if (auto const why = exceeds_allocation(*call); !why.empty() && told.insert(call->function).second)
+      out.emplace_back(out::notice{"durable calls of \"" + call->function->name + "\" wait: " + why});
     if (!call->start_recorded || call->may_repeat() || YONDER_MUTANT(uncertain_run_again)) {
       arm(*call);
       line_up(now, *call);

@@ -80,7 +80,7 @@ void hub::state::take_taken(client_session& client, frame const& message, output
   for (std::uint32_t i = 0; i < items;) {
     call_id const next{id.session, id.number + i};
     auto* const found = kept.find(next);
-    if (found == nullptr || !may_see(client, found->identity)) {
+    if (found == nullptr || found->identity != client.identity) {
       ++i;
       continue;
     }
@@ -136,8 +136,26 @@ void hub::state::find(time_point now, client_session& client, client_session::se
     note_answered(now, client, search.parent);
     return send_to(now, client, head, one.message, out);
   }
-  one.finders.push_back({client.id, number});
+  if (auto full = too_many_searches(client); !full.empty()) {
+    note_answered(now, client, search.parent);
+    return answer(now, client, {client.id, number}, failure_of(errc::overloaded, std::move(full)), out);
+  }
+  one.finders.insert({client.id, number});
   client.searches[number] = search;
+  ++searching;
+}
+
+// They are calls of the client as others are; empty: it may make one more.
+std::string hub::state::too_many_searches(client_session const& client) const {
+  auto const has = calls.find_caller(client.id)->items + client.searches.size();
+  if (has >= config.max_client_calls)
+    return "the hub holds at most " + std::to_string(config.max_client_calls) +
+           " calls of one client (runtime_options::max_calls, of the hub), and calls that are asked for by "
+           "their ids are some of them";
+  if (calls.size() + searching >= config.max_calls)
+    return "the hub holds at most " + std::to_string(config.max_calls) +
+           " calls of all clients, and calls that are asked for by their ids are some of them";
+  return {};
 }
 
 failure hub::state::not_found() const {
@@ -163,6 +181,7 @@ void hub::state::tell_finders(time_point now, call_record& call, frame_ref const
     if (found == client->searches.end()) continue;
     auto const parent = found->second.parent;
     client->searches.erase(found);
+    --searching;
     note_answered(now, *client, parent);
     auto head = outcome->head;
     head.call = id;
@@ -171,7 +190,7 @@ void hub::state::tell_finders(time_point now, call_record& call, frame_ref const
 }
 
 void hub::state::leave_search(client_session const& client, std::uint64_t number, call_id wanted) {
-  if (auto* const call = calls.find(wanted)) std::erase(call->finders, call_id{client.id, number});
+  if (auto* const call = calls.find(wanted)) call->finders.erase({client.id, number});
 }
 
 // Whoever cancels what he has found cancels the call.
@@ -180,6 +199,7 @@ void hub::state::cancel_search(time_point now, client_session& client, std::uint
   if (found == client.searches.end()) return;
   auto const search = found->second;
   client.searches.erase(found);
+  --searching;
   leave_search(client, number, search.wanted);
   note_answered(now, client, search.parent);
   auto* const call = calls.find(search.wanted);
@@ -191,6 +211,7 @@ void hub::state::cancel_search(time_point now, client_session& client, std::uint
 
 void hub::state::end_searches(client_session& client) {
   for (auto const& [number, search] : client.searches) leave_search(client, number, search.wanted);
+  searching -= client.searches.size();
   client.searches.clear();
 }
 
@@ -201,20 +222,25 @@ call_listing hub::state::list_calls_for(time_point now, client_session const& cl
       one.id = {first.session, first.number + i};
       list.calls.push_back(one);
     }
-    list.all += count;
+    return list.calls.size() < call_listing::most;
   };
-  calls.each([&](call_record const& call) {
-    if (!may_see(client, call.caller->identity)) return;
-    note(call.id, call.count,
-         {{},
-          call.function == nullptr ? std::string() : call.function->name,
-          listed_state(call),
-          call.policy.durable,
-          call.tries,
-          0});
+  calls.each_caller([&](caller_record& caller) {
+    if (caller.items == 0 || !may_see(client, caller.identity)) return;
+    list.all += caller.items;
+    if (list.calls.size() == call_listing::most) return;
+    call_table::each_of(caller, [&](call_record const& call) {
+      return note(call.id, call.count,
+                  {{},
+                   call.function == nullptr ? std::string() : call.function->name,
+                   listed_state(call),
+                   call.policy.durable,
+                   call.tries,
+                   0});
+    });
   });
   kept.each([&](kept_result const& one) {
     if (!may_see(client, one.identity)) return;
+    list.all += one.count;
     auto const failed = one.head.type == frame_type::error;
     note(one.id, one.count,
          {{},

@@ -182,6 +182,7 @@ struct hub::state {
                    outputs& out);
   void find(time_point now, client_session& client, client_session::search const& search,
             std::uint64_t number, outputs& out);
+  std::string too_many_searches(client_session const& client) const;
   failure not_found() const;
   void note_answered(time_point now, client_session const& client, attempt_key const& parent);
   void tell_finders(time_point now, call_record& call, frame_ref const& outcome, outputs& out);
@@ -385,6 +386,7 @@ struct hub::state {
   std::string journal_fault;    // why nothing can be written any more; empty: it can
   std::string journal_refusal;  // why no further call can be; empty: it can
   kept_results kept;
+  std::size_t searching = 0;  // client_session::searches of all
   std::uint64_t last_arrival = 0;
   std::vector<call_record*> company;  // of assign_batch
   std::uint64_t last_entry = 0;       // the number of the last call of the hub's own

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <random>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "src/journal/folder.hpp"
@@ -134,13 +135,13 @@ class log::implementation {
       store_.sign();
     } catch (error const& why) {
       fail(why);
-    } catch (std::exception const& why) {  // no memory
-      fail({problem::disk_failed,
-            std::string("journal: ") + why.what() + "; what was acknowledged is kept, nothing new is"});
+    } catch (std::exception const&) {
+      fail(no_memory_);
     }
   }
 
-  void fail(error const& why) {
+  void fail(error const& why) noexcept {
+    static_assert(std::is_nothrow_copy_constructible_v<error>);
     {
       std::lock_guard const lock(mutex_);
       failure_ = why;
@@ -195,6 +196,10 @@ class log::implementation {
   std::atomic<std::uint64_t> queued_bytes_{0};
   std::atomic<std::uint64_t> live_{0};
   std::atomic<bool> failed_{false};
+
+  // Made while there is some.
+  error const no_memory_{problem::disk_failed,
+                         "journal: there is no memory; what was acknowledged is kept, nothing new is"};
 
   byte_buffer batch_;               // of the thread
   bool cleaning_ = true;            // likewise: there may be more to do

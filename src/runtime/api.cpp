@@ -120,7 +120,9 @@ namespace {
 // Throws what kept it from being accepted.
 void wait_accepted(call_state& call) {
   if (!has_ended(call)) call.where()->wait_accepted(call);
-  if (!call.accepted && has_ended(call) && call.failure) throw_error(call.failure->details);
+  if (call.accepted || !has_ended(call) || !call.failure) return;
+  call.where()->take(call);  // nobody else will
+  throw_error(call.failure->details);
 }
 
 }  // namespace

@@ -176,7 +176,10 @@ class call_pack {
   std::uint64_t session = 0;
   std::atomic<std::uint64_t> number{0};
   core::call_id id_of(call_state const& call) const noexcept {
-    if (found) return found->id;
+    return found ? found->id : submitted_id_of(call);
+  }
+  // Of a call that asks for another one's outcome: its own.
+  core::call_id submitted_id_of(call_state const& call) const noexcept {
     return {session, number.load(std::memory_order_relaxed) + call.place};
   }
 

@@ -71,7 +71,6 @@ bool is_outcome(call_failure const* failure) {
   switch (failure->details.code) {
     case errc::disconnected:
     case errc::hub_unreachable:
-    case errc::cancelled:
     case errc::too_large:
     case errc::signature_mismatch:
     case errc::unknown_call: return false;
@@ -186,7 +185,7 @@ void engine::cancel(call_state& call) {
       if (unpark(call))
         end_unparked(call, errc::cancelled, "the call was cancelled");
       else
-        client_.cancel(time_, call.pack->id_of(call), client_due_.items());
+        client_.cancel(time_, call.pack->submitted_id_of(call), client_due_.items());
     });
     carry_out();
     flush();

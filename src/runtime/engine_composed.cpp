@@ -62,7 +62,8 @@ bool engine::send_composed(call_state& call) {
   for (auto const& one : composed.arguments) {
     auto& of = *one.of;
     auto const where = [&](std::size_t added, std::size_t added_buffers) {
-      return core::awaited_argument{of.pack->id_of(of).number, static_cast<std::uint32_t>(one.offset + added),
+      return core::awaited_argument{of.pack->submitted_id_of(of).number,
+                                    static_cast<std::uint32_t>(one.offset + added),
                                     static_cast<std::uint32_t>(one.buffer + added_buffers), one.sole};
     };
     if (!of.done.load(std::memory_order_acquire)) {

@@ -128,6 +128,20 @@ TEST_CASE("a call that is found by its id has to return what is asked for") {
   CHECK(yonder::find<int>(id, caller).get() == 2);
 }
 
+TEST_CASE("who is told that his durable call was cancelled has its outcome, too") {
+  durable_site here;
+  yonder::runtime caller(here.client());
+  auto call = task::note.on(caller).spawn(here.file("notes"), 1);
+  yonder::runtime const other(here.client());
+  CHECK(other.calls().size() == 1);  // it is connected, and says at once what it has to
+  yonder::find<int>(call.id(), other).cancel();
+  auto const result = call.try_get();
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code() == yonder::errc::cancelled);
+  while (!caller.calls().empty()) {
+  }
+}
+
 TEST_CASE("promise 5: whatever is killed while hundreds of calls wait, none that was accepted is lost") {
   durable_site here;
   constexpr int count = 300;

@@ -320,6 +320,107 @@ TEST_CASE("promise 18: the value of a durable call that went into another reads 
   CHECK((told[0].head.flags & flag_elsewhere) != 0);
   CHECK(told[0].payload().empty());
   CHECK(assigned_to(s.worker).call.number == 2);
+  CHECK(s.hub.core.census().kept == 0);  // the other one has it
+  s.journal.sync(s.hub);
+  CHECK(s.journal.lines.back().what == out::append::kind::forgotten);
+}
+
+TEST_CASE("promise 10: calls that are asked for by their ids count against their client's credit") {
+  auto config = with_journal();
+  config.max_client_calls = 3;
+  raw_hub hub(config);
+  memory_journal journal;
+  raw_peer client(hub, 2, 100, with_key("one"));
+  REQUIRE(client.hello(peer_role::client));
+  raw_peer worker(hub, 1, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  client.call(1, durable_and_repeatable);
+  journal.sync(hub);
+  client.received();
+  find(client, 2, {100, 1});
+  find(client, 3, {100, 1});
+  CHECK(client.received().empty());
+  find(client, 4, {100, 1});
+  auto const refused = client.received();
+  REQUIRE(type_of_only(refused) == frame_type::error);
+  CHECK(failure_in(refused[0]).code == errc::overloaded);
+  worker.answer(assigned_to(worker), 3);
+  journal.sync(hub);
+  CHECK(client.received().size() == 3);  // its own, and what was asked for
+  find(client, 5, {100, 1});
+  CHECK(type_of_only(client.received()) == frame_type::result);
+}
+
+TEST_CASE("an operator who looks at somebody's outcome leaves it to whom it belongs") {
+  scene s;
+  s.client.call(1, durable_and_repeatable);
+  s.journal.sync(s.hub);
+  s.worker.answer(assigned_to(s.worker), 3);
+  s.journal.sync(s.hub);
+  raw_peer boss(s.hub, 3, 102, {.reliable = true, .identity = "boss", .is_operator = true});
+  REQUIRE(boss.hello(peer_role::client));
+  find(boss, 1, {100, 1});
+  CHECK(type_of_only(boss.received()) == frame_type::result);
+  take(boss, {100, 1});
+  CHECK(s.hub.core.census().kept == 1);
+  take(s.client, {100, 1});
+  CHECK(s.hub.core.census().kept == 0);
+}
+
+TEST_CASE("a durable call that a task has made keeps its own deadline, also in the next hub") {
+  scene s;
+  s.client.call(1, {.idempotent = true, .deadline = 5 * second});
+  auto const parent = assigned_to(s.worker);
+  raw_peer inside(s.hub, 3, 101, in_process);
+  REQUIRE(inside.hello(peer_role::client));
+  frame message;
+  message.head.type = frame_type::call;
+  message.head.call = {101, 1};
+  message.head.signature = 7;
+  message.head.remaining_us = 60'000'000;
+  byte_buffer body;
+  write_call(body, "f", durable_and_repeatable, {parent.call, parent.attempt, parent.epoch});
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  body.extend(1);
+  message.body = std::move(body);
+  inside.say(std::move(message));
+  s.journal.sync(s.hub);
+  s.hub.wait(30 * second);
+  s.journal.sync(s.hub);
+  CHECK(s.hub.core.census().kept == 0);
+  s.hub.wait(40 * second);
+  s.journal.sync(s.hub);
+  CHECK(s.hub.core.census().kept == 1);
+}
+
+TEST_CASE(
+    "calls of the journal that are traced have an end there, and those that no worker lasts for are named") {
+  auto config = with_journal();
+  config.traces = true;
+  memory_journal journal;
+  raw_hub hub(config);
+  raw_peer client(hub, 2, 100, with_key("one"));
+  REQUIRE(client.hello(peer_role::client));
+  raw_peer worker(hub, 1, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  client.call(1, {.timeout = 3600 * second, .idempotent = true, .durable = true});
+  journal.sync(hub);
+  hub.take<out::traced>();
+
+  config.pools = {{.id = 1, .functions = offers_f(), .max_workers = 1, .allocation = 60 * second}};
+  raw_hub next(config);
+  journal.tell(next);
+  auto const notices = next.take<out::notice>();
+  REQUIRE(notices.size() == 1);
+  CHECK(notices[0].text.find("its timeout of 1 h is longer than a worker lasts here") != std::string::npos);
+  raw_peer other(next, 7, 902, in_process);
+  REQUIRE(other.hello(peer_role::worker, offers_f()));
+  auto const given = assigned_to(other);
+  REQUIRE(given.call == call_id{100, 1});
+  other.answer(given, 3);
+  std::size_t ended = 0;
+  for (auto const& one : next.take<out::traced>()) ended += one.attempt == 0 ? 1 : 0;
+  CHECK(ended == 1);
 }
 
 }  // namespace yonder::core::test::durables
