@@ -369,7 +369,7 @@ TEST_CASE("an operator who looks at somebody's outcome leaves it to whom it belo
 
 TEST_CASE("a durable call that a task has made keeps its own deadline, also in the next hub") {
   scene s;
-  s.client.call(1, {.idempotent = true, .deadline = 5 * second});
+  s.client.call(1, {.deadline = 5 * second, .idempotent = true});
   auto const parent = assigned_to(s.worker);
   raw_peer inside(s.hub, 3, 101, in_process);
   REQUIRE(inside.hello(peer_role::client));
@@ -379,7 +379,8 @@ TEST_CASE("a durable call that a task has made keeps its own deadline, also in t
   message.head.signature = 7;
   message.head.remaining_us = 60'000'000;
   byte_buffer body;
-  write_call(body, "f", durable_and_repeatable, {parent.call, parent.attempt, parent.epoch});
+  write_call(body, "f", durable_and_repeatable, {});
+  write_parent(body, {parent.call, parent.attempt, parent.epoch});
   message.head.metadata_size = static_cast<std::uint32_t>(body.size());
   body.extend(1);
   message.body = std::move(body);
