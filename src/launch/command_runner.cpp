@@ -133,7 +133,8 @@ command_runner::job_id command_runner::run(job_request wanted) {
 }
 
 void command_runner::start(job& one) {
-  auto input = make_pipe();
+  pipe_ends input;
+  if (one.wanted.input_file < 0) input = make_pipe();
   auto output = make_pipe();
   auto errors = make_pipe();
   for (int const ours : {input.writable.get(), output.readable.get(), errors.readable.get()})
@@ -141,19 +142,19 @@ void command_runner::start(job& one) {
   one.process.emplace(platform::spawn({.path = one.wanted.command.at(0),
                                        .arguments = one.wanted.command,
                                        .environment = one.wanted.environment,
-                                       .input = input.readable.get(),
+                                       .input = input.readable ? input.readable.get() : one.wanted.input_file,
                                        .output = output.writable.get(),
                                        .errors = errors.writable.get()}));
   one.input = std::move(input.writable);
-  platform::close_in_forks(
-      one.input.get());  // so that the command notices when we, not a fork of us, are gone
+  if (one.input)  // so that the command notices when we, not a fork of us, are gone
+    platform::close_in_forks(one.input.get());
   one.output = std::move(output.readable);
   one.errors = std::move(errors.readable);
   poller_.add(one.process->handle(), *this, token_of(one.id, part::process));
   poller_.add(one.output.get(), *this, token_of(one.id, part::output));
   poller_.add(one.errors.get(), *this, token_of(one.id, part::errors));
   if (one.wanted.timeout != 0) one.due = platform::now() + one.wanted.timeout;
-  write_input(one);
+  if (one.input) write_input(one);
 }
 
 // --- what it reads and prints

@@ -70,6 +70,7 @@ class command_runner final : private platform::ready_handler {
   struct job_request {
     std::vector<std::string> command;  // found in $PATH if it has no slash
     std::string input{};               // its stdin; secrets go here
+    int input_file = -1;               // or an open file, which may be closed when run() has returned
     bool keeps_input_open = false;     // until close_input()
     std::vector<std::string> environment{};
     std::size_t keeps = std::size_t{64} << 10;          // bytes of its stdout

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -46,6 +47,11 @@ std::string fault_of(pool const& one) {
     return "max_cost_per_hour: nothing costs anything where cost_per_hour is not set";
   if (is_elsewhere(one) && !one.max && !capacity_of(one))
     return "max: it is not set, and neither is what would limit the number otherwise (max_cost_per_hour)";
+  if (one.carry && !std::holds_alternative<ssh>(one.by))
+    return "carry: it is for the launcher ssh; a program is expected where others start it";
+  if (!one.carry && !one.cache.empty()) return "cache: nothing is carried (carry = true)";
+  if (!one.cache.empty() && (one.cache.front() != '/' || !is_one_line(one.cache)))
+    return "cache: '" + one.cache + "' is no absolute path";
   auto wrong = std::visit(overloaded{[](process const&) { return std::string(); },
                                      [](auto const& by) { return launch::fault_of(by); }},
                           one.by);
@@ -55,6 +61,14 @@ std::string fault_of(pool const& one) {
       if (!is_one_line(word)) return "end: '" + word + "' is more than one line";
   if (capacity_of(one) == std::size_t{0}) return "max_cost_per_hour: not even one worker may be started";
   return {};
+}
+
+// Of a worker's command line, the file that is carried. What it is started by here, a loader, is dropped from
+// it.
+std::string own_file(std::vector<std::string>& worker) {
+  auto const name = std::filesystem::path(worker.front()).filename().string();
+  if (name.starts_with("ld-") && worker.size() > 1) worker = {worker.back()};
+  return worker.front();
 }
 
 class plan_of_options final : public plan {
@@ -92,7 +106,6 @@ class plan_of_options final : public plan {
       auto& made = pools.emplace_back();
       made.name = one.name;
       if (!is_elsewhere(one)) continue;
-      made.by = make_launcher(one.by, context.poller);
       made.limits = {.max_instances = capacity_of(one).value_or(one.max.value_or(0)),
                      .cost_per_hour = one.cost_per_hour,
                      .max_cost_per_hour = one.max_cost_per_hour};
@@ -102,6 +115,9 @@ class plan_of_options final : public plan {
             errc::bad_configuration,
             "the pool '" + one.name +
                 "': this program does not find its own file; say what its workers are (worker)");
+      std::optional<carry_terms> carried;
+      if (one.carry) carried = carry_terms{own_file(made.worker), one.cache};
+      made.by = make_launcher(one.by, context.poller, std::move(carried));
       made.silence = one.silence.count();
       if (auto const* const commands = std::get_if<command>(&one.by)) made.end = commands->end;
     }
@@ -144,10 +160,11 @@ std::optional<std::size_t> capacity_of(pool const& one) {
   return most;
 }
 
-std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& poller) {
+std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& poller,
+                                        std::optional<carry_terms> carried) {
   return std::visit(overloaded{[](process const&) -> std::unique_ptr<launcher> { return nullptr; },
                                [&](ssh const& how) -> std::unique_ptr<launcher> {
-                                 return std::make_unique<ssh_launcher>(how, poller);
+                                 return std::make_unique<ssh_launcher>(how, poller, std::move(carried));
                                },
                                [&](slurm const& how) -> std::unique_ptr<launcher> {
                                  return std::make_unique<slurm_launcher>(how, poller);
@@ -164,7 +181,9 @@ std::string description_of(plan_options const& options) {
   std::string text;
   for (auto const& one : options.pools) {
     text += (text.empty() ? "# the pool '" : "\n# the pool '") + one.name + "'";
-    auto const by = make_launcher(one.by, *poller);
+    std::optional<carry_terms> carried;
+    if (one.carry) carried = carry_terms{one.worker.empty() ? "PROGRAM" : one.worker.front(), one.cache};
+    auto const by = make_launcher(one.by, *poller, std::move(carried));
     if (!by) {
       text += ": processes of this machine\n";
       continue;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "src/launch/carry/carrier.hpp"
 #include "src/launch/launcher.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/launching.hpp"
@@ -22,7 +24,9 @@ std::string fault_of(plan_options const& options);
 // How many workers its launcher can have at once, whatever is asked for; none: any number.
 std::optional<std::size_t> capacity_of(pool const& one);
 
-std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& poller);
+// `carried`: the program that it brings to where it is not yet; none: it is there.
+std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& poller,
+                                        std::optional<carry_terms> carried = {});
 
 // What a file says. Throws usage_error with the file, the line and the key. `name`: for messages.
 plan_options parse_plan(std::string_view text, std::string const& name);

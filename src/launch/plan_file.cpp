@@ -47,6 +47,14 @@ class table_reader {
     return true;
   }
 
+  void read_flag(std::string_view key, bool& value) {
+    auto const* const node = find(key);
+    if (node == nullptr) return;
+    auto const flag = node->value_exact<bool>();
+    if (!flag) refuse(*node, key, "is neither true nor false");
+    value = *flag;
+  }
+
   template <class Number>
   void read_count(std::string_view key, Number& value) {
     auto const* const node = find(key);
@@ -194,6 +202,8 @@ pool read_pool(std::string_view name, table_reader& reader, toml::node const& no
     reader.refuse(*reader.find("launcher"), "launcher",
                   "is '" + launcher + "'; there are \"process\", \"ssh\", \"slurm\" and \"command\"");
   reader.read_words("worker", one.worker);
+  reader.read_flag("carry", one.carry);
+  reader.read("cache", one.cache);
   reader.read_count("min", one.min);
   reader.read_count("max", one.max);
   reader.read_count("buffer", one.buffer);

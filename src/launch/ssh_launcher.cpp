@@ -30,13 +30,19 @@ std::string fault_of(ssh const& how) {
   return {};
 }
 
-ssh_launcher::ssh_launcher(ssh how, platform::poller& poller)
-    : how_(std::move(how)), slots_(slots_of(how_)), runner_(poller) {}
+ssh_launcher::ssh_launcher(ssh how, platform::poller& poller, std::optional<carry_terms> carried)
+    : how_(std::move(how)), slots_(slots_of(how_)), runner_(poller) {
+  if (carried)
+    carrier_.emplace(std::move(*carried), poller, runner_,
+                     [this](std::string const& host, std::string line, bool large) {
+                       return ssh_words(host, std::move(line), large);
+                     });
+}
 
 // Of ssh's options the first counts: ours come before the user's. The rest of the line is read by a shell
 // there.
-std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::string const& host,
-                                             std::vector<std::string> const& gpus) const {
+std::vector<std::string> ssh_launcher::ssh_words(std::string const& host, std::string text,
+                                                 bool large) const {
   std::vector<std::string> line{"ssh",
                                 "-T",
                                 "-oBatchMode=yes",
@@ -47,8 +53,14 @@ std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::s
                                 "-oConnectTimeout=20",
                                 "-oServerAliveInterval=10",
                                 "-oServerAliveCountMax=3"};
+  if (large) line.emplace_back("-oCompression=yes");
   line.insert(line.end(), how_.options.begin(), how_.options.end());
-  line.insert(line.end(), {"--", host});
+  line.insert(line.end(), {"--", host, std::move(text)});
+  return line;
+}
+
+std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::string const& host,
+                                             std::vector<std::string> const& gpus) const {
   auto there = wanted.environment;
   if (!gpus.empty()) {
     std::string devices;
@@ -56,10 +68,12 @@ std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::s
     there.push_back("CUDA_VISIBLE_DEVICES=" + devices);
     there.emplace_back("CUDA_DEVICE_ORDER=PCI_BUS_ID");
   }
+  if (carrier_ && carrier_->is_loaded())
+    return ssh_words(host, carrier_->start_line({wanted.worker.begin() + 1, wanted.worker.end()}, there),
+                     false);
   if (!there.empty()) there.insert(there.begin(), "env");
   there.insert(there.end(), wanted.worker.begin(), wanted.worker.end());
-  line.push_back("exec " + shell_line(there));
-  return line;
+  return ssh_words(host, "exec " + shell_line(there), false);
 }
 
 void ssh_launcher::start(start_request const& wanted) {
@@ -71,10 +85,29 @@ void ssh_launcher::start(start_request const& wanted) {
     happened_.push_back({launch_event::kind::failed, wanted.start, std::move(why)});
     return;
   }
+  if (!carrier_) return run(wanted, *place);
+  waiting_[wanted.start] = {wanted, *place};
+  carrier_->bring(how_.hosts[place->host].name, wanted.order.hub,
+                  {.gpu = wanted.needs.gpus != 0 || !place->gpus.empty()},
+                  [this, start = wanted.start](std::string const& fault) { carried(start, fault); });
+}
+
+// Nothing: it was stopped meanwhile.
+void ssh_launcher::carried(std::uint64_t start, std::string const& fault) {
+  auto const found = waiting_.extract(start);
+  if (found.empty()) return;
+  auto const& [wanted, at] = found.mapped();
+  if (fault.empty()) return run(wanted, at);
+  failures_[slots_.name_of(start)] = fault;
+  slots_.give_back(platform::now(), start, true);
+  happened_.push_back({launch_event::kind::failed, start, fault});
+}
+
+void ssh_launcher::run(start_request const& wanted, driver::host_slots::place const& at) {
   auto order = wanted.order;
   order.ends_with_input = true;
   jobs_[wanted.start] =
-      runner_.run({.command = words(wanted, how_.hosts[place->host].name, place->gpus),
+      runner_.run({.command = words(wanted, how_.hosts[at.host].name, at.gpus),
                    .input = runtime_detail::encode_worker_order(order),
                    .keeps_input_open = true,
                    .done = [this, start = wanted.start](command_result&& result) { ended(start, result); }});
@@ -85,6 +118,7 @@ void ssh_launcher::ended(std::uint64_t start, command_result const& result) {
   jobs_.erase(start);
   auto const failed = !result.trouble.empty() || (result.how.signal == 0 && result.how.status == ssh_failed);
   auto const& host = slots_.name_of(start);
+  if (carrier_ && result.how.status != 0) carrier_->forget(host);  // it may have gone from there
   if (failed)
     failures_[host] = result.to_text();
   else
@@ -94,7 +128,7 @@ void ssh_launcher::ended(std::uint64_t start, command_result const& result) {
 }
 
 std::string ssh_launcher::describe(start_request const& wanted) const {
-  std::string text;
+  std::string text = carrier_ ? carrier_->describe() : "";
   for (auto const& host : how_.hosts) text += shell_line(words(wanted, host.name, {})) + "\n";
   return text +
          "with the worker's order (the hub's address, a key that is made for each start) on its stdin\n";
@@ -102,6 +136,11 @@ std::string ssh_launcher::describe(start_request const& wanted) const {
 
 // The other end ends with its stdin; where nothing is heard of it any more, ssh does not wait for that.
 void ssh_launcher::stop(std::uint64_t start) {
+  if (waiting_.erase(start) != 0) {
+    slots_.give_back(platform::now(), start, false);
+    return happened_.push_back(
+        {launch_event::kind::failed, start, "it was stopped while its program was carried"});
+  }
   auto const found = jobs_.find(start);
   if (found == jobs_.end()) return;
   runner_.close_input(found->second);
@@ -118,6 +157,7 @@ time_point ssh_launcher::next_deadline() const { return happened_.empty() ? runn
 void ssh_launcher::tick(time_point now) { runner_.tick(now); }
 
 void ssh_launcher::leave() {
+  waiting_.clear();
   for (auto const& [start, job] : jobs_) runner_.close_input(job);
   runner_.work_until(platform::now() + farewell_patience);
   runner_.stop();

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/driver/host_slots.hpp"
+#include "src/launch/carry/carrier.hpp"
 #include "src/launch/command_runner.hpp"
 #include "src/launch/launcher.hpp"
 #include "yonder/launch.hpp"
@@ -19,7 +21,8 @@ std::string fault_of(ssh const& how);
 // as we hold its stdin.
 class ssh_launcher final : public launcher {
  public:
-  ssh_launcher(ssh how, platform::poller& poller);
+  // `carried`: what is brought to the hosts before it is started there; none: it is there.
+  ssh_launcher(ssh how, platform::poller& poller, std::optional<carry_terms> carried = {});
 
   void start(start_request const& wanted) override;
   void stop(std::uint64_t start) override;
@@ -30,8 +33,16 @@ class ssh_launcher final : public launcher {
   void leave() override;
 
  private:
+  struct carried_start {
+    start_request wanted;
+    driver::host_slots::place at;
+  };
+
+  std::vector<std::string> ssh_words(std::string const& host, std::string line, bool large) const;
   std::vector<std::string> words(start_request const& wanted, std::string const& host,
                                  std::vector<std::string> const& gpus) const;
+  void run(start_request const& wanted, driver::host_slots::place const& at);
+  void carried(std::uint64_t start, std::string const& fault);
   void ended(std::uint64_t start, command_result const& result);
 
   ssh how_;
@@ -41,6 +52,8 @@ class ssh_launcher final : public launcher {
   std::map<std::string, std::string>
       failures_;  // of hosts that could not be reached: what was run and printed last
   std::vector<launch_event> happened_;
+  std::map<std::uint64_t, carried_start> waiting_;  // for what is carried
+  std::optional<carrier> carrier_;
 };
 
 }  // namespace yonder::launch

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/platform/unique_fd.hpp"
+
+namespace yonder::launch {
+
+// What a machine must have for a program that is carried there.
+struct cargo_needs {
+  std::string machine{};              // as uname calls it
+  std::string loader{};               // a path; empty: none
+  std::string glibc{};                // the oldest that will do, "2.34"; empty: none
+  std::string libstdcxx{};            // of one that does not travel: the newest of its versions, "3.4.30"
+  std::set<std::string> libraries{};  // that do not travel
+  std::set<std::string> cpu{};        // features, as /proc/cpuinfo calls them
+  unsigned cuda = 0;                  // of which version its runtime is, the first number; 0: none
+};
+
+// A file that travels. It is held open: it stays what it is if another one takes its place.
+struct cargo_file {
+  std::string name;  // there: the program's own, or that by which a library is asked for
+  std::string hash;  // SHA-256
+  std::uint64_t size = 0;
+  std::shared_ptr<platform::unique_fd> file;
+};
+
+// A program, and the shared libraries that it is loaded with but those of the system itself: glibc, and what
+// comes with a driver.
+struct cargo {
+  std::vector<cargo_file> files;  // the program first
+  std::string sums;               // a line for each, "hash  name", as sha256sum has them
+  std::string id;                 // the hash of these lines: names all of it
+  cargo_needs needs;
+
+  std::string const& program() const noexcept { return files.front().name; }
+  std::uint64_t size() const noexcept;
+};
+
+// Reads it; takes a while. Throws std::runtime_error, which says what is wrong with which file.
+cargo load_cargo(std::string const& program);
+
+// Whether a library of that name belongs to a machine, and stays there.
+bool is_of_system(std::string_view library);
+
+// What `ld.so --list` has printed: where libraries were found, by name. Throws std::runtime_error.
+std::map<std::string, std::string> libraries_in(std::string_view printed, std::string const& loader);
+
+// "2.34" of {"GLIBC_2.4", "GLIBC_2.34"}: the newest that begins so; empty: there is none.
+std::string newest_version(std::set<std::string> const& versions, std::string_view begin);
+// Whether `one` is older than `other`: "2.9" than "2.34".
+bool is_older(std::string_view one, std::string_view other);
+
+// A tar archive of those of its files whose hash is not in `there`, named by their hashes, and of its sums as
+// "sums". As zstd has it where that is wanted, and there is one (pack_result::is_compressed).
+struct pack_result {
+  platform::unique_fd archive;  // to be read from its beginning
+  bool is_compressed = false;
+  std::uint64_t size = 0;  // of the archive, as it travels
+};
+// Takes a while. Throws std::runtime_error, std::system_error.
+pack_result pack(cargo const& all, std::set<std::string> const& there, bool compressed);
+
+}  // namespace yonder::launch

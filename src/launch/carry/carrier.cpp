@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/carry/carrier.hpp"
+
+#include <utility>
+
+namespace yonder::launch {
+namespace {
+
+constexpr std::int64_t look_patience = 60 * second;
+
+std::string cannot_start(std::string const& machine, std::string const& why) {
+  return "the program cannot be started on '" + machine + "':\n" + why;
+}
+
+}  // namespace
+
+std::string far_line(far_step step, std::vector<std::string> const& words,
+                     std::vector<std::string> const& environment) {
+  std::vector<std::string> line;
+  if (!environment.empty()) line.emplace_back("env");
+  line.insert(line.end(), environment.begin(), environment.end());
+  line.insert(line.end(), {"sh", "-c", far_script(step), "yonder"});
+  line.insert(line.end(), words.begin(), words.end());
+  return "exec " + shell_line(line);
+}
+
+std::pair<std::string, std::string> host_and_port(std::string const& address) {
+  auto const begin = address.find("://");
+  auto const rest = begin == std::string::npos ? address : address.substr(begin + 3);
+  auto const colon = rest.rfind(':');
+  if (colon == std::string::npos) return {};
+  auto host = rest.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return {host, rest.substr(colon + 1)};
+}
+
+carrier::carrier(carry_terms terms, platform::poller& poller, command_runner& runner, command_at at)
+    : terms_(std::move(terms)), runner_(runner), at_(std::move(at)), errand_(poller) {}
+
+void carrier::forget(std::string const& machine) {
+  auto const found = places_.find(machine);
+  if (found != places_.end() && found->second.is_there) places_.erase(found);
+}
+
+void carrier::bring(std::string const& machine, std::string const& hub, far_terms const& terms,
+                    std::function<void(std::string)> done) {
+  auto const is_new = !places_.contains(machine);
+  auto& there = places_[machine];
+  there.waits.push_back({terms, std::move(done)});
+  if (there.is_there) return answer(machine, {});
+  if (!is_new) return;  // it is being brought
+  there.hub = hub;
+  if (cargo_)
+    look(machine);
+  else
+    load();
+}
+
+// --- what is carried
+
+void carrier::load() {
+  if (std::exchange(loading_, true)) return;
+  auto const made = std::make_shared<cargo>();
+  errand_.begin([made, program = terms_.program] { *made = load_cargo(program); },
+                [this, made](std::string const& fault) {
+                  loading_ = false;
+                  if (fault.empty()) cargo_ = made;
+                  loaded(fault);
+                });
+}
+
+void carrier::loaded(std::string const& fault) {
+  std::vector<std::string> machines;
+  for (auto const& [machine, there] : places_) machines.push_back(machine);
+  for (auto const& machine : machines) fault.empty() ? look(machine) : answer(machine, fault);
+}
+
+// --- how a machine is
+
+void carrier::look(std::string const& machine) {
+  auto const [host, port] = host_and_port(places_.at(machine).hub);
+  std::vector<std::string> words{terms_.cache, cargo_->needs.loader, host, port, cargo_->id};
+  for (auto const& one : cargo_->files) words.push_back(one.hash);
+  runner_.run({.command = at_(machine, far_line(far_step::look, words), false),
+               .timeout = look_patience,
+               .done = [this, machine](command_result&& result) { looked(machine, result); }});
+}
+
+void carrier::looked(std::string const& machine, command_result const& result) {
+  auto& there = places_.at(machine);
+  if (!result.succeeded()) return answer(machine, result.to_text());
+  if (auto wrong = read_far_machine(result.output, there.is); !wrong.empty())
+    return answer(machine, wrong + "\n" + result.to_text());
+  if (auto wrong = refusal_of(examine(*cargo_, there.is, {})); !wrong.empty())
+    return answer(machine, cannot_start(machine, wrong));
+  there.is_there = there.is.has_all;
+  if (there.is_there) return answer(machine, {});
+  to_pack_.push_back(machine);
+  pack_next();
+}
+
+// --- what is missing there
+
+void carrier::pack_next() {
+  if (errand_.is_busy() || to_pack_.empty()) return;
+  auto const machine = to_pack_.front();
+  to_pack_.pop_front();
+  auto const found = places_.find(machine);
+  if (found == places_.end()) return pack_next();
+  auto const made = std::make_shared<pack_result>();
+  errand_.begin(
+      [made, all = cargo_, there = found->second.is.there,
+       compressed = found->second.is.tools.contains("zstd")] { *made = pack(*all, there, compressed); },
+      [this, machine, made](std::string const& fault) {
+        packed(machine, *made, fault);
+        pack_next();
+      });
+}
+
+void carrier::packed(std::string const& machine, pack_result const& made, std::string const& fault) {
+  if (!fault.empty()) return answer(machine, fault);
+  auto const& cache = places_.at(machine).is.cache;
+  runner_.run(
+      {.command =
+           at_(machine, far_line(far_step::take, {cache, made.is_compressed ? "zstd" : "tar", cargo_->id}),
+               !made.is_compressed),
+       .input_file = made.archive.get(),
+       .done = [this, machine](command_result&& result) { sent(machine, result); }});
+}
+
+void carrier::sent(std::string const& machine, command_result const& result) {
+  if (!result.succeeded()) return answer(machine, result.to_text());
+  places_.at(machine).is_there = true;
+  answer(machine, {});
+}
+
+// Whoever waits may ask again at once. What failed is not known any more: the next one looks again.
+void carrier::answer(std::string const& machine, std::string const& fault) {
+  auto& there = places_.at(machine);
+  auto waits = std::exchange(there.waits, {});
+  auto const is = there.is;
+  if (!fault.empty()) places_.erase(machine);
+  for (auto& one : waits) {
+    auto wrong = fault;
+    if (wrong.empty()) wrong = refusal_of(examine(*cargo_, is, one.terms));
+    if (fault.empty() && !wrong.empty()) wrong = cannot_start(machine, wrong);
+    one.done(std::move(wrong));
+  }
+}
+
+// --- its start
+
+std::string carrier::start_line(std::vector<std::string> const& arguments,
+                                std::vector<std::string> const& environment) const {
+  std::vector<std::string> words{terms_.cache, cargo_->id, cargo_->needs.loader, cargo_->program()};
+  if (cargo_->files.size() == 1) words[2].clear();  // nothing is to be found for it
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return far_line(far_step::start, words, environment);
+}
+
+std::string carrier::describe() const {
+  return "after '" + terms_.program + "' and its libraries have been carried to " +
+         (terms_.cache.empty() ? "~/.cache/yonder" : terms_.cache) +
+         " of that machine, as far as they are not there, and found to run there\n";
+}
+
+}  // namespace yonder::launch

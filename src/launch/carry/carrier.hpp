@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/launch/carry/cargo.hpp"
+#include "src/launch/carry/errand.hpp"
+#include "src/launch/carry/far_machine.hpp"
+#include "src/launch/command_runner.hpp"
+
+namespace yonder::launch {
+
+// What is carried, and to where.
+struct carry_terms {
+  std::string program;  // of this machine
+  std::string cache{};  // there: a folder; empty: the user's own
+};
+
+// Brings a program to machines where it is not yet, and says what they lack for it. To each it goes once, as
+// far as its files are not there; the machine is looked at first. Nothing blocks. Used under the driver's
+// lock.
+class carrier {
+ public:
+  // The command that runs a line of a shell on a machine, and whose stdin that line reads; `large`: which is
+  // much, and not compressed.
+  using command_at =
+      std::function<std::vector<std::string>(std::string const& machine, std::string line, bool large)>;
+
+  carrier(carry_terms terms, platform::poller& poller, command_runner& runner, command_at at);
+
+  // Calls `done`, maybe at once, with what stands against starting it there, in words; empty: it is there,
+  // whole. `hub`: "tcp://host:port", as that machine is to reach it.
+  void bring(std::string const& machine, std::string const& hub, far_terms const& terms,
+             std::function<void(std::string fault)> done);
+
+  bool is_loaded() const noexcept { return cargo_ != nullptr; }
+
+  // The line of a shell that starts it there; once it has been brought. `arguments`: of the program.
+  std::string start_line(std::vector<std::string> const& arguments,
+                         std::vector<std::string> const& environment) const;
+
+  // It was not whole there: it is brought again.
+  void forget(std::string const& machine);
+
+  // For a dry run.
+  std::string describe() const;
+
+ private:
+  struct waiting {
+    far_terms terms;
+    std::function<void(std::string)> done;
+  };
+  struct place {
+    std::string hub;
+    bool is_there = false;
+    far_machine is;
+    std::deque<waiting> waits;
+  };
+
+  void load();
+  void loaded(std::string const& fault);
+  void look(std::string const& machine);
+  void looked(std::string const& machine, command_result const& result);
+  void pack_next();
+  void packed(std::string const& machine, pack_result const& made, std::string const& fault);
+  void sent(std::string const& machine, command_result const& result);
+  void answer(std::string const& machine, std::string const& fault);
+
+  carry_terms terms_;
+  command_runner& runner_;
+  command_at at_;
+  std::shared_ptr<cargo const> cargo_;
+  bool loading_ = false;
+  std::map<std::string, place> places_;
+  std::deque<std::string> to_pack_;  // for which machines
+  errand errand_;                    // the last one: it may use what stands above
+};
+
+// A line of a shell that runs a script of far_script(), with these words.
+std::string far_line(far_step step, std::vector<std::string> const& words,
+                     std::vector<std::string> const& environment = {});
+
+// "tcp://host:port" in two.
+std::pair<std::string, std::string> host_and_port(std::string const& address);
+
+}  // namespace yonder::launch

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/carry/far_machine.hpp"
+
+// A folder of what was carried to a machine, of one user:
+//   files/HASH            each file once, by its SHA-256
+//   programs/ID/NAME      links to those of one program; ID is the hash of its `sums`
+//   programs/ID/sums      "HASH  NAME" line by line, read by sha256sum
+//   incoming.*            what is being carried; moved to its place, by rename, when its hashes are right
+// Programs that were not started for 30 days go when the next one comes, and files that no program links.
+//
+// A line is passed to whatever shell the user has, in single quotes: no line breaks, for csh's sake.
+namespace yonder::launch {
+namespace {
+
+#define YONDER_FAR_CACHE "cache=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/yonder}; "
+
+constexpr char look[] = YONDER_FAR_CACHE
+    "loader=$2; host=$3; port=$4; id=$5; shift 5; umask 077; echo \"yonder-far 1\"; "
+    "if said=$(mkdir -p \"$cache/files\" \"$cache/programs\" 2>&1) && cd \"$cache\"; then echo \"cache "
+    "$(pwd)\"; "
+    "else echo \"no-cache $cache: \"$said; cd /; fi; "
+    "echo \"machine $(uname -m)\"; "
+    "echo \"libc $(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 1)\"; "
+    "if [ -x \"$loader\" ]; then echo \"loader\"; fi; "
+    "echo \"cpu $(grep -m 1 -E \"^(flags|Features)\" /proc/cpuinfo 2>/dev/null | cut -d : -f 2)\"; "
+    "echo \"disk $(df -Pk . 2>/dev/null | tail -n 1)\"; "
+    "try=try.$$; if printf \"#!/bin/sh\\n\" >$try && chmod 700 $try && ./$try; then echo runs; fi "
+    "2>/dev/null; "
+    "rm -f $try 2>/dev/null; "
+    "for tool in sha256sum tar zstd; do if command -v $tool >/dev/null 2>&1; then echo \"tool $tool\"; fi; "
+    "done; "
+    "for file in /usr/lib64/libstdc++.so.6 /usr/lib/*/libstdc++.so.6 /usr/lib/libstdc++.so.6; do "
+    "if [ -r \"$file\" ]; then echo \"libstdcxx \"$(grep -ao \"GLIBCXX_[0-9.]*\" \"$file\" | sort -u); "
+    "break; fi; "
+    "done 2>/dev/null; "
+    "if [ -r /proc/driver/nvidia/version ]; then echo \"driver $(head -n 1 /proc/driver/nvidia/version)\"; "
+    "fi; "
+    "if [ -n \"$host\" ]; then "
+    "if command -v bash >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then "
+    "if said=$(timeout 10 bash -c \"exec 3<>/dev/tcp/\\$0/\\$1\" \"$host\" \"$port\" 2>&1); then echo \"hub "
+    "yes\"; "
+    "else echo \"hub no \"$said; fi; "
+    "elif command -v nc >/dev/null 2>&1; then "
+    "if said=$(nc -z -w 10 \"$host\" \"$port\" 2>&1 </dev/null); then echo \"hub yes\"; else echo \"hub no "
+    "$said\"; fi; "
+    "fi; fi; "
+    "if [ -n \"$id\" ] && cd \"programs/$id\" 2>/dev/null && [ \"$(sha256sum sums 2>/dev/null | cut -c "
+    "1-64)\" = \"$id\" ] "
+    "&& sha256sum -c sums >/dev/null 2>&1; then echo all; else cd \"$cache/files\" && sha256sum -- \"$@\"; "
+    "fi 2>/dev/null; "
+    "echo end";
+
+constexpr char take[] = YONDER_FAR_CACHE
+    "how=$2; id=$3; set -e; umask 077; cd \"$cache\"; incoming=$(mktemp -d incoming.XXXXXX); "
+    "trap \"cd /; rm -rf \\\"\\$cache/\\$incoming\\\"\" EXIT; trap \"exit 1\" HUP INT TERM; cd "
+    "\"$incoming\"; "
+    "if [ \"$how\" = zstd ]; then zstd -q -d -c | tar -xmf -; else tar -xmf -; fi; "
+    "bad() { echo \"yonder: what arrived is not what was sent\" >&2; exit 95; }; "
+    "[ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] || bad; set -- [0-9a-f]*; if [ -f \"$1\" ]; then "
+    "sha256sum \"$@\" | while read -r hash file; do [ \"$hash\" = \"$file\" ] || bad; done; "
+    "chmod 500 \"$@\"; mv -f \"$@\" \"$cache/files\"; fi; mkdir program; mv sums program/sums; "
+    "while read -r hash name; do ln \"$cache/files/$hash\" \"program/$name\" 2>/dev/null || cp -p "
+    "\"$cache/files/$hash\" \"program/$name\"; done <program/sums; "
+    "if [ -e \"$cache/programs/$id\" ]; then mv \"$cache/programs/$id\" former; fi; "
+    "mv program \"$cache/programs/$id\"; cd \"$cache\"; "
+    "find programs -mindepth 2 -maxdepth 2 -name sums -mtime +30 | while read -r file; do rm -rf "
+    "\"${file%/sums}\"; done; "
+    "find files -type f -links 1 -mtime +1 -exec rm -f {} +; "
+    "find . -maxdepth 1 -name \"incoming.*\" -mtime +1 -exec rm -rf {} +";
+
+constexpr char start[] = YONDER_FAR_CACHE
+    "id=$2; loader=$3; at=$cache/programs/$id; program=$at/$4; shift 4; "
+    "if (cd \"$at\" && [ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] && sha256sum -c sums) >/dev/null "
+    "2>&1; then :; "
+    "else echo \"yonder: $at is not there, or not whole; it is carried again\" >&2; exit 94; fi; "
+    "touch \"$at/sums\"; "
+    "if [ -n \"$loader\" ]; then exec \"$loader\" --library-path \"$at\" \"$program\" \"$@\"; fi; "
+    "exec \"$program\" \"$@\"";
+
+#undef YONDER_FAR_CACHE
+
+}  // namespace
+
+char const* far_script(far_step step) {
+  switch (step) {
+    case far_step::look: return look;
+    case far_step::take: return take;
+    case far_step::start: return start;
+  }
+  return "";
+}
+
+}  // namespace yonder::launch

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "src/launch/carry/cargo.hpp"
+#include "src/launch/carry/carrier.hpp"
+#include "src/launch/carry/elf.hpp"
+#include "src/launch/carry/far_machine.hpp"
+#include "src/launch/carry/sha256.hpp"
+#include "src/launch/command_runner.hpp"
+#include "src/platform/process.hpp"
+
+namespace {
+
+using namespace yonder;
+using namespace yonder::launch;
+using reach = far_machine::reach;
+namespace fs = std::filesystem;
+
+struct carry_folder {
+  fs::path at;
+  carry_folder() {
+    auto name = (fs::temp_directory_path() / "yonder-carry-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    at = name;
+  }
+  ~carry_folder() { fs::remove_all(at); }
+
+  void write(std::string const& name, std::string const& text) const {
+    std::ofstream(at / name, std::ios::binary) << text;
+  }
+};
+
+std::string bytes_of_file(fs::path const& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// This very program.
+cargo const& carried_test() {
+  static cargo const all = load_cargo("/proc/self/exe");
+  return all;
+}
+
+// A far side that is this machine.
+struct far_here {
+  carry_folder folder;
+  std::unique_ptr<platform::poller> poller = platform::make_poller();
+  command_runner runner{*poller};
+
+  std::string cache() const { return (folder.at / "cache").string(); }
+  command_result run(far_step step, std::vector<std::string> const& words, int input = -1) {
+    command_result got;
+    runner.run({.command = {"sh", "-c", far_line(step, words)},
+                .input_file = input,
+                .done = [&](command_result&& result) { got = std::move(result); }});
+    runner.work_until(never);
+    return got;
+  }
+  far_machine look(cargo const& all) {
+    std::vector<std::string> words{cache(), all.needs.loader, "", "", all.id};
+    for (auto const& one : all.files) words.push_back(one.hash);
+    auto const result = run(far_step::look, words);
+    far_machine machine;
+    CHECK(read_far_machine(result.output, machine).empty());
+    return machine;
+  }
+  command_result take(cargo const& all, pack_result const& made) {
+    return run(far_step::take, {cache(), made.is_compressed ? "zstd" : "tar", all.id}, made.archive.get());
+  }
+  std::size_t count(std::string const& below) const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder.at / "cache" / below), {}));
+  }
+};
+
+TEST_CASE("SHA-256 of what FIPS 180-4 has examples for, in pieces of any size") {
+  CHECK(sha256_of("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(sha256_of("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(sha256_of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  std::string const million(1'000'000, 'a');
+  for (std::size_t const step : {1UL, 63UL, 64UL, 65UL, 4096UL}) {
+    sha256 hash;
+    for (std::size_t at = 0; at < million.size(); at += step)
+      hash.update(std::string_view(million).substr(at, step));
+    CHECK(hash.hex() == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  }
+}
+
+TEST_CASE("a program says what it is loaded with, and which versions of that it needs") {
+  elf_facts facts;
+  auto const self = bytes_of_file("/proc/self/exe");
+  CHECK(read_elf(self, facts).empty());
+  CHECK(facts.loader.find("ld-") != std::string::npos);
+  CHECK(std::find(facts.libraries.begin(), facts.libraries.end(), "libc.so.6") != facts.libraries.end());
+  CHECK(!newest_version(facts.versions["libc.so.6"], "GLIBC_").empty());
+}
+
+TEST_CASE("what is no program is refused, and one that is cut off anywhere does not read past its end") {
+  elf_facts facts;
+  CHECK(read_elf("#!/bin/sh\n", facts) == "it is no ELF file (a script?)");
+  auto self = bytes_of_file("/proc/self/exe");
+  auto other = self;
+  other[EI_CLASS] = ELFCLASS32;
+  CHECK(read_elf(other, facts) == "it is not of a 64-bit, little-endian machine");
+  for (std::size_t size = 4; size < 4096; ++size) {
+    elf_facts some;
+    CHECK(!read_elf(std::string_view(self).substr(0, size), some).empty());
+  }
+}
+
+TEST_CASE("versions are in the order of their numbers") {
+  CHECK(is_older("2.9", "2.34"));
+  CHECK(is_older("2.34", "2.34.1"));
+  CHECK_FALSE(is_older("2.34", "2.34"));
+  CHECK(is_older("", "2.2.5"));
+  CHECK(newest_version({"GLIBC_2.4", "GLIBC_2.34", "GLIBC_PRIVATE", "OTHER_9.9"}, "GLIBC_") == "2.34");
+}
+
+TEST_CASE("a loader's list has libraries by name, and says what cannot travel") {
+  constexpr char loader[] = "/lib64/ld-linux-x86-64.so.2";
+  auto const found = libraries_in(
+      "\tlinux-vdso.so.1 (0x00007ffe)\n\tliba.so.1 => /opt/a b/liba.so.1 "
+      "(0x00007f)\n\t/lib64/ld-linux-x86-64.so.2 "
+      "(0x00007f)\n",
+      loader);
+  CHECK(found == std::map<std::string, std::string>{{"liba.so.1", "/opt/a b/liba.so.1"}});
+  CHECK_THROWS_WITH(libraries_in("\tlibb.so => not found\n", loader),
+                    "the library 'libb.so' is not found here either: libb.so => not found");
+  CHECK_THROWS_AS(libraries_in("\t/opt/libc.so (0x00007f)\n", loader), std::runtime_error);
+  CHECK(is_of_system("libc.so.6"));
+  CHECK(is_of_system("libcuda.so.1"));
+  CHECK_FALSE(is_of_system("libcudart.so.12"));
+  CHECK_FALSE(is_of_system("libstdc++.so.6"));
+  CHECK_FALSE(is_of_system("libcrypto.so.3"));
+}
+
+TEST_CASE("a program's libraries travel but those of the system, all named by their hashes") {
+  auto const& all = carried_test();
+  CHECK(all.program() == fs::read_symlink("/proc/self/exe").filename());
+  CHECK(all.id == sha256_of(all.sums));
+  auto found = false;
+  for (auto const& one : all.files) {
+    found = found || one.name == "libstdc++.so.6";
+    CHECK_FALSE(is_of_system(one.name));
+  }
+  CHECK(found);
+  CHECK(all.needs.libraries.contains("libc.so.6"));
+  CHECK(!all.needs.glibc.empty());
+  CHECK_THROWS_AS(load_cargo("/no/such/app"), std::runtime_error);
+}
+
+TEST_CASE("what arrives is checked, put in its place at once, and starts") {
+  far_here far;
+  auto const& all = carried_test();
+  for (bool const compressed : {false, true}) {
+    fs::remove_all(far.folder.at / "cache");
+    auto before = far.look(all);
+    CHECK(before.there.empty());
+    CHECK_FALSE(before.has_all);
+    CHECK(before.runs);
+    auto const got = far.take(all, pack(all, before.there, compressed && before.tools.contains("zstd")));
+    CHECK_MESSAGE(got.succeeded(), got.to_text());
+    auto const after = far.look(all);
+    CHECK(after.has_all);
+  }
+  auto const said =
+      far.run(far_step::start, {far.cache(), all.id, all.needs.loader, all.program(), "--version"});
+  CHECK_MESSAGE(said.succeeded(), said.to_text());
+  CHECK(far.count("programs") == 1);
+}
+
+TEST_CASE("what is cut off on its way leaves nothing, and is not started") {
+  far_here far;
+  auto const& all = carried_test();
+  far.look(all);
+  auto const made = pack(all, {}, false);
+  far.folder.write("cut",
+                   bytes_of_file("/proc/self/fd/" + std::to_string(made.archive.get())).substr(0, 100'000));
+  platform::unique_fd const cut(::open((far.folder.at / "cut").c_str(), O_RDONLY | O_CLOEXEC));
+  CHECK_FALSE(far.run(far_step::take, {far.cache(), "tar", all.id}, cut.get()).succeeded());
+  CHECK(far.count("files") == 0);
+  CHECK(far.count("programs") == 0);
+  CHECK(far.count("") == 2);
+  auto const said = far.run(far_step::start, {far.cache(), all.id, "", all.program()});
+  CHECK(said.how.status == not_whole);
+}
+
+TEST_CASE("what was changed on its way is refused, and what was changed there is not started") {
+  far_here far;
+  auto const& all = carried_test();
+  far.look(all);
+  auto other = all;
+  other.sums += "0  more\n";
+  auto const refused = far.take(all, pack(other, {}, false));
+  CHECK(refused.errors.find("what arrived is not what was sent") != std::string::npos);
+  CHECK(far.count("programs") == 0);
+
+  REQUIRE(far.take(all, pack(all, {}, false)).succeeded());
+  auto const file = far.folder.at / "cache/programs" / all.id / all.program();
+  fs::permissions(file, fs::perms::owner_all);
+  { std::ofstream(file, std::ios::app | std::ios::binary) << 'x'; }
+  CHECK_FALSE(far.look(all).has_all);
+  CHECK_FALSE(far.look(all).there.contains(all.files.front().hash));
+  auto const said =
+      far.run(far_step::start, {far.cache(), all.id, all.needs.loader, all.program(), "--version"});
+  CHECK(said.how.status == not_whole);
+  CHECK(said.errors.find("not whole; it is carried again") != std::string::npos);
+
+  // And only that travels again.
+  auto const again = pack(all, far.look(all).there, false);
+  CHECK(again.size < all.files.front().size + (1U << 20));
+  CHECK(far.take(all, again).succeeded());
+  CHECK(far.look(all).has_all);
+}
+
+TEST_CASE("programs that nobody has started for a month are gone, with the files that only they had") {
+  far_here far;
+  auto const& all = carried_test();
+  far.look(all);
+  REQUIRE(far.take(all, pack(all, {}, false)).succeeded());
+  auto const former = far.folder.at / "cache/programs/former";
+  fs::create_directory(former);
+  far.folder.write("cache/files/old", "old");
+  fs::create_hard_link(far.folder.at / "cache/files/old", former / "old");
+  far.folder.write("cache/programs/former/sums", "");
+  auto const month_ago = fs::file_time_type::clock::now() - std::chrono::hours(24 * 32);
+  fs::last_write_time(former / "sums", month_ago);
+  fs::last_write_time(former / "old", month_ago);
+  REQUIRE(far.take(all, pack(all, {}, false)).succeeded());
+  CHECK_FALSE(fs::exists(former));
+  CHECK_FALSE(fs::exists(far.folder.at / "cache/files/old"));
+  CHECK(far.look(all).has_all);
+}
+
+// What a machine like that prints.
+std::string const answer =
+    "Welcome to gpu1!\nyonder-far 1\ncache /home/me/.cache/yonder\nmachine x86_64\nlibc glibc 2.31\nloader\n"
+    "cpu  fpu avx2 sse4_2\ndisk /dev/sda 1000000 1 500000 1% /\nruns\ntool sha256sum\ntool tar\n"
+    "libstdcxx GLIBCXX_ GLIBCXX_3.4 GLIBCXX_3.4.28 GLIBCXX_3.4.9\n"
+    "driver NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.15  Release Build\nhub yes\n";
+
+TEST_CASE("what a machine says of itself is read, whatever a login prints before it") {
+  far_machine machine;
+  CHECK(read_far_machine(answer + "end\n", machine).empty());
+  CHECK(machine.cache == "/home/me/.cache/yonder");
+  CHECK(machine.driver == "550.54.15");
+  CHECK(machine.free_bytes == std::uint64_t{500'000} << 10U);
+  CHECK(machine.hub == reach::yes);
+  CHECK(read_far_machine(answer, machine) == "its answer ends halfway");
+  CHECK(read_far_machine("This account is not available.\n", machine) ==
+        "it has answered nothing that was asked for");
+}
+
+TEST_CASE("a machine that will not do is refused in words, one for each thing that it lacks") {
+  far_machine machine;
+  REQUIRE(read_far_machine(answer + "end\n", machine).empty());
+  cargo all;
+  all.files.push_back({"app", std::string(64, 'a'), 1U << 20, nullptr});
+  all.needs = {.machine = "x86_64",
+               .loader = "/lib64/ld-linux-x86-64.so.2",
+               .glibc = "2.31",
+               .libstdcxx = "3.4.28",
+               .cpu = {"avx2"},
+               .cuda = 12};
+  CHECK(refusal_of(examine(all, machine, {.gpu = true})).empty());
+  CHECK(refusal_of(examine(all, machine, {.gpu = true, .carries = false})).empty());
+
+  auto const refused = [&](cargo_needs const& needs, far_machine const& is, far_terms const& terms = {}) {
+    auto changed = all;
+    changed.needs = needs;
+    return refusal_of(examine(changed, is, terms));
+  };
+  auto needs = all.needs;
+  needs.glibc = "2.34";
+  CHECK(refused(needs, machine).starts_with("glibc: needed 2.34, found 2.31: build on a system as old"));
+  needs = all.needs, needs.libstdcxx = "3.4.30";
+  CHECK(refused(needs, machine).empty());  // it travels
+  CHECK(refused(needs, machine, {.carries = false})
+            .starts_with("libstdc++: needed GLIBCXX_3.4.30, found GLIBCXX_3.4.28: have it carried"));
+  needs = all.needs, needs.cpu.insert("avx512f");
+  CHECK(refused(needs, machine).starts_with("processor: needed avx2 avx512f, found no avx512f:"));
+  needs = all.needs, needs.machine = "aarch64";
+  CHECK(refused(needs, machine).starts_with("machine: needed aarch64, found x86_64:"));
+  needs = all.needs, needs.cuda = 13;
+  CHECK(refused(needs, machine)
+            .starts_with("NVIDIA driver: needed 580 (CUDA 13), found 550.54.15: update the driver"));
+
+  auto is = machine;
+  is.driver.clear();
+  CHECK(refused(all.needs, is).empty());
+  CHECK(refused(all.needs, is, {.gpu = true}).find("found none: install NVIDIA's driver") !=
+        std::string::npos);
+  is = machine, is.has_loader = false;
+  CHECK(refused(all.needs, is).starts_with("loader: needed /lib64/ld-linux-x86-64.so.2, found none: build"));
+  is = machine, is.libc = "musl libc (x86_64)";
+  CHECK(refused(all.needs, is).starts_with("glibc: needed 2.31, found musl"));
+  is = machine, is.free_bytes = 1U << 20;
+  CHECK(refused(all.needs, is).starts_with("room: needed 17 MiB, found 1 MiB: make room in /home/me"));
+  is.has_all = true;
+  CHECK(refused(all.needs, is).empty());
+  is = machine, is.runs = false;
+  CHECK(refused(all.needs, is).find("nothing may be run there") != std::string::npos);
+  is = machine, is.cache.clear(), is.trouble = "/x: Read-only file system";
+  CHECK(refused(all.needs, is).find("Read-only file system") != std::string::npos);
+  is = machine, is.tools.erase("tar");
+  CHECK(refused(all.needs, is).starts_with("tools: needed sha256sum, tar, found no tar"));
+  is = machine, is.hub = reach::no, is.hub_said = "Connection refused";
+  CHECK(refused(all.needs, is).starts_with("the hub: needed within reach, found out of reach: Connection"));
+  is = machine, is.hub = reach::unknown;
+  CHECK(refused(all.needs, is).empty());
+}
+
+TEST_CASE("an address is a host and a port") {
+  CHECK(host_and_port("tcp://login1:5555") == std::pair<std::string, std::string>("login1", "5555"));
+  CHECK(host_and_port("tcp://[::1]:5555") == std::pair<std::string, std::string>("::1", "5555"));
+}
+
+}  // namespace
