@@ -15,8 +15,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "src/core/session_secret.hpp"
 #include "src/launch/carry/elf.hpp"
-#include "src/launch/carry/sha256.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/system_call.hpp"
 
@@ -50,6 +50,18 @@ class mapped_file {
   void* at_ = nullptr;
   std::size_t size_ = 0;
 };
+
+}  // namespace
+
+std::string sha256_of(std::string_view bytes) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (auto const byte : core::sha256({reinterpret_cast<std::uint8_t const*>(bytes.data()), bytes.size()}))
+    for (auto const half : {byte >> 4, byte & 15}) text += digits[half];
+  return text;
+}
+
+namespace {
 
 // What the loader of a program says; it does not run the program.
 std::string list_libraries(std::string const& loader, std::string const& program) {

@@ -47,6 +47,9 @@ struct cargo {
 // Reads it; takes a while. Throws std::runtime_error, which says what is wrong with which file.
 cargo load_cargo(std::string const& program);
 
+// SHA-256, in small hexadecimal digits: what files are named by that travel.
+std::string sha256_of(std::string_view bytes);
+
 // Whether a library of that name belongs to a machine, and stays there.
 bool is_of_system(std::string_view library);
 
