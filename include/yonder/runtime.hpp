@@ -107,6 +107,7 @@ YONDER_API void scale_pool(engine& where, pool_choice const& pool, pool_size con
 YONDER_API void warm_pool(engine& where, pool_choice const& pool, std::size_t count);
 YONDER_API std::vector<pool_snapshot> pools_of(engine& where);
 YONDER_API std::vector<call_snapshot> calls_of(engine& where);
+YONDER_API std::vector<usage_snapshot> usage_of(engine& where);
 
 // The libraries beside yonder::core that a program has linked; null: it has not.
 struct linked_libraries {
@@ -309,6 +310,9 @@ class YONDER_API runtime {
   // most. Of a hub elsewhere, those of this program's credential, or, as its operator, all. Throws what calls
   // throw.
   [[nodiscard]] std::vector<call_snapshot> calls() const { return detail::calls_of(*engine_); }
+
+  // For how long workers ran what for whom, by day, since the hub began. Throws as scale() does.
+  [[nodiscard]] std::vector<usage_snapshot> usage() const { return detail::usage_of(*engine_); }
 
   // How many local workers are alive.
   [[nodiscard]] std::size_t worker_count() const;

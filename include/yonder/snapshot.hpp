@@ -94,4 +94,15 @@ struct call_snapshot {
 };
 YONDER_API std::string_view to_string(call_snapshot::state is) noexcept;  // in a word
 
+// For how long workers ran a task for somebody on one day.
+struct usage_snapshot {
+  std::string day;         // "2026-11-29", by the local time of the hub's machine
+  std::string task;        // its name
+  std::string credential;  // whose calls (the text in client.pub); empty: those of the hub's own program
+  std::string key;         // options::fairness_key; over HTTP, where the task has none, the name of the key
+  std::uint64_t attempts = 0;               // that ran
+  std::chrono::microseconds worker_time{};  // of all of them
+  std::chrono::microseconds gpu_time{};     // the same times the GPUs that those workers had
+};
+
 }  // namespace yonder

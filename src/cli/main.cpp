@@ -186,7 +186,11 @@ int run(int argc, char const* const* argv) {
   bool live = false;
   auto* const ps_command = app.add_subcommand("ps", "list the pools and the workers of a hub");
   ps_command->add_flag("--json", json, "for programs: an object; times are in seconds");
-  ps_command->add_flag("--live", live, "again each second, on a terminal");
+  auto* const live_flag = ps_command->add_flag("--live", live, "again each second, on a terminal");
+  bool usage = false;
+  auto* const usage_flag = ps_command->add_flag(
+      "--usage", usage, "for how long workers ran what for whom, by day, in place of pools and workers");
+  live_flag->excludes(usage_flag);
   name_hub(*ps_command, hub);
 
   std::string call;
@@ -288,6 +292,7 @@ int run(int argc, char const* const* argv) {
     if (*export_command) return yonder::cli::export_journal(journal, json);
     if (*keygen_command) keygen(folder);
     if (*calls_command) return yonder::cli::list_calls(hub, json);
+    if (*ps_command && usage) return yonder::cli::list_usage(hub, json);
     if (*ps_command) return yonder::cli::list_all(hub, json, live);
     if (*explain_command) return yonder::cli::explain_call(hub, call, json);
     if (*cancel_command) return yonder::cli::cancel_call(hub, call, json);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -165,6 +166,32 @@ void print_all(runtime const& connected, bool json, bool live) {
   std::cout << (live ? as_live_page(text) : text);
 }
 
+std::string usage_in_json(std::vector<usage_snapshot> const& usage) {
+  std::ostringstream text;
+  char const* before = "[";
+  for (auto const& one : usage)
+    text << std::exchange(before, ",\n ") << "{\"day\": " << in_json(one.day)
+         << ", \"task\": " << in_json(one.task) << ", \"credential\": " << in_json(one.credential)
+         << ", \"key\": " << in_json(one.key) << ", \"attempts\": " << one.attempts
+         << ", \"worker_seconds\": " << in_seconds(one.worker_time)
+         << ", \"gpu_seconds\": " << in_seconds(one.gpu_time) << "}";
+  return text.str() + (usage.empty() ? "[]" : "]");
+}
+
+table table_of(std::vector<usage_snapshot> const& usage) {
+  auto const named = [](std::string const& name) { return name.empty() ? "-" : printable(name); };
+  auto const to_milliseconds = [](nanoseconds time) {
+    char text[40];
+    std::snprintf(text, sizeof text, "%.3f", in_seconds(time));
+    return std::string(text);
+  };
+  table listed{{"DAY", "TASK", "CREDENTIAL", "KEY", "ATTEMPTS", "WORKER_SECONDS", "GPU_SECONDS"}};
+  for (auto const& one : usage)
+    listed.add({one.day, named(one.task), named(one.credential), named(one.key), std::to_string(one.attempts),
+                to_milliseconds(one.worker_time), to_milliseconds(one.gpu_time)});
+  return listed;
+}
+
 }  // namespace
 
 core::text_rows rows_from_hub(hub_choice const& hub, std::string_view order, std::string const& payload) {
@@ -185,6 +212,13 @@ int list_all(hub_choice const& hub, bool json, bool live) {
 int list_calls(hub_choice const& hub, bool json) {
   auto const calls = connect(hub).calls();
   std::cout << (json ? calls_in_json(calls) + "\n" : table_of(calls).text());
+  flush_output();
+  return EXIT_SUCCESS;
+}
+
+int list_usage(hub_choice const& hub, bool json) {
+  auto const usage = connect(hub).usage();
+  std::cout << (json ? usage_in_json(usage) + "\n" : table_of(usage).text());
   flush_output();
   return EXIT_SUCCESS;
 }

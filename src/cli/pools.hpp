@@ -26,6 +26,8 @@ int list_all(hub_choice const& hub, bool json, bool live);
 // They return exit codes, and throw what runtime::pools() and scale()
 // do.
 int list_calls(hub_choice const& hub, bool json);
+// For how long its workers ran what for whom.
+int list_usage(hub_choice const& hub, bool json);
 int scale_pool(hub_choice const& hub, std::string const& pool, pool_size const& size);
 int warm_pool(hub_choice const& hub, std::string const& pool, unsigned count);
 

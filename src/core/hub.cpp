@@ -204,6 +204,9 @@ hub_counters hub::counters() const {
 
 std::map<std::string, task_numbers, std::less<>> const& hub::tasks() const { return state_->tally.tasks(); }
 
+void hub::begin_day(std::uint32_t day) noexcept { state_->used.begin_day(day); }
+std::vector<usage_row> hub::usage() const { return state_->used.rows(); }
+
 hub_census hub::census() const {
   auto const& s = *state_;
   hub_census seen;

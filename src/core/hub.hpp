@@ -6,6 +6,7 @@
 #include "src/core/resources.hpp"
 #include "src/core/task_numbers.hpp"
 #include "src/core/types.hpp"
+#include "src/core/usage.hpp"
 
 #include <functional>
 #include <memory>
@@ -209,6 +210,10 @@ class hub {
 
   hub_counters counters() const;
   hub_census census() const;
+  // What ran for whom from now on counts for this day, if it is a later one.
+  void begin_day(std::uint32_t day) noexcept;
+  std::vector<usage_row> usage() const;
+
   // By the names of tasks.
   std::map<std::string, task_numbers, std::less<>> const& tasks() const;
 

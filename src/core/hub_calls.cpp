@@ -421,6 +421,7 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
     index = 0;
     if (list[0].call != nullptr) list[0].call->worker = nullptr;
   }
+  if ((head.flags & flag_not_started) == 0) count_use(*call, worker, list[index], ran * call->count);
   note_answer(*call, message);
   if (call->traced != nullptr && head.type == frame_type::result) call->traced->began = now - ran;
   leave_nest(now, *call, worker, out);

@@ -118,6 +118,8 @@ void hub::state::take_order(time_point now, client_session& client, call_message
   pool_order order;
   if (said.function == list_pools)
     value = encode_pools(count_pools());
+  else if (said.function == list_usage)
+    value = encode_usage(used.rows());
   else if (!decode_order(message.payload(), order))
     refused = failure_of(errc::protocol_violation, "what is said of a pool does not decode");
   else

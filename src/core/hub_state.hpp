@@ -91,6 +91,8 @@ struct hub::state {
   void take_part(time_point now, worker_session& worker, std::size_t index, frame&& message, duration ran,
                  outputs& out);
   void take_end(time_point now, worker_session& worker, frame const& message, outputs& out);
+  void count_use(call_record const& call, worker_session const& worker, attempt_record const& attempt,
+                 duration ran);
   void take_result(time_point now, call_record& call, frame&& message, outputs& out);
   void take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
                   outputs& out);
@@ -368,6 +370,7 @@ struct hub::state {
   timer_wheel timers;
   hub_counters counters;
   task_tally tally;
+  usage_tally used;
 
   call_table calls;
   session_table sessions;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hub: when what happened to calls, for whoever traces them.
+// The hub: when what happened to calls, for whoever traces them, and how long workers ran for whom.
 #include "src/core/hub_state.hpp"
 #include "src/core/trace.hpp"
 
@@ -56,6 +56,15 @@ void hub::state::trace_call(time_point now, call_record const& call, errc code, 
   said.ended = now;
   said.code = code;
   out.emplace_back(std::move(said));
+}
+
+// The time of several that ran as one is the first one's.
+void hub::state::count_use(call_record const& call, worker_session const& worker,
+                           attempt_record const& attempt, duration ran) {
+  if (attempt.in_company && attempt.place != 0) ran = 0;
+  used.count(call.function->name, call.caller->identity,
+             call.flow != nullptr ? std::string_view(call.flow->key) : std::string_view(), call.count, ran,
+             worker.lease ? worker.lease->gpus.size() : 0);
 }
 
 }  // namespace yonder::core

@@ -307,6 +307,7 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].call != &call) continue;
     list[i].call = nullptr;
+    if (i < worker->running && !list[i].ended) count_use(call, *worker, list[i], now - worker->began_since);
     if (worker->gone) return;
     if (list[i].in_company) return abandon_one(now, *worker, i, out);
     if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i);
@@ -559,6 +560,8 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
         call->traced->code = errc::worker_lost;
         call->traced->handed_back = started == 0;
       }
+      if (started != 0 && i < worker.running)
+        count_use(*call, worker, worker.outstanding[i], now - worker.began_since);
       leave_nest(now, *call, worker, out);
       worker.outstanding[i].call = nullptr;  // a later one of the same batch finds no heir in it
       call->worker = nullptr;

@@ -16,9 +16,10 @@ namespace yonder::core {
 inline constexpr std::string_view scale_pool = " scale";  // a pool_order -> nothing
 inline constexpr std::string_view warm_pool = " warm";    // likewise
 inline constexpr std::string_view list_pools = " pools";  // nothing -> every pool_census
+inline constexpr std::string_view list_usage = " usage";  // nothing -> every usage_row
 constexpr bool is_pool_order(std::string_view function) noexcept {
-  return function.starts_with(' ') &&
-         (function == scale_pool || function == warm_pool || function == list_pools);
+  return function.starts_with(' ') && (function == scale_pool || function == warm_pool ||
+                                       function == list_pools || function == list_usage);
 }
 
 // How large a pool is to be. Unset: as it is.

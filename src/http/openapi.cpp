@@ -184,15 +184,24 @@ void describe_schedules(json_object& paths) {
   }
 }
 
+constexpr std::string_view call_id =
+    R"({"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{32}$"}})";
+
+std::string explain_path() {
+  return R"({"get":{"operationId":"explain_call","summary":"Where a call is, and why.","parameters":[)" +
+         std::string(call_id) + R"(],"responses":{)" +
+         answer("200", "What its hub knows of it.",
+                content(R"({"type":"object","additionalProperties":{"type":"string"}})", false)) +
+         "," + any_problem + "}}}";
+}
+
 std::string call_paths() {
-  constexpr std::string_view id =
-      R"({"name":"id","in":"path","required":true,"schema":{"type":"string","pattern":"^[0-9a-f]{32}$"}})";
   auto const state = content(R"({"$ref":"#/components/schemas/Call"})", false);
   return R"({"get":{"operationId":"show_call","summary":"What became of a call; waits for it.","parameters":[)" +
-         std::string(id) + "," + std::string(wait_parameter) + R"(],"responses":{)" +
+         std::string(call_id) + "," + std::string(wait_parameter) + R"(],"responses":{)" +
          answer("200", "Its state.", state) + "," + any_problem +
          R"(}},"delete":{"operationId":"cancel_call","summary":"Cancels a call.","parameters":[)" +
-         std::string(id) + R"(],"responses":{)" + answer("200", "It had ended.", state) + "," +
+         std::string(call_id) + R"(],"responses":{)" + answer("200", "It had ended.", state) + "," +
          answer("202", "It is told to end.", state) + "," + any_problem + "}}}";
 }
 
@@ -219,6 +228,17 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
   paths.raw("/v1/calls/{id}", call_paths());
   paths.raw("/v1/calls", get("list_calls", "The calls of this key that are kept, the newest first.",
                              R"({"type":"array","items":{"$ref":"#/components/schemas/Call"}})"));
+  paths.raw("/v1/calls/{id}/explain", explain_path());
+  paths.raw("/v1/workers",
+            get("list_workers", "What runs calls, what each runs, and which GPUs it has.",
+                R"({"type":"array","items":{"type":"object","additionalProperties":{"type":"string"}}})"));
+  paths.raw(
+      "/v1/usage",
+      get("show_usage", "For how long workers ran what for whom, by day.",
+          R"({"type":"array","items":{"type":"object","properties":{"day":{"type":"string","format":"date"},)"
+          R"("task":{"type":"string"},"credential":{"type":"string"},"key":{"type":"string"},"attempts":{"type":"integer"},)"
+          R"("worker_seconds":{"type":"number"},"gpu_seconds":{"type":"number"}},"required":["day","task","key",)"
+          R"("attempts","worker_seconds","gpu_seconds"]}})"));
   paths.raw("/v1/status", get("show_status", "What the runtime counts.", R"({"type":"object"})"));
   paths.raw(
       "/v1/tasks",

@@ -85,6 +85,9 @@ std::vector<service::route> service::routes_for(context& in) const {
   if (at("page.js")) return {{"GET", &service::show_script}};
   if (at("v1", "session")) return {{"POST", &service::begin_session}, {"DELETE", &service::end_session}};
   if (at("v1", "status")) return {{"GET", &service::show_status}};
+  if (at("v1", "usage")) return {{"GET", &service::show_usage}};
+  if (at("v1", "workers")) return {{"GET", &service::list_workers}};
+  if (at("v1", "calls", "*", "explain")) return {{"GET", &service::explain_call}};
   if (at("v1", "calls")) return {{"GET", &service::list_calls}};
   if (at("healthz")) return {{"GET", &service::show_health}};
   if (at("readyz")) return {{"GET", &service::show_readiness}};

@@ -90,6 +90,10 @@ class service {
   void begin_session(context& in);
   void end_session(context& in);
   void show_status(context& in);
+  void show_usage(context& in);
+  void list_workers(context& in);
+  void explain_call(context& in);
+  bool asks_own_hub(context& in, std::string_view elsewhere);
   void list_calls(context& in);
   void list_schedules(context& in);
   void change_schedule(context& in);

@@ -163,6 +163,9 @@ bool service::read_settings(context& in, wanted_call& wanted) const {
     wanted.settings.deadline =
         wanted.settings.deadline ? std::min(*wanted.settings.deadline, stated) : stated;
   }
+  // Whoever has the key shares with the others, and what runs for it is counted.
+  if (keys_ != nullptr && !wanted.settings.fairness_key && in.who->name.size() <= call_key::max_size)
+    wanted.settings.fairness_key = in.who->name;
   // One that is none is as if it were not there (W3C Trace Context, 3.2.2.5).
   if (auto const trace = in.asked.field("traceparent"); yonder::detail::is_traceparent(trace))
     wanted.settings.traceparent = trace;

@@ -8,6 +8,7 @@
 #include "src/http/page.hpp"
 #include "src/http/service.hpp"
 #include "src/http/service_context.hpp"
+#include "src/runtime/orders.hpp"
 #include "yonder/http/json.hpp"
 
 namespace yonder::http {
@@ -24,6 +25,12 @@ response page_file(std::string_view type, std::string_view text) {
                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
                "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
               {"Referrer-Policy", "same-origin"}}};
+}
+
+std::string as_object(yonder::detail::named_texts const& texts) {
+  json_object object;
+  for (auto const& [name, value] : texts) object.text(name, value);
+  return std::move(object).finish();
 }
 
 // A key within a cookie, which takes few characters.
@@ -121,6 +128,54 @@ void service::show_status(context& in) {
   for (auto const& [name, value] : numbers) all.number(name, static_cast<std::int64_t>(value));
   all.raw("tasks", "[" + tasks + "]");
   reply(in, {.body = std::move(all).finish()});
+}
+
+// A hub elsewhere has other callers, too, and is not waited for. `elsewhere`: who asks it, and how.
+bool service::asks_own_hub(context& in, std::string_view elsewhere) {
+  if (yonder::detail::has_own_hub(*engine_)) return true;
+  reply(in, problem(501, to_string(errc::unsatisfiable),
+                    "the hub is elsewhere, and knows it: " + std::string(elsewhere)));
+  return false;
+}
+
+void service::list_workers(context& in) {
+  if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
+  if (!asks_own_hub(in, "its operator asks by `yonder ps`")) return;
+  std::string all;
+  for (auto const& worker : yonder::detail::workers_of(*engine_))
+    all += (all.empty() ? "" : ",") + as_object(worker);
+  reply(in, {.body = "[" + all + "]"});
+}
+
+void service::explain_call(context& in) {
+  auto const call = calls_.find(in.id, *in.who);
+  if (call == nullptr)
+    return reply(in, problem(404, "unknown_call",
+                             "no call of this id is known here, or no longer, or it is another key's"));
+  if (!asks_own_hub(in, "its caller asks by `yonder explain`")) return;
+  auto said = yonder::detail::explained_call(*engine_, yonder::detail::id_of(*call->call));
+  if (said.empty()) said = {{"call", call->id}, {"state", "ended"}};
+  reply(in, {.body = as_object(said)});
+}
+
+// By day, task, and whose calls.
+void service::show_usage(context& in) {
+  if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
+  if (!asks_own_hub(in, "its operator asks by `yonder ps --usage`")) return;
+  std::string all;
+  for (auto const& row : yonder::detail::usage_of(*engine_)) {
+    json_object one;
+    one.text("day", row.day).text("task", row.task).text("credential", row.credential).text("key", row.key);
+    one.number("attempts", static_cast<std::int64_t>(row.attempts));
+    for (auto const& [name, time] :
+         {std::pair("worker_seconds", row.worker_time), std::pair("gpu_seconds", row.gpu_time)}) {
+      std::string seconds;
+      detail::append_double(seconds, std::chrono::duration<double>(time).count());
+      one.raw(name, seconds);
+    }
+    all += (all.empty() ? "" : ",") + std::move(one).finish();
+  }
+  reply(in, {.body = "[" + all + "]"});
 }
 
 // The newest first, without their results.

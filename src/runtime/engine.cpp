@@ -370,6 +370,7 @@ void engine::take_what_came() {
   lead_.wake_up();
   time_ = now();
   poller_->dispatch();
+  if (time_ >= day_ends_) begin_day();
   take_events();
   if (due_ <= time_) endurance_.once([this] { tick(); });
   send_due_pack();

@@ -151,6 +151,8 @@ class engine : public std::enable_shared_from_this<engine> {
   // Of a hub elsewhere: see ask_hub() in orders.hpp.
   std::string ask(std::string_view order, std::string const& payload);
   std::vector<core::pool_census> pools();
+  std::vector<core::usage_row> usage();
+  bool has_own_hub() const noexcept { return config_.hub.has_value(); }
 
   std::size_t worker_count();
   runtime_snapshot snapshot();
@@ -243,6 +245,7 @@ class engine : public std::enable_shared_from_this<engine> {
   void carry_out_client(core::output& output);
   void carry_out_hub(core::output& output);
   void observe_machine();
+  void begin_day();
   bool asks_own_hub();
   template <class Change>
   void change_pool(Change&& change);
@@ -286,7 +289,8 @@ class engine : public std::enable_shared_from_this<engine> {
   std::mutex mutex_;
   std::unique_ptr<platform::poller> poller_ = platform::make_poller();
   std::int64_t time_ = 0;  // of the step that is being made, read once in each
-  std::int64_t due_ = 0;   // when a core is to be told the time, as of the last sleep
+  std::int64_t day_ends_ = 0;
+  std::int64_t due_ = 0;  // when a core is to be told the time, as of the last sleep
   core::client client_;
   std::optional<core::hub> hub_;
   std::size_t in_flight_ = 0;               // calls

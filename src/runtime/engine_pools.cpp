@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What workers are given, and how many there are.
+#include <time.h>
+
 #include <algorithm>
+#include <chrono>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "src/core/call_orders.hpp"
@@ -67,7 +71,8 @@ task_entry const& entry_of(std::string_view order) {
       {core::list_pools, none, nullptr, nullptr, nullptr, nullptr, false},
       {core::explain_call, none, nullptr, nullptr, nullptr, nullptr, false},
       {core::cancel_call, none, nullptr, nullptr, nullptr, nullptr, false},
-      {core::list_workers, none, nullptr, nullptr, nullptr, nullptr, false}};
+      {core::list_workers, none, nullptr, nullptr, nullptr, nullptr, false},
+      {core::list_usage, none, nullptr, nullptr, nullptr, nullptr, false}};
   return *std::find_if(std::begin(entries), std::end(entries),
                        [&](auto const& one) { return one.name == order; });
 }
@@ -111,9 +116,6 @@ std::vector<core::pool_census> engine::pools() {
 }
 
 std::string engine::ask(std::string_view order, std::string const& payload) {
-  if (asks_own_hub())
-    throw_error(
-        {.code = errc::bad_configuration, .message = "an order goes to a hub elsewhere; this one is here"});
   auto const answer = ask_hub(entry_of(order), payload);
   auto const said = take_reply(*answer).payload;
   return {reinterpret_cast<char const*>(said.data()), said.size()};
@@ -121,6 +123,63 @@ std::string engine::ask(std::string_view order, std::string const& payload) {
 
 std::string ask_hub(engine& where, std::string_view order, std::string const& payload) {
   return where.ask(order, payload);
+}
+
+bool has_own_hub(engine const& where) noexcept { return where.has_own_hub(); }
+
+namespace {
+
+core::text_rows rows_of(engine& where, std::string_view order, std::string const& payload) {
+  auto const said = where.ask(order, payload);
+  core::text_rows rows;
+  if (!core::decode_rows(std::as_bytes(std::span(said)), rows))
+    throw_error({.code = errc::undecodable, .message = "what the hub says does not decode"});
+  return rows;
+}
+
+}  // namespace
+
+named_texts explained_call(engine& where, id_pair call) {
+  named_texts said;
+  for (auto& row : rows_of(where, core::explain_call, core::encode_call_id({call.session, call.number})))
+    if (row.size() == 2) said.emplace_back(std::move(row[0]), std::move(row[1]));
+  return said;
+}
+
+std::vector<named_texts> workers_of(engine& where) {
+  std::vector<named_texts> all;
+  for (auto& row : rows_of(where, core::list_workers, {})) {
+    auto& worker = all.emplace_back();
+    for (std::size_t i = 0; i < std::min(row.size(), std::size(core::worker_columns)); ++i)
+      worker.emplace_back(core::worker_columns[i], std::move(row[i]));
+  }
+  return all;
+}
+
+// Of the calendar, as the machine's clock and time zone have it. Somebody may set them: it is looked at again
+// soon.
+void engine::begin_day() {
+  constexpr auto look_again = 60 * core::second;
+  day_ends_ = time_ + look_again;
+  if (!hub_) return;
+  auto const seconds = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm local{};
+  if (::localtime_r(&seconds, &local) == nullptr) return;
+  std::chrono::sys_days const day =
+      std::chrono::year(local.tm_year + 1900) / (local.tm_mon + 1) / local.tm_mday;
+  hub_->begin_day(static_cast<std::uint32_t>(day.time_since_epoch().count()));
+}
+
+std::vector<core::usage_row> engine::usage() {
+  if (asks_own_hub()) {
+    lock const held(mutex_);
+    return hub_->usage();
+  }
+  auto const answer = ask_hub(entry_of(core::list_usage), {});
+  std::vector<core::usage_row> seen;
+  if (!core::decode_usage(take_reply(*answer).payload, seen))
+    throw_error({.code = errc::undecodable, .message = "what the hub says of its use does not decode"});
+  return seen;
 }
 
 runtime_snapshot engine::snapshot() {

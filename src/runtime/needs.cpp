@@ -2,6 +2,8 @@
 #include "src/runtime/needs.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -104,6 +106,24 @@ std::vector<call_snapshot> calls_of(engine& where) {
                     .durable = one.durable,
                     .attempts = one.tries,
                     .kept = std::chrono::nanoseconds(one.left)});
+  return seen;
+}
+
+std::vector<usage_snapshot> usage_of(engine& where) {
+  std::vector<usage_snapshot> seen;
+  for (auto& one : where.usage()) {
+    std::chrono::year_month_day const day(std::chrono::sys_days(std::chrono::days(one.day)));
+    char text[40];
+    std::snprintf(text, sizeof text, "%04d-%02u-%02u", static_cast<int>(day.year()),
+                  static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()));
+    seen.push_back({.day = text,
+                    .task = std::move(one.task),
+                    .credential = std::move(one.credential),
+                    .key = std::move(one.key),
+                    .attempts = one.attempts,
+                    .worker_time = std::chrono::microseconds(one.worker_microseconds),
+                    .gpu_time = std::chrono::microseconds(one.gpu_microseconds)});
+  }
   return seen;
 }
 

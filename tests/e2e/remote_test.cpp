@@ -254,6 +254,15 @@ TEST_CASE("the operator changes a hub's pools from elsewhere, by a program and b
   CHECK(listed.said.find("gpu = 1\n") != std::string::npos);
   auto const json = command("ps --json" + where);
   CHECK(json.said.find("{\"pools\": [{\"name\": \"default\", \"needs\": \"\", \"min\": 0, \"max\": 4") == 0);
+  auto const used = boss.usage();
+  REQUIRE(used.size() == 1);
+  CHECK(used[0].task == task::twice.name);
+  CHECK(used[0].attempts == 1);
+  CHECK(used[0].gpu_time == used[0].worker_time);
+  CHECK(here.usage().size() == 1);
+  CHECK(command("ps --usage" + where).said.find("DAY ") == 0);
+  CHECK(command("ps --usage --json" + where).said.find("[{\"day\": \"" + used[0].day + "\", \"task\": \"") ==
+        0);
   auto const wrong = command("hub scale nowhere --min 1" + where);
   CHECK(wrong.status == 1);
   CHECK(wrong.said.find("there is no pool 'nowhere'; there are: default, needs-") != std::string::npos);

@@ -166,14 +166,14 @@ function showGoing(id) {
   at("result").replaceChildren(make("p", {textContent: `It goes on as ${id}; it is listed below.`}));
   refresh();
 }
-const percent = (so_far) => `${Math.round(so_far.fraction * 100)} %`;
+const progressWords = (so_far) => `${Math.round(so_far.fraction * 100)} %${so_far.text ? ", " + so_far.text : ""}`;
 const bar = (so_far) => {
   const made = make("progress", {max: 1, value: so_far.fraction});
-  made.setAttribute("aria-label", `${percent(so_far)} ${so_far.text}`.trim());
+  made.setAttribute("aria-label", progressWords(so_far));
   return made;
 };
 function showProgress(so_far) {
-  at("result").replaceChildren(bar(so_far), make("p", {textContent: `${percent(so_far)} ${so_far.text}`}));
+  at("result").replaceChildren(bar(so_far), make("p", {textContent: progressWords(so_far)}));
 }
 function showProblem(problem) {
   at("result").replaceChildren(make("div", {className: "problem"},
@@ -198,13 +198,27 @@ let calls = [];
 function listCalls() {
   const wanted = at("search").value.toLowerCase();
   const seen = calls.filter((one) => `${one.id} ${one.task} ${one.state}`.toLowerCase().includes(wanted));
-  fill(at("calls"), ["task", "state", "ms", "", "id"], seen.map((one) => {
+  fill(at("calls"), ["task", "state", "ms", "", "", "id"], seen.map((one) => {
     const cancel = make("button", {type: "button", textContent: "Cancel"});
     cancel.setAttribute("aria-label", "Cancel " + one.id);
     cancel.onclick = async () => { await ask("DELETE", "/v1/calls/" + one.id); refresh(); };
-    const state = one.progress ? make("div", {}, bar(one.progress), make("div", {textContent: `${percent(one.progress)} ${one.progress.text}`})) : one.state;
-    return [one.task, state, one.milliseconds ?? "", one.state === "running" ? cancel : "", one.id];
+    const explain = make("button", {type: "button", textContent: "Explain"});
+    explain.setAttribute("aria-label", "Explain " + one.id);
+    explain.onclick = () => explainCall(one.id);
+    const state = one.progress ? make("div", {}, bar(one.progress), make("div", {textContent: progressWords(one.progress)})) : one.state;
+    return [one.task, state, one.milliseconds ?? "", one.state === "running" ? cancel : "", one.state === "running" ? explain : "", one.id];
   }));
+}
+
+async function explainCall(id) {
+  const answer = await ask("GET", `/v1/calls/${id}/explain`);
+  at("explained").replaceChildren(table(["", ""], answer.ok ? Object.entries(answer.value) : [["", answer.value.detail ?? words(answer.value)]]));
+}
+
+function listWorkers(workers) {
+  at("workers-part").hidden = workers.length === 0;
+  const names = ["name", "pool", "state", "gpus", "calls"];
+  fill(at("workers"), names, workers.map((one) => names.map((name) => one[name] ?? "")));
 }
 
 function listSchedules(schedules) {
@@ -221,7 +235,7 @@ function listSchedules(schedules) {
 }
 
 async function refresh() {
-  const [status, list, schedules] = await Promise.all([ask("GET", "/v1/status"), ask("GET", "/v1/calls"), ask("GET", "/v1/schedules")]);
+  const [status, list, schedules, workers] = await Promise.all(["status", "calls", "schedules", "workers"].map((what) => ask("GET", "/v1/" + what)));
   at("state").textContent = status.ok ? "connected" : status.value.detail ?? "";
   if (status.ok) {
     const {tasks, ...numbers} = status.value;
@@ -231,6 +245,7 @@ async function refresh() {
       [one.name, one.calls, one.succeeded, one.failed, one.succeeded ? Number((one.run_seconds * 1000 / one.succeeded).toPrecision(3)) : ""]));
   }
   if (schedules.ok) listSchedules(schedules.value);
+  if (workers.ok) listWorkers(workers.value);
   if (list.ok) {
     calls = list.value;
     listCalls();

@@ -473,3 +473,32 @@ TEST_CASE("calls are listed to whoever made them, the newest first") {
   CHECK(at.ask("GET", "/v1/calls", "", bob)->body().empty());
   CHECK(at.ask("GET", "/v1/calls", "", root)->body().size() == 2);
 }
+
+TEST_CASE("where a call is, and who runs what, is told to those who may know") {
+  desk at({}, two_keys);
+  auto const id = at.ask("POST", "/v1/tasks/http_tests::halve/spawn", "[4]", alice)->body()["id"];
+  auto const target = "/v1/calls/" + id.get<std::string>() + "/explain";
+  auto const said = at.ask("GET", target, "", alice)->body();
+  CHECK(said["call"] == id);
+  CHECK_FALSE(said["state"].get<std::string>().empty());
+  CHECK(at.ask("GET", target, "", bob)->got->status == 404);
+  CHECK(at.ask("GET", "/v1/workers", "", alice)->got->status == 403);
+  auto const workers = at.ask("GET", "/v1/workers", "", root)->body();
+  REQUIRE_FALSE(workers.empty());
+  for (auto const* const name : {"name", "pool", "state", "calls", "gpus"}) CHECK(workers[0].contains(name));
+}
+
+TEST_CASE("what runs is counted by day, task and key, for those who may see it") {
+  auto const& carol = alice;  // her key
+  desk at({}, "0123456789abcdef carol call:*\n0123456789abcdeh root admin\n");
+  CHECK(at.post("halve", "[4]", carol)->got->status == 200);
+  CHECK(at.ask("GET", "/v1/usage", "", carol)->got->status == 403);
+  auto const rows = at.ask("GET", "/v1/usage", "", root)->body();
+  auto const own = std::find_if(rows.begin(), rows.end(), [](auto const& one) {
+    return one["task"] == "http_tests::halve" && one["key"] == "carol";
+  });
+  REQUIRE(own != rows.end());
+  CHECK((*own)["attempts"] == 1);
+  CHECK((*own)["worker_seconds"].is_number());
+  CHECK((*own)["day"].get<std::string>().size() == 10);
+}
