@@ -80,6 +80,13 @@ int serve_hub(hub_order const& order) {
   options.journal = order.journal;
   if (order.result_ttl) options.result_ttl = *order.result_ttl;
   ::unsetenv("YONDER_HUB");  // it is the hub
+#if !defined(YONDER_HAS_HTTP)
+  for (auto const* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"})
+    if (std::getenv(name) != nullptr)
+      std::cerr << "yonder: " << name
+                << " is set, and this yonder was built without yonder::http: no collector is told; "
+                << "YONDER_TRACE_FILE names a file for traces\n";
+#endif
   yonder::runtime hub(options);
   auto const addresses = hub.addresses();
   auto const tcp = std::find_if(addresses.begin(), addresses.end(), is_tcp);

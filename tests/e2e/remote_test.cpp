@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -306,6 +310,37 @@ TEST_CASE("a hub of the command takes the keys that it is told, and ends in good
   CHECK(hub.wait().status == 0);
   CHECK_FALSE(fs::exists(socket));
 }
+
+#ifdef YONDER_COMMAND_HAS_HTTP
+TEST_CASE("a hub of the command tells a collector of its calls") {
+  folder const place;
+  yonder::platform::unique_fd const collector(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  auto* const where = reinterpret_cast<sockaddr*>(&at);
+  REQUIRE(::bind(collector.get(), where, size) == 0);
+  REQUIRE(::listen(collector.get(), 8) == 0);
+  REQUIRE(::getsockname(collector.get(), where, &size) == 0);
+  program hub(YONDER_COMMAND,
+              {"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:" + std::to_string(ntohs(at.sin_port))},
+              {"hub", "--bind", "ipc://" + (place / "sockets/hub"), "--keys", place / "keys"});
+  auto const address = hub.read_line();
+  program worker(YONDER_REMOTE_WORKER, {}, {"--yonder-worker", address});
+  yonder::runtime client(
+      {.hub = address, .keys = place / "keys", .connect_timeout = 20s, .is_current = false});
+  CHECK(task::twice.on(client).remote(2) == 4);
+  pollfd comes{collector.get(), POLLIN, 0};
+  REQUIRE(::poll(&comes, 1, 20'000) == 1);
+  yonder::platform::unique_fd const told(::accept(collector.get(), nullptr, nullptr));
+  std::string first(16, '\0');
+  REQUIRE(::recv(told.get(), first.data(), first.size(), MSG_WAITALL) == 16);
+  CHECK(first == "POST /v1/traces ");
+  worker.kill();
+  worker.wait();
+}
+#endif
 #endif
 
 TEST_CASE("promise 20: who is only a client of a hub changes none of its pools") {
