@@ -13,12 +13,15 @@ inline auto const labels = ml::classify_all.on(ml::classifier_service(YONDER_DEM
 inline constexpr yonder::http::embeddings<vectors, "sentiment-tiny"> embeddings;
 inline constexpr yonder::http::predictions<labels> predictions;
 
+// One label; program --yonder-compare classify '{"text": "good job"}' says which environment is best for it.
+inline auto const label = ml::classify.on(ml::classifier_service(YONDER_DEMO_MODEL));
+inline constexpr yonder::http::named_endpoint<"classify", label, "text"> label_over_http;
+
 // Tasks call tasks: each sentence's label, as soon as it is there.
 yonder::generator<std::string> read_aloud(std::string const& text) {
   for (std::size_t at = 0; at < text.size();) {
     auto const end = std::min(text.find('.', at), text.size() - 1);
-    auto const found =
-        ml::classify.on(ml::classifier_service(YONDER_DEMO_MODEL)).remote(text.substr(at, end + 1 - at));
+    auto const found = label.remote(text.substr(at, end + 1 - at));
     co_yield text.substr(at, end + 1 - at) + " " + found.label;
     at = std::min(text.find_first_not_of(' ', end + 1), text.size());
   }

@@ -10,6 +10,7 @@ ask() { curl -sS --no-buffer "$address$1" -H "Authorization: Bearer $key" -H 'Co
 ask /v1/embeddings '{"model": "sentiment-tiny", "input": ["good job", "bad job"]}' | grep -o '"usage":{.*}'
 ask /predict '{"inputs": "good job"}' | grep -o '"label":"[A-Z]*"' | head -1
 ask /v1/tasks/read_aloud '{"text": "I love it. I want my money back."}'
+"$1" --yonder-compare classify '{"text": "good job"}' --calls 20 --at 1,8 --with "${BASH_SOURCE[0]%/*}/../../models/sentiment-tiny" | sed -n '2,3s/  .*//p'
 
 "${YONDER_PYTHON:-python3}" - "$address/v1" "$key" <<'PYTHON'
 import sys

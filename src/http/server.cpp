@@ -29,6 +29,7 @@
 #include <optional>
 #include <thread>
 
+#include "src/http/compare/compare.hpp"
 #include "src/http/service.hpp"
 #include "src/http/span_poster.hpp"
 #include "src/http/steady_write.hpp"
@@ -639,6 +640,7 @@ class beast_factory final : public gateway_factory {
   std::unique_ptr<span_poster> open_poster(poster_options const& how) const override {
     return make_span_poster(how);
   }
+  int compare(compare_request const& how) const override { return compare_environments(how); }
 };
 
 }  // namespace

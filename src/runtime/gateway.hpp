@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -42,6 +43,14 @@ struct poster_options {
   std::chrono::milliseconds patience = std::chrono::seconds(10);  // with each
 };
 
+// What a program was given behind --yonder-compare, and what it needs of the runtime for that.
+struct compare_request {
+  std::vector<std::string> arguments;
+  std::vector<std::string> program;  // starts it once more; empty: that is not known
+  std::function<detail::engine_ref(bool in_process)> start;
+  std::function<void(detail::engine_ref const&)> stop;  // returns once its workers have ended
+};
+
 // Implemented by a library that the core does not know.
 class gateway_factory {
  public:
@@ -50,6 +59,8 @@ class gateway_factory {
                                         std::string const& keys_folder) const = 0;
   // Throws usage_error: the endpoint is no address.
   virtual std::unique_ptr<span_poster> open_poster(poster_options const& how) const = 0;
+  // Measures a task in several environments. Returns the exit status. Throws usage_error.
+  virtual int compare(compare_request const& how) const = 0;
 
  protected:
   ~gateway_factory() = default;

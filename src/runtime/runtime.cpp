@@ -316,7 +316,9 @@ void use_token(runtime_options const& options, transport::remote_transport const
 void serve_if_worker(runtime_options const& options, transport::remote_transport const* remote) {
   auto const& how = how_started();
   static std::atomic<bool> serves{false};  // a task may make a runtime: a library that it calls does
-  if (how.kind == start_kind::program || how.kind == start_kind::http_server || serves.exchange(true)) return;
+  if (how.kind == start_kind::program || how.kind == start_kind::http_server ||
+      how.kind == start_kind::comparison || serves.exchange(true))
+    return;
   constexpr int misuse = 2;  // as of a shell's own commands
   try {
     set_up([&] {
@@ -587,6 +589,38 @@ class awaited_endings {
   std::exit(EXIT_SUCCESS);
 }
 
+// This process measures one of its tasks, and nothing else of its main is run.
+[[noreturn]] void compare(start_info const& how, runtime_options const& wanted,
+                          detail::linked_libraries const& libraries) {
+  constexpr int misuse = 2;
+  try {
+    if (!how.fault.empty()) reject(how.fault);
+    if (libraries.gateway == nullptr)
+      reject("to compare environments this program must be linked with yonder::http");
+    auto options = wanted;
+    options.bind.clear();
+    options.hub.clear();
+    options.journal.clear();
+    options.launch.reset();
+    options.traces = {};
+    for (auto const* name : {"YONDER_HUB", "YONDER_TRACE_FILE"}) ::unsetenv(name);
+    auto const start = [&](bool in_process) {
+      options.in_process = in_process;
+      return set_up([&] { return make_engine(options, libraries); });
+    };
+    std::exit(libraries.gateway->compare({.arguments = how.arguments,
+                                          .program = program_of({}),
+                                          .start = start,
+                                          .stop = [](detail::engine_ref const& engine) { engine->stop(); }}));
+  } catch (usage_error const& wrong) {
+    std::fprintf(stderr, "yonder: %s\n", wrong.what());
+  } catch (std::exception const& wrong) {
+    std::fprintf(stderr, "yonder: %s\n", wrong.what());
+    std::exit(EXIT_FAILURE);
+  }
+  std::exit(misuse);
+}
+
 }  // namespace
 }  // namespace runtime_detail
 
@@ -597,6 +631,8 @@ runtime::runtime(int, char**, runtime_options const& wanted, detail::linked_libr
     check_registry();
     platform::hold_standard_descriptors();  // closed since the start
     serve_if_worker(options, libraries.remote);
+    if (auto const& how = how_started(); how.kind == start_kind::comparison && options.is_current)
+      compare(how, options, libraries);
     options = with_plan(std::move(options), libraries);
     if (!options.hub.empty() && !options.bind.empty())
       reject("runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
@@ -644,7 +680,8 @@ std::size_t runtime::worker_count() const { return engine_->is_ours() ? engine_-
 
 bool is_worker() noexcept {
   auto const how = runtime_detail::how_started().kind;
-  return how != runtime_detail::start_kind::program && how != runtime_detail::start_kind::http_server;
+  using kind = runtime_detail::start_kind;
+  return how != kind::program && how != kind::http_server && how != kind::comparison;
 }
 
 }  // namespace yonder

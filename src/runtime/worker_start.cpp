@@ -126,9 +126,15 @@ start_info of_arguments(int argc, char** argv) {
   for (; at < argc; ++at) {
     if (std::string_view(argv[at]) == "--") return {};
     if (is_flag(argv[at], flag = worker_flag) || is_flag(argv[at], flag = serve_flag)) break;
+    if (argv[at] == (flag = compare_flag)) break;
   }
   if (at >= argc) return {};
   if (platform::has_raised_rights()) return refused_rights();
+  if (flag == compare_flag) {
+    start_info how{.kind = start_kind::comparison, .arguments = {argv + at + 1, argv + argc}};
+    if (at != 1) how.fault = "--yonder-compare comes behind other arguments; write it as the first argument";
+    return how;
+  }
   bool const serves = flag == serve_flag;
   auto const usage =
       "write it as the first argument: " +

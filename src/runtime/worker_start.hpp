@@ -26,6 +26,10 @@ inline constexpr std::string_view worker_flag = "--yonder-worker";
 // address.
 inline constexpr std::string_view serve_flag = "--yonder-serve";
 
+// The first argument of a program that measures one of its tasks in several environments; what it measures
+// follows, or, of one that is measured, `-`: its stdin says it.
+inline constexpr std::string_view compare_flag = "--yonder-compare";
+
 // What a process_pool gives its workers: a variable of the environment that says so, one end each of two
 // socketpairs, by one of which it serves while its tasks make calls by the other, a page of memory, and the
 // memories of a channel beside the first socket (or nothing that is one). They are descriptors of stated
@@ -80,17 +84,19 @@ enum class start_kind : std::uint8_t {
   pool_worker,  // by a process_pool
   hub_worker,   // with the flag
   http_server,  // with serve_flag
+  comparison,   // with compare_flag
   misused,      // as a worker, wrongly
 };
 struct start_info {
   start_kind kind = start_kind::program;
-  std::string hub{};                     // hub_worker: its address
-  http_options http{};                   // http_server: what the arguments say
-  std::vector<std::string> arguments{};  // hub_worker: all of main's, without argv[0]
-  int supervisor = -1;                   // hub_worker: where its supervisor listens; -1: it has none yet
-  int order = -1;                        // hub_worker: a memory with its order; -1: its arguments are all
-  supervised_page* page = nullptr;       // that it shares with it; null where it has none
-  std::string fault{};                   // misused, or http_server: what is wrong
+  std::string hub{};    // hub_worker: its address
+  http_options http{};  // http_server: what the arguments say
+  std::vector<std::string>
+      arguments{};      // hub_worker: all of main's, without argv[0]; comparison: those behind the flag
+  int supervisor = -1;  // hub_worker: where its supervisor listens; -1: it has none yet
+  int order = -1;       // hub_worker: a memory with its order; -1: its arguments are all
+  supervised_page* page = nullptr;  // that it shares with it; null where it has none
+  std::string fault{};              // misused, http_server or comparison: what is wrong
 };
 start_info const& how_started() noexcept;
 

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""compare_test.py PROGRAM: measures PROGRAM's tasks in several environments. Engines of containers are played by scripts that start what is in
+the root that they are given; where charliecloud is installed, it is used, too."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+PATIENCE = 120  # seconds, for what must come
+with open(PROGRAM, "rb") as program:
+    SANITIZED = re.search(b"__[at]san_init", program.read()) is not None
+
+# Within the root there is nothing but the program.
+ENGINE = """#!/bin/sh
+while [ ! -d "$1/yonder" ]; do shift; done
+root=$1
+if [ -e "$root/yonder/loader" ]; then
+  exec "$root/yonder/loader" --library-path "$root/yonder" "$root/yonder/program" --yonder-compare -
+fi
+exec "$root/yonder/program" --yonder-compare -
+"""
+SSH = """#!/bin/sh
+while [ $# -gt 1 ]; do shift; done
+exec sh -c "$1"
+"""
+SRUN = """#!/bin/sh
+while [ "${1#-}" != "$1" ]; do shift; done
+exec "$@"
+"""
+
+
+class Comparison(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.path = os.path.join(self.folder, "bin")
+        os.mkdir(self.path)
+        for tool in ("sh", "env"):
+            os.symlink(shutil.which(tool), os.path.join(self.path, tool))
+
+    def play(self, name, script):
+        with open(os.path.join(self.path, name), "w", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
+            file.write(script)
+
+    def compare(self, *arguments, status=0):
+        run = subprocess.run([PROGRAM, "--yonder-compare", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
+                             env={**os.environ, "PATH": self.path, "YONDER_HUB": "tcp://127.0.0.1:1"}, check=False)
+        self.assertEqual(run.returncode, status, run.stdout + run.stderr)
+        return run
+
+    def rows(self, *arguments, status=0):
+        return {row["environment"]: row for row in json.loads(self.compare(*arguments, "--json", status=status).stdout)["rows"]}
+
+    def test_this_process_and_a_worker_are_measured_and_what_is_not_there_says_so(self):
+        to = os.path.join(self.folder, "out")
+        rows = self.rows("echo", '{"text": "<b>"}', "--calls", "3", "--at", "1,2", "--to", to)
+        for name in ("this process", "worker"):
+            row = rows[name]
+            self.assertNotIn("trouble", row)
+            for metric in ("real_seconds", "first_call_seconds", "p50_seconds", "p99_seconds", "memory_bytes", "at_1_per_second", "at_2_per_second"):
+                self.assertGreater(row[metric], 0, metric)
+            self.assertGreaterEqual(row["p99_seconds"], row["p50_seconds"])
+            self.assertGreaterEqual(row["user_seconds"] + row["sys_seconds"], 0)
+        self.assertEqual(rows["podman"]["trouble"], "podman is not installed")
+        self.assertEqual(rows["charliecloud"]["trouble"], "ch-run is not installed")
+        self.assertEqual(rows["SLURM"]["trouble"], "srun is not installed")
+        with open(os.path.join(to, "results.json"), encoding="utf-8") as file:
+            self.assertEqual(len(json.load(file)["rows"]), len(rows))
+        with open(os.path.join(to, "index.html"), encoding="utf-8") as file:
+            page = file.read()
+        self.assertIn("&lt;b&gt;", page)
+        self.assertNotIn("<b>", page)
+        pictures = [name for name in os.listdir(to) if name.endswith(".svg")]
+        self.assertIn("p50.svg", pictures)
+        self.assertIn("at_2.svg", pictures)
+        for name in pictures:
+            self.assertIn(f'src="{name}"', page)
+            self.assertIn("worker", "".join(xml.etree.ElementTree.parse(os.path.join(to, name)).getroot().itertext()))
+
+    @unittest.skipIf(SANITIZED, "a sanitizer minds how its program is loaded")
+    def test_containers_hosts_and_clusters_get_the_program_and_what_it_is_to_do(self):
+        for name, script in (("podman", ENGINE), ("ch-run", ENGINE), ("ssh", SSH), ("srun", SRUN)):
+            self.play(name, script)
+        rows = self.rows("echo", '["it\'s $HOME"]', "--calls", "2", "--at", "1", "--ssh", "vm", "--also", "a box=env BOX=1")
+        self.assertEqual(list(rows), ["this process", "worker", "podman", "charliecloud", "ssh vm", "SLURM", "a box"])
+        for name, row in rows.items():
+            self.assertNotIn("trouble", row, name)
+            self.assertGreater(row["p50_seconds"], 0)
+
+    @unittest.skipIf(SANITIZED, "a sanitizer minds how its program is loaded")
+    @unittest.skipUnless(shutil.which("ch-run"), "charliecloud is not installed")
+    def test_charliecloud_runs_it(self):
+        os.symlink(shutil.which("ch-run"), os.path.join(self.path, "ch-run"))
+        row = self.rows("echo", '["a"]', "--calls", "2", "--at", "1")["charliecloud"]
+        if "trouble" in row:
+            self.assertIn("ch-run", row["trouble"])  # where user namespaces are not allowed
+            self.skipTest(row["trouble"])
+        self.assertGreater(row["p50_seconds"], 0)
+
+    def test_the_table_is_for_people(self):
+        lines = self.compare("echo", '["a"]', "--calls", "2", "--at", "1").stdout.splitlines()
+        self.assertTrue(lines[0].startswith("ENVIRONMENT "))
+        self.assertIn(" P99 ", lines[0])
+        self.assertTrue(lines[1].startswith("this process "))
+        self.assertIn("podman: podman is not installed", lines)
+
+    def test_what_fails_says_how(self):
+        rows = self.rows("divide", '{"a": 1, "b": 0}', "--calls", "2", status=1)
+        for name in ("this process", "worker"):
+            self.assertIn("exited with status 1", rows[name]["trouble"])
+            self.assertIn("by zero", rows[name]["trouble"])
+            self.assertNotIn("p50_seconds", rows[name])
+
+    def test_what_takes_too_long_is_ended(self):
+        rows = self.rows("nap", '{"milliseconds": 600000}', "--limit", "1", status=1)
+        self.assertEqual(rows["worker"]["trouble"], "it took more than 1 s (--limit)")
+
+    def test_bad_input_is_refused_in_words(self):
+        for arguments, words in (
+                ((), "needs a task"),
+                (("nothing", "[]"), "no task 'nothing' has a yonder::http::endpoint here; these have: "),
+                (("divide", "{"), "the arguments of 'divide'"),
+                (("divide", '{"a": 1, "b": "two"}'), "expected an integer, found a string, at /b"),
+                (("count", "[1]"), "answers with a stream"),
+                (("echo", '["a"]', "--calls", "0"), "--calls takes 1 to 1000000"),
+                (("echo", '["a"]', "--at", "1,none"), "--at takes numbers"),
+                (("echo", '["a"]', "--with", "/no/such/file"), "No such file"),
+                (("echo", '["a"]', "--also", "box"), "--also takes a name"),
+                (("echo", '["a"]', "--ssh", "-oProxyCommand=x"), "is no host"),
+                (("echo", '["a"]', "--fast"), "does not know '--fast'"),
+                (("echo", '["a"]', "--to"), "--to needs a value"),
+                (("-",), "how a comparison starts")):
+            said = self.compare(*arguments, status=2)
+            self.assertIn(words, said.stderr)
+            self.assertEqual(said.stdout, "")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
