@@ -27,7 +27,7 @@ namespace {
 
 std::vector<row> all_rows() {
   std::vector<row> all;
-  for (auto const& part : {worker_rows(), crash_rows(), link_rows()})
+  for (auto const& part : {worker_rows(), crash_rows(), link_rows(), http_rows()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

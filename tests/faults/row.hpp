@@ -76,6 +76,7 @@ struct row {
 std::vector<row> worker_rows();
 std::vector<row> crash_rows();
 std::vector<row> link_rows();
+std::vector<row> http_rows();
 
 // "12.3 ms", "4.5 s".
 std::string words_of(nanoseconds time);
