@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "model/json.hpp"
 #include "model/tokenizer.hpp"
 #include "model/unicode.hpp"
+#include "tests/base64_text.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace {
@@ -30,11 +32,42 @@ tokenizer make_byte_level() {
   return parse_byte_level({text, file}, {"a b\na a\na ab\naa aa\n", file}, {});
 }
 
+// With byte fallback for some letters, and a map of "a" to "ab".
+tokenizer make_unigram() {
+  std::vector<std::pair<std::string, double>> const pieces = {
+      {"<s>", 0.0},    {"</s>", 0.0},   {"<unk>", 0.0},  {"\u2581", -2.0}, {"\u2581ab", -3.0},
+      {"a", -4.0},     {"b", -4.0},     {"bb", -5.0},    {"\u4e2d", -6.0}, {"\u2581b", -4.5},
+      {"<0xC3>", 0.0}, {"<0xA9>", 0.0}, {"<0xE4>", 0.0}, {"<0xB8>", 0.0}};
+  std::string units(4 * 512, '\0');
+  auto const set = [&](std::size_t at, std::uint32_t value) {
+    for (std::size_t i = 0; i < 4; ++i) units[4 * at + i] = static_cast<char>(value >> (8 * i));
+  };
+  std::size_t const place = 256 ^ 'a';
+  set(0, 256U << 10);
+  set(place, 'a' | 1U << 8 | static_cast<std::uint32_t>(place ^ 1) << 10);
+  set(1, 1U << 31);
+  std::string const blob = std::string("\0\x08\0\0", 4) + units + std::string("ab\0", 3);
+  json const value = {
+      {"added_tokens",
+       {{{"id", 0}, {"content", "<s>"}}, {{"id", 14}, {"content", "<x>"}, {"normalized", true}}}},
+      {"normalizer",
+       {{"type", "Sequence"},
+        {"normalizers",
+         {{{"type", "Precompiled"}, {"precompiled_charsmap", encode_base64(blob)}},
+          {{"type", "Strip"}},
+          {{"type", "Replace"}, {"pattern", {{"Regex", " {2,}"}}}, {"content", "\u2581"}}}}}},
+      {"pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "first"}}},
+      {"post_processor", {{"type", "BertProcessing"}, {"cls", {"<s>", 0}}, {"sep", {"</s>", 1}}}},
+      {"model", {{"type", "Unigram"}, {"unk_id", 2}, {"byte_fallback", true}, {"vocab", pieces}}}};
+  return parse_tokenizer_json(value.dump(), "unigram", {});
+}
+
 std::vector<tokenizer> make_tokenizers() {
   std::vector<tokenizer> all;
   all.push_back(parse_vocabulary(vocabulary, "vocabulary", {}));
   all.push_back(parse_vocabulary(vocabulary, "vocabulary", {.lowercase = false}));
   all.push_back(make_byte_level());
+  all.push_back(make_unigram());
   return all;
 }
 

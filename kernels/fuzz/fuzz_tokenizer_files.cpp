@@ -5,8 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "model/charsmap.hpp"
 #include "model/json.hpp"
 #include "model/tokenizer.hpp"
+#include "model/unicode.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace {
@@ -62,9 +64,26 @@ void use_companion(std::string_view text, void (*merge)(named_text, tokenizer_se
   use(parse_vocabulary("[UNK]\n[CLS]\n[SEP]\na\n", "vocab.txt", settings));
 }
 
-// tokenizer.json (by its three kinds), vocab.txt, tokenizer_config.json, special_tokens_map.json,
-// added_tokens.json, vocab.json and merges.txt: the first byte says which.
-// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
+// Text stays UTF-8, and letters are the same with and without their origins.
+void use_map(std::string_view blob) {
+  charsmap const map = [&] {
+    try {
+      return charsmap(blob);
+    } catch (std::invalid_argument const&) {
+      return charsmap(std::string_view("\4\0\0\0\0\0\0\0", 8));
+    }
+  }();
+  std::string_view const text = "a\u0301 b\r\n\u00e9\u0301\u4e2d x";
+  std::string const found = map(text);
+  if (unicode::find_invalid_utf8(found)) __builtin_trap();
+  auto letters = letters_of(text, 0);
+  map(letters);
+  if (aligned_text(letters).text != found) __builtin_trap();
+}
+
+// tokenizer.json (by its four kinds), vocab.txt, tokenizer_config.json, special_tokens_map.json,
+// added_tokens.json, vocab.json, merges.txt, sentencepiece.bpe.model and its map of characters: the first
+// byte says which. NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   if (size == 0) return 0;
   std::string_view const text(reinterpret_cast<char const*>(data) + 1, size - 1);
@@ -73,6 +92,9 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
       case 'j': use(parse_tokenizer_json(text, "input", {})); break;
       case 'k': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::bert})); break;
       case 'l': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::roberta})); break;
+      case 'x': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::xlm_roberta})); break;
+      case 'p': use(parse_sentencepiece(text, "input", {})); break;
+      case 'n': use_map(text); break;
       case 's': use_companion(text, merge_special_tokens); break;
       case 'a': use_companion(text, merge_added_tokens); break;
       case 'v': use(parse_vocabulary(text, "input", {})); break;

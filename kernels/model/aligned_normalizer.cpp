@@ -108,14 +108,53 @@ void normalize(bert_normalization const& how, aligned_letters& letters) {
   if (how.lowercase) lowercase_all(letters);
 }
 
+std::size_t end_of_letter(std::string_view text, std::size_t at) noexcept {
+  return at + decode(text.data() + at).bytes;
+}
+
+// What stands for a match has the origin of its last letter.
+void replace_all(text_replacement const& what, aligned_letters& letters) {
+  aligned_text const from(letters);
+  std::string_view const text = from.text;
+  aligned_letters const content = letters_of(what.content, 0);
+  aligned_letters to;
+  std::size_t at = 0;
+  for (std::size_t next = 0; next < letters.size();) {
+    auto const match = find_match(what, text, at);
+    for (; at < match.begin; ++next) {
+      to.push_back(letters[next]);
+      at = end_of_letter(text, at);
+    }
+    if (match.begin == match.end) break;
+    for (auto const& letter : content) to.push_back({letter.code, from.origins[match.end - 1]});
+    for (; at < match.end; ++next) at = end_of_letter(text, at);
+  }
+  letters = std::move(to);
+}
+
+bool is_space(aligned_letter const& letter) noexcept { return (properties(letter.code) & whitespace) != 0; }
+
+void strip_left(aligned_letters& letters) {
+  letters.erase(letters.begin(), std::ranges::find_if_not(letters, is_space));
+}
+
+void strip_right(aligned_letters& letters) {
+  while (!letters.empty() && is_space(letters.back())) letters.pop_back();
+}
+
 }  // namespace
 
 void normalizer::operator()(aligned_letters& letters) const {
+  std::size_t replaced = 0;
   for (auto const what : steps_) {
     switch (what) {
       case step::bert: normalize(bert_, letters); break;
       case step::nfd: decompose_all(letters); break;
       case step::lowercase: lowercase_all(letters); break;
+      case step::map: (*map_)(letters); break;
+      case step::replace: replace_all(replacements_[replaced++], letters); break;
+      case step::strip_left: strip_left(letters); break;
+      case step::strip_right: strip_right(letters); break;
       case step::strip_accents:
         drop_if(letters, [](property_bits found) { return (found & combining_mark) != 0; });
         break;

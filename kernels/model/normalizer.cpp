@@ -64,6 +64,38 @@ void decompose_all(std::string_view text, Put&& put) {
   order.flush();
 }
 
+std::string replace_all(text_replacement const& what, std::string_view text) {
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    auto const match = find_match(what, text, at);
+    result += text.substr(at, match.begin - at);
+    if (match.begin < match.end) result += what.content;
+    at = match.end;
+  }
+  return result;
+}
+
+// Bytes of whitespace.
+std::size_t leading_space(std::string_view text) noexcept {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    auto const [code, bytes] = decode(text.data() + at);
+    if ((properties(code) & whitespace) == 0) break;
+    at += bytes;
+  }
+  return at;
+}
+
+std::size_t trailing_space(std::string_view text) noexcept {
+  std::size_t end = text.size();
+  while (end > 0) {
+    auto const [code, bytes] = decode_before(text.data() + end);
+    if ((properties(code) & whitespace) == 0) break;
+    end -= bytes;
+  }
+  return text.size() - end;
+}
+
 // All four steps of BertNormalizer in one pass: each code point goes through clean, CJK, NFD and lower case,
 // in this order, which is that of the original because only NFD looks at neighbours.
 class bert_pass {
@@ -163,10 +195,18 @@ class bert_pass {
 
 }  // namespace
 
+byte_span find_match(text_replacement const& what, std::string_view text, std::size_t from) noexcept {
+  std::size_t const begin = std::min(text.find(what.pattern ? *what.pattern : "  ", from), text.size());
+  if (begin == text.size()) return {begin, begin};
+  if (what.pattern) return {begin, begin + what.pattern->size()};
+  return {begin, std::min(text.find_first_not_of(' ', begin), text.size())};
+}
+
 std::string normalizer::operator()(std::string_view text) const {
   if (steps_.empty()) return std::string(text);
-  std::string result = apply(steps_.front(), text);
-  for (std::size_t i = 1; i < steps_.size(); ++i) result = apply(steps_[i], result);
+  std::size_t replaced = 0;
+  std::string result = apply(steps_.front(), text, replaced);
+  for (std::size_t i = 1; i < steps_.size(); ++i) result = apply(steps_[i], result, replaced);
   return result;
 }
 
@@ -176,7 +216,11 @@ void normalizer::lowercase_first() {
   }
 }
 
-std::string normalizer::apply(step what, std::string_view text) const {
+std::string normalizer::apply(step what, std::string_view text, std::size_t& replaced) const {
+  if (what == step::map) return (*map_)(text);
+  if (what == step::replace) return replace_all(replacements_[replaced++], text);
+  if (what == step::strip_left) return std::string(text.substr(leading_space(text)));
+  if (what == step::strip_right) return std::string(text.substr(0, text.size() - trailing_space(text)));
   text_buffer out;
   out.room(text.size() + text.size() / 8);
   auto const put = [&out](char32_t code) { out.put(code); };
@@ -189,6 +233,7 @@ std::string normalizer::apply(step what, std::string_view text) const {
         if ((properties(code) & combining_mark) == 0) put(code);
       });
       break;
+    default: break;
   }
   return std::string(out.view());
 }

@@ -95,6 +95,7 @@ class tokenizer::placer {
   }
 
   void split_words(aligned_text const& normal, std::string_view piece) {
+    if (parts_.spaces) return split_at_spaces(normal, piece);
     if (!parts_.prefix_space || piece.starts_with(' ')) return add_words(normal, piece);
     auto const begin = piece.data() - normal.text.data();
     auto const first = normal.origins.begin() + begin;
@@ -104,6 +105,31 @@ class tokenizer::placer {
     spaced.origins.push_back(*first);
     spaced.origins.insert(spaced.origins.end(), first, first + static_cast<std::ptrdiff_t>(piece.size()));
     add_words(spaced, spaced.text);
+  }
+
+  void split_at_spaces(aligned_text const& normal, std::string_view whole) {
+    parts_.split(whole, [&](std::string_view piece) {
+      aligned_text const marked = mark_spaces(normal, piece);
+      return parts_.spaces->for_each_word(marked.text, [&](std::string_view word) {
+        add_word(marked, word);
+        return true;
+      });
+    });
+  }
+
+  aligned_text mark_spaces(aligned_text const& normal, std::string_view piece) const {
+    auto const letter = [&](std::size_t at) {
+      return normal.origins[static_cast<std::size_t>(piece.data() - normal.text.data()) + at];
+    };
+    aligned_text marked;
+    auto const put = [&marked](std::string_view bytes, byte_span origin) {
+      marked.text += bytes;
+      marked.origins.resize(marked.text.size(), origin);
+    };
+    if (parts_.spaces->prepends(piece, letter(0).begin == 0)) put(parts_.spaces->mark, letter(0));
+    for (std::size_t at = 0; at < piece.size(); ++at)
+      put(piece[at] == ' ' ? std::string_view(parts_.spaces->mark) : piece.substr(at, 1), letter(at));
+    return marked;
   }
 
   void add_words(aligned_text const& normal, std::string_view piece) {
@@ -116,21 +142,27 @@ class tokenizer::placer {
   void add_word(aligned_text const& normal, std::string_view word) {
     pieces_.clear();
     auto const* const by_prefix = std::get_if<wordpiece>(&parts_.model);
+    auto const* const merges = std::get_if<byte_level::bpe>(&parts_.model);
     if (by_prefix != nullptr) {
       by_prefix->append(word, pieces_);
+    } else if (merges != nullptr) {
+      merges->append(word, pieces_, merges_);
     } else {
-      std::get<byte_level::bpe>(parts_.model).append(word, pieces_, merges_);
+      std::get<unigram>(parts_.model).append(word, pieces_, scored_);
     }
     auto const prefix = count_letters(tokens_.continuing_prefix());
     bool first = true;
-    for (auto const [id, bytes] : pieces_) {
+    for (auto const [id, bytes, last] : pieces_) {
       auto const part = word.substr(0, bytes);
-      word.remove_prefix(bytes);
+      if (last) word.remove_prefix(bytes);
       token_place place{normal.origin_of(part), word_};
       if (by_prefix != nullptr) {
         place.letters = count_letters(part) + (first ? 0 : prefix);
-      } else {
+      } else if (merges != nullptr) {
         count_spaces(part, place);
+      } else {
+        place.spaces_before = count_spaces_before(part);
+        place.spaces_after = count_spaces_after(part);
       }
       first = false;
       found_.ids.push_back(id);
@@ -161,6 +193,7 @@ class tokenizer::placer {
   placed_tokens found_;
   std::vector<word_piece> pieces_;
   byte_level::bpe_scratch merges_;
+  unigram_scratch scored_;
   std::uint32_t word_ = 0;
 };
 

@@ -86,8 +86,9 @@ void append_padded(std::vector<std::int32_t>& to, std::vector<std::int32_t> cons
 struct tokenizer::scratch {
   marked_text marked;
   byte_level::bpe_scratch merges;
+  unigram_scratch pieces;
 
-  std::size_t bytes() const noexcept { return marked.bytes() + merges.bytes(); }
+  std::size_t bytes() const noexcept { return marked.bytes() + merges.bytes() + pieces.bytes(); }
 };
 
 tokenizer::tokenizer(tokenizer&&) noexcept = default;
@@ -148,20 +149,38 @@ void tokenizer::cut_raw_tokens(std::string_view text, Each&& each, Token&& token
 }
 
 template <class Word>
-bool tokenizer::split_words(std::string_view stretch, Word&& word) const {
+bool tokenizer::split_words(std::string_view stretch, bool is_first, Word&& word) const {
+  if (parts_.spaces) {
+    std::string marked;
+    return parts_.split(stretch, [&](std::string_view piece) {
+      parts_.spaces->write(piece, is_first, marked);
+      return parts_.spaces->for_each_word(marked, word);
+    });
+  }
   if (!parts_.prefix_space || stretch.starts_with(' ')) return parts_.split(stretch, word);
   std::string spaced = " ";
   spaced += stretch;
   return parts_.split(spaced, word);
 }
 
+// What `stretch`, the front of a text, begins with when it is normalized comes from its first letter.
+bool tokenizer::keeps_front(std::string_view stretch) const {
+  if (!parts_.spaces || parts_.spaces->prepend != metaspace::prepending::first) return true;
+  auto letters = letters_of(stretch, 0);
+  parts_.normalize(letters);
+  return !letters.empty() && letters.front().origin.begin == 0;
+}
+
 // One step after the other: the stretch is normalized, cut at the other added tokens, and split into words.
 template <class Word, class Token>
-bool tokenizer::split_by_steps(std::string_view stretch, Word&& word, Token&& token) const {
+bool tokenizer::split_by_steps(std::string_view stretch, bool is_first, Word&& word, Token&& token) const {
   std::string normalized;
-  if (!parts_.normalize.empty()) stretch = normalized = parts_.normalize(stretch);
+  if (!parts_.normalize.empty()) {
+    is_first = is_first && keeps_front(stretch);
+    stretch = normalized = parts_.normalize(stretch);
+  }
   return normalized_tokens_(stretch, [&](std::string_view words, std::int32_t id) {
-    return id >= 0 ? token(id) : split_words(words, word);
+    return id >= 0 ? token(id) : split_words(words, is_first && words.data() == stretch.data(), word);
   });
 }
 
@@ -183,7 +202,8 @@ void tokenizer::visit(std::string_view text, marked_text& marked, Word&& word, C
   cut_raw_tokens(
       text,
       [&](std::string_view stretch) {
-        return fused_ ? split_at_once(stretch, marked, chunk) : split_by_steps(stretch, word, token);
+        if (fused_) return split_at_once(stretch, marked, chunk);
+        return split_by_steps(stretch, stretch.data() == text.data(), word, token);
       },
       token);
 }
@@ -210,10 +230,14 @@ void tokenizer::append_content(std::string_view text, std::size_t enough,
                  pieces->append(words, ids);
                  return more();
                });
+    return;
+  }
+  auto const no_chunk = [](marked_text const&) { return false; };
+  if (auto const* const merges = std::get_if<byte_level::bpe>(&parts_.model)) {
+    append_all([&](std::string_view word) { merges->append(word, ids, memory.merges); }, no_chunk);
   } else {
-    auto const& merges = std::get<byte_level::bpe>(parts_.model);
-    append_all([&](std::string_view word) { merges.append(word, ids, memory.merges); },
-               [](marked_text const&) { return false; });
+    auto const& scored = std::get<unigram>(parts_.model);
+    append_all([&](std::string_view word) { scored.append(word, ids, memory.pieces); }, no_chunk);
   }
 }
 

@@ -16,10 +16,12 @@
 #include "model/aligned_text.hpp"
 #include "model/byte_level.hpp"
 #include "model/marked_text.hpp"
+#include "model/metaspace.hpp"
 #include "model/normalizer.hpp"
 #include "model/pre_tokenizer.hpp"
 #include "model/scratch_pool.hpp"
 #include "model/tokenizer_settings.hpp"
+#include "model/unigram.hpp"
 #include "model/wordpiece.hpp"
 
 namespace yonder::kernels {
@@ -85,7 +87,7 @@ struct placed_tokens {
 };
 
 // What makes ids of words.
-using token_model = std::variant<wordpiece, byte_level::bpe>;
+using token_model = std::variant<wordpiece, byte_level::bpe, unigram>;
 
 // Of tokenizer_config.json's special tokens.
 struct special_ids {
@@ -98,6 +100,7 @@ struct tokenizer_parts {
   normalizer normalize = {};
   pre_tokenizer split = {};
   bool prefix_space = false;  // a stretch that begins with none gets a space before it is split
+  std::optional<metaspace> spaces = std::nullopt;  // after `split`
   token_model model;
   std::vector<added_token> added = {};
   std::vector<template_part> post_template = {};  // exactly one part is the text
@@ -110,8 +113,8 @@ struct tokenizer_parts {
   std::vector<bool> trims = {};
 };
 
-// A WordPiece or byte-level BPE tokenizer, token for token that of Hugging Face's tokenizers 0.23.3. Const
-// calls are thread-safe.
+// A WordPiece, byte-level BPE or Unigram tokenizer, token for token that of Hugging Face's tokenizers 0.23.3.
+// Const calls are thread-safe.
 class tokenizer {
  public:
   explicit tokenizer(tokenizer_parts parts);
@@ -180,11 +183,12 @@ class tokenizer {
   template <class Each, class Token>
   void cut_raw_tokens(std::string_view text, Each&& each, Token&& token) const;
   template <class Word, class Token>
-  bool split_by_steps(std::string_view stretch, Word&& word, Token&& token) const;
+  bool split_by_steps(std::string_view stretch, bool is_first, Word&& word, Token&& token) const;
   template <class Each>
   bool split_at_once(std::string_view stretch, marked_text& words, Each&& each) const;
   template <class Word>
-  bool split_words(std::string_view stretch, Word&& word) const;
+  bool split_words(std::string_view stretch, bool is_first, Word&& word) const;
+  bool keeps_front(std::string_view stretch) const;
   template <class Word, class Chunk, class Token>
   void visit(std::string_view text, marked_text& marked, Word&& word, Chunk&& chunk, Token&& token) const;
   void append_content(std::string_view text, std::size_t enough, std::vector<std::int32_t>& ids) const;
@@ -204,7 +208,7 @@ class tokenizer {
 // Rows to one width, as `how` says.
 padded_batch pad(std::span<encoding const> encodings, padding const& how);
 
-// tokenizer.json, by settings.kind. All three throw ml::model_error.
+// tokenizer.json, by settings.kind. All four throw ml::model_error.
 tokenizer parse_tokenizer_json(std::string_view text, std::string const& file,
                                tokenizer_settings const& settings);
 // vocab.txt, as BertTokenizer
@@ -212,6 +216,9 @@ tokenizer parse_vocabulary(std::string_view text, std::string const& file,
                            tokenizer_settings const& settings);
 // vocab.json and merges.txt, as RobertaTokenizer
 tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_settings const& settings);
+// sentencepiece.bpe.model, as XLMRobertaTokenizer
+tokenizer parse_sentencepiece(std::string_view bytes, std::string const& file,
+                              tokenizer_settings const& settings);
 
 struct loaded_tokenizer {
   tokenizer tokens;
@@ -223,7 +230,8 @@ struct loaded_tokenizer {
 };
 
 // The tokenizer that transformers' AutoTokenizer makes of a folder. tokenizer.json holds over vocab.txt,
-// vocab.json and merges.txt; of it, BertTokenizer and RobertaTokenizer take vocabulary and added tokens only.
+// vocab.json and merges.txt, and sentencepiece.bpe.model; of it, BertTokenizer, RobertaTokenizer and
+// XLMRobertaTokenizer take vocabulary and added tokens only, the last one the map of characters, too.
 loaded_tokenizer load_tokenizer(std::filesystem::path const& folder);
 
 }  // namespace yonder::kernels

@@ -25,22 +25,6 @@ struct special_names {
 constexpr special_names bert_names = {nullptr, nullptr, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
 constexpr special_names roberta_names = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"};
 
-// Those of tokenizer_config.json, and the class's own where it is silent.
-tokenizer_settings with_names(tokenizer_settings settings) {
-  auto const& usual = settings.kind == tokenizer_kind::bert ? bert_names : roberta_names;
-  auto const name = [](std::optional<added_token>& token, char const* content) {
-    if (!token && content != nullptr) token = {.content = content, .special = true, .has_role = true};
-  };
-  name(settings.beginning, usual.beginning);
-  name(settings.end, usual.end);
-  name(settings.unknown, usual.unknown);
-  name(settings.separator, usual.separator);
-  name(settings.padding, usual.padding);
-  name(settings.classification, usual.classification);
-  name(settings.mask, usual.mask);
-  return settings;
-}
-
 template <class Each>
 void for_each_special(tokenizer_settings const& settings, Each&& each) {
   for (auto const* token : {&settings.beginning, &settings.end, &settings.unknown, &settings.separator,
@@ -54,11 +38,19 @@ std::optional<std::int32_t> find_in(token_model const& model, std::string_view t
   return std::visit([token](auto const& each) { return each.find(token); }, model);
 }
 
-// A class's template and model cannot do without these.
+// A class's template, model and vocabulary cannot do without these.
 void require_tokens(tokenizer_settings const& settings, std::string const& file) {
-  for (auto const& [key, token] :
-       {std::pair{"cls_token", &settings.classification}, std::pair{"sep_token", &settings.separator},
-        std::pair{"unk_token", &settings.unknown}}) {
+  using role = std::pair<char const*, std::optional<added_token> const*>;
+  std::vector<role> roles = {{"unk_token", &settings.unknown}};
+  if (settings.kind == tokenizer_kind::xlm_roberta) {
+    roles.insert(roles.end(), {{"bos_token", &settings.beginning},
+                               {"eos_token", &settings.end},
+                               {"pad_token", &settings.padding},
+                               {"mask_token", &settings.mask}});
+  } else {
+    roles.insert(roles.end(), {{"cls_token", &settings.classification}, {"sep_token", &settings.separator}});
+  }
+  for (auto const& [key, token] : roles) {
     if (!(*token)->content.empty()) continue;
     throw ml::unsupported_model({file, std::string("\"") + key + "\": null in tokenizer_config.json",
                                  "a token, or no such key for the usual one",
@@ -92,7 +84,46 @@ bert_normalization normalization_of(tokenizer_settings const& settings) {
           .lowercase = lowercase};
 }
 
+// The parts of a class's tokenizer that its vocabulary does not decide.
+tokenizer_parts parts_of_class(tokenizer_settings const& settings, std::shared_ptr<charsmap const> map,
+                               token_model model) {
+  using enum pre_tokenizer::step;
+  tokenizer_parts parts{.model = std::move(model)};
+  switch (settings.kind) {
+    case tokenizer_kind::bert:
+      parts.normalize = normalizer(normalization_of(settings));
+      parts.split = pre_tokenizer({bert});
+      break;
+    case tokenizer_kind::xlm_roberta:
+      if (map) parts.normalize = normalizer(std::move(map));
+      parts.split = pre_tokenizer({whitespace_split});
+      parts.spaces.emplace();
+      if (!settings.add_prefix_space.value_or(true)) parts.spaces->prepend = metaspace::prepending::never;
+      break;
+    default:
+      parts.split = pre_tokenizer({byte_level});
+      parts.prefix_space = settings.add_prefix_space.value_or(false);
+      if (settings.trim_offsets.value_or(true)) parts.trims.push_back(parts.prefix_space);
+  }
+  return parts;
+}
+
 }  // namespace
+
+tokenizer_settings with_special_names(tokenizer_settings settings) {
+  auto const& usual = settings.kind == tokenizer_kind::bert ? bert_names : roberta_names;
+  auto const name = [](std::optional<added_token>& token, char const* content) {
+    if (!token && content != nullptr) token = {.content = content, .special = true, .has_role = true};
+  };
+  name(settings.beginning, usual.beginning);
+  name(settings.end, usual.end);
+  name(settings.unknown, usual.unknown);
+  name(settings.separator, usual.separator);
+  name(settings.padding, usual.padding);
+  name(settings.classification, usual.classification);
+  name(settings.mask, usual.mask);
+  return settings;
+}
 
 std::vector<template_part> bert_pair(template_part const& begin, template_part const& end) {
   return {begin, {}, end, {std::nullopt, 1, true}, {end.id, 1}};
@@ -124,6 +155,29 @@ byte_level::bpe make_bpe(std::vector<wordpiece::entry> vocabulary,
     throw ml::inconsistent_model({file, std::string("no token \"") + missing.what() + "\"",
                                   "one for each byte and for each merge, in GPT-2's alphabet",
                                   "save the tokenizer again with transformers"});
+  }
+}
+
+unigram make_unigram(std::vector<scored_piece> const& pieces, std::size_t unknown, bool byte_fallback,
+                     std::string const& file) {
+  try {
+    return {pieces, unknown, byte_fallback};
+  } catch (std::out_of_range const&) {
+    throw ml::inconsistent_model({file, "an unknown token of id " + std::to_string(unknown),
+                                  "one of the " + std::to_string(pieces.size()) + " pieces",
+                                  "save the tokenizer again with transformers"});
+  } catch (std::length_error const&) {
+    throw ml::unsupported_model(
+        {file, "a vocabulary of 2 GiB or more", "a smaller one", "check that it belongs to a model"});
+  }
+}
+
+std::shared_ptr<charsmap const> make_charsmap(std::string_view blob, std::string const& file) {
+  try {
+    return std::make_shared<charsmap const>(blob);
+  } catch (std::invalid_argument const& wrong) {
+    throw ml::malformed_file({file, std::string("a precompiled_charsmap of ") + wrong.what(),
+                              "what SentencePiece writes there", "download the file again"});
   }
 }
 
@@ -221,29 +275,25 @@ special_ids find_special_ids(token_adder const& added, tokenizer_settings const&
 }
 
 tokenizer make_by_class(token_model model, tokenizer_settings const& given,
-                        std::vector<added_token> const& listed, std::string const& file) {
-  tokenizer_settings const settings = with_names(given);
+                        std::vector<added_token> const& listed, std::string const& file,
+                        std::shared_ptr<charsmap const> map) {
+  tokenizer_settings const settings = with_special_names(given);
   require_tokens(settings, file);
   token_adder added(model, file);
   added.add_all(settings, listed_tokens(settings, listed));
-  std::string const& before = settings.classification->content;
-  std::string const& after = settings.separator->content;
+  bool const by_ends = settings.kind == tokenizer_kind::xlm_roberta;
+  std::string const& before = (by_ends ? settings.beginning : settings.classification)->content;
+  std::string const& after = (by_ends ? settings.end : settings.separator)->content;
   template_part const begin = {required_id(added.find(before), before, file), 0};
   template_part const end = {required_id(added.find(after), after, file), 0};
   bool const bert = settings.kind == tokenizer_kind::bert;
-  bool const prefix_space = !bert && settings.add_prefix_space.value_or(false);
   auto special = find_special_ids(added, settings);
   auto tokens = std::move(added).take();
-  tokenizer_parts parts{
-      .normalize = bert ? normalizer(normalization_of(settings)) : normalizer(),
-      .split = pre_tokenizer({bert ? pre_tokenizer::step::bert : pre_tokenizer::step::byte_level}),
-      .prefix_space = prefix_space,
-      .model = std::move(model),
-      .added = std::move(tokens),
-      .post_template = {begin, {}, end},
-      .pair_template = bert ? bert_pair(begin, end) : roberta_pair(begin, end),
-      .special = std::move(special)};
-  if (!bert && settings.trim_offsets.value_or(true)) parts.trims.push_back(prefix_space);
+  auto parts = parts_of_class(settings, std::move(map), std::move(model));
+  parts.added = std::move(tokens);
+  parts.post_template = {begin, {}, end};
+  parts.pair_template = bert ? bert_pair(begin, end) : roberta_pair(begin, end);
+  parts.special = std::move(special);
   return tokenizer(std::move(parts));
 }
 

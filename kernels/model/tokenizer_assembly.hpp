@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,7 +10,8 @@
 #include "model/json.hpp"
 #include "model/tokenizer.hpp"
 
-// What the readers of tokenizer.json, vocab.txt, vocab.json and merges.txt share.
+// What the readers of tokenizer.json, vocab.txt, vocab.json and merges.txt, and sentencepiece.bpe.model
+// share.
 namespace yonder::kernels {
 
 // Throw ml::inconsistent_model, ml::unsupported_model for a vocabulary that cannot be used.
@@ -17,6 +19,10 @@ wordpiece make_wordpiece(std::vector<wordpiece::entry> vocabulary, wordpiece_opt
                          std::string const& file);
 byte_level::bpe make_bpe(std::vector<wordpiece::entry> vocabulary,
                          std::vector<byte_level::bpe::merge_rule> const& merges, std::string const& file);
+unigram make_unigram(std::vector<scored_piece> const& pieces, std::size_t unknown, bool byte_fallback,
+                     std::string const& file);
+// Throws ml::malformed_file.
+std::shared_ptr<charsmap const> make_charsmap(std::string_view blob, std::string const& file);
 
 // What stands round two texts, of the token before them and the one behind each.
 std::vector<template_part> bert_pair(template_part const& begin, template_part const& end);
@@ -57,10 +63,17 @@ class token_adder {
   std::int32_t largest_ = -1;
 };
 
-// The tokenizer that BertTokenizer or RobertaTokenizer makes of a vocabulary, as settings.kind says; `listed`
-// are the added tokens of tokenizer.json. Throws ml::model_error.
+// The id of the unknown token in the vocabularies of XLMRobertaTokenizer.
+inline constexpr std::size_t xlm_roberta_unknown = 3;
+
+// Those of tokenizer_config.json, and the class's own where it is silent.
+tokenizer_settings with_special_names(tokenizer_settings settings);
+
+// The tokenizer that a class makes of a vocabulary, as settings.kind says; `listed` are the added tokens of
+// tokenizer.json, `map` is of XLMRobertaTokenizer. Throws ml::model_error.
 tokenizer make_by_class(token_model model, tokenizer_settings const& settings,
-                        std::vector<added_token> const& listed, std::string const& file);
+                        std::vector<added_token> const& listed, std::string const& file,
+                        std::shared_ptr<charsmap const> map = nullptr);
 
 // Of the special tokens that `settings` names.
 special_ids find_special_ids(token_adder const& added, tokenizer_settings const& settings);

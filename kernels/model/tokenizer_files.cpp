@@ -4,12 +4,15 @@
 
 #include "model/keys.hpp"
 #include "model/mapped_file.hpp"
+#include "model/sentencepiece.hpp"
 #include "model/tokenizer_assembly.hpp"
 #include "model/unicode.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels {
 namespace {
+
+constexpr char const* sentencepiece_file = "sentencepiece.bpe.model";
 
 std::string_view without_space_at_end(std::string_view line) {
   while (!line.empty()) {
@@ -163,12 +166,11 @@ constexpr std::string_view other_classes[] = {"AlbertTokenizer",
                                               "Wav2Vec2PhonemeCTCTokenizer",
                                               "WhisperTokenizer",
                                               "XGLMTokenizer",
-                                              "XLMRobertaTokenizer",
                                               "XLMTokenizer",
                                               "XLNetTokenizer"};
 
 // Of a class of transformers 5.24, whatever "Fast" stands behind its name; one that is not there is taken for
-// tokenizer.json as it is written. Nothing for a class that is none of the three kinds.
+// tokenizer.json as it is written. Nothing for a class that is none of the four kinds.
 std::optional<tokenizer_kind> kind_of_class(std::string_view name) {
   constexpr std::string_view bert[] = {"BertTokenizer",       "DistilBertTokenizer", "ConvBertTokenizer",
                                        "ElectraTokenizer",    "LayoutLMTokenizer",   "LxmertTokenizer",
@@ -179,6 +181,7 @@ std::optional<tokenizer_kind> kind_of_class(std::string_view name) {
   auto const is_in = [&](auto const& names) { return std::ranges::find(names, name) != std::end(names); };
   if (is_in(bert)) return tokenizer_kind::bert;
   if (is_in(roberta)) return tokenizer_kind::roberta;
+  if (name == "XLMRobertaTokenizer") return tokenizer_kind::xlm_roberta;
   if (is_in(other_classes)) return std::nullopt;
   return tokenizer_kind::as_written;
 }
@@ -187,7 +190,7 @@ tokenizer_kind kind_of_class(std::string const& name, std::string const& file) {
   if (auto const kind = kind_of_class(name)) return *kind;
   throw ml::unsupported_model(
       {file, "\"tokenizer_class\": \"" + name + "\"",
-       "BertTokenizer, DistilBertTokenizer, RobertaTokenizer or PreTrainedTokenizerFast",
+       "BertTokenizer, DistilBertTokenizer, RobertaTokenizer, XLMRobertaTokenizer or PreTrainedTokenizerFast",
        "choose another model, or name PreTrainedTokenizerFast if tokenizer.json says all that it does"});
 }
 
@@ -200,10 +203,9 @@ tokenizer_kind choose_kind(std::filesystem::path const& folder, tokenizer_settin
   if (model.tokenizer_class) return kind_of_class(*model.tokenizer_class, (folder / "config.json").string());
   if (model.model_type == "bert" || model.model_type == "distilbert") return tokenizer_kind::bert;
   if (model.model_type == "roberta") return tokenizer_kind::roberta;
-  if (model.model_type == "xlm-roberta") {
-    return kind_of_class("XLMRobertaTokenizer", (folder / "config.json").string());
-  }
+  if (model.model_type == "xlm-roberta") return tokenizer_kind::xlm_roberta;
   if (std::filesystem::exists(folder / "tokenizer.json")) return tokenizer_kind::as_written;
+  if (std::filesystem::exists(folder / sentencepiece_file)) return tokenizer_kind::xlm_roberta;
   return std::filesystem::exists(folder / "vocab.txt") ? tokenizer_kind::bert : tokenizer_kind::roberta;
 }
 
@@ -234,9 +236,10 @@ void check_padding(loaded_tokenizer const& loaded, tokenizer_settings const& set
 }
 
 [[noreturn]] void fail_missing(std::filesystem::path const& folder, tokenizer_kind kind) {
-  char const* const found = kind == tokenizer_kind::as_written ? "no such file"
-                            : kind == tokenizer_kind::bert     ? "no such file, and no vocab.txt either"
-                                                               : "no such file, and no vocab.json either";
+  std::string found = "no such file";
+  if (kind == tokenizer_kind::bert) found += ", and no vocab.txt either";
+  if (kind == tokenizer_kind::roberta) found += ", and no vocab.json either";
+  if (kind == tokenizer_kind::xlm_roberta) found += std::string(", and no ") + sentencepiece_file + " either";
   throw ml::missing_file({(folder / "tokenizer.json").string(), found,
                           kind == tokenizer_kind::as_written ? "it" : "one of them",
                           "download the tokenizer too: it belongs to the model"});
@@ -263,7 +266,32 @@ tokenizer load_tokens(std::filesystem::path const& folder, tokenizer_settings co
     mapped_file const merges(merges_name);
     return parse_byte_level({file.text(), name}, {merges.text(), merges_name}, settings);
   }
+  if (settings.kind == tokenizer_kind::xlm_roberta && exists(sentencepiece_file)) {
+    mapped_file const file(name);
+    return parse_sentencepiece(file.text(), name, settings);
+  }
   fail_missing(folder, settings.kind);
+}
+
+// The special tokens as fairseq has them, and the pieces after SentencePiece's own three.
+std::vector<scored_piece> fairseq_vocabulary(sentencepiece_model model, tokenizer_settings const& settings) {
+  std::vector<scored_piece> pieces;
+  for (auto const* token : {&settings.beginning, &settings.padding, &settings.end, &settings.unknown})
+    pieces.push_back({(*token)->content, 0});
+  for (std::size_t i = 3; i < model.pieces.size(); ++i) pieces.push_back(std::move(model.pieces[i]));
+  pieces.push_back({settings.mask->content, 0});
+  return pieces;
+}
+
+// SentencePiece's control and user-defined pieces are found in texts; what tokenizer_config.json lists
+// besides is not, as transformers has it.
+void list_own_tokens(sentencepiece_model const& model, tokenizer_settings& settings) {
+  settings.other_special.clear();
+  for (std::size_t i = 0; i < model.pieces.size(); ++i) {
+    bool const control = model.kinds[i] == sentencepiece_model::kind::control;
+    if (!control && model.kinds[i] != sentencepiece_model::kind::user_defined) continue;
+    settings.other_special.push_back({.content = model.pieces[i].text, .special = control});
+  }
 }
 
 }  // namespace
@@ -283,6 +311,19 @@ tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_s
   return make_by_class(
       make_bpe(parse_ids(json_view(map, vocabulary.file)), parse_merge_lines(merges), vocabulary.file),
       settings, {}, vocabulary.file);
+}
+
+tokenizer parse_sentencepiece(std::string_view bytes, std::string const& file,
+                              tokenizer_settings const& given) {
+  tokenizer_settings settings = given;
+  settings.kind = tokenizer_kind::xlm_roberta;
+  settings = with_special_names(std::move(settings));
+  auto model = parse_sentencepiece_model(bytes, file);
+  list_own_tokens(model, settings);
+  auto map = model.charsmap.empty() ? nullptr : make_charsmap(model.charsmap, file);
+  return make_by_class(
+      make_unigram(fairseq_vocabulary(std::move(model), settings), xlm_roberta_unknown, false, file),
+      settings, {}, file, std::move(map));
 }
 
 loaded_tokenizer load_tokenizer(std::filesystem::path const& folder) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "model/base64.hpp"
 #include "model/keys.hpp"
 #include "model/tokenizer_assembly.hpp"
 #include "model/tokenizer_limits.hpp"
+#include "model/unicode.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels {
@@ -48,38 +50,119 @@ bert_normalization parse_bert_normalizer(json_view const& value) {
   return bert;
 }
 
-normalizer parse_normalizer(json_view const& root) {
-  if (root.lacks("normalizer")) return {};
-  std::vector<normalizer::step> steps;
-  bert_normalization options;
-  for_each_step(root.object("normalizer"), "normalizer.", "normalizers",
-                [&](std::string const& type, json_view const& value) {
-                  using enum normalizer::step;
-                  if (type == "BertNormalizer") {
-                    if (std::ranges::count(steps, bert) != 0) value.unsupported("type", "one BertNormalizer");
-                    options = parse_bert_normalizer(value);
-                    steps.push_back(bert);
-                  } else if (type == "Lowercase") {
-                    steps.push_back(lowercase);
-                  } else if (type == "NFD") {
-                    steps.push_back(nfd);
-                  } else if (type == "StripAccents") {
-                    steps.push_back(strip_accents);
-                  } else {
-                    value.unsupported("type",
-                                      "BertNormalizer, Lowercase, NFD, StripAccents, or a Sequence of these");
-                  }
-                });
-  return {std::move(steps), options};
+std::shared_ptr<charsmap const> parse_charsmap(json_view const& value) {
+  auto const blob = decode_base64(value.string("precompiled_charsmap"));
+  if (!blob) value.malformed("precompiled_charsmap", "base64");
+  return make_charsmap(*blob, value.file());
 }
 
-// For WordPiece.
-pre_tokenizer parse_pre_tokenizer(json_view const& root) {
+text_replacement parse_replacement(json_view const& value) {
+  text_replacement replacement{std::nullopt, value.string("content")};
+  json_view const pattern = value.object("pattern");
+  if (!pattern.lacks("String")) {
+    replacement.pattern = pattern.string("String");
+    if (replacement.pattern->empty()) pattern.unsupported("String", "a text that is not empty");
+  } else if (pattern.string("Regex") != " {2,}") {
+    pattern.unsupported("Regex", "\" {2,}\", or a String");
+  }
+  return replacement;
+}
+
+// The steps of a normalizer as they are read.
+class normalizer_reader {
+ public:
+  void add(std::string const& type, json_view const& value) {
+    using enum normalizer::step;
+    if (type == "BertNormalizer") {
+      if (std::ranges::count(steps_, bert) != 0) value.unsupported("type", "one BertNormalizer");
+      options_ = parse_bert_normalizer(value);
+      steps_.push_back(bert);
+    } else if (type == "Precompiled") {
+      if (map_) value.unsupported("type", "one Precompiled");
+      map_ = parse_charsmap(value);
+      steps_.push_back(map);
+    } else if (type == "Replace") {
+      replacements_.push_back(parse_replacement(value));
+      steps_.push_back(replace);
+    } else if (type == "Strip") {
+      if (value.boolean_or("strip_left", true)) steps_.push_back(strip_left);
+      if (value.boolean_or("strip_right", true)) steps_.push_back(strip_right);
+    } else {
+      steps_.push_back(plain_step(type, value));
+    }
+  }
+  normalizer take() && { return {std::move(steps_), options_, std::move(map_), std::move(replacements_)}; }
+
+ private:
+  static normalizer::step plain_step(std::string const& type, json_view const& value) {
+    using enum normalizer::step;
+    if (type == "Lowercase") return lowercase;
+    if (type == "NFD") return nfd;
+    if (type == "StripAccents") return strip_accents;
+    value.unsupported("type",
+                      "BertNormalizer, Lowercase, NFD, StripAccents, Precompiled, Replace, Strip, "
+                      "or a Sequence of these");
+  }
+
+  std::vector<normalizer::step> steps_;
+  bert_normalization options_;
+  std::shared_ptr<charsmap const> map_;
+  std::vector<text_replacement> replacements_;
+};
+
+normalizer parse_normalizer(json_view const& root) {
+  if (root.lacks("normalizer")) return {};
+  normalizer_reader reader;
+  for_each_step(root.object("normalizer"), "normalizer.", "normalizers",
+                [&](std::string const& type, json_view const& value) { reader.add(type, value); });
+  return std::move(reader).take();
+}
+
+// Of XLMRobertaTokenizer: all it takes of the normalizer is the first map.
+std::shared_ptr<charsmap const> parse_first_charsmap(json_view const& root) {
+  std::shared_ptr<charsmap const> map;
+  if (root.lacks("normalizer")) return map;
+  for_each_step(root.object("normalizer"), "normalizer.", "normalizers",
+                [&](std::string const& type, json_view const& value) {
+                  if (type == "Precompiled" && !map) map = parse_charsmap(value);
+                });
+  return map;
+}
+
+metaspace parse_metaspace(json_view const& value) {
+  using enum metaspace::prepending;
+  metaspace spaces;
+  spaces.mark = value.string("replacement");
+  spaces.split = value.boolean_or("split", true);
+  if (spaces.mark.empty() || unicode::decode(spaces.mark.data()).bytes != spaces.mark.size()) {
+    value.malformed("replacement", "one character");
+  }
+  std::string const scheme = value.string_or("prepend_scheme", "always");
+  if (scheme != "always" && scheme != "first" && scheme != "never") {
+    value.malformed("prepend_scheme", "always, first or never");
+  }
+  bool const none = !value.boolean_or("add_prefix_space", true);
+  if (none && !value.lacks("prepend_scheme") && scheme != "never") {
+    value.malformed("add_prefix_space", "true, as prepend_scheme is not never");
+  }
+  spaces.prepend = none || scheme == "never" ? never : scheme == "first" ? first : always;
+  return spaces;
+}
+
+struct parsed_pre_tokenizer {
+  pre_tokenizer split;
+  std::optional<metaspace> spaces;
+};
+
+// For WordPiece and Unigram.
+parsed_pre_tokenizer parse_pre_tokenizer(json_view const& root) {
   if (root.lacks("pre_tokenizer")) return {};
   std::vector<pre_tokenizer::step> steps;
+  std::optional<metaspace> spaces;
   for_each_step(root.object("pre_tokenizer"), "pre_tokenizer.", "pretokenizers",
                 [&](std::string const& type, json_view const& value) {
                   using enum pre_tokenizer::step;
+                  if (spaces) value.unsupported("type", "nothing after Metaspace");
                   if (type == "BertPreTokenizer") {
                     steps.push_back(bert);
                   } else if (type == "WhitespaceSplit") {
@@ -88,13 +171,18 @@ pre_tokenizer parse_pre_tokenizer(json_view const& root) {
                     steps.push_back(whitespace);
                   } else if (type == "Punctuation") {
                     steps.push_back(punctuation);
+                  } else if (type == "Metaspace") {
+                    spaces = parse_metaspace(value);
+                    if (spaces->prepend == metaspace::prepending::first && !steps.empty())
+                      value.unsupported("prepend_scheme", "always or never after other steps");
                   } else {
-                    value.unsupported("type",
-                                      "BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, "
-                                      "or a Sequence of these");
+                    value.unsupported(
+                        "type",
+                        "BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Metaspace, "
+                        "or a Sequence of these");
                   }
                 });
-  return pre_tokenizer(std::move(steps));
+  return {pre_tokenizer(std::move(steps)), std::move(spaces)};
 }
 
 wordpiece parse_wordpiece(json_view const& model) {
@@ -128,11 +216,45 @@ byte_level::bpe parse_bpe(json_view const& model) {
   return make_bpe(parse_ids(model.object("vocab")), parse_merges(model), model.file());
 }
 
+// [["<unk>", 0.0], …], in the order of ids.
+std::vector<scored_piece> parse_pieces(json_view const& model) {
+  std::vector<scored_piece> pieces;
+  for (json const& value : array(model, "vocab")) {
+    if (!value.is_array() || value.size() != 2 || !value[0].is_string() || !value[1].is_number())
+      model.malformed("vocab", "[piece, score] each");
+    pieces.push_back({value[0].get<std::string>(), value[1].get<double>()});
+  }
+  if (pieces.empty() || pieces.size() > max_token_id) model.malformed("vocab", "1 to 2^24 pieces");
+  return pieces;
+}
+
+unigram parse_unigram(json_view const& model) {
+  auto const pieces = parse_pieces(model);
+  if (model.lacks("unk_id")) model.unsupported("unk_id", "the id of a token for letters without a piece");
+  return make_unigram(pieces, model.count("unk_id"), model.boolean_or("byte_fallback", false), model.file());
+}
+
+enum class algorithm : std::uint8_t { wordpiece, bpe, unigram };
+
+constexpr char const* name_of(algorithm type) noexcept {
+  return type == algorithm::wordpiece ? "WordPiece" : type == algorithm::bpe ? "BPE" : "Unigram";
+}
+
 // Files of 2020 state no type.
-bool is_bpe(json_view const& model) {
-  std::string const type = model.string_or("type", model.lacks("merges") ? "WordPiece" : "BPE");
-  if (type != "WordPiece" && type != "BPE") model.unsupported("type", "WordPiece or BPE");
-  return type == "BPE";
+algorithm parse_algorithm(json_view const& model) {
+  bool const is_list = !model.lacks("vocab") && model.raw()["vocab"].is_array();
+  char const* const silent = is_list ? "Unigram" : model.lacks("merges") ? "WordPiece" : "BPE";
+  std::string const name = model.string_or("type", silent);
+  for (auto const type : {algorithm::wordpiece, algorithm::bpe, algorithm::unigram})
+    if (name == name_of(type)) return type;
+  model.unsupported("type", "WordPiece, BPE or Unigram");
+}
+
+// What Unigram has beside the others' keys, and the others' beside its own.
+void check_model_keys(json_view const& model, algorithm type) {
+  check_keys(model, tokenizer_json, "model.");
+  if (type != algorithm::unigram && model.boolean_or("byte_fallback", false))
+    model.unsupported("byte_fallback", "false, as the model is not Unigram");
 }
 
 // The only pre-tokenizer that byte-level BPE has. Returns add_prefix_space.
@@ -265,31 +387,62 @@ std::vector<added_token> parse_added_tokens(json_view const& root) {
   return tokens;
 }
 
-// What BertTokenizer and RobertaTokenizer take of the model: they have the rest themselves.
+struct class_model {
+  char const* name;
+  algorithm type;
+};
+
+class_model class_model_of(tokenizer_kind kind) noexcept {
+  switch (kind) {
+    case tokenizer_kind::bert: return {"BertTokenizer", algorithm::wordpiece};
+    case tokenizer_kind::xlm_roberta: return {"XLMRobertaTokenizer", algorithm::unigram};
+    default: return {"RobertaTokenizer", algorithm::bpe};
+  }
+}
+
+// What a class takes of the model: it has the rest itself.
 token_model parse_vocabulary_of(json_view const& model, tokenizer_settings const& settings) {
-  if (is_bpe(model) != (settings.kind == tokenizer_kind::roberta)) {
-    throw ml::inconsistent_model({model.file(), is_bpe(model) ? "a BPE model" : "a WordPiece model",
-                                  settings.kind == tokenizer_kind::bert
-                                      ? "WordPiece, as tokenizer_class or model_type makes it a BertTokenizer"
-                                      : "BPE, as tokenizer_class or model_type makes it a RobertaTokenizer",
-                                  "set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json "
-                                  "if tokenizer.json is right"});
+  auto const wanted = class_model_of(settings.kind);
+  auto const type = parse_algorithm(model);
+  if (type != wanted.type) {
+    throw ml::inconsistent_model(
+        {model.file(), std::string("a ") + name_of(type) + " model",
+         std::string(name_of(wanted.type)) + ", as tokenizer_class or model_type makes it a " + wanted.name,
+         "set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json "
+         "if tokenizer.json is right"});
   }
+  if (type == algorithm::unigram)
+    return make_unigram(parse_pieces(model), xlm_roberta_unknown, false, model.file());
   auto vocabulary = parse_ids(model.object("vocab"));
-  if (settings.kind == tokenizer_kind::roberta) {
-    return make_bpe(std::move(vocabulary), parse_merges(model), model.file());
-  }
+  if (type == algorithm::bpe) return make_bpe(std::move(vocabulary), parse_merges(model), model.file());
   return make_wordpiece(std::move(vocabulary), options_of(settings), model.file());
+}
+
+tokenizer parse_by_class(json_view const& root, tokenizer_settings const& settings,
+                         std::vector<added_token> const& listed) {
+  auto model = parse_vocabulary_of(root.object("model"), settings);
+  auto map = settings.kind == tokenizer_kind::xlm_roberta ? parse_first_charsmap(root) : nullptr;
+  return make_by_class(std::move(model), settings, listed, root.file(), std::move(map));
+}
+
+token_model parse_model(json_view const& model, algorithm type) {
+  switch (type) {
+    case algorithm::bpe: return parse_bpe(model);
+    case algorithm::unigram: return parse_unigram(model);
+    default: return parse_wordpiece(model);
+  }
 }
 
 tokenizer parse_as_written(json_view const& root, tokenizer_settings const& settings,
                            std::vector<added_token> const& listed) {
   json_view const model_value = root.object("model");
-  check_keys(model_value, tokenizer_json, "model.");
-  bool const bpe = is_bpe(model_value);
+  auto const type = parse_algorithm(model_value);
+  check_model_keys(model_value, type);
+  bool const bpe = type == algorithm::bpe;
   bool const prefix_space = bpe && parse_byte_level(root);
-  auto split = bpe ? pre_tokenizer({pre_tokenizer::step::byte_level}) : parse_pre_tokenizer(root);
-  token_model model = bpe ? token_model(parse_bpe(model_value)) : token_model(parse_wordpiece(model_value));
+  auto pre = bpe ? parsed_pre_tokenizer{pre_tokenizer({pre_tokenizer::step::byte_level}), std::nullopt}
+                 : parse_pre_tokenizer(root);
+  token_model model = parse_model(model_value, type);
   token_adder added(model, root.file());
   for (auto const& token : listed) added.add_with_id(token);
   added.add_all(settings, settings.added);
@@ -297,8 +450,9 @@ tokenizer parse_as_written(json_view const& root, tokenizer_settings const& sett
   auto tokens = std::move(added).take();
   auto around = parse_post_processor(root);
   return tokenizer({.normalize = parse_normalizer(root),
-                    .split = std::move(split),
+                    .split = std::move(pre.split),
                     .prefix_space = prefix_space,
+                    .spaces = std::move(pre.spaces),
                     .model = std::move(model),
                     .added = std::move(tokens),
                     .post_template = std::move(around.single),
@@ -317,10 +471,8 @@ tokenizer parse_tokenizer_json(std::string_view text, std::string const& file,
   auto const listed = parse_added_tokens(root);
   auto const cut = parse_truncation(root);
   auto const pad = parse_padding(root);
-  auto result =
-      settings.kind == tokenizer_kind::as_written
-          ? parse_as_written(root, settings, listed)
-          : make_by_class(parse_vocabulary_of(root.object("model"), settings), settings, listed, file);
+  auto result = settings.kind == tokenizer_kind::as_written ? parse_as_written(root, settings, listed)
+                                                            : parse_by_class(root, settings, listed);
   result.set_cut_and_padding(cut, pad);
   return result;
 }

@@ -20,7 +20,8 @@ enum class side : std::uint8_t { left, right };
 enum class tokenizer_kind : std::uint8_t {
   as_written,  // PreTrainedTokenizerFast: all that tokenizer.json says
   bert,        // BertTokenizer: WordPiece, with normalization and template by tokenizer_config.json
-  roberta      // RobertaTokenizer: byte-level BPE, the same
+  roberta,     // RobertaTokenizer: byte-level BPE, the same
+  xlm_roberta  // XLMRobertaTokenizer: Unigram, the same, with the map of characters of the vocabulary's file
 };
 
 // tokenizer_config.json and its companions, where they are.

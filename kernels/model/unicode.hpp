@@ -25,8 +25,28 @@ enum property : property_bits {
   number = 256,         // \p{N} of it; its \s is whitespace
 };
 
-// The union of `property` bits.
+// The union of `property` bits; above them the grapheme_class.
 property_bits properties(char32_t code) noexcept;
+
+// What a code point does in a grapheme cluster (Unicode Standard Annex #29, version 17). Line ends, joiners,
+// regional indicators and Hangul syllables are told by their numbers.
+enum class grapheme_class : std::uint8_t {
+  other,
+  control,
+  extend,
+  linker,  // extends, too
+  prepend,
+  spacing_mark,
+  leading_jamo,
+  vowel_jamo,
+  trailing_jamo,
+  pictographic,
+  consonant,
+};
+
+inline grapheme_class grapheme_class_of(char32_t code) noexcept {
+  return static_cast<grapheme_class>(properties(code) >> 9);
+}
 
 // The ideographs that BertNormalizer's handle_chinese_chars surrounds by spaces.
 bool is_cjk(char32_t code) noexcept;

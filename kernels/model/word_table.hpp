@@ -15,6 +15,7 @@ namespace yonder::kernels {
 struct word_piece {
   std::int32_t id = 0;
   std::size_t bytes = 0;
+  bool last = true;  // of those that stand for these bytes together
 };
 
 // A word of at most max_bytes bytes as two numbers.

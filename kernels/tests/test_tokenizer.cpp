@@ -335,3 +335,52 @@ TEST_CASE("a tokenizer_config.json with values of other kinds is refused") {
     CHECK_THROWS_AS(parse_tokenizer_settings(text, "tokenizer_config.json"), ml::malformed_file);
   }
 }
+
+namespace {
+
+json unigram_json() {
+  std::vector<std::pair<std::string, double>> const pieces = {
+      {"<s>", 0}, {"<pad>", 0}, {"</s>", 0}, {"<unk>", 0}, {"\u2581", -2}, {"\u2581a", -3}, {"b", -4}};
+  return {{"model", {{"type", "Unigram"}, {"unk_id", 3}, {"vocab", pieces}}}};
+}
+
+json unigram_with(char const* pointer, json const& value) {
+  json result = unigram_json();
+  result[json::json_pointer(pointer)] = value;
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("Unigram's words are those of its class, and those of tokenizer.json where it is as written") {
+  auto const xlm = tokenizer_kind::xlm_roberta;
+  CHECK(parse(unigram_json(), {.kind = xlm}).encode("a\u3000bx").ids == ids{0, 5, 4, 6, 3, 2});
+  CHECK(parse(unigram_json(), {.kind = xlm, .add_prefix_space = false}).encode("a b").ids == ids{0, 3, 6, 2});
+  CHECK(parse(unigram_json()).encode("\u2581a b").ids == ids{5, 3, 6});
+  auto const spaces = unigram_with("/pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "\u2581"}});
+  CHECK(parse(spaces).encode("a  b").ids == ids{5, 4, 4, 6});
+}
+
+TEST_CASE("a Unigram model that is none is refused by what is wrong with it") {
+  auto const settings = tokenizer_settings{.kind = tokenizer_kind::xlm_roberta};
+  CHECK_THROWS_AS(parse(unigram_with("/model/unk_id", 7)), ml::inconsistent_model);
+  CHECK_THROWS_AS(parse(unigram_with("/model/unk_id", nullptr)), ml::unsupported_model);
+  for (json const& piece : {json("a"), json({"a"}), json({1, -1}), json({"a", "b"})})
+    CHECK_THROWS_AS(parse(unigram_with("/model/vocab/0", piece)), ml::malformed_file);
+  CHECK_THROWS_AS(parse(unigram_with("/model/vocab", json::array({{"<s>", 0}, {"</s>", 0}})), settings),
+                  ml::inconsistent_model);
+  CHECK_THROWS_AS(parse(minimal(), settings), ml::inconsistent_model);
+  CHECK_THROWS_AS(parse(unigram_json(), {.kind = tokenizer_kind::bert}), ml::inconsistent_model);
+  for (char const* map : {"", "AAA=", "BAAAAA==", "A"}) {
+    CAPTURE(std::string(map));
+    CHECK_THROWS_AS(
+        parse(unigram_with("/normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", map}}),
+              settings),
+        ml::malformed_file);
+  }
+  for (std::string_view const bytes :
+       {std::string_view(), std::string_view("\x0a"), std::string_view("\x0a\x03"),
+        std::string_view("\x0a\x00", 2), std::string_view("\x0b"), std::string_view("\x08\x01"),
+        std::string_view("\x0a\x03\x0a\x01\xff")})
+    CHECK_THROWS_AS(parse_sentencepiece(bytes, "sentencepiece.bpe.model", {}), ml::malformed_file);
+}

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goldens: tools/make_tokenizer_goldens.py and tools/make_byte_level_goldens.py, which also print one block
-// in full.
+// Goldens: tools/make_tokenizer_goldens.py, tools/make_byte_level_goldens.py and
+// tools/make_unigram_goldens.py, which also print one block in full.
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 
+#include "base64_text.hpp"
 #include "model/json.hpp"
+#include "model/mapped_file.hpp"
+#include "model/sentencepiece.hpp"
 #include "model/tokenizer.hpp"
 #include "tokenizer_corpus.hpp"
 
@@ -34,7 +38,7 @@ constexpr std::size_t one_block_in = YONDER_IS_SANITIZED ? 8 : 1;
 
 struct texts {
   std::string (*random)(std::uint64_t index);
-  std::array<std::string, 2> (*of_code_point)(char32_t code);
+  std::vector<std::string> (*of_code_point)(char32_t code);
   bool words;  // are part of the hashes
 };
 
@@ -43,6 +47,10 @@ constexpr texts for_wordpiece = {[](std::uint64_t index) { return corpus::random
 constexpr texts for_byte_level = {
     [](std::uint64_t index) { return corpus::random_string(index, corpus::byte_level_snippets()); },
     corpus::byte_level_code_point_texts, false};
+
+constexpr texts for_unigram = {
+    [](std::uint64_t index) { return corpus::random_string(index, corpus::unigram_snippets()); },
+    corpus::unigram_code_point_texts, false};
 
 std::string hash_strings(yonder::kernels::tokenizer const& tokenizer, texts const& how, std::uint64_t block) {
   corpus::hash hash;
@@ -65,7 +73,8 @@ std::string hash_code_points(yonder::kernels::tokenizer const& tokenizer, texts 
   return hash.hex();
 }
 
-void check(yonder::kernels::tokenizer const& tokenizer, texts const& how, json const& configuration) {
+void check(yonder::kernels::tokenizer const& tokenizer, texts const& how, json const& configuration,
+           char32_t last = corpus::code_points) {
   CAPTURE(configuration["name"].get<std::string>());
   auto const& strings = configuration["strings"];
   REQUIRE(strings.size() * corpus::strings_per_hash == corpus::strings);
@@ -74,7 +83,7 @@ void check(yonder::kernels::tokenizer const& tokenizer, texts const& how, json c
     CHECK(hash_strings(tokenizer, how, block) == strings[block].get<std::string>());
   }
   auto const& code_points = configuration["code_points"];
-  REQUIRE(code_points.size() * corpus::code_points_per_hash == corpus::code_points);
+  REQUIRE(code_points.size() * corpus::code_points_per_hash == last);
   for (char32_t block = 0; block < code_points.size(); block += one_block_in) {
     CAPTURE(static_cast<unsigned>(block));
     CHECK(hash_code_points(tokenizer, how, block) == code_points[block].get<std::string>());
@@ -104,6 +113,55 @@ json byte_level_configurations() {
 void check_byte_level(std::size_t index) {
   json const configuration = byte_level_configurations().at(index);
   check(make_byte_level(configuration["tokenizer"]), for_byte_level, configuration);
+}
+
+std::string sentencepiece_file() {
+  return (std::filesystem::path(YONDER_GOLDENS) / "unigram" / "sentencepiece.bpe.model").string();
+}
+
+yonder::kernels::sentencepiece_model const& sentencepiece() {
+  static auto const model = yonder::kernels::parse_sentencepiece_model(
+      yonder::kernels::mapped_file(sentencepiece_file()).text(), "golden");
+  return model;
+}
+
+json unigram_configurations() {
+  return yonder::kernels::read_json(std::filesystem::path(YONDER_GOLDENS) / "unigram" /
+                                    "golden.json")["configurations"];
+}
+
+// tokenizer.json with the pieces and the map of SentencePiece's model.
+yonder::kernels::tokenizer make_unigram(json value) {
+  json& vocabulary = value["model"]["vocab"] = json::array();
+  for (auto const& piece : sentencepiece().pieces) vocabulary.push_back({piece.text, piece.score});
+  char name[8];
+  for (int byte = 0; value["model"]["byte_fallback"] == true && byte < 256; ++byte) {
+    std::snprintf(name, sizeof(name), "<0x%02X>", static_cast<unsigned>(byte));
+    vocabulary.push_back({name, 0.0});
+  }
+  for (json& step : value["normalizer"]["normalizers"])
+    if (step["type"] == "Precompiled") step["precompiled_charsmap"] = encode_base64(sentencepiece().charsmap);
+  return yonder::kernels::parse_tokenizer_json(value.dump(), "golden", {});
+}
+
+yonder::kernels::tokenizer make_xlm_roberta() {
+  yonder::kernels::mapped_file const file(sentencepiece_file());
+  return yonder::kernels::parse_sentencepiece(file.text(), "golden", {});
+}
+
+// The same class, of the tokenizer.json that transformers saves.
+yonder::kernels::tokenizer make_saved_xlm_roberta() {
+  std::vector<std::pair<std::string, double>> vocabulary = {
+      {"<s>", 0.0}, {"<pad>", 0.0}, {"</s>", 0.0}, {"<unk>", 0.0}};
+  for (std::size_t i = 3; i < sentencepiece().pieces.size(); ++i)
+    vocabulary.emplace_back(sentencepiece().pieces[i].text, sentencepiece().pieces[i].score);
+  vocabulary.emplace_back("<mask>", 0.0);
+  json const value = {
+      {"model", {{"type", "Unigram"}, {"unk_id", 3}, {"vocab", vocabulary}}},
+      {"normalizer",
+       {{"type", "Precompiled"}, {"precompiled_charsmap", encode_base64(sentencepiece().charsmap)}}}};
+  return yonder::kernels::parse_tokenizer_json(value.dump(), "golden",
+                                               {.kind = yonder::kernels::tokenizer_kind::xlm_roberta});
 }
 
 void check_batch(json const& golden) {
@@ -183,11 +241,30 @@ TEST_CASE("quick: every code point and 100,000 random strings give RoBERTa's tok
   check_byte_level(0);
 }
 
+TEST_CASE("quick: every code point and 100,000 random strings give XLM-R's tokens of Hugging Face") {
+  json const configuration = unigram_configurations().at(0);
+  check(make_xlm_roberta(), for_unigram, configuration);
+  auto const saved = make_saved_xlm_roberta();
+  CHECK(hash_strings(saved, for_unigram, 0) == configuration["strings"][0].get<std::string>());
+  CHECK(hash_code_points(saved, for_unigram, 0) == configuration["code_points"][0].get<std::string>());
+}
+
+TEST_CASE("full: the same holds for Unigram models as they are written, and with byte fallback") {
+  for (std::size_t i : {1, 2}) {
+    json const configuration = unigram_configurations().at(i);
+    check(make_unigram(configuration["tokenizer"]), for_unigram, configuration, 0x10000);
+  }
+}
+
 TEST_CASE("quick: tokens stand where Hugging Face finds them, in the original's bytes") {
   for (json const& configuration : goldens()["configurations"])
     check_places(make_tokenizer(configuration["tokenizer"]), for_wordpiece, configuration["name"]);
   for (json const& configuration : byte_level_configurations())
     check_places(make_byte_level(configuration["tokenizer"]), for_byte_level, configuration["name"]);
+  json const unigrams = unigram_configurations();
+  check_places(make_xlm_roberta(), for_unigram, unigrams[0]["name"]);
+  for (std::size_t i : {1, 2})
+    check_places(make_unigram(unigrams[i]["tokenizer"]), for_unigram, unigrams[i]["name"]);
 }
 
 TEST_CASE("full: the same holds with a space before each stretch") { check_byte_level(1); }

@@ -65,6 +65,42 @@ inline std::vector<std::string> const& byte_level_snippets() {
   return all;
 }
 
+inline std::vector<std::string> const& unigram_snippets() {
+  static std::vector<std::string> const all = {"<s>",
+                                               "</s>",
+                                               " <mask> ",
+                                               "<unk>",
+                                               "<pad>",
+                                               "<x>",
+                                               "Y ",
+                                               "\u2581",
+                                               "\u2581\u2581",
+                                               " ",
+                                               "  ",
+                                               "   ",
+                                               "\r\n",
+                                               "\t",
+                                               "\u3000 ",
+                                               "\u200b",
+                                               "a\u0301",
+                                               "e\u0301\u0327",
+                                               "\ufb01\u0301",
+                                               "\u00a9\u200d\u00a9",
+                                               "\u0958\u0301",
+                                               "\u0915\u094d\u0937\u0301",
+                                               "\u0600\ufb01",
+                                               "\U0001f1e6\U0001f1e7\U0001f1e8",
+                                               "\u1100\u1161\u11a8",
+                                               "\u2122",
+                                               "\u00bd",
+                                               "``",
+                                               "<0x41>",
+                                               "the ",
+                                               " of",
+                                               " License"};
+  return all;
+}
+
 inline std::string utf8(char32_t code) {
   std::string text;
   yonder::kernels::unicode::append(text, code);
@@ -128,14 +164,19 @@ inline std::string random_string(std::uint64_t index, std::vector<std::string> c
   return text;
 }
 
-inline std::array<std::string, 2> code_point_texts(char32_t code) {
+inline std::vector<std::string> code_point_texts(char32_t code) {
   std::string const c = utf8(code);
   return {"a" + c + "b " + c, c + "\u0301\u0327x"};
 }
 
-inline std::array<std::string, 2> byte_level_code_point_texts(char32_t code) {
+inline std::vector<std::string> byte_level_code_point_texts(char32_t code) {
   std::string const c = utf8(code);
   return {"a" + c + "b " + c, " " + c + c + " 1" + c};
+}
+
+inline std::vector<std::string> unigram_code_point_texts(char32_t code) {
+  std::string const c = utf8(code);
+  return {"a" + c + "b " + c + c, "\u0600" + c + "\u0301x"};
 }
 
 // FNV-1a, 64 bits.

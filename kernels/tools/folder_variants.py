@@ -9,9 +9,12 @@ array or a text; None removes the file. `keys` are those of kernels/model/keys.c
   error:   an error here and there.
 """
 
+import base64
 import json
 import pathlib
 import shutil
+
+import tokenizer_corpus
 
 GOLDENS = pathlib.Path(__file__).resolve().parent.parent / "tests" / "goldens"
 TEXTS = ["good job", "Not Bad! Über naïve", "中文 <new> [MASK] great <mask> was",
@@ -137,7 +140,7 @@ add(BERT, C, "*", {C: {"chunk_size_feed_forward": 0, "dtype": "float32", "hidden
 # tokenizer_config.json
 CASED = {T: {"do_lower_case": False}}
 add(BERT, T, "tokenizer_class", join(FAST, {J: {"normalizer": {"lowercase": False}}}))
-add(BERT, T, "tokenizer_class", {T: {"tokenizer_class": "XLMRobertaTokenizer"}}, "refused")
+add(BERT, T, "tokenizer_class", {T: {"tokenizer_class": "T5Tokenizer"}}, "refused")
 add(BERT, T, "tokenizer_class", {T: {"tokenizer_class": "BertTokenizerFast"}}, same=True)
 add(BERT, T, "tokenizer_class", {T: {"tokenizer_class": "ElectraTokenizer"}}, same=True)
 add(BERT, T, "do_lower_case", CASED)
@@ -204,7 +207,7 @@ add(DISTILBERT, "added_tokens.json", "*", {"added_tokens.json": {"<new>": 500}},
 
 # tokenizer.json
 add(BERT, J, ["model", "model.vocab"], {J: {"model": {"vocab": {"good": 58, "bad": 57}}}})
-add(BERT, J, "model.type", {J: {"model": {"type": "Unigram"}}}, "refused", named=[J, "type"])
+add(BERT, J, "model.type", {J: {"model": {"type": "WordLevel"}}}, "refused", named=[J, "type"])
 add(BERT, J, "normalizer", join(FAST, {J: {"normalizer": None}}), against=FAST)
 add(BERT, J, "normalizer", {J: {"normalizer": None}}, same=True)
 add(BERT, J, ["normalizer.lowercase", "normalizer.strip_accents"],
@@ -296,6 +299,59 @@ add(ROBERTA, J, "model.continuing_subword_prefix", join(FAST, {J: {"model": {"co
 add(ROBERTA, J, "pre_tokenizer.use_regex", join(FAST, {J: {"pre_tokenizer": {"use_regex": False}}}), "refused")
 add(ROBERTA, J, "model.dropout", {J: {"model": {"dropout": 0.5}}}, same=True)
 add(ROBERTA, T, "tokenizer_class", {T: {"tokenizer_class": "BertTokenizer"}, J: {}}, "refused", named=[J, "BPE"])
+
+# Unigram in tokenizer.json, and in SentencePiece's own file.
+def unigram(tokenizer_class="PreTrainedTokenizerFast", **edits):
+    pieces = [["<s>", 0.0], ["<pad>", 0.0], ["</s>", 0.0], ["<unk>", 0.0], ["\u2581", -2.5], ["\u2581good", -4.0], ["good", -4.5],
+              ["_good", -4.0], ["\u2581job", -4.5], ["job", -5.0], ["good\u2581job", -3.0], *[[chr(c), -6.0] for c in range(0x41, 0x7B)]]
+    value = {"added_tokens": [], "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+             "post_processor": {"type": "BertProcessing", "cls": ["<s>", 0], "sep": ["</s>", 2]},
+             "model": {"type": "Unigram", "unk_id": 3, "byte_fallback": False,
+                       "vocab": pieces + [[f"<0x{byte:02X}>", 0.0] for byte in sorted(set("\u00dc\u00fc\u00ef".encode()))]}}
+    return {T: {"tokenizer_class": tokenizer_class}, J: json.dumps(merged(value, edits), ensure_ascii=False)}
+
+
+SPACED = ["  good job  ", "good  job", "_good job"]
+MAP = base64.b64encode(tokenizer_corpus.one_letter_map(ord("o"), "a")).decode()
+MAPPED = {"normalizer": {"type": "Precompiled", "precompiled_charsmap": MAP}}
+STRIPPED = {"type": "Strip", "strip_left": False, "strip_right": False}
+UNIGRAM = unigram()
+add(ROBERTA, J, ["model", "model.type", "model.vocab"], UNIGRAM)
+add(ROBERTA, J, "model.type", unigram(model={"type": None}), against=UNIGRAM, same=True)
+add(ROBERTA, J, "model.unk_id", unigram(model={"unk_id": 5}), against=UNIGRAM)
+add(ROBERTA, J, "model.unk_id", unigram(model={"unk_id": None}), "refused")
+add(ROBERTA, J, "model.byte_fallback", unigram(model={"byte_fallback": True}), against=UNIGRAM)
+add(ROBERTA, J, ["normalizer.type", "normalizer.precompiled_charsmap"], unigram(**MAPPED), against=UNIGRAM)
+add(ROBERTA, J, "normalizer.precompiled_charsmap", unigram(normalizer={**MAPPED["normalizer"], "precompiled_charsmap": "AAA"}), "error")
+add(ROBERTA, J, ["normalizer.pattern", "normalizer.content"],
+    unigram(normalizer={"type": "Replace", "pattern": {"String": "good"}, "content": "job"}), against=UNIGRAM)
+add(ROBERTA, J, ["normalizer.pattern", "normalizer.content"],
+    unigram(normalizer={"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}), against=UNIGRAM, texts=SPACED)
+add(ROBERTA, J, "normalizer.pattern", unigram(normalizer={"type": "Replace", "pattern": {"Regex": "o+"}, "content": "a"}), "refused")
+for key in ("strip_left", "strip_right"):
+    add(ROBERTA, J, "normalizer." + key, unigram(normalizer={**STRIPPED, key: True}), against=UNIGRAM, texts=SPACED)
+add(ROBERTA, J, "normalizer.type", unigram(normalizer=STRIPPED), against=UNIGRAM, texts=SPACED, same=True)
+add(ROBERTA, J, "normalizer.type", unigram(normalizer={"type": "NFKC"}), "refused")
+add(ROBERTA, J, "pre_tokenizer.type", unigram(pre_tokenizer={"type": "Digits"}), "refused")
+add(ROBERTA, J, "pre_tokenizer.replacement", unigram(pre_tokenizer={"replacement": "_"}), against=UNIGRAM)
+add(ROBERTA, J, "pre_tokenizer.prepend_scheme", unigram(pre_tokenizer={"prepend_scheme": "never"}), against=UNIGRAM)
+add(ROBERTA, J, "pre_tokenizer.prepend_scheme", unigram(pre_tokenizer={"prepend_scheme": "first"}), against=UNIGRAM, texts=SPACED, same=True)
+add(ROBERTA, J, "pre_tokenizer.prepend_scheme", unigram(pre_tokenizer={"type": "Sequence", "pretokenizers": [
+    {"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True}]}), "refused")
+add(ROBERTA, J, "pre_tokenizer.split", unigram(pre_tokenizer={"split": False}), against=UNIGRAM)
+add(ROBERTA, J, "pre_tokenizer.str_rep", unigram(pre_tokenizer={"str_rep": "_", "add_prefix_space": True}), against=UNIGRAM, same=True)
+XLM = unigram("XLMRobertaTokenizer")
+add(ROBERTA, T, "tokenizer_class", XLM, against=UNIGRAM, texts=["good\u3000job", "good  job"])
+add(ROBERTA, J, ["normalizer", "normalizer.precompiled_charsmap"], unigram("XLMRobertaTokenizer", **MAPPED), against=XLM)
+add(ROBERTA, J, "pre_tokenizer", unigram("XLMRobertaTokenizer", pre_tokenizer={"replacement": "_"}), against=XLM, same=True)
+add(ROBERTA, T, "add_prefix_space", join(XLM, {T: {"add_prefix_space": True}}), against=XLM)
+for key, token in (("bos_token", "good"), ("eos_token", "job")):
+    add(ROBERTA, T, key, join(XLM, {T: {key: token}}), against=XLM)
+add(ROBERTA, T, "tokenizer_class", join(XLM, {J: None}), "refused", named=[J, "sentencepiece.bpe.model"])
+add(ROBERTA, T, "tokenizer_class", {T: {"tokenizer_class": "XLMRobertaTokenizer"}},
+    copies=[("sentencepiece.bpe.model", "unigram/sentencepiece.bpe.model")])
+add(ROBERTA, C, "tokenizer_class", {C: {"tokenizer_class": "XLMRobertaTokenizerFast"}, T: {"tokenizer_class": None}},
+    copies=[("sentencepiece.bpe.model", "unigram/sentencepiece.bpe.model")])
 
 # modules.json
 TRANSFORMER = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}

@@ -4,18 +4,30 @@
 
 The tables are probed through its public interface, not taken from the Unicode Character Database: tokenizers mixes
 several Unicode versions of its own (Rust's standard library, unicode-normalization-alignments, unicode_categories).
-Run: python3 generate_unicode.py, with tokenizers==0.23.3 installed. It checks what the C++ code assumes.
+Only the classes of grapheme clusters are those of a Unicode version, 17, as its unicode-segmentation has them; that
+these are the ones is checked for every code point that joins a letter before it.
+Run: python3 generate_unicode.py, with tokenizers==0.23.3 and regex==2025.11.3 installed. It checks what the C++ code
+assumes.
 """
 
 import pathlib
 import sys
 
+import regex
 import tokenizers
 from tokenizers import normalizers, pre_tokenizers
+
+import tokenizer_corpus as corpus
 
 PINNED = "0.23.3"
 OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "model" / "unicode_tables.inc"
 BLOCK = 32  # code points in a block of properties, and blocks in a block of the index
+
+# In the order of unicode::grapheme_class, in the bits from GRAPHEME on. CR, LF, ZWJ, U+200C, regional indicators and
+# Hangul syllables are told by their numbers.
+GRAPHEME = 9
+GRAPHEME_CLASSES = ["GCB=Control", "GCB=Extend", "InCB=Linker", "GCB=Prepend", "GCB=SpacingMark", "GCB=L", "GCB=V",
+                    "GCB=T", "Extended_Pictographic", "InCB=Consonant"]
 
 DROP, WHITESPACE, PUNCTUATION, NONSPACING, MARK, WORD, MAPPED, LETTER, NUMBER = (1 << i for i in range(9))
 
@@ -80,7 +92,27 @@ def lowercases():
     return {c: v[0] for c, v in found.items()}
 
 
-def properties(decomposed, lower, classes):
+def grapheme_classes():
+    text = "".join(map(chr, CODE_POINTS))
+    members = [{ord(c) for c in regex.findall(rf"\p{{{name}}}", text)} for name in GRAPHEME_CLASSES]
+    extend, linker = members[1], members[2]
+    assert linker <= extend
+    extend -= linker
+    extend.add(0x200D)
+    classes = {}
+    for i, codes in enumerate(members):
+        for code in codes - {0xD, 0xA}:
+            assert code not in classes, hex(code)
+            classes[code] = i + 1
+    conjuncts = {ord(c) for c in regex.findall(r"\p{InCB=Extend}", text)}
+    assert extend - conjuncts == {0x200C} and conjuncts <= extend
+    joining = {c for c in CODE_POINTS if classes.get(c) in (2, 3, 5)}
+    normalize = normalizers.Precompiled(corpus.one_letter_map(ord("a"), "X")).normalize_str
+    assert joining == {c for c in CODE_POINTS if normalize("a" + chr(c)) == "X"}
+    return classes
+
+
+def properties(decomposed, lower, classes, graphemes):
     clean, cjk, strip = bert(clean_text=True), bert(handle_chinese_chars=True), bert(strip_accents=True)
     marks = normalizers.StripAccents().normalize_str
     bert_pre, split = pre_tokenizers.BertPreTokenizer(), pre_tokenizers.WhitespaceSplit()
@@ -106,7 +138,7 @@ def properties(decomposed, lower, classes):
         other = pieces(byte_level, f"!{c}") == 1
         assert bool(value & WHITESPACE) + bool(value & LETTER) + bool(value & NUMBER) + other == 1, hex(code)
         assert not value & WHITESPACE or pieces(byte_level, f"a{c}{c}a") == 3 + (c != " "), hex(code)
-        flags[code] = value
+        flags[code] = value | graphemes.get(code, 0) << GRAPHEME
     return flags
 
 
@@ -152,7 +184,7 @@ def main():
         sys.exit(f"tokenizers {tokenizers.__version__} is installed; these tables are pinned to {PINNED}")
     decomposed, lower = decompositions(), lowercases()
     classes = combining_classes()
-    flags = properties(decomposed, lower, classes)
+    flags = properties(decomposed, lower, classes, grapheme_classes())
 
     blocks, index = compress(flags)
     index_blocks, top = compress(index)

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes fuzz/corpus/: a few small valid inputs of each parser, and some that are nearly valid."""
 
+import base64
 import json
 import pathlib
 import struct
+
+import tokenizer_corpus
 
 CORPUS = pathlib.Path(__file__).resolve().parent.parent / "fuzz" / "corpus"
 
@@ -89,6 +92,35 @@ write("tokenizer_files", "byte_level_json", "j" + json.dumps({
     "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
               "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "merges": [["a", "b"], "\u0120 a"],
               "vocab": byte_level}}, ensure_ascii=False, separators=(",", ":")))
+
+one_letter = tokenizer_corpus.one_letter_map(ord("a"), "ab")
+write("tokenizer_files", "map", b"n" + one_letter)
+pieces = [["<s>", 0.0], ["<pad>", 0.0], ["</s>", 0.0], ["<unk>", 0.0], ["\u2581", -2.0], ["\u2581ab", -3.0], ["b", -4.5]]
+unigram = {
+    "added_tokens": [{"id": 2, "content": "</s>", **added}],
+    "normalizer": {"type": "Sequence", "normalizers": [
+        {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(one_letter[:80]).decode()},
+        {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}, {"type": "Replace", "pattern": {"String": "b"}, "content": "a"},
+        {"type": "Strip", "strip_left": False, "strip_right": True}]},
+    "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+        {"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}]},
+    "model": {"type": "Unigram", "unk_id": 3, "byte_fallback": True, "vocab": pieces}}
+write("tokenizer_files", "unigram", "j" + json.dumps(unigram, separators=(",", ":")))
+write("tokenizer_files", "unigram_xlm_roberta", "x" + json.dumps({**unigram, "normalizer": None}, separators=(",", ":")))
+
+
+def field(number, data):
+    """Of a protocol buffer; its length below 128 * 128."""
+    assert len(data) < 1 << 14
+    return bytes([number << 3 | 2, len(data) & 127 | 128, len(data) >> 7]) + data
+
+
+def piece(text, score, kind):
+    return field(1, field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + bytes([3 << 3, kind]))
+
+
+model = b"".join(piece(*each) for each in [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("\u2581", -2, 1), ("<x>", 0, 4), ("b", -4.5, 1)])
+write("tokenizer_files", "sentencepiece", b"p" + model + field(3, field(2, one_letter[:80])))
 
 transformer = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
 pooling = {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}

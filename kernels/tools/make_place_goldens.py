@@ -14,10 +14,12 @@ import tokenizers
 
 import make_byte_level_goldens as byte_level
 import make_tokenizer_goldens as wordpiece
+import make_unigram_goldens as unigram
 import tokenizer_corpus as corpus
 
 STRINGS = [0, 33, 66]  # blocks
-CODE_POINTS = {"uncased": [0, 3, 7, 11], "roberta": [0, 7]}
+CODE_POINTS = {"uncased": [0, 3, 7, 11], "roberta": [0, 7], "xlm_roberta": [0, 7], "as_written": [0],
+               "byte_fallback": [0]}
 
 
 def places(encoding, text):
@@ -42,6 +44,8 @@ def configurations():
         yield name, wordpiece, wordpiece.make_tokenizer(*parts)
     for name, make in byte_level.CONFIGURATIONS.items():
         yield name, byte_level, make()
+    for name, make in unigram.CONFIGURATIONS.items():
+        yield name, unigram, make()
 
 
 def main():

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes tests/goldens/variants.json: what transformers and sentence-transformers make of each variant of folder_variants.py.
 
-Run: python3 make_variant_goldens.py [TASK…] (of other tasks what is there stays), with torch 2.15.0, transformers 5.24.0 and sentence-transformers 6.2.0 installed.
+Run: python3 make_variant_goldens.py [--new] [TASK…] (of other tasks what is there stays, with --new of all variants that are), with torch 2.15.0, transformers 5.24.0 and sentence-transformers 6.2.0 installed.
 """
 
 import json
@@ -46,11 +46,12 @@ def differ(one, other):
 
 def main():
     faults, variants, seen = 0, [], {}
-    tasks = sys.argv[1:] or list(peer.TASKS)
+    only_new = "--new" in sys.argv[1:]
+    tasks = [name for name in sys.argv[1:] if name != "--new"] or list(peer.TASKS)
     identity = lambda variant: json.dumps([variant["base"], variant["keys"], variant["edits"], variant.get("task", "classify")])
     output = folder_variants.GOLDENS / "variants.json"
     old = {identity(variant): variant for variant in json.loads(output.read_text())["variants"]}
-    if "embed" in tasks:
+    if "embed" in tasks and not only_new:
         dense_weights()
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary) / "model"
@@ -64,7 +65,7 @@ def main():
 
         for variant in folder_variants.VARIANTS:
             name = f"{variant['base']} {variant['keys']} {json.dumps(variant['edits'])[:160]}"
-            if variant["task"] not in tasks:
+            if variant["task"] not in tasks or only_new and identity(variant) in old:
                 variants.append(old[identity(variant)])
                 continue
             result = run(variant["base"], variant["edits"], variant)

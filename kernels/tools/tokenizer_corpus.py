@@ -2,6 +2,8 @@
 """The vocabulary, the texts and the hash of the tokenizer goldens. tests/tokenizer_corpus.hpp is the same in C++:
 change both or neither."""
 
+import struct
+
 MASK64 = (1 << 64) - 1
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY_RANGES = [(0x21, 0x7E), (0xA1, 0x24F), (0x300, 0x36F), (0x370, 0x52F), (0x591, 0x5F4), (0x600, 0x6FF),
@@ -16,6 +18,10 @@ SNIPPETS = ["[CLS]", "[SEP]", "[MASK]", "[UNK]", "[PAD]", "<x>", "foo", "foobar"
             "\u3000", "the ", "##ing", "[CLS", "a" * 101]
 BYTE_LEVEL_SNIPPETS = ["<s>", "</s>", " <mask> ", "<pad>", "<x>", " y ", "'s", "'re", "'ll", "'LL", "'d", "'", " ", "  ", "\n\n",
                        "\t ", "\u3000 ", "\u00a0", "\u0085 ", " 12", "the ", " and", "..."]
+UNIGRAM_SNIPPETS = ["<s>", "</s>", " <mask> ", "<unk>", "<pad>", "<x>", "Y ", "\u2581", "\u2581\u2581", " ", "  ", "   ",
+                    "\r\n", "\t", "\u3000 ", "\u200b", "a\u0301", "e\u0301\u0327", "\ufb01\u0301", "\u00a9\u200d\u00a9",
+                    "\u0958\u0301", "\u0915\u094d\u0937\u0301", "\u0600\ufb01", "\U0001f1e6\U0001f1e7\U0001f1e8",
+                    "\u1100\u1161\u11a8", "\u2122", "\u00bd", "``", "<0x41>", "the ", " of", " License"]
 STRINGS = 100_000
 STRINGS_PER_HASH = 1_000
 CODE_POINTS_PER_HASH = 16_384
@@ -72,6 +78,22 @@ def code_point_texts(code):
 def byte_level_code_point_texts(code):
     c = chr(code)
     return [f"a{c}b {c}", f" {c}{c} 1{c}"]
+
+
+def unigram_code_point_texts(code):
+    c = chr(code)
+    return [f"a{c}b {c}{c}", f"\u0600{c}\u0301x"]
+
+
+def one_letter_map(letter, to):
+    """SentencePiece's precompiled map, a double array of darts-clone, of one ASCII letter and its replacement."""
+    at = 256 ^ letter
+    units = [0] * 512
+    units[0] = 256 << 10                           # the root: its children stand at 256 ^ byte
+    units[at] = letter | 1 << 8 | (at ^ 1) << 10  # the letter: its value stands at 1
+    units[1] = 1 << 31                             # where the replacement begins
+    blob = b"".join(struct.pack("<I", unit) for unit in units)
+    return struct.pack("<I", len(blob)) + blob + to.encode() + b"\0"
 
 
 class Hash:
