@@ -231,9 +231,9 @@ void hold_connections(findings& seen) {
     static_cast<void>(task::enter.on(here.runtime()).remote(here.executions().path(), 2));
     slowest = std::max<nanoseconds>(slowest, clock::now() - begin);
   }
-  auto const told = status_of(held.back().read());
+  auto const last = status_of(held.back().read());
   seen.equals("of " + std::to_string(count) + " connections refused by the system", failed, 0);
-  seen.equals("the answer to the last", static_cast<std::uint64_t>(told), 503);
+  seen.equals("the answer to the last", static_cast<std::uint64_t>(last), 503);
   seen.at_most("slowest remote() meanwhile", slowest, 1s, machine.longest());
   held.clear();
   auto const begin = clock::now();
