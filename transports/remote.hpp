@@ -18,6 +18,11 @@ struct peer_rights {
   bool calls = true;      // make calls; without it only those that the tasks which it runs make
   bool works = true;      // run calls
   bool operates = false;  // see and change what is everybody's: pools, others' calls
+  // Of all that come with this credential, but for what their tasks call; 0: as many as there are.
+  std::uint32_t max_jobs = 0;  // calls at once that run or wait for a worker
+  std::uint32_t max_gpus = 0;  // that these ask for
+  // The start (listener::issue_worker_key) whose worker it was made for, and nobody else; 0: it was not.
+  std::uint64_t issued_for = 0;
   friend bool operator==(peer_rights const&, peer_rights const&) = default;
 };
 
@@ -66,9 +71,9 @@ class listener : public endpoint {
   // What whoever runs this should know: sentences.
   virtual std::vector<std::string> warnings() const { return {}; }
 
-  // A key that is let in until it is withdrawn, and stands in no file. Over ipc nothing is needed: all are
-  // empty.
-  virtual worker_key issue_worker_key() = 0;
+  // A key that is let in until it is withdrawn, and stands in no file; `start` is what peer_rights say of it.
+  // Over ipc nothing is needed: all are empty.
+  virtual worker_key issue_worker_key(std::uint64_t start) = 0;
   virtual void withdraw_worker_key(std::string const& own_public) = 0;
 };
 

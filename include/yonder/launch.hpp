@@ -95,7 +95,7 @@ struct pool {
   // A worker that has heard no hub for so long ends, and with it what it runs on.
   std::chrono::nanoseconds silence = std::chrono::seconds(60);
 
-  // What one costs by the hour, and what all of them may: a further one is refused. In whatever currency.
+  // What one costs by the hour, and what all of them may: a further one waits. In whatever currency.
   double cost_per_hour = 0;
   std::optional<double> max_cost_per_hour{};
 };

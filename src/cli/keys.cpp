@@ -71,6 +71,8 @@ std::string hub_of(key_order const& order) {
   return stated.starts_with("tcp://") ? stated : "tcp://" + own_host() + std::string(usual_port);
 }
 
+std::string in_words(std::uint32_t most) { return most == 0 ? "any" : std::to_string(most); }
+
 std::string state_of(key_entry const& one) {
   if (one.expires != no_expiry && one.expires <= std::time(nullptr)) return "expired";
   return one.enrols ? "token" : one.has_role ? "key" : "key without a role";
@@ -83,9 +85,17 @@ void print_json(std::vector<key_entry> const& all) {
               << ", \"role\": " << in_json(transport::roles_in_words(one.rights))
               << ", \"state\": " << in_json(state_of(one)) << ", \"expires\": "
               << (one.expires == no_expiry ? "null" : in_json(transport::in_utc(one.expires)))
+              << ", \"max_jobs\": " << one.rights.max_jobs << ", \"max_gpus\": " << one.rights.max_gpus
               << ", \"key\": " << in_json(transport::text_of(one.key)) << "}";
   }
   std::cout << (all.empty() ? "[]\n" : "]\n");
+}
+
+std::string invitation(std::string const& keys, std::string const& hub, transport::key_terms const& terms,
+                       seconds within) {
+  auto const address = hub + "#" + transport::issue_token(keys, terms, within);
+  if (terms.rights.operates) return "YONDER_HUB=" + address + " yonder ps";
+  return terms.rights.calls ? "YONDER_HUB=" + address + " app" : "app --yonder-worker " + address;
 }
 
 }  // namespace
@@ -114,16 +124,18 @@ std::string free_key_name(std::string const& keys, std::string const& role) {
 
 std::string invitation(std::string const& keys, std::string const& hub, std::string const& role,
                        std::string const& name, seconds within, seconds lifetime) {
-  auto const terms = terms_of(role, name, lifetime);
-  auto const address = hub + "#" + transport::issue_token(keys, terms, within);
-  if (terms.rights.operates) return "YONDER_HUB=" + address + " yonder ps";
-  return terms.rights.calls ? "YONDER_HUB=" + address + " app" : "app --yonder-worker " + address;
+  return invitation(keys, hub, terms_of(role, name, lifetime), within);
 }
 
 int issue_key(key_order const& order) {
   auto const keys = keys_folder(order.keys);
   auto const lifetime = whole(order.expires, seconds::max());
-  auto const terms = terms_of(order.role, order.name, lifetime);
+  auto terms = terms_of(order.role, order.name, lifetime);
+  terms.rights.max_jobs = order.max_jobs.value_or(0);
+  terms.rights.max_gpus = order.max_gpus.value_or(0);
+  if ((order.max_jobs || order.max_gpus) && !terms.rights.calls)
+    throw usage_problem("--max-jobs and --max-gpus bound calls, which a key of the role '" + order.role +
+                        "' makes none of");
   if (!order.into.empty() && !order.key.empty())
     throw usage_problem("--to makes a key, --key lists one that is there: say one of them");
   if (!order.into.empty()) {
@@ -141,8 +153,7 @@ int issue_key(key_order const& order) {
       std::cout << "{\"name\": " << in_json(order.name) << ", \"key\": " << in_json(order.key) << "}\n";
     return EXIT_SUCCESS;
   }
-  auto const line = invitation(keys, hub_of(order), order.role, order.name,
-                               whole(order.within, usual_token_life), lifetime);
+  auto const line = invitation(keys, hub_of(order), terms, whole(order.within, usual_token_life));
   if (order.json)
     std::cout << "{\"name\": " << in_json(order.name) << ", \"line\": " << in_json(line) << "}\n";
   else
@@ -156,9 +167,10 @@ int list_keys(key_order const& order) {
     print_json(all);
     return EXIT_SUCCESS;
   }
-  table listed{{"NAME", "ROLE", "STATE", "EXPIRES", "KEY"}};
+  table listed{{"NAME", "ROLE", "STATE", "JOBS", "GPUS", "EXPIRES", "KEY"}};
   for (auto const& one : all)
-    listed.add({one.name, transport::roles_in_words(one.rights), state_of(one),
+    listed.add({one.name, transport::roles_in_words(one.rights), state_of(one), in_words(one.rights.max_jobs),
+                in_words(one.rights.max_gpus),
                 one.expires == no_expiry ? "never" : transport::in_utc(one.expires),
                 transport::text_of(one.key)});
   listed.print();

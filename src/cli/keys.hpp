@@ -18,6 +18,7 @@ struct key_order {
   std::string role = "worker";
   std::optional<std::chrono::nanoseconds> expires{};  // of the key
   std::optional<std::chrono::nanoseconds> within{};   // of the token
+  std::optional<unsigned> max_jobs{}, max_gpus{};     // of a client's key
   std::string into{};                                 // a folder for a pair of keys, instead of a token
   std::string key{};                                  // a public key that is there, instead of a token
   std::string hub{};  // that the token is for; empty: $YONDER_HUB, or this machine

@@ -158,6 +158,9 @@ int run(int argc, char const* const* argv) {
   issue_command->add_option("--key", keys.key, "let in the owner of this public key");
   read_time(*issue_command, "--expires", keys.expires, "for how long the key is good; default: for ever");
   read_time(*issue_command, "--within", keys.within, "for how long the line is good; default: 10m");
+  read_number(*issue_command, "--max-jobs", keys.max_jobs,
+              "calls at once that run or wait for a worker; default: any number");
+  read_number(*issue_command, "--max-gpus", keys.max_gpus, "GPUs that these ask for; default: any number");
   revoke_command->add_option("name", keys.name, "or the public key")->required();
 
   yonder::cli::hub_choice hub;

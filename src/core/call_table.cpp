@@ -161,6 +161,8 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.kills = call.kills;
   front.unstarted = call.unstarted;
   front.cut_short = call.cut_short;
+  front.outlived = call.outlived;
+  front.quota = call.quota;
   front.alone = call.alone;
   front.batching = call.batching;
   front.queued_since = call.queued_since;

@@ -79,6 +79,12 @@ class dispatcher {
   // The waiting calls that only workers of this pool could run, of which none is there; the longest waiting
   // first.
   std::vector<call_record*> waiting_for(pool_record const& pool) const;
+  // Calls visit(call) for all that wait for a worker of this pool, in no order. It changes no queue.
+  template <class Visit>
+  void each_waiting(pool_record const& pool, Visit&& visit) const {
+    for (auto const& [key, function] : functions_)
+      if (function->pool == &pool) function->queue.each(visit);
+  }
 
   // --- workers
 

@@ -137,6 +137,11 @@ void hub::worker_placed(time_point now, std::uint64_t start, outputs& out) {
   state_->settle(now, out);
 }
 
+void hub::worker_held(time_point now, std::uint64_t start, std::string const& why, outputs& out) {
+  state_->pools.held(start, why);
+  state_->settle(now, out);
+}
+
 void hub::worker_ended(time_point now, std::uint64_t start, std::string const& reason,
                        std::string const& stderr_tail, outputs& out) {
   state_->worker_ended(now, start, reason, stderr_tail, out);

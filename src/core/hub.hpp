@@ -111,6 +111,11 @@ struct peer_link {
   bool is_operator = false;   // that is one which may see and change pools
   bool may_call = true;       // or else only from within attempts that its workers run
   bool may_work = true;       // be a worker
+  // The credential was made for the worker of this start, and lets in no other; 0: for none.
+  std::uint64_t issued_for = 0;
+  // Of all that has this credential, but for what its tasks call; 0: as many as there are.
+  std::uint32_t max_jobs = 0;  // calls that run or wait for a worker
+  std::uint32_t max_gpus = 0;  // that these ask for
 };
 
 // What is known about the end of a connection.
@@ -177,6 +182,9 @@ class hub {
   // What out::start_worker has started elsewhere runs there; until then nobody is impatient. And it is no
   // more, whether its worker had come or not.
   void worker_placed(time_point now, std::uint64_t start, outputs& out);
+  // It waits before it is placed, as there is no room for it: a sentence why. Said again, room was made for
+  // it, and is not enough.
+  void worker_held(time_point now, std::uint64_t start, std::string const& why, outputs& out);
   void worker_ended(time_point now, std::uint64_t start, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);
 

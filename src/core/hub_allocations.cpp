@@ -78,6 +78,23 @@ bool hub::state::cut_short(time_point now, call_record& call, std::string const&
   return true;
 }
 
+// Calls that wait for a worker of its pool, and for whose timeout it has not the time, fresh as it is: after
+// some of them nobody expects another one to bring more.
+void hub::state::note_outlived(time_point now, worker_session const& worker, outputs& out) {
+  constexpr int most = 3;
+  std::vector<call_id> in_vain;
+  work.each_waiting(*worker.pool, [&](call_record& call) {
+    if (call.policy.timeout > worker.lasts && ++call.outlived >= most) in_vain.push_back(call.id);
+  });
+  for (auto const& id : in_vain)
+    if (auto* const call = calls.find(id); call != nullptr)
+      fail(now, *call, errc::unsatisfiable,
+           "its timeout of " + in_words(call->policy.timeout) + " is longer than workers last here: " +
+               std::to_string(most) + " have come since it waits, the last one with " +
+               in_words(worker.lasts) + "; ask for longer allocations, or set a shorter timeout",
+           out);
+}
+
 // Why no worker of its pool can ever run it, in words; empty: some can.
 std::string hub::state::exceeds_allocation(call_record const& call) const {
   auto const* const pool = call.function->pool;

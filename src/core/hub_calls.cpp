@@ -48,9 +48,14 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
                    "this key is a worker's: it calls only from within tasks that it runs; the "
                    "hub's operator gives one that may call (yonder keys issue NAME --role client)"),
         out);
-  if (items.count == 1 && is_call_search(said.function)) return take_search(now, client, said, message, out);
-  if (items.count == 1 && (is_pool_order(said.function) || is_call_order(said.function)))
-    return take_order(now, client, said, message, out);
+  auto const is_order = is_pool_order(said.function) || is_call_order(said.function);
+  if (items.count == 1 && (is_order || is_call_search(said.function))) {
+    if (!may_ask(client, said.parent))
+      return answer(now, client, id,
+                    failure_of(errc::cancelled, "the attempt whose task made this call has ended"), out);
+    if (is_order) return take_order(now, client, said, message, out);
+    return take_search(now, client, said, message, out);
+  }
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
   if (known != nullptr) return take_again(now, client, isolate(now, *known, id.number, 1), out);
   if (give_kept(now, client, id, 1, out) != 0) return;
@@ -152,6 +157,10 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     return fail(now, call, std::move(refused), out);
   }
   if (auto why = exceeds_allocation(call); !why.empty()) {
+    call.stage = call_stage::leaving;
+    return fail(now, call, errc::unsatisfiable, std::move(why), out);
+  }
+  if (auto why = exceeds_quota(call); !why.empty()) {
     call.stage = call_stage::leaving;
     return fail(now, call, errc::unsatisfiable, std::move(why), out);
   }
@@ -264,6 +273,7 @@ call_record& hub::state::split(time_point now, call_record& call, std::uint32_t 
       work.queue_before(now, call, front);
       break;
     case call_stage::stalled: call.caller->stalled.insert_before(call, front); break;
+    case call_stage::held: call.quota->waiting.at(quota::rank_of(call)).insert_before(call, front); break;
     case call_stage::recording:
     case call_stage::unsynced: unsynced.insert_before(call, front); break;
     case call_stage::tokenless: tokenless.insert_before(call, front); break;

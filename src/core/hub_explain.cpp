@@ -34,6 +34,7 @@ std::string state_of(call_record const& call) {
     case call_stage::queued: return "queued";
     case call_stage::ordered: return "waits for its turn";
     case call_stage::stalled: return "waits for its caller";
+    case call_stage::held: return "waits for its turn among those of its key";
     case call_stage::unsynced: return "being written to the journal";
     case call_stage::recording: return "has ended; its outcome is being written to the journal";
     case call_stage::delayed: return "waits for its next attempt";
@@ -70,24 +71,39 @@ std::size_t hub::state::calls_before(call_record& call) {
   return before;
 }
 
-std::string hub::state::why_queued(call_record& call) {
+std::string hub::state::why_queued(time_point now, call_record& call) {
   auto const& function = *call.function;
-  std::size_t able = 0;
-  for (auto const* const by : function.offers) able += by->workers - by->waiting;
-  if (able == 0) return work.explain_wait(function);
-  auto why = able == 1 ? std::string("the worker that has its task is busy")
-                       : "the " + std::to_string(able) + " workers that have its task are busy";
-  if (function.pool != nullptr && function.pool->starting != 0)
-    why += "; " + std::to_string(function.pool->starting) + " more being started";
+  std::size_t able = 0, brief = 0;
+  for (auto* const by : function.offers) {
+    able += by->workers - by->waiting;
+    for (auto* idle = by->idle.first(); idle != nullptr; idle = by->idle.after(*idle))
+      brief += work.outlasts(now, *idle, call) ? 0 : 1;
+  }
+  std::string why;
+  if (able == 0)
+    why = work.explain_wait(function);
+  else if (brief != 0)
+    why = std::to_string(brief) + " of the " + count_of(able, "worker") +
+          " that have its task are idle, and end before it would";
+  else
+    why = able == 1 ? "the worker that has its task is busy"
+                    : "the " + std::to_string(able) + " workers that have its task are busy";
+  auto const* const pool = function.pool;
+  if (pool == nullptr) return why;
+  if (able != 0 && pool->starting > pool->held)
+    why += "; " + std::to_string(pool->starting - pool->held) + " more being started";
+  if (pool->held != 0)
+    why += "; " + count_of(pool->held, "worker") + " to be started once there is room: " + pool->held_why;
   return why;
 }
 
-std::string hub::state::why_it_waits(call_record& call) {
+std::string hub::state::why_it_waits(time_point now, call_record& call) {
   switch (call.stage) {
     case call_stage::composing:
       return std::to_string(call.composed->missing) + " of them " +
              (call.composed->missing == 1 ? "has" : "have") + " not ended yet";
-    case call_stage::queued: return why_queued(call);
+    case call_stage::queued: return why_queued(now, call);
+    case call_stage::held: return why_held(call);
     case call_stage::ordered:
       return "others of its order key go first: " + std::to_string(call.order->calls) + " there are";
     case call_stage::stalled: return "its caller has yet to take results that were sent to it";
@@ -123,7 +139,7 @@ text_rows hub::state::explain(time_point now, call_record& call) {
     add("before it", count_of(before, "call") + " of its queue, of " + std::to_string(function->queue.items) +
                          " that wait for the task");
   }
-  add("why", why_it_waits(call));
+  add("why", why_it_waits(now, call));
   if (call.stage == call_stage::assigned && call.worker != nullptr) explain_attempt(now, call, rows);
   auto const* const pool = function == nullptr         ? nullptr
                            : function->home != nullptr ? function->home

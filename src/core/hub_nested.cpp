@@ -67,6 +67,12 @@ bool hub::state::is_entering(client_session const& client, attempt_key const& ke
   return worker != nullptr && worker->entering;
 }
 
+// Whoever may call only from within tasks that it runs proves that it runs this one.
+bool hub::state::may_ask(client_session const& client, attempt_key const& parent) {
+  if (client.peer == nullptr || client.peer->may_call) return true;
+  return is_entering(client, parent) || find_parent(client, parent) != nullptr;
+}
+
 // Who makes a call; null: it may not, for a reason.
 call_record* hub::state::parent_of(time_point now, client_session const& client, attempt_key const& key,
                                    failure& refused) {

@@ -75,6 +75,7 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
 void hub::state::hold_outcome(time_point now, call_record& call, frame_ref outcome, call_stage stage) {
   leave_stage(call);
   leave_order(now, call);
+  leave_quota(now, call);
   timers.disarm(call);
   call.stage = stage;
   call.first = 0;
@@ -120,6 +121,7 @@ void hub::state::leave_stage(call_record& call) {
       work.count_ordered(*call.function, -1);
       break;
     case call_stage::stalled: call.caller->stalled.remove(call); break;
+    case call_stage::held: std::exchange(call.quota, nullptr)->remove(call); break;
     case call_stage::recording:
     case call_stage::unsynced: unsynced.remove(call); break;
     case call_stage::tokenless: tokenless.remove(call); break;
@@ -138,6 +140,7 @@ void hub::state::forget(time_point now, call_record& call) {
   leave_stage(call);
   leave_parent(call);
   leave_order(now, call);
+  leave_quota(now, call);
   if (call.stream) call.caller->streams.remove(*call.stream);
   auto* const function = call.function;
   YONDER_CHECK(function == nullptr || function->calls != 0, "a function has lost count of its calls");

@@ -32,6 +32,7 @@ struct function_record;
 struct image;
 struct order_record;
 struct pool_record;
+struct quota;
 struct worker_session;
 
 struct queue_tag {};
@@ -68,6 +69,7 @@ enum class call_stage : std::uint8_t {
   queued,     // in its function's queue
   ordered,    // behind others of its order key
   stalled,    // in its caller's: that has yet to take earlier results
+  held,       // in its quota's: its credential has as many as it may
   unsynced,   // waits for the journal
   delayed,    // waits for its backoff
   tokenless,  // waits for a retry token
@@ -162,15 +164,17 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::set<call_id> finders;              // other calls, by which its outcome is asked for
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
-  bool accepted = false;        // the journal has it
-  bool start_recorded = false;  // the journal says that it may be started
-  time_point due = never;       // of its backoff or of its attempt's timeout
-  std::uint64_t record = 0;     // of the journal, which has to be synced first
-  std::uint32_t attempt = 0;    // the number of the last assignment
-  std::uint32_t tries = 0;      // attempts that may have been started
-  int kills = 0;                // workers that ended while they ran it
-  int unstarted = 0;            // workers that ended with it as the first that they had not started
-  int cut_short = 0;            // allocations that ended while they ran it, and cost it no retry
+  bool accepted = false;         // the journal has it
+  bool start_recorded = false;   // the journal says that it may be started
+  time_point due = never;        // of its backoff or of its attempt's timeout
+  std::uint64_t record = 0;      // of the journal, which has to be synced first
+  std::uint32_t attempt = 0;     // the number of the last assignment
+  std::uint32_t tries = 0;       // attempts that may have been started
+  int kills = 0;                 // workers that ended while they ran it
+  int unstarted = 0;             // workers that ended with it as the first that they had not started
+  int cut_short = 0;             // allocations that ended while they ran it, and cost it no retry
+  int outlived = 0;              // workers that came with less time than its timeout while it was queued
+  core::quota* quota = nullptr;  // that it counts against, or waits for (call_stage::held); null: none
   batch_policy batching;
   time_point queued_since = 0;
   bool alone = false;                 // runs without neighbours: a worker ended while it ran beside others
@@ -206,7 +210,8 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     traced.reset();
     values.clear();
     finders.clear();
-    kills = unstarted = cut_short = 0;
+    kills = unstarted = cut_short = outlived = 0;
+    quota = nullptr;
     record = 0;
     worker = nullptr;
     accepted = start_recorded = alone = false;
@@ -505,13 +510,14 @@ struct peer_record {
   bool is_operator = false;
   bool may_call = true;
   bool may_work = true;
+  std::uint64_t issued_for = 0;
   session* owner = nullptr;
   timer_of<peer_record> hello_timer;
   void reset() {
     owner = nullptr;
     is_operator = false;
     may_call = may_work = true;
-    start = 0;
+    start = issued_for = 0;
     identity.clear();
   }
 };
@@ -523,6 +529,7 @@ struct start_record {
   pool_record* pool = nullptr;
   std::optional<resource_lease> lease;
   time_point since = 0;
+  bool held = false;  // elsewhere: there is no room for it so far
   timer_of<start_record> start_timer;
 };
 
@@ -549,6 +556,8 @@ struct pool_record {
   std::size_t queued_items = 0;   // calls
   std::size_t ordered_items = 0;  // calls that wait for the turn of their order key
   std::size_t starting = 0;
+  std::size_t held = 0;  // of them, those that have no room so far,
+  std::string held_why;  // as was said of one last
   std::size_t in_service = 0;
   std::size_t waiting = 0;     // of them, for calls that their tasks have made
   std::size_t expiring = 0;    // of them, whose allocation ends soon,

@@ -18,7 +18,11 @@ bool is_ours(session const& one) {
 }  // namespace
 
 void hub::state::connected(time_point now, peer_id id, peer_link const& link, outputs& out) {
-  if (sessions.connect(now, id, link) != nullptr) return;
+  if (sessions.connect(now, id, link) != nullptr) {
+    auto* const whose = quotas.set(link.identity, link.max_jobs, link.max_gpus);
+    if (whose != nullptr) let_in(now, *whose);
+    return;
+  }
   constexpr auto why = "the hub had as many connections as it may";
   out.emplace_back(out::close{id, why});
   if (link.start != 0) start_failed(now, link.start, why, {}, out);
@@ -183,6 +187,9 @@ void hub::state::hello(time_point now, peer_record& peer, frame const& message, 
   }
   if (peer.owner != nullptr) return violated(now, *peer.owner, "a second session on one connection", out);
   if (said.role == peer_role::client) return begin_client(now, peer, said, message.head, out);
+  if (!pools.awaits(said.start_token, peer.issued_for))
+    return refuse(now, peer, message.head, errc::unauthorized,
+                  "no worker of this start is awaited: it came too late, or another one has come by it", out);
   if (said.predecessor.session != 0) take_predecessor(now, peer, said.predecessor, out);
   begin_worker(now, peer, said, message.head, out);
 }
@@ -200,7 +207,10 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   worker.concurrency = std::min(said.concurrency, most_concurrent);
   worker.pool = pools.succeeded(std::exchange(peer.start, 0), said.start_token, &worker);
   if (worker.start != 0) out.emplace_back(out::worker_came{worker.start});
-  if (said.remaining != never) set_end(now, worker, said.remaining);
+  if (said.remaining != never) {
+    set_end(now, worker, said.remaining);
+    if (worker.pool != nullptr) note_outlived(now, worker, out);
+  }
   worker.quiet = !peer.reliable;  // that it hears us is seen when it answers the welcome
   welcome(now, worker, out);
   if (worker.pool != nullptr && worker.pool->has_service())

@@ -6,6 +6,7 @@
 #include "src/core/dispatcher.hpp"
 #include "src/core/hub.hpp"
 #include "src/core/kept_results.hpp"
+#include "src/core/quotas.hpp"
 #include "src/core/retry_budget.hpp"
 #include "src/core/scaler.hpp"
 #include "src/core/session_table.hpp"
@@ -131,6 +132,12 @@ struct hub::state {
   void line_up(time_point now, call_record& call);
   void open(time_point now, order_record& order);
   void leave_order(time_point now, call_record& call);
+  // hub_quotas.cpp: what a credential may have at once
+  void queue(time_point now, call_record& call);
+  void let_in(time_point now, quota& whose);
+  void leave_quota(time_point now, call_record& call);
+  std::string exceeds_quota(call_record const& call);
+  std::string why_held(call_record const& call);
   void leave_worker(time_point now, order_record& order);
 
   // hub_composed.cpp: what waits for the values of other calls
@@ -199,6 +206,7 @@ struct hub::state {
 
   // hub_nested.cpp: calls that tasks make
   call_record* find_parent(client_session const& client, attempt_key const& key);
+  bool may_ask(client_session const& client, attempt_key const& parent);
   call_record* parent_of(time_point now, client_session const& client, attempt_key const& key,
                          failure& refused);
   worker_session* worker_at(client_session const& client, std::uint32_t epoch) const;
@@ -277,8 +285,8 @@ struct hub::state {
 
   // hub_explain.cpp: what is said of one call, and of who runs what
   std::size_t calls_before(call_record& call);
-  std::string why_queued(call_record& call);
-  std::string why_it_waits(call_record& call);
+  std::string why_queued(time_point now, call_record& call);
+  std::string why_it_waits(time_point now, call_record& call);
   void explain_attempt(time_point now, call_record const& call, text_rows& rows);
   text_rows explain(time_point now, call_record& call);
   std::string gpus_of(worker_session const& worker) const;
@@ -303,6 +311,7 @@ struct hub::state {
   static bool ends_with_allocation(time_point now, worker_session const& worker, peer_loss const& loss);
   bool cut_short(time_point now, call_record& call, std::string const& why);
   std::string exceeds_allocation(call_record const& call) const;
+  void note_outlived(time_point now, worker_session const& worker, outputs& out);
   duration usable(duration allocation) const;
 
   // hub_workers.cpp: who runs it
@@ -379,6 +388,7 @@ struct hub::state {
   retry_budget budget;
 
   std::unordered_map<std::string, std::unique_ptr<order_record>> orders;
+  quota_table quotas;
   // Of what callers were told of that last: the tickets of their links.
   std::map<call_id, std::uint32_t> progress;
   call_queue tokenless;

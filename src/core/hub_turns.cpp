@@ -53,7 +53,7 @@ order_record& hub::state::order_of(call_record& call, std::string_view key) {
 
 // The call may be served from now on, as far as it is concerned: it is queued, or waits for its turn.
 void hub::state::line_up(time_point now, call_record& call) {
-  if (call.order == nullptr) return work.enqueue(now, call);
+  if (call.order == nullptr) return queue(now, call);
   while (call.count > 1) {
     auto& front = calls.split(call, 1);
     arm(front);
@@ -80,7 +80,7 @@ void hub::state::open(time_point now, order_record& order) {
     work.count_ordered(*next.function, -1);
     order.head = &next;
     look_for_deadlocks = look_for_deadlocks || !order.waiting.empty();  // for others behind it
-    return work.enqueue(now, next);
+    return queue(now, next);
   }
   if (order.calls == 0 && order.attempts == 0) orders.erase(std::string(order.key));
 }

@@ -403,6 +403,7 @@ void scaler::start_workers(time_point now, outputs& out) {
     }
     if (pool->is_used()) pool->gives_way = false;
     if (pool->is_used() || pool->used_last == never) pool->used_last = now;
+    if (pool->held != 0) give_up_held(*pool, out);
     start(*pool);
   }
 }
@@ -447,9 +448,51 @@ void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
   starts_.emplace(start.id, std::move(made));
 }
 
+// Nobody waits for them any more.
+void scaler::give_up_held(pool_record& pool, outputs& out) {
+  auto const works = pool.in_service > pool.idle.size();
+  if (pool.queued != 0 || pool.wanted != 0 || works) return;
+  std::vector<std::uint64_t> all;
+  for (auto const& [id, start] : starts_)
+    if (start->pool == &pool && start->held) all.push_back(id);
+  std::sort(all.begin(), all.end(), std::greater<>());
+  for (auto const id : all) {
+    if (pool.workers() <= pool.least() + pool.expiring) return;
+    out.emplace_back(out::abandon_start{id});
+    end_start(id);
+  }
+}
+
+void scaler::held(std::uint64_t start, std::string const& why) {
+  auto const found = starts_.find(start);
+  if (found == starts_.end()) return;
+  auto& pool = *found->second->pool;
+  if (!std::exchange(found->second->held, true)) ++pool.held;
+  pool.held_why = why;
+  if (std::find(want_room_.begin(), want_room_.end(), start) == want_room_.end()) want_room_.push_back(start);
+}
+
+// Of another pool's start for which a worker of this one makes room; want_room_.size(): of none.
+std::size_t scaler::place_of_held(pool_record const& giving) const {
+  if (!giving.config.elsewhere) return want_room_.size();
+  auto const found = std::find_if(want_room_.begin(), want_room_.end(), [&](std::uint64_t id) {
+    auto const& pool = *starts_.at(id)->pool;
+    return &pool != &giving && pool.config.id == giving.config.id;
+  });
+  return static_cast<std::size_t>(found - want_room_.begin());
+}
+
+bool scaler::awaits(std::uint64_t token, std::uint64_t issued_for) const {
+  if (token == 0) return issued_for == 0;
+  auto const found = by_token_.find(token);
+  return found != by_token_.end() && (issued_for == 0 || found->second == issued_for);
+}
+
 void scaler::placed(time_point now, std::uint64_t start) {
   auto const found = starts_.find(start);
   if (found == starts_.end() || !found->second->pool->config.elsewhere) return;
+  if (std::exchange(found->second->held, false)) --found->second->pool->held;
+  std::erase(want_room_, start);
   auto const within = found->second->pool->config.start_timeout;
   timers_.arm(found->second->start_timer, add(now, within != 0 ? within : limits_.start_timeout));
 }
@@ -472,19 +515,23 @@ pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token, worker_
     worker->lease = std::move(found->second->lease);
     holders_.push_back(worker);
   }
+  if (found->second->held) --pool.held;
+  std::erase(want_room_, start);
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);
   return &pool;
 }
 
-pool_record* scaler::failed(time_point now, std::uint64_t start, std::string const& reason,
-                            std::string const& stderr_tail) {
+// Its worker does not come; null: it is none.
+pool_record* scaler::end_start(std::uint64_t start) {
   auto const found = starts_.find(start);
   if (found == starts_.end()) return nullptr;
   auto& pool = *found->second->pool;
   YONDER_CHECK(pool.starting != 0, "a pool has lost count of its starts");
   if (found->second->lease) ledger_->give_back(*found->second->lease);
+  if (found->second->held) --pool.held;
+  std::erase(want_room_, start);
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);
@@ -493,7 +540,13 @@ pool_record* scaler::failed(time_point now, std::uint64_t start, std::string con
     --pool.users;
     --demanded_;
   }
-  return note_failure(now, pool, reason, stderr_tail);
+  return &pool;
+}
+
+pool_record* scaler::failed(time_point now, std::uint64_t start, std::string const& reason,
+                            std::string const& stderr_tail) {
+  auto* const pool = end_start(start);
+  return pool == nullptr ? nullptr : note_failure(now, *pool, reason, stderr_tail);
 }
 
 void scaler::entered(pool_record& pool) {
@@ -550,13 +603,18 @@ time_point scaler::idle_due(pool_record& pool) const {
   if (pool.shrinks && pool.in_service > pool.config.max_workers && !pool.idle.empty()) return 0;
   if (pool.gives_way && !pool.idle.empty()) return 0;
   if (pool.in_service <= pool.least() || pool.idle.empty()) return never;
+  if (place_of_held(pool) != want_room_.size()) return 0;
   if (pool.idle.size() <= pool.config.spare && pool.idle.size() < pool.in_service) return never;
   return add(pool.idle.front().idle_since, pool.config.scaledown_window);
 }
 
 worker_session* scaler::idle_too_long(time_point now) {
   for (auto& pool : pools_) {
-    if (idle_due(*pool) <= now) return &pool->idle.front();
+    if (idle_due(*pool) > now) continue;
+    auto const served = place_of_held(*pool);
+    if (served != want_room_.size())
+      want_room_.erase(want_room_.begin() + static_cast<std::ptrdiff_t>(served));
+    return &pool->idle.front();
   }
   return nullptr;
 }

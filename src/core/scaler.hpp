@@ -99,6 +99,10 @@ class scaler {
 
   // What was started elsewhere runs: its worker is expected from now on.
   void placed(time_point now, std::uint64_t start);
+  // There is no room for it so far: an idle worker of another pool that comes by the same launcher goes.
+  void held(std::uint64_t start, std::string const& why);
+  // Whether a worker with this token is awaited, whose credential was issued for that start (0: for none).
+  bool awaits(std::uint64_t token, std::uint64_t issued_for) const;
   // The pool of a worker that has come by this start, or by the token that it brought; null: by itself.
   // The worker has what was leased for it.
   pool_record* succeeded(std::uint64_t start, std::uint64_t token, worker_session* worker = nullptr);
@@ -148,6 +152,9 @@ class scaler {
   pool_record* note_failure(time_point now, pool_record& pool, std::string const& reason,
                             std::string const& stderr_tail);
   void start_worker(time_point now, pool_record& pool, outputs& out);
+  pool_record* end_start(std::uint64_t start);
+  void give_up_held(pool_record& pool, outputs& out);
+  std::size_t place_of_held(pool_record const& giving) const;
 
   limits limits_;
   random_source& random_;
@@ -158,6 +165,7 @@ class scaler {
   pool_record* last_ = nullptr;  // that was asked for
   std::unordered_map<std::uint64_t, std::unique_ptr<start_record>> starts_;
   std::unordered_map<std::uint64_t, std::uint64_t> by_token_;
+  std::vector<std::uint64_t> want_room_;   // starts that are held; the first to be so first
   std::optional<resource_ledger> ledger_;  // none: it is not known what there is
   bool asks_ = false;                      // for that
   bool asked_ = false;

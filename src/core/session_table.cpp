@@ -35,6 +35,7 @@ peer_record* session_table::connect(time_point now, peer_id id, peer_link const&
   peer.is_operator = how.is_operator;
   peer.may_call = how.may_call;
   peer.may_work = how.may_work;
+  peer.issued_for = how.issued_for;
   peer.hello_timer.kind = static_cast<std::uint8_t>(timer_kind::peer_hello);
   peer.hello_timer.owner = &peer;
   peers_.insert(id, peer);

@@ -24,6 +24,7 @@ host_slots::host_slots(std::vector<host> hosts) {
 }
 
 std::optional<host_slots::place> host_slots::take(std::int64_t now, std::uint64_t start, std::size_t gpus) {
+  release_due(now);
   state* best = nullptr;
   for (auto& one : states_) {
     if (one.not_before > now || one.taken >= one.is.slots || free_gpus(one.gpus_taken) < gpus) continue;
@@ -61,13 +62,31 @@ std::string host_slots::why(std::int64_t now, std::size_t gpus) const {
   return text;
 }
 
-void host_slots::give_back(std::int64_t now, std::uint64_t start, bool failed) {
-  auto const found = places_.find(start);
-  if (found == places_.end()) return;
-  auto& where = states_[found->second.host];
-  --where.taken;
-  for (auto const i : found->second.gpus) where.gpus_taken[i] = false;
-  places_.erase(found);
+bool host_slots::may_come(std::int64_t now, std::size_t gpus) const {
+  return std::any_of(states_.begin(), states_.end(), [&](auto const& one) {
+    return one.is.gpus.size() >= gpus && (one.not_before <= now || one.was_reached || one.taken != 0);
+  });
+}
+
+std::int64_t host_slots::next_change(std::int64_t now) const {
+  auto next = never;
+  for (auto const& one : states_)
+    if (one.not_before > now) next = std::min(next, one.not_before);
+  for (auto const& one : staying_) next = std::min(next, one.until);
+  return next;
+}
+
+void host_slots::give_back(std::int64_t now, std::uint64_t start, bool failed, std::int64_t stays) {
+  auto found = places_.extract(start);
+  if (found.empty()) return;
+  auto& gone = found.mapped();
+  auto& where = states_[gone.host];
+  where.was_reached = where.was_reached || !failed || stays > 0;
+  gone.until = now + stays;
+  if (stays > 0)
+    staying_.push_back(gone);
+  else
+    release(gone);
   if (!failed) {
     where.failures = 0;
     return;
@@ -75,6 +94,20 @@ void host_slots::give_back(std::int64_t now, std::uint64_t start, bool failed) {
   auto pause = first_pause;
   for (int i = where.failures++; i > 0 && pause < longest_pause; --i) pause *= 2;
   where.not_before = now + std::min(pause, longest_pause);
+}
+
+void host_slots::release(taken_place const& gone) {
+  auto& where = states_[gone.host];
+  --where.taken;
+  for (auto const i : gone.gpus) where.gpus_taken[i] = false;
+}
+
+void host_slots::release_due(std::int64_t now) {
+  std::erase_if(staying_, [&](auto const& one) {
+    if (one.until > now) return false;
+    release(one);
+    return true;
+  });
 }
 
 }  // namespace yonder::driver

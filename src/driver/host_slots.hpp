@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -26,12 +27,19 @@ class host_slots {
 
   explicit host_slots(std::vector<host> hosts);
 
+  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
   // Taken for `start` until give_back(). Nothing: why() says why.
   std::optional<place> take(std::int64_t now, std::uint64_t start, std::size_t gpus);
   std::string why(std::int64_t now, std::size_t gpus) const;
+  // Whether there may be a place later: on a host that is busy, or that failed and had been reached before.
+  bool may_come(std::int64_t now, std::size_t gpus) const;
+  // When there may be one although nothing is given back.
+  std::int64_t next_change(std::int64_t now) const;
 
-  // `failed`: it could not be reached, in which case it is left alone for a while.
-  void give_back(std::int64_t now, std::uint64_t start, bool failed);
+  // `failed`: it could not be reached, in which case it is left alone for a while. `stays`: for so long it
+  // may still run there, and keeps its place.
+  void give_back(std::int64_t now, std::uint64_t start, bool failed, std::int64_t stays = 0);
 
   std::string const& name_of(std::uint64_t start) const { return states_[places_.at(start).host].is.name; }
 
@@ -41,15 +49,21 @@ class host_slots {
     std::size_t taken = 0;
     std::vector<bool> gpus_taken;
     int failures = 0;  // in a row
+    bool was_reached = false;
     std::int64_t not_before = 0;
   };
   struct taken_place {
     std::size_t host = 0;
     std::vector<std::size_t> gpus;
+    std::int64_t until = never;
   };
+
+  void release(taken_place const& gone);
+  void release_due(std::int64_t now);
 
   std::vector<state> states_;
   std::map<std::uint64_t, taken_place> places_;
+  std::vector<taken_place> staying_;  // given back, and not free before `until`
 };
 
 }  // namespace yonder::driver

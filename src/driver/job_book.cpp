@@ -30,14 +30,11 @@ void job_book::stop(std::uint64_t start) {
   if (std::erase_if(waiting_, [&](auto const& one) { return one.start == start; }) != 0)
     return say(kind::failed, start, why);
   for (auto& [key, one] : jobs_) {
-    auto const found = std::find(one.starts.begin(), one.starts.end(), start);
-    if (found == one.starts.end()) continue;
-    if (one.starts.size() == 1) {
-      one.cancels = true;
-      return;
-    }
-    one.starts.erase(found);
-    return say(one.placed ? kind::ended : kind::failed, start, why);
+    if (std::find(one.starts.begin(), one.starts.end(), start) == one.starts.end()) continue;
+    auto& gone = one.unwanted;
+    if (std::find(gone.begin(), gone.end(), start) == gone.end()) gone.push_back(start);
+    one.cancels = gone.size() == one.starts.size();
+    return;
   }
 }
 
@@ -81,7 +78,8 @@ void job_book::submitted(std::int64_t now, std::string const& id) {
 void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
   auto const gone = jobs_.extract(std::exchange(submitting_, 0));
   auto const& starts = gone.mapped().starts;
-  if (gone.mapped().cancels) return say(kind::failed, starts.front(), text);
+  auto const& unwanted = gone.mapped().unwanted;
+  if (gone.mapped().cancels) return end(gone.mapped(), text);
   if (refused_since_ == never) refused_since_ = now;
   if (!passes || now - refused_since_ >= limits_.patience) {
     for (auto const start : starts) say(kind::failed, start, text);
@@ -89,8 +87,12 @@ void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
   }
   if (refusals_ == 0) say(kind::notice, 0, "a job could not be submitted, which is tried again:\n" + text);
   not_before_ = next_try(now);
-  for (auto start = starts.rbegin(); start != starts.rend(); ++start)
-    waiting_.push_front({*start, 0, gone.mapped().takes});
+  for (auto start = starts.rbegin(); start != starts.rend(); ++start) {
+    if (std::find(unwanted.begin(), unwanted.end(), *start) == unwanted.end())
+      waiting_.push_front({*start, 0, gone.mapped().takes});
+    else
+      say(kind::failed, *start, text);
+  }
 }
 
 void job_book::doubted(std::int64_t now, std::string const& text) {
@@ -131,7 +133,7 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
     if (!one.was_there || at->first == cancelling_ || (is == state::waiting && !one.placed)) {
       ++at;
     } else if (is == state::over) {
-      end(one, "its job " + one.id + " is over" +
+      end(one, "its job " + one.id + (one.ends ? " was cancelled" : " is over") +
                    (found == jobs.end() ? std::string() : ": " + found->second.words));
       at = jobs_.erase(at);
     } else {
@@ -140,7 +142,16 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
       ++at;
     }
   }
-  look_at_ = jobs_.empty() ? never : now + limits_.look;
+  look_at_ = next_look(now);
+}
+
+// What was cancelled is soon over.
+std::int64_t job_book::next_look(std::int64_t now) const {
+  constexpr std::int64_t soon = 1'000'000'000;
+  if (jobs_.empty()) return never;
+  auto const ends =
+      std::any_of(jobs_.begin(), jobs_.end(), [](auto const& entry) { return entry.second.ends; });
+  return now + (ends ? std::min(soon, limits_.look) : limits_.look);
 }
 
 void job_book::unlisted(std::int64_t now, std::string const& text) {
@@ -157,25 +168,31 @@ void job_book::end(job const& one, std::string const& text) {
 
 std::string job_book::cancel() {
   if (cancelling_ != 0) return {};
-  auto const found = std::find_if(jobs_.begin(), jobs_.end(), [](auto const& entry) {
-    return entry.second.cancels && !entry.second.id.empty();
-  });
+  auto const found = std::find_if(jobs_.begin(), jobs_.end(),
+                                  [&](auto const& entry) { return should_cancel(entry.second); });
   if (found == jobs_.end()) return {};
   cancelling_ = found->first;
   return found->second.id;
 }
 
-void job_book::cancelled(std::int64_t now, std::string const& text) {
-  auto const found = jobs_.find(std::exchange(cancelling_, 0));
-  auto& one = found->second;
-  if (text.empty()) {
-    end(one, "its job " + one.id + " was cancelled");
-    jobs_.erase(found);
-  } else {
-    one.cancels = false;  // until it is asked for again
-    for (auto const start : one.starts) say(kind::stop_failed, start, text);
-    look_at_ = std::min(look_at_, now + limits_.look);
-  }
+// A scheduler gives a job time to end, in which it has its nodes.
+void job_book::cancelled(std::int64_t now) {
+  jobs_.at(std::exchange(cancelling_, 0)).ends = true;
+  look_at_ = std::min(look_at_, next_look(now));
+}
+
+void job_book::not_cancelled(std::int64_t now, std::string const& text) {
+  auto& one = jobs_.at(std::exchange(cancelling_, 0));
+  one.cancels = false;  // until it is asked for again
+  for (auto const start : one.starts) say(kind::stop_failed, start, text);
+  look_at_ = std::min(look_at_, now + limits_.look);
+}
+
+void job_book::already_over(std::int64_t now) {
+  auto const gone = jobs_.extract(std::exchange(cancelling_, 0));
+  end(gone.mapped(), "its job " + gone.mapped().id + " was over");
+  if (jobs_.empty()) look_at_ = never;
+  look_at_ = std::min(look_at_, next_look(now));
 }
 
 std::vector<std::string> job_book::ids() const {
@@ -194,9 +211,8 @@ void job_book::take(std::vector<event>& happened) {
 
 std::int64_t job_book::next_deadline() const {
   auto const has_to_cancel =
-      cancelling_ == 0 && std::any_of(jobs_.begin(), jobs_.end(), [](auto const& entry) {
-        return entry.second.cancels && !entry.second.id.empty();
-      });
+      cancelling_ == 0 &&
+      std::any_of(jobs_.begin(), jobs_.end(), [&](auto const& entry) { return should_cancel(entry.second); });
   if (!happened_.empty() || has_to_cancel) return 0;
   auto next = std::min(looking_ ? never : look_at_, search_at_.value_or(never));
   if (may_submit()) next = std::min(next, std::max(not_before_, gathered_at()));

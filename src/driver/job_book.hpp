@@ -74,8 +74,10 @@ class job_book {
 
   // The id of a job that is to be cancelled now; empty: none is. cancelled() follows.
   std::string cancel();
-  // `text`: why it was not; empty: it was, or there is none.
-  void cancelled(std::int64_t now, std::string const& text);
+  // It is told to end, and is over when the queue says so.
+  void cancelled(std::int64_t now);
+  void not_cancelled(std::int64_t now, std::string const& text);
+  void already_over(std::int64_t now);
 
   // The ids of all jobs that there may be, to be cancelled at the end.
   std::vector<std::string> ids() const;
@@ -85,12 +87,14 @@ class job_book {
 
  private:
   struct job {
-    std::vector<std::uint64_t> starts;  // that are not ended
-    job_share takes{};                  // each of them
+    std::vector<std::uint64_t> starts;
+    std::vector<std::uint64_t> unwanted{};  // of them: each has its share until the job is over
+    job_share takes{};                      // each of them
     std::string id{};
     bool placed = false;
     bool was_there = false;  // before the queue was looked at
     bool cancels = false;    // as none of its workers is wanted
+    bool ends = false;       // that was done
   };
   struct waiting_start {
     std::uint64_t start = 0;
@@ -103,6 +107,8 @@ class job_book {
   bool may_submit() const;
   std::int64_t gathered_at() const;
   std::int64_t next_try(std::int64_t now);
+  bool should_cancel(job const& one) const { return one.cancels && !one.ends && !one.id.empty(); }
+  std::int64_t next_look(std::int64_t now) const;
 
   job_limits limits_;
   std::deque<waiting_start> waiting_;

@@ -18,7 +18,13 @@ std::string in_words(double amount) {
 
 }  // namespace
 
-std::string launch_ledger::begin(std::uint64_t start) {
+bool launch_ledger::begin(std::uint64_t start) {
+  if (!why_full().empty()) return false;
+  instances_.emplace(start, instance{});
+  return true;
+}
+
+std::string launch_ledger::why_full() const {
   auto const count = instances_.size() + 1;
   auto const stuck = refusing();
   auto const among =
@@ -31,7 +37,6 @@ std::string launch_ledger::begin(std::uint64_t start) {
     return "a further one would cost " + in_words(cost) + " by the hour with the " +
            std::to_string(count - 1) + " that there are" + among + ", and max_cost_per_hour is " +
            in_words(*limits_.max_cost_per_hour);
-  instances_.emplace(start, instance{});
   return {};
 }
 

@@ -27,8 +27,10 @@ class launch_ledger {
 
   explicit launch_ledger(launch_limits const& limits) : limits_(limits) {}
 
-  // Why no further one may be started, in words; empty: it is counted from now on.
-  std::string begin(std::uint64_t start);
+  // Whether it may be started: it is counted from now on. False: why_full() says why.
+  bool begin(std::uint64_t start);
+  std::string why_full() const;
+  bool has(std::uint64_t start) const { return instances_.contains(start); }
   // Before which nothing is submitted, as starts have failed.
   std::int64_t not_before() const noexcept { return not_before_; }
 

@@ -225,6 +225,8 @@ void command_runner::on_ready(std::uint64_t token, bool, bool) {
 // What it has left running may keep its pipes open: they are read for what is there, and no longer.
 void command_runner::reap(job& one) {
   poller_.remove(one.process->handle());
+  // As long as nobody has waited for it, no other group has its number.
+  if (one.told_to_end) ::kill(-one.process->pid(), SIGKILL);
   one.result.how = one.process->wait();
   one.ended = true;
   if (one.output) read(one, one.output, one.printed);

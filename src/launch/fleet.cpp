@@ -38,17 +38,34 @@ fleet::fleet(fleet_config config, std::vector<fleet_pool> pools, transport::list
 
 void fleet::start(core::out::start_worker const& wanted) {
   auto& from = pools_.at(wanted.pool - 1);
-  if (auto why = from.ledger.begin(wanted.start); !why.empty())
-    return refuse(wanted.start, "it was refused: " + why);
   auto& one = starts_[wanted.start];
   one.pool = wanted.pool - 1;
   one.exit_timeout = wanted.exit_timeout;
   one.request = request_of(wanted, from);
-  auto key = keys_.issue_worker_key();
-  one.own_public = std::move(key.own_public);
-  one.request.order.server_public = std::move(key.server_public);
-  one.request.order.client_secret = std::move(key.secret);
-  if (from.ledger.not_before() <= platform::now()) submit(one);
+  from.waiting.push_back(wanted.start);
+  if (from.waiting.size() == 1)
+    let_in(from);
+  else
+    hold(wanted.start, from.ledger.why_full());  // as the others
+}
+
+// Of those that wait, as many as there is room for. The next one hears why it goes on waiting.
+void fleet::let_in(pool& from) {
+  while (!from.waiting.empty()) {
+    auto const start = from.waiting.front();
+    if (!from.ledger.begin(start)) return hold(start, from.ledger.why_full());
+    from.waiting.pop_front();
+    auto& one = starts_.at(start);
+    auto key = keys_.issue_worker_key(start);
+    one.own_public = std::move(key.own_public);
+    one.request.order.server_public = std::move(key.server_public);
+    one.request.order.client_secret = std::move(key.secret);
+    if (from.ledger.not_before() <= platform::now()) submit(one);
+  }
+}
+
+void fleet::hold(std::uint64_t start, std::string why) {
+  happened_.push_back({.what = pool_event::kind::held, .start = start, .text = std::move(why)});
 }
 
 start_request fleet::request_of(core::out::start_worker const& wanted, pool const& from) {
@@ -73,10 +90,6 @@ void fleet::submit(started& one) {
   pools_[one.pool].is.by->start(one.request);
 }
 
-void fleet::refuse(std::uint64_t start, std::string why) {
-  happened_.push_back({.what = pool_event::kind::start_failed, .start = start, .text = std::move(why)});
-}
-
 void fleet::came(std::uint64_t start) {
   auto const found = starts_.find(start);
   if (found == starts_.end()) return;
@@ -90,9 +103,13 @@ void fleet::abandon(std::uint64_t start) {
   auto const found = starts_.find(start);
   if (found == starts_.end()) return;
   auto& one = found->second;
+  one.is_unwanted = true;
   if (!one.submitted) {
-    pools_[one.pool].ledger.ended(platform::now(), start, false);
-    return forget(start);
+    auto& from = pools_[one.pool];
+    forget(start);
+    if (std::erase(from.waiting, start) != 0) return;
+    from.ledger.ended(platform::now(), start, false);
+    return let_in(from);
   }
   if (one.came)
     one.stop_at = platform::now() + std::max(farewell, one.exit_timeout);
@@ -126,7 +143,10 @@ void fleet::take_event(launch_event&& event) {
     happened_.push_back({.what = pool_event::kind::notice, .text = shortened(std::move(event.text))});
   } else if (found == starts_.end()) {
     return;
+  } else if (event.what == what::held) {
+    hold(event.start, shortened(std::move(event.text)));
   } else if (event.what == what::placed) {
+    found->second.placed = true;
     happened_.push_back({.what = pool_event::kind::placed, .start = event.start});
   } else if (event.what == what::stop_failed) {
     auto& one = found->second;
@@ -145,7 +165,8 @@ void fleet::end(std::uint64_t start, launch_event&& event) {
   auto const& one = starts_.at(start);
   auto const now = platform::now();
   auto& from = pools_[one.pool];
-  from.ledger.ended(now, start, !one.came && one.stop_at == never);
+  auto const was_given_up = one.is_unwanted && !one.placed;
+  from.ledger.ended(now, start, !one.came && !was_given_up && one.stop_at == never);
   // What follows "the worker".
   auto text = "(" + one.request.name + " of the pool '" + from.is.name + "') ended:\n" +
               shortened(std::move(event.text));
@@ -158,6 +179,7 @@ void fleet::end(std::uint64_t start, launch_event&& event) {
   else
     happened_.push_back(std::move(told));
   forget(start);
+  let_in(from);
 }
 
 void fleet::forget(std::uint64_t start) {
@@ -175,7 +197,7 @@ std::int64_t fleet::next_deadline() const {
     if (one.is.by) next = std::min({next, one.is.by->next_deadline(), one.ledger.next_deadline()});
   for (auto const& [start, one] : starts_) {
     next = std::min(next, one.stop_at);
-    if (!one.submitted) next = std::min(next, pools_[one.pool].ledger.not_before());
+    if (is_due(one)) next = std::min(next, pools_[one.pool].ledger.not_before());
   }
   return next;
 }
@@ -189,14 +211,29 @@ void fleet::tick(std::int64_t now) {
     one.is.by->tick(now);
   }
   for (auto& [start, one] : starts_) {
-    if (!one.submitted && pools_[one.pool].ledger.not_before() <= now) submit(one);
+    if (is_due(one) && pools_[one.pool].ledger.not_before() <= now) submit(one);
     if (one.stop_at <= now) stop(one);
   }
 }
 
-void fleet::stop() {
-  for (auto& one : pools_)
-    if (one.is.by) one.is.by->leave();
+std::vector<std::string> fleet::stop() {
+  std::vector<std::string> said;
+  for (auto& one : pools_) {
+    if (!one.is.by) continue;
+    one.is.by->leave();
+    std::vector<launch_event> events;
+    one.is.by->take(events);
+    std::map<std::uint64_t, std::string> refused;  // the last word of each counts
+    for (auto& event : events) {
+      if (event.what == launch_event::kind::notice) said.push_back(shortened(std::move(event.text)));
+      if (event.what == launch_event::kind::stop_failed) refused[event.start] = std::move(event.text);
+      if (event.what == launch_event::kind::ended) refused.erase(event.start);
+    }
+    for (auto& [start, text] : refused)
+      said.push_back(config_.hub_name + "-" + std::to_string(start) + " of the pool '" + one.is.name +
+                     "' could not be stopped, and may go on costing:\n" + shortened(std::move(text)));
+  }
+  return said;
 }
 
 }  // namespace yonder::launch

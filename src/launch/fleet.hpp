@@ -43,12 +43,13 @@ class fleet final : public runtime_detail::launching {
   void take(std::vector<runtime_detail::pool_event>& happened) override;
   std::int64_t next_deadline() const override;
   void tick(std::int64_t now) override;
-  void stop() override;
+  std::vector<std::string> stop() override;
 
  private:
   struct pool {
     fleet_pool is;
     driver::launch_ledger ledger;
+    std::deque<std::uint64_t> waiting{};  // starts that there is no room for, the first first
   };
   struct started {
     std::size_t pool = 0;
@@ -56,14 +57,21 @@ class fleet final : public runtime_detail::launching {
     std::string own_public;  // of its key
     std::int64_t exit_timeout = 0;
     bool submitted = false;
+    bool placed = false;
     bool came = false;
+    bool is_unwanted = false;
     std::int64_t stop_at = never;
   };
 
   start_request request_of(core::out::start_worker const& wanted, pool const& from);
+  void let_in(pool& from);
+  void hold(std::uint64_t start, std::string why);
+  // Whether only a pause after failures keeps it back.
+  bool is_due(started const& one) const {
+    return !one.submitted && pools_[one.pool].ledger.has(one.request.start);
+  }
   void submit(started& one);
   void stop(started& one);
-  void refuse(std::uint64_t start, std::string why);
   void take_event(launch_event&& event);
   void end(std::uint64_t start, launch_event&& event);
   void forget(std::uint64_t start);

@@ -39,6 +39,7 @@ struct start_request {
 
 struct launch_event {
   enum class kind : std::uint8_t {
+    held,         // it waits, as there is no room for it now: `text` says why
     placed,       // it runs somewhere; from now on its worker is expected
     failed,       // there is none, and nothing is left of it: `text` says what was run and printed
     ended,        // what was placed is no more: `text` says how, as far as it is known
@@ -54,8 +55,8 @@ struct launch_event {
 // after failures, and tries again what was refused (driver::launch_ledger). Nothing blocks. Used under the
 // engine's lock.
 //
-// Of each start there is, in this order: `placed` (once at most), then `failed` (if it was not placed) or
-// `ended`, after which nothing follows. `stop_failed` may come in between.
+// Of each start there is, in this order: `held`, `placed` (once at most), then `failed` (if it was not
+// placed) or `ended`, after which nothing follows. `stop_failed` may come in between.
 class launcher {
  public:
   virtual ~launcher() = default;

@@ -284,8 +284,9 @@ void slurm_launcher::look() {
 void slurm_launcher::cancel(std::string const& id) {
   runner_.run(
       {.command = {"scancel", id}, .timeout = slurm_patience, .done = [this](command_result&& result) {
-         auto const is_over = result.errors.find("Invalid job id") != std::string::npos;
-         book_.cancelled(platform::now(), result.succeeded() || is_over ? "" : result.to_text());
+         auto const now = platform::now();
+         if (result.errors.find("Invalid job id") != std::string::npos) return book_.already_over(now);
+         result.succeeded() ? book_.cancelled(now) : book_.not_cancelled(now, result.to_text());
        }});
 }
 
@@ -307,6 +308,8 @@ void slurm_launcher::take(std::vector<launch_event>& happened) {
     if (one.what == from::failed || one.what == from::ended) requests_.erase(one.start);
     happened.push_back({.what = what, .start = one.start, .text = std::move(one.text)});
   }
+  if (!farewell_.empty())
+    happened.push_back({.what = launch_event::kind::notice, .text = std::exchange(farewell_, {})});
 }
 
 time_point slurm_launcher::next_deadline() const {
@@ -335,8 +338,15 @@ void slurm_launcher::leave() {
   auto line = book_.ids();
   if (!line.empty()) {
     line.insert(line.begin(), "scancel");
-    runner_.run(
-        {.command = std::move(line), .timeout = slurm_patience_at_end, .done = [](command_result&&) {}});
+    runner_.run({.command = std::move(line),
+                 .timeout = slurm_patience_at_end,
+                 .done = [this](command_result&& result) {
+                   if (!result.succeeded() && result.errors.find("Invalid job id") == std::string::npos)
+                     farewell_ =
+                         "jobs could not be cancelled, and end by themselves once their workers have heard "
+                         "nothing for as long as `silence` says:\n" +
+                         result.to_text();
+                 }});
   }
   runner_.work_until(platform::now() + slurm_patience_at_end);
   runner_.stop();

@@ -69,6 +69,7 @@ class slurm_launcher final : public launcher {
   std::string job_name_;                             // that was submitted last
   std::string refusal_;                              // of that, if it is in doubt
   bool passes_ = false;
+  std::string farewell_;  // what is to be said when all is over; empty: nothing
 };
 
 }  // namespace yonder::launch

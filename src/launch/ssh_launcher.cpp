@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/launch/ssh_launcher.hpp"
 
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 namespace yonder::launch {
@@ -11,6 +16,22 @@ constexpr std::int64_t farewell_patience = 5 * second;
 
 // What ssh itself exits with where it does not reach the other end, or that does not let it in.
 constexpr int ssh_failed = 255;
+
+// What it says when nothing was run there (ssh.c, sshconnect.c, kex.c of OpenSSH 9.2).
+bool is_not_let_in(std::string_view said) {
+  constexpr std::array<std::string_view, 10> known{"Could not resolve hostname",
+                                                   "connect to host",
+                                                   "Host key verification failed",
+                                                   "Permission denied",
+                                                   "Too many authentication failures",
+                                                   "kex_exchange_identification",
+                                                   "Connection timed out during banner exchange",
+                                                   "Unable to negotiate",
+                                                   "Bad configuration option",
+                                                   "no matching host key type"};
+  return std::any_of(known.begin(), known.end(),
+                     [said](auto const& one) { return said.find(one) != std::string_view::npos; });
+}
 
 std::vector<driver::host_slots::host> slots_of(ssh const& how) {
   std::vector<driver::host_slots::host> hosts;
@@ -78,29 +99,40 @@ std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::s
 
 void ssh_launcher::start(start_request const& wanted) {
   auto const now = platform::now();
+  if (waiting_.empty() && begin(now, wanted)) return;
+  auto text = why(now, wanted);
+  if (!slots_.may_come(now, wanted.needs.gpus))
+    return say(launch_event::kind::failed, wanted.start, std::move(text));
+  if (waiting_.empty()) looked_ = now, may_have_room_ = false;
+  waiting_.push_back(wanted);
+  say(launch_event::kind::held, wanted.start, std::move(text));
+}
+
+// False: there is no place for it now.
+bool ssh_launcher::begin(time_point now, start_request const& wanted) {
   auto const place = slots_.take(now, wanted.start, wanted.needs.gpus);
-  if (!place) {
-    auto why = slots_.why(now, wanted.needs.gpus);
-    for (auto const& [host, text] : failures_) why += "\n" + text;
-    happened_.push_back({launch_event::kind::failed, wanted.start, std::move(why)});
-    return;
+  if (!place) return false;
+  if (!carrier_) {
+    run(wanted, *place);
+    return true;
   }
-  if (!carrier_) return run(wanted, *place);
-  waiting_[wanted.start] = {wanted, *place};
+  carried_[wanted.start] = {wanted, *place};
   carrier_->bring(how_.hosts[place->host].name, wanted.order.hub,
                   {.gpu = wanted.needs.gpus != 0 || !place->gpus.empty()},
                   [this, start = wanted.start](std::string const& fault) { carried(start, fault); });
+  return true;
 }
 
 // Nothing: it was stopped meanwhile.
 void ssh_launcher::carried(std::uint64_t start, std::string const& fault) {
-  auto const found = waiting_.extract(start);
+  auto const found = carried_.extract(start);
   if (found.empty()) return;
   auto const& [wanted, at] = found.mapped();
   if (fault.empty()) return run(wanted, at);
   failures_[slots_.name_of(start)] = fault;
   slots_.give_back(platform::now(), start, true);
-  happened_.push_back({launch_event::kind::failed, start, fault});
+  may_have_room_ = true;
+  say(launch_event::kind::failed, start, fault);
 }
 
 void ssh_launcher::run(start_request const& wanted, driver::host_slots::place const& at) {
@@ -110,21 +142,48 @@ void ssh_launcher::run(start_request const& wanted, driver::host_slots::place co
       runner_.run({.command = words(wanted, how_.hosts[at.host].name, at.gpus),
                    .input = runtime_detail::encode_worker_order(order),
                    .keeps_input_open = true,
-                   .done = [this, start = wanted.start](command_result&& result) { ended(start, result); }});
-  happened_.push_back({launch_event::kind::placed, wanted.start, {}});
+                   .done = [this, start = wanted.start, silence = order.silence](command_result&& result) {
+                     ended(start, silence, result);
+                   }});
+  say(launch_event::kind::placed, wanted.start, {});
 }
 
-void ssh_launcher::ended(std::uint64_t start, command_result const& result) {
+// Who needs less than the first one may go before it.
+void ssh_launcher::run_waiting(time_point now) {
+  std::erase_if(waiting_, [&](auto const& one) {
+    if (begin(now, one)) return true;
+    auto text = why(now, one);
+    auto const may_come = slots_.may_come(now, one.needs.gpus);
+    say(may_come ? launch_event::kind::held : launch_event::kind::failed, one.start, std::move(text));
+    return !may_come;
+  });
+}
+
+std::string ssh_launcher::why(time_point now, start_request const& wanted) const {
+  auto text = slots_.why(now, wanted.needs.gpus);
+  for (auto const& [host, printed] : failures_) text += "\n" + printed;
+  return text;
+}
+
+void ssh_launcher::say(launch_event::kind what, std::uint64_t start, std::string text) {
+  happened_.push_back({what, start, std::move(text)});
+}
+
+// A worker whose ssh was cut off does not know, and has its GPUs for as long as it waits for the hub.
+void ssh_launcher::ended(std::uint64_t start, std::int64_t silence, command_result const& result) {
   jobs_.erase(start);
   auto const failed = !result.trouble.empty() || (result.how.signal == 0 && result.how.status == ssh_failed);
+  auto const was_cut_off =
+      (failed && result.trouble.empty() && !is_not_let_in(result.errors)) || result.how.signal == SIGKILL;
   auto const& host = slots_.name_of(start);
   if (carrier_ && result.how.status != 0) carrier_->forget(host);  // it may have gone from there
   if (failed)
     failures_[host] = result.to_text();
   else
     failures_.erase(host);
-  slots_.give_back(platform::now(), start, failed);
-  happened_.push_back({launch_event::kind::ended, start, result.to_text()});
+  slots_.give_back(platform::now(), start, failed, was_cut_off ? silence : 0);
+  say(launch_event::kind::ended, start, result.to_text());
+  may_have_room_ = true;
 }
 
 std::string ssh_launcher::describe(start_request const& wanted) const {
@@ -136,10 +195,12 @@ std::string ssh_launcher::describe(start_request const& wanted) const {
 
 // The other end ends with its stdin; where nothing is heard of it any more, ssh does not wait for that.
 void ssh_launcher::stop(std::uint64_t start) {
-  if (waiting_.erase(start) != 0) {
+  if (std::erase_if(waiting_, [&](auto const& one) { return one.start == start; }) != 0)
+    return say(launch_event::kind::failed, start, "it is not wanted any more");
+  if (carried_.erase(start) != 0) {
     slots_.give_back(platform::now(), start, false);
-    return happened_.push_back(
-        {launch_event::kind::failed, start, "it was stopped while its program was carried"});
+    may_have_room_ = true;
+    return say(launch_event::kind::failed, start, "it was stopped while its program was carried");
   }
   auto const found = jobs_.find(start);
   if (found == jobs_.end()) return;
@@ -152,12 +213,22 @@ void ssh_launcher::take(std::vector<launch_event>& happened) {
   happened_.clear();
 }
 
-time_point ssh_launcher::next_deadline() const { return happened_.empty() ? runner_.next_deadline() : 0; }
+time_point ssh_launcher::next_deadline() const {
+  if (!happened_.empty() || (may_have_room_ && !waiting_.empty())) return 0;
+  auto const change = waiting_.empty() ? never : slots_.next_change(looked_);
+  return std::min(runner_.next_deadline(), change);
+}
 
-void ssh_launcher::tick(time_point now) { runner_.tick(now); }
+void ssh_launcher::tick(time_point now) {
+  runner_.tick(now);
+  if (waiting_.empty()) return;
+  if (std::exchange(may_have_room_, false) || slots_.next_change(looked_) <= now) run_waiting(now);
+  looked_ = now;
+}
 
 void ssh_launcher::leave() {
   waiting_.clear();
+  carried_.clear();
   for (auto const& [start, job] : jobs_) runner_.close_input(job);
   runner_.work_until(platform::now() + farewell_patience);
   runner_.stop();

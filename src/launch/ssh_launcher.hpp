@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -41,18 +42,25 @@ class ssh_launcher final : public launcher {
   std::vector<std::string> ssh_words(std::string const& host, std::string line, bool large) const;
   std::vector<std::string> words(start_request const& wanted, std::string const& host,
                                  std::vector<std::string> const& gpus) const;
+  bool begin(time_point now, start_request const& wanted);
   void run(start_request const& wanted, driver::host_slots::place const& at);
+  void run_waiting(time_point now);
   void carried(std::uint64_t start, std::string const& fault);
-  void ended(std::uint64_t start, command_result const& result);
+  std::string why(time_point now, start_request const& wanted) const;
+  void ended(std::uint64_t start, std::int64_t silence, command_result const& result);
+  void say(launch_event::kind what, std::uint64_t start, std::string text);
 
   ssh how_;
   driver::host_slots slots_;
   command_runner runner_;
   std::map<std::uint64_t, command_runner::job_id> jobs_;
+  std::deque<start_request> waiting_;  // for a place, the first first
+  bool may_have_room_ = false;         // for one of those
+  time_point looked_ = 0;              // last
   std::map<std::string, std::string>
       failures_;  // of hosts that could not be reached: what was run and printed last
   std::vector<launch_event> happened_;
-  std::map<std::uint64_t, carried_start> waiting_;  // for what is carried
+  std::map<std::uint64_t, carried_start> carried_;  // that wait for their program
   std::optional<carrier> carrier_;
 };
 

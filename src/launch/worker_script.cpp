@@ -10,8 +10,18 @@ std::string worker_script(start_request const& wanted) {
     auto const at = variable.find('=');
     text += "export " + variable.substr(0, at) + "=" + shell_line({variable.substr(at + 1)}) + "\n";
   }
-  text += "exec " + shell_line(wanted.worker) + " <<'end of the order'\n";
-  return text + runtime_detail::encode_worker_order(wanted.order) + "end of the order\n";
+  auto const ends = !wanted.order.end.empty();
+  text +=
+      (ends ? "" : "exec ") + shell_line(wanted.worker) + " <<'end of the order'" + (ends ? " &\n" : "\n");
+  text += runtime_detail::encode_worker_order(wanted.order) + "end of the order\n";
+  if (!ends) return text;
+  return text +
+         "worker=$!\n"
+         "trap 'kill -TERM $worker 2>/dev/null' TERM HUP\n"
+         "while wait $worker; status=$?; kill -0 $worker 2>/dev/null; do :; done\n"
+         "# Killed, or never started, it has not ended the machine itself.\n"
+         "[ $status = 0 ] || until " +
+         shell_line(wanted.order.end) + "; do sleep 10; done\n" + "exit $status\n";
 }
 
 }  // namespace yonder::launch

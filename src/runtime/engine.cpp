@@ -496,6 +496,7 @@ void engine::take_pool_event(runtime_detail::pool_event& event) {
       break;
     case what::notice: return tell(std::move(event.text));
     case what::placed: hub_->worker_placed(time_, event.start, hub_due_.items()); break;
+    case what::held: hub_->worker_held(time_, event.start, event.text, hub_due_.items()); break;
     case what::ended:
       hub_->worker_ended(time_, event.start, event.text, event.loss.stderr_tail, hub_due_.items());
       break;
@@ -519,7 +520,10 @@ void engine::take_listener_event(transport::event& event) {
                        .identity = event.identity,
                        .is_operator = may.operates,
                        .may_call = may.calls,
-                       .may_work = may.works},
+                       .may_work = may.works,
+                       .issued_for = may.issued_for,
+                       .max_jobs = may.max_jobs,
+                       .max_gpus = may.max_gpus},
                       hub_due_.items());
       break;
     }

@@ -33,8 +33,9 @@ class launching {
   virtual std::int64_t next_deadline() const = 0;
   virtual void tick(std::int64_t now) = 0;
 
-  // Ends all that can be ended, and waits for that, for some seconds at most.
-  virtual void stop() = 0;
+  // Ends all that can be ended, and waits for that: for up to 40 s of each pool, one after the other, as a
+  // scheduler or a cloud takes its time. Returns sentences of what could not be ended.
+  virtual std::vector<std::string> stop() = 0;
 };
 
 }  // namespace yonder::runtime_detail

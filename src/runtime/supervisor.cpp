@@ -113,6 +113,7 @@ class supervisor final : private platform::ready_handler {
     std::string text;
     char piece[4096];
     while (!is_whole_order(text) && text.size() <= max_order_size) {
+      await_input();
       auto const count = platform::retry([&] { return ::read(STDIN_FILENO, piece, sizeof piece); });
       if (count < 0) platform::throw_errno("stdin, which is to say what this worker does");
       if (count == 0) break;
@@ -129,6 +130,17 @@ class supervisor final : private platform::ready_handler {
     }
   }
 
+  // Nobody may ever write to it: a signal ends us meanwhile.
+  void await_input() {
+    for (;;) {
+      std::array<pollfd, 2> watched{{{STDIN_FILENO, POLLIN, 0}, {signals_.get(), POLLIN, 0}}};
+      if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) platform::throw_errno("poll");
+      if (watched[1].revents != 0) pass_on();
+      if (ending_ != 0) end_as({.signal = ending_});
+      if (watched[0].revents != 0) return;
+    }
+  }
+
   // Whoever started us has ended, or wants us to: nobody waits for what the worker still does.
   void take_input() {
     char piece[256];
@@ -139,22 +151,29 @@ class supervisor final : private platform::ready_handler {
     if (worker_) worker_->kill(SIGKILL);
   }
 
-  // What ends the machine is tried until it does: a machine may cost as long as it runs.
-  void end_machine() {
+  // What ends the machine is tried until it does: a machine may cost as long as it runs. False: a signal came
+  // first.
+  bool end_machine() {
     constexpr std::int64_t longest = 60 * second;
     ending_ = 0;
     for (auto pause = second; ending_ == 0; pause = std::min(longest, 2 * pause)) {
       std::string why;
       try {
-        auto const how = platform::spawn({.path = order_->end.front(), .arguments = order_->end}).wait();
-        if (how.known && how.signal == 0 && how.status == 0) return;
-        why = platform::to_string(how);
+        auto const run = platform::spawn({.path = order_->end.front(), .arguments = order_->end});
+        pollfd ended{run.handle(), POLLIN, 0};
+        auto const took_too_long =
+            platform::retry([&] { return ::poll(&ended, 1, static_cast<int>(longest / 1'000'000)); }) == 0;
+        if (took_too_long) run.kill(SIGKILL);
+        auto const how = run.wait();
+        if (how.known && how.signal == 0 && how.status == 0) return true;
+        why = took_too_long ? "took too long" : platform::to_string(how);
       } catch (std::exception const& error) {
         why = std::string("could not be started: ") + error.what();
       }
       say_soon("what is to end this machine, '" + order_->end.front() + "', " + why + "; tried again", pause);
       for (auto const until = platform::now() + pause; ending_ == 0 && platform::now() < until;) watch(until);
     }
+    return false;
   }
 
   // By which a worker says that it ends for good. It keeps the number in the worker, where lower ones may be
@@ -309,8 +328,9 @@ class supervisor final : private platform::ready_handler {
   }
 
   [[noreturn]] void end(platform::exit_report const& how) {
-    if (order_ && !order_->end.empty()) end_machine();
+    auto const is_done = order_ && !order_->end.empty() && end_machine();
     relay_.finish(platform::now() + second / 10);
+    if (is_done) ::_exit(EXIT_SUCCESS);  // what has started us need not do it again
     end_as(how);
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -85,6 +86,26 @@ TEST_CASE("a worker on an ssh host that crashes is told with what it said last" 
   CHECK(said.find("the last words of a worker") != std::string::npos);
 }
 
+TEST_CASE("a worker whose order does not come is ended by a signal, as any program is") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  yonder::platform::unique_fd const readable(ends[0]), writable(ends[1]);
+  auto const worker = yonder::platform::spawn({.path = YONDER_LAUNCHING_HUB,
+                                               .arguments = {YONDER_LAUNCHING_HUB, "--yonder-worker", "-"},
+                                               .input = readable.get()});
+  // Until it takes signals when it wants to: before that anybody dies of one.
+  auto const blocks = [&] {
+    std::ifstream status("/proc/" + std::to_string(worker.pid()) + "/status");
+    for (std::string line; std::getline(status, line);)
+      if (line.starts_with("SigBlk:"))
+        return (std::stoull(line.substr(7), nullptr, 16) >> (SIGCHLD - 1) & 1U) != 0;
+    return true;
+  };
+  while (!blocks()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ::kill(worker.pid(), SIGTERM);
+  CHECK(worker.wait().signal == SIGTERM);
+}
+
 // A cloud whose machines are processes; each is there as long as its file is.
 struct cloud_site : launching_site {
   cloud_site() {
@@ -125,6 +146,15 @@ TEST_CASE("machines of a cloud are started for calls, and deleted when they have
   names_in(site.at / "", "at.", 0);
   CHECK(site.recorded("create") != 0);
   CHECK(site.recorded("delete") == site.recorded("create"));
+}
+
+TEST_CASE("a call that comes while a machine is given back waits for the next one, and is answered") {
+  cloud_site site;
+  auto hub = site.hub(site.plan("max = 1\n"), {"again"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("over") != std::string::npos, said);
+  CHECK_MESSAGE(said.find("failed") == std::string::npos, said);
+  CHECK(site.recorded("create") == 3);
 }
 
 TEST_CASE("a hub that is killed leaves machines that end themselves, and not one more than may be paid for") {

@@ -20,6 +20,9 @@ namespace {
 constexpr std::string_view zap_version = "1.0";
 constexpr peer_rights all_rights{.calls = true, .works = true, .operates = true};
 
+// With one token: each reads the list, which others wait for.
+constexpr int most_wrong_tries = 10;
+
 unix_seconds now() { return std::time(nullptr); }
 
 struct credentials {
@@ -106,15 +109,21 @@ bool authenticator::is_token(std::string_view identity) {
 enrolment authenticator::enrol(std::string_view identity, raw_key const& key, connect_role role) {
   auto const* const entry = listed(identity);
   if (entry == nullptr || !entry->enrols || key == own_) return enrolment::refused;
-  return enrol_key(allowed_->file(), raw_key(entry->key), key, role, now());
+  auto const token = raw_key(entry->key);
+  auto const tries = wrong_tries_.find(token);
+  if (tries != wrong_tries_.end() && tries->second >= most_wrong_tries) return enrolment::refused;
+  auto const what = enrol_key(allowed_->file(), token, key, role, now());
+  if (what == enrolment::wrong_role || what == enrolment::listed) ++wrong_tries_[token];
+  return what;
 }
 
 std::optional<peer_rights> authenticator::rights_of(std::string_view identity) {
   if (!identity.starts_with(key_prefix)) return all_rights;
   if (own_ && identity == identity_of(*own_)) return all_rights;
   raw_key key{};
-  auto const is_issued = read_key_text(identity.substr(key_prefix.size()), key) && issued_.contains(key);
-  if (is_issued) return peer_rights{.calls = false};  // of a worker
+  if (read_key_text(identity.substr(key_prefix.size()), key))
+    if (auto const issued = issued_.find(key); issued != issued_.end())
+      return peer_rights{.calls = false, .issued_for = issued->second};
   auto const* const entry = listed(identity);
   if (entry == nullptr) return std::nullopt;
   return entry->enrols ? peer_rights{.calls = false, .works = false} : entry->rights;

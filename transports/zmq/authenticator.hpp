@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,8 +46,8 @@ class authenticator {
   std::vector<change> changes();
   std::size_t keys_without_role() const noexcept { return allowed_ ? allowed_->without_role() : 0; }
 
-  // Beside those of the allow-list.
-  void admit(raw_key const& key) { issued_.insert(key); }
+  // Beside those of the allow-list, as a worker's of this start.
+  void admit(raw_key const& key, std::uint64_t start) { issued_.insert_or_assign(key, start); }
   void withdraw(raw_key const& key) { issued_.erase(key); }
 
   int descriptor();
@@ -66,7 +66,8 @@ class authenticator {
   zmq::socket_t socket_;
   std::optional<allow_list> allowed_;
   std::optional<raw_key> own_;
-  std::set<raw_key> issued_;
+  std::map<raw_key, std::uint64_t> issued_;
+  std::map<raw_key, int> wrong_tries_;  // of tokens, to use them for another role
   std::uint64_t refused_ = 0;
 };
 

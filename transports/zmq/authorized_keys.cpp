@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <optional>
@@ -80,12 +81,21 @@ class line_reader {
       entry.expires = time_of(word.substr(8));
     else if (word.starts_with("until="))
       entry.until = time_of(word.substr(6));
+    else if (word.starts_with("max_jobs="))
+      entry.rights.max_jobs = number_of(word.substr(9));
+    else if (word.starts_with("max_gpus="))
+      entry.rights.max_gpus = number_of(word.substr(9));
     else
-      refuse("says '" + std::string(word) + "', which is none of role=, name=, expires=, until= and enrols");
+      refuse("says '" + std::string(word) +
+             "', which is none of role=, name=, expires=, until=, max_jobs=, max_gpus= and enrols");
   }
   void take_role(std::string_view text, key_entry& entry) const {
-    if (!read_roles(text, entry.rights))
+    peer_rights said;
+    if (!read_roles(text, said))
       refuse("has the role '" + std::string(text) + "'; there are client, worker and operator");
+    entry.rights.calls = said.calls;
+    entry.rights.works = said.works;
+    entry.rights.operates = said.operates;
   }
   void take_name(std::string_view text, key_entry& entry) const {
     if (!is_key_name(text)) refuse("has a name that is none: letters, digits, '.', '_', '-' and '@'");
@@ -95,6 +105,14 @@ class line_reader {
     auto const time = read_time(text);
     if (!time) refuse("says '" + std::string(text) + "', which is no time as 2026-12-01T10:00:00Z is");
     return *time;
+  }
+  std::uint32_t number_of(std::string_view text) const {
+    std::uint32_t number = 0;
+    auto const* const end = text.data() + text.size();
+    auto const read = std::from_chars(text.data(), end, number);
+    if (read.ec != std::errc() || read.ptr != end || number == 0)
+      refuse("says '" + std::string(text) + "', which is no number from 1 on");
+    return number;
   }
 
   std::filesystem::path const& file_;
@@ -173,6 +191,8 @@ bool is_key_name(std::string_view text) noexcept {
 std::string line_of(key_entry const& entry) {
   auto line = text_of(entry.key) + " role=" + roles_in_words(entry.rights);
   if (!entry.name.empty()) line += " name=" + entry.name;
+  if (entry.rights.max_jobs != 0) line += " max_jobs=" + std::to_string(entry.rights.max_jobs);
+  if (entry.rights.max_gpus != 0) line += " max_gpus=" + std::to_string(entry.rights.max_gpus);
   if (entry.enrols) line += " enrols";
   if (entry.expires != no_expiry) line += " expires=" + in_utc(entry.expires);
   if (entry.until != no_expiry) line += " until=" + in_utc(entry.until);

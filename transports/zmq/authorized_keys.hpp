@@ -23,10 +23,11 @@
 //   KEY role=worker name=gpu-box expires=2026-12-01T10:00:00Z
 //
 // `role` is client, worker, operator, or several with commas between them. `expires` is UTC; without it the
-// key stays good. A line with `enrols` is a token: whoever proves to have that key may put one of its own in
-// the line's place, once, with the role and the name that stand there, and `until` as its `expires`. A key
-// with none of these words is one of before there were roles: a client's and a worker's, and what follows is
-// a comment. So is a line that begins with '#' and holds no key.
+// key stays good. `max_jobs` and `max_gpus` bound what a client's calls have at once (peer_rights). A line
+// with `enrols` is a token: whoever proves to have that key may put one of its own in the line's place, once,
+// with the role and the name that stand there, and `until` as its `expires`. A key with none of these words
+// is one of before there were roles: a client's and a worker's, and what follows is a comment. So is a line
+// that begins with '#' and holds no key.
 namespace yonder::transport {
 
 using unix_seconds = std::int64_t;  // since 1970, UTC

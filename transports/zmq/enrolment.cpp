@@ -77,23 +77,36 @@ std::size_t take_out(std::filesystem::path const& file, std::vector<std::string>
   });
 }
 
+[[noreturn]] void refuse_taken(std::filesystem::path const& file, std::string const& name) {
+  throw setup_error(errc::bad_configuration, file.string() + ": has a key '" + name +
+                                                 "' already; revoke that, or choose another name");
+}
+
+void require_name(std::string const& name) {
+  if (!is_key_name(name))
+    throw setup_error(
+        errc::bad_configuration,
+        "'" + name + "' is no name for a key: letters, digits, '.', '_', '-' and '@', at most 64");
+}
+
+// Before anything is written that nobody lists.
+void require_free_name(std::filesystem::path const& file, std::string const& name) {
+  require_name(name);
+  for (auto const& one : parse_keys(file, read_trusted_text(file).text))
+    if (one.name == name && one.expires > unix_now()) refuse_taken(file, name);
+}
+
 // What is over goes, so that keys of launchers do not add up.
 void add_line(std::filesystem::path const& folder, key_entry const& entry) {
   auto const file = key_files(folder).authorized;
-  if (!is_key_name(entry.name))
-    throw setup_error(
-        errc::bad_configuration,
-        "'" + entry.name + "' is no name for a key: letters, digits, '.', '_', '-' and '@', at most 64");
+  require_name(entry.name);
   edit_keys(
       file,
       [&](std::vector<std::string>& lines) {
         take_out(file, lines, [](auto const& one) { return one.expires <= unix_now(); });
         for (auto const& line : lines)
           for (auto const& one : entries_of(file, line))
-            if (one.name == entry.name || one.key == entry.key)
-              throw setup_error(errc::bad_configuration,
-                                file.string() + ": has a key '" + one.name +
-                                    "' already; revoke that, or choose another name");
+            if (one.name == entry.name || one.key == entry.key) refuse_taken(file, one.name);
         lines.push_back(line_of(entry));
       },
       lock_patience);
@@ -183,6 +196,7 @@ void issue_files(std::filesystem::path const& folder, key_terms const& terms,
       terms.rights.operates ? std::pair(files.operator_secret, files.operator_public)
       : terms.rights.calls  ? std::pair(files.client_secret, files.client_public)
                             : std::pair(files.worker_secret, files.worker_public);
+  require_free_name(key_files(folder).authorized, terms.name);
   secret_key secret;
   draw_secret(secret);
   write_secret_key(secret_file, secret);

@@ -171,11 +171,11 @@ void zmq_server::tell_withdrawn(std::vector<event>& events) {
   }
 }
 
-worker_key zmq_server::issue_worker_key() {
+worker_key zmq_server::issue_worker_key(std::uint64_t start) {
   auto const drawn = draw_key();
   raw_key own{};
   decode_key("what was drawn", drawn.own_public, own);
-  authenticator_->admit(own);
+  authenticator_->admit(own, start);
   return {text_of(public_key_of(secret_)), drawn.secret, drawn.own_public};
 }
 

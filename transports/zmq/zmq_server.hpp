@@ -47,7 +47,7 @@ class zmq_server final : public listener {
   std::vector<std::string> addresses() const override;
   peer_rights rights_of(std::string_view identity) override;
   std::vector<std::string> warnings() const override;
-  worker_key issue_worker_key() override;
+  worker_key issue_worker_key(std::uint64_t start) override;
   void withdraw_worker_key(std::string const& own_public) override;
 
   // How many connections were refused for want of the right key or user.

@@ -3,6 +3,7 @@
 // A hub that starts its workers as $YONDER_LAUNCH says, and their program.
 // launching_hub once: a call that says in which process it runs; then waits until no worker is left.
 // launching_hub serve: such a call, and then it is a hub until SIGTERM.
+// launching_hub again: three such calls, each when the pool has just let its only worker go.
 // launching_hub stay N FOLDER: N calls that leave a file each, named by their process, and do not end.
 // launching_hub crash: a call that says something and ends its process.
 #include <signal.h>
@@ -47,6 +48,10 @@ int main(int argc, char** argv) {
   std::string const what = argc > 1 ? argv[1] : "";
   try {
     if (what == "once" || what == "serve") std::cout << "ran in " << running.remote() << std::endl;
+    for (int i = 0; what == "again" && i < 3; ++i) {
+      while (here.pools().front().workers != 0) std::this_thread::sleep_for(1ms);
+      running.remote();
+    }
     if (what == "crash") crashing.remote();
     std::vector<yonder::call<int>> calls;
     for (int i = 0; what == "stay" && i < std::atoi(argv[2]); ++i) calls.push_back(staying.spawn(argv[3]));

@@ -225,3 +225,21 @@ TEST_CASE("a timeout that is longer than all allocations is refused at once, in 
   t.submit({.timeout = 55 * second});
   CHECK(t.net.starts.size() == 1);
 }
+
+TEST_CASE("a call for which three workers came with less time than its timeout is told what they last") {
+  timed_hub t(with_timed_pool(8, 100 * second));
+  auto const call = t.submit({.timeout = 80 * second});
+  auto const fits = t.submit({.timeout = 60 * second}, "other");
+  for (int i = 0; i < 3; ++i) {
+    CHECK_FALSE(t.has_ended(call));
+    REQUIRE(t.net.starts.size() > static_cast<std::size_t>(i));
+    t.come(70 * second, t.net.starts[static_cast<std::size_t>(i)]);
+    t.net.wait(second);
+  }
+  REQUIRE(t.has_ended(call));
+  CHECK(t.of(call).error().code == errc::unsatisfiable);
+  CHECK(t.of(call).error().message.find("its timeout of 80 s is longer than workers last here: 3 have come "
+                                        "since it waits, the last one with 65 s") == 0);
+  CHECK_FALSE(t.has_ended(fits));  // one of them has it
+  CHECK(t.net.hub().census().queued == 0);
+}

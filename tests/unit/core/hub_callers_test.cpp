@@ -372,11 +372,44 @@ TEST_CASE("a worker that does not connect in time is to be ended, and another is
   auto const more = hub.take<out::start_worker>();
   REQUIRE(more.size() == 1);
   raw_peer stranger(hub, 2, 900);
-  REQUIRE(stranger.hello(peer_role::worker, offers_f(), 1, starts[0].token));
+  CHECK_FALSE(stranger.hello(peer_role::worker, offers_f(), 1, starts[0].token));  // its start is over
+  CHECK(hub.core.census().workers == 0);
   CHECK(hub.core.census().starting == 1);
   raw_peer worker(hub, 3, 901);
   REQUIRE(worker.hello(peer_role::worker, offers_f(), 1, more[0].token));
   CHECK(hub.core.census().starting == 0);
+  raw_peer second(hub, 4, 902);
+  CHECK_FALSE(second.hello(peer_role::worker, offers_f(), 1, more[0].token));  // whose worker has come
+  raw_peer itself(hub, 5, 903);
+  CHECK(itself.hello(peer_role::worker, offers_f()));
+}
+
+TEST_CASE(
+    "a credential that was issued for a start lets in the worker of that start, once, and nobody else") {
+  hub_config config;
+  config.pools.push_back({.id = 5, .functions = offers_f(), .max_workers = 2, .elsewhere = true});
+  raw_hub hub(std::move(config));
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  client.call(2);
+  hub.wait(second);
+  auto const starts = hub.take<out::start_worker>();
+  REQUIRE(starts.size() == 2);
+  peer_id next = 1;
+  auto const comes = [&](std::uint64_t issued_for, std::uint64_t token) {
+    ++next;
+    peer_link const how{.identity = "issued " + std::to_string(issued_for), .issued_for = issued_for};
+    return raw_peer(hub, next, 900 + next, how).hello(peer_role::worker, offers_f(), 1, token);
+  };
+  CHECK_FALSE(comes(starts[0].start, 0));
+  CHECK_FALSE(comes(starts[0].start, starts[1].token));
+  CHECK_FALSE(comes(starts[0].start + 77, starts[0].token));
+  CHECK(hub.core.census().workers == 0);
+  CHECK(comes(starts[0].start, starts[0].token));
+  CHECK_FALSE(comes(starts[0].start, starts[0].token));
+  CHECK(comes(starts[1].start, starts[1].token));
+  CHECK(hub.core.census().workers == 2);
 }
 
 namespace {

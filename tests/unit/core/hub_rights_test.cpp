@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a credential's roles let it do at the hub, and what becomes of one that is revoked.
+#include "src/core/call_orders.hpp"
 #include "src/core/pool_orders.hpp"
 #include "tests/unit/core/raw_peer.hpp"
 
@@ -114,6 +115,28 @@ TEST_CASE("a worker's key calls from within what its workers run, and from nowhe
     ++ended.attempt;
     order(tasks, 3, "f", &ended);
     CHECK(refusals(tasks) == std::vector{errc::cancelled});
+  }
+}
+
+TEST_CASE("a worker's key asks of others' calls only from within what its workers run") {
+  raw_hub hub;
+  raw_peer caller(hub, 1, 100, keyed("caller", true, false, false));
+  raw_peer worker(hub, 2, 200, keyed("worker", false, true, false));
+  raw_peer tasks(hub, 3, 201, keyed("worker", false, true, false));
+  REQUIRE(caller.hello(peer_role::client));
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  REQUIRE(tasks.hello(peer_role::client));
+  caller.call(1);
+  auto const assigned = worker.received().back().head;
+  attempt_key const attempt{assigned.call, assigned.attempt, worker.epoch};
+  attempt_key const made_up{{100, 77}, 1, worker.epoch};
+  std::uint64_t number = 0;
+  for (auto const what : {explain_call, cancel_call, list_workers, list_pools, find_call}) {
+    CAPTURE(what);
+    order(tasks, ++number, what, &made_up);
+    CHECK(refusals(tasks) == std::vector{errc::cancelled});
+    order(tasks, ++number, what, &attempt);
+    CHECK(refusals(tasks) != std::vector{errc::cancelled});
   }
 }
 

@@ -107,7 +107,14 @@ class loopback {
   void connect(client_end& end) {
     end.peer = ++peers_;
     end.connected = true;
-    hub_->connected(now, end.peer, {reliable_, 0, end.identity, end.is_operator, end.may_call}, out_);
+    hub_->connected(now, end.peer,
+                    {.reliable = reliable_,
+                     .identity = end.identity,
+                     .is_operator = end.is_operator,
+                     .may_call = end.may_call,
+                     .max_jobs = max_jobs,
+                     .max_gpus = max_gpus},
+                    out_);
     carry_out_hub();
     end.core->connected(now, end.peer, reliable_, out_);
     carry_out(end);
@@ -275,6 +282,12 @@ class loopback {
   // The worker's running attempt returns `text`.
   void finish(worker_end& by, std::string_view text) { finish(by, 0, text); }
 
+  void hold(std::uint64_t start, std::string const& why) {
+    hub_->worker_held(now, start, why, out_);
+    carry_out_hub();
+    pump();
+  }
+
   // The same of the one that began as number `place` of those that run.
   void finish(worker_end& by, std::size_t place, std::string_view text) {
     REQUIRE(place < by.runs.size());
@@ -433,6 +446,7 @@ class loopback {
   duration allocation = never;  // of workers that are added
   std::vector<std::unique_ptr<client_end>> clients;
   std::vector<std::unique_ptr<worker_end>> workers;
+  std::uint32_t max_jobs = 0, max_gpus = 0;  // of the credentials of clients that connect
   std::vector<std::uint64_t> starts;
   std::vector<out::start_worker> grants;  // the same
   int observations = 0;

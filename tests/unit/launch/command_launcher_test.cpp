@@ -86,6 +86,24 @@ TEST_CASE("what is started is placed, and its script starts a worker wherever it
   CHECK_FALSE(cloud.has("at.yonder-abc-1"));
 }
 
+TEST_CASE("a machine is ended by its script where its worker was killed or could not be started") {
+  recording_cloud cloud;
+  auto wanted = request(1);
+  wanted.order.end = {"touch", (cloud.folder / "ended").string()};
+  auto const run = [&](std::vector<std::string> worker) {
+    std::filesystem::remove(cloud.folder / "ended");
+    wanted.worker = std::move(worker);
+    std::ofstream(cloud.folder / "script") << launch::worker_script(wanted);
+    return std::system(("sh " + (cloud.folder / "script").string() + " 2>/dev/null").c_str());
+  };
+  CHECK(run({"/no/such/program"}) != 0);
+  CHECK(cloud.has("ended"));
+  CHECK(run({"sh", "-c", "kill -KILL $$"}) != 0);
+  CHECK(cloud.has("ended"));
+  CHECK(run({"grep", "-q", "tcp://hub:5555"}) == 0);  // it reads its order, and has ended the machine itself
+  CHECK_FALSE(cloud.has("ended"));
+}
+
 TEST_CASE("a start that fails says what was run and printed, and leaves no file") {
   recording_cloud cloud;
   command_launcher launcher({.start = {"sh", "-c", "echo no quota left >&2; echo $0; exit 2", "{script}"}},

@@ -2,8 +2,10 @@
 #include "src/launch/command_runner.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <string>
 #include <system_error>
@@ -166,6 +168,28 @@ TEST_CASE("a command that is told to end, and does not, is ended by force") {
   here.until([&] { return ready; });
   here.runner.end(job);
   CHECK(here.result().how.signal == SIGKILL);
+}
+
+TEST_CASE("a command that ends when it is told to leaves nothing of its group that does not") {
+  running_commands here;
+  std::string printed;
+  // The reader's end comes when nobody holds the pipe any more.
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  auto const pipe = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(ends[1]);
+  auto const job = here.run(
+      {.command =
+           {"sh", "-c",
+            "trap 'exit 0' TERM; (trap '' TERM; echo ready; while :; do sleep 1000; done) 9>\"$0\" & wait",
+            pipe},
+       .on_output = [&](std::string_view piece) { printed += piece; }});
+  here.until([&] { return !printed.empty(); });
+  ::close(ends[1]);
+  here.runner.end(job);
+  CHECK(here.result().succeeded());
+  char byte = 0;
+  CHECK(::read(ends[0], &byte, 1) == 0);
+  ::close(ends[0]);
 }
 
 TEST_CASE("without a driver commands are worked on, and given up") {

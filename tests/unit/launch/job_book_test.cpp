@@ -205,15 +205,56 @@ TEST_CASE("a job is cancelled when its last worker is not wanted, also one that 
   book.start(0, 2);
   book.submission(0);
   book.stop(1);
-  CHECK(told_of(book) == words{"failed 1"});
+  CHECK(told_of(book).empty());  // the job has its share of it
   book.stop(2);
   CHECK(book.cancel().empty());
   book.submitted(0, "12");
   CHECK(book.cancel() == "12");
   CHECK(book.cancel().empty());
-  book.cancelled(0, {});
-  CHECK(told_of(book) == words{"failed 2"});
+  book.cancelled(0);
+  CHECK(told_of(book).empty());  // nor is it over so far
+  CHECK(book.cancel().empty());
+  CHECK(book.next_deadline() == second);
+  REQUIRE(book.should_look(second));
+  book.listed(second, {{"12", {state::running, "COMPLETING"}}});
+  CHECK(book.next_deadline() == 0);  // it has run, which is told
+  CHECK(told_of(book) == words{"placed 1", "placed 2"});
+  CHECK(book.next_deadline() == 2 * second);
+  REQUIRE(book.should_look(2 * second));
+  book.listed(2 * second, {{"12", {state::over, "CANCELLED"}}});
+  CHECK(told_of(book) == words{"ended 1", "ended 2"});
   CHECK(book.ids().empty());
+}
+
+TEST_CASE("a worker of several that is not wanted counts until its job is over") {
+  job_book book({.workers = 2, .jobs = 1});
+  book.start(0, 1);
+  book.start(0, 2);
+  book.submission(0);
+  book.submitted(0, "12");
+  REQUIRE(book.should_look(5 * second));
+  book.listed(5 * second, {{"12", {state::running, "RUNNING"}}});
+  CHECK(told_of(book) == words{"placed 1", "placed 2"});
+  book.stop(1);
+  book.stop(1);
+  CHECK(book.cancel().empty());
+  CHECK(told_of(book).empty());
+  book.stop(2);
+  CHECK(book.cancel() == "12");
+  book.already_over(6 * second);
+  CHECK(told_of(book) == words{"ended 1", "ended 2"});
+  CHECK(book.next_deadline() == job_book::never);
+}
+
+TEST_CASE("of a job that is refused those are tried again that are still wanted") {
+  job_book book({.workers = 2});
+  book.start(0, 1);
+  book.start(0, 2);
+  book.submission(0);
+  book.stop(1);
+  book.refused(0, "busy", true);
+  CHECK(told_of(book) == words{"notice 0", "failed 1"});
+  CHECK(book.submission(second) == starts{2});
 }
 
 TEST_CASE("a cancel that is refused is told, and made again when that is asked for") {
@@ -225,12 +266,12 @@ TEST_CASE("a cancel that is refused is told, and made again when that is asked f
   book.listed(5 * second, {{"12", {state::running, "RUNNING"}}});
   book.stop(1);
   CHECK(book.cancel() == "12");
-  book.cancelled(6 * second, "no controller");
+  book.not_cancelled(6 * second, "no controller");
   CHECK(told_of(book) == words{"placed 1", "stop failed 1"});
   CHECK(book.cancel().empty());
   book.stop(1);
   CHECK(book.cancel() == "12");
-  book.cancelled(7 * second, {});
+  book.already_over(7 * second);
   CHECK(told_of(book) == words{"ended 1"});
 }
 

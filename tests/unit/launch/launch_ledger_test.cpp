@@ -15,17 +15,19 @@ using yonder::launch::second;
 
 TEST_CASE("a start past the largest number is refused, until one has ended") {
   launch_ledger ledger({.max_instances = 2});
-  CHECK(ledger.begin(1).empty());
-  CHECK(ledger.begin(2).empty());
-  CHECK(ledger.begin(3) == "there are 2, and max_instances is 2");
+  CHECK(ledger.begin(1));
+  CHECK(ledger.begin(2));
+  CHECK_FALSE(ledger.begin(3));
+  CHECK(ledger.why_full() == "there are 2, and max_instances is 2");
   ledger.ended(0, 1, false);
-  CHECK(ledger.begin(3).empty());
+  CHECK(ledger.begin(3));
 }
 
 TEST_CASE("a start that would cost too much is refused, whatever the number") {
   launch_ledger ledger({.cost_per_hour = 2.5, .max_cost_per_hour = 10.0});
-  for (std::uint64_t start = 1; start <= 4; ++start) CHECK(ledger.begin(start).empty());
-  CHECK(ledger.begin(5) ==
+  for (std::uint64_t start = 1; start <= 4; ++start) CHECK(ledger.begin(start));
+  CHECK_FALSE(ledger.begin(5));
+  CHECK(ledger.why_full() ==
         "a further one would cost 12.5 by the hour with the 4 that there are, and max_cost_per_hour is 10");
 }
 
@@ -35,7 +37,8 @@ TEST_CASE("what could not be stopped counts, and is named") {
   CHECK(ledger.stop(1));
   CHECK_FALSE(ledger.stop(1));
   CHECK(ledger.stop_refused(0, 1));
-  CHECK(ledger.begin(2) == "there are 1, among them 1 that could not be stopped, and max_instances is 1");
+  CHECK_FALSE(ledger.begin(2));
+  CHECK(ledger.why_full() == "there are 1, among them 1 that could not be stopped, and max_instances is 1");
 }
 
 TEST_CASE("a stop that is refused is tried again after pauses that double, up to a minute") {
@@ -108,6 +111,32 @@ TEST_CASE("GPUs that no host has are not waited for") {
   host_slots hosts({{"one", 4, {"0"}}});
   CHECK_FALSE(hosts.take(0, 1, 2));
   CHECK(hosts.why(0, 2) == "no host has room for it; one: has 1 of the 2 GPUs that it is to have");
+  CHECK_FALSE(hosts.may_come(0, 2));
+  hosts.take(0, 2, 1);
+  CHECK(hosts.may_come(0, 1));
+}
+
+TEST_CASE("a host that failed is waited for if it was reached before, and until its pause is over") {
+  host_slots hosts({{"one"}});
+  hosts.take(0, 1, 0);
+  hosts.give_back(0, 1, true);
+  CHECK_FALSE(hosts.may_come(0, 0));
+  hosts.take(5 * second, 2, 0);
+  hosts.give_back(6 * second, 2, false);
+  hosts.take(7 * second, 3, 0);
+  hosts.give_back(7 * second, 3, true);
+  CHECK(hosts.may_come(7 * second, 0));
+  CHECK(hosts.next_change(7 * second) == 12 * second);
+}
+
+TEST_CASE("what may still run on a host keeps its slot and its GPUs for so long") {
+  host_slots hosts({{"one", 1, {"0"}}});
+  hosts.take(0, 1, 1);
+  hosts.give_back(0, 1, true, 60 * second);
+  CHECK_FALSE(hosts.take(59 * second, 2, 1));
+  CHECK(hosts.may_come(59 * second, 1));
+  CHECK(hosts.next_change(30 * second) == 60 * second);
+  CHECK(hosts.take(60 * second, 2, 1)->gpus == std::vector<std::string>{"0"});
 }
 
 }  // namespace

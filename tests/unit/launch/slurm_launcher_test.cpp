@@ -44,7 +44,9 @@ struct stand_in {
           "cat >\"$d/script\"; echo \"$*\" >\"$d/line\"; cat \"$d/answer\"; test ! -e \"$d/refuse\" || { cat "
           "\"$d/refuse\" >&2; exit 1; }");
     write("squeue", "case \"$*\" in *--name=*) cat \"$d/named\";; *) cat \"$d/queue\";; esac");
-    write("scancel", "echo \"$*\" >>\"$d/cancelled\"");
+    write(
+        "scancel",
+        "echo \"$*\" >>\"$d/cancelled\"; test ! -e \"$d/queue\" || sed -i s/RUNNING/CANCELLED/ \"$d/queue\"");
     say("answer", "17\n");
   }
   ~stand_in() {
@@ -134,10 +136,13 @@ TEST_CASE("two starts are one job, whose script holds the keys and whose command
   CHECK(script.find("cut -d, -f1-1") != std::string::npos);
   CHECK(script.find("cut -d, -f2-2") != std::string::npos);
   by.stop(1);
-  CHECK(slurmd.next(by)[0].what == what::ended);
-  CHECK(slurmd.read("cancelled").empty());
+  by.tick(platform::now());
+  CHECK(by.next_deadline() > platform::now());  // nothing is to be done: the other one works
   by.stop(2);
-  CHECK(slurmd.next(by)[0].what == what::ended);
+  auto const ended = slurmd.next(by);  // when the queue says so
+  REQUIRE(ended.size() == 2);
+  CHECK(ended[0].what == what::ended);
+  CHECK(ended[0].text == "its job 17 was cancelled: CANCELLED (None)");
   CHECK(slurmd.read("cancelled") == "17\n");
 }
 

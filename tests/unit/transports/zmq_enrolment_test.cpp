@@ -2,6 +2,7 @@
 #include <future>
 
 #include "tests/unit/transports/zmq_hub.hpp"
+#include "transports/zmq/authenticator.hpp"
 #include "transports/zmq/enrolment.hpp"
 
 namespace yonder::testing::enrolments {
@@ -123,6 +124,62 @@ TEST_CASE("what only has a token is nobody to the hub, whatever it says") {
   here.w.next(*client, kind::lost);
   CHECK(here.w.events(*here.server).empty());
   CHECK(here.come(token).address == here.address());  // and has not used it up
+}
+
+TEST_CASE("a token that is tried again and again for what it is not for is used up") {
+  site here;
+  auto const token = issue_token(here.keys, {.name = "c", .rights = clients}, 10min);
+  transport::handed_over brought;
+  transport::read_handed_over(token, brought);
+  auto const identity = "key " + transport::text_of(public_key_of(brought.secret));
+  zmq::context_t context;
+  transport::authenticator judge(context, transport::allow_list(key_files(here.keys).authorized));
+  raw_key own{};
+  own[0] = 7;
+  for (int i = 0; i < 10; ++i)
+    CHECK(judge.enrol(identity, own, connect_role::worker) == enrolment::wrong_role);
+  CHECK(judge.enrol(identity, own, connect_role::worker) == enrolment::refused);
+  CHECK(judge.enrol(identity, own, connect_role::client) == enrolment::refused);
+}
+
+TEST_CASE("key files for a name that is taken are not written") {
+  site here;
+  transport::issue_listed(here.keys, {.name = "ada", .rights = clients}, raw_key{1});
+  auto const into = here.folder.path() / "for ada";
+  auto const issue = [&](std::string const& name) {
+    transport::issue_files(here.keys, {.name = name, .rights = clients}, into);
+  };
+  CHECK(has(error_of([&] { issue("ada"); }).what(), "has a key 'ada' already"));
+  CHECK_FALSE(fs::exists(key_files(into).client_secret));
+  CHECK_NOTHROW(issue("ada2"));
+  CHECK(fs::exists(key_files(into).client_secret));
+}
+
+TEST_CASE("a key's bounds stand on its line, come with its token, and are rights of who has it") {
+  site here;
+  constexpr peer_rights bounded{.calls = true, .works = false, .max_jobs = 9, .max_gpus = 2};
+  auto const token = issue_token(here.keys, {.name = "ada", .rights = bounded}, 10min);
+  auto const options = here.come(token, connect_role::client);
+  CHECK(list_keys(here.keys).back().rights == bounded);
+  auto const identity = here.identity_of({options.address, here.there, 0, {}, connect_role::client});
+  CHECK(here.server->rights_of(identity) == bounded);
+  auto const list = key_files(here.keys).authorized;
+  auto const line = text_of(list);
+  CHECK(line.find(" role=client name=ada max_jobs=9 max_gpus=2\n") != std::string::npos);
+  for (auto const* const wrong : {"max_jobs=0", "max_gpus=-1", "max_jobs=many", "max_gpus=99999999999"})
+    CHECK(has(error_of([&] {
+                transport::parse_keys(list, transport::text_of(raw_key{}) + " role=client " + wrong);
+              }).what(),
+              "is no number from 1 on"));
+}
+
+TEST_CASE("the key of a start says of which start it is, until it is withdrawn") {
+  site here;
+  auto const made = here.server->issue_worker_key(77);
+  auto const identity = "key " + made.own_public;
+  CHECK(here.server->rights_of(identity) == peer_rights{.calls = false, .issued_for = 77});
+  here.server->withdraw_worker_key(made.own_public);
+  CHECK(here.server->rights_of(identity) == peer_rights{.calls = false, .works = false});
 }
 
 TEST_CASE("however many are refused, a token and a key are as good as before") {

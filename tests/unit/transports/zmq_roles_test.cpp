@@ -223,7 +223,7 @@ TEST_CASE("who is connected when its key is revoked is told of, and is not heard
 TEST_CASE(
     "who is connected with an issued key when that is withdrawn has a last word, and is told of and ended") {
   tcp_hub hub;
-  auto const issued = hub.server->issue_worker_key();
+  auto const issued = hub.server->issue_worker_key(5);
   zmq_client worker(hub.w.poller, {.address = hub.address(),
                                    .keys = hub.folder.path() / "none",
                                    .session = 5,
