@@ -18,6 +18,7 @@
 #include "src/cli/hub/get.hpp"
 #include "src/cli/journal.hpp"
 #include "src/cli/keys.hpp"
+#include "src/cli/kubernetes.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/pools.hpp"
 #include "src/cli/serve.hpp"
@@ -220,12 +221,33 @@ int run(int argc, char const* const* argv) {
       "export",
       "print what counts: record, kind, call, items, time in ms, bytes; of a damaged one what still reads");
   export_command->add_flag("--json", json, "for programs: an object a line, with the body in base64");
+  auto* const launch_command = app.add_subcommand("launch", "show how workers are started elsewhere");
 #if defined(YONDER_HAS_LAUNCH)
   std::string plan;
-  auto* const launch_command = app.add_subcommand("launch", "show how a file has workers started elsewhere");
-  launch_command->add_option("--print", plan, "the file (launch.toml): what would be run; nothing is")
-      ->required();
+  launch_command->add_option("--print", plan, "the file (launch.toml): what would be run; nothing is");
 #endif
+  yonder::cli::kubernetes_pool pods;
+  bool prints_pods = false;
+  auto* const kubernetes_command =
+      launch_command->add_subcommand("kubernetes", "manifests of workers that Kubernetes starts");
+  kubernetes_command->add_flag("--print", prints_pods, "print them")->required();
+  kubernetes_command->add_option("name", pods.name, "of the pool there; default: yonder-workers");
+  kubernetes_command->add_option("--image", pods.image, "in which the program is")->required();
+  kubernetes_command->add_option("--hub", pods.hub, "the hub's address, as pods see it")->required();
+  kubernetes_command->add_option("--worker", pods.program,
+                                 "the program there, and its arguments; default: /app");
+  kubernetes_command->add_option("--kind", pods.kind, "deployment (the default) or job");
+  kubernetes_command->add_option("--scaler", pods.scaler, "keda (the default), hpa or none");
+  kubernetes_command->add_option("--prometheus", pods.prometheus, "where KEDA asks");
+  kubernetes_command->add_option("--query", pods.query, "what KEDA asks; default: sum(yonder_calls)");
+  read_number(*kubernetes_command, "--gpus", pods.gpus, "of each pod");
+  kubernetes_command->add_option("--cpu", pods.cpu, "of each pod: 2");
+  kubernetes_command->add_option("--memory", pods.memory, "of each pod: 8Gi");
+  read_number(*kubernetes_command, "--min", pods.min, "pods that stay although there are no calls");
+  read_number(*kubernetes_command, "--max", pods.max, "pods at once");
+  read_time(*kubernetes_command, "--window", pods.window, "without calls, before pods go; default: 5m");
+  read_time(*kubernetes_command, "--grace", pods.grace, "from SIGTERM to SIGKILL; default: 60s");
+  read_time(*kubernetes_command, "--lifetime", pods.lifetime, "of a job; default: 1h");
   auto* const calls_command =
       app.add_subcommand("calls", "list the calls of a hub, and the outcomes that it keeps")->group("");
   calls_command->add_flag("--json", json, "for programs: an array; times are in seconds");
@@ -278,12 +300,18 @@ int run(int argc, char const* const* argv) {
 #if defined(YONDER_HAS_HUB)
     if (*get_command) return yonder::cli::get_model(model, cache);
 #endif
+    if (*kubernetes_command) {
+      std::cout << yonder::cli::manifests_of(pods);
+      return 0;
+    }
 #if defined(YONDER_HAS_LAUNCH)
-    if (*launch_command) {
+    if (*launch_command && !plan.empty()) {
       std::cout << yonder::launch::dry_run(plan);
       return 0;
     }
 #endif
+    if (*launch_command)
+      throw yonder::cli::usage_problem("yonder launch --print FILE, or yonder launch kubernetes --print");
 #if defined(YONDER_HAS_ML)
     if (*classify_command) return yonder::cli::classify(texts);
     if (*embed_command) return yonder::cli::embed(texts);

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+// Manifests of Kubernetes for workers that come to a hub by themselves.
+namespace yonder::cli {
+
+struct kubernetes_pool {
+  std::string name = "yonder-workers";
+  std::string image{};
+  std::string hub{};                                               // "tcp://host:port", as pods see it
+  std::vector<std::string> program{};                              // in the image, with its arguments
+  std::string kind = "deployment";                                 // or "job"
+  std::string scaler = "keda";                                     // of a deployment: "keda", "hpa" or "none"
+  std::string prometheus = "http://prometheus-server.monitoring";  // that KEDA asks
+  std::string query = "sum(yonder_calls)";                         // calls that run or wait
+  std::optional<unsigned> gpus{}, min{}, max{};
+  std::string cpu{}, memory{};                         // as Kubernetes writes them: "2", "8Gi"
+  std::optional<std::chrono::nanoseconds> window{};    // without calls, before a pod goes; default: 5 min
+  std::optional<std::chrono::nanoseconds> grace{};     // from SIGTERM to SIGKILL; default: 60 s
+  std::optional<std::chrono::nanoseconds> lifetime{};  // of a job; default: 1 h
+};
+
+// Throws usage_problem.
+std::string manifests_of(kubernetes_pool const& pool);
+
+}  // namespace yonder::cli

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What `yonder launch kubernetes --print` writes, against the published schemas where kubernetes-validate (PyPI) is
+# there, or else by what must stand in it; and its pod, run by podman, where that may run one.
+# Usage: kubernetes_test.sh YONDER
+set -euo pipefail
+yonder=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+fail() {
+  echo "kubernetes_test: $*" >&2
+  exit 1
+}
+manifests() { "$yonder" launch kubernetes --print --image registry/app:1 --hub tcp://hub:5555 "$@"; }
+has() { grep -qF -- "$2" "$1" || fail "$1 lacks: $2"; }
+
+manifests gpu --worker /opt/app --gpus 2 --memory 8Gi --max 7 --window 2m >"$folder/keda.yaml"
+manifests --kind deployment --scaler hpa --cpu 2 --min 2 >"$folder/hpa.yaml"
+manifests batch --kind job --max 3 --lifetime 2h --grace 90s >"$folder/job.yaml"
+
+has "$folder/keda.yaml" '"/opt/app", "--yonder-worker", "tcp://hub:5555"'
+has "$folder/keda.yaml" 'limits: {memory: "8Gi", nvidia.com/gpu: "2"}'
+has "$folder/keda.yaml" 'query: "sum(yonder_calls)"'
+has "$folder/keda.yaml" 'maxReplicaCount: 7'
+has "$folder/keda.yaml" 'cooldownPeriod: 120'
+has "$folder/hpa.yaml" 'minReplicas: 2'
+has "$folder/job.yaml" 'activeDeadlineSeconds: 7290'
+# shellcheck disable=SC2016  # the pod's shell expands it
+has "$folder/job.yaml" 'YONDER_END_TIME=$(($(date +%s) + $0)) exec'
+has "$folder/job.yaml" 'terminationGracePeriodSeconds: 90'
+! grep -l 'kind: ScaledObject' "$folder/hpa.yaml" "$folder/job.yaml" || fail "KEDA where it was not asked for"
+
+refused() {
+  local status=0
+  "$@" >"$folder/out" 2>"$folder/err" || status=$?
+  [ "$status" = 2 ] || fail "'$*' ends with $status"
+}
+refused "$yonder" launch kubernetes --print --hub tcp://hub:5555
+refused manifests Big_Name
+refused "$yonder" launch kubernetes --print --image app --hub 'tcp://hub:5555#TOKEN'
+refused manifests --min 3 --max 2
+refused manifests --kind pod
+refused "$yonder" launch
+
+if python3 -c 'import kubernetes_validate' 2>/dev/null; then
+  python3 - "$folder"/*.yaml <<'CHECK'
+import sys, yaml, kubernetes_validate
+kinds = []
+for name in sys.argv[1:]:
+    for one in yaml.safe_load_all(open(name)):
+        kinds.append(one["kind"])
+        if one["kind"] != "ScaledObject":  # a kind of KEDA's own
+            kubernetes_validate.validate(one, "1.29", strict=True)
+print("validated: " + ", ".join(kinds))
+CHECK
+else
+  echo "skipped: the schemas (pip install kubernetes-validate)"
+fi
