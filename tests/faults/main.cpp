@@ -29,6 +29,10 @@ std::vector<row> all_rows() {
   std::vector<row> all;
   for (auto const& part : {worker_rows(), crash_rows(), link_rows(), http_rows()})
     all.insert(all.end(), part.begin(), part.end());
+#if defined(YONDER_LAUNCH_ROWS)
+  auto const launchers = launch_rows();
+  all.insert(all.end(), launchers.begin(), launchers.end());
+#endif
   return all;
 }
 

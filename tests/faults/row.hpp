@@ -77,6 +77,7 @@ std::vector<row> worker_rows();
 std::vector<row> crash_rows();
 std::vector<row> link_rows();
 std::vector<row> http_rows();
+std::vector<row> launch_rows();
 
 // "12.3 ms", "4.5 s".
 std::string words_of(nanoseconds time);
