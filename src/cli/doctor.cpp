@@ -3,6 +3,16 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "src/cli/json_text.hpp"
+#include "src/cli/output.hpp"
+#include "src/cli/printable.hpp"
+#if defined(YONDER_HAS_LAUNCH)
+#include "src/launch/carry/host_check.hpp"
+#endif
 
 #if defined(YONDER_HAS_ML)
 #include "yonder/ml/gpu.hpp"
@@ -23,6 +33,63 @@ int doctor() {
       << "No GPU will be used: this yonder was built without models; type: cmake -DYONDER_WITH_ML=ON … and "
          "build again\n";
   return EXIT_FAILURE;
+}
+#endif
+
+#if defined(YONDER_HAS_LAUNCH)
+namespace {
+
+char const* word_of(launch::finding::verdict is) {
+  switch (is) {
+    case launch::finding::verdict::fine: return "ok";
+    case launch::finding::verdict::unknown: return "not known";
+    case launch::finding::verdict::refused: return "no";
+  }
+  return "";
+}
+
+std::string json_of(std::vector<launch::finding> const& found) {
+  std::string text = "[";
+  for (auto const& one : found) {
+    text += text.size() == 1 ? "\n" : ",\n";
+    text += "  {\"what\": " + in_json(one.what) + ", \"needed\": " + in_json(one.needed) +
+            ", \"found\": " + in_json(one.found) + ", \"verdict\": " + in_json(word_of(one.is)) +
+            ", \"to_do\": " + in_json(one.to_do) + "}";
+  }
+  return text + "\n]\n";
+}
+
+}  // namespace
+
+int doctor(doctor_order const& wanted) {
+  std::vector<launch::finding> found;
+  try {
+    found = launch::examine_host({.host = wanted.host,
+                                  .options = wanted.ssh,
+                                  .program = wanted.program,
+                                  .cache = wanted.cache,
+                                  .hub = wanted.hub,
+                                  .gpu = wanted.gpu,
+                                  .installed = wanted.installed});
+  } catch (std::runtime_error const& error) {
+    std::cerr << "yonder: " << error.what() << "\n";
+    return exit_unreachable;
+  }
+  auto runs = true;
+  table shown({wanted.host, "NEEDED", "FOUND", ""});
+  std::string to_do;
+  for (auto const& one : found) {
+    runs = runs && one.is != launch::finding::verdict::refused;
+    shown.add({one.what, printable(one.needed), printable(one.found), word_of(one.is)});
+    if (!one.to_do.empty()) to_do += "  " + one.what + ": " + printable(one.to_do) + "\n";
+  }
+  if (wanted.json) {
+    std::cout << json_of(found);
+  } else {
+    shown.print();
+    if (!to_do.empty()) std::cout << "What to do:\n" << to_do;
+  }
+  return runs ? EXIT_SUCCESS : exit_failed;
 }
 #endif
 

@@ -255,6 +255,18 @@ int run(int argc, char const* const* argv) {
 
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
+#if defined(YONDER_HAS_LAUNCH)
+  yonder::cli::doctor_order examined;
+  doctor_command->add_option("host", examined.host,
+                             "one that ssh reaches: whether a program would run there, and if not, why");
+  doctor_command->add_option("--program", examined.program, "which; default: one like this command");
+  doctor_command->add_option("--ssh", examined.ssh, "an option of ssh: --ssh=-p --ssh=2222");
+  doctor_command->add_option("--cache", examined.cache, "there: the folder that it would be carried to");
+  doctor_command->add_option("--hub", examined.hub, "tcp://host:port, as that host is to reach it");
+  doctor_command->add_flag("--gpu", examined.gpu, "it asks for a GPU");
+  doctor_command->add_flag("--installed", examined.installed, "it is there already, and not carried");
+  doctor_command->add_flag("--json", examined.json, "for programs: an array");
+#endif
 
   std::string shell;
   auto* const completion_command =
@@ -316,6 +328,9 @@ int run(int argc, char const* const* argv) {
     if (*classify_command) return yonder::cli::classify(texts);
     if (*embed_command) return yonder::cli::embed(texts);
     if (*rerank_command) return yonder::cli::rerank(texts);
+#endif
+#if defined(YONDER_HAS_LAUNCH)
+    if (*doctor_command && !examined.host.empty()) return yonder::cli::doctor(examined);
 #endif
     if (*doctor_command) return yonder::cli::doctor();
     if (*check_command) return yonder::cli::check_journal(journal);

@@ -56,14 +56,14 @@ ssh_launcher::ssh_launcher(ssh how, platform::poller& poller, std::optional<carr
   if (carried)
     carrier_.emplace(std::move(*carried), poller, runner_,
                      [this](std::string const& host, std::string line, bool large) {
-                       return ssh_words(host, std::move(line), large);
+                       return ssh_line(how_.options, host, std::move(line), large);
                      });
 }
 
 // Of ssh's options the first counts: ours come before the user's. The rest of the line is read by a shell
 // there.
-std::vector<std::string> ssh_launcher::ssh_words(std::string const& host, std::string text,
-                                                 bool large) const {
+std::vector<std::string> ssh_line(std::vector<std::string> const& options, std::string const& host,
+                                  std::string text, bool large) {
   std::vector<std::string> line{"ssh",
                                 "-T",
                                 "-oBatchMode=yes",
@@ -75,7 +75,7 @@ std::vector<std::string> ssh_launcher::ssh_words(std::string const& host, std::s
                                 "-oServerAliveInterval=10",
                                 "-oServerAliveCountMax=3"};
   if (large) line.emplace_back("-oCompression=yes");
-  line.insert(line.end(), how_.options.begin(), how_.options.end());
+  line.insert(line.end(), options.begin(), options.end());
   line.insert(line.end(), {"--", host, std::move(text)});
   return line;
 }
@@ -90,11 +90,11 @@ std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::s
     there.emplace_back("CUDA_DEVICE_ORDER=PCI_BUS_ID");
   }
   if (carrier_ && carrier_->is_loaded())
-    return ssh_words(host, carrier_->start_line({wanted.worker.begin() + 1, wanted.worker.end()}, there),
-                     false);
+    return ssh_line(how_.options, host,
+                    carrier_->start_line({wanted.worker.begin() + 1, wanted.worker.end()}, there), false);
   if (!there.empty()) there.insert(there.begin(), "env");
   there.insert(there.end(), wanted.worker.begin(), wanted.worker.end());
-  return ssh_words(host, "exec " + shell_line(there), false);
+  return ssh_line(how_.options, host, "exec " + shell_line(there), false);
 }
 
 void ssh_launcher::start(start_request const& wanted) {
@@ -177,12 +177,13 @@ void ssh_launcher::ended(std::uint64_t start, std::int64_t silence, command_resu
       (failed && result.trouble.empty() && !is_not_let_in(result.errors)) || result.how.signal == SIGKILL;
   auto const& host = slots_.name_of(start);
   if (carrier_ && result.how.status != 0) carrier_->forget(host);  // it may have gone from there
+  auto text = carrier_ ? text_of(result, "start what was carried") : result.to_text();
   if (failed)
-    failures_[host] = result.to_text();
+    failures_[host] = text;
   else
     failures_.erase(host);
   slots_.give_back(platform::now(), start, failed, was_cut_off ? silence : 0);
-  say(launch_event::kind::ended, start, result.to_text());
+  say(launch_event::kind::ended, start, std::move(text));
   may_have_room_ = true;
 }
 

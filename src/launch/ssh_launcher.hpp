@@ -18,6 +18,10 @@ namespace yonder::launch {
 // What is wrong with it, in words that begin with the name of its part; empty: nothing.
 std::string fault_of(ssh const& how);
 
+// What runs a line of a shell on a host. `large`: what that reads is much, and not compressed.
+std::vector<std::string> ssh_line(std::vector<std::string> const& options, std::string const& host,
+                                  std::string text, bool large);
+
 // Workers on other machines by OpenSSH's client. A worker lives as long as its ssh does, which lives as long
 // as we hold its stdin.
 class ssh_launcher final : public launcher {
@@ -39,7 +43,6 @@ class ssh_launcher final : public launcher {
     driver::host_slots::place at;
   };
 
-  std::vector<std::string> ssh_words(std::string const& host, std::string line, bool large) const;
   std::vector<std::string> words(start_request const& wanted, std::string const& host,
                                  std::vector<std::string> const& gpus) const;
   bool begin(time_point now, start_request const& wanted);

@@ -112,7 +112,37 @@ TEST_CASE("a host with an older glibc is refused in words before anything is sen
   CHECK(said.find("the program cannot be started on 'near':\nglibc: needed 2.") != std::string::npos);
   CHECK(said.find(", found 2.17: build on a system as old as that one") != std::string::npos);
   CHECK(fs::is_empty(site.cache() + "/files"));
+  CHECK(said.find("sha256sum -c") == std::string::npos);  // scripts are not for people
 }
+
+#if defined(YONDER_COMMAND)
+TEST_CASE("the doctor's table says which versions a host lacks, and what to do" *
+          doctest::skip(!has_far_root())) {
+  folder tools;
+  write(tools / "getconf", "#!/bin/sh\necho glibc 2.17\n", 0755);
+  std::ofstream(tools / "libstdc++.so.6") << std::string("GLIBCXX_3.4\0GLIBCXX_3.4.20\0", 27);
+  carry_site site("mount --bind " + tools / "getconf" + " /usr/bin/getconf\n" +
+                  "for file in /usr/lib/*/libstdc++.so.6; do mount --bind " + tools / "libstdc++.so.6" +
+                  " $file; done\n");
+  std::vector<std::string> const words{"doctor",    "near",
+                                       "--ssh=-F",  "--ssh=" + site.ssh_site::at / "ssh_config",
+                                       "--program", YONDER_LAUNCHING_HUB};
+  program doctor(YONDER_COMMAND, {}, words);
+  auto const said = doctor.read_all();
+  CHECK_MESSAGE(said.find("\nWhat to do:\n  glibc: build on a system as old") != std::string::npos, said);
+  CHECK(said.find("2.17") != std::string::npos);
+  CHECK(said.find("it travels") != std::string::npos);
+  CHECK(doctor.wait().status == 1);
+
+  auto installed = words;
+  installed.insert(installed.end(), {"--installed", "--json"});
+  program other(YONDER_COMMAND, {}, installed);
+  auto const json = other.read_all();
+  CHECK_MESSAGE(json.find("\"found\": \"GLIBCXX_3.4.20\", \"verdict\": \"no\"") != std::string::npos, json);
+  CHECK(json.find("have it carried (carry = true)") != std::string::npos);
+  CHECK(other.wait().status == 1);
+}
+#endif
 
 TEST_CASE("a host whose disk is full is refused in words, and what was cut off is not there" *
           doctest::skip(!has_far_root())) {

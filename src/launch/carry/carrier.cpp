@@ -6,8 +6,6 @@
 namespace yonder::launch {
 namespace {
 
-constexpr std::int64_t look_patience = 60 * second;
-
 std::string cannot_start(std::string const& machine, std::string const& why) {
   return "the program cannot be started on '" + machine + "':\n" + why;
 }
@@ -22,6 +20,18 @@ std::string far_line(far_step step, std::vector<std::string> const& words,
   line.insert(line.end(), {"sh", "-c", far_script(step), "yonder"});
   line.insert(line.end(), words.begin(), words.end());
   return "exec " + shell_line(line);
+}
+
+std::vector<std::string> look_words(cargo const& all, std::string const& cache, std::string const& hub) {
+  auto const [host, port] = host_and_port(hub);
+  std::vector<std::string> words{cache, all.needs.loader, host, port, all.id};
+  for (auto const& one : all.files) words.push_back(one.hash);
+  return words;
+}
+
+std::string text_of(command_result result, std::string const& what) {
+  if (!result.command.empty()) result.command.back() = "(" + what + ")";
+  return result.to_text();
 }
 
 std::pair<std::string, std::string> host_and_port(std::string const& address) {
@@ -78,9 +88,7 @@ void carrier::loaded(std::string const& fault) {
 // --- how a machine is
 
 void carrier::look(std::string const& machine) {
-  auto const [host, port] = host_and_port(places_.at(machine).hub);
-  std::vector<std::string> words{terms_.cache, cargo_->needs.loader, host, port, cargo_->id};
-  for (auto const& one : cargo_->files) words.push_back(one.hash);
+  auto const words = look_words(*cargo_, terms_.cache, places_.at(machine).hub);
   runner_.run({.command = at_(machine, far_line(far_step::look, words), false),
                .timeout = look_patience,
                .done = [this, machine](command_result&& result) { looked(machine, result); }});
@@ -88,9 +96,9 @@ void carrier::look(std::string const& machine) {
 
 void carrier::looked(std::string const& machine, command_result const& result) {
   auto& there = places_.at(machine);
-  if (!result.succeeded()) return answer(machine, result.to_text());
+  if (!result.succeeded()) return answer(machine, text_of(result, "a look at the machine"));
   if (auto wrong = read_far_machine(result.output, there.is); !wrong.empty())
-    return answer(machine, wrong + "\n" + result.to_text());
+    return answer(machine, wrong + "\n" + text_of(result, "a look at the machine"));
   if (auto wrong = refusal_of(examine(*cargo_, there.is, {})); !wrong.empty())
     return answer(machine, cannot_start(machine, wrong));
   there.is_there = there.is.has_all;
@@ -129,7 +137,7 @@ void carrier::packed(std::string const& machine, pack_result const& made, std::s
 }
 
 void carrier::sent(std::string const& machine, command_result const& result) {
-  if (!result.succeeded()) return answer(machine, result.to_text());
+  if (!result.succeeded()) return answer(machine, text_of(result, "taking what is carried"));
   places_.at(machine).is_there = true;
   answer(machine, {});
 }

@@ -85,6 +85,13 @@ class carrier {
 std::string far_line(far_step step, std::vector<std::string> const& words,
                      std::vector<std::string> const& environment = {});
 
+// The words of far_step::look. `hub`: an address; empty: none is looked for.
+std::vector<std::string> look_words(cargo const& all, std::string const& cache, std::string const& hub);
+inline constexpr std::int64_t look_patience = 60 * second;
+
+// What was run and printed, with "(what)" in place of a script.
+std::string text_of(command_result result, std::string const& what);
+
 // "tcp://host:port" in two.
 std::pair<std::string, std::string> host_and_port(std::string const& address);
 

@@ -130,7 +130,8 @@ void examine_libraries(cargo_needs const& needs, far_machine const& is, far_term
                      older ? verdict::refused : verdict::fine,
                      "build on a system as old as that one, or " + std::string(build_statically)});
   }
-  if (terms.carries || needs.libstdcxx.empty()) return;
+  if (needs.libstdcxx.empty()) return;
+  if (terms.carries) return found.push_back({"libstdc++", "GLIBCXX_" + needs.libstdcxx, "it travels"});
   auto const there = newest_version(is.libstdcxx, "GLIBCXX_");
   found.push_back({"libstdc++", "GLIBCXX_" + needs.libstdcxx, there.empty() ? "none" : "GLIBCXX_" + there,
                    is_older(there, needs.libstdcxx) ? verdict::refused : verdict::fine,
@@ -218,7 +219,7 @@ std::vector<finding> examine(cargo const& all, far_machine const& machine, far_t
   examine_libraries(all.needs, machine, terms, found);
   examine_driver(all.needs, machine, terms, found);
   if (terms.carries) examine_room(all, machine, found);
-  if (machine.hub != far_machine::reach::unknown || terms.carries) examine_hub(machine, found);
+  if (terms.hub) examine_hub(machine, found);
   for (auto& one : found)
     if (one.is != verdict::refused) one.to_do.clear();
   return found;

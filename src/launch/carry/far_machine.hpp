@@ -50,6 +50,7 @@ struct finding {
 struct far_terms {
   bool gpu = false;     // a GPU is asked for
   bool carries = true;  // the program is carried there; otherwise it is there as it is
+  bool hub = true;      // a hub is to be within reach
 };
 
 std::vector<finding> examine(cargo const& all, far_machine const& machine, far_terms const& terms);
