@@ -211,11 +211,12 @@ TEST_CASE(
   auto const where = " --keys " + keys;
   auto const listed = run("keys list" + where);
   CHECK(listed.text.find("NAME") == 0);
-  CHECK(listed.text.find("\nworker-1    worker         key    never") != std::string::npos);
-  CHECK(listed.text.find("\nclient-1    client         key    never") != std::string::npos);
+  CHECK(listed.text.find("\nworker-1    worker         key    any   any   never") != std::string::npos);
+  CHECK(listed.text.find("\nclient-1    client         key    any   any   never") != std::string::npos);
   CHECK(run("keys list --json" + where)
             .text.find("{\"name\": \"worker-1\", \"role\": \"worker\", \"state\": \"key\", "
-                       "\"expires\": null, \"key\": \"") != std::string::npos);
+                       "\"expires\": null, \"max_jobs\": 0, \"max_gpus\": 0, \"key\": \"") !=
+        std::string::npos);
   CHECK(run("keys revoke nobody" + where).status == 5);
   CHECK(run("keys revoke worker-1" + where).status == 0);
   CHECK(worker.wait().status != 0);
