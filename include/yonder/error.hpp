@@ -163,6 +163,13 @@ class YONDER_API would_deadlock : public error {
   ~would_deadlock() override;
 };
 
+// Another call of the task has this options::idempotency_key, and other arguments: nothing ran.
+class YONDER_API idempotency_key_reused : public error {
+ public:
+  using error::error;
+  ~idempotency_key_reused() override;
+};
+
 // The other side speaks another protocol version, or breaks the protocol.
 class YONDER_API protocol_error : public error {
  public:

@@ -6,14 +6,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <typeinfo>
 
 #include "yonder/detail/durations.hpp"
 
 namespace yonder {
 
-// A short text that calls have in common: options::fairness_key, order_key, traceparent. It holds its own
-// copy.
+// A short text that calls have in common: options::fairness_key, order_key, idempotency_key, traceparent. It
+// holds its own copy.
 class call_key {
  public:
   static constexpr std::size_t max_size = 64;  // bytes; a call with a longer one fails with bad_configuration
@@ -43,6 +45,26 @@ enum class placement : std::uint8_t {
   prefer_local,  // here, unless as many such calls run here already as the machine has cores
 };
 
+// Which of the exceptions that a task throws are worth another attempt: options::retry.
+struct retry_rule {
+  std::span<std::type_info const* const> types;  // each of them itself, not what derives from it
+  bool others = false;                           // these are not, and all others are
+};
+
+namespace detail {
+
+template <class... Exception>
+inline constexpr std::type_info const* listed_types[] = {&typeid(Exception)...};
+
+}  // namespace detail
+
+// These types, and no others.
+template <class... Exception>
+inline constexpr retry_rule retry_for{detail::listed_types<Exception...>, false};
+// All others than these.
+template <class... Exception>
+inline constexpr retry_rule no_retry_for{detail::listed_types<Exception...>, true};
+
 // How a task's calls are made. Every field may be unset: `.with()` overrides only what is set.
 struct options {
   // How often an attempt that was lost, timed out or threw is made again; the n-th retry waits up to 2ⁿ⁻¹ s
@@ -63,6 +85,17 @@ struct options {
   // anybody waits or not, and yonder::find() has its outcome until one get() has. A hub without a journal
   // refuses it (unsatisfiable). Not for tasks that stream, nor where arguments are calls. Unset: false.
   std::optional<bool> durable{};
+
+  // Of attempts that threw, which are made again, as far as `retries` allows: yonder::retry_for<E…> or
+  // yonder::no_retry_for<E…>. Unset: all.
+  std::optional<retry_rule> retry{};
+
+  // The call is made once, however often it is asked for: while one of the same task, credential and key is
+  // under way, or for runtime_options::result_ttl (of the hub: 24 h) after it has ended, another one joins it
+  // and has its outcome; with other arguments it fails with idempotency_key_reused. Whoever cancels, or has
+  // another deadline, leaves the others alone. A hub with a journal makes the call durable; one without
+  // forgets its keys when it ends. Not for maps, for tasks that stream, nor where arguments are calls.
+  std::optional<call_key> idempotency_key{};
 
   // Where `task(arguments…)` runs; local() and remote() say it themselves. Unset: remote.
   std::optional<yonder::placement> placement{};
@@ -116,6 +149,8 @@ struct options {
             .deadline = deadline ? deadline : base.deadline,
             .idempotent = idempotent ? idempotent : base.idempotent,
             .durable = durable ? durable : base.durable,
+            .retry = retry ? retry : base.retry,
+            .idempotency_key = idempotency_key ? idempotency_key : base.idempotency_key,
             .placement = placement ? placement : base.placement,
             .priority = priority ? priority : base.priority,
             .fairness_key = fairness_key ? fairness_key : base.fairness_key,

@@ -51,7 +51,7 @@ void call_table::orphan(time_point now, call_record& call) {
   caller.subscribed.remove(call);
   call.orphaned_since = now;
   list_of(call).push_back(call);
-  if (goes_on(call)) return;
+  if (&list_of(call) != &caller.orphaned) return;
   if (!caller.orphan_timer.armed()) timers_.arm(caller.orphan_timer, core::add(now, limits_.silence));
 }
 
@@ -214,6 +214,24 @@ void call_table::subscribe(call_record& call) {
   list_of(call).remove(call);
   call.orphaned_since = never;
   call.caller->subscribed.push_back(call);
+}
+
+void call_table::join(call_record& call) {
+  list_of(call).remove(call);
+  ++call.joined;
+  list_of(call).push_back(call);
+}
+
+void call_table::leave(time_point now, call_record& call, std::uint32_t count) {
+  YONDER_CHECK(call.joined >= count, "a call is left by whoever has not joined it");
+  if (count == 0) return;
+  auto& caller = *call.caller;
+  list_of(call).remove(call);
+  call.joined -= count;
+  if (call.orphaned_since != never) call.orphaned_since = now;
+  list_of(call).push_back(call);
+  if (&list_of(call) == &caller.orphaned && !caller.orphan_timer.armed())
+    timers_.arm(caller.orphan_timer, core::add(now, limits_.silence));
 }
 
 value_holder call_table::hold(caller_record& caller, frame_ref value) {

@@ -88,6 +88,9 @@ class call_table {
   void set_key(call_record& call, std::string const& key, std::uint32_t weight);
   // Its caller is back and waits for it again.
   void subscribe(call_record& call);
+  // Somebody else waits for it as its caller does, or `count` of those no longer.
+  void join(call_record& call);
+  void leave(time_point now, call_record& call, std::uint32_t count);
   // A value that its caller's calls wait with, and which overload() has nothing against.
   value_holder hold(caller_record& caller, frame_ref value);
   // A call of this caller has no use for it any more.
@@ -118,7 +121,7 @@ class call_table {
   // Where it is, by whether somebody waits for it.
   caller_list& list_of(call_record& call) const noexcept {
     if (call.orphaned_since == never) return call.caller->subscribed;
-    return goes_on(call) ? call.caller->lasting : call.caller->orphaned;
+    return goes_on(call) || call.joined != 0 ? call.caller->lasting : call.caller->orphaned;
   }
   void forget_if_done(caller_record& caller);
   void index(call_record& call);

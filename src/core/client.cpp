@@ -241,7 +241,7 @@ struct client::state final : session_user {
     for (auto const& one : parents) one->said = wait_message::no_longer;
     while (!given.empty()) {
       auto& call = given.back();
-      auto const again = call.policy.durable ||
+      auto const again = call.policy.durable || call.accepted ||
                          (call.may_repeat() && streams.may_repeat(call.number, call.policy.idempotent));
       if (call.message && (again || !hub.was_transmitted(call.ticket))) {
         call.message = streams.again(call.number, std::move(call.message), out);

@@ -66,7 +66,8 @@ struct hub_config {
   bool journal = false;            // durable calls are taken: out::append and synced()
   bool traces = false;             // out::traced is wanted
   duration result_time = 24 * 3600 * second;          // for which their outcomes are kept that nobody takes
-  std::size_t max_kept_bytes = std::size_t{1} << 30;  // of those; past it no further ones are taken
+  std::size_t max_kept_bytes = std::size_t{1} << 30;  // of those; past it no further ones are taken, nor,
+                                                      // of idempotency keys, further ones
 
   std::size_t max_client_calls = std::size_t{1} << 20;  // in flight per client, told in the welcome
   std::size_t max_client_bytes = std::size_t{1} << 30;
@@ -155,6 +156,7 @@ struct recovered_record {
   std::uint32_t items = 1;
   std::string identity{};
   std::string function{};
+  std::string key{};
   std::optional<frame> body{};
   duration age = 0;  // since it was written
 };

@@ -35,8 +35,10 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
     return violated(now, client, "a call under a number that is in flight", out);
   call_message said;
   packed_items items;
+  auto const is_keyed = [&] { return !said.idempotency.key.empty(); };
   if (!read_call(message.metadata(), said) || !read_items(message, items) ||
       id.number + items.count < id.number || ((said.stream || !said.arguments.empty()) && items.count > 1) ||
+      (is_keyed() && (said.stream || !said.arguments.empty() || items.count > 1)) ||
       !are_within(message, said.arguments)) {
     ++counters.protocol_violations;
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
@@ -59,6 +61,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
   if (known != nullptr) return take_again(now, client, isolate(now, *known, id.number, 1), out);
   if (give_kept(now, client, id, 1, out) != 0) return;
+  if (is_keyed() && take_keyed(now, client, said, message, out)) return;
+  if (is_keyed() && config.journal) said.policy.durable = true;
   auto const bytes = message.payload().size();
   take_new(now, client, id, said, frame_ref(std::move(message)), items, {0, 1, 0, bytes}, out);
 }
@@ -129,6 +133,8 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     return turn_down(failure_of(errc::unknown_call, "the hub has lost this call, or its outcome was taken"));
   if (said.policy.durable)
     if (auto const fault = not_durable(said); fault) return turn_down(*fault);
+  if (!said.idempotency.key.empty())
+    if (auto const full = keys_full(); full) return turn_down(*full);
   if (auto const full = calls.overload(caller, range.count, size); !full.empty())
     return turn_down(failure_of(errc::overloaded, full));
   budget.on_calls(range.count);
@@ -166,6 +172,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   }
   auto* const taken = admit(now, call, out);
   if (taken == nullptr) return;
+  if (!said.idempotency.key.empty()) hold_key(*taken, said.idempotency);
   if (!said.arguments.empty() && !await_arguments(now, *taken, said.arguments, out)) return;
   arm(*taken);
   if (said.arguments.empty()) begin_call(now, *taken, out);
@@ -236,9 +243,11 @@ void hub::state::take_cancel(time_point now, client_session& client, frame const
 }
 
 void hub::state::cancel(time_point now, call_record& call, outputs& out) {
+  if (leave_to_joined(now, call)) return;
   if (call.stage == call_stage::assigned) abandon(now, call, out);
-  if (calls.goes_on(call) && call.in_journal() && !call.finders.empty() && journal_fault.empty())
-    return cancel_found(now, call, out);
+  auto const is_told = calls.goes_on(call) && call.in_journal() && !call.finders.empty();
+  auto const ran_once = call.key != nullptr && call.was_abandoned && !call.may_repeat();
+  if (journal_fault.empty() && (is_told || ran_once)) return cancel_found(now, call, out);
   if (!call.has_ended()) {
     counters.cancelled += call.count;
     call.function->numbers->cancelled += call.count;
@@ -252,8 +261,8 @@ void hub::state::cancel(time_point now, call_record& call, outputs& out) {
   forget(now, call);
 }
 
-// Its caller hears nothing more of it. Those who have found it are told what the journal says: the outcome
-// that is being written, or this one.
+// Its caller hears nothing more of it; its key has it, where it may have run. Those who have found it are
+// told what the journal says: the outcome that is being written, or this one.
 void hub::state::cancel_found(time_point now, call_record& call, outputs& out) {
   if (call.orphaned_since == never) calls.orphan(now, call);
   if (call.has_ended()) return;
@@ -452,7 +461,7 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
     return fail(now, call, errc::protocol_violation, "the worker's result does not decode", out);
   }
   auto const* const client = sessions.client(call.id.session);
-  if (client != nullptr && !within(client->limits, message) && !calls.goes_on(call)) {
+  if (client != nullptr && !within(client->limits, message) && !calls.goes_on(call) && call.key == nullptr) {
     return fail(now, call, errc::too_large,
                 excess_in_words(message, client->limits, "the result takes", "client"), out);
   }
@@ -463,12 +472,22 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
   complete(now, call, std::move(message), out);
 }
 
+namespace {
+
+// Whoever has joined it waits for longer than its worker was told.
+bool is_prolonged(time_point now, call_record const& call) {
+  return call.key != nullptr && call.deadline > now;
+}
+
+}  // namespace
+
 void hub::state::take_error(time_point now, worker_session& worker, call_record& call, frame const& message,
                             outputs& out) {
   // What was handed back waits again, whatever its worker said of that.
   auto const not_started = (message.head.flags & flag_not_started) != 0;
   if (auto code = errc::failed; not_started && (message.head.flags & flag_shared) == 0 &&
-                                read_error_code(message, code) && code != errc::deadline_exceeded)
+                                read_error_code(message, code) &&
+                                (code != errc::deadline_exceeded || is_prolonged(now, call)))
     return requeue(now, call);
   failure error;
   if (!read_error(message, error)) {
@@ -499,7 +518,7 @@ void hub::state::requeue(time_point now, call_record& call) {
 
 void hub::state::attempt_failed(time_point now, call_record& call, failure error, outputs& out) {
   ++call.tries;
-  if (may_retry(call, error.code)) return retry_later(now, call, std::move(error));
+  if (may_retry(call, error)) return retry_later(now, call, std::move(error));
   fail(now, call, std::move(error), out);
 }
 

@@ -41,7 +41,10 @@ void hub::state::record(call_record& call, out::append::kind what, frame_ref bod
   call.record = ++last_record;
   out::append said{call.record, what, call.id, call.count, std::move(body)};
   if (said.body) said.identity = call.caller->identity;
-  if (said.body && what == out::append::kind::ended) said.function = call.function->name;
+  if (said.body && what == out::append::kind::ended) {
+    said.function = call.function->name;
+    said.key = recorded_key(call);
+  }
   out.emplace_back(std::move(said));
 }
 
@@ -100,7 +103,14 @@ void hub::state::record_outcome(time_point now, call_record& call, frame&& messa
   }
 }
 
-// Whoever waits for it is told, and it is kept until he has it.
+// The same without a journal, under an idempotency key.
+void hub::state::keep_outcome(time_point now, call_record& call, frame&& message, outputs& out) {
+  own(message);
+  hold_outcome(now, call, frame_ref(std::move(message)), call_stage::leaving);
+  conclude(now, call, out);
+}
+
+// Whoever waits for it is told, and it is kept until he has it, or as long as its key.
 void hub::state::conclude(time_point now, call_record& call, outputs& out) {
   call.stage = call_stage::leaving;
   compact(call);
@@ -116,12 +126,13 @@ void hub::state::conclude(time_point now, call_record& call, outputs& out) {
   }
   tell_finders(now, call, outcome, out);
   outcome->head = head;
-  if (sole) {  // that has it
+  if (sole && (call.key == nullptr || !call.key->keeps)) {  // that has it
     out.emplace_back(out::append{++last_record, out::append::kind::forgotten, call.id, call.count, {}});
     return forget(now, call);
   }
-  kept.add(call.id, call.count, call.caller->identity, call.function->name, std::move(outcome),
-           add(now, config.result_time));
+  auto& one = kept.add(call.id, call.count, call.caller->identity, call.function->name, std::move(outcome),
+                       add(now, config.result_time));
+  if (call.key != nullptr && call.key->keeps) one.key = std::exchange(call.key, nullptr);
   forget(now, call);
 }
 
@@ -169,17 +180,28 @@ void hub::state::journal_failed(time_point now, std::string const& why, outputs&
 
 void hub::state::say_accepted(time_point now, call_record& call, outputs& out) {
   auto* const client = sessions.client(call.id.session);
-  if (client == nullptr || call.orphaned_since != never) return;
+  if (client != nullptr && call.orphaned_since == never) say_accepted(now, *client, call.id, call.count, out);
+  if (call.joined == 0) return;
+  for (auto const& id : call.finders)
+    if (auto* const other = sessions.client(id.session);
+        other != nullptr && other->searches.at(id.number).joins)
+      say_accepted(now, *other, id, 1, out);
+}
+
+void hub::state::say_accepted(time_point now, client_session& client, call_id id, std::uint32_t count,
+                              outputs& out) {
   auto message = make_control(frame_type::accepted);
-  message.head.call = call.id;
-  set_item_count(message, call.count);
-  send(now, *client, std::move(message), out);
+  message.head.call = id;
+  set_item_count(message, count);
+  send(now, client, std::move(message), out);
 }
 
 // --- outcomes that were told
 
 void hub::state::forget_kept(kept_result& one, outputs& out) {
-  out.emplace_back(out::append{++last_record, out::append::kind::forgotten, one.id, one.count, {}});
+  if (config.journal)
+    out.emplace_back(out::append{++last_record, out::append::kind::forgotten, one.id, one.count, {}});
+  release_key(one);
   kept.remove(one);
 }
 

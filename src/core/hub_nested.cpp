@@ -208,7 +208,14 @@ void hub::state::leave_nest(time_point now, call_record& call, worker_session& w
 
 void hub::state::end_child(time_point now, call_record& call, outputs& out) {
   if (calls.goes_on(call)) return;  // it outlives who made it
-  auto const waited_for = sessions.client(call.id.session) != nullptr && call.orphaned_since == never;
+  auto* const client = sessions.client(call.id.session);
+  auto const waited_for = client != nullptr && call.orphaned_since == never;
+  if (call.joined != 0) {  // it goes on for the others
+    if (waited_for)
+      answer(now, *client, call.id, failure_of(errc::cancelled, "the task that made this call has ended"),
+             out);
+    return static_cast<void>(leave_to_joined(now, call));
+  }
   if (!waited_for || call.stage == call_stage::ended) return cancel(now, call, out);
   if (call.stage == call_stage::assigned) abandon(now, call, out);
   fail(now, call, errc::cancelled, "the task that made this call has ended", out);

@@ -56,7 +56,10 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
     call.traced.reset();
   }
   message.head.signature = call.function->signature;
+  if (call.key != nullptr) call.key->keeps = is_final(call, message);
   if (calls.goes_on(call) && call.in_journal()) return record_outcome(now, call, std::move(message), out);
+  if (call.key != nullptr && call.key->keeps) return keep_outcome(now, call, std::move(message), out);
+  release_key(call);
   frame_ref outcome(std::move(message));
   if (!call.finders.empty()) tell_finders(now, call, outcome, out);
   if (!call.caller->awaiting.empty() && give_to_dependents(now, call, outcome, out)) {
@@ -137,6 +140,7 @@ void hub::state::leave_stage(call_record& call) {
 
 void hub::state::forget(time_point now, call_record& call) {
   if (!progress.empty()) forget_progress(call.id.session, call.id.number, call.id.number + call.count);
+  release_key(call);
   leave_stage(call);
   leave_parent(call);
   leave_order(now, call);

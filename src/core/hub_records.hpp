@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/core/hub.hpp"
+#include "src/core/idempotency.hpp"
 #include "src/core/intrusive_list.hpp"
 #include "src/core/items.hpp"
 #include "src/core/link.hpp"
@@ -162,6 +163,8 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::unique_ptr<trace_record> traced;   // null: it is not
   std::vector<value_holder> values;       // that share buffers with its message
   std::set<call_id> finders;              // other calls, by which its outcome is asked for
+  key_record* key = nullptr;              // that it stands for; null: none
+  std::uint32_t joined = 0;               // of the finders, those that wait for it as its caller does
   std::size_t bytes = 0;
   call_stage stage = call_stage::queued;
   bool accepted = false;         // the journal has it
@@ -170,6 +173,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::uint64_t record = 0;      // of the journal, which has to be synced first
   std::uint32_t attempt = 0;     // the number of the last assignment
   std::uint32_t tries = 0;       // attempts that may have been started
+  bool was_abandoned = false;    // an attempt was given up, which may have run
   int kills = 0;                 // workers that ended while they ran it
   int unstarted = 0;             // workers that ended with it as the first that they had not started
   int cut_short = 0;             // allocations that ended while they ran it, and cost it no retry
@@ -210,6 +214,9 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     traced.reset();
     values.clear();
     finders.clear();
+    key = nullptr;
+    joined = 0;
+    was_abandoned = false;
     kills = unstarted = cut_short = outlived = 0;
     quota = nullptr;
     record = 0;
@@ -422,7 +429,8 @@ struct client_session : session {
   // By their numbers, calls that ask for the outcomes of others, which have not ended.
   struct search {
     call_id wanted;
-    attempt_key parent;  // whose task asks; attempt 0: none does
+    attempt_key parent{};  // whose task asks; attempt 0: none does
+    bool joins = false;    // it is the same call: who cancels it leaves the others alone
   };
   std::map<std::uint64_t, search> searches;
 };

@@ -37,6 +37,9 @@ bool hub::state::recall_call(time_point now, recovered_record&& said) {
   packed_items items;
   if (!read_call(whole->metadata(), about) || !read_items(*whole, items) || items.count != said.items)
     return false;
+  auto const is_keyed = !about.idempotency.key.empty();
+  if (is_keyed && items.count != 1) return false;
+  about.policy.durable = about.policy.durable || is_keyed;
   auto& caller = calls.restore(said.call.session, said.identity);
   auto& call = calls.add(caller, said.call, said.items, size_of(*whole));
   call.stage = call_stage::leaving;
@@ -44,6 +47,7 @@ bool hub::state::recall_call(time_point now, recovered_record&& said) {
   set_terms(now, call, about, whole, items, {0, said.items, 0, whole->payload().size()}, home);
   if (call.deadline != never) call.deadline = std::max<duration>(0, call.deadline - said.age);
   call.accepted = true;
+  if (is_keyed) hold_key(call, about.idempotency);
   calls.orphan(now, call);
   if (config.traces) begin_trace(now, call);
   failure refused;
@@ -57,8 +61,9 @@ bool hub::state::recall_outcome(time_point now, recovered_record&& said) {
   frame_ref outcome(std::move(*said.body));
   if (read_item_count(*outcome) != said.items) return false;
   auto const left = std::max<duration>(0, config.result_time - said.age);
-  kept.add(said.call, said.items, std::move(said.identity), std::move(said.function), std::move(outcome),
-           add(now, left));
+  auto& one = kept.add(said.call, said.items, std::move(said.identity), std::move(said.function),
+                       std::move(outcome), add(now, left));
+  if (said.items == 1) recall_key(one, said.key);
   return true;
 }
 

@@ -7,14 +7,24 @@
 
 namespace yonder::core {
 
-bool hub::state::may_retry(call_record const& call, errc code) const {
+namespace {
+
+// Whether another attempt may end otherwise than by this exception, as the call says of its type.
+bool is_worth_retrying(call_record const& call, failure const& error) {
+  auto const rule = read_retry(call.message->metadata());
+  return !rule || rule->allows(error.type_name);
+}
+
+}  // namespace
+
+bool hub::state::may_retry(call_record const& call, failure const& error) const {
   if (call.stream && !may_stream_again(call)) return false;
   auto const tries_left = call.tries <= call.policy.retries;
-  switch (code) {
+  switch (error.code) {
     case errc::worker_lost:
       return tries_left || call.policy.idempotent || YONDER_MUTANT(lost_attempt_repeated);
-    case errc::timed_out:
-    case errc::failed: return tries_left;
+    case errc::timed_out: return tries_left;
+    case errc::failed: return tries_left && is_worth_retrying(call, error);
     default: return false;
   }
 }

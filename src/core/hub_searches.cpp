@@ -69,7 +69,9 @@ std::uint32_t hub::state::take_out_kept(call_id first, std::uint32_t most) {
   if (found == nullptr) return 0;
   auto const behind = found->id.number + found->count - first.number;
   auto const count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, most));
-  kept.remove(kept.isolate(*found, first.number, count));
+  auto& own = kept.isolate(*found, first.number, count);
+  release_key(own);
+  kept.remove(own);
   return count;
 }
 
@@ -80,7 +82,7 @@ void hub::state::take_taken(client_session& client, frame const& message, output
   for (std::uint32_t i = 0; i < items;) {
     call_id const next{id.session, id.number + i};
     auto* const found = kept.find(next);
-    if (found == nullptr || found->identity != client.identity) {
+    if (found == nullptr || found->identity != client.identity || found->key != nullptr) {
       ++i;
       continue;
     }
@@ -143,6 +145,7 @@ void hub::state::find(time_point now, client_session& client, client_session::se
   one.finders.insert({client.id, number});
   client.searches[number] = search;
   ++searching;
+  if (search.joins) calls.join(one);
 }
 
 // They are calls of the client as others are; empty: it may make one more.
@@ -174,6 +177,7 @@ void hub::state::note_answered(time_point now, client_session const& client, att
 }
 
 void hub::state::tell_finders(time_point now, call_record& call, frame_ref const& outcome, outputs& out) {
+  calls.leave(now, call, call.joined);
   for (auto const& id : std::exchange(call.finders, {})) {
     auto* const client = sessions.client(id.session);
     if (client == nullptr) continue;
@@ -189,28 +193,33 @@ void hub::state::tell_finders(time_point now, call_record& call, frame_ref const
   }
 }
 
-void hub::state::leave_search(client_session const& client, std::uint64_t number, call_id wanted) {
-  if (auto* const call = calls.find(wanted)) call->finders.erase({client.id, number});
+void hub::state::leave_search(time_point now, client_session const& client, std::uint64_t number,
+                              client_session::search const& search) {
+  auto* const call = calls.find(search.wanted);
+  if (call == nullptr) return;
+  call->finders.erase({client.id, number});
+  if (search.joins) calls.leave(now, *call, 1);
 }
 
-// Whoever cancels what he has found cancels the call.
+// Whoever cancels what he has found cancels the call; what he has joined goes on for the others.
 void hub::state::cancel_search(time_point now, client_session& client, std::uint64_t number, outputs& out) {
   auto const found = client.searches.find(number);
   if (found == client.searches.end()) return;
   auto const search = found->second;
   client.searches.erase(found);
   --searching;
-  leave_search(client, number, search.wanted);
+  leave_search(now, client, number, search);
   note_answered(now, client, search.parent);
   auto* const call = calls.find(search.wanted);
   if (call == nullptr || call->has_ended()) return;
+  if (search.joins) return end_if_left(now, *call, out);
   auto& one = isolate(now, *call, search.wanted.number, 1);
   if (one.stage == call_stage::assigned) abandon(now, one, out);
   fail(now, one, errc::cancelled, "the call was cancelled by who had found it by its id", out);
 }
 
-void hub::state::end_searches(client_session& client) {
-  for (auto const& [number, search] : client.searches) leave_search(client, number, search.wanted);
+void hub::state::end_searches(time_point now, client_session& client) {
+  for (auto const& [number, search] : client.searches) leave_search(now, client, number, search);
   searching -= client.searches.size();
   client.searches.clear();
 }

@@ -354,7 +354,13 @@ void hub::state::cancel_calls_of(time_point now, std::string_view identity, outp
     if (call.caller->identity == identity) all.push_back(call.id);
   });
   for (auto const& id : all)
-    if (auto* const call = calls.find(id); call != nullptr) cancel(now, *call, out);
+    if (auto* const call = calls.find(id); call != nullptr) {
+      auto const why =
+          make_error(errc::cancelled, {}, "the credential that the call belongs to is let in no longer");
+      if (call->joined != 0)
+        tell_finders(now, *call, frame_ref(frame{why.head, why.body.duplicate(), {}}), out);
+      cancel(now, *call, out);
+    }
 }
 
 void hub::state::revoked(time_point now, std::string_view identity, std::string const& why, outputs& out) {
@@ -401,7 +407,7 @@ void hub::state::ended(time_point now, session& one, peer_loss const& loss, outp
 void hub::state::end_client(time_point now, client_session& client, outputs& out) {
   auto& caller = *calls.find_caller(client.id);
   forget_progress(client.id, 0, ~std::uint64_t{0});
-  end_searches(client);
+  end_searches(now, client);
   end_streams(now, caller, out);
   while (auto* const call = caller.stalled.first()) {
     caller.stalled.remove(*call);

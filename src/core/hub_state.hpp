@@ -101,7 +101,7 @@ struct hub::state {
   void unstarted_lost(time_point now, call_record& call, peer_loss const& loss, bool suspect, outputs& out);
   void attempt_lost(time_point now, call_record& call, worker_session const& worker, peer_loss const& loss,
                     bool culprit, outputs& out);
-  bool may_retry(call_record const& call, errc code) const;
+  bool may_retry(call_record const& call, failure const& error) const;
   void retry_later(time_point now, call_record& call, failure error);
   void begin_backoff(time_point now, call_record& call);
   void hand_out_tokens(time_point now);
@@ -161,14 +161,30 @@ struct hub::state {
   void record_start(time_point now, call_record& call, worker_session& worker, outputs& out);
   void release_workers(time_point now, std::uint64_t up_to);
   void record_outcome(time_point now, call_record& call, frame&& message, outputs& out);
+  void keep_outcome(time_point now, call_record& call, frame&& message, outputs& out);
   void conclude(time_point now, call_record& call, outputs& out);
   void synced(time_point now, std::uint64_t up_to, outputs& out);
   bool is_past_recording(call_record const& call) const;
   void end_unrecorded(time_point now, call_record& call, outputs& out);
   void journal_failed(time_point now, std::string const& why, outputs& out);
   void say_accepted(time_point now, call_record& call, outputs& out);
+  void say_accepted(time_point now, client_session& client, call_id id, std::uint32_t count, outputs& out);
   void forget_kept(kept_result& one, outputs& out);
   void forget_overdue(time_point now, outputs& out);
+
+  // hub_idempotency.cpp: calls that are made once, however often they are asked for
+  std::optional<failure> keys_full() const;
+  void hold_key(call_record& call, idempotency_terms const& said);
+  void release_key(call_record& call);
+  void release_key(kept_result& one);
+  static std::string recorded_key(call_record const& call);
+  void recall_key(kept_result& one, std::string_view recorded);
+  static bool is_final(call_record const& call, frame const& outcome);
+  bool take_keyed(time_point now, client_session& client, call_message const& said, frame const& message,
+                  outputs& out);
+  bool waits_within(client_session const& client, attempt_key const& parent, call_id call);
+  bool leave_to_joined(time_point now, call_record& call);
+  void end_if_left(time_point now, call_record& call, outputs& out);
 
   // hub_recovery.cpp: what the journal of an earlier hub says
   bool recall(time_point now, recovered_record&& said);
@@ -195,9 +211,10 @@ struct hub::state {
   failure not_found() const;
   void note_answered(time_point now, client_session const& client, attempt_key const& parent);
   void tell_finders(time_point now, call_record& call, frame_ref const& outcome, outputs& out);
-  void leave_search(client_session const& client, std::uint64_t number, call_id wanted);
+  void leave_search(time_point now, client_session const& client, std::uint64_t number,
+                    client_session::search const& search);
   void cancel_search(time_point now, client_session& client, std::uint64_t number, outputs& out);
-  void end_searches(client_session& client);
+  void end_searches(time_point now, client_session& client);
   call_listing list_calls_for(time_point now, client_session const& client);
 
 #ifdef YONDER_SIMULATE_MUTANTS
@@ -400,6 +417,7 @@ struct hub::state {
   std::string journal_refusal;  // why no further call can be; empty: it can
   kept_results kept;
   std::size_t searching = 0;  // client_session::searches of all
+  idempotency_keys keys;
   std::uint64_t last_arrival = 0;
   std::vector<call_record*> company;  // of assign_batch
   std::uint64_t last_entry = 0;       // the number of the last call of the hub's own

@@ -300,6 +300,7 @@ void hub::state::spread(time_point now, outputs& out) {
 void hub::state::abandon(time_point now, call_record& call, outputs& out) {
   auto* const worker = call.worker;
   if (worker == nullptr) return;
+  call.was_abandoned = true;
   if (call.traced != nullptr && call.traced->code == errc{}) call.traced->code = errc::cancelled;
   leave_nest(now, call, *worker, out);
   call.worker = nullptr;

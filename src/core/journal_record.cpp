@@ -5,12 +5,14 @@
 
 namespace yonder::core {
 
-// Identity, function, u64 size of the frame's body, u32 buffers, u64 size of each, header.
+// Identity, function, key (from schema 2 on), u64 size of the frame's body, u32 buffers, u64 size of each,
+// header.
 std::string encode_record(out::append const& record) {
   std::string text;
   if (!record.body) return text;
   put_text(text, record.identity);
   put_text(text, record.function);
+  put_text(text, record.key);
   auto const& message = *record.body;
   put(text, std::uint64_t{message.body.size()});
   put(text, static_cast<std::uint32_t>(message.buffers.size()));
@@ -22,12 +24,13 @@ std::string encode_record(out::append const& record) {
   return text;
 }
 
-bool decode_record(std::span<std::byte const> bytes, recovered_record& record) {
+bool decode_record(std::span<std::byte const> bytes, recovered_record& record, std::uint16_t schema) {
   if (bytes.empty()) return true;
   field_reader from(bytes);
   std::uint64_t size = 0;
   std::uint32_t buffers = 0;
-  if (!from.take_text(record.identity) || !from.take_text(record.function) || !from.take(size, buffers) ||
+  if (!from.take_text(record.identity) || !from.take_text(record.function) ||
+      (schema > 1 && !from.take_text(record.key)) || !from.take(size, buffers) ||
       buffers > from.left() / sizeof(std::uint64_t))
     return false;
   std::vector<std::uint64_t> sizes(buffers);

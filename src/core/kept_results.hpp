@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/idempotency.hpp"
 #include "src/core/intrusive_list.hpp"
 #include "src/core/items.hpp"
 #include "src/core/types.hpp"
@@ -27,6 +28,7 @@ struct kept_result : list_hook<kept_tag> {
   packed_items packed;  // of it
   items_range range;    // which of them these are
   time_point until = never;
+  key_record* key = nullptr;  // of one call, whose outcome is that of the key until then; null: of none
 
   std::size_t bytes() const { return count == packed.count ? size_of(*outcome) : range.bytes + header_size; }
 };

@@ -3,46 +3,19 @@
 
 #include "src/core/crc32c.hpp"
 #include "src/core/items.hpp"
-#include "src/core/little_endian.hpp"
+#include "src/core/metadata_fields.hpp"
 #include "src/core/trace.hpp"
 
 #include <algorithm>
-#include <concepts>
 
 namespace yonder::core {
+
+using namespace fields;
+
 namespace {
 
-using bytes_view = std::span<std::byte const>;
-
-constexpr std::size_t field_head_size = 6;
 constexpr std::uint32_t policy_idempotent = 1;
 constexpr std::uint32_t policy_durable = 2;
-
-std::byte* begin_field(byte_buffer& body, tag what, std::size_t size) {
-  auto* const at = body.extend(field_head_size + size);
-  store_le(at, static_cast<std::uint16_t>(what));
-  store_le(at + 2, static_cast<std::uint32_t>(size));
-  return at + field_head_size;
-}
-
-void put(byte_buffer& body, tag what, bytes_view value) {
-  auto* const at = begin_field(body, what, value.size());
-  if (!value.empty()) std::memcpy(at, value.data(), value.size());
-}
-
-void put_text(byte_buffer& body, tag what, std::string_view text, std::size_t most = max_text_size) {
-  put(body, what, std::as_bytes(std::span(text.substr(0, most))));
-}
-
-void put_present_text(byte_buffer& body, tag what, std::string_view text, std::size_t most = max_text_size) {
-  if (!text.empty()) put_text(body, what, text, most);
-}
-
-template <std::integral... Integers>
-void put_numbers(byte_buffer& body, tag what, Integers... numbers) {
-  auto* at = begin_field(body, what, (sizeof(Integers) + ...));
-  ((store_le(at, numbers), at += sizeof(Integers)), ...);
-}
 
 void put_function(byte_buffer& body, function_info const& info) {
   auto const name = std::string_view(info.name).substr(0, max_name_size);
@@ -54,25 +27,6 @@ void put_function(byte_buffer& body, function_info const& info) {
   std::memcpy(at + 10 + name.size(), schema.data(), schema.size());
 }
 
-std::string_view text_of(bytes_view value) {
-  return {reinterpret_cast<char const*>(value.data()), value.size()};
-}
-
-template <class Text>
-bool get_text(bytes_view value, Text& text, std::size_t most = max_text_size) {
-  if (value.size() > most) return false;
-  text = text_of(value);
-  return true;
-}
-
-template <std::integral... Integers>
-bool get_numbers(bytes_view value, Integers&... numbers) {
-  if (value.size() != (sizeof(Integers) + ...)) return false;
-  auto const* at = value.data();
-  ((numbers = load_le<Integers>(at), at += sizeof(Integers)), ...);
-  return true;
-}
-
 bool get_function(bytes_view value, function_info& info) {
   if (value.size() < 10) return false;
   info.signature = load_le<std::uint64_t>(value.data());
@@ -82,39 +36,9 @@ bool get_function(bytes_view value, function_info& info) {
   return get_text(value.subspan(10 + name_size), info.schema);
 }
 
-bool get_microseconds(bytes_view value, duration& time) {
-  std::uint64_t count = 0;
-  if (!get_numbers(value, count)) return false;
-  constexpr auto most = static_cast<std::uint64_t>(never / microsecond);
-  time = static_cast<duration>(std::min(count, most)) * microsecond;
-  return true;
-}
-
 void put_remaining(byte_buffer& body, duration time) {
   if (time == never) return;
   put_numbers(body, tag::remaining, static_cast<std::uint64_t>(std::max<duration>(0, time) / microsecond));
-}
-
-enum class field { taken, unknown, bad };
-
-constexpr field taken_if(bool good) { return good ? field::taken : field::bad; }
-
-// Calls visit(tag, value) for each field. False: malformed, refused by `visit`, or critical and unknown to
-// it.
-template <class Visit>
-bool read_fields(bytes_view metadata, Visit&& visit) {
-  while (!metadata.empty()) {
-    if (metadata.size() < field_head_size) return false;
-    auto const what = load_le<std::uint16_t>(metadata.data());
-    auto const size = load_le<std::uint32_t>(metadata.data() + 2);
-    if (size > metadata.size() - field_head_size) return false;
-    auto const is_items = static_cast<tag>(what) == tag::items;  // items.hpp reads them
-    auto const seen =
-        is_items ? field::taken : visit(static_cast<tag>(what), metadata.subspan(field_head_size, size));
-    if (seen == field::bad || (seen == field::unknown && (what & 0x8000) != 0)) return false;
-    metadata = metadata.subspan(field_head_size + size);
-  }
-  return true;
 }
 
 // A frame whose body is being written.
@@ -190,6 +114,11 @@ bool get_key(bytes_view value, std::string_view& key) {
 bool get_fairness(bytes_view value, call_turn& turn) {
   return value.size() > 4 && get_numbers(value.first(4), turn.weight) &&
          get_key(value.subspan(4), turn.fairness_key);
+}
+
+bool get_idempotency(bytes_view value, idempotency_terms& terms) {
+  return value.size() > digest_size && get_text(value.first(digest_size), terms.digest) &&
+         get_key(value.subspan(digest_size), terms.key);
 }
 
 bool get_role(bytes_view value, peer_role& role) {
@@ -309,6 +238,11 @@ bool read_call(bytes_view metadata, call_message& message) {
       case tag::fairness: return taken_if(get_fairness(value, message.turn));
       case tag::order: return taken_if(get_key(value, message.turn.order_key));
       case tag::arguments: return taken_if(get_arguments(value, message.arguments));
+      case tag::idempotency: return taken_if(get_idempotency(value, message.idempotency));
+      case tag::retry: {
+        retry_terms terms;
+        return taken_if(get_retry(value, terms));
+      }
       case tag::stream:
       case tag::stream_begin: return taken_if(get_stream(what, value, message.stream));
       default: return field::unknown;

@@ -5,7 +5,11 @@
 #include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
 
+#include <algorithm>
+#include <optional>
 #include <span>
+#include <string_view>
+#include <vector>
 
 // What frames say beyond their header: type-length-value fields, u16 tag, u32 length, value. A tag with its
 // top bit set is critical: who does not know it refuses the frame; other unknown tags are skipped.
@@ -51,11 +55,13 @@ enum class tag : std::uint16_t {
   stream = 0x800b,    // u64 items, u64 bytes: so much its reader takes of a stream
   position = 0x800c,  // u64: of the first item in the frame; of an end: how many items there were
   stream_begin = 0x8013,  // u64 items, u64 bytes: what comes before that is not sent again
-  arguments = 0x8018,  // for each that is another call's value: u64 number, u32 offset, u32 buffer, u8 sole
-  role = 0x8010,       // u8: 1 client, 2 worker
-  session = 0x8011,    // u64
-  versions = 0x8012,   // u16 lowest, u16 highest
-  code = 0x8050,       // u16, yonder::errc
+  arguments = 0x8018,    // for each that is another call's value: u64 number, u32 offset, u32 buffer, u8 sole
+  idempotency = 0x8020,  // 32 bytes: SHA-256 of the arguments (digest_of), text: the key
+  retry = 0x8021,        // u8 1: these, 2: all others; names of exception types, each u16 length, text
+  role = 0x8010,         // u8: 1 client, 2 worker
+  session = 0x8011,      // u64
+  versions = 0x8012,     // u16 lowest, u16 highest
+  code = 0x8050,         // u16, yonder::errc
 };
 
 // Flags of the header.
@@ -72,6 +78,7 @@ inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, 
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
 inline constexpr std::size_t max_functions = 65'536;
 inline constexpr std::size_t max_key_size = 64;  // of fairness and order
+inline constexpr std::size_t digest_size = 32;   // SHA-256
 inline constexpr std::size_t max_progress_text = 256;
 inline constexpr std::size_t max_requirements_size = std::size_t{80} << 10;
 
@@ -115,6 +122,21 @@ struct call_turn {
   bool is_usual() const { return !priority && fairness_key.empty() && order_key.empty(); }
 };
 
+// Which of the exceptions that a task throws are worth another attempt. The names are into the frame.
+struct retry_terms {
+  bool others = false;  // all but these
+  std::vector<std::string_view> types;
+  bool allows(std::string_view type) const {
+    return (std::find(types.begin(), types.end(), type) != types.end()) != others;
+  }
+};
+
+// Under which a call is made once only. The texts are into the frame.
+struct idempotency_terms {
+  std::string_view digest;  // of the arguments
+  std::string_view key;     // empty: none
+};
+
 struct call_message {
   std::string_view function;  // into the frame
   call_policy policy;         // without the deadline, which the header carries
@@ -124,6 +146,7 @@ struct call_message {
   call_turn turn;
   std::optional<stream_terms> stream;       // of a task that produces one
   std::vector<awaited_argument> arguments;  // that are values of other calls
+  idempotency_terms idempotency;
 };
 
 // What a task that waits was told of so far. Both ends of a connection count alike, so that a wait is known
@@ -171,6 +194,10 @@ void write_parent(byte_buffer& body, attempt_key const& parent);
 // Behind it, of a task that produces a stream.
 void write_stream(byte_buffer& body, stream_terms const& terms);
 bool read_call(std::span<std::byte const> metadata, call_message& message);
+void write_idempotency(byte_buffer& body, std::span<std::byte const> digest, std::string_view key);
+void write_retry(byte_buffer& body, retry_terms const& terms);
+// None: another attempt is worth it whatever was thrown.
+std::optional<retry_terms> read_retry(std::span<std::byte const> metadata);
 void write_arguments(byte_buffer& body, std::span<awaited_argument const> arguments);
 // The fields of a call, but that one.
 void copy_without_arguments(byte_buffer& body, std::span<std::byte const> metadata);

@@ -239,6 +239,7 @@ struct append {
   frame_ref body;           // none: of the others
   std::string identity{};   // call, ended: the credential that it belongs to
   std::string function{};   // ended
+  std::string key{};        // ended: digest of the arguments, and the idempotency key; empty: it has none
 };
 // Hub with hub_config::traces: an attempt has ended, or a call has.
 struct traced {

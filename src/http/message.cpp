@@ -107,6 +107,7 @@ std::string words_of_current_exception() {
 unsigned status_of(error_details const& error) noexcept {
   switch (error.code) {
     case errc::unknown_function: return 404;
+    case errc::idempotency_key_reused:
     case errc::cancelled: return 409;
     case errc::too_large: return error.attempt == 0 ? 413 : 500;
     case errc::unsatisfiable:

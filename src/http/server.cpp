@@ -169,7 +169,8 @@ class session final : public exchange, public std::enable_shared_from_this<sessi
 
 class server final : public gateway {
  public:
-  server(yonder::detail::engine_ref engine, http_options const& options, std::string const& keys_folder);
+  server(yonder::detail::engine_ref engine, http_options const& options, std::string const& keys_folder,
+         bool keys_outlive);
   ~server() override;
   std::string address() const override { return address_; }
 
@@ -484,7 +485,8 @@ void session<Stream>::linger() {
 
 // --- server
 
-server::server(yonder::detail::engine_ref engine, http_options const& options, std::string const& keys_folder)
+server::server(yonder::detail::engine_ref engine, http_options const& options, std::string const& keys_folder,
+               bool keys_outlive)
     : options_(options) {
   auto const at = parse_address(options_.address);
   if (options_.certificate.empty() != options_.private_key.empty())
@@ -507,6 +509,7 @@ server::server(yonder::detail::engine_ref engine, http_options const& options, s
           arm();
         });
       });
+  if (keys_outlive) service_->use_keys_of_hub();
   accept();
   sigset_t all, before;
   ::sigfillset(&all);
@@ -634,8 +637,8 @@ void server::tick() {
 class beast_factory final : public gateway_factory {
  public:
   std::unique_ptr<gateway> open(yonder::detail::engine_ref engine, http_options const& options,
-                                std::string const& keys_folder) const override {
-    return std::make_unique<server>(std::move(engine), options, keys_folder);
+                                std::string const& keys_folder, bool keys_outlive) const override {
+    return std::make_unique<server>(std::move(engine), options, keys_folder, keys_outlive);
   }
   std::unique_ptr<span_poster> open_poster(poster_options const& how) const override {
     return make_span_poster(how);

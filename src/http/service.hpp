@@ -53,6 +53,9 @@ class service {
   void tick(time_point now) { calls_.tick(now); }
   std::optional<time_point> next_deadline() const { return calls_.next_deadline(); }
 
+  // The hub's idempotency keys hold for longer than this process: they stand behind its own from now on.
+  void use_keys_of_hub() noexcept { keys_outlive_ = true; }
+
   // No longer ready for further requests; those that come and would wait for a call are answered at once with
   // what is known.
   void drain() noexcept { draining_ = true; }
@@ -134,6 +137,7 @@ class service {
 
   yonder::detail::engine_ref engine_;
   http_options options_;
+  bool keys_outlive_ = false;
   mutable std::unique_ptr<key_file> keys_;
   bool is_tls_;
   std::map<std::string_view, detail::endpoint_entry const*> endpoints_;  // of tasks

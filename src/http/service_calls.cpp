@@ -55,6 +55,15 @@ response json_error_response(detail::json_error const& error, std::string const&
   return {.status = 400, .type = "application/problem+json", .body = std::move(object).finish()};
 }
 
+// The keys of all that call here are one credential's there.
+std::string key_at_hub(std::string const& owner, std::string_view key) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (auto const byte : digest_of(owner + '\n' + std::string(key)))
+    (text += digits[byte >> 4]) += digits[byte & 15];
+  return text;
+}
+
 }  // namespace
 
 response failure_response(error_details const& error, std::string const& id) {
@@ -255,6 +264,7 @@ call_handle service::start_once(context& in, wanted_call& wanted) {
                       "this Idempotency-Key was used with another task or other arguments"));
     return nullptr;
   }
+  if (keys_outlive_) wanted.settings.idempotency_key = key_at_hub(in.who->name, key);
   auto call = start(in, wanted);
   calls_.set_key(call, std::string(key), content);
   return call;

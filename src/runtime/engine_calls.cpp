@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How calls are made: alone, or gathered with those that follow.
 #include <algorithm>
+#include <array>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "src/core/metadata.hpp"
 #include "src/core/service_order.hpp"
@@ -9,6 +12,7 @@
 #include "src/platform/process.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
+#include "src/runtime/exceptions.hpp"
 #include "src/runtime/registry.hpp"
 #include "yonder/runtime.hpp"
 
@@ -63,6 +67,50 @@ bool borrows(outgoing const& call) {
                      [](buffer const& block) { return block.borrowed(); });
 }
 
+// Puts more behind what the call's metadata say.
+template <class Write>
+void extend_metadata(outgoing& call, Write&& write) {
+  auto const& made = call.content.head;
+  core::byte_buffer body;
+  body.append(made.data(), call.metadata_size);
+  write(body);
+  auto const size = body.size();
+  body.append(made.data() + call.metadata_size, made.size() - call.metadata_size);
+  call.content.head = std::move(body);
+  call.metadata_size = size;
+}
+
+using digest = std::array<std::uint8_t, core::digest_size>;
+
+digest digest_of(std::span<std::byte const> bytes) {
+  return core::sha256({reinterpret_cast<std::uint8_t const*>(bytes.data()), bytes.size()});
+}
+
+// SHA-256 of the digests of what is encoded, and of each block beside it.
+digest digest_of_arguments(outgoing const& call) {
+  std::string all;
+  auto const add = [&](std::span<std::byte const> bytes) {
+    auto const one = digest_of(bytes);
+    all.append(reinterpret_cast<char const*>(one.data()), one.size());
+  };
+  add(call.content.head.bytes().subspan(call.metadata_size));
+  for (auto const& block : call.content.buffers) add(block.bytes());
+  return digest_of(std::as_bytes(std::span(all)));
+}
+
+void add_key(call_key const& key, outgoing& call) {
+  auto const stated = digest_of_arguments(call);
+  extend_metadata(call, [&](core::byte_buffer& body) {
+    core::write_idempotency(body, std::as_bytes(std::span(stated)), key.view());
+  });
+}
+
+void write_retry(core::byte_buffer& body, retry_rule const& rule) {
+  std::vector<std::string> names;
+  for (auto const* const type : rule.types) names.push_back(runtime_detail::type_name_of(*type));
+  core::write_retry(body, {rule.others, {names.begin(), names.end()}});
+}
+
 bool is_equal(std::span<std::byte const> a, std::span<std::byte const> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
@@ -98,6 +146,7 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
     core::write_requirements(call.content.head, needs);
   else if (settings.names_pool())
     core::write_requirements(call.content.head, encode_needs(settings));
+  if (settings.retry && settings.retries.value_or(0) != 0) write_retry(call.content.head, *settings.retry);
   if (has_turn(settings)) core::write_turn(call.content.head, turn_of(settings));
   if (batch.max_size != 0)
     core::write_batching(call.content.head, {batch.max_size, std::max<std::int64_t>(batch.max_wait, 0),
@@ -107,14 +156,7 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
 }
 
 void add_parent(core::attempt_key const& parent, outgoing& call) {
-  auto const& made = call.content.head;
-  core::byte_buffer body;
-  body.append(made.data(), call.metadata_size);
-  core::write_parent(body, parent);
-  auto const size = body.size();
-  body.append(made.data() + call.metadata_size, made.size() - call.metadata_size);
-  call.content.head = std::move(body);
-  call.metadata_size = size;
+  extend_metadata(call, [&](core::byte_buffer& body) { core::write_parent(body, parent); });
 }
 
 call_pack::~call_pack() {
@@ -129,8 +171,15 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   auto const policy = policy_of(settings);
   auto const parent = calling_attempt(this);
   if (parent.attempt != 0) add_parent(parent, call);
+  auto const is_keyed = settings.idempotency_key.has_value();
+  if (is_keyed && (stream || when == departure::gathered))
+    return ended(task, errc::bad_configuration,
+                 stream ? "a task that streams takes no idempotency_key: what it yields is read once"
+                        : "a map takes no idempotency_key, which is one call's: spawn each under its own");
+  if (is_keyed) add_key(*settings.idempotency_key, call);
   lock held(mutex_);
   if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
+  if (is_keyed) return submit_alone(held, task, policy, parent, std::move(call), when);
   if (stream) return submit_alone(held, task, policy, parent, std::move(call), when, std::move(stream));
   if (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_)))
     if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
@@ -144,6 +193,11 @@ call_ref engine::refusal_of(task_entry const& task, options const& settings, out
   if (has_turn(settings))
     if (auto fault = fault_of_turn(settings); !fault.empty())
       return ended(task, errc::bad_configuration, std::move(fault));
+  if (auto const& key = settings.idempotency_key;
+      key && (key->size() == 0 || key->size() > call_key::max_size))
+    return ended(task, errc::bad_configuration,
+                 "an idempotency_key takes 1 to " + std::to_string(call_key::max_size) +
+                     " bytes; this one has " + std::to_string(key->size()) + ": take a hash of it");
   if (settings.traceparent && !core::is_traceparent(settings.traceparent->view()))
     return ended(task, errc::bad_configuration,
                  "the traceparent is '" + std::string(settings.traceparent->view()) +

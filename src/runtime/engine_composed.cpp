@@ -18,6 +18,9 @@ using platform::now;
 call_ref engine::submit_composed(task_entry const& task, options const& settings, outgoing&& call,
                                  std::vector<awaited_value>&& arguments) {
   if (auto refused = refusal_of(task, settings, call)) return refused;
+  if (settings.idempotency_key)
+    return ended(task, errc::bad_configuration,
+                 "the arguments of a call with an idempotency_key are values: pass get(), not the call");
   (void)task.signature();
   for (auto const& one : arguments)
     if (one.of->where().get() != this) detail::wait(*one.of);

@@ -97,6 +97,12 @@ core::failure describe_current_exception(std::size_t most) {
   }
 }
 
+std::string type_name_of(std::type_info const& type) {
+  for (auto const* entry = detail::first_exception(); entry != nullptr; entry = entry->next)
+    if (*entry->type == type) return std::string(entry->name);
+  return detail::demangled(type);
+}
+
 error_details details_of(core::failure const& failure) {
   return {.code = failure.code,
           .message = failure.message,

@@ -54,9 +54,10 @@ struct compare_request {
 // Implemented by a library that the core does not know.
 class gateway_factory {
  public:
-  // `keys_folder`: where http_options::keys is by default. Throws usage_error.
+  // `keys_folder`: where http_options::keys is by default. `keys_outlive`: the idempotency keys of its hub
+  // hold for longer than this process. Throws usage_error.
   virtual std::unique_ptr<gateway> open(detail::engine_ref engine, http_options const& options,
-                                        std::string const& keys_folder) const = 0;
+                                        std::string const& keys_folder, bool keys_outlive) const = 0;
   // Throws usage_error: the endpoint is no address.
   virtual std::unique_ptr<span_poster> open_poster(poster_options const& how) const = 0;
   // Measures a task in several environments. Returns the exit status. Throws usage_error.

@@ -62,7 +62,7 @@ hub_journal::hub_journal(platform::poller& poller, std::string const& folder, co
     said.items = what.items;
     said.age =
         std::clamp<std::int64_t>(wall - what.time, 0, core::never / core::millisecond) * core::millisecond;
-    if (!core::decode_record(body, said) || !hub.recall(now, std::move(said)))
+    if (!core::decode_record(body, said, what.schema) || !hub.recall(now, std::move(said)))
       throw journal::error(journal::problem::damaged,
                            "record " + std::to_string(what.number) + " of the journal in " + folder +
                                " is whole, and says nothing that this version understands; open it with the "

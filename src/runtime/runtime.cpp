@@ -543,7 +543,8 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
                                             http::gateway_factory const* factory) {
   if (factory == nullptr)
     reject("to serve HTTP at '" + how.address + "' this program must be linked with yonder::http");
-  return factory->open(engine, how, keys_folder(options));
+  auto const is_elsewhere = !options.hub.empty() || (!options.in_process && !variable("YONDER_HUB").empty());
+  return factory->open(engine, how, keys_folder(options), is_elsewhere || !options.journal.empty());
 }
 
 // SIGTERM and SIGINT, blocked in this thread as long as it lives.

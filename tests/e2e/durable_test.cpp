@@ -227,4 +227,62 @@ TEST_CASE("a hub without a journal refuses durable calls when they are made") {
   }
 }
 
+TEST_CASE("promise 4: a call under an idempotency key runs once, whoever asks and whatever is killed") {
+  durable_site here;
+  yonder::runtime caller(here.client());
+  yonder::runtime other(here.client());
+  auto const keyed = task::note_keyed.with({.idempotency_key = "order 17"});
+  auto first = keyed.on(caller).with({.durable = true}).spawn(here.file("notes"), 7);
+  here.restart_hub();
+  auto joined = keyed.on(other).spawn(here.file("notes"), 7);
+  auto gives_up = keyed.on(other).spawn(here.file("notes"), 7);
+  gives_up.cancel();
+  here.start_worker();
+  CHECK(joined.get() == 14);
+  CHECK(first.get() == 14);
+  here.restart_hub();
+  CHECK(keyed.on(other).remote(here.file("notes"), 7) == 14);
+  CHECK_THROWS_AS(keyed.on(caller).remote(here.file("notes"), 8), yonder::idempotency_key_reused);
+  CHECK(notes_in(here.file("notes")) == std::map<int, int>{{7, 1}});
+  CHECK(task::note_keyed.on(caller).remote(here.file("notes"), 8) == 16);
+}
+
+TEST_CASE("what can have no idempotency key is refused in words") {
+  durable_site here;
+  yonder::runtime caller(here.client());
+  auto const keyed = task::note_keyed.on(caller).with({.idempotency_key = "k"});
+  auto const refused = [](auto&& call) {
+    try {
+      call();
+    } catch (yonder::usage_error const& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  std::vector<std::tuple<std::string, int>> const arguments{{"", 1}};
+  CHECK(refused([&] { keyed.for_each(arguments); }).find("a map takes no idempotency_key") !=
+        std::string::npos);
+  auto const number = task::note.on(caller).spawn(here.file("notes"), 1);
+  CHECK(refused([&] { keyed.remote("", number); }).find("pass get()") != std::string::npos);
+  auto const long_key = keyed.with({.idempotency_key = std::string(65, 'k')});
+  CHECK(refused([&] { long_key.remote("", 1); }).find("1 to 64 bytes") != std::string::npos);
+}
+
+TEST_CASE("retry_for and no_retry_for choose by what was thrown, registered or not") {
+  durable_site here;
+  here.start_worker();
+  yonder::runtime caller(here.client());
+  auto const runs = [&](std::string const& file, int what, yonder::retry_rule rule) {
+    auto const result =
+        task::note_and_throw.on(caller).with({.retry = rule}).try_remote(here.file(file), what);
+    CHECK_FALSE(result.has_value());
+    return notes_in(here.file(file))[what];
+  };
+  CHECK(runs("a", 1, yonder::retry_for<std::range_error>) == 2);
+  CHECK(runs("b", 2, yonder::retry_for<std::range_error>) == 1);
+  CHECK(runs("c", 3, yonder::retry_for<std::range_error, refused>) == 2);
+  CHECK(runs("d", 3, yonder::no_retry_for<refused>) == 1);
+  CHECK(runs("e", 2, yonder::no_retry_for<refused>) == 2);
+}
+
 }  // namespace e2e

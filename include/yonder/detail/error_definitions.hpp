@@ -62,6 +62,7 @@ YONDER_FUNCTION cancelled::~cancelled() = default;
 YONDER_FUNCTION overloaded::~overloaded() = default;
 YONDER_FUNCTION unsatisfiable::~unsatisfiable() = default;
 YONDER_FUNCTION would_deadlock::~would_deadlock() = default;
+YONDER_FUNCTION idempotency_key_reused::~idempotency_key_reused() = default;
 YONDER_FUNCTION protocol_error::~protocol_error() = default;
 YONDER_FUNCTION usage_error::~usage_error() = default;
 
@@ -93,6 +94,7 @@ YONDER_FUNCTION void throw_error(error_details details) {
     case errc::duplicate_task:
     case errc::already_read:
     case errc::bad_configuration: throw usage_error(std::move(details));
+    case errc::idempotency_key_reused: throw idempotency_key_reused(std::move(details));
     case errc::unknown_call: break;
   }
   throw error(std::move(details));

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <exception>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 
@@ -31,6 +33,18 @@ inline int noted_at_second(std::string const& file, int number) {
   return noted(file, number);
 }
 
+struct refused : std::exception {
+  char const* what() const noexcept override { return "refused"; }
+};
+
+// Notes that it ran, and throws what is asked for.
+inline void noted_and_thrown(std::string const& file, int what) {
+  noted(file, what);
+  if (what == 1) throw std::range_error("1");
+  if (what == 2) throw std::logic_error("2");
+  throw refused();
+}
+
 namespace task {
 
 inline constexpr yonder::task<[](std::string const& file, int number) { return noted(file, number); },
@@ -42,6 +56,13 @@ inline constexpr yonder::task<[](std::string const& file, int number) { return n
 inline constexpr yonder::task<
     [](std::string const& file, int number) { return noted_at_second(file, number); }, "e2e.note_at_second">
     note_at_second{{.idempotent = true, .durable = true}};
+
+inline constexpr yonder::task<[](std::string const& file, int number) { return noted(file, number); },
+                              "e2e.note_keyed">
+    note_keyed;
+inline constexpr yonder::task<[](std::string const& file, int what) { noted_and_thrown(file, what); },
+                              "e2e.note_and_throw">
+    note_and_throw{{.retries = 1}};
 
 }  // namespace task
 }  // namespace e2e

@@ -66,6 +66,8 @@ class desk {
                 wakes_.notify_one();
               }) {}
 
+  void use_keys_of_hub() { work_.use_keys_of_hub(); }
+
   std::shared_ptr<answered> begin(std::string_view method, std::string_view target,
                                   std::string_view body = "", fields more = {}) {
     auto const from = std::make_shared<answered>();

@@ -304,6 +304,26 @@ TEST_CASE("the same idempotency key is the same call, and with other arguments a
   CHECK(at.post("shout", R"(["b",1])", key)->got->status == 200);
 }
 
+TEST_CASE("promise 4: where the hub's keys outlive the gateway, so do those of its callers") {
+  auto const before = http_tests::shouts.load();
+  fields const key{{"Idempotency-Key", "k-2"}};
+  std::string first;
+  {
+    desk at;
+    at.use_keys_of_hub();
+    first = at.post("shout", R"(["a",1])", key)->got->body;
+  }
+  desk next;
+  next.use_keys_of_hub();
+  CHECK(next.post("shout", R"(["a",1])", key)->got->body == first);
+  CHECK(http_tests::shouts.load() == before + 1);
+  desk other;
+  other.use_keys_of_hub();
+  auto const refused = other.post("shout", R"(["b",1])", key);
+  CHECK(refused->got->status == 409);
+  CHECK(refused->body()["code"] == "idempotency_key_reused");
+}
+
 TEST_CASE("a batch says of each call what became of it") {
   desk at;
   auto const url = "/v1/tasks/http_tests::halve/batch";

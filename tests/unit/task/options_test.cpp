@@ -87,6 +87,11 @@ static_assert(same(options{.retries = 0, .timeout = 0s, .idempotent = false}.ove
 // A key is a copy of its text.
 static_assert(options{.order_key = std::string_view("k")}.over(all).order_key->view() == "k");
 static_assert(options{.priority = 9}.over(all).priority == 9U);
+static_assert(options{.idempotency_key = "k"}.over(all).idempotency_key->view() == "k");
+static_assert(all.over(options{.idempotency_key = "k"}).idempotency_key->view() == "k");
+static_assert(options{.retry = yonder::no_retry_for<int, long>}.over(all).retry->types.size() == 2);
+static_assert(all.over(options{.retry = yonder::no_retry_for<int>}).retry->others);
+static_assert(!yonder::retry_for<int>.others);
 static_assert(all.over(options{.weight = 3}).weight == 1U);
 
 static_assert(half_task.settings().retries == 3U);
