@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t most_calls_told = 4;  // of one worker
 
 // As yonder::to_string(call_id) has it.
-std::string text_of(call_id const& id) {
+std::string words_of_id(call_id const& id) {
   constexpr char digits[] = "0123456789abcdef";
   std::string text(32, '0');
   for (std::size_t i = 0; i < 16; ++i) {
@@ -128,7 +128,7 @@ void hub::state::explain_attempt(time_point now, call_record const& call, text_r
 
 text_rows hub::state::explain(time_point now, call_record& call) {
   auto const* const function = call.function;  // null: it has ended
-  text_rows rows{{"call", text_of(call.id)}};
+  text_rows rows{{"call", words_of_id(call.id)}};
   auto const add = [&](std::string_view what, std::string value) {
     if (!value.empty()) rows.push_back({std::string(what), std::move(value)});
   };
@@ -158,7 +158,7 @@ text_rows hub::state::explain(time_point now, call_record& call) {
   if (call.deadline != never) add("deadline in", about(std::max<duration>(0, call.deadline - now)));
   if (call.priority != usual_priority) add("priority", std::to_string(call.priority));
   if (call.order != nullptr) add("order key", call.order->key);
-  if (call.parent != nullptr) add("made by", text_of(call.parent->id));
+  if (call.parent != nullptr) add("made by", words_of_id(call.parent->id));
   add("credential", call.caller->identity);
   return rows;
 }
@@ -182,7 +182,7 @@ text_rows hub::state::workers_in_rows() {
         running += ",…";
         break;
       }
-      running += (running.empty() ? "" : ",") + text_of(call->id);
+      running += (running.empty() ? "" : ",") + words_of_id(call->id);
     }
     rows.push_back({worker->name, worker->pool != nullptr ? name_of_pool(*worker->pool) : "",
                     state_of(*worker), running, gpus_of(*worker), worker->identity});
@@ -223,11 +223,11 @@ void hub::state::take_call_order(time_point now, client_session& client, std::st
   text_rows rows;
   if (call != nullptr && what == explain_call) {
     rows = explain(now, *call);
-    rows.front().back() = text_of(meant);
+    rows.front().back() = words_of_id(meant);
     if (call->count > 1) rows.push_back({"together with", count_of(call->count - 1, "call") + " of its map"});
   }
   if (call != nullptr && what == cancel_call && !call->has_ended()) {
-    rows = {{"cancelled", text_of(meant)}};
+    rows = {{"cancelled", words_of_id(meant)}};
     cancel_for(now, *call, meant.number, call->caller->identity != client.identity, out);
   }
   answer_order(now, client, id, encode_rows(rows), out);

@@ -73,8 +73,12 @@ void world::recall() {
   auto const all = random_.below(2) == 0;
   for (auto const& line : journal_) {
     if (!all && !counts(line)) continue;
-    recovered_record said{line.what,     line.call, line.items,      line.identity,
-                          line.function, {},        now_ - line.when};
+    recovered_record said{.what = line.what,
+                          .call = line.call,
+                          .items = line.items,
+                          .identity = line.identity,
+                          .function = line.function,
+                          .age = now_ - line.when};
     if (line.body) said.body = frame{line.body->head, line.body->body.duplicate(), line.body->buffers};
     if (!hub_->recall(now_, std::move(said))) violated("a record of the journal is not understood");
   }
