@@ -17,6 +17,9 @@ constexpr duration longest_pause = 60 * second;
 // Of pools whose workers came by themselves, where the needs do not say.
 constexpr std::size_t most_recruits = 1'024;
 constexpr duration recruits_window = 10 * second;
+// For which what is started elsewhere may take to end, when it did not come in time, before nothing is known.
+constexpr duration last_words_of_late = 10 * second;
+constexpr char late_words[] = "the worker did not connect in time";
 
 }  // namespace
 
@@ -545,8 +548,12 @@ pool_record* scaler::end_start(std::uint64_t start) {
 
 pool_record* scaler::failed(time_point now, std::uint64_t start, std::string const& reason,
                             std::string const& stderr_tail) {
+  auto const found = starts_.find(start);
+  auto const was_late = found != starts_.end() && found->second->token == 0 && reason != late_words;
   auto* const pool = end_start(start);
-  return pool == nullptr ? nullptr : note_failure(now, *pool, reason, stderr_tail);
+  if (pool == nullptr) return nullptr;
+  return note_failure(now, *pool, was_late ? std::string(late_words) + "; it " + reason : reason,
+                      stderr_tail);
 }
 
 void scaler::entered(pool_record& pool) {
@@ -581,8 +588,13 @@ pool_record* scaler::note_failure(time_point now, pool_record& pool, std::string
 }
 
 pool_record* scaler::timed_out(time_point now, std::uint64_t start, outputs& out) {
-  if (!YONDER_MUTANT(late_start_kept)) out.emplace_back(out::abandon_start{start});
-  return failed(now, start, "the worker did not connect in time", {});
+  auto& record = *starts_.at(start);
+  auto const is_second = record.token == 0;
+  if (!is_second && !YONDER_MUTANT(late_start_kept)) out.emplace_back(out::abandon_start{start});
+  if (is_second || !record.pool->config.elsewhere) return failed(now, start, late_words, {});
+  by_token_.erase(std::exchange(record.token, 0));  // who comes by it now is a stranger
+  timers_.arm(record.start_timer, add(now, last_words_of_late));
+  return nullptr;
 }
 
 failure scaler::explain(pool_record& pool) const {

@@ -109,7 +109,7 @@ class scaler {
   // The pool whose waiting calls are to fail, for no worker of it comes; null: it is tried again.
   pool_record* failed(time_point now, std::uint64_t start, std::string const& reason,
                       std::string const& stderr_tail);
-  // The same for one that did not come in time: it is to be ended.
+  // The same for one that did not come in time: it is to be ended; elsewhere, what that shows is waited for.
   pool_record* timed_out(time_point now, std::uint64_t start, outputs& out);
   // Why; the next start is a first one again.
   failure explain(pool_record& pool) const;

@@ -119,7 +119,7 @@ void command_launcher::started(std::uint64_t start, command_result&& result) {
     instances_.erase(start);
     return say(launch_event::kind::failed, start, result.to_text());
   }
-  say(launch_event::kind::placed, start, {});
+  say(launch_event::kind::placed, start, result.to_text());
   if (!how_.list.empty() && list_due_ == never)
     list_due_ = platform::now() + how_.list_interval.count() * second;
   if (result.timed_out) say(launch_event::kind::notice, start, result.to_text());

@@ -147,6 +147,7 @@ void fleet::take_event(launch_event&& event) {
     hold(event.start, shortened(std::move(event.text)));
   } else if (event.what == what::placed) {
     found->second.placed = true;
+    found->second.placed_by = std::move(event.text);
     happened_.push_back({.what = pool_event::kind::placed, .start = event.start});
   } else if (event.what == what::stop_failed) {
     auto& one = found->second;
@@ -170,6 +171,7 @@ void fleet::end(std::uint64_t start, launch_event&& event) {
   // What follows "the worker".
   auto text = "(" + one.request.name + " of the pool '" + from.is.name + "') ended:\n" +
               shortened(std::move(event.text));
+  if (!one.came && !one.placed_by.empty()) text += "\nIt was started by\n" + shortened(one.placed_by);
   pool_event told{.what = event.what == launch_event::kind::failed ? pool_event::kind::start_failed
                                                                    : pool_event::kind::ended,
                   .start = start,

@@ -60,6 +60,7 @@ class fleet final : public runtime_detail::launching {
     bool placed = false;
     bool came = false;
     bool is_unwanted = false;
+    std::string placed_by{};  // what was run and printed
     std::int64_t stop_at = never;
   };
 

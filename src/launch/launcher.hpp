@@ -39,10 +39,10 @@ struct start_request {
 
 struct launch_event {
   enum class kind : std::uint8_t {
-    held,         // it waits, as there is no room for it now: `text` says why
-    placed,       // it runs somewhere; from now on its worker is expected
-    failed,       // there is none, and nothing is left of it: `text` says what was run and printed
-    ended,        // what was placed is no more: `text` says how, as far as it is known
+    held,    // it waits, as there is no room for it now: `text` says why
+    placed,  // it runs somewhere; from now on its worker is expected: `text` says what was run and printed
+    failed,  // there is none, and nothing is left of it: `text` says what was run and printed
+    ended,   // what was placed is no more: `text` says how, as far as it is known
     stop_failed,  // a stop was refused, or not carried out: it may still run, and cost
     notice,       // a line for whoever runs the hub
   };

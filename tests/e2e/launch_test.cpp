@@ -171,6 +171,19 @@ TEST_CASE("a hub that is killed leaves machines that end themselves, and not one
   CHECK(site.recorded("end") == 4);
 }
 
+TEST_CASE("a worker that does not come in time is told with what was run and printed") {
+  cloud_site site;
+  auto hub = site.hub(
+      "[pools.default]\nlauncher = \"command\"\nstart_timeout = \"100ms\"\n"
+      "start = [\"sh\", \"-c\", \"echo waits for a licence\", \"{script}\"]\nmax = 1\n",
+      {"once"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("worker_start_failed: no worker could be started") != std::string::npos, said);
+  CHECK(said.find("the worker did not connect in time; it (yonder-") != std::string::npos);
+  CHECK(said.find("It was started by\n$ sh -c 'echo waits for a licence' /") != std::string::npos);
+  CHECK(said.find("\nwaits for a licence\n") != std::string::npos);
+}
+
 TEST_CASE("a stop that a cloud refuses is told, and tried until it is done") {
   cloud_site site;
   write(site.at / "refuse", "");

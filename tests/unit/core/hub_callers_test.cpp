@@ -441,6 +441,35 @@ TEST_CASE("nobody is impatient with a worker elsewhere before it is placed") {
   CHECK(hub.take<out::abandon_start>().at(0).start == starts[0].start);
 }
 
+TEST_CASE("a start elsewhere that takes too long is ended, and has failed with what that shows, or without") {
+  raw_hub hub(with_pool_elsewhere());
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  for (int i = 0; i < 3; ++i) {
+    hub.wait(second);
+    auto const start = hub.take<out::start_worker>().at(0);
+    hub.core.worker_placed(hub.now, start.start, hub.out);
+    hub.wait(8 * second);
+    CHECK(hub.take<out::abandon_start>().at(0).start == start.start);
+    CHECK(client.received().empty());
+    raw_peer stranger(hub, 10 + static_cast<peer_id>(i), 900 + static_cast<std::uint64_t>(i));
+    CHECK_FALSE(stranger.hello(peer_role::worker, {}, 1, start.token));
+    CHECK(hub.core.census().starting == 1);
+    if (i == 1)
+      hub.wait(11 * second);
+    else
+      hub.core.worker_ended(hub.now, start.start, "(x-1) ended:\nwaiting for licence", {}, hub.out);
+    CHECK(hub.take<out::abandon_start>().empty());
+  }
+  failure error;
+  REQUIRE(read_error(client.received().at(0), error));
+  CHECK(error.code == errc::worker_start_failed);
+  CHECK(
+      error.message.ends_with("3 times in a row; the last time the worker did not connect in time; it (x-1) "
+                              "ended:\nwaiting for licence"));
+}
+
 TEST_CASE("what a worker elsewhere ran on is ended with its session") {
   raw_hub hub(with_pool_elsewhere());
   raw_peer client(hub, 1, 100, in_process);
