@@ -15,8 +15,7 @@ namespace yonder::launch {
 namespace {
 
 constexpr std::int64_t patience = 300 * second;  // with one command
-constexpr int between_tries_ms = 500;
-constexpr std::int64_t patience_at_end = 20 * second;  // with all stops when the hub ends
+constexpr std::int64_t first_pause_at_end = 1 * second;
 
 constexpr std::array<std::string_view, 7> of_start{"name", "hub",           "script",   "cpus",
                                                    "gpus", "gpu_memory_mb", "memory_mb"};
@@ -63,6 +62,8 @@ std::string fault_of(command const& how) {
         std::tuple("list", &how.list, std::span<std::string_view const>(of_list)),
         std::tuple("end", &how.end, std::span<std::string_view const>())})
     if (auto wrong = fault_of_words(part, *words, known); !wrong.empty()) return wrong;
+  if (!has_placeholder(how.start, "script"))
+    return "start: no word of it has {script}, which starts the worker: nothing it starts could be one";
   if (how.list_interval.count() <= 0) return "list_interval: it is not longer than 0 s";
   try {
     if (!how.id.empty() && std::regex(how.id).mark_count() != 1)
@@ -73,8 +74,12 @@ std::string fault_of(command const& how) {
   return {};
 }
 
-command_launcher::command_launcher(command how, platform::poller& poller)
-    : how_(std::move(how)), id_(how_.id), runner_(poller) {}
+command_launcher::command_launcher(command how, platform::poller& poller, std::int64_t patience_at_end)
+    : how_(std::move(how)),
+      patience_at_end_(patience_at_end),
+      needs_id_(has_placeholder(how_.stop, "id")),
+      id_(how_.id),
+      runner_(poller) {}
 
 // --- starting
 
@@ -93,7 +98,7 @@ void command_launcher::start(start_request const& wanted) {
   runner_.run(
       {.command = start_words(how_, wanted, script),
        .environment = wanted.environment,
-       .timeout = patience,
+       .timeout = wanted.patience == 0 ? patience : std::min(patience, wanted.patience),
        .done = [this, start = wanted.start](command_result&& result) { started(start, std::move(result)); }});
 }
 
@@ -113,21 +118,28 @@ std::string command_launcher::describe(start_request const& wanted) const {
 void command_launcher::started(std::uint64_t start, command_result&& result) {
   auto& one = instances_.at(start);
   one.is = state::running;
-  one.id = id_of(result.output, one.name);
-  if (!result.succeeded() && (!result.timed_out || how_.stop.empty())) {
+  auto const id = id_of(result.output, one.name);
+  one.id = id.value_or(one.name);
+  auto text = result.to_text();
+  auto const has_no_id = !id && (result.succeeded() || result.timed_out);
+  if (has_no_id) text += "\nid: '" + how_.id + "' matches nothing of what it printed";
+  auto const can_be_stopped = !how_.stop.empty() && (id || !needs_id_);
+  if (!result.succeeded() ? !result.timed_out || !can_be_stopped : has_no_id && !can_be_stopped) {
     files_.remove(script_name(one.name));
     instances_.erase(start);
-    return say(launch_event::kind::failed, start, result.to_text());
+    if (has_no_id) text += ", so nobody can stop what it may have started";
+    return say(launch_event::kind::failed, start, std::move(text));
   }
-  say(launch_event::kind::placed, start, result.to_text());
+  if (result.timed_out) say(launch_event::kind::notice, start, text);
+  say(launch_event::kind::placed, start, std::move(text));
   if (!how_.list.empty() && list_due_ == never)
     list_due_ = platform::now() + how_.list_interval.count() * second;
-  if (result.timed_out) say(launch_event::kind::notice, start, result.to_text());
-  if (result.timed_out || one.stop_wanted) run_stop(start, one);
+  if (has_no_id || result.timed_out || one.stop_wanted) run_stop(start, one);
 }
 
 // Line by line: the library's expressions take stack for each character that they look at.
-std::string command_launcher::id_of(std::string const& printed, std::string const& name) const {
+std::optional<std::string> command_launcher::id_of(std::string const& printed,
+                                                   std::string const& name) const {
   constexpr std::size_t longest = 1000;
   std::string last;
   std::istringstream lines(printed);
@@ -137,7 +149,8 @@ std::string command_launcher::id_of(std::string const& printed, std::string cons
     if (!how_.id.empty() && std::regex_search(line, found, id_)) return found[1].str();
     if (auto text = trimmed(line); !text.empty()) last = std::move(text);
   }
-  return how_.id.empty() && !last.empty() ? last : name;
+  if (!how_.id.empty()) return std::nullopt;
+  return last.empty() ? name : last;
 }
 
 // --- stopping
@@ -262,18 +275,41 @@ void command_launcher::tick(time_point now) {
   if (list_due_ <= now) list();
 }
 
-// What is being started is stopped when it has been, and a stop that is refused is tried again.
-void command_launcher::leave() {
-  how_.list.clear();
-  for (auto const until = platform::now() + patience_at_end;
-       !instances_.empty() && platform::now() < until;) {
+// What is being started is stopped when it has been, and a stop that is refused is tried again, after pauses
+// that double.
+void command_launcher::leave(teller const& say_to) {
+  auto const until = platform::now() + patience_at_end_;
+  auto pause = first_pause_at_end;
+  for (auto is_told = false; !instances_.empty(); pause *= 2) {
     std::vector<std::uint64_t> all;
     for (auto const& [start, one] : instances_) all.push_back(start);
     for (auto const start : all) stop(start);
     runner_.work_until(until);
-    if (!instances_.empty()) ::poll(nullptr, 0, between_tries_ms);
+    auto const now = platform::now();
+    if (instances_.empty() || now + pause >= until) break;
+    if (!std::exchange(is_told, true))
+      say_to("tried again for " + std::to_string((until - now) / second) + " s: " + what_is_left());
+    ::poll(nullptr, 0, static_cast<int>(pause / 1'000'000));
   }
+  if (!instances_.empty()) say_to("end by hand what may go on costing: " + what_is_left());
   runner_.stop();
+}
+
+// Of what could not be stopped: its name and id, and what was run and printed.
+std::string command_launcher::what_is_left() {
+  std::map<std::uint64_t, std::string> refusals;
+  for (auto& event : happened_)
+    if (event.what == launch_event::kind::stop_failed) refusals[event.start] = std::move(event.text);
+  std::string text;
+  for (auto const& [start, one] : instances_) {
+    text += (text.empty() ? "" : "\n") + one.name + (one.id == one.name ? "" : " (id " + one.id + ")");
+    auto const why = refusals.find(start);
+    text += why != refusals.end()       ? " could not be stopped:\n" + why->second
+            : one.is == state::starting ? " is still being started"
+                                        : " could not be stopped in time";
+  }
+  happened_.clear();
+  return text;
 }
 
 }  // namespace yonder::launch

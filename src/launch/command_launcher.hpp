@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <regex>
 #include <set>
 #include <string>
@@ -21,7 +22,8 @@ std::string fault_of(command const& how);
 // Workers that commands start, stop and list: of clouds, batch systems, whatever has some.
 class command_launcher final : public launcher {
  public:
-  command_launcher(command how, platform::poller& poller);
+  // `patience_at_end`: with all stops together, in leave().
+  command_launcher(command how, platform::poller& poller, std::int64_t patience_at_end = 20 * second);
 
   void start(start_request const& wanted) override;
   void stop(std::uint64_t start) override;
@@ -29,7 +31,7 @@ class command_launcher final : public launcher {
   std::string describe(start_request const& wanted) const override;
   time_point next_deadline() const override;
   void tick(time_point now) override;
-  void leave() override;
+  void leave(teller const& say_to) override;
 
  private:
   enum class state : std::uint8_t {
@@ -51,6 +53,7 @@ class command_launcher final : public launcher {
   void started(std::uint64_t start, command_result&& result);
   void stopped(std::uint64_t start, command_result&& result);
   void run_stop(std::uint64_t start, instance& one);
+  std::string what_is_left();
   void gone(std::uint64_t start, std::string text);
   void missing(std::uint64_t start, instance& one);
   bool is_missing_for_good(instance& one, bool is_listed) const;
@@ -59,9 +62,12 @@ class command_launcher final : public launcher {
   void listed(command_result const& result);
   void refused(std::uint64_t start, instance& one);
   std::vector<std::string> words(std::vector<std::string> const& of, instance const& one) const;
-  std::string id_of(std::string const& printed, std::string const& name) const;
+  // Nothing: it is not there.
+  std::optional<std::string> id_of(std::string const& printed, std::string const& name) const;
 
   command how_;
+  std::int64_t patience_at_end_;
+  bool needs_id_;  // to stop one
   std::regex id_;
   std::string hub_;
   command_runner runner_;

@@ -145,6 +145,7 @@ void command_runner::start(job& one) {
                                        .input = input.readable ? input.readable.get() : one.wanted.input_file,
                                        .output = output.writable.get(),
                                        .errors = errors.writable.get()}));
+  if (one.wanted.timeout != 0) guard_.watch(one.process->pid());
   one.input = std::move(input.writable);
   if (one.input)  // so that the command notices when we, not a fork of us, are gone
     platform::close_in_forks(one.input.get());
@@ -227,6 +228,7 @@ void command_runner::reap(job& one) {
   poller_.remove(one.process->handle());
   // As long as nobody has waited for it, no other group has its number.
   if (one.told_to_end) ::kill(-one.process->pid(), SIGKILL);
+  guard_.forget(one.process->pid());
   one.result.how = one.process->wait();
   one.ended = true;
   if (one.output) read(one, one.output, one.printed);
@@ -324,6 +326,7 @@ void command_runner::kill(job& one) {
   if (!one.process) return;
   ::kill(-one.process->pid(), SIGKILL);
   poller_.remove(one.process->handle());
+  guard_.forget(one.process->pid());
   one.process->wait();
   one.process.reset();
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/launch/group_guard.hpp"
 #include "src/launch/launcher.hpp"
 #include "src/platform/poller.hpp"
 #include "src/platform/process.hpp"
@@ -62,7 +63,8 @@ inline constexpr std::size_t longest_list = std::size_t{1} << 20;
 std::string shell_line(std::vector<std::string> const& command);
 
 // Runs commands, without a shell, and waits for none: their pipes are watched by the driver's poller. A
-// command has a process group of its own. Used under the driver's lock.
+// command has a process group of its own. One that has a timeout ends with this process, however that ends,
+// and with it what it has started. Used under the driver's lock.
 class command_runner final : private platform::ready_handler {
  public:
   using job_id = std::uint64_t;
@@ -116,6 +118,7 @@ class command_runner final : private platform::ready_handler {
   void kill(job& one);
 
   platform::poller& poller_;
+  group_guard guard_;
   std::map<job_id, std::unique_ptr<job>> jobs_;
   job_id last_ = 0;
 };

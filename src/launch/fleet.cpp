@@ -72,7 +72,8 @@ start_request fleet::request_of(core::out::start_worker const& wanted, pool cons
   start_request request{.start = wanted.start,
                         .name = config_.hub_name + "-" + std::to_string(wanted.start),
                         .hub_name = config_.hub_name,
-                        .worker = from.is.worker};
+                        .worker = from.is.worker,
+                        .patience = from.is.patience};
   request.worker.insert(request.worker.end(), {"--yonder-worker", "-"});
   request.order.hub = config_.address;
   request.order.token = wanted.token;
@@ -218,24 +219,22 @@ void fleet::tick(std::int64_t now) {
   }
 }
 
-std::vector<std::string> fleet::stop() {
-  std::vector<std::string> said;
+void fleet::stop(runtime_detail::teller const& say_to) {
   for (auto& one : pools_) {
     if (!one.is.by) continue;
-    one.is.by->leave();
+    one.is.by->leave(say_to);
     std::vector<launch_event> events;
     one.is.by->take(events);
     std::map<std::uint64_t, std::string> refused;  // the last word of each counts
     for (auto& event : events) {
-      if (event.what == launch_event::kind::notice) said.push_back(shortened(std::move(event.text)));
+      if (event.what == launch_event::kind::notice) say_to(shortened(std::move(event.text)));
       if (event.what == launch_event::kind::stop_failed) refused[event.start] = std::move(event.text);
       if (event.what == launch_event::kind::ended) refused.erase(event.start);
     }
     for (auto& [start, text] : refused)
-      said.push_back(config_.hub_name + "-" + std::to_string(start) + " of the pool '" + one.is.name +
-                     "' could not be stopped, and may go on costing:\n" + shortened(std::move(text)));
+      say_to(config_.hub_name + "-" + std::to_string(start) + " of the pool '" + one.is.name +
+             "' could not be stopped, and may go on costing:\n" + shortened(std::move(text)));
   }
-  return said;
 }
 
 }  // namespace yonder::launch

@@ -22,6 +22,7 @@ struct fleet_pool {
   std::vector<std::string> worker;  // there: the program and its arguments
   std::int64_t silence = 0;
   std::vector<std::string> end{};  // of an order
+  std::int64_t patience = 0;       // of a start_request
 };
 
 // Where a hub can be reached by workers elsewhere.
@@ -43,7 +44,7 @@ class fleet final : public runtime_detail::launching {
   void take(std::vector<runtime_detail::pool_event>& happened) override;
   std::int64_t next_deadline() const override;
   void tick(std::int64_t now) override;
-  std::vector<std::string> stop() override;
+  void stop(runtime_detail::teller const& say_to) override;
 
  private:
   struct pool {

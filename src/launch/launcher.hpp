@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "src/runtime/launching.hpp"
 #include "src/runtime/worker_order.hpp"
 
 namespace yonder::launch {
@@ -35,6 +36,7 @@ struct start_request {
   std::vector<std::string> environment{};  // NAME=value; nothing of it is secret
   worker_needs needs{};
   std::int64_t time_limit = 0;  // nanoseconds from its start to its end, as its pool says; 0: none
+  std::int64_t patience = 0;    // nanoseconds, with what starts it; 0: the launcher's own
 };
 
 struct launch_event {
@@ -50,6 +52,8 @@ struct launch_event {
   std::uint64_t start = 0;
   std::string text{};
 };
+
+using runtime_detail::teller;
 
 // Starts workers by one means, as it is told: it decides nothing. Whoever uses it keeps to limits, pauses
 // after failures, and tries again what was refused (driver::launch_ledger). Nothing blocks. Used under the
@@ -78,8 +82,8 @@ class launcher {
   virtual void tick(time_point now) = 0;
 
   // The hub ends: gives up everything. What can be ended without waiting for it is; the rest ends by itself,
-  // as its workers hear no hub any more.
-  virtual void leave() = 0;
+  // as its workers hear no hub any more. Lines for whoever runs it go to `say_to`.
+  virtual void leave(teller const& say_to) = 0;
 };
 
 // A script for /bin/sh that starts the worker wherever it is run. It holds the order: it is as secret.

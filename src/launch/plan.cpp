@@ -119,6 +119,7 @@ class plan_of_options final : public plan {
       if (one.carry) carried = carry_terms{own_file(made.worker), one.cache};
       made.by = make_launcher(one.by, context.poller, std::move(carried));
       made.silence = one.silence.count();
+      made.patience = one.start_timeout.count();
       if (auto const* const commands = std::get_if<command>(&one.by)) made.end = commands->end;
     }
     return std::make_unique<fleet>(std::move(config), std::move(pools), context.listener);

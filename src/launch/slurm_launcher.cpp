@@ -329,7 +329,7 @@ void slurm_launcher::act(time_point now) {
 }
 
 // With what is just being submitted, or may have been.
-void slurm_launcher::leave() {
+void slurm_launcher::leave(teller const&) {
   runner_.work_until(platform::now() + slurm_patience_at_end);
   if (book_.should_search(never)) {
     search();

@@ -48,7 +48,7 @@ class slurm_launcher final : public launcher {
   std::string describe(start_request const& wanted) const override;
   time_point next_deadline() const override;
   void tick(time_point now) override;
-  void leave() override;
+  void leave(teller const& say_to) override;
 
  private:
   std::size_t gpus_of_worker(start_request const& one) const;

@@ -227,7 +227,7 @@ void ssh_launcher::tick(time_point now) {
   looked_ = now;
 }
 
-void ssh_launcher::leave() {
+void ssh_launcher::leave(teller const&) {
   waiting_.clear();
   carried_.clear();
   for (auto const& [start, job] : jobs_) runner_.close_input(job);

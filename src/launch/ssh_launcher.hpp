@@ -35,7 +35,7 @@ class ssh_launcher final : public launcher {
   std::string describe(start_request const& wanted) const override;
   time_point next_deadline() const override;
   void tick(time_point now) override;
-  void leave() override;
+  void leave(teller const& say_to) override;
 
  private:
   struct carried_start {

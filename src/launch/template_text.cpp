@@ -50,6 +50,15 @@ std::vector<std::string> filled(std::vector<std::string> const& words, std::span
   return made;
 }
 
+bool has_placeholder(std::vector<std::string> const& words, std::string_view name) {
+  auto found = false;
+  for (auto const& word : words)
+    parse(
+        word, [](std::string_view) {}, [&](std::string_view one) { found = found || one == name; },
+        [](char const*) {});
+  return found;
+}
+
 std::string fault_of_template(std::string_view word, std::span<std::string_view const> known) {
   std::string wrong;
   parse(

@@ -16,6 +16,9 @@ using placeholder = std::pair<std::string_view, std::string>;
 std::string filled(std::string_view word, std::span<placeholder const> known);
 std::vector<std::string> filled(std::vector<std::string> const& words, std::span<placeholder const> known);
 
+// Whether one of these words has {name}.
+bool has_placeholder(std::vector<std::string> const& words, std::string_view name);
+
 // What is wrong with a word whose placeholders may be these; empty: nothing.
 std::string fault_of_template(std::string_view word, std::span<std::string_view const> known);
 

@@ -101,21 +101,23 @@ void engine::stop() {
   if (observer_.joinable()) observer_.join();
   executor_.stop();
   if (config_.traces) config_.traces->stop();
-  std::vector<std::string> said;
   lock held(mutex_);
   resume_here(held);
   if (pool_) pool_->stop();
   pool_.reset();
-  if (launching_) said = launching_->stop();
-  launching_.reset();
+  if (auto const leaving = std::move(launching_)) {
+    held.unlock();  // the user's function may well look at this runtime
+    leaving->stop([this](std::string line) {
+      try {
+        config_.log ? config_.log(line) : tell(std::move(line));
+      } catch (...) {  // the user's function has failed, which nobody can be told any more
+      }
+    });
+    held.lock();
+  }
   listener_.reset();
   uplink_.reset();
   journal_.reset();
-  held.unlock();
-  for (auto& line : said) try {
-      config_.log ? config_.log(line) : tell(std::move(line));
-    } catch (...) {  // the user's function has failed, which nobody can be told any more
-    }
 }
 
 }  // namespace yonder::detail

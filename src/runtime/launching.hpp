@@ -15,6 +15,9 @@
 
 namespace yonder::runtime_detail {
 
+// Takes lines for whoever runs a hub.
+using teller = std::function<void(std::string)>;
+
 // Starts workers elsewhere, which come in by the hub's listener. Used under the engine's lock.
 class launching {
  public:
@@ -34,8 +37,9 @@ class launching {
   virtual void tick(std::int64_t now) = 0;
 
   // Ends all that can be ended, and waits for that: for up to 40 s of each pool, one after the other, as a
-  // scheduler or a cloud takes its time. Returns sentences of what could not be ended.
-  virtual std::vector<std::string> stop() = 0;
+  // scheduler or a cloud takes its time. What cannot be ended is told as soon as that is known. Nobody else
+  // uses it, nor the poller, any more: it needs no lock.
+  virtual void stop(teller const& say_to) = 0;
 };
 
 }  // namespace yonder::runtime_detail

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -68,6 +69,8 @@ std::vector<launch_event> next(recording_cloud const& cloud, command_launcher& l
   }
   return happened;
 }
+
+constexpr auto nobody = [](std::string const&) {};
 
 TEST_CASE("what is started is placed, and its script starts a worker wherever it is run") {
   recording_cloud cloud;
@@ -193,7 +196,7 @@ TEST_CASE("what is missing in one list, and is in the next one, has not ended") 
   CHECK(happened.at(0).what == what::notice);
   CHECK(cloud.has("at.yonder-abc-1"));
   CHECK_FALSE(cloud.has("stops"));
-  launcher.leave();
+  launcher.leave(nobody);
 }
 
 TEST_CASE("a list that is too long to be kept is none: nothing of it has ended") {
@@ -207,7 +210,7 @@ TEST_CASE("a list that is too long to be kept is none: nothing of it has ended")
   auto const told = next(cloud, launcher).at(0);
   CHECK(told.what == what::notice);
   CHECK(told.text.find("printed more than is kept") != std::string::npos);
-  launcher.leave();
+  launcher.leave(nobody);
 }
 
 TEST_CASE("a hub that ends stops what it has started") {
@@ -216,9 +219,45 @@ TEST_CASE("a hub that ends stops what it has started") {
   launcher.start(request(1));
   next(cloud, launcher);
   launcher.start(request(2));
-  launcher.leave();
+  launcher.leave(nobody);
   CHECK_FALSE(cloud.has("at.yonder-abc-1"));
   CHECK_FALSE(cloud.has("at.yonder-abc-2"));
+}
+
+TEST_CASE(
+    "what cannot be stopped at the end is told at once and at the end, and not asked for all the time") {
+  recording_cloud cloud;
+  auto commands = cloud.commands();
+  commands.list.clear();
+  command_launcher launcher(commands, *cloud.poller, 2 * launch::second);
+  launcher.start(request(1));
+  next(cloud, launcher);
+  std::ofstream(cloud.folder / "refuse");
+  std::vector<std::string> said;
+  launcher.leave([&](std::string const& line) { said.push_back(line); });
+  REQUIRE(said.size() == 2);
+  CHECK(said[0].starts_with("tried again for "));
+  CHECK(said[1].starts_with(
+      "end by hand what may go on costing: yonder-abc-1 (id id-yonder-abc-1) could not be"));
+  for (auto const& line : said) CHECK(line.ends_with("stop id-yonder-abc-1\nnot now\nexited with status 4"));
+  std::ifstream stops(cloud.folder / "stops");
+  auto const tried = std::count(std::istreambuf_iterator<char>(stops), {}, '\n');
+  CHECK(tried > 1);
+  CHECK(tried < 4);
+}
+
+TEST_CASE("what is gone when a hub ends, and whose stop is refused, is no trouble where there is a list") {
+  recording_cloud cloud;
+  command_launcher launcher(cloud.commands(), *cloud.poller);
+  launcher.start(request(1));
+  next(cloud, launcher);
+  std::filesystem::remove(cloud.folder / "at.yonder-abc-1");
+  std::ofstream(cloud.folder / "refuse");
+  std::vector<std::string> said;
+  launcher.leave([&](std::string const& line) { said.push_back(line); });
+  CHECK(said.empty());
+  std::ifstream stops(cloud.folder / "stops");
+  CHECK(std::count(std::istreambuf_iterator<char>(stops), {}, '\n') == 1);
 }
 
 TEST_CASE("what would be run is shown without its secrets, and nothing is run") {
@@ -234,7 +273,7 @@ TEST_CASE("what would be run is shown without its secrets, and nothing is run") 
 
 TEST_CASE("the id is what its pattern finds in what the start command prints") {
   recording_cloud cloud;
-  launch::command const commands{.start = {"echo", "Job <1234> is submitted to queue <normal>."},
+  launch::command const commands{.start = {"echo", "Job <1234> is submitted to queue <normal>.", "{script}"},
                                  .stop = {"sh", "-c", "echo $0 >&2; exit 1", "{id}"},
                                  .id = "Job <([0-9]+)>"};
   command_launcher launcher(commands, *cloud.poller);
@@ -244,17 +283,53 @@ TEST_CASE("the id is what its pattern finds in what the start command prints") {
   CHECK(next(cloud, launcher).at(0).text.find("\n1234\n") != std::string::npos);
 }
 
+TEST_CASE("a start that prints no id fails at once, in words, and is stopped where that takes no id") {
+  recording_cloud cloud;
+  launch::command commands{
+      .start = {"echo", "no id here", "{script}"}, .stop = {"echo", "{id}"}, .id = "Job <([0-9]+)>"};
+  command_launcher launcher(commands, *cloud.poller);
+  launcher.start(request(1));
+  auto const failed = next(cloud, launcher).at(0);
+  CHECK(failed.what == what::failed);
+  CHECK(failed.text.find("$ echo 'no id here' /") == 0);
+  CHECK(failed.text.ends_with(
+      "\nid: 'Job <([0-9]+)>' matches nothing of what it printed, so nobody can stop what it "
+      "may have started"));
+  commands.stop = {cloud.path(), "stop", "{name}"};
+  command_launcher by_name(commands, *cloud.poller);
+  by_name.start(request(2));
+  std::ofstream(cloud.folder / "at.yonder-abc-2");
+  auto const events = next(cloud, by_name);
+  CHECK(events.at(0).what == what::placed);
+  CHECK(events.at(0).text.ends_with("matches nothing of what it printed"));
+  CHECK(next(cloud, by_name).at(0).what == what::ended);
+  CHECK_FALSE(cloud.has("at.yonder-abc-2"));
+}
+
+TEST_CASE("a start command that hangs is ended with its pool's patience") {
+  recording_cloud cloud;
+  command_launcher launcher({.start = {"sh", "-c", "echo starting; sleep 1000", "{script}"}}, *cloud.poller);
+  auto hurried = request(1);
+  hurried.patience = launch::second / 4;
+  launcher.start(hurried);
+  auto const failed = next(cloud, launcher).at(0);
+  CHECK(failed.what == what::failed);
+  CHECK(failed.text.ends_with("took too long, and was ended"));
+}
+
 TEST_CASE("commands that cannot be meant so are refused in words") {
   auto const fault = [](launch::command const& how) { return launch::fault_of(how); };
-  CHECK(fault({.start = {"a", "{name}", "{{x}}"}}).empty());
+  CHECK(fault({.start = {"a", "{name}", "{{x}}", "--f={script}"}}).empty());
+  CHECK(fault({.start = {"a", "{{script}}"}}) ==
+        "start: no word of it has {script}, which starts the worker: nothing it starts could be one");
   CHECK(fault({}) == "start: there is no command");
-  CHECK(fault({.start = {"a"}, .stop = {"b", "{script}"}}) ==
+  CHECK(fault({.start = {"{script}"}, .stop = {"b", "{script}"}}) ==
         "stop: '{script}' has {script}, which stands for nothing here; there are {name} {hub} {id}");
   CHECK(fault({.start = {"{name"}}) ==
         "start: '{name' has a { without its }; {{ is one that stands for itself");
   CHECK(fault({.start = {"a}"}}) == "start: 'a}' has a } without its {; }} is one that stands for itself");
-  CHECK(fault({.start = {"a"}, .id = "("}).find("id: '(' is no regular expression: ") == 0);
-  CHECK(fault({.start = {"a"}, .id = "x"}) == "id: it has not one group in parentheses");
+  CHECK(fault({.start = {"{script}"}, .id = "("}).find("id: '(' is no regular expression: ") == 0);
+  CHECK(fault({.start = {"{script}"}, .id = "x"}) == "id: it has not one group in parentheses");
 }
 
 }  // namespace

@@ -7,8 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -149,6 +154,44 @@ TEST_CASE("a command that takes too long is ended with all that it has started")
   CHECK(result.timed_out);
   CHECK_FALSE(result.succeeded());
   CHECK(result.to_text().ends_with("took too long, and was ended"));
+}
+
+// Not as a zombie, which whoever adopted it may leave for a while.
+bool is_there(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  auto const behind_name = stat.rfind(')');
+  return behind_name != std::string::npos && stat.substr(behind_name, 3) != ") Z";
+}
+
+TEST_CASE("a command is ended with this process, however that ends, with what it has started" *
+          doctest::skip(YONDER_IS_SANITIZED)) {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  platform::unique_fd const readable(ends[0]);
+  platform::unique_fd writable(ends[1]);
+  auto const child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    running_commands here;
+    std::string printed;
+    here.run({.command = {"sh", "-c", "sleep 1000 & echo $$ $!; wait"},
+              .timeout = 1'000 * launch::second,
+              .on_output = [&](std::string_view text) { printed += text; }});
+    here.until([&] { return printed.ends_with('\n'); });
+    [[maybe_unused]] auto const count = ::write(writable.get(), printed.data(), printed.size());
+    ::raise(SIGKILL);
+  }
+  writable.reset();
+  char text[64] = "";
+  while (std::string_view(text).find('\n') == std::string_view::npos)
+    REQUIRE(::read(readable.get(), text + std::strlen(text), sizeof text - 1 - std::strlen(text)) > 0);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  std::istringstream both(text);
+  for (int pid = 0; both >> pid;)
+    while (is_there(pid)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 TEST_CASE("a command whose children keep its output open has ended when it has") {

@@ -37,7 +37,7 @@ struct scripted_launcher final : launch::launcher {
   std::string describe(launch::start_request const&) const override { return {}; }
   launch::time_point next_deadline() const override { return launch::never; }
   void tick(launch::time_point) override {}
-  void leave() override {
+  void leave(launch::teller const&) override {
     kept.next.push_back({launch_event::kind::stop_failed, 1, "no"});
     kept.next.push_back({launch_event::kind::notice, 0, "a scheduler sleeps"});
   }
@@ -151,7 +151,8 @@ TEST_CASE("a launcher's own want of room is passed on, and to give up what waits
 TEST_CASE("what could not be ended is told when the hub ends") {
   small_fleet f(1);
   f.start(1);
-  auto const said = f.all.stop();
+  std::vector<std::string> said;
+  f.all.stop([&](std::string const& line) { said.push_back(line); });
   REQUIRE(said.size() == 2);
   CHECK(said[0] == "a scheduler sleeps");
   CHECK(said[1] == "yonder-x-1 of the pool 'default' could not be stopped, and may go on costing:\nno");
@@ -212,7 +213,7 @@ TEST_CASE("a worker waits for a host's GPU that another one has, and has it when
   CHECK(ended[0].what == launch_event::kind::ended);
   CHECK(ended[1].what == launch_event::kind::placed);
   CHECK(ended[1].start == 2);
-  by.leave();
+  by.leave([](std::string const&) {});
 }
 
 TEST_CASE("the GPU of a worker whose ssh was cut off is nobody's for as long as it may live") {

@@ -126,11 +126,10 @@ TEST_CASE("what is wrong with a file is said with its line and key") {
         "launch.toml:1: the pool 'cloud': start: '{nam}' has {nam}, which stands for nothing here; there are "
         "{name} "
         "{hub} {script} {cpus} {gpus} {gpu_memory_mb} {memory_mb}");
-  CHECK(refusal(command + "start = ['a']\n").find("max: it is not set") != std::string::npos);
-  CHECK(
-      refusal(command + "start = ['a']\nmax = 1\nmax_cost_per_hour = 1\n").find("cost_per_hour is not set") !=
-      std::string::npos);
-  CHECK(refusal(command + "start = ['a']\ncost_per_hour = 3\nmax_cost_per_hour = 1\n")
+  CHECK(refusal(command + "start = ['{script}']\n").find("max: it is not set") != std::string::npos);
+  CHECK(refusal(command + "start = ['{script}']\nmax = 1\nmax_cost_per_hour = 1\n")
+            .find("cost_per_hour is not set") != std::string::npos);
+  CHECK(refusal(command + "start = ['{script}']\ncost_per_hour = 3\nmax_cost_per_hour = 1\n")
             .find("not even one worker may be started") != std::string::npos);
 }
 
@@ -168,7 +167,7 @@ TEST_CASE("what goes into an order is one line") {
   launch::pool one{.by = launch::ssh{.hosts = {{.name = "near"}}}};
   CHECK(launch::fault_of(launch::plan_options{.address = "login1\nend x", .pools = {one}}) ==
         "address: 'login1\nend x' is more than one line");
-  one.by = launch::command{.start = {"a"}, .end = {"sh", "-c", "sync\nhalt"}};
+  one.by = launch::command{.start = {"{script}"}, .end = {"sh", "-c", "sync\nhalt"}};
   one.max = 1;
   CHECK(launch::fault_of(launch::plan_options{.pools = {one}}) ==
         "the pool 'default': end: 'sync\nhalt' is more than one line");

@@ -161,7 +161,7 @@ TEST_CASE("what SLURM refuses has failed, in its words; without sbatch, too") {
   CHECK(slurmd.next(by)[0].what == what::notice);
   std::filesystem::remove(slurmd.folder / "refuse");
   slurmd.say("queue", "17|RUNNING|None\n");
-  by.leave();
+  by.leave([](std::string const&) {});
 }
 
 TEST_CASE("the number of a job is the last one that sbatch prints, whatever a site has it say before") {
@@ -195,7 +195,7 @@ TEST_CASE("a hub that ends cancels the job, too, of which it does not know wheth
   launch::slurm_launcher by({}, *slurmd.poller);
   by.start(order_for(1));
   CHECK(slurmd.next(by)[0].what == what::notice);
-  by.leave();
+  by.leave([](std::string const&) {});
   CHECK(slurmd.read("cancelled") == "42\n");
 }
 
@@ -215,7 +215,7 @@ TEST_CASE(
   auto const told = slurmd.next(by)[0];
   CHECK(told.what == what::notice);
   CHECK(told.text.find("the queue cannot be looked at") == 0);
-  by.leave();
+  by.leave([](std::string const&) {});
 }
 
 TEST_CASE("a job has no more GPUs than gres says, and each of its workers as many as it needs") {
@@ -232,7 +232,7 @@ TEST_CASE("a job has no more GPUs than gres says, and each of its workers as man
   for (std::size_t at = 0; (at = lines.find("--gres=", at)) != std::string::npos; ++at)
     asked.push_back(lines.substr(at, std::string("--gres=gpu:4").size()));
   CHECK(asked == std::vector<std::string>{"--gres=gpu:1", "--gres=gpu:4", "--gres=gpu:2"});
-  by.leave();
+  by.leave([](std::string const&) {});
 }
 
 TEST_CASE("workers that share out the GPUs of a job have all of them") {
@@ -246,5 +246,5 @@ TEST_CASE("workers that share out the GPUs of a job have all of them") {
   auto const script = slurmd.read("script");
   CHECK(script.find("cut -d, -f1-2") != std::string::npos);
   CHECK(script.find("cut -d, -f3-4") != std::string::npos);
-  by.leave();
+  by.leave([](std::string const&) {});
 }
