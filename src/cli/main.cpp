@@ -224,7 +224,7 @@ int run(int argc, char const* const* argv) {
   auto* const launch_command = app.add_subcommand("launch", "show how workers are started elsewhere");
 #if defined(YONDER_HAS_LAUNCH)
   std::string plan;
-  launch_command->add_option("--print", plan, "the file (launch.toml): what would be run; nothing is");
+  launch_command->add_option("--print,file", plan, "the file (launch.toml): what would be run; nothing is");
 #endif
   yonder::cli::kubernetes_pool pods;
   bool prints_pods = false;
@@ -323,7 +323,7 @@ int run(int argc, char const* const* argv) {
     }
 #endif
     if (*launch_command)
-      throw yonder::cli::usage_problem("yonder launch --print FILE, or yonder launch kubernetes --print");
+      throw yonder::cli::usage_problem("yonder launch FILE, or yonder launch kubernetes --print");
 #if defined(YONDER_HAS_ML)
     if (*classify_command) return yonder::cli::classify(texts);
     if (*embed_command) return yonder::cli::embed(texts);

@@ -41,6 +41,20 @@ pipe_ends make_pipe() {
 
 void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, O_NONBLOCK); }
 
+// What would act on a terminal is shown, and does not act.
+std::string legible(std::string const& text) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string shown;
+  for (char const c : text) {
+    auto const code = static_cast<unsigned char>(c);
+    if (c == '\n' || c == '\t' || (code >= ' ' && code != 0x7f))
+      shown += c;
+    else
+      shown += {'\\', 'x', digits[code >> 4U], digits[code & 15U]};
+  }
+  return shown;
+}
+
 bool needs_quotes(std::string const& word) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%";
@@ -85,7 +99,7 @@ std::string command_result::to_text() const {
   for (auto const* const printed : {&output, &errors}) {
     kept_text shown;
     shown.append(*printed);
-    text += shown.text();
+    text += legible(shown.text());
     if (!printed->empty() && printed->back() != '\n') text += '\n';
   }
   if (!trouble.empty()) return text + "could not be started: " + trouble;

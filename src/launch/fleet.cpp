@@ -151,16 +151,25 @@ void fleet::take_event(launch_event&& event) {
     found->second.placed_by = std::move(event.text);
     happened_.push_back({.what = pool_event::kind::placed, .start = event.start});
   } else if (event.what == what::stop_failed) {
-    auto& one = found->second;
-    if (pools_[one.pool].ledger.stop_refused(platform::now(), event.start))
-      happened_.push_back(
-          {.what = pool_event::kind::notice,
-           .text = one.request.name + " of the pool '" + pools_[one.pool].is.name +
-                   "' could not be stopped, and may go on costing; tried again until it is:\n" +
-                   shortened(std::move(event.text))});
+    auto const& one = found->second;
+    if (!pools_[one.pool].ledger.stop_refused(platform::now(), event.start)) return;
+    auto const who = one.request.name + " of the pool '" + pools_[one.pool].is.name + "'";
+    auto const text = shortened(std::move(event.text));
+    happened_.push_back(
+        {.what = pool_event::kind::notice,
+         .text = who + " could not be stopped, and may go on costing; tried again until it is:\n" + text});
+    if (!one.came)  // nobody waits for its end to hear why
+      happened_.push_back({.what = pool_event::kind::ended,
+                           .start = event.start,
+                           .text = "(" + who + ") could not be stopped:\n" + text + how_started(one)});
   } else {
     end(event.start, std::move(event));
   }
+}
+
+// Of one whose worker has not come.
+std::string fleet::how_started(started const& one) {
+  return one.came || one.placed_by.empty() ? "" : "\nIt was started by\n" + shortened(one.placed_by);
 }
 
 void fleet::end(std::uint64_t start, launch_event&& event) {
@@ -172,7 +181,7 @@ void fleet::end(std::uint64_t start, launch_event&& event) {
   // What follows "the worker".
   auto text = "(" + one.request.name + " of the pool '" + from.is.name + "') ended:\n" +
               shortened(std::move(event.text));
-  if (!one.came && !one.placed_by.empty()) text += "\nIt was started by\n" + shortened(one.placed_by);
+  text += how_started(one);
   pool_event told{.what = event.what == launch_event::kind::failed ? pool_event::kind::start_failed
                                                                    : pool_event::kind::ended,
                   .start = start,

@@ -75,6 +75,7 @@ class fleet final : public runtime_detail::launching {
   void submit(started& one);
   void stop(started& one);
   void take_event(launch_event&& event);
+  static std::string how_started(started const& one);
   void end(std::uint64_t start, launch_event&& event);
   void forget(std::uint64_t start);
 

@@ -27,6 +27,9 @@ struct overloaded : F... {
 template <class... F>
 overloaded(F...) -> overloaded<F...>;
 
+// With a command that starts a worker, however soon that is to come then.
+constexpr std::int64_t least_patience = 10 * second;
+
 bool is_elsewhere(pool const& one) { return !std::holds_alternative<process>(one.by); }
 
 // An order's values are lines (runtime_detail::encode_worker_order).
@@ -34,8 +37,34 @@ bool is_one_line(std::string const& text) {
   return text.find('\n') == std::string::npos && text.find('\0') == std::string::npos;
 }
 
+// A host's name, or "tcp://host:port". Empty: nothing is wrong with it.
+std::string fault_of_address(std::string_view text) {
+  constexpr std::string_view tcp = "tcp://";
+  auto const digits = "0123456789";
+  auto const colon = text.rfind(':');
+  if (text.find_first_of(" \t\r") != std::string_view::npos) return "has a blank in it";
+  if (!text.starts_with(tcp)) {
+    auto const is_number = text.starts_with('[') && text.ends_with(']');  // of IPv6
+    return colon == std::string_view::npos || is_number ? "" : "is neither a host's name nor tcp://host:port";
+  }
+  auto const port = text.substr(colon + 1);
+  auto const is_port =
+      port.size() <= 5 && !port.empty() && port.find_first_not_of(digits) == std::string_view::npos;
+  return colon > tcp.size() && is_port ? "" : "has no port, or no host: tcp://host:port";
+}
+
+std::string fault_of_counts(pool const& one) {
+  auto const most = std::min<std::size_t>(one.max.value_or(~0U), capacity_of(one).value_or(~0U));
+  for (auto const& [name, least] : {std::pair("min", one.min), std::pair("buffer", one.buffer)})
+    if (least && *least > most)
+      return std::string(name) + ": it is " + std::to_string(*least) +
+             ", and max, and what its launcher can start, allow " + std::to_string(most);
+  return {};
+}
+
 std::string fault_of(pool const& one) {
   if (one.name.empty()) return "name: it is empty";
+  if (!one.worker.empty() && one.worker.front().empty()) return "worker: the program's name is empty";
   if (one.silence < std::chrono::seconds(2))
     return "silence: less than 2 s, in which a hub may well say nothing";
   if (one.start_timeout <= std::chrono::nanoseconds(0)) return "start_timeout: it is not longer than 0 s";
@@ -60,7 +89,7 @@ std::string fault_of(pool const& one) {
     for (auto const& word : commands->end)
       if (!is_one_line(word)) return "end: '" + word + "' is more than one line";
   if (capacity_of(one) == std::size_t{0}) return "max_cost_per_hour: not even one worker may be started";
-  return {};
+  return fault_of_counts(one);
 }
 
 // Of a worker's command line, the file that is carried. What it is started by here, a loader, is dropped from
@@ -119,7 +148,7 @@ class plan_of_options final : public plan {
       if (one.carry) carried = carry_terms{own_file(made.worker), one.cache};
       made.by = make_launcher(one.by, context.poller, std::move(carried));
       made.silence = one.silence.count();
-      made.patience = one.start_timeout.count();
+      made.patience = std::max<std::int64_t>(least_patience, one.start_timeout.count());
       if (auto const* const commands = std::get_if<command>(&one.by)) made.end = commands->end;
     }
     return std::make_unique<fleet>(std::move(config), std::move(pools), context.listener);
@@ -138,6 +167,8 @@ void reject(std::string message) {
 std::string fault_of(plan_options const& options) {
   if (options.pools.empty()) return "there is no pool";
   if (!is_one_line(options.address)) return "address: '" + options.address + "' is more than one line";
+  if (auto const wrong = fault_of_address(options.address); !wrong.empty())
+    return "address: '" + options.address + "' " + wrong;
   std::set<std::string> names;
   for (auto const& one : options.pools) {
     if (auto wrong = fault_of(one); !wrong.empty()) return "the pool '" + one.name + "': " + wrong;

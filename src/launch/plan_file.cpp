@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "src/launch/plan.hpp"
@@ -63,6 +65,14 @@ class table_reader {
     if (!number || *number < 0 || *number > 1'000'000)
       refuse(*node, key, "is not a whole number from 0 to 1000000");
     value = static_cast<unsigned>(*number);
+  }
+
+  // One that is not there says what 0 would.
+  template <class Number>
+  void read_limit(std::string_view key, Number& value) {
+    read_count(key, value);
+    if (auto const* const node = find(key); node != nullptr && value == 0)
+      refuse(*node, key, "is 0; leave it out where there is no limit");
   }
 
   template <class Amount>
@@ -169,8 +179,8 @@ slurm read_slurm(table_reader& reader) {
   reader.read_duration("time", how.time);
   reader.read("account", how.account);
   reader.read_words("extra", how.extra);
-  reader.read_count("workers", how.workers);
-  reader.read_count("max_jobs", how.max_jobs);
+  reader.read_limit("workers", how.workers);
+  reader.read_limit("max_jobs", how.max_jobs);
   reader.read("output", how.output);
   reader.read_duration("interval", how.interval);
   return how;
@@ -202,6 +212,8 @@ pool read_pool(std::string_view name, table_reader& reader, toml::node const& no
     reader.refuse(*reader.find("launcher"), "launcher",
                   "is '" + launcher + "'; there are \"process\", \"ssh\", \"slurm\" and \"command\"");
   reader.read_words("worker", one.worker);
+  if (auto const* const worker = reader.find("worker"); worker != nullptr && one.worker.empty())
+    reader.refuse(*worker, "worker", "names no program; leave it out where that is this very one");
   reader.read_flag("carry", one.carry);
   reader.read("cache", one.cache);
   reader.read_count("min", one.min);
@@ -241,12 +253,15 @@ plan_options parse_plan(std::string_view text, std::string const& name) {
   }
   reader.finish();
   if (options.pools.empty()) reject(name + ": it has no pool; it needs a table [pools.default], say");
+  if (auto wrong = fault_of(options); !wrong.empty()) reject(name + ": " + wrong);
   return options;
 }
 
 namespace {
 
 plan_options read_plan(std::string const& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) reject("launch: '" + file + "' is a folder");
   std::ifstream in(file, std::ios::binary);
   std::string const text(std::istreambuf_iterator<char>(in), {});
   if (!in) reject("launch: '" + file + "' cannot be read");

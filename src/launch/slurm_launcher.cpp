@@ -38,6 +38,28 @@ gres_request parse(std::string const& gres) {
   return count ? gres_request{gres.substr(0, colon), *count} : gres_request{gres, 1};
 }
 
+// "gpu", "gpu:4", "gpu:a100:4", or the same of another name than gpu. Empty: nothing is wrong with it.
+std::string fault_of_gres(std::string_view text) {
+  constexpr std::string_view shape = "; it is NAME:COUNT or NAME:TYPE:COUNT, as in gpu:a100:4";
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+  std::vector<std::string_view> parts;
+  for (auto left = text;; left.remove_prefix(parts.back().size() + 1)) {
+    parts.push_back(left.substr(0, left.find(':')));
+    auto const& part = parts.back();
+    if (part.empty() || part.front() == '-' || part.find_first_not_of(letters) != std::string_view::npos)
+      return "has '" + std::string(part) + "' in it" + std::string(shape);
+    if (part.size() == left.size()) break;
+  }
+  auto const count = parts.size() > 1 ? number_in(parts.back()) : std::size_t{1};
+  if (count == std::size_t{0}) return "asks for none; leave it out where jobs have none";
+  if (parts.size() > 3 || (parts.size() == 3 && !count))
+    return "has no count at its end" + std::string(shape);
+  auto const name = parts.front();
+  if (name != "gpu" && name.starts_with("gpu"))
+    return "begins with '" + std::string(name) + "', which is not gpu" + std::string(shape);
+  return {};
+}
+
 std::int64_t minutes_of(slurm const& how) {
   return std::chrono::ceil<std::chrono::minutes>(how.time).count();
 }
@@ -64,6 +86,8 @@ std::string fault_of(slurm const& how) {
                                    std::pair("account", &how.account)})
     if (text->find_first_of(" \t\r\n") != std::string::npos)
       return std::string(part) + ": '" + *text + "' has a blank in it";
+  if (auto const wrong = how.gres.empty() ? std::string() : fault_of_gres(how.gres); !wrong.empty())
+    return "gres: '" + how.gres + "' " + wrong;
   if (how.workers != 0 && !how.gres.empty() && parse(how.gres).count % how.workers != 0)
     return "workers: " + std::to_string(how.workers) + " cannot share out '" + how.gres + "' evenly";
   return {};

@@ -149,7 +149,30 @@ TEST_CASE("a program travels by ssh, into a folder that has a path") {
         std::string::npos);
 }
 
+TEST_CASE("numbers, names and addresses that cannot be meant so are refused") {
+  std::string const ssh = "[pools.default]\nlauncher = 'ssh'\nhosts = ['near']\n";
+  CHECK(refusal(ssh + "min = 5\n") ==
+        "launch.toml:1: the pool 'default': min: it is 5, and max, and what its launcher can start, allow 1");
+  CHECK(refusal("[pools.x]\nlauncher = 'process'\nbuffer = 3\nmax = 2\n").find("buffer: it is 3, ") !=
+        std::string::npos);
+  CHECK(refusal(ssh + "worker = []\n") ==
+        "launch.toml:4: 'pools.default.worker' names no program; leave it out where that is this very one");
+  CHECK(refusal(ssh + "worker = ['']\n").find("worker: the program's name is empty") != std::string::npos);
+  for (char const* const key : {"workers", "max_jobs"})
+    CHECK(refusal("[pools.x]\nlauncher = 'slurm'\nmax = 1\n" + std::string(key) + " = 0\n")
+              .find(std::string(key) + "' is 0; leave it out where there is no limit") != std::string::npos);
+  for (char const* const good : {"login1", "tcp://gate:5555", "[::1]", "tcp://[::1]:80", "10.0.0.7"})
+    CHECK_MESSAGE(refusal("address = '" + std::string(good) + "'\n" + ssh) == "it was taken", good);
+  CHECK(refusal("address = 'foo bar'\n" + ssh) == "launch.toml: address: 'foo bar' has a blank in it");
+  for (char const* const bad :
+       {"tcp://gate", "tcp://:80", "tcp://gate:", "tcp://gate:x", "gate:80", "ipc:///a"})
+    CHECK_MESSAGE(
+        refusal("address = '" + std::string(bad) + "'\n" + ssh).starts_with("launch.toml: address: '"), bad);
+}
+
 TEST_CASE("a file that is not there is said to be so") {
+  CHECK_THROWS_WITH_AS(launch::plan_of_file("/"), doctest::Contains("launch: '/' is a folder"),
+                       yonder::usage_error);
   CHECK_THROWS_WITH_AS(launch::plan_of_file("/no/such/launch.toml"),
                        doctest::Contains("launch: '/no/such/launch.toml' cannot be read"),
                        yonder::usage_error);

@@ -102,7 +102,17 @@ TEST_CASE("how many workers one job starts, and for how long, is what is asked f
   CHECK(launch::fault_of(slurm{.partition = "a b"}) == "partition: 'a b' has a blank in it");
   CHECK(launch::fault_of(slurm{.gres = "gpu:4", .workers = 3}) ==
         "workers: 3 cannot share out 'gpu:4' evenly");
-  CHECK(launch::fault_of(slurm{.gres = "gpu:4"}).empty());
+  for (char const* const good :
+       {"gpu", "gpu:4", "gpu:a100", "gpu:a100:4", "shard:8", "gpu:nvidia_a100-sxm4.40gb:1"})
+    CHECK_MESSAGE(launch::fault_of(slurm{.gres = good}).empty(), good);
+  CHECK(launch::fault_of(slurm{.gres = "gpu:0"}) ==
+        "gres: 'gpu:0' asks for none; leave it out where jobs have none");
+  CHECK(launch::fault_of(slurm{.gres = "gpux4"}) ==
+        "gres: 'gpux4' begins with 'gpux4', which is not gpu; it is NAME:COUNT or NAME:TYPE:COUNT, as in "
+        "gpu:a100:4");
+  for (char const* const bad :
+       {"gpu:-1", "gpu:", ":4", "gpu:a100:x", "gpu:a100:4:2", "gpu:2,shard:1", "gpu:a100:0"})
+    CHECK_MESSAGE(launch::fault_of(slurm{.gres = bad}).starts_with("gres: '"), bad);
 }
 
 TEST_CASE("what SLURM says of its queue, and of itself, is understood") {
