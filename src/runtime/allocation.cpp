@@ -3,16 +3,21 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
 
-#include "src/core/types.hpp"
+#include "src/core/hub.hpp"
 #include "src/platform/process.hpp"
 #include "transports/setup_error.hpp"
 
 namespace yonder::runtime_detail {
 namespace {
+
+std::atomic<std::int64_t> known_end{core::never};
+std::atomic<std::int64_t> margin{0};
 
 std::optional<std::int64_t> seconds_in(std::string_view text) {
   std::int64_t seconds = 0;
@@ -49,7 +54,17 @@ std::int64_t monotonic_allocation_end() {
   timespec today{};
   ::clock_gettime(CLOCK_REALTIME, &today);
   auto const left = (*end - today.tv_sec) * core::second - today.tv_nsec;
-  return platform::now() + left;
+  auto const ends_at = platform::now() + left;
+  if (known_end.load() == core::never) {
+    margin = std::min(core::hub_config{}.end_margin, left / 8);
+    known_end = ends_at;
+  }
+  return ends_at;
+}
+
+bool is_used_up() noexcept {
+  auto const end = known_end.load();
+  return end != core::never && end - platform::now() <= margin.load();
 }
 
 }  // namespace yonder::runtime_detail

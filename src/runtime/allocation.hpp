@@ -15,4 +15,8 @@ std::optional<std::int64_t> allocation_end();
 // The same on the monotonic clock, in nanoseconds; core::never: it does not end, as far as is known.
 std::int64_t monotonic_allocation_end();
 
+// Whether so little of it is left that a hub gives its workers nothing more. What was left when this process
+// asked for the end for the first time counts as all of it.
+bool is_used_up() noexcept;
+
 }  // namespace yonder::runtime_detail

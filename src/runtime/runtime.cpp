@@ -293,13 +293,20 @@ std::optional<worker_order> order_of(start_info const& how) {
   }
   how.elsewhere = true;
   how.core.ends_at = set_up([] { return monotonic_allocation_end(); });
+  constexpr auto time_is_over = "the time of this worker is over (YONDER_END_TIME or SLURM_JOB_END_TIME)";
+  if (how.core.ends_at <= platform::now()) {
+    say(time_is_over);
+    end_for_good();
+    std::exit(EXIT_SUCCESS);
+  }
   auto made = std::make_unique<worker_loop>(std::move(how));
   made->attach(set_up([&] { return connect(made->poller(), session); }));
   auto* const loop = made.release();
   tell_of_silence(*loop, address, tries);
   auto const end = loop->run();
   if (!end.clean) say(std::string(to_string(end.code)) + ": " + end.reason);
-  if (end.clean ? loop->told_to_end() : is_final(end.code)) end_for_good();
+  if (end.clean && is_used_up()) say(time_is_over);
+  if (end.clean ? loop->told_to_end() || is_used_up() : is_final(end.code)) end_for_good();
   std::exit(end.clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
@@ -465,15 +472,26 @@ std::vector<std::string> program_of(runtime_options const& options) {
   return own.arguments;
 }
 
-// The program's own plan, or that of $YONDER_LAUNCH.
+bool starts_elsewhere(launch::plan const& plan) {
+  auto const pools = plan.pools();
+  return std::any_of(pools.begin(), pools.end(), [](auto const& one) { return one.elsewhere; });
+}
+
+// The program's own plan, or that of $YONDER_LAUNCH, which is nothing to a program whose hub is elsewhere.
 runtime_options with_plan(runtime_options options, detail::linked_libraries const& libraries) {
   auto const file = variable("YONDER_LAUNCH");
-  if (!options.launch && !file.empty() && options.hub.empty() && !options.in_process && options.is_current) {
+  auto const hub = options.in_process || !options.hub.empty() ? options.hub : variable("YONDER_HUB");
+  if (!hub.empty() && options.hub.empty() && (options.launch || !options.bind.empty()))
+    reject("YONDER_HUB is set: the hub is elsewhere, at '" + without_token(hub) +
+           "', and runtime_options::" + (options.launch ? "launch" : "bind") +
+           " is for a hub of this program's own; unset YONDER_HUB, or leave that out");
+  if (!options.launch && !file.empty() && hub.empty() && !options.in_process && options.is_current) {
     if (libraries.launchers == nullptr)
       reject(
           "YONDER_LAUNCH is set: to start workers elsewhere this program must be linked with yonder::launch");
     options.launch = libraries.launchers(file);
   }
+  if (options.launch && !starts_elsewhere(*options.launch)) options.launch = nullptr;
   if (options.launch && options.bind.empty())
     reject(
         "workers that are started elsewhere come in by an address of this hub's: set runtime_options::bind "

@@ -18,6 +18,7 @@
 #include "src/core/requirements.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
+#include "src/runtime/allocation.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/look.hpp"
 #include "src/runtime/registry.hpp"
@@ -635,7 +636,7 @@ void worker_loop::leave_process() noexcept {
   } catch (std::exception const&) {  // the process ends, whatever is left unsent
   }
   if (!turns_.runs()) leave_service();
-  if (turns_.exit()->clean && told_to_end_) end_for_good();
+  if (turns_.exit()->clean && (told_to_end_ || is_used_up())) end_for_good();
   ::_exit(turns_.exit()->clean ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

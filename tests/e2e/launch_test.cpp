@@ -106,6 +106,35 @@ TEST_CASE("a worker whose order does not come is ended by a signal, as any progr
   CHECK(worker.wait().signal == SIGTERM);
 }
 
+TEST_CASE("a plan that starts nothing elsewhere needs neither an address nor keys") {
+  folder at;
+  write(at / "launch.toml", "[pools.default]\nlauncher = \"process\"\n");
+  program hub(YONDER_LAUNCHING_HUB, {"YONDER_LAUNCH=" + at / "launch.toml", "YONDER_KEYS=" + at / "none"},
+              {"alone"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("ran in ") != std::string::npos, said);
+  CHECK(hub.wait().status == 0);
+}
+
+TEST_CASE("a hub elsewhere wins over a plan of the environment, and not in silence over a hub of one's own") {
+  folder at;
+  write(at / "launch.toml", "[pools.default]\nlauncher = \"ssh\"\nhosts = [\"near\"]\n");
+  std::vector<std::string> const both{"YONDER_LAUNCH=" + at / "launch.toml", "YONDER_HUB=nowhere"};
+  auto const alone = program(YONDER_LAUNCHING_HUB, both, {"alone"}).read_all();
+  CHECK_MESSAGE(alone.find("is no address: tcp://HOST:PORT") != std::string::npos, alone);
+  auto const bound = program(YONDER_LAUNCHING_HUB, both, {"once"}).read_all();
+  CHECK_MESSAGE(
+      bound.find("YONDER_HUB is set: the hub is elsewhere, at 'nowhere', and runtime_options::bind is for "
+                 "a hub of this program's own") != std::string::npos,
+      bound);
+}
+
+TEST_CASE("a worker whose time is over ends, and is not started again") {
+  program worker(YONDER_LAUNCHING_HUB, {"YONDER_END_TIME=1"}, {"--yonder-worker", "tcp://127.0.0.1:9"});
+  CHECK(worker.read_all().find("the time of this worker is over") != std::string::npos);
+  CHECK(worker.wait().status == 0);
+}
+
 // A cloud whose machines are processes; each is there as long as its file is.
 struct cloud_site : launching_site {
   cloud_site() {
@@ -182,6 +211,18 @@ TEST_CASE("a worker that does not come in time is told with what was run and pri
   CHECK(said.find("the worker did not connect in time; it (yonder-") != std::string::npos);
   CHECK(said.find("It was started by\n$ sh -c 'echo waits for a licence' /") != std::string::npos);
   CHECK(said.find("\nwaits for a licence\n") != std::string::npos);
+}
+
+TEST_CASE("a worker that does not come in time, and cannot be stopped, is told so at once") {
+  cloud_site site;
+  write(site.at / "refuse", "");
+  auto hub = site.hub(site.plan("max = 3\nstart_timeout = \"100ms\"\nworker = [\"true\"]\n"), {"once"});
+  std::string line;
+  while (!line.starts_with("failed: ") && line != "over") line = hub.read_line();
+  fs::remove(site.at / "refuse");
+  CHECK(line.find("the worker did not connect in time; it (yonder-") != std::string::npos);
+  CHECK(line.find("of the pool 'default') could not be stopped:") != std::string::npos);
+  CHECK(hub.read_all().find("the cloud is busy") != std::string::npos);
 }
 
 TEST_CASE("a stop that a cloud refuses is told, and tried until it is done") {

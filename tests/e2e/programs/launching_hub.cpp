@@ -2,6 +2,7 @@
 //
 // A hub that starts its workers as $YONDER_LAUNCH says, and their program.
 // launching_hub once: a call that says in which process it runs; then waits until no worker is left.
+// launching_hub alone: the same, of a hub that nobody can come into.
 // launching_hub serve: such a call, and then it is a hub until SIGTERM.
 // launching_hub again: three such calls, each when the pool has just let its only worker go.
 // launching_hub stay N FOLDER: N calls that leave a file each, named by their process, and do not end.
@@ -44,8 +45,10 @@ int main(int argc, char** argv) {
   ::sigaddset(&endings, SIGTERM);
   ::pthread_sigmask(SIG_BLOCK, &endings, nullptr);
   auto const log = [](std::string_view line) { std::cout << "log: " << line << std::endl; };
-  yonder::runtime here(argc, argv, {.scaledown_window = 200ms, .bind = {"tcp://127.0.0.1:*"}, .log = log});
-  std::string const what = argc > 1 ? argv[1] : "";
+  std::string what = argc > 1 ? argv[1] : "";
+  std::vector<std::string> bind{"tcp://127.0.0.1:*"};
+  if (what == "alone") bind.clear(), what = "once";
+  yonder::runtime here(argc, argv, {.scaledown_window = 200ms, .bind = std::move(bind), .log = log});
   try {
     if (what == "once" || what == "serve") std::cout << "ran in " << running.remote() << std::endl;
     for (int i = 0; what == "again" && i < 3; ++i) {
