@@ -10,13 +10,15 @@
 namespace yonder::core {
 
 // How many bytes of bulk may be on their way: about what the connection carries in the time for which a small
-// frame may wait behind them. As long as acknowledgements come within that time the window grows with what
-// they acknowledge; where one comes later it falls to what was delivered meanwhile, for so long (Vegas:
-// Brakmo, O'Malley, Peterson 1994; the delivery rate of BBR: Cardwell et al. 2016).
+// frame may wait behind them, which is as long as it is under way anyhow, and `patience`. Nothing is known of
+// it at first, and it is given little. As long as acknowledgements come within that time the window grows
+// with what they acknowledge, and once one came later with a quarter of it; where one comes later it falls to
+// what was delivered meanwhile, for so long (Vegas: Brakmo, O'Malley, Peterson 1994; the delivery rate of
+// BBR: Cardwell et al. 2016).
 class bulk_pace {
  public:
-  static constexpr std::size_t most = 4 * chunk_size;     // bytes, and at first
-  static constexpr std::size_t least = chunk_size / 2;    // what is acknowledged at once fits in twice
+  static constexpr std::size_t most = 4 * chunk_size;     // bytes
+  static constexpr std::size_t least = chunk_size / 2;    // and at first: what is acknowledged at once, twice
   static constexpr std::size_t acknowledged = least / 2;  // so many bytes of bulk are, at once
   static constexpr duration patience = 10 * millisecond;
 
@@ -37,10 +39,12 @@ class bulk_pace {
                duration shortest) noexcept {
     delivered_ += bytes;
     delivered_at_ = now;
-    auto const bearable = shortest + patience;
+    auto const bearable = 2 * shortest + patience;
+    if (!left.fills) return;  // what carries little says nothing of how it would carry much
     if (waited <= bearable) {
-      window_ = std::min(most, window_ + bytes / 4);
-    } else if (left.fills && !YONDER_MUTANT(bulk_window_ignored)) {
+      window_ = std::min(most, window_ + (filled_ ? bytes / 4 : bytes));
+    } else if (!YONDER_MUTANT(bulk_window_ignored)) {
+      filled_ = true;
       auto const meanwhile = static_cast<double>(std::max<duration>(now - left.since, 1));
       auto const rate = static_cast<double>(delivered_ - left.delivered) / meanwhile;
       window_ = std::clamp(static_cast<std::size_t>(rate * static_cast<double>(bearable)), least, window_);
@@ -52,7 +56,8 @@ class bulk_pace {
   std::size_t chunk() const noexcept { return window_ / 4; }
 
  private:
-  std::size_t window_ = most;
+  std::size_t window_ = least;
+  bool filled_ = false;  // as much as the connection carries, once
   std::size_t delivered_ = 0;
   time_point delivered_at_ = 0;
 };

@@ -390,7 +390,8 @@ struct attempt_record {
   std::uint32_t place = 0;  // of its first item in the frame
   duration estimate = 0;
   std::size_t bytes = 0;
-  time_point stop_by = never;  // it runs and is fenced: when it must have stopped
+  std::optional<std::uint32_t> told_to_stop{};  // the ticket of what says so, until that has come
+  time_point stop_by = never;                   // it runs and knows that: when it must have stopped
   bool recalled = false;
   std::size_t frame_bytes = 0;    // of the frame that it went in
   bool alone = false;             // it must have no neighbours, also when nobody wants it any more

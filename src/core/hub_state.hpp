@@ -337,14 +337,15 @@ struct hub::state {
   void assign_batch(time_point now, call_record& chosen, worker_session& worker, outputs& out);
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void note_running(time_point now, worker_session& worker);
+  void note_stops(time_point now, worker_session& worker);
   void began(time_point now, worker_session& worker, attempt_record& attempt);
   void answered(time_point now, worker_session& worker, std::size_t index);
   void arm_grace(worker_session& worker);
   void grace_time(time_point now, worker_session& worker, outputs& out);
   void kill_condemned(time_point now, outputs& out);
   void kill_condemned(time_point now, worker_session& worker, outputs& out);
-  void say_cancel(time_point now, worker_session& worker, attempt_record const& attempt, std::uint8_t flags,
-                  outputs& out);
+  std::uint32_t say_cancel(time_point now, worker_session& worker, attempt_record const& attempt,
+                           std::uint8_t flags, outputs& out);
   void abandon_one(time_point now, worker_session& worker, std::size_t index, outputs& out);
   void recall_waiting(time_point now, worker_session& worker, outputs& out);
   void spread(time_point now, outputs& out);

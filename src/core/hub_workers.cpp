@@ -166,21 +166,33 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
 void hub::state::note_running(time_point now, worker_session& worker) {
   while (worker.running < worker.places()) {
     auto const& next = worker.outstanding[worker.running];
-    if (!worker.conn.was_delivered(next.sequence)) return;
+    if (!worker.conn.was_delivered(next.sequence)) break;
     if (worker.concurrency > 1 && next.count > 1)
       isolate_attempt(now, worker, worker.running, next.id.number, 1);
     began(now, worker, worker.outstanding[worker.running++]);
   }
+  note_stops(now, worker);
+}
+
+// A task has its time of grace from when its worker knows that it is to stop: a slow connection may have that
+// behind much else.
+void hub::state::note_stops(time_point now, worker_session& worker) {
+  auto some = false;
+  for (std::size_t i = 0; i < worker.running; ++i) {
+    auto& attempt = worker.outstanding[i];
+    if (!attempt.told_to_stop || attempt.ended) continue;
+    if (!worker.conn.was_delivered(*attempt.told_to_stop)) continue;
+    attempt.told_to_stop.reset();
+    attempt.stop_by = add(now, config.cancel_grace);
+    some = true;
+  }
+  if (some) arm_grace(worker);
 }
 
 // From now on its timeout counts.
 void hub::state::began(time_point now, worker_session& worker, attempt_record& attempt) {
   worker.began_since = now;
-  if (attempt.ended) return;
-  if (attempt.call == nullptr) {
-    attempt.stop_by = add(now, config.cancel_grace);
-    return arm_grace(worker);
-  }
+  if (attempt.ended || attempt.call == nullptr) return;
   auto& call = *attempt.call;
   if (call.traced != nullptr) call.traced->began = now;
   if (call.policy.timeout != 0) {
@@ -257,14 +269,14 @@ void hub::state::kill_condemned(time_point now, worker_session& worker, outputs&
 
 // --- cancels and recalls
 
-void hub::state::say_cancel(time_point now, worker_session& worker, attempt_record const& attempt,
-                            std::uint8_t flags, outputs& out) {
+std::uint32_t hub::state::say_cancel(time_point now, worker_session& worker, attempt_record const& attempt,
+                                     std::uint8_t flags, outputs& out) {
   auto message = make_control(frame_type::cancel);
   message.head.call = attempt.id;
   message.head.attempt = attempt.number;
   message.head.flags = flags;
   set_item_count(message, attempt.count);
-  send(now, worker, std::move(message), out);
+  return send(now, worker, std::move(message), out);
 }
 
 // Asks for everything that waits in the worker behind what it runs.
@@ -312,12 +324,9 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
     if (worker->gone) return;
     if (list[i].in_company) return abandon_one(now, *worker, i, out);
     if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i);
-    say_cancel(now, *worker, list[i], 0, out);
+    list[i].told_to_stop = say_cancel(now, *worker, list[i], 0, out);
     if (i >= worker->places()) return;
-    if (i < worker->running && !list[i].ended) {
-      list[i].stop_by = add(now, config.cancel_grace);
-      arm_grace(*worker);
-    }
+    note_stops(now, *worker);
     recall_waiting(now, *worker, out);
     return work.update_load(now, *worker);
   }
@@ -328,17 +337,17 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
 // them.
 void hub::state::abandon_one(time_point now, worker_session& worker, std::size_t index, outputs& out) {
   auto& list = worker.outstanding;
-  if (index >= worker.places()) return say_cancel(now, worker, list[index], 0, out);
+  if (index >= worker.places()) {
+    list[index].told_to_stop = say_cancel(now, worker, list[index], 0, out);
+    return;
+  }
   auto first = index, past = index + 1;
   while (first != 0 && list[first - 1].runs_with(list[index])) --first;
   while (past < list.size() && list[past].runs_with(list[index])) ++past;
   for (auto i = first; i < past; ++i)
     if (list[i].call != nullptr) return work.update_load(now, worker);
-  for (auto i = first; i < past; ++i) {
-    say_cancel(now, worker, list[i], 0, out);
-    if (i < worker.running && !list[i].ended) list[i].stop_by = add(now, config.cancel_grace);
-  }
-  arm_grace(worker);
+  for (auto i = first; i < past; ++i) list[i].told_to_stop = say_cancel(now, worker, list[i], 0, out);
+  note_stops(now, worker);
   recall_waiting(now, worker, out);
   work.update_load(now, worker);
 }

@@ -14,8 +14,6 @@ namespace {
 
 constexpr int max_resend_growth = 8;
 constexpr std::size_t max_resends_at_once = 128;
-constexpr duration slowest_byte =
-    static_cast<duration>(size_scale) * microsecond;  // of bulk, until a round trip was measured
 
 void state_remaining(header& head, time_point deadline, time_point now) {
   if (deadline != never) head.remaining_us = to_remaining(deadline, now);
@@ -62,6 +60,8 @@ void link::open(time_point now, peer_id peer, std::uint32_t epoch) {
   round_trip_ = variation_ = 0;
   shortest_round_trip_ = never;
   pace_ = {};
+  transmissions_ = overtakes_ = 0;
+  progress_ = 0;
   resend_interval_ = timing_.resend_after;
   resend_due_ = ack_due_ = never;
   heartbeat_due_ = reliable_ ? never : add(now, timing_.heartbeat);
@@ -139,6 +139,7 @@ void link::send_unnumbered(time_point now, frame message, outputs& out) {
 void link::transmit(time_point now, sent_frame& one, outputs& out) {
   state_remaining(one.head, one.deadline, now);
   one.sent = now;
+  one.order = ++transmissions_;
   if (unanswered_since_ == never) unanswered_since_ = now;
   put_off_heartbeat(now);
   out.emplace_back(out::send{peer_, one.head, one.body});
@@ -147,7 +148,6 @@ void link::transmit(time_point now, sent_frame& one, outputs& out) {
 void link::launch(time_point now, sent_frame one, outputs& out) {
   one.head.epoch = epoch_;
   one.head.sequence = ++last_sent_;
-  one.patience = static_cast<duration>(bulk_bytes_) * slowest_byte;
   note_assigned(one.head.type, one.ticket);
   in_flight_.push_back(std::move(one));
   transmit(now, in_flight_.back(), out);
@@ -164,7 +164,7 @@ void link::transmit_waiting(time_point now, outputs& out) {
       waiting_.pop_front();
       forget_withdrawn();
       small_bytes_ += bulk_.empty() ? 0 : size_of(*next.body);
-      launch(now, {next.ticket, next.head, std::move(next.body), next.deadline, 0, 0, 0, false, false}, out);
+      launch(now, {next.ticket, next.head, std::move(next.body), next.deadline}, out);
     } else {
       break;
     }
@@ -182,7 +182,7 @@ bool link::bulk_may_leave() const noexcept {
 void link::launch_bulk(time_point now, outputs& out) {
   small_bytes_ = 0;
   auto& first = bulk_.front();
-  sent_frame one{first.ticket, first.head, first.body, first.deadline, 0, 0, 0, false, false};
+  sent_frame one{first.ticket, first.head, first.body, first.deadline};
   auto done = true;
   if (needs_transfer(*first.body)) {
     if (first.transfer.begun()) one.deadline = never;
@@ -296,14 +296,27 @@ duration link::shortest_resend() const noexcept {
   return std::max(timing_.resend_after, round_trip_ + 4 * variation_);
 }
 
+// What came was sent once, so that it is known which copy did.
+bool link::was_overtaken(sent_frame const& one) const noexcept { return one.order < overtakes_; }
+
+// Whatever is acknowledged starts the time anew for what may be on its way behind it (RFC 6298, 5.3).
 time_point link::resend_at(sent_frame const& one) const noexcept {
-  return add(one.sent, resend_interval_ + one.patience);
+  if (was_overtaken(one)) return add(one.sent, shortest_resend());
+  return add(std::max(one.sent, progress_), resend_interval_);
+}
+
+time_point link::next_resend() const noexcept {
+  auto next = never;
+  for (auto const& one : in_flight_)
+    if (!one.received) next = std::min(next, resend_at(one));
+  return next;
 }
 
 void link::take_acknowledged(time_point now, sent_frame& one) {
   YONDER_CHECK(bulk_bytes_ >= one.bulk_bytes, "more of the bulk has arrived than was sent");
-  if (!one.received) unanswered_since_ = now;
+  if (!one.received) unanswered_since_ = progress_ = now;
   if (!one.received && !one.repeated) {
+    overtakes_ = std::max(overtakes_, one.order);
     measure(now - one.sent);
     if (one.bulk_bytes != 0)
       pace_.arrived(now, one.pace, one.bulk_bytes, now - one.sent, shortest_round_trip_);
@@ -321,6 +334,7 @@ void link::forget_acknowledged(time_point now, std::uint32_t count) {
 }
 
 void link::mark_received(time_point now, std::span<std::byte const> bitmap) {
+  if (bitmap.empty()) return;
   auto const bits = std::min(bitmap.size() * 8, in_flight_.size());
   for (std::size_t i = 0; i < bits; ++i) {
     if ((bitmap[i / 8] & (std::byte{1} << (i % 8))) == std::byte{0}) continue;
@@ -328,6 +342,7 @@ void link::mark_received(time_point now, std::span<std::byte const> bitmap) {
     in_flight_[i].received = true;
     in_flight_[i].body = {};
   }
+  resend_due_ = in_flight_.empty() ? never : std::max(now, next_resend());
 }
 
 bool link::acknowledged(time_point now, frame const& message, outputs& out) {
@@ -438,21 +453,28 @@ void link::say_received(time_point now, frame_type type, outputs& out) {
   send_unnumbered(now, std::move(message), out);
 }
 
+// What was overtaken is lost. The rest may be on its way still, on a slow connection, which would be slower
+// by all that is sent again: a chunk's bytes of it at a time.
 void link::resend(time_point now, outputs& out) {
   std::size_t resent = 0;
+  std::size_t late_bytes = 0;
   for (auto& one : in_flight_) {
-    if (one.received || (resend_at(one) > now && !YONDER_RARELY())) continue;
+    auto const early = resend_at(one) > now && (one.bulk_bytes != 0 || !YONDER_RARELY());
+    if (one.received || early) continue;
+    auto const late = !was_overtaken(one);
+    if (late && late_bytes >= pace_.chunk()) continue;
     if (resent++ == max_resends_at_once) break;
+    if (late) late_bytes += size_of(*one.body);
     YONDER_REACHED(resent);
     if (!YONDER_MUTANT(resend_forgotten)) transmit(now, one, out);
     one.sent = now;
     one.repeated = true;
   }
-  if (resent != 0) resend_interval_ = std::min(resend_interval_ * 2, shortest_resend() * max_resend_growth);
-  auto next = never;
-  for (auto const& one : in_flight_)
-    if (!one.received) next = std::min(next, resend_at(one));
-  resend_due_ = in_flight_.empty() ? never : std::max(next, add(now, timing_.ack_delay));
+  if (late_bytes != 0) {
+    progress_ = now;
+    resend_interval_ = std::min(resend_interval_ * 2, shortest_resend() * max_resend_growth);
+  }
+  resend_due_ = in_flight_.empty() ? never : std::max(next_resend(), add(now, timing_.ack_delay));
 }
 
 void link::tick(time_point now, outputs& out) {

@@ -133,7 +133,7 @@ class link {
     frame_ref body;
     time_point deadline = never;
     time_point sent = 0;
-    duration patience = 0;       // for what was on its way before it
+    std::uint64_t order = 0;     // among all that has left, again or not
     std::size_t bulk_bytes = 0;  // that count against the window of bulk
     bool received = false;       // although frames before it are missing
     bool repeated = false;
@@ -165,7 +165,9 @@ class link {
   void take_acknowledged(time_point now, sent_frame& one);
   void measure(duration round_trip) noexcept;
   duration shortest_resend() const noexcept;
+  bool was_overtaken(sent_frame const& one) const noexcept;
   time_point resend_at(sent_frame const& one) const noexcept;
+  time_point next_resend() const noexcept;
   void forget_acknowledged(time_point now, std::uint32_t count);
   void mark_received(time_point now, std::span<std::byte const> bitmap);
   void resend(time_point now, outputs& out);
@@ -196,6 +198,9 @@ class link {
   duration round_trip_ = 0;  // smoothed; 0: not measured yet
   duration shortest_round_trip_ = never;
   duration variation_ = 0;
+  std::uint64_t transmissions_ = 0;
+  std::uint64_t overtakes_ = 0;  // the last one that has come, of what left once
+  time_point progress_ = 0;      // when something was acknowledged last, or repeated in vain
   duration resend_interval_ = 0;
   time_point resend_due_ = never;
 

@@ -105,6 +105,11 @@ std::vector<profile> make_profiles() {
   slow.deadlines = 0.02;
   slow.timeouts = 0.2;
 
+  // So slow that what is on its way is taken for lost.
+  profile crawling = slow;
+  crawling.name = "crawling";
+  crawling.slow_bytes_per_second = slow_link / 5;
+
   profile rough = lossy;
   rough.name = "rough";
   rough.large = 0.005;
@@ -194,6 +199,13 @@ std::vector<profile> make_profiles() {
   neighbours.crashes = 0.003;
   neighbours.idempotent = 0.3;
   neighbours.timeouts = 0.8;
+
+  // Nothing but their timeouts ends what they run, and not all of it stops.
+  profile stubborn = neighbours;
+  stubborn.name = "stubborn";
+  stubborn.ignores_stop = 0.2;
+  stubborn.crashes = 0;
+  stubborn.worker_crash_every = stubborn.client_crash_every = stubborn.drain_every = 0;
 
   profile driven_neighbours = neighbours;
   driven_neighbours.name = "driven_neighbours";
@@ -401,6 +413,7 @@ std::vector<profile> make_profiles() {
           leaky,
           wild,
           slow,
+          crawling,
           rough,
           driven,
           broken,
@@ -410,6 +423,7 @@ std::vector<profile> make_profiles() {
           credit,
           storm,
           neighbours,
+          stubborn,
           driven_neighbours,
           nested,
           driven_nested,

@@ -51,10 +51,7 @@ struct line {
 
 TEST_CASE("a slow line is given little at a time, and stays busy") {
   line slow{8'000, 100 * microsecond};
-  slow.carry(second);
-  CHECK(slow.longest_queue > 100 * millisecond);  // at first nothing is known of it
-  slow.longest_queue = 0;
-  slow.carry(second);
+  slow.carry(2 * second);
   CHECK(slow.longest_queue < 60 * millisecond);
   CHECK(slow.free > slow.now);
 }
@@ -68,6 +65,15 @@ TEST_CASE("a fast line is given the whole window, and so is a long one") {
   CHECK(far.pace.window() == bulk_pace::most);
 }
 
+TEST_CASE("a line that is far and not fast stays busy, too") {
+  line far{1'000, 100 * millisecond};
+  far.carry(10 * second);
+  far.longest_queue = 0;
+  far.carry(second);
+  CHECK(far.longest_queue < 500 * millisecond);
+  CHECK(far.free > far.now);
+}
+
 TEST_CASE("a line that becomes fast again is given more") {
   line changing{4'000, 100 * microsecond};
   changing.carry(second);
@@ -77,9 +83,11 @@ TEST_CASE("a line that becomes fast again is given more") {
   CHECK(changing.pace.window() == bulk_pace::most);
 }
 
-TEST_CASE("what waits long for its acknowledgement by itself says nothing of the line") {
-  bulk_pace pace;
-  auto const left = pace.leaves(second, 5'000, 5'000);
-  pace.arrived(second + 50 * millisecond, left, 5'000, 50 * millisecond, millisecond);
-  CHECK(pace.window() == bulk_pace::most);
+TEST_CASE("what is under way by itself says nothing of how the line carries much") {
+  for (auto const waited : {50 * millisecond, millisecond}) {
+    bulk_pace pace;
+    auto const left = pace.leaves(second, 5'000, 5'000);
+    pace.arrived(second + waited, left, 5'000, waited, millisecond);
+    CHECK(pace.window() == bulk_pace::least);
+  }
 }

@@ -545,7 +545,12 @@ TEST_CASE("calls for a function whose last worker had to go are told why") {
   REQUIRE(client.hello(peer_role::client));
   client.call(1, {.timeout = second});
   worker.acknowledge(1);
-  hub.wait(3 * second + 500 * millisecond);  // its grace period has passed: it is let go
+  hub.wait(3 * second + 500 * millisecond);
+  CHECK(hub.core.counters().workers_killed == 0);  // that it is to stop is on its way
+  worker.acknowledge(2);
+  hub.wait(second);
+  worker.acknowledge(2);
+  hub.wait(second + 500 * millisecond);  // its grace period has passed: it is let go
   CHECK(hub.core.counters().workers_killed == 1);
   client.received();
   client.call(2);
