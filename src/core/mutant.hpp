@@ -69,6 +69,7 @@ enum class mutant {
   shares_ignored,             // calls are served as they come, whoever made them
   credentials_ignored,        // a credential with many keys gets the shares of many
   weights_ignored,            // every key gets as much
+  refund_forgotten,           // what came back before it was started has cost a share
   absence_saved_up,           // who was away is served alone until he has been given as much as the others
   order_overtaken,       // the next call of an order key starts while an attempt that was given up still runs
   order_forgotten,       // a call that is tried again lets the next one of its order key go first

@@ -164,6 +164,7 @@ void service_order::refund(lane_place& place, service_charge const& charged, std
   auto& flow = *place.in;
   if (flow.of == nullptr) return;  // nobody else waits
   YONDER_REACHED(refunded);
+  if (YONDER_MUTANT(refund_forgotten)) return;
   auto& whose = *flow.of;
   if (charged.key) flow.owed += virtual_time(items, flow.flow->weight);
   if (charged.credential) whose.owed += virtual_time(items, whose.who->weight);

@@ -84,10 +84,11 @@ whereabouts where_is(mutant fault) {
     case mutant::order_overtaken:
     case mutant::order_forgotten:
     case mutant::priority_ignored: return {"turns", usual};
+    case mutant::refund_forgotten:
     case mutant::absence_saved_up: return {"turns", many};
     case mutant::suspects_together: return {"neighbours", usual};
     case mutant::neighbours_killed: return {"neighbours", many};
-    case mutant::condemned_forgotten: return {"neighbours", rare};
+    case mutant::condemned_forgotten: return {"stubborn", usual};
     case mutant::waits_believed:
     case mutant::children_kept:
     case mutant::waiting_counts:

@@ -408,12 +408,20 @@ void world::observe_turn_at_hub(peer_id peer, frame const& message) {
       turns_.ended({head.call.session, head.call.number + i});
   } else if (head.type == frame_type::error) {
     auto const started = (head.flags & flag_not_started) == 0;
-    turns_.answered(peer, head.call, read_item_count(message), started);
+    turns_.answered(peer, head.call, read_item_count(message), started, waits_again(head));
   } else if (head.type == frame_type::result) {
     packed_items items;
     read_items(message, items);
     turns_.answered(peer, head.call, items.count, true);
   }
+}
+
+// If it was not started: nothing else has happened to it.
+bool world::waits_again(header const& answer) {
+  auto const* const call = find(answer.call);
+  auto const attempt = name_of({answer.call, answer.attempt, answer.epoch});
+  return call != nullptr && call->rest == 1 && call->deadline == never && !call->cancel_said &&
+         call->last_attempt == attempt && call->fenced != attempt;
 }
 
 void world::observe_turn_from_hub(peer_id peer, frame const& message) {

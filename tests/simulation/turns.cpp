@@ -34,6 +34,7 @@ void turn_watch::wait(group& among, std::uint32_t who, double weight, int change
       rival.lead[who] = rival.lead_over(one);
     }
   } else if (one.waiting == 0) {
+    one.surely_owed = 0;
     for (auto& [other, rival] : among) rival.lead.erase(who);
     one.lead.clear();
   }
@@ -46,41 +47,58 @@ void turn_watch::assigned(peer_id peer, call_id first, std::uint32_t count) {
   for (auto higher = terms.priority + 1; higher < waiting_.size(); ++higher)
     if (waiting_[higher] != 0) violated("a call is started before another one of a higher priority");
   most_at_once_ = std::max(most_at_once_, count);
-  give(credentials_[terms.priority], terms.credential, count, "credentials");
-  give(keys_[{terms.priority, terms.credential}], terms.key, count, "keys");
+  auto& credentials = credentials_[terms.priority];
+  auto& keys = keys_[{terms.priority, terms.credential}];
+  auto const cost_credential = others_wait(credentials, terms.credential);
+  auto const cost_key = others_wait(keys, terms.key);
+  give(credentials, terms.credential, count, "credentials");
+  give(keys, terms.key, count, "keys");
   for (std::uint32_t i = 0; i < count; ++i) {
     call_id const id{first.session, first.number + i};
     auto& one = calls_[id];
     one.with = peer;
+    one.cost_credential = cost_credential;
+    one.cost_key = cost_key;
     if (std::exchange(one.waits, false)) wait(terms, -1);
     if (terms.order != 0) check_order(id, terms);
   }
 }
 
-void turn_watch::answered(peer_id peer, call_id first, std::uint32_t count, bool started) {
+void turn_watch::answered(peer_id peer, call_id first, std::uint32_t count, bool started, bool again) {
   for (std::uint32_t i = 0; i < count; ++i) {
     auto const found = calls_.find({first.session, first.number + i});
     if (found == calls_.end() || found->second.with != peer) continue;
     if (started)
       found->second.with = 0;
     else
-      came_back(found->second);
+      came_back(found->second, again && !found->second.ended);
   }
 }
 
 // What it had not started comes back: at most all that it has.
 void turn_watch::lost(peer_id peer) {
   for (auto& [id, one] : calls_)
-    if (one.with == peer) came_back(one);
+    if (one.with == peer) came_back(one, false);
 }
 
-void turn_watch::came_back(call& one) {
+void turn_watch::came_back(call& one, bool surely) {
   auto const& terms = one.terms;
   one.with = 0;
-  auto& whose = credentials_[terms.priority][terms.credential];
-  whose.owed += 1 / whose.weight;
-  auto& key = keys_[{terms.priority, terms.credential}][terms.key];
-  key.owed += 1 / key.weight;
+  auto const owe = [&](group& among, std::uint32_t who, bool cost) {
+    auto& whose = among[who];
+    whose.owed += 1 / whose.weight;
+    if (surely && cost && whose.waiting != 0 && others_wait(among, who))
+      whose.surely_owed += 1 / whose.weight;
+  };
+  owe(credentials_[terms.priority], terms.credential, one.cost_credential);
+  owe(keys_[{terms.priority, terms.credential}], terms.key, one.cost_key);
+}
+
+// More than one call, so that it is so also where one of them has just ended.
+bool turn_watch::others_wait(group const& among, std::uint32_t who) {
+  std::size_t waiting = 0;
+  for (auto const& [other, one] : among) waiting += other == who ? 0 : one.waiting;
+  return waiting > 1;
 }
 
 void turn_watch::forget_shares() {
@@ -90,7 +108,7 @@ void turn_watch::forget_shares() {
 
 void turn_watch::forget_shares(group& among) {
   for (auto& [who, one] : among) {
-    one.owed = 0;
+    one.owed = one.surely_owed = 0;
     for (auto& [other, lead] : one.lead) lead = one.lead_over(among[other]);
   }
 }
@@ -102,8 +120,10 @@ void turn_watch::give(group& among, std::uint32_t who, std::uint32_t count, char
   auto const cost = count / one.weight;
   auto const made_good = std::min(one.owed, cost / 2);
   one.owed -= made_good;
-  one.given += cost;
   one.least += cost - made_good;
+  auto const surely_made_good = std::min(one.surely_owed, cost / 2);
+  one.surely_owed -= surely_made_good;
+  one.most += cost - (others_wait(among, who) ? surely_made_good : 0);
   for (auto const& [other, lead] : one.lead) {
     auto& rival = among[other];
     auto& behind = rival.lead[who];

@@ -29,8 +29,8 @@ class turn_watch {
 
   void came(call_id id, turn_terms const& terms);
   void assigned(peer_id peer, call_id first, std::uint32_t count);
-  // By the worker at `peer`.
-  void answered(peer_id peer, call_id first, std::uint32_t count, bool started);
+  // By the worker at `peer`. `again`: what was not started waits again.
+  void answered(peer_id peer, call_id first, std::uint32_t count, bool started, bool again = false);
   void lost(peer_id peer);
   // No worker is left, and what each was given is forgotten.
   void forget_shares();
@@ -46,24 +46,28 @@ class turn_watch {
     bool waits = true;  // and was never given to a worker
     bool ended = false;
     peer_id with = 0;  // the peer of the worker that has it; 0: none
+    // Others had calls that wait when it was given to that.
+    bool cost_credential = false, cost_key = false;
   };
   struct sharer {
     double weight = 1;
     std::size_t waiting = 0;
-    double given = 0;  // for its weight
-    double owed = 0;   // of that: came back, and may not have been made good yet
-    double least = 0;  // of what was given: without what may have been given to make that good
+    // What it was given for its weight, without what makes good what it was given before and came back: as
+    // far as that may be, or is for certain.
+    double least = 0, most = 0;
+    double owed = 0, surely_owed = 0;  // of what came back: not made good yet
     // By the others, what it was given at least more than they, when that was the least since both have had
     // calls that wait.
     std::map<std::uint32_t, double> lead;
-    double lead_over(sharer const& other) const { return least - other.given; }
+    double lead_over(sharer const& other) const { return least - other.most; }
   };
   using group = std::map<std::uint32_t, sharer>;
 
   void wait(turn_terms const& terms, int change);
   void wait(group& among, std::uint32_t who, double weight, int change);
   void give(group& among, std::uint32_t who, std::uint32_t count, char const* what);
-  void came_back(call& one);
+  void came_back(call& one, bool surely);
+  static bool others_wait(group const& among, std::uint32_t who);
   static void forget_shares(group& among);
   void check_order(call_id id, turn_terms const& terms);
   void violated(std::string what) {

@@ -320,6 +320,7 @@ class world {
   void observe_from_hub(peer_id peer, header const& head, frame const& message);
   void observe_turn_at_hub(peer_id peer, frame const& message);
   void observe_turn_from_hub(peer_id peer, frame const& message);
+  bool waits_again(header const& answer);
   void observe_turn_of_run(std::uint32_t index, call_id id);
   void observe_lease(std::uint32_t index, call_id id);
   bool is_repetition(header const& assign);
