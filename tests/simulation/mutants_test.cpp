@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::uint64_t usual = 400'000;
 constexpr std::uint64_t many = 2'000'000;  // where several things must come together
-constexpr std::uint64_t rare = 8'000'000;
 
 struct whereabouts {
   char const* profile;
@@ -47,7 +46,7 @@ whereabouts where_is(mutant fault) {
     case mutant::batch_cancelled: return {"batches", usual};
     case mutant::fence_ignored:
     case mutant::results_mixed_up: return {"batches", many};
-    case mutant::batch_times_out: return {"batches", 2 * rare};
+    case mutant::batch_times_out: return {"bundled", many};
     case mutant::repetition_delivered: return {"lossy", usual};
     case mutant::resend_forgotten: return {"leaky", usual};
     case mutant::lost_session_kept:

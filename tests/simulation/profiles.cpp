@@ -59,6 +59,15 @@ std::vector<profile> make_profiles() {
   batches.timeouts = 0.5;
   batches.retries = 0.2;
 
+  // Items that outlast their timeouts, in a worker that nobody helps.
+  profile bundled = batches;
+  bundled.name = "bundled";
+  bundled.workers = 1;
+  bundled.hangs = 0.05;
+  bundled.timeouts = 1;
+  bundled.worker_crash_every = bundled.drain_every = 0;
+  bundled.retries = bundled.cancels = bundled.deadlines = 0;
+
   profile lossy = local;
   lossy.name = "lossy";
   lossy.reliable = false;
@@ -409,6 +418,7 @@ std::vector<profile> make_profiles() {
           local,
           drains,
           batches,
+          bundled,
           lossy,
           leaky,
           wild,
