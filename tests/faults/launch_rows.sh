@@ -62,7 +62,7 @@ preemption() {
   local job=$! id
   for id in 1 2 3; do
     waits_for "some work" ran $((id * 5))
-    squeue -h -t RUNNING -o %i | xargs -r -n 1 scancel --full --signal=TERM
+    squeue -h -t RUNNING -o %i | xargs -r -n 1 scancel --full --signal=TERM || true # one that is just over
   done
   wait "$job" || true
   echo "of 40 calls answered|$(answered)|40"
@@ -106,6 +106,7 @@ host_key() {
 
 rm -rf "$folder"
 mkdir -p "$folder"
+touch "$folder/said" "$folder/ran"
 "$yonder" keygen "$folder/keys" >/dev/null
 if [[ $row != host_key ]]; then cluster_starts "$folder/cluster"; fi
 "$row"
