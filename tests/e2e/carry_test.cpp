@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,22 @@ TEST_CASE("a host with an older glibc is refused in words before anything is sen
   CHECK(fs::is_empty(site.cache() + "/files"));
   CHECK(said.find("sha256sum -c") == std::string::npos);  // scripts are not for people
 }
+
+#if defined(YONDER_STATIC_HUB)
+TEST_CASE("a static build runs on a host with an older glibc and no libstdc++" *
+          doctest::skip(!has_far_root())) {
+  folder tools;
+  write(tools / "getconf", "#!/bin/sh\necho glibc 2.17\n", 0755);
+  carry_site site(
+      "mount --bind " + tools / "getconf" +
+      " /usr/bin/getconf\nfor file in /usr/lib/*/libstdc++.so.6; do mount --bind /dev/null $file; done\n");
+  auto hub =
+      site.hub({"once"}, "carry = true\nmax = 1\nworker = [\"" + std::string(YONDER_STATIC_HUB) + "\"]\n");
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.starts_with("ran in "), said);
+  CHECK(std::distance(fs::directory_iterator(site.cache() + "/files"), {}) == 1);
+}
+#endif
 
 #if defined(YONDER_COMMAND)
 TEST_CASE("the doctor's table says which versions a host lacks, and what to do" *

@@ -149,6 +149,20 @@ TEST_CASE("a program's libraries travel but those of the system, all named by th
   CHECK_THROWS_AS(load_cargo("/no/such/app"), std::runtime_error);
 }
 
+#if defined(YONDER_STATIC_PROGRAM)
+TEST_CASE("a static build asks a host for nothing: no loader, no library, no version of one") {
+  elf_facts facts;
+  CHECK(read_elf(bytes_of_file(YONDER_STATIC_PROGRAM), facts).empty());
+  CHECK(facts.loader.empty());
+  CHECK(facts.libraries.empty());
+  CHECK(facts.versions.empty());
+  auto const all = load_cargo(YONDER_STATIC_PROGRAM);
+  CHECK(all.files.size() == 1);
+  CHECK(all.needs.glibc.empty());
+  CHECK(all.needs.libraries.empty());
+}
+#endif
+
 TEST_CASE("what arrives is checked, put in its place at once, and starts") {
   far_here far;
   auto const& all = carried_test();
