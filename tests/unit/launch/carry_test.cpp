@@ -209,6 +209,16 @@ TEST_CASE("what was changed on its way is refused, and what was changed there is
   CHECK(refused.errors.find("what arrived is not what was sent") != std::string::npos);
   CHECK(far.count("programs") == 0);
 
+  auto const made = pack(all, {}, false);
+  auto bytes = bytes_of_file("/proc/self/fd/" + std::to_string(made.archive.get()));
+  bytes[512 + (all.sums.size() + 511) / 512 * 512 + 512 + 1000] ^= 1;  // within the first file
+  far.folder.write("flipped", bytes);
+  platform::unique_fd const flipped(::open((far.folder.at / "flipped").c_str(), O_RDONLY | O_CLOEXEC));
+  auto const torn = far.run(far_step::take, {far.cache(), "tar", all.id}, flipped.get());
+  CHECK(torn.errors.find("what arrived is not what was sent") != std::string::npos);
+  CHECK(far.count("files") == 0);
+  CHECK(far.count("programs") == 0);
+
   REQUIRE(far.take(all, pack(all, {}, false)).succeeded());
   auto const file = far.folder.at / "cache/programs" / all.id / all.program();
   fs::permissions(file, fs::perms::owner_all);
