@@ -95,6 +95,9 @@ class head {
         size_(from.head_size),
         hidden_(from.heads * from.head_size),
         scale_(1.0F / std::sqrt(static_cast<float>(from.head_size))),
+        own_distance_(from.distances == nullptr
+                          ? nullptr
+                          : from.distances + number_ * (2 * from.reach - 1) + from.reach - 1),
         queries_(from.values + first_token_ * 3 * hidden_ + number_ * size_) {}
 
   void operator()(attention_output const& to) const {
@@ -127,6 +130,7 @@ class head {
       keys.multiply_columns(queries, first, end, [&](std::size_t column, tile_view const& tile) {
         kernels_.copy_rows(tile, scores + column - first, key_block);
       });
+      if (own_distance_ != nullptr) add_distances(begin, count, first, end, scores);
       float shrunk[largest_tile_rows];
       for (std::size_t r = 0; r < count; ++r)
         shrunk[r] = kernels_.softmax_block(scores + r * key_block, end - first, scale_, rows[r]);
@@ -139,6 +143,14 @@ class head {
           });
     }
     for (std::size_t r = 0; r < count; ++r) store(first_token_ + begin + r, sums + r * size_, to);
+  }
+
+  void add_distances(std::size_t begin, std::size_t count, std::size_t first, std::size_t end,
+                     float* scores) const noexcept {
+    for (std::size_t r = 0; r < count; ++r) {
+      auto const distance = static_cast<std::ptrdiff_t>(first) - static_cast<std::ptrdiff_t>(begin + r);
+      kernels_.add(scores + r * key_block, own_distance_ + distance, end - first);
+    }
   }
 
   void store(std::size_t token, float const* row, attention_output const& to) const noexcept {
@@ -155,6 +167,7 @@ class head {
   std::size_t size_;
   std::size_t hidden_;
   float scale_;
+  float const* own_distance_;  // of a key that is the query itself
   float const* queries_;
 };
 

@@ -4,26 +4,19 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <mutex>
 #include <utility>
 
+#include "model/family.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels::cpu {
 namespace {
 
-char const* name_of(model_family family) noexcept {
-  switch (family) {
-    case model_family::distilbert: return "distilbert.";
-    case model_family::roberta: return "roberta.";
-    case model_family::bert: break;
-  }
-  return "bert.";
-}
-
 // Where the tensors of the encoder begin: "bert." in a model with a head, nothing in a bare encoder.
 std::string prefix_of(weight_files const& files, model_family family) {
-  std::string const prefix = name_of(family);
+  std::string const prefix = describe(family).prefix;
   return files.has(prefix + "embeddings.word_embeddings.weight") ? prefix : "";
 }
 
@@ -52,6 +45,24 @@ std::vector<linear> load_output(part_loader const& loader, std::string const& na
   for (slice const each : slabs_of(config.intermediate, loader.kernel()))
     result.push_back(loader.load_inputs(name, config.intermediate, config.hidden, each));
   return result;
+}
+
+// What attention adds by distance, for the longest text that there may be.
+std::vector<float> load_distances(part_loader const& loader, encoder_config const& config) {
+  char const* const name = describe(config.family).distances;
+  if (name == nullptr) return {};
+  auto const table = loader.load_embedding(name, config.distance_buckets, config.heads);
+  std::vector<std::vector<float>> buckets(config.distance_buckets, std::vector<float>(config.heads));
+  for (std::size_t i = 0; i < buckets.size(); ++i) table.read_row(i, buckets[i].data());
+  auto const reach = static_cast<std::ptrdiff_t>(config.max_tokens());
+  float const scale = std::sqrt(static_cast<float>(config.hidden / config.heads));
+  std::vector<float> distances;
+  distances.reserve(config.heads * (2 * config.max_tokens() - 1));
+  for (std::size_t head = 0; head < config.heads; ++head) {
+    for (auto distance = 1 - reach; distance < reach; ++distance)
+      distances.push_back(scale * buckets[distance_bucket(distance)][head]);
+  }
+  return distances;
 }
 
 auto function_of(kernel_set const& kernels, activation which) noexcept {
@@ -241,33 +252,22 @@ encoder::encoder(weight_files const& files, encoder_config const& config, kernel
     types_ = loader.load_embedding("embeddings.token_type_embeddings", config.token_types, config.hidden);
   }
   embedding_norm_ = loader.load_norm("embeddings.LayerNorm", config.hidden);
-  bool const distilbert = config.family == model_family::distilbert;
-  for (std::size_t i = 0; i < config.layers; ++i) {
-    std::string const number = std::to_string(i);
-    layers_.push_back(distilbert ? load_distilbert_layer(loader.inside("transformer.layer." + number), config)
-                                 : load_bert_layer(loader.inside("encoder.layer." + number), config));
-  }
+  distances_ = load_distances(loader, config);
+  std::string const before_number = describe(config.family).layer;
+  for (std::size_t i = 0; i < config.layers; ++i)
+    layers_.push_back(load_layer(loader.inside(before_number + std::to_string(i)), config));
 }
 
-encoder::layer encoder::load_bert_layer(part_loader const& loader, encoder_config const& config) {
+encoder::layer encoder::load_layer(part_loader const& loader, encoder_config const& config) {
   std::size_t const hidden = config.hidden;
-  return {loader.load_linear({"attention.self.query", "attention.self.key", "attention.self.value"}, hidden,
-                             hidden),
-          loader.load_linear("attention.output.dense", hidden, hidden),
-          loader.load_norm("attention.output.LayerNorm", hidden),
-          load_intermediate(loader, "intermediate.dense", config),
-          load_output(loader, "output.dense", config),
-          loader.load_norm("output.LayerNorm", hidden)};
-}
-
-encoder::layer encoder::load_distilbert_layer(part_loader const& loader, encoder_config const& config) {
-  std::size_t const hidden = config.hidden;
-  return {loader.load_linear({"attention.q_lin", "attention.k_lin", "attention.v_lin"}, hidden, hidden),
-          loader.load_linear("attention.out_lin", hidden, hidden),
-          loader.load_norm("sa_layer_norm", hidden),
-          load_intermediate(loader, "ffn.lin1", config),
-          load_output(loader, "ffn.lin2", config),
-          loader.load_norm("output_layer_norm", hidden)};
+  auto const& names = describe(config.family);
+  std::vector<std::string> const query_key_value(names.query_key_value.begin(), names.query_key_value.end());
+  return {loader.load_linear(query_key_value, hidden, hidden),
+          loader.load_linear(names.attention_output, hidden, hidden),
+          loader.load_norm(names.attention_norm, hidden),
+          load_intermediate(loader, names.intermediate, config),
+          load_output(loader, names.output, config),
+          loader.load_norm(names.output_norm, hidden)};
 }
 
 encoder::~encoder() = default;
@@ -315,7 +315,8 @@ void encoder::attend(layer const& weights, token_batch const& batch, encoder_wor
            {.bias = weights.query_key_value.bias.data(), .out = work.query_key_value.data()});
   bool const whole = product_.whole_rows;
   attention(kernels_, workers(),
-            {work.query_key_value.data(), batch.starts, config_.heads, config_.hidden / config_.heads},
+            {work.query_key_value.data(), batch.starts, config_.heads, config_.hidden / config_.heads,
+             distances_.empty() ? nullptr : distances_.data(), config_.max_tokens()},
             {whole ? work.context.data() : nullptr, whole ? nullptr : &work.context_rows});
   if (whole) encode_rows(work.context.data(), work.tokens, config_.hidden, work.context_rows);
   multiply(kernels_, workers(), work.context_rows, work.tokens, weights.attention_output.weight,

@@ -101,8 +101,9 @@ struct compute_options {
   std::size_t threads = 0;  // at most, the caller included; 0: default_threads()
 };
 
-// The encoder of BERT (Devlin et al., arXiv:1810.04805), DistilBERT (Sanh et al., arXiv:1910.01108) and
-// RoBERTa (Liu et al., arXiv:1907.11692): layer norm after each residual sum. Const calls are thread-safe.
+// The encoder of BERT (Devlin et al., arXiv:1810.04805), DistilBERT (Sanh et al., arXiv:1910.01108), RoBERTa
+// (Liu et al., arXiv:1907.11692) and MPNet (Song et al., arXiv:2004.09297): layer norm after each residual
+// sum. Const calls are thread-safe.
 class encoder {
  public:
   // The tables of embeddings stay in `files`, which must live as long. Throws ml::model_error,
@@ -144,8 +145,7 @@ class encoder {
   };
   class workspaces;
 
-  static layer load_bert_layer(part_loader const& loader, encoder_config const& config);
-  static layer load_distilbert_layer(part_loader const& loader, encoder_config const& config);
+  static layer load_layer(part_loader const& loader, encoder_config const& config);
   void embed(token_batch const& batch, encoder_workspace& work) const;
   void attend(layer const& weights, token_batch const& batch, encoder_workspace& work) const;
   void feed_forward(layer const& weights, encoder_workspace& work) const;
@@ -161,6 +161,7 @@ class encoder {
   embedding positions_;
   embedding types_;
   norm embedding_norm_;
+  std::vector<float> distances_;  // as in attention_input; empty: none
   std::vector<layer> layers_;
   std::unique_ptr<workspaces> workspaces_;
 };

@@ -5,22 +5,10 @@
 #include <cmath>
 #include <limits>
 
+#include "model/family.hpp"
+
 namespace yonder::kernels::cpu {
 namespace {
-
-linear load_first(weight_files const& files, encoder_config const& config, kernel_set const& kernels) {
-  part_loader const loader(files, *kernels.fp32);
-  switch (config.family) {
-    case model_family::distilbert: return loader.load_linear("pre_classifier", config.hidden, config.hidden);
-    case model_family::roberta: return loader.load_linear("classifier.dense", config.hidden, config.hidden);
-    case model_family::bert: break;
-  }
-  return loader.load_linear("bert.pooler.dense", config.hidden, config.hidden);
-}
-
-char const* last_name(model_family family) noexcept {
-  return family == model_family::roberta ? "classifier.out_proj" : "classifier";
-}
 
 double sum_of(float const* column, std::size_t length, std::size_t width) noexcept {
   double sum = 0.0;
@@ -57,10 +45,11 @@ classification_head::classification_head(weight_files const& files, encoder_conf
                                          std::size_t labels, kernel_set const& kernels, crew const& by)
     : kernels_(kernels),
       by_(by),
-      family_(config.family),
-      first_(load_first(files, config, kernels)),
-      classifier_(
-          part_loader(files, *kernels.fp32).load_linear(last_name(config.family), config.hidden, labels)) {}
+      rectifies_(describe(config.family).rectifies),
+      first_(part_loader(files, *kernels.fp32)
+                 .load_linear(describe(config.family).first, config.hidden, config.hidden)),
+      classifier_(part_loader(files, *kernels.fp32)
+                      .load_linear(describe(config.family).last, config.hidden, labels)) {}
 
 std::vector<float> classification_head::operator()(token_batch const& batch,
                                                    std::span<float const> hidden) const {
@@ -71,8 +60,7 @@ std::vector<float> classification_head::operator()(token_batch const& batch,
     rows.insert(rows.end(), begin, begin + static_cast<std::ptrdiff_t>(width));
   }
   rows = apply(kernels_, by_, first_, rows);
-  bool const rectify = family_ == model_family::distilbert;
-  for (float& value : rows) value = rectify ? std::max(value, 0.0F) : std::tanh(value);
+  for (float& value : rows) value = rectifies_ ? std::max(value, 0.0F) : std::tanh(value);
   return apply(kernels_, by_, classifier_, rows);
 }
 

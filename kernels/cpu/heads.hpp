@@ -25,7 +25,7 @@ class classification_head {
  private:
   kernel_set const& kernels_;
   crew by_;
-  model_family family_;
+  bool rectifies_;
   linear first_;
   linear classifier_;
 };

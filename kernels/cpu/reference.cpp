@@ -48,8 +48,8 @@ std::vector<double> layer_norm(float const* x, std::size_t count, float const* w
   return y;
 }
 
-std::vector<double> attention(float const* qkv, std::size_t length, std::size_t heads,
-                              std::size_t head_size) {
+std::vector<double> attention(float const* qkv, std::size_t length, std::size_t heads, std::size_t head_size,
+                              float const* distances, std::size_t reach) {
   std::size_t const hidden = heads * head_size;
   std::vector<double> out(length * hidden);
   auto const at = [&](std::size_t token, std::size_t part, std::size_t column) {
@@ -62,6 +62,7 @@ std::vector<double> attention(float const* qkv, std::size_t length, std::size_t 
         double score = 0.0;
         for (std::size_t k = head * head_size; k < (head + 1) * head_size; ++k)
           score += at(i, 0, k) * at(j, 1, k);
+        if (distances != nullptr) score += distances[head * (2 * reach - 1) + reach - 1 + j - i];
         scores[j] = static_cast<float>(score);
       }
       auto const weights = softmax(scores.data(), length, 1.0 / std::sqrt(static_cast<double>(head_size)));

@@ -16,7 +16,9 @@ double gelu_tanh(double x);
 std::vector<double> softmax(float const* x, std::size_t count, double scale);
 std::vector<double> layer_norm(float const* x, std::size_t count, float const* weight, float const* bias,
                                double epsilon);
-// One sequence: qkv[length][3 * heads * head_size] to [length][heads * head_size].
-std::vector<double> attention(float const* qkv, std::size_t length, std::size_t heads, std::size_t head_size);
+// One sequence: qkv[length][3 * heads * head_size] to [length][heads * head_size]. `distances` as in
+// cpu::attention_input, or null.
+std::vector<double> attention(float const* qkv, std::size_t length, std::size_t heads, std::size_t head_size,
+                              float const* distances = nullptr, std::size_t reach = 0);
 
 }  // namespace yonder::kernels::reference

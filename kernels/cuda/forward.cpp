@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cuda/number.hpp"
+#include "model/family.hpp"
 
 namespace yonder::kernels::cuda {
 namespace {
@@ -44,7 +45,7 @@ class pass {
 
   void classify(classifier_parts<T> const& parts, float* results) {
     auto const function =
-        model_.config.family == model_family::distilbert ? first_activation::relu : first_activation::tanh;
+        describe(model_.config.family).rectifies ? first_activation::relu : first_activation::tanh;
     run_.run(classification_arguments<T>{batch_, at_.hidden, place(parts.first), place(parts.first_bias),
                                          place(parts.second), place(parts.second_bias), function, at_.scratch,
                                          at_.arrivals, results, hidden_,

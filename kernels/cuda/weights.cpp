@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "cuda/number.hpp"
+#include "model/family.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels::cuda {
@@ -16,48 +17,6 @@ namespace {
 
 constexpr std::size_t alignment = 256;
 constexpr std::size_t widest_hidden = 1024;
-
-// What the two families call the same layers.
-struct layer_names {
-  char const* layer;
-  std::array<char const*, 3> query_key_value;
-  char const* attention_output;
-  char const* attention_norm;
-  char const* intermediate;
-  char const* output;
-  char const* output_norm;
-};
-
-constexpr layer_names bert_names = {
-    "encoder.layer.",         {"attention.self.query", "attention.self.key", "attention.self.value"},
-    "attention.output.dense", "attention.output.LayerNorm",
-    "intermediate.dense",     "output.dense",
-    "output.LayerNorm"};
-constexpr layer_names distilbert_names = {
-    "transformer.layer.", {"attention.q_lin", "attention.k_lin", "attention.v_lin"},
-    "attention.out_lin",  "sa_layer_norm",
-    "ffn.lin1",           "ffn.lin2",
-    "output_layer_norm"};
-
-struct family_names {
-  char const* prefix;  // of the encoder, in a model with a head
-  layer_names const& layers;
-  char const* first;  // of the classifier
-  char const* second;
-};
-
-constexpr family_names bert_family = {"bert.", bert_names, "bert.pooler.dense", "classifier"};
-constexpr family_names distilbert_family = {"distilbert.", distilbert_names, "pre_classifier", "classifier"};
-constexpr family_names roberta_family = {"roberta.", bert_names, "classifier.dense", "classifier.out_proj"};
-
-constexpr family_names const& names_of(model_family family) {
-  switch (family) {
-    case model_family::distilbert: return distilbert_family;
-    case model_family::roberta: return roberta_family;
-    case model_family::bert: break;
-  }
-  return bert_family;
-}
 
 template <class Element>
 constexpr data_type stored_as = std::is_same_v<Element, float>  ? data_type::f32
@@ -149,7 +108,7 @@ class packer {
 };
 
 template <class T>
-layer_parts<T> load_layer(packer const& from, layer_names const& names, encoder_config const& config) {
+layer_parts<T> load_layer(packer const& from, family_description const& names, encoder_config const& config) {
   std::size_t const hidden = config.hidden;
   std::size_t const intermediate = config.intermediate;
   std::vector<std::string> weights;
@@ -175,14 +134,19 @@ layer_parts<T> load_layer(packer const& from, layer_names const& names, encoder_
 
 template <class T>
 classifier_parts<T> load_classifier(packer const& from, encoder_config const& config, std::size_t labels) {
-  family_names const& names = names_of(config.family);
+  auto const& names = describe(config.family);
   return {from.template matrix<T>(names.first, config.hidden, config.hidden),
           from.template vector<float>(names.first + std::string(".bias"), config.hidden),
-          from.template matrix<T>(names.second, labels, config.hidden),
-          from.template vector<float>(names.second + std::string(".bias"), labels), labels};
+          from.template matrix<T>(names.last, labels, config.hidden),
+          from.template vector<float>(names.last + std::string(".bias"), labels), labels};
 }
 
 void check_shapes(encoder_config const& config) {
+  if (config.distance_buckets != 0) {
+    throw ml::unsupported_model({"config.json", "attention that adds something by distance, as MPNet's",
+                                 "BERT, DistilBERT or RoBERTa for the CUDA kernels",
+                                 "use the device cpu for this model"});
+  }
   std::size_t const head_size = config.hidden / config.heads;
   if ((head_size == 32 || head_size == 64) && config.hidden <= widest_hidden &&
       config.intermediate % 8 == 0 && config.positions <= 0xffff && config.token_types <= 0xffff)
@@ -202,7 +166,7 @@ template <class T>
 model_parts<T> load_parts(weight_files const& files, encoder_config const& config,
                           std::optional<std::size_t> labels) {
   check_shapes(config);
-  family_names const& names = names_of(config.family);
+  auto const& names = describe(config.family);
   std::string const prefix =
       files.has(names.prefix + std::string("embeddings.word_embeddings.weight")) ? names.prefix : "";
 
@@ -217,8 +181,7 @@ model_parts<T> load_parts(weight_files const& files, encoder_config const& confi
   }
   parts.embedding_norm = from.norm("embeddings.LayerNorm", config.hidden);
   for (std::size_t i = 0; i < config.layers; ++i) {
-    parts.layers.push_back(
-        load_layer<T>(from.inside(names.layers.layer + std::to_string(i)), names.layers, config));
+    parts.layers.push_back(load_layer<T>(from.inside(names.layer + std::to_string(i)), names, config));
   }
   if (labels) parts.classifier = load_classifier<T>(packer(files, "", parts.bytes), config, *labels);
   return parts;

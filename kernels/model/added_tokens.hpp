@@ -22,6 +22,7 @@ struct added_token {
   bool special = false;
   bool normalized_is_default = false;  // no file says it
   bool has_role = false;               // stands under a key as mask_token: then it is special
+  bool is_text = false;                // a file has its content alone
 };
 
 // Finds added tokens: leftmost first, then longest.

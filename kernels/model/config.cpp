@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "model/json.hpp"
 #include "model/keys.hpp"
@@ -19,7 +20,9 @@ model_family parse_family(json_view const& config) {
   if (type == "bert") return model_family::bert;
   if (type == "distilbert") return model_family::distilbert;
   if (type == "roberta" || type == "xlm-roberta") return model_family::roberta;
-  config.unsupported("model_type", R"("bert" (MiniLM too), "distilbert", "roberta" or "xlm-roberta")");
+  if (type == "mpnet") return model_family::mpnet;
+  config.unsupported("model_type",
+                     R"("bert" (MiniLM too), "distilbert", "roberta", "xlm-roberta" or "mpnet")");
 }
 
 activation parse_activation(json_view const& config, char const* key) {
@@ -80,6 +83,23 @@ encoder_config parse_roberta(json_view const& config) {
   return encoder;
 }
 
+// Whatever pad_token_id says, positions begin after 1, and distances fall into 32 buckets.
+encoder_config parse_mpnet(json_view const& config) {
+  encoder_config encoder = parse_bert(config);
+  encoder.family = model_family::mpnet;
+  encoder.vocabulary = extent(config, "vocab_size", 30'527);
+  encoder.token_types = 0;
+  encoder.padding_id = 1;
+  encoder.distance_buckets = extent(config, "relative_attention_num_buckets", distance_buckets_used);
+  if (encoder.distance_buckets < distance_buckets_used) {
+    config.malformed("relative_attention_num_buckets", "at least 32, as transformers looks up so many");
+  }
+  if (encoder.positions <= encoder.first_position()) {
+    config.malformed("max_position_embeddings", "at least 3, as positions begin at 2");
+  }
+  return encoder;
+}
+
 encoder_config parse_distilbert(json_view const& config) {
   encoder_config encoder;
   encoder.family = model_family::distilbert;
@@ -97,10 +117,28 @@ encoder_config parse_encoder(json_view const& config) {
   switch (parse_family(config)) {
     case model_family::distilbert: return parse_distilbert(config);
     case model_family::roberta: return parse_roberta(config);
+    case model_family::mpnet: return parse_mpnet(config);
     case model_family::bert: break;
   }
   return parse_bert(config);
 }
+
+}  // namespace
+
+std::size_t distance_bucket(std::ptrdiff_t distance) noexcept {
+  constexpr std::size_t each_side = distance_buckets_used / 2;
+  constexpr std::size_t exact = each_side / 2;
+  constexpr double farthest = 128;
+  std::size_t const side = distance > 0 ? each_side : 0;
+  auto const size = static_cast<std::size_t>(distance < 0 ? -distance : distance);
+  if (size < exact) return side + size;
+  float const octaves = std::log(static_cast<float>(size) / static_cast<float>(exact)) /
+                        static_cast<float>(std::log(farthest / static_cast<double>(exact)));
+  auto const step = static_cast<std::size_t>(octaves * static_cast<float>(each_side - exact));
+  return side + std::min(exact + step, each_side - 1);
+}
+
+namespace {
 
 void check_heads(encoder_config const& encoder, std::string const& file) {
   if (encoder.hidden % encoder.heads == 0) return;

@@ -11,7 +11,7 @@
 
 namespace yonder::kernels {
 
-enum class model_family : std::uint8_t { bert, distilbert, roberta };
+enum class model_family : std::uint8_t { bert, distilbert, roberta, mpnet };
 enum class activation : std::uint8_t { gelu, gelu_tanh, relu };
 // How logits become scores.
 enum class score_function : std::uint8_t { softmax, sigmoid, none };
@@ -26,7 +26,8 @@ struct encoder_config {
   std::size_t intermediate = 0;
   std::size_t vocabulary = 0;
   std::size_t positions = 0;
-  std::size_t token_types = 0;  // 0: the family has none
+  std::size_t token_types = 0;       // 0: the family has none
+  std::size_t distance_buckets = 0;  // rows of what attention adds by distance; 0: the family has none
   float layer_norm_epsilon = 1e-12F;
   activation hidden_activation = activation::gelu;
   std::optional<std::int32_t> padding_id = std::nullopt;  // of a family whose positions begin after it
@@ -53,6 +54,11 @@ class position_counter {
   std::optional<std::int32_t> padding_id_;
   std::size_t next_;
 };
+
+// The buckets of T5's relative positions (Raffel et al., arXiv:1910.10683) as MPNet has them.
+inline constexpr std::size_t distance_buckets_used = 32;
+// Of a key so many tokens after its query, in single precision as transformers computes it.
+std::size_t distance_bucket(std::ptrdiff_t distance) noexcept;
 
 struct classifier_config {
   std::vector<std::string> labels;  // by id

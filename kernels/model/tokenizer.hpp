@@ -211,7 +211,7 @@ padded_batch pad(std::span<encoding const> encodings, padding const& how);
 // tokenizer.json, by settings.kind. All four throw ml::model_error.
 tokenizer parse_tokenizer_json(std::string_view text, std::string const& file,
                                tokenizer_settings const& settings);
-// vocab.txt, as BertTokenizer
+// vocab.txt, as BertTokenizer, or MPNetTokenizer where settings.kind is that
 tokenizer parse_vocabulary(std::string_view text, std::string const& file,
                            tokenizer_settings const& settings);
 // vocab.json and merges.txt, as RobertaTokenizer

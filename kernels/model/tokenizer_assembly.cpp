@@ -23,7 +23,14 @@ struct special_names {
 };
 
 constexpr special_names bert_names = {nullptr, nullptr, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
+constexpr special_names mpnet_names = {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"};
 constexpr special_names roberta_names = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"};
+
+special_names const& names_of(tokenizer_kind kind) noexcept {
+  return kind == tokenizer_kind::bert    ? bert_names
+         : kind == tokenizer_kind::mpnet ? mpnet_names
+                                         : roberta_names;
+}
 
 template <class Each>
 void for_each_special(tokenizer_settings const& settings, Each&& each) {
@@ -90,6 +97,7 @@ tokenizer_parts parts_of_class(tokenizer_settings const& settings, std::shared_p
   using enum pre_tokenizer::step;
   tokenizer_parts parts{.model = std::move(model)};
   switch (settings.kind) {
+    case tokenizer_kind::mpnet: parts.trims.push_back(false); [[fallthrough]];
     case tokenizer_kind::bert:
       parts.normalize = normalizer(normalization_of(settings));
       parts.split = pre_tokenizer({bert});
@@ -111,9 +119,10 @@ tokenizer_parts parts_of_class(tokenizer_settings const& settings, std::shared_p
 }  // namespace
 
 tokenizer_settings with_special_names(tokenizer_settings settings) {
-  auto const& usual = settings.kind == tokenizer_kind::bert ? bert_names : roberta_names;
+  auto const& usual = names_of(settings.kind);
   auto const name = [](std::optional<added_token>& token, char const* content) {
-    if (!token && content != nullptr) token = {.content = content, .special = true, .has_role = true};
+    if (!token && content != nullptr)
+      token = {.content = content, .special = true, .has_role = true, .is_text = true};
   };
   name(settings.beginning, usual.beginning);
   name(settings.end, usual.end);
@@ -122,6 +131,7 @@ tokenizer_settings with_special_names(tokenizer_settings settings) {
   name(settings.padding, usual.padding);
   name(settings.classification, usual.classification);
   name(settings.mask, usual.mask);
+  if (settings.kind == tokenizer_kind::mpnet && settings.mask->is_text) settings.mask->lstrip = true;
   return settings;
 }
 

@@ -128,7 +128,6 @@ constexpr std::string_view other_classes[] = {"AlbertTokenizer",
                                               "MBart50Tokenizer",
                                               "MBartTokenizer",
                                               "MLukeTokenizer",
-                                              "MPNetTokenizer",
                                               "MarianTokenizer",
                                               "MarkupLMTokenizer",
                                               "MgpstrTokenizer",
@@ -170,7 +169,7 @@ constexpr std::string_view other_classes[] = {"AlbertTokenizer",
                                               "XLNetTokenizer"};
 
 // Of a class of transformers 5.24, whatever "Fast" stands behind its name; one that is not there is taken for
-// tokenizer.json as it is written. Nothing for a class that is none of the four kinds.
+// tokenizer.json as it is written. Nothing for a class that is none of the five kinds.
 std::optional<tokenizer_kind> kind_of_class(std::string_view name) {
   constexpr std::string_view bert[] = {"BertTokenizer",       "DistilBertTokenizer", "ConvBertTokenizer",
                                        "ElectraTokenizer",    "LayoutLMTokenizer",   "LxmertTokenizer",
@@ -182,6 +181,7 @@ std::optional<tokenizer_kind> kind_of_class(std::string_view name) {
   if (is_in(bert)) return tokenizer_kind::bert;
   if (is_in(roberta)) return tokenizer_kind::roberta;
   if (name == "XLMRobertaTokenizer") return tokenizer_kind::xlm_roberta;
+  if (name == "MPNetTokenizer") return tokenizer_kind::mpnet;
   if (is_in(other_classes)) return std::nullopt;
   return tokenizer_kind::as_written;
 }
@@ -203,6 +203,7 @@ tokenizer_kind choose_kind(std::filesystem::path const& folder, tokenizer_settin
   if (model.tokenizer_class) return kind_of_class(*model.tokenizer_class, (folder / "config.json").string());
   if (model.model_type == "bert" || model.model_type == "distilbert") return tokenizer_kind::bert;
   if (model.model_type == "roberta") return tokenizer_kind::roberta;
+  if (model.model_type == "mpnet") return tokenizer_kind::mpnet;
   if (model.model_type == "xlm-roberta") return tokenizer_kind::xlm_roberta;
   if (std::filesystem::exists(folder / "tokenizer.json")) return tokenizer_kind::as_written;
   if (std::filesystem::exists(folder / sentencepiece_file)) return tokenizer_kind::xlm_roberta;
@@ -219,7 +220,7 @@ bool class_gives_type_ids(tokenizer_settings const& settings, model_kind const& 
 // BERT's positions count padding on the left: a text's numbers would depend on the texts beside it.
 void check_padding_side(side where, std::string const& model_type, std::string const& file,
                         std::string const& key) {
-  if (where == side::right || model_type.ends_with("roberta")) return;
+  if (where == side::right || model_type.ends_with("roberta") || model_type == "mpnet") return;
   throw ml::unsupported_model({file, "\"" + key + "\": \"left\"",
                                "\"right\", as padding on the left moves the positions of this kind of model",
                                "set it to right, which changes no text that stands alone"});
@@ -237,7 +238,7 @@ void check_padding(loaded_tokenizer const& loaded, tokenizer_settings const& set
 
 [[noreturn]] void fail_missing(std::filesystem::path const& folder, tokenizer_kind kind) {
   std::string found = "no such file";
-  if (kind == tokenizer_kind::bert) found += ", and no vocab.txt either";
+  if (kind == tokenizer_kind::bert || kind == tokenizer_kind::mpnet) found += ", and no vocab.txt either";
   if (kind == tokenizer_kind::roberta) found += ", and no vocab.json either";
   if (kind == tokenizer_kind::xlm_roberta) found += std::string(", and no ") + sentencepiece_file + " either";
   throw ml::missing_file({(folder / "tokenizer.json").string(), found,
@@ -256,7 +257,9 @@ tokenizer load_tokens(std::filesystem::path const& folder, tokenizer_settings co
     mapped_file const file(name);
     return parse_tokenizer_json(file.text(), name, settings);
   }
-  if (settings.kind == tokenizer_kind::bert && exists("vocab.txt")) {
+  bool const wordpiece_class =
+      settings.kind == tokenizer_kind::bert || settings.kind == tokenizer_kind::mpnet;
+  if (wordpiece_class && exists("vocab.txt")) {
     mapped_file const file(name);
     return parse_vocabulary(file.text(), name, settings);
   }
@@ -299,7 +302,7 @@ void list_own_tokens(sentencepiece_model const& model, tokenizer_settings& setti
 tokenizer parse_vocabulary(std::string_view text, std::string const& file, tokenizer_settings const& given) {
   require_utf8({text, file});
   tokenizer_settings settings = given;
-  settings.kind = tokenizer_kind::bert;
+  if (settings.kind != tokenizer_kind::mpnet) settings.kind = tokenizer_kind::bert;
   return make_by_class(make_wordpiece(parse_lines(text), options_of(settings), file), settings, {}, file);
 }
 

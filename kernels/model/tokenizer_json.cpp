@@ -395,6 +395,7 @@ struct class_model {
 class_model class_model_of(tokenizer_kind kind) noexcept {
   switch (kind) {
     case tokenizer_kind::bert: return {"BertTokenizer", algorithm::wordpiece};
+    case tokenizer_kind::mpnet: return {"MPNetTokenizer", algorithm::wordpiece};
     case tokenizer_kind::xlm_roberta: return {"XLMRobertaTokenizer", algorithm::unigram};
     default: return {"RobertaTokenizer", algorithm::bpe};
   }

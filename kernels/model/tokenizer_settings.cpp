@@ -28,7 +28,8 @@ constexpr special_role special_roles[] = {
 // Its text, or an object with a "content".
 std::optional<added_token> special_token(json const& value, json_view const& parent, std::string const& key,
                                          bool special) {
-  if (value.is_string()) return added_token{.content = value.get<std::string>(), .special = true};
+  if (value.is_string())
+    return added_token{.content = value.get<std::string>(), .special = true, .is_text = true};
   if (!value.is_object()) return std::nullopt;
   return parse_added_token(json_view(value, parent.file(), key + "."), special);
 }

@@ -20,6 +20,7 @@ enum class side : std::uint8_t { left, right };
 enum class tokenizer_kind : std::uint8_t {
   as_written,  // PreTrainedTokenizerFast: all that tokenizer.json says
   bert,        // BertTokenizer: WordPiece, with normalization and template by tokenizer_config.json
+  mpnet,       // MPNetTokenizer: as BertTokenizer, with RobertaTokenizer's template and names
   roberta,     // RobertaTokenizer: byte-level BPE, the same
   xlm_roberta  // XLMRobertaTokenizer: Unigram, the same, with the map of characters of the vocabulary's file
 };

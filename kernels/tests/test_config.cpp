@@ -65,6 +65,26 @@ TEST_CASE("RoBERTa's positions begin after its padding token, which itself is no
   CHECK_THROWS_AS(parse_config(config.dump(), "config.json"), ml::malformed_file);
 }
 
+TEST_CASE(
+    "MPNet's positions begin after 1 whatever its padding token is, and distances fall into 32 buckets") {
+  json value = bert();
+  value["model_type"] = "mpnet";
+  value["pad_token_id"] = 7;
+  auto const config = parse_config(value.dump(), "config.json").encoder;
+  CHECK(config.family == model_family::mpnet);
+  CHECK(config.max_tokens() == 38);
+  CHECK(config.token_types == 0);
+  CHECK(config.distance_buckets == 32);
+  CHECK(distance_bucket(0) == 0);
+  CHECK(distance_bucket(-7) == 7);
+  CHECK(distance_bucket(7) == 23);
+  CHECK(distance_bucket(-8) == 8);
+  CHECK(distance_bucket(-500) == 15);
+  CHECK(distance_bucket(500) == 31);
+  value["relative_attention_num_buckets"] = 31;
+  CHECK_THROWS_AS(parse_config(value.dump(), "config.json"), ml::malformed_file);
+}
+
 TEST_CASE("scores follow the problem type as in transformers' pipeline") {
   CHECK(with("problem_type", "regression").classifier.scores == score_function::none);
   CHECK(with("problem_type", "multi_label_classification").classifier.scores == score_function::sigmoid);
@@ -105,6 +125,7 @@ TEST_CASE("where config.json is silent, sizes are those of transformers' classes
   auto const of = [](char const* type) {
     return parse_config(json({{"model_type", type}}).dump(), "config.json").encoder;
   };
+  CHECK(of("mpnet").vocabulary == 30'527);
   for (char const* type : {"bert", "roberta", "xlm-roberta", "distilbert"}) {
     auto const config = of(type);
     CHECK(config.hidden == 768);

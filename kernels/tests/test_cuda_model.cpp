@@ -370,6 +370,10 @@ TEST_CASE("quick: a model that the kernels cannot run is refused by name of its 
   CHECK_THROWS_WITH_AS(load_parts<bf16>(files, config, std::nullopt), doctest::Contains("8 heads of 8"),
                        ml::unsupported_model);
   config = small_shape(model_family::bert);
+  config.distance_buckets = 32;
+  CHECK_THROWS_WITH_AS(load_parts<bf16>(files, config, std::nullopt), doctest::Contains("by distance"),
+                       ml::unsupported_model);
+  config = small_shape(model_family::bert);
   config.vocabulary = 91;
   CHECK_THROWS_AS(load_parts<bf16>(files, config, std::nullopt), ml::inconsistent_model);
 }

@@ -79,13 +79,13 @@ struct scratch_folder {
 };
 
 constexpr char const* classifiers[] = {"bert-classifier", "distilbert-classifier", "legacy-bert",
-                                       "roberta-classifier"};
+                                       "roberta-classifier", "mpnet-classifier"};
 
 }  // namespace
 
 TEST_CASE("tokens of every golden model are those of transformers") {
   for (char const* name : {"bert-classifier", "distilbert-classifier", "legacy-bert", "sentence-encoder",
-                           "roberta-classifier"}) {
+                           "roberta-classifier", "mpnet-classifier"}) {
     CAPTURE(std::string(name));
     golden const expected(name);
     auto const loaded = load_tokenizer(expected.folder);

@@ -285,15 +285,20 @@ TEST_CASE("attention over sequences of several lengths is that of each alone") {
     constexpr std::size_t hidden = heads * head_size;
     std::array<std::size_t, 6> const starts = {0, 1, 66, 196, 200, 500};  // one longer than a block of keys
     auto const qkv = random_values(starts.back() * 3 * hidden);
+    constexpr std::size_t reach = 301;
+    auto const distances = random_values(heads * (2 * reach - 1));
     std::vector<float> out(starts.back() * hidden);
-    cpu::attention(kernels, workers(), {qkv.data(), starts, heads, head_size}, {.values = out.data()});
-    for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
-      std::size_t const length = starts[i + 1] - starts[i];
-      auto const begin = out.begin() + static_cast<std::ptrdiff_t>(starts[i] * hidden);
-      std::vector<float> const rows(begin, begin + static_cast<std::ptrdiff_t>(length * hidden));
-      auto const expected =
-          reference::attention(qkv.data() + starts[i] * 3 * hidden, length, heads, head_size);
-      CHECK(relative_error(rows, expected) < 1e-6);
+    for (float const* added : {static_cast<float const*>(nullptr), distances.data()}) {
+      cpu::attention(kernels, workers(), {qkv.data(), starts, heads, head_size, added, reach},
+                     {.values = out.data()});
+      for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+        std::size_t const length = starts[i + 1] - starts[i];
+        auto const begin = out.begin() + static_cast<std::ptrdiff_t>(starts[i] * hidden);
+        std::vector<float> const rows(begin, begin + static_cast<std::ptrdiff_t>(length * hidden));
+        auto const expected =
+            reference::attention(qkv.data() + starts[i] * 3 * hidden, length, heads, head_size, added, reach);
+        CHECK(relative_error(rows, expected) < 1e-6);
+      }
     }
   });
 }

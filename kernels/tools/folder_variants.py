@@ -21,6 +21,7 @@ TEXTS = ["good job", "Not Bad! Über naïve", "中文 <new> [MASK] great <mask> 
          "this movie is terrible, would never recommend it to anyone or any job, not at all unlike a fast fun film"]
 
 BERT, DISTILBERT, ROBERTA, LEGACY = "bert-classifier", "distilbert-classifier", "roberta-classifier", "legacy-bert"
+MPNET = "mpnet-classifier"
 SENTENCE = "sentence-encoder"
 C, T, S, J = "config.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"
 SB, ST, P, M = "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling/config.json", "modules.json"
@@ -110,6 +111,12 @@ add(DISTILBERT, C, "n_layers", {C: {"n_layers": 1}})
 add(DISTILBERT, C, "n_heads", {C: {"n_heads": 2}})
 add(DISTILBERT, C, ["n_heads", "num_attention_heads"], {C: {"n_heads": None, "num_attention_heads": 2}})
 add(BERT, C, "num_labels", {C: {"id2label": None, "label2id": None, "num_labels": 3}})
+add(MPNET, C, "relative_attention_num_buckets", {C: {"relative_attention_num_buckets": 16}}, "error")
+add(MPNET, C, "relative_attention_num_buckets", {C: {"relative_attention_num_buckets": 33}}, "error")
+add(MPNET, C, "pad_token_id", {C: {"pad_token_id": 5}}, same=True)
+add(MPNET, C, "layer_norm_eps", {C: {"layer_norm_eps": 0.25}})
+add(MPNET, T, "do_lower_case", {T: {"do_lower_case": False}})
+add(MPNET, T, "mask_token", {T: {"mask_token": {"__type": "AddedToken", "content": "<mask>", "lstrip": True}}}, same=True)
 for value in ("relu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
     add(BERT, C, "hidden_act", {C: {"hidden_act": value}})
 add(BERT, C, "hidden_act", {C: {"hidden_act": "gelu_python"}}, same=True)

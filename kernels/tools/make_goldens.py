@@ -212,6 +212,19 @@ def roberta_classifier():
     record(folder, model, 38, texts=TEXTS + ["a <mask> plot", "good<pad>bad <pad>", "it's great!\n\n  We'll see \u3000"])
 
 
+def mpnet_classifier():
+    """As all-mpnet-base fine-tuned: prefix mpnet., positions after 1, what attention adds by distance, vocab.txt only, fp16."""
+    folder = fresh("mpnet-classifier")
+    tokens = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"] + vocabulary(lower=True)[len(SPECIALS):]
+    config = transformers.MPNetConfig(**{**shape(len(tokens), num_labels=3), "max_position_embeddings": 170})
+    model, weights = build(transformers.MPNetForSequenceClassification(config), torch.float16, 10)
+    write(folder, "config.json", {**config.to_dict(), "architectures": ["MPNetForSequenceClassification"]})
+    (folder / "vocab.txt").write_text("".join(token + "\n" for token in tokens))
+    write(folder, "tokenizer_config.json", {"tokenizer_class": "MPNetTokenizer", "do_lower_case": True, "model_max_length": 168})
+    safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    record(folder, model, 168, texts=TEXTS + ["a <mask> plot", "good<pad>bad <pad>", "never slow " * 80])
+
+
 def heads(name, config, auto, seed, **settings):
     """The heads that answer for each token, on one small encoder: labels, and where answers begin and end. folder_variants.py says which
     is meant, and brings the vocabulary."""
@@ -251,7 +264,7 @@ def roberta_heads():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    makers = (bert_classifier, distilbert_classifier, legacy_bert, sentence_encoder, roberta_classifier, bert_heads, distilbert_heads,
+    makers = (bert_classifier, distilbert_classifier, legacy_bert, sentence_encoder, roberta_classifier, mpnet_classifier, bert_heads, distilbert_heads,
               roberta_heads)
     for make in makers:
         if len(sys.argv) == 1 or make.__name__ in sys.argv[1:]:
