@@ -81,7 +81,7 @@ bool hub::state::take_keyed(time_point now, client_session& client, call_message
   auto const id = message.head.call;
   auto const* const key =
       keys.find(scope_of(client.identity, said.function, message.head.signature, said.idempotency.key));
-  if (key == nullptr) return false;
+  if (key == nullptr || !may_ask(client, said.parent)) return false;  // take_new() says why
   auto const refuse = [&](failure why) {
     note_answered(now, client, said.parent);
     answer(now, client, id, std::move(why), out);
