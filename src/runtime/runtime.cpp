@@ -33,6 +33,7 @@
 #include "src/runtime/launching.hpp"
 #include "src/runtime/needs.hpp"
 #include "src/runtime/process_pool.hpp"
+#include "src/runtime/recording.hpp"
 #include "src/runtime/registry.hpp"
 #include "src/runtime/supervisor.hpp"
 #include "src/runtime/thread_pool.hpp"
@@ -323,9 +324,7 @@ void use_token(runtime_options const& options, transport::remote_transport const
 void serve_if_worker(runtime_options const& options, transport::remote_transport const* remote) {
   auto const& how = how_started();
   static std::atomic<bool> serves{false};  // a task may make a runtime: a library that it calls does
-  if (how.kind == start_kind::program || how.kind == start_kind::http_server ||
-      how.kind == start_kind::comparison || serves.exchange(true))
-    return;
+  if (!is_of_worker(how.kind) || serves.exchange(true)) return;
   constexpr int misuse = 2;  // as of a shell's own commands
   try {
     set_up([&] {
@@ -655,8 +654,10 @@ runtime::runtime(int, char**, runtime_options const& wanted, detail::linked_libr
     options = with_plan(std::move(options), libraries);
     if (!options.hub.empty() && !options.bind.empty())
       reject("runtime_options: `hub` connects to a hub elsewhere, `bind` opens the own one; set one of them");
-    if (auto const& how = how_started(); how.kind == start_kind::http_server && options.is_current)
-      serve_http(how, options, libraries);
+    if (auto const& how = how_started(); options.is_current) {
+      if (how.kind == start_kind::http_server) serve_http(how, options, libraries);
+      if (how.kind == start_kind::replay) replay_and_exit(how);
+    }
     engine_ = make_engine(options, libraries);
     try {
       if (!options.http.address.empty())
@@ -697,10 +698,6 @@ void runtime::drive() const { detail::drive(*engine_); }
 
 std::size_t runtime::worker_count() const { return engine_->is_ours() ? engine_->worker_count() : 0; }
 
-bool is_worker() noexcept {
-  auto const how = runtime_detail::how_started().kind;
-  using kind = runtime_detail::start_kind;
-  return how != kind::program && how != kind::http_server && how != kind::comparison;
-}
+bool is_worker() noexcept { return runtime_detail::is_of_worker(runtime_detail::how_started().kind); }
 
 }  // namespace yonder

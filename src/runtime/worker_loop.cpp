@@ -21,6 +21,7 @@
 #include "src/runtime/allocation.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/look.hpp"
+#include "src/runtime/recording.hpp"
 #include "src/runtime/registry.hpp"
 #include "src/runtime/send_result.hpp"
 #include "src/runtime/supervisor.hpp"
@@ -103,6 +104,11 @@ std::size_t bytes_of(detail::encoded const& content) {
   auto bytes = content.head.size();
   for (auto const& block : content.buffers) bytes += block.size;
   return bytes;
+}
+
+core::attempt_key item_key(core::attempt_key key, std::uint32_t place) {
+  key.call.number += place;
+  return key;
 }
 
 core::worker_config with_rows(core::worker_config config) {
@@ -303,6 +309,7 @@ void worker_loop::run_row(core::out::run const& work) {
     own_.error.reset();
     try {
       if (task == nullptr) throw_unknown();
+      recorded_attempt const recorded(*task, item_key(work.key, place), arguments.first(size), {});
       task->invoke(arguments.first(size), {}, limits, own_.result);
     } catch (...) {
       own_.error = failure_of_current_exception(config_.max_result_bytes);
@@ -363,7 +370,13 @@ void worker_loop::execute(lane& on, core::out::run const& work) {
   auto const* const task = find(work.function);
   if (task == nullptr) throw_unknown();
   if (!work.items.empty()) return execute_batch(on, *task, work);
-  task->invoke(work.message.payload(), work.message.buffers, {.bytes = config_.max_decoded_bytes}, on.result);
+  auto const run = [&] {
+    task->invoke(work.message.payload(), work.message.buffers, {.bytes = config_.max_decoded_bytes},
+                 on.result);
+  };
+  if (work.stream || !service_.empty()) return run();  // more than its arguments make what it does
+  recorded_attempt const recorded(*task, work.key, work.message.payload(), work.message.buffers);
+  run();
 }
 
 void worker_loop::execute_batch(lane& on, detail::task_entry const& task, core::out::run const& work) {

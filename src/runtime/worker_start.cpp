@@ -38,6 +38,8 @@ start_info server_misuse(std::string what) {
   return {.kind = start_kind::http_server, .fault = std::move(what)};
 }
 
+start_info replay_misuse(std::string what) { return {.kind = start_kind::replay, .fault = std::move(what)}; }
+
 // Whoever started a program with more rights than he has chose its environment and its arguments.
 start_info refused_rights() {
   return misuse(
@@ -125,7 +127,9 @@ start_info of_arguments(int argc, char** argv) {
   int at = 1;
   for (; at < argc; ++at) {
     if (std::string_view(argv[at]) == "--") return {};
-    if (is_flag(argv[at], flag = worker_flag) || is_flag(argv[at], flag = serve_flag)) break;
+    if (is_flag(argv[at], flag = worker_flag) || is_flag(argv[at], flag = serve_flag) ||
+        is_flag(argv[at], flag = replay_flag))
+      break;
     if (argv[at] == (flag = compare_flag)) break;
   }
   if (at >= argc) return {};
@@ -136,10 +140,12 @@ start_info of_arguments(int argc, char** argv) {
     return how;
   }
   bool const serves = flag == serve_flag;
+  bool const replays = flag == replay_flag;
   auto const usage =
-      "write it as the first argument: " +
-      std::string(serves ? "--yonder-serve 127.0.0.1:8000" : "--yonder-worker tcp://host:port");
-  auto const refuse = serves ? server_misuse : misuse;
+      "write it as the first argument: " + std::string(serves    ? "--yonder-serve 127.0.0.1:8000"
+                                                       : replays ? "--yonder-replay FILE"
+                                                                 : "--yonder-worker tcp://host:port");
+  auto const refuse = serves ? server_misuse : replays ? replay_misuse : misuse;
   if (at != 1) return refuse(std::string(flag) + " comes behind other arguments; " + usage);
   std::string_view address = argv[1];
   address.remove_prefix(flag.size());
@@ -150,7 +156,11 @@ start_info of_arguments(int argc, char** argv) {
     address = argv[rest++];
   if (address.empty())
     return refuse(std::string(flag) +
-                  (serves ? " needs the address to serve at; " : " needs the hub's address; ") + usage);
+                  (serves    ? " needs the address to serve at; "
+                   : replays ? " needs the file of a recording; "
+                             : " needs the hub's address; ") +
+                  usage);
+  if (replays) return {.kind = start_kind::replay, .recording = std::string(address)};
   if (serves)
     return server_of(address,
                      std::span(argv, static_cast<std::size_t>(argc)).subspan(static_cast<std::size_t>(rest)));

@@ -30,6 +30,10 @@ inline constexpr std::string_view serve_flag = "--yonder-serve";
 // follows, or, of one that is measured, `-`: its stdin says it.
 inline constexpr std::string_view compare_flag = "--yonder-compare";
 
+// The first argument of a program that runs a recorded attempt again (recording.hpp); the file follows it, or
+// `=` and the file.
+inline constexpr std::string_view replay_flag = "--yonder-replay";
+
 // What a process_pool gives its workers: a variable of the environment that says so, one end each of two
 // socketpairs, by one of which it serves while its tasks make calls by the other, a page of memory, and the
 // memories of a channel beside the first socket (or nothing that is one). They are descriptors of stated
@@ -85,8 +89,13 @@ enum class start_kind : std::uint8_t {
   hub_worker,   // with the flag
   http_server,  // with serve_flag
   comparison,   // with compare_flag
+  replay,       // with replay_flag
   misused,      // as a worker, wrongly
 };
+// Whether a worker runs, and not main's program.
+constexpr bool is_of_worker(start_kind kind) noexcept {
+  return kind == start_kind::pool_worker || kind == start_kind::hub_worker || kind == start_kind::misused;
+}
 struct start_info {
   start_kind kind = start_kind::program;
   std::string hub{};    // hub_worker: its address
@@ -96,7 +105,8 @@ struct start_info {
   int supervisor = -1;  // hub_worker: where its supervisor listens; -1: it has none yet
   int order = -1;       // hub_worker: a memory with its order; -1: its arguments are all
   supervised_page* page = nullptr;  // that it shares with it; null where it has none
-  std::string fault{};              // misused, http_server or comparison: what is wrong
+  std::string recording{};          // replay: its file
+  std::string fault{};              // misused, http_server, comparison or replay: what is wrong
 };
 start_info const& how_started() noexcept;
 

@@ -3,7 +3,9 @@
 #include <signal.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -47,9 +49,9 @@ class durable_site {
     kill_hub();
     start_hub(address_);
   }
-  void start_worker() {
-    workers_.emplace_back(YONDER_DURABLE, std::vector<std::string>{"YONDER_KEYS=" + keys()},
-                          std::vector<std::string>{"--yonder-worker", address_});
+  void start_worker(std::vector<std::string> environment = {}) {
+    environment.push_back("YONDER_KEYS=" + keys());
+    workers_.emplace_back(YONDER_DURABLE, environment, std::vector<std::string>{"--yonder-worker", address_});
   }
   void kill_workers() {
     for (auto& one : workers_) {
@@ -283,6 +285,55 @@ TEST_CASE("retry_for and no_retry_for choose by what was thrown, registered or n
   CHECK(runs("c", 3, yonder::retry_for<std::range_error, refused>) == 2);
   CHECK(runs("d", 3, yonder::no_retry_for<refused>) == 1);
   CHECK(runs("e", 2, yonder::no_retry_for<refused>) == 2);
+}
+
+TEST_CASE("a call that fails leaves a recording where asked for, which runs again on the same bytes") {
+  durable_site here;
+  auto const recordings = here.file("recordings");
+  std::filesystem::create_directory(recordings);
+  here.start_worker({"YONDER_RECORD=" + recordings});
+  yonder::runtime caller(here.client());
+  auto const all = [&] {
+    std::vector<std::filesystem::path> found;
+    for (auto const& one : std::filesystem::directory_iterator(recordings)) found.push_back(one.path());
+    return found;
+  };
+  CHECK(task::note_keyed.on(caller).remote(here.file("notes"), 5) == 10);
+  CHECK(all().empty());
+  CHECK_THROWS_AS(task::note_and_throw.on(caller).with({.retries = 0}).remote(here.file("thrown"), 2),
+                  std::logic_error);
+  auto const left = all();
+  REQUIRE(left.size() == 1);
+  using perms = std::filesystem::perms;
+  CHECK(std::filesystem::status(left[0]).permissions() == (perms::owner_read | perms::owner_write));
+
+  program again(YONDER_DURABLE, {}, {"--yonder-replay", left[0]});
+  CHECK(again.read_line() == "e2e.note_and_throw threw std::logic_error: 2");
+  CHECK(again.wait().status == 1);
+  CHECK(notes_in(here.file("thrown")) == std::map<int, int>{{2, 2}});
+
+  std::ifstream from(left[0], std::ios::binary);
+  std::string const whole{std::istreambuf_iterator<char>(from), {}};
+  auto const replayed = [&](std::string const& content) {
+    std::ofstream(here.file("other"), std::ios::binary) << content;
+    program refused(YONDER_DURABLE, {}, {"--yonder-replay=" + here.file("other")});
+    return refused.wait().status;
+  };
+  auto other_build = whole;
+  other_build[30] = other_build[30] == 'a' ? 'b' : 'a';
+  CHECK(replayed(other_build) == 2);
+  CHECK(replayed(whole.substr(0, whole.size() - 1)) == 2);
+  CHECK(notes_in(here.file("thrown")) == std::map<int, int>{{2, 2}});
+}
+
+TEST_CASE("a call whose worker died leaves its recording, too") {
+  durable_site here;
+  auto const recordings = here.file("recordings");
+  std::filesystem::create_directory(recordings);
+  here.start_worker({"YONDER_RECORD=" + recordings});
+  yonder::runtime caller(here.client());
+  CHECK(task::note_at_second.on(caller).remote(here.file("notes"), 5) == 10);
+  CHECK(std::distance(std::filesystem::directory_iterator(recordings), {}) == 1);
 }
 
 }  // namespace e2e
