@@ -6,8 +6,8 @@
 // `yonder journal`: what is done with a journal that no hub has open.
 namespace yonder::cli {
 
-// They return what the command ends with: 0, exit_damaged, exit_newer (a later version wrote it), exit_in_use (a
-// process has it open), or exit_failed. Why stands on stderr.
+// They return what the command ends with: 0, exit_damaged, exit_newer (a later version wrote it), exit_in_use
+// (a process has it open), or exit_failed. Why stands on stderr.
 int check_journal(std::string const& folder);
 int compact_journal(std::string const& folder);
 // The records that count, a line each; `json`: an object a line, with the body in base64.

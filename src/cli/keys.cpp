@@ -36,10 +36,6 @@ std::string variable(char const* name) {
   return value != nullptr ? value : "";
 }
 
-seconds whole(std::optional<std::chrono::nanoseconds> const& time, seconds otherwise) {
-  return time ? std::chrono::ceil<seconds>(*time) : otherwise;
-}
-
 transport::key_terms terms_of(std::string const& role, std::string const& name, seconds lifetime) {
   transport::key_terms terms{.name = name, .lifetime = lifetime};
   if (!transport::read_roles(role, terms.rights))
@@ -91,8 +87,8 @@ void print_json(std::vector<key_entry> const& all) {
   std::cout << (all.empty() ? "[]\n" : "]\n");
 }
 
-std::string invitation(std::string const& keys, std::string const& hub, transport::key_terms const& terms,
-                       seconds within) {
+std::string line_to_paste(std::string const& keys, std::string const& hub, transport::key_terms const& terms,
+                          seconds within) {
   auto const address = hub + "#" + transport::issue_token(keys, terms, within);
   if (terms.rights.operates) return "YONDER_HUB=" + address + " yonder ps";
   return terms.rights.calls ? "YONDER_HUB=" + address + " app" : "app --yonder-worker " + address;
@@ -124,12 +120,12 @@ std::string free_key_name(std::string const& keys, std::string const& role) {
 
 std::string invitation(std::string const& keys, std::string const& hub, std::string const& role,
                        std::string const& name, seconds within, seconds lifetime) {
-  return invitation(keys, hub, terms_of(role, name, lifetime), within);
+  return line_to_paste(keys, hub, terms_of(role, name, lifetime), within);
 }
 
 int issue_key(key_order const& order) {
   auto const keys = keys_folder(order.keys);
-  auto const lifetime = whole(order.expires, seconds::max());
+  auto const lifetime = whole_seconds(order.expires, seconds::max());
   auto terms = terms_of(order.role, order.name, lifetime);
   terms.rights.max_jobs = order.max_jobs.value_or(0);
   terms.rights.max_gpus = order.max_gpus.value_or(0);
@@ -153,7 +149,7 @@ int issue_key(key_order const& order) {
       std::cout << "{\"name\": " << in_json(order.name) << ", \"key\": " << in_json(order.key) << "}\n";
     return EXIT_SUCCESS;
   }
-  auto const line = invitation(keys, hub_of(order), terms, whole(order.within, usual_token_life));
+  auto const line = line_to_paste(keys, hub_of(order), terms, whole_seconds(order.within, usual_token_life));
   if (order.json)
     std::cout << "{\"name\": " << in_json(order.name) << ", \"line\": " << in_json(line) << "}\n";
   else

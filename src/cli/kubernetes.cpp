@@ -36,9 +36,6 @@ void check(kubernetes_pool const& pool) {
     throw usage_problem("--max is less than --min, or 0");
 }
 
-seconds whole(std::optional<std::chrono::nanoseconds> const& time, seconds otherwise) {
-  return time ? std::chrono::ceil<seconds>(*time) : otherwise;
-}
 std::string text_of(seconds time) { return std::to_string(time.count()); }
 
 std::string metadata(std::string const& name, kubernetes_pool const& pool) {
@@ -64,7 +61,7 @@ std::string command_of(kubernetes_pool const& pool) {
   words.insert(words.end(), {"--yonder-worker", pool.hub});
   if (pool.kind == "job")
     words.insert(words.begin(), {"/bin/sh", "-c", "YONDER_END_TIME=$(($(date +%s) + $0)) exec \"$@\"",
-                                 text_of(whole(pool.lifetime, seconds(3'600)))});
+                                 text_of(whole_seconds(pool.lifetime, seconds(3'600)))});
   std::string list;
   for (auto const& word : words) list += (list.empty() ? "" : ", ") + in_yaml(word);
   return "[" + list + "]";
@@ -84,7 +81,7 @@ std::string pod_of(kubernetes_pool const& pool) {
          "      automountServiceAccountToken: false\n"
          "      enableServiceLinks: false\n"
          "      terminationGracePeriodSeconds: " +
-         text_of(whole(pool.grace, seconds(60))) + "\n" +
+         text_of(whole_seconds(pool.grace, seconds(60))) + "\n" +
          (pool.kind == "job" ? "      restartPolicy: Never\n" : "") +
          "      securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, "
          "seccompProfile: {type: RuntimeDefault}}\n"
@@ -133,7 +130,7 @@ std::string deployment_of(kubernetes_pool const& pool) {
 
 // So many pods at once, each of which ends with its time.
 std::string job_of(kubernetes_pool const& pool) {
-  auto const lifetime = whole(pool.lifetime, seconds(3'600));
+  auto const lifetime = whole_seconds(pool.lifetime, seconds(3'600));
   return "---\napiVersion: batch/v1\nkind: Job\n" + metadata(pool.name, pool) +
          "spec:\n"
          "  parallelism: " +
@@ -141,7 +138,7 @@ std::string job_of(kubernetes_pool const& pool) {
          "\n"
          "  backoffLimit: 6\n"
          "  activeDeadlineSeconds: " +
-         text_of(lifetime + whole(pool.grace, seconds(60))) +
+         text_of(lifetime + whole_seconds(pool.grace, seconds(60))) +
          "\n"
          "  ttlSecondsAfterFinished: 600\n"
          "  template:\n" +
@@ -161,7 +158,7 @@ std::string keda_of(kubernetes_pool const& pool) {
          std::to_string(pool.max.value_or(10)) +
          "\n"
          "  cooldownPeriod: " +
-         text_of(whole(pool.window, seconds(300))) +
+         text_of(whole_seconds(pool.window, seconds(300))) +
          "\n"
          "  triggers:\n"
          "    - type: prometheus\n"
@@ -191,7 +188,7 @@ std::string hpa_of(kubernetes_pool const& pool) {
          std::to_string(pool.max.value_or(10)) +
          "\n"
          "  behavior: {scaleDown: {stabilizationWindowSeconds: " +
-         text_of(std::min(whole(pool.window, seconds(300)), seconds(3'600))) +
+         text_of(std::min(whole_seconds(pool.window, seconds(300)), seconds(3'600))) +
          "}}\n"
          "  metrics:\n"
          "    - type: External\n"

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -32,6 +34,12 @@ std::string as_live_page(std::string const& text);
 inline void flush_output() {
   if (!std::cout.flush())
     throw std::runtime_error("cannot write to standard output; is its disk full, or its reader gone?");
+}
+
+// What was said of a time, rounded up.
+inline std::chrono::seconds whole_seconds(std::optional<std::chrono::nanoseconds> const& time,
+                                          std::chrono::seconds otherwise) {
+  return time ? std::chrono::ceil<std::chrono::seconds>(*time) : otherwise;
 }
 
 // Columns of text, on stdout. A terminal gets lines that fit it.

@@ -64,15 +64,15 @@ void engine::change_pool(Change&& change) {
 namespace {
 
 task_entry const& entry_of(std::string_view order) {
-  constexpr auto none = [] { return std::uint64_t{0}; };
+  constexpr auto no_signature = [] { return std::uint64_t{0}; };
   static constinit task_entry entries[] = {
-      {core::scale_pool, none, nullptr, nullptr, nullptr, nullptr, false},
-      {core::warm_pool, none, nullptr, nullptr, nullptr, nullptr, false},
-      {core::list_pools, none, nullptr, nullptr, nullptr, nullptr, false},
-      {core::explain_call, none, nullptr, nullptr, nullptr, nullptr, false},
-      {core::cancel_call, none, nullptr, nullptr, nullptr, nullptr, false},
-      {core::list_workers, none, nullptr, nullptr, nullptr, nullptr, false},
-      {core::list_usage, none, nullptr, nullptr, nullptr, nullptr, false}};
+      {core::scale_pool, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::warm_pool, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::list_pools, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::explain_call, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::cancel_call, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::list_workers, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::list_usage, no_signature, nullptr, nullptr, nullptr, nullptr, false}};
   return *std::find_if(std::begin(entries), std::end(entries),
                        [&](auto const& one) { return one.name == order; });
 }

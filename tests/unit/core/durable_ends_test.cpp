@@ -413,7 +413,8 @@ TEST_CASE(
   journal.tell(next);
   auto const notices = next.take<out::notice>();
   REQUIRE(notices.size() == 1);
-  CHECK(notices[0].text.find("its timeout of 3600 s is longer than a worker lasts here") != std::string::npos);
+  CHECK(notices[0].text.find("its timeout of 3600 s is longer than a worker lasts here") !=
+        std::string::npos);
   raw_peer other(next, 7, 902, in_process);
   REQUIRE(other.hello(peer_role::worker, offers_f()));
   auto const given = assigned_to(other);

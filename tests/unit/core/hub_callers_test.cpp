@@ -378,8 +378,8 @@ TEST_CASE("a worker that does not connect in time is to be ended, and another is
   raw_peer worker(hub, 3, 901);
   REQUIRE(worker.hello(peer_role::worker, offers_f(), 1, more[0].token));
   CHECK(hub.core.census().starting == 0);
-  raw_peer second(hub, 4, 902);
-  CHECK_FALSE(second.hello(peer_role::worker, offers_f(), 1, more[0].token));  // whose worker has come
+  raw_peer copied(hub, 4, 902);
+  CHECK_FALSE(copied.hello(peer_role::worker, offers_f(), 1, more[0].token));  // whose worker has come
   raw_peer itself(hub, 5, 903);
   CHECK(itself.hello(peer_role::worker, offers_f()));
 }

@@ -56,9 +56,9 @@ TEST_CASE("what fails, is cancelled or is lost has used its worker; what was not
   thrown.message = "no";
   net.finish(worker, std::move(thrown));
   CHECK(in_short(net.hub().usage()) == "0 echo / 1x 1ms");
-  auto const second = net.submit(caller, "cancelled");
+  auto const taken_back = net.submit(caller, "cancelled");
   net.wait(2 * millisecond);
-  net.cancel(caller, second);
+  net.cancel(caller, taken_back);
   net.finish(worker, "late");
   CHECK(in_short(net.hub().usage()) == "0 echo / 2x 3ms");
   net.submit(caller, "lost");
