@@ -437,16 +437,6 @@ TEST_CASE("a fork that drops a block leaves it to the process that has it") {
   CHECK(same(got.message, sent));
 }
 
-TEST_CASE("what is no memory of a channel is not joined") {
-  auto const anything = [] { return platform::anonymous_memory(sizeof(channel_page)); };
-  CHECK_THROWS_AS(channel::join({anything(), anything(), {}, {}}), std::system_error);
-  CHECK_THROWS_AS(channel::join({}), std::system_error);
-  auto of_two = channel::make();
-  CHECK_THROWS_AS(
-      channel::join({std::move(of_two.theirs.to_parent), std::move(of_two.theirs.from_parent), {}, {}}),
-      std::system_error);
-}
-
 TEST_CASE("where the other end does not join, the socket serves alone, also what was sent before") {
   world w;
   local_endpoint parent(w.poller), child(w.poller);
