@@ -22,6 +22,7 @@
 #include "src/core/items.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "yonder/task.hpp"
+#include "yonder/when.hpp"
 
 using namespace yonder;
 
@@ -235,6 +236,54 @@ TEST_CASE("the number of a call that gathers is known when it is asked for, and 
   CHECK_FALSE(first->done);
   engine->stop();
   CHECK(first->done);
+}
+
+namespace {
+
+// A call whose arguments take so many bytes, and that many beside them.
+detail::call_ref submit_of(detail::engine& engine, std::size_t bytes, std::size_t beside) {
+  auto const& entry = same_task.entry();
+  auto call = detail::begin_call(entry, {});
+  REQUIRE(call.content.head.size() <= bytes);
+  call.content.head.extend(bytes - call.content.head.size());
+  if (beside != 0) call.content.buffers.push_back(detail::owned_copy(std::vector<std::byte>(beside)));
+  return engine.submit(entry, {}, std::move(call), detail::departure::now);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a call past max_call_bytes is refused before it is sent, also for what lies beside its arguments") {
+  std::atomic<int> arrived{0};
+  auto const engine = engine_over(std::make_unique<distant>(arrived));
+  for (auto const& call : {submit_of(*engine, 10'001, 0), submit_of(*engine, 1'000, 9'001)}) {
+    REQUIRE(call->done);
+    REQUIRE(call->failure != nullptr);
+    CHECK(call->failure->details.code == errc::too_large);
+    CHECK(call->failure->details.message ==
+          "the arguments take 10001 bytes; the limit is 10000 (runtime_options::max_call_bytes)");
+  }
+  auto const alone = submit_of(*engine, 10'000, 0);
+  auto const with_buffer = submit_of(*engine, 1'000, 9'000);
+  while (arrived < 2) std::this_thread::yield();
+  CHECK_FALSE(alone->done);
+  CHECK_FALSE(with_buffer->done);
+  engine->stop();
+}
+
+TEST_CASE("who waits for all of several calls does not go on when one of them has ended") {
+  std::atomic<int> arrived{0};
+  auto const engine = engine_over(std::make_unique<distant>(arrived));
+  auto const goes_on = submit(*engine, detail::departure::gathered);
+  auto const ended = submit(*engine, detail::departure::gathered);
+  engine->cancel(*ended);
+  REQUIRE(ended->done);
+  REQUIRE_FALSE(goes_on->done);
+  CHECK(detail::calls_awaiter({goes_on, ended}, 1).await_ready());
+  detail::calls_awaiter const all({goes_on, ended}, 2);
+  CHECK_FALSE(all.await_ready());
+  engine->stop();
+  CHECK(all.await_ready());
 }
 
 namespace {
