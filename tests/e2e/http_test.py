@@ -128,9 +128,11 @@ class Served(unittest.TestCase):
     def test_requests_that_could_be_read_in_two_ways_are_refused(self):
         before = self.server.post("echo", {"text": "x"})
         post = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\nContent-Type: application/json\r\n"
-        inner = f"GET /v1/tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\n\r\n"
+        inner = f"GET /v1/tasks HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {self.server.key}\r\n\r\n"
         for fields in ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
-                       "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5, 6\r\n", "Content-Length: +5\r\n", "Content-Length: 0x5\r\n",
+                       "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n",
+                       "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: identity\r\nContent-Length: 5\r\n",
+                       "Content-Length: 5, 6\r\n", "Content-Length: +5\r\n", "Content-Length: 0x5\r\n",
                        "Content-Length : 5\r\n", "Transfer-Encoding: xchunked\r\n", "Transfer-Encoding: chunked, identity\r\n",
                        "Transfer-Encoding:\x0bchunked\r\n", "Content-Length: 99999999999999999999999\r\n", "Content-Length: -1\r\n",
                        "Host: b\r\nContent-Length: 0\r\n", "Expect: much\r\nContent-Length: 0\r\n"):

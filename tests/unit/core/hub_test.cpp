@@ -188,6 +188,19 @@ TEST_CASE("a call goes only to a worker that has its function") {
   CHECK(text_of(a.runs[0].message.payload()) == "for a");
 }
 
+TEST_CASE("of two builds, a call goes to the one whose function has its structure") {
+  loopback net;
+  auto& client = net.add_client();
+  auto& older = net.add_worker({{"f", 1, ""}});
+  auto& newer = net.add_worker({{"f", 2, ""}});
+  net.submit(client, "for the newer", {}, "f", 2);
+  net.submit(client, "for the older", {}, "f", 1);
+  REQUIRE(older.runs.size() == 1);
+  REQUIRE(newer.runs.size() == 1);
+  CHECK(text_of(older.runs[0].message.payload()) == "for the older");
+  CHECK(text_of(newer.runs[0].message.payload()) == "for the newer");
+}
+
 TEST_CASE("an unknown function fails at once, and the answer says what there is") {
   loopback net;
   auto& client = net.add_client();

@@ -69,6 +69,7 @@ struct Unreadable {
   }
 };
 int unreadable(Unreadable const& one) { return one.value; }
+int too_late(int number) { return number; }
 int unserved(int number) { return number; }
 
 inline constexpr yonder::task<shout> shout_task;
@@ -82,6 +83,8 @@ inline constexpr yonder::task<unwritable> unwritable_task;
 inline constexpr yonder::task<unreadable> unreadable_task;
 inline constexpr yonder::task<trace_of_call> trace_task;
 inline constexpr yonder::http::endpoint<trace_task> trace_over_http;
+inline constexpr yonder::task<too_late> too_late_task{{.deadline = std::chrono::nanoseconds(0)}};
+inline constexpr yonder::http::endpoint<too_late_task> too_late_over_http;
 inline constexpr yonder::task<unserved> unserved_task;
 inline constexpr yonder::http::endpoint<shout_task, "text", "times"> shout_over_http;
 inline constexpr yonder::http::endpoint<move_task> move_over_http;
@@ -273,6 +276,12 @@ TEST_CASE("the deadline of a request ends its call") {
   CHECK(late->body()["code"] == "deadline_exceeded");
   if (late->got->status == 503) CHECK(late->field("Retry-After") == "1");
   CHECK(at.post("halve", "[2]", {{"Yonder-Deadline", "soon"}})->got->status == 400);
+}
+
+TEST_CASE("a request gets no more time than the program gives the task") {
+  desk at;
+  CHECK(at.post("too_late", "[2]")->body()["code"] == "deadline_exceeded");
+  CHECK(at.post("too_late", "[2]", {{"Yonder-Deadline", "3600"}})->body()["code"] == "deadline_exceeded");
 }
 
 TEST_CASE(

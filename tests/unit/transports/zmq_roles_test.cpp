@@ -3,7 +3,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <string>
+#include <string_view>
+#include <vector>
+#include <zmq.hpp>
+
 #include "tests/unit/transports/zmq_hub.hpp"
+#include "transports/zmq/authenticator.hpp"
 #include "transports/zmq/authorized_keys.hpp"
 
 namespace yonder::testing::roles {
@@ -135,6 +141,35 @@ TEST_CASE("what becomes of keys is told once the file stands still, and half a f
   REQUIRE(seen.size() == 2);
   for (auto const& change : seen)
     CHECK(change.reason == (change.key == raw(other) ? "its key was revoked" : ""));
+}
+
+TEST_CASE("only CURVE proves a key, whatever a mechanism states of its own") {
+  auto const key = drawn_key();
+  list_file const list(key);
+  zmq::context_t context;
+  transport::authenticator doorkeeper(context, allow_list(list.path));
+  zmq::socket_t asks(context, zmq::socket_type::req);
+  asks.connect("inproc://zeromq.zap.01");
+  auto const proof = raw(key);
+  std::string_view const credentials(reinterpret_cast<char const*>(proof.data()), proof.size());
+  auto const status_of = [&](std::string_view mechanism) {
+    for (std::string_view const part :
+         {std::string_view("1.0"), std::string_view("1"), std::string_view("yonder"),
+          std::string_view("127.0.0.1"), std::string_view(), mechanism})
+      asks.send(zmq::buffer(part), zmq::send_flags::sndmore);
+    asks.send(zmq::buffer(credentials), zmq::send_flags::none);
+    doorkeeper.serve();
+    std::vector<std::string> answer;
+    zmq::message_t part;
+    do {
+      REQUIRE(asks.recv(part, zmq::recv_flags::dontwait));
+      answer.push_back(part.to_string());
+    } while (part.more());
+    return answer.at(2);
+  };
+  CHECK(status_of("CURVE") == "200");
+  CHECK(status_of("GSSAPI") == "400");
+  CHECK(status_of("PLAIN") == "400");
 }
 
 TEST_CASE("a list is replaced as a whole, by one at a time, and never by one that is wrong") {
