@@ -59,6 +59,24 @@ TEST_CASE("what is ours never becomes a standard descriptor, also where they are
   CHECK_FALSE(above_standard(unique_fd()));
 }
 
+TEST_CASE("a child gets its descriptors also where the standard ones are closed here") {
+  CHECK(holds_with_standard_descriptors_closed([] {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+    auto const given = above_standard(unique_fd(ends[0]));
+    auto writable = above_standard(unique_fd(ends[1]));
+    auto const nothing = open_nothing(O_WRONLY);
+    bool const is_filled = ::write(writable.get(), "a", 1) == 1;
+    writable.reset();
+    auto const child = spawn({.path = "sh",
+                              .arguments = {"sh", "-c", "test \"$(cat <&3)\" = a"},
+                              .environment = {},
+                              .output = nothing.get(),
+                              .inherited = {given.get()}});
+    return is_filled && child.wait().status == 0;
+  }));
+}
+
 TEST_CASE("a limit on files' sizes refuses memory in words, and ends no program") {
   CHECK(holds_with_standard_descriptors_closed([] {
     rlimit const none{0, 0};

@@ -129,20 +129,24 @@ TEST_CASE_TEMPLATE_DEFINE("past the queue limit send() says full, and what it to
   auto const frame_of = [&](std::uint64_t i) {
     return i % 3 == 0 ? make_frame(i, 10, {size(i)}) : make_frame(i, size(i));
   };
-  std::uint64_t taken = 0;
-  auto status = send_status::sent;
-  while ((status = c.link.client(0).send(c.peer_at_client[0], frame_of(taken))) == send_status::sent) {
-    ++taken;
-    REQUIRE(taken < 100'000);
-  }
-  CHECK(status == send_status::full);
-  CHECK(taken > 10);
-  for (std::uint64_t i = 0; i < taken; ++i) {
-    auto const got = w.next(c.link.server(), kind::received);
-    REQUIRE(same(got.message, frame_of(i)));
-  }
-  w.send(c.link.client(0), c.peer_at_client[0], make_frame(taken));  // there is room again
-  CHECK(same(w.next(c.link.server(), kind::received).message, make_frame(taken)));
+  auto const check = [&](endpoint& from, peer_id to, endpoint& reader) {
+    std::uint64_t taken = 0;
+    auto status = send_status::sent;
+    while ((status = from.send(to, frame_of(taken))) == send_status::sent) {
+      ++taken;
+      REQUIRE(taken < 20'000);
+    }
+    CHECK(status == send_status::full);
+    CHECK(taken > 10);
+    for (std::uint64_t i = 0; i < taken; ++i) {
+      auto const got = w.next(reader, kind::received);
+      REQUIRE(same(got.message, frame_of(i)));
+    }
+    w.send(from, to, make_frame(taken));  // there is room again
+    CHECK(same(w.next(reader, kind::received).message, make_frame(taken)));
+  };
+  check(c.link.client(0), c.peer_at_client[0], c.link.server());
+  check(c.link.server(), c.peer_at_server[0], c.link.client(0));
 }
 
 TEST_CASE_TEMPLATE_DEFINE("a frame larger than the queue limit is taken when nothing waits", Link,

@@ -92,6 +92,20 @@ TEST_CASE("a hang-up is told as readable: reading tells the rest") {
   CHECK(handler.calls.back().readable);
 }
 
+TEST_CASE("the end of a pipe, of which nothing else can be told, is told as readable") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  unique_fd const readable(ends[0]);
+  unique_fd writable(ends[1]);
+  epoll_poller poller;
+  recorder handler;
+  poller.add(readable.get(), handler, 1);
+  CHECK(poller.wait(0) == 0);
+  writable.reset();
+  CHECK(poller.wait(long_ns) == 1);
+  CHECK(handler.calls.back().readable);
+}
+
 TEST_CASE("a handler that another one removes in the same round is not called") {
   epoll_poller poller;
   recorder handler;

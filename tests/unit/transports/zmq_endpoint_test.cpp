@@ -3,12 +3,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <zmq.hpp>
 
 #include "src/core/little_endian.hpp"
 #include "tests/unit/transports/zmq_world.hpp"
+#include "transports/zmq/message.hpp"
 #include "transports/zmq/zmq_client.hpp"
 #include "transports/zmq/zmq_server.hpp"
 
@@ -329,6 +332,44 @@ TEST_CASE("owned buffers are sent without a copy, and let go once they are sent"
   hub.w.next(*hub.server, kind::connected);
   hub.w.next(*hub.server, kind::received);
   hub.w.run_until([&] { return owner.use_count() == 1; });
+}
+
+namespace {
+
+struct counted_bell final : platform::doorbell {
+  int rung = 0;
+  void ring() noexcept override { ++rung; }
+};
+
+}  // namespace
+
+TEST_CASE("a large part that is borrowed is copied before libzmq has it, and one that is owned is not") {
+  counted_bell bell;
+  auto const account = std::make_shared<transport::transit>(bell);
+  auto const part = detail::owned_copy(random_bytes(100'000, 1));
+  auto message = make_frame(1, 10);
+  message.buffers = {{part.data, part.size, nullptr}, part};
+  REQUIRE(message.buffers[0].borrowed());
+  auto const packed = transport::pack(message, account);
+  REQUIRE(packed.buffers.size() == 2);
+  CHECK(packed.buffers[0].data() != part.data);
+  CHECK(packed.buffers[0].size() == part.size);
+  CHECK(std::memcmp(packed.buffers[0].data(), part.data, part.size) == 0);
+  CHECK(packed.buffers[1].data() == part.data);
+}
+
+TEST_CASE("whoever finds a queue full is woken once libzmq has let something go, and then there is room") {
+  counted_bell bell;
+  transport::outbox queue(bell);
+  auto const message = make_frame(1, 10, {100'000});
+  {
+    auto const held = queue.pack(message);
+    CHECK_FALSE(queue.is_full(1, 200'000));
+    CHECK(queue.is_full(100'001, 200'000));
+    CHECK(bell.rung == 0);
+  }
+  CHECK(bell.rung == 1);
+  CHECK_FALSE(queue.is_full(100'001, 200'000));
 }
 
 // Threads are refused as where `ulimit -u` or `ulimit -v` is too low. ThreadSanitizer and AddressSanitizer
