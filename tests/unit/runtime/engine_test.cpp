@@ -12,7 +12,9 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <new>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -20,7 +22,9 @@
 
 #include "src/core/hub.hpp"
 #include "src/core/items.hpp"
+#include "src/platform/process.hpp"
 #include "src/platform/unique_fd.hpp"
+#include "src/runtime/thread_pool.hpp"
 #include "yonder/task.hpp"
 #include "yonder/when.hpp"
 
@@ -65,18 +69,28 @@ class distant final : public transport::endpoint {
   }
   void receive(std::vector<transport::event>& events, std::size_t) override {
     if (!std::exchange(greeted_, true)) add(transport::event::kind::connected, {});
+    if (refuses_.exchange(false)) {
+      add(transport::event::kind::lost, {});
+      events_.back().unauthorized = true;
+    }
     for (auto& one : std::exchange(events_, {})) events.push_back(std::move(one));
   }
-  bool poll_once() override { return !events_.empty(); }
+  bool poll_once() override { return !events_.empty() || refuses_; }
   bool arm(transport::doorbell& bell) override {
     bell_ = &bell;
-    return greeted_ && events_.empty();
+    armed_by_.add_this();
+    return greeted_ && events_.empty() && !refuses_;
   }
   transport::send_status send(transport::peer_id, core::frame const& message) override {
+    if (is_full && message.head.type == core::frame_type::call) return transport::send_status::full;
+    if (std::any_of(message.buffers.begin(), message.buffers.end(),
+                    [](auto const& one) { return one.borrowed(); }))
+      borrowed_ = true;
     unsent_.push_back({message.head, message.body.duplicate(), message.buffers});
     return transport::send_status::sent;
   }
   void flush() override {
+    flushed_by_.add_this();
     auto const is_call = [](core::frame const& one) { return one.head.type == core::frame_type::call; };
     if (fails_to_send && std::any_of(unsent_.begin(), unsent_.end(), is_call)) {
       fails_to_send = false;
@@ -92,17 +106,44 @@ class distant final : public transport::endpoint {
     for (auto& output : std::exchange(out_, {}))
       if (auto* const answer = std::get_if<core::out::send>(&output))
         add(transport::event::kind::received, answer->take());
-    if (!events_.empty() && bell_ != nullptr) bell_->ring();
+    if (auto* const bell = bell_.load(); !events_.empty() && bell != nullptr) bell->ring();
   }
-  void detach() override {}
+  void detach() override { ++detached_; }
   void close(transport::peer_id) override {}
   bool reliable() const override { return true; }
   void on_ready(std::uint64_t, bool, bool) override {}
+  // Any thread, once a thread of the engine's has armed this: the hub does not let it in any more.
+  void refuse() {
+    refuses_ = true;
+    bell_.load()->ring();
+  }
+  bool was_armed_by(std::thread::id thread) const { return armed_by_.has(thread); }
+  bool was_flushed_by(std::thread::id thread) const { return flushed_by_.has(thread); }
+  int detached() const noexcept { return detached_; }
+  // Whether a buffer that it was given belongs to the caller.
+  bool was_lent_borrowed() const noexcept { return borrowed_; }
+  std::atomic<bool> is_full = false;  // for calls
   // How many calls each frame of them held.
   std::vector<std::uint32_t> const& frames() const noexcept { return frames_; }
   std::atomic<bool> fails_to_send = false;  // a call, once
 
  private:
+  class thread_set {
+   public:
+    void add_this() {
+      std::lock_guard const held(mutex_);
+      ids_.insert(std::this_thread::get_id());
+    }
+    bool has(std::thread::id thread) const {
+      std::lock_guard const held(mutex_);
+      return ids_.count(thread) != 0;
+    }
+
+   private:
+    mutable std::mutex mutex_;
+    std::set<std::thread::id> ids_;
+  };
+
   // Nothing happens by itself.
   static core::hub_config quiet() {
     core::hub_config made;
@@ -122,8 +163,12 @@ class distant final : public transport::endpoint {
   core::outputs out_;
   std::vector<core::frame> unsent_;
   std::vector<std::uint32_t> frames_;
+  std::atomic<int> detached_ = 0;
+  std::atomic<bool> refuses_ = false;
+  thread_set armed_by_, flushed_by_;
+  std::atomic<bool> borrowed_ = false;
   std::vector<transport::event> events_;
-  transport::doorbell* bell_ = nullptr;
+  std::atomic<transport::doorbell*> bell_ = nullptr;
   bool greeted_ = false;
 };
 
@@ -268,6 +313,94 @@ TEST_CASE(
   while (arrived < 2) std::this_thread::yield();
   CHECK_FALSE(alone->done);
   CHECK_FALSE(with_buffer->done);
+  engine->stop();
+}
+
+namespace {
+
+detail::call_ref submit_borrowing(detail::engine& engine, std::vector<std::byte> const& from) {
+  auto const& entry = same_task.entry();
+  auto call = detail::begin_call(entry, {});
+  call.content.buffers.push_back({from.data(), from.size(), nullptr});
+  return engine.submit(entry, {}, std::move(call), detail::departure::now);
+}
+
+}  // namespace
+
+TEST_CASE("a call that has ended leaves nothing of its caller's memory with the transport") {
+  std::atomic<int> arrived{0};
+  auto uplink = std::make_unique<distant>(arrived);
+  auto const& hub = *uplink;
+  auto const engine = engine_over(std::move(uplink));
+  std::vector<std::byte> const memory(5'000);
+  auto const owned = submit_of(*engine, 1'000, 5'000);
+  auto const call = submit_borrowing(*engine, memory);
+  while (arrived < 2) std::this_thread::yield();
+  engine->cancel(*owned);
+  CHECK(hub.detached() == 0);
+  engine->cancel(*call);
+  REQUIRE(call->done);
+  CHECK(hub.detached() == 1);
+  engine->stop();
+}
+
+TEST_CASE("what the transport did not take yet is copied when the call whose memory it is has ended") {
+  std::atomic<int> arrived{0};
+  auto uplink = std::make_unique<distant>(arrived);
+  auto& hub = *uplink;
+  auto const engine = engine_over(std::move(uplink));
+  std::vector<std::byte> const memory(5'000);
+  submit(*engine, detail::departure::now);
+  while (arrived < 1) std::this_thread::yield();
+  hub.is_full = true;
+  auto const call = submit_borrowing(*engine, memory);
+  engine->cancel(*call);
+  REQUIRE(call->done);
+  hub.is_full = false;
+  submit(*engine, detail::departure::now);
+  while (arrived < 3) std::this_thread::yield();
+  CHECK_FALSE(hub.was_lent_borrowed());
+  engine->stop();
+}
+
+TEST_CASE("where the thread that reads for all has what it waited for, another one that waits reads on") {
+  std::atomic<int> arrived{0};
+  auto uplink = std::make_unique<distant>(arrived);
+  auto& hub = *uplink;
+  auto const engine = engine_over(std::move(uplink));
+  auto const first = submit(*engine, detail::departure::now);
+  auto const second = submit(*engine, detail::departure::now);
+  std::thread reads([&] { engine->wait(*first); });
+  while (!hub.was_armed_by(reads.get_id())) std::this_thread::yield();
+  bool has_ended = false;
+  std::thread waits([&] { has_ended = engine->wait_until(*second, platform::now() + 20 * core::second); });
+  while (!hub.was_flushed_by(waits.get_id())) std::this_thread::yield();
+  engine->cancel(*first);  // comes in when the other one sleeps
+  reads.join();
+  hub.refuse();
+  waits.join();
+  CHECK(has_ended);
+  engine->stop();
+}
+
+TEST_CASE("the end of a worker that is a thread is told once") {
+  std::atomic<int> arrived{0};
+  auto const engine = engine_over(std::make_unique<distant>(arrived));
+  {
+    runtime_detail::thread_pool pool({}, {}, 1 << 20, 1 << 20, *engine);
+    pool.start({.start = 1});
+    std::vector<runtime_detail::pool_event> happened;
+    std::vector<transport::event> frames;
+    while (happened.empty()) {
+      pool.take(happened, frames);
+      std::this_thread::yield();
+    }
+    pool.kill(happened[0].peer, "is not wanted");
+    pool.kill(happened[0].peer, "is not wanted");
+    pool.take(happened, frames);
+    CHECK(happened.size() == 2);
+    CHECK(pool.size() == 0);
+  }
   engine->stop();
 }
 
