@@ -30,7 +30,7 @@ constexpr std::size_t most_pages = 100;
 
 [[noreturn]] void fail(std::string const& words) { throw std::runtime_error(words); }
 
-std::string variable(char const* name) {
+std::string trusted_variable(char const* name) {
   char const* const value = ::secure_getenv(name);
   return value == nullptr ? "" : value;
 }
@@ -62,8 +62,8 @@ std::string text_of_file(std::filesystem::path const& path) {
 // Where Hugging Face's tools look: their home's file does not move with the cache.
 std::string read_token() {
   for (auto const* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
-    if (auto token = checked_token(variable(name), name); !token.empty()) return token;
-  std::filesystem::path path = variable("HF_TOKEN_PATH");
+    if (auto token = checked_token(trusted_variable(name), name); !token.empty()) return token;
+  std::filesystem::path path = trusted_variable("HF_TOKEN_PATH");
   if (auto const home = ml::hugging_face_home(); path.empty() && !home.empty()) path = home / "token";
   return path.empty() ? "" : checked_token(text_of_file(path), path.string());
 }
@@ -108,9 +108,9 @@ std::chrono::seconds pause_after(http_answer const& answer, unsigned attempt) {
 }  // namespace
 
 hub hub::from_environment() {
-  if (is_on(variable("HF_HUB_OFFLINE")))
+  if (is_on(trusted_variable("HF_HUB_OFFLINE")))
     fail("HF_HUB_OFFLINE forbids downloads; unset it, or copy the model's folder into the cache");
-  auto const endpoint = variable("HF_ENDPOINT");
+  auto const endpoint = trusted_variable("HF_ENDPOINT");
   auto const place = parse_url(endpoint.empty() ? "https://huggingface.co" : endpoint);
   if (!place || place->target.find('?') != std::string::npos)
     fail("HF_ENDPOINT is \"" + endpoint + "\"; it has to be an address such as https://huggingface.co");
