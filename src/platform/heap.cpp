@@ -14,4 +14,11 @@ void trim_heap() noexcept {
 #endif
 }
 
+void keep_freed_memory() noexcept {
+#ifdef __GLIBC__
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
+}
+
 }  // namespace yonder::platform

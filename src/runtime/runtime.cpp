@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "yonder/runtime.hpp"
 
-#include <malloc.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -25,6 +24,7 @@
 #include "src/core/service_order.hpp"
 #include "src/core/words.hpp"
 #include "src/platform/descriptors.hpp"
+#include "src/platform/heap.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/allocation.hpp"
@@ -129,15 +129,6 @@ auto set_up(Make make) {
   }
 }
 
-// Makes a worker keep what it frees, up to a limit: to give large arguments and results back to the system
-// and to fault the same memory in again at the next call costs more than to copy them.
-void keep_freed_memory() {
-#ifdef __GLIBC__
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
-#endif
-}
-
 // A hub would serve nobody for milliseconds while the system takes a large block back.
 void free_aside(core::byte_buffer&& block) noexcept {
   try {
@@ -186,7 +177,7 @@ std::unique_ptr<transport::channel> joined(transport::channel::descriptors offer
   restore_process_name();
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a pipe: what a task prints is not held until the end
   block_termination();
-  keep_freed_memory();
+  platform::keep_freed_memory();
   auto inheritance = take_inheritance();
   auto const max_call_bytes = inheritance.page->max_call_bytes;
   auto const max_decoded_bytes = inheritance.page->max_decoded_bytes;
@@ -260,7 +251,7 @@ std::optional<worker_order> order_of(start_info const& how) {
 [[noreturn]] void serve_hub(start_info const& started, runtime_options const& options,
                             transport::remote_transport const* remote) {
   block_termination();
-  keep_freed_memory();
+  platform::keep_freed_memory();
   auto const order = order_of(started);
   auto const address = order ? order->hub : started.hub;
   auto const& transport = needed(remote, address);

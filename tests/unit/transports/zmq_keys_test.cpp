@@ -93,7 +93,8 @@ TEST_CASE("files that are missing, or hold no key, are refused in words") {
     CHECK(says(error_of(connect), "holds no key"));
   }
   fs::remove(files.server_public);
-  CHECK(says(error_of(connect), "`yonder keys issue NAME` prints a line that has this one let in, and `yonder keygen"));
+  CHECK(says(error_of(connect),
+             "`yonder keys issue NAME` prints a line that has this one let in, and `yonder keygen"));
   fs::create_directory(files.server_public);
   CHECK(says(error_of(connect), "is not a file"));
 
