@@ -19,7 +19,7 @@ YONDER_API unique_fd above_standard(unique_fd fd) noexcept;
 
 // Where nothing is to be read (O_RDONLY), or what is written goes nowhere (O_WRONLY): /dev/null, or where
 // there is none, as in a bare chroot, a pipe without another end. Nothing, with errno, where that fails.
-unique_fd open_nothing(int direction) noexcept;
+YONDER_API unique_fd open_nothing(int direction) noexcept;
 
 // What a program that is started now would inherit, from `first` on.
 std::vector<int> inheritable_descriptors(int first);

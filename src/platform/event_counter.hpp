@@ -4,11 +4,12 @@
 #include <utility>
 
 #include "src/platform/unique_fd.hpp"
+#include "yonder/detail/export.hpp"
 
 namespace yonder::platform {
 
 // An eventfd: readable from add() to clear(). Any thread.
-class event_counter {
+class YONDER_API event_counter {
  public:
   event_counter();  // throws std::system_error
   explicit event_counter(unique_fd inherited) noexcept : fd_(std::move(inherited)) {}

@@ -74,7 +74,7 @@ unique_fd anonymous_memory(std::size_t size);
 // The same, of that size for ever (F_SEAL_GROW, F_SEAL_SHRINK); more seals can be set.
 unique_fd sealed_memory(std::size_t size);
 // The same, without a size yet.
-unique_fd empty_memory();
+YONDER_API unique_fd empty_memory();
 // Its size, for ever; pages come when they are touched. Throws where the system keeps account of memory, too:
 // there all of it would have to be taken at once; and where somebody else has given it another size. Nothing
 // where that was done already.
