@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of planted faults: on the screen, and as docs/mutants.md."""
+import re
 from collections import Counter
 
 HEAD = """# Planted faults
@@ -65,7 +66,8 @@ def summary(faults, known, lost):
 
 
 def cell(text):
-    return " ".join(text.split()).replace("|", "\\|")
+    """One line, in which files are named from the copy's root."""
+    return re.sub(r"(?<=\()/[^()\s]*/build/mutants/", "", " ".join(text.split()).replace("|", "\\|"))
 
 
 def document(faults, known, lost):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of `./dev bench ml` and `./dev bench service`: printed as they come, and kept for the file."""
 
+import pathlib
 import statistics
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]  # of the project
 OURS = "yonder"
 
 
@@ -47,6 +49,7 @@ class Report:
                   f"{theirs:.1e} ({peer})" if peer else "", f"{ratio:.2f}" if peer else "", target, others)
 
     def skip(self, what, why):
+        why = why.replace(f"{ROOT}/", "")
         self.rows.append({"what": what, "unit": "ms", "peer_name": "", "target": "", "met": False, "skipped": why,
                           "ours": None, "peer": None, "ratio": None, "spread": None})
         print(f"{'skipped':8}{what:54}{why}", flush=True)
