@@ -69,7 +69,7 @@ int turn_deaf() {
 inline constexpr yonder::task<die_at_333, "die_at_333"> dies_at_333;
 inline constexpr yonder::task<talk_and_die, "talk_and_die"> talks_and_dies;
 inline constexpr yonder::task<turn_deaf, "turn_deaf"> turns_deaf;
-inline constexpr yonder::task<end_fork, "end_fork"> fork_ended;
+[[maybe_unused]] inline constexpr yonder::task<end_fork, "end_fork"> fork_ended;
 inline constexpr yonder::task<end_program, "end_program"> program_ended;
 
 }  // namespace
@@ -77,7 +77,9 @@ inline constexpr yonder::task<end_program, "end_program"> program_ended;
 TEST_CASE("SIGTERM ends what a task starts, as it does where the task is called here") {
   yonder::runtime one({.max = 1});
   auto const worker = task::process.on(one).remote();
+#ifndef __SANITIZE_THREAD__  // which keeps a signal back until the next call: the child may pause by then
   CHECK(fork_ended.on(one).remote() == SIGTERM);
+#endif
   CHECK(program_ended.on(one).remote() == SIGTERM);
   CHECK(task::process.on(one).remote() == worker);
 }
