@@ -3,17 +3,17 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -164,13 +164,15 @@ TEST_CASE("a command that takes too long is ended with all that it has started")
   CHECK(result.to_text().ends_with("took too long, and was ended"));
 }
 
-// Not as a zombie, which whoever adopted it may leave for a while.
-bool is_there(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string stat;
-  std::getline(file, stat);
-  auto const behind_name = stat.rfind(')');
-  return behind_name != std::string::npos && stat.substr(behind_name, 3) != ") Z";
+// Waits until it has ended, whoever reaps it.
+void await_end(int pid) {
+  platform::unique_fd const process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process) {
+    CHECK(errno == ESRCH);
+    return;
+  }
+  pollfd ended{process.get(), POLLIN, 0};
+  CHECK(::poll(&ended, 1, -1) == 1);
 }
 
 TEST_CASE("a command is ended with this process, however that ends, with what it has started" *
@@ -198,8 +200,7 @@ TEST_CASE("a command is ended with this process, however that ends, with what it
   int status = 0;
   ::waitpid(child, &status, 0);
   std::istringstream both(text);
-  for (int pid = 0; both >> pid;)
-    while (is_there(pid)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (int pid = 0; both >> pid;) await_end(pid);
 }
 
 TEST_CASE("a command whose children keep its output open has ended when it has") {
