@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import statistics
@@ -253,16 +254,18 @@ def check_labels(labels, each):
 
 def measure(what, clients, ours, found, options, report):
     count = max(clients, CLIENTS[clients] // (options.shorter if what == "DistilBERT" else 1))
-    candidates = {OURS: lambda: ours.run("batched", clients, count), "one text at a time": lambda: ours.run("single", clients, count),
-                  "in process, full batches": lambda: ours.run("ideal", clients, max(count, 64)),
-                  **{each.name: lambda each=each: each.run(clients, count) for each in found}}
+    candidates = {OURS: lambda texts: ours.run("batched", clients, texts), "one text at a time": lambda texts: ours.run("single", clients, texts),
+                  "in process, full batches": lambda texts: ours.run("ideal", clients, max(texts, 64)),
+                  **{each.name: lambda texts, each=each: each.run(clients, texts) for each in found}}
+    order = random.Random(1)
     figures = {name: Figures() for name in candidates}
     for number in range(options.rounds + 1):
-        # Each round begins with another, as who comes behind a peer finds its memory and the clock as that one left them.
+        # In another order each round, and warm: who comes behind a peer finds its memory and the clock as that one left them.
         names = list(candidates)
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            result = candidates[name]()
+        order.shuffle(names)
+        for name in names:
+            candidates[name](max(clients, count // 4))
+            result = candidates[name](count)
             if number != 0:  # the first round warms up
                 figures[name].add(*result)
     row = f"{what}, {clients} client{'s' if clients != 1 else ''}"
