@@ -5,7 +5,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <mutex>
+#include <numeric>
 #include <utility>
 
 #include "model/family.hpp"
@@ -149,9 +151,14 @@ norm part_loader::load_norm(std::string const& name, std::size_t width) const {
 }
 
 std::vector<float> part_loader::load_vector(std::string const& name, std::size_t size) const {
-  tensor_view const& tensor = files_.get(prefix_ + name, std::array<std::uint64_t, 1>{size});
-  std::vector<float> values(size);
-  convert_to_float(tensor.type, tensor.bytes.data(), size, values.data());
+  return load_values(name, std::array<std::uint64_t, 1>{size});
+}
+
+std::vector<float> part_loader::load_values(std::string const& name,
+                                            std::span<std::uint64_t const> shape) const {
+  tensor_view const& tensor = files_.get(prefix_ + name, shape);
+  std::vector<float> values(std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>{}));
+  convert_to_float(tensor.type, tensor.bytes.data(), values.size(), values.data());
   check_finite(name, values);
   return values;
 }

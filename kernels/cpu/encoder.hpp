@@ -78,6 +78,8 @@ class part_loader {
   // `part` of a layer's outputs, or of its inputs: the bias then comes with the first.
   linear load_outputs(std::string const& name, std::size_t in, std::size_t out, slice part) const;
   linear load_inputs(std::string const& name, std::size_t in, std::size_t out, slice part) const;
+  // A whole tensor.
+  std::vector<float> load_values(std::string const& name, std::span<std::uint64_t const> shape) const;
   // Also under the names gamma and beta, as TensorFlow's checkpoints have them.
   norm load_norm(std::string const& name, std::size_t width) const;
 

@@ -74,4 +74,51 @@ std::vector<double> attention(float const* qkv, std::size_t length, std::size_t 
   return out;
 }
 
+std::vector<double> convolution(std::vector<double> const& image, std::size_t in, std::size_t height,
+                                std::size_t width, std::vector<float> const& weight,
+                                std::vector<float> const& bias) {
+  auto const pixel = [&](std::size_t c, std::size_t y, std::size_t x) {  // counted from the border on
+    return y == 0 || x == 0 || y > height || x > width ? 0.0 : image[(c * height + y - 1) * width + x - 1];
+  };
+  std::vector<double> out(bias.size() * (height / 2) * (width / 2), 0.0);  // ReLU: none is less
+  for (std::size_t o = 0; o < bias.size(); ++o) {
+    for (std::size_t y = 0; y < height / 2 * 2; ++y) {
+      for (std::size_t x = 0; x < width / 2 * 2; ++x) {
+        double sum = bias[o];
+        for (std::size_t c = 0; c < in; ++c)
+          for (std::size_t place = 0; place < 9; ++place)
+            sum += pixel(c, y + place / 3, x + place % 3) * weight[(o * in + c) * 9 + place];
+        auto& largest = out[(o * (height / 2) + y / 2) * (width / 2) + x / 2];
+        largest = std::max(largest, sum);
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<double> gated_recurrent_unit(std::vector<float> const& x, std::size_t in, std::size_t hidden,
+                                         std::vector<float> const& weight_ih,
+                                         std::vector<float> const& weight_hh,
+                                         std::vector<float> const& bias_ih,
+                                         std::vector<float> const& bias_hh) {
+  std::vector<double> h(hidden);
+  auto const sigmoid = [](double value) { return 1.0 / (1.0 + std::exp(-value)); };
+  for (std::size_t t = 0; t < x.size() / in; ++t) {
+    std::vector<double> of_x(bias_ih.begin(), bias_ih.end());
+    std::vector<double> of_h(bias_hh.begin(), bias_hh.end());
+    for (std::size_t row = 0; row < 3 * hidden; ++row) {
+      for (std::size_t i = 0; i < in; ++i)
+        of_x[row] += static_cast<double>(x[t * in + i]) * weight_ih[row * in + i];
+      for (std::size_t i = 0; i < hidden; ++i) of_h[row] += h[i] * weight_hh[row * hidden + i];
+    }
+    for (std::size_t i = 0; i < hidden; ++i) {
+      auto const r = sigmoid(of_x[i] + of_h[i]);
+      auto const z = sigmoid(of_x[hidden + i] + of_h[hidden + i]);
+      auto const n = std::tanh(of_x[2 * hidden + i] + r * of_h[2 * hidden + i]);
+      h[i] = (1.0 - z) * n + z * h[i];
+    }
+  }
+  return h;
+}
+
 }  // namespace yonder::kernels::reference

@@ -21,4 +21,16 @@ std::vector<double> layer_norm(float const* x, std::size_t count, float const* w
 std::vector<double> attention(float const* qkv, std::size_t length, std::size_t heads, std::size_t head_size,
                               float const* distances = nullptr, std::size_t reach = 0);
 
+// One image [in][height][width] by weight[out][in][3][3] with a border of zeros, then ReLU, then the largest
+// of each 2x2: [out][height / 2][width / 2], as PyTorch's Conv2d(padding=1), ReLU and MaxPool2d(2).
+std::vector<double> convolution(std::vector<double> const& image, std::size_t in, std::size_t height,
+                                std::size_t width, std::vector<float> const& weight,
+                                std::vector<float> const& bias);
+// x[steps][in] to the last state [hidden], with the weights of PyTorch's GRU.
+std::vector<double> gated_recurrent_unit(std::vector<float> const& x, std::size_t in, std::size_t hidden,
+                                         std::vector<float> const& weight_ih,
+                                         std::vector<float> const& weight_hh,
+                                         std::vector<float> const& bias_ih,
+                                         std::vector<float> const& bias_hh);
+
 }  // namespace yonder::kernels::reference
