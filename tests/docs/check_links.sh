@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # check_links.sh ROOT: every relative link of the Markdown files under ROOT leads to a file, and every #anchor to
-# a heading of it. Prints each that does not.
+# a heading of it, and README.md is short. Prints each that does not.
 set -euo pipefail
 
 root=$1
@@ -47,5 +47,8 @@ while IFS= read -r document; do
     check_link "$document" "$target"
   done < <(links "$document")
 done < <(documents)
+
+lines=$(wc -l <"$root/README.md")
+[ "$lines" -lt 110 ] || report "$root/README.md" "$lines lines" "a first look stays under 110; the rest belongs in docs/"
 
 [ "$broken" -eq 0 ]
