@@ -84,7 +84,7 @@ class crowd {
   crowd() {
     pthread_attr_t huge;
     ::pthread_attr_init(&huge);
-    ::pthread_attr_setstacksize(&huge, std::size_t{1} << 46);
+    ::pthread_attr_setstacksize(&huge, std::size_t{1} << 60);
     ::pthread_setattr_default_np(&huge);
     ::pthread_attr_destroy(&huge);
   }

@@ -10,14 +10,15 @@
 
 namespace yonder::testing {
 
-// Sends a process-wide signal, for which there is a handler, to one thread, over and over.
+// Sends a process-wide signal, for which there is a handler, to one thread, over and over. The handler stays:
+// the last signal may reach its thread after the storm is over, and without one it ends the process.
 class signal_storm {
  public:
   explicit signal_storm(pthread_t victim) {
     struct sigaction action {};
     action.sa_handler = [](int) {};
     action.sa_flags = SA_RESTART;
-    ::sigaction(SIGUSR1, &action, &before_);
+    ::sigaction(SIGUSR1, &action, nullptr);
     storm_ = std::thread([this, victim] {
       while (!over_.load()) {
         ::pthread_kill(victim, SIGUSR1);
@@ -28,13 +29,11 @@ class signal_storm {
   ~signal_storm() {
     over_.store(true);
     storm_.join();
-    ::sigaction(SIGUSR1, &before_, nullptr);
   }
   signal_storm(signal_storm const&) = delete;
   signal_storm& operator=(signal_storm const&) = delete;
 
  private:
-  struct sigaction before_ {};
   std::atomic<bool> over_{false};
   std::thread storm_;
 };
