@@ -106,9 +106,9 @@ class call_table {
   // An outcome was sent, or taken by its caller's process: until then it counts.
   void sent(caller_record& caller, std::size_t bytes);
   void taken(caller_record& caller, std::size_t bytes);
-  // A caller that has so many outcomes to take is sent no more of them: its calls wait.
+  // A caller that has so many outcomes to take, or to come, is sent no more of them: its calls wait.
   bool stalls(caller_record const& caller) const noexcept {
-    return caller.untaken >= limits_.caller_bytes && !YONDER_MUTANT(untaken_ignored);
+    return caller.untaken + caller.recording >= limits_.caller_bytes && !YONDER_MUTANT(untaken_ignored);
   }
 
   std::size_t size() const noexcept { return items_; }  // calls

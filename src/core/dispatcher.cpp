@@ -603,7 +603,7 @@ void dispatcher::measure(function_record& function, duration ran) const {
 worker_load dispatcher::load_of(worker_session& worker) const {
   if (!worker.in_service() && !YONDER_MUTANT(drain_ignored)) return worker_load::out_of_service;
   if (worker.quiet && !YONDER_MUTANT(silence_given_work)) return worker_load::out_of_service;
-  if (worker.awaits_record != 0) return worker_load::out_of_service;
+  if (worker.awaits_record != 0 || worker.awaits_read != 0) return worker_load::out_of_service;
   // A task that waits there may wait for what nobody else takes.
   if (worker.yields && worker.waiting_attempts == 0) return worker_load::out_of_service;
   if (worker.outstanding.empty()) return worker_load::idle;

@@ -155,6 +155,13 @@ void hub::recovered(time_point now, std::uint64_t last_record, outputs& out) {
   state_->settle(now, out);
 }
 
+void hub::read_back(time_point now, std::uint64_t number, std::optional<recovered_record>&& record,
+                    std::string const& why, outputs& out) {
+  if (state_->over) return;
+  state_->read_back(now, number, std::move(record), why, out);
+  state_->settle(now, out);
+}
+
 void hub::journal_failed(time_point now, std::string const& why, outputs& out) {
   state_->journal_failed(now, why, out);
   state_->settle(now, out);
@@ -227,6 +234,7 @@ hub_census hub::census() const {
   seen.client_bytes = s.calls.caller_bytes();
   seen.functions = s.work.functions();
   seen.kept = s.kept.size();
+  seen.kept_bytes = s.kept.body_bytes();
   seen.timers = s.timers.size();
   for (auto const& [id, client] : s.sessions.clients()) seen.frames_held += client->conn.frames_held();
   for (auto const& [id, worker] : s.sessions.workers()) {

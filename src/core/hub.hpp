@@ -65,9 +65,12 @@ struct hub_config {
                                    // and a call that nobody waits for
   bool journal = false;            // durable calls are taken: out::append and synced()
   bool traces = false;             // out::traced is wanted
-  duration result_time = 24 * 3600 * second;          // for which their outcomes are kept that nobody takes
-  std::size_t max_kept_bytes = std::size_t{1} << 30;  // of those; past it no further ones are taken, nor,
-                                                      // of idempotency keys, further ones
+  duration result_time = 24 * 3600 * second;  // for which their outcomes are kept that nobody takes
+  // What those take without their values, and what idempotency keys take (without a journal with the values
+  // of their outcomes, which memory keeps then): past it no further ones are taken.
+  std::size_t max_kept_bytes = std::size_t{1} << 30;
+  // Of what the journal has, too, memory has no more: of the values of those, and of the arguments of calls.
+  std::size_t max_cached_bytes = std::size_t{256} << 20;
 
   std::size_t max_client_calls = std::size_t{1} << 20;  // in flight per client, told in the welcome
   std::size_t max_client_bytes = std::size_t{1} << 30;
@@ -146,7 +149,8 @@ struct hub_census {
   std::size_t parked_workers = 0;
   std::size_t calls = 0, queued = 0, delayed = 0, attempts = 0, frames_held = 0, bytes = 0, client_bytes = 0,
               functions = 0, timers = 0;
-  std::size_t kept = 0;  // outcomes of durable calls that were not taken
+  std::size_t kept = 0;        // outcomes of durable calls that were not taken
+  std::size_t kept_bytes = 0;  // of those in memory
 };
 
 // One out::append of a hub that is gone, as its journal has it.
@@ -209,6 +213,9 @@ class hub {
   void recovered(time_point now, std::uint64_t last_record, outputs& out);
   // Every record up to this number of out::append is on disk.
   void synced(time_point now, std::uint64_t record, outputs& out);
+  // After out::read: the record. None: there is none, or it cannot be read, for a reason.
+  void read_back(time_point now, std::uint64_t number, std::optional<recovered_record>&& record,
+                 std::string const& why, outputs& out);
   // No further one will be: a sentence why. Durable calls end here as disconnected, and go on with the hub
   // that reads the journal next.
   void journal_failed(time_point now, std::string const& why, outputs& out);

@@ -31,7 +31,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
     return violated(now, client, "a call, and it does not take what it was sent", out);
   if (client.conn.lacks_payload()) return turn_away(now, client, message, out);
   auto* const known = calls.find(id);
-  if ((known != nullptr && known->orphaned_since == never) || client.searches.contains(id.number))
+  if ((known != nullptr && known->orphaned_since == never) || client.searches.contains(id.number) ||
+      is_wanted(client, id.number))
     return violated(now, client, "a call under a number that is in flight", out);
   call_message said;
   packed_items items;
@@ -84,7 +85,7 @@ void hub::state::take_batch(time_point now, client_session& client, call_message
   }
   for (std::uint32_t i = 1; i < items.count; ++i) {
     auto const* const known = calls.find({id.session, id.number + i});
-    if (known != nullptr && known->orphaned_since == never)
+    if ((known != nullptr && known->orphaned_since == never) || is_wanted(client, id.number + i))
       return violated(now, client, "a call under a number that is in flight", out);
   }
   frame_ref const whole(std::move(message));
@@ -302,6 +303,7 @@ call_record& hub::state::split(time_point now, call_record& call, std::uint32_t 
       break;
     }
     case call_stage::ordered:
+    case call_stage::reading:
     case call_stage::composing:  // it is one
     case call_stage::ended:
     case call_stage::leaving: break;
@@ -320,7 +322,7 @@ call_record& hub::state::isolate(time_point now, call_record& call, std::uint64_
 
 // The call keeps the bytes of its own items only.
 void hub::state::compact(call_record& call) {
-  if (call.is_whole()) return;
+  if (call.is_whole() || call.stored) return;
   call.message =
       frame_ref(slice(*call.message, call.packed, {call.first, call.count, call.offset, call.payload}));
   call.first = 0;
@@ -465,7 +467,7 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
     return fail(now, call, errc::too_large,
                 excess_in_words(message, client->limits, "the result takes", "client"), out);
   }
-  if (is_past_recording(call)) return end_unrecorded(now, call, out);
+  if (is_past_recording(call)) return end_unrecorded(now, call, journal_fault, out);
   counters.completed += call.count;
   call.function->numbers->succeeded += call.count;
   message.head.attempt = call.tries + 1;

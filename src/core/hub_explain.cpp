@@ -36,6 +36,7 @@ std::string state_of(call_record const& call) {
     case call_stage::stalled: return "waits for its caller";
     case call_stage::held: return "waits for its turn among those of its key";
     case call_stage::unsynced: return "being written to the journal";
+    case call_stage::reading: return "its arguments are read back from the journal";
     case call_stage::recording: return "has ended; its outcome is being written to the journal";
     case call_stage::delayed: return "waits for its next attempt";
     case call_stage::tokenless: return "waits for a retry token";

@@ -30,7 +30,7 @@ std::string as_recorded(key_record const& key) {
 
 // Why no further key can be held; none: it can.
 std::optional<failure> hub::state::keys_full() const {
-  auto const held = keys.bytes() + (config.journal ? 0 : kept.bytes());
+  auto const held = keys.bytes() + (config.journal ? 0 : kept.bytes() + kept.body_bytes());
   if (held < config.max_kept_bytes) return std::nullopt;
   return failure_of(errc::overloaded, "idempotency keys and their outcomes take " + std::to_string(held) +
                                           " bytes; the hub keeps " + std::to_string(config.max_kept_bytes) +
@@ -57,9 +57,9 @@ std::string hub::state::recorded_key(call_record const& call) {
 }
 
 // Of an outcome that the journal has.
-void hub::state::recall_key(kept_result& one, std::string_view recorded) {
+void hub::state::recall_key(kept_result& one, std::uint64_t signature, std::string_view recorded) {
   if (recorded.size() <= digest_size) return;
-  auto scope = scope_of(one.identity, one.function, one.head.signature, recorded.substr(digest_size));
+  auto scope = scope_of(one.identity(), *one.function, signature, recorded.substr(digest_size));
   one.key = keys.add(std::move(scope), recorded.substr(0, digest_size), one.id);
 }
 

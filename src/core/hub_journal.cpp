@@ -30,9 +30,10 @@ std::optional<failure> hub::state::not_durable(call_message const& said) const {
                       said.stream ? "a call that streams cannot be durable"
                                   : "the arguments of a durable call are values: pass get(), not the call");
   if (kept.bytes() >= config.max_kept_bytes)
-    return failure_of(errc::overloaded, "the outcomes of durable calls that nobody has taken yet are " +
-                                            std::to_string(kept.bytes()) + " bytes; the hub keeps " +
-                                            std::to_string(config.max_kept_bytes));
+    return failure_of(errc::overloaded,
+                      "the hub has " + std::to_string(kept.size()) +
+                          " outcomes of durable calls that nobody has taken yet, of which it remembers " +
+                          std::to_string(config.max_kept_bytes) + " bytes at most; get() what has ended");
   return std::nullopt;
 }
 
@@ -96,11 +97,9 @@ void hub::state::record_outcome(time_point now, call_record& call, frame&& messa
   frame_ref outcome(std::move(message));
   record(call, out::append::kind::ended, outcome, out);
   hold_outcome(now, call, std::move(outcome), call_stage::recording);
+  call.caller->recording += call.bytes;
   unsynced.push_back(call);
-  if (YONDER_MUTANT(outcome_overtakes)) {
-    unsynced.remove(call);
-    conclude(now, call, out);
-  }
+  if (YONDER_MUTANT(outcome_overtakes)) conclude(now, call, out);
 }
 
 // The same without a journal, under an idempotency key.
@@ -112,6 +111,7 @@ void hub::state::keep_outcome(time_point now, call_record& call, frame&& message
 
 // Whoever waits for it is told, and it is kept until he has it, or as long as its key.
 void hub::state::conclude(time_point now, call_record& call, outputs& out) {
+  leave_stage(now, call);
   call.stage = call_stage::leaving;
   compact(call);
   auto outcome = call.message;
@@ -131,7 +131,7 @@ void hub::state::conclude(time_point now, call_record& call, outputs& out) {
     return forget(now, call);
   }
   auto& one = kept.add(call.id, call.count, call.caller->identity, call.function->name, std::move(outcome),
-                       add(now, config.result_time));
+                       add(now, config.result_time), cached_bytes());
   if (call.key != nullptr && call.key->keeps) one.key = std::exchange(call.key, nullptr);
   forget(now, call);
 }
@@ -140,14 +140,17 @@ void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
   while (!unsynced.empty() && unsynced.front().record <= up_to) {
     YONDER_REACHED(synced);
     auto& call = unsynced.front();
-    unsynced.remove(call);
     if (call.stage == call_stage::recording) {
       conclude(now, call, out);
-    } else if (std::exchange(call.accepted, true)) {
+      continue;
+    }
+    leave_stage(now, call);
+    if (std::exchange(call.accepted, true)) {
       call.start_recorded = true;
       work.requeue(now, call);
     } else {
       say_accepted(now, call, out);
+      store_away(call);
       line_up(now, call);
     }
   }
@@ -155,8 +158,8 @@ void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
 }
 
 // Nothing more can be written to the journal, which has it, or may have it.
-void hub::state::end_unrecorded(time_point now, call_record& call, outputs& out) {
-  auto error = failure_of(errc::disconnected, journal_fault + "; the call is durable, and " +
+void hub::state::end_unrecorded(time_point now, call_record& call, std::string const& why, outputs& out) {
+  auto error = failure_of(errc::disconnected, why + "; the call is durable, and " +
                                                   (call.accepted ? "" : "if its record was written it ") +
                                                   "goes on when a hub with this journal is started again: "
                                                   "find it by its id then");
@@ -174,7 +177,7 @@ void hub::state::journal_failed(time_point now, std::string const& why, outputs&
   if (!config.journal || !journal_fault.empty()) return;
   journal_fault = why;
   out.emplace_back(out::notice{why + "; durable calls are refused until the hub is started again"});
-  while (!unsynced.empty()) end_unrecorded(now, unsynced.front(), out);
+  while (!unsynced.empty()) end_unrecorded(now, unsynced.front(), journal_fault, out);
   release_workers(now, last_record);
 }
 

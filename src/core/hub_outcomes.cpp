@@ -38,11 +38,17 @@ void hub::state::note_taken(time_point now, client_session& client, outputs& out
     client.untaken.pop_front();
   }
   if (calls.stalls(caller)) return;
+  wake_stalled(now, caller);
+  read_next(client, out);
+  say_allowed(now, caller, out);
+}
+
+void hub::state::wake_stalled(time_point now, caller_record& caller) {
+  if (calls.stalls(caller)) return;
   while (auto* const call = caller.stalled.first()) {
     caller.stalled.remove(*call);
     work.requeue(now, *call);
   }
-  say_allowed(now, caller, out);
 }
 
 // The outcome is sent to who waits for it, or kept for a while.
@@ -76,11 +82,12 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
 }
 
 void hub::state::hold_outcome(time_point now, call_record& call, frame_ref outcome, call_stage stage) {
-  leave_stage(call);
+  leave_stage(now, call);
   leave_order(now, call);
   leave_quota(now, call);
   timers.disarm(call);
   call.stage = stage;
+  call.stored = false;
   call.first = 0;
   call.offset = 0;
   call.payload = outcome->payload().size();
@@ -93,11 +100,11 @@ void hub::state::hold_outcome(time_point now, call_record& call, frame_ref outco
 // Each item is told.
 void hub::state::fail(time_point now, call_record& call, failure error, outputs& out) {
   YONDER_CHECK(!call.has_ended(), "a call ends twice");
-  if (is_past_recording(call)) return end_unrecorded(now, call, out);
+  if (is_past_recording(call)) return end_unrecorded(now, call, journal_fault, out);
   error.function = call.function->name;
   error.attempt = call.tries;
   if (call.count > 1) {
-    leave_stage(call);
+    leave_stage(now, call);
     call.stage = call_stage::leaving;
     while (call.count > 1) fail_one(now, calls.split(call, 1), copy_of(error), out);
   }
@@ -115,7 +122,7 @@ void hub::state::fail(time_point now, call_record& call, errc code, std::string 
   fail(now, call, failure_of(code, std::move(text)), out);
 }
 
-void hub::state::leave_stage(call_record& call) {
+void hub::state::leave_stage(time_point now, call_record& call) {
   switch (call.stage) {
     case call_stage::queued: work.dequeue(call); break;
     case call_stage::composing: await_nothing(call); break;
@@ -126,6 +133,10 @@ void hub::state::leave_stage(call_record& call) {
     case call_stage::stalled: call.caller->stalled.remove(call); break;
     case call_stage::held: std::exchange(call.quota, nullptr)->remove(call); break;
     case call_stage::recording:
+      unsynced.remove(call);
+      call.caller->recording -= call.bytes;
+      wake_stalled(now, *call.caller);
+      break;
     case call_stage::unsynced: unsynced.remove(call); break;
     case call_stage::tokenless: tokenless.remove(call); break;
     case call_stage::delayed:
@@ -133,6 +144,7 @@ void hub::state::leave_stage(call_record& call) {
       --delayed;
       break;
     case call_stage::assigned:
+    case call_stage::reading:
     case call_stage::ended:
     case call_stage::leaving: break;
   }
@@ -141,7 +153,7 @@ void hub::state::leave_stage(call_record& call) {
 void hub::state::forget(time_point now, call_record& call) {
   if (!progress.empty()) forget_progress(call.id.session, call.id.number, call.id.number + call.count);
   release_key(call);
-  leave_stage(call);
+  leave_stage(now, call);
   leave_parent(call);
   leave_order(now, call);
   leave_quota(now, call);

@@ -72,6 +72,7 @@ enum class call_stage : std::uint8_t {
   stalled,    // in its caller's: that has yet to take earlier results
   held,       // in its quota's: its credential has as many as it may
   unsynced,   // waits for the journal
+  reading,    // its arguments are read back from the journal
   delayed,    // waits for its backoff
   tokenless,  // waits for a retry token
   assigned,   // a worker has it
@@ -169,6 +170,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   call_stage stage = call_stage::queued;
   bool accepted = false;         // the journal has it
   bool start_recorded = false;   // the journal says that it may be started
+  bool stored = false;           // only the journal has its arguments: of the message there is the metadata
   time_point due = never;        // of its backoff or of its attempt's timeout
   std::uint64_t record = 0;      // of the journal, which has to be synced first
   std::uint32_t attempt = 0;     // the number of the last assignment
@@ -221,7 +223,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     quota = nullptr;
     record = 0;
     worker = nullptr;
-    accepted = start_recorded = alone = false;
+    accepted = start_recorded = stored = alone = false;
     due = orphaned_since = never;
     batching = {};
   }
@@ -308,11 +310,12 @@ struct caller_record {
   std::map<std::uint64_t, call_record*> batches;  // of them, those with several items
   std::uint64_t highest = 0;                      // the highest number of a call that was ever taken
   std::size_t items = 0;
-  caller_list subscribed;   // the caller waits for them
-  caller_list orphaned;     // nobody does; the first to be so first
-  caller_list lasting;      // nobody does, and they go on
-  std::size_t bytes = 0;    // of its calls
-  std::size_t untaken = 0;  // bytes of outcomes that were sent and have not been taken
+  caller_list subscribed;     // the caller waits for them
+  caller_list orphaned;       // nobody does; the first to be so first
+  caller_list lasting;        // nobody does, and they go on
+  std::size_t bytes = 0;      // of its calls
+  std::size_t untaken = 0;    // bytes of outcomes that were sent and have not been taken
+  std::size_t recording = 0;  // and of those that the journal is to have first
   call_queue stalled;
   intrusive_list<stream_record, stream_tag> streams;
   std::set<std::pair<std::uint64_t, std::uint64_t>>
@@ -434,6 +437,15 @@ struct client_session : session {
     bool joins = false;    // it is the same call: who cancels it leaves the others alone
   };
   std::map<std::uint64_t, search> searches;
+  // By the numbers under which they are told, outcomes that only the journal has: one is read after the
+  // other.
+  struct wanted_outcome {
+    call_id first;
+    std::uint32_t count = 1;
+    attempt_key parent;
+  };
+  std::map<std::uint64_t, wanted_outcome> wanted;
+  std::uint64_t reads = 0;  // out::read::number; 0: none is
 };
 
 // Of a worker that has nothing to do.
@@ -473,6 +485,7 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool draining = false;            // takes no more work
   bool quiet = false;               // nothing has come of it for a while: no new work until something does
   std::uint64_t awaits_record = 0;  // it is kept free for what the journal is to say first; 0: it is not
+  std::uint64_t awaits_read = 0;    // likewise, for arguments: out::read::number
   bool dying = false;               // kill_worker was asked for
   bool gone = false;                // its session has ended, and what it had is being dealt with
   bool condemned = false;      // something in it does not stop: it goes when what runs beside that has ended

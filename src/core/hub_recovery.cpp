@@ -50,6 +50,7 @@ bool hub::state::recall_call(time_point now, recovered_record&& said) {
   if (is_keyed) hold_key(call, about.idempotency);
   calls.orphan(now, call);
   if (config.traces) begin_trace(now, call);
+  store_away(call);
   failure refused;
   return take_turn(call, about.turn, refused);
 }
@@ -61,9 +62,10 @@ bool hub::state::recall_outcome(time_point now, recovered_record&& said) {
   frame_ref outcome(std::move(*said.body));
   if (read_item_count(*outcome) != said.items) return false;
   auto const left = std::max<duration>(0, config.result_time - said.age);
-  auto& one = kept.add(said.call, said.items, std::move(said.identity), std::move(said.function),
-                       std::move(outcome), add(now, left));
-  if (said.items == 1) recall_key(one, said.key);
+  auto const signature = outcome->head.signature;
+  auto& one = kept.add(said.call, said.items, said.identity, said.function, std::move(outcome),
+                       add(now, left), cached_bytes());
+  if (said.items == 1) recall_key(one, signature, said.key);
   return true;
 }
 

@@ -52,10 +52,8 @@ std::uint32_t hub::state::give_kept(time_point now, client_session& client, call
   if (found == nullptr) return 0;
   auto const behind = found->id.number + found->count - first.number;
   auto const count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, most));
-  auto& own = kept.isolate(*found, first.number, count);
-  if (own.identity == client.identity) {
-    auto [head, outcome] = outcome_of(own);
-    send_to(now, client, head, std::move(outcome), out);
+  if (found->identity() == client.identity) {
+    tell_kept(now, client, *found, first.number, {first, count, {}}, out);
   } else {
     for (std::uint32_t i = 0; i < count; ++i)
       answer(now, client, {first.session, first.number + i}, not_found(), out);
@@ -82,7 +80,7 @@ void hub::state::take_taken(client_session& client, frame const& message, output
   for (std::uint32_t i = 0; i < items;) {
     call_id const next{id.session, id.number + i};
     auto* const found = kept.find(next);
-    if (found == nullptr || found->identity != client.identity || found->key != nullptr) {
+    if (found == nullptr || found->identity() != client.identity || found->key != nullptr) {
       ++i;
       continue;
     }
@@ -118,18 +116,17 @@ void hub::state::take_search(time_point now, client_session& client, call_messag
 
 void hub::state::find(time_point now, client_session& client, client_session::search const& search,
                       std::uint64_t number, outputs& out) {
-  if (auto* const found = kept.find(search.wanted); found != nullptr && may_see(client, found->identity)) {
-    auto& own = kept.isolate(*found, search.wanted.number, 1);
-    auto [head, outcome] = outcome_of(own);
-    head.call = {client.id, number};
+  auto const refuse = [&](failure const& why) {
     note_answered(now, client, search.parent);
-    return send_to(now, client, head, std::move(outcome), out);
+    answer(now, client, {client.id, number}, copy_of(why), out);
+  };
+  auto const full = too_many_searches(client);
+  if (auto* const found = kept.find(search.wanted); found != nullptr && may_see(client, found->identity())) {
+    if (found->body == nullptr && !full.empty()) return refuse(failure_of(errc::overloaded, full));
+    return tell_kept(now, client, *found, number, {search.wanted, 1, search.parent}, out);
   }
   auto* const known = calls.find(search.wanted);
-  if (known == nullptr || !may_see(client, known->caller->identity)) {
-    note_answered(now, client, search.parent);
-    return answer(now, client, {client.id, number}, not_found(), out);
-  }
+  if (known == nullptr || !may_see(client, known->caller->identity)) return refuse(not_found());
   auto& one = isolate(now, *known, search.wanted.number, 1);
   if (one.stage == call_stage::ended) {  // it stays for its caller
     compact(one);
@@ -138,10 +135,7 @@ void hub::state::find(time_point now, client_session& client, client_session::se
     note_answered(now, client, search.parent);
     return send_to(now, client, head, one.message, out);
   }
-  if (auto full = too_many_searches(client); !full.empty()) {
-    note_answered(now, client, search.parent);
-    return answer(now, client, {client.id, number}, failure_of(errc::overloaded, std::move(full)), out);
-  }
+  if (!full.empty()) return refuse(failure_of(errc::overloaded, full));
   one.finders.insert({client.id, number});
   client.searches[number] = search;
   ++searching;
@@ -150,7 +144,7 @@ void hub::state::find(time_point now, client_session& client, client_session::se
 
 // They are calls of the client as others are; empty: it may make one more.
 std::string hub::state::too_many_searches(client_session const& client) const {
-  auto const has = calls.find_caller(client.id)->items + client.searches.size();
+  auto const has = calls.find_caller(client.id)->items + client.searches.size() + client.wanted.size();
   if (has >= config.max_client_calls)
     return "the hub holds at most " + std::to_string(config.max_client_calls) +
            " calls of one client (runtime_options::max_calls, of the hub), and calls that are asked for by "
@@ -204,7 +198,13 @@ void hub::state::leave_search(time_point now, client_session const& client, std:
 // Whoever cancels what he has found cancels the call; what he has joined goes on for the others.
 void hub::state::cancel_search(time_point now, client_session& client, std::uint64_t number, outputs& out) {
   auto const found = client.searches.find(number);
-  if (found == client.searches.end()) return;
+  if (found == client.searches.end()) {
+    auto const told = client.wanted.find(number);
+    if (told == client.wanted.end() || told->second.count != 1) return;
+    note_answered(now, client, told->second.parent);
+    client.wanted.erase(told);
+    return;
+  }
   auto const search = found->second;
   client.searches.erase(found);
   --searching;
@@ -247,17 +247,19 @@ call_listing hub::state::list_calls_for(time_point now, client_session const& cl
                    0});
     });
   });
-  kept.each([&](kept_result const& one) {
-    if (!may_see(client, one.identity)) return;
-    list.all += one.count;
-    auto const failed = one.head.type == frame_type::error;
-    note(one.id, one.count,
-         {{},
-          one.function,
-          failed ? call_state::failed : call_state::succeeded,
-          true,
-          one.head.attempt,
-          std::max<duration>(0, one.until - now)});
+  kept.each_owner([&](kept_owner const& owner) {
+    if (!may_see(client, owner.identity)) return;
+    list.all += owner.calls;
+    auto& results = const_cast<kept_owner&>(owner).results;
+    for (auto* one = results.first(); one != nullptr; one = results.after(*one))
+      if (!note(one->id, one->count,
+                {{},
+                 *one->function,
+                 one->failed ? call_state::failed : call_state::succeeded,
+                 true,
+                 one->attempt,
+                 std::max<duration>(0, one->until - now)}))
+        return;
   });
   return list;
 }

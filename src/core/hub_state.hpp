@@ -13,6 +13,7 @@
 
 #include <deque>
 #include <functional>
+#include <limits>
 #include <string>
 
 // What the hub's classes decide is carried out here: frames are taken and sent, calls move from one to the
@@ -116,7 +117,8 @@ struct hub::state {
   void fail(time_point now, call_record& call, failure error, outputs& out);
   void fail_one(time_point now, call_record& call, failure error, outputs& out);
   void fail(time_point now, call_record& call, errc code, std::string text, outputs& out);
-  void leave_stage(call_record& call);
+  void leave_stage(time_point now, call_record& call);
+  void wake_stalled(time_point now, caller_record& caller);
   void forget(time_point now, call_record& call);
   void cancel(time_point now, call_record& call, outputs& out);
   void cancel_found(time_point now, call_record& call, outputs& out);
@@ -165,7 +167,7 @@ struct hub::state {
   void conclude(time_point now, call_record& call, outputs& out);
   void synced(time_point now, std::uint64_t up_to, outputs& out);
   bool is_past_recording(call_record const& call) const;
-  void end_unrecorded(time_point now, call_record& call, outputs& out);
+  void end_unrecorded(time_point now, call_record& call, std::string const& why, outputs& out);
   void journal_failed(time_point now, std::string const& why, outputs& out);
   void say_accepted(time_point now, call_record& call, outputs& out);
   void say_accepted(time_point now, client_session& client, call_id id, std::uint32_t count, outputs& out);
@@ -178,7 +180,7 @@ struct hub::state {
   void release_key(call_record& call);
   void release_key(kept_result& one);
   static std::string recorded_key(call_record const& call);
-  void recall_key(kept_result& one, std::string_view recorded);
+  void recall_key(kept_result& one, std::uint64_t signature, std::string_view recorded);
   static bool is_final(call_record const& call, frame const& outcome);
   bool take_keyed(time_point now, client_session& client, call_message const& said, frame const& message,
                   outputs& out);
@@ -195,6 +197,35 @@ struct hub::state {
   void each_part(time_point now, call_id first, std::uint32_t items, See&& see);
   pool_record* recalled_home(std::string_view asked);
   void recovered(time_point now, std::uint64_t last, outputs& out);
+
+  // hub_reads.cpp: what only the journal has
+  struct journal_read {
+    call_id first;
+    std::uint32_t count = 1;
+    std::uint64_t worker = 0;  // that is kept free for these arguments
+    std::uint64_t client = 0;  // that is told these outcomes; 0: they are arguments
+    std::uint64_t number = 0;  // of client_session::wanted
+  };
+  // Of outcomes that are kept; without a journal nothing else has them.
+  std::size_t cached_bytes() const {
+    return config.journal ? config.max_cached_bytes : std::numeric_limits<std::size_t>::max();
+  }
+  std::uint64_t read(journal_read const& what, outputs& out);
+  void read_back(time_point now, std::uint64_t number, std::optional<recovered_record>&& record,
+                 std::string const& why, outputs& out);
+  void store_away(call_record& call);
+  void read_arguments(time_point now, call_record& call, worker_session& worker, outputs& out);
+  void take_arguments(time_point now, journal_read const& what, std::optional<recovered_record>&& record,
+                      std::string why, outputs& out);
+  void give_arguments(time_point now, call_record& call, frame_ref const& whole, packed_items const& items,
+                      call_id first);
+  void tell_kept(time_point now, client_session& client, kept_result const& known, std::uint64_t number,
+                 client_session::wanted_outcome const& wanted, outputs& out);
+  void read_next(client_session& client, outputs& out);
+  void tell_read(time_point now, client_session& client, std::uint64_t number,
+                 client_session::wanted_outcome const& wanted, std::optional<recovered_record>&& record,
+                 std::string const& why, outputs& out);
+  static bool is_wanted(client_session const& client, std::uint64_t number);
 
   // hub_searches.cpp: calls that are asked for by their ids, and outcomes that are kept
   void send_to(time_point now, client_session& client, header const& head, frame_ref outcome, outputs& out);
@@ -417,6 +448,8 @@ struct hub::state {
   std::string journal_fault;    // why nothing can be written any more; empty: it can
   std::string journal_refusal;  // why no further call can be; empty: it can
   kept_results kept;
+  std::unordered_map<std::uint64_t, journal_read> reads;
+  std::uint64_t last_read = 0;
   std::size_t searching = 0;  // client_session::searches of all
   idempotency_keys keys;
   std::uint64_t last_arrival = 0;

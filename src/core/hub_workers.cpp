@@ -47,9 +47,11 @@ bool hub::state::may_be_assigned(time_point now, call_record& call, worker_sessi
     work.dequeue(call);
     call.stage = call_stage::stalled;
     call.caller->stalled.push_back(call);
+  } else if (call.stored) {
+    read_arguments(now, call, worker, out);
   } else if (must_record_start(call)) {
     if (!journal_fault.empty()) {
-      end_unrecorded(now, call, out);
+      end_unrecorded(now, call, journal_fault, out);
     } else {
       record_start(now, call, worker, out);
     }
@@ -69,10 +71,10 @@ void hub::state::assign_batch(time_point now, call_record& chosen, worker_sessio
   std::uint64_t weight = 0, weight_most = ~std::uint64_t{0};
   std::size_t items_most = max_items, bytes = 0;
   time_point deadline = 0;
-  std::size_t recorded = 0;
+  std::size_t put_off = 0;
   while (auto* call = first != nullptr ? first : work.next_in(function, *worker.program)) {
     if (std::exchange(first, nullptr) == nullptr) {
-      if (must_record_start(*call) && recorded++ >= call->batching.max_items) break;
+      if ((call->stored || must_record_start(*call)) && put_off++ >= call->batching.max_items) break;
       if (!may_be_assigned(now, *call, worker, out)) continue;
     }
     if (call->alone || !work.outlasts(now, worker, *call)) break;

@@ -8,19 +8,34 @@
 
 namespace yonder::core {
 
-kept_result& kept_results::add(call_id id, std::uint32_t count, std::string identity, std::string function,
-                               frame_ref outcome, time_point until) {
+kept_result& kept_results::add(call_id id, std::uint32_t count, std::string_view identity,
+                               std::string_view function, frame_ref outcome, time_point until,
+                               std::size_t most) {
   auto& kept = by_id_[id];
-  YONDER_CHECK(!kept.outcome, "an outcome is kept twice");
+  YONDER_CHECK(kept.owner == nullptr, "an outcome is kept twice");
+  auto owner = owners_.find(identity);
+  if (owner == owners_.end()) owner = owners_.try_emplace(std::string(identity)).first;
+  owner->second.identity = owner->first;
+  auto name = functions_.find(function);
+  if (name == functions_.end()) name = functions_.emplace(function).first;
   kept.id = id;
   kept.count = count;
-  kept.identity = std::move(identity);
-  kept.function = std::move(function);
-  kept.range = {0, count, 0, outcome->payload().size()};
-  kept.head = outcome->head;
-  kept.outcome = std::move(outcome);
-  read_items(*kept.outcome, kept.packed);
+  kept.failed = outcome->head.type == frame_type::error;
+  kept.attempt = outcome->head.attempt;
+  kept.function = &*name;
   kept.until = until;
+  kept.owner = &owner->second;
+  kept.owner->calls += count;
+  kept.owner->results.push_back(kept);
+  auto& body = bodies_.emplace_back();
+  body.place = std::prev(bodies_.end());
+  body.head = outcome->head;
+  body.outcome = std::move(outcome);
+  read_items(*body.outcome, body.packed);
+  body.id = id;
+  body.left = count;
+  body_bytes_ += size_of(*body.outcome);
+  kept.body = &body;
   auto* place = by_time_.empty() ? nullptr : &by_time_.back();
   while (place != nullptr && place->until > until) place = by_time_.before(*place);
   if (place == nullptr)
@@ -28,8 +43,28 @@ kept_result& kept_results::add(call_id id, std::uint32_t count, std::string iden
   else
     by_time_.insert_after(*place, kept);
   calls_ += count;
-  bytes_ += kept.bytes();
+  give_room(most);
   return kept;
+}
+
+void kept_results::give_room(std::size_t most) {
+  while (body_bytes_ > most) {
+    auto& oldest = bodies_.front();
+    auto one = by_id_.lower_bound(oldest.id);
+    while (oldest.left != 0) {
+      if (one->second.body == &oldest) {
+        oldest.left -= one->second.count;
+        one->second.body = nullptr;
+      }
+      ++one;
+    }
+    let_go(oldest);
+  }
+}
+
+void kept_results::let_go(kept_body& body) {
+  body_bytes_ -= size_of(*body.outcome);
+  bodies_.erase(body.place);
 }
 
 kept_result* kept_results::find(call_id id) {
@@ -50,24 +85,19 @@ bool kept_results::has_any(call_id first, std::uint32_t count) const {
 // The first `at` of them go their own way.
 kept_result& kept_results::split(kept_result& one, std::uint32_t at) {
   auto rest = by_id_.extract(one.id);
-  auto const payload = one.packed.size_of(one.range.first, at);
   auto& front = by_id_[one.id];
   front.id = one.id;
   front.count = at;
-  front.identity = one.identity;
+  front.failed = one.failed;
+  front.attempt = one.attempt;
+  front.owner = one.owner;
   front.function = one.function;
-  front.outcome = one.outcome;
-  front.head = one.head;
-  front.packed = one.packed;
+  front.body = one.body;
   front.until = one.until;
-  front.range = {one.range.first, at, one.range.offset, payload};
-  bytes_ -= one.bytes();
   one.id.number += at;
-  one.head.call = one.id;
   one.count -= at;
-  one.range = {one.range.first + at, one.count, one.range.offset + payload, one.range.bytes - payload};
-  bytes_ += front.bytes() + one.bytes();
   by_time_.insert_before(one, front);
+  one.owner->results.insert_before(one, front);
   rest.key() = one.id;
   by_id_.insert(std::move(rest));
   return front;
@@ -80,9 +110,13 @@ kept_result& kept_results::isolate(kept_result& one, std::uint64_t number, std::
 
 void kept_results::remove(kept_result& one) {
   calls_ -= one.count;
-  bytes_ -= one.bytes();
+  if (one.body != nullptr && (one.body->left -= one.count) == 0) let_go(*one.body);
+  auto& owner = *one.owner;
+  owner.calls -= one.count;
+  owner.results.remove(one);
   by_time_.remove(one);
   by_id_.erase(one.id);
+  if (owner.results.empty()) owners_.erase(owners_.find(owner.identity));
 }
 
 kept_result* kept_results::expired(time_point now) {
@@ -91,12 +125,17 @@ kept_result* kept_results::expired(time_point now) {
 
 time_point kept_results::next_due() const { return by_time_.empty() ? never : by_time_.front().until; }
 
-std::pair<header, frame_ref> outcome_of(kept_result const& kept) {
-  auto head = kept.head;
-  if (kept.count == kept.packed.count) return {head, kept.outcome};
-  frame_ref own(slice(*kept.outcome, kept.packed, kept.range));
+frame_ref outcome_of(kept_body const& body, call_id first, std::uint32_t count, header& head) {
+  head = body.head;
+  head.call = first;
+  if (count == body.packed.count) return body.outcome;
+  auto const at = static_cast<std::uint32_t>(first.number - body.id.number);
+  auto const sized = body.packed.sizes != nullptr;
+  items_range const range{at, count, sized ? body.packed.size_of(0, at) : 0,
+                          sized ? body.packed.size_of(at, count) : 0};
+  frame_ref own(slice(*body.outcome, body.packed, range));
   head.metadata_size = own->head.metadata_size;
-  return {head, std::move(own)};
+  return own;
 }
 
 }  // namespace yonder::core

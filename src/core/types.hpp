@@ -241,6 +241,12 @@ struct append {
   std::string function{};   // ended
   std::string key{};        // ended: digest of the arguments, and the idempotency key; empty: it has none
 };
+// Hub with a journal: find the record that has what is known of this call: its outcome, or else its
+// arguments. All of them are on disk. Then say read_back(number).
+struct read {
+  std::uint64_t number = 0;
+  call_id call;
+};
 // Hub with hub_config::traces: an attempt has ended, or a call has.
 struct traced {
   call_id call;  // of the first of `items` calls with consecutive numbers
@@ -336,8 +342,8 @@ struct exit {
 }  // namespace out
 
 using output = std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start,
-                            out::worker_came, out::kill_worker, out::close, out::append, out::traced,
-                            out::notice, out::accepted, out::completed, out::stream_arrived,
+                            out::worker_came, out::kill_worker, out::close, out::append, out::read,
+                            out::traced, out::notice, out::accepted, out::completed, out::stream_arrived,
                             out::stream_allowed, out::progressed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.

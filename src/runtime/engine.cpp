@@ -598,6 +598,8 @@ void engine::carry_out_hub(core::output& output) {
     config_.traces->take(std::move(*traced));
   } else if (auto const* const record = std::get_if<core::out::append>(&output)) {
     append(*record);
+  } else if (auto const* const wanted = std::get_if<core::out::read>(&output)) {
+    if (journal_) journal_->read(*wanted);
   } else if (auto* const start = std::get_if<core::out::start_worker>(&output)) {
     if (start->elsewhere && launching_)
       launching_->start(*start);

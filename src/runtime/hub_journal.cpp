@@ -24,16 +24,6 @@ journal::kind journal_kind(appended what) {
   return journal::kind::forgotten;
 }
 
-appended appended_kind(journal::kind what) {
-  switch (what) {
-    case journal::kind::call: return appended::call;
-    case journal::kind::started: return appended::started;
-    case journal::kind::ended: return appended::ended;
-    case journal::kind::forgotten: break;
-  }
-  return appended::forgotten;
-}
-
 std::int64_t wall_clock() {
   using namespace std::chrono;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
@@ -74,10 +64,15 @@ hub_journal::hub_journal(platform::poller& poller, std::string const& folder, co
   how.result_ttl = duration_cast<milliseconds>(nanoseconds(result_time)) + hours(1);
   how.schema = core::journal_schema;
   log_ = std::make_unique<journal::log>(how, recall);
-  poller_.add(log_->descriptor(), *this, 0);
+  reader_ = std::make_unique<journal_reader>(*log_);
+  poller_.add(log_->descriptor(), *this, log_token);
+  poller_.add(reader_->descriptor(), *this, reader_token);
 }
 
-hub_journal::~hub_journal() { poller_.remove(log_->descriptor()); }
+hub_journal::~hub_journal() {
+  poller_.remove(log_->descriptor());
+  poller_.remove(reader_->descriptor());
+}
 
 void hub_journal::append(core::out::append const& record) {
   if (failed_) return;
@@ -99,7 +94,13 @@ void hub_journal::flush(core::hub& hub) {
   if (std::exchange(admits_, admits) != admits) hub.refuse_durable(why_refused(admits));
 }
 
+void hub_journal::take_reads(core::hub& hub, core::time_point now, core::outputs& out) {
+  if (!std::exchange(has_read_, false)) return;
+  for (auto& one : reader_->take()) hub.read_back(now, one.number, std::move(one.record), one.why, out);
+}
+
 void hub_journal::take(core::hub& hub, core::time_point now, core::outputs& out) {
+  take_reads(hub, now, out);
   if (!std::exchange(rang_, false)) return;
   hub.synced(now, log_->synced(), out);
   if (admits_ != journal::admission::taken) {

@@ -8,6 +8,7 @@
 #include "src/core/hub.hpp"
 #include "src/journal/journal.hpp"
 #include "src/platform/poller.hpp"
+#include "src/runtime/journal_reader.hpp"
 
 namespace yonder::detail {
 
@@ -23,20 +24,25 @@ class hub_journal final : platform::ready_handler {
   hub_journal& operator=(hub_journal const&) = delete;
 
   void append(core::out::append const& record);
+  void read(core::out::read const& what) { reader_->ask(what); }
   // Sends what was appended on its way, and tells the hub whether it may take more.
   void flush(core::hub& hub);
-  // Tells the hub what has got to the disk meanwhile.
+  // Tells the hub what has got to the disk meanwhile, and what was read there.
   void take(core::hub& hub, core::time_point now, core::outputs& out);
   // What was found there that somebody might want to know.
   std::vector<std::string> const& notes() const noexcept { return log_->notes(); }
 
  private:
-  void on_ready(std::uint64_t, bool, bool) override { rang_ = true; }
+  static constexpr std::uint64_t log_token = 0, reader_token = 1;
+  void take_reads(core::hub& hub, core::time_point now, core::outputs& out);
+  void on_ready(std::uint64_t token, bool, bool) override { (token == log_token ? rang_ : has_read_) = true; }
 
   platform::poller& poller_;
   std::unique_ptr<journal::log> log_;
+  std::unique_ptr<journal_reader> reader_;
   bool appended_ = false;
   bool rang_ = false;
+  bool has_read_ = false;
   bool failed_ = false;
   journal::admission admits_ = journal::admission::taken;
 };

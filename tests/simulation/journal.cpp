@@ -41,9 +41,48 @@ void world::sync(std::uint64_t record, std::uint32_t life) {
   after_hub();
 }
 
+void world::read(out::read const& what) {
+  reads_[what.number] = what.call;
+  plan(between(20 * microsecond, 2 * millisecond), kind::reads, static_cast<std::uint32_t>(what.number),
+       journal_life_);
+}
+
+// What counts for the call: the first outcome, or what it is. None where that is forgotten.
+void world::read_back(std::uint64_t number, std::uint32_t life) {
+  if (life != journal_life_) return;  // another hub asked for it
+  auto const wanted = reads_.at(number);
+  reads_.erase(number);
+  journal_line const* found = nullptr;
+  for (auto const& line : journal_) {
+    if (line.number > synced_) break;
+    auto const has = line.call.session == wanted.session && wanted.number >= line.call.number &&
+                     wanted.number - line.call.number < line.items;
+    if (!has || line.what == out::append::kind::started) continue;
+    auto const ended = found != nullptr && found->what == out::append::kind::ended;
+    if (line.what == out::append::kind::forgotten)
+      found = nullptr;
+    else if (!ended)
+      found = &line;
+  }
+  reach(state::read_back);
+  std::optional<recovered_record> said;
+  if (found != nullptr) {
+    said = recovered_record{.what = found->what,
+                            .call = found->call,
+                            .items = found->items,
+                            .identity = found->identity,
+                            .function = found->function,
+                            .age = now_ - found->when};
+    said->body = frame{found->body->head, found->body->body.duplicate(), found->body->buffers};
+  }
+  hub_->read_back(now_, number, std::move(said), {}, out_);
+  after_hub();
+}
+
 // Of what was not synced the disk has a beginning, and all of that is there from now on.
 void world::lose_unsynced() {
   ++journal_life_;
+  reads_.clear();
   if (journal_.empty()) return;
   auto const last = synced_ + random_.below(journal_.back().number - synced_ + 1);
   while (!journal_.empty() && journal_.back().number > last) {

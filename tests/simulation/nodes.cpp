@@ -27,6 +27,7 @@ void world::make_hub() {
     config.weights.emplace_back(identity_of(false, i), turn_watch::weight_of_credential(i));
   if (how_.client_bytes != 0) config.max_client_bytes = how_.client_bytes;
   config.journal = how_.journal;
+  if (how_.cached_bytes != 0) config.max_cached_bytes = how_.cached_bytes;
   if (how_.needs != 0) config.machine = simulated_machine();
   if (how_.prefetch_bytes != 0) config.max_prefetch_bytes = how_.prefetch_bytes;
   config.silence = 1 * second;
@@ -62,6 +63,8 @@ void world::do_for_hub(output& one) {
     begin_start(*start);
   } else if (auto* const record = std::get_if<out::append>(&one)) {
     append(*record);
+  } else if (auto* const wanted = std::get_if<out::read>(&one)) {
+    read(*wanted);
   } else if (auto* const late = std::get_if<out::abandon_start>(&one)) {
     pool_of_start_.erase(late->start);
     if (auto const hung = hung_starts_.extract(late->start)) reserved_.release(hung.mapped());

@@ -18,6 +18,7 @@ std::string_view to_string(state one) {
     case state::handed_over: return "a caller that left let another lead";
     case state::leader_woken: return "a thread woke the leader for an earlier deadline";
     case state::lied_to: return "a peer lied to the hub";
+    case state::read_back: return "a hub read a call or an outcome back from its journal";
     case state::recalled: return "a hub read the journal of an earlier one";
     case state::found: return "a call was found by its id";
     case state::chose_rarely: return "the cores made their rare choices";

@@ -330,6 +330,7 @@ std::vector<profile> make_profiles() {
   journal.durable = 0.5;
   journal.searches = 0.03;
   journal.max_queue = 120;
+  journal.cached_bytes = 2048;
 
   // The hub is killed, again and again, and another one reads what it has written down.
   profile recovery = lossy;
@@ -337,6 +338,7 @@ std::vector<profile> make_profiles() {
   recovery.journal = true;
   recovery.durable = 0.7;
   recovery.searches = 0.1;
+  recovery.cached_bytes = 4096;
   recovery.hub_restart_every = 300 * millisecond;
   recovery.crashes = 0;
 

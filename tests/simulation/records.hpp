@@ -301,6 +301,7 @@ enum class kind : std::uint8_t {
   worker_reads,    // a: worker, b: generation
   worker_watches,  // a: worker, b: generation
   syncs,           // a: record of the journal, b: which of its lives
+  reads,           // a: number of out::read, b: as above
   goes_on,         // a: node, b: its role; it had stopped
   task_wakes,      // a: worker, b: run
   task_streams,    // a: worker, b: run

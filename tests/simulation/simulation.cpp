@@ -151,6 +151,7 @@ void world::do_happen(happening const& what) {
     case kind::worker_reads: return read(what.a, what.b);
     case kind::worker_watches: return watch(what.a, what.b);
     case kind::syncs: return sync(what.a, what.b);
+    case kind::reads: return read_back(what.a, what.b);
     case kind::goes_on: return go_on(what.a, static_cast<role>(what.b));
     case kind::task_wakes: return wake(what.a, what.b);
     case kind::task_streams: return stream_on(what.a, what.b);
@@ -327,7 +328,8 @@ stillness* world::who_is_still(happening const& what) {
     case kind::hub_tick:
     case kind::hub_loses:
     case kind::start_fails:
-    case kind::syncs: return still(0, role::hub);
+    case kind::syncs:
+    case kind::reads: return still(0, role::hub);
     case kind::client_tick:
     case kind::submits: return still(what.a, role::client);
     case kind::cancels:

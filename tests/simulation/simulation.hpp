@@ -41,6 +41,7 @@ struct profile {
   duration lies_every = 0;                  // of peers that repeat what they overheard, and flood the hub
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
   std::size_t client_bytes = 0;             // of one client that the hub holds; 0: as usual
+  std::size_t cached_bytes = 0;             // that the hub has beside its journal; 0: as usual
   bool journal = false;                     // the hub has one
   std::size_t max_queue = 0;                // calls that may wait for a pool; 0: as many as there are
   double searches = 0;                      // of submissions: that ask for another call by its id
@@ -109,6 +110,7 @@ enum class state : std::uint8_t {
   handed_over,         // a caller that left let another lead
   leader_woken,        // a thread woke the leader for an earlier deadline
   lied_to,             // a peer repeated what it had overheard, and said hello again and again
+  read_back,           // a hub has read a call or an outcome back from its journal
   recalled,            // a hub read the journal of an earlier one
   found,               // a call was found by its id
   chose_rarely,        // a world in which the cores made their rare choices

@@ -76,6 +76,8 @@ class world {
   void do_for_hub(output& one);
   void begin_start(out::start_worker const& start);
   void append(out::append const& what);
+  void read(out::read const& what);
+  void read_back(std::uint64_t number, std::uint32_t life);
   void lose_unsynced();
   bool counts(journal_line const& line);
   void recall();
@@ -423,6 +425,7 @@ class world {
   std::uint64_t synced_ = 0;  // of the journal
   std::vector<journal_line> journal_;
   std::uint32_t journal_life_ = 0;
+  std::map<std::uint64_t, call_id> reads_;  // out::read, under their numbers
   bool lacks_room_ = false;    // a worker was to be started while those before it had not ended
   bool some_unknown_ = false;  // what some pool offers is not known before its first worker
   bool restarted_ = false;

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,20 +59,47 @@ struct memory_journal {
   }
   std::size_t sync(raw_hub& hub) {
     std::size_t written = 0;
-    while (auto const more = write(hub)) {
+    for (;;) {
+      auto const more = write(hub);
       written += more;
-      hub.core.synced(hub.now, last, hub.out);
+      if (more != 0) hub.core.synced(hub.now, last, hub.out);
+      if (!read(hub) && more == 0) return written;
     }
-    return written;
+  }
+  // Answers what the hub wants to read, as a log does; returns how much that was.
+  std::size_t read(raw_hub& hub, std::string const& fault = {}) {
+    auto const wanted = hub.take<out::read>();
+    for (auto const& one : wanted) {
+      std::optional<recovered_record> found;
+      for (auto const& said : lines) {
+        auto const has = said.call.session == one.call.session && one.call.number >= said.call.number &&
+                         one.call.number - said.call.number < said.items;
+        if (!has || said.what == out::append::kind::started) continue;
+        if (said.what == out::append::kind::forgotten)
+          found.reset();
+        else
+          found = said_by(said);
+      }
+      if (!fault.empty()) found.reset();
+      hub.core.read_back(hub.now, one.number, std::move(found), fault, hub.out);
+    }
+    reads += wanted.size();
+    return wanted.size();
+  }
+  std::size_t reads = 0;
+
+  static recovered_record said_by(line const& one) {
+    recovered_record said;
+    said.what = one.what;
+    said.call = one.call;
+    said.items = one.items;
+    REQUIRE(decode_record(std::as_bytes(std::span(one.bytes)), said));
+    return said;
   }
   void tell(raw_hub& hub, duration later = 0) {
     for (auto const& one : lines) {
-      recovered_record said;
-      said.what = one.what;
-      said.call = one.call;
-      said.items = one.items;
+      auto said = said_by(one);
       said.age = later;
-      REQUIRE(decode_record(std::as_bytes(std::span(one.bytes)), said));
       REQUIRE(hub.core.recall(hub.now, std::move(said)));
     }
     hub.core.recovered(hub.now, last, hub.out);

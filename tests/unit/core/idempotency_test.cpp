@@ -12,6 +12,7 @@ struct keyed {
   char argument = 'a';
   call_policy policy{};
   std::uint64_t signature = 7;
+  std::size_t bytes = 1;  // of the argument
 };
 
 // The digest is the hub's to compare, not to check.
@@ -28,7 +29,8 @@ void ask(raw_peer& by, std::uint64_t number, keyed const& said = {}, attempt_key
   write_idempotency(body, std::as_bytes(std::span(digest)), said.key);
   if (parent.attempt != 0) write_parent(body, parent);
   message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-  body.append(&said.argument, 1);
+  std::string const payload(said.bytes, said.argument);
+  body.append(payload.data(), payload.size());
   message.body = std::move(body);
   by.say(std::move(message));
 }
@@ -345,6 +347,101 @@ TEST_CASE("promise 5: who joins before the record is synced is told accepted wit
   REQUIRE(told.size() == 2);
   CHECK(told[0].head.type == frame_type::accepted);
   CHECK(told[1].head.type == frame_type::accepted);
+}
+
+TEST_CASE("promise 4: a stored result that only the journal has is read back for whoever uses its key") {
+  memory_journal journal;
+  auto config = with_journal();
+  config.max_cached_bytes = 0;
+  raw_hub hub(config);
+  raw_peer worker(hub, 1, 900, in_process);
+  raw_peer one(hub, 2, 100, with_key("one"));
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  REQUIRE(one.hello(peer_role::client));
+  ask(one, 1);
+  journal.sync(hub);
+  worker.answer(assigned_to(worker), 300);
+  journal.sync(hub);
+  CHECK(one.received().size() == 2);
+  take(one, {100, 1});
+  CHECK(hub.core.census().kept == 1);
+
+  raw_hub next(config);
+  std::erase_if(journal.lines, [](auto const& said) { return said.what != out::append::kind::ended; });
+  journal.tell(next);
+  for (auto* const with : {&hub, &next}) {
+    CHECK(with->core.census().kept_bytes == 0);
+    raw_peer other(*with, 5, 101, with_key("one"));
+    REQUIRE(other.hello(peer_role::client));
+    for (std::uint64_t number = 1; number <= 3; ++number) ask(other, number);
+    auto told = other.received();
+    REQUIRE(told.size() == 3);
+    for (auto const& said : told) CHECK(said.head.type == frame_type::accepted);
+    other.cancel(2);
+    journal.sync(*with);
+    told = other.received();
+    REQUIRE(told.size() == 2);
+    CHECK(told[0].head.call == call_id{101, 1});
+    CHECK(told[1].head.call == call_id{101, 3});
+    for (auto const& said : told) {
+      CHECK(said.head.type == frame_type::result);
+      CHECK(said.payload().size() == 300);
+    }
+    ask(other, 4, {.argument = 'b'});
+    CHECK(code_of_only(other.received()) == errc::idempotency_key_reused);
+    CHECK(with->core.census().calls == 0);
+  }
+}
+
+TEST_CASE("promise 4: a call whose arguments only the journal has is joined by its key, and run once") {
+  memory_journal journal;
+  auto config = with_journal();
+  config.max_cached_bytes = 0;
+  raw_hub hub(config);
+  raw_peer one(hub, 2, 100, with_key("one"));
+  REQUIRE(one.hello(peer_role::client));
+  ask(one, 1, {.bytes = 10'000});
+  journal.sync(hub);
+  raw_hub next(config);
+  journal.tell(next);
+  for (auto* const with : {&hub, &next}) {
+    CHECK(with->core.census().bytes < 1'000);
+    raw_peer other(*with, 5, 101, with_key("one"));
+    REQUIRE(other.hello(peer_role::client));
+    ask(other, 1, {.bytes = 10'000});
+    raw_peer worker(*with, 6, 901, in_process);
+    REQUIRE(worker.hello(peer_role::worker, offers_f()));
+    ask(other, 2, {.bytes = 10'000});
+    CHECK(other.received().size() == 2);
+    auto lines = journal;  // each hub has its own from here on
+    lines.sync(*with);
+    auto const given = worker.received();
+    REQUIRE(!given.empty());
+    CHECK(given.back().head.type == frame_type::assign);
+    CHECK(given.back().payload().size() == 10'000);
+    worker.answer(given.back().head, 5);
+    lines.sync(*with);
+    auto const told = other.received();
+    REQUIRE(told.size() == 2);
+    for (auto const& said : told) CHECK(said.payload().size() == 5);
+    CHECK(with->core.census().calls == 0);
+    CHECK(with->core.census().kept == 1);
+  }
+}
+
+TEST_CASE("promise 4: without a journal stored results stay in memory, whatever their size") {
+  hub_config config;
+  config.max_cached_bytes = 0;
+  keyed_scene s(config);
+  ask(s.one, 1);
+  s.worker.answer(assigned_to(s.worker), 300);
+  CHECK(type_of_only(s.one.received()) == frame_type::result);
+  ask(s.other, 1);
+  auto const told = s.other.received();
+  REQUIRE(type_of_only(told) == frame_type::result);
+  CHECK(told[0].payload().size() == 300);
+  CHECK(s.hub.core.census().kept_bytes > 300);
+  CHECK(s.hub.take<out::read>().empty());
 }
 
 TEST_CASE("calls of a revoked key end for all that have joined them") {
