@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "yonder/call_id.hpp"
 #include "yonder/detail/export.hpp"
 #include "yonder/errc.hpp"
 
@@ -22,11 +23,13 @@ struct error_details {
   int signal = 0;             // the signal that ended the worker
   int exit_status = 0;        // or else the status that it exited with
   std::string stderr_tail{};  // the last lines that the worker wrote to stderr
+  call_id call{};             // its id; a durable one that was taken is found by it (yonder/find.hpp)
 };
 
 namespace detail {
 
-// What an error was before it became a value: raise(of) throws that. Null: nothing else than the error.
+// What an error was before it became a value: raise(of) throws that, or returns where it cannot be made here.
+// Null: nothing else than the error.
 struct error_source {
   std::shared_ptr<void const> of{};
   void (*raise)(void const* of) = nullptr;

@@ -89,7 +89,7 @@ struct call_snapshot {
   std::string task;                 // its name
   state is{};                       // how far it is
   bool durable = false;             // as of options::durable
-  unsigned attempts = 0;            // that may have been started, before the one that runs
+  unsigned attempts = 0;            // that may have been started, with the one that runs
   std::chrono::nanoseconds kept{};  // for so long the outcome of one that has ended is kept
 };
 YONDER_API std::string_view to_string(call_snapshot::state is) noexcept;  // in a word

@@ -78,7 +78,9 @@ int cancel_call(hub_choice const& hub, std::string const& id, bool json) {
   auto const rows = ask(hub, core::cancel_call, core::encode_call_id(read_id(id)));
   if (rows.empty()) return unknown(id);
   if (json) std::cout << rows_in_json(rows) << '\n';
-  return EXIT_SUCCESS;
+  if (rows.front().front() == "cancelled") return EXIT_SUCCESS;
+  std::cerr << "yonder: there is nothing to cancel, the call has ended: `yonder explain " << id << "`\n";
+  return exit_failed;
 }
 
 }  // namespace yonder::cli

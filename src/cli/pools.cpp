@@ -154,15 +154,44 @@ table table_of(std::vector<call_snapshot> const& calls) {
   return listed;
 }
 
+struct journal_report {
+  std::string state = std::string(core::journal_state::none);
+  std::string why;
+
+  bool has_failed() const { return state == core::journal_state::failed; }
+  // A line; empty: there is nothing to say.
+  std::string text() const {
+    if (why.empty()) return {};
+    return (has_failed() ? "the hub's journal has failed: " : "the hub's journal takes no durable calls: ") +
+           printable(why, 4096) + "\n";
+  }
+};
+
+journal_report journal_of(runtime const& connected) {
+  journal_report told;
+  for (auto const& row : rows_from(connected, core::tell_journal, {})) {
+    if (row.size() != 2) continue;
+    if (row[0] == "state") told.state = row[1];
+    if (row[0] == "why") told.why = row[1];
+  }
+  return told;
+}
+
+std::string journal_in_json(journal_report const& journal) {
+  return "{\"state\": " + in_json(journal.state) +
+         (journal.why.empty() ? "" : ", \"why\": " + in_json(journal.why)) + "}";
+}
+
 void print_all(runtime const& connected, bool json, bool live) {
   auto const pools = connected.pools();
   auto const workers = rows_from(connected, core::list_workers, {});
+  auto const journal = journal_of(connected);
   if (json) {
     std::cout << "{\"pools\": " << pools_in_json(pools) << ",\n\"workers\": " << workers_in_json(workers)
-              << "}\n";
+              << ",\n\"journal\": " << journal_in_json(journal) << "}\n";
     return;
   }
-  auto const text = table_of(pools).text() + "\n" + table_of(workers).text();
+  auto const text = journal.text() + table_of(pools).text() + "\n" + table_of(workers).text();
   std::cout << (live ? as_live_page(text) : text);
 }
 
@@ -210,10 +239,16 @@ int list_all(hub_choice const& hub, bool json, bool live) {
 }
 
 int list_calls(hub_choice const& hub, bool json) {
-  auto const calls = connect(hub).calls();
+  auto const connected = connect(hub);
+  auto const calls = connected.calls();
   std::cout << (json ? calls_in_json(calls) + "\n" : table_of(calls).text());
   flush_output();
-  return EXIT_SUCCESS;
+  auto const journal = journal_of(connected);
+  if (!journal.has_failed()) return EXIT_SUCCESS;
+  std::cerr << "yonder: " << journal.text()
+            << "yonder: calls that only the journal has are not listed; they go on when a hub with it is "
+               "started again\n";
+  return exit_failed;
 }
 
 int list_usage(hub_choice const& hub, bool json) {

@@ -16,10 +16,18 @@ namespace yonder::core {
 
 inline constexpr std::string_view explain_call = " explain";  // a call_id -> rows: what is known, and its
                                                               // value; none: there is no such call
-inline constexpr std::string_view cancel_call = " cancel";    // a call_id -> one row, or none
+inline constexpr std::string_view cancel_call = " cancel";    // a call_id -> "cancelled" and its id, or as
+                                                              // explain_call where it has ended; or none
 inline constexpr std::string_view list_workers = " workers";  // nothing -> rows of worker_columns
+inline constexpr std::string_view tell_journal = " journal";  // nothing -> "state" and a journal_state, and
+                                                              // "why" where it takes nothing
 constexpr bool is_call_order(std::string_view function) noexcept {
-  return function == explain_call || function == cancel_call || function == list_workers;
+  return function == explain_call || function == cancel_call || function == list_workers ||
+         function == tell_journal;
+}
+// Of a hub's journal: "refuses": for now no further calls.
+namespace journal_state {
+inline constexpr std::string_view none = "none", open = "open", refuses = "refuses", failed = "failed";
 }
 
 inline constexpr std::string_view find_call = " find";    // a call_id -> the outcome of that call
@@ -74,7 +82,7 @@ struct call_census {
   std::string task;
   call_state state{};
   bool durable = false;
-  std::uint32_t tries = 0;  // attempts that may have been started, before the one that runs
+  std::uint32_t tries = 0;  // attempts that may have been started, with the one that runs
   duration left = 0;        // of one that has ended: for so long its outcome is kept
 };
 

@@ -120,6 +120,18 @@ struct client::state final : session_user {
     while (!list.empty()) fail(list.front(), code, why, out);
   }
 
+  // It was given to a hub that says nothing more.
+  void fail_unknown(pending& call, std::string_view why, outputs& out) {
+    for (std::uint32_t i = 0; i < call.count; ++i) {
+      failure error;
+      error.code = errc::disconnected;
+      error.function = call.function;
+      error.message = unknown_after(why, call, id_of(call.number + i));
+      tell(call, i, outcome(std::move(error)), out);
+    }
+    forget(call);
+  }
+
   void refuse(std::string_view function, std::uint64_t cookie, std::uint64_t number, errc code,
               std::string_view why, outputs& out) {
     failure error;
@@ -133,13 +145,10 @@ struct client::state final : session_user {
     closed_code = code;
     closed_reason = reason;
     hub.end();
-    auto const unknown = hub.was_welcomed() && code == errc::disconnected;
-    fail_all(given, code, unknown ? unknown_after(reason) : std::string(reason), out);
+    if (hub.was_welcomed() && code == errc::disconnected)
+      while (!given.empty()) fail_unknown(given.front(), reason, out);
+    fail_all(given, code, reason, out);
     fail_all(waiting, code, reason, out);
-  }
-
-  static std::string unknown_after(std::string_view reason) {
-    return std::string(reason) + "; whether the call ran is unknown";
   }
 
   // --- sending
@@ -251,7 +260,7 @@ struct client::state final : session_user {
         waiting.push_front(call);
       } else {
         call.note_ended(call.count);
-        fail(call, errc::disconnected, unknown_after(why), out);
+        fail_unknown(call, why, out);
       }
     }
   }
@@ -399,20 +408,14 @@ struct client::state final : session_user {
   }
 
   void give_up_unreachable(time_point now, outputs& out) {
-    if (add(hub.away_since(), config.connect_timeout) <= now)
-      fail_all(given, errc::disconnected, unknown_after("the hub fell silent"), out);
+    if (add(hub.away_since(), config.connect_timeout) <= now && !given.empty()) {
+      auto const why = describe_loss(config);
+      while (!given.empty()) fail_unknown(given.front(), why, out);
+    }
     while (auto* const call = waiting.first()) {
       if (add(std::max(hub.away_since(), call->submitted), config.connect_timeout) > now) break;
       fail(*call, errc::hub_unreachable, describe_silence(config, hub.trouble()), out);
     }
-  }
-
-  std::string describe_overload() const {
-    return calls.size() >= max_calls
-               ? "this client has " + std::to_string(max_calls) +
-                     " calls in flight, as many as it may (runtime_options::max_calls)"
-               : "this client has " + std::to_string(calls.bytes()) + " bytes in flight and may have " +
-                     std::to_string(max_bytes) + " (runtime_options::max_bytes)";
   }
 
   void expire(time_point now, outputs& out) {
@@ -434,7 +437,7 @@ struct client::state final : session_user {
   // Why there is none.
   errc refusal(std::string& why) const {
     YONDER_REACHED(overloaded);
-    why = hub.over() ? closed_reason : describe_overload();
+    why = hub.over() ? closed_reason : calls.describe_overload(max_calls, max_bytes);
     return hub.over() ? closed_code : errc::overloaded;
   }
 

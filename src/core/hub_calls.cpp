@@ -131,7 +131,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     refuse(why);
   };
   if ((whole->head.flags & flag_known) != 0 && !YONDER_MUTANT(known_made_anew))
-    return turn_down(failure_of(errc::unknown_call, "the hub has lost this call, or its outcome was taken"));
+    return turn_down(unknown("the hub has lost this call, or its outcome was taken"));
   if (said.policy.durable)
     if (auto const fault = not_durable(said); fault) return turn_down(*fault);
   if (!said.idempotency.key.empty())

@@ -11,19 +11,11 @@ namespace {
 
 constexpr std::size_t most_calls_told = 4;  // of one worker
 
-// As yonder::to_string(call_id) has it.
-std::string words_of_id(call_id const& id) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string text(32, '0');
-  for (std::size_t i = 0; i < 16; ++i) {
-    text[15 - i] = digits[id.session >> (4 * i) & 15U];
-    text[31 - i] = digits[id.number >> (4 * i) & 15U];
-  }
-  return text;
-}
-
 // To a whole unit that a person reads.
 std::string about(duration time) {
+  constexpr auto minute = 60 * second, hour = 60 * minute;
+  if (time >= 2 * hour) return std::to_string(time / hour) + " h";
+  if (time >= 10 * minute) return std::to_string(time / minute) + " min";
   if (time >= second) return in_words(time / second * second);
   return in_words(time >= millisecond ? time / millisecond * millisecond : time / microsecond * microsecond);
 }
@@ -127,9 +119,30 @@ void hub::state::explain_attempt(time_point now, call_record const& call, text_r
   if (call.nest != nullptr && call.nest->waits) rows.push_back({"waits for", "calls of its own task"});
 }
 
+// Of one that has ended, and whose outcome is kept.
+text_rows hub::state::explain(time_point now, kept_result const& one, call_id meant) {
+  auto const left = std::max<duration>(0, one.until - now);
+  text_rows rows{{"call", in_words(meant)},
+                 {"task", *one.function},
+                 {"state", one.failed ? "failed" : "succeeded"},
+                 {"ended", about(std::max<duration>(0, config.result_time - left)) + " ago"}};
+  if (one.attempt != 0) rows.push_back({"attempt", std::to_string(one.attempt)});
+  rows.push_back({"its outcome is kept for", about(left)});
+  rows.push_back({"credential", one.identity()});
+  return rows;
+}
+
+text_rows hub::state::journal_in_rows() const {
+  if (!config.journal) return {{"state", std::string(journal_state::none)}};
+  auto const failed = !journal_fault.empty();
+  auto const& why = failed ? journal_fault : journal_refusal;
+  if (why.empty()) return {{"state", std::string(journal_state::open)}};
+  return {{"state", std::string(failed ? journal_state::failed : journal_state::refuses)}, {"why", why}};
+}
+
 text_rows hub::state::explain(time_point now, call_record& call) {
   auto const* const function = call.function;  // null: it has ended
-  text_rows rows{{"call", words_of_id(call.id)}};
+  text_rows rows{{"call", in_words(call.id)}};
   auto const add = [&](std::string_view what, std::string value) {
     if (!value.empty()) rows.push_back({std::string(what), std::move(value)});
   };
@@ -159,7 +172,7 @@ text_rows hub::state::explain(time_point now, call_record& call) {
   if (call.deadline != never) add("deadline in", about(std::max<duration>(0, call.deadline - now)));
   if (call.priority != usual_priority) add("priority", std::to_string(call.priority));
   if (call.order != nullptr) add("order key", call.order->key);
-  if (call.parent != nullptr) add("made by", words_of_id(call.parent->id));
+  if (call.parent != nullptr) add("made by", in_words(call.parent->id));
   add("credential", call.caller->identity);
   return rows;
 }
@@ -183,7 +196,7 @@ text_rows hub::state::workers_in_rows() {
         running += ",…";
         break;
       }
-      running += (running.empty() ? "" : ",") + words_of_id(call->id);
+      running += (running.empty() ? "" : ",") + in_words(call->id);
     }
     rows.push_back({worker->name, worker->pool != nullptr ? name_of_pool(*worker->pool) : "",
                     state_of(*worker), running, gpus_of(*worker), worker->identity});
@@ -198,6 +211,13 @@ call_record* hub::state::call_for(client_session const& client, call_id id) {
   auto* const call = calls.find(id);
   bool const may = call != nullptr && (operates(client) || call->caller->identity == client.identity);
   return may ? call : nullptr;
+}
+
+// Likewise, of one whose outcome is kept.
+kept_result* hub::state::kept_for(client_session const& client, call_id id) {
+  auto* const one = kept.find(id);
+  bool const may = one != nullptr && (operates(client) || one->identity() == client.identity);
+  return may ? one : nullptr;
 }
 
 // Its caller is told. Not of one that has ended, whoever has yet to be told that.
@@ -216,20 +236,25 @@ void hub::state::take_call_order(time_point now, client_session& client, std::st
     if (!operates(client)) return answer(now, client, id, only_for_operators(), out);
     return answer_order(now, client, id, encode_rows(workers_in_rows()), out);
   }
+  if (what == tell_journal) return answer_order(now, client, id, encode_rows(journal_in_rows()), out);
   call_id meant;
   if (!decode_call_id(message.payload(), meant))
     return answer(now, client, id,
                   failure_of(errc::protocol_violation, "what is said of a call does not decode"), out);
   auto* const call = call_for(client, meant);
+  auto* const outcome = call == nullptr ? kept_for(client, meant) : nullptr;
+  if (call == nullptr && outcome == nullptr && !journal_fault.empty())
+    return answer(now, client, id, not_found(meant), out);
   text_rows rows;
-  if (call != nullptr && what == explain_call) {
-    rows = explain(now, *call);
-    rows.front().back() = words_of_id(meant);
-    if (call->count > 1) rows.push_back({"together with", count_of(call->count - 1, "call") + " of its map"});
-  }
   if (call != nullptr && what == cancel_call && !call->has_ended()) {
-    rows = {{"cancelled", words_of_id(meant)}};
+    rows = {{"cancelled", in_words(meant)}};
     cancel_for(now, *call, meant.number, call->caller->identity != client.identity, out);
+  } else if (call != nullptr) {
+    rows = explain(now, *call);
+    rows.front().back() = in_words(meant);
+    if (call->count > 1) rows.push_back({"together with", count_of(call->count - 1, "call") + " of its map"});
+  } else if (outcome != nullptr) {
+    rows = explain(now, *outcome, meant);
   }
   answer_order(now, client, id, encode_rows(rows), out);
 }

@@ -2,6 +2,7 @@
 // The hub: what a journal is told, and what waits for it.
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 
@@ -159,15 +160,19 @@ void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
 
 // Nothing more can be written to the journal, which has it, or may have it.
 void hub::state::end_unrecorded(time_point now, call_record& call, std::string const& why, outputs& out) {
-  auto error = failure_of(errc::disconnected, why + "; the call is durable, and " +
-                                                  (call.accepted ? "" : "if its record was written it ") +
-                                                  "goes on when a hub with this journal is started again: "
-                                                  "find it by its id then");
+  auto error = failure_of(errc::disconnected, {});
+  auto const text = why + "; the call is durable, and " +
+                    (call.accepted ? "" : "if its record was written it ") +
+                    "goes on when a hub with this journal is started again: find it by its id then, ";
   if (call.traced != nullptr) trace_call(now, call, errc::disconnected, out);
   if (call.function != nullptr) error.function = call.function->name;
   auto* const client = sessions.client(call.id.session);
-  for (std::uint32_t i = 0; i < call.count && client != nullptr && call.orphaned_since == never; ++i)
-    answer(now, *client, {call.id.session, call.id.number + i}, copy_of(error), out);
+  for (std::uint32_t i = 0; i < call.count && client != nullptr && call.orphaned_since == never; ++i) {
+    call_id const one{call.id.session, call.id.number + i};
+    error.message = text + in_words(one);
+    answer(now, *client, one, copy_of(error), out);
+  }
+  error.message = text + in_words(call.id);  // who has found one has it for itself
   tell_finders(now, call, frame_ref(make_error(error)), out);
   cancel_dependents(now, call, out);
   forget(now, call);

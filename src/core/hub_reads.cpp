@@ -161,7 +161,7 @@ void hub::state::tell_read(time_point now, client_session& client, std::uint64_t
                    covers(*record, wanted.first, wanted.count) &&
                    read_item_count(*record->body) == record->items;
   if (!has) {
-    auto const error = why.empty() ? not_found()
+    auto const error = why.empty() ? not_found(wanted.first)
                                    : failure_of(errc::disconnected,
                                                 "the outcome is in the journal, and cannot be "
                                                 "read back: " +

@@ -21,6 +21,12 @@ call_state listed_state(call_record const& call) {
   return call.message->head.type == frame_type::error ? call_state::failed : call_state::succeeded;
 }
 
+// With the one that runs, or that has ended it.
+std::uint32_t attempts_of(call_record const& call) {
+  if (call.has_ended()) return call.message->head.attempt;
+  return call.tries + (call.stage == call_stage::assigned ? 1 : 0);
+}
+
 }  // namespace
 
 // To whom it is too large for, so much is said.
@@ -56,7 +62,8 @@ std::uint32_t hub::state::give_kept(time_point now, client_session& client, call
     tell_kept(now, client, *found, first.number, {first, count, {}}, out);
   } else {
     for (std::uint32_t i = 0; i < count; ++i)
-      answer(now, client, {first.session, first.number + i}, not_found(), out);
+      answer(now, client, {first.session, first.number + i}, not_found({first.session, first.number + i}),
+             out);
   }
   return count;
 }
@@ -126,7 +133,7 @@ void hub::state::find(time_point now, client_session& client, client_session::se
     return tell_kept(now, client, *found, number, {search.wanted, 1, search.parent}, out);
   }
   auto* const known = calls.find(search.wanted);
-  if (known == nullptr || !may_see(client, known->caller->identity)) return refuse(not_found());
+  if (known == nullptr || !may_see(client, known->caller->identity)) return refuse(not_found(search.wanted));
   auto& one = isolate(now, *known, search.wanted.number, 1);
   if (one.stage == call_stage::ended) {  // it stays for its caller
     compact(one);
@@ -155,12 +162,20 @@ std::string hub::state::too_many_searches(client_session const& client) const {
   return {};
 }
 
-failure hub::state::not_found() const {
-  return failure_of(
-      errc::unknown_call,
-      std::string("the hub has no such call of this credential: it was never taken, its outcome "
-                  "was taken by get(), or its time is over") +
-          (config.journal ? "" : "; this hub has no journal, and keeps no outcome"));
+failure hub::state::not_found(call_id id) const {
+  return unknown(
+      "the hub has no call " + in_words(id) +
+      " of this credential: it was never taken, its outcome was taken by get(), or its time is over" +
+      (config.journal ? "" : "; this hub has no journal, and keeps no outcome"));
+}
+
+// Where the journal has failed, what it has may be what this hub does not know.
+failure hub::state::unknown(std::string text) const {
+  if (journal_fault.empty()) return failure_of(errc::unknown_call, std::move(text));
+  return failure_of(errc::disconnected,
+                    "the hub's journal has failed: " + journal_fault +
+                        "; if the call is in it, it goes on when a hub with this journal is started again: "
+                        "find it by its id then");
 }
 
 // A task that asks was told one thing more.
@@ -243,7 +258,7 @@ call_listing hub::state::list_calls_for(time_point now, client_session const& cl
                    call.function == nullptr ? std::string() : call.function->name,
                    listed_state(call),
                    call.policy.durable,
-                   call.tries,
+                   attempts_of(call),
                    0});
     });
   });

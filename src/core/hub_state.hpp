@@ -239,7 +239,8 @@ struct hub::state {
   void find(time_point now, client_session& client, client_session::search const& search,
             std::uint64_t number, outputs& out);
   std::string too_many_searches(client_session const& client) const;
-  failure not_found() const;
+  failure not_found(call_id id) const;
+  failure unknown(std::string text) const;
   void note_answered(time_point now, client_session const& client, attempt_key const& parent);
   void tell_finders(time_point now, call_record& call, frame_ref const& outcome, outputs& out);
   void leave_search(time_point now, client_session const& client, std::uint64_t number,
@@ -337,9 +338,12 @@ struct hub::state {
   std::string why_it_waits(time_point now, call_record& call);
   void explain_attempt(time_point now, call_record const& call, text_rows& rows);
   text_rows explain(time_point now, call_record& call);
+  text_rows explain(time_point now, kept_result const& one, call_id meant);
+  text_rows journal_in_rows() const;
   std::string gpus_of(worker_session const& worker) const;
   text_rows workers_in_rows();
   call_record* call_for(client_session const& client, call_id id);
+  kept_result* kept_for(client_session const& client, call_id id);
   void cancel_for(time_point now, call_record& call, std::uint64_t number, bool by_operator, outputs& out);
   void take_call_order(time_point now, client_session& client, std::string_view what, frame const& message,
                        outputs& out);

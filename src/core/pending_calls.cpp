@@ -5,6 +5,7 @@
 
 #include "src/core/check.hpp"
 #include "src/core/items.hpp"
+#include "src/core/words.hpp"
 
 namespace yonder::core {
 
@@ -50,6 +51,19 @@ std::string describe_silence(client_config const& config, std::string const& tro
                           : "the last attempt: " + trouble);
 }
 
+std::string describe_loss(client_config const& config) {
+  return "the hub fell silent, for " + in_words(config.connect_timeout) +
+         " (runtime_options::connect_timeout)";
+}
+
+std::string unknown_after(std::string_view reason, pending const& call, call_id id) {
+  auto const text = std::string(reason) + "; ";
+  if (call.function.starts_with(' ')) return text + "ask again when it is back";  // of the hub itself
+  if (!call.is_durable()) return text + "whether the call ran is unknown";
+  return text + "the call is durable, and " + (call.accepted ? "" : "if its record was written it ") +
+         "goes on with the hub: find it by its id when that is back, " + in_words(id);
+}
+
 void carve(pending& call) {
   packed_items items;
   read_items(*call.message, items);
@@ -76,6 +90,14 @@ frame make_batch(batch_spec const& spec, std::span<batch_spec::item const> items
   body.append(spec.payloads.data() + offset, total);
   message.body = std::move(body);
   return message;
+}
+
+std::string pending_calls::describe_overload(std::size_t max_calls, std::size_t max_bytes) const {
+  return calls_ >= max_calls
+             ? "this client has " + std::to_string(max_calls) +
+                   " calls in flight, as many as it may (runtime_options::max_calls)"
+             : "this client has " + std::to_string(bytes_) + " bytes in flight and may have " +
+                   std::to_string(max_bytes) + " (runtime_options::max_bytes)";
 }
 
 pending& pending_calls::add(std::uint64_t number, std::uint32_t count, std::size_t bytes) {

@@ -88,6 +88,7 @@ struct pending : timer, list_hook<order_tag> {
   void note_ended(std::uint32_t calls) {
     if (parent != nullptr) parent->told.end(calls, std::exchange(streamed, 0));
   }
+  bool is_durable() const { return policy.durable || accepted; }
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
   bool is_whole() const { return count == packed; }  // the message is of its calls only
   std::uint64_t end() const { return number + count; }
@@ -112,6 +113,9 @@ frame make_batch(batch_spec const& spec, std::span<batch_spec::item const> items
 // What a client says of itself; why it has no hub, in words.
 hello_message client_hello(client_config const& config);
 std::string describe_silence(client_config const& config, std::string const& trouble);
+std::string describe_loss(client_config const& config);
+// Of a call that a hub may have: what is known of it now that the hub has gone, for this reason.
+std::string unknown_after(std::string_view reason, pending const& call, call_id id);
 
 // Records of calls by their numbers, and what they take.
 class pending_calls {
@@ -128,6 +132,9 @@ class pending_calls {
   // The record of this call, perhaps among others; null: there is none.
   pending* find(std::uint64_t number) const;
   void remove(pending& call);
+
+  // Why there are no more of them, in words; of so many, and so many bytes at most.
+  std::string describe_overload(std::size_t max_calls, std::size_t max_bytes) const;
 
   std::size_t size() const noexcept { return calls_; }
   std::size_t bytes() const noexcept { return bytes_; }

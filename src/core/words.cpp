@@ -14,6 +14,16 @@ std::string in_words(duration time) {
   return std::to_string(time) + " ns";
 }
 
+std::string in_words(call_id const& id) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text(32, '0');
+  for (std::size_t i = 0; i < 16; ++i) {
+    text[15 - i] = digits[id.session >> (4 * i) & 15U];
+    text[31 - i] = digits[id.number >> (4 * i) & 15U];
+  }
+  return text;
+}
+
 std::string excess_in_words(std::size_t bytes, std::size_t buffers, frame_limits const& most,
                             std::string_view what, std::string_view whose) {
   auto const counted = [&](std::uint64_t found, char const* unit, std::uint64_t limit) {

@@ -11,6 +11,9 @@ namespace yonder::core {
 // In the largest unit of which it is a whole number: "2 s", "1500 ms", "250 us", "7 ns".
 std::string in_words(duration time);
 
+// 32 hexadecimal digits, as yonder::to_string(call_id) has them.
+std::string in_words(call_id const& id);
+
 // What a frame is past: "the result takes 300000 bytes; the hub receives at most 262145
 // (runtime_options::max_call_bytes of the hub, and 262144 for what surrounds them)". `what`: "the arguments
 // take", `whose`: "hub".

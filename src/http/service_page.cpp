@@ -153,7 +153,9 @@ void service::explain_call(context& in) {
     return reply(in, problem(404, "unknown_call",
                              "no call of this id is known here, or no longer, or it is another key's"));
   if (!asks_own_hub(in, "its caller asks by `yonder explain`")) return;
-  auto said = yonder::detail::explained_call(*engine_, yonder::detail::id_of(*call->call));
+  yonder::detail::named_texts said;
+  if (!yonder::detail::is_done(*call->call))
+    said = yonder::detail::explained_call(*engine_, yonder::detail::id_of(*call->call));
   if (said.empty()) said = {{"call", call->id}, {"state", "ended"}};
   reply(in, {.body = as_object(said)});
 }

@@ -216,7 +216,7 @@ reply take_reply(call_state& call) {
   if (!has_ended(call)) throw_error(call.failure_in_fork());
   if (call.is_kept.load(std::memory_order_relaxed)) call.where()->take(call);
   if (call.failure) {
-    if (call.failure->told) runtime_detail::raise(*call.failure->told);
+    if (call.failure->told) runtime_detail::raise_registered(*call.failure->told);
     throw_error(call.failure->details);
   }
   if (call.elsewhere)
@@ -241,8 +241,9 @@ error error_of(call_state const& call) {
   auto const* const told = has_ended(call) && call.failure ? call.failure->told.get() : nullptr;
   error_source source;
   if (told != nullptr && !told->payload.empty())
-    source = {std::make_shared<core::failure const>(core::copy_of(*told)),
-              [](void const* of) { runtime_detail::raise(*static_cast<core::failure const*>(of)); }};
+    source = {std::make_shared<core::failure const>(core::copy_of(*told)), [](void const* of) {
+                runtime_detail::raise_registered(*static_cast<core::failure const*>(of));
+              }};
   return error(*failure_of(call), std::move(source));
 }
 

@@ -43,8 +43,9 @@ call_failure* engine::take_value(call_state& call, core::frame& message) noexcep
 }
 
 // What a call ends with, however little memory is left.
-call_failure* engine::failure_of(core::failure& told) const noexcept try {
+call_failure* engine::failure_of(core::failure& told, call_state const& call) const noexcept try {
   auto details = runtime_detail::details_of(told);
+  name_call(call, details);
   return new call_failure{std::move(details), std::make_unique<core::failure>(std::move(told))};
 } catch (std::bad_alloc const&) {
   return is_broken() ? failure_of_broken_runtime() : failure_without_memory();
@@ -62,23 +63,6 @@ call_failure* failure_of_broken_runtime() noexcept {
       {.code = errc::disconnected, .message = "the runtime cannot go on: there was no memory"}, nullptr};
   return &shared;
 }
-
-namespace {
-
-// What the hub keeps until it is told that we have it: not that it was lost, or could not be had here.
-bool is_outcome(call_failure const* failure) {
-  if (failure == nullptr) return true;
-  switch (failure->details.code) {
-    case errc::disconnected:
-    case errc::hub_unreachable:
-    case errc::too_large:
-    case errc::signature_mismatch:
-    case errc::unknown_call: return false;
-    default: return failure != failure_without_memory();
-  }
-}
-
-}  // namespace
 
 engine::engine(engine_config config) : config_(std::move(config)), client_(config_.client) {
   failure_without_memory();  // made as long as there is some
@@ -212,10 +196,12 @@ void engine::complete(core::out::completed& completed) {
   }
   call_failure* failure = nullptr;
   if (!completed.result.ok())
-    failure = failure_of(completed.result.error());
+    failure = failure_of(completed.result.error(), *call);
   else if (failure = misfit_of(*call, completed.result.value()); failure == nullptr)
     failure = take_value(*call, completed.result.value());
-  call->is_kept = (call->pack->durable || call->pack->found) && is_outcome(failure);
+  auto const is_told =
+      failure == nullptr || (failure != failure_without_memory() && is_outcome(failure->details.code));
+  call->is_kept = (call->pack->durable || call->pack->found) && is_told;
   set_ended(*call, failure);
   if (parked_ != nullptr && !is_broken()) send_parked();
 }

@@ -90,6 +90,29 @@ call_ref engine::find(core::call_id id, std::string const& (*structure)()) {
                       std::make_unique<found_call const>(found_call{id, structure}));
 }
 
+// What the hub keeps until it is told that we have it: not that it was lost, or could not be had here.
+bool engine::is_outcome(errc code) noexcept {
+  switch (code) {
+    case errc::disconnected:
+    case errc::hub_unreachable:
+    case errc::too_large:
+    case errc::signature_mismatch:
+    case errc::unknown_call: return false;
+    default: return true;
+  }
+}
+
+// Whoever asks for a call by its id has not named its task.
+void engine::name_call(call_state const& call, error_details& failure) {
+  auto const id = call.pack->id_of(call);
+  failure.call = {id.session, id.number};
+  if (!call.pack->found) return;
+  if (failure.task == core::find_call) failure.task = "find";
+  if (is_outcome(failure.code)) return;
+  if (auto const text = to_string(failure.call); failure.message.find(text) == std::string::npos)
+    failure.message += "; the call is " + text;
+}
+
 // Where the task is one of this program's, what it returns is known in words. Null: it fits, or is not known.
 call_failure* engine::misfit_of(call_state const& call, core::frame const& value) noexcept try {
   if (!call.pack->found) return nullptr;

@@ -72,6 +72,7 @@ task_entry const& entry_of(std::string_view order) {
       {core::explain_call, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::cancel_call, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::list_workers, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::tell_journal, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::list_usage, no_signature, nullptr, nullptr, nullptr, nullptr, false}};
   return *std::find_if(std::begin(entries), std::end(entries),
                        [&](auto const& one) { return one.name == order; });

@@ -115,12 +115,10 @@ error_details details_of(core::failure const& failure) {
           .stderr_tail = failure.stderr_tail};
 }
 
-void raise(core::failure const& failure) {
-  if (failure.code == errc::failed && !failure.payload.empty()) {
-    for (auto const* entry = detail::first_exception(); entry != nullptr; entry = entry->next)
-      if (entry->name == failure.type_name) entry->raise(failure.payload.bytes());  // or no state to make one
-  }
-  detail::throw_error(details_of(failure));
+void raise_registered(core::failure const& failure) {
+  if (failure.code != errc::failed || failure.payload.empty()) return;
+  for (auto const* entry = detail::first_exception(); entry != nullptr; entry = entry->next)
+    if (entry->name == failure.type_name) entry->raise(failure.payload.bytes());  // or no state to make one
 }
 
 }  // namespace runtime_detail

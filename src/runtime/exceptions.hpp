@@ -18,7 +18,7 @@ std::string type_name_of(std::type_info const& type);
 
 error_details details_of(core::failure const& failure);
 
-// On the caller's side: throws the registered exception that `failure` carries, or the class of its code.
-[[noreturn]] void raise(core::failure const& failure);
+// On the caller's side: throws the exception that `failure` carries, where its type is registered here.
+void raise_registered(core::failure const& failure);
 
 }  // namespace yonder::runtime_detail

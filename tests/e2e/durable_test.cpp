@@ -45,9 +45,15 @@ class durable_site {
     hub_->wait();
   }
   // Where it was, with the journal that it had.
+  void revive_hub() { start_hub(address_); }
   void restart_hub() {
     kill_hub();
-    start_hub(address_);
+    revive_hub();
+  }
+  // As if the disk were full once a file has some 32 KiB.
+  void restart_hub_without_room() {
+    kill_hub();
+    start(address_, "/bin/sh", {"-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh", YONDER_DURABLE});
   }
   void start_worker(std::vector<std::string> environment = {}) {
     environment.push_back("YONDER_KEYS=" + keys());
@@ -66,11 +72,13 @@ class durable_site {
   yonder::runtime_options client() const { return {.hub = address_, .keys = keys(), .connect_timeout = 60s}; }
 
  private:
-  void start_hub(std::string const& at) {
-    hub_.emplace(YONDER_DURABLE, std::vector<std::string>{},
-                 std::vector<std::string>{"hub", keys(), folder_ / "journal", at});
-    address_ = hub_->read_line();
-    REQUIRE(address_.starts_with("tcp://"));
+  void start_hub(std::string const& at) { start(at, YONDER_DURABLE, {}); }
+  void start(std::string const& at, std::string const& path, std::vector<std::string> words) {
+    for (auto const& word : {std::string("hub"), keys(), folder_ / "journal", at}) words.push_back(word);
+    hub_.emplace(path, std::vector<std::string>{}, words);
+    do address_ = hub_->read_line();
+    while (address_.starts_with("yonder: "));  // what the journal's recovery found
+    REQUIRE_MESSAGE(address_.starts_with("tcp://"), address_);
   }
 
   folder folder_;
@@ -142,6 +150,74 @@ TEST_CASE("who is told that his durable call was cancelled has its outcome, too"
   CHECK(result.error().code() == yonder::errc::cancelled);
   while (!caller.calls().empty()) {
   }
+}
+
+TEST_CASE("a durable call whose hub stays away names its id, and is found by that when the hub is back") {
+  durable_site here;
+  auto impatient = here.client();
+  impatient.connect_timeout = 300ms;
+  yonder::runtime caller(impatient);
+  auto call = task::note.on(caller).spawn(here.file("notes"), 3);
+  here.kill_hub();
+  try {
+    (void)call.get();
+    FAIL("it has an outcome");
+  } catch (yonder::disconnected const& away) {
+    CHECK(away.details().call == call.id());
+    auto const told = "goes on with the hub: find it by its id when that is back, " + to_string(call.id());
+    CHECK_MESSAGE(std::string(away.what()).find(told) != std::string::npos, away.what());
+  }
+  yonder::call_id never_taken;
+  try {
+    (void)task::note.on(caller).spawn(here.file("notes"), 4);
+    FAIL("it was taken");
+  } catch (yonder::error const& away) {
+    never_taken = away.details().call;
+    CHECK(never_taken == yonder::call_id{call.id().session, call.id().number + 1});
+  }
+  here.revive_hub();
+  here.start_worker();
+  yonder::runtime const other(here.client());
+  CHECK(yonder::find<int>(call.id(), other).get() == 6);
+  auto const unknown = yonder::find<int>(never_taken, other).try_get();
+  REQUIRE_FALSE(unknown.has_value());
+  CHECK(unknown.error().code() == yonder::errc::unknown_call);
+  CHECK(unknown.error().details().call == never_taken);
+  CHECK(std::string(unknown.error().what())
+            .starts_with("find: unknown_call: the hub has no call " + to_string(never_taken)));
+}
+
+TEST_CASE("a hub whose journal has failed says so, whatever it is asked, and forgets nothing of it") {
+  durable_site here;
+  here.restart_hub_without_room();
+  yonder::runtime caller(here.client());
+  std::vector<yonder::call_id> taken;
+  yonder::call_id refused;
+  while (refused == yonder::call_id{}) {
+    REQUIRE(taken.size() < 100);
+    try {
+      taken.push_back(task::note.on(caller).spawn(std::string(4096, '/'), 1).id());
+    } catch (yonder::disconnected const& full) {
+      refused = full.details().call;
+      CHECK(std::string(full.what()).find(to_string(refused)) != std::string::npos);
+    }
+  }
+  auto const asked = yonder::find<int>(refused, caller).try_get();
+  REQUIRE_FALSE(asked.has_value());
+  CHECK(asked.error().code() == yonder::errc::disconnected);
+  CHECK(std::string(asked.error().what()).find("the hub's journal has failed: ") != std::string::npos);
+#ifdef YONDER_COMMAND
+  auto const said = [&](std::string const& verb, int status) {
+    program command(YONDER_COMMAND, {}, {verb, "--hub", here.address(), "--keys", here.keys()});
+    auto text = command.read_all();
+    CHECK(command.wait().status == status);
+    CHECK_MESSAGE(text.find("the hub's journal has failed: ") != std::string::npos, text);
+  };
+  said("ps", 0);
+  said("calls", 1);
+#endif
+  here.restart_hub();
+  CHECK(yonder::runtime(here.client()).calls().size() >= taken.size());
 }
 
 TEST_CASE("promise 5: whatever is killed while hundreds of calls wait, none that was accepted is lost") {

@@ -73,6 +73,20 @@ struct lone_client {
   }
 };
 
+batch_spec batch_of(std::vector<std::string> const& arguments, call_policy policy = {}) {
+  batch_spec spec;
+  spec.function = "f";
+  spec.signature = 5;
+  spec.policy = policy;
+  begin_call(spec.metadata, spec.function, policy);
+  std::uint64_t cookie = 1'000;
+  for (auto const& one : arguments) {
+    spec.items.push_back({static_cast<std::uint32_t>(one.size()), ++cookie});
+    spec.payloads.append(one.data(), one.size());
+  }
+  return spec;
+}
+
 }  // namespace
 
 TEST_CASE("calls wait for the welcome, and then go in order") {
@@ -110,6 +124,40 @@ TEST_CASE("a call that no hub took says what the last attempt to reach one met")
   client.core.tick(client.now, client.out);
   REQUIRE(client.completed().size() == 1);
   CHECK(client.completed()[0]->result.error().message.ends_with("; the last attempt: the name is not known"));
+}
+
+TEST_CASE("of a durable call whose hub stays away it is said that it goes on, and by which id it is found") {
+  lone_client client;
+  client.core.connected(client.now, hub_peer, false, client.out);
+  client.welcome(3);
+  auto const taken = client.submit({.durable = true});
+  client.core.submit(client.now, batch_of({"a", "b"}, {.durable = true}), client.out);
+  client.submit();
+  auto accepted = make_control(frame_type::accepted);
+  accepted.head.epoch = 3;
+  accepted.head.sequence = 1;
+  accepted.head.call = taken;
+  set_item_count(accepted, 1);
+  client.core.receive(client.now, hub_peer, std::move(accepted), client.out);
+  client.core.lost(client.now, hub_peer, false, errc::disconnected, "", client.out);
+  client.now += 10 * second;
+  client.core.tick(client.now, client.out);
+  auto const ended = client.completed();
+  REQUIRE(ended.size() == 4);
+  std::string const silent = "the hub fell silent, for 10 s (runtime_options::connect_timeout); ";
+  auto const goes_on = "goes on with the hub: find it by its id when that is back, 0000000000000009";
+  for (auto const* const one : ended) {
+    auto const& error = one->result.error();
+    CHECK(error.code == errc::disconnected);
+    auto const number = "000000000000000" + std::to_string(one->call.number);
+    switch (one->call.number) {
+      case 1: CHECK(error.message == silent + "the call is durable, and " + goes_on + number); break;
+      case 4: CHECK(error.message == silent + "whether the call ran is unknown"); break;
+      default:
+        CHECK(error.message ==
+              silent + "the call is durable, and if its record was written it " + goes_on + number);
+    }
+  }
 }
 
 TEST_CASE("a refused key ends every call, now and later") {
@@ -307,20 +355,6 @@ TEST_CASE("shutdown completes every call and says bye") {
 }
 
 namespace {
-
-batch_spec batch_of(std::vector<std::string> const& arguments, call_policy policy = {}) {
-  batch_spec spec;
-  spec.function = "f";
-  spec.signature = 5;
-  spec.policy = policy;
-  begin_call(spec.metadata, spec.function, policy);
-  std::uint64_t cookie = 1'000;
-  for (auto const& one : arguments) {
-    spec.items.push_back({static_cast<std::uint32_t>(one.size()), ++cookie});
-    spec.payloads.append(one.data(), one.size());
-  }
-  return spec;
-}
 
 // The frames that a client sent since the last look: "call 1+3 abc", "cancel 2+1".
 std::vector<std::string> sent_by(lone_client& client) {

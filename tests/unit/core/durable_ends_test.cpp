@@ -206,6 +206,81 @@ TEST_CASE("where the journal has failed, queued calls that may start once end, a
   CHECK(assigned_to(s.worker).call.number == 4);
 }
 
+TEST_CASE("where the journal has failed, of what only that knows nobody is told that it is unknown") {
+  scene s;
+  auto const state = [&] { return value_in(rows_of(s.client, 60, tell_journal, {}), "state"); };
+  s.client.call(1, durable_and_repeatable);
+  s.journal.sync(s.hub);
+  CHECK(state() == journal_state::open);
+  s.worker.answer(assigned_to(s.worker), 3);
+  s.hub.core.refuse_durable("there is no room");
+  CHECK(state() == journal_state::refuses);
+  s.hub.core.journal_failed(s.hub.now, "the disk is full", s.hub.out);
+  auto const failed = rows_of(s.client, 61, tell_journal, {});
+  CHECK(value_in(failed, "state") == journal_state::failed);
+  CHECK(value_in(failed, "why") == "the disk is full");
+  auto const check = [](frame const& told) {
+    REQUIRE(told.head.type == frame_type::error);
+    auto const error = failure_in(told);
+    CHECK(error.code == errc::disconnected);
+    CHECK(error.message.find("journal has failed: the disk is full") != std::string::npos);
+    CHECK(error.message.find("find it by its id then") != std::string::npos);
+  };
+  raw_peer same(s.hub, 4, 102, with_key("one"));
+  REQUIRE(same.hello(peer_role::client));
+  find(same, 7, {100, 1});
+  auto const found = same.received();
+  REQUIRE(found.size() == 1);
+  check(found[0]);
+  check(answer_of(same, 8, explain_call, {100, 1}));
+  check(answer_of(same, 9, cancel_call, {100, 1}));
+  s.hub.core.lost(s.hub.now, 2, {}, s.hub.out);
+  raw_peer back(s.hub, 5, 100, with_key("one"));
+  REQUIRE(back.hello(peer_role::client));
+  call_again(back, 1, durable_and_repeatable);
+  auto const told = back.received();
+  REQUIRE(told.size() == 1);
+  check(told[0]);
+
+  raw_hub without;
+  raw_peer client(without, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  CHECK(value_in(rows_of(client, 1, tell_journal, {}), "state") == journal_state::none);
+}
+
+TEST_CASE("a call that has ended and whose outcome is kept is explained, and there is nothing to cancel") {
+  staged s;
+  s.work();
+  s.client.call(1, durable_and_repeatable);
+  s.journal.sync(s.hub);
+  s.answer();
+  s.journal.sync(s.hub);
+  s.hub.wait(90 * second);
+  raw_peer other(s.hub, 7, 107, with_key("two"));
+  REQUIRE(other.hello(peer_role::client));
+  CHECK(rows_of(other, 1, explain_call, s.meant).empty());
+  CHECK(rows_of(other, 2, cancel_call, s.meant).empty());
+  for (auto const& what : {explain_call, cancel_call}) {
+    for (auto* const who : {&s.client, &s.boss}) {
+      auto const rows = rows_of(*who, 55, what, s.meant);
+      CHECK(value_in(rows, "call") == "00000000000000640000000000000001");
+      CHECK(value_in(rows, "task") == "f");
+      CHECK(value_in(rows, "state") == "succeeded");
+      CHECK(value_in(rows, "ended") == "90 s ago");
+      CHECK(value_in(rows, "attempt") == "1");
+      CHECK(value_in(rows, "its outcome is kept for") == "23 h");
+      CHECK(value_in(rows, "credential") == "one");
+    }
+  }
+  CHECK(s.hub.core.census().kept == 1);
+  raw_hub next(with_journal());
+  s.journal.tell(next, 3600 * second);
+  raw_peer boss(next, 3, 102, {.reliable = true, .identity = "boss", .is_operator = true});
+  REQUIRE(boss.hello(peer_role::client));
+  CHECK(value_in(rows_of(boss, 1, explain_call, s.meant), "ended") == "60 min ago");
+  CHECK(value_in(rows_of(boss, 2, explain_call, s.meant), "attempt") == "1");
+}
+
 TEST_CASE("a call that was not recorded when the journal failed has an end in its trace") {
   auto config = with_journal();
   config.traces = true;
@@ -227,7 +302,9 @@ TEST_CASE("a call that was not recorded when the journal failed has an end in it
   CHECK(traced[0].code == errc::disconnected);
   auto const answers = client.received();
   REQUIRE(answers.size() == 1);
-  CHECK(failure_in(answers[0]).message.find("if its record was written") != std::string::npos);
+  auto const told = failure_in(answers[0]).message;
+  CHECK(told.find("if its record was written") != std::string::npos);
+  CHECK(told.ends_with("find it by its id then, 00000000000000640000000000000001"));
 }
 
 TEST_CASE("who finds a call that has ended has its outcome at once, and its caller has it, too") {

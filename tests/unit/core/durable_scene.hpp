@@ -157,7 +157,7 @@ inline void call_again(raw_peer& by, std::uint64_t number, call_policy policy) {
 }
 
 // What a peer is told by an order about a call.
-inline text_rows rows_of(raw_peer& by, std::uint64_t number, std::string_view what, call_id meant) {
+inline frame answer_of(raw_peer& by, std::uint64_t number, std::string_view what, call_id meant) {
   by.received();
   frame message;
   message.head.type = frame_type::call;
@@ -169,10 +169,19 @@ inline text_rows rows_of(raw_peer& by, std::uint64_t number, std::string_view wh
   body.append(id.data(), id.size());
   message.body = std::move(body);
   by.say(std::move(message));
+  for (auto& one : by.received())
+    if (one.head.call.number == number) return std::move(one);
+  return {};
+}
+inline text_rows rows_of(raw_peer& by, std::uint64_t number, std::string_view what, call_id meant) {
   text_rows rows;
-  for (auto const& one : by.received())
-    if (one.head.call.number == number) CHECK(decode_rows(one.payload(), rows));
+  CHECK(decode_rows(answer_of(by, number, what, meant).payload(), rows));
   return rows;
+}
+inline std::string value_in(text_rows const& rows, std::string_view name) {
+  for (auto const& row : rows)
+    if (row.size() == 2 && row[0] == name) return row[1];
+  return {};
 }
 
 // A call of "f", with what `more` writes behind its policy.
@@ -210,12 +219,8 @@ struct staged {
   void fail() { worker.fail(100, assigned_to(worker).call.number, errc::failed); }
 
   // "" where nothing is said of it.
-  std::string state() {
-    for (auto const& row : rows_of(boss, 50, explain_call, meant))
-      if (row.at(0) == "state") return row.at(1);
-    return {};
-  }
-  bool is_cancelled() { return !rows_of(boss, 51, cancel_call, meant).empty(); }
+  std::string state() { return value_in(rows_of(boss, 50, explain_call, meant), "state"); }
+  bool is_cancelled() { return !value_in(rows_of(boss, 51, cancel_call, meant), "cancelled").empty(); }
 };
 
 // A hub with a journal, a worker and a caller.

@@ -110,6 +110,7 @@ TEST_CASE("promise 20: a call is found by its id by the same credential, and by 
   auto const refused = other.received();
   REQUIRE(type_of_only(refused) == frame_type::error);
   CHECK(failure_in(refused[0]).code == errc::unknown_call);
+  CHECK(failure_in(refused[0]).message.find("00000000000000640000000000000001") != std::string::npos);
 
   raw_peer same(s.hub, 4, 102, with_key("one"));
   REQUIRE(same.hello(peer_role::client));
@@ -296,6 +297,7 @@ TEST_CASE("calls are listed for their credential, and for the operator all of th
       CHECK(one.task == "f");
       CHECK(one.durable == (one.id.number == 1));
       CHECK(one.state == (one.id.number == 1 ? call_state::succeeded : call_state::running));
+      CHECK(one.tries == 1);
     }
   }
 }
