@@ -74,6 +74,16 @@ int check_journal(std::string const& folder) {
   });
 }
 
+int backup_journal(std::string const& folder, std::string const& to) {
+  return with_exit_code([&] {
+    auto const made = journal::backup(folder, to);
+    std::cout << to << " is a whole journal: " << made.records << " records, " << made.bytes << " bytes; "
+              << made.queued << " calls wait, " << made.started << " were started, " << made.ended
+              << " outcomes are kept; `yonder hub --journal` goes on from it\n";
+    return 0;
+  });
+}
+
 int compact_journal(std::string const& folder) {
   return with_exit_code([&] {
     auto const done = journal::compact(folder);

@@ -207,7 +207,7 @@ int run(int argc, char const* const* argv) {
   }
   std::string journal;
   auto* const journal_command =
-      app.add_subcommand("journal", "look after the durable calls of a hub that does not run")->group("");
+      app.add_subcommand("journal", "look after the durable calls of a hub")->group("");
   journal_command->require_subcommand(1);
   auto const add_journal = [&](char const* name, char const* what) {
     auto* const command = journal_command->add_subcommand(name, what)->group("Subcommands");
@@ -216,6 +216,9 @@ int run(int argc, char const* const* argv) {
   };
   auto* const check_command = add_journal(
       "check", "read all of it; exits with 6 where it is damaged, 7 where it is a later version's, 8 in use");
+  std::string copy;
+  auto* const backup_command = add_journal("backup", "copy it into a new folder, also while a hub writes it");
+  backup_command->add_option("to", copy, "the folder of the copy, which is a journal")->required();
   auto* const compact_command = add_journal("compact", "give back the room of what no longer counts");
   auto* const export_command = add_journal(
       "export",
@@ -334,6 +337,7 @@ int run(int argc, char const* const* argv) {
 #endif
     if (*doctor_command) return yonder::cli::doctor();
     if (*check_command) return yonder::cli::check_journal(journal);
+    if (*backup_command) return yonder::cli::backup_journal(journal, copy);
     if (*compact_command) return yonder::cli::compact_journal(journal);
     if (*export_command) return yonder::cli::export_journal(journal, json);
     if (*keygen_command) keygen(folder);

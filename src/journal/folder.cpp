@@ -69,13 +69,13 @@ class posix_file final : public file {
 
 class posix_folder final : public file_system {
  public:
-  posix_folder(std::string path, bool change) : path_(std::move(path)) {
+  posix_folder(std::string path, bool change, bool alone) : path_(std::move(path)) {
     bool const made = change && ::mkdir(path_.c_str(), 0700) == 0;
     if (change && !made && errno != EEXIST) throw_errno("cannot make " + path_);
     folder_ = unique_fd(retry([&] { return ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (!folder_) throw_errno("cannot open " + path_);
     check_owner();
-    lock(change);
+    if (alone) lock(change);
     if (made) sync_parent();
   }
   ~posix_folder() override {
@@ -180,7 +180,11 @@ class posix_folder final : public file_system {
 }  // namespace
 
 std::unique_ptr<file_system> open_folder(std::string const& path, bool change) {
-  return std::make_unique<posix_folder>(path, change);
+  return std::make_unique<posix_folder>(path, change, true);
+}
+
+std::unique_ptr<file_system> look_into_folder(std::string const& path) {
+  return std::make_unique<posix_folder>(path, false, false);
 }
 
 }  // namespace yonder::journal

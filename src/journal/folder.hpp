@@ -13,4 +13,7 @@ namespace yonder::journal {
 // Throws error.
 std::unique_ptr<file_system> open_folder(std::string const& path, bool change);
 
+// The same to look at, while another process may have it open and write there.
+std::unique_ptr<file_system> look_into_folder(std::string const& path);
+
 }  // namespace yonder::journal

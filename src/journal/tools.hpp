@@ -9,7 +9,7 @@
 #include "src/journal/recovery.hpp"
 #include "yonder/detail/export.hpp"
 
-// What is done with a journal that no hub has open. All throw error.
+// What is done with a journal, which, but for a backup, no hub has open. All throw error.
 namespace yonder::journal {
 
 struct summary {
@@ -32,6 +32,11 @@ struct compaction {
   std::uint64_t after = 0;
 };
 YONDER_API compaction compact(std::string const& folder);
+
+// Copies the journal into a folder that is made, or is empty, also while a hub writes it: every record that
+// was on disk when this began is in the copy, and perhaps later ones. The copy is a journal, read through and
+// on disk; where this throws there is none.
+YONDER_API summary backup(std::string const& folder, std::string const& to);
 
 // Every record that counts; changes nothing. Of a damaged journal every one that still reads, whatever lies
 // between them, as far as those tell what counts: returns why it is refused.

@@ -54,7 +54,7 @@ grep -q "'bogus'" "$folder/err" || fail "an unknown verb is not named: $(cat "$f
 [ "$(code "$yonder" journal bogus)" = 2 ] || fail "an unknown verb of journal ends with $(code "$yonder" journal bogus)"
 grep -q "'bogus'" "$folder/err" || fail "an unknown verb of journal is not named: $(cat "$folder/err")"
 [ "$(code "$yonder" journal check)" = 2 ] || fail "without a folder check ends with $(code "$yonder" journal check)"
-for below in check compact export; do
+for below in check backup compact export; do
   "$yonder" journal --help | grep -q "^  $below " || fail "journal --help lacks $below"
 done
 "$yonder" keygen "$folder/keys" >/dev/null

@@ -220,6 +220,25 @@ TEST_CASE("a hub whose journal has failed says so, whatever it is asked, and for
   CHECK(yonder::runtime(here.client()).calls().size() >= taken.size());
 }
 
+#ifdef YONDER_COMMAND
+TEST_CASE("a backup that is made while the hub serves is a journal that another hub goes on from") {
+  durable_site here;
+  yonder::runtime caller(here.client());
+  std::vector<yonder::call<int>> calls;
+  for (int i = 0; i < 30; ++i) calls.push_back(task::note.on(caller).spawn(here.file("notes"), i));
+  program backup(YONDER_COMMAND, {}, {"journal", "backup", here.file("journal"), here.file("copy")});
+  for (int i = 30; i < 60; ++i) calls.push_back(task::note.on(caller).spawn(here.file("notes"), i));
+  auto const said = backup.read_all();
+  CHECK_MESSAGE(backup.wait().status == 0, said);
+  here.kill_hub();
+  std::filesystem::rename(here.file("journal"), here.file("lost"));
+  std::filesystem::rename(here.file("copy"), here.file("journal"));
+  here.revive_hub();
+  here.start_worker();
+  for (int i = 0; i < 30; ++i) CHECK(calls[static_cast<std::size_t>(i)].get() == 2 * i);
+}
+#endif
+
 TEST_CASE("promise 5: whatever is killed while hundreds of calls wait, none that was accepted is lost") {
   durable_site here;
   constexpr int count = 300;

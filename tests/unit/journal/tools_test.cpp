@@ -4,17 +4,22 @@
 #include "src/journal/tools.hpp"
 
 #include <doctest/doctest.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "src/journal/folder.hpp"
+#include "src/journal/journal.hpp"
 #include "tests/unit/journal/folder.hpp"
 #include "tests/unit/journal/oracle.hpp"
 
@@ -78,6 +83,96 @@ TEST_CASE("compact leaves what counts") {
   CHECK(found.ended == 1);
 }
 
+TEST_CASE("a backup is the journal, on disk, in a folder that was not there") {
+  temporary_folder const here;
+  auto const folder = made_in(here);
+  std::optional<error> why;
+  auto const records = exported(folder, why);
+  {
+    auto const hub = open_folder(folder, true);  // has it open
+    auto const made = backup(folder, here.in("copy"));
+    CHECK(made.records == 5);
+    CHECK(made.queued == 1);
+    CHECK(made.started == 1);
+    CHECK(made.ended == 1);
+  }
+  CHECK(check(here.in("copy")).records == 5);
+  CHECK(exported(here.in("copy"), why) == records);
+  CHECK_THROWS_AS(backup(folder, here.in("copy")), error);
+  CHECK_THROWS_AS(backup(here.in("nothing"), here.in("other")), error);
+  flip(folder + first_segment, 150);
+  CHECK_THROWS_AS(backup(folder, here.in("damaged")), error);
+  CHECK_FALSE(std::filesystem::exists(here.in("damaged") + "/witness"));
+  CHECK_FALSE(std::filesystem::exists(here.in("damaged") + first_segment));
+}
+
+namespace {
+
+// Takes calls, of which it forgets all but each eighth, in files that are soon full.
+class busy_log {
+ public:
+  explicit busy_log(std::string const& folder)
+      : log_({.folder = folder, .segment_bytes = 4096}, [](auto const&, auto) {}),
+        thread_([this] { write(); }) {}
+  ~busy_log() {
+    over_ = true;
+    thread_.join();
+  }
+  busy_log(busy_log const&) = delete;
+  busy_log& operator=(busy_log const&) = delete;
+
+  std::uint64_t on_disk() const { return on_disk_; }
+
+ private:
+  void write() {
+    for (std::uint64_t call = 1; !over_ && !log_.failure(); ++call) {
+      append(kind::call, call, std::string(100, 'x'));
+      if (call % 8 == 0) continue;
+      append(kind::ended, call, "value");
+      auto const number = append(kind::forgotten, call, {});
+      if (call % 8 != 7) continue;
+      log_.flush();
+      while (log_.synced() < number && !log_.failure()) {
+        pollfd ready{log_.descriptor(), POLLIN, 0};
+        ::poll(&ready, 1, -1);
+      }
+      on_disk_ = call;
+    }
+  }
+  std::uint64_t append(kind what, std::uint64_t call, std::string_view body) {
+    auto const piece = std::as_bytes(std::span(body));
+    return log_.append(what, {1, call}, 1, {&piece, 1});
+  }
+
+  yonder::journal::log log_;
+  std::atomic<std::uint64_t> on_disk_{0};
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("a backup of a journal that is written and compacted has what was on disk when it began") {
+  temporary_folder const here;
+  busy_log const busy(here.in("j"));
+  std::uint64_t segments = 0;
+  for (int round = 0; round < 10 || busy.on_disk() < 1'000; ++round) {
+    auto const before = busy.on_disk();
+    auto const to = here.in("copy" + std::to_string(round));
+    segments = backup(here.in("j"), to).segments;
+    std::set<std::uint64_t> waiting;
+    {
+      yonder::journal::log const copy({.folder = to}, [&](record const& one, auto) {
+        if (one.what == kind::call) waiting.insert(one.call.number);
+      });
+    }
+    for (std::uint64_t call = 1; call <= before; ++call) CHECK((call % 8 == 0) == (waiting.count(call) != 0));
+    std::filesystem::remove_all(to);
+  }
+  CHECK(segments > 1);
+  CHECK(std::filesystem::exists(here.in("j") + first_segment) == false);  // it was compacted meanwhile
+}
+
 TEST_CASE("export tells what counts, of a damaged journal what still reads") {
   temporary_folder const here;
   auto const folder = made_in(here);
@@ -135,6 +230,10 @@ TEST_CASE("the command's exit codes say what was found") {
     auto const used = run("check " + folder);
     CHECK(used.code == 8);
     CHECK(used.text.find("in use by process " + std::to_string(::getpid())) != std::string::npos);
+    auto const copied = run("backup " + folder + " " + here.in("copy"));
+    CHECK(copied.code == 0);
+    CHECK(copied.text.find("1 calls wait, 1 were started, 1 outcomes are kept") != std::string::npos);
+    CHECK(run("backup " + folder + " " + here.in("copy")).code == 1);
   }
   CHECK(run("check " + here.in("nothing")).code == 1);
   auto const newest = folder + "/0000000003.segment";
