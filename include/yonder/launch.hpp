@@ -75,8 +75,8 @@ struct pool {
   // There: the program, and its arguments. Empty: this very one, under the same path.
   std::vector<std::string> worker{};
 
-  // Whether that program is brought to where it is not yet, with the shared libraries that it needs (ssh).
-  // Each file travels once, and is checked before it runs.
+  // Whether that program is brought to where it is not yet, with the shared libraries that it needs (ssh,
+  // slurm). Each file travels once, and is checked before it runs.
   bool carry = false;
   std::string cache{};  // there: the folder where it is kept; empty: ~/.cache/yonder
 

@@ -10,7 +10,7 @@ namespace yonder::driver {
 using kind = job_book::event::kind;
 
 void job_book::say(kind what, std::uint64_t start, std::string text) {
-  happened_.push_back({what, start, std::move(text)});
+  happened_.push_back({.what = what, .start = start, .text = std::move(text)});
 }
 
 // --- what is wanted
@@ -36,6 +36,13 @@ void job_book::stop(std::uint64_t start) {
     one.cancels = gone.size() == one.starts.size();
     return;
   }
+}
+
+void job_book::give_up(std::uint64_t start, std::string text) {
+  for (auto& [key, one] : jobs_)
+    if (std::find(one.starts.begin(), one.starts.end(), start) != one.starts.end())
+      one.fault = std::move(text);
+  stop(start);
 }
 
 // --- submitting
@@ -138,7 +145,8 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
       at = jobs_.erase(at);
     } else {
       if (is == state::running && !std::exchange(one.placed, true))
-        for (auto const start : one.starts) say(kind::placed, start, {});
+        for (auto const start : one.starts)
+          happened_.push_back({kind::placed, start, {}, one.id, found->second.where});
       ++at;
     }
   }
@@ -161,7 +169,8 @@ void job_book::unlisted(std::int64_t now, std::string const& text) {
 }
 
 void job_book::end(job const& one, std::string const& text) {
-  for (auto const start : one.starts) say(one.placed ? kind::ended : kind::failed, start, text);
+  auto const why = one.fault.empty() ? text : one.fault + "\n" + text;
+  for (auto const start : one.starts) say(one.placed ? kind::ended : kind::failed, start, why);
 }
 
 // --- cancelling

@@ -43,11 +43,15 @@ class job_book {
     kind what{};
     std::uint64_t start = 0;
     std::string text{};
+    std::string job{};    // of `placed`: its id
+    std::string where{};  // and its node
   };
 
   // A worker is to be started; it is to be ended.
   void start(std::int64_t now, std::uint64_t start, job_share takes = {});
   void stop(std::uint64_t start);
+  // What was placed cannot be started there, and ends as stop() has it, with `text`.
+  void give_up(std::uint64_t start, std::string text);
 
   // The starts of the job that is to be submitted now; none: none is. submitted(), refused() or doubted()
   // follows.
@@ -67,6 +71,7 @@ class job_book {
   struct seen {
     state is{};
     std::string words{};  // "FAILED (NonZeroExitCode)"
+    std::string where{};  // it runs, as the scheduler calls that
   };
   // By id; those that are not there are over.
   void listed(std::int64_t now, std::map<std::string, seen> const& jobs);
@@ -95,6 +100,7 @@ class job_book {
     bool was_there = false;  // before the queue was looked at
     bool cancels = false;    // as none of its workers is wanted
     bool ends = false;       // that was done
+    std::string fault{};     // why it was given up
   };
   struct waiting_start {
     std::uint64_t start = 0;

@@ -76,8 +76,8 @@ std::string fault_of(pool const& one) {
     return "max_cost_per_hour: nothing costs anything where cost_per_hour is not set";
   if (is_elsewhere(one) && !one.max && !capacity_of(one))
     return "max: it is not set, and neither is what would limit the number otherwise (max_cost_per_hour)";
-  if (one.carry && !std::holds_alternative<ssh>(one.by))
-    return "carry: it is for the launcher ssh; a program is expected where others start it";
+  if (one.carry && !std::holds_alternative<ssh>(one.by) && !std::holds_alternative<slurm>(one.by))
+    return "carry: it is for the launchers ssh and slurm; a program is expected where others start it";
   if (!one.carry && !one.cache.empty()) return "cache: nothing is carried (carry = true)";
   if (!one.cache.empty() && (one.cache.front() != '/' || !is_one_line(one.cache)))
     return "cache: '" + one.cache + "' is no absolute path";
@@ -199,7 +199,7 @@ std::unique_ptr<launcher> make_launcher(means const& by, platform::poller& polle
                                  return std::make_unique<ssh_launcher>(how, poller, std::move(carried));
                                },
                                [&](slurm const& how) -> std::unique_ptr<launcher> {
-                                 return std::make_unique<slurm_launcher>(how, poller);
+                                 return std::make_unique<slurm_launcher>(how, poller, std::move(carried));
                                },
                                [&](command const& how) -> std::unique_ptr<launcher> {
                                  return std::make_unique<command_launcher>(how, poller);

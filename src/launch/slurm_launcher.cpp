@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include "src/launch/carry/carrier.hpp"
 #include "src/platform/process.hpp"
 
 namespace yonder::launch {
@@ -140,18 +141,44 @@ std::map<std::string, job_book::seen> jobs_in(std::string_view printed) {
   std::map<std::string, job_book::seen> jobs;
   std::istringstream lines{std::string(printed)};
   for (std::string line; std::getline(lines, line);) {
-    auto const first = line.find('|'), last = line.rfind('|');
-    if (first == std::string::npos || first == last) continue;
-    auto const word = line.substr(first + 1, last - first - 1);
-    jobs[line.substr(0, first)] = {state_of(word), word + " (" + line.substr(last + 1) + ")"};
+    std::string id, word, node, why;
+    std::istringstream parts(line);
+    if (!std::getline(parts, id, '|') || !std::getline(parts, word, '|') || !std::getline(parts, node, '|'))
+      continue;
+    std::getline(parts, why);
+    jobs[id] = {state_of(word), word + " (" + why + ")", node};
   }
   return jobs;
 }
 
-slurm_launcher::slurm_launcher(slurm how, platform::poller& poller)
+std::vector<std::string> line_in_job(std::string const& job, std::string line,
+                                     char const* const* environment) {
+  std::vector<std::string> own;
+  auto is_in_job = false;
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    std::string_view const variable(*environment);
+    auto const name = variable.substr(0, variable.find('='));
+    if (name.starts_with("SLURM_") && name != "SLURM_CONF") own.insert(own.end(), {"-u", std::string(name)});
+    is_in_job = is_in_job || name == "SLURM_JOB_ID";
+  }
+  std::vector<std::string> words;
+  if (is_in_job) words = std::move(own), words.insert(words.begin(), "env");
+  words.insert(words.end(), {"srun", "--jobid=" + job, "--overlap", "--nodes=1", "--ntasks=1", "--chdir=/",
+                             "sh", "-c", std::move(line)});
+  return words;
+}
+
+slurm_launcher::slurm_launcher(slurm how, platform::poller& poller, std::optional<carry_terms> carried)
     : how_(std::move(how)),
       book_({.workers = workers_of_job(how_), .jobs = how_.max_jobs, .look = how_.interval.count() * second}),
-      runner_(poller) {}
+      runner_(poller),
+      carrying_(poller) {
+  if (carried)
+    carrier_.emplace(std::move(*carried), poller, carrying_,
+                     [this](std::string const& node, std::string line, bool) {
+                       return line_in_job(within_.at(node), std::move(line), ::environ);
+                     });
+}
 
 // --- what is run
 
@@ -221,7 +248,10 @@ std::string slurm_launcher::script(std::vector<start_request const*> const& work
     if (workers.size() > 1)
       text += "[ -z \"$gpus\" ] || export CUDA_VISIBLE_DEVICES=\"$(echo \"$gpus\" | cut -d, -f" +
               std::to_string(behind + 1) + "-" + std::to_string(behind + gpus) + ")\"\n";
-    text += worker_script(*one) + ") &\nworkers=\"$workers $!\"\n";
+    auto there = *one;
+    if (carrier_ && carrier_->is_loaded())
+      there.worker = carrier_->waiting_start({one->worker.begin() + 1, one->worker.end()}, one->patience);
+    text += worker_script(there) + ") &\nworkers=\"$workers $!\"\n";
     behind += gpus;
   }
   return text +
@@ -237,18 +267,69 @@ std::string slurm_launcher::describe(start_request const& wanted) const {
   auto shown = wanted;
   shown.order.client_secret = shown.order.client_secret.empty() ? "" : "(a key, made for each start)";
   shown.order.token = 0;
-  return shell_line(submission({&shown})) + "\n\nwith this on its stdin:\n" + script({&shown}) +
-         "\nto stop it:\nscancel ID\n";
+  return (carrier_ ? carrier_->describe() : "") + shell_line(submission({&shown})) +
+         "\n\nwith this on its stdin:\n" + script({&shown}) + "\nto stop it:\nscancel ID\n";
 }
 
 // --- what is asked for
 
 void slurm_launcher::start(start_request const& wanted) {
   requests_[wanted.start] = wanted;
-  book_.start(platform::now(), wanted.start, share_of(wanted));
+  if (!carrier_ || carrier_->is_loaded()) return book_.start(platform::now(), wanted.start, share_of(wanted));
+  unread_.push_back(wanted.start);
+  carrier_->load([this, start = wanted.start](std::string const& fault) {
+    if (std::erase(unread_, start) == 0) return;
+    if (fault.empty()) return book_.start(platform::now(), start, share_of(requests_.at(start)));
+    requests_.erase(start);
+    never_submitted_.push_back({.what = launch_event::kind::failed, .start = start, .text = fault});
+  });
 }
 
-void slurm_launcher::stop(std::uint64_t start) { book_.stop(start); }
+void slurm_launcher::stop(std::uint64_t start) {
+  if (std::erase(unread_, start) == 0) return book_.stop(start);
+  requests_.erase(start);
+  never_submitted_.push_back(
+      {.what = launch_event::kind::failed, .start = start, .text = "its worker is not wanted any more"});
+}
+
+// --- what is carried
+
+// Once for each node, within one of its jobs that is not over; the scripts of all of them wait for it.
+void slurm_launcher::carry(job_book::event const& placed) {
+  auto& job = within_[placed.where];
+  if (std::none_of(placements_.begin(), placements_.end(),
+                   [&](auto const& one) { return one.second.job == job; }))
+    job = placed.job;
+  placements_[placed.start] = {placed.job, placed.where};
+  bring(placed.start);
+}
+
+void slurm_launcher::bring(std::uint64_t start) {
+  auto const& node = placements_.at(start).node;
+  auto const& wanted = requests_.at(start);
+  auto const has_gpus = wanted.needs.gpus != 0 || parse(how_.gres).kind.starts_with("gpu");
+  carrier_->bring(
+      node, wanted.order.hub, {.gpu = has_gpus},
+      [this, start, job = within_.at(node)](std::string const& fault) { brought(start, job, fault); });
+}
+
+// `job`: within which it was tried. It may have ended meanwhile, while this start's own goes on.
+void slurm_launcher::brought(std::uint64_t start, std::string const& job, std::string const& fault) {
+  auto const found = placements_.find(start);
+  if (found == placements_.end() || fault.empty()) return;
+  auto const& [own, node] = found->second;
+  if (own == job) return book_.give_up(start, fault);
+  within_[node] = own;
+  bring(start);
+}
+
+// What its node has is looked at again before the next one there.
+void slurm_launcher::gone(std::uint64_t start) {
+  requests_.erase(start);
+  auto const found = placements_.extract(start);
+  if (found.empty()) return;
+  carrier_->forget(found.mapped().node);
+}
 
 void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
   std::vector<start_request const*> workers;
@@ -292,7 +373,7 @@ void slurm_launcher::search() {
 }
 
 void slurm_launcher::look() {
-  runner_.run({.command = {"squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%r"},
+  runner_.run({.command = {"squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%N|%r"},
                .keeps = longest_list,
                .timeout = slurm_patience,
                .done = [this](command_result&& result) {
@@ -317,6 +398,8 @@ void slurm_launcher::cancel(std::string const& id) {
 // --- the driver's side
 
 void slurm_launcher::take(std::vector<launch_event>& happened) {
+  std::move(never_submitted_.begin(), never_submitted_.end(), std::back_inserter(happened));
+  never_submitted_.clear();
   std::vector<job_book::event> said;
   book_.take(said);
   using from = job_book::event::kind;
@@ -329,7 +412,8 @@ void slurm_launcher::take(std::vector<launch_event>& happened) {
       case from::stop_failed: what = launch_event::kind::stop_failed; break;
       case from::notice: break;
     }
-    if (one.what == from::failed || one.what == from::ended) requests_.erase(one.start);
+    if (one.what == from::placed && carrier_) carry(one);
+    if (one.what == from::failed || one.what == from::ended) gone(one.start);
     happened.push_back({.what = what, .start = one.start, .text = std::move(one.text)});
   }
   if (!farewell_.empty())
@@ -337,11 +421,13 @@ void slurm_launcher::take(std::vector<launch_event>& happened) {
 }
 
 time_point slurm_launcher::next_deadline() const {
-  return std::min(book_.next_deadline(), runner_.next_deadline());
+  if (!never_submitted_.empty()) return 0;
+  return std::min({book_.next_deadline(), runner_.next_deadline(), carrying_.next_deadline()});
 }
 
 void slurm_launcher::tick(time_point now) {
   runner_.tick(now);
+  carrying_.tick(now);
   act(now);
 }
 
@@ -354,6 +440,7 @@ void slurm_launcher::act(time_point now) {
 
 // With what is just being submitted, or may have been.
 void slurm_launcher::leave(teller const&) {
+  carrying_.stop();
   runner_.work_until(platform::now() + slurm_patience_at_end);
   if (book_.should_search(never)) {
     search();

@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "src/driver/job_book.hpp"
+#include "src/launch/carry/carrier.hpp"
 #include "src/launch/command_runner.hpp"
 #include "src/launch/launcher.hpp"
 #include "yonder/launch.hpp"
@@ -34,13 +36,20 @@ bool leaves_doubt(std::string_view said);
 // print more.
 std::string job_number_in(std::string_view printed);
 
-// What `squeue --format=%i|%T|%r` prints, by the jobs' ids.
+// What `squeue --format=%i|%T|%N|%r` prints, by the jobs' ids.
 std::map<std::string, driver::job_book::seen> jobs_in(std::string_view printed);
+
+// What runs a line of a shell in a running job, beside what runs there, and hands its stdin on.
+// `environment`: of this process, as a list of NAME=value; what a job that this process itself runs in says
+// of its own steps does not count.
+std::vector<std::string> line_in_job(std::string const& job, std::string line,
+                                     char const* const* environment);
 
 // Workers in jobs of SLURM, by its own commands: sbatch, squeue and scancel.
 class slurm_launcher final : public launcher {
  public:
-  slurm_launcher(slurm how, platform::poller& poller);
+  // `carried`: what is brought to the nodes of its jobs before it is started there; none: it is there.
+  slurm_launcher(slurm how, platform::poller& poller, std::optional<carry_terms> carried = {});
 
   void start(start_request const& wanted) override;
   void stop(std::uint64_t start) override;
@@ -61,15 +70,29 @@ class slurm_launcher final : public launcher {
   void search();
   void look();
   void cancel(std::string const& id);
+  void carry(driver::job_book::event const& placed);
+  void bring(std::uint64_t start);
+  void brought(std::uint64_t start, std::string const& job, std::string const& fault);
+  void gone(std::uint64_t start);
 
   slurm how_;
   driver::job_book book_;
   command_runner runner_;
-  std::map<std::uint64_t, start_request> requests_;  // of those that are not submitted
+  std::map<std::uint64_t, start_request> requests_;  // of those that are not over
   std::string job_name_;                             // that was submitted last
   std::string refusal_;                              // of that, if it is in doubt
   bool passes_ = false;
   std::string farewell_;  // what is to be said when all is over; empty: nothing
+  struct placement {
+    std::string job;
+    std::string node;
+  };
+  std::vector<std::uint64_t> unread_;              // that wait until what is carried is known
+  std::vector<launch_event> never_submitted_;      // of these, those that end so
+  std::map<std::uint64_t, placement> placements_;  // of those to whose nodes it is carried
+  std::map<std::string, std::string> within_;      // by node: the job in which it is carried there
+  command_runner carrying_;
+  std::optional<carrier> carrier_;
 };
 
 }  // namespace yonder::launch

@@ -12,13 +12,18 @@ std::string cannot_start(std::string const& machine, std::string const& why) {
 
 }  // namespace
 
+std::vector<std::string> far_command(far_step step, std::vector<std::string> const& words) {
+  std::vector<std::string> line{"sh", "-c", far_script(step), "yonder"};
+  line.insert(line.end(), words.begin(), words.end());
+  return line;
+}
+
 std::string far_line(far_step step, std::vector<std::string> const& words,
                      std::vector<std::string> const& environment) {
-  std::vector<std::string> line;
-  if (!environment.empty()) line.emplace_back("env");
-  line.insert(line.end(), environment.begin(), environment.end());
-  line.insert(line.end(), {"sh", "-c", far_script(step), "yonder"});
-  line.insert(line.end(), words.begin(), words.end());
+  auto line = environment;
+  if (!line.empty()) line.insert(line.begin(), "env");
+  auto const command = far_command(step, words);
+  line.insert(line.end(), command.begin(), command.end());
   return "exec " + shell_line(line);
 }
 
@@ -63,19 +68,20 @@ void carrier::bring(std::string const& machine, std::string const& hub, far_term
   if (cargo_)
     look(machine);
   else
-    load();
+    load([this](std::string const& fault) { loaded(fault); });
 }
 
 // --- what is carried
 
-void carrier::load() {
-  if (std::exchange(loading_, true)) return;
+void carrier::load(std::function<void(std::string const&)> done) {
+  if (cargo_) return done({});
+  wait_for_load_.push_back(std::move(done));
+  if (wait_for_load_.size() > 1) return;
   auto const made = std::make_shared<cargo>();
   errand_.begin([made, program = terms_.program] { *made = load_cargo(program); },
                 [this, made](std::string const& fault) {
-                  loading_ = false;
                   if (fault.empty()) cargo_ = made;
-                  loaded(fault);
+                  for (auto const& one : std::exchange(wait_for_load_, {})) one(fault);
                 });
 }
 
@@ -158,12 +164,23 @@ void carrier::answer(std::string const& machine, std::string const& fault) {
 
 // --- its start
 
+std::vector<std::string> carrier::start_words(std::vector<std::string> const& arguments,
+                                              std::int64_t patience) const {
+  auto const is_alone = cargo_->files.size() == 1;  // nothing is to be found for it
+  std::vector<std::string> words{terms_.cache, std::to_string(patience / second), cargo_->id,
+                                 is_alone ? "" : cargo_->needs.loader, cargo_->program()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return words;
+}
+
 std::string carrier::start_line(std::vector<std::string> const& arguments,
                                 std::vector<std::string> const& environment) const {
-  std::vector<std::string> words{terms_.cache, cargo_->id, cargo_->needs.loader, cargo_->program()};
-  if (cargo_->files.size() == 1) words[2].clear();  // nothing is to be found for it
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  return far_line(far_step::start, words, environment);
+  return far_line(far_step::start, start_words(arguments, 0), environment);
+}
+
+std::vector<std::string> carrier::waiting_start(std::vector<std::string> const& arguments,
+                                                std::int64_t patience) const {
+  return far_command(far_step::start, start_words(arguments, patience));
 }
 
 std::string carrier::describe() const {

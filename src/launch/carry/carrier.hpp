@@ -38,11 +38,16 @@ class carrier {
   void bring(std::string const& machine, std::string const& hub, far_terms const& terms,
              std::function<void(std::string fault)> done);
 
+  // Reads what is carried, if that was not done; calls `done`, maybe at once, with what is wrong with it.
+  void load(std::function<void(std::string const& fault)> done);
   bool is_loaded() const noexcept { return cargo_ != nullptr; }
 
   // The line of a shell that starts it there; once it has been brought. `arguments`: of the program.
   std::string start_line(std::vector<std::string> const& arguments,
                          std::vector<std::string> const& environment) const;
+  // The command, on that machine, that does so; once it is loaded. It waits for what is not there yet.
+  std::vector<std::string> waiting_start(std::vector<std::string> const& arguments,
+                                         std::int64_t patience) const;
 
   // It was not whole there: it is brought again.
   void forget(std::string const& machine);
@@ -62,7 +67,8 @@ class carrier {
     std::deque<waiting> waits;
   };
 
-  void load();
+  std::vector<std::string> start_words(std::vector<std::string> const& arguments,
+                                       std::int64_t patience) const;
   void loaded(std::string const& fault);
   void look(std::string const& machine);
   void looked(std::string const& machine, command_result const& result);
@@ -75,11 +81,14 @@ class carrier {
   command_runner& runner_;
   command_at at_;
   std::shared_ptr<cargo const> cargo_;
-  bool loading_ = false;
+  std::vector<std::function<void(std::string const&)>> wait_for_load_;
   std::map<std::string, place> places_;
   std::deque<std::string> to_pack_;  // for which machines
   errand errand_;                    // the last one: it may use what stands above
 };
+
+// A command that runs a script of far_script(), with these words.
+std::vector<std::string> far_command(far_step step, std::vector<std::string> const& words);
 
 // A line of a shell that runs a script of far_script(), with these words.
 std::string far_line(far_step step, std::vector<std::string> const& words,

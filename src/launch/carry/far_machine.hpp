@@ -62,7 +62,7 @@ std::string refusal_of(std::vector<finding> const& findings);
 enum class far_step : std::uint8_t {
   look,   // cache, loader, the hub's host and port, id, hashes
   take,   // cache, "zstd" or "tar", id; an archive on its stdin
-  start,  // cache, id, loader, program, its arguments
+  start,  // cache, for how many seconds to wait for it, id, loader, program, its arguments
 };
 char const* far_script(far_step step);
 

@@ -8,6 +8,9 @@
 //   incoming.*            what is being carried; moved to its place, by rename, when its hashes are right
 // Programs that were not started for 30 days go when the next one comes, and files that no program links.
 //
+// Where several bring the same to one folder, the first is right: a program that is whole stays, and one that
+// was moved into it goes.
+//
 // A line is passed to whatever shell the user has, in single quotes: no line breaks, for csh's sake.
 namespace yonder::launch {
 namespace {
@@ -61,18 +64,23 @@ constexpr char take[] = YONDER_FAR_CACHE
     "chmod 500 \"$@\"; mv -f \"$@\" \"$cache/files\"; fi; mkdir program; mv sums program/sums; "
     "while read -r hash name; do ln \"$cache/files/$hash\" \"program/$name\" 2>/dev/null || cp -p "
     "\"$cache/files/$hash\" \"program/$name\"; done <program/sums; "
+    "is_whole() { (cd \"$cache/programs/$id\" && [ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] && "
+    "sha256sum -c sums) >/dev/null 2>&1; }; "
+    "if is_whole; then :; else "
     "if [ -e \"$cache/programs/$id\" ]; then mv \"$cache/programs/$id\" former; fi; "
-    "mv program \"$cache/programs/$id\"; cd \"$cache\"; "
+    "mv program \"$cache/programs/$id\"; rm -rf \"$cache/programs/$id/program\"; fi; cd \"$cache\"; "
     "find programs -mindepth 2 -maxdepth 2 -name sums -mtime +30 | while read -r file; do rm -rf "
     "\"${file%/sums}\"; done; "
     "find files -type f -links 1 -mtime +1 -exec rm -f {} +; "
     "find . -maxdepth 1 -name \"incoming.*\" -mtime +1 -exec rm -rf {} +";
 
 constexpr char start[] = YONDER_FAR_CACHE
-    "id=$2; loader=$3; at=$cache/programs/$id; program=$at/$4; shift 4; "
-    "if (cd \"$at\" && [ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] && sha256sum -c sums) >/dev/null "
-    "2>&1; then :; "
-    "else echo \"yonder: $at is not there, or not whole; it is carried again\" >&2; exit 94; fi; "
+    "until=$(($(date +%s) + $2)); id=$3; loader=$4; at=$cache/programs/$id; program=$at/$5; shift 5; "
+    "is_whole() { (cd \"$at\" && [ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] && sha256sum -c sums) "
+    ">/dev/null 2>&1; }; "
+    "until is_whole; do if [ \"$(date +%s)\" -ge $until ]; then "
+    "echo \"yonder: $at is not there, or not whole; it is carried again\" >&2; exit 94; fi; "
+    "sleep 0.2 2>/dev/null || sleep 1; done; "
     "touch \"$at/sums\"; "
     "if [ -n \"$loader\" ]; then exec \"$loader\" --library-path \"$at\" \"$program\" \"$@\"; fi; "
     "exec \"$program\" \"$@\"";

@@ -83,8 +83,10 @@ scheduler_starts() {
 scheduler_stops() {
   { kill -KILL "$cluster_scheduler" && wait "$cluster_scheduler"; } 2>/dev/null || true
 }
+# In front of a node's command line, which is given the node's name: where its machine is to be another one.
+node_entrance=()
 node_starts() { # NODE
-  slurmd -D -N "$1" >"$cluster/$1/said" 2>&1 &
+  "${node_entrance[@]}" ${node_entrance:+"$1"} slurmd -D -N "$1" >"$cluster/$1/said" 2>&1 &
   printf '%s' $! >"$cluster/$1/process"
 }
 # As where its machine loses power: what it runs ends with it.

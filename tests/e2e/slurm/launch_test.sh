@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# launch_test.sh YONDER PROGRAM FOLDER quick|full: a hub whose workers are jobs of a real SLURM (cluster.sh), by
+# launch_test.sh YONDER PROGRAM FOLDER quick|carry|full: a hub whose workers are jobs of a real SLURM (cluster.sh), by
 # tests/e2e/programs/slurm_hub.cpp. Exit status 77: skipped.
 # shellcheck disable=SC2317 # functions are called by check and waits_for
 set -euo pipefail
@@ -36,6 +36,22 @@ ran() { [[ $(wc -l <"$folder/ran") -ge $1 ]]; }
 none_twice() { [[ -z $(cut -d' ' -f1 "$folder/ran" | sort | uniq -d) ]]; }
 rm -rf "$folder"
 mkdir -p "$folder"
+if [[ $tier == carry ]]; then
+  # Each node has a folder of its own, and neither the program nor libzmq.
+  cat >"$folder/enter" <<ENTER
+#!/bin/sh
+set -e
+mount --bind /dev/null '$program'
+for file in /usr/lib/*/libzmq.so.5; do mount --bind /dev/null "\$file"; done
+mount --bind "$folder/cache.\$1" "$folder/cache"
+shift
+exec "\$@"
+ENTER
+  mkdir "$folder"/cache{,.n1,.n2}
+  chmod 0755 "$folder/enter"
+  unshare --mount true 2>/dev/null || { echo 'skipped: no mount namespaces can be made here' && exit 77; }
+  node_entrance=(unshare --mount "$folder/enter")
+fi
 cluster_starts "$folder/cluster"
 "$yonder" keygen "$folder/keys" >/dev/null
 touch "$folder/said" "$folder/ran"
@@ -58,6 +74,32 @@ if [[ $tier == quick ]]; then
   plan 'partition = "nowhere"' 'max = 1'
   hub 1 0
   check 'what SLURM refuses is told in its words' says 'invalid partition specified: nowhere'
+elif [[ $tier == carry ]]; then
+  file=${program##*/}
+  carried() { [[ $(find "$folder/cache.$1/programs" -name "$file" -size "$(stat -c %s "$program")c" | wc -l) == 1 ]]; } # NODE
+  plan 'carry = true' "cache = \"$folder/cache\"" 'max = 2' 'buffer = 2' 'extra = ["--cpus-per-task=4"]'
+  # As where the hub is in a job itself.
+  SLURM_JOB_ID=1 SLURM_NNODES=2 SLURM_NTASKS=8 SLURM_CPUS_PER_TASK=9 hub 40 50
+  check 'nodes without the program answer all calls' says '^40 answered$'
+  check 'each once' none_twice
+  check 'both of them' distinct 4 2
+  check 'the first has it now' carried n1
+  check 'the second has it now' carried n2
+  check 'with its library' bash -c "[[ \$(find '$folder'/cache.*/programs -name libzmq.so.5 | wc -l) == 2 ]]"
+  waits_for 'the queue to be empty' queue_is_empty
+
+  find "$folder"/cache.*/files -type f | sort >"$folder/before"
+  hub 40 50
+  check 'they answer again' says '^40 answered$'
+  check 'and nothing was sent' bash -c "find '$folder'/cache.*/files -type f | sort | diff '$folder/before' -"
+  waits_for 'the queue to be empty' queue_is_empty
+
+  truncate --size=100000 "$(find "$folder/cache.n1/programs" -name "$file")"
+  plan 'carry = true' "cache = \"$folder/cache\"" 'max = 1' 'extra = ["--nodelist=n1"]'
+  hub 1 0
+  check 'what is half there is brought again' says '^1 answered$'
+  check 'whole' carried n1
+  waits_for 'the queue to be empty' queue_is_empty
 else
   # 200 s of work for two workers whose allocations last for a minute: what may start only once is lost nowhere.
   plan 'gres = "gpu:2"' 'time = "1m"' 'max = 2' 'buffer = 2'

@@ -178,7 +178,7 @@ TEST_CASE("what arrives is checked, put in its place at once, and starts") {
     CHECK(after.has_all);
   }
   auto const said =
-      far.run(far_step::start, {far.cache(), all.id, all.needs.loader, all.program(), "--version"});
+      far.run(far_step::start, {far.cache(), "0", all.id, all.needs.loader, all.program(), "--version"});
   CHECK_MESSAGE(said.succeeded(), said.to_text());
   CHECK(far.count("programs") == 1);
 }
@@ -195,7 +195,7 @@ TEST_CASE("what is cut off on its way leaves nothing, and is not started") {
   CHECK(far.count("files") == 0);
   CHECK(far.count("programs") == 0);
   CHECK(far.count("") == 2);
-  auto const said = far.run(far_step::start, {far.cache(), all.id, "", all.program()});
+  auto const said = far.run(far_step::start, {far.cache(), "0", all.id, "", all.program()});
   CHECK(said.how.status == not_whole);
 }
 
@@ -226,7 +226,7 @@ TEST_CASE("what was changed on its way is refused, and what was changed there is
   CHECK_FALSE(far.look(all).has_all);
   CHECK_FALSE(far.look(all).there.contains(all.files.front().hash));
   auto const said =
-      far.run(far_step::start, {far.cache(), all.id, all.needs.loader, all.program(), "--version"});
+      far.run(far_step::start, {far.cache(), "0", all.id, all.needs.loader, all.program(), "--version"});
   CHECK(said.how.status == not_whole);
   CHECK(said.errors.find("not whole; it is carried again") != std::string::npos);
 

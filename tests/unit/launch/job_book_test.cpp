@@ -292,3 +292,28 @@ TEST_CASE(
   CHECK(told_of(book) == words{"notice 0"});
   CHECK(book.ids() == words{"12"});
 }
+
+TEST_CASE("what cannot be started where it was placed is cancelled, and ends with the reason") {
+  job_book book({.workers = 2});
+  book.start(0, 7);
+  book.start(0, 8);
+  CHECK(book.submission(0) == starts{7, 8});
+  book.submitted(0, "12");
+  REQUIRE(book.should_look(5 * second));
+  book.listed(5 * second, {{"12", {state::running, "RUNNING", "n2"}}});
+  std::vector<job_book::event> events;
+  book.take(events);
+  REQUIRE(events.size() == 2);
+  CHECK(events[1].job == "12");
+  CHECK(events[1].where == "n2");
+  book.give_up(7, "its glibc is too old");
+  CHECK(book.cancel().empty());  // the other one goes on
+  book.give_up(8, "its glibc is too old");
+  CHECK(book.cancel() == "12");
+  book.already_over(6 * second);
+  events.clear();
+  book.take(events);
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].what == kind::ended);
+  CHECK(events[0].text == "its glibc is too old\nits job 12 was over");
+}

@@ -117,9 +117,10 @@ TEST_CASE("how many workers one job starts, and for how long, is what is asked f
 
 TEST_CASE("what SLURM says of its queue, and of itself, is understood") {
   auto const jobs =
-      launch::jobs_in("17|RUNNING|None\n18|PENDING|Resources\n19|FAILED|NonZeroExitCode\nnonsense\n");
+      launch::jobs_in("17|RUNNING|n2|None\n18|PENDING||Resources\n19|FAILED|n1|NonZeroExitCode\nnonsense\n");
   REQUIRE(jobs.size() == 3);
   CHECK(jobs.at("17").is == state::running);
+  CHECK(jobs.at("17").where == "n2");
   CHECK(jobs.at("18").is == state::waiting);
   CHECK(jobs.at("19").is == state::over);
   CHECK(jobs.at("19").words == "FAILED (NonZeroExitCode)");
@@ -131,7 +132,7 @@ TEST_CASE("what SLURM says of its queue, and of itself, is understood") {
 
 TEST_CASE("two starts are one job, whose script holds the keys and whose command does not") {
   stand_in slurmd;
-  slurmd.say("queue", "17|RUNNING|None\n");
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
   launch::slurm_launcher by({.gres = "gpu:2", .interval = 1s}, *slurmd.poller);
   by.start(order_for(1));
   by.start(order_for(2));
@@ -170,7 +171,7 @@ TEST_CASE("what SLURM refuses has failed, in its words; without sbatch, too") {
   by.start(order_for(2));
   CHECK(slurmd.next(by)[0].what == what::notice);
   std::filesystem::remove(slurmd.folder / "refuse");
-  slurmd.say("queue", "17|RUNNING|None\n");
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
   by.leave([](std::string const&) {});
 }
 
@@ -187,7 +188,7 @@ TEST_CASE("a job whose submission was not answered is looked for by its name, an
   slurmd.write("sbatch",
                "echo again >>\"$d/submitted\"; echo 'error: Socket timed out on send/recv' >&2; exit 1");
   slurmd.say("named", "41\n");
-  slurmd.say("queue", "41|RUNNING|None\n");
+  slurmd.say("queue", "41|RUNNING|n1|None\n");
   launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
   by.start(order_for(1));
   CHECK(slurmd.next(by)[0].what == what::notice);
@@ -216,7 +217,7 @@ TEST_CASE(
                "seq -f '%.0f|COMPLETED|None' 1000 4000; cat \"$d/queue\"; seq -f '%.0f|COMPLETED|None' 5000 "
                "\"$(cat \"$d/most\")\"");
   slurmd.say("most", "9000");
-  slurmd.say("queue", "17|RUNNING|None\n");
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
   launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
   by.start(order_for(1));
   CHECK(slurmd.next(by)[0].what == what::placed);
@@ -230,12 +231,12 @@ TEST_CASE(
 
 TEST_CASE("a job has no more GPUs than gres says, and each of its workers as many as it needs") {
   stand_in slurmd;
-  slurmd.say("queue", "17|RUNNING|None\n");
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
   launch::slurm_launcher by({.gres = "gpu:4", .interval = 1s}, *slurmd.poller);
   by.start(order_for(1, {.gpus = 1}));
   for (std::uint64_t const start : {2, 3, 4}) by.start(order_for(start, {.gpus = 2}));
   slurmd.write("sbatch", "cat >\"$d/script$#\"; echo \"$*\" >>\"$d/lines\"; wc -l <\"$d/lines\"");
-  slurmd.say("queue", "1|RUNNING|None\n2|RUNNING|None\n3|RUNNING|None\n");
+  slurmd.say("queue", "1|RUNNING|n1|None\n2|RUNNING|n1|None\n3|RUNNING|n1|None\n");
   for (std::size_t placed = 0; placed < 4;) placed += slurmd.next(by).size();
   auto const lines = slurmd.read("lines");
   std::vector<std::string> asked;
@@ -247,7 +248,7 @@ TEST_CASE("a job has no more GPUs than gres says, and each of its workers as man
 
 TEST_CASE("workers that share out the GPUs of a job have all of them") {
   stand_in slurmd;
-  slurmd.say("queue", "17|RUNNING|None\n");
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
   launch::slurm_launcher by({.gres = "gpu:4", .workers = 2, .interval = 1s}, *slurmd.poller);
   by.start(order_for(1));
   by.start(order_for(2));
@@ -257,4 +258,83 @@ TEST_CASE("workers that share out the GPUs of a job have all of them") {
   CHECK(script.find("cut -d, -f1-2") != std::string::npos);
   CHECK(script.find("cut -d, -f3-4") != std::string::npos);
   by.leave([](std::string const&) {});
+}
+
+// The line that a step is to run, run here: the last words of its command.
+constexpr char srun_here[] =
+    "echo \"$*\" >>\"$d/steps\"; while test \"$1\" != sh; do shift; done; exec \"$@\"";
+
+TEST_CASE("a program is carried to the node of a job within that job, whose script waits for it") {
+  stand_in slurmd;
+  slurmd.write("srun", srun_here);
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
+  auto const cache = slurmd.folder / "cache";
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller,
+                            launch::carry_terms{"/usr/bin/env", cache.string()});
+  auto order = order_for(1);
+  order.order.hub.clear();
+  order.patience = 90 * launch::second;
+  by.start(order);
+  CHECK(slurmd.next(by)[0].what == what::placed);
+  auto const has_program = [&] {
+    std::error_code none_yet;
+    for (auto const& one : std::filesystem::directory_iterator(cache / "programs", none_yet))
+      if (std::filesystem::exists(one.path() / "env")) return true;
+    return false;
+  };
+  while (!has_program()) {
+    slurmd.poller->wait(10'000'000);
+    by.tick(platform::now());
+  }
+  CHECK(slurmd.read("steps").find("--jobid=17 --overlap --nodes=1 --ntasks=1 --chdir=/ sh -c ") == 0);
+  auto const script = slurmd.read("script");
+  CHECK(script.find("exec sh -c 'cache=") != std::string::npos);
+  CHECK(script.find(cache.string() + " 90 ") != std::string::npos);
+  CHECK(script.find("env --yonder-worker - <<") != std::string::npos);
+  CHECK(script.find("/opt/app") == std::string::npos);
+}
+
+TEST_CASE("a node that cannot run what is carried is said in words, and its job cancelled") {
+  stand_in slurmd;
+  slurmd.write("srun", srun_here);
+  slurmd.write("getconf", "echo glibc 2.1");
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller,
+                            launch::carry_terms{"/usr/bin/env", (slurmd.folder / "cache").string()});
+  auto order = order_for(1);
+  order.order.hub.clear();
+  by.start(order);
+  CHECK(slurmd.next(by)[0].what == what::placed);
+  auto const ended = slurmd.next(by);
+  CHECK(ended[0].what == what::ended);
+  CHECK_MESSAGE(ended[0].text.find("the program cannot be started on 'n1':\nglibc: needed 2.") == 0,
+                ended[0].text);
+  CHECK(slurmd.read("cancelled") == "17\n");
+  by.leave([](std::string const&) {});
+}
+
+TEST_CASE("what is to be carried and is not there fails its start, and nothing is submitted") {
+  stand_in slurmd;
+  launch::slurm_launcher by({}, *slurmd.poller, launch::carry_terms{"/no/such/app"});
+  by.start(order_for(1));
+  by.start(order_for(2));
+  by.stop(2);
+  auto happened = slurmd.next(by);
+  while (happened.size() < 2)
+    for (auto& one : slurmd.next(by)) happened.push_back(std::move(one));
+  CHECK(happened[0].start == 2);
+  CHECK(happened[1].what == what::failed);
+  CHECK(happened[1].text.find("'/no/such/app' cannot be carried") == 0);
+  CHECK(slurmd.read("script").empty());
+}
+
+TEST_CASE("a step in another job does not take over what this process's own job says of steps") {
+  char const* const outside[] = {"HOME=/root", "SLURM_CONF=/etc/slurm.conf", "SLURM_CLUSTERS=east", nullptr};
+  CHECK(launch::line_in_job("17", "true", outside).front() == "srun");
+  char const* const inside[] = {"SLURM_JOB_ID=3", "SLURM_CONF=/etc/slurm.conf", "SLURM_NTASKS=8", nullptr};
+  auto const words = launch::line_in_job("17", "true", inside);
+  std::vector<std::string> const begin{"env",          "-u",   "SLURM_JOB_ID", "-u",
+                                       "SLURM_NTASKS", "srun", "--jobid=17"};
+  CHECK(std::vector<std::string>(words.begin(), words.begin() + 7) == begin);
+  CHECK(words.back() == "true");
 }
