@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -66,7 +67,14 @@ int turn_deaf() {
   return ::pause();
 }
 
+// Bytes of a core dump.
+std::uint64_t most_dumped() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_CORE, &limit) == 0 ? limit.rlim_cur : 1;
+}
+
 inline constexpr yonder::task<die_at_333, "die_at_333"> dies_at_333;
+inline constexpr yonder::task<most_dumped, "most_dumped"> limit_of_dumps;
 inline constexpr yonder::task<talk_and_die, "talk_and_die"> talks_and_dies;
 inline constexpr yonder::task<turn_deaf, "turn_deaf"> turns_deaf;
 [[maybe_unused]] inline constexpr yonder::task<end_fork, "end_fork"> fork_ended;
@@ -82,6 +90,19 @@ TEST_CASE("SIGTERM ends what a task starts, as it does where the task is called 
 #endif
   CHECK(program_ended.on(one).remote() == SIGTERM);
   CHECK(task::process.on(one).remote() == worker);
+}
+
+TEST_CASE("a worker leaves no core dump, whatever the program that started it would leave") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_CORE, &before) == 0);
+  rlimit const all{before.rlim_max, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_CORE, &all) == 0);
+  {
+    yonder::runtime one({.max = 1});
+    CHECK(limit_of_dumps.on(one).remote() == 0);
+  }
+  CHECK(most_dumped() == all.rlim_cur);
+  REQUIRE(::setrlimit(RLIMIT_CORE, &before) == 0);
 }
 
 TEST_CASE("promise 13: a crash kills one attempt and is reported with its signal and the last words") {

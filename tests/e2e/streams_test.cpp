@@ -222,6 +222,16 @@ TEST_CASE("a cancel ends a stream for its reader, too") {
   other.join();
 }
 
+TEST_CASE("a stream that is cancelled before it is read yields nothing") {
+  auto items = nothing_comes.with({.deadline = 10s}).stream();
+  items.cancel();
+  CHECK_THROWS_AS(
+      [&] {
+        for (int const i : items) CHECK(i == 0);
+      }(),
+      yonder::cancelled);
+}
+
 TEST_CASE("a generator that never yields is ended by its timeout, and by the deadline") {
   auto const read = [](auto&& range) {
     for (int const i : range) CHECK(i == 0);

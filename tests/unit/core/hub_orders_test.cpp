@@ -125,6 +125,25 @@ TEST_CASE("a pool is found by what its workers need, by its name, and by its ser
         0);
 }
 
+TEST_CASE("a pool whose size the operator has set gives way to no other one, however long nobody calls") {
+  auto config = with_one_pool();
+  config.max_pools = 1;
+  auto const functions = config.pools[0].functions;
+  tested_orders t(std::move(config));
+  auto& client = t.net.add_client();
+  auto const call = [&](std::string const& service) {
+    return t.net.submit(client, "x", {}, "echo", 7, t.model(service));
+  };
+  call("tiny");
+  auto& worker = t.net.add_worker(functions, t.net.starts.at(0));
+  t.net.finish(worker, "");
+  t.net.finish(worker, "x");
+  REQUIRE(t.say(t.boss, scale_pool, encode_order({.name = "model", .change = {.min_workers = 1}})).ok());
+  t.net.wait(600 * second);
+  CHECK_FALSE(worker.exited);
+  CHECK(client.outcomes.at(call("large").number).error().code == errc::unsatisfiable);
+}
+
 TEST_CASE("who is not a hub's operator neither sees nor changes its pools, and calls as before") {
   tested_orders t;
   auto& other = t.net.add_client({}, "key of another");

@@ -51,6 +51,42 @@ TEST_CASE("what was lost is sent again, and only that") {
   CHECK(ends.delivered == numbers{1, 2, 3});
 }
 
+TEST_CASE("what only takes as long as the frames before it is not sent again") {
+  two_ends ends;
+  auto const on_its_way = ends.timing.resend_after - 2 * ends.timing.ack_delay;
+  ends.send(1);
+  ends.now += on_its_way;
+  for (auto& message : ends.sent()) ends.receive(std::move(message));
+  ends.acknowledge();
+  ends.send(2);
+  ends.sent();
+  ends.now += 2 * on_its_way;
+  ends.from.tick(ends.now, ends.out);
+  CHECK(ends.sent().empty());
+  ends.now += 2 * on_its_way;
+  ends.from.tick(ends.now, ends.out);
+  CHECK(ends.sent().size() == 1);
+}
+
+TEST_CASE("no more than 64 MiB of frames that come before their turn are held; the rest is sent again") {
+  two_ends ends;
+  std::vector<std::byte> const memory(std::size_t{16} << 20);
+  std::uint64_t beside = 0;
+  auto const arrive = [&](frame const& message) {
+    auto copy = ends.copy_of(message);
+    if (copy.head.call.number != 1) copy.buffers.push_back({memory.data(), memory.size() - beside, nullptr});
+    ends.receive(std::move(copy));
+  };
+  for (std::uint64_t i = 1; i <= 6; ++i) ends.send(i);
+  auto const frames = ends.sent();
+  beside = size_of(frames[1]);
+  for (std::size_t i = 1; i < frames.size(); ++i) arrive(frames[i]);
+  arrive(frames[0]);
+  CHECK(ends.delivered == numbers{1, 2, 3, 4, 5});
+  arrive(frames[5]);
+  CHECK(ends.delivered == numbers{1, 2, 3, 4, 5, 6});
+}
+
 TEST_CASE("no more than a window is under way; the rest follows the acknowledgements") {
   two_ends ends;
   for (std::uint64_t i = 1; i <= session_link::window + 10; ++i) ends.send(i);
