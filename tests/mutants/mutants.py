@@ -74,8 +74,10 @@ def logged(log, *command):
 
 def configure():
     launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+    # Faults change most files: a dozen of them together compile in a third of the time.
+    together = ["-DCMAKE_UNITY_BUILD=ON", "-DCMAKE_UNITY_BUILD_BATCH_SIZE=12"]
     log = COPY / "build" / "configure.log"
-    if not logged(log, "cmake", "--preset", "dev", *launcher):
+    if not logged(log, "cmake", "--preset", "dev", *together, *launcher):
         raise SystemExit(f"mutants: the copy cannot be configured; {log} says why")
 
 
@@ -208,7 +210,7 @@ class Run:
         self.results.add(fault, fault.key(self.sources[fault.file]), self.tests_hash, *outcome)
 
     def pending(self, faults):
-        """In the order of the list, which begins with what matters most."""
+        """First what was never run, each in the order of the list, which begins with what matters most."""
         return [each for each in self.order if each in faults and not self.results.known(each, self.sources[each.file], self.tests_hash)]
 
     def judge(self, fault, tests, mutant):
@@ -294,11 +296,14 @@ def main():
         return 1 if lost else 0
     results = Results()
     Tests.patience = options.patience
-    run = Run(chosen, sources, results, options.jobs)
+    run = Run(sorted(chosen, key=lambda each: each.name in results.of), sources, results, options.jobs)
     if not options.table:
         active = [each for each in chosen if each.name not in lost and not each.equivalent and not each.invalid]
         carry_out(run, active)
-    known = {each.name: run.results.known(each, sources[each.file], run.tests_hash) or results.of.get(each.name) for each in chosen}
+    known = {}
+    for each in chosen:
+        if entry := results.of.get(each.name):
+            known[each.name] = entry | {"is_old": results.known(each, sources[each.file], run.tests_hash) is None}
     if options.page:
         (ROOT / "docs" / "mutants.md").write_text(page.document(chosen, known, lost))
     return page.summary(chosen, known, lost)

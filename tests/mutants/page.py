@@ -46,6 +46,9 @@ def last_lines(faults, known, lost):
     others = {what: every[what] for what in ("not run", "lost", "invalid") if every[what]}
     if others:
         lines.append("besides: " + ", ".join(f"{number} {what}" for what, number in others.items()))
+    old = Counter(outcome_of(each, known, lost) for each in faults if known.get(each.name, {}).get("is_old"))
+    if old["killed"] + old["survived"]:
+        lines.append(f"before their file, or a test, was changed last: {old['killed']} of those killed, {old['survived']} of those that survived")
     lines.append(f"mutants: {every['killed']} killed, {every['survived']} survived, {every['equivalent']} equivalent")
     return lines
 
