@@ -6,7 +6,7 @@ cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH YONDER_ROOT)
 
 # yonder_add_test(<name> SOURCES … [LINK …] [LABELS …] [TIMEOUT seconds] [ARGS …] [NO_MAIN] [OPTIMIZED])
 # A doctest executable, run by CTest; a case that hangs is ended and named by tests/support/watchdog.cpp. The label is `quick` unless stated; `full` runs under ./dev test --full
-# only. NO_MAIN: the sources bring their own main, e.g. one that begins with a yonder::runtime. OPTIMIZED: see
+# only; `once` beside it: the build makes no difference, and ./dev test runs it under one. NO_MAIN: the sources bring their own main, e.g. one that begins with a yonder::runtime. OPTIMIZED: see
 # yonder_add_test_executable.
 function(yonder_add_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "NO_MAIN;OPTIMIZED" "TIMEOUT" "SOURCES;LINK;LABELS;ARGS")
