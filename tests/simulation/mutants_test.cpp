@@ -70,8 +70,8 @@ whereabouts where_is(mutant fault) {
     case mutant::foreign_call_found: return {"journal", usual};
     case mutant::uncertain_run_again:
     case mutant::known_made_anew:
-    case mutant::outcome_kept:
     case mutant::outcome_lost: return {"recovery", many};
+    case mutant::outcome_kept: return {"remembered", usual};
     case mutant::other_pools_failed: return {"pools", many};
     case mutant::gpus_overbooked:
     case mutant::lease_leaked:

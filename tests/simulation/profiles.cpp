@@ -342,6 +342,12 @@ std::vector<profile> make_profiles() {
   recovery.hub_restart_every = 300 * millisecond;
   recovery.crashes = 0;
 
+  // All that the journal has is in memory, too, and much is asked for.
+  profile remembered = recovery;
+  remembered.name = "remembered";
+  remembered.cached_bytes = 0;
+  remembered.searches = 0.4;
+
   // All want to be served at once.
   profile turns;
   turns.name = "turns";
@@ -452,6 +458,7 @@ std::vector<profile> make_profiles() {
           composed,
           journal,
           recovery,
+          remembered,
           turns,
           leases,
           allocations,

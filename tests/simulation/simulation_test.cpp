@@ -142,6 +142,7 @@ TEST_CASE("simulated: a journal is never overtaken") { keeps_every_promise("jour
 
 TEST_CASE("simulated: durable calls survive their hubs, and are found until somebody has them") {
   keeps_every_promise("recovery");
+  keeps_every_promise("remembered");
 }
 
 TEST_CASE("simulated: what a worker has is nobody else's, and is given back") {
