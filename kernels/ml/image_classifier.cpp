@@ -20,7 +20,7 @@ using namespace kernels;
 constexpr std::size_t most_channels = 1024;
 constexpr std::size_t most_convolutions = 4;  // then an image of 28 x 28 is one pixel
 constexpr std::size_t images_at_once = 64;    // bounds what a call holds
-constexpr std::array<std::string_view, 1> keys{"channels"};
+constexpr std::array<std::string_view, 1> image_keys{"channels"};
 
 // PyTorch flattens [channels][pixels], here it is [pixels][channels].
 cpu::linear load_last(cpu::part_loader const& loader, std::size_t pixels, std::size_t channels,
@@ -42,7 +42,7 @@ cpu::linear load_last(cpu::part_loader const& loader, std::size_t pixels, std::s
 class image_classifier::implementation {
  public:
   implementation(std::filesystem::path const& folder, std::size_t threads)
-      : config_(folder, "yonder-cnn", keys),
+      : config_(folder, "yonder-cnn", image_keys),
         by_{cpu::thread_pool::shared(), threads != 0 ? threads : cpu::default_threads()} {
     auto const channels = config_.sizes("channels", most_channels);
     if (channels.size() > most_convolutions)

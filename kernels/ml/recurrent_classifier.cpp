@@ -17,14 +17,14 @@ using namespace kernels;
 constexpr std::size_t largest_state = 4096;
 constexpr std::size_t longest_text = 65536;      // bytes
 constexpr std::size_t bytes_at_once = 1U << 16;  // of texts, bounds what a call holds
-constexpr std::array<std::string_view, 3> keys{"embedding", "hidden", "max_bytes"};
+constexpr std::array<std::string_view, 3> recurrent_keys{"embedding", "hidden", "max_bytes"};
 
 }  // namespace
 
 class recurrent_classifier::implementation {
  public:
   implementation(std::filesystem::path const& folder, std::size_t threads)
-      : config_(folder, "yonder-gru", keys),
+      : config_(folder, "yonder-gru", recurrent_keys),
         width_(config_.size("embedding", largest_state)),
         max_bytes_(config_.size("max_bytes", longest_text)),
         by_{cpu::thread_pool::shared(), threads != 0 ? threads : cpu::default_threads()},
