@@ -567,6 +567,7 @@ void dispatcher::split(worker_session& worker, std::size_t index, std::uint32_t 
   rest.bytes -= front.bytes;
   if (rest.stop_by != never) rest.told_to_stop = rest.sequence;  // it has known that for long
   rest.stop_by = never;
+  if (rest.ended) ++worker.ended;
   worker.outstanding.insert(index, front);
 }
 

@@ -375,23 +375,33 @@ std::size_t hub::state::find_attempt(worker_session& worker, call_id id, std::ui
   return index;
 }
 
-// Its answer is large, and on its way: neither its timeout nor the time of grace goes on, and what is next
-// runs.
+// Its answer, which other items may have in common with it, is on its way: neither its timeout nor the time
+// of grace goes on, and what is next runs.
 void hub::state::take_end(time_point now, worker_session& worker, frame const& message, outputs& out) {
   auto const& head = message.head;
-  auto const index = find_attempt(worker, head.call, head.attempt);
-  if (index == worker.outstanding.size())
-    return violated(now, worker, "the end of what it was not asked", out);
-  auto& attempt = worker.outstanding[isolate_attempt(now, worker, index, head.call.number, 1)];
-  if (std::exchange(attempt.ended, true)) return;
-  ++worker.ended;
-  attempt.stop_by = never;
-  if (attempt.call != nullptr) {
-    attempt.call->due = never;
-    arm(*attempt.call);
+  auto const items = read_item_count(message);
+  for (std::uint32_t i = 0; i < items;) {
+    call_id const next{head.call.session, head.call.number + i};
+    auto const index = find_attempt(worker, next, head.attempt);
+    if (index == worker.outstanding.size())
+      return violated(now, worker, "the end of what it was not asked", out);
+    auto const& found = worker.outstanding[index];
+    auto const behind = found.id.number + found.count - next.number;
+    auto const count = static_cast<std::uint32_t>(std::min<std::uint64_t>(behind, items - i));
+    i += count;
+    note_end(worker, worker.outstanding[isolate_attempt(now, worker, index, next.number, count)]);
   }
   arm_grace(worker);
   note_running(now, worker);
+}
+
+void hub::state::note_end(worker_session& worker, attempt_record& attempt) {
+  if (std::exchange(attempt.ended, true)) return;
+  ++worker.ended;
+  attempt.stop_by = never;
+  if (attempt.call == nullptr) return;
+  attempt.call->due = never;
+  arm(*attempt.call);
 }
 
 // Exactly these items of the attempt, in a place of their own, which is returned.

@@ -69,6 +69,8 @@ class hub_session {
   bool reliable() const noexcept { return conn_.reliable(); }
   bool was_transmitted(std::uint32_t ticket) const noexcept { return conn_.was_transmitted(ticket); }
   bool all_acknowledged() const noexcept { return conn_.all_acknowledged(); }
+  time_point acknowledged_at() const noexcept { return conn_.acknowledged_at(); }
+  bool delays(frame const& message) const noexcept { return conn_.delays(message); }
   std::size_t frames_held() const noexcept { return conn_.frames_held(); }
   std::uint64_t violations() const noexcept { return violations_; }
 

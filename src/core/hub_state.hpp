@@ -93,6 +93,7 @@ struct hub::state {
   void take_part(time_point now, worker_session& worker, std::size_t index, frame&& message, duration ran,
                  outputs& out);
   void take_end(time_point now, worker_session& worker, frame const& message, outputs& out);
+  void note_end(worker_session& worker, attempt_record& attempt);
   void count_use(call_record const& call, worker_session const& worker, attempt_record const& attempt,
                  duration ran);
   void take_result(time_point now, call_record& call, frame&& message, outputs& out);

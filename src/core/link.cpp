@@ -61,7 +61,7 @@ void link::open(time_point now, peer_id peer, std::uint32_t epoch) {
   shortest_round_trip_ = never;
   pace_ = {};
   transmissions_ = overtakes_ = 0;
-  progress_ = 0;
+  progress_ = acknowledged_at_ = 0;
   resend_interval_ = timing_.resend_after;
   resend_due_ = ack_due_ = never;
   heartbeat_due_ = reliable_ ? never : add(now, timing_.heartbeat);
@@ -314,7 +314,7 @@ time_point link::next_resend() const noexcept {
 
 void link::take_acknowledged(time_point now, sent_frame& one) {
   YONDER_CHECK(bulk_bytes_ >= one.bulk_bytes, "more of the bulk has arrived than was sent");
-  if (!one.received) unanswered_since_ = progress_ = now;
+  if (!one.received) unanswered_since_ = progress_ = acknowledged_at_ = now;
   if (!one.received && !one.repeated) {
     overtakes_ = std::max(overtakes_, one.order);
     measure(now - one.sent);

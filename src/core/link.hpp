@@ -105,6 +105,13 @@ class link {
   std::uint32_t settled() const noexcept;
   bool crowded() const noexcept { return in_flight_.size() + waiting_.size() - withdrawn_ >= window; }
   bool all_acknowledged() const noexcept { return in_flight_.empty() && waiting_.empty() && bulk_.empty(); }
+  // When the other end has acknowledged something new last, in this session; 0: it has not.
+  time_point acknowledged_at() const noexcept { return acknowledged_at_; }
+  // Whether what is sent now takes its time: it is cut, or waits behind bulk that is on its way.
+  bool delays(frame const& message) const noexcept {
+    if (reliable_ || !is_bulk(message)) return false;
+    return needs_transfer(message) || !bulk_.empty() || bulk_bytes_ + size_of(message) > pace_.window();
+  }
   bool reliable() const noexcept { return reliable_; }
   duration round_trip() const noexcept { return round_trip_; }  // smoothed; 0: reliable, or not measured yet
   peer_id peer() const noexcept { return peer_; }
@@ -201,6 +208,7 @@ class link {
   std::uint64_t transmissions_ = 0;
   std::uint64_t overtakes_ = 0;  // the last one that has come, of what left once
   time_point progress_ = 0;      // when something was acknowledged last, or repeated in vain
+  time_point acknowledged_at_ = 0;
   duration resend_interval_ = 0;
   time_point resend_due_ = never;
 

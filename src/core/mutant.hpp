@@ -36,6 +36,8 @@ enum class mutant {
   drain_ignored,              // a draining worker is given work
   lost_session_kept,          // what was sent in a session that the hub forgot is still awaited
   withdrawal_unsaid,          // the other end goes on waiting for a frame that was taken back
+  late_answer_unsaid,         // that an attempt has ended is known when its answer has come through all bulk
+  linger_runs_out,            // a drained worker leaves with answers that are on their way
   bulk_window_ignored,        // all chunks of a frame leave at once
   limits_ignored,             // what the other end cannot receive is sent nevertheless
   results_mixed_up,           // values are packed together that do not follow each other

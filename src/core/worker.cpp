@@ -44,7 +44,7 @@ struct worker::state final : session_user {
   bool told_to_end = false;       // by who lends it its machine
   bool said_drain = false;
   bool hub_drained = false;  // the hub has said that it assigns nothing more
-  time_point linger_until = never;
+  time_point lingers_since = never;
 
   state(worker_config made, time_point now)
       : config(std::move(made)),
@@ -87,7 +87,7 @@ struct worker::state final : session_user {
   }
 
   void answer(time_point now, attempt_key const& key, frame&& message, duration ran, outputs& out) {
-    if (needs_transfer(message) && !hub.reliable()) say_ended(now, key, out);
+    say_ended(now, {key}, message, out);
     auto& head = message.head;
     head.call = key.call;
     head.attempt = key.attempt;
@@ -98,10 +98,12 @@ struct worker::state final : session_user {
   }
 
   // Before an answer that is long under way: the attempt's time ends now.
-  void say_ended(time_point now, attempt_key const& key, outputs& out) {
+  void say_ended(time_point now, attempt_range const& range, frame const& answer, outputs& out) {
+    if (!hub.delays(answer) || (YONDER_MUTANT(late_answer_unsaid) && !needs_transfer(answer))) return;
     auto message = make_control(frame_type::ended);
-    message.head.call = key.call;
-    message.head.attempt = key.attempt;
+    set_item_count(message, range.count);
+    message.head.call = range.first.call;
+    message.head.attempt = range.first.attempt;
     auto const stated = message.head;
     hub.send(now, stated, frame_ref(std::move(message)), never, out);
   }
@@ -222,6 +224,7 @@ struct worker::state final : session_user {
     if (results.empty()) return;
     auto message = results.take();
     auto const head = message.head;
+    say_ended(now, {{head.call, head.attempt, head.epoch}, read_item_count(message)}, message, out);
     hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
@@ -359,11 +362,18 @@ struct worker::state final : session_user {
     hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
+  // Whatever is acknowledged shows that the rest is on its way: the time begins anew.
+  time_point linger_until() const {
+    if (lingers_since == never) return never;
+    auto const since = YONDER_MUTANT(linger_runs_out) ? 0 : hub.acknowledged_at();
+    return add(std::max(lingers_since, since), config.drain_linger);
+  }
+
   void finish_drain(time_point now, outputs& out) {
     if (!draining || !is_idle() || !results.empty() || exited) return;
-    if (linger_until == never) linger_until = add(now, config.drain_linger);
+    if (lingers_since == never) lingers_since = now;
     auto const said_all = hub.ready() && hub_drained && hub.all_acknowledged();
-    if (!said_all && now < linger_until) return;
+    if (!said_all && now < linger_until()) return;
     hub.say_bye(now, "the worker ended as it was told to", out);
     exit(true, errc::disconnected, "drained", out);
   }
@@ -514,7 +524,7 @@ time_point worker::next_deadline() const {
   if (s.exited) return never;
   auto const given_up = s.hub.ready() ? never : add(s.hub.away_since(), s.config.hub_timeout);
   auto const of_results = add(s.results.since(), s.config.result_delay);
-  return std::min({given_up, s.hub.next_deadline(), s.linger_until, s.stop_by(), of_results});
+  return std::min({given_up, s.hub.next_deadline(), s.linger_until(), s.stop_by(), of_results});
 }
 
 std::string const& worker::trouble() const { return state_->hub.trouble(); }

@@ -26,7 +26,7 @@ struct worker_config {
   duration cancel_grace =
       2 * second;  // an attempt of a session that ended must stop within it, or the worker exits
   duration drain_linger =
-      5 * second;              // how long a drained worker waits for its last results to be acknowledged
+      5 * second;  // for which a drained worker waits until more of its last results is acknowledged
   time_point ends_at = never;  // when its allocation ends, and it with it
   link_timing timing;
 };

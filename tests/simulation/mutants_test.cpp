@@ -55,6 +55,8 @@ whereabouts where_is(mutant fault) {
     case mutant::silence_given_work:
     case mutant::restart_is_final: return {"wild", usual};
     case mutant::work_kept_at_end: return {"wild", many};
+    case mutant::late_answer_unsaid:
+    case mutant::linger_runs_out: return {"crawling", many};
     case mutant::acknowledgement_forgotten:
     case mutant::withdrawal_unsaid:
     case mutant::bulk_window_ignored:

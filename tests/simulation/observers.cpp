@@ -486,9 +486,18 @@ void world::observe_from_hub(peer_id peer, frame const& message) {
   if (head.type != frame_type::result) observe_from_hub(peer, head, message);  // its value is in the chunks
 }
 
+// Whoever does what it is told, and says so, is not sent away.
+void world::observe_dismissal(connection const& over) {
+  auto const& node = workers_[over.node];
+  if (node.core != nullptr && node.generation == over.generation && !node.drains)
+    violated("an honest worker is dismissed");
+}
+
 // `head`: of what a first chunk announces, or the frame's own.
 void world::observe_from_hub(peer_id peer, header const& head, frame const& message) {
   if (head.type == frame_type::welcome && !how_.reliable) about(head.epoch).heard = now_;
+  auto const ends = head.type == frame_type::drain || head.type == frame_type::bye;
+  if (ends && all_honest_ && link_of(peer).of_worker) observe_dismissal(link_of(peer));
   auto const answers = head.type == frame_type::result || head.type == frame_type::error;
   if (how_.composes > 0 && answers) note_over_at_hub(head, read_item_count(message));
   if (how_.nests > 0) {

@@ -118,6 +118,7 @@ std::vector<profile> make_profiles() {
   profile crawling = slow;
   crawling.name = "crawling";
   crawling.slow_bytes_per_second = slow_link / 5;
+  crawling.drain_every = 400 * millisecond;
 
   profile rough = lossy;
   rough.name = "rough";

@@ -207,6 +207,7 @@ struct task {
 struct worker_node {
   bool abandoned = false;  // cut off for ever
   bool doomed = false;     // the hub has ended it
+  bool drains = false;     // it was told to, by who runs it
   std::uint32_t pool = 0;
   shell driven;
   driver::serving turns{true};

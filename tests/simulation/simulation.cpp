@@ -46,6 +46,10 @@ void world::begin() {
   worker_stillness_.resize(workers_.size());
   always_taken_ = how_.allocation == 0 && how_.reliable && how_.pools == 1 && !how_.foreign_worker &&
                   how_.nests + how_.needs == 0 && how_.services == 0;
+  auto const troubled = how_.ignores_stop + how_.drop + how_.straggle + how_.narrow + how_.send_throws > 0 ||
+                        how_.stop_every + how_.partition_every + how_.reconnect_every != 0 ||
+                        how_.hub_restart_every + how_.allocation != 0;
+  all_honest_ = !troubled && !how_.launcher && !how_.batched && how_.services == 0;
   make_hub();
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
     if (!how_.launcher || is_foreign(i)) start_worker(i, 0);
@@ -536,6 +540,7 @@ void world::lie() {
 void world::drain_worker(std::uint32_t index) {
   if (workers_[index].core == nullptr) return;
   close_row(index);
+  workers_[index].drains = true;
   workers_[index].core->drain(now_, out_);
   after_worker(index);
 }

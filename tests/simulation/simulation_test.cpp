@@ -161,6 +161,7 @@ TEST_CASE("simulated: what happened once in a hundred million steps stays mended
     std::uint64_t events;
   };
   constexpr rare_world seen_once[] = {
+      {"slow", 40106, 50'000},     // a cancelled attempt has ended, and its answer waits behind others
       {"slow", 9223, 30'000},      // chunks that are only late are sent again
       {"nested", 5047, 32'000},    // an attempt is killed when a later one of its call was told to stop, too
       {"journal", 20017, 48'000},  // likewise

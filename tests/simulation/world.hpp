@@ -326,6 +326,7 @@ class world {
   void observe_turn_of_run(std::uint32_t index, call_id id);
   void observe_lease(std::uint32_t index, call_id id);
   bool is_repetition(header const& assign);
+  void observe_dismissal(connection const& over);
   void observe_prefetch(frame const& assign);
   void observe_silence(std::uint32_t epoch);
   void observe_assigned(attempt_key const& key, call_id id);
@@ -420,6 +421,7 @@ class world {
   bool stopping_ = false;
   std::uint64_t happenings_ = 0;
   std::uint32_t barren_ = no_pool;  // the pool that the world does not heal
+  bool all_honest_ = false;         // no worker does anything that it could be dismissed for
   bool always_taken_ = false;       // whatever waits can be taken by every worker
   time_point hub_since_ = second;
   std::uint64_t synced_ = 0;  // of the journal

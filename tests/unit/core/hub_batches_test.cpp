@@ -247,6 +247,31 @@ TEST_CASE("promise 12: of a batch only the item that ran is blamed for its worke
   CHECK(told.find("error 3") == std::string::npos);
 }
 
+TEST_CASE(
+    "items whose values are on their way together have ended, and are neither timed out nor dismissed") {
+  tested_batches t;
+  t.client.batch(1, 3, {.timeout = 100 * millisecond});
+  REQUIRE(t.worker.received().size() == 1);
+  t.client.cancel(3);
+  t.worker.received();
+  auto ended = make_control(frame_type::ended);
+  ended.head.call = {caller_session, 1};
+  ended.head.attempt = 1;
+  set_item_count(ended, 3);
+  t.worker.say(std::move(ended));
+  t.hub.wait(10 * second);
+  CHECK(t.client.received().empty());
+  CHECK(t.hub.take<out::kill_worker>().empty());
+  t.worker.answer_items(caller_session, 1, 3);
+  auto const told = t.client.received();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].head.type == frame_type::result);
+  CHECK(read_item_count(told[0]) == 2);
+  CHECK(t.empty());
+  t.client.call(4);
+  CHECK(t.worker.received().size() == 1);
+}
+
 TEST_CASE("promise 15: the timeout of a batch is each item's, and its neighbours are handed back") {
   tested_batches t;
   t.client.batch(1, 4, {.timeout = 100 * millisecond});

@@ -130,6 +130,82 @@ namespace {
 constexpr peer_id hub_side = 3;
 constexpr std::uint32_t its_epoch = 5;
 
+// A worker elsewhere whose hub is the test, and acknowledges what it likes.
+struct far_worker {
+  time_point now = second;
+  outputs out;
+  worker core;
+  std::uint32_t heard = 0;
+
+  far_worker() : core(configured(), now) {
+    core.connected(now, hub_side, false, out);
+    auto welcome = make_welcome({protocol_version, second, {10, 10}, {}});
+    welcome.head.attempt = 1;
+    receive(std::move(welcome));
+  }
+
+  static worker_config configured() {
+    worker_config config;
+    config.session = 1;
+    return config;
+  }
+
+  void receive(frame message) {
+    message.head.epoch = its_epoch;
+    core.receive(now, hub_side, std::move(message), out);
+  }
+
+  void say(frame message) {
+    message.head.sequence = ++heard;
+    receive(std::move(message));
+  }
+
+  // That so many of its frames have come.
+  void acknowledge(std::uint32_t up_to) {
+    auto message = make_control(frame_type::heartbeat);
+    message.head.sequence = up_to;
+    receive(std::move(message));
+  }
+
+  // A call that runs at once, and ends with a value of this size.
+  void run(std::uint64_t number, std::size_t size) {
+    auto message = make_control(frame_type::assign);
+    byte_buffer body;
+    message.head.metadata_size = begin_call(body, "f", {});
+    message.body = std::move(body);
+    message.head.call = {9, number};
+    message.head.attempt = 1;
+    say(std::move(message));
+    frame value;
+    value.body = test::bytes_of(std::string(size, 'v'));
+    core.finished(now, {{9, number}, 1, its_epoch}, std::move(value), out);
+  }
+
+  // Second after second; the hub says that it lives.
+  void wait(int seconds, std::uint32_t acknowledged) {
+    for (; seconds > 0; --seconds) {
+      auto const until = now + second;
+      while (core.next_deadline() <= until) {
+        now = std::max(now, core.next_deadline());
+        core.tick(now, out);
+      }
+      now = until;
+      acknowledge(acknowledged);
+    }
+  }
+
+  bool has_left() const {
+    return std::any_of(out.begin(), out.end(),
+                       [](auto const& one) { return std::holds_alternative<out::exit>(one); });
+  }
+  std::ptrdiff_t ends_said() const {
+    return std::count_if(out.begin(), out.end(), [](auto const& one) {
+      auto const* const sent = std::get_if<out::send>(&one);
+      return sent != nullptr && sent->head.type == frame_type::ended;
+    });
+  }
+};
+
 // A worker whose hub is the test.
 struct lone_worker {
   outputs out;
@@ -253,6 +329,31 @@ struct lone_worker {
 using spoken = std::vector<std::string>;
 
 }  // namespace
+
+TEST_CASE(
+    "a worker says that an attempt ended where its answer waits behind others, and not where it leaves") {
+  far_worker worker;
+  worker.run(1, 100'000);
+  CHECK(worker.ends_said() == 0);
+  worker.run(2, 100'000);
+  CHECK(worker.ends_said() == 1);
+  worker.run(3, 1'000);
+  CHECK(worker.ends_said() == 1);
+}
+
+TEST_CASE("a drained worker stays while its hub acknowledges more and more of its answers, and no longer") {
+  far_worker worker;
+  worker.run(1, 1'000'000);
+  worker.core.drain(worker.now, worker.out);
+  worker.say(make_control(frame_type::drain));
+  std::uint32_t parts = 0;
+  for (int i = 0; i < 4; ++i) worker.wait(3, ++parts);
+  CHECK_FALSE(worker.has_left());
+  worker.wait(2, parts);
+  CHECK_FALSE(worker.has_left());
+  worker.wait(2, parts);
+  CHECK(worker.has_left());
+}
 
 TEST_CASE("the items of a batch run one after the other, each with its arguments and its mark") {
   lone_worker worker;
