@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What it takes until a record is on disk, against a bare fdatasync of the same bytes in the same folder.
+// What it takes until a record is on disk, and until a durable call is, against a bare fdatasync of the same
+// bytes in the same folder; and how many durable calls a hub takes and has executed.
 #include "src/journal/journal.hpp"
 
 #include <fcntl.h>
@@ -9,12 +10,15 @@
 
 #include <array>
 #include <span>
+#include <string>
 #include <system_error>
 #include <vector>
 
 #include "src/platform/unique_fd.hpp"
+#include "src/runtime/engine.hpp"
 #include "tests/bench/measure.hpp"
 #include "tests/bench/rows.hpp"
+#include "tests/bench/tasks.hpp"
 
 namespace bench {
 namespace {
@@ -62,6 +66,67 @@ class caller {
   journal::log log_;
 };
 
+std::string const argument(body_size, 'x');
+
+yonder::runtime_options with_journal(std::string const& folder) {
+  yonder::runtime_options options;
+  options.journal = folder + "/hub";
+  options.max = 1;
+  options.max_calls = 10'000'000;
+  return options;
+}
+
+// Nobody runs what it takes.
+yonder::runtime_options without_workers(std::string const& folder) {
+  auto options = with_journal(folder);
+  options.max = 0;
+  options.bind = {"ipc://" + folder + "/hub.address"};
+  return options;
+}
+
+// As a map makes them: so many, until all of them are on disk.
+template <class Task>
+void spawn_packed(yonder::runtime const& hub, Task const& durable, std::size_t count) {
+  std::vector<yonder::detail::call_ref> made;
+  made.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) made.push_back(durable.start(hub.engine(), argument));
+  for (auto const& one : made) hub.engine()->wait_accepted(*one);
+}
+
+void measure_durable_calls(report& to) {
+  temporary_folder const folder;
+  constexpr std::size_t at_once = 20'000;
+  auto const durable = echo_task.with({.durable = true});
+  {
+    yonder::runtime hub(without_workers(folder.path()));
+    bare_file bare(folder.path() + "/bare");
+    std::vector<std::byte> const one(journal::size_on_disk(body_size), std::byte{1});
+    std::vector<std::byte> const many(one.size() * at_once, std::byte{1});
+    auto const latency =
+        compare_latency([&] { (void)durable.on(hub).spawn(argument); }, [&] { bare.append(one); });
+    to.add({"a durable spawn of 64 bytes until it returns, p50", "µs", "fdatasync of the same bytes",
+            ratio_at_most(1.3)},
+           latency.p50, 1e3);
+    auto const rate = compare([&] { return rate_of(at_once, [&] { spawn_packed(hub, durable, at_once); }); },
+                              [&] { return rate_of(at_once, [&] { bare.append(many); }); });
+    to.add({"durable calls of 64 bytes spawned and synced, packed", "1/s", "fdatasync of the same bytes",
+            at_least(200'000)},
+           rate);
+  }
+  temporary_folder const other;
+  yonder::runtime hub(with_journal(other.path()));
+  std::vector<std::string> const arguments(at_once, argument);
+  auto const all = [&](auto const& how) {
+    return rate_of(at_once, [&] {
+      for (auto one : how.on(hub).map(arguments).window(at_once)) observe(one);
+    });
+  };
+  auto const rate = compare([&] { return all(durable); }, [&] { return all(echo_task); });
+  to.add({"durable calls of 64 bytes executed, their outcomes on disk", "1/s", "the same, not durable",
+          at_least(180'000)},
+         rate);
+}
+
 }  // namespace
 
 void measure_journal(report& to) {
@@ -79,6 +144,7 @@ void measure_journal(report& to) {
   to.add(
       {"records of 64 bytes synced, 1,000 a flush", "1/s", "fdatasync of the same bytes", at_least(200'000)},
       rate);
+  measure_durable_calls(to);
 }
 
 }  // namespace bench
