@@ -27,7 +27,7 @@ namespace {
 
 std::vector<row> all_rows() {
   std::vector<row> all;
-  for (auto const& part : {worker_rows(), crash_rows(), link_rows(), http_rows()})
+  for (auto const& part : {worker_rows(), crash_rows(), link_rows(), hub_rows(), http_rows()})
     all.insert(all.end(), part.begin(), part.end());
 #if defined(YONDER_LAUNCH_ROWS)
   auto const launchers = launch_rows();
@@ -206,12 +206,32 @@ int run_rows(request const& asked) {
   return (asked.how_much.canary ? held : broken) > 0 ? 1 : 0;
 }
 
+// A hub with a journal: says its address, and serves.
+int serve_hub(std::string const& keys, std::string const& journal, std::string const& address) {
+  yonder::runtime_options options;
+  options.max = 0;
+  options.bind = {address};
+  options.journal = journal;
+  options.keys = keys;
+  options.max_calls = 2'000'000;
+  try {
+    yonder::runtime const here(options);
+    std::cout << here.addresses().front() << std::endl;
+    here.serve();
+  } catch (yonder::error const& refused) {
+    std::cout << refused.what() << std::endl;
+    return 1;
+  }
+  return 0;
+}
+
 int usage() {
   std::cerr << "usage: faults [ROW…] [--full] [--sample] [--canary] [--logs FOLDER] [--page FILE] | --list\n";
   return 2;
 }
 
 int run(int argc, char** argv) {
+  if (argc == 5 && std::string_view(argv[1]) == "--hub") return serve_hub(argv[2], argv[3], argv[4]);
   request asked;
   std::string_view own_row;
   for (int i = 1; i < argc; ++i) {

@@ -76,6 +76,7 @@ struct row {
 std::vector<row> worker_rows();
 std::vector<row> crash_rows();
 std::vector<row> link_rows();
+std::vector<row> hub_rows();
 std::vector<row> http_rows();
 std::vector<row> launch_rows();
 
