@@ -17,9 +17,9 @@ using yonder::detail::schedule_change;
 
 // "2026-11-29T07:00:00Z" (RFC 3339)
 std::string text_of(std::chrono::system_clock::time_point at) {
-  auto const seconds = std::chrono::system_clock::to_time_t(at);
+  auto const counted = std::chrono::system_clock::to_time_t(at);
   tm parts{};
-  ::gmtime_r(&seconds, &parts);
+  ::gmtime_r(&counted, &parts);
   std::array<char, 40> text{};
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }

@@ -82,10 +82,10 @@ connection_monitor::connection_monitor(zmq::context_t& context, zmq::socket_t& w
   // The I/O thread that reports must never wait for us.
   reports_.set(zmq::sockopt::rcvhwm, 0);
   reports_.set(zmq::sockopt::linger, 0);
-  auto const address = "inproc://monitor-" + std::to_string(number);
-  if (platform::retry([&] { return zmq_socket_monitor(watched.handle(), address.c_str(), events); }) != 0)
+  auto const inlet = "inproc://monitor-" + std::to_string(number);
+  if (platform::retry([&] { return zmq_socket_monitor(watched.handle(), inlet.c_str(), events); }) != 0)
     throw zmq::error_t();
-  uninterrupted([&] { reports_.connect(address); });
+  uninterrupted([&] { reports_.connect(inlet); });
 }
 
 connection_monitor::~connection_monitor() {
