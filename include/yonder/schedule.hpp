@@ -26,11 +26,20 @@ enum class overlap : unsigned char {
   allow  // it is called beside it
 };
 
+// What is done about times at which nobody was there: the hub was away, the machine slept, its clock was put
+// forward. At most 1000 calls are made up for.
+enum class missed : unsigned char {
+  once,  // one call for all of them
+  skip,  // nothing, for those more than ten seconds ago
+  all    // a call for each, one after the other unless they may overlap
+};
+
 // How a schedule's calls are made.
 struct schedule_options {
   yonder::overlap overlap = yonder::overlap::skip;  // where the last call has not ended
+  yonder::missed missed = yonder::missed::once;     // of times that have gone by
   std::chrono::nanoseconds jitter{};                // each call is late by up to so much, by chance
-  std::string name{};                               // for people; empty: the task's
+  std::string name{};  // empty: the task's. Of a durable task: by which it is known
 };
 
 // One schedule at one moment.
@@ -42,9 +51,10 @@ struct schedule_snapshot {
   unsigned running = 0;       // calls that have not ended
   std::uint64_t runs = 0;     // calls that were made
   std::uint64_t failed = 0;   // of them
-  std::uint64_t skipped = 0;  // times at which none was made, as the one before went on
+  std::uint64_t skipped = 0;  // times at which none was made, as the one before went on or it was too late
   std::string last_error{};   // of the last one that failed
   std::optional<std::chrono::system_clock::time_point> next{};  // nothing: it is paused, or never due again
+  bool durable = false;                                         // its hub keeps it, and makes its calls
 };
 
 namespace detail {
@@ -62,9 +72,17 @@ struct schedule_times {
 // Throws usage_error: bad_configuration, in words.
 YONDER_API std::uint64_t add_schedule(engine_ref const& where, schedule_times const& times,
                                       schedule_options&& how, std::function<call_ref()> start);
-// False: there is no such schedule any more.
+// The same of a durable task: its hub keeps it, and the call, in its journal. Throws what that refuses.
+YONDER_API std::uint64_t keep_schedule(engine_ref const& where, schedule_times const& times,
+                                       schedule_options&& how, task_entry const& task,
+                                       options const& settings, outgoing&& call);
+// False: there is no such schedule any more. Of one that a hub elsewhere keeps it asks that, and throws what
+// a call does.
 YONDER_API bool change_schedule(engine& where, std::uint64_t id, schedule_change change);
-YONDER_API std::vector<schedule_snapshot> schedules_of(engine& where);
+// Those of this process, then those that its hub keeps; `asks`: a hub elsewhere, too. That one keeps this
+// one.
+YONDER_API std::vector<schedule_snapshot> schedules_of(engine& where, bool asks = true);
+YONDER_API bool is_kept_elsewhere(engine const& where, std::uint64_t id) noexcept;
 
 inline schedule_options named(schedule_options how, std::string_view task) {
   if (how.name.empty()) how.name = task;
@@ -81,9 +99,38 @@ std::function<call_ref()> starter(Task const& task, type_list<P...>, A&&... a) {
   };
 }
 
+// The call that is repeated, as it travels.
+template <class Task, class... P, class... A>
+outgoing repeated_call(Task const& task, type_list<P...>, A&&... a) {
+  std::tuple<wire_type_t<P>...> arguments(wire_type_t<P>(std::forward<A>(a))...);
+  return std::apply(
+      [&task](auto&... each) {
+        std::string_view needs;
+        if constexpr (requires { task.needs(); }) needs = task.needs();
+        batch_terms batch;
+        if constexpr (has_batches<Task>) batch = task.batch_of(each...);
+        auto call = begin_call(Task::entry(), task.settings(), needs, batch);
+        encode_owned(call.content, std::move(each)...);
+        return call;
+      },
+      arguments);
+}
+
+template <class Task, class... A>
+std::uint64_t make_schedule(engine_ref const& where, schedule_times const& times, schedule_options&& how,
+                            Task const& task, A&&... a) {
+  how = named(std::move(how), Task::name);
+  if (task.settings().durable.value_or(false))
+    return keep_schedule(where, times, std::move(how), Task::entry(), task.settings(),
+                         repeated_call(task, parameters_of_t<Task>(), std::forward<A>(a)...));
+  return add_schedule(where, times, std::move(how),
+                      starter(task, parameters_of_t<Task>(), std::forward<A>(a)...));
+}
+
 }  // namespace detail
 
-// A schedule of a runtime, for as long as that stands. A copy is the same one.
+// A schedule of a runtime, for as long as that stands; of a durable task: of its hub, until it is stopped. A
+// copy is the same one.
 class schedule {
  public:
   schedule(detail::engine_ref where, std::uint64_t id) : where_(std::move(where)), id_(id) {}
@@ -109,13 +156,16 @@ class schedule {
 //
 //   yonder::every(5min, refresh, "https://example.org");
 //
-// Throws usage_error where there is no runtime, or no such period.
+// Where the task is durable (options::durable) the hub keeps the schedule in its journal and makes the calls,
+// whatever is killed and whether or not this program runs, until it is stopped. It is known by its name: made
+// again under that by the same credential, it is the same one, with these terms from now on.
+//
+// Throws usage_error where there is no runtime, or no such period; of a durable task also what spawn() does.
 template <class Task, class... A>
 schedule every(std::chrono::nanoseconds period, schedule_options how, Task const& task, A&&... a) {
   auto where = task.where();
   auto const id =
-      detail::add_schedule(where, {.period = period}, detail::named(std::move(how), Task::name),
-                           detail::starter(task, detail::parameters_of_t<Task>(), std::forward<A>(a)...));
+      detail::make_schedule(where, {.period = period}, std::move(how), task, std::forward<A>(a)...);
   return {std::move(where), id};
 }
 template <class Task, class... A>
@@ -137,9 +187,8 @@ schedule cron(std::string_view line, std::string_view zone, schedule_options how
               A&&... a) {
   auto where = task.where();
   auto const id =
-      detail::add_schedule(where, {.of_clocks = true, .line = std::string(line), .zone = std::string(zone)},
-                           detail::named(std::move(how), Task::name),
-                           detail::starter(task, detail::parameters_of_t<Task>(), std::forward<A>(a)...));
+      detail::make_schedule(where, {.of_clocks = true, .line = std::string(line), .zone = std::string(zone)},
+                            std::move(how), task, std::forward<A>(a)...);
   return {std::move(where), id};
 }
 template <class Task, class... A>
@@ -148,8 +197,9 @@ requires(!std::is_same_v<Task, schedule_options>) schedule
   return cron(line, zone, schedule_options(), task, std::forward<A>(a)...);
 }
 
-// Those of the process's current runtime, in the order in which they were made. Throws usage_error where
-// there is none.
+// Those of the process's current runtime, in the order in which they were made, and those that its hub keeps
+// for its credential (an operator's: for all). Throws usage_error where there is none, and what a call does
+// where the hub cannot be asked.
 inline std::vector<schedule_snapshot> schedules() { return detail::schedules_of(*detail::current_engine()); }
 
 }  // namespace yonder

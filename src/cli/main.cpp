@@ -21,6 +21,7 @@
 #include "src/cli/kubernetes.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/pools.hpp"
+#include "src/cli/schedules.hpp"
 #include "src/cli/serve.hpp"
 #include "src/cli/texts.hpp"
 #include "transports/setup_error.hpp"
@@ -256,6 +257,22 @@ int run(int argc, char const* const* argv) {
   calls_command->add_flag("--json", json, "for programs: an array; times are in seconds");
   name_hub(*calls_command, hub);
 
+  std::uint64_t schedule = 0;
+  auto* const schedules_command =
+      app.add_subcommand("schedules", "list the schedules that a hub keeps in its journal, or change one")
+          ->group("");
+  schedules_command->require_subcommand(0, 1);
+  schedules_command->add_flag("--json", json, "for programs: an array; times are UTC");
+  name_hub(*schedules_command, hub);
+  for (auto const& [name, what] : {std::pair("pause", "make no calls of it, but by fire"),
+                                   std::pair("resume", "make them again, without those that were missed"),
+                                   std::pair("fire", "make a call of it now, besides"),
+                                   std::pair("stop", "make no calls of it any more, and forget it")}) {
+    auto* const command = schedules_command->add_subcommand(name, what)->group("Subcommands");
+    command->add_option("id", schedule, "as it is listed")->required();
+    name_hub(*command, hub);
+  }
+
   auto* const doctor_command =
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
 #if defined(YONDER_HAS_LAUNCH)
@@ -304,7 +321,7 @@ int run(int argc, char const* const* argv) {
 
   // Last: what is added behind it would end with it, too.
   app.footer(
-      "Besides: calls (list the calls of a hub), journal (look after its durable calls), keygen, completion"
+      "Besides: calls and schedules (list those of a hub), journal (look after its durable calls), keygen, completion"
 #if defined(YONDER_HAS_ML)
       ",\nclassify, embed, rerank (what a model says of lines)"
 #endif
@@ -342,6 +359,9 @@ int run(int argc, char const* const* argv) {
     if (*export_command) return yonder::cli::export_journal(journal, json);
     if (*keygen_command) keygen(folder);
     if (*calls_command) return yonder::cli::list_calls(hub, json);
+    for (auto const* const changes : schedules_command->get_subcommands())
+      return yonder::cli::change_schedule(hub, changes->get_name(), schedule);
+    if (*schedules_command) return yonder::cli::list_schedules(hub, json);
     if (*ps_command && usage) return yonder::cli::list_usage(hub, json);
     if (*ps_command) return yonder::cli::list_all(hub, json, live);
     if (*explain_command) return yonder::cli::explain_call(hub, call, json);

@@ -223,6 +223,11 @@ table table_of(std::vector<usage_snapshot> const& usage) {
 
 }  // namespace
 
+std::string answer_of_hub(hub_choice const& hub, std::string_view order, std::string const& payload) {
+  auto const connected = connect(hub);
+  return detail::ask_hub(*connected.engine(), order, payload);
+}
+
 core::text_rows rows_from_hub(hub_choice const& hub, std::string_view order, std::string const& payload) {
   return rows_from(connect(hub), order, payload);
 }

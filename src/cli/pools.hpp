@@ -18,6 +18,8 @@ struct hub_choice {
 };
 
 // What the hub answers to an order of core/call_orders.hpp.
+std::string answer_of_hub(hub_choice const& hub, std::string_view order, std::string const& payload);
+// The same, where it is rows.
 core::text_rows rows_from_hub(hub_choice const& hub, std::string_view order, std::string const& payload);
 
 // The pools and the workers, as tables or a JSON object, on stdout. `live`: again each second, where that is

@@ -21,9 +21,14 @@ inline constexpr std::string_view cancel_call = " cancel";    // a call_id -> "c
 inline constexpr std::string_view list_workers = " workers";  // nothing -> rows of worker_columns
 inline constexpr std::string_view tell_journal = " journal";  // nothing -> "state" and a journal_state, and
                                                               // "why" where it takes nothing
+inline constexpr std::string_view list_schedules = " schedules";  // nothing -> encode_schedules()
+inline constexpr std::string_view tell_schedule = " schedule";  // encode_change() -> u64: its id, or nothing
+constexpr bool is_schedule_order(std::string_view function) noexcept {
+  return function == list_schedules || function == tell_schedule;
+}
 constexpr bool is_call_order(std::string_view function) noexcept {
   return function == explain_call || function == cancel_call || function == list_workers ||
-         function == tell_journal;
+         function == tell_journal || is_schedule_order(function);
 }
 // Of a hub's journal: "refuses": for now no further calls.
 namespace journal_state {

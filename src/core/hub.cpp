@@ -36,13 +36,15 @@ hub::state::state(hub_config made, time_point now)
              config.max_demanded, config.max_depth, config.resource_patience, config.own_processes,
              config.machine, config.max_starts, config.pool_memory, config.services},
             config.pools, random, timers),
-      budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now) {
+      budget({config.retry_tokens, config.retry_tokens_per_call, config.retry_tokens_per_second}, now),
+      schedules(~config.seed) {
   calls.account().free_large = config.free_large;
   for (auto& pool : pools.pools()) work.add_pool(*pool);
 }
 
 // What every step ends with: work finds workers, workers find work.
 void hub::state::settle(time_point now, outputs& out) {
+  if (schedules.some_wait()) begin_runs(now, out);
   if (!condemned.empty()) kill_condemned(now, out);
   if (work.unknown_due() <= now) fail_unknown_functions(now, out);
   if (pools.some_impossible()) fail_impossible(now, out);
@@ -91,6 +93,7 @@ void hub::state::tick(time_point now, outputs& out) {
     }
   }
   hand_out_tokens(now);
+  if (schedules.due <= now) look_at_schedules(now, out);
   forget_overdue(now, out);
 }
 
@@ -98,7 +101,8 @@ time_point hub::state::next_deadline() const {
   auto& waiting = const_cast<state&>(*this).tokenless;
   auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
   return std::min({timers.next(), work.unknown_due(), work.long_wait_due(), work.spread_due(),
-                   work.batch_due(), turns_due, pools.next_deadline(), kept.next_due(), token_due});
+                   work.batch_due(), turns_due, pools.next_deadline(), kept.next_due(), token_due,
+                   schedules.due});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}
@@ -161,6 +165,8 @@ void hub::read_back(time_point now, std::uint64_t number, std::optional<recovere
   state_->read_back(now, number, std::move(record), why, out);
   state_->settle(now, out);
 }
+
+void hub::set_clock(time_point now, std::int64_t utc) { state_->set_clock(now, utc); }
 
 void hub::journal_failed(time_point now, std::string const& why, outputs& out) {
   state_->journal_failed(now, why, out);

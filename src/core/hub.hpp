@@ -211,6 +211,9 @@ class hub {
   // number of the last record that was ever written. False: the record says what it cannot say.
   bool recall(time_point now, recovered_record&& record);
   void recovered(time_point now, std::uint64_t last_record, outputs& out);
+  // What the wall clock shows, UTC in nanoseconds since 1970: with hub_config::journal before recovered(),
+  // and whenever it is known; the schedules that the journal has go by it.
+  void set_clock(time_point now, std::int64_t utc);
   // Every record up to this number of out::append is on disk.
   void synced(time_point now, std::uint64_t record, outputs& out);
   // After out::read: the record. None: there is none, or it cannot be read, for a reason.

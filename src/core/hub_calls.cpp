@@ -40,6 +40,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   if (!read_call(message.metadata(), said) || !read_items(message, items) ||
       id.number + items.count < id.number || ((said.stream || !said.arguments.empty()) && items.count > 1) ||
       (is_keyed() && (said.stream || !said.arguments.empty() || items.count > 1)) ||
+      (!said.schedule.empty() && items.count > 1) ||
       !are_within(message, said.arguments)) {
     ++counters.protocol_violations;
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
@@ -59,6 +60,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
     if (is_order) return take_order(now, client, said, message, out);
     return take_search(now, client, said, message, out);
   }
+  if (!said.schedule.empty()) return take_schedule(now, client, said, message, out);
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);
   if (known != nullptr) return take_again(now, client, isolate(now, *known, id.number, 1), out);
   if (give_kept(now, client, id, 1, out) != 0) return;

@@ -237,6 +237,7 @@ void hub::state::take_call_order(time_point now, client_session& client, std::st
     return answer_order(now, client, id, encode_rows(workers_in_rows()), out);
   }
   if (what == tell_journal) return answer_order(now, client, id, encode_rows(journal_in_rows()), out);
+  if (is_schedule_order(what)) return take_schedule_order(now, client, what, message, out);
   call_id meant;
   if (!decode_call_id(message.payload(), meant))
     return answer(now, client, id,

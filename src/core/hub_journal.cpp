@@ -47,6 +47,7 @@ void hub::state::record(call_record& call, out::append::kind what, frame_ref bod
     said.function = call.function->name;
     said.key = recorded_key(call);
   }
+  if (what == out::append::kind::call) add_progress(call, said);
   out.emplace_back(std::move(said));
 }
 
@@ -131,6 +132,7 @@ void hub::state::conclude(time_point now, call_record& call, outputs& out) {
     out.emplace_back(out::append{++last_record, out::append::kind::forgotten, call.id, call.count, {}});
     return forget(now, call);
   }
+  note_run_outcome(call, *outcome, out);
   auto& one = kept.add(call.id, call.count, call.caller->identity, call.function->name, std::move(outcome),
                        add(now, config.result_time), cached_bytes());
   if (call.key != nullptr && call.key->keeps) one.key = std::exchange(call.key, nullptr);
@@ -138,6 +140,7 @@ void hub::state::conclude(time_point now, call_record& call, outputs& out) {
 }
 
 void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
+  synced_record = std::max(synced_record, up_to);
   while (!unsynced.empty() && unsynced.front().record <= up_to) {
     YONDER_REACHED(synced);
     auto& call = unsynced.front();
@@ -156,6 +159,7 @@ void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
     }
   }
   release_workers(now, up_to);
+  answer_of_schedules(now, up_to, {}, out);
 }
 
 // Nothing more can be written to the journal, which has it, or may have it.
@@ -184,6 +188,7 @@ void hub::state::journal_failed(time_point now, std::string const& why, outputs&
   out.emplace_back(out::notice{why + "; durable calls are refused until the hub is started again"});
   while (!unsynced.empty()) end_unrecorded(now, unsynced.front(), journal_fault, out);
   release_workers(now, last_record);
+  answer_of_schedules(now, last_record, journal_fault, out);
 }
 
 void hub::state::say_accepted(time_point now, call_record& call, outputs& out) {

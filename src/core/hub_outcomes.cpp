@@ -153,6 +153,7 @@ void hub::state::leave_stage(time_point now, call_record& call) {
 void hub::state::forget(time_point now, call_record& call) {
   if (!progress.empty()) forget_progress(call.id.session, call.id.number, call.id.number + call.count);
   release_key(call);
+  note_run_ended(call);
   leave_stage(now, call);
   leave_parent(call);
   leave_order(now, call);

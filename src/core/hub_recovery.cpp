@@ -11,7 +11,9 @@ namespace yonder::core {
 bool hub::state::recall(time_point now, recovered_record&& said) {
   using kind = out::append::kind;
   switch (said.what) {
-    case kind::call: return said.body && recall_call(now, std::move(said));
+    case kind::call:
+      if (is_of_schedule(said)) return recall_schedule(std::move(said));
+      return said.body && recall_call(now, std::move(said));
     case kind::started:
       each_part(now, said.call, said.items, [](call_record& call) { call.start_recorded = true; });
       return true;
@@ -22,6 +24,7 @@ bool hub::state::recall(time_point now, recovered_record&& said) {
 }
 
 void hub::state::recall_forgotten(time_point now, recovered_record const& said) {
+  recall_forgotten_schedule(said.call);
   each_part(now, said.call, said.items, [&](call_record& call) { forget(now, call); });
   if (YONDER_MUTANT(outcome_kept)) return;
   for (std::uint32_t i = 0; i < said.items;) {
@@ -32,6 +35,7 @@ void hub::state::recall_forgotten(time_point now, recovered_record const& said) 
 
 // It waits by itself until recovered() says where.
 bool hub::state::recall_call(time_point now, recovered_record&& said) {
+  if (said.function == says_run && !recall_run(said)) return false;
   frame_ref const whole(std::move(*said.body));
   call_message about;
   packed_items items;
@@ -39,7 +43,7 @@ bool hub::state::recall_call(time_point now, recovered_record&& said) {
     return false;
   auto const is_keyed = !about.idempotency.key.empty();
   if (is_keyed && items.count != 1) return false;
-  about.policy.durable = about.policy.durable || is_keyed;
+  about.policy.durable = about.policy.durable || is_keyed || said.function == says_run;
   auto& caller = calls.restore(said.call.session, said.identity);
   auto& call = calls.add(caller, said.call, said.items, size_of(*whole));
   call.stage = call_stage::leaving;
@@ -98,7 +102,8 @@ pool_record* hub::state::recalled_home(std::string_view asked) {
 
 // As they came.
 void hub::state::recovered(time_point now, std::uint64_t last, outputs& out) {
-  last_record = last;
+  last_record = synced_record = last;
+  recovered_schedules(now, out);
   std::vector<call_record*> all;
   calls.each([&](call_record& call) { all.push_back(&call); });
   std::sort(all.begin(), all.end(), [](auto const* a, auto const* b) {

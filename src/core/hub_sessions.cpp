@@ -364,6 +364,7 @@ void hub::state::cancel_calls_of(time_point now, std::string_view identity, outp
 }
 
 void hub::state::revoked(time_point now, std::string_view identity, std::string const& why, outputs& out) {
+  end_schedules_of(now, identity, out);
   cancel_calls_of(now, identity, out);
   std::vector<std::uint64_t> clients, workers;
   for (auto const& [id, one] : sessions.clients())

@@ -5,6 +5,7 @@
 #include "src/core/call_table.hpp"
 #include "src/core/dispatcher.hpp"
 #include "src/core/hub.hpp"
+#include "src/core/hub_schedules.hpp"
 #include "src/core/kept_results.hpp"
 #include "src/core/quotas.hpp"
 #include "src/core/retry_budget.hpp"
@@ -188,6 +189,45 @@ struct hub::state {
   bool waits_within(client_session const& client, attempt_key const& parent, call_id call);
   bool leave_to_joined(time_point now, call_record& call);
   void end_if_left(time_point now, call_record& call, outputs& out);
+
+  // hub_schedules.cpp: calls that are made again and again
+  void set_clock(time_point now, std::int64_t utc);
+  void take_schedule(time_point now, client_session& client, call_message const& said, frame const& message,
+                     outputs& out);
+  std::optional<failure> read_schedule(client_session const& client, call_message said, frame const& message,
+                                       kept_schedule& made);
+  std::uint64_t new_schedule_id();
+  void answer_when_synced(time_point now, client_session& client, call_id id, std::string value,
+                          outputs& out);
+  void answer_of_schedules(time_point now, std::uint64_t up_to, std::string const& why, outputs& out);
+  static bool may_change(client_session const& client, kept_schedule const& one);
+  void take_schedule_order(time_point now, client_session& client, std::string_view what,
+                           frame const& message, outputs& out);
+  void change_schedule(time_point now, std::uint64_t id, schedule_change change, outputs& out);
+  void end_schedule(time_point now, std::uint64_t id, outputs& out);
+  void end_schedules_of(time_point now, std::string_view identity, outputs& out);
+  std::string list_schedules_for(time_point now, client_session const& client);
+  void forget_record(call_id id, outputs& out);
+  void note_state(time_point now, std::uint64_t id, kept_schedule& one);
+  void record_of_schedule(time_point now, std::uint64_t id, kept_schedule& one, std::string_view what,
+                          frame_ref body, std::uint64_t& counts, outputs& out);
+  void record_terms(time_point now, std::uint64_t id, kept_schedule& one, outputs& out);
+  void note_progress(std::uint64_t id);
+  void record_progress(time_point now, outputs& out);
+  void look_at_schedules(time_point now, outputs& out);
+  void begin_runs(time_point now, outputs& out);
+  void begin_run(time_point now, std::uint64_t id, kept_schedule& one, outputs& out);
+  std::string why_not_run(call_record const& call, call_message const& said, std::string no_home);
+  void add_progress(call_record const& call, out::append& said);
+  void note_run_outcome(call_record const& call, frame const& outcome, outputs& out);
+  void note_outcome(kept_schedule& one, call_id run, bool failed, std::string why, outputs& out);
+  void note_run_ended(call_record const& call);
+  static bool is_of_schedule(recovered_record const& said);
+  bool recall_schedule(recovered_record&& said);
+  bool recall_run(recovered_record const& said);
+  void recall_forgotten_schedule(call_id id);
+  void recovered_schedules(time_point now, outputs& out);
+  void recover_runs(std::uint64_t id, kept_schedule& one, outputs& out);
 
   // hub_recovery.cpp: what the journal of an earlier hub says
   bool recall(time_point now, recovered_record&& said);
@@ -448,13 +488,14 @@ struct hub::state {
   call_queue tokenless;
   std::size_t delayed = 0;
   call_queue unsynced;
-  std::uint64_t last_record = 0;
+  std::uint64_t last_record = 0, synced_record = 0;
   std::deque<std::pair<std::uint64_t, std::uint64_t>> awaiting_record;  // records, and workers kept free
   std::string journal_fault;    // why nothing can be written any more; empty: it can
   std::string journal_refusal;  // why no further call can be; empty: it can
   kept_results kept;
   std::unordered_map<std::uint64_t, journal_read> reads;
   std::uint64_t last_read = 0;
+  schedule_keeper schedules;
   std::size_t searching = 0;  // client_session::searches of all
   idempotency_keys keys;
   std::uint64_t last_arrival = 0;

@@ -239,6 +239,7 @@ bool read_call(bytes_view metadata, call_message& message) {
       case tag::order: return taken_if(get_key(value, message.turn.order_key));
       case tag::arguments: return taken_if(get_arguments(value, message.arguments));
       case tag::idempotency: return taken_if(get_idempotency(value, message.idempotency));
+      case tag::schedule: return taken_if(!value.empty() && get_text(value, message.schedule));
       case tag::retry: {
         retry_terms terms;
         return taken_if(get_retry(value, terms));

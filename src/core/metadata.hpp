@@ -57,6 +57,7 @@ enum class tag : std::uint16_t {
   stream_begin = 0x8013,  // u64 items, u64 bytes: what comes before that is not sent again
   arguments = 0x8018,    // for each that is another call's value: u64 number, u32 offset, u32 buffer, u8 sole
   idempotency = 0x8020,  // 32 bytes: SHA-256 of the arguments (digest_of), text: the key
+  schedule = 0x8022,     // schedule_record.hpp: the call is to be made again and again
   retry = 0x8021,        // u8 1: these, 2: all others; names of exception types, each u16 length, text
   role = 0x8010,         // u8: 1 client, 2 worker
   session = 0x8011,      // u64
@@ -147,6 +148,7 @@ struct call_message {
   std::optional<stream_terms> stream;       // of a task that produces one
   std::vector<awaited_argument> arguments;  // that are values of other calls
   idempotency_terms idempotency;
+  std::string_view schedule;  // schedule_terms, encoded; empty: it is made once
 };
 
 // What a task that waits was told of so far. Both ends of a connection count alike, so that a wait is known
@@ -195,6 +197,11 @@ void write_parent(byte_buffer& body, attempt_key const& parent);
 void write_stream(byte_buffer& body, stream_terms const& terms);
 bool read_call(std::span<std::byte const> metadata, call_message& message);
 void write_idempotency(byte_buffer& body, std::span<std::byte const> digest, std::string_view key);
+// Behind it: that it is to be made again and again; see schedule_terms.
+void write_schedule(byte_buffer& body, std::string_view terms);
+// The call with other such terms; and as each of the calls is that are made then.
+frame with_schedule(frame const& message, std::string_view terms);
+frame without_schedule(frame const& message);
 void write_retry(byte_buffer& body, retry_terms const& terms);
 // None: another attempt is worth it whatever was thrown.
 std::optional<retry_terms> read_retry(std::span<std::byte const> metadata);

@@ -26,6 +26,33 @@ void write_idempotency(byte_buffer& body, bytes_view digest, std::string_view ke
   std::memcpy(at + digest_size, key.data(), key.size());
 }
 
+void write_schedule(byte_buffer& body, std::string_view terms) { put_text(body, tag::schedule, terms); }
+
+namespace {
+
+// The same call, but for what it says of being repeated, of the task that made it and of a trace.
+frame repeated(frame const& message, std::string_view terms) {
+  byte_buffer body;
+  read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    if (what != tag::schedule && what != tag::parent && what != tag::traceparent) put(body, what, value);
+    return field::taken;
+  });
+  if (!terms.empty()) write_schedule(body, terms);
+  frame made{{}, {}, message.buffers};
+  made.head.type = frame_type::call;
+  made.head.signature = message.head.signature;
+  made.head.buffer_count = message.head.buffer_count;
+  made.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  body.append(message.payload().data(), message.payload().size());
+  made.body = std::move(body);
+  return made;
+}
+
+}  // namespace
+
+frame with_schedule(frame const& message, std::string_view terms) { return repeated(message, terms); }
+frame without_schedule(frame const& message) { return repeated(message, {}); }
+
 void write_retry(byte_buffer& body, retry_terms const& terms) {
   std::size_t size = 1;
   for (auto const& one : terms.types) size += 2 + one.size();

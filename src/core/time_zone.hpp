@@ -22,6 +22,9 @@ class time_zone {
   time_zone(std::int32_t first_offset, std::vector<transition> transitions)
       : first_(first_offset), transitions_(std::move(transitions)) {}
 
+  std::int32_t first_offset() const noexcept { return first_; }
+  std::vector<transition> const& transitions() const noexcept { return transitions_; }
+
   std::int32_t offset_at(utc_seconds at) const noexcept;
   // The first one after `at`; the largest number: there is none.
   utc_seconds next_transition(utc_seconds at) const noexcept;

@@ -235,7 +235,7 @@ void service::show_metrics(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
   reply(in, {.type = "text/plain; version=0.0.4; charset=utf-8",
              .body = metrics_.text(calls_.running(), yonder::detail::snapshot_of(*engine_),
-                                   yonder::detail::schedules_of(*engine_))});
+                                   yonder::detail::schedules_of(*engine_, false))});
 }
 
 void service::show_openapi(context& in) {

@@ -17,9 +17,9 @@ using yonder::detail::schedule_change;
 
 // "2026-11-29T07:00:00Z" (RFC 3339)
 std::string text_of(std::chrono::system_clock::time_point at) {
-  auto const counted = std::chrono::system_clock::to_time_t(at);
+  auto const whole = std::chrono::system_clock::to_time_t(at);
   tm parts{};
-  ::gmtime_r(&counted, &parts);
+  ::gmtime_r(&whole, &parts);
   std::array<char, 40> text{};
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
@@ -43,7 +43,8 @@ std::string said(schedule_snapshot const& one) {
 void service::list_schedules(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not see schedules"));
   std::string all;
-  for (auto const& one : yonder::detail::schedules_of(*engine_)) all += (all.empty() ? "" : ",") + said(one);
+  for (auto const& one : yonder::detail::schedules_of(*engine_, false))
+    all += (all.empty() ? "" : ",") + said(one);
   reply(in, {.body = "[" + all + "]"});
 }
 
@@ -56,10 +57,13 @@ void service::change_schedule(context& in) {
   std::uint64_t id = 0;
   auto const read = std::from_chars(in.id.data(), in.id.data() + in.id.size(), id);
   bool const is_number = read.ec == std::errc() && read.ptr == in.id.data() + in.id.size();
+  if (is_number && yonder::detail::is_kept_elsewhere(*engine_, id) &&
+      !asks_own_hub(in, "whoever made the schedule changes it there, or `yonder schedules`"))
+    return;
   if (!is_number || !yonder::detail::change_schedule(*engine_, id, change))
     return reply(in,
                  problem(404, "unknown_schedule", "no schedule has this id; GET /v1/schedules lists them"));
-  for (auto const& one : yonder::detail::schedules_of(*engine_))
+  for (auto const& one : yonder::detail::schedules_of(*engine_, false))
     if (one.id == id) return reply(in, {.body = said(one)});
   reply(in, problem(404, "unknown_schedule", "the schedule has been stopped meanwhile"));
 }

@@ -153,6 +153,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::vector<core::pool_census> pools();
   std::vector<core::usage_row> usage();
   bool has_own_hub() const noexcept { return config_.hub.has_value(); }
+  bool has_journal() const noexcept { return journal_ != nullptr; }  // its own hub
 
   std::size_t worker_count();
   runtime_snapshot snapshot();
@@ -342,6 +343,9 @@ class engine : public std::enable_shared_from_this<engine> {
 };
 
 core::call_policy policy_of(options const& settings);
+
+// Puts them behind what the call's metadata say.
+void add_schedule_terms(std::string_view terms, outgoing& call);
 
 void add_standing_engine(engine_ref engine);
 void remove_standing_engine(engine const* engine) noexcept;

@@ -159,6 +159,10 @@ void add_parent(core::attempt_key const& parent, outgoing& call) {
   extend_metadata(call, [&](core::byte_buffer& body) { core::write_parent(body, parent); });
 }
 
+void add_schedule_terms(std::string_view terms, outgoing& call) {
+  extend_metadata(call, [&](core::byte_buffer& body) { core::write_schedule(body, terms); });
+}
+
 call_pack::~call_pack() {
   if (capacity_ > 1) where->let_go(capacity_);
 }

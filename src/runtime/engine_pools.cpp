@@ -71,6 +71,8 @@ task_entry const& entry_of(std::string_view order) {
       {core::list_pools, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::explain_call, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::cancel_call, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::list_schedules, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::tell_schedule, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::list_workers, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::tell_journal, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::list_usage, no_signature, nullptr, nullptr, nullptr, nullptr, false}};

@@ -67,11 +67,27 @@ hub_journal::hub_journal(platform::poller& poller, std::string const& folder, co
   reader_ = std::make_unique<journal_reader>(*log_);
   poller_.add(log_->descriptor(), *this, log_token);
   poller_.add(reader_->descriptor(), *this, reader_token);
+  poller_.add(clock_watch_.descriptor(), *this, clock_token);
+  tell_time(hub, now);
 }
 
 hub_journal::~hub_journal() {
   poller_.remove(log_->descriptor());
   poller_.remove(reader_->descriptor());
+  poller_.remove(clock_watch_.descriptor());
+}
+
+void hub_journal::on_ready(std::uint64_t token, bool, bool) {
+  switch (token) {
+    case log_token: rang_ = true; return;
+    case reader_token: has_read_ = true; return;
+    default: clock_watch_.clear();
+  }
+}
+
+void hub_journal::tell_time(core::hub& hub, core::time_point now) const {
+  using namespace std::chrono;
+  hub.set_clock(now, duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count());
 }
 
 void hub_journal::append(core::out::append const& record) {
@@ -100,6 +116,7 @@ void hub_journal::take_reads(core::hub& hub, core::time_point now, core::outputs
 }
 
 void hub_journal::take(core::hub& hub, core::time_point now, core::outputs& out) {
+  tell_time(hub, now);
   take_reads(hub, now, out);
   if (!std::exchange(rang_, false)) return;
   hub.synced(now, log_->synced(), out);

@@ -7,6 +7,7 @@
 
 #include "src/core/hub.hpp"
 #include "src/journal/journal.hpp"
+#include "src/platform/clock_watch.hpp"
 #include "src/platform/poller.hpp"
 #include "src/runtime/journal_reader.hpp"
 
@@ -27,17 +28,20 @@ class hub_journal final : platform::ready_handler {
   void read(core::out::read const& what) { reader_->ask(what); }
   // Sends what was appended on its way, and tells the hub whether it may take more.
   void flush(core::hub& hub);
-  // Tells the hub what has got to the disk meanwhile, and what was read there.
+  // Tells the hub what has got to the disk meanwhile, what was read there, and what time it is.
   void take(core::hub& hub, core::time_point now, core::outputs& out);
   // What was found there that somebody might want to know.
   std::vector<std::string> const& notes() const noexcept { return log_->notes(); }
 
  private:
-  static constexpr std::uint64_t log_token = 0, reader_token = 1;
+  static constexpr std::uint64_t log_token = 0, reader_token = 1, clock_token = 2;
   void take_reads(core::hub& hub, core::time_point now, core::outputs& out);
-  void on_ready(std::uint64_t token, bool, bool) override { (token == log_token ? rang_ : has_read_) = true; }
+  void on_ready(std::uint64_t token, bool, bool) override;
+
+  void tell_time(core::hub& hub, core::time_point now) const;
 
   platform::poller& poller_;
+  platform::clock_watch clock_watch_;
   std::unique_ptr<journal::log> log_;
   std::unique_ptr<journal_reader> reader_;
   bool appended_ = false;

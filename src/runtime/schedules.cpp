@@ -11,7 +11,7 @@
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/engine.hpp"
-#include "src/runtime/time_zone_file.hpp"
+#include "src/runtime/schedule_terms.hpp"
 #include "yonder/error.hpp"
 #include "yonder/exception.hpp"
 
@@ -81,19 +81,9 @@ std::vector<schedule_snapshot> schedules::look() {
   std::lock_guard const lock(mutex_);
   for (auto& row : table_.rows(clocks())) {
     auto const& own = jobs_.at(row.id);
-    schedule_snapshot one{.id = row.id,
-                          .name = std::move(row.name),
-                          .when = std::move(row.when),
-                          .paused = row.paused,
-                          .running = row.running,
-                          .runs = row.runs,
-                          .failed = own.failed,
-                          .skipped = row.skipped,
-                          .last_error = own.last_error};
-    if (row.next)
-      one.next = std::chrono::system_clock::time_point(
-          std::chrono::duration_cast<std::chrono::system_clock::duration>(
-              std::chrono::nanoseconds(*row.next)));
+    auto one = snapshot_of(std::move(row));
+    one.failed = own.failed;
+    one.last_error = own.last_error;
     all.push_back(std::move(one));
   }
   return all;
@@ -204,42 +194,6 @@ void schedules::sleep_until(core::time_point next) const {
 namespace detail {
 namespace {
 
-[[noreturn]] void refuse(std::string message) {
-  throw_error({.code = errc::bad_configuration, .message = std::move(message)});
-}
-
-// What is refused of it is refused before anything is kept.
-core::schedule_spec spec_of(schedule_times const& times, schedule_options&& how) {
-  constexpr auto longest = std::chrono::hours(24 * 366 * 10);
-  if (how.jitter.count() < 0 || how.jitter > longest) refuse("the jitter of a schedule is 0 to ten years");
-  core::schedule_spec spec{.name = std::move(how.name),
-                           .when = times.line + " " + times.zone,
-                           .times = core::duration{},
-                           .zone = {},
-                           .overlap = how.overlap == overlap::skip   ? core::overlap_policy::skip
-                                      : how.overlap == overlap::wait ? core::overlap_policy::wait
-                                                                     : core::overlap_policy::allow,
-                           .jitter = how.jitter.count()};
-  if (!times.of_clocks) {
-    if (times.period < std::chrono::milliseconds(1) || times.period > longest)
-      refuse("the period of a schedule is 1 ms to ten years");
-    auto const milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(times.period).count();
-    spec.when = "every " + (milliseconds % 1000 == 0 ? std::to_string(milliseconds / 1000) + " s"
-                                                     : std::to_string(milliseconds) + " ms");
-    spec.times = times.period.count();
-    return spec;
-  }
-  try {
-    spec.times = core::cron_times(times.line);
-    spec.zone = runtime_detail::load_time_zone(times.zone);
-  } catch (std::bad_alloc const&) {
-    throw;
-  } catch (std::exception const& error) {
-    refuse(error.what());
-  }
-  return spec;
-}
-
 [[noreturn]] void throw_no_schedules() {
   throw_error({.code = errc::no_runtime,
                .message = "the runtime of this schedule has ended, or is another process's"});
@@ -251,17 +205,7 @@ std::uint64_t add_schedule(engine_ref const& where, schedule_times const& times,
                            std::function<call_ref()> start) {
   auto const all = where->schedules(true);
   if (all == nullptr) throw_no_schedules();
-  return all->add(spec_of(times, std::move(how)), std::move(start));
-}
-
-bool change_schedule(engine& where, std::uint64_t id, schedule_change change) {
-  auto const all = where.schedules(false);
-  return all != nullptr && all->change(id, change);
-}
-
-std::vector<schedule_snapshot> schedules_of(engine& where) {
-  auto const all = where.schedules(false);
-  return all != nullptr ? all->look() : std::vector<schedule_snapshot>();
+  return all->add(core::spec_of(runtime_detail::terms_of(times, std::move(how))), std::move(start));
 }
 
 }  // namespace detail

@@ -16,6 +16,7 @@
 #include "tests/e2e/program.hpp"
 #include "tests/e2e/programs/durable.hpp"
 #include "transports/zmq/keys.hpp"
+#include "yonder/schedule.hpp"
 
 using namespace std::chrono_literals;
 
@@ -295,6 +296,47 @@ TEST_CASE("a durable call whose worker is killed runs again where it may, also i
   }
   here.restart_hub();
   CHECK(call.get() == 10);
+}
+
+TEST_CASE("a schedule of a durable task goes on in its hub, whatever is killed") {
+  durable_site here;
+  here.start_worker();
+  yonder::runtime caller(here.client());
+  auto const row = [&] {
+    auto const all = yonder::schedules();
+    return all.size() == 1 ? all.front() : yonder::schedule_snapshot();
+  };
+  auto const make = [&] {
+    return yonder::every(20ms, {.missed = yonder::missed::all, .name = "often"}, task::note_once.on(caller),
+                         here.file("notes"), 1);
+  };
+  auto const often = make();
+  while (notes_in(here.file("notes"))[1] < 3) {
+  }
+  here.restart_hub();
+  while (notes_in(here.file("notes"))[1] < 20) {
+  }
+  CHECK(make().id() == often.id());
+  often.pause();
+  while (row().running != 0) {
+  }
+  auto const paused = row();
+  CHECK(paused.durable);
+  CHECK(paused.paused);
+  CHECK(paused.name == "often");
+  CHECK(paused.when == "every 20 ms");
+  auto const ran = static_cast<std::uint64_t>(notes_in(here.file("notes"))[1]);
+  CHECK(ran <= paused.runs);
+  CHECK(ran >= paused.runs - paused.failed);
+  here.restart_hub();
+  CHECK(row().paused);
+  CHECK(row().runs == paused.runs);
+  often.fire();
+  while (row().runs == paused.runs || row().running != 0) {
+  }
+  CHECK(notes_in(here.file("notes"))[1] == static_cast<int>(ran) + 1);
+  often.stop();
+  CHECK(yonder::schedules().empty());
 }
 
 TEST_CASE("a durable map runs through a journal, and a caller that has its results leaves nothing there") {

@@ -299,3 +299,70 @@ TEST_CASE("jitter makes each run late by up to so much, and none early, twice or
     CHECK(most > jitter / 2);
   }
 }
+
+TEST_CASE("times that nobody was there for are run once, skipped unless they are fresh, or run each") {
+  auto const add = [](ticking_machine& at, missed_policy missed, overlap_policy overlap) {
+    return at.table().add({"", "", duration{60 * second_length}, {}, overlap, 0, missed}, at.clocks());
+  };
+  auto const begun = [](ticking_machine& at) {
+    schedule_table::ids due;
+    at.table().step(at.clocks(), due);
+    return due.size();
+  };
+  ticking_machine once, skips, fresh, all, one_by_one;
+  for (auto* const at : {&once, &skips, &fresh, &all, &one_by_one}) {
+    add(*at,
+        at == &once                    ? missed_policy::once
+        : at == &skips || at == &fresh ? missed_policy::skip
+                                       : missed_policy::all,
+        at == &all ? overlap_policy::allow : overlap_policy::skip);
+    at->oversleep(at == &fresh ? 185 : 200);
+  }
+  CHECK(begun(once) == 1);
+  CHECK(begun(skips) == 0);
+  CHECK(skips.row().skipped == 3);
+  CHECK(begun(fresh) == 1);
+  CHECK(fresh.row().skipped == 2);
+  CHECK(begun(all) == 3);
+  CHECK(begun(one_by_one) == 1);
+  for (unsigned runs = 1; runs <= 3; ++runs) {
+    CHECK(one_by_one.row().runs == runs);
+    schedule_table::ids due;
+    one_by_one.table().ended(1, due);
+    CHECK(due.size() == (runs < 3 ? 1U : 0U));
+  }
+  all.oversleep(60 * 5000);
+  CHECK(begun(all) == schedule_table::most_running - 3);
+  CHECK(all.row().skipped == 5000 - schedule_table::most_owed);
+
+  ticking_machine daily;
+  daily.table().add({"", "", cron_times("0 7 * * *"), {}, overlap_policy::allow, 0, missed_policy::all},
+                    daily.clocks());
+  daily.oversleep(72 * hour);
+  CHECK(begun(daily) == 3);
+}
+
+TEST_CASE("what is known of a schedule goes on in another table, whose clocks began anew") {
+  ticking_machine before, after;
+  auto const id = before.every(300);
+  before.pass(700);
+  before.table().pause(id);
+  auto const state = before.table().state_of(id, before.clocks());
+  CHECK(state.runs == 2);
+  clock_reading later{77, before.clocks().utc + 50 * second_length};
+  auto const spec = [] {
+    return schedule_spec{"", "", duration{300 * second_length}, {}, overlap_policy::skip};
+  };
+  schedule_table table(1);
+  table.restore(9, spec(), state, later);
+  CHECK(table.rows(later).front().paused);
+  CHECK(table.rows(later).front().runs == 2);
+  CHECK(table.next(later) == later.now + 150 * second_length);
+  later.utc -= 1'000'000 * second_length;  // it was set wrongly: no period is longer than it is
+  table.restore(10, spec(), state, later);
+  schedule_table::ids due;
+  CHECK(table.resume(10, later));
+  later.now += 300 * second_length;
+  table.step(later, due);
+  CHECK(due == schedule_table::ids{10});
+}

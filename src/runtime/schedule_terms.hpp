@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/core/schedule_record.hpp"
+#include "yonder/schedule.hpp"
+
+namespace yonder::runtime_detail {
+
+// What was said of a schedule, looked at. Throws usage_error (bad_configuration), in words.
+core::schedule_terms terms_of(detail::schedule_times const& times, schedule_options&& how);
+
+schedule_snapshot snapshot_of(core::schedule_row&& row);
+
+}  // namespace yonder::runtime_detail
