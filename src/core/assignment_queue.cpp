@@ -20,6 +20,8 @@ bool assignment_queue::push(time_point now, frame&& message) {
   one.items = items;
   one.as_one = call.batching.max_items != 0 && items.count > 1;
   one.left = items.count;
+  auto const& policy = call.policy;
+  one.once = (policy.durable || !call.idempotency.key.empty()) && !policy.idempotent && policy.retries == 0;
   one.stream = call.stream;
   one.message = std::move(message);
   if (items.count > 1) share_body(one.message);
@@ -94,6 +96,7 @@ assignment_queue::next_item assignment_queue::take(std::uint32_t most) {
   if (one.as_one && one.left > 1) return take_all();
   next_item taken;
   taken.packed = one.items.count > 1;
+  taken.once = one.once;
   auto const count = one.gone.empty() ? std::min(most, one.left) : 1;
   row_.reset();
   if (count > 1) row_ = row_of(one, count);
@@ -141,6 +144,7 @@ assignment_queue::assigned assignment_queue::row_of(assigned const& one, std::ui
   row.message = {one.message.head, one.message.body.duplicate(), {}};
   row.items = one.items;
   row.as_one = one.as_one;
+  row.once = one.once;
   row.next = one.next;
   row.offset = one.offset;
   row.left = count;

@@ -32,6 +32,7 @@ class assignment_queue {
     out::run run;
     bool packed = false;  // came with others in one frame; run by itself unless run.items says otherwise
     bool last = false;    // of those that were still here
+    bool once = false;    // a journal has it, and it may be started once only
   };
   // The first item in order, which is the queue's no longer, and up to `most` with it where they follow each
   // other. Not if empty().
@@ -58,7 +59,22 @@ class assignment_queue {
     frames_.pop_front();
   }
 
+  // Calls see(range) for each row of those that may be started once only.
+  template <class See>
+  void each_once(See&& see) const {
+    for (std::size_t i = 0; i < frames_.size(); ++i) {
+      auto const& one = frames_[i];
+      for (auto item = one.next; one.once && item < one.items.count;) {
+        auto row = item;
+        while (row < one.items.count && one.waits(row)) ++row;
+        if (row != item) see(attempt_range{key_of(one, item), row - item});
+        item = std::max(row, item + 1);
+      }
+    }
+  }
+
   bool empty() const noexcept { return frames_.empty(); }
+  bool is_once() const noexcept { return frames_.front().once; }  // the first item
   time_point deadline() const noexcept { return frames_.front().info.deadline; }  // of the first item
   // The reader of this one, which waits here, takes so much.
   void allow(attempt_key const& key, stream_level const& level) {
@@ -80,6 +96,7 @@ class assignment_queue {
     std::uint32_t sequence = 0;
     frame_info info;
     bool as_one = false;  // its items run together
+    bool once = false;
     std::optional<stream_terms> stream;
     frame message;
     packed_items items;
@@ -90,7 +107,7 @@ class assignment_queue {
     void reset() noexcept {
       if (message.body.data() != nullptr) message.body = {};
       message.buffers.clear();
-      as_one = false;
+      as_one = once = false;
       stream.reset();
       next = 0;
       offset = 0;

@@ -552,6 +552,19 @@ std::size_t dispatcher::assigned(time_point now, std::span<call_record* const> c
   return place;
 }
 
+void dispatcher::adopt(time_point now, call_record* call, worker_session& worker, call_id id,
+                       std::uint32_t number) const {
+  if (worker.outstanding.empty()) worker.began_since = now;
+  ++worker.items;
+  auto* const order = call != nullptr ? call->order : nullptr;
+  if (order != nullptr) ++order->attempts;
+  worker.outstanding.push_back({.call = call, .id = id, .number = number, .adopted = true, .order = order});
+  if (call == nullptr) return;
+  call->stage = call_stage::assigned;
+  call->worker = &worker;
+  call->attempt = number;
+}
+
 void dispatcher::split(worker_session& worker, std::size_t index, std::uint32_t at) {
   YONDER_CHECK(index < worker.outstanding.size() && at != 0 && at < worker.outstanding[index].count,
                "an attempt is split beside its items");

@@ -113,6 +113,9 @@ class dispatcher {
   std::size_t assigned(time_point now, std::span<call_record* const> company, worker_session& worker,
                        call_id first, std::uint32_t sequence);
   // The attempt's first `at` items go their own way: they are the attempt at `index`, the rest is the next.
+  // What it runs, or has ended, of an earlier hub. `call`: null, if nobody wants it.
+  void adopt(time_point now, call_record* call, worker_session& worker, call_id id,
+             std::uint32_t number) const;
   void split(worker_session& worker, std::size_t index, std::uint32_t at);
   // The worker has answered.
   void answered(time_point now, worker_session& worker, std::size_t index);

@@ -40,8 +40,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   if (!read_call(message.metadata(), said) || !read_items(message, items) ||
       id.number + items.count < id.number || ((said.stream || !said.arguments.empty()) && items.count > 1) ||
       (is_keyed() && (said.stream || !said.arguments.empty() || items.count > 1)) ||
-      (!said.schedule.empty() && items.count > 1) ||
-      !are_within(message, said.arguments)) {
+      (!said.schedule.empty() && items.count > 1) || !are_within(message, said.arguments)) {
     ++counters.protocol_violations;
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
   }
@@ -304,6 +303,7 @@ call_record& hub::state::split(time_point now, call_record& call, std::uint32_t 
       arm(call);
       break;
     }
+    case call_stage::sought: front.due = call.due; break;
     case call_stage::ordered:
     case call_stage::reading:
     case call_stage::composing:  // it is one
@@ -337,6 +337,7 @@ void hub::state::compact(call_record& call) {
 
 void hub::state::take_answer(time_point now, worker_session& worker, frame&& message, outputs& out) {
   auto const head = message.head;
+  auto const is_held = (head.flags & flag_held) != 0;
   if (worker.entering && head.call.session == 0) return take_entry(now, worker, message, out);
   packed_items items;
   items.count = read_item_count(message);
@@ -362,6 +363,7 @@ void hub::state::take_answer(time_point now, worker_session& worker, frame&& mes
                               : frame{message.head, message.body.duplicate(), {}};
     part.head.call.number = number;
     take_part(now, worker, place, std::move(part), ran / items.count, out);
+    if (is_held) note_holder(now, worker, {head.call.session, number}, head.attempt, out);
     range.first += range.count;
     range.offset += range.bytes;
   }
@@ -589,6 +591,7 @@ call_record* hub::state::unfenced(time_point now, call_id id, std::uint32_t coun
 
 void hub::state::call_time(time_point now, call_record& call, outputs& out) {
   if (call.deadline <= now) {
+    if (call.stage == call_stage::sought) ++call.tries;
     if (call.stage == call_stage::assigned) {
       ++call.tries;
       if (call.traced != nullptr) call.traced->code = errc::deadline_exceeded;
@@ -605,6 +608,7 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
     arm(call);
     return line_up(now, call);
   }
+  if (call.stage == call_stage::sought) return not_found_again(now, call, out);
   if (YONDER_MUTANT(timeout_forgotten)) return;
   if (call.count > 1 && !YONDER_MUTANT(batch_times_out))
     return attempt_timed_out(now, split(now, call, 1), out);  // the item that runs

@@ -29,6 +29,7 @@ std::string state_of(call_record const& call) {
     case call_stage::held: return "waits for its turn among those of its key";
     case call_stage::unsynced: return "being written to the journal";
     case call_stage::reading: return "its arguments are read back from the journal";
+    case call_stage::sought: return "may be with a worker that has not come back";
     case call_stage::recording: return "has ended; its outcome is being written to the journal";
     case call_stage::delayed: return "waits for its next attempt";
     case call_stage::tokenless: return "waits for a retry token";
@@ -101,6 +102,7 @@ std::string hub::state::why_it_waits(time_point now, call_record& call) {
       return "others of its order key go first: " + std::to_string(call.order->calls) + " there are";
     case call_stage::stalled: return "its caller has yet to take results that were sent to it";
     case call_stage::unsynced: return "its record is not on disk yet";
+    case call_stage::sought: return "the hub was started again while it may have run";
     case call_stage::tokenless: return "too many are tried again at once";
     case call_stage::ended: return "its outcome waits for its caller, who is not connected";
     default: return {};

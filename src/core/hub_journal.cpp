@@ -115,6 +115,9 @@ void hub::state::keep_outcome(time_point now, call_record& call, frame&& message
 void hub::state::conclude(time_point now, call_record& call, outputs& out) {
   leave_stage(now, call);
   call.stage = call_stage::leaving;
+  if (call.holder != 0)
+    if (auto const found = sessions.workers().find(call.holder); found != sessions.workers().end())
+      say_taken(now, *found->second, call.id, call.attempt, out);
   compact(call);
   auto outcome = call.message;
   outcome->head.call = call.id;

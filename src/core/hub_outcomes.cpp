@@ -145,6 +145,7 @@ void hub::state::leave_stage(time_point now, call_record& call) {
       break;
     case call_stage::assigned:
     case call_stage::reading:
+    case call_stage::sought:
     case call_stage::ended:
     case call_stage::leaving: break;
   }

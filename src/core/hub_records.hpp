@@ -76,6 +76,7 @@ enum class call_stage : std::uint8_t {
   delayed,    // waits for its backoff
   tokenless,  // waits for a retry token
   assigned,   // a worker has it
+  sought,     // a worker of an earlier hub may have it
   recording,  // its outcome waits for the journal
   ended,      // its outcome waits for its caller to come back
   leaving,    // none of them
@@ -186,6 +187,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   bool alone = false;                 // runs without neighbours: a worker ended while it ran beside others
   worker_session* worker = nullptr;   // call_stage::assigned
   bool stuck = false;                 // of wait_search
+  std::uint64_t holder = 0;           // call_stage::recording: the worker that keeps its outcome until then
   time_point orphaned_since = never;  // since when nobody waits for it; never: its caller does
   std::string last_failure;           // why it is tried again
 
@@ -223,6 +225,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     quota = nullptr;
     record = 0;
     worker = nullptr;
+    holder = 0;
     accepted = start_recorded = stored = alone = false;
     due = orphaned_since = never;
     batching = {};
@@ -400,6 +403,7 @@ struct attempt_record {
   bool alone = false;             // it must have no neighbours, also when nobody wants it any more
   bool in_company = false;        // those next to it with its sequence run as one with it
   bool ended = false;             // its worker has said so; the answer is on its way
+  bool adopted = false;           // an earlier hub has assigned it
   order_record* order = nullptr;  // of its call; the next one waits for this
 
   bool runs_with(attempt_record const& other) const { return in_company && sequence == other.sequence; }

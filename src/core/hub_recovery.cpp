@@ -119,11 +119,102 @@ void hub::state::recovered(time_point now, std::uint64_t last, outputs& out) {
       arm(*call);
       line_up(now, *call);
     } else {
-      ++call->tries;
-      fail(now, *call, errc::worker_lost,
-           "the hub ended while the call may have run; whether it ran is unknown", out);
+      seek(now, *call);
     }
   }
+}
+
+// --- what workers have of an earlier hub
+
+// The worker that may have it has time to come back.
+void hub::state::seek(time_point now, call_record& call) {
+  call.stage = call_stage::sought;
+  call.was_abandoned = true;
+  call.due = add(now, config.silence);
+  arm(call);
+}
+
+void hub::state::not_found_again(time_point now, call_record& call, outputs& out) {
+  ++call.tries;
+  fail(now, call, errc::worker_lost,
+       "the hub ended while the call may have run, and no worker came back that has it; whether it ran is "
+       "unknown",
+       out);
+}
+
+// That this call's is; null: it is not awaited.
+call_record* hub::state::sought(time_point now, call_id id) {
+  auto* const call = calls.find(id);
+  if (call == nullptr || call->stage != call_stage::sought) return nullptr;
+  return &isolate(now, *call, id.number, 1);
+}
+
+// The worker is of this session, and has been given nothing in it.
+void hub::state::take_held(time_point now, worker_session& worker, std::span<held_attempts const> all,
+                           outputs& out) {
+  for (auto const& one : all) {
+    if (one.started) {
+      adopt(now, worker, one, out);
+      continue;
+    }
+    for (std::uint32_t i = 0; i < one.count; ++i) {
+      auto* const call = sought(now, {one.call.session, one.call.number + i});
+      if (call == nullptr) continue;
+      YONDER_REACHED(found_unstarted);
+      call->stage = call_stage::leaving;
+      call->due = never;
+      arm(*call);
+      line_up(now, *call);
+    }
+  }
+  if (worker.outstanding.empty()) return;
+  work.update_load(now, worker);
+  note_running(now, worker);
+  for (auto const& one : all) {
+    auto* const call = calls.find(one.call);
+    if (call == nullptr || call->worker != &worker || call->due == never) continue;
+    call->due = std::max(now, call->due - std::min(one.ran, call->due));
+    arm(*call);
+  }
+}
+
+// Its answer is to come, as of any other attempt.
+void hub::state::adopt(time_point now, worker_session& worker, held_attempts const& one, outputs& out) {
+  auto* const call = sought(now, one.call);
+  if (call != nullptr) {
+    YONDER_REACHED(adopted);
+    call->stage = call_stage::leaving;
+    call->due = never;
+    arm(*call);
+    note_assigned(now, *call);
+  }
+  if (YONDER_MUTANT(adopted_runs_again) && call != nullptr) {
+    line_up(now, *call);
+    work.adopt(now, nullptr, worker, one.call, one.attempt);
+    return;
+  }
+  work.adopt(now, call, worker, one.call, one.attempt);
+  if (call != nullptr) return;
+  auto& fenced = worker.outstanding[worker.outstanding.size() - 1];
+  fenced.told_to_stop = say_cancel(now, worker, fenced, 0, out);
+}
+
+// The worker keeps the outcome that it has told until it hears that it need not.
+void hub::state::note_holder(time_point now, worker_session& worker, call_id id, std::uint32_t number,
+                             outputs& out) {
+  auto* const call = calls.find(id);
+  if (call != nullptr && call->stage == call_stage::recording && call->attempt == number)
+    call->holder = worker.id;
+  else if (!over && journal_fault.empty())
+    say_taken(now, worker, id, number, out);
+}
+
+void hub::state::say_taken(time_point now, worker_session& worker, call_id id, std::uint32_t number,
+                           outputs& out) {
+  auto message = make_control(frame_type::taken);
+  message.head.call = id;
+  message.head.attempt = number;
+  send(now, worker, std::move(message), out);
 }
 
 }  // namespace yonder::core

@@ -16,7 +16,7 @@ bool may_see(client_session const& client, std::string const& identity) {
 }
 
 call_state listed_state(call_record const& call) {
-  if (call.stage == call_stage::assigned) return call_state::running;
+  if (call.stage == call_stage::assigned || call.stage == call_stage::sought) return call_state::running;
   if (!call.has_ended()) return call_state::waiting;
   return call.message->head.type == frame_type::error ? call_state::failed : call_state::succeeded;
 }

@@ -45,6 +45,7 @@ void hub_session::greet(time_point now, outputs& out) {
   if (ready()) away_since_ = now;
   phase_ = phase::greeting;
   ++hellos_;
+  user_.greets(now, hello_);
   say_hello(now, out);
 }
 

@@ -17,6 +17,8 @@ class session_user {
   virtual void welcomed(time_point now, welcome_message const& welcome, bool resumed, outputs& out) = 0;
   // The turn of a numbered frame has come.
   virtual void deliver(time_point now, frame&& message, outputs& out) = 0;
+  // A connection stands, over which a session may begin: what its hello says besides.
+  virtual void greets(time_point, hello_message&) {}
   // The hub wants no session with this end: refused, let go, or out of order. The session has ended for good.
   virtual void refused(time_point now, errc code, std::string_view why, outputs& out) = 0;
 

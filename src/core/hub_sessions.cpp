@@ -218,6 +218,7 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   work.join(now, worker,
             work.hold_image(said.functions,
                             worker.pool != nullptr && worker.pool->on_demand ? worker.pool : nullptr));
+  if (!said.held.empty()) take_held(now, worker, said.held, out);
   arm_grace(worker);
 }
 

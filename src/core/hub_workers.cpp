@@ -168,7 +168,7 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
 void hub::state::note_running(time_point now, worker_session& worker) {
   while (worker.running < worker.places()) {
     auto const& next = worker.outstanding[worker.running];
-    if (!worker.conn.was_delivered(next.sequence)) break;
+    if (!next.adopted && !worker.conn.was_delivered(next.sequence)) break;
     if (worker.concurrency > 1 && next.count > 1)
       isolate_attempt(now, worker, worker.running, next.id.number, 1);
     began(now, worker, worker.outstanding[worker.running++]);
@@ -325,7 +325,8 @@ void hub::state::abandon(time_point now, call_record& call, outputs& out) {
     if (i < worker->running && !list[i].ended) count_use(call, *worker, list[i], now - worker->began_since);
     if (worker->gone) return;
     if (list[i].in_company) return abandon_one(now, *worker, i, out);
-    if (worker->conn.withdraw(now, list[i].sequence, out)) return answered(now, *worker, i);
+    if (!list[i].adopted && worker->conn.withdraw(now, list[i].sequence, out))
+      return answered(now, *worker, i);
     list[i].told_to_stop = say_cancel(now, *worker, list[i], 0, out);
     if (i >= worker->places()) return;
     note_stops(now, *worker);
@@ -538,6 +539,7 @@ void hub::state::kill(time_point now, worker_session& worker, outputs& out) {
 std::uint32_t hub::state::started_items(worker_session const& worker, attempt_record const& attempt,
                                         peer_loss const& loss) {
   if (YONDER_MUTANT(started_ignored)) return 0;
+  if (attempt.adopted) return attempt.count;
   auto const number = worker.conn.number_of(attempt.sequence);
   if (!number) return 0;
   if (!loss.started) return attempt.count;

@@ -174,6 +174,20 @@ bool get_predecessor(bytes_view value, predecessor& one) {
   return true;
 }
 
+bool get_held(bytes_view value, std::vector<held_attempts>& all) {
+  constexpr std::size_t before_time = 25;
+  std::uint8_t started = 0;
+  auto& one = all.emplace_back();
+  if (value.size() != before_time + 8 ||
+      !get_numbers(value.first(before_time), one.call.session, one.call.number, one.attempt, one.count,
+                   started) ||
+      !get_microseconds(value.subspan(before_time), one.ran))
+    return false;
+  one.started = started != 0;
+  return one.count != 0 && one.count <= max_items && (!one.started || one.count == 1) &&
+         all.size() <= max_functions;
+}
+
 bool get_offered(bytes_view value, std::vector<function_info>& functions) {
   if (functions.size() >= max_functions) return false;
   return get_function(value, functions.emplace_back());
@@ -402,6 +416,10 @@ frame make_hello(hello_message const& message) {
   if (message.predecessor.session != 0) put_predecessor(made.body, message.predecessor);
   put_remaining(made.body, message.remaining);
   for (auto const& info : message.functions) put_function(made.body, info);
+  for (auto const& one : message.held)
+    put_numbers(made.body, tag::held, one.call.session, one.call.number, one.attempt, one.count,
+                static_cast<std::uint8_t>(one.started ? 1 : 0),
+                static_cast<std::uint64_t>(one.ran / microsecond));
   return finish(std::move(made));
 }
 
@@ -426,6 +444,7 @@ bool read_hello(frame const& message, hello_message& hello) {
       case tag::predecessor_reason: return taken_if(get_text(value, hello.predecessor.reason, max_name_size));
       case tag::predecessor_stderr: return taken_if(get_text(value, hello.predecessor.stderr_tail));
       case tag::offered_function: return taken_if(get_offered(value, hello.functions));
+      case tag::held: return taken_if(get_held(value, hello.held));
       default: return field::unknown;
     }
   });

@@ -39,9 +39,12 @@ enum class tag : std::uint16_t {
   predecessor_reason = 0x0059,  // text
   predecessor_stderr = 0x005a,  // text
   secret = 0x005b,              // u64, u64: of which the session's id is the hash
-  progress = 0x006c,            // u32 millionths, text
-  remaining = 0x0064,           // u64 microseconds: for which the allocation of this worker lasts
-  function = 0x8001,            // text
+  // What this worker was assigned by an earlier hub: u64 session, u64 number, u32 attempt, u32 count, u8 1:
+  // it runs or has ended, 0: it was not started, and is not; u64 microseconds for which it has run.
+  held = 0x0060,
+  progress = 0x006c,      // u32 millionths, text
+  remaining = 0x0064,     // u64 microseconds: for which the allocation of this worker lasts
+  function = 0x8001,      // text
   policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
   items = 0x8004,         // u32 count, then, where there are payloads, u32 size of each (items.hpp)
@@ -74,6 +77,7 @@ inline constexpr std::uint8_t flag_withdrawn = 16;  // chunk: the rest will not 
 inline constexpr std::uint8_t flag_elsewhere = 64;  // result: without the value, which other calls were given
 inline constexpr std::uint8_t flag_shared = 32;     // error: of a whole batch, and need not be this item's
 inline constexpr std::uint8_t flag_known = 128;     // call: the hub has said accepted; it is not made anew
+inline constexpr std::uint8_t flag_held = 128;      // result, error: kept until the hub says that it is taken
 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
@@ -84,6 +88,15 @@ inline constexpr std::size_t max_progress_text = 256;
 inline constexpr std::size_t max_requirements_size = std::size_t{80} << 10;
 
 enum class peer_role : std::uint8_t { client = 1, worker = 2 };
+
+// What a worker has of an earlier hub: calls with consecutive numbers.
+struct held_attempts {
+  call_id call;
+  std::uint32_t attempt = 0;
+  std::uint32_t count = 1;
+  bool started = false;
+  duration ran = 0;  // for so long, and it goes on
+};
 
 struct hello_message {
   peer_role role{};
@@ -97,8 +110,9 @@ struct hello_message {
   std::uint32_t concurrency = 1;  // of a worker: attempts that it runs at once
   frame_limits limits;            // what the sender can receive
   std::vector<function_info> functions;
-  core::predecessor predecessor;  // of a worker
-  duration remaining = never;     // of a worker: for which its allocation lasts
+  core::predecessor predecessor;      // of a worker
+  duration remaining = never;         // of a worker: for which its allocation lasts
+  std::vector<held_attempts> held{};  // of a worker
 };
 
 // How much a client may have outstanding at the hub, in all.

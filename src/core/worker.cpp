@@ -23,6 +23,8 @@ struct running_attempt {
   bool last = false;                        // the last of them is among these
   std::uint64_t run = 0;                    // those with the same number run as one
   std::optional<std::uint32_t> progress{};  // of what it has said last: the link's ticket
+  // A journal has its call, which may be started once only: it goes on for the hub that comes next.
+  bool held = false;
   bool fenced() const noexcept { return stop_by != never; }
 };
 
@@ -36,12 +38,19 @@ struct worker::state final : session_user {
   std::uint64_t last_run = 0;
   std::uint32_t said_concurrency;  // in every hello
   result_packer results;
-  std::string measured;        // the function that ran last,
-  duration item_time = never;  // and how long its items run
+  struct held_answer {
+    attempt_key key;
+    frame_ref message;
+  };
+  std::vector<held_answer> answers;        // of what is held, until a hub has them on disk
+  std::vector<held_attempts> not_started;  // of a session that ended, and nobody has been told yet
+  std::string measured;                    // the function that ran last,
+  duration item_time = never;              // and how long its items run
   bool exited = false;
   bool draining = false;
   bool has_lost_session = false;  // and nobody has asked yet
-  bool told_to_end = false;       // by who lends it its machine
+  bool has_session = false;
+  bool told_to_end = false;  // by who lends it its machine
   bool said_drain = false;
   bool hub_drained = false;  // the hub has said that it assigns nothing more
   time_point lingers_since = never;
@@ -75,6 +84,7 @@ struct worker::state final : session_user {
     hub.end();
     waiting.clear();
     results.clear();
+    answers.clear();
     out.emplace_back(out::exit{clean, code, std::string(reason)});
   }
 
@@ -87,14 +97,57 @@ struct worker::state final : session_user {
   }
 
   void answer(time_point now, attempt_key const& key, frame&& message, duration ran, outputs& out) {
-    say_ended(now, {key}, message, out);
+    send_answer(now, key, frame_ref(answer_of(key, std::move(message), ran)), out);
+  }
+
+  static frame answer_of(attempt_key const& key, frame&& message, duration ran) {
     auto& head = message.head;
     head.call = key.call;
     head.attempt = key.attempt;
     head.remaining_us = static_cast<std::uint64_t>(std::max<duration>(ran, 0) / microsecond);
-    frame_ref made(std::move(message));
-    auto const& stated = made->head;
-    hub.send(now, stated, std::move(made), never, out);
+    return std::move(message);
+  }
+
+  void send_answer(time_point now, attempt_key const& key, frame_ref message, outputs& out) {
+    say_ended(now, {key}, *message, out);
+    auto const stated = message->head;
+    hub.send(now, stated, std::move(message), never, out);
+  }
+
+  // --- what goes on for the hub that comes next
+
+  // It is kept until a hub has it on disk; without a session it waits for one.
+  void hold(time_point now, running_attempt const& ended, frame&& message, outputs& out) {
+    message.head.flags |= flag_held;
+    auto made = answer_of(ended.key, std::move(message), now - ended.since);
+    for (auto& block : made.buffers) block = detail::owned_copy(block.bytes());
+    answers.push_back({ended.key, frame_ref(std::move(made))});
+    if (has_session) send_answer(now, ended.key, answers.back().message, out);
+  }
+
+  void greets(time_point now, hello_message& hello) override {
+    hello.held.clear();
+    for (auto const& one : answers) hello.held.push_back({one.key.call, one.key.attempt, 1, true});
+    for (auto const& one : running)
+      if (one.held && !one.fenced())
+        hello.held.push_back({one.key.call, one.key.attempt, 1, true, now - one.since});
+    hello.held.insert(hello.held.end(), not_started.begin(), not_started.end());
+    each_unstarted([&](held_attempts const& one) { hello.held.push_back(one); });
+  }
+
+  template <class See>
+  void each_unstarted(See&& see) const {
+    waiting.each_once([&](attempt_range const& range) {
+      see(held_attempts{range.first.call, range.first.attempt, range.count, false});
+    });
+  }
+
+  // The hub has the outcome on disk, or no use for it.
+  void take_taken(frame const& message) {
+    auto const& head = message.head;
+    std::erase_if(answers, [&](held_answer const& one) {
+      return one.key.call == head.call && one.key.attempt == head.attempt;
+    });
   }
 
   // Before an answer that is long under way: the attempt's time ends now.
@@ -211,6 +264,7 @@ struct worker::state final : session_user {
 
   // The value of an item waits for those that follow it.
   void report(time_point now, running_attempt const& ended, frame&& message, outputs& out) {
+    if (ended.held) return hold(now, ended, std::move(message), out);
     auto const ran = now - ended.since;
     auto const packs = ended.packed && message.head.type == frame_type::result;
     if (!packs || !results.takes(ended.key, message)) send_results(now, out);
@@ -240,6 +294,8 @@ struct worker::state final : session_user {
 
   void run_next(time_point now, outputs& out) {
     while (runs() < config.concurrency && !waiting.empty()) {
+      // A hello that is on its way may say that it was not started.
+      if (waiting.is_once() && !hub.ready() && !YONDER_MUTANT(started_while_away)) return;
       if (waiting.deadline() <= now) {
         YONDER_REACHED(expired_in_worker);
         waiting.hand_back_front([&](attempt_range const& range, assignment_queue::frame_info const& info) {
@@ -254,7 +310,16 @@ struct worker::state final : session_user {
       for (auto const& item : run.items)
         running.push_back({item.key, 1, now, never, false, true, &item == &run.items.back(), last_run});
       if (run.items.empty())
-        running.push_back({run.key, run.count, now, never, false, next.packed, next.last, last_run});
+        running.push_back({run.key,
+                           run.count,
+                           now,
+                           never,
+                           false,
+                           next.packed,
+                           next.last,
+                           last_run,
+                           {},
+                           next.once && !next.packed});
       out.emplace_back(std::move(next.run));
     }
   }
@@ -280,8 +345,8 @@ struct worker::state final : session_user {
     if ((head.flags & flag_recall) != 0) return;
     for (auto& one : running) {
       auto const item = one.key.call.number + one.count - 1 - head.call.number;
-      auto const key = attempt_key{{head.call.session, head.call.number + item}, head.attempt, head.epoch};
-      auto const in_range = one.key == attempt_key{one.key.call, head.attempt, head.epoch} &&
+      auto const key = attempt_key{{head.call.session, head.call.number + item}, head.attempt, one.key.epoch};
+      auto const in_range = one.key.attempt == head.attempt && (one.key.epoch == head.epoch || one.held) &&
                             one.key.call.session == head.call.session;
       if (!in_range || item >= range.count || std::exchange(one.stopping, true)) continue;
       out.emplace_back(out::stop_requested{key});
@@ -381,20 +446,31 @@ struct worker::state final : session_user {
   // --- the session
 
   void welcomed(time_point now, welcome_message const&, bool resumed, outputs& out) override {
-    if (!resumed) said_drain = hub_drained = false;
-    if (!draining) return;
+    if (!resumed) begin_session(now, out);
+    if (!draining) return run_next(now, out);
     say_drain(now, out);
     finish_drain(now, out);
+  }
+
+  // Its hello has said what is held.
+  void begin_session(time_point now, outputs& out) {
+    said_drain = hub_drained = false;
+    not_started.clear();
+    has_session = true;
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      send_answer(now, answers[i].key, answers[i].message, out);
   }
 
   // The hub has fenced the session: nothing that was assigned in it counts any more.
   void session_lost(time_point now, std::string_view, outputs& out) override {
     has_lost_session = true;
+    has_session = false;
     config.concurrency = said_concurrency;  // a hub that knows nothing of allow()
+    each_unstarted([&](held_attempts const& one) { not_started.push_back(one); });
     waiting.clear();
     results.clear();
     for (auto& one : running) {
-      if (one.fenced()) continue;
+      if (one.fenced() || one.held) continue;
       one.stop_by = add(now, config.cancel_grace);
       if (!std::exchange(one.stopping, true)) out.emplace_back(out::stop_requested{one.key});
     }
@@ -411,6 +487,7 @@ struct worker::state final : session_user {
       case frame_type::stream_credit: return take_credit(message, out);
       case frame_type::stream_items:
       case frame_type::stream_end: return take_input(std::move(message), out);
+      case frame_type::taken: return take_taken(message);
       case frame_type::drain: hub_drained = true; return drain(now, out);
       default: hub.violated();
     }

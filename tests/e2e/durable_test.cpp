@@ -298,6 +298,29 @@ TEST_CASE("a durable call whose worker is killed runs again where it may, also i
   CHECK(call.get() == 10);
 }
 
+TEST_CASE("promise 18: what a worker runs while its hub is killed is taken over, and runs once") {
+  for (auto const ends_meanwhile : {false, true}) {
+    CAPTURE(ends_meanwhile);
+    durable_site here;
+    yonder::runtime caller(here.client());
+    auto call = task::note_at_gate.on(caller).spawn(here.file("notes"), 5);
+    here.start_worker();
+    while (notes_in(here.file("notes")).empty()) {
+    }
+    here.kill_hub();
+    auto const open = [&] { std::ofstream(here.file("notes.gate")) << "open"; };
+    if (ends_meanwhile) {
+      open();
+      while (notes_in(here.file("notes")).size() < 2) {
+      }
+    }
+    here.revive_hub();
+    if (!ends_meanwhile) open();
+    CHECK(call.get() == 10);
+    CHECK(notes_in(here.file("notes")) == std::map<int, int>{{5, 1}, {-5, 1}});
+  }
+}
+
 TEST_CASE("a schedule of a durable task goes on in its hub, whatever is killed") {
   durable_site here;
   here.start_worker();

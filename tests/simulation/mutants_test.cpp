@@ -71,6 +71,8 @@ whereabouts where_is(mutant fault) {
     case mutant::outcome_overtakes:
     case mutant::foreign_call_found: return {"journal", usual};
     case mutant::uncertain_run_again:
+    case mutant::adopted_runs_again:
+    case mutant::started_while_away:
     case mutant::known_made_anew:
     case mutant::outcome_lost: return {"recovery", many};
     case mutant::outcome_kept: return {"remembered", usual};

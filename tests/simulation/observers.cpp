@@ -70,6 +70,9 @@ std::string_view to_string(mark one) {
     case mark::batch_split: return "items of a batch parted ways";
     case mark::recalled: return "what waited in a worker was called back";
     case mark::fenced: return "an attempt answered that no longer counted";
+    case mark::adopted: return "a worker went on with what an earlier hub had assigned";
+    case mark::found_unstarted:
+      return "a worker said that it had not started what an earlier hub had assigned";
     case mark::tokenless: return "a retry waited for a token";
     case mark::withdrawn: return "a frame was taken back before it left";
     case mark::transfer_withdrawn: return "a frame was taken back when a part had left";
@@ -631,6 +634,7 @@ void world::check_timeout(worker_node const& node, task const& ended) {
   auto const* const call = find(ended.call);
   auto const others = !ended.company.empty();  // one that outlasts its timeout waits for them
   if (call == nullptr || call->timeout == 0 || !how_.reliable || ended.stopping || others) return;
+  if (restarted_ && call->durable && !call->may_repeat) return;  // its hub was away
   if (ended.known_since == never || (knows_late(node) && was_told_to_stop(node, ended.key))) return;
   auto const waited = ended.flow == nullptr ? 0 : ended.flow->waited;
   if (now_ - ended.known_since - waited > call->timeout + slack_ + millisecond)

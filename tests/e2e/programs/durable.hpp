@@ -33,6 +33,14 @@ inline int noted_at_second(std::string const& file, int number) {
   return noted(file, number);
 }
 
+// Notes that it began, waits until there is a file of that name with ".gate", and notes that it ended.
+inline int noted_at_gate(std::string const& file, int number) {
+  noted(file, number);
+  auto const gate = file + ".gate";
+  while (::access(gate.c_str(), F_OK) != 0) ::usleep(1'000);
+  return noted(file, -number) * -1;
+}
+
 struct refused : std::exception {
   char const* what() const noexcept override { return "refused"; }
 };
@@ -56,6 +64,10 @@ inline constexpr yonder::task<[](std::string const& file, int number) { return n
 inline constexpr yonder::task<
     [](std::string const& file, int number) { return noted_at_second(file, number); }, "e2e.note_at_second">
     note_at_second{{.idempotent = true, .durable = true}};
+
+inline constexpr yonder::task<[](std::string const& file, int number) { return noted_at_gate(file, number); },
+                              "e2e.note_at_gate">
+    note_at_gate{{.durable = true}};
 
 inline constexpr yonder::task<[](std::string const& file, int number) { return noted(file, number); },
                               "e2e.note_keyed">

@@ -82,6 +82,12 @@ TEST_CASE("promise 18: what may have been started once only is unknown to a new 
   call_again(client, 1, durable);
   CHECK(type_of_only(client.received()) == frame_type::accepted);
   s.journal.sync(next);
+  next.wait(9 * second);
+  CHECK(client.received().empty());  // its worker may come back
+  client.acknowledge(0);
+  worker.acknowledge(0);
+  next.wait(2 * second);
+  s.journal.sync(next);
   auto const answers = client.received();
   REQUIRE(type_of_only(answers) == frame_type::error);
   CHECK(failure_in(answers[0]).code == errc::worker_lost);

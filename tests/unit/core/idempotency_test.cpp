@@ -326,6 +326,8 @@ TEST_CASE("promise 18: under a key, too, what may have run once is unknown to a 
   CHECK(assigned_to(s.worker).call.number == 1);
   raw_hub next(with_journal());
   s.journal.tell(next);
+  next.wait(11 * second);  // its worker does not come back
+  s.journal.sync(next);
   s.journal.sync(next);
   raw_peer client(next, 5, 200, with_key("one"));
   REQUIRE(client.hello(peer_role::client));
