@@ -17,28 +17,8 @@
 namespace yonder::cli {
 namespace {
 
-core::call_id read_id(std::string const& text) {
-  core::call_id id;
-  auto const read = [&](std::size_t at, std::uint64_t& number) {
-    auto const* const end = text.data() + at + 16;
-    auto const found = std::from_chars(text.data() + at, end, number, 16);
-    return found.ec == std::errc() && found.ptr == end;
-  };
-  if (text.size() != 32 || !read(0, id.session) || !read(16, id.number))
-    throw usage_problem(
-        "'" + text +
-        "' is no call's id: 32 hexadecimal digits, as call::id() and the hub's errors have them");
-  return id;
-}
-
 core::text_rows ask(hub_choice const& hub, std::string_view order, std::string const& payload) {
   return rows_from_hub(hub, order, payload);
-}
-
-int unknown(std::string const& id) {
-  std::cerr << "yonder: the hub has no call " << id
-            << " that these keys may ask for: it has ended and was told to its caller, or was never made\n";
-  return exit_not_found;
 }
 
 std::string rows_in_json(core::text_rows const& rows) {
@@ -64,9 +44,29 @@ void print_rows(core::text_rows const& rows) {
 
 }  // namespace
 
+core::call_id read_id(std::string const& text) {
+  core::call_id id;
+  auto const read = [&](std::size_t at, std::uint64_t& number) {
+    auto const* const end = text.data() + at + 16;
+    auto const found = std::from_chars(text.data() + at, end, number, 16);
+    return found.ec == std::errc() && found.ptr == end;
+  };
+  if (text.size() != 32 || !read(0, id.session) || !read(16, id.number))
+    throw usage_problem(
+        "'" + text +
+        "' is no call's id: 32 hexadecimal digits, as call::id() and the hub's errors have them");
+  return id;
+}
+
+int unknown_call(std::string const& id) {
+  std::cerr << "yonder: the hub has no call " << id
+            << " that these keys may ask for: it has ended and was told to its caller, or was never made\n";
+  return exit_not_found;
+}
+
 int explain_call(hub_choice const& hub, std::string const& id, bool json) {
   auto const rows = ask(hub, core::explain_call, core::encode_call_id(read_id(id)));
-  if (rows.empty()) return unknown(id);
+  if (rows.empty()) return unknown_call(id);
   if (json)
     std::cout << rows_in_json(rows) << '\n';
   else
@@ -76,7 +76,7 @@ int explain_call(hub_choice const& hub, std::string const& id, bool json) {
 
 int cancel_call(hub_choice const& hub, std::string const& id, bool json) {
   auto const rows = ask(hub, core::cancel_call, core::encode_call_id(read_id(id)));
-  if (rows.empty()) return unknown(id);
+  if (rows.empty()) return unknown_call(id);
   if (json) std::cout << rows_in_json(rows) << '\n';
   if (rows.front().front() == "cancelled") return EXIT_SUCCESS;
   std::cerr << "yonder: there is nothing to cancel, the call has ended: `yonder explain " << id << "`\n";

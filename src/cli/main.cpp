@@ -19,6 +19,7 @@
 #include "src/cli/journal.hpp"
 #include "src/cli/keys.hpp"
 #include "src/cli/kubernetes.hpp"
+#include "src/cli/logs.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/pools.hpp"
 #include "src/cli/schedules.hpp"
@@ -206,6 +207,14 @@ int run(int argc, char const* const* argv) {
     command->add_flag("--json", json, "for programs: an object");
     name_hub(*command, hub);
   }
+  yonder::cli::logs_order logs;
+  auto* const logs_command = app.add_subcommand("logs", "print what calls have printed, the latest of it");
+  logs_command->add_option("id", logs.call, "one call's id; default: all that these keys may see");
+  logs_command->add_flag("-f,--follow", logs.follow, "wait for more, of one call until it has ended");
+  auto* const raw_flag =
+      logs_command->add_flag("--raw", logs.raw, "the bytes as they are, also those that change a terminal");
+  logs_command->add_flag("--json", logs.json, "for programs: an object a line")->excludes(raw_flag);
+  name_hub(*logs_command, hub);
   std::string journal;
   auto* const journal_command =
       app.add_subcommand("journal", "look after the durable calls of a hub")->group("");
@@ -365,6 +374,7 @@ int run(int argc, char const* const* argv) {
     if (*ps_command && usage) return yonder::cli::list_usage(hub, json);
     if (*ps_command) return yonder::cli::list_all(hub, json, live);
     if (*explain_command) return yonder::cli::explain_call(hub, call, json);
+    if (*logs_command) return yonder::cli::print_logs(hub, logs);
     if (*cancel_command) return yonder::cli::cancel_call(hub, call, json);
     if (*scale_command) return yonder::cli::scale_pool(hub, pool, size);
     if (*warm_command) return yonder::cli::warm_pool(hub, pool, count);

@@ -49,6 +49,8 @@ runtime connect_as(bool as_operator, std::string const& address, std::string con
   return runtime({.hub = address, .keys = keys, .as_operator = as_operator, .is_current = false});
 }
 
+}  // namespace
+
 // Whoever has no operator's key comes as a client, and is told by the hub what that may not do. A token may
 // be either's: one that makes no operator of us is a client's, and may be used up by now.
 runtime connect(hub_choice const& hub) {
@@ -65,6 +67,8 @@ runtime connect(hub_choice const& hub) {
   }
   return connect_as(false, address, hub.keys);
 }
+
+namespace {
 
 std::string in_words(nanoseconds time) {
   if (time == nanoseconds::zero()) return "0";

@@ -8,6 +8,7 @@
 
 #include "src/core/call_orders.hpp"
 #include "yonder/resources.hpp"
+#include "yonder/runtime.hpp"
 
 // The pools of a hub that runs: what they are, and how large.
 namespace yonder::cli {
@@ -21,6 +22,9 @@ struct hub_choice {
 std::string answer_of_hub(hub_choice const& hub, std::string_view order, std::string const& payload);
 // The same, where it is rows.
 core::text_rows rows_from_hub(hub_choice const& hub, std::string_view order, std::string const& payload);
+
+// A connection to it, for several of them.
+runtime connect(hub_choice const& hub);
 
 // The pools and the workers, as tables or a JSON object, on stdout. `live`: again each second, where that is
 // a terminal, until it is interrupted.

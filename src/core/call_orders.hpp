@@ -23,12 +23,13 @@ inline constexpr std::string_view tell_journal = " journal";  // nothing -> "sta
                                                               // "why" where it takes nothing
 inline constexpr std::string_view list_schedules = " schedules";  // nothing -> encode_schedules()
 inline constexpr std::string_view tell_schedule = " schedule";  // encode_change() -> u64: its id, or nothing
+inline constexpr std::string_view read_logs = " logs";          // a log_order -> a log_page
 constexpr bool is_schedule_order(std::string_view function) noexcept {
   return function == list_schedules || function == tell_schedule;
 }
 constexpr bool is_call_order(std::string_view function) noexcept {
   return function == explain_call || function == cancel_call || function == list_workers ||
-         function == tell_journal || is_schedule_order(function);
+         function == tell_journal || function == read_logs || is_schedule_order(function);
 }
 // Of a hub's journal: "refuses": for now no further calls.
 namespace journal_state {
@@ -96,6 +97,38 @@ struct call_listing {
   std::vector<call_census> calls;  // at most so many
   std::uint64_t all = 0;
 };
+
+// What was printed behind entry number `after`, in the order in which the hub was told.
+struct log_order {
+  call_id call{};  // number 0: of all calls, and of workers, that whoever asks may see
+  std::uint64_t after = 0;
+};
+
+enum class log_state : std::uint8_t {
+  unknown = 0,  // the hub has no such call, and nothing that it has printed, for whoever asks
+  open,         // more may come
+  ended,        // the call has
+};
+
+struct log_page {
+  static constexpr std::size_t most = std::size_t{256} << 10;  // bytes of text, about
+  struct entry {
+    call_id call;  // the first of `count`, which ran together; number 0: none, it is the worker's own
+    std::uint32_t count = 1;
+    std::uint64_t at = 0;  // the call had printed so much before, also where the hub has it no more
+    std::string worker;
+    std::string text;
+  };
+  log_state state{};
+  bool more = false;       // there is, as of now: ask again at once
+  std::uint64_t next = 0;  // ask for what is behind this number
+  std::vector<entry> entries;
+};
+
+std::string encode_log_order(log_order const& order);
+bool decode_log_order(std::span<std::byte const> payload, log_order& order);
+std::string encode_log_page(log_page const& page);
+bool decode_log_page(std::span<std::byte const> payload, log_page& page);
 
 // As the payloads of such calls and of their results hold them; false: malformed.
 std::string encode_calls(call_listing const& list);

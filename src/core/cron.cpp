@@ -18,16 +18,16 @@ constexpr std::array<std::string_view, 12> month_names{"jan", "feb", "mar", "apr
 constexpr std::array<std::string_view, 7> weekday_names{"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
 
 // One of the five fields.
-struct field {
+struct cron_field {
   std::string_view title;
   unsigned least, most;
   std::span<std::string_view const> names{};  // of the values from `least` on
 };
-constexpr std::array<field, 5> fields{{{"minute", 0, 59},
-                                       {"hour", 0, 23},
-                                       {"day of the month", 1, 31},
-                                       {"month", 1, 12, month_names},
-                                       {"day of the week", 0, 7, weekday_names}}};
+constexpr std::array<cron_field, 5> cron_fields{{{"minute", 0, 59},
+                                                 {"hour", 0, 23},
+                                                 {"day of the month", 1, 31},
+                                                 {"month", 1, 12, month_names},
+                                                 {"day of the week", 0, 7, weekday_names}}};
 
 [[noreturn]] void refuse(std::string_view line, std::string const& why) {
   throw std::invalid_argument("'" + std::string(line) + "' is no time of a schedule: " + why +
@@ -40,7 +40,7 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c
 // Reads one field of a line.
 class cron_field_reader {
  public:
-  cron_field_reader(std::string_view line, field const& of, std::string_view text)
+  cron_field_reader(std::string_view line, cron_field const& of, std::string_view text)
       : line_(line), of_(of), text_(text) {}
 
   std::uint64_t bits() {
@@ -101,7 +101,7 @@ class cron_field_reader {
   }
 
   std::string_view line_;
-  field const& of_;
+  cron_field const& of_;
   std::string_view text_;
 };
 
@@ -121,9 +121,10 @@ std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b <
 
 cron_times::cron_times(std::string_view line) {
   auto const words = words_of(line);
-  if (words.size() != fields.size()) refuse(line, "it has " + std::to_string(words.size()) + " fields");
-  std::array<std::uint64_t, fields.size()> bits{};
-  for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = cron_field_reader(line, fields[i], words[i]).bits();
+  if (words.size() != cron_fields.size()) refuse(line, "it has " + std::to_string(words.size()) + " fields");
+  std::array<std::uint64_t, cron_fields.size()> bits{};
+  for (std::size_t i = 0; i < bits.size(); ++i)
+    bits[i] = cron_field_reader(line, cron_fields[i], words[i]).bits();
   minutes_ = bits[0];
   hours_ = bits[1];
   days_ = bits[2];

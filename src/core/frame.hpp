@@ -45,8 +45,9 @@ enum class frame_type : std::uint8_t {
   ended,
   taken,
   progress = 28,
+  printed,
 };
-inline constexpr auto last_frame_type = frame_type::progress;
+inline constexpr auto last_frame_type = frame_type::printed;
 
 // 128 bits: the client session that calls (drawn at random), and the call's number in that session, from 1.
 struct call_id {

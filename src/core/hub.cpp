@@ -24,6 +24,7 @@ hub::state::state(hub_config made, time_point now)
     : config(std::move(made)),
       random(config.seed),
       timers(now),
+      logs(config.max_call_log, config.max_logs),
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
              config.silence, config.journal, config.max_keys, config.weights},
             random, timers),

@@ -103,6 +103,9 @@ struct hub_config {
   std::uint32_t max_depth = 32;
   int unstarted_after = 16;  // workers that died when one call reached them, before they started it
 
+  std::size_t max_call_log = std::size_t{1} << 20;  // bytes of what one call printed that are kept
+  std::size_t max_logs = std::size_t{32} << 20;     // of what all did, with what keeping it takes
+
   link_timing timing;
 };
 

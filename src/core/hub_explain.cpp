@@ -240,6 +240,13 @@ void hub::state::take_call_order(time_point now, client_session& client, std::st
   }
   if (what == tell_journal) return answer_order(now, client, id, encode_rows(journal_in_rows()), out);
   if (is_schedule_order(what)) return take_schedule_order(now, client, what, message, out);
+  if (what == read_logs) {
+    log_order order;
+    if (!decode_log_order(message.payload(), order))
+      return answer(now, client, id,
+                    failure_of(errc::protocol_violation, "what is asked of logs does not decode"), out);
+    return answer_order(now, client, id, encode_log_page(read_logs_for(client, order)), out);
+  }
   call_id meant;
   if (!decode_call_id(message.payload(), meant))
     return answer(now, client, id,

@@ -70,6 +70,7 @@ class hub_session {
   peer_id peer() const noexcept { return conn_.peer(); }
   bool reliable() const noexcept { return conn_.reliable(); }
   bool was_transmitted(std::uint32_t ticket) const noexcept { return conn_.was_transmitted(ticket); }
+  bool was_delivered(std::uint32_t ticket) const noexcept { return conn_.was_delivered(ticket); }
   bool all_acknowledged() const noexcept { return conn_.all_acknowledged(); }
   time_point acknowledged_at() const noexcept { return conn_.acknowledged_at(); }
   bool delays(frame const& message) const noexcept { return conn_.delays(message); }

@@ -124,6 +124,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     if (type == frame_type::result || type == frame_type::error)
       return take_answer(now, worker, std::move(message), out);
     if (type == frame_type::ended) return take_end(now, worker, message, out);
+    if (type == frame_type::printed) return take_printed(now, worker, message, out);
     if (type == frame_type::progress) return take_progress(now, worker, std::move(message), out);
     if (type == frame_type::stream_items || type == frame_type::stream_credit || type == frame_type::waiting)
       return take_from_producer(now, worker, std::move(message), out);

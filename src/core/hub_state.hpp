@@ -7,6 +7,7 @@
 #include "src/core/hub.hpp"
 #include "src/core/hub_schedules.hpp"
 #include "src/core/kept_results.hpp"
+#include "src/core/log_store.hpp"
 #include "src/core/quotas.hpp"
 #include "src/core/retry_budget.hpp"
 #include "src/core/scaler.hpp"
@@ -356,6 +357,10 @@ struct hub::state {
   void take_progress(time_point now, worker_session& worker, frame&& message, outputs& out);
   void forget_progress(std::uint64_t session, std::uint64_t first, std::uint64_t past);
 
+  // hub_logs.cpp: what tasks print
+  void take_printed(time_point now, worker_session& worker, frame const& message, outputs& out);
+  log_page read_logs_for(client_session const& client, log_order const& order);
+
   // hub_traces.cpp: when what happened to calls
   void begin_trace(time_point now, call_record& call) const;
   static void note_assigned(time_point now, call_record& call) noexcept {
@@ -481,6 +486,7 @@ struct hub::state {
   hub_counters counters;
   task_tally tally;
   usage_tally used;
+  log_store logs;
 
   call_table calls;
   session_table sessions;

@@ -351,6 +351,26 @@ bool read_progress(frame const& message, progress_report& report) {
   return good && has_report && message.payload().empty() && message.buffers.empty();
 }
 
+frame make_printed(std::string_view text, std::uint64_t skipped, std::uint32_t count) {
+  auto made = begin(frame_type::printed);
+  if (skipped != 0) put_numbers(made.body, tag::skipped, skipped);
+  auto message = finish(std::move(made));
+  set_item_count(message, count);
+  auto body = byte_buffer::copy_of(message.body);
+  body.append(text.data(), std::min(text.size(), max_printed_text));
+  message.body = std::move(body);
+  return message;
+}
+
+bool read_printed(frame const& message, std::uint64_t& skipped) {
+  skipped = 0;
+  auto const good = read_fields(message.metadata(), [&](tag what, bytes_view value) {
+    return what == tag::skipped ? taken_if(get_numbers(value, skipped)) : field::unknown;
+  });
+  auto const size = message.payload().size();
+  return good && message.buffers.empty() && size <= max_printed_text && (size != 0 || skipped != 0);
+}
+
 frame make_stream_credit(stream_level const& level) {
   auto made = begin(frame_type::stream_credit);
   put_level(made.body, tag::stream, level);

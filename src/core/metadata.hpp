@@ -43,6 +43,7 @@ enum class tag : std::uint16_t {
   // it runs or has ended, 0: it was not started, and is not; u64 microseconds for which it has run.
   held = 0x0060,
   progress = 0x006c,      // u32 millionths, text
+  skipped = 0x0078,       // u64: bytes that were printed before these, and lost
   remaining = 0x0064,     // u64 microseconds: for which the allocation of this worker lasts
   function = 0x8001,      // text
   policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
@@ -85,6 +86,7 @@ inline constexpr std::size_t max_functions = 65'536;
 inline constexpr std::size_t max_key_size = 64;  // of fairness and order
 inline constexpr std::size_t digest_size = 32;   // SHA-256
 inline constexpr std::size_t max_progress_text = 256;
+inline constexpr std::size_t max_printed_text = std::size_t{16} << 10;  // of one frame
 inline constexpr std::size_t max_requirements_size = std::size_t{80} << 10;
 
 enum class peer_role : std::uint8_t { client = 1, worker = 2 };
@@ -240,6 +242,8 @@ frame make_control(frame_type type);
 frame make_drain(duration remaining);
 frame make_wait(wait_message const& message);
 frame make_progress(progress_report const& report);
+// Of `count` attempts with consecutive numbers. `skipped`: so many bytes before the text were lost.
+frame make_printed(std::string_view text, std::uint64_t skipped, std::uint32_t count);
 frame make_stream_credit(stream_level const& level);
 // The last frame of a stream (a result, or stream_end): how many items it had.
 frame make_end(frame_type type, std::uint64_t items);
@@ -259,6 +263,8 @@ bool read_transfer(frame const& message, transfer_message& transfer);
 bool read_drain(frame const& message, duration& remaining);
 bool read_wait(frame const& message, wait_message& wait);
 bool read_progress(frame const& message, progress_report& report);
+// The text is the payload.
+bool read_printed(frame const& message, std::uint64_t& skipped);
 bool read_stream_credit(frame const& message, stream_level& level);
 // Of stream_items and of an end.
 bool read_position(frame const& message, std::uint64_t& position);

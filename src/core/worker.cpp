@@ -46,6 +46,8 @@ struct worker::state final : session_user {
   std::vector<held_attempts> not_started;  // of a session that ended, and nobody has been told yet
   std::string measured;                    // the function that ran last,
   duration item_time = never;              // and how long its items run
+  bool one_by_one = false;                 // they print: whose that is, is known of one that runs by itself
+  std::optional<std::uint32_t> printed_last{};  // the link's ticket
   bool exited = false;
   bool draining = false;
   bool has_lost_session = false;  // and nobody has asked yet
@@ -233,8 +235,9 @@ struct worker::state final : session_user {
     if (measured != waiting.function()) {
       measured = waiting.function();
       item_time = never;
+      one_by_one = false;
     }
-    if (item_time == never) return 1;
+    if (item_time == never || one_by_one) return 1;
     return static_cast<std::uint32_t>(
         std::clamp<duration>(config.row_time / std::max<duration>(item_time, 1), 1, config.max_row));
   }
@@ -376,6 +379,23 @@ struct worker::state final : session_user {
     found->progress = hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
+  bool say_printed(time_point now, attempt_key const& key, std::uint32_t count, std::string_view text,
+                   std::uint64_t skipped, bool last, outputs& out) {
+    if (exited || !hub.ready()) return false;
+    if (key.attempt != 0) {
+      auto const found = find_running(key);
+      if (found == running.end() || found->fenced()) return true;  // nobody is to see it
+      one_by_one = one_by_one || found->packed;
+    }
+    if (!last && printed_last && !hub.was_delivered(*printed_last)) return false;
+    auto message = make_printed(text, skipped, count);
+    message.head.call = key.call;
+    message.head.attempt = key.attempt;
+    auto const head = message.head;
+    printed_last = hub.send(now, head, frame_ref(std::move(message)), never, out);
+    return true;
+  }
+
   void take_credit(frame const& message, outputs& out) {
     auto const& head = message.head;
     auto const key = attempt_key{head.call, head.attempt, head.epoch};
@@ -447,6 +467,7 @@ struct worker::state final : session_user {
 
   void welcomed(time_point now, welcome_message const&, bool resumed, outputs& out) override {
     if (!resumed) begin_session(now, out);
+    if (!resumed) printed_last.reset();
     if (!draining) return run_next(now, out);
     say_drain(now, out);
     finish_drain(now, out);
@@ -556,6 +577,11 @@ void worker::waits_for_input(time_point now, attempt_key const& key, std::uint64
 
 void worker::progressed(time_point now, attempt_key const& key, progress_report const& report, outputs& out) {
   state_->say_progress(now, key, report, out);
+}
+
+bool worker::printed(time_point now, attempt_key const& key, std::uint32_t count, std::string_view text,
+                     std::uint64_t skipped, bool last, outputs& out) {
+  return state_->say_printed(now, key, count, text, skipped, last, out);
 }
 
 void worker::allow(attempt_key const& key, std::uint32_t concurrency) {

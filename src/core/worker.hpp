@@ -72,6 +72,13 @@ class worker {
   // The running attempt's task says how far it is. What has not left yet, this takes the place of.
   void progressed(time_point now, attempt_key const& key, progress_report const& report, outputs& out);
 
+  // What the tasks of `count` attempts with consecutive numbers have printed, from the running one of `key`
+  // on; of attempt 0: what none has. `skipped`: so many bytes before that were lost. False: it was not taken,
+  // for want of a hub, or since what was said before is still on its way, and `last` does not hold: the
+  // attempt goes on.
+  bool printed(time_point now, attempt_key const& key, std::uint32_t count, std::string_view text,
+               std::uint64_t skipped, bool last, outputs& out);
+
   // From now on so many attempts run at once, by what this one, which runs, has made. Nothing changes where
   // its session has ended: the next hub knows what the hello says, and no more.
   void allow(attempt_key const& key, std::uint32_t concurrency);

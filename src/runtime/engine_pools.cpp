@@ -75,6 +75,7 @@ task_entry const& entry_of(std::string_view order) {
       {core::tell_schedule, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::list_workers, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::tell_journal, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::read_logs, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::list_usage, no_signature, nullptr, nullptr, nullptr, nullptr, false}};
   return *std::find_if(std::begin(entries), std::end(entries),
                        [&](auto const& one) { return one.name == order; });
@@ -147,6 +148,17 @@ named_texts explained_call(engine& where, id_pair call) {
   for (auto& row : rows_of(where, core::explain_call, core::encode_call_id({call.session, call.number})))
     if (row.size() == 2) said.emplace_back(std::move(row[0]), std::move(row[1]));
   return said;
+}
+
+printed_page printed_by(engine& where, id_pair call, std::uint64_t after) {
+  auto const said = where.ask(core::read_logs, core::encode_log_order({{call.session, call.number}, after}));
+  core::log_page page;
+  if (!core::decode_log_page(std::as_bytes(std::span(said)), page))
+    throw_error({.code = errc::undecodable, .message = "what the hub says of logs does not decode"});
+  printed_page made{
+      .ended = page.state != core::log_state::open, .more = page.more, .next = page.next, .printed = {}};
+  for (auto& one : page.entries) made.printed.push_back({one.at, std::move(one.worker), std::move(one.text)});
+  return made;
 }
 
 std::vector<named_texts> workers_of(engine& where) {

@@ -103,8 +103,10 @@ struct process_pool::worker {
   int calls_socket = -1;
   bool calls_told = false;  // a frame came by it
   std::optional<platform::child_process> process;
-  platform::unique_fd output;  // its stdout and stderr
-  std::string tail;            // the end of what it wrote
+  platform::unique_fd output;   // its stdout and stderr, which it reads itself as long as it can
+  platform::unique_fd relayed;  // what it has read there
+  bool output_watched = false;
+  std::string tail;  // the end of what it wrote
   shared_page* page = nullptr;
   bool greeted = false;  // a frame came
   bool offered_memory = false;
@@ -117,13 +119,17 @@ struct process_pool::worker {
     if (page != nullptr) ::munmap(page, page_size);
   }
 
+  bool reads_itself() const noexcept {
+    return !ended && page->reads_printed.load(std::memory_order_relaxed) != 0;
+  }
+
   // Passes on what it wrote, at most about a pipe's content, and keeps the end. False: nothing more will
   // come.
-  bool forward(stderr_relay& relay) {
+  bool forward(platform::unique_fd const& from, stderr_relay& relay) {
     char text[4096];
     for (int i = 0; i < 16; ++i) {
       tail.reserve(tail_size + sizeof text);
-      auto const count = ::read(output.get(), text, sizeof text);
+      auto const count = ::read(from.get(), text, sizeof text);
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return count < 0 && errno == EAGAIN;
       tail.append(text, static_cast<std::size_t>(count));
@@ -136,8 +142,9 @@ struct process_pool::worker {
 
 namespace {
 
-// A worker has two descriptors to watch; both tokens hold its address, which is aligned.
+// A worker has three descriptors to watch; their tokens hold its address, which is aligned.
 constexpr std::uint64_t output_bit = 1;
+constexpr std::uint64_t relayed_bit = 2;
 constexpr std::uint64_t of_clock = 0;
 
 platform::unique_fd make_clock() {
@@ -198,8 +205,12 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
 
   auto const token = reinterpret_cast<std::uint64_t>(&fresh);
   auto [readable, writable] = make_pipe();
+  auto [relayed, relay] = make_pipe();
   fresh.output = std::move(readable);
+  fresh.relayed = std::move(relayed);
   poller_.add(fresh.output.get(), *this, token | output_bit);
+  fresh.output_watched = true;
+  poller_.add(fresh.relayed.get(), *this, token | relayed_bit);
 
   auto const memory = platform::sealed_memory(page_size);  // a worker that cuts it would end its hub
   fresh.page = map_page(memory.get());
@@ -208,7 +219,7 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
   fresh.page->max_decoded_bytes = config_.max_decoded_bytes;
   fresh.page->has_channel = channel ? 1 : 0;
   fresh.page->has_arenas = channel && channel->theirs.blocks_from_parent ? 1 : 0;
-  std::vector<int> inherited{theirs.get(), memory.get(), their_calls.get()};
+  std::vector<int> inherited{theirs.get(), memory.get(), their_calls.get(), fresh.output.get(), relay.get()};
   if (channel)
     inherited.insert(inherited.end(),
                      {channel->theirs.from_parent.get(), channel->theirs.to_parent.get(),
@@ -255,7 +266,8 @@ void process_pool::say_that_socket_serves_alone(std::string const& why) {
 
 // What others hold of it.
 void process_pool::release(worker& gone) {
-  if (gone.output) poller_.remove(gone.output.get());
+  unwatch_output(gone);
+  if (gone.relayed) poller_.remove(gone.relayed.get());
   if (gone.process) poller_.remove(gone.process->handle());
   for (int const socket : {gone.socket, gone.calls_socket})
     if (socket >= 0) platform::close_in_no_fork(socket);
@@ -269,9 +281,11 @@ void process_pool::release(worker& gone) {
 void process_pool::on_ready(std::uint64_t token, bool, bool) {
   if (token == of_clock) return look_for_stopped();
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a poller's token is a number
-  auto* const one = reinterpret_cast<worker*>(token & ~output_bit);
+  auto* const one = reinterpret_cast<worker*>(token & ~(output_bit | relayed_bit));
   if ((token & output_bit) != 0)
     read_output(*one);
+  else if ((token & relayed_bit) != 0)
+    read_relayed(*one);
   else
     reap(*one);
 }
@@ -300,10 +314,22 @@ void process_pool::look_for_stopped() {
   }
 }
 
+void process_pool::unwatch_output(worker& one) {
+  if (std::exchange(one.output_watched, false)) poller_.remove(one.output.get());
+}
+
+// What is left there when it has ended is read then.
 void process_pool::read_output(worker& one) {
-  if (one.forward(relay_)) return;
-  poller_.remove(one.output.get());
+  if (one.reads_itself()) return unwatch_output(one);
+  if (one.forward(one.output, relay_)) return;
+  unwatch_output(one);
   one.output.reset();
+}
+
+void process_pool::read_relayed(worker& one) {
+  if (one.forward(one.relayed, relay_)) return;
+  poller_.remove(one.relayed.get());
+  one.relayed.reset();
 }
 
 // It has ended, or is about to.
@@ -417,7 +443,8 @@ void process_pool::drain_and_report(worker& dead, std::vector<transport::event>&
   endpoint_.drain(dead.peer, frames);
   endpoint_.drain(dead.calls, frames);
   sort(frames);
-  if (dead.output) dead.forward(relay_);
+  if (dead.relayed) dead.forward(dead.relayed, relay_);
+  if (dead.output) dead.forward(dead.output, relay_);
   lose_calls(dead);
   happened_.push_back(report_of(dead));
   release(dead);
@@ -454,6 +481,7 @@ void process_pool::stop() {
       one->process->kill(SIGKILL);
       reap(*one);
     }
+    if (one->relayed) read_relayed(*one);
     if (one->output) read_output(*one);
     release(*one);
   }
@@ -468,7 +496,9 @@ void process_pool::await_ends(std::int64_t until) {
     std::vector<pollfd> watched;
     for (auto& one : workers_) {
       if (!one->ended) watched.push_back({one->process->handle(), POLLIN, 0});
-      if (!one->ended && one->output) watched.push_back({one->output.get(), POLLIN, 0});
+      if (!one->ended && one->relayed) watched.push_back({one->relayed.get(), POLLIN, 0});
+      if (!one->ended && one->output && !one->reads_itself())
+        watched.push_back({one->output.get(), POLLIN, 0});
     }
     auto const left = (until - platform::now()) / 1'000'000;
     if (watched.empty() || left <= 0) return;
@@ -476,7 +506,8 @@ void process_pool::await_ends(std::int64_t until) {
                static_cast<int>(std::min<std::int64_t>(left, std::numeric_limits<int>::max()))) <= 0)
       continue;
     for (auto& one : workers_) {
-      if (one->output) read_output(*one);
+      if (one->relayed) read_relayed(*one);
+      if (one->output && !one->reads_itself()) read_output(*one);
       if (!one->ended && is_readable(one->process->handle())) reap(*one);
     }
   }

@@ -55,6 +55,8 @@ class process_pool final : public worker_pool, private transport::ready_handler 
   void say_that_socket_serves_alone(std::string const& why);
   void release(worker& gone);
   void read_output(worker& one);
+  void read_relayed(worker& one);
+  void unwatch_output(worker& one);
   void reap(worker& one);
   void await_ends(std::int64_t until);
   void start_clock();

@@ -195,7 +195,10 @@ std::unique_ptr<transport::channel> joined(transport::channel::descriptors offer
                return socket;
              });
        }),
-       .own_process = true});
+       .own_process = true,
+       .printed = std::move(inheritance.printed),
+       .relay = std::move(inheritance.relay),
+       .reads_printed = &inheritance.page->reads_printed});
   auto socket = std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(max_call_bytes));
   socket->add(std::move(inheritance.socket), joined(std::move(inheritance.channel)));
   loop->attach(std::move(socket));
@@ -282,6 +285,12 @@ std::optional<worker_order> order_of(start_info const& how) {
     page->session.store(session, std::memory_order_release);
     how.started = &page->started;
     how.epoch = &page->epoch;
+    how.reads_printed = &page->reads_printed;
+  }
+  if (started.printed >= 0) {
+    std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // as of a pool's worker
+    how.printed.reset(started.printed);
+    how.relay.reset(started.relay);
   }
   how.elsewhere = true;
   how.core.ends_at = set_up([] { return monotonic_allocation_end(); });

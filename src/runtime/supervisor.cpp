@@ -80,9 +80,10 @@ class supervisor final : private platform::ready_handler {
     if (how_started().hub == launched_address) take_order();
     make_channel();
     make_page();
-    make_pipe();
+    make_pipes();
     poller_->add(signals_.get(), *this, of_signals);
-    poller_->add(errors_.get(), *this, of_errors);
+    watch_output();
+    poller_->add(relayed_.get(), *this, of_relayed);
     if (order_ && order_->ends_with_input) poller_->add(STDIN_FILENO, *this, of_input);
   }
 
@@ -105,7 +106,7 @@ class supervisor final : private platform::ready_handler {
   }
 
  private:
-  static constexpr std::uint64_t of_signals = 0, of_errors = 1, of_worker = 2, of_input = 3;
+  static constexpr std::uint64_t of_signals = 0, of_output = 1, of_worker = 2, of_input = 3, of_relayed = 4;
   static constexpr std::int64_t look_again = second / 2;  // whether it is stopped
 
   // Of a worker that a launcher has started. It holds a key, which nothing but a memory ever holds here.
@@ -199,14 +200,33 @@ class supervisor final : private platform::ready_handler {
     page_->magic = page_magic;
   }
 
-  // All workers write to one, so that what they have started goes on printing when they have ended.
-  void make_pipe() {
+  struct pipe_ends {
+    platform::unique_fd readable;  // without waiting
+    platform::unique_fd writable;
+  };
+  static pipe_ends make_pipe() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) platform::throw_errno("pipe2");
-    errors_ = platform::above_standard(platform::unique_fd(ends[0]));
-    their_errors_ = platform::above_standard(platform::unique_fd(ends[1]));
-    if (!errors_ || !their_errors_) platform::throw_errno("fcntl(F_DUPFD_CLOEXEC)");
-    ::fcntl(errors_.get(), F_SETFL, O_NONBLOCK);
+    platform::unique_fd const readable(ends[0]), writable(ends[1]);
+    ::fcntl(readable.get(), F_SETFL, O_NONBLOCK);
+    return {passed_down(readable), passed_down(writable)};
+  }
+
+  // All workers print to one, so that what they have started goes on printing when they have ended. Each
+  // reads it as long as it lives, and says by the other what it has read.
+  void make_pipes() {
+    auto printed = make_pipe();
+    output_ = std::move(printed.readable);
+    their_output_ = std::move(printed.writable);
+    ::fcntl(their_output_.get(), F_SETFD, FD_CLOEXEC);  // it becomes their stdout and stderr
+    auto relay = make_pipe();
+    relayed_ = std::move(relay.readable);
+    ::fcntl(relayed_.get(), F_SETFD, FD_CLOEXEC);
+    relay_end_ = std::move(relay.writable);
+  }
+
+  void watch_output() {
+    if (!std::exchange(output_watched_, true)) poller_->add(output_.get(), *this, of_output);
   }
 
   // Why there is none again: the system gives no process for now. Empty: there is one.
@@ -230,15 +250,20 @@ class supervisor final : private platform::ready_handler {
     auto const& ours = how_started().arguments;
     command.arguments.insert(command.arguments.end(), ours.begin(), ours.end());
     page_->session = page_->started = page_->epoch = 0;
+    page_->reads_printed = 0;
     words_.clear();
     stopped_ = 0;
-    worker_.emplace(platform::spawn(
-        {.path = command.path,
-         .arguments = std::move(command.arguments),
-         .environment = {std::string(supervised_name) + "=" +
-                         supervised_value(writable_.get(), memory_.get(), ::getpid(), order_memory_.get())},
-         .errors = their_errors_.get(),
-         .inherits_all = true}));
+    worker_.emplace(platform::spawn({.path = command.path,
+                                     .arguments = std::move(command.arguments),
+                                     .environment = {std::string(supervised_name) + "=" +
+                                                     supervised_value({.channel = writable_.get(),
+                                                                       .page = memory_.get(),
+                                                                       .order = order_memory_.get(),
+                                                                       .printed = output_.get(),
+                                                                       .relay = relay_end_.get()},
+                                                                      ::getpid())},
+                                     .output = their_output_.get(),
+                                     .inherits_all = true}));
     poller_->add(worker_->handle(), *this, of_worker);
   }
 
@@ -250,7 +275,8 @@ class supervisor final : private platform::ready_handler {
 
   void on_ready(std::uint64_t token, bool, bool) override {
     if (token == of_signals) pass_on();
-    if (token == of_errors) forward();
+    if (token == of_output) take_output();
+    if (token == of_relayed) forward(relayed_);
     if (token == of_worker) reap();
     if (token == of_input) take_input();
   }
@@ -268,11 +294,17 @@ class supervisor final : private platform::ready_handler {
     }
   }
 
-  // What the worker says on stderr; the end of it is kept.
-  void forward() {
+  void take_output() {
+    if (!worker_ || page_->reads_printed == 0) return forward(output_);
+    poller_->remove(output_.get());
+    output_watched_ = false;
+  }
+
+  // What the worker prints; the end of it is kept.
+  void forward(platform::unique_fd const& from) {
     char text[4096];
     for (int i = 0; i < 16; ++i) {
-      auto const count = ::read(errors_.get(), text, sizeof text);
+      auto const count = ::read(from.get(), text, sizeof text);
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return;
       relay_.pass({text, static_cast<std::size_t>(count)});
@@ -286,7 +318,9 @@ class supervisor final : private platform::ready_handler {
     poller_->remove(worker_->handle());
     how_ = worker_->wait();
     worker_.reset();
-    forward();
+    forward(relayed_);
+    forward(output_);
+    watch_output();
     reap_orphans();
   }
 
@@ -342,8 +376,11 @@ class supervisor final : private platform::ready_handler {
   platform::unique_fd memory_;
   std::optional<worker_order> order_;  // of one that a launcher has started
   platform::unique_fd order_memory_;
-  platform::unique_fd errors_;
-  platform::unique_fd their_errors_;
+  platform::unique_fd output_;  // what workers, and what they have started, print
+  platform::unique_fd their_output_;
+  bool output_watched_ = false;
+  platform::unique_fd relayed_;  // what a worker has read of it
+  platform::unique_fd relay_end_;
   supervised_page* page_ = nullptr;
   std::optional<platform::child_process> worker_;
   platform::exit_report how_;  // the last one has ended

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -151,6 +152,7 @@ void worker_loop::index_tasks() {
 core::out::exit worker_loop::run() {
   using step = driver::serving::step;
   if (config_.own_process) handle_termination(watchdog_wakes_);
+  begin_output();
   watchdog_ = platform::start_thread("yonder-watchdog", [this] { watch(); });
   // Tasks, and the processes that they start, find the signals as the program left them.
   if (config_.own_process) ::pthread_sigmask(SIG_SETMASK, &termination.signals_before, nullptr);
@@ -227,6 +229,7 @@ void worker_loop::serve(lock& held, core::out::run const& work) {
   own_.streams.begin(work);
   if (abandoned_.load()) own_.context.request_stop();
   publish(work);
+  serves_ = owner_of(work);
   runs_.fetch_add(1, std::memory_order_relaxed);
   held.unlock();
   if (watchdog_asleep_.load(std::memory_order_relaxed)) wake_watchdog();
@@ -235,6 +238,8 @@ void worker_loop::serve(lock& held, core::out::run const& work) {
   runs_.fetch_add(1, std::memory_order_relaxed);
   take_back(held);
   served_ = now();
+  end_output(served_);
+  serves_ = {};
   settle(own_, served_, work);
 }
 
@@ -265,6 +270,7 @@ void worker_loop::run_task(lane& on, core::out::run const& work) {
   current_call() = nullptr;
   end_if_fork(!on.error);
   on.context.end();
+  finish_lines();
 }
 
 // Without the lock from the first item to the last, unless the watchdog closes the row in between.
@@ -272,6 +278,7 @@ void worker_loop::serve_row(lock& held, core::out::run const& work) {
   own_.context.begin(work);
   if (abandoned_.load()) own_.context.request_stop();
   row_.open(work.key, work.count);
+  row_runs_ = true;
   runs_.fetch_add(1, std::memory_order_relaxed);
   held.unlock();
   if (watchdog_asleep_.load(std::memory_order_relaxed)) wake_watchdog();
@@ -281,6 +288,7 @@ void worker_loop::serve_row(lock& held, core::out::run const& work) {
   take_back(held);
   auto const time = served_ = now();
   close_row(time);
+  row_runs_ = false;
   if (left_behind_) report(own_, time, row_.first(), {});
   turns_.ended(row_.last_begun());
   if (own_.context.retires()) core_.drain(time, due_.items());
@@ -326,6 +334,7 @@ void worker_loop::run_row(core::out::run const& work) {
       break;
   }
   current_call() = nullptr;
+  finish_lines();
 }
 
 // What waits behind the item that runs waits in the core again, and what ended before it is told.
@@ -335,6 +344,7 @@ void worker_loop::close_row(std::int64_t time) {
     turns_.closed(row_.first(), row_.last_begun());
     core_.shorten(time, row_.first(), begun, due_.items());
   }
+  if (row_runs_) end_output(time);
   auto const ready = row_.untold();
   if (ready.sizes.empty()) return;
   core_.finished(time, row_.first(), ready.sizes, ready.values, due_.items());
@@ -500,6 +510,7 @@ void worker_loop::take_events() {
   if (due_time_ <= time) endurance_.once([&] { core_.tick(time, due_.items()); });
   flush_streams(time);
   flush_progress(time);
+  flush_output(time);
   if (core_.lost_session() && (turns_.runs() || !service_.empty() || !crew_.empty())) leaves_service_ = true;
   if (abandoned_.load()) exit({.clean = false, .reason = "abandoned"});
 }
@@ -566,6 +577,7 @@ void worker_loop::exit(core::out::exit&& why) {
 
 void worker_loop::watch() {
   driver::watch eye;
+  auto was_printed = false;
   lock held(mutex_);
   while (!stopping_) {
     auto const run = runs_.load(std::memory_order_relaxed);
@@ -575,9 +587,12 @@ void worker_loop::watch() {
       if (act == driver::watch::act::take_over) take_over(held, run);
     });
     watchdog_asleep_.store(act == driver::watch::act::sleep, std::memory_order_relaxed);
+    // Once it was seen that something was printed, it is not looked for again before a tick.
+    auto const printed = output_ && !was_printed ? output_->descriptor() : -1;
     held.unlock();
-    wait_for_work(act);
+    was_printed = wait_for_work(was_printed ? driver::watch::act::tick : act, printed);
     held.lock();
+    if (was_printed) survive(held, [&] { take_printed(); });
   }
 }
 
@@ -600,15 +615,18 @@ void worker_loop::drain_if_told() {
 }
 
 // A tick of the watchdog; the signals are let in, as the program may have blocked it everywhere else.
-void worker_loop::wait_for_work(driver::watch::act how) {
-  pollfd wake{watchdog_wakes_.descriptor(), POLLIN, 0};
+// True: something was printed.
+bool worker_loop::wait_for_work(driver::watch::act how, int printed) {
+  std::array<pollfd, 2> wake{{{watchdog_wakes_.descriptor(), POLLIN, 0}, {printed, POLLIN, 0}}};
   timespec const tick{0, driver::watch::patience};
   sigset_t set;
   ::pthread_sigmask(SIG_BLOCK, nullptr, &set);
   if (config_.own_process) ::sigdelset(&set, SIGTERM);
   if (config_.own_process && termination.takes_notice) ::sigdelset(&set, SIGUSR1);
-  if (::ppoll(&wake, 1, how == driver::watch::act::sleep ? nullptr : &tick, &set) <= 0) return;
-  watchdog_wakes_.clear();
+  if (::ppoll(wake.data(), wake.size(), how == driver::watch::act::sleep ? nullptr : &tick, &set) <= 0)
+    return false;
+  if (wake[0].revents != 0) watchdog_wakes_.clear();
+  return wake[1].revents != 0;
 }
 
 // Reads the connection while task number `run` runs.
@@ -645,6 +663,9 @@ void worker_loop::read_once(lock& held) {
 // them.
 void worker_loop::leave_process() noexcept {
   try {
+    end_output(now());
+    carry_out();
+    flush();
     connection_->flush();
   } catch (std::exception const&) {  // the process ends, whatever is left unsent
   }

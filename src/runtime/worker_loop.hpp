@@ -28,6 +28,7 @@
 #include "src/runtime/attempt_streams.hpp"
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/endurance.hpp"
+#include "src/runtime/printed_text.hpp"
 #include "src/runtime/row.hpp"
 #include "transports/transport.hpp"
 #include "yonder/detail/registry.hpp"
@@ -46,6 +47,9 @@ struct worker_loop_config {
   bool own_process =
       false;  // may end the process: drains on SIGTERM, and leaves a running task when told to exit
   bool elsewhere = false;  // what ends it then ends its machine, or its allocation
+  // Of an own process that reads itself what is printed in it; -1: of others.
+  platform::unique_fd printed{}, relay{};
+  std::atomic<std::uint32_t>* reads_printed = nullptr;  // where it says so; may be null
 };
 
 // Serves one hub: runs each call on the thread that read it. A watchdog takes over the connection when a call
@@ -56,7 +60,7 @@ struct worker_loop_config {
 //
 // Threads: run() and the watchdog share the state under one lock, which is not held in a task nor while
 // asleep. One of the two reads the connection at a time.
-class worker_loop : private attempt_streams::host {
+class worker_loop : private attempt_streams::host, private transport::ready_handler {
  public:
   explicit worker_loop(worker_loop_config config);
   virtual ~worker_loop();
@@ -158,6 +162,20 @@ class worker_loop : private attempt_streams::host {
   void carry_out(core::out::stream_arrived&& came);
   void flush_streams(std::int64_t time);
   void flush_progress(std::int64_t time);
+
+  // worker_output.cpp
+  void begin_output();
+  void finish_lines() const noexcept;
+  printed_text::owner row_in_hand() const noexcept;
+  printed_text::owner who_prints() const noexcept;
+  static printed_text::owner owner_of(core::out::run const& work) noexcept;
+  void on_ready(std::uint64_t token, bool readable, bool writable) override;
+  void look_at_output(std::int64_t time);
+  void tell_output(std::int64_t time, bool all);
+  void end_output(std::int64_t time);
+  void flush_output(std::int64_t time);
+  void take_printed();
+
   template <class Visit>
   void each_lane(Visit&& visit) {
     visit(own_);
@@ -165,7 +183,7 @@ class worker_loop : private attempt_streams::host {
   }
 
   void watch();
-  void wait_for_work(driver::watch::act how);
+  bool wait_for_work(driver::watch::act how, int printed);
   void take_over(lock& held, std::uint32_t run);
   void read_once(lock& held);
   void drain_if_told();
@@ -211,6 +229,10 @@ class worker_loop : private attempt_streams::host {
   bool crew_ends_ = false;
   bool leaves_service_ = false;  // what is left of one goes as soon as nothing runs
   row row_;
+  bool row_runs_ = false;
+  printed_text::owner serves_;          // what own_ runs, but for a row
+  std::optional<printed_text> output_;  // nothing: somebody else reads what is printed
+  bool output_is_ready_ = false;
   bool left_behind_ = false;  // the last item of the row that began: its outcome is in own_
 
   std::atomic<std::uint32_t> runs_{0};  // odd while a task runs

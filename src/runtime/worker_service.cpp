@@ -54,6 +54,7 @@ void worker_loop::make_crew(std::uint32_t size) {
 void worker_loop::hand_over(core::out::run&& work) {
   auto const free = std::find_if(crew_.begin(), crew_.end(), [](auto const& one) { return !one->work; });
   auto& chosen = **free;
+  look_at_output(platform::now());  // it is of those that ran before
   chosen.context.begin(work);
   chosen.streams.begin(work);
   if (abandoned_.load()) chosen.context.request_stop();
@@ -72,9 +73,11 @@ void worker_loop::work_in_crew(lane& own) {
     held.lock();
     survive(held, [&] {
       endurance_.once([&] {
+        auto const time = platform::now();
+        end_output(time);
         auto const work = std::move(*own.work);
         own.work.reset();
-        settle(own, platform::now(), work);
+        settle(own, time, work);
       });
       flush();
     });

@@ -24,7 +24,7 @@
 namespace yonder::runtime_detail {
 namespace {
 
-constexpr char supervised_format[] = "v2:channel=%d,page=%d,supervisor=%d,order=%d";
+constexpr char supervised_format[] = "v3:channel=%d,page=%d,supervisor=%d,order=%d,printed=%d,relay=%d";
 
 struct known_from_the_start {
   platform::own_image image;
@@ -91,18 +91,20 @@ start_info of_environment() {
 void take_supervision(start_info& how) {
   char const* const token = ::getenv(supervised_name);
   if (token == nullptr) return;
-  int channel = -1;
-  int memory = -1;
-  int order = -1;
+  supervised_descriptors passed;
   pid_t supervisor = 0;
-  bool const valid = std::sscanf(token, supervised_format, &channel, &memory, &supervisor, &order) == 4;
+  bool const valid = std::sscanf(token, supervised_format, &passed.channel, &passed.page, &supervisor,
+                                 &passed.order, &passed.printed, &passed.relay) == 6;
   ::unsetenv(supervised_name);
-  if (!valid || ::fcntl(channel, F_SETFD, FD_CLOEXEC) != 0) return;
-  how.supervisor = channel;
-  how.order = order;
-  if (order >= 0) ::fcntl(order, F_SETFD, FD_CLOEXEC);
-  void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
-  ::close(memory);
+  if (!valid || ::fcntl(passed.channel, F_SETFD, FD_CLOEXEC) != 0) return;
+  how.supervisor = passed.channel;
+  how.order = passed.order;
+  how.printed = passed.printed;
+  how.relay = passed.relay;
+  for (int const one : {how.order, how.printed, how.relay})
+    if (one >= 0) ::fcntl(one, F_SETFD, FD_CLOEXEC);
+  void* const page = ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, passed.page, 0);
+  ::close(passed.page);
   if (page != MAP_FAILED) how.page = static_cast<supervised_page*>(page);
   if (how.page != nullptr && how.page->magic != page_magic) how.page = nullptr;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -227,9 +229,10 @@ void move_to_hub(std::string address) {
   how.hub = std::move(address);
 }
 
-std::string supervised_value(int channel, int page, pid_t supervisor, int order) {
-  return "v2:channel=" + std::to_string(channel) + ",page=" + std::to_string(page) +
-         ",supervisor=" + std::to_string(supervisor) + ",order=" + std::to_string(order);
+std::string supervised_value(supervised_descriptors const& passed, pid_t supervisor) {
+  return "v3:channel=" + std::to_string(passed.channel) + ",page=" + std::to_string(passed.page) +
+         ",supervisor=" + std::to_string(supervisor) + ",order=" + std::to_string(passed.order) +
+         ",printed=" + std::to_string(passed.printed) + ",relay=" + std::to_string(passed.relay);
 }
 
 void say(std::string const& text) {
@@ -249,9 +252,13 @@ worker_inheritance take_inheritance() {
   ::setrlimit(RLIMIT_CORE, &none);
   ::fcntl(inherited_socket, F_SETFD, FD_CLOEXEC);
   ::fcntl(inherited_calls, F_SETFD, FD_CLOEXEC);
+  ::fcntl(inherited_printed, F_SETFD, FD_CLOEXEC);
+  ::fcntl(inherited_relay, F_SETFD, FD_CLOEXEC);
   platform::unique_fd const memory(inherited_page);
   worker_inheritance taken{.socket = platform::unique_fd(inherited_socket),
                            .calls = platform::unique_fd(inherited_calls),
+                           .printed = platform::unique_fd(inherited_printed),
+                           .relay = platform::unique_fd(inherited_relay),
                            .page = map_page(memory.get())};
   if (taken.page->has_channel != 0)
     taken.channel = {platform::unique_fd(inherited_channel), platform::unique_fd(inherited_channel + 1),

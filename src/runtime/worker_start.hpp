@@ -35,27 +35,31 @@ inline constexpr std::string_view compare_flag = "--yonder-compare";
 inline constexpr std::string_view replay_flag = "--yonder-replay";
 
 // What a process_pool gives its workers: a variable of the environment that says so, one end each of two
-// socketpairs, by one of which it serves while its tasks make calls by the other, a page of memory, and the
-// memories of a channel beside the first socket (or nothing that is one). They are descriptors of stated
-// numbers. A program that starts itself once more before
-// its runtime stands, or that is started without that variable, is known by them.
+// socketpairs, by one of which it serves while its tasks make calls by the other, a page of memory, the other
+// end of the pipe that its stdout and stderr are, a pipe for what it has read there, and the memories of a
+// channel beside the first socket (or nothing that is one). They are descriptors of stated numbers. A program
+// that starts itself once more before its runtime stands, or that is started without that variable, is known
+// by them.
 inline constexpr char token_name[] = "YONDER_INHERITED";
-inline constexpr char token_value[] = "v3:socket=3,page=4,calls=5,channel=6";
+inline constexpr char token_value[] = "v4:socket=3,page=4,calls=5,printed=6,relay=7,channel=8";
 inline constexpr int inherited_socket = 3;
 inline constexpr int inherited_page = 4;
 inline constexpr int inherited_calls = 5;
-inline constexpr int inherited_channel = 6;  // and three more
-inline constexpr int inherited_arenas = 10;  // and one more
+inline constexpr int inherited_printed = 6;
+inline constexpr int inherited_relay = 7;
+inline constexpr int inherited_channel = 8;  // and three more
+inline constexpr int inherited_arenas = 12;  // and one more
 
 struct shared_page {
   std::uint64_t magic;  // page_magic
   std::atomic<std::int32_t>
       worker;  // the worker writes: its process, which keeps it through exec; 0: none yet
-  std::atomic<std::uint64_t> started;  // the worker writes: the highest out::run::mark
-  std::uint64_t max_call_bytes;        // of the runtime that started it
-  std::uint64_t max_decoded_bytes;     // likewise
-  std::uint32_t has_channel;           // 1: its four descriptors are there
-  std::uint32_t has_arenas;            // 1: and the two of its arenas
+  std::atomic<std::uint64_t> started;        // the worker writes: the highest out::run::mark
+  std::uint64_t max_call_bytes;              // of the runtime that started it
+  std::uint64_t max_decoded_bytes;           // likewise
+  std::uint32_t has_channel;                 // 1: its four descriptors are there
+  std::uint32_t has_arenas;                  // 1: and the two of its arenas
+  std::atomic<std::uint32_t> reads_printed;  // the worker writes: 1: what is printed is for it to read
 };
 constexpr std::size_t page_size = 4096;
 inline constexpr std::uint64_t page_magic = 0x6b726f7772646e79;
@@ -68,9 +72,10 @@ inline shared_page* map_page(int memory) { return static_cast<shared_page*>(map_
 struct supervised_page {
   std::uint64_t magic;  // page_magic
   // The worker writes.
-  std::atomic<std::uint64_t> session;  // its own; 0: none yet
-  std::atomic<std::uint32_t> epoch;    // of `started`
-  std::atomic<std::uint64_t> started;  // the highest out::run::mark of that epoch
+  std::atomic<std::uint64_t> session;        // its own; 0: none yet
+  std::atomic<std::uint32_t> epoch;          // of `started`
+  std::atomic<std::uint64_t> started;        // the highest out::run::mark of that epoch
+  std::atomic<std::uint32_t> reads_printed;  // as in shared_page
   // The supervisor writes, before it starts the worker: of the one before.
   std::uint64_t last_session;  // 0: there is nothing to tell
   std::uint64_t last_started;
@@ -104,6 +109,8 @@ struct start_info {
       arguments{};      // hub_worker: all of main's, without argv[0]; comparison: those behind the flag
   int supervisor = -1;  // hub_worker: where its supervisor listens; -1: it has none yet
   int order = -1;       // hub_worker: a memory with its order; -1: its arguments are all
+  int printed = -1;     // hub_worker: where what is printed is read, and
+  int relay = -1;       // where that goes; -1: it has no supervisor
   supervised_page* page = nullptr;  // that it shares with it; null where it has none
   std::string recording{};          // replay: its file
   std::string fault{};              // misused, http_server, comparison or replay: what is wrong
@@ -117,11 +124,15 @@ void move_to_hub(std::string address);
 // This program, to be started once more.
 platform::own_image const& own_image() noexcept;
 
-// What a supervisor tells its worker: the descriptors by which it listens, of the page that they share and of
-// the worker's order, and itself, with whom the worker ends.
+// What a supervisor tells its worker: the descriptors by which it listens, of the page that they share, of
+// the worker's order and of what is printed, and itself, with whom the worker ends.
 inline constexpr char supervised_name[] = "YONDER_SUPERVISED";
-// `order`: as start_info has it.
-std::string supervised_value(int channel, int page, pid_t supervisor, int order);
+struct supervised_descriptors {
+  int channel = -1;
+  int page = -1;
+  int order = -1, printed = -1, relay = -1;  // as start_info has them
+};
+std::string supervised_value(supervised_descriptors const& passed, pid_t supervisor);
 inline constexpr std::string_view launched_address = "-";
 
 // A line on stderr.
@@ -130,6 +141,7 @@ void say(std::string const& text);
 struct worker_inheritance {
   platform::unique_fd socket;
   platform::unique_fd calls;  // for what its tasks call
+  platform::unique_fd printed, relay;
   shared_page* page = nullptr;
   transport::channel::descriptors channel{};  // none: it offers none
 };

@@ -60,7 +60,7 @@ void worker_loop::carry_out(core::out::stream_arrived&& came) {
 }
 
 core::time_point worker_loop::next_deadline() {
-  auto due = core_.next_deadline();
+  auto due = std::min(core_.next_deadline(), output_ ? output_->due() : core::never);
   each_lane([&](lane const& one) { due = std::min({due, one.streams.due(), one.context.progress().due()}); });
   return due;
 }

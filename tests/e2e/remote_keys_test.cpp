@@ -157,6 +157,8 @@ struct said {
   std::string text;
   int status = 0;
 };
+constexpr yonder::task<[](std::string const&, std::string const&, bool) { return 0; }, "e2e.say"> say_there;
+
 said run(std::string const& arguments) {
   said result;
   auto* const stream = ::popen((std::string(YONDER_COMMAND " ") + arguments + " 2>&1").c_str(), "r");
@@ -377,6 +379,84 @@ TEST_CASE("yonder explain says where a call is and why, cancel ends it, and ps s
   CHECK(refused([&] { (void)call.get(); }) == yonder::errc::cancelled);
   CHECK(run("cancel " + id + where).status == 5);
   worker.kill(SIGKILL);
+  worker.wait();
+}
+
+TEST_CASE("yonder logs prints what a call printed, however it did, for who made it") {
+  keyed_hub here;
+  auto const as = [&](std::string const& keys) { return " --hub " + here.address() + " --keys " + keys; };
+  auto const ada = here.key_for("ada", {.calls = true, .works = false});
+  auto const bob = here.key_for("bob", {.calls = true, .works = false});
+  yonder::runtime client(here.client(ada));
+  auto worker = start_worker(here.address(), here.keys);
+  auto const says = say_there.on(client);
+  auto const print = [&](std::string const& how, std::string const& text) {
+    auto call = says.spawn(how, text, false);
+    call.get();
+    return to_string(call.id());
+  };
+  auto const first = print("cout", "one\n");
+  CHECK(run("logs " + first + as(ada)).text == "one\n");
+  CHECK(run("logs " + print("printf", "not a whole line") + as(ada)).text == "not a whole line\n");
+  CHECK(run("logs " + print("child", "of a child") + as(here.keys)).text == "of a child\n");
+  CHECK(run("logs --raw " + print("child", "no more") + as(ada)).text == "no more");
+  CHECK(run("logs " + first + as(bob)).status == 5);
+  CHECK(run("logs" + as(bob)).text.empty());
+  CHECK(run("logs soon" + as(bob)).status == 2);
+  CHECK(run("logs" + as(here.keys)).text.find(first + "  one\n") != std::string::npos);
+
+  auto const wild = print("stderr", "\x1b[2J\xff \xc3\xa9 \xe2\x80\xae\n");
+  CHECK(run("logs " + wild + as(ada)).text == "\\x1B[2J\\xFF \xc3\xa9 \\xE2\\x80\\xAE\n");
+  CHECK(run("logs --raw " + wild + as(ada)).text == "\x1b[2J\xff \xc3\xa9 \xe2\x80\xae\n");
+  auto const json = run("logs --json " + wild + as(ada)).text;
+  CHECK(json.find("{\"call\": \"" + wild + "\", \"calls\": 1, \"worker\": \"") == 0);
+  CHECK(json.find("\"at\": 0, \"text\": \"\\u001b[2J\\ufffd \xc3\xa9") != std::string::npos);
+
+  auto const silent = print("not at all", "");
+  CHECK(run("logs " + silent + as(ada)).status == 5);  // it has ended, and left nothing
+  worker.kill(SIGKILL);
+  worker.wait();
+}
+
+TEST_CASE("yonder logs -f goes along with a call to its end") {
+  keyed_hub here;
+  yonder::runtime client(here.client(here.keys));
+  auto worker = start_worker(here.address(), here.keys);
+  auto call = say_there.on(client).spawn("cout", "begun\n", true);
+  auto const id = to_string(call.id());
+  while (run("explain " + id + " --hub " + here.address() + " --keys " + here.keys).status == 5) continue;
+  program follows(YONDER_COMMAND, {}, {"logs", "-f", id, "--hub", here.address(), "--keys", here.keys});
+  CHECK(follows.read_line() == "begun");
+  call.cancel();
+  CHECK(follows.read_all().empty());
+  CHECK(follows.wait().status == 0);
+  worker.kill(SIGKILL);
+  worker.wait();
+}
+
+TEST_CASE(
+    "of a call that floods the latest is kept, and how much is not is said; its neighbours have theirs") {
+  keyed_hub here;
+  auto const where = " --hub " + here.address() + " --keys " + here.keys;
+  yonder::runtime client(here.client(here.keys));
+  // Nobody reads what it prints.
+  program worker(YONDER_REMOTE_WORKER, {"YONDER_KEYS=" + here.keys}, {"--yonder-worker", here.address()});
+  auto const says = say_there.on(client);
+  std::vector<yonder::call<int>> calls;
+  for (int i = 0; i < 40; ++i) calls.push_back(says.spawn("stderr", std::to_string(i) + "\n", false));
+  calls.push_back(says.spawn("flood", "the last words\n", false));
+  calls.push_back(says.spawn("stderr", "behind it\n", false));
+  for (auto& call : calls) call.get();
+  auto const id_of = [&](std::size_t i) { return to_string(calls[i].id()); };
+  auto const all = run("logs" + where).text;
+  for (std::size_t i = 0; i < 40; ++i)
+    CHECK(all.find(id_of(i) + "  " + std::to_string(i) + "\n") != std::string::npos);
+  CHECK(all.find(id_of(41) + "  behind it\n") != std::string::npos);
+  auto const flood = run("logs " + id_of(40) + where).text;
+  CHECK(flood.find(" bytes that call " + id_of(40) + " printed before this are lost") != std::string::npos);
+  CHECK(flood.ends_with("xxx\nthe last words\n"));
+  CHECK(flood.size() < 1'200'000);
+  worker.kill();
   worker.wait();
 }
 #endif

@@ -3,6 +3,7 @@
 // frames: one byte that says to whom and how much time passes, u16 size of the body, a header without magic
 // and checksum, body. The checksum is made right, so that what follows it is reached; the bytes as they are
 // go to the decoder too.
+#include "src/core/call_orders.hpp"
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
 #include "src/core/little_endian.hpp"
@@ -158,6 +159,12 @@ void read_everything(frame const& message) {
   read_received(message, bitmap);
   read_stream_credit(message, level);
   read_stream_items(message, items);
+  std::uint64_t skipped = 0;
+  read_printed(message, skipped);
+  log_order asked;
+  if (decode_log_order(message.payload(), asked)) (void)encode_log_order(asked);
+  log_page page;
+  if (decode_log_page(message.payload(), page)) (void)encode_log_page(page);
   if (call.stream) with_stream(message, *call.stream);
 }
 

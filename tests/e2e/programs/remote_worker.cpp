@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
+#include <iostream>
+#include <string>
 #include <thread>
 
 #include "tests/e2e/remote_service.hpp"
@@ -35,8 +38,23 @@ int leave_orphan() {
   return orphan;
 }
 
+// Prints in one of the ways there are, and then, if it is to, stays until it is told to stop.
+int say(std::string const& how, std::string const& text, bool stays) {
+  if (how == "cout") std::cout << text << std::flush;
+  if (how == "printf") std::printf("%s", text.c_str());
+  if (how == "stderr") std::fputs(text.c_str(), stderr);
+  if (how == "child") [[maybe_unused]]
+    auto const status = std::system(("printf %s '" + text + "' >&2").c_str());
+  if (how == "flood")
+    for (int i = 0; i < 4096; ++i) std::fputs((std::string(1023, 'x') + "\n").c_str(), stderr);
+  if (how == "flood") std::fputs(text.c_str(), stderr);
+  while (stays && !yonder::this_call::stop_requested()) std::this_thread::yield();
+  return 0;
+}
+
 }  // namespace
 
+[[maybe_unused]] constexpr yonder::task<say, "e2e.say"> says;
 [[maybe_unused]] constexpr yonder::task<leave_orphan, "e2e.leave_orphan"> orphans;
 [[maybe_unused]] constexpr yonder::task<[](int n) { return n; }, "e2e.structure"> structure;
 [[maybe_unused]] constexpr yonder::task<[] { return 0; }, "e2e.only_there"> only_there;

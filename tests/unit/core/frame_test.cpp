@@ -61,6 +61,10 @@ constexpr char const* stream_end_bytes =
 constexpr char const* stream_terms_bytes =
     "0b80100000000500000000000000580200000000000013801000000003000000000000000400000000000000";
 
+constexpr char const* printed_bytes =
+    "594e445202001d0099000000000000000100000000000000010000000000000000000000000000000000000000000000"
+    "0000000018000000f1141fcd00000000780008000000050000000000000004800400000002000000610a";
+
 constexpr char const* bye_bytes =
     "594e445202000b0000000000000000000000000000000000000000000000000000000000000000000000000000000000"
     "0000000011000000b970d78d000000005080020000000900400003000000656e64";
@@ -128,6 +132,13 @@ TEST_CASE("what streams has the bytes that it has always had") {
   auto const call = with_stream(golden_call(), {{5, 600}, {3, 4}});
   CHECK(hex_of(call.metadata().subspan(golden_call().head.metadata_size)) == stream_terms_bytes);
   CHECK(test::text_of(call.payload()) == "good job");
+}
+
+TEST_CASE("what tasks print has the bytes that it has always had") {
+  auto printed = make_printed("a\n", 5, 2);
+  printed.head.call = {0x99, 1};
+  printed.head.attempt = 1;
+  CHECK(hex_of(to_wire(printed)) == printed_bytes);
 }
 
 TEST_CASE("a header comes back as it went") {

@@ -279,6 +279,22 @@ class loopback {
     pump();
   }
 
+  // What runs prints.
+  void print(worker_end& by, std::string_view text, std::uint64_t skipped) {
+    REQUIRE_FALSE(by.runs.empty());
+    auto const& run = by.runs.front();
+    auto const count = run.items.empty() ? 1 : static_cast<std::uint32_t>(run.items.size());
+    CHECK(by.core->printed(now, run.key, count, text, skipped, true, out_));
+    carry_out(by);
+    pump();
+  }
+  // The worker does, while nothing runs.
+  void print_idle(worker_end& by, std::string_view text) {
+    CHECK(by.core->printed(now, {}, 1, text, 0, false, out_));
+    carry_out(by);
+    pump();
+  }
+
   // The worker's running attempt returns `text`.
   void finish(worker_end& by, std::string_view text) { finish(by, 0, text); }
 
