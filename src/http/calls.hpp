@@ -46,7 +46,8 @@ struct one_call {
   std::vector<std::function<bool()>> watchers{};  // of what comes of it before its end; false: it is gone
   bool news_told = false;                         // under the table's lock
   std::string idempotency_key{};
-  digest content{};  // of what was asked for under that key
+  digest content{};               // of what was asked for under that key
+  mutable std::string sampled{};  // its arguments, until it has ended and is written down; empty: it is not
 
   class call_table* table = nullptr;
 };

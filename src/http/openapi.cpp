@@ -195,6 +195,26 @@ std::string explain_path() {
          "," + any_problem + "}}}";
 }
 
+std::string logs_path() {
+  constexpr std::string_view schema =
+      R"({"type":"object","properties":{"call":{"type":"string"},"ended":{"type":"boolean"},"next":{"type":"integer","minimum":0},)"
+      R"("printed":{"type":"array","items":{"type":"object","properties":{"at":{"type":"integer","minimum":0},)"
+      R"("bytes":{"type":"integer","minimum":0},"worker":{"type":"string"},"text":{"type":"string"}},"required":["at","bytes","worker","text"]}}},)"
+      R"("required":["call","ended","next","printed"]})";
+  return R"({"get":{"operationId":"show_logs","summary":"What a call has printed, the latest of it.","parameters":[)" +
+         std::string(call_id) +
+         R"(,{"name":"after","in":"query","schema":{"type":"integer","minimum":0}}],"responses":{)" +
+         answer("200", "What is kept of it, behind `after`.", content(schema, false)) + "," + any_problem +
+         "}}}";
+}
+
+std::string correction_path() {
+  return R"({"post":{"operationId":"correct_call","summary":"Writes down what a sampled call should have returned.","parameters":[)" +
+         std::string(call_id) +
+         R"(],"requestBody":{"required":true,"content":{"application/json":{"schema":{}}}},"responses":{)" +
+         R"("204":{"description":"It is written down."},)" + any_problem + "}}}";
+}
+
 std::string call_paths() {
   auto const state = content(R"({"$ref":"#/components/schemas/Call"})", false);
   return R"({"get":{"operationId":"show_call","summary":"What became of a call; waits for it.","parameters":[)" +
@@ -229,6 +249,8 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
   paths.raw("/v1/calls", get("list_calls", "The calls of this key that are kept, the newest first.",
                              R"({"type":"array","items":{"$ref":"#/components/schemas/Call"}})"));
   paths.raw("/v1/calls/{id}/explain", explain_path());
+  paths.raw("/v1/calls/{id}/logs", logs_path());
+  paths.raw("/v1/calls/{id}/correction", correction_path());
   paths.raw("/v1/workers",
             get("list_workers", "What runs calls, what each runs, and which GPUs it has.",
                 R"({"type":"array","items":{"type":"object","additionalProperties":{"type":"string"}}})"));

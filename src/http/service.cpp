@@ -52,6 +52,7 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
       case detail::endpoint_entry::kind::predictions: predictor_ = one; break;
     }
   }
+  samples_ = sampler(endpoints_);
 }
 
 void service::handle(request const& asked, exchange_ref const& from, time_point now) {
@@ -88,6 +89,8 @@ std::vector<service::route> service::routes_for(context& in) const {
   if (at("v1", "usage")) return {{"GET", &service::show_usage}};
   if (at("v1", "workers")) return {{"GET", &service::list_workers}};
   if (at("v1", "calls", "*", "explain")) return {{"GET", &service::explain_call}};
+  if (at("v1", "calls", "*", "logs")) return {{"GET", &service::show_logs}};
+  if (at("v1", "calls", "*", "correction")) return {{"POST", &service::correct_call}};
   if (at("v1", "calls")) return {{"GET", &service::list_calls}};
   if (at("healthz")) return {{"GET", &service::show_health}};
   if (at("readyz")) return {{"GET", &service::show_readiness}};
@@ -222,6 +225,9 @@ void service::count(one_call const& ended) {
   auto const* const failure = yonder::detail::failure_of(*ended.call);
   metrics_.call_ended(ended.endpoint->name, failure != nullptr ? failure->code : errc{},
                       *ended.ended - ended.begun);
+  if (ended.sampled.empty()) return;
+  samples_.ended(ended);
+  ended.sampled = {};
 }
 
 void service::show_health(context& in) { reply(in, {.body = R"({"status":"ok"})"}); }

@@ -14,6 +14,7 @@
 #include "src/http/keys.hpp"
 #include "src/http/message.hpp"
 #include "src/http/metrics.hpp"
+#include "src/http/samples.hpp"
 #include "yonder/http_options.hpp"
 
 namespace yonder::http {
@@ -67,6 +68,7 @@ class service {
   struct context;
   struct wanted_call;
   class event_stream;
+  class log_stream;
   struct text_calls;
   // What is answered for what the calls of a model returned.
   using result_writer = std::function<std::string(std::vector<yonder::detail::reply> const&)>;
@@ -96,6 +98,9 @@ class service {
   void show_usage(context& in);
   void list_workers(context& in);
   void explain_call(context& in);
+  void show_logs(context& in);
+  void correct_call(context& in);
+  void sample(one_call const& call, request const& asked) const;
   bool asks_own_hub(context& in, std::string_view elsewhere);
   void list_calls(context& in);
   void list_schedules(context& in);
@@ -143,6 +148,7 @@ class service {
   std::map<std::string_view, detail::endpoint_entry const*> endpoints_;  // of tasks
   std::map<std::string_view, detail::endpoint_entry const*> models_;     // of /v1/embeddings
   detail::endpoint_entry const* predictor_ = nullptr;                    // of /predict
+  sampler samples_;
   metrics metrics_;
   call_table calls_;
   struct bucket {

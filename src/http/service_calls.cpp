@@ -243,8 +243,33 @@ yonder::detail::call_ref service::submit(detail::endpoint_entry const& endpoint,
 }
 
 call_handle service::start(context& in, wanted_call& wanted) {
-  return calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(wanted.content)),
-                      in.who->name, in.now);
+  auto call =
+      calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(wanted.content)),
+                   in.who->name, in.now);
+  sample(*call, in.asked);
+  return call;
+}
+
+// What it was asked, where that is to be written down: its arguments have been read once.
+void service::sample(one_call const& call, request const& asked) const {
+  if (!samples_.wants(call)) return;
+  auto const name = call.endpoint->name;
+  if (media_type(asked.field("content-type")) == octets && call.endpoint->begin_octets != nullptr) {
+    call.sampled = samples_.octets(name, asked.body);
+    return;
+  }
+  detail::json_document document(asked.body.empty() ? "[]" : asked.body, {});
+  call.sampled = samples_.arguments(name, document, 0);
+}
+
+// What somebody says of a call that was written down.
+void service::correct_call(context& in) {
+  auto known = false;
+  if (!with_json(in, [&](auto& document) { known = samples_.correct(in.id, *in.who, document); })) return;
+  if (known) return reply(in, {.status = 204, .type = ""});
+  reply(in, problem(404, "unknown_call",
+                    "no call of this id was written down here of late, or it is another key's: "
+                    "yonder::http::samples says which calls are"));
 }
 
 // The call under the request's idempotency key, begun by now; null: it was refused.
@@ -396,6 +421,7 @@ void service::call_batch(context& in) {
   };
   auto const all = std::make_shared<gathered>();
   std::vector<yonder::detail::outgoing> contents;
+  std::vector<std::string> sampled;
   try {
     detail::json_document document(in.asked.body, {});
     auto const& whole = document.nodes()[0];
@@ -409,6 +435,7 @@ void service::call_batch(context& in) {
          place = document.nodes()[place].next, ++index) {
       try {
         contents.push_back(wanted.endpoint->begin(document, place, wanted.settings));
+        if (samples_.has(in.id)) sampled.push_back(samples_.arguments(in.id, document, place));
       } catch (detail::json_error const& error) {
         return reply(in, json_error_response(error, "/" + std::to_string(index)));
       }
@@ -430,6 +457,7 @@ void service::call_batch(context& in) {
     auto const call =
         calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(contents[i])),
                      in.who->name, in.now);
+    if (samples_.wants(*call)) call->sampled = std::move(sampled[i]);
     auto then = [this, all, i, call, from = in.from, route = in.route, origin](one_call& one,
                                                                                bool timed_out) {
       auto const failed =

@@ -278,6 +278,27 @@ class Ended(unittest.TestCase):
         self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1]), text)
         self.assertEqual(server.close(), 0)
 
+    def test_what_a_call_prints_comes_as_it_is_printed_to_its_end(self):
+        server = Server(keys="0123456789abcdef ada call:*\n0123456789abcdeg bob call:*\n")
+        call = json.loads(server.ask("POST", "/v1/tasks/wait_for_stop/spawn", [])[1])["id"]
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        connection.request("GET", f"/v1/calls/{call}/logs", headers={"Authorization": "Bearer " + server.key, "Accept": "text/event-stream"})
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "text/event-stream"))
+        while not (line := answer.readline()).startswith(b"data: "):
+            pass
+        said = json.loads(line[6:])
+        self.assertEqual((said["at"], said["bytes"], said["text"]), (0, 23, "\x1b[1mpage <b>40</b>\x1b[0m\n"))
+        server.ask("DELETE", "/v1/calls/" + call)
+        self.assertTrue(answer.read().endswith(b"event: end\ndata: null\n\n"))
+        connection.close()
+        once = json.loads(server.ask("GET", f"/v1/calls/{call}/logs")[1])
+        self.assertEqual((once["call"], once["ended"], once["printed"]), (call, True, [said]))
+        self.assertEqual(json.loads(server.ask("GET", f"/v1/calls/{call}/logs?after={once['next']}")[1])["printed"], [])
+        self.assertEqual(server.ask("GET", f"/v1/calls/{call}/logs?after=soon")[0].status, 400)
+        self.assertEqual(server.ask("GET", f"/v1/calls/{call}/logs", key="0123456789abcdeg")[0].status, 404)
+        self.assertEqual(server.close(), 0)
+
     def test_sigterm_ends_a_stream_with_an_event(self):
         server = Server()
         with server.socket() as connection:

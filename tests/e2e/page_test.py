@@ -158,6 +158,10 @@ def check(browser, address, key, pictures):
     browser.until("refresh().then(() => at('workers').innerText.includes('runs'))")
     browser.evaluate("document.querySelector('#calls button[aria-label^=Explain]').click()")
     browser.until("at('explained').innerText.includes('with a worker')")
+    # What it prints, as text, and to its end.
+    browser.evaluate("document.querySelector('#calls button[aria-label^=Logs]').click()")
+    browser.until("at('printed').textContent === 'page <b>40</b>\\n'")
+    assert browser.evaluate("document.querySelectorAll('#printed b').length") == 0
     browser.picture(1440, 900, False, os.path.join(pictures, "page-1440.png"))
     browser.picture(360, 740, True, os.path.join(pictures, "page-360-dark.png"))
     browser.evaluate("document.querySelector('#calls button[aria-label^=Cancel]').click()")

@@ -198,21 +198,50 @@ let calls = [];
 function listCalls() {
   const wanted = at("search").value.toLowerCase();
   const seen = calls.filter((one) => `${one.id} ${one.task} ${one.state}`.toLowerCase().includes(wanted));
-  fill(at("calls"), ["task", "state", "ms", "", "", "id"], seen.map((one) => {
+  fill(at("calls"), ["task", "state", "ms", "", "", "", "id"], seen.map((one) => {
     const cancel = make("button", {type: "button", textContent: "Cancel"});
     cancel.setAttribute("aria-label", "Cancel " + one.id);
     cancel.onclick = async () => { await ask("DELETE", "/v1/calls/" + one.id); refresh(); };
     const explain = make("button", {type: "button", textContent: "Explain"});
     explain.setAttribute("aria-label", "Explain " + one.id);
     explain.onclick = () => explainCall(one.id);
+    const logs = make("button", {type: "button", textContent: "Logs"});
+    logs.setAttribute("aria-label", "Logs of " + one.id);
+    logs.onclick = () => showLogs(one.id);
     const state = one.progress ? make("div", {}, bar(one.progress), make("div", {textContent: progressWords(one.progress)})) : one.state;
-    return [one.task, state, one.milliseconds ?? "", one.state === "running" ? cancel : "", one.state === "running" ? explain : "", one.id];
+    return [one.task, state, one.milliseconds ?? "", one.state === "running" ? cancel : "", one.state === "running" ? explain : "", logs, one.id];
   }));
 }
 
 async function explainCall(id) {
   const answer = await ask("GET", `/v1/calls/${id}/explain`);
   at("explained").replaceChildren(table(["", ""], answer.ok ? Object.entries(answer.value) : [["", answer.value.detail ?? words(answer.value)]]));
+}
+
+// What a call prints, as it comes, to its end; of much the latest.
+let followed = 0;
+async function showLogs(id) {
+  const own = ++followed;
+  const place = at("printed");
+  const most = 200000;
+  let end = 0;
+  const add = (text) => { place.textContent = (place.textContent + text).slice(-most); place.scrollTop = place.scrollHeight; };
+  place.textContent = "";
+  place.hidden = false;
+  const answer = await fetch(`/v1/calls/${id}/logs`, {headers: {...page, "Accept": "text/event-stream"}});
+  if (own !== followed) return answer.body?.cancel();
+  if (!answer.ok) return add(JSON.parse(await answer.text()).detail);
+  await takeEvents(answer, (name, value) => {
+    if (own !== followed) return true;
+    if (name === "end" || name === "error") {
+      if (place.textContent === "") add("It has printed nothing that is kept.");
+      return true;
+    }
+    if (value.at > end) add(`[… ${value.at - end} bytes are lost, or kept no more]\n`);
+    end = value.at + value.bytes;
+    add(value.text.replace(/\u001b\[[0-9;]*[A-Za-z]/g, ""));
+    return false;
+  });
 }
 
 function listWorkers(workers) {

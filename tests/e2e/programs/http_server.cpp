@@ -3,6 +3,7 @@
 // What http_test.py and the benchmark ask: `http_server --yonder-serve ADDRESS`.
 #include <signal.h>
 
+#include <cstdio>
 #include <map>
 #include <optional>
 #include <thread>
@@ -30,6 +31,7 @@ std::vector<unsigned char> reversed(std::vector<unsigned char> const& bytes) {
   return {bytes.rbegin(), bytes.rend()};
 }
 void wait_for_stop() {
+  std::fputs("\x1b[1mpage <b>40</b>\x1b[0m\n", stderr);
   yonder::this_call::report_progress(0.4, "40 of 100 pages");
   while (!yonder::this_call::stop_requested()) std::this_thread::yield();
 }

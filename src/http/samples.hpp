@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "src/http/calls.hpp"
+#include "src/http/keys.hpp"
+#include "src/platform/unique_fd.hpp"
+#include "yonder/http/json.hpp"
+#include "yonder/http/samples.hpp"
+
+namespace yonder::http {
+
+// JSON pointers of what is left out, "/arguments/text /result/*/label".
+class redaction {
+ public:
+  // Throws yonder::error where one is none.
+  explicit redaction(std::string_view pointers);
+  // The value at `place`, without spaces, with "[redacted]" in place of what is left out; `part`: what it is,
+  // the first segment of the pointers. Of a list, where a pointer names members, all is.
+  std::string write(std::string_view part, detail::json_document& document, std::uint32_t place) const;
+  // Whether a pointer is about something within that part.
+  bool touches(std::string_view part) const noexcept;
+
+ private:
+  using path = std::vector<std::string_view>;
+  bool leaves_out(path const& at) const noexcept;
+  bool names_members(path const& at) const noexcept;
+  void write(detail::json_document& document, std::uint32_t place, path& at, std::string& out) const;
+
+  std::vector<std::vector<std::string>> pointers_;
+};
+
+// Lines that are appended to a file. One that is full becomes FILE.1, and those before it FILE.2 and so on.
+class rotated_file {
+ public:
+  rotated_file(std::string name, std::size_t max_bytes, unsigned files);
+  // Why it was not written; empty: it was.
+  std::string add(std::string const& line);
+
+ private:
+  std::string open();
+  void rotate();
+
+  std::string name_;
+  std::size_t max_bytes_;
+  unsigned files_;
+  platform::unique_fd fd_;
+  std::size_t size_ = 0;
+};
+
+// What a gateway writes down of calls. Used by its thread.
+class sampler {
+ public:
+  sampler() = default;
+  // Of the endpoints that have been declared to be sampled. Throws yonder::error where one cannot be.
+  explicit sampler(std::map<std::string_view, detail::endpoint_entry const*> const& endpoints);
+
+  // Whether that call is written down when it has ended; then its arguments are to be kept in
+  // one_call::sampled.
+  bool wants(one_call const& call) const;
+  bool has(std::string_view endpoint) const { return sources_.contains(endpoint); }
+  std::string arguments(std::string_view endpoint, detail::json_document& document,
+                        std::uint32_t place) const;
+  std::string octets(std::string_view endpoint, std::string_view bytes) const;
+  void ended(one_call const& call);
+
+  // False: that call was not written down, or it is another credential's.
+  bool correct(std::string const& id, credential const& who, detail::json_document& document);
+
+ private:
+  struct source {
+    samples const* declared;
+    redaction without;
+    std::shared_ptr<rotated_file> file;
+  };
+  struct written {
+    source const* by;
+    std::string owner;
+  };
+  void add(source const& by, std::string const& line);
+
+  static constexpr std::size_t most_correctable = 100'000;  // calls, the latest
+
+  std::map<std::string_view, source> sources_;
+  std::unordered_map<std::string, written> written_;
+  std::deque<std::string> in_order_;
+  bool complained_ = false;
+};
+
+}  // namespace yonder::http

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What calls print: as it is, or as server-sent events to the call's end.
+#include <charconv>
+#include <chrono>
+#include <utility>
+
+#include "src/http/service.hpp"
+#include "src/http/service_context.hpp"
+#include "src/runtime/orders.hpp"
+#include "yonder/http/json.hpp"
+
+namespace yonder::http {
+namespace {
+
+constexpr std::string_view log_event_type = "text/event-stream";
+constexpr auto between_looks = std::chrono::milliseconds(200);
+constexpr int quiet_looks = 75;  // then a comment says that it goes on
+
+// `bytes`: of the text, before what is no UTF-8 was replaced.
+std::string in_json(yonder::detail::printed_page::entry const& one) {
+  json_object made;
+  made.number("at", static_cast<std::int64_t>(one.at))
+      .number("bytes", static_cast<std::int64_t>(one.text.size()))
+      .text("worker", one.worker)
+      .text("text", one.text);
+  return std::move(made).finish();
+}
+
+}  // namespace
+
+// One such answer. What holds it: whoever waits for more, and what is being written.
+class service::log_stream : public std::enable_shared_from_this<log_stream> {
+ public:
+  log_stream(service& owner, context const& in, call_handle call, std::uint64_t after)
+      : owner_(owner),
+        from_(in.from),
+        route_(in.route),
+        origin_(in.asked.field("origin")),
+        call_(std::move(call)),
+        after_(after),
+        mark_(owner.mark_of_waiting()) {}
+
+  void advance() {
+    std::string events;
+    auto over = owner_.draining_;
+    auto const failed = failure_in([&] {
+      auto const page =
+          yonder::detail::printed_by(*owner_.engine_, yonder::detail::id_of(*call_->call), after_);
+      after_ = page.next;
+      for (auto const& one : page.printed) events += "data: " + in_json(one) + "\n\n";
+      over = over || (call_->ended && !page.more);  // it has printed before it ended
+    });
+    if (failed) return end(std::move(events) + "event: error\ndata: " + failed->body + "\n\n");
+    if (over) return end(std::move(events) + "event: end\ndata: null\n\n");
+    if (events.empty() && begun_ && ++quiet_ < quiet_looks) return wait();
+    quiet_ = 0;
+    send(events.empty() ? ":\n\n" : std::move(events));
+  }
+
+ private:
+  // Until there may be more.
+  void wait() {
+    if (call_->ended) return advance();
+    waiter_ = owner_.calls_.wait(call_, std::chrono::steady_clock::now() + between_looks,
+                                 [me = shared_from_this()](one_call&, bool) {
+                                   std::erase(me->from_->waiters, std::exchange(me->waiter_, 0));
+                                   me->advance();
+                                 });
+    from_->waiters.push_back(waiter_);
+  }
+
+  void send(std::string&& events) {
+    begin();
+    from_->send(std::move(events), [me = shared_from_this()] { me->wait(); });
+  }
+  void end(std::string&& events) {
+    begin();
+    from_->send(std::move(events), nullptr);
+  }
+  void begin() {
+    if (std::exchange(begun_, true)) return;
+    response head{.type = std::string(log_event_type), .fields = {{"Yonder-Call", call_->id}}};
+    auto const asked = request_from(origin_);
+    context in{.asked = asked, .from = from_, .now = {}, .route = route_};
+    owner_.count_and_mark(in, head);
+    from_->begin(std::move(head));
+  }
+
+  service& owner_;
+  exchange_ref from_;
+  std::string route_, origin_;
+  call_handle call_;
+  std::uint64_t after_;
+  std::uint64_t waiter_ = 0;  // 0: none
+  std::shared_ptr<void> mark_;
+  int quiet_ = 0;
+  bool begun_ = false;
+};
+
+void service::show_logs(context& in) {
+  auto const call = calls_.find(in.id, *in.who);
+  if (call == nullptr)
+    return reply(in, problem(404, "unknown_call",
+                             "no call of this id is known here, or no longer, or it is another key's"));
+  if (!asks_own_hub(in, "its caller asks by `yonder logs`")) return;
+  std::uint64_t after = 0;
+  if (auto const said = in.target.parameter("after")) {
+    auto const text = *said;
+    auto const read = std::from_chars(text.data(), text.data() + text.size(), after);
+    if (read.ec != std::errc() || read.ptr != text.data() + text.size())
+      return reply(in, problem(400, "bad_request", "after is a number, as `next` has it"));
+  }
+  if (in.asked.field("accept").find(log_event_type) != std::string_view::npos)
+    return std::make_shared<log_stream>(*this, in, call, after)->advance();
+  auto const page = yonder::detail::printed_by(*engine_, yonder::detail::id_of(*call->call), after);
+  std::string printed;
+  for (auto const& one : page.printed) printed += (printed.empty() ? "" : ",") + in_json(one);
+  json_object made;
+  made.text("call", call->id)
+      .boolean("ended", page.ended)
+      .number("next", static_cast<std::int64_t>(page.next))
+      .raw("printed", "[" + printed + "]");
+  reply(in, {.body = std::move(made).finish()});
+}
+
+}  // namespace yonder::http

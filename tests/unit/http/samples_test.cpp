@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "yonder/http/samples.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "src/http/samples.hpp"
+#include "tests/unit/http/desk.hpp"
+#include "yonder/yonder.hpp"
+
+namespace http_tests::sampled {
+
+struct customer {
+  std::string name;
+  int age;
+};
+struct offer {
+  std::string to;
+  int price;
+};
+offer offer_to(customer const& who, std::string const& what) {
+  if (what == "nothing") throw std::domain_error("not for " + who.name);
+  return {who.name, 10 * static_cast<int>(what.size())};
+}
+int seldom(int number) { return number; }
+std::vector<unsigned char> flipped(std::vector<unsigned char> const& bytes) {
+  return {bytes.rbegin(), bytes.rend()};
+}
+yonder::generator<int> stream_of_samples() { co_yield 1; }
+
+inline constexpr yonder::task<offer_to, "sampled.offer"> offer_task;
+inline constexpr yonder::task<seldom, "sampled.seldom"> seldom_task;
+inline constexpr yonder::task<flipped, "sampled.flipped"> flipped_task;
+inline constexpr yonder::task<stream_of_samples, "sampled.stream"> stream_task;
+inline constexpr yonder::http::endpoint<offer_task, "who", "what"> offer_over_http;
+inline constexpr yonder::http::endpoint<seldom_task, "number"> seldom_over_http;
+inline constexpr yonder::http::endpoint<flipped_task, "bytes"> flipped_over_http;
+inline constexpr yonder::http::endpoint<stream_task> stream_over_http;
+
+namespace {
+
+struct own_file {
+  std::string name = "/tmp/yonder_samples_" + std::to_string(::getpid());
+  ~own_file() {
+    for (auto const* const behind : {"", ".1", ".2"}) ::unlink((name + behind).c_str());
+  }
+};
+own_file const kept_in;
+std::string const rotated_name = kept_in.name + "_rotated";
+
+yonder::http::samples const kept("sampled.offer",
+                                 {.file = kept_in.name,
+                                  .redacted = "/arguments/who/name /result/to /correction/secret",
+                                  .model = "sha256:abc"});
+yonder::http::samples const none("sampled.seldom", {.file = kept_in.name, .share = 0});
+yonder::http::samples const bytes("sampled.flipped", {.file = kept_in.name});
+
+std::vector<json> lines_of(std::string const& name) {
+  std::ifstream file(name);
+  std::vector<json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+std::string refusal_of(std::string_view endpoint, yonder::http::sampling const& how) {
+  yonder::http::samples const wrong(endpoint, how);
+  try {
+    desk const refused;
+  } catch (yonder::error const& error) {
+    CHECK(error.code() == yonder::errc::bad_configuration);
+    return error.what();
+  }
+  return "nothing was refused";
+}
+
+}  // namespace
+
+TEST_CASE("a sampled call is a line of JSON, without what is to be left out") {
+  desk at;
+  ::unlink(kept_in.name.c_str());
+  auto const asked = R"({"who": {"name": "Ada \" x", "age": 36}, "what": "a loom"})";
+  auto const answer = at.ask("POST", "/v1/tasks/sampled.offer", asked);
+  CHECK(answer->got->status == 200);
+  auto const lines = lines_of(kept_in.name);
+  REQUIRE(lines.size() == 1);
+  auto const& line = lines[0];
+  CHECK(line["call"] == answer->field("Yonder-Call"));
+  CHECK(line["task"] == "sampled.offer");
+  CHECK(line["key"] == "everybody");
+  CHECK(line["model"] == "sha256:abc");
+  CHECK(line["milliseconds"].get<double>() >= 0);
+  CHECK(line["arguments"] == json::parse(R"({"who": {"name": "[redacted]", "age": 36}, "what": "a loom"})"));
+  CHECK(line["result"] == json::parse(R"({"to": "[redacted]", "price": 60})"));
+  CHECK(line["time"].get<std::string>().ends_with("Z"));
+  struct stat status {};
+  REQUIRE(::stat(kept_in.name.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("what is left out stays out however it is asked for, also where the call fails") {
+  desk at;
+  ::unlink(kept_in.name.c_str());
+  // By place and not by name; with an escaped name; in a batch; with an error that quotes it.
+  at.ask("POST", "/v1/tasks/sampled.offer", R"([{"name": "Ada", "age": 36}, "x"])");
+  at.ask("POST", "/v1/tasks/sampled.offer", R"({"who": {"n\u0061me": "Ada", "age": 36}, "what": "x"})");
+  at.ask("POST", "/v1/tasks/sampled.offer/batch", R"([{"who": {"name": "Ada", "age": 36}, "what": "x"}])");
+  at.ask("POST", "/v1/tasks/sampled.offer", R"({"who": {"name": "Ada", "age": 36}, "what": "nothing"})");
+  std::ifstream file(kept_in.name);
+  std::string const all((std::istreambuf_iterator<char>(file)), {});
+  CHECK(all.find("Ada") == std::string::npos);
+  auto const lines = lines_of(kept_in.name);
+  REQUIRE(lines.size() == 4);
+  CHECK(lines[0]["arguments"] == "[redacted]");
+  CHECK(lines[2]["arguments"]["what"] == "x");
+  CHECK(lines[3]["error"] == "failed");
+}
+
+TEST_CASE("octets are kept as base64, and a share of none keeps nothing") {
+  desk at;
+  ::unlink(kept_in.name.c_str());
+  at.ask("POST", "/v1/tasks/sampled.seldom", "[1]");
+  at.ask("POST", "/v1/tasks/sampled.flipped", "abc", {{"Content-Type", "application/octet-stream"}});
+  auto const lines = lines_of(kept_in.name);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0]["arguments"] == "YWJj");
+}
+
+TEST_CASE("a call that was written down is corrected by who made it, or an administrator") {
+  desk at({}, "0123456789abcdef ada call:*\n0123456789abcdeg bob call:*\n0123456789abcdeh root admin\n");
+  auto const ada = bearer("Bearer 0123456789abcdef"), bob = bearer("Bearer 0123456789abcdeg"),
+             root = bearer("Bearer 0123456789abcdeh");
+  ::unlink(kept_in.name.c_str());
+  auto const asked = R"({"who": {"name": "Ada", "age": 36}, "what": "x"})";
+  auto const id = at.ask("POST", "/v1/tasks/sampled.offer", asked, ada)->field("Yonder-Call");
+  auto const target = "/v1/calls/" + id + "/correction";
+  CHECK(at.ask("POST", target, R"({"price": 11, "secret": "s"})", ada)->got->status == 204);
+  CHECK(at.ask("POST", target, "12", root)->got->status == 204);
+  CHECK(at.ask("POST", target, "13", bob)->got->status == 404);
+  CHECK(at.ask("POST", "/v1/calls/" + std::string(32, '0') + "/correction", "1", ada)->got->status == 404);
+  CHECK(at.ask("POST", target, "{", ada)->got->status == 400);
+  auto const lines = lines_of(kept_in.name);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[1]["call"] == id);
+  CHECK(lines[1]["key"] == "ada");
+  CHECK(lines[1]["correction"] == json::parse(R"({"price": 11, "secret": "[redacted]"})"));
+  CHECK(lines[2]["correction"] == 12);
+}
+
+TEST_CASE("a file that is full makes room, and so many stay") {
+  own_file place;
+  place.name = rotated_name;
+  rotated_file file(place.name, 10, 2);
+  for (auto const* const line : {"first\n", "second\n", "third\n", "fourth, which is long\n", "fifth\n"})
+    CHECK(file.add(line).empty());
+  auto const text_in = [&](std::string const& behind) {
+    std::ifstream from(place.name + behind);
+    return std::string((std::istreambuf_iterator<char>(from)), {});
+  };
+  CHECK(text_in("") == "fifth\n");
+  CHECK(text_in(".1") == "fourth, which is long\n");
+  CHECK(text_in(".2") == "third\n");
+  CHECK_FALSE(rotated_file("/nowhere/samples", 10, 2).add("x\n").empty());
+}
+
+TEST_CASE("samples that cannot be kept are refused when the gateway begins") {
+  CHECK(refusal_of("sampled.unknown", {.file = "f"}).find("no yonder::http::endpoint of this name") !=
+        std::string::npos);
+  CHECK(refusal_of("sampled.stream", {.file = "f"}).find("it streams") != std::string::npos);
+  CHECK(refusal_of("sampled.offer", {.file = "f"}).find("declared twice") != std::string::npos);
+  redaction const good("/arguments/a  /result/*/b~1c");
+  CHECK(good.touches("arguments"));
+  CHECK_FALSE(good.touches("correction"));
+  CHECK_THROWS_AS(redaction("text"), yonder::error);
+  CHECK_THROWS_AS(redaction("/text"), yonder::error);
+}
+
+}  // namespace http_tests::sampled
