@@ -28,6 +28,7 @@ struct arguments {
   unsigned workers = 2;
   std::string connect;
   std::string keys;
+  std::vector<std::string> bind;
 };
 
 arguments parse(int argc, char** argv) {
@@ -40,7 +41,10 @@ arguments parse(int argc, char** argv) {
   app.add_option("--file", given.file, "a text file, one text a line")->check(CLI::ExistingFile);
   app.add_option("--workers", given.workers, "how many worker processes")->check(CLI::Range(1, 256));
   app.add_option("--connect", given.connect, "a hub elsewhere, tcp://host:port or ipc:///folder/name");
-  app.add_option("--keys", given.keys, "the folder of keys for --connect");
+  app.add_option("--keys", given.keys, "the folder of keys for --connect and --bind");
+  app.add_option(
+      "--bind", given.bind,
+      "where workers on other machines come in, tcp://host:port: those that $YONDER_LAUNCH starts");
   try {
     app.parse(argc, argv);
   } catch (CLI::ParseError const& e) {
@@ -189,7 +193,7 @@ bool demonstrate(sentiment_task const& sentiment, std::vector<std::string> const
 int main(int argc, char** argv) {
   auto const given = yonder::is_worker() ? arguments{} : parse(argc, argv);
   try {
-    yonder::runtime here(argc, argv, {.hub = given.connect, .keys = given.keys});
+    yonder::runtime here(argc, argv, {.hub = given.connect, .bind = given.bind, .keys = given.keys});
     auto const lines = lines_of(given.file);
     auto const model = sentiment_model(given);
     std::printf("here the model computes on: %s\n", model.local().placement().c_str());

@@ -79,6 +79,9 @@ struct pool {
   // slurm). Each file travels once, and is checked before it runs.
   bool carry = false;
   std::string cache{};  // there: the folder where it is kept; empty: ~/.cache/yonder
+  // Of this machine, files and folders that travel with it, as they are when its first worker is started: see
+  // yonder::file. A model's folder is found by the services of yonder/ml/services.hpp under its own path.
+  std::vector<std::string> files{};
 
   // As in runtime_options and pool_size; unset: as without a launcher.
   std::optional<unsigned> min{};

@@ -79,6 +79,7 @@ std::string fault_of(pool const& one) {
   if (one.carry && !std::holds_alternative<ssh>(one.by) && !std::holds_alternative<slurm>(one.by))
     return "carry: it is for the launchers ssh and slurm; a program is expected where others start it";
   if (!one.carry && !one.cache.empty()) return "cache: nothing is carried (carry = true)";
+  if (!one.carry && !one.files.empty()) return "files: nothing is carried (carry = true)";
   if (!one.cache.empty() && (one.cache.front() != '/' || !is_one_line(one.cache)))
     return "cache: '" + one.cache + "' is no absolute path";
   auto wrong = std::visit(overloaded{[](process const&) { return std::string(); },
@@ -145,7 +146,7 @@ class plan_of_options final : public plan {
             "the pool '" + one.name +
                 "': this program does not find its own file; say what its workers are (worker)");
       std::optional<carry_terms> carried;
-      if (one.carry) carried = carry_terms{own_file(made.worker), one.cache};
+      if (one.carry) carried = carry_terms{own_file(made.worker), one.cache, one.files};
       made.by = make_launcher(one.by, context.poller, std::move(carried));
       made.silence = one.silence.count();
       made.patience = std::max<std::int64_t>(least_patience, one.start_timeout.count());
@@ -214,7 +215,8 @@ std::string description_of(plan_options const& options) {
   for (auto const& one : options.pools) {
     text += (text.empty() ? "# the pool '" : "\n# the pool '") + one.name + "'";
     std::optional<carry_terms> carried;
-    if (one.carry) carried = carry_terms{one.worker.empty() ? "PROGRAM" : one.worker.front(), one.cache};
+    if (one.carry)
+      carried = carry_terms{one.worker.empty() ? "PROGRAM" : one.worker.front(), one.cache, one.files};
     auto const by = make_launcher(one.by, *poller, std::move(carried));
     if (!by) {
       text += ": processes of this machine\n";

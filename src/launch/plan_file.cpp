@@ -216,6 +216,7 @@ pool read_pool(std::string_view name, table_reader& reader, toml::node const& no
     reader.refuse(*worker, "worker", "names no program; leave it out where that is this very one");
   reader.read_flag("carry", one.carry);
   reader.read("cache", one.cache);
+  reader.read_words("files", one.files);
   reader.read_count("min", one.min);
   reader.read_count("max", one.max);
   reader.read_count("buffer", one.buffer);

@@ -17,6 +17,7 @@
 #include "yonder/batched.hpp"
 #include "yonder/exception.hpp"
 #include "yonder/expected.hpp"
+#include "yonder/file.hpp"
 #include "yonder/ml/errors.hpp"
 #include "yonder/ml/reranker.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
@@ -52,7 +53,8 @@ template <class Model>
 class hosted_model {
  public:
   hosted_model(std::string const& folder, text_options const& options)
-      : model_(folder, options), alone_(model_.placement().starts_with("CPU")) {}
+      : model_(yonder::detail::carried_path(folder), options),
+        alone_(model_.placement().starts_with("CPU")) {}
 
   Model const& get() const noexcept { return model_; }
   // False once a GPU serves this process no more.
@@ -102,8 +104,9 @@ class model_service {
 
   constexpr model_service(service_options settings = {.max = 1}) : service_(settings) {}
 
-  // The service of the model in `folder`, which is found on the worker: a path, or a name as
-  // text_classifier's constructor knows them. Each pair of folder and options has workers of its own.
+  // The service of the model in `folder`, which is found on the worker: a path, also of what was carried
+  // there (yonder::launch::pool::files), or a name as text_classifier's constructor knows them. Each pair of
+  // folder and options has workers of its own.
   [[nodiscard]] instance<Hosted> operator()(std::string const& folder, text_options options = {}) const {
     return service_(folder, options);
   }
@@ -205,7 +208,8 @@ class hosted_encoder {
 // What a worker of reranker_service holds.
 class hosted_reranker {
  public:
-  hosted_reranker(std::string const& folder, text_options const& options) : model_(folder, options) {}
+  hosted_reranker(std::string const& folder, text_options const& options)
+      : model_(yonder::detail::carried_path(folder), options) {}
 
   // A score for each pair of query and document, or its own error. Throws std::logic_error where the model
   // has several labels.

@@ -19,6 +19,7 @@
 #include "src/launch/carry/elf.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/system_call.hpp"
+#include "yonder/file.hpp"
 
 namespace yonder::launch {
 namespace {
@@ -89,7 +90,16 @@ std::string list_libraries(std::string const& loader, std::string const& program
 std::string plain_name(std::string const& wanted, std::string const& file) {
   if (wanted.empty() || wanted.front() == '.' || wanted.find_first_of("/\\\n\r\t ") != std::string::npos)
     refuse(file, "its name has a blank, a backslash or such in it, or begins with a dot");
+  if (wanted == "files" || wanted == "sums") refuse(file, "a program that is carried cannot be called that");
   return wanted;
+}
+
+// Below its program's folder, as a line of sha256sum that a shell reads.
+std::string deep_name(std::filesystem::path const& path) {
+  auto const name = "files" + path.string();
+  if (name.find_first_of("\\\n\r\t") != std::string::npos || name.back() == ' ')
+    refuse(path, "its name has a line break, a tab or a backslash in it, or ends with a blank");
+  return name;
 }
 
 void add_versions(elf_facts const& facts, std::map<std::string, std::set<std::string>>& all) {
@@ -132,7 +142,7 @@ unsigned cuda_of(std::set<std::string> const& libraries) {
 
 class cargo_loader {
  public:
-  cargo take(std::string const& program) {
+  cargo take(std::string const& program, std::vector<std::string> const& files) {
     auto const facts = add(program, own_name(program));
     all_.needs.machine = machine_name(facts.machine);
     all_.needs.loader = facts.loader;
@@ -155,6 +165,7 @@ class cargo_loader {
       if (is_of_system(library)) glibc.insert(versions.begin(), versions.end());
     all_.needs.glibc = newest_version(glibc, "GLIBC_");
     all_.needs.libstdcxx = newest_version(versions_["libstdc++.so.6"], "GLIBCXX_");
+    for (auto const& one : files) add_named(one);
     for (auto const& one : all_.files) all_.sums += one.hash + "  " + one.name + "\n";
     all_.id = sha256_of(all_.sums);
     return std::move(all_);
@@ -171,14 +182,50 @@ class cargo_loader {
   }
 
   elf_facts add(std::string const& path, std::string name) {
+    elf_facts facts;
+    add_file(path, std::move(name), [&](std::string_view bytes) {
+      if (auto wrong = read_elf(bytes, facts); !wrong.empty()) refuse(path, wrong);
+    });
+    add_versions(facts, versions_);
+    return facts;
+  }
+
+  template <class Look>
+  void add_file(std::string const& path, std::string name, Look look) {
     auto file = std::make_shared<platform::unique_fd>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!*file) refuse(path, std::strerror(errno));
     mapped_file const bytes(file->get());
-    elf_facts facts;
-    if (auto wrong = read_elf(bytes.bytes(), facts); !wrong.empty()) refuse(path, wrong);
-    add_versions(facts, versions_);
+    look(bytes.bytes());
     all_.files.push_back({std::move(name), sha256_of(bytes.bytes()), bytes.bytes().size(), std::move(file)});
-    return facts;
+  }
+
+  // A file, or all that is in a folder; links are what they lead to.
+  void add_named(std::string const& named) {
+    namespace fs = std::filesystem;
+    auto const path = fs::path(yonder::file(named).name());
+    std::vector<fs::path> found;
+    std::error_code fault;
+    auto const see = [&](fs::path const& one) {
+      auto const is = fs::status(one);
+      if (fs::is_directory(is)) return;
+      if (!fs::is_regular_file(is)) refuse(one, "it is neither a file nor a folder");
+      if (found.push_back(one); found.size() + all_.files.size() > most_files)
+        refuse(named, "with it more than " + std::to_string(most_files) +
+                          " files would travel; put them into one, an archive, say");
+    };
+    if (!fs::exists(path, fault)) refuse(path, fault ? fault.message() : "it is not there");
+    see(path);
+    if (fs::is_directory(path))
+      for (auto const& one :
+           fs::recursive_directory_iterator(path, fs::directory_options::follow_directory_symlink))
+        see(one.path());
+    std::sort(found.begin(), found.end());
+    for (auto const& one : found) {
+      auto name = deep_name(one);
+      auto const is_same = [&](cargo_file const& other) { return other.name == name; };
+      if (std::any_of(all_.files.begin(), all_.files.end(), is_same)) continue;
+      add_file(one, std::move(name), [](std::string_view) {});
+    }
   }
 
   cargo all_;
@@ -194,9 +241,9 @@ std::uint64_t cargo::size() const noexcept {
 }
 
 // The loader, which is asked, would take itself for what it is to look at.
-cargo load_cargo(std::string const& program) {
-  return cargo_loader().take(program == "/proc/self/exe" ? "/proc/" + std::to_string(::getpid()) + "/exe"
-                                                         : program);
+cargo load_cargo(std::string const& program, std::vector<std::string> const& files) {
+  return cargo_loader().take(
+      program == "/proc/self/exe" ? "/proc/" + std::to_string(::getpid()) + "/exe" : program, files);
 }
 
 // glibc's parts fit one another and the kernel's loader only; a driver's its kernel module.

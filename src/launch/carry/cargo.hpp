@@ -26,14 +26,14 @@ struct cargo_needs {
 
 // A file that travels. It is held open: it stays what it is if another one takes its place.
 struct cargo_file {
-  std::string name;  // there: the program's own, or that by which a library is asked for
+  std::string name;  // there: the program's own, that by which a library is asked for, or a path below it
   std::string hash;  // SHA-256
   std::uint64_t size = 0;
   std::shared_ptr<platform::unique_fd> file;
 };
 
-// A program, and the shared libraries that it is loaded with but those of the system itself: glibc, and what
-// comes with a driver.
+// A program, the shared libraries that it is loaded with but those of the system itself (glibc, and what
+// comes with a driver), and files that it reads: these are named "files" and their whole path.
 struct cargo {
   std::vector<cargo_file> files;  // the program first
   std::string sums;               // a line for each, "hash  name", as sha256sum has them
@@ -44,8 +44,11 @@ struct cargo {
   std::uint64_t size() const noexcept;
 };
 
-// Reads it; takes a while. Throws std::runtime_error, which says what is wrong with which file.
-cargo load_cargo(std::string const& program);
+// Reads it; takes a while. `files`: folders, too, with all that is in them. Throws std::runtime_error, which
+// says what is wrong with which file.
+cargo load_cargo(std::string const& program, std::vector<std::string> const& files = {});
+// So many files of that kind at once: their names and hashes stand in command lines.
+inline constexpr std::size_t most_files = 1000;
 
 // SHA-256, in small hexadecimal digits: what files are named by that travel.
 std::string sha256_of(std::string_view bytes);

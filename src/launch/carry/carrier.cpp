@@ -78,7 +78,7 @@ void carrier::load(std::function<void(std::string const&)> done) {
   wait_for_load_.push_back(std::move(done));
   if (wait_for_load_.size() > 1) return;
   auto const made = std::make_shared<cargo>();
-  errand_.begin([made, program = terms_.program] { *made = load_cargo(program); },
+  errand_.begin([made, terms = terms_] { *made = load_cargo(terms.program, terms.files); },
                 [this, made](std::string const& fault) {
                   if (fault.empty()) cargo_ = made;
                   for (auto const& one : std::exchange(wait_for_load_, {})) one(fault);
@@ -142,7 +142,9 @@ void carrier::packed(std::string const& machine, pack_result const& made, std::s
        .done = [this, machine](command_result&& result) { sent(machine, result); }});
 }
 
+// What was cut short is sent once more, as far as it is not there.
 void carrier::sent(std::string const& machine, command_result const& result) {
+  if (!result.succeeded() && !std::exchange(places_.at(machine).is_sent_again, true)) return look(machine);
   if (!result.succeeded()) return answer(machine, text_of(result, "taking what is carried"));
   places_.at(machine).is_there = true;
   answer(machine, {});
@@ -184,7 +186,9 @@ std::vector<std::string> carrier::waiting_start(std::vector<std::string> const& 
 }
 
 std::string carrier::describe() const {
-  return "after '" + terms_.program + "' and its libraries have been carried to " +
+  std::string with;
+  for (auto const& one : terms_.files) with += ", '" + one + "'";
+  return "after '" + terms_.program + "'" + with + " and its libraries have been carried to " +
          (terms_.cache.empty() ? "~/.cache/yonder" : terms_.cache) +
          " of that machine, as far as they are not there, and found to run there\n";
 }

@@ -17,8 +17,9 @@ namespace yonder::launch {
 
 // What is carried, and to where.
 struct carry_terms {
-  std::string program;  // of this machine
-  std::string cache{};  // there: a folder; empty: the user's own
+  std::string program;               // of this machine
+  std::string cache{};               // there: a folder; empty: the user's own
+  std::vector<std::string> files{};  // of this machine, and folders, that it reads
 };
 
 // Brings a program to machines where it is not yet, and says what they lack for it. To each it goes once, as
@@ -63,6 +64,7 @@ class carrier {
   struct place {
     std::string hub;
     bool is_there = false;
+    bool is_sent_again = false;
     far_machine is;
     std::deque<waiting> waits;
   };

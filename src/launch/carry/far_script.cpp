@@ -3,6 +3,7 @@
 
 // A folder of what was carried to a machine, of one user:
 //   files/HASH            each file once, by its SHA-256
+//   programs/ID/files/…   links to what it reads, each under its whole path of the machine that it came from
 //   programs/ID/NAME      links to those of one program; ID is the hash of its `sums`
 //   programs/ID/sums      "HASH  NAME" line by line, read by sha256sum
 //   incoming.*            what is being carried; moved to its place, by rename, when its hashes are right
@@ -62,7 +63,9 @@ constexpr char take[] = YONDER_FAR_CACHE
     "[ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] || bad; set -- [0-9a-f]*; if [ -f \"$1\" ]; then "
     "sha256sum \"$@\" | while read -r hash file; do [ \"$hash\" = \"$file\" ] || bad; done; "
     "chmod 500 \"$@\"; mv -f \"$@\" \"$cache/files\"; fi; mkdir program; mv sums program/sums; "
-    "while read -r hash name; do ln \"$cache/files/$hash\" \"program/$name\" 2>/dev/null || cp -p "
+    "while read -r hash name; do "
+    "case \"$name\" in */*) mkdir -p \"program/${name%/*}\";; esac; ln \"$cache/files/$hash\" "
+    "\"program/$name\" 2>/dev/null || cp -p "
     "\"$cache/files/$hash\" \"program/$name\"; done <program/sums; "
     "is_whole() { (cd \"$cache/programs/$id\" && [ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] && "
     "sha256sum -c sums) >/dev/null 2>&1; }; "
@@ -81,7 +84,7 @@ constexpr char start[] = YONDER_FAR_CACHE
     "until is_whole; do if [ \"$(date +%s)\" -ge $until ]; then "
     "echo \"yonder: $at is not there, or not whole; it is carried again\" >&2; exit 94; fi; "
     "sleep 0.2 2>/dev/null || sleep 1; done; "
-    "touch \"$at/sums\"; "
+    "touch \"$at/sums\"; if [ -d \"$at/files\" ]; then YONDER_FILES=$at/files; export YONDER_FILES; fi; "
     "if [ -n \"$loader\" ]; then exec \"$loader\" --library-path \"$at\" \"$program\" \"$@\"; fi; "
     "exec \"$program\" \"$@\"";
 

@@ -18,6 +18,8 @@
 #include "src/launch/carry/far_machine.hpp"
 #include "src/launch/command_runner.hpp"
 #include "src/platform/process.hpp"
+#include "yonder/error.hpp"
+#include "yonder/file.hpp"
 
 namespace {
 
@@ -254,6 +256,57 @@ TEST_CASE("programs that nobody has started for a month are gone, with the files
   CHECK_FALSE(fs::exists(former));
   CHECK_FALSE(fs::exists(far.folder.at / "cache/files/old"));
   CHECK(far.look(all).has_all);
+}
+
+TEST_CASE("files and folders travel with a program, which finds them under their own paths") {
+  far_here far;
+  fs::create_directories(far.folder.at / "model/parts of it");
+  far.folder.write("model/config.json", "{}");
+  far.folder.write("model/parts of it/weights", std::string(100'000, 'w'));
+  far.folder.write("model/empty", "");
+  far.folder.write("elsewhere", "linked");
+  fs::create_symlink("../elsewhere", far.folder.at / "model/link");
+  auto const model = (far.folder.at / "model").string();
+  auto const all = load_cargo("/usr/bin/env", {model + "/", model + "/config.json"});
+  far.look(all);
+  auto const taken = far.take(all, pack(all, {}, false));
+  CHECK_MESSAGE(taken.succeeded(), taken.to_text());
+  auto const said = far.run(far_step::start, {far.cache(), "0", all.id, all.needs.loader, "env"});
+  auto const at = said.output.find("\nYONDER_FILES=");
+  REQUIRE_MESSAGE(at != std::string::npos, said.to_text());
+  auto const root = said.output.substr(at + 14, said.output.find('\n', at + 1) - at - 14);
+  fs::remove_all(model);
+
+  struct variable {
+    explicit variable(std::string const& value) { ::setenv("YONDER_FILES", value.c_str(), 1); }
+    ~variable() { ::unsetenv("YONDER_FILES"); }
+  } const here(root);
+  CHECK(bytes_of_file(yonder::file(model + "/config.json").path()) == "{}");
+  CHECK(bytes_of_file(yonder::file(model).path() + "/parts of it/weights") == std::string(100'000, 'w'));
+  CHECK(fs::file_size(yonder::file(model + "/empty").path()) == 0);
+  CHECK(bytes_of_file(yonder::file(model + "/link").path()) == "linked");
+  CHECK(yonder::file("/bin/sh").path() == "/bin/sh");  // not carried, and here
+  CHECK_THROWS_WITH_AS(yonder::file(model + "/none").path(), doctest::Contains("is not on this machine"),
+                       yonder::usage_error);
+}
+
+TEST_CASE("what cannot travel with a program is refused in words") {
+  carry_folder const folder;
+  auto const refusal = [](std::string const& file) {
+    try {
+      load_cargo("/usr/bin/env", {file});
+    } catch (std::runtime_error const& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal("/no/such/model").find("'/no/such/model' cannot be carried: ") == 0);
+  CHECK(refusal("/dev/null").find("it is neither a file nor a folder") != std::string::npos);
+  folder.write("two\nlines", "");
+  CHECK(refusal(folder.at.string()).find("has a line break") != std::string::npos);
+  fs::remove(folder.at / "two\nlines");
+  for (std::size_t i = 0; i <= most_files; ++i) folder.write(std::to_string(i), "");
+  CHECK(refusal(folder.at.string()).find("more than 1000 files would travel") != std::string::npos);
 }
 
 // What a machine like that prints.

@@ -135,16 +135,19 @@ TEST_CASE("what is wrong with a file is said with its line and key") {
 
 TEST_CASE("a program travels by ssh, into a folder that has a path") {
   std::string const hosts = "[pools.default]\nlauncher = \"ssh\"\nhosts = [\"near\"]\n";
-  auto const plan = launch::parse_plan(hosts + "carry = true\ncache = \"/scratch/me\"\n", "launch.toml");
+  auto const plan = launch::parse_plan(hosts + "carry = true\ncache = \"/scratch/me\"\nfiles = [\"model\"]\n",
+                                       "launch.toml");
   CHECK(plan.pools[0].carry);
   CHECK(plan.pools[0].cache == "/scratch/me");
+  CHECK(plan.pools[0].files == std::vector<std::string>{"model"});
   auto const shown = launch::description_of(plan);
-  CHECK(shown.find("after 'PROGRAM' and its libraries have been carried to /scratch/me") !=
+  CHECK(shown.find("after 'PROGRAM', 'model' and its libraries have been carried to /scratch/me") !=
         std::string::npos);
   CHECK(refusal(hosts + "carry = 1\n") == "launch.toml:4: 'pools.default.carry' is neither true nor false");
   CHECK(refusal(hosts + "carry = true\ncache = \"scratch\"\n").find("is no absolute path") !=
         std::string::npos);
   CHECK(refusal(hosts + "cache = \"/scratch\"\n").find("nothing is carried") != std::string::npos);
+  CHECK(refusal(hosts + "files = [\"model\"]\n").find("files: nothing is carried") != std::string::npos);
   CHECK(refusal("[pools.default]\nlauncher = \"process\"\ncarry = true\n").find("carry: it is for") !=
         std::string::npos);
 }

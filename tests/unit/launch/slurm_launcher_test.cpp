@@ -266,7 +266,10 @@ constexpr char srun_here[] =
 
 TEST_CASE("a program is carried to the node of a job within that job, whose script waits for it") {
   stand_in slurmd;
-  slurmd.write("srun", srun_here);
+  slurmd.write("srun",
+               std::string("case \"$*\" in *incoming*) if mkdir \"$d/cut\" 2>/dev/null; then head -c 1000 | "
+                           "\"$0\" \"$@\"; exit; fi;; esac\n") +
+                   srun_here);  // the first copy is cut short
   slurmd.say("queue", "17|RUNNING|n1|None\n");
   auto const cache = slurmd.folder / "cache";
   launch::slurm_launcher by({.interval = 1s}, *slurmd.poller,
@@ -287,6 +290,7 @@ TEST_CASE("a program is carried to the node of a job within that job, whose scri
     by.tick(platform::now());
   }
   CHECK(slurmd.read("steps").find("--jobid=17 --overlap --nodes=1 --ntasks=1 --chdir=/ sh -c ") == 0);
+  CHECK(std::filesystem::exists(slurmd.folder / "cut"));
   auto const script = slurmd.read("script");
   CHECK(script.find("exec sh -c 'cache=") != std::string::npos);
   CHECK(script.find(cache.string() + " 90 ") != std::string::npos);
