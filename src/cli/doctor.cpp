@@ -5,6 +5,7 @@
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/cli/json_text.hpp"
@@ -20,21 +21,43 @@
 
 namespace yonder::cli {
 
+namespace {
+
+struct machine_check {
+  bool used = false;  // its GPU will be
+  std::string answer;
+  std::vector<std::string> facts{};
+};
+
 #if defined(YONDER_HAS_ML)
-int doctor() {
-  auto const found = ml::examine_gpu();
-  std::cout << found.answer << '\n';
-  for (auto const& fact : found.facts) std::cout << "  " << fact << '\n';
-  return found.used ? EXIT_SUCCESS : EXIT_FAILURE;
+machine_check examine() {
+  auto found = ml::examine_gpu();
+  return {found.used, std::move(found.answer), std::move(found.facts)};
 }
 #else
-int doctor() {
-  std::cout
-      << "No GPU will be used: this yonder was built without models; type: cmake -DYONDER_WITH_ML=ON … and "
-         "build again\n";
-  return EXIT_FAILURE;
+machine_check examine() {
+  return {
+      .answer =
+          "No GPU will be used: this yonder was built without models; type: cmake -DYONDER_WITH_ML=ON … and "
+          "build again"};
 }
 #endif
+
+}  // namespace
+
+int doctor(bool json) {
+  auto const found = examine();
+  if (json) {
+    std::string facts;
+    for (auto const& fact : found.facts) facts += (facts.empty() ? "" : ", ") + in_json(fact);
+    std::cout << "{\"gpu\": " << (found.used ? "true" : "false") << ", \"answer\": " << in_json(found.answer)
+              << ", \"facts\": [" << facts << "]}\n";
+  } else {
+    std::cout << found.answer << '\n';
+    for (auto const& fact : found.facts) std::cout << "  " << fact << '\n';
+  }
+  return found.used ? EXIT_SUCCESS : EXIT_FAILURE;
+}
 
 #if defined(YONDER_HAS_LAUNCH)
 namespace {
@@ -61,7 +84,7 @@ std::string json_of(std::vector<launch::finding> const& found) {
 
 }  // namespace
 
-int doctor(doctor_order const& wanted) {
+int doctor(doctor_order const& wanted, bool json) {
   std::vector<launch::finding> found;
   try {
     found = launch::examine_host({.host = wanted.host,
@@ -83,7 +106,7 @@ int doctor(doctor_order const& wanted) {
     shown.add({one.what, printable(one.needed), printable(one.found), word_of(one.is)});
     if (!one.to_do.empty()) to_do += "  " + one.what + ": " + printable(one.to_do) + "\n";
   }
-  if (wanted.json) {
+  if (json) {
     std::cout << json_of(found);
   } else {
     shown.print();

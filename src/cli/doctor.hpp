@@ -8,7 +8,8 @@ namespace yonder::cli {
 
 // yonder doctor: its first line says whether this machine's GPU will be used, and if not, what to type; then
 // what was seen. Returns the exit status: 0 if so, else 1.
-int doctor();
+// As JSON it is an object: gpu, answer, facts.
+int doctor(bool json);
 
 #if defined(YONDER_HAS_LAUNCH)
 struct doctor_order {
@@ -19,12 +20,11 @@ struct doctor_order {
   std::string hub;
   bool gpu = false;
   bool installed = false;
-  bool json = false;
 };
 
 // yonder doctor HOST: whether a program would run there, line by line, and what to do where it would not. The
 // exit status: 0 if it would, 1 if not, 3 where ssh does not reach the host.
-int doctor(doctor_order const& wanted);
+int doctor(doctor_order const& wanted, bool json);
 #endif
 
 }  // namespace yonder::cli

@@ -111,7 +111,7 @@ std::string pod_of(kubernetes_pool const& pool) {
          "      volumes:\n"
          "        - {name: secret, secret: {secretName: " +
          in_yaml(pool.name + "-keys") +
-         ", defaultMode: 0440}}\n"
+         ", defaultMode: 0440, optional: false}}\n"  // said, as podman 4.3 ends where it is not
          "        - {name: keys, emptyDir: {medium: Memory, sizeLimit: 1Mi}}\n";
 }
 

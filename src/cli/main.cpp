@@ -294,8 +294,8 @@ int run(int argc, char const* const* argv) {
   doctor_command->add_option("--hub", examined.hub, "tcp://host:port, as that host is to reach it");
   doctor_command->add_flag("--gpu", examined.gpu, "it asks for a GPU");
   doctor_command->add_flag("--installed", examined.installed, "it is there already, and not carried");
-  doctor_command->add_flag("--json", examined.json, "for programs: an array");
 #endif
+  doctor_command->add_flag("--json", json, "for programs: an object; of a host an array");
 
   std::string shell;
   auto* const completion_command =
@@ -359,9 +359,9 @@ int run(int argc, char const* const* argv) {
     if (*rerank_command) return yonder::cli::rerank(texts);
 #endif
 #if defined(YONDER_HAS_LAUNCH)
-    if (*doctor_command && !examined.host.empty()) return yonder::cli::doctor(examined);
+    if (*doctor_command && !examined.host.empty()) return yonder::cli::doctor(examined, json);
 #endif
-    if (*doctor_command) return yonder::cli::doctor();
+    if (*doctor_command) return yonder::cli::doctor(json);
     if (*check_command) return yonder::cli::check_journal(journal);
     if (*backup_command) return yonder::cli::backup_journal(journal, copy);
     if (*compact_command) return yonder::cli::compact_journal(journal);

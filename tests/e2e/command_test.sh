@@ -57,6 +57,8 @@ grep -q "'bogus'" "$folder/err" || fail "an unknown verb of journal is not named
 for below in check backup compact export; do
   "$yonder" journal --help | grep -q "^  $below " || fail "journal --help lacks $below"
 done
+"$yonder" doctor --json >"$folder/out" || [ $? = 1 ] || fail "doctor --json ends with $?"
+grep -qE '^\{"gpu": (true|false), "answer": "[^"]+.*", "facts": \[.*\]\}$' "$folder/out" || fail "doctor --json: $(cat "$folder/out")"
 "$yonder" keygen "$folder/keys" >/dev/null
 issue=("$yonder" keys issue --keys "$folder/keys" --hub tcp://hub:5555)
 [ "$(code "${issue[@]}" one --within 1.5h)" = 0 ] || fail "an hour and a half is no time: $(cat "$folder/err")"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What `yonder launch kubernetes --print` writes, against the published schemas where kubernetes-validate (PyPI) is
-# there, or else by what must stand in it; and its pod, run by podman, where that may run one.
+# there, or else by what must stand in it; and its pod, made by `podman kube play` where there is one, in a store of its
+# own. Nothing is started: no image is fetched.
 # Usage: kubernetes_test.sh YONDER
 set -euo pipefail
 yonder=$1
@@ -56,4 +57,30 @@ print("validated: " + ", ".join(kinds))
 CHECK
 else
   echo "skipped: the schemas (pip install kubernetes-validate)"
+fi
+
+stored() { podman --root "$folder/store" --runroot "$folder/run" --storage-driver vfs "$@"; }
+made() { stored inspect "$1" --format "$2"; } # CONTAINER WHAT
+play() {
+  local image=localhost/yonder-test:1
+  mkdir "$folder/nothing"
+  tar -C "$folder/nothing" -c . | stored import -q - "$image" >/dev/null
+  {
+    printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: gpu-keys}\ndata: {worker.key: a2V5, server.pub: a2V5}\n'
+    "$yonder" launch kubernetes --print gpu --image "$image" --hub tcp://hub:5555 --worker /opt/app --memory 64Mi --scaler none
+  } >"$folder/play.yaml"
+  stored kube play --start=false --network host "$folder/play.yaml" >/dev/null
+  [ "$(made gpu-pod-0-worker '{{.Config.Entrypoint}}')" = '/opt/app --yonder-worker tcp://hub:5555' ] || fail "podman runs $(made gpu-pod-0-worker '{{.Config.Entrypoint}}')"
+  [ "$(made gpu-pod-0-worker '{{.Config.User}} {{.Config.Env}} {{.HostConfig.Memory}}')" = '1000:1000 [YONDER_KEYS=/keys/yonder] 67108864' ] ||
+    fail "podman has $(made gpu-pod-0-worker '{{.Config.User}} {{.Config.Env}} {{.HostConfig.Memory}}')"
+  [ "$(made gpu-pod-0-worker '{{.HostConfig.SecurityOpt}}')" = '[no-new-privileges]' ] || fail "podman does not confine the worker"
+  [[ $(made gpu-pod-0-keys '{{.Config.Entrypoint}}') == *'cp /secret/worker.key /secret/server.pub /keys/yonder/'* ]] ||
+    fail "podman copies no key: $(made gpu-pod-0-keys '{{.Config.Entrypoint}}')"
+  stored pod rm -af >/dev/null
+  echo "made by $(podman --version): the pod of a deployment"
+}
+if [ "$(id -u)" -ne 0 ] || ! command -v podman >/dev/null || ! command -v catatonit >/dev/null; then
+  echo "skipped: podman kube play (Debian: podman, catatonit; as root)"
+else
+  play
 fi

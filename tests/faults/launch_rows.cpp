@@ -42,6 +42,7 @@ void submission_refused(findings& seen) { run_script(seen, "submission_refused")
 void preemption(findings& seen) { run_script(seen, "preemption"); }
 void node_loss(findings& seen) { run_script(seen, "node_loss"); }
 void host_key(findings& seen) { run_script(seen, "host_key"); }
+void half_copied(findings& seen) { run_script(seen, "half_copied"); }
 
 }  // namespace
 
@@ -57,6 +58,8 @@ std::vector<row> launch_rows() {
        240s},
       {"host-key", "an ssh host has another key than it had",
        "every call told in ssh's words, none run there", host_key, 120s},
+      {"half-copied", "a program's copy is cut short on its way, and later on its disk",
+       "every call answered; nothing that is not whole is run, or left", half_copied, 180s},
   };
 }
 
