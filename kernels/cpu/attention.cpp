@@ -94,6 +94,7 @@ class head {
         length_(from.starts[index / from.heads + 1] - first_token_),
         size_(from.head_size),
         hidden_(from.heads * from.head_size),
+        window_(from.window),
         scale_(1.0F / std::sqrt(static_cast<float>(from.head_size))),
         own_distance_(from.distances == nullptr
                           ? nullptr
@@ -118,6 +119,17 @@ class head {
  private:
   std::size_t stride() const noexcept { return 3 * hidden_; }
 
+  struct key_range {
+    std::size_t begin;
+    std::size_t end;
+  };
+
+  // The keys that a query sees.
+  key_range seen_by(std::size_t query) const noexcept {
+    std::size_t const begin = query < window_ ? 0 : query - window_;
+    return {begin, window_ < length_ - query ? query + window_ + 1 : length_};
+  }
+
   // A tile of queries: its sums over the values of a block of keys, then over those of the next.
   void attend(std::size_t begin, std::size_t count, float_panels const& keys, float_panels const& values,
               float* scores, attention_output const& to) const noexcept {
@@ -125,24 +137,36 @@ class head {
     float* const sums = scores + largest_tile_rows * key_block;
     std::fill_n(sums, count * size_, 0.0F);
     softmax_row rows[largest_tile_rows];
-    for (std::size_t first = 0; first < length_; first += key_block) {
-      std::size_t const end = std::min(length_, first + key_block);
+    std::size_t const width = kernels_.plain_rows->width;
+    std::size_t const last = seen_by(begin + count - 1).end;
+    for (std::size_t first = seen_by(begin).begin / width * width; first < last; first += key_block) {
+      std::size_t const end = std::min(last, first + key_block);
       keys.multiply_columns(queries, first, end, [&](std::size_t column, tile_view const& tile) {
         kernels_.copy_rows(tile, scores + column - first, key_block);
       });
       if (own_distance_ != nullptr) add_distances(begin, count, first, end, scores);
       float shrunk[largest_tile_rows];
       for (std::size_t r = 0; r < count; ++r)
-        shrunk[r] = kernels_.softmax_block(scores + r * key_block, end - first, scale_, rows[r]);
+        shrunk[r] = soften(begin + r, {first, end}, scores + r * key_block, rows[r]);
       values.multiply_depth(
           as_rows(scores, key_block, count), first, end, [&](std::size_t column, tile_view const& tile) {
             for (std::size_t r = 0; r < count; ++r) {
               kernels_.scale_and_add(sums + r * size_ + column, shrunk[r], tile.data + r * tile.stride,
-                                     end == length_ ? 1.0F / rows[r].sum : 1.0F, tile.columns);
+                                     end == last ? 1.0F / rows[r].sum : 1.0F, tile.columns);
             }
           });
     }
     for (std::size_t r = 0; r < count; ++r) store(first_token_ + begin + r, sums + r * size_, to);
+  }
+
+  // softmax_block() over those keys of a block that the query sees; the others weigh nothing.
+  float soften(std::size_t query, key_range block, float* scores, softmax_row& row) const noexcept {
+    auto const [first, end] = seen_by(query);
+    std::size_t const from = std::clamp(first, block.begin, block.end) - block.begin;
+    std::size_t const to = std::clamp(end, block.begin, block.end) - block.begin;
+    std::fill_n(scores, from, 0.0F);
+    std::fill(scores + to, scores + (block.end - block.begin), 0.0F);
+    return from == to ? 1.0F : kernels_.softmax_block(scores + from, to - from, scale_, row);
   }
 
   void add_distances(std::size_t begin, std::size_t count, std::size_t first, std::size_t end,
@@ -166,6 +190,7 @@ class head {
   std::size_t length_;
   std::size_t size_;
   std::size_t hidden_;
+  std::size_t window_;
   float scale_;
   float const* own_distance_;  // of a key that is the query itself
   float const* queries_;
@@ -176,7 +201,8 @@ std::size_t work_of(attention_input const& from) noexcept {
   std::size_t work = 0;
   for (std::size_t i = 0; i + 1 < from.starts.size(); ++i) {
     std::size_t const length = from.starts[i + 1] - from.starts[i];
-    work += length * length * from.heads * from.head_size / 4;
+    work +=
+        length * std::min(length, 2 * std::min(from.window, length) + 1) * from.heads * from.head_size / 4;
   }
   return work;
 }

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "cpu/matrix.hpp"
+#include "model/layer.hpp"
 
 namespace yonder::kernels::cpu {
 
@@ -19,6 +20,7 @@ struct attention_input {
   // lies reach - 1 tokens before its query first. No sequence is longer than reach. Null: nothing.
   float const* distances = nullptr;
   std::size_t reach = 0;
+  std::size_t window = attention_pattern::everything;  // as there
 };
 
 // Where its rows [tokens][heads * head_size] go: to floats, or to an operand that does not ask for whole
@@ -29,9 +31,9 @@ struct attention_output {
 };
 
 // Multi-head self-attention (Vaswani et al., arXiv:1706.03762): softmax((Q K^T + distances) / sqrt(head
-// size)) V for each head of each sequence, without a mask: sequences lie one after the other, without
-// padding. Scores exist for a few queries and a block of keys at a time (Dao et al., arXiv:2205.14135).
-// Reference: reference::attention. Throws std::bad_alloc.
+// size)) V for each head of each sequence, over the keys of its window (Beltagy et al., arXiv:2004.05150):
+// sequences lie one after the other, without padding. Scores exist for a few queries and a block of keys at a
+// time (Dao et al., arXiv:2205.14135). Reference: reference::attention. Throws std::bad_alloc.
 void attention(kernel_set const& kernels, crew const& by, attention_input const& from,
                attention_output const& to);
 

@@ -44,7 +44,9 @@ class embedding {
 // y = x * weight^T + bias
 struct linear {
   packed_matrix weight;
-  std::vector<float> bias;
+  std::vector<float> bias;  // empty: none
+
+  float const* bias_data() const noexcept { return bias.empty() ? nullptr : bias.data(); }
 };
 
 struct norm {
@@ -71,17 +73,22 @@ class part_loader {
 
   embedding load_embedding(std::string const& name, std::size_t rows, std::size_t width) const;
   // Several layers of the same input, their outputs beside each other.
-  linear load_linear(std::vector<std::string> const& names, std::size_t in, std::size_t out_of_each) const;
-  linear load_linear(std::string const& name, std::size_t in, std::size_t out) const;
-  // A layer that has no bias: it is 0.
-  linear load_matrix(std::string const& name, std::size_t in, std::size_t out) const;
+  linear load_linear(std::vector<std::string> const& names, std::size_t in, std::size_t out_of_each,
+                     bool has_bias = true) const;
+  linear load_linear(std::string const& name, std::size_t in, std::size_t out, bool has_bias = true) const;
   // `part` of a layer's outputs, or of its inputs: the bias then comes with the first.
-  linear load_outputs(std::string const& name, std::size_t in, std::size_t out, slice part) const;
-  linear load_inputs(std::string const& name, std::size_t in, std::size_t out, slice part) const;
+  linear load_outputs(std::string const& name, std::size_t in, std::size_t out, slice part,
+                      bool has_bias) const;
+  linear load_inputs(std::string const& name, std::size_t in, std::size_t out, slice part,
+                     bool has_bias) const;
+  // `part` of the outputs of a gated layer: those of its first half, and the same of its second.
+  linear load_gated(std::string const& name, std::size_t in, std::size_t out, slice part,
+                    bool has_bias) const;
   // A whole tensor.
   std::vector<float> load_values(std::string const& name, std::span<std::uint64_t const> shape) const;
-  // Also under the names gamma and beta, as TensorFlow's checkpoints have them.
-  norm load_norm(std::string const& name, std::size_t width) const;
+  // Also under the names gamma and beta, as TensorFlow's checkpoints have them. A bias that is not there is
+  // 0.
+  norm load_norm(std::string const& name, std::size_t width, bool has_bias = true) const;
 
  private:
   tensor_view const& weight_of(std::string const& name, std::size_t in, std::size_t out) const;
@@ -104,8 +111,8 @@ struct compute_options {
 };
 
 // The encoder of BERT (Devlin et al., arXiv:1810.04805), DistilBERT (Sanh et al., arXiv:1910.01108), RoBERTa
-// (Liu et al., arXiv:1907.11692) and MPNet (Song et al., arXiv:2004.09297): layer norm after each residual
-// sum. Const calls are thread-safe.
+// (Liu et al., arXiv:1907.11692), MPNet (Song et al., arXiv:2004.09297) and ModernBERT (Warner et al.,
+// arXiv:2412.13663), as the config's layer_description says. Const calls are thread-safe.
 class encoder {
  public:
   // The tables of embeddings stay in `files`, which must live as long. Throws ml::model_error,
@@ -140,19 +147,25 @@ class encoder {
   struct layer {
     linear query_key_value;
     linear attention_output;
-    norm attention_norm;
+    norm attention_norm;               // behind the sum of attention
     std::vector<linear> intermediate;  // a slab of its outputs each
     std::vector<linear> output;        // the inputs of the same slab
-    norm output_norm;
+    norm output_norm;                  // behind the sum of the feed-forward network
+    std::size_t window;                // as in attention_input
+    std::size_t rotation;              // which of rotary_bases_
   };
   class workspaces;
 
-  static layer load_layer(part_loader const& loader, encoder_config const& config);
+  layer load_layer(part_loader const& loader, std::size_t index);
+  std::size_t rotation_of(float base);
   void embed(token_batch const& batch, encoder_workspace& work) const;
+  void add_tables(token_batch const& batch, std::size_t token, std::size_t position, float* row,
+                  float* to) const;
   void attend(layer const& weights, token_batch const& batch, encoder_workspace& work) const;
+  void rotate(std::vector<float> const& angles, encoder_workspace& work) const;
   void feed_forward(layer const& weights, encoder_workspace& work) const;
   void run_slab(linear const& intermediate, linear const& output, encoder_workspace& work) const;
-  void normalize(norm const& norm, encoder_workspace& work) const;
+  void normalize(norm const& norm, bool keeps_sum, encoder_workspace& work) const;
   void encode_rows(float const* rows, std::size_t count, std::size_t width, operand& to) const;
 
   encoder_config config_;
@@ -164,6 +177,7 @@ class encoder {
   embedding types_;
   norm embedding_norm_;
   std::vector<float> distances_;  // as in attention_input; empty: none
+  std::vector<float> rotary_bases_;
   std::vector<layer> layers_;
   std::unique_ptr<workspaces> workspaces_;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "model/family.hpp"
 
@@ -41,37 +42,52 @@ float largest_of(float const* column, std::size_t length, std::size_t width) noe
 
 }  // namespace
 
-classification_head::classification_head(weight_files const& files, encoder_config const& config,
-                                         std::size_t labels, kernel_set const& kernels, crew const& by)
+head_layers::head_layers(weight_files const& files, encoder_config const& config, std::string const& last,
+                         std::size_t labels, bool of_tokens, kernel_set const& kernels, crew const& by)
     : kernels_(kernels),
       by_(by),
-      rectifies_(describe(config.family).rectifies),
-      first_(part_loader(files, *kernels.fp32)
-                 .load_linear(describe(config.family).first, config.hidden, config.hidden)),
-      classifier_(part_loader(files, *kernels.fp32)
-                      .load_linear(describe(config.family).last, config.hidden, labels)) {}
+      activation_(config.head.first_activation),
+      epsilon_(config.layer_norm_epsilon) {
+  auto const& names = describe(config.family);
+  part_loader const loader(files, *kernels.fp32);
+  if (!of_tokens || names.first_norm != nullptr)
+    first_ = loader.load_linear(names.first, config.hidden, config.hidden, config.head.first_bias);
+  if (names.first_norm != nullptr)
+    norm_ = loader.load_norm(names.first_norm, config.hidden, config.layer.norm_biases);
+  last_ = loader.load_linear(last, config.hidden, labels);
+}
+
+std::vector<float> head_layers::operator()(std::vector<float> rows) const {
+  if (first_) {
+    rows = apply(kernels_, by_, *first_, rows);
+    activate(rows);
+  }
+  if (norm_) {
+    for (float* row = rows.data(); row != rows.data() + rows.size(); row += width())
+      kernels_.layer_norm(row, width(), norm_->weight.data(), norm_->bias.data(), epsilon_);
+  }
+  return apply(kernels_, by_, last_, rows);
+}
+
+void head_layers::activate(std::vector<float>& rows) const {
+  if (activation_) return kernels_.function_of(*activation_)(rows.data(), rows.size());
+  for (float& value : rows) value = std::tanh(value);
+}
+
+classification_head::classification_head(weight_files const& files, encoder_config const& config,
+                                         std::size_t labels, kernel_set const& kernels, crew const& by)
+    : pooling_(config.head.takes_mean ? pooling_mode::mean : pooling_mode::first_token),
+      layers_(files, config, describe(config.family).last, labels, false, kernels, by) {}
 
 std::vector<float> classification_head::operator()(token_batch const& batch,
                                                    std::span<float const> hidden) const {
-  std::size_t const width = first_.weight.depth();
-  std::vector<float> rows;
+  std::size_t const width = layers_.width();
+  std::vector<float> rows(batch.sequences() * width);
   for (std::size_t i = 0; i < batch.sequences(); ++i) {
-    auto const begin = hidden.begin() + static_cast<std::ptrdiff_t>(batch.starts[i] * width);
-    rows.insert(rows.end(), begin, begin + static_cast<std::ptrdiff_t>(width));
+    pool(pooling_, hidden.data() + batch.starts[i] * width, batch.starts[i + 1] - batch.starts[i], width, 0,
+         rows.data() + i * width);
   }
-  rows = apply(kernels_, by_, first_, rows);
-  for (float& value : rows) value = rectifies_ ? std::max(value, 0.0F) : std::tanh(value);
-  return apply(kernels_, by_, classifier_, rows);
-}
-
-token_head::token_head(weight_files const& files, std::string const& layer, std::size_t width,
-                       std::size_t labels, kernel_set const& kernels, crew const& by)
-    : kernels_(kernels),
-      by_(by),
-      layer_(part_loader(files, *kernels.fp32).load_linear(layer, width, labels)) {}
-
-std::vector<float> token_head::operator()(std::span<float const> hidden) const {
-  return apply(kernels_, by_, layer_, {hidden.begin(), hidden.end()});
+  return layers_(std::move(rows));
 }
 
 void apply_scores(score_function function, float* logits, std::size_t count) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,8 +13,31 @@
 
 namespace yonder::kernels::cpu {
 
-// What stands on the first token of BertForSequenceClassification (pooler: tanh) and of
-// DistilBertForSequenceClassification (pre_classifier: ReLU).
+// From rows of hidden states to those of logits: a layer, an activation and a norm, as many of them as the
+// family has, and the last layer.
+class head_layers {
+ public:
+  // `of_tokens`: single tokens' rows, which most families give to the last layer as they are.
+  head_layers(weight_files const& files, encoder_config const& config, std::string const& last,
+              std::size_t labels, bool of_tokens, kernel_set const& kernels, crew const& by);
+
+  // rows: [count][hidden]; logits: [count][labels].
+  std::vector<float> operator()(std::vector<float> rows) const;
+  std::size_t width() const noexcept { return last_.weight.depth(); }
+
+ private:
+  void activate(std::vector<float>& rows) const;
+
+  kernel_set const& kernels_;
+  crew by_;
+  std::optional<activation> activation_;  // as in head_description
+  float epsilon_;
+  std::optional<linear> first_;
+  std::optional<norm> norm_;
+  linear last_;
+};
+
+// What classifies whole texts, by their first token or by the mean of all.
 class classification_head {
  public:
   classification_head(weight_files const& files, encoder_config const& config, std::size_t labels,
@@ -23,26 +47,24 @@ class classification_head {
   std::vector<float> operator()(token_batch const& batch, std::span<float const> hidden) const;
 
  private:
-  kernel_set const& kernels_;
-  crew by_;
-  bool rectifies_;
-  linear first_;
-  linear classifier_;
+  pooling_mode pooling_;
+  head_layers layers_;
 };
 
-// What gives each token its logits: one layer.
+// What gives each token its logits; `last`: the name of the layer that does it.
 class token_head {
  public:
-  token_head(weight_files const& files, std::string const& layer, std::size_t width, std::size_t labels,
-             kernel_set const& kernels, crew const& by);
+  token_head(weight_files const& files, encoder_config const& config, std::string const& last,
+             std::size_t labels, kernel_set const& kernels, crew const& by)
+      : layers_(files, config, last, labels, true, kernels, by) {}
 
-  // hidden: [tokens][width]; logits: [tokens][labels].
-  std::vector<float> operator()(std::span<float const> hidden) const;
+  // hidden: [tokens][hidden]; logits: [tokens][labels].
+  std::vector<float> operator()(std::span<float const> hidden) const {
+    return layers_({hidden.begin(), hidden.end()});
+  }
 
  private:
-  kernel_set const& kernels_;
-  crew by_;
-  linear layer_;
+  head_layers layers_;
 };
 
 // logits in place to scores.

@@ -58,6 +58,16 @@ YONDER_ALWAYS_INLINE void add_loop(float* x, float const* y, std::size_t count) 
   for (std::size_t i = 0; i < count; ++i) x[i] += y[i];
 }
 
+YONDER_ALWAYS_INLINE void rotate_loop(float* x, float const* cosines, float const* sines,
+                                      std::size_t half) noexcept {
+  float* const y = x + half;
+  for (std::size_t i = 0; i < half; ++i) {
+    float const turned = x[i] * cosines[i] - y[i] * sines[i];
+    y[i] = y[i] * cosines[i] + x[i] * sines[i];
+    x[i] = turned;
+  }
+}
+
 YONDER_ALWAYS_INLINE void add_to_rows_loop(tile_view const& tile, float const* y,
                                            std::size_t stride) noexcept {
   for (std::size_t r = 0; r < tile.rows; ++r)
@@ -71,28 +81,42 @@ YONDER_ALWAYS_INLINE void copy_rows_loop(tile_view const& tile, float* to, std::
   }
 }
 
+YONDER_ALWAYS_INLINE void multiply_rows_loop(tile_view const& tile, float const* y,
+                                             std::size_t stride) noexcept {
+  for (std::size_t r = 0; r < tile.rows; ++r) {
+    float* const to = tile.data + r * tile.stride;
+    for (std::size_t j = 0; j < tile.columns; ++j) to[j] *= y[r * stride + j];
+  }
+}
+
 // An attribute takes no parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
-#define YONDER_LOOPS(TARGET)                                                                        \
-  TARGET void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }                   \
-  TARGET void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }         \
-  TARGET void relu(float* x, std::size_t count) noexcept { relu_loop(x, count); }                   \
-  TARGET float softmax_block(float* x, std::size_t count, float scale, softmax_row& row) noexcept { \
-    return softmax_block_loop(x, count, scale, row);                                                \
-  }                                                                                                 \
-  TARGET void scale_and_add(float* x, float before, float const* y, float after,                    \
-                            std::size_t count) noexcept {                                           \
-    scale_and_add_loop(x, before, y, after, count);                                                 \
-  }                                                                                                 \
-  TARGET void layer_norm(float* x, std::size_t count, float const* weight, float const* bias,       \
-                         float epsilon) noexcept {                                                  \
-    layer_norm_loop(x, count, weight, bias, epsilon);                                               \
-  }                                                                                                 \
-  TARGET void add(float* x, float const* y, std::size_t count) noexcept { add_loop(x, y, count); }  \
-  TARGET void add_to_rows(tile_view const& tile, float const* y, std::size_t stride) noexcept {     \
-    add_to_rows_loop(tile, y, stride);                                                              \
-  }                                                                                                 \
-  TARGET void copy_rows(tile_view const& tile, float* to, std::size_t stride) noexcept {            \
-    copy_rows_loop(tile, to, stride);                                                               \
+#define YONDER_LOOPS(TARGET)                                                                          \
+  TARGET void gelu(float* x, std::size_t count) noexcept { gelu_loop(x, count); }                     \
+  TARGET void gelu_tanh(float* x, std::size_t count) noexcept { gelu_tanh_loop(x, count); }           \
+  TARGET void relu(float* x, std::size_t count) noexcept { relu_loop(x, count); }                     \
+  TARGET float softmax_block(float* x, std::size_t count, float scale, softmax_row& row) noexcept {   \
+    return softmax_block_loop(x, count, scale, row);                                                  \
+  }                                                                                                   \
+  TARGET void scale_and_add(float* x, float before, float const* y, float after,                      \
+                            std::size_t count) noexcept {                                             \
+    scale_and_add_loop(x, before, y, after, count);                                                   \
+  }                                                                                                   \
+  TARGET void layer_norm(float* x, std::size_t count, float const* weight, float const* bias,         \
+                         float epsilon) noexcept {                                                    \
+    layer_norm_loop(x, count, weight, bias, epsilon);                                                 \
+  }                                                                                                   \
+  TARGET void add(float* x, float const* y, std::size_t count) noexcept { add_loop(x, y, count); }    \
+  TARGET void rotate(float* x, float const* cosines, float const* sines, std::size_t half) noexcept { \
+    rotate_loop(x, cosines, sines, half);                                                             \
+  }                                                                                                   \
+  TARGET void add_to_rows(tile_view const& tile, float const* y, std::size_t stride) noexcept {       \
+    add_to_rows_loop(tile, y, stride);                                                                \
+  }                                                                                                   \
+  TARGET void copy_rows(tile_view const& tile, float* to, std::size_t stride) noexcept {              \
+    copy_rows_loop(tile, to, stride);                                                                 \
+  }                                                                                                   \
+  TARGET void multiply_rows(tile_view const& tile, float const* y, std::size_t stride) noexcept {     \
+    multiply_rows_loop(tile, y, stride);                                                              \
   }
 // NOLINTEND(bugprone-macro-parentheses)
 
@@ -112,8 +136,10 @@ constexpr kernel_set baseline_set = {"baseline",
                                      plain_loops::scale_and_add,
                                      plain_loops::layer_norm,
                                      plain_loops::add,
+                                     plain_loops::rotate,
                                      plain_loops::add_to_rows,
-                                     plain_loops::copy_rows};
+                                     plain_loops::copy_rows,
+                                     plain_loops::multiply_rows};
 
 #if defined(__x86_64__)
 
@@ -137,8 +163,10 @@ constexpr kernel_set avx2_set = {"avx2",
                                  avx2_loops::scale_and_add,
                                  avx2_loops::layer_norm,
                                  avx2_loops::add,
+                                 avx2_loops::rotate,
                                  avx2_loops::add_to_rows,
-                                 avx2_loops::copy_rows};
+                                 avx2_loops::copy_rows,
+                                 avx2_loops::multiply_rows};
 
 constexpr kernel_set with_avx512(char const* name, product_kernel const& fp32, product_kernel const& bf16,
                                  product_kernel const& int8) noexcept {
@@ -154,8 +182,10 @@ constexpr kernel_set with_avx512(char const* name, product_kernel const& fp32, p
           avx512_loops::scale_and_add,
           avx512_loops::layer_norm,
           avx512_loops::add,
+          avx512_loops::rotate,
           avx512_loops::add_to_rows,
-          avx512_loops::copy_rows};
+          avx512_loops::copy_rows,
+          avx512_loops::multiply_rows};
 }
 
 #endif

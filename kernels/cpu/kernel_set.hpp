@@ -6,6 +6,7 @@
 #include <span>
 
 #include "cpu/product.hpp"
+#include "model/layer.hpp"
 #include "yonder/ml/text_options.hpp"
 
 namespace yonder::kernels::cpu {
@@ -49,10 +50,22 @@ struct kernel_set {
                      float epsilon) noexcept;
   // x += y
   void (*add)(float* x, float const* y, std::size_t count) noexcept;
+  // Each pair x[i], x[i + half] turned by its angle.
+  void (*rotate)(float* x, float const* cosines, float const* sines, std::size_t half) noexcept;
   // tile += y, whose rows are `stride` apart: 0 for the same one each time.
   void (*add_to_rows)(tile_view const& tile, float const* y, std::size_t stride) noexcept;
   void (*copy_rows)(tile_view const& tile, float* to, std::size_t stride) noexcept;
+  // tile *= y, whose rows are `stride` apart.
+  void (*multiply_rows)(tile_view const& tile, float const* y, std::size_t stride) noexcept;
 
+  auto function_of(activation which) const noexcept {
+    switch (which) {
+      case activation::gelu_tanh: return gelu_tanh;
+      case activation::relu: return relu;
+      case activation::gelu: break;
+    }
+    return gelu;
+  }
   // Precondition: one of these three.
   product_kernel const& product(ml::precision precision) const noexcept {
     if (precision == ml::precision::bf16) return *bf16;

@@ -40,8 +40,8 @@ class product {
     kernel_.begin();
     for (std::size_t row = begin; row < end; row += kernel_.tile_rows) {
       std::size_t const count = std::min(kernel_.tile_rows, end - row);
-      run_tile({b_.panel(index), scratch.data(), row == begin, row + count == end}, index * kernel_.width,
-               row, count, next);
+      run_tile({b_.panel(index), scratch.data(), row == begin, row + count == end},
+               index * b_.panel_columns(), row, count, next);
     }
     kernel_.end();
   }
@@ -65,20 +65,37 @@ class product {
   void run_tile(panel_view const& panel, std::size_t column, std::size_t row, std::size_t count,
                 ahead& next) const noexcept {
     alignas(64) float tile[largest_tile];
-    std::size_t const columns = std::min(kernel_.width, b_.columns() - column);
+    std::size_t const columns = std::min(b_.panel_columns(), b_.columns() - column);
     std::size_t const at = row * b_.columns() + column;
     tile_view const view{tile, kernel_.width, count, columns};
     if (to_.out != nullptr) ask_for(to_.out + at, count, columns);
     kernel_.tile(a_.rows(row, count), panel, b_.depth(), next, tile);
     if (to_.bias != nullptr) kernels_.add_to_rows(view, to_.bias + column, 0);
+    if (b_.is_gated()) return store(gate(view, column), row, column);
     if (to_.activate != nullptr) to_.activate(tile, count * kernel_.width);
     if (to_.residual != nullptr) kernels_.add_to_rows(view, to_.residual + at, b_.columns());
-    if (to_.out != nullptr) {
-      kernels_.copy_rows(view, to_.out + at, b_.columns());
-    } else {
-      for (std::size_t r = 0; r < count; ++r)
-        to_.encoded->encode(row + r, column, tile + r * kernel_.width, columns);
-    }
+    store(view, row, column);
+  }
+
+  // The first half of a tile, which lies closer together then.
+  tile_view gate(tile_view const& first, std::size_t column) const noexcept {
+    std::size_t const half = b_.panel_columns();
+    tile_view const second{first.data + half, first.stride, first.rows, first.columns};
+    if (to_.bias != nullptr) kernels_.add_to_rows(second, to_.bias + b_.columns() + column, 0);
+    alignas(64) float gates[largest_tile / 2];
+    kernels_.copy_rows(second, gates, half);
+    kernels_.copy_rows(first, first.data, half);
+    if (to_.activate != nullptr) to_.activate(first.data, first.rows * half);
+    tile_view const result{first.data, half, first.rows, first.columns};
+    kernels_.multiply_rows(result, gates, half);
+    return result;
+  }
+
+  void store(tile_view const& tile, std::size_t row, std::size_t column) const noexcept {
+    if (to_.out != nullptr)
+      return kernels_.copy_rows(tile, to_.out + row * b_.columns() + column, b_.columns());
+    for (std::size_t r = 0; r < tile.rows; ++r)
+      to_.encoded->encode(row + r, column, tile.data + r * tile.stride, tile.columns);
   }
 
   kernel_set const& kernels_;
@@ -94,13 +111,32 @@ class product {
 
 packed_matrix::packed_matrix(product_kernel const& kernel, std::size_t depth, std::size_t columns,
                              std::function<void(std::size_t column, float* row)> const& read_row)
-    : kernel_(&kernel), depth_(depth), columns_(columns), panel_bytes_(kernel.panel_bytes(depth)) {
+    : packed_matrix(kernel, depth, columns, false, read_row) {}
+
+packed_matrix packed_matrix::gated(product_kernel const& kernel, std::size_t depth, std::size_t columns,
+                                   std::function<void(std::size_t column, float* row)> const& read_row) {
+  return {kernel, depth, columns, true, read_row};
+}
+
+packed_matrix::packed_matrix(product_kernel const& kernel, std::size_t depth, std::size_t columns, bool gated,
+                             std::function<void(std::size_t column, float* row)> const& read_row)
+    : kernel_(&kernel),
+      depth_(depth),
+      columns_(columns),
+      gated_(gated),
+      panel_bytes_(kernel.panel_bytes(depth)) {
   data_.reserve(panels() * panel_bytes_);
   std::vector<float> rows(kernel.width * depth);
-  for (std::size_t begin = 0; begin < columns; begin += kernel.width) {
-    std::size_t const count = std::min(kernel.width, columns - begin);
+  for (std::size_t panel = 0; panel < panels(); ++panel) {
+    std::size_t const begin = panel * panel_columns();
+    std::size_t const count = std::min(panel_columns(), columns - begin);
     for (std::size_t i = 0; i < count; ++i) read_row(begin + i, rows.data() + i * depth);
-    kernel.pack(rows.data(), count, depth, data_.data() + begin / kernel.width * panel_bytes_);
+    if (gated) {
+      float* const second = rows.data() + panel_columns() * depth;
+      for (std::size_t i = 0; i < count; ++i) read_row(columns + begin + i, second + i * depth);
+    }
+    kernel.pack(rows.data(), gated ? panel_columns() + count : count, depth,
+                data_.data() + panel * panel_bytes_);
   }
 }
 

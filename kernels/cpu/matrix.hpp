@@ -30,16 +30,29 @@ class packed_matrix {
   packed_matrix(product_kernel const& kernel, std::size_t depth, std::size_t columns,
                 std::function<void(std::size_t column, float* row)> const& read_row);
 
+  // Two matrices of one shape, column by column beside each other: of their product with a row, the first
+  // half is activated and multiplied by the second one. read_row() gets the columns of the first, and behind
+  // them those of the second.
+  static packed_matrix gated(product_kernel const& kernel, std::size_t depth, std::size_t columns,
+                             std::function<void(std::size_t column, float* row)> const& read_row);
+
   product_kernel const& kernel() const noexcept { return *kernel_; }
   std::size_t depth() const noexcept { return depth_; }
-  std::size_t columns() const noexcept { return columns_; }
-  std::size_t panels() const noexcept { return (columns_ + kernel_->width - 1) / kernel_->width; }
+  std::size_t columns() const noexcept { return columns_; }  // of a product; of gated ones the half
+  bool is_gated() const noexcept { return gated_; }
+  // Columns of a product that come of one panel.
+  std::size_t panel_columns() const noexcept { return gated_ ? kernel_->width / 2 : kernel_->width; }
+  std::size_t panels() const noexcept { return (columns_ + panel_columns() - 1) / panel_columns(); }
   std::byte const* panel(std::size_t index) const noexcept { return data_.data() + index * panel_bytes_; }
 
  private:
+  packed_matrix(product_kernel const& kernel, std::size_t depth, std::size_t columns, bool gated,
+                std::function<void(std::size_t column, float* row)> const& read_row);
+
   product_kernel const* kernel_ = nullptr;
   std::size_t depth_ = 0;
   std::size_t columns_ = 0;
+  bool gated_ = false;
   std::size_t panel_bytes_ = 0;
   aligned_buffer<std::byte> data_;
 };
@@ -70,9 +83,9 @@ class operand {
 };
 
 // What becomes of a product's rows: out = activate(product + bias) + residual, to floats or to another
-// operand.
+// operand. Of a gated matrix, without a residual: activate(first + its bias) * (second + its bias).
 struct epilogue {
-  float const* bias = nullptr;  // [columns]
+  float const* bias = nullptr;  // [columns], of gated ones both [2 * columns]
   void (*activate)(float* x, std::size_t count) noexcept = nullptr;
   float const* residual = nullptr;  // [rows][columns]; may be `out`
   float* out = nullptr;             // [rows][columns]; else `encoded`

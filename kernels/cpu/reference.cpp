@@ -48,8 +48,20 @@ std::vector<double> layer_norm(float const* x, std::size_t count, float const* w
   return y;
 }
 
+std::vector<double> rotate(float const* x, std::size_t size, std::size_t position, double base) {
+  std::vector<double> y(size);
+  std::size_t const half = size / 2;
+  for (std::size_t i = 0; i < half; ++i) {
+    double const exponent = -2.0 * static_cast<double>(i) / static_cast<double>(size);
+    double const angle = static_cast<double>(position) * std::pow(base, exponent);
+    y[i] = x[i] * std::cos(angle) - x[i + half] * std::sin(angle);
+    y[i + half] = x[i + half] * std::cos(angle) + x[i] * std::sin(angle);
+  }
+  return y;
+}
+
 std::vector<double> attention(float const* qkv, std::size_t length, std::size_t heads, std::size_t head_size,
-                              float const* distances, std::size_t reach) {
+                              float const* distances, std::size_t reach, std::size_t window) {
   std::size_t const hidden = heads * head_size;
   std::vector<double> out(length * hidden);
   auto const at = [&](std::size_t token, std::size_t part, std::size_t column) {
@@ -57,17 +69,20 @@ std::vector<double> attention(float const* qkv, std::size_t length, std::size_t 
   };
   for (std::size_t head = 0; head < heads; ++head) {
     for (std::size_t i = 0; i < length; ++i) {
-      std::vector<float> scores(length);
-      for (std::size_t j = 0; j < length; ++j) {
+      std::size_t const first = i < window ? 0 : i - window;
+      std::size_t const last = length - i <= window ? length : i + window + 1;
+      std::vector<float> scores(last - first);
+      for (std::size_t j = first; j < last; ++j) {
         double score = 0.0;
         for (std::size_t k = head * head_size; k < (head + 1) * head_size; ++k)
           score += at(i, 0, k) * at(j, 1, k);
         if (distances != nullptr) score += distances[head * (2 * reach - 1) + reach - 1 + j - i];
-        scores[j] = static_cast<float>(score);
+        scores[j - first] = static_cast<float>(score);
       }
-      auto const weights = softmax(scores.data(), length, 1.0 / std::sqrt(static_cast<double>(head_size)));
+      auto const weights =
+          softmax(scores.data(), scores.size(), 1.0 / std::sqrt(static_cast<double>(head_size)));
       for (std::size_t k = head * head_size; k < (head + 1) * head_size; ++k) {
-        for (std::size_t j = 0; j < length; ++j) out[i * hidden + k] += weights[j] * at(j, 2, k);
+        for (std::size_t j = first; j < last; ++j) out[i * hidden + k] += weights[j - first] * at(j, 2, k);
       }
     }
   }

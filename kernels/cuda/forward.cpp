@@ -44,8 +44,8 @@ class pass {
   }
 
   void classify(classifier_parts<T> const& parts, float* results) {
-    auto const function =
-        describe(model_.config.family).rectifies ? first_activation::relu : first_activation::tanh;
+    bool const rectifies = model_.config.head.first_activation == activation::relu;
+    auto const function = rectifies ? first_activation::relu : first_activation::tanh;
     run_.run(classification_arguments<T>{batch_, at_.hidden, place(parts.first), place(parts.first_bias),
                                          place(parts.second), place(parts.second_bias), function, at_.scratch,
                                          at_.arrivals, results, hidden_,
@@ -110,7 +110,7 @@ layer_products<T> products_of(placed_model<T> const& model, layer_parts<T> const
           {at.context, place(layer.attention_output), place(layer.attention_output_bias), at.hidden, plain,
            at.sum, size.rows, hidden, hidden},
           {at.hidden, place(layer.intermediate), place(layer.intermediate_bias), nullptr,
-           model.config.hidden_activation, at.wide, size.rows, wide, hidden},
+           model.config.layer.feed_forward_activation, at.wide, size.rows, wide, hidden},
           {at.wide, place(layer.output), place(layer.output_bias), at.hidden, plain, at.sum, size.rows,
            hidden, wide}};
 }

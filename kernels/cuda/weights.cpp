@@ -108,12 +108,14 @@ class packer {
 };
 
 template <class T>
-layer_parts<T> load_layer(packer const& from, family_description const& names, encoder_config const& config) {
+layer_parts<T> load_layer(packer const& all, encoder_config const& config, std::size_t index) {
+  auto const& names = describe(config.family);
+  packer const from = all.inside(layer_name(config, index));
   std::size_t const hidden = config.hidden;
   std::size_t const intermediate = config.intermediate;
   std::vector<std::string> weights;
   std::vector<std::string> biases;
-  for (std::string const name : names.query_key_value) {
+  for (std::string const& name : query_key_value_names(names)) {
     weights.push_back(name + ".weight");
     biases.push_back(name + ".bias");
   }
@@ -128,7 +130,7 @@ layer_parts<T> load_layer(packer const& from, family_description const& names, e
   parts.intermediate_bias = from.template vector<T>(names.intermediate + std::string(".bias"), intermediate);
   parts.output = from.template matrix<T>(names.output, hidden, intermediate);
   parts.output_bias = from.template vector<T>(names.output + std::string(".bias"), hidden);
-  parts.output_norm = from.norm(names.output_norm, hidden);
+  parts.output_norm = all.norm(output_norm_name(config, index), hidden);
   return parts;
 }
 
@@ -142,6 +144,11 @@ classifier_parts<T> load_classifier(packer const& from, encoder_config const& co
 }
 
 void check_shapes(encoder_config const& config) {
+  if (config.layer.norms != norm_place::after_sum || config.layer.gated || config.is_rotary()) {
+    throw ml::unsupported_model(
+        {"config.json", "norms before the parts of a layer, a gate and rotary positions, as ModernBERT has",
+         "BERT, DistilBERT or RoBERTa for the CUDA kernels", "use the device cpu for this model"});
+  }
   if (config.distance_buckets != 0) {
     throw ml::unsupported_model({"config.json", "attention that adds something by distance, as MPNet's",
                                  "BERT, DistilBERT or RoBERTa for the CUDA kernels",
@@ -168,20 +175,20 @@ model_parts<T> load_parts(weight_files const& files, encoder_config const& confi
   check_shapes(config);
   auto const& names = describe(config.family);
   std::string const prefix =
-      files.has(names.prefix + std::string("embeddings.word_embeddings.weight")) ? names.prefix : "";
+      files.has(names.prefix + std::string(names.words) + ".weight") ? names.prefix : "";
 
   model_parts<T> parts;
   packer const from(files, prefix, parts.bytes);
-  parts.words = from.template matrix<T>("embeddings.word_embeddings", config.vocabulary, config.hidden);
+  parts.words = from.template matrix<T>(names.words, config.vocabulary, config.hidden);
   parts.positions =
       from.template matrix<T>("embeddings.position_embeddings", config.positions, config.hidden);
   if (config.token_types != 0) {
     parts.types =
         from.template matrix<T>("embeddings.token_type_embeddings", config.token_types, config.hidden);
   }
-  parts.embedding_norm = from.norm("embeddings.LayerNorm", config.hidden);
+  parts.embedding_norm = from.norm(names.embedding_norm, config.hidden);
   for (std::size_t i = 0; i < config.layers; ++i) {
-    parts.layers.push_back(load_layer<T>(from.inside(names.layer + std::to_string(i)), names, config));
+    parts.layers.push_back(load_layer<T>(from, config, i));
   }
   if (labels) parts.classifier = load_classifier<T>(packer(files, "", parts.bytes), config, *labels);
   return parts;

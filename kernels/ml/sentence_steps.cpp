@@ -58,12 +58,9 @@ sentence_steps::dense sentence_steps::load_dense(dense_config const& config, std
   }
   weight_files const files(config.folder);
   cpu::part_loader const loader(files, *kernels_.fp32);
-  dense result{config,
-               config.bias ? loader.load_linear("linear", config.in, config.out)
-                           : loader.load_matrix("linear", config.in, config.out),
-               std::nullopt};
+  dense result{config, loader.load_linear("linear", config.in, config.out, config.bias), std::nullopt};
   if (config.residual && config.in != config.out) {
-    result.residual = loader.load_matrix("residual", config.in, config.out);
+    result.residual = loader.load_linear("residual", config.in, config.out, false);
   }
   return result;
 }

@@ -33,8 +33,7 @@ class cpu_compute final : public text_compute {
         placement_(std::string("CPU, ") + name_of(options.precision) + why_here) {
     auto const& kernels = cpu::best_kernels();
     if (task_.of_each_token()) {
-      token_head_.emplace(files, task_.token_layer, config.hidden, *task_.labels, kernels,
-                          encoder_.workers());
+      token_head_.emplace(files, config, task_.token_layer, *task_.labels, kernels, encoder_.workers());
     } else if (task_.labels) {
       head_.emplace(files, config, *task_.labels, kernels, encoder_.workers());
     }

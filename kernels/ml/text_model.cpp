@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "cpu/thread_pool.hpp"
+#include "model/family.hpp"
 #include "yonder/ml/errors.hpp"
 
 namespace yonder::kernels {
@@ -47,6 +49,7 @@ text_model::text_model(std::filesystem::path const& folder, ml::text_options con
       files_(folder),
       tokenizer_(load_tokenizer_of(folder, sentences)),
       cut_(make_cut(folder, sentences)),
+      truncates_(truncates(sentences)),
       task_(make_task(sentences, head)),
       compute_(make_compute(files_, config_.encoder, task_, options)) {
   check_tokenizer(tokenizer_.tokens.largest_template_id(), tokenizer_.tokens.largest_type_id(), "each text");
@@ -64,11 +67,12 @@ model_task text_model::make_task(sentence_folder const* sentences, model_head he
 
 model_task text_model::task_of(model_head head) const {
   auto const labels = config_.classifier.labels.size();
+  auto const& names = describe(config_.encoder.family);
   std::string const file = (files_.folder() / "config.json").string();
   if (head == model_head::sequences && config_.classifies_sequences) return {labels, {}};
-  if (head == model_head::tokens && config_.classifies_tokens) return {labels, {}, false, "classifier"};
+  if (head == model_head::tokens && config_.classifies_tokens) return {labels, {}, false, names.tags};
   if (head == model_head::questions && config_.answers_questions) {
-    if (labels == 2) return {labels, {}, false, "qa_outputs"};
+    if (labels == 2) return {labels, {}, false, names.answers};
     throw ml::unsupported_model({file, std::to_string(labels) + " labels",
                                  "two, for where an answer begins and where it ends",
                                  "choose a model for extractive question answering"});
@@ -81,15 +85,30 @@ model_task text_model::task_of(model_head head) const {
        "choose a model that was trained for this, or the class of yonder::ml for what this one was"});
 }
 
-// As transformers cuts where it is told to cut: tokenizer.json has no say in the length.
-truncation text_model::make_cut(std::filesystem::path const& folder, sentence_folder const* sentences) const {
+// Of one text.
+std::size_t text_model::positions() const {
   std::size_t most = config_.encoder.max_tokens();
   // What stands round a text takes no position of its own where it is the padding token.
   if (auto const pad = config_.encoder.padding_id) most += tokenizer_.tokens.count_in_template(*pad);
-  std::size_t length = tokenizer_.max_length.value_or(most);
-  if (sentences != nullptr && sentences->max_length) length = *sentences->max_length;
-  if (options_.max_tokens != 0) length = options_.max_tokens;
-  length = std::min(length, most);
+  return most;
+}
+
+// Where transformers and sentence-transformers cut if they are told to cut: tokenizer.json has no say in it.
+std::size_t text_model::stated_length(sentence_folder const* sentences) const {
+  if (sentences == nullptr) return tokenizer_.max_length.value_or(std::numeric_limits<std::size_t>::max());
+  if (sentences->max_length) return *sentences->max_length;
+  return std::min(tokenizer_.max_length.value_or(positions()), positions());
+}
+
+// Rotary positions have no end: transformers would not cut where no file states a length up to theirs.
+bool text_model::truncates(sentence_folder const* sentences) const {
+  bool const goes_on = config_.encoder.is_rotary() && stated_length(sentences) > positions();
+  return options_.truncate && (options_.max_tokens != 0 || !goes_on);
+}
+
+truncation text_model::make_cut(std::filesystem::path const& folder, sentence_folder const* sentences) const {
+  std::size_t const stated = options_.max_tokens != 0 ? options_.max_tokens : stated_length(sentences);
+  std::size_t const length = std::min(stated, positions());
   if (length <= tokenizer_.tokens.special_tokens()) {
     throw std::invalid_argument(folder.string() + ": texts of at most " + std::to_string(length) +
                                 " tokens have no room for one of their own; raise text_options::max_tokens");
@@ -122,7 +141,7 @@ void text_model::check_tokenizer(std::int32_t largest, std::int32_t largest_type
 
 text_rules text_model::rules(std::size_t skipped) const {
   std::size_t const vocabulary = has_foreign_ids() ? config_.encoder.vocabulary : 0;
-  return {cut_, options_.truncate, threads_, vocabulary, tokenizer_.gives_type_ids, tokenizer_.file, skipped};
+  return {cut_, truncates_, threads_, vocabulary, tokenizer_.gives_type_ids, tokenizer_.file, skipped};
 }
 
 tokenized_rows text_model::tokenize(std::span<std::string_view const> texts, std::size_t skipped) const {
@@ -168,13 +187,13 @@ std::vector<std::vector<float>> text_model::run(std::span<text_pair_view const> 
 
 std::vector<token_window> text_model::windows(std::string_view text,
                                               std::optional<std::size_t> overlap) const {
-  return windows_of(tokenizer_.tokens, {cut_, overlap, options_.truncate}, text);
+  return windows_of(tokenizer_.tokens, {cut_, overlap, truncates_}, text);
 }
 
 std::vector<token_window> text_model::windows(text_pair_view const& texts, std::size_t length,
                                               std::size_t overlap) const {
   truncation const cut{std::min(length, cut_.max_length), cut_.cut};
-  return windows_of(tokenizer_.tokens, {cut, overlap, options_.truncate}, texts);
+  return windows_of(tokenizer_.tokens, {cut, overlap, truncates_}, texts);
 }
 
 std::vector<std::vector<float>> text_model::run(std::span<token_window const> windows) const {

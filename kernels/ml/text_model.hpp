@@ -82,6 +82,9 @@ class text_model {
              sentence_folder const* sentences, model_head head);
   model_task make_task(sentence_folder const* sentences, model_head head) const;
   model_task task_of(model_head head) const;
+  std::size_t positions() const;
+  std::size_t stated_length(sentence_folder const* sentences) const;
+  bool truncates(sentence_folder const* sentences) const;
   truncation make_cut(std::filesystem::path const& folder, sentence_folder const* sentences) const;
   void check_tokenizer(std::int32_t largest, std::int32_t largest_type, char const* what) const;
   bool has_foreign_ids() const noexcept;
@@ -93,6 +96,7 @@ class text_model {
   weight_files files_;
   loaded_tokenizer tokenizer_;
   truncation cut_;
+  bool truncates_;  // else a text that is longer is refused
   model_task task_;
   std::unique_ptr<text_compute const> compute_;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "model/normalizer.hpp"
+#include "model/recomposer.hpp"
 #include "model/unicode.hpp"
 
 namespace yonder::kernels {
@@ -35,9 +36,10 @@ void isolate_chinese(aligned_letters& letters) {
 }
 
 // Letters between two starters, in canonical order (The Unicode Standard, 3.11).
+template <class To>
 class pending_marks {
  public:
-  explicit pending_marks(letter_rewriter& to) : to_(to) {}
+  explicit pending_marks(To& to) : to_(to) {}
 
   void put(char32_t code, bool first) {
     auto const order = combining_class(code);
@@ -47,13 +49,7 @@ class pending_marks {
   }
   void flush() {
     std::ranges::stable_sort(marks_, {}, &mark::order);
-    for (auto const& each : marks_) {
-      if (each.first) {
-        to_.replace(each.code);
-      } else {
-        to_.insert(each.code);
-      }
-    }
+    for (auto const& each : marks_) to_.put(each.code, each.first ? 0 : 1);
     marks_.clear();
   }
 
@@ -64,12 +60,12 @@ class pending_marks {
     bool first;  // of those that its letter is taken apart into
   };
 
-  letter_rewriter& to_;
+  To& to_;
   std::vector<mark> marks_;
 };
 
-void decompose_all(aligned_letters& letters) {
-  letter_rewriter to(letters);
+template <class To>
+void decompose_all(aligned_letters const& letters, To& to) {
   pending_marks marks(to);
   for (auto const& letter : letters) {
     bool first = true;
@@ -79,6 +75,20 @@ void decompose_all(aligned_letters& letters) {
     });
   }
   marks.flush();
+}
+
+void decompose_all(aligned_letters& letters) {
+  letter_rewriter to(letters);
+  decompose_all(letters, to);
+  letters = std::move(to).take();
+}
+
+void compose_all(aligned_letters& letters) {
+  letter_rewriter to(letters);
+  auto const write = [&to](char32_t code, int change) { to.put(code, change); };
+  recomposer join(write);
+  decompose_all(letters, join);
+  join.flush();
   letters = std::move(to).take();
 }
 
@@ -150,6 +160,7 @@ void normalizer::operator()(aligned_letters& letters) const {
     switch (what) {
       case step::bert: normalize(bert_, letters); break;
       case step::nfd: decompose_all(letters); break;
+      case step::nfc: compose_all(letters); break;
       case step::lowercase: lowercase_all(letters); break;
       case step::map: (*map_)(letters); break;
       case step::replace: replace_all(replacements_[replaced++], letters); break;

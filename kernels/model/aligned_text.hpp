@@ -47,6 +47,12 @@ class letter_rewriter {
   void replace(char32_t code) { to_.push_back({code, from_[taken_++].origin}); }
   // After it, from the same origin.
   void insert(char32_t code) { to_.push_back({code, taken_ == 0 ? byte_span{} : from_[taken_ - 1].origin}); }
+  // One or the other, as unicode::recomposer counts.
+  void put(char32_t code, int change) {
+    if (change > 0) return insert(code);
+    replace(code);
+    taken_ += static_cast<std::size_t>(-change);
+  }
   aligned_letters take() && { return std::move(to_); }
 
  private:

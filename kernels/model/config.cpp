@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "model/config_parts.hpp"
 #include "model/json.hpp"
 #include "model/keys.hpp"
 #include "model/mapped_file.hpp"
@@ -13,17 +14,19 @@
 namespace yonder::kernels {
 namespace {
 
-constexpr std::uint64_t max_extent = 1U << 24;  // of any one dimension of a model
-
 model_family parse_family(json_view const& config) {
   std::string const type = config.string("model_type");
   if (type == "bert") return model_family::bert;
   if (type == "distilbert") return model_family::distilbert;
   if (type == "roberta" || type == "xlm-roberta") return model_family::roberta;
   if (type == "mpnet") return model_family::mpnet;
-  config.unsupported("model_type",
-                     R"("bert" (MiniLM too), "distilbert", "roberta", "xlm-roberta" or "mpnet")");
+  if (type == "modernbert") return model_family::modernbert;
+  config.unsupported(
+      "model_type",
+      R"("bert" (MiniLM too), "distilbert", "roberta", "xlm-roberta", "mpnet" or "modernbert")");
 }
+
+}  // namespace
 
 activation parse_activation(json_view const& config, char const* key) {
   std::string const name = config.string_or(key, "gelu");
@@ -36,19 +39,26 @@ activation parse_activation(json_view const& config, char const* key) {
   config.unsupported(key, "\"gelu\", \"gelu_new\" (or another name of either) or \"relu\"");
 }
 
-// Where config.json is silent, the class of transformers has a default.
-std::size_t extent(json_view const& config, char const* key, std::size_t fallback) {
+std::size_t parse_extent(json_view const& config, char const* key, std::size_t fallback) {
   bool const stated = config.raw().contains(key);  // null states nothing that could be meant
   auto const value = stated && config.lacks(key) ? 0 : config.count_or(key, fallback, max_extent);
   if (value == 0) config.malformed(key, "at least 1");
   return value;
 }
 
+float parse_epsilon(json_view const& config, char const* key, double fallback) {
+  auto const epsilon = static_cast<float>(config.number_or(key, fallback));
+  if (!(epsilon >= 0 && epsilon < 1)) config.malformed(key, "a small number, 0 or more");
+  return epsilon;
+}
+
+namespace {
+
 // DistilBERT's extents have two names each.
-std::size_t extent(json_view const& config, char const* key, char const* other, std::size_t fallback) {
-  if (config.lacks(key)) return extent(config, other, fallback);
-  auto const value = extent(config, key, fallback);
-  if (extent(config, other, value) != value) {
+std::size_t parse_extent(json_view const& config, char const* key, char const* other, std::size_t fallback) {
+  if (config.lacks(key)) return parse_extent(config, other, fallback);
+  auto const value = parse_extent(config, key, fallback);
+  if (parse_extent(config, other, value) != value) {
     config.malformed(other, "the same number as " + std::string(key) + ", or no such key");
   }
   return value;
@@ -56,18 +66,15 @@ std::size_t extent(json_view const& config, char const* key, char const* other, 
 
 encoder_config parse_bert(json_view const& config) {
   encoder_config encoder;
-  encoder.hidden = extent(config, "hidden_size", 768);
-  encoder.layers = extent(config, "num_hidden_layers", 12);
-  encoder.heads = extent(config, "num_attention_heads", 12);
-  encoder.intermediate = extent(config, "intermediate_size", 3072);
-  encoder.vocabulary = extent(config, "vocab_size", 30'522);
-  encoder.positions = extent(config, "max_position_embeddings", 512);
-  encoder.token_types = extent(config, "type_vocab_size", 2);
-  encoder.layer_norm_epsilon = static_cast<float>(config.number_or("layer_norm_eps", 1e-12));
-  encoder.hidden_activation = parse_activation(config, "hidden_act");
-  if (!(encoder.layer_norm_epsilon >= 0 && encoder.layer_norm_epsilon < 1)) {
-    config.malformed("layer_norm_eps", "a small number, 0 or more");
-  }
+  encoder.hidden = parse_extent(config, "hidden_size", 768);
+  encoder.layers = parse_extent(config, "num_hidden_layers", 12);
+  encoder.heads = parse_extent(config, "num_attention_heads", 12);
+  encoder.intermediate = parse_extent(config, "intermediate_size", 3072);
+  encoder.vocabulary = parse_extent(config, "vocab_size", 30'522);
+  encoder.positions = parse_extent(config, "max_position_embeddings", 512);
+  encoder.token_types = parse_extent(config, "type_vocab_size", 2);
+  encoder.layer_norm_epsilon = parse_epsilon(config, "layer_norm_eps", 1e-12);
+  encoder.layer.feed_forward_activation = parse_activation(config, "hidden_act");
   return encoder;
 }
 
@@ -75,7 +82,7 @@ encoder_config parse_roberta(json_view const& config) {
   encoder_config encoder = parse_bert(config);
   encoder.family = model_family::roberta;
   encoder.vocabulary =
-      extent(config, "vocab_size", config.string("model_type") == "roberta" ? 50'265 : 30'522);
+      parse_extent(config, "vocab_size", config.string("model_type") == "roberta" ? 50'265 : 30'522);
   encoder.padding_id = static_cast<std::int32_t>(config.count_or("pad_token_id", 1, max_extent));
   if (encoder.first_position() >= encoder.positions) {
     config.malformed("pad_token_id", "at most max_position_embeddings - 2, as positions begin after it");
@@ -87,10 +94,10 @@ encoder_config parse_roberta(json_view const& config) {
 encoder_config parse_mpnet(json_view const& config) {
   encoder_config encoder = parse_bert(config);
   encoder.family = model_family::mpnet;
-  encoder.vocabulary = extent(config, "vocab_size", 30'527);
+  encoder.vocabulary = parse_extent(config, "vocab_size", 30'527);
   encoder.token_types = 0;
   encoder.padding_id = 1;
-  encoder.distance_buckets = extent(config, "relative_attention_num_buckets", distance_buckets_used);
+  encoder.distance_buckets = parse_extent(config, "relative_attention_num_buckets", distance_buckets_used);
   if (encoder.distance_buckets < distance_buckets_used) {
     config.malformed("relative_attention_num_buckets", "at least 32, as transformers looks up so many");
   }
@@ -103,13 +110,14 @@ encoder_config parse_mpnet(json_view const& config) {
 encoder_config parse_distilbert(json_view const& config) {
   encoder_config encoder;
   encoder.family = model_family::distilbert;
-  encoder.hidden = extent(config, "dim", "hidden_size", 768);
-  encoder.layers = extent(config, "n_layers", "num_hidden_layers", 6);
-  encoder.heads = extent(config, "n_heads", "num_attention_heads", 12);
-  encoder.intermediate = extent(config, "hidden_dim", 3072);
-  encoder.vocabulary = extent(config, "vocab_size", 30'522);
-  encoder.positions = extent(config, "max_position_embeddings", 512);
-  encoder.hidden_activation = parse_activation(config, "activation");
+  encoder.hidden = parse_extent(config, "dim", "hidden_size", 768);
+  encoder.layers = parse_extent(config, "n_layers", "num_hidden_layers", 6);
+  encoder.heads = parse_extent(config, "n_heads", "num_attention_heads", 12);
+  encoder.intermediate = parse_extent(config, "hidden_dim", 3072);
+  encoder.vocabulary = parse_extent(config, "vocab_size", 30'522);
+  encoder.positions = parse_extent(config, "max_position_embeddings", 512);
+  encoder.layer.feed_forward_activation = parse_activation(config, "activation");
+  encoder.head.first_activation = activation::relu;
   return encoder;
 }
 
@@ -118,6 +126,7 @@ encoder_config parse_encoder(json_view const& config) {
     case model_family::distilbert: return parse_distilbert(config);
     case model_family::roberta: return parse_roberta(config);
     case model_family::mpnet: return parse_mpnet(config);
+    case model_family::modernbert: return parse_modernbert(config);
     case model_family::bert: break;
   }
   return parse_bert(config);

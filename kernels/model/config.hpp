@@ -9,10 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "model/layer.hpp"
+
 namespace yonder::kernels {
 
-enum class model_family : std::uint8_t { bert, distilbert, roberta, mpnet };
-enum class activation : std::uint8_t { gelu, gelu_tanh, relu };
+enum class model_family : std::uint8_t { bert, distilbert, roberta, mpnet, modernbert };
 // How logits become scores.
 enum class score_function : std::uint8_t { softmax, sigmoid, none };
 
@@ -29,9 +30,13 @@ struct encoder_config {
   std::size_t token_types = 0;       // 0: the family has none
   std::size_t distance_buckets = 0;  // rows of what attention adds by distance; 0: the family has none
   float layer_norm_epsilon = 1e-12F;
-  activation hidden_activation = activation::gelu;
   std::optional<std::int32_t> padding_id = std::nullopt;  // of a family whose positions begin after it
+  layer_description layer = {};
+  attention_patterns attention = {};
+  head_description head = {};
 
+  // Positions turn queries and keys; else a table has something to add for each.
+  bool is_rotary() const noexcept { return attention.full.rotary_base != 0; }
   // Of one text, special tokens included.
   std::size_t max_tokens() const noexcept { return positions - first_position(); }
   std::size_t first_position() const noexcept {

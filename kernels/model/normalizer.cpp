@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/ascii.hpp"
+#include "model/recomposer.hpp"
 #include "model/unicode.hpp"
 
 namespace yonder::kernels {
@@ -62,6 +63,43 @@ void decompose_all(std::string_view text, Put&& put) {
   canonical_order<Put> order(put);
   for_each_code_point(text, [&](char32_t code) { decompose(code, [&](char32_t part) { order.put(part); }); });
   order.flush();
+}
+
+// Where the letters from `at` on end that NFC leaves as they are.
+std::size_t end_of_composed(std::string_view text, std::size_t at) noexcept {
+  constexpr unsigned char first_lead = 0xCC;  // of UTF-8, from first_composing on
+  auto const changing = [](char byte) { return static_cast<unsigned char>(byte) >= first_lead; };
+  auto const found = std::find_if(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(), changing);
+  auto const end = static_cast<std::size_t>(found - text.begin());
+  if (end == text.size() || end == at) return end;
+  return end - decode_before(text.data() + end).bytes;  // which may become one with what follows
+}
+
+// NFC of one letter and of those after it up to another one that NFC leaves as it is. Returns where they end.
+template <class Put>
+std::size_t compose_some(std::string_view text, std::size_t at, Put&& put) {
+  auto const write = [&put](char32_t code, int) { put(code); };
+  recomposer join(write);
+  auto const part = [&join](char32_t code) { join.put(code, 0); };
+  canonical_order order(part);
+  bool first = true;
+  for (; at < text.size(); first = false) {
+    auto const [code, bytes] = decode(text.data() + at);
+    if (!first && code < first_composing) break;
+    decompose(code, [&](char32_t each) { order.put(each); });
+    at += bytes;
+  }
+  order.flush();
+  join.flush();
+  return at;
+}
+
+void compose_all(std::string_view text, text_buffer& out) {
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t const end = end_of_composed(text, at);
+    out.append(text.substr(at, end - at));
+    at = end == text.size() ? end : compose_some(text, end, [&out](char32_t code) { out.put(code); });
+  }
 }
 
 std::string replace_all(text_replacement const& what, std::string_view text) {
@@ -227,6 +265,7 @@ std::string normalizer::apply(step what, std::string_view text, std::size_t& rep
   switch (what) {
     case step::bert: bert_pass(bert_, false, out).run(text); break;
     case step::nfd: decompose_all(text, put); break;
+    case step::nfc: compose_all(text, out); break;
     case step::lowercase: for_each_code_point(text, [&](char32_t code) { lowercase(code, put); }); break;
     case step::strip_accents:
       for_each_code_point(text, [&](char32_t code) {

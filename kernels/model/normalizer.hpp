@@ -35,6 +35,7 @@ class normalizer {
     bert,
     lowercase,
     nfd,
+    nfc,
     strip_accents,
     map,          // a charsmap
     replace,      // the next of the replacements

@@ -33,6 +33,10 @@ class text_buffer {
   }
   void advance(std::size_t bytes) noexcept { size_ += bytes; }
 
+  void append(std::string_view bytes) {
+    if (!bytes.empty()) std::memcpy(room(bytes.size()), bytes.data(), bytes.size());
+    size_ += bytes.size();
+  }
   void put(char byte) {
     *room(1) = byte;
     ++size_;

@@ -197,6 +197,7 @@ tokenizer_kind kind_of_class(std::string const& name, std::string const& file) {
 // As AutoTokenizer chooses: by name, or else by the kind of model; a folder without both tells by its files.
 tokenizer_kind choose_kind(std::filesystem::path const& folder, tokenizer_settings const& settings,
                            model_kind const& model) {
+  if (model.model_type == "modernbert") return tokenizer_kind::as_written;  // whatever class is named
   if (settings.tokenizer_class) {
     return kind_of_class(*settings.tokenizer_class, (folder / "tokenizer_config.json").string());
   }

@@ -97,10 +97,11 @@ class normalizer_reader {
   static normalizer::step plain_step(std::string const& type, json_view const& value) {
     using enum normalizer::step;
     if (type == "Lowercase") return lowercase;
+    if (type == "NFC") return nfc;
     if (type == "NFD") return nfd;
     if (type == "StripAccents") return strip_accents;
     value.unsupported("type",
-                      "BertNormalizer, Lowercase, NFD, StripAccents, Precompiled, Replace, Strip, "
+                      "BertNormalizer, Lowercase, NFC, NFD, StripAccents, Precompiled, Replace, Strip, "
                       "or a Sequence of these");
   }
 

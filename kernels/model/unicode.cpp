@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace yonder::kernels::unicode {
 namespace {
@@ -20,6 +21,12 @@ struct class_range {
   std::uint8_t combining_class;
 };
 
+struct composition {
+  std::uint32_t first;
+  std::uint32_t second;
+  std::uint32_t whole;
+};
+
 #include "model/unicode_tables.inc"
 
 constexpr char32_t block_size = 32;  // BLOCK in generate_unicode.py
@@ -32,6 +39,23 @@ Range const* find_range(Range const (&ranges)[Size], char32_t code) noexcept {
                                              [](char32_t c, Range const& range) { return c < range.first; });
   if (after == std::begin(ranges) || code > std::prev(after)->last) return nullptr;
   return std::prev(after);
+}
+
+// A syllable that a vowel or a tail ends; nothing where they do not belong together.
+std::optional<char32_t> compose_hangul(char32_t first, char32_t second) noexcept {
+  using namespace detail;
+  constexpr char32_t vowels = hangul_vowels_and_tails / hangul_tails;
+  constexpr char32_t leads = 19;
+  bool const lead = first >= hangul_lead && first < hangul_lead + leads;
+  if (lead && second >= hangul_vowel && second < hangul_vowel + vowels) {
+    return hangul_first + (first - hangul_lead) * hangul_vowels_and_tails +
+           (second - hangul_vowel) * hangul_tails;
+  }
+  bool const open =
+      first >= hangul_first && first <= hangul_last && (first - hangul_first) % hangul_tails == 0;
+  if (open && second > hangul_tail && second < hangul_tail + hangul_tails)
+    return first + second - hangul_tail;
+  return std::nullopt;
 }
 
 bool is_continuation(unsigned char byte) noexcept { return (byte & 0xC0) == 0x80; }
@@ -79,6 +103,18 @@ detail::code_span detail::find_decomposition(char32_t code) noexcept {
   if (found == std::end(decomposition_keys) || *found != code) return {nullptr, nullptr};
   auto const* const offset = decomposition_offsets + (found - decomposition_keys);
   return {decomposition_pool + offset[0], decomposition_pool + offset[1]};
+}
+
+std::optional<char32_t> compose(char32_t first, char32_t second) noexcept {
+  if (second < first_composing) return std::nullopt;
+  if (auto const syllable = compose_hangul(first, second)) return syllable;
+  auto const* const found =
+      std::lower_bound(std::begin(compositions), std::end(compositions), std::pair(first, second),
+                       [](composition const& each, std::pair<char32_t, char32_t> const& wanted) {
+                         return std::pair<char32_t, char32_t>(each.first, each.second) < wanted;
+                       });
+  bool const known = found != std::end(compositions) && found->first == first && found->second == second;
+  return known ? std::optional<char32_t>(found->whole) : std::nullopt;
 }
 
 char32_t detail::simple_lowercase(char32_t code) noexcept {

@@ -61,6 +61,11 @@ void decompose(char32_t code, Sink&& sink);
 template <class Sink>
 void lowercase(char32_t code, Sink&& sink);
 
+// The one that both are in NFC where they follow each other; nothing where they stay two.
+std::optional<char32_t> compose(char32_t first, char32_t second) noexcept;
+// Below it nothing changes in NFC unless something from it on follows.
+inline constexpr char32_t first_composing = 0x300;
+
 // The offset of the first byte that begins no valid code point (RFC 3629: no surrogates, nothing overlong).
 std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept;
 
@@ -123,6 +128,9 @@ inline constexpr char32_t hangul_first = 0xAC00;
 inline constexpr char32_t hangul_last = 0xD7A3;
 inline constexpr char32_t hangul_vowels_and_tails = 588;
 inline constexpr char32_t hangul_tails = 28;
+inline constexpr char32_t hangul_lead = 0x1100;
+inline constexpr char32_t hangul_vowel = 0x1161;
+inline constexpr char32_t hangul_tail = 0x11A7;  // which stands for none
 
 }  // namespace detail
 
@@ -130,9 +138,9 @@ template <class Sink>
 void decompose(char32_t code, Sink&& sink) {
   if (code >= detail::hangul_first && code <= detail::hangul_last) {
     char32_t const index = code - detail::hangul_first;
-    sink(char32_t{0x1100} + index / detail::hangul_vowels_and_tails);
-    sink(char32_t{0x1161} + index % detail::hangul_vowels_and_tails / detail::hangul_tails);
-    if (index % detail::hangul_tails != 0) sink(char32_t{0x11A7} + index % detail::hangul_tails);
+    sink(detail::hangul_lead + index / detail::hangul_vowels_and_tails);
+    sink(detail::hangul_vowel + index % detail::hangul_vowels_and_tails / detail::hangul_tails);
+    if (index % detail::hangul_tails != 0) sink(detail::hangul_tail + index % detail::hangul_tails);
     return;
   }
   auto const found = detail::find_decomposition(code);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <utility>
+#include <vector>
+
 #include "model/config.hpp"
 #include "model/json.hpp"
 #include "yonder/ml/errors.hpp"
@@ -42,7 +45,7 @@ TEST_CASE("a DistilBERT config has names of its own and no token types") {
                    "config.json");
   CHECK(config.encoder.family == model_family::distilbert);
   CHECK(config.encoder.token_types == 0);
-  CHECK(config.encoder.hidden_activation == activation::relu);
+  CHECK(config.encoder.layer.feed_forward_activation == activation::relu);
   CHECK(config.classifier.labels == std::vector<std::string>{"LABEL_0", "LABEL_1", "LABEL_2"});
 }
 
@@ -83,6 +86,72 @@ TEST_CASE(
   CHECK(distance_bucket(500) == 31);
   value["relative_attention_num_buckets"] = 31;
   CHECK_THROWS_AS(parse_config(value.dump(), "config.json"), ml::malformed_file);
+}
+
+TEST_CASE(
+    "ModernBERT's layers have a gate, no biases, norms before their parts, and windows by their number") {
+  json value = {{"model_type", "modernbert"}, {"num_hidden_layers", 5}};
+  auto const read = [&] { return parse_config(value.dump(), "config.json").encoder; };
+  auto const config = read();
+  CHECK(config.hidden == 768);
+  CHECK(config.vocabulary == 50'368);
+  CHECK(config.max_tokens() == 8192);
+  CHECK(config.layer_norm_epsilon == 1e-5F);
+  CHECK(config.layer.norms == norm_place::before_part);
+  CHECK(config.layer.gated);
+  CHECK(config.is_rotary());
+  for (bool const has : {config.layer.norm_biases, config.layer.attention_biases,
+                         config.layer.feed_forward_biases, config.head.first_bias, config.head.takes_mean})
+    CHECK_FALSE(has);
+  attention_pattern const full{attention_pattern::everything, 160'000};
+  attention_pattern const local{64, 10'000};
+  std::vector<attention_pattern> found;
+  for (std::size_t i = 0; i < config.layers; ++i) found.push_back(config.attention.of(i));
+  CHECK(found == std::vector{full, local, local, full, local});
+
+  value["global_attn_every_n_layers"] = 2;
+  value["local_attention"] = 9;
+  value["global_rope_theta"] = 500;
+  value["rope_parameters"] = {{"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 70}}}};
+  CHECK(read().attention.of(0) == attention_pattern{attention_pattern::everything, 500});
+  CHECK(read().attention.of(1) == attention_pattern{4, 70});
+  value["layer_types"] = {"sliding_attention", "full_attention", "full_attention", "full_attention",
+                          "sliding_attention"};
+  CHECK(read().attention.of(0).window == 4);
+  CHECK(read().attention.of(2).window == attention_pattern::everything);
+}
+
+TEST_CASE("what ModernBERT's config says of other angles, heads or layers is refused") {
+  auto const of = [](char const* key, json const& value) {
+    json config = {{"model_type", "modernbert"}, {"num_hidden_layers", 2}};
+    config[key] = value;
+    return parse_config(config.dump(), "config.json");
+  };
+  CHECK_NOTHROW(of("head_dim", 64));
+  CHECK_NOTHROW(of("sliding_window", 64));
+  for (auto const& [key, value] : std::vector<std::pair<char const*, json>>{
+           {"head_dim", 32},
+           {"sliding_window", 128},
+           {"rope_scaling", {{"rope_type", "linear"}, {"factor", 2}}},
+           {"rope_parameters", {{"full_attention", {{"rope_type", "yarn"}}}}},
+           {"rope_parameters", {{"full_attention", {{"factor", 2}}}}},
+           {"layer_types", {"full_attention", "chunked_attention"}},
+           {"hidden_activation", "silu"},
+           {"classifier_pooling", "max"}}) {
+    CAPTURE(value.dump());
+    CHECK_THROWS_AS(of(key, value), ml::unsupported_model);
+  }
+  for (auto const& [key, value] : std::vector<std::pair<char const*, json>>{
+           {"layer_types", {"full_attention"}},
+           {"layer_types", "full_attention"},
+           {"global_attn_every_n_layers", 0},
+           {"global_rope_theta", 0},
+           {"rope_parameters", {{"full_attention", {{"rope_theta", nullptr}}}}},
+           {"num_attention_heads", 256},
+           {"norm_eps", 2}}) {
+    CAPTURE(value.dump());
+    CHECK_THROWS_AS(of(key, value), ml::malformed_file);
+  }
 }
 
 TEST_CASE("scores follow the problem type as in transformers' pipeline") {

@@ -249,6 +249,7 @@ encoder_config small_shape(model_family family) {
   config.positions = 80;
   config.token_types = family == model_family::distilbert ? 0 : 2;
   if (family == model_family::roberta) config.padding_id = 1;
+  if (family == model_family::distilbert) config.head.first_activation = activation::relu;
   return config;
 }
 
@@ -321,6 +322,14 @@ void check_classifier(model_family family, std::vector<std::size_t> const& lengt
 }
 
 }  // namespace
+
+TEST_CASE("quick: a model whose layers have no kernels is refused in words") {
+  encoder_config config = small_shape(model_family::bert);
+  random_model const model(config);
+  config.layer.gated = true;
+  CHECK_THROWS_WITH_AS(load_parts<bf16>(weight_files(model.folder()), config, std::nullopt),
+                       doctest::Contains("a gate"), yonder::ml::unsupported_model);
+}
 
 TEST_CASE("quick: a classifier in bf16 is that of its formulas, whatever stands beside a text") {
   check_classifier<bf16>(model_family::bert, {5, 1, 33}, 2e-2);

@@ -78,14 +78,15 @@ struct scratch_folder {
   std::filesystem::path path;
 };
 
-constexpr char const* classifiers[] = {"bert-classifier", "distilbert-classifier", "legacy-bert",
-                                       "roberta-classifier", "mpnet-classifier"};
+constexpr char const* classifiers[] = {"bert-classifier",  "distilbert-classifier",
+                                       "legacy-bert",      "roberta-classifier",
+                                       "mpnet-classifier", "modernbert-classifier"};
 
 }  // namespace
 
 TEST_CASE("tokens of every golden model are those of transformers") {
   for (char const* name : {"bert-classifier", "distilbert-classifier", "legacy-bert", "sentence-encoder",
-                           "roberta-classifier", "mpnet-classifier"}) {
+                           "roberta-classifier", "mpnet-classifier", "modernbert-classifier"}) {
     CAPTURE(std::string(name));
     golden const expected(name);
     auto const loaded = load_tokenizer(expected.folder);
@@ -235,6 +236,22 @@ TEST_CASE("every instruction set is as exact as the bound asks") {
     for (auto at = logits.begin(); at != logits.end(); at += 3) out.emplace_back(at, at + 3);
     CHECK(expected.error_of(out) <= expected.allowed());
   }
+}
+
+TEST_CASE("where rotary positions end and no file states a length, a longer text is refused and not cut") {
+  scratch_folder const folder("modernbert-classifier");
+  auto settings = read_json(folder.path / "tokenizer_config.json");
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "never slow ";
+  settings["model_max_length"] = 170;  // which is that of the positions
+  std::ofstream(folder.path / "tokenizer_config.json") << settings;
+  CHECK_NOTHROW(yonder::ml::text_classifier(folder.path)(text));
+  settings["model_max_length"] = 171;
+  std::ofstream(folder.path / "tokenizer_config.json") << settings;
+  yonder::ml::text_classifier const model(folder.path);
+  CHECK_THROWS_AS(model(text), yonder::ml::text_too_long);
+  CHECK_NOTHROW(model("never slow"));
+  CHECK_NOTHROW(yonder::ml::text_classifier(folder.path, {.max_tokens = 100})(text));
 }
 
 TEST_CASE("a text's result has the same bits whatever stands beside it in the batch") {

@@ -303,6 +303,81 @@ TEST_CASE("attention over sequences of several lengths is that of each alone") {
   });
 }
 
+TEST_CASE("of local attention a token sees those in its window alone, however long the sequence is") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    constexpr std::size_t heads = 2;
+    constexpr std::size_t head_size = 16;
+    constexpr std::size_t hidden = heads * head_size;
+    std::array<std::size_t, 5> const starts = {0, 1, 40, 93, 793};
+    auto const qkv = random_values(starts.back() * 3 * hidden);
+    std::vector<float> out(starts.back() * hidden);
+    for (std::size_t const window : {0, 1, 4, 64, 255, 256, 300, 1000}) {
+      CAPTURE(window);
+      cpu::attention(kernels, workers(), {qkv.data(), starts, heads, head_size, nullptr, 0, window},
+                     {.values = out.data()});
+      for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+        std::size_t const length = starts[i + 1] - starts[i];
+        auto const begin = out.begin() + static_cast<std::ptrdiff_t>(starts[i] * hidden);
+        std::vector<float> const rows(begin, begin + static_cast<std::ptrdiff_t>(length * hidden));
+        auto const expected = reference::attention(qkv.data() + starts[i] * 3 * hidden, length, heads,
+                                                   head_size, nullptr, 0, window);
+        CHECK(relative_error(rows, expected) < 1e-6);
+      }
+    }
+  });
+}
+
+TEST_CASE("rotary positions turn the halves of a head together, by angles in single precision") {
+  constexpr float base = 10'000;
+  for (std::size_t const size : {2, 6, 32, 64, 72}) {
+    auto const angles = rotary_angles(base, 300, size);
+    for_each_kernel_set([&](cpu::kernel_set const& kernels) {
+      for (std::size_t const position : {0, 1, 17, 299}) {
+        auto const x = random_values(size);
+        auto y = x;
+        float const* const cosines = angles.data() + position * size;
+        kernels.rotate(y.data(), cosines, cosines + size / 2, size / 2);
+        CHECK(relative_error(y, reference::rotate(x.data(), size, position, base)) < 2e-5);
+        if (position == 0) CHECK(y == x);
+      }
+    });
+  }
+}
+
+TEST_CASE("a gated product is the activated first half times the second, in every precision") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    for (auto const precision : precisions) {
+      auto const& kernel = kernels.product(precision);
+      CAPTURE(std::string(kernel.name));
+      for (std::size_t const columns : {1, 23, 24, 25, 48, 130}) {
+        CAPTURE(columns);
+        constexpr std::size_t rows = 35;
+        constexpr std::size_t depth = 70;
+        auto const a = random_values(rows * depth);
+        auto const weights = random_values(2 * columns * depth);
+        auto const bias = random_values(2 * columns);
+        auto const both =
+            product(kernels, precision, a, pack(kernel, weights, depth, 2 * columns), bias.data());
+        std::vector<double> expected;
+        for (std::size_t row = 0; row < rows; ++row) {
+          float const* const first = both.data() + row * 2 * columns;
+          for (std::size_t i = 0; i < columns; ++i)
+            expected.push_back(reference::gelu(first[i]) * first[columns + i]);
+        }
+        auto const encoded = encode(kernel, a, depth);
+        auto const packed =
+            cpu::packed_matrix::gated(kernel, depth, columns, [&](std::size_t column, float* row) {
+              std::copy_n(weights.data() + column * depth, depth, row);
+            });
+        std::vector<float> out(rows * columns);
+        multiply(kernels, workers(), encoded, rows, packed,
+                 {.bias = bias.data(), .activate = kernels.gelu, .out = out.data()});
+        CHECK(relative_error(out, expected) < 1e-6);
+      }
+    }
+  });
+}
+
 TEST_CASE("every half-precision value becomes its float") {
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
     double const sign = (bits & 0x8000) != 0 ? -1.0 : 1.0;

@@ -109,6 +109,23 @@ TEST_CASE("WordPiece in linear time finds what longest-match-first finds, for ra
   }
 }
 
+TEST_CASE("NFC puts together what NFD takes apart, for every code point, and leaves what is together") {
+  normalizer const nfc({normalizer::step::nfc}, {});
+  normalizer const nfd({normalizer::step::nfd}, {});
+  for (char32_t code = 0; code <= 0x10FFFF; ++code) {
+    if (code >= 0xD800 && code <= 0xDFFF) continue;
+    std::string letter;
+    unicode::append(letter, code);
+    auto const whole = nfc(letter);
+    REQUIRE(nfc(nfd(letter)) == whole);
+    REQUIRE(nfc(whole) == whole);
+    REQUIRE(nfd(whole) == nfd(letter));
+  }
+  CHECK(nfc("cafe\u0301, A\u030a\u0301, o\u0302\u0323, \u1112\u1161\u11ab") == "café, Ǻ, ộ, 한");
+  CHECK(nfc("a\u0323\u0327 \u0301e") == "ạ\u0327 \u0301e");  // which comes before a mark of its class
+  CHECK(nfc("\u212b \u0344 \u0958") == "Å \u0308\u0301 \u0915\u093c");  // never put together again
+}
+
 TEST_CASE("a vocabulary of one very long token is loaded and matched in linear time") {
   std::string const token(megabyte, 'a');
   wordpiece const model({{"[UNK]", 0}, {"a", 1}, {"##a", 2}, {token, 3}}, {.max_word_chars = megabyte});

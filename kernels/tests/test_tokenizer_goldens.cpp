@@ -267,4 +267,8 @@ TEST_CASE("quick: tokens stand where Hugging Face finds them, in the original's 
     check_places(make_unigram(unigrams[i]["tokenizer"]), for_unigram, unigrams[i]["name"]);
 }
 
-TEST_CASE("full: the same holds with a space before each stretch") { check_byte_level(1); }
+TEST_CASE(
+    "full: the same holds with a space before each stretch, and with ModernBERT's NFC and added spaces") {
+  check_byte_level(1);
+  check_byte_level(2);
+}

@@ -22,6 +22,7 @@ TEXTS = ["good job", "Not Bad! Über naïve", "中文 <new> [MASK] great <mask> 
 
 BERT, DISTILBERT, ROBERTA, LEGACY = "bert-classifier", "distilbert-classifier", "roberta-classifier", "legacy-bert"
 MPNET = "mpnet-classifier"
+MODERN = "modernbert-classifier"
 SENTENCE = "sentence-encoder"
 C, T, S, J = "config.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"
 SB, ST, P, M = "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling/config.json", "modules.json"
@@ -117,6 +118,29 @@ add(MPNET, C, "pad_token_id", {C: {"pad_token_id": 5}}, same=True)
 add(MPNET, C, "layer_norm_eps", {C: {"layer_norm_eps": 0.25}})
 add(MPNET, T, "do_lower_case", {T: {"do_lower_case": False}})
 add(MPNET, T, "mask_token", {T: {"mask_token": {"__type": "AddedToken", "content": "<mask>", "lstrip": True}}}, same=True)
+WIDE = ["never slow " * 12, *TEXTS[:3], "cafe\u0301  not    at all"]
+for key, value in (("hidden_activation", "gelu_new"), ("hidden_activation", "relu"), ("norm_eps", 0.25), ("local_attention", 4), ("local_attention", 5),
+                   ("global_attn_every_n_layers", 2), ("layer_types", ["sliding_attention", "sliding_attention", "full_attention", "full_attention"]),
+                   ("global_rope_theta", 90.0), ("local_rope_theta", 90.0), ("rope_parameters", {"sliding_attention": {"rope_type": "default", "rope_theta": 90}}),
+                   ("rope_parameters", {"full_attention": {"rope_theta": 90.5}, "sliding_attention": None}), ("classifier_pooling", "cls"),
+                   ("classifier_activation", "relu"), ("num_attention_heads", 6)):
+    add(MODERN, C, key, {C: {key: value}}, texts=WIDE)
+for key in ("norm_bias", "attention_bias", "mlp_bias", "classifier_bias"):
+    add(MODERN, C, key, {C: {key: True}}, "error")
+for key, value in (("hidden_activation", "silu"), ("rope_scaling", {"rope_type": "linear", "factor": 2.0}), ("head_dim", 4), ("sliding_window", 2),
+                   ("rope_parameters", {"full_attention": {"rope_type": "linear", "factor": 2.0}}), ("classifier_activation", "silu")):
+    add(MODERN, C, key, {C: {key: value}}, "refused", named=[C, "rope_type" if key == "rope_parameters" else key])
+add(MODERN, C, ["head_dim", "sliding_window"], {C: {"head_dim": 8, "sliding_window": 4}}, same=True)
+add(MODERN, C, "*", {C: {"layer_norm_eps": 0.25, "hidden_act": "relu", "pad_token_id": 5, "rope_theta": 7.0, "type_vocab_size": 3, "sparse_prediction": True,
+                         "reference_compile": False, "decoder_bias": False, "embedding_dropout": 0.5, "partial_rotary_factor": 0.5}}, same=True, texts=WIDE)
+add(MODERN, C, "max_position_embeddings", {C: {"max_position_embeddings": 12}, T: {"model_max_length": 12}}, texts=WIDE)
+for name in ("BertTokenizer", "TokenizersBackend", "RobertaTokenizerFast"):
+    add(MODERN, T, "tokenizer_class", {T: {"tokenizer_class": name}}, same=True, texts=WIDE)
+add(MODERN, J, "normalizer.type", {J: {"normalizer": {"type": "NFD"}}}, texts=WIDE)
+add(MODERN, J, "normalizer", {J: {"normalizer": None}}, texts=WIDE)
+add(MODERN, C, "architectures", {C: {"architectures": ["ModernBertModel"]}}, task="embed", texts=WIDE,
+    against={T: {"model_max_length": 20}})
+add(MODERN, C, "model_type", {C: {"model_type": "modernbert-decoder"}}, "refused")
 for value in ("relu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
     add(BERT, C, "hidden_act", {C: {"hidden_act": value}})
 add(BERT, C, "hidden_act", {C: {"hidden_act": "gelu_python"}}, same=True)
@@ -551,10 +575,13 @@ SPANS = ["Good Über film, naïve 中文 [MASK] not  wasted!", "a b, c <mask> wa
          "this movie is terrible, would never recommend it to anyone or any job, not at all unlike a fast fun film"]
 HEADS = {"bert-heads": [("vocab.txt", "distilbert-classifier/vocab.txt")], "distilbert-heads": [("vocab.txt", "distilbert-classifier/vocab.txt")],
          "roberta-heads": [("vocab.json", "byte-level/vocab.json"), ("merges.txt", "byte-level/merges.txt")]}
-HEAD_NAMES = {"bert-heads": "Bert", "distilbert-heads": "DistilBert", "roberta-heads": "Roberta"}
+HEADS["modernbert-heads"] = []
+HEAD_NAMES = {"modernbert-heads": "ModernBert", "bert-heads": "Bert", "distilbert-heads": "DistilBert", "roberta-heads": "Roberta"}
 
 
-HEAD_KINDS = {"tokens": lambda base: join(TAGGED, {C: {"architectures": [HEAD_NAMES[base] + "ForTokenClassification"]}}),
+# ModernBERT's last layer has one name for all heads, and so two labels.
+TAGGED_TWICE = {C: {"id2label": {"0": "O", "1": "B-PER"}, "label2id": {"O": 0, "B-PER": 1}}}
+HEAD_KINDS = {"tokens": lambda base: join(TAGGED_TWICE if base == "modernbert-heads" else TAGGED, {C: {"architectures": [HEAD_NAMES[base] + "ForTokenClassification"]}}),
               "answer": lambda base: {C: {"architectures": [HEAD_NAMES[base] + "ForQuestionAnswering"]}}}
 
 

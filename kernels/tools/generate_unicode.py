@@ -33,6 +33,7 @@ DROP, WHITESPACE, PUNCTUATION, NONSPACING, MARK, WORD, MAPPED, LETTER, NUMBER = 
 
 CJK = [(0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F),
        (0x2B920, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)]
+FIRST_COMPOSING = 0x300  # of unicode.hpp
 HANGUL_FIRST, HANGUL_LAST = 0xAC00, 0xD7A3
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 
@@ -66,6 +67,28 @@ def decompositions():
         elif result != [code]:
             found[code] = result
     return found
+
+
+def compositions(decomposed):
+    """What two code points in a row become in NFC, but for Hangul syllables."""
+    nfc = normalizers.NFC().normalize_str
+    pairs = {}
+    for code, parts in decomposed.items():
+        if nfc(chr(code)) != chr(code):
+            continue
+        first = nfc("".join(map(chr, parts[:-1])))
+        assert len(first) == 1, hex(code)
+        pairs[ord(first), parts[-1]] = code
+    for first in sorted({first for first, _ in pairs}):
+        for second in sorted({second for _, second in pairs}):
+            whole = pairs.get((first, second))
+            if whole or first not in decomposed:  # else marks of both may change places
+                assert nfc(chr(first) + chr(second)) == (chr(whole) if whole else chr(first) + chr(second)), hex(first)
+    assert min(second for _, second in pairs) >= FIRST_COMPOSING
+    assert all(nfc(chr(c)) == chr(c) for c in range(FIRST_COMPOSING))
+    for code in range(HANGUL_FIRST, HANGUL_LAST + 1):
+        assert nfc("".join(map(chr, hangul(code)))) == chr(code), hex(code)
+    return sorted((*pair, whole) for pair, whole in pairs.items())
 
 
 def combining_classes():
@@ -208,6 +231,7 @@ def main():
     text += array("std::uint32_t", "decomposition_keys", [hex(k) for k in keys])
     text += array("std::uint16_t", "decomposition_offsets", [str(o) for o in offsets])
     text += array("std::uint32_t", "decomposition_pool", [hex(p) for p in pool])
+    text += array("composition", "compositions", ["{%#x,%#x,%#x}" % p for p in compositions(decomposed)], 8)
     text += array("lower_range", "lower_ranges", ["{%#x,%#x,%d,%d}" % r for r in lower_ranges(lower)], 6)
     text += array("class_range", "class_ranges", ["{%#x,%#x,%d}" % r for r in class_ranges(classes)], 8)
     text += "// clang-format on\n"

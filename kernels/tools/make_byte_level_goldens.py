@@ -4,7 +4,7 @@
 vocab.json and merges.txt; and what Hugging Face tokenizers 0.23.3 makes with it of every Unicode code point and of
 100,000 random strings, as hashes of blocks.
 
-Run: python3 make_byte_level_goldens.py (some minutes).
+Run: python3 make_byte_level_goldens.py (some minutes), or with the name of a configuration for that one alone, of the vocabulary that is there.
 To see one block in full: python3 make_byte_level_goldens.py CONFIGURATION strings|code_points BLOCK
 """
 
@@ -13,7 +13,7 @@ import pathlib
 import sys
 
 import tokenizers
-from tokenizers import AddedToken, Tokenizer, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers, processors, trainers
 from tokenizers.models import BPE
 
 import tokenizer_corpus as corpus
@@ -64,10 +64,26 @@ def prefix_space():
     return tokenizer
 
 
-CONFIGURATIONS = {"roberta": roberta, "prefix_space": prefix_space}
+def modernbert():
+    """As ModernBERT's: NFC, special tokens behind the vocabulary, tokens of several spaces that are found in normalized text."""
+    tokenizer = Tokenizer(BPE.from_file(str(FOLDER / "vocab.json"), str(FOLDER / "merges.txt")))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.add_tokens([AddedToken("|||E|||", normalized=True), *(AddedToken(" " * count, normalized=True) for count in range(6, 1, -1))])
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in ("[UNK]", "[CLS]", "[SEP]", "[PAD]")])
+    tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=True, normalized=False)])
+    begin, end = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", begin), ("[SEP]", end)])
+    return tokenizer
+
+
+CONFIGURATIONS = {"roberta": roberta, "prefix_space": prefix_space, "modernbert": modernbert}
 
 
 def words(tokenizer, text):
+    if tokenizer.normalizer is not None:
+        text = tokenizer.normalizer.normalize_str(text)
     return [bytes(ALPHABET[c] for c in word) for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
 
 
@@ -108,16 +124,22 @@ def main():
         sys.exit(f"tokenizers {tokenizers.__version__} is installed; the goldens are pinned to {PINNED}")
     if len(sys.argv) == 4:
         return show_block(sys.argv[1], sys.argv[2], int(sys.argv[3]))
-    train()
+    output = FOLDER / "golden.json"
+    wanted = sys.argv[1:] or list(CONFIGURATIONS)
+    if not sys.argv[1:]:
+        train()
+    old = {each["name"]: each for each in json.loads(output.read_text())["configurations"]}
     golden = {"tokenizers": PINNED, "configurations": []}
     for name, make in CONFIGURATIONS.items():
+        if name not in wanted:
+            golden["configurations"].append(old[name])
+            continue
         tokenizer = make()
         golden["configurations"].append({
             "name": name, "tokenizer": without_vocabulary(tokenizer),
             "code_points": [hash_block(tokenizer, "code_points", b) for b in range(0x110000 // corpus.CODE_POINTS_PER_HASH)],
             "strings": [hash_block(tokenizer, "strings", b) for b in range(corpus.STRINGS // corpus.STRINGS_PER_HASH)]})
         print(name, flush=True)
-    output = FOLDER / "golden.json"
     output.write_text(json.dumps(golden, separators=(",", ":"), ensure_ascii=True).replace('],"', '],\n"') + "\n")
     print(FOLDER, sum(f.stat().st_size for f in FOLDER.iterdir()), "bytes;", tokenizer.get_vocab_size(), "tokens")
 

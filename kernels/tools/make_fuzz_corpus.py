@@ -44,6 +44,9 @@ write("config", "distilbert", json.dumps({"model_type": "distilbert", "dim": 24,
                                           "activation": "relu", "num_labels": 3}))
 write("config", "roberta", json.dumps({"model_type": "roberta", **sizes, "type_vocab_size": 1, "pad_token_id": 1,
                                        "architectures": ["RobertaForSequenceClassification"], "num_labels": 3}))
+write("config", "modernbert", json.dumps({"model_type": "modernbert", "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3,
+      "layer_types": ["full_attention", "sliding_attention"], "local_attention": 8,
+      "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 160000.0}}}))
 write("config", "deep", '{"model_type":' + "[" * 40 + "]" * 40 + "}")
 
 vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "hello": 4, "w": 5, "##orld": 6}

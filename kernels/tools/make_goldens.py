@@ -44,7 +44,7 @@ def randomize(model, seed):
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         scale = 0.3 if parameter.dim() == 1 else 1.5 / math.sqrt(parameter.shape[-1])
-        centre = 1.0 if "LayerNorm.weight" in name or "layer_norm.weight" in name else 0.0
+        centre = 1.0 if "LayerNorm.weight" in name or "layer_norm.weight" in name or name.endswith("norm.weight") else 0.0
         parameter.data = centre + scale * torch.randn(parameter.shape, generator=generator)
 
 
@@ -239,6 +239,49 @@ def heads(name, config, auto, seed, **settings):
     safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
 
 
+def write_modernbert_tokenizer(folder):
+    """tokenizer.json of make_byte_level_goldens.modernbert()."""
+    import make_byte_level_goldens
+    tokenizer = make_byte_level_goldens.modernbert()
+    value = json.loads(tokenizer.to_str())
+    (folder / "tokenizer.json").write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return tokenizer.get_vocab_size()
+
+
+def modernbert_classifier():
+    """As ModernBERT-base fine-tuned, in the keys of its config.json of 2024: prefix model., no biases, a window that texts are longer than,
+    the mean of a text's tokens, tokenizer.json only, fp16."""
+    folder = fresh("modernbert-classifier")
+    config = transformers.ModernBertConfig(
+        vocab_size=write_modernbert_tokenizer(folder), hidden_size=24, num_hidden_layers=4, num_attention_heads=3, intermediate_size=52,
+        max_position_embeddings=170, local_attention=8, classifier_pooling="mean", pad_token_id=None, num_labels=3)
+    model, weights = build(transformers.ModernBertForSequenceClassification(config), torch.float16, 11)
+    older = {"global_attn_every_n_layers": 3, "global_rope_theta": 160000.0, "local_rope_theta": 10000.0, "layer_norm_eps": 1e-12,
+             "position_embedding_type": "absolute", "architectures": ["ModernBertForSequenceClassification"]}
+    write(folder, "config.json", {**{key: value for key, value in config.to_dict().items() if key not in ("layer_types", "rope_parameters")}, **older})
+    write(folder, "tokenizer_config.json", {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 168, "model_input_names": ["input_ids", "attention_mask"],
+        "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]", "unk_token": "[UNK]"})
+    safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    record(folder, model, 168, texts=TEXTS + ["a [MASK] plot", "good[PAD]bad [PAD]", "cafe\u0301  is    the\n\n  best", "never slow " * 80])
+
+
+def modernbert_heads():
+    """In the keys of transformers 5, with all biases; two labels, which may be where an answer begins and where it ends."""
+    name = "modernbert-heads"
+    folder = fresh(name)
+    config = transformers.ModernBertConfig(
+        vocab_size=write_modernbert_tokenizer(folder), hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24,
+        max_position_embeddings=40, local_attention=6, layer_types=["full_attention", "sliding_attention", "full_attention"], pad_token_id=None,
+        norm_bias=True, attention_bias=True, mlp_bias=True, classifier_bias=True, classifier_activation="relu", num_labels=2, global_attn_every_n_layers=2)
+    model, weights = build(transformers.ModernBertForTokenClassification(config), torch.float16, 12)
+    write(folder, "config.json", {key: value for key, value in config.to_dict().items() if key not in ("id2label", "label2id", "architectures")})
+    write(folder, "tokenizer_config.json", {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 40, "model_input_names": ["input_ids", "attention_mask"],
+        "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]", "unk_token": "[UNK]"})
+    safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
 def small(vocabulary_size, **more):
     return dict(vocab_size=vocabulary_size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24, num_labels=5,
                 max_position_embeddings=40, **more)
@@ -265,7 +308,7 @@ def roberta_heads():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     makers = (bert_classifier, distilbert_classifier, legacy_bert, sentence_encoder, roberta_classifier, mpnet_classifier, bert_heads, distilbert_heads,
-              roberta_heads)
+              roberta_heads, modernbert_classifier, modernbert_heads)
     for make in makers:
         if len(sys.argv) == 1 or make.__name__ in sys.argv[1:]:
             make()

@@ -3,7 +3,7 @@
 """Writes tests/goldens/places.json: where Hugging Face tokenizers 0.23.3 puts each token of random strings and of some blocks of
 code points, as hashes of id, first byte, end and word.
 
-Run: python3 make_place_goldens.py (a minute).
+Run: python3 make_place_goldens.py (a minute), or with the name of a configuration for that one alone.
 To see one block in full: python3 make_place_goldens.py CONFIGURATION strings|code_points BLOCK
 """
 
@@ -18,7 +18,7 @@ import make_unigram_goldens as unigram
 import tokenizer_corpus as corpus
 
 STRINGS = [0, 33, 66]  # blocks
-CODE_POINTS = {"uncased": [0, 3, 7, 11], "roberta": [0, 7], "xlm_roberta": [0, 7], "as_written": [0],
+CODE_POINTS = {"uncased": [0, 3, 7, 11], "roberta": [0, 7], "modernbert": [0, 2, 11], "xlm_roberta": [0, 7], "as_written": [0],
                "byte_fallback": [0]}
 
 
@@ -51,18 +51,19 @@ def configurations():
 def main():
     if tokenizers.__version__ != wordpiece.PINNED:
         sys.exit(f"tokenizers {tokenizers.__version__} is installed; the goldens are pinned to {wordpiece.PINNED}")
-    golden = {}
+    output = wordpiece.OUTPUT.parent / "places.json"
+    golden = json.loads(output.read_text()) if len(sys.argv) == 2 else {}
     for name, module, tokenizer in configurations():
         if len(sys.argv) == 4 and sys.argv[1] == name:
             texts = module.texts_of(sys.argv[2], int(sys.argv[3]))
             for encoding, text in zip(tokenizer.encode_batch(texts), texts):
                 print(ascii(text), places(encoding, text))
-        if len(sys.argv) == 1:
+        if len(sys.argv) == 1 or sys.argv[1:] == [name]:
             golden[name] = {"strings": {b: hash_block(module, tokenizer, "strings", b) for b in STRINGS},
                             "code_points": {b: hash_block(module, tokenizer, "code_points", b) for b in CODE_POINTS.get(name, [])}}
             print(name, flush=True)
     if golden:
-        (wordpiece.OUTPUT.parent / "places.json").write_text(json.dumps(golden, indent=1) + "\n")
+        output.write_text(json.dumps(golden, indent=1) + "\n")
 
 
 if __name__ == "__main__":
