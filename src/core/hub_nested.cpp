@@ -183,11 +183,11 @@ void hub::state::leave_nest(time_point now, call_record& call, worker_session& w
   if (worker.waiting_attempts != 0)
     look_for_deadlocks = look_for_deadlocks || !YONDER_MUTANT(stuck_later_unseen);
   if (call.nest == nullptr) return;
-  if (auto* const heir = companion_of(call, worker)) {
-    heir->nest = std::move(call.nest);
-    auto& children = heir->nest->children;
+  if (auto* const successor = companion_of(call, worker)) {
+    successor->nest = std::move(call.nest);
+    auto& children = successor->nest->children;
     for (auto* child = children.first(); child != nullptr; child = children.after(*child))
-      child->parent = heir;
+      child->parent = successor;
     return;
   }
   --worker.nests;

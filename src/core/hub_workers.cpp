@@ -577,7 +577,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
       if (started != 0 && i < worker.running)
         count_use(*call, worker, worker.outstanding[i], now - worker.began_since);
       leave_nest(now, *call, worker, out);
-      worker.outstanding[i].call = nullptr;  // a later one of the same batch finds no heir in it
+      worker.outstanding[i].call = nullptr;  // a later one of the same batch finds no successor in it
       call->worker = nullptr;
       call->alone = call->alone || (shared && started != 0 && !worker.dying);
       items_lost(now, *call, started, worker, loss, culprit, out);

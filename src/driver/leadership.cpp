@@ -9,10 +9,11 @@
 
 namespace yonder::driver {
 
-leadership::heir leadership::next_leader() const noexcept {
-  if (leader_ != leader::none || YONDER_MUTANT(lead_not_handed_over)) return heir::nobody;
-  if (followers_ != 0) return heir::follower;
-  return awaited_ != 0 || (loop_ && !YONDER_MUTANT(loop_not_told)) ? heir::housekeeper : heir::nobody;
+leadership::successor leadership::next_leader() const noexcept {
+  if (leader_ != leader::none || YONDER_MUTANT(lead_not_handed_over)) return successor::nobody;
+  if (followers_ != 0) return successor::follower;
+  return awaited_ != 0 || (loop_ && !YONDER_MUTANT(loop_not_told)) ? successor::housekeeper
+                                                                   : successor::nobody;
 }
 
 leadership::chore leadership::housekeep() noexcept {

@@ -48,8 +48,8 @@ class leadership {
   }
 
   // Who is to be told that nobody leads.
-  enum class heir : std::uint8_t { nobody, follower, housekeeper };
-  [[nodiscard]] heir next_leader() const noexcept;
+  enum class successor : std::uint8_t { nobody, follower, housekeeper };
+  [[nodiscard]] successor next_leader() const noexcept;
 
   // --- The sleep of the leader.
   void fall_asleep(core::time_point until) noexcept { asleep_until_ = until > awake ? until : awake + 1; }

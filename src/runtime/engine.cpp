@@ -327,10 +327,10 @@ void engine::wake_followers() noexcept {
 // Nobody leads now: lets one who waits do it.
 void engine::hand_over() {
   switch (lead_.next_leader()) {
-    case driver::leadership::heir::follower: return followers_.front().woken.notify_one();
-    case driver::leadership::heir::housekeeper:
+    case driver::leadership::successor::follower: return followers_.front().woken.notify_one();
+    case driver::leadership::successor::housekeeper:
       return hook_ ? hook_->wake_at(0) : housekeeper_wakes_.notify_one();
-    case driver::leadership::heir::nobody: return;
+    case driver::leadership::successor::nobody: return;
   }
 }
 

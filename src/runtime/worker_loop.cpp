@@ -171,7 +171,7 @@ core::out::exit worker_loop::run() {
     });
   }
   survive(held, [&] { flush(); });
-  end_crew(held);
+  end_lanes(held);
   leaving_ = true;
   held.unlock();
   leave_service();
@@ -215,11 +215,11 @@ void worker_loop::publish(core::out::run const& work) noexcept {
 // What is taken is answered, or ends this worker.
 void worker_loop::run_next(lock& held) {
   endurance_.once([&] {
-    if (!crew_.empty()) return hand_over(turns_.take());
+    if (!lanes_.empty()) return hand_over(turns_.take());
     auto const work = turns_.take();
     return work.count > 1 ? serve_row(held, work) : serve(held, work);
   });
-  if (!crew_.empty()) return;
+  if (!lanes_.empty()) return;
   if (turns_.flush_due(served_)) return flush();
   connection_->put_down();  // the next task may end this process
 }
@@ -246,7 +246,7 @@ void worker_loop::serve(lock& held, core::out::run const& work) {
 void worker_loop::settle(lane& on, std::int64_t time, core::out::run const& work) {
   if (work.key.call.session == 0 && !on.error) try {
       entered(work);
-    } catch (std::exception const&) {  // no threads for its crew: nothing stands
+    } catch (std::exception const&) {  // no threads for its calls: nothing stands
       on.error = failure_of_current_exception(config_.max_result_bytes);
       leaves_service_ = true;
     }
@@ -456,14 +456,14 @@ void worker_loop::report_value(detail::encoded&& result, std::int64_t time, core
 }
 
 void worker_loop::request_stop(core::attempt_key const& key) noexcept {
-  if (crew_.empty()) return stop(own_);
-  for (auto& one : crew_)
+  if (lanes_.empty()) return stop(own_);
+  for (auto& one : lanes_)
     if (one->work && one->work->key == key) stop(*one);
 }
 
 void worker_loop::stop_running() noexcept {
   stop(own_);
-  for (auto& one : crew_)
+  for (auto& one : lanes_)
     if (one->work) stop(*one);
 }
 
@@ -484,7 +484,7 @@ void worker_loop::flush() {
 
 void worker_loop::turn(lock& held) {
   flush();
-  bool const came = crew_.empty() && look(*connection_, spin_, held);
+  bool const came = lanes_.empty() && look(*connection_, spin_, held);
   due_time_ = next_deadline();
   if (!came && connection_->arm(*poller_)) sleep(held);
   take_events();
@@ -494,7 +494,7 @@ void worker_loop::turn(lock& held) {
 void worker_loop::sleep(lock& held) {
   auto const begin = now();
   auto const left = due_time_ == core::never ? -1 : std::max<core::duration>(0, due_time_ - begin);
-  bool const reads_directly = connection_->can_wait() && crew_.empty();
+  bool const reads_directly = connection_->can_wait() && lanes_.empty();
   held.unlock();
   reads_directly ? connection_->wait(left) : poller_->poll(left);
   held.lock();
@@ -511,7 +511,7 @@ void worker_loop::take_events() {
   flush_streams(time);
   flush_progress(time);
   flush_output(time);
-  if (core_.lost_session() && (turns_.runs() || !service_.empty() || !crew_.empty())) leaves_service_ = true;
+  if (core_.lost_session() && (turns_.runs() || !service_.empty() || !lanes_.empty())) leaves_service_ = true;
   if (abandoned_.load()) exit({.clean = false, .reason = "abandoned"});
 }
 
@@ -576,12 +576,12 @@ void worker_loop::exit(core::out::exit&& why) {
 // --- the watchdog
 
 void worker_loop::watch() {
-  driver::watch eye;
+  driver::watch watching;
   auto was_printed = false;
   lock held(mutex_);
   while (!stopping_) {
     auto const run = runs_.load(std::memory_order_relaxed);
-    auto const act = eye.look(run);
+    auto const act = watching.look(run);
     survive(held, [&] {
       drain_if_told();
       if (act == driver::watch::act::take_over) take_over(held, run);

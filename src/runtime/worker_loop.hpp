@@ -56,7 +56,8 @@ struct worker_loop_config {
 // outlasts about a millisecond, so that heartbeats and cancellations go on; it handles SIGTERM too. What is
 // decided is decided by src/core and src/driver; this carries it out.
 //
-// Where a service takes several calls at once, each runs on a thread of a crew, and run()'s only reads.
+// Where a service takes several calls at once, each runs on a thread of its own, in a lane, and run()'s only
+// reads.
 //
 // Threads: run() and the watchdog share the state under one lock, which is not held in a task nor while
 // asleep. One of the two reads the connection at a time.
@@ -120,10 +121,10 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
   static void stop(lane& on) noexcept;
 
   void entered(core::out::run const& work);
-  void make_crew(std::uint32_t size);
+  void start_lanes(std::uint32_t size);
   void hand_over(core::out::run&& work);
-  void work_in_crew(lane& own);
-  void end_crew(lock& held);
+  void run_lane(lane& own);
+  void end_lanes(lock& held);
   void dismiss(lock& held);
 
   // worker_service.cpp
@@ -179,7 +180,7 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
   template <class Visit>
   void each_lane(Visit&& visit) {
     visit(own_);
-    for (auto& one : crew_) visit(*one);
+    for (auto& one : lanes_) visit(*one);
   }
 
   void watch();
@@ -217,7 +218,7 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
     detail::encoded result;                 // of the task that ran last
     std::vector<detail::batch_item> items;  // of a batch that did
     std::optional<core::failure> error;     // why it has none
-    std::optional<core::out::run> work;     // of a crew's: what it runs
+    std::optional<core::out::run> work;     // of a thread of its own: what it runs
     std::condition_variable wakes;
     std::thread thread;
   };
@@ -225,8 +226,8 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
   core::duration exit_timeout_ = 0;  // of it; 0: none
   bool frozen_ = false;              // the driver has taken its GPUs from this process
   lane own_{*this};
-  std::vector<std::unique_ptr<lane>> crew_;  // where a service takes several calls at once
-  bool crew_ends_ = false;
+  std::vector<std::unique_ptr<lane>> lanes_;  // where a service takes several calls at once
+  bool lanes_end_ = false;
   bool leaves_service_ = false;  // what is left of one goes as soon as nothing runs
   row row_;
   bool row_runs_ = false;

@@ -37,22 +37,22 @@ void worker_loop::entered(core::out::run const& work) {
     return;
   exit_timeout_ = needs.exit_timeout;
   if (needs.concurrency == 1) return;
-  make_crew(needs.concurrency);
+  start_lanes(needs.concurrency);
   core_.allow(work.key, needs.concurrency);
 }
 
-void worker_loop::make_crew(std::uint32_t size) {
-  crew_.reserve(size);
-  while (crew_.size() < size) {
+void worker_loop::start_lanes(std::uint32_t size) {
+  lanes_.reserve(size);
+  while (lanes_.size() < size) {
     auto made = std::make_unique<lane>(*this);
-    made->thread = platform::start_thread("yonder-call", [this, one = made.get()] { work_in_crew(*one); });
-    crew_.push_back(std::move(made));
+    made->thread = platform::start_thread("yonder-call", [this, one = made.get()] { run_lane(*one); });
+    lanes_.push_back(std::move(made));
   }
 }
 
 // The core runs no more at once than there are lanes: one is free.
 void worker_loop::hand_over(core::out::run&& work) {
-  auto const free = std::find_if(crew_.begin(), crew_.end(), [](auto const& one) { return !one->work; });
+  auto const free = std::find_if(lanes_.begin(), lanes_.end(), [](auto const& one) { return !one->work; });
   auto& chosen = **free;
   look_at_output(platform::now());  // it is of those that ran before
   chosen.context.begin(work);
@@ -63,10 +63,10 @@ void worker_loop::hand_over(core::out::run&& work) {
   chosen.wakes.notify_one();
 }
 
-void worker_loop::work_in_crew(lane& own) {
+void worker_loop::run_lane(lane& own) {
   lock held(mutex_);
   for (;;) {
-    own.wakes.wait(held, [&] { return own.work || crew_ends_; });
+    own.wakes.wait(held, [&] { return own.work || lanes_end_; });
     if (!own.work) return;
     held.unlock();
     run_task(own, *own.work);
@@ -88,9 +88,9 @@ void worker_loop::work_in_crew(lane& own) {
 // Nothing stands of a service any more, and nothing of it runs: this thread serves again.
 void worker_loop::dismiss(lock& held) {
   leaves_service_ = false;
-  end_crew(held);
-  crew_.clear();
-  crew_ends_ = false;
+  end_lanes(held);
+  lanes_.clear();
+  lanes_end_ = false;
   dismissing_ = true;
   held.unlock();
   if (frozen_) ::_exit(EXIT_SUCCESS);  // see leave_service()
@@ -100,13 +100,13 @@ void worker_loop::dismiss(lock& held) {
 }
 
 // Waits for what still runs, unless the process may end around it.
-void worker_loop::end_crew(lock& held) {
-  if (crew_.empty()) return;
+void worker_loop::end_lanes(lock& held) {
+  if (lanes_.empty()) return;
   if (turns_.leaves_now() && turns_.runs()) leave_process();
-  crew_ends_ = true;
-  for (auto& one : crew_) one->wakes.notify_one();
+  lanes_end_ = true;
+  for (auto& one : lanes_) one->wakes.notify_one();
   held.unlock();
-  for (auto& one : crew_) one->thread.join();
+  for (auto& one : lanes_) one->thread.join();
   held.lock();
 }
 

@@ -175,9 +175,9 @@ class crowd {
 
   void hand_over() {
     switch (lead_.next_leader()) {
-      case leadership::heir::follower: reach(state::handed_over); return notify(followers_.front());
-      case leadership::heir::housekeeper: return notify_housekeeper();
-      case leadership::heir::nobody: return;
+      case leadership::successor::follower: reach(state::handed_over); return notify(followers_.front());
+      case leadership::successor::housekeeper: return notify_housekeeper();
+      case leadership::successor::nobody: return;
     }
   }
 

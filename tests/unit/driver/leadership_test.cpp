@@ -12,7 +12,7 @@ using namespace yonder;
 using driver::leadership;
 using driver::mishaps;
 using chore = driver::leadership::chore::kind;
-using heir = driver::leadership::heir;
+using successor = driver::leadership::successor;
 
 TEST_CASE("one who waits alone and leads is the only caller") {
   leadership lead;
@@ -33,15 +33,15 @@ TEST_CASE("one thread leads at a time, and hands over when it leaves") {
   lead.arrive();
   CHECK_FALSE(lead.lead());
   CHECK_FALSE(lead.follow());  // a caller leads, who is not disturbed
-  CHECK(lead.next_leader() == heir::nobody);
+  CHECK(lead.next_leader() == successor::nobody);
   lead.yield();
   lead.depart();
-  CHECK(lead.next_leader() == heir::follower);
+  CHECK(lead.next_leader() == successor::follower);
   lead.unfollow();
   CHECK(lead.lead());
   lead.yield();
   lead.depart();
-  CHECK(lead.next_leader() == heir::nobody);
+  CHECK(lead.next_leader() == successor::nobody);
   CHECK(lead.deserted());
 }
 
@@ -52,7 +52,7 @@ TEST_CASE("the housekeeper leads when nobody has waited for a while, and makes w
   CHECK_FALSE(lead.lead());
   CHECK(lead.follow());
   lead.yield();
-  CHECK(lead.next_leader() == heir::follower);
+  CHECK(lead.next_leader() == successor::follower);
   lead.unfollow();
   CHECK(lead.lead());
   CHECK(lead.housekeep().what == chore::pause);
@@ -82,11 +82,11 @@ TEST_CASE("the housekeeper leads for coroutines although callers come and go") {
   lead.await(2);
   lead.arrive();
   lead.depart();
-  CHECK(lead.next_leader() == heir::housekeeper);
+  CHECK(lead.next_leader() == successor::housekeeper);
   CHECK(lead.housekeep().what == chore::lead);
   lead.yield();
   lead.no_longer_await(2);
-  CHECK(lead.next_leader() == heir::nobody);
+  CHECK(lead.next_leader() == successor::nobody);
 }
 
 TEST_CASE("a sleeping leader is woken for what is due earlier, and only then") {
@@ -136,10 +136,10 @@ TEST_CASE("a loop leads while it sleeps, and whoever waits takes the lead from i
   CHECK(lead.lead());
   CHECK_FALSE(lead.asleep());
   CHECK_FALSE(lead.drive());
-  CHECK(lead.next_leader() == heir::nobody);
+  CHECK(lead.next_leader() == successor::nobody);
   lead.yield();
   lead.depart();
-  CHECK(lead.next_leader() == heir::housekeeper);  // is told, whether or not somebody awaits a call
+  CHECK(lead.next_leader() == successor::housekeeper);  // is told, whether or not somebody awaits a call
   CHECK(lead.drive());
 }
 
@@ -154,7 +154,7 @@ TEST_CASE("a loop that is awake is not robbed, and hands over to whoever follows
   CHECK(lead.is_followed());
   CHECK_FALSE(lead.drive());  // nor by another thread of the loop
   lead.yield();
-  CHECK(lead.next_leader() == heir::follower);
+  CHECK(lead.next_leader() == successor::follower);
 }
 
 TEST_CASE("a loop drives no runtime that has ended") {
