@@ -3,7 +3,6 @@
 // HTTP/1.1 over Boost.Beast: sockets, TLS and their limits. What is asked is done by service.
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -33,6 +32,7 @@
 #include "src/http/service.hpp"
 #include "src/http/span_poster.hpp"
 #include "src/http/steady_write.hpp"
+#include "src/platform/thread.hpp"
 #include "src/runtime/gateway.hpp"
 #include "yonder/error.hpp"
 
@@ -511,11 +511,7 @@ server::server(yonder::detail::engine_ref engine, http_options const& options, s
       });
   if (keys_outlive) service_->use_keys_of_hub();
   accept();
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = platform::start_thread("yonder-http", [this] { run(); });
 }
 
 // What a step throws is its own connection's end, and nobody else's.

@@ -4,8 +4,6 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,8 +12,9 @@
 #include <cstring>
 #include <mutex>
 #include <system_error>
-#include <thread>
 #include <utility>
+
+#include "src/platform/thread.hpp"
 
 namespace yonder::transport {
 
@@ -77,22 +76,6 @@ lookup_result look_up(std::string const& host) noexcept {
   }
 }
 
-// Signals are for threads of the program.
-class signals_blocked {
- public:
-  signals_blocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  signals_blocked(signals_blocked const&) = delete;
-  signals_blocked& operator=(signals_blocked const&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
 }  // namespace
 
 name_lookup::name_lookup(platform::doorbell& bell) : bell_(bell) {}
@@ -118,9 +101,8 @@ void name_lookup::run() {
     mine->result = std::move(found);
     mine->bell->ring();
   };
-  signals_blocked const blocked;
   try {
-    std::thread(work, task_).detach();
+    platform::start_thread("yonder-lookup", [work, mine = task_] { work(mine); }).detach();
     task_->running = true;
   } catch (std::system_error const&) {
     task_->running = false;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <array>
@@ -9,6 +8,7 @@
 #include <thread>
 
 #include "src/platform/system_call.hpp"
+#include "src/platform/thread.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/remote.hpp"
 #include "transports/setup_error.hpp"
@@ -39,14 +39,9 @@ void require_threads() {
     for (auto& one : held)
       if (one.joinable()) one.join();
   };
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // no handler of the program's runs on them
   try {
-    for (auto& one : held) one = std::thread([answer] { answer.wait(); });
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    for (auto& one : held) one = platform::start_thread("yonder-setup", [answer] { answer.wait(); });
   } catch (std::system_error const& error) {
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     let_go();
     throw std::system_error(
         error.code(), "too few threads, or too little memory for them, are left (ulimit -u, ulimit -v)");
