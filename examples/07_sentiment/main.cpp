@@ -1,68 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The first job: is a text positive or negative? A service answers, whose model lives on workers; here, too.
-#include <unistd.h>
 #include <yonder/ml/services.hpp>
 #include <yonder/yonder.hpp>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "arguments.hpp"
+#include "screen.hpp"
+
 namespace ml = yonder::ml;
 
 namespace {
-
-struct arguments {
-  std::string model = SENTIMENT_MODEL;
-  std::string file = SENTIMENT_TEXTS;
-  unsigned workers = 2;
-  std::string connect;
-  std::string keys;
-  std::vector<std::string> bind;
-};
-
-arguments parse(int argc, char** argv) {
-  arguments given;
-  CLI::App app("Classifies the lines of a text file as positive or negative, here and on workers.");
-  app.add_option("--model", given.model,
-                 "a Hugging Face folder: BERT, DistilBERT or RoBERTa for sequence classification")
-      ->check(CLI::ExistingDirectory)
-      ->transform([](std::string const& folder) { return std::filesystem::absolute(folder).string(); });
-  app.add_option("--file", given.file, "a text file, one text a line")->check(CLI::ExistingFile);
-  app.add_option("--workers", given.workers, "how many worker processes")->check(CLI::Range(1, 256));
-  app.add_option("--connect", given.connect, "a hub elsewhere, tcp://host:port or ipc:///folder/name");
-  app.add_option("--keys", given.keys, "the folder of keys for --connect and --bind");
-  app.add_option(
-      "--bind", given.bind,
-      "where workers on other machines come in, tcp://host:port: those that $YONDER_LAUNCH starts");
-  try {
-    app.parse(argc, argv);
-  } catch (CLI::ParseError const& e) {
-    std::exit(app.exit(e));
-  }
-  return given;
-}
-
-// Of the file's lines those that are not blank: one at least.
-std::vector<std::string> lines_of(std::string const& path) {
-  std::ifstream file(path);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);)
-    if (line.find_first_not_of(" \t\r") != std::string::npos) lines.push_back(line);
-  if (lines.empty())
-    throw std::runtime_error(path + " has no text: every line of it is blank, or it cannot be read");
-  return lines;
-}
 
 // The service: each worker loads the model, and computes on its share of this machine's processors, or on a
 // GPU.
@@ -77,15 +32,6 @@ auto sentiment_model(arguments const& given) {
 using sentiment_task = decltype(ml::classify.on(sentiment_model({})));
 
 using answer = yonder::expected<ml::label_score, yonder::error>;
-
-// On a terminal only.
-void show_progress(std::size_t done, std::size_t all) {
-  if (::isatty(STDERR_FILENO) == 0) return;
-  constexpr std::size_t width = 40;
-  auto const filled = all == 0 ? width : width * done / all;
-  std::string const bar = std::string(filled, '#') + std::string(width - filled, '.');
-  std::fprintf(stderr, "\r[%s] %zu of %zu%s", bar.c_str(), done, all, done == all ? "\n" : "");
-}
 
 std::vector<answer> classify_yonder(sentiment_task const& sentiment, std::vector<std::string> const& lines) {
   std::vector<answer> answers;
@@ -103,19 +49,6 @@ answer classify_here(sentiment_task const& sentiment, std::string const& text) {
   } catch (std::exception const& e) {
     return yonder::unexpected(yonder::error({.message = e.what(), .task = std::string(sentiment.name)}));
   }
-}
-
-// `width` code points: a longer text loses its end, a shorter one gets blanks.
-std::string shortened(std::string const& text, std::size_t width) {
-  std::size_t points = 0;
-  std::size_t last = 0;  // where the code point begins that makes room for the "~"
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    bool const begins = (static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U;
-    if (!begins) continue;
-    if (++points == width) last = i;
-    if (points > width) return text.substr(0, last) + "~";
-  }
-  return text + std::string(width - points, ' ');
 }
 
 void print_table(std::vector<std::string> const& lines, std::vector<answer> const& answers) {
@@ -154,20 +87,6 @@ std::vector<std::string> classified(std::vector<std::string> const& lines,
   for (std::size_t i = 0; i < lines.size(); ++i)
     if (answers[i]) good.push_back(lines[i]);
   return good;
-}
-
-// Of a call's time in milliseconds, over the texts.
-template <class Call>
-double median_ms(std::vector<std::string> const& lines, Call call) {
-  std::vector<double> times;
-  for (auto const& line : lines) {
-    auto const start = std::chrono::steady_clock::now();
-    call(line);
-    times.push_back(
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
-  }
-  std::sort(times.begin(), times.end());
-  return times.empty() ? 0 : times[times.size() / 2];
 }
 
 void show_times(sentiment_task const& sentiment, std::vector<std::string> const& lines) {
