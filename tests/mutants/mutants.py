@@ -204,6 +204,7 @@ def hash_of_tests():
 class Run:
     def __init__(self, order, sources, results, jobs):
         self.order, self.sources, self.results, self.jobs = order, sources, results, jobs
+        self.seconds = {}  # that each fault's tests took so far
         self.tests_hash = hash_of_tests()
 
     def record(self, fault, *outcome):
@@ -213,20 +214,23 @@ class Run:
         """First what was never run, each in the order of the list, which begins with what matters most."""
         return [each for each in self.order if each in faults and not self.results.known(each, self.sources[each.file], self.tests_hash)]
 
-    def judge(self, fault, tests, mutant):
-        seconds = 0.0
-        for name in fault.tests:
-            if name in tests.left_out or name not in tests.known:
-                continue
-            passed, seen, took = tests.run(name, mutant)
-            seconds += took
-            if not passed:
-                return self.record(fault, "killed", name, seen, seconds)
-        return self.record(fault, "survived", "", "", seconds)
+    def judge(self, fault, tests, name, mutant):
+        """Whether this test, one of the fault's, sees it. Not seen by the last one: it has survived."""
+        killed = False
+        if name in tests.known and name not in tests.left_out:
+            passed, seen, seconds = tests.run(name, mutant)
+            self.seconds[fault.name] = self.seconds.get(fault.name, 0.0) + seconds
+            killed = not passed
+        if killed:
+            self.record(fault, "killed", name, seen, self.seconds[fault.name])
+        elif name == fault.tests[-1]:
+            self.record(fault, "survived", "", "", self.seconds.get(fault.name, 0.0))
+        return killed
 
     def baseline(self, wanted):
         """Tests that fail without a fault tell nothing: they are left out, and named."""
         tests = Tests()
+        wanted = [name for name in wanted if name in tests.known]
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             for name, (passed, seen, seconds) in zip(wanted, pool.map(tests.run, wanted)):
                 say(f"without a fault: {name} {'passes' if passed else 'FAILS: ' + seen} ({seconds:.1f} s)")
@@ -235,15 +239,26 @@ class Run:
         return tests
 
     def round(self, every):
-        """All faults of one build, those that are known too: so it is the same build, however far one has come."""
-        every = list(every)
+        """All faults of one build, those that are known too: so it is the same build, however far one has come. Most are seen by
+        the nearest test: what comes after it is built only for those that are not."""
         pending = self.pending(every)
-        wanted = sorted({name for each in pending for name in each.tests})
+        for depth in range(max(len(each.tests) for each in pending)):
+            pending = [each for each in pending if depth < len(each.tests)]
+            wanted = sorted({each.tests[depth] for each in pending})
+            every = self.build(every, wanted)
+            pending = [each for each in pending if each in every]
+            tests = self.baseline(wanted)
+            with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+                killed = list(pool.map(lambda each: self.judge(each, tests, each.tests[depth], str(each.number)), pending))
+            pending = [each for each, is_over in zip(pending, killed) if not is_over]
+
+    def build(self, every, wanted):
+        """Those that compile."""
         log = COPY / "build" / "build.log"
         while True:
             lines = self.plant(every)
             if build(targets_of(wanted), self.jobs, log):
-                break
+                return every
             wrong = faults_of_errors(log, lines)
             if not wrong:
                 raise SystemExit(f"mutants: the copy does not compile; {log} says why")
@@ -251,10 +266,6 @@ class Run:
                 if each.name in wrong:
                     self.record(each, "invalid", "", "does not compile behind a switch")
             every = [each for each in every if each.name not in wrong]
-        pending = [each for each in pending if each in every]
-        tests = self.baseline([name for name in wanted if name in Tests().known])
-        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
-            list(pool.map(lambda each: self.judge(each, tests, str(each.number)), pending))
 
     def plant(self, every):
         changed, lines = {}, {}
@@ -267,10 +278,12 @@ class Run:
     def one_by_one(self, faults):
         for fault in self.pending(faults):
             copy_tree({fault.file: listed.planted_alone(self.sources[fault.file], fault)})
-            if build(targets_of(fault.tests), self.jobs, COPY / "build" / "build.log"):
-                self.judge(fault, Tests(), "")
-            else:
-                self.record(fault, "killed", "the compiler")
+            for name in fault.tests:
+                if not build(targets_of([name]), self.jobs, COPY / "build" / "build.log"):
+                    self.record(fault, "killed", "the compiler")
+                    break
+                if self.judge(fault, Tests(), name, ""):
+                    break
 
 
 def main():
