@@ -28,7 +28,7 @@ if [ $zmq = ON ]; then
   cp -as "$libraries/usr/." "$root/usr/"
   [ ! -d "$libraries/lib" ] || cp -as "$libraries/lib/." "$root/lib/"
 fi
-for header in cereal nlohmann doctest boost CLI zmq.hpp zmq_addon.hpp; do
+for header in cereal nlohmann doctest boost CLI toml++ zmq.hpp zmq_addon.hpp; do
   [ ! -e "/usr/include/$header" ] || ln -sfn "/usr/include/$header" "$root/usr/include/$header"
 done
 
