@@ -35,11 +35,11 @@ printed_text::owner worker_loop::row_in_hand() const noexcept {
 
 // Whoever runs, if that is one attempt, or several that run as one.
 printed_text::owner worker_loop::who_prints() const noexcept {
-  if (crew_.empty() && row_runs_) return row_.is_closed() ? row_in_hand() : printed_text::owner{};
-  if (crew_.empty()) return serves_;
+  if (lanes_.empty() && row_runs_) return row_.is_closed() ? row_in_hand() : printed_text::owner{};
+  if (lanes_.empty()) return serves_;
   printed_text::owner found;
   std::size_t count = 0;
-  for (auto const& one : crew_) {
+  for (auto const& one : lanes_) {
     if (!one->work || ++count > 1) continue;
     found = owner_of(*one->work);
   }

@@ -41,6 +41,8 @@ int close_output(int number) {
   return number;
 }
 
+}  // namespace
+
 // Lets a call end only when as many others are inside as it takes.
 class choir {
  public:
@@ -59,6 +61,8 @@ class choir {
   std::atomic<int> inside_{0};
   std::atomic<int> sung_{0};
 };
+
+namespace {
 
 constexpr yonder::task<say, "e2e.printed.say"> says;
 constexpr yonder::task<say_if_odd, "e2e.printed.say_if_odd"> says_if_odd;
