@@ -129,7 +129,7 @@ TEST_CASE("what ModernBERT's config says of other angles, heads or layers is ref
   };
   CHECK_NOTHROW(of("head_dim", 64));
   CHECK_NOTHROW(of("sliding_window", 64));
-  for (auto const& [key, value] : std::vector<std::pair<char const*, json>>{
+  for (auto const& one : std::vector<std::pair<char const*, json>>{
            {"head_dim", 32},
            {"sliding_window", 128},
            {"rope_scaling", {{"rope_type", "linear"}, {"factor", 2}}},
@@ -138,10 +138,10 @@ TEST_CASE("what ModernBERT's config says of other angles, heads or layers is ref
            {"layer_types", {"full_attention", "chunked_attention"}},
            {"hidden_activation", "silu"},
            {"classifier_pooling", "max"}}) {
-    CAPTURE(value.dump());
-    CHECK_THROWS_AS(of(key, value), ml::unsupported_model);
+    CAPTURE(one.second.dump());
+    CHECK_THROWS_AS(of(one.first, one.second), ml::unsupported_model);
   }
-  for (auto const& [key, value] : std::vector<std::pair<char const*, json>>{
+  for (auto const& one : std::vector<std::pair<char const*, json>>{
            {"layer_types", {"full_attention"}},
            {"layer_types", "full_attention"},
            {"global_attn_every_n_layers", 0},
@@ -149,8 +149,8 @@ TEST_CASE("what ModernBERT's config says of other angles, heads or layers is ref
            {"rope_parameters", {{"full_attention", {{"rope_theta", nullptr}}}}},
            {"num_attention_heads", 256},
            {"norm_eps", 2}}) {
-    CAPTURE(value.dump());
-    CHECK_THROWS_AS(of(key, value), ml::malformed_file);
+    CAPTURE(one.second.dump());
+    CHECK_THROWS_AS(of(one.first, one.second), ml::malformed_file);
   }
 }
 

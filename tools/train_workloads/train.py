@@ -13,8 +13,8 @@ import sys
 
 SEED = 24
 CHANNELS = [8, 16]
-EMBEDDING, HIDDEN, MAX_BYTES = 32, 96, 512
-TEXTS, EPOCHS = 30_000, 3
+EMBEDDING, HIDDEN, MAX_BYTES = 32, 128, 512
+TEXTS, EPOCHS = 60_000, 10
 NETWORKS = {
     "digits": ({"model_type": "yonder-cnn", "channels": CHANNELS, "labels": [str(digit) for digit in range(10)]},
                {"convolutions.0.weight": [CHANNELS[0], 1, 3, 3], "convolutions.0.bias": [CHANNELS[0]],
