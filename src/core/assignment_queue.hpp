@@ -59,22 +59,8 @@ class assignment_queue {
     frames_.pop_front();
   }
 
-  // Calls see(range) for each row of those that may be started once only.
-  template <class See>
-  void each_once(See&& see) const {
-    for (std::size_t i = 0; i < frames_.size(); ++i) {
-      auto const& one = frames_[i];
-      for (auto item = one.next; one.once && item < one.items.count;) {
-        auto row = item;
-        while (row < one.items.count && one.waits(row)) ++row;
-        if (row != item) see(attempt_range{key_of(one, item), row - item});
-        item = std::max(row, item + 1);
-      }
-    }
-  }
-
   bool empty() const noexcept { return frames_.empty(); }
-  bool is_once() const noexcept { return frames_.front().once; }  // the first item
+  bool is_once() const noexcept { return frames_.front().once; }                  // the first item
   time_point deadline() const noexcept { return frames_.front().info.deadline; }  // of the first item
   // The reader of this one, which waits here, takes so much.
   void allow(attempt_key const& key, stream_level const& level) {

@@ -150,23 +150,9 @@ call_record* hub::state::sought(time_point now, call_id id) {
 }
 
 // The worker is of this session, and has been given nothing in it.
-void hub::state::take_held(time_point now, worker_session& worker, std::span<held_attempts const> all,
+void hub::state::take_held(time_point now, worker_session& worker, std::span<held_attempt const> all,
                            outputs& out) {
-  for (auto const& one : all) {
-    if (one.started) {
-      adopt(now, worker, one, out);
-      continue;
-    }
-    for (std::uint32_t i = 0; i < one.count; ++i) {
-      auto* const call = sought(now, {one.call.session, one.call.number + i});
-      if (call == nullptr) continue;
-      YONDER_REACHED(found_unstarted);
-      call->stage = call_stage::leaving;
-      call->due = never;
-      arm(*call);
-      line_up(now, *call);
-    }
-  }
+  for (auto const& one : all) adopt(now, worker, one, out);
   if (worker.outstanding.empty()) return;
   work.update_load(now, worker);
   note_running(now, worker);
@@ -179,7 +165,7 @@ void hub::state::take_held(time_point now, worker_session& worker, std::span<hel
 }
 
 // Its answer is to come, as of any other attempt.
-void hub::state::adopt(time_point now, worker_session& worker, held_attempts const& one, outputs& out) {
+void hub::state::adopt(time_point now, worker_session& worker, held_attempt const& one, outputs& out) {
   auto* const call = sought(now, one.call);
   if (call != nullptr) {
     YONDER_REACHED(adopted);

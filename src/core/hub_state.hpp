@@ -241,8 +241,8 @@ struct hub::state {
   void recovered(time_point now, std::uint64_t last, outputs& out);
   void seek(time_point now, call_record& call);
   call_record* sought(time_point now, call_id id);
-  void take_held(time_point now, worker_session& worker, std::span<held_attempts const> all, outputs& out);
-  void adopt(time_point now, worker_session& worker, held_attempts const& one, outputs& out);
+  void take_held(time_point now, worker_session& worker, std::span<held_attempt const> all, outputs& out);
+  void adopt(time_point now, worker_session& worker, held_attempt const& one, outputs& out);
   void not_found_again(time_point now, call_record& call, outputs& out);
   void note_holder(time_point now, worker_session& worker, call_id id, std::uint32_t number, outputs& out);
   void say_taken(time_point now, worker_session& worker, call_id id, std::uint32_t number, outputs& out);

@@ -174,18 +174,12 @@ bool get_predecessor(bytes_view value, predecessor& one) {
   return true;
 }
 
-bool get_held(bytes_view value, std::vector<held_attempts>& all) {
-  constexpr std::size_t before_time = 25;
-  std::uint8_t started = 0;
+bool get_held(bytes_view value, std::vector<held_attempt>& all) {
+  constexpr std::size_t before_time = 20;
   auto& one = all.emplace_back();
-  if (value.size() != before_time + 8 ||
-      !get_numbers(value.first(before_time), one.call.session, one.call.number, one.attempt, one.count,
-                   started) ||
-      !get_microseconds(value.subspan(before_time), one.ran))
-    return false;
-  one.started = started != 0;
-  return one.count != 0 && one.count <= max_items && (!one.started || one.count == 1) &&
-         all.size() <= max_functions;
+  return all.size() <= max_functions && value.size() == before_time + 8 &&
+         get_numbers(value.first(before_time), one.call.session, one.call.number, one.attempt) &&
+         get_microseconds(value.subspan(before_time), one.ran);
 }
 
 bool get_offered(bytes_view value, std::vector<function_info>& functions) {
@@ -437,8 +431,7 @@ frame make_hello(hello_message const& message) {
   put_remaining(made.body, message.remaining);
   for (auto const& info : message.functions) put_function(made.body, info);
   for (auto const& one : message.held)
-    put_numbers(made.body, tag::held, one.call.session, one.call.number, one.attempt, one.count,
-                static_cast<std::uint8_t>(one.started ? 1 : 0),
+    put_numbers(made.body, tag::held, one.call.session, one.call.number, one.attempt,
                 static_cast<std::uint64_t>(one.ran / microsecond));
   return finish(std::move(made));
 }

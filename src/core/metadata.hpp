@@ -39,8 +39,8 @@ enum class tag : std::uint16_t {
   predecessor_reason = 0x0059,  // text
   predecessor_stderr = 0x005a,  // text
   secret = 0x005b,              // u64, u64: of which the session's id is the hash
-  // What this worker was assigned by an earlier hub: u64 session, u64 number, u32 attempt, u32 count, u8 1:
-  // it runs or has ended, 0: it was not started, and is not; u64 microseconds for which it has run.
+  // Of what this worker was assigned by an earlier hub, and has begun: u64 session, u64 number, u32 attempt,
+  // u64 microseconds for which it has run.
   held = 0x0060,
   progress = 0x006c,      // u32 millionths, text
   skipped = 0x0078,       // u64: bytes that were printed before these, and lost
@@ -91,13 +91,11 @@ inline constexpr std::size_t max_requirements_size = std::size_t{80} << 10;
 
 enum class peer_role : std::uint8_t { client = 1, worker = 2 };
 
-// What a worker has of an earlier hub: calls with consecutive numbers.
-struct held_attempts {
+// What a worker has begun for an earlier hub, and runs, or has the outcome of.
+struct held_attempt {
   call_id call;
   std::uint32_t attempt = 0;
-  std::uint32_t count = 1;
-  bool started = false;
-  duration ran = 0;  // for so long, and it goes on
+  duration ran = 0;  // for so long, where it goes on
 };
 
 struct hello_message {
@@ -112,9 +110,9 @@ struct hello_message {
   std::uint32_t concurrency = 1;  // of a worker: attempts that it runs at once
   frame_limits limits;            // what the sender can receive
   std::vector<function_info> functions;
-  core::predecessor predecessor;      // of a worker
-  duration remaining = never;         // of a worker: for which its allocation lasts
-  std::vector<held_attempts> held{};  // of a worker
+  core::predecessor predecessor;     // of a worker
+  duration remaining = never;        // of a worker: for which its allocation lasts
+  std::vector<held_attempt> held{};  // of a worker
 };
 
 // How much a client may have outstanding at the hub, in all.

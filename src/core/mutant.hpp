@@ -17,7 +17,7 @@ inline constexpr std::size_t size_scale = 8;
 enum class mutant {
   none,
   adopted_runs_again,         // what a worker still runs of an earlier hub is given to another one, too
-  started_while_away,         // a worker starts what it has told a hub that it has not
+  started_while_away,         // a worker starts what its hello, which is on its way, does not speak of
   foreign_slot_freed,         // an answer frees the slot of its worker's first attempt, whichever it answers
   slot_leaked,                // the answer of a fenced attempt does not free its slot
   fence_ignored,              // what a fenced attempt says still counts
@@ -141,7 +141,6 @@ enum class mark {
   recalled,            // what waited in a worker was called back
   fenced,              // an attempt answered that no longer counted
   adopted,             // a worker went on with what an earlier hub had assigned
-  found_unstarted,     // or had not started it
   tokenless,           // a retry waited for a token
   withdrawn,           // a frame was taken back before it left
   transfer_withdrawn,  // one of which a part had left

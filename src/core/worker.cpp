@@ -42,11 +42,10 @@ struct worker::state final : session_user {
     attempt_key key;
     frame_ref message;
   };
-  std::vector<held_answer> answers;        // of what is held, until a hub has them on disk
-  std::vector<held_attempts> not_started;  // of a session that ended, and nobody has been told yet
-  std::string measured;                    // the function that ran last,
-  duration item_time = never;              // and how long its items run
-  bool one_by_one = false;                 // they print: whose that is, is known of one that runs by itself
+  std::vector<held_answer> answers;  // of what is held, until a hub has them on disk
+  std::string measured;              // the function that ran last,
+  duration item_time = never;        // and how long its items run
+  bool one_by_one = false;           // they print: whose that is, is known of one that runs by itself
   std::optional<std::uint32_t> printed_last{};  // the link's ticket
   bool exited = false;
   bool draining = false;
@@ -129,23 +128,14 @@ struct worker::state final : session_user {
 
   void greets(time_point now, hello_message& hello) override {
     hello.held.clear();
-    for (auto const& one : answers) hello.held.push_back({one.key.call, one.key.attempt, 1, true});
+    for (auto const& one : answers) hello.held.push_back({one.key.call, one.key.attempt});
     for (auto const& one : running)
-      if (one.held && !one.fenced())
-        hello.held.push_back({one.key.call, one.key.attempt, 1, true, now - one.since});
-    hello.held.insert(hello.held.end(), not_started.begin(), not_started.end());
-    each_unstarted([&](held_attempts const& one) { hello.held.push_back(one); });
+      if (one.held && !one.fenced()) hello.held.push_back({one.key.call, one.key.attempt, now - one.since});
   }
 
-  template <class See>
-  void each_unstarted(See&& see) const {
-    waiting.each_once([&](attempt_range const& range) {
-      see(held_attempts{range.first.call, range.first.attempt, range.count, false});
-    });
-  }
-
-  // The hub has the outcome on disk, or no use for it.
+  // The hub has the outcome on disk, or no use for it. What a hello that is on its way speaks of stays.
   void take_taken(frame const& message) {
+    if (!hub.ready()) return;
     auto const& head = message.head;
     std::erase_if(answers, [&](held_answer const& one) {
       return one.key.call == head.call && one.key.attempt == head.attempt;
@@ -297,7 +287,7 @@ struct worker::state final : session_user {
 
   void run_next(time_point now, outputs& out) {
     while (runs() < config.concurrency && !waiting.empty()) {
-      // A hello that is on its way may say that it was not started.
+      // A hello that is on its way does not speak of it.
       if (waiting.is_once() && !hub.ready() && !YONDER_MUTANT(started_while_away)) return;
       if (waiting.deadline() <= now) {
         YONDER_REACHED(expired_in_worker);
@@ -476,7 +466,6 @@ struct worker::state final : session_user {
   // Its hello has said what is held.
   void begin_session(time_point now, outputs& out) {
     said_drain = hub_drained = false;
-    not_started.clear();
     has_session = true;
     for (std::size_t i = 0; i < answers.size(); ++i)
       send_answer(now, answers[i].key, answers[i].message, out);
@@ -487,7 +476,6 @@ struct worker::state final : session_user {
     has_lost_session = true;
     has_session = false;
     config.concurrency = said_concurrency;  // a hub that knows nothing of allow()
-    each_unstarted([&](held_attempts const& one) { not_started.push_back(one); });
     waiting.clear();
     results.clear();
     for (auto& one : running) {

@@ -11,7 +11,7 @@ namespace {
 constexpr call_id meant{100, 1};
 
 // `told`: what the hub says behind its welcome.
-bool hello_with(raw_peer& worker, std::vector<held_attempts> held, std::vector<frame>& told) {
+bool hello_with(raw_peer& worker, std::vector<held_attempt> held, std::vector<frame>& told) {
   hello_message said;
   said.role = peer_role::worker;
   said.session = worker.session;
@@ -77,7 +77,7 @@ struct restarted {
 
 TEST_CASE("what a worker still runs when its hub comes back is taken over, and has one outcome") {
   restarted s;
-  REQUIRE(hello_with(s.worker, {{meant, 1, 1, true}}, s.told));
+  REQUIRE(hello_with(s.worker, {{meant, 1}}, s.told));
   s.come_back();
   raw_peer other(s.hub, 7, 901, in_process);
   REQUIRE(other.hello(peer_role::worker, offers_f()));
@@ -99,15 +99,6 @@ TEST_CASE("what a worker still runs when its hub comes back is taken over, and h
   CHECK(s.hub.core.census().attempts == 1);  // it goes on as any worker does
 }
 
-TEST_CASE("what was assigned and not started is started by whoever is free, at once") {
-  restarted s;
-  raw_peer other(s.hub, 7, 901, in_process);
-  REQUIRE(other.hello(peer_role::worker, offers_f()));
-  CHECK(assigned_to(other).call.number == 0);
-  REQUIRE(hello_with(s.worker, {{meant, 1, 1, false}}, s.told));
-  CHECK((assigned_to(other).call == meant) != (count_of(s.told, frame_type::assign) == 1));
-}
-
 TEST_CASE("an outcome that came when nobody waited for it any more changes nothing") {
   restarted s;
   s.come_back();
@@ -117,7 +108,7 @@ TEST_CASE("an outcome that came when nobody waited for it any more changes nothi
   s.journal.sync(s.hub);
   CHECK(failure_in(s.client.received().at(0)).code == errc::worker_lost);
   raw_peer late(s.hub, 8, 900, in_process);
-  REQUIRE(hello_with(late, {{meant, 1, 1, true}}, s.told));
+  REQUIRE(hello_with(late, {{meant, 1}}, s.told));
   CHECK(count_of(s.told, frame_type::cancel) == 1);
   answer_held(late, meant, 5);
   CHECK(count_of(late.received(), frame_type::taken) == 1);
@@ -128,7 +119,7 @@ TEST_CASE("an outcome that came when nobody waited for it any more changes nothi
 TEST_CASE("a worker that is lost with what it was adopted with has lost that") {
   restarted s;
   s.come_back();
-  REQUIRE(hello_with(s.worker, {{meant, 1, 1, true}}, s.told));
+  REQUIRE(hello_with(s.worker, {{meant, 1}}, s.told));
   s.hub.core.lost(s.hub.now, 6, {.signal = 9}, s.hub.out);
   s.journal.sync(s.hub);
   CHECK(failure_in(s.client.received().at(0)).code == errc::worker_lost);
@@ -137,7 +128,7 @@ TEST_CASE("a worker that is lost with what it was adopted with has lost that") {
 TEST_CASE("the timeout of an attempt that is taken over counts from when it began") {
   restarted s({.timeout = 8 * second, .durable = true});
   s.come_back();
-  REQUIRE(hello_with(s.worker, {{meant, 1, 1, true, 5 * second}}, s.told));
+  REQUIRE(hello_with(s.worker, {{meant, 1, 5 * second}}, s.told));
   s.hub.wait(2 * second);
   CHECK(count_of(s.worker.received(), frame_type::cancel) == 0);
   s.hub.wait(2 * second);
@@ -149,9 +140,9 @@ TEST_CASE("the timeout of an attempt that is taken over counts from when it bega
 TEST_CASE("a call is taken over from one worker, of the same attempt and no other call") {
   restarted s;
   s.come_back();
-  REQUIRE(hello_with(s.worker, {{meant, 1, 1, true}, {{100, 9}, 1, 1, true}, {{7, 7}, 3, 1, false}}, s.told));
+  REQUIRE(hello_with(s.worker, {{meant, 1}, {{100, 9}, 1}}, s.told));
   raw_peer other(s.hub, 7, 901, in_process);
-  REQUIRE(hello_with(other, {{meant, 1, 1, true}}, s.told));
+  REQUIRE(hello_with(other, {{meant, 1}}, s.told));
   answer_held(other, meant, 4);
   s.journal.sync(s.hub);
   CHECK(s.client.received().empty());
@@ -165,7 +156,7 @@ TEST_CASE("a call that is cancelled while its worker is sought is not run again,
   s.come_back();
   s.client.cancel(1);
   s.journal.sync(s.hub);
-  REQUIRE(hello_with(s.worker, {{meant, 1, 1, true}}, s.told));
+  REQUIRE(hello_with(s.worker, {{meant, 1}}, s.told));
   CHECK(count_of(s.told, frame_type::cancel) == 1);
   CHECK(count_of(s.told, frame_type::assign) == 0);
 }
@@ -270,12 +261,10 @@ TEST_CASE("a worker goes on with what may start only once, and tells the next hu
     w.out.clear();
     w.core.lost(w.now, 1, false, errc::disconnected, "", w.out);
     w.connect(2);
-    REQUIRE(w.last_hello.held.size() == 2);
-    CHECK(w.last_hello.held[0].started);
+    REQUIRE(w.last_hello.held.size() == 1);
     CHECK(w.last_hello.held[0].call == meant);
-    CHECK_FALSE(w.last_hello.held[1].started);
     w.finish(1, 1);                   // between hello and welcome
-    CHECK(w.count<out::run>() == 0);  // what it has told not to be started is not
+    CHECK(w.count<out::run>() == 0);  // what it has not spoken of is not begun
     w.out.clear();
     w.welcome(2);
     CHECK(w.count<out::stop_requested>() == 0);
