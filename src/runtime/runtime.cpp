@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "yonder/runtime.hpp"
 
-#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -28,6 +27,7 @@
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/allocation.hpp"
+#include "src/runtime/awaited_endings.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/gateway.hpp"
 #include "src/runtime/launching.hpp"
@@ -563,28 +563,6 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
   auto const is_elsewhere = !options.hub.empty() || (!options.in_process && !variable("YONDER_HUB").empty());
   return factory->open(engine, how, keys_folder(options), is_elsewhere || !options.journal.empty());
 }
-
-// SIGTERM and SIGINT, blocked in this thread as long as it lives.
-class awaited_endings {
- public:
-  awaited_endings() {
-    ::sigemptyset(&endings_);
-    ::sigaddset(&endings_, SIGTERM);
-    ::sigaddset(&endings_, SIGINT);
-    ::pthread_sigmask(SIG_BLOCK, &endings_, &before_);
-  }
-  ~awaited_endings() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  awaited_endings(awaited_endings const&) = delete;
-  awaited_endings& operator=(awaited_endings const&) = delete;
-  void wait() const {
-    int signal = 0;
-    ::sigwait(&endings_, &signal);
-  }
-
- private:
-  sigset_t endings_{};
-  sigset_t before_{};
-};
 
 // This process serves its tasks over HTTP, and nothing else of its main is run.
 [[noreturn]] void serve_http(start_info const& how, runtime_options const& options,
