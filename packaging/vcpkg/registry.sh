@@ -20,7 +20,8 @@ git config user.email >/dev/null || git config user.email "yonder@localhost"
 mkdir -p ports versions/y-
 rm -rf ports/yonder
 cp -r "$ports/yonder" ports/
-sed -i -e "s|@YONDER_URL@|$url|" -e "s|@YONDER_COMMIT@|$commit|" ports/yonder/portfile.cmake
+# shellcheck disable=SC2001  # a class of characters, and what was found
+sed -i -e "s|@YONDER_URL@|$(sed 's/[&|\\]/\\&/g' <<<"$url")|" -e "s|@YONDER_COMMIT@|$commit|" ports/yonder/portfile.cmake
 
 # The database says which tree of this repository holds each version's port; the tree is named once it is committed.
 add_version() {
