@@ -73,7 +73,7 @@ TEST_CASE("a program is carried to a host that has neither it nor its libraries,
           doctest::skip(!has_far_root())) {
   carry_site site;
   auto hub = site.hub({"once"});
-  auto const line = hub.read_line();
+  auto const line = hub.read_line_past_log();
   REQUIRE_MESSAGE(line.starts_with("ran in "), line << "\n" << hub.read_all());
   hub.read_all();
   CHECK(hub.wait().status == 0);
@@ -84,14 +84,14 @@ TEST_CASE("a program is carried to a host that has neither it nor its libraries,
     CHECK_FALSE(one.path().filename().string().starts_with("incoming"));
 
   auto again = site.hub({"once"});
-  CHECK(again.read_line().starts_with("ran in "));
+  CHECK(again.read_line_past_log().starts_with("ran in "));
   again.read_all();
   CHECK(site.connections() == 5);  // nothing was sent
 
   fs::resize_file(site.carried(program_name), 100'000);  // a disk that was full, say
   auto once_more = site.hub({"once"});
   auto const said = once_more.read_all();
-  CHECK_MESSAGE(said.starts_with("ran in "), said);
+  CHECK_MESSAGE(said.find("ran in ") != std::string::npos, said);
   CHECK(fs::file_size(site.carried(program_name)) == fs::file_size(YONDER_LAUNCHING_HUB));
 }
 
@@ -127,7 +127,7 @@ TEST_CASE("a static build runs on a host with an older glibc and no libstdc++" *
   auto hub =
       site.hub({"once"}, "carry = true\nmax = 1\nworker = [\"" + std::string(YONDER_STATIC_HUB) + "\"]\n");
   auto const said = hub.read_all();
-  CHECK_MESSAGE(said.starts_with("ran in "), said);
+  CHECK_MESSAGE(said.find("ran in ") != std::string::npos, said);
   CHECK(std::distance(fs::directory_iterator(site.cache() + "/files"), {}) == 1);
 }
 #endif

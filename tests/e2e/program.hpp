@@ -44,6 +44,13 @@ class program {
     return line;
   }
 
+  // What a machine that is busy has a hub say first: a call waits.
+  std::string read_line_past_log() {
+    auto line = read_line();
+    while (line.starts_with("log: ")) line = read_line();
+    return line;
+  }
+
   std::string read_all() {
     std::string all;
     char text[4096];
