@@ -242,6 +242,7 @@ hub_census hub::census() const {
   seen.functions = s.work.functions();
   seen.kept = s.kept.size();
   seen.kept_bytes = s.kept.body_bytes();
+  seen.progress = s.progress.size();
   seen.timers = s.timers.size();
   for (auto const& [id, client] : s.sessions.clients()) seen.frames_held += client->conn.frames_held();
   for (auto const& [id, worker] : s.sessions.workers()) {

@@ -154,6 +154,7 @@ struct hub_census {
               functions = 0, timers = 0;
   std::size_t kept = 0;        // outcomes of durable calls that were not taken
   std::size_t kept_bytes = 0;  // of those in memory
+  std::size_t progress = 0;    // of calls, that their callers were told
 };
 
 // One out::append of a hub that is gone, as its journal has it.

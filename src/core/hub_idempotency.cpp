@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: calls that are made once, however often they are asked for.
 #include "src/core/hub_state.hpp"
+#include "src/core/mutant.hpp"
 #include "src/core/plain_fields.hpp"
 
 #include <algorithm>
@@ -53,7 +54,8 @@ void hub::state::release_key(kept_result& one) {
 }
 
 std::string hub::state::recorded_key(call_record const& call) {
-  return call.key != nullptr && call.key->keeps ? as_recorded(*call.key) : std::string();
+  return call.key != nullptr && call.key->keeps && !YONDER_MUTANT(key_unrecorded) ? as_recorded(*call.key)
+                                                                                  : std::string();
 }
 
 // Of an outcome that the journal has.
@@ -81,13 +83,14 @@ bool hub::state::take_keyed(time_point now, client_session& client, call_message
   auto const id = message.head.call;
   auto const* const key =
       keys.find(scope_of(client.identity, said.function, message.head.signature, said.idempotency.key));
-  if (key == nullptr || !may_ask(client, said.parent)) return false;  // take_new() says why
+  if (key == nullptr || YONDER_MUTANT(key_ignored) || !may_ask(client, said.parent))
+    return false;  // take_new() says why
   auto const refuse = [&](failure why) {
     note_answered(now, client, said.parent);
     answer(now, client, id, std::move(why), out);
     return true;
   };
-  if (key->digest != said.idempotency.digest) return refuse(reused());
+  if (key->digest != said.idempotency.digest && !YONDER_MUTANT(digest_ignored)) return refuse(reused());
   if (waits_within(client, said.parent, key->call))
     return refuse(failure_of(errc::would_deadlock,
                              "the call would join the one whose task makes it: both have the same "
@@ -113,6 +116,7 @@ bool hub::state::waits_within(client_session const& client, attempt_key const& p
 
 // Whoever has joined it goes on without its caller. False: nobody has.
 bool hub::state::leave_to_joined(time_point now, call_record& call) {
+  if (YONDER_MUTANT(joined_forgotten)) return false;
   if (call.joined == 0 && !(call.key != nullptr && call.has_ended())) return false;
   if (call.orphaned_since == never) calls.orphan(now, call);
   return true;

@@ -137,7 +137,7 @@ void hub::state::conclude(time_point now, call_record& call, outputs& out) {
   }
   note_run_outcome(call, *outcome, out);
   auto& one = kept.add(call.id, call.count, call.caller->identity, call.function->name, std::move(outcome),
-                       add(now, config.result_time), cached_bytes());
+                       YONDER_MUTANT(key_outlives) ? never : add(now, config.result_time), cached_bytes());
   if (call.key != nullptr && call.key->keeps) one.key = std::exchange(call.key, nullptr);
   forget(now, call);
 }

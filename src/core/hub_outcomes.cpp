@@ -2,6 +2,7 @@
 // The hub: how a call ends, and who is told.
 #include "src/core/check.hpp"
 #include "src/core/hub_state.hpp"
+#include "src/core/mutant.hpp"
 
 namespace yonder::core {
 
@@ -62,7 +63,7 @@ void hub::state::complete(time_point now, call_record& call, frame&& message, ou
     call.traced.reset();
   }
   message.head.signature = call.function->signature;
-  if (call.key != nullptr) call.key->keeps = is_final(call, message);
+  if (call.key != nullptr) call.key->keeps = is_final(call, message) && !YONDER_MUTANT(key_freed);
   if (calls.goes_on(call) && call.in_journal()) return record_outcome(now, call, std::move(message), out);
   if (call.key != nullptr && call.key->keeps) return keep_outcome(now, call, std::move(message), out);
   release_key(call);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/idempotency.hpp"
 
+#include "src/core/mutant.hpp"
 #include "src/core/plain_fields.hpp"
 
 namespace yonder::core {
@@ -8,7 +9,7 @@ namespace yonder::core {
 std::string scope_of(std::string_view identity, std::string_view function, std::uint64_t signature,
                      std::string_view key) {
   std::string scope;
-  put_text(scope, identity);
+  put_text(scope, YONDER_MUTANT(key_of_anybody) ? std::string_view() : identity);
   put_text(scope, function);
   put(scope, signature);
   return scope += key;

@@ -112,6 +112,16 @@ enum class mutant {
   argument_awaited,         // a call waits for the value of one that has failed,
   cancelled_awaited,        // or was cancelled
   values_lost,              // a caller is not given a value because others are
+  key_ignored,              // a call is made although another one of its idempotency key was
+  key_freed,                // a key is free when its call has ended
+  key_outlives,             // a key gives its outcome for ever
+  key_of_anybody,           // callers of other credentials have it
+  key_unrecorded,           // the journal does not say of an outcome that a key gives it
+  digest_ignored,           // a call with other arguments is given it
+  joined_forgotten,         // a caller that cancels ends the call for those that have joined it
+  progress_misplaced,       // of calls that travel together the first is told how far the others are
+  progress_stands,          // a caller is told once how far its task is, and no more
+  progress_kept,            // what callers were told of calls that have ended is remembered
   allocation_ignored,       // a worker is given what does not end before its allocation does
   end_not_drained,          // what waits in a worker when that ends is lost with it
   ending_charged,           // what ran when one ended has cost a retry

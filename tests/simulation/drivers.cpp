@@ -343,6 +343,8 @@ void world::after_client(std::uint32_t index) {
       stream_arrived(node, *come);
     } else if (auto const* const told = std::get_if<out::stream_allowed>(&one)) {
       stream_allowed(node, *told);
+    } else if (auto const* const so_far = std::get_if<out::progressed>(&one)) {
+      progressed(node, *so_far);
     } else if (std::get_if<out::close>(&one) != nullptr) {
       violated("a client takes an honest hub for a violator");
     }

@@ -24,11 +24,16 @@ std::uint64_t record::*number_of(out::append::kind what) {
 void world::append(out::append const& what) {
   if (what.body && read_item_count(*what.body) != what.items)
     violated("a record is of other calls than its body");
-  journal_line line{what.record, what.what, what.call, what.items, what.identity, what.function, {}, now_};
+  journal_line line{what.record,   what.what, what.call, what.items, what.identity,
+                    what.function, what.key,  {},        now_};
   if (what.body) line.body = frame{what.body->head, what.body->body.duplicate(), what.body->buffers};
   for (std::uint32_t i = 0; i < what.items; ++i)
-    if (auto* const call = find({what.call.session, what.call.number + i}))
+    if (auto* const call = find({what.call.session, what.call.number + i})) {
+      // Asked for once more when it had been forgotten, it begins anew.
+      if (what.what == out::append::kind::call)
+        call->start_recorded = call->end_recorded = call->forgotten = 0;
       call->*number_of(what.what) = what.record;
+    }
   journal_.push_back(std::move(line));
   plan(between(20 * microsecond, 2 * millisecond), kind::syncs, static_cast<std::uint32_t>(what.record),
        journal_life_);
@@ -117,6 +122,7 @@ void world::recall() {
                           .items = line.items,
                           .identity = line.identity,
                           .function = line.function,
+                          .key = line.key,
                           .age = now_ - line.when};
     if (line.body) said.body = frame{line.body->head, line.body->body.duplicate(), line.body->buffers};
     if (!hub_->recall(now_, std::move(said))) violated("a record of the journal is not understood");

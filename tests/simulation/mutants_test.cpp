@@ -117,6 +117,16 @@ whereabouts where_is(mutant fault) {
     case mutant::argument_awaited:
     case mutant::cancelled_awaited:
     case mutant::values_lost: return {"composed", usual};
+    case mutant::key_ignored:
+    case mutant::key_freed:
+    case mutant::key_outlives:
+    case mutant::key_of_anybody:
+    case mutant::digest_ignored:
+    case mutant::joined_forgotten: return {"keys", usual};
+    case mutant::key_unrecorded: return {"durable_keys", many};
+    case mutant::progress_misplaced:
+    case mutant::progress_stands:
+    case mutant::progress_kept: return {"reports", usual};
     case mutant::allocation_ignored:
     case mutant::end_not_drained:
     case mutant::ending_charged: return {"allocations", usual};

@@ -69,6 +69,7 @@ void world::make_calls(std::uint32_t index, task& parent) {
     add_record(node, policy, function, 1);
     auto& made = lives_[node.life].records.back();
     draw_kind(made, composed, 1);
+    if (auto const* const caller = find(key.call)) made.turn = draw_turn_within(caller->turn);
     relate(made, {first_session + node.life, lives_[node.life].records.size()}, key, run);
     ++parent.open;
     submit_one(node, function_names()[function], policy, key);
@@ -194,7 +195,10 @@ void world::note_attempt_over(record& call, std::uint32_t attempt) {
   known.over = attempt;
   known.over_since = now_;
   for (auto const& id : std::exchange(known.children, {}))
-    if (auto* const child = find(id)) note_not_queued(*child);
+    if (auto* const child = find(id)) {
+      note_not_queued(*child);
+      if (how_.turns > 0) turns_.ended(id);
+    }
 }
 
 // Of one item: `head` is that of its frame, and names it.
@@ -216,7 +220,7 @@ void world::observe_nested_from_hub(peer_id peer, header const& head, record& ca
 void world::observe_nested_assigned(connection const& over, attempt_key const& key, record& call) {
   note_not_queued(call);
   auto const depth = depth_of(call);
-  for (auto deeper = depth + 1; deeper <= deepest; ++deeper)
+  for (auto deeper = depth + 1; deeper <= deepest && how_.turns == 0; ++deeper)  // or see turn_watch
     if (fresh_[deeper] != 0)
       violated("a call is given to a worker before one that a task has made within it");
   if (auto const* const known = known_relation(call); known != nullptr && known->parent.attempt != 0) {

@@ -28,6 +28,7 @@ void world::make_hub() {
   if (how_.client_bytes != 0) config.max_client_bytes = how_.client_bytes;
   config.journal = how_.journal;
   if (how_.cached_bytes != 0) config.max_cached_bytes = how_.cached_bytes;
+  if (how_.keys > 0) config.result_time = how_.key_window;
   if (how_.needs != 0) config.machine = simulated_machine();
   if (how_.prefetch_bytes != 0) config.max_prefetch_bytes = how_.prefetch_bytes;
   config.silence = 1 * second;
@@ -191,7 +192,9 @@ void world::submit(std::uint32_t index) {
     lives_[node.life].records.back().weight = weight;
     lives_[node.life].records.back().service = service;
   }
-  draw_kind(lives_[node.life].records.back(), composed, count);
+  auto& last = lives_[node.life].records.back();
+  draw_kind(last, composed, count);
+  if (count == 1 && composed == 0 && last.stream == 0 && happens(how_.keys)) draw_key(node, index, last);
   auto const id = count == 1 ? submit_one(node, function_names()[function], policy)
                              : submit_batch(node, function_names()[function], policy, count);
   if (id.number != first) violated("calls are not numbered one by one");
@@ -252,6 +255,16 @@ turn_terms world::draw_turn(std::uint32_t client) {
   return turn;
 }
 
+// What a task calls is served as its own call is, or as it says.
+turn_terms world::draw_turn_within(turn_terms const& parent) {
+  auto turn = draw_turn(parent.credential);
+  if (turn.priority == usual_priority) turn.priority = parent.priority;
+  if (turn.key == 0) turn.key = parent.key;
+  turn.order = 0;
+  turn.depth = parent.depth + 1;
+  return turn;
+}
+
 void world::write_turn(byte_buffer& body, turn_terms const& turn) {
   static constexpr std::array<std::string_view, 4> keys{"", "1", "2", "3"};
   call_turn said;
@@ -282,6 +295,7 @@ call_id world::submit_one(client_node& node, std::string_view function, call_pol
   if (parent.attempt != 0) write_parent(body, parent);
   write_stream_of(body, spec, records.back());
   write_arguments_of(body, records.back());
+  write_key(body, records.back());
   if (batches(records.back().function))
     write_batching(body, batching_of(records.back().function, records.back().weight));
   if (records.back().service != 0) write_requirements(body, requirements_[records.back().service]);

@@ -56,6 +56,8 @@ std::string_view to_string(state one) {
     case state::producer_waited: return "a producer waited for its reader";
     case state::stream_resumed: return "a stream went on behind what its reader had";
     case state::fed: return "a task read what its caller sent";
+    case state::joined: return "a caller was given the value of another call of its key";
+    case state::progressed: return "a caller was told how far its task is";
     case state::composed: return "a call ran on the values of others";
     case state::elsewhere: return "a value went to other calls only";
     case state::allocation_over: return "a worker was ended because its time was over";
@@ -124,6 +126,7 @@ void world::finish() {
                                                    [](worker_node const& one) { return one.abandoned; });
   if (!is_told && left.attempts != 0) return violated("a slot of a worker is leaked");
   if (!is_told && left.frames_held != 0) return violated("the hub keeps frames");
+  if (left.progress != 0) return violated("the hub remembers the progress of calls that ended");
   std::size_t alive = 0;
   for (auto const& node : workers_) {
     if (node.core == nullptr || node.abandoned) continue;
@@ -199,6 +202,7 @@ void world::check_value(record const& call, out::completed const& done) {
   if (auto const* const story = story_of(call); story != nullptr && story->reads)
     return check_streamed(*story, value);
   if ((value.head.flags & flag_elsewhere) != 0) return observe_elsewhere(call, value);
+  if (call.keyed != 0) return check_keyed_value(call, value);
   auto const payload = value.payload();
   std::size_t large = 0;
   for (auto const& one : value.buffers) large += one.size;
@@ -220,6 +224,7 @@ void world::check_failure(record const& call, failure const& error) {
   auto const under_way =
       how_.drivers && how_.reliable && call.came != call.last_attempt;  // it waits in a transport's queue
   auto const nested = depth_of(call) != 0;
+  if (call.keyed != 0 && may_end_as_its_key(call, error.code)) return;
   auto allowed = true;
   switch (error.code) {
     case errc::failed: allowed = how_.throws > 0; break;
@@ -232,7 +237,7 @@ void world::check_failure(record const& call, failure const& error) {
       allowed = call.large + 1024 > largest_at_worker || call.large_value;
       reach(state::too_large);
       break;
-    case errc::cancelled: allowed = how_.cancels > 0 || nested; break;
+    case errc::cancelled: allowed = (how_.cancels > 0 && call.keyed == 0) || nested; break;
     case errc::worker_lost:
       allowed = lossy || is_cut_short(call);
       reach(state::call_lost);
@@ -293,7 +298,7 @@ void world::observe_remaining(frame const& message) {
   auto const& head = message.head;
   if (head.type != frame_type::call && head.type != frame_type::assign) return;
   auto const* const call = find(head.call);
-  if (call == nullptr || call->deadline == never) return;
+  if (call == nullptr || call->deadline == never || call->keyed != 0) return;
   auto const until = now_ + static_cast<duration>(head.remaining_us) * microsecond;
   auto on_its_way = head.type == frame_type::call ? 2 * microsecond : slack_;
   if (how_.step_throws > 0) on_its_way += 5 * millisecond;  // it waited for the turn after the throw
@@ -327,6 +332,7 @@ void world::observe_start(call_id id, std::uint32_t pool) {
     violated("a call is started that has ended several workers");
   if (how_.pools > 1 && !offers(pool, call->function))
     violated("a worker is given a task that it does not have");
+  if (call->keyed != 0) return;  // whoever has joined it wants it, and for longer
   if (call->cancelled_in_queue) violated("a call is started that was cancelled while it was queued");
   if (call->deadline != never && now_ > call->deadline + slack_) violated("an expired call is started");
 }
@@ -366,6 +372,7 @@ void world::observe_silence(std::uint32_t epoch) {
 
 void world::observe_at_hub(peer_id peer, connection const& over, frame const& message) {
   if (how_.nests > 0) observe_nested_at_hub(over, message);
+  if (how_.keys > 0) observe_keyed_at_hub(over, message);
   if (!how_.reliable) about(message.head.epoch).heard = now_;
   observe_turn_at_hub(peer, message);
   auto const answers = message.head.type == frame_type::result || message.head.type == frame_type::error;
@@ -381,7 +388,7 @@ void world::observe_at_hub(peer_id peer, connection const& over, frame const& me
   if (how_.services != 0 && over.of_worker && message.head.type == frame_type::error &&
       message.head.call.session == 0)
     observe_entry_failed(over);
-  if (how_.composes > 0 && message.head.type == frame_type::cancel)
+  if (how_.composes + how_.keys > 0 && message.head.type == frame_type::cancel)
     note_over_at_hub(message.head, read_item_count(message));
   if (message.head.type != frame_type::cancel || !how_.reliable) return;
   auto const& id = message.head.call;
@@ -483,6 +490,7 @@ void world::observe_decisions() {
 void world::observe_from_hub(peer_id peer, frame const& message) {
   observe_turn_from_hub(peer, message);
   if (how_.streams > 0) observe_stream_from_hub(peer, message);
+  if (message.head.type == frame_type::progress) observe_progress_from_hub(message);
   if (message.head.type != frame_type::chunk || message.head.metadata_size == 0)
     return observe_from_hub(peer, message.head, message);
   auto head = message.head;
@@ -504,7 +512,7 @@ void world::observe_from_hub(peer_id peer, header const& head, frame const& mess
   auto const ends = head.type == frame_type::drain || head.type == frame_type::bye;
   if (ends && all_honest_ && link_of(peer).of_worker) observe_dismissal(link_of(peer));
   auto const answers = head.type == frame_type::result || head.type == frame_type::error;
-  if (how_.composes > 0 && answers) note_over_at_hub(head, read_item_count(message));
+  if (how_.composes + how_.keys > 0 && answers) note_over_at_hub(head, read_item_count(message));
   if (how_.nests > 0) {
     failure error;
     if (head.type == frame_type::error && read_error(message, error)) observe_deadlock(error);
@@ -573,6 +581,7 @@ void world::observe_assigned(attempt_key const& key, call_id id) {
   if (call->durable && call->recorded == 0) violated("a durable call is started that was not recorded");
   if (call->durable && !call->may_repeat && (call->start_recorded == 0 || call->start_recorded > synced_))
     violated("a call that may start only once is started before the journal says so");
+  if (call->keyed != 0) observe_keyed_assigned(*call);
   call->last_attempt = name_of(key);
   call->last_epoch = key.epoch;
 }
@@ -582,6 +591,7 @@ void world::observe_value(call_id id, std::span<std::byte const> payload) {
   if (call != nullptr && call->wanted.session != 0) return;  // it is another's
   if (call != nullptr && payload.empty() && (call->given_away || call->stream != 0)) return;
   if (call == nullptr || payload.size() != value_size) return violated("a result of no call");
+  if (call->keyed != 0) return observe_keyed_value(*call, payload);
   auto const attempt = load_le<std::uint32_t>(payload.data() + 8);
   auto const epoch = load_le<std::uint32_t>(payload.data() + 12);
   auto const counts = attempt != call->fenced && attempt == call->last_attempt && epoch == call->last_epoch;

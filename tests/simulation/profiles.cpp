@@ -264,6 +264,12 @@ std::vector<profile> make_profiles() {
   nested.drain_every = 0;
   nested.start_fails = nested.start_hangs = 0;
 
+  // What is called within others is served before, and from the share of whoever made the outermost call.
+  profile nested_turns = nested;
+  nested_turns.name = "nested_turns";
+  nested_turns.turns = 0.7;
+  nested_turns.client_crash_every = 0;
+
   profile driven_nested = nested;
   driven_nested.name = "driven_nested";
   driven_nested.drivers = true;
@@ -325,6 +331,25 @@ std::vector<profile> make_profiles() {
   composed.crashes = 0.003;
   composed.large = 0.005;
 
+  // Tasks that say how far they are, of calls that travel and run together, and of others.
+  profile reports = batched;
+  reports.name = "reports";
+  reports.reports = 0.5;
+  reports.batches = 0.2;
+  reports.crashes = 0.002;
+
+  profile driven_reports = reports;
+  driven_reports.name = "driven_reports";
+  driven_reports.drivers = true;
+  driven_reports.interrupts = 0.05;
+  driven_reports.step_throws = 0.001;
+
+  profile lossy_reports = lossy;
+  lossy_reports.name = "lossy_reports";
+  lossy_reports.reports = 0.5;
+  lossy_reports.batches = 0.2;
+  lossy_reports.long_runs = 0.1;
+
   profile journal = local;
   journal.name = "journal";
   journal.journal = true;
@@ -348,6 +373,23 @@ std::vector<profile> make_profiles() {
   remembered.name = "remembered";
   remembered.cached_bytes = 0;
   remembered.searches = 0.4;
+
+  // Callers that ask for the same under one idempotency key, again and again.
+  profile keys = local;
+  keys.name = "keys";
+  keys.foreign_worker = false;
+  keys.clients = 4;
+  keys.keys = 0.6;
+  keys.key_window = 5 * millisecond;
+  keys.cancels = 0.1;
+  keys.client_crash_every = 0;
+
+  profile durable_keys = recovery;
+  durable_keys.name = "durable_keys";
+  durable_keys.clients = 4;
+  durable_keys.keys = 0.6;
+  durable_keys.key_window = 100 * millisecond;
+  durable_keys.durable = durable_keys.searches = 0;
 
   // All want to be served at once.
   profile turns;
@@ -445,6 +487,7 @@ std::vector<profile> make_profiles() {
           stubborn,
           driven_neighbours,
           nested,
+          nested_turns,
           driven_nested,
           starved,
           nested_streams,
@@ -457,9 +500,14 @@ std::vector<profile> make_profiles() {
           driven_streams,
           lossy_streams,
           composed,
+          reports,
+          driven_reports,
+          lossy_reports,
           journal,
           recovery,
           remembered,
+          keys,
+          durable_keys,
           turns,
           leases,
           allocations,
@@ -516,6 +564,8 @@ std::vector<field> const& fields() {
       {"long_runs", &profile::long_runs, nullptr},
       {"nests", &profile::nests, nullptr},
       {"streams", &profile::streams, nullptr},
+      {"reports", &profile::reports, nullptr},
+      {"keys", &profile::keys, nullptr},
       {"composes", &profile::composes, nullptr},
       {"batches", &profile::batches, nullptr},
       {"cancels", &profile::cancels, nullptr},

@@ -101,6 +101,8 @@ struct record {
   std::uint32_t needs = 0;              // what its worker is to have (leases.cpp)
   std::uint32_t stream = 0;             // its place in world::streams_, from 1; 0: it has none
   std::uint32_t composed = 0;           // in world::compositions_, likewise
+  std::uint32_t told = 0;               // in world::told_, likewise
+  std::uint32_t keyed = 0;              // in world::keyed_, likewise
   std::uint32_t value_large = undrawn;  // bytes of its value's buffers
   errc code{};                          // why it has no value
   bool idempotent = false;
@@ -197,10 +199,12 @@ struct task {
   bool stopping = false;
   std::uint32_t makes = 0;  // a service, from 1; 0: none
   enum class of_worker : std::uint8_t { none, parks, comes_back } moves{};
-  bool called = false;     // it has made its calls,
-  std::uint32_t open = 0;  // so many of which have not ended,
-  bool waits = false;      // and waits for them
-  bool works = false;      // it takes what they have streamed
+  bool called = false;         // it has made its calls,
+  std::uint32_t open = 0;      // so many of which have not ended,
+  bool waits = false;          // and waits for them
+  bool works = false;          // it takes what they have streamed
+  std::uint32_t reports = 0;   // so often it has said how far it is,
+  time_point reported_at = 0;  // the last time
   std::unique_ptr<attempt_stream> flow;
 };
 
@@ -270,6 +274,7 @@ struct journal_line {
   std::uint32_t items = 1;
   std::string identity;
   std::string function;
+  std::string key;
   std::optional<frame> body;
   time_point when = 0;
 };
@@ -306,6 +311,7 @@ enum class kind : std::uint8_t {
   goes_on,         // a: node, b: its role; it had stopped
   task_wakes,      // a: worker, b: run
   task_streams,    // a: worker, b: run
+  task_reports,    // a: worker, b: run
   caller_streams,  // a: incarnation, b: call number
   told_of_end,     // a: worker, b: generation
   allocation_ends  // a: worker, b: generation

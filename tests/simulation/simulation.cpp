@@ -159,6 +159,7 @@ void world::do_happen(happening const& what) {
     case kind::goes_on: return go_on(what.a, static_cast<role>(what.b));
     case kind::task_wakes: return wake(what.a, what.b);
     case kind::task_streams: return stream_on(what.a, what.b);
+    case kind::task_reports: return report_from(what.a, what.b);
     case kind::caller_streams: return caller_streams(what.a, what.b);
     case kind::told_of_end: return tell_of_end(what.a, what.b);
     case kind::allocation_ends: return end_allocation(what.a, what.b);
@@ -346,6 +347,7 @@ stillness* world::who_is_still(happening const& what) {
     case kind::worker_reads:
     case kind::task_wakes:
     case kind::task_streams:
+    case kind::task_reports:
     case kind::told_of_end:
     case kind::worker_watches: return still(what.a, role::worker);
     case kind::worker_starts: return of_hub(what.a, role::worker);

@@ -58,14 +58,17 @@ struct profile {
   double narrow = 0;  // of connections: they carry less than both ends were told
 
   double throws = 0, hangs = 0, ignores_stop = 0, crashes = 0, long_runs = 0;  // of runs
-  double turns = 0;      // of submissions: with a priority, a fairness key, an order key
-  bool batched = false;  // every other function takes several calls at once
-  int services = 0;      // that calls need: each is made by the workers of its own pool
-  double nests = 0;      // of runs: whose task makes calls of its own
-  double streams = 0;    // of submissions: whose tasks produce items, or read some
-  double composes = 0;   // of submissions: whose arguments are the values of others
-  double batches = 0;    // of submissions: up to 40 calls in one frame
-  double needs = 0;      // of submissions: that say what their worker is to have
+  double turns = 0;         // of submissions: with a priority, a fairness key, an order key
+  bool batched = false;     // every other function takes several calls at once
+  int services = 0;         // that calls need: each is made by the workers of its own pool
+  double nests = 0;         // of runs: whose task makes calls of its own
+  double keys = 0;          // of submissions: under an idempotency key,
+  duration key_window = 0;  // which gives its outcome for so long
+  double streams = 0;       // of submissions: whose tasks produce items, or read some
+  double reports = 0;       // of runs: whose task says how far it is
+  double composes = 0;      // of submissions: whose arguments are the values of others
+  double batches = 0;       // of submissions: up to 40 calls in one frame
+  double needs = 0;         // of submissions: that say what their worker is to have
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0, durable = 0;  // of calls
 };
 
@@ -149,6 +152,8 @@ enum class state : std::uint8_t {
   producer_waited,     // and waited for its reader
   stream_resumed,      // an attempt went on behind what its reader had
   fed,                 // a task read what its caller sent
+  joined,              // a caller was given the value of another call of its idempotency key
+  progressed,          // a caller was told how far its task is
   composed,            // a call ran on the values of others
   elsewhere,           // a value went to other calls only
   allocation_over,     // a worker was ended because its time was over

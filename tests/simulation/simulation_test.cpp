@@ -129,6 +129,17 @@ TEST_CASE("simulated: calls that are made of others run on exactly their values,
   keeps_every_promise("composed");
 }
 
+TEST_CASE("simulated: a call is made once, however many ask for it under its idempotency key") {
+  keeps_every_promise("keys");
+  keeps_every_promise("durable_keys");
+}
+
+TEST_CASE("simulated: whoever waits for a call hears how far its own task is, and nothing behind its end") {
+  keeps_every_promise("reports");
+  keeps_every_promise("driven_reports");
+  keeps_every_promise("lossy_reports");
+}
+
 TEST_CASE("simulated: services are made before their calls, and those that cannot be made fail these") {
   keeps_every_promise("services");
   keeps_every_promise("driven_services");
@@ -151,6 +162,7 @@ TEST_CASE("simulated: what a worker has is nobody else's, and is given back") {
 
 TEST_CASE("simulated: priorities are strict, shares are fair, and order keys keep their order") {
   keeps_every_promise("turns");
+  keeps_every_promise("nested_turns");
 }
 
 // Each was once taken for the breach of a promise, or was one.

@@ -55,6 +55,32 @@ struct attempt_stream {
   std::uint32_t waits = 0;  // so many times
 };
 
+// How far the caller of a call was told that its task is.
+struct told_progress {
+  std::uint32_t attempt = 0, epoch = 0;
+  std::uint32_t step = 0;
+};
+
+// A call under an idempotency key.
+struct keyed_call {
+  call_id id;
+  std::uint64_t scope = 0;                    // which key of which credential and function
+  bool other = false;                         // with other arguments than the key's usual ones
+  time_point asked_at = 0;                    // the hub, for the first time
+  bool may_be_cancelled = false;              // another one of the key had been then, not long ago
+  time_point valued_at = 0, valued_last = 0;  // the hub had its value, for the first time, and the last
+  bool told = false;                          // its caller
+};
+
+// What is known of an idempotency key.
+struct key_story {
+  call_id gives;                      // whose value it is; of no session: it has none
+  call_id runs;                       // the call of it that the hub has given to a worker last
+  time_point cancelled_until = 0;     // that one of its calls was cancelled is what it may give so long
+  bool usual = false, other = false;  // arguments that there are calls with
+  bool timed = false;                 // one of them has a deadline, or a timeout
+};
+
 // A call some of whose arguments are the values of others of its session.
 struct composed_story {
   std::vector<std::uint32_t> of;  // their numbers

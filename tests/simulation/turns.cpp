@@ -17,9 +17,9 @@ void turn_watch::came(call_id id, turn_terms const& terms) {
 }
 
 void turn_watch::wait(turn_terms const& terms, int change) {
-  waiting_[terms.priority] += static_cast<std::size_t>(change);
-  wait(credentials_[terms.priority], terms.credential, weight_of_credential(terms.credential), change);
-  wait(keys_[{terms.priority, terms.credential}], terms.key, weight_of_key(terms.key), change);
+  waiting_[terms.rank()] += static_cast<std::size_t>(change);
+  wait(credentials_[terms.rank()], terms.credential, weight_of_credential(terms.credential), change);
+  wait(keys_[{terms.rank(), terms.credential}], terms.key, weight_of_key(terms.key), change);
 }
 
 void turn_watch::wait(group& among, std::uint32_t who, double weight, int change) {
@@ -44,11 +44,12 @@ void turn_watch::assigned(peer_id peer, call_id first, std::uint32_t count) {
   auto const found = calls_.find(first);
   if (found == calls_.end()) return violated("a call is given to a worker that never came");
   auto const terms = found->second.terms;
-  for (auto higher = terms.priority + 1; higher < waiting_.size(); ++higher)
-    if (waiting_[higher] != 0) violated("a call is started before another one of a higher priority");
+  for (auto higher = terms.rank() + 1; higher < waiting_.size(); ++higher)
+    if (waiting_[higher] != 0)
+      violated("a call is started before another one of a higher priority, or from deeper within others");
   most_at_once_ = std::max(most_at_once_, count);
-  auto& credentials = credentials_[terms.priority];
-  auto& keys = keys_[{terms.priority, terms.credential}];
+  auto& credentials = credentials_[terms.rank()];
+  auto& keys = keys_[{terms.rank(), terms.credential}];
   auto const cost_credential = others_wait(credentials, terms.credential);
   auto const cost_key = others_wait(keys, terms.key);
   give(credentials, terms.credential, count, "credentials");
@@ -90,8 +91,8 @@ void turn_watch::came_back(call& one, bool surely) {
     if (surely && cost && whose.waiting != 0 && others_wait(among, who))
       whose.surely_owed += 1 / whose.weight;
   };
-  owe(credentials_[terms.priority], terms.credential, one.cost_credential);
-  owe(keys_[{terms.priority, terms.credential}], terms.key, one.cost_key);
+  owe(credentials_[terms.rank()], terms.credential, one.cost_credential);
+  owe(keys_[{terms.rank(), terms.credential}], terms.key, one.cost_key);
 }
 
 // More than one call, so that it is so also where one of them has just ended.
@@ -102,7 +103,7 @@ bool turn_watch::others_wait(group const& among, std::uint32_t who) {
 }
 
 void turn_watch::forget_shares() {
-  for (auto& [priority, among] : credentials_) forget_shares(among);
+  for (auto& [rank, among] : credentials_) forget_shares(among);
   for (auto& [whose, among] : keys_) forget_shares(among);
 }
 

@@ -18,6 +18,11 @@ struct turn_terms {
   std::uint32_t credential = 0;
   std::uint32_t key = 0;    // 0: none
   std::uint32_t order = 0;  // 0: none
+  std::uint32_t depth = 0;  // so many calls lie around it
+
+  static constexpr std::uint32_t depths = 8;
+  // Whatever has a higher one is served before.
+  std::uint32_t rank() const { return priority * depths + depth; }
 };
 
 // What is promised of when calls are started, by an account of its own: all that wait may run on the same
@@ -78,8 +83,8 @@ class turn_watch {
     std::size_t operator()(call_id const& id) const noexcept { return id.session * 1'000'003 + id.number; }
   };
   std::unordered_map<call_id, call, hash> calls_;
-  std::array<std::size_t, 10> waiting_{};                                          // by priority
-  std::map<std::uint32_t, group> credentials_;                                     // by priority
+  std::array<std::size_t, 10 * turn_terms::depths> waiting_{};                     // by rank
+  std::map<std::uint32_t, group> credentials_;                                     // by rank
   std::map<std::pair<std::uint32_t, std::uint32_t>, group> keys_;                  // and by credential
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::deque<call_id>> orders_;  // by credential and key
   std::uint32_t most_at_once_ = 1;

@@ -95,6 +95,7 @@ void world::begin_item(std::uint32_t index, out::run const& run) {
     if (made.does == conduct::returns && call->stream == 0 && makes_calls(*call)) made.does = conduct::calls;
   });
   begin_stream(index, made, run);
+  if (happens(how_.reports)) plan_report(index, made);
   observe_neighbours(node);
   if (how_.nests > 0) note_computes(node);
   ++seen_.starts;
@@ -175,6 +176,7 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
     return stream_later(index, *one);
   }
   check_timeout(node, *one);
+  check_reported(*one);
   node.ended += std::max<std::size_t>(1, one->company.size());
   if (how_.nests > 0) observe_outlived(*one);
   if (goes_on_in_row(node, *one)) return begin_next(index);

@@ -68,7 +68,7 @@ class world {
   void make_hub();
   std::string identity_of(bool of_worker, std::uint32_t index) const {
     if (!of_worker && clients_[index].worker != no_slot) return identity_of(true, clients_[index].worker);
-    auto const credential = how_.searches > 0 && !of_worker ? index / 2 : index;  // two have one in common
+    auto const credential = of_worker ? index : index / clients_of_a_credential();
     return (of_worker ? "worker" : "client") + std::to_string(credential);
   }
   static link_timing timing();
@@ -97,6 +97,7 @@ class world {
   void submit(std::uint32_t index);
   void add_record(client_node& node, call_policy const& policy, std::uint32_t function, std::uint32_t rest);
   turn_terms draw_turn(std::uint32_t client);
+  turn_terms draw_turn_within(turn_terms const& parent);
   static bool is_parking(out::run const& run);
   void begin_parking(std::uint32_t index, out::run const& run);
   void end_parking(worker_node& node, task const& ended);
@@ -267,6 +268,27 @@ class world {
   void observe_stream_from_hub(peer_id peer, frame const& message);
   void observe_unread(task const& one);
   void observe_stopped_stream(task const& one);
+
+  // --- idempotency keys
+
+  std::uint32_t clients_of_a_credential() const { return how_.searches > 0 || how_.keys > 0 ? 2 : 1; }
+  void draw_key(client_node const& node, std::uint32_t index, record& made);
+  void write_key(byte_buffer& body, record const& call) const;
+  void observe_keyed_at_hub(connection const& over, frame const& message);
+  bool goes_on_for_certain(record const& call) const;
+  void observe_keyed_assigned(record const& call);
+  keyed_call const* source_of(std::span<std::byte const> payload) const;
+  void observe_keyed_value(record const& call, std::span<std::byte const> payload);
+  void check_keyed_value(record const& call, frame const& value);
+  bool may_end_as_its_key(record const& call, errc code) const;
+
+  // --- how far tasks are
+
+  void plan_report(std::uint32_t index, task const& one);
+  void report_from(std::uint32_t index, std::uint32_t run);
+  void progressed(client_node& node, out::progressed const& told);
+  void observe_progress_from_hub(frame const& message);
+  void check_reported(task const& ended);
 
   // --- calls that are made of others
 
@@ -458,6 +480,10 @@ class world {
   std::deque<relation> relations_;
   std::deque<stream_story> streams_;
   std::deque<composed_story> compositions_;
+  std::deque<told_progress> told_;
+  std::deque<keyed_call> keyed_;
+  std::unordered_map<std::uint64_t, std::uint32_t> by_value_;  // places in keyed_, from 1
+  std::unordered_map<std::uint64_t, key_story> keys_;          // by keyed_call::scope
   std::array<std::size_t, 8> fresh_{};  // by depth, calls that wait at the hub for the first time
   slot_reservations reserved_;
   std::unordered_map<std::uint64_t, std::uint32_t> hung_starts_;    // by start, the slot
