@@ -245,8 +245,10 @@ TEST_CASE("a call whose sending threw leaves nevertheless, also while the housek
   engine->stop();
 }
 
-TEST_CASE(
-    "calls that gather travel in one frame; larger ones, and those of another policy, do not join them") {
+namespace {
+
+// The items of each frame, of calls that gather behind one that has left.
+std::vector<std::uint32_t> frames_of_gathered() {
   std::atomic<int> arrived{0};
   auto uplink = std::make_unique<distant>(arrived);
   auto const& hub = *uplink;
@@ -263,9 +265,22 @@ TEST_CASE(
                             driver::pack_size::most_item_bytes + 1);
   engine->submit(entry, other, std::move(large), detail::departure::gathered);
   engine->send_now();
-  CHECK(hub.frames() == std::vector<std::uint32_t>{1, 2, 1, 1});
   CHECK(engine->id_of(*second).number == engine->id_of(*first).number + 1);
+  auto frames = hub.frames();
   engine->stop();
+  return frames;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "calls that gather travel in one frame; larger ones, and those of another policy, do not join them") {
+  // The housekeeper has turns of its own: what had gathered by then left with that.
+  std::vector<std::uint32_t> const together{1, 2, 1, 1};
+  std::vector<std::uint32_t> const parted{1, 1, 1, 1, 1};
+  auto found = frames_of_gathered();
+  for (int i = 0; i < 1000 && found == parted; ++i) found = frames_of_gathered();
+  CHECK(found == together);
 }
 
 TEST_CASE("the number of a call that gathers is known when it is asked for, and its cancel finds it") {
