@@ -330,7 +330,8 @@ int run(int argc, char const* const* argv) {
 
   // Last: what is added behind it would end with it, too.
   app.footer(
-      "Besides: calls and schedules (list those of a hub), journal (look after its durable calls), keygen, completion"
+      "Besides: calls and schedules (list those of a hub), journal (look after its durable calls), keygen, "
+      "completion"
 #if defined(YONDER_HAS_ML)
       ",\nclassify, embed, rerank (what a model says of lines)"
 #endif

@@ -450,8 +450,8 @@ class world {
   std::vector<journal_line> journal_;
   std::uint32_t journal_life_ = 0;
   std::map<std::uint64_t, call_id> reads_;  // out::read, under their numbers
-  bool lacks_room_ = false;    // a worker was to be started while those before it had not ended
-  bool some_unknown_ = false;  // what some pool offers is not known before its first worker
+  bool lacks_room_ = false;                 // a worker was to be started while those before it had not ended
+  bool some_unknown_ = false;               // what some pool offers is not known before its first worker
   bool restarted_ = false;
   std::uint64_t imposters_ = 0;   // that this hub has seen
   std::vector<frame> overheard_;  // what honest peers have lately sent to the hub
