@@ -8,12 +8,13 @@
 #include <string_view>
 
 #include "src/platform/unique_fd.hpp"
+#include "yonder/detail/export.hpp"
 
 namespace yonder::platform {
 
 // Writes to what stderr is now without waiting for whoever reads it. The flags of stderr itself stay as they
 // are: other processes share them.
-class stderr_writer {
+class YONDER_API stderr_writer {
  public:
   stderr_writer() noexcept;
 
