@@ -21,8 +21,8 @@ namespace yonder::ml {
 // Const calls may run on several threads at once.
 class YONDER_KERNELS_API image_classifier {
  public:
-  static constexpr std::size_t side = 28;
-  static constexpr std::size_t pixels = side * side;
+  static constexpr std::size_t side = 28;             // pixels
+  static constexpr std::size_t pixels = side * side;  // of an image
 
   // `threads` as in text_options. Throws model_error (errors.hpp).
   explicit image_classifier(std::filesystem::path const& folder, std::size_t threads = 0);

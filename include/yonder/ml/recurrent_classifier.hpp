@@ -38,7 +38,7 @@ class YONDER_KERNELS_API recurrent_classifier {
   std::vector<std::vector<float>> logits(std::span<std::string_view const> texts) const;
 
   std::span<std::string const> labels() const noexcept;  // as config.json has them
-  std::size_t max_bytes() const noexcept;
+  std::size_t max_bytes() const noexcept;                // of a text
 
  private:
   class implementation;
