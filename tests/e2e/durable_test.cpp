@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <filesystem>
@@ -303,6 +304,7 @@ TEST_CASE("promise 18: what a worker runs while its hub is killed is taken over,
     CAPTURE(ends_meanwhile);
     durable_site here;
     yonder::runtime caller(here.client());
+    REQUIRE(::mkfifo(here.file("notes.gate").c_str(), 0600) == 0);
     auto call = task::note_at_gate.on(caller).spawn(here.file("notes"), 5);
     here.start_worker();
     while (notes_in(here.file("notes")).empty()) {

@@ -33,11 +33,14 @@ inline int noted_at_second(std::string const& file, int number) {
   return noted(file, number);
 }
 
-// Notes that it began, waits until there is a file of that name with ".gate", and notes that it ended.
+// Notes that it began, waits until somebody writes into the pipe of that name with ".gate", and notes that it
+// ended.
 inline int noted_at_gate(std::string const& file, int number) {
   noted(file, number);
   auto const gate = file + ".gate";
-  while (::access(gate.c_str(), F_OK) != 0) ::usleep(1'000);
+  int const from = ::open(gate.c_str(), O_RDONLY | O_CLOEXEC);
+  if (from < 0) throw std::system_error(errno, std::generic_category(), gate);
+  ::close(from);
   return noted(file, -number) * -1;
 }
 
