@@ -109,7 +109,7 @@ void turn_watch::forget_shares() {
 
 void turn_watch::forget_shares(group& among) {
   for (auto& [who, one] : among) {
-    one.owed = one.surely_owed = 0;
+    one.surely_owed = 0;  // what may be owed stays: a hub that waits for its workers may remember it
     for (auto& [other, lead] : one.lead) lead = one.lead_over(among[other]);
   }
 }

@@ -37,7 +37,7 @@ class turn_watch {
   // By the worker at `peer`. `again`: what was not started waits again.
   void answered(peer_id peer, call_id first, std::uint32_t count, bool started, bool again = false);
   void lost(peer_id peer);
-  // No worker is left, and what each was given is forgotten.
+  // No worker is left: what each was given may be forgotten.
   void forget_shares();
   void ended(call_id id);
   turn_terms const* terms_of(call_id id) const;
