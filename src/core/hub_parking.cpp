@@ -18,8 +18,7 @@ void hub::state::ask(time_point now, worker_session& worker, std::string_view wh
   message.head.attempt = 1;
   message.body = std::move(body);
   send(now, worker, std::move(message), out);
-  worker.gone_by = add(now, within);
-  arm_grace(worker);
+  give_time(now, worker, within);
 }
 
 duration hub::state::park_timeout(worker_session const& worker) const {
@@ -67,9 +66,8 @@ void hub::state::take_parking(time_point now, worker_session& worker, frame cons
   auto reason = "a parked worker did not get back what it has on its GPUs: ";
   entry_failed(now, worker, reason + (error.type_name.empty() ? "" : error.type_name + ": ") + error.message,
                {}, out);
-  worker.gone_by = add(now, config.cancel_grace);
-  arm_grace(worker);
   worker_drains(now, worker, out);
+  give_time(now, worker, config.cancel_grace);
 }
 
 }  // namespace yonder::core

@@ -493,7 +493,9 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   bool dying = false;               // kill_worker was asked for
   bool gone = false;                // its session has ended, and what it had is being dealt with
   bool condemned = false;      // something in it does not stop: it goes when what runs beside that has ended
-  time_point gone_by = never;  // it was let go, and must be
+  time_point gone_by = never;  // when it must have done what it was told last
+  std::optional<std::uint32_t> told{};  // the ticket of what says so, until that has come
+  duration within = 0;                  // its time for that from then on
   bool left_service = false;
   // While it makes its service it is in no image; what it will offer stands here.
   bool entering = false;

@@ -426,6 +426,8 @@ struct hub::state {
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void note_running(time_point now, worker_session& worker);
   void note_stops(time_point now, worker_session& worker);
+  void give_time(time_point now, worker_session& worker, duration within);
+  void note_told(time_point now, worker_session& worker);
   void began(time_point now, worker_session& worker, attempt_record& attempt);
   void answered(time_point now, worker_session& worker, std::size_t index);
   void arm_grace(worker_session& worker);

@@ -174,6 +174,7 @@ void hub::state::note_running(time_point now, worker_session& worker) {
     began(now, worker, worker.outstanding[worker.running++]);
   }
   note_stops(now, worker);
+  note_told(now, worker);
 }
 
 // A task has its time of grace from when its worker knows that it is to stop: a slow connection may have that
@@ -220,6 +221,22 @@ void hub::state::answered(time_point now, worker_session& worker, std::size_t in
 }
 
 // --- what does not stop
+
+// For what it was sent just now, from when its worker is known to have been told: that may wait behind much
+// else, or be much.
+void hub::state::give_time(time_point now, worker_session& worker, duration within) {
+  worker.gone_by = never;
+  worker.told = worker.conn.last_ticket();
+  worker.within = within;
+  note_told(now, worker);
+}
+
+void hub::state::note_told(time_point now, worker_session& worker) {
+  if (!worker.told || !worker.conn.was_delivered(*worker.told)) return;
+  worker.told.reset();
+  worker.gone_by = add(now, worker.within);
+  arm_grace(worker);
+}
 
 void hub::state::arm_grace(worker_session& worker) {
   auto first = std::min(worker.gone_by, next_end(worker));
@@ -437,12 +454,12 @@ void hub::state::enter(time_point now, worker_session& worker, std::vector<funct
     work.join(now, worker, work.hold_image(offered, worker.pool));
   }
   if (pool.needs.enter_timeout == 0 || YONDER_MUTANT(entry_waited_for)) return;
-  worker.gone_by = add(now, pool.needs.enter_timeout);
-  arm_grace(worker);
+  give_time(now, worker, pool.needs.enter_timeout);
 }
 
 void hub::state::take_entry(time_point now, worker_session& worker, frame const& message, outputs& out) {
   worker.gone_by = never;
+  worker.told.reset();
   arm_grace(worker);
   if (worker.park != parking::none) return take_parking(now, worker, message, out);
   if (std::exchange(worker.leaving, false)) {
@@ -468,9 +485,8 @@ void hub::state::take_entry(time_point now, worker_session& worker, frame const&
     pools.dismissed(worker);
     return work.bring_back(now, worker);
   }
-  worker.gone_by = add(now, config.cancel_grace);
-  arm_grace(worker);
   worker_drains(now, worker, out);
+  give_time(now, worker, config.cancel_grace);
 }
 
 void hub::state::entry_failed(time_point now, worker_session& worker, std::string const& reason,
@@ -496,9 +512,8 @@ void hub::state::let_go(time_point now, worker_session& worker, outputs& out) {
   if (worker.park != parking::none) scaler::forget_parked(worker);
   if (!worker.outstanding.empty()) return worker_drains(now, worker, out);  // once it has ended that
   auto const exit = worker.pool->needs.exit_timeout;
-  worker.gone_by = add(now, exit != 0 ? exit : config.session_timeout);
-  arm_grace(worker);
   worker_drains(now, worker, out);
+  give_time(now, worker, exit != 0 ? exit : config.session_timeout);
 }
 
 // What it was given now is all that it will run.

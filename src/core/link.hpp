@@ -54,6 +54,7 @@ class link {
   std::uint32_t send(time_point now, header const& stated, frame_ref body, time_point deadline, outputs& out);
   // Takes a frame back that has not wholly left: true, and the other end will never deliver it.
   bool withdraw(time_point now, std::uint32_t ticket, outputs& out);
+  std::uint32_t last_ticket() const noexcept { return last_ticket_; }
   // Sends a frame without a number, if a connection stands.
   void send_unnumbered(time_point now, frame message, outputs& out);
 
