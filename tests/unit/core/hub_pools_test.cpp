@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/requirements.hpp"
 #include "tests/unit/core/loopback.hpp"
-#include "tests/unit/core/raw_peer.hpp"
 
 using namespace yonder;
 using namespace yonder::core;
@@ -159,35 +158,6 @@ TEST_CASE("a worker that ends, or hangs, while it makes its service is a failed 
   t.net.lose(hangs, {.reason = t.net.kills[0].reason});
   CHECK(t.of(call).error().message.find("the worker took longer than 30 s to make its service 'model'") !=
         std::string::npos);
-}
-
-TEST_CASE("the time to make a service counts from when its worker is known to have been told") {
-  raw_hub hub;
-  raw_peer worker(hub, 1, 900);  // over a connection that may be slow, or lose what is sent
-  REQUIRE(worker.hello(peer_role::worker, {{"f", 7, ""}, {"model", 5, ""}}));
-  raw_peer client(hub, 2, 100, {.reliable = true});
-  REQUIRE(client.hello(peer_role::client));
-  frame message;
-  message.head.type = frame_type::call;
-  message.head.call = {100, 1};
-  message.head.signature = 7;
-  byte_buffer body;
-  write_call(body, "f", {}, {});
-  write_requirements(body, encode_requirements(model_of("a large model")));
-  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
-  message.body = std::move(body);
-  client.say(std::move(message));
-  auto const pass = [&](int seconds, std::uint32_t received) {
-    for (int i = 0; i < seconds; ++i) {
-      worker.acknowledge(received);
-      hub.wait(second);
-    }
-  };
-  pass(15, 0);
-  pass(29, 1);
-  CHECK(hub.core.counters().workers_killed == 0);
-  pass(2, 1);
-  CHECK(hub.core.counters().workers_killed == 1);
 }
 
 TEST_CASE("a worker of a service is let go after its own window, with its own time to end") {

@@ -3,6 +3,7 @@
 // Workers that came by themselves, and hold a service that runs several calls at once: who gives way to whom.
 #include "src/core/requirements.hpp"
 #include "tests/unit/core/loopback.hpp"
+#include "tests/unit/core/raw_peer.hpp"
 
 #include <string>
 
@@ -146,4 +147,33 @@ TEST_CASE("a task that calls a service which only what others keep could make is
   t.net.wait_within(t.worker, t.tasks);
   REQUIRE(t.tasks.outcomes.contains(nested.number));
   CHECK(t.tasks.outcomes.at(nested.number).error().code == errc::would_deadlock);
+}
+
+TEST_CASE("a visitor's time to make a service counts from when its worker is known to have been told") {
+  raw_hub hub;
+  raw_peer worker(hub, 1, 900);  // over a connection that may be slow, or lose what is sent
+  REQUIRE(worker.hello(peer_role::worker, {{"f", 7, ""}, {"model", 5, ""}}));
+  raw_peer client(hub, 2, 100, {.reliable = true});
+  REQUIRE(client.hello(peer_role::client));
+  frame message;
+  message.head.type = frame_type::call;
+  message.head.call = {100, 1};
+  message.head.signature = 7;
+  byte_buffer body;
+  write_call(body, "f", {}, {});
+  write_requirements(body, encode_requirements(service_of("model")));
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  message.body = std::move(body);
+  client.say(std::move(message));
+  auto const pass = [&](int seconds, std::uint32_t received) {
+    for (int i = 0; i < seconds; ++i) {
+      worker.acknowledge(received);
+      hub.wait(second);
+    }
+  };
+  pass(15, 0);
+  pass(29, 1);
+  CHECK(hub.core.counters().workers_killed == 0);
+  pass(2, 1);
+  CHECK(hub.core.counters().workers_killed == 1);
 }
