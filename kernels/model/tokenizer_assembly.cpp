@@ -47,17 +47,18 @@ std::optional<std::int32_t> find_in(token_model const& model, std::string_view t
 
 // A class's template, model and vocabulary cannot do without these.
 void require_tokens(tokenizer_settings const& settings, std::string const& file) {
-  using role = std::pair<char const*, std::optional<added_token> const*>;
-  std::vector<role> roles = {{"unk_token", &settings.unknown}};
+  using special = std::pair<char const*, std::optional<added_token> const*>;
+  std::vector<special> tokens = {{"unk_token", &settings.unknown}};
   if (settings.kind == tokenizer_kind::xlm_roberta) {
-    roles.insert(roles.end(), {{"bos_token", &settings.beginning},
-                               {"eos_token", &settings.end},
-                               {"pad_token", &settings.padding},
-                               {"mask_token", &settings.mask}});
+    tokens.insert(tokens.end(), {{"bos_token", &settings.beginning},
+                                 {"eos_token", &settings.end},
+                                 {"pad_token", &settings.padding},
+                                 {"mask_token", &settings.mask}});
   } else {
-    roles.insert(roles.end(), {{"cls_token", &settings.classification}, {"sep_token", &settings.separator}});
+    tokens.insert(tokens.end(),
+                  {{"cls_token", &settings.classification}, {"sep_token", &settings.separator}});
   }
-  for (auto const& [key, token] : roles) {
+  for (auto const& [key, token] : tokens) {
     if (!(*token)->content.empty()) continue;
     throw ml::unsupported_model({file, std::string("\"") + key + "\": null in tokenizer_config.json",
                                  "a token, or no such key for the usual one",
