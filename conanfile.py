@@ -145,6 +145,9 @@ class YonderConan(ConanFile):
             self.cpp_info.components["http"].defines = ["YONDER_HAS_HTTP=1"]
         if self.options.launch:
             self.cpp_info.components["launch"].defines = ["YONDER_HAS_LAUNCH=1"]
+        if self.options.get_safe("cuda") and not self.options.shared:
+            # Of the machine's own toolkit, whose folder the consumer's linker has to know; the own CMake configuration finds it.
+            self.cpp_info.components["ml"].system_libs = ["cudart_static", "rt"]
         self.cpp_info.components["core"].system_libs = ["pthread", "dl"]
         self.cpp_info.components["core"].defines = ["YONDER_LINKS_CORE=1"]
         if self.options.get_safe("tools"):

@@ -34,6 +34,7 @@ endif()
 write_basic_package_version_file(yonderConfigVersion.cmake COMPATIBILITY ${yonder_compatibility})
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/yonderConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/yonderConfigVersion.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/YonderFindBoost.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/YonderFindZmq.cmake"
         DESTINATION "${yonder_cmake_dir}" COMPONENT development)
 

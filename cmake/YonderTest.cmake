@@ -20,7 +20,11 @@ function(yonder_add_test name)
     target_link_libraries(${name} PRIVATE yonder_test_main)
   endif()
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
-  yonder_set_test_properties(${name} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT})
+  set(limit "")
+  if(arg_TIMEOUT)
+    set(limit TIMEOUT ${arg_TIMEOUT})
+  endif()
+  yonder_set_test_properties(${name} LABELS ${arg_LABELS} ${limit})
 endfunction()
 
 # An executable for tests (a program that a test starts, say), with our warnings, sanitizers and private

@@ -59,6 +59,13 @@ if(NOT YONDER_CUDA_ARCHITECTURE MATCHES "^([0-9]+a?)?$")
   message(FATAL_ERROR "YONDER_CUDA_ARCHITECTURE is \"${YONDER_CUDA_ARCHITECTURE}\"; it takes one architecture, as 86 or 90a, or nothing: "
     "machine code for 8.0 and 9.0a, and PTX for what comes after")
 endif()
+# CMake would take a clang++ for CUDA's compiler where no nvcc is.
+find_program(YONDER_NVCC_FOUND nvcc)
+mark_as_advanced(YONDER_NVCC_FOUND)
+if(NOT YONDER_NVCC_FOUND AND NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  message(FATAL_ERROR "YONDER_WITH_CUDA is ON, and no nvcc was found: put nvcc 12.5 or later on PATH, name it with -DCMAKE_CUDA_COMPILER or in CUDACXX, "
+    "or configure with -DYONDER_WITH_CUDA=OFF: models then run on the CPU")
+endif()
 set(CMAKE_CUDA_ARCHITECTURES OFF)
 enable_language(CUDA)
 find_package(CUDAToolkit 12.5 REQUIRED)
