@@ -35,19 +35,37 @@ printed_text::printed_text(platform::unique_fd printed, platform::unique_fd rela
 }
 
 bool printed_text::read() {
+  if (flag_ && !flag_->is_up()) return false;
   char bytes[4096];
   fresh_.clear();
   for (int i = 0; i < 16; ++i) {
     auto const count = ::read(printed_.get(), bytes, sizeof bytes);
     if (count < 0 && errno == EINTR) continue;
-    if (count == 0) printed_.reset();  // nobody has the other end any more
+    if (count == 0) {  // nobody has the other end any more
+      flag_.reset();
+      printed_.reset();
+    }
     if (count <= 0) break;
     std::string_view const text(bytes, static_cast<std::size_t>(count));
     pass_on(text);
     fresh_ += text;
     if (text.size() < sizeof bytes) break;
   }
+  if (!fresh_.empty())
+    quiet_ = 0;
+  else if (++quiet_ >= quiet_reads)
+    note_silence();
   return !fresh_.empty();
+}
+
+// The flag is the thread's that serves.
+void printed_text::note_silence() noexcept {
+  if (std::this_thread::get_id() != owner_ || !printed_) return;
+  quiet_ = 0;
+  if (flag_)
+    flag_->lower();
+  else if (!std::exchange(has_asked_, true))
+    flag_ = platform::readable_flag::make(printed_.get());
 }
 
 // Who does not read is waited for once, and not again before he has read.

@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "src/core/types.hpp"
+#include "src/platform/readable_flag.hpp"
 #include "src/platform/unique_fd.hpp"
 
 namespace yonder::runtime_detail {
@@ -36,7 +39,8 @@ class printed_text {
   int descriptor() const noexcept { return printed_.get(); }
 
   // Takes and passes on what there is, about a pipe's content at most. True: there was something, which is
-  // to be given to keep().
+  // to be given to keep(). After many times that nothing was, it makes no system call to learn that, as far
+  // as the system can tell without.
   bool read();
   // What was read is `by` whom; nothing of others is kept.
   void keep(core::time_point now, owner const& by);
@@ -62,9 +66,16 @@ class printed_text {
   void pass_on(std::string_view text) noexcept;
   bool has_room() const noexcept;
   void earn(core::time_point now) noexcept;
+  void note_silence() noexcept;
+
+  static constexpr int quiet_reads = 64;  // in a row, before the system is asked to tell
 
   platform::unique_fd printed_;
   platform::unique_fd relay_;
+  std::unique_ptr<platform::readable_flag> flag_;  // null: not yet, or there is none
+  int quiet_ = 0;                                  // reads that found nothing, in a row
+  bool has_asked_ = false;                         // for a flag
+  std::thread::id owner_ = std::this_thread::get_id();
   bool relay_is_stuck_ = false;
   std::string fresh_;
   std::string text_;

@@ -5,9 +5,11 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -32,6 +34,18 @@ int say_if_odd(int number) {
 std::vector<int> say_all(std::span<int const> numbers) {
   for (int const one : numbers) std::printf("%d\n", one);
   return {numbers.begin(), numbers.end()};
+}
+
+// By whom: stdio, a system call, a thread, a process; else it prints nothing.
+int print_by(int way) {
+  auto const write = [](std::string_view text) { return ::write(STDOUT_FILENO, text.data(), text.size()); };
+  switch (way) {
+    case 1: return std::printf("by stdio\n");
+    case 2: return static_cast<int>(write("by a call\n"));
+    case 3: std::thread([&] { write("by a thread\n"); }).join(); return 0;
+    case 4: return std::system("echo by a process");
+    default: return 0;
+  }
 }
 
 int close_output(int number) {
@@ -67,6 +81,7 @@ namespace {
 constexpr yonder::task<say, "e2e.printed.say"> says;
 constexpr yonder::task<say_if_odd, "e2e.printed.say_if_odd"> says_if_odd;
 constexpr yonder::batched<say_all, "e2e.printed.say_all"> says_all{{.max_size = 4}};
+constexpr yonder::task<print_by, "e2e.printed.print_by"> prints_by;
 constexpr yonder::task<close_output, "e2e.printed.close_output"> closes;
 
 yonder::core::log_page logs_of(yonder::call_id id) {
@@ -107,6 +122,22 @@ TEST_CASE("what a task prints is kept with its call, of tasks of any length, one
   auto last = says_if_odd.spawn(301);
   last.get();
   CHECK(text_of(last.id()) == "301\n");
+}
+
+TEST_CASE("what a task prints after many that print nothing is kept, however it does that") {
+  if (threads()) return;
+  std::string const texts[] = {"", "by stdio\n", "by a call\n", "by a thread\n", "by a process\n"};
+  for (int round = 0; round < 3; ++round)
+    for (int way = 1; way <= 4; ++way) {
+      for (int i = 0; i < 200; ++i) prints_by.remote(0);
+      auto call = prints_by.spawn(way);
+      call.get();
+      CAPTURE(way);
+      CHECK(text_of(call.id()) == texts[way]);
+      auto silent = prints_by.spawn(0);
+      silent.get();
+      CHECK(text_of(silent.id()).empty());
+    }
 }
 
 TEST_CASE("what a batch prints is shown with each of its calls") {
