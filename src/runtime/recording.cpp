@@ -153,10 +153,12 @@ recording read_recording(std::string const& file) {
   return made;
 }
 
+bool records_attempts() { return !recording_folder().empty(); }
+
 recorded_attempt::recorded_attempt(detail::task_entry const& task, core::attempt_key const& key,
                                    std::span<std::byte const> arguments,
                                    std::span<detail::buffer const> buffers) {
-  if (recording_folder().empty()) return;
+  if (!records_attempts()) return;
   try {
     write(task, key, arguments, buffers);
   } catch (std::exception const& why) {  // the call is none the worse for that

@@ -35,6 +35,9 @@ recording read_recording(std::string const& file);
 // Which program this is: the SHA-256 of its file, in hexadecimal digits.
 std::string const& own_build();
 
+// Whether $YONDER_RECORD asks for any.
+bool records_attempts();
+
 // An attempt that is about to run: from now on its file is there, whatever ends the process. Destroyed, it
 // takes the file with it, unless an exception passes. Without $YONDER_RECORD it does nothing.
 class recorded_attempt {

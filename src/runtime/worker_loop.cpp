@@ -307,6 +307,7 @@ void worker_loop::run_row(core::out::run const& work) {
   detail::decode_limits const limits{.bytes = config_.max_decoded_bytes};
   auto arguments = work.message.payload();
   current_call() = &own_.context;
+  auto const records = records_attempts();
   std::uint32_t place = 0;
   while (!left_behind_ && row_.begin(place)) {
     auto const size = core::load_le<std::uint32_t>(work.sizes + place * sizeof(std::uint32_t));
@@ -317,7 +318,10 @@ void worker_loop::run_row(core::out::run const& work) {
     own_.error.reset();
     try {
       if (task == nullptr) throw_unknown();
-      recorded_attempt const recorded(*task, item_key(work.key, place), arguments.first(size), {});
+      std::optional<recorded_attempt> recorded;
+      if (records)
+        recorded.emplace(*task, item_key(work.key, place), arguments.first(size),
+                         std::span<detail::buffer const>());
       task->invoke(arguments.first(size), {}, limits, own_.result);
     } catch (...) {
       own_.error = failure_of_current_exception(config_.max_result_bytes);
