@@ -105,7 +105,9 @@ class channel::of_parent final : public channel {
 
  private:
   void wake() noexcept override { wakes_.wake(); }
-  detail::buffer take_block(block_place lent) override { return borrows_->copy(lent); }
+  detail::buffer take_block(block_place lent, core::header const& by) override {
+    return in_place_.reads(by) ? borrows_->in_place(lent) : borrows_->copy(lent);
+  }
 
   platform::event_counter bell_;
   platform::wake_pipe wakes_;
@@ -121,7 +123,9 @@ class channel::of_child final : public channel {
 
  private:
   void wake() noexcept override { wakes_.add(); }
-  detail::buffer take_block(block_place lent) override { return borrows_->in_place(lent); }
+  detail::buffer take_block(block_place lent, core::header const&) override {
+    return borrows_->in_place(lent);
+  }
 
   platform::unique_fd bell_;
   platform::wake_reader reader_;
@@ -214,12 +218,12 @@ std::optional<std::uint64_t> channel::lend(std::span<std::byte const> block) {
   return lent->number();
 }
 
-std::optional<detail::buffer> channel::named_block(std::uint64_t number) {
+std::optional<detail::buffer> channel::named_block(std::uint64_t number, core::header const& by) {
   auto const lent = block_place::of(number);
   if (!borrows_ || !lent.exists() || !borrows_->has_blocks()) return std::nullopt;
   if (named_.blocks == block_table::most_blocks || lent.size > arena_size - named_.bytes) return std::nullopt;
   used_ = true;
-  auto block = take_block(lent);
+  auto block = take_block(lent, by);
   ++named_.blocks;
   named_.bytes += lent.size;
   return block;

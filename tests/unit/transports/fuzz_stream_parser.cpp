@@ -29,7 +29,8 @@ void require(bool holds) {
 // Blocks of zeros, beside a stream.
 class zeros : public yonder::transport::block_source {
  public:
-  std::optional<yonder::transport::buffer> named_block(std::uint64_t number) override {
+  std::optional<yonder::transport::buffer> named_block(std::uint64_t number,
+                                                       yonder::core::header const&) override {
     auto const lent = yonder::transport::block_place::of(number);
     if (!lent.exists()) return std::nullopt;
     static std::vector<std::byte> const all(yonder::transport::arena_size);
