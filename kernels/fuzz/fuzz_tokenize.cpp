@@ -32,8 +32,10 @@ tokenizer make_byte_level() {
   return parse_byte_level({text, file}, {"a b\na a\na ab\naa aa\n", file}, {});
 }
 
+json const metaspace_first = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "first"}};
+
 // With byte fallback for some letters, and a map of "a" to "ab".
-tokenizer make_unigram() {
+json unigram_json() {
   std::vector<std::pair<std::string, double>> const pieces = {
       {"<s>", 0.0},    {"</s>", 0.0},   {"<unk>", 0.0},  {"\u2581", -2.0}, {"\u2581ab", -3.0},
       {"a", -4.0},     {"b", -4.0},     {"bb", -5.0},    {"\u4e2d", -6.0}, {"\u2581b", -4.5},
@@ -47,18 +49,31 @@ tokenizer make_unigram() {
   set(place, 'a' | 1U << 8 | static_cast<std::uint32_t>(place ^ 1) << 10);
   set(1, 1U << 31);
   std::string const blob = std::string("\0\x08\0\0", 4) + units + std::string("ab\0", 3);
-  json const value = {
-      {"added_tokens",
-       {{{"id", 0}, {"content", "<s>"}}, {{"id", 14}, {"content", "<x>"}, {"normalized", true}}}},
-      {"normalizer",
-       {{"type", "Sequence"},
-        {"normalizers",
-         {{{"type", "Precompiled"}, {"precompiled_charsmap", encode_base64(blob)}},
-          {{"type", "Strip"}},
-          {{"type", "Replace"}, {"pattern", {{"Regex", " {2,}"}}}, {"content", "\u2581"}}}}}},
-      {"pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "first"}}},
-      {"post_processor", {{"type", "BertProcessing"}, {"cls", {"<s>", 0}}, {"sep", {"</s>", 1}}}},
-      {"model", {{"type", "Unigram"}, {"unk_id", 2}, {"byte_fallback", true}, {"vocab", pieces}}}};
+  return {{"added_tokens",
+           {{{"id", 0}, {"content", "<s>"}}, {{"id", 14}, {"content", "<x>"}, {"normalized", true}}}},
+          {"normalizer",
+           {{"type", "Sequence"},
+            {"normalizers",
+             {{{"type", "Precompiled"}, {"precompiled_charsmap", encode_base64(blob)}},
+              {{"type", "Strip"}},
+              {{"type", "Replace"}, {"pattern", {{"Regex", " {2,}"}}}, {"content", "\u2581"}}}}}},
+          {"pre_tokenizer", metaspace_first},
+          {"post_processor", {{"type", "BertProcessing"}, {"cls", {"<s>", 0}}, {"sep", {"</s>", 1}}}},
+          {"model", {{"type", "Unigram"}, {"unk_id", 2}, {"byte_fallback", true}, {"vocab", pieces}}}};
+}
+
+// `one_pass`: by the steps of XLM-R, which marked_words takes at once.
+tokenizer make_unigram(bool one_pass) {
+  json value = unigram_json();
+  if (one_pass) {
+    value["added_tokens"].erase(1);
+    json const map = value["normalizer"]["normalizers"][0];
+    value["normalizer"] = map;
+    json marks = metaspace_first;
+    marks["prepend_scheme"] = "always";
+    value["pre_tokenizer"] = {{"type", "Sequence"},
+                              {"pretokenizers", {{{"type", "WhitespaceSplit"}}, marks}}};
+  }
   return parse_tokenizer_json(value.dump(), "unigram", {});
 }
 
@@ -67,7 +82,8 @@ std::vector<tokenizer> make_tokenizers() {
   all.push_back(parse_vocabulary(vocabulary, "vocabulary", {}));
   all.push_back(parse_vocabulary(vocabulary, "vocabulary", {.lowercase = false}));
   all.push_back(make_byte_level());
-  all.push_back(make_unigram());
+  all.push_back(make_unigram(false));
+  all.push_back(make_unigram(true));
   return all;
 }
 

@@ -39,6 +39,28 @@ inline std::size_t find_byte(unsigned char const* bytes, std::size_t size, unsig
 #endif
 }
 
+// What is printed and no space.
+constexpr bool is_visible(char32_t code) noexcept { return code > 0x20 && code < 0x7F; }
+
+// The first byte from `text` on that is not visible. Precondition: there is one, and visible_slack more bytes
+// can be read.
+inline constexpr std::size_t visible_slack = 16;
+inline char const* skip_visible(char const* text) noexcept {
+#if defined(__SSE2__)
+  for (;; text += 16) {
+    // Compared as signed numbers, bytes that are not ASCII lie below all others.
+    __m128i const some = _mm_loadu_si128(reinterpret_cast<__m128i const*>(text));
+    __m128i const visible =
+        _mm_and_si128(_mm_cmpgt_epi8(some, _mm_set1_epi8(0x20)), _mm_cmplt_epi8(some, _mm_set1_epi8(0x7F)));
+    auto const other = ~static_cast<unsigned>(_mm_movemask_epi8(visible)) & 0xFFFFU;
+    if (other != 0) return text + std::countr_zero(other);
+  }
+#else
+  while (is_visible(static_cast<unsigned char>(*text))) ++text;
+  return text;
+#endif
+}
+
 // The same on any processor.
 namespace portable {
 std::size_t copy_clean(char const* text, std::size_t size, bool lowercase, char* to) noexcept;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/charsmap.hpp"
 
-#include <cstring>
 #include <stdexcept>
 
 #include "model/grapheme.hpp"
-#include "model/text_buffer.hpp"
 #include "model/unicode.hpp"
 
 namespace yonder::kernels {
@@ -129,13 +127,16 @@ void charsmap::rewrite(std::string_view cluster, Replace&& replace, Keep&& keep)
   }
 }
 
+void charsmap::change(std::string_view cluster, text_buffer& out) const {
+  auto const put = [&out](std::string_view bytes) { out.append(bytes); };
+  rewrite(
+      cluster, [&](std::string_view, std::string_view after) { put(after); }, put);
+}
+
 std::string charsmap::operator()(std::string_view text) const {
   text_buffer out;
   out.room(text.size() + text.size() / 8);
-  auto const put = [&out](std::string_view bytes) {
-    std::memcpy(out.room(bytes.size()), bytes.data(), bytes.size());
-    out.advance(bytes.size());
-  };
+  auto const put = [&out](std::string_view bytes) { out.append(bytes); };
   auto const replace = [&](std::string_view, std::string_view after) { put(after); };
   auto const stays = [&](std::size_t at) {
     auto const byte = static_cast<unsigned char>(text[at]);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/aligned_text.hpp"
+#include "model/text_buffer.hpp"
 
 namespace yonder::kernels {
 
@@ -25,6 +26,10 @@ class charsmap {
   std::string operator()(std::string_view text) const;
   // The same, with what each letter came from.
   void operator()(aligned_letters& letters) const;
+  // Appends what becomes of one grapheme cluster.
+  void change(std::string_view cluster, text_buffer& out) const;
+  // A letter that stands alone.
+  bool changes(std::string_view letter) const noexcept { return find(letter).has_value(); }
 
  private:
   // What stands for the shortest beginning of `piece` that is known; nothing where none is.

@@ -15,7 +15,9 @@ struct metaspace {
   // Which texts get a mark before them that have none there.
   enum class prepending : std::uint8_t { always, first, never };
 
-  std::string mark = "\u2581";
+  static constexpr std::string_view usual_mark = "\u2581";
+
+  std::string mark = std::string(usual_mark);
   prepending prepend = prepending::always;
   bool split = true;
 

@@ -59,6 +59,10 @@ class normalizer {
   void lowercase_first();
   // Changes nothing.
   bool empty() const noexcept { return steps_.empty(); }
+  // The one step that it is, where that is a map of characters; else null.
+  std::shared_ptr<charsmap const> map_alone() const noexcept {
+    return steps_.size() == 1 && steps_.front() == step::map ? map_ : nullptr;
+  }
   // What it does where normalize_for_words() can stand in for it.
   std::optional<bert_normalization> fusible() const noexcept;
 

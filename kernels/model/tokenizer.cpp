@@ -86,9 +86,12 @@ void append_padded(std::vector<std::int32_t>& to, std::vector<std::int32_t> cons
 struct tokenizer::scratch {
   marked_text marked;
   byte_level::bpe_scratch merges;
+  marked_words::scratch words;
   unigram_scratch pieces;
 
-  std::size_t bytes() const noexcept { return marked.bytes() + merges.bytes() + pieces.bytes(); }
+  std::size_t bytes() const noexcept {
+    return marked.bytes() + merges.bytes() + words.bytes() + pieces.bytes();
+  }
 };
 
 tokenizer::tokenizer(tokenizer&&) noexcept = default;
@@ -104,6 +107,7 @@ tokenizer::tokenizer(tokenizer_parts parts)
   bool const bert =
       std::holds_alternative<wordpiece>(parts_.model) && parts_.split.is(pre_tokenizer::step::bert);
   if (bert && normalized_tokens_.empty()) fused_ = parts_.normalize.fusible();
+  marked_words_ = make_marked_words();
   for (auto const& token : parts_.added) largest_id_ = std::max(largest_id_, token.id);
   largest_id_ = std::max({largest_id_, largest_template_id(), largest_pair_id()});
 }
@@ -113,6 +117,17 @@ void tokenizer::lowercase_first() {
   normalized_tokens_ =
       added_token_matcher(normalize_contents(those_normalized(parts_.added, true), parts_.normalize));
   fused_.reset();
+  marked_words_.reset();
+}
+
+std::optional<marked_words> tokenizer::make_marked_words() const {
+  bool const has_steps = std::holds_alternative<unigram>(parts_.model) && normalized_tokens_.empty() &&
+                         parts_.split.is(pre_tokenizer::step::whitespace_split) && parts_.spaces &&
+                         parts_.spaces->split && parts_.spaces->mark == metaspace::usual_mark &&
+                         parts_.spaces->prepend != metaspace::prepending::first;
+  auto map = parts_.normalize.map_alone();
+  if (!has_steps || (!map && !parts_.normalize.empty())) return std::nullopt;
+  return marked_words(std::move(map), parts_.spaces->prepend == metaspace::prepending::always);
 }
 
 std::int32_t tokenizer::largest_id_of(std::vector<template_part> const& parts) noexcept {
@@ -237,6 +252,16 @@ void tokenizer::append_content(std::string_view text, std::size_t enough,
     append_all([&](std::string_view word) { merges->append(word, ids, memory.merges); }, no_chunk);
   } else {
     auto const& scored = std::get<unigram>(parts_.model);
+    if (marked_words_) {
+      auto const word = [&](std::string_view each, bool marked) {
+        scored.append(each, marked, ids, memory.pieces);
+        return more();
+      };
+      cut_raw_tokens(
+          text, [&](std::string_view stretch) { return (*marked_words_)(stretch, memory.words, word); },
+          token);
+      return;
+    }
     append_all([&](std::string_view word) { scored.append(word, ids, memory.pieces); }, no_chunk);
   }
 }

@@ -16,6 +16,7 @@
 #include "model/aligned_text.hpp"
 #include "model/byte_level.hpp"
 #include "model/marked_text.hpp"
+#include "model/marked_words.hpp"
 #include "model/metaspace.hpp"
 #include "model/normalizer.hpp"
 #include "model/pre_tokenizer.hpp"
@@ -192,6 +193,7 @@ class tokenizer {
   template <class Word, class Chunk, class Token>
   void visit(std::string_view text, marked_text& marked, Word&& word, Chunk&& chunk, Token&& token) const;
   void append_content(std::string_view text, std::size_t enough, std::vector<std::int32_t>& ids) const;
+  std::optional<marked_words> make_marked_words() const;
   bool append_cut(std::string_view text, std::size_t room, side where, std::vector<std::int32_t>& ids) const;
   std::size_t room_for_text(std::optional<truncation> const& cut) const;
   static std::int32_t largest_id_of(std::vector<template_part> const& parts) noexcept;
@@ -200,7 +202,9 @@ class tokenizer {
   tokenizer_parts parts_;
   added_token_matcher raw_tokens_;
   added_token_matcher normalized_tokens_;
-  std::optional<bert_normalization> fused_;  // where split_at_once() does the same as split_by_steps()
+  // Where one does the same as split_by_steps():
+  std::optional<bert_normalization> fused_;  // split_at_once()
+  std::optional<marked_words> marked_words_;
   std::unique_ptr<scratch_pool<scratch>> scratch_;
   std::int32_t largest_id_ = 0;
 };

@@ -2,6 +2,7 @@
 #include "model/unicode.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -59,6 +60,14 @@ std::optional<char32_t> compose_hangul(char32_t first, char32_t second) noexcept
 }
 
 bool is_continuation(unsigned char byte) noexcept { return (byte & 0xC0) == 0x80; }
+
+constexpr std::size_t ascii_block = 16;
+
+bool is_ascii_block(unsigned char const* text) noexcept {
+  std::uint64_t parts[ascii_block / 8];
+  std::memcpy(parts, text, sizeof parts);
+  return ((parts[0] | parts[1]) & 0x8080808080808080U) == 0;
+}
 
 // Bytes of the code point that begins at `text`, 0 where none does (RFC 3629, section 4).
 std::size_t valid_length(unsigned char const* text, std::size_t left) noexcept {
@@ -129,6 +138,7 @@ std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept {
   for (std::size_t at = 0; at < text.size();) {
     if (bytes[at] < 0x80) {
       ++at;
+      while (text.size() - at >= ascii_block && is_ascii_block(bytes + at)) at += ascii_block;
       continue;
     }
     std::size_t const length = valid_length(bytes + at, text.size() - at);

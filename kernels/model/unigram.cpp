@@ -2,9 +2,12 @@
 #include "model/unigram.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
+
+#include "model/metaspace.hpp"
 
 namespace yonder::kernels {
 namespace {
@@ -22,16 +25,33 @@ std::string name_of_byte(std::size_t byte) {
   return {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
 }
 
-std::uint64_t hash_of(std::string_view word) noexcept {
-  constexpr std::uint64_t factor = 0x9E3779B97F4A7C15U;
-  std::uint64_t hash = word.size();
-  for (std::size_t at = 0; at < word.size(); at += 8) {
-    std::uint64_t part = 0;
-    std::memcpy(&part, word.data() + at, std::min<std::size_t>(8, word.size() - at));
-    hash = (hash ^ part) * factor;
-    hash ^= hash >> 29;
-  }
-  return hash * factor;
+using word_key = std::array<std::uint64_t, unigram::slack / 8>;
+
+// For each size of a word, what of its key is the word.
+constexpr auto key_masks = [] {
+  std::array<word_key, unigram::slack + 1> all{};
+  constexpr std::uint64_t ones = ~std::uint64_t{0};
+  constexpr bool little = std::endian::native == std::endian::little;
+  for (std::size_t bytes = 0; bytes < all.size(); ++bytes)
+    for (std::size_t i = 0; i < all[bytes].size(); ++i) {
+      std::size_t const here = std::min<std::size_t>(bytes - std::min(bytes, 8 * i), 8);
+      all[bytes][i] = here == 0 ? 0 : little ? ones >> (64 - 8 * here) : ones << (64 - 8 * here);
+    }
+  return all;
+}();
+
+// Precondition: unigram::slack bytes can be read at `word`.
+word_key load_key(char const* word, std::size_t bytes) noexcept {
+  word_key key;
+  std::memcpy(key.data(), word, sizeof key);
+  for (std::size_t i = 0; i < key.size(); ++i) key[i] &= key_masks[bytes][i];
+  return key;
+}
+
+std::uint64_t hash_of(word_key const& key, std::uint8_t kind) noexcept {
+  std::uint64_t const low = key[0] + std::rotl(key[2], 29) + kind;
+  std::uint64_t const high = key[1] + std::rotl(key[3], 37);
+  return (low + high * 0x9E3779B97F4A7C15U) * 0xD6E8FEB86659FD93U;
 }
 
 }  // namespace
@@ -40,102 +60,46 @@ unigram::unigram(std::vector<scored_piece> const& pieces, std::size_t unknown, b
     : size_(pieces.size()), unknown_(static_cast<std::int32_t>(unknown)) {
   if (unknown >= pieces.size()) throw std::out_of_range("unknown");
   double smallest = std::numeric_limits<double>::infinity();
-  std::vector<entry> sorted;
+  std::vector<double_array::entry> sorted;
   sorted.reserve(pieces.size());
   for (auto const& piece : pieces) {
     smallest = std::min(smallest, piece.score);
     sorted.push_back({piece.text, static_cast<std::int32_t>(sorted.size()), piece.score});
   }
   unknown_score_ = smallest - unknown_penalty;
-  std::ranges::stable_sort(sorted, {}, &entry::text);
-  build(sorted);
+  std::ranges::stable_sort(sorted, {}, &double_array::entry::text);
+  pieces_ = double_array(sorted);
   byte_tokens_.fill(-1);
   for (std::size_t byte = 0; byte_fallback && byte < byte_tokens_.size(); ++byte)
     byte_tokens_[byte] = find(name_of_byte(byte)).value_or(-1);
 }
 
-// Breadth first: a node's entries are those that share its text, the one that ends there first.
-void unigram::build(std::vector<entry> const& sorted) {
-  struct range {
-    std::size_t begin;
-    std::size_t end;
-    std::size_t depth;
-  };
-  std::vector<range> open = {{0, sorted.size(), 0}};
-  nodes_.push_back({});
-  labels_.push_back(0);
-  for (std::size_t at = 0; at < open.size(); ++at) {
-    auto [begin, end, depth] = open[at];
-    for (; begin < end && sorted[begin].text.size() == depth; ++begin) {
-      nodes_[at].id = sorted[begin].id;
-      nodes_[at].score = sorted[begin].score;
-    }
-    if (nodes_.size() > none / 2) throw std::length_error("pieces");
-    nodes_[at].children = static_cast<std::uint32_t>(nodes_.size());
-    while (begin < end) {
-      char const label = sorted[begin].text[depth];
-      std::size_t next = begin;
-      while (next < end && sorted[next].text[depth] == label) ++next;
-      open.push_back({begin, next, depth + 1});
-      nodes_.push_back({});
-      labels_.push_back(static_cast<unsigned char>(label));
-      begin = next;
-    }
-    nodes_[at].count = static_cast<std::uint32_t>(nodes_.size()) - nodes_[at].children;
-  }
-  roots_.fill(none);
-  for (std::uint32_t i = 0; i < nodes_.front().count; ++i) {
-    auto const first = nodes_.front().children + i;
-    roots_[labels_[first]] = first;
-  }
-}
-
-std::uint32_t unigram::child(std::uint32_t at, unsigned char byte) const noexcept {
-  auto const& parent = nodes_[at];
-  unsigned char const* const first = labels_.data() + parent.children;
-  if (parent.count == 1) return *first == byte ? parent.children : none;
-  if (parent.count == 0) return none;
-  auto const* const found = static_cast<unsigned char const*>(std::memchr(first, byte, parent.count));
-  return found == nullptr ? none : static_cast<std::uint32_t>(found - labels_.data());
-}
-
-std::optional<std::int32_t> unigram::find(std::string_view piece) const {
-  std::uint32_t at = 0;
-  for (char const byte : piece) {
-    at = child(at, static_cast<unsigned char>(byte));
-    if (at == none) return std::nullopt;
-  }
-  return nodes_[at].id < 0 ? std::nullopt : std::optional(nodes_[at].id);
-}
+std::optional<std::int32_t> unigram::find(std::string_view piece) const { return pieces_.find(piece); }
 
 void unigram::find_best(std::string_view word, unigram_scratch& scratch) const {
   auto& ends = scratch.ends_;
   ends.assign(word.size() + 1, {});
+  ends.front().score = 0;
   for (std::size_t begin = 0; begin < word.size();) {
-    double const so_far = ends[begin].score;
-    auto const offer = [&](std::size_t end, double score, std::int32_t id) {
-      auto& best = ends[end];
+    auto const* const from = &ends[begin];
+    double const so_far = from->score;
+    auto const offer = [&](std::size_t bytes, std::int32_t id, double score) {
+      auto& best = ends[begin + bytes];
       double const sum = score + so_far;
-      if (best.begin == unigram_scratch::none || sum > best.score)
-        best = {sum, static_cast<std::uint32_t>(begin), id};
+      if (!(sum <= best.score)) best = {sum, static_cast<std::uint32_t>(begin), id};
     };
-    std::size_t const letter = begin + letter_bytes(word[begin]);
+    std::size_t const letter = letter_bytes(word[begin]);
     bool has_letter = false;
-    std::size_t end = begin + 1;
-    for (auto at = roots_[static_cast<unsigned char>(word[begin])]; at != none;) {
-      if (nodes_[at].id >= 0) {
-        offer(end, nodes_[at].score, nodes_[at].id);
-        has_letter |= end == letter;
-      }
-      if (end == word.size()) break;
-      at = child(at, static_cast<unsigned char>(word[end++]));
-    }
-    if (!has_letter) offer(letter, unknown_score_, unknown_);
-    begin = letter;
+    pieces_.for_each_prefix(word.substr(begin), [&](std::size_t bytes, std::int32_t id, double score) {
+      offer(bytes, id, score);
+      has_letter |= bytes == letter;
+    });
+    if (!has_letter) offer(letter, unknown_, unknown_score_);
+    begin += letter;
   }
 }
 
-// The pieces of the best way, in order, unknown ones joined.
+// The pieces of the best way, the last one first, unknown ones joined.
 void unigram::collect(std::string_view word, unigram_scratch& scratch) const {
   auto& found = scratch.found_;
   found.clear();
@@ -150,54 +114,74 @@ void unigram::collect(std::string_view word, unigram_scratch& scratch) const {
     }
     end = best.begin;
   }
-  std::ranges::reverse(found);
 }
 
-void unigram::append_unknown(std::string_view letters, std::vector<word_piece>& pieces) const {
+template <class Each>
+void unigram::cut_unknown(std::string_view letters, Each&& each) const {
   auto const token_of = [this](char byte) { return byte_tokens_[static_cast<unsigned char>(byte)]; };
   auto const known = find(letters);
-  if (known || !std::ranges::all_of(letters, [&](char byte) { return token_of(byte) >= 0; })) {
-    pieces.push_back({known.value_or(unknown_), letters.size()});
-    return;
-  }
-  for (char const byte : letters) pieces.push_back({token_of(byte), letters.size(), false});
-  pieces.back().last = true;
+  if (known || !std::ranges::all_of(letters, [&](char byte) { return token_of(byte) >= 0; }))
+    return each(word_piece{known.value_or(unknown_), letters.size()});
+  for (std::size_t i = 0; i < letters.size(); ++i)
+    each(word_piece{token_of(letters[i]), letters.size(), i + 1 == letters.size()});
 }
 
-void unigram::append(std::string_view word, std::vector<word_piece>& pieces, unigram_scratch& scratch) const {
+template <class Each>
+void unigram::for_each_piece(std::string_view word, unigram_scratch& scratch, Each&& each) const {
   find_best(word, scratch);
   collect(word, scratch);
-  for (auto const& piece : scratch.found_) {
+  for (std::size_t i = scratch.found_.size(); i > 0; --i) {
+    auto const& piece = scratch.found_[i - 1];
     if (piece.id == unknown_) {
-      append_unknown(word.substr(0, piece.bytes), pieces);
+      cut_unknown(word.substr(0, piece.bytes), each);
     } else {
-      pieces.push_back(piece);
+      each(piece);
     }
     word.remove_prefix(piece.bytes);
   }
 }
 
+void unigram::append(std::string_view word, std::vector<word_piece>& pieces, unigram_scratch& scratch) const {
+  for_each_piece(word, scratch, [&](word_piece const& piece) { pieces.push_back(piece); });
+}
+
 void unigram::append(std::string_view word, std::vector<std::int32_t>& ids, unigram_scratch& scratch) const {
+  if (word.size() > slack) {
+    for_each_piece(word, scratch, [&](word_piece const& piece) { ids.push_back(piece.id); });
+    return;
+  }
+  std::array<char, slack> readable{};
+  std::ranges::copy(word, readable.begin());
+  append({readable.data(), word.size()}, false, ids, scratch);
+}
+
+void unigram::append(std::string_view word, bool marked, std::vector<std::int32_t>& ids,
+                     unigram_scratch& scratch) const {
   using cached = unigram_scratch::cached;
+  auto const put = [&](word_piece const& piece) { ids.push_back(piece.id); };
+  auto const cut = [&] {
+    if (!marked) return for_each_piece(word, scratch, put);
+    scratch.word_ = metaspace::usual_mark;
+    scratch.word_ += word;
+    for_each_piece(scratch.word_, scratch, put);
+  };
+  if (word.size() > slack) return cut();
   if (scratch.cache_.empty()) scratch.cache_.resize(std::size_t{1} << unigram_scratch::cache_bits);
-  bool const is_short = word.size() <= cached::max_bytes;
-  auto& known = scratch.cache_[is_short ? hash_of(word) >> (64 - unigram_scratch::cache_bits) : 0];
-  if (is_short && known.bytes == word.size() &&
-      std::memcmp(known.word.data(), word.data(), word.size()) == 0) {
+  auto const kind = static_cast<std::uint8_t>(word.size() + (marked ? slack + 1 : 0));
+  auto const key = load_key(word.data(), word.size());
+  auto& known = scratch.cache_[hash_of(key, kind) >> (64 - unigram_scratch::cache_bits)];
+  if (known.word == key && known.kind == kind) {
     ids.insert(ids.end(), known.ids.begin(), known.ids.begin() + known.count);
     return;
   }
   std::size_t const begin = ids.size();
-  std::vector<word_piece>& pieces = scratch.pieces_;
-  pieces.clear();
-  append(word, pieces, scratch);
-  for (auto const& piece : pieces) ids.push_back(piece.id);
+  cut();
   std::size_t const count = ids.size() - begin;
-  if (!is_short || count > cached::max_ids) return;
-  known.bytes = static_cast<std::uint8_t>(word.size());
+  if (count > cached::max_ids) return;
+  known.word = key;
+  known.kind = kind;
   known.count = static_cast<std::uint8_t>(count);
-  std::ranges::copy(word, known.word.begin());
-  std::ranges::transform(pieces, known.ids.begin(), &word_piece::id);
+  std::copy(ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.end(), known.ids.begin());
 }
 
 }  // namespace yonder::kernels

@@ -4,11 +4,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/double_array.hpp"
 #include "model/word_table.hpp"
 
 namespace yonder::kernels {
@@ -25,7 +27,7 @@ class unigram_scratch {
   // Of its memory.
   std::size_t bytes() const noexcept {
     return cache_.capacity() * sizeof(cached) + ends_.capacity() * sizeof(best_end) +
-           (found_.capacity() + pieces_.capacity()) * sizeof(word_piece);
+           found_.capacity() * sizeof(word_piece) + word_.capacity();
   }
 
  private:
@@ -33,26 +35,27 @@ class unigram_scratch {
 
   // The best way to a place of the word, and the last piece of it.
   struct best_end {
-    double score = 0;
-    std::uint32_t begin = none;
+    double score = std::numeric_limits<double>::quiet_NaN();  // of none
+    std::uint32_t begin = 0;
     std::int32_t id = 0;
   };
-  static constexpr std::uint32_t none = ~std::uint32_t{0};
 
-  struct cached {
-    static constexpr std::size_t max_bytes = 38;
-    static constexpr std::size_t max_ids = 6;
+  // A line of the processor's cache.
+  struct alignas(64) cached {
+    static constexpr std::size_t max_bytes = 32;
+    static constexpr std::size_t max_ids = 7;
+    using key = std::array<std::uint64_t, max_bytes / 8>;
 
-    std::array<char, max_bytes> word{};
-    std::uint8_t bytes = 0;  // 0: empty
-    std::uint8_t count = 0;
+    key word{};  // zeros after it
     std::array<std::int32_t, max_ids> ids{};
+    std::uint8_t kind = 0;  // its bytes, and whether a mark stands before them; 0: empty
+    std::uint8_t count = 0;
   };
   static constexpr int cache_bits = 13;
 
   std::vector<best_end> ends_;
-  std::vector<word_piece> found_;
-  std::vector<word_piece> pieces_;
+  std::vector<word_piece> found_;  // the last one first
+  std::string word_;
   std::vector<cached> cache_;
 };
 
@@ -68,7 +71,12 @@ class unigram {
 
   // Appends the ids of `word`, which is not empty.
   void append(std::string_view word, std::vector<std::int32_t>& ids, unigram_scratch& scratch) const;
-  // The same, each with how many bytes of the word it stands for.
+  // The same of `word` with metaspace::usual_mark before it where `marked`; one of the two is not empty.
+  // Precondition: `slack` bytes can be read at word.data(), whatever its size.
+  static constexpr std::size_t slack = unigram_scratch::cached::max_bytes;
+  void append(std::string_view word, bool marked, std::vector<std::int32_t>& ids,
+              unigram_scratch& scratch) const;
+  // The pieces of `word`, each with how many of its bytes it stands for.
   void append(std::string_view word, std::vector<word_piece>& pieces, unigram_scratch& scratch) const;
 
   std::optional<std::int32_t> find(std::string_view piece) const;
@@ -76,29 +84,14 @@ class unigram {
   std::size_t size() const noexcept { return size_; }
 
  private:
-  // Children stand one after the other, by their bytes.
-  struct node {
-    std::uint32_t children = 0;  // the first one
-    std::uint32_t count = 0;
-    std::int32_t id = -1;  // of the piece that ends here
-    double score = 0;
-  };
-  struct entry {
-    std::string_view text;
-    std::int32_t id;
-    double score;
-  };
-  static constexpr std::uint32_t none = ~std::uint32_t{0};
-
-  void build(std::vector<entry> const& sorted);
-  std::uint32_t child(std::uint32_t at, unsigned char byte) const noexcept;
   void find_best(std::string_view word, unigram_scratch& scratch) const;
   void collect(std::string_view word, unigram_scratch& scratch) const;
-  void append_unknown(std::string_view letters, std::vector<word_piece>& pieces) const;
+  template <class Each>
+  void for_each_piece(std::string_view word, unigram_scratch& scratch, Each&& each) const;
+  template <class Each>
+  void cut_unknown(std::string_view letters, Each&& each) const;
 
-  std::vector<node> nodes_;
-  std::vector<unsigned char> labels_;            // of the edge to each node
-  std::array<std::uint32_t, 256> roots_{};       // the root's children by byte
+  double_array pieces_;
   std::array<std::int32_t, 256> byte_tokens_{};  // -1: none, as all are without byte fallback
   std::size_t size_ = 0;
   double unknown_score_ = 0;

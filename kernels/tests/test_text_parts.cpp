@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <random>
 #include <stdexcept>
@@ -13,6 +14,9 @@
 
 #include "ml/text_batches.hpp"
 #include "model/ascii.hpp"
+#include "model/double_array.hpp"
+#include "model/json.hpp"
+#include "model/mapped_file.hpp"
 #include "model/tokenizer.hpp"
 #include "model/wordpiece.hpp"
 #include "tokenizer_corpus.hpp"
@@ -309,4 +313,84 @@ TEST_CASE("a text of more tokens than a batch may have is one by itself") {
     CHECK(batch.tokens() == size);
   }
   CHECK(batches.empty());
+}
+
+TEST_CASE("a double array finds what a map has, and all that a text begins with, the shortest first") {
+  std::mt19937 random(7);
+  for (int round = 0; round < 60; ++round) {
+    std::string const bytes = round % 2 == 0 ? std::string("\0\1ab\xff", 5) : [] {
+      std::string all(256, ' ');
+      for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<char>(i);
+      return all;
+    }();
+    std::map<std::string, std::int32_t> plain;
+    for (std::int32_t id = 0; id < 40 * round; ++id)
+      plain[random_text(random, bytes, 1 + random() % (round % 2 == 0 ? 9 : 3))] = id;
+    std::vector<double_array::entry> sorted;
+    for (auto const& [text, id] : plain) sorted.push_back({text, id, id + 0.5});
+    double_array const array(sorted);
+    bool same = true;
+    for (auto const& each : sorted) same = same && array.find(each.text) == each.id;
+    for (int i = 0; i < 300; ++i) {
+      auto const text = random_text(random, bytes, random() % 10);
+      auto const known = plain.find(text);
+      same = same && array.find(text) == (known == plain.end() ? std::nullopt : std::optional(known->second));
+      std::vector<std::size_t> expected;
+      for (std::size_t size = 1; size <= text.size(); ++size)
+        if (plain.contains(text.substr(0, size))) expected.push_back(size);
+      std::vector<std::size_t> found;
+      array.for_each_prefix(text, [&](std::size_t size, std::int32_t id, double score) {
+        found.push_back(size);
+        same = same && plain.at(text.substr(0, size)) == id && score == id + 0.5;
+      });
+      same = same && found == expected;
+    }
+    CHECK(same);
+  }
+  CHECK(double_array().find("a") == std::nullopt);
+}
+
+namespace {
+
+// Without a map of characters, and with a mark at words that have one only.
+tokenizer unmapped_unigram(bool prepends) {
+  std::vector<std::pair<std::string, double>> const pieces = {
+      {"<unk>", 0}, {"\u2581", -2},    {"\u2581a", -3}, {"b", -4},
+      {"the", -5},  {"\u2581the", -4}, {"\u0301", -3}};
+  json const spaces = {
+      {"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", prepends ? "always" : "never"}};
+  json const steps = {{"type", "Sequence"}, {"pretokenizers", {{{"type", "WhitespaceSplit"}}, spaces}}};
+  json const value = {{"pre_tokenizer", steps},
+                      {"model", {{"type", "Unigram"}, {"unk_id", 0}, {"vocab", pieces}}}};
+  return parse_tokenizer_json(value.dump(), "tokenizer.json", {});
+}
+
+std::vector<tokenizer> make_unigrams() {
+  mapped_file const file(std::filesystem::path(YONDER_GOLDENS) / "unigram" / "sentencepiece.bpe.model");
+  std::vector<tokenizer> all;
+  all.push_back(parse_sentencepiece(file.text(), "golden", {}));
+  all.push_back(parse_sentencepiece(file.text(), "golden", {.add_prefix_space = false}));
+  all.push_back(unmapped_unigram(true));
+  all.push_back(unmapped_unigram(false));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("words that Unigram gets in one pass have the tokens of the steps one after the other") {
+  auto const tokenizers = make_unigrams();
+  for (std::uint64_t index = 0; index < 3'000; ++index) {
+    std::string text;
+    std::uint64_t const strings = index % 100 == 0 ? 400 : 1;  // many: several chunks
+    for (std::uint64_t i = 0; i < strings; ++i)
+      text += tokenizer_corpus::random_string(50 * index + i, tokenizer_corpus::unigram_snippets());
+    for (std::size_t which = 0; which < tokenizers.size(); ++which) {
+      auto const& tokens = tokenizers[which];
+      auto const all = tokens.encode(text).ids;
+      auto const front = static_cast<std::ptrdiff_t>(tokens.special_tokens() / 2);
+      CAPTURE(index);
+      CAPTURE(which);
+      REQUIRE(ids(all.begin() + front, all.end() - front) == tokens.place(text).ids);
+    }
+  }
 }
