@@ -45,6 +45,10 @@ inline constexpr bool has_batches = requires {
   Task::invoke_batch;
 };
 
+// yonder/callback.hpp
+template <class Task, class Callback>
+class task_with_callback;
+
 // Specialized by yonder/asio.hpp.
 template <class Task, class = void>
 struct async_call {
@@ -140,6 +144,13 @@ class verbs<Task, Function, type_list<P...>> {
                         std::index_sequence_for<P...>());
     else
       return refused_outcome<result>();
+  }
+
+  // This task, durable, with another one that is called with what it returns: task.then(other).spawn(…). See
+  // yonder/callback.hpp, which has to be included.
+  template <class Callback>
+  auto then(Callback const& callback) const {
+    return task_with_callback<Task, Callback>(self(), callback);
   }
 
   // Where options::placement says.

@@ -4,6 +4,7 @@
 // Everything but the models: tasks, their calls, and the runtime.
 #include "yonder/batched.hpp"
 #include "yonder/call.hpp"
+#include "yonder/callback.hpp"
 #include "yonder/error.hpp"
 #include "yonder/exception.hpp"
 #include "yonder/expected.hpp"

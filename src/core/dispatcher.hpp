@@ -165,6 +165,8 @@ class dispatcher {
   // A function whose waiting calls are to fail; null: none. They must be dequeued before the next question.
   function_record* unknown(time_point now);
   time_point unknown_due() const noexcept { return unknown_due_; }
+  // By a worker, or a pool, for calls that ask nothing of who runs them.
+  bool is_offered(std::string_view name, std::uint64_t signature) const;
   failure explain_unknown(std::string const& name, std::uint64_t signature,
                           std::vector<function_info> const* callers_functions) const;
 

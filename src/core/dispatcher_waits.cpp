@@ -77,6 +77,11 @@ function_record* dispatcher::unknown(time_point now) {
   return nullptr;
 }
 
+bool dispatcher::is_offered(std::string_view name, std::uint64_t signature) const {
+  auto const known = functions_.find({nullptr, name, signature});
+  return known != functions_.end() && !known->second->offers.empty();
+}
+
 failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signature,
                                     std::vector<function_info> const* callers_functions) const {
   failure error;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: what is asked for, and how it is tried.
+#include "src/core/callbacks.hpp"
 #include "src/core/check.hpp"
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
@@ -29,6 +30,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   // One that keeps its credit has no more of them: each is of a call that it waits for, or on its way.
   if (client.untaken.size() > config.max_client_calls + 2 * link::window)
     return violated(now, client, "a call, and it does not take what it was sent", out);
+  if (id.number >= first_callback) return violated(now, client, "a call under a callback's number", out);
   if (client.conn.lacks_payload()) return turn_away(now, client, message, out);
   auto* const known = calls.find(id);
   if ((known != nullptr && known->orphaned_since == never) || client.searches.contains(id.number) ||
@@ -40,7 +42,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   if (!read_call(message.metadata(), said) || !read_items(message, items) ||
       id.number + items.count < id.number || ((said.stream || !said.arguments.empty()) && items.count > 1) ||
       (is_keyed() && (said.stream || !said.arguments.empty() || items.count > 1)) ||
-      (!said.schedule.empty() && items.count > 1) || !are_within(message, said.arguments)) {
+      (items.count > 1 && (!said.schedule.empty() || !said.callback.metadata.empty())) ||
+      !are_within(message, said.arguments)) {
     ++counters.protocol_violations;
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
   }
@@ -135,6 +138,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     return turn_down(unknown("the hub has lost this call, or its outcome was taken"));
   if (said.policy.durable)
     if (auto const fault = not_durable(said); fault) return turn_down(*fault);
+  if (auto const fault = misfit_of_callback(said, id); fault) return turn_down(*fault);
   if (!said.idempotency.key.empty())
     if (auto const full = keys_full(); full) return turn_down(*full);
   if (auto const full = calls.overload(caller, range.count, size); !full.empty())
@@ -193,6 +197,8 @@ void hub::state::set_terms(time_point now, call_record& call, call_message const
   call.policy = said.policy;
   call.batching = said.batching;
   call.function->batches = said.batching.max_items != 0;
+  if (!said.callback.metadata.empty())
+    call.callback = said.callback.of_any_outcome ? called_back::always : called_back::with_value;
   if (said.policy.durable && call.function->was_offered) dispatcher::expect(*call.function);
   call.deadline = YONDER_MUTANT(deadline_forgotten) ? never : from_remaining(whole->head.remaining_us, now);
   call.message = whole;
@@ -247,7 +253,8 @@ void hub::state::take_cancel(time_point now, client_session& client, frame const
 void hub::state::cancel(time_point now, call_record& call, outputs& out) {
   if (leave_to_joined(now, call)) return;
   if (call.stage == call_stage::assigned) abandon(now, call, out);
-  auto const is_told = calls.goes_on(call) && call.in_journal() && !call.finders.empty();
+  auto const is_told = calls.goes_on(call) && call.in_journal() &&
+                       (!call.finders.empty() || call.callback == called_back::always);
   auto const ran_once = call.key != nullptr && call.was_abandoned && !call.may_repeat();
   if (journal_fault.empty() && (is_told || ran_once)) return cancel_found(now, call, out);
   if (!call.has_ended()) {

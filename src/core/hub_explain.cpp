@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: what it says of a call, and of who runs what.
 #include "src/core/call_orders.hpp"
+#include "src/core/callbacks.hpp"
 #include "src/core/hub_state.hpp"
 #include "src/core/words.hpp"
 
@@ -174,6 +175,9 @@ text_rows hub::state::explain(time_point now, call_record& call) {
   if (call.deadline != never) add("deadline in", about(std::max<duration>(0, call.deadline - now)));
   if (call.priority != usual_priority) add("priority", std::to_string(call.priority));
   if (call.order != nullptr) add("order key", call.order->key);
+  if (call.callback != called_back::none)
+    add("callback", in_words(callback_id(call.id)) +
+                        (call.callback == called_back::always ? "" : ", if it returns a value"));
   if (call.parent != nullptr) add("made by", in_words(call.parent->id));
   add("credential", call.caller->identity);
   return rows;

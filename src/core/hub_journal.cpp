@@ -97,10 +97,12 @@ void hub::state::record_outcome(time_point now, call_record& call, frame&& messa
   if (over) return forget(now, call);
   own(message);
   frame_ref outcome(std::move(message));
+  auto* const callback = append_callback(now, call, *outcome, out);
   record(call, out::append::kind::ended, outcome, out);
   hold_outcome(now, call, std::move(outcome), call_stage::recording);
   call.caller->recording += call.bytes;
   unsynced.push_back(call);
+  if (callback != nullptr) begin_callback(now, *callback, call.record, out);
   if (YONDER_MUTANT(outcome_overtakes)) conclude(now, call, out);
 }
 

@@ -137,6 +137,9 @@ struct stream_record : list_hook<stream_tag> {
   bool waits_for_input() const { return !input_ended && wants_input_at == input.passed.items; }
 };
 
+// When a call's callback is made.
+enum class called_back : std::uint8_t { none, with_value, always };
+
 // A call whose caller has not been given its outcome; or several, as long as the same holds for all of them.
 struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_hook<child_tag> {
   call_id id;                       // of its first item
@@ -183,6 +186,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   int outlived = 0;              // workers that came with less time than its timeout while it was queued
   core::quota* quota = nullptr;  // that it counts against, or waits for (call_stage::held); null: none
   batch_policy batching;
+  called_back callback = called_back::none;
   time_point queued_since = 0;
   bool alone = false;                 // runs without neighbours: a worker ended while it ran beside others
   worker_session* worker = nullptr;   // call_stage::assigned
@@ -229,6 +233,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     accepted = start_recorded = stored = alone = false;
     due = orphaned_since = never;
     batching = {};
+    callback = called_back::none;
   }
 };
 

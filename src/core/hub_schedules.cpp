@@ -91,6 +91,9 @@ std::optional<failure> hub::state::read_schedule(client_session const& client, c
     return failure_of(errc::bad_configuration,
                       "the calls of a schedule neither stream nor have an idempotency key, and their "
                       "arguments are values");
+  if (!said.callback.metadata.empty())
+    return failure_of(errc::bad_configuration,
+                      "the calls of a schedule have no callback: call it in the task");
   said.policy.durable = true;
   if (auto why = not_durable(said); why) return why;
   if (said.function.starts_with(' ') || !decode_terms(said.schedule, made.terms))

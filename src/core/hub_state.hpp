@@ -191,6 +191,11 @@ struct hub::state {
   bool leave_to_joined(time_point now, call_record& call);
   void end_if_left(time_point now, call_record& call, outputs& out);
 
+  // hub_callbacks.cpp: tasks that are called with the outcomes of calls
+  std::optional<failure> misfit_of_callback(call_message const& said, call_id of);
+  call_record* append_callback(time_point now, call_record const& of, frame const& outcome, outputs& out);
+  void begin_callback(time_point now, call_record& made, std::uint64_t record, outputs& out);
+
   // hub_schedules.cpp: calls that are made again and again
   void set_clock(time_point now, std::int64_t utc);
   void take_schedule(time_point now, client_session& client, call_message const& said, frame const& message,

@@ -11,7 +11,7 @@
 namespace yonder::core {
 
 // What is written by it, and a reader must know: earlier ones are read, later ones are not.
-inline constexpr std::uint16_t journal_schema = 3;
+inline constexpr std::uint16_t journal_schema = 4;
 
 // What stands before the frame's body and its buffers, which follow it in this order; empty: nothing does.
 std::string encode_record(out::append const& record);

@@ -248,6 +248,7 @@ bool read_call(bytes_view metadata, call_message& message) {
       case tag::arguments: return taken_if(get_arguments(value, message.arguments));
       case tag::idempotency: return taken_if(get_idempotency(value, message.idempotency));
       case tag::schedule: return taken_if(!value.empty() && get_text(value, message.schedule));
+      case tag::callback: return taken_if(get_callback(value, message.callback));
       case tag::retry: {
         retry_terms terms;
         return taken_if(get_retry(value, terms));

@@ -62,6 +62,8 @@ enum class tag : std::uint16_t {
   arguments = 0x8018,    // for each that is another call's value: u64 number, u32 offset, u32 buffer, u8 sole
   idempotency = 0x8020,  // 32 bytes: SHA-256 of the arguments (digest_of), text: the key
   schedule = 0x8022,     // schedule_record.hpp: the call is to be made again and again
+  callback = 0x8023,     // u8 1: of any outcome, 0: of a value; u64 signature, u64 deadline in microseconds
+                         // and 1 (0: none), metadata: of the call that is made with the outcome
   retry = 0x8021,        // u8 1: these, 2: all others; names of exception types, each u16 length, text
   role = 0x8010,         // u8: 1 client, 2 worker
   session = 0x8011,      // u64
@@ -152,6 +154,14 @@ struct idempotency_terms {
   std::string_view key;     // empty: none
 };
 
+// The call that is made with the outcome of another one.
+struct callback_terms {
+  bool of_any_outcome = false;  // or of values only
+  std::uint64_t signature = 0;
+  std::uint64_t remaining_us = 0;            // as a header has it, when it is made
+  std::span<std::byte const> metadata = {};  // into the frame; empty: there is none
+};
+
 struct call_message {
   std::string_view function;  // into the frame
   call_policy policy;         // without the deadline, which the header carries
@@ -163,6 +173,7 @@ struct call_message {
   std::vector<awaited_argument> arguments;  // that are values of other calls
   idempotency_terms idempotency;
   std::string_view schedule;  // schedule_terms, encoded; empty: it is made once
+  callback_terms callback{};
 };
 
 // What a task that waits was told of so far. Both ends of a connection count alike, so that a wait is known
@@ -213,6 +224,7 @@ bool read_call(std::span<std::byte const> metadata, call_message& message);
 void write_idempotency(byte_buffer& body, std::span<std::byte const> digest, std::string_view key);
 // Behind it: that it is to be made again and again; see schedule_terms.
 void write_schedule(byte_buffer& body, std::string_view terms);
+void write_callback(byte_buffer& body, callback_terms const& terms);
 // The call with other such terms; and as each of the calls is that are made then.
 frame with_schedule(frame const& message, std::string_view terms);
 frame without_schedule(frame const& message);

@@ -91,6 +91,7 @@ bool read_fields(bytes_view metadata, Visit&& visit) {
   return true;
 }
 
+bool get_callback(bytes_view value, callback_terms& terms);
 bool get_retry(bytes_view value, retry_terms& terms);
 
 }  // namespace yonder::core::fields

@@ -240,6 +240,7 @@ struct append {
   std::string identity{};   // call, ended: the credential that it belongs to
   std::string function{};   // ended
   std::string key{};        // ended: digest of the arguments, and the idempotency key; empty: it has none
+  bool with_next = false;   // it counts if the record behind it does, or else neither
 };
 // Hub with a journal: find the record that has what is known of this call: its outcome, or else its
 // arguments. All of them are on disk. Then say read_back(number).

@@ -58,10 +58,10 @@ class YONDER_API log {
 
   // One record behind those before, of the calls from `call` on, `items` of them; `pieces` are its body, one
   // behind the other, which is copied. Returns its number: how many this object has been given. Leaves in
-  // flush(), if not before. Preconditions: their sizes together are at most
-  // largest_body; none of the calls was forgotten.
+  // flush(), if not before. `with_next`: it counts if the record behind it does, or else neither, and leaves
+  // with that. Preconditions: their sizes together are at most largest_body; none of the calls was forgotten.
   std::uint64_t append(kind what, core::call_id const& call, std::uint32_t items,
-                       std::span<std::span<std::byte const> const> pieces);
+                       std::span<std::span<std::byte const> const> pieces, bool with_next = false);
   void flush();
   // Every append up to this number is on disk. Quiets descriptor().
   std::uint64_t synced();

@@ -61,7 +61,7 @@ class log::implementation {
   }
 
   std::uint64_t append(kind what, core::call_id const& call, std::uint32_t items,
-                       std::span<std::span<std::byte const> const> pieces) {
+                       std::span<std::span<std::byte const> const> pieces, bool with_next) {
     std::uint64_t size = 0;
     for (auto const& piece : pieces) size += piece.size();
     record made;
@@ -70,16 +70,23 @@ class log::implementation {
     made.size = static_cast<std::uint32_t>(size);
     made.schema = how_.schema;
     made.what = what;
+    made.continues = with_next;
     std::lock_guard const lock(mutex_);
     if (failure_) return ++appended_;  // it would only take memory
     auto const whole = size_on_disk(made.size);
-    auto* at = queue_.extend(whole);
+    auto& to = with_next ? group_ : queue_;
+    auto const before = with_next ? std::size_t{0} : group_.size();
+    auto* at = to.extend(before + whole);
+    at = std::copy_n(group_.data(), before, at);
+    if (!with_next) group_.clear();
     encode(made, at);
     at += record_header_size;
     for (auto const& piece : pieces) at = std::copy(piece.begin(), piece.end(), at);
-    std::fill(at, queue_.data() + queue_.size(), std::byte{0});
+    std::fill(at, to.data() + to.size(), std::byte{0});
     queued_bytes_.fetch_add(whole, std::memory_order_relaxed);
-    return ++appended_;
+    ++appended_;
+    if (!with_next) queued_ = appended_;
+    return appended_;
   }
 
   void flush() {
@@ -146,6 +153,7 @@ class log::implementation {
       std::lock_guard const lock(mutex_);
       failure_ = why;
       queue_ = {};
+      group_ = {};
     }
     failed_.store(true, std::memory_order_release);
     risen_.add();
@@ -165,7 +173,7 @@ class log::implementation {
       }
       if (queue_.empty() && ending_) return false;
       batch.swap(queue_);
-      up_to = appended_;
+      up_to = queued_;
     }
     if (!batch.empty()) commit(batch, up_to);
     cleaning_ = store_.clean(now());
@@ -208,7 +216,9 @@ class log::implementation {
   mutable std::mutex mutex_;  // of all below
   std::condition_variable wake_;
   byte_buffer queue_;
-  std::uint64_t appended_ = 0;
+  byte_buffer group_;           // records that count with one which is to come
+  std::uint64_t appended_ = 0;  // records,
+  std::uint64_t queued_ = 0;    // and those of them that are not there
   bool ending_ = false;
   std::optional<error> failure_;
   std::thread thread_;
@@ -218,8 +228,8 @@ log::log(options how, record_visitor const& visit)
     : self_(std::make_unique<implementation>(std::move(how), visit)) {}
 log::~log() = default;
 std::uint64_t log::append(kind what, core::call_id const& call, std::uint32_t items,
-                          std::span<std::span<std::byte const> const> pieces) {
-  return self_->append(what, call, items, pieces);
+                          std::span<std::span<std::byte const> const> pieces, bool with_next) {
+  return self_->append(what, call, items, pieces, with_next);
 }
 void log::flush() { self_->flush(); }
 std::uint64_t log::synced() { return self_->synced(); }

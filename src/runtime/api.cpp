@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/callbacks.hpp"
 #include "src/platform/fork.hpp"
 #include "src/platform/process.hpp"
 #include "src/runtime/call_context.hpp"
@@ -32,6 +33,11 @@ std::string to_string(call_id const& id) {
   write(16, id.session);
   write(32, id.number);
   return text;
+}
+
+call_id callback_id(call_id const& of) {
+  auto const made = core::callback_id({of.session, of.number});
+  return {made.session, made.number};
 }
 
 std::optional<call_id> parse_call_id(std::string_view text) noexcept {

@@ -163,6 +163,27 @@ void add_schedule_terms(std::string_view terms, outgoing& call) {
   extend_metadata(call, [&](core::byte_buffer& body) { core::write_schedule(body, terms); });
 }
 
+void add_callback(outgoing& call, task_entry const& callback, options const& settings, outgoing&& made,
+                  bool of_any_outcome) {
+  auto const refuse = [&](std::string why) {
+    throw_error({.code = errc::bad_configuration,
+                 .message = "then: the callback " + std::move(why),
+                 .task = std::string(callback.name)});
+  };
+  if (settings.idempotency_key) refuse("takes no idempotency_key: it is made once for each call");
+  if (made.of_service && settings.names_pool())
+    refuse("is a method, and what its workers are like is said where the service is declared");
+  if (auto fault = fault_of_turn(settings); has_turn(settings) && !fault.empty()) refuse(": " + fault);
+  auto const deadline = policy_of(settings).deadline;
+  auto const metadata = made.content.head.bytes().first(made.metadata_size);
+  extend_metadata(call, [&](core::byte_buffer& body) {
+    core::write_callback(
+        body, {of_any_outcome, callback.signature(),
+               deadline == 0 ? 0 : static_cast<std::uint64_t>(deadline / core::microsecond) + 1, metadata});
+  });
+  call.called_back = true;
+}
+
 call_pack::~call_pack() {
   if (capacity_ > 1) where->let_go(capacity_);
 }
@@ -180,10 +201,15 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
     return ended(task, errc::bad_configuration,
                  stream ? "a task that streams takes no idempotency_key: what it yields is read once"
                         : "a map takes no idempotency_key, which is one call's: spawn each under its own");
+  if (call.called_back && !policy.durable && !is_keyed)
+    return ended(
+        task, errc::bad_configuration,
+        "then: a callback is of durable calls: set options::durable; another task takes this call as "
+        "its argument");
   if (is_keyed) add_key(*settings.idempotency_key, call);
   lock held(mutex_);
   if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
-  if (is_keyed) return submit_alone(held, task, policy, parent, std::move(call), when);
+  if (is_keyed || call.called_back) return submit_alone(held, task, policy, parent, std::move(call), when);
   if (stream) return submit_alone(held, task, policy, parent, std::move(call), when, std::move(stream));
   if (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_)))
     if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&

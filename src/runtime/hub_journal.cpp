@@ -99,7 +99,7 @@ void hub_journal::append(core::out::append const& record) {
     pieces.push_back(record.body->body.bytes());
     for (auto const& block : record.body->buffers) pieces.push_back(block.bytes());
   }
-  log_->append(journal_kind(record.what), record.call, record.items, pieces);
+  log_->append(journal_kind(record.what), record.call, record.items, pieces, record.with_next);
   appended_ = true;
 }
 

@@ -323,6 +323,82 @@ TEST_CASE("promise 18: what a worker runs while its hub is killed is taken over,
   }
 }
 
+TEST_CASE("a callback is made with the value of its call, once, whatever is killed") {
+  durable_site here;
+  constexpr int count = 40;
+  std::vector<yonder::call_id> ids;
+  auto const file = [&](int i) { return here.file("notes" + std::to_string(i)); };
+  {
+    yonder::runtime caller(here.client());
+    for (int i = 0; i < count; ++i)
+      ids.push_back(task::note_there.on(caller).then(task::note_callback).spawn(file(i), i).id());
+  }
+  here.start_worker();
+  yonder::runtime const other(here.client());
+  int unknown = 0;
+  for (int i = 0; i < count; ++i) {
+    auto const id = ids[static_cast<std::size_t>(i)];
+    if (i % 10 == 5) here.restart_hub();
+    if (i % 20 == 8) {
+      here.kill_workers();
+      here.start_worker();
+    }
+    CHECK(yonder::find<std::string>(id, other).get() == file(i));
+    auto const outcome = yonder::find<int>(yonder::callback_id(id), other).try_get();
+    if (outcome.has_value())
+      CHECK(*outcome == 2);
+    else
+      CHECK(outcome.error().code() == yonder::errc::worker_lost);
+    unknown += outcome.has_value() ? 0 : 1;
+    auto const ran = notes_in(file(i) + ".callback");
+    CHECK(ran.size() <= 1);
+    for (auto const& one : ran) CHECK(one.second == 1);
+  }
+  CHECK(unknown <= 8);
+}
+
+TEST_CASE("a callback of any end is told how its call has failed") {
+  durable_site here;
+  here.start_worker();
+  yonder::runtime caller(here.client());
+  auto failing = task::fail_there.on(caller).then(task::note_end).spawn(here.file("failing"));
+  CHECK_THROWS_AS((void)failing.get(), std::runtime_error);
+  yonder::find<void>(yonder::callback_id(failing.id()), caller).get();
+  CHECK(notes_in(here.file("failing.end")) ==
+        std::map<int, int>{{static_cast<int>(yonder::errc::failed), 1}});
+  auto const good = task::note_there.on(caller).then(task::note_end).spawn(here.file("good"), 1).id();
+  CHECK(yonder::find<std::string>(good, caller).get() == here.file("good"));
+  yonder::find<void>(yonder::callback_id(good), caller).get();
+  CHECK(notes_in(here.file("good.end")) == std::map<int, int>{{0, 1}});
+  auto const lost = task::fail_there.on(caller).then(task::note_callback).spawn(here.file("lost")).id();
+  CHECK_THROWS_AS((void)yonder::find<std::string>(lost, caller).get(), std::runtime_error);
+  auto const none = yonder::find<int>(yonder::callback_id(lost), caller).try_get();
+  REQUIRE_FALSE(none.has_value());
+  CHECK(none.error().code() == yonder::errc::unknown_call);
+}
+
+TEST_CASE("callbacks that cannot be are refused in words") {
+  durable_site here;
+  yonder::runtime caller(here.client());
+  auto const code_of = [](auto const& spawn) {
+    try {
+      auto const outcome = spawn().try_get();
+      return outcome.has_value() ? yonder::errc{} : outcome.error().code();
+    } catch (yonder::error const& refused) {
+      CHECK_MESSAGE(std::string(refused.what()).find("callback") != std::string::npos, refused.what());
+      return refused.code();
+    }
+  };
+  auto const there = task::note_there.on(caller);
+  CHECK(code_of([&] { return there.with({.durable = false}).then(task::note_callback).spawn("x", 1); }) ==
+        yonder::errc::bad_configuration);
+  CHECK(code_of([&] {
+          return there.then(task::note_callback.with({.idempotency_key = "k"})).spawn("x", 1);
+        }) == yonder::errc::bad_configuration);
+  CHECK(code_of([&] { return there.then(task::note_callback.with({.priority = 10})).spawn("x", 1); }) ==
+        yonder::errc::bad_configuration);
+}
+
 TEST_CASE("a schedule of a durable task goes on in its hub, whatever is killed") {
   durable_site here;
   here.start_worker();

@@ -25,7 +25,7 @@ void world::append(out::append const& what) {
   if (what.body && read_item_count(*what.body) != what.items)
     violated("a record is of other calls than its body");
   journal_line line{what.record,   what.what, what.call, what.items, what.identity,
-                    what.function, what.key,  {},        now_};
+                    what.function, what.key,  {},        now_,       what.with_next};
   if (what.body) line.body = frame{what.body->head, what.body->body.duplicate(), what.body->buffers};
   for (std::uint32_t i = 0; i < what.items; ++i)
     if (auto* const call = find({what.call.session, what.call.number + i})) {
@@ -33,8 +33,10 @@ void world::append(out::append const& what) {
       if (what.what == out::append::kind::call)
         call->start_recorded = call->end_recorded = call->forgotten = 0;
       call->*number_of(what.what) = what.record;
+      if (call->callback != 0 && what.what == out::append::kind::ended) note_outcome(*call, what);
     }
   journal_.push_back(std::move(line));
+  if (what.with_next) return;  // the next one brings it
   plan(between(20 * microsecond, 2 * millisecond), kind::syncs, static_cast<std::uint32_t>(what.record),
        journal_life_);
 }
@@ -89,12 +91,16 @@ void world::lose_unsynced() {
   ++journal_life_;
   reads_.clear();
   if (journal_.empty()) return;
-  auto const last = synced_ + random_.below(journal_.back().number - synced_ + 1);
-  while (!journal_.empty() && journal_.back().number > last) {
+  auto last = synced_ + random_.below(journal_.back().number - synced_ + 1);
+  while (!journal_.empty() && (journal_.back().number > last || journal_.back().with_next)) {
     auto const& line = journal_.back();
+    last = std::min(last, line.number - 1);
     for (std::uint32_t i = 0; i < line.items; ++i) {
       auto* const call = find({line.call.session, line.call.number + i});
-      if (call != nullptr && call->*number_of(line.what) == line.number) call->*number_of(line.what) = 0;
+      if (call == nullptr) continue;
+      if (call->*number_of(line.what) == line.number) call->*number_of(line.what) = 0;
+      if (call->callback == 0) continue;
+      if (auto& story = callbacks_[call->callback - 1]; story.outcome == line.number) story.outcome = 0;
     }
     journal_.pop_back();
   }

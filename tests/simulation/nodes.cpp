@@ -195,6 +195,11 @@ void world::submit(std::uint32_t index) {
   auto& last = lives_[node.life].records.back();
   draw_kind(last, composed, count);
   if (count == 1 && composed == 0 && last.stream == 0 && happens(how_.keys)) draw_key(node, index, last);
+  if (last.durable && count == 1 && composed == 0 && last.stream == 0 && last.keyed == 0 &&
+      happens(how_.callbacks)) {
+    auto const callback = draw_callback({first_session + node.life, first});
+    lives_[node.life].records.back().callback = callback;
+  }
   auto const id = count == 1 ? submit_one(node, function_names()[function], policy)
                              : submit_batch(node, function_names()[function], policy, count);
   if (id.number != first) violated("calls are not numbered one by one");
@@ -296,6 +301,7 @@ call_id world::submit_one(client_node& node, std::string_view function, call_pol
   write_stream_of(body, spec, records.back());
   write_arguments_of(body, records.back());
   write_key(body, records.back());
+  write_callback_of(body, records.back());
   if (batches(records.back().function))
     write_batching(body, batching_of(records.back().function, records.back().weight));
   if (records.back().service != 0) write_requirements(body, requirements_[records.back().service]);

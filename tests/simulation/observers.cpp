@@ -58,6 +58,7 @@ std::string_view to_string(state one) {
     case state::fed: return "a task read what its caller sent";
     case state::joined: return "a caller was given the value of another call of its key";
     case state::progressed: return "a caller was told how far its task is";
+    case state::called_back: return "a task was called with the outcome of a call";
     case state::composed: return "a call ran on the values of others";
     case state::elsewhere: return "a value went to other calls only";
     case state::allocation_over: return "a worker was ended because its time was over";
@@ -114,6 +115,7 @@ void world::finish() {
       if (one.outcomes == 0 && !life.ended) return violated("a call never ended: " + describe(one));
     }
   }
+  check_callbacks();
   note_counters();
   auto const left = hub_->census();
   if (left.calls != 0 || left.queued != 0 || left.delayed != 0)
@@ -316,7 +318,7 @@ void world::observe_run(task const& made, out::run const& run, std::uint32_t poo
   each_call(made, [&](call_id id, attempt_key const&) { observe_start(id, pool); });
   if (!made.company.empty()) return observe_company(made);
   auto const* const call = find(made.call);
-  if (call != nullptr && call->composed == 0 &&
+  if (call != nullptr && call->composed == 0 && made.call.number < first_callback &&
       !is_large_of(run.message.buffers, made.call.number, call->large))
     violated("a run with another call's arguments");
 }

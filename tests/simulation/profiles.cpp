@@ -374,6 +374,13 @@ std::vector<profile> make_profiles() {
   remembered.cached_bytes = 0;
   remembered.searches = 0.4;
 
+  // Tasks that are called with the outcomes of calls.
+  profile callbacks = recovery;
+  callbacks.name = "callbacks";
+  callbacks.callbacks = 0.6;
+  callbacks.durable = 0.9;
+  callbacks.throws = 0.1;
+
   // Callers that ask for the same under one idempotency key, again and again.
   profile keys = local;
   keys.name = "keys";
@@ -506,6 +513,7 @@ std::vector<profile> make_profiles() {
           journal,
           recovery,
           remembered,
+          callbacks,
           keys,
           durable_keys,
           turns,
@@ -574,6 +582,7 @@ std::vector<field> const& fields() {
       {"retries", &profile::retries, nullptr},
       {"idempotent", &profile::idempotent, nullptr},
       {"durable", &profile::durable, nullptr},
+      {"callbacks", &profile::callbacks, nullptr},
       {"searches", &profile::searches, nullptr},
       {"turns", &profile::turns, nullptr},
       {"needs", &profile::needs, nullptr},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/callbacks.hpp"
 #include "src/core/client.hpp"
 #include "src/core/hub.hpp"
 #include "src/core/items.hpp"
@@ -103,6 +104,7 @@ struct record {
   std::uint32_t composed = 0;           // in world::compositions_, likewise
   std::uint32_t told = 0;               // in world::told_, likewise
   std::uint32_t keyed = 0;              // in world::keyed_, likewise
+  std::uint32_t callback = 0;           // in world::callbacks_, likewise: what is called with its outcome
   std::uint32_t value_large = undrawn;  // bytes of its value's buffers
   errc code{};                          // why it has no value
   bool idempotent = false;
@@ -114,6 +116,19 @@ struct record {
   std::uint32_t relation = 0;       // its place in world::relations_, from 1; 0: no task has to do with it
   bool suspect = false;             // a worker ended while it ran this beside others
   bool cancelled_in_queue = false;  // the hub had not assigned it when it took the cancel
+};
+
+// A call that the hub makes with the outcome of another one.
+struct callback_story {
+  call_id id;
+  call_id of;
+  bool any = false;  // with any outcome, or with a value only
+  record call;       // itself
+  // How that one has ended, as the journal has it.
+  std::uint64_t outcome = 0;  // its record; 0: it has not
+  bool has_value = false;
+  std::array<std::byte, value_size> value{};
+  errc code{};
 };
 
 // What is known of a call that a task has made, and of the calls that its own task has made.
@@ -277,6 +292,7 @@ struct journal_line {
   std::string key;
   std::optional<frame> body;
   time_point when = 0;
+  bool with_next = false;  // it counts if the one behind it does
 };
 
 // A frame on its way. Its body is the sender's as long as nothing happens to its bits.

@@ -62,6 +62,7 @@ struct profile {
   bool batched = false;     // every other function takes several calls at once
   int services = 0;         // that calls need: each is made by the workers of its own pool
   double nests = 0;         // of runs: whose task makes calls of its own
+  double callbacks = 0;     // of durable submissions: with a task that is called with the outcome
   double keys = 0;          // of submissions: under an idempotency key,
   duration key_window = 0;  // which gives its outcome for so long
   double streams = 0;       // of submissions: whose tasks produce items, or read some
@@ -154,6 +155,7 @@ enum class state : std::uint8_t {
   fed,                 // a task read what its caller sent
   joined,              // a caller was given the value of another call of its idempotency key
   progressed,          // a caller was told how far its task is
+  called_back,         // a task was called with the outcome of a call
   composed,            // a call ran on the values of others
   elsewhere,           // a value went to other calls only
   allocation_over,     // a worker was ended because its time was over

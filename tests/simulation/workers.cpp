@@ -120,6 +120,7 @@ call_id argument_in(std::span<std::byte const> payload) {
 // Every argument says whose it is.
 void world::identify(task& made, out::run const& run) {
   made.call = run.key.call;
+  if (made.call.number >= first_callback && find(made.call) != nullptr) return identify_callback(made, run);
   auto const payload = run.message.payload();
   if (auto const* const call = find(made.call); call != nullptr && call->composed != 0)
     return identify_composed(made, *call, run);

@@ -282,6 +282,15 @@ class world {
   void check_keyed_value(record const& call, frame const& value);
   bool may_end_as_its_key(record const& call, errc code) const;
 
+  // --- what is called with outcomes
+
+  std::uint32_t draw_callback(call_id of, int depth = 0);
+  void write_callback_of(byte_buffer& body, record const& call) const;
+  record* find_callback(call_id id);
+  void note_outcome(record const& call, out::append const& what);
+  void identify_callback(task const& made, out::run const& run);
+  void check_callbacks();
+
   // --- how far tasks are
 
   void plan_report(std::uint32_t index, task const& one);
@@ -330,6 +339,7 @@ class world {
   void reach(state one) { seen_.reached.set(static_cast<std::size_t>(one)); }
 
   record* find(call_id id) {
+    if (id.number >= first_callback) return find_callback(id);
     if (id.session < first_session || id.session - first_session >= lives_.size()) return nullptr;
     auto& records = lives_[id.session - first_session].records;
     return id.number == 0 || id.number > records.size() ? nullptr : &records[id.number - 1];
@@ -484,6 +494,8 @@ class world {
   std::deque<keyed_call> keyed_;
   std::unordered_map<std::uint64_t, std::uint32_t> by_value_;  // places in keyed_, from 1
   std::unordered_map<std::uint64_t, key_story> keys_;          // by keyed_call::scope
+  std::deque<callback_story> callbacks_;
+  std::unordered_map<std::uint64_t, std::uint32_t> by_callback_;  // places there, from 1
   std::array<std::size_t, 8> fresh_{};  // by depth, calls that wait at the hub for the first time
   slot_reservations reserved_;
   std::unordered_map<std::uint64_t, std::uint32_t> hung_starts_;    // by start, the slot

@@ -48,6 +48,7 @@ struct outgoing {
   encoded content;
   std::size_t metadata_size = 0;
   bool of_service = false;  // which says itself what its workers need
+  bool called_back = false;  // see add_callback()
 };
 // The batches that a call may be in, and what it weighs there.
 struct batch_terms {
@@ -63,6 +64,11 @@ YONDER_API bool is_traceparent(std::string_view text) noexcept;
 // `needs`: what a hub is told of the workers that may run it (encode_terms()); empty: any.
 YONDER_API outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs = {},
                                batch_terms const& batch = {});
+
+// `made`, a call without arguments, is made with the outcome of `call` when that has ended: with any, or only
+// with a value. Throws usage_error: bad_configuration, in words.
+YONDER_API void add_callback(outgoing& call, task_entry const& callback, options const& settings,
+                             outgoing&& made, bool of_any_outcome);
 
 // When a call leaves this process.
 enum class departure : unsigned char {

@@ -44,6 +44,18 @@ inline int noted_at_gate(std::string const& file, int number) {
   return noted(file, -number) * -1;
 }
 
+// Notes that it ran, and returns the file.
+inline std::string noted_there(std::string const& file, int number) {
+  noted(file, number);
+  return file;
+}
+inline int noted_callback(std::string const& file) { return noted(file + ".callback", 1); }
+inline std::string fails_there(std::string const& file) { throw std::runtime_error(file); }
+// Notes how the call has ended: 0, or its error's code.
+inline void noted_end(yonder::completion<std::string> const& end) {
+  noted((end.value ? *end.value : end.message) + ".end", static_cast<int>(end.code));
+}
+
 struct refused : std::exception {
   char const* what() const noexcept override { return "refused"; }
 };
@@ -75,6 +87,11 @@ inline constexpr yonder::task<[](std::string const& file, int number) { return n
 inline constexpr yonder::task<[](std::string const& file, int number) { return noted(file, number); },
                               "e2e.note_keyed">
     note_keyed;
+inline constexpr yonder::task<noted_there> note_there{{.idempotent = true, .durable = true}};
+inline constexpr yonder::task<noted_callback> note_callback;
+inline constexpr yonder::task<fails_there> fail_there{{.durable = true}};
+inline constexpr yonder::task<noted_end> note_end;
+
 inline constexpr yonder::task<[](std::string const& file, int what) { noted_and_thrown(file, what); },
                               "e2e.note_and_throw">
     note_and_throw{{.retries = 1}};

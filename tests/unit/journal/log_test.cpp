@@ -73,6 +73,26 @@ journal::problem why_refused(std::string const& folder) {
 
 }  // namespace
 
+TEST_CASE("records that count with the next one are there with that, or not at all") {
+  temporary_folder const here;
+  {
+    opened made(here.in("j"));
+    auto const number = made.append(kind::call, {1, 1}, 1, "first");
+    std::string_view const body = "second";
+    std::span<std::byte const> const piece = std::as_bytes(std::span(body));
+    made.log.append(kind::call, {1, 2}, 1, {&piece, 1}, true);
+    made.wait(number);
+    CHECK(made.log.synced() == number);  // the second waits for what it counts with
+    made.wait(made.append(kind::ended, {1, 1}, 1, "third"));
+    CHECK(made.log.synced() == number + 2);
+    made.log.append(kind::call, {1, 3}, 1, {&piece, 1}, true);
+  }
+  opened const again(here.in("j"));
+  REQUIRE(again.found.size() == 2);
+  CHECK(again.found[0].body == "second");
+  CHECK(again.found[1].body == "third");
+}
+
 TEST_CASE("what was synced is there when the journal is opened again") {
   temporary_folder const here;
   {
