@@ -35,6 +35,7 @@ enum class errc : std::uint16_t {
       28,             // a call whose value is an argument of this one has ended, and its hub has forgotten it
   unknown_call = 30,  // the hub has no such call of this credential, or has it no longer
   idempotency_key_reused = 31,  // a call of the same task has this key, and other arguments
+  value_gone = 33,              // the process that had a value by reference has ended, or has it no more
 };
 
 // What a caller can do about it. Source of the four classes: Cap'n Proto's kj::Exception::Type.
@@ -91,6 +92,7 @@ constexpr std::string_view to_string(errc code) noexcept {
     case errc::argument_gone: return "argument_gone";
     case errc::unknown_call: return "unknown_call";
     case errc::idempotency_key_reused: return "idempotency_key_reused";
+    case errc::value_gone: return "value_gone";
   }
   return "unknown";
 }

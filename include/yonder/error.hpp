@@ -173,6 +173,13 @@ class YONDER_API idempotency_key_reused : public error {
   ~idempotency_key_reused() override;
 };
 
+// The process that had a value by reference (yonder::ref) has ended, or has it no more.
+class YONDER_API value_gone : public error {
+ public:
+  using error::error;
+  ~value_gone() override;
+};
+
 // The other side speaks another protocol version, or breaks the protocol.
 class YONDER_API protocol_error : public error {
  public:

@@ -16,6 +16,8 @@ class generator;
 template <class T>
 class input_stream;
 template <class T>
+class ref;
+template <class T>
 class stream_range;
 template <class T, class E>
 class expected;

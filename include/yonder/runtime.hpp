@@ -198,6 +198,11 @@ struct runtime_options {
   // own. 0: 64 MiB and 16 times the bytes that came.
   std::size_t max_decoded_bytes = 0;
 
+  // The most memory that a value by reference (yonder::ref) may take that is brought here, and that all of
+  // them take that are kept for further calls: those that were longest unused go first. It holds here and in
+  // local workers; a worker elsewhere has its own.
+  std::size_t max_value_bytes = std::size_t{4} << 30;
+
   // Where coroutines go on, `[&loop](auto next) { loop.post(std::move(next)); }` say. Unset: one after the
   // other on a thread of the runtime's own, which blocks all signals: programs that are started there inherit
   // that, unless they are told otherwise (posix_spawnattr_setsigmask).

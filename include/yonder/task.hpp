@@ -89,7 +89,7 @@ class verbs<Task, Function, type_list<P...>> {
   expected<result, error> try_remote(passed_t<P>... p) const;
 
   // On a worker; returns at once. Rvalues are moved in, lvalues copied. Some arguments may be calls: here,
-  // and below, yonder::call<R> stands for an R that is to come.
+  // and below, yonder::call<R> stands for an R that is to come, and yonder::ref<R> for one that is elsewhere.
   template <class... A>
   yonder::call<result> spawn(A&&... a) const {
     if constexpr (fit<false, passed, A...>)
@@ -268,11 +268,14 @@ class verbs<Task, Function, type_list<P...>> {
   call_ref start_composed(A&&... a) const {
     static_assert(!has_batches<Task>,
                   "yonder: what a batch weighs has to be there when it is called: pass "
-                  "get(), not the call");
+                  "get(), not the call or the reference");
     auto call = begin_call(record::entry, settings(), worker_needs());
     std::vector<awaited_value> awaited;
     (put_argument<P>(call, awaited, std::forward<A>(a)), ...);
-    return submit_composed(self().where(), record::entry, settings(), std::move(call), std::move(awaited));
+    if constexpr (!(is_call<std::remove_cvref_t<A>> || ...))
+      return submit(self().where(), record::entry, settings(), std::move(call), departure::now);
+    else
+      return submit_composed(self().where(), record::entry, settings(), std::move(call), std::move(awaited));
   }
   template <class Q, class A>
   static void put_argument(outgoing& call, std::vector<awaited_value>& awaited, A&& a) {
@@ -280,6 +283,8 @@ class verbs<Task, Function, type_list<P...>> {
     if constexpr (is_call<std::remove_cvref_t<A>>)
       awaited.push_back({call_access::state_of(a), content.head.size() - call.metadata_size,
                          content.buffers.size(), !std::is_lvalue_reference_v<A>});
+    else if constexpr (is_ref<std::remove_cvref_t<A>> && !std::is_convertible_v<A, passed_t<Q>>)
+      put_value(call, ref_access::of(a));
     else
       encode_owned(content, accepted<Q>(std::forward<A>(a)));
   }

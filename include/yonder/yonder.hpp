@@ -12,6 +12,7 @@
 #include "yonder/generator.hpp"
 #include "yonder/map.hpp"
 #include "yonder/options.hpp"
+#include "yonder/ref.hpp"
 #include "yonder/runtime.hpp"
 #include "yonder/schema.hpp"
 #include "yonder/service.hpp"

@@ -2,6 +2,7 @@
 #include "src/core/composition.hpp"
 
 #include "src/core/metadata.hpp"
+#include "src/core/values.hpp"
 
 namespace yonder::core {
 
@@ -14,11 +15,31 @@ bool are_within(frame const& message, std::span<awaited_argument const> argument
   return before.offset <= message.payload().size() && before.buffer <= message.buffers.size();
 }
 
+namespace {
+
+// What stands behind a value that came in has moved.
+void copy_referred(byte_buffer& body, frame const& message, std::span<argument_value const> values) {
+  std::vector<referred_argument> referred;
+  if (!read_referred(message, referred) || referred.empty()) return;
+  for (auto& one : referred) {
+    auto const offset = one.offset;
+    for (auto const& value : values) {
+      if (value.where.offset > offset) break;
+      one.offset += static_cast<std::uint32_t>(value.bytes.size());
+      one.buffer += static_cast<std::uint32_t>(value.buffers.size());
+    }
+  }
+  write_referred(body, referred);
+}
+
+}  // namespace
+
 frame compose(frame const& message, std::span<argument_value const> values) {
   frame made;
   made.head = message.head;
   byte_buffer body;
   copy_without_arguments(body, message.metadata());
+  copy_referred(body, message, values);
   made.head.metadata_size = static_cast<std::uint32_t>(body.size());
   auto const payload = message.payload();
   std::size_t at = 0, buffer = 0;

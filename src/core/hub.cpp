@@ -45,6 +45,7 @@ hub::state::state(hub_config made, time_point now)
 
 // What every step ends with: work finds workers, workers find work.
 void hub::state::settle(time_point now, outputs& out) {
+  if (references.some_may_be_unused()) tell_unused(now, out);
   if (schedules.some_wait()) begin_runs(now, out);
   if (!condemned.empty()) kill_condemned(now, out);
   if (work.unknown_due() <= now) fail_unknown_functions(now, out);

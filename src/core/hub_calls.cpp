@@ -47,6 +47,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
     ++counters.protocol_violations;
     return answer(now, client, id, failure_of(errc::protocol_violation, "the call does not decode"), out);
   }
+  if (items.count == 1 && is_value_order(said.function))
+    return take_value_order(now, client, std::string(said.function), std::move(message), out);
   if (said.parent.attempt == 0 && client.peer != nullptr && !client.peer->may_call)
     return refuse_call(
         now, client, id, items.count,

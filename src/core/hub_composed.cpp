@@ -73,6 +73,7 @@ bool hub::state::give_to_dependents(time_point now, call_record& call, frame_ref
       } else if (held == nullptr) {
         fail_waiting(now, *waiting, failure_of(errc::overloaded, full), out);
       } else {
+        for (auto const& pin : call.pins) waiting->pins.push_back(references.hold(pin.key()));
         sole = give_value(now, *waiting, number, held, out) || sole;
       }
     }

@@ -23,6 +23,7 @@ void hub::state::send_outcome(time_point now, client_session& client, frame_ref 
 void hub::state::send_outcome(time_point now, client_session& client, header const& head, frame_ref outcome,
                               outputs& out) {
   auto const size = size_of(*outcome);
+  if (head.type == frame_type::result && outcome->head.metadata_size != 0) give_references(client, *outcome);
   auto const sequence = client.conn.send(now, head, std::move(outcome), never, out);
   sessions.watch(client);
   if (client.conn.reliable()) return;

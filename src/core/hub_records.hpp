@@ -15,6 +15,7 @@
 #include "src/core/streams.hpp"
 #include "src/core/task_numbers.hpp"
 #include "src/core/timer_wheel.hpp"
+#include "src/core/value_table.hpp"
 
 #include <algorithm>
 #include <map>
@@ -167,6 +168,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   std::unique_ptr<composition> composed;  // call_stage::composing
   std::unique_ptr<trace_record> traced;   // null: it is not
   std::vector<value_holder> values;       // that share buffers with its message
+  std::vector<value_table::pin> pins;     // to what its outcome, or its arguments, have references
   std::set<call_id> finders;              // other calls, by which its outcome is asked for
   key_record* key = nullptr;              // that it stands for; null: none
   std::uint32_t joined = 0;               // of the finders, those that wait for it as its caller does
@@ -221,6 +223,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     composed.reset();
     traced.reset();
     values.clear();
+    pins.clear();
     finders.clear();
     key = nullptr;
     joined = 0;

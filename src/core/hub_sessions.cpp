@@ -411,6 +411,7 @@ void hub::state::end_client(time_point now, client_session& client, outputs& out
   auto& caller = *calls.find_caller(client.id);
   forget_progress(client.id, 0, ~std::uint64_t{0});
   end_searches(now, client);
+  end_values(now, client, out);
   end_streams(now, caller, out);
   while (auto* const call = caller.stalled.first()) {
     caller.stalled.remove(*call);

@@ -358,6 +358,28 @@ struct hub::state {
   void say_allowed(time_point now, caller_record& caller, outputs& out);
   void end_streams(time_point now, caller_record& caller, outputs& out);
 
+  // hub_values.cpp: values that stay where they were made
+  struct value_request {
+    call_id from;  // who is to have the bytes
+    std::uint64_t owner = 0;
+  };
+  struct value_owner {
+    std::uint64_t serves = 0;  // the number of its call that asks for events; 0: there is none
+    value_events events;       // that it is to be told
+  };
+  void take_value_order(time_point now, client_session& client, std::string_view what, frame&& message,
+                        outputs& out);
+  void take_wish(time_point now, client_session& client, frame const& message, outputs& out);
+  void take_gift(time_point now, client_session& client, frame&& message, outputs& out);
+  std::optional<failure> hold(time_point now, client_session& client, value_hold const& said);
+  void give_references(client_session& client, frame const& outcome);
+  void tell_owner(time_point now, client_session& owner, outputs& out);
+  void forget_request(std::map<std::uint64_t, value_request>::iterator which);
+  void fail_request(time_point now, value_request const& request, outputs& out);
+  void end_values(time_point now, client_session const& client, outputs& out);
+  void tell_unused(time_point now, outputs& out);
+  bool has_needed_values(worker_session const& worker) const;
+
   // hub_progress.cpp: how far tasks say that they are
   void take_progress(time_point now, worker_session& worker, frame&& message, outputs& out);
   void forget_progress(std::uint64_t session, std::uint64_t first, std::uint64_t past);
@@ -494,6 +516,12 @@ struct hub::state {
   task_tally tally;
   usage_tally used;
   log_store logs;
+
+  value_table references;  // outlives the calls, which have pins
+  std::map<std::uint64_t, value_owner> owners;
+  std::map<std::uint64_t, value_request> requests;
+  std::map<std::uint64_t, std::size_t> wishes;  // requests, by who made them
+  std::uint64_t last_request = 0;
 
   call_table calls;
   session_table sessions;

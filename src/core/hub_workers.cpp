@@ -501,7 +501,9 @@ void hub::state::let_go_idle(time_point now, outputs& out) {
   auto const park_or_let_go = [&](worker_session& worker) {
     scaler::may_park(worker) ? park(now, worker, out) : let_go(now, worker, out);
   };
-  while (auto* const worker = pools.idle_too_long(now)) park_or_let_go(*worker);
+  while (auto* const worker = pools.idle_too_long(now))
+    worker->idle_since != now&& has_needed_values(*worker) ? scaler::stay(now, *worker)
+                                                           : park_or_let_go(*worker);
   while (auto* const worker = pools.in_the_way(now)) park_or_let_go(*worker);
   while (auto* const worker = pools.parked_too_long(now)) let_go(now, *worker, out);
   send_back_missed(now, out);

@@ -249,6 +249,7 @@ bool read_call(bytes_view metadata, call_message& message) {
       case tag::idempotency: return taken_if(get_idempotency(value, message.idempotency));
       case tag::schedule: return taken_if(!value.empty() && get_text(value, message.schedule));
       case tag::callback: return taken_if(get_callback(value, message.callback));
+      case tag::referred: return field::taken;  // its worker reads it: values.hpp
       case tag::retry: {
         retry_terms terms;
         return taken_if(get_retry(value, terms));
@@ -274,7 +275,7 @@ void write_arguments(byte_buffer& body, std::span<awaited_argument const> argume
 
 void copy_without_arguments(byte_buffer& body, bytes_view metadata) {
   read_fields(metadata, [&](tag what, bytes_view value) {
-    if (what != tag::arguments) put(body, what, value);
+    if (what != tag::arguments && what != tag::referred) put(body, what, value);
     return field::taken;
   });
 }

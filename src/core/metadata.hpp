@@ -59,7 +59,11 @@ enum class tag : std::uint16_t {
   stream = 0x800b,    // u64 items, u64 bytes: so much its reader takes of a stream
   position = 0x800c,  // u64: of the first item in the frame; of an end: how many items there were
   stream_begin = 0x8013,  // u64 items, u64 bytes: what comes before that is not sent again
-  arguments = 0x8018,    // for each that is another call's value: u64 number, u32 offset, u32 buffer, u8 sole
+  arguments = 0x8018,  // for each that is another call's value: u64 number, u32 offset, u32 buffer, u8 sole
+  // For each argument that is a value by reference: u64 owner, u64 number, u64 size, u32 CRC32C, u32 offset,
+  // u32 buffer (values.hpp).
+  referred = 0x8030,
+  references = 0x0070,   // of a result, for each reference in it: u64 owner, u64 number
   idempotency = 0x8020,  // 32 bytes: SHA-256 of the arguments (digest_of), text: the key
   schedule = 0x8022,     // schedule_record.hpp: the call is to be made again and again
   callback = 0x8023,     // u8 1: of any outcome, 0: of a value; u64 signature, u64 deadline in microseconds
@@ -232,7 +236,7 @@ void write_retry(byte_buffer& body, retry_terms const& terms);
 // None: another attempt is worth it whatever was thrown.
 std::optional<retry_terms> read_retry(std::span<std::byte const> metadata);
 void write_arguments(byte_buffer& body, std::span<awaited_argument const> arguments);
-// The fields of a call, but that one.
+// The fields of a call, but that one and `referred`.
 void copy_without_arguments(byte_buffer& body, std::span<std::byte const> metadata);
 // The call or assignment, with other terms.
 frame with_stream(frame const& message, stream_terms const& terms);

@@ -13,7 +13,9 @@ bool result_packer::follows(attempt_key const& key) const noexcept {
 }
 
 bool result_packer::takes(attempt_key const& key, frame const& value) const noexcept {
-  if (!value.buffers.empty() || value.body.size() + values_.size() > max_bytes) return false;
+  if (!value.buffers.empty() || value.head.metadata_size != 0 ||
+      value.body.size() + values_.size() > max_bytes)
+    return false;
   return empty() || (follows(key) && sizes_.size() < max_items);
 }
 

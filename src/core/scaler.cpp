@@ -620,6 +620,12 @@ time_point scaler::idle_due(pool_record& pool) const {
   return add(pool.idle.front().idle_since, pool.config.scaledown_window);
 }
 
+void scaler::stay(time_point now, worker_session& worker) noexcept {
+  worker.idle_since = now;
+  worker.pool->idle.remove(worker);
+  worker.pool->idle.push_back(worker);
+}
+
 worker_session* scaler::idle_too_long(time_point now) {
   for (auto& pool : pools_) {
     if (idle_due(*pool) > now) continue;

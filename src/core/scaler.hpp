@@ -115,6 +115,8 @@ class scaler {
   failure explain(pool_record& pool) const;
 
   // A worker that is to be let go; null: none.
+  // It is looked at again as if it had just become idle.
+  static void stay(time_point now, worker_session& worker) noexcept;
   worker_session* idle_too_long(time_point now);
   // The same, because another pool needs what it has for a worker of its own. It may have work.
   worker_session* in_the_way(time_point now);

@@ -525,8 +525,10 @@ void worker::receive(time_point now, peer_id peer, frame&& message, outputs& out
 }
 
 void worker::finished(time_point now, attempt_key const& key, frame value, outputs& out) {
+  auto const metadata_size = value.head.metadata_size;
   value.head = {};
   value.head.type = frame_type::result;
+  value.head.metadata_size = metadata_size;
   value.head.buffer_count = static_cast<std::uint32_t>(value.buffers.size());
   auto& s = *state_;
   if (!within(s.hub.hub_limits(), value)) {

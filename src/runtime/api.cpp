@@ -142,6 +142,7 @@ call_ref find_call(engine_ref const& where, std::uint64_t session, std::uint64_t
 
 call_ref submit(engine_ref const& where, task_entry const& task, options const& settings, outgoing&& call,
                 departure when) {
+  take_references(call);
   if (where->is_ours()) {
     auto made = where->submit(task, settings, std::move(call), when);
     if (settings.durable.value_or(false) && when == departure::now) wait_accepted(*made);
@@ -153,6 +154,7 @@ call_ref submit(engine_ref const& where, task_entry const& task, options const& 
 
 call_ref submit_composed(engine_ref const& where, task_entry const& task, options const& settings,
                          outgoing&& call, std::vector<awaited_value>&& arguments) {
+  take_references(call);
   if (where->is_ours()) return where->submit_composed(task, settings, std::move(call), std::move(arguments));
   auto const pack = one_call(where, task.name, 0);
   return {pack, &pack->add()};

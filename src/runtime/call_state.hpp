@@ -18,6 +18,7 @@
 namespace yonder::detail {
 
 class call_pack;
+struct value_ticket;
 class call_state;
 
 // What goes on when a call has ended: a coroutine, or, `at_once`, what is told of it on the thread that
@@ -89,6 +90,8 @@ struct call_extras {
   std::unique_ptr<call_stream> stream;
   std::unique_ptr<call_composition> composed;  // until it has ended
   std::unique_ptr<call_progress> progress;
+  std::shared_ptr<outgoing_values> values;             // among its arguments; until it has ended
+  std::vector<std::shared_ptr<value_ticket>> tickets;  // of the references in its value
 };
 
 // One submitted call, of which there may be a million. Fields are guarded by the engine's lock until `done`

@@ -15,6 +15,7 @@
 #include "src/runtime/hub_journal.hpp"
 #include "src/runtime/look.hpp"
 #include "src/runtime/send_result.hpp"
+#include "src/runtime/values.hpp"
 
 namespace yonder::detail {
 namespace {
@@ -29,7 +30,11 @@ std::chrono::steady_clock::time_point as_time_point(std::int64_t nanoseconds) {
 }  // namespace
 
 // Null, or why there is no value.
-call_failure* engine::take_value(call_state& call, core::frame& message) noexcept try {
+call_failure* engine::take_value(call_state& call, core::frame& message) const noexcept try {
+  std::vector<core::value_key> references;
+  if (message.head.metadata_size != 0 && core::read_references(message.metadata(), references) &&
+      !references.empty())
+    call.with_extras().tickets = tickets_for(values_, references);
   if (!message.buffers.empty()) {
     if (!call.extras) call.extras = std::make_unique<call_extras>();
     call.extras->buffers = std::move(message.buffers);
@@ -102,6 +107,7 @@ void engine::add_listener(std::unique_ptr<transport::listener> listener) {
 void engine::set_uplink(std::unique_ptr<transport::endpoint> uplink) { uplink_ = std::move(uplink); }
 
 void engine::start() {
+  values_ = std::make_shared<value_store>(weak_from_this(), config_.client.session, config_.max_value_bytes);
   lock held(mutex_);
   if (hub_) {
     auto const link = peer_of(source::client, 1);
@@ -226,7 +232,10 @@ void engine::set_ended(call_state& call, call_failure* failure) noexcept {
   if (--call.pack->undone == 0) keep = std::move(call.pack->in_flight);
   --in_flight_;
   call.failure.reset(failure);
-  if (call.extras) call.extras->composed.reset();
+  if (call.extras) {
+    call.extras->composed.reset();
+    call.extras->values.reset();
+  }
   call.done.store(true, std::memory_order_release);
   wake(call);
   if (call.extras && !call.extras->resumptions.empty()) continue_later(call);

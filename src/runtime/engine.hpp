@@ -50,6 +50,7 @@ struct engine_config {
   std::optional<core::hub_config> hub;  // embedded; none: the hub is at the other end of `uplink`
   std::size_t max_call_bytes = 0;
   std::size_t max_decoded_bytes = 0;
+  std::uint64_t max_value_bytes = 0;                     // by reference: of one, and of all that are kept
   bool no_workers = false;                               // none is started here, and none can connect
   yonder::executor executor;                             // of coroutines; none: a thread of the engine's own
   log_sink log;                                          // none: stderr
@@ -58,6 +59,7 @@ struct engine_config {
 };
 
 class hub_journal;
+class value_store;
 
 // What a runtime owns and its calls share: the cores, and who drives them.
 //
@@ -165,6 +167,9 @@ class engine : public std::enable_shared_from_this<engine> {
   // What a result may take. Any thread.
   decode_limits decoding() const noexcept { return {.bytes = config_.max_decoded_bytes}; }
 
+  // Its values by reference. Null before start().
+  std::shared_ptr<value_store> const& values() const noexcept { return values_; }
+
   transport::poller& poller() noexcept { return *poller_; }
 
   // Whether this process is the one that made it, not a fork of it. In a fork nothing else is called, and it
@@ -265,7 +270,7 @@ class engine : public std::enable_shared_from_this<engine> {
   static call_failure* misfit_of(call_state const& call, core::frame const& value) noexcept;
   bool may_lie_in_place(core::header const& value) const noexcept;
   void set_ended(call_state& call, call_failure* failure) noexcept;
-  static call_failure* take_value(call_state& call, core::frame& message) noexcept;
+  call_failure* take_value(call_state& call, core::frame& message) const noexcept;
   call_failure* failure_of(core::failure& told, call_state const& call) const noexcept;
   static void name_call(call_state const& call, error_details& failure);
   static bool is_outcome(errc code) noexcept;
@@ -337,6 +342,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::condition_variable nobody_inside_;
   std::thread housekeeper_;
   std::thread observer_;  // of the machine
+  std::shared_ptr<value_store> values_;
   std::mutex schedules_mutex_;
   std::shared_ptr<runtime_detail::schedules> schedules_;
   bool takes_schedules_ = true;
@@ -345,7 +351,11 @@ class engine : public std::enable_shared_from_this<engine> {
 
 core::call_policy policy_of(options const& settings);
 
+// What the call has to do with values by reference, of those that this thread has encoded last.
+void take_references(outgoing& call);
+
 // Puts them behind what the call's metadata say.
+void add_referred(outgoing& call);
 void add_schedule_terms(std::string_view terms, outgoing& call);
 
 void add_standing_engine(engine_ref engine);

@@ -14,6 +14,7 @@
 #include "src/runtime/engine.hpp"
 #include "src/runtime/exceptions.hpp"
 #include "src/runtime/registry.hpp"
+#include "src/runtime/values.hpp"
 #include "yonder/runtime.hpp"
 
 namespace yonder::detail {
@@ -133,6 +134,7 @@ outgoing::~outgoing() = default;
 outgoing begin_call(task_entry const& task, options const& settings, std::string_view needs,
                     batch_terms const& batch) {
   runtime_detail::check_task(task);
+  if (has_references()) begin_value();
   outgoing call;
   std::optional<core::trace_of> inherited;
   if (!settings.traceparent)
@@ -157,6 +159,19 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
 
 void add_parent(core::attempt_key const& parent, outgoing& call) {
   extend_metadata(call, [&](core::byte_buffer& body) { core::write_parent(body, parent); });
+}
+
+void take_references(outgoing& call) {
+  if (!has_references()) return;
+  auto kept = take_encoded_references();
+  if (kept.empty()) return;
+  if (!call.values) call.values = std::make_shared<outgoing_values>();
+  call.values->kept = std::move(kept);
+}
+
+void add_referred(outgoing& call) {
+  if (!call.values || call.values->arguments.empty()) return;
+  extend_metadata(call, [&](core::byte_buffer& body) { core::write_referred(body, call.values->arguments); });
 }
 
 void add_schedule_terms(std::string_view terms, outgoing& call) {
@@ -195,6 +210,7 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
       task.signature();  // where a structure cannot be found this throws: before anything is kept of the call
   auto const policy = policy_of(settings);
   auto const parent = calling_attempt(this);
+  add_referred(call);
   if (parent.attempt != 0) add_parent(parent, call);
   auto const is_keyed = settings.idempotency_key.has_value();
   if (is_keyed && (stream || when == departure::gathered))
@@ -211,7 +227,8 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
   if (is_keyed || call.called_back) return submit_alone(held, task, policy, parent, std::move(call), when);
   if (stream) return submit_alone(held, task, policy, parent, std::move(call), when, std::move(stream));
-  if (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_)))
+  if (!call.values &&
+      (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_))))
     if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
         call.content.buffers.empty())
       return gather(held, task, policy, parent, call, when);
@@ -244,6 +261,11 @@ call_ref engine::refusal_of(task_entry const& task, options const& settings, out
                  "gpu, gpu_memory, cpu, memory, isolate or max_queue is set for a method; what the workers "
                  "of a service "
                  "are like is said where the service is declared (service_options)");
+  if (call.values && (settings.durable.value_or(false) || settings.idempotency_key))
+    return ended(
+        task, errc::bad_configuration,
+        "an argument is a reference, and the call is durable or has an idempotency_key: it may outlive "
+        "the process that has the value; pass get(), not the reference");
   if (auto const bytes = bytes_of(call); bytes > config_.max_call_bytes)
     return ended(task, errc::too_large,
                  "the arguments take " + std::to_string(bytes) + " bytes; the limit is " +
@@ -271,6 +293,7 @@ call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_pol
   pack->found = std::move(found);
   auto& state = pack->add();
   state.borrows = borrows(call);
+  if (call.values) state.with_extras().values = std::move(call.values);
   pack->in_flight = pack;
   ++in_flight_;
   core::call_spec spec{

@@ -22,6 +22,7 @@ call_ref engine::submit_composed(task_entry const& task, options const& settings
     return ended(task, errc::bad_configuration,
                  "the arguments of a call with an idempotency_key are values: pass get(), not the call");
   (void)task.signature();
+  add_referred(call);
   for (auto const& one : arguments)
     if (one.of->where().get() != this) detail::wait(*one.of);
   auto const parent = runtime_detail::calling_attempt(this);
@@ -36,6 +37,7 @@ call_ref engine::submit_composed(task_entry const& task, options const& settings
   auto const pack = one_call(shared_from_this(), task.name, time_);
   pack->of_task = parent.attempt != 0;
   auto& state = pack->add();
+  state.with_extras().values = std::move(call.values);
   state.with_extras().composed.reset(
       new call_composition{task, policy_of(settings), parent, std::move(call), std::move(arguments)});
   pack->in_flight = pack;

@@ -8,6 +8,7 @@
 #include "src/runtime/engine.hpp"
 #include "src/runtime/hub_journal.hpp"
 #include "src/runtime/schedules.hpp"
+#include "src/runtime/values.hpp"
 
 namespace yonder::detail {
 
@@ -97,6 +98,7 @@ void engine::stop() {
     wake_followers();
     nobody_inside_.wait(held, [&] { return lead_.deserted(); });
   }
+  if (values_) values_->stop();
   if (housekeeper_.joinable()) housekeeper_.join();
   if (observer_.joinable()) observer_.join();
   executor_.stop();

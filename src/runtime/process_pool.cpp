@@ -217,6 +217,7 @@ void process_pool::connect(worker& fresh, platform::own_image::command const& co
   fresh.page->magic = page_magic;
   fresh.page->max_call_bytes = config_.max_call_bytes;
   fresh.page->max_decoded_bytes = config_.max_decoded_bytes;
+  fresh.page->max_value_bytes = config_.max_value_bytes;
   fresh.page->has_channel = channel ? 1 : 0;
   fresh.page->has_arenas = channel && channel->theirs.blocks_from_parent ? 1 : 0;
   std::vector<int> inherited{theirs.get(), memory.get(), their_calls.get(), fresh.output.get(), relay.get()};

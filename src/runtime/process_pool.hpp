@@ -20,6 +20,7 @@ struct process_pool_config {
   transport::limits limits;
   std::size_t max_call_bytes = 0;
   std::size_t max_decoded_bytes = 0;
+  std::size_t max_value_bytes = 0;
   std::vector<std::string> command;  // the workers' program and its arguments; none: this very one
 };
 

@@ -145,6 +145,7 @@ using connect_engine =
     std::function<std::unique_ptr<transport::endpoint>(transport::poller&, std::uint64_t session)>;
 std::shared_ptr<detail::engine> make_engine_of_tasks(std::size_t max_call_bytes,
                                                      std::size_t max_decoded_bytes,
+                                                     std::size_t max_value_bytes,
                                                      connect_engine const& connect);
 
 // `make` once, for all that ask; one that throws is asked again.
@@ -181,24 +182,26 @@ std::unique_ptr<transport::channel> joined(transport::channel::descriptors offer
   auto inheritance = take_inheritance();
   auto const max_call_bytes = inheritance.page->max_call_bytes;
   auto const max_decoded_bytes = inheritance.page->max_decoded_bytes;
+  auto const max_value_bytes = inheritance.page->max_value_bytes;
   auto const calls = std::make_shared<platform::unique_fd>(std::move(inheritance.calls));
-  auto* const loop = new worker_loop(
-      {.core = worker_config_here(max_call_bytes),
-       .max_result_bytes = max_call_bytes,
-       .max_decoded_bytes = max_decoded_bytes,
-       .started = &inheritance.page->started,
-       .reach = shared_by_all([=] {
-         return make_engine_of_tasks(
-             max_call_bytes, max_decoded_bytes, [&](transport::poller& poller, std::uint64_t) {
-               auto socket = std::make_unique<transport::local_endpoint>(poller, limits_of(max_call_bytes));
-               socket->add(std::move(*calls));
-               return socket;
-             });
-       }),
-       .own_process = true,
-       .printed = std::move(inheritance.printed),
-       .relay = std::move(inheritance.relay),
-       .reads_printed = &inheritance.page->reads_printed});
+  auto* const loop = new worker_loop({.core = worker_config_here(max_call_bytes),
+                                      .max_result_bytes = max_call_bytes,
+                                      .max_decoded_bytes = max_decoded_bytes,
+                                      .started = &inheritance.page->started,
+                                      .reach = shared_by_all([=] {
+                                        return make_engine_of_tasks(
+                                            max_call_bytes, max_decoded_bytes, max_value_bytes,
+                                            [&](transport::poller& poller, std::uint64_t) {
+                                              auto socket = std::make_unique<transport::local_endpoint>(
+                                                  poller, limits_of(max_call_bytes));
+                                              socket->add(std::move(*calls));
+                                              return socket;
+                                            });
+                                      }),
+                                      .own_process = true,
+                                      .printed = std::move(inheritance.printed),
+                                      .relay = std::move(inheritance.relay),
+                                      .reads_printed = &inheritance.page->reads_printed});
   auto socket = std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(max_call_bytes));
   socket->add(std::move(inheritance.socket), joined(std::move(inheritance.channel)));
   loop->attach(std::move(socket));
@@ -277,7 +280,7 @@ std::optional<worker_order> order_of(start_info const& how) {
                          .max_decoded_bytes = options.max_decoded_bytes,
                          .reach = shared_by_all([connect, options] {
                            return make_engine_of_tasks(options.max_call_bytes, options.max_decoded_bytes,
-                                                       connect);
+                                                       options.max_value_bytes, connect);
                          }),
                          .own_process = true};
   if (auto* const page = how_started().page; page != nullptr) {
@@ -378,6 +381,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   detail::engine_config config;
   config.max_call_bytes = options.max_call_bytes;
   config.max_decoded_bytes = options.max_decoded_bytes;
+  config.max_value_bytes = options.max_value_bytes;
   config.executor = options.executor;
   config.log = options.log;
   config.own_thread = options.own_thread;
@@ -450,10 +454,12 @@ void drop(detail::engine* engine) {
 // do. Made when the first task calls; it lasts as long as the process.
 std::shared_ptr<detail::engine> make_engine_of_tasks(std::size_t max_call_bytes,
                                                      std::size_t max_decoded_bytes,
+                                                     std::size_t max_value_bytes,
                                                      connect_engine const& connect) {
   runtime_options options;
   options.max_call_bytes = max_call_bytes;
   options.max_decoded_bytes = max_decoded_bytes;
+  if (max_value_bytes != 0) options.max_value_bytes = max_value_bytes;  // 0: of an older hub
   auto config = engine_config_of(options, false);
   auto const session = config.client.session;
   auto engine = std::shared_ptr<detail::engine>(new detail::engine(std::move(config)), &drop);
@@ -537,6 +543,7 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
         engine->poller(), process_pool_config{.limits = limits,
                                               .max_call_bytes = options.max_call_bytes,
                                               .max_decoded_bytes = options.max_decoded_bytes,
+                                              .max_value_bytes = options.max_value_bytes,
                                               .command = options.worker_command}));
   }
   if (!options.bind.empty()) {

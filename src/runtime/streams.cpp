@@ -22,7 +22,10 @@ constexpr core::stream_level default_window{1024, std::uint64_t{4} << 20};
 call_ref submit_with(engine_ref const& where, task_entry const& task, options const& settings,
                      std::string_view needs, encoded&& arguments, core::stream_level const* window,
                      bool feeds) {
+  outgoing with;
+  take_references(with);
   auto call = begin_call(task, settings, needs);
+  call.values = std::move(with.values);
   auto& head = call.content.head;
   if (window != nullptr) core::write_stream(head, {core::stream_reader(*window, {}).allowed(), {}});
   call.metadata_size = head.size();

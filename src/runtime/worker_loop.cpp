@@ -26,6 +26,7 @@
 #include "src/runtime/registry.hpp"
 #include "src/runtime/send_result.hpp"
 #include "src/runtime/supervisor.hpp"
+#include "src/runtime/values.hpp"
 #include "src/runtime/worker_start.hpp"
 
 namespace yonder {
@@ -261,12 +262,16 @@ void worker_loop::run_task(lane& on, core::out::run const& work) {
   on.result = {};
   on.items.clear();
   on.error.reset();
+  on.references.clear();
+  detail::forget_references();
   current_call() = &on.context;
   try {
     execute(on, work);
   } catch (...) {
     on.error = failure_of_current_exception(config_.max_result_bytes);
   }
+  if (detail::has_references() && mark_.is_ours())
+    note_references(on, work.key, work.items, work.stream.has_value());
   current_call() = nullptr;
   end_if_fork(!on.error);
   on.context.end();
@@ -303,6 +308,8 @@ detail::task_entry const* worker_loop::find(std::string_view function) const {
 // What each item of a row pays for. One that throws, or whose value is large, is the last.
 void worker_loop::run_row(core::out::run const& work) {
   left_behind_ = false;
+  own_.references.clear();
+  detail::forget_references();
   auto const* const task = find(work.function);
   detail::decode_limits const limits{.bytes = config_.max_decoded_bytes};
   auto arguments = work.message.payload();
@@ -326,10 +333,13 @@ void worker_loop::run_row(core::out::run const& work) {
     } catch (...) {
       own_.error = failure_of_current_exception(config_.max_result_bytes);
     }
+    if (detail::has_references() && mark_.is_ours())
+      note_references(own_, item_key(work.key, place), {}, false);
     end_if_fork(!own_.error);
     own_.context.end();
     arguments = arguments.subspan(size);
-    if (own_.error || !own_.result.buffers.empty() || own_.result.head.size() > row::most_value)
+    if (own_.error || !own_.references.empty() || !own_.result.buffers.empty() ||
+        own_.result.head.size() > row::most_value)
       left_behind_ = true;
     else
       row_.add(own_.result.head);
@@ -384,12 +394,14 @@ void worker_loop::execute(lane& on, core::out::run const& work) {
   auto const* const task = find(work.function);
   if (task == nullptr) throw_unknown();
   if (!work.items.empty()) return execute_batch(on, *task, work);
+  auto const with_them = with_values(on, work);
+  if (on.error) return;
+  auto const& message = with_them ? *with_them : work.message;
   auto const run = [&] {
-    task->invoke(work.message.payload(), work.message.buffers, {.bytes = config_.max_decoded_bytes},
-                 on.result);
+    task->invoke(message.payload(), message.buffers, {.bytes = config_.max_decoded_bytes}, on.result);
   };
   if (work.stream || !service_.empty()) return run();  // more than its arguments make what it does
-  recorded_attempt const recorded(*task, work.key, work.message.payload(), work.message.buffers);
+  recorded_attempt const recorded(*task, work.key, message.payload(), message.buffers);
   run();
 }
 
@@ -418,7 +430,7 @@ void worker_loop::report(lane& on, std::int64_t time, core::attempt_key const& k
   else if (on.streams.is_read())
     core_.finished(time, key, on.streams.items(), due_.items());
   else
-    report_value(std::move(on.result), time, key);
+    report_value(on, std::move(on.result), time, key);
 } catch (std::exception const& error) {
   exit({.clean = false, .reason = error.what()});
 }
@@ -437,12 +449,13 @@ void worker_loop::report_items(lane& on, std::int64_t time, std::span<core::out:
         core_.finished(time, key, failure_of_current_exception(config_.max_result_bytes), due_.items());
       }
     } else {
-      report_value(std::move(on.items[i].result), time, key);
+      report_value(on, std::move(on.items[i].result), time, key);
     }
   }
 }
 
-void worker_loop::report_value(detail::encoded&& result, std::int64_t time, core::attempt_key const& key) {
+void worker_loop::report_value(lane const& on, detail::encoded&& result, std::int64_t time,
+                               core::attempt_key const& key) {
   if (auto const bytes = bytes_of(result); bytes > config_.max_result_bytes) {
     core_.finished(
         time, key,
@@ -454,7 +467,15 @@ void worker_loop::report_value(detail::encoded&& result, std::int64_t time, core
   }
   core::frame value;
   value.head.buffer_count = static_cast<std::uint32_t>(result.buffers.size());
-  value.body = std::move(result.head);
+  if (on.references.empty()) {
+    value.body = std::move(result.head);
+  } else {
+    core::byte_buffer body;
+    core::write_references(body, on.references);
+    value.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    body.append(result.head.data(), result.head.size());
+    value.body = std::move(body);
+  }
   value.buffers = std::move(result.buffers);
   core_.finished(time, key, std::move(value), due_.items());
 }

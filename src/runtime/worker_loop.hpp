@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/values.hpp"
 #include "src/core/worker.hpp"
 #include "src/driver/agenda.hpp"
 #include "src/driver/leadership.hpp"
@@ -114,7 +115,8 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
   void settle(lane& on, std::int64_t time, core::out::run const& work);
   void report(lane& on, std::int64_t time, core::attempt_key const& key,
               std::span<core::out::run::item const> items) noexcept;
-  void report_value(detail::encoded&& result, std::int64_t time, core::attempt_key const& key);
+  void report_value(lane const& on, detail::encoded&& result, std::int64_t time,
+                    core::attempt_key const& key);
   void publish(core::out::run const& work) noexcept;
   void request_stop(core::attempt_key const& key) noexcept;
   void stop_running() noexcept;
@@ -126,6 +128,11 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
   void run_lane(lane& own);
   void end_lanes(lock& held);
   void dismiss(lock& held);
+
+  // worker_values.cpp
+  static std::optional<core::frame> with_values(lane& on, core::out::run const& work);
+  void note_references(lane& on, core::attempt_key const& key, std::span<core::out::run::item const> items,
+                       bool streams) noexcept;
 
   // worker_service.cpp
   bool obey(std::string_view function);
@@ -215,10 +222,11 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
     }
     call_context context;
     attempt_streams streams;
-    detail::encoded result;                 // of the task that ran last
-    std::vector<detail::batch_item> items;  // of a batch that did
-    std::optional<core::failure> error;     // why it has none
-    std::optional<core::out::run> work;     // of a thread of its own: what it runs
+    detail::encoded result;                   // of the task that ran last
+    std::vector<detail::batch_item> items;    // of a batch that did
+    std::optional<core::failure> error;       // why it has none
+    std::vector<core::value_key> references;  // in it
+    std::optional<core::out::run> work;       // of a thread of its own: what it runs
     std::condition_variable wakes;
     std::thread thread;
   };

@@ -60,6 +60,7 @@ struct shared_page {
   std::uint32_t has_channel;                 // 1: its four descriptors are there
   std::uint32_t has_arenas;                  // 1: and the two of its arenas
   std::atomic<std::uint32_t> reads_printed;  // the worker writes: 1: what is printed is for it to read
+  std::uint64_t max_value_bytes;             // of the runtime that started it
 };
 constexpr std::size_t page_size = 4096;
 inline constexpr std::uint64_t page_magic = 0x6b726f7772646e79;

@@ -7,14 +7,18 @@
 
 #include "yonder/call.hpp"
 #include "yonder/detail/signature.hpp"
+#include "yonder/ref.hpp"
 
 // What the verbs of a task can be passed: one error for all else, which names the parameter.
 namespace yonder::detail {
 
-// Whether A can be passed where P is asked for: as itself, or, where calls stand for their values, as a call.
+// Whether A can be passed where P is asked for: as itself, or, where calls and references stand for their
+// values, as one of these.
 template <class P, class A, bool Composes>
-concept is_argument_for = std::is_convertible_v<A, P> ||
-    (Composes&& std::is_same_v<typename value_of_call<std::remove_cvref_t<A>>::type, wire_type_t<P>>);
+concept is_argument_for =
+    std::is_convertible_v<A, P> ||
+    (Composes&& std::is_same_v<typename value_of_call<std::remove_cvref_t<A>>::type, wire_type_t<P>>) ||
+    (Composes && std::is_same_v<typename value_of_ref<std::remove_cvref_t<A>>::type, wire_type_t<P>>);
 
 // Never defined: where an argument is wrong, the compiler's error is this name.
 template <std::size_t Number>

@@ -24,7 +24,8 @@ struct progress_report;
 // The border between the templates and the compiled runtime.
 namespace yonder::detail {
 
-class engine;      // what a yonder::runtime owns; calls share it
+class engine;  // what a yonder::runtime owns; calls share it
+struct outgoing_values;
 class call_state;  // one submitted call
 
 using engine_ref = std::shared_ptr<engine>;
@@ -47,8 +48,9 @@ struct outgoing {
 
   encoded content;
   std::size_t metadata_size = 0;
-  bool of_service = false;  // which says itself what its workers need
-  bool called_back = false;  // see add_callback()
+  bool called_back = false;                 // see add_callback()
+  bool of_service = false;                  // which says itself what its workers need
+  std::shared_ptr<outgoing_values> values;  // by reference; null: there are none
 };
 // The batches that a call may be in, and what it weighs there.
 struct batch_terms {

@@ -63,6 +63,7 @@ YONDER_FUNCTION overloaded::~overloaded() = default;
 YONDER_FUNCTION unsatisfiable::~unsatisfiable() = default;
 YONDER_FUNCTION would_deadlock::~would_deadlock() = default;
 YONDER_FUNCTION idempotency_key_reused::~idempotency_key_reused() = default;
+YONDER_FUNCTION value_gone::~value_gone() = default;
 YONDER_FUNCTION protocol_error::~protocol_error() = default;
 YONDER_FUNCTION usage_error::~usage_error() = default;
 
@@ -95,6 +96,7 @@ YONDER_FUNCTION void throw_error(error_details details) {
     case errc::already_read:
     case errc::bad_configuration: throw usage_error(std::move(details));
     case errc::idempotency_key_reused: throw idempotency_key_reused(std::move(details));
+    case errc::value_gone: throw value_gone(std::move(details));
     case errc::unknown_call: break;
   }
   throw error(std::move(details));

@@ -76,6 +76,7 @@ TEST_CASE("codes keep their numbers, and each has a name of its own") {
   CHECK(static_cast<int>(errc::nested_too_deep) == 22);
   CHECK(static_cast<int>(errc::already_read) == 26);
   CHECK(static_cast<int>(errc::argument_gone) == 28);
+  CHECK(static_cast<int>(errc::value_gone) == 33);
   CHECK(static_cast<int>(errc::unknown_call) == 30);
   std::vector<std::string_view> names;
   for (int code = 1; code <= 22; ++code) names.push_back(to_string(static_cast<errc>(code)));
