@@ -10,7 +10,8 @@
 // Programs that were not started for 30 days go when the next one comes, and files that no program links.
 //
 // Where several bring the same to one folder, the first is right: a program that is whole stays, and one that
-// was moved into it goes.
+// was moved into it goes. One after the other looks at that (`lock`, where there is flock): what is whole is
+// not replaced by what has been damaged since it came.
 //
 // A line is passed to whatever shell the user has, in single quotes: no line breaks, for csh's sake.
 namespace yonder::launch {
@@ -67,9 +68,10 @@ constexpr char take[] = YONDER_FAR_CACHE
     "case \"$name\" in */*) mkdir -p \"program/${name%/*}\";; esac; ln \"$cache/files/$hash\" "
     "\"program/$name\" 2>/dev/null || cp -p "
     "\"$cache/files/$hash\" \"program/$name\"; done <program/sums; "
-    "is_whole() { (cd \"$cache/programs/$id\" && [ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] && "
-    "sha256sum -c sums) >/dev/null 2>&1; }; "
-    "if is_whole; then :; else "
+    "is_whole() { (cd \"$1\" && [ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] && sha256sum -c sums) "
+    ">/dev/null 2>&1; }; "
+    "if command -v flock >/dev/null 2>&1; then exec 9>\"$cache/lock\"; flock -w 60 9 2>/dev/null || :; fi; "
+    "if is_whole \"$cache/programs/$id\"; then :; else is_whole program || bad; "
     "if [ -e \"$cache/programs/$id\" ]; then mv \"$cache/programs/$id\" former; fi; "
     "mv program \"$cache/programs/$id\"; rm -rf \"$cache/programs/$id/program\"; fi; cd \"$cache\"; "
     "find programs -mindepth 2 -maxdepth 2 -name sums -mtime +30 | while read -r file; do rm -rf "

@@ -3,8 +3,10 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -236,6 +238,56 @@ TEST_CASE("what was changed on its way is refused, and what was changed there is
   auto const again = pack(all, far.look(all).there, false);
   CHECK(again.size < all.files.front().size + (1U << 20));
   CHECK(far.take(all, again).succeeded());
+  CHECK(far.look(all).has_all);
+}
+
+TEST_CASE("where two bring the same at once, what is found then is whole, though one was damaged on its way" *
+          doctest::skip(std::system("command -v flock >/dev/null") != 0)) {
+  far_here far;
+  auto const& all = carried_test();
+  far.look(all);
+  REQUIRE(far.take(all, pack(all, {}, false)).succeeded());
+  auto const damage = [](fs::path const& file) {
+    fs::permissions(file, fs::perms::owner_all);
+    std::ofstream(file, std::ios::app | std::ios::binary) << 'x';
+  };
+  damage(far.folder.at / "cache/programs" / all.id / all.program());
+
+  // One stands when it has seen that, and before it puts its own in place; the other says that it is there.
+  auto const tools = (far.folder.at / "tools").string();
+  auto const told = (far.folder.at / "told").string(), go = (far.folder.at / "go").string();
+  fs::create_directory(tools);
+  REQUIRE(::mkfifo(told.c_str(), 0600) == 0);
+  REQUIRE(::mkfifo(go.c_str(), 0600) == 0);
+  auto const tool = [&](std::string const& name, std::string const& text) {
+    far.folder.write(name, "#!/bin/sh\n" + text);
+    fs::permissions(far.folder.at / name, fs::perms::owner_all);
+  };
+  tool("tools/mv", "case \"$*\" in *former) echo stands >'" + told + "'; read line <'" + go +
+                       "';; esac; PATH=${PATH#*:}; exec mv \"$@\"\n");
+  fs::create_directory(far.folder.at / "others");
+  tool("others/flock", "echo waits >'" + told + "'; PATH=${PATH#*:}; exec flock \"$@\"\n");
+  auto const path = std::string(":") + std::getenv("PATH");
+  auto const begin = [&](std::string const& before, pack_result const& made, std::string const& behind) {
+    auto const line = far_line(far_step::take, {far.cache(), "tar", all.id}, {"PATH=" + before + path});
+    far.runner.run(
+        {.command = {"sh", "-c", "(" + line + ")" + behind},
+         .input_file = made.archive.get(),
+         .done = [](command_result&& result) { CHECK_MESSAGE(result.succeeded(), result.to_text()); }});
+  };
+  std::fstream said(told);  // neither end waits for the other to open it
+  std::string word;
+  auto const one = pack(all, {}, false), other = pack(all, {}, false);
+  begin(tools, one, "");
+  REQUIRE(std::getline(said, word));
+  REQUIRE(word == "stands");
+  for (auto const& folder : fs::directory_iterator(far.folder.at / "cache"))
+    if (folder.path().filename().string().starts_with("incoming"))
+      damage(folder.path() / "program" / all.program());
+  begin((far.folder.at / "others").string(), other, "; echo done >'" + told + "'");
+  REQUIRE(std::getline(said, word));  // it waits for the first one, or has gone past it
+  std::fstream(go) << "go" << std::endl;
+  far.runner.work_until(never);
   CHECK(far.look(all).has_all);
 }
 
