@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "src/platform/system_call.hpp"
@@ -31,10 +32,19 @@ private_files::~private_files() {
 }
 
 std::filesystem::path private_files::write(std::string_view name, std::string_view text, bool executable) {
+  auto const open_new = [&](std::filesystem::path const& path) {
+    return platform::unique_fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, executable ? 0700 : 0600));
+  };
   if (folder_.empty()) folder_ = make_folder();
   auto path = folder_ / name;
-  platform::unique_fd const file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, executable ? 0700 : 0600));
+  auto file = open_new(path);
+  // What is old in a temporary folder is taken away, where nobody looks after it.
+  if (!file && errno == ENOENT) {
+    folder_ = make_folder();
+    path = folder_ / name;
+    file = open_new(path);
+  }
   if (!file) platform::throw_errno(path.c_str());
   while (!text.empty()) {
     auto const count = platform::retry([&] { return ::write(file.get(), text.data(), text.size()); });

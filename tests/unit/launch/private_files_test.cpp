@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/private_files.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <system_error>
+
+namespace {
+
+using yonder::launch::private_files;
+namespace fs = std::filesystem;
+
+std::string text_in(fs::path const& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_CASE("a private folder and its files are of this user alone, and go with it") {
+  fs::path path;
+  {
+    private_files files;
+    path = files.write("script", "echo", true);
+    CHECK(text_in(path) == "echo");
+    CHECK(fs::status(path).permissions() == fs::perms::owner_all);
+    CHECK(fs::status(path.parent_path()).permissions() == fs::perms::owner_all);
+    CHECK_THROWS_AS(files.write("script", "again"), std::system_error);  // nobody else's is written to
+  }
+  CHECK_FALSE(fs::exists(path.parent_path()));
+}
+
+TEST_CASE("where the folder was taken away, as old ones of temporary files are, there is another one") {
+  private_files files;
+  auto const first = files.write("first", "1");
+  fs::remove_all(first.parent_path());
+  auto const second = files.write("second", "2");
+  CHECK(text_in(second) == "2");
+  CHECK(second.parent_path() != first.parent_path());
+  CHECK(fs::status(second.parent_path()).permissions() == fs::perms::owner_all);
+}
+
+}  // namespace
