@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The recipe for Ray of docs/launch_command.md, word by word, against Ray itself (PyPI: ray[default]): a cluster of one
+# node on this machine, whose jobs are the workers. $RAY: where its commands are, if they are not in PATH.
+# Usage: ray_test.sh YONDER LAUNCHING_HUB GUIDE FOLDER. Exit status 77: skipped.
+set -euo pipefail
+yonder=$1 hub=$2 guide=$3 folder=$4
+PATH=${RAY:+$RAY:}$PATH
+if ! command -v ray >/dev/null || ! python3 -c 'import ray.job_submission' 2>/dev/null; then
+  echo 'skipped: Ray (pip install "ray[default]")'
+  exit 77
+fi
+rm -rf "$folder"
+mkdir -p "$folder"
+
+fail() {
+  echo "ray_test: $*" >&2
+  cat "$folder/said" >&2 || true
+  exit 1
+}
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# Its sockets have long names, and Unix sockets short ones.
+temporary=$(mktemp -d /tmp/ray.XXXXXX)
+gcs=$(free_port) dashboard=$(free_port)
+stop() {
+  # What this cluster has started, and nothing of another one: all of it has its folder in its command line.
+  local process
+  for process in /proc/[0-9]*; do
+    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF "$temporary"; then kill -KILL "${process#/proc/}" 2>/dev/null || true; fi
+  done
+  rm -rf "$temporary"
+}
+trap stop EXIT
+export RAY_USAGE_STATS_ENABLED=0 RAY_ADDRESS="127.0.0.1:$gcs" RAY_API_SERVER_ADDRESS="http://127.0.0.1:$dashboard"
+env -u RAY_ADDRESS ray start --head --port="$gcs" --dashboard-host=127.0.0.1 --dashboard-port="$dashboard" --num-cpus=2 \
+  --object-store-memory=100000000 --temp-dir="$temporary" --disable-usage-stats >"$folder/ray" 2>&1 || {
+  cat "$folder/ray"
+  exit 1
+}
+
+"$yonder" keygen "$folder/keys" >/dev/null
+{
+  printf '[pools.default]\nlauncher = "command"\nmax = 2\n'
+  # The indented lines below the heading.
+  sed -n '/^## Ray$/,/^## /s/^    //p' "$guide"
+} >"$folder/launch.toml"
+grep -q '^start = ' "$folder/launch.toml" || fail "the guide has no recipe for Ray"
+
+jobs_left() {
+  python3 -c 'from ray.job_submission import JobSubmissionClient
+print(sum(not job.status.is_terminal() for job in JobSubmissionClient().list_jobs()))'
+}
+YONDER_KEYS=$folder/keys YONDER_LAUNCH=$folder/launch.toml timeout 240 "$hub" once >"$folder/said" 2>&1 || fail "the hub ended with $?"
+grep -q '^ran in ' "$folder/said" || fail "no call was answered"
+grep -q '^over$' "$folder/said" || fail "a worker was left"
+[ "$(jobs_left)" = 0 ] || fail "$(jobs_left) jobs are left"
+echo "a worker was a job of $(ray --version)"
