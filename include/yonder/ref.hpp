@@ -136,16 +136,30 @@ struct schema<ref<T>> {
   using parts = std::tuple<T>;
 };
 
-// Keeps `value` in this process, to be passed by reference. An rvalue is moved in, with what is large in it.
-// In a task it is the worker's, and there as long as that lives. Throws usage_error (no_runtime), and error
-// (disconnected) where the runtime has ended.
+namespace detail {
+
+template <class T>
+ref<std::remove_cvref_t<T>> put_in(engine_ref const& where, T&& value) {
+  begin_value();
+  encoded content;
+  encode_owned(content, std::forward<T>(value));
+  return ref_access::make<std::remove_cvref_t<T>>(keep_value(where, std::move(content)));
+}
+
+}  // namespace detail
+
+// Keeps `value` in this process, to be passed by reference to what is called through the same runtime: the
+// current one, or `where`. An rvalue is moved in, with what is large in it. In a task it is the worker's, and
+// there as long as that lives. Throws usage_error (no_runtime), and error (disconnected) where the runtime
+// has ended.
 template <class T>
 [[nodiscard]] ref<std::remove_cvref_t<T>> put(T&& value) {
-  auto const where = detail::current_engine();
-  detail::begin_value();
-  detail::encoded content;
-  detail::encode_owned(content, std::forward<T>(value));
-  return detail::ref_access::make<std::remove_cvref_t<T>>(detail::keep_value(where, std::move(content)));
+  return detail::put_in(detail::current_engine(), std::forward<T>(value));
+}
+template <class T, class Runtime>
+requires requires(Runtime const& where) { where.engine(); }
+[[nodiscard]] ref<std::remove_cvref_t<T>> put(T&& value, Runtime const& where) {
+  return detail::put_in(where.engine(), std::forward<T>(value));
 }
 
 }  // namespace yonder

@@ -27,6 +27,7 @@ namespace e2e {
 namespace {
 
 constexpr yonder::task<[] { return 0; }, "e2e.leave_orphan"> orphans;  // the worker's does something
+constexpr yonder::task<[](int) { return yonder::ref<std::vector<double>>(); }, "e2e.ones_there"> ones_there;
 
 // A worker that is started with some address, and what it says.
 struct lone_worker {
@@ -292,6 +293,24 @@ TEST_CASE("a worker that finds no hub says so once, and goes on trying") {
   worker.process.kill(SIGTERM);
   CHECK(worker.read_all().empty());
   CHECK(worker.process.wait().status == 0);
+}
+
+TEST_CASE("a value by reference goes over a network, from the one who has it to whoever uses it") {
+  constexpr int large = 300'000;
+  site here;
+  here.start_worker();
+  yonder::runtime client(here.client());
+  auto const all = yonder::put(std::vector<double>(large, 1.0), client);
+  CHECK(task::total.on(client).remote(all) == large);
+  auto const there = ones_there.on(client).remote(large);
+  CHECK(there.get() == std::vector<double>(large, 1.0));
+  CHECK(task::total.on(client).remote(there) == large);
+  here.stop_worker();
+  here.start_worker();
+  CHECK(task::total.on(client).remote(all) == large);  // to another process, from here
+  auto const gone = failure_of([&] { (void)task::total.on(client).remote(there); });
+  CHECK(gone.code == yonder::errc::value_gone);
+  CHECK(there.get().size() == large);  // which has been here
 }
 
 }  // namespace e2e

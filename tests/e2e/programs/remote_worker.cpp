@@ -11,6 +11,7 @@
 #include <iostream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/e2e/remote_service.hpp"
 #include "tests/e2e/tasks.hpp"
@@ -52,12 +53,17 @@ int say(std::string const& how, std::string const& text, bool stays) {
   return 0;
 }
 
+yonder::ref<std::vector<double>> make_ones(int size) {
+  return yonder::put(std::vector<double>(static_cast<std::size_t>(size), 1.0));
+}
+
 }  // namespace
 
 [[maybe_unused]] constexpr yonder::task<say, "e2e.say"> says;
 [[maybe_unused]] constexpr yonder::task<leave_orphan, "e2e.leave_orphan"> orphans;
 [[maybe_unused]] constexpr yonder::task<[](int n) { return n; }, "e2e.structure"> structure;
 [[maybe_unused]] constexpr yonder::task<[] { return 0; }, "e2e.only_there"> only_there;
+[[maybe_unused]] constexpr yonder::task<make_ones, "e2e.ones_there"> ones_there;
 
 int main(int argc, char** argv) {
   // The process that was started, and not the worker that it starts, is as the first one of a container.
