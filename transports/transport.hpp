@@ -116,12 +116,6 @@ class endpoint : public ready_handler {
   // Whether frames can be lost or repeated while the connection stands (a message queue that reconnects by
   // itself).
   virtual bool reliable() const = 0;
-
-  // Of a peer that shares memory with us and may write it at any time, whose large buffers are copied before
-  // anybody has them: those of a frame with such a header may be read where they lie, by somebody who copies
-  // each byte once, and soon. `asks` is called within receive(), and outlives the endpoint.
-  using in_place_test = bool (*)(void* of, core::header const& head);
-  virtual void read_in_place_if(in_place_test /*asks*/, void* /*of*/) {}
 };
 
 // Limits of every transport.

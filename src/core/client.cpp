@@ -582,13 +582,6 @@ call_id client::submit(time_point now, batch_spec const& spec, outputs& out) {
   return s.id_of(first_number);
 }
 
-std::optional<std::uint64_t> client::cookie_of(call_id id) const noexcept {
-  auto const& s = *state_;
-  auto const* const found = id.session == s.config.session ? s.calls.find(id.number) : nullptr;
-  if (found == nullptr || found->batch) return std::nullopt;
-  return found->cookie;
-}
-
 bool client::cancel(time_point now, call_id id, outputs& out) { return cancel(now, id, 1, out) != 0; }
 
 std::size_t client::cancel(time_point now, call_id first, std::size_t count, outputs& out) {

@@ -4,9 +4,7 @@
 #include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
 
-#include <cstdint>
 #include <memory>
-#include <optional>
 
 namespace yonder::core {
 
@@ -88,9 +86,6 @@ class client {
 
   // The call completes as `cancelled` within this step, if it had not ended. False: it had.
   bool cancel(time_point now, call_id call, outputs& out);
-  // Of a call that has not ended; nothing: there is no such one, or it is one of several that travel
-  // together.
-  std::optional<std::uint64_t> cookie_of(call_id call) const noexcept;
   // The same for `count` calls from `first` on. Returns how many had not ended.
   std::size_t cancel(time_point now, call_id first, std::size_t count, outputs& out);
 

@@ -188,7 +188,6 @@ class call_pack {
 
   bool of_task = false;  // whose task is to say that it waits for them
   bool durable = false;
-  bool decoded_at_once = false;  // by whoever waits for it, as soon as it has ended
   std::unique_ptr<found_call const> found;  // before it is submitted
   call_state& at(std::size_t place) noexcept { return place == 0 ? first_ : others_[place - 1]; }
 

@@ -81,21 +81,7 @@ engine::engine(engine_config config) : config_(std::move(config)), client_(confi
 
 engine::~engine() = default;
 
-void engine::add_pool(std::unique_ptr<runtime_detail::worker_pool> pool) {
-  pool_ = std::move(pool);
-  pool_->endpoint().read_in_place_if(
-      [](void* of, core::header const& head) { return static_cast<engine*>(of)->may_lie_in_place(head); },
-      this);
-}
-
-// The value of a call that was made by remote(), and that nobody else can ask for: it is copied out of its
-// frame, and nothing else becomes of that.
-bool engine::may_lie_in_place(core::header const& value) const noexcept {
-  if (value.type != core::frame_type::result || listener_ != nullptr) return false;
-  auto const cookie = client_.cookie_of(value.call);
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the core carries it as a number
-  return cookie && reinterpret_cast<call_state const*>(*cookie)->pack->decoded_at_once;
-}
+void engine::add_pool(std::unique_ptr<runtime_detail::worker_pool> pool) { pool_ = std::move(pool); }
 void engine::add_launching(std::unique_ptr<runtime_detail::launching> launching) {
   launching_ = std::move(launching);
 }

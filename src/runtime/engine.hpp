@@ -268,7 +268,6 @@ class engine : public std::enable_shared_from_this<engine> {
   void flush_journal();
   void take_journal();
   static call_failure* misfit_of(call_state const& call, core::frame const& value) noexcept;
-  bool may_lie_in_place(core::header const& value) const noexcept;
   void set_ended(call_state& call, call_failure* failure) noexcept;
   call_failure* take_value(call_state& call, core::frame& message) const noexcept;
   call_failure* failure_of(core::failure& told, call_state const& call) const noexcept;

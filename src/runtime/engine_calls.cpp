@@ -232,9 +232,7 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
     if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
         call.content.buffers.empty())
       return gather(held, task, policy, parent, call, when);
-  auto made = submit_alone(held, task, policy, parent, std::move(call), when);
-  made->pack->decoded_at_once = when == departure::awaited && !policy.durable;
-  return made;
+  return submit_alone(held, task, policy, parent, std::move(call), when);
 }
 
 // Why a call cannot be made, as its outcome; null: it can.

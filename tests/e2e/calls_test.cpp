@@ -101,22 +101,6 @@ TEST_CASE("large arguments and results travel whole") {
   CHECK(task::fill.remote(5'000'000).size() == 5'000'000);
 }
 
-TEST_CASE("large values stay what they are, whoever waits for them and whatever is called meanwhile") {
-  auto const filled = [](int with) { return std::vector<float>(50'000, static_cast<float>(with)); };
-  std::vector<yonder::call<std::vector<float>>> kept;
-  for (int i = 0; i < 8; ++i) kept.push_back(task::doubled.spawn(filled(i)));
-  std::vector<std::future<bool>> callers;
-  for (int caller = 1; caller <= 4; ++caller)
-    callers.push_back(std::async(std::launch::async, [&, caller] {
-      bool same = true;
-      for (int i = 0; i < 20; ++i)
-        same = same && task::doubled.remote(filled(100 * caller + i)) == filled(2 * (100 * caller + i));
-      return same;
-    }));
-  for (auto& one : callers) CHECK(one.get());
-  for (int i = 0; i < 8; ++i) CHECK(kept[static_cast<std::size_t>(i)].get() == filled(2 * i));
-}
-
 TEST_CASE("a task reads a large span or text where its caller's process has put it") {
   if (threads()) return;
   std::vector<double> const numbers(10'000);

@@ -102,8 +102,7 @@ class incoming_arena : public std::enable_shared_from_this<incoming_arena> {
   // Whether it has its size, for ever: not before the other side has used it. To be asked before a block is.
   bool has_blocks() noexcept;
 
-  // The block itself, which goes back with its last owner: for memory that nobody else writes meanwhile, or
-  // for somebody who copies each byte once, and looks at the copies.
+  // The block itself, which goes back with its last owner: for memory that nobody else writes meanwhile.
   detail::buffer in_place(block_place lent);
   // A copy, made once: for memory of whoever may write it at any time. The block goes back.
   detail::buffer copy(block_place lent);

@@ -105,9 +105,7 @@ class channel::of_parent final : public channel {
 
  private:
   void wake() noexcept override { wakes_.wake(); }
-  detail::buffer take_block(block_place lent, core::header const& by) override {
-    return in_place_.reads(by) ? borrows_->in_place(lent) : borrows_->copy(lent);
-  }
+  detail::buffer take_block(block_place lent) override { return borrows_->copy(lent); }
 
   platform::event_counter bell_;
   platform::wake_pipe wakes_;
@@ -123,9 +121,7 @@ class channel::of_child final : public channel {
 
  private:
   void wake() noexcept override { wakes_.add(); }
-  detail::buffer take_block(block_place lent, core::header const&) override {
-    return borrows_->in_place(lent);
-  }
+  detail::buffer take_block(block_place lent) override { return borrows_->in_place(lent); }
 
   platform::unique_fd bell_;
   platform::wake_reader reader_;
@@ -218,12 +214,12 @@ std::optional<std::uint64_t> channel::lend(std::span<std::byte const> block) {
   return lent->number();
 }
 
-std::optional<detail::buffer> channel::named_block(std::uint64_t number, core::header const& by) {
+std::optional<detail::buffer> channel::named_block(std::uint64_t number) {
   auto const lent = block_place::of(number);
   if (!borrows_ || !lent.exists() || !borrows_->has_blocks()) return std::nullopt;
   if (named_.blocks == block_table::most_blocks || lent.size > arena_size - named_.bytes) return std::nullopt;
   used_ = true;
-  auto block = take_block(lent, by);
+  auto block = take_block(lent);
   ++named_.blocks;
   named_.bytes += lent.size;
   return block;

@@ -17,7 +17,6 @@
 #include "transports/local/arena.hpp"
 #include "transports/local/ring.hpp"
 #include "transports/local/stream_parser.hpp"
-#include "transports/transport.hpp"
 
 namespace yonder::transport {
 
@@ -44,8 +43,7 @@ static_assert(sizeof(channel_page) == 4096 + ring_capacity);
 // Bytes are copied out before anybody looks at them: the other side may change them at any time.
 //
 // Beside the rings lie two arenas for large blocks, where the system can make them. The child reads the
-// parent's blocks in place; of the child's the parent makes copies, but for those that it copies itself at
-// once (read_in_place_if).
+// parent's blocks in place; of the child's the parent makes copies.
 class channel : public block_source {
  public:
   // What the other process inherits.
@@ -91,9 +89,7 @@ class channel : public block_source {
   void take_back(std::uint64_t lent) noexcept { lends_->take_back(block_place::of(lent)); }
   // What can have been lent at once, and nothing beyond, is taken of what follows allow_blocks(): a few bytes
   // name as much memory as there is, as often as they like.
-  std::optional<detail::buffer> named_block(std::uint64_t number, core::header const& by) override;
-  // See endpoint::read_in_place_if(). Of a parent; a child always does.
-  void read_in_place_if(endpoint::in_place_test asks, void* of) noexcept { in_place_ = {asks, of}; }
+  std::optional<detail::buffer> named_block(std::uint64_t number) override;
   // Before a read: all that it finds was lent by then, and was not given back yet.
   void allow_blocks() { named_ = {}; }
   // Whether either was called since was_used().
@@ -127,18 +123,12 @@ class channel : public block_source {
       : own_(std::move(own)), other_(std::move(other)), side_(own_->words, other_->words, ring_capacity) {}
 
   std::shared_ptr<incoming_arena> borrows_;  // null where there is none, as lends_
-  struct in_place {
-    endpoint::in_place_test asks = nullptr;
-    void* of = nullptr;
-    bool reads(core::header const& by) const { return asks != nullptr && asks(of, by); }
-  };
-  in_place in_place_;
 
  private:
   class of_parent;
   class of_child;
   virtual void wake() noexcept = 0;
-  virtual detail::buffer take_block(block_place lent, core::header const& by) = 0;
+  virtual detail::buffer take_block(block_place lent) = 0;
   struct named {
     std::size_t bytes = 0;
     std::size_t blocks = 0;

@@ -81,10 +81,7 @@ peer_id local_endpoint::add(platform::unique_fd socket, std::unique_ptr<channel>
   free_slots_.pop_back();
   peers_[slot] = std::move(added);
   added_.push_back(id);
-  if (auto& shared = peers_[slot]->memory) {
-    shared->read_in_place_if(in_place_.asks, in_place_.of);
-    wake_up(*peers_[slot]);
-  }
+  if (peers_[slot]->memory) wake_up(*peers_[slot]);
   return id;
 }
 

@@ -57,7 +57,6 @@ class local_endpoint final : public endpoint {
   void put_down() override;
   void detach() override;
   void close(peer_id gone) override;
-  void read_in_place_if(in_place_test asks, void* of) override { in_place_ = {asks, of}; }
   bool reliable() const override { return true; }
 
   // Whether something was found that receive() has not taken yet.
@@ -113,11 +112,6 @@ class local_endpoint final : public endpoint {
     std::uint32_t taken;
   };
 
-  struct in_place {
-    in_place_test asks = nullptr;
-    void* of = nullptr;
-  };
-
   peer* find(peer_id id) noexcept;
   void erase(peer_id id) noexcept;
   void mark_readable(peer& from) noexcept;
@@ -152,7 +146,6 @@ class local_endpoint final : public endpoint {
 
   poller& poller_;
   limits bounds_;
-  in_place in_place_;                         // of peers that are added
   std::vector<std::unique_ptr<peer>> peers_;  // by the low half of their id
   std::vector<std::uint32_t> free_slots_;
   std::uint32_t drawn_ = 0;

@@ -146,7 +146,7 @@ bool stream_parser::fill_blocks(std::span<std::byte const>& bytes) {
 
 // It has come with its number.
 bool stream_parser::take_named_block() {
-  auto block = blocks_ != nullptr ? blocks_->named_block(block_sizes_[block_], partial_.head) : std::nullopt;
+  auto block = blocks_ != nullptr ? blocks_->named_block(block_sizes_[block_]) : std::nullopt;
   if (!block)
     return fail("a frame names a block where none can be, or more of them than there is memory for");
   partial_.buffers.push_back(std::move(*block));

@@ -30,8 +30,8 @@ void append_stream_head(byte_buffer& to, frame const& message, std::span<std::ui
 class block_source {
  public:
   virtual ~block_source() = default;
-  // The block of this number, which a frame with this header names; nothing where there can be none.
-  virtual std::optional<buffer> named_block(std::uint64_t number, core::header const& by) = 0;
+  // The block of this number; nothing where there can be none.
+  virtual std::optional<buffer> named_block(std::uint64_t number) = 0;
 };
 
 // Turns the bytes of one connection into frames. The bytes are hostile: every length is held against the

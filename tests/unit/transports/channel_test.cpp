@@ -295,40 +295,6 @@ TEST_CASE("the parent has a copy of what the child sends, which the child cannot
   ends.w.run_until([&] { return bytes_of(ends.up) == 0; });
 }
 
-TEST_CASE("the parent has where it lies what it copies itself, and of all else a copy") {
-  world w;
-  local_endpoint parent(w.poller), child(w.poller);
-  w.drive(parent);
-  w.drive(child);
-  socket_pair sockets;
-  auto made = channel::make();
-  auto const up = duplicate(made.theirs.blocks_to_parent);
-  std::uint64_t const direct = 2;
-  parent.read_in_place_if(
-      [](void* of, core::header const& head) {
-        return head.call.number == *static_cast<std::uint64_t const*>(of);
-      },
-      const_cast<std::uint64_t*>(&direct));
-  parent.add(std::move(sockets.one), std::move(made.ours));
-  auto const to_parent = child.add(std::move(sockets.other), channel::join(std::move(made.theirs)));
-  w.next(parent, kind::connected);
-  w.next(child, kind::connected);
-  void* at = MAP_FAILED;
-  for (std::uint64_t number = 1; number <= 3; ++number) {
-    auto const sent = make_frame(number, 10, {40'000, 300});
-    w.send(child, to_parent, sent);
-    if (at == MAP_FAILED)
-      at = ::mmap(nullptr, transport::arena_size, PROT_READ | PROT_WRITE, MAP_SHARED, up.get(), 0);
-    REQUIRE(at != MAP_FAILED);
-    auto const got = w.next(parent, kind::received);
-    CHECK(same(got.message, sent));
-    std::memset(at, 0xee, 40'000);
-    CHECK(same(got.message, sent) == (number != direct));
-  }
-  ::munmap(at, transport::arena_size);
-  w.run_until([&] { return bytes_of(up) == 0; });  // both have gone back
-}
-
 TEST_CASE("what finds no room beside the rings goes through them, and the memory of a burst goes back") {
   joined_ends ends;
   std::size_t constexpr size = transport::arena_size / (YONDER_IS_SANITIZED ? 8 : 3);

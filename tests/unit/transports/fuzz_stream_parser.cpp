@@ -29,8 +29,7 @@ void require(bool holds) {
 // Blocks of zeros, beside a stream.
 class zeros : public yonder::transport::block_source {
  public:
-  std::optional<yonder::transport::buffer> named_block(std::uint64_t number,
-                                                       yonder::core::header const&) override {
+  std::optional<yonder::transport::buffer> named_block(std::uint64_t number) override {
     auto const lent = yonder::transport::block_place::of(number);
     if (!lent.exists()) return std::nullopt;
     static std::vector<std::byte> const all(yonder::transport::arena_size);

@@ -71,7 +71,7 @@ byte_buffer with_u32(frame const& from, std::size_t at, std::uint32_t value) {
 class beside : public transport::block_source {
  public:
   explicit beside(frame const& message) : message_(message) {}
-  std::optional<buffer> named_block(std::uint64_t number, yonder::core::header const&) override {
+  std::optional<buffer> named_block(std::uint64_t number) override {
     auto const at = block_place::of(number);
     if (at.page >= message_.buffers.size() || at.size != message_.buffers[at.page].size) return std::nullopt;
     ++named_;
