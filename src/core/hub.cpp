@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/hub.hpp"
 
+#include "src/core/check.hpp"
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
 
@@ -54,19 +55,29 @@ void hub::state::settle(time_point now, outputs& out) {
   spread(now, out);
   if (!began_to_wait.empty()) recall_behind_waits(now, out);
   auto const has_pools = !pools.pools().empty();
-  if (has_pools) {
-    unpark(now, out);
-    pools.start_workers(now, out);
-    recruit(now, out);
-  }
+  if (has_pools && (some_lack_workers || !pools.is_calm(now) || is_simulated)) bring_workers(now, out);
   if (has_pools || turns_due != never) take_turns(now, out);
   if (!yielding.empty()) end_turns(now, out);
   if (work.nested_came() || look_for_deadlocks) break_deadlocks(now, out);
-  if (has_pools) {
-    let_go_idle(now, out);
-    pools.forget_unused(now);
-  }
+  if (has_pools && (!pools.is_calm(now) || is_simulated)) let_workers_go(now, out);
   while (auto* const function = work.long_wait(now)) tell_of_wait(now, *function, out);
+}
+
+void hub::state::bring_workers(time_point now, outputs& out) {
+  auto const calm = !some_lack_workers && pools.is_calm(now);
+  auto const before = out.size();
+  unpark(now, out);
+  pools.start_workers(now, out);
+  recruit(now, out);
+  YONDER_CHECK(!calm || (out.size() == before && pools.is_calm(now)), "pools are calm, and want a worker");
+}
+
+void hub::state::let_workers_go(time_point now, outputs& out) {
+  auto const calm = pools.is_calm(now);
+  auto const before = out.size();
+  let_go_idle(now, out);
+  pools.forget_unused(now);
+  YONDER_CHECK(!calm || (out.size() == before && pools.is_calm(now)), "pools are calm, and let a worker go");
 }
 
 // Whether this is the first tick after a time in which nobody drove the hub: what has come meanwhile is taken

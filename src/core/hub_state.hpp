@@ -503,6 +503,8 @@ struct hub::state {
   void end_worker(time_point now, worker_session& worker, peer_loss const& loss, outputs& out);
 
   void settle(time_point now, outputs& out);
+  void bring_workers(time_point now, outputs& out);
+  void let_workers_go(time_point now, outputs& out);
   void tick(time_point now, outputs& out);
   bool stood_still(time_point now);
   time_point next_deadline() const;

@@ -640,8 +640,14 @@ worker_session* scaler::idle_too_long(time_point now) {
 time_point scaler::next_deadline() const {
   if (pools_.empty()) return never;
   auto next = short_.empty() ? never : yield_due_;
-  for (auto const& pool : pools_)
-    next = std::min({next, start_due(*pool), unpark_due(*pool), idle_due(*pool), parked_due(*pool)});
+  for (auto const& pool : pools_) {
+    auto const is_calm = want_room_.empty() && asks_nothing(*pool);
+    if (is_calm) next = std::min(next, calm_until(*pool));
+    if (is_calm && !is_simulated) continue;
+    auto const due = std::min({start_due(*pool), unpark_due(*pool), idle_due(*pool), parked_due(*pool)});
+    YONDER_CHECK(!is_calm || due == calm_until(*pool), "a pool is calm, and is to be looked at earlier");
+    next = std::min(next, due);
+  }
   if (pools_.size() - configured_ < limits_.pools || kept() < limits_.pools) return next;
   auto const* const least = least_used();
   return least == nullptr ? next : std::min(next, add(least->used_last, limits_.pool_memory));

@@ -3,10 +3,19 @@
 
 #include "src/core/hub_records.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <unordered_map>
 
 namespace yonder::core {
+
+// In the simulator's own build what is left out because nothing would come of it is done, to see that nothing
+// does.
+#ifdef YONDER_SIMULATE_MUTANTS
+inline constexpr bool is_simulated = true;
+#else
+inline constexpr bool is_simulated = false;
+#endif
 
 // How many workers there are: asks for those that work waits for, gives up on those that do not come, and
 // tells which have been idle for too long.
@@ -90,6 +99,14 @@ class scaler {
   std::string scale(pool_record& pool, pool_change const& change);
   void warm(pool_record& pool, std::size_t count);
 
+  // Whether nothing is to be done for any pool now, as nearly always: all of them are of the configuration,
+  // no call waits for a worker of theirs, no worker is to come, to go, or is parked.
+  bool is_calm(time_point now) const {
+    return !asks_ && !some_impossible_ && short_.empty() && want_room_.empty() &&
+           pools_.size() == configured_ && std::all_of(pools_.begin(), pools_.end(), [&](auto const& one) {
+             return asks_nothing(*one) && calm_until(*one) > now;
+           });
+  }
   // Asks for the workers that are due.
   void start_workers(time_point now, outputs& out);
   time_point next_deadline() const;
@@ -145,6 +162,17 @@ class scaler {
   bool is_warm(pool_record const& pool) const;
   static void is_coming(time_point now, pool_record& pool);
   time_point start_due(pool_record const& pool) const;
+  // Of a pool that asks for nothing only time changes anything, when this has come.
+  static bool asks_nothing(pool_record const& pool) {
+    return pool.queued == 0 && pool.waiting_since == never && pool.wanted == 0 && pool.held == 0 &&
+           pool.expiring == 0 && pool.to_replace == 0 && pool.config.spare == 0 && pool.parked.empty() &&
+           pool.short_since == never && pool.workers() >= pool.least() && !pool.recruits && !pool.shrinks &&
+           !pool.gives_way;
+  }
+  static time_point calm_until(pool_record& pool) {
+    if (pool.idle.empty() || pool.in_service <= pool.least()) return never;
+    return add(pool.idle.front().idle_since, pool.config.scaledown_window);
+  }
   time_point idle_due(pool_record& pool) const;
   static void came(pool_record& pool);
   worker_session* could_unpark(pool_record const& pool) const;
