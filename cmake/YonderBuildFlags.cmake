@@ -43,3 +43,13 @@ function(yonder_guide_fuzzers target)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()
+
+# yonder_copy_by_library(<target>): where it optimises, GCC zeroes and copies what is longer than a few words by `rep`,
+# which takes longer to begin than the C library takes in all: 208 bytes are zeroed in 11 ns by the one and in 2.7 by the
+# other, 13 bytes of which it is known that they are 512 at most are copied in 23 and in 3.4 (Xeon, GCC 12, -O3).
+function(yonder_copy_by_library target)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+    target_compile_options(${target} PRIVATE
+      "$<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<NOT:$<CONFIG:Debug>>>:-mmemset-strategy=libcall:-1:noalign;-mmemcpy-strategy=libcall:-1:noalign>")
+  endif()
+endfunction()
