@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/measure.hpp"
@@ -74,6 +76,45 @@ void measure_remote(report& to) {
     to.skip(two_cores, "this machine has one core");
   else
     to.add(two_cores, measure().p50, 1e3);
+}
+
+void measure_sizes(report& to) {
+  pinned const here;
+  raw_socket_echo peer;
+  yonder::runtime const runtime(one_worker());
+  for (auto const& [size, words] :
+       {std::pair(std::size_t{4} << 10, "4 KiB"), {std::size_t{64} << 10, "64 KiB"}}) {
+    auto const message = random_text(size);
+    echo_task.remote(message);
+    auto const found = compare_latency([&] { echo_task.remote(message); }, [&] { peer.round_trip(message); });
+    to.add({std::string("remote() p50, text of ") + words + " there and back, one core", "µs",
+            "blocking unix socketpair", ratio_at_most(0.6)},
+           found.p50, 1e3);
+  }
+}
+
+// Each hundredth call takes 5 ms, and nobody waits for it; there is a second worker. The peer is the same
+// without those.
+void measure_beside_long(report& to) {
+  pinned const here;
+  auto const message = random_text(message_size);
+  auto options = one_worker();
+  options.max = options.min = 2;
+  yonder::runtime const runtime(options);
+  auto both = std::pair(sleep_task.spawn(5), sleep_task.spawn(5));
+  both.first.get();
+  both.second.get();
+  std::optional<yonder::call<int>> long_one;
+  int calls = 0;
+  auto const alone = [&] { echo_task.remote(message); };
+  auto const beside = [&] {
+    if (++calls % 100 == 0 && !(long_one && !long_one->ready())) long_one.emplace(sleep_task.spawn(5));
+    echo_task.remote(message);
+  };
+  auto const found = compare_latency(beside, alone);
+  auto const* const name = "the same without them";
+  to.add({"remote() p50 beside 1 % of calls that take 5 ms", "µs", name, ratio_at_most(1.1)}, found.p50, 1e3);
+  to.add({"remote() p99 beside 1 % of calls that take 5 ms", "µs", name, ratio_at_most(2)}, found.p99, 1e3);
 }
 
 void measure_in_flight(report& to) {

@@ -23,6 +23,7 @@ struct command {
 [[noreturn]] void explain() {
   std::fputs("usage: bench [NAME…] [--json FILE]\nnames:", stderr);
   for (auto const& each : bench::groups) std::fprintf(stderr, " %s", each.name.data());
+  std::fprintf(stderr, "; %s: those of calls", bench::dispatch.data());
   std::fputs("\n", stderr);
   std::exit(2);
 }
@@ -34,7 +35,8 @@ command read_command(int argc, char** argv) {
     auto const named = [&](auto& each) { return each.name == argument; };
     if (argument == "--json" && i + 1 < argc)
       asked.json = argv[++i];
-    else if (std::any_of(std::begin(bench::groups), std::end(bench::groups), named))
+    else if (std::any_of(std::begin(bench::groups), std::end(bench::groups), named) ||
+             argument == bench::dispatch)
       asked.names.push_back(argument);
     else
       explain();
@@ -42,11 +44,18 @@ command read_command(int argc, char** argv) {
   return asked;
 }
 
+bool is_asked_for(bench::group const& one, std::vector<std::string_view> const& names) {
+  auto const is_named = [&](std::string_view name) {
+    return std::count(names.begin(), names.end(), name) != 0;
+  };
+  return names.empty() || is_named(one.name) || (one.of_dispatch && is_named(bench::dispatch));
+}
+
 void run(command const& asked) {
   bench::report results;
   bench::print_heading();
   for (auto const& each : bench::groups)
-    if (asked.names.empty() || std::count(asked.names.begin(), asked.names.end(), each.name) != 0) {
+    if (is_asked_for(each, asked.names)) {
       results.begin_group(each.name);
       each.run(results);
     }

@@ -8,17 +8,22 @@
 
 namespace bench {
 
-// One group of rows, which `./dev bench NAME` runs alone.
+// One group of rows, which `./dev bench NAME` runs alone; `./dev bench dispatch` runs those of dispatch.
 struct group {
   std::string_view name;
   void (*run)(report& to);
+  bool of_dispatch = true;
 };
+inline constexpr std::string_view dispatch = "dispatch";
 
 void measure_local(report& to);
 void measure_remote(report& to);
+void measure_sizes(report& to);
+void measure_beside_long(report& to);
 void measure_in_flight(report& to);
 void measure_bulk(report& to);
 void measure_growth(report& to);
+void measure_peers(report& to);
 void measure_zmq_ipc(report& to);
 void measure_zmq_tcp(report& to);
 void measure_codec(report& to);
@@ -34,14 +39,22 @@ void first_call(int argc, char** argv);
 void first_raw_call();
 
 inline constexpr group groups[]{
-    {"local", measure_local},          {"remote", measure_remote},
-    {"in-flight", measure_in_flight},  {"bulk", measure_bulk},
-    {"zmq-ipc", measure_zmq_ipc},      {"zmq-tcp", measure_zmq_tcp},
-    {"growth", measure_growth},        {"codec", measure_codec},
-    {"journal", measure_journal},      {"first-call", measure_first_call},
+    {"local", measure_local},
+    {"remote", measure_remote},
+    {"sizes", measure_sizes},
+    {"beside-long", measure_beside_long},
+    {"in-flight", measure_in_flight},
+    {"bulk", measure_bulk},
+    {"peers", measure_peers},
+    {"zmq-ipc", measure_zmq_ipc},
+    {"zmq-tcp", measure_zmq_tcp},
+    {"growth", measure_growth},
+    {"codec", measure_codec},
+    {"journal", measure_journal, false},
+    {"first-call", measure_first_call},
     {"compile", measure_compile_time},
 #ifdef BENCH_WITH_ML
-    {"coldstart", measure_coldstart},
+    {"coldstart", measure_coldstart, false},
 #endif
 };
 
