@@ -51,10 +51,10 @@ struct sharing {
   std::optional<value_events> events(call_id served) {
     auto const found = owner.outcomes.find(served.number);
     if (found == owner.outcomes.end()) return std::nullopt;
-    value_events told;
+    value_events said;
     REQUIRE(found->second.ok());
-    REQUIRE(decode_events(found->second.value().payload(), told));
-    return told;
+    REQUIRE(decode_events(found->second.value().payload(), said));
+    return said;
   }
 };
 

@@ -34,12 +34,12 @@ TEST_CASE("a private folder and its files are of this user alone, and go with it
 
 TEST_CASE("where the folder was taken away, as old ones of temporary files are, there is another one") {
   private_files files;
-  auto const first = files.write("first", "1");
-  fs::remove_all(first.parent_path());
-  auto const second = files.write("second", "2");
-  CHECK(text_in(second) == "2");
-  CHECK(second.parent_path() != first.parent_path());
-  CHECK(fs::status(second.parent_path()).permissions() == fs::perms::owner_all);
+  auto const before = files.write("first", "1");
+  fs::remove_all(before.parent_path());
+  auto const next = files.write("second", "2");
+  CHECK(text_in(next) == "2");
+  CHECK(next.parent_path() != before.parent_path());
+  CHECK(fs::status(next.parent_path()).permissions() == fs::perms::owner_all);
 }
 
 }  // namespace
