@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "yonder/detail/export.hpp"
+
 // What is asked of a hub about calls and workers, and said of them, as pool_orders.hpp has it of pools: by
 // calls of the names below, which the hub answers itself.
 namespace yonder::core {
@@ -125,10 +127,10 @@ struct log_page {
   std::vector<entry> entries;
 };
 
-std::string encode_log_order(log_order const& order);
+YONDER_API std::string encode_log_order(log_order const& order);
 bool decode_log_order(std::span<std::byte const> payload, log_order& order);
 std::string encode_log_page(log_page const& page);
-bool decode_log_page(std::span<std::byte const> payload, log_page& page);
+YONDER_API bool decode_log_page(std::span<std::byte const> payload, log_page& page);
 
 // As the payloads of such calls and of their results hold them; false: malformed.
 std::string encode_calls(call_listing const& list);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "yonder/detail/export.hpp"
+
 // Schedules that a hub keeps: what is said of them by whoever makes one, in the hub's journal, and to whoever
 // asks.
 namespace yonder::core {
@@ -56,7 +58,7 @@ constexpr bool is_kept_schedule(std::uint64_t id) noexcept { return id >= first_
 
 // What a hub is asked about them: core/call_orders.hpp.
 enum class schedule_change : std::uint8_t { pause, resume, fire, stop };
-std::string encode_change(std::uint64_t id, schedule_change change);
+YONDER_API std::string encode_change(std::uint64_t id, schedule_change change);
 bool decode_change(std::span<std::byte const> payload, std::uint64_t& id, schedule_change& change);
 
 struct kept_schedule_row {
@@ -67,6 +69,6 @@ struct kept_schedule_row {
   std::string last_error;
 };
 std::string encode_schedules(std::vector<kept_schedule_row> const& rows);
-bool decode_schedules(std::span<std::byte const> payload, std::vector<kept_schedule_row>& rows);
+YONDER_API bool decode_schedules(std::span<std::byte const> payload, std::vector<kept_schedule_row>& rows);
 
 }  // namespace yonder::core
