@@ -18,10 +18,10 @@ writes() { # <file>
   lines=$((lines + $(grep -c . "$1")))
 }
 
-types() { # <command line>
+types() { # <command line>: within five minutes
   commands=$((commands + 1))
   printf '$ %s\n' "$1"
-  bash -c "$1" >last 2>&1 || {
+  timeout 300 bash -c "$1" >last 2>&1 || {
     cat last
     echo "the command failed: $1"
     exit 1

@@ -36,7 +36,7 @@ writes launch.toml <<'END_OF_FILE'
 [pools.default]
 launcher = "slurm"
 gres = "gpu:2"
-time = "2h"
+time = "30m"
 max = 4
 END_OF_FILE
 types "cmake -B build"
