@@ -39,17 +39,16 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/yonderConfig.cmake"
         DESTINATION "${yonder_cmake_dir}" COMPONENT development)
 
 # yonder_install_pc(<name> [REQUIRES …] [REQUIRES_PRIVATE …] [CFLAGS …] [LIBS …] [LIBS_PRIVATE …])
-# With static libraries what is private to the library is linked by the program, without a --static flag.
+# With static libraries what is private to the library is linked by the program, without a --static flag. With shared ones it is no business of who
+# builds with them: pkg-config would ask for its .pc files even for --cflags.
 function(yonder_install_pc name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "REQUIRES;REQUIRES_PRIVATE;CFLAGS;LIBS;LIBS_PRIVATE")
   if(NOT BUILD_SHARED_LIBS)
     list(APPEND arg_REQUIRES ${arg_REQUIRES_PRIVATE})
     list(APPEND arg_LIBS ${arg_LIBS_PRIVATE})
-    set(arg_REQUIRES_PRIVATE "")
-    set(arg_LIBS_PRIVATE "")
   endif()
   set(yonder_pc_name ${name})
-  foreach(field IN ITEMS REQUIRES REQUIRES_PRIVATE CFLAGS LIBS LIBS_PRIVATE)
+  foreach(field IN ITEMS REQUIRES CFLAGS LIBS)
     string(TOLOWER ${field} variable)
     list(JOIN arg_${field} " " yonder_pc_${variable})
   endforeach()

@@ -5,6 +5,7 @@
 
 set_property(GLOBAL PROPERTY YONDER_COMPONENTS "")
 set_property(GLOBAL PROPERTY YONDER_HEADER_COMPONENTS "")
+set_property(GLOBAL PROPERTY YONDER_OPTIONAL_COMPONENTS "")
 
 # The public headers of a component: include/yonder/<component>/ and <component>.hpp for all but core, which has the rest.
 function(yonder_component_headers component result)
@@ -93,4 +94,29 @@ function(yonder_give_a_source target)
   if(NOT sources)
     target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src/version.cpp")
   endif()
+endfunction()
+
+# A project that exports its own build tree by export() names what it links there: so ours is exported, too, into yonder-targets.cmake of the
+# build folder. Left out where something that we need is itself a target of that project, which would have to be exported first.
+function(yonder_export_build_tree)
+  foreach(dependency IN ITEMS cereal::cereal cppzmq libzmq libzmq-static Boost::headers OpenSSL::SSL OpenSSL::Crypto tomlplusplus::tomlplusplus)
+    if(TARGET ${dependency})
+      get_target_property(is_imported ${dependency} IMPORTED)
+      if(NOT is_imported)
+        return()
+      endif()
+    endif()
+  endforeach()
+  set(targets yonder_headers yonder_yonder yonder_build_flags)
+  foreach(kind IN ITEMS COMPONENTS HEADER_COMPONENTS OPTIONAL_COMPONENTS)
+    get_property(components GLOBAL PROPERTY YONDER_${kind})
+    list(TRANSFORM components PREPEND "yonder_")
+    list(APPEND targets ${components})
+  endforeach()
+  foreach(private IN ITEMS yonder_cppzmq yonder_tomlplusplus)
+    if(TARGET ${private})
+      list(APPEND targets ${private})
+    endif()
+  endforeach()
+  export(TARGETS ${targets} NAMESPACE yonder:: FILE "${PROJECT_BINARY_DIR}/yonder-targets.cmake")
 endfunction()

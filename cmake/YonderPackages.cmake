@@ -31,6 +31,9 @@ set(yonder_development_needs "${yonder_runtime_package} (= ${PROJECT_VERSION})" 
 if(YONDER_WITH_ZMQ)
   list(APPEND yonder_development_needs "libzmq3-dev (>= 4.3)")
 endif()
+if(YONDER_BOOST_IS_THERE)  # yonder/asio.hpp and yonder/boost_serialization.hpp include it
+  set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "libboost-dev (>= 1.74)")
+endif()
 list(JOIN yonder_development_needs ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS)
 set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS ON)
 set(CPACK_COMPONENT_TOOLS_DEPENDS runtime)

@@ -15,6 +15,7 @@ if [ "${4-}" != inside ]; then
   rm -rf "$folder"
   mkdir -p "$folder/packages"
   (cd "$build" && cpack -G DEB -B "$folder/packages")
+  rm -rf "$folder/packages/_CPack_Packages"
   unshare -m true 2>/dev/null || {
     echo "skipped: installing needs root"
     exit 77
@@ -34,12 +35,20 @@ mkdir -p "$layer/root/packages" "$layer/root/consumer"
 cp "$folder"/packages/*.deb "$layer/root/packages"
 cp -r "$consumer"/../. "$layer/root/consumer"
 exec chroot "$layer/root" bash -euo pipefail -c '
+  # What the packages do not ask for is not there.
+  dpkg -r --force-depends libssl-dev libboost-dev libboost1.74-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev cppzmq-dev
   dpkg -i /packages/*.deb
   cd /tmp
   cmake -S /consumer/find_package -B built -G Ninja -DCOMPONENTS=core
   cmake --build built
   built/consumer
   /consumer/pkg_config/build_and_run.sh c++ /nowhere pkg_config
+  if dpkg -L libyonder-dev | grep "yonder-http\.pc$"; then
+    cmake -S /consumer/find_package -B built_http -G Ninja -DCOMPONENTS=http -DSOURCE=http.cpp
+    cmake --build built_http
+    built_http/consumer
+    /consumer/pkg_config/build_and_run.sh c++ /nowhere pkg_config_http yonder-http http.cpp
+  fi
   yonder --help >/dev/null
   dpkg -r yonder-tools libyonder-dev libyonder0.1
   ! [ -e /usr/include/yonder ]'
