@@ -80,3 +80,4 @@ there launch "$(yes_if launch False)" "lib/libyonder_launch.$kind"
 there tools "$(yes_if tools False)" bin/yonder
 there licence yes licenses/LICENSE
 ! asked tools False || "$package/bin/yonder" --help >/dev/null
+rm -rf "$CONAN_HOME" "$folder/recipe" # of two dozen ways, they are gigabytes

@@ -58,3 +58,4 @@ consume -DCMAKE_TOOLCHAIN_FILE="$VCPKG_ROOT/scripts/buildsystems/vcpkg.cmake" -D
   -DVCPKG_MANIFEST_MODE=OFF -DVCPKG_TARGET_TRIPLET=x64-linux
 # vcpkg writes the way to the libraries into it by patchelf, which was not asked for.
 ! has tools || LD_LIBRARY_PATH="$folder/installed/x64-linux/lib" "$folder/installed/x64-linux/tools/yonder/yonder" --help >/dev/null
+rm -rf "$folder"/{buildtrees,packages,downloads}
