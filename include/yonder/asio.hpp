@@ -11,6 +11,8 @@
 // (asio::system_executor without one), never inside async() and never on a thread of the runtime; its
 // associated allocator holds what waits. Work is counted on that executor until then, so that
 // io_context::run() does not return before. A cancellation slot cancels the call, as call::cancel() does.
+#include "yonder/detail/export.hpp"
+
 #include <utility>  // Boost 1.74's awaitable.hpp needs it first
 
 #include <fcntl.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "yonder/detail/export.hpp"
+
 #include <cstdint>
 #include <exception>
 #include <span>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "yonder/detail/export.hpp"
+
 #include <array>
 #include <cstddef>
 #include <span>
@@ -12,7 +14,6 @@
 #include <vector>
 
 #include "yonder/detail/call_state.hpp"
-#include "yonder/detail/export.hpp"
 #include "yonder/detail/stream_poll.hpp"
 #include "yonder/detail/task_parameters.hpp"
 #include "yonder/http/json.hpp"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "yonder/detail/export.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -8,8 +10,6 @@
 #include <string>
 #include <variant>
 #include <vector>
-
-#include "yonder/detail/export.hpp"
 
 // Workers on other machines, started where calls need them and ended when they have had nothing to do for a
 // while. Of the library yonder::launch.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "yonder/detail/export.hpp"
+
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -11,7 +13,6 @@
 #include <vector>
 
 #include "yonder/detail/durations.hpp"
-#include "yonder/detail/export.hpp"
 #include "yonder/executor.hpp"
 #include "yonder/http_options.hpp"
 #include "yonder/log.hpp"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "yonder/detail/export.hpp"
+
 #include <coroutine>
 #include <cstddef>
 #include <memory>
@@ -10,7 +12,6 @@
 #include <vector>
 
 #include "yonder/call.hpp"
-#include "yonder/detail/export.hpp"
 
 namespace yonder {
 

@@ -2,6 +2,8 @@
 #pragma once
 
 // Everything but the models: tasks, their calls, and the runtime.
+#include "yonder/detail/export.hpp"
+
 #include "yonder/batched.hpp"
 #include "yonder/call.hpp"
 #include "yonder/callback.hpp"

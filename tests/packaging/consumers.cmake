@@ -26,8 +26,6 @@ yonder_add_consumer(plugin plugin APART FIXTURE shared OPTIONS ${of_shared})
 yonder_add_consumer(plugin_core_in_host plugin APART FIXTURE static OPTIONS ${of_static} -DCORE_IN_HOST=ON)
 yonder_add_consumer(two_libraries two_libraries APART FIXTURE shared OPTIONS ${of_shared})
 yonder_add_consumer(static_tasks static_tasks APART FIXTURE static OPTIONS ${of_static})
-yonder_add_consumer(no_rtti no_rtti APART FIXTURE static OPTIONS ${of_static})
-set_tests_properties(packaging_no_rtti PROPERTIES PASS_REGULAR_EXPRESSION "yonder: [^\n]*compile without -fno-rtti")
 
 set(shared_libraries core zmq ml)
 if(TARGET yonder_http)
