@@ -18,12 +18,17 @@ namespace yonder::launch {
 // As without a launcher: processes of this machine.
 struct process {};
 
+// Qt's keyword: a file that has it can include this one; to name the member it needs QT_NO_KEYWORDS.
+#pragma push_macro("slots")
+#undef slots
+
 // One machine that OpenSSH's client reaches without asking anything.
 struct ssh_host {
   std::string name;                 // as of `ssh NAME`; ~/.ssh/config holds
   unsigned slots = 1;               // workers there at once
   std::vector<std::string> gpus{};  // the GPUs that its workers share out, as CUDA_VISIBLE_DEVICES names them
 };
+#pragma pop_macro("slots")
 
 // Workers are started by OpenSSH's own client: keys and host keys are checked as ~/.ssh/config says, and no
 // password is asked for.

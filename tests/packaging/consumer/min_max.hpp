@@ -4,5 +4,11 @@
 #pragma once
 #include <bits/stdc++.h>
 
+// Windows' and old code's, and Qt's keywords.
 #define min(a, b) (((a) < (b)) ? (a) : (b))
 #define max(a, b) (((a) > (b)) ? (a) : (b))
+#define signals public
+#define slots
+#define emit
+#define foreach(variable, container) for (variable : container)
+#define forever for (;;)
