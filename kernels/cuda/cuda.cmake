@@ -67,6 +67,8 @@ if(NOT YONDER_NVCC_FOUND AND NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX
     "or configure with -DYONDER_WITH_CUDA=OFF: models then run on the CPU")
 endif()
 set(CMAKE_CUDA_ARCHITECTURES OFF)
+# CMAKE_CXX_STANDARD, where a project requires it, is asked of nvcc, too, and CMake 3.25 knows none above 17 there: ours is stated below.
+set(CMAKE_CUDA_STANDARD_REQUIRED OFF)
 enable_language(CUDA)
 find_package(CUDAToolkit 12.5 REQUIRED)
 message(STATUS "Yonder's CUDA kernels: on (toolkit ${CUDAToolkit_VERSION})")
@@ -93,7 +95,7 @@ endif()
 set_source_files_properties(cuda/model.cpp PROPERTIES
   COMPILE_DEFINITIONS "YONDER_CUDA_ARCHITECTURE=\"${yonder_architecture}\"")
 set(yonder_cuda_flags "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;${yonder_gencode}>")
-set_target_properties(yonder_kernels PROPERTIES CUDA_ARCHITECTURES OFF)
+set_target_properties(yonder_kernels PROPERTIES CUDA_ARCHITECTURES OFF CUDA_STANDARD_REQUIRED OFF)
 target_compile_options(yonder_kernels PRIVATE ${yonder_cuda_flags})
 
 # Checks and measurements on a GPU; ./dev gpu drives them. They are built beforehand and carried to the machine with
