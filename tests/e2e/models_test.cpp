@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <latch>
 #include <thread>
 
@@ -71,6 +73,67 @@ TEST_CASE("a reranker on workers scores pairs of all callers as it does here, an
   CHECK_FALSE(together[1].has_value());
   CHECK(*together[2] == here("good", "bad movie"));
   CHECK_THROWS_AS(ml::rerank.on(ml::reranker_service(DEMO_MODEL)).remote({"a", "b"}), std::logic_error);
+}
+
+// The golden model whose weights are of `head`.
+class headed_model {
+ public:
+  explicit headed_model(std::string const& head) {
+    std::filesystem::copy(GOLDENS "/modernbert-heads", path());
+    std::ifstream file(folder_ / "config.json");
+    std::string config{std::istreambuf_iterator<char>(file), {}};
+    config.insert(config.find('{') + 1, R"("architectures": ["ModernBertFor)" + head + R"("],)");
+    std::ofstream(folder_ / "config.json") << config;
+  }
+  std::string path() const { return folder_ / ""; }
+
+ private:
+  folder folder_;
+};
+
+TEST_CASE("a token classifier on workers finds what it finds here, each text by its own options") {
+  headed_model const model("TokenClassification");
+  auto const entities = ml::find_entities.on(ml::token_classifier_service(model.path()));
+  ml::token_classifier const here(model.path());
+  ml::entity_options const each{.aggregation = ml::aggregation::none};
+  std::vector<ml::entity_request> const requests{{"good job"},
+                                                 {"bad job", each},
+                                                 {"bad \xff"},
+                                                 {"a b", each},
+                                                 {"a b", {.aggregation = each.aggregation, .overlap = 1}}};
+  CHECK(entities.remote({"good job"}) == here("good job"));
+  CHECK_FALSE(here("good job").empty());
+  CHECK(entities.remote({"bad job", each}) == here("bad job", each));
+  CHECK_THROWS_AS(entities.remote(requests[2]), ml::invalid_utf8);
+  CHECK_THROWS_AS(entities.remote(requests[4]), std::invalid_argument);
+  std::vector<ml::entity_request> together = requests;
+  together.insert(together.begin(), {{"good job"}, {"so good"}, {"worse \xff"}});
+  auto const found = ml::hosted_token_classifier(model.path(), {}).find(together);
+  REQUIRE(found.size() == together.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    CAPTURE(i);
+    bool const bad = i == 2 || i == 5 || i == 7;
+    REQUIRE(found[i].has_value() != bad);
+    if (!bad) CHECK(*found[i] == here(together[i].text, together[i].options));
+  }
+}
+
+TEST_CASE("a question answerer on workers answers as it does here, and a bad text fails alone") {
+  headed_model const model("QuestionAnswering");
+  auto const reader = ml::answer_question.on(ml::question_answerer_service(model.path()));
+  ml::question_answerer const here(model.path());
+  ml::answer_options const three{.most = 3, .may_be_none = true, .overlap = 4};
+  CHECK(reader.remote({"who left", "Ana left the house."}) == here("who left", "Ana left the house."));
+  CHECK(reader.remote({"who left", "Ana left the house.", three}) ==
+        here("who left", "Ana left the house.", three));
+  std::vector<ml::question_request> const requests{
+      {"who left", "Ana left."}, {"who left", "bad \xff"}, {"who", "Ana left the house.", three}};
+  std::vector<yonder::call<std::vector<ml::answer>>> calls;
+  for (auto const& request : requests) calls.push_back(reader.spawn(request));
+  CHECK(calls[0].get() == here("who left", "Ana left."));
+  CHECK_THROWS_AS(calls[1].get(), ml::invalid_utf8);
+  CHECK(calls[2].get() == here("who", "Ana left the house.", three));
+  CHECK_FALSE(here("who", "Ana left the house.", three).empty());
 }
 
 TEST_CASE("a bad text fails alone, with what it throws here") {

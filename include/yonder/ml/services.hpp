@@ -9,6 +9,7 @@
 #include <exception>
 #include <mutex>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,9 +20,11 @@
 #include "yonder/expected.hpp"
 #include "yonder/file.hpp"
 #include "yonder/ml/errors.hpp"
+#include "yonder/ml/question_answerer.hpp"
 #include "yonder/ml/reranker.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
 #include "yonder/ml/text_classifier.hpp"
+#include "yonder/ml/token_classifier.hpp"
 #include "yonder/service.hpp"
 
 namespace yonder::ml {
@@ -120,6 +123,13 @@ class model_service {
  private:
   of service_;
 };
+
+// What ends a text's own call: the others of its batch go on.
+inline bool is_of_one_text(std::exception const& error) noexcept {
+  return dynamic_cast<text_error const*>(&error) != nullptr ||
+         dynamic_cast<inconsistent_model const*>(&error) != nullptr ||
+         dynamic_cast<std::invalid_argument const*>(&error) != nullptr;
+}
 
 inline std::uint64_t estimate_tokens_of_pair(text_pair const& pair) noexcept {
   return std::min<std::uint64_t>(estimate_tokens(pair.first) + estimate_tokens(pair.second), 512);
@@ -249,6 +259,111 @@ class hosted_reranker {
   mutable std::atomic<bool> healthy_{true};
 };
 
+// A text in which entities are looked for, and how.
+struct entity_request {
+  std::string text;
+  entity_options options = {};
+};
+
+// What a worker of token_classifier_service holds.
+class hosted_token_classifier {
+ public:
+  hosted_token_classifier(std::string const& folder, text_options const& options)
+      : model_(yonder::detail::carried_path(folder), options) {}
+
+  // The entities in each text, or its own error. Those that follow each other with the same options are
+  // computed together.
+  std::vector<expected<std::vector<entity>, std::exception_ptr>> find(
+      std::span<entity_request const> requests) const {
+    outcomes found;
+    found.reserve(requests.size());
+    while (!requests.empty()) {
+      auto const alike = [&](auto const& each) { return each.options == requests.front().options; };
+      auto const end = std::ranges::find_if_not(requests, alike);
+      auto const count = static_cast<std::size_t>(end - requests.begin());
+      find_alike(requests.first(count), found);
+      requests = requests.subspan(count);
+    }
+    return found;
+  }
+  std::vector<std::string> labels() const {  // as token_classifier says it
+    auto const all = model_.labels();
+    return {all.begin(), all.end()};
+  }
+  std::string placement() const { return model_.placement(); }  // likewise
+
+ private:
+  using outcomes = std::vector<expected<std::vector<entity>, std::exception_ptr>>;
+
+  void find_alike(std::span<entity_request const> requests, outcomes& found) const try {
+    std::vector<std::string> texts;
+    texts.reserve(requests.size());
+    for (auto const& request : requests) texts.push_back(request.text);
+    for (auto& entities : model_(std::span<std::string const>(texts), requests.front().options))
+      found.emplace_back(std::move(entities));
+  } catch (std::exception const& error) {
+    if (!detail::is_of_one_text(error)) throw;
+    if (requests.size() == 1) return found.push_back(unexpected(std::current_exception()));
+    for (std::size_t i = 0; i < requests.size(); ++i) find_alike(requests.subspan(i, 1), found);
+  }
+
+  token_classifier model_;
+};
+
+// A question, the text in which its answer is looked for, and how.
+struct question_request {
+  std::string question;
+  std::string text;
+  answer_options options = {};
+};
+
+// What a worker of question_answerer_service holds.
+class hosted_question_answerer {
+ public:
+  hosted_question_answerer(std::string const& folder, text_options const& options)
+      : model_(yonder::detail::carried_path(folder), options) {}
+
+  // The answers to each question, the best first, or its own error.
+  std::vector<expected<std::vector<answer>, std::exception_ptr>> answer_all(
+      std::span<question_request const> requests) const {
+    std::vector<expected<std::vector<answer>, std::exception_ptr>> found;
+    found.reserve(requests.size());
+    for (auto const& request : requests) found.push_back(answer_one(request));
+    return found;
+  }
+  std::string placement() const { return model_.placement(); }  // as question_answerer says it
+
+ private:
+  expected<std::vector<answer>, std::exception_ptr> answer_one(question_request const& request) const try {
+    return model_(request.question, request.text, request.options);
+  } catch (std::exception const& error) {
+    if (!detail::is_of_one_text(error)) throw;
+    return unexpected(std::current_exception());
+  }
+
+  question_answerer model_;
+};
+
+namespace detail {
+
+inline std::uint64_t estimate_tokens_of_entities(entity_request const& request) noexcept {
+  return estimate_tokens(request.text);
+}
+inline std::uint64_t estimate_tokens_of_question(question_request const& request) noexcept {
+  return std::min<std::uint64_t>(estimate_tokens(request.question) + estimate_tokens(request.text), 512);
+}
+
+inline constexpr batch_options<entity_request> entities_by_tokens{.max_size = 256,
+                                                                  .max_wait = std::chrono::milliseconds(5),
+                                                                  .max_weight = 2048,
+                                                                  .weight = estimate_tokens_of_entities};
+inline constexpr batch_options<question_request> questions_by_tokens{.max_size = 256,
+                                                                     .max_wait = std::chrono::milliseconds(5),
+                                                                     .max_weight = 2048,
+                                                                     .weight = estimate_tokens_of_question};
+
+}  // namespace detail
+
 // Text classifiers on workers: each loads its model once, and answers the texts of all callers in batches of
 // about 2,048 tokens; an idle one takes a text at once.
 //
@@ -277,6 +392,22 @@ inline constexpr batched<&hosted_encoder::embed, "yonder::ml::embed"> embed{deta
 inline constexpr detail::model_service<hosted_reranker, "yonder::ml::reranker_service"> reranker_service;
 // text_pair of query and document → float.
 inline constexpr batched<&hosted_reranker::score, "yonder::ml::rerank"> rerank{detail::pairs_by_tokens};
+
+// Token classifiers on workers, likewise: ml::find_entities.on(ml::token_classifier_service("ORG/NER"))
+// .remote({"Ana left Zürich"}).
+inline constexpr detail::model_service<hosted_token_classifier, "yonder::ml::token_classifier_service">
+    token_classifier_service;
+// entity_request → vector<entity>.
+inline constexpr batched<&hosted_token_classifier::find, "yonder::ml::find_entities"> find_entities{
+    detail::entities_by_tokens};
+
+// Question answerers on workers, likewise: ml::answer_question.on(ml::question_answerer_service("ORG/SQUAD"))
+// .remote({"Who left?", "Ana left."}).
+inline constexpr detail::model_service<hosted_question_answerer, "yonder::ml::question_answerer_service">
+    question_answerer_service;
+// question_request → vector<answer>.
+inline constexpr batched<&hosted_question_answerer::answer_all, "yonder::ml::answer_question">
+    answer_question{detail::questions_by_tokens};
 
 // What a model throws comes back as itself.
 inline constexpr exception_registration<model_error> model_error_travels;

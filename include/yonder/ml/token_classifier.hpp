@@ -49,6 +49,8 @@ struct entity_options {
   // A text that is too long is read in windows that share so many tokens; of what two of them find in one
   // place, the longer one is kept, then the better one. Nothing: the text is cut as text_options say.
   std::optional<std::size_t> overlap = std::nullopt;
+
+  friend bool operator==(entity_options const&, entity_options const&) = default;
 };
 
 // A Hugging Face folder with a BertForTokenClassification, a DistilBertForTokenClassification or a
