@@ -81,7 +81,7 @@ void use_map(std::string_view blob) {
   if (aligned_text(letters).text != found) __builtin_trap();
 }
 
-// tokenizer.json (by its four kinds), vocab.txt, tokenizer_config.json, special_tokens_map.json,
+// tokenizer.json (by five kinds), vocab.txt, tokenizer_config.json, special_tokens_map.json,
 // added_tokens.json, vocab.json, merges.txt, sentencepiece.bpe.model and its map of characters: the first
 // byte says which. NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
@@ -93,7 +93,9 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
       case 'k': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::bert})); break;
       case 'l': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::roberta})); break;
       case 'x': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::xlm_roberta})); break;
+      case 'y': use(parse_tokenizer_json(text, "input", {.kind = tokenizer_kind::camembert})); break;
       case 'p': use(parse_sentencepiece(text, "input", {})); break;
+      case 'q': use(parse_sentencepiece(text, "input", {.kind = tokenizer_kind::camembert})); break;
       case 'n': use_map(text); break;
       case 's': use_companion(text, merge_special_tokens); break;
       case 'a': use_companion(text, merge_added_tokens); break;

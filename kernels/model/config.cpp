@@ -18,12 +18,12 @@ model_family parse_family(json_view const& config) {
   std::string const type = config.string("model_type");
   if (type == "bert") return model_family::bert;
   if (type == "distilbert") return model_family::distilbert;
-  if (type == "roberta" || type == "xlm-roberta") return model_family::roberta;
+  if (type == "roberta" || type == "xlm-roberta" || type == "camembert") return model_family::roberta;
   if (type == "mpnet") return model_family::mpnet;
   if (type == "modernbert") return model_family::modernbert;
   config.unsupported(
       "model_type",
-      R"("bert" (MiniLM too), "distilbert", "roberta", "xlm-roberta", "mpnet" or "modernbert")");
+      R"("bert" (MiniLM too), "distilbert", "roberta", "xlm-roberta", "camembert", "mpnet" or "modernbert")");
 }
 
 }  // namespace

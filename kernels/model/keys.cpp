@@ -24,7 +24,7 @@ constexpr char const* of_normalize = "Normalize config.json";
 
 constexpr known_key key_table[] = {
     {of_config, "model_type", honoured, nullptr,
-     "bert, distilbert, roberta, xlm-roberta, mpnet, modernbert; another is refused"},
+     "bert, distilbert, roberta, xlm-roberta, camembert, mpnet, modernbert; another is refused"},
     {of_config, "architectures", honoured, nullptr,
      "each head needs its own: one that ends in ForSequenceClassification, ForTokenClassification or "
      "ForQuestionAnswering"},

@@ -220,7 +220,7 @@ tokenizer parse_vocabulary(std::string_view text, std::string const& file,
                            tokenizer_settings const& settings);
 // vocab.json and merges.txt, as RobertaTokenizer
 tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_settings const& settings);
-// sentencepiece.bpe.model, as XLMRobertaTokenizer
+// sentencepiece.bpe.model, as XLMRobertaTokenizer, or CamembertTokenizer where settings.kind is that
 tokenizer parse_sentencepiece(std::string_view bytes, std::string const& file,
                               tokenizer_settings const& settings);
 
@@ -234,8 +234,9 @@ struct loaded_tokenizer {
 };
 
 // The tokenizer that transformers' AutoTokenizer makes of a folder. tokenizer.json holds over vocab.txt,
-// vocab.json and merges.txt, and sentencepiece.bpe.model; of it, BertTokenizer, RobertaTokenizer and
-// XLMRobertaTokenizer take vocabulary and added tokens only, the last one the map of characters, too.
+// vocab.json and merges.txt, and sentencepiece.bpe.model; of it, BertTokenizer, RobertaTokenizer,
+// XLMRobertaTokenizer and CamembertTokenizer take vocabulary and added tokens only, the last two the map of
+// characters, too.
 loaded_tokenizer load_tokenizer(std::filesystem::path const& folder);
 
 }  // namespace yonder::kernels

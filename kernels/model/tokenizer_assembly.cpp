@@ -49,7 +49,7 @@ std::optional<std::int32_t> find_in(token_model const& model, std::string_view t
 void require_tokens(tokenizer_settings const& settings, std::string const& file) {
   using special = std::pair<char const*, std::optional<added_token> const*>;
   std::vector<special> tokens = {{"unk_token", &settings.unknown}};
-  if (settings.kind == tokenizer_kind::xlm_roberta) {
+  if (is_unigram_class(settings.kind)) {
     tokens.insert(tokens.end(), {{"bos_token", &settings.beginning},
                                  {"eos_token", &settings.end},
                                  {"pad_token", &settings.padding},
@@ -104,6 +104,7 @@ tokenizer_parts parts_of_class(tokenizer_settings const& settings, std::shared_p
       parts.split = pre_tokenizer({bert});
       break;
     case tokenizer_kind::xlm_roberta:
+    case tokenizer_kind::camembert:
       if (map) parts.normalize = normalizer(std::move(map));
       parts.split = pre_tokenizer({whitespace_split});
       parts.spaces.emplace();
@@ -132,7 +133,14 @@ tokenizer_settings with_special_names(tokenizer_settings settings) {
   name(settings.padding, usual.padding);
   name(settings.classification, usual.classification);
   name(settings.mask, usual.mask);
-  if (settings.kind == tokenizer_kind::mpnet && settings.mask->is_text) settings.mask->lstrip = true;
+  bool const mask_takes_spaces =
+      settings.kind == tokenizer_kind::mpnet || settings.kind == tokenizer_kind::camembert;
+  if (mask_takes_spaces && settings.mask->is_text) settings.mask->lstrip = true;
+  if (settings.kind == tokenizer_kind::camembert && !settings.has_extra_tokens) {
+    for (char const* content : {"<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"})
+      settings.other_special.push_back({.content = content, .special = true});
+    settings.has_extra_tokens = true;
+  }
   return settings;
 }
 
@@ -181,6 +189,14 @@ unigram make_unigram(std::vector<scored_piece> const& pieces, std::size_t unknow
     throw ml::unsupported_model(
         {file, "a vocabulary of 2 GiB or more", "a smaller one", "check that it belongs to a model"});
   }
+}
+
+std::size_t unknown_of_class(std::vector<scored_piece> const& pieces, tokenizer_settings const& settings) {
+  constexpr std::size_t xlm_roberta_unknown = 3;
+  if (settings.kind != tokenizer_kind::camembert) return xlm_roberta_unknown;
+  std::string const name = settings.unknown ? settings.unknown->content : roberta_names.unknown;
+  auto const found = std::ranges::find(pieces, name, &scored_piece::text);
+  return found == pieces.end() ? 0 : static_cast<std::size_t>(found - pieces.begin());
 }
 
 std::shared_ptr<charsmap const> make_charsmap(std::string_view blob, std::string const& file) {
@@ -292,7 +308,7 @@ tokenizer make_by_class(token_model model, tokenizer_settings const& given,
   require_tokens(settings, file);
   token_adder added(model, file);
   added.add_all(settings, listed_tokens(settings, listed));
-  bool const by_ends = settings.kind == tokenizer_kind::xlm_roberta;
+  bool const by_ends = is_unigram_class(settings.kind);
   std::string const& before = (by_ends ? settings.beginning : settings.classification)->content;
   std::string const& after = (by_ends ? settings.end : settings.separator)->content;
   template_part const begin = {required_id(added.find(before), before, file), 0};

@@ -63,14 +63,14 @@ class token_adder {
   std::int32_t largest_ = -1;
 };
 
-// The id of the unknown token in the vocabularies of XLMRobertaTokenizer.
-inline constexpr std::size_t xlm_roberta_unknown = 3;
+// The id of the unknown token in a vocabulary of a Unigram class: CamembertTokenizer's is found by its text.
+std::size_t unknown_of_class(std::vector<scored_piece> const& pieces, tokenizer_settings const& settings);
 
 // Those of tokenizer_config.json, and the class's own where it is silent.
 tokenizer_settings with_special_names(tokenizer_settings settings);
 
 // The tokenizer that a class makes of a vocabulary, as settings.kind says; `listed` are the added tokens of
-// tokenizer.json, `map` is of XLMRobertaTokenizer. Throws ml::model_error.
+// tokenizer.json, `map` is of a Unigram class. Throws ml::model_error.
 tokenizer make_by_class(token_model model, tokenizer_settings const& settings,
                         std::vector<added_token> const& listed, std::string const& file,
                         std::shared_ptr<charsmap const> map = nullptr);

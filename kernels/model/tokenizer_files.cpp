@@ -91,7 +91,6 @@ constexpr std::string_view other_classes[] = {"AlbertTokenizer",
                                               "ByT5Tokenizer",
                                               "CLIPTokenizer",
                                               "CTRLTokenizer",
-                                              "CamembertTokenizer",
                                               "CanineTokenizer",
                                               "ClvpTokenizer",
                                               "CodeGenTokenizer",
@@ -181,6 +180,7 @@ std::optional<tokenizer_kind> kind_of_class(std::string_view name) {
   if (is_in(bert)) return tokenizer_kind::bert;
   if (is_in(roberta)) return tokenizer_kind::roberta;
   if (name == "XLMRobertaTokenizer") return tokenizer_kind::xlm_roberta;
+  if (name == "CamembertTokenizer") return tokenizer_kind::camembert;
   if (name == "MPNetTokenizer") return tokenizer_kind::mpnet;
   if (is_in(other_classes)) return std::nullopt;
   return tokenizer_kind::as_written;
@@ -190,7 +190,8 @@ tokenizer_kind kind_of_class(std::string const& name, std::string const& file) {
   if (auto const kind = kind_of_class(name)) return *kind;
   throw ml::unsupported_model(
       {file, "\"tokenizer_class\": \"" + name + "\"",
-       "BertTokenizer, DistilBertTokenizer, RobertaTokenizer, XLMRobertaTokenizer or PreTrainedTokenizerFast",
+       "BertTokenizer, DistilBertTokenizer, RobertaTokenizer, XLMRobertaTokenizer, CamembertTokenizer or "
+       "PreTrainedTokenizerFast",
        "choose another model, or name PreTrainedTokenizerFast if tokenizer.json says all that it does"});
 }
 
@@ -206,6 +207,7 @@ tokenizer_kind choose_kind(std::filesystem::path const& folder, tokenizer_settin
   if (model.model_type == "roberta") return tokenizer_kind::roberta;
   if (model.model_type == "mpnet") return tokenizer_kind::mpnet;
   if (model.model_type == "xlm-roberta") return tokenizer_kind::xlm_roberta;
+  if (model.model_type == "camembert") return tokenizer_kind::camembert;
   if (std::filesystem::exists(folder / "tokenizer.json")) return tokenizer_kind::as_written;
   if (std::filesystem::exists(folder / sentencepiece_file)) return tokenizer_kind::xlm_roberta;
   return std::filesystem::exists(folder / "vocab.txt") ? tokenizer_kind::bert : tokenizer_kind::roberta;
@@ -221,7 +223,9 @@ bool class_gives_type_ids(tokenizer_settings const& settings, model_kind const& 
 // BERT's positions count padding on the left: a text's numbers would depend on the texts beside it.
 void check_padding_side(side where, std::string const& model_type, std::string const& file,
                         std::string const& key) {
-  if (where == side::right || model_type.ends_with("roberta") || model_type == "mpnet") return;
+  bool const from_padding =
+      model_type.ends_with("roberta") || model_type == "camembert" || model_type == "mpnet";
+  if (where == side::right || from_padding) return;
   throw ml::unsupported_model({file, "\"" + key + "\": \"left\"",
                                "\"right\", as padding on the left moves the positions of this kind of model",
                                "set it to right, which changes no text that stands alone"});
@@ -241,7 +245,7 @@ void check_padding(loaded_tokenizer const& loaded, tokenizer_settings const& set
   std::string found = "no such file";
   if (kind == tokenizer_kind::bert || kind == tokenizer_kind::mpnet) found += ", and no vocab.txt either";
   if (kind == tokenizer_kind::roberta) found += ", and no vocab.json either";
-  if (kind == tokenizer_kind::xlm_roberta) found += std::string(", and no ") + sentencepiece_file + " either";
+  if (is_unigram_class(kind)) found += std::string(", and no ") + sentencepiece_file + " either";
   throw ml::missing_file({(folder / "tokenizer.json").string(), found,
                           kind == tokenizer_kind::as_written ? "it" : "one of them",
                           "download the tokenizer too: it belongs to the model"});
@@ -270,19 +274,24 @@ tokenizer load_tokens(std::filesystem::path const& folder, tokenizer_settings co
     mapped_file const merges(merges_name);
     return parse_byte_level({file.text(), name}, {merges.text(), merges_name}, settings);
   }
-  if (settings.kind == tokenizer_kind::xlm_roberta && exists(sentencepiece_file)) {
+  if (is_unigram_class(settings.kind) && exists(sentencepiece_file)) {
     mapped_file const file(name);
     return parse_sentencepiece(file.text(), name, settings);
   }
   fail_missing(folder, settings.kind);
 }
 
-// The special tokens as fairseq has them, and the pieces after SentencePiece's own three.
+// The special tokens as fairseq has them, and the pieces after SentencePiece's own three; or, for
+// CamembertTokenizer, after its unknown one.
 std::vector<scored_piece> fairseq_vocabulary(sentencepiece_model model, tokenizer_settings const& settings) {
-  std::vector<scored_piece> pieces;
-  for (auto const* token : {&settings.beginning, &settings.padding, &settings.end, &settings.unknown})
-    pieces.push_back({(*token)->content, 0});
-  for (std::size_t i = 3; i < model.pieces.size(); ++i) pieces.push_back(std::move(model.pieces[i]));
+  bool const camembert = settings.kind == tokenizer_kind::camembert;
+  std::vector<scored_piece> pieces = {{camembert ? "<s>NOTUSED" : settings.beginning->content, 0},
+                                      {settings.padding->content, 0},
+                                      {camembert ? "</s>NOTUSED" : settings.end->content, 0},
+                                      {settings.unknown->content, 0}};
+  if (camembert) pieces.push_back({"<unk>NOTUSED", -100});
+  for (std::size_t i = camembert ? 1 : 3; i < model.pieces.size(); ++i)
+    pieces.push_back(std::move(model.pieces[i]));
   pieces.push_back({settings.mask->content, 0});
   return pieces;
 }
@@ -320,14 +329,14 @@ tokenizer parse_byte_level(named_text vocabulary, named_text merges, tokenizer_s
 tokenizer parse_sentencepiece(std::string_view bytes, std::string const& file,
                               tokenizer_settings const& given) {
   tokenizer_settings settings = given;
-  settings.kind = tokenizer_kind::xlm_roberta;
+  if (settings.kind != tokenizer_kind::camembert) settings.kind = tokenizer_kind::xlm_roberta;
   settings = with_special_names(std::move(settings));
   auto model = parse_sentencepiece_model(bytes, file);
   list_own_tokens(model, settings);
   auto map = model.charsmap.empty() ? nullptr : make_charsmap(model.charsmap, file);
-  return make_by_class(
-      make_unigram(fairseq_vocabulary(std::move(model), settings), xlm_roberta_unknown, false, file),
-      settings, {}, file, std::move(map));
+  auto const pieces = fairseq_vocabulary(std::move(model), settings);
+  auto const unknown = unknown_of_class(pieces, settings);
+  return make_by_class(make_unigram(pieces, unknown, false, file), settings, {}, file, std::move(map));
 }
 
 loaded_tokenizer load_tokenizer(std::filesystem::path const& folder) {

@@ -398,6 +398,7 @@ class_model class_model_of(tokenizer_kind kind) noexcept {
     case tokenizer_kind::bert: return {"BertTokenizer", algorithm::wordpiece};
     case tokenizer_kind::mpnet: return {"MPNetTokenizer", algorithm::wordpiece};
     case tokenizer_kind::xlm_roberta: return {"XLMRobertaTokenizer", algorithm::unigram};
+    case tokenizer_kind::camembert: return {"CamembertTokenizer", algorithm::unigram};
     default: return {"RobertaTokenizer", algorithm::bpe};
   }
 }
@@ -413,8 +414,11 @@ token_model parse_vocabulary_of(json_view const& model, tokenizer_settings const
          "set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json "
          "if tokenizer.json is right"});
   }
-  if (type == algorithm::unigram)
-    return make_unigram(parse_pieces(model), xlm_roberta_unknown, false, model.file());
+  if (type == algorithm::unigram) {
+    auto const pieces = parse_pieces(model);
+    auto const unknown = unknown_of_class(pieces, settings);
+    return make_unigram(pieces, unknown, false, model.file());
+  }
   auto vocabulary = parse_ids(model.object("vocab"));
   if (type == algorithm::bpe) return make_bpe(std::move(vocabulary), parse_merges(model), model.file());
   return make_wordpiece(std::move(vocabulary), options_of(settings), model.file());
@@ -423,7 +427,7 @@ token_model parse_vocabulary_of(json_view const& model, tokenizer_settings const
 tokenizer parse_by_class(json_view const& root, tokenizer_settings const& settings,
                          std::vector<added_token> const& listed) {
   auto model = parse_vocabulary_of(root.object("model"), settings);
-  auto map = settings.kind == tokenizer_kind::xlm_roberta ? parse_first_charsmap(root) : nullptr;
+  auto map = is_unigram_class(settings.kind) ? parse_first_charsmap(root) : nullptr;
   return make_by_class(std::move(model), settings, listed, root.file(), std::move(map));
 }
 

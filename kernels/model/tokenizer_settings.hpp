@@ -18,12 +18,18 @@ enum class side : std::uint8_t { left, right };
 
 // What a class of transformers makes of the files.
 enum class tokenizer_kind : std::uint8_t {
-  as_written,  // PreTrainedTokenizerFast: all that tokenizer.json says
-  bert,        // BertTokenizer: WordPiece, with normalization and template by tokenizer_config.json
-  mpnet,       // MPNetTokenizer: as BertTokenizer, with RobertaTokenizer's template and names
-  roberta,     // RobertaTokenizer: byte-level BPE, the same
-  xlm_roberta  // XLMRobertaTokenizer: Unigram, the same, with the map of characters of the vocabulary's file
+  as_written,   // PreTrainedTokenizerFast: all that tokenizer.json says
+  bert,         // BertTokenizer: WordPiece, with normalization and template by tokenizer_config.json
+  mpnet,        // MPNetTokenizer: as BertTokenizer, with RobertaTokenizer's template and names
+  roberta,      // RobertaTokenizer: byte-level BPE, the same
+  xlm_roberta,  // XLMRobertaTokenizer: Unigram, the same, with the map of characters of the vocabulary's file
+  camembert     // CamembertTokenizer: as XLMRobertaTokenizer, with other ids of SentencePiece's pieces
 };
+
+// What Unigram's classes have alike.
+constexpr bool is_unigram_class(tokenizer_kind kind) noexcept {
+  return kind == tokenizer_kind::xlm_roberta || kind == tokenizer_kind::camembert;
+}
 
 // tokenizer_config.json and its companions, where they are.
 struct tokenizer_settings {

@@ -50,7 +50,7 @@ TEST_CASE("a DistilBERT config has names of its own and no token types") {
 }
 
 TEST_CASE("RoBERTa's positions begin after its padding token, which itself is not counted") {
-  for (char const* type : {"roberta", "xlm-roberta"}) {
+  for (char const* type : {"roberta", "xlm-roberta", "camembert"}) {
     auto const config = with("model_type", type).encoder;
     CHECK(config.family == model_family::roberta);
     CHECK(config.padding_id == 1);
@@ -195,7 +195,7 @@ TEST_CASE("where config.json is silent, sizes are those of transformers' classes
     return parse_config(json({{"model_type", type}}).dump(), "config.json").encoder;
   };
   CHECK(of("mpnet").vocabulary == 30'527);
-  for (char const* type : {"bert", "roberta", "xlm-roberta", "distilbert"}) {
+  for (char const* type : {"bert", "roberta", "xlm-roberta", "camembert", "distilbert"}) {
     auto const config = of(type);
     CHECK(config.hidden == 768);
     CHECK(config.heads == 12);

@@ -113,6 +113,17 @@ TEST_CASE("logits are at most twice as far from float64 as PyTorch's, one by one
   }
 }
 
+TEST_CASE("CamemBERT's weights are RoBERTa's") {
+  golden const expected("roberta-classifier");
+  scratch_folder const folder("roberta-classifier");
+  json config = read_json(folder.path / "config.json");
+  config["model_type"] = "camembert";
+  config["architectures"] = {"CamembertForSequenceClassification"};
+  std::ofstream(folder.path / "config.json") << config;
+  yonder::ml::text_classifier const model(folder.path);
+  CHECK(model.logits(expected.views) == yonder::ml::text_classifier(expected.folder).logits(expected.views));
+}
+
 TEST_CASE("sentence vectors are at most twice as far from float64 as PyTorch's, one by one and in a batch") {
   golden const expected("sentence-encoder");
   yonder::ml::sentence_encoder const model(expected.folder);

@@ -361,6 +361,31 @@ TEST_CASE("Unigram's words are those of its class, and those of tokenizer.json w
   CHECK(parse(spaces).encode("a  b").ids == ids{5, 4, 4, 6});
 }
 
+// Ids: transformers 5.24.
+TEST_CASE(
+    "CamemBERT's unknown token is found by its text, and three tokens are special unless others are named") {
+  std::vector<std::pair<std::string, double>> const pieces = {{"<unk>", 0}, {"<pad>", 0},   {"<s>", 0},
+                                                              {"</s>", 0},  {"\u2581", -2}, {"\u2581a", -3},
+                                                              {"b", -4},    {"<mask>", 0}};
+  json const model = {{"model", {{"type", "Unigram"}, {"unk_id", 3}, {"vocab", pieces}}}};
+  auto const tokens = [&](char const* more) {
+    auto settings = parse_tokenizer_settings(std::string("{") + more + "}", "tokenizer_config.json");
+    settings.kind = tokenizer_kind::camembert;
+    return parse(model, settings);
+  };
+  auto const usual = tokens("");
+  CHECK(usual.encode("a b").ids == ids{2, 5, 4, 6, 3});
+  CHECK(usual.encode("a <s>NOTUSED x <mask>b").ids == ids{2, 5, 8, 4, 0, 7, 4, 6, 3});
+  CHECK(usual.encode("</s>NOTUSED<unk>NOTUSED a").ids == ids{2, 9, 10, 5, 3});
+  CHECK(tokens(R"("additional_special_tokens": [])").encode("a <s>NOTUSED x <mask>b").ids ==
+        ids{2, 5, 2, 4, 0, 4, 0, 7, 4, 6, 3});
+  CHECK(tokens(R"("unk_token": "b")").encode("a <s>NOTUSED x <mask>b").ids == ids{2, 5, 8, 4, 6, 7, 6, 3});
+  ids both;
+  ids types;
+  usual.append({"a", "b"}, {.max_length = 100}, pair_truncation::longest_first, both, types);
+  CHECK(both == ids{2, 5, 3, 3, 4, 6, 3});
+}
+
 TEST_CASE("a Unigram model that is none is refused by what is wrong with it") {
   auto const settings = tokenizer_settings{.kind = tokenizer_kind::xlm_roberta};
   CHECK_THROWS_AS(parse(unigram_with("/model/unk_id", 7)), ml::inconsistent_model);

@@ -149,7 +149,13 @@ yonder::kernels::tokenizer make_xlm_roberta() {
   return yonder::kernels::parse_sentencepiece(file.text(), "golden", {});
 }
 
-// The same class, of the tokenizer.json that transformers saves.
+yonder::kernels::tokenizer make_camembert() {
+  yonder::kernels::mapped_file const file(sentencepiece_file());
+  return yonder::kernels::parse_sentencepiece(file.text(), "golden",
+                                              {.kind = yonder::kernels::tokenizer_kind::camembert});
+}
+
+// The same class as make_xlm_roberta(), of the tokenizer.json that transformers saves.
 yonder::kernels::tokenizer make_saved_xlm_roberta() {
   std::vector<std::pair<std::string, double>> vocabulary = {
       {"<s>", 0.0}, {"<pad>", 0.0}, {"</s>", 0.0}, {"<unk>", 0.0}};
@@ -247,6 +253,10 @@ TEST_CASE("quick: every code point and 100,000 random strings give XLM-R's token
   auto const saved = make_saved_xlm_roberta();
   CHECK(hash_strings(saved, for_unigram, 0) == configuration["strings"][0].get<std::string>());
   CHECK(hash_code_points(saved, for_unigram, 0) == configuration["code_points"][0].get<std::string>());
+}
+
+TEST_CASE("full: the same holds for CamemBERT's tokenizer") {
+  check(make_camembert(), for_unigram, unigram_configurations().at(3), 0x10000);
 }
 
 TEST_CASE("full: the same holds for Unigram models as they are written, and with byte fallback") {

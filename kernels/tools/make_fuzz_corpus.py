@@ -110,6 +110,7 @@ unigram = {
     "model": {"type": "Unigram", "unk_id": 3, "byte_fallback": True, "vocab": pieces}}
 write("tokenizer_files", "unigram", "j" + json.dumps(unigram, separators=(",", ":")))
 write("tokenizer_files", "unigram_xlm_roberta", "x" + json.dumps({**unigram, "normalizer": None}, separators=(",", ":")))
+write("tokenizer_files", "unigram_camembert", "y" + json.dumps({**unigram, "normalizer": None}, separators=(",", ":")))
 
 
 def field(number, data):
@@ -124,6 +125,7 @@ def piece(text, score, kind):
 
 model = b"".join(piece(*each) for each in [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("\u2581", -2, 1), ("<x>", 0, 4), ("b", -4.5, 1)])
 write("tokenizer_files", "sentencepiece", b"p" + model + field(3, field(2, one_letter[:80])))
+write("tokenizer_files", "sentencepiece_camembert", b"q" + model + field(3, field(2, one_letter[:80])))
 
 transformer = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
 pooling = {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}

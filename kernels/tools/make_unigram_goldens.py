@@ -6,6 +6,7 @@ code point (of the first plane alone where it is not XLM-R's tokenizer) and of 1
 blocks.
 
 Run: python3 make_unigram_goldens.py (some minutes), with transformers 5.24, sentencepiece and protobuf.
+To make the last configuration anew, with the model that is there: python3 make_unigram_goldens.py CONFIGURATION
 To see one block in full: python3 make_unigram_goldens.py CONFIGURATION strings|code_points BLOCK
 """
 
@@ -57,6 +58,14 @@ def xlm_roberta():
         return transformers.AutoTokenizer.from_pretrained(folder)._tokenizer
 
 
+def camembert():
+    import transformers
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / MODEL.name).write_bytes(MODEL.read_bytes())
+        (pathlib.Path(folder) / "tokenizer_config.json").write_text('{"tokenizer_class": "CamembertTokenizer"}')
+        return transformers.AutoTokenizer.from_pretrained(folder)._tokenizer
+
+
 def as_written():
     model = proto()
     tokenizer = Tokenizer(Unigram([(piece.piece, piece.score) for piece in model.pieces], 0, False))
@@ -84,7 +93,8 @@ def byte_fallback():
     return tokenizer
 
 
-CONFIGURATIONS = {"xlm_roberta": xlm_roberta, "as_written": as_written, "byte_fallback": byte_fallback}
+CONFIGURATIONS = {"xlm_roberta": xlm_roberta, "as_written": as_written, "byte_fallback": byte_fallback,
+                  "camembert": camembert}
 
 
 def code_points(block):
@@ -124,17 +134,23 @@ def main():
         for text in texts_of(sys.argv[2], int(sys.argv[3])):
             print(ascii(text), tokenizer.encode(text).ids)
         return
-    train()
-    golden = {"tokenizers": PINNED, "configurations": []}
-    for name, make in CONFIGURATIONS.items():
-        tokenizer = make()
+    output = FOLDER / "golden.json"
+    if len(sys.argv) == 2:
+        golden = json.loads(output.read_text())
+        golden["configurations"] = [each for each in golden["configurations"] if each["name"] != sys.argv[1]]
+        names = [sys.argv[1]]
+    else:
+        train()
+        golden = {"tokenizers": PINNED, "configurations": []}
+        names = list(CONFIGURATIONS)
+    for name in names:
+        tokenizer = CONFIGURATIONS[name]()
         last = 0x110000 if name == "xlm_roberta" else 0x10000
         golden["configurations"].append({
             "name": name, "tokenizer": without_vocabulary(tokenizer),
             "code_points": [hash_block(tokenizer, "code_points", b) for b in range(last // corpus.CODE_POINTS_PER_HASH)],
             "strings": [hash_block(tokenizer, "strings", b) for b in range(corpus.STRINGS // corpus.STRINGS_PER_HASH)]})
         print(name, flush=True)
-    output = FOLDER / "golden.json"
     output.write_text(json.dumps(golden, separators=(",", ":"), ensure_ascii=True).replace('],"', '],\n"') + "\n")
     print(FOLDER, sum(f.stat().st_size for f in FOLDER.iterdir()), "bytes;", tokenizer.get_vocab_size(), "tokens")
 
