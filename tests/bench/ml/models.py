@@ -23,7 +23,13 @@ def minilm():
         num_labels=2))
 
 
-MAKERS = {"DistilBERT": distilbert, "MiniLM": minilm}
+def modernbert():
+    """ModernBERT-base: 22 layers, of which each third one sees all tokens."""
+    return transformers.ModernBertForSequenceClassification(transformers.ModernBertConfig(num_labels=2))
+
+
+MAKERS = {"DistilBERT": distilbert, "MiniLM": minilm, "ModernBERT-base": modernbert}
+SERVED = ["DistilBERT", "MiniLM"]  # with the tokenizer of write_vocabulary()
 
 
 def make(name):

@@ -104,6 +104,20 @@ def in_int8(model, file, threads):
     return found, absent
 
 
+def only_torch(model, precision, why):
+    """Where the model cannot be exported for the others."""
+    candidate = {"fp32": lambda: Torch(model, "PyTorch"), "bf16": lambda: Torch(copy.deepcopy(model).bfloat16(), "PyTorch"),
+                 "int8": lambda: torch_int8(model)}[precision]()
+    absent = [("ONNX Runtime", why), ("OpenVINO", why)]
+    if candidate:
+        return [candidate], absent
+    return [], [("PyTorch", "this version has no dynamic quantization"), *absent]
+
+
 def make(model, folder, precision, threads):
     """(candidates, [(who is left out, why)])"""
-    return {"fp32": in_fp32, "bf16": in_bf16, "int8": in_int8}[precision](model, export(model, folder), threads)
+    try:
+        file = export(model, folder)
+    except Exception as error:  # of a family that torch.onnx does not know
+        return only_torch(model, precision, f"torch.onnx: {type(error).__name__}: {error}".splitlines()[0])
+    return {"fp32": in_fp32, "bf16": in_bf16, "int8": in_int8}[precision](model, file, threads)

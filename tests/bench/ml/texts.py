@@ -213,5 +213,6 @@ def measure(options, report):
     measure_tokens("XLM-R tokenizer, 250,000 pieces", large_unigram_folder, options, report)
     measure_tokens("XLM-R tokenizer, 250,000 pieces, 12 languages", large_unigram_folder, options, report,
                    large_vocabulary.texts)
-    for name in options.model or models.MAKERS:
-        measure_service(name, options, report)
+    for name in options.model or models.SERVED:
+        if name in models.SERVED:
+            measure_service(name, options, report)
