@@ -95,6 +95,12 @@ class dispatcher {
   // How many of the call's items the worker may be given: as many as are estimated to keep it busy for the
   // prefetch time, and one always.
   std::uint32_t room(time_point now, worker_session const& worker, call_record const& call) const;
+  // The same behind others of its function, which it is about to be given. 0: none.
+  struct load_to_come {
+    std::size_t records = 0, items = 0, bytes = 0;
+  };
+  std::uint32_t room_behind(worker_session const& worker, call_record const& call,
+                            load_to_come const& others) const;
   // Whether the call ends before the worker's allocation does, with what that has to run before, as far as is
   // known: by its timeout, or else as such calls have lasted so far.
   static bool outlasts(time_point now, worker_session const& worker, call_record const& call);

@@ -53,4 +53,18 @@ std::uint32_t dispatcher::room(time_point now, worker_session const& worker, cal
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, most));
 }
 
+std::uint32_t dispatcher::room_behind(worker_session const& worker, call_record const& call,
+                                      load_to_come const& others) const {
+  auto const& function = *call.function;
+  auto const isolated = function.home != nullptr && function.home->needs.isolate;
+  if (call.alone || isolated || function.batches || worker.drains_at != never || YONDER_RARELY()) return 0;
+  if (worker.outstanding.size() + others.records >= limits_.attempts) return 0;
+  auto const left = std::max<duration>(0, prefetch_of(worker) - worker.backlog);
+  auto const by_time = static_cast<std::size_t>(left / estimate_of(function));
+  auto const by_bytes = limits_.bytes - std::min(worker.backlog_bytes + others.bytes, limits_.bytes);
+  auto const most = std::min({std::size_t{call.count}, by_time - std::min(others.items, by_time),
+                              by_bytes / std::max<std::size_t>(1, call.payload / call.count)});
+  return static_cast<std::uint32_t>(most);
+}
+
 }  // namespace yonder::core

@@ -63,15 +63,27 @@ bool hub::state::must_record_start(call_record const& call) const {
          !YONDER_MUTANT(start_unrecorded);
 }
 
-// That the first items, as many as the worker may be given, may be started from now on. It is kept free for
-// them meanwhile: what is recorded so, and not started, is unknown after a crash.
+// That the first items, as many as the worker may be given, may be started from now on. Where these are
+// several the packs behind them go along: one wait for the disk is for all of them. The worker is kept free
+// for them meanwhile: what is recorded so, and not started, is unknown after a crash.
 void hub::state::record_start(time_point now, call_record& call, worker_session& worker, outputs& out) {
-  auto const items = work.room(now, worker, call);
-  auto& first = items == call.count ? call : split(now, call, items);
-  work.dequeue(first);
-  append(first, out::append::kind::started, {}, out);
-  worker.awaits_record = first.record;
-  awaiting_record.emplace_back(first.record, worker.id);
+  auto& lane = call.lane->calls;
+  auto* next = &call;
+  dispatcher::load_to_come recorded;
+  for (auto items = work.room(now, worker, call); items != 0;) {
+    auto& first = items == next->count ? *next : split(now, *next, items);
+    next = lane.after(first);
+    ++recorded.records;
+    recorded.items += items;
+    recorded.bytes += first.payload;
+    work.dequeue(first);
+    append(first, out::append::kind::started, {}, out);
+    worker.awaits_record = first.record;
+    auto const goes_along = items > 1 && next != nullptr && next->count > 1 && must_record_start(*next) &&
+                            !next->stored && next->deadline > now && !calls.stalls(*next->caller);
+    items = goes_along ? work.room_behind(worker, *next, recorded) : 0;
+  }
+  awaiting_record.emplace_back(worker.awaits_record, worker.id);
   if (!worker.goes()) work.update_load(now, worker);
 }
 

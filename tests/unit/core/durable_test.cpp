@@ -104,6 +104,23 @@ TEST_CASE("promise 18: of many that wait, only what a worker is about to be give
   CHECK(s.hub.core.census().queued == 19);
 }
 
+TEST_CASE("the starts of all packs that a worker is about to be given wait for the disk together") {
+  scene s;
+  s.client.call(1, durable);
+  s.journal.sync(s.hub);
+  s.worker.answer(assigned_to(s.worker), 1);  // how long a run takes is known from now on
+  s.journal.sync(s.hub);
+  for (std::uint64_t i = 0; i < 10; ++i) s.client.batch(2 + 8 * i, 8, durable);
+  CHECK(s.journal.write(s.hub) == 10);
+  s.hub.core.synced(s.hub.now, s.journal.last, s.hub.out);
+  CHECK(s.journal.write(s.hub) == 10);
+  s.worker.received();
+  s.hub.core.synced(s.hub.now, s.journal.last, s.hub.out);
+  std::size_t assigned = 0;
+  for (auto const& one : s.worker.received()) assigned += one.head.type == frame_type::assign ? 1 : 0;
+  CHECK(assigned == 10);
+}
+
 TEST_CASE("promise 20: a call is found by its id by the same credential, and by no other") {
   scene s;
   s.client.call(1, durable_and_repeatable);
