@@ -27,7 +27,8 @@ namespace {
 
 std::vector<row> all_rows() {
   std::vector<row> all;
-  for (auto const& part : {worker_rows(), crash_rows(), link_rows(), hub_rows(), http_rows()})
+  for (auto const& part : {worker_rows(), crash_rows(), link_rows(), hub_rows(), client_rows(), clock_rows(),
+                           credential_rows(), http_rows()})
     all.insert(all.end(), part.begin(), part.end());
 #if defined(YONDER_LAUNCH_ROWS)
   auto const launchers = launch_rows();
@@ -214,6 +215,8 @@ int serve_hub(std::string const& keys, std::string const& journal, std::string c
   options.journal = journal;
   options.keys = keys;
   options.max_calls = 2'000'000;
+  if (auto const* const bytes = std::getenv("YONDER_FAULTS_MAX_BYTES"))
+    options.max_bytes = std::strtoull(bytes, nullptr, 10);
   try {
     yonder::runtime const here(options);
     std::cout << here.addresses().front() << std::endl;
@@ -232,6 +235,9 @@ int usage() {
 
 int run(int argc, char** argv) {
   if (argc == 5 && std::string_view(argv[1]) == "--hub") return serve_hub(argv[2], argv[3], argv[4]);
+  if (argc == 6 && std::string_view(argv[1]) == "--greedy")
+    return be_greedy(argv[2], argv[3], std::strtoul(argv[4], nullptr, 10),
+                     std::strtoul(argv[5], nullptr, 10));
   request asked;
   std::string_view own_row;
   for (int i = 1; i < argc; ++i) {

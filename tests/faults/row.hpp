@@ -77,6 +77,9 @@ std::vector<row> worker_rows();
 std::vector<row> crash_rows();
 std::vector<row> link_rows();
 std::vector<row> hub_rows();
+std::vector<row> client_rows();
+std::vector<row> clock_rows();
+std::vector<row> credential_rows();
 std::vector<row> http_rows();
 std::vector<row> launch_rows();
 

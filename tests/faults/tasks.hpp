@@ -97,6 +97,9 @@ inline constexpr yonder::task<faults::crash> crash;
 
 }  // namespace task
 
+// client_rows.cpp: a process that asks for a lot.
+int be_greedy(std::string const& keys, std::string const& address, std::size_t count, std::size_t size);
+
 // How a call ended: its code, or 0 for a value.
 template <class R>
 yonder::error_details failure_of(yonder::call<R>& call) {
