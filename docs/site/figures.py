@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "figures"
 TITLES = {"core": "Calls and codec", "http": "HTTP", "ml": "Models on the CPU", "service": "A batched service"}
 GROUPS = {"local": "Local calls", "remote": "One call after the other, same host", "sizes": "Larger texts", "beside-long": "Beside long calls", "peers": "Peers that are not here", "in-flight": "Many calls in flight", "bulk": "Large arguments and results",
-          "zmq-ipc": "ZeroMQ over ipc", "zmq-tcp": "ZeroMQ over tcp with keys", "codec": "The codec", "journal": "The journal", "first-call": "The first call from nothing",
+          "zmq-ipc": "ZeroMQ over ipc", "zmq-tcp": "ZeroMQ over tcp with keys", "codec": "The codec", "hub": "Through a hub", "journal": "The journal", "first-call": "The first call from nothing",
           "compile": "Compile time", "coldstart": "The first label from nothing"}
 WIDTH, ROW, EDGE = 640, 48, 14
 

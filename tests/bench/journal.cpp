@@ -93,6 +93,8 @@ void spawn_packed(yonder::runtime const& hub, Task const& durable, std::size_t c
   for (auto const& one : made) hub.engine()->wait_accepted(*one);
 }
 
+}  // namespace
+
 void measure_durable_calls(report& to) {
   temporary_folder const folder;
   constexpr std::size_t at_once = 20'000;
@@ -126,8 +128,6 @@ void measure_durable_calls(report& to) {
           at_least(180'000)},
          rate);
 }
-
-}  // namespace
 
 void measure_journal(report& to) {
   temporary_folder const folder;

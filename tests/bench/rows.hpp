@@ -27,7 +27,9 @@ void measure_peers(report& to);
 void measure_zmq_ipc(report& to);
 void measure_zmq_tcp(report& to);
 void measure_codec(report& to);
+void measure_hub(report& to);
 void measure_journal(report& to);
+void measure_durable_calls(report& to);  // of both
 void measure_compile_time(report& to);
 void measure_first_call(report& to);
 #ifdef BENCH_WITH_ML
@@ -50,6 +52,7 @@ inline constexpr group groups[]{
     {"zmq-tcp", measure_zmq_tcp},
     {"growth", measure_growth},
     {"codec", measure_codec},
+    {"hub", measure_hub, false},
     {"journal", measure_journal, false},
     {"first-call", measure_first_call},
     {"compile", measure_compile_time},
