@@ -16,6 +16,9 @@ import sys
 import tempfile
 import time
 
+# http.py lies beside this file, and is not what Ray looks for under that name.
+sys.path = [path for path in sys.path if os.path.abspath(path or ".") != os.path.dirname(os.path.abspath(__file__))]
+
 MESSAGE = "x" * 64
 MANY = 2000
 CELERY_APP = """
@@ -131,16 +134,17 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         peers = []
-        for kind in (Celery, Ray):
-            why = kind.missing()
-            if why:
-                print(f"{kind.name} is left out: {why}")
-                continue
-            own = os.path.join(folder, kind.__name__.lower())
-            os.mkdir(own)
-            peers.append(kind(own))
-        trips, rates = {one.name: [] for one in peers}, {one.name: [] for one in peers}
+        trips, rates = {}, {}
         try:
+            for kind in (Celery, Ray):
+                why = kind.missing()
+                if why:
+                    print(f"{kind.name} is left out: {why}")
+                    continue
+                own = os.path.join(folder, kind.__name__.lower())
+                os.mkdir(own)
+                peers.append(kind(own))
+            trips, rates = {one.name: [] for one in peers}, {one.name: [] for one in peers}
             for peer in peers:
                 peer.one()  # its worker has started by then
             for _ in range(options.rounds):
