@@ -2,9 +2,14 @@
 #include "src/cli/kubernetes.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <stdexcept>
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/output.hpp"
+#if defined(YONDER_HAS_LAUNCH)
+#include "src/launch/carry/packed_program.hpp"
+#endif
 
 namespace yonder::cli {
 namespace {
@@ -29,6 +34,10 @@ void check(kubernetes_pool const& pool) {
   if (!pool.hub.starts_with("tcp://") || pool.hub.find('#') != std::string::npos)
     throw usage_problem(
         "--hub says where pods find the hub: tcp://HOST:PORT, without a token (each pod needs the key)");
+  if (pool.from.empty() && (!pool.pack.empty() || !pool.files.empty() || !pool.fetcher.empty()))
+    throw usage_problem("--pack, --file and --fetcher are for a program that pods fetch: --from says where");
+  if (!pool.from.empty() && pool.program.empty())
+    throw usage_problem("--from is where pods fetch the program: --worker says which of this machine it is");
   if (pool.kind != "deployment" && pool.kind != "job") throw usage_problem("--kind is deployment or job");
   if (pool.scaler != "keda" && pool.scaler != "hpa" && pool.scaler != "none")
     throw usage_problem("--scaler is keda, hpa or none");
@@ -54,23 +63,73 @@ std::string limits_of(kubernetes_pool const& pool) {
   return all.empty() ? "" : "          resources: {limits: {" + all + "}}\n";
 }
 
+std::string list_of(std::vector<std::string> const& words) {
+  std::string list;
+  for (auto const& word : words) list += (list.empty() ? "" : ", ") + in_yaml(word);
+  return "[" + list + "]";
+}
+
+// What brings the program into a pod, by an init container, and starts it there.
+struct fetched_program {
+  std::vector<std::string> fetch, start;
+  std::uint64_t room = 0;  // MiB
+};
+
+#if defined(YONDER_HAS_LAUNCH)
+// What comes is put in its place if it is what was packed: its hashes stand in the manifest.
+constexpr char fetch_script[] =
+    "take=$1; url=$2; shift 2; umask 077; mkdir -p \"$1/files\" \"$1/programs\" || exit; "
+    "if command -v curl >/dev/null 2>&1; then curl -fsSL --retry 5 \"$url\"; else wget -q -O - \"$url\"; fi "
+    "| "
+    "sh -c \"$take\" yonder \"$@\"";
+constexpr char start_script[] =
+    "start=$1; loader=$2; glibc=$3; shift 3; "
+    "if [ -n \"$loader\" ] && [ ! -x \"$loader\" ]; then "
+    "echo \"yonder: this image has no $loader: take one with glibc $glibc or later\" >&2; exit 1; fi; "
+    "found=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d ' ' -f 2); "
+    "if [ -n \"$glibc\" ] && [ -n \"$found\" ] && "
+    "[ \"$(printf '%s\\n' \"$glibc\" \"$found\" | sort -V | head -n 1)\" != \"$glibc\" ]; then "
+    "echo \"yonder: glibc: needed $glibc, found $found: take an image as new as that, or build on an older "
+    "system\" "
+    ">&2; exit 1; fi; exec sh -c \"$start\" yonder \"$@\"";
+
+std::optional<fetched_program> fetched(kubernetes_pool const& pool) try {
+  if (pool.from.empty()) return std::nullopt;
+  auto const packed = launch::pack_program(pool.program.front(), pool.files, "/program", pool.pack);
+  fetched_program made;
+  made.fetch = {"/bin/sh", "-c", fetch_script, "yonder", packed.take, pool.from};
+  made.fetch.insert(made.fetch.end(), packed.take_words.begin(), packed.take_words.end());
+  made.start = {"/bin/sh", "-c", start_script, "yonder", packed.start, packed.loader, packed.glibc};
+  made.start.insert(made.start.end(), packed.start_words.begin(), packed.start_words.end());
+  made.start.insert(made.start.end(), pool.program.begin() + 1, pool.program.end());
+  made.room = 2 * (packed.size >> 20U) + 64;
+  return made;
+} catch (std::runtime_error const& fault) {
+  throw usage_problem(fault.what());
+}
+#else
+std::optional<fetched_program> fetched(kubernetes_pool const& pool) {
+  if (pool.from.empty()) return std::nullopt;
+  throw usage_problem("--from: this yonder was built without launchers, and packs no program");
+}
+#endif
+
 // A job's worker is told when it is over, so that it is given nothing that would be cut short.
-std::string command_of(kubernetes_pool const& pool) {
-  auto words = pool.program;
+std::string command_of(kubernetes_pool const& pool, std::optional<fetched_program> const& fetches) {
+  auto words = fetches ? fetches->start : pool.program;
   if (words.empty()) words = {"/app"};
   words.insert(words.end(), {"--yonder-worker", pool.hub});
   if (pool.kind == "job")
     words.insert(words.begin(), {"/bin/sh", "-c", "YONDER_END_TIME=$(($(date +%s) + $0)) exec \"$@\"",
                                  text_of(whole_seconds(pool.lifetime, seconds(3'600)))});
-  std::string list;
-  for (auto const& word : words) list += (list.empty() ? "" : ", ") + in_yaml(word);
-  return "[" + list + "]";
+  return list_of(words);
 }
 
 // A key is used only if its file and folder are their owner's alone, as none of a secret's volume is: it is
 // copied into memory.
 std::string pod_of(kubernetes_pool const& pool) {
   auto const image = in_yaml(pool.image);
+  auto const fetches = fetched(pool);
   std::string const confined =
       "          securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}\n";
   return "    metadata:\n"
@@ -95,24 +154,33 @@ std::string pod_of(kubernetes_pool const& pool) {
          confined +
          "          volumeMounts:\n"
          "            - {name: secret, mountPath: /secret, readOnly: true}\n"
-         "            - {name: keys, mountPath: /keys}\n"
+         "            - {name: keys, mountPath: /keys}\n" +
+         (!fetches ? ""
+                   : "        - name: program\n          image: " +
+                         in_yaml(pool.fetcher.empty() ? pool.image : pool.fetcher) +
+                         "\n          command: " + list_of(fetches->fetch) + "\n" + confined +
+                         "          volumeMounts:\n            - {name: program, mountPath: /program}\n") +
          "      containers:\n"
          "        - name: worker\n"
          "          image: " +
          image +
          "\n"
          "          command: " +
-         command_of(pool) +
+         command_of(pool, fetches) +
          "\n"
          "          env: [{name: YONDER_KEYS, value: /keys/yonder}]\n" +
          limits_of(pool) + confined +
          "          volumeMounts:\n"
-         "            - {name: keys, mountPath: /keys, readOnly: true}\n"
+         "            - {name: keys, mountPath: /keys, readOnly: true}\n" +
+         (fetches ? "            - {name: program, mountPath: /program}\n" : "") +
          "      volumes:\n"
          "        - {name: secret, secret: {secretName: " +
          in_yaml(pool.name + "-keys") +
          ", defaultMode: 0440, optional: false}}\n"  // said, as podman 4.3 ends where it is not
-         "        - {name: keys, emptyDir: {medium: Memory, sizeLimit: 1Mi}}\n";
+         "        - {name: keys, emptyDir: {medium: Memory, sizeLimit: 1Mi}}\n" +
+         (fetches
+              ? "        - {name: program, emptyDir: {sizeLimit: " + std::to_string(fetches->room) + "Mi}}\n"
+              : "");
 }
 
 std::string deployment_of(kubernetes_pool const& pool) {

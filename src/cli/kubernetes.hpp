@@ -12,8 +12,14 @@ namespace yonder::cli {
 struct kubernetes_pool {
   std::string name = "yonder-workers";
   std::string image{};
-  std::string hub{};                                               // "tcp://host:port", as pods see it
-  std::vector<std::string> program{};                              // in the image, with its arguments
+  std::string hub{};                   // "tcp://host:port", as pods see it
+  std::vector<std::string> program{};  // in the image, with its arguments
+  // Or a program of this machine, which pods fetch: `program` is that, then, with its arguments. Empty: it is
+  // in the image.
+  std::string from{};     // the URL of the archive
+  std::string fetcher{};  // the image that has curl or wget, sh, tar and sha256sum; empty: the other one
+  std::string pack{};     // where the archive is written; empty: it is not
+  std::vector<std::string> files{};                                // that travel with it
   std::string kind = "deployment";                                 // or "job"
   std::string scaler = "keda";                                     // of a deployment: "keda", "hpa" or "none"
   std::string prometheus = "http://prometheus-server.monitoring";  // that KEDA asks

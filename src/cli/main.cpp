@@ -249,6 +249,14 @@ int run(int argc, char const* const* argv) {
   kubernetes_command->add_option("--hub", pods.hub, "the hub's address, as pods see it")->required();
   kubernetes_command->add_option("--worker", pods.program,
                                  "the program there, and its arguments; default: /app");
+  kubernetes_command->add_option("--from", pods.from,
+                                 "the URL where pods fetch the program, which then is one of this machine");
+  kubernetes_command->add_option("--pack", pods.pack, "the file to write for that URL");
+  kubernetes_command
+      ->add_option("--file", pods.files, "that travels with it; a folder with all that is in it")
+      ->allow_extra_args(false);
+  kubernetes_command->add_option("--fetcher", pods.fetcher,
+                                 "the image that fetches it, with curl or wget; default: --image");
   kubernetes_command->add_option("--kind", pods.kind, "deployment (the default) or job");
   kubernetes_command->add_option("--scaler", pods.scaler, "keda (the default), hpa or none");
   kubernetes_command->add_option("--prometheus", pods.prometheus, "where KEDA asks");

@@ -44,6 +44,33 @@ refused manifests --min 3 --max 2
 refused manifests --kind pod
 refused "$yonder" launch
 
+# A program that pods fetch: what the init container and the worker run is run here, in a folder that stands for the
+# pod's, with an archive that is what was packed, and one that is not.
+refused manifests --pack "$folder/app.tar"
+refused manifests --from http://files/app.tar
+words() { # FILE NUMBER: of the container of that number, init containers first
+  python3 - "$1" "$2" "$folder/program" <<'WORDS'
+import json, sys
+commands = [json.loads(line.split(":", 1)[1]) for line in open(sys.argv[1]) if line.strip().startswith("command:")]
+sys.stdout.write("".join((sys.argv[3] if word == "/program" else word) + "\0" for word in commands[int(sys.argv[2])]))
+WORDS
+}
+if "$yonder" launch --help | grep -q -- --print && command -v curl >/dev/null; then
+  manifests fetched --worker /bin/echo one --from "file://$folder/app.tar" --pack "$folder/app.tar" --fetcher curlimages/curl:8.11.1 >"$folder/fetched.yaml"
+  has "$folder/fetched.yaml" 'image: "curlimages/curl:8.11.1"'
+  mapfile -d '' -t fetch < <(words "$folder/fetched.yaml" 1)
+  mapfile -d '' -t start < <(words "$folder/fetched.yaml" 2)
+  ! "${start[@]}" >"$folder/out" 2>&1 || fail "a worker starts before its program is there"
+  "${fetch[@]}" >"$folder/out" 2>&1 || fail "the program was not fetched: $(cat "$folder/out")"
+  [ "$("${start[@]}")" = 'one --yonder-worker tcp://hub:5555' ] || fail "the fetched program prints $("${start[@]}" 2>&1)"
+  rm -rf "$folder/program"
+  printf 'x' | dd of="$folder/app.tar" bs=1 seek=3000 conv=notrunc 2>/dev/null
+  ! "${fetch[@]}" >"$folder/out" 2>&1 || fail "what is not what was packed is taken"
+  grep -q 'what arrived is not what was sent' "$folder/out" || fail "a changed archive is refused by: $(cat "$folder/out")"
+else
+  echo "skipped: a program that pods fetch (curl, and a yonder with launchers)"
+fi
+
 if python3 -c 'import kubernetes_validate' 2>/dev/null; then
   python3 - "$folder"/*.yaml <<'CHECK'
 import sys, yaml, kubernetes_validate

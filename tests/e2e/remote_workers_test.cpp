@@ -305,12 +305,20 @@ TEST_CASE("a value by reference goes over a network, from the one who has it to 
   auto const there = ones_there.on(client).remote(large);
   CHECK(there.get() == std::vector<double>(large, 1.0));
   CHECK(task::total.on(client).remote(there) == large);
-  here.stop_worker();
+}
+
+TEST_CASE("where its hub was started anew a value is brought from where it is") {
+  constexpr int large = 300'000;
+  folder const place;
+  site here("ipc://" + (place / "hub"));
   here.start_worker();
-  CHECK(task::total.on(client).remote(all) == large);  // to another process, from here
-  auto const gone = failure_of([&] { (void)task::total.on(client).remote(there); });
-  CHECK(gone.code == yonder::errc::value_gone);
-  CHECK(there.get().size() == large);  // which has been here
+  yonder::runtime client(here.client());
+  auto const all = yonder::put(std::vector<double>(large, 1.0), client);
+  CHECK(task::total.on(client).remote(all) == large);
+  here.stop_worker();
+  here.restart_hub();
+  here.start_worker();
+  CHECK(task::total.on(client).remote(all) == large);
 }
 
 }  // namespace e2e
