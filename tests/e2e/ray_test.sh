@@ -27,7 +27,7 @@ stop() {
   # What this cluster has started, and nothing of another one: all of it has its folder in its command line.
   local process
   for process in /proc/[0-9]*; do
-    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF "$temporary"; then kill -KILL "${process#/proc/}" 2>/dev/null || true; fi
+    if { tr '\0' ' ' <"$process/cmdline" | grep -qF "$temporary"; } 2>/dev/null; then kill -KILL "${process#/proc/}" 2>/dev/null || true; fi
   done
   rm -rf "$temporary"
 }
@@ -35,8 +35,8 @@ trap stop EXIT
 export RAY_USAGE_STATS_ENABLED=0 RAY_ADDRESS="127.0.0.1:$gcs" RAY_API_SERVER_ADDRESS="http://127.0.0.1:$dashboard"
 env -u RAY_ADDRESS ray start --head --port="$gcs" --dashboard-host=127.0.0.1 --dashboard-port="$dashboard" --num-cpus=2 \
   --object-store-memory=100000000 --temp-dir="$temporary" --disable-usage-stats >"$folder/ray" 2>&1 || {
-  cat "$folder/ray"
-  exit 1
+  echo "skipped: Ray does not start here: $(tail -n 1 "$folder/ray")" # it gives itself 30 s
+  exit 77
 }
 
 "$yonder" keygen "$folder/keys" >/dev/null
@@ -52,7 +52,7 @@ jobs_left() {
 print(sum(not job.status.is_terminal() for job in JobSubmissionClient().list_jobs()))'
 }
 YONDER_KEYS=$folder/keys YONDER_LAUNCH=$folder/launch.toml timeout 240 "$hub" once >"$folder/said" 2>&1 || fail "the hub ended with $?"
-grep -q '^ran in ' "$folder/said" || fail "no call was answered"
+if grep -q '^failed: ' "$folder/said" || ! grep -q '^ran in ' "$folder/said"; then fail "no call was answered"; fi
 grep -q '^over$' "$folder/said" || fail "a worker was left"
 [ "$(jobs_left)" = 0 ] || fail "$(jobs_left) jobs are left"
 echo "a worker was a job of $(ray --version)"
