@@ -16,8 +16,8 @@ struct packed_program {
   std::string loader;      // a path of the machine that it is started on; empty: it is started without one
   std::string glibc;       // the oldest there that will do; empty: any
   std::uint64_t size = 0;  // of the files, as they lie there
-  // Scripts for `sh -c SCRIPT NAME WORDS…`: what takes the archive, on its stdin, and what starts the program, whose
-  // arguments follow.
+  // Scripts for `sh -c SCRIPT NAME WORDS…`: what takes the archive, on its stdin, and what starts the
+  // program, whose arguments follow.
   std::string take, start;
   std::vector<std::string> take_words, start_words;
 };
