@@ -8,4 +8,6 @@ std::string say(std::string const& name) { return "hello, " + name; }
 inline constexpr yonder::task<say> saying;
 }  // namespace greeting
 
-std::string greet(yonder::runtime& on, std::string const& name) { return greeting::saying.on(on).remote(name); }
+std::string greet(yonder::runtime& on, std::string const& name) {
+  return greeting::saying.on(on).remote(name);
+}
