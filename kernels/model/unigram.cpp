@@ -13,6 +13,9 @@ namespace yonder::kernels {
 namespace {
 
 constexpr double unknown_penalty = 10;
+// 2^13 words take half a MiB; 2^15 are worth a quarter of the time with 250,000 pieces.
+constexpr int fewest_bits = 13;
+constexpr int most_bits = 15;
 
 std::size_t letter_bytes(char first) noexcept {
   auto const lead = static_cast<unsigned char>(first);
@@ -57,7 +60,9 @@ std::uint64_t hash_of(word_key const& key, std::uint8_t kind) noexcept {
 }  // namespace
 
 unigram::unigram(std::vector<scored_piece> const& pieces, std::size_t unknown, bool byte_fallback)
-    : size_(pieces.size()), unknown_(static_cast<std::int32_t>(unknown)) {
+    : size_(pieces.size()),
+      cache_bits_(std::clamp(static_cast<int>(std::bit_width(pieces.size() / 8)), fewest_bits, most_bits)),
+      unknown_(static_cast<std::int32_t>(unknown)) {
   if (unknown >= pieces.size()) throw std::out_of_range("unknown");
   double smallest = std::numeric_limits<double>::infinity();
   std::vector<double_array::entry> sorted;
@@ -166,10 +171,10 @@ void unigram::append(std::string_view word, bool marked, std::vector<std::int32_
     for_each_piece(scratch.word_, scratch, put);
   };
   if (word.size() > slack) return cut();
-  if (scratch.cache_.empty()) scratch.cache_.resize(std::size_t{1} << unigram_scratch::cache_bits);
+  if (scratch.cache_.empty()) scratch.cache_.resize(std::size_t{1} << cache_bits_);
   auto const kind = static_cast<std::uint8_t>(word.size() + (marked ? slack + 1 : 0));
   auto const key = load_key(word.data(), word.size());
-  auto& known = scratch.cache_[hash_of(key, kind) >> (64 - unigram_scratch::cache_bits)];
+  auto& known = scratch.cache_[hash_of(key, kind) >> (64 - cache_bits_)];
   if (known.word == key && known.kind == kind) {
     ids.insert(ids.end(), known.ids.begin(), known.ids.begin() + known.count);
     return;

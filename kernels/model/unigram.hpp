@@ -51,8 +51,6 @@ class unigram_scratch {
     std::uint8_t kind = 0;  // its bytes, and whether a mark stands before them; 0: empty
     std::uint8_t count = 0;
   };
-  static constexpr int cache_bits = 13;
-
   std::vector<best_end> ends_;
   std::vector<word_piece> found_;  // the last one first
   std::string word_;
@@ -95,6 +93,7 @@ class unigram {
   std::array<std::int32_t, 256> byte_tokens_{};  // -1: none, as all are without byte fallback
   std::size_t size_ = 0;
   double unknown_score_ = 0;
+  int cache_bits_;  // of the number of words that a scratch remembers
   std::int32_t unknown_ = 0;
 };
 
