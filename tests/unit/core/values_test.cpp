@@ -91,8 +91,8 @@ TEST_CASE("what is said of values comes back, and is refused where it is cut off
   REQUIRE(decode_hold(bytes_in(encode_hold(hold)), held));
   CHECK(held.call == hold.call);
   CHECK(held.keys == hold.keys);
-  value_hold much{{1, 2}, std::vector<value_key>(max_references + 1)}, none;
-  CHECK_FALSE(decode_hold(bytes_in(encode_hold(much)), none));
+  value_hold much{{1, 2}, std::vector<value_key>(max_references + 1)}, nothing;
+  CHECK_FALSE(decode_hold(bytes_in(encode_hold(much)), nothing));
 
   std::vector<value_key> const keys{{1, 2}, {3, 4}};
   byte_buffer body;
@@ -114,9 +114,9 @@ TEST_CASE("values come into a call in place of the byte that stands for each") {
   std::vector<referred_value> const values{{read[0], bytes_in(one), {}}, {read[1], bytes_in(two), {}}};
   auto const whole = with_referred(message, values);
   CHECK(text_of(whole.payload()) == "(one,two)");
-  std::vector<referred_argument> none;
-  CHECK(read_referred(whole, none));
-  CHECK(none.empty());
+  std::vector<referred_argument> nothing;
+  CHECK(read_referred(whole, nothing));
+  CHECK(nothing.empty());
 }
 
 TEST_CASE("a place outside of the call, or before the one before it, is refused") {
