@@ -2,6 +2,7 @@
 #include "src/core/composition.hpp"
 
 #include "src/core/metadata.hpp"
+#include "src/core/payload_splice.hpp"
 #include "src/core/values.hpp"
 
 namespace yonder::core {
@@ -41,21 +42,7 @@ frame compose(frame const& message, std::span<argument_value const> values) {
   copy_without_arguments(body, message.metadata());
   copy_referred(body, message, values);
   made.head.metadata_size = static_cast<std::uint32_t>(body.size());
-  auto const payload = message.payload();
-  std::size_t at = 0, buffer = 0;
-  auto const copy_up_to = [&](std::size_t offset, std::size_t next_buffer) {
-    body.append(payload.data() + at, offset - at);
-    at = offset;
-    for (; buffer < next_buffer; ++buffer) made.buffers.push_back(message.buffers[buffer]);
-  };
-  for (auto const& value : values) {
-    copy_up_to(value.where.offset, value.where.buffer);
-    body.append(value.bytes.data(), value.bytes.size());
-    made.buffers.insert(made.buffers.end(), value.buffers.begin(), value.buffers.end());
-  }
-  copy_up_to(payload.size(), message.buffers.size());
-  made.head.buffer_count = static_cast<std::uint32_t>(made.buffers.size());
-  made.body = std::move(body);
+  splice_payload(made, std::move(body), message, values, 0);
   return made;
 }
 
