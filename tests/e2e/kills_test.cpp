@@ -32,6 +32,9 @@ answer work(int n) {
 constexpr yonder::task<work, "e2e.work"> working;
 
 constexpr int calls = 100'000;
+// A worker tells of short items together: with it go those of its last row that it had started. What waits
+// behind is given to another.
+constexpr int most_in_row = 128;
 
 std::vector<int> input() {
   std::vector<int> numbers(calls);
@@ -85,7 +88,7 @@ TEST_CASE("without retries each lost call is a typed error, and every other resu
     ++index;
   }
   CHECK(index == calls);
-  CHECK(lost <= every_second.kills());  // at most the one that each worker had started
+  CHECK(lost <= every_second.kills() * most_in_row);
   MESSAGE("killed ", every_second.kills(), " workers, lost ", lost, " calls");
 }
 
