@@ -60,7 +60,7 @@ function(yonder_set_test_properties test)
   math(EXPR case_seconds "${arg_TIMEOUT} / 2")
   set(suppressions "${YONDER_ROOT}/tests/support/tsan_libzmq.supp")
   set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
-    ENVIRONMENT "YONDER_TEST_CASE_SECONDS=${case_seconds};ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1 suppressions=${suppressions}")
+    ENVIRONMENT "YONDER_TEST_CASE_SECONDS=${case_seconds};ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1 atexit_sleep_ms=0 suppressions=${suppressions}")
 endfunction()
 
 # yonder_add_fuzzer(<name> SOURCES … [LINK …] [CORPUS folder]): a libFuzzer target, under YONDER_BUILD_FUZZERS.

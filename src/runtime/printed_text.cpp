@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "src/core/link.hpp"
@@ -29,16 +30,19 @@ std::string_view whole_beginning(std::string_view text, std::size_t most) {
 
 }  // namespace
 
-printed_text::printed_text(platform::unique_fd printed, platform::unique_fd relay)
-    : printed_(std::move(printed)), relay_(std::move(relay)) {
+printed_text::printed_text(platform::unique_fd printed, platform::unique_fd relay, text_in_hand* in_hand)
+    : printed_(std::move(printed)),
+      relay_(std::move(relay)),
+      own_hand_(in_hand == nullptr ? std::make_unique<text_in_hand>() : nullptr),
+      in_hand_(in_hand == nullptr ? own_hand_.get() : in_hand) {
   ::fcntl(relay_.get(), F_SETFL, O_NONBLOCK);  // its description is nobody else's
 }
 
 bool printed_text::read() {
   if (flag_ && !flag_->is_up()) return false;
-  char bytes[4096];
+  auto& bytes = in_hand_->text;
   fresh_.clear();
-  for (int i = 0; i < 16; ++i) {
+  for (int i = 0; i < 32; ++i) {
     auto const count = ::read(printed_.get(), bytes, sizeof bytes);
     if (count < 0 && errno == EINTR) continue;
     if (count == 0) {  // nobody has the other end any more
@@ -49,7 +53,9 @@ bool printed_text::read() {
     std::string_view const text(bytes, static_cast<std::size_t>(count));
     pass_on(text);
     fresh_ += text;
-    if (text.size() < sizeof bytes) break;
+    auto const was_all = text.size() < sizeof bytes;
+    std::memset(bytes, 0, text.size());
+    if (was_all) break;
   }
   if (!fresh_.empty())
     quiet_ = 0;

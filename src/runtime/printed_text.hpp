@@ -12,6 +12,7 @@
 #include "src/core/types.hpp"
 #include "src/platform/readable_flag.hpp"
 #include "src/platform/unique_fd.hpp"
+#include "src/runtime/text_in_hand.hpp"
 
 namespace yonder::runtime_detail {
 
@@ -32,8 +33,9 @@ class printed_text {
     friend bool operator==(owner const&, owner const&) = default;
   };
 
-  // `printed` is read without waiting, `relay` is where it goes.
-  printed_text(platform::unique_fd printed, platform::unique_fd relay);
+  // `printed` is read without waiting, into `in_hand`, and `relay` is where it goes. Null: into memory of its
+  // own, of which nobody has the rest when this process ends in between.
+  printed_text(platform::unique_fd printed, platform::unique_fd relay, text_in_hand* in_hand = nullptr);
 
   // Readable when there is more; -1: there will be none.
   int descriptor() const noexcept { return printed_.get(); }
@@ -72,6 +74,8 @@ class printed_text {
 
   platform::unique_fd printed_;
   platform::unique_fd relay_;
+  std::unique_ptr<text_in_hand> own_hand_;
+  text_in_hand* in_hand_;
   std::unique_ptr<platform::readable_flag> flag_;  // null: not yet, or there is none
   int quiet_ = 0;                                  // reads that found nothing, in a row
   bool has_asked_ = false;                         // for a flag

@@ -132,11 +132,14 @@ struct process_pool::worker {
       auto const count = ::read(from.get(), text, sizeof text);
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return count < 0 && errno == EAGAIN;
-      tail.append(text, static_cast<std::size_t>(count));
-      if (tail.size() > tail_size) tail.erase(0, tail.size() - tail_size);
-      relay.pass({text, static_cast<std::size_t>(count)});
+      pass({text, static_cast<std::size_t>(count)}, relay);
     }
     return true;
+  }
+  void pass(std::string_view text, stderr_relay& relay) {
+    tail.append(text);
+    if (tail.size() > tail_size) tail.erase(0, tail.size() - tail_size);
+    relay.pass(text);
   }
 };
 
@@ -445,6 +448,7 @@ void process_pool::drain_and_report(worker& dead, std::vector<transport::event>&
   endpoint_.drain(dead.calls, frames);
   sort(frames);
   if (dead.relayed) dead.forward(dead.relayed, relay_);
+  dead.pass(dead.page->in_hand.left(dead.tail), relay_);
   if (dead.output) dead.forward(dead.output, relay_);
   lose_calls(dead);
   happened_.push_back(report_of(dead));

@@ -201,7 +201,8 @@ std::unique_ptr<transport::channel> joined(transport::channel::descriptors offer
                                       .own_process = true,
                                       .printed = std::move(inheritance.printed),
                                       .relay = std::move(inheritance.relay),
-                                      .reads_printed = &inheritance.page->reads_printed});
+                                      .reads_printed = &inheritance.page->reads_printed,
+                                      .in_hand = &inheritance.page->in_hand});
   auto socket = std::make_unique<transport::local_endpoint>(loop->poller(), limits_of(max_call_bytes));
   socket->add(std::move(inheritance.socket), joined(std::move(inheritance.channel)));
   loop->attach(std::move(socket));
@@ -289,6 +290,7 @@ std::optional<worker_order> order_of(start_info const& how) {
     how.started = &page->started;
     how.epoch = &page->epoch;
     how.reads_printed = &page->reads_printed;
+    how.in_hand = &page->in_hand;
   }
   if (started.printed >= 0) {
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // as of a pool's worker

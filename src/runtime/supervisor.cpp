@@ -307,11 +307,14 @@ class supervisor final : private platform::ready_handler {
       auto const count = ::read(from.get(), text, sizeof text);
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return;
-      relay_.pass({text, static_cast<std::size_t>(count)});
-      words_.append(text, static_cast<std::size_t>(count));
-      constexpr auto most = sizeof(supervised_page::last_words) - 1;
-      if (words_.size() > most) words_.erase(0, words_.size() - most);
+      pass({text, static_cast<std::size_t>(count)});
     }
+  }
+  void pass(std::string_view text) {
+    relay_.pass(text);
+    words_.append(text);
+    constexpr auto most = sizeof(supervised_page::last_words) - 1;
+    if (words_.size() > most) words_.erase(0, words_.size() - most);
   }
 
   void reap() {
@@ -319,6 +322,8 @@ class supervisor final : private platform::ready_handler {
     how_ = worker_->wait();
     worker_.reset();
     forward(relayed_);
+    pass(page_->in_hand.left(words_));
+    page_->in_hand = {};
     forward(output_);
     watch_output();
     reap_orphans();

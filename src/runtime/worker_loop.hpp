@@ -51,6 +51,7 @@ struct worker_loop_config {
   // Of an own process that reads itself what is printed in it; -1: of others.
   platform::unique_fd printed{}, relay{};
   std::atomic<std::uint32_t>* reads_printed = nullptr;  // where it says so; may be null
+  text_in_hand* in_hand = nullptr;                      // where it reads it; null: in memory of its own
 };
 
 // Serves one hub: runs each call on the thread that read it. A watchdog takes over the connection when a call

@@ -15,7 +15,7 @@ using platform::now;
 
 void worker_loop::begin_output() {
   if (!config_.printed || !config_.relay) return;
-  output_.emplace(std::move(config_.printed), std::move(config_.relay));
+  output_.emplace(std::move(config_.printed), std::move(config_.relay), config_.in_hand);
   poller_->add(output_->descriptor(), *this, 0);
   if (config_.reads_printed != nullptr) config_.reads_printed->store(1, std::memory_order_relaxed);
 }

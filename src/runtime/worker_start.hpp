@@ -12,6 +12,7 @@
 
 #include "src/platform/own_image.hpp"
 #include "src/platform/unique_fd.hpp"
+#include "src/runtime/text_in_hand.hpp"
 #include "transports/local/channel.hpp"
 #include "yonder/http_options.hpp"
 
@@ -61,8 +62,9 @@ struct shared_page {
   std::uint32_t has_arenas;                  // 1: and the two of its arenas
   std::atomic<std::uint32_t> reads_printed;  // the worker writes: 1: what is printed is for it to read
   std::uint64_t max_value_bytes;             // of the runtime that started it
+  text_in_hand in_hand;                      // the worker writes
 };
-constexpr std::size_t page_size = 4096;
+constexpr std::size_t page_size = 8192;
 inline constexpr std::uint64_t page_magic = 0x6b726f7772646e79;
 
 // Throws std::system_error.
@@ -76,7 +78,8 @@ struct supervised_page {
   std::atomic<std::uint64_t> session;        // its own; 0: none yet
   std::atomic<std::uint32_t> epoch;          // of `started`
   std::atomic<std::uint64_t> started;        // the highest out::run::mark of that epoch
-  std::atomic<std::uint32_t> reads_printed;  // as in shared_page
+  std::atomic<std::uint32_t> reads_printed;  // these two as in shared_page
+  text_in_hand in_hand;
   // The supervisor writes, before it starts the worker: of the one before.
   std::uint64_t last_session;  // 0: there is nothing to tell
   std::uint64_t last_started;
@@ -86,7 +89,7 @@ struct supervised_page {
   char last_reason[128];     // both end with a null
   char last_words[3584];
 };
-static_assert(sizeof(supervised_page) <= page_size);
+static_assert(sizeof(shared_page) <= page_size && sizeof(supervised_page) <= page_size);
 
 // As what this process was started; known from before main.
 enum class start_kind : std::uint8_t {

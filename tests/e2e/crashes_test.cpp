@@ -184,12 +184,12 @@ TEST_CASE("promise 2: retries make a lost attempt again") {
 
 TEST_CASE("promise 8: running work that ignores its stop is killed after the grace period") {
   auto call = task::ignore_stop.spawn();
-  CHECK_FALSE(call.get_for(10ms));
+  until_running(call);
   call.cancel();
   CHECK_THROWS_AS(call.get(), yonder::cancelled);
   yonder::runtime one({.max = 1});
   auto stuck = task::ignore_stop.on(one).spawn();
-  CHECK_FALSE(stuck.get_for(10ms));
+  until_running(stuck);
   stuck.cancel();
   CHECK(task::add.on(one).remote(1, 2) == 3);  // once the only worker has been replaced
 }
@@ -215,7 +215,7 @@ TEST_CASE("a task may retire its worker: its call is answered, the process ends,
 
 TEST_CASE("promise 15: the worker answers the hub while a task computes") {
   auto call = task::wait_for_stop.spawn();
-  CHECK_FALSE(call.get_for(20ms));
+  until_running(call);
   call.cancel();  // reaches the task in time: otherwise its worker would be killed, and the next line would
                   // see it
   CHECK_THROWS_AS(call.get(), yonder::cancelled);
@@ -241,7 +241,7 @@ TEST_CASE("workers are gone when their runtime is") {
   auto ended = std::make_unique<yonder::runtime>(yonder::runtime_options{.max = 2});
   watched_process const worker(task::process.on(*ended).remote());
   auto running = task::wait_for_stop.on(*ended).spawn();
-  CHECK_FALSE(running.get_for(5ms));
+  until_running(running);
   ended.reset();
   CHECK(worker.ends_within(0ms));
 }

@@ -173,7 +173,7 @@ TEST_CASE("a remote worker's call can be cancelled while it runs") {
   yonder::runtime client(here.client());
   task::add.on(client).remote(1, 2);
   auto call = task::wait_for_stop.on(client).spawn();
-  CHECK_FALSE(call.get_for(50ms));
+  until_running(call);
   call.cancel();
   CHECK_THROWS_AS(call.get(), yonder::cancelled);
   CHECK(task::add.on(client).remote(1, 2) == 3);
@@ -408,7 +408,7 @@ TEST_CASE("a hub that is restarted in good order finds its client and its worker
   yonder::runtime client(here.client());
   auto const worker = task::process.on(client).remote();
   auto call = task::wait_for_stop.on(client).spawn();
-  CHECK_FALSE(call.get_for(50ms));
+  until_running(call);
   here.restart_hub();
   CHECK_THROWS_AS(call.get(), yonder::disconnected);
   CHECK(task::process.on(client).remote() == worker);
@@ -466,7 +466,7 @@ TEST_CASE("a fork has no part in its parent's connection to a hub elsewhere" *
   auto client = std::make_unique<yonder::runtime>(here.client());
   CHECK(task::add.on(*client).remote(1, 2) == 3);
   auto running = task::wait_for_stop.on(*client).spawn();
-  CHECK_FALSE(running.get_for(10ms));
+  until_running(running);
   auto const child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {

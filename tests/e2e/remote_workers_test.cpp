@@ -104,7 +104,7 @@ TEST_CASE("a worker that dies in the middle of a call is lost, and the next work
   yonder::runtime client(here.client());
   task::add.on(client).remote(1, 2);
   auto call = task::ignore_stop.on(client).spawn();
-  CHECK_FALSE(call.get_for(50ms));
+  until_running(call);
   here.stop_worker();
   CHECK_THROWS_AS(call.get(), yonder::worker_lost);
   here.start_worker();
@@ -188,7 +188,7 @@ TEST_CASE("a remote worker in whose place none can be started for now comes back
   yonder::runtime client(here.client());
   auto const first = task::process.on(client).remote();
   auto lost = task::wait_for_stop.on(client).spawn();
-  CHECK_FALSE(lost.get_for(10ms));
+  until_running(lost);
   {
     descriptor_limit const few(watched.process.pid(), 2);  // enough to say so
     ::kill(first, SIGKILL);
@@ -238,7 +238,7 @@ TEST_CASE("a remote worker ends with whoever watches it, and as it was told") {
   yonder::runtime client(here.client());
   watched_process const killed(task::process.on(client).remote());
   auto running = task::ignore_stop.on(client).spawn();
-  CHECK_FALSE(running.get_for(10ms));
+  until_running(running);
   here.stop_worker();
   CHECK(killed.ends_within(10s));
 

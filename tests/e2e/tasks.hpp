@@ -185,12 +185,20 @@ inline int crash(std::string const& how) {
   return 0;
 }
 
+// These two say that they run: until_running() waits for that.
 inline bool wait_for_stop() {
+  yonder::this_call::report_progress(0, "runs");
   while (!yonder::this_call::stop_requested()) std::this_thread::yield();
   return true;
 }
 [[noreturn]] inline void ignore_stop() {
+  yonder::this_call::report_progress(0, "runs");
   for (;;) ::pause();
+}
+// Until the task of `call` has said so. Not if it ends before.
+template <class R>
+void until_running(yonder::call<R> const& call) {
+  while (!call.progress() && !call.ready()) std::this_thread::yield();
 }
 inline int terminate_self(int value) {
   ::kill(::getpid(), SIGTERM);
