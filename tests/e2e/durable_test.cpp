@@ -16,6 +16,7 @@
 #include "tests/e2e/folder.hpp"
 #include "tests/e2e/program.hpp"
 #include "tests/e2e/programs/durable.hpp"
+#include "tests/support/held_port.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/schedule.hpp"
 
@@ -29,7 +30,7 @@ class durable_site {
  public:
   durable_site() {
     yonder::transport::keygen(keys());
-    start_hub("tcp://127.0.0.1:*");
+    start_hub(port_.address());
   }
   ~durable_site() {
     kill_workers();
@@ -83,6 +84,7 @@ class durable_site {
     REQUIRE_MESSAGE(address_.starts_with("tcp://"), address_);
   }
 
+  yonder::testing::held_port port_;
   folder folder_;
   std::string address_;
   std::optional<program> hub_;
@@ -157,9 +159,18 @@ TEST_CASE("who is told that his durable call was cancelled has its outcome, too"
 TEST_CASE("a durable call whose hub stays away names its id, and is found by that when the hub is back") {
   durable_site here;
   auto impatient = here.client();
-  impatient.connect_timeout = 300ms;
-  yonder::runtime caller(impatient);
-  auto call = task::note.on(caller).spawn(here.file("notes"), 3);
+  std::optional<yonder::runtime> had;
+  auto const spawned = [&]() -> yonder::call<int> {
+    for (impatient.connect_timeout = 200ms;; impatient.connect_timeout *= 2)
+      try {  // as long as its hub takes
+        had.emplace(impatient);
+        return task::note.on(*had).spawn(here.file("notes"), 3);
+      } catch (yonder::error const&) {
+        if (impatient.connect_timeout > 30s) throw;
+      }
+  };
+  auto call = spawned();
+  auto& caller = *had;
   here.kill_hub();
   try {
     (void)call.get();

@@ -12,6 +12,7 @@
 
 #include "src/platform/process.hpp"
 #include "tests/e2e/folder.hpp"
+#include "tests/support/held_port.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/yonder.hpp"
 
@@ -20,8 +21,12 @@ namespace e2e {
 // A hub without workers of its own, and one that came by itself.
 class site {
  public:
-  explicit site(std::string const& address = "tcp://127.0.0.1:*", std::size_t max_call_bytes = 256 << 20)
-      : options_{.max = 0, .bind = {address}, .keys = keys(), .max_call_bytes = max_call_bytes} {
+  // "": over TCP.
+  explicit site(std::string const& address = "", std::size_t max_call_bytes = 256 << 20)
+      : options_{.max = 0,
+                 .bind = {address.empty() ? port_.address() : address},
+                 .keys = keys(),
+                 .max_call_bytes = max_call_bytes} {
     yonder::transport::keygen(keys());
     hub_.emplace(options_);
   }
@@ -62,6 +67,7 @@ class site {
   }
 
  private:
+  yonder::testing::held_port port_;
   folder folder_;
   yonder::runtime_options options_;
   std::optional<yonder::runtime> hub_;

@@ -12,6 +12,7 @@
 #include "tests/faults/machine.hpp"
 #include "tests/faults/row.hpp"
 #include "tests/faults/tasks.hpp"
+#include "tests/support/held_port.hpp"
 #include "transports/zmq/keys.hpp"
 
 namespace faults {
@@ -53,8 +54,9 @@ class journaled_site {
   }
 
  private:
+  yonder::testing::held_port port_;
   e2e::folder place_;
-  std::string address_ = "tcp://127.0.0.1:*";
+  std::string address_ = port_.address();
   std::vector<e2e::program> workers_;
 };
 
