@@ -3,24 +3,12 @@
 # Usage: run.sh YONDER PROGRAM — a call whose caller has ended, and whose hub is killed.
 set -euo pipefail
 yonder=$1 program=$2
-folder=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$folder"' EXIT
+# shellcheck source=examples/journaled_hub.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../journaled_hub.sh"
 
-"$yonder" keygen "$folder/keys" >"$folder/said"
-export YONDER_KEYS=$folder/keys
-mkfifo "$folder/hub"
-"$yonder" hub --bind "tcp://127.0.0.1:*" --journal "$folder/journal" >"$folder/hub" &
-hub=$!
-read -r address <"$folder/hub"
-export YONDER_HUB=$address
+id=$(YONDER_HUB=$address "$program") # nobody is there yet who could run it
+restart_hub "$yonder"
+"$yonder" calls --hub "$address" | sed 's/  */ /g' | cut -d ' ' -f 2-4
 
-id=$("$program") # nobody is there yet who could run it
-
-kill -KILL "$hub"
-wait "$hub" 2>/dev/null || true
-"$yonder" hub --bind "$address" --journal "$folder/journal" >"$folder/hub" &
-read -r address <"$folder/hub"
-"$yonder" calls | sed 's/  */ /g' | cut -d ' ' -f 2-4
-
-(unset YONDER_HUB && exec "$program" --yonder-worker "$address") &
-"$program" "$id"
+"$program" --yonder-worker "$address" &
+YONDER_HUB=$address "$program" "$id"

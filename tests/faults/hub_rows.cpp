@@ -267,7 +267,9 @@ void lose_hub_of_many(findings& seen) {
   std::optional<journaled_hub> hub(std::in_place, site);
   for (std::size_t i = 0; i < count; ++i) site.start_worker();
   yonder::runtime watch(site.client());
-  while (workers_at(watch) < count) std::this_thread::sleep_for(10ms);
+  for (auto const begun = clock::now(); workers_at(watch) < count && clock::now() - begun < 120s;)
+    std::this_thread::sleep_for(10ms);
+  seen.equals("workers that did not come", count - workers_at(watch), 0);
   auto const used = processor_time(hub->process());
   constexpr auto idle = 5s;
   std::this_thread::sleep_for(idle);
