@@ -27,6 +27,7 @@ struct completion {
   std::string message{};     // the error in words, its first 4095 bytes
   std::optional<R> value{};  // what it returned
 
+  // Whether the call has ended well.
   [[nodiscard]] bool has_value() const noexcept { return value.has_value(); }
 
   template <class Archive>
@@ -34,14 +35,16 @@ struct completion {
     archive(call.session, call.number, code, type, message, value);
   }
 };
+// The same of a call that returns nothing.
 template <>
 struct completion<void> {
-  call_id call{};
-  errc code{};
-  std::string type{};
-  std::string message{};
-  bool returned = false;
+  call_id call{};         // which has ended
+  errc code{};            // why it has not returned; errc() where it has
+  std::string type{};     // of the exception that the task threw; empty: it threw none
+  std::string message{};  // the error in words, its first 4095 bytes
+  bool returned = false;  // it did
 
+  // Whether the call has ended well.
   [[nodiscard]] bool has_value() const noexcept { return returned; }
 
   template <class Archive>

@@ -111,11 +111,13 @@ class ref {
     return left.owner == right.owner && left.number == right.number;
   }
 
+  // What travels is the link: who has the value, its number there, its size and checksum.
   template <class Archive>
   void save(Archive& archive) const {
     auto const link = detail::link_of(value_);
     archive(link.owner, link.number, link.size, link.checksum);
   }
+  // Of a link; the value itself is fetched when it is asked for.
   template <class Archive>
   void load(Archive& archive) {
     detail::value_link link;
@@ -130,10 +132,11 @@ class ref {
   detail::value_ref value_;
 };
 
+// Its structure is that of a link to a T.
 template <class T>
 struct schema<ref<T>> {
-  static constexpr std::string_view name = "yonder.ref/1";
-  using parts = std::tuple<T>;
+  static constexpr std::string_view name = "yonder.ref/1";  // of the link's form
+  using parts = std::tuple<T>;                              // what is linked to
 };
 
 namespace detail {

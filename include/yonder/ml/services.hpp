@@ -261,8 +261,8 @@ class hosted_reranker {
 
 // A text in which entities are looked for, and how.
 struct entity_request {
-  std::string text;
-  entity_options options = {};
+  std::string text;             // UTF-8
+  entity_options options = {};  // of this text alone
 };
 
 // What a worker of token_classifier_service holds.
@@ -312,9 +312,9 @@ class hosted_token_classifier {
 
 // A question, the text in which its answer is looked for, and how.
 struct question_request {
-  std::string question;
-  std::string text;
-  answer_options options = {};
+  std::string question;         // UTF-8
+  std::string text;             // likewise
+  answer_options options = {};  // of this question alone
 };
 
 // What a worker of question_answerer_service holds.
