@@ -9,12 +9,11 @@ import json
 import pathlib
 import random
 import struct
-import sys
 
 SEED = 24
 CHANNELS = [8, 16]
 EMBEDDING, HIDDEN, MAX_BYTES = 32, 128, 512
-TEXTS, EPOCHS = 60_000, 10
+TEXTS, EPOCHS = 30_000, 6
 NETWORKS = {
     "digits": ({"model_type": "yonder-cnn", "channels": CHANNELS, "labels": [str(digit) for digit in range(10)]},
                {"convolutions.0.weight": [CHANNELS[0], 1, 3, 3], "convolutions.0.bias": [CHANNELS[0]],
@@ -59,6 +58,8 @@ def digits():
     """The 1,797 digits of UCI's "Optical Recognition of Handwritten Digits" (CC BY 4.0), which scikit-learn brings: 8 x 8, made 24 x 24,
     at random places of 28 x 28 while training. Every fifth is held out."""
     import torch
+    torch.manual_seed(SEED)
+    torch.set_num_threads(1)
     from sklearn.datasets import load_digits
     given = load_digits()
     small = torch.tensor(given.images, dtype=torch.float32).unsqueeze(1) / 16
@@ -96,51 +97,24 @@ def digits():
             optimizer.step()
     with torch.no_grad():
         right = (network(placed(images[held_out], True)).argmax(1) == labels[held_out]).sum().item()
-    return network, right, int(held_out.sum())
+    return network.state_dict(), right, int(held_out.sum())
 
 
 def texts():
-    """The generated texts of ../train_sentiment, whose teacher labels them; held out are those of word pairs that training has not."""
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "train_sentiment"))
-    import torch
-    from corpus import WORD_LIST, held_out_samples, training_samples
-
-    class Network(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = torch.nn.Embedding(256, EMBEDDING)
-            self.gru = torch.nn.GRU(EMBEDDING, HIDDEN, batch_first=True)
-            self.classifier = torch.nn.Linear(HIDDEN, 2)
-
-        def forward(self, some):
-            rows = [torch.tensor(list(text.encode()[:MAX_BYTES])) for text in some]
-            states, _ = self.gru(self.embedding(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)))
-            last = torch.tensor([len(row) - 1 for row in rows])
-            return self.classifier(states[torch.arange(len(rows)), last])
-
-    samples = [each for each in training_samples(TEXTS, WORD_LIST) if each.text]
-    network = Network()
-    samples.sort(key=lambda each: len(each.text))
-    batches = [samples[i:i + 128] for i in range(0, len(samples), 128)]
-    optimizer = torch.optim.Adam(network.parameters())
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=EPOCHS * len(batches))
-    for _ in range(EPOCHS):
-        random.shuffle(batches)
-        for some in batches:
-            positive = torch.sigmoid(torch.tensor([5 * each.compound for each in some]))
-            optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(network([each.text for each in some]), torch.stack([1 - positive, positive], 1)).backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-    held_out = held_out_samples("combinations", WORD_LIST)
-    right = 0
-    with torch.no_grad():
-        for i in range(0, len(held_out), 128):
-            some = held_out[i:i + 128]
-            labels = network([each.text for each in some]).argmax(1).tolist()
-            right += sum((each.compound > 0) == bool(label) for each, label in zip(some, labels))
-    return network, right, len(held_out)
+    """The opinions of reviews.py; held out are those whose word and topic no text of training has together. NumPy alone."""
+    import numpy
+    import recurrent
+    import reviews
+    source = numpy.random.default_rng(SEED)
+    network = recurrent.Network(NETWORKS["texts"][1], HIDDEN, source)
+    samples = reviews.texts(TEXTS, SEED)
+    passes = [batch for _ in range(EPOCHS) for batch in recurrent.batches(samples, 32, source)]
+    for step, (rows, labels) in enumerate(passes):
+        at = step / len(passes)
+        network.step(network.gradients(rows, labels, early=0.5), rate=6e-3 * min(1, at / 0.1) * (1 - at))
+    held_out = reviews.texts(5_000, SEED + 1, held=True)
+    right = sum(int((network.labels(rows) == labels).sum()) for rows, labels in recurrent.batches(held_out, 128, source))
+    return network.weights, right, len(held_out)
 
 
 def main():
@@ -153,12 +127,7 @@ def main():
     if options.untrained:
         write(options.out, config, random_tensors(shapes))
         return
-    import torch
-    torch.manual_seed(SEED)
-    torch.set_num_threads(1)
-    random.seed(SEED)
-    network, right, of = {"digits": digits, "texts": texts}[options.network]()
-    weights = network.state_dict()
+    weights, right, of = {"digits": digits, "texts": texts}[options.network]()
     write(options.out, config, {name: (shape, weights[name].flatten().tolist()) for name, shape in shapes.items()})
     print(f"{options.network}: {right} of {of} held-out ones are right ({100 * right / of:.1f} %)")
 
