@@ -28,6 +28,14 @@ using call_handle = std::shared_ptr<one_call>;
 // What is done with a call that has ended, or whose time to wait is over: `timed_out`.
 using on_end = std::function<void(one_call& call, bool timed_out)>;
 
+// What a call that is written down when it has ended was asked, and what came of it before its end.
+struct sampled_call {
+  std::string arguments;    // as JSON, without what is left out
+  std::string items{};      // of a stream, as JSON with commas between them
+  bool cut = false;         // there were more items than are kept
+  bool being_read = false;  // a stream, by somebody: there may be more
+};
+
 struct one_call {
   detail::endpoint_entry const* endpoint = nullptr;
   yonder::detail::call_ref call;
@@ -46,8 +54,8 @@ struct one_call {
   std::vector<std::function<bool()>> watchers{};  // of what comes of it before its end; false: it is gone
   bool news_told = false;                         // under the table's lock
   std::string idempotency_key{};
-  digest content{};               // of what was asked for under that key
-  mutable std::string sampled{};  // its arguments, until it has ended and is written down; empty: it is not
+  digest content{};                               // of what was asked for under that key
+  mutable std::optional<sampled_call> sampled{};  // until it is written down; none: it is not
 
   class call_table* table = nullptr;
 };

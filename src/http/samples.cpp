@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "src/http/message.hpp"
+#include "src/http/service_context.hpp"
 #include "src/platform/stderr_writer.hpp"
 #include "src/platform/system_call.hpp"
 #include "yonder/error.hpp"
@@ -232,62 +233,73 @@ std::string rotated_file::add(std::string const& line) {
 
 // --- the sampler
 
-sampler::sampler(std::map<std::string_view, detail::endpoint_entry const*> const& endpoints) {
+sampler::sampler(std::vector<detail::endpoint_entry const*> const& endpoints) {
   std::map<std::string_view, std::shared_ptr<rotated_file>> files;
   for (auto const* one : declared_samples::all()) {
     auto const& how = one->how();
-    auto const found = endpoints.find(one->endpoint());
     auto const of = "yonder::http::samples of " + in_quotes(one->endpoint());
-    if (found == endpoints.end()) refuse(of + ": there is no yonder::http::endpoint of this name");
-    if (found->second->stream != nullptr) refuse(of + ": it streams, and what streams is not sampled");
     if (how.file.empty()) refuse(of + " name no file (sampling::file)");
     if (!(how.share >= 0 && how.share <= 1)) refuse(of + ": sampling::share is from 0 to 1");
     auto& file = files[how.file];
     if (!file) file = std::make_shared<rotated_file>(std::string(how.file), how.max_bytes, how.files);
-    if (!sources_.emplace(one->endpoint(), source{one, redaction(how.redacted), file}).second)
-      refuse(of + " are declared twice");
+    auto const by = std::make_shared<source const>(source{one, redaction(how.redacted), file});
+    auto known = false;
+    for (auto const* const endpoint : endpoints) {
+      if (endpoint->name != one->endpoint()) continue;
+      known = true;
+      if (!sources_.emplace(endpoint, by).second) refuse(of + " are declared twice");
+    }
+    if (!known) refuse(of + ": there is no yonder::http::endpoint, and no model, of this name");
   }
 }
 
 bool sampler::wants(one_call const& call) const {
-  auto const found = sources_.find(call.endpoint->name);
-  return found != sources_.end() && place_of(call.id) < found->second.declared->how().share;
+  auto const found = sources_.find(call.endpoint);
+  return found != sources_.end() && place_of(call.id) < found->second->declared->how().share;
 }
 
-std::string sampler::arguments(std::string_view endpoint, detail::json_document& document,
+std::string sampler::arguments(detail::endpoint_entry const& endpoint, detail::json_document& document,
                                std::uint32_t place) const {
-  return sources_.at(endpoint).without.write("arguments", document, place);
+  return sources_.at(&endpoint)->without.write("arguments", document, place);
 }
 
-std::string sampler::octets(std::string_view endpoint, std::string_view bytes) const {
-  if (sources_.at(endpoint).without.touches("arguments")) return R"("[redacted]")";
+std::string sampler::octets(detail::endpoint_entry const& endpoint, std::string_view bytes) const {
+  if (sources_.at(&endpoint)->without.touches("arguments")) return R"("[redacted]")";
   std::string text;
   detail::append_base64(text, std::as_bytes(std::span(bytes)));
   return text;
 }
 
 void sampler::ended(one_call const& call) {
-  auto const& by = sources_.at(call.endpoint->name);
+  auto const from = sources_.at(call.endpoint);
+  auto const& by = *from;
   auto line = begin_line(call);
   if (!by.declared->how().model.empty()) line.text("model", by.declared->how().model);
   std::string milliseconds;
   detail::append_double(milliseconds,
                         std::chrono::duration<double, std::milli>(*call.ended - call.begun).count());
-  line.raw("milliseconds", milliseconds).raw("arguments", call.sampled);
-  if (auto const* const failure = yonder::detail::failure_of(*call.call)) {
-    line.text("error", to_string(failure->code));  // its words may quote what is left out
-  } else {
-    auto const said = failure_in([&] {
-      std::string result;
-      call.endpoint->write(yonder::detail::take_reply(*call.call), result);
-      detail::json_document document(result, {});
-      line.raw("result", by.without.write("result", document, 0));
-    });
-    if (said) line.text("error", to_string(errc::undecodable));
-  }
-  if (written_.emplace(call.id, written{&by, call.owner}).second) in_order_.push_back(call.id);
+  line.raw("milliseconds", milliseconds).raw("arguments", call.sampled->arguments);
+  auto const* const failure = yonder::detail::failure_of(*call.call);
+  auto const streams = call.endpoint->stream != nullptr;  // then what came before it failed is told, too
+  auto const unspeakable = failure == nullptr || streams
+                               ? failure_in([&] { line.raw("result", result(by, call)); })
+                               : std::nullopt;
+  if (call.sampled->cut) line.boolean("truncated", true);
+  if (failure != nullptr || unspeakable)  // its words may quote what is left out
+    line.text("error", to_string(failure != nullptr ? failure->code : errc::undecodable));
+  if (written_.emplace(call.id, written{from, call.owner}).second) in_order_.push_back(call.id);
   for (; in_order_.size() > most_correctable; in_order_.pop_front()) written_.erase(in_order_.front());
   add(by, std::move(line).finish() + "\n");
+}
+
+std::string sampler::result(source const& by, one_call const& call) {
+  std::string whole;
+  if (call.endpoint->stream != nullptr)
+    whole = "[" + call.sampled->items + "]";
+  else
+    append_result(*call.endpoint, yonder::detail::take_reply(*call.call), whole);
+  detail::json_document document(whole, {});
+  return by.without.write("result", document, 0);
 }
 
 bool sampler::correct(std::string const& id, credential const& who, detail::json_document& document) {

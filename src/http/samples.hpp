@@ -62,15 +62,16 @@ class sampler {
  public:
   sampler() = default;
   // Of the endpoints that have been declared to be sampled. Throws yonder::error where one cannot be.
-  explicit sampler(std::map<std::string_view, detail::endpoint_entry const*> const& endpoints);
+  explicit sampler(std::vector<detail::endpoint_entry const*> const& endpoints);
 
-  // Whether that call is written down when it has ended; then its arguments are to be kept in
-  // one_call::sampled.
+  // Whether that call is written down when it has ended; then one_call::sampled is to be made.
   bool wants(one_call const& call) const;
-  bool has(std::string_view endpoint) const { return sources_.contains(endpoint); }
-  std::string arguments(std::string_view endpoint, detail::json_document& document,
+  bool has(detail::endpoint_entry const& endpoint) const { return sources_.contains(&endpoint); }
+  // As JSON, without what is left out.
+  std::string arguments(detail::endpoint_entry const& endpoint, detail::json_document& document,
                         std::uint32_t place) const;
-  std::string octets(std::string_view endpoint, std::string_view bytes) const;
+  std::string octets(detail::endpoint_entry const& endpoint, std::string_view bytes) const;
+  // Its line.
   void ended(one_call const& call);
 
   // False: that call was not written down, or it is another credential's.
@@ -82,15 +83,16 @@ class sampler {
     redaction without;
     std::shared_ptr<rotated_file> file;
   };
+  static std::string result(source const& by, one_call const& call);
   struct written {
-    source const* by;
+    std::shared_ptr<source const> by;
     std::string owner;
   };
   void add(source const& by, std::string const& line);
 
   static constexpr std::size_t most_correctable = 100'000;  // calls, the latest
 
-  std::map<std::string_view, source> sources_;
+  std::map<detail::endpoint_entry const*, std::shared_ptr<source const>> sources_;  // of one name share one
   std::unordered_map<std::string, written> written_;
   std::deque<std::string> in_order_;
   bool complained_ = false;

@@ -52,7 +52,7 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
       case detail::endpoint_entry::kind::predictions: predictor_ = one; break;
     }
   }
-  samples_ = sampler(endpoints_);
+  samples_ = sampler(all_endpoints());
 }
 
 void service::handle(request const& asked, exchange_ref const& from, time_point now) {
@@ -225,9 +225,14 @@ void service::count(one_call const& ended) {
   auto const* const failure = yonder::detail::failure_of(*ended.call);
   metrics_.call_ended(ended.endpoint->name, failure != nullptr ? failure->code : errc{},
                       *ended.ended - ended.begun);
-  if (ended.sampled.empty()) return;
-  samples_.ended(ended);
-  ended.sampled = {};
+  write_down(ended);
+}
+
+// Once, when it has ended and nobody takes more of it.
+void service::write_down(one_call const& call) {
+  if (!call.ended || !call.sampled || call.sampled->being_read) return;
+  samples_.ended(call);
+  call.sampled.reset();
 }
 
 void service::show_health(context& in) { reply(in, {.body = R"({"status":"ok"})"}); }

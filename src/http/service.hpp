@@ -101,6 +101,7 @@ class service {
   void show_logs(context& in);
   void correct_call(context& in);
   void sample(one_call const& call, request const& asked) const;
+  void write_down(one_call const& call);
   bool asks_own_hub(context& in, std::string_view elsewhere);
   void list_calls(context& in);
   void list_schedules(context& in);
@@ -158,6 +159,7 @@ class service {
   std::unordered_map<std::string, bucket> buckets_;
   bool draining_ = false;
   std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);  // may be outlived by marks
+  std::shared_ptr<void> alive_ = std::make_shared<char>();                   // as long as this is
 };
 
 }  // namespace yonder::http

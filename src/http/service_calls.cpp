@@ -253,13 +253,12 @@ call_handle service::start(context& in, wanted_call& wanted) {
 // What it was asked, where that is to be written down: its arguments have been read once.
 void service::sample(one_call const& call, request const& asked) const {
   if (!samples_.wants(call)) return;
-  auto const name = call.endpoint->name;
   if (media_type(asked.field("content-type")) == octets && call.endpoint->begin_octets != nullptr) {
-    call.sampled = samples_.octets(name, asked.body);
+    call.sampled.emplace(sampled_call{samples_.octets(*call.endpoint, asked.body)});
     return;
   }
   detail::json_document document(asked.body.empty() ? "[]" : asked.body, {});
-  call.sampled = samples_.arguments(name, document, 0);
+  call.sampled.emplace(sampled_call{samples_.arguments(*call.endpoint, document, 0)});
 }
 
 // What somebody says of a call that was written down.
@@ -435,7 +434,8 @@ void service::call_batch(context& in) {
          place = document.nodes()[place].next, ++index) {
       try {
         contents.push_back(wanted.endpoint->begin(document, place, wanted.settings));
-        if (samples_.has(in.id)) sampled.push_back(samples_.arguments(in.id, document, place));
+        if (samples_.has(*wanted.endpoint))
+          sampled.push_back(samples_.arguments(*wanted.endpoint, document, place));
       } catch (detail::json_error const& error) {
         return reply(in, json_error_response(error, "/" + std::to_string(index)));
       }
@@ -457,7 +457,7 @@ void service::call_batch(context& in) {
     auto const call =
         calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(contents[i])),
                      in.who->name, in.now);
-    if (samples_.wants(*call)) call->sampled = std::move(sampled[i]);
+    if (samples_.wants(*call)) call->sampled.emplace(sampled_call{std::move(sampled[i])});
     auto then = [this, all, i, call, from = in.from, route = in.route, origin](one_call& one,
                                                                                bool timed_out) {
       auto const failed =

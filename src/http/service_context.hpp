@@ -38,6 +38,9 @@ response result_of(one_call& call, bool as_octets);
 response state_of(one_call& call);
 // The same without the result.
 json_object summary_of(one_call const& call);
+// Appends what a call of that endpoint, or model, has returned, as JSON. Throws as endpoint_entry::write.
+void append_result(detail::endpoint_entry const& endpoint, yonder::detail::reply const& result,
+                   std::string& out);
 // How far its task has said that it is, as JSON; empty: it has said nothing.
 std::string progress_of(one_call const& call);
 

@@ -19,6 +19,7 @@ using detail::json_error;
 using detail::json_kind;
 
 constexpr std::size_t most_texts = 2048;
+constexpr std::size_t most_named = 64;  // calls of a request, in its answer's head
 
 // The elements of an array, or the names of an object's members, whose values are behind them.
 std::vector<std::uint32_t> elements_of(json_document& document, std::uint32_t place) {
@@ -153,6 +154,16 @@ void append_labels(std::string& out, std::vector<detail::scored_label> labels) {
 
 }  // namespace
 
+void append_result(detail::endpoint_entry const& endpoint, yonder::detail::reply const& result,
+                   std::string& out) {
+  if (endpoint.read_embedding != nullptr)
+    append_vector(out, endpoint.read_embedding(result).values, false);
+  else if (endpoint.read_labels != nullptr)
+    append_labels(out, endpoint.read_labels(result));
+  else
+    endpoint.write(result, out);
+}
+
 // The calls of one request that are answered together.
 struct service::text_calls {
   std::vector<call_handle> all;
@@ -166,13 +177,17 @@ void service::call_model(context& in, wanted_call& wanted, json_document& docume
                          std::vector<std::uint32_t> const& texts, result_writer answer) {
   std::vector<yonder::detail::outgoing> contents;
   for (auto const place : texts) contents.push_back(wanted.endpoint->begin(document, place, wanted.settings));
+  auto const& model = *wanted.endpoint;
   auto const calls = std::make_shared<text_calls>();
   calls->missing = contents.size();
   calls->mark = mark_of_waiting();
-  for (auto& content : contents)
-    calls->all.push_back(calls_.begin(*wanted.endpoint,
-                                      submit(*wanted.endpoint, wanted.settings, std::move(content)),
-                                      in.who->name, in.now));
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    auto const call =
+        calls_.begin(model, submit(model, wanted.settings, std::move(contents[i])), in.who->name, in.now);
+    if (samples_.wants(*call))
+      call->sampled.emplace(sampled_call{samples_.arguments(model, document, texts[i])});
+    calls->all.push_back(call);
+  }
   wanted.wait.reset();  // there is nothing that could be asked for later
   auto const until =
       in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(time_to_hold(wanted));
@@ -199,12 +214,16 @@ response service::answer_of(text_calls const& calls, result_writer const& answer
     return late;
   }
   std::vector<yonder::detail::reply> replies;
+  std::string ids;
   for (auto const& call : calls.all) {
     if (auto const* const failure = yonder::detail::failure_of(*call->call))
       return failure_response(*failure, call->id);
     replies.push_back(yonder::detail::take_reply(*call->call));
+    if (calls.all.size() <= most_named) (ids += ids.empty() ? "" : ", ") += call->id;
   }
-  return {.body = answer(replies)};
+  response said{.body = answer(replies)};
+  if (!ids.empty()) said.fields.emplace_back("Yonder-Call", std::move(ids));
+  return said;
 }
 
 bool service::may_use(context& in, detail::endpoint_entry const* model, std::string const& name) {

@@ -12,7 +12,8 @@ namespace yonder::http {
 namespace {
 
 constexpr std::string_view event_type = "text/event-stream";
-constexpr auto quiet_time = std::chrono::seconds(15);  // then a comment says that it goes on
+constexpr auto quiet_time = std::chrono::seconds(15);       // then a comment says that it goes on
+constexpr std::size_t most_sampled = std::size_t{1} << 20;  // bytes of a stream's items
 
 bool admits_events(std::string_view accept) {
   for (auto const type : {event_type, std::string_view("text/*"), std::string_view("*/*")})
@@ -34,7 +35,15 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
         origin_(in.asked.field("origin")),
         call_(std::move(call)),
         until_(in.now),
-        mark_(owner.mark_of_waiting()) {}
+        alive_(owner.alive_),
+        mark_(owner.mark_of_waiting()) {
+    if (!watches_ && call_->sampled) call_->sampled->being_read = true;
+  }
+  ~event_stream() {
+    if (!alive_.expired()) stop_reading();
+  }
+  event_stream(event_stream const&) = delete;
+  event_stream& operator=(event_stream const&) = delete;
 
   void start() {
     owner_.calls_.watch(call_, [me = weak_from_this(), kept = watches_ ? nullptr : shared_from_this()] {
@@ -75,6 +84,12 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
     wait();
   }
 
+  // What was taken of it is all that is in its sample.
+  void stop_reading() {
+    if (watches_ || !call_->sampled || !std::exchange(call_->sampled->being_read, false)) return;
+    owner_.write_down(*call_);
+  }
+
   // Goes on where nothing is being written.
   void advance() {
     if (writing_ || over_) return;
@@ -109,12 +124,13 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
 
   // Why one of them cannot be said in JSON; empty: all can. `out` has whole events, also where this throws.
   std::string write_items(yonder::detail::stream_part& part, yonder::detail::decode_limits limits,
-                          std::string& out) const {
+                          std::string& out) {
     while (!part.empty()) {
       auto const size = out.size();
       try {
         out += "data: ";
         call_->endpoint->write_item(part.next(), limits, out);
+        sample_item(std::string_view(out).substr(size + 6));
         out += "\n\n";
       } catch (std::bad_alloc const&) {
         out.resize(size);
@@ -129,11 +145,19 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
     return {};
   }
 
+  void sample_item(std::string_view json) {
+    if (!call_->sampled || call_->sampled->cut) return;
+    auto& kept = call_->sampled->items;
+    if (kept.size() + json.size() > most_sampled) return void(call_->sampled->cut = true);
+    (kept += kept.empty() ? "" : ",") += json;
+  }
+
   void finish() {
     auto const* const failure = yonder::detail::failure_of(*call_->call);
     if (failure == nullptr) return end("end", "null");
     if (begun_) return end("error", std::move(problem_object(*failure).text("call", call_->id)).finish());
     over_ = true;
+    stop_reading();
     auto answer = failure_response(*failure, call_->id);
     answer.fields.emplace_back("Yonder-Call", call_->id);
     with_context([&](context& in) { owner_.reply(in, std::move(answer)); });
@@ -142,6 +166,7 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   void end(std::string_view event, std::string const& data, std::string&& before = {}) {
     if (std::exchange(over_, true)) return;
     stop_waiting();
+    stop_reading();
     last_ = std::move(before) + "event: " + std::string(event) + "\ndata: " + data + "\n\n";
     if (!writing_) send_last();
   }
@@ -180,7 +205,8 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   std::string route_, origin_;
   call_handle call_;
   time_point until_;
-  std::uint64_t waiter_ = 0;  // 0: none
+  std::weak_ptr<void> alive_;  // of the owner
+  std::uint64_t waiter_ = 0;   // 0: none
   std::shared_ptr<void> mark_;
   bool begun_ = false;    // its head is on its way
   bool writing_ = false;  // what follows has to wait
@@ -211,6 +237,7 @@ void service::stream_task(context& in, wanted_call& wanted) {
   if (draining_) return reply(in, problem(503, "draining", "this gateway ends and takes no more work"));
   if (!encode(in, wanted)) return;
   auto const call = calls_.begin(*wanted.endpoint, std::move(wanted.streaming), in.who->name, in.now);
+  sample(*call, in.asked);
   std::make_shared<event_stream>(*this, in, call, false)->start();
 }
 

@@ -34,18 +34,18 @@ struct sampling {
 //   inline constexpr yonder::http::endpoint<sentiment, "text"> sentiment_over_http;
 //   inline yonder::http::samples const kept("get_sentiment", {.file = "samples.jsonl", .share = 0.01});
 //
-// A gateway refuses to begin where there is no such endpoint, or it streams.
+// and likewise for a model of /v1/embeddings, or the task of /predict, by its name. A gateway refuses to
+// begin where there is none of that name.
 class YONDER_API samples {
  public:
-  // `endpoint`: its name within the path.
+  // `endpoint`: its name within the path; of a model, its name; of /predict, its task's.
   samples(std::string_view endpoint, sampling const& how) noexcept;
   ~samples();
   samples(samples const&) = delete;
   samples& operator=(samples const&) = delete;
 
-  // Its name within the path.
-  std::string_view endpoint() const noexcept { return endpoint_; }
   // As it was declared.
+  std::string_view endpoint() const noexcept { return endpoint_; }
   sampling const& how() const noexcept { return how_; }
 
  private:

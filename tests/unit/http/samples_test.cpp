@@ -31,16 +31,34 @@ int seldom(int number) { return number; }
 std::vector<unsigned char> flipped(std::vector<unsigned char> const& bytes) {
   return {bytes.rbegin(), bytes.rend()};
 }
-yonder::generator<int> stream_of_samples() { co_yield 1; }
+struct part_of_stream {
+  int number;
+  std::string secret;
+};
+yonder::generator<part_of_stream> stream_of_samples(int last) {
+  for (int i = 1; i <= last; ++i) {
+    if (i == 3) throw std::range_error("three");
+    part_of_stream part{i, "hidden"};
+    co_yield part;
+  }
+}
+yonder::generator<std::string> long_stream() {
+  for (;;) co_yield std::string(std::size_t{1} << 18, 'x');
+}
+std::vector<float> vector_of(std::string const& text) { return {1.5F, static_cast<float>(text.size())}; }
 
 inline constexpr yonder::task<offer_to, "sampled.offer"> offer_task;
 inline constexpr yonder::task<seldom, "sampled.seldom"> seldom_task;
 inline constexpr yonder::task<flipped, "sampled.flipped"> flipped_task;
 inline constexpr yonder::task<stream_of_samples, "sampled.stream"> stream_task;
+inline constexpr yonder::task<long_stream, "sampled.long"> long_task;
+inline constexpr yonder::task<vector_of, "sampled.vector"> vector_task;
 inline constexpr yonder::http::endpoint<offer_task, "who", "what"> offer_over_http;
 inline constexpr yonder::http::endpoint<seldom_task, "number"> seldom_over_http;
 inline constexpr yonder::http::endpoint<flipped_task, "bytes"> flipped_over_http;
-inline constexpr yonder::http::endpoint<stream_task> stream_over_http;
+inline constexpr yonder::http::endpoint<stream_task, "last"> stream_over_http;
+inline constexpr yonder::http::endpoint<long_task> long_over_http;
+inline constexpr yonder::http::embeddings<vector_task, "sampled.model"> vectors_over_http;
 
 namespace {
 
@@ -59,6 +77,10 @@ yonder::http::samples const kept("sampled.offer",
                                   .model = "sha256:abc"});
 yonder::http::samples const none("sampled.seldom", {.file = kept_in.name, .share = 0});
 yonder::http::samples const bytes("sampled.flipped", {.file = kept_in.name});
+yonder::http::samples const parts("sampled.stream", {.file = kept_in.name, .redacted = "/result/*/secret"});
+yonder::http::samples const long_parts("sampled.long", {.file = kept_in.name});
+yonder::http::samples const vectors("sampled.model", {.file = kept_in.name, .model = "sha256:def"});
+yonder::http::samples const labels("http_tests::labels_of", {.file = kept_in.name, .redacted = "/arguments"});
 
 std::vector<json> lines_of(std::string const& name) {
   std::ifstream file(name);
@@ -130,6 +152,63 @@ TEST_CASE("octets are kept as base64, and a share of none keeps nothing") {
   CHECK(lines[0]["arguments"] == "YWJj");
 }
 
+TEST_CASE("of a stream what was taken of it is kept, to its end or its failure") {
+  desk at;
+  ::unlink(kept_in.name.c_str());
+  auto const two = at.ask("POST", "/v1/tasks/sampled.stream", R"({"last": 2})");
+  CHECK(two->parts.find("hidden") != std::string::npos);
+  at.ask("POST", "/v1/tasks/sampled.stream", "[3]");
+  auto const lines = lines_of(kept_in.name);
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0]["call"] == two->field("Yonder-Call"));
+  CHECK(lines[0]["arguments"] == json::parse(R"({"last": 2})"));
+  auto const items =
+      json::parse(R"([{"number": 1, "secret": "[redacted]"}, {"number": 2, "secret": "[redacted]"}])");
+  CHECK(lines[0]["result"] == items);
+  CHECK_FALSE(lines[0].contains("error"));
+  CHECK(lines[1]["result"] == items);
+  CHECK(lines[1]["error"] == "failed");
+}
+
+TEST_CASE("of a stream that somebody leaves there is what he has had, and of a long one its beginning") {
+  desk at;
+  ::unlink(kept_in.name.c_str());
+  {
+    auto const from = at.begin("POST", "/v1/tasks/sampled.long", "[]");
+    while (from->parts.size() < (std::size_t{5} << 18)) {
+      while (!from->next) at.turn();
+      std::exchange(from->next, nullptr)();
+    }
+    from->next = nullptr;
+    at.work().abandon(*from);
+  }
+  while (lines_of(kept_in.name).empty()) at.turn();
+  auto const line = lines_of(kept_in.name).at(0);
+  CHECK(line["error"] == "cancelled");
+  CHECK(line["truncated"] == true);
+  CHECK(line["result"].size() == 3);  // of 256 KiB and quotes, within 1 MiB
+}
+
+TEST_CASE("each text that a model is asked for is a call, written down and corrected by its id") {
+  desk at;
+  ::unlink(kept_in.name.c_str());
+  auto const two = at.ask("POST", "/v1/embeddings", R"({"input": ["a", "bc"], "model": "sampled.model"})");
+  auto const one = at.ask("POST", "/predict", R"({"inputs": "private"})");
+  auto const lines = lines_of(kept_in.name);
+  REQUIRE(lines.size() == 3);
+  CHECK(two->field("Yonder-Call") ==
+        lines[0]["call"].get<std::string>() + ", " + lines[1]["call"].get<std::string>());
+  CHECK(lines[0]["task"] == "sampled.model");
+  CHECK(lines[0]["model"] == "sha256:def");
+  CHECK(lines[1]["arguments"] == "bc");
+  CHECK(lines[1]["result"] == json::parse("[1.5, 2.0]"));
+  CHECK(lines[2]["arguments"] == "[redacted]");
+  CHECK(lines[2]["result"][0]["label"] == "LONG");
+  CHECK(at.ask("POST", "/v1/calls/" + one->field("Yonder-Call") + "/correction", R"("SHORT")")->got->status ==
+        204);
+  CHECK(lines_of(kept_in.name).at(3)["task"] == "http_tests::labels_of");
+}
+
 TEST_CASE("a call that was written down is corrected by who made it, or an administrator") {
   desk at({}, "0123456789abcdef ada call:*\n0123456789abcdeg bob call:*\n0123456789abcdeh root admin\n");
   auto const ada = bearer("Bearer 0123456789abcdef"), bob = bearer("Bearer 0123456789abcdeg"),
@@ -168,9 +247,8 @@ TEST_CASE("a file that is full makes room, and so many stay") {
 }
 
 TEST_CASE("samples that cannot be kept are refused when the gateway begins") {
-  CHECK(refusal_of("sampled.unknown", {.file = "f"}).find("no yonder::http::endpoint of this name") !=
-        std::string::npos);
-  CHECK(refusal_of("sampled.stream", {.file = "f"}).find("it streams") != std::string::npos);
+  CHECK(refusal_of("sampled.unknown", {.file = "f"})
+            .find("there is no yonder::http::endpoint, and no model, of this") != std::string::npos);
   CHECK(refusal_of("sampled.offer", {.file = "f"}).find("declared twice") != std::string::npos);
   redaction const good("/arguments/a  /result/*/b~1c");
   CHECK(good.touches("arguments"));
