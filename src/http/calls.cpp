@@ -30,14 +30,21 @@ call_table::~call_table() {
 
 call_handle call_table::begin(detail::endpoint_entry const& endpoint, yonder::detail::call_ref call,
                               std::string owner, time_point now) {
-  auto one = std::make_shared<one_call>();
   auto const id = yonder::detail::id_of(*call);
-  *one = {.endpoint = &endpoint,
-          .call = std::move(call),
-          .id = to_string(call_id{id.session, id.number}),
-          .owner = std::move(owner),
-          .begun = now,
-          .table = this};
+  return add({.endpoint = &endpoint,
+              .call = std::move(call),
+              .id = to_string(call_id{id.session, id.number}),
+              .owner = std::move(owner),
+              .begun = now});
+}
+
+call_handle call_table::ask(yonder::detail::call_ref asked, time_point now) {
+  return add({.call = std::move(asked), .id = {}, .owner = {}, .begun = now});
+}
+
+call_handle call_table::add(one_call&& call) {
+  auto one = std::make_shared<one_call>(std::move(call));
+  one->table = this;
   running_.emplace(one.get(), one);
   if (!yonder::detail::tell_when_done(*one->call, &told, one.get())) told(one.get());
   return one;

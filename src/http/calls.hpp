@@ -37,7 +37,7 @@ struct sampled_call {
 };
 
 struct one_call {
-  detail::endpoint_entry const* endpoint = nullptr;
+  detail::endpoint_entry const* endpoint = nullptr;  // null: it asks the hub, and is nobody's
   yonder::detail::call_ref call;
   std::string id;
   std::string owner;  // the name of the credential
@@ -79,6 +79,8 @@ class call_table {
   // Every call ends, and then those who wait are told.
   call_handle begin(detail::endpoint_entry const& endpoint, yonder::detail::call_ref call, std::string owner,
                     time_point now);
+  // Likewise of what a hub is asked.
+  call_handle ask(yonder::detail::call_ref asked, time_point now);
   // Found by its id from now on.
   void keep(call_handle const& call);
   call_handle find(std::string const& id, credential const& who) const;
@@ -109,6 +111,7 @@ class call_table {
   std::size_t running() const noexcept { return running_.size(); }
 
  private:
+  call_handle add(one_call&& call);
   static void told(void* call);
   static void told_news(void* call);
   static void tell_watchers(one_call& call);

@@ -16,6 +16,7 @@
 #include "src/http/metrics.hpp"
 #include "src/http/samples.hpp"
 #include "yonder/http_options.hpp"
+#include "yonder/schedule.hpp"
 
 namespace yonder::http {
 
@@ -102,10 +103,13 @@ class service {
   void correct_call(context& in);
   void sample(one_call const& call, request const& asked) const;
   void write_down(one_call const& call);
-  bool asks_own_hub(context& in, std::string_view elsewhere);
+  // Asks the hub, wherever it is; `then` answers when it has answered well, or asks further.
+  using on_answer = std::function<void(context& later, yonder::detail::reply const& answer)>;
+  void ask_hub(context& in, yonder::detail::call_ref asked, on_answer then);
   void list_calls(context& in);
   void list_schedules(context& in);
   void change_schedule(context& in);
+  void change_kept_schedule(context& in, std::uint64_t id, yonder::detail::schedule_change change);
   void embed(context& in);
   void list_models(context& in);
   void predict(context& in);

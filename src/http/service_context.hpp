@@ -30,6 +30,11 @@ struct service::wanted_call {
 
 // How the task's own failure, or ours to say what it returned, is told.
 response failure_response(error_details const& error, std::string const& id);
+// For how long a hub may think of what it is asked about itself.
+constexpr auto hub_patience = std::chrono::seconds(5);
+// Why it has not answered, or not well. Empty: it has.
+std::optional<response> hub_failure(one_call const& asked, bool timed_out);
+
 // What is left of a request when it is answered later.
 request request_from(std::string_view origin);
 

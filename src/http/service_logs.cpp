@@ -41,38 +41,59 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
         after_(after),
         mark_(owner.mark_of_waiting()) {}
 
+  // Asks for what it has printed since.
   void advance() {
+    if (owner_.draining_) return end("event: end\ndata: null\n\n");
+    last_look_ = call_->ended.has_value();  // it has printed before it ended
+    auto const now = std::chrono::steady_clock::now();
+    wait_for(owner_.calls_.ask(
+                 yonder::detail::ask_for_printed(owner_.engine_, yonder::detail::id_of(*call_->call), after_),
+                 now),
+             now + hub_patience,
+             [](log_stream& me, one_call& asked, bool timed_out) { me.take(asked, timed_out); });
+  }
+
+ private:
+  void take(one_call& asked, bool timed_out) {
+    if (owner_.draining_) return advance();
     std::string events;
-    auto over = owner_.draining_;
-    auto const failed = failure_in([&] {
-      auto const page =
-          yonder::detail::printed_by(*owner_.engine_, yonder::detail::id_of(*call_->call), after_);
-      after_ = page.next;
-      for (auto const& one : page.printed) events += "data: " + in_json(one) + "\n\n";
-      over = over || (call_->ended && !page.more);  // it has printed before it ended
-    });
+    auto over = false;
+    auto failed = hub_failure(asked, timed_out);
+    if (!failed)
+      failed = failure_in([&] {
+        auto const page = yonder::detail::printed_in(yonder::detail::take_reply(*asked.call));
+        after_ = page.next;
+        for (auto const& one : page.printed) events += "data: " + in_json(one) + "\n\n";
+        over = last_look_ && !page.more;
+      });
     if (failed) return end(std::move(events) + "event: error\ndata: " + failed->body + "\n\n");
     if (over) return end(std::move(events) + "event: end\ndata: null\n\n");
-    if (events.empty() && begun_ && ++quiet_ < quiet_looks) return wait();
+    if (events.empty() && begun_ && ++quiet_ < quiet_looks) return pause();
     quiet_ = 0;
     send(events.empty() ? ":\n\n" : std::move(events));
   }
 
- private:
   // Until there may be more.
-  void wait() {
+  void pause() {
     if (call_->ended) return advance();
-    waiter_ = owner_.calls_.wait(call_, std::chrono::steady_clock::now() + between_looks,
-                                 [me = shared_from_this()](one_call&, bool) {
-                                   std::erase(me->from_->waiters, std::exchange(me->waiter_, 0));
-                                   me->advance();
-                                 });
-    from_->waiters.push_back(waiter_);
+    wait_for(call_, std::chrono::steady_clock::now() + between_looks,
+             [](log_stream& me, one_call&, bool) { me.advance(); });
+  }
+
+  void wait_for(call_handle const& call, time_point until, void (*then)(log_stream&, one_call&, bool)) {
+    auto const number =
+        owner_.calls_.wait(call, until, [me = this->shared_from_this(), then](one_call& one, bool timed_out) {
+          std::erase(me->from_->waiters, std::exchange(me->waiter_, 0));
+          then(*me, one, timed_out);
+        });
+    if (number == 0) return;
+    waiter_ = number;
+    from_->waiters.push_back(number);
   }
 
   void send(std::string&& events) {
     begin();
-    from_->send(std::move(events), [me = shared_from_this()] { me->wait(); });
+    from_->send(std::move(events), [me = shared_from_this()] { me->pause(); });
   }
   void end(std::string&& events) {
     begin();
@@ -95,6 +116,7 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
   std::uint64_t waiter_ = 0;  // 0: none
   std::shared_ptr<void> mark_;
   int quiet_ = 0;
+  bool last_look_ = false;
   bool begun_ = false;
 };
 
@@ -103,7 +125,6 @@ void service::show_logs(context& in) {
   if (call == nullptr)
     return reply(in, problem(404, "unknown_call",
                              "no call of this id is known here, or no longer, or it is another key's"));
-  if (!asks_own_hub(in, "its caller asks by `yonder logs`")) return;
   std::uint64_t after = 0;
   if (auto const said = in.target.parameter("after")) {
     auto const text = *said;
@@ -113,15 +134,18 @@ void service::show_logs(context& in) {
   }
   if (in.asked.field("accept").find(log_event_type) != std::string_view::npos)
     return std::make_shared<log_stream>(*this, in, call, after)->advance();
-  auto const page = yonder::detail::printed_by(*engine_, yonder::detail::id_of(*call->call), after);
-  std::string printed;
-  for (auto const& one : page.printed) printed += (printed.empty() ? "" : ",") + in_json(one);
-  json_object made;
-  made.text("call", call->id)
-      .boolean("ended", page.ended)
-      .number("next", static_cast<std::int64_t>(page.next))
-      .raw("printed", "[" + printed + "]");
-  reply(in, {.body = std::move(made).finish()});
+  ask_hub(in, yonder::detail::ask_for_printed(engine_, yonder::detail::id_of(*call->call), after),
+          [this, id = call->id](context& later, auto const& answer) {
+            auto const page = yonder::detail::printed_in(answer);
+            std::string printed;
+            for (auto const& one : page.printed) printed += (printed.empty() ? "" : ",") + in_json(one);
+            json_object made;
+            made.text("call", id)
+                .boolean("ended", page.ended)
+                .number("next", static_cast<std::int64_t>(page.next))
+                .raw("printed", "[" + printed + "]");
+            reply(later, {.body = std::move(made).finish()});
+          });
 }
 
 }  // namespace yonder::http

@@ -33,6 +33,19 @@ std::string as_object(yonder::detail::named_texts const& texts) {
   return std::move(object).finish();
 }
 
+std::string usage_in_json(usage_snapshot const& row) {
+  json_object one;
+  one.text("day", row.day).text("task", row.task).text("credential", row.credential).text("key", row.key);
+  one.number("attempts", static_cast<std::int64_t>(row.attempts));
+  for (auto const& [name, time] :
+       {std::pair("worker_seconds", row.worker_time), std::pair("gpu_seconds", row.gpu_time)}) {
+    std::string number;
+    detail::append_double(number, std::chrono::duration<double>(time).count());
+    one.raw(name, number);
+  }
+  return std::move(one).finish();
+}
+
 // A key within a cookie, which takes few characters.
 std::string as_hexadecimal(std::string_view text) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -130,21 +143,42 @@ void service::show_status(context& in) {
   reply(in, {.body = std::move(all).finish()});
 }
 
-// A hub elsewhere has other callers, too, and is not waited for. `elsewhere`: who asks it, and how.
-bool service::asks_own_hub(context& in, std::string_view elsewhere) {
-  if (yonder::detail::has_own_hub(*engine_)) return true;
-  reply(in, problem(501, to_string(errc::unsatisfiable),
-                    "the hub is elsewhere, and knows it: " + std::string(elsewhere)));
-  return false;
+std::optional<response> hub_failure(one_call const& asked, bool timed_out) {
+  if (timed_out) return problem(504, to_string(errc::deadline_exceeded), "the hub has not answered in time");
+  auto const* const failure = yonder::detail::failure_of(*asked.call);
+  if (failure == nullptr) return std::nullopt;
+  if (failure->code == errc::unauthorized)
+    return problem(403, "forbidden", "the hub does not tell this gateway: " + failure->message);
+  auto answer = problem(status_of(*failure), to_string(failure->code), failure->message);
+  if (answer.status == 503) answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
+void service::ask_hub(context& in, yonder::detail::call_ref asked, on_answer then) {
+  auto const call = calls_.ask(std::move(asked), in.now);
+  wait_for(
+      in, call, in.now + hub_patience,
+      [this, then = std::move(then), from = in.from, route = in.route,
+       origin = std::string(in.asked.field("origin")),
+       mark = mark_of_waiting()](one_call& answered, bool timed_out) {
+        from->waiters.clear();
+        auto const request = request_from(origin);
+        context later{
+            .asked = request, .from = from, .now = answered.ended.value_or(time_point()), .route = route};
+        if (auto failed = hub_failure(answered, timed_out)) return reply(later, std::move(*failed));
+        auto failed = failure_in([&] { then(later, yonder::detail::take_reply(*answered.call)); });
+        if (failed) reply(later, std::move(*failed));
+      });
 }
 
 void service::list_workers(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
-  if (!asks_own_hub(in, "its operator asks by `yonder ps`")) return;
-  std::string all;
-  for (auto const& worker : yonder::detail::workers_of(*engine_))
-    all += (all.empty() ? "" : ",") + as_object(worker);
-  reply(in, {.body = "[" + all + "]"});
+  ask_hub(in, yonder::detail::ask_for_workers(engine_), [this](context& later, auto const& answer) {
+    std::string all;
+    for (auto const& worker : yonder::detail::workers_in(answer))
+      all += (all.empty() ? "" : ",") + as_object(worker);
+    reply(later, {.body = "[" + all + "]"});
+  });
 }
 
 void service::explain_call(context& in) {
@@ -152,32 +186,24 @@ void service::explain_call(context& in) {
   if (call == nullptr)
     return reply(in, problem(404, "unknown_call",
                              "no call of this id is known here, or no longer, or it is another key's"));
-  if (!asks_own_hub(in, "its caller asks by `yonder explain`")) return;
-  yonder::detail::named_texts said;
-  if (!yonder::detail::is_done(*call->call))
-    said = yonder::detail::explained_call(*engine_, yonder::detail::id_of(*call->call));
-  if (said.empty()) said = {{"call", call->id}, {"state", "ended"}};
-  reply(in, {.body = as_object(said)});
+  yonder::detail::named_texts const ended{{"call", call->id}, {"state", "ended"}};
+  if (yonder::detail::is_done(*call->call)) return reply(in, {.body = as_object(ended)});
+  ask_hub(in, yonder::detail::ask_to_explain(engine_, yonder::detail::id_of(*call->call)),
+          [this, ended](context& later, auto const& answer) {
+            auto const said = yonder::detail::explained_in(answer);
+            reply(later, {.body = as_object(said.empty() ? ended : said)});
+          });
 }
 
 // By day, task, and whose calls.
 void service::show_usage(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
-  if (!asks_own_hub(in, "its operator asks by `yonder ps --usage`")) return;
-  std::string all;
-  for (auto const& row : yonder::detail::usage_of(*engine_)) {
-    json_object one;
-    one.text("day", row.day).text("task", row.task).text("credential", row.credential).text("key", row.key);
-    one.number("attempts", static_cast<std::int64_t>(row.attempts));
-    for (auto const& [name, time] :
-         {std::pair("worker_seconds", row.worker_time), std::pair("gpu_seconds", row.gpu_time)}) {
-      std::string seconds;
-      detail::append_double(seconds, std::chrono::duration<double>(time).count());
-      one.raw(name, seconds);
-    }
-    all += (all.empty() ? "" : ",") + std::move(one).finish();
-  }
-  reply(in, {.body = "[" + all + "]"});
+  ask_hub(in, yonder::detail::ask_for_usage(engine_), [this](context& later, auto const& answer) {
+    std::string all;
+    for (auto const& row : yonder::detail::usage_in(answer))
+      all += (all.empty() ? "" : ",") + usage_in_json(row);
+    reply(later, {.body = "[" + all + "]"});
+  });
 }
 
 // The newest first, without their results.

@@ -38,14 +38,41 @@ std::string said(schedule_snapshot const& one) {
   return std::move(object).finish();
 }
 
+response unknown_schedule() {
+  return problem(404, "unknown_schedule", "no schedule has this id; GET /v1/schedules lists them");
+}
+
 }  // namespace
 
 void service::list_schedules(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not see schedules"));
-  std::string all;
-  for (auto const& one : yonder::detail::schedules_of(*engine_, false))
-    all += (all.empty() ? "" : ",") + said(one);
-  reply(in, {.body = "[" + all + "]"});
+  auto const in_json = [](auto const& some) {
+    std::string all;
+    for (auto const& one : some) all += (all.empty() ? "" : ",") + said(one);
+    return all;
+  };
+  auto own = in_json(yonder::detail::schedules_of(*engine_, false));
+  if (yonder::detail::has_own_hub(*engine_)) return reply(in, {.body = "[" + own + "]"});
+  ask_hub(in, yonder::detail::ask_for_schedules(engine_),
+          [this, own, in_json](context& later, auto const& answer) {
+            auto const kept = in_json(yonder::detail::schedules_in(answer));
+            reply(later, {.body = "[" + own + (own.empty() || kept.empty() ? "" : ",") + kept + "]"});
+          });
+}
+
+// One that a hub elsewhere keeps.
+void service::change_kept_schedule(context& in, std::uint64_t id, yonder::detail::schedule_change change) {
+  ask_hub(in, yonder::detail::ask_to_change(engine_, id, change),
+          [this, id](context& later, auto const& answer) {
+            if (!yonder::detail::has_changed(answer)) return reply(later, unknown_schedule());
+            later.now = std::chrono::steady_clock::now();
+            ask_hub(later, yonder::detail::ask_for_schedules(engine_),
+                    [this, id](context& last, auto const& listed) {
+                      for (auto const& one : yonder::detail::schedules_in(listed))
+                        if (one.id == id) return reply(last, {.body = said(one)});
+                      reply(last, unknown_schedule());
+                    });
+          });
 }
 
 void service::change_schedule(context& in) {
@@ -57,12 +84,10 @@ void service::change_schedule(context& in) {
   std::uint64_t id = 0;
   auto const read = std::from_chars(in.id.data(), in.id.data() + in.id.size(), id);
   bool const is_number = read.ec == std::errc() && read.ptr == in.id.data() + in.id.size();
-  if (is_number && yonder::detail::is_kept_elsewhere(*engine_, id) &&
-      !asks_own_hub(in, "whoever made the schedule changes it there, or `yonder schedules`"))
-    return;
+  if (is_number && yonder::detail::is_kept_elsewhere(*engine_, id))
+    return change_kept_schedule(in, id, change);
   if (!is_number || !yonder::detail::change_schedule(*engine_, id, change))
-    return reply(in,
-                 problem(404, "unknown_schedule", "no schedule has this id; GET /v1/schedules lists them"));
+    return reply(in, unknown_schedule());
   for (auto const& one : yonder::detail::schedules_of(*engine_, false))
     if (one.id == id) return reply(in, {.body = said(one)});
   reply(in, problem(404, "unknown_schedule", "the schedule has been stopped meanwhile"));

@@ -83,12 +83,20 @@ task_entry const& entry_of(std::string_view order) {
 
 }  // namespace
 
+namespace {
+
+outgoing order_call(task_entry const& entry, options const& settings, std::string const& payload) {
+  auto call = begin_call(entry, settings);
+  call.content.head.append(payload.data(), payload.size());
+  return call;
+}
+
+}  // namespace
+
 // A hub elsewhere is asked by a call, which it answers itself; one that is lost on its way may be made again.
 call_ref engine::ask_hub(task_entry const& entry, std::string const& payload) {
   options const settings{.idempotent = true};
-  auto call = begin_call(entry, settings);
-  call.content.head.append(payload.data(), payload.size());
-  auto asked = submit(entry, settings, std::move(call), departure::awaited);
+  auto asked = submit(entry, settings, order_call(entry, settings, payload), departure::awaited);
   detail::wait(*asked);
   if (auto const* const failure = detail::failure_of(*asked))
     throw_error({.code = failure->code, .message = failure->message});
@@ -131,44 +139,10 @@ std::string ask_hub(engine& where, std::string_view order, std::string const& pa
 
 bool has_own_hub(engine const& where) noexcept { return where.has_own_hub(); }
 
-namespace {
-
-core::text_rows rows_of(engine& where, std::string_view order, std::string const& payload) {
-  auto const said = where.ask(order, payload);
-  core::text_rows rows;
-  if (!core::decode_rows(std::as_bytes(std::span(said)), rows))
-    throw_error({.code = errc::undecodable, .message = "what the hub says does not decode"});
-  return rows;
-}
-
-}  // namespace
-
-named_texts explained_call(engine& where, id_pair call) {
-  named_texts said;
-  for (auto& row : rows_of(where, core::explain_call, core::encode_call_id({call.session, call.number})))
-    if (row.size() == 2) said.emplace_back(std::move(row[0]), std::move(row[1]));
-  return said;
-}
-
-printed_page printed_by(engine& where, id_pair call, std::uint64_t after) {
-  auto const said = where.ask(core::read_logs, core::encode_log_order({{call.session, call.number}, after}));
-  core::log_page page;
-  if (!core::decode_log_page(std::as_bytes(std::span(said)), page))
-    throw_error({.code = errc::undecodable, .message = "what the hub says of logs does not decode"});
-  printed_page made{
-      .ended = page.state != core::log_state::open, .more = page.more, .next = page.next, .printed = {}};
-  for (auto& one : page.entries) made.printed.push_back({one.at, std::move(one.worker), std::move(one.text)});
-  return made;
-}
-
-std::vector<named_texts> workers_of(engine& where) {
-  std::vector<named_texts> all;
-  for (auto& row : rows_of(where, core::list_workers, {})) {
-    auto& worker = all.emplace_back();
-    for (std::size_t i = 0; i < std::min(row.size(), std::size(core::worker_columns)); ++i)
-      worker.emplace_back(core::worker_columns[i], std::move(row[i]));
-  }
-  return all;
+call_ref begin_order(engine_ref const& where, std::string_view order, std::string const& payload) {
+  options const settings{.idempotent = true};
+  auto const& entry = entry_of(order);
+  return submit(where, entry, settings, order_call(entry, settings, payload), departure::now);
 }
 
 // Of the calendar, as the machine's clock and time zone have it. Somebody may set them: it is looked at again
@@ -190,11 +164,7 @@ std::vector<core::usage_row> engine::usage() {
     lock const held(mutex_);
     return hub_->usage();
   }
-  auto const answer = ask_hub(entry_of(core::list_usage), {});
-  std::vector<core::usage_row> seen;
-  if (!core::decode_usage(take_reply(*answer).payload, seen))
-    throw_error({.code = errc::undecodable, .message = "what the hub says of its use does not decode"});
-  return seen;
+  return runtime_detail::usage_rows_in(take_reply(*ask_hub(entry_of(core::list_usage), {})));
 }
 
 runtime_snapshot engine::snapshot() {

@@ -74,6 +74,29 @@ schedule_snapshot snapshot_of(core::schedule_row&& row) {
   return made;
 }
 
+core::schedule_change in_core(detail::schedule_change change) noexcept {
+  switch (change) {
+    case detail::schedule_change::pause: return core::schedule_change::pause;
+    case detail::schedule_change::resume: return core::schedule_change::resume;
+    case detail::schedule_change::fire: return core::schedule_change::fire;
+    case detail::schedule_change::stop: break;
+  }
+  return core::schedule_change::stop;
+}
+
+void add_kept(std::span<std::byte const> said, std::vector<schedule_snapshot>& all) {
+  std::vector<core::kept_schedule_row> rows;
+  if (!core::decode_schedules(said, rows))
+    detail::throw_error(
+        {.code = errc::undecodable, .message = "what the hub says of schedules does not decode"});
+  for (auto& one : rows) {
+    auto& made = all.emplace_back(snapshot_of(std::move(one.row)));
+    made.failed = one.failed;
+    made.last_error = std::move(one.last_error);
+    made.durable = true;
+  }
+}
+
 }  // namespace runtime_detail
 
 namespace detail {
@@ -107,24 +130,7 @@ std::uint64_t keep_schedule(engine_ref const& where, schedule_times const& times
 namespace {
 
 bool change_kept(engine& where, std::uint64_t id, schedule_change change) {
-  auto const what = change == schedule_change::pause    ? core::schedule_change::pause
-                    : change == schedule_change::resume ? core::schedule_change::resume
-                    : change == schedule_change::fire   ? core::schedule_change::fire
-                                                        : core::schedule_change::stop;
-  return !where.ask(core::tell_schedule, core::encode_change(id, what)).empty();
-}
-
-void add_kept(engine& where, std::vector<schedule_snapshot>& all) {
-  auto const said = where.ask(core::list_schedules, {});
-  std::vector<core::kept_schedule_row> rows;
-  if (!core::decode_schedules(std::as_bytes(std::span(said)), rows))
-    throw_error({.code = errc::undecodable, .message = "what the hub says of schedules does not decode"});
-  for (auto& one : rows) {
-    auto& made = all.emplace_back(runtime_detail::snapshot_of(std::move(one.row)));
-    made.failed = one.failed;
-    made.last_error = std::move(one.last_error);
-    made.durable = true;
-  }
+  return !where.ask(core::tell_schedule, core::encode_change(id, runtime_detail::in_core(change))).empty();
 }
 
 }  // namespace
@@ -138,7 +144,10 @@ bool change_schedule(engine& where, std::uint64_t id, schedule_change change) {
 std::vector<schedule_snapshot> schedules_of(engine& where, bool asks) {
   auto const own = where.schedules(false);
   auto all = own != nullptr ? own->look() : std::vector<schedule_snapshot>();
-  if (where.is_ours() && (where.has_own_hub() ? where.has_journal() : asks)) add_kept(where, all);
+  if (where.is_ours() && (where.has_own_hub() ? where.has_journal() : asks)) {
+    auto const said = where.ask(core::list_schedules, {});
+    runtime_detail::add_kept(std::as_bytes(std::span(said)), all);
+  }
   return all;
 }
 

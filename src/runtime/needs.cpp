@@ -109,23 +109,7 @@ std::vector<call_snapshot> calls_of(engine& where) {
   return seen;
 }
 
-std::vector<usage_snapshot> usage_of(engine& where) {
-  std::vector<usage_snapshot> seen;
-  for (auto& one : where.usage()) {
-    std::chrono::year_month_day const day(std::chrono::sys_days(std::chrono::days(one.day)));
-    char text[40];
-    std::snprintf(text, sizeof text, "%04d-%02u-%02u", static_cast<int>(day.year()),
-                  static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()));
-    seen.push_back({.day = text,
-                    .task = std::move(one.task),
-                    .credential = std::move(one.credential),
-                    .key = std::move(one.key),
-                    .attempts = one.attempts,
-                    .worker_time = std::chrono::microseconds(one.worker_microseconds),
-                    .gpu_time = std::chrono::microseconds(one.gpu_microseconds)});
-  }
-  return seen;
-}
+std::vector<usage_snapshot> usage_of(engine& where) { return runtime_detail::usage_seen(where.usage()); }
 
 }  // namespace detail
 

@@ -10,20 +10,41 @@
 #include <utility>
 #include <vector>
 
+#include "yonder/runtime.hpp"
+#include "yonder/schedule.hpp"
+
 namespace yonder::detail {
 
 // What a hub answers to an order (core/pool_orders.hpp, core/call_orders.hpp). Throws what
 // runtime::pools() does.
 YONDER_API std::string ask_hub(engine& where, std::string_view order, std::string const& payload);
 
+// The same without waiting: a call, whose reply has the answer when it has ended well.
+YONDER_API call_ref begin_order(engine_ref const& where, std::string_view order, std::string const& payload);
+
+// Questions to a hub, its own or one elsewhere, for those who do not wait: a call that the hub answers
+// itself. What it has answered, when that call has ended well, is read by the function beside, which throws
+// usage_error (undecodable) where it cannot be.
+
 // Names and values.
 using named_texts = std::vector<std::pair<std::string, std::string>>;
-// What the hub knows of a call: where it is, and why. Empty: it has ended. Throws what runtime::pools() does.
-YONDER_API named_texts explained_call(engine& where, id_pair call);
-// Its workers, what they run and which GPUs they have. Throws what runtime::pools() does.
-YONDER_API std::vector<named_texts> workers_of(engine& where);
+// What it knows of a call: where that is, and why. Empty: it has ended.
+YONDER_API call_ref ask_to_explain(engine_ref const& where, id_pair call);
+YONDER_API named_texts explained_in(reply const& answer);
+// Its workers, what they run and which GPUs they have; for its operators.
+YONDER_API call_ref ask_for_workers(engine_ref const& where);
+YONDER_API std::vector<named_texts> workers_in(reply const& answer);
+// For how long workers ran what for whom; for its operators.
+YONDER_API call_ref ask_for_usage(engine_ref const& where);
+YONDER_API std::vector<usage_snapshot> usage_in(reply const& answer);
+// The schedules that it keeps, and a change of one of them: false, there is none that whoever asks may
+// change.
+YONDER_API call_ref ask_for_schedules(engine_ref const& where);
+YONDER_API std::vector<schedule_snapshot> schedules_in(reply const& answer);
+YONDER_API call_ref ask_to_change(engine_ref const& where, std::uint64_t schedule, schedule_change change);
+YONDER_API bool has_changed(reply const& answer);
 
-// What a call has printed behind entry number `after`. Throws what runtime::pools() does.
+// What a call has printed behind entry number `after`.
 struct printed_page {
   struct entry {
     std::uint64_t at = 0;  // how much it had printed before, also what is lost
@@ -35,7 +56,8 @@ struct printed_page {
   std::uint64_t next = 0;
   std::vector<entry> printed;
 };
-YONDER_API printed_page printed_by(engine& where, id_pair call, std::uint64_t after);
+YONDER_API call_ref ask_for_printed(engine_ref const& where, id_pair call, std::uint64_t after);
+YONDER_API printed_page printed_in(reply const& answer);
 
 // Whether the hub is within this process.
 YONDER_API bool has_own_hub(engine const& where) noexcept;

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vector>
+
 #include "src/core/hub.hpp"
+#include "yonder/detail/call_state.hpp"
 #include "yonder/snapshot.hpp"
 
 namespace yonder::runtime_detail {
 
 runtime_snapshot snapshot_of(core::hub const& hub);
+
+// What a hub answers about its use. Throws usage_error (undecodable).
+std::vector<core::usage_row> usage_rows_in(detail::reply const& answer);
+std::vector<usage_snapshot> usage_seen(std::vector<core::usage_row>&& rows);
 
 }  // namespace yonder::runtime_detail

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""http_test.py PROGRAM: serves PROGRAM's tasks and asks as callers, strangers and attackers do."""
+"""http_test.py PROGRAM [YONDER]: serves PROGRAM's tasks and asks as callers, strangers and attackers do; beside a hub of YONDER's, too."""
 import base64
 import http.client
 import json
@@ -17,11 +17,12 @@ import threading
 import unittest
 
 PROGRAM = sys.argv.pop(1)
+YONDER = sys.argv.pop(1) if len(sys.argv) > 1 and "/" in sys.argv[1] else None
 PATIENCE = 60  # seconds, for what must come
 
 
 class Server:
-    def __init__(self, *arguments, keys=None):
+    def __init__(self, *arguments, keys=None, hub=None):
         self.folder = tempfile.mkdtemp()
         self.keys = os.path.join(self.folder, "keys")
         if keys is not None:
@@ -29,7 +30,7 @@ class Server:
                 file.write(keys)
         self.process = subprocess.Popen(
             [PROGRAM, "--yonder-serve", "127.0.0.1:0", "--keys", self.keys, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **({"YONDER_HUB": hub} if hub else {})})
         self.address = self.process.stdout.readline().strip()
         self.port = int(self.address.rsplit(":", 1)[1])
         with open(self.keys) as file:
@@ -371,6 +372,73 @@ class Tls(unittest.TestCase):
             connection.close()
             self.assertIn(server.status_of(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), (0, 400))
             self.assertEqual(server.close(), 0)
+
+
+@unittest.skipUnless(YONDER, "needs the command")
+class BesideAHub(unittest.TestCase):
+    """The hub is a process of its own: it has the calls, and is asked about them."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        os.environ["YONDER_KEYS"] = self.folder
+        self.hub = self.begin([YONDER, "hub", "--bind", "tcp://127.0.0.1:*", "--journal", self.folder + "/journal", "--json"], stdout=subprocess.PIPE)
+        said = json.loads(self.hub.stdout.readline())
+        self.addCleanup(self.hub.stdout.close)
+        self.worker = said["worker"].split()[-1]
+        self.client = next(word for word in said["client"].split() if "tcp://" in word).removeprefix("YONDER_HUB=")
+
+    def begin(self, command, **how):
+        process = subprocess.Popen(command, text=True, stderr=subprocess.DEVNULL, **how)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def serve(self, **more):
+        server = Server(hub=self.client, keys="0123456789abcdef ada call:*\n0123456789abcdeh root admin\n", **more)
+        self.addCleanup(server.close)
+        return server
+
+    def test_a_call_is_explained_and_its_logs_read_through_the_hub(self):
+        server = self.serve()
+        call = json.loads(server.ask("POST", "/v1/tasks/wait_for_stop/spawn", [])[1])["id"]
+        answer, content = server.ask("GET", f"/v1/calls/{call}/explain")
+        self.assertEqual(answer.status, 200, content)
+        self.assertEqual(json.loads(content)["call"], call)
+        self.begin([PROGRAM, "--yonder-worker", self.worker])
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        self.addCleanup(connection.close)
+        connection.request("GET", f"/v1/calls/{call}/logs", headers={"Authorization": "Bearer " + server.key, "Accept": "text/event-stream"})
+        events = connection.getresponse()
+        while not (line := events.readline()).startswith(b"data: "):
+            pass
+        self.assertIn("page <b>40</b>", json.loads(line[6:])["text"])
+        server.ask("DELETE", "/v1/calls/" + call)
+        self.assertTrue(events.read().endswith(b"event: end\ndata: null\n\n"))
+        once = json.loads(server.ask("GET", f"/v1/calls/{call}/logs")[1])
+        self.assertEqual((once["call"], once["ended"], len(once["printed"])), (call, True, 1))
+        self.assertEqual(server.ask("GET", f"/v1/calls/{call}/logs", key="0123456789abcdei")[0].status, 401)
+        self.assertEqual(json.loads(server.ask("GET", f"/v1/calls/{call}/explain")[1])["state"], "ended")
+        # What the hub tells its operators alone, it does not tell a gateway with a client's key.
+        for target in ("/v1/workers", "/v1/usage"):
+            answer, content = server.ask("GET", target, key="0123456789abcdeh")
+            self.assertEqual((answer.status, json.loads(content)["code"]), (403, "forbidden"), content)
+        self.assertEqual(server.ask("GET", "/v1/schedules", key="0123456789abcdeh")[1], b"[]")
+        self.assertEqual(server.ask("POST", f"/v1/schedules/{(1 << 63) + 1}/fire", key="0123456789abcdeh")[0].status, 404)
+
+    def test_a_hub_that_says_nothing_holds_no_other_request_up(self):
+        server = self.serve()
+        call = json.loads(server.ask("POST", "/v1/tasks/echo/spawn", {"text": "a"})[1])["id"]
+        self.hub.send_signal(signal.SIGSTOP)
+        told = []
+        asking = threading.Thread(target=lambda: told.append(server.ask("GET", f"/v1/calls/{call}/explain")[0].status))
+        asking.start()
+        for _ in range(20):
+            self.assertEqual(server.ask("GET", "/healthz")[0].status, 200)
+        self.assertTrue(asking.is_alive())
+        asking.join(PATIENCE)
+        self.hub.send_signal(signal.SIGCONT)
+        self.assertIn(told[0], (502, 503, 504))
 
 
 if __name__ == "__main__":
