@@ -45,6 +45,12 @@ enum class placement : std::uint8_t {
   prefer_local,  // here, unless as many such calls run here already as the machine has cores
 };
 
+// Which workers may run a call, by what their program was built as: options::build.
+enum class build : std::uint8_t {
+  same,  // those of the caller's build, and no others
+  any,   // whoever has the task, with this structure
+};
+
 // Which of the exceptions that a task throws are worth another attempt: options::retry.
 struct retry_rule {
   std::span<std::type_info const* const> types;  // each of them itself, not what derives from it
@@ -117,6 +123,13 @@ struct options {
   // the hub, each when the one before it has ended, with all its retries. Unset: in no order.
   std::optional<call_key> order_key{};
 
+  // Of which build its workers are. Two processes are of one build where their executables, and the shared
+  // libraries that have tasks, are equal files. same: a call that no worker of the caller's build can take
+  // fails with unsatisfiable. Unset: no other build of the caller's program, which is known by its file's
+  // name, but any build of other programs that have the task; where the call is durable or made by a
+  // schedule, which outlive the program, any.
+  std::optional<yonder::build> build{};
+
   // What each worker that runs the task has for itself. Calls that say any of these, isolate or max_queue
   // have workers of their own, started where they are needed, and share them with calls that say the same;
   // one that no worker can ever have fails with unsatisfiable. Unset: nothing in particular.
@@ -156,6 +169,7 @@ struct options {
             .fairness_key = fairness_key ? fairness_key : base.fairness_key,
             .weight = weight ? weight : base.weight,
             .order_key = order_key ? order_key : base.order_key,
+            .build = build ? build : base.build,
             .gpu = gpu ? gpu : base.gpu,
             .gpu_memory = gpu_memory ? gpu_memory : base.gpu_memory,
             .cpu = cpu ? cpu : base.cpu,

@@ -180,6 +180,10 @@ struct runtime_options {
   // others.
   std::vector<std::pair<std::string, unsigned>> weights{};
 
+  // any: calls that say nothing of it (options::build) may run on whatever build of this program has the
+  // task. Unset: as options::build says.
+  std::optional<yonder::build> build{};
+
   // To come to a hub elsewhere over tcp as its operator, who may see and change its pools: with server.key,
   // which only the hub's machine keeps, instead of client.key. Over ipc, whoever may come may do that.
   bool as_operator = false;

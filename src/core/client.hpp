@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/builds.hpp"
 #include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
 
@@ -14,6 +15,7 @@ struct client_config {
   std::string name;           // for people
   std::uint64_t pid = 0;
   std::vector<function_info> functions;  // what this program believes; the hub explains mismatches with it
+  program_build made_of{};  // unless a call says otherwise it runs on no other build of this program
   std::size_t max_calls = std::size_t{1} << 20;  // in flight; past it a call ends as `overloaded`
   std::size_t max_bytes = std::size_t{1} << 30;  // of arguments in flight
   frame_limits limits;                           // what this client can receive

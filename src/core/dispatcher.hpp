@@ -16,12 +16,13 @@ struct function_key {
   pool_record const* home = nullptr;
   std::string_view name;
   std::uint64_t signature = 0;
+  build_choice build{};
   friend bool operator==(function_key const&, function_key const&) = default;
 };
 struct function_key_hash {
   std::size_t operator()(function_key const& key) const noexcept {
     return std::hash<std::string_view>()(key.name) ^ static_cast<std::size_t>(key.signature) ^
-           std::hash<void const*>()(key.home);
+           std::hash<void const*>()(key.home) ^ static_cast<std::size_t>(key.build.build + key.build.program);
   }
 };
 
@@ -34,6 +35,7 @@ class dispatcher {
     std::size_t attempts = 64;            // in a worker's hands
     std::size_t bytes = 0;                // of calls that wait in a worker behind the one that it runs
     duration function_grace = 0;          // how long calls wait for a function whose last worker went
+    time_point began = 0;                 // when workers began to come
     duration wait_notice = 5 * second;    // how long they wait for whom there is nobody before that is told
   };
 
@@ -42,12 +44,18 @@ class dispatcher {
   // --- functions, and who offers them
 
   // `home`: where it has to run; null: on any worker without requirements.
-  function_record& function_of(std::string_view name, std::uint64_t signature, pool_record* home = nullptr);
+  function_record& function_of(std::string_view name, std::uint64_t signature, pool_record* home = nullptr,
+                               build_choice const& build = {});
   // One of its calls has ended.
   void release(function_record& function);
 
   // The table is held until release(): by a worker, or by a pool. Takes the schemas.
-  image& hold_image(std::vector<function_info>& table, pool_record* home = nullptr);
+  image& hold_image(std::vector<function_info>& table, pool_record* home = nullptr,
+                    program_build const& made_of = {});
+  static std::vector<function_info> table_of(image const& one);
+  // Calls of this build may come: what is known of its functions stays.
+  void hold_build(std::uint64_t build) { ++held_builds_[build]; }
+  void release_build(std::uint64_t build);
   void release(time_point now, image& held);
 
   // Pools in the order in which they are asked to start workers.
@@ -55,7 +63,7 @@ class dispatcher {
   // The pool's workers do not come: others start theirs for its functions, as far as they may have them.
   void hand_over(pool_record const& failing);
   // Whether workers that the hub starts have this, as far as is known.
-  bool could_offer(std::string_view name, std::uint64_t signature) const;
+  bool could_offer(std::string_view name, std::uint64_t signature, build_choice const& build = {}) const;
   // The pool's workers turn out to offer this.
   void learn(time_point now, pool_record& pool, image& program);
 
@@ -142,9 +150,10 @@ class dispatcher {
   // It is in no image any more, and holds nothing.
   void take_out(time_point now, worker_session& worker);
   // Whether some that came by themselves have this, as far as is known.
-  bool could_recruit(std::string_view name, std::uint64_t signature);
+  bool could_recruit(std::string_view name, std::uint64_t signature, build_choice const& build);
   // One that came by itself, has nothing to do, and has this; null: none is. `none_has`: nor will be.
-  worker_session* find_recruit(std::string_view name, std::uint64_t signature, bool& none_has);
+  worker_session* find_recruit(std::string_view name, std::uint64_t signature, build_choice const& build,
+                               bool& none_has);
   // Whether calls wait that its workers could run, and nobody else does.
   static bool is_missed(image const& one);
   // Calls visit(image) for those of which workers are lent.
@@ -173,6 +182,9 @@ class dispatcher {
   time_point unknown_due() const noexcept { return unknown_due_; }
   // By a worker, or a pool, for calls that ask nothing of who runs them.
   bool is_offered(std::string_view name, std::uint64_t signature) const;
+  // Of what other builds the workers are that have it; none: no worker has it.
+  std::optional<failure> explain_builds(std::string const& name, std::uint64_t signature,
+                                        build_choice const& build) const;
   failure explain_unknown(std::string const& name, std::uint64_t signature,
                           std::vector<function_info> const* callers_functions) const;
 
@@ -188,6 +200,9 @@ class dispatcher {
   std::size_t functions() const noexcept { return functions_.size(); }
 
  private:
+  static void offer(function_record& function, image& by);
+  void forget(function_record& function);
+  std::string builds_of(std::string_view name, std::uint64_t signature) const;
   lane& lane_of(call_record const& call);
   static void forget(lane& empty);
   static void reorder(lane& one);
@@ -235,6 +250,8 @@ class dispatcher {
   wait_watch waits_;
   std::unordered_map<function_key, std::unique_ptr<function_record>, function_key_hash> functions_;
   function_record* last_function_ = nullptr;
+  std::unordered_map<std::uint64_t, std::size_t> held_builds_;
+  std::unordered_map<std::uint64_t, time_point> gone_builds_;  // when the last worker of each went, of late
   intrusive_list<function_record, unoffered_tag> unoffered_;
   std::map<std::string, image> images_;
   std::vector<image*> in_order_;  // these

@@ -27,9 +27,7 @@ void dispatcher::bring_back(time_point now, worker_session& worker) {
 }
 
 void dispatcher::set_aside(time_point now, worker_session& worker) {
-  worker.table.clear();
-  for (auto const* const one : worker.program->functions)
-    worker.table.push_back({one->name, one->signature, one->schema});
+  worker.table = table_of(*worker.program);
   leave_image(now, worker);
   worker.left_service = false;
 }
@@ -40,16 +38,17 @@ void dispatcher::take_out(time_point now, worker_session& worker) {
   worker.pool = nullptr;
 }
 
-bool dispatcher::could_recruit(std::string_view name, std::uint64_t signature) {
+bool dispatcher::could_recruit(std::string_view name, std::uint64_t signature, build_choice const& build) {
   auto none_has = false;
-  find_recruit(name, signature, none_has);
+  find_recruit(name, signature, build, none_has);
   return !none_has;
 }
 
-worker_session* dispatcher::find_recruit(std::string_view name, std::uint64_t signature, bool& none_has) {
+worker_session* dispatcher::find_recruit(std::string_view name, std::uint64_t signature,
+                                         build_choice const& build, bool& none_has) {
   none_has = in_service_ != 0;
   for (auto* const one : in_order_) {
-    if (one->home != nullptr || !one->has(name, signature)) continue;
+    if (one->home != nullptr || !one->has(name, signature, build)) continue;
     none_has = false;
     for (auto* idle = one->idle.first(); idle != nullptr; idle = one->idle.after(*idle))
       if (idle->pool == nullptr) return idle;

@@ -60,7 +60,12 @@ function_record* dispatcher::unknown(time_point now) {
     auto& function = *one;
     one = unoffered_.after(function);
     if (function.expected && !function.queue.empty()) continue;
-    auto const until = function.was_offered ? add(function.unoffered_since, limits_.function_grace) : now;
+    auto until = function.was_offered ? add(function.unoffered_since, limits_.function_grace) : now;
+    if (!function.build.is_any()) {  // those of other builds may be back before its own are
+      auto const gone = gone_builds_.find(function.build.build);
+      auto const since = gone == gone_builds_.end() ? limits_.began : std::max(limits_.began, gone->second);
+      until = std::max(until, add(since, limits_.function_grace));
+    }
     if (until > now) {
       next_due = std::min(next_due, until);
     } else if (function.queue.empty()) {
@@ -80,6 +85,32 @@ function_record* dispatcher::unknown(time_point now) {
 bool dispatcher::is_offered(std::string_view name, std::uint64_t signature) const {
   auto const known = functions_.find({nullptr, name, signature});
   return known != functions_.end() && !known->second->offers.empty();
+}
+
+// Those of the workers that have it, in words; empty: none has.
+std::string dispatcher::builds_of(std::string_view name, std::uint64_t signature) const {
+  std::vector<std::string> all;
+  for (auto const* const one : in_order_)
+    if (one->workers != 0 && one->has(name, signature)) all.push_back(in_words(one->made_of));
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  std::string text;
+  for (auto const& one : all) text.append(text.empty() ? "" : ", ").append(one);
+  return text;
+}
+
+std::optional<failure> dispatcher::explain_builds(std::string const& name, std::uint64_t signature,
+                                                  build_choice const& build) const {
+  if (build.is_any()) return std::nullopt;
+  auto const others = builds_of(name, signature);
+  if (others.empty()) return std::nullopt;
+  failure error;
+  error.code = errc::unsatisfiable;
+  error.message = "no worker that has \"" + name + "\" is of " + build_in_words(build.build) + ", which is " +
+                  (build.program != 0 ? "the caller's" : "what the call asks for") +
+                  " (options::build); those that have it are of " + others +
+                  ": start workers of that build, or let the call say .build = yonder::build::any";
+  return error;
 }
 
 failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signature,
@@ -151,6 +182,10 @@ std::string dispatcher::explain_wait(function_record const& function) const {
   if (std::any_of(function.offers.begin(), function.offers.end(),
                   [](auto const* by) { return by->workers != 0; }))
     return "all that have this task wait for calls that their own tasks have made";
+  if (auto const others = builds_of(function.name, function.signature);
+      !function.build.is_any() && !others.empty())
+    return "the call asks for " + build_in_words(function.build.build) +
+           " (options::build), and those that have its task are of " + others;
   auto why = in_service_ == 0
                  ? std::string("none is connected")
                  : "none of the " + std::to_string(in_service_) + " that are connected has this task";

@@ -32,7 +32,7 @@ hub::state::state(hub_config made, time_point now)
       sessions({config.max_peers, config.max_hello_bytes, config.max_table_bytes, config.session_timeout,
                 patient_timing(config), config.limits, config.proves_sessions, &calls.account()},
                random, timers),
-      work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace,
+      work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace, now,
             config.wait_notice}),
       pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools,
              config.max_demanded, config.max_depth, config.resource_patience, config.own_processes,

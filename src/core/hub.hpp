@@ -18,6 +18,7 @@ struct pool_config {
   std::uint32_t id = 0;  // in out::start_worker
   // What its workers offer. Empty: not known before the first one; until then they may offer anything.
   std::vector<function_info> functions{};
+  program_build made_of{};      // likewise, what they are
   std::size_t min_workers = 0;  // that stay although idle
   std::size_t max_workers = 0;
   std::size_t spare = 0;      // idle ones that are kept ready while others work

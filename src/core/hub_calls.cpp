@@ -56,6 +56,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
                    "this key is a worker's: it calls only from within tasks that it runs; the "
                    "hub's operator gives one that may call (yonder keys issue NAME --role client)"),
         out);
+  auto const outlives = said.policy.durable || !said.schedule.empty() || (is_keyed() && config.journal);
+  if (!said.says_build && !outlives) said.build = usual_choice(client.made_of);
   auto const is_order = is_pool_order(said.function) || is_call_order(said.function);
   if (items.count == 1 && (is_order || is_call_search(said.function))) {
     if (!may_ask(client, said.parent))
@@ -148,7 +150,8 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   budget.on_calls(range.count);
   auto& call = calls.add(caller, id, range.count, size);
   failure refused;
-  auto* const home = said.requirements.empty() ? nullptr : find_home(said.requirements, id.session, refused);
+  auto* const home = home_of(said, id.session, refused);
+  auto const has_home = home != nullptr || (said.requirements.empty() && refused.message.empty());
   set_terms(now, call, said, whole, items, range, home);
   if (parent != nullptr) join_parent(call, *parent);
   if (config.traces) begin_trace(now, call);
@@ -166,7 +169,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
                     std::to_string(batch.max_weight) + " (max_weight)",
                 out);
   }
-  if (!said.requirements.empty() && home == nullptr) {
+  if (!has_home) {
     call.stage = call_stage::leaving;
     return fail(now, call, std::move(refused), out);
   }
@@ -192,7 +195,8 @@ void hub::state::set_terms(time_point now, call_record& call, call_message const
                            pool_record* home) {
   counters.calls += range.count;
   call.arrival = ++last_arrival;
-  call.function = &work.function_of(said.function, whole->head.signature, home);
+  call.function = &work.function_of(said.function, whole->head.signature, home,
+                                    YONDER_MUTANT(build_ignored) ? build_choice{} : said.build);
   ++call.function->calls;
   if (call.function->numbers == nullptr) call.function->numbers = &tally.of(said.function);
   call.function->numbers->calls += range.count;

@@ -2,6 +2,7 @@
 // The hub: what its operator says of its pools.
 #include "src/core/crc32c.hpp"
 #include "src/core/hub_state.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 
@@ -57,6 +58,8 @@ std::vector<pool_census> hub::state::count_pools() {
                     .parked = pool->parked.size(),
                     .queued = pool->queued_items});
     if (pool->needs.isolate) seen.back().needs += seen.back().needs.empty() ? "isolate" : ", isolate";
+    if (auto const build = pool->needs.build.build; build != 0)
+      seen.back().needs += (seen.back().needs.empty() ? "" : ", ") + build_in_words(build);
   }
   return seen;
 }

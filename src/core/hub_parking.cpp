@@ -43,8 +43,9 @@ void hub::state::take_parking(time_point now, worker_session& worker, frame cons
   if (YONDER_MUTANT(parked_runs) && worker.park == parking::begins && done && !worker.goes()) {
     scaler::forget_parked(worker);
     worker.park = parking::none;
-    return work.join(now, worker,
-                     work.hold_image(worker.table, worker.pool->on_demand ? worker.pool : nullptr));
+    return work.join(
+        now, worker,
+        work.hold_image(worker.table, worker.pool->on_demand ? worker.pool : nullptr, worker.made_of));
   }
   if (worker.park == parking::begins) {
     if (done && !worker.goes()) {
@@ -58,7 +59,8 @@ void hub::state::take_parking(time_point now, worker_session& worker, frame cons
   worker.park = parking::none;
   if (done) {
     pools.entered(*worker.pool);
-    work.join(now, worker, work.hold_image(worker.table, worker.pool->on_demand ? worker.pool : nullptr));
+    work.join(now, worker,
+              work.hold_image(worker.table, worker.pool->on_demand ? worker.pool : nullptr, worker.made_of));
     return arm_grace(worker);
   }
   failure error;

@@ -22,20 +22,54 @@ pool_record* hub::state::find_home(std::string_view asked, std::uint64_t session
   } else if (auto missing = pools.unsatisfiable(needs); !missing.empty()) {
     refused = failure_of(errc::unsatisfiable, std::move(missing));
   } else if (!could_serve(needs)) {
-    refused = explain_unknown(session, needs.service, needs.service_signature);
+    refused = explain_unknown(session, needs.service, needs.service_signature, needs.build);
   } else {
     return &pools.make(asked, std::move(needs));
   }
   return nullptr;
 }
 
+// The pool of a call: null where it says nothing of its workers and those of all calls will do, or, in the
+// words of `refused`, where there can be none. Whatever build a call asks for, there is a pool of it where
+// the hub starts workers and does not know that they are of that.
+pool_record* hub::state::home_of(call_message const& said, std::uint64_t session, failure& refused) {
+  if (said.build.is_any() || all_are_of(said.build) ||
+      (said.requirements.empty() && (pools.model_of({}) == nullptr || may_be_of(said.build))))
+    return said.requirements.empty() ? nullptr : find_home(said.requirements, session, refused);
+  if (last_home.asked != said.requirements || last_home.build != said.build) {
+    requirements needs;
+    if (!said.requirements.empty() &&
+        !decode_requirements(std::as_bytes(std::span(said.requirements)), needs))
+      return find_home(said.requirements, session, refused);
+    needs.build = said.build;
+    last_home = {std::string(said.requirements), said.build, encode_requirements(needs)};
+  }
+  return find_home(last_home.key, session, refused);
+}
+
+// Workers of the hub's are nothing else.
+bool hub::state::all_are_of(build_choice const& build) const {
+  auto const& all = config.pools;
+  return !all.empty() && config.services.empty() && std::all_of(all.begin(), all.end(), [&](auto const& one) {
+    return !one.elsewhere && !one.functions.empty() && takes(build, one.made_of);
+  });
+}
+
+// A worker that calls share is of that, or the next one may be, as far as is known.
+bool hub::state::may_be_of(build_choice const& build) {
+  auto const& all = pools.pools();
+  return std::any_of(all.begin(), all.end(), [&](auto const& one) {
+    return !one->on_demand && (one->program == nullptr || takes(build, one->program->made_of));
+  });
+}
+
 // Whether some worker has, or may have, the service. Of those of another program nothing is known.
 bool hub::state::could_serve(requirements const& needs) {
   if (needs.service.empty()) return true;
   auto const* const model = pools.model_of(needs);
-  if (model == nullptr) return work.could_recruit(needs.service, needs.service_signature);
+  if (model == nullptr) return work.could_recruit(needs.service, needs.service_signature, needs.build);
   return (model->elsewhere && model->functions.empty()) ||
-         work.could_offer(needs.service, needs.service_signature);
+         work.could_offer(needs.service, needs.service_signature, needs.build);
 }
 
 // The same, and for no needs the hub's own.
@@ -69,7 +103,9 @@ call_record* hub::state::admit(time_point now, call_record& call, outputs& out) 
   return taken;
 }
 
-failure hub::state::explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature) {
+failure hub::state::explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature,
+                                    build_choice const& build) {
+  if (auto of_others = work.explain_builds(name, signature, build)) return std::move(*of_others);
   auto const* const client = sessions.client(session);
   return work.explain_unknown(name, signature, client == nullptr ? nullptr : &client->functions);
 }
@@ -95,15 +131,14 @@ void hub::state::recruit(time_point now, pool_record& pool, outputs& out) {
   pool.lacks_recruits = false;
   while (pools.wants_recruit(now, pool)) {
     auto none_has = false;
-    auto* const worker = work.find_recruit(pool.needs.service, pool.needs.service_signature, none_has);
+    auto* const worker =
+        work.find_recruit(pool.needs.service, pool.needs.service_signature, pool.needs.build, none_has);
     if (worker == nullptr) {
       pool.lacks_recruits = true;
       if (none_has) fail_unknown_service(now, pool, out);
       break;
     }
-    std::vector<function_info> table;
-    for (auto const* const one : worker->program->functions)
-      table.push_back({one->name, one->signature, one->schema});
+    auto table = dispatcher::table_of(*worker->program);
     work.lend(now, *worker);
     pools.recruited(now, pool, *worker);
     enter(now, *worker, std::move(table), out);
@@ -133,7 +168,7 @@ bool hub::state::is_awaited(worker_session const& worker) {
   auto const& all = pools.pools();
   return std::any_of(all.begin(), all.end(), [&](auto const& pool) {
     return pool->lacks_recruits && pool->counted() == 0 && pool.get() != worker.pool &&
-           from.has(pool->needs.service, pool->needs.service_signature);
+           from.has(pool->needs.service, pool->needs.service_signature, pool->needs.build);
   });
 }
 
@@ -161,8 +196,9 @@ void hub::state::take_turns(time_point now, outputs& out) {
   };
   for (std::size_t i = 0; some_lack_workers && i < pools.pools().size(); ++i) {
     auto& pool = *pools.pools()[i];
-    look(pool.lacks, &pool,
-         [&](image const& one) { return one.has(pool.needs.service, pool.needs.service_signature); });
+    look(pool.lacks, &pool, [&](image const& one) {
+      return one.has(pool.needs.service, pool.needs.service_signature, pool.needs.build);
+    });
   }
   work.each_that_lends([&](image& one) {
     one.missed.note(now, dispatcher::is_missed(one), config.resource_patience);
@@ -224,7 +260,8 @@ void hub::state::fail_unknown_service(time_point now, pool_record& pool, outputs
   auto const& needs = pool.needs;
   for (auto waiting = work.waiting_for(pool); !waiting.empty(); waiting = work.waiting_for(pool))
     for (auto* const call : waiting)
-      fail(now, *call, explain_unknown(call->id.session, needs.service, needs.service_signature), out);
+      fail(now, *call, explain_unknown(call->id.session, needs.service, needs.service_signature, needs.build),
+           out);
 }
 
 // It ends its service, and runs what others run that came by themselves.

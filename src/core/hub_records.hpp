@@ -344,6 +344,7 @@ struct function_record : list_hook<unoffered_tag> {
   std::vector<image*> offers;
   pool_record* pool = nullptr;  // that starts workers for it
   pool_record* home = nullptr;  // the only one whose workers count; null: those without requirements
+  build_choice build;           // of whose calls those take part that say the same
   bool was_offered = false;
   time_point unoffered_since = 0;
   std::string last_loss;       // how the last worker that offered it ended
@@ -371,6 +372,7 @@ struct turn_wait {
 // A table of functions that one or several workers have in common, and the workers that have it.
 struct image {
   std::string key;
+  program_build made_of;
   std::uint64_t number = 0;     // no other one has had it
   pool_record* home = nullptr;  // of its functions
   std::vector<function_record*> functions;
@@ -388,9 +390,10 @@ struct image {
   std::size_t loaded_singles = 0;  // of them, those in which no batch is last
 
   bool has_takers() const { return workers != waiting; }
-  bool has(std::string_view name, std::uint64_t signature) const {
-    return std::any_of(functions.begin(), functions.end(),
-                       [&](auto const* one) { return one->signature == signature && one->name == name; });
+  bool has(std::string_view name, std::uint64_t signature, build_choice const& build = {}) const {
+    return takes(build, made_of) && std::any_of(functions.begin(), functions.end(), [&](auto const* one) {
+             return one->signature == signature && one->name == name;
+           });
   }
 };
 
@@ -423,6 +426,7 @@ struct session {
   std::uint64_t id = 0;
   peer_role role{};
   std::string name;
+  program_build made_of;
   std::string identity;
   std::uint64_t process = 0;
   link conn;

@@ -291,7 +291,7 @@ void hub::state::begin_run(time_point now, std::uint64_t id, kept_schedule& one,
   auto& call = calls.add(caller, made, 1, size_of(*whole));
   call.stage = call_stage::leaving;
   failure refused;
-  auto* const home = said.requirements.empty() ? nullptr : find_home(said.requirements, id, refused);
+  auto* const home = home_of(said, id, refused);
   set_terms(now, call, said, whole, items, {0, 1, 0, whole->payload().size()}, home);
   dispatcher::expect(*call.function);
   calls.orphan(now, call);

@@ -2,6 +2,7 @@
 // The hub: who is connected, and what became of it.
 #include "src/core/hub_state.hpp"
 #include "src/core/mutant.hpp"
+#include "src/core/words.hpp"
 
 #include <algorithm>
 
@@ -191,14 +192,31 @@ void hub::state::hello(time_point now, peer_record& peer, frame const& message, 
   if (!pools.awaits(said.start_token, peer.issued_for))
     return refuse(now, peer, message.head, errc::unauthorized,
                   "no worker of this start is awaited: it came too late, or another one has come by it", out);
+  if (auto const* const pool = pools.pool_of(peer.start, said.start_token);
+      pool != nullptr && !takes(pool->needs.build, said.made_of))
+    return refuse_build(now, peer, message.head, said, *pool, out);
   if (said.predecessor.session != 0) take_predecessor(now, peer, said.predecessor, out);
   begin_worker(now, peer, said, message.head, out);
+}
+
+// A worker that was started for calls of one build is of another one.
+void hub::state::refuse_build(time_point now, peer_record& peer, header const& head,
+                              hello_message const& said, pool_record const& pool, outputs& out) {
+  auto const why = "it is " + in_words(said.made_of) + ", and calls ask for " +
+                   build_in_words(pool.needs.build.build) +
+                   " (options::build): let that build be where workers are started, or let the calls say "
+                   ".build = yonder::build::any";
+  auto const start = pools.start_of(std::exchange(peer.start, 0), said.start_token);
+  if (pool.config.elsewhere) out.emplace_back(out::abandon_start{start});
+  refuse(now, peer, head, errc::unsatisfiable, why, out);
+  start_failed(now, start, why, {}, out);
 }
 
 void hub::state::begin_client(time_point now, peer_record& peer, hello_message& said, header const& head,
                               outputs& out) {
   auto& client = sessions.begin_client(now, peer, said, head.attempt);
   calls.connect(client.id, client.identity);
+  if (client.made_of.build != 0) work.hold_build(client.made_of.build);
   welcome(now, client, out);
 }
 
@@ -218,7 +236,8 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
     return enter(now, worker, std::move(said.functions), out);
   work.join(now, worker,
             work.hold_image(said.functions,
-                            worker.pool != nullptr && worker.pool->on_demand ? worker.pool : nullptr));
+                            worker.pool != nullptr && worker.pool->on_demand ? worker.pool : nullptr,
+                            worker.made_of));
   if (!said.held.empty()) take_held(now, worker, said.held, out);
   arm_grace(worker);
 }
@@ -418,6 +437,7 @@ void hub::state::end_client(time_point now, client_session& client, outputs& out
     work.requeue(now, *call);
   }
   calls.disconnect(now, caller);
+  if (client.made_of.build != 0) work.release_build(client.made_of.build);
   sessions.remove(client);
 }
 

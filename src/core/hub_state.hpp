@@ -39,6 +39,8 @@ struct hub::state {
   void receive(time_point now, peer_id peer, frame&& message, outputs& out);
   void hello(time_point now, peer_record& peer, frame const& message, outputs& out);
   void begin_client(time_point now, peer_record& peer, hello_message& said, header const& head, outputs& out);
+  void refuse_build(time_point now, peer_record& peer, header const& head, hello_message const& said,
+                    pool_record const& pool, outputs& out);
   void begin_worker(time_point now, peer_record& peer, hello_message& said, header const& head, outputs& out);
   void take_predecessor(time_point now, peer_record const& peer, predecessor const& gone, outputs& out);
   void resume_session(time_point now, session& one, peer_record& peer, header const& head, outputs& out);
@@ -79,6 +81,9 @@ struct hub::state {
                  packed_items const& items, items_range const& range, pool_record* home);
   void begin_call(time_point now, call_record& call, outputs& out);
   pool_record* find_home(std::string_view needs, std::uint64_t session, failure& refused);
+  pool_record* home_of(call_message const& said, std::uint64_t session, failure& refused);
+  bool all_are_of(build_choice const& build) const;
+  bool may_be_of(build_choice const& build);
   bool could_serve(requirements const& needs);
   pool_record* pool_of(std::string_view needs, failure& refused);
   void fail_impossible(time_point now, outputs& out);
@@ -466,7 +471,8 @@ struct hub::state {
   void abandon_one(time_point now, worker_session& worker, std::size_t index, outputs& out);
   void recall_waiting(time_point now, worker_session& worker, outputs& out);
   void spread(time_point now, outputs& out);
-  failure explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature);
+  failure explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature,
+                          build_choice const& build = {});
   void tell_of_wait(time_point now, function_record& function, outputs& out);
   void fail_unknown_functions(time_point now, outputs& out);
   void start_failed(time_point now, std::uint64_t start, std::string const& reason,
@@ -549,6 +555,11 @@ struct hub::state {
   std::size_t searching = 0;  // client_session::searches of all
   idempotency_keys keys;
   std::uint64_t last_arrival = 0;
+  struct {
+    std::string asked;
+    build_choice build{};
+    std::string key{};
+  } last_home;                        // of home_of()
   std::vector<call_record*> company;  // of assign_batch
   std::uint64_t last_entry = 0;       // the number of the last call of the hub's own
 

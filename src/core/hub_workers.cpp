@@ -391,7 +391,8 @@ void hub::state::fail_unknown_functions(time_point now, outputs& out) {
     ++function->calls;  // keeps it while its calls end
     while (!function->queue.empty()) {
       auto& call = function->queue.any();
-      fail(now, call, explain_unknown(call.id.session, function->name, function->signature), out);
+      fail(now, call, explain_unknown(call.id.session, function->name, function->signature, function->build),
+           out);
     }
     --function->calls;
     work.release(*function);
@@ -440,7 +441,9 @@ void hub::state::enter(time_point now, worker_session& worker, std::vector<funct
   frame message;
   byte_buffer body;
   write_call(body, pool.needs.service, {}, {});
-  write_requirements(body, pool.key);
+  auto needs = pool.needs;
+  needs.build = {};
+  write_requirements(body, encode_requirements(needs));
   message.head.type = frame_type::assign;
   message.head.metadata_size = static_cast<std::uint32_t>(body.size());
   message.head.call = {0, ++last_entry};
@@ -451,7 +454,7 @@ void hub::state::enter(time_point now, worker_session& worker, std::vector<funct
   send(now, worker, std::move(message), out);
   if (YONDER_MUTANT(entry_overtaken)) {
     auto offered = worker.table;
-    work.join(now, worker, work.hold_image(offered, worker.pool));
+    work.join(now, worker, work.hold_image(offered, worker.pool, worker.made_of));
   }
   if (pool.needs.enter_timeout == 0 || YONDER_MUTANT(entry_waited_for)) return;
   give_time(now, worker, pool.needs.enter_timeout);
@@ -471,7 +474,7 @@ void hub::state::take_entry(time_point now, worker_session& worker, frame const&
     worker.concurrency = std::min(worker.pool->needs.concurrency, most_concurrent);
     pools.entered(*worker.pool);
     if (YONDER_MUTANT(entry_overtaken)) return work.update_load(now, worker);
-    work.join(now, worker, work.hold_image(worker.table, worker.pool));
+    work.join(now, worker, work.hold_image(worker.table, worker.pool, worker.made_of));
     return arm_grace(worker);
   }
   failure error;

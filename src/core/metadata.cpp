@@ -182,6 +182,18 @@ bool get_held(bytes_view value, std::vector<held_attempt>& all) {
          get_microseconds(value.subspan(before_time), one.ran);
 }
 
+void put_build(byte_buffer& body, program_build const& one) {
+  auto const name = std::string_view(one.program).substr(0, max_name_size);
+  auto* const at = begin_field(body, tag::build, 8 + name.size());
+  store_le(at, one.build);
+  if (!name.empty()) std::memcpy(at + 8, name.data(), name.size());
+}
+
+bool get_build(bytes_view value, program_build& one) {
+  return value.size() >= 8 && get_numbers(value.first(8), one.build) &&
+         get_text(value.subspan(8), one.program, max_name_size);
+}
+
 bool get_offered(bytes_view value, std::vector<function_info>& functions) {
   if (functions.size() >= max_functions) return false;
   return get_function(value, functions.emplace_back());
@@ -228,6 +240,8 @@ void write_turn(byte_buffer& body, call_turn const& turn) {
   put_present_text(body, tag::order, turn.order_key, max_key_size);
 }
 
+void write_pinned(byte_buffer& body, std::uint64_t build) { put_numbers(body, tag::pinned, build); }
+
 void write_batching(byte_buffer& body, batch_policy const& batching) {
   put_numbers(body, tag::batching, batching.max_items,
               static_cast<std::uint64_t>(batching.max_wait / microsecond), batching.max_weight,
@@ -249,6 +263,7 @@ bool read_call(bytes_view metadata, call_message& message) {
       case tag::idempotency: return taken_if(get_idempotency(value, message.idempotency));
       case tag::schedule: return taken_if(!value.empty() && get_text(value, message.schedule));
       case tag::callback: return taken_if(get_callback(value, message.callback));
+      case tag::pinned: return taken_if(message.says_build = get_numbers(value, message.build.build));
       case tag::referred: return field::taken;  // its worker reads it: values.hpp
       case tag::retry: {
         retry_terms terms;
@@ -431,6 +446,7 @@ frame make_hello(hello_message const& message) {
   put_numbers(made.body, tag::frame_limits, message.limits.max_frame_bytes, message.limits.max_buffers);
   if (message.predecessor.session != 0) put_predecessor(made.body, message.predecessor);
   put_remaining(made.body, message.remaining);
+  if (message.made_of.build != 0) put_build(made.body, message.made_of);
   for (auto const& info : message.functions) put_function(made.body, info);
   for (auto const& one : message.held)
     put_numbers(made.body, tag::held, one.call.session, one.call.number, one.attempt,
@@ -458,6 +474,7 @@ bool read_hello(frame const& message, hello_message& hello) {
       case tag::remaining: return taken_if(get_microseconds(value, hello.remaining));
       case tag::predecessor_reason: return taken_if(get_text(value, hello.predecessor.reason, max_name_size));
       case tag::predecessor_stderr: return taken_if(get_text(value, hello.predecessor.stderr_tail));
+      case tag::build: return taken_if(get_build(value, hello.made_of));
       case tag::offered_function: return taken_if(get_offered(value, hello.functions));
       case tag::held: return taken_if(get_held(value, hello.held));
       default: return field::unknown;

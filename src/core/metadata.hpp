@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/builds.hpp"
 #include "src/core/composition.hpp"
 #include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
@@ -22,6 +23,7 @@ enum class tag : std::uint16_t {
   offered_function = 0x0016,  // u64 signature, u16 length of the name, name, schema
   start_token = 0x0017,       // u64: which start of a launcher this worker comes of
   concurrency = 0x0018,       // u32
+  build = 0x0019,             // u64: equal where the code is; text: the name of the program
   heartbeat = 0x0020,         // u64 microseconds
   credit = 0x0021,            // u64 calls, u64 bytes
   frame_limits = 0x0022,      // u64 bytes, u32 buffers: of one frame that the sender can receive
@@ -68,6 +70,7 @@ enum class tag : std::uint16_t {
   schedule = 0x8022,     // schedule_record.hpp: the call is to be made again and again
   callback = 0x8023,     // u8 1: of any outcome, 0: of a value; u64 signature, u64 deadline in microseconds
                          // and 1 (0: none), metadata: of the call that is made with the outcome
+  pinned = 0x8024,       // u64: the build that its worker has to be of; 0: any
   retry = 0x8021,        // u8 1: these, 2: all others; names of exception types, each u16 length, text
   role = 0x8010,         // u8: 1 client, 2 worker
   session = 0x8011,      // u64
@@ -119,6 +122,7 @@ struct hello_message {
   core::predecessor predecessor;     // of a worker
   duration remaining = never;        // of a worker: for which its allocation lasts
   std::vector<held_attempt> held{};  // of a worker
+  program_build made_of{};
 };
 
 // How much a client may have outstanding at the hub, in all.
@@ -178,6 +182,8 @@ struct call_message {
   idempotency_terms idempotency;
   std::string_view schedule;  // schedule_terms, encoded; empty: it is made once
   callback_terms callback{};
+  build_choice build{};
+  bool says_build = false;  // or else as calls of its caller usually have it
 };
 
 // What a task that waits was told of so far. Both ends of a connection count alike, so that a wait is known
@@ -219,6 +225,8 @@ void write_call(byte_buffer& body, std::string_view function, call_policy const&
 // Behind it, if they are not empty: what the worker has to be like, as encode_requirements() gives it.
 void write_requirements(byte_buffer& body, std::string_view needs);
 void write_turn(byte_buffer& body, call_turn const& turn);
+// The build that its worker has to be of; 0: any.
+void write_pinned(byte_buffer& body, std::uint64_t build);
 void write_batching(byte_buffer& body, batch_policy const& batching);
 // Behind it: the attempt whose task calls.
 void write_parent(byte_buffer& body, attempt_key const& parent);

@@ -118,6 +118,7 @@ enum class mutant {
   key_of_anybody,           // callers of other credentials have it
   key_unrecorded,           // the journal does not say of an outcome that a key gives it
   digest_ignored,           // a call with other arguments is given it
+  build_ignored,            // a call runs on whatever build has its task
   callback_apart,           // a callback counts where the journal has lost the outcome that it is of
   callback_of_failure,      // one that takes a value is made when there is none
   joined_forgotten,         // a caller that cancels ends the call for those that have joined it

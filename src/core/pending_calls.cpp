@@ -41,7 +41,8 @@ hello_message client_hello(client_config const& config) {
           .process = config.pid,
           .limits = config.limits,
           .functions = config.functions,
-          .predecessor = {}};
+          .predecessor = {},
+          .made_of = config.made_of};
 }
 
 std::string describe_silence(client_config const& config, std::string const& trouble) {

@@ -5,6 +5,12 @@
 #include "src/core/plain_fields.hpp"
 
 namespace yonder::core {
+namespace {
+
+constexpr std::uint32_t says_isolate = 1;
+constexpr std::uint32_t says_build = 2;
+
+}  // namespace
 
 std::string encode_requirements(requirements const& needs) {
   std::string text;
@@ -18,7 +24,11 @@ std::string encode_requirements(requirements const& needs) {
   put(text, needs.resources.gpu_memory);
   put(text, needs.resources.cores);
   put(text, needs.resources.memory);
-  put(text, static_cast<std::uint32_t>(needs.isolate));
+  put(text, (needs.isolate ? says_isolate : 0U) | (needs.build.is_any() ? 0U : says_build));
+  if (!needs.build.is_any()) {
+    put(text, needs.build.build);
+    put(text, needs.build.program);
+  }
   if (needs.service.empty()) return text;
   put(text, needs.service_signature);
   put(text, needs.concurrency);
@@ -34,11 +44,14 @@ bool decode_requirements(std::span<std::byte const> value, requirements& needs) 
       !from.take_time(needs.scaledown_window, -1) || !from.take_time(needs.park_window, 0))
     return false;
   auto& resources = needs.resources;
-  std::uint32_t isolate = 0;
-  if (!from.take(resources.gpus, resources.gpu_memory, resources.cores, resources.memory, isolate) ||
-      isolate > 1)
+  std::uint32_t flags = 0;
+  if (!from.take(resources.gpus, resources.gpu_memory, resources.cores, resources.memory, flags) ||
+      (flags & ~(says_isolate | says_build)) != 0)
     return false;
-  needs.isolate = isolate != 0;
+  needs.isolate = (flags & says_isolate) != 0;
+  if ((flags & says_build) != 0 &&
+      (!from.take(needs.build.build, needs.build.program) || needs.build.is_any()))
+    return false;
   if (from.left() == 0) return true;
   std::uint16_t name_size = 0;
   return from.take(needs.service_signature, needs.concurrency) && from.take_time(needs.enter_timeout, 0) &&

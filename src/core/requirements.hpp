@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/builds.hpp"
 #include "src/core/resources.hpp"
 #include "src/core/types.hpp"
 
@@ -20,6 +21,7 @@ struct requirements {
   duration park_window = 0;        // it is parked for so long before that; 0: it is not
   resource_needs resources{};      // that each worker has for itself
   bool isolate = false;            // each call has a worker of its own, which goes with it
+  build_choice build{};            // of its workers
 
   // What every worker of the pool makes before its first call: the function of this name, with these
   // arguments. Empty: nothing.

@@ -491,6 +491,17 @@ bool scaler::awaits(std::uint64_t token, std::uint64_t issued_for) const {
   return found != by_token_.end() && (issued_for == 0 || found->second == issued_for);
 }
 
+std::uint64_t scaler::start_of(std::uint64_t start, std::uint64_t token) const {
+  if (start != 0) return start;
+  auto const known = by_token_.find(token);
+  return known == by_token_.end() ? 0 : known->second;
+}
+
+pool_record const* scaler::pool_of(std::uint64_t start, std::uint64_t token) const {
+  auto const found = starts_.find(start_of(start, token));
+  return found == starts_.end() ? nullptr : found->second->pool;
+}
+
 void scaler::placed(time_point now, std::uint64_t start) {
   auto const found = starts_.find(start);
   if (found == starts_.end() || !found->second->pool->config.elsewhere) return;
@@ -501,7 +512,7 @@ void scaler::placed(time_point now, std::uint64_t start) {
 }
 
 pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token, worker_session* worker) {
-  if (auto const known = by_token_.find(token); start == 0 && known != by_token_.end()) start = known->second;
+  start = start_of(start, token);
   auto const found = starts_.find(start);
   if (found == starts_.end()) return nullptr;
   auto& pool = *found->second->pool;

@@ -120,6 +120,9 @@ class scaler {
   void held(std::uint64_t start, std::string const& why);
   // Whether a worker with this token is awaited, whose credential was issued for that start (0: for none).
   bool awaits(std::uint64_t token, std::uint64_t issued_for) const;
+  // Which start a worker comes of; 0: of none. And for whom it was.
+  std::uint64_t start_of(std::uint64_t start, std::uint64_t token) const;
+  pool_record const* pool_of(std::uint64_t start, std::uint64_t token) const;
   // The pool of a worker that has come by this start, or by the token that it brought; null: by itself.
   // The worker has what was leased for it.
   pool_record* succeeded(std::uint64_t start, std::uint64_t token, worker_session* worker = nullptr);

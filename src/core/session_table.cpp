@@ -124,6 +124,7 @@ void session_table::begin(time_point now, session& made, peer_record& peer, hell
   made.id = said.session;
   made.role = said.role;
   made.name = std::move(said.name);
+  made.made_of = std::move(said.made_of);
   made.identity = peer.identity;
   made.process = said.process;
   made.limits = said.limits;

@@ -14,8 +14,22 @@ std::string in_words(duration time) {
   return std::to_string(time) + " ns";
 }
 
+namespace {
+constexpr char digits[] = "0123456789abcdef";
+}  // namespace
+
+std::string build_in_words(std::uint64_t build) {
+  std::string text(16, '0');
+  for (std::size_t i = 0; i < 16; ++i) text[15 - i] = digits[build >> (4 * i) & 15U];
+  return "build " + text;
+}
+
+std::string in_words(program_build const& one) {
+  auto text = one.build == 0 ? std::string("a build that is not told") : build_in_words(one.build);
+  return one.program.empty() ? text : text + " of '" + one.program + "'";
+}
+
 std::string in_words(call_id const& id) {
-  constexpr char digits[] = "0123456789abcdef";
   std::string text(32, '0');
   for (std::size_t i = 0; i < 16; ++i) {
     text[15 - i] = digits[id.session >> (4 * i) & 15U];

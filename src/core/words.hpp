@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/builds.hpp"
 #include "src/core/types.hpp"
 
 #include <string>
@@ -13,6 +14,11 @@ std::string in_words(duration time);
 
 // 32 hexadecimal digits, as yonder::to_string(call_id) has them.
 std::string in_words(call_id const& id);
+
+// "build 00c0ffee00c0ffee of 'app'"; of one that was not told "a build that it does not tell, of 'app'".
+std::string in_words(program_build const& one);
+// "build 00c0ffee00c0ffee"
+std::string build_in_words(std::uint64_t build);
 
 // What a frame is past: "the result takes 300000 bytes; the hub receives at most 262145
 // (runtime_options::max_call_bytes of the hub, and 262144 for what surrounds them)". `what`: "the arguments

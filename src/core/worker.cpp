@@ -75,6 +75,7 @@ struct worker::state final : session_user {
     hello.predecessor = config.predecessor;
     hello.limits = config.limits;
     hello.functions = config.functions;
+    hello.made_of = config.made_of;
     return hello;
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/builds.hpp"
 #include "src/core/session_secret.hpp"
 #include "src/core/types.hpp"
 
@@ -17,6 +18,7 @@ struct worker_config {
   core::predecessor predecessor{};  // whose place this process takes
   frame_limits limits;              // what this worker can receive
   std::vector<function_info> functions;
+  program_build made_of{};
   std::uint32_t concurrency = 1;  // attempts that run at once
   std::uint32_t max_row = 1;      // items of a batch that are given out together, where one runs at once
   duration row_time = 50 * microsecond;  // for which they are estimated to run, at most

@@ -13,6 +13,7 @@
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/exceptions.hpp"
+#include "src/runtime/own_build.hpp"
 #include "src/runtime/registry.hpp"
 #include "src/runtime/values.hpp"
 #include "yonder/runtime.hpp"
@@ -106,6 +107,15 @@ void add_key(call_key const& key, outgoing& call) {
   });
 }
 
+std::uint64_t build_to_ask_for() {
+  static auto const own = runtime_detail::own_program_build().build;
+  if (own == 0)
+    throw_error({.code = errc::unsatisfiable,
+                 .message = "options::build is same, and which build this is cannot be told: its file has no "
+                            "build id (ld --build-id), and cannot be read"});
+  return own;
+}
+
 void write_retry(core::byte_buffer& body, retry_rule const& rule) {
   std::vector<std::string> names;
   for (auto const* const type : rule.types) names.push_back(runtime_detail::type_name_of(*type));
@@ -150,6 +160,8 @@ outgoing begin_call(task_entry const& task, options const& settings, std::string
     core::write_requirements(call.content.head, encode_needs(settings));
   if (settings.retry && settings.retries.value_or(0) != 0) write_retry(call.content.head, *settings.retry);
   if (has_turn(settings)) core::write_turn(call.content.head, turn_of(settings));
+  if (settings.build)
+    core::write_pinned(call.content.head, *settings.build == build::any ? 0 : build_to_ask_for());
   if (batch.max_size != 0)
     core::write_batching(call.content.head, {batch.max_size, std::max<std::int64_t>(batch.max_wait, 0),
                                              batch.max_weight, batch.weight});

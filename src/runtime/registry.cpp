@@ -223,6 +223,14 @@ void check_task(detail::task_entry const& task) {
   if (first != nullptr && !is_one_task(*first, task)) refuse_twins(*first, task);
 }
 
+std::vector<void const*> images_of_tasks() {
+  std::vector<void const*> images;
+  std::lock_guard const lock(detail::registry_mutex);
+  for (auto const* task = detail::tasks.first; task != nullptr; task = task->next)
+    if (std::find(images.begin(), images.end(), task->image) == images.end()) images.push_back(task->image);
+  return images;
+}
+
 std::vector<core::function_info> offered_functions() {
   std::vector<core::function_info> offered;
   for (auto const* task : sorted_tasks())

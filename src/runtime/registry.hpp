@@ -26,4 +26,7 @@ detail::task_entry const* find_task(std::uint64_t signature);
 // calls it, as one of another structure.
 std::vector<core::function_info> offered_functions();
 
+// An address in each executable and shared library that has some; in no order.
+std::vector<void const*> images_of_tasks();
+
 }  // namespace yonder::runtime_detail

@@ -32,6 +32,7 @@
 #include "src/runtime/gateway.hpp"
 #include "src/runtime/launching.hpp"
 #include "src/runtime/needs.hpp"
+#include "src/runtime/own_build.hpp"
 #include "src/runtime/process_pool.hpp"
 #include "src/runtime/recording.hpp"
 #include "src/runtime/registry.hpp"
@@ -95,6 +96,7 @@ core::worker_config worker_config_here(std::size_t max_call_bytes) {
   config.name = process_name(::getpid());
   config.pid = static_cast<std::uint64_t>(::getpid());
   config.functions = offered_functions();
+  config.made_of = own_program_build();
   return config;
 }
 
@@ -351,7 +353,7 @@ void serve_if_worker(runtime_options const& options, transport::remote_transport
 
 // How the hub makes pools of workers that are started elsewhere.
 void add_launched_pools(runtime_options const& options, std::vector<core::function_info> const& functions,
-                        core::hub_config& hub) {
+                        core::program_build const& own, core::hub_config& hub) {
   std::uint32_t id = 0;
   for (auto const& terms : options.launch->pools()) {
     ++id;
@@ -359,6 +361,7 @@ void add_launched_pools(runtime_options const& options, std::vector<core::functi
     core::pool_config pool{
         .id = id,
         .functions = terms.of_this_program ? functions : std::vector<core::function_info>{},
+        .made_of = terms.of_this_program ? own : core::program_build{},
         .min_workers = terms.min.value_or(options.min),
         .max_workers = terms.max.value_or(1),
         .spare = terms.buffer.value_or(options.buffer),
@@ -397,6 +400,11 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   config.client.max_bytes = options.max_bytes;
   config.client.limits = frame_limits_of(options.max_call_bytes);
   config.client.connect_timeout = options.connect_timeout.count();
+  auto const own = own_program_build();
+  // Where all workers are this very file nothing need be said of it.
+  auto const has_others = !embeds_hub || !options.bind.empty() || !options.worker_command.empty();
+  if (has_others && !config.client.functions.empty() && options.build.value_or(build::same) == build::same)
+    config.client.made_of = own;
   if (!embeds_hub) return config;
   auto& hub = config.hub.emplace();
   hub.seed = platform::random_number();
@@ -411,6 +419,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
       options.worker_command.empty() ? config.client.functions : decltype(config.client.functions){};
   if (most != 0)
     hub.pools.push_back({.functions = functions,
+                         .made_of = options.worker_command.empty() ? own : core::program_build{},
                          .min_workers = options.min,
                          .max_workers = most,
                          .spare = options.buffer,
@@ -422,7 +431,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
              "; there are 1 to " + std::to_string(core::most_weight));
     hub.weights.emplace_back("key " + key, weight);
   }
-  if (options.launch) add_launched_pools(options, functions, hub);
+  if (options.launch) add_launched_pools(options, functions, own, hub);
   hub.own_processes = !options.in_process;
   if (options.resources) hub.machine = machine_of(*options.resources);
   hub.journal = !options.journal.empty();

@@ -123,9 +123,10 @@ whereabouts where_is(mutant fault) {
     case mutant::key_of_anybody:
     case mutant::digest_ignored:
     case mutant::joined_forgotten: return {"keys", usual};
+    case mutant::build_ignored: return {"builds", usual};
     case mutant::callback_apart: return {"callbacks", many};
     case mutant::callback_of_failure: return {"callbacks", usual};
-    case mutant::key_unrecorded: return {"durable_keys", many};
+    case mutant::key_unrecorded: return {"durable_keys", usual};
     case mutant::progress_misplaced:
     case mutant::progress_stands:
     case mutant::progress_kept: return {"reports", usual};

@@ -32,6 +32,7 @@ void world::make_hub() {
   if (how_.needs != 0) config.machine = simulated_machine();
   if (how_.prefetch_bytes != 0) config.max_prefetch_bytes = how_.prefetch_bytes;
   config.silence = 1 * second;
+  if (how_.builds) config.function_grace = 50 * millisecond;
   config.backoff_first = 20 * millisecond;
   config.backoff_cap = 200 * millisecond;
   // A cancel may wait behind a window of chunks, or for a worker that stands still.
@@ -150,6 +151,7 @@ void world::start_client(std::uint32_t index) {
   config.timing = timing();
   config.connect_timeout = 100 * second;
   config.limits = {largest_at_client, 16};
+  if (node.worker == no_slot) config.made_of = build_of_client(index);
   node.core = std::make_unique<client>(std::move(config));
   connect_client(index);
 }
@@ -181,6 +183,7 @@ void world::submit(std::uint32_t index) {
                             ? draw_composed(node, {})
                             : 0;
   auto const turn = draw_turn(index);
+  auto const pinned = draw_pin(index, policy);
   auto const needs = draw_needs();
   auto const service = static_cast<std::uint8_t>(
       how_.services == 0 ? 0 : random_.below(static_cast<std::uint64_t>(how_.services) + 1));
@@ -188,6 +191,7 @@ void world::submit(std::uint32_t index) {
   for (std::uint64_t i = 0; i < count; ++i) {
     add_record(node, policy, static_cast<std::uint32_t>(function), static_cast<std::uint32_t>(count - i));
     lives_[node.life].records.back().turn = turn;
+    lives_[node.life].records.back().pinned = pinned;
     lives_[node.life].records.back().needs = needs;
     lives_[node.life].records.back().weight = weight;
     lives_[node.life].records.back().service = service;
@@ -296,6 +300,7 @@ call_id world::submit_one(client_node& node, std::string_view function, call_pol
   byte_buffer body;
   begin_call(body, function, policy);
   write_turn(body, records.back().turn);
+  write_pin(body, records.back().pinned);
   write_needs(body, records.back().needs);
   if (parent.attempt != 0) write_parent(body, parent);
   write_stream_of(body, spec, records.back());
@@ -323,6 +328,7 @@ call_id world::submit_batch(client_node& node, std::string_view function, call_p
   spec.policy = policy;
   begin_call(spec.metadata, function, policy);
   write_turn(spec.metadata, lives_[node.life].records.back().turn);
+  write_pin(spec.metadata, lives_[node.life].records.back().pinned);
   write_needs(spec.metadata, lives_[node.life].records.back().needs);
   if (auto const& last = lives_[node.life].records.back(); batches(last.function))
     write_batching(spec.metadata, batching_of(last.function, last.weight));

@@ -59,6 +59,8 @@ std::string_view to_string(state one) {
     case state::joined: return "a caller was given the value of another call of its key";
     case state::progressed: return "a caller was told how far its task is";
     case state::called_back: return "a task was called with the outcome of a call";
+    case state::pinned: return "a call ran that asks for a build";
+    case state::refused_build: return "a call was refused as no worker is of its build";
     case state::composed: return "a call ran on the values of others";
     case state::elsewhere: return "a value went to other calls only";
     case state::allocation_over: return "a worker was ended because its time was over";
@@ -245,6 +247,11 @@ void world::check_failure(record const& call, failure const& error) {
       reach(state::call_lost);
       break;
     case errc::worker_start_failed: allowed = may_lack_workers(call); break;
+    case errc::unsatisfiable:
+      allowed = !call.pinned.choice.is_any();
+      reach(state::refused_build);
+      break;
+    case errc::unknown_function: allowed = !call.pinned.choice.is_any(); break;
     case errc::overloaded: allowed = how_.client_bytes != 0 || how_.max_queue != 0; break;
     case errc::disconnected: allowed = parted && !call.durable; break;
     case errc::unknown_call: allowed = call.accepted && (call.take_said || call.cancel_said); break;

@@ -472,6 +472,14 @@ std::vector<profile> make_profiles() {
   swarm.name = "swarm";
   swarm.swarm = true;
 
+  // Two builds of one program, and another one; callers of a third build.
+  profile builds = recovery;
+  builds.name = "builds";
+  builds.builds = true;
+  builds.clients = 8;
+  builds.durable = 0.3;
+  builds.searches = 0;
+
   return {fast,
           local,
           drains,
@@ -521,7 +529,8 @@ std::vector<profile> make_profiles() {
           allocations,
           driven_allocations,
           crowd,
-          swarm};
+          swarm,
+          builds};
 }
 
 profile const& of(char const* name) { return profile_named(name); }

@@ -62,6 +62,12 @@ inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return z ^ (z >> 31);
 }
 
+// Of which build a call's worker has to be, and whether the call itself says so.
+struct pin {
+  bool said = false;
+  build_choice choice{};
+};
+
 // What is known of one call from outside the cores.
 struct record {
   static constexpr auto undrawn = static_cast<std::uint32_t>(-1);
@@ -99,6 +105,7 @@ struct record {
   std::uint8_t weight = 0;   // in a batch that runs as one
   std::uint32_t rest = 1;    // calls of its batch, from this one on
   turn_terms turn;
+  pin pinned;
   std::uint32_t needs = 0;              // what its worker is to have (leases.cpp)
   std::uint32_t stream = 0;             // its place in world::streams_, from 1; 0: it has none
   std::uint32_t composed = 0;           // in world::compositions_, likewise
@@ -227,6 +234,7 @@ struct worker_node {
   bool abandoned = false;  // cut off for ever
   bool doomed = false;     // the hub has ended it
   bool drains = false;     // it was told to, by who runs it
+  program_build made_of;
   std::uint32_t pool = 0;
   shell driven;
   driver::serving turns{true};

@@ -70,6 +70,7 @@ struct profile {
   double composes = 0;      // of submissions: whose arguments are the values of others
   double batches = 0;       // of submissions: up to 40 calls in one frame
   double needs = 0;         // of submissions: that say what their worker is to have
+  bool builds = false;      // workers and clients are several builds of one program
   double cancels = 0, deadlines = 0, timeouts = 0, retries = 0, idempotent = 0, durable = 0;  // of calls
 };
 
@@ -156,6 +157,8 @@ enum class state : std::uint8_t {
   joined,              // a caller was given the value of another call of its idempotency key
   progressed,          // a caller was told how far its task is
   called_back,         // a task was called with the outcome of a call
+  pinned,              // a call ran that asks for a build
+  refused_build,       // one was refused, as no worker is of that
   composed,            // a call ran on the values of others
   elsewhere,           // a value went to other calls only
   allocation_over,     // a worker was ended because its time was over

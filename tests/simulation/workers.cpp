@@ -43,6 +43,7 @@ void world::start_worker(std::uint32_t index, std::uint32_t start) {
   config.limits = {largest_at_worker << index % 2, 16};
   config.functions =
       is_foreign(index) ? std::vector<function_info>{{"simulated::foreign", 7, ""}} : offers_of(node.pool);
+  config.made_of = node.made_of = build_of_worker(index);
   if (how_.allocation != 0) plan_end(index, config);
   node.core = std::make_unique<worker>(std::move(config), now_);
   connect_worker(index, start);
@@ -90,6 +91,7 @@ void world::begin_item(std::uint32_t index, out::run const& run) {
   each_call(made, [&](call_id id, attempt_key const&) {
     auto* const call = find(id);
     if (call == nullptr) return;
+    observe_build(node, *call);
     if (made.does == conduct::crashes) call->cursed = call->cursed || random_.below(2) == 0;
     if (call->cursed) made.does = conduct::crashes;
     if (made.does == conduct::returns && call->stream == 0 && makes_calls(*call)) made.does = conduct::calls;

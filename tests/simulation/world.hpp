@@ -96,6 +96,11 @@ class world {
   void after_client(std::uint32_t index);
   void submit(std::uint32_t index);
   void add_record(client_node& node, call_policy const& policy, std::uint32_t function, std::uint32_t rest);
+  program_build build_of_worker(std::uint32_t index) const;
+  program_build build_of_client(std::uint32_t index) const;
+  pin draw_pin(std::uint32_t client, call_policy const& policy);
+  static void write_pin(byte_buffer& body, pin const& its);
+  void observe_build(worker_node const& node, record const& call);
   turn_terms draw_turn(std::uint32_t client);
   turn_terms draw_turn_within(turn_terms const& parent);
   static bool is_parking(out::run const& run);

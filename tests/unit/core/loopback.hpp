@@ -129,6 +129,7 @@ class loopback {
     config.session = ++sessions_;
     config.name = "worker-" + std::to_string(config.session);
     config.functions = std::move(functions);
+    config.made_of = made_of;
     if (allocation != never) config.ends_at = now + allocation;
     auto& end = *workers.emplace_back(std::make_unique<worker_end>());
     end.core = std::make_unique<worker>(std::move(config), now);
@@ -172,6 +173,7 @@ class loopback {
     if (parent.attempt != 0) write_parent(body, parent);
     write_requirements(body, needs);
     write_turn(body, turn);
+    if (pinned) write_pinned(body, *pinned);
     if (batching != nullptr) write_batching(body, *batching);
     if (stream) write_stream(body, *stream);
     if (!arguments.empty()) write_arguments(body, arguments);
@@ -459,7 +461,9 @@ class loopback {
   core::outputs& scratch() { return out_; }
 
   time_point now = 1'000 * second;
-  duration allocation = never;  // of workers that are added
+  duration allocation = never;          // of workers that are added
+  program_build made_of;                // likewise
+  std::optional<std::uint64_t> pinned;  // calls say that they ask for this build
   std::vector<std::unique_ptr<client_end>> clients;
   std::vector<std::unique_ptr<worker_end>> workers;
   std::uint32_t max_jobs = 0, max_gpus = 0;  // of the credentials of clients that connect

@@ -60,6 +60,7 @@ struct raw_peer {
   std::uint32_t epoch = 0;
   std::uint32_t sequence = 0;
   bool answers = true;  // a welcome
+  program_build made_of{};
 
   raw_peer(raw_hub& at, peer_id number, std::uint64_t of, peer_link const& how = {})
       : hub(at), id(number), session(of) {
@@ -76,6 +77,7 @@ struct raw_peer {
     said.start_token = token;
     said.concurrency = concurrency;
     said.functions = std::move(functions);
+    said.made_of = made_of;
     auto message = make_hello(said);
     message.head.attempt = number;
     message.head.epoch = epoch;
