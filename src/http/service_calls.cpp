@@ -412,6 +412,10 @@ void service::call_batch(context& in) {
   if (wanted.endpoint == nullptr || !is_no_stream(in, wanted) || !read_settings(in, wanted)) return;
   if (media_type(in.asked.field("content-type")) != json_type)
     return reply(in, problem(415, "unsupported_media_type", "a batch has to be application/json"));
+  if (!in.asked.field("idempotency-key").empty())
+    return reply(in,
+                 problem(400, "bad_request",
+                         "a batch takes no Idempotency-Key, which is one call's: call each under its own"));
   struct gathered {
     std::vector<std::string> answers;
     std::size_t missing = 0;

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <semaphore>
+#include <stdexcept>
+#include <string>
+
+#include "tests/unit/http/desk.hpp"
+#include "yonder/yonder.hpp"
+
+// Idempotency keys: each way to make a call, with each thing that may be another when it is asked for again.
+namespace http_tests {
+namespace {
+
+std::atomic<int> counted{0};
+std::counting_semaphore<> held(0);
+
+}  // namespace
+
+int count_up(int number) {
+  ++counted;
+  if (number < 0) throw std::domain_error("below zero");
+  return number;
+}
+int count_up_held(int number) {
+  ++counted;
+  held.acquire();
+  return number;
+}
+
+inline constexpr yonder::task<count_up> keyed_count;
+inline constexpr yonder::task<count_up_held> held_task;
+
+inline constexpr yonder::http::endpoint<keyed_count> keyed_count_over_http;
+inline constexpr yonder::http::endpoint<held_task> held_over_http;
+
+namespace {
+
+std::string const two_callers = "0123456789abcdef alice call:*\n0123456789abcdeg bob call:*\n";
+
+// One way to make a call, at a gateway whose keys are its own, or its hub's.
+struct way {
+  bool spawns = false;
+  bool keys_of_hub = false;
+
+  std::string name() const {
+    return std::string(spawns ? "spawn" : "call") + (keys_of_hub ? "-hub" : "-gateway");
+  }
+  std::string url(std::string const& task) const {
+    return "/v1/tasks/http_tests::" + task + (spawns ? "/spawn" : "");
+  }
+};
+
+class keyed_desk {
+ public:
+  keyed_desk(way how, std::string key) : how_(how), key_(std::move(key)), desk_({}, two_callers) {
+    if (how.keys_of_hub) desk_.use_keys_of_hub();
+  }
+
+  std::shared_ptr<answered> begin(std::string const& task, std::string const& body, fields who = alice) {
+    who.emplace_back("Idempotency-Key", key_);
+    return desk_.begin("POST", how_.url(task), body, std::move(who));
+  }
+  // What became of it: its state, where it was spawned, once it has ended.
+  std::shared_ptr<answered> ask(std::string const& body, fields who = alice) {
+    auto const from = begin("count_up", body, who);
+    desk_.finish(*from);
+    if (!how_.spawns || from->got->status != 202) return from;
+    return desk_.ask("GET", "/v1/calls/" + from->body()["id"].get<std::string>() + "?wait=30", "", who);
+  }
+  desk& at() { return desk_; }
+
+ private:
+  way how_;
+  std::string key_;
+  desk desk_;
+};
+
+constexpr way ways[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+
+// Of an answer, whatever it says about the moment left out.
+std::string outcome_of(way const& how, answered const& from) {
+  if (!how.spawns) return std::to_string(from.got->status) + " " + from.got->body;
+  auto const said = from.body();
+  return said.value("result", json()).dump() + said.value("error", json()).dump();
+}
+
+}  // namespace
+
+TEST_CASE("a key that is used again: the same, other arguments, another task, another credential") {
+  for (auto const& how : ways) {
+    CAPTURE(how.name());
+    keyed_desk good(how, "matrix-" + how.name());
+    auto const before = counted.load();
+    auto const first = good.ask("[1]");
+    CHECK(counted == before + 1);
+    CHECK(outcome_of(how, *good.ask("[1]")) == outcome_of(how, *first));
+    CHECK(counted == before + 1);
+    auto const other = good.ask("[2]");
+    CHECK(other->got->status == 409);
+    CHECK(other->body()["code"] == "idempotency_key_reused");
+    auto const elsewhere = good.begin("count_up_held", "[1]");
+    good.at().finish(*elsewhere);
+    CHECK(elsewhere->got->status == 409);
+    CHECK(counted == before + 1);
+    good.ask("[2]", bob);  // a key is its caller's
+    CHECK(counted == before + 2);
+    // The gateway's own keys are over then; the hub's last for a day.
+    good.at().pass(std::chrono::minutes(11));
+    CHECK(outcome_of(how, *good.ask("[1]")) == outcome_of(how, *first));
+    CHECK(counted == before + (how.keys_of_hub ? 2 : 3));
+    if (!how.keys_of_hub) continue;
+    good.at().pass(std::chrono::minutes(11));
+    CHECK(outcome_of(how, *good.ask("[2]")).find("idempotency_key_reused") != std::string::npos);
+    CHECK(counted == before + 2);
+  }
+}
+
+TEST_CASE("a key whose call has failed gives that failure again, and runs nothing") {
+  for (auto const& how : ways) {
+    CAPTURE(how.name());
+    keyed_desk at(how, "failed-" + how.name());
+    auto const before = counted.load();
+    auto const first = at.ask("[-1]");
+    CHECK(outcome_of(how, *first).find("below zero") != std::string::npos);
+    CHECK(outcome_of(how, *at.ask("[-1]")) == outcome_of(how, *first));
+    CHECK(counted == before + 1);
+    CHECK(at.ask("[-2]")->got->status == 409);
+    CHECK(counted == before + 1);
+  }
+}
+
+TEST_CASE("a key whose call runs is joined, by calls and by spawned ones") {
+  for (auto const& how : ways) {
+    CAPTURE(how.name());
+    keyed_desk at(how, "joined-" + how.name());
+    auto const before = counted.load();
+    auto const one = at.begin("count_up_held", "[7]");
+    auto const two = at.begin("count_up_held", "[7]");
+    held.release();
+    at.at().finish(*one);
+    at.at().finish(*two);
+    if (how.spawns)
+      CHECK(one->body()["id"] == two->body()["id"]);
+    else
+      CHECK(two->got->body == "7");
+    auto const wait = [&](std::shared_ptr<answered> const& from) {
+      if (how.spawns)
+        at.at().ask("GET", "/v1/calls/" + from->body()["id"].get<std::string>() + "?wait=30", "", alice);
+    };
+    wait(one);
+    wait(two);
+    CHECK(counted == before + 1);
+  }
+}
+
+TEST_CASE("where many calls are made at once a key is refused, and not ignored") {
+  desk at;
+  auto const before = counted.load();
+  fields const key{{"Idempotency-Key", "k-batch"}};
+  auto const refused = at.ask("POST", "/v1/tasks/http_tests::count_up/batch", "[[1],[2]]", key);
+  CHECK(refused->got->status == 400);
+  CHECK(refused->body()["detail"].get<std::string>().find("Idempotency-Key") != std::string::npos);
+  CHECK(counted == before);
+}
+
+}  // namespace http_tests
