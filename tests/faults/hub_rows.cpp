@@ -11,8 +11,10 @@
 #include <iterator>
 #include <optional>
 #include <random>
+#include <span>
 #include <thread>
 
+#include "src/core/call_orders.hpp"
 #include "src/journal/tools.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "src/runtime/orders.hpp"
@@ -257,7 +259,10 @@ void flip_bits(findings& seen) {
 // --- many workers
 
 std::size_t workers_at(yonder::runtime const& watch) {
-  return yonder::detail::workers_of(*watch.engine()).size();
+  auto const answer = yonder::detail::ask_hub(*watch.engine(), yonder::core::list_workers, {});
+  yonder::core::text_rows rows;
+  yonder::core::decode_rows(std::as_bytes(std::span(answer)), rows);
+  return rows.size();
 }
 
 void lose_hub_of_many(findings& seen) {
