@@ -23,6 +23,7 @@
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <condition_variable>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -48,6 +49,8 @@ using unsent_limit = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSE
 
 constexpr std::uint32_t max_header_bytes = 16 << 10;
 constexpr std::size_t max_fields = 100;
+constexpr std::size_t max_buffered = std::size_t{128}
+                                     << 10;  // received and not taken: what stands between chunks
 constexpr auto header_time =
     std::chrono::seconds(10);                         // from a connection to its first request, TLS included
 constexpr auto idle_time = std::chrono::seconds(60);  // until the next one
@@ -153,7 +156,7 @@ class session final : public exchange, public std::enable_shared_from_this<sessi
   server& owner_;
   Stream stream_;
   std::string peer_;
-  beast::flat_buffer buffer_;
+  beast::flat_buffer buffer_{max_buffered};
   std::optional<beast::http::request_parser<beast::http::string_body>> parser_;
   response answer_;
   std::string head_;
@@ -162,6 +165,7 @@ class session final : public exchange, public std::enable_shared_from_this<sessi
   bool in_parts_ = false;              // and there are more to come
   std::function<void()> then_send_{};  // tells whoever has them
   bool is_first_ = true;
+  std::size_t fields_ = 0;    // of the header
   std::uint64_t number_ = 0;  // of the request
   bool watched_ = false;
   asio::steady_timer watch_timer_;
@@ -255,6 +259,17 @@ void session<Stream>::read() {
       [me = this->shared_from_this()](error_code const& error, std::size_t) { me->take_header(error); });
 }
 
+// Fields that decide what a request is, of which there is one or none.
+constexpr std::array<beast::string_view, 6> single_fields{
+    "Authorization", "Content-Encoding", "Content-Type", "Idempotency-Key", "Origin", "Yonder-Deadline"};
+
+// What may stand in a Host (RFC 3986, 3.2.2), or nothing.
+bool is_host(beast::string_view text) {
+  return view(text).find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:[]") ==
+         std::string_view::npos;
+}
+
 // A request that two readers could take for different ones is refused.
 template <class Stream>
 void session<Stream>::take_header(error_code const& error) {
@@ -266,15 +281,26 @@ void session<Stream>::take_header(error_code const& error) {
     return refuse(problem(400, "bad_request", "the request is neither HTTP/1.1 nor HTTP/1.0"));
   if (message.count(field::field::host) != 1 && message.version() == 11)
     return refuse(problem(400, "bad_request", "the request has no single Host"));
+  if (!is_host(message[field::field::host]))
+    return refuse(problem(400, "bad_request", "the request's Host is none"));
   if (message.count(field::field::content_length) > 1 || message.count(field::field::transfer_encoding) > 1 ||
       (message.count(field::field::content_length) != 0 &&
-       message.count(field::field::transfer_encoding) != 0))
+       message.count(field::field::transfer_encoding) != 0) ||
+      view(message[field::field::content_length]).find(',') != std::string_view::npos)
     return refuse(problem(400, "bad_request", "the request's length is stated twice"));
-  if (message.count(field::field::transfer_encoding) != 0 && !parser_->chunked())
+  if (message.count(field::field::transfer_encoding) != 0 &&
+      !beast::iequals(message[field::field::transfer_encoding], "chunked"))
     return refuse(problem(501, "not_implemented", "the only Transfer-Encoding here is chunked"));
-  std::size_t count = 0;
+  for (auto const& name : single_fields)
+    if (message.count(name) > 1)
+      return refuse(problem(400, "bad_request", "the field " + std::string(view(name)) + " is there twice"));
+  if (auto const coding = message[field::field::content_encoding];
+      !coding.empty() && !beast::iequals(coding, "identity"))
+    return refuse(problem(415, "unsupported_media_type",
+                          "the body has to be sent as it is, without a Content-Encoding"));
+  fields_ = 0;
   for (auto const& one : message)
-    if (++count > max_fields || one.value().find('\0') != beast::string_view::npos)
+    if (++fields_ > max_fields || one.value().find('\0') != beast::string_view::npos)
       return refuse(problem(431, "too_many_fields", "the request has more than 100 fields, or a bad one"));
   if (auto const expects = message[field::field::expect]; !expects.empty()) {
     if (!beast::iequals(expects, "100-continue"))
@@ -300,6 +326,10 @@ void session<Stream>::read_body() {
 template <class Stream>
 void session<Stream>::take_request(error_code const& error) {
   if (error) return fail(error);
+  // Behind a body they would be read as if they stood before it, by nobody between.
+  auto const& fields = parser_->get();
+  if (parser_->chunked() && static_cast<std::size_t>(std::distance(fields.begin(), fields.end())) != fields_)
+    return refuse(problem(400, "bad_request", "fields behind the body are not taken"));
   hand_over();
 }
 
@@ -318,6 +348,8 @@ void session<Stream>::fail(error_code const& error) {
     return refuse(problem(413, "too_large",
                           "the body is larger than " + std::to_string(owner_.options().max_body_bytes) +
                               " bytes (http_options::max_body_bytes)"));
+  if (error == beast::http::error::buffer_overflow)
+    return refuse(problem(431, "fields_too_large", "what stands beside the body is too long"));
   if (error == beast::http::error::header_limit)
     return refuse(problem(431, "fields_too_large", "the request's fields take more than 16 KiB"));
   auto const& category = beast::http::make_error_code(beast::http::error::bad_method).category();

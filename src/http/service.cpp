@@ -8,6 +8,7 @@
 
 #include "src/http/endpoints.hpp"
 #include "src/http/service_context.hpp"
+#include "yonder/http/json.hpp"
 
 namespace yonder::http {
 namespace {
@@ -34,6 +35,34 @@ bool is_loopback_name(std::string_view host) {
 void allow_origin(response& answer, std::string_view origin) {
   answer.fields.emplace_back("Access-Control-Allow-Origin", origin);
   answer.fields.emplace_back("Vary", "Origin");
+}
+
+constexpr std::string_view problem_type = "application/problem+json";
+
+// The members of a problem that are text, by name.
+std::string text_in(detail::json_document& problem, std::string_view name) {
+  auto const& nodes = problem.nodes();
+  for (auto at = std::uint32_t{1}; at < nodes[0].next; at = nodes[at + 1].next)
+    if (problem.equals(nodes[at], name)) return problem.unescaped(nodes[at + 1]);
+  return "";
+}
+
+// What went wrong as OpenAI's clients and those of text-embeddings-inference look for it, beside the problem.
+void add_clients_words(std::string_view route, std::string& body) {
+  bool const is_openai = route == "/v1/embeddings" || route == "/v1/models";
+  if (!is_openai && route != "/predict") return;
+  detail::json_document problem(body, {});
+  auto const detail = text_in(problem, "detail"), code = text_in(problem, "code");
+  json_object more;
+  if (is_openai) {
+    json_object error;
+    error.text("message", detail).text("type", code).raw("param", "null").text("code", code);
+    more.raw("error", std::move(error).finish());
+  } else {
+    more.text("error", detail).text("error_type", code);
+  }
+  body.back() = ',';
+  body += std::string_view(std::move(more).finish()).substr(1);
 }
 
 }  // namespace
@@ -212,6 +241,7 @@ void service::count_and_mark(context const& in, response& answer) {
 }
 
 void service::reply(context& in, response&& answer) {
+  if (answer.type == problem_type) add_clients_words(in.route, answer.body);
   count_and_mark(in, answer);
   in.from->answer(std::move(answer));
 }

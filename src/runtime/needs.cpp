@@ -10,6 +10,7 @@
 #include "src/core/metadata.hpp"
 #include "src/platform/machine.hpp"
 #include "src/runtime/engine.hpp"
+#include "src/runtime/snapshot.hpp"
 #include "yonder/detail/call_state.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"

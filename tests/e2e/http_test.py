@@ -133,18 +133,35 @@ class Served(unittest.TestCase):
         for fields in ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
                        "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n",
                        "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: identity\r\nContent-Length: 5\r\n",
-                       "Content-Length: 5, 6\r\n", "Content-Length: +5\r\n", "Content-Length: 0x5\r\n",
+                       "Content-Length: 5, 6\r\n", "Content-Length: 5, 5\r\n", "Transfer-Encoding: gzip, chunked\r\n",
+                       "Transfer-Encoding: identity, chunked\r\n", "Authorization: Bearer x\r\nContent-Length: 0\r\n",
+                       "Content-Type: text/plain\r\nContent-Length: 0\r\n", "Idempotency-Key: a\r\nIdempotency-Key: b\r\nContent-Length: 0\r\n", "Content-Length: +5\r\n", "Content-Length: 0x5\r\n",
                        "Content-Length : 5\r\n", "Transfer-Encoding: xchunked\r\n", "Transfer-Encoding: chunked, identity\r\n",
                        "Transfer-Encoding:\x0bchunked\r\n", "Content-Length: 99999999999999999999999\r\n", "Content-Length: -1\r\n",
                        "Host: b\r\nContent-Length: 0\r\n", "Expect: much\r\nContent-Length: 0\r\n"):
             answer = self.server.raw((post + fields + "\r\n0\r\n\r\n" + inner).encode())
             self.assertEqual(answer.count(b"HTTP/1.1 "), 1, fields)
             self.assertIn(int(answer.split(b" ")[1]), (400, 413, 501), fields)
+        self.assertEqual(self.server.status_of(b"GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n"), 400)
+        packed = (post + "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n").encode()
+        self.assertEqual(self.server.status_of(packed), 415)
         for junk in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 100, b"A" * 100_000,
                      b"GET / HTTP/1.1\r\n\r\n", b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n",
                      b"GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\nConnection: close\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
             self.assertIn(self.server.status_of(junk), (0, 400, 401, 431), junk[:40])
         self.assertEqual(self.server.post("echo", {"text": "x"}), before)
+
+    def test_fields_behind_a_body_let_nobody_in(self):
+        head = "POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+        body, key = '5\r\n["x"]\r\n0\r\n', f"Authorization: Bearer {self.server.key}\r\n"
+        for trailer in (key, "X-Sum: 1\r\n", "Content-Type: text/plain\r\n"):
+            self.assertEqual(self.server.status_of((head + "\r\n" + body + trailer + "\r\n").encode()), 400, trailer)
+        self.assertEqual(self.server.status_of((head + key + "Connection: close\r\n\r\n" + body + "\r\n").encode()), 200)
+
+    def test_what_stands_between_chunks_is_bounded(self):
+        head = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Bearer {self.server.key}\r\n"
+        for endless in (b"5;a=" + b"b" * (1 << 22), b'5\r\n["x"]\r\n0\r\n' + b"X-A: b\r\n" * (1 << 19)):
+            self.assertIn(self.server.status_of(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + endless), (0, 431))
 
     def test_floods_of_fields_are_refused(self):
         many = b"".join(b"X-%d: y\r\n" % i for i in range(101))

@@ -92,7 +92,11 @@ TEST_CASE("what is no request for vectors is refused in words, and one bad text 
   CHECK(refused(R"({"input":"a","model":"plain","more":1})")["detail"] == "the member 'more' is unknown");
   CHECK(refused(R"({"input":"a","input":"b","model":"plain"})")["detail"] == "the member is there twice");
   CHECK(refused("[]")["status"] == 400);
-  CHECK(ask_for_vectors(at, R"({"input":"a","model":"none"})")->got->status == 404);
+  auto const unknown = ask_for_vectors(at, R"({"input":"a","model":"none"})");
+  CHECK(unknown->got->status == 404);
+  // As OpenAI's clients look for it.
+  CHECK(unknown->body()["error"]["message"] == unknown->body()["detail"]);
+  CHECK(unknown->body()["error"]["code"] == "model_not_found");
   CHECK(ask_for_vectors(at, "{}", {{"Content-Type", "text/plain"}})->got->status == 415);
   std::string many = R"({"model":"plain","input":["a")";
   for (int i = 0; i < 2048; ++i) many += R"(,"a")";
@@ -118,6 +122,8 @@ TEST_CASE("a classifier answers as text-embeddings-inference does") {
     auto const refused = predict(bad);
     CHECK_MESSAGE(refused->got->status == 400, bad);
     CHECK(refused->body()["code"] == "bad_arguments");
+    CHECK(refused->body()["error_type"] == "bad_arguments");
+    CHECK(refused->body()["error"] == refused->body()["detail"]);
   }
   CHECK(predict(R"({"inputs":["a","b"]})")->body()["detail"].get<std::string>().find("pairs") == 0);
 }
