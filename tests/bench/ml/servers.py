@@ -79,6 +79,23 @@ def serve_ray(folder, threads, port):
         time.sleep(60)
 
 
+def serve_pipeline(folder, threads, port):
+    """transformers' own pipeline over PyTorch, a text at a time, by FastAPI's threads."""
+    import fastapi
+    import torch
+    import transformers
+    import uvicorn
+    torch.set_num_threads(threads)
+    classify_text = transformers.pipeline("text-classification", model=folder, tokenizer=folder, device="cpu")
+    app = fastapi.FastAPI()
+
+    @app.post("/classify")
+    def classify(body: dict) -> dict:
+        return {"label": classify_text(body["text"], truncation=True)[0]["label"]}
+
+    uvicorn.run(app, port=port, log_level="error")
+
+
 def serve_infinity(folder, threads, port):
     """Its own server, over PyTorch: a program, as its packages do not go with those of the others."""
     os.execvp("infinity_emb", ["infinity_emb", "v2", "--model-id", folder, "--port", str(port), "--engine", "torch", "--device", "cpu",
@@ -91,7 +108,10 @@ KINDS = {"FastAPI, ONNX Runtime": (serve_fastapi, "fastapi uvicorn onnxruntime t
          "Ray Serve, ONNX Runtime": (serve_ray, "ray onnxruntime transformers"),
          "infinity, PyTorch": (serve_infinity, "infinity_emb")}
 
+# And those that `./dev bench http` asks besides.
+ALL = {**KINDS, "FastAPI, transformers pipeline": (serve_pipeline, "fastapi uvicorn torch transformers")}
+
 if __name__ == "__main__":
     kind, model, cores, at = sys.argv[1:]
     os.environ.update(TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS=cores, HF_HUB_OFFLINE="1", RAY_SERVE_LOG_TO_STDERR="0")
-    KINDS[kind][0](model, int(cores), int(at))
+    ALL[kind][0](model, int(cores), int(at))
