@@ -8,6 +8,7 @@
 
 #include "src/http/service.hpp"
 #include "src/http/service_context.hpp"
+#include "src/runtime/orders.hpp"
 #include "yonder/schedule.hpp"
 
 namespace yonder::http {
