@@ -3,6 +3,7 @@
 """http_test.py PROGRAM [YONDER]: serves PROGRAM's tasks and asks as callers, strangers and attackers do; beside a hub of YONDER's, too."""
 import base64
 import http.client
+import importlib.util
 import json
 import os
 import re
@@ -389,6 +390,43 @@ class Tls(unittest.TestCase):
             connection.close()
             self.assertIn(server.status_of(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), (0, 400))
             self.assertEqual(server.close(), 0)
+
+
+@unittest.skipUnless(importlib.util.find_spec("requests"), "needs requests (PyPI)")
+class ByRequests(unittest.TestCase):
+    """The client of the examples."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.addClassCleanup(cls.server.close)
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/12_http/client.py")
+        spec = importlib.util.spec_from_file_location("client", path)
+        cls.client = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(cls.client)
+        cls.gateway = cls.client.Gateway(cls.server.address, cls.server.key)
+        cls.addClassCleanup(cls.gateway.http.close)
+
+    def test_calls_batches_and_streams(self):
+        self.assertEqual(self.gateway.call("echo", text="h\u00e9"), "h\u00e9")
+        self.assertEqual(self.gateway.wait(self.gateway.spawn("echo", text="later")), "later")
+        made = self.gateway.map("divide", [{"a": 6, "b": 2}, {"a": 1, "b": 0}, [8, 2]])
+        self.assertEqual((made[0], made[1].code, made[2]), (3, "failed", 4))
+        self.assertEqual(list(self.gateway.stream("count", last=3)), [1, 2, 3])
+        self.assertEqual(self.gateway.call("echo", text="once", idempotency_key="k1"), "once")
+
+    def test_what_goes_wrong_is_an_error_with_its_code(self):
+        with self.assertRaises(self.client.TaskError) as failed:
+            self.gateway.call("divide", a=1, b=0)
+        self.assertEqual((failed.exception.code, failed.exception.status, str(failed.exception)), ("failed", 500, "division by zero"))
+        with self.assertRaises(self.client.TaskError) as failed:
+            self.gateway.call("divide", a="x", b=1)
+        self.assertEqual(failed.exception.problem["pointer"], "/a")
+        call = self.gateway.spawn("wait_for_stop")
+        self.gateway.cancel(call)
+        with self.assertRaises(self.client.TaskError) as failed:
+            self.gateway.wait(call)
+        self.assertEqual(failed.exception.code, "cancelled")
 
 
 @unittest.skipUnless(YONDER, "needs the command")
