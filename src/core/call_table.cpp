@@ -155,6 +155,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.stage = call_stage::leaving;
   front.accepted = call.accepted;
   front.start_recorded = call.start_recorded;
+  front.start_for = call.start_for;
   front.stored = call.stored;
   front.record = call.record;
   front.attempt = call.attempt;

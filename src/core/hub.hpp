@@ -166,6 +166,7 @@ struct recovered_record {
   std::string identity{};
   std::string function{};
   std::string key{};
+  std::uint64_t worker = 0;  // 0: it was not told
   std::optional<frame> body{};
   duration age = 0;  // since it was written
 };

@@ -621,7 +621,9 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
     arm(call);
     return line_up(now, call);
   }
-  if (call.stage == call_stage::sought) return not_found_again(now, call, out);
+  if (call.stage == call_stage::sought)
+    return not_found_again(
+        now, call, "the hub ended while the call may have run, and no worker came back that has it", out);
   if (YONDER_MUTANT(timeout_forgotten)) return;
   if (call.count > 1 && !YONDER_MUTANT(batch_times_out))
     return attempt_timed_out(now, split(now, call, 1), out);  // the item that runs

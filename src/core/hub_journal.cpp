@@ -42,6 +42,7 @@ std::optional<failure> hub::state::not_durable(call_message const& said) const {
 void hub::state::record(call_record& call, out::append::kind what, frame_ref body, outputs& out) {
   call.record = ++last_record;
   out::append said{call.record, what, call.id, call.count, std::move(body)};
+  if (what == out::append::kind::started) said.worker = call.start_for;
   if (said.body) said.identity = call.caller->identity;
   if (said.body && what == out::append::kind::ended) {
     said.function = call.function->name;
@@ -58,9 +59,29 @@ void hub::state::append(call_record& call, out::append::kind what, frame_ref bod
   unsynced.push_back(call);
 }
 
-bool hub::state::must_record_start(call_record const& call) const {
-  return calls.goes_on(call) && !call.may_repeat() && !call.start_recorded &&
-         !YONDER_MUTANT(start_unrecorded);
+// As the journal names it. A process of this hub's own is none of the next one's.
+std::uint64_t hub::state::mark_of(worker_session const& worker) {
+  auto const* const pool = worker.pool;
+  auto const is_own = pool != nullptr && !pool->recruits && !pool->config.elsewhere;
+  return is_own ? out::append::ends_with_hub : worker.id;
+}
+
+bool hub::state::must_record_start(call_record const& call, worker_session const& worker) const {
+  auto const is_recorded = call.start_recorded && call.start_for == mark_of(worker);
+  return calls.goes_on(call) && !call.may_repeat() && !is_recorded && !YONDER_MUTANT(start_unrecorded);
+}
+
+// The one that the journal says the call is with, as long as it has room; null: any other will do.
+worker_session* hub::state::worker_of_start(call_record const& call) {
+  if (!call.start_recorded || call.start_for == 0 || call.start_for == out::append::ends_with_hub)
+    return nullptr;
+  auto const found = sessions.workers().find(call.start_for);
+  if (found == sessions.workers().end()) return nullptr;
+  auto& worker = *found->second;
+  auto const& offers = call.function->offers;
+  auto const is_free = worker.load == worker_load::idle || worker.load == worker_load::open;
+  return is_free && std::find(offers.begin(), offers.end(), worker.program) != offers.end() ? &worker
+                                                                                            : nullptr;
 }
 
 // That the first items, as many as the worker may be given, may be started from now on. Where these are
@@ -77,10 +98,12 @@ void hub::state::record_start(time_point now, call_record& call, worker_session&
     recorded.items += items;
     recorded.bytes += first.payload;
     work.dequeue(first);
+    first.start_for = mark_of(worker);
     append(first, out::append::kind::started, {}, out);
     worker.awaits_record = first.record;
-    auto const goes_along = items > 1 && next != nullptr && next->count > 1 && must_record_start(*next) &&
-                            !next->stored && next->deadline > now && !calls.stalls(*next->caller);
+    auto const goes_along = items > 1 && next != nullptr && next->count > 1 &&
+                            must_record_start(*next, worker) && !next->stored && next->deadline > now &&
+                            !calls.stalls(*next->caller);
     items = goes_along ? work.room_behind(worker, *next, recorded) : 0;
   }
   awaiting_record.emplace_back(worker.awaits_record, worker.id);

@@ -176,6 +176,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   call_stage stage = call_stage::queued;
   bool accepted = false;         // the journal has it
   bool start_recorded = false;   // the journal says that it may be started
+  std::uint64_t start_for = 0;   // out::append::worker of that
   bool stored = false;           // only the journal has its arguments: of the message there is the metadata
   time_point due = never;        // of its backoff or of its attempt's timeout
   std::uint64_t record = 0;      // of the journal, which has to be synced first
@@ -233,6 +234,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     record = 0;
     worker = nullptr;
     holder = 0;
+    start_for = 0;
     accepted = start_recorded = stored = alone = false;
     due = orphaned_since = never;
     batching = {};

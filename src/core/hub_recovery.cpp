@@ -15,7 +15,10 @@ bool hub::state::recall(time_point now, recovered_record&& said) {
       if (is_of_schedule(said)) return recall_schedule(std::move(said));
       return said.body && recall_call(now, std::move(said));
     case kind::started:
-      each_part(now, said.call, said.items, [](call_record& call) { call.start_recorded = true; });
+      each_part(now, said.call, said.items, [&](call_record& call) {
+        call.start_recorded = true;
+        call.start_for = said.worker;
+      });
       return true;
     case kind::ended: return recall_outcome(now, std::move(said));
     case kind::forgotten: recall_forgotten(now, said); return true;
@@ -122,6 +125,8 @@ void hub::state::recovered(time_point now, std::uint64_t last, outputs& out) {
       seek(now, *call);
     }
   }
+  came_without(now, out::append::ends_with_hub, "the hub ended with its workers while the call may have run",
+               out);
 }
 
 // --- what workers have of an earlier hub
@@ -132,14 +137,25 @@ void hub::state::seek(time_point now, call_record& call) {
   call.was_abandoned = true;
   call.due = add(now, config.silence);
   arm(call);
+  if (call.start_for != 0) sought_at[call.start_for].emplace_back(call.id, call.count);
 }
 
-void hub::state::not_found_again(time_point now, call_record& call, outputs& out) {
+void hub::state::not_found_again(time_point now, call_record& call, std::string_view why, outputs& out) {
   ++call.tries;
-  fail(now, call, errc::worker_lost,
-       "the hub ended while the call may have run, and no worker came back that has it; whether it ran is "
-       "unknown",
-       out);
+  fail(now, call, errc::worker_lost, std::string(why) + "; whether it ran is unknown", out);
+}
+
+// What is still sought there is nowhere. That it was not run is likely, and not known: nothing runs it again.
+void hub::state::came_without(time_point now, std::uint64_t worker, std::string_view why, outputs& out) {
+  auto const missed = sought_at.extract(worker);
+  if (missed.empty()) return;
+  for (auto const& [first, count] : missed.mapped())
+    each_part(now, first, count, [&](call_record& call) {
+      if (call.stage != call_stage::sought || call.start_for != worker) return;
+      YONDER_REACHED(came_without);
+      call.due = never;
+      not_found_again(now, call, why, out);
+    });
 }
 
 // That this call's is; null: it is not awaited.

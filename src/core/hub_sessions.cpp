@@ -239,6 +239,8 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
                             worker.pool != nullptr && worker.pool->on_demand ? worker.pool : nullptr,
                             worker.made_of));
   if (!said.held.empty()) take_held(now, worker, said.held, out);
+  came_without(now, worker.id,
+               "the hub ended while the call may have run, and its worker came back without it", out);
   arm_grace(worker);
 }
 
@@ -247,7 +249,9 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
 void hub::state::take_predecessor(time_point now, peer_record const& peer, predecessor const& gone,
                                   outputs& out) {
   auto* const worker = sessions.worker_of(gone.session, peer);
-  if (worker == nullptr) return;
+  if (worker == nullptr)
+    return came_without(now, gone.session, "the hub ended while the call may have run, and so has its worker",
+                        out);
   peer_loss loss;
   loss.started = gone.epoch == worker->conn.epoch() ? gone.started : 0;
   loss.signal = gone.signal;

@@ -167,7 +167,9 @@ struct hub::state {
   std::optional<failure> not_durable(call_message const& said) const;
   void record(call_record& call, out::append::kind what, frame_ref body, outputs& out);
   void append(call_record& call, out::append::kind what, frame_ref body, outputs& out);
-  bool must_record_start(call_record const& call) const;
+  static std::uint64_t mark_of(worker_session const& worker);
+  bool must_record_start(call_record const& call, worker_session const& worker) const;
+  worker_session* worker_of_start(call_record const& call);
   void record_start(time_point now, call_record& call, worker_session& worker, outputs& out);
   void release_workers(time_point now, std::uint64_t up_to);
   void record_outcome(time_point now, call_record& call, frame&& message, outputs& out);
@@ -253,7 +255,8 @@ struct hub::state {
   call_record* sought(time_point now, call_id id);
   void take_held(time_point now, worker_session& worker, std::span<held_attempt const> all, outputs& out);
   void adopt(time_point now, worker_session& worker, held_attempt const& one, outputs& out);
-  void not_found_again(time_point now, call_record& call, outputs& out);
+  void not_found_again(time_point now, call_record& call, std::string_view why, outputs& out);
+  void came_without(time_point now, std::uint64_t worker, std::string_view why, outputs& out);
   void note_holder(time_point now, worker_session& worker, call_id id, std::uint32_t number, outputs& out);
   void say_taken(time_point now, worker_session& worker, call_id id, std::uint32_t number, outputs& out);
 
@@ -554,6 +557,8 @@ struct hub::state {
   schedule_keeper schedules;
   std::size_t searching = 0;  // client_session::searches of all
   idempotency_keys keys;
+  // By the workers that may have them, durable calls of an earlier hub (call_stage::sought).
+  std::unordered_map<std::uint64_t, std::vector<std::pair<call_id, std::uint32_t>>> sought_at;
   std::uint64_t last_arrival = 0;
   struct {
     std::string asked;

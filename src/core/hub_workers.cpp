@@ -15,8 +15,9 @@ namespace yonder::core {
 
 void hub::state::dispatch(time_point now, outputs& out) {
   while (true) {
-    auto const [call, worker] = work.next(now);
+    auto [call, worker] = work.next(now);
     if (call == nullptr) return;
+    if (auto* const its = worker_of_start(*call); its != nullptr) worker = its;
     if (!may_be_assigned(now, *call, *worker, out)) continue;
     auto const* const home = call->function->home;
     auto const isolated = home != nullptr && home->needs.isolate;
@@ -49,7 +50,7 @@ bool hub::state::may_be_assigned(time_point now, call_record& call, worker_sessi
     call.caller->stalled.push_back(call);
   } else if (call.stored) {
     read_arguments(now, call, worker, out);
-  } else if (must_record_start(call)) {
+  } else if (must_record_start(call, worker)) {
     if (!journal_fault.empty()) {
       end_unrecorded(now, call, journal_fault, out);
     } else {
@@ -74,7 +75,7 @@ void hub::state::assign_batch(time_point now, call_record& chosen, worker_sessio
   std::size_t put_off = 0;
   while (auto* call = first != nullptr ? first : work.next_in(function, *worker.program)) {
     if (std::exchange(first, nullptr) == nullptr) {
-      if ((call->stored || must_record_start(*call)) && put_off++ >= call->batching.max_items) break;
+      if ((call->stored || must_record_start(*call, worker)) && put_off++ >= call->batching.max_items) break;
       if (!may_be_assigned(now, *call, worker, out)) continue;
     }
     if (call->alone || !work.outlasts(now, worker, *call)) break;

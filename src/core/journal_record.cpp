@@ -5,11 +5,14 @@
 
 namespace yonder::core {
 
-// Identity, function, key (from schema 2 on), u64 size of the frame's body, u32 buffers, u64 size of each,
-// header.
+// Of a start: u64 worker (from schema 5 on). Of what has a body: identity, function, key (from schema 2 on),
+// u64 size of the frame's body, u32 buffers, u64 size of each, header.
 std::string encode_record(out::append const& record) {
   std::string text;
-  if (!record.body) return text;
+  if (!record.body) {
+    if (record.what == out::append::kind::started && record.worker != 0) put(text, record.worker);
+    return text;
+  }
   put_text(text, record.identity);
   put_text(text, record.function);
   put_text(text, record.key);
@@ -27,6 +30,8 @@ std::string encode_record(out::append const& record) {
 bool decode_record(std::span<std::byte const> bytes, recovered_record& record, std::uint16_t schema) {
   if (bytes.empty()) return true;
   field_reader from(bytes);
+  if (schema > 4 && record.what == out::append::kind::started)
+    return from.take(record.worker) && from.left() == 0;
   std::uint64_t size = 0;
   std::uint32_t buffers = 0;
   if (!from.take_text(record.identity) || !from.take_text(record.function) ||

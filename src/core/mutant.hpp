@@ -154,6 +154,7 @@ enum class mark {
   recalled,            // what waited in a worker was called back
   fenced,              // an attempt answered that no longer counted
   adopted,             // a worker went on with what an earlier hub had assigned
+  came_without,        // one that may have had it has not
   tokenless,           // a retry waited for a token
   withdrawn,           // a frame was taken back before it left
   transfer_withdrawn,  // one of which a part had left

@@ -235,12 +235,15 @@ struct append {
   std::uint64_t record = 0;  // rises by one
   kind what{};
   call_id call;
-  std::uint32_t items = 1;  // calls, with consecutive numbers
-  frame_ref body;           // none: of the others
-  std::string identity{};   // call, ended: the credential that it belongs to
-  std::string function{};   // ended
-  std::string key{};        // ended: digest of the arguments, and the idempotency key; empty: it has none
-  bool with_next = false;   // it counts if the record behind it does, or else neither
+  std::uint32_t items = 1;   // calls, with consecutive numbers
+  frame_ref body;            // none: of the others
+  std::string identity{};    // call, ended: the credential that it belongs to
+  std::string function{};    // ended
+  std::string key{};         // ended: digest of the arguments, and the idempotency key; empty: it has none
+  bool with_next = false;    // it counts if the record behind it does, or else neither
+  std::uint64_t worker = 0;  // started: the session of the worker that it is for; ends_with_hub: of one such
+  // Of workers that are of one hub only, and are of no use to another.
+  static constexpr auto ends_with_hub = ~std::uint64_t{0};
 };
 // Hub with a journal: find the record that has what is known of this call: its outcome, or else its
 // arguments. All of them are on disk. Then say read_back(number).

@@ -24,8 +24,8 @@ std::uint64_t record::*number_of(out::append::kind what) {
 void world::append(out::append const& what) {
   if (what.body && read_item_count(*what.body) != what.items)
     violated("a record is of other calls than its body");
-  journal_line line{what.record,   what.what, what.call, what.items, what.identity,
-                    what.function, what.key,  {},        now_,       what.with_next};
+  journal_line line{what.record, what.what, what.call, what.items,     what.identity, what.function,
+                    what.key,    {},        now_,      what.with_next, what.worker};
   if (what.body) line.body = frame{what.body->head, what.body->body.duplicate(), what.body->buffers};
   for (std::uint32_t i = 0; i < what.items; ++i)
     if (auto* const call = find({what.call.session, what.call.number + i})) {
@@ -129,6 +129,7 @@ void world::recall() {
                           .identity = line.identity,
                           .function = line.function,
                           .key = line.key,
+                          .worker = line.worker,
                           .age = now_ - line.when};
     if (line.body) said.body = frame{line.body->head, line.body->body.duplicate(), line.body->buffers};
     if (!hub_->recall(now_, std::move(said))) violated("a record of the journal is not understood");

@@ -301,6 +301,7 @@ struct journal_line {
   std::optional<frame> body;
   time_point when = 0;
   bool with_next = false;  // it counts if the one behind it does
+  std::uint64_t worker = 0;
 };
 
 // A frame on its way. Its body is the sender's as long as nothing happens to its bits.

@@ -116,6 +116,96 @@ TEST_CASE("an outcome that came when nobody waited for it any more changes nothi
   CHECK(s.hub.core.census().attempts == 0);
 }
 
+TEST_CASE(
+    "a worker that comes back without what was recorded for it ends that as unknown, and runs nothing of "
+    "it") {
+  restarted s;
+  s.come_back();
+  raw_peer other(s.hub, 7, 901, in_process);
+  REQUIRE(hello_with(other, {}, s.told));
+  CHECK(s.journal.sync(s.hub) == 0);  // that one never had it
+  REQUIRE(hello_with(s.worker, {}, s.told));
+  CHECK(count_of(s.told, frame_type::assign) == 0);
+  s.journal.sync(s.hub);
+  auto const told = failure_in(s.client.received().at(0));
+  CHECK(told.code == errc::worker_lost);
+  CHECK(told.message ==
+        "the hub ended while the call may have run, and its worker came back without it; whether it ran is "
+        "unknown");
+  s.hub.wait(20 * second);
+  CHECK(assigned_to(other).call.number == 0);
+  CHECK(assigned_to(s.worker).call.number == 0);
+}
+
+TEST_CASE("what a worker had that has ended is unknown as soon as whoever takes its place says so") {
+  restarted s;
+  s.come_back();
+  raw_peer next(s.hub, 7, 901, in_process);
+  hello_message said;
+  said.role = peer_role::worker;
+  said.session = 901;
+  said.functions = offers_f();
+  said.predecessor = {.session = 900, .signal = 9};
+  auto message = make_hello(said);
+  message.head.attempt = 1;
+  s.hub.core.receive(s.hub.now, 7, std::move(message), s.hub.out);
+  s.journal.sync(s.hub);
+  CHECK(failure_in(s.client.received().at(0)).code == errc::worker_lost);
+}
+
+TEST_CASE("what was with a process of the hub's own is unknown as soon as there is another hub") {
+  auto config = with_journal();
+  config.pools = {{.functions = offers_f(), .max_workers = 1}};
+  memory_journal journal;
+  {
+    raw_hub before(config);
+    raw_peer client(before, 2, 100, with_key("one"));
+    REQUIRE(client.hello(peer_role::client));
+    client.call(1, durable);
+    journal.sync(before);
+    auto const starts = before.take<out::start_worker>();
+    REQUIRE(starts.size() == 1);
+    raw_peer worker(before, 3, 900, {.reliable = true, .start = starts[0].start});
+    REQUIRE(worker.hello(peer_role::worker, offers_f()));
+    journal.sync(before);
+    CHECK(assigned_to(worker).call == meant);
+  }
+  raw_hub hub(config);
+  journal.tell(hub);
+  journal.sync(hub);
+  CHECK(hub.core.census().kept == 1);
+  CHECK(hub.take<out::start_worker>().empty());
+}
+
+TEST_CASE("what the journal says of one worker is given to that one, whoever else has nothing to do") {
+  scene s;
+  raw_peer other(s.hub, 3, 901, in_process);
+  s.client.call(1, durable);
+  s.journal.write(s.hub);
+  s.hub.core.synced(s.hub.now, 1, s.hub.out);
+  s.journal.write(s.hub);  // of its start, by the only worker that there is
+  REQUIRE(other.hello(peer_role::worker, offers_f()));
+  s.hub.core.synced(s.hub.now, 2, s.hub.out);
+  CHECK(assigned_to(s.worker).call == meant);
+  CHECK(s.journal.write(s.hub) == 0);
+}
+
+TEST_CASE(
+    "where the worker has gone that the journal names, another one is named before it is given the call") {
+  scene s;
+  raw_peer other(s.hub, 3, 901, in_process);
+  s.client.call(1, durable);
+  s.journal.write(s.hub);
+  s.hub.core.synced(s.hub.now, 1, s.hub.out);
+  s.journal.write(s.hub);
+  REQUIRE(other.hello(peer_role::worker, offers_f()));
+  s.hub.core.lost(s.hub.now, 1, {.signal = 9}, s.hub.out);
+  s.hub.core.synced(s.hub.now, 2, s.hub.out);
+  CHECK(assigned_to(other).call.number == 0);
+  CHECK(s.journal.sync(s.hub) == 1);
+  CHECK(assigned_to(other).call == meant);
+}
+
 TEST_CASE("a worker that is lost with what it was adopted with has lost that") {
   restarted s;
   s.come_back();
