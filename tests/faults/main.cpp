@@ -274,6 +274,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   // Before anything else: a worker is started without arguments.
   if (yonder::is_worker() || (argc > 1 && std::string_view(argv[1]).starts_with("--yonder-")))
-    yonder::runtime here(argc, argv, {.max = 2});
+    yonder::runtime here(argc, argv, {.max = 2, .max_call_bytes = std::size_t{2} << 30});
   return faults::run(argc, argv);
 }
