@@ -177,6 +177,7 @@ std::string dispatcher::explain_wait(function_record const& function) const {
              " times in a row; the last time " + pool->failure_reason;
     if (pool->needs.resources.any() && pool->workers() == 0)
       return "what each of its workers is to have is given to others, or not known yet";
+    if (!pool->delayed_why.empty()) return "one is being started: " + pool->delayed_why;
     return pool->starting != 0 ? "one is being started, and has not answered yet" : "none was started yet";
   }
   if (std::any_of(function.offers.begin(), function.offers.end(),

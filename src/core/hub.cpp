@@ -159,6 +159,8 @@ void hub::worker_held(time_point now, std::uint64_t start, std::string const& wh
   state_->settle(now, out);
 }
 
+void hub::worker_waits(std::uint64_t start, std::string why) { state_->pools.waits(start, std::move(why)); }
+
 void hub::worker_ended(time_point now, std::uint64_t start, std::string const& reason,
                        std::string const& stderr_tail, outputs& out) {
   state_->worker_ended(now, start, reason, stderr_tail, out);

@@ -86,7 +86,8 @@ std::string hub::state::why_queued(time_point now, call_record& call) {
   auto const* const pool = function.pool;
   if (pool == nullptr) return why;
   if (able != 0 && pool->starting > pool->held)
-    why += "; " + std::to_string(pool->starting - pool->held) + " more being started";
+    why += "; " + std::to_string(pool->starting - pool->held) + " more being started" +
+           (pool->delayed_why.empty() ? std::string() : ": " + pool->delayed_why);
   if (pool->held != 0)
     why += "; " + count_of(pool->held, "worker") + " to be started once there is room: " + pool->held_why;
   return why;

@@ -598,8 +598,10 @@ struct pool_record {
   std::size_t queued_items = 0;   // calls
   std::size_t ordered_items = 0;  // calls that wait for the turn of their order key
   std::size_t starting = 0;
-  std::size_t held = 0;  // of them, those that have no room so far,
-  std::string held_why;  // as was said of one last
+  std::size_t held = 0;       // of them, those that have no room so far,
+  std::string held_why;       // as was said of one last
+  std::uint64_t delayed = 0;  // of them, the one of which it was said last why it is not there yet,
+  std::string delayed_why;    // in words; empty: of none
   std::size_t in_service = 0;
   std::size_t waiting = 0;     // of them, for calls that their tasks have made
   std::size_t expiring = 0;    // of them, whose allocation ends soon,
@@ -620,6 +622,9 @@ struct pool_record {
 
   // Whether each of its workers has something of this machine for itself.
   bool leases() const { return needs.resources.any() && !config.elsewhere; }
+  void forget_delay(std::uint64_t start) {
+    if (start == delayed) delayed_why.clear();
+  }
   // Workers that stay although idle.
   std::size_t least() const { return gives_way ? 0 : config.min_workers; }
   bool is_used() const { return queued != 0 || isolated != 0 || in_service > idle.size(); }

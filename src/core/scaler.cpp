@@ -475,6 +475,14 @@ void scaler::held(std::uint64_t start, std::string const& why) {
   if (std::find(want_room_.begin(), want_room_.end(), start) == want_room_.end()) want_room_.push_back(start);
 }
 
+void scaler::waits(std::uint64_t start, std::string why) {
+  auto const found = starts_.find(start);
+  if (found == starts_.end()) return;
+  auto& pool = *found->second->pool;
+  pool.delayed = start;
+  pool.delayed_why = std::move(why);
+}
+
 // Of another pool's start for which a worker of this one makes room; want_room_.size(): of none.
 std::size_t scaler::place_of_held(pool_record const& giving) const {
   if (!giving.config.elsewhere) return want_room_.size();
@@ -507,6 +515,7 @@ void scaler::placed(time_point now, std::uint64_t start) {
   if (found == starts_.end() || !found->second->pool->config.elsewhere) return;
   if (std::exchange(found->second->held, false)) --found->second->pool->held;
   std::erase(want_room_, start);
+  found->second->pool->forget_delay(start);
   auto const within = found->second->pool->config.start_timeout;
   timers_.arm(found->second->start_timer, add(now, within != 0 ? within : limits_.start_timeout));
 }
@@ -531,6 +540,7 @@ pool_record* scaler::succeeded(std::uint64_t start, std::uint64_t token, worker_
   }
   if (found->second->held) --pool.held;
   std::erase(want_room_, start);
+  pool.forget_delay(start);
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);
@@ -546,6 +556,7 @@ pool_record* scaler::end_start(std::uint64_t start) {
   if (found->second->lease) ledger_->give_back(*found->second->lease);
   if (found->second->held) --pool.held;
   std::erase(want_room_, start);
+  pool.forget_delay(start);
   timers_.disarm(found->second->start_timer);
   by_token_.erase(found->second->token);
   starts_.erase(found);

@@ -9,6 +9,11 @@ namespace yonder::driver {
 
 using kind = job_book::event::kind;
 
+namespace {
+// After a submission: by then a scheduler has said why a job does not run, if it does not.
+constexpr std::int64_t first_look = 2'000'000'000;
+}  // namespace
+
 void job_book::say(kind what, std::uint64_t start, std::string text) {
   happened_.push_back({.what = what, .start = start, .text = std::move(text)});
 }
@@ -79,7 +84,7 @@ void job_book::submitted(std::int64_t now, std::string const& id) {
   jobs_.at(std::exchange(submitting_, 0)).id = id;
   refusals_ = 0;
   refused_since_ = never;
-  look_at_ = std::min(look_at_, now + limits_.look);
+  look_at_ = std::min(look_at_, now + std::min(first_look, limits_.look));
 }
 
 void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
@@ -132,12 +137,19 @@ bool job_book::should_look(std::int64_t now) {
 }
 
 void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs) {
-  looking_ = unseen_ = false;
+  looking_ = unseen_ = misses_ = false;
   for (auto at = jobs_.begin(); at != jobs_.end();) {
     auto& one = at->second;
     auto const found = jobs.find(one.id);
     auto const is = found == jobs.end() ? state::over : found->second.is;
-    if (!one.was_there || at->first == cancelling_ || (is == state::waiting && !one.placed)) {
+    auto const was_missing = std::exchange(one.was_missing, one.was_there && found == jobs.end());
+    if (!one.was_there || at->first == cancelling_) {
+      ++at;
+    } else if (one.was_missing && !was_missing && !one.ends) {
+      misses_ = true;
+      ++at;
+    } else if (is == state::waiting && !one.placed) {
+      take_waiting(one, found->second);
       ++at;
     } else if (is == state::over) {
       end(one, "its job " + one.id + (one.ends ? " was cancelled" : " is over") +
@@ -153,13 +165,29 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
   look_at_ = next_look(now);
 }
 
-// What was cancelled is soon over.
+// One that is hopeless in two looks in a row is given up: the next one may fare better, and whoever calls is
+// told after a few.
+void job_book::take_waiting(job& one, seen const& is) {
+  auto const was_hopeless = std::exchange(one.was_hopeless, is.is_hopeless);
+  if (one.cancels) return;
+  auto why = "its job " + one.id + " waits: " + is.words;
+  if (was_hopeless && is.is_hopeless) {
+    one.fault = std::move(why);
+    one.unwanted = one.starts;
+    one.cancels = true;
+  } else if (one.waits != why) {
+    for (auto const start : one.starts) say(kind::waits, start, why);
+    one.waits = std::move(why);
+  }
+}
+
+// What was cancelled is soon over, and what was missing soon known to be.
 std::int64_t job_book::next_look(std::int64_t now) const {
   constexpr std::int64_t soon = 1'000'000'000;
   if (jobs_.empty()) return never;
   auto const ends =
       std::any_of(jobs_.begin(), jobs_.end(), [](auto const& entry) { return entry.second.ends; });
-  return now + (ends ? std::min(soon, limits_.look) : limits_.look);
+  return now + (ends || misses_ ? std::min(soon, limits_.look) : limits_.look);
 }
 
 void job_book::unlisted(std::int64_t now, std::string const& text) {

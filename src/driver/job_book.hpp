@@ -39,7 +39,8 @@ class job_book {
   explicit job_book(job_limits const& limits) : limits_(limits) {}
 
   struct event {
-    enum class kind : std::uint8_t { placed, failed, ended, stop_failed, notice };
+    // waits: it is in the queue, and `text` says why it does not run yet; again when that changes
+    enum class kind : std::uint8_t { waits, placed, failed, ended, stop_failed, notice };
     kind what{};
     std::uint64_t start = 0;
     std::string text{};
@@ -70,10 +71,12 @@ class job_book {
   enum class state : std::uint8_t { waiting, running, over };
   struct seen {
     state is{};
-    std::string words{};  // "FAILED (NonZeroExitCode)"
-    std::string where{};  // it runs, as the scheduler calls that
+    std::string words{};       // "FAILED (NonZeroExitCode)"
+    std::string where{};       // it runs, as the scheduler calls that
+    bool is_hopeless = false;  // it waits, and would for ever: `words` say what is to be done
   };
-  // By id; those that are not there are over.
+  // By id; those that are missing in two looks in a row are over, and those that are hopeless there are
+  // given up.
   void listed(std::int64_t now, std::map<std::string, seen> const& jobs);
   void unlisted(std::int64_t now, std::string const& text);
 
@@ -97,10 +100,13 @@ class job_book {
     job_share takes{};                      // each of them
     std::string id{};
     bool placed = false;
-    bool was_there = false;  // before the queue was looked at
-    bool cancels = false;    // as none of its workers is wanted
-    bool ends = false;       // that was done
-    std::string fault{};     // why it was given up
+    bool was_there = false;     // before the queue was looked at
+    bool was_missing = false;   // in the last look
+    bool was_hopeless = false;  // likewise
+    bool cancels = false;       // as none of its workers is wanted
+    bool ends = false;          // that was done
+    std::string fault{};        // why it was given up
+    std::string waits{};        // why it does not run yet, as was said last
   };
   struct waiting_start {
     std::uint64_t start = 0;
@@ -110,6 +116,7 @@ class job_book {
 
   void say(event::kind what, std::uint64_t start, std::string text);
   void end(job const& one, std::string const& text);
+  void take_waiting(job& one, seen const& is);
   bool may_submit() const;
   std::int64_t gathered_at() const;
   std::int64_t next_try(std::int64_t now);
@@ -123,6 +130,7 @@ class job_book {
   std::uint64_t submitting_ = 0;  // 0: none
   std::uint64_t cancelling_ = 0;
   bool looking_ = false;
+  bool misses_ = false;  // a job in the last look
   bool unseen_ = false;  // the last look failed
   std::int64_t look_at_ = never;
   int refusals_ = 0;  // in a row

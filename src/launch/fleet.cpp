@@ -146,6 +146,9 @@ void fleet::take_event(launch_event&& event) {
     return;
   } else if (event.what == what::held) {
     hold(event.start, shortened(std::move(event.text)));
+  } else if (event.what == what::waits) {
+    happened_.push_back(
+        {.what = pool_event::kind::waits, .start = event.start, .text = shortened(std::move(event.text))});
   } else if (event.what == what::placed) {
     found->second.placed = true;
     found->second.placed_by = std::move(event.text);

@@ -42,6 +42,7 @@ struct start_request {
 struct launch_event {
   enum class kind : std::uint8_t {
     held,    // it waits, as there is no room for it now: `text` says why
+    waits,   // it is under way, and not there yet: `text` says why; for people
     placed,  // it runs somewhere; from now on its worker is expected: `text` says what was run and printed
     failed,  // there is none, and nothing is left of it: `text` says what was run and printed
     ended,   // what was placed is no more: `text` says how, as far as it is known
@@ -59,8 +60,8 @@ using runtime_detail::teller;
 // after failures, and tries again what was refused (driver::launch_ledger). Nothing blocks. Used under the
 // engine's lock.
 //
-// Of each start there is, in this order: `held`, `placed` (once at most), then `failed` (if it was not
-// placed) or `ended`, after which nothing follows. `stop_failed` may come in between.
+// Of each start there is, in this order: `held` and `waits`, `placed` (once at most), then `failed` (if it
+// was not placed) or `ended`, after which nothing follows. `stop_failed` may come in between.
 class launcher {
  public:
   virtual ~launcher() = default;

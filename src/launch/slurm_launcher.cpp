@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "src/launch/carry/carrier.hpp"
+#include "src/launch/slurm_reasons.hpp"
 #include "src/platform/process.hpp"
 
 namespace yonder::launch {
@@ -65,8 +68,25 @@ std::int64_t minutes_of(slurm const& how) {
   return std::chrono::ceil<std::chrono::minutes>(how.time).count();
 }
 
+// Of what a start needs, which is one job, whose number sbatch prints at once and squeue lists.
+std::string fault_of_extra(std::string const& word) {
+  constexpr std::array<std::tuple<std::string_view, std::string_view, std::string_view>, 5> unfit{{
+      {"--array", "-a", "it makes several jobs of one"},
+      {"--wait", "-W", "sbatch would answer when the job is over"},
+      {"--clusters", "-M", "squeue and scancel would not look there; set SLURM_CLUSTERS in the environment"},
+      {"--test-only", "", "no job would be submitted"},
+      {"--wrap", "", "it takes the place of what starts the workers"},
+  }};
+  for (auto const& [name, letter, why] : unfit)
+    if (word == name || word.starts_with(std::string(name) + "=") ||
+        (!letter.empty() && word.starts_with(letter)))
+      return "extra: '" + word + "' cannot be had: " + std::string(why);
+  return {};
+}
+
 job_book::state state_of(std::string_view word) {
-  constexpr std::array<std::string_view, 4> waiting{"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD"};
+  constexpr std::array<std::string_view, 7> waiting{
+      "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"};
   constexpr std::array<std::string_view, 6> running{"RUNNING",  "SUSPENDED", "STOPPED",
                                                     "RESIZING", "SIGNALING", "COMPLETING"};
   auto const is_in = [word](auto const& words) {
@@ -89,6 +109,8 @@ std::string fault_of(slurm const& how) {
       return std::string(part) + ": '" + *text + "' has a blank in it";
   if (auto const wrong = how.gres.empty() ? std::string() : fault_of_gres(how.gres); !wrong.empty())
     return "gres: '" + how.gres + "' " + wrong;
+  for (auto const& word : how.extra)
+    if (auto wrong = fault_of_extra(word); !wrong.empty()) return wrong;
   if (how.workers != 0 && !how.gres.empty() && parse(how.gres).count % how.workers != 0)
     return "workers: " + std::to_string(how.workers) + " cannot share out '" + how.gres + "' evenly";
   return {};
@@ -145,10 +167,42 @@ std::map<std::string, job_book::seen> jobs_in(std::string_view printed) {
     std::istringstream parts(line);
     if (!std::getline(parts, id, '|') || !std::getline(parts, word, '|') || !std::getline(parts, node, '|'))
       continue;
+    if (id.find_first_of("0123456789") != 0) continue;
     std::getline(parts, why);
-    jobs[id] = {state_of(word), word + " (" + why + ")", node};
+    auto& one = jobs[id] = {state_of(word), word + " (" + why + ")", node};
+    if (one.is != job_book::state::waiting) continue;
+    auto const wait = meaning_of(why, id);
+    one.is_hopeless = wait.is_hopeless;
+    if (!wait.to_do.empty()) one.words += ": " + wait.to_do;
   }
   return jobs;
+}
+
+bool is_queue(std::string_view printed, bool has_jobs) {
+  if (has_jobs) return true;
+  std::istringstream lines{std::string(printed)};
+  for (std::string line; std::getline(lines, line);)
+    if (line.find_first_not_of(" \t\r") != std::string::npos && !line.starts_with("CLUSTER: ")) return false;
+  return true;
+}
+
+std::vector<std::string> as_written(std::vector<std::string> command, char const* const* environment) {
+  std::vector<std::string> words, outer;
+  auto is_in_job = false;
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    std::string_view const variable(*environment);
+    auto const name = variable.substr(0, variable.find('='));
+    is_in_job = is_in_job || name == "SLURM_JOB_ID";
+    if (name.starts_with("SLURM_") && name != "SLURM_CONF" && name != "SLURM_CLUSTERS")
+      outer.insert(outer.end(), {"-u", std::string(name)});
+    if (name.starts_with("SQUEUE_") || name.starts_with("SCANCEL_") || name == "SBATCH_WAIT" ||
+        name == "SBATCH_ARRAY_INX" || name == "YONDER_END_TIME")
+      words.insert(words.end(), {"-u", std::string(name)});
+  }
+  if (is_in_job) words.insert(words.end(), outer.begin(), outer.end());
+  if (!words.empty()) words.insert(words.begin(), "env");
+  words.insert(words.end(), std::make_move_iterator(command.begin()), std::make_move_iterator(command.end()));
+  return words;
 }
 
 std::vector<std::string> line_in_job(std::string const& job, std::string line,
@@ -201,9 +255,7 @@ driver::job_share slurm_launcher::share_of(start_request const& one) const {
 
 std::vector<std::string> slurm_launcher::submission(std::vector<start_request const*> const& workers) const {
   auto const& first = *workers.front();
-  std::vector<std::string> line{
-      "sbatch",    "--parsable", "--no-requeue",           "--job-name=" + first.name,
-      "--nodes=1", "--ntasks=1", "--output=" + how_.output};
+  std::vector<std::string> line{"sbatch", "--nodes=1", "--ntasks=1", "--output=" + how_.output};
   auto const say = [&line](char const* option, std::string const& value) {
     if (!value.empty()) line.push_back(option + value);
   };
@@ -224,6 +276,8 @@ std::vector<std::string> slurm_launcher::submission(std::vector<start_request co
   if (cpus != 0) say("--cpus-per-task=", std::to_string(cpus));
   if (memory != 0) say("--mem=", std::to_string((memory + ((1U << 20) - 1)) >> 20U) + "M");
   line.insert(line.end(), how_.extra.begin(), how_.extra.end());
+  // Of an option that stands there twice the last one counts: its job is found by these.
+  line.insert(line.end(), {"--parsable", "--no-requeue", "--job-name=" + first.name});
   return line;
 }
 
@@ -335,7 +389,7 @@ void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
   std::vector<start_request const*> workers;
   for (auto const start : starts) workers.push_back(&requests_.at(start));
   job_name_ = workers.front()->name;
-  runner_.run({.command = submission(workers),
+  runner_.run({.command = as_written(submission(workers), ::environ),
                .input = script(workers),
                .environment = workers.front()->environment,
                .timeout = slurm_patience,
@@ -358,12 +412,13 @@ void slurm_launcher::submitted(command_result const& result) {
 // The job whose submission was not answered, by its name, which no other one has.
 void slurm_launcher::search() {
   runner_.run(
-      {.command = {"squeue", "--me", "--noheader", "--states=all", "--name=" + job_name_, "--format=%i"},
+      {.command = as_written(
+           {"squeue", "--me", "--noheader", "--states=all", "--name=" + job_name_, "--format=%i"}, ::environ),
        .timeout = slurm_patience,
        .done = [this](command_result&& result) {
          auto const now = platform::now();
          auto const id = job_number_in(result.output);
-         if (!result.lists())
+         if (!result.lists() || !is_queue(result.output, !id.empty()))
            book_.doubted(now, refusal_ + "\n" + result.to_text());
          else if (id.empty())
            book_.refused(now, refusal_, passes_);
@@ -373,13 +428,15 @@ void slurm_launcher::search() {
 }
 
 void slurm_launcher::look() {
-  runner_.run({.command = {"squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%N|%r"},
+  runner_.run({.command = as_written({"squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%N|%r"},
+                                     ::environ),
                .keeps = longest_list,
                .timeout = slurm_patience,
                .done = [this](command_result&& result) {
                  auto const now = platform::now();
-                 if (result.lists())
-                   book_.listed(now, jobs_in(result.output));
+                 auto jobs = jobs_in(result.output);
+                 if (result.lists() && is_queue(result.output, !jobs.empty()))
+                   book_.listed(now, jobs);
                  else
                    book_.unlisted(now, result.to_text());
                }});
@@ -387,12 +444,14 @@ void slurm_launcher::look() {
 
 // By its number, which is nobody else's.
 void slurm_launcher::cancel(std::string const& id) {
-  runner_.run(
-      {.command = {"scancel", id}, .timeout = slurm_patience, .done = [this](command_result&& result) {
-         auto const now = platform::now();
-         if (result.errors.find("Invalid job id") != std::string::npos) return book_.already_over(now);
-         result.succeeded() ? book_.cancelled(now) : book_.not_cancelled(now, result.to_text());
-       }});
+  runner_.run({.command = as_written({"scancel", id}, ::environ),
+               .timeout = slurm_patience,
+               .done = [this](command_result&& result) {
+                 auto const now = platform::now();
+                 if (result.errors.find("Invalid job id") != std::string::npos)
+                   return book_.already_over(now);
+                 result.succeeded() ? book_.cancelled(now) : book_.not_cancelled(now, result.to_text());
+               }});
 }
 
 // --- the driver's side
@@ -406,6 +465,7 @@ void slurm_launcher::take(std::vector<launch_event>& happened) {
   for (auto& one : said) {
     auto what = launch_event::kind::notice;
     switch (one.what) {
+      case from::waits: what = launch_event::kind::waits; break;
       case from::placed: what = launch_event::kind::placed; break;
       case from::failed: what = launch_event::kind::failed; break;
       case from::ended: what = launch_event::kind::ended; break;
@@ -449,7 +509,7 @@ void slurm_launcher::leave(teller const&) {
   auto line = book_.ids();
   if (!line.empty()) {
     line.insert(line.begin(), "scancel");
-    runner_.run({.command = std::move(line),
+    runner_.run({.command = as_written(std::move(line), ::environ),
                  .timeout = slurm_patience_at_end,
                  .done = [this](command_result&& result) {
                    if (!result.succeeded() && result.errors.find("Invalid job id") == std::string::npos)

@@ -39,6 +39,15 @@ std::string job_number_in(std::string_view printed);
 // What `squeue --format=%i|%T|%N|%r` prints, by the jobs' ids.
 std::map<std::string, driver::job_book::seen> jobs_in(std::string_view printed);
 
+// Whether that may be the answer of a squeue in which no job was found; a wrapper of a site may print what
+// it likes instead, and succeed.
+bool is_queue(std::string_view printed, bool has_jobs);
+
+// The command without variables of `environment` that change what it says (SQUEUE_PARTITION), or does
+// (SCANCEL_INTERACTIVE): whoever sets them means commands of their own. Nor with those of the job that this
+// process itself runs in (SLURM_CPU_BIND, YONDER_END_TIME), which would be those of a job that it submits.
+std::vector<std::string> as_written(std::vector<std::string> command, char const* const* environment);
+
 // What runs a line of a shell in a running job, beside what runs there, and hands its stdin on.
 // `environment`: of this process, as a list of NAME=value; what a job that this process itself runs in says
 // of its own steps does not count.

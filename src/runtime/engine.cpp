@@ -492,6 +492,7 @@ void engine::take_pool_event(runtime_detail::pool_event& event) {
     case what::notice: return tell(std::move(event.text));
     case what::placed: hub_->worker_placed(time_, event.start, hub_due_.items()); break;
     case what::held: hub_->worker_held(time_, event.start, event.text, hub_due_.items()); break;
+    case what::waits: hub_->worker_waits(event.start, std::move(event.text)); break;
     case what::ended:
       hub_->worker_ended(time_, event.start, event.text, event.loss.stderr_tail, hub_due_.items());
       break;

@@ -29,7 +29,7 @@ class launching {
   // What was started for this start is to end: its worker did not come in time, or is no more.
   virtual void abandon(std::uint64_t start) = 0;
 
-  // Appends what happened since: kinds placed, ended, start_failed and notice.
+  // Appends what happened since: kinds held, waits, placed, ended, start_failed and notice.
   virtual void take(std::vector<pool_event>& happened) = 0;
 
   // When tick() has something to do; it may be in the past.

@@ -14,13 +14,13 @@ namespace yonder::runtime_detail {
 // What became of workers, besides the frames that they send. A worker may have a second connection, by which
 // its tasks call tasks: of start 0.
 struct pool_event {
-  enum class kind : std::uint8_t { connected, lost, start_failed, notice, held, placed, ended };
+  enum class kind : std::uint8_t { connected, lost, start_failed, notice, held, waits, placed, ended };
   kind what{};
   transport::peer_id peer = 0;  // connected, lost
   std::uint64_t start =
-      0;                   // connected, start_failed; elsewhere held, placed, ended: out::start_worker::start
+      0;  // connected, start_failed; elsewhere held, waits, placed, ended: out::start_worker::start
   core::peer_loss loss{};  // lost; start_failed, ended: its stderr_tail
-  std::string text{};      // start_failed, notice, held, ended
+  std::string text{};      // start_failed, notice, held, waits, ended
 };
 
 // Starts and ends the embedded hub's workers, and moves the frames between. Used under the engine's lock.

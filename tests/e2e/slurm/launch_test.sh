@@ -74,6 +74,20 @@ if [[ $tier == quick ]]; then
   plan 'partition = "nowhere"' 'max = 1'
   hub 1 0
   check 'what SLURM refuses is told in its words' says 'invalid partition specified: nowhere'
+
+  plan 'time = "2h"' 'max = 1' # its partition gives an hour
+  hub 1 0
+  check 'a job that would wait for ever fails its call with the reason' says 'PENDING (PartitionTimeLimit): .time. is longer than its partition allows'
+  waits_for 'the queue to be empty' queue_is_empty
+
+  plan 'time = "10m"' 'max = 1' 'extra = ["--hold"]'
+  SQUEUE_PARTITION=none SCANCEL_INTERACTIVE=1 hub 1 0 &
+  job=$!
+  waits_for 'the call to be told of' says 'is held, for which .extra. may have asked: scontrol release [0-9]*$'
+  scontrol release "$(sed -n 's/.*scontrol release \([0-9]*\)$/\1/p' "$folder/said" | head -n 1)"
+  check 'one that is released runs' wait "$job"
+  check 'and answers' says '^1 answered$'
+  waits_for 'the queue to be empty' queue_is_empty
 elif [[ $tier == carry ]]; then
   file=${program##*/}
   carried() { [[ $(find "$folder/cache.$1/programs" -name "$file" -size "$(stat -c %s "$program")c" | wc -l) == 1 ]]; } # NODE

@@ -316,6 +316,16 @@ TEST_CASE("a call that waits for a worker to start is told what became of the st
   CHECK(net.notices[0].ends_with("one is being started, and has not answered yet"));
 }
 
+TEST_CASE("a call that waits for a worker under way is told what that waits for") {
+  loopback net(launching(1));
+  auto& client = net.add_client();
+  net.submit(client, "x");
+  net.hub().worker_waits(net.starts.at(0), "its job 17 waits: PENDING (Priority)");
+  net.wait(5 * second);
+  REQUIRE(net.notices.size() == 1);
+  CHECK(net.notices[0].ends_with("one is being started: its job 17 waits: PENDING (Priority)"));
+}
+
 TEST_CASE("the first waiting call asks for a worker, those that go on waiting for more, up to the limit") {
   loopback net(launching(3));
   auto& client = net.add_client();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/launch/slurm_launcher.hpp"
+#include "src/launch/slurm_reasons.hpp"
 
 #include <doctest/doctest.h>
 #include <stdlib.h>
@@ -83,10 +84,9 @@ TEST_CASE("a job of SLURM is one command, and its script starts a worker for eac
       {.partition = "gpu", .gres = "gpu:a100:4", .time = 90min, .account = "lab", .extra = {"--qos=low"}},
       *poller);
   auto const told = by.describe(order_for(3, {.cpus = 2, .memory = 3ULL << 30}));
-  CHECK(told.find(
-            "sbatch --parsable --no-requeue --job-name=yonder-abc-3 --nodes=1 --ntasks=1 --output=/dev/null "
-            "--partition=gpu --account=lab --time=90 --gres=gpu:a100:1 --cpus-per-task=2 --mem=3072M "
-            "--qos=low\n") == 0);
+  CHECK(told.find("sbatch --nodes=1 --ntasks=1 --output=/dev/null --partition=gpu --account=lab --time=90 "
+                  "--gres=gpu:a100:1 --cpus-per-task=2 --mem=3072M --qos=low --parsable --no-requeue "
+                  "--job-name=yonder-abc-3\n") == 0);
   CHECK(told.find("exec /opt/app --yonder-worker -") != told.npos);
   CHECK(told.find("the secret") == told.npos);
 }
@@ -113,6 +113,12 @@ TEST_CASE("how many workers one job starts, and for how long, is what is asked f
   for (char const* const bad :
        {"gpu:-1", "gpu:", ":4", "gpu:a100:x", "gpu:a100:4:2", "gpu:2,shard:1", "gpu:a100:0"})
     CHECK_MESSAGE(launch::fault_of(slurm{.gres = bad}).starts_with("gres: '"), bad);
+  for (char const* const bad :
+       {"--array=1-3", "-a1-3", "--wait", "-W", "--clusters=b", "-Mb", "--wrap=hostname"})
+    CHECK_MESSAGE(launch::fault_of(slurm{.extra = {"--qos=low", bad}})
+                      .starts_with("extra: '" + std::string(bad) + "' cannot be had: "),
+                  bad);
+  CHECK(launch::fault_of(slurm{.extra = {"-A", "lab", "--wait-all-nodes=1", "-wn7", "--qos=low"}}).empty());
 }
 
 TEST_CASE("what SLURM says of its queue, and of itself, is understood") {
@@ -128,6 +134,100 @@ TEST_CASE("what SLURM says of its queue, and of itself, is understood") {
       "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"));
   CHECK_FALSE(
       launch::passes("sbatch: error: Batch job submission failed: Invalid account or account/partition"));
+}
+
+TEST_CASE("why a job waits is told with what to do, and one that never runs is given up") {
+  stand_in slurmd;
+  slurmd.say("queue", "17|PENDING||Priority\n");
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  auto told = slurmd.next(by);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].what == what::waits);
+  CHECK(told[0].text == "its job 17 waits: PENDING (Priority)");
+  slurmd.say("queue", "17|PENDING||PartitionTimeLimit\n");
+  told = slurmd.next(by);
+  CHECK(told[0].what == what::waits);
+  slurmd.write("scancel", "echo \"$*\" >>\"$d/cancelled\"; echo '17|CANCELLED||None' >\"$d/queue\"");
+  told = slurmd.next(by);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].what == what::failed);
+  CHECK(told[0].text ==
+        "its job 17 waits: PENDING (PartitionTimeLimit): `time` is longer than its partition allows: say "
+        "less, or another `partition` (sinfo -o '%P %l')\nits job 17 was cancelled: CANCELLED (None)");
+  CHECK(slurmd.read("cancelled") == "17\n");
+}
+
+TEST_CASE("a reason is hopeless where no time helps, and says what does") {
+  for (char const* const never :
+       {"PartitionTimeLimit", "AccountNotAllowed", "BadConstraints", "QOSMaxWallDurationPerJobLimit",
+        "AssocMaxGRESPerJob", "QOSMinGRES", "DependencyNeverSatisfied"}) {
+    CHECK_MESSAGE(launch::meaning_of(never, "17").is_hopeless, never);
+    CHECK_MESSAGE(!launch::meaning_of(never, "17").to_do.empty(), never);
+  }
+  for (char const* const later :
+       {"Priority", "Resources", "None", "", "Licenses", "BeginTime", "Dependency"}) {
+    CHECK_MESSAGE(!launch::meaning_of(later, "17").is_hopeless, later);
+    CHECK_MESSAGE(launch::meaning_of(later, "17").to_do.empty(), later);
+  }
+  for (char const* const other :
+       {"JobHeldAdmin", "PartitionDown", "QOSMaxJobsPerUserLimit", "AssocGrpGRES",
+        "ReqNodeNotAvail, UnavailableNodes:n1", "Nodes required for job are DOWN, DRAINED or reserved"}) {
+    CHECK_MESSAGE(!launch::meaning_of(other, "17").is_hopeless, other);
+    CHECK_MESSAGE(!launch::meaning_of(other, "17").to_do.empty(), other);
+  }
+  CHECK(launch::meaning_of("JobHeldUser", "17").to_do.ends_with("scontrol release 17"));
+}
+
+TEST_CASE("a squeue that prints something else, and succeeds, ends nothing") {
+  stand_in slurmd;
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  CHECK(slurmd.next(by)[0].what == what::placed);
+  slurmd.say("queue", "squeue is off for maintenance, see https://status\n");
+  auto const told = slurmd.next(by);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].what == what::notice);
+  CHECK(told[0].text.find("squeue is off for maintenance") != std::string::npos);
+  slurmd.say("queue", "");  // not there in one look, as of a controller that is starting
+  slurmd.write("squeue", "cat \"$d/queue\"; echo '17|RUNNING|n1|None' >\"$d/queue\"; echo >>\"$d/looks\"");
+  while (slurmd.read("looks").size() < 3) {
+    std::vector<launch_event> happened;
+    slurmd.poller->wait(std::clamp<std::int64_t>(by.next_deadline() - platform::now(), 0, 100'000'000));
+    by.tick(platform::now());
+    by.take(happened);
+    CHECK(happened.empty());
+  }
+  CHECK_FALSE(launch::is_queue("nonsense\n", false));
+  CHECK(launch::is_queue("CLUSTER: east\n", false));
+  CHECK(launch::is_queue(" \n", false));
+  by.leave([](std::string const&) {});
+}
+
+TEST_CASE(
+    "whoever has squeue and scancel say less, or ask, by the environment has them do so for commands of "
+    "their own") {
+  char const* const set[] = {"SQUEUE_PARTITION=gpu", "SCANCEL_INTERACTIVE=1", "SLURM_CONF=/x",
+                             "SBATCH_ACCOUNT=lab", nullptr};
+  CHECK(launch::as_written({"scancel", "17"}, set) ==
+        std::vector<std::string>{"env", "-u", "SQUEUE_PARTITION", "-u", "SCANCEL_INTERACTIVE", "scancel",
+                                 "17"});
+  CHECK(launch::as_written({"scancel", "17"}, set + 2) == std::vector<std::string>{"scancel", "17"});
+  char const* const inside[] = {"SLURM_JOB_ID=3", "SLURM_CONF=/x", "SLURM_CPU_BIND=quiet",
+                                "YONDER_END_TIME=1", nullptr};
+  CHECK(launch::as_written({"sbatch"}, inside) == std::vector<std::string>{"env", "-u", "YONDER_END_TIME",
+                                                                           "-u", "SLURM_JOB_ID", "-u",
+                                                                           "SLURM_CPU_BIND", "sbatch"});
+  stand_in slurmd;
+  slurmd.write("squeue", "test -n \"$SQUEUE_PARTITION\" || cat \"$d/queue\"");
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
+  ::setenv("SQUEUE_PARTITION", "other", 1);
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  CHECK(slurmd.next(by)[0].what == what::placed);
+  by.leave([](std::string const&) {});
+  ::unsetenv("SQUEUE_PARTITION");
 }
 
 TEST_CASE("two starts are one job, whose script holds the keys and whose command does not") {
@@ -166,7 +266,7 @@ TEST_CASE("what SLURM refuses has failed, in its words; without sbatch, too") {
   REQUIRE(failed.size() == 1);
   CHECK(failed[0].what == what::failed);
   CHECK(failed[0].text.find("invalid partition specified: nowhere") != std::string::npos);
-  CHECK(failed[0].text.find("$ sbatch --parsable") != std::string::npos);
+  CHECK(failed[0].text.find("$ sbatch --nodes=1") != std::string::npos);
   slurmd.say("refuse", "sbatch: error: Unable to contact slurm controller\n");
   by.start(order_for(2));
   CHECK(slurmd.next(by)[0].what == what::notice);
