@@ -103,6 +103,7 @@ std::string command_result::to_text() const {
     if (!printed->empty() && printed->back() != '\n') text += '\n';
   }
   if (!trouble.empty()) return text + "could not be started: " + trouble;
+  if (stood_still) return text + "did nothing more, and was ended";
   if (timed_out) return text + "took too long, and was ended";
   return text + platform::to_string(how) + (is_cut ? ", and printed more than is kept" : "");
 }
@@ -116,11 +117,15 @@ struct command_runner::job {
   platform::unique_fd input;
   platform::unique_fd output;
   platform::unique_fd errors;
+  platform::unique_fd fed;  // its input_file, with whose offset it reads
   std::size_t written = 0;
+  std::uint64_t printed_bytes = 0;
+  std::uint64_t moved = 0;  // when that was looked at last
   kept_text printed;
   kept_text complained;
-  time_point due = never;      // when it has run for too long
-  time_point kill_by = never;  // when it is ended by force
+  time_point due = never;       // when it has run for too long
+  time_point still_at = never;  // when it is looked at whether it has moved
+  time_point kill_by = never;   // when it is ended by force
   bool told_to_end = false;
   bool ended = false;
   command_result result;
@@ -159,7 +164,7 @@ void command_runner::start(job& one) {
                                        .input = input.readable ? input.readable.get() : one.wanted.input_file,
                                        .output = output.writable.get(),
                                        .errors = errors.writable.get()}));
-  if (one.wanted.timeout != 0) guard_.watch(one.process->pid());
+  if (one.wanted.timeout != 0 || one.wanted.idle != 0) guard_.watch(one.process->pid());
   one.input = std::move(input.writable);
   if (one.input)  // so that the command notices when we, not a fork of us, are gone
     platform::close_in_forks(one.input.get());
@@ -169,6 +174,12 @@ void command_runner::start(job& one) {
   poller_.add(one.output.get(), *this, token_of(one.id, part::output));
   poller_.add(one.errors.get(), *this, token_of(one.id, part::errors));
   if (one.wanted.timeout != 0) one.due = platform::now() + one.wanted.timeout;
+  if (one.wanted.idle != 0) {
+    if (one.wanted.input_file >= 0)
+      one.fed = platform::unique_fd(::fcntl(one.wanted.input_file, F_DUPFD_CLOEXEC, 3));
+    one.moved = moved(one);
+    one.still_at = platform::now() + one.wanted.idle;
+  }
   if (one.input) write_input(one);
 }
 
@@ -204,6 +215,12 @@ void command_runner::close_input(job_id id) {
   if (one.written == one.wanted.input.size()) drop_input(one);
 }
 
+// Grows with whatever it reads and prints.
+std::uint64_t command_runner::moved(job const& one) {
+  auto const read = one.fed ? ::lseek(one.fed.get(), 0, SEEK_CUR) : 0;
+  return one.written + one.printed_bytes + static_cast<std::uint64_t>(std::max<off_t>(read, 0));
+}
+
 // False: nothing more will come.
 bool command_runner::read(job& one, platform::unique_fd& from, kept_text& to) {
   char text[4096];
@@ -212,6 +229,7 @@ bool command_runner::read(job& one, platform::unique_fd& from, kept_text& to) {
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return count < 0 && errno == EAGAIN;
     std::string_view const piece(text, static_cast<std::size_t>(count));
+    one.printed_bytes += piece.size();
     to.append(piece);
     if (&from == &one.output && one.wanted.on_output) one.wanted.on_output(piece);
   }
@@ -281,7 +299,8 @@ void command_runner::end(job_id id) {
 
 time_point command_runner::next_deadline() const {
   auto next = never;
-  for (auto const& [id, one] : jobs_) next = std::min({next, one->ended ? 0 : one->due, one->kill_by});
+  for (auto const& [id, one] : jobs_)
+    next = std::min({next, one->ended ? 0 : one->due, one->kill_by, one->still_at});
   return next;
 }
 
@@ -296,6 +315,13 @@ void command_runner::tick(time_point now) {
     } else if (one->due <= now) {
       one->result.timed_out = true;
       one->due = never;
+      end(id);
+    } else if (one->still_at <= now) {
+      one->still_at = now + one->wanted.idle;
+      auto const before = std::exchange(one->moved, moved(*one));
+      if (before != one->moved) continue;
+      one->result.stood_still = true;
+      one->still_at = never;
       end(id);
     }
   }

@@ -43,12 +43,13 @@ struct command_result {
   std::string trouble{};  // why it could not be started; empty: it was
   platform::exit_report how{};
   bool timed_out = false;
-  std::string output{};  // what it printed on stdout
-  bool is_cut = false;   // of that: something in its middle is left out, and its lines there are no lines
-  std::string errors{};  // and on stderr
+  bool stood_still = false;  // as job_request::idle has it
+  std::string output{};      // what it printed on stdout
+  bool is_cut = false;       // of that: something in its middle is left out, and its lines there are no lines
+  std::string errors{};      // and on stderr
 
   bool succeeded() const noexcept {
-    return trouble.empty() && !timed_out && how.known && how.signal == 0 && how.status == 0;
+    return trouble.empty() && !timed_out && !stood_still && how.known && how.signal == 0 && how.status == 0;
   }
   // Whether what it printed is all that there is. What is not in a part of a list may well be there.
   bool lists() const noexcept { return succeeded() && !is_cut; }
@@ -63,8 +64,8 @@ inline constexpr std::size_t longest_list = std::size_t{1} << 20;
 std::string shell_line(std::vector<std::string> const& command);
 
 // Runs commands, without a shell, and waits for none: their pipes are watched by the driver's poller. A
-// command has a process group of its own. One that has a timeout ends with this process, however that ends,
-// and with it what it has started. Used under the driver's lock.
+// command has a process group of its own. One that has a timeout, of either kind, ends with this process,
+// however that ends, and with it what it has started. Used under the driver's lock.
 class command_runner final : private platform::ready_handler {
  public:
   using job_id = std::uint64_t;
@@ -75,8 +76,10 @@ class command_runner final : private platform::ready_handler {
     int input_file = -1;               // or an open file, which may be closed when run() has returned
     bool keeps_input_open = false;     // until close_input()
     std::vector<std::string> environment{};
-    std::size_t keeps = std::size_t{64} << 10;          // bytes of its stdout
-    std::int64_t timeout = 0;                           // nanoseconds, after which it is ended; 0: none
+    std::size_t keeps = std::size_t{64} << 10;  // bytes of its stdout
+    std::int64_t timeout = 0;                   // nanoseconds, after which it is ended; 0: none
+    std::int64_t idle =
+        0;  // nanoseconds in which it reads nothing of input_file and prints nothing; likewise
     std::function<void(std::string_view)> on_output{};  // a piece of its stdout, as it comes
     std::function<void(command_result&&)> done{};       // once, within on_ready() or tick()
   };
@@ -110,6 +113,7 @@ class command_runner final : private platform::ready_handler {
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void start(job& one);
   void write_input(job& one);
+  static std::uint64_t moved(job const& one);
   void drop_input(job& one);
   bool read(job& one, platform::unique_fd& from, kept_text& to);
   void reap(job& one);

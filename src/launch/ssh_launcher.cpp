@@ -71,6 +71,8 @@ std::vector<std::string> ssh_line(std::vector<std::string> const& options, std::
                                 "-oControlMaster=no",
                                 "-oForwardAgent=no",
                                 "-oForwardX11=no",
+                                "-oClearAllForwardings=yes",
+                                "-oRemoteCommand=none",
                                 "-oConnectTimeout=20",
                                 "-oServerAliveInterval=10",
                                 "-oServerAliveCountMax=3"};
@@ -117,6 +119,8 @@ bool ssh_launcher::begin(time_point now, start_request const& wanted) {
     return true;
   }
   carried_[wanted.start] = {wanted, *place};
+  say(launch_event::kind::waits, wanted.start,
+      "its program is being brought to '" + how_.hosts[place->host].name + "'");
   carrier_->bring(how_.hosts[place->host].name, wanted.order.hub,
                   {.gpu = wanted.needs.gpus != 0 || !place->gpus.empty()},
                   [this, start = wanted.start](std::string const& fault) { carried(start, fault); });

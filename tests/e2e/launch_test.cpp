@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "src/platform/descriptors.hpp"
 #include "tests/e2e/fixture.hpp"
 #include "tests/e2e/folder.hpp"
 #include "tests/e2e/program.hpp"
@@ -58,6 +62,24 @@ TEST_CASE("a host whose key is another one is refused, with all that ssh says" *
   CHECK(said.find("$ ssh -T -oBatchMode=yes -oStrictHostKeyChecking=yes") != std::string::npos);
   CHECK(said.find("REMOTE HOST IDENTIFICATION HAS CHANGED") != std::string::npos);
   CHECK(said.find("exited with status 255") != std::string::npos);
+}
+
+TEST_CASE("what ~/.ssh/config has for people does not stand in a worker's way" * doctest::skip(!has_sshd())) {
+  ssh_site site;
+  yonder::platform::unique_fd const taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  REQUIRE(::bind(taken.get(), reinterpret_cast<sockaddr*>(&at), size) == 0);
+  REQUIRE(::listen(taken.get(), 1) == 0);
+  REQUIRE(::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&at), &size) == 0);
+  std::ofstream(site.at / "ssh_config", std::ios::app)
+      << "  RemoteCommand tmux attach\n  RequestTTY force\n  ExitOnForwardFailure yes\n  LocalForward "
+      << ntohs(at.sin_port) << " 127.0.0.1:1\n";
+  auto hub = site.hub(site.plan(), {"once"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("failed: ") == std::string::npos, said);
 }
 
 TEST_CASE("a program that the host does not have is said in its shell's words" * doctest::skip(!has_sshd())) {

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/launch/carry/carrier.hpp"
 
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace yonder::launch {
 namespace {
+
+constexpr std::int64_t take_patience = 600 * second;  // with one that takes nothing more; it may be reading
+constexpr std::size_t longest_look = std::size_t{1} << 20;  // bytes: a line for each of its files
 
 std::string cannot_start(std::string const& machine, std::string const& why) {
   return "the program cannot be started on '" + machine + "':\n" + why;
@@ -68,7 +75,9 @@ void carrier::bring(std::string const& machine, std::string const& hub, far_term
   if (cargo_)
     look(machine);
   else
-    load([this](std::string const& fault) { loaded(fault); });
+    load([this, machine](std::string const& fault) {
+      fault.empty() ? look(machine) : answer(machine, fault);
+    });
 }
 
 // --- what is carried
@@ -85,17 +94,12 @@ void carrier::load(std::function<void(std::string const&)> done) {
                 });
 }
 
-void carrier::loaded(std::string const& fault) {
-  std::vector<std::string> machines;
-  for (auto const& [machine, there] : places_) machines.push_back(machine);
-  for (auto const& machine : machines) fault.empty() ? look(machine) : answer(machine, fault);
-}
-
 // --- how a machine is
 
 void carrier::look(std::string const& machine) {
   auto const words = look_words(*cargo_, terms_.cache, places_.at(machine).hub);
   runner_.run({.command = at_(machine, far_line(far_step::look, words), false),
+               .keeps = longest_look,
                .timeout = look_patience,
                .done = [this, machine](command_result&& result) { looked(machine, result); }});
 }
@@ -121,25 +125,42 @@ void carrier::pack_next() {
   to_pack_.pop_front();
   auto const found = places_.find(machine);
   if (found == places_.end()) return pack_next();
+  auto const& is = found->second.is;
+  if (auto const made = packed_for(is)) {
+    send(machine, made);
+    return pack_next();
+  }
   auto const made = std::make_shared<pack_result>();
-  errand_.begin(
-      [made, all = cargo_, there = found->second.is.there,
-       compressed = found->second.is.tools.contains("zstd")] { *made = pack(*all, there, compressed); },
-      [this, machine, made](std::string const& fault) {
-        packed(machine, *made, fault);
-        pack_next();
-      });
+  packed_.push_back({is.there, is.tools.contains("zstd"), made});
+  errand_.begin([made, all = cargo_, there = is.there,
+                 compressed = is.tools.contains("zstd")] { *made = pack(*all, there, compressed); },
+                [this, machine, made](std::string const& fault) {
+                  fault.empty() ? send(machine, made) : answer(machine, fault);
+                  pack_next();
+                });
 }
 
-void carrier::packed(std::string const& machine, pack_result const& made, std::string const& fault) {
-  if (!fault.empty()) return answer(machine, fault);
+// Null: nobody has that now.
+std::shared_ptr<pack_result const> carrier::packed_for(far_machine const& one) {
+  std::erase_if(packed_, [](auto const& each) { return each.made.expired(); });
+  for (auto const& each : packed_)
+    if (each.there == one.there && each.compressed == one.tools.contains("zstd")) return each.made.lock();
+  return nullptr;
+}
+
+// Each reads it for itself.
+void carrier::send(std::string const& machine, std::shared_ptr<pack_result const> const& made) {
   auto const& cache = places_.at(machine).is.cache;
+  auto const name = "/proc/self/fd/" + std::to_string(made->archive.get());
+  platform::unique_fd const archive(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!archive) return answer(machine, name + ": " + std::strerror(errno));
   runner_.run(
       {.command =
-           at_(machine, far_line(far_step::take, {cache, made.is_compressed ? "zstd" : "tar", cargo_->id}),
-               !made.is_compressed),
-       .input_file = made.archive.get(),
-       .done = [this, machine](command_result&& result) { sent(machine, result); }});
+           at_(machine, far_line(far_step::take, {cache, made->is_compressed ? "zstd" : "tar", cargo_->id}),
+               !made->is_compressed),
+       .input_file = archive.get(),
+       .idle = take_patience,
+       .done = [this, machine, made](command_result&& result) { sent(machine, result); }});
 }
 
 // What was cut short is sent once more, as far as it is not there.

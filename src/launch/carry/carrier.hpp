@@ -35,7 +35,8 @@ class carrier {
   carrier(carry_terms terms, platform::poller& poller, command_runner& runner, command_at at);
 
   // Calls `done`, maybe at once, with what stands against starting it there, in words; empty: it is there,
-  // whole. `hub`: "tcp://host:port", as that machine is to reach it.
+  // whole. `hub`: "tcp://host:port", as that machine is to reach it. What is sent ends with this process, and
+  // where nothing of it is taken for ten minutes.
   void bring(std::string const& machine, std::string const& hub, far_terms const& terms,
              std::function<void(std::string fault)> done);
 
@@ -71,11 +72,11 @@ class carrier {
 
   std::vector<std::string> start_words(std::vector<std::string> const& arguments,
                                        std::int64_t patience) const;
-  void loaded(std::string const& fault);
   void look(std::string const& machine);
   void looked(std::string const& machine, command_result const& result);
   void pack_next();
-  void packed(std::string const& machine, pack_result const& made, std::string const& fault);
+  std::shared_ptr<pack_result const> packed_for(far_machine const& one);
+  void send(std::string const& machine, std::shared_ptr<pack_result const> const& made);
   void sent(std::string const& machine, command_result const& result);
   void answer(std::string const& machine, std::string const& fault);
 
@@ -86,7 +87,14 @@ class carrier {
   std::vector<std::function<void(std::string const&)>> wait_for_load_;
   std::map<std::string, place> places_;
   std::deque<std::string> to_pack_;  // for which machines
-  errand errand_;                    // the last one: it may use what stands above
+  // What is on its way to some, and is the same for all that lack the same.
+  struct packing {
+    std::set<std::string> there;
+    bool compressed = false;
+    std::weak_ptr<pack_result const> made;
+  };
+  std::vector<packing> packed_;
+  errand errand_;  // the last one: it may use what stands above
 };
 
 // A command that runs a script of far_script(), with these words.

@@ -6,11 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -340,6 +344,90 @@ TEST_CASE("files and folders travel with a program, which finds them under their
   CHECK(yonder::file("/bin/sh").path() == "/bin/sh");  // not carried, and here
   CHECK_THROWS_WITH_AS(yonder::file(model + "/none").path(), doctest::Contains("is not on this machine"),
                        yonder::usage_error);
+}
+
+// What a carrier brings to machines that are folders of this one; what is sent to each is kept in
+// NAME.sent.
+struct carried_around {
+  far_here far;
+  std::unique_ptr<carrier> by;
+  std::map<std::string, int> commands;  // run on each machine
+
+  explicit carried_around(std::vector<std::string> files = {}) { carry("/usr/bin/env", std::move(files)); }
+  void carry(std::string const& program, std::vector<std::string> files) {
+    by = std::make_unique<carrier>(
+        carry_terms{program, "", std::move(files)}, *far.poller, far.runner,
+        [this](std::string const& machine, std::string line, bool) {
+          auto const home = (far.folder.at / machine).string();
+          ++commands[machine];
+          auto const is_sent = line.find("incoming") != line.npos;
+          auto const before = is_sent ? "until [ -e '" + home + ".may' ]; do sleep 0.01; done; cat >'" +
+                                            home + ".sent'; exec <'" + home + ".sent'; "
+                                      : std::string();
+          return std::vector<std::string>{"env", "XDG_CACHE_HOME=" + home, "sh", "-c", before + line};
+        });
+  }
+  void allow(std::string const& machine) const { far.folder.write(machine + ".may", ""); }
+  // `until`: it is done where nothing is to be done any more, otherwise.
+  void work(std::function<bool()> const& until) {
+    while (!until()) {
+      auto const next = far.runner.next_deadline();
+      far.poller->wait(std::clamp<std::int64_t>(next - platform::now(), 0, 10'000'000));
+      far.runner.tick(platform::now());
+    }
+  }
+};
+
+TEST_CASE("what is sent to several machines that lack the same lies in memory once") {
+  carried_around some;
+  int brought = 0;
+  std::string faults;
+  for (char const* const machine : {"one", "two", "three"})
+    some.by->bring(machine, "", {.hub = false}, [&](std::string const& fault) {
+      ++brought;
+      faults += fault;
+    });
+  // Copies of what is sent: by their files' numbers, as each is open several times.
+  auto const copies = [] {
+    std::set<ino_t> found;
+    for (auto const& one : fs::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;
+      if (fs::read_symlink(one.path(), gone).string().find("yonder-cargo") == std::string::npos) continue;
+      struct stat is {};
+      if (::stat(one.path().c_str(), &is) == 0) found.insert(is.st_ino);
+    }
+    return found.size();
+  };
+  some.work([&] { return brought != 0 || (some.far.runner.size() == 3 && copies() != 0); });
+  REQUIRE_MESSAGE(faults.empty(), faults);
+  CHECK(copies() == 1);
+  for (char const* const machine : {"one", "two", "three"}) some.allow(machine);
+  some.work([&] { return brought == 3; });
+  CHECK_MESSAGE(faults.empty(), faults);
+  CHECK(copies() == 0);
+  for (auto const& [machine, count] : some.commands)
+    CHECK_MESSAGE(count == 2, machine);  // a look, and the way
+}
+
+TEST_CASE("of a thousand files that are there none is sent again") {
+  carried_around some;
+  auto const data = some.far.folder.at / "data";
+  fs::create_directory(data);
+  for (int i = 0; i < 950; ++i) some.far.folder.write("data/" + std::to_string(i), std::to_string(i));
+  some.allow("one");
+  auto const bring = [&](std::string const& program) {
+    some.carry(program, {data.string()});
+    auto is_done = false;
+    some.by->bring("one", "", {.hub = false}, [&](std::string const& fault) {
+      CHECK_MESSAGE(fault.empty(), fault);
+      is_done = true;
+    });
+    some.work([&] { return is_done; });
+    return fs::file_size(some.far.folder.at / "one.sent");
+  };
+  bring("/usr/bin/env");
+  auto const again = bring("/usr/bin/true");
+  CHECK_MESSAGE(again < 300'000, again);  // that program, and the list of all
 }
 
 TEST_CASE("what cannot travel with a program is refused in words") {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <sstream>
 #include <string>
@@ -164,6 +165,29 @@ TEST_CASE("a command that takes too long is ended with all that it has started")
   CHECK(result.to_text().ends_with("took too long, and was ended"));
 }
 
+TEST_CASE("a command that does nothing more is ended, and one that goes on reading is not") {
+  running_commands here;
+  std::FILE* const file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  REQUIRE(::write(::fileno(file), "ab", 2) == 2);
+  REQUIRE(::lseek(::fileno(file), 0, SEEK_SET) == 0);
+  bool has_read = false;
+  constexpr auto hour = 3600 * launch::second;
+  here.run({.command = {"sh", "-c", "dd bs=1 count=1 of=/dev/null 2>&1 && echo read; exec sleep 1000"},
+            .input_file = ::fileno(file),
+            .idle = hour,
+            .on_output = [&](std::string_view text) { has_read = text.find("read") != text.npos; }});
+  here.until([&] { return has_read; });
+  auto const later = platform::now() + hour;
+  here.runner.tick(later);  // it has moved since it began
+  CHECK(here.runner.next_deadline() == later + hour);
+  here.runner.tick(later + hour);
+  auto const result = here.result();
+  CHECK_FALSE(result.succeeded());
+  CHECK(result.to_text().ends_with("did nothing more, and was ended"));
+  std::fclose(file);
+}
+
 // Waits until it has ended, whoever reaps it.
 void await_end(int pid) {
   platform::unique_fd const process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
@@ -177,30 +201,33 @@ void await_end(int pid) {
 
 TEST_CASE("a command is ended with this process, however that ends, with what it has started" *
           doctest::skip(YONDER_IS_SANITIZED)) {
-  int ends[2];
-  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-  platform::unique_fd const readable(ends[0]);
-  platform::unique_fd writable(ends[1]);
-  auto const child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    running_commands here;
-    std::string printed;
-    here.run({.command = {"sh", "-c", "sleep 1000 & echo $$ $!; wait"},
-              .timeout = 1'000 * launch::second,
-              .on_output = [&](std::string_view text) { printed += text; }});
-    here.until([&] { return printed.ends_with('\n'); });
-    [[maybe_unused]] auto const count = ::write(writable.get(), printed.data(), printed.size());
-    ::raise(SIGKILL);
+  for (bool const idle : {false, true}) {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    platform::unique_fd const readable(ends[0]);
+    platform::unique_fd writable(ends[1]);
+    auto const child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      running_commands here;
+      std::string printed;
+      here.run({.command = {"sh", "-c", "sleep 1000 & echo $$ $!; wait"},
+                .timeout = idle ? 0 : 1'000 * launch::second,
+                .idle = idle ? 1'000 * launch::second : 0,
+                .on_output = [&](std::string_view text) { printed += text; }});
+      here.until([&] { return printed.ends_with('\n'); });
+      [[maybe_unused]] auto const count = ::write(writable.get(), printed.data(), printed.size());
+      ::raise(SIGKILL);
+    }
+    writable.reset();
+    char text[64] = "";
+    while (std::string_view(text).find('\n') == std::string_view::npos)
+      REQUIRE(::read(readable.get(), text + std::strlen(text), sizeof text - 1 - std::strlen(text)) > 0);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    std::istringstream both(text);
+    for (int pid = 0; both >> pid;) await_end(pid);
   }
-  writable.reset();
-  char text[64] = "";
-  while (std::string_view(text).find('\n') == std::string_view::npos)
-    REQUIRE(::read(readable.get(), text + std::strlen(text), sizeof text - 1 - std::strlen(text)) > 0);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  std::istringstream both(text);
-  for (int pid = 0; both >> pid;) await_end(pid);
 }
 
 TEST_CASE("a command whose children keep its output open has ended when it has") {
