@@ -19,6 +19,7 @@
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/output.hpp"
+#include "src/platform/home_folder.hpp"
 #include "transports/zmq/enrolment.hpp"
 
 namespace yonder::cli {
@@ -100,7 +101,7 @@ std::string keys_folder(std::string const& stated) {
   if (!stated.empty()) return stated;
   if (auto keys = variable("YONDER_KEYS"); !keys.empty()) return keys;
   if (auto const config = variable("XDG_CONFIG_HOME"); !config.empty()) return config + "/yonder";
-  return variable("HOME") + "/.config/yonder";
+  return platform::home_folder(variable("HOME")) + "/.config/yonder";
 }
 
 std::string seen_from_elsewhere(std::string const& address) {

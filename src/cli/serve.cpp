@@ -72,6 +72,8 @@ int serve_hub(hub_order const& order) {
   ::sigemptyset(&endings);
   ::sigaddset(&endings, SIGTERM);
   ::sigaddset(&endings, SIGINT);
+  struct sigaction now {};
+  if (::sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) ::sigaddset(&endings, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &endings, nullptr);  // before the runtime starts its thread, which inherits it
   auto const keys = keys_folder(order.keys);
   auto const bind = order.addresses.empty() ? std::vector<std::string>{everywhere} : order.addresses;

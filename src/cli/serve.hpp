@@ -16,8 +16,9 @@ struct hub_order {
   bool json = false;
 };
 
-// Runs a hub until SIGTERM or SIGINT. Prints its addresses, one a line, and where it has just made its keys,
-// or somebody reads along, what to paste on other machines. Returns the exit code.
+// Runs a hub until SIGTERM, SIGINT or, unless it is ignored, SIGHUP. Prints its addresses, one a line, and
+// where it has just made its keys, or somebody reads along, what to paste on other machines. Returns the exit
+// code.
 int serve_hub(hub_order const& order);
 
 // Becomes a worker of the hub at `endpoint` whose tasks are those of these libraries. Returns where that

@@ -5,13 +5,16 @@
 
 namespace yonder::runtime_detail {
 
-// SIGTERM and SIGINT, blocked in this thread as long as it lives.
+// SIGTERM, SIGINT and, unless it is ignored (nohup), SIGHUP, with which a terminal closes: blocked in this
+// thread as long as it lives.
 class awaited_endings {
  public:
   awaited_endings() {
     ::sigemptyset(&endings_);
     ::sigaddset(&endings_, SIGTERM);
     ::sigaddset(&endings_, SIGINT);
+    struct sigaction now {};
+    if (::sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) ::sigaddset(&endings_, SIGHUP);
     ::pthread_sigmask(SIG_BLOCK, &endings_, &before_);
   }
   ~awaited_endings() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }

@@ -24,6 +24,7 @@
 #include "src/core/words.hpp"
 #include "src/platform/descriptors.hpp"
 #include "src/platform/heap.hpp"
+#include "src/platform/home_folder.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/thread.hpp"
 #include "src/runtime/allocation.hpp"
@@ -66,7 +67,7 @@ std::string keys_folder(runtime_options const& options) {
   if (!options.keys.empty()) return options.keys;
   if (auto keys = variable("YONDER_KEYS"); !keys.empty()) return keys;
   if (auto const config = variable("XDG_CONFIG_HOME"); !config.empty()) return config + "/yonder";
-  return variable("HOME") + "/.config/yonder";
+  return platform::home_folder(variable("HOME")) + "/.config/yonder";
 }
 
 // What is larger, as of one who wants no limit, is all that a transport carries.

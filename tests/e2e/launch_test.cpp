@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -97,6 +98,17 @@ TEST_CASE("workers on an ssh host are gone with a hub that is killed" * doctest:
   hub.kill();
   for (auto const& worker : workers)
     CHECK(watched_process(std::stoi(worker)).ends_within(std::chrono::seconds(60)));
+}
+
+TEST_CASE("a terminal that closes ends a hub in good order" * doctest::skip(!has_sshd())) {
+  ssh_site site;
+  auto hub = site.hub(site.plan(), {"serve"});
+  auto said = hub.read_line();
+  while (!said.empty() && std::isdigit(static_cast<unsigned char>(said.back())) == 0) said = hub.read_line();
+  REQUIRE_FALSE(said.empty());  // the process that its call ran in
+  ::kill(hub.pid(), SIGHUP);
+  CHECK(hub.read_all().find("over") != std::string::npos);
+  CHECK(hub.wait().status == 0);
 }
 
 TEST_CASE("a worker on an ssh host that crashes is told with what it said last" *

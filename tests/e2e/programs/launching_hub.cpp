@@ -3,7 +3,7 @@
 // A hub that starts its workers as $YONDER_LAUNCH says, and their program.
 // launching_hub once: a call that says in which process it runs; then waits until no worker is left.
 // launching_hub alone: the same, of a hub that nobody can come into.
-// launching_hub serve: such a call, and then it is a hub until SIGTERM.
+// launching_hub serve: such a call, and then it is a hub until SIGTERM or SIGHUP.
 // launching_hub again: three such calls, each when the pool has just let its only worker go.
 // launching_hub stay N FOLDER: N calls that leave a file each, named by their process, and do not end.
 // launching_hub crash: a call that says something and ends its process.
@@ -42,7 +42,7 @@ inline constexpr yonder::task<crash> crashing;
 int main(int argc, char** argv) {
   sigset_t endings;  // of here.serve()
   ::sigemptyset(&endings);
-  ::sigaddset(&endings, SIGTERM);
+  for (int const each : {SIGTERM, SIGHUP}) ::sigaddset(&endings, each);
   ::pthread_sigmask(SIG_BLOCK, &endings, nullptr);
   auto const log = [](std::string_view line) { std::cout << "log: " << line << std::endl; };
   std::string what = argc > 1 ? argv[1] : "";
