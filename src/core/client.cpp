@@ -7,6 +7,7 @@
 #include "src/core/mutant.hpp"
 #include "src/core/pending_calls.hpp"
 #include "src/core/taken_outcomes.hpp"
+#include "src/core/values.hpp"
 #include "src/core/words.hpp"
 
 #include <algorithm>
@@ -109,10 +110,8 @@ struct client::state final : session_user {
   }
 
   void fail(pending& call, errc code, std::string_view why, outputs& out) {
-    failure error;
-    error.code = code;
+    auto error = failure_of(code, std::string(why));
     error.function = call.function;
-    error.message = why;
     complete(call, std::move(error), out);
   }
 
@@ -123,10 +122,8 @@ struct client::state final : session_user {
   // It was given to a hub that says nothing more.
   void fail_unknown(pending& call, std::string_view why, outputs& out) {
     for (std::uint32_t i = 0; i < call.count; ++i) {
-      failure error;
-      error.code = errc::disconnected;
+      auto error = failure_of(errc::disconnected, unknown_after(why, call, id_of(call.number + i)));
       error.function = call.function;
-      error.message = unknown_after(why, call, id_of(call.number + i));
       tell(call, i, outcome(std::move(error)), out);
     }
     forget(call);
@@ -134,10 +131,8 @@ struct client::state final : session_user {
 
   void refuse(std::string_view function, std::uint64_t cookie, std::uint64_t number, errc code,
               std::string_view why, outputs& out) {
-    failure error;
-    error.code = code;
+    auto error = failure_of(code, std::string(why));
     error.function = function;
-    error.message = why;
     out.emplace_back(out::completed{id_of(number), cookie, outcome(std::move(error))});
   }
 
@@ -332,7 +327,11 @@ struct client::state final : session_user {
     auto const decodes = streams.ends(message) && read_items(message, items);
     if (decodes && items.count > 1) return take_packed(std::move(message), items, out);
     auto* const found = find_given(number);
-    if (found == nullptr) return;
+    if (found == nullptr) {
+      if (refers(message) && !YONDER_MUTANT(late_references_kept))
+        out.emplace_back(out::came_late{std::move(message)});
+      return;
+    }
     auto& call = number == found->number ? *found : isolate(*found, number, 1);
     call.note_ended(1);
     if (!decodes) return undecodable(isolate(call, number, 1), out);

@@ -10,13 +10,6 @@
 
 namespace yonder::core {
 
-failure failure_of(errc code, std::string text) {
-  failure error;
-  error.code = code;
-  error.message = std::move(text);
-  return error;
-}
-
 std::string describe_loss(peer_loss const& loss) {
   if (!loss.reason.empty()) return "the worker " + loss.reason;
   if (loss.signal != 0) return "the worker was ended by signal " + std::to_string(loss.signal);

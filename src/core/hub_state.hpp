@@ -24,7 +24,6 @@ namespace yonder::core {
 
 // "the worker was ended by signal 11"
 std::string describe_loss(peer_loss const& loss);
-failure failure_of(errc code, std::string text);
 failure only_for_operators();
 bool operates(client_session const& client);
 
@@ -372,7 +371,8 @@ struct hub::state {
     std::uint64_t owner = 0;
   };
   struct value_owner {
-    std::uint64_t serves = 0;  // the number of its call that asks for events; 0: there is none
+    bool has_asked = false;    // for events
+    std::uint64_t serves = 0;  // the number of its call that does; 0: there is none
     value_events events;       // that it is to be told
   };
   void take_value_order(time_point now, client_session& client, std::string_view what, frame&& message,

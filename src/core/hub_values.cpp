@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hub: values that stay where they were made, and go from there to whoever has a reference to them.
 #include "src/core/hub_state.hpp"
+#include "src/core/mutant.hpp"
 
 #include <algorithm>
 
@@ -24,7 +25,10 @@ void hub::state::take_value_order(time_point now, client_session& client, std::s
            failure_of(errc::protocol_violation, "what is said of values by reference does not decode"), out);
   };
   if (what == serve_values) {
-    owners[client.id].serves = id.number;
+    auto& its = owners[client.id];
+    if (!std::exchange(its.has_asked, true) && !YONDER_MUTANT(forgotten_owner_unasked))
+      return answer_order(now, client, id, encode_events({}), out);
+    its.serves = id.number;
     return tell_owner(now, client, out);
   }
   if (what == fetch_value) return take_wish(now, client, message, out);
@@ -60,6 +64,8 @@ void hub::state::take_wish(time_point now, client_session& client, frame const& 
                                                    " pieces of values at once"),
                   out);
   ++wishes[client.id];
+  // An owner may still answer what a hub before this one has asked: not by these numbers.
+  if (last_request == 0 && !YONDER_MUTANT(requests_numbered_alike)) last_request = random.next();
   requests.emplace(++last_request, value_request{id, owner->id});
   owners[owner->id].events.wishes.push_back({last_request, wish.key.number, wish.offset, wish.size});
   tell_owner(now, *owner, out);
@@ -100,6 +106,7 @@ void hub::state::take_gift(time_point now, client_session& client, frame&& messa
 // On behalf of a call: one that is not known any more has no use for them.
 std::optional<failure> hub::state::hold(time_point now, client_session& client, value_hold const& said) {
   if (said.call.number != 0) {
+    if (YONDER_MUTANT(outcome_unpinned)) return std::nullopt;
     auto* const known = calls.find(said.call);
     if (known == nullptr || known->has_ended()) return std::nullopt;
     auto& call = isolate(now, *known, said.call.number, 1);
@@ -151,7 +158,8 @@ void hub::state::end_values(time_point now, client_session const& client, output
     auto const request = one->second;
     if (request.owner != client.id && request.from.session != client.id) continue;
     forget_request(one);
-    if (request.from.session != client.id) fail_request(now, request, out);
+    if (request.from.session != client.id && !YONDER_MUTANT(dead_owner_unsaid))
+      fail_request(now, request, out);
   }
 }
 

@@ -73,6 +73,11 @@ enum class mutant {
   shares_ignored,             // calls are served as they come, whoever made them
   credentials_ignored,        // a credential with many keys gets the shares of many
   weights_ignored,            // every key gets as much
+  late_references_kept,       // those of an outcome that nobody waits for any more are not given back
+  forgotten_owner_unasked,    // a hub that was started anew does not ask what is not needed
+  dead_owner_unsaid,          // who waits for a value is not told that its owner has gone
+  requests_numbered_alike,    // what a hub asks of an owner has the numbers of what an earlier one has asked
+  outcome_unpinned,           // nothing holds the values that an outcome refers to before its caller has it
   refund_forgotten,           // what came back before it was started has cost a share
   absence_saved_up,           // who was away is served alone until he has been given as much as the others
   order_overtaken,       // the next call of an order key starts while an attempt that was given up still runs

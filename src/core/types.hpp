@@ -105,6 +105,7 @@ struct failure {
   bool shared = false;  // by all of a batch: it need not be this item's
 };
 
+failure failure_of(errc code, std::string text);
 failure copy_of(failure const& error);
 
 // A value frame (payload and buffers), or why there is none.
@@ -279,6 +280,11 @@ struct close {
   peer_id peer = 0;
   std::string reason;
 };
+// Client: the result of a call that had ended here, as it was cancelled meanwhile. It has references to
+// values (read_references), which are to be given back: nobody takes them.
+struct came_late {
+  frame result;
+};
 // Client: the hub has written down these calls, which have consecutive numbers. It runs them whatever becomes
 // of it, and keeps their outcomes until taken() is said of them.
 struct accepted {
@@ -345,10 +351,11 @@ struct exit {
 
 }  // namespace out
 
-using output = std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start,
-                            out::worker_came, out::kill_worker, out::close, out::append, out::read,
-                            out::traced, out::notice, out::accepted, out::completed, out::stream_arrived,
-                            out::stream_allowed, out::progressed, out::run, out::stop_requested, out::exit>;
+using output =
+    std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start, out::worker_came,
+                 out::kill_worker, out::close, out::append, out::read, out::traced, out::notice,
+                 out::accepted, out::completed, out::came_late, out::stream_arrived, out::stream_allowed,
+                 out::progressed, out::run, out::stop_requested, out::exit>;
 
 // What one or several steps ask for, in order. The driver carries it out and clears it; its memory is reused.
 using outputs = std::vector<output>;

@@ -195,4 +195,9 @@ bool read_references(bytes_view metadata, std::vector<value_key>& keys) {
   return good;
 }
 
+bool refers(frame const& result) {
+  std::vector<value_key> keys;
+  return result.head.metadata_size != 0 && read_references(result.metadata(), keys) && !keys.empty();
+}
+
 }  // namespace yonder::core

@@ -43,7 +43,9 @@ inline constexpr std::size_t max_references = 1024;  // of one call or result
 inline constexpr std::uint32_t value_piece = std::uint32_t{240} << 10;
 inline constexpr std::size_t max_wishes = 64;  // that one session has under way
 
-// What the next events are, of values that whoever asks has made: answered when there are some.
+// What the next events are, of values that whoever asks has made: answered when there are some, or with none
+// where it has not asked this hub before. It says then once more which values it does not need itself: a hub
+// that was started anew knows nothing of them.
 inline constexpr std::string_view serve_values = " serve";  // nothing -> value_events
 inline constexpr std::string_view fetch_value = " fetch";   // a value_wish -> its bytes, as a buffer
 inline constexpr std::string_view give_value = " give";     // u64 request, u8 known; a buffer -> nothing
@@ -115,5 +117,7 @@ frame with_referred(frame const& message, std::span<referred_value const> values
 void write_references(byte_buffer& body, std::span<value_key const> keys);
 // False: malformed. None: there are none.
 bool read_references(std::span<std::byte const> metadata, std::vector<value_key>& keys);
+// Whether it has any.
+bool refers(frame const& result);
 
 }  // namespace yonder::core

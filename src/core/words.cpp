@@ -54,6 +54,13 @@ std::string excess_in_words(frame const& message, frame_limits const& most, std:
   return excess_in_words(size_of(message), message.buffers.size(), most, what, whose);
 }
 
+failure failure_of(errc code, std::string text) {
+  failure error;
+  error.code = code;
+  error.message = std::move(text);
+  return error;
+}
+
 failure copy_of(failure const& error) {
   failure made;
   made.code = error.code;

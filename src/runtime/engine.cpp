@@ -47,6 +47,12 @@ call_failure* engine::take_value(call_state& call, core::frame& message) const n
   return failure_without_memory();
 }
 
+void engine::give_back_references(core::frame const& result) const {
+  std::vector<core::value_key> references;
+  if (!core::read_references(result.metadata(), references)) return;
+  for (auto const& key : references) values_->give_back(key, 1);
+}
+
 // What a call ends with, however little memory is left.
 call_failure* engine::failure_of(core::failure& told, call_state const& call) const noexcept try {
   auto details = runtime_detail::details_of(told);
@@ -569,6 +575,8 @@ void engine::carry_out_client(core::output& output) {
     complete(*completed);
   } else if (auto const* const taken = std::get_if<core::out::accepted>(&output)) {
     accept(*taken);
+  } else if (auto const* const late = std::get_if<core::out::came_late>(&output)) {
+    give_back_references(late->result);
   } else if (auto* const items = std::get_if<core::out::stream_arrived>(&output)) {
     arrived(*items);
   } else if (auto* const told = std::get_if<core::out::stream_allowed>(&output)) {

@@ -270,6 +270,7 @@ class engine : public std::enable_shared_from_this<engine> {
   static call_failure* misfit_of(call_state const& call, core::frame const& value) noexcept;
   void set_ended(call_state& call, call_failure* failure) noexcept;
   call_failure* take_value(call_state& call, core::frame& message) const noexcept;
+  void give_back_references(core::frame const& result) const;
   call_failure* failure_of(core::failure& told, call_state const& call) const noexcept;
   static void name_call(call_state const& call, error_details& failure);
   static bool is_outcome(errc code) noexcept;

@@ -605,6 +605,9 @@ void value_store::take_events(lock& held, call_ref const& served) {
     gone.push_back(std::move(found->second.value));
     own_.erase(found);
   }
+  if (events.wishes.empty() && events.unused.empty())  // a hub that did not know this process
+    for (auto const& [number, one] : own_)
+      if (one.left && one.use.expired()) drops_.push_back({{session_, number}, 0, true});
   std::vector<std::pair<core::value_events::wish, whole_ref>> wishes;
   for (auto const& wish : events.wishes) {
     auto const found = own_.find(wish.number);

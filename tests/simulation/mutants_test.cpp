@@ -150,6 +150,11 @@ whereabouts where_is(mutant fault) {
     case mutant::loop_not_told:
     case mutant::throw_leaves_unsent:
     case mutant::gathered_left_unsent: return {"crowd", usual};
+    case mutant::late_references_kept:
+    case mutant::forgotten_owner_unasked:
+    case mutant::dead_owner_unsaid:
+    case mutant::outcome_unpinned: return {"sharing", usual};
+    case mutant::requests_numbered_alike: return {"sharing", many};
     case mutant::throw_keeps_lead: return {"crowd", many};
   }
   return {"local", 0};

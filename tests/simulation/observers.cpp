@@ -65,6 +65,9 @@ std::string_view to_string(state one) {
     case state::elsewhere: return "a value went to other calls only";
     case state::allocation_over: return "a worker was ended because its time was over";
     case state::preempted: return "a worker was told that it would be ended";
+    case state::referred: return "a result had a reference to a value";
+    case state::brought: return "a value went to whoever asked for it";
+    case state::came_late: return "an outcome with a reference came when nobody waited for it";
     case state::suspected: return "a worker ended while it ran several attempts";
   }
   return "?";

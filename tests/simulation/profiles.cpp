@@ -468,6 +468,10 @@ std::vector<profile> make_profiles() {
   crowd.name = "crowd";
   crowd.crowd = true;
 
+  profile sharing;
+  sharing.name = "sharing";
+  sharing.sharing = true;
+
   profile swarm;
   swarm.name = "swarm";
   swarm.swarm = true;
@@ -529,6 +533,7 @@ std::vector<profile> make_profiles() {
           allocations,
           driven_allocations,
           crowd,
+          sharing,
           swarm,
           builds};
 }

@@ -549,6 +549,7 @@ void world::drain_worker(std::uint32_t index) {
 
 report simulate(profile const& how, options const& what) {
   if (how.crowd) return simulate_crowd(what);
+  if (how.sharing) return simulate_sharing(what);
   auto const made = drawn(how, what.seed);
   return world(made, what).run();
 }

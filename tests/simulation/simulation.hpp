@@ -18,8 +18,9 @@ namespace yonder::core::simulation {
 // What goes wrong, and how often. Probabilities are per frame, per run or per call; periods are means.
 struct profile {
   std::string name;
-  bool crowd = false;  // the threads of one runtime instead of a world: nothing below is looked at
-  bool swarm = false;  // what goes wrong, and how often, is drawn from the seed
+  bool crowd = false;    // the threads of one runtime instead of a world: nothing below is looked at
+  bool sharing = false;  // values by reference instead of a world: likewise
+  bool swarm = false;    // what goes wrong, and how often, is drawn from the seed
   bool reliable = true;
   int clients = 4;
   int workers = 4;
@@ -163,7 +164,10 @@ enum class state : std::uint8_t {
   elsewhere,           // a value went to other calls only
   allocation_over,     // a worker was ended because its time was over
   preempted,           // or told that it would be, before
-  last = preempted
+  referred,            // a result had a reference to a value,
+  brought,             // which went to whoever asked for it
+  came_late,           // one did that nobody waited for any more
+  last = came_late
 };
 inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
 std::string_view to_string(state one);
@@ -191,5 +195,8 @@ report simulate(profile const& how, options const& what);
 
 // The threads of one runtime, who lead and follow.
 report simulate_crowd(options const& what);
+
+// Processes that have values, and bring each other's.
+report simulate_sharing(options const& what);
 
 }  // namespace yonder::core::simulation

@@ -46,6 +46,13 @@ TEST_CASE("simulated: of the threads of a runtime somebody always leads, and nob
   keeps_every_promise("crowd");
 }
 
+TEST_CASE(
+    "simulated: values by reference come whole or not at all, once to each process, stay while somebody "
+    "refers to "
+    "them, and no longer") {
+  keeps_every_promise("sharing", 100);
+}
+
 TEST_CASE("simulated: whatever goes wrong together, and however often") {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     INFO("seed " << seed);

@@ -66,6 +66,7 @@ class loopback {
     peer_id peer = 0;
     bool connected = false;
     std::map<std::uint64_t, outcome> outcomes;
+    std::vector<frame> late;  // results that nobody waited for, with references
     std::vector<std::string> notices;
     std::map<std::uint64_t, std::vector<std::string>> items;  // of streams
     std::map<std::uint64_t, stream_level> allowed;            // of what it feeds
@@ -441,6 +442,7 @@ class loopback {
       if (auto* const done = std::get_if<out::completed>(&one)) {
         CHECK(end.outcomes.emplace(done->call.number, std::move(done->result)).second);
       }
+      if (auto* const came = std::get_if<out::came_late>(&one)) end.late.push_back(std::move(came->result));
       if (auto* const came = std::get_if<out::stream_arrived>(&one))
         note_items(came->items, end.items[came->key.call.number]);
       if (auto* const told = std::get_if<out::stream_allowed>(&one))

@@ -48,6 +48,12 @@ struct sharing {
   call_id ask(loopback::client_end& from, std::string_view what, std::string const& payload) {
     return net.submit(from, payload, {}, what, 0);
   }
+  // A hub answers the first one at once.
+  call_id serve() {
+    auto const first = ask(owner, serve_values, {});
+    auto const told = events(first);
+    return told && told->wishes.empty() && told->unused.empty() ? ask(owner, serve_values, {}) : first;
+  }
   std::optional<value_events> events(call_id served) {
     auto const found = owner.outcomes.find(served.number);
     if (found == owner.outcomes.end()) return std::nullopt;
@@ -229,7 +235,7 @@ TEST_CASE("a piece of a value goes from the process that has it to the one that 
   for (auto const reliable : {true, false}) {
     sharing all(reliable);
     auto const owner = sharing::session_of(all.owner, all.net);
-    auto const served = all.ask(all.owner, serve_values, {});
+    auto const served = all.serve();
     CHECK_FALSE(all.events(served));
     auto const fetched = all.ask(all.reader, fetch_value, encode_wish({{owner, 9}, 100, 5}));
     auto const told = all.events(served);
@@ -262,7 +268,7 @@ TEST_CASE("one process asks for so many pieces at once, and no more") {
     all.ask(all.reader, fetch_value, encode_wish({{owner, 1}, i, 1}));
   auto const more = all.ask(all.reader, fetch_value, encode_wish({{owner, 1}, 0, 1}));
   CHECK(all.reader.outcomes.at(more.number).error().code == errc::overloaded);
-  auto const served = all.ask(all.owner, serve_values, {});
+  auto const served = all.serve();
   REQUIRE(all.events(served));
   CHECK(all.events(served)->wishes.size() == max_wishes);
 }
@@ -271,7 +277,7 @@ TEST_CASE("a reference in an outcome is held until whoever was told of it gives 
   sharing all;
   auto& worker = all.net.add_worker();
   auto const owner = sharing::session_of(all.owner, all.net);
-  auto const served = all.ask(all.owner, serve_values, {});
+  auto const served = all.serve();
   auto const made = all.net.submit(all.reader, "x");
   std::vector<value_key> const keys{{owner, 5}};
   all.ask(all.owner, hold_values, encode_hold({made, keys}));
@@ -298,7 +304,7 @@ TEST_CASE(
   sharing all;
   all.net.add_worker();
   auto const owner = sharing::session_of(all.owner, all.net);
-  auto const served = all.ask(all.owner, serve_values, {});
+  auto const served = all.serve();
   auto const made = all.net.submit(all.reader, "x");
   all.ask(all.owner, hold_values, encode_hold({made, {{owner, 5}}}));
   all.ask(all.owner, drop_values, encode_drops(std::vector<value_drop>{{{owner, 5}, 0, true}}));
@@ -307,7 +313,7 @@ TEST_CASE(
   REQUIRE(all.events(served));
   CHECK(all.events(served)->unused == std::vector<std::uint64_t>{5});
 
-  auto const again = all.ask(all.owner, serve_values, {});
+  auto const again = all.serve();
   all.ask(all.reader, hold_values, encode_hold({{}, {{owner, 6}}}));
   all.ask(all.owner, drop_values, encode_drops(std::vector<value_drop>{{{owner, 6}, 0, true}}));
   CHECK_FALSE(all.events(again));
@@ -316,11 +322,58 @@ TEST_CASE(
   CHECK(all.events(again)->unused == std::vector<std::uint64_t>{6});
 }
 
+TEST_CASE(
+    "references in an outcome that comes after its call was cancelled are handed to whoever gives them "
+    "back") {
+  sharing all;
+  auto& worker = all.net.add_worker();
+  auto const owner = sharing::session_of(all.owner, all.net);
+  auto const served = all.serve();
+  auto const made = all.net.submit(all.reader, "x");
+  std::vector<value_key> const keys{{owner, 5}};
+  all.ask(all.owner, hold_values, encode_hold({made, keys}));
+  all.ask(all.owner, drop_values, encode_drops(std::vector<value_drop>{{keys[0], 0, true}}));
+  CHECK(all.reader.core->cancel(all.net.now, made, all.net.scratch()));
+  all.net.scratch().clear();  // the hub does not hear of it before the call has ended
+  byte_buffer body;
+  write_references(body, keys);
+  frame value;
+  value.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  value.body = std::move(body);
+  all.net.finish(worker, std::move(value));
+  REQUIRE(all.reader.late.size() == 1);
+  std::vector<value_key> told;
+  REQUIRE(read_references(all.reader.late[0].metadata(), told));
+  CHECK(told == keys);
+  CHECK_FALSE(all.events(served));
+  all.ask(all.reader, drop_values, encode_drops(std::vector<value_drop>{{keys[0], 1, false}}));
+  REQUIRE(all.events(served));
+  CHECK(all.events(served)->unused == std::vector<std::uint64_t>{5});
+
+  auto const plain = all.net.submit(all.reader, "x");
+  CHECK(all.reader.core->cancel(all.net.now, plain, all.net.scratch()));
+  all.net.scratch().clear();
+  all.net.finish(worker, "plain");
+  CHECK(all.reader.late.size() == 1);  // it has none
+}
+
+TEST_CASE("a hub that does not know an owner asks it which of its values it needs no more") {
+  sharing all;
+  auto const first = all.ask(all.owner, serve_values, {});
+  REQUIRE(all.events(first));
+  CHECK(all.events(first)->wishes.empty());
+  CHECK(all.events(first)->unused.empty());
+  auto const owner = sharing::session_of(all.owner, all.net);
+  all.ask(all.reader, hold_values, encode_hold({{}, {{owner, 6}}}));
+  auto const second = all.ask(all.owner, serve_values, {});
+  CHECK_FALSE(all.events(second));
+}
+
 TEST_CASE("a reference goes from call to call in the hub, and is held by the one that it is an argument of") {
   sharing all;
   auto& worker = all.net.add_worker();
   auto const owner = sharing::session_of(all.owner, all.net);
-  auto const served = all.ask(all.owner, serve_values, {});
+  auto const served = all.serve();
   auto const made = all.net.submit(all.reader, "x");
   auto const uses = all.net.submit(all.reader, "()", {}, "echo", 7, {}, {}, nullptr, {}, {}, false,
                                    {{made.number, 1, 0, true}});
