@@ -5,6 +5,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +20,6 @@
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/output.hpp"
-#include "src/platform/home_folder.hpp"
 #include "transports/zmq/enrolment.hpp"
 
 namespace yonder::cli {
@@ -35,6 +35,13 @@ constexpr std::string_view usual_port = ":5555";
 std::string variable(char const* name) {
   auto const* const value = std::getenv(name);
   return value != nullptr ? value : "";
+}
+
+// As of yonder::runtime: where nobody has set it, the system's list of users says it.
+std::string home() {
+  if (auto stated = variable("HOME"); !stated.empty()) return stated;
+  auto const* const entry = ::getpwuid(::geteuid());
+  return entry != nullptr && entry->pw_dir != nullptr ? entry->pw_dir : "";
 }
 
 transport::key_terms terms_of(std::string const& role, std::string const& name, seconds lifetime) {
@@ -101,7 +108,7 @@ std::string keys_folder(std::string const& stated) {
   if (!stated.empty()) return stated;
   if (auto keys = variable("YONDER_KEYS"); !keys.empty()) return keys;
   if (auto const config = variable("XDG_CONFIG_HOME"); !config.empty()) return config + "/yonder";
-  return platform::home_folder(variable("HOME")) + "/.config/yonder";
+  return home() + "/.config/yonder";
 }
 
 std::string seen_from_elsewhere(std::string const& address) {
