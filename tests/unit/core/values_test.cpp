@@ -51,8 +51,8 @@ struct sharing {
   // A hub answers the first one at once.
   call_id serve() {
     auto const first = ask(owner, serve_values, {});
-    auto const told = events(first);
-    return told && told->wishes.empty() && told->unused.empty() ? ask(owner, serve_values, {}) : first;
+    auto const said = events(first);
+    return said && said->wishes.empty() && said->unused.empty() ? ask(owner, serve_values, {}) : first;
   }
   std::optional<value_events> events(call_id served) {
     auto const found = owner.outcomes.find(served.number);

@@ -14,6 +14,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -413,7 +414,12 @@ TEST_CASE("of a thousand files that are there none is sent again") {
   carried_around some;
   auto const data = some.far.folder.at / "data";
   fs::create_directory(data);
-  for (int i = 0; i < 950; ++i) some.far.folder.write("data/" + std::to_string(i), std::to_string(i));
+  std::mt19937 random(7);
+  for (int i = 0; i < 950; ++i) {  // what does not get smaller
+    std::string text(2'000, '\0');
+    for (char& one : text) one = static_cast<char>(random());
+    some.far.folder.write("data/" + std::to_string(i), text);
+  }
   some.allow("one");
   auto const bring = [&](std::string const& program) {
     some.carry(program, {data.string()});
