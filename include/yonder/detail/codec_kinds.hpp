@@ -118,13 +118,24 @@ inline constexpr kind template_kind<cereal::DeferredData<T>> = kind::deferred;
 
 // --- by shape: templates whose headers we do not include, because most programs do not need them
 
-// Whether T is declared in namespace std, or in Boost: a user's class of the same shape is left alone.
+// Where T is declared: a user's class of the same shape is left alone.
+enum class origin : std::uint8_t { elsewhere, std, boost };
+
 template <class T>
-consteval bool is_declared_in(std::string_view space) {
-  constexpr std::string_view here = __PRETTY_FUNCTION__;
-  constexpr auto type = here.substr(here.find("T = ") + 4);
-  return type.starts_with(space) && type.substr(space.size()).starts_with("::");
+constexpr std::string_view pretty_origin() {
+  return __PRETTY_FUNCTION__;
 }
+// Where the name of T begins in it, which is the same for every T.
+inline constexpr std::size_t origin_begins = pretty_origin<int>().find("T = ") + 4;
+
+template <class T>
+consteval origin find_origin() {
+  auto const type = pretty_origin<T>().substr(origin_begins);
+  if (type.starts_with("std::")) return origin::std;
+  return type.starts_with("boost::") ? origin::boost : origin::elsewhere;
+}
+template <class T>
+inline constexpr origin origin_of = find_origin<T>();
 
 template <class T>
 concept optional_shaped = requires(T t) {
@@ -161,13 +172,15 @@ concept associative_shaped = requires(T& t) {
 
 template <class T>
 consteval kind shape_kind() {
-  constexpr bool is_known = is_declared_in<T>("std") || is_declared_in<T>("boost");
-  if constexpr (optional_shaped<T> && is_known) return kind::optional;
-  if constexpr (variant_shaped<T> && is_known) return kind::variant;
-  if constexpr (boost_variant_shaped<T> && is_declared_in<T>("boost")) return kind::variant;
-  if constexpr (valarray_shaped<T> && is_declared_in<T>("std")) return kind::valarray;
-  if constexpr (bitset_shaped<T> && is_declared_in<T>("std")) return kind::bitset;
-  if constexpr (associative_shaped<T> && is_known) return kind::associative;
+  if constexpr (origin_of<T> != origin::elsewhere) {
+    constexpr bool is_std = origin_of<T> == origin::std;
+    if constexpr (optional_shaped<T>) return kind::optional;
+    if constexpr (variant_shaped<T>) return kind::variant;
+    if constexpr (!is_std && boost_variant_shaped<T>) return kind::variant;
+    if constexpr (is_std && valarray_shaped<T>) return kind::valarray;
+    if constexpr (is_std && bitset_shaped<T>) return kind::bitset;
+    if constexpr (associative_shaped<T>) return kind::associative;
+  }
   return kind::none;
 }
 
@@ -358,7 +371,7 @@ consteval bool has_unversioned(form how) {
 template <class T>
 consteval bool is_plain_aggregate() {
   if constexpr (!std::is_class_v<T> || !std::is_aggregate_v<T> || std::is_empty_v<T> ||
-                is_declared_in<T>("std"))
+                origin_of<T> == origin::std)
     return false;
   else
     return !has_serialization_function<T>() && !lookup::half_free<T>;

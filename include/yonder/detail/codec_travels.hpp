@@ -45,7 +45,7 @@ inline constexpr bool is_view<std::span<T, N>> = true;
 template <class T>
 consteval bool is_function_object() {
   auto const name = type_name<T, "">();
-  return is_declared_in<T>("std") && name.find("function<") < name.find('<');
+  return origin_of<T> == origin::std && name.find("function<") < name.find('<');
 }
 
 // `made`: the codec has to make such an object, it is not just handed one.
@@ -124,7 +124,7 @@ consteval obstacle user_obstacle() {
     return obstacle::ambiguous;
   } else if constexpr (is_minimal<T>) {
     return obstacle_of<minimal_value_t<T>, true>;
-  } else if constexpr (is_declared_in<T>("std")) {
+  } else if constexpr (origin_of<T> == origin::std) {
     return library_obstacle<T>();
   } else {
     return obstacle::none;
@@ -145,7 +145,7 @@ consteval obstacle class_obstacle() {
   } else if constexpr (is_function_object<T>()) {
     return obstacle::function_object;
   } else {
-    return is_declared_in<T>("std") ? obstacle::no_header : obstacle::no_functions;
+    return origin_of<T> == origin::std ? obstacle::no_header : obstacle::no_functions;
   }
 }
 

@@ -219,7 +219,7 @@ class writer : public archive_base {
   [[gnu::always_inline]] void put_object(T const& object) {
     if (++depth_ > default_depth) throw_too_deep(out_.head.size(), default_depth);
     auto const outer = stable_;
-    if constexpr (is_declared_in<T>("std")) {
+    if constexpr (origin_of<T> == origin::std) {
       stable_ = stable_.has(&object) ? extent::everything() : extent{};
     } else if (stable_.is_everything()) {
       stable_ = extent::of(&object, sizeof object);

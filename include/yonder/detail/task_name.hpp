@@ -28,10 +28,15 @@ constexpr std::string_view pretty_type() {
   return __PRETTY_FUNCTION__;
 }
 
+// Where the name begins, which is the same for all.
+inline constexpr std::size_t function_begins = pretty_name<nullptr>().find("Function = ") + 11;
+inline constexpr std::size_t type_begins = pretty_type<int>().find("Type = ") + 7;
+
 // "… Function = (& ns::f); …" under GCC and "… Function = &ns::f]" under Clang become "ns::f".
-constexpr std::string_view bare_name(std::string_view pretty, std::string_view key) {
-  auto const begin = pretty.find(key) + key.size();
-  auto name = pretty.substr(begin, pretty.find_first_of(";]", begin) - begin);
+constexpr std::string_view bare_name(std::string_view pretty, std::size_t begin) {
+  auto end = begin;
+  while (end < pretty.size() && pretty[end] != ';' && pretty[end] != ']') ++end;
+  auto name = pretty.substr(begin, end - begin);
   if (name.starts_with('(') && name.ends_with(')')) name = name.substr(1, name.size() - 2);
   while (name.starts_with('&') || name.starts_with(' ')) name.remove_prefix(1);
   return name;
@@ -39,7 +44,24 @@ constexpr std::string_view bare_name(std::string_view pretty, std::string_view k
 
 // Templates, lambdas, anonymous namespaces and types in a name are spelled differently by each compiler.
 constexpr bool is_portable(std::string_view name) {
-  return !name.empty() && name.find_first_of("<>(){}[]*&' ") == name.npos;
+  for (char const c : name) {
+    switch (c) {  // a search for one of these would cost compilers several times as much
+      case '<':
+      case '>':
+      case '(':
+      case ')':
+      case '{':
+      case '}':
+      case '[':
+      case ']':
+      case '*':
+      case '&':
+      case '\'':
+      case ' ': return false;
+      default: break;
+    }
+  }
+  return !name.empty();
 }
 
 // A stated name may be anything that prints well.
@@ -52,7 +74,7 @@ constexpr bool is_acceptable(std::string_view name) {
 template <auto Function, fixed_string Stated>
 constexpr std::string_view task_name() {
   if constexpr (Stated.view().empty())
-    return bare_name(pretty_name<Function>(), "Function = ");
+    return bare_name(pretty_name<Function>(), function_begins);
   else
     return Stated.view();
 }
@@ -65,7 +87,7 @@ consteval auto fixed_name() {
 template <class Type, fixed_string Stated>
 constexpr std::string_view type_name() {
   if constexpr (Stated.view().empty())
-    return bare_name(pretty_type<Type>(), "Type = ");
+    return bare_name(pretty_type<Type>(), type_begins);
   else
     return Stated.view();
 }

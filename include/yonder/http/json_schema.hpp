@@ -227,7 +227,7 @@ class schema_reader : public archive_base {
   // stand.
   template <class T>
   std::string class_schema() {
-    if constexpr (is_declared_in<T>("std")) {
+    if constexpr (origin_of<T> == origin::std) {
       return described<T>();
     } else {
       auto const [name, is_new] = set_.enter(typeid(T));
