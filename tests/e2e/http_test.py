@@ -485,14 +485,15 @@ class BesideAHub(unittest.TestCase):
         server = self.serve()
         call = json.loads(server.ask("POST", "/v1/tasks/echo/spawn", {"text": "a"})[1])["id"]
         self.hub.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.hub.send_signal, signal.SIGCONT)
+        os.waitid(os.P_PID, self.hub.pid, os.WSTOPPED)  # by now
         told = []
         asking = threading.Thread(target=lambda: told.append(server.ask("GET", f"/v1/calls/{call}/explain")[0].status))
         asking.start()
         for _ in range(20):
             self.assertEqual(server.ask("GET", "/healthz")[0].status, 200)
-        self.assertTrue(asking.is_alive())
+        self.assertTrue(asking.is_alive(), told)
         asking.join(PATIENCE)
-        self.hub.send_signal(signal.SIGCONT)
         self.assertIn(told[0], (502, 503, 504))
 
 
