@@ -268,7 +268,7 @@ class YONDER_API runtime {
   // nowhere.
   [[nodiscard]] std::string http_address() const;
 
-  // Waits for SIGTERM, SIGINT or, unless it is ignored, SIGHUP: to be blocked in threads of the program's own.
+  // Waits for SIGTERM, SIGINT or, unless that is ignored, SIGHUP: to be blocked in a program's own threads.
   void serve() const;
 
   // What its hub counts. Takes the runtime's lock for some microseconds.

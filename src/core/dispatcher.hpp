@@ -26,6 +26,9 @@ struct function_key_hash {
   }
 };
 
+// Where the lane's calls wait for workers of that program.
+void add_place(lane& one, image& by);
+
 // Which worker runs which call: functions and their queues, the tables that workers and pools offer, and
 // what each worker has in its hands. It decides; the hub sends.
 class dispatcher {

@@ -102,12 +102,6 @@ core::failure failure_of_current_exception(std::size_t most) noexcept {
   detail::throw_error({.code = errc::unknown_function, .message = "this worker has no such task"});
 }
 
-std::size_t bytes_of(detail::encoded const& content) {
-  auto bytes = content.head.size();
-  for (auto const& block : content.buffers) bytes += block.size;
-  return bytes;
-}
-
 core::attempt_key item_key(core::attempt_key key, std::uint32_t place) {
   key.call.number += place;
   return key;
@@ -452,32 +446,6 @@ void worker_loop::report_items(lane& on, std::int64_t time, std::span<core::out:
       report_value(on, std::move(on.items[i].result), time, key);
     }
   }
-}
-
-void worker_loop::report_value(lane const& on, detail::encoded&& result, std::int64_t time,
-                               core::attempt_key const& key) {
-  if (auto const bytes = bytes_of(result); bytes > config_.max_result_bytes) {
-    core_.finished(
-        time, key,
-        failure_of(errc::too_large, "the result takes " + std::to_string(bytes) + " bytes; the limit is " +
-                                        std::to_string(config_.max_result_bytes) +
-                                        " (runtime_options::max_call_bytes)"),
-        due_.items());
-    return;
-  }
-  core::frame value;
-  value.head.buffer_count = static_cast<std::uint32_t>(result.buffers.size());
-  if (on.references.empty()) {
-    value.body = std::move(result.head);
-  } else {
-    core::byte_buffer body;
-    core::write_references(body, on.references);
-    value.head.metadata_size = static_cast<std::uint32_t>(body.size());
-    body.append(result.head.data(), result.head.size());
-    value.body = std::move(body);
-  }
-  value.buffers = std::move(result.buffers);
-  core_.finished(time, key, std::move(value), due_.items());
 }
 
 void worker_loop::request_stop(core::attempt_key const& key) noexcept {

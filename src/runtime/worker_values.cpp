@@ -2,6 +2,8 @@
 //
 // The worker's loop: arguments and results that are values by reference.
 #include <algorithm>
+#include <cstddef>
+#include <string>
 #include <utility>
 
 #include "src/runtime/engine.hpp"
@@ -9,6 +11,15 @@
 #include "src/runtime/worker_loop.hpp"
 
 namespace yonder::runtime_detail {
+namespace {
+
+std::size_t bytes_of(detail::encoded const& content) {
+  auto bytes = content.head.size();
+  for (auto const& block : content.buffers) bytes += block.size;
+  return bytes;
+}
+
+}  // namespace
 
 // The call as it would be if they had come with it. None: there are none, or `error` says why it cannot be.
 std::optional<core::frame> worker_loop::with_values(lane& on, core::out::run const& work) {
@@ -77,6 +88,31 @@ void worker_loop::note_references(lane& on, core::attempt_key const& key,
   if (on.error) return;
   on.error.emplace();
   on.error->message = failed.what();
+}
+
+void worker_loop::report_value(lane const& on, detail::encoded&& result, std::int64_t time,
+                               core::attempt_key const& key) {
+  if (auto const bytes = bytes_of(result); bytes > config_.max_result_bytes) {
+    core::failure refused;
+    refused.code = errc::too_large;
+    refused.message = "the result takes " + std::to_string(bytes) + " bytes; the limit is " +
+                      std::to_string(config_.max_result_bytes) + " (runtime_options::max_call_bytes)";
+    core_.finished(time, key, std::move(refused), due_.items());
+    return;
+  }
+  core::frame value;
+  value.head.buffer_count = static_cast<std::uint32_t>(result.buffers.size());
+  if (on.references.empty()) {
+    value.body = std::move(result.head);
+  } else {
+    core::byte_buffer body;
+    core::write_references(body, on.references);
+    value.head.metadata_size = static_cast<std::uint32_t>(body.size());
+    body.append(result.head.data(), result.head.size());
+    value.body = std::move(body);
+  }
+  value.buffers = std::move(result.buffers);
+  core_.finished(time, key, std::move(value), due_.items());
 }
 
 }  // namespace yonder::runtime_detail

@@ -122,7 +122,7 @@ void sharing_world::drop_handle(std::size_t index, value_key const& key) {
 void sharing_world::run(std::size_t index, out::run const& what) {
   auto& its = all_[index];
   if (its.runs) return violated("a worker runs two at once");
-  auto& made = its.runs.emplace();
+  auto& made = its.runs.emplace(task{});
   auto const payload = what.message.payload();
   made.key = what.key;
   made.what = what.function == "make"   ? does::make

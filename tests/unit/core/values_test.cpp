@@ -365,8 +365,8 @@ TEST_CASE("a hub that does not know an owner asks it which of its values it need
   CHECK(all.events(first)->unused.empty());
   auto const owner = sharing::session_of(all.owner, all.net);
   all.ask(all.reader, hold_values, encode_hold({{}, {{owner, 6}}}));
-  auto const second = all.ask(all.owner, serve_values, {});
-  CHECK_FALSE(all.events(second));
+  auto const later = all.ask(all.owner, serve_values, {});
+  CHECK_FALSE(all.events(later));
 }
 
 TEST_CASE("a reference goes from call to call in the hub, and is held by the one that it is an argument of") {

@@ -13,19 +13,19 @@
 namespace http_tests {
 namespace {
 
-std::atomic<int> counted{0};
-std::counting_semaphore<> held(0);
+std::atomic<int> keyed_runs{0};
+std::counting_semaphore<> keyed_gate(0);
 
 }  // namespace
 
 int count_up(int number) {
-  ++counted;
+  ++keyed_runs;
   if (number < 0) throw std::domain_error("below zero");
   return number;
 }
 int count_up_held(int number) {
-  ++counted;
-  held.acquire();
+  ++keyed_runs;
+  keyed_gate.acquire();
   return number;
 }
 
@@ -92,28 +92,28 @@ TEST_CASE("a key that is used again: the same, other arguments, another task, an
   for (auto const& how : ways) {
     CAPTURE(how.name());
     keyed_desk good(how, "matrix-" + how.name());
-    auto const before = counted.load();
+    auto const before = keyed_runs.load();
     auto const first = good.ask("[1]");
-    CHECK(counted == before + 1);
+    CHECK(keyed_runs == before + 1);
     CHECK(outcome_of(how, *good.ask("[1]")) == outcome_of(how, *first));
-    CHECK(counted == before + 1);
+    CHECK(keyed_runs == before + 1);
     auto const other = good.ask("[2]");
     CHECK(other->got->status == 409);
     CHECK(other->body()["code"] == "idempotency_key_reused");
     auto const elsewhere = good.begin("count_up_held", "[1]");
     good.at().finish(*elsewhere);
     CHECK(elsewhere->got->status == 409);
-    CHECK(counted == before + 1);
+    CHECK(keyed_runs == before + 1);
     good.ask("[2]", bob);  // a key is its caller's
-    CHECK(counted == before + 2);
+    CHECK(keyed_runs == before + 2);
     // The gateway's own keys are over then; the hub's last for a day.
     good.at().pass(std::chrono::minutes(11));
     CHECK(outcome_of(how, *good.ask("[1]")) == outcome_of(how, *first));
-    CHECK(counted == before + (how.keys_of_hub ? 2 : 3));
+    CHECK(keyed_runs == before + (how.keys_of_hub ? 2 : 3));
     if (!how.keys_of_hub) continue;
     good.at().pass(std::chrono::minutes(11));
     CHECK(outcome_of(how, *good.ask("[2]")).find("idempotency_key_reused") != std::string::npos);
-    CHECK(counted == before + 2);
+    CHECK(keyed_runs == before + 2);
   }
 }
 
@@ -121,13 +121,13 @@ TEST_CASE("a key whose call has failed gives that failure again, and runs nothin
   for (auto const& how : ways) {
     CAPTURE(how.name());
     keyed_desk at(how, "failed-" + how.name());
-    auto const before = counted.load();
+    auto const before = keyed_runs.load();
     auto const first = at.ask("[-1]");
     CHECK(outcome_of(how, *first).find("below zero") != std::string::npos);
     CHECK(outcome_of(how, *at.ask("[-1]")) == outcome_of(how, *first));
-    CHECK(counted == before + 1);
+    CHECK(keyed_runs == before + 1);
     CHECK(at.ask("[-2]")->got->status == 409);
-    CHECK(counted == before + 1);
+    CHECK(keyed_runs == before + 1);
   }
 }
 
@@ -135,10 +135,10 @@ TEST_CASE("a key whose call runs is joined, by calls and by spawned ones") {
   for (auto const& how : ways) {
     CAPTURE(how.name());
     keyed_desk at(how, "joined-" + how.name());
-    auto const before = counted.load();
+    auto const before = keyed_runs.load();
     auto const one = at.begin("count_up_held", "[7]");
     auto const two = at.begin("count_up_held", "[7]");
-    held.release();
+    keyed_gate.release();
     at.at().finish(*one);
     at.at().finish(*two);
     if (how.spawns)
@@ -151,18 +151,18 @@ TEST_CASE("a key whose call runs is joined, by calls and by spawned ones") {
     };
     wait(one);
     wait(two);
-    CHECK(counted == before + 1);
+    CHECK(keyed_runs == before + 1);
   }
 }
 
 TEST_CASE("where many calls are made at once a key is refused, and not ignored") {
   desk at;
-  auto const before = counted.load();
+  auto const before = keyed_runs.load();
   fields const key{{"Idempotency-Key", "k-batch"}};
   auto const refused = at.ask("POST", "/v1/tasks/http_tests::count_up/batch", "[[1],[2]]", key);
   CHECK(refused->got->status == 400);
   CHECK(refused->body()["detail"].get<std::string>().find("Idempotency-Key") != std::string::npos);
-  CHECK(counted == before);
+  CHECK(keyed_runs == before);
 }
 
 }  // namespace http_tests

@@ -406,8 +406,8 @@ TEST_CASE("what is sent to several machines that lack the same lies in memory on
   some.work([&] { return brought == 3; });
   CHECK_MESSAGE(faults.empty(), faults);
   CHECK(copies() == 0);
-  for (auto const& [machine, count] : some.commands)
-    CHECK_MESSAGE(count == 2, machine);  // a look, and the way
+  for (auto const& of_machine : some.commands)
+    CHECK_MESSAGE(of_machine.second == 2, of_machine.first);  // a look, and the way
 }
 
 TEST_CASE("of a thousand files that are there none is sent again") {

@@ -159,11 +159,11 @@ TEST_CASE("why a job waits is told with what to do, and one that never runs is g
 }
 
 TEST_CASE("a reason is hopeless where no time helps, and says what does") {
-  for (char const* const never :
+  for (char const* const hopeless :
        {"PartitionTimeLimit", "AccountNotAllowed", "BadConstraints", "QOSMaxWallDurationPerJobLimit",
         "AssocMaxGRESPerJob", "QOSMinGRES", "DependencyNeverSatisfied"}) {
-    CHECK_MESSAGE(launch::meaning_of(never, "17").is_hopeless, never);
-    CHECK_MESSAGE(!launch::meaning_of(never, "17").to_do.empty(), never);
+    CHECK_MESSAGE(launch::meaning_of(hopeless, "17").is_hopeless, hopeless);
+    CHECK_MESSAGE(!launch::meaning_of(hopeless, "17").to_do.empty(), hopeless);
   }
   for (char const* const later :
        {"Priority", "Resources", "None", "", "Licenses", "BeginTime", "Dependency"}) {
