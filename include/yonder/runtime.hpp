@@ -166,6 +166,10 @@ struct runtime_options {
   // How long the outcome of a durable call is kept that nobody has had.
   std::chrono::nanoseconds result_ttl = std::chrono::hours(24);
 
+  // Bytes of durable calls and outcomes that count; past them a durable call is `overloaded` until outcomes
+  // are fetched, or forgotten. The files take twice that, and 128 MiB, at most. 0: as much as the disk has.
+  std::size_t max_journal_bytes = 0;
+
   // The folder with client.key, client.pub and server.pub (`yonder keygen`). Empty: $YONDER_KEYS, or else
   // $XDG_CONFIG_HOME/yonder (~/.config/yonder).
   std::string keys{};

@@ -128,6 +128,10 @@ int run(int argc, char const* const* argv) {
                           "hub has left there goes on; default: it takes no durable calls");
   read_time(*hub_command, "--result-ttl", served.result_ttl,
             "for which the outcome of a durable call is kept that nobody has had; default: 24h");
+  read_number(
+      *hub_command, "--max-journal-bytes", served.max_journal_bytes,
+      "of durable calls and outcomes that count; past them such calls are refused; default: as much as "
+      "the disk has");
   hub_command->add_flag("--json", served.json, "for programs: an object");
 
   std::string endpoint;

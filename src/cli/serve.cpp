@@ -81,6 +81,7 @@ int serve_hub(hub_order const& order) {
   runtime_options options{.max = 0, .bind = bind, .keys = keys};
   options.journal = order.journal;
   if (order.result_ttl) options.result_ttl = *order.result_ttl;
+  if (order.max_journal_bytes) options.max_journal_bytes = *order.max_journal_bytes;
   ::unsetenv("YONDER_HUB");  // it is the hub
 #if !defined(YONDER_HAS_HTTP)
   for (auto const* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"})

@@ -13,6 +13,7 @@ struct hub_order {
   std::string keys{};                                    // empty: as keys_folder()
   std::string journal{};                                 // a folder; empty: none
   std::optional<std::chrono::nanoseconds> result_ttl{};  // as runtime_options has it
+  std::optional<std::size_t> max_journal_bytes{};        // likewise
   bool json = false;
 };
 

@@ -35,7 +35,7 @@ struct options {
 // May another call be appended? What calls that were taken bring (started, ended, forgotten) always may.
 enum class admission : std::uint8_t {
   taken,
-  over_limit,  // options::size_limit: acknowledge results, or raise it
+  over_limit,  // options::size_limit: get() what has ended, or raise it
   behind,      // options::queue_limit: the disk is slower than the callers
   too_large,   // a body of more than largest_body bytes
   failed,      // failure() says why

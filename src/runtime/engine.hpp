@@ -82,7 +82,7 @@ class engine : public std::enable_shared_from_this<engine> {
   // Remote workers of the embedded hub. Before start().
   void add_listener(std::unique_ptr<transport::listener> listener);
   // The embedded hub's durable calls. Before start(). Throws usage_error.
-  void open_journal(std::string const& folder, core::duration result_time);
+  void open_journal(std::string const& folder, core::duration result_time, std::uint64_t max_bytes);
   // The connection to a hub elsewhere. Before start().
   void set_uplink(std::unique_ptr<transport::endpoint> uplink);
   // Starts the housekeeping thread, or has the program's loop called.

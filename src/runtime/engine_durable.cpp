@@ -14,11 +14,16 @@ namespace yonder::detail {
 
 using platform::now;
 
-void engine::open_journal(std::string const& folder, core::duration result_time) {
+void engine::open_journal(std::string const& folder, core::duration result_time, std::uint64_t max_bytes) {
+  journal::options how;
+  how.folder = folder;
+  how.size_limit = max_bytes;
+  how.result_ttl =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds(result_time));
   lock const held(mutex_);
   time_ = now();
   try {
-    journal_ = std::make_unique<hub_journal>(*poller_, folder, result_time, *hub_, time_);
+    journal_ = std::make_unique<hub_journal>(*poller_, std::move(how), *hub_, time_);
   } catch (journal::error const& refused) {
     throw_error({.code = errc::bad_configuration,
                  .message = "runtime_options::journal: " + std::string(refused.what())});

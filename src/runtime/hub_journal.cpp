@@ -32,7 +32,7 @@ std::int64_t wall_clock() {
 std::string why_refused(journal::admission admits) {
   switch (admits) {
     case journal::admission::over_limit:
-      return "the journal has reached its size limit; get() what has ended";
+      return "the journal has reached its limit (max_journal_bytes); get() what has ended";
     case journal::admission::behind: return "the disk is slower than the calls come; try again";
     default: return {};
   }
@@ -40,10 +40,8 @@ std::string why_refused(journal::admission admits) {
 
 }  // namespace
 
-hub_journal::hub_journal(platform::poller& poller, std::string const& folder, core::duration result_time,
-                         core::hub& hub, core::time_point now)
+hub_journal::hub_journal(platform::poller& poller, journal::options how, core::hub& hub, core::time_point now)
     : poller_(poller) {
-  using namespace std::chrono;
   auto const wall = wall_clock();
   auto const recall = [&](journal::record const& what, bytes_view body) {
     core::recovered_record said;
@@ -54,14 +52,11 @@ hub_journal::hub_journal(platform::poller& poller, std::string const& folder, co
         std::clamp<std::int64_t>(wall - what.time, 0, core::never / core::millisecond) * core::millisecond;
     if (!core::decode_record(body, said, what.schema) || !hub.recall(now, std::move(said)))
       throw journal::error(journal::problem::damaged,
-                           "record " + std::to_string(what.number) + " of the journal in " + folder +
+                           "record " + std::to_string(what.number) + " of the journal in " + how.folder +
                                " is whole, and says nothing that this version understands; open it with the "
                                "one that wrote it");
   };
-  journal::options how;
-  how.folder = folder;
-  // The hub says itself what it forgets; the log's own time comes behind that.
-  how.result_ttl = duration_cast<milliseconds>(nanoseconds(result_time)) + hours(1);
+  how.result_ttl += std::chrono::hours(1);  // the hub says itself what it forgets, before that
   how.schema = core::journal_schema;
   log_ = std::make_unique<journal::log>(how, recall);
   reader_ = std::make_unique<journal_reader>(*log_);

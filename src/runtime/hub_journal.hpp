@@ -17,9 +17,9 @@ namespace yonder::detail {
 // engine's lock; it never waits for the disk, but while it is made and destroyed.
 class hub_journal final : platform::ready_handler {
  public:
-  // Tells the hub what the folder holds. Throws journal::error.
-  hub_journal(platform::poller& poller, std::string const& folder, core::duration result_time, core::hub& hub,
-              core::time_point now);
+  // Tells the hub what the folder holds. `how` but for its schema; the hub itself forgets outcomes that are
+  // older than its result_ttl. Throws journal::error.
+  hub_journal(platform::poller& poller, journal::options how, core::hub& hub, core::time_point now);
   ~hub_journal();
   hub_journal(hub_journal const&) = delete;
   hub_journal& operator=(hub_journal const&) = delete;

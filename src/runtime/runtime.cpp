@@ -512,8 +512,7 @@ runtime_options with_plan(runtime_options options, detail::linked_libraries cons
   if (options.launch && options.bind.empty())
     reject(
         "workers that are started elsewhere come in by an address of this hub's: set runtime_options::bind "
-        "to "
-        "\"tcp://0.0.0.0:*\", say");
+        "to \"tcp://0.0.0.0:*\", say");
   if (options.launch && options.in_process)
     reject(
         "runtime_options: `in_process` has workers be threads, `launch` starts them elsewhere; set one of "
@@ -569,7 +568,8 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
       }));
     engine->add_listener(std::move(listener));
   }
-  if (!options.journal.empty()) engine->open_journal(options.journal, options.result_ttl.count());
+  if (!options.journal.empty())
+    engine->open_journal(options.journal, options.result_ttl.count(), options.max_journal_bytes);
   engine->start();
   return engine;
 }

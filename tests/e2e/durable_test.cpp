@@ -464,6 +464,24 @@ TEST_CASE("a durable map runs through a journal, and a caller that has its resul
   }
 }
 
+TEST_CASE("a journal has a limit where one is set, and a call past it is refused when it is made") {
+  folder here;
+  yonder::transport::keygen(here / "keys");
+  yonder::runtime hub({.max = 0,
+                       .bind = {"tcp://127.0.0.1:*"},
+                       .journal = here / "journal",
+                       .max_journal_bytes = 100'000,
+                       .keys = here / "keys"});  // no worker comes, so nothing ends
+  auto const first = task::note.with({.durable = true}).on(hub).spawn(std::string(150'000, 'x'), 1);
+  try {
+    (void)task::note.with({.durable = true}).on(hub).spawn("", 2);
+    FAIL("it was taken");
+  } catch (yonder::error const& refused) {
+    CHECK(refused.code() == yonder::errc::overloaded);
+    CHECK(std::string(refused.what()).find("max_journal_bytes") != std::string::npos);
+  }
+}
+
 TEST_CASE("a hub without a journal refuses durable calls when they are made") {
   folder keys;
   yonder::transport::keygen(keys / "keys");

@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -26,16 +28,17 @@ struct hub_on_disk {
   raw_hub hub{small()};
   detail::hub_journal journal;
 
-  explicit hub_on_disk(std::string const& folder)
-      : journal(poller, folder, 3'600 * second, hub.core, hub.now) {
+  explicit hub_on_disk(std::string const& folder, std::uint64_t size_limit = 0)
+      : journal(poller, {.folder = folder, .size_limit = size_limit, .result_ttl = std::chrono::hours(1)},
+                hub.core, hub.now) {
     hub.core.recovered(hub.now, 0, hub.out);
   }
 
-  // The next frame of this type that the peer is sent; the disk takes its time.
-  frame next(raw_peer& peer, frame_type type) {
+  // The next frame of these types that the peer is sent; the disk takes its time.
+  frame next(raw_peer& peer, std::initializer_list<frame_type> types) {
     for (;;) {
       for (auto& one : peer.received())
-        if (one.head.type == type) return std::move(one);
+        if (std::find(types.begin(), types.end(), one.head.type) != types.end()) return std::move(one);
       for (auto const& one : hub.take<out::append>()) journal.append(one);
       for (auto const& one : hub.take<out::read>()) journal.read(one);
       journal.flush(hub.core);
@@ -43,6 +46,7 @@ struct hub_on_disk {
       journal.take(hub.core, hub.now, hub.out);
     }
   }
+  frame next(raw_peer& peer, frame_type type) { return next(peer, {type}); }
 };
 
 void call_with_bytes(raw_peer& by, std::uint64_t number, std::size_t size) {
@@ -94,6 +98,38 @@ TEST_CASE("promise 10: arguments and outcomes come back from the disk, also of a
     CHECK(told.payload().size() == 5 * which);
     CHECK(two.hub.core.census().kept_bytes == 0);
   }
+}
+
+TEST_CASE("a journal that is full refuses a call in words, and takes one when an outcome has been fetched") {
+  constexpr std::size_t size = 100'000;
+  yonder::journal::testing::temporary_folder const folder;
+  hub_on_disk one(folder.in("journal"), size * 3 / 2);
+  raw_peer client(one.hub, 2, 100, with_key("one"));
+  raw_peer workers[] = {raw_peer(one.hub, 1, 900, in_process), raw_peer(one.hub, 3, 901, in_process)};
+  REQUIRE(client.hello(peer_role::client));
+  header given[2];
+  for (std::uint64_t i = 0; i < 2; ++i) {  // there was room when the second one came
+    REQUIRE(workers[i].hello(peer_role::worker, offers_f()));
+    call_with_bytes(client, i + 1, size);
+    CHECK(one.next(client, frame_type::accepted).head.call.number == i + 1);
+    given[i] = one.next(workers[i], frame_type::assign).head;
+  }
+  call_with_bytes(client, 3, size);
+  auto const refused = one.next(client, frame_type::error);
+  CHECK(refused.head.call.number == 3);
+  auto const why = failure_in(refused);
+  CHECK(why.code == errc::overloaded);
+  CHECK(why.message.find("max_journal_bytes") != std::string::npos);
+
+  workers[0].answer(given[0], 5);
+  one.next(client, frame_type::result);
+  take(client, {100, 1});
+  workers[1].answer(given[1], 5);
+  one.next(client, frame_type::result);  // synced, and so is what was before it: the first one counts no more
+  call_with_bytes(client, 4, size);
+  auto const later = one.next(client, {frame_type::accepted, frame_type::error});
+  CHECK(later.head.type == frame_type::accepted);
+  CHECK(later.head.call.number == 4);
 }
 
 }  // namespace yonder::core::test::durables
