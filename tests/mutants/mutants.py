@@ -102,12 +102,13 @@ def build(targets, jobs, log):
 
 
 def faults_of_errors(log, lines):
-    """The faults at whose lines the compiler found an error."""
+    """The faults at whose lines the compiler found an error; for an error between them the fault before it, which may have hidden a name."""
     found = set()
     for file, line in re.findall(r"([^\s:]+\.[ch]pp):(\d+):\d+: (?:fatal )?error", log.read_text(errors="replace")):
-        for (name, fault), where in lines.items():
-            if file.endswith(name) and int(line) in where:
-                found.add(fault)
+        here = [(where, fault) for (name, fault), where in lines.items() if file.endswith("/" + name)]
+        at = {fault for where, fault in here if int(line) in where}
+        before = [(where.start, fault) for where, fault in here if where.start <= int(line)]
+        found |= at or ({max(before)[1]} if before else set())
     return found
 
 

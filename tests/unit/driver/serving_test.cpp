@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <utility>
+
 using namespace yonder;
 using driver::serving;
 using driver::watch;
@@ -58,6 +61,18 @@ TEST_CASE("a stop reaches its own attempt, whatever else runs or waits") {
   turn.ended(attempt(1));
   CHECK_FALSE(turn.asked_to_stop(attempt(1)));
   CHECK(turn.next() == step::refuse);
+}
+
+TEST_CASE("what a reader takes more of a stream reaches its own attempt before that has begun") {
+  serving turn(true);
+  for (std::uint64_t const number : {1, 2}) {
+    auto one = work(number);
+    one.stream.emplace();
+    turn.asked_to_run(std::move(one));
+  }
+  turn.allow(attempt(2), {.items = 5, .bytes = 50});
+  CHECK(turn.take().stream->allowed == core::stream_level{});
+  CHECK(turn.take().stream->allowed == core::stream_level{.items = 5, .bytes = 50});
 }
 
 TEST_CASE("outcomes that more work follows leave together, but not late") {

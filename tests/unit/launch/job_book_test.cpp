@@ -157,6 +157,7 @@ TEST_CASE("no more jobs than may be there are submitted; the next one when one i
   book.submission(0);
   book.submitted(0, "12");
   REQUIRE(book.should_look(5 * second));
+  CHECK(book.submission(5 * second).empty());
   book.listed(5 * second, {{"12", {state::over, "COMPLETED"}}});
   CHECK(book.submission(5 * second) == starts{2});
 }
