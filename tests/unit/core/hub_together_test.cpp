@@ -145,6 +145,18 @@ TEST_CASE("a batch takes no more than its weight, and what weighs nothing or too
   CHECK(t.together() == 2);
 }
 
+TEST_CASE("what weighs nothing, where its caller sets no limit, joins a batch that weighs all it may") {
+  loopback net;
+  auto& one = net.add_client();
+  auto& other = net.add_client();
+  batch_policy const heaviest{16, second, 10, 10}, weightless{16, second, 0, 0};
+  net.submit(one, "a", {}, "echo", 7, {}, {}, &heaviest);
+  net.submit(other, "b", {}, "echo", 7, {}, {}, &weightless);
+  auto& worker = net.add_worker();
+  REQUIRE(worker.runs.size() == 1);
+  CHECK(worker.runs.front().items.size() == 2);
+}
+
 TEST_CASE("a batch keeps the limits of each of its items, also where these are not the same") {
   tested_company t;
   auto const weighs = [&](std::uint64_t weight, std::uint64_t most, std::uint32_t items = 16) {
