@@ -2,8 +2,10 @@
 #include "src/platform/machine.hpp"
 
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <stdlib.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
@@ -59,6 +61,18 @@ TEST_CASE("GPUs are counted in the driver's folder; their memory is what nvidia-
   CHECK(seen.gpus[1].memory == std::uint64_t{40960} << 20);
   here.from.smi = {"yonder-there-is-no-such-program"};
   CHECK(observe_machine(here.from).gpus[1].memory == 0);
+}
+
+TEST_CASE("who is asked for the GPUs' memory has ended, and leaves nothing behind") {
+  fake_machine here;
+  here.add_gpus(1);
+  here.from.smi = {"/bin/sh", "-c", "echo $$ >" + here.root + "/who; echo 100"};
+  REQUIRE(observe_machine(here.from).gpus.size() == 1);
+  ::pid_t who = 0;
+  std::ifstream(here.root + "/who") >> who;
+  REQUIRE(who > 0);
+  CHECK(::kill(who, 0) == -1);
+  CHECK(errno == ESRCH);
 }
 
 TEST_CASE("CUDA_VISIBLE_DEVICES limits them, up to the first that is not there") {
