@@ -30,13 +30,19 @@ struct http_options {
   // Pages of these origins ("https://example.org") may call, too. Empty: of none.
   std::vector<std::string> origins{};
 
+  // Proxies before this server, as addresses and ranges ("127.0.0.1", "10.0.0.0/8", "fd00::/8"), that are
+  // believed in what they say of a request in X-Forwarded-For, -Proto and -Host, or in Forwarded: who sent
+  // it, and to which origin. Empty: nobody is. docs/http.md.
+  std::vector<std::string> trusted_proxies{};
+
   std::size_t max_connections = 1024;                  // at once; further ones wait to be accepted
   std::size_t max_body_bytes = std::size_t{16} << 20;  // of a request; a larger one is answered by 413
 
   // For how long a request that states no deadline is held.
   std::chrono::nanoseconds max_wait = std::chrono::seconds(60);
 
-  // How many requests each key may make in a second, with bursts of as many. 0: any number.
+  // How many requests each key may make in a second, with bursts of as many, and each address without one. 0:
+  // any number.
   double requests_per_second = 0;
 };
 

@@ -11,11 +11,6 @@ namespace {
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-bool is_same_name(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
-}
-
 std::string only_utf8(std::string_view text) {
   std::string kept;
   for (std::size_t at = 0; at < text.size();) {
@@ -33,6 +28,11 @@ std::string only_utf8(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_same_name(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
 
 std::string_view request::field(std::string_view name) const noexcept {
   for (auto const& [each, value] : fields)

@@ -14,6 +14,9 @@
 // What a request asks and what is answered, without a socket.
 namespace yonder::http {
 
+// The same but for case, as names of fields are.
+bool is_same_name(std::string_view a, std::string_view b) noexcept;
+
 // Views into what whoever received it keeps until it is answered.
 struct request {
   std::string_view method;

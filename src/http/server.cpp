@@ -30,6 +30,7 @@
 #include <thread>
 
 #include "src/http/compare/compare.hpp"
+#include "src/http/forwarded.hpp"
 #include "src/http/service.hpp"
 #include "src/http/span_poster.hpp"
 #include "src/http/steady_write.hpp"
@@ -263,13 +264,6 @@ void session<Stream>::read() {
 constexpr std::array<beast::string_view, 6> single_fields{
     "Authorization", "Content-Encoding", "Content-Type", "Idempotency-Key", "Origin", "Yonder-Deadline"};
 
-// What may stand in a Host (RFC 3986, 3.2.2), or nothing.
-bool is_host(beast::string_view text) {
-  return view(text).find_first_not_of(
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:[]") ==
-         std::string_view::npos;
-}
-
 // A request that two readers could take for different ones is refused.
 template <class Stream>
 void session<Stream>::take_header(error_code const& error) {
@@ -281,7 +275,7 @@ void session<Stream>::take_header(error_code const& error) {
     return refuse(problem(400, "bad_request", "the request is neither HTTP/1.1 nor HTTP/1.0"));
   if (message.count(field::field::host) != 1 && message.version() == 11)
     return refuse(problem(400, "bad_request", "the request has no single Host"));
-  if (!is_host(message[field::field::host]))
+  if (!is_host_field(view(message[field::field::host])))
     return refuse(problem(400, "bad_request", "the request's Host is none"));
   if (message.count(field::field::content_length) > 1 || message.count(field::field::transfer_encoding) > 1 ||
       (message.count(field::field::content_length) != 0 &&
@@ -597,6 +591,10 @@ std::unique_ptr<key_file> server::keys_of(http_options const& options, std::stri
     if (!at.address().is_loopback())
       reject("HTTP without keys is served at loopback addresses only, and '" + options.address +
              "' is none: others could do what they like");
+    if (!options.trusted_proxies.empty())
+      reject(
+          "http_options::trusted_proxies needs keys: without them whoever reaches the proxy could do what he "
+          "likes");
     return nullptr;
   }
   auto const file = options.keys.empty() ? folder + "/http_keys" : options.keys;

@@ -32,6 +32,12 @@ bool is_loopback_name(std::string_view host) {
          (::inet_pton(AF_INET, name.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
 
+response too_many(std::string_view detail) {
+  auto answer = problem(429, "too_many_requests", detail);
+  answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
 void allow_origin(response& answer, std::string_view origin) {
   answer.fields.emplace_back("Access-Control-Allow-Origin", origin);
   answer.fields.emplace_back("Vary", "Origin");
@@ -73,6 +79,7 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
       options_(std::move(options)),
       keys_(std::move(keys)),
       is_tls_(is_tls),
+      proxies_(options_.trusted_proxies),
       calls_({}, std::move(wake), [this](one_call const& ended) { count(ended); }) {
   for (auto const* one : all_endpoints()) {
     switch (one->is) {
@@ -149,6 +156,11 @@ void service::dispatch(context& in) {
   auto const found =
       std::find_if(routes.begin(), routes.end(), [&](auto const& one) { return one.method == method; });
   bool const is_public = in.route == "/healthz" || in.route == "/readyz";
+  in.outside = outside_of(
+      in.asked.fields,
+      {.client = std::string(in.asked.peer), .is_tls = is_tls_, .host = std::string(in.asked.field("host"))},
+      proxies_);
+  if (!in.outside.fault.empty()) return reply(in, problem(400, "bad_forwarded", in.outside.fault));
   if (!is_public && !admits_origin(in))
     return reply(
         in, problem(403, "foreign_origin",
@@ -165,11 +177,12 @@ void service::dispatch(context& in) {
   }
   bool const signs_in = in.route == "/v1/session" && in.asked.method == "POST";
   in.who = is_public || signs_in ? everybody() : authenticate(in);
-  if (in.who == nullptr && in.route == "/" && method == "GET") return reply(in, sign_in_page());
+  if (in.who == nullptr && in.route == "/" && method == "GET")
+    return reply(in, strangers_answer(in, sign_in_page()));
   if (in.who == nullptr) {
     auto answer = problem(401, "unauthorized", "this needs a key: Authorization: Bearer KEY");
     answer.fields.emplace_back("WWW-Authenticate", "Bearer");
-    return reply(in, std::move(answer));
+    return reply(in, strangers_answer(in, std::move(answer)));
   }
   if (routes.empty())
     return reply(in, problem(404, "not_found", "there is nothing at this path; /openapi.json lists what is"));
@@ -179,10 +192,7 @@ void service::dispatch(context& in) {
     return reply(in, std::move(answer));
   }
   if (!is_public && !signs_in && !within_rate(*in.who, in.now)) {
-    auto answer =
-        problem(429, "too_many_requests", "this key asks more often than http_options::requests_per_second");
-    answer.fields.emplace_back("Retry-After", "1");
-    return reply(in, std::move(answer));
+    return reply(in, too_many("this key asks more often than http_options::requests_per_second"));
   }
   (this->*found->run)(in);
 }
@@ -190,11 +200,10 @@ void service::dispatch(context& in) {
 // Where a browser says so: of our own origin or one that is let in. Without keys the name that we were called
 // by must be one of this machine, lest a page's own name be made to stand for it.
 bool service::admits_origin(context const& in) const {
-  auto const host = in.asked.field("host");
-  if (keys_ == nullptr && !is_loopback_name(host)) return false;
+  if (keys_ == nullptr && !is_loopback_name(in.outside.host)) return false;
   auto const origin = in.asked.field("origin");
   if (origin.empty()) return true;
-  auto const own = std::string(is_tls_ ? "https://" : "http://") + std::string(host);
+  auto const own = (in.outside.is_tls ? "https://" : "http://") + in.outside.host;
   return origin == own ||
          std::find(options_.origins.begin(), options_.origins.end(), origin) != options_.origins.end();
 }
@@ -221,16 +230,29 @@ credential_ref service::authenticate(context const& in) const {
 }
 
 bool service::within_rate(credential const& who, time_point now) {
+  return take_token(by_key_, who.name, now);
+}
+
+bool service::take_token(buckets& from, std::string const& whose, time_point now) const {
   auto const rate = options_.requests_per_second;
   if (rate <= 0) return true;
   auto const burst = std::max(1.0, rate);
-  auto const place = buckets_.try_emplace(who.name, bucket{burst, now}).first;
+  auto const place = from.try_emplace(whose, bucket{burst, now}).first;
   auto& own = place->second;
   own.tokens = std::min(burst, own.tokens + rate * std::chrono::duration<double>(now - own.since).count());
   own.since = now;
   if (own.tokens < 1) return false;
   own.tokens -= 1;
   return true;
+}
+
+// Anybody may come from any number of addresses, which are not kept for ever.
+response service::strangers_answer(context const& in, response&& refusal) {
+  constexpr std::size_t most_addresses = 10'000;
+  if (by_address_.size() >= most_addresses) by_address_.clear();
+  return take_token(by_address_, in.outside.client, in.now)
+             ? std::move(refusal)
+             : too_many("this address asks without a key more often than http_options::requests_per_second");
 }
 
 void service::count_and_mark(context const& in, response& answer) {

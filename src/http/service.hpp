@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/http/calls.hpp"
+#include "src/http/forwarded.hpp"
 #include "src/http/keys.hpp"
 #include "src/http/message.hpp"
 #include "src/http/metrics.hpp"
@@ -83,6 +84,8 @@ class service {
   credential_ref authenticate(context const& in) const;
   bool admits_origin(context const& in) const;
   bool within_rate(credential const& who, time_point now);
+  // For who brought no key that is one.
+  response strangers_answer(context const& in, response&& refusal);
   std::vector<route> routes_for(context& in) const;
 
   void show_health(context& in);
@@ -150,6 +153,7 @@ class service {
   bool keys_outlive_ = false;
   mutable std::unique_ptr<key_file> keys_;
   bool is_tls_;
+  proxy_list proxies_;
   std::map<std::string_view, detail::endpoint_entry const*> endpoints_;  // of tasks
   std::map<std::string_view, detail::endpoint_entry const*> models_;     // of /v1/embeddings
   detail::endpoint_entry const* predictor_ = nullptr;                    // of /predict
@@ -160,7 +164,10 @@ class service {
     double tokens = 0;
     time_point since{};
   };
-  std::unordered_map<std::string, bucket> buckets_;
+  using buckets = std::unordered_map<std::string, bucket>;
+  bool take_token(buckets& from, std::string const& whose, time_point now) const;
+  buckets by_key_;
+  buckets by_address_;  // of those without a key
   bool draining_ = false;
   std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);  // may be outlived by marks
   std::shared_ptr<void> alive_ = std::make_shared<char>();                   // as long as this is

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/http/forwarded.hpp"
 #include "src/http/service.hpp"
 #include "src/http/target.hpp"
 
@@ -14,6 +15,7 @@ struct service::context {
   time_point now;
   parsed_target target{};
   std::string route = "none";  // for metrics
+  request_outside outside{};   // as the client sent it
   credential_ref who{};
   std::string id{};  // a segment of the path
 };

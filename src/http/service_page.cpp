@@ -94,13 +94,14 @@ void service::show_script(context& in) {
 void service::begin_session(context& in) {
   auto const form = parse_target("/?" + std::string(in.asked.body));
   auto const key = form ? std::string(form->parameter("key").value_or("")) : "";
-  if (keys_ != nullptr && keys_->find(key, in.now) == nullptr) return reply(in, sign_in_page());
+  if (keys_ != nullptr && keys_->find(key, in.now) == nullptr)
+    return reply(in, strangers_answer(in, sign_in_page()));
   reply(in, {.status = 303,
              .type = "",
-             .fields = {
-                 {"Location", "/"},
-                 {"Set-Cookie", std::string(cookie) + as_hexadecimal(key) +
-                                    "; Path=/; HttpOnly; SameSite=Strict" + (is_tls_ ? "; Secure" : "")}}});
+             .fields = {{"Location", "/"},
+                        {"Set-Cookie", std::string(cookie) + as_hexadecimal(key) +
+                                           "; Path=/; HttpOnly; SameSite=Strict" +
+                                           (in.outside.is_tls ? "; Secure" : "")}}});
 }
 
 void service::end_session(context& in) {

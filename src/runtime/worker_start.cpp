@@ -173,6 +173,16 @@ start_info of_arguments(int argc, char** argv) {
   return how;
 }
 
+// Of a list with commas.
+void add_members(std::string_view list, std::vector<std::string>& to) {
+  for (;;) {
+    auto const comma = std::min(list.find(','), list.size());
+    to.emplace_back(list.substr(0, comma));
+    if (comma == list.size()) return;
+    list.remove_prefix(comma + 1);
+  }
+}
+
 start_info server_of(std::string_view address, std::span<char* const> rest) {
   start_info server{.kind = start_kind::http_server, .http = {.address = std::string(address)}};
   struct {
@@ -187,12 +197,19 @@ start_info server_of(std::string_view address, std::span<char* const> rest) {
       server.http.without_keys = true;
       continue;
     }
+    if (word == "--trusted-proxies") {
+      if (rest.size() < 2) return server_misuse("--trusted-proxies needs addresses, as 127.0.0.1,10.0.0.0/8");
+      rest = rest.subspan(1);
+      add_members(rest.front(), server.http.trusted_proxies);
+      continue;
+    }
     auto const* const found = std::find_if(std::begin(settings), std::end(settings),
                                            [word](auto const& one) { return one.name == word; });
     if (found == std::end(settings))
       return server_misuse(
           "--yonder-serve does not know '" + std::string(word) +
-          "'; it takes --keys FILE, --without-keys, --certificate FILE and --private-key FILE");
+          "'; it takes --keys FILE, --without-keys, --certificate FILE, --private-key FILE and "
+          "--trusted-proxies ADDRESSES");
     if (rest.size() < 2) return server_misuse(std::string(word) + " needs a file");
     rest = rest.subspan(1);
     *found->value = rest.front();

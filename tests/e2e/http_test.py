@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 PROGRAM = sys.argv.pop(1)
@@ -367,7 +368,62 @@ class Misused(unittest.TestCase):
         self.assertIn("is no address", self.refused("--yonder-serve", "example.org:80"))
         self.assertIn("is no address", self.refused("--yonder-serve=127.0.0.1:99999", "--without-keys"))
         self.assertIn("loopback addresses only", self.refused("--yonder-serve", "0.0.0.0:0", "--without-keys"))
+        self.assertIn("needs keys", self.refused("--yonder-serve", "127.0.0.1:0", "--without-keys", "--trusted-proxies", "127.0.0.1"))
+        self.assertIn("needs addresses", self.refused("--yonder-serve", "127.0.0.1:0", "--trusted-proxies"))
+        self.assertIn("bits behind its prefix", self.refused("--yonder-serve", "127.0.0.1:0", "--trusted-proxies", "127.0.0.1,10.1.2.3/8"))
         self.assertIn("needs both", self.refused("--yonder-serve", "127.0.0.1:0", "--without-keys", "--certificate", "x"))
+
+
+class BehindAProxy(unittest.TestCase):
+    def test_it_is_believed_where_it_is_named(self):
+        page = {"Origin": "https://a.example", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example", "X-Forwarded-For": "203.0.113.7"}
+        for proxies, status in ((["--trusted-proxies", "10.0.0.0/8,127.0.0.0/8"], 200), ([], 403)):
+            server = Server(*proxies)
+            answer, _ = server.ask("GET", "/v1/tasks", headers=page)
+            self.assertEqual(answer.status, status)
+            answer, _ = server.ask("POST", "/v1/session", b"key=" + server.key.encode(), {k: page[k] for k in page if k != "Origin"})
+            self.assertEqual((answer.status, "Secure" in answer.headers["Set-Cookie"]), (303, status == 200))
+            answer, content = server.ask("GET", "/v1/tasks", headers={"X-Forwarded-For": "not an address"})
+            self.assertEqual(answer.status, 400 if status == 200 else 200)
+            if status == 200:
+                self.assertIn("X-Forwarded-For: 'not an address' is no address", json.loads(content)["detail"])
+            self.assertEqual(server.close(), 0)
+
+
+    @unittest.skipUnless(shutil.which("nginx"), "nginx is not installed")
+    def test_nginx_as_the_documentation_has_it(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/http.md")) as file:
+            location = re.search(r"^location / \{.*?^\}", file.read(), re.M | re.S).group()
+        server = Server("--trusted-proxies", "127.0.0.1")
+        with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+            free.close()
+            paths = " ".join(f"{name}_temp_path {folder};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+            with open(os.path.join(folder, "conf"), "w") as file:
+                file.write(f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} http {{ access_log off; {paths} "
+                           f"server {{ listen 127.0.0.1:{port};\n{location.replace('127.0.0.1:8000', f'127.0.0.1:{server.port}')} }} }}")
+            nginx = subprocess.Popen(["nginx", "-e", f"{folder}/log", "-p", folder, "-c", f"{folder}/conf"], stderr=subprocess.DEVNULL)
+            while not os.path.exists(f"{folder}/pid"):
+                self.assertIsNone(nginx.poll())
+                time.sleep(0.01)
+
+            def status(target, **fields):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+                connection.request("GET", target, headers={"Authorization": "Bearer " + server.key, **{k.replace("_", "-"): v for k, v in fields.items()}})
+                code = connection.getresponse().status
+                connection.close()
+                return code
+
+            self.assertEqual(status("/v1/tasks", Origin=f"http://127.0.0.1:{port}"), 200)
+            self.assertEqual(status("/v1/tasks", Origin=f"http://127.0.0.1:{server.port}"), 403)
+            # What a client says itself is replaced, or stands too far left.
+            self.assertEqual(status("/v1/tasks", Origin="https://a.example", X_Forwarded_Proto="https", X_Forwarded_Host="a.example"), 403)
+            self.assertEqual(status("/v1/tasks", Forwarded="for=1.1.1.1;proto=https;host=a.example", Origin="https://a.example"), 403)
+            self.assertEqual(status("/v1/tasks", X_Forwarded_For="1.1.1.1"), 200)
+            nginx.terminate()
+            nginx.wait(PATIENCE)
+        self.assertEqual(server.close(), 0)
 
 
 class Tls(unittest.TestCase):
