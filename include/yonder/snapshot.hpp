@@ -27,12 +27,52 @@ struct task_snapshot {
   std::vector<std::uint64_t> runs{};
   std::chrono::microseconds run_time{};  // of all of them
 
+  // In how many frames workers were given its calls, by how many calls each held: frames[i] of at most 2ⁱ and
+  // of no range before; the last is of whatever was more.
+  std::vector<std::uint64_t> frames{};
+  std::uint64_t calls_in_frames = 0;     // of all of them
+  std::vector<std::uint64_t> batches{};  // likewise those whose calls run together, as of yonder::batched
+  std::uint64_t calls_in_batches = 0;    // of all of them
+
   // Calls that have ended, however.
   std::uint64_t ended() const {
     auto all = succeeded + cancelled;
     for (auto const& [code, count] : failed) all += count;
     return all;
   }
+};
+
+// One pool of a hub's workers at one moment.
+struct pool_snapshot {
+  std::string name{};         // for runtime::scale: "default", or a service and what tells its pools apart
+  std::string needs{};        // of each worker, in words: "gpu = 1, gpu_memory = 20 GiB"; empty: nothing
+  std::size_t min = 0;        // workers that stay
+  std::size_t max = 0;        // workers at most
+  std::size_t buffer = 0;     // spare workers while others work
+  std::size_t max_queue = 0;  // 0: any number
+  std::chrono::nanoseconds scaledown_window{};  // for which an idle worker stays
+  std::chrono::nanoseconds park_window{};       // for which it is parked then
+  std::size_t workers = 0;                      // in service, and those that make their object
+  std::size_t idle_workers = 0;                 // of them
+  std::size_t starting_workers = 0;             // not yet connected
+  std::size_t parked_workers = 0;               // that have given back their GPUs and cores
+  std::size_t queued = 0;                       // calls that wait for a worker
+};
+
+// Calls of one task that wait for workers of one pool, at one moment. Those that wait for something else are
+// none of them: for the turn of their order key, for their next attempt, for the journal.
+struct queue_snapshot {
+  std::string task;       // its name
+  std::string pool;       // as of pool_snapshot::name; empty: only workers that come by themselves are for it
+  std::size_t calls = 0;  // that wait
+  std::chrono::nanoseconds oldest{};  // for how long the first of them has waited
+};
+
+// A GPU of the hub's machine at one moment, in bytes. What is used of it is not known to the hub.
+struct gpu_snapshot {
+  std::string id;            // as CUDA_VISIBLE_DEVICES names it
+  std::uint64_t memory = 0;  // that it has
+  std::uint64_t leased = 0;  // of it, what workers were given: gpu_memory, or all of it
 };
 
 // A runtime's own hub at one moment; all is 0 where the hub is elsewhere.
@@ -57,25 +97,12 @@ struct runtime_snapshot {
   std::uint64_t traced = 0;       // calls and attempts that were told where trace_options say
   std::uint64_t traces_lost = 0;  // that could not be
 
-  std::vector<task_snapshot> tasks{};  // by name
+  std::vector<task_snapshot> tasks{};    // by name
+  std::vector<queue_snapshot> queues{};  // by task and pool, also where none wait
+  std::vector<pool_snapshot> pools{};    // as runtime::pools()
+  std::vector<gpu_snapshot> gpus{};      // those whose memory is known, once a task has asked for one
 };
 
-// One pool of a hub's workers at one moment.
-struct pool_snapshot {
-  std::string name;           // for runtime::scale: "default", or a service and what tells its pools apart
-  std::string needs;          // of each worker, in words: "gpu = 1, gpu_memory = 20 GiB"; empty: nothing
-  std::size_t min = 0;        // workers that stay
-  std::size_t max = 0;        // workers at most
-  std::size_t buffer = 0;     // spare workers while others work
-  std::size_t max_queue = 0;  // 0: any number
-  std::chrono::nanoseconds scaledown_window{};  // for which an idle worker stays
-  std::chrono::nanoseconds park_window{};       // for which it is parked then
-  std::size_t workers = 0;                      // in service, and those that make their object
-  std::size_t idle_workers = 0;                 // of them
-  std::size_t starting_workers = 0;             // not yet connected
-  std::size_t parked_workers = 0;               // that have given back their GPUs and cores
-  std::size_t queued = 0;                       // calls that wait for a worker
-};
 // One call of a hub at one moment.
 struct call_snapshot {
   // How far it is.

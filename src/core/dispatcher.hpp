@@ -201,6 +201,11 @@ class dispatcher {
   time_point long_wait_due() const noexcept { return queued_ == 0 ? never : waits_.due(); }
 
   std::size_t functions() const noexcept { return functions_.size(); }
+  // Calls visit(function) for each, in no order. It changes no queue.
+  template <class Visit>
+  void each_function(Visit visit) const {
+    for (auto const& [key, function] : functions_) visit(*function);
+  }
 
  private:
   static void offer(function_record& function, image& by);

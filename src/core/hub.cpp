@@ -6,6 +6,8 @@
 #include "src/core/mutant.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace yonder::core {
 namespace {
@@ -268,5 +270,27 @@ hub_census hub::census() const {
   }
   return seen;
 }
+
+std::vector<queue_census> hub::queues(time_point now) const {
+  auto& s = *state_;
+  std::map<std::pair<std::string_view, std::string>, queue_census> seen;  // of all builds and signatures
+  s.work.each_function([&](function_record& function) {
+    if (function.numbers == nullptr) return;
+    auto const pool = function.pool != nullptr ? s.name_of_pool(*function.pool) : std::string();
+    auto& one = seen[{function.name, pool}];
+    one.calls += function.queue.items;
+    function.queue.each_lane(
+        [&](lane& each) { one.oldest = std::max(one.oldest, now - each.calls.front().queued_since); });
+  });
+  std::vector<queue_census> all;
+  for (auto& [of, one] : seen) {
+    one.task = of.first;
+    one.pool = of.second;
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+std::vector<gpu_census> hub::gpus() const { return state_->pools.gpus(); }
 
 }  // namespace yonder::core

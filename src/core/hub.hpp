@@ -158,6 +158,14 @@ struct hub_census {
   std::size_t progress = 0;    // of calls, that their callers were told
 };
 
+// Calls of one task that wait for workers of one pool.
+struct queue_census {
+  std::string_view task;  // valid until the next step of the hub
+  std::string pool;       // empty: workers that came by themselves are all that there is for it
+  std::size_t calls = 0;
+  duration oldest = 0;  // since when the first of them has waited
+};
+
 // One out::append of a hub that is gone, as its journal has it.
 struct recovered_record {
   out::append::kind what{};
@@ -238,6 +246,10 @@ class hub {
 
   hub_counters counters() const;
   hub_census census() const;
+  // For each task that has had calls, and has workers or calls; also where none wait.
+  std::vector<queue_census> queues(time_point now) const;
+  // Of the hub's machine. None: there is none, or nobody has asked for one.
+  std::vector<gpu_census> gpus() const;
   // What ran for whom from now on counts for this day, if it is a later one.
   void begin_day(std::uint32_t day) noexcept;
   std::vector<usage_row> usage() const;

@@ -458,6 +458,7 @@ struct hub::state {
   void dispatch(time_point now, outputs& out);
   bool may_be_assigned(time_point now, call_record& call, worker_session& worker, outputs& out);
   void assign_batch(time_point now, call_record& chosen, worker_session& worker, outputs& out);
+  static void count_frame(call_record const& first, std::size_t calls);
   void assign(time_point now, call_record& call, worker_session& worker, outputs& out);
   void note_running(time_point now, worker_session& worker);
   void note_stops(time_point now, worker_session& worker);

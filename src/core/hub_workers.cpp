@@ -62,6 +62,13 @@ bool hub::state::may_be_assigned(time_point now, call_record& call, worker_sessi
   return false;
 }
 
+// Once for all calls of a frame.
+void hub::state::count_frame(call_record const& first, std::size_t calls) {
+  auto& numbers = *first.function->numbers;
+  numbers.frames.count(calls);
+  if (first.batching.max_items != 0) numbers.batches.count(calls);
+}
+
 // The first that wait, as many as the limits of each of them let run together, as one frame under ids of the
 // hub's own. What has buffers runs by itself; what must have no neighbours waits for a worker that is chosen
 // for it.
@@ -115,6 +122,7 @@ void hub::state::assign_batch(time_point now, call_record& chosen, worker_sessio
     return assign(now, *company.front(), worker, out);
   }
   counters.attempts += company.size();
+  count_frame(*company.front(), company.size());
   std::vector<std::uint32_t> sizes;
   for (auto* const call : company) {
     ++call->attempt;
@@ -148,6 +156,7 @@ void hub::state::assign_batch(time_point now, call_record& chosen, worker_sessio
 
 void hub::state::assign(time_point now, call_record& call, worker_session& worker, outputs& out) {
   counters.attempts += call.count;
+  count_frame(call, call.count);
   ++call.attempt;
   note_assigned(now, call);
   auto head = call.message->head;

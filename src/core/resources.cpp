@@ -178,6 +178,14 @@ void resource_ledger::count_gpus(resource_lease const& lease, bool held) {
   }
 }
 
+std::vector<gpu_census> resource_ledger::gpus() const {
+  std::vector<gpu_census> seen;
+  for (std::size_t i = 0; i < gpus_.size(); ++i)
+    if (auto const all = has_.gpus[i].memory; all != 0)
+      seen.push_back({has_.gpus[i].id, all, gpus_[i].whole ? all : gpus_[i].memory});
+  return seen;
+}
+
 void resource_ledger::count_cores(resource_lease const& lease, bool held) {
   for (auto const number : lease.cores) {
     auto& holders = cores_[place_of_core(number)];

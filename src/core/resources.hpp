@@ -35,6 +35,13 @@ struct machine {
   std::string remark;                // of what is not there, and why
 };
 
+// What a GPU has, in bytes.
+struct gpu_census {
+  std::string id;  // as CUDA_VISIBLE_DEVICES names it
+  std::uint64_t memory = 0;
+  std::uint64_t leased = 0;  // to workers
+};
+
 struct resource_lease {
   std::vector<std::uint32_t> gpus;  // places in machine::gpus
   std::vector<std::uint32_t> cores;
@@ -49,6 +56,8 @@ class resource_ledger {
   explicit resource_ledger(core::machine has);
 
   core::machine const& has() const noexcept { return has_; }
+  // Those whose memory is known.
+  std::vector<gpu_census> gpus() const;
 
   // Why this can never be given, in words that say what there is; empty: it can.
   std::string unsatisfiable(resource_needs const& needs) const;

@@ -65,6 +65,7 @@ class scaler {
   bool some_impossible() const noexcept { return some_impossible_; }
   // Of a place in a lease.
   std::string gpu_name(std::uint32_t place) const { return ledger_->has().gpus[place].id; }
+  std::vector<gpu_census> gpus() const { return ledger_ ? ledger_->gpus() : std::vector<gpu_census>(); }
   // One of those, for which calls wait; null: none.
   pool_record* awaited_in_vain();
   // The worker computes nothing, or goes on: others may have its cores meanwhile.

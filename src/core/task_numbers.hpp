@@ -12,6 +12,21 @@
 
 namespace yonder::core {
 
+// How many calls went together, and how often.
+struct group_sizes {
+  static constexpr std::size_t ranges = 17;
+
+  // Of at most 2ⁱ calls and of no range before; the last of whatever was more.
+  std::array<std::uint64_t, ranges> counts{};
+  std::uint64_t calls = 0;  // of all of them
+
+  void count(std::size_t size) noexcept {
+    auto const range = static_cast<std::size_t>(std::bit_width(size - 1));
+    ++counts[range < ranges ? range : ranges - 1];
+    calls += size;
+  }
+};
+
 // What became of the calls of one task since the hub began.
 struct task_numbers {
   static constexpr std::size_t codes = 64;  // of yonder::errc
@@ -23,6 +38,8 @@ struct task_numbers {
   // longer.
   std::array<std::uint64_t, ranges> runs{};
   std::uint64_t run_microseconds = 0;
+  group_sizes frames;   // in which workers were given calls
+  group_sizes batches;  // of them, those whose calls run together
 
   void count_failure(errc code) noexcept {
     auto const place = static_cast<std::size_t>(code);

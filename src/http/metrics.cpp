@@ -64,6 +64,64 @@ void write_tasks(prometheus_text& out, std::vector<task_snapshot> const& tasks) 
   }
 }
 
+double seconds_of(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
+// How many calls went together.
+void write_groups(prometheus_text& out, std::string_view name, std::string_view help,
+                  std::vector<task_snapshot> const& tasks, std::vector<std::uint64_t> task_snapshot::*counts,
+                  std::uint64_t task_snapshot::*calls) {
+  out.begin(name, "histogram", help);
+  for (auto const& task : tasks) {
+    if (task.*calls == 0) continue;
+    std::vector<double> ends;
+    for (std::size_t i = 0; i + 1 < (task.*counts).size(); ++i)
+      ends.push_back(static_cast<double>(std::uint64_t{1} << i));
+    out.histogram(name, {{"task", task.name}}, ends, task.*counts, static_cast<double>(task.*calls));
+  }
+}
+
+void write_queues(prometheus_text& out, std::vector<queue_snapshot> const& queues) {
+  out.begin("yonder_task_calls_queued", "gauge", "Calls that wait for a worker, by the pool that has such.");
+  for (auto const& one : queues)
+    out.sample("yonder_task_calls_queued", {{"task", one.task}, {"pool", one.pool}},
+               std::uint64_t{one.calls});
+  out.begin("yonder_task_queue_age_seconds", "gauge", "For how long the first of them has waited.");
+  for (auto const& one : queues)
+    out.sample("yonder_task_queue_age_seconds", {{"task", one.task}, {"pool", one.pool}},
+               seconds_of(one.oldest));
+}
+
+void write_pools(prometheus_text& out, runtime_snapshot const& hub) {
+  out.begin("yonder_pool_workers", "gauge", "Workers of a pool.");
+  for (auto const& pool : hub.pools)
+    for (auto const& [state, count] :
+         {std::pair("idle", pool.idle_workers), std::pair("busy", pool.workers - pool.idle_workers),
+          std::pair("starting", pool.starting_workers), std::pair("parked", pool.parked_workers)})
+      out.sample("yonder_pool_workers", {{"pool", pool.name}, {"state", state}}, std::uint64_t{count});
+  out.begin("yonder_pool_max_workers", "gauge", "Workers that a pool may have.");
+  for (auto const& pool : hub.pools)
+    out.sample("yonder_pool_max_workers", {{"pool", pool.name}}, std::uint64_t{pool.max});
+  out.begin("yonder_pool_calls_queued", "gauge", "Calls that wait for a worker of the pool.");
+  for (auto const& pool : hub.pools)
+    out.sample("yonder_pool_calls_queued", {{"pool", pool.name}}, std::uint64_t{pool.queued});
+  out.begin("yonder_pool_queue_age_seconds", "gauge", "For how long the first of them has waited.");
+  for (auto const& pool : hub.pools) {
+    std::chrono::nanoseconds oldest{};
+    for (auto const& queue : hub.queues)
+      if (queue.pool == pool.name) oldest = std::max(oldest, queue.oldest);
+    out.sample("yonder_pool_queue_age_seconds", {{"pool", pool.name}}, seconds_of(oldest));
+  }
+}
+
+// Where there is none, nothing is said.
+void write_gpus(prometheus_text& out, std::vector<gpu_snapshot> const& gpus) {
+  if (gpus.empty()) return;
+  out.begin("yonder_gpu_memory_bytes", "gauge", "Memory of a GPU of the hub's machine.");
+  for (auto const& gpu : gpus) out.sample("yonder_gpu_memory_bytes", {{"gpu", gpu.id}}, gpu.memory);
+  out.begin("yonder_gpu_memory_leased_bytes", "gauge", "Of it, what workers were given.");
+  for (auto const& gpu : gpus) out.sample("yonder_gpu_memory_leased_bytes", {{"gpu", gpu.id}}, gpu.leased);
+}
+
 // Two of one name are told apart by their numbers.
 void write_schedules(prometheus_text& out, std::vector<schedule_snapshot> const& schedules) {
   struct {
@@ -103,6 +161,13 @@ std::string metrics::text(std::size_t running, runtime_snapshot const& hub,
   prometheus_text out;
   write_hub(out, hub);
   write_tasks(out, hub.tasks);
+  write_groups(out, "yonder_task_frame_calls", "How many calls a worker was given at once.", hub.tasks,
+               &task_snapshot::frames, &task_snapshot::calls_in_frames);
+  write_groups(out, "yonder_task_batch_calls", "How many calls of a batched task were run together.",
+               hub.tasks, &task_snapshot::batches, &task_snapshot::calls_in_batches);
+  write_queues(out, hub.queues);
+  write_pools(out, hub);
+  write_gpus(out, hub.gpus);
   write_schedules(out, schedules);
   out.begin("yonder_http_requests_total", "counter", "Requests that were answered.");
   for (auto const& [key, count] : requests_)

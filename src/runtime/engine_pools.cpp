@@ -169,7 +169,7 @@ std::vector<core::usage_row> engine::usage() {
 
 runtime_snapshot engine::snapshot() {
   lock const held(mutex_);
-  auto seen = hub_ ? runtime_detail::snapshot_of(*hub_) : runtime_snapshot();
+  auto seen = hub_ ? runtime_detail::snapshot_of(*hub_, now()) : runtime_snapshot();
   if (config_.traces) {
     seen.traced = config_.traces->written();
     seen.traces_lost = config_.traces->lost();

@@ -81,20 +81,7 @@ void warm_pool(engine& where, pool_choice const& pool, std::size_t count) {
 
 std::vector<pool_snapshot> pools_of(engine& where) {
   std::vector<pool_snapshot> seen;
-  for (auto& one : where.pools())
-    seen.push_back({.name = std::move(one.name),
-                    .needs = std::move(one.needs),
-                    .min = one.min_workers,
-                    .max = one.max_workers,
-                    .buffer = one.spare,
-                    .max_queue = one.max_queue,
-                    .scaledown_window = std::chrono::nanoseconds(one.scaledown_window),
-                    .park_window = std::chrono::nanoseconds(one.park_window),
-                    .workers = one.workers,
-                    .idle_workers = one.idle,
-                    .starting_workers = one.starting,
-                    .parked_workers = one.parked,
-                    .queued = one.queued});
+  for (auto& one : where.pools()) seen.push_back(runtime_detail::snapshot_of(std::move(one)));
   return seen;
 }
 

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/runtime/snapshot.hpp"
 
+#include <utility>
+
 namespace yonder::runtime_detail {
 namespace {
+
+std::vector<std::uint64_t> counts_of(core::group_sizes const& sizes) {
+  return {sizes.counts.begin(), sizes.counts.end()};
+}
 
 task_snapshot snapshot_of(std::string const& name, core::task_numbers const& numbers) {
   task_snapshot seen{.name = name,
@@ -10,7 +16,11 @@ task_snapshot snapshot_of(std::string const& name, core::task_numbers const& num
                      .succeeded = numbers.succeeded,
                      .cancelled = numbers.cancelled,
                      .runs = {numbers.runs.begin(), numbers.runs.end()},
-                     .run_time = std::chrono::microseconds(numbers.run_microseconds)};
+                     .run_time = std::chrono::microseconds(numbers.run_microseconds),
+                     .frames = counts_of(numbers.frames),
+                     .calls_in_frames = numbers.frames.calls,
+                     .batches = counts_of(numbers.batches),
+                     .calls_in_batches = numbers.batches.calls};
   for (std::size_t code = 0; code < numbers.failed.size(); ++code)
     if (numbers.failed[code] != 0) seen.failed.emplace_back(static_cast<errc>(code), numbers.failed[code]);
   return seen;
@@ -18,7 +28,23 @@ task_snapshot snapshot_of(std::string const& name, core::task_numbers const& num
 
 }  // namespace
 
-runtime_snapshot snapshot_of(core::hub const& hub) {
+pool_snapshot snapshot_of(core::pool_census&& one) {
+  return {.name = std::move(one.name),
+          .needs = std::move(one.needs),
+          .min = one.min_workers,
+          .max = one.max_workers,
+          .buffer = one.spare,
+          .max_queue = one.max_queue,
+          .scaledown_window = std::chrono::nanoseconds(one.scaledown_window),
+          .park_window = std::chrono::nanoseconds(one.park_window),
+          .workers = one.workers,
+          .idle_workers = one.idle,
+          .starting_workers = one.starting,
+          .parked_workers = one.parked,
+          .queued = one.queued};
+}
+
+runtime_snapshot snapshot_of(core::hub const& hub, core::time_point now) {
   auto const census = hub.census();
   auto const counters = hub.counters();
   runtime_snapshot seen{.clients = census.clients,
@@ -39,6 +65,13 @@ runtime_snapshot snapshot_of(core::hub const& hub) {
     seen.tasks.push_back(snapshot_of(name, numbers));
     seen.calls += numbers.calls - seen.tasks.back().ended();
   }
+  for (auto& one : hub.queues(now))
+    seen.queues.push_back({.task = std::string(one.task),
+                           .pool = std::move(one.pool),
+                           .calls = one.calls,
+                           .oldest = std::chrono::nanoseconds(one.oldest)});
+  for (auto& one : hub.pools()) seen.pools.push_back(snapshot_of(std::move(one)));
+  for (auto& one : hub.gpus()) seen.gpus.push_back({std::move(one.id), one.memory, one.leased});
   return seen;
 }
 

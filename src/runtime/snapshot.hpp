@@ -9,7 +9,8 @@
 
 namespace yonder::runtime_detail {
 
-runtime_snapshot snapshot_of(core::hub const& hub);
+runtime_snapshot snapshot_of(core::hub const& hub, core::time_point now);
+pool_snapshot snapshot_of(core::pool_census&& one);
 
 // What a hub answers about its use. Throws usage_error (undecodable).
 std::vector<core::usage_row> usage_rows_in(detail::reply const& answer);

@@ -121,6 +121,21 @@ TEST_CASE(
   CHECK(received(then) == "assign 9-12 #1");
 }
 
+TEST_CASE("frames are counted by how many calls each gave to a worker, and not call by call") {
+  tested_batches t;
+  t.client.batch(1, 8);
+  t.client.call(9);
+  auto const& numbers = t.hub.core.tasks().find("f")->second;
+  CHECK(numbers.frames.calls == 10);     // with the one that was measured
+  CHECK(numbers.frames.counts[0] == 2);  // of one call
+  CHECK(numbers.frames.counts[3] == 1);  // of five to eight
+  CHECK(numbers.batches.calls == 0);     // none runs together
+  group_sizes sizes;
+  for (std::size_t const size : {1, 2, 3, 4, 5, 1 << 16, 1 << 20}) sizes.count(size);
+  CHECK(sizes.counts ==
+        std::array<std::uint64_t, group_sizes::ranges>{1, 1, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2});
+}
+
 TEST_CASE("of a function that was never measured, one item goes first") {
   tested_batches t(0);
   t.client.batch(1, 10);

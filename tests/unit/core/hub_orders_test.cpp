@@ -66,6 +66,27 @@ TEST_CASE("the operator of a hub changes its pools from elsewhere, and sees what
   CHECK(t.net.starts.size() == 3);
 }
 
+TEST_CASE("a queue is as old as the call that has waited in it for longest") {
+  tested_orders t;
+  auto const now_and_then = [&] {
+    auto const seen = t.net.hub().queues(t.net.now);
+    REQUIRE(seen.size() == 1);
+    CHECK(seen[0].task == "echo");
+    CHECK(seen[0].pool == "default");
+    return std::pair(seen[0].calls, seen[0].oldest / millisecond);
+  };
+  CHECK(t.net.hub().queues(t.net.now).empty());
+  auto const first = t.net.submit(t.boss, "a");
+  t.net.wait(300 * millisecond);
+  t.net.submit(t.boss, "b", call_turn{.fairness_key = "another"});
+  CHECK(now_and_then() == std::pair(std::size_t{2}, duration{300}));
+  t.net.wait(100 * millisecond);
+  t.net.cancel(t.boss, first);
+  CHECK(now_and_then() == std::pair(std::size_t{1}, duration{100}));
+  t.net.add_worker(loopback::offers(), t.net.starts.at(0));
+  CHECK(now_and_then() == std::pair(std::size_t{0}, duration{0}));
+}
+
 TEST_CASE("workers that are wanted ahead of the first call are started as soon as they may be, each once") {
   auto config = with_one_pool();
   config.max_starts = 2;

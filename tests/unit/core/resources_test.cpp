@@ -82,6 +82,27 @@ TEST_CASE("several workers share a GPU where they say how much of its memory the
   CHECK(ledger.take({.gpus = 1, .gpu_memory = 20 * gib})->gpus == std::vector<std::uint32_t>{0});
 }
 
+TEST_CASE("of each GPU whose memory is known it is told how much workers were given") {
+  auto has = two_gpus();
+  has.gpus.push_back({"2", 0});
+  resource_ledger ledger(has);
+  auto const shared = ledger.take({.gpus = 1, .gpu_memory = 30 * gib});
+  auto whole = ledger.take({.gpus = 1});
+  REQUIRE((shared && whole));
+  auto const leased = [&] {
+    auto const seen = ledger.gpus();
+    REQUIRE(seen.size() == 2);
+    CHECK(seen[0].id == "0");
+    CHECK(seen[1].memory == 80 * gib);
+    return std::pair(seen[0].leased / gib, seen[1].leased / gib);
+  };
+  CHECK(leased() == std::pair(std::uint64_t{30}, std::uint64_t{80}));
+  ledger.set_aside(*whole);  // parked
+  CHECK(leased() == std::pair(std::uint64_t{30}, std::uint64_t{0}));
+  ledger.give_back(*shared);
+  CHECK(leased() == std::pair(std::uint64_t{0}, std::uint64_t{0}));
+}
+
 TEST_CASE("cores are leased by their numbers, memory by the byte") {
   resource_ledger ledger(two_gpus());
   auto three = ledger.take({.cores = 3, .memory = 30 * gib});

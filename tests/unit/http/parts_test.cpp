@@ -16,6 +16,7 @@
 namespace {
 
 using namespace yonder::http;
+using namespace std::chrono_literals;
 
 // A folder that goes with the test.
 struct folder {
@@ -147,7 +148,27 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
   auto const text = numbers.text(4,
                                  {.workers = 3,
                                   .idle_workers = 1,
-                                  .tasks = {{.name = "t", .calls = 3, .succeeded = 1, .runs = {0, 1, 0}}}},
+                                  .tasks = {{.name = "t",
+                                             .calls = 3,
+                                             .succeeded = 1,
+                                             .runs = {0, 1, 0},
+                                             .frames = {2, 0, 1, 0},
+                                             .calls_in_frames = 6,
+                                             .batches = {0, 1, 0, 1},
+                                             .calls_in_batches = 11},
+                                            {.name = "plain", .frames = {0}, .batches = {0}}},
+                                  .queues = {{.task = "t", .pool = "p", .calls = 7, .oldest = 1500ms},
+                                             {.task = "u", .pool = "p", .calls = 1, .oldest = 2s},
+                                             {.task = "t", .pool = ""}},
+                                  .pools = {{.name = "p",
+                                             .needs = "",
+                                             .max = 5,
+                                             .workers = 3,
+                                             .idle_workers = 1,
+                                             .starting_workers = 4,
+                                             .parked_workers = 2,
+                                             .queued = 8}},
+                                  .gpus = {{.id = "0", .memory = 80, .leased = 30}}},
                                  {{.id = 7, .name = "nightly", .runs = 5, .failed = 2}});
   auto const has = [&](std::string const& line) { return text.find(line + "\n") != std::string::npos; };
   CHECK(has(R"(yonder_http_requests_total{route="/v1",status="200"} 2)"));
@@ -158,6 +179,24 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
   CHECK(has(R"(yonder_task_calls_total{task="t",code="ok"} 1)"));
   CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",le="1e-06"} 0)"));
   CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",le="2e-06"} 1)"));
+  CHECK(has(R"(yonder_task_frame_calls_bucket{task="t",le="1"} 2)"));
+  CHECK(has(R"(yonder_task_frame_calls_bucket{task="t",le="4"} 3)"));
+  CHECK(has(R"(yonder_task_frame_calls_sum{task="t"} 6)"));
+  CHECK(has(R"(yonder_task_batch_calls_bucket{task="t",le="4"} 1)"));
+  CHECK(has(R"(yonder_task_batch_calls_bucket{task="t",le="+Inf"} 2)"));
+  CHECK(has(R"(yonder_task_batch_calls_sum{task="t"} 11)"));
+  CHECK(text.find("_calls_sum{task=\"plain\"") == text.npos);
+  CHECK(has(R"(yonder_task_calls_queued{task="t",pool="p"} 7)"));
+  CHECK(has(R"(yonder_task_queue_age_seconds{task="t",pool="p"} 1.5)"));
+  CHECK(has(R"(yonder_task_queue_age_seconds{task="t",pool=""} 0)"));
+  CHECK(has(R"(yonder_pool_queue_age_seconds{pool="p"} 2)"));
+  CHECK(has(R"(yonder_pool_calls_queued{pool="p"} 8)"));
+  CHECK(has(R"(yonder_pool_max_workers{pool="p"} 5)"));
+  CHECK(has(R"(yonder_pool_workers{pool="p",state="busy"} 2)"));
+  CHECK(has(R"(yonder_pool_workers{pool="p",state="parked"} 2)"));
+  CHECK(has(R"(yonder_gpu_memory_bytes{gpu="0"} 80)"));
+  CHECK(has(R"(yonder_gpu_memory_leased_bytes{gpu="0"} 30)"));
+  CHECK(numbers.text(0, {}, {}).find("yonder_gpu") == std::string::npos);  // where nothing is known
   CHECK(has(R"(yonder_http_calls_total{task="a\"b",code="ok"} 1)"));
   CHECK(has(R"(yonder_http_calls_total{task="a\"b",code="timed_out"} 1)"));
   CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="0.0025"} 0)"));

@@ -461,6 +461,10 @@ TEST_CASE("a runtime counts what became of each task's calls, whoever made them"
   auto const text = at.ask("GET", "/metrics")->got->body;
   CHECK(text.find("yonder_task_calls_total{task=\"http_tests::halve\",code=\"ok\"} " +
                   std::to_string(after.succeeded) + "\n") != text.npos);
+  CHECK(sum(after.frames) == sum(before.frames) + 2);  // a frame each
+  CHECK(text.find("yonder_task_queue_age_seconds{task=\"http_tests::halve\",pool=\"default\"} 0\n") !=
+        text.npos);
+  CHECK(text.find("yonder_pool_workers{pool=\"default\",state=\"idle\"} ") != text.npos);
 }
 
 TEST_CASE("the page asks for a key once, and keeps it where no script reads it") {
