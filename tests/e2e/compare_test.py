@@ -26,6 +26,16 @@ if [ -e "$root/yonder/loader" ]; then
 fi
 exec "$root/yonder/program" --yonder-compare -
 """
+# It has images, and a container of one finds the program in what was imported as that.
+DOCKER = """#!/bin/sh
+echo "$@" >>"$0.log"
+case $1 in
+  import) mkdir "$0.${3#*:}" && exec tar -C "$0.${3#*:}" -xf "$2" ;;
+  run) while [ "${1#yonder-compare:}" = "$1" ]; do shift; done
+       set -- "$0.${1#*:}" ;;
+  *) exit 0 ;;
+esac
+"""
 SSH = """#!/bin/sh
 while [ $# -gt 1 ]; do shift; done
 exec sh -c "$1"
@@ -42,7 +52,7 @@ class Comparison(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
         self.path = os.path.join(self.folder, "bin")
         os.mkdir(self.path)
-        for tool in ("sh", "env"):
+        for tool in ("sh", "env", "tar", "mkdir"):
             os.symlink(shutil.which(tool), os.path.join(self.path, tool))
 
     def play(self, name, script):
@@ -69,6 +79,8 @@ class Comparison(unittest.TestCase):
             self.assertGreaterEqual(row["p99_seconds"], row["p50_seconds"])
             self.assertGreaterEqual(row["user_seconds"] + row["sys_seconds"], 0)
         self.assertEqual(rows["podman"]["trouble"], "podman is not installed")
+        self.assertEqual(rows["docker"]["trouble"], "docker is not installed")
+        self.assertEqual(rows["apptainer"]["trouble"], "apptainer is not installed")
         self.assertEqual(rows["charliecloud"]["trouble"], "ch-run is not installed")
         self.assertEqual(rows["SLURM"]["trouble"], "srun is not installed")
         with open(os.path.join(to, "results.json"), encoding="utf-8") as file:
@@ -86,13 +98,43 @@ class Comparison(unittest.TestCase):
 
     @unittest.skipIf(SANITIZED, "a sanitizer minds how its program is loaded")
     def test_containers_hosts_and_clusters_get_the_program_and_what_it_is_to_do(self):
-        for name, script in (("podman", ENGINE), ("ch-run", ENGINE), ("ssh", SSH), ("srun", SRUN)):
+        for name, script in (("podman", ENGINE), ("docker", DOCKER + ENGINE[10:]), ("apptainer", ENGINE), ("ch-run", ENGINE), ("ssh", SSH), ("srun", SRUN)):
             self.play(name, script)
         rows = self.rows("echo", '["it\'s $HOME"]', "--calls", "2", "--at", "1", "--ssh", "vm", "--also", "a box=env BOX=1")
-        self.assertEqual(list(rows), ["this process", "worker", "podman", "charliecloud", "ssh vm", "SLURM", "a box"])
+        self.assertEqual(list(rows), ["this process", "worker", "podman", "docker", "apptainer", "charliecloud", "ssh vm", "SLURM", "a box"])
         for name, row in rows.items():
             self.assertNotIn("trouble", row, name)
             self.assertGreater(row["p50_seconds"], 0)
+
+    def said_to(self, engine):
+        with open(os.path.join(self.path, engine + ".log"), encoding="utf-8") as file:
+            return re.sub(r"/\S*yonder-root-\w{6}", "ROOT", re.sub(r"(?<=[ :])yonder-root-\w{6}", "NAME", file.read())).splitlines()
+
+    @unittest.skipIf(SANITIZED, "a sanitizer minds how its program is loaded")
+    def test_docker_gets_an_image_and_has_nothing_of_it_left(self):
+        data = os.path.join(self.folder, "data")
+        os.mkdir(data)
+        self.play("docker", DOCKER + ENGINE[10:])
+        row = self.rows("echo", '["a"]', "--calls", "2", "--at", "1", "--with", data)["docker"]
+        self.assertNotIn("trouble", row)
+        said = self.said_to("docker")
+        self.assertRegex(said[2], f"^run --rm --interactive --network none --name NAME --volume {data}:{data}:ro yonder-compare:NAME .*/yonder/program --yonder-compare -$")
+        del said[2]
+        self.assertEqual(said, ["version", "import ROOT.tar yonder-compare:NAME", "rm --force NAME", "rmi --force yonder-compare:NAME"])
+        self.assertEqual([name for name in os.listdir(tempfile.gettempdir()) if name.endswith(".tar") and name.startswith("yonder-root-")], [])
+
+    def test_a_docker_without_its_daemon_says_so(self):
+        self.play("docker", '#!/bin/sh\necho "$@" >>"$0.log"\necho "Cannot connect to the Docker daemon" >&2\nexit 1\n')
+        row = self.rows("echo", '["a"]', "--calls", "2", "--at", "1")["docker"]
+        self.assertEqual(row["trouble"], "docker exited with status 1: Cannot connect to the Docker daemon")
+        self.assertEqual(self.said_to("docker"), ["version"])
+
+    @unittest.skipIf(SANITIZED, "a sanitizer minds how its program is loaded")
+    def test_apptainer_is_found_by_its_older_name_too(self):
+        self.play("singularity", ENGINE.replace("\n", '\necho "$@" >>"$0.log"\n', 1))
+        row = self.rows("echo", '["a"]', "--calls", "2", "--at", "1", "--with", self.path)["apptainer"]
+        self.assertNotIn("trouble", row)
+        self.assertRegex(self.said_to("singularity")[0], f"^--quiet exec --containall --bind {self.path}:{self.path}:ro ROOT .*/yonder/program --yonder-compare -$")
 
     @unittest.skipIf(SANITIZED, "a sanitizer minds how its program is loaded")
     @unittest.skipUnless(shutil.which("ch-run"), "charliecloud is not installed")

@@ -158,8 +158,19 @@ ended_run run(std::vector<std::string> const& command, std::string const& input,
   }
 }
 
+// With what it said, if it ended badly.
+std::string trouble_of(ended_run const& ended) {
+  auto const said = ended.trouble.empty() ? std::string() : last_words(ended.errors);
+  return ended.trouble + (said.empty() ? "" : ": " + said);
+}
+
 row measure_in(compare::environment const& where, compare::order const& wanted) {
   row made{.name = where.name};
+  for (auto const& command : where.before)
+    if (auto const trouble = trouble_of(run(command, {}, wanted.limit)); !trouble.empty()) {
+      made.trouble = trouble;
+      return made;
+    }
   auto const told = compare::to_text({.what = wanted.what, .in_process = where.in_process});
   auto const energy = where.is_here ? energy_now() : std::vector<energy_counter>();
   auto const begin = platform::now();
@@ -167,13 +178,12 @@ row measure_in(compare::environment const& where, compare::order const& wanted) 
   made.real = static_cast<double>(platform::now() - begin) * 1e-9;
   auto const seen = compare::parse_figures(ended.output);
   if (ended.trouble.empty() && !seen) ended.trouble = where.command.front() + " told no figures";
-  if (!ended.trouble.empty()) {
-    auto const words = last_words(ended.errors);
-    made.trouble = ended.trouble + (words.empty() ? "" : ": " + words);
-    return made;
+  made.trouble = trouble_of(ended);
+  if (made.trouble.empty()) {
+    made.joules = energy_since(energy);
+    made.seen = *seen;
   }
-  made.joules = energy_since(energy);
-  made.seen = *seen;
+  for (auto const& command : where.after) static_cast<void>(run(command, {}, wanted.limit));
   return made;
 }
 

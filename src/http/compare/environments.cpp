@@ -3,9 +3,12 @@
 
 #include <link.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -44,33 +47,64 @@ std::string shell_word(std::string const& text) {
   return quoted + "'";
 }
 
-using words = std::vector<std::string>;
-
-words joined(words front, words const& back) {
+command_line joined(command_line front, command_line const& back) {
   front.insert(front.end(), back.begin(), back.end());
   return front;
 }
 
-words told_by_stdin(words program) {
+command_line told_by_stdin(command_line program) {
   return joined(std::move(program), {std::string(runtime_detail::compare_flag), "-"});
 }
 
-words podman(root_folder const& root, words const& with) {
+command_line podman(root_folder const& root, command_line const& with) {
   // What it asks for by default is more than somebody may have who is in a container already.
-  words command{
+  command_line command{
       "podman",           "run",      "--rm",           "--interactive", "--network", "none", "--ulimit",
       "nofile=1024:1024", "--ulimit", "nproc=4096:4096"};
   for (auto const& path : with) command = joined(std::move(command), {"--volume", path + ":" + path + ":ro"});
   return joined(joined(std::move(command), {"--rootfs", root.path()}), told_by_stdin(root.command()));
 }
 
-words charliecloud(root_folder const& root, words const& with) {
-  words command{"ch-run", "--private-tmp"};
+// It runs images alone, and makes one of an archive.
+environment docker(root_folder const& root, command_line const& with) {
+  auto const image = "yonder-compare:" + root.name();
+  command_line command{"docker", "run", "--rm", "--interactive", "--network", "none", "--name", root.name()};
+  for (auto const& path : with) command = joined(std::move(command), {"--volume", path + ":" + path + ":ro"});
+  command.push_back(image);
+  return {.name = "docker",
+          .command = joined(std::move(command), told_by_stdin(root.command())),
+          .before = {{"docker", "version"},  // whether its daemon answers
+                     {"tar", "-C", root.path(), "--owner=0", "--group=0", "-cf", root.archive(), "."},
+                     {"docker", "import", root.archive(), image}},
+          .after = {{"docker", "rm", "--force", root.name()}, {"docker", "rmi", "--force", image}}};
+}
+
+bool is_on_path(std::string const& program) {
+  auto const* const path = ::getenv("PATH");
+  for (std::string_view rest = path != nullptr ? path : ""; !rest.empty();) {
+    auto const end = std::min(rest.find(':'), rest.size());
+    if (::access((std::string(rest.substr(0, end)) + "/" + program).c_str(), X_OK) == 0) return true;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return false;
+}
+
+// By either of its names.
+command_line apptainer(root_folder const& root, command_line const& with) {
+  bool const has_older = !is_on_path("apptainer") && is_on_path("singularity");
+  command_line command{has_older ? "singularity" : "apptainer", "--quiet", "exec", "--containall"};
+  for (auto const& path : with) command = joined(std::move(command), {"--bind", path + ":" + path + ":ro"});
+  command.push_back(root.path());
+  return joined(std::move(command), told_by_stdin(root.command()));
+}
+
+command_line charliecloud(root_folder const& root, command_line const& with) {
+  command_line command{"ch-run", "--private-tmp"};
   for (auto const& path : with) command.push_back("--bind=" + path + ":" + path);
   return joined(joined(std::move(command), {root.path(), "--"}), told_by_stdin(root.command()));
 }
 
-words ssh(std::string const& host, words const& program) {
+command_line ssh(std::string const& host, command_line const& program) {
   std::string line;
   for (auto const& word : told_by_stdin(program)) line += (line.empty() ? "" : " ") + shell_word(word);
   return {"ssh", "-T", "-o", "BatchMode=yes", host, line};
@@ -114,21 +148,27 @@ root_folder::root_folder(std::string const& program, std::vector<std::string> co
 root_folder::~root_folder() {
   std::error_code ignored;
   fs::remove_all(path_, ignored);
+  fs::remove(archive(), ignored);
 }
+
+std::string root_folder::name() const { return fs::path(path_).filename().string(); }
 
 std::vector<std::string> root_folder::command() const {
   if (!has_loader_) return {program_within};
   return {loader, "--library-path", home, program_within};
 }
 
-std::vector<environment> environments_of(order const& wanted, words const& program, root_folder const& root) {
+std::vector<environment> environments_of(order const& wanted, command_line const& program,
+                                         root_folder const& root) {
   std::vector<environment> all{{.name = "this process", .command = told_by_stdin(program)},
                                {.name = "worker", .command = told_by_stdin(program), .in_process = false},
                                {.name = "podman", .command = podman(root, wanted.with)},
+                               docker(root, wanted.with),
+                               {.name = "apptainer", .command = apptainer(root, wanted.with)},
                                {.name = "charliecloud", .command = charliecloud(root, wanted.with)}};
   for (auto const& host : wanted.hosts)
     all.push_back({.name = "ssh " + host, .command = ssh(host, program), .is_here = false});
-  words const srun{"srun", "--quiet", "--ntasks=1", "--job-name=yonder-compare"};
+  command_line const srun{"srun", "--quiet", "--ntasks=1", "--job-name=yonder-compare"};
   all.push_back({.name = "SLURM", .command = joined(srun, told_by_stdin(program)), .is_here = false});
   for (auto const& [name, command] : wanted.also)
     all.push_back({.name = name, .command = joined(command, told_by_stdin(program)), .is_here = false});
