@@ -12,15 +12,18 @@
 #include <numeric>
 #include <span>
 #include <thread>
+#include <type_traits>
 
 #include "cpu/heads.hpp"
 #include "model/json.hpp"
 #include "model/sentence_folder.hpp"
 #include "model/tokenizer.hpp"
 #include "yonder/ml/errors.hpp"
+#include "yonder/ml/question_answerer.hpp"
 #include "yonder/ml/reranker.hpp"
 #include "yonder/ml/sentence_encoder.hpp"
 #include "yonder/ml/text_classifier.hpp"
+#include "yonder/ml/token_classifier.hpp"
 #include "yonder/ml/zero_shot_classifier.hpp"
 
 namespace {
@@ -456,16 +459,10 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("label_score travels through any archive that takes its members") {
-  struct archive {
-    std::string seen;
-    void operator()(std::string const& label, float score) { seen = label + std::to_string(score); }
-  };
-  yonder::ml::label_score result{"good", 0.5F};
-  archive target;
-  result.serialize(target);
-  CHECK(target.seen == "good0.500000");
-}
+// Whatever carries plain aggregates carries these, and knows their members' names.
+static_assert(std::is_aggregate_v<yonder::ml::label_score> && std::is_aggregate_v<yonder::ml::ranked_text> &&
+              std::is_aggregate_v<yonder::ml::entity> && std::is_aggregate_v<yonder::ml::answer> &&
+              std::is_aggregate_v<yonder::ml::text_pair>);
 
 TEST_CASE("the demo model gives the tokens and the logits that its training script recorded" *
           doctest::skip(!std::filesystem::exists(std::filesystem::path(YONDER_DEMO_MODEL) / "golden.json"))) {

@@ -238,7 +238,7 @@ def measure_classifier(options, folder, rows):
     def check(server, ours, key):
         def label(one, body):
             answer = one.ask(body, key)
-            return answer["label"] if isinstance(answer, dict) else answer[0]
+            return answer["label"]
 
         others = sum(label(server, body) != label(ours, body) for body in bodies[:50])
         if others > 1:

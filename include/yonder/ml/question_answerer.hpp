@@ -21,11 +21,6 @@ struct answer {
   std::size_t begin = 0;  // its first byte in the text
   std::size_t end = 0;    // the byte after its last
 
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(text, score, begin, end);
-  }
-
   friend bool operator==(answer const&, answer const&) = default;
 };
 

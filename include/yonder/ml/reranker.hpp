@@ -21,11 +21,6 @@ struct ranked_text {
   std::size_t index = 0;  // in what was given
   float score = 0;        // the higher, the better it answers the query
 
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(index, score);
-  }
-
   friend bool operator==(ranked_text const&, ranked_text const&) = default;
 };
 

@@ -19,11 +19,6 @@ struct label_score {
   std::string label;  // as config.json's id2label spells it
   float score = 0;    // a probability, from 0 to 1; of a regression the logit itself
 
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(label, score);
-  }
-
   friend bool operator==(label_score const&, label_score const&) = default;
 };
 

@@ -10,11 +10,6 @@ struct text_pair {
   std::string first;   // the query, say
   std::string second;  // the document
 
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(first, second);
-  }
-
   friend bool operator==(text_pair const&, text_pair const&) = default;
 };
 

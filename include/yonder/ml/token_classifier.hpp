@@ -23,11 +23,6 @@ struct entity {
   std::size_t begin = 0;  // the first byte of it in the text
   std::size_t end = 0;    // the byte after its last: text.substr(begin, end - begin)
 
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(label, score, begin, end);
-  }
-
   friend bool operator==(entity const&, entity const&) = default;
 };
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/codec/zoo.hpp"
 #include "yonder/http.hpp"
+#include "yonder/ml/question_answerer.hpp"
+#include "yonder/ml/reranker.hpp"
+#include "yonder/ml/text_classifier.hpp"
+#include "yonder/ml/token_classifier.hpp"
 
 namespace {
 
@@ -66,6 +71,31 @@ nlohmann::json class_schema() {
 }
 
 }  // namespace
+
+// As JSON with its names; as bytes and as a structure no more than its members.
+template <class T, class... M>
+void check_named(T const& value, std::string_view text, std::string_view structure, M const&... members) {
+  CHECK(written(value) == text);
+  CHECK(read<T>(text) == value);
+  CHECK(yonder::detail::structure_text<T>() == structure);
+  yonder::detail::encoded whole, parts;
+  yonder::detail::encode(whole, value);
+  yonder::detail::encode(parts, members...);
+  CHECK(std::ranges::equal(whole.head.bytes(), parts.head.bytes()));
+}
+
+TEST_CASE("what models take and return has the names of its members") {
+  using namespace yonder::ml;
+  check_named(label_score{"POSITIVE", 0.5F}, R"({"label":"POSITIVE","score":0.5})", "{str8 f32}",
+              std::string("POSITIVE"), 0.5F);
+  check_named(ranked_text{3, 0.5F}, R"({"index":3,"score":0.5})", "{u64 f32}", std::size_t{3}, 0.5F);
+  check_named(entity{"PER", 0.5F, 1, 4}, R"({"label":"PER","score":0.5,"begin":1,"end":4})",
+              "{str8 f32 u64 u64}", std::string("PER"), 0.5F, std::size_t{1}, std::size_t{4});
+  check_named(answer{"Ada", 0.5F, 1, 4}, R"({"text":"Ada","score":0.5,"begin":1,"end":4})",
+              "{str8 f32 u64 u64}", std::string("Ada"), 0.5F, std::size_t{1}, std::size_t{4});
+  check_named(text_pair{"a", "b"}, R"({"first":"a","second":"b"})", "{str8 str8}", std::string("a"),
+              std::string("b"));
+}
 
 TEST_CASE("members have the names that CEREAL_NVP gives them, or those of the aggregate") {
   check_form(zoo::by_member{"x", 0.5}, R"({"label":"x","score":0.5})");
