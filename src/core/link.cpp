@@ -481,7 +481,17 @@ void link::tick(time_point now, outputs& out) {
   if (reliable_ || peer_ == 0) return;
   if (resend_due_ <= now) resend(now, out);
   if (ack_due_ <= now) say_received(now, frame_type::ack, out);
-  if (heartbeat_due_ <= now) say_received(now, frame_type::heartbeat, out);
+  if (heartbeat_due_ > now) return;
+  rest();
+  say_received(now, frame_type::heartbeat, out);
+}
+
+// Nothing was to be said for a while: what that takes is given back.
+void link::rest() noexcept {
+  in_flight_.rest();
+  waiting_.rest();
+  bulk_.rest();
+  if (held_count_ == 0) std::vector<held_frame>().swap(held_);
 }
 
 time_point link::next_deadline() const noexcept {

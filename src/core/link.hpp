@@ -4,11 +4,10 @@
 #include "src/core/bulk_pace.hpp"
 #include "src/core/call_ranges.hpp"
 #include "src/core/mutant.hpp"
+#include "src/core/resting_deque.hpp"
 #include "src/core/ring.hpp"
 #include "src/core/transfer.hpp"
 #include "src/core/types.hpp"
-
-#include <deque>
 
 namespace yonder::core {
 
@@ -185,6 +184,7 @@ class link {
   bool next_held(time_point now, frame& message);
   arrival hold(time_point now, std::uint32_t ahead, frame& message);
   void release_held() noexcept;
+  void rest() noexcept;
 
   link_timing timing_;
   frame_limits limits_;
@@ -193,15 +193,15 @@ class link {
   std::uint32_t epoch_ = 0;
 
   std::uint32_t last_ticket_ = 0;
-  std::uint32_t last_sent_ = 0;       // the highest number given
-  std::deque<sent_frame> in_flight_;  // with the numbers up to last_sent_
-  std::deque<queued_frame> waiting_;  // for the window; those without a body were withdrawn
-  std::size_t withdrawn_ = 0;         // of them, between the first and the last
-  call_ranges bulk_calls_;            // of bulk_
-  std::deque<queued_frame> bulk_;     // and what must not overtake them; the first one may have begun
-  ring<numbered_ticket> assigned_;    // the latest assignments that have left
-  std::size_t bulk_bytes_ = 0;        // of bulk in flight
-  std::size_t small_bytes_ = 0;       // of small frames that have left since the last bulk
+  std::uint32_t last_sent_ = 0;          // the highest number given
+  resting_deque<sent_frame> in_flight_;  // with the numbers up to last_sent_
+  resting_deque<queued_frame> waiting_;  // for the window; those without a body were withdrawn
+  std::size_t withdrawn_ = 0;            // of them, between the first and the last
+  call_ranges bulk_calls_;               // of bulk_
+  resting_deque<queued_frame> bulk_;     // and what must not overtake them; the first one may have begun
+  ring<numbered_ticket> assigned_;       // the latest assignments that have left
+  std::size_t bulk_bytes_ = 0;           // of bulk in flight
+  std::size_t small_bytes_ = 0;          // of small frames that have left since the last bulk
   bulk_pace pace_;
   duration round_trip_ = 0;  // smoothed; 0: not measured yet
   duration shortest_round_trip_ = never;

@@ -2,6 +2,7 @@
 #include "src/core/call_ranges.hpp"
 #include "src/core/intrusive_list.hpp"
 #include "src/core/number_map.hpp"
+#include "src/core/resting_deque.hpp"
 #include "src/core/ring.hpp"
 #include "src/core/slab.hpp"
 #include "src/core/timer_wheel.hpp"
@@ -197,4 +198,25 @@ TEST_CASE("what one question costs does not rise with the number of frames") {
   std::size_t found = 0;
   for (std::uint64_t i = 0; i < 300'000; ++i) found += ranges.overlaps({1, i}, 1);
   CHECK(found == 100'000);
+}
+
+TEST_CASE("a resting_deque is an empty deque before it has elements, and once it rests") {
+  resting_deque<int> queue;
+  CHECK(queue.begin() == queue.end());
+  queue.rest();
+  for (int i = 0; i < 1'000; ++i) queue.push_back(int{i});
+  queue.rest();  // it does not
+  CHECK(queue.size() == 1'000);
+  CHECK(queue[700] == 700);
+  queue.erase(queue.begin() + 700);
+  CHECK(queue[700] == 701);
+  queue.pop_back();
+  CHECK(queue.back() == 998);
+  while (!queue.empty()) queue.pop_front();
+  CHECK(queue.size() == 0);
+  auto moved = std::move(queue);
+  moved.rest();
+  CHECK(moved.begin() == moved.end());
+  moved.push_back(7);
+  CHECK(moved.front() == 7);
 }
