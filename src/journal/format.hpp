@@ -20,7 +20,7 @@ inline constexpr std::uint32_t format_version = 1;
 
 enum class kind : std::uint8_t {
   call = 1,   // calls were taken; body: all of them
-  started,    // they may have been started; no body
+  started,    // they may have been started; body: what its owner says of that, or none
   ended,      // their outcome
   forgotten,  // their outcome was acknowledged, or nobody wants it any more; no body
 };

@@ -46,26 +46,31 @@ void ledger::apply(record const& what, place at) {
         for (auto const& gone : take(what.call, what.items)) release(gone);
       else if (!pieces(what.call, what.items).empty())
         return;
+      forget_starts(what.call, what.items);
       refer(what, at, what.items);
       put({what.call, at, units_of(what), what.items, state::queued, what.items != 1});
       return;
-    case kind::started: return start(what);
-    case kind::ended: return end(what, at);
+    case kind::started: return begin(what, at);
+    case kind::ended: forget_starts(what.call, what.items); return end(what, at);
     case kind::forgotten:
+      forget_starts(what.call, what.items);
       for (auto const& gone : take(what.call, what.items)) release(gone);
       return;
   }
 }
 
 // Calls that nothing is known of are kept: a copy of their record may follow.
-void ledger::start(record const& what) {
+void ledger::begin(record const& what, place at) {
   if (auto* const known = exactly(what.call, what.items)) {
-    if (known->is != state::queued) return;
+    if (known->is == state::ended) return;
     count(*known, -1);
     known->is = state::started;
     count(*known, 1);
+    forget_starts(what.call, what.items);
+    starts_[what.call] = {what.call, what.items, at, units_of(what)};
     return;
   }
+  forget_starts(what.call, what.items);
   auto next = what.call;
   auto const end = plus(what.call, what.items);
   for (auto each : take(what.call, what.items)) {
@@ -75,6 +80,41 @@ void ledger::start(record const& what) {
     put(each);
   }
   if (next < end) put({next, {}, 0, distance(next, end), state::started});
+  for (auto const& each : pieces(what.call, what.items))
+    if (each.is == state::started) starts_[each.first] = {each.first, each.items, at, units_of(what)};
+}
+
+std::vector<ledger::start> ledger::starts(core::call_id const& first, std::uint32_t items) const {
+  auto const last = plus(first, items);
+  std::vector<start> found;
+  auto next = starts_.upper_bound(first);
+  if (next != starts_.begin()) --next;
+  for (; next != starts_.end() && next->first < last; ++next) {
+    auto one = next->second;
+    auto const behind = plus(one.first, one.items);
+    if (behind <= first) continue;
+    one.first = std::max(one.first, first);
+    one.items = distance(one.first, std::min(behind, last));
+    found.push_back(one);
+  }
+  return found;
+}
+
+void ledger::forget_starts(core::call_id const& first, std::uint32_t items) {
+  auto const last = plus(first, items);
+  auto next = starts_.upper_bound(first);
+  if (next != starts_.begin()) --next;
+  while (next != starts_.end() && next->first < last) {
+    auto const one = next->second;
+    auto const behind = plus(one.first, one.items);
+    if (behind <= first) {
+      ++next;
+      continue;
+    }
+    next = starts_.erase(next);
+    if (one.first < first) starts_[one.first] = {one.first, distance(one.first, first), one.at, one.units};
+    if (last < behind) starts_[last] = {last, distance(last, behind), one.at, one.units};
+  }
 }
 
 void ledger::end(record const& what, place at) {
@@ -123,6 +163,15 @@ void ledger::remember(piece const& ended, std::int64_t time) {
 }
 
 void ledger::moved(record const& what, place from, place to) {
+  if (what.what == kind::started) {
+    for (auto one : starts(what.call, what.items)) {
+      if (one.at != from) continue;
+      forget_starts(one.first, one.items);
+      one.at = to;
+      starts_[one.first] = one;
+    }
+    return;
+  }
   auto const ended = what.what == kind::ended;
   bool counted = false;
   for (auto each : take(what.call, what.items)) {
@@ -166,6 +215,19 @@ void ledger::sort_outcomes() {
 
 bool ledger::counts(record const& what, place at) const {
   bool found = false;
+  if (what.what == kind::started) {  // a later one may say more of some
+    auto const later = starts(what.call, what.items);
+    std::uint32_t others = 0;
+    for (auto const& one : later) {
+      if (one.at == at) return true;
+      others += one.items;
+    }
+    std::uint32_t all = 0;
+    each(what.call, what.items, [&](piece const& known) {
+      if (known.is == state::started) all += cut(known, what.call, plus(what.call, what.items)).items;
+    });
+    return all > others;
+  }
   if (what.what == kind::forgotten) {
     for (auto const* records : {&packs_, &outcomes_}) {
       auto const behind = records->lower_bound({plus(what.call, what.items), {}});
@@ -177,7 +239,6 @@ bool ledger::counts(record const& what, place at) const {
   each(what.call, what.items, [&](piece const& known) {
     switch (what.what) {
       case kind::call: found = found || (known.is != state::ended && known.at == at); break;
-      case kind::started: found = found || known.is == state::started; break;
       default: found = found || (known.is == state::ended && known.at == at); break;
     }
   });
@@ -206,6 +267,7 @@ ledger::piece ledger::stray() const {
 std::size_t ledger::memory() const noexcept {
   constexpr std::size_t node = 32;  // of a map, beside what it holds
   auto total = (packs_.size() + outcomes_.size()) * (sizeof(shared_records::value_type) + node) +
+               starts_.size() * (sizeof(decltype(starts_)::value_type) + node) +
                by_time_.size() * sizeof(outcome);
   for (auto const& [first, pieces] : chunks_)
     total += sizeof(decltype(chunks_)::value_type) + node + pieces.capacity() * sizeof(piece);

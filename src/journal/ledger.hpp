@@ -62,6 +62,15 @@ class ledger {
   piece find(core::call_id const& call) const;
   // What is known of these calls, in order, cut to them.
   std::vector<piece> pieces(core::call_id const& first, std::uint32_t items) const;
+  // The records that say last of these calls, which have not ended, that they have started: in order, cut to
+  // them.
+  struct start {
+    core::call_id first;
+    std::uint32_t items = 0;
+    place at;
+    std::uint32_t units = 0;  // of that record
+  };
+  std::vector<start> starts(core::call_id const& first, std::uint32_t items) const;
   // A call that is said to have started, but is not known; none: items == 0.
   piece stray() const;
 
@@ -90,7 +99,8 @@ class ledger {
   void refer(record const& what, place at, std::uint32_t items);
   void release(piece const& what);
   void live(std::uint32_t segment, std::uint32_t units, int sign);
-  void start(record const& what);
+  void begin(record const& what, place at);
+  void forget_starts(core::call_id const& first, std::uint32_t items);
   void end(record const& what, place at);
   void remember(piece const& ended, std::int64_t time);
   shared_records& shared_of(state is) noexcept { return is == state::ended ? outcomes_ : packs_; }
@@ -99,8 +109,9 @@ class ledger {
 
   // Sorted, not overlapping: chunks by their first piece's first call.
   std::map<core::call_id, chunk> chunks_;
-  shared_records packs_;     // that say `call`
-  shared_records outcomes_;  // that say `ended`
+  shared_records packs_;                   // that say `call`
+  shared_records outcomes_;                // that say `ended`
+  std::map<core::call_id, start> starts_;  // by their first calls; as few as run
   struct outcome {
     std::int64_t time = 0;
     core::call_id first;

@@ -360,7 +360,8 @@ void store::copy_group(found_record const& what, place at, copies& to) {
       group.push_back({outcomes.back().what, its_place, outcomes.back().body()});
     }
   }
-  add_states(known, group);
+  std::deque<stored> starts;
+  add_states(known, group, starts);
   for (std::size_t i = 0; i < group.size(); ++i) {
     auto& each = group[i];
     each.what.copy = true;
@@ -372,9 +373,30 @@ void store::copy_group(found_record const& what, place at, copies& to) {
   }
 }
 
+// As the records of their start say it, for all of them or for some each.
+void store::add_starts(ledger::piece const& started, std::vector<copied>& group,
+                       std::deque<stored>& bodies) const {
+  std::vector<ledger::start> parts;
+  {
+    std::lock_guard const lock(mutex_);
+    parts = counts_.starts(started.first, started.items);
+  }
+  for (auto const& each : parts) {
+    auto found = load(each.at, each.units);
+    if (!found) refuse_damage(each.at);
+    auto& body = bodies.emplace_back(std::move(*found));
+    auto what = body.what;
+    what.call = each.first;
+    what.items = each.items;
+    what.time = 0;
+    group.push_back({what, each.at, body.body()});
+  }
+}
+
 // What no copied record says: which calls have started, and which of those that the copies are about are
 // gone.
-void store::add_states(std::vector<ledger::piece> const& known, std::vector<copied>& group) const {
+void store::add_states(std::vector<ledger::piece> const& known, std::vector<copied>& group,
+                       std::deque<stored>& bodies) const {
   auto const say = [&group](kind what, core::call_id const& first, std::uint32_t items) {
     record made;
     made.what = what;
@@ -383,7 +405,7 @@ void store::add_states(std::vector<ledger::piece> const& known, std::vector<copi
     group.push_back({made, {}, {}});
   };
   for (auto const& each : known)
-    if (each.is == ledger::state::started) say(kind::started, each.first, each.items);
+    if (each.is == ledger::state::started) add_starts(each, group, bodies);
   auto const whole = group.front().what;
   for (std::size_t i = 0, records = group.size(); i < records; ++i) {
     auto const about = group[i].what;

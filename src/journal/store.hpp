@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -93,7 +94,9 @@ class store {
   std::uint64_t counted_in_first() const;
   void copy_some(std::int64_t now);
   void copy_group(found_record const& what, place at, copies& to);
-  void add_states(std::vector<ledger::piece> const& known, std::vector<copied>& group) const;
+  void add_starts(ledger::piece const& started, std::vector<copied>& group, std::deque<stored>& bodies) const;
+  void add_states(std::vector<ledger::piece> const& known, std::vector<copied>& group,
+                  std::deque<stored>& bodies) const;
   detail::byte_buffer read_window(std::uint32_t segment, std::uint64_t offset, std::uint64_t size) const;
   std::optional<stored> load(place at, std::uint32_t units) const;
   [[noreturn]] void refuse_damage(place at) const;

@@ -89,8 +89,8 @@ void hub_journal::append(core::out::append const& record) {
   if (failed_) return;
   auto const head = core::encode_record(record);
   std::vector<bytes_view> pieces;
+  if (!head.empty()) pieces.push_back(std::as_bytes(std::span(head)));
   if (record.body) {
-    pieces.push_back(std::as_bytes(std::span(head)));
     pieces.push_back(record.body->body.bytes());
     for (auto const& block : record.body->buffers) pieces.push_back(block.bytes());
   }

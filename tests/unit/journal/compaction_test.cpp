@@ -79,6 +79,31 @@ TEST_CASE("compaction keeps each record that counts once, and nothing else") {
   CHECK(opened_store(disk).told == known);
 }
 
+TEST_CASE(
+    "what the record of a start says is kept as long as its calls have not ended, also where these part "
+    "ways") {
+  unreliable_disk disk;
+  oracle known;
+  {
+    opened_store made(disk, {.segment_bytes = 600});
+    for (auto const& batch : std::vector<std::vector<said>>{
+             {{kind::call, {7, 1}, 8, "eight calls"}, {kind::call, {8, 1}, 1, "one"}},
+             {{kind::started, {7, 1}, 6, "worker A"}, {kind::started, {8, 1}, 1, "worker A"}},
+             {{kind::started, {7, 3}, 2, "worker B"}, {kind::ended, {7, 1}, 1, "value"}},
+             {{kind::started, {8, 1}, 1, "worker C"}, {kind::call, {9, 1}, 1, std::string(700, 'y')}}}) {
+      made.commit(batch);
+      for (auto const& each : batch) known.apply(each);
+      made.files.compact();
+    }
+    CHECK(known.calls.at({7, 4}).start == "worker B");
+    CHECK(known.calls.at({7, 6}).start == "worker A");
+  }
+  opened_store again(disk);
+  CHECK(again.told == known);
+  again.files.compact();
+  CHECK(opened_store(disk).told == known);
+}
+
 TEST_CASE("after compaction records come in the order in which they were first written") {
   unreliable_disk disk;
   settings const how{.segment_bytes = 1000, .clean_step = 300};

@@ -65,6 +65,26 @@ void call_with_bytes(raw_peer& by, std::uint64_t number, std::size_t size) {
 
 }  // namespace
 
+TEST_CASE("the disk says with which worker a call is that was started") {
+  yonder::journal::testing::temporary_folder const folder;
+  {
+    hub_on_disk one(folder.in("journal"));
+    raw_peer worker(one.hub, 1, 900, in_process);
+    REQUIRE(worker.hello(peer_role::worker, offers_f()));
+    raw_peer client(one.hub, 2, 100, with_key("one"));
+    REQUIRE(client.hello(peer_role::client));
+    client.call(1, durable);
+    CHECK(one.next(worker, frame_type::assign).head.call == call_id{100, 1});
+  }
+  hub_on_disk two(folder.in("journal"));
+  raw_peer client(two.hub, 2, 100, with_key("one"));
+  REQUIRE(client.hello(peer_role::client));
+  call_again(client, 1, durable);
+  raw_peer worker(two.hub, 1, 900, in_process);
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));  // without it
+  CHECK(failure_in(two.next(client, frame_type::error)).code == errc::worker_lost);
+}
+
 TEST_CASE("promise 10: arguments and outcomes come back from the disk, also of an earlier hub") {
   constexpr std::size_t size = 100'000;
   yonder::journal::testing::temporary_folder const folder;

@@ -199,3 +199,30 @@ TEST_CASE("a call that waits takes less than a hundred bytes of memory, and one 
   }
   CHECK(counts.memory() < 100'000);
 }
+
+TEST_CASE("of several records of a start the last one counts, for each call by itself") {
+  tried it;
+  it.apply(made(kind::call, {7, 1}, 8, 100));
+  auto const first = made(kind::started, {7, 1}, 8, 8);
+  auto const first_at = it.apply(first);
+  auto const second = made(kind::started, {7, 3}, 2, 8);
+  auto const second_at = it.apply(second);
+  CHECK(it.counts.counts(first, first_at));
+  CHECK(it.counts.counts(second, second_at));
+  auto const parts = it.counts.starts({7, 2}, 6);
+  REQUIRE(parts.size() == 3);
+  CHECK(parts[0].first == call_id{7, 2});
+  CHECK(parts[0].items == 1);
+  CHECK(parts[0].at == first_at);
+  CHECK(parts[1].first == call_id{7, 3});
+  CHECK(parts[1].items == 2);
+  CHECK(parts[1].at == second_at);
+  CHECK(parts[2].first == call_id{7, 5});
+  CHECK(parts[2].items == 3);
+  it.apply(made(kind::ended, {7, 4}, 5, 8));
+  CHECK(it.counts.starts({7, 1}, 8).size() == 2);
+  it.apply(made(kind::ended, {7, 3}, 1, 8));
+  CHECK_FALSE(it.counts.counts(second, second_at));
+  it.apply(made(kind::forgotten, {7, 1}, 8));
+  CHECK(it.counts.starts({7, 1}, 8).empty());
+}

@@ -26,8 +26,10 @@ struct known_call {
   core::call_id first{};  // of the record that counts for it
   std::uint32_t items = 0;
   std::string body{};
+  std::string start{};  // what the record of its start says last
   friend bool operator==(known_call const& a, known_call const& b) {
-    return std::tie(a.is, a.first, a.items, a.body) == std::tie(b.is, b.first, b.items, b.body);
+    return std::tie(a.is, a.first, a.items, a.body, a.start) ==
+           std::tie(b.is, b.first, b.items, b.body, b.start);
   }
 };
 
@@ -40,7 +42,9 @@ class oracle {
       switch (what.what) {
         case kind::call: calls[call] = {kind::call, what.call, what.items, what.body}; break;
         case kind::started:
-          if (found != calls.end() && found->second.is == kind::call) found->second.is = kind::started;
+          if (found == calls.end() || found->second.is == kind::ended) break;
+          found->second.is = kind::started;
+          found->second.start = what.body;
           break;
         case kind::ended:
           if (found == calls.end() || found->second.is != kind::ended)

@@ -47,7 +47,8 @@ class owner {
     }
     items = 1 + static_cast<std::uint32_t>(below(items));
     if (is.is == kind::ended || below(12) == 0) return {kind::forgotten, picked, items, {}};
-    if (is.is == kind::call && below(2) == 0) return {kind::started, picked, items, {}};
+    if (is.is != kind::ended && below(is.is == kind::call ? 2 : 4) == 0)
+      return {kind::started, picked, items, body()};
     return {kind::ended, picked, items, body()};
   }
   said call() {
