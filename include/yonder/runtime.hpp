@@ -170,6 +170,10 @@ struct runtime_options {
   // are fetched, or forgotten. The files take twice that, and 128 MiB, at most. 0: as much as the disk has.
   std::size_t max_journal_bytes = 0;
 
+  // How long serve(), told to end, waits for what the hub of its own runs. What has not begun by then goes
+  // back to its client, which gives it to the hub that comes next.
+  std::chrono::nanoseconds drain_timeout = std::chrono::seconds(25);
+
   // The folder with client.key, client.pub and server.pub (`yonder keygen`). Empty: $YONDER_KEYS, or else
   // $XDG_CONFIG_HOME/yonder (~/.config/yonder).
   std::string keys{};
@@ -273,6 +277,9 @@ class YONDER_API runtime {
   [[nodiscard]] std::string http_address() const;
 
   // Waits for SIGTERM, SIGINT or, unless that is ignored, SIGHUP: to be blocked in a program's own threads.
+  // Then it lets a hub of its own end in good order (runtime_options::drain_timeout), so that clients which
+  // find another hub there notice nothing else; the runtime is to be destroyed when this returns. A second
+  // signal ends that at once.
   void serve() const;
 
   // What its hub counts. Takes the runtime's lock for some microseconds.

@@ -132,6 +132,8 @@ int run(int argc, char const* const* argv) {
       *hub_command, "--max-journal-bytes", served.max_journal_bytes,
       "of durable calls and outcomes that count; past them such calls are refused; default: as much as "
       "the disk has");
+  read_time(*hub_command, "--drain-timeout", served.drain_timeout,
+            "for which what runs is waited for, told to end (SIGTERM); again: not at all; default: 25s");
   hub_command->add_flag("--json", served.json, "for programs: an object");
 
   std::string endpoint;

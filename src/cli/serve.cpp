@@ -82,6 +82,7 @@ int serve_hub(hub_order const& order) {
   options.journal = order.journal;
   if (order.result_ttl) options.result_ttl = *order.result_ttl;
   if (order.max_journal_bytes) options.max_journal_bytes = *order.max_journal_bytes;
+  if (order.drain_timeout) options.drain_timeout = *order.drain_timeout;
   ::unsetenv("YONDER_HUB");  // it is the hub
 #if !defined(YONDER_HAS_HTTP)
   for (auto const* name : {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"})
@@ -97,8 +98,7 @@ int serve_hub(hub_order const& order) {
   auto const lines = invites ? invite(keys, *tcp) : pasted();
   order.json ? print_json(addresses, lines) : print_plain(addresses, lines);
   flush_output();
-  int signal = 0;
-  ::sigwait(&endings, &signal);
+  hub.serve();
   return EXIT_SUCCESS;
 }
 

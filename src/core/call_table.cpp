@@ -166,6 +166,7 @@ call_record& call_table::split(call_record& call, std::uint32_t at) {
   front.outlived = call.outlived;
   front.quota = call.quota;
   front.alone = call.alone;
+  front.of_hub = call.of_hub;
   front.batching = call.batching;
   front.queued_since = call.queued_since;
   front.orphaned_since = call.orphaned_since;

@@ -24,6 +24,8 @@ struct client::state final : session_user {
   pending_calls calls;
   call_list waiting;  // by submission
   call_list given;
+  call_list put_off;        // in no order
+  bool hub_drains = false;  // it starts nothing any more, but for what it runs
   std::size_t given_calls = 0;
   timer_wheel timers{0};
   calling_attempts parents;
@@ -51,8 +53,10 @@ struct client::state final : session_user {
     calls.remove(call);
   }
 
+  call_list& list_of(pending const& call) { return call.given ? given : call.put_off ? put_off : waiting; }
+
   void leave_list(pending& call) {
-    (call.given ? given : waiting).remove(call);
+    list_of(call).remove(call);
     if (call.given) given_calls -= call.count;
   }
 
@@ -74,7 +78,7 @@ struct client::state final : session_user {
   pending& split(pending& call, std::uint32_t at) {
     YONDER_REACHED(separated);
     auto& front = calls.split(call, at);
-    (call.given ? given : waiting).insert_before(call, front);
+    list_of(call).insert_before(call, front);
     if (call.deadline != never) timers.arm(front, add(call.deadline, config.deadline_slack));
     return front;
   }
@@ -144,6 +148,7 @@ struct client::state final : session_user {
       while (!given.empty()) fail_unknown(given.front(), reason, out);
     fail_all(given, code, reason, out);
     fail_all(waiting, code, reason, out);
+    fail_all(put_off, code, reason, out);
   }
 
   // --- sending
@@ -168,7 +173,9 @@ struct client::state final : session_user {
 
   void give_waiting(time_point now, outputs& out) {
     while (auto* const call = waiting.first()) {
-      if (call->deadline <= now) {
+      if (!is_taken(*call)) {
+        put_off_call(*call, out);
+      } else if (call->deadline <= now) {
         fail(*call, errc::deadline_exceeded, "the call's deadline passed before a hub was reached", out);
       } else if (given_calls >= max_calls) {
         fail(*call, errc::overloaded,
@@ -183,6 +190,51 @@ struct client::state final : session_user {
         give(now, *call, out);
       }
     }
+  }
+
+  // Also a hub that ends writes down what is durable, starts what the tasks call that it runs, and answers
+  // what is asked of itself.
+  bool is_taken(pending const& call) const {
+    return !hub_drains || call.parent != nullptr || call.policy.durable || call.function.starts_with(' ');
+  }
+
+  // The hub ends, and nothing of the call has run: it is given to the one that comes next.
+  void put_off_call(pending& call, outputs& out) {
+    YONDER_REACHED(put_off);
+    call.message = streams.again(call.number, std::move(call.message), out);
+    leave_list(call);
+    call.given = false;
+    call.put_off = true;
+    put_off.push_back(call);
+  }
+
+  // In the order in which they were submitted.
+  void resume_put_off() {
+    if (put_off.empty()) return;
+    std::vector<pending*> all;
+    all.reserve(waiting.size() + put_off.size());
+    for (auto* const list : {&waiting, &put_off})
+      while (auto* const call = list->first()) {
+        list->remove(*call);
+        call->put_off = false;
+        all.push_back(call);
+      }
+    std::sort(all.begin(), all.end(), [](auto const* a, auto const* b) { return a->number < b->number; });
+    for (auto* const call : all) waiting.push_back(*call);
+  }
+
+  // It is told that nothing more comes of what it would not start: behind all that has come of that.
+  void take_drain(time_point now, outputs& out) {
+    if (hub.reliable()) return;
+    hub_drains = true;
+    for (auto* call = given.first(); call != nullptr;) {
+      auto& one = *call;
+      call = given.after(one);
+      if (!is_taken(one) && one.is_whole() && hub.withdraw(now, one.ticket, out)) put_off_call(one, out);
+    }
+    auto message = make_control(frame_type::drain);
+    auto const head = message.head;
+    hub.send(now, head, frame_ref(std::move(message)), never, out);
   }
 
   bool reaches_hub(frame const& message) const {
@@ -258,13 +310,15 @@ struct client::state final : session_user {
         fail_unknown(call, why, out);
       }
     }
+    if (!YONDER_MUTANT(put_off_forgotten)) hub_drains = false;
+    resume_put_off();
   }
 
   void refused(time_point, errc code, std::string_view why, outputs& out) override { close(code, why, out); }
 
-  void deliver(time_point, frame&& message, outputs& out) override {
+  void deliver(time_point now, frame&& message, outputs& out) override {
     auto const& head = message.head;
-    if (head.type == frame_type::drain) return;
+    if (head.type == frame_type::drain) return take_drain(now, out);
     if (head.type == frame_type::accepted) return take_accepted(message, out);
     if (head.type == frame_type::notice) {
       std::string_view text;
@@ -368,6 +422,7 @@ struct client::state final : session_user {
   }
 
   void take_error(frame const& message, outputs& out) {
+    auto const is_back = (message.head.flags & flag_not_started) != 0;
     auto const past = message.head.call.number + std::max(read_item_count(message), 1U);
     for (auto number = message.head.call.number; number < past;) {
       auto* const found = find_given(number);
@@ -377,6 +432,10 @@ struct client::state final : session_user {
       }
       auto& call = isolate(*found, number, past - number);
       number = call.end();
+      if (is_back && call.parent == nullptr && call.message) {
+        put_off_call(call, out);
+        continue;
+      }
       call.note_ended(call.count);
       failure error;
       if (!read_error(message, error)) {
@@ -403,6 +462,7 @@ struct client::state final : session_user {
     if (!waiting.empty())
       due = std::min(
           due, add(std::max(hub.away_since(), lists.waiting.front().submitted), config.connect_timeout));
+    if (!put_off.empty()) due = std::min(due, add(hub.away_since(), config.connect_timeout));
     return due;
   }
 
@@ -415,6 +475,8 @@ struct client::state final : session_user {
       if (add(std::max(hub.away_since(), call->submitted), config.connect_timeout) > now) break;
       fail(*call, errc::hub_unreachable, describe_silence(config, hub.trouble()), out);
     }
+    if (add(hub.away_since(), config.connect_timeout) <= now)
+      fail_all(put_off, errc::hub_unreachable, describe_silence(config, hub.trouble()), out);
   }
 
   void expire(time_point now, outputs& out) {
@@ -535,7 +597,7 @@ call_id client::submit(time_point now, call_spec spec, outputs& out) {
   try {
     if (spec.feeds) s.streams.begin_feed(number, spec.cookie);
     if (spec.stream) s.streams.begin(number, spec.cookie, *spec.stream);
-    if (s.hub.ready()) s.give(now, call, out);
+    if (s.hub.ready()) s.is_taken(call) ? s.give(now, call, out) : s.put_off_call(call, out);
   } catch (...) {
     s.forget(call);
     throw;
@@ -664,7 +726,7 @@ void client::abandon(void (*ended)(void* of, std::uint64_t cookie), void* of) no
   auto& s = *state_;
   s.closed_code = errc::disconnected;
   s.hub.end();
-  for (auto* const list : {&s.given, &s.waiting})
+  for (auto* const list : {&s.given, &s.waiting, &s.put_off})
     while (!list->empty()) {
       auto& call = list->front();
       for (std::uint32_t i = 0; i < call.count; ++i) ended(of, call.cookie_of(i));

@@ -63,6 +63,8 @@ void hub::state::settle(time_point now, outputs& out) {
   if (work.nested_came() || look_for_deadlocks) break_deadlocks(now, out);
   if (has_pools && (!pools.is_calm(now) || is_simulated)) let_workers_go(now, out);
   while (auto* const function = work.long_wait(now)) tell_of_wait(now, *function, out);
+  if (!returning.empty()) give_back(now, out);
+  if (drain_look <= now) look_whether_drained(now, out);
 }
 
 void hub::state::bring_workers(time_point now, outputs& out) {
@@ -117,7 +119,7 @@ time_point hub::state::next_deadline() const {
   auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
   return std::min({timers.next(), work.unknown_due(), work.long_wait_due(), work.spread_due(),
                    work.batch_due(), turns_due, pools.next_deadline(), kept.next_due(), token_due,
-                   schedules.due});
+                   schedules.due, drain_look});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}
@@ -215,6 +217,11 @@ std::optional<failure> hub::warm(time_point now, pool_order const& order, output
 }
 
 std::vector<pool_census> hub::pools() const { return state_->count_pools(); }
+
+void hub::drain(time_point now, duration within, outputs& out) {
+  state_->drain(now, within, out);
+  state_->settle(now, out);
+}
 
 void hub::shutdown(time_point now, outputs& out) {
   auto& s = *state_;

@@ -144,6 +144,7 @@ struct hub_counters {
   std::uint64_t fenced = 0;  // answers of attempts that no longer counted
   std::uint64_t stale = 0;   // frames of another epoch, or repeated
   std::uint64_t protocol_violations = 0;
+  std::uint64_t given_back = 0;  // calls that had not begun, by a hub that ends
 };
 
 // What the hub holds; all but connections, sessions and workers is 0 when nothing is to be done.
@@ -217,6 +218,12 @@ class hub {
   std::optional<failure> scale(time_point now, pool_order const& order, outputs& out);
   std::optional<failure> warm(time_point now, pool_order const& order, outputs& out);
   std::vector<pool_census> pools() const;
+
+  // Begins to end in good order: nothing is started any more but what is part of a call that runs, and what
+  // has not begun goes back to its client, which gives it to the hub that comes next. out::drained follows
+  // when nobody waits for anything else here, and after this time at the latest; then shutdown(). Again: no
+  // later than so.
+  void drain(time_point now, duration within, outputs& out);
 
   // Ends every session with a bye: workers that the hub had started exit, clients and other workers look for
   // the hub that comes next, as after a crash. Nothing more is said of the hub's own workers: their driver

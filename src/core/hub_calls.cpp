@@ -127,6 +127,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     parent = parent_of(now, client, said.parent, refused);
     if (parent == nullptr) return refuse(refused);
   }
+  if (drains && is_left(client, said)) return say_given_back(now, client, id, range.count, out);
   auto const turn_down = [&](failure const& why) {
     if (parent != nullptr) note_ended(*parent, range.count, 0);
     refuse(why);
@@ -147,6 +148,7 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   auto const has_home = home != nullptr || (said.requirements.empty() && refused.message.empty());
   set_terms(now, call, said, whole, items, range, home);
   if (parent != nullptr) join_parent(call, *parent);
+  call.of_hub = said.parent.attempt != 0 || !said.arguments.empty();
   if (config.traces) begin_trace(now, call);
   if (said.stream) begin_stream(call, *said.stream);
   compact(call);
@@ -219,6 +221,7 @@ void hub::state::begin_call(time_point now, call_record& call, outputs& out) {
 // The caller is back, and asks for what it had asked for.
 void hub::state::take_again(time_point now, client_session& client, call_record& call, outputs& out) {
   calls.subscribe(call);
+  if (call.stage == call_stage::put_off && is_left(call)) return leave_to_next(now, call);
   if (call.stage == call_stage::ended) {
     compact(call);
     auto outcome = call.message;
@@ -310,10 +313,12 @@ call_record& hub::state::split(time_point now, call_record& call, std::uint32_t 
       break;
     }
     case call_stage::sought: front.due = call.due; break;
+    case call_stage::returning: returning.insert_before(call, front); break;
     case call_stage::ordered:
     case call_stage::reading:
     case call_stage::composing:  // it is one
     case call_stage::ended:
+    case call_stage::put_off:
     case call_stage::leaving: break;
   }
   if (!front.has_ended()) arm(front);
@@ -535,7 +540,7 @@ void hub::state::requeue(time_point now, call_record& call) {
   call.due = never;
   call.worker = nullptr;
   arm(call);
-  work.requeue(now, call);
+  wait_again(now, call);
 }
 
 void hub::state::attempt_failed(time_point now, call_record& call, failure error, outputs& out) {

@@ -36,6 +36,8 @@ std::string state_of(call_record const& call) {
     case call_stage::tokenless: return "waits for a retry token";
     case call_stage::assigned: return "with a worker";
     case call_stage::ended: return "ended";
+    case call_stage::returning:
+    case call_stage::put_off: return "left to the hub that comes next";
     case call_stage::leaving: break;
   }
   return "ending";

@@ -191,7 +191,7 @@ void hub::state::synced(time_point now, std::uint64_t up_to, outputs& out) {
     leave_stage(now, call);
     if (std::exchange(call.accepted, true)) {
       call.start_recorded = true;
-      work.requeue(now, call);
+      wait_again(now, call);
     } else {
       say_accepted(now, call, out);
       store_away(call);

@@ -49,7 +49,7 @@ void hub::state::wake_stalled(time_point now, caller_record& caller) {
   if (calls.stalls(caller)) return;
   while (auto* const call = caller.stalled.first()) {
     caller.stalled.remove(*call);
-    work.requeue(now, *call);
+    wait_again(now, *call);
   }
 }
 
@@ -141,6 +141,7 @@ void hub::state::leave_stage(time_point now, call_record& call) {
       break;
     case call_stage::unsynced: unsynced.remove(call); break;
     case call_stage::tokenless: tokenless.remove(call); break;
+    case call_stage::returning: returning.remove(call); break;
     case call_stage::delayed:
       YONDER_CHECK(delayed != 0, "a call waits for its backoff that is not counted");
       --delayed;
@@ -149,6 +150,7 @@ void hub::state::leave_stage(time_point now, call_record& call) {
     case call_stage::reading:
     case call_stage::sought:
     case call_stage::ended:
+    case call_stage::put_off:
     case call_stage::leaving: break;
   }
 }

@@ -9,6 +9,7 @@ namespace yonder::core {
 
 // What tasks call is not bounded: the call that waits for it would never end.
 void hub::state::queue(time_point now, call_record& call) {
+  if (drains && is_left(call)) return leave_to_next(now, call);
   auto* const whose = call.quota != nullptr || call.depth != 0 ? nullptr : quotas.find(call.caller->identity);
   if (whose == nullptr) return work.enqueue(now, call);
   call.stage = call_stage::held;
@@ -23,6 +24,11 @@ void hub::state::let_in(time_point now, quota& whose) {
     if (room == 0) return;
     auto& front = room == call->count ? *call : split(now, *call, room);
     whose.remove(front);
+    if (drains && is_left(front)) {
+      front.quota = nullptr;
+      leave_to_next(now, front);
+      continue;
+    }
     whose.count(front);
     work.enqueue(now, front);
   }

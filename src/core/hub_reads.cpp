@@ -118,7 +118,7 @@ void hub::state::give_arguments(time_point now, call_record& call, frame_ref con
   if (call.is_whole()) calls.resize(call, size_of(*whole));
   compact(call);
   call.stage = call_stage::leaving;
-  work.requeue(now, call);
+  wait_again(now, call);
 }
 
 // --- outcomes

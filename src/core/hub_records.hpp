@@ -80,6 +80,8 @@ enum class call_stage : std::uint8_t {
   sought,     // a worker of an earlier hub may have it
   recording,  // its outcome waits for the journal
   ended,      // its outcome waits for its caller to come back
+  returning,  // a hub that ends gives it back to its client,
+  put_off,    // or leaves it to the next one
   leaving,    // none of them
 };
 
@@ -198,6 +200,8 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   time_point orphaned_since = never;  // since when nobody waits for it; never: its caller does
   std::string last_failure;           // why it is tried again
 
+  bool of_hub = false;  // only this hub can run it: it is part of a call that runs, or made of others
+
   bool is_whole() const { return count == packed.count; }  // the message is of its items only
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
   // Its outcome is fixed; the message is that.
@@ -235,7 +239,7 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     worker = nullptr;
     holder = 0;
     start_for = 0;
-    accepted = start_recorded = stored = alone = false;
+    accepted = start_recorded = stored = alone = of_hub = false;
     due = orphaned_since = never;
     batching = {};
     callback = called_back::none;
@@ -463,7 +467,8 @@ struct client_session : session {
     attempt_key parent;
   };
   std::map<std::uint64_t, wanted_outcome> wanted;
-  std::uint64_t reads = 0;  // out::read::number; 0: none is
+  std::uint64_t reads = 0;   // out::read::number; 0: none is
+  bool knows_drain = false;  // it gives this hub no more calls, but such as drain() lets begin
 };
 
 // Of a worker that has nothing to do.

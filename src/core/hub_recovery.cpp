@@ -201,6 +201,24 @@ void hub::state::adopt(time_point now, worker_session& worker, held_attempt cons
   fenced.told_to_stop = say_cancel(now, worker, fenced, 0, out);
 }
 
+// It begins anew, as it has not heard of the session in which it was to go on with what it has: that is
+// sought once more.
+void hub::state::seek_again(time_point now, worker_session& worker, std::span<held_attempt const> all,
+                            outputs& out) {
+  for (std::size_t i = 0; i < worker.outstanding.size(); ++i) {
+    auto& attempt = worker.outstanding[i];
+    auto const is_it = [&](held_attempt const& one) {
+      return one.call == attempt.id && one.attempt == attempt.number;
+    };
+    if (!attempt.adopted || attempt.call == nullptr || std::none_of(all.begin(), all.end(), is_it)) continue;
+    auto& call = *attempt.call;
+    leave_nest(now, call, worker, out);
+    worker.outstanding[i].call = nullptr;
+    call.worker = nullptr;
+    seek(now, call);
+  }
+}
+
 // The worker keeps the outcome that it has told until it hears that it need not.
 void hub::state::note_holder(time_point now, worker_session& worker, call_id id, std::uint32_t number,
                              outputs& out) {

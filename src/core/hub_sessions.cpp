@@ -118,6 +118,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     if (type == frame_type::cancel) return take_cancel(now, client, message, out);
     if (type == frame_type::waiting) return take_waiting(now, client, message, out);
     if (type == frame_type::taken) return take_taken(client, message, out);
+    if (type == frame_type::drain && drains) return void(client.knows_drain = true);
     if (type >= frame_type::stream_items && type <= frame_type::stream_end)
       return take_from_reader(now, client, std::move(message), out);
   } else {
@@ -185,6 +186,8 @@ void hub::state::hello(time_point now, peer_record& peer, frame const& message, 
     YONDER_REACHED(begun_anew);
     peer_loss loss;
     loss.reason = "began a new session";
+    if (said.role == peer_role::worker)
+      seek_again(now, static_cast<worker_session&>(*verdict.known), said.held, out);
     ended(now, *verdict.known, loss, out);
   }
   if (peer.owner != nullptr) return violated(now, *peer.owner, "a second session on one connection", out);
@@ -218,6 +221,7 @@ void hub::state::begin_client(time_point now, peer_record& peer, hello_message& 
   calls.connect(client.id, client.identity);
   if (client.made_of.build != 0) work.hold_build(client.made_of.build);
   welcome(now, client, out);
+  if (drains) say_drains(now, client, out);
 }
 
 void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& said, header const& head,
@@ -438,7 +442,7 @@ void hub::state::end_client(time_point now, client_session& client, outputs& out
   end_streams(now, caller, out);
   while (auto* const call = caller.stalled.first()) {
     caller.stalled.remove(*call);
-    work.requeue(now, *call);
+    wait_again(now, *call);
   }
   calls.disconnect(now, caller);
   if (client.made_of.build != 0) work.release_build(client.made_of.build);

@@ -149,6 +149,21 @@ struct hub::state {
   std::string why_held(call_record const& call);
   void leave_worker(time_point now, order_record& order);
 
+  // hub_drain.cpp: a hub that ends in good order
+  void drain(time_point now, duration within, outputs& out);
+  void say_drains(time_point now, client_session& client, outputs& out);
+  static bool waits_to_begin(call_record const& call);
+  bool is_left(call_record const& call) const;
+  bool is_left(client_session const& client, call_message const& said) const;
+  void leave_to_next(time_point now, call_record& call);
+  void give_back(time_point now, outputs& out);
+  void say_given_back(time_point now, client_session& client, call_id id, std::uint32_t count, outputs& out);
+  bool is_awaited(time_point now, call_record const& call) const;
+  bool is_awaited(time_point now, client_session const& client) const;
+  bool some_is_awaited(time_point now);
+  void look_whether_drained(time_point now, outputs& out);
+  void wait_again(time_point now, call_record& call);
+
   // hub_composed.cpp: what waits for the values of other calls
   bool await_arguments(time_point now, call_record& call, std::vector<awaited_argument> const& arguments,
                        outputs& out);
@@ -254,6 +269,7 @@ struct hub::state {
   call_record* sought(time_point now, call_id id);
   void take_held(time_point now, worker_session& worker, std::span<held_attempt const> all, outputs& out);
   void adopt(time_point now, worker_session& worker, held_attempt const& one, outputs& out);
+  void seek_again(time_point now, worker_session& worker, std::span<held_attempt const> all, outputs& out);
   void not_found_again(time_point now, call_record& call, std::string_view why, outputs& out);
   void came_without(time_point now, std::uint64_t worker, std::string_view why, outputs& out);
   void note_holder(time_point now, worker_session& worker, call_id id, std::uint32_t number, outputs& out);
@@ -522,6 +538,10 @@ struct hub::state {
   hub_config config;
   bool reads_first = false;  // the tick that comes is the second one after a standstill
   bool over = false;         // after shutdown: the hub that is awaited is another one
+  bool drains = false;       // after drain()
+  bool drain_told = false;   // to whoever runs the hub
+  time_point drain_until = never, drain_look = never;
+  call_queue returning;
   random_source random;
   timer_wheel timers;
   hub_counters counters;

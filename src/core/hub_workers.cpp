@@ -323,7 +323,8 @@ void hub::state::recall_waiting(time_point now, worker_session& worker, outputs&
     if (attempt.call == nullptr || std::exchange(attempt.recalled, true)) continue;
     YONDER_REACHED(recalled);
     say_cancel(now, worker, attempt, flag_recall, out);
-    if (YONDER_MUTANT(recall_runs_twice)) requeue(now, *std::exchange(attempt.call, nullptr));
+    if (YONDER_MUTANT(recall_runs_twice) || (drains && YONDER_MUTANT(given_back_and_begun)))
+      requeue(now, *std::exchange(attempt.call, nullptr));
   }
   dispatcher::recalled(worker);
 }

@@ -43,6 +43,9 @@ enum class mutant {
   bulk_window_ignored,        // all chunks of a frame leave at once
   limits_ignored,             // what the other end cannot receive is sent nevertheless
   results_mixed_up,           // values are packed together that do not follow each other
+  given_back_and_begun,       // a hub that ends gives back what a worker may have begun
+  drain_unheard,              // a hub ends before its clients know that it does
+  put_off_forgotten,          // what a hub gave back is given to no other one
   restart_is_final,           // a hub that ends in good order ends its clients and workers for good
   foreign_hello_obeyed,       // whoever names a session may end it
   prefetched_bytes_ignored,   // large arguments fill a worker's queue
@@ -188,8 +191,11 @@ enum class mark {
   shared_out,          // calls of several flows waited for the same workers
   refunded,            // what came back before it was started had cost a share
   allocation_ended,    // a worker was drained because its time was over
+  drained,             // a hub began to end in good order,
+  given_back,          // gave calls back that it had not begun,
+  put_off,             // and their client kept them for the next one
 };
-inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::allocation_ended) + 1;
+inline constexpr std::size_t mark_count = static_cast<std::size_t>(mark::put_off) + 1;
 inline std::bitset<mark_count> marks;
 
 // Choices that are allowed and rare, and dangerous where they are not thought of: made one time in so many,

@@ -171,6 +171,7 @@ pending& pending_calls::split(pending& call, std::uint32_t at) {
   front.bytes = at * header_size + payload;
   front.ticket = call.ticket;
   front.given = call.given;
+  front.put_off = call.put_off;
   front.accepted = call.accepted;
   front.message = call.message;
   front.packed = call.packed;

@@ -45,7 +45,7 @@ class calling_attempts {
 };
 
 // A call without its outcome yet; or several of a batch, as long as the same holds for all of them. They wait
-// for a welcome, or were given to the link.
+// for a welcome, were given to the link, or are put off: for the welcome of the hub that comes next.
 struct pending : timer, list_hook<order_tag> {
   using item = batch_spec::item;
 
@@ -61,6 +61,7 @@ struct pending : timer, list_hook<order_tag> {
   std::size_t bytes = 0;
   std::uint32_t ticket = 0;           // of the link
   bool given = false;                 // to the link
+  bool put_off = false;               // the hub ends, and does not start it
   bool accepted = false;              // durable, and in the hub's journal
   frame_ref message;                  // until it is given away for good; it may hold others, too
   std::uint32_t packed = 1;           // calls in it
@@ -77,7 +78,7 @@ struct pending : timer, list_hook<order_tag> {
     offset = 0;
     parent = nullptr;
     streamed = 0;
-    given = accepted = false;
+    given = put_off = accepted = false;
   }
   // As its parent is told of it, and the hub knows, too.
   void note_streamed() {

@@ -271,6 +271,10 @@ struct kill_worker {
   peer_id peer = 0;
   std::string reason;
 };
+// Hub: after drain(): nothing is awaited any more.
+struct drained {
+  bool in_time = true;  // or so long was waited for it
+};
 // Hub, client: a line for whoever runs it.
 struct notice {
   std::string text;
@@ -353,7 +357,7 @@ struct exit {
 
 using output =
     std::variant<out::send, out::start_worker, out::observe_machine, out::abandon_start, out::worker_came,
-                 out::kill_worker, out::close, out::append, out::read, out::traced, out::notice,
+                 out::kill_worker, out::close, out::append, out::read, out::traced, out::drained, out::notice,
                  out::accepted, out::completed, out::came_late, out::stream_arrived, out::stream_allowed,
                  out::progressed, out::run, out::stop_requested, out::exit>;
 

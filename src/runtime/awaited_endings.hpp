@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+
+#include "src/platform/unique_fd.hpp"
 
 namespace yonder::runtime_detail {
 
@@ -23,6 +31,20 @@ class awaited_endings {
   void wait() const {
     int signal = 0;
     ::sigwait(&endings_, &signal);
+  }
+  // Until the next one comes, the descriptor is readable, or so long.
+  void wait(int descriptor, std::chrono::milliseconds longest) const {
+    platform::unique_fd const signals(::signalfd(-1, &endings_, SFD_CLOEXEC | SFD_NONBLOCK));
+    auto const until = std::chrono::steady_clock::now() + longest;
+    for (auto left = longest; left.count() > 0;
+         left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now())) {
+      pollfd both[] = {{signals.get(), POLLIN, 0}, {descriptor, POLLIN, 0}};
+      auto const ready = ::poll(both, 2, static_cast<int>(left.count()));
+      if (ready < 0 && errno == EINTR) continue;
+      signalfd_siginfo taken{};  // or it would end the process when it is let through
+      if ((both[0].revents & POLLIN) != 0) static_cast<void>(::read(signals.get(), &taken, sizeof taken));
+      return;
+    }
   }
 
  private:

@@ -614,6 +614,8 @@ void engine::carry_out_hub(core::output& output) {
     if (launching_) launching_->abandon(late->start);
   } else if (auto const* const came = std::get_if<core::out::worker_came>(&output)) {
     if (launching_) launching_->came(came->start);
+  } else if (std::holds_alternative<core::out::drained>(output)) {
+    drained_->add();
   } else if (std::holds_alternative<core::out::observe_machine>(output)) {
     observe_machine();
   } else if (auto* const said = std::get_if<core::out::notice>(&output)) {

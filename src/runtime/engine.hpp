@@ -23,6 +23,7 @@
 #include "src/driver/outbox.hpp"
 #include "src/driver/pack_size.hpp"
 #include "src/driver/spinning.hpp"
+#include "src/platform/event_counter.hpp"
 #include "src/platform/fork.hpp"
 #include "src/platform/loop_hook.hpp"
 #include "src/platform/poller.hpp"
@@ -51,6 +52,7 @@ struct engine_config {
   std::size_t max_call_bytes = 0;
   std::size_t max_decoded_bytes = 0;
   std::uint64_t max_value_bytes = 0;                     // by reference: of one, and of all that are kept
+  core::duration drain_timeout = 0;                      // of its end in good order
   bool no_workers = false;                               // none is started here, and none can connect
   yonder::executor executor;                             // of coroutines; none: a thread of the engine's own
   log_sink log;                                          // none: stderr
@@ -136,6 +138,11 @@ class engine : public std::enable_shared_from_this<engine> {
 
   // A worker's attempt, whose task has made calls here, has ended.
   void attempt_ended(core::attempt_key const& attempt) noexcept;
+
+  // Of a hub of its own: begins to end in good order, within this time (core::hub::drain). Returns a
+  // descriptor that is readable once that is done; -1: it has no hub, or has ended.
+  int drain(core::duration within);
+  core::duration drain_timeout() const noexcept { return config_.drain_timeout; }
 
   // For a continuation: resumes one coroutine whose call has ended, if there is one.
   void resume_one();
@@ -326,6 +333,7 @@ class engine : public std::enable_shared_from_this<engine> {
   std::unique_ptr<runtime_detail::launching> launching_;
   std::unique_ptr<transport::endpoint> uplink_;
   std::unique_ptr<hub_journal> journal_;  // null: there is none
+  std::unique_ptr<platform::event_counter> drained_;
 
   driver::leadership lead_;
   driver::spinning spin_;

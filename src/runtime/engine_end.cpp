@@ -68,6 +68,21 @@ std::shared_ptr<runtime_detail::schedules> engine::schedules(bool make) {
   return schedules_;
 }
 
+int engine::drain(core::duration within) {
+  if (!is_ours()) return -1;
+  lock held(mutex_);
+  if (!hub_ || lead_.ending() || is_broken()) return -1;
+  if (drained_ == nullptr) drained_ = std::make_unique<platform::event_counter>();
+  time_ = now();
+  survive(held, [&] {
+    endurance_.once([&] { hub_->drain(time_, within, hub_due_.items()); });
+    carry_out();
+    flush();
+  });
+  wake_leader_if_needed();
+  return drained_->descriptor();
+}
+
 void engine::stop() {
   if (!is_ours()) return;
   std::shared_ptr<runtime_detail::schedules> ending;

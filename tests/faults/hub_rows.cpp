@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -295,6 +297,65 @@ void lose_hub_of_many(findings& seen) {
   all.tell(seen);
 }
 
+// --- the hub is replaced
+
+// Calls that may start once only, one after the other, and what became of them.
+void call_again_and_again(yonder::runtime& client, board const& shared, std::atomic<std::uint32_t>& next,
+                          std::atomic<bool> const& stop, outcomes& all, nanoseconds& slowest) {
+  while (!stop) {
+    auto const slot = next++;
+    if (slot >= board::slots) return;
+    auto const begun = clock::now();
+    auto const value = task::enter.on(client).try_remote(shared.path(), slot);
+    slowest = std::max<nanoseconds>(slowest, clock::now() - begun);
+    if (!value)
+      all.wrong(value.error().what());
+    else if (*value != 2 * slot)
+      all.wrong("a wrong value");
+    if (shared[slot].entered.load() > 1) ++all.executions;
+  }
+}
+
+void replace_hub(findings& seen) {
+  constexpr std::size_t callers = 3;
+  int const times = seen.how_much().of(10, 60);
+  journaled_site site;
+  board const shared(site.file("board"));
+  std::optional<journaled_hub> hub(std::in_place, site);
+  for (int i = 0; i < 3; ++i) site.start_worker();
+  yonder::runtime client(site.client());
+  task::enter.on(client).remote(shared.path(), 0U);
+  std::atomic<std::uint32_t> next{1};
+  std::atomic<bool> stop{false};
+  std::array<outcomes, callers> each;
+  std::array<nanoseconds, callers> slowest{};
+  stall_watch machine;
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < callers; ++i)
+    threads.emplace_back([&, i] { call_again_and_again(client, shared, next, stop, each[i], slowest[i]); });
+  std::uint64_t disorderly = 0;
+  for (int i = 0; i < times; ++i) {
+    for (auto const until = next + 200; next < until && next < board::slots;)
+      std::this_thread::sleep_for(1ms);
+    if (!hub->end()) ++disorderly;
+    hub.emplace(site);
+  }
+  stop = true;
+  for (auto& one : threads) one.join();
+  outcomes all;
+  for (auto const& one : each) {
+    all.lost += one.lost;
+    all.executions += one.executions;
+    if (all.first.empty()) all.first = one.first;
+  }
+  seen.note(std::to_string(times) + " hubs, " + std::to_string(next.load()) + " calls");
+  seen.equals("hubs that ended otherwise", disorderly, 0);
+  seen.equals("calls lost or wrong", all.lost, 0);
+  seen.equals("executions too many", all.executions, 0);
+  if (!all.first.empty()) seen.note("first: " + all.first);
+  seen.at_most("the slowest call", *std::max_element(slowest.begin(), slowest.end()), 2s, machine.longest());
+}
+
 // --- strangers
 
 // What somebody sends who speaks no ZeroMQ, or begins to.
@@ -374,6 +435,10 @@ std::vector<row> hub_rows() {
       {"many-workers", "kill -9 of the hub of 16 workers over CURVE (500 with --full)",
        "all back within 5 s, 0 lost; the idle hub within 50 MiB, and without processor time",
        lose_hub_of_many, 120s, 600s},
+      {"hub-upgrade",
+       "SIGTERM of the hub and another one in its place, 10 times (60 with --full), under calls",
+       "0 calls lost, 0 executions twice, though none may be tried again; the slowest within 2 s",
+       replace_hub, 120s, 600s},
       {"garbage", "thousands of connections that speak no CURVE, or claim 2⁶⁴ bytes",
        "memory bounded, 0 crashes, 0 extra executions; calls go on", hear_garbage, 120s, 3600s},
   };

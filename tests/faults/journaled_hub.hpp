@@ -87,6 +87,12 @@ class journaled_hub {
     wait();
   }
   void send_kill() { process_.kill(); }
+  // In good order. True: it did.
+  bool end() {
+    process_.end();
+    ended_ = true;
+    return process_.wait().status == 0;
+  }
   void wait() {
     if (!std::exchange(ended_, true)) process_.wait();
   }

@@ -51,6 +51,9 @@ whereabouts where_is(mutant fault) {
     case mutant::resend_forgotten: return {"leaky", usual};
     case mutant::lost_session_kept:
     case mutant::deaf_peer_kept: return {"lossy", many};
+    case mutant::given_back_and_begun:
+    case mutant::drain_unheard:
+    case mutant::put_off_forgotten: return {"upgrades", usual};
     case mutant::epoch_not_checked:
     case mutant::silence_given_work:
     case mutant::restart_is_final: return {"wild", usual};

@@ -31,6 +31,7 @@ std::string_view to_string(state one) {
     case state::worker_stopped: return "a worker stood still for a while";
     case state::half_open: return "one direction of a connection was dead";
     case state::hub_restarted: return "the hub began anew";
+    case state::hub_upgraded: return "a hub ended when nobody waited for anything of it";
     case state::start_failed: return "a worker could not be started";
     case state::start_hung: return "a worker that was started did not come";
     case state::pool_barren: return "the world healed but for a pool without workers";
@@ -108,6 +109,9 @@ std::string_view to_string(mark one) {
     case mark::shared_out: return "calls of several flows waited for the same workers";
     case mark::refunded: return "what came back before it was started had cost a share";
     case mark::allocation_ended: return "a worker was drained because its time was over";
+    case mark::drained: return "a hub began to end in good order";
+    case mark::given_back: return "a hub that ended gave calls back that it had not begun";
+    case mark::put_off: return "a client kept a call for the hub that comes next";
   }
   return "?";
 }

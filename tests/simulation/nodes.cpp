@@ -45,6 +45,7 @@ void world::make_hub() {
   config.timing = timing();
   config.limits = {largest_at_hub, 16};
   company_.clear();
+  ++hub_life_;
   hub_ = std::make_unique<hub>(std::move(config), now_);
   hub_ticks_at_ = never;
 }
@@ -67,6 +68,10 @@ void world::do_for_hub(output& one) {
     append(*record);
   } else if (auto* const wanted = std::get_if<out::read>(&one)) {
     read(*wanted);
+  } else if (auto const* const done = std::get_if<out::drained>(&one)) {
+    hurried_ = hurried_ || !done->in_time;
+    if (done->in_time) reach(state::hub_upgraded);
+    plan(1, kind::hub_drained, hub_life_);
   } else if (auto* const late = std::get_if<out::abandon_start>(&one)) {
     pool_of_start_.erase(late->start);
     if (auto const hung = hung_starts_.extract(late->start)) reserved_.release(hung.mapped());

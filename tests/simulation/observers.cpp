@@ -114,7 +114,8 @@ void world::check_value(record const& call, out::completed const& done) {
 
 void world::check_failure(record const& call, failure const& error) {
   auto const stops_long = how_.stop_every != 0 && how_.longest_stop > longest_unnoticed;
-  auto const parted = how_.partition_every != 0 || how_.hub_restart_every != 0 || broken_ || stops_long;
+  auto const parted =
+      how_.partition_every != 0 || how_.hub_restart_every != 0 || broken_ || stops_long || hurried_;
   // It may never have come; or what says that it was handed back is lost on its way, or in a queue that is
   // full.
   auto const late = how_.reconnect_every != 0 || how_.stop_every != 0 ||
@@ -416,7 +417,8 @@ void world::observe_from_hub(peer_id peer, header const& head, frame const& mess
   auto const ends = head.type == frame_type::drain || head.type == frame_type::bye;
   if (ends && all_honest_ && link_of(peer).of_worker) observe_dismissal(link_of(peer));
   auto const answers = head.type == frame_type::result || head.type == frame_type::error;
-  if (how_.composes + how_.keys > 0 && answers) note_over_at_hub(head, read_item_count(message));
+  auto const is_back = (head.flags & flag_not_started) != 0;  // it has not ended
+  if (how_.composes + how_.keys > 0 && answers && !is_back) note_over_at_hub(head, read_item_count(message));
   if (how_.nests > 0) {
     failure error;
     if (head.type == frame_type::error && read_error(message, error)) observe_deadlock(error);

@@ -484,6 +484,34 @@ std::vector<profile> make_profiles() {
   builds.durable = 0.3;
   builds.searches = 0;
 
+  // Hubs end in good order, one after the other, over links that lose, repeat and reorder. Whatever may be
+  // started once has its outcome nevertheless.
+  profile upgrades = leaky;
+  upgrades.name = "upgrades";
+  upgrades.workers = 3;
+  upgrades.concurrency = 2;
+  upgrades.functions = 2;
+  upgrades.window = 24;
+  upgrades.hub_upgrade_every = 200 * millisecond;
+  upgrades.reconnect_every = 100 * millisecond;
+  upgrades.batches = 0.2;
+  upgrades.streams = 0.1;
+  upgrades.composes = 0.1;
+  upgrades.throws = 0.02;
+  upgrades.long_runs = 0.002;
+  upgrades.retries = 0.3;
+  upgrades.cancels = 0.05;
+  upgrades.deadlines = 0.05;
+  upgrades.large = 0.001;
+  upgrades.drop = 0.05;
+
+  profile durable_upgrades = upgrades;
+  durable_upgrades.name = "durable_upgrades";
+  durable_upgrades.journal = true;
+  durable_upgrades.durable = 0.4;
+  durable_upgrades.searches = 0.03;
+  durable_upgrades.streams = durable_upgrades.composes = 0;
+
   return {fast,
           local,
           drains,
@@ -535,7 +563,9 @@ std::vector<profile> make_profiles() {
           crowd,
           sharing,
           swarm,
-          builds};
+          builds,
+          upgrades,
+          durable_upgrades};
 }
 
 profile const& of(char const* name) { return profile_named(name); }
@@ -605,6 +635,7 @@ std::vector<field> const& fields() {
       {"worker_crash_every", nullptr, &profile::worker_crash_every},
       {"client_crash_every", nullptr, &profile::client_crash_every},
       {"hub_restart_every", nullptr, &profile::hub_restart_every},
+      {"hub_upgrade_every", nullptr, &profile::hub_upgrade_every},
       {"drain_every", nullptr, &profile::drain_every},
       {"imposture_every", nullptr, &profile::imposture_every},
       {"lies_every", nullptr, &profile::lies_every},

@@ -37,7 +37,8 @@ inline constexpr std::uint64_t first_worker_session = std::uint64_t{1} << 40;
 inline constexpr duration rest_limit = 400 * second;  // in which the world must come to rest
 inline constexpr duration heartbeat = 100 * millisecond;
 inline constexpr duration longest_unnoticed =
-    200 * millisecond;                          // of standing still: nobody is given up for it
+    200 * millisecond;  // of standing still: nobody is given up for it
+inline constexpr duration longest_drain = 5 * second;
 inline constexpr std::uint32_t most_kills = 8;  // of one call; some of them may be laid to another's account
 inline constexpr std::size_t most_in_a_worker = std::size_t{64} * 64;  // bytes of small calls
 inline constexpr double retries_per_second = 200;
@@ -317,29 +318,30 @@ enum class kind : std::uint8_t {
   hub_tick,
   client_tick,
   worker_tick,
-  run_ends,        // a: worker, b: run
-  cancels,         // a: incarnation, b: call number
-  submits,         // a: client
-  worker_starts,   // a: worker, b: start (0: by itself)
-  start_fails,     // b: start
-  hub_loses,       // a: peer, b: signal
-  client_comes,    // a: client
-  reconnects,      // a: node, b: 1 of a worker
-  chaos,           // a: which
-  turn,            // a: node, b: its role: there is room to send, or a turn threw
-  link_breaks,     // a: peer
-  comes_back,      // a: client
-  worker_reads,    // a: worker, b: generation
-  worker_watches,  // a: worker, b: generation
-  syncs,           // a: record of the journal, b: which of its lives
-  reads,           // a: number of out::read, b: as above
-  goes_on,         // a: node, b: its role; it had stopped
-  task_wakes,      // a: worker, b: run
-  task_streams,    // a: worker, b: run
-  task_reports,    // a: worker, b: run
-  caller_streams,  // a: incarnation, b: call number
-  told_of_end,     // a: worker, b: generation
-  allocation_ends  // a: worker, b: generation
+  run_ends,         // a: worker, b: run
+  cancels,          // a: incarnation, b: call number
+  submits,          // a: client
+  worker_starts,    // a: worker, b: start (0: by itself)
+  start_fails,      // b: start
+  hub_loses,        // a: peer, b: signal
+  client_comes,     // a: client
+  reconnects,       // a: node, b: 1 of a worker
+  chaos,            // a: which
+  turn,             // a: node, b: its role: there is room to send, or a turn threw
+  link_breaks,      // a: peer
+  comes_back,       // a: client
+  worker_reads,     // a: worker, b: generation
+  worker_watches,   // a: worker, b: generation
+  syncs,            // a: record of the journal, b: which of its lives
+  reads,            // a: number of out::read, b: as above
+  goes_on,          // a: node, b: its role; it had stopped
+  task_wakes,       // a: worker, b: run
+  task_streams,     // a: worker, b: run
+  task_reports,     // a: worker, b: run
+  caller_streams,   // a: incarnation, b: call number
+  told_of_end,      // a: worker, b: generation
+  allocation_ends,  // a: worker, b: generation
+  hub_drained       // a: its life
 };
 
 enum chaos_kind : std::uint32_t {
@@ -352,6 +354,7 @@ enum chaos_kind : std::uint32_t {
   imposture,
   lies,
   stoppage,
+  hub_upgrade,
   chaos_kinds
 };
 

@@ -48,7 +48,7 @@ void world::begin() {
                   how_.nests + how_.needs == 0 && how_.services == 0;
   auto const troubled = how_.ignores_stop + how_.drop + how_.straggle + how_.narrow + how_.send_throws > 0 ||
                         how_.stop_every + how_.partition_every + how_.reconnect_every != 0 ||
-                        how_.hub_restart_every + how_.allocation != 0;
+                        how_.hub_restart_every + how_.hub_upgrade_every + how_.allocation != 0;
   all_honest_ = !troubled && !how_.launcher && !how_.batched && how_.services == 0;
   make_hub();
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
@@ -163,6 +163,7 @@ void world::do_happen(happening const& what) {
     case kind::caller_streams: return caller_streams(what.a, what.b);
     case kind::told_of_end: return tell_of_end(what.a, what.b);
     case kind::allocation_ends: return end_allocation(what.a, what.b);
+    case kind::hub_drained: return end_drained_hub(what.a);
   }
 }
 
@@ -258,6 +259,7 @@ duration world::period(std::uint32_t which) const {
     case lies: return how_.lies_every;
     case stoppage: return how_.stop_every;
     case hub_restart: return how_.hub_restart_every;
+    case hub_upgrade: return how_.hub_upgrade_every;
     default: return how_.drain_every;
   }
 }
@@ -276,7 +278,8 @@ void world::inject_fault(std::uint32_t which) {
   auto const worker_stands = still(worker_index, role::worker) != nullptr;
   auto const node_stands = of_worker ? worker_stands : still(client_index, role::client) != nullptr;
   auto const hub_stands = still(0, role::hub) != nullptr;
-  auto const of_hub = which == imposture || which == lies || which == hub_restart || which == reconnect;
+  auto const of_hub = which == imposture || which == lies || which == hub_restart || which == reconnect ||
+                      which == hub_upgrade;
   if ((of_hub && hub_stands) || (which == reconnect && node_stands) || (which == drain && worker_stands))
     return plan_chaos(which);
   switch (which) {
@@ -288,6 +291,10 @@ void world::inject_fault(std::uint32_t which) {
     case lies: lie(); break;
     case stoppage: stop_somebody(); break;
     case hub_restart: restart_hub(); break;
+    case hub_upgrade:
+      hub_->drain(now_, longest_drain, out_);
+      after_hub();
+      break;
     default: drain_worker(worker_index);
   }
   plan_chaos(which);
@@ -334,6 +341,7 @@ stillness* world::who_is_still(happening const& what) {
     case kind::hub_loses:
     case kind::start_fails:
     case kind::syncs:
+    case kind::hub_drained:
     case kind::reads: return still(0, role::hub);
     case kind::client_tick:
     case kind::submits: return still(what.a, role::client);
@@ -422,12 +430,16 @@ void world::reconnect_node(std::uint32_t index, bool of_worker) {
   }
 }
 
-void world::restart_hub() {
+void world::end_drained_hub(std::uint32_t life) {
+  if (life == hub_life_) restart_hub(true);
+}
+
+void world::restart_hub(bool drained) {
   note_counters();
   check_retries();
   reach(state::hub_restarted);
   restarted_ = true;
-  if (random_.below(2) == 0) {
+  if (drained || random_.below(2) == 0) {
     hub_->shutdown(now_, out_);
     after_hub();
   }

@@ -38,6 +38,7 @@ struct profile {
   duration worker_crash_every = 0, client_crash_every = 0, hub_restart_every = 0, drain_every = 0;
   duration stop_every = 0;                          // of nodes that do nothing for a while, and then go on
   duration longest_hub_stop = 0, longest_stop = 0;  // of the hub, of the others
+  duration hub_upgrade_every = 0;                   // of a hub that ends in good order
   duration imposture_every = 0;                     // of peers that name a client's session
   duration lies_every = 0;                  // of peers that repeat what they overheard, and flood the hub
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
@@ -167,7 +168,8 @@ enum class state : std::uint8_t {
   referred,            // a result had a reference to a value,
   brought,             // which went to whoever asked for it
   came_late,           // one did that nobody waited for any more
-  last = came_late
+  hub_upgraded,        // a hub ended when nobody waited for anything of it
+  last = hub_upgraded
 };
 inline constexpr std::size_t state_count = static_cast<std::size_t>(state::last) + 1;
 std::string_view to_string(state one);

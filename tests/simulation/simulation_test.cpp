@@ -86,6 +86,11 @@ TEST_CASE("simulated: where frames are lost and nothing else, every call has its
 
 TEST_CASE("simulated: so they do when the hub starts anew") { keeps_every_promise("wild", 500); }
 
+TEST_CASE("simulated: a hub that ends in good order loses none of its clients' calls") {
+  keeps_every_promise("upgrades", 500);
+  keeps_every_promise("durable_upgrades", 500);
+}
+
 TEST_CASE("simulated: large frames over slow links starve nobody") {
   keeps_every_promise("slow");
   keeps_every_promise("crawling");

@@ -426,7 +426,8 @@ class world {
   // The connection is made anew; what was under way may still come, the hub may or may not hear of the old
   // one's end.
   void reconnect_node(std::uint32_t index, bool of_worker);
-  void restart_hub();
+  void restart_hub(bool drained = false);
+  void end_drained_hub(std::uint32_t life);
   void drain_worker(std::uint32_t index);
   void pose_as(std::uint32_t index);
   void lie();
@@ -468,6 +469,8 @@ class world {
   bool lacks_room_ = false;                 // a worker was to be started while those before it had not ended
   bool some_unknown_ = false;               // what some pool offers is not known before its first worker
   bool restarted_ = false;
+  std::uint32_t hub_life_ = 0;
+  bool hurried_ = false;          // some hub ended although somebody waited for it
   std::uint64_t imposters_ = 0;   // that this hub has seen
   std::vector<frame> overheard_;  // what honest peers have lately sent to the hub
   std::uint64_t overheard_next_ = 0;

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/e2e/noted.hpp"
 #include "tests/e2e/remote_service.hpp"
 #include "tests/e2e/tasks.hpp"
 
