@@ -255,14 +255,6 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
             get("list_workers", "What runs calls, what each runs, and which GPUs it has.",
                 R"({"type":"array","items":{"type":"object","additionalProperties":{"type":"string"}}})"));
   paths.raw(
-      "/v1/pools",
-      get("list_pools",
-          "The pools of workers, how large they are and may be, and how many calls wait for each.",
-          R"({"type":"array","items":{"type":"object","properties":{"name":{"type":"string"},"needs":{"type":"string"},)"
-          R"("workers":{"type":"integer"},"idle":{"type":"integer"},"starting":{"type":"integer"},"parked":{"type":"integer"},)"
-          R"("min":{"type":"integer"},"max":{"type":"integer"},"queued":{"type":"integer"}},"required":["name","needs","workers",)"
-          R"("idle","starting","parked","min","max","queued"]}})"));
-  paths.raw(
       "/v1/usage",
       get("show_usage", "For how long workers ran what for whom, by day.",
           R"({"type":"array","items":{"type":"object","properties":{"day":{"type":"string","format":"date"},)"

@@ -101,7 +101,6 @@ class service {
   void show_status(context& in);
   void show_usage(context& in);
   void list_workers(context& in);
-  void list_pools(context& in);
   void explain_call(context& in);
   void show_logs(context& in);
   void correct_call(context& in);

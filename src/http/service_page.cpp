@@ -182,24 +182,6 @@ void service::list_workers(context& in) {
   });
 }
 
-void service::list_pools(context& in) {
-  if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
-  ask_hub(in, yonder::detail::ask_for_pools(engine_), [this](context& later, auto const& answer) {
-    std::string all;
-    for (auto const& pool : yonder::detail::pools_in(answer)) {
-      json_object one;
-      one.text("name", pool.name).text("needs", pool.needs);
-      for (auto const& [name, value] :
-           {std::pair("workers", pool.workers), std::pair("idle", pool.idle_workers),
-            std::pair("starting", pool.starting_workers), std::pair("parked", pool.parked_workers),
-            std::pair("min", pool.min), std::pair("max", pool.max), std::pair("queued", pool.queued)})
-        one.number(name, static_cast<std::int64_t>(value));
-      all += (all.empty() ? "" : ",") + std::move(one).finish();
-    }
-    reply(later, {.body = "[" + all + "]"});
-  });
-}
-
 void service::explain_call(context& in) {
   auto const call = calls_.find(in.id, *in.who);
   if (call == nullptr)

@@ -84,17 +84,6 @@ std::vector<named_texts> workers_in(reply const& answer) {
   return all;
 }
 
-call_ref ask_for_pools(engine_ref const& where) { return begin_order(where, core::list_pools, {}); }
-
-std::vector<pool_snapshot> pools_in(reply const& answer) {
-  std::vector<core::pool_census> pools;
-  if (!core::decode_pools(answer.payload, pools))
-    throw_error({.code = errc::undecodable, .message = "what the hub says of its pools does not decode"});
-  std::vector<pool_snapshot> all;
-  for (auto& one : pools) all.push_back(runtime_detail::snapshot_of(std::move(one)));
-  return all;
-}
-
 call_ref ask_for_usage(engine_ref const& where) { return begin_order(where, core::list_usage, {}); }
 
 std::vector<usage_snapshot> usage_in(reply const& answer) {

@@ -156,7 +156,6 @@ def check(browser, address, key, pictures):
     browser.evaluate("at('search').value = 'wait_for'; at('search').dispatchEvent(new Event('input'))")
     # Who runs it, and why it is where it is.
     browser.until("refresh().then(() => at('workers').innerText.includes('runs'))")
-    browser.until("at('pools').innerText.includes('default')")
     browser.evaluate("document.querySelector('#calls button[aria-label^=Explain]').click()")
     browser.until("at('explained').innerText.includes('with a worker')")
     # What it prints, as text, and to its end.

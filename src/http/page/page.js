@@ -250,12 +250,6 @@ function listWorkers(workers) {
   fill(at("workers"), names, workers.map((one) => names.map((name) => one[name] ?? "")));
 }
 
-function listPools(pools) {
-  at("pools-part").hidden = pools.length === 0;
-  const names = ["name", "needs", "workers", "idle", "starting", "parked", "max", "queued"];
-  fill(at("pools"), names, pools.map((one) => names.map((name) => one[name])));
-}
-
 function listSchedules(schedules) {
   at("schedules-part").hidden = schedules.length === 0;
   fill(at("schedules"), ["schedule", "when", "next", "runs", "failed", "", ""], schedules.map((one) => {
@@ -270,7 +264,7 @@ function listSchedules(schedules) {
 }
 
 async function refresh() {
-  const [status, list, schedules, pools, workers] = await Promise.all(["status", "calls", "schedules", "pools", "workers"].map((what) => ask("GET", "/v1/" + what)));
+  const [status, list, schedules, workers] = await Promise.all(["status", "calls", "schedules", "workers"].map((what) => ask("GET", "/v1/" + what)));
   at("state").textContent = status.ok ? "connected" : status.value.detail ?? "";
   if (status.ok) {
     const {tasks, ...numbers} = status.value;
@@ -280,7 +274,6 @@ async function refresh() {
       [one.name, one.calls, one.succeeded, one.failed, one.succeeded ? Number((one.run_seconds * 1000 / one.succeeded).toPrecision(3)) : ""]));
   }
   if (schedules.ok) listSchedules(schedules.value);
-  if (pools.ok) listPools(pools.value);
   if (workers.ok) listWorkers(workers.value);
   if (list.ok) {
     calls = list.value;
