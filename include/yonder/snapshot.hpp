@@ -57,6 +57,9 @@ struct pool_snapshot {
   std::size_t starting_workers = 0;             // not yet connected
   std::size_t parked_workers = 0;               // that have given back their GPUs and cores
   std::size_t queued = 0;                       // calls that wait for a worker
+  // Why its workers do not come, in words: what a scheduler says, or what a start that failed has printed.
+  // Empty: nothing is known to stop them.
+  std::string why{};
 };
 
 // Calls of one task that wait for workers of one pool, at one moment. Those that wait for something else are

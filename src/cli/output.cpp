@@ -22,6 +22,24 @@ std::optional<winsize> terminal_size() {
 
 }  // namespace
 
+// Where a line has no blank in its second half it is broken at its end, between characters of UTF-8.
+std::string in_lines(std::string_view line, std::size_t indent) {
+  auto const size = terminal_size();
+  auto const width = size ? std::max<std::size_t>(size->ws_col, indent + 20) : std::string::npos;
+  std::string text;
+  for (std::size_t before = 0;; before = indent) {
+    auto const most = width - before;
+    text.append(before, ' ');
+    if (!size || line.size() <= most) return text.append(line) + '\n';
+    auto end = line.rfind(' ', most);
+    if (end == line.npos || end < most / 2)
+      for (end = most; end > 1 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80U;) --end;
+    text.append(line.substr(0, end)) += '\n';
+    line.remove_prefix(std::min(line.find_first_not_of(' ', end), line.size()));
+    if (line.empty()) return text;
+  }
+}
+
 std::string as_live_page(std::string const& text) {
   auto const size = terminal_size();
   auto left = size ? std::size_t{size->ws_row} : std::size_t{24};

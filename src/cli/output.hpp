@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace yonder::cli {
@@ -26,6 +27,10 @@ class usage_problem : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
 };
+
+// A line for stdout. A terminal gets as many as it takes, broken at blanks, with `indent` blanks before all
+// but the first one.
+std::string in_lines(std::string_view line, std::size_t indent);
 
 // A text in place of what a terminal shows, as much of it as fits there.
 std::string as_live_page(std::string const& text);

@@ -98,7 +98,8 @@ std::string pools_in_json(std::vector<pool_snapshot> const& pools) {
          << ", \"scaledown_window\": " << in_seconds(one.scaledown_window)
          << ", \"park_window\": " << in_seconds(one.park_window) << ", \"workers\": " << one.workers
          << ", \"idle_workers\": " << one.idle_workers << ", \"starting_workers\": " << one.starting_workers
-         << ", \"parked_workers\": " << one.parked_workers << ", \"queued\": " << one.queued << "}";
+         << ", \"parked_workers\": " << one.parked_workers << ", \"queued\": " << one.queued
+         << ", \"why\": " << in_json(one.why) << "}";
   }
   return text.str() + (pools.empty() ? "[]" : "]");
 }
@@ -124,6 +125,28 @@ table table_of(std::vector<pool_snapshot> const& pools) {
                 std::to_string(one.buffer), one.max_queue == 0 ? "any" : std::to_string(one.max_queue),
                 in_words(one.scaledown_window), in_words(one.park_window), one.needs});
   return listed;
+}
+
+// Of each pool whose workers do not come; empty: there is none. Of many lines the first and the last of all
+// `most` are there: what was run, and what came of it.
+std::string reasons_of(std::vector<pool_snapshot> const& pools, std::size_t most) {
+  std::string text;
+  for (auto const& one : pools) {
+    if (one.why.empty()) continue;
+    visible_lines shown;
+    std::istringstream said(shown.add("workers of " + one.name + " do not come: " + one.why) + shown.end());
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(said, line);)
+      if (!line.empty()) lines.push_back((lines.empty() ? "" : "  ") + line);
+    if (auto const count = lines.size(); count > most) {
+      auto const from = lines.begin() + static_cast<std::ptrdiff_t>(most / 2);
+      auto const to = lines.end() - static_cast<std::ptrdiff_t>(most - most / 2);
+      lines.insert(lines.erase(from, to),
+                   "  [" + std::to_string(count - most) + " more lines: yonder ps --json]");
+    }
+    for (auto const& line : lines) text += in_lines(line, 2);
+  }
+  return text;
 }
 
 table table_of(core::text_rows const& workers) {
@@ -195,7 +218,9 @@ void print_all(runtime const& connected, bool json, bool live) {
               << ",\n\"journal\": " << journal_in_json(journal) << "}\n";
     return;
   }
-  auto const text = journal.text() + table_of(pools).text() + "\n" + table_of(workers).text();
+  auto text = journal.text();
+  if (!text.empty()) text.pop_back(), text = in_lines(text, 2);
+  text += table_of(pools).text() + reasons_of(pools, live ? 4 : 12) + "\n" + table_of(workers).text();
   std::cout << (live ? as_live_page(text) : text);
 }
 

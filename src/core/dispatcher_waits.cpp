@@ -174,7 +174,8 @@ std::string dispatcher::explain_wait(function_record const& function) const {
   if (auto const* const pool = function.pool; pool != nullptr) {
     if (pool->start_failures != 0)
       return "none could be started, " + std::to_string(pool->start_failures) +
-             " times in a row; the last time " + pool->failure_reason;
+             " times in a row; the last time " + pool->failure_reason +
+             (pool->delayed_why.empty() ? std::string() : "; the next one: " + pool->delayed_why);
     if (pool->needs.resources.any() && pool->workers() == 0)
       return "what each of its workers is to have is given to others, or not known yet";
     if (!pool->delayed_why.empty()) return "one is being started: " + pool->delayed_why;

@@ -206,7 +206,7 @@ class hub {
   // It waits before it is placed, as there is no room for it: a sentence why. Said again, room was made for
   // it, and is not enough.
   void worker_held(time_point now, std::uint64_t start, std::string const& why, outputs& out);
-  // It is under way, and not there yet: why, for whoever asks what calls wait for.
+  // It is under way, and not there yet: why, for whoever asks what calls wait for. Empty: that is over.
   void worker_waits(std::uint64_t start, std::string why);
   void worker_ended(time_point now, std::uint64_t start, std::string const& reason,
                     std::string const& stderr_tail, outputs& out);

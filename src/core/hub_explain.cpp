@@ -95,6 +95,30 @@ std::string hub::state::why_queued(time_point now, call_record& call) {
   return why;
 }
 
+// A line for each reason, or several. Also of a pool for which nobody waits any more: whoever looks at it
+// later learns why its calls have failed.
+std::string hub::state::why_none_comes(pool_record const& pool) {
+  std::string why;
+  auto const add = [&](std::string const& words) { why += (why.empty() ? "" : "\n") + words; };
+  if (!pool.impossible.empty()) add(pool.impossible);
+  if (!pool.delayed_why.empty()) {
+    auto const under_way = pool.starting - pool.held;
+    add(under_way > 1 ? std::to_string(under_way) + " are being started; of one of them: " + pool.delayed_why
+                      : "one is being started: " + pool.delayed_why);
+  }
+  if (pool.held != 0)
+    add(count_of(pool.held, "worker") + " to be started once there is room: " + pool.held_why);
+  if (pool.queued != 0 && pool.workers() == 0 && pool.leases())
+    add("what each of its workers is to have is given to others, or not known yet");
+  if (auto const failed = pool.failures_in_row; failed != 0) {
+    add((failed == 1 ? "the last start has failed: "
+                     : std::to_string(failed) + " starts in a row have failed; the last time ") +
+        pool.failure_reason);
+    if (!pool.failure_tail.empty()) add(pool.failure_tail);
+  }
+  return why;
+}
+
 std::string hub::state::why_it_waits(time_point now, call_record& call) {
   switch (call.stage) {
     case call_stage::composing:

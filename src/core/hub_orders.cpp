@@ -60,6 +60,7 @@ std::vector<pool_census> hub::state::count_pools() {
     if (pool->needs.isolate) seen.back().needs += seen.back().needs.empty() ? "isolate" : ", isolate";
     if (auto const build = pool->needs.build.build; build != 0)
       seen.back().needs += (seen.back().needs.empty() ? "" : ", ") + build_in_words(build);
+    seen.back().why = why_none_comes(*pool);
   }
   return seen;
 }
@@ -120,7 +121,7 @@ void hub::state::take_order(time_point now, client_session& client, call_message
   std::optional<failure> refused;
   pool_order order;
   if (said.function == list_pools)
-    value = encode_pools(count_pools());
+    value = encode_pools(count_pools(), !message.payload().empty());
   else if (said.function == list_usage)
     value = encode_usage(used.rows());
   else if (!decode_order(message.payload(), order))

@@ -439,6 +439,7 @@ struct hub::state {
   // hub_explain.cpp: what is said of one call, and of who runs what
   std::size_t calls_before(call_record& call);
   std::string why_queued(time_point now, call_record& call);
+  static std::string why_none_comes(pool_record const& pool);
   std::string why_it_waits(time_point now, call_record& call);
   void explain_attempt(time_point now, call_record const& call, text_rows& rows);
   text_rows explain(time_point now, call_record& call);

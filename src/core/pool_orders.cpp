@@ -63,7 +63,7 @@ bool decode_order(std::span<std::byte const> payload, pool_order& order) {
   return from.take_text(order.needs, from.left());
 }
 
-std::string encode_pools(std::span<pool_census const> pools) {
+std::string encode_pools(std::span<pool_census const> pools, bool with_why) {
   std::string text;
   core::put(text, static_cast<std::uint32_t>(pools.size()));
   for (auto const& one : pools) {
@@ -75,6 +75,8 @@ std::string encode_pools(std::span<pool_census const> pools) {
     put_time(text, one.scaledown_window, false);
     put_time(text, one.park_window, false);
   }
+  if (with_why)
+    for (auto const& one : pools) put_text(text, one.why);
   return text;
 }
 
@@ -93,6 +95,9 @@ bool decode_pools(std::span<std::byte const> payload, std::vector<pool_census>& 
     }
     if (!from.take_time(one.scaledown_window, 0) || !from.take_time(one.park_window, 0)) return false;
   }
+  if (from.left() == 0) return true;  // not asked for, or by a hub that does not know it
+  for (auto& one : pools)
+    if (!from.take_text(one.why)) return false;
   return from.left() == 0;
 }
 

@@ -479,6 +479,7 @@ void scaler::waits(std::uint64_t start, std::string why) {
   auto const found = starts_.find(start);
   if (found == starts_.end()) return;
   auto& pool = *found->second->pool;
+  if (why.empty()) return pool.forget_delay(start);
   pool.delayed = start;
   pool.delayed_why = std::move(why);
 }

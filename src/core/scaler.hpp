@@ -119,7 +119,7 @@ class scaler {
   void placed(time_point now, std::uint64_t start);
   // There is no room for it so far: an idle worker of another pool that comes by the same launcher goes.
   void held(std::uint64_t start, std::string const& why);
-  // It is under way; why it is not there yet, in words.
+  // It is under way; why it is not there yet, in words. Empty: that is over.
   void waits(std::uint64_t start, std::string why);
   // Whether a worker with this token is awaited, whose credential was issued for that start (0: for none).
   bool awaits(std::uint64_t token, std::uint64_t issued_for) const;

@@ -52,11 +52,12 @@ void job_book::give_up(std::uint64_t start, std::string text) {
 
 // --- submitting
 
-bool job_book::may_submit() const {
-  return submitting_ == 0 && !waiting_.empty() && (limits_.jobs == 0 || jobs_.size() < limits_.jobs);
-}
-
 std::vector<std::uint64_t> job_book::submission(std::int64_t now) {
+  if (is_full())
+    for (auto& one : waiting_)
+      if (one.waits.empty())
+        say(kind::waits, one.start,
+            one.waits = "as many jobs are there as max_jobs says: " + std::to_string(limits_.jobs));
   if (!may_submit() || now < not_before_ || now < gathered_at()) return {};
   submitting_ = ++last_job_;
   auto& made = jobs_[submitting_];
@@ -67,6 +68,7 @@ std::vector<std::uint64_t> job_book::submission(std::int64_t now) {
       continue;
     }
     made.starts.push_back(at->start);
+    if (!at->waits.empty()) made.waits = std::move(at->waits);
     at = waiting_.erase(at);
   }
   return made.starts;
@@ -81,14 +83,16 @@ std::int64_t job_book::gathered_at() const {
 }
 
 void job_book::submitted(std::int64_t now, std::string const& id) {
-  jobs_.at(std::exchange(submitting_, 0)).id = id;
+  auto& one = jobs_.at(std::exchange(submitting_, 0));
+  one.id = id;
+  if (!one.waits.empty()) tell_waiting(one, "its job " + id + " was submitted");
   refusals_ = 0;
   refused_since_ = never;
   look_at_ = std::min(look_at_, now + std::min(first_look, limits_.look));
 }
 
 void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
-  auto const gone = jobs_.extract(std::exchange(submitting_, 0));
+  auto gone = jobs_.extract(std::exchange(submitting_, 0));
   auto const& starts = gone.mapped().starts;
   auto const& unwanted = gone.mapped().unwanted;
   if (gone.mapped().cancels) return end(gone.mapped(), text);
@@ -99,9 +103,10 @@ void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
   }
   if (refusals_ == 0) say(kind::notice, 0, "a job could not be submitted, which is tried again:\n" + text);
   not_before_ = next_try(now);
+  tell_waiting(gone.mapped(), "its job could not be submitted, which is tried again:\n" + text);
   for (auto start = starts.rbegin(); start != starts.rend(); ++start) {
     if (std::find(unwanted.begin(), unwanted.end(), *start) == unwanted.end())
-      waiting_.push_front({*start, 0, gone.mapped().takes});
+      waiting_.push_front({*start, 0, gone.mapped().takes, gone.mapped().waits});
     else
       say(kind::failed, *start, text);
   }
@@ -112,6 +117,7 @@ void job_book::doubted(std::int64_t now, std::string const& text) {
   if (now - refused_since_ >= limits_.patience) return refused(now, text, false);
   if (refusals_ == 0)
     say(kind::notice, 0, "whether a job was submitted is not known, and looked up:\n" + text);
+  tell_waiting(jobs_.at(submitting_), "whether its job was submitted is not known, and looked up:\n" + text);
   search_at_ = next_try(now);
 }
 
@@ -175,10 +181,17 @@ void job_book::take_waiting(job& one, seen const& is) {
     one.fault = std::move(why);
     one.unwanted = one.starts;
     one.cancels = true;
-  } else if (one.waits != why) {
-    for (auto const start : one.starts) say(kind::waits, start, why);
-    one.waits = std::move(why);
+  } else {
+    tell_waiting(one, std::move(why));
   }
+}
+
+void job_book::tell_waiting(job& one, std::string why) {
+  if (one.cancels || one.waits == why) return;
+  for (auto const start : one.starts)
+    if (std::find(one.unwanted.begin(), one.unwanted.end(), start) == one.unwanted.end())
+      say(kind::waits, start, why);
+  one.waits = std::move(why);
 }
 
 // What was cancelled is soon over, and what was missing soon known to be.
@@ -194,6 +207,9 @@ void job_book::unlisted(std::int64_t now, std::string const& text) {
   looking_ = false;
   look_at_ = now + limits_.look;
   if (!std::exchange(unseen_, true)) say(kind::notice, 0, "the queue cannot be looked at:\n" + text);
+  for (auto& [key, one] : jobs_)
+    if (one.was_there && !one.placed)
+      tell_waiting(one, "its job " + one.id + " may wait; the queue cannot be looked at:\n" + text);
 }
 
 void job_book::end(job const& one, std::string const& text) {

@@ -39,7 +39,7 @@ class job_book {
   explicit job_book(job_limits const& limits) : limits_(limits) {}
 
   struct event {
-    // waits: it is in the queue, and `text` says why it does not run yet; again when that changes
+    // waits: it is in the queue, or not even there, and `text` says why; again when that changes
     enum class kind : std::uint8_t { waits, placed, failed, ended, stop_failed, notice };
     kind what{};
     std::uint64_t start = 0;
@@ -112,12 +112,15 @@ class job_book {
     std::uint64_t start = 0;
     std::int64_t since = 0;
     job_share takes{};
+    std::string waits{};  // likewise, for its job to be submitted
   };
 
   void say(event::kind what, std::uint64_t start, std::string text);
   void end(job const& one, std::string const& text);
+  void tell_waiting(job& one, std::string why);
   void take_waiting(job& one, seen const& is);
-  bool may_submit() const;
+  bool is_full() const { return limits_.jobs != 0 && jobs_.size() >= limits_.jobs; }
+  bool may_submit() const { return submitting_ == 0 && !waiting_.empty() && !is_full(); }
   std::int64_t gathered_at() const;
   std::int64_t next_try(std::int64_t now);
   bool should_cancel(job const& one) const { return one.cancels && !one.ends && !one.id.empty(); }

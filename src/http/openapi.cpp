@@ -251,6 +251,13 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
   paths.raw("/v1/calls/{id}/explain", explain_path());
   paths.raw("/v1/calls/{id}/logs", logs_path());
   paths.raw("/v1/calls/{id}/correction", correction_path());
+  paths.raw(
+      "/v1/pools",
+      get("list_pools", "The pools of the hub's workers, and why workers of them do not come.",
+          R"({"type":"array","items":{"type":"object","properties":{"name":{"type":"string"},)"
+          R"("needs":{"type":"string"},"min":{"type":"integer"},"max":{"type":"integer"},"workers":{"type":"integer"},)"
+          R"("idle_workers":{"type":"integer"},"starting_workers":{"type":"integer"},"parked_workers":{"type":"integer"},)"
+          R"("queued":{"type":"integer"},"why":{"type":"string"}},"required":["name","workers","queued","why"]}})"));
   paths.raw("/v1/workers",
             get("list_workers", "What runs calls, what each runs, and which GPUs it has.",
                 R"({"type":"array","items":{"type":"object","additionalProperties":{"type":"string"}}})"));

@@ -123,6 +123,7 @@ std::vector<service::route> service::routes_for(context& in) const {
   if (at("v1", "session")) return {{"POST", &service::begin_session}, {"DELETE", &service::end_session}};
   if (at("v1", "status")) return {{"GET", &service::show_status}};
   if (at("v1", "usage")) return {{"GET", &service::show_usage}};
+  if (at("v1", "pools")) return {{"GET", &service::list_pools}};
   if (at("v1", "workers")) return {{"GET", &service::list_workers}};
   if (at("v1", "calls", "*", "explain")) return {{"GET", &service::explain_call}};
   if (at("v1", "calls", "*", "logs")) return {{"GET", &service::show_logs}};

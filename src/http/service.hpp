@@ -100,6 +100,7 @@ class service {
   void end_session(context& in);
   void show_status(context& in);
   void show_usage(context& in);
+  void list_pools(context& in);
   void list_workers(context& in);
   void explain_call(context& in);
   void show_logs(context& in);

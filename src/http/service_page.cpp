@@ -46,6 +46,23 @@ std::string usage_in_json(usage_snapshot const& row) {
   return std::move(one).finish();
 }
 
+std::string pool_in_json(pool_snapshot const& pool) {
+  json_object one;
+  one.text("name", pool.name).text("needs", pool.needs);
+  std::pair<std::string_view, std::size_t> const numbers[]{{"min", pool.min},
+                                                           {"max", pool.max},
+                                                           {"buffer", pool.buffer},
+                                                           {"max_queue", pool.max_queue},
+                                                           {"workers", pool.workers},
+                                                           {"idle_workers", pool.idle_workers},
+                                                           {"starting_workers", pool.starting_workers},
+                                                           {"parked_workers", pool.parked_workers},
+                                                           {"queued", pool.queued}};
+  for (auto const& [name, value] : numbers) one.number(name, static_cast<std::int64_t>(value));
+  one.text("why", pool.why);
+  return std::move(one).finish();
+}
+
 // A key within a cookie, which takes few characters.
 std::string as_hexadecimal(std::string_view text) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -170,6 +187,16 @@ void service::ask_hub(context& in, yonder::detail::call_ref asked, on_answer the
         auto failed = failure_in([&] { then(later, yonder::detail::take_reply(*answered.call)); });
         if (failed) reply(later, std::move(*failed));
       });
+}
+
+void service::list_pools(context& in) {
+  if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
+  ask_hub(in, yonder::detail::ask_for_pools(engine_), [this](context& later, auto const& answer) {
+    std::string all;
+    for (auto const& pool : yonder::detail::pools_in(answer))
+      all += (all.empty() ? "" : ",") + pool_in_json(pool);
+    reply(later, {.body = "[" + all + "]"});
+  });
 }
 
 void service::list_workers(context& in) {

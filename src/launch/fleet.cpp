@@ -60,12 +60,21 @@ void fleet::let_in(pool& from) {
     one.own_public = std::move(key.own_public);
     one.request.order.server_public = std::move(key.server_public);
     one.request.order.client_secret = std::move(key.secret);
-    if (from.ledger.not_before() <= platform::now()) submit(one);
+    auto const pause = from.ledger.not_before() - platform::now();
+    if (pause <= 0)
+      submit(one);
+    else
+      wait(start, "it is started after a pause of " + std::to_string((pause + second - 1) / second) +
+                      " s, as starts before it have failed");
   }
 }
 
 void fleet::hold(std::uint64_t start, std::string why) {
   happened_.push_back({.what = pool_event::kind::held, .start = start, .text = std::move(why)});
+}
+
+void fleet::wait(std::uint64_t start, std::string why) {
+  happened_.push_back({.what = pool_event::kind::waits, .start = start, .text = std::move(why)});
 }
 
 start_request fleet::request_of(core::out::start_worker const& wanted, pool const& from) {
@@ -147,8 +156,7 @@ void fleet::take_event(launch_event&& event) {
   } else if (event.what == what::held) {
     hold(event.start, shortened(std::move(event.text)));
   } else if (event.what == what::waits) {
-    happened_.push_back(
-        {.what = pool_event::kind::waits, .start = event.start, .text = shortened(std::move(event.text))});
+    wait(event.start, shortened(std::move(event.text)));
   } else if (event.what == what::placed) {
     found->second.placed = true;
     found->second.placed_by = std::move(event.text);
@@ -226,7 +234,10 @@ void fleet::tick(std::int64_t now) {
     one.is.by->tick(now);
   }
   for (auto& [start, one] : starts_) {
-    if (is_due(one) && pools_[one.pool].ledger.not_before() <= now) submit(one);
+    if (is_due(one) && pools_[one.pool].ledger.not_before() <= now) {
+      wait(start, {});  // no more
+      submit(one);
+    }
     if (one.stop_at <= now) stop(one);
   }
 }

@@ -68,6 +68,7 @@ class fleet final : public runtime_detail::launching {
   start_request request_of(core::out::start_worker const& wanted, pool const& from);
   void let_in(pool& from);
   void hold(std::uint64_t start, std::string why);
+  void wait(std::uint64_t start, std::string why);
   // Whether only a pause after failures keeps it back.
   bool is_due(started const& one) const {
     return !one.submitted && pools_[one.pool].ledger.has(one.request.start);

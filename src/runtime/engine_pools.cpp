@@ -120,11 +120,8 @@ std::vector<core::pool_census> engine::pools() {
     lock const held(mutex_);
     return hub_->pools();
   }
-  auto const answer = ask_hub(entry_of(core::list_pools), {});
-  std::vector<core::pool_census> seen;
-  if (!core::decode_pools(take_reply(*answer).payload, seen))
-    throw_error({.code = errc::undecodable, .message = "what the hub says of its pools does not decode"});
-  return seen;
+  auto const answer = ask_hub(entry_of(core::list_pools), std::string(core::pools_and_why));
+  return runtime_detail::pool_rows_in(take_reply(*answer));
 }
 
 std::string engine::ask(std::string_view order, std::string const& payload) {

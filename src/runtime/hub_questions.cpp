@@ -17,6 +17,20 @@
 namespace yonder {
 namespace runtime_detail {
 
+std::vector<core::pool_census> pool_rows_in(detail::reply const& answer) {
+  std::vector<core::pool_census> seen;
+  if (!core::decode_pools(answer.payload, seen))
+    detail::throw_error(
+        {.code = errc::undecodable, .message = "what the hub says of its pools does not decode"});
+  return seen;
+}
+
+std::vector<pool_snapshot> pools_seen(std::vector<core::pool_census>&& rows) {
+  std::vector<pool_snapshot> seen;
+  for (auto& one : rows) seen.push_back(snapshot_of(std::move(one)));
+  return seen;
+}
+
 std::vector<core::usage_row> usage_rows_in(detail::reply const& answer) {
   std::vector<core::usage_row> seen;
   if (!core::decode_usage(answer.payload, seen))
@@ -82,6 +96,14 @@ std::vector<named_texts> workers_in(reply const& answer) {
       worker.emplace_back(core::worker_columns[i], std::move(row[i]));
   }
   return all;
+}
+
+call_ref ask_for_pools(engine_ref const& where) {
+  return begin_order(where, core::list_pools, std::string(core::pools_and_why));
+}
+
+std::vector<pool_snapshot> pools_in(reply const& answer) {
+  return runtime_detail::pools_seen(runtime_detail::pool_rows_in(answer));
 }
 
 call_ref ask_for_usage(engine_ref const& where) { return begin_order(where, core::list_usage, {}); }

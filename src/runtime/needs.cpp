@@ -79,11 +79,7 @@ void warm_pool(engine& where, pool_choice const& pool, std::size_t count) {
   where.warm(order);
 }
 
-std::vector<pool_snapshot> pools_of(engine& where) {
-  std::vector<pool_snapshot> seen;
-  for (auto& one : where.pools()) seen.push_back(runtime_detail::snapshot_of(std::move(one)));
-  return seen;
-}
+std::vector<pool_snapshot> pools_of(engine& where) { return runtime_detail::pools_seen(where.pools()); }
 
 std::vector<call_snapshot> calls_of(engine& where) {
   std::vector<call_snapshot> seen;

@@ -34,6 +34,9 @@ YONDER_API named_texts explained_in(reply const& answer);
 // Its workers, what they run and which GPUs they have; for its operators.
 YONDER_API call_ref ask_for_workers(engine_ref const& where);
 YONDER_API std::vector<named_texts> workers_in(reply const& answer);
+// Its pools, and why their workers do not come; for its operators.
+YONDER_API call_ref ask_for_pools(engine_ref const& where);
+YONDER_API std::vector<pool_snapshot> pools_in(reply const& answer);
 // For how long workers ran what for whom; for its operators.
 YONDER_API call_ref ask_for_usage(engine_ref const& where);
 YONDER_API std::vector<usage_snapshot> usage_in(reply const& answer);

@@ -41,7 +41,8 @@ pool_snapshot snapshot_of(core::pool_census&& one) {
           .idle_workers = one.idle,
           .starting_workers = one.starting,
           .parked_workers = one.parked,
-          .queued = one.queued};
+          .queued = one.queued,
+          .why = std::move(one.why)};
 }
 
 runtime_snapshot snapshot_of(core::hub const& hub, core::time_point now) {

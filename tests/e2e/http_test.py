@@ -532,7 +532,7 @@ class BesideAHub(unittest.TestCase):
         self.assertEqual(server.ask("GET", f"/v1/calls/{call}/logs", key="0123456789abcdei")[0].status, 401)
         self.assertEqual(json.loads(server.ask("GET", f"/v1/calls/{call}/explain")[1])["state"], "ended")
         # What the hub tells its operators alone, it does not tell a gateway with a client's key.
-        for target in ("/v1/workers", "/v1/usage"):
+        for target in ("/v1/pools", "/v1/workers", "/v1/usage"):
             answer, content = server.ask("GET", target, key="0123456789abcdeh")
             self.assertEqual((answer.status, json.loads(content)["code"]), (403, "forbidden"), content)
         self.assertEqual(server.ask("GET", "/v1/schedules", key="0123456789abcdeh")[1], b"[]")

@@ -247,6 +247,32 @@ TEST_CASE("a worker that does not come in time is told with what was run and pri
   CHECK(said.find("\nwaits for a licence\n") != std::string::npos);
 }
 
+#ifdef YONDER_COMMAND
+TEST_CASE("whoever looks at the pools sees why their workers do not come") {
+  cloud_site site;
+  auto const address = "ipc://" + site.at / "door";
+  auto hub = site.hub(
+      "[pools.default]\nlauncher = \"command\"\nstart = [\"sh\", \"-c\", \"echo no quota in this region >&2; "
+      "exit 3\", \"{script}\"]\nmax = 1\n",
+      {"serve", address});
+  std::string said;
+  while (said.find("3 starts in a row have failed; the last time (yonder-") == said.npos) {
+    program ps(YONDER_COMMAND, {}, {"ps", "--hub", address});
+    said = ps.read_all();
+    ps.wait();
+  }
+  CHECK_MESSAGE(said.find("\nworkers of default do not come: ") != said.npos, said);
+  CHECK_MESSAGE(said.find("\n  $ sh -c 'echo no quota in this region >&2; exit 3' /") != said.npos, said);
+  CHECK_MESSAGE(said.find("\n  no quota in this region\n") != said.npos, said);
+  program json(YONDER_COMMAND, {}, {"ps", "--json", "--hub", address});
+  auto const object = json.read_all();
+  CHECK_MESSAGE(object.find("no quota in this region", object.find("\"why\": \"")) != said.npos, object);
+  json.wait();
+  hub.end();
+  CHECK(hub.read_all().find("over") != said.npos);
+}
+#endif
+
 TEST_CASE("a worker that does not come in time, and cannot be stopped, is told so at once") {
   cloud_site site;
   write(site.at / "refuse", "");

@@ -156,6 +156,10 @@ def check(browser, address, key, pictures):
     browser.evaluate("at('search').value = 'wait_for'; at('search').dispatchEvent(new Event('input'))")
     # Who runs it, and why it is where it is.
     browser.until("refresh().then(() => at('workers').innerText.includes('runs'))")
+    assert "default" in browser.evaluate("at('pools').innerText")
+    browser.evaluate("listPools([{name: 'far', workers: 0, idle_workers: 0, starting_workers: 1, queued: 3, max: 4, needs: '', why: 'its job 17 waits: <b>Priority</b>\\nsqueue: no'}])")
+    assert browser.evaluate("document.querySelector('#reasons pre').textContent") == "its job 17 waits: <b>Priority</b>\nsqueue: no"
+    assert "far" in browser.evaluate("at('reasons').innerText")
     browser.evaluate("document.querySelector('#calls button[aria-label^=Explain]').click()")
     browser.until("at('explained').innerText.includes('with a worker')")
     # What it prints, as text, and to its end.

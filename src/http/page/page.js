@@ -244,6 +244,15 @@ async function showLogs(id) {
   });
 }
 
+// Below the numbers, of pools whose workers do not come: what a scheduler says, or a start that failed.
+function listPools(pools) {
+  at("pools-part").hidden = pools.length === 0;
+  fill(at("pools"), ["pool", "workers", "idle", "starting", "queued", "max", "needs"], pools.map((one) =>
+    [one.name, one.workers, one.idle_workers, one.starting_workers, one.queued, one.max, one.needs]));
+  at("reasons").replaceChildren(...pools.filter((one) => one.why !== "").map((one) =>
+    make("div", {className: "problem"}, make("b", {textContent: `Workers of ${one.name} do not come`}), make("pre", {textContent: one.why}))));
+}
+
 function listWorkers(workers) {
   at("workers-part").hidden = workers.length === 0;
   const names = ["name", "pool", "state", "gpus", "calls"];
@@ -264,7 +273,7 @@ function listSchedules(schedules) {
 }
 
 async function refresh() {
-  const [status, list, schedules, workers] = await Promise.all(["status", "calls", "schedules", "workers"].map((what) => ask("GET", "/v1/" + what)));
+  const [status, list, schedules, pools, workers] = await Promise.all(["status", "calls", "schedules", "pools", "workers"].map((what) => ask("GET", "/v1/" + what)));
   at("state").textContent = status.ok ? "connected" : status.value.detail ?? "";
   if (status.ok) {
     const {tasks, ...numbers} = status.value;
@@ -274,6 +283,7 @@ async function refresh() {
       [one.name, one.calls, one.succeeded, one.failed, one.succeeded ? Number((one.run_seconds * 1000 / one.succeeded).toPrecision(3)) : ""]));
   }
   if (schedules.ok) listSchedules(schedules.value);
+  if (pools.ok) listPools(pools.value);
   if (workers.ok) listWorkers(workers.value);
   if (list.ok) {
     calls = list.value;

@@ -3,7 +3,8 @@
 // A hub that starts its workers as $YONDER_LAUNCH says, and their program.
 // launching_hub once: a call that says in which process it runs; then waits until no worker is left.
 // launching_hub alone: the same, of a hub that nobody can come into.
-// launching_hub serve: such a call, and then it is a hub until SIGTERM or SIGHUP.
+// launching_hub serve [IPC]: such a call, and then it is a hub until SIGTERM or SIGHUP; by that address its
+// operator comes in.
 // launching_hub again: three such calls, each when the pool has just let its only worker go.
 // launching_hub stay N FOLDER: N calls that leave a file each, named by their process, and do not end.
 // launching_hub crash: a call that says something and ends its process.
@@ -48,6 +49,7 @@ int main(int argc, char** argv) {
   std::string what = argc > 1 ? argv[1] : "";
   std::vector<std::string> bind{"tcp://127.0.0.1:*"};
   if (what == "alone") bind.clear(), what = "once";
+  if (what == "serve" && argc > 2) bind.emplace_back(argv[2]);
   yonder::runtime here(argc, argv, {.scaledown_window = 200ms, .bind = std::move(bind), .log = log});
   try {
     if (what == "once" || what == "serve") std::cout << "ran in " << running.remote() << std::endl;

@@ -2,7 +2,7 @@
 //
 // slurm_hub CALLS MILLISECONDS FILE [idempotent]: so many calls that take so long each, by workers that are
 // started as $YONDER_LAUNCH says. Each writes a line to FILE: its number, its job and its GPUs. Says how many
-// were answered, and when no worker is left.
+// were answered, and when no worker is left. Its operator comes in by ipc, to $YONDER_IPC, if that is set.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -36,7 +36,9 @@ inline constexpr yonder::task<work> working;
 
 int main(int argc, char** argv) {
   auto const log = [](std::string_view line) { std::cout << "log: " << line << std::endl; };
-  yonder::runtime here(argc, argv, {.scaledown_window = 1s, .bind = {"tcp://127.0.0.1:*"}, .log = log});
+  std::vector<std::string> bind{"tcp://127.0.0.1:*"};
+  if (auto const* const ipc = std::getenv("YONDER_IPC"); ipc != nullptr) bind.emplace_back(ipc);
+  yonder::runtime here(argc, argv, {.scaledown_window = 1s, .bind = std::move(bind), .log = log});
   auto const count = std::atoi(argv[1]), milliseconds = std::atoi(argv[2]);
   yonder::options options;
   if (argc > 4) options.idempotent = true;

@@ -30,12 +30,14 @@ hub() {
   touch "$folder/ran"
   YONDER_KEYS=$folder/keys YONDER_LAUNCH=$folder/launch.toml timeout 400 "$program" "$1" "$2" "$folder/ran" "${@:3}" >"$folder/said" 2>&1
 }
+pool_waits() { "$yonder" ps --hub "ipc://$folder/door/hub" 2>/dev/null | grep -q -e "$1"; }
 says() { grep -q -e "$1" "$folder/said"; }
 distinct() { [[ $(cut -d' ' -f"$1" "$folder/ran" | sort -u | wc -l) -ge $2 ]]; } # FIELD COUNT
 ran() { [[ $(wc -l <"$folder/ran") -ge $1 ]]; }
 none_twice() { [[ -z $(cut -d' ' -f1 "$folder/ran" | sort | uniq -d) ]]; }
 rm -rf "$folder"
 mkdir -p "$folder"
+mkdir -m 0700 "$folder/door"
 if [[ $tier == carry ]]; then
   # Each node has a folder of its own, and neither the program nor libzmq.
   cat >"$folder/enter" <<ENTER
@@ -81,8 +83,9 @@ if [[ $tier == quick ]]; then
   waits_for 'the queue to be empty' queue_is_empty
 
   plan 'time = "10m"' 'max = 1' 'extra = ["--hold"]'
-  SQUEUE_PARTITION=none SCANCEL_INTERACTIVE=1 hub 1 0 &
+  YONDER_IPC=ipc://$folder/door/hub SQUEUE_PARTITION=none SCANCEL_INTERACTIVE=1 hub 1 0 &
   job=$!
+  waits_for 'the pool to be said to wait' pool_waits 'is held, for which .extra. may have asked: scontrol release [0-9]*$'
   waits_for 'the call to be told of' says 'is held, for which .extra. may have asked: scontrol release [0-9]*$'
   scontrol release "$(sed -n 's/.*scontrol release \([0-9]*\)$/\1/p' "$folder/said" | head -n 1)"
   check 'one that is released runs' wait "$job"

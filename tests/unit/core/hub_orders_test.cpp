@@ -34,8 +34,8 @@ struct tested_orders {
     CHECK(outcome.error().code == code);
     return outcome.error().message;
   }
-  std::vector<pool_census> pools() {
-    auto& outcome = say(boss, list_pools, "");
+  std::vector<pool_census> pools(std::string_view asked = pools_and_why) {
+    auto& outcome = say(boss, list_pools, std::string(asked));
     REQUIRE(outcome.ok());
     std::vector<pool_census> seen;
     REQUIRE(decode_pools(outcome.value().payload(), seen));
@@ -129,6 +129,46 @@ TEST_CASE("workers that are wanted ahead of the first call are started as soon a
   }
 }
 
+TEST_CASE("whoever looks at a pool sees why its workers do not come, until they do") {
+  tested_orders t;
+  auto& client = t.net.add_client();
+  CHECK(t.pools().at(0).why.empty());
+  t.net.submit(client, "x");
+  auto const first = t.net.starts.at(0);
+  CHECK(t.pools().at(0).why.empty());  // it may come at once
+  t.net.hub().worker_waits(first, "its job 17 waits: PENDING (Priority)");
+  CHECK(t.pools().at(0).why == "one is being started: its job 17 waits: PENDING (Priority)");
+  CHECK(t.pools("").at(0).why.empty());  // as earlier clients ask, which do not read it
+  t.net.hub().worker_waits(first, "its job 17 waits: PENDING (Resources)");
+  CHECK(t.pools().at(0).why == "one is being started: its job 17 waits: PENDING (Resources)");
+  SUBCASE("and that it waits no more") {
+    t.net.hub().worker_waits(first, "");
+    CHECK(t.pools().at(0).why.empty());
+  }
+  SUBCASE("and what the last one failed of, also when its calls have ended, until one comes") {
+    t.net.hub().worker_start_failed(t.net.now, first, "it was refused", "sbatch: error: no", t.net.scratch());
+    t.net.carry_out_all();
+    CHECK(t.pools().at(0).why == "the last start has failed: it was refused\nsbatch: error: no");
+    t.net.wait(second);
+    auto const next = t.net.starts.at(1);
+    t.net.hub().worker_waits(next, "its job 18 waits: PENDING (Priority)");
+    CHECK(t.pools().at(0).why ==
+          "one is being started: its job 18 waits: PENDING (Priority)\n"
+          "the last start has failed: it was refused\nsbatch: error: no");
+    for (std::size_t i = 1; i < 3; ++i) {
+      t.net.hub().worker_start_failed(t.net.now, t.net.starts.at(i), "it was refused", {}, t.net.scratch());
+      t.net.carry_out_all();
+      t.net.wait(second);
+    }
+    CHECK(t.net.hub().census().calls == 0);
+    CHECK(t.pools().at(0).why == "3 starts in a row have failed; the last time it was refused");
+    t.net.submit(client, "y");
+    t.net.wait(10 * second);
+    t.net.add_worker(loopback::offers(), t.net.starts.at(3));
+    CHECK(t.pools().at(0).why.empty());
+  }
+}
+
 TEST_CASE("a pool is found by what its workers need, by its name, and by its service's where that has one") {
   tested_orders t;
   REQUIRE(t.say(t.boss, warm_pool, encode_order({.needs = t.model("tiny"), .count = 1})).ok());
@@ -203,11 +243,13 @@ TEST_CASE("an order, and what a hub answers, have the bytes that docs/protocol.m
                                         .idle = 6,
                                         .starting = 7,
                                         .parked = 8,
-                                        .queued = 9}};
-  CHECK(is(encode_pools(pools),
+                                        .queued = 9,
+                                        .why = "no"}};
+  CHECK(is(encode_pools(pools, false),
            "01000000020061620100630100000000000000020000000000000003000000000000000400000000000000"
            "05000000000000000600000000000000070000000000000008000000000000000900000000000000"
            "0b000000000000000100000000000000"));
+  CHECK(encode_pools(pools, true) == encode_pools(pools, false) + std::string("\2\0no", 4));
 }
 
 TEST_CASE("what cannot be said of a pool is refused in words, and changes nothing") {
@@ -233,7 +275,10 @@ TEST_CASE("what cannot be said of a pool is refused in words, and changes nothin
   REQUIRE(t.say(t.boss, scale_pool, encode_order({.change = {.max_queue = most}})).ok());
   CHECK(t.pools().at(0).max_queue == most);
   std::vector<pool_census> read;
-  auto const census = encode_pools(t.net.hub().pools());
-  for (std::size_t size = 0; size < census.size(); ++size)
-    CHECK_FALSE(decode_pools(std::as_bytes(std::span(census).first(size)), read));
+  auto const census = encode_pools(t.net.hub().pools(), true);
+  auto const without = encode_pools(t.net.hub().pools(), false).size();
+  for (std::size_t size = 0; size < census.size(); ++size) {
+    read.clear();
+    CHECK(decode_pools(std::as_bytes(std::span(census).first(size)), read) == (size == without));
+  }
 }

@@ -516,6 +516,12 @@ TEST_CASE("where a call is, and who runs what, is told to those who may know") {
   CHECK(said["call"] == id);
   CHECK_FALSE(said["state"].get<std::string>().empty());
   CHECK(at.ask("GET", target, "", bob)->got->status == 404);
+  CHECK(at.ask("GET", "/v1/pools", "", alice)->got->status == 403);
+  auto const pools = at.ask("GET", "/v1/pools", "", root)->body();
+  REQUIRE_FALSE(pools.empty());
+  CHECK(pools[0]["name"] == "default");
+  CHECK(pools[0]["max"].is_number_integer());
+  CHECK(pools[0]["why"] == "");
   CHECK(at.ask("GET", "/v1/workers", "", alice)->got->status == 403);
   auto const workers = at.ask("GET", "/v1/workers", "", root)->body();
   REQUIRE_FALSE(workers.empty());

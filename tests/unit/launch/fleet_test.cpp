@@ -124,14 +124,21 @@ TEST_CASE("a start that waits and is not wanted any more leaves nothing, and let
   f.happened();
   f.notes.next = {{launch_event::kind::failed, 1, "no such host"}};
   auto const events = f.happened();
-  REQUIRE(events.size() == 1);
+  REQUIRE(events.size() == 2);
   CHECK(events[0].what == told::start_failed);
   CHECK(f.keys.good == std::set<std::string>{"3"});
   CHECK(f.notes.started == numbers{1});  // the third after a pause
   f.all.tick(f.all.next_deadline());
   CHECK(f.notes.started == numbers{1, 3});
+  CHECK(events[1].what == told::waits);
+  CHECK(events[1].start == 3);
+  CHECK(events[1].text == "it is started after a pause of 1 s, as starts before it have failed");
 }
 
+  auto const begun = f.happened();
+  REQUIRE(begun.size() == 1);
+  CHECK(begun[0].what == told::waits);
+  CHECK(begun[0].text.empty());
 TEST_CASE("a launcher's own want of room is passed on, and to give up what waits for it is no failure") {
   small_fleet f(0);
   f.start(1);

@@ -156,10 +156,21 @@ TEST_CASE("no more jobs than may be there are submitted; the next one when one i
   book.start(0, 2);
   book.submission(0);
   book.submitted(0, "12");
+  CHECK(told_of(book).empty());
+  for (int i = 0; i < 2; ++i) CHECK(book.submission(second).empty());
+  std::vector<job_book::event> events;
+  book.take(events);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].what == kind::waits);
+  CHECK(events[0].start == 2);
+  CHECK(events[0].text == "as many jobs are there as max_jobs says: 1");
   REQUIRE(book.should_look(5 * second));
   CHECK(book.submission(5 * second).empty());
   book.listed(5 * second, {{"12", {state::over, "COMPLETED"}}});
+  CHECK(told_of(book) == words{"failed 1"});
   CHECK(book.submission(5 * second) == starts{2});
+  book.submitted(5 * second, "13");
+  CHECK(told_of(book) == words{"waits 2"});  // no longer for that
 }
 
 TEST_CASE("a scheduler that is not reached is tried again, less and less often, and told of once") {
@@ -174,9 +185,14 @@ TEST_CASE("a scheduler that is not reached is tried again, less and less often, 
     for (auto& one : told_of(book)) told.push_back(std::move(one));
     now = book.next_deadline();
   }
-  CHECK(told == words{"notice 0"});
+  CHECK(told == words{"notice 0", "waits 1"});
   REQUIRE(book.submission(now) == starts{1});
   book.submitted(now, "12");
+  std::vector<job_book::event> events;
+  book.take(events);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].what == kind::waits);
+  CHECK(events[0].text == "its job 12 was submitted");
   book.start(now, 2);
   CHECK(book.submission(now) == starts{2});
 }
@@ -189,7 +205,7 @@ TEST_CASE("whoever is not reached for too long, or refuses, fails the start") {
   book.refused(0, "no controller", true);
   CHECK(book.submission(20 * second) == starts{1, 2});
   book.refused(20 * second, "no controller", true);
-  CHECK(told_of(book) == words{"notice 0", "failed 1", "failed 2"});
+  CHECK(told_of(book) == words{"notice 0", "waits 1", "waits 2", "failed 1", "failed 2"});
   book.start(0, 3);
   book.submission(30 * second);
   book.refused(30 * second, "invalid partition", false);
@@ -203,11 +219,11 @@ TEST_CASE("one time of trouble that was too long leaves all the patience for the
   book.refused(0, "no controller", true);
   CHECK(book.submission(20 * second) == starts{1});
   book.refused(20 * second, "no controller", true);
-  CHECK(told_of(book) == words{"notice 0", "failed 1"});
+  CHECK(told_of(book) == words{"notice 0", "waits 1", "failed 1"});
   book.start(1000 * second, 2);
   CHECK(book.submission(1001 * second) == starts{2});
   book.refused(1001 * second, "no controller", true);
-  CHECK(told_of(book) == words{"notice 0"});
+  CHECK(told_of(book) == words{"notice 0", "waits 2"});
   CHECK(book.submission(1002 * second) == starts{2});
 }
 
@@ -216,17 +232,18 @@ TEST_CASE("a submission that may have been taken is not made again until it is k
   book.start(0, 1);
   book.submission(0);
   book.doubted(0, "timed out");
-  CHECK(told_of(book) == words{"notice 0"});
+  CHECK(told_of(book) == words{"notice 0", "waits 1"});
   CHECK(book.submission(second).empty());
   CHECK_FALSE(book.should_search(second - 1));
   CHECK(book.next_deadline() == second);
   CHECK(book.should_search(second));
   CHECK_FALSE(book.should_search(second));
   book.doubted(second, "no controller");
-  CHECK(told_of(book).empty());
+  CHECK(told_of(book) == words{"waits 1"});
   CHECK(book.should_search(3 * second));
   book.refused(3 * second, "timed out", true);  // it is not there
   CHECK(book.submission(20 * second) == starts{1});
+  CHECK(told_of(book) == words{"waits 1"});
   book.doubted(20 * second, "timed out");
   CHECK(told_of(book) == words{"failed 1"});
   CHECK_FALSE(book.should_search(job_book::never));
@@ -298,7 +315,7 @@ TEST_CASE("of a job that is refused those are tried again that are still wanted"
   book.submission(0);
   book.stop(1);
   book.refused(0, "busy", true);
-  CHECK(told_of(book) == words{"notice 0", "failed 1"});
+  CHECK(told_of(book) == words{"notice 0", "waits 2", "failed 1"});
   CHECK(book.submission(second) == starts{2});
 }
 
@@ -334,8 +351,11 @@ TEST_CASE(
     REQUIRE(book.should_look(now * second));
     book.unlisted(now * second, "no controller");
   }
-  CHECK(told_of(book) == words{"notice 0"});
+  CHECK(told_of(book) == words{"notice 0", "waits 2"});
   CHECK(book.ids() == words{"12"});
+  REQUIRE(book.should_look(15 * second));
+  book.listed(15 * second, {{"12", {state::waiting, "PENDING (Priority)"}}});
+  CHECK(told_of(book) == words{"waits 2"});  // what is known again
 }
 
 TEST_CASE("what cannot be started where it was placed is cancelled, and ends with the reason") {

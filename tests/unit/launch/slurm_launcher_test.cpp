@@ -291,7 +291,12 @@ TEST_CASE("a job whose submission was not answered is looked for by its name, an
   slurmd.say("queue", "41|RUNNING|n1|None\n");
   launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
   by.start(order_for(1));
-  CHECK(slurmd.next(by)[0].what == what::notice);
+  auto const doubt = slurmd.next(by);
+  REQUIRE(doubt.size() == 2);
+  CHECK(doubt[0].what == what::notice);
+  CHECK(doubt[1].what == what::waits);
+  CHECK(doubt[1].text.starts_with("whether its job was submitted is not known, and looked up:\n$ sbatch "));
+  CHECK(slurmd.next(by)[0].text == "its job 41 was submitted");
   CHECK(slurmd.next(by)[0].what == what::placed);
   CHECK(slurmd.read("submitted") == "again\n");
   by.stop(1);
