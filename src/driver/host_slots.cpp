@@ -35,6 +35,7 @@ std::optional<host_slots::place> host_slots::take(std::int64_t now, std::uint64_
   place given{.host = static_cast<std::size_t>(best - states_.data())};
   auto& kept = places_[start];
   kept.host = given.host;
+  kept.round = best->rounds;
   for (std::size_t i = 0; i < best->gpus_taken.size() && kept.gpus.size() < gpus; ++i) {
     if (best->gpus_taken[i]) continue;
     best->gpus_taken[i] = true;
@@ -76,6 +77,15 @@ std::int64_t host_slots::next_change(std::int64_t now) const {
   return next;
 }
 
+void host_slots::served(std::uint64_t start) {
+  auto const found = places_.find(start);
+  if (found == places_.end()) return;
+  auto& where = states_[found->second.host];
+  where.was_reached = true;
+  where.failures = 0;
+  where.not_before = 0;
+}
+
 void host_slots::give_back(std::int64_t now, std::uint64_t start, bool failed, std::int64_t stays) {
   auto found = places_.extract(start);
   if (found.empty()) return;
@@ -91,6 +101,8 @@ void host_slots::give_back(std::int64_t now, std::uint64_t start, bool failed, s
     where.failures = 0;
     return;
   }
+  if (gone.round != where.rounds) return;
+  ++where.rounds;
   auto pause = first_pause;
   for (int i = where.failures++; i > 0 && pause < longest_pause; --i) pause *= 2;
   where.not_before = now + std::min(pause, longest_pause);

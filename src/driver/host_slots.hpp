@@ -37,7 +37,10 @@ class host_slots {
   // When there may be one although nothing is given back.
   std::int64_t next_change(std::int64_t now) const;
 
-  // `failed`: it could not be reached, in which case it is left alone for a while. `stays`: for so long it
+  // Its worker has come: the host is well, and whatever failed there before is over.
+  void served(std::uint64_t start);
+  // `failed`: it could not be reached, in which case it is left alone for a while, which doubles from one
+  // round to the next: what was taken before the host failed last is of that round. `stays`: for so long it
   // may still run there, and keeps its place.
   void give_back(std::int64_t now, std::uint64_t start, bool failed, std::int64_t stays = 0);
 
@@ -49,6 +52,7 @@ class host_slots {
     std::size_t taken = 0;
     std::vector<bool> gpus_taken;
     int failures = 0;  // in a row
+    int rounds = 0;    // of failures
     bool was_reached = false;
     std::int64_t not_before = 0;
   };
@@ -56,6 +60,7 @@ class host_slots {
     std::size_t host = 0;
     std::vector<std::size_t> gpus;
     std::int64_t until = never;
+    int round = 0;  // state::rounds, when it was taken
   };
 
   void release(taken_place const& gone);

@@ -20,7 +20,7 @@ std::string in_words(double amount) {
 
 bool launch_ledger::begin(std::uint64_t start) {
   if (!why_full().empty()) return false;
-  instances_.emplace(start, instance{});
+  instances_.emplace(start, instance{.round = rounds_});
   return true;
 }
 
@@ -47,7 +47,9 @@ void launch_ledger::served(std::uint64_t start) {
 }
 
 void launch_ledger::ended(std::int64_t now, std::uint64_t start, bool failed) {
-  if (instances_.erase(start) == 0 || !failed) return;
+  auto const gone = instances_.extract(start);
+  if (gone.empty() || !failed || gone.mapped().round != rounds_) return;
+  ++rounds_;
   not_before_ = now + pause_after(failures_++);
 }
 

@@ -36,7 +36,8 @@ class launch_ledger {
 
   // It came so far that it serves: what follows is no failure in a row.
   void served(std::uint64_t start);
-  // It is no more. `failed`: without having served.
+  // It is no more. `failed`: without having served. Of those that were begun before one has failed none
+  // counts as one more in a row.
   void ended(std::int64_t now, std::uint64_t start, bool failed);
 
   // It is to be stopped. Whether to ask its launcher now.
@@ -53,6 +54,7 @@ class launch_ledger {
 
  private:
   struct instance {
+    int round = 0;  // rounds_, when it was begun
     bool stopping = false;
     int refusals = 0;                 // in a row
     std::int64_t stop_again = never;  // when
@@ -63,6 +65,7 @@ class launch_ledger {
   launch_limits limits_;
   std::map<std::uint64_t, instance> instances_;
   int failures_ = 0;  // in a row
+  int rounds_ = 0;    // of failures
   std::int64_t not_before_ = 0;
 };
 

@@ -104,7 +104,9 @@ void fleet::came(std::uint64_t start) {
   auto const found = starts_.find(start);
   if (found == starts_.end()) return;
   found->second.came = true;
-  pools_[found->second.pool].ledger.served(start);
+  auto& of = pools_[found->second.pool];
+  of.ledger.served(start);
+  of.is.by->served(start);
 }
 
 // --- stopping

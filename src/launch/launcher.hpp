@@ -72,6 +72,9 @@ class launcher {
   // `stop_failed` if that was refused. Nothing for what is not known.
   virtual void stop(std::uint64_t start) = 0;
 
+  // The worker of that start has come: where it runs is well.
+  virtual void served(std::uint64_t /*start*/) {}
+
   // Appends what has happened since.
   virtual void take(std::vector<launch_event>& happened) = 0;
 

@@ -198,6 +198,13 @@ std::string ssh_launcher::describe(start_request const& wanted) const {
          "with the worker's order (the hub's address, a key that is made for each start) on its stdin\n";
 }
 
+void ssh_launcher::served(std::uint64_t start) {
+  if (!jobs_.contains(start)) return;
+  slots_.served(start);
+  failures_.erase(slots_.name_of(start));
+  may_have_room_ = true;
+}
+
 // The other end ends with its stdin; where nothing is heard of it any more, ssh does not wait for that.
 void ssh_launcher::stop(std::uint64_t start) {
   if (std::erase_if(waiting_, [&](auto const& one) { return one.start == start; }) != 0)

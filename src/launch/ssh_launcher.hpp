@@ -31,6 +31,7 @@ class ssh_launcher final : public launcher {
 
   void start(start_request const& wanted) override;
   void stop(std::uint64_t start) override;
+  void served(std::uint64_t start) override;
   void take(std::vector<launch_event>& happened) override;
   std::string describe(start_request const& wanted) const override;
   time_point next_deadline() const override;

@@ -75,6 +75,18 @@ TEST_CASE("after failed starts there are pauses, which end when one has served")
   CHECK(ledger.not_before() == 0);
 }
 
+TEST_CASE("starts that fail together are one failure, however many they are") {
+  launch_ledger ledger({});
+  for (std::uint64_t start = 1; start <= 12; ++start) ledger.begin(start);
+  for (std::uint64_t start = 1; start <= 11; ++start) ledger.ended(100 * second, start, true);
+  CHECK(ledger.not_before() == 101 * second);
+  ledger.begin(13);
+  ledger.ended(102 * second, 12, true);  // as the others of its time
+  CHECK(ledger.not_before() == 101 * second);
+  ledger.ended(102 * second, 13, true);
+  CHECK(ledger.not_before() == 104 * second);
+}
+
 TEST_CASE("workers go to the host with the most room, and have its GPUs for themselves") {
   host_slots hosts({{"small", 1, {"0"}}, {"large", 2, {"a", "b"}}});
   auto const first = hosts.take(0, 1, 1);
@@ -105,6 +117,33 @@ TEST_CASE("a host that failed is left alone for a while, which doubles") {
   hosts.take(15 * second, 4, 0);
   hosts.give_back(15 * second, 4, true);
   CHECK(hosts.take(20 * second, 5, 0));
+}
+
+TEST_CASE("a host that takes some of many at once, and not the others, is not left alone for long") {
+  host_slots hosts({{"one", 12}});
+  for (std::uint64_t start = 1; start <= 12; ++start) REQUIRE(hosts.take(0, start, 0));
+  for (std::uint64_t start = 4; start <= 12; ++start) hosts.give_back(second, start, true);
+  CHECK(hosts.next_change(second) == 6 * second);
+  hosts.served(1);
+  CHECK(hosts.next_change(second) == host_slots::never);
+  for (std::uint64_t start = 4; start <= 12; ++start) REQUIRE(hosts.take(2 * second, start, 0));
+  for (std::uint64_t start = 7; start <= 12; ++start) hosts.give_back(2 * second, start, true);
+  CHECK(hosts.next_change(2 * second) == 7 * second);
+  REQUIRE(hosts.take(7 * second, 7, 0));
+  hosts.give_back(8 * second, 7, true);
+  CHECK(hosts.next_change(8 * second) == 18 * second);  // one round later, without anybody who came
+}
+
+TEST_CASE("a host of which a worker has come was reached, although all others fail") {
+  host_slots hosts({{"one", 2}});
+  hosts.take(0, 1, 0);
+  hosts.served(1);
+  hosts.take(0, 2, 0);
+  hosts.give_back(0, 1, true);
+  hosts.give_back(0, 2, true);
+  CHECK(hosts.may_come(0, 0));
+  hosts.served(3);  // which is nobody
+  CHECK(hosts.next_change(0) == 5 * second);
 }
 
 TEST_CASE("GPUs that no host has are not waited for") {
