@@ -55,6 +55,13 @@ std::string legible(std::string const& text) {
   return shown;
 }
 
+// Within single quotes csh has a meaning for '!', and fish for a backslash before another one or a quote.
+bool acts_in_quotes(std::string_view word, std::size_t at) {
+  if (word[at] != '\\') return word[at] == '\'' || word[at] == '!';
+  auto const next = at + 1 < word.size() ? word[at + 1] : '\'';
+  return next == '\\' || next == '\'' || (at != 0 && word[at - 1] == '\\');
+}
+
 bool needs_quotes(std::string const& word) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%";
@@ -88,7 +95,12 @@ std::string shell_line(std::vector<std::string> const& command) {
       continue;
     }
     line += '\'';
-    for (char const c : word) c == '\'' ? line += "'\\''" : line += c;
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      if (acts_in_quotes(word, i))
+        line += "'\\", line += word[i], line += '\'';
+      else
+        line += word[i];
+    }
     line += '\'';
   }
   return line;

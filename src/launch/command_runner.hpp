@@ -60,7 +60,8 @@ struct command_result {
 // Bytes that are kept of what a list prints; one that is longer is not known.
 inline constexpr std::size_t longest_list = std::size_t{1} << 20;
 
-// As a person would type it; nothing is run so.
+// As a person would type it in whatever shell: of the POSIX kind, csh or fish. No word may have a line break
+// in it for csh's sake.
 std::string shell_line(std::vector<std::string> const& command);
 
 // Runs commands, without a shell, and waits for none: their pipes are watched by the driver's poller. A

@@ -80,6 +80,22 @@ TEST_CASE("no shell sees a command's words") {
   CHECK(here.result().output == "$HOME; `id`|*|");
 }
 
+TEST_CASE("whatever shell somebody has reads a line as the words that it was made of") {
+  std::vector<std::string> const words{"it's",  "#!/bin/sh", "a\\b",    "\\\\", "\\'",
+                                       "end\\", "$HOME",     "`id`",    "~",    "*?[a]{b,c}",
+                                       "a b\t", "\"",        ";&|<>()", "^x^y", ""};
+  auto const line = launch::shell_line(words);
+  CHECK(launch::shell_line({"a!b", "\\d", "x\\\\"}) == "'a'\\!'b' '\\d' 'x'\\\\''\\\\''");
+  std::string told;
+  for (auto const& word : words) told += word + "|";
+  for (char const* const shell : {"sh", "bash", "zsh", "tcsh", "csh", "fish", "ksh"}) {
+    running_commands here;
+    here.run({.command = {shell, "-c", "printf '%s|' " + line}});
+    auto const result = here.result();
+    if (result.trouble.empty()) CHECK_MESSAGE(result.output == told, shell << ": " << result.errors);
+  }
+}
+
 TEST_CASE("what a command is given to read may be more than a pipe holds") {
   running_commands here;
   std::string const text(1 << 20, 'x');
