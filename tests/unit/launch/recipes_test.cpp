@@ -86,7 +86,8 @@ launch::start_request small_request() {
 }
 
 // Starts, ends by itself as its list says, and is stopped, by these commands.
-void check_recipe(std::string const& heading, stand_ins const& here, std::string const& id) {
+void check_recipe(std::string const& heading, stand_ins const& here, std::string const& id,
+                  std::string const& name = "yonder-abc-1") {
   CAPTURE(heading);
   auto how = commands_of(blocks().at(heading));
   how.list_interval = std::chrono::seconds(1);
@@ -96,7 +97,7 @@ void check_recipe(std::string const& heading, stand_ins const& here, std::string
   CAPTURE(event.text);
   CHECK(event.what == what::placed);
   CHECK(here.read("ran").find("--yonder-worker") == std::string::npos);  // "true" was, by the script
-  CHECK(here.read("submitted") == "yonder-abc-1\n");
+  CHECK(here.read("submitted") == name + "\n");
   by.stop(1);
   event = here.next(by);
   CAPTURE(event.text);
@@ -114,24 +115,28 @@ void check_recipe(std::string const& heading, stand_ins const& here, std::string
 
 TEST_CASE("the recipe for LSF submits, lists and ends a job") {
   stand_ins const here;
-  here.add("bsub", R"([ "$1" = -Zs ] && [ "$2" = -J ] && [ "$4" = -n ] || exit 9
-echo "$3" >"$d/submitted"; sh "$6" >"$d/ran" || exit 8
+  here.add("bsub",
+           R"([ "$1" = -Zs ] && [ "$2 $3" = "-o /dev/null" ] && [ "$4" = -J ] && [ "$6" = -n ] || exit 9
+echo "$5" >"$d/submitted"; sh "$8" >"$d/ran" || exit 8
 echo 'Job <4711> is submitted to default queue <normal>.')");
   here.add("bkill", R"(echo "$1" >"$d/stopped"; echo "Job <$1> is being terminated")");
   here.add("bjobs", R"([ "$*" = '-noheader -o jobid' ] || exit 9
-[ -e "$d/over" ] && echo 'No unfinished job found' >&2 || echo 4711)");
+[ -e "$d/over" ] || { echo 4711; exit 0; }
+echo 'No unfinished job found' >&2; exit 255)");
   check_recipe("LSF", here, "4711");
 }
 
 TEST_CASE("the recipe for PBS submits, lists and ends a job") {
   stand_ins const here;
-  here.add("qsub", R"([ "$1" = -N ] && [ "$3" = -l ] && [ "$5" = -l ] || exit 9
-echo "$2" >"$d/submitted"; sh "$7" >"$d/ran" || exit 8
+  here.add(
+      "qsub",
+      R"([ "$1" = -N ] && [ "$3 $4 $5 $6" = '-j oe -o /dev/null' ] && [ "$7" = -l ] && [ "$9" = -l ] || exit 9
+echo "$2" >"$d/submitted"; shift 10; sh "$1" >"$d/ran" || exit 8
 echo 4711.server)");
   here.add("qdel", R"(echo "$1" >"$d/stopped")");
   here.add("qselect", R"([ "$1" = -u ] || exit 9
 [ -e "$d/over" ] || echo 4711.server)");
-  check_recipe("PBS", here, "4711.server");
+  check_recipe("PBS", here, "4711.server", "yonder");
 }
 
 TEST_CASE("every recipe of the page is one that a file may have") {
