@@ -104,9 +104,14 @@ std::string line_to_paste(std::string const& keys, std::string const& hub, trans
 
 }  // namespace
 
+// A shell leaves the '~' of --keys=~/FOLDER, and whoever sets variables without one that of YONDER_KEYS.
 std::string keys_folder(std::string const& stated) {
-  if (!stated.empty()) return stated;
-  if (auto keys = variable("YONDER_KEYS"); !keys.empty()) return keys;
+  if (auto keys = stated.empty() ? variable("YONDER_KEYS") : stated; !keys.empty()) {
+    if (keys.front() == '~')
+      throw usage_problem("the folder of keys '" + keys +
+                          "' begins with '~', which no shell has replaced: say the whole path");
+    return keys;
+  }
   if (auto const config = variable("XDG_CONFIG_HOME"); !config.empty()) return config + "/yonder";
   return home() + "/.config/yonder";
 }

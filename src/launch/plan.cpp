@@ -62,6 +62,24 @@ std::string fault_of_counts(pool const& one) {
   return {};
 }
 
+// What a shell would replace, and who reads these words is none.
+std::string fault_of_homes(pool const& one) {
+  std::vector<std::pair<std::string_view, std::string_view>> paths;
+  for (auto const& file : one.files) paths.emplace_back("files", file);
+  if (!one.worker.empty()) paths.emplace_back("worker", one.worker.front());
+  if (auto const* const jobs = std::get_if<slurm>(&one.by)) paths.emplace_back("output", jobs->output);
+  if (auto const* const commands = std::get_if<command>(&one.by))
+    for (auto const& [name, words] :
+         {std::pair("start", &commands->start), std::pair("stop", &commands->stop),
+          std::pair("list", &commands->list), std::pair("end", &commands->end)})
+      if (!words->empty()) paths.emplace_back(name, words->front());
+  for (auto const& [name, path] : paths)
+    if (path.starts_with('~'))
+      return std::string(name) + ": '" + std::string(path) +
+             "' begins with '~', which only a shell replaces: say the whole path";
+  return {};
+}
+
 std::string fault_of(pool const& one) {
   if (one.name.empty()) return "name: it is empty";
   if (!one.worker.empty() && one.worker.front().empty()) return "worker: the program's name is empty";
@@ -82,6 +100,7 @@ std::string fault_of(pool const& one) {
   if (!one.carry && !one.files.empty()) return "files: nothing is carried (carry = true)";
   if (!one.cache.empty() && (one.cache.front() != '/' || !is_one_line(one.cache)))
     return "cache: '" + one.cache + "' is no absolute path";
+  if (auto home = fault_of_homes(one); !home.empty()) return home;
   auto wrong = std::visit(overloaded{[](process const&) { return std::string(); },
                                      [](auto const& by) { return launch::fault_of(by); }},
                           one.by);

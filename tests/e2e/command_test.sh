@@ -51,6 +51,8 @@ code() {
 [ "$(code "$yonder" explain)" = 2 ] || fail "without an id explain ends with $(code "$yonder" explain)"
 [ "$(code "$yonder" bogus)" = 2 ] || fail "an unknown verb ends with $(code "$yonder" bogus)"
 grep -q "'bogus'" "$folder/err" || fail "an unknown verb is not named: $(cat "$folder/err")"
+[ "$(code "$yonder" hub '--keys=~/keys')" = 2 ] || fail "a folder that no shell has completed ends with $(code "$yonder" hub '--keys=~/keys')"
+grep -q "'~/keys' begins with '~'" "$folder/err" || fail "a folder that no shell has completed is not named: $(cat "$folder/err")"
 [ "$(code "$yonder" journal bogus)" = 2 ] || fail "an unknown verb of journal ends with $(code "$yonder" journal bogus)"
 grep -q "'bogus'" "$folder/err" || fail "an unknown verb of journal is not named: $(cat "$folder/err")"
 [ "$(code "$yonder" journal check)" = 2 ] || fail "without a folder check ends with $(code "$yonder" journal check)"

@@ -173,6 +173,24 @@ TEST_CASE("numbers, names and addresses that cannot be meant so are refused") {
         refusal("address = '" + std::string(bad) + "'\n" + ssh).starts_with("launch.toml: address: '"), bad);
 }
 
+TEST_CASE("a path that only a shell would complete is refused, as none reads it") {
+  std::string const ssh = "[pools.x]\nlauncher = 'ssh'\nhosts = ['near']\n";
+  CHECK(refusal(ssh + "worker = ['~/app']\n") ==
+        "launch.toml:1: the pool 'x': worker: '~/app' begins with '~', which only a shell replaces: say the "
+        "whole path");
+  CHECK(refusal(ssh + "worker = ['/opt/app', '~/data']\n") == "it was taken");  // the program reads that
+  CHECK(refusal(ssh + "carry = true\nfiles = ['/a', '~/model']\n").find("files: '~/model' begins with") !=
+        std::string::npos);
+  CHECK(
+      refusal("[pools.x]\nlauncher = 'slurm'\nmax = 1\noutput = '~/logs/%j'\n").find("output: '~/logs/%j'") !=
+      std::string::npos);
+  std::string const command = "[pools.x]\nlauncher = 'command'\nmax = 1\n";
+  CHECK(refusal(command + "start = ['~/bin/start', '{script}']\n").find("start: '~/bin/start'") !=
+        std::string::npos);
+  CHECK(refusal(command + "start = ['sh', '-c', '~/bin/start $0', '{script}']\nend = ['~/bin/halt']\n")
+            .find("end: '~/bin/halt'") != std::string::npos);
+}
+
 TEST_CASE("a file that is not there is said to be so") {
   CHECK_THROWS_WITH_AS(launch::plan_of_file("/"), doctest::Contains("launch: '/' is a folder"),
                        yonder::usage_error);
