@@ -35,6 +35,32 @@ std::optional<std::size_t> number_in(std::string_view text) {
   return number;
 }
 
+// Before what a job's script leaves as its comment.
+constexpr std::string_view comment_mark = "yonder: ";
+constexpr std::string_view no_output = "/dev/null";
+
+// Of what the workers of a job say the end is kept: in a pipe whose files are gone at once, so that nothing
+// is left of it however the job ends. Where they print into a file anyway, it is there.
+constexpr char listens[] =
+    "if said=$(mktemp -d 2>/dev/null) && mkfifo \"$said/pipe\" 2>/dev/null; then\n"
+    "  (trap '' TERM USR1 INT HUP; exec tail -c 800) >\"$said/last\" <\"$said/pipe\" &\n"
+    "  exec 8>\"$said/pipe\" 9<\"$said/last\"\n"
+    "else\n"
+    "  exec 8>/dev/null 9</dev/null\n"
+    "fi\n"
+    "rm -rf \"$said\"\n";
+// Where they end with an error, and not by a signal, as in a crash.
+constexpr char tells[] =
+    "exec 8>&-\n"
+    "if [ $status != 0 ] && [ $status -lt 128 ]; then\n"
+    "  tries=0\n"
+    "  until said=$(LC_ALL=C tr -c '[:print:]' ' ' <&9); [ -n \"$said\" ] || [ $tries = 20 ]; do\n"
+    "    tries=$((tries + 1)); sleep 0.1 2>/dev/null || sleep 1\n"
+    "  done\n"
+    "  [ -z \"$said\" ] ||\n"
+    "    timeout 10 scontrol update \"JobId=$SLURM_JOB_ID\" \"Comment=yonder: $said\" >/dev/null 2>&1\n"
+    "fi\n";
+
 gres_request parse(std::string const& gres) {
   auto const colon = gres.rfind(':');
   if (colon == std::string::npos) return {gres, 1};
@@ -163,13 +189,16 @@ std::map<std::string, job_book::seen> jobs_in(std::string_view printed) {
   std::map<std::string, job_book::seen> jobs;
   std::istringstream lines{std::string(printed)};
   for (std::string line; std::getline(lines, line);) {
-    std::string id, word, node, why;
+    std::string id, word, node, why, comment;
     std::istringstream parts(line);
     if (!std::getline(parts, id, '|') || !std::getline(parts, word, '|') || !std::getline(parts, node, '|'))
       continue;
     if (id.find_first_of("0123456789") != 0) continue;
-    std::getline(parts, why);
+    std::getline(parts, why, '|');
+    std::getline(parts, comment);
     auto& one = jobs[id] = {state_of(word), word + " (" + why + ")", node};
+    if (one.is == job_book::state::over && comment.starts_with(comment_mark))
+      one.words += "\n" + comment.substr(comment_mark.size());
     if (one.is != job_book::state::waiting) continue;
     auto const wait = meaning_of(why, id);
     one.is_hopeless = wait.is_hopeless;
@@ -295,6 +324,8 @@ std::string slurm_launcher::script(std::vector<start_request const*> const& work
       "gpus=$CUDA_VISIBLE_DEVICES\n"
       "workers=\n"
       "for signal in TERM USR1; do trap \"kill -$signal \\$workers 2>/dev/null\" $signal; done\n";
+  auto const is_heard = how_.output == no_output;
+  if (is_heard) text += listens;
   std::size_t behind = 0;
   for (auto const* const one : workers) {
     auto const gpus = gpus_of_worker(*one);
@@ -305,7 +336,8 @@ std::string slurm_launcher::script(std::vector<start_request const*> const& work
     auto there = *one;
     if (carrier_ && carrier_->is_loaded())
       there.worker = carrier_->waiting_start({one->worker.begin() + 1, one->worker.end()}, one->patience);
-    text += worker_script(there) + ") &\nworkers=\"$workers $!\"\n";
+    text +=
+        worker_script(there) + (is_heard ? ") 2>&8 8>&- 9<&- &\n" : ") &\n") + "workers=\"$workers $!\"\n";
     behind += gpus;
   }
   return text +
@@ -313,8 +345,8 @@ std::string slurm_launcher::script(std::vector<start_request const*> const& work
          "for worker in $workers; do\n"
          "  while wait \"$worker\"; how=$?; kill -0 \"$worker\" 2>/dev/null; do :; done\n"
          "  [ $how = 0 ] || status=$how\n"
-         "done\n"
-         "exit $status\n";
+         "done\n" +
+         (is_heard ? tells : "") + "exit $status\n";
 }
 
 std::string slurm_launcher::describe(start_request const& wanted) const {
@@ -380,6 +412,7 @@ void slurm_launcher::brought(std::uint64_t start, std::string const& job, std::s
 // What its node has is looked at again before the next one there.
 void slurm_launcher::gone(std::uint64_t start) {
   requests_.erase(start);
+  started_by_.erase(start);
   auto const found = placements_.extract(start);
   if (found.empty()) return;
   carrier_->forget(found.mapped().node);
@@ -389,6 +422,7 @@ void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
   std::vector<start_request const*> workers;
   for (auto const start : starts) workers.push_back(&requests_.at(start));
   job_name_ = workers.front()->name;
+  submitted_ = starts;
   runner_.run({.command = as_written(submission(workers), ::environ),
                .input = script(workers),
                .environment = workers.front()->environment,
@@ -399,7 +433,7 @@ void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
 void slurm_launcher::submitted(command_result const& result) {
   auto const now = platform::now();
   auto const id = job_number_in(result.output);
-  if (result.succeeded() && !id.empty()) return book_.submitted(now, id);
+  if (result.succeeded() && !id.empty()) return taken(id, result.to_text());
   refusal_ = result.to_text();
   passes_ = result.timed_out || passes(result.errors);
   auto const is_cut_short = result.timed_out || (result.how.known && result.how.signal != 0);
@@ -407,6 +441,12 @@ void slurm_launcher::submitted(command_result const& result) {
     book_.doubted(now, refusal_);
   else
     book_.refused(now, refusal_, passes_);
+}
+
+void slurm_launcher::taken(std::string const& id, std::string const& text) {
+  for (auto const start : submitted_)
+    if (requests_.contains(start)) started_by_[start] = text;
+  book_.submitted(platform::now(), id);
 }
 
 // The job whose submission was not answered, by its name, which no other one has.
@@ -423,23 +463,36 @@ void slurm_launcher::search() {
          else if (id.empty())
            book_.refused(now, refusal_, passes_);
          else
-           book_.submitted(now, id);
+           taken(id, refusal_ + "\n" + result.to_text());
        }});
 }
 
 void slurm_launcher::look() {
-  runner_.run({.command = as_written({"squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%N|%r"},
-                                     ::environ),
+  runner_.run({.command = as_written(
+                   {"squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%N|%r|%k"}, ::environ),
                .keeps = longest_list,
                .timeout = slurm_patience,
                .done = [this](command_result&& result) {
                  auto const now = platform::now();
                  auto jobs = jobs_in(result.output);
+                 for (auto& [id, one] : jobs) explain_end(one);
                  if (result.lists() && is_queue(result.output, !jobs.empty()))
                    book_.listed(now, jobs);
                  else
                    book_.unlisted(now, result.to_text());
                }});
+}
+
+// Of one that has failed without a word.
+void slurm_launcher::explain_end(job_book::seen& job) const {
+  if (job.is != job_book::state::over || !job.words.starts_with("FAILED")) return;
+  if (job.words.find("JobLaunchFailure") != std::string::npos)
+    job.words += ": its script could not be started there; is the folder of its `output`, " + how_.output +
+                 ", on its node?";
+  else if (how_.output != no_output)
+    job.words += ": what it has printed is in its `output`, " + how_.output;
+  else if (job.words.find('\n') == std::string::npos)
+    job.words += ": say `output`, a file there, to see what it prints";
 }
 
 // By its number, which is nobody else's.
@@ -471,6 +524,11 @@ void slurm_launcher::take(std::vector<launch_event>& happened) {
       case from::ended: what = launch_event::kind::ended; break;
       case from::stop_failed: what = launch_event::kind::stop_failed; break;
       case from::notice: break;
+    }
+    auto const how = started_by_.find(one.start);
+    if (how != started_by_.end()) {
+      if (one.what == from::placed) one.text = how->second;  // told where its worker does not come
+      if (one.what == from::failed) one.text += "\nIt was started by\n" + how->second;
     }
     if (one.what == from::placed && carrier_) carry(one);
     if (one.what == from::failed || one.what == from::ended) gone(one.start);

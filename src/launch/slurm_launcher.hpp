@@ -36,7 +36,8 @@ bool leaves_doubt(std::string_view said);
 // print more.
 std::string job_number_in(std::string_view printed);
 
-// What `squeue --format=%i|%T|%N|%r` prints, by the jobs' ids.
+// What `squeue --format=%i|%T|%N|%r|%k` prints, by the jobs' ids. What the script of one that is over has
+// left as its comment is what its workers have said last.
 std::map<std::string, driver::job_book::seen> jobs_in(std::string_view printed);
 
 // Whether that may be the answer of a squeue in which no job was found; a wrapper of a site may print what
@@ -76,8 +77,10 @@ class slurm_launcher final : public launcher {
   void act(time_point now);
   void submit(std::vector<std::uint64_t> const& starts);
   void submitted(command_result const& result);
+  void taken(std::string const& id, std::string const& text);
   void search();
   void look();
+  void explain_end(driver::job_book::seen& job) const;
   void cancel(std::string const& id);
   void carry(driver::job_book::event const& placed);
   void bring(std::uint64_t start);
@@ -88,7 +91,9 @@ class slurm_launcher final : public launcher {
   driver::job_book book_;
   command_runner runner_;
   std::map<std::uint64_t, start_request> requests_;  // of those that are not over
+  std::map<std::uint64_t, std::string> started_by_;  // likewise: what was run and printed
   std::string job_name_;                             // that was submitted last
+  std::vector<std::uint64_t> submitted_;             // its starts
   std::string refusal_;                              // of that, if it is in doubt
   bool passes_ = false;
   std::string farewell_;  // what is to be said when all is over; empty: nothing

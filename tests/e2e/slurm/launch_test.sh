@@ -19,9 +19,9 @@ check() { # NAME COMMAND...
   failures=$((failures + 1))
 }
 
-# plan LINE...: of the pool's table.
+# plan LINE...: of the pool's table. What workers print goes to $output.
 plan() {
-  printf '[pools.default]\nlauncher = "slurm"\ninterval = "1s"\nscale_delay = "100ms"\noutput = "%s/job.%%j"\n' "$folder" >"$folder/launch.toml"
+  printf '[pools.default]\nlauncher = "slurm"\ninterval = "1s"\nscale_delay = "100ms"\noutput = "%s"\n' "${output:-$folder/job.%j}" >"$folder/launch.toml"
   printf '%s\n' "$@" >>"$folder/launch.toml"
 }
 # hub CALLS MILLISECONDS [idempotent]
@@ -76,6 +76,11 @@ if [[ $tier == quick ]]; then
   plan 'partition = "nowhere"' 'max = 1'
   hub 1 0
   check 'what SLURM refuses is told in its words' says 'invalid partition specified: nowhere'
+
+  output=/dev/null plan 'worker = ["/no/such/program"]' 'max = 1'
+  hub 1 0
+  check 'what a program that is not there has its shell say is told' says '/no/such/program: not found'
+  check 'and what was submitted' says '^\$ sbatch '
 
   plan 'time = "2h"' 'max = 1' # its partition gives an hour
   hub 1 0

@@ -130,6 +130,13 @@ TEST_CASE("what SLURM says of its queue, and of itself, is understood") {
   CHECK(jobs.at("18").is == state::waiting);
   CHECK(jobs.at("19").is == state::over);
   CHECK(jobs.at("19").words == "FAILED (NonZeroExitCode)");
+  auto const with_comments = launch::jobs_in(
+      "20|FAILED|n1|NonZeroExitCode|yonder: exec: /opt/app: not found\n21|RUNNING|n1|None|yonder: no\n"
+      "22|FAILED|n1|NonZeroExitCode|(null)\n23|PENDING||Priority|of mine | and more\n");
+  CHECK(with_comments.at("20").words == "FAILED (NonZeroExitCode)\nexec: /opt/app: not found");
+  CHECK(with_comments.at("21").words == "RUNNING (None)");
+  CHECK(with_comments.at("22").words == "FAILED (NonZeroExitCode)");
+  CHECK(with_comments.at("23").words == "PENDING (Priority)");
   CHECK(launch::passes(
       "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"));
   CHECK_FALSE(
@@ -154,7 +161,9 @@ TEST_CASE("why a job waits is told with what to do, and one that never runs is g
   CHECK(told[0].what == what::failed);
   CHECK(told[0].text ==
         "its job 17 waits: PENDING (PartitionTimeLimit): `time` is longer than its partition allows: say "
-        "less, or another `partition` (sinfo -o '%P %l')\nits job 17 was cancelled: CANCELLED (None)");
+        "less, or another `partition` (sinfo -o '%P %l')\nits job 17 was cancelled: CANCELLED (None)\nIt was "
+        "started by\n$ sbatch --nodes=1 --ntasks=1 --output=/dev/null --parsable --no-requeue "
+        "--job-name=yonder-abc-1\n17\nexited with status 0");
   CHECK(slurmd.read("cancelled") == "17\n");
 }
 
@@ -273,6 +282,67 @@ TEST_CASE("what SLURM refuses has failed, in its words; without sbatch, too") {
   std::filesystem::remove(slurmd.folder / "refuse");
   slurmd.say("queue", "17|RUNNING|n1|None\n");
   by.leave([](std::string const&) {});
+}
+
+TEST_CASE("what a worker has said last before it ended with an error comes with the end of its job") {
+  stand_in slurmd;
+  slurmd.write("scontrol", "echo \"$*\" >>\"$d/told\"");
+  slurmd.say("queue", "");
+  auto const run = [&](std::vector<std::string> worker, std::string output = "/dev/null") {
+    std::filesystem::remove(slurmd.folder / "told");
+    std::filesystem::remove(slurmd.folder / "script");
+    launch::slurm_launcher by({.output = std::move(output)}, *slurmd.poller);
+    auto order = order_for(1);
+    order.worker = std::move(worker);
+    by.start(order);
+    while (slurmd.read("script").find("exit $status\n") == std::string::npos) {
+      slurmd.poller->wait(10'000'000);
+      by.tick(platform::now());
+    }
+    auto const how = std::system(("TMPDIR=" + slurmd.folder.string() + " SLURM_JOB_ID=17 sh " +
+                                  (slurmd.folder / "script").string() + " 2>/dev/null >/dev/null")
+                                     .c_str());
+    by.leave([](std::string const&) {});
+    for (auto const& one : std::filesystem::directory_iterator(slurmd.folder))
+      CHECK_FALSE(one.path().filename().string().starts_with("tmp."));
+    return WEXITSTATUS(how);
+  };
+  CHECK(run({"/no/such/program"}) == 127);
+  auto const told = slurmd.read("told");
+  CHECK_MESSAGE(told.starts_with("update JobId=17 Comment=yonder: "), told);
+  CHECK(told.find("/no/such/program") != std::string::npos);
+  CHECK(run({"sh", "-c", "seq 100000 >&2; echo 'one | \"two\"' >&2; exit 3"}) == 3);
+  CHECK(slurmd.read("told").ends_with(" 99999 100000 one | \"two\" \n"));
+  CHECK(slurmd.read("told").size() < 1000);
+  CHECK(run({"sh", "-c", "echo fine >&2"}) == 0);
+  CHECK(slurmd.read("told").empty());
+  CHECK(run({"sh", "-c", "echo secret >&2; kill -KILL $$"}) == 137);  // that is for its hub, and not for all
+  CHECK(slurmd.read("told").empty());
+  CHECK(run({"/no/such/program"}, "/tmp/%j") == 127);  // there it is in that file
+  CHECK(slurmd.read("told").empty());
+}
+
+TEST_CASE("a job that fails is told with what was submitted, what was said, or where that is to be found") {
+  stand_in slurmd;
+  auto const end_of = [&](std::string const& queue, std::string output = "/dev/null") {
+    slurmd.say("queue", queue);
+    launch::slurm_launcher by({.output = std::move(output), .interval = 1s}, *slurmd.poller);
+    by.start(order_for(1));
+    auto const told = slurmd.next(by);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].what == what::failed);
+    CHECK(told[0].text.find("\nIt was started by\n$ sbatch --nodes=1 ") != std::string::npos);
+    return told[0].text.substr(0, told[0].text.find("\nIt was started by"));
+  };
+  CHECK(end_of("17|FAILED|n1|NonZeroExitCode|yonder: exec: /opt/app: not found\n") ==
+        "its job 17 is over: FAILED (NonZeroExitCode)\nexec: /opt/app: not found");
+  CHECK(end_of("17|FAILED|n1|NonZeroExitCode|(null)\n")
+            .ends_with(": say `output`, a file there, to see what it prints"));
+  CHECK(end_of("17|FAILED|n1|NonZeroExitCode|(null)\n", "/logs/%j")
+            .ends_with(": what it has printed is in its `output`, /logs/%j"));
+  CHECK(end_of("17|FAILED|n1|JobLaunchFailure|(null)\n", "/none/%j")
+            .ends_with(": its script could not be started there; is the folder of its `output`, /none/%j, on "
+                       "its node?"));
 }
 
 TEST_CASE("the number of a job is the last one that sbatch prints, whatever a site has it say before") {
