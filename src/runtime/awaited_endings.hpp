@@ -11,6 +11,10 @@
 
 #include "src/platform/unique_fd.hpp"
 
+namespace yonder::detail {
+class engine;
+}
+
 namespace yonder::runtime_detail {
 
 // SIGTERM, SIGINT and, unless it is ignored (nohup), SIGHUP, with which a terminal closes: blocked in this
@@ -51,5 +55,9 @@ class awaited_endings {
   sigset_t endings_{};
   sigset_t before_{};
 };
+
+// Drains the runtime's own hub, so that clients elsewhere notice nothing but that the next one is awaited.
+// Another signal ends that at once.
+void end_in_good_order(detail::engine& engine, awaited_endings const& endings);
 
 }  // namespace yonder::runtime_detail

@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -585,16 +584,6 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
   return factory->open(engine, how, keys_folder(options), is_elsewhere || !options.journal.empty());
 }
 
-// So that clients elsewhere notice nothing but that the next hub is awaited. Another signal ends it at once.
-void end_in_good_order(detail::engine& engine, awaited_endings const& endings) {
-  auto const within = engine.drain_timeout();
-  auto const done = engine.drain(within);
-  if (done < 0) return;
-  constexpr std::chrono::milliseconds longest{std::numeric_limits<int>::max()};
-  auto const whole = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::nanoseconds(within));
-  endings.wait(done, std::min(longest, whole + std::chrono::seconds(1)));
-}
-
 // This process serves its tasks over HTTP, and nothing else of its main is run.
 [[noreturn]] void serve_http(start_info const& how, runtime_options const& options,
                              detail::linked_libraries const& libraries) {
@@ -692,12 +681,6 @@ runtime::~runtime() {
 
 std::string runtime::http_address() const {
   return engine_->is_ours() && gateway_ != nullptr ? gateway_->address() : std::string();
-}
-
-void runtime::serve() const {
-  runtime_detail::awaited_endings const endings;
-  endings.wait();
-  runtime_detail::end_in_good_order(*engine_, endings);
 }
 
 std::vector<std::string> runtime::addresses() const {
