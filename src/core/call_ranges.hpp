@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/check.hpp"
 #include "src/core/frame.hpp"
 
 #include <algorithm>
@@ -22,6 +23,7 @@ class call_ranges {
   // Was added, and not removed since.
   void remove(call_id const& first, std::uint32_t count) {
     auto const found = frames_.find({first.session, first.number, count});
+    YONDER_CHECK(found != frames_.end(), "a range of calls is removed that was added");
     if (--found->second != 0) return;
     frames_.erase(found);
     if (frames_.empty()) widest_ = 1;

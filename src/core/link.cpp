@@ -113,8 +113,13 @@ std::uint32_t link::send(time_point now, header const& stated, frame_ref body, t
   own_buffers(*body);
   if (needs_transfer(*body)) share_body(*body);
   if (is_last) {
-    bulk_.push_back({++last_ticket_, head, std::move(body), deadline, {}, calls});
     bulk_calls_.add(head.call, calls);
+    try {
+      bulk_.push_back({++last_ticket_, head, std::move(body), deadline, {}, calls});
+    } catch (...) {
+      bulk_calls_.remove(head.call, calls);
+      throw;
+    }
   } else {
     waiting_.push_back({++last_ticket_, head, std::move(body), deadline});
   }
@@ -157,6 +162,8 @@ void link::launch(time_point now, sent_frame one, outputs& out) {
 void link::transmit_waiting(time_point now, outputs& out) {
   if (peer_ == 0) return;
   while (in_flight_.size() < window) {
+    if (bulk_.empty() && waiting_.empty()) break;
+    in_flight_.wake();  // or what is taken from its queue would be nowhere
     if (bulk_may_leave() && (waiting_.empty() || small_bytes_ >= chunk_size)) {
       launch_bulk(now, out);
     } else if (!waiting_.empty()) {

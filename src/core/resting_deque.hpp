@@ -28,8 +28,12 @@ class resting_deque {
   const_iterator end() const noexcept { return std::as_const(seen()).end(); }
 
   void push_back(Element&& element) {
-    if (elements_ == nullptr) elements_ = std::make_unique<std::deque<Element>>();
+    wake();
     elements_->push_back(std::move(element));
+  }
+  // Takes what the first elements need.
+  void wake() {
+    if (elements_ == nullptr) elements_ = std::make_unique<std::deque<Element>>();
   }
   void pop_front() noexcept { elements_->pop_front(); }
   void pop_back() noexcept { elements_->pop_back(); }
