@@ -3,15 +3,20 @@
 
 #include "src/core/plain_fields.hpp"
 
+#include <cstring>
+
 namespace yonder::core {
+namespace {
+
+// Without a call where one is empty, as most keys are: this is asked for each attempt.
+bool is_same(std::string_view a, std::string_view b) noexcept {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+}  // namespace
 
 usage_tally::row& usage_tally::find(std::string_view task, std::string_view credential,
                                     std::string_view key) {
-  auto const is_it = [&](place const& one) {
-    return std::get<0>(one) == day_ && std::get<1>(one) == task && std::get<2>(one) == credential &&
-           std::get<3>(one) == key;
-  };
-  if (recent_ != nullptr && is_it(recent_->first)) return *recent_;
   place wanted(day_, task, credential, key);
   auto found = all_.find(wanted);
   if (found == all_.end()) {
@@ -26,7 +31,12 @@ usage_tally::row& usage_tally::find(std::string_view task, std::string_view cred
 
 void usage_tally::count(std::string_view task, std::string_view credential, std::string_view key,
                         std::uint64_t attempts, duration ran, std::uint64_t gpus) {
-  auto& its = find(task, credential, key).second;
+  auto const is_recent = [&] {
+    auto const& [day, its_task, its_credential, its_key] = recent_->first;
+    return day == day_ && is_same(its_task, task) && is_same(its_credential, credential) &&
+           is_same(its_key, key);
+  };
+  auto& its = (recent_ != nullptr && is_recent() ? *recent_ : find(task, credential, key)).second;
   auto const microseconds = static_cast<std::uint64_t>(std::max<duration>(ran, 0) / microsecond);
   its.attempts += attempts;
   its.worker += microseconds;
