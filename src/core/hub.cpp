@@ -25,6 +25,7 @@ link_timing patient_timing(hub_config const& config) {
 
 hub::state::state(hub_config made, time_point now)
     : config(std::move(made)),
+      stands_since(now),
       random(config.seed),
       timers(now),
       logs(config.max_call_log, config.max_logs),
@@ -60,7 +61,7 @@ void hub::state::settle(time_point now, outputs& out) {
   if (has_pools && (some_lack_workers || !pools.is_calm(now) || is_simulated)) bring_workers(now, out);
   if (has_pools || turns_due != never) take_turns(now, out);
   if (!yielding.empty()) end_turns(now, out);
-  if (work.nested_came() || look_for_deadlocks) break_deadlocks(now, out);
+  if (work.nested_came() || look_for_deadlocks || deadlocks_due <= now) break_deadlocks(now, out);
   if (has_pools && (!pools.is_calm(now) || is_simulated)) let_workers_go(now, out);
   while (auto* const function = work.long_wait(now)) tell_of_wait(now, *function, out);
   if (!returning.empty()) give_back(now, out);
@@ -119,7 +120,7 @@ time_point hub::state::next_deadline() const {
   auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
   return std::min({timers.next(), work.unknown_due(), work.long_wait_due(), work.spread_due(),
                    work.batch_due(), turns_due, pools.next_deadline(), kept.next_due(), token_due,
-                   schedules.due, drain_look});
+                   schedules.due, drain_look, deadlocks_due});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}

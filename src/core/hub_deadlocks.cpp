@@ -12,13 +12,14 @@ namespace yonder::core {
 // Whoever computes does, and who waits for what is computed, or for what somebody will take.
 struct hub::state::wait_search {
   hub::state& all;
+  bool some_may_come = false;  // workers of an earlier hub
   struct waiting_run {
     call_record* call = nullptr;
     bool has_place = false;  // in its worker; else the answer of the one before it is on its way
   };
   std::vector<waiting_run> stuck{};
 
-  explicit wait_search(hub::state& of) : all(of) {
+  wait_search(hub::state& of, bool others_may_come) : all(of), some_may_come(others_may_come) {
     for (auto const& [id, worker] : all.sessions.workers()) {
       worker->stuck = 0;
       if (worker->waiting_attempts == 0) continue;
@@ -132,7 +133,7 @@ struct hub::state::wait_search {
       if (takes_work(*worker)) return true;
       has_workers = true;
     }
-    return !has_workers && pool == nullptr;  // it fails, or somebody comes
+    return (!has_workers || some_may_come) && pool == nullptr;  // it fails, or somebody comes
   }
 
   // Of the workers that calls asked for: they are let go when they have nothing to do, but for their pool's
@@ -200,7 +201,9 @@ struct hub::state::wait_search {
 void hub::state::break_deadlocks(time_point now, outputs& out) {
   look_for_deadlocks = false;
   if (YONDER_MUTANT(deadlock_unseen)) return;
-  while (auto* const call = wait_search(*this).youngest())
+  auto const until = replaces_another ? add(stands_since, config.function_grace) : stands_since;
+  deadlocks_due = now < until ? until : never;
+  while (auto* const call = wait_search(*this, now < until).youngest())
     fail(now, *call, errc::would_deadlock, wait_search::why(*call), out);
 }
 

@@ -182,6 +182,7 @@ void hub::state::hello(time_point now, peer_record& peer, frame const& message, 
     case greeting::resumes: return resume_session(now, *verdict.known, peer, message.head, out);
     case greeting::begins: break;
   }
+  replaces_another = replaces_another || (verdict.known == nullptr && message.head.epoch != 0);
   if (verdict.known != nullptr) {
     YONDER_REACHED(begun_anew);
     peer_loss loss;

@@ -538,9 +538,11 @@ struct hub::state {
 
   hub_config config;
   bool reads_first = false;  // the tick that comes is the second one after a standstill
-  bool over = false;         // after shutdown: the hub that is awaited is another one
-  bool drains = false;       // after drain()
-  bool drain_told = false;   // to whoever runs the hub
+  time_point stands_since;
+  bool replaces_another = false;  // who comes had a session with an earlier one
+  bool over = false;              // after shutdown: the hub that is awaited is another one
+  bool drains = false;            // after drain()
+  bool drain_told = false;        // to whoever runs the hub
   time_point drain_until = never, drain_look = never;
   call_queue returning;
   random_source random;
@@ -598,6 +600,7 @@ struct hub::state {
   bool some_lack_workers = false;                    // of services of those that came by themselves
   time_point turns_due = never;                      // when to look whether one is to
   bool look_for_deadlocks = false;
+  time_point deadlocks_due = never;  // when to look again, as the workers of an earlier hub had time to come
 };
 
 }  // namespace yonder::core

