@@ -181,8 +181,12 @@ void fleet::take_event(launch_event&& event) {
 }
 
 // Of one whose worker has not come.
-std::string fleet::how_started(started const& one) {
-  return one.came || one.placed_by.empty() ? "" : "\nIt was started by\n" + shortened(one.placed_by);
+std::string fleet::how_started(started const& one) const {
+  if (one.came) return {};
+  std::string text = one.placed_by.empty() ? "" : "\nIt was started by\n" + shortened(one.placed_by);
+  if (one.placed && one.is_unwanted)  // it was waited for in vain
+    text += "\nIt was to come to " + one.request.order.hub + ": can that be reached from there (`address`)?";
+  return text;
 }
 
 void fleet::end(std::uint64_t start, launch_event&& event) {

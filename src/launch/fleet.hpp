@@ -76,7 +76,7 @@ class fleet final : public runtime_detail::launching {
   void submit(started& one);
   void stop(started& one);
   void take_event(launch_event&& event);
-  static std::string how_started(started const& one);
+  std::string how_started(started const& one) const;
   void end(std::uint64_t start, launch_event&& event);
   void forget(std::uint64_t start);
 

@@ -245,6 +245,7 @@ TEST_CASE("a worker that does not come in time is told with what was run and pri
   CHECK(said.find("the worker did not connect in time; it (yonder-") != std::string::npos);
   CHECK(said.find("It was started by\n$ sh -c 'echo waits for a licence' /") != std::string::npos);
   CHECK(said.find("\nwaits for a licence\n") != std::string::npos);
+  CHECK(said.find("\nIt was to come to tcp://127.0.0.1:") != std::string::npos);
 }
 
 #ifdef YONDER_COMMAND

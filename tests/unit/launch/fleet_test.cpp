@@ -157,6 +157,20 @@ TEST_CASE("a launcher's own want of room is passed on, and to give up what waits
   CHECK(f.notes.started == numbers{1, 2});  // without a pause
 }
 
+TEST_CASE("of a worker that was started and has not come it is said where it was to come to") {
+  small_fleet f(0);
+  f.start(1);
+  f.notes.next = {{launch_event::kind::placed, 1, "$ start"}};
+  f.happened();
+  f.all.abandon(1);
+  f.notes.next = {{launch_event::kind::ended, 1, "it was stopped"}};
+  auto const events = f.happened();
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].text.ends_with(
+      "ended:\nit was stopped\nIt was started by\n$ start\nIt was to come to tcp://hub:1: "
+      "can that be reached from there (`address`)?"));
+}
+
 TEST_CASE("what could not be ended is told when the hub ends") {
   small_fleet f(1);
   f.start(1);
