@@ -46,6 +46,24 @@ exec "$@"
 """
 
 
+# It runs what it profiles, and then has a table of that.
+NSYS = """#!/bin/sh
+echo "$@" >>"$0.log"
+case $1 in
+  profile) while [ "$1" != --output ]; do shift; done
+           : >"$2"
+           shift 2
+           echo "Collecting data..."
+           exec "$@" ;;
+  stats) echo "Processing [report.sqlite] with [cuda_gpu_kern_sum.py]..."
+         echo
+         echo "Time (%),Total Time (ns),Instances,Avg (ns),Med (ns),Min (ns),Max (ns),StdDev (ns),Name"
+         echo '25.0,1000000,4,250000.0,250000.0,1,2,0.0,"void norm<float, 128>(float*, <b>)"'
+         echo '75.0,3000000,2,1500000.0,1500000.0,1,2,0.0,product' ;;
+esac
+"""
+
+
 class Comparison(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp()
@@ -105,6 +123,23 @@ class Comparison(unittest.TestCase):
         for name, row in rows.items():
             self.assertNotIn("trouble", row, name)
             self.assertGreater(row["p50_seconds"], 0)
+
+    def test_kernels_on_gpus_are_told_apart_where_nsight_systems_is(self):
+        self.play("nsys", NSYS)
+        to = os.path.join(self.folder, "out")
+        run = self.compare("echo", '["a"]', "--calls", "2", "--at", "1", "--to", to)
+        self.assertRegex(run.stdout, r"TIME +LAUNCHES +GPU KERNEL\n3 ms +2 +product\n1 ms +4 +void norm<float, 128>\(float\*, <b>\)\n$")
+        with open(os.path.join(to, "results.json"), encoding="utf-8") as file:
+            kernels = json.load(file)["gpu_kernels"]
+        self.assertEqual([(one["name"], one["launches"]) for one in kernels], [("product", 2), ("void norm<float, 128>(float*, <b>)", 4)])
+        self.assertAlmostEqual(kernels[0]["seconds"], 0.003)
+        with open(os.path.join(to, "index.html"), encoding="utf-8") as file:
+            page = file.read()
+        self.assertIn("void norm&lt;float, 128&gt;(float*, &lt;b&gt;)", page)
+        with open(os.path.join(self.path, "nsys.log"), encoding="utf-8") as file:
+            record = re.fullmatch(r"profile --trace=cuda .*--output (\S+) .*--yonder-compare -\nstats --report cuda_gpu_kern_sum --format csv --force-export=true \1\n", file.read())
+        self.assertIsNotNone(record)
+        self.assertFalse(os.path.exists(record[1]))
 
     def said_to(self, engine):
         with open(os.path.join(self.path, engine + ".log"), encoding="utf-8") as file:

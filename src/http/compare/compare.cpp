@@ -193,12 +193,48 @@ void write_file(fs::path const& at, std::string const& text) {
   if (!file.flush()) refuse_comparison("--to: '" + at.string() + "' cannot be written");
 }
 
-void write_all(compare::order const& wanted, std::vector<row> const& rows) {
+bool has_gpu() {
+  std::error_code none;
+  fs::directory_iterator const gpus("/proc/driver/nvidia/gpus", none);
+  return !none && gpus != fs::directory_iterator();
+}
+
+// Run once more, as the first row was, under Nsight Systems: what that costs is in no row.
+compare::gpu_kernels kernels_of(compare::order const& wanted, compare::environment const& here,
+                                compare::root_folder const& root) {
+  compare::gpu_kernels found;
+  bool const has_tool = compare::is_on_path("nsys");
+  if (!has_tool && has_gpu())
+    found.trouble = "nsys (NVIDIA Nsight Systems), which tells them apart, is not installed";
+  if (!has_tool) return found;
+  std::cerr << "yonder: looking for kernels on GPUs\n";
+  auto const record = root.path() + ".nsys-rep";
+  std::vector<std::string> profiled{
+      "nsys",     "profile", "--trace=cuda", "--sample=none", "--cpuctxsw=none", "--force-overwrite=true",
+      "--output", record};
+  profiled.insert(profiled.end(), here.command.begin(), here.command.end());
+  found.trouble = trouble_of(
+      run(profiled, compare::to_text({.what = wanted.what, .in_process = here.in_process}), wanted.limit));
+  if (found.trouble.empty()) {
+    auto const told = run(
+        {"nsys", "stats", "--report", "cuda_gpu_kern_sum", "--format", "csv", "--force-export=true", record},
+        {}, wanted.limit);
+    found.trouble = trouble_of(told);
+    if (auto table = compare::parse_kernel_table(told.output); found.trouble.empty() && table)
+      found.all = std::move(*table);
+  }
+  std::error_code ignored;
+  for (auto const* const name : {".nsys-rep", ".sqlite"}) fs::remove(root.path() + name, ignored);
+  return found;
+}
+
+void write_all(compare::order const& wanted, std::vector<row> const& rows,
+               compare::gpu_kernels const& kernels) {
   std::error_code fault;
   fs::path const folder(wanted.folder);
   fs::create_directories(folder, fault);
-  write_file(folder / "results.json", compare::json_of(wanted.what, rows));
-  write_file(folder / "index.html", compare::page_of(wanted.what, rows));
+  write_file(folder / "results.json", compare::json_of(wanted.what, rows, kernels));
+  write_file(folder / "index.html", compare::page_of(wanted.what, rows, kernels));
   for (auto const& [name, picture] : compare::pictures_of(rows)) write_file(folder / name, picture);
 }
 
@@ -208,12 +244,15 @@ int compare_all(compare::order const& wanted, std::vector<std::string> const& pr
     refuse_comparison("--yonder-compare: this program's file is not known, so that it cannot be started");
   compare::root_folder const root(program.front(), wanted.with);
   std::vector<row> rows;
-  for (auto const& where : compare::environments_of(wanted, program, root)) {
+  auto const environments = compare::environments_of(wanted, program, root);
+  for (auto const& where : environments) {
     std::cerr << "yonder: measuring in " << where.name << '\n';
     rows.push_back(measure_in(where, wanted));
   }
-  if (!wanted.folder.empty()) write_all(wanted, rows);
-  std::cout << (wanted.json ? compare::json_of(wanted.what, rows) : compare::table_of(rows)) << std::flush;
+  auto const kernels = kernels_of(wanted, environments.front(), root);
+  if (!wanted.folder.empty()) write_all(wanted, rows, kernels);
+  std::cout << (wanted.json ? compare::json_of(wanted.what, rows, kernels) : compare::table_of(rows, kernels))
+            << std::flush;
   bool const any = std::any_of(rows.begin(), rows.end(), [](row const& one) { return one.trouble.empty(); });
   return any ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -79,16 +79,6 @@ environment docker(root_folder const& root, command_line const& with) {
           .after = {{"docker", "rm", "--force", root.name()}, {"docker", "rmi", "--force", image}}};
 }
 
-bool is_on_path(std::string const& program) {
-  auto const* const path = ::getenv("PATH");
-  for (std::string_view rest = path != nullptr ? path : ""; !rest.empty();) {
-    auto const end = std::min(rest.find(':'), rest.size());
-    if (::access((std::string(rest.substr(0, end)) + "/" + program).c_str(), X_OK) == 0) return true;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return false;
-}
-
 // By either of its names.
 command_line apptainer(root_folder const& root, command_line const& with) {
   bool const has_older = !is_on_path("apptainer") && is_on_path("singularity");
@@ -116,6 +106,16 @@ void make_mount_point(fs::path const& at, bool is_folder) {
 }
 
 }  // namespace
+
+bool is_on_path(std::string const& program) {
+  auto const* const path = ::getenv("PATH");
+  for (std::string_view rest = path != nullptr ? path : ""; !rest.empty();) {
+    auto const end = std::min(rest.find(':'), rest.size());
+    if (::access((std::string(rest.substr(0, end)) + "/" + program).c_str(), X_OK) == 0) return true;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return false;
+}
 
 root_folder::root_folder(std::string const& program, std::vector<std::string> const& with)
     : path_((fs::temp_directory_path() / "yonder-root-XXXXXX").string()) {

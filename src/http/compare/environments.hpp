@@ -44,6 +44,8 @@ struct environment {
   std::vector<command_line> after{};
 };
 
+bool is_on_path(std::string const& program);
+
 // All that are asked for, in the order in which they are shown. `program`: starts this program.
 std::vector<environment> environments_of(order const& wanted, command_line const& program,
                                          root_folder const& root);

@@ -160,7 +160,7 @@ std::string picture_of(metric const& what, std::span<row const> rows) {
 
 }  // namespace
 
-std::string table_of(std::span<row const> rows) {
+std::string table_of(std::span<row const> rows, gpu_kernels const& kernels) {
   auto const metrics = metrics_of(rows);
   std::vector<std::vector<std::string>> lines(1, {"ENVIRONMENT"});
   for (auto const& one : metrics) lines[0].push_back(in_capitals(one.name));
@@ -175,10 +175,15 @@ std::string table_of(std::span<row const> rows) {
   auto text = aligned(lines);
   for (auto const& one : rows)
     if (!one.trouble.empty()) text += one.name + ": " + one.trouble + "\n";
-  return text;
+  if (!kernels.trouble.empty()) text += "GPU kernels: " + kernels.trouble + "\n";
+  if (kernels.all.empty()) return text;
+  lines.assign(1, {"TIME", "LAUNCHES", "GPU KERNEL"});
+  for (auto const& one : kernels.all)
+    lines.push_back({in_words(one.seconds, unit::seconds), std::to_string(one.launches), one.name});
+  return text + "\n" + aligned(lines);
 }
 
-std::string json_of(workload const& what, std::span<row const> rows) {
+std::string json_of(workload const& what, std::span<row const> rows, gpu_kernels const& kernels) {
   auto const metrics = metrics_of(rows);
   std::string all;
   for (auto const& one : rows) {
@@ -197,6 +202,17 @@ std::string json_of(workload const& what, std::span<row const> rows) {
   json_object whole;
   whole.text("task", what.task).text("arguments", what.arguments).number("calls", what.calls);
   whole.raw("rows", "[\n  " + all + "\n]");
+  if (!kernels.trouble.empty()) whole.text("gpu_kernels_trouble", kernels.trouble);
+  if (kernels.all.empty()) return std::move(whole).finish() + "\n";
+  all.clear();
+  for (auto const& one : kernels.all) {
+    json_object object;
+    std::string number;
+    detail::append_double(number, one.seconds);
+    object.text("name", one.name).number("launches", one.launches).raw("seconds", number);
+    all += (all.empty() ? "" : ",\n  ") + std::move(object).finish();
+  }
+  whole.raw("gpu_kernels", "[\n  " + all + "\n]");
   return std::move(whole).finish() + "\n";
 }
 
@@ -206,7 +222,7 @@ std::vector<std::pair<std::string, std::string>> pictures_of(std::span<row const
   return all;
 }
 
-std::string page_of(workload const& what, std::span<row const> rows) {
+std::string page_of(workload const& what, std::span<row const> rows, gpu_kernels const& kernels) {
   auto const metrics = metrics_of(rows);
   std::string page =
       "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
@@ -232,6 +248,14 @@ std::string page_of(workload const& what, std::span<row const> rows) {
   page += "</table>\n";
   for (auto const& one : rows)
     if (!one.trouble.empty()) page += "<p>" + escaped(one.name) + ": " + escaped(one.trouble) + "</p>\n";
+  if (!kernels.trouble.empty()) page += "<p>GPU kernels: " + escaped(kernels.trouble) + "</p>\n";
+  if (!kernels.all.empty()) {
+    page += "<table><tr><th>GPU kernel</th><th>Launches</th><th>Time</th></tr>\n";
+    for (auto const& one : kernels.all)
+      page += "<tr><td>" + escaped(one.name) + "</td><td>" + std::to_string(one.launches) + "</td><td>" +
+              in_words(one.seconds, unit::seconds) + "</td></tr>\n";
+    page += "</table>\n";
+  }
   for (auto const& one : metrics)
     page += "<img src=\"" + one.name + ".svg\" alt=\"" + escaped(one.title) + "\">\n";
   return page + "</html>\n";

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "src/http/compare/gpu_kernels.hpp"
 #include "src/http/keys.hpp"
 #include "src/http/message.hpp"
 #include "src/http/metrics.hpp"
@@ -137,6 +138,25 @@ TEST_CASE("errors have the status that says what the caller can do") {
   CHECK(status_of({.code = errc::failed, .attempt = 1}) == 500);
   CHECK(problem(404, "x", "bad \xff text").body ==
         "{\"title\":\"Not Found\",\"status\":404,\"code\":\"x\",\"detail\":\"bad \xef\xbf\xbd text\"}");
+}
+
+TEST_CASE("a table of kernels is read behind whatever else is printed, the longest first") {
+  auto const all = compare::parse_kernel_table(
+      "Processing...\n\n"
+      "Time (%),Total Time (ns),Instances,Avg (ns),Name\r\n"
+      "10.0,1000,3,333.3,\"f<int, \"\"x\"\">(a, b)\"\r\n"
+      "90.0,9000,1,9000.0,g\r\n"
+      "\nanother table,5\n");
+  REQUIRE(all);
+  REQUIRE(all->size() == 2);
+  CHECK((*all)[0].name == "g");
+  CHECK((*all)[0].seconds == doctest::Approx(9e-6));
+  CHECK((*all)[1].name == "f<int, \"x\">(a, b)");
+  CHECK((*all)[1].launches == 3);
+  CHECK(compare::parse_kernel_table("Time (%),Total Time (ns),Instances,Name\n")->empty());
+  CHECK(compare::parse_kernel_table("Time (%),Total Time (ns),Instances,Name\n1,x,2,f\n")->empty());
+  CHECK_FALSE(compare::parse_kernel_table("SKIPPED: report.sqlite does not contain CUDA kernel data."));
+  CHECK_FALSE(compare::parse_kernel_table(""));
 }
 
 TEST_CASE("metrics are counted, and written as Prometheus reads them") {
