@@ -95,8 +95,8 @@ node_dies() { # NODE
   { kill -KILL "$(cat "$cluster/$1/process")" && wait "$(cat "$cluster/$1/process")"; } 2>/dev/null || true
   for each in $(processes_with "SLURMD_NODENAME=$1"); do
     parent=$(awk '/^PPid:/ { print $2 }' "/proc/$each/status" 2>/dev/null) || continue
-    [[ $(cat "/proc/$parent/comm" 2>/dev/null) == slurmstepd ]] && kill -KILL "$parent"
-    kill -KILL "$each" 2>/dev/null
+    [[ $(cat "/proc/$parent/comm" 2>/dev/null) == slurmstepd ]] && { kill -KILL "$parent" 2>/dev/null || true; }
+    kill -KILL "$each" 2>/dev/null || true # it may have gone by itself
   done
   true
 }
