@@ -25,6 +25,7 @@ struct running_attempt {
   std::optional<std::uint32_t> progress{};  // of what it has said last: the link's ticket
   // A journal has its call, which may be started once only: it goes on for the hub that comes next.
   bool held = false;
+  bool called_back = false;  // the hub wants those of the row that have not begun
   bool fenced() const noexcept { return stop_by != never; }
 };
 
@@ -238,6 +239,7 @@ struct worker::state final : session_user {
     if (found == running.end() || begun >= found->count) return;
     auto const others = found->count - begun;
     auto const counts = !found->fenced() && !exited;
+    auto const goes_back = found->called_back;
     auto first = key;
     first.call.number += begun;
     found->count = begun;
@@ -246,7 +248,10 @@ struct worker::state final : session_user {
     if (!counts) return;
     // What waited behind the row was handed back when the drain began: its frame may be gone.
     if (draining) return answer_not_started(now, {first, others}, errc::disconnected, out);
-    if (!YONDER_MUTANT(row_rest_lost)) waiting.put_back(others);
+    if (goes_back)
+      answer_not_started(now, {first, others}, errc::cancelled, out);
+    else if (!YONDER_MUTANT(row_rest_lost))
+      waiting.put_back(others);
     run_next(now, out);
   }
 
@@ -331,18 +336,21 @@ struct worker::state final : session_user {
   }
 
   // What waits is handed back; what runs is told to stop, unless it is only called back. Of a row that is the
-  // last item that was begun: who reads while it runs has shortened it.
+  // last item that was begun: who reads while it runs has shortened it. One that was given out and has not
+  // been entered yet is not: what of it is called back goes when it is shortened, if it has not run by then.
   void cancel(time_point now, frame const& message, outputs& out) {
     auto const& head = message.head;
     auto const range = attempt_range{{head.call, head.attempt, head.epoch}, read_item_count(message)};
     waiting.hand_back(range, hand_back_as(now, errc::cancelled, out));
-    if ((head.flags & flag_recall) != 0) return;
+    auto const is_recall = (head.flags & flag_recall) != 0;
     for (auto& one : running) {
       auto const item = one.key.call.number + one.count - 1 - head.call.number;
       auto const key = attempt_key{{head.call.session, head.call.number + item}, head.attempt, one.key.epoch};
       auto const in_range = one.key.attempt == head.attempt && (one.key.epoch == head.epoch || one.held) &&
                             one.key.call.session == head.call.session;
-      if (!in_range || item >= range.count || std::exchange(one.stopping, true)) continue;
+      if (!in_range || item >= range.count) continue;
+      one.called_back = one.called_back || is_recall;
+      if (is_recall || std::exchange(one.stopping, true)) continue;
       out.emplace_back(out::stop_requested{key});
     }
   }

@@ -523,6 +523,16 @@ TEST_CASE("a row that is shortened leaves the rest to wait, where it can be take
   CHECK(worker.core.idle());
 }
 
+TEST_CASE("what is called back of a row that was given out goes back when the row is shortened") {
+  row_worker worker;
+  worker.cancel(22, 3, flag_recall);  // before its first item has shown that it lasts
+  CHECK(worker.said().empty());
+  worker.shorten(21, 1);
+  CHECK(worker.said() == spoken{"back 22+3"});
+  worker.finish(21, "B");
+  CHECK(worker.said() == spoken{"run 25 f \"fg\" mark 1/6 x2"});
+}
+
 TEST_CASE("a row of which nothing was begun is given out anew, also when it was the last of its frame") {
   row_worker worker;
   worker.now += microsecond;
