@@ -31,7 +31,7 @@ std::vector<std::uint32_t> elements_of(json_document& document, std::uint32_t pl
   return elements;
 }
 
-[[noreturn]] void refuse(std::string_view member, std::string const& words) {
+[[noreturn]] void refuse_member(std::string_view member, std::string const& words) {
   throw json_error("/" + std::string(member), words);
 }
 
@@ -50,7 +50,7 @@ std::array<std::uint32_t, N> members_of(json_document& document,
                                               [&](auto name) { return document.equals(nodes[at], name); }) -
                                  names.begin());
     if (place == N) throw json_error("", "the member '" + document.unescaped(nodes[at]) + "' is unknown");
-    if (found[place] != 0) refuse(names[place], "the member is there twice");
+    if (found[place] != 0) refuse_member(names[place], "the member is there twice");
     if (nodes[at + 1].kind != json_kind::null) found[place] = at + 1;
   }
   return found;
@@ -60,7 +60,7 @@ std::string text_at(json_document& document, std::uint32_t place, std::string_vi
   if (place == 0) throw json_error("", "the member '" + std::string(member) + "' is missing");
   auto const& node = document.nodes()[place];
   if (node.kind != json_kind::string)
-    refuse(member, "expected a string, found " + std::string(detail::words_for(node.kind)));
+    refuse_member(member, "expected a string, found " + std::string(detail::words_for(node.kind)));
   return document.unescaped(node);
 }
 
@@ -68,15 +68,15 @@ bool is_true(json_document& document, std::uint32_t place, std::string_view memb
   if (place == 0) return false;
   auto const& node = document.nodes()[place];
   if (node.kind != json_kind::boolean)
-    refuse(member, "expected a boolean, found " + std::string(detail::words_for(node.kind)));
+    refuse_member(member, "expected a boolean, found " + std::string(detail::words_for(node.kind)));
   return node.is_true;
 }
 
 void check_count(std::size_t texts, std::string_view member) {
-  if (texts == 0) refuse(member, "there is no text");
+  if (texts == 0) refuse_member(member, "there is no text");
   if (texts > most_texts)
-    refuse(member, "there are " + std::to_string(texts) + " texts; at most " + std::to_string(most_texts) +
-                       " can be asked for at once");
+    refuse_member(member, "there are " + std::to_string(texts) + " texts; at most " +
+                              std::to_string(most_texts) + " can be asked for at once");
 }
 
 // Where the texts of an "input" are: one, or an array of them.
@@ -85,15 +85,15 @@ std::vector<std::uint32_t> input_texts(json_document& document, std::uint32_t in
   auto const& nodes = document.nodes();
   if (nodes[input].kind == json_kind::string) return {input};
   if (nodes[input].kind != json_kind::array)
-    refuse("input", "expected a string or an array of strings, found " +
-                        std::string(detail::words_for(nodes[input].kind)));
+    refuse_member("input", "expected a string or an array of strings, found " +
+                               std::string(detail::words_for(nodes[input].kind)));
   auto texts = elements_of(document, input);
   check_count(texts.size(), "input");
   for (std::size_t i = 0; i < texts.size(); ++i)
     if (nodes[texts[i]].kind != json_kind::string)
-      refuse("input/" + std::to_string(i), "expected a string, found " +
-                                               std::string(detail::words_for(nodes[texts[i]].kind)) +
-                                               "; texts are taken, not tokens");
+      refuse_member("input/" + std::to_string(i), "expected a string, found " +
+                                                      std::string(detail::words_for(nodes[texts[i]].kind)) +
+                                                      "; texts are taken, not tokens");
   return texts;
 }
 
@@ -103,9 +103,9 @@ std::vector<std::uint32_t> inputs_texts(json_document& document, std::uint32_t i
   if (inputs == 0) throw json_error("", "the member 'inputs' is missing");
   auto const& nodes = document.nodes();
   auto const wrong = [&](std::uint32_t place, std::string const& member) {
-    refuse(member, nodes[place].kind == json_kind::array && nodes[place].size == 2
-                       ? "pairs of texts are not taken; a batch is an array of arrays of one text"
-                       : "expected a string, or an array of arrays of one string");
+    refuse_member(member, nodes[place].kind == json_kind::array && nodes[place].size == 2
+                              ? "pairs of texts are not taken; a batch is an array of arrays of one text"
+                              : "expected a string, or an array of arrays of one string");
   };
   auto const only_text = [&](std::uint32_t place, std::string const& member) {
     if (nodes[place].kind != json_kind::array || nodes[place].size != 1 ||
@@ -250,8 +250,8 @@ void service::embed(context& in) {
     if (!may_use(in, wanted.endpoint, name) || !read_settings(in, wanted)) return;
     auto const form = format == 0 ? "float" : text_at(document, format, "encoding_format");
     if (form != "float" && form != "base64")
-      refuse("encoding_format", "expected \"float\" or \"base64\", found \"" + form + "\"");
-    if (dimensions != 0) refuse("dimensions", "vectors are not shortened here: leave it out");
+      refuse_member("encoding_format", "expected \"float\" or \"base64\", found \"" + form + "\"");
+    if (dimensions != 0) refuse_member("dimensions", "vectors are not shortened here: leave it out");
     if (user != 0) (void)text_at(document, user, "user");
     call_model(in, wanted, document, input_texts(document, input),
                [read = wanted.endpoint->read_embedding, name,
@@ -296,7 +296,8 @@ void service::predict(context& in) {
   with_json(in, [&](json_document& document) {
     auto const [inputs, raw, truncate, direction] =
         members_of<4>(document, {"inputs", "raw_scores", "truncate", "truncation_direction"});
-    if (is_true(document, raw, "raw_scores")) refuse("raw_scores", "scores are given, not what they are of");
+    if (is_true(document, raw, "raw_scores"))
+      refuse_member("raw_scores", "scores are given, not what they are of");
     (void)is_true(document, truncate, "truncate");  // as the model's options say
     if (direction != 0) (void)text_at(document, direction, "truncation_direction");
     bool is_single = false;
