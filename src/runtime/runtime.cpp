@@ -359,6 +359,9 @@ void add_launched_pools(runtime_options const& options, std::vector<core::functi
   for (auto const& terms : options.launch->pools()) {
     ++id;
     if (!terms.elsewhere) continue;
+    if (terms.of_this_program && functions.empty() && options.worker_command.empty())
+      reject("the pool '" + terms.name +
+             "': this program has no tasks; say which one has: worker = [\"/opt/app\"]");
     core::pool_config pool{
         .id = id,
         .functions = terms.of_this_program ? functions : std::vector<core::function_info>{},
@@ -512,12 +515,10 @@ runtime_options with_plan(runtime_options options, detail::linked_libraries cons
   if (options.launch && !starts_elsewhere(*options.launch)) options.launch = nullptr;
   if (options.launch && options.bind.empty())
     reject(
-        "workers that are started elsewhere come in by an address of this hub's: set runtime_options::bind "
-        "to \"tcp://0.0.0.0:*\", say");
+        "workers that are started elsewhere come in by an address of this hub's: say one by "
+        "runtime_options::bind, \"tcp://0.0.0.0:*\"");
   if (options.launch && options.in_process)
-    reject(
-        "runtime_options: `in_process` has workers be threads, `launch` starts them elsewhere; set one of "
-        "them");
+    reject("runtime_options: `in_process` has workers be threads, `launch` starts them elsewhere; set one");
   return options;
 }
 

@@ -249,6 +249,18 @@ TEST_CASE("a worker that does not come in time is told with what was run and pri
 }
 
 #ifdef YONDER_COMMAND
+TEST_CASE("a hub without tasks is told to say whose workers it is to start") {
+  launching_site site;
+  write(site.at / "launch.toml", "[pools.default]\nlauncher = \"ssh\"\nhosts = [\"near\"]\n");
+  program hub(YONDER_COMMAND, {"YONDER_LAUNCH=" + site.at / "launch.toml", "YONDER_KEYS=" + site.at / "keys"},
+              {"hub", "--bind", "tcp://127.0.0.1:*"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("the pool 'default': this program has no tasks; say which one has: worker = ") !=
+                    std::string::npos,
+                said);
+  CHECK(hub.wait().status == 1);
+}
+
 TEST_CASE("whoever looks at the pools sees why their workers do not come") {
   cloud_site site;
   auto const address = "ipc://" + site.at / "door";
