@@ -41,12 +41,14 @@ pipe_ends make_pipe() {
 
 void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, O_NONBLOCK); }
 
-// What would act on a terminal is shown, and does not act.
+// What would act on a terminal is shown, and does not act. Lines may end as ssh ends them.
 std::string legible(std::string const& text) {
   constexpr char digits[] = "0123456789abcdef";
   std::string shown;
-  for (char const c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto const c = text[i];
     auto const code = static_cast<unsigned char>(c);
+    if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
     if (c == '\n' || c == '\t' || (code >= ' ' && code != 0x7f))
       shown += c;
     else

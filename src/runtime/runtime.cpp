@@ -515,8 +515,8 @@ runtime_options with_plan(runtime_options options, detail::linked_libraries cons
   if (options.launch && !starts_elsewhere(*options.launch)) options.launch = nullptr;
   if (options.launch && options.bind.empty())
     reject(
-        "workers that are started elsewhere come in by an address of this hub's: say one by "
-        "runtime_options::bind, \"tcp://0.0.0.0:*\"");
+        "workers that are started elsewhere need an address here: runtime_options::bind, say "
+        "\"tcp://0.0.0.0:*\"");
   if (options.launch && options.in_process)
     reject("runtime_options: `in_process` has workers be threads, `launch` starts them elsewhere; set one");
   return options;

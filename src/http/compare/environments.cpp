@@ -56,13 +56,20 @@ command_line told_by_stdin(command_line program) {
   return joined(std::move(program), {std::string(runtime_detail::compare_flag), "-"});
 }
 
-command_line podman(root_folder const& root, command_line const& with) {
+environment podman(root_folder const& root, command_line const& with) {
   // What it asks for by default is more than somebody may have who is in a container already.
-  command_line command{
-      "podman",           "run",      "--rm",           "--interactive", "--network", "none", "--ulimit",
-      "nofile=1024:1024", "--ulimit", "nproc=4096:4096"};
+  command_line command{"podman",    "run",
+                       "--rm",      "--interactive",
+                       "--network", "none",
+                       "--ulimit",  "nofile=1024:1024",
+                       "--ulimit",  "nproc=4096:4096",
+                       "--name",    root.name()};
   for (auto const& path : with) command = joined(std::move(command), {"--volume", path + ":" + path + ":ro"});
-  return joined(joined(std::move(command), {"--rootfs", root.path()}), told_by_stdin(root.command()));
+  command = joined(std::move(command), {"--rootfs", root.path()});
+  // One whose client was killed goes on.
+  return {.name = "podman",
+          .command = joined(std::move(command), told_by_stdin(root.command())),
+          .after = {{"podman", "rm", "--force", "--ignore", root.name()}}};
 }
 
 // It runs images alone, and makes one of an archive.
@@ -162,7 +169,7 @@ std::vector<environment> environments_of(order const& wanted, command_line const
                                          root_folder const& root) {
   std::vector<environment> all{{.name = "this process", .command = told_by_stdin(program)},
                                {.name = "worker", .command = told_by_stdin(program), .in_process = false},
-                               {.name = "podman", .command = podman(root, wanted.with)},
+                               podman(root, wanted.with),
                                docker(root, wanted.with),
                                {.name = "apptainer", .command = apptainer(root, wanted.with)},
                                {.name = "charliecloud", .command = charliecloud(root, wanted.with)}};

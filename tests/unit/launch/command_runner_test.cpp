@@ -68,10 +68,10 @@ TEST_CASE("a command that is not there is done, too") {
 
 TEST_CASE("what a command prints does not act on the terminal of whoever is told of it") {
   running_commands here;
-  here.run({.command = {"printf", "\\033[31mred\\tis\\000 no\\nsch\303\266n"}});
+  here.run({.command = {"printf", "\\033[31mred\\tis\\000 no\\nsch\303\266n\\rx\\r\\n"}});
   auto const result = here.result();
-  CHECK(result.output == std::string("\033[31mred\tis\0 no\nsch\303\266n", 22));
-  CHECK(result.to_text().find("\n\\x1b[31mred\tis\\x00 no\nsch\303\266n\n") != std::string::npos);
+  CHECK(result.output == std::string("\033[31mred\tis\0 no\nsch\303\266n\rx\r\n", 26));
+  CHECK(result.to_text().find("\n\\x1b[31mred\tis\\x00 no\nsch\303\266n\\x0dx\n") != std::string::npos);
 }
 
 TEST_CASE("no shell sees a command's words") {
