@@ -514,9 +514,7 @@ runtime_options with_plan(runtime_options options, detail::linked_libraries cons
   }
   if (options.launch && !starts_elsewhere(*options.launch)) options.launch = nullptr;
   if (options.launch && options.bind.empty())
-    reject(
-        "workers that are started elsewhere need an address here: runtime_options::bind, say "
-        "\"tcp://0.0.0.0:*\"");
+    reject("to start workers elsewhere set runtime_options::bind, to \"tcp://0.0.0.0:*\" say");
   if (options.launch && options.in_process)
     reject("runtime_options: `in_process` has workers be threads, `launch` starts them elsewhere; set one");
   return options;
