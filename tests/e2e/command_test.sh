@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The command as shells see it: its verbs, its completion, its man page, its exit codes.
-# Usage: command_test.sh YONDER MAN_PAGE
+# Usage: command_test.sh YONDER MAN_PAGE UNIT_OF_SYSTEMD
 set -euo pipefail
-yonder=$1 page=$2
+yonder=$1 page=$2 unit=$3
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
@@ -69,4 +69,14 @@ for wrong in 1.5 -1h h 1e300d nan; do
 done
 [ "$(code "$yonder" --version)" = 0 ] || fail "--version fails"
 [ "$(YONDER_HUB='' code "$yonder" ps)" = 2 ] || fail "without a hub ps ends with $(YONDER_HUB='' code "$yonder" ps)"
+
+# The unit's own line, but for another port.
+line=$(sed -n 's/^ExecStart=[^ ]*//p' "$unit")
+STATE_DIRECTORY=$folder/state bash -c "umask 077; mkdir \$STATE_DIRECTORY; exec \"\$0\" ${line/\*:5555/127.0.0.1:*}" "$yonder" >"$folder/out" 2>"$folder/err" &
+hub=$!
+timeout 20 sh -c 'until grep -q "^tcp:" "$1"; do kill -0 "$2" || exit 1; sleep 0.02; done' sh "$folder/out" "$hub" || fail "the unit's line: $(cat "$folder"/{out,err})"
+kill "$hub"
+wait "$hub" || fail "the unit's hub ends with $?: $(cat "$folder/err")"
+[ -f "$folder/state/keys/server.key" ] || fail "the unit's hub made no keys: $(ls -R "$folder/state")"
+
 echo "the command has $count verbs"

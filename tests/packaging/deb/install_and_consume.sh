@@ -50,5 +50,9 @@ exec chroot "$layer/root" bash -euo pipefail -c '
     /consumer/pkg_config/build_and_run.sh c++ /nowhere pkg_config_http yonder-http http.cpp
   fi
   yonder --help >/dev/null
+  if command -v systemd-analyze; then
+    id yonder
+    systemd-analyze verify /usr/lib/systemd/system/yonder-hub.service
+  fi
   dpkg -r yonder-tools libyonder-dev libyonder0.1
   ! [ -e /usr/include/yonder ]'
