@@ -20,6 +20,14 @@ std::size_t result_bytes(one_call const& one) {
 
 }  // namespace
 
+std::string const& one_call::id() const {
+  if (known_id.empty() && endpoint != nullptr) {
+    auto const id = yonder::detail::id_of(*call);
+    known_id = to_string(call_id{id.session, id.number});
+  }
+  return known_id;
+}
+
 call_table::~call_table() {
   for (auto const& [address, one] : running_) {
     yonder::detail::forget_to_tell(*one->call, &told, address);
@@ -30,16 +38,21 @@ call_table::~call_table() {
 
 call_handle call_table::begin(detail::endpoint_entry const& endpoint, yonder::detail::call_ref call,
                               std::string owner, time_point now) {
-  auto const id = yonder::detail::id_of(*call);
-  return add({.endpoint = &endpoint,
-              .call = std::move(call),
-              .id = to_string(call_id{id.session, id.number}),
-              .owner = std::move(owner),
-              .begun = now});
+  return add({.endpoint = &endpoint, .call = std::move(call), .owner = std::move(owner), .begun = now});
+}
+
+call_handle call_table::begin(yonder::detail::engine_ref const& where, detail::endpoint_entry const& endpoint,
+                              options const& settings, yonder::detail::outgoing&& call, std::string owner,
+                              time_point now) {
+  auto one = std::make_shared<one_call>(
+      one_call{.endpoint = &endpoint, .call = {}, .owner = std::move(owner), .begun = now, .table = this});
+  one->call = yonder::detail::submit_held(where, *endpoint.task, settings, std::move(call), &told, one.get());
+  running_.emplace(one.get(), one);
+  return one;
 }
 
 call_handle call_table::ask(yonder::detail::call_ref asked, time_point now) {
-  return add({.call = std::move(asked), .id = {}, .owner = {}, .begun = now});
+  return add({.call = std::move(asked), .owner = {}, .begun = now});
 }
 
 call_handle call_table::add(one_call&& call) {
@@ -52,7 +65,7 @@ call_handle call_table::add(one_call&& call) {
 
 void call_table::keep(call_handle const& call) {
   if (std::exchange(call->kept, true)) return;
-  kept_.emplace(call->id, call);
+  kept_.emplace(call->id(), call);
   if (!call->ended) return;
   call->bytes = result_bytes(*call);
   over_bytes_ += call->bytes;
@@ -70,7 +83,7 @@ std::vector<call_handle> call_table::list(credential const& who, std::size_t mos
   for (auto const& [id, one] : kept_)
     if (who.admin || one->owner == who.name) seen.push_back(one);
   std::sort(seen.begin(), seen.end(), [](auto const& a, auto const& b) {
-    return std::tie(a->begun, a->id) > std::tie(b->begun, b->id);
+    return std::tie(a->begun, a->id()) > std::tie(b->begun, b->id());
   });
   if (seen.size() > most) seen.resize(most);
   return seen;
@@ -200,7 +213,7 @@ void call_table::end(one_call& call, time_point now) {
 }
 
 void call_table::drop(one_call const& call) {
-  kept_.erase(call.id);
+  kept_.erase(call.id());
   if (!call.idempotency_key.empty()) keys_.erase({call.owner, call.idempotency_key});
 }
 

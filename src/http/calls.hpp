@@ -39,7 +39,6 @@ struct sampled_call {
 struct one_call {
   detail::endpoint_entry const* endpoint = nullptr;  // null: it asks the hub, and is nobody's
   yonder::detail::call_ref call;
-  std::string id;
   std::string owner;  // the name of the credential
   time_point begun;
   std::optional<time_point> ended{};
@@ -56,6 +55,10 @@ struct one_call {
   std::string idempotency_key{};
   digest content{};                               // of what was asked for under that key
   mutable std::optional<sampled_call> sampled{};  // until it is written down; none: it is not
+  mutable std::string known_id{};
+
+  // Of a call that waits to be sent with others this sends them. Empty: it asks the hub.
+  std::string const& id() const;
 
   class call_table* table = nullptr;
 };
@@ -78,6 +81,10 @@ class call_table {
 
   // Every call ends, and then those who wait are told.
   call_handle begin(detail::endpoint_entry const& endpoint, yonder::detail::call_ref call, std::string owner,
+                    time_point now);
+  // Likewise; it leaves with the runtime's next send_now().
+  call_handle begin(yonder::detail::engine_ref const& where, detail::endpoint_entry const& endpoint,
+                    options const& settings, yonder::detail::outgoing&& call, std::string owner,
                     time_point now);
   // Likewise of what a hub is asked.
   call_handle ask(yonder::detail::call_ref asked, time_point now);

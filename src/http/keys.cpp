@@ -75,9 +75,23 @@ bool is_same_file(struct ::stat const& a, struct ::stat const& b) noexcept {
 
 }  // namespace
 
+namespace {
+
+// What EVP_sha256() stands for is looked up anew with each digest, which takes longer than the digest of a
+// key.
+EVP_MD const* sha256() {
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+  static EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  if (fetched != nullptr) return fetched;
+#endif
+  return EVP_sha256();
+}
+
+}  // namespace
+
 digest digest_of(std::string_view text) {
   digest result{};
-  EVP_Digest(text.data(), text.size(), result.data(), nullptr, EVP_sha256(), nullptr);
+  EVP_Digest(text.data(), text.size(), result.data(), nullptr, sha256(), nullptr);
   return result;
 }
 

@@ -57,7 +57,7 @@ double place_of(std::string_view id) {
 
 json_object begin_line(one_call const& call) {
   json_object line;
-  line.text("time", time_in_words()).text("call", call.id).text("task", call.endpoint->name);
+  line.text("time", time_in_words()).text("call", call.id()).text("task", call.endpoint->name);
   line.text("key", call.owner);
   return line;
 }
@@ -255,7 +255,7 @@ sampler::sampler(std::vector<detail::endpoint_entry const*> const& endpoints) {
 
 bool sampler::wants(one_call const& call) const {
   auto const found = sources_.find(call.endpoint);
-  return found != sources_.end() && place_of(call.id) < found->second->declared->how().share;
+  return found != sources_.end() && place_of(call.id()) < found->second->declared->how().share;
 }
 
 std::string sampler::arguments(detail::endpoint_entry const& endpoint, detail::json_document& document,
@@ -287,7 +287,7 @@ void sampler::ended(one_call const& call) {
   if (call.sampled->cut) line.boolean("truncated", true);
   if (failure != nullptr || unspeakable)  // its words may quote what is left out
     line.text("error", to_string(failure != nullptr ? failure->code : errc::undecodable));
-  if (written_.emplace(call.id, written{from, call.owner}).second) in_order_.push_back(call.id);
+  if (written_.emplace(call.id(), written{from, call.owner}).second) in_order_.push_back(call.id());
   for (; in_order_.size() > most_correctable; in_order_.pop_front()) written_.erase(in_order_.front());
   add(by, std::move(line).finish() + "\n");
 }

@@ -52,6 +52,10 @@ class service {
   // Whoever asked is gone.
   void abandon(exchange& from);
 
+  // Calls that requests have begun may wait for each other, to leave together: until this sends them. To be
+  // called before the thread sleeps.
+  void send_held();
+
   void take_told(time_point now) { calls_.take_told(now); }
   void tick(time_point now) { calls_.tick(now); }
   std::optional<time_point> next_deadline() const { return calls_.next_deadline(); }
@@ -138,8 +142,8 @@ class service {
   static response answer_of(text_calls const& calls, result_writer const& answer);
   call_handle start(context& in, wanted_call& wanted);
   call_handle start_once(context& in, wanted_call& wanted);
-  yonder::detail::call_ref submit(detail::endpoint_entry const& endpoint, options const& settings,
-                                  yonder::detail::outgoing&& call) const;
+  call_handle begin(context const& in, detail::endpoint_entry const& endpoint, options const& settings,
+                    yonder::detail::outgoing&& call);
   void answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call);
   std::chrono::nanoseconds time_to_hold(wanted_call const& wanted) const;
   void wait_for(context& in, call_handle const& call, time_point until, on_end then);
@@ -170,6 +174,7 @@ class service {
   buckets by_key_;
   buckets by_address_;  // of those without a key
   bool draining_ = false;
+  bool has_held_ = false;
   std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);  // may be outlived by marks
   std::shared_ptr<void> alive_ = std::make_shared<char>();                   // as long as this is
 };

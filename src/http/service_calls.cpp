@@ -87,9 +87,9 @@ response result_of(one_call& call, bool as_octets) {
     answer.type = octets;
     call.endpoint->write_octets(yonder::detail::take_reply(*call.call), answer.body);
   } else if (auto const error = write_result(call, answer.body)) {
-    answer = failure_response(*error, call.id);
+    answer = failure_response(*error, call.id());
   }
-  answer.fields.emplace_back("Yonder-Call", call.id);
+  answer.fields.emplace_back("Yonder-Call", call.id());
   return answer;
 }
 
@@ -110,7 +110,7 @@ json_object summary_of(one_call const& call) {
                             : failure->code == errc::cancelled ? "cancelled"
                                                                : "failed";
   json_object object;
-  object.text("id", call.id).text("task", call.endpoint->name).text("state", state);
+  object.text("id", call.id()).text("task", call.endpoint->name).text("state", state);
   if (call.ended)
     object.number("milliseconds",
                   std::chrono::duration_cast<std::chrono::milliseconds>(*call.ended - call.begun).count());
@@ -236,16 +236,23 @@ bool service::encode(context& in, wanted_call& wanted) const {
   });
 }
 
-yonder::detail::call_ref service::submit(detail::endpoint_entry const& endpoint, options const& settings,
-                                         yonder::detail::outgoing&& call) const {
-  return yonder::detail::submit(engine_, *endpoint.task, settings, std::move(call),
-                                yonder::detail::departure::now);
+call_handle service::begin(context const& in, detail::endpoint_entry const& endpoint, options const& settings,
+                           yonder::detail::outgoing&& call) {
+  if (settings.durable.value_or(false))  // which waits until it is accepted
+    return calls_.begin(endpoint,
+                        yonder::detail::submit(engine_, *endpoint.task, settings, std::move(call),
+                                               yonder::detail::departure::now),
+                        in.who->name, in.now);
+  has_held_ = true;
+  return calls_.begin(engine_, endpoint, settings, std::move(call), in.who->name, in.now);
+}
+
+void service::send_held() {
+  if (std::exchange(has_held_, false)) yonder::detail::send_now(engine_);
 }
 
 call_handle service::start(context& in, wanted_call& wanted) {
-  auto call =
-      calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(wanted.content)),
-                   in.who->name, in.now);
+  auto call = begin(in, *wanted.endpoint, wanted.settings, std::move(wanted.content));
   sample(*call, in.asked);
   return call;
 }
@@ -317,7 +324,7 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
       answer = std::move(*failed);
     } else if (timed_out) {
       answer.status = 202;
-      answer.fields.emplace_back("Location", "/v1/calls/" + waited.id);
+      answer.fields.emplace_back("Location", "/v1/calls/" + waited.id());
     }
     auto const asked = request_from(one.origin);
     context later{.asked = asked, .from = one.from, .now = {}, .route = one.route};
@@ -363,7 +370,7 @@ void service::spawn_task(context& in) {
   calls_.keep(call);
   auto answer = state_of(*call);
   answer.status = 202;
-  answer.fields.emplace_back("Location", "/v1/calls/" + call->id);
+  answer.fields.emplace_back("Location", "/v1/calls/" + call->id());
   reply(in, std::move(answer));
 }
 
@@ -458,9 +465,7 @@ void service::call_batch(context& in) {
   auto const hold = std::chrono::duration_cast<std::chrono::steady_clock::duration>(time_to_hold(wanted));
   auto const origin = std::string(in.asked.field("origin"));
   for (std::size_t i = 0; i < contents.size(); ++i) {
-    auto const call =
-        calls_.begin(*wanted.endpoint, submit(*wanted.endpoint, wanted.settings, std::move(contents[i])),
-                     in.who->name, in.now);
+    auto const call = begin(in, *wanted.endpoint, wanted.settings, std::move(contents[i]));
     if (samples_.wants(*call)) call->sampled.emplace(sampled_call{std::move(sampled[i])});
     auto then = [this, all, i, call, from = in.from, route = in.route, origin](one_call& one,
                                                                                bool timed_out) {

@@ -101,7 +101,7 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
   }
   void begin() {
     if (std::exchange(begun_, true)) return;
-    response head{.type = std::string(log_event_type), .fields = {{"Yonder-Call", call_->id}}};
+    response head{.type = std::string(log_event_type), .fields = {{"Yonder-Call", call_->id()}}};
     auto const asked = request_from(origin_);
     context in{.asked = asked, .from = from_, .now = {}, .route = route_};
     owner_.count_and_mark(in, head);
@@ -135,7 +135,7 @@ void service::show_logs(context& in) {
   if (in.asked.field("accept").find(log_event_type) != std::string_view::npos)
     return std::make_shared<log_stream>(*this, in, call, after)->advance();
   ask_hub(in, yonder::detail::ask_for_printed(engine_, yonder::detail::id_of(*call->call), after),
-          [this, id = call->id](context& later, auto const& answer) {
+          [this, id = call->id()](context& later, auto const& answer) {
             auto const page = yonder::detail::printed_in(answer);
             std::string printed;
             for (auto const& one : page.printed) printed += (printed.empty() ? "" : ",") + in_json(one);

@@ -182,8 +182,7 @@ void service::call_model(context& in, wanted_call& wanted, json_document& docume
   calls->missing = contents.size();
   calls->mark = mark_of_waiting();
   for (std::size_t i = 0; i < contents.size(); ++i) {
-    auto const call =
-        calls_.begin(model, submit(model, wanted.settings, std::move(contents[i])), in.who->name, in.now);
+    auto const call = begin(in, model, wanted.settings, std::move(contents[i]));
     if (samples_.wants(*call))
       call->sampled.emplace(sampled_call{samples_.arguments(model, document, texts[i])});
     calls->all.push_back(call);
@@ -217,9 +216,9 @@ response service::answer_of(text_calls const& calls, result_writer const& answer
   std::string ids;
   for (auto const& call : calls.all) {
     if (auto const* const failure = yonder::detail::failure_of(*call->call))
-      return failure_response(*failure, call->id);
+      return failure_response(*failure, call->id());
     replies.push_back(yonder::detail::take_reply(*call->call));
-    if (calls.all.size() <= most_named) (ids += ids.empty() ? "" : ", ") += call->id;
+    if (calls.all.size() <= most_named) (ids += ids.empty() ? "" : ", ") += call->id();
   }
   response said{.body = answer(replies)};
   if (!ids.empty()) said.fields.emplace_back("Yonder-Call", std::move(ids));

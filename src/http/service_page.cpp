@@ -214,7 +214,7 @@ void service::explain_call(context& in) {
   if (call == nullptr)
     return reply(in, problem(404, "unknown_call",
                              "no call of this id is known here, or no longer, or it is another key's"));
-  yonder::detail::named_texts const ended{{"call", call->id}, {"state", "ended"}};
+  yonder::detail::named_texts const ended{{"call", call->id()}, {"state", "ended"}};
   if (yonder::detail::is_done(*call->call)) return reply(in, {.body = as_object(ended)});
   ask_hub(in, yonder::detail::ask_to_explain(engine_, yonder::detail::id_of(*call->call)),
           [this, ended](context& later, auto const& answer) {

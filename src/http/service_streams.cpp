@@ -155,11 +155,11 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   void finish() {
     auto const* const failure = yonder::detail::failure_of(*call_->call);
     if (failure == nullptr) return end("end", "null");
-    if (begun_) return end("error", std::move(problem_object(*failure).text("call", call_->id)).finish());
+    if (begun_) return end("error", std::move(problem_object(*failure).text("call", call_->id())).finish());
     over_ = true;
     stop_reading();
-    auto answer = failure_response(*failure, call_->id);
-    answer.fields.emplace_back("Yonder-Call", call_->id);
+    auto answer = failure_response(*failure, call_->id());
+    answer.fields.emplace_back("Yonder-Call", call_->id());
     with_context([&](context& in) { owner_.reply(in, std::move(answer)); });
   }
 
@@ -187,7 +187,7 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
 
   void begin() {
     if (std::exchange(begun_, true)) return;
-    response head{.type = std::string(event_type), .fields = {{"Yonder-Call", call_->id}}};
+    response head{.type = std::string(event_type), .fields = {{"Yonder-Call", call_->id()}}};
     with_context([&](context& in) { owner_.count_and_mark(in, head); });
     from_->begin(std::move(head));
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/stream_traits.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstddef>
@@ -10,13 +9,13 @@
 
 namespace yonder::http {
 
-// Writes all of `buffers`, which outlive it, and calls `done` as asio::async_write does. It fails where
-// nothing is taken for `patience`, however long the whole takes: Beast's deadlines are of an operation, so
-// each is given its own.
-template <class Stream, class Buffers, class Done>
-void write_steadily(Stream& stream, Buffers const& buffers, std::chrono::nanoseconds patience, Done done) {
+// Writes all of `buffers`, which outlive it, and calls `done` as asio::async_write does. `timed` is told for
+// how long each operation may take, so that it fails where nothing is taken for `patience`, however long the
+// whole takes.
+template <class Stream, class Timed, class Buffers, class Done>
+void write_steadily(Stream& stream, Timed& timed, Buffers const& buffers, std::chrono::nanoseconds patience,
+                    Done done) {
   constexpr std::size_t most_at_once = std::size_t{64} << 10;
-  auto& timed = boost::beast::get_lowest_layer(stream);
   boost::asio::async_write(
       stream, buffers,
       // Asked before each operation.

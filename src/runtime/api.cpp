@@ -140,16 +140,37 @@ call_ref find_call(engine_ref const& where, std::uint64_t session, std::uint64_t
   return {pack, &pack->add()};
 }
 
-call_ref submit(engine_ref const& where, task_entry const& task, options const& settings, outgoing&& call,
-                departure when) {
+namespace {
+
+call_ref submit_and_tell(engine_ref const& where, task_entry const& task, options const& settings,
+                         outgoing&& call, departure when, resumption* told) {
   take_references(call);
   if (where->is_ours()) {
-    auto made = where->submit(task, settings, std::move(call), when);
+    auto made = where->submit(task, settings, std::move(call), when, nullptr, told);
     if (settings.durable.value_or(false) && when == departure::now) wait_accepted(*made);
     return made;
   }
   auto const pack = one_call(where, task.name, 0);
   return {pack, &pack->add()};
+}
+
+}  // namespace
+
+call_ref submit(engine_ref const& where, task_entry const& task, options const& settings, outgoing&& call,
+                departure when) {
+  return submit_and_tell(where, task, settings, std::move(call), when, nullptr);
+}
+
+call_ref submit_held(engine_ref const& where, task_entry const& task, options const& settings,
+                     outgoing&& call, void (*told)(void*), void* argument) {
+  resumption next{told, argument, true};
+  auto made = submit_and_tell(where, task, settings, std::move(call), departure::held, &next);
+  if (next.resume != nullptr) told(argument);
+  return made;
+}
+
+void send_now(engine_ref const& where) {
+  if (where->is_ours()) where->send_now();
 }
 
 call_ref submit_composed(engine_ref const& where, task_entry const& task, options const& settings,

@@ -24,8 +24,8 @@ class call_state;
 // What goes on when a call has ended: a coroutine, or, `at_once`, what is told of it on the thread that
 // drives, under the engine's lock.
 struct resumption {
-  void (*resume)(void*);
-  void* argument;
+  void (*resume)(void*) = nullptr;
+  void* argument = nullptr;
   bool at_once = false;
   friend bool operator==(resumption const&, resumption const&) = default;
 };

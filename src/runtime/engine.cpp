@@ -143,6 +143,7 @@ void engine::send_now() {
     send_pack();
     flush();
   });
+  wake_leader_if_needed();
 }
 
 void engine::wake_leader_if_needed() {

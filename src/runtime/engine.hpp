@@ -95,8 +95,9 @@ class engine : public std::enable_shared_from_this<engine> {
   int descriptor() const noexcept { return hook_ ? hook_->descriptor() : -1; }
   bool drive();
 
+  // `told`: resumed when the call has ended, and emptied if the call was taken.
   call_ref submit(task_entry const& task, options const& settings, outgoing&& call, departure when,
-                  std::unique_ptr<call_stream> stream = nullptr);
+                  std::unique_ptr<call_stream> stream = nullptr, resumption* told = nullptr);
   call_ref submit_composed(task_entry const& task, options const& settings, outgoing&& call,
                            std::vector<awaited_value>&& arguments);
 
@@ -199,6 +200,7 @@ class engine : public std::enable_shared_from_this<engine> {
                         core::attempt_key const& parent, outgoing&& call, departure when,
                         std::unique_ptr<call_stream> stream = nullptr,
                         std::unique_ptr<found_call const> found = nullptr);
+  bool add_resumption(call_state& call, resumption const& next);
   call_ref gather(lock& held, task_entry const& task, core::call_policy const& policy,
                   core::attempt_key const& parent, outgoing const& call, departure when);
   bool is_broken() const noexcept { return broken_by_[0] != 0; }

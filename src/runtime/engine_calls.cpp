@@ -216,7 +216,7 @@ call_pack::~call_pack() {
 }
 
 call_ref engine::submit(task_entry const& task, options const& settings, outgoing&& call, departure when,
-                        std::unique_ptr<call_stream> stream) {
+                        std::unique_ptr<call_stream> stream, resumption* told) {
   if (auto refused = refusal_of(task, settings, call)) return refused;
   (void)
       task.signature();  // where a structure cannot be found this throws: before anything is kept of the call
@@ -237,14 +237,16 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   if (is_keyed) add_key(*settings.idempotency_key, call);
   lock held(mutex_);
   if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
-  if (is_keyed || call.called_back) return submit_alone(held, task, policy, parent, std::move(call), when);
-  if (stream) return submit_alone(held, task, policy, parent, std::move(call), when, std::move(stream));
-  if (!call.values &&
-      (when == departure::gathered || (when == departure::now && packs_.in_burst(in_flight_))))
-    if (driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
-        call.content.buffers.empty())
-      return gather(held, task, policy, parent, call, when);
-  return submit_alone(held, task, policy, parent, std::move(call), when);
+  auto const joins_others = !is_keyed && !call.called_back && !stream && !call.values &&
+                            (when == departure::gathered || when == departure::held ||
+                             (when == departure::now && packs_.in_burst(in_flight_))) &&
+                            driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
+                            call.content.buffers.empty();
+  auto made = joins_others
+                  ? gather(held, task, policy, parent, call, when)
+                  : submit_alone(held, task, policy, parent, std::move(call), when, std::move(stream));
+  if (told != nullptr && add_resumption(*made, *told)) *told = {};
+  return made;
 }
 
 // Why a call cannot be made, as its outcome; null: it can.
@@ -329,7 +331,7 @@ call_ref engine::submit_alone(lock& held, task_entry const& task, core::call_pol
     if (when == departure::now) flush();
   });
   if (when == departure::gathered && lead_.left_unsent()) poller_->ring();
-  wake_leader_if_needed();
+  if (when != departure::held) wake_leader_if_needed();
   return {std::move(pack), &state};
 }
 
@@ -360,9 +362,10 @@ call_ref engine::gather(lock& held, task_entry const& task, core::call_policy co
       send_pack();
       if (when == departure::now) flush();
     });
-  if (opens && lead_.left_unsent())
+  if (!opens || when == departure::held) return made;
+  if (lead_.left_unsent())
     poller_->ring();
-  else if (opens)
+  else
     wake_leader_if_needed();
   return made;
 }

@@ -10,6 +10,11 @@ namespace yonder::detail {
 bool engine::resume_when_done(call_state& call, resumption const& next) {
   if (!next.at_once) executor_.start();
   lock held(mutex_);
+  return add_resumption(call, next);
+}
+
+// Under the lock. False: it has ended.
+bool engine::add_resumption(call_state& call, resumption const& next) {
   if (call.done.load(std::memory_order_relaxed)) return false;
   if (!call.extras) call.extras = std::make_unique<call_extras>();
   call.extras->resumptions.push_back(next);

@@ -396,14 +396,15 @@ class BehindAProxy(unittest.TestCase):
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/http.md")) as file:
             location = re.search(r"^location / \{.*?^\}", file.read(), re.M | re.S).group()
         server = Server("--trusted-proxies", "127.0.0.1")
-        with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-            free.close()
+        with tempfile.TemporaryDirectory() as folder, socket.socket() as held:
+            # Held until nginx has it, too: nobody else gets this port in between.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind(("127.0.0.1", 0))
+            port = held.getsockname()[1]
             paths = " ".join(f"{name}_temp_path {folder};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
             with open(os.path.join(folder, "conf"), "w") as file:
                 file.write(f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} http {{ access_log off; {paths} "
-                           f"server {{ listen 127.0.0.1:{port};\n{location.replace('127.0.0.1:8000', f'127.0.0.1:{server.port}')} }} }}")
+                           f"server {{ listen 127.0.0.1:{port} reuseport;\n{location.replace('127.0.0.1:8000', f'127.0.0.1:{server.port}')} }} }}")
             nginx = subprocess.Popen(["nginx", "-e", f"{folder}/log", "-p", folder, "-c", f"{folder}/conf"], stderr=subprocess.DEVNULL)
             while not os.path.exists(f"{folder}/pid"):
                 self.assertIsNone(nginx.poll())

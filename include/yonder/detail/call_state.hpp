@@ -78,6 +78,7 @@ enum class departure : unsigned char {
   awaited,   // when its caller waits for it, which he does next
   gathered,  // with others, when their caller waits or calls send_now(); at the latest when the housekeeper
              // looks
+  held,      // with others, when their caller calls send_now(), which it does soon
 };
 
 // Hands the call over. Every failure, also an immediate one, is the call's outcome. Thread-safe, as all
@@ -85,6 +86,12 @@ enum class departure : unsigned char {
 // has ended, with no_runtime unless it had ended before.
 YONDER_API call_ref submit(engine_ref const& where, task_entry const& task, options const& settings,
                            outgoing&& call, departure when);
+
+// As submit(), of a call that is not durable, and as tell_when_done(), also where it has ended by now. It
+// leaves with the next send_now().
+YONDER_API call_ref submit_held(engine_ref const& where, task_entry const& task, options const& settings,
+                                outgoing&& call, void (*told)(void*), void* argument);
+YONDER_API void send_now(engine_ref const& where);
 
 // An argument that is the value of another call: where it belongs in the encoded arguments, and among their
 // buffers. `sole`: nobody else asks for the value.

@@ -56,7 +56,7 @@ TEST_CASE("each time that a slow reader takes something it has its time anew") {
   std::string const head = "a head, ", body = "and a body";
   std::array<asio::const_buffer, 2> const parts{asio::buffer(head), asio::buffer(body)};
   std::size_t written = 0;
-  yonder::http::write_steadily(stream, parts, std::chrono::seconds(60),
+  yonder::http::write_steadily(stream, stream, parts, std::chrono::seconds(60),
                                [&](error_code const& error, std::size_t size) {
                                  CHECK_FALSE(error);
                                  written = size;
@@ -72,7 +72,7 @@ TEST_CASE("of a reader who is gone the writer is told") {
   slow_stream stream{.context = &context, .most = 6};
   std::string const text = "longer than six";
   error_code told;
-  yonder::http::write_steadily(stream, asio::buffer(text), std::chrono::seconds(60),
+  yonder::http::write_steadily(stream, stream, asio::buffer(text), std::chrono::seconds(60),
                                [&](error_code const& error, std::size_t) { told = error; });
   context.run();
   CHECK(told == asio::error::connection_reset);
