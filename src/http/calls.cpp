@@ -18,6 +18,13 @@ std::size_t result_bytes(one_call const& one) {
   return bytes;
 }
 
+// It was not even started: whoever tries it again, under the same key too, is to have it tried.
+bool may_be_asked_again(one_call const& call) {
+  constexpr unsigned unavailable = 503;
+  auto const* const failure = yonder::detail::failure_of(*call.call);
+  return failure != nullptr && status_of(*failure) == unavailable;
+}
+
 }  // namespace
 
 std::string const& one_call::id() const {
@@ -198,6 +205,7 @@ void call_table::end(one_call& call, time_point now) {
   call.ended = now;
   let_watchers_go(call);
   ended_(call);
+  if (may_be_asked_again(call)) drop_key(call);
   if (call.kept) {
     call.bytes = result_bytes(call);
     over_bytes_ += call.bytes;
@@ -212,9 +220,13 @@ void call_table::end(one_call& call, time_point now) {
   trim(now);
 }
 
-void call_table::drop(one_call const& call) {
+void call_table::drop(one_call& call) {
   kept_.erase(call.id());
-  if (!call.idempotency_key.empty()) keys_.erase({call.owner, call.idempotency_key});
+  drop_key(call);
+}
+
+void call_table::drop_key(one_call& call) {
+  if (!call.idempotency_key.empty()) keys_.erase({call.owner, std::exchange(call.idempotency_key, {})});
 }
 
 void call_table::trim(time_point now) {

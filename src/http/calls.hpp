@@ -42,7 +42,8 @@ struct one_call {
   std::string owner;  // the name of the credential
   time_point begun;
   std::optional<time_point> ended{};
-  bool kept = false;  // found by its id, also when it has ended
+  bool kept = false;     // found by its id, also when it has ended
+  bool durable = false;  // its hub goes on with it when this process has ended
   std::size_t bytes = 0;
 
   struct waiter {
@@ -124,7 +125,8 @@ class call_table {
   static void tell_watchers(one_call& call);
   static void let_watchers_go(one_call& call);
   void end(one_call& call, time_point now);
-  void drop(one_call const& call);
+  void drop(one_call& call);
+  void drop_key(one_call& call);
   void trim(time_point now);
   void time_out_first();
 

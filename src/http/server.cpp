@@ -3,6 +3,7 @@
 // The gateway's socket and its thread. A connection is session's, and what is asked is done by service.
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
@@ -10,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <condition_variable>
 #include <cstdio>
 #include <functional>
@@ -68,25 +70,28 @@ std::string text_of(tcp::endpoint const& at) {
 }
 
 // How many connections the limit on descriptors leaves.
-std::size_t connection_limit(std::size_t wanted) {
+std::size_t connection_limit(std::size_t wanted, std::size_t workers) {
+  constexpr rlim_t own = 64, of_worker = 12;
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  constexpr rlim_t others = 64;
+  auto const others = own + of_worker * workers;
   auto const most = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
   return std::min<std::size_t>(wanted, most);
 }
 
 class server final : public gateway, private server_state {
  public:
-  server(yonder::detail::engine_ref engine, http_options const& asked, std::string const& keys_folder,
-         bool keys_outlive);
+  server(yonder::detail::engine_ref engine, http_options const& asked, gateway_terms const& terms);
   ~server() override;
   std::string address() const override { return address_; }
+  void drain() override;
 
  private:
   void run();
   void accept();
-  void take(error_code const& error, tcp_socket&& socket);
+  int accept_one();
+  void take(tcp_socket&& socket);
+  void stop_accepting();
   void pause();
   void arm() override;
   void tick();
@@ -104,17 +109,21 @@ class server final : public gateway, private server_state {
   std::thread thread_;
 };
 
-server::server(yonder::detail::engine_ref engine, http_options const& asked, std::string const& keys_folder,
-               bool keys_outlive) {
+server::server(yonder::detail::engine_ref engine, http_options const& asked, gateway_terms const& terms) {
   options = asked;
   auto const at = parse_address(options.address);
   if (options.certificate.empty() != options.private_key.empty())
     reject("TLS needs both http_options::certificate and http_options::private_key");
   if (!options.certificate.empty()) load_certificate();
-  auto keys = keys_of(options, keys_folder, at);
-  limit_ = connection_limit(options.max_connections);
+  auto keys = keys_of(options, terms.keys_folder, at);
+  limit_ = connection_limit(options.max_connections, terms.workers);
   error_code error;
-  acceptor_.open(at.protocol(), error);
+  // Of this program alone: what it executes does not have it.
+  auto const own = ::socket(at.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (own < 0)
+    error.assign(errno, boost::system::system_category());
+  else
+    acceptor_.assign(at.protocol(), own, error);
   if (!error) acceptor_.set_option(acceptor::reuse_address(true), error);
   if (!error && at.address().is_v6()) acceptor_.set_option(asio::ip::v6_only(true), error);
   if (!error) acceptor_.bind(at, error);
@@ -128,7 +137,7 @@ server::server(yonder::detail::engine_ref engine, http_options const& asked, std
           arm();
         });
       });
-  if (keys_outlive) service->use_keys_of_hub();
+  if (terms.keys_outlive) service->use_keys_of_hub();
   accept();
   thread_ = platform::start_thread("yonder-http", [this] { run(); });
 }
@@ -168,10 +177,8 @@ server::~server() {
     changed.notify_one();
   };
   asio::post(context, [&] {
-    draining = true;
+    stop_accepting();
     service->drain();
-    error_code ignored;
-    acceptor_.close(ignored);
     wait_until_idle();
   });
   {
@@ -213,14 +220,56 @@ void server::load_certificate() {
   if (error) reject("the private key '" + options.private_key + "' cannot be used: " + error.message());
 }
 
-void server::accept() {
-  acceptor_.async_accept(
-      [this](error_code const& error, tcp_socket socket) { take(error, std::move(socket)); });
+// A listener that a fork has, too, would go on to take connections.
+void server::stop_accepting() {
+  draining = true;
+  if (!acceptor_.is_open()) return;
+  error_code ignored;
+  ::shutdown(acceptor_.native_handle(), SHUT_RDWR);
+  acceptor_.close(ignored);
 }
 
-void server::take(error_code const& error, tcp_socket&& socket) {
-  if (draining || error == asio::error::operation_aborted) return;
-  if (error) return pause();
+void server::drain() {
+  asio::post(context, [this] {
+    stop_accepting();
+    service->drain();
+  });
+}
+
+void server::accept() {
+  acceptor_.async_wait(acceptor::wait_read, [this](error_code const& error) {
+    if (draining || error == asio::error::operation_aborted) return;
+    constexpr int most = 64;  // before those who are there have their turn
+    int fault = error ? EBADF : 0;
+    try {
+      for (int i = 0; i < most && fault == 0; ++i) fault = accept_one();
+    } catch (...) {
+      pause();
+      throw;
+    }
+    if (fault == 0 || fault == EAGAIN || fault == EINTR || fault == ECONNABORTED) return accept();
+    pause();
+  });
+}
+
+// 0, or why there is none.
+int server::accept_one() {
+  sockaddr_storage from{};
+  socklen_t size = sizeof from;
+  auto const fd = ::accept4(acceptor_.native_handle(), reinterpret_cast<sockaddr*>(&from), &size,
+                            SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return errno;
+  error_code error;
+  tcp_socket socket(context);
+  socket.assign(from.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), fd, error);
+  if (error)
+    ::close(fd);
+  else
+    take(std::move(socket));
+  return 0;
+}
+
+void server::take(tcp_socket&& socket) {
   server_state& state = *this;
   if (connections >= limit_) {
     // Answered without being read, as far as that goes.
@@ -233,7 +282,6 @@ void server::take(error_code const& error, tcp_socket&& socket) {
   } else {
     std::make_shared<session<tcp_socket>>(state, std::move(socket))->start();
   }
-  accept();
 }
 
 // The system gives no descriptor, say: it may have one later.
@@ -263,8 +311,8 @@ void server::tick() {
 class beast_factory final : public gateway_factory {
  public:
   std::unique_ptr<gateway> open(yonder::detail::engine_ref engine, http_options const& options,
-                                std::string const& keys_folder, bool keys_outlive) const override {
-    return std::make_unique<server>(std::move(engine), options, keys_folder, keys_outlive);
+                                gateway_terms const& terms) const override {
+    return std::make_unique<server>(std::move(engine), options, terms);
   }
   std::unique_ptr<span_poster> open_poster(poster_options const& how) const override {
     return make_span_poster(how);

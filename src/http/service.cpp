@@ -91,14 +91,46 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
   samples_ = sampler(all_endpoints());
 }
 
+response no_room() {
+  auto answer = problem(503, to_string(errc::overloaded),
+                        "so many bytes of answers wait to be taken that there is no room for this one");
+  answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
+response draining() {
+  auto answer = problem(503, "draining", "this gateway ends and takes no more work");
+  answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
+// Takes the target apart, or refuses it.
+bool service::aim(context& in) {
+  auto parsed = parse_target(in.asked.target, in.asked.field("host"));
+  if (!parsed) {
+    reply(in, problem(400, "bad_target", "the target is no path: no '.' or '..' and no broken escapes"));
+    return false;
+  }
+  in.target = std::move(*parsed);
+  return true;
+}
+
 void service::handle(request const& asked, exchange_ref const& from, time_point now) {
   context in{.asked = asked, .from = from, .now = now};
-  auto parsed = parse_target(asked.target);
-  if (!parsed)
-    return reply(in,
-                 problem(400, "bad_target", "the target is no path: no '.' or '..' and no broken escapes"));
-  in.target = std::move(*parsed);
+  if (asked.target == "*" && asked.method == "OPTIONS")
+    return reply(in, {.status = 204, .type = "", .fields = {{"Allow", "GET, HEAD, POST, DELETE, OPTIONS"}}});
+  if (!aim(in)) return;
   if (auto failed = failure_in([&] { dispatch(in); })) reply(in, std::move(*failed));
+}
+
+std::optional<std::uint64_t> service::admit(request const& asked, exchange_ref const& from, time_point now) {
+  constexpr std::uint64_t strangers = 8 << 10;
+  context in{.asked = asked, .from = from, .now = now};
+  if (!aim(in)) return std::nullopt;
+  auto const has_route = !routes_for(in).empty();
+  if (!enter(in, asked.method, has_route)) return std::nullopt;
+  return !needs_no_key(in) ? options_.max_body_bytes
+                           : std::min<std::uint64_t>(strangers, options_.max_body_bytes);
 }
 
 // What can be asked at a path, by method; empty: there is nothing.
@@ -136,15 +168,51 @@ std::vector<service::route> service::routes_for(context& in) const {
   if (at("v1", "schedules")) return {{"GET", &service::list_schedules}};
   for (auto const* const change : {"pause", "resume", "fire"})
     if (at("v1", "schedules", "*", change)) return {{"POST", &service::change_schedule}};
-  if (at("v1", "embeddings")) return {{"POST", &service::embed}};
+  if (at("v1", "embeddings")) return {{"POST", &service::embed, true}};
   if (at("v1", "models")) return {{"GET", &service::list_models}};
-  if (at("predict")) return {{"POST", &service::predict}};
+  if (at("predict")) return {{"POST", &service::predict, true}};
   if (at("v1", "tasks")) return {{"GET", &service::list_tasks}};
-  if (at("v1", "tasks", "*")) return {{"POST", &service::call_task}};
-  if (at("v1", "tasks", "*", "spawn")) return {{"POST", &service::spawn_task}};
-  if (at("v1", "tasks", "*", "batch")) return {{"POST", &service::call_batch}};
+  if (at("v1", "tasks", "*")) return {{"POST", &service::call_task, true}};
+  if (at("v1", "tasks", "*", "spawn")) return {{"POST", &service::spawn_task, true}};
+  if (at("v1", "tasks", "*", "batch")) return {{"POST", &service::call_batch, true}};
   if (at("v1", "calls", "*")) return {{"GET", &service::show_call}, {"DELETE", &service::cancel_call}};
   return {};
+}
+
+bool service::is_public(context const& in) { return in.route == "/healthz" || in.route == "/readyz"; }
+
+bool service::needs_no_key(context const& in) {
+  return is_public(in) || (in.route == "/v1/session" && in.asked.method == "POST");
+}
+
+// Whether whoever asks may ask here at all, and who it is; else it has been refused.
+bool service::enter(context& in, std::string_view method, bool has_route) {
+  auto const refuse = [&](response&& answer) {
+    reply(in, std::move(answer));
+    return false;
+  };
+  in.outside = outside_of(
+      in.asked.fields,
+      {.client = std::string(in.asked.peer), .is_tls = is_tls_, .host = std::string(in.asked.field("host"))},
+      proxies_);
+  if (!in.outside.fault.empty()) return refuse(problem(400, "bad_forwarded", in.outside.fault));
+  if (!is_public(in) && !admits_origin(in))
+    return refuse(
+        problem(403, "foreign_origin",
+                "a page of another origin, or a foreign Host, may not ask here (http_options::origins)"));
+  if (in.asked.method == "OPTIONS" && has_route) {  // needs no key, and has no effect
+    in.who = everybody();
+    return true;
+  }
+  in.who = needs_no_key(in) ? everybody() : authenticate(in);
+  if (in.who == nullptr && in.route == "/" && method == "GET")
+    return refuse(strangers_answer(in, sign_in_page()));
+  if (in.who == nullptr) {
+    auto answer = problem(401, "unauthorized", "this needs a key: Authorization: Bearer KEY");
+    answer.fields.emplace_back("WWW-Authenticate", "Bearer");
+    return refuse(strangers_answer(in, std::move(answer)));
+  }
+  return true;
 }
 
 void service::dispatch(context& in) {
@@ -156,16 +224,7 @@ void service::dispatch(context& in) {
   auto const method = in.asked.method == "HEAD" ? std::string_view("GET") : in.asked.method;
   auto const found =
       std::find_if(routes.begin(), routes.end(), [&](auto const& one) { return one.method == method; });
-  bool const is_public = in.route == "/healthz" || in.route == "/readyz";
-  in.outside = outside_of(
-      in.asked.fields,
-      {.client = std::string(in.asked.peer), .is_tls = is_tls_, .host = std::string(in.asked.field("host"))},
-      proxies_);
-  if (!in.outside.fault.empty()) return reply(in, problem(400, "bad_forwarded", in.outside.fault));
-  if (!is_public && !admits_origin(in))
-    return reply(
-        in, problem(403, "foreign_origin",
-                    "a page of another origin, or a foreign Host, may not ask here (http_options::origins)"));
+  if (!enter(in, method, !routes.empty())) return;
   if (in.asked.method == "OPTIONS" && !routes.empty()) {
     response answer{.status = 204, .type = "", .fields = {{"Allow", methods}}};
     if (!in.asked.field("origin").empty()) {
@@ -176,15 +235,6 @@ void service::dispatch(context& in) {
     }
     return reply(in, std::move(answer));
   }
-  bool const signs_in = in.route == "/v1/session" && in.asked.method == "POST";
-  in.who = is_public || signs_in ? everybody() : authenticate(in);
-  if (in.who == nullptr && in.route == "/" && method == "GET")
-    return reply(in, strangers_answer(in, sign_in_page()));
-  if (in.who == nullptr) {
-    auto answer = problem(401, "unauthorized", "this needs a key: Authorization: Bearer KEY");
-    answer.fields.emplace_back("WWW-Authenticate", "Bearer");
-    return reply(in, strangers_answer(in, std::move(answer)));
-  }
   if (routes.empty())
     return reply(in, problem(404, "not_found", "there is nothing at this path; /openapi.json lists what is"));
   if (found == routes.end()) {
@@ -192,9 +242,10 @@ void service::dispatch(context& in) {
     answer.fields.emplace_back("Allow", methods);
     return reply(in, std::move(answer));
   }
-  if (!is_public && !signs_in && !within_rate(*in.who, in.now)) {
+  if (!needs_no_key(in) && !within_rate(*in.who, in.now)) {
     return reply(in, too_many("this key asks more often than http_options::requests_per_second"));
   }
+  if (draining_ && found->begins_calls) return reply(in, draining());
   (this->*found->run)(in);
 }
 
@@ -264,6 +315,8 @@ void service::count_and_mark(context const& in, response& answer) {
 }
 
 void service::reply(context& in, response&& answer) {
+  constexpr unsigned first_error = 400;
+  if (answer.status < first_error && !in.from->has_room(answer.body.size())) answer = no_room();
   if (answer.type == problem_type) add_clients_words(in.route, answer.body);
   count_and_mark(in, answer);
   in.from->answer(std::move(answer));
@@ -292,7 +345,7 @@ void service::write_down(one_call const& call) {
 void service::show_health(context& in) { reply(in, {.body = R"({"status":"ok"})"}); }
 
 void service::show_readiness(context& in) {
-  if (draining_) return reply(in, problem(503, "draining", "this gateway ends and takes no more work"));
+  if (draining_) return reply(in, draining());
   reply(in, {.body = R"({"status":"ready"})"});
 }
 

@@ -29,6 +29,8 @@ class exchange {
   exchange(exchange const&) = delete;
   exchange& operator=(exchange const&) = delete;
   virtual void answer(response&& answer) = 0;
+  // Whether an answer of so many bytes can wait to be written, beside others' that do.
+  virtual bool has_room(std::size_t bytes) const noexcept = 0;
 
   // An answer in parts, for whose length nobody knows: its head, which goes with the first part.
   virtual void begin(response&& head) = 0;
@@ -49,6 +51,9 @@ class service {
 
   // `asked` and what it views need not outlive the call.
   void handle(request const& asked, exchange_ref const& from, time_point now);
+  // Of a request whose body is still to come: how long that may be. Nothing: it was refused, which `from` is
+  // told.
+  std::optional<std::uint64_t> admit(request const& asked, exchange_ref const& from, time_point now);
   // Whoever asked is gone.
   void abandon(exchange& from);
 
@@ -67,7 +72,10 @@ class service {
   // what is known.
   void drain() noexcept { draining_ = true; }
   // Those that wait are, too.
-  void let_go() { calls_.let_go(); }
+  void let_go() {
+    lets_go_ = true;
+    calls_.let_go();
+  }
   std::size_t waiting() const noexcept { return *waiting_; }
 
  private:
@@ -82,9 +90,14 @@ class service {
   struct route {
     std::string_view method;
     handler run;
+    bool begins_calls = false;
   };
 
+  static bool is_public(context const& in);
+  static bool needs_no_key(context const& in);
+  bool enter(context& in, std::string_view method, bool has_route);
   void dispatch(context& in);
+  bool aim(context& in);
   credential_ref authenticate(context const& in) const;
   bool admits_origin(context const& in) const;
   bool within_rate(credential const& who, time_point now);
@@ -145,6 +158,7 @@ class service {
   call_handle begin(context const& in, detail::endpoint_entry const& endpoint, options const& settings,
                     yonder::detail::outgoing&& call);
   void answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call);
+  bool ends_with_gateway(one_call const& call) const;
   std::chrono::nanoseconds time_to_hold(wanted_call const& wanted) const;
   void wait_for(context& in, call_handle const& call, time_point until, on_end then);
   void count_and_mark(context const& in, response& answer);
@@ -174,6 +188,7 @@ class service {
   buckets by_key_;
   buckets by_address_;  // of those without a key
   bool draining_ = false;
+  bool lets_go_ = false;
   bool has_held_ = false;
   std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);  // may be outlived by marks
   std::shared_ptr<void> alive_ = std::make_shared<char>();                   // as long as this is

@@ -138,6 +138,13 @@ std::string outcome_of(one_call& call) {
   return error ? R"({"error":)" + problem_object(*error).finish() + "}" : R"({"result":)" + result + "}";
 }
 
+// Of a call that runs while its gateway ends.
+response cut_short() {
+  auto answer = problem(503, "draining", "this gateway ends, and the call with it, which had not ended");
+  answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
 std::string unfinished(one_call const& call) { return R"({"call":)" + summary_of(call).finish() + "}"; }
 
 // --- what is asked
@@ -238,11 +245,14 @@ bool service::encode(context& in, wanted_call& wanted) const {
 
 call_handle service::begin(context const& in, detail::endpoint_entry const& endpoint, options const& settings,
                            yonder::detail::outgoing&& call) {
-  if (settings.durable.value_or(false))  // which waits until it is accepted
-    return calls_.begin(endpoint,
-                        yonder::detail::submit(engine_, *endpoint.task, settings, std::move(call),
-                                               yonder::detail::departure::now),
-                        in.who->name, in.now);
+  if (settings.durable.value_or(false)) {  // which waits until it is accepted
+    auto begun = calls_.begin(endpoint,
+                              yonder::detail::submit(engine_, *endpoint.task, settings, std::move(call),
+                                                     yonder::detail::departure::now),
+                              in.who->name, in.now);
+    begun->durable = true;
+    return begun;
+  }
   has_held_ = true;
   return calls_.begin(engine_, endpoint, settings, std::move(call), in.who->name, in.now);
 }
@@ -304,6 +314,9 @@ call_handle service::start_once(context& in, wanted_call& wanted) {
 // --- how it is answered
 
 // Holds the request until the call has ended, or the time to wait is over.
+// Rather than that it goes on.
+bool service::ends_with_gateway(one_call const& call) const { return lets_go_ && !call.durable; }
+
 void service::answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call) {
   auto const hold = time_to_hold(wanted);
   struct held {
@@ -319,11 +332,18 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
     one.from->waiters.clear();
     if (timed_out) one.self->calls_.keep(one.call);
     response answer;
-    if (auto failed =
-            failure_in([&] { answer = timed_out ? state_of(waited) : result_of(waited, one.as_octets); })) {
+    if (timed_out && one.self->ends_with_gateway(waited)) {
+      answer = cut_short();
+    } else if (auto failed = failure_in(
+                   [&] { answer = timed_out ? state_of(waited) : result_of(waited, one.as_octets); })) {
       answer = std::move(*failed);
     } else if (timed_out) {
       answer.status = 202;
+      answer.fields.emplace_back("Location", "/v1/calls/" + waited.id());
+    }
+    if (!one.from->has_room(answer.body.size())) {
+      one.self->calls_.keep(one.call);
+      answer = no_room();
       answer.fields.emplace_back("Location", "/v1/calls/" + waited.id());
     }
     auto const asked = request_from(one.origin);
@@ -337,7 +357,6 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
 
 // A deadline ends a call by itself, a little later perhaps.
 std::chrono::nanoseconds service::time_to_hold(wanted_call const& wanted) const {
-  if (draining_) return {};
   auto const hold = wanted.wait.value_or(options_.max_wait);
   if (wanted.wait || !wanted.settings.deadline) return hold;
   return std::max(hold, *wanted.settings.deadline + std::chrono::seconds(5));
@@ -426,6 +445,7 @@ void service::call_batch(context& in) {
   struct gathered {
     std::vector<std::string> answers;
     std::size_t missing = 0;
+    std::size_t bytes = 0;
     bool timed_out = false;
     std::shared_ptr<void> mark{};
   };
@@ -469,18 +489,23 @@ void service::call_batch(context& in) {
     if (samples_.wants(*call)) call->sampled.emplace(sampled_call{std::move(sampled[i])});
     auto then = [this, all, i, call, from = in.from, route = in.route, origin](one_call& one,
                                                                                bool timed_out) {
-      auto const failed =
-          failure_in([&] { all->answers[i] = timed_out ? unfinished(one) : outcome_of(one); });
+      constexpr std::size_t most = std::size_t{64} << 20;  // of all of them
+      auto const is_cut_short = timed_out && ends_with_gateway(one);
+      auto const waits = timed_out || all->bytes > most;
+      auto failed = failure_in([&] { all->answers[i] = waits ? unfinished(one) : outcome_of(one); });
+      if (is_cut_short) failed = cut_short();
       if (failed) all->answers[i] = R"({"error":)" + failed->body + "}";
-      if (timed_out) calls_.keep(call);
-      all->timed_out = all->timed_out || timed_out;
+      if (waits) calls_.keep(call);
+      all->bytes += all->answers[i].size();
+      all->timed_out = all->timed_out || (waits && !is_cut_short);
       if (--all->missing != 0) return;
       from->waiters.clear();
       std::string body = "[";
-      for (auto const& answer : all->answers) (body += body.size() > 1 ? "," : "") += answer;
+      for (auto& answer : all->answers) (body += body.size() > 1 ? "," : "") += std::exchange(answer, {});
+      body += "]";
       auto const asked = request_from(origin);
       context later{.asked = asked, .from = from, .now = {}, .route = route};
-      reply(later, {.status = all->timed_out ? 202U : 200U, .body = body + "]"});
+      reply(later, {.status = all->timed_out ? 202U : 200U, .body = std::move(body)});
     };
     if (hold <= hold.zero() && !call->ended)
       then(*call, true);

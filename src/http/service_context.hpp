@@ -37,6 +37,10 @@ constexpr auto hub_patience = std::chrono::seconds(5);
 // Why it has not answered, or not well. Empty: it has.
 std::optional<response> hub_failure(one_call const& asked, bool timed_out);
 
+// To whom would begin a call while the gateway ends.
+response draining();
+// In place of an answer that would take too much memory beside others.
+response no_room();
 // What is left of a request when it is answered later.
 request request_from(std::string_view origin);
 

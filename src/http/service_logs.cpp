@@ -43,7 +43,9 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
 
   // Asks for what it has printed since.
   void advance() {
-    if (owner_.draining_) return end("event: end\ndata: null\n\n");
+    if (owner_.draining_)
+      return end("event: error\ndata: " +
+                 problem_object(503, "draining", "this gateway ends; the call may go on").finish() + "\n\n");
     last_look_ = call_->ended.has_value();  // it has printed before it ended
     auto const now = std::chrono::steady_clock::now();
     wait_for(owner_.calls_.ask(
@@ -132,7 +134,7 @@ void service::show_logs(context& in) {
     if (read.ec != std::errc() || read.ptr != text.data() + text.size())
       return reply(in, problem(400, "bad_request", "after is a number, as `next` has it"));
   }
-  if (in.asked.field("accept").find(log_event_type) != std::string_view::npos)
+  if (in.asked.method == "GET" && in.asked.field("accept").find(log_event_type) != std::string_view::npos)
     return std::make_shared<log_stream>(*this, in, call, after)->advance();
   ask_hub(in, yonder::detail::ask_for_printed(engine_, yonder::detail::id_of(*call->call), after),
           [this, id = call->id()](context& later, auto const& answer) {

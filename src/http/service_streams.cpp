@@ -220,7 +220,7 @@ bool service::watch_call(context& in, call_handle const& call) {
   if (in.asked.method != "GET" || in.asked.field("accept").find(event_type) == std::string_view::npos)
     return false;
   if (draining_)
-    reply(in, problem(503, "draining", "this gateway ends and takes no more work"));
+    reply(in, draining());
   else
     std::make_shared<event_stream>(*this, in, call, true)->start();
   return true;
@@ -234,7 +234,6 @@ void service::stream_task(context& in, wanted_call& wanted) {
                              "'" + in.id +
                                  "' streams: its items come as text/event-stream, which Accept does "
                                  "not name"));
-  if (draining_) return reply(in, problem(503, "draining", "this gateway ends and takes no more work"));
   if (!encode(in, wanted)) return;
   auto const call = calls_.begin(*wanted.endpoint, std::move(wanted.streaming), in.who->name, in.now);
   sample(*call, in.asked);

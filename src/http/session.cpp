@@ -1,19 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/http/session.hpp"
 
-namespace yonder::http {
+#include <cstdio>
+#include <ctime>
 
-void append_head(std::string& head, response const& answer, bool keeps_alive, std::string_view length) {
+namespace yonder::http {
+namespace {
+
+// "Sun, 06 Nov 1994 08:49:37 GMT", whatever the program's locale.
+std::string_view date() {
+  constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  thread_local std::time_t shown = 0;
+  thread_local std::array<char, 64> text{};
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != shown) {
+    shown = now.tv_sec;
+    std::tm at{};
+    ::gmtime_r(&shown, &at);
+    std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                  days.at(static_cast<std::size_t>(at.tm_wday)), at.tm_mday,
+                  months.at(static_cast<std::size_t>(at.tm_mon)), at.tm_year + 1900, at.tm_hour, at.tm_min,
+                  at.tm_sec);
+  }
+  return text.data();
+}
+
+}  // namespace
+
+void append_head(std::string& head, response const& answer, head_terms const& how) {
   head.append("HTTP/1.1 ")
       .append(std::to_string(answer.status))
       .append(" ")
       .append(reason_of(answer.status))
+      .append("\r\nDate: ")
+      .append(date())
       .append("\r\n");
   if (!answer.type.empty()) head.append("Content-Type: ").append(answer.type).append("\r\n");
-  head += length;
+  head += how.length;
   for (auto const& [name, value] : answer.fields) head.append(name).append(": ").append(value).append("\r\n");
   head += "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n";
-  head += keeps_alive ? "\r\n" : "Connection: close\r\n\r\n";
+  if (!how.keeps_alive) head += "Connection: close\r\n";
+  if (how.keeps_alive && how.is_old) head += "Connection: keep-alive\r\n";
+  head += "\r\n";
 }
 
 }  // namespace yonder::http

@@ -17,6 +17,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <iterator>
 #include <memory>
@@ -47,6 +48,7 @@ inline constexpr std::uint32_t max_header_bytes = 16 << 10;
 inline constexpr std::size_t max_fields = 100;
 inline constexpr std::size_t max_buffered = std::size_t{128}
                                             << 10;  // received and not taken: what stands between chunks
+inline constexpr std::size_t max_unwritten = std::size_t{256} << 20;  // of all answers that wait to be taken
 inline constexpr auto header_time =
     std::chrono::seconds(10);  // from a connection to its first request, TLS included
 inline constexpr auto idle_time = std::chrono::seconds(60);  // until the next one
@@ -63,7 +65,8 @@ struct server_state {
   http_options options{};
   std::unique_ptr<http::service> service{};
   std::size_t connections = 0;
-  std::size_t unwritten = 0;  // answers on their way
+  std::size_t unwritten = 0;        // answers on their way
+  std::size_t unwritten_bytes = 0;  // of their bodies
   bool draining = false;
   bool over = false;  // connections that are left go with the context
   asio::io_context context{1};
@@ -76,8 +79,13 @@ struct server_state {
   ~server_state() = default;
 };
 
-// `length`: the field that says how long the body is.
-void append_head(std::string& head, response const& answer, bool keeps_alive, std::string_view length);
+// What an answer's head says beside the answer's own fields.
+struct head_terms {
+  bool keeps_alive;
+  bool is_old;              // HTTP/1.0, whose connections end unless it is said that they do not
+  std::string_view length;  // the field that says how long the body is
+};
+void append_head(std::string& head, response const& answer, head_terms const& how);
 
 // Reads a request, has it answered, and reads the next.
 template <class Stream>
@@ -91,6 +99,9 @@ class session final : public exchange, public timed, public std::enable_shared_f
 
   void start();
   void answer(response&& answer) override;
+  bool has_room(std::size_t bytes) const noexcept override {
+    return bytes == 0 || owner_.unwritten_bytes == 0 || owner_.unwritten_bytes + bytes <= max_unwritten;
+  }
   void begin(response&& head) override;
   void send(std::string&& part, std::function<void()> written) override;
   time_point look_at_time(time_point now) override;
@@ -108,6 +119,12 @@ class session final : public exchange, public timed, public std::enable_shared_f
   void read_more();
   void parse();
   void take_header();
+  bool is_old() const { return parser_ && parser_->is_header_done() && parser_->get().version() == 10; }
+  bool asks_for_head() const {
+    return parser_ && parser_->is_header_done() && parser_->get().method() == beast::http::verb::head;
+  }
+  request asked(std::string_view body) const;
+  bool admit_body();
   void take_body();
   void take_request();
   void refuse(response&& answer);
@@ -139,6 +156,8 @@ class session final : public exchange, public timed, public std::enable_shared_f
   std::function<void()> then_send_{};  // tells whoever has them
   bool is_first_ = true;
   bool in_body_ = false;
+  std::uint64_t most_body_ = 0;
+  std::size_t unwritten_ = 0;
   std::size_t fields_ = 0;    // of the header
   std::uint64_t number_ = 0;  // of the request
   bool watched_ = false;
@@ -163,6 +182,9 @@ session<Stream>::session(server_state& owner, tcp_socket&& socket, Context&... c
 
 template <class Stream>
 session<Stream>::~session() {
+  // A fork may have it, too.
+  error_code ignored;
+  socket().shutdown(tcp::socket::shutdown_both, ignored);
   --owner_.connections;
   if (!owner_.over) owner_.limits.remove(*this);
 }
@@ -205,6 +227,7 @@ template <class Stream>
 void session<Stream>::read() {
   parser_.emplace();
   parser_->header_limit(max_header_bytes);
+  most_body_ = owner_.options.max_body_bytes;
   parser_->body_limit(owner_.options.max_body_bytes);
   in_body_ = false;
   expires_after(is_first_ ? std::chrono::seconds(header_time) : std::chrono::seconds(idle_time));
@@ -277,16 +300,50 @@ void session<Stream>::take_header() {
   for (auto const& one : message)
     if (++fields_ > max_fields || one.value().find('\0') != beast::string_view::npos)
       return refuse(problem(431, "too_many_fields", "the request has more than 100 fields, or a bad one"));
-  if (auto const expects = message[field::field::expect]; !expects.empty()) {
-    if (!beast::iequals(expects, "100-continue"))
-      return refuse(problem(400, "bad_request", "the expectation is unknown"));
-    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-    return asio::async_write(stream_, asio::buffer(go_on.data(), go_on.size()),
-                             [me = this->shared_from_this()](error_code const& failure, std::size_t) {
-                               if (!failure) me->take_body();
-                             });
+  auto const expects = message.version() == 10 ? beast::string_view() : message[field::field::expect];
+  if (!expects.empty() && !beast::iequals(expects, "100-continue"))
+    return refuse(problem(400, "bad_request", "the expectation is unknown"));
+  if (!admit_body()) return;
+  if (expects.empty() || parser_->is_done()) return take_body();
+  static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(stream_, asio::buffer(go_on.data(), go_on.size()),
+                    [me = this->shared_from_this()](error_code const& failure, std::size_t) {
+                      if (!failure) me->take_body();
+                    });
+}
+
+template <class Stream>
+request session<Stream>::asked(std::string_view body) const {
+  auto const& message = parser_->get();
+  request asked{.method = view(message.method_string()),
+                .target = view(message.target()),
+                .fields = {},
+                .body = body,
+                .peer = peer_};
+  asked.fields.reserve(fields_);
+  for (auto const& one : message) asked.fields.emplace_back(view(one.name_string()), view(one.value()));
+  return asked;
+}
+
+// A body that is still to come is read of those alone who may send it. False: the request was refused.
+template <class Stream>
+bool session<Stream>::admit_body() {
+  auto const length = parser_->content_length();
+  if (parser_->is_done() || (length && *length <= buffer_.size())) return true;
+  auto const kept_alive = std::exchange(keeps_alive_, false);
+  answered_ = false;
+  ++number_;
+  auto const most =
+      owner_.service->admit(asked({}), this->shared_from_this(), std::chrono::steady_clock::now());
+  if (!most) return false;
+  most_body_ = *most;
+  if (length && *length > most_body_) {
+    fail(beast::http::error::body_limit);
+    return false;
   }
-  take_body();
+  parser_->body_limit(most_body_);
+  keeps_alive_ = kept_alive;
+  return true;
 }
 
 template <class Stream>
@@ -320,9 +377,9 @@ void session<Stream>::refuse(response&& answered) {
 template <class Stream>
 void session<Stream>::fail(error_code const& error) {
   if (error == beast::http::error::body_limit)
-    return refuse(problem(413, "too_large",
-                          "the body is larger than " + std::to_string(owner_.options.max_body_bytes) +
-                              " bytes (http_options::max_body_bytes)"));
+    return refuse(problem(
+        413, "too_large",
+        "the body is larger than " + std::to_string(most_body_) + " bytes (http_options::max_body_bytes)"));
   if (error == beast::http::error::buffer_overflow)
     return refuse(problem(431, "fields_too_large", "what stands beside the body is too long"));
   if (error == beast::http::error::header_limit)
@@ -336,17 +393,10 @@ void session<Stream>::fail(error_code const& error) {
 template <class Stream>
 void session<Stream>::hand_over() {
   expires_ = (time_point::max)();
-  auto const& message = parser_->get();
-  request asked{.method = view(message.method_string()),
-                .target = view(message.target()),
-                .fields = {},
-                .body = message.body(),
-                .peer = peer_};
-  asked.fields.reserve(fields_);
-  for (auto const& one : message) asked.fields.emplace_back(view(one.name_string()), view(one.value()));
   answered_ = false;
   auto const number = ++number_;
-  owner_.service->handle(asked, this->shared_from_this(), std::chrono::steady_clock::now());
+  owner_.service->handle(asked(parser_->get().body()), this->shared_from_this(),
+                         std::chrono::steady_clock::now());
   if (waits() && number == number_) watch();
   owner_.arm();
 }
@@ -356,6 +406,8 @@ void session<Stream>::answer(response&& answered) {
   if (std::exchange(answered_, true)) return;
   answer_ = std::move(answered);
   ++owner_.unwritten;
+  unwritten_ = answer_.body.size();
+  owner_.unwritten_bytes += unwritten_;
   watches_ = (time_point::max)();
   if (std::exchange(watched_, false)) socket().cancel();
   // Not from within a step of our own that may go on.
@@ -364,13 +416,13 @@ void session<Stream>::answer(response&& answered) {
 
 template <class Stream>
 void session<Stream>::write() {
-  bool const is_head =
-      parser_ && parser_->is_header_done() && parser_->get().method() == beast::http::verb::head;
   keeps_alive_ = keeps_alive_ && !owner_.draining;
   head_.clear();
-  append_head(head_, answer_, keeps_alive_,
-              answer_.status != 204 ? "Content-Length: " + std::to_string(answer_.body.size()) + "\r\n" : "");
-  if (is_head || answer_.status == 204) answer_.body.clear();
+  append_head(
+      head_, answer_,
+      {keeps_alive_, is_old(),
+       answer_.status != 204 ? "Content-Length: " + std::to_string(answer_.body.size()) + "\r\n" : ""});
+  if (asks_for_head() || answer_.status == 204) answer_.body.clear();
   write_parts([me = this->shared_from_this()](error_code const& error) { me->written(error); });
 }
 
@@ -400,6 +452,7 @@ void session<Stream>::write_parts(Done done) {
 template <class Stream>
 void session<Stream>::written(error_code const& error) {
   --owner_.unwritten;
+  owner_.unwritten_bytes -= std::exchange(unwritten_, 0);
   if (error || !keeps_alive_) return close();
   read();
 }
@@ -407,12 +460,16 @@ void session<Stream>::written(error_code const& error) {
 // In chunks, or, to whom HTTP/1.0 is spoken, until the connection ends.
 template <class Stream>
 void session<Stream>::begin(response&& head) {
+  if (asks_for_head()) {  // what would follow is nobody's
+    head.body.clear();
+    return answer(std::move(head));
+  }
   if (std::exchange(answered_, true)) return;
   in_parts_ = true;
-  bool const in_chunks = parser_->get().version() == 11;
+  bool const in_chunks = !is_old();
   keeps_alive_ = keeps_alive_ && in_chunks && !owner_.draining;
   head_.clear();
-  append_head(head_, head, keeps_alive_, in_chunks ? "Transfer-Encoding: chunked\r\n" : "");
+  append_head(head_, head, {keeps_alive_, !in_chunks, in_chunks ? "Transfer-Encoding: chunked\r\n" : ""});
 }
 
 template <class Stream>
@@ -420,7 +477,7 @@ void session<Stream>::send(std::string&& part, std::function<void()> written) {
   if (!in_parts_) return;  // whoever asked is gone
   then_send_ = std::move(written);
   answer_.body = std::move(part);
-  auto const in_chunks = parser_->get().version() == 11;
+  auto const in_chunks = !is_old();
   if (in_chunks) {
     std::array<char, 20> size{};
     std::snprintf(size.data(), size.size(), "%zx\r\n", answer_.body.size());

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "src/http/message.hpp"
+
 namespace yonder::http {
 namespace {
 
@@ -44,8 +46,17 @@ std::optional<std::string_view> parsed_target::parameter(std::string_view name) 
   return std::nullopt;
 }
 
-std::optional<parsed_target> parse_target(std::string_view target) {
+std::optional<parsed_target> parse_target(std::string_view target, std::string_view host) {
   parsed_target parsed;
+  for (std::string_view const scheme : {"http://", "https://"}) {
+    if (host.empty() || !is_same_name(target.substr(0, scheme.size()), scheme)) continue;
+    target.remove_prefix(scheme.size());
+    auto const end = std::min(target.find_first_of("/?"), target.size());
+    if (!is_same_name(target.substr(0, end), host)) return std::nullopt;
+    target.remove_prefix(end);
+    if (target.empty()) target = "/";
+    break;
+  }
   if (!target.starts_with('/')) return std::nullopt;
   auto const question = std::min(target.find('?'), target.size());
   bool const path_is_good = split(target.substr(1, question - 1), '/', [&](std::string_view part) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "src/runtime/engine.hpp"
+#include "src/runtime/gateway.hpp"
 #include "yonder/runtime.hpp"
 
 namespace yonder {
@@ -24,6 +25,7 @@ void end_in_good_order(detail::engine& engine, awaited_endings const& endings) {
 void runtime::serve() const {
   runtime_detail::awaited_endings const endings;
   endings.wait();
+  if (gateway_ != nullptr) gateway_->drain();
   runtime_detail::end_in_good_order(*engine_, endings);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +22,16 @@ class gateway {
   virtual ~gateway() = default;
   // "http://127.0.0.1:8000"
   virtual std::string address() const = 0;
+  // It is about to end: it takes no further connections and begins no calls; those on their way go on. On any
+  // thread.
+  virtual void drain() = 0;
+};
+
+// What a gateway has to know of its runtime.
+struct gateway_terms {
+  std::string keys_folder{};  // where http_options::keys is by default
+  bool keys_outlive = false;  // the idempotency keys of its hub hold for longer than this process
+  std::size_t workers = 0;    // of this process, at most: connections leave them descriptors
 };
 
 // Sends spans to a collector. Used by one thread.
@@ -54,10 +65,9 @@ struct compare_request {
 // Implemented by a library that the core does not know.
 class gateway_factory {
  public:
-  // `keys_folder`: where http_options::keys is by default. `keys_outlive`: the idempotency keys of its hub
-  // hold for longer than this process. Throws usage_error.
+  // Throws usage_error.
   virtual std::unique_ptr<gateway> open(detail::engine_ref engine, http_options const& options,
-                                        std::string const& keys_folder, bool keys_outlive) const = 0;
+                                        gateway_terms const& terms) const = 0;
   // Throws usage_error: the endpoint is no address.
   virtual std::unique_ptr<span_poster> open_poster(poster_options const& how) const = 0;
   // Measures a task in several environments. Returns the exit status. Throws usage_error.

@@ -579,8 +579,9 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
                                             http::gateway_factory const* factory) {
   if (factory == nullptr)
     reject("to serve HTTP at '" + how.address + "' this program must be linked with yonder::http");
-  auto const is_elsewhere = !options.hub.empty() || (!options.in_process && !variable("YONDER_HUB").empty());
-  return factory->open(engine, how, keys_folder(options), is_elsewhere || !options.journal.empty());
+  auto const elsewhere = !options.hub.empty() || (!options.in_process && !variable("YONDER_HUB").empty());
+  auto const workers = elsewhere ? 0 : options.max.value_or(std::thread::hardware_concurrency());
+  return factory->open(engine, how, {keys_folder(options), elsewhere || !options.journal.empty(), workers});
 }
 
 // This process serves its tasks over HTTP, and nothing else of its main is run.

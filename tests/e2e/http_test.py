@@ -24,14 +24,14 @@ PATIENCE = 60  # seconds, for what must come
 
 
 class Server:
-    def __init__(self, *arguments, keys=None, hub=None):
+    def __init__(self, *arguments, keys=None, hub=None, is_gateway=True):
         self.folder = tempfile.mkdtemp()
         self.keys = os.path.join(self.folder, "keys")
         if keys is not None:
             with open(self.keys, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(keys)
         self.process = subprocess.Popen(
-            [PROGRAM, "--yonder-serve", "127.0.0.1:0", "--keys", self.keys, *arguments],
+            [PROGRAM, *(["--yonder-serve", "127.0.0.1:0", "--keys"] if is_gateway else ["serve"]), self.keys, *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **({"YONDER_HUB": hub} if hub else {})})
         self.address = self.process.stdout.readline().strip()
         self.port = int(self.address.rsplit(":", 1)[1])
@@ -128,6 +128,34 @@ class Served(unittest.TestCase):
             connection.sendall(b'["abc"]')
             self.assertIn(b"HTTP/1.1 200 OK", connection.recv(65536))
 
+    def test_of_strangers_no_body_is_read(self):
+        for more in ("Content-Length: 1000000\r\n", "Content-Length: 7\r\nExpect: 100-continue\r\n", "Transfer-Encoding: chunked\r\n"):
+            for key in ("", "Authorization: Bearer 0123456789abcdef\r\n"):
+                head = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{key}{more}\r\n"
+                self.assertEqual(self.server.status_of(head.encode()), 401, head)
+        self.assertEqual(self.server.status_of(b"POST /v1/session HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"), 413)
+        self.assertEqual(self.server.status_of(b"POST /v1/session HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                               + b"8000\r\n" + b"x" * 0x8000 + b"\r\n0\r\n\r\n"), 413)
+
+    def test_what_is_executed_has_none_of_the_sockets(self):
+        with self.server.socket() as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertIn(b"200 OK", connection.recv(65536))
+            of = f"/proc/{self.server.process.pid}/"
+            for one in os.listdir(of + "fd"):
+                if os.readlink(of + "fd/" + one).startswith("socket:"):
+                    with open(of + "fdinfo/" + one) as info:
+                        self.assertTrue(int(re.search(r"flags:\s*(\d+)", info.read())[1], 8) & os.O_CLOEXEC, one)
+
+    def test_answers_have_a_date_and_say_whether_the_connection_stays(self):
+        answer = self.server.raw(b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /healthz HTTP/1.0\r\n\r\n")
+        self.assertEqual([b"Connection: keep-alive" in part for part in answer.split(b"HTTP/1.1 200 OK")[1:]], [True, False])
+        self.assertEqual(len(re.findall(rb"\r\nDate: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT\r\n", answer)), 2)
+
+    def test_targets_are_taken_in_each_form(self):
+        for line, status in (("GET http://a/healthz", 200), ("GET HTTP://A/healthz?x", 200), ("GET http://b/healthz", 400), ("OPTIONS *", 204)):
+            self.assertEqual(self.server.status_of(f"{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()), status, line)
+
     def test_requests_that_could_be_read_in_two_ways_are_refused(self):
         before = self.server.post("echo", {"text": "x"})
         post = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\nContent-Type: application/json\r\n"
@@ -156,8 +184,9 @@ class Served(unittest.TestCase):
     def test_fields_behind_a_body_let_nobody_in(self):
         head = "POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
         body, key = '5\r\n["x"]\r\n0\r\n', f"Authorization: Bearer {self.server.key}\r\n"
+        self.assertEqual(self.server.status_of((head + "\r\n" + body + key + "\r\n").encode()), 401)
         for trailer in (key, "X-Sum: 1\r\n", "Content-Type: text/plain\r\n"):
-            self.assertEqual(self.server.status_of((head + "\r\n" + body + trailer + "\r\n").encode()), 400, trailer)
+            self.assertEqual(self.server.status_of((head + key + "\r\n" + body + trailer + "\r\n").encode()), 400, trailer)
         self.assertEqual(self.server.status_of((head + key + "Connection: close\r\n\r\n" + body + "\r\n").encode()), 200)
 
     def test_what_stands_between_chunks_is_bounded(self):
@@ -283,6 +312,31 @@ class Ended(unittest.TestCase):
         self.assertIn(b"Connection: close", answer)
         self.assertEqual(server.close(), 0)
 
+    def test_a_program_that_serves_tells_its_callers_first_that_it_ends(self):
+        server = Server(is_gateway=False)
+        head = f"Host: a\r\nAuthorization: Bearer {server.key}\r\nContent-Type: application/json\r\n"
+        with server.socket() as one, server.socket() as other:
+            other.sendall(f"GET /readyz HTTP/1.1\r\n{head}\r\n".encode())
+            self.assertIn(b"200 OK", other.recv(65536))
+            one.sendall(f"POST /v1/tasks/nap HTTP/1.1\r\n{head}Content-Length: 6\r\n\r\n[2000]".encode())
+            while b"calls_running 1\n" not in server.ask("GET", "/metrics")[1]:
+                pass
+            server.process.send_signal(signal.SIGTERM)
+            while True:  # until there is no listener
+                try:
+                    server.socket().close()
+                except ConnectionError:
+                    break
+            # The call on its way goes on, and nothing is begun beside it.
+            other.sendall(f"POST /v1/tasks/echo HTTP/1.1\r\n{head}Content-Length: 7\r\n\r\n[\"abc\"]".encode())
+            said = other.recv(65536)
+            self.assertIn(b" 503 ", said)
+            self.assertIn(b"draining", said)
+            self.assertIn(b"Retry-After: 1\r\n", said)
+            self.assertIn(b"HTTP/1.1 200 OK", one.recv(65536))
+        self.assertEqual(server.process.wait(PATIENCE), 0)
+        server.close()
+
     def test_sigterm_lets_an_answer_be_read_to_its_end(self):
         server = Server()
         text = "x" * 6_000_000  # more than the sockets hold
@@ -312,6 +366,11 @@ class Ended(unittest.TestCase):
         self.assertEqual((said["at"], said["bytes"], said["text"]), (0, 23, "\x1b[1mpage <b>40</b>\x1b[0m\n"))
         server.ask("DELETE", "/v1/calls/" + call)
         self.assertTrue(answer.read().endswith(b"event: end\ndata: null\n\n"))
+        # Of a request for the head alone nothing follows it.
+        for method in ("HEAD", "GET"):
+            connection.request(method, f"/v1/calls/{call}/logs", headers={"Authorization": "Bearer " + server.key, "Accept": "text/event-stream"})
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, b"data:" in answer.read()), (200, method == "GET"))
         connection.close()
         once = json.loads(server.ask("GET", f"/v1/calls/{call}/logs")[1])
         self.assertEqual((once["call"], once["ended"], once["printed"]), (call, True, [said]))

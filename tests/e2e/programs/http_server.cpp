@@ -103,7 +103,15 @@ inline constexpr yonder::http::endpoint<silent_task> silent_over_http;
 inline constexpr yonder::http::embeddings<embed_task, "lengths"> embed_over_http;
 inline constexpr yonder::http::predictions<moods_of_task> moods_of_over_http;
 
+// `http_server serve KEYS`: a program that is its own gateway and hub.
 int main(int argc, char** argv) {
+  if (argc == 3 && std::string_view(argv[1]) == "serve") {
+    yonder::runtime here(argc, argv, {.max = 2, .http = {.address = "127.0.0.1:0", .keys = argv[2]}});
+    std::printf("%s\n", here.http_address().c_str());
+    std::fflush(stdout);
+    here.serve();
+    return 0;
+  }
   yonder::runtime here(argc, argv, {.max = 2});
   return 3;  // --yonder-serve never gets here
 }

@@ -31,6 +31,8 @@ struct answered : yonder::http::exchange {
     got = std::move(answer);
     ++times;
   }
+  bool has_any_room = true;
+  bool has_room(std::size_t /*bytes*/) const noexcept override { return has_any_room; }
   void begin(response&& head) override { head_of_parts = std::move(head); }
   void send(std::string&& part, std::function<void()> written) override {
     parts += part;
@@ -74,8 +76,10 @@ class desk {
     fields all{{"Host", "localhost:8000"}};
     if (!body.empty()) all.emplace_back("Content-Type", "application/json");
     all.insert(all.begin(), more.begin(), more.end());
+    from->has_any_room = has_room;
     work_.handle({.method = method, .target = target, .fields = all, .body = body, .peer = "127.0.0.1"}, from,
                  now_);
+    work_.send_held();
     return from;
   }
   // Until it is answered.
@@ -105,6 +109,7 @@ class desk {
   }
   void pass(std::chrono::seconds time) { work_.tick(now_ += time); }
   service& work() { return work_; }
+  bool has_room = true;  // for answers
 
  private:
   struct temporary {

@@ -131,6 +131,20 @@ TEST_CASE("a key whose call has failed gives that failure again, and runs nothin
   }
 }
 
+TEST_CASE("a key whose call was not even started has it tried when it is used again") {
+  for (auto const& how : ways) {
+    CAPTURE(how.name());
+    keyed_desk at(how, "not-started-" + how.name());
+    auto const before = keyed_runs.load();
+    auto hurried = alice;
+    hurried.emplace_back("Yonder-Deadline", "0");
+    CHECK(outcome_of(how, *at.ask("[1]", hurried)).find("deadline_exceeded") != std::string::npos);
+    CHECK(keyed_runs == before);
+    CHECK(outcome_of(how, *at.ask("[1]")).find('1') != std::string::npos);
+    CHECK(keyed_runs == before + 1);
+  }
+}
+
 TEST_CASE("a key whose call runs is joined, by calls and by spawned ones") {
   for (auto const& how : ways) {
     CAPTURE(how.name());

@@ -60,6 +60,12 @@ TEST_CASE("a target is taken apart, and refused where it climbs or is broken") {
   for (char const* bad :
        {"", "v1", "*", "http://x/", "/a/../b", "/%2e%2e/b", "/.", "/%", "/%4", "/%zz", "/%00", "/a?b=%0"})
     CHECK_MESSAGE(!parse_target(bad), bad);
+  CHECK(parse_target("HTTP://host:80/v1/tasks?x", "Host:80")->path ==
+        std::vector<std::string>{"v1", "tasks"});
+  CHECK(parse_target("https://host", "host")->path == std::vector<std::string>{""});
+  for (char const* bad :
+       {"http://other/", "http://host:81/", "http:/host/", "ftp://host/", "http://host@other/"})
+    CHECK_MESSAGE(!parse_target(bad, "host"), bad);
   CHECK(parse_seconds("2.5") == 2.5);
   CHECK(parse_seconds("1e-3") == 0.001);
   for (char const* bad : {"", "-1", "nan", "inf", "1 ", "99999999999", "0x1"})

@@ -225,17 +225,43 @@ TEST_CASE("a batch is held for as long as a request, and then says of each call 
   CHECK(at.work().waiting() == 0);
 }
 
-TEST_CASE("whoever waits when the gateway ends is told where its call stands") {
+TEST_CASE(
+    "promise 11: while the gateway ends no call is begun, and whoever waits for one that ends with it is "
+    "told so") {
   desk at;
   auto const held = at.begin("POST", "/v1/tasks/http_tests::wait_for_gate");
+  auto const batch = at.begin("POST", "/v1/tasks/http_tests::wait_for_gate/batch", "[[]]");
   at.work().drain();
+  for (char const* what : {"halve", "halve/spawn", "halve/batch"}) {
+    auto const late = at.begin("POST", "/v1/tasks/http_tests::" + std::string(what), "[2]");
+    REQUIRE(late->got);
+    CHECK(late->got->status == 503);
+    CHECK(late->body()["code"] == "draining");
+    CHECK(late->field("Retry-After") == "1");
+  }
+  CHECK(at.begin("GET", "/v1/calls")->got->status == 200);
+  CHECK_FALSE(held->got);
   at.work().let_go();
   REQUIRE(held->got);
-  CHECK(held->got->status == 202);
+  CHECK(held->got->status == 503);
+  CHECK(held->body()["code"] == "draining");
+  REQUIRE(batch->got);
+  CHECK(batch->body()[0]["error"]["code"] == "draining");
   CHECK(at.work().waiting() == 0);
-  http_tests::gate.release();
-  CHECK(at.ask("GET", held->field("Location") + "?wait=0")->got->status == 200);
+  http_tests::gate.release(2);
   at.turn();
+}
+
+TEST_CASE("an answer for which there is no room beside others' is kept to be asked for") {
+  desk at;
+  at.has_room = false;
+  auto const full = at.post("halve", "[2]");
+  CHECK(full->got->status == 503);
+  CHECK(full->body()["code"] == "overloaded");
+  CHECK(full->field("Retry-After") == "1");
+  CHECK(at.ask("GET", full->field("Location"))->got->status == 503);
+  at.has_room = true;
+  CHECK(at.ask("GET", full->field("Location"))->body()["result"] == 1.0);
 }
 
 TEST_CASE("a class that throws as it is written or read fails its own request") {
