@@ -35,7 +35,7 @@ struct http_options {
   // it, and to which origin. Empty: nobody is. docs/http.md.
   std::vector<std::string> trusted_proxies{};
 
-  std::size_t max_connections = 1024;                  // at once; further ones wait to be accepted
+  std::size_t max_connections = 1024;                  // at once; further ones get 503
   std::size_t max_body_bytes = std::size_t{16} << 20;  // of a request; a larger one is answered by 413
 
   // For how long a request that states no deadline is held.

@@ -73,8 +73,17 @@ call_handle call_table::add(one_call&& call) {
 void call_table::keep(call_handle const& call) {
   if (std::exchange(call->kept, true)) return;
   kept_.emplace(call->id(), call);
-  if (!call->ended) return;
+  if (call->ended) retire(call);
+}
+
+// Kept and ended. What stands under a key stays for its time, lest the call be made again.
+void call_table::retire(call_handle const& call) {
   call->bytes = result_bytes(*call);
+  if (!call->idempotency_key.empty()) {
+    under_keys_[call->owner].bytes += call->bytes;
+    over_under_keys_.push_back(call);
+    return;
+  }
   over_bytes_ += call->bytes;
   over_.push_back(call);
 }
@@ -105,6 +114,7 @@ void call_table::set_key(call_handle const& call, std::string key, digest const&
   call->idempotency_key = std::move(key);
   call->content = content;
   keys_.emplace(std::pair(call->owner, call->idempotency_key), call);
+  ++under_keys_[call->owner].calls;
   keep(call);
 }
 
@@ -206,11 +216,7 @@ void call_table::end(one_call& call, time_point now) {
   let_watchers_go(call);
   ended_(call);
   if (may_be_asked_again(call)) drop_key(call);
-  if (call.kept) {
-    call.bytes = result_bytes(call);
-    over_bytes_ += call.bytes;
-    over_.push_back(keep);
-  }
+  if (call.kept) retire(keep);
   for (auto& waiter : std::exchange(call.waiters, {})) {
     auto const until = waiting_.find(waiter.number);
     deadlines_.erase({until->second, waiter.number});
@@ -226,7 +232,17 @@ void call_table::drop(one_call& call) {
 }
 
 void call_table::drop_key(one_call& call) {
-  if (!call.idempotency_key.empty()) keys_.erase({call.owner, std::exchange(call.idempotency_key, {})});
+  if (call.idempotency_key.empty()) return;
+  keys_.erase({call.owner, std::exchange(call.idempotency_key, {})});
+  auto const use = under_keys_.find(call.owner);
+  use->second.bytes -= call.bytes;
+  if (--use->second.calls == 0) under_keys_.erase(use);
+}
+
+bool call_table::may_keep_under_key(std::string const& owner) const {
+  auto const use = under_keys_.find(owner);
+  return use == under_keys_.end() ||
+         (use->second.calls < limits_.under_keys && use->second.bytes < limits_.bytes_under_keys);
 }
 
 void call_table::trim(time_point now) {
@@ -235,6 +251,11 @@ void call_table::trim(time_point now) {
     auto const oldest = std::move(over_.front());
     over_.pop_front();
     over_bytes_ -= oldest->bytes;
+    drop(*oldest);
+  }
+  while (!over_under_keys_.empty() && now - *over_under_keys_.front()->ended >= limits_.keep) {
+    auto const oldest = std::move(over_under_keys_.front());
+    over_under_keys_.pop_front();
     drop(*oldest);
   }
 }
@@ -263,9 +284,10 @@ void call_table::time_out_first() {
 std::optional<time_point> call_table::next_deadline() const {
   std::optional<time_point> next;
   if (!deadlines_.empty()) next = deadlines_.begin()->first.first;
-  if (!over_.empty()) {
+  for (auto const* const over : {&over_, &over_under_keys_}) {
+    if (over->empty()) continue;
     auto const expiry =
-        *over_.front()->ended + std::chrono::duration_cast<std::chrono::steady_clock::duration>(limits_.keep);
+        *over->front()->ended + std::chrono::duration_cast<std::chrono::steady_clock::duration>(limits_.keep);
     next = next ? std::min(*next, expiry) : expiry;
   }
   return next;

@@ -67,6 +67,10 @@ struct one_call {
 struct call_limits {
   std::size_t kept = 10'000;                        // that have ended
   std::size_t kept_bytes = std::size_t{256} << 20;  // of their results
+  // Beside these, of each caller under Idempotency-Keys, on their way included; past them further ones are
+  // refused.
+  std::size_t under_keys = 10'000;
+  std::size_t bytes_under_keys = std::size_t{128} << 20;
   std::chrono::nanoseconds keep = std::chrono::minutes(10);
 };
 
@@ -99,6 +103,7 @@ class call_table {
   // Under an idempotency key: the call that was begun under it, or null.
   call_handle find_key(std::string const& owner, std::string const& key) const;
   void set_key(call_handle const& call, std::string key, digest const& content);
+  bool may_keep_under_key(std::string const& owner) const;
 
   // Calls `then` once, when the call has ended or at `until`. The number is for forget().
   std::uint64_t wait(call_handle const& call, time_point until, on_end then);
@@ -125,6 +130,7 @@ class call_table {
   static void tell_watchers(one_call& call);
   static void let_watchers_go(one_call& call);
   void end(one_call& call, time_point now);
+  void retire(call_handle const& call);
   void drop(one_call& call);
   void drop_key(one_call& call);
   void trim(time_point now);
@@ -138,6 +144,11 @@ class call_table {
   std::map<std::pair<std::string, std::string>, call_handle> keys_;
   std::deque<call_handle> over_;  // kept and ended, the oldest first
   std::size_t over_bytes_ = 0;
+  std::deque<call_handle> over_under_keys_;  // likewise, beside those
+  struct use_of_keys {
+    std::size_t calls = 0, bytes = 0;
+  };
+  std::unordered_map<std::string, use_of_keys> under_keys_;  // by owner
   std::map<std::pair<time_point, std::uint64_t>, call_handle> deadlines_;
   std::unordered_map<std::uint64_t, time_point> waiting_;
   std::uint64_t last_waiter_ = 0;

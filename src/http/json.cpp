@@ -252,9 +252,9 @@ class parser {
 
 // Whether `number` is an integer in another spelling: 1.0, 1e2. It is exact below 2⁵³.
 bool is_spelled_integer(std::string_view number, double& value) {
-  constexpr double exact = 9007199254740992.0;
+  constexpr double first_inexact = 9007199254740992.0;  // it may have been the next
   value = to_double(number);
-  return value == std::trunc(value) && std::fabs(value) <= exact;
+  return value == std::trunc(value) && std::fabs(value) < first_inexact;
 }
 
 template <class Integer>

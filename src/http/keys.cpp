@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
+#include <new>
 #include <system_error>
 
 #include "src/platform/system_call.hpp"
@@ -92,6 +94,15 @@ EVP_MD const* sha256() {
 digest digest_of(std::string_view text) {
   digest result{};
   EVP_Digest(text.data(), text.size(), result.data(), nullptr, sha256(), nullptr);
+  return result;
+}
+
+digest digest_of(std::vector<std::string_view> const& parts) {
+  digest result{};
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> const state(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  if (!state || EVP_DigestInit_ex(state.get(), sha256(), nullptr) != 1) throw std::bad_alloc();
+  for (auto const part : parts) EVP_DigestUpdate(state.get(), part.data(), part.size());
+  EVP_DigestFinal_ex(state.get(), result.data(), nullptr);
   return result;
 }
 

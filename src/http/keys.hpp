@@ -20,6 +20,8 @@ namespace yonder::http {
 
 using digest = std::array<std::uint8_t, 32>;
 digest digest_of(std::string_view text);
+// Of all of them, one behind the other.
+digest digest_of(std::vector<std::string_view> const& parts);
 
 // Whoever has a key.
 struct credential {

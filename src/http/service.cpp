@@ -40,6 +40,7 @@ response too_many(std::string_view detail) {
 
 void allow_origin(response& answer, std::string_view origin) {
   answer.fields.emplace_back("Access-Control-Allow-Origin", origin);
+  answer.fields.emplace_back("Access-Control-Expose-Headers", "Yonder-Call, Location, Retry-After");
   answer.fields.emplace_back("Vary", "Origin");
 }
 
@@ -232,6 +233,7 @@ void service::dispatch(context& in) {
       answer.fields.emplace_back(
           "Access-Control-Allow-Headers",
           "Authorization, Content-Type, Idempotency-Key, Traceparent, Yonder-Deadline");
+      answer.fields.emplace_back("Access-Control-Max-Age", "600");
     }
     return reply(in, std::move(answer));
   }

@@ -77,6 +77,7 @@ class service {
     calls_.let_go();
   }
   std::size_t waiting() const noexcept { return *waiting_; }
+  std::size_t running() const noexcept { return calls_.running(); }
 
  private:
   struct context;
@@ -155,6 +156,7 @@ class service {
   static response answer_of(text_calls const& calls, result_writer const& answer);
   call_handle start(context& in, wanted_call& wanted);
   call_handle start_once(context& in, wanted_call& wanted);
+  static digest digest_of_call(wanted_call const& wanted);
   call_handle begin(context const& in, detail::endpoint_entry const& endpoint, options const& settings,
                     yonder::detail::outgoing&& call);
   void answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call);

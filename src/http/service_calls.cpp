@@ -19,10 +19,11 @@ std::chrono::nanoseconds as_nanoseconds(double value) {
 }
 
 // "application/json" of "application/json; charset=utf-8".
-std::string_view media_type(std::string_view field) {
+// Whether a Content-Type names it, whatever its parameters.
+bool is_media(std::string_view field, std::string_view type) {
   field = field.substr(0, field.find(';'));
   while (field.ends_with(' ')) field.remove_suffix(1);
-  return field;
+  return is_same_name(field, type);
 }
 
 bool accepts(std::string_view field, std::string_view type) { return field.find(type) != field.npos; }
@@ -209,7 +210,7 @@ bool service::accept(context& in, Step step) const try {
 }
 
 bool service::with_json(context& in, std::function<void(detail::json_document&)> const& step) const {
-  if (auto const type = media_type(in.asked.field("content-type")); type != json_type) {
+  if (!is_media(in.asked.field("content-type"), json_type)) {
     const_cast<service*>(this)->reply(
         in, problem(415, "unsupported_media_type", "the body has to be application/json"));
     return false;
@@ -222,11 +223,11 @@ bool service::with_json(context& in, std::function<void(detail::json_document&)>
 
 bool service::encode(context& in, wanted_call& wanted) const {
   auto const& to = *wanted.endpoint;
-  auto const type = media_type(in.asked.field("content-type"));
+  auto const type = in.asked.field("content-type");
   wanted.wants_octets = to.write_octets != nullptr && accepts(in.asked.field("accept"), octets);
-  if (type == octets && to.begin_octets != nullptr)
+  if (is_media(type, octets) && to.begin_octets != nullptr)
     return accept(in, [&] { wanted.content = to.begin_octets(in.asked.body, wanted.settings); });
-  if (type != json_type && !(type.empty() && in.asked.body.empty())) {
+  if (!is_media(type, json_type) && !(type.empty() && in.asked.body.empty())) {
     const_cast<service*>(this)->reply(
         in, problem(415, "unsupported_media_type",
                     to.begin_octets != nullptr
@@ -270,7 +271,7 @@ call_handle service::start(context& in, wanted_call& wanted) {
 // What it was asked, where that is to be written down: its arguments have been read once.
 void service::sample(one_call const& call, request const& asked) const {
   if (!samples_.wants(call)) return;
-  if (media_type(asked.field("content-type")) == octets && call.endpoint->begin_octets != nullptr) {
+  if (is_media(asked.field("content-type"), octets) && call.endpoint->begin_octets != nullptr) {
     call.sampled.emplace(sampled_call{samples_.octets(*call.endpoint, asked.body)});
     return;
   }
@@ -288,6 +289,18 @@ void service::correct_call(context& in) {
                     "yonder::http::samples says which calls are"));
 }
 
+// Of the task and its arguments, however these were spelled.
+digest service::digest_of_call(wanted_call const& wanted) {
+  auto const text = [](std::byte const* data, std::size_t size) {
+    return std::string_view(reinterpret_cast<char const*>(data), size);
+  };
+  auto const& [head, buffers] = wanted.content.content;
+  auto const arguments = head.bytes().subspan(wanted.content.metadata_size);
+  std::vector<std::string_view> parts{wanted.endpoint->name, "\n", text(arguments.data(), arguments.size())};
+  for (auto const& one : buffers) parts.push_back(text(one.data, one.size));
+  return digest_of(parts);
+}
+
 // The call under the request's idempotency key, begun by now; null: it was refused.
 call_handle service::start_once(context& in, wanted_call& wanted) {
   auto const key = in.asked.field("idempotency-key");
@@ -298,11 +311,19 @@ call_handle service::start_once(context& in, wanted_call& wanted) {
     reply(in, problem(400, "bad_request", "the field Idempotency-Key has to be 1 to 255 visible characters"));
     return nullptr;
   }
-  auto const content = digest_of(std::string(wanted.endpoint->name) + '\n' + std::string(in.asked.body));
+  auto const content = digest_of_call(wanted);
   if (auto const known = calls_.find_key(in.who->name, std::string(key))) {
     if (known->content == content) return known;
     reply(in, problem(409, "idempotency_key_reused",
                       "this Idempotency-Key was used with another task or other arguments"));
+    return nullptr;
+  }
+  if (!calls_.may_keep_under_key(in.who->name)) {
+    auto full = problem(
+        503, to_string(errc::overloaded),
+        "as many calls as can be are kept under this caller's Idempotency-Keys, each for ten minutes");
+    full.fields.emplace_back("Retry-After", "10");
+    reply(in, std::move(full));
     return nullptr;
   }
   if (keys_outlive_) wanted.settings.idempotency_key = key_at_hub(in.who->name, key);
@@ -436,7 +457,7 @@ void service::cancel_call(context& in) {
 void service::call_batch(context& in) {
   wanted_call wanted{.endpoint = endpoint_of(in)};
   if (wanted.endpoint == nullptr || !is_no_stream(in, wanted) || !read_settings(in, wanted)) return;
-  if (media_type(in.asked.field("content-type")) != json_type)
+  if (!is_media(in.asked.field("content-type"), json_type))
     return reply(in, problem(415, "unsupported_media_type", "a batch has to be application/json"));
   if (!in.asked.field("idempotency-key").empty())
     return reply(in,

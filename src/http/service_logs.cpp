@@ -103,7 +103,8 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
   }
   void begin() {
     if (std::exchange(begun_, true)) return;
-    response head{.type = std::string(log_event_type), .fields = {{"Yonder-Call", call_->id()}}};
+    response head{.type = std::string(log_event_type) + "; charset=utf-8",
+                  .fields = {{"Yonder-Call", call_->id()}}};
     auto const asked = request_from(origin_);
     context in{.asked = asked, .from = from_, .now = {}, .route = route_};
     owner_.count_and_mark(in, head);

@@ -187,7 +187,8 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
 
   void begin() {
     if (std::exchange(begun_, true)) return;
-    response head{.type = std::string(event_type), .fields = {{"Yonder-Call", call_->id()}}};
+    response head{.type = std::string(event_type) + "; charset=utf-8",
+                  .fields = {{"Yonder-Call", call_->id()}}};
     with_context([&](context& in) { owner_.count_and_mark(in, head); });
     from_->begin(std::move(head));
   }

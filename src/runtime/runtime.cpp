@@ -592,7 +592,7 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
   try {
     if (!how.fault.empty()) reject(how.fault);
     auto const engine = set_up([&] { return make_engine(options, libraries); });
-    auto gateway = open_gateway(engine, how.http, options, libraries.gateway);
+    auto gateway = open_gateway(engine, with_arguments(options.http, how.http), options, libraries.gateway);
     std::printf("%s\n", gateway->address().c_str());
     std::fflush(stdout);
     endings.wait();

@@ -230,6 +230,18 @@ start_info recognize(int argc, char** argv) {
 
 }  // namespace
 
+http_options with_arguments(http_options own, http_options const& arguments) {
+  own.address = arguments.address;
+  if (arguments.without_keys || !arguments.keys.empty()) {
+    own.keys = arguments.keys;
+    own.without_keys = arguments.without_keys;
+  }
+  if (!arguments.certificate.empty()) own.certificate = arguments.certificate;
+  if (!arguments.private_key.empty()) own.private_key = arguments.private_key;
+  if (!arguments.trusted_proxies.empty()) own.trusted_proxies = arguments.trusted_proxies;
+  return own;
+}
+
 start_info const& how_started() noexcept {
   static start_info const not_yet;
   return known != nullptr ? known->how : not_yet;

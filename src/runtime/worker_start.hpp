@@ -121,6 +121,9 @@ struct start_info {
 };
 start_info const& how_started() noexcept;
 
+// The program's own options, but for what the arguments of --yonder-serve say.
+http_options with_arguments(http_options own, http_options const& arguments);
+
 // The hub's address of a hub_worker is this one from now on, also for what its supervisor starts: what stood
 // behind it (`#TOKEN`) has been used.
 void move_to_hub(std::string address);

@@ -230,7 +230,7 @@ class Served(unittest.TestCase):
         for last in (3, 50_000):
             connection.request("POST", "/v1/tasks/count", json.dumps({"last": last}), fields)
             answer = connection.getresponse()
-            self.assertEqual((answer.status, answer.headers["Content-Type"], answer.headers["Transfer-Encoding"]), (200, "text/event-stream", "chunked"))
+            self.assertEqual((answer.status, answer.headers["Content-Type"], answer.headers["Transfer-Encoding"]), (200, "text/event-stream; charset=utf-8", "chunked"))
             expected = "".join(f"data: {i}\n\n" for i in range(1, last + 1)) + "event: end\ndata: null\n\n"
             self.assertEqual(answer.read().decode(), expected)
         connection.request("POST", "/v1/tasks/echo", '["after"]', fields)
@@ -359,7 +359,7 @@ class Ended(unittest.TestCase):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         connection.request("GET", f"/v1/calls/{call}/logs", headers={"Authorization": "Bearer " + server.key, "Accept": "text/event-stream"})
         answer = connection.getresponse()
-        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "text/event-stream"))
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "text/event-stream; charset=utf-8"))
         while not (line := answer.readline()).startswith(b"data: "):
             pass
         said = json.loads(line[6:])

@@ -47,8 +47,9 @@ consteval std::string_view last_name(std::string_view pretty) {
 template <class T>
 consteval auto pointers_to_members() {
   return yonder::detail::visit_members<yonder::detail::count_members<T>()>(
-      never_made_object<T>.value,
-      []<class... M>(M const&... member) { return std::tuple<pointer_to_member<M>...>({&member}...); });
+      never_made_object<T>.value, []<class... M>(M const&... member) {
+        return std::tuple<pointer_to_member<M>...>(pointer_to_member<M>{&member}...);
+      });
 }
 
 template <class T, std::size_t... I>

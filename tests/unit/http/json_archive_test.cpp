@@ -72,6 +72,15 @@ nlohmann::json class_schema() {
 
 }  // namespace
 
+namespace json_archive_tests {
+
+struct lonely {
+  std::string text;
+  bool operator==(lonely const&) const = default;
+};
+
+}  // namespace json_archive_tests
+
 // As JSON with its names; as bytes and as a structure no more than its members.
 template <class T, class... M>
 void check_named(T const& value, std::string_view text, std::string_view structure, M const&... members) {
@@ -98,6 +107,7 @@ TEST_CASE("what models take and return has the names of its members") {
 }
 
 TEST_CASE("members have the names that CEREAL_NVP gives them, or those of the aggregate") {
+  check_form(json_archive_tests::lonely{"x"}, R"({"text":"x"})");
   check_form(zoo::by_member{"x", 0.5}, R"({"label":"x","score":0.5})");
   check_form(sample{-3, {1, 2.5}, 7}, R"({"small":-3,"numbers":[1,2.5],"maybe":7})");
   check_form(zoo::reading{1, "m"}, R"({"value":1,"unit":"m"})");

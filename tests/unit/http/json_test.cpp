@@ -140,6 +140,10 @@ TEST_CASE("integers of JSON are exact, and refused out of range") {
   CHECK(to_signed("1.0", 0, 10) == 1);
   CHECK(to_signed("1e1", 0, 10) == 10);
   CHECK(to_unsigned("-0", 10) == 0);
+  CHECK(to_unsigned("9007199254740991.0", ~std::uint64_t{0}) == 9007199254740991U);
+  // A double cannot tell it from its neighbour.
+  for (char const* unsure : {"9007199254740993.0", "9007199254740992e0", "9.007199254740993e15"})
+    CHECK_THROWS_AS(to_unsigned(unsure, ~std::uint64_t{0}), json_error);
   for (char const* bad : {"256", "-1", "1.5", "1e99", "99999999999999999999"})
     CHECK_THROWS_AS(to_unsigned(bad, 255), json_error);
   CHECK_THROWS_WITH_AS(to_signed("128", -128, 127), "expected an integer from -128 to 127, found 128",

@@ -131,6 +131,32 @@ TEST_CASE("a key whose call has failed gives that failure again, and runs nothin
   }
 }
 
+TEST_CASE("the same arguments are the same, however they are spelled") {
+  desk at;
+  auto const before = keyed_runs.load();
+  for (char const* body : {"[5]", " [ 5 ] ", "[5.0]"})
+    CHECK(at.post("count_up", body, {{"Idempotency-Key", "spelled"}})->got->body == "5");
+  CHECK(keyed_runs == before + 1);
+}
+
+TEST_CASE("others' calls do not push one out that is kept under a key") {
+  desk at({}, two_callers);
+  auto const before = keyed_runs.load();
+  auto mine = alice;
+  mine.emplace_back("Idempotency-Key", "kept");
+  auto const first = at.post("count_up", "[3]", mine);
+  for (int i = 0; i < 2; ++i) {
+    std::string many = "[";
+    for (int n = 0; n < 6000; ++n) many += n == 0 ? "[1]" : ",[1]";
+    at.ask("POST", "/v1/tasks/http_tests::count_up/batch?wait=0", many + "]", bob);
+  }
+  while (at.work().running() != 0) at.turn();
+  CHECK(keyed_runs == before + 12'001);
+  auto const again = at.post("count_up", "[3]", mine);
+  CHECK(again->field("Yonder-Call") == first->field("Yonder-Call"));
+  CHECK(keyed_runs == before + 12'001);
+}
+
 TEST_CASE("a key whose call was not even started has it tried when it is used again") {
   for (auto const& how : ways) {
     CAPTURE(how.name());

@@ -208,7 +208,7 @@ TEST_CASE("a stream's items are events, and its end is one") {
   desk at;
   auto const all = at.post("count_to", R"({"last":3})");
   CHECK(all->got->status == 200);
-  CHECK(all->got->type == "text/event-stream");
+  CHECK(all->got->type == "text/event-stream; charset=utf-8");
   CHECK(all->got->body == "data: 1\n\ndata: 2\n\ndata: 3\n\nevent: end\ndata: null\n\n");
   CHECK(all->field("Yonder-Call").size() == 32);
   CHECK(at.post("count_to", "[0]")->got->body == "event: end\ndata: null\n\n");
@@ -328,7 +328,7 @@ TEST_CASE("whoever watches a call is told how far it is, and then what became of
     CHECK(first->parts.ends_with("data: {\"fraction\":0.5,\"text\":\"step 2\"}\n\n"));
     progress_gate.release(2);
     at.finish(*first);
-    CHECK(first->got->type == "text/event-stream");
+    CHECK(first->got->type == "text/event-stream; charset=utf-8");
     auto const& body = first->got->body;
     auto const end = json::parse(body.substr(body.find("event: end\ndata: ") + 17));
     CHECK(end["state"] == each.second);
