@@ -156,6 +156,7 @@ class session final : public exchange, public timed, public std::enable_shared_f
   std::function<void()> then_send_{};  // tells whoever has them
   bool is_first_ = true;
   bool in_body_ = false;
+  bool writes_ = false;  // and waits for the system to take it
   std::uint64_t most_body_ = 0;
   std::size_t unwritten_ = 0;
   std::size_t fields_ = 0;    // of the header
@@ -445,8 +446,12 @@ void session<Stream>::write_parts(Done done) {
       if (parts[0].size() + parts[1].size() == 0) return done({});
     }
   }
+  writes_ = true;
   write_steadily(stream_, *this, parts, write_time,
-                 [done = std::move(done)](error_code const& error, std::size_t) mutable { done(error); });
+                 [this, done = std::move(done)](error_code const& error, std::size_t) mutable {
+                   writes_ = false;
+                   done(error);
+                 });
 }
 
 template <class Stream>
@@ -512,7 +517,10 @@ void session<Stream>::give_up() {
   in_parts_ = false;
   then_send_ = nullptr;
   owner_.service->abandon(*this);
-  close();
+  if (!writes_) return close();
+  // What is being written fails then; of TLS's two further operations none may begin before it has.
+  error_code ignored;
+  socket().close(ignored);
 }
 
 // A call that takes long is not run for a caller who has gone.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """http_test.py PROGRAM [YONDER]: serves PROGRAM's tasks and asks as callers, strangers and attackers do; beside a hub of YONDER's, too."""
 import base64
+import fcntl
 import http.client
 import importlib.util
 import json
@@ -14,6 +15,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -488,6 +490,31 @@ class BehindAProxy(unittest.TestCase):
 
 
 class Tls(unittest.TestCase):
+    def leave_a_stream_that_is_being_written(self, server, context):
+        """Of which nothing is read, so that the server waits to write more of it."""
+        raw = server.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection = context.wrap_socket(raw, server_hostname="127.0.0.1")
+        connection.sendall((f"POST /v1/tasks/endless HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {server.key}\r\n"
+                            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n[]").encode())
+        # Until no more comes, however often the server has its turn.
+        held, turns = 0, 0
+        while held == 0 or turns < 20:
+            self.metrics(server, context)
+            now = int.from_bytes(fcntl.ioctl(connection.fileno(), termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
+            held, turns = now, turns + 1 if now == held else 0
+        connection.shutdown(socket.SHUT_WR)
+        while b"calls_running 0\n" not in self.metrics(server, context):
+            pass
+        connection.close()
+
+    def metrics(self, server, context):
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=PATIENCE, context=context)
+        connection.request("GET", "/metrics", headers={"Authorization": "Bearer " + server.key})
+        text = connection.getresponse().read()
+        connection.close()
+        return text
+
     def test_the_same_over_tls(self):
         if shutil.which("openssl") is None:
             self.skipTest("openssl is not installed")
@@ -506,6 +533,7 @@ class Tls(unittest.TestCase):
                 self.assertEqual(json.loads(connection.getresponse().read()), text)
             connection.close()
             self.assertIn(server.status_of(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), (0, 400))
+            self.leave_a_stream_that_is_being_written(server, trusting)
             self.assertEqual(server.close(), 0)
 
 
