@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // bench_elastic CYCLES: a pool of none, a call, its answer, and a pool of none again, so many times. Prints
-// for each the microseconds until the answer; then how many were answered. Workers are started as
+// for each the microseconds until the answer, and when it was asked (microseconds since 1970); then how many were
+// answered. Workers are started as
 // $YONDER_LAUNCH says, or are processes of this machine. bench_elastic --spawn COUNT: what a bare posix_spawn
 // of this program takes until that has ended.
 #include <chrono>
@@ -23,6 +24,11 @@ using namespace std::chrono_literals;
 int next(int number) { return number + 1; }
 constexpr yonder::task<next, "bench_elastic::next"> asked;
 
+long long wall_microseconds() {
+  auto const now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
 long long microseconds_since(std::int64_t begin) { return (bench::now() - begin) / 1'000; }
 
 void spawn_bare(int count) {
@@ -36,13 +42,14 @@ void spawn_bare(int count) {
 void cycle(yonder::runtime& here, int cycles) {
   int answered = 0;
   for (int i = 0; i < cycles; ++i) {
+    auto const asked_at = wall_microseconds();
     auto const begin = bench::now();
     try {
       answered += asked.on(here).remote(i) == i + 1 ? 1 : 0;
     } catch (yonder::error const& error) {
       std::cerr << "lost: " << error.what() << std::endl;
     }
-    std::cout << microseconds_since(begin) << std::endl;
+    std::cout << microseconds_since(begin) << ' ' << asked_at << std::endl;
     while (here.pools().front().workers != 0) std::this_thread::sleep_for(1ms);
   }
   std::cout << answered << " answered" << std::endl;

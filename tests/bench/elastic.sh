@@ -40,7 +40,7 @@ compare() {
   : >"$folder/theirs"
   for ((i = 0; i < rounds; ++i)); do
     "$4" >>"$folder/theirs"
-    cycles "$3" "${@:5}" | sed '/answered/d' >>"$folder/ours"
+    cycles "$3" "${@:5}" | sed '/answered/d; s/ .*//' >>"$folder/ours"
   done
   row "$1" "$(median <"$folder/ours")" "$2" "$(median <"$folder/theirs")"
 }
@@ -74,7 +74,7 @@ ssh_starts() {
   done
   for each in host user; do ssh-keygen -q -t ed25519 -N '' -f "$folder/$each"; done
   if [[ $(id -u) -eq 0 ]]; then mkdir -p /run/sshd; fi
-  printf 'HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n' \
+  printf 'HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n' \
     "$folder/host" "$folder/user.pub" >"$folder/sshd_config"
   printf 'near %s\n' "$(cat "$folder/host.pub")" >"$folder/known"
   cat >"$folder/ssh_config" <<CONF
@@ -96,8 +96,46 @@ PLAN
 if is_asked ssh && ssh_starts; then
   bare_ssh() { for _ in 1 2 3 4 5; do timed ssh -F "$folder/ssh_config" near true; done; }
   compare 'ssh, until the first answer' 'ssh near true' 5 bare_ssh YONDER_LAUNCH="$folder/ssh.toml"
+  # With the program, to where it is not, and with the libraries that scp is not asked for. Ours connects three times: to look
+  # what is there, to bring what is not, and to start it.
+  copies() { scp -q -F "$folder/ssh_config" "$program" near:"$folder/copied/" && ssh -F "$folder/ssh_config" near true; }
+  bare_scp() {
+    for _ in 1 2 3; do
+      rm -rf "$folder/copied" && mkdir "$folder/copied" && timed copies
+    done
+  }
+  carried() {
+    for _ in 1 2 3; do
+      rm -rf "$folder/carried"
+      cycles 1 YONDER_LAUNCH="$folder/carry.toml" | sed '/answered/d; s/ .*//'
+    done
+  }
+  { cat "$folder/ssh.toml" && printf 'carry = true\ncache = "%s"\n' "$folder/carried"; } >"$folder/carry.toml"
+  bare_scp >"$folder/theirs"
+  carried >"$folder/ours"
+  row 'ssh with the program, first answer' "$(median <"$folder/ours")" 'scp of it alone, ssh near true' "$(median <"$folder/theirs")"
   back_and_forth 'ssh' "$($full && echo 100 || echo 5)" YONDER_LAUNCH="$folder/ssh.toml"
 fi
+
+# Of the time until the first answer what is not SLURM's, which it spends from our sbatch until that job's script runs: a
+# stand-in for sbatch notes both.
+beyond_slurm() {
+  local i answer begun
+  mkdir -p "$folder/bin"
+  cat >"$folder/bin/sbatch" <<NOTES
+#!/usr/bin/env bash
+echo \$((\$(date +%s%N) / 1000)) >"$folder/submitted"
+sed '1a echo \$((\$(date +%s%N) / 1000)) >"$folder/begun"' | "$(command -v sbatch)" "\$@"
+NOTES
+  chmod +x "$folder/bin/sbatch"
+  for ((i = 0; i < 2 * rounds; ++i)); do
+    read -r answer _ < <(PATH=$folder/bin:$PATH cycles 1 YONDER_LAUNCH="$folder/slurm.toml" | head -n 1)
+    begun=$(<"$folder/begun")
+    echo $((answer - (begun - $(<"$folder/submitted")))) >>"$folder/beyond"
+  done
+  awk -v beyond="$(median <"$folder/beyond")" -v most="$(sort -n "$folder/beyond" | tail -n 1)" \
+    'BEGIN { printf "%-34s %9.1f ms   (at most %.1f)\n", "SLURM, beside its own time", beyond / 1000, most / 1000 }'
+}
 
 if is_asked slurm; then
   (
@@ -108,6 +146,7 @@ if is_asked slurm; then
     bare_sbatch() { for _ in 1 2 3; do rm -f "$folder/begun" && timed batch_begins; done; }
     compare 'SLURM, until the first answer' 'srun hostname' 3 bare_srun YONDER_LAUNCH="$folder/slurm.toml"
     compare 'SLURM, until the first answer' 'sbatch, until its script runs' 3 bare_sbatch YONDER_LAUNCH="$folder/slurm.toml"
+    beyond_slurm
     back_and_forth 'SLURM' "$($full && echo 100 || echo 3)" YONDER_LAUNCH="$folder/slurm.toml"
     waits_for 'the queue to be empty' queue_is_empty
     echo "SLURM's queue is empty"
