@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -64,9 +65,22 @@ class sentence_encoder::implementation {
   std::vector<std::vector<float>> encode(std::span<std::string_view const> texts,
                                          encode_options const& options) const {
     auto rows = encode(texts, choose(options));
-    if (options.truncate_dim != 0)
-      for (auto& row : rows) row.resize(std::min(row.size(), options.truncate_dim));
+    shorten(rows, options.truncate_dim);
     return rows;
+  }
+
+  std::vector<std::vector<encoded_window>> encode_windows(std::span<std::string_view const> texts,
+                                                          std::size_t overlap,
+                                                          encode_options const& options) const {
+    auto const before = choose(options);
+    std::vector<std::vector<encoded_window>> all;
+    all.reserve(texts.size());
+    while (!texts.empty()) {
+      auto const some = texts.first(std::min(texts.size(), texts_at_once));
+      encode_windows_of(some, before, overlap, options.truncate_dim, all);
+      texts = texts.subspan(some.size());
+    }
+    return all;
   }
 
   tokenized_texts tokenize(std::span<std::string_view const> texts, encode_options const& options) const {
@@ -93,6 +107,46 @@ class sentence_encoder::implementation {
   std::string placement() const { return model_.placement(); }
 
  private:
+  static constexpr std::size_t texts_at_once = 64;
+
+  static void shorten(std::vector<std::vector<float>>& rows, std::size_t to) {
+    if (to == 0) return;
+    for (auto& row : rows) row.resize(std::min(row.size(), to));
+  }
+
+  void encode_windows_of(std::span<std::string_view const> texts, prompt const& before, std::size_t overlap,
+                         std::size_t truncate_dim, std::vector<std::vector<encoded_window>>& all) const {
+    std::vector<kernels::token_window> windows;
+    std::vector<std::size_t> ends;  // of each text's windows
+    for (auto const text : texts) {
+      auto some = windows_with(before, text, overlap);
+      windows.insert(windows.end(), std::move_iterator(some.begin()), std::move_iterator(some.end()));
+      ends.push_back(windows.size());
+    }
+    auto rows = model_.run(windows, before.skipped);
+    steps_.apply(rows);
+    shorten(rows, truncate_dim);
+    std::size_t next = 0;
+    for (auto const end : ends) {
+      auto& found = all.emplace_back();
+      for (; next < end; ++next) {
+        auto const [from, to] = kernels::place_of(windows[next]);
+        std::size_t const bytes = before.text.size();
+        found.push_back({std::move(rows[next]), std::max(from, bytes) - bytes, std::max(to, bytes) - bytes});
+      }
+    }
+  }
+
+  std::vector<kernels::token_window> windows_with(prompt const& before, std::string_view text,
+                                                  std::size_t overlap) const {
+    if (before.text.empty()) return model_.windows(text, overlap);
+    try {
+      return model_.windows(before.text + std::string(text), overlap, before.text.size());
+    } catch (invalid_utf8 const&) {
+      std::rethrow_exception(without_prompt(std::current_exception(), before.text.size()));
+    }
+  }
+
   prompt make_prompt(std::string const& text) const {
     return {text, include_prompt_ || text.empty() ? 0 : model_.prompt_tokens(text)};
   }
@@ -156,6 +210,17 @@ std::vector<float> sentence_encoder::operator()(std::string_view text, encode_op
 std::vector<std::vector<float>> sentence_encoder::operator()(std::span<std::string const> texts,
                                                              encode_options const& options) const {
   return implementation_->encode(std::vector<std::string_view>(texts.begin(), texts.end()), options);
+}
+
+std::vector<encoded_window> sentence_encoder::encode_windows(std::string_view text, std::size_t overlap,
+                                                             encode_options const& options) const {
+  return std::move(implementation_->encode_windows({&text, 1}, overlap, options).front());
+}
+
+std::vector<std::vector<encoded_window>> sentence_encoder::encode_windows(
+    std::span<std::string const> texts, std::size_t overlap, encode_options const& options) const {
+  return implementation_->encode_windows(std::vector<std::string_view>(texts.begin(), texts.end()), overlap,
+                                         options);
 }
 
 tokenized_texts sentence_encoder::tokenize(std::span<std::string const> texts) const {

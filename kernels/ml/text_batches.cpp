@@ -143,6 +143,7 @@ tokenized_rows tokenize_all(tokenizer const& tokens, text_rules const& rules,
 
 cpu::token_batch batch_of(std::span<token_window const> windows, text_rules const& rules) {
   cpu::token_batch batch;
+  batch.skipped = rules.skipped;
   for (auto const& window : windows) {
     auto const append_tokens = [&] {
       batch.ids.insert(batch.ids.end(), window.ids.begin(), window.ids.end());

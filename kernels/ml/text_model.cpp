@@ -185,19 +185,20 @@ std::vector<std::vector<float>> text_model::run(std::span<text_pair_view const> 
   return rows;
 }
 
-std::vector<token_window> text_model::windows(std::string_view text,
-                                              std::optional<std::size_t> overlap) const {
-  return windows_of(tokenizer_.tokens, {cut_, overlap, truncates_}, text);
+std::vector<token_window> text_model::windows(std::string_view text, std::optional<std::size_t> overlap,
+                                              std::size_t prompt) const {
+  return windows_of(tokenizer_.tokens, {cut_, overlap, truncates_, prompt}, text);
 }
 
 std::vector<token_window> text_model::windows(text_pair_view const& texts, std::size_t length,
                                               std::size_t overlap) const {
   truncation const cut{std::min(length, cut_.max_length), cut_.cut};
-  return windows_of(tokenizer_.tokens, {cut, overlap, truncates_}, texts);
+  return windows_of(tokenizer_.tokens, {cut, overlap, truncates_, 0}, texts);
 }
 
-std::vector<std::vector<float>> text_model::run(std::span<token_window const> windows) const {
-  text_batches source(batch_of(windows, rules()));
+std::vector<std::vector<float>> text_model::run(std::span<token_window const> windows,
+                                                std::size_t skipped) const {
+  text_batches source(batch_of(windows, rules(skipped)));
   return run(source);
 }
 

@@ -59,13 +59,16 @@ class text_model {
   // Pairs will come: their special tokens and types are checked. Throws ml::inconsistent_model.
   void expect_pairs() const;
 
-  // Of a head that answers for each token. Throw ml::text_error, std::invalid_argument, as windows_of() does.
-  std::vector<token_window> windows(std::string_view text, std::optional<std::size_t> overlap) const;
+  // Throw ml::text_error, std::invalid_argument, as windows_of() does. `prompt`: bytes at the front of the
+  // text that each window begins with.
+  std::vector<token_window> windows(std::string_view text, std::optional<std::size_t> overlap,
+                                    std::size_t prompt = 0) const;
   // A second text behind the first, `length` tokens at most or as many as the model takes.
   std::vector<token_window> windows(text_pair_view const& texts, std::size_t length,
                                     std::size_t overlap) const;
-  // [windows][tokens * labels]. Throws as run() of texts, and ml::inconsistent_model.
-  std::vector<std::vector<float>> run(std::span<token_window const> windows) const;
+  // A row for each window, of a head that answers for each token [tokens * labels]. Throws as run() of texts,
+  // and ml::inconsistent_model.
+  std::vector<std::vector<float>> run(std::span<token_window const> windows, std::size_t skipped = 0) const;
   tokenizer const& tokens() const noexcept { return tokenizer_.tokens; }
   bool pads_left() const noexcept { return tokenizer_.pads_left; }
   std::size_t max_tokens() const noexcept { return cut_.max_length; }

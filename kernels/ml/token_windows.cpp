@@ -35,14 +35,17 @@ class window_maker {
   window_maker(tokenizer const& tokens, std::span<template_part const> around)
       : tokens_(tokens), around_(around) {}
 
-  token_window operator()(placed_tokens const* before, placed_tokens const& all, token_range range,
-                          std::string_view text) const {
+  // The first `kept` tokens of the text, too.
+  token_window operator()(placed_tokens const* before, placed_tokens const& all, std::size_t kept,
+                          token_range range, std::string_view text) const {
     token_window window;
     for (auto const& part : around_) {
       bool const asked = !part.id && part.second == (before != nullptr);
       if (part.id) {
         add_special(*part.id, window);
       } else if (asked) {
+        add(all, {0, kept}, window);
+        window.asked.resize(window.ids.size(), false);
         add(all, range, window);
         auto const added = range.end - range.begin;
         tokens_.trim_spaces(text, std::span(window.places).last(added));
@@ -71,23 +74,46 @@ class window_maker {
   std::span<template_part const> around_;
 };
 
+// Tokens at the front that end within the prompt.
+std::size_t tokens_of_prompt(placed_tokens const& all, std::size_t bytes) {
+  if (bytes == 0) return 0;
+  auto const text =
+      std::ranges::find_if(all.places, [&](auto const& each) { return each.bytes.end > bytes; });
+  return static_cast<std::size_t>(text - all.places.begin());
+}
+
 }  // namespace
+
+byte_span place_of(token_window const& window) noexcept {
+  byte_span found{0, 0};
+  bool any = false;
+  for (std::size_t i = 0; i < window.ids.size(); ++i) {
+    if (!window.asked[i]) continue;
+    auto const [begin, end] = window.places[i].bytes;
+    found = any ? byte_span{std::min(found.begin, begin), std::max(found.end, end)} : byte_span{begin, end};
+    any = true;
+  }
+  return found;
+}
 
 std::vector<token_window> windows_of(tokenizer const& tokens, window_rules const& rules,
                                      std::string_view text) {
-  std::size_t const room = rules.cut.max_length - std::min(rules.cut.max_length, tokens.special_tokens());
+  auto const placed = tokens.place(text);
+  std::size_t const kept = tokens_of_prompt(placed, rules.prompt);
+  std::size_t const count = placed.ids.size() - kept;
+  std::size_t const taken = tokens.special_tokens() + kept;
+  std::size_t const room = rules.cut.max_length - std::min(rules.cut.max_length, taken);
   if (room == 0 || (rules.overlap && *rules.overlap >= room)) {
     throw std::invalid_argument("windows of " + std::to_string(room) + " tokens of a text cannot share " +
                                 std::to_string(rules.overlap.value_or(0)) +
                                 "; let them share fewer, or raise text_options::max_tokens");
   }
-  auto const placed = tokens.place(text);
-  bool const lost = placed.ids.size() > room && !rules.overlap;
+  bool const lost = count > room && !rules.overlap;
   if (lost && !rules.truncate) throw ml::text_too_long(rules.cut.max_length);
   window_maker const make(tokens, tokens.template_of_text());
   std::vector<token_window> windows;
-  for (auto const range : share_out(placed.ids.size(), room, rules.overlap, rules.cut.cut))
-    windows.push_back(make(nullptr, placed, range, text));
+  for (auto const range : share_out(count, room, rules.overlap, rules.cut.cut))
+    windows.push_back(make(nullptr, placed, kept, {kept + range.begin, kept + range.end}, text));
   return windows;
 }
 
@@ -96,14 +122,15 @@ std::vector<token_window> windows_of(tokenizer const& tokens, window_rules const
   auto const first = tokens.place(texts.first);
   auto const second = tokens.place(texts.second);
   auto const taken = first.ids.size() + tokens.special_tokens_of_pairs();
-  auto const room = rules.cut.max_length - std::min(rules.cut.max_length, taken);
+  if (taken > rules.cut.max_length) throw ml::text_too_long(rules.cut.max_length);
+  auto const room = rules.cut.max_length - taken;
   bool const fits = second.ids.size() <= room;
   if (!fits && (room == 0 || rules.overlap.value_or(0) >= room))
     throw ml::text_too_long(rules.cut.max_length);
   window_maker const make(tokens, tokens.template_of_pair());
   std::vector<token_window> windows;
   for (auto const range : share_out(second.ids.size(), room, rules.overlap, rules.cut.cut))
-    windows.push_back(make(&first, second, range, texts.second));
+    windows.push_back(make(&first, second, 0, range, texts.second));
   return windows;
 }
 

@@ -23,8 +23,9 @@ struct token_window {
 struct window_rules {
   truncation cut;  // special tokens included
   std::optional<std::size_t>
-      overlap;           // tokens that windows share; nothing: there is one, and the rest is lost
-  bool truncate = true;  // else a text throws of which something would be lost
+      overlap;             // tokens that windows share; nothing: there is one, and the rest is lost
+  bool truncate = true;    // else a text throws of which something would be lost
+  std::size_t prompt = 0;  // bytes at the front of a text; their tokens begin each of its windows
 };
 
 // The windows of a text, at least one. Throws ml::text_error, and std::invalid_argument where windows would
@@ -34,5 +35,7 @@ std::vector<token_window> windows_of(tokenizer const& tokens, window_rules const
 // Of the second text, each behind the whole first. Throws ml::text_too_long where that leaves no room.
 std::vector<token_window> windows_of(tokenizer const& tokens, window_rules const& rules,
                                      text_pair_view const& texts);
+// Where what is asked for of a window stands; nothing where nothing is.
+byte_span place_of(token_window const& window) noexcept;
 
 }  // namespace yonder::kernels

@@ -149,6 +149,10 @@ outcome run(json const& variant, json const& edits, std::vector<std::string> con
   }
   if (variant.value("task", "classify") == "answer")
     return {head_rows::answers(ml::question_answerer(folder.path(), options), texts).values, {}, {}};
+  if (variant.value("task", "classify") == "windows")
+    return {head_rows::windows(ml::sentence_encoder(folder.path(), options), texts).values, {}, {}};
+  if (variant.value("task", "classify") == "passages")
+    return {head_rows::passages(ml::reranker(folder.path(), options), texts).values, {}, {}};
   if (variant.value("task", "classify") == "embed") {
     ml::sentence_encoder const model(folder.path(), options);
     outcome result{model(std::span(views)), {}, {}};

@@ -168,6 +168,71 @@ TEST_CASE("a text's tokens may be made apart from what is computed of them, and 
   CHECK_THROWS_WITH_AS(encoder(tokens), doctest::Contains("made by another model"), std::invalid_argument);
 }
 
+TEST_CASE("a long text has a vector for each of its windows, and a short one that of itself") {
+  yonder::ml::sentence_encoder const encoder(golden_folder("sentence-encoder"), {.max_tokens = 8});
+  std::string const text =
+      "good bad movie film great plot acting never fun sad time slow quite";  // a token each
+  auto const windows = encoder.encode_windows(text, 2);
+  REQUIRE(windows.size() == 3);
+  CHECK(windows.front().begin == 0);
+  CHECK(windows.back().end == text.size());
+  for (auto const& each : windows)
+    CHECK(each.values == encoder(std::string_view(text).substr(each.begin, each.end - each.begin)));
+  CHECK(windows[1].begin == text.find("great"));
+  auto const alone = encoder.encode_windows("good job", 2);
+  CHECK(alone == std::vector<yonder::ml::encoded_window>{{encoder("good job"), 0, 8}});
+
+  yonder::ml::encode_options const asked{.prompt = "not at ", .truncate_dim = 5};
+  auto const prompted = encoder.encode_windows(text, 1, asked);
+  REQUIRE(prompted.size() == 4);
+  for (auto const& each : prompted)
+    CHECK(each.values == encoder(std::string_view(text).substr(each.begin, each.end - each.begin), asked));
+  CHECK(prompted[1].begin == text.find("film"));
+
+  std::vector<std::string> const many(100, text);  // more than are read at once
+  auto const all = encoder.encode_windows(many, 2);
+  REQUIRE(all.size() == 100);
+  CHECK(all.back() == windows);
+  CHECK(encoder.encode_windows("", 2).size() == 1);
+  CHECK_THROWS_AS(encoder.encode_windows(text, 6), std::invalid_argument);
+  try {
+    encoder.encode_windows("ab\xff", 2, asked);
+    FAIL("not refused");
+  } catch (yonder::ml::invalid_utf8 const& error) {
+    CHECK(error.offset() == 2);
+  }
+}
+
+TEST_CASE("a document that is too long has the score of its best window behind the whole query") {
+  yonder::ml::reranker const model(golden_folder("legacy-bert"), {.max_tokens = 10});
+  std::string const text = "good bad movie film great plot acting never fun sad time slow quite";
+  std::string_view const view = text;
+  auto const part = [&](char const* first, char const* last) {
+    auto const begin = view.find(first);
+    return view.substr(begin, view.find(last) + std::string_view(last).size() - begin);
+  };
+  // Two tokens of the query and three special ones leave five.
+  auto const parts = {part("good", "great"), part("great", "fun"), part("fun", "quite")};
+  float best = model("terrible job", *parts.begin());
+  for (auto const each : parts) best = std::max(best, model("terrible job", each));
+  CHECK(model("terrible job", text, {.overlap = 1}) == best);
+  CHECK(model("terrible job", "good", {.overlap = 1}) == model("terrible job", "good"));
+  CHECK(model("terrible job", text, {}) == model("terrible job", text));
+  std::vector<std::string> const documents{"bad movie", text, "slow"};
+  auto const ranked = model.rank("terrible job", documents, 3, {.overlap = 1});
+  REQUIRE(ranked.size() == 3);
+  for (auto const& each : ranked) {
+    if (each.index == 1)
+      CHECK(each.score == best);
+    else
+      CHECK(each.score == model("terrible job", documents[each.index]));
+  }
+  CHECK_THROWS_AS(model("terrible job", text, {.overlap = 5}), yonder::ml::text_too_long);
+  CHECK_THROWS_AS(model(text, text, {.overlap = 0}), yonder::ml::text_too_long);
+  CHECK_THROWS_AS(yonder::ml::reranker(golden_folder("bert-classifier"))("a", "b", {.overlap = 1}),
+                  std::logic_error);
+}
+
 TEST_CASE("a reranker puts the best documents first, and one of several labels has no one score") {
   yonder::ml::reranker const model(golden_folder("legacy-bert"));
   std::vector<std::string> const documents{"bad movie", "good job", "slow slow", "good job"};

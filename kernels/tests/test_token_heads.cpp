@@ -122,6 +122,27 @@ TEST_CASE("windows share tokens, and have the whole text between them") {
   }
   CHECK_THROWS_AS(windows_of(tokens, {{8}, 3}, {"a b", text}), ml::text_too_long);
   CHECK_THROWS_AS(windows_of(tokens, {{8}, 0}, {"a b c a b", text}), ml::text_too_long);
+  CHECK_THROWS_AS(windows_of(tokens, {{8}, 0}, text_pair_view{"a b c a b c", ""}), ml::text_too_long);
+  CHECK(windows_of(tokens, {{8}, 0}, text_pair_view{"a b c a b", ""}).size() == 1);
+}
+
+TEST_CASE("a prompt's tokens begin each window, and take of its room") {
+  auto const tokens = words_tokenizer();
+  std::string const text = "anna a b c a b c";
+  window_rules rules{{6}, 1};
+  rules.prompt = 5;
+  std::vector<std::string> found;
+  for (auto const& window : windows_of(tokens, rules, text)) {
+    CHECK(window.ids[1] == 5);
+    CHECK_FALSE(window.asked[1]);
+    auto const [begin, end] = place_of(window);
+    found.push_back(text.substr(begin, end - begin));
+  }
+  CHECK(found == std::vector<std::string>{"a b c", "c a b", "b c"});
+  CHECK(place_of(windows_of(tokens, rules, "anna ").front()) == byte_span{0, 0});
+  rules.overlap = 3;
+  CHECK_THROWS_WITH_AS(windows_of(tokens, rules, text), doctest::Contains("windows of 3 tokens"),
+                       std::invalid_argument);
 }
 
 TEST_CASE("of what two windows find in one place, the longer is kept, then the better") {

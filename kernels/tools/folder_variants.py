@@ -568,6 +568,22 @@ zero_shot(BERT, T, "truncation_side", join(NLI, {T: {"truncation_side": "left", 
 zero_shot(ROBERTA, C, "label2id", NLI, against=FIRST)
 
 
+# Texts and documents that are read in windows.
+for base in (SENTENCE, BERT, ROBERTA, MPNET, MODERN):
+    short = {SB: {"max_seq_length": 12}} if base == SENTENCE else {T: {"model_max_length": 15}}
+    where = (ANY_SB, "max_seq_length") if base == SENTENCE else (T, "model_max_length")
+    add(base, *where, short, texts=LONG, task="windows")
+    add(base, T, "truncation_side", join(short, {T: {"truncation_side": "left"}}), texts=LONG, against=short, task="windows")
+SHORT = {SB: {"max_seq_length": 14}}
+add(SENTENCE, ST, "default_prompt_name", join(PROMPTED, SHORT), texts=LONG, against=SHORT, task="windows")
+add(SENTENCE, POOL, "include_prompt", join(PROMPTED, NAMED, SHORT, {P: {"pooling_mode": "mean", "include_prompt": False}}), texts=LONG,
+    against=join(PROMPTED, SHORT), task="windows")
+for length in (12, 20):
+    add(LEGACY, T, "model_max_length", {T: {"model_max_length": length}}, texts=LONG, task="passages")
+add(LEGACY, T, "truncation_side", {T: {"truncation_side": "left", "model_max_length": 20}}, texts=LONG, against={T: {"model_max_length": 20}},
+    task="passages")
+add(LEGACY, CROSS_SB, "max_seq_length", join(CROSS, {SB: {"max_seq_length": 16}}), texts=LONG, task="passages")
+
 # Heads that answer for each token.
 TAGS = ["O", "B-PER", "I-PER", "I-LOC", "MISC"]
 TAGGED = {C: {"id2label": {str(i): tag for i, tag in enumerate(TAGS)}, "label2id": {tag: i for i, tag in enumerate(TAGS)}}}

@@ -107,7 +107,7 @@ class Fuzzer:
 
     def fresh_model(self, kind, task):
         """A folder as transformers or sentence-transformers saves it."""
-        sentence = task == "embed"
+        sentence = task in ("embed", "windows")
         if kind == "roberta":
             source = variants.GOLDENS / variants.ROBERTA
             tokenizer = transformers.AutoTokenizer.from_pretrained(source)
@@ -122,10 +122,12 @@ class Fuzzer:
             tokenizer.add_special_tokens({"additional_special_tokens": ["film!"]})
         size = len(tokenizer) - (1 if self.random.random() < 0.1 else 0)
         config = self.fresh_config(kind, size)
-        auto = {"embed": transformers.AutoModel, "tokens": transformers.AutoModelForTokenClassification,
+        auto = {"embed": transformers.AutoModel, "windows": transformers.AutoModel, "tokens": transformers.AutoModelForTokenClassification,
                 "answer": transformers.AutoModelForQuestionAnswering}.get(task, transformers.AutoModelForSequenceClassification)
         if task == "answer":
             config.num_labels = 2
+        if task == "passages":
+            config.num_labels = 1
         model = auto.from_config(config).eval()
         make_goldens.randomize(model, self.random.randrange(1 << 30))
         model.to(self.choose(torch.float32, torch.float16, torch.bfloat16))
@@ -149,7 +151,7 @@ class Fuzzer:
                 stack.append(models.Dense(out, to, bias=self.choose(True, False), use_residual=self.choose(True, False), activation_function=self.choose(
                     torch.nn.Tanh(), torch.nn.Identity(), torch.nn.ReLU(), torch.nn.GELU(), torch.nn.Sigmoid(), torch.nn.SiLU())))
                 out = to
-        prompts = {"query": "good: ", "passage": "bad film "} if self.random.random() < 0.5 else None
+        prompts = {"query": "good: ", "passage": "bad film "} if task == "embed" and self.random.random() < 0.5 else None
         whole = sentence_transformers.SentenceTransformer(modules=stack, device="cpu", prompts=prompts, default_prompt_name="passage"
                                                           if prompts and self.random.random() < 0.5 else None)
         whole = whole.to(torch.float32)
@@ -164,7 +166,7 @@ class Fuzzer:
         kind = self.choose("bert", "distilbert", "roberta", "legacy", "sentence", "sentence")
         edits = {}
         fresh = self.random.random() < 0.5
-        task = "embed" if kind == "sentence" else self.choose(*self.tasks)
+        task = self.choose(*self.tasks) if kind != "sentence" else "windows" if "windows" in self.tasks else "embed"
         if fresh:
             self.folder.mkdir(parents=True)
             family = self.choose("bert", "distilbert", "roberta") if kind in ("legacy", "sentence") else kind
@@ -180,7 +182,8 @@ class Fuzzer:
                 shutil.copytree(variants.GOLDENS / base, self.folder)
                 (self.folder / "golden.json").unlink()
         keys = TOKENIZER_KEYS + (ROBERTA_KEYS if family == "roberta" else BERT_JSON_KEYS) + JSON_KEYS + CONFIG_KEYS * (not fresh)
-        keys += SENTENCE_KEYS * (task == "embed") * 2
+        prompted = [each for each in SENTENCE_KEYS if task == "embed" or each[:2] != (ST, "default_prompt_name")]
+        keys += prompted * (task in ("embed", "windows")) * 2
         pooling = "1_Pooling/config.json"
         for file, key, values in self.random.sample(keys, self.choose(0, 1, 2, 4, 8)):
             path = self.folder / file
@@ -201,13 +204,13 @@ class Fuzzer:
             (self.folder / "vocab.txt").write_text("".join(token + "\n" for token in sorted(vocabulary, key=vocabulary.get)))
             (self.folder / J).unlink()
             edits["vocab.txt"] = "instead of tokenizer.json"
-        if task == "embed" and self.random.random() < 0.2:
+        if task in ("embed", "windows") and kind == "sentence" and self.random.random() < 0.2:
             self.move_transformer()
         if task == "zero-shot":
             edits["entailment"] = self.name_entailment()
         if task == "tokens" and fresh:
             edits["tags"] = self.name_tags()
-        if task == "rerank" and self.random.random() < 0.5:
+        if task in ("rerank", "passages") and self.random.random() < 0.5:
             edits["CrossEncoder"] = self.save_cross_encoder()
         return task, edits
 
@@ -313,7 +316,7 @@ def main():
     arguments.add_argument("runner")
     arguments.add_argument("--count", type=int, default=300)
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--tasks", default="classify,rerank,zero-shot", help="of folders that are no sentence encoders; also tokens and answer")
+    arguments.add_argument("--tasks", default="classify,rerank,zero-shot", help="of folders that are no sentence encoders; also tokens, answer and passages, and windows of all")
     arguments.add_argument("--keep", type=pathlib.Path, help="a folder for those that differ")
     given = arguments.parse_args()
     runner = subprocess.Popen([given.runner], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

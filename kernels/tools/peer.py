@@ -106,6 +106,82 @@ def bytes_of(text, *places):
     return [len(text[:place].encode()) for place in places]
 
 
+def limit_of(model, config):
+    """As long as the folder says, or as the model has positions where that says nothing."""
+    most = config.max_position_embeddings - (config.pad_token_id + 1 if "roberta" in config.model_type else 0)
+    return min(model.max_seq_length or most, most)
+
+
+def windows(folder, texts, batch=False):
+    """For each text a row of begin, end and vector of each of its windows, which share two tokens. They are those of the tokenizer; where
+    the folder has a prompt, it stands in front of each."""
+    from sentence_transformers import SentenceTransformer
+    model = SentenceTransformer(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32})
+    limit = limit_of(model, model[0].auto_model.config)
+    prompt = model.prompts.get(model.default_prompt_name) or ""
+    extra = {"prompt_length": model[0]._get_prompt_length(prompt)} if prompt else {}
+    rows = []
+    for text in texts:
+        cut = cut_behind_prompt if prompt else cut_by_tokenizer
+        row = []
+        for inputs, begin, end in cut(model.tokenizer, prompt + text, len(prompt), limit):
+            with torch.no_grad():
+                vector = model({**{key: torch.tensor([value]) for key, value in inputs.items()}, **extra})["sentence_embedding"][0]
+            row += [*bytes_of(text, begin, end), *vector.tolist()[:model.truncate_dim]]
+        rows.append(row)
+    return {"values": rows}
+
+
+def cut_by_tokenizer(tokenizer, text, prompt, limit):
+    found = tokenizer(text, truncation=True, max_length=limit, stride=2, return_overflowing_tokens=True, return_offsets_mapping=True)
+    for i, places in enumerate(found["offset_mapping"]):
+        own = [place for place, sequence in zip(places, found.sequence_ids(i)) if sequence is not None]
+        inputs = {name: found[name][i] for name in tokenizer.model_input_names if name in found}
+        yield inputs, min((begin for begin, _ in own), default=0), max((end for _, end in own), default=0)
+
+
+def cut_behind_prompt(tokenizer, text, prompt, limit):
+    """Of a tokenizer with one special token in front, and cut from the right."""
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, places = found["input_ids"], found["offset_mapping"]
+    kept = next((i for i, place in enumerate(places) if place[1] > prompt), len(ids))
+    first, *last = tokenizer("")["input_ids"]
+    room = limit - 1 - len(last) - kept
+    for begin in range(kept, max(kept + 1, len(ids) - 2), room - 2):
+        some = slice(begin, begin + room)
+        window = [first, *ids[:kept], *ids[some], *last]
+        inputs = {"input_ids": window, "attention_mask": [1] * len(window), "token_type_ids": [0] * len(window)}
+        where = [place - prompt for pair in places[some] for place in pair]
+        yield {name: inputs[name] for name in tokenizer.model_input_names}, max(0, min(where, default=0)), max(where, default=0)
+
+
+def passages(folder, texts, batch=False):
+    """How well each text is answered by the one after it, by its best window; windows share a token. A row of nothing where the first leaves no
+    room."""
+    from sentence_transformers import CrossEncoder
+    model = CrossEncoder(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32})
+    config = model.model.config
+    if not config.architectures[0].endswith("ForSequenceClassification") or config.num_labels != 1:
+        raise ValueError("no head for sequences with one label")
+    limit = limit_of(model, config)
+    return {"values": [best_passage(model, *pair, limit) for pair in pairs_of(texts)]}
+
+
+def best_passage(model, query, document, limit):
+    try:
+        found = model.tokenizer([query], [document], truncation="only_second", max_length=limit, stride=1, return_overflowing_tokens=True)
+    except BaseException as error:  # a panic of Rust, too
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        return []
+    inputs = [name for name in model.tokenizer.model_input_names if name in found]
+    with torch.no_grad():
+        logits = [model.model(**{name: torch.tensor([found[name][i]]) for name in inputs}).logits[0] for i in range(len(found["input_ids"]))]
+    if any(len(ids) > limit for ids in found["input_ids"]):  # nothing was cut, as the first text alone is too long
+        return []
+    return [max(float(model.activation_fn(row)[0]) for row in logits)]
+
+
 def cut_at_positions(tokenizer, config):
     """As long as the tokenizer says, or as the model has positions where that says nothing."""
     most = config.max_position_embeddings - (config.pad_token_id + 1 if "roberta" in config.model_type else 0)
@@ -183,7 +259,7 @@ def ask_other_python(*order):
     return found
 
 
-TASKS = {"classify": classify, "embed": embed, "rerank": rerank, "zero-shot": zero_shot, "tokens": tokens, "answer": answer}
+TASKS = {"windows": windows, "passages": passages, "classify": classify, "embed": embed, "rerank": rerank, "zero-shot": zero_shot, "tokens": tokens, "answer": answer}
 
 
 def run(task, folder, texts, batch=False):

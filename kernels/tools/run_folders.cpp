@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What this library makes of model folders, for fuzz_folders.py to compare with transformers. Each line of
-// the input is {"folder": path, "task": "classify", "embed", "rerank", "zero-shot", "tokens" or "answer",
-// "texts": [text, …], "labels": [label, …]}; each line of the output {"values": [[number, …], …]}, with
-// "labels" of a classifier, or {"error": words}.
+// the input is {"folder": path, "task": "classify", "embed", "rerank", "zero-shot", "tokens", "answer",
+// "windows" or "passages", "texts": [text, …], "labels": [label, …]}; each line of the output {"values":
+// [[number, …], …]}, with "labels" of a classifier, or {"error": words}.
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -64,6 +64,10 @@ json run(json const& order) {
     }
     if (order["task"] == "answer")
       return {{"values", head_rows::answers(yonder::ml::question_answerer(folder, options), all).values}};
+    if (order["task"] == "windows")
+      return {{"values", head_rows::windows(yonder::ml::sentence_encoder(folder, options), all).values}};
+    if (order["task"] == "passages")
+      return {{"values", head_rows::passages(yonder::ml::reranker(folder, options), all).values}};
     if (order["task"] == "rerank") return rerank(folder, all, options);
     if (order["task"] == "zero-shot") return zero_shot(folder, all, order["labels"], options);
     yonder::ml::text_classifier const model(folder, options);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,16 @@ struct ranked_text {
   float score = 0;        // the higher, the better it answers the query
 
   friend bool operator==(ranked_text const&, ranked_text const&) = default;
+};
+
+// How a reranker reads documents that are too long.
+struct rerank_options {
+  // A document that does not fit behind the whole query is read in windows that share so many tokens, and has
+  // the best of their scores (MaxP: Dai and Callan, arXiv:1905.09217). Nothing: it is cut, as
+  // CrossEncoder.predict() cuts it.
+  std::optional<std::size_t> overlap = std::nullopt;
+
+  friend bool operator==(rerank_options const&, rerank_options const&) = default;
 };
 
 // A cross-encoder: a folder that text_classifier takes, also as sentence-transformers saves a CrossEncoder,
@@ -42,9 +53,13 @@ class YONDER_KERNELS_API reranker {
   // How well a document answers a query. Of a model with one label; throws std::logic_error for another, and
   // text_error: invalid_utf8, or text_too_long where options forbid cutting.
   float operator()(std::string_view query, std::string_view document) const;
+  // The same by windows, where options say so: text_too_long, too, where the query leaves no room for windows
+  // that share so many tokens.
+  float operator()(std::string_view query, std::string_view document, rerank_options const& options) const;
   // The best `most` of them, the best one first; equal ones in the order in which they came. Throws the same.
   std::vector<ranked_text> rank(std::string_view query, std::span<std::string const> documents,
-                                std::size_t most = (std::numeric_limits<std::size_t>::max)()) const;
+                                std::size_t most = (std::numeric_limits<std::size_t>::max)(),
+                                rerank_options const& options = {}) const;
   // [pairs][labels], whatever the number of labels; on the CPU the same bits as one at a time.
   std::vector<std::vector<float>> scores(std::span<text_pair const> pairs) const;
 

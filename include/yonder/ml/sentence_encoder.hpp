@@ -24,6 +24,17 @@ struct encode_options {
   std::optional<std::string> prompt = std::nullopt;
   // The first numbers of each vector, as models with nested (Matryoshka) vectors allow. 0: dimension().
   std::size_t truncate_dim = 0;
+
+  friend bool operator==(encode_options const&, encode_options const&) = default;
+};
+
+// A part of a text, as many tokens as the encoder takes at once, and its vector.
+struct encoded_window {
+  std::vector<float> values;  // as of a text of its own
+  std::size_t begin = 0;      // its first byte in the text
+  std::size_t end = 0;        // the byte after its last
+
+  friend bool operator==(encoded_window const&, encoded_window const&) = default;
 };
 
 // A sentence-transformers folder (modules.json; Transformer, Pooling, then Dense and Normalize in any order)
@@ -55,6 +66,17 @@ class YONDER_KERNELS_API sentence_encoder {
   std::vector<float> operator()(std::string_view text, encode_options const& options) const;
   std::vector<std::vector<float>> operator()(std::span<std::string const> texts,
                                              encode_options const& options) const;
+
+  // A vector for each window of a text, in order; neighbours share `overlap` tokens, and each begins with the
+  // prompt. The windows are those of Hugging Face's tokenizers (stride, return_overflowing_tokens): of a text
+  // that is not too long there is one, with the text's vector. Throws as a call with options, and
+  // std::invalid_argument for an overlap of as many tokens as a window has room for.
+  std::vector<encoded_window> encode_windows(std::string_view text, std::size_t overlap,
+                                             encode_options const& options = {}) const;
+  // Those of each text, in order; one bad text throws for all.
+  std::vector<std::vector<encoded_window>> encode_windows(std::span<std::string const> texts,
+                                                          std::size_t overlap,
+                                                          encode_options const& options = {}) const;
 
   // The first half of the work: const calls on other threads compute meanwhile. No bad text throws, but has
   // an error there.
