@@ -51,33 +51,42 @@ class zero_shot_classifier::implementation {
     model_.expect_pairs();
   }
 
-  std::vector<label_score> operator()(std::string_view text, std::span<std::string const> labels,
-                                      zero_shot_options const& options) const {
-    auto const logits = run(text, labels, hypothesis(options.hypothesis_template));
-    auto const scores = options.multi_label || labels.size() == 1 ? each_by_itself(logits) : shared(logits);
-    std::vector<label_score> found;
-    for (std::size_t i = 0; i < labels.size(); ++i) found.push_back({labels[i], scores[i]});
-    std::ranges::stable_sort(found, [](auto const& a, auto const& b) { return a.score > b.score; });
-    return found;
+  std::vector<std::vector<label_score>> operator()(std::span<std::string_view const> texts,
+                                                   std::span<std::string const> labels,
+                                                   zero_shot_options const& options) const {
+    auto const logits = run(texts, labels, hypothesis(options.hypothesis_template));
+    bool const alone = options.multi_label || labels.size() == 1;
+    std::vector<std::vector<label_score>> all;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      auto const of_text = std::span(logits).subspan(i * labels.size(), labels.size());
+      auto const scores = alone ? each_by_itself(of_text) : shared(of_text);
+      auto& found = all.emplace_back();
+      for (std::size_t k = 0; k < labels.size(); ++k) found.push_back({labels[k], scores[k]});
+      std::ranges::stable_sort(found, [](auto const& a, auto const& b) { return a.score > b.score; });
+    }
+    return all;
   }
 
   std::string placement() const { return model_.placement(); }
 
  private:
-  using rows = std::vector<std::vector<float>>;
+  using rows = std::span<std::vector<float> const>;
 
-  rows run(std::string_view text, std::span<std::string const> labels, hypothesis const& about) const {
+  // [texts * labels][classes]
+  std::vector<std::vector<float>> run(std::span<std::string_view const> texts,
+                                      std::span<std::string const> labels, hypothesis const& about) const {
     std::vector<std::string> sentences;
     sentences.reserve(labels.size());
     for (auto const& label : labels) sentences.push_back(about(label));
     std::vector<kernels::text_pair_view> pairs;
-    pairs.reserve(labels.size());
-    for (auto const& sentence : sentences) pairs.push_back({text, sentence});
+    pairs.reserve(texts.size() * labels.size());
+    for (auto const text : texts)
+      for (auto const& sentence : sentences) pairs.push_back({text, sentence});
     return model_.run(pairs, kernels::pair_truncation::only_first);
   }
 
   // Entailment against contradiction: the first label, or the last one where that is entailment.
-  std::vector<float> each_by_itself(rows const& logits) const {
+  std::vector<float> each_by_itself(rows logits) const {
     std::vector<float> scores;
     for (auto const& row : logits) {
       float both[] = {entailment_ == 0 ? row.back() : row.front(), row[entailment_]};
@@ -87,7 +96,7 @@ class zero_shot_classifier::implementation {
     return scores;
   }
 
-  std::vector<float> shared(rows const& logits) const {
+  std::vector<float> shared(rows logits) const {
     std::vector<float> scores;
     for (auto const& row : logits) scores.push_back(row[entailment_]);
     if (!scores.empty())
@@ -108,7 +117,13 @@ zero_shot_classifier::~zero_shot_classifier() = default;
 std::vector<label_score> zero_shot_classifier::operator()(std::string_view text,
                                                           std::span<std::string const> labels,
                                                           zero_shot_options const& options) const {
-  return (*implementation_)(text, labels, options);
+  return std::move((*implementation_)({&text, 1}, labels, options).front());
+}
+
+std::vector<std::vector<label_score>> zero_shot_classifier::operator()(
+    std::span<std::string const> texts, std::span<std::string const> labels,
+    zero_shot_options const& options) const {
+  return (*implementation_)(std::vector<std::string_view>(texts.begin(), texts.end()), labels, options);
 }
 
 std::string zero_shot_classifier::placement() const { return implementation_->placement(); }

@@ -75,6 +75,74 @@ TEST_CASE("a reranker on workers scores pairs of all callers as it does here, an
   CHECK_THROWS_AS(ml::rerank.on(ml::reranker_service(DEMO_MODEL)).remote({"a", "b"}), std::logic_error);
 }
 
+TEST_CASE("long texts have a vector for each window on workers, too, each text by its own options") {
+  auto const windows = ml::encode_windows.on(ml::encoder_service(GOLDENS "/sentence-encoder"));
+  ml::sentence_encoder const here(GOLDENS "/sentence-encoder");
+  std::string long_text = "good";
+  for (int i = 0; i < 60; ++i) long_text += i % 2 == 0 ? " bad job" : " not at all";
+  ml::encode_options const prompted{.prompt = "not ", .truncate_dim = 4};
+  std::vector<ml::window_request> const requests{{long_text, 3},           {"good job", 3},
+                                                 {long_text, 3, prompted}, {"bad \xff", 3, prompted},
+                                                 {long_text, 1, prompted}, {long_text, 1000}};
+  CHECK(here.encode_windows(long_text, 3).size() > 5);
+  CHECK(windows.remote(requests[0]) == here.encode_windows(long_text, 3));
+  CHECK(windows.remote(requests[4]) == here.encode_windows(long_text, 1, prompted));
+  CHECK_THROWS_AS(windows.remote(requests[3]), ml::invalid_utf8);
+  CHECK_THROWS_AS(windows.remote(requests[5]), std::invalid_argument);
+  auto const found = ml::hosted_encoder(GOLDENS "/sentence-encoder", {}).encode_windows(requests);
+  REQUIRE(found.size() == requests.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    CAPTURE(i);
+    bool const bad = i == 3 || i == 5;
+    REQUIRE(found[i].has_value() != bad);
+    if (!bad)
+      CHECK(*found[i] == here.encode_windows(requests[i].text, requests[i].overlap, requests[i].options));
+  }
+}
+
+// The golden classifier, one of whose labels says entailment.
+class entailing_model {
+ public:
+  entailing_model() {
+    std::filesystem::copy(GOLDENS "/bert-classifier", path());
+    std::ifstream file(folder_ / "config.json");
+    std::string config{std::istreambuf_iterator<char>(file), {}};
+    config.replace(config.find("positive"), 8, "entailment");
+    std::ofstream(folder_ / "config.json") << config;
+  }
+  std::string path() const { return folder_ / ""; }
+
+ private:
+  folder folder_;
+};
+
+TEST_CASE("a zero-shot classifier on workers rates labels as it does here, each text by its own") {
+  entailing_model const model;
+  auto const topics = ml::rate_labels.on(ml::zero_shot_service(model.path()));
+  ml::zero_shot_classifier const here(model.path());
+  texts const two{"good", "a slow movie"};
+  std::vector<ml::zero_shot_request> const requests{{"good job", two},
+                                                    {"bad job", two},
+                                                    {"bad \xff", two},
+                                                    {"bad job", {"sad"}},
+                                                    {"bad job", two, {.multi_label = true}},
+                                                    {"bad job", two, {.hypothesis_template = "none"}}};
+  CHECK(topics.remote(requests[0]) == here("good job", two));
+  CHECK(topics.remote(requests[4]) == here("bad job", two, {.multi_label = true}));
+  CHECK_THROWS_AS(topics.remote(requests[2]), ml::invalid_utf8);
+  CHECK_THROWS_AS(topics.remote(requests[5]), std::invalid_argument);
+  auto const found = ml::hosted_zero_shot_classifier(model.path(), {}).rate(requests);
+  REQUIRE(found.size() == requests.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    CAPTURE(i);
+    bool const bad = i == 2 || i == 5;
+    REQUIRE(found[i].has_value() != bad);
+    if (!bad) CHECK(*found[i] == here(requests[i].text, requests[i].labels, requests[i].options));
+  }
+  auto const together = here(texts{"good job", "bad job"}, two);
+  CHECK(together[1] == here("bad job", two));
+}
+
 // The golden model whose weights are of `head`.
 class headed_model {
  public:

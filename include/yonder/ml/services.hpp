@@ -25,6 +25,7 @@
 #include "yonder/ml/sentence_encoder.hpp"
 #include "yonder/ml/text_classifier.hpp"
 #include "yonder/ml/token_classifier.hpp"
+#include "yonder/ml/zero_shot_classifier.hpp"
 #include "yonder/service.hpp"
 
 namespace yonder::ml {
@@ -68,7 +69,7 @@ class hosted_model {
   std::vector<expected<Result, std::exception_ptr>> answer(std::span<std::string const> texts,
                                                            Compute compute) const {
     auto const tokens = model_.tokenize(texts);
-    auto results = run_in_turn([&] { return compute(tokens); });
+    auto results = run([&] { return compute(tokens); });
     std::vector<expected<Result, std::exception_ptr>> outcomes;
     outcomes.reserve(results.size());
     for (std::size_t i = 0; i < results.size(); ++i) {
@@ -80,9 +81,9 @@ class hosted_model {
     return outcomes;
   }
 
- private:
+  // compute(), when its turn comes.
   template <class Compute>
-  auto run_in_turn(Compute compute) const try {
+  auto run(Compute compute) const try {
     std::unique_lock turn(computing_, std::defer_lock);
     if (alone_) turn.lock();
     return compute();
@@ -91,11 +92,54 @@ class hosted_model {
     throw;
   }
 
+ private:
   Model model_;
   bool const alone_;
   mutable std::mutex computing_;
   mutable std::atomic<bool> healthy_{true};
 };
+
+// What ends a text's own call: the others of its batch go on.
+inline bool is_of_one_text(std::exception const& error) noexcept {
+  return dynamic_cast<text_error const*>(&error) != nullptr ||
+         dynamic_cast<inconsistent_model const*>(&error) != nullptr ||
+         dynamic_cast<std::invalid_argument const*>(&error) != nullptr;
+}
+
+// run(requests) gives a result for each, or throws for all; then each is run by itself.
+template <class Result, class Request, class Run>
+void answer_together(std::span<Request const> requests, Run const& run,
+                     std::vector<expected<Result, std::exception_ptr>>& found) try {
+  for (auto& each : run(requests)) found.emplace_back(std::move(each));
+} catch (std::exception const& error) {
+  if (!is_of_one_text(error)) throw;
+  if (requests.size() == 1) return found.push_back(unexpected(std::current_exception()));
+  for (std::size_t i = 0; i < requests.size(); ++i) answer_together(requests.subspan(i, 1), run, found);
+}
+
+// The same for requests that follow each other and are alike.
+template <class Result, class Request, class Alike, class Run>
+std::vector<expected<Result, std::exception_ptr>> answer_alike(std::span<Request const> requests,
+                                                               Alike const& alike, Run const& run) {
+  std::vector<expected<Result, std::exception_ptr>> found;
+  found.reserve(requests.size());
+  while (!requests.empty()) {
+    auto const end = std::ranges::find_if_not(
+        requests, [&](Request const& each) { return alike(each, requests.front()); });
+    auto const count = static_cast<std::size_t>(end - requests.begin());
+    answer_together(requests.first(count), run, found);
+    requests = requests.subspan(count);
+  }
+  return found;
+}
+
+template <class Request>
+std::vector<std::string> texts_of(std::span<Request const> requests) {
+  std::vector<std::string> texts;
+  texts.reserve(requests.size());
+  for (auto const& request : requests) texts.push_back(request.text);
+  return texts;
+}
 
 // A service of one class, with text_options that may be left out.
 template <class Hosted, yonder::detail::fixed_string Name>
@@ -123,13 +167,6 @@ class model_service {
  private:
   of service_;
 };
-
-// What ends a text's own call: the others of its batch go on.
-inline bool is_of_one_text(std::exception const& error) noexcept {
-  return dynamic_cast<text_error const*>(&error) != nullptr ||
-         dynamic_cast<inconsistent_model const*>(&error) != nullptr ||
-         dynamic_cast<std::invalid_argument const*>(&error) != nullptr;
-}
 
 inline std::uint64_t estimate_tokens_of_pair(text_pair const& pair) noexcept {
   return std::min<std::uint64_t>(estimate_tokens(pair.first) + estimate_tokens(pair.second), 512);
@@ -184,6 +221,13 @@ struct embedded_text {
   bool operator==(embedded_text const&) const = default;
 };
 
+// A text whose windows become vectors, and how.
+struct window_request {
+  std::string text;             // UTF-8
+  std::size_t overlap = 0;      // tokens that neighbours share
+  encode_options options = {};  // of this text alone
+};
+
 // What a worker of encoder_service holds.
 class hosted_encoder {
  public:
@@ -205,6 +249,20 @@ class hosted_encoder {
       for (std::size_t i = 0; i < vectors.size(); ++i) all.push_back({std::move(vectors[i]), counts[i]});
       return all;
     });
+  }
+  // The windows of each text, or its own error. Those that follow each other with the same overlap and
+  // options are computed together.
+  std::vector<expected<std::vector<encoded_window>, std::exception_ptr>> encode_windows(
+      std::span<window_request const> requests) const {
+    auto const alike = [](auto const& a, auto const& b) {
+      return a.overlap == b.overlap && a.options == b.options;
+    };
+    return detail::answer_alike<std::vector<encoded_window>>(
+        requests, alike, [this](std::span<window_request const> some) {
+          auto const texts = detail::texts_of(some);
+          return host_.run(
+              [&] { return host_.get().encode_windows(texts, some.front().overlap, some.front().options); });
+        });
   }
   // As sentence_encoder says it.
   std::size_t dimension() const noexcept { return host_.get().dimension(); }
@@ -275,16 +333,11 @@ class hosted_token_classifier {
   // computed together.
   std::vector<expected<std::vector<entity>, std::exception_ptr>> find(
       std::span<entity_request const> requests) const {
-    outcomes found;
-    found.reserve(requests.size());
-    while (!requests.empty()) {
-      auto const alike = [&](auto const& each) { return each.options == requests.front().options; };
-      auto const end = std::ranges::find_if_not(requests, alike);
-      auto const count = static_cast<std::size_t>(end - requests.begin());
-      find_alike(requests.first(count), found);
-      requests = requests.subspan(count);
-    }
-    return found;
+    auto const alike = [](auto const& a, auto const& b) { return a.options == b.options; };
+    return detail::answer_alike<std::vector<entity>>(
+        requests, alike, [this](std::span<entity_request const> some) {
+          return model_(detail::texts_of(some), some.front().options);
+        });
   }
   std::vector<std::string> labels() const {  // as token_classifier says it
     auto const all = model_.labels();
@@ -293,21 +346,45 @@ class hosted_token_classifier {
   std::string placement() const { return model_.placement(); }  // likewise
 
  private:
-  using outcomes = std::vector<expected<std::vector<entity>, std::exception_ptr>>;
+  token_classifier model_;
+};
 
-  void find_alike(std::span<entity_request const> requests, outcomes& found) const try {
-    std::vector<std::string> texts;
-    texts.reserve(requests.size());
-    for (auto const& request : requests) texts.push_back(request.text);
-    for (auto& entities : model_(std::span<std::string const>(texts), requests.front().options))
-      found.emplace_back(std::move(entities));
-  } catch (std::exception const& error) {
-    if (!detail::is_of_one_text(error)) throw;
-    if (requests.size() == 1) return found.push_back(unexpected(std::current_exception()));
-    for (std::size_t i = 0; i < requests.size(); ++i) find_alike(requests.subspan(i, 1), found);
+// A text, and labels of which some may fit it.
+struct zero_shot_request {
+  std::string text;                 // UTF-8
+  std::vector<std::string> labels;  // likewise
+  zero_shot_options options = {};   // of this text alone
+};
+
+// What a worker of zero_shot_service holds.
+class hosted_zero_shot_classifier {
+ public:
+  hosted_zero_shot_classifier(std::string const& folder, text_options const& options)
+      : model_(yonder::detail::carried_path(folder), options) {}
+
+  // All labels for each text, the best one first, or its own error. Texts that follow each other with the
+  // same labels and options are computed together.
+  std::vector<expected<std::vector<label_score>, std::exception_ptr>> rate(
+      std::span<zero_shot_request const> requests) const {
+    auto const alike = [](auto const& a, auto const& b) {
+      return a.labels == b.labels && a.options == b.options;
+    };
+    return detail::answer_alike<std::vector<label_score>>(
+        requests, alike, [this](std::span<zero_shot_request const> some) { return run(some); });
+  }
+  std::string placement() const { return model_.placement(); }  // as zero_shot_classifier says it
+  bool healthy() const noexcept { return healthy_; }            // as hosted_classifier's
+
+ private:
+  std::vector<std::vector<label_score>> run(std::span<zero_shot_request const> alike) const try {
+    return model_(detail::texts_of(alike), alike.front().labels, alike.front().options);
+  } catch (gpu_unusable const&) {
+    healthy_ = false;
+    throw;
   }
 
-  token_classifier model_;
+  zero_shot_classifier model_;
+  mutable std::atomic<bool> healthy_{true};
 };
 
 // A question, the text in which its answer is looked for, and how.
@@ -353,6 +430,25 @@ inline std::uint64_t estimate_tokens_of_question(question_request const& request
   return std::min<std::uint64_t>(estimate_tokens(request.question) + estimate_tokens(request.text), 512);
 }
 
+// What all of a text's windows, or its pairs with all labels, have together; no more than a batch may weigh.
+inline std::uint64_t estimate_tokens_of_windows(window_request const& request) noexcept {
+  return std::clamp<std::uint64_t>(request.text.size() / 4, 2, 2048);
+}
+inline std::uint64_t estimate_tokens_of_zero_shot(zero_shot_request const& request) noexcept {
+  constexpr std::uint64_t of_hypothesis = 8;
+  auto const each = estimate_tokens(request.text) + of_hypothesis;
+  return std::min<std::uint64_t>(each * std::max<std::uint64_t>(request.labels.size(), 1), 2048);
+}
+
+inline constexpr batch_options<window_request> windows_by_tokens{.max_size = 256,
+                                                                 .max_wait = std::chrono::milliseconds(5),
+                                                                 .max_weight = 2048,
+                                                                 .weight = estimate_tokens_of_windows};
+inline constexpr batch_options<zero_shot_request> zero_shots_by_tokens{
+    .max_size = 256,
+    .max_wait = std::chrono::milliseconds(5),
+    .max_weight = 2048,
+    .weight = estimate_tokens_of_zero_shot};
 inline constexpr batch_options<entity_request> entities_by_tokens{.max_size = 256,
                                                                   .max_wait = std::chrono::milliseconds(5),
                                                                   .max_weight = 2048,
@@ -388,10 +484,22 @@ inline constexpr batched<&hosted_encoder::encode, "yonder::ml::encode"> encode{d
 // Text → embedded_text: with the tokens that it has.
 inline constexpr batched<&hosted_encoder::embed, "yonder::ml::embed"> embed{detail::by_tokens};
 
+// window_request → vector<encoded_window>: a long text's, each with its place.
+inline constexpr batched<&hosted_encoder::encode_windows, "yonder::ml::encode_windows"> encode_windows{
+    detail::windows_by_tokens};
+
 // Rerankers on workers, likewise.
 inline constexpr detail::model_service<hosted_reranker, "yonder::ml::reranker_service"> reranker_service;
 // text_pair of query and document → float.
 inline constexpr batched<&hosted_reranker::score, "yonder::ml::rerank"> rerank{detail::pairs_by_tokens};
+
+// Zero-shot classifiers on workers, likewise: ml::rate_labels.on(ml::zero_shot_service("ORG/NLI"))
+// .remote({"The train was late.", {"food", "travel"}}).
+inline constexpr detail::model_service<hosted_zero_shot_classifier, "yonder::ml::zero_shot_service">
+    zero_shot_service;
+// zero_shot_request → vector<label_score>.
+inline constexpr batched<&hosted_zero_shot_classifier::rate, "yonder::ml::rate_labels"> rate_labels{
+    detail::zero_shots_by_tokens};
 
 // Token classifiers on workers, likewise: ml::find_entities.on(ml::token_classifier_service("ORG/NER"))
 // .remote({"Ana left Zürich"}).

@@ -20,6 +20,8 @@ struct zero_shot_options {
   std::string hypothesis_template = "This example is {}.";
   // Each label by itself, entailment against contradiction; else the labels share 1.
   bool multi_label = false;
+
+  friend bool operator==(zero_shot_options const&, zero_shot_options const&) = default;
 };
 
 // Labels that are chosen when a text comes, by a model of natural language inference: a folder that
@@ -43,6 +45,10 @@ class YONDER_KERNELS_API zero_shot_classifier {
   // hypothesis alone is, or where options forbid cutting.
   std::vector<label_score> operator()(std::string_view text, std::span<std::string const> labels,
                                       zero_shot_options const& options = {}) const;
+  // Those of each text, in order; on the CPU the same bits as one at a time. One bad text throws for all.
+  std::vector<std::vector<label_score>> operator()(std::span<std::string const> texts,
+                                                   std::span<std::string const> labels,
+                                                   zero_shot_options const& options = {}) const;
 
   // Where it computes, for people: "CPU, fp32", or "cuda:0 (NVIDIA H200), bf16".
   std::string placement() const;
