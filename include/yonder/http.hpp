@@ -40,7 +40,7 @@ struct scored_label {
 
 // What the gateway knows of one task. Static storage.
 struct endpoint_entry {
-  enum class kind : unsigned char { task, embeddings, predictions };
+  enum class kind : unsigned char { task, embeddings, predictions, ranking };
   kind is;
   std::string_view name;  // within the path, or of the model
   yonder::detail::task_entry const* task;
@@ -48,7 +48,7 @@ struct endpoint_entry {
   std::string_view (*needs)();  // what its workers have to be like
 
   // The call of the arguments that the value at `place` says; of a model, of the text that is there. Throws
-  // json_error. Null: the task streams.
+  // json_error. Null: the task streams, or takes a pair of texts.
   outgoing (*begin)(json_document& document, std::uint32_t place, options const& settings);
   // Appends what a task that has ended well returned, as JSON. Throws json_error, codec_error. Null: the task
   // streams.
@@ -65,6 +65,10 @@ struct endpoint_entry {
   // Of a model.
   embedding (*read_embedding)(yonder::detail::reply const& result);
   std::vector<scored_label> (*read_labels)(yonder::detail::reply const& result);
+
+  // Of a model that ranks: the call of a query and a text, and what it gave.
+  outgoing (*begin_pair)(std::string query, std::string text, options const& settings) = nullptr;
+  float (*read_score)(yonder::detail::reply const& result) = nullptr;
 
   // Schemas of the arguments, and of what write() or write_item() writes.
   std::string (*argument_schema)(schema_set& set);
@@ -292,6 +296,48 @@ struct model_record<Kind, Name, Task, type_list<P>> {
   static inline endpoint_registration const registered{entry};
 };
 
+// A task of a pair of texts, as a model that ranks.
+template <auto const& Task, class Parameters>
+struct ranking_record;
+
+template <auto const& Task, class P>
+struct ranking_record<Task, type_list<P>> {
+  using served = served_task<Task, type_list<P>>;
+  using pair = wire_type_t<P>;
+  static_assert(
+      requires(std::string text) {
+        pair{text, text};
+      },
+      "yonder: a task that ranks takes an aggregate of two texts, the query first");
+  static_assert(std::is_convertible_v<typename served::result, float>, "yonder: its result is a score");
+
+  static outgoing begin_pair(std::string query, std::string text, options const& settings) {
+    return served::call_of(typename served::values(pair{std::move(query), std::move(text)}), settings);
+  }
+  static float read_score(reply const& reply) {
+    return static_cast<float>(decode<typename served::result>(reply.payload, reply.buffers, reply.limits));
+  }
+
+  static constinit inline endpoint_entry entry{.is = endpoint_entry::kind::ranking,
+                                               .name = served::type::name,
+                                               .task = &served::type::entry(),
+                                               .settings = &served::settings,
+                                               .needs = &served::needs,
+                                               .begin = nullptr,
+                                               .write = nullptr,
+                                               .begin_octets = nullptr,
+                                               .write_octets = nullptr,
+                                               .stream = nullptr,
+                                               .write_item = nullptr,
+                                               .read_embedding = nullptr,
+                                               .read_labels = nullptr,
+                                               .begin_pair = &begin_pair,
+                                               .read_score = &read_score,
+                                               .argument_schema = nullptr,
+                                               .result_schema = nullptr};
+  static inline endpoint_registration const registered{entry};
+};
+
 template <auto const& Task>
 using served_parameters_t = parameters_of_t<std::remove_cvref_t<decltype(Task)>>;
 
@@ -352,6 +398,16 @@ class predictions {
 
  public:
   constexpr predictions() noexcept { (void)&record::registered; }
+};
+
+// Lets a task (aggregate of query and text) → score answer POST /rerank, as clients of
+// text-embeddings-inference ask. One of a program.
+template <auto const& Task>
+class ranking {
+  using record = detail::ranking_record<Task, detail::served_parameters_t<Task>>;
+
+ public:
+  constexpr ranking() noexcept { (void)&record::registered; }
 };
 
 }  // namespace yonder::http

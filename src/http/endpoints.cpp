@@ -41,7 +41,8 @@ using entry = detail::endpoint_entry;
 
 // Of what there may be one in a program.
 auto place_of(entry const& one) {
-  return std::pair(one.is, one.is == entry::kind::predictions ? std::string_view() : one.name);
+  bool const only_one = one.is == entry::kind::predictions || one.is == entry::kind::ranking;
+  return std::pair(one.is, only_one ? std::string_view() : one.name);
 }
 
 // Several images may contain one endpoint.
@@ -59,6 +60,7 @@ bool is_same(entry const& a, entry const& b) {
       break;
     case entry::kind::embeddings: words = "two models for /v1/embeddings are named '" + name + "'"; break;
     case entry::kind::predictions: words = "two tasks are declared for /predict; there can be one"; break;
+    case entry::kind::ranking: words = "two tasks are declared for /rerank; there can be one"; break;
   }
   yonder::detail::throw_error({.code = errc::bad_configuration, .message = std::move(words)});
 }

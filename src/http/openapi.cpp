@@ -164,6 +164,24 @@ void describe_predictions(json_object& paths) {
                  answer("200", "Of one text its labels; of several those of each.", content(given, false))));
 }
 
+// Likewise.
+void describe_ranking(json_object& paths) {
+  auto const asked = object_schema(
+      R"("query":{"type":"string"},"texts":{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":2048},)"
+      R"("return_text":{"type":"boolean"},"raw_scores":{"const":false},"truncate":{"type":"boolean"},)"
+      R"("truncation_direction":{"type":"string"})",
+      R"("query","texts")");
+  auto const given =
+      R"({"type":"array","items":)" +
+      object_schema(R"("index":{"type":"integer"},"score":{"type":"number"},"text":{"type":"string"})",
+                    R"("index","score")") +
+      "}";
+  paths.raw("/rerank", post("rerank", "create", "How well each text answers the query, the best first.",
+                            deadline_header(), content(asked, false),
+                            answer("200", "Each text's place among those that were given, and its score.",
+                                   content(given, false))));
+}
+
 void describe_schedules(json_object& paths) {
   constexpr std::string_view schema =
       R"({"type":"object","properties":{"id":{"type":"integer"},"name":{"type":"string"},"when":{"type":"string"},)"
@@ -241,6 +259,7 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
         detail::append_string(models, one->name);
         break;
       case detail::endpoint_entry::kind::predictions: describe_predictions(paths); break;
+      case detail::endpoint_entry::kind::ranking: describe_ranking(paths); break;
     }
   }
   if (!models.empty()) describe_embeddings(models, paths);

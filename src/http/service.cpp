@@ -57,7 +57,7 @@ std::string text_in(detail::json_document& problem, std::string_view name) {
 // What went wrong as OpenAI's clients and those of text-embeddings-inference look for it, beside the problem.
 void add_clients_words(std::string_view route, std::string& body) {
   bool const is_openai = route == "/v1/embeddings" || route == "/v1/models";
-  if (!is_openai && route != "/predict") return;
+  if (!is_openai && route != "/predict" && route != "/rerank") return;
   detail::json_document problem(body, {});
   auto const detail = text_in(problem, "detail"), code = text_in(problem, "code");
   json_object more;
@@ -87,6 +87,7 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
       case detail::endpoint_entry::kind::task: endpoints_.emplace(one->name, one); break;
       case detail::endpoint_entry::kind::embeddings: models_.emplace(one->name, one); break;
       case detail::endpoint_entry::kind::predictions: predictor_ = one; break;
+      case detail::endpoint_entry::kind::ranking: ranker_ = one; break;
     }
   }
   samples_ = sampler(all_endpoints());
@@ -172,6 +173,7 @@ std::vector<service::route> service::routes_for(context& in) const {
   if (at("v1", "embeddings")) return {{"POST", &service::embed, true}};
   if (at("v1", "models")) return {{"GET", &service::list_models}};
   if (at("predict")) return {{"POST", &service::predict, true}};
+  if (at("rerank")) return {{"POST", &service::rerank, true}};
   if (at("v1", "tasks")) return {{"GET", &service::list_tasks}};
   if (at("v1", "tasks", "*")) return {{"POST", &service::call_task, true}};
   if (at("v1", "tasks", "*", "spawn")) return {{"POST", &service::spawn_task, true}};
@@ -364,7 +366,8 @@ void service::show_openapi(context& in) {
     if (in.who->may_call(name)) shown.push_back(one);
   for (auto const& [name, one] : models_)
     if (in.who->may_call(name)) shown.push_back(one);
-  if (predictor_ != nullptr && in.who->may_call(predictor_->name)) shown.push_back(predictor_);
+  for (auto const* const one : {predictor_, ranker_})
+    if (one != nullptr && in.who->may_call(one->name)) shown.push_back(one);
   reply(in, {.body = openapi_document(shown)});
 }
 

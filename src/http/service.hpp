@@ -85,6 +85,7 @@ class service {
   class event_stream;
   class log_stream;
   struct text_calls;
+  struct model_call;
   // What is answered for what the calls of a model returned.
   using result_writer = std::function<std::string(std::vector<yonder::detail::reply> const&)>;
   using handler = void (service::*)(context&);
@@ -135,6 +136,7 @@ class service {
   void embed(context& in);
   void list_models(context& in);
   void predict(context& in);
+  void rerank(context& in);
   void call_task(context& in);
   void spawn_task(context& in);
   void call_batch(context& in);
@@ -151,8 +153,12 @@ class service {
   bool accept(context& in, Step step) const;
   bool with_json(context& in, std::function<void(detail::json_document&)> const& step) const;
   bool may_use(context& in, detail::endpoint_entry const* model, std::string const& name);
-  void call_model(context& in, wanted_call& wanted, detail::json_document& document,
-                  std::vector<std::uint32_t> const& texts, result_writer answer);
+  std::vector<model_call> calls_of_texts(wanted_call const& wanted, detail::json_document& document,
+                                         std::vector<std::uint32_t> const& texts) const;
+  std::vector<model_call> calls_of_pairs(wanted_call const& wanted, std::string const& query,
+                                         std::vector<std::string> const& texts) const;
+  void call_model(context& in, wanted_call& wanted, std::vector<model_call> wanted_calls,
+                  result_writer answer);
   static response answer_of(text_calls const& calls, result_writer const& answer);
   call_handle start(context& in, wanted_call& wanted);
   call_handle start_once(context& in, wanted_call& wanted);
@@ -178,6 +184,7 @@ class service {
   std::map<std::string_view, detail::endpoint_entry const*> endpoints_;  // of tasks
   std::map<std::string_view, detail::endpoint_entry const*> models_;     // of /v1/embeddings
   detail::endpoint_entry const* predictor_ = nullptr;                    // of /predict
+  detail::endpoint_entry const* ranker_ = nullptr;                       // of /rerank
   sampler samples_;
   metrics metrics_;
   call_table calls_;

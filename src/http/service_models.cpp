@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Models as other servers' clients ask for them: POST /v1/embeddings and GET /v1/models as in OpenAI's
-// interface, POST /predict as in Hugging Face's text-embeddings-inference.
+// interface, POST /predict and POST /rerank as in Hugging Face's text-embeddings-inference.
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <numeric>
 #include <utility>
 
 #include "src/http/service.hpp"
@@ -79,6 +80,20 @@ void check_count(std::size_t texts, std::string_view member) {
                               std::to_string(most_texts) + " can be asked for at once");
 }
 
+// Where the texts of an array of strings are.
+std::vector<std::uint32_t> texts_of_array(json_document& document, std::uint32_t array,
+                                          std::string const& member, std::string_view advice) {
+  auto const& nodes = document.nodes();
+  auto texts = elements_of(document, array);
+  check_count(texts.size(), member);
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    if (nodes[texts[i]].kind != json_kind::string)
+      refuse_member(member + "/" + std::to_string(i),
+                    "expected a string, found " + std::string(detail::words_for(nodes[texts[i]].kind)) +
+                        std::string(advice));
+  return texts;
+}
+
 // Where the texts of an "input" are: one, or an array of them.
 std::vector<std::uint32_t> input_texts(json_document& document, std::uint32_t input) {
   if (input == 0) throw json_error("", "the member 'input' is missing");
@@ -87,14 +102,20 @@ std::vector<std::uint32_t> input_texts(json_document& document, std::uint32_t in
   if (nodes[input].kind != json_kind::array)
     refuse_member("input", "expected a string or an array of strings, found " +
                                std::string(detail::words_for(nodes[input].kind)));
-  auto texts = elements_of(document, input);
-  check_count(texts.size(), "input");
-  for (std::size_t i = 0; i < texts.size(); ++i)
-    if (nodes[texts[i]].kind != json_kind::string)
-      refuse_member("input/" + std::to_string(i), "expected a string, found " +
-                                                      std::string(detail::words_for(nodes[texts[i]].kind)) +
-                                                      "; texts are taken, not tokens");
-  return texts;
+  return texts_of_array(document, input, "input", "; texts are taken, not tokens");
+}
+
+// The texts of "texts".
+std::vector<std::string> ranked_texts(json_document& document, std::uint32_t texts) {
+  if (texts == 0) throw json_error("", "the member 'texts' is missing");
+  auto const& nodes = document.nodes();
+  if (nodes[texts].kind != json_kind::array)
+    refuse_member("texts",
+                  "expected an array of strings, found " + std::string(detail::words_for(nodes[texts].kind)));
+  std::vector<std::string> all;
+  for (auto const place : texts_of_array(document, texts, "texts", ""))
+    all.push_back(document.unescaped(nodes[place]));
+  return all;
 }
 
 // Where the texts of "inputs" are: one, or an array of arrays of one. An array of strings is one input there,
@@ -152,6 +173,24 @@ void append_labels(std::string& out, std::vector<detail::scored_label> labels) {
   out += ']';
 }
 
+// The best first; of several as good, in their order. `texts`: none, or those that go back with their scores.
+std::string write_ranking(std::vector<float> const& scores, std::vector<std::string> const& texts) {
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return scores[a] > scores[b]; });
+  std::string out = "[";
+  for (auto const index : order) {
+    if (out.size() > 1) out += ',';
+    std::string score;
+    detail::append_float(score, scores[index]);
+    json_object object;
+    object.number("index", static_cast<std::int64_t>(index)).raw("score", score);
+    if (!texts.empty()) object.text("text", texts[index]);
+    out += std::move(object).finish();
+  }
+  return out + "]";
+}
+
 }  // namespace
 
 void append_result(detail::endpoint_entry const& endpoint, yonder::detail::reply const& result,
@@ -160,6 +199,8 @@ void append_result(detail::endpoint_entry const& endpoint, yonder::detail::reply
     append_vector(out, endpoint.read_embedding(result).values, false);
   else if (endpoint.read_labels != nullptr)
     append_labels(out, endpoint.read_labels(result));
+  else if (endpoint.read_score != nullptr)
+    detail::append_float(out, endpoint.read_score(result));
   else
     endpoint.write(result, out);
 }
@@ -172,19 +213,49 @@ struct service::text_calls {
   std::shared_ptr<void> mark;
 };
 
-// Calls the model for each of these texts. When all have ended well `answer` says what they gave.
-void service::call_model(context& in, wanted_call& wanted, json_document& document,
-                         std::vector<std::uint32_t> const& texts, result_writer answer) {
-  std::vector<yonder::detail::outgoing> contents;
-  for (auto const place : texts) contents.push_back(wanted.endpoint->begin(document, place, wanted.settings));
+// One of them, and its arguments as they are written down.
+struct service::model_call {
+  yonder::detail::outgoing content;
+  std::function<std::string()> arguments;
+};
+
+std::vector<service::model_call> service::calls_of_texts(wanted_call const& wanted, json_document& document,
+                                                         std::vector<std::uint32_t> const& texts) const {
+  std::vector<model_call> asked;
+  for (auto const place : texts) {
+    asked.push_back(
+        {wanted.endpoint->begin(document, place, wanted.settings),
+         [&, model = wanted.endpoint, place] { return samples_.arguments(*model, document, place); }});
+  }
+  return asked;
+}
+
+std::vector<service::model_call> service::calls_of_pairs(wanted_call const& wanted, std::string const& query,
+                                                         std::vector<std::string> const& texts) const {
+  std::vector<model_call> asked;
+  for (auto const& text : texts) {
+    asked.push_back({wanted.endpoint->begin_pair(query, text, wanted.settings), [&, model = wanted.endpoint] {
+                       json_object pair;
+                       pair.text("query", query).text("text", text);
+                       auto const written = std::move(pair).finish();
+                       json_document document(written, {});
+                       return samples_.arguments(*model, document, 0);
+                     }});
+  }
+  return asked;
+}
+
+// Makes these calls of the model, whose arguments are looked at before it returns. When all have ended well
+// `answer` says what they gave.
+void service::call_model(context& in, wanted_call& wanted, std::vector<model_call> wanted_calls,
+                         result_writer answer) {
   auto const& model = *wanted.endpoint;
   auto const calls = std::make_shared<text_calls>();
-  calls->missing = contents.size();
+  calls->missing = wanted_calls.size();
   calls->mark = mark_of_waiting();
-  for (std::size_t i = 0; i < contents.size(); ++i) {
-    auto const call = begin(in, model, wanted.settings, std::move(contents[i]));
-    if (samples_.wants(*call))
-      call->sampled.emplace(sampled_call{samples_.arguments(model, document, texts[i])});
+  for (auto& each : wanted_calls) {
+    auto const call = begin(in, model, wanted.settings, std::move(each.content));
+    if (samples_.wants(*call)) call->sampled.emplace(sampled_call{each.arguments()});
     calls->all.push_back(call);
   }
   wanted.wait.reset();  // there is nothing that could be asked for later
@@ -252,7 +323,7 @@ void service::embed(context& in) {
       refuse_member("encoding_format", "expected \"float\" or \"base64\", found \"" + form + "\"");
     if (dimensions != 0) refuse_member("dimensions", "vectors are not shortened here: leave it out");
     if (user != 0) (void)text_at(document, user, "user");
-    call_model(in, wanted, document, input_texts(document, input),
+    call_model(in, wanted, calls_of_texts(wanted, document, input_texts(document, input)),
                [read = wanted.endpoint->read_embedding, name,
                 as_base64 = form == "base64"](std::vector<yonder::detail::reply> const& replies) {
                  std::string data;
@@ -302,7 +373,7 @@ void service::predict(context& in) {
     bool is_single = false;
     auto const texts = inputs_texts(document, inputs, is_single);
     call_model(
-        in, wanted, document, texts,
+        in, wanted, calls_of_texts(wanted, document, texts),
         [read = predictor_->read_labels, is_single](std::vector<yonder::detail::reply> const& replies) {
           std::string all;
           for (auto const& one : replies) {
@@ -311,6 +382,30 @@ void service::predict(context& in) {
           }
           return is_single ? all : "[" + all + "]";
         });
+  });
+}
+
+void service::rerank(context& in) {
+  if (ranker_ == nullptr)
+    return reply(in, problem(404, "not_found", "no task here is declared for /rerank (http::ranking)"));
+  wanted_call wanted{.endpoint = ranker_};
+  if (!may_use(in, ranker_, std::string(ranker_->name)) || !read_settings(in, wanted)) return;
+  with_json(in, [&](json_document& document) {
+    auto const [query, given, raw, returned, truncate, direction] = members_of<6>(
+        document, {"query", "texts", "raw_scores", "return_text", "truncate", "truncation_direction"});
+    if (is_true(document, raw, "raw_scores"))
+      refuse_member("raw_scores", "scores are given, not what they are of");
+    (void)is_true(document, truncate, "truncate");  // as the model's options say
+    if (direction != 0) (void)text_at(document, direction, "truncation_direction");
+    auto const asked = text_at(document, query, "query");
+    auto const texts = ranked_texts(document, given);
+    auto const shown = is_true(document, returned, "return_text") ? texts : std::vector<std::string>();
+    call_model(in, wanted, calls_of_pairs(wanted, asked, texts),
+               [read = ranker_->read_score, shown](std::vector<yonder::detail::reply> const& replies) {
+                 std::vector<float> scores;
+                 for (auto const& one : replies) scores.push_back(read(one));
+                 return write_ranking(scores, shown);
+               });
   });
 }
 

@@ -34,11 +34,11 @@ struct sampling {
 //   inline constexpr yonder::http::endpoint<sentiment, "text"> sentiment_over_http;
 //   inline yonder::http::samples const kept("get_sentiment", {.file = "samples.jsonl", .share = 0.01});
 //
-// and likewise for a model of /v1/embeddings, or the task of /predict, by its name. A gateway refuses to
-// begin where there is none of that name.
+// and likewise for a model of /v1/embeddings, or the task of /predict or /rerank, by its name. A gateway
+// refuses to begin where there is none of that name.
 class YONDER_API samples {
  public:
-  // `endpoint`: its name within the path; of a model, its name; of /predict, its task's.
+  // `endpoint`: its name within the path; of a model, its name; of /predict and /rerank, its task's.
   samples(std::string_view endpoint, sampling const& how) noexcept;
   ~samples();
   samples(samples const&) = delete;

@@ -29,6 +29,14 @@ struct Label {
 std::vector<Label> labels_of(std::string const& text) {
   return {{"SHORT", 0.25F}, {text.size() > 3 ? "LONG" : "TINY", 0.75F}};
 }
+struct Pair {
+  std::string query;
+  std::string text;
+};
+float answers(Pair const& pair) {
+  if (pair.text == "wrong") throw std::invalid_argument("a wrong text");
+  return pair.text.find(pair.query) != std::string::npos ? 0.75F : 0.25F;
+}
 int tick(int by) {
   if (by < 0) throw std::domain_error("backwards");
   return by;
@@ -37,10 +45,12 @@ int tick(int by) {
 inline constexpr yonder::task<embed> embed_task;
 inline constexpr yonder::task<plain_embed> plain_embed_task;
 inline constexpr yonder::task<labels_of> labels_task;
+inline constexpr yonder::task<answers> answers_task;
 inline constexpr yonder::task<tick> tick_task;
 inline constexpr yonder::http::embeddings<embed_task, "acme/words"> words_model;
 inline constexpr yonder::http::embeddings<plain_embed_task, "plain"> plain_model;
 inline constexpr yonder::http::predictions<labels_task> labels_over_http;
+inline constexpr yonder::http::ranking<answers_task> ranking_over_http;
 
 }  // namespace http_tests
 
@@ -128,6 +138,36 @@ TEST_CASE("a classifier answers as text-embeddings-inference does") {
   CHECK(predict(R"({"inputs":["a","b"]})")->body()["detail"].get<std::string>().find("pairs") == 0);
 }
 
+TEST_CASE("texts are put in order as text-embeddings-inference does it") {
+  desk at;
+  auto const rank = [&](std::string_view body) { return at.ask("POST", "/rerank", body); };
+  auto const found = rank(R"({"query":"b","texts":["a","b","c","ab"]})");
+  CHECK(found->got->status == 200);
+  CHECK(
+      found->body() ==
+      json::parse(
+          R"([{"index":1,"score":0.75},{"index":3,"score":0.75},{"index":0,"score":0.25},{"index":2,"score":0.25}])"));
+  CHECK(rank(R"({"query":"b","texts":["a","b"],"return_text":true,"raw_scores":false,"truncate":true})")
+            ->body()[0] == json::parse(R"({"index":1,"score":0.75,"text":"b"})"));
+  for (auto const* const bad :
+       {R"({"query":"a","texts":[]})", R"({"query":"a","texts":"b"})", R"({"query":"a","texts":["b",1]})",
+        R"({"texts":["b"]})", R"({"query":"a"})", R"({"query":1,"texts":["b"]})",
+        R"({"query":"a","texts":["b"],"raw_scores":true})", R"({"query":"a","texts":["b"],"return_text":1})",
+        R"({"query":"a","texts":["b"],"more":1})"}) {
+    auto const refused = rank(bad);
+    CHECK_MESSAGE(refused->got->status == 400, bad);
+    CHECK(refused->body()["error_type"] == "bad_arguments");
+    CHECK(refused->body()["error"] == refused->body()["detail"]);
+  }
+  CHECK(rank(R"({"query":"a","texts":["b",1]})")->body()["pointer"] == "/texts/1");
+  auto const failed = rank(R"({"query":"a","texts":["good","wrong"]})");
+  CHECK(failed->got->status == 500);
+  CHECK(failed->body()["detail"] == "a wrong text");
+  CHECK(at.ask("GET", "/rerank", "")->got->status == 405);
+  CHECK(at.ask("GET", "/openapi.json")->body()["paths"]["/rerank"].contains("post"));
+  CHECK(at.work().waiting() == 0);
+}
+
 TEST_CASE("a key may use the models that it names") {
   desk at({}, model_keys);
   CHECK(ask_for_vectors(at, R"({"input":"abc","model":"acme/words"})", alice)->got->status == 200);
@@ -135,6 +175,8 @@ TEST_CASE("a key may use the models that it names") {
   CHECK(ask_for_vectors(at, R"({"input":"abc","model":"none"})", alice)->got->status == 403);
   CHECK(at.ask("POST", "/predict", R"({"inputs":"a"})", alice)->got->status == 403);
   CHECK(at.ask("POST", "/predict", R"({"inputs":"a"})", bob)->got->status == 200);
+  CHECK(at.ask("POST", "/rerank", R"({"query":"a","texts":["b"]})", alice)->got->status == 403);
+  CHECK(at.ask("POST", "/rerank", R"({"query":"a","texts":["b"]})", bob)->got->status == 200);
   CHECK(at.ask("GET", "/v1/models", "", alice)->body()["data"].size() == 1);
   auto const paths = at.ask("GET", "/openapi.json", "", alice)->body()["paths"];
   CHECK(paths.contains("/v1/embeddings"));
