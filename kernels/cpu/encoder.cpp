@@ -58,18 +58,8 @@ std::vector<linear> load_output(part_loader const& loader, std::string const& na
 std::vector<float> load_distances(part_loader const& loader, encoder_config const& config) {
   char const* const name = describe(config.family).distances;
   if (name == nullptr) return {};
-  auto const table = loader.load_embedding(name, config.distance_buckets, config.heads);
-  std::vector<std::vector<float>> buckets(config.distance_buckets, std::vector<float>(config.heads));
-  for (std::size_t i = 0; i < buckets.size(); ++i) table.read_row(i, buckets[i].data());
-  auto const reach = static_cast<std::ptrdiff_t>(config.max_tokens());
-  float const scale = std::sqrt(static_cast<float>(config.hidden / config.heads));
-  std::vector<float> distances;
-  distances.reserve(config.heads * (2 * config.max_tokens() - 1));
-  for (std::size_t head = 0; head < config.heads; ++head) {
-    for (auto distance = 1 - reach; distance < reach; ++distance)
-      distances.push_back(scale * buckets[distance_bucket(distance)][head]);
-  }
-  return distances;
+  std::array<std::uint64_t, 2> const shape{config.distance_buckets, config.heads};
+  return spread_distances(config, loader.load_values(std::string(name) + ".weight", shape));
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ class accelerator {
   accelerator& operator=(accelerator const&) = delete;
   virtual ~accelerator() = default;
 
-  // [sequences][result_width()]. Of any number of tokens and sequences; each sequence has at most the
-  // config's max_tokens(). Throws ml::gpu_error.
+  // [sequences][result_width()], of a head of tokens [tokens][result_width()]. Of any number of tokens and
+  // sequences; each sequence has at most the config's max_tokens(). Throws ml::gpu_error.
   virtual std::vector<float> run(batch_source const& batch) = 0;
   virtual std::size_t result_width() const noexcept = 0;
   virtual std::string device_name() const = 0;

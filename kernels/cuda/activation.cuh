@@ -3,7 +3,8 @@
 
 #include "cuda/row_norm.cuh"
 
-// Bias + activation after a product, in place: 4 bytes a value. For products whose epilogue cannot do it.
+// Bias + activation after a product, in place: 4 bytes a value. For products whose epilogue cannot do it. And
+// of a gated layer what stands between its products: 6 bytes a value.
 namespace yonder::kernels::cuda {
 
 inline constexpr unsigned rows_per_thread = 4;
@@ -38,7 +39,7 @@ YONDER_KERNEL void activation_kernel(activation_arguments<T> const a) {
   unsigned const vector = block_x() * block_size() + thread_index();
   bool const inside = vector * values_per_vector < a.width;
   float bias[values_per_vector] = {};
-  if (inside) add_words<T>(bias, load_parameter(a.bias, vector));
+  if (inside && a.bias != nullptr) add_words<T>(bias, load_parameter(a.bias, vector));
   griddepcontrol_wait();
   griddepcontrol_launch_dependents();
   if (!inside) return;
@@ -55,6 +56,44 @@ YONDER_KERNEL void activation_kernel(activation_arguments<T> const a) {
     YONDER_UNROLL
     for (unsigned k = 0; k < values_per_vector; ++k) value[k] = activate(a.function, value[k] + bias[k]);
     store_vector(a.x + std::size_t{first + i} * a.width, vector, to_words<T>(value));
+  }
+}
+
+// Grid: as activation_kernel's, of a row of the result.
+template <class T>
+YONDER_KERNEL void gate_kernel(gate_arguments<T> const a) {
+  unsigned const vector = block_x() * block_size() + thread_index();
+  bool const inside = vector * values_per_vector < a.width;
+  float first_bias[values_per_vector] = {};
+  float second_bias[values_per_vector] = {};
+  if (inside && a.bias != nullptr) {
+    add_words<T>(first_bias, load_parameter(a.bias, vector));
+    add_words<T>(second_bias, load_parameter(a.bias + a.width, vector));
+  }
+  griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
+  if (!inside) return;
+  unsigned const first_row = block_y() * rows_per_thread;
+  words first[rows_per_thread];
+  words second[rows_per_thread];
+  YONDER_UNROLL
+  for (unsigned i = 0; i < rows_per_thread; ++i) {
+    if (first_row + i >= a.rows) continue;
+    T const* const row = a.in + std::size_t{first_row + i} * 2 * a.width;
+    first[i] = load_vector(row, vector);
+    second[i] = load_vector(row + a.width, vector);
+  }
+  YONDER_UNROLL
+  for (unsigned i = 0; i < rows_per_thread; ++i) {
+    if (first_row + i >= a.rows) return;
+    float value[values_per_vector] = {};
+    float gate[values_per_vector] = {};
+    add_words<T>(value, first[i]);
+    add_words<T>(gate, second[i]);
+    YONDER_UNROLL
+    for (unsigned k = 0; k < values_per_vector; ++k)
+      value[k] = activate(a.function, value[k] + first_bias[k]) * (gate[k] + second_bias[k]);
+    store_vector(a.out + std::size_t{first_row + i} * a.width, vector, to_words<T>(value));
   }
 }
 

@@ -22,7 +22,7 @@ struct batch_counts {
   std::int32_t tokens;
   std::int32_t sequences;
   std::int32_t tiles;
-  std::int32_t unused;
+  std::int32_t skipped;  // tokens at the front of each sequence that pooling leaves out
 };
 
 // One batch in device memory. Kernels read the counts there, so that one graph serves every batch of its
@@ -42,12 +42,13 @@ struct norm_parameters {
 };
 
 // out[token] = norm(words[id] + positions[position] + types[type]); zeros in the rows past the last token.
+// What the model has no table of is null, and not added.
 template <class T>
 struct embedding_arguments {
   device_batch batch;
   T const* words;
   T const* positions;
-  T const* types;  // null: the model has none
+  T const* types;
   norm_parameters norm;
   T* out;
   std::uint32_t rows;
@@ -64,7 +65,7 @@ struct norm_arguments {
   std::uint32_t width;
 };
 
-// x = f(x + bias), in place.
+// x = f(x + bias), in place. The bias may be null.
 template <class T>
 struct activation_arguments {
   T* x;
@@ -73,6 +74,32 @@ struct activation_arguments {
   std::uint32_t rows;
   std::uint32_t width;
 };
+
+// out[rows][width] = f(first + its bias) * (second + its bias), in[rows][2 * width] being both, and bias
+// [2 * width] likewise, which may be null.
+template <class T>
+struct gate_arguments {
+  T const* in;
+  T const* bias;
+  activation function;
+  T* out;
+  std::uint32_t rows;
+  std::uint32_t width;
+};
+
+// Queries and keys of qkv, as attention has them, each turned by the angles of its token's position, in
+// place.
+template <class T>
+struct rotary_arguments {
+  device_batch batch;
+  T* qkv;
+  float const* angles;  // [positions][head_size], as rotary_angles() has them
+  std::uint32_t rows;
+  std::uint32_t heads;
+  std::uint32_t head_size;  // 32 or 64
+};
+
+inline constexpr std::uint32_t unlimited_window = 0xffffffffU;
 
 // qkv: [tokens][3 * hidden], queries, keys, values beside each other; out: [tokens][hidden].
 template <class T>
@@ -84,6 +111,13 @@ struct attention_arguments {
   std::uint32_t heads;
   std::uint32_t head_size;  // 32 or 64
   std::uint32_t warps;      // 1 to 4, or hopper_attention_warps, 16 queries each: a tile has 16 * warps
+  // Only with 1 to 4 warps: a query sees those keys that are at most so far from it, and what is added to
+  // each score times sqrt(head_size), by distance, as spread_distances() has it; null: nothing.
+  std::uint32_t window = unlimited_window;
+  float const* distances = nullptr;
+  std::uint32_t reach = 0;  // no sequence is longer, where there are distances
+
+  bool has_pattern() const { return window != unlimited_window || distances != nullptr; }
 };
 
 enum class first_activation : std::uint8_t { tanh, relu };
@@ -106,7 +140,22 @@ struct classification_arguments {
   std::uint32_t most_sequences;  // of the bucket
 };
 
-// out[sequence * stride] = the tokens' rows, pooled
+// out[row][label] = weight[label] * in[row] + bias[label], of each token, or of each sequence, of which `in`
+// then has a row.
+template <class T>
+struct label_arguments {
+  device_batch batch;
+  T const* in;
+  T const* weight;  // [labels][width]
+  float const* bias;
+  float* out;
+  std::uint32_t rows;  // of the bucket
+  std::uint32_t width;
+  std::uint32_t labels;
+  bool of_tokens;
+};
+
+// out[sequence * stride] = the tokens' rows, pooled, without those that the batch skips: as cpu::pool().
 template <class T>
 struct pooling_arguments {
   device_batch batch;
@@ -116,6 +165,7 @@ struct pooling_arguments {
   std::uint32_t stride;
   std::uint32_t width;
   std::uint32_t most_sequences;
+  T* rounded = nullptr;  // where it is not null, the rows go there, and not to `out`
 };
 
 // out[rows][columns] = f(in[rows][depth] * transpose(weight[columns][depth]) + bias + residual), rounded

@@ -130,8 +130,46 @@ YONDER_DEVICE void store_block(query_block<T, HeadSize> const& block, T (*rows)[
   }
 }
 
+// What distance adds to the scores of a warp's queries, from `query` on, with the keys from `key` on; keys
+// outside a query's window or past the sequence cannot win.
+template <class T>
+YONDER_DEVICE void apply_pattern(attention_arguments<T> const& a, unsigned head, int length, int query,
+                                 int key, fragment_c (&scores)[keys_at_once / 8]) {
+  int const lane = static_cast<int>(lane_index());
+  int const reach = static_cast<int>(a.reach);
+  float const* const added =
+      a.distances == nullptr ? nullptr : a.distances + std::size_t{head} * (2 * a.reach - 1) + (a.reach - 1);
+  YONDER_UNROLL
+  for (int n = 0; n < keys_at_once / 8; ++n) {
+    YONDER_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      int const distance = key + n * 8 + lane % 4 * 2 + i % 2 - (query + lane / 4 + i / 2 * 8);
+      bool const inside = key + n * 8 + lane % 4 * 2 + i % 2 < length;
+      unsigned const far = static_cast<unsigned>(distance < 0 ? -distance : distance);
+      if (!inside || far > a.window)
+        scores[n].value[i] = -INFINITY;
+      else if (added != nullptr && far < static_cast<unsigned>(reach))  // else of a query past the sequence
+        scores[n].value[i] += added[distance];
+    }
+  }
+}
+
+// The keys that a tile's queries see, whole steps of keys_at_once from the first on.
+struct key_range {
+  int begin;
+  int end;
+};
+template <class T>
+YONDER_DEVICE key_range keys_of(attention_arguments<T> const& a, attention_tile const& tile, int queries) {
+  if (a.window >= static_cast<unsigned>(tile.length)) return {0, tile.length};
+  int const window = static_cast<int>(a.window);
+  int const begin = tile.query < window ? 0 : (tile.query - window) / keys_at_once * keys_at_once;
+  int const end = tile.query + queries + window;
+  return {begin, end < tile.length ? end : tile.length};
+}
+
 // One tile of one head. All threads of the block take part; shared memory is free again at the end.
-template <class T, int HeadSize>
+template <class T, int HeadSize, bool Pattern = false>
 YONDER_DEVICE void attend(attention_arguments<T> const& a, attention_tile const& tile, unsigned head,
                           attention_memory<T, HeadSize>& memory) {
   std::size_t const hidden = std::size_t{a.heads} * HeadSize;
@@ -149,11 +187,13 @@ YONDER_DEVICE void attend(attention_arguments<T> const& a, attention_tile const&
 
   copy_rows<HeadSize>(memory.queries, queries + tile.query * stride, stride, warps * queries_per_warp,
                       tile.length - tile.query);
-  copy_keys(0);
+  key_range const seen = Pattern ? keys_of(a, tile, warps * queries_per_warp) : key_range{0, tile.length};
+  copy_keys(seen.begin);
   T(*const own_rows)[HeadSize + 8] = memory.queries + warp_index() * queries_per_warp;
   query_block<T, HeadSize> block;
-  for (int key = 0; key < tile.length; key += keys_at_once) {
-    bool const last = key + keys_at_once >= tile.length;
+  int const query = tile.query + static_cast<int>(warp_index()) * queries_per_warp;
+  for (int key = seen.begin; key < seen.end; key += keys_at_once) {
+    bool const last = key + keys_at_once >= seen.end;
     if (last) {
       cp_async_wait_group<0>();
     } else {
@@ -161,16 +201,19 @@ YONDER_DEVICE void attend(attention_arguments<T> const& a, attention_tile const&
       cp_async_wait_group<1>();
     }
     sync_block();
-    if (key == 0) begin_block<T, HeadSize>(block, own_rows);
+    if (key == seen.begin) begin_block<T, HeadSize>(block, own_rows);
     int const stage = key / keys_at_once % 2;
     fragment_c scores[keys_at_once / 8];
     score<T, HeadSize>(block, memory.keys[stage], scores);
-    if (tile.length - key < keys_at_once) mask<0>(scores, tile.length - key);
-    weigh(block.rows, scores, block.out, score_scale<HeadSize>());
+    if constexpr (Pattern) {
+      apply_pattern(a, head, tile.length, query, key, scores);
+    } else {
+      if (tile.length - key < keys_at_once) mask<0>(scores, tile.length - key);
+    }
+    weigh<Pattern>(block.rows, scores, block.out, score_scale<HeadSize>());
     add_values<T, HeadSize>(block, scores, memory.values[stage]);
     sync_block();
   }
-  int const query = tile.query + static_cast<int>(warp_index()) * queries_per_warp;
   store_block<T, HeadSize>(block, own_rows,
                            a.out + (tile.first + query) * hidden + std::size_t{head} * HeadSize, hidden,
                            tile.length - query);
@@ -188,6 +231,18 @@ YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(most_warps* warp_size, 3)
   auto const tiles = static_cast<unsigned>(a.batch.counts->tiles);
   for (unsigned tile = block_x(); tile < tiles; tile += grid_x())
     attend<T, HeadSize>(a, a.batch.tiles[tile], block_y(), memory);
+}
+
+// The same with windows and what distance adds, which take registers.
+template <class T, int HeadSize>
+YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(most_warps* warp_size, 2)
+    pattern_attention(attention_arguments<T> const a) {
+  auto& memory = shared_memory<attention_memory<T, HeadSize>>();
+  griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
+  auto const tiles = static_cast<unsigned>(a.batch.counts->tiles);
+  for (unsigned tile = block_x(); tile < tiles; tile += grid_x())
+    attend<T, HeadSize, true>(a, a.batch.tiles[tile], block_y(), memory);
 }
 
 }  // namespace yonder::kernels::cuda

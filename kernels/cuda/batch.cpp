@@ -81,7 +81,8 @@ void packed_batch::fill(batch_source const& batch, encoder_config const& config,
     }
   }
   starts[batch.sequences()] = row;
-  *counts = {row, static_cast<std::int32_t>(batch.sequences()), tile, 0};
+  auto const skipped = std::min<std::size_t>(batch.skipped, most_tokens);  // more than any sequence has
+  *counts = {row, static_cast<std::int32_t>(batch.sequences()), tile, static_cast<std::int32_t>(skipped)};
 }
 
 }  // namespace yonder::kernels::cuda

@@ -16,12 +16,13 @@ struct batch_source {
   std::span<std::int32_t const> ids;
   std::span<std::int32_t const> type_ids;
   std::span<std::size_t const> starts;
+  std::size_t skipped = 0;  // tokens at the front of each that pooling leaves out
 
   std::size_t tokens() const noexcept { return starts.back() - starts.front(); }
   std::size_t sequences() const noexcept { return starts.size() - 1; }
   // Sequences `first` to `last`, whose tokens stay where they are.
   batch_source part(std::size_t first, std::size_t last) const {
-    return {ids, type_ids, starts.subspan(first, last - first + 1)};
+    return {ids, type_ids, starts.subspan(first, last - first + 1), skipped};
   }
 };
 

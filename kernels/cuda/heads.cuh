@@ -3,7 +3,8 @@
 
 #include "cuda/row_norm.cuh"
 
-// What stands on the hidden states: the classifier of the first token, and pooling over the tokens.
+// What stands on the hidden states: the classifier of the first token, the last layer of other heads, and
+// pooling over the tokens.
 namespace yonder::kernels::cuda {
 
 inline constexpr unsigned head_warps = 8;
@@ -111,6 +112,20 @@ YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(head_threads, 4)
   }
 }
 
+// A row's labels, one after the other, by a warp. Grid: enough warps for all rows.
+template <class T>
+YONDER_KERNEL void label_kernel(label_arguments<T> const a) {
+  griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
+  unsigned const row = row_of_this_warp();
+  if (row >= static_cast<unsigned>(a.of_tokens ? a.batch.counts->tokens : a.batch.counts->sequences)) return;
+  T const* const values = a.in + std::size_t{row} * a.width;
+  for (unsigned label = 0; label < a.labels; ++label) {
+    float const sum = warp_sum(partial_product<T>(values, a.weight + std::size_t{label} * a.width, a.width));
+    if (lane_index() == 0) a.out[std::size_t{row} * a.labels + label] = sum + a.bias[label];
+  }
+}
+
 inline constexpr unsigned pooled_columns = warp_size * values_per_vector;
 
 struct alignas(16) pooling_memory {
@@ -121,24 +136,47 @@ YONDER_DEVICE float combine(pooling_mode mode, float a, float b) {
   return mode == pooling_mode::maximum ? fmaxf(a, b) : a + b;
 }
 
+// Those of a sequence's rows that pooling takes.
+struct pooled_range {
+  unsigned begin;
+  unsigned end;
+  unsigned origin;  // of the sequence
+
+  YONDER_DEVICE unsigned count() const { return end - begin; }
+};
+YONDER_DEVICE pooled_range range_of(pooling_mode mode, unsigned begin, unsigned end, unsigned skipped) {
+  bool const none = skipped >= end - begin;
+  unsigned const kept = none ? end : begin + skipped;
+  if (mode == pooling_mode::last_token) return {none ? end : end - 1, end, begin};
+  if (mode != pooling_mode::first_token) return {kept, end, begin};
+  unsigned const first = none ? begin : kept;
+  return {first, first + 1, begin};
+}
+
 // A warp's share of the tokens: one vector of columns a lane.
 template <class T>
-YONDER_DEVICE void pool_tokens(pooling_arguments<T> const& a, unsigned begin, unsigned end, unsigned vector,
+YONDER_DEVICE void pool_tokens(pooling_arguments<T> const& a, pooled_range const& used, unsigned vector,
                                float (&value)[values_per_vector]) {
   float const neutral = a.mode == pooling_mode::maximum ? -INFINITY : 0.0F;
   YONDER_UNROLL
   for (float& each : value) each = neutral;
-  for (unsigned token = begin + warp_index(); token < end; token += head_warps) {
+  for (unsigned token = used.begin + warp_index(); token < used.end; token += head_warps) {
     float row[values_per_vector] = {};
     add_words<T>(row, load_vector(a.hidden + std::size_t{token} * a.width, vector));
+    float const weight =
+        a.mode == pooling_mode::weighted_mean ? static_cast<float>(token - used.origin + 1) : 1.0F;
     YONDER_UNROLL
-    for (unsigned i = 0; i < values_per_vector; ++i) value[i] = combine(a.mode, value[i], row[i]);
+    for (unsigned i = 0; i < values_per_vector; ++i) value[i] = combine(a.mode, value[i], weight * row[i]);
   }
 }
 
-YONDER_DEVICE float divisor_of(pooling_mode mode, unsigned tokens) {
-  if (mode == pooling_mode::mean) return static_cast<float>(tokens);
-  return mode == pooling_mode::mean_sqrt_length ? sqrtf(static_cast<float>(tokens)) : 1.0F;
+YONDER_DEVICE float divisor_of(pooling_mode mode, pooled_range const& used) {
+  auto const tokens = static_cast<float>(used.count());
+  if (used.count() == 0) return 1.0F;
+  if (mode == pooling_mode::mean) return tokens;
+  if (mode == pooling_mode::weighted_mean)
+    return tokens * (static_cast<float>(used.begin - used.origin) + 0.5F * (tokens + 1.0F));
+  return mode == pooling_mode::mean_sqrt_length ? sqrtf(tokens) : 1.0F;
 }
 
 // Grid: x covers the columns, pooled_columns each; y walks over the sequences. Block: head_threads.
@@ -148,15 +186,15 @@ YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(head_threads, 4) pooling_kernel(pooling_
   griddepcontrol_wait();
   griddepcontrol_launch_dependents();
   auto const sequences = static_cast<unsigned>(a.batch.counts->sequences);
+  auto const skipped = static_cast<unsigned>(a.batch.counts->skipped);
   unsigned const vector = block_x() * warp_size + lane_index();
   bool const inside = vector * values_per_vector < a.width;
   for (unsigned sequence = block_y(); sequence < sequences; sequence += grid_y()) {
-    auto const begin = static_cast<unsigned>(a.batch.starts[sequence]);
-    auto const end = static_cast<unsigned>(a.batch.starts[sequence + 1]);
-    unsigned const used = a.mode == pooling_mode::first_token ? 1U : end - begin;
+    auto const used = range_of(a.mode, static_cast<unsigned>(a.batch.starts[sequence]),
+                               static_cast<unsigned>(a.batch.starts[sequence + 1]), skipped);
     float value[values_per_vector];
     if (inside) {
-      pool_tokens(a, begin, begin + used, vector, value);
+      pool_tokens(a, used, vector, value);
       YONDER_UNROLL
       for (unsigned i = 0; i < values_per_vector; ++i)
         memory.value[warp_index()][lane_index() * values_per_vector + i] = value[i];
@@ -167,7 +205,11 @@ YONDER_KERNEL void YONDER_LAUNCH_BOUNDS(head_threads, 4) pooling_kernel(pooling_
       float total = memory.value[0][thread_index()];
       for (unsigned i = 1; i < head_warps; ++i)
         total = combine(a.mode, total, memory.value[i][thread_index()]);
-      a.out[std::size_t{sequence} * a.stride + column] = total / divisor_of(a.mode, used);
+      total /= divisor_of(a.mode, used);
+      if (a.rounded != nullptr)
+        a.rounded[std::size_t{sequence} * a.stride + column] = from_float<T>(total);
+      else
+        a.out[std::size_t{sequence} * a.stride + column] = total;
     }
     sync_block();
   }

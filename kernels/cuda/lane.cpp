@@ -40,7 +40,7 @@ lane<T>::lane(placed_model<T> const& model, device_properties const& device, run
 template <class T>
 std::vector<float> lane<T>::run(batch_source const& batch) {
   enqueue(prepare(batch));
-  return finish(batch.sequences());
+  return finish(model_.results_of(batch));
 }
 
 template <class T>
@@ -63,10 +63,10 @@ void lane<T>::enqueue(prepared const& how) {
 }
 
 template <class T>
-std::vector<float> lane<T>::finish(std::size_t sequences) {
+std::vector<float> lane<T>::finish(std::size_t results) {
   stream_.wait();
   auto const* const first = reinterpret_cast<float const*>(results_.get());
-  return {first, first + sequences * model_.result_width()};
+  return {first, first + results * model_.result_width()};
 }
 
 template <class T>
@@ -131,7 +131,7 @@ void lane<T>::grow(bucket const& size) {
   std::size_t const bytes = arena_bytes(model_, size);
   memory_ = allocate_on_device(bytes);
   host_batch_ = allocate_pinned(packed_batch::bytes(size));
-  results_ = allocate_pinned(size.sequences * model_.result_width() * sizeof(float));
+  results_ = allocate_pinned(model_.most_results(size) * model_.result_width() * sizeof(float));
   check(cudaMemsetAsync(memory_.get(), 0, bytes, stream_.get()), "clearing memory");
   capacity_ = size;
 }
@@ -166,6 +166,10 @@ void lane<T>::tune(prepared const& how) {
   fill_randomly(stream_.get(), at.hidden, rows * model_.config.hidden, seed);
   fill_randomly(stream_.get(), at.context, rows * model_.config.hidden, seed + 1);
   fill_randomly(stream_.get(), at.wide, rows * model_.config.intermediate, seed + 2);
+  fill_randomly(stream_.get(), at.sum, rows * model_.config.hidden, seed + 3);
+  if (at.normed != nullptr) fill_randomly(stream_.get(), at.normed, rows * model_.config.hidden, seed + 4);
+  if (at.gated != nullptr)
+    fill_randomly(stream_.get(), at.gated, rows * model_.config.intermediate, seed + 5);
   using products_of_layer = layer_products<T>;
   // In this order no input is overwritten before it is used.
   for (auto const member : {&products_of_layer::attention_output, &products_of_layer::output,

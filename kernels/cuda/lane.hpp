@@ -45,7 +45,7 @@ class lane {
   };
   prepared& prepare(batch_source const& batch);
   void enqueue(prepared const& how);
-  std::vector<float> finish(std::size_t sequences);
+  std::vector<float> finish(std::size_t results);
   // As `enqueue` does it without a graph.
   void launch(prepared const& how, operators<T>& on);
   // So that a batch of so many tokens finds its graph. Nothing where that needs more memory than there was

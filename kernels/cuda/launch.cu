@@ -8,6 +8,7 @@
 #include "cuda/attention.cuh"
 #include "cuda/attention_hopper.cuh"
 #include "cuda/heads.cuh"
+#include "cuda/rotary.cuh"
 #include "cuda/row_norm.cuh"
 #include "cuda/support.hpp"
 #include "cuda/tensor_map.hpp"
@@ -121,6 +122,10 @@ void gpu_operators<T>::run(product_arguments<T> const& a) {
 template <class T>
 void gpu_operators<T>::run(attention_arguments<T> const& a) {
   bool const narrow = a.head_size == 32;
+  if (a.has_pattern()) {
+    return launch({0, dependent_launch_}, narrow ? pattern_attention<T, 32> : pattern_attention<T, 64>,
+                  grid_of(a), a);
+  }
   if (a.warps == hopper_attention_warps)
     return narrow ? launch_hopper_attention<32>(a) : launch_hopper_attention<64>(a);
   launch({0, dependent_launch_}, narrow ? attention_kernel<T, 32> : attention_kernel<T, 64>, grid_of(a), a);
@@ -136,6 +141,21 @@ void gpu_operators<T>::run(norm_arguments<T> const& a) {
 template <class T>
 void gpu_operators<T>::run(activation_arguments<T> const& a) {
   launch({0, dependent_launch_}, activation_kernel<T>, grid_of(a), a);
+}
+
+template <class T>
+void gpu_operators<T>::run(gate_arguments<T> const& a) {
+  launch({0, dependent_launch_}, gate_kernel<T>, grid_of(a), a);
+}
+
+template <class T>
+void gpu_operators<T>::run(rotary_arguments<T> const& a) {
+  launch({0, dependent_launch_}, rotary_kernel<T>, grid_of(a), a);
+}
+
+template <class T>
+void gpu_operators<T>::run(label_arguments<T> const& a) {
+  launch({0, dependent_launch_}, label_kernel<T>, grid_of(a), a);
 }
 
 template <class T>

@@ -29,8 +29,11 @@ class gpu_operators final : public operators<T> {
   void run(attention_arguments<T> const& a) override;
   void run(norm_arguments<T> const& a) override;
   void run(activation_arguments<T> const& a) override;
+  void run(gate_arguments<T> const& a) override;
+  void run(rotary_arguments<T> const& a) override;
   void run(classification_arguments<T> const& a) override;
   void run(pooling_arguments<T> const& a) override;
+  void run(label_arguments<T> const& a) override;
 
   bool dependent_launch() const noexcept { return dependent_launch_; }
   void set_dependent_launch(bool on) noexcept { dependent_launch_ = on; }

@@ -52,7 +52,7 @@ gpu_model<T>::gpu_model(weight_files const& files, encoder_config const& config,
     : index_(static_cast<int>(index)),
       device_(use_device(index_)),
       config_(config),
-      parts_(load_parts<T>(files, config, task.labels)),
+      parts_(load_parts<T>(files, config, task)),
       weights_(upload(parts_)),
       model_{parts_, config_, weights_.get(), task.pooling, attention_unit_of(device_)} {
   for (auto& each : lanes_) each = std::make_unique<lane<T>>(model_, device_, manner);
@@ -82,7 +82,7 @@ std::vector<float> gpu_model<T>::run(batch_source const& batch) {
   auto const held = free_.take();
   check_usable();
   std::vector<float> results;
-  results.reserve(batch.sequences() * result_width());
+  results.reserve(model_.results_of(batch) * result_width());
   try {
     check(cudaSetDevice(index_), "choosing a GPU");
     run_in_halves(0, batch.sequences(), [&](std::size_t first, std::size_t last) {

@@ -24,8 +24,11 @@ class operators {
   virtual void run(attention_arguments<T> const& arguments) = 0;
   virtual void run(norm_arguments<T> const& arguments) = 0;
   virtual void run(activation_arguments<T> const& arguments) = 0;
+  virtual void run(gate_arguments<T> const& arguments) = 0;
+  virtual void run(rotary_arguments<T> const& arguments) = 0;
   virtual void run(classification_arguments<T> const& arguments) = 0;
   virtual void run(pooling_arguments<T> const& arguments) = 0;
+  virtual void run(label_arguments<T> const& arguments) = 0;
 };
 
 struct launch_grid {
@@ -67,6 +70,21 @@ constexpr launch_grid grid_of(norm_arguments<T> const& a) {
 template <class T>
 constexpr launch_grid grid_of(activation_arguments<T> const& a) {
   return {divide_up(a.width, 8 * 128), divide_up(a.rows, 4), 128};
+}
+
+template <class T>
+constexpr launch_grid grid_of(gate_arguments<T> const& a) {
+  return {divide_up(a.width, 8 * 128), divide_up(a.rows, 4), 128};
+}
+
+template <class T>
+constexpr launch_grid grid_of(rotary_arguments<T> const& a) {
+  return grid_of_rows(a.rows);
+}
+
+template <class T>
+constexpr launch_grid grid_of(label_arguments<T> const& a) {
+  return grid_of_rows(a.rows);
 }
 
 // Where attention runs by warpgroups (cuda/attention_hopper.cuh): a block has two, for 128 queries.

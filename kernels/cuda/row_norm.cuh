@@ -128,7 +128,7 @@ YONDER_KERNEL void embedding_kernel(embedding_arguments<T> const a) {
   std::uint32_t const place = a.batch.places[row];
   row_share<Width> share = {};
   add_row(share, a.words + id * width, width);
-  add_row(share, a.positions + std::size_t{place & 0xffffU} * width, width);
+  if (a.positions != nullptr) add_row(share, a.positions + std::size_t{place & 0xffffU} * width, width);
   if (a.types != nullptr) add_row(share, a.types + std::size_t{place >> 16} * width, width);
   store_norm(share, by, a.norm.epsilon, width, out);
 }

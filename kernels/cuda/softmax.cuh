@@ -77,17 +77,19 @@ struct running_softmax {
   float sum[2] = {0.0F, 0.0F};
 };
 
-// Weighs more scores; what was summed before, `out` too, is rescaled to the largest so far.
-template <int Keys, int Values>
+// Weighs more scores; what was summed before, `out` too, is rescaled to the largest so far. `Sparse`: a row
+// may have seen no key yet, and so no largest score.
+template <bool Sparse = false, int Keys, int Values>
 YONDER_DEVICE void weigh(running_softmax& rows, fragment_c (&scores)[Keys], fragment_c (&out)[Values],
                          float scale) {
   YONDER_UNROLL
   for (std::size_t half = 0; half < 2; ++half) {
-    float const largest = largest_score(scores, half, rows.largest[half]);
+    float const found = largest_score(scores, half, rows.largest[half]);
+    float const largest = Sparse && found == -INFINITY ? 0.0F : found;
     float const of_row = scale_of_row(largest, scale);
     float const shrink =
         ex2_approx(multiply_rounded(rows.largest[half], of_row) - multiply_rounded(largest, of_row));
-    rows.largest[half] = largest;
+    rows.largest[half] = found;
     rows.sum[half] = rows.sum[half] * shrink + exponentiate(scores, half, largest, scale);
     YONDER_UNROLL
     for (int n = 0; n < Values; ++n) {

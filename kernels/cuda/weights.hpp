@@ -5,8 +5,10 @@
 #include <optional>
 #include <vector>
 
+#include "cuda/arguments.hpp"
 #include "model/config.hpp"
 #include "model/safetensors.hpp"
+#include "model/task.hpp"
 
 namespace yonder::kernels::cuda {
 
@@ -20,23 +22,25 @@ struct part {
 
 struct norm_parts {
   part<float> weight;
-  part<float> bias;
+  part<float> bias;  // zeros where the model has none
 };
 
 // Matrices are [out][in], as PyTorch has them. A product's bias is an epilogue of cuBLASLt, which takes it in
-// the matrix's format; norms take theirs in float.
+// the matrix's format; norms take theirs in float. Of a gated layer `intermediate` has both its halves.
 template <class T>
 struct layer_parts {
   part<T> query_key_value;
-  part<T> query_key_value_bias;
+  std::optional<part<T>> query_key_value_bias;
   part<T> attention_output;
-  part<T> attention_output_bias;
+  std::optional<part<T>> attention_output_bias;
   norm_parts attention_norm;
   part<T> intermediate;
-  part<T> intermediate_bias;
+  std::optional<part<T>> intermediate_bias;
   part<T> output;
-  part<T> output_bias;
+  std::optional<part<T>> output_bias;
   norm_parts output_norm;
+  std::uint32_t window = unlimited_window;  // as in attention_arguments
+  std::optional<part<float>> angles = std::nullopt;
 };
 
 template <class T>
@@ -48,21 +52,34 @@ struct classifier_parts {
   std::size_t labels = 0;
 };
 
+// Of any head but that: what rows go through before the last layer, as much of it as the family has.
+template <class T>
+struct head_parts {
+  std::optional<part<T>> first;
+  std::optional<part<T>> first_bias;
+  std::optional<norm_parts> norm;
+  part<T> last;
+  part<float> last_bias;
+  std::size_t labels = 0;
+  bool of_tokens = false;  // each has labels, and not the sequence
+};
+
 template <class T>
 struct model_parts {
   part<T> words;
-  part<T> positions;
+  std::optional<part<T>> positions;
   std::optional<part<T>> types;
   norm_parts embedding_norm;
+  std::optional<part<float>> distances;  // as in attention_arguments
   std::vector<layer_parts<T>> layers;
   std::optional<classifier_parts<T>> classifier;
+  std::optional<head_parts<T>> head;
   std::vector<std::byte> bytes;  // the block, in host memory
 };
 
-// Reads and rounds the weights of a model, those of a classifier with `labels` outputs where it has one.
-// Throws ml::inconsistent_model, and ml::unsupported_model where the kernels have no such shape.
+// Reads and rounds the weights of a model, with those of its head where the task has one. Throws
+// ml::inconsistent_model, and ml::unsupported_model where the kernels have no such shape.
 template <class T>
-model_parts<T> load_parts(weight_files const& files, encoder_config const& config,
-                          std::optional<std::size_t> labels);
+model_parts<T> load_parts(weight_files const& files, encoder_config const& config, model_task const& task);
 
 }  // namespace yonder::kernels::cuda

@@ -75,7 +75,7 @@ class gpu_compute final : public text_compute {
       : gpu_(std::move(gpu)), placement_(std::move(placement)) {}
 
   std::vector<float> operator()(cpu::token_batch const& batch) const override {
-    return gpu_->run({batch.ids, batch.type_ids, batch.starts});
+    return gpu_->run({batch.ids, batch.type_ids, batch.starts, batch.skipped});
   }
   // Sixteen waves of tiles (cuda/batch.cpp).
   std::size_t tokens_at_once() const noexcept override { return 16'896; }
@@ -96,23 +96,9 @@ cuda::number_format format_of(ml::text_options const& options) {
   throw std::invalid_argument("text_options::compute is fp32 or int8; a GPU has bf16 and fp16");
 }
 
-void check_task_on_gpu(weight_files const& files, model_task const& task) {
-  if (task.of_each_token()) {
-    throw ml::unsupported_model({files.source(), "a head that answers for each token",
-                                 "a classifier of texts or an encoder on a GPU", "run it on the CPU"});
-  }
-  auto const lacks = [](pooling_mode mode) {
-    return mode == pooling_mode::weighted_mean || mode == pooling_mode::last_token;
-  };
-  if (!task.leaves_out_prompt && std::ranges::none_of(task.pooling, lacks)) return;
-  throw ml::unsupported_model({files.source(), "pooling by weightedmean, by lasttoken or without the prompt",
-                               "cls, max, mean or mean_sqrt_len_tokens on a GPU", "run it on the CPU"});
-}
-
 std::unique_ptr<text_compute const> on_gpu(weight_files const& files, encoder_config const& config,
                                            model_task const& task, ml::text_options const& options) {
   auto const format = format_of(options);
-  check_task_on_gpu(files, task);
   auto gpu = cuda::load_accelerator(files, config, task, format, options.device.index);
   std::string placement = "cuda:" + std::to_string(options.device.index) + " (" + gpu->device_name() + "), " +
                           name_of(options.compute.value_or(ml::precision::bf16));

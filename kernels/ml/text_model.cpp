@@ -62,7 +62,7 @@ void text_model::expect_pairs() const {
 
 model_task text_model::make_task(sentence_folder const* sentences, model_head head) const {
   if (head != model_head::none) return task_of(head);
-  return {std::nullopt, sentences->pooling, !sentences->include_prompt};
+  return {std::nullopt, sentences->pooling};
 }
 
 model_task text_model::task_of(model_head head) const {
@@ -70,9 +70,9 @@ model_task text_model::task_of(model_head head) const {
   auto const& names = describe(config_.encoder.family);
   std::string const file = (files_.folder() / "config.json").string();
   if (head == model_head::sequences && config_.classifies_sequences) return {labels, {}};
-  if (head == model_head::tokens && config_.classifies_tokens) return {labels, {}, false, names.tags};
+  if (head == model_head::tokens && config_.classifies_tokens) return {labels, {}, names.tags};
   if (head == model_head::questions && config_.answers_questions) {
-    if (labels == 2) return {labels, {}, false, names.answers};
+    if (labels == 2) return {labels, {}, names.answers};
     throw ml::unsupported_model({file, std::to_string(labels) + " labels",
                                  "two, for where an answer begins and where it ends",
                                  "choose a model for extractive question answering"});

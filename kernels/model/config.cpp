@@ -147,6 +147,18 @@ std::size_t distance_bucket(std::ptrdiff_t distance) noexcept {
   return side + std::min(exact + step, each_side - 1);
 }
 
+std::vector<float> spread_distances(encoder_config const& config, std::span<float const> table) {
+  auto const reach = static_cast<std::ptrdiff_t>(config.max_tokens());
+  float const scale = std::sqrt(static_cast<float>(config.hidden / config.heads));
+  std::vector<float> distances;
+  distances.reserve(config.heads * (2 * config.max_tokens() - 1));
+  for (std::size_t head = 0; head < config.heads; ++head) {
+    for (auto distance = 1 - reach; distance < reach; ++distance)
+      distances.push_back(scale * table[distance_bucket(distance) * config.heads + head]);
+  }
+  return distances;
+}
+
 namespace {
 
 void check_heads(encoder_config const& encoder, std::string const& file) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,9 @@ class position_counter {
 inline constexpr std::size_t distance_buckets_used = 32;
 // Of a key so many tokens after its query, in single precision as transformers computes it.
 std::size_t distance_bucket(std::ptrdiff_t distance) noexcept;
+// What attention adds to each score times sqrt(head size), of a table [distance_buckets][heads]: for each
+// head that of the key which lies max_tokens - 1 before its query first, [heads][2 * max_tokens - 1].
+std::vector<float> spread_distances(encoder_config const& config, std::span<float const> table);
 
 struct classifier_config {
   std::vector<std::string> labels;  // by id

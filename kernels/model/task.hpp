@@ -15,8 +15,7 @@ namespace yonder::kernels {
 struct model_task {
   std::optional<std::size_t> labels;
   std::vector<pooling_mode> pooling;
-  bool leaves_out_prompt = false;  // pooling does
-  std::string token_layer = {};    // the layer that gives each token its logits; empty: the text has them
+  std::string token_layer = {};  // the layer that gives each token its logits; empty: the text has them
 
   bool of_each_token() const noexcept { return !token_layer.empty(); }
   // Of a row: a text's, or a token's.

@@ -15,7 +15,7 @@ command -v "$nvcc" >/dev/null || {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
-expected_kernels=32 # sixteen for each of two formats
+expected_kernels=42 # twenty-one for each of two formats
 
 fail() {
   printf 'error: sm_%s: %s\n' "$1" "$2"
@@ -116,15 +116,18 @@ for arch in 80 90a; do
   [ "$found" -ge "$expected_kernels" ] || fail "$arch" "only $found kernels were compiled; ptxas -v has changed?"
   while read -r line; do fail "$arch" "$line"; done < <(bad_resources "$work/$arch.log")
 
-  need "$arch" attention_kernel mma.sync.aligned.m16n8k16 ldmatrix.sync.aligned.m8n8.x4.shared \
-    ldmatrix.sync.aligned.m8n8.x4.trans cp.async.cg.shared.global cp.async.wait_group ex2.approx st.global.v4
-  for kernel in embedding_kernel norm_kernel activation_kernel; do
+  for kernel in attention_kernel pattern_attention; do
+    need "$arch" "$kernel" mma.sync.aligned.m16n8k16 ldmatrix.sync.aligned.m8n8.x4.shared \
+      ldmatrix.sync.aligned.m8n8.x4.trans cp.async.cg.shared.global cp.async.wait_group ex2.approx st.global.v4
+  done
+  for kernel in embedding_kernel norm_kernel activation_kernel gate_kernel; do
     need "$arch" "$kernel" ld.global.L1::evict_last.v4 ld.global.v4 st.global.v4
   done
-  for kernel in classification_kernel pooling_kernel; do need "$arch" "$kernel" ld.global.v4; done
+  for kernel in classification_kernel pooling_kernel label_kernel; do need "$arch" "$kernel" ld.global.v4; done
+  need "$arch" rotary_kernel ld.global.v4 st.global.v4
 done
-for kernel in attention_kernel embedding_kernel norm_kernel activation_kernel classification_kernel \
-  pooling_kernel; do
+for kernel in attention_kernel pattern_attention embedding_kernel norm_kernel activation_kernel gate_kernel rotary_kernel \
+  classification_kernel pooling_kernel label_kernel; do
   need 90a "$kernel" griddepcontrol.wait griddepcontrol.launch_dependents
 done
 

@@ -452,6 +452,18 @@ void gpu_operators<T>::run(activation_arguments<T> const& a) {
   run_later<T>(stream_, dependent_launch_, a);
 }
 template <class T>
+void gpu_operators<T>::run(gate_arguments<T> const& a) {
+  run_later<T>(stream_, dependent_launch_, a);
+}
+template <class T>
+void gpu_operators<T>::run(rotary_arguments<T> const& a) {
+  run_later<T>(stream_, dependent_launch_, a);
+}
+template <class T>
+void gpu_operators<T>::run(label_arguments<T> const& a) {
+  run_later<T>(stream_, dependent_launch_, a);
+}
+template <class T>
 void gpu_operators<T>::run(classification_arguments<T> const& a) {
   run_later<T>(stream_, dependent_launch_, a);
 }

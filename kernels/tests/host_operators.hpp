@@ -9,6 +9,7 @@
 #include "cuda/attention_hopper.cuh"
 #include "cuda/heads.cuh"
 #include "cuda/operators.hpp"
+#include "cuda/rotary.cuh"
 #include "cuda/row_norm.cuh"
 
 namespace yonder::kernels::cuda {
@@ -34,6 +35,21 @@ class host_operators final : public operators<T> {
   }
   void run(activation_arguments<T> const& a) override {
     launch(grid_of(a), [&] { activation_kernel<T>(a); }, {here(a.x, std::size_t{a.rows} * a.width)});
+  }
+  void run(gate_arguments<T> const& a) override {
+    std::size_t const values = std::size_t{a.rows} * a.width;
+    launch(grid_of(a), [&] { gate_kernel<T>(a); }, {here(a.in, 2 * values), here(a.out, values)});
+  }
+  void run(rotary_arguments<T> const& a) override {
+    std::size_t const values = std::size_t{a.rows} * 3 * a.heads * a.head_size;
+    launch(
+        grid_of(a), [&] { rotary_kernel<T>(a); }, and_batch(a.batch, {here(a.qkv, values)}));
+  }
+  void run(label_arguments<T> const& a) override {
+    auto const counts = *a.batch.counts;
+    auto const rows = static_cast<std::size_t>(a.of_tokens ? counts.tokens : counts.sequences);
+    launch(
+        grid_of(a), [&] { label_kernel<T>(a); }, and_batch(a.batch, {here(a.in, rows * a.width)}));
   }
   void run(attention_arguments<T> const& a) override {
     if (a.head_size == 32) {
@@ -77,6 +93,9 @@ class host_operators final : public operators<T> {
     std::size_t const hidden = std::size_t{a.heads} * a.head_size;
     auto const earlier =
         and_batch(a.batch, {here(a.qkv, a.rows * 3 * hidden), here(a.out, tokens(a.batch) * hidden)});
+    if (a.has_pattern())
+      return launch(
+          grid_of(a), [&] { pattern_attention<T, HeadSize>(a); }, earlier);
     if (a.warps != hopper_attention_warps)
       return launch(
           grid_of(a), [&] { attention_kernel<T, HeadSize>(a); }, earlier);

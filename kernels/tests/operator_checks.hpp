@@ -110,7 +110,7 @@ inline double relative_error(std::vector<float> const& out, std::vector<double> 
 template <class T>
 struct placed_batch {
   placed_batch(bench<T>& on, std::vector<std::size_t> const& lengths, encoder_config const& config,
-               std::uint32_t queries_per_tile) {
+               std::uint32_t queries_per_tile, std::size_t skipped = 0) {
     for (std::size_t const length : lengths) starts.push_back(starts.back() + length);
     ids.resize(starts.back());
     types.resize(starts.back());
@@ -120,7 +120,7 @@ struct placed_batch {
     size = bucket_for(starts.back(), lengths.size());
     std::vector<std::byte> memory(packed_batch::bytes(size));
     arena here(memory.data());
-    packed_batch::in(here, size).fill({ids, types, starts}, config, queries_per_tile);
+    packed_batch::in(here, size).fill({ids, types, starts, skipped}, config, queries_per_tile);
     arena there(on.put(memory));
     view = packed_batch::in(there, size).view();
   }
@@ -224,11 +224,89 @@ finding check_activation(bench<T>& on, activation function, std::size_t width, s
           rounding<T>};
 }
 
+template <class T>
+finding check_gate(bench<T>& on, activation function, std::size_t width, std::uint32_t rows, bool biased) {
+  auto const before = random_values<T>(rows * 2 * width, 2.0F);
+  auto const bias = random_values<T>(2 * width);
+  auto* const out = on.put(poisoned<T>(rows * width));
+  on.run().run(gate_arguments<T>{on.put(before), biased ? on.put(bias) : nullptr, function, out, rows,
+                                 static_cast<std::uint32_t>(width)});
+  std::vector<double> expected;
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t i = 0; i < width; ++i) {
+      auto const value = [&](std::size_t column) {
+        return static_cast<double>(to_float(before[row * 2 * width + column])) +
+               (biased ? to_float(bias[column]) : 0.0F);
+      };
+      expected.push_back(
+          (function == activation::relu ? std::max(value(i), 0.0) : reference::gelu(value(i))) *
+          value(width + i));
+    }
+  }
+  return {name_of<T>("gate", width), relative_error(widen(on.get(out, expected.size())), expected),
+          rounding<T>};
+}
+
+// Values and rows past the last token stay as they are.
+template <class T>
+finding check_rotary(bench<T>& on, std::size_t head_size, std::size_t heads,
+                     std::vector<std::size_t> const& lengths) {
+  constexpr float base = 500.0F;
+  std::size_t const hidden = heads * head_size;
+  auto const config = shape_of(hidden);
+  placed_batch<T> const batch(on, lengths, config, 16);
+  auto const before = random_values<T>(batch.size.rows * 3 * hidden);
+  auto* const qkv = on.put(before);
+  on.run().run(rotary_arguments<T>{batch.view, qkv, on.put(rotary_angles(base, config.positions, head_size)),
+                                   batch.size.rows, static_cast<std::uint32_t>(heads),
+                                   static_cast<std::uint32_t>(head_size)});
+  auto const wide = widen(before);
+  std::vector<double> expected(wide.begin(), wide.end());
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    for (std::size_t position = 0; position < lengths[i]; ++position) {
+      std::size_t const row = (batch.starts[i] + position) * 3 * hidden;
+      for (std::size_t part = 0; part < 2 * heads; ++part) {
+        std::size_t const at = row + part * head_size;
+        auto const turned = reference::rotate(wide.data() + at, head_size, position, base);
+        std::copy(turned.begin(), turned.end(), expected.begin() + static_cast<std::ptrdiff_t>(at));
+      }
+    }
+  }
+  return {name_of<T>("rotation", head_size), relative_error(widen(on.get(qkv, expected.size())), expected),
+          rounding<T>};
+}
+
+template <class T>
+finding check_labels(bench<T>& on, std::size_t width, std::size_t labels,
+                     std::vector<std::size_t> const& lengths, bool of_tokens) {
+  placed_batch<T> const batch(on, lengths, shape_of(width), 16);
+  std::size_t const rows = of_tokens ? batch.size.rows : batch.size.sequences;
+  std::size_t const used = of_tokens ? batch.tokens() : lengths.size();
+  auto const in = random_values<T>(rows * width);
+  auto const weight = random_values<T>(labels * width, 0.1F);
+  auto const bias = random_values<float>(labels);
+  auto* const out = on.put(std::vector<float>(rows * labels, 42.0F));
+  on.run().run(label_arguments<T>{batch.view, on.put(in), on.put(weight), on.put(bias), out,
+                                  static_cast<std::uint32_t>(rows), static_cast<std::uint32_t>(width),
+                                  static_cast<std::uint32_t>(labels), of_tokens});
+  auto expected =
+      reference::multiply(widen(in).data(), used, widen(weight).data(), labels, width, bias.data());
+  expected.resize(rows * labels, 42.0);
+  return {name_of<T>("labels", width), relative_error(on.get(out, expected.size()), expected), 1e-5};
+}
+
+// A window, and what distance adds where it is asked for.
+struct attention_wishes {
+  std::size_t window = attention_pattern::everything;
+  bool distances = false;
+};
+
 // Rows past the last token are NaNs, and so are all but every `good`-th sequence: they must not be seen
 // elsewhere.
 template <class T>
 finding check_attention(bench<T>& on, std::size_t head_size, std::size_t heads, std::uint32_t warps,
-                        std::vector<std::size_t> const& lengths, std::size_t good = 1) {
+                        std::vector<std::size_t> const& lengths, std::size_t good = 1,
+                        attention_wishes const& wishes = {}) {
   std::size_t const hidden = heads * head_size;
   placed_batch<T> const batch(on, lengths, shape_of(hidden), 16 * warps);
   std::size_t const row = 3 * hidden;
@@ -242,14 +320,20 @@ finding check_attention(bench<T>& on, std::size_t head_size, std::size_t heads, 
   for (std::size_t i = 0; i < lengths.size(); ++i)
     if (i % good != 0) spoil(batch.starts[i], batch.starts[i + 1]);
   auto* const out = on.put(poisoned<T>(batch.tokens() * hidden));
+  std::size_t const reach = *std::max_element(lengths.begin(), lengths.end());
+  auto const added = random_values<float>(heads * (2 * reach - 1), 8.0F);
+  float const* const distances = wishes.distances ? on.put(added) : nullptr;
+  auto const window = static_cast<std::uint32_t>(std::min<std::size_t>(wishes.window, unlimited_window));
   on.run().run(attention_arguments<T>{batch.view, on.put(qkv), out, batch.size.rows,
                                       static_cast<std::uint32_t>(heads),
-                                      static_cast<std::uint32_t>(head_size), warps});
+                                      static_cast<std::uint32_t>(head_size), warps, window, distances,
+                                      wishes.distances ? static_cast<std::uint32_t>(reach) : 0U});
   auto const all = widen(on.get(out, batch.tokens() * hidden));
   std::vector<float> found;
   std::vector<double> expected;
   for (std::size_t i = 0; i < lengths.size(); i += good) {
-    auto const one = reference::attention(wide.data() + batch.starts[i] * row, lengths[i], heads, head_size);
+    auto const one = reference::attention(wide.data() + batch.starts[i] * row, lengths[i], heads, head_size,
+                                          wishes.distances ? added.data() : nullptr, reach, wishes.window);
     expected.insert(expected.end(), one.begin(), one.end());
     auto const begin = all.begin() + static_cast<std::ptrdiff_t>(batch.starts[i] * hidden);
     found.insert(found.end(), begin, begin + static_cast<std::ptrdiff_t>(lengths[i] * hidden));
@@ -291,29 +375,35 @@ finding check_classification(bench<T>& on, first_activation function, std::size_
   return {name_of<T>("classification", width), reset ? error : std::numeric_limits<double>::infinity(), 5e-5};
 }
 
-inline double pooled(pooling_mode mode, float const* column, std::size_t length, std::size_t width) {
-  double largest = column[0];
+inline double pooled(pooling_mode mode, float const* column, std::size_t length, std::size_t width,
+                     std::size_t skipped) {
+  bool const none = skipped >= length;
+  double largest = -std::numeric_limits<double>::infinity();
   double sum = 0.0;
-  for (std::size_t i = 0; i < length; ++i) {
-    largest = std::max(largest, static_cast<double>(column[i * width]));
-    sum += column[i * width];
+  double weighted = 0.0;
+  double weights = 0.0;
+  for (std::size_t i = skipped; i < length; ++i) {
+    auto const value = static_cast<double>(column[i * width]);
+    auto const weight = static_cast<double>(i + 1);
+    largest = std::max(largest, value);
+    sum += value;
+    weighted += weight * value;
+    weights += weight;
   }
-  switch (mode) {
-    case pooling_mode::first_token: return column[0];
-    case pooling_mode::maximum: return largest;
-    case pooling_mode::mean: return sum / static_cast<double>(length);
-    case pooling_mode::mean_sqrt_length:
-    case pooling_mode::weighted_mean:  // not of a GPU
-    case pooling_mode::last_token: break;
-  }
-  return sum / std::sqrt(static_cast<double>(length));
+  if (mode == pooling_mode::first_token) return column[none ? 0 : skipped * width];
+  if (mode == pooling_mode::maximum) return largest;
+  if (none) return 0.0;
+  auto const count = static_cast<double>(length - skipped);
+  if (mode == pooling_mode::mean) return sum / count;
+  if (mode == pooling_mode::last_token) return column[(length - 1) * width];
+  return mode == pooling_mode::weighted_mean ? weighted / weights : sum / std::sqrt(count);
 }
 
 // Rows lie three floats apart, which must stay as they are.
 template <class T>
 finding check_pooling(bench<T>& on, pooling_mode mode, std::size_t width,
-                      std::vector<std::size_t> const& lengths) {
-  placed_batch<T> const batch(on, lengths, shape_of(width), 16);
+                      std::vector<std::size_t> const& lengths, std::size_t skipped = 0) {
+  placed_batch<T> const batch(on, lengths, shape_of(width), 16, skipped);
   auto const hidden = random_values<T>(batch.tokens() * width);
   std::size_t const stride = width + 3;
   auto* const out = on.put(std::vector<float>(lengths.size() * stride, 42.0F));
@@ -323,7 +413,8 @@ finding check_pooling(bench<T>& on, pooling_mode mode, std::size_t width,
   std::vector<double> expected(lengths.size() * stride, 42.0);
   for (std::size_t i = 0; i < lengths.size(); ++i) {
     for (std::size_t k = 0; k < width; ++k)
-      expected[i * stride + k] = pooled(mode, wide.data() + batch.starts[i] * width + k, lengths[i], width);
+      expected[i * stride + k] =
+          pooled(mode, wide.data() + batch.starts[i] * width + k, lengths[i], width, skipped);
   }
   return {name_of<T>("pooling", width), relative_error(on.get(out, expected.size()), expected), 1e-6};
 }

@@ -139,11 +139,50 @@ TEST_CASE("quick: the classifier's layers are those of the formula") {
   expect_good(check_classification(bench, first_activation::tanh, 96, 3, {4, 1, 2, 5, 3, 1, 1, 2, 6}));
 }
 
-TEST_CASE("quick: each way of pooling is that of its formula") {
+TEST_CASE("quick: each way of pooling is that of its formula, with and without what is skipped") {
   host_bench<f16> bench;
   for (auto const mode :
-       {pooling_mode::first_token, pooling_mode::maximum, pooling_mode::mean, pooling_mode::mean_sqrt_length})
+       {pooling_mode::first_token, pooling_mode::maximum, pooling_mode::mean, pooling_mode::mean_sqrt_length,
+        pooling_mode::weighted_mean, pooling_mode::last_token}) {
+    CAPTURE(static_cast<int>(mode));
     expect_good(check_pooling(bench, mode, 264, {1, 13, 8}));
+    expect_good(check_pooling(bench, mode, 264, {4, 13, 9}, 3));
+    if (mode != pooling_mode::maximum)  // of which nothing is minus infinity
+      expect_good(check_pooling(bench, mode, 264, {2, 13, 3}, 3));
+  }
+}
+
+TEST_CASE("quick: a gate is that of the formula") {
+  host_bench<bf16> bench;
+  expect_good(check_gate(bench, activation::gelu, 1032, 5, true));
+  host_bench<f16> other;
+  expect_good(check_gate(other, activation::gelu, 40, 3, false));
+  expect_good(check_gate(other, activation::relu, 40, 3, true));
+}
+
+TEST_CASE("quick: positions turn queries and keys, and nothing else") {
+  host_bench<bf16> bench;
+  expect_good(check_rotary(bench, 64, 3, {1, 40, 2}));
+  host_bench<f16> other(order::descending);
+  expect_good(check_rotary(other, 32, 2, {17}));
+}
+
+TEST_CASE("quick: labels of tokens and of sequences are those of the formula") {
+  host_bench<bf16> bench;
+  expect_good(check_labels(bench, 96, 9, {4, 1, 2}, true));
+  host_bench<f16> other;
+  expect_good(check_labels(other, 264, 1, {4, 1, 2}, false));
+}
+
+TEST_CASE("quick: attention within a window, and with what distance adds, is that of the formula") {
+  for (auto const threads : {order::ascending, order::shuffled}) {
+    host_bench<bf16> bench(threads);
+    expect_good(check_attention(bench, 64, 1, 4, {1, 200, 16}, 1, {.window = 20}));
+    expect_good(check_attention(bench, 32, 2, 1, {150, 3}, 1, {.window = 64}));
+    expect_good(check_attention(bench, 32, 2, 1, {150, 3, 70}, 2, {.window = 1}));
+    expect_good(check_attention(bench, 32, 2, 4, {97, 3, 33}, 1, {.distances = true}));
+    expect_good(check_attention(bench, 64, 2, 1, {5, 90, 77}, 2, {.window = 30, .distances = true}));
+  }
 }
 
 TEST_CASE("full: row kernels take every width and number of rows") {
@@ -172,6 +211,21 @@ TEST_CASE("full: attention takes every length, tile and order of threads") {
         expect_good(
             check_attention(bench, 64, 1, warps, {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 256, 257, 2}));
         expect_good(check_attention(bench, 32, 2, warps, {31, 33, 64, 200, 384, 385}));
+      }
+    }
+  });
+}
+
+TEST_CASE("full: windows and distances take every length, tile and order of threads") {
+  each_format([](auto format) {
+    using T = decltype(format);
+    for (auto const threads : {order::ascending, order::descending, order::shuffled}) {
+      for (std::uint32_t const warps : {1U, 2U, 4U}) {
+        for (std::size_t const window : {0, 1, 63, 64, 65, 128}) {
+          host_bench<T> bench(threads);
+          expect_good(check_attention(bench, 32, 1, warps, {1, 16, 63, 65, 129, 257, 2}, 1,
+                                      {.window = window, .distances = window % 2 == 0}));
+        }
       }
     }
   });
@@ -242,7 +296,11 @@ TEST_CASE("quick: no kernel goes without its wait for the grid before it") {
   CHECK(lacks_wait([](auto& on) { return check_embedding(on, 384, {3, 1}); }));
   CHECK(lacks_wait([](auto& on) { return check_norm(on, 264, 3); }));
   CHECK(lacks_wait([](auto& on) { return check_activation(on, activation::gelu, 40, 3); }));
+  CHECK(lacks_wait([](auto& on) { return check_gate(on, activation::gelu, 40, 3, true); }));
+  CHECK(lacks_wait([](auto& on) { return check_rotary(on, 32, 1, {5, 2}); }));
+  CHECK(lacks_wait([](auto& on) { return check_labels(on, 32, 2, {4, 1}, true); }));
   CHECK(lacks_wait([](auto& on) { return check_attention(on, 32, 1, 1, {5}); }));
+  CHECK(lacks_wait([](auto& on) { return check_attention(on, 32, 1, 1, {5}, 1, {.window = 2}); }));
   CHECK(lacks_wait([](auto& on) { return check_attention(on, 32, 1, hopper_attention_warps, {66}); }));
   CHECK(lacks_wait([](auto& on) { return check_classification(on, first_activation::tanh, 32, 2, {4, 1}); }));
   CHECK(lacks_wait([](auto& on) { return check_pooling(on, pooling_mode::mean, 32, {4, 1}); }));

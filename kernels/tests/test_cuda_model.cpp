@@ -26,21 +26,15 @@
 #include "cuda/algorithm_store.hpp"
 #include "cuda/doctor.hpp"
 #include "cuda/errors.hpp"
-#include "cuda/forward.hpp"
 #include "cuda/support.hpp"
-#include "host_operators.hpp"
+#include "host_model.hpp"
+#include "random_weights.hpp"
 
 namespace {
 
 using namespace yonder;
 using namespace yonder::kernels;
 using namespace yonder::kernels::cuda;
-
-struct texts {
-  std::vector<std::int32_t> ids;
-  std::vector<std::int32_t> types;
-  std::vector<std::size_t> starts = {0};
-};
 
 // What the two families of names call the parts of a layer.
 struct names {
@@ -82,30 +76,28 @@ class random_model {
   // The value of one weight of the last tensor can be given.
   explicit random_model(encoder_config const& config, std::optional<float> last = std::nullopt)
       : config_(config), names_(config.family) {
+    auto& to = weights_;
     std::size_t const hidden = config.hidden;
     std::string const embeddings = names_.encoder + "embeddings.";
-    add(embeddings + "word_embeddings.weight", {config.vocabulary, hidden});
-    add(embeddings + "position_embeddings.weight", {config.positions, hidden});
+    to.add(embeddings + "word_embeddings.weight", {config.vocabulary, hidden});
+    to.add(embeddings + "position_embeddings.weight", {config.positions, hidden});
     if (config.token_types != 0)
-      add(embeddings + "token_type_embeddings.weight", {config.token_types, hidden});
-    add_norm(embeddings + "LayerNorm");
+      to.add(embeddings + "token_type_embeddings.weight", {config.token_types, hidden});
+    to.add_norm(embeddings + "LayerNorm", hidden);
     for (std::size_t i = 0; i < config.layers; ++i) {
-      for (std::size_t part = 0; part < 4; ++part) add_linear(layer(i, part), hidden, hidden);
-      add_norm(layer(i, 4));
-      add_linear(layer(i, 5), config.intermediate, hidden);
-      add_linear(layer(i, 6), hidden, config.intermediate);
-      add_norm(layer(i, 7));
+      for (std::size_t part = 0; part < 4; ++part) to.add_linear(layer(i, part), hidden, hidden);
+      to.add_norm(layer(i, 4), hidden);
+      to.add_linear(layer(i, 5), config.intermediate, hidden);
+      to.add_linear(layer(i, 6), hidden, config.intermediate);
+      to.add_norm(layer(i, 7), hidden);
     }
-    add_linear(names_.first, hidden, hidden);
-    add_linear(names_.second, labels, hidden);
-    if (last) data_.back() = *last;
-    write();
+    to.add_linear(names_.first, hidden, hidden);
+    to.add_linear(names_.second, labels, hidden);
+    if (last) to.set_last(*last);
+    to.write();
   }
-  random_model(random_model const&) = delete;
-  random_model& operator=(random_model const&) = delete;
-  ~random_model() { std::filesystem::remove_all(folder_); }
 
-  std::filesystem::path const& folder() const { return folder_; }
+  std::filesystem::path const& folder() const { return weights_.folder(); }
 
   // [tokens][hidden] of one text.
   std::vector<float> hidden_states(texts const& batch, std::size_t text) const {
@@ -151,46 +143,9 @@ class random_model {
     return names_.layer + std::to_string(index) + "." + names_.parts[part];
   }
 
-  void add(std::string const& name, std::vector<std::size_t> const& shape, float mean = 0.0F,
-           float scale = 0.2F) {
-    std::size_t count = 1;
-    std::string sizes;
-    for (std::size_t const size : shape) {
-      count *= size;
-      sizes += (sizes.empty() ? "" : ",") + std::to_string(size);
-    }
-    std::normal_distribution<float> normal(mean, scale);
-    auto& values = tensors_[name];
-    for (std::size_t i = 0; i < count; ++i) values.push_back(normal(engine_));
-    std::size_t const begin = data_.size() * sizeof(float);
-    data_.insert(data_.end(), values.begin(), values.end());
-    header_ += (header_.empty() ? "" : ",") + ("\"" + name + R"(":{"dtype":"F32","shape":[)") + sizes +
-               R"(],"data_offsets":[)" + std::to_string(begin) + "," +
-               std::to_string(data_.size() * sizeof(float)) + "]}";
-  }
-  void add_linear(std::string const& name, std::size_t out, std::size_t in) {
-    add(name + ".weight", {out, in}, 0.0F, 0.1F);
-    add(name + ".bias", {out});
-  }
-  void add_norm(std::string const& name) {
-    add(name + ".weight", {config_.hidden}, 1.0F);
-    add(name + ".bias", {config_.hidden});
-  }
-  void write() const {
-    std::filesystem::create_directories(folder_);
-    std::string const header = "{" + header_ + "}";
-    auto const size = static_cast<std::uint64_t>(header.size());
-    std::ofstream file(folder_ / "model.safetensors", std::ios::binary);
-    file.write(reinterpret_cast<char const*>(&size), sizeof size);
-    file << header;
-    file.write(reinterpret_cast<char const*>(data_.data()),
-               static_cast<std::streamsize>(data_.size() * sizeof(float)));
-    REQUIRE(file.flush());
-  }
-
   std::vector<float> linear(std::string const& name, std::vector<float> const& rows) const {
-    auto const& weight = tensors_.at(name + ".weight");
-    auto const& bias = tensors_.at(name + ".bias");
+    auto const& weight = weights_.tensor(name + ".weight");
+    auto const& bias = weights_.tensor(name + ".bias");
     std::size_t const depth = weight.size() / bias.size();
     auto const out =
         reference::multiply(rows.data(), rows.size() / depth, weight.data(), bias.size(), depth, bias.data());
@@ -202,8 +157,8 @@ class random_model {
     std::vector<float> out;
     for (std::size_t at = 0; at < x.size(); at += config_.hidden) {
       auto const row =
-          reference::layer_norm(x.data() + at, config_.hidden, tensors_.at(name + ".weight").data(),
-                                tensors_.at(name + ".bias").data(), config_.layer_norm_epsilon);
+          reference::layer_norm(x.data() + at, config_.hidden, weights_.tensor(name + ".weight").data(),
+                                weights_.tensor(name + ".bias").data(), config_.layer_norm_epsilon);
       out.insert(out.end(), row.begin(), row.end());
     }
     return out;
@@ -216,7 +171,7 @@ class random_model {
       std::size_t const place = position(batch.ids[token]);
       for (std::size_t k = 0; k < config_.hidden; ++k) {
         auto const at = [&](char const* table, std::size_t row) {
-          return tensors_.at(embeddings + table + ".weight")[row * config_.hidden + k];
+          return weights_.tensor(embeddings + table + ".weight")[row * config_.hidden + k];
         };
         x.push_back(at("word_embeddings", static_cast<std::size_t>(batch.ids[token])) +
                     at("position_embeddings", place) +
@@ -230,12 +185,7 @@ class random_model {
 
   encoder_config config_;
   names names_;
-  std::filesystem::path folder_ = std::filesystem::temp_directory_path() /
-                                  ("yonder_cuda_model_" + std::to_string(std::random_device{}()));
-  std::map<std::string, std::vector<float>> tensors_;
-  std::string header_;
-  std::vector<float> data_;
-  std::mt19937 engine_{3};
+  test::random_weights weights_;
 };
 
 encoder_config small_shape(model_family family) {
@@ -253,60 +203,6 @@ encoder_config small_shape(model_family family) {
   return config;
 }
 
-texts random_batch(encoder_config const& config, std::vector<std::size_t> const& lengths) {
-  std::mt19937 engine(17);
-  texts batch;
-  for (std::size_t const length : lengths) {
-    for (std::size_t i = 0; i < length; ++i) {
-      batch.ids.push_back(static_cast<std::int32_t>(engine() % config.vocabulary));
-      batch.types.push_back(
-          static_cast<std::int32_t>(config.token_types == 0 ? 0 : engine() % config.token_types));
-    }
-    batch.starts.push_back(batch.ids.size());
-  }
-  return batch;
-}
-
-// As gpu_model runs it, in host memory; what need not be zero is poisoned.
-template <class T>
-std::vector<float> run_on_host(weight_files const& files, encoder_config const& config, texts const& source,
-                               std::optional<std::size_t> labels, std::vector<pooling_mode> pooling,
-                               attention_unit unit = attention_unit::warp) {
-  auto parts = load_parts<T>(files, config, labels);
-  placed_model<T> const model{parts, config, parts.bytes.data(), std::move(pooling), unit};
-  batch_source const batch{source.ids, source.types, source.starts};
-  bucket const size = bucket_for(batch.tokens(), batch.sequences());
-
-  arena plan;
-  activations<T>::in(plan, model, size);
-  std::vector<std::byte> memory(plan.used(), std::byte{0xff});
-  arena place(memory.data());
-  auto const at = activations<T>::in(place, model, size);
-  std::fill_n(at.arrivals, size.sequences / 8 + 1, 0U);
-
-  std::vector<std::byte> upload(packed_batch::bytes(size), std::byte{0xff});
-  arena upload_place(upload.data());
-  auto const packed = packed_batch::in(upload_place, size);
-  packed.fill(batch, config, 16 * model.attention_warps(size));
-
-  std::vector<float> results(size.sequences * model.result_width(), std::nanf(""));
-  host_operators<T> operators;
-  run_forward<T>(operators, model, at, packed.view(), size, results.data());
-  results.resize(batch.sequences() * model.result_width());
-  return results;
-}
-
-double relative_error(std::vector<float> const& out, std::vector<float> const& expected) {
-  REQUIRE(out.size() == expected.size());
-  double error = 0.0;
-  double size = 0.0;
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    error += std::pow(static_cast<double>(out[i]) - expected[i], 2);
-    size += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(error / size);
-}
-
 template <class T>
 void check_classifier(model_family family, std::vector<std::size_t> const& lengths, double bound,
                       attention_unit unit = attention_unit::warp) {
@@ -315,21 +211,13 @@ void check_classifier(model_family family, std::vector<std::size_t> const& lengt
   weight_files const files(model.folder());
   auto const batch = random_batch(config, lengths);
   auto const expected = model.logits(batch);
-  auto const found = run_on_host<T>(files, config, batch, random_model::labels, {}, unit);
+  auto const found = run_on_host<T>(files, config, batch, {random_model::labels, {}}, unit);
   double const error = relative_error(found, expected);
   MESSAGE("error " << error);
   CHECK(error < bound);
 }
 
 }  // namespace
-
-TEST_CASE("quick: a model whose layers have no kernels is refused in words") {
-  encoder_config config = small_shape(model_family::bert);
-  random_model const model(config);
-  config.layer.gated = true;
-  CHECK_THROWS_WITH_AS(load_parts<bf16>(weight_files(model.folder()), config, std::nullopt),
-                       doctest::Contains("a gate"), yonder::ml::unsupported_model);
-}
 
 TEST_CASE("quick: a classifier in bf16 is that of its formulas, whatever stands beside a text") {
   check_classifier<bf16>(model_family::bert, {5, 1, 33}, 2e-2);
@@ -368,7 +256,7 @@ TEST_CASE("full: pooled vectors agree with the formulas, one kind after the othe
       expected.push_back(sum / static_cast<float>(tokens));
     }
   }
-  CHECK(relative_error(run_on_host<f16>(files, config, batch, std::nullopt, pooling), expected) < 3e-3);
+  CHECK(relative_error(run_on_host<f16>(files, config, batch, {std::nullopt, pooling}), expected) < 3e-3);
 }
 
 TEST_CASE("quick: a model that the kernels cannot run is refused by name of its shape") {
@@ -376,22 +264,18 @@ TEST_CASE("quick: a model that the kernels cannot run is refused by name of its 
   weight_files const files(model.folder());
   auto config = small_shape(model_family::bert);
   config.heads = 8;
-  CHECK_THROWS_WITH_AS(load_parts<bf16>(files, config, std::nullopt), doctest::Contains("8 heads of 8"),
-                       ml::unsupported_model);
-  config = small_shape(model_family::bert);
-  config.distance_buckets = 32;
-  CHECK_THROWS_WITH_AS(load_parts<bf16>(files, config, std::nullopt), doctest::Contains("by distance"),
+  CHECK_THROWS_WITH_AS(load_parts<bf16>(files, config, {}), doctest::Contains("8 heads of 8"),
                        ml::unsupported_model);
   config = small_shape(model_family::bert);
   config.vocabulary = 91;
-  CHECK_THROWS_AS(load_parts<bf16>(files, config, std::nullopt), ml::inconsistent_model);
+  CHECK_THROWS_AS(load_parts<bf16>(files, config, {}), ml::inconsistent_model);
 }
 
 TEST_CASE("quick: a weight that is no finite number in its format is refused by name") {
   auto const config = small_shape(model_family::bert);
   for (float const last : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
     random_model const model(config, last);
-    CHECK_THROWS_WITH_AS(load_parts<bf16>(weight_files(model.folder()), config, random_model::labels),
+    CHECK_THROWS_WITH_AS(load_parts<bf16>(weight_files(model.folder()), config, {random_model::labels, {}}),
                          doctest::Contains("a value of classifier.bias"), ml::inconsistent_model);
   }
 }

@@ -44,9 +44,8 @@ struct answer_options {
 // replace it by a rename, never in place, while a model is loaded.
 class YONDER_KERNELS_API question_answerer {
  public:
-  // `folder` as in text_classifier's constructor, which throws the same. On a GPU unsupported_model;
-  // device::automatic() takes the CPU. A window, with its question, has 384 tokens at most unless
-  // text_options::max_tokens says otherwise.
+  // `folder` as in text_classifier's constructor, which throws the same. A window, with its question, has 384
+  // tokens at most unless text_options::max_tokens says otherwise.
   explicit question_answerer(std::filesystem::path const& folder, text_options options = {});
   question_answerer(question_answerer&&) noexcept;
   question_answerer& operator=(question_answerer&&) noexcept;
@@ -57,7 +56,7 @@ class YONDER_KERNELS_API question_answerer {
   std::vector<answer> operator()(std::string_view question, std::string_view text,
                                  answer_options const& options = {}) const;
 
-  // Where it computes, for people: "CPU, fp32".
+  // Where it computes, for people: "CPU, fp32", or "cuda:0 (NVIDIA H200), bf16".
   std::string placement() const;
 
  private:

@@ -276,45 +276,32 @@ class hosted_encoder {
 // What a worker of reranker_service holds.
 class hosted_reranker {
  public:
-  hosted_reranker(std::string const& folder, text_options const& options)
-      : model_(yonder::detail::carried_path(folder), options) {}
+  hosted_reranker(std::string const& folder, text_options const& options) : host_(folder, options) {}
 
   // A score for each pair of query and document, or its own error. Throws std::logic_error where the model
   // has several labels.
   std::vector<expected<float, std::exception_ptr>> score(std::span<text_pair const> pairs) const {
-    std::vector<expected<float, std::exception_ptr>> outcomes;
-    outcomes.reserve(pairs.size());
-    try {
-      if (model_.labels().size() == 1) {
-        for (auto const& row : run(pairs)) outcomes.emplace_back(row.front());
-        return outcomes;
-      }
-    } catch (text_error const&) {  // of one of them
-    } catch (inconsistent_model const&) {
-    }
-    for (auto const& pair : pairs) outcomes.push_back(score_alone(pair));
-    return outcomes;
+    std::vector<expected<float, std::exception_ptr>> found;
+    found.reserve(pairs.size());
+    detail::answer_together(
+        pairs, [this](std::span<text_pair const> some) { return scores_of(some); }, found);
+    return found;
   }
-  std::string placement() const { return model_.placement(); }  // as reranker says it
-  bool healthy() const noexcept { return healthy_; }            // as hosted_classifier's
+  std::string placement() const { return host_.get().placement(); }  // as reranker says it
+  bool healthy() const noexcept { return host_.healthy(); }          // as hosted_classifier's
 
  private:
-  std::vector<std::vector<float>> run(std::span<text_pair const> pairs) const try {
-    return model_.scores(pairs);
-  } catch (gpu_unusable const&) {
-    healthy_ = false;
-    throw;
-  }
-  expected<float, std::exception_ptr> score_alone(text_pair const& pair) const try {
-    return model_(pair.first, pair.second);
-  } catch (text_error const&) {
-    return unexpected(std::current_exception());
-  } catch (inconsistent_model const&) {
-    return unexpected(std::current_exception());
+  std::vector<float> scores_of(std::span<text_pair const> pairs) const {
+    auto const& model = host_.get();
+    std::vector<float> scores;
+    scores.reserve(pairs.size());
+    if (!pairs.empty() && model.labels().size() != 1)
+      (void)model(pairs.front().first, pairs.front().second);  // throws
+    for (auto const& row : host_.run([&] { return model.scores(pairs); })) scores.push_back(row.front());
+    return scores;
   }
 
-  reranker model_;
-  mutable std::atomic<bool> healthy_{true};
+  detail::hosted_model<reranker> host_;
 };
 
 // A text in which entities are looked for, and how.
@@ -326,8 +313,7 @@ struct entity_request {
 // What a worker of token_classifier_service holds.
 class hosted_token_classifier {
  public:
-  hosted_token_classifier(std::string const& folder, text_options const& options)
-      : model_(yonder::detail::carried_path(folder), options) {}
+  hosted_token_classifier(std::string const& folder, text_options const& options) : host_(folder, options) {}
 
   // The entities in each text, or its own error. Those that follow each other with the same options are
   // computed together.
@@ -336,17 +322,19 @@ class hosted_token_classifier {
     auto const alike = [](auto const& a, auto const& b) { return a.options == b.options; };
     return detail::answer_alike<std::vector<entity>>(
         requests, alike, [this](std::span<entity_request const> some) {
-          return model_(detail::texts_of(some), some.front().options);
+          auto const texts = detail::texts_of(some);
+          return host_.run([&] { return host_.get()(texts, some.front().options); });
         });
   }
   std::vector<std::string> labels() const {  // as token_classifier says it
-    auto const all = model_.labels();
+    auto const all = host_.get().labels();
     return {all.begin(), all.end()};
   }
-  std::string placement() const { return model_.placement(); }  // likewise
+  std::string placement() const { return host_.get().placement(); }  // likewise
+  bool healthy() const noexcept { return host_.healthy(); }          // as hosted_classifier's
 
  private:
-  token_classifier model_;
+  detail::hosted_model<token_classifier> host_;
 };
 
 // A text, and labels of which some may fit it.
@@ -360,7 +348,7 @@ struct zero_shot_request {
 class hosted_zero_shot_classifier {
  public:
   hosted_zero_shot_classifier(std::string const& folder, text_options const& options)
-      : model_(yonder::detail::carried_path(folder), options) {}
+      : host_(folder, options) {}
 
   // All labels for each text, the best one first, or its own error. Texts that follow each other with the
   // same labels and options are computed together.
@@ -370,21 +358,16 @@ class hosted_zero_shot_classifier {
       return a.labels == b.labels && a.options == b.options;
     };
     return detail::answer_alike<std::vector<label_score>>(
-        requests, alike, [this](std::span<zero_shot_request const> some) { return run(some); });
+        requests, alike, [this](std::span<zero_shot_request const> some) {
+          auto const texts = detail::texts_of(some);
+          return host_.run([&] { return host_.get()(texts, some.front().labels, some.front().options); });
+        });
   }
-  std::string placement() const { return model_.placement(); }  // as zero_shot_classifier says it
-  bool healthy() const noexcept { return healthy_; }            // as hosted_classifier's
+  std::string placement() const { return host_.get().placement(); }  // as zero_shot_classifier says it
+  bool healthy() const noexcept { return host_.healthy(); }          // as hosted_classifier's
 
  private:
-  std::vector<std::vector<label_score>> run(std::span<zero_shot_request const> alike) const try {
-    return model_(detail::texts_of(alike), alike.front().labels, alike.front().options);
-  } catch (gpu_unusable const&) {
-    healthy_ = false;
-    throw;
-  }
-
-  zero_shot_classifier model_;
-  mutable std::atomic<bool> healthy_{true};
+  detail::hosted_model<zero_shot_classifier> host_;
 };
 
 // A question, the text in which its answer is looked for, and how.
@@ -397,8 +380,7 @@ struct question_request {
 // What a worker of question_answerer_service holds.
 class hosted_question_answerer {
  public:
-  hosted_question_answerer(std::string const& folder, text_options const& options)
-      : model_(yonder::detail::carried_path(folder), options) {}
+  hosted_question_answerer(std::string const& folder, text_options const& options) : host_(folder, options) {}
 
   // The answers to each question, the best first, or its own error.
   std::vector<expected<std::vector<answer>, std::exception_ptr>> answer_all(
@@ -408,17 +390,18 @@ class hosted_question_answerer {
     for (auto const& request : requests) found.push_back(answer_one(request));
     return found;
   }
-  std::string placement() const { return model_.placement(); }  // as question_answerer says it
+  std::string placement() const { return host_.get().placement(); }  // as question_answerer says it
+  bool healthy() const noexcept { return host_.healthy(); }          // as hosted_classifier's
 
  private:
   expected<std::vector<answer>, std::exception_ptr> answer_one(question_request const& request) const try {
-    return model_(request.question, request.text, request.options);
+    return host_.run([&] { return host_.get()(request.question, request.text, request.options); });
   } catch (std::exception const& error) {
     if (!detail::is_of_one_text(error)) throw;
     return unexpected(std::current_exception());
   }
 
-  question_answerer model_;
+  detail::hosted_model<question_answerer> host_;
 };
 
 namespace detail {

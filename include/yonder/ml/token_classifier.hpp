@@ -56,8 +56,7 @@ struct entity_options {
 // replace it by a rename, never in place, while a model is loaded.
 class YONDER_KERNELS_API token_classifier {
  public:
-  // `folder` as in text_classifier's constructor, which throws the same. On a GPU unsupported_model;
-  // device::automatic() takes the CPU.
+  // `folder` as in text_classifier's constructor, which throws the same.
   explicit token_classifier(std::filesystem::path const& folder, text_options options = {});
   token_classifier(token_classifier&&) noexcept;
   token_classifier& operator=(token_classifier&&) noexcept;
@@ -72,7 +71,7 @@ class YONDER_KERNELS_API token_classifier {
 
   // In the order of config.json's id2label.
   std::span<std::string const> labels() const noexcept;
-  // Where it computes, for people: "CPU, fp32".
+  // Where it computes, for people: "CPU, fp32", or "cuda:0 (NVIDIA H200), bf16".
   std::string placement() const;
 
  private:

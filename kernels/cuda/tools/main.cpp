@@ -10,7 +10,8 @@
 //   rate NAME                     what the machine gives at best: copy, matrix, launch, node, dependent,
 //   barrier product ROWS COLUMNS DEPTH    cuBLASLt's time, bf16: alone, with activation, with residual bench
 //   KERNEL                  the time of a kernel, bf16, on each of its shapes: embedding, norm, activation,
-//                                 attention (by the warps of its tiles), classification, pooling
+//                                 attention (by the warps of its tiles), gate, rotation, labels,
+//                                 classification, pooling
 //   load FOLDER bf16|fp16 MANNER  the model that the next commands use; MANNER: graph or launches, then
 //                                 +dependent or nothing
 //   results BATCH OUT             runs the batch; writes floats to the file OUT
@@ -144,9 +145,15 @@ void check_operators(bool reduced) {
     if (width < 32) continue;
     for (auto const function : {first_activation::tanh, first_activation::relu})
       report(check_classification(on, function, width, 5, {4, 7, 1, 1, 1, 1, 1, 1, 1, 1, 3}));
-    for (auto const mode : {pooling_mode::first_token, pooling_mode::maximum, pooling_mode::mean,
-                            pooling_mode::mean_sqrt_length})
+    for (auto const mode :
+         {pooling_mode::first_token, pooling_mode::maximum, pooling_mode::mean,
+          pooling_mode::mean_sqrt_length, pooling_mode::weighted_mean, pooling_mode::last_token}) {
       report(check_pooling(on, mode, width, {1, 2, 8, 9, 40}));
+      report(check_pooling(on, mode, width, {5, 8, 4, 40}, 3));
+    }
+    report(check_gate(on, activation::gelu, 4 * width, 31, width % 64 == 0));
+    report(check_labels(on, width, 9, {1, 2, 8, 9, 40}, true));
+    report(check_labels(on, width, 3, {1, 2, 8, 9, 40}, false));
   }
   if (reduced) return;  // cuBLASLt is not ours to sanitize
   report(check_product<T>(33, 96, 64, false, false, std::nullopt));
@@ -166,6 +173,11 @@ void check_attention_of(std::uint32_t warps, bool reduced) {
     report(
         check_attention(on, head_size, 1, warps, std::vector<std::size_t>(60, 2)));  // many tiles for a block
     if (!reduced) report(check_attention(on, head_size, 3, warps, {511, 1, 512, 300}));
+    if (warps == hopper_attention_warps) continue;
+    report(check_rotary(on, head_size, 3, ragged));
+    for (std::size_t const window : {1, 64, 100})
+      report(check_attention(on, head_size, 2, warps, ragged, 1, {.window = window}));
+    report(check_attention(on, head_size, 2, warps, ragged, 2, {.window = 70, .distances = true}));
   }
 }
 
@@ -381,7 +393,8 @@ class kernel_bench {
         in_(random_block(on_.stream(), std::size_t{rows_} * 4 * width, 1)),
         out_(random_block(on_.stream(), std::size_t{rows_} * 4 * width, 2)),
         table_(random_block(on_.stream(), std::size_t{1024} * 1024, 3)),
-        parameters_(on_.put(random_values<float>(1024))) {}
+        parameters_(on_.put(random_values<float>(1024))),
+        angles_(on_.put(rotary_angles(160'000.0F, 512, head_size))) {}
 
   void time(std::string const& kernel) {
     double const row = 2.0 * rows_ * width_;
@@ -397,6 +410,15 @@ class kernel_bench {
       tell(kernel, 2 * row, norm_arguments<bf16>{in, norm, out, rows_, width_});
     } else if (kernel == "activation") {
       tell(kernel, 8 * row, activation_arguments<bf16>{in, table, activation::gelu, rows_, 4 * width_});
+    } else if (kernel == "gate") {
+      tell(kernel, 6 * row, gate_arguments<bf16>{in, table, activation::gelu, out, rows_, 2 * width_});
+    } else if (kernel == "rotation") {
+      tell(kernel, 4 * row,
+           rotary_arguments<bf16>{batch_.view, in, angles_, rows_, width_ / head_size, head_size});
+    } else if (kernel == "labels") {
+      tell(kernel, row,
+           label_arguments<bf16>{batch_.view, in, table, parameters_, reinterpret_cast<float*>(out), rows_,
+                                 width_, 9, true});
     } else if (kernel == "classification") {
       tell(kernel, 2.0 * width_ * (width_ + texts),
            classification_arguments<bf16>{batch_.view, in, table, parameters_, table, parameters_,
@@ -407,11 +429,14 @@ class kernel_bench {
            pooling_arguments<bf16>{batch_.view, in, pooling_mode::mean, logits(), width_, width_,
                                    batch_.size.sequences});
     } else {
-      throw std::invalid_argument("bench embedding|norm|activation|attention|classification|pooling");
+      throw std::invalid_argument(
+          "bench embedding|norm|activation|gate|rotation|labels|attention|classification|pooling");
     }
   }
 
  private:
+  static constexpr std::uint32_t head_size = 64;
+
   template <class Arguments>
   void tell(std::string const& kernel, double bytes, Arguments const& a) {
     double const time = time_on_device(on_.stream(), 20, [&](int) { on_.run().run(a); });
@@ -429,6 +454,7 @@ class kernel_bench {
   device_block out_;
   device_block table_;
   float* parameters_;
+  float* angles_;
 };
 
 void bench_command(std::istringstream& words) {

@@ -50,6 +50,13 @@ class timed_operators final : public operators<T> {
   void run(activation_arguments<T> const& a) override {
     time(a, "activation", 0.0, 2.0 * 2 * a.rows * a.width);
   }
+  void run(gate_arguments<T> const& a) override { time(a, "gate", 0.0, 2.0 * 3 * a.rows * a.width); }
+  void run(rotary_arguments<T> const& a) override {
+    time(a, "rotation", 0.0, 2.0 * 4 * a.rows * a.heads * a.head_size);
+  }
+  void run(label_arguments<T> const& a) override {
+    time(a, "labels", 0.0, 2.0 * a.rows * a.width + 4.0 * a.rows * a.labels);
+  }
   void run(classification_arguments<T> const& a) override {
     time(a, "classification", 0.0, 2.0 * a.width * (a.width + a.labels));
   }
