@@ -15,13 +15,12 @@ namespace yonder::transport {
 
 namespace {
 
-constexpr std::string_view ipc_scheme = "ipc://";
-constexpr std::string_view tcp_scheme = "tcp://";
 constexpr std::size_t longest_host = 253;  // RFC 1035
 
 // What stands behind a '#' may be a token, and is not quoted; a path may have one in its names.
 [[noreturn]] void refuse(std::string const& text, std::string const& why) {
-  auto const quoted = text.starts_with(ipc_scheme) ? text : text.substr(0, text.find('#'));
+  bool const is_path = text.starts_with(zmq_schemes.ipc) || text.starts_with(socket_schemes.ipc);
+  auto const quoted = is_path ? text : text.substr(0, text.find('#'));
   throw setup_error(errc::bad_configuration, "\"" + quoted + "\" " + why);
 }
 
@@ -51,10 +50,10 @@ std::uint16_t parse_port(std::string const& text, std::string_view digits, addre
   return static_cast<std::uint16_t>(port);
 }
 
-tcp_address parse_tcp(std::string const& text, address_use use) {
-  std::string_view const rest = std::string_view(text).substr(tcp_scheme.size());
+tcp_address parse_tcp(std::string const& text, address_use use, std::string const& scheme) {
+  std::string_view const rest = std::string_view(text).substr(scheme.size());
   auto const colon = rest.rfind(':');
-  if (colon == std::string_view::npos) refuse(text, "has no port: tcp://HOST:PORT");
+  if (colon == std::string_view::npos) refuse(text, "has no port: " + scheme + "HOST:PORT");
   auto host = rest.substr(0, colon);
   bool const bracketed = host.size() > 1 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
@@ -62,19 +61,21 @@ tcp_address parse_tcp(std::string const& text, address_use use) {
   if (bracketed) {
     if (!is_ipv6(result.host)) refuse(text, "has no IPv6 address in its brackets");
   } else if (host.find(':') != std::string_view::npos) {
-    refuse(text, "has colons in its host: an IPv6 address stands in brackets, tcp://[::1]:PORT");
+    refuse(text, "has colons in its host: an IPv6 address stands in brackets, " + scheme + "[::1]:PORT");
   } else if (host == "*") {
     if (use == address_use::connect) refuse(text, "names no machine to connect to");
   } else if (!is_ipv4(result.host)) {
-    if (!is_name(host)) refuse(text, "has no host: a name or an address of a machine, tcp://HOST:PORT");
+    if (!is_name(host))
+      refuse(text, "has no host: a name or an address of a machine, " + scheme + "HOST:PORT");
     result.is_literal = false;
   }
   return result;
 }
 
-ipc_address parse_ipc(std::string const& text) {
-  std::filesystem::path path(text.substr(ipc_scheme.size()));
-  if (!path.is_absolute() || !path.has_filename()) refuse(text, "needs an absolute path: ipc:///FOLDER/NAME");
+ipc_address parse_ipc(std::string const& text, std::string const& scheme) {
+  std::filesystem::path path(text.substr(scheme.size()));
+  if (!path.is_absolute() || !path.has_filename())
+    refuse(text, "needs an absolute path: " + scheme + "/FOLDER/NAME");
   if (text.find('\0') != std::string::npos) refuse(text, "has a zero byte in its path");
   if (path.native().size() >= sizeof(sockaddr_un::sun_path))
     refuse(text, "is longer than the " + std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
@@ -89,17 +90,25 @@ bool is_ipv6(std::string const& literal) {
   return ::inet_pton(AF_INET6, literal.substr(0, literal.find('%')).c_str(), &number) == 1;
 }
 
-address parse_address(std::string const& text, address_use use) {
-  if (text.starts_with(tcp_scheme)) return parse_tcp(text, use);
-  if (text.starts_with(ipc_scheme)) return parse_ipc(text);
+bool is_of(address_schemes const& schemes, std::string_view text) noexcept {
+  return text.starts_with(schemes.tcp) || text.starts_with(schemes.ipc);
+}
+
+address parse_address(std::string const& text, address_use use, address_schemes const& schemes) {
+  if (text.starts_with(schemes.tcp)) return parse_tcp(text, use, std::string(schemes.tcp));
+  if (text.starts_with(schemes.ipc)) return parse_ipc(text, std::string(schemes.ipc));
+  if (is_of(socket_schemes, text))
+    refuse(text, "is an address of yonder::sockets, which this program must be linked with");
   refuse(text, "is no address: tcp://HOST:PORT or ipc:///FOLDER/NAME");
 }
 
-std::string to_string(ipc_address const& from) { return std::string(ipc_scheme) + from.path.string(); }
+std::string to_string(ipc_address const& from, address_schemes const& schemes) {
+  return std::string(schemes.ipc) + from.path.string();
+}
 
-std::string to_string(tcp_address const& from) {
+std::string to_string(tcp_address const& from, address_schemes const& schemes) {
   bool const brackets = from.host.find(':') != std::string::npos;
-  return std::string(tcp_scheme) + (brackets ? "[" + from.host + "]" : from.host) + ":" +
+  return std::string(schemes.tcp) + (brackets ? "[" + from.host + "]" : from.host) + ":" +
          (from.port == 0 ? "*" : std::to_string(from.port));
 }
 

@@ -4,9 +4,20 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <variant>
 
+#include "yonder/detail/export.hpp"
+
 namespace yonder::transport {
+
+// How addresses of one kind begin: "tcp://HOST:PORT" and "ipc:///FOLDER/NAME", say.
+struct address_schemes {
+  std::string_view tcp, ipc;
+};
+inline constexpr address_schemes zmq_schemes{"tcp://", "ipc://"};
+inline constexpr address_schemes socket_schemes{"tls://", "unix://"};
+YONDER_API bool is_of(address_schemes const& schemes, std::string_view text) noexcept;
 
 // "ipc:///FOLDER/NAME".
 struct ipc_address {
@@ -25,12 +36,13 @@ using address = std::variant<ipc_address, tcp_address>;
 enum class address_use : std::uint8_t { listen, connect };
 
 // Throws setup_error (bad_configuration), in words, for whatever cannot be used so.
-address parse_address(std::string const& text, address_use use);
+YONDER_API address parse_address(std::string const& text, address_use use,
+                                 address_schemes const& schemes = zmq_schemes);
 
-std::string to_string(tcp_address const& from);
-std::string to_string(ipc_address const& from);
+YONDER_API std::string to_string(tcp_address const& from, address_schemes const& schemes = zmq_schemes);
+YONDER_API std::string to_string(ipc_address const& from, address_schemes const& schemes = zmq_schemes);
 
 // Whether it is of IPv6, not an address of IPv4.
-bool is_ipv6(std::string const& literal);
+YONDER_API bool is_ipv6(std::string const& literal);
 
 }  // namespace yonder::transport

@@ -7,7 +7,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -18,12 +17,6 @@ namespace yonder::transport {
 namespace {
 
 constexpr std::string_view zap_version = "1.0";
-constexpr peer_rights all_rights{.calls = true, .works = true, .operates = true};
-
-// With one token: each reads the list, which others wait for.
-constexpr int most_wrong_tries = 10;
-
-unix_seconds now() { return std::time(nullptr); }
 
 struct credentials {
   uid_t user = 0;
@@ -58,7 +51,7 @@ struct authenticator::question {
 
 authenticator::authenticator(zmq::context_t& context, std::optional<allow_list> allowed,
                              std::optional<raw_key> own)
-    : socket_(context, zmq::socket_type::rep), allowed_(std::move(allowed)), own_(own) {
+    : admission(std::move(allowed), own), socket_(context, zmq::socket_type::rep) {
   socket_.set(zmq::sockopt::linger, 0);
   uninterrupted([this] { socket_.bind("inproc://zeromq.zap.01"); });
 }
@@ -83,58 +76,14 @@ std::optional<std::string> authenticator::identify(question const& asked) {
   if (asked.mechanism() == "NULL") {
     auto const who = credentials_of(asked.address());
     if (!who || who->user != ::geteuid()) return std::nullopt;
-    return who->process == 0 ? std::string() : "process " + std::to_string(who->process);
+    return identity_of_process(who->process);
   }
-  if (asked.mechanism() != "CURVE" || asked.parts.size() != 7 || !allowed_) return std::nullopt;
+  if (asked.mechanism() != "CURVE" || asked.parts.size() != 7 || !has_list()) return std::nullopt;
   raw_key key{};
   if (asked.parts[6].size() != key.size()) return std::nullopt;
   std::memcpy(key.data(), asked.parts[6].data(), key.size());
   auto who = identity_of(key);
   return rights_of(who) ? std::optional(std::move(who)) : std::nullopt;
-}
-
-key_entry const* authenticator::listed(std::string_view identity) {
-  raw_key key{};
-  if (!allowed_ || !identity.starts_with(key_prefix) ||
-      !read_key_text(identity.substr(key_prefix.size()), key))
-    return nullptr;
-  return allowed_->find(key, now());
-}
-
-bool authenticator::is_token(std::string_view identity) {
-  auto const* const entry = listed(identity);
-  return entry != nullptr && entry->enrols;
-}
-
-enrolment authenticator::enrol(std::string_view identity, raw_key const& key, connect_role role) {
-  auto const* const entry = listed(identity);
-  if (entry == nullptr || !entry->enrols || key == own_) return enrolment::refused;
-  auto const token = raw_key(entry->key);
-  auto const tries = wrong_tries_.find(token);
-  if (tries != wrong_tries_.end() && tries->second >= most_wrong_tries) return enrolment::refused;
-  auto const what = enrol_key(allowed_->file(), token, key, role, now());
-  if (what == enrolment::wrong_role || what == enrolment::listed) ++wrong_tries_[token];
-  return what;
-}
-
-std::optional<peer_rights> authenticator::rights_of(std::string_view identity) {
-  if (!identity.starts_with(key_prefix)) return all_rights;
-  if (own_ && identity == identity_of(*own_)) return all_rights;
-  raw_key key{};
-  if (read_key_text(identity.substr(key_prefix.size()), key))
-    if (auto const issued = issued_.find(key); issued != issued_.end())
-      return peer_rights{.calls = false, .issued_for = issued->second};
-  auto const* const entry = listed(identity);
-  if (entry == nullptr) return std::nullopt;
-  return entry->enrols ? peer_rights{.calls = false, .works = false} : entry->rights;
-}
-
-std::vector<authenticator::change> authenticator::changes() {
-  std::vector<change> seen;
-  if (!allowed_) return seen;
-  for (auto& one : allowed_->changes(now()))
-    if (one.key != own_) seen.push_back({identity_of(one.key), std::move(one.reason)});
-  return seen;
 }
 
 void authenticator::answer(question const& asked) {

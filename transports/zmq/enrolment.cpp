@@ -145,7 +145,8 @@ bool includes(peer_rights const& all, peer_rights const& some) {
 }  // namespace
 
 std::string take_fragment(std::string& written) {
-  auto const mark = written.starts_with("tcp://") ? written.find('#') : written.npos;
+  auto const mark =
+      written.starts_with("tcp://") || written.starts_with("tls://") ? written.find('#') : written.npos;
   if (mark == written.npos) return {};
   auto fragment = written.substr(mark + 1);
   written.resize(mark);

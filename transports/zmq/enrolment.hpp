@@ -4,12 +4,14 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "transports/remote.hpp"
+#include "transports/zmq/address.hpp"
 #include "transports/zmq/authorized_keys.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/detail/export.hpp"
@@ -29,7 +31,7 @@ struct handed_over {
 // What stands behind an address ("" where nothing does), which is left without it.
 YONDER_API std::string take_fragment(std::string& address);
 // Of a text, or of the file that "@FILE" names. Throws setup_error, which does not quote it.
-void read_handed_over(std::string_view fragment, handed_over& read);
+YONDER_API void read_handed_over(std::string_view fragment, handed_over& read);
 
 struct key_terms {
   std::string name{};
@@ -68,13 +70,22 @@ enrolment enrol_key(std::filesystem::path const& list, raw_key const& token, raw
 
 // On the wire: the newcomer's, and the answer.
 inline constexpr std::size_t enrolment_request_size = 4 + 1 + 32;
-std::string enrolment_request(connect_role role, raw_key const& key);
-bool read_enrolment_request(std::span<std::byte const> bytes, connect_role& role, raw_key& key);
-std::string enrolment_answer(enrolment what);
-std::optional<enrolment> read_enrolment_answer(std::string_view bytes);
+YONDER_API std::string enrolment_request(connect_role role, raw_key const& key);
+YONDER_API bool read_enrolment_request(std::span<std::byte const> bytes, connect_role& role, raw_key& key);
+YONDER_API std::string enrolment_answer(enrolment what);
+YONDER_API std::optional<enrolment> read_enrolment_answer(std::string_view bytes);
+
+// One connection by a token: what the hub says to `request`. Nothing: it did not answer in time.
+using ask_hub = std::function<std::optional<enrolment>(std::string const& address, handed_over const& token,
+                                                       std::string const& request,
+                                                       std::chrono::steady_clock::time_point until)>;
 
 // The newcomer: see remote_transport::admitted(). One that hears no answer keeps the pair of keys that it has
 // made: the hub may have let it in, and the same line once more goes on with it.
+YONDER_API connect_options enrolled(connect_options options, address_schemes const& schemes,
+                                    ask_hub const& ask,
+                                    std::chrono::milliseconds patience = std::chrono::seconds(10));
+// Over ZeroMQ.
 connect_options enrolled(connect_options options,
                          std::chrono::milliseconds patience = std::chrono::seconds(10));
 

@@ -16,7 +16,7 @@ using raw_key = std::array<std::uint8_t, 32>;
 inline constexpr std::size_t key_text_size = 40;
 
 // The files of a folder of keys.
-struct key_files {
+struct YONDER_API key_files {
   explicit key_files(std::filesystem::path const& folder);
 
   std::filesystem::path server_secret;  // server.key: stays on the hub's machine
@@ -35,7 +35,7 @@ struct key_files {
 YONDER_API void keygen(std::filesystem::path const& folder);
 
 // A secret that leaves no trace in freed memory.
-class secret_key {
+class YONDER_API secret_key {
  public:
   secret_key() = default;
   secret_key(secret_key const&) = delete;
@@ -59,14 +59,14 @@ YONDER_API void draw_secret(secret_key& key);
 YONDER_API void write_secret_key(std::filesystem::path const& file, secret_key const& key);
 
 // From its Z85; throws setup_error, which does not quote it. `what`: whose key it is.
-void decode_key(std::string_view what, std::string_view text, raw_key& key);
+YONDER_API void decode_key(std::string_view what, std::string_view text, raw_key& key);
 
 // A fresh pair, as Z85.
 struct drawn_key {
   std::string own_public;
   std::string secret;
 };
-drawn_key draw_key();
+YONDER_API drawn_key draw_key();
 
 // Z85. Of public keys only: the text lingers in memory.
 YONDER_API std::string text_of(raw_key const& key);

@@ -78,6 +78,8 @@ lookup_result look_up(std::string const& host) noexcept {
 
 }  // namespace
 
+std::vector<std::string> addresses_of(std::string const& host) { return look_up(host).addresses; }
+
 name_lookup::name_lookup(platform::doorbell& bell) : bell_(bell) {}
 
 name_lookup::~name_lookup() { stop(); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/platform/poller.hpp"
+#include "yonder/detail/export.hpp"
 
 namespace yonder::transport {
 
@@ -17,9 +18,12 @@ struct lookup_result {
   std::string error;                   // in words, where there are none
 };
 
+// The addresses of a host, or none. Waits for the system's answer.
+YONDER_API std::vector<std::string> addresses_of(std::string const& host);
+
 // Looks names up, after a pause, in a thread of its own: both may take long. One at a time; used by one
 // driver.
-class name_lookup {
+class YONDER_API name_lookup {
  public:
   // `bell` rings when there is a result, and must outlive this.
   explicit name_lookup(platform::doorbell& bell);

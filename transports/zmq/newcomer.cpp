@@ -95,11 +95,12 @@ std::optional<enrolment> ask(std::string const& address, handed_over const& toke
   }
 }
 
-std::optional<enrolment> ask_until(std::string const& address, handed_over const& token,
-                                   std::string const& request, std::chrono::milliseconds patience) {
+std::optional<enrolment> ask_until(ask_hub const& ask_once, std::string const& address,
+                                   handed_over const& token, std::string const& request,
+                                   std::chrono::milliseconds patience) {
   auto const until = std::chrono::steady_clock::now() + patience;
   for (;;) {
-    auto const said = ask(address, token, request, until);
+    auto const said = ask_once(address, token, request, until);
     if (said != enrolment::busy || std::chrono::steady_clock::now() >= until) return said;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -133,7 +134,8 @@ void require(std::optional<enrolment> said, std::string const& address) {
           "machine reaches it");
 }
 
-void enrol(connect_options const& options, handed_over const& token, std::chrono::milliseconds patience) {
+void enrol(connect_options const& options, handed_over const& token, ask_hub const& ask_once,
+           std::chrono::milliseconds patience) {
   make_parent_folders(options.keys);
   make_private_folder(options.keys);
   key_files const files(options.keys);
@@ -141,8 +143,8 @@ void enrol(connect_options const& options, handed_over const& token, std::chrono
   auto const pair = files_of(files, options.role);
   secret_key own;
   bool const made = have_pair(pair, own);
-  auto const said =
-      ask_until(options.address, token, enrolment_request(options.role, public_key_of(own)), patience);
+  auto const request = enrolment_request(options.role, public_key_of(own));
+  auto const said = ask_until(ask_once, options.address, token, request, patience);
   // The token of a line that is used again: the pair has been let in by it.
   if (said == enrolment::refused && !made) return;
   if (made && (said == enrolment::refused || said == enrolment::wrong_role)) {
@@ -154,16 +156,21 @@ void enrol(connect_options const& options, handed_over const& token, std::chrono
 
 }  // namespace
 
-connect_options enrolled(connect_options options, std::chrono::milliseconds patience) {
+connect_options enrolled(connect_options options, address_schemes const& schemes, ask_hub const& ask_once,
+                         std::chrono::milliseconds patience) {
   auto plain = options;
   auto const fragment = take_fragment(plain.address);
   if (fragment.empty()) return options;
-  parse_address(plain.address, address_use::connect);
+  parse_address(plain.address, address_use::connect, schemes);
   handed_over brought;
   read_handed_over(fragment, brought);
   if (!brought.enrols) return options;
-  enrol(plain, brought, patience);
+  enrol(plain, brought, ask_once, patience);
   return plain;
+}
+
+connect_options enrolled(connect_options options, std::chrono::milliseconds patience) {
+  return enrolled(std::move(options), zmq_schemes, &ask, patience);
 }
 
 }  // namespace yonder::transport

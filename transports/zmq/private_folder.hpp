@@ -3,13 +3,15 @@
 
 #include <filesystem>
 
+#include "yonder/detail/export.hpp"
+
 namespace yonder::transport {
 
 // Makes sure that `folder` is a directory (no symbolic link) of this user that nobody else can enter: creates
 // it with 0700 if it is absent. Throws setup_error otherwise; changes nothing that exists.
-void make_private_folder(std::filesystem::path const& folder);
+YONDER_API void make_private_folder(std::filesystem::path const& folder);
 
 // The same for what is there already. False: it is absent.
-bool check_private_folder(std::filesystem::path const& folder);
+YONDER_API bool check_private_folder(std::filesystem::path const& folder);
 
 }  // namespace yonder::transport

@@ -38,26 +38,11 @@ std::array<char, routing_id_size> routing_id_of(std::uint64_t session, std::uint
   return id;
 }
 
-bool is_there(std::filesystem::path const& file) {
-  std::error_code unknown;
-  return std::filesystem::exists(std::filesystem::symlink_status(file, unknown));
-}
-
-std::filesystem::path const& secret_of(key_files const& files, connect_role role) {
-  switch (role) {
-    case connect_role::worker:
-      return is_there(files.worker_secret) ? files.worker_secret : files.client_secret;
-    case connect_role::boss:
-      return is_there(files.operator_secret) ? files.operator_secret : files.server_secret;
-    default: return files.client_secret;
-  }
-}
-
-void use_keys(zmq::socket_t& socket, secret_key const& secret, raw_key const& server) {
-  auto const own = public_key_of(secret);
-  socket.set(zmq::sockopt::curve_serverkey, zmq::buffer(server));
+void use_keys(zmq::socket_t& socket, connect_keys const& keys) {
+  auto const own = public_key_of(keys.own);
+  socket.set(zmq::sockopt::curve_serverkey, zmq::buffer(keys.server));
   socket.set(zmq::sockopt::curve_publickey, zmq::buffer(own));
-  socket.set(zmq::sockopt::curve_secretkey, zmq::buffer(secret.bytes));
+  socket.set(zmq::sockopt::curve_secretkey, zmq::buffer(keys.own.bytes));
 }
 
 }  // namespace
@@ -76,11 +61,8 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
     check_private_folder(
         ipc->path.parent_path());  // absent: whoever makes it, the socket's owner will be asked
     authenticator_.emplace(context_, std::nullopt);
-  } else if (!options.secret.empty()) {
-    decode_key("the secret key of this worker", options.secret, secret_.bytes);
-    decode_key("the public key of its hub", options.server_public, server_key_);
   } else {
-    use_credentials(options);
+    read_connect_keys(options, text_, handed_over_, keys_);
   }
   if (authenticator_) poller_.add(authenticator_->descriptor(), *this, authenticator_token);
   if (name()) {
@@ -95,27 +77,6 @@ zmq_client::zmq_client(poller& ready, connect_options const& options)
     if (authenticator_) poller_.remove(authenticator_->descriptor());
     throw;
   }
-}
-
-void zmq_client::use_credentials(connect_options const& options) {
-  if (!handed_over_.empty()) {
-    handed_over brought;
-    read_handed_over(handed_over_, brought);
-    if (brought.enrols)
-      throw setup_error(errc::bad_configuration, text_ + ": a token is used before one connects");
-    secret_.bytes = brought.secret.bytes;
-    server_key_ = brought.server;
-    return;
-  }
-  if (options.keys.empty())
-    throw setup_error(
-        errc::bad_configuration,
-        text_ +
-            ": tcp needs keys; run `yonder keygen FOLDER` where the hub is, copy client.key and "
-            "server.pub into a folder here and name that");
-  key_files const files(options.keys);
-  read_secret_key(secret_of(files, options.role), secret_);
-  server_key_ = read_public_key(files.server_public);
 }
 
 zmq_client::~zmq_client() {
@@ -189,7 +150,7 @@ void zmq_client::open() {
   ++starts_;
   socket_->set(zmq::sockopt::routing_id, zmq::buffer(routing_id_of(session_, starts_)));
   if (encrypted_) {
-    use_keys(*socket_, secret_, server_key_);
+    use_keys(*socket_, keys_);
     socket_->set(zmq::sockopt::ipv6, where.find('[') != std::string::npos);
     if (candidates_.size() > 1) {
       socket_->set(zmq::sockopt::connect_timeout, connect_ms_of_several);

@@ -12,6 +12,7 @@
 #include "transports/remote.hpp"
 #include "transports/zmq/address.hpp"
 #include "transports/zmq/authenticator.hpp"
+#include "transports/zmq/connect_keys.hpp"
 #include "transports/zmq/message.hpp"
 #include "transports/zmq/name_lookup.hpp"
 #include "transports/zmq/socket.hpp"
@@ -46,7 +47,6 @@ class zmq_client final : public endpoint {
 
  private:
   bool pending();
-  void use_credentials(connect_options const& options);
   std::optional<std::string> name() const;
   void connect_after_pause(std::vector<event>& events);
   void use(lookup_result const& found, std::vector<event>& events);
@@ -77,8 +77,7 @@ class zmq_client final : public endpoint {
   address address_;
   std::uint64_t session_;
   bool encrypted_;
-  secret_key secret_;
-  raw_key server_key_{};
+  connect_keys keys_;
 
   zmq::context_t context_;
   std::optional<authenticator> authenticator_;  // for ipc: whether the other end is this user

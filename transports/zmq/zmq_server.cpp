@@ -2,10 +2,7 @@
 #include "transports/zmq/zmq_server.hpp"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +12,6 @@
 #include "src/platform/system_call.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
-#include "transports/zmq/private_folder.hpp"
 
 namespace yonder::transport {
 
@@ -44,33 +40,6 @@ std::string identity_of(zmq::message_t const& part) {
 
 // Whether the process may have one more descriptor, of which `fd` is any.
 bool is_left(int fd) { return platform::unique_fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)).get() >= 0; }
-
-// Anything but a refusal may mean that somebody does: a queue that is full, no descriptor left to ask with.
-bool somebody_listens(std::filesystem::path const& path) {
-  platform::unique_fd const probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.native().copy(address.sun_path, sizeof address.sun_path - 1);
-  auto const* const to = reinterpret_cast<sockaddr const*>(&address);
-  return platform::retry([&] { return ::connect(probe.get(), to, sizeof address); }) == 0 ||
-         (errno != ECONNREFUSED && errno != ENOENT);
-}
-
-std::optional<struct ::stat> state_of(std::filesystem::path const& path) {
-  struct ::stat state {};
-  if (::lstat(path.c_str(), &state) != 0) return std::nullopt;
-  return state;
-}
-
-// libzmq unlinks whatever is there.
-void require_free(std::filesystem::path const& path) {
-  auto const address = "ipc://" + path.string();
-  auto const state = state_of(path);
-  if (!state) return;
-  if (!S_ISSOCK(state->st_mode)) refuse(address, "something that is no socket has this name; move it away");
-  if (somebody_listens(path))
-    refuse(address, "another process listens there; end it, or choose another name");
-}
 
 packed_frame signal(std::byte what) { return {zmq::message_t(&what, sizeof what), {}, sizeof what}; }
 
@@ -133,15 +102,7 @@ peer_rights zmq_server::rights_of(std::string_view identity) {
   return authenticator_->rights_of(identity).value_or(peer_rights{.calls = false, .works = false});
 }
 
-std::vector<std::string> zmq_server::warnings() const {
-  auto const count = authenticator_->keys_without_role();
-  if (count == 0) return {};
-  return {std::to_string(count) +
-          (count == 1 ? " key in authorized_keys has no role and is"
-                      : " keys in authorized_keys have no role and are") +
-          " a client's and a worker's; write role=client, role=worker or role=operator behind it (`yonder "
-          "keys list`)"};
-}
+std::vector<std::string> zmq_server::warnings() const { return authenticator_->warnings(); }
 
 void zmq_server::watch_keys() {
   look_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -203,12 +164,10 @@ void zmq_server::listen_tcp(binding& at, tcp_address& where) {
 }
 
 void zmq_server::listen_ipc(binding& at, ipc_address const& where) {
-  make_private_folder(where.path.parent_path());
-  require_free(where.path);
-  socket_.set(zmq::sockopt::curve_server, false);  // the kernel says who connects
+  socket_file::prepare(where.path, to_string(where));  // libzmq unlinks whatever is there
+  socket_.set(zmq::sockopt::curve_server, false);      // the kernel says who connects
   bind(at, to_string(where));
-  if (auto const state = state_of(where.path))
-    at.file = socket_file{where.path, state->st_dev, state->st_ino};
+  at.file.emplace(where.path);
 }
 
 void zmq_server::bind(binding& at, std::string const& text) {
@@ -247,12 +206,6 @@ std::vector<std::string> zmq_server::addresses() const {
   for (auto const& each : bindings_)
     texts.push_back(std::visit([](auto const& where) { return to_string(where); }, each.where));
   return texts;
-}
-
-// Unless another process has put its own there.
-void zmq_server::socket_file::remove() const {
-  auto const state = state_of(path);
-  if (state && state->st_dev == device && state->st_ino == inode) ::unlink(path.c_str());
 }
 
 void zmq_server::on_ready(std::uint64_t token, bool, bool) {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +16,7 @@
 #include "transports/zmq/authenticator.hpp"
 #include "transports/zmq/message.hpp"
 #include "transports/zmq/socket.hpp"
+#include "transports/zmq/socket_file.hpp"
 
 namespace yonder::transport {
 
@@ -79,18 +77,10 @@ class zmq_server final : public listener {
     bool enrols = false;   // it has a token, and is nobody yet
   };
 
-  // What libzmq leaves behind.
-  struct socket_file {
-    std::filesystem::path path;
-    dev_t device = 0;
-    ino_t inode = 0;
-    void remove() const;
-  };
-
   struct binding {
-    address where;         // with the port that the system chose
-    std::string endpoint;  // what libzmq calls it; empty: closed
-    std::optional<socket_file> file;
+    address where;                    // with the port that the system chose
+    std::string endpoint;             // what libzmq calls it; empty: closed
+    std::optional<socket_file> file;  // which libzmq leaves behind
   };
 
   bool pending();

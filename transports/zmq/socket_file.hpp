@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+
+#include "yonder/detail/export.hpp"
+
+namespace yonder::transport {
+
+// The name of a socket that this process listens at, in a folder that nobody else can enter.
+class YONDER_API socket_file {
+ public:
+  // Makes the folder if need be, and sees that nobody listens at `path`, where a file of an ended process may
+  // lie. Throws setup_error, which names it as `shown`.
+  static void prepare(std::filesystem::path const& path, std::string const& shown);
+
+  // Of a socket that was bound just now.
+  explicit socket_file(std::filesystem::path path);
+
+  // Unless another process has put its own there.
+  void remove() const;
+
+ private:
+  std::filesystem::path path_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;  // 0: there was none
+};
+
+}  // namespace yonder::transport
