@@ -46,6 +46,23 @@ if(yonder_looks_for_http AND TARGET Boost::headers)
   endif()
 endif()
 
+# yonder::sockets needs OpenSSL, and yonder::zmq, whose keys it reads.
+set(YONDER_SOCKETS_IS_ON FALSE)
+set(yonder_looks_for_sockets ${YONDER_WITH_SOCKETS})
+if(YONDER_WITH_SOCKETS STREQUAL "AUTO")
+  set(yonder_looks_for_sockets ${PROJECT_IS_TOP_LEVEL})
+elseif(YONDER_WITH_SOCKETS AND NOT YONDER_WITH_ZMQ)
+  message(FATAL_ERROR "YONDER_WITH_SOCKETS needs YONDER_WITH_ZMQ, whose keys it reads")
+endif()
+if(yonder_looks_for_sockets AND YONDER_WITH_ZMQ)
+  find_package(OpenSSL 3 QUIET)
+  if(TARGET OpenSSL::SSL)
+    set(YONDER_SOCKETS_IS_ON TRUE)
+  elseif(NOT YONDER_WITH_SOCKETS STREQUAL "AUTO")
+    message(FATAL_ERROR "YONDER_WITH_SOCKETS needs OpenSSL 3 or later (Debian: libssl-dev)")
+  endif()
+endif()
+
 # yonder::launch needs toml++, headers only.
 set(YONDER_LAUNCH_IS_ON FALSE)
 set(yonder_looks_for_launch ${YONDER_WITH_LAUNCH})

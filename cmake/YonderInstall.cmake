@@ -71,6 +71,10 @@ if(YONDER_WITH_ZMQ)
   yonder_install_pc(yonder-zmq REQUIRES yonder-core REQUIRES_PRIVATE "libzmq >= 4.3"
     CFLAGS -DYONDER_HAS_ZMQ=1 LIBS -lyonder_zmq)
 endif()
+if(YONDER_SOCKETS_IS_ON)
+  yonder_install_pc(yonder-sockets REQUIRES yonder-zmq REQUIRES_PRIVATE "libssl >= 3" libcrypto
+    CFLAGS -DYONDER_HAS_SOCKETS=1 LIBS -lyonder_sockets)
+endif()
 if(YONDER_WITH_ML)
   set(yonder_ml_private LIBS_PRIVATE -ldl)
   if(YONDER_CUDA_IS_ON)

@@ -101,4 +101,8 @@ class remote_transport {
 // Of the library yonder::zmq: ZeroMQ over ipc and tcp.
 YONDER_API remote_transport const& zmq_transport();
 
+// Of the library yonder::sockets: plain unix sockets ("unix:///FOLDER/NAME") and TLS ("tls://HOST:PORT"),
+// with the keys, roles and tokens of ZeroMQ's; and what zmq_transport() does.
+YONDER_API remote_transport const& socket_transport();
+
 }  // namespace yonder::transport

@@ -26,7 +26,8 @@ namespace yonder {
 namespace transport {
 
 class remote_transport;
-YONDER_API remote_transport const& zmq_transport();  // of yonder::zmq
+YONDER_API remote_transport const& zmq_transport();     // of yonder::zmq
+YONDER_API remote_transport const& socket_transport();  // of yonder::sockets
 
 }  // namespace transport
 
@@ -49,9 +50,12 @@ namespace detail {
 
 class engine;
 
-// How this program reaches other machines: yonder::core does not link yonder::zmq, those who link it say so.
+// How this program reaches other machines: yonder::core links neither yonder::zmq nor yonder::sockets, which
+// brings the former along; those who link them say so.
 inline transport::remote_transport const* linked_transport() {
-#ifdef YONDER_HAS_ZMQ
+#if defined(YONDER_HAS_SOCKETS)
+  return &transport::socket_transport();
+#elif defined(YONDER_HAS_ZMQ)
   return &transport::zmq_transport();
 #else
   return nullptr;

@@ -103,7 +103,8 @@ core::worker_config worker_config_here(std::size_t max_call_bytes) {
 
 // What a message may quote: no token.
 std::string without_token(std::string const& address) {
-  return address.starts_with("ipc://") ? address : address.substr(0, address.find('#'));
+  bool const is_path = address.starts_with("ipc://") || address.starts_with("unix://");
+  return is_path ? address : address.substr(0, address.find('#'));
 }
 
 transport::remote_transport const& needed(transport::remote_transport const* remote,

@@ -2,6 +2,7 @@
 #include "transports/local/local_endpoint.hpp"
 
 #include "src/platform/descriptors.hpp"
+#include "src/platform/fork.hpp"
 #include "src/platform/system_call.hpp"
 #include "transports/events.hpp"
 
@@ -24,6 +25,11 @@ namespace {
 
 constexpr std::size_t scratch_size = std::size_t{256} << 10;
 
+// Of what a cipher opens, at a time; and of what is sealed for one write. More is not kept once it is sent.
+constexpr std::size_t opened_size = std::size_t{16} << 10;
+constexpr std::size_t sealed_size = std::size_t{256} << 10;
+constexpr std::size_t kept_sealed_size = std::size_t{64} << 10;
+
 // Collected bytes leave at once past this, so that sending overlaps with what follows.
 constexpr std::size_t eager_bytes = std::size_t{64} << 10;
 
@@ -38,6 +44,18 @@ constexpr std::uint64_t clock_token = bell_bit;
 constexpr timespec idle_time{0, 300'000'000};
 
 std::string words(int error) { return std::generic_category().message(error); }
+
+bool is_passing(int error) noexcept { return error == EAGAIN || error == ENOBUFS || error == ENOMEM; }
+
+// A TCP connection that is closed with something unread is reset, and loses what was not sent yet.
+void leave_nothing_unread(int socket) noexcept {
+  constexpr int most = 64;
+  std::array<std::byte, 4096> none;
+  ::shutdown(socket, SHUT_WR);
+  auto const read = [&] { return ::recv(socket, none.data(), none.size(), MSG_DONTWAIT); };
+  for (int i = 0; i < most && platform::retry(read) > 0; ++i) {
+  }
+}
 
 // How many bytes of a connection were not read yet.
 std::size_t unread_of(int socket) noexcept {
@@ -58,18 +76,40 @@ local_endpoint::~local_endpoint() {
 }
 
 peer_id local_endpoint::add(platform::unique_fd socket, std::unique_ptr<channel> memory) {
+  // The system may cap it; any size works.
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &socket_buffer_size, sizeof socket_buffer_size);
+  return enter(std::move(socket), std::move(memory), nullptr).id;
+}
+
+peer_id local_endpoint::add_connection(platform::unique_fd socket, std::unique_ptr<stream_cipher> cipher) {
+  if (cipher && !opened_) opened_.reset(new std::byte[opened_size]);
+  if (!cipher)
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &socket_buffer_size, sizeof socket_buffer_size);
+  auto const fd = socket.get();
+  platform::close_in_forks(fd);
+  try {
+    auto& added = enter(std::move(socket), nullptr, std::move(cipher));
+    added.by_address = true;
+    mark_readable(added);  // the cipher may hold something already
+    return added.id;
+  } catch (...) {
+    platform::close_in_no_fork(fd);
+    throw;
+  }
+}
+
+local_endpoint::peer& local_endpoint::enter(platform::unique_fd socket, std::unique_ptr<channel> memory,
+                                            std::unique_ptr<stream_cipher> cipher) {
   auto const flags = ::fcntl(socket.get(), F_GETFL);
   if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0)
     platform::throw_errno("fcntl(F_SETFL)");
   if (::fcntl(socket.get(), F_SETFD, FD_CLOEXEC) != 0) platform::throw_errno("fcntl(F_SETFD)");
-  // The system may cap it; any size works.
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &socket_buffer_size, sizeof socket_buffer_size);
 
   make_room_in_lists();
   auto const slot = free_slots_.back();
   auto const id = (peer_id{drawn_ + 1} << 32) | slot;
   auto const fd = socket.get();
-  auto added = std::make_unique<peer>(id, std::move(socket), std::move(memory), bounds_);
+  auto added = std::make_unique<peer>(id, std::move(socket), std::move(memory), std::move(cipher), bounds_);
   poller_.add(fd, *this, id);
   try {
     if (added->memory) poller_.add_edge(added->memory->bell(), *this, id | bell_bit);
@@ -82,7 +122,7 @@ peer_id local_endpoint::add(platform::unique_fd socket, std::unique_ptr<channel>
   peers_[slot] = std::move(added);
   added_.push_back(id);
   if (peers_[slot]->memory) wake_up(*peers_[slot]);
-  return id;
+  return *peers_[slot];
 }
 
 // For one peer more. While some that were served, or are no more, are listed, each list has two entries for
@@ -110,6 +150,7 @@ void local_endpoint::erase(peer_id id) noexcept {
   for (auto* const list : {&added_, &readable_, &collected_, &awake_})
     std::replace(list->begin(), list->end(), id, nobody);
   poller_.remove(peers_[slot]->socket.get());
+  if (peers_[slot]->by_address) platform::close_in_no_fork(peers_[slot]->socket.get());
   if (peers_[slot]->memory) forget_memory(*peers_[slot]);
   peers_[slot].reset();
   free_slots_.push_back(slot);
@@ -281,6 +322,8 @@ bool local_endpoint::deliver(peer& from, std::vector<event>& events) {
   bool const over = bytes.ended || (bytes.nothing && (from.deaf || from.ended));
   if (!from.parser.fault().empty()) {
     lose(from, from.parser.fault(), events);
+  } else if (from.cipher && !from.cipher->fault().empty()) {
+    lose(from, from.cipher->fault(), events);
   } else if (from.memory && from.memory->is_broken()) {
     lose(from, "the other side has written nonsense into the memory that is shared with it", events);
   } else if (over && from.parser.inside_frame()) {
@@ -298,10 +341,16 @@ bool local_endpoint::deliver(peer& from, std::vector<event>& events) {
 }
 
 void local_endpoint::parse(peer& from, taken& bytes, std::vector<event>& events) {
+  if (from.cipher) return open_and_parse(from, bytes, events);
+  parse(from, scratch_.get(), bytes.parsed, bytes.in_scratch, events);
+}
+
+void local_endpoint::parse(peer& from, std::byte const* bytes, std::size_t& parsed, std::size_t end,
+                           std::vector<event>& events) {
   for (frame message;;) {
     make_room_for_one(events);
-    std::span<std::byte const> left(scratch_.get() + bytes.parsed, bytes.in_scratch - bytes.parsed);
-    auto const keep = [&] { bytes.parsed = bytes.in_scratch - left.size(); };
+    std::span<std::byte const> left(bytes + parsed, end - parsed);
+    auto const keep = [&] { parsed = end - left.size(); };
     try {
       if (!from.parser.next(left, message)) return keep();
     } catch (...) {
@@ -313,8 +362,24 @@ void local_endpoint::parse(peer& from, taken& bytes, std::vector<event>& events)
   }
 }
 
+// What belongs to a large block is opened where it is to lie.
+void local_endpoint::open_and_parse(peer& from, taken& bytes, std::vector<event>& events) {
+  for (bool more = true;;) {
+    parse(from, opened_.get(), bytes.opened_parsed, bytes.in_opened, events);
+    if (!more || !from.parser.fault().empty()) return;
+    auto const room = from.parser.direct_room();
+    std::span<std::byte const> left(scratch_.get() + bytes.parsed, bytes.in_scratch - bytes.parsed);
+    auto const count = from.cipher->open(left, room.empty() ? std::span(opened_.get(), opened_size) : room);
+    bytes.parsed = bytes.in_scratch - left.size();
+    bytes.opened_parsed = 0;
+    bytes.in_opened = room.empty() ? count : 0;
+    if (!room.empty()) from.parser.direct_filled(count);
+    more = count != 0;
+  }
+}
+
 local_endpoint::taken local_endpoint::take(peer& from, int flags) {
-  auto const room = from.parser.direct_room();
+  auto const room = from.cipher ? std::span<std::byte>() : from.parser.direct_room();
   std::array<iovec, 2> parts{{{room.data(), room.size()}, {scratch_.get(), scratch_size}}};
   msghdr message{};
   message.msg_iov = parts.data();
@@ -380,7 +445,7 @@ void local_endpoint::collect(peer& to) noexcept {
 
 // A frame larger than the whole limit is taken when nothing else waits.
 bool local_endpoint::over_limit(peer const& to, std::size_t size) const {
-  return !to.unsent.empty() && to.unsent.size() + size > bounds_.max_queue_bytes;
+  return to.waiting() != 0 && to.waiting() + size > bounds_.max_queue_bytes;
 }
 
 void local_endpoint::flush() {
@@ -418,12 +483,14 @@ void local_endpoint::close(peer_id gone) {
   auto* const to = find(gone);
   if (to == nullptr) return;
   if (!to->blocked) write(*to);  // a farewell that is collected still leaves
+  if (to->cipher) leave_nothing_unread(to->socket.get());
   erase(gone);
 }
 
 // Writes until all is sent or the socket is full, which then blocks the peer until the poller says otherwise.
 void local_endpoint::write(peer& to) {
   if (to.memory) return write_to_memory(to);
+  if (to.cipher) return write_sealed(to);
   std::array<iovec, 64> parts;
   while (!to.unsent.empty()) {
     msghdr message{};
@@ -431,11 +498,47 @@ void local_endpoint::write(peer& to) {
     message.msg_iovlen = to.unsent.describe(parts);
     auto const count =
         platform::retry([&] { return ::sendmsg(to.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
-    if (count < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) return go_deaf(to);
+    if (count < 0 && !is_passing(errno)) return go_deaf(to);
     if (count <= 0) return block(to, true);
     to.unsent.consume(static_cast<std::size_t>(count));
   }
   block(to, false);
+}
+
+// Many small frames make one record, and one write.
+void local_endpoint::write_sealed(peer& to) {
+  while (to.waiting() != 0) {
+    if (to.sealed_sent == to.sealed.size() && !seal_some(to)) return go_deaf(to);
+    auto const count = platform::retry([&] {
+      return ::send(to.socket.get(), to.sealed.data() + to.sealed_sent, to.sealed.size() - to.sealed_sent,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+    });
+    if (count < 0 && !is_passing(errno)) return go_deaf(to);
+    if (count <= 0) return block(to, true);
+    to.sealed_sent += static_cast<std::size_t>(count);
+  }
+  to.sealed.clear();
+  to.sealed_sent = 0;
+  if (to.sealed.capacity() > kept_sealed_size) to.sealed = {};
+  block(to, false);
+}
+
+// Of what is unsent, once all that was sealed before is sent. False: nothing can be sealed any more.
+bool local_endpoint::seal_some(peer& to) noexcept try {
+  to.sealed.clear();
+  to.sealed_sent = 0;
+  std::array<iovec, 64> parts;
+  std::size_t count = 0;
+  for (auto const& part : std::span(parts).first(to.unsent.describe(parts))) {
+    auto const size = std::min(part.iov_len, sealed_size - count);
+    if (!to.cipher->seal({static_cast<std::byte const*>(part.iov_base), size}, to.sealed)) return false;
+    count += size;
+    if (count == sealed_size) break;
+  }
+  to.unsent.consume(count);
+  return true;
+} catch (std::bad_alloc const&) {
+  return false;
 }
 
 void local_endpoint::block(peer& to, bool on) {
@@ -450,6 +553,8 @@ void local_endpoint::block(peer& to, bool on) {
 void local_endpoint::go_deaf(peer& to) {
   to.deaf = true;
   to.unsent.clear();
+  to.sealed.clear();
+  to.sealed_sent = 0;
   if (to.memory)
     wake_up(to);
   else
@@ -507,7 +612,7 @@ void local_endpoint::look_at_socket(peer& from) {
     mark_readable(from);
     return collect(from);
   }
-  if (count == 0 || (count < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)) {
+  if (count == 0 || (count < 0 && !is_passing(errno))) {
     from.ended = true;
     poller_.remove(from.socket.get());
   }

@@ -4,8 +4,10 @@
 #include "src/platform/unique_fd.hpp"
 #include "transports/local/channel.hpp"
 #include "transports/local/send_queue.hpp"
+#include "transports/local/stream_cipher.hpp"
 #include "transports/local/stream_parser.hpp"
 #include "transports/transport.hpp"
+#include "yonder/detail/export.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -18,9 +20,10 @@
 
 namespace yonder::transport {
 
-// Frames over inherited stream socketpairs (AF_UNIX, SOCK_STREAM): no name in the file system, so nobody else
-// can connect. What send() collects leaves in one system call at flush(); large bodies and buffers leave at
-// once and straight from the caller's memory, unsent buffers stay referenced.
+// Frames over stream sockets: inherited socketpairs (AF_UNIX), which have no name in the file system, so that
+// nobody else can connect, and connections that others have made by an address, sealed or not. What send()
+// collects leaves in one system call at flush(); large bodies and buffers leave at once and, where they are
+// not sealed, straight from the caller's memory; unsent buffers stay referenced.
 //
 // Where the two ends share memory, too, the frames travel by that, and the socket only tells of the other's
 // end. Large buffers are then written once, beside the frame that names them. Memory that they no longer take
@@ -29,7 +32,7 @@ namespace yonder::transport {
 // Where memory runs out, add() and send() throw and leave no trace, and receive() throws and goes on where it
 // was when it is called again, with the events that it was given. Only a peer whose unsent bytes could not be
 // copied in time is lost.
-class local_endpoint final : public endpoint {
+class YONDER_API local_endpoint final : public endpoint {
  public:
   explicit local_endpoint(poller& ready, limits const& bounds = {});
   ~local_endpoint() override;
@@ -42,6 +45,10 @@ class local_endpoint final : public endpoint {
 
   // With memory, or null. Where the other end does not join it, the socket serves alone.
   peer_id add(platform::unique_fd socket, std::unique_ptr<channel> memory);
+
+  // A connection that was made by an address. No fork of this process keeps it, and what the other end has
+  // sent too late does not cost it our last words. `cipher`: seals what travels; null: nothing does.
+  peer_id add_connection(platform::unique_fd socket, std::unique_ptr<stream_cipher> cipher);
 
   void on_ready(std::uint64_t token, bool readable, bool writable) override;
   void receive(std::vector<event>& events, std::size_t most) override;
@@ -59,6 +66,9 @@ class local_endpoint final : public endpoint {
   void close(peer_id gone) override;
   bool reliable() const override { return true; }
 
+  // Whether there is this peer: it was added, and is neither lost nor closed.
+  bool knows(peer_id one) noexcept { return find(one) != nullptr; }
+
   // Whether something was found that receive() has not taken yet.
   bool pending() const noexcept { return !added_.empty() || !readable_.empty() || found_ != 0; }
 
@@ -73,27 +83,34 @@ class local_endpoint final : public endpoint {
   // What one read brought: bytes to the parser's own block, bytes to scratch_, or the end.
   struct taken {
     std::size_t total = 0;
-    std::size_t parsed = 0;      // of scratch_
-    std::size_t in_scratch = 0;  // up to here
-    bool more = false;           // the read filled all the room it had
-    bool nothing = false;        // there was nothing to read
+    std::size_t parsed = 0;         // of scratch_
+    std::size_t in_scratch = 0;     // up to here
+    std::size_t opened_parsed = 0;  // of opened_
+    std::size_t in_opened = 0;      // up to here
+    bool more = false;              // the read filled all the room it had
+    bool nothing = false;           // there was nothing to read
     bool ended = false;
     int error = 0;
   };
 
   struct peer {
     peer(peer_id number, platform::unique_fd connection, std::shared_ptr<channel> shared,
-         limits const& bounds)
+         std::unique_ptr<stream_cipher> seals, limits const& bounds)
         : id(number),
           socket(std::move(connection)),
           memory(std::move(shared)),
+          cipher(std::move(seals)),
           parser(bounds, memory.get()) {}
+    std::size_t waiting() const noexcept { return unsent.size() + sealed.size() - sealed_sent; }
 
     peer_id id;
     platform::unique_fd socket;
-    std::shared_ptr<channel> memory;  // null: the socket serves alone
+    std::shared_ptr<channel> memory;        // null: the socket serves alone
+    std::unique_ptr<stream_cipher> cipher;  // null: bytes travel as they are
     stream_parser parser;
     send_queue unsent;
+    byte_buffer sealed;  // and not sent yet, before `unsent`
+    std::size_t sealed_sent = 0;
     std::optional<taken> found;  // and not delivered yet: it is found_
     bool readable = false;       // listed in readable_
     bool collected = false;      // listed in collected_
@@ -101,10 +118,13 @@ class local_endpoint final : public endpoint {
     bool deaf = false;           // nothing can be sent any more
     bool ended = false;          // the other side of a memory has gone
     bool awake = false;          // listed in awake_
+    bool by_address = false;     // of add_connection()
   };
 
   static constexpr peer_id nobody = 0;  // in a list: was served, or is no more
 
+  peer& enter(platform::unique_fd socket, std::unique_ptr<channel> memory,
+              std::unique_ptr<stream_cipher> cipher);
   void make_room_in_lists();
   // A memory, and how much of it was taken. It stays mapped, whatever becomes of the peer meanwhile.
   struct watched {
@@ -136,6 +156,11 @@ class local_endpoint final : public endpoint {
   void collect(peer& to) noexcept;
   void forget_memory(peer& of) noexcept;
   void parse(peer& from, taken& bytes, std::vector<event>& events);
+  void open_and_parse(peer& from, taken& bytes, std::vector<event>& events);
+  void parse(peer& from, std::byte const* bytes, std::size_t& parsed, std::size_t end,
+             std::vector<event>& events);
+  bool seal_some(peer& to) noexcept;
+  void write_sealed(peer& to);
   taken take_from_memory(peer& from);
   void write_to_memory(peer& to);
   void fill_memory(peer& to);
@@ -157,6 +182,7 @@ class local_endpoint final : public endpoint {
   std::vector<peer_id> awake_;      // those that do not know us asleep: their memories are to be looked at
   std::vector<watched> watched_;    // between watch() and unwatch(): of the thread that receives
   std::unique_ptr<std::byte[]> scratch_;
+  std::unique_ptr<std::byte[]> opened_;  // of what lies in scratch_; none until there was a cipher
   std::int64_t wait_limit_ms_ = -1;
   std::vector<std::uint64_t> lent_;  // of the frame that is being sent, by its buffers; 0: not lent
   platform::unique_fd clock_;        // none until a block was

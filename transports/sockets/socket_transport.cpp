@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "src/platform/system_call.hpp"
+#include "transports/remote.hpp"
+#include "transports/sockets/dial.hpp"
+#include "transports/sockets/joint_listener.hpp"
+#include "transports/sockets/socket_client.hpp"
+#include "transports/sockets/socket_server.hpp"
+#include "transports/zmq/enrolment.hpp"
+#include "transports/zmq/name_lookup.hpp"
+
+namespace yonder::transport {
+
+namespace {
+
+using deadline = std::chrono::steady_clock::time_point;
+
+constexpr std::size_t answer_size = 5;
+
+std::span<std::byte const> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+// Until the connection can go on, or the time is over (false).
+bool waits(opening const& way, deadline until) {
+  auto const left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  if (left.count() <= 0) return false;
+  pollfd asked{way.descriptor(), static_cast<short>(way.wants_write() ? POLLOUT : POLLIN), 0};
+  return platform::retry([&] { return ::poll(&asked, 1, static_cast<int>(left.count())); }) > 0;
+}
+
+// By one address of a hub.
+std::optional<enrolment> ask_at(std::string const& literal, std::uint16_t port, connect_keys const& token,
+                                std::string const& request, deadline until) {
+  tls_settings const settings;
+  auto socket = dial(literal, port);
+  if (!socket) return std::nullopt;
+  auto const descriptor = socket.get();
+  prepare_network_socket(descriptor);
+  opening way(std::move(socket), std::make_unique<tls_connection>(settings, descriptor, token), true);
+  way.say(greeting{.what = greeting::kind::enrols}.bytes());
+  way.say(bytes_of(request));
+  way.hear(greeting::size);
+  for (;;) {
+    auto const how = way.go_on();
+    if (how == opening::result::waits && waits(way, until)) continue;
+    bool const is_unknown = how == opening::result::failed && way.is_made() && !way.is_secured() &&
+                            way.secured()->what_failed() == tls_connection::trouble::unknown_key;
+    if (is_unknown) return enrolment::refused;
+    if (how != opening::result::done) return std::nullopt;
+    greeting said;
+    auto const heard = way.heard();
+    if (!greeting::read(heard.first(greeting::size), said)) return std::nullopt;
+    if (said.what != greeting::kind::welcome) return enrolment::refused;
+    auto const answer = heard.subspan(greeting::size);
+    if (!answer.empty())
+      return read_enrolment_answer({reinterpret_cast<char const*>(answer.data()), answer.size()});
+    way.hear(greeting::size + answer_size);
+  }
+}
+
+std::optional<enrolment> ask(std::string const& address, handed_over const& token, std::string const& request,
+                             deadline until) {
+  auto const where = std::get<tcp_address>(parse_address(address, address_use::connect, socket_schemes));
+  connect_keys keys;
+  keys.own.bytes = token.secret.bytes;
+  keys.server = token.server;
+  auto const found = where.is_literal ? std::vector{where.host} : addresses_of(where.host);
+  for (auto const& literal : found) {
+    auto const said = ask_at(literal, where.port, keys, request, until);
+    if (said) return said;
+  }
+  return std::nullopt;
+}
+
+class socket_remote_transport final : public remote_transport {
+ public:
+  std::unique_ptr<listener> listen(poller& ready, listen_options const& options) const override {
+    auto over_sockets = options;
+    auto over_zmq = options;
+    std::erase_if(over_sockets.addresses, [](auto const& one) { return !is_of(socket_schemes, one); });
+    std::erase_if(over_zmq.addresses, [](auto const& one) { return is_of(socket_schemes, one); });
+    if (over_sockets.addresses.empty()) return zmq_transport().listen(ready, over_zmq);
+    auto sockets = std::make_unique<socket_server>(ready, over_sockets);
+    if (over_zmq.addresses.empty()) return sockets;
+    auto zmq = zmq_transport().listen(ready, over_zmq);
+    return std::make_unique<joint_listener>(options.addresses, std::move(zmq), std::move(sockets));
+  }
+
+  std::unique_ptr<endpoint> connect(poller& ready, connect_options const& options) const override {
+    if (!is_of(socket_schemes, options.address)) return zmq_transport().connect(ready, options);
+    return std::make_unique<socket_client>(ready, options);
+  }
+
+  connect_options admitted(connect_options options) const override {
+    if (!is_of(socket_schemes, options.address)) return zmq_transport().admitted(std::move(options));
+    return enrolled(std::move(options), socket_schemes, &ask);
+  }
+};
+
+}  // namespace
+
+remote_transport const& socket_transport() {
+  static socket_remote_transport const transport;
+  return transport;
+}
+
+}  // namespace yonder::transport

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "transports/zmq/keys.hpp"
+
+namespace yonder::transport {
+
+// What a client names in the first message of TLS (as the identity of a pre-shared key, RFC 8446, 4.2.11):
+// who it is, and a key that it has drawn for this connection.
+struct tls_identity {
+  static constexpr std::size_t size = 1 + 2 * std::tuple_size_v<raw_key>;
+
+  raw_key drawn{};   // X25519
+  raw_key client{};  // its public key, as in the hub's list
+
+  std::array<std::uint8_t, size> bytes() const noexcept;
+  // False: it is none, or one of another version.
+  static bool read(std::span<std::uint8_t const> bytes, tls_identity& read) noexcept;
+};
+
+// The key that both ends then have beforehand. It takes the secret halves of `drawn` and of `client`, or the
+// hub's; so neither end can pose as the other, whatever keys of its own have been stolen.
+class tls_secret {
+ public:
+  tls_secret() = default;
+  tls_secret(tls_secret const&) = delete;
+  tls_secret& operator=(tls_secret const&) = delete;
+  ~tls_secret();
+
+  // False: one of the public keys is none that a key can be agreed on with.
+  [[nodiscard]] bool agree_as_client(tls_identity const& named, secret_key const& drawn,
+                                     secret_key const& client, raw_key const& server);
+  [[nodiscard]] bool agree_as_server(tls_identity const& named, secret_key const& server,
+                                     raw_key const& server_public);
+
+  std::array<std::uint8_t, 32> bytes{};
+
+ private:
+  bool derive(tls_identity const& named, raw_key const& server, std::array<std::uint8_t, 64>& shared);
+};
+
+}  // namespace yonder::transport
