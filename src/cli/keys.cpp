@@ -72,7 +72,8 @@ std::string own_host() {
 std::string hub_of(key_order const& order) {
   auto stated = order.hub.empty() ? variable("YONDER_HUB") : order.hub;
   transport::take_fragment(stated);
-  return stated.starts_with("tcp://") ? stated : "tcp://" + own_host() + std::string(usual_port);
+  bool const is_network = stated.starts_with("tcp://") || stated.starts_with("tls://");
+  return is_network ? stated : "tcp://" + own_host() + std::string(usual_port);
 }
 
 std::string in_words(std::uint32_t most) { return most == 0 ? "any" : std::to_string(most); }
@@ -117,9 +118,12 @@ std::string keys_folder(std::string const& stated) {
 }
 
 std::string seen_from_elsewhere(std::string const& address) {
-  constexpr std::string_view anywhere[] = {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"};
-  for (auto const prefix : anywhere)
-    if (address.starts_with(prefix)) return "tcp://" + own_host() + ":" + address.substr(prefix.size());
+  auto const scheme = address.substr(0, std::min(address.size(), std::string_view("tcp://").size()));
+  if (scheme != "tcp://" && scheme != "tls://") return address;
+  auto const port = address.rfind(':');
+  for (auto const* const anywhere : {"*", "0.0.0.0", "[::]"})
+    if (address.compare(scheme.size(), port - scheme.size(), anywhere) == 0)
+      return scheme + own_host() + address.substr(port);
   return address;
 }
 

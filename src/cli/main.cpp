@@ -50,7 +50,8 @@ void keygen(std::string const& folder) {
 }
 
 void name_hub(CLI::App& command, yonder::cli::hub_choice& hub) {
-  command.add_option("--hub", hub.address, "tcp://host:port or ipc:///folder/name; default: $YONDER_HUB");
+  command.add_option("--hub", hub.address,
+                     "tcp:// or tls://host:port, ipc:// or unix:///folder/name; default: $YONDER_HUB");
   command.add_option(
       "--keys", hub.keys,
       "over tcp: a folder of keys, the hub's own, an operator's, or a client's for what it called itself; "
@@ -118,7 +119,8 @@ int run(int argc, char const* const* argv) {
   auto* const hub_command = app.add_subcommand("hub", "run a hub, or change the pools of one that runs");
   hub_command->add_option(
       "--bind", served.addresses,
-      "tcp://address:port (* for any port) or ipc:///folder/name; repeatable; default: tcp://*:5555");
+      "tcp:// or tls://address:port (* for any port), ipc:// or unix:///folder/name; repeatable; default: "
+      "tcp://*:5555");
   hub_command->add_option(
       "--keys", served.keys,
       "the folder of keys, which are made where there are none; default: $YONDER_KEYS, or "
@@ -139,7 +141,9 @@ int run(int argc, char const* const* argv) {
   std::string endpoint;
   std::vector<std::string> libraries;
   auto* const worker_command = app.add_subcommand("worker", "be a worker of a hub, with tasks of libraries");
-  worker_command->add_option("endpoint", endpoint, "the hub: tcp://host:port, or ipc:///folder/name")
+  worker_command
+      ->add_option("endpoint", endpoint,
+                   "the hub: tcp:// or tls://host:port, or ipc:// or unix:///folder/name")
       ->required();
   worker_command->add_option("--load", libraries, "a library (.so) with tasks; repeatable")->required();
 

@@ -27,7 +27,9 @@ namespace {
 constexpr char everywhere[] = "tcp://*:5555";
 constexpr std::chrono::minutes invitation_life{10};
 
-bool is_tcp(std::string const& address) { return address.starts_with("tcp://"); }
+bool needs_keys(std::string const& address) {
+  return address.starts_with("tcp://") || address.starts_with("tls://");
+}
 
 // Whether they were made now.
 bool have_keys(std::string const& folder) {
@@ -77,7 +79,7 @@ int serve_hub(hub_order const& order) {
   ::pthread_sigmask(SIG_BLOCK, &endings, nullptr);  // before the runtime starts its thread, which inherits it
   auto const keys = keys_folder(order.keys);
   auto const bind = order.addresses.empty() ? std::vector<std::string>{everywhere} : order.addresses;
-  bool const made = std::any_of(bind.begin(), bind.end(), is_tcp) && have_keys(keys);
+  bool const made = std::any_of(bind.begin(), bind.end(), needs_keys) && have_keys(keys);
   runtime_options options{.max = 0, .bind = bind, .keys = keys};
   options.journal = order.journal;
   if (order.result_ttl) options.result_ttl = *order.result_ttl;
@@ -93,9 +95,9 @@ int serve_hub(hub_order const& order) {
 #endif
   yonder::runtime hub(options);
   auto const addresses = hub.addresses();
-  auto const tcp = std::find_if(addresses.begin(), addresses.end(), is_tcp);
-  bool const invites = tcp != addresses.end() && (made || order.json || ::isatty(STDOUT_FILENO) == 1);
-  auto const lines = invites ? invite(keys, *tcp) : pasted();
+  auto const keyed = std::find_if(addresses.begin(), addresses.end(), needs_keys);
+  bool const invites = keyed != addresses.end() && (made || order.json || ::isatty(STDOUT_FILENO) == 1);
+  auto const lines = invites ? invite(keys, *keyed) : pasted();
   order.json ? print_json(addresses, lines) : print_plain(addresses, lines);
   flush_output();
   hub.serve();

@@ -17,6 +17,7 @@
 #include "src/platform/unique_fd.hpp"
 #include "tests/e2e/folder.hpp"
 #include "tests/e2e/program.hpp"
+#include "tests/e2e/scheme.hpp"
 #include "tests/e2e/tasks.hpp"
 #include "transports/zmq/enrolment.hpp"
 #include "transports/zmq/keys.hpp"
@@ -54,7 +55,7 @@ struct keyed_hub {
 
   keyed_hub() : hub((yonder::transport::keygen(keys), options(keys))) {}
   static yonder::runtime_options options(std::string const& keys) {
-    return {.max = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = keys, .is_current = false};
+    return {.max = 0, .bind = {over("tcp://127.0.0.1:*")}, .keys = keys, .is_current = false};
   }
   std::string address() const { return hub.addresses().front(); }
   std::string key_for(std::string const& name, yonder::transport::peer_rights rights) {
@@ -170,7 +171,7 @@ said run(std::string const& arguments) {
 
 // The address, with what stands behind it, of a line that is to be pasted.
 std::string pasted(std::string const& line) {
-  auto const begin = line.find("tcp://");
+  auto const begin = line.find(over("tcp://"));
   REQUIRE(begin != std::string::npos);
   return line.substr(begin, line.find(' ', begin) - begin);
 }
@@ -187,7 +188,7 @@ TEST_CASE(
     "needed") {
   folder const place;
   auto const keys = place / "hub/keys";
-  program hub(YONDER_COMMAND, {"YONDER_KEYS=" + keys}, {"hub", "--bind", "tcp://127.0.0.1:*"});
+  program hub(YONDER_COMMAND, {"YONDER_KEYS=" + keys}, {"hub", "--bind", over("tcp://127.0.0.1:*")});
   auto const address = hub.read_line();
   CHECK(hub.read_line().empty());
   CHECK(hub.read_line().find("once, within ten minutes") != std::string::npos);
@@ -260,8 +261,8 @@ TEST_CASE(
 TEST_CASE("a hub that has its keys prints nothing but its addresses where no person reads along") {
   folder const place;
   yonder::transport::keygen(place / "keys");
-  program hub(YONDER_COMMAND, {}, {"hub", "--bind", "tcp://127.0.0.1:*", "--keys", place / "keys"});
-  CHECK(hub.read_line().find("tcp://127.0.0.1:") == 0);
+  program hub(YONDER_COMMAND, {}, {"hub", "--bind", over("tcp://127.0.0.1:*"), "--keys", place / "keys"});
+  CHECK(hub.read_line().find(over("tcp://127.0.0.1:")) == 0);
   hub.end();
   CHECK(hub.read_all().empty());
 }
@@ -276,7 +277,7 @@ TEST_CASE("a token on a command line is wiped before the hub is asked, and no me
   REQUIRE(::bind(silent.get(), reinterpret_cast<sockaddr*>(&at), size) == 0);
   REQUIRE(::listen(silent.get(), 1) == 0);
   REQUIRE(::getsockname(silent.get(), reinterpret_cast<sockaddr*>(&at), &size) == 0);
-  auto const hub = "tcp://127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+  auto const hub = over("tcp://127.0.0.1:") + std::to_string(ntohs(at.sin_port));
   auto const token =
       yonder::transport::issue_token(here.keys, {.name = "boss", .rights = {true, false, true}}, 10min);
   folder const place;
@@ -373,7 +374,7 @@ TEST_CASE("yonder explain says where a call is and why, cancel ends it, and ps s
   CHECK(json.text.find("\"workers\": [{\"name\": \"") != std::string::npos);
   CHECK(json.text.find("\"state\": \"runs\", \"calls\": \"" + id + "\"") != std::string::npos);
   CHECK(run("ps" + of_ada).status == 4);
-  CHECK(run("ps --hub tcp://127.0.0.1:9 --keys " + here.keys).status == 3);
+  CHECK(run("ps --hub " + over("tcp://127.0.0.1:9") + " --keys " + here.keys).status == 3);
 
   CHECK(run("cancel " + id + where).status == 0);
   CHECK(refused([&] { (void)call.get(); }) == yonder::errc::cancelled);

@@ -124,7 +124,7 @@ TEST_CASE("a worker that had a service for several calls at once runs maps of ta
 
 TEST_CASE("a hub that was started again finds its workers without the services of the one before") {
   folder const place;
-  site here("ipc://" + (place / "hub"));
+  site here(over("ipc://" + (place / "hub")));
   here.start_worker();
   int process = 0;
   {
@@ -143,7 +143,7 @@ TEST_CASE("a hub that was started again finds its workers without the services o
 
 TEST_CASE("a worker that is told to end while it destroys a lost hub's service has the exit_timeout for it") {
   folder const place;
-  site here("ipc://" + (place / "hub"));
+  site here(over("ipc://" + (place / "hub")));
   here.start_worker();
   {
     yonder::runtime client(here.client());
@@ -158,7 +158,7 @@ TEST_CASE("a worker that is told to end while it destroys a lost hub's service h
 
 TEST_CASE("the same over ipc, in a folder of one's own") {
   folder const place;
-  site here("ipc://" + (place / "sockets/hub"));
+  site here(over("ipc://" + (place / "sockets/hub")));
   here.start_worker();
   yonder::runtime client(here.client());
   CHECK(task::add.on(client).remote(1, 2) == 3);
@@ -218,7 +218,7 @@ TEST_CASE("the operator changes a hub's pools from elsewhere, by a program and b
   yonder::transport::keygen(keys / "keys");
   yonder::runtime here({.max = 2,
                         .resources = yonder::resources{.gpu_memory = {1 << 30}, .cpu = 1},
-                        .bind = {"tcp://127.0.0.1:*"},
+                        .bind = {over("tcp://127.0.0.1:*")},
                         .keys = keys / "keys",
                         .is_current = false});
   auto const address = here.addresses().front();
@@ -274,7 +274,7 @@ TEST_CASE("the operator changes a hub's pools from elsewhere, by a program and b
         std::string::npos);
   CHECK(command("hub scale default --scaledown-window 5" + where).said.find("'5' is no time") !=
         std::string::npos);
-  ::setenv("YONDER_HUB", "tcp://127.0.0.1:9", 1);  // where it is not
+  ::setenv("YONDER_HUB", over("tcp://127.0.0.1:9").c_str(), 1);  // where it is not
   CHECK(command("ps" + where).said.find("POOL ") == 0);
   ::unsetenv("YONDER_HUB");
   CHECK(command("hub scale default --scaledown-window 9999999h" + where).said.find("'9999999h' is no time") !=
@@ -299,11 +299,12 @@ TEST_CASE("a hub of the command takes the keys that it is told, and ends in good
   auto const keys = place / "keys";
   yonder::transport::keygen(keys);
   auto const socket = place / "sockets/hub";
-  program hub(YONDER_COMMAND, {},
-              {"hub", "--bind", "tcp://127.0.0.1:*", "--bind", "ipc://" + socket, "--keys", keys});
+  program hub(
+      YONDER_COMMAND, {},
+      {"hub", "--bind", over("tcp://127.0.0.1:*"), "--bind", over("ipc://" + socket), "--keys", keys});
   yonder::runtime_options const options{
       .hub = hub.read_line(), .keys = keys, .as_operator = true, .connect_timeout = 20s};
-  CHECK(hub.read_line() == "ipc://" + socket);
+  CHECK(hub.read_line() == over("ipc://" + socket));
   CHECK_NOTHROW((void)yonder::runtime(options).pools());
   CHECK(fs::exists(socket));
   hub.end();
@@ -325,7 +326,7 @@ TEST_CASE("a hub of the command tells a collector of its calls") {
   REQUIRE(::getsockname(collector.get(), where, &size) == 0);
   program hub(YONDER_COMMAND,
               {"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:" + std::to_string(ntohs(at.sin_port))},
-              {"hub", "--bind", "ipc://" + (place / "sockets/hub"), "--keys", place / "keys"});
+              {"hub", "--bind", over("ipc://" + (place / "sockets/hub")), "--keys", place / "keys"});
   auto const address = hub.read_line();
   program worker(YONDER_REMOTE_WORKER, {}, {"--yonder-worker", address});
   yonder::runtime client(
@@ -365,8 +366,8 @@ TEST_CASE("promise 20: who is only a client of a hub changes none of its pools")
 
 TEST_CASE("over ipc a hub's pools are its user's to change") {
   folder const own;
-  yonder::runtime here({.max = 1, .bind = {"ipc://" + (own / "hub")}, .is_current = false});
-  yonder::runtime boss({.hub = "ipc://" + (own / "hub"), .is_current = false});
+  yonder::runtime here({.max = 1, .bind = {over("ipc://" + (own / "hub"))}, .is_current = false});
+  yonder::runtime boss({.hub = over("ipc://" + (own / "hub")), .is_current = false});
   boss.scale({.max = 3});
   CHECK(boss.pools().at(0).max == 3);
 }
@@ -374,7 +375,8 @@ TEST_CASE("over ipc a hub's pools are its user's to change") {
 TEST_CASE("a hub that is not there is told within the time") {
   folder const place;
   yonder::transport::keygen(place / "keys");
-  yonder::runtime client({.hub = "tcp://127.0.0.1:9", .keys = place / "keys", .connect_timeout = 200ms});
+  yonder::runtime client(
+      {.hub = over("tcp://127.0.0.1:9"), .keys = place / "keys", .connect_timeout = 200ms});
   CHECK_THROWS_AS(task::add.on(client).remote(1, 2), yonder::hub_unreachable);
   CHECK_THROWS_AS(task::add.on(client).remote(1, 2), yonder::hub_unreachable);
 }
@@ -393,7 +395,7 @@ TEST_CASE("promise 16: nobody gets in without a key that the hub lists") {
 TEST_CASE("promise 16: a tcp address without keys is refused at start") {
   folder const empty;
   try {
-    yonder::runtime const hub({.max = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = empty / "none"});
+    yonder::runtime const hub({.max = 0, .bind = {over("tcp://127.0.0.1:*")}, .keys = empty / "none"});
     FAIL("the hub started");
   } catch (yonder::usage_error const& error) {
     CHECK(error.code() == yonder::errc::bad_configuration);
@@ -403,7 +405,7 @@ TEST_CASE("promise 16: a tcp address without keys is refused at start") {
 
 TEST_CASE("a hub that is restarted in good order finds its client and its worker again") {
   folder const place;
-  site here("ipc://" + (place / "hub"));
+  site here(over("ipc://" + (place / "hub")));
   here.start_worker();
   yonder::runtime client(here.client());
   auto const worker = task::process.on(client).remote();
@@ -433,7 +435,7 @@ TEST_CASE("a call past what the hub receives is too large at once, and what is b
 TEST_CASE("a program that embeds its hub takes remote workers too") {
   folder const place;
   yonder::transport::keygen(place / "keys");
-  yonder::runtime own({.max = 0, .bind = {"tcp://127.0.0.1:*"}, .keys = place / "keys"});
+  yonder::runtime own({.max = 0, .bind = {over("tcp://127.0.0.1:*")}, .keys = place / "keys"});
   auto worker =
       yonder::platform::spawn({.path = YONDER_REMOTE_WORKER,
                                .arguments = {"remote_worker", "--yonder-worker", own.addresses().front()},

@@ -206,7 +206,7 @@ TEST_CASE("a program without descriptors for its connection is told, and not end
           doctest::skip(YONDER_IS_SANITIZED)) {
   folder const place;
   yonder::transport::keygen(place / "keys");
-  yonder::runtime_options const options{.hub = "tcp://127.0.0.1:9", .keys = place / "keys"};
+  yonder::runtime_options const options{.hub = over("tcp://127.0.0.1:9"), .keys = place / "keys"};
   int made = 0;
   for (rlim_t more = 0; more < 48; ++more) {
     descriptor_limit const few(::getpid(), more);
@@ -264,7 +264,7 @@ TEST_CASE("promise 16: a worker whose key is refused says so once, and ends") {
 
 TEST_CASE("a worker with a wrong address, or without keys, says so in one line and exits with 2") {
   folder const empty;
-  for (auto const& address : {std::vector<std::string>{"nonsense"}, {"tcp://127.0.0.1:1"}, {}}) {
+  for (auto const& address : {std::vector<std::string>{"nonsense"}, {over("tcp://127.0.0.1:1")}, {}}) {
     lone_worker worker(empty / "none", address);
     auto const said = worker.read_all();
     CHECK(said.find("yonder worker: bad_configuration: ") == 0);
@@ -288,8 +288,9 @@ TEST_CASE("a worker that expects another hub's key says what it met, and goes on
 TEST_CASE("a worker that finds no hub says so once, and goes on trying") {
   folder const place;
   yonder::transport::keygen(place / "keys");
-  lone_worker worker(place / "keys", {"tcp://127.0.0.1:9"});
-  CHECK(worker.read_line().find("yonder worker: no hub answers at 'tcp://127.0.0.1:9' yet") == 0);
+  lone_worker worker(place / "keys", {over("tcp://127.0.0.1:9")});
+  CHECK(worker.read_line().find("yonder worker: no hub answers at '" + over("tcp://127.0.0.1:9") + "' yet") ==
+        0);
   worker.process.kill(SIGTERM);
   CHECK(worker.read_all().empty());
   CHECK(worker.process.wait().status == 0);
@@ -310,7 +311,7 @@ TEST_CASE("a value by reference goes over a network, from the one who has it to 
 TEST_CASE("where its hub was started anew a value is brought from where it is") {
   constexpr int large = 300'000;
   folder const place;
-  site here("ipc://" + (place / "hub"));
+  site here(over("ipc://" + (place / "hub")));
   here.start_worker();
   yonder::runtime client(here.client());
   auto const all = yonder::put(std::vector<double>(large, 1.0), client);

@@ -12,6 +12,7 @@
 
 #include "src/platform/process.hpp"
 #include "tests/e2e/folder.hpp"
+#include "tests/e2e/scheme.hpp"
 #include "tests/support/held_port.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/yonder.hpp"
@@ -24,7 +25,7 @@ class site {
   // "": over TCP.
   explicit site(std::string const& address = "", std::size_t max_call_bytes = 256 << 20)
       : options_{.max = 0,
-                 .bind = {address.empty() ? port_.address() : address},
+                 .bind = {address.empty() ? over(port_.address()) : address},
                  .keys = keys(),
                  .max_call_bytes = max_call_bytes} {
     yonder::transport::keygen(keys());

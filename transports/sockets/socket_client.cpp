@@ -266,12 +266,12 @@ void socket_client::failed(std::vector<event>& events) {
 
 std::string socket_client::trouble_of_handshake() const {
   switch (opening_->secured()->what_failed()) {
-    case tls_connection::trouble::wrong_server: return "server.pub is not the key of who listens there";
+    case tls_connection::trouble::wrong_server: return "server.pub is not its key: another hub listens there";
     case tls_connection::trouble::not_tls:
       return "who listens there does not speak TLS 1.3: for ZeroMQ the address begins with tcp://";
     default:
-      return "who listens there ends the connection during the handshake: no hub is up behind it, or it is "
-             "another program";
+      return "who listens there ends the connection during the handshake: server.pub is not its key, no hub "
+             "is up behind it, or it is another program";
   }
 }
 

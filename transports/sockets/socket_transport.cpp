@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <poll.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "src/platform/system_call.hpp"
+#include "src/platform/unique_fd.hpp"
 #include "transports/remote.hpp"
 #include "transports/sockets/dial.hpp"
 #include "transports/sockets/joint_listener.hpp"
@@ -84,6 +86,15 @@ std::optional<enrolment> ask(std::string const& address, handed_over const& toke
   return std::nullopt;
 }
 
+// Some for its files, its sockets and its clock; where there are none that is said at once.
+void require_descriptors() {
+  std::array<platform::unique_fd, 8> held;
+  for (auto& one : held) {
+    one.reset(::eventfd(0, EFD_CLOEXEC));
+    if (!one) platform::throw_errno("too few descriptors are left (ulimit -n)");
+  }
+}
+
 class socket_remote_transport final : public remote_transport {
  public:
   std::unique_ptr<listener> listen(poller& ready, listen_options const& options) const override {
@@ -92,6 +103,7 @@ class socket_remote_transport final : public remote_transport {
     std::erase_if(over_sockets.addresses, [](auto const& one) { return !is_of(socket_schemes, one); });
     std::erase_if(over_zmq.addresses, [](auto const& one) { return is_of(socket_schemes, one); });
     if (over_sockets.addresses.empty()) return zmq_transport().listen(ready, over_zmq);
+    require_descriptors();
     auto sockets = std::make_unique<socket_server>(ready, over_sockets);
     if (over_zmq.addresses.empty()) return sockets;
     auto zmq = zmq_transport().listen(ready, over_zmq);
@@ -100,6 +112,7 @@ class socket_remote_transport final : public remote_transport {
 
   std::unique_ptr<endpoint> connect(poller& ready, connect_options const& options) const override {
     if (!is_of(socket_schemes, options.address)) return zmq_transport().connect(ready, options);
+    require_descriptors();
     return std::make_unique<socket_client>(ready, options);
   }
 

@@ -203,8 +203,9 @@ int tls_connection::use_key(ssl_session_st** key, unsigned char const** identity
   draw_secret(drawn);
   named_.drawn = public_key_of(drawn);
   named_.client = public_key_of(keys_->own);
+  named_.server = keys_->server;
   tls_secret secret;
-  if (!secret.agree_as_client(named_, drawn, keys_->own, keys_->server) || !as_session(secret, key)) return 0;
+  if (!secret.agree_as_client(named_, drawn, keys_->own) || !as_session(secret, key)) return 0;
   said_ = named_.bytes();
   *identity = said_.data();
   *identity_size = said_.size();
@@ -214,14 +215,20 @@ int tls_connection::use_key(ssl_session_st** key, unsigned char const** identity
 }
 
 // Whom nobody knows is told so by what TLS does without a key: there is no certificate, and the handshake
-// ends.
+// ends. Who means another hub is given a key that it cannot have, and told that it has a wrong one.
 int tls_connection::find_key(unsigned char const* identity, std::size_t identity_size,
                              ssl_session_st** key) try {
   *key = nullptr;
   tls_secret secret;
   if (!tls_identity::read({identity, identity_size}, named_)) return 1;
+  if (named_.server != *own_) {
+    secret_key none;
+    draw_secret(none);
+    secret.bytes = none.bytes;
+    return as_session(secret, key) ? 1 : 0;
+  }
   if (!allowed_->rights_of(admission::identity_of(named_.client))) return 1;
-  if (!secret.agree_as_server(named_, *secret_, *own_)) return 1;
+  if (!secret.agree_as_server(named_, *secret_)) return 1;
   return as_session(secret, key) ? 1 : 0;
 } catch (std::exception const&) {
   return 0;

@@ -53,41 +53,39 @@ OSSL_PARAM octets(char const* name, std::span<std::uint8_t> bytes) {
 
 std::array<std::uint8_t, tls_identity::size> tls_identity::bytes() const noexcept {
   std::array<std::uint8_t, size> said{identity_version};
-  std::copy(drawn.begin(), drawn.end(), said.begin() + 1);
-  std::copy(client.begin(), client.end(), said.begin() + 1 + key_size);
+  auto* at = said.begin() + 1;
+  for (auto const* const key : {&drawn, &client, &server}) at = std::copy(key->begin(), key->end(), at);
   return said;
 }
 
 bool tls_identity::read(std::span<std::uint8_t const> bytes, tls_identity& read) noexcept {
   if (bytes.size() != size || bytes.front() != identity_version) return false;
-  std::copy_n(bytes.begin() + 1, key_size, read.drawn.begin());
-  std::copy_n(bytes.begin() + 1 + key_size, key_size, read.client.begin());
+  auto at = bytes.begin() + 1;
+  for (auto* const key : {&read.drawn, &read.client, &read.server}) {
+    std::copy_n(at, key_size, key->begin());
+    at += key_size;
+  }
   return true;
 }
 
 tls_secret::~tls_secret() { ::explicit_bzero(bytes.data(), bytes.size()); }
 
-bool tls_secret::agree_as_client(tls_identity const& named, secret_key const& drawn, secret_key const& client,
-                                 raw_key const& server) {
+bool tls_secret::agree_as_client(tls_identity const& named, secret_key const& drawn,
+                                 secret_key const& client) {
   std::array<std::uint8_t, 2 * key_size> shared{};
-  return multiply(drawn, server, shared.data()) && multiply(client, server, shared.data() + key_size) &&
-         derive(named, server, shared);
+  return multiply(drawn, named.server, shared.data()) &&
+         multiply(client, named.server, shared.data() + key_size) && derive(named, shared);
 }
 
-bool tls_secret::agree_as_server(tls_identity const& named, secret_key const& server,
-                                 raw_key const& server_public) {
+bool tls_secret::agree_as_server(tls_identity const& named, secret_key const& server) {
   std::array<std::uint8_t, 2 * key_size> shared{};
   return multiply(server, named.drawn, shared.data()) &&
-         multiply(server, named.client, shared.data() + key_size) && derive(named, server_public, shared);
+         multiply(server, named.client, shared.data() + key_size) && derive(named, shared);
 }
 
 // HKDF (RFC 5869) with SHA-256, over both products and all public keys.
-bool tls_secret::derive(tls_identity const& named, raw_key const& server,
-                        std::array<std::uint8_t, 64>& shared) {
-  auto const said = named.bytes();
-  std::array<std::uint8_t, tls_identity::size + key_size> context{};
-  std::copy(said.begin(), said.end(), context.begin());
-  std::copy(server.begin(), server.end(), context.begin() + said.size());
+bool tls_secret::derive(tls_identity const& named, std::array<std::uint8_t, 64>& shared) {
+  auto context = named.bytes();
   std::array<std::uint8_t, purpose.size()> salt{};
   std::copy(purpose.begin(), purpose.end(), salt.begin());
   char digest[] = "SHA256";

@@ -11,12 +11,13 @@
 namespace yonder::transport {
 
 // What a client names in the first message of TLS (as the identity of a pre-shared key, RFC 8446, 4.2.11):
-// who it is, and a key that it has drawn for this connection.
+// who it is, whom it means, and a key that it has drawn for this connection.
 struct tls_identity {
-  static constexpr std::size_t size = 1 + 2 * std::tuple_size_v<raw_key>;
+  static constexpr std::size_t size = 1 + 3 * std::tuple_size_v<raw_key>;
 
   raw_key drawn{};   // X25519
   raw_key client{};  // its public key, as in the hub's list
+  raw_key server{};  // the hub's
 
   std::array<std::uint8_t, size> bytes() const noexcept;
   // False: it is none, or one of another version.
@@ -34,14 +35,13 @@ class tls_secret {
 
   // False: one of the public keys is none that a key can be agreed on with.
   [[nodiscard]] bool agree_as_client(tls_identity const& named, secret_key const& drawn,
-                                     secret_key const& client, raw_key const& server);
-  [[nodiscard]] bool agree_as_server(tls_identity const& named, secret_key const& server,
-                                     raw_key const& server_public);
+                                     secret_key const& client);
+  [[nodiscard]] bool agree_as_server(tls_identity const& named, secret_key const& server);
 
   std::array<std::uint8_t, 32> bytes{};
 
  private:
-  bool derive(tls_identity const& named, raw_key const& server, std::array<std::uint8_t, 64>& shared);
+  bool derive(tls_identity const& named, std::array<std::uint8_t, 64>& shared);
 };
 
 }  // namespace yonder::transport
