@@ -26,6 +26,8 @@ void measure_growth(report& to);
 void measure_peers(report& to);
 void measure_zmq_ipc(report& to);
 void measure_zmq_tcp(report& to);
+void measure_unix_sockets(report& to);
+void measure_tls(report& to);
 void measure_codec(report& to);
 void measure_hub(report& to);
 void measure_journal(report& to);
@@ -50,6 +52,8 @@ inline constexpr group groups[]{
     {"peers", measure_peers},
     {"zmq-ipc", measure_zmq_ipc},
     {"zmq-tcp", measure_zmq_tcp},
+    {"sockets-unix", measure_unix_sockets},
+    {"sockets-tls", measure_tls},
     {"growth", measure_growth},
     {"codec", measure_codec},
     {"hub", measure_hub, false},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/transports/conformance.hpp"
+#include "tests/unit/transports/remote_conformance.hpp"
 #include "tests/unit/transports/zmq_world.hpp"
 
 namespace yonder::testing {
@@ -54,13 +55,29 @@ class socket_link {
 using unix_link = socket_link<socket_scheme::local>;
 using tls_link = socket_link<socket_scheme::tls>;
 
+struct unix_way {
+  static transport::remote_transport const& transport() { return transport::socket_transport(); }
+  static constexpr char const* scheme = "unix";
+  static constexpr bool has_keys = false;
+};
+struct tls_way {
+  static transport::remote_transport const& transport() { return transport::socket_transport(); }
+  static constexpr char const* scheme = "tls";
+  static constexpr bool has_keys = true;
+};
+
 }  // namespace yonder::testing
 
 using yonder::testing::tls_link;
+using yonder::testing::tls_way;
 using yonder::testing::unix_link;
+using yonder::testing::unix_way;
 TYPE_TO_STRING(unix_link);
 TYPE_TO_STRING(tls_link);
+TYPE_TO_STRING(unix_way);
+TYPE_TO_STRING(tls_way);
 
 namespace yonder::testing {
 YONDER_TEST_TRANSPORT(unix_link, tls_link);
-}
+YONDER_TEST_REMOTE_TRANSPORT(unix_way, tls_way);
+}  // namespace yonder::testing

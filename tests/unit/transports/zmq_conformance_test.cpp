@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/transports/conformance.hpp"
+#include "tests/unit/transports/remote_conformance.hpp"
 #include "tests/unit/transports/zmq_world.hpp"
 
 namespace yonder::testing {
@@ -54,13 +55,29 @@ class zmq_link {
 using zmq_ipc_link = zmq_link<zmq_scheme::ipc>;
 using zmq_tcp_link = zmq_link<zmq_scheme::tcp>;
 
+struct zmq_ipc_way {
+  static transport::remote_transport const& transport() { return transport::zmq_transport(); }
+  static constexpr char const* scheme = "ipc";
+  static constexpr bool has_keys = false;
+};
+struct zmq_tcp_way {
+  static transport::remote_transport const& transport() { return transport::zmq_transport(); }
+  static constexpr char const* scheme = "tcp";
+  static constexpr bool has_keys = true;
+};
+
 }  // namespace yonder::testing
 
 using yonder::testing::zmq_ipc_link;
+using yonder::testing::zmq_ipc_way;
 using yonder::testing::zmq_tcp_link;
+using yonder::testing::zmq_tcp_way;
 TYPE_TO_STRING(zmq_ipc_link);
 TYPE_TO_STRING(zmq_tcp_link);
+TYPE_TO_STRING(zmq_ipc_way);
+TYPE_TO_STRING(zmq_tcp_way);
 
 namespace yonder::testing {
 YONDER_TEST_TRANSPORT(zmq_ipc_link, zmq_tcp_link);
-}
+YONDER_TEST_REMOTE_TRANSPORT(zmq_ipc_way, zmq_tcp_way);
+}  // namespace yonder::testing
