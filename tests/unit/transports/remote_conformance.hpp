@@ -92,9 +92,15 @@ TEST_CASE_TEMPLATE_DEFINE(
     half_open_cases) {
   hub_place<Way> here;
   here.start();
-  auto const first = here.connected(77);
-  here.w.forget(*first.client);  // it stands, and neither says nor hears anything
   auto const second = here.client(77);
+  here.w.next(*second, kind::connected);
+  here.stop();
+  here.w.next(*second, kind::lost);
+  here.w.forget(*second);
+  here.start();
+  auto const first = here.connected(77);  // as one that came before, whose end nobody was told of
+  here.w.forget(*first.client);           // it stands, and neither says nor hears anything
+  here.w.drive(*second);
   here.w.send(*second, here.w.next(*second, kind::connected).peer, make_frame(2));
   CHECK(here.w.next(*here.server, kind::lost).peer == first.at_server);
   auto const after = here.w.next(*here.server, kind::connected).peer;
@@ -227,7 +233,7 @@ TEST_CASE_TEMPLATE_DEFINE("what other threads send while the one that receives s
   std::uint64_t received[2] = {};
   bool all_same = true, woken = true;
   std::unique_lock held(driver);
-  while ((received[0] < count || received[1] < count) && all_same && woken && !failed) {
+  while (all_same && woken && !failed) {
     bool sleeps = true;
     for (int side = 0; side < 2; ++side) {
       std::vector<event> events;
@@ -240,6 +246,7 @@ TEST_CASE_TEMPLATE_DEFINE("what other threads send while the one that receives s
       ends[side]->flush();
     }
     for (auto* const end : ends) sleeps = end->arm(here.w.poller) && sleeps;
+    if (received[0] == count && received[1] == count) break;
     held.unlock();
     woken = here.w.poller.poll(sleeps ? 30'000'000'000 : 0) || !sleeps;
     held.lock();

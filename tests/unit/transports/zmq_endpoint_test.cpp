@@ -76,52 +76,6 @@ std::vector<detail::byte_buffer> parts_of(frame const& message) {
 
 }  // namespace
 
-TEST_CASE("a client waits for a hub that is not there, and connects once it is") {
-  ipc_hub hub;
-  auto const client = hub.client();
-  for (int i = 0; i < 20; ++i) hub.w.turn(1'000'000);
-  CHECK(hub.w.events(*client).empty());
-  hub.start();
-  CHECK(hub.w.next(*client, kind::connected).peer != 0);
-}
-
-TEST_CASE(
-    "a client whose hub comes back is connected again, as another peer, and nothing of before reaches it") {
-  ipc_hub hub;
-  hub.start();
-  auto const client = hub.client();
-  auto const before = hub.w.next(*client, kind::connected).peer;
-  hub.w.send(*client, before, make_frame(1));
-  hub.w.next(*hub.server, kind::connected);
-  hub.w.next(*hub.server, kind::received);
-  hub.stop();
-  auto const lost = hub.w.next(*client, kind::lost);
-  CHECK(lost.peer == before);
-  CHECK_FALSE(lost.unauthorized);
-  CHECK(client->send(before, make_frame(2)) == send_status::gone);
-
-  hub.start();
-  auto const after = hub.w.next(*client, kind::connected).peer;
-  CHECK(after != before);
-  hub.w.send(*client, after, make_frame(3));
-  hub.w.next(*hub.server, kind::connected);
-  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(3)));
-}
-
-TEST_CASE("a hub that ends says its last frames first") {
-  ipc_hub hub;
-  hub.start();
-  auto const client = hub.client();
-  hub.w.send(*client, hub.w.next(*client, kind::connected).peer, make_frame(1));
-  auto const to = hub.w.next(*hub.server, kind::connected).peer;
-  for (std::uint64_t i = 0; i < 100; ++i)
-    REQUIRE(hub.server->send(to, make_frame(i, 1000)) == send_status::sent);
-  hub.stop();
-  for (std::uint64_t i = 0; i < 100; ++i)
-    CHECK(same(hub.w.next(*client, kind::received).message, make_frame(i, 1000)));
-  hub.w.next(*client, kind::lost);
-}
-
 TEST_CASE("a client that connects anew under its session is a new peer; the old one is lost first") {
   ipc_hub hub;
   hub.start();
@@ -176,44 +130,6 @@ TEST_CASE("a hub that ends leaves the socket of another one alone") {
   zmq_server const other(hub.w.poller, {{hub.address}, {}, {}});
   hub.stop();
   CHECK(std::filesystem::exists(path));
-}
-
-TEST_CASE("a client that the hub has closed connects again, and what it says before is ignored") {
-  ipc_hub hub;
-  hub.start();
-  auto const client = hub.client();
-  auto const before = hub.w.next(*client, kind::connected).peer;
-  hub.w.send(*client, before, make_frame(1));
-  auto const peer = hub.w.next(*hub.server, kind::connected).peer;
-  hub.w.next(*hub.server, kind::received);
-  hub.server->close(peer);
-  client->send(before, make_frame(2));
-  CHECK(hub.w.next(*client, kind::lost).peer == before);
-  auto const after = hub.w.next(*client, kind::connected).peer;
-  hub.w.send(*client, after, make_frame(3));
-  CHECK(hub.w.next(*hub.server, kind::connected).peer != peer);
-  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(3)));
-}
-
-TEST_CASE("signals that a handler takes change nothing") {
-  ipc_hub hub;
-  hub.start();
-  signal_storm const storm(::pthread_self());
-  for (std::uint64_t session = 1; session <= 3; ++session) {
-    auto client = hub.client(session);
-    auto const to = hub.w.next(*client, kind::connected).peer;
-    for (std::uint64_t i = 0; i < 500; ++i) {
-      hub.w.send(*client, to, make_frame(i, 100, {i % 50 == 0 ? std::size_t{100'000} : 0}));
-      if (i == 0) hub.w.next(*hub.server, kind::connected);
-      auto const got = hub.w.next(*hub.server, kind::received);
-      REQUIRE(same(got.message, make_frame(i, 100, {i % 50 == 0 ? std::size_t{100'000} : 0})));
-      hub.w.send(*hub.server, got.peer, got.message);
-      hub.w.next(*client, kind::received);
-    }
-    hub.w.forget(*client);
-    client.reset();
-    hub.w.next(*hub.server, kind::lost);
-  }
 }
 
 TEST_CASE("over ipc every peer has proved which process it is") {
@@ -402,21 +318,6 @@ TEST_CASE("where there is no thread for libzmq, which would end the program, tha
   ::setrlimit(RLIMIT_AS, &limit);
   ::pthread_setattr_default_np(&before);
   CHECK(said.find("too few threads") == 0);
-}
-
-TEST_CASE("close() of the client ends its connection for good, after what it had sent") {
-  ipc_hub hub;
-  hub.start();
-  auto const client = hub.client();
-  auto const to = hub.w.next(*client, kind::connected).peer;
-  for (std::uint64_t i = 0; i < 50; ++i) REQUIRE(client->send(to, make_frame(i)) == send_status::sent);
-  client->close(to);
-  hub.w.next(*hub.server, kind::connected);
-  for (std::uint64_t i = 0; i < 50; ++i)
-    CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(i)));
-  hub.w.next(*hub.server, kind::lost);
-  CHECK(hub.w.events(*client).empty());
-  CHECK_FALSE(client->poll_once());
 }
 
 }  // namespace yonder::testing
