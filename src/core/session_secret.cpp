@@ -8,8 +8,6 @@
 namespace yonder::core {
 namespace {
 
-using block = std::array<std::uint8_t, 64>;
-
 // The fractional parts of the cube roots of the first 64 primes.
 constexpr std::array<std::uint32_t, 64> round_constants{
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -21,64 +19,68 @@ constexpr std::array<std::uint32_t, 64> round_constants{
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-struct state {
-  std::array<std::uint32_t, 8> words{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-
-  void add(block const& taken) noexcept {
-    std::array<std::uint32_t, 64> schedule{};
-    for (std::size_t i = 0; i < 16; ++i)
-      for (std::size_t j = 0; j < 4; ++j) schedule[i] = schedule[i] << 8 | taken[4 * i + j];
-    for (std::size_t i = 16; i < 64; ++i) {
-      auto const low =
-          std::rotr(schedule[i - 15], 7) ^ std::rotr(schedule[i - 15], 18) ^ schedule[i - 15] >> 3;
-      auto const high =
-          std::rotr(schedule[i - 2], 17) ^ std::rotr(schedule[i - 2], 19) ^ schedule[i - 2] >> 10;
-      schedule[i] = schedule[i - 16] + low + schedule[i - 7] + high;
-    }
-    auto [a, b, c, d, e, f, g, h] = words;
-    for (std::size_t i = 0; i < 64; ++i) {
-      auto const first = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) + ((e & f) ^ (~e & g)) +
-                         round_constants[i] + schedule[i];
-      auto const second =
-          (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
-      h = g;
-      g = f;
-      f = e;
-      e = d + first;
-      d = c;
-      c = b;
-      b = a;
-      a = first + second;
-    }
-    std::array const sums{a, b, c, d, e, f, g, h};
-    for (std::size_t i = 0; i < 8; ++i) words[i] += sums[i];
-  }
-};
-
 }  // namespace
 
+void sha256_state::add_block(block const& taken) noexcept {
+  std::array<std::uint32_t, 64> schedule{};
+  for (std::size_t i = 0; i < 16; ++i)
+    for (std::size_t j = 0; j < 4; ++j) schedule[i] = schedule[i] << 8 | taken[4 * i + j];
+  for (std::size_t i = 16; i < 64; ++i) {
+    auto const low = std::rotr(schedule[i - 15], 7) ^ std::rotr(schedule[i - 15], 18) ^ schedule[i - 15] >> 3;
+    auto const high = std::rotr(schedule[i - 2], 17) ^ std::rotr(schedule[i - 2], 19) ^ schedule[i - 2] >> 10;
+    schedule[i] = schedule[i - 16] + low + schedule[i - 7] + high;
+  }
+  auto [a, b, c, d, e, f, g, h] = words_;
+  for (std::size_t i = 0; i < 64; ++i) {
+    auto const mixed = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) + ((e & f) ^ (~e & g)) +
+                       round_constants[i] + schedule[i];
+    auto const chosen =
+        (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+    h = g;
+    g = f;
+    f = e;
+    e = d + mixed;
+    d = c;
+    c = b;
+    b = a;
+    a = mixed + chosen;
+  }
+  std::array const sums{a, b, c, d, e, f, g, h};
+  for (std::size_t i = 0; i < 8; ++i) words_[i] += sums[i];
+}
+
+void sha256_state::add(std::span<std::uint8_t const> piece) noexcept {
+  size_ += piece.size();
+  while (!piece.empty()) {
+    auto const count = std::min(piece.size(), taken_.size() - taken_size_);
+    std::copy_n(piece.begin(), count, taken_.begin() + static_cast<std::ptrdiff_t>(taken_size_));
+    piece = piece.subspan(count);
+    if ((taken_size_ += count) < taken_.size()) return;
+    add_block(taken_);
+    taken_size_ = 0;
+  }
+}
+
+std::array<std::uint8_t, 32> sha256_state::digest() noexcept {
+  auto const bits = size_ * 8;
+  std::fill(taken_.begin() + static_cast<std::ptrdiff_t>(taken_size_), taken_.end(), std::uint8_t{0});
+  taken_[taken_size_] = 0x80;
+  if (taken_size_ >= 56) {
+    add_block(taken_);
+    taken_.fill(0);
+  }
+  for (std::size_t i = 0; i < 8; ++i) taken_[63 - i] = static_cast<std::uint8_t>(bits >> (8 * i));
+  add_block(taken_);
+  std::array<std::uint8_t, 32> made{};
+  for (std::size_t i = 0; i < made.size(); ++i)
+    made[i] = static_cast<std::uint8_t>(words_[i / 4] >> (24 - 8 * (i % 4)));
+  return made;
+}
+
 std::array<std::uint8_t, 32> sha256(std::span<std::uint8_t const> message) noexcept {
-  state hash;
-  auto const bits = std::uint64_t{message.size()} * 8;
-  block taken{};
-  for (; message.size() >= taken.size(); message = message.subspan(taken.size())) {
-    std::copy_n(message.begin(), taken.size(), taken.begin());
-    hash.add(taken);
-  }
-  taken.fill(0);
-  std::copy(message.begin(), message.end(), taken.begin());
-  taken[message.size()] = 0x80;
-  if (message.size() >= 56) {
-    hash.add(taken);
-    taken.fill(0);
-  }
-  for (std::size_t i = 0; i < 8; ++i) taken[63 - i] = static_cast<std::uint8_t>(bits >> (8 * i));
-  hash.add(taken);
-  std::array<std::uint8_t, 32> digest{};
-  for (std::size_t i = 0; i < digest.size(); ++i)
-    digest[i] = static_cast<std::uint8_t>(hash.words[i / 4] >> (24 - 8 * (i % 4)));
-  return digest;
+  sha256_state hash;
+  hash.add(message);
+  return hash.digest();
 }
 
 std::uint64_t session_of(session_secret const& secret) noexcept {

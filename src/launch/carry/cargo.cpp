@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,8 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <limits>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -28,38 +29,47 @@ namespace {
   throw std::runtime_error("'" + file + "' cannot be carried: " + why);
 }
 
-// A file's bytes, for as long as this lives.
-class mapped_file {
- public:
-  explicit mapped_file(int fd) {
-    struct stat status {};
-    if (::fstat(fd, &status) != 0) platform::throw_errno("fstat");
-    size_ = static_cast<std::size_t>(status.st_size);
-    if (size_ == 0) return;
-    at_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (at_ == MAP_FAILED) platform::throw_errno("mmap");
-  }
-  ~mapped_file() {
-    if (size_ != 0) ::munmap(at_, size_);
-  }
-  mapped_file(mapped_file const&) = delete;
-  mapped_file& operator=(mapped_file const&) = delete;
+struct stat status_of(int file) {
+  struct stat status {};
+  if (::fstat(file, &status) != 0) platform::throw_errno("fstat");
+  return status;
+}
 
-  std::string_view bytes() const noexcept { return {static_cast<char const*>(at_), size_}; }
+constexpr std::size_t read_size = std::size_t{1} << 20;
 
- private:
-  void* at_ = nullptr;
-  std::size_t size_ = 0;
-};
+std::string in_digits(std::array<std::uint8_t, 32> const& hash) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (auto const byte : hash)
+    for (auto const half : {byte >> 4, byte & 15}) text += digits[half];
+  return text;
+}
+
+std::span<std::uint8_t const> bytes_of(std::string_view text) {
+  return {reinterpret_cast<std::uint8_t const*>(text.data()), text.size()};
+}
 
 }  // namespace
 
-std::string sha256_of(std::string_view bytes) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (auto const byte : core::sha256({reinterpret_cast<std::uint8_t const*>(bytes.data()), bytes.size()}))
-    for (auto const half : {byte >> 4, byte & 15}) text += digits[half];
-  return text;
+std::string sha256_of(std::string_view bytes) { return in_digits(core::sha256(bytes_of(bytes))); }
+
+std::int64_t written_at(int file) {
+  auto const at = status_of(file).st_mtim;
+  return std::int64_t{at.tv_sec} * 1'000'000'000 + at.tv_nsec;
+}
+
+std::string read_piece(int file, std::string const& name, std::uint64_t at, std::size_t size) {
+  std::string piece(size, '\0');
+  std::size_t count = 0;
+  while (count < size && at + count <= std::uint64_t{std::numeric_limits<off_t>::max()}) {
+    auto const more = platform::retry(
+        [&] { return ::pread(file, piece.data() + count, size - count, static_cast<off_t>(at + count)); });
+    if (more < 0) platform::throw_errno(name.c_str());
+    if (more == 0) break;
+    count += static_cast<std::size_t>(more);
+  }
+  piece.resize(count);
+  return piece;
 }
 
 namespace {
@@ -142,6 +152,8 @@ unsigned cuda_of(std::set<std::string> const& libraries) {
 
 class cargo_loader {
  public:
+  explicit cargo_loader(std::stop_token stop) : stop_(std::move(stop)) {}
+
   cargo take(std::string const& program, std::vector<std::string> const& files) {
     auto const facts = add(program, own_name(program));
     all_.needs.machine = machine_name(facts.machine);
@@ -183,8 +195,8 @@ class cargo_loader {
 
   elf_facts add(std::string const& path, std::string name) {
     elf_facts facts;
-    add_file(path, std::move(name), [&](std::string_view bytes) {
-      if (auto wrong = read_elf(bytes, facts); !wrong.empty()) refuse(path, wrong);
+    add_file(path, std::move(name), [&](file_reader const& file) {
+      if (auto wrong = read_elf(file, facts); !wrong.empty()) refuse(path, wrong);
     });
     add_versions(facts, versions_);
     return facts;
@@ -192,11 +204,25 @@ class cargo_loader {
 
   template <class Look>
   void add_file(std::string const& path, std::string name, Look look) {
-    auto file = std::make_shared<platform::unique_fd>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    auto file =
+        std::make_shared<platform::unique_fd>(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!*file) refuse(path, std::strerror(errno));
-    mapped_file const bytes(file->get());
-    look(bytes.bytes());
-    all_.files.push_back({std::move(name), sha256_of(bytes.bytes()), bytes.bytes().size(), std::move(file)});
+    if (!S_ISREG(status_of(file->get()).st_mode)) refuse(path, "it is no regular file");
+    auto const written = written_at(file->get());
+    look([&](std::uint64_t at, std::size_t size) { return read_piece(file->get(), path, at, size); });
+    core::sha256_state hash;
+    std::uint64_t size = 0;
+    for (;;) {
+      if (stop_.stop_requested()) refuse(path, "this program ends");
+      auto const piece = read_piece(file->get(), path, size, read_size);
+      if (piece.empty()) break;
+      hash.add(bytes_of(piece));
+      size += piece.size();
+    }
+    auto const after = status_of(file->get());
+    if (static_cast<std::uint64_t>(after.st_size) != size || written_at(file->get()) != written)
+      refuse(path, "it has changed while it was read; name a copy of it that nobody writes to");
+    all_.files.push_back({std::move(name), in_digits(hash.digest()), size, std::move(file), written});
   }
 
   // A file, or all that is in a folder; links are what they lead to.
@@ -224,10 +250,11 @@ class cargo_loader {
       auto name = deep_name(one);
       auto const is_same = [&](cargo_file const& other) { return other.name == name; };
       if (std::any_of(all_.files.begin(), all_.files.end(), is_same)) continue;
-      add_file(one, std::move(name), [](std::string_view) {});
+      add_file(one, std::move(name), [](file_reader const&) {});
     }
   }
 
+  std::stop_token stop_;
   cargo all_;
   std::map<std::string, std::set<std::string>> versions_;
 };
@@ -241,9 +268,9 @@ std::uint64_t cargo::size() const noexcept {
 }
 
 // The loader, which is asked, would take itself for what it is to look at.
-cargo load_cargo(std::string const& program, std::vector<std::string> const& files) {
-  return cargo_loader().take(
-      program == "/proc/self/exe" ? "/proc/" + std::to_string(::getpid()) + "/exe" : program, files);
+cargo load_cargo(std::string const& program, std::vector<std::string> const& files, std::stop_token stop) {
+  return cargo_loader(std::move(stop))
+      .take(program == "/proc/self/exe" ? "/proc/" + std::to_string(::getpid()) + "/exe" : program, files);
 }
 
 // glibc's parts fit one another and the kernel's loader only; a driver's its kernel module.

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,7 @@ struct cargo_file {
   std::string hash;  // SHA-256
   std::uint64_t size = 0;
   std::shared_ptr<platform::unique_fd> file;
+  std::int64_t written = 0;  // when it was changed last, as of stat, in ns: where that is another, so is it
 };
 
 // A program, the shared libraries that it is loaded with but those of the system itself (glibc, and what
@@ -45,10 +47,18 @@ struct cargo {
 };
 
 // Reads it; takes a while. `files`: folders, too, with all that is in them. Throws std::runtime_error, which
-// says what is wrong with which file.
-cargo load_cargo(std::string const& program, std::vector<std::string> const& files = {});
+// says what is wrong with which file, or that it was stopped.
+cargo load_cargo(std::string const& program, std::vector<std::string> const& files = {},
+                 std::stop_token stop = {});
 // So many files of that kind at once: their names and hashes stand in command lines.
 inline constexpr std::size_t most_files = 1000;
+
+// What a file says when it was changed last, in ns. Throws std::system_error.
+std::int64_t written_at(int file);
+
+// Bytes of a file from `at` on: `size` of them, or as many as there are. A file that gets shorter meanwhile
+// does no harm, as it would do where it is mapped. `name`: for std::system_error, which is thrown.
+std::string read_piece(int file, std::string const& name, std::uint64_t at, std::size_t size);
 
 // SHA-256, in small hexadecimal digits: what files are named by that travel.
 std::string sha256_of(std::string_view bytes);
@@ -71,7 +81,9 @@ struct pack_result {
   bool is_compressed = false;
   std::uint64_t size = 0;  // of the archive, as it travels
 };
-// Takes a while. Throws std::runtime_error, std::system_error.
-pack_result pack(cargo const& all, std::set<std::string> const& there, bool compressed);
+// Takes a while. Throws std::runtime_error, also where a file has changed since it was loaded, or where it
+// was stopped; std::system_error.
+pack_result pack(cargo const& all, std::set<std::string> const& there, bool compressed,
+                 std::stop_token stop = {});
 
 }  // namespace yonder::launch

@@ -87,7 +87,8 @@ void carrier::load(std::function<void(std::string const&)> done) {
   wait_for_load_.push_back(std::move(done));
   if (wait_for_load_.size() > 1) return;
   auto const made = std::make_shared<cargo>();
-  errand_.begin([made, terms = terms_] { *made = load_cargo(terms.program, terms.files); },
+  errand_.begin([made, terms = terms_](
+                    std::stop_token const& stop) { *made = load_cargo(terms.program, terms.files, stop); },
                 [this, made](std::string const& fault) {
                   if (fault.empty()) cargo_ = made;
                   for (auto const& one : std::exchange(wait_for_load_, {})) one(fault);
@@ -132,8 +133,8 @@ void carrier::pack_next() {
   }
   auto const made = std::make_shared<pack_result>();
   packed_.push_back({is.there, is.tools.contains("zstd"), made});
-  errand_.begin([made, all = cargo_, there = is.there,
-                 compressed = is.tools.contains("zstd")] { *made = pack(*all, there, compressed); },
+  errand_.begin([made, all = cargo_, there = is.there, compressed = is.tools.contains("zstd")](
+                    std::stop_token const& stop) { *made = pack(*all, there, compressed, stop); },
                 [this, machine, made](std::string const& fault) {
                   fault.empty() ? send(machine, made) : answer(machine, fault);
                   pack_next();

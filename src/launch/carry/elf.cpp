@@ -3,6 +3,7 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -13,32 +14,29 @@ namespace {
 constexpr std::size_t most_names = 10'000;
 constexpr std::size_t longest_name = 4096;
 
-// A view that is read only where it has something.
+// What is read only where the file has something.
 class elf_bytes {
  public:
-  explicit elf_bytes(std::string_view all) : all_(all) {}
+  explicit elf_bytes(file_reader const& file) : file_(file) {}
 
   template <class T>
   bool read(std::uint64_t at, T& value) const {
-    if (at > all_.size() || all_.size() - at < sizeof(T)) return false;
-    std::memcpy(&value, all_.data() + at, sizeof(T));
+    auto const bytes = file_(at, sizeof(T));
+    if (bytes.size() < sizeof(T)) return false;
+    std::memcpy(&value, bytes.data(), sizeof(T));
     return true;
-  }
-  std::string_view part(std::uint64_t at, std::uint64_t size) const {
-    if (at > all_.size() || all_.size() - at < size) return {};
-    return all_.substr(at, size);
   }
   // That ends with a zero byte; nothing: it does not.
   std::optional<std::string> text(std::uint64_t at) const {
-    if (at >= all_.size()) return std::nullopt;
-    auto const name = all_.substr(at, longest_name);
+    auto name = file_(at, longest_name);
     auto const end = name.find('\0');
-    if (end == std::string_view::npos) return std::nullopt;
-    return std::string(name.substr(0, end));
+    if (end == std::string::npos) return std::nullopt;
+    name.resize(end);
+    return name;
   }
 
  private:
-  std::string_view all_;
+  file_reader const& file_;
 };
 
 struct elf_segments {
@@ -129,11 +127,12 @@ void read_properties(elf_bytes file, Elf64_Phdr const& where, elf_facts& facts) 
   Elf64_Nhdr note{};
   if (!file.read(where.p_offset, note) || note.n_type != NT_GNU_PROPERTY_TYPE_0) return;
   if (note.n_namesz != 4) return;  // "GNU"
-  elf_bytes const values(file.part(where.p_offset + sizeof note + 4, note.n_descsz));
+  auto const begin = where.p_offset + sizeof note + 4;
   std::uint32_t header[2]{};
-  for (std::uint64_t at = 0; values.read(at, header); at += 8 + (std::uint64_t{header[1]} + 7) / 8 * 8) {
+  for (std::uint64_t at = 0; at < note.n_descsz && file.read(begin + at, header);
+       at += 8 + (std::uint64_t{header[1]} + 7) / 8 * 8) {
     std::uint32_t bits = 0;
-    if (header[0] != isa_needed || header[1] != sizeof bits || !values.read(at + 8, bits)) continue;
+    if (header[0] != isa_needed || header[1] != sizeof bits || !file.read(begin + at + 8, bits)) continue;
     for (unsigned level = 2; level <= 4; ++level)
       if ((bits >> (level - 1) & 1U) != 0) facts.x86_level = level;
   }
@@ -141,10 +140,10 @@ void read_properties(elf_bytes file, Elf64_Phdr const& where, elf_facts& facts) 
 
 }  // namespace
 
-std::string read_elf(std::string_view bytes, elf_facts& facts) {
+std::string read_elf(file_reader const& bytes, elf_facts& facts) {
   elf_bytes const file(bytes);
   Elf64_Ehdr head{};
-  if (!bytes.starts_with(ELFMAG)) return "it is no ELF file (a script?)";
+  if (bytes(0, SELFMAG) != ELFMAG) return "it is no ELF file (a script?)";
   if (!file.read(0, head)) return is_cut_off;
   if (head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_ident[EI_DATA] != ELFDATA2LSB)
     return "it is not of a 64-bit, little-endian machine";
@@ -167,6 +166,14 @@ std::string read_elf(std::string_view bytes, elf_facts& facts) {
   auto const versions = segments.place_of(dynamic.versions);
   if (!versions || !read_versions(file, *versions, dynamic.version_count, *names, facts)) return is_cut_off;
   return {};
+}
+
+std::string read_elf(std::string_view bytes, elf_facts& facts) {
+  return read_elf(
+      [bytes](std::uint64_t at, std::size_t size) {
+        return std::string(bytes.substr(std::min<std::uint64_t>(at, bytes.size()), size));
+      },
+      facts);
 }
 
 std::string machine_name(std::uint16_t machine) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -20,8 +21,12 @@ struct elf_facts {
   unsigned x86_level = 0;  // as its linker was told: 2, 3 or 4 for x86-64-v2, …; 0: nothing
 };
 
-// Of a 64-bit, little-endian ELF file, which may hold anything. Returns what is wrong with it; empty:
-// nothing.
+// Bytes of a file from there on: `size` of them, or as many as there are.
+using file_reader = std::function<std::string(std::uint64_t at, std::size_t size)>;
+
+// Of a 64-bit, little-endian ELF file, which may hold anything, and change meanwhile. Returns what is wrong
+// with it; empty: nothing. Throws what `file` throws.
+std::string read_elf(file_reader const& file, elf_facts& facts);
 std::string read_elf(std::string_view file, elf_facts& facts);
 
 // What uname calls such a machine; empty: not known.

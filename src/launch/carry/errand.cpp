@@ -12,15 +12,16 @@ errand::errand(platform::poller& poller) : poller_(poller) { poller_.add(over_.d
 
 errand::~errand() {
   poller_.remove(over_.descriptor());
+  stop_.request_stop();
   if (thread_.joinable()) thread_.join();
 }
 
-void errand::begin(std::function<void()> work, std::function<void(std::string)> done) {
+void errand::begin(std::function<void(std::stop_token)> work, std::function<void(std::string)> done) {
   fault_.clear();
   done_ = std::move(done);
   thread_ = platform::start_thread("yonder-carry", [this, work = std::move(work)] {
     try {
-      work();
+      work(stop_.get_token());
     } catch (std::exception const& error) {
       fault_ = error.what();
     }

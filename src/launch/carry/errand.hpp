@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -15,12 +16,12 @@ namespace yonder::launch {
 class errand final : private platform::ready_handler {
  public:
   explicit errand(platform::poller& poller);
-  ~errand();  // waits for what is being done
+  ~errand();  // asks what is being done to stop, and waits for it
   errand(errand const&) = delete;
   errand& operator=(errand const&) = delete;
 
   // `work` may throw, which is what `done` is told then; empty: it was done. `done` may begin another one.
-  void begin(std::function<void()> work, std::function<void(std::string fault)> done);
+  void begin(std::function<void(std::stop_token stop)> work, std::function<void(std::string fault)> done);
   bool is_busy() const noexcept { return thread_.joinable(); }
 
  private:
@@ -28,6 +29,7 @@ class errand final : private platform::ready_handler {
 
   platform::poller& poller_;
   platform::event_counter over_;
+  std::stop_source stop_;
   std::thread thread_;
   std::string fault_;  // written by the thread, read when it is over
   std::function<void(std::string)> done_;

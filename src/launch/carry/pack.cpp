@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "src/launch/carry/cargo.hpp"
 #include "src/platform/system_call.hpp"
@@ -69,9 +70,17 @@ std::string tar_header(std::string const& name, std::uint64_t size) {
   return block;
 }
 
+// Its hash would be wrong there: that is said before it has travelled.
+[[noreturn]] void changed(std::string const& name) {
+  throw std::runtime_error("'" + name +
+                           "' has changed since this program read it, and cannot be carried any more: "
+                           "start the program anew, which then carries what is there");
+}
+
 class archive_writer {
  public:
-  explicit archive_writer(bool compressed) : file_(::memfd_create("yonder-cargo", MFD_CLOEXEC)) {
+  archive_writer(bool compressed, std::stop_token stop)
+      : stop_(std::move(stop)), file_(::memfd_create("yonder-cargo", MFD_CLOEXEC)) {
     if (!file_) platform::throw_errno("memfd_create");
     if (compressed) compressed = (zstd_ = zstd_library()).is_there();
     is_compressed_ = compressed;
@@ -83,17 +92,17 @@ class archive_writer {
     write(std::string((tar_block - bytes.size() % tar_block) % tar_block, '\0'));
   }
   void add(cargo_file const& one) {
+    if (written_at(one.file->get()) != one.written) changed(one.name);
     write(tar_header(one.hash, one.size));
-    std::string piece(piece_size, '\0');
     for (std::uint64_t at = 0; at < one.size;) {
-      auto const wanted = std::min<std::uint64_t>(piece.size(), one.size - at);
-      auto const count = platform::retry(
-          [&] { return ::pread(one.file->get(), piece.data(), wanted, static_cast<off_t>(at)); });
-      if (count < 0) platform::throw_errno(one.name.c_str());
-      if (count == 0) throw std::runtime_error("'" + one.name + "' has been cut off while it was carried");
-      write(std::string_view(piece).substr(0, static_cast<std::size_t>(count)));
-      at += static_cast<std::uint64_t>(count);
+      if (stop_.stop_requested()) throw std::runtime_error("this program ends: nothing is carried any more");
+      auto const wanted = std::min<std::uint64_t>(piece_size, one.size - at);
+      auto const piece = read_piece(one.file->get(), one.name, at, wanted);
+      if (piece.size() < wanted) changed(one.name);
+      write(piece);
+      at += wanted;
     }
+    if (written_at(one.file->get()) != one.written) changed(one.name);
     write(std::string((tar_block - one.size % tar_block) % tar_block, '\0'));
   }
   pack_result finish() {
@@ -119,6 +128,7 @@ class archive_writer {
     kept_.clear();
   }
 
+  std::stop_token stop_;
   platform::unique_fd file_;
   zstd_library zstd_;
   bool is_compressed_ = false;
@@ -128,8 +138,9 @@ class archive_writer {
 
 }  // namespace
 
-pack_result pack(cargo const& all, std::set<std::string> const& there, bool compressed) {
-  archive_writer archive(compressed);
+pack_result pack(cargo const& all, std::set<std::string> const& there, bool compressed,
+                 std::stop_token stop) {
+  archive_writer archive(compressed, std::move(stop));
   archive.add("sums", all.sums);
   std::set<std::string> added;
   for (auto const& one : all.files)

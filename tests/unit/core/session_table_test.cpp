@@ -114,6 +114,19 @@ TEST_CASE("the hash of a secret is SHA-256's") {
   CHECK(hash(std::string(1'000, 'a')) == "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3");
 }
 
+TEST_CASE("a message in pieces has the hash that it has at once") {
+  std::vector<std::uint8_t> message(300);
+  for (std::size_t i = 0; i < message.size(); ++i) message[i] = static_cast<std::uint8_t>(i);
+  for (std::size_t const size : {0u, 55u, 56u, 63u, 64u, 65u, 128u, 300u})
+    for (std::size_t const piece : {1u, 7u, 63u, 64u, 65u, 300u}) {
+      auto const all = std::span<std::uint8_t const>(message).first(size);
+      sha256_state hash;
+      for (auto left = all; !left.empty(); left = left.subspan(std::min(piece, left.size())))
+        hash.add(left.first(std::min(piece, left.size())));
+      CHECK(hash.digest() == sha256(all));
+    }
+}
+
 TEST_CASE("what hellos say is bounded in bytes, one by one and in all") {
   tested_sessions t;
   auto& peer = *t.sessions.connect(0, 1, {});

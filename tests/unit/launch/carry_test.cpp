@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -17,11 +18,13 @@
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "src/launch/carry/cargo.hpp"
 #include "src/launch/carry/carrier.hpp"
 #include "src/launch/carry/elf.hpp"
+#include "src/launch/carry/errand.hpp"
 #include "src/launch/carry/far_machine.hpp"
 #include "src/launch/command_runner.hpp"
 #include "src/platform/process.hpp"
@@ -453,6 +456,74 @@ TEST_CASE("what cannot travel with a program is refused in words") {
   fs::remove(folder.at / "two\nlines");
   for (std::size_t i = 0; i <= most_files; ++i) folder.write(std::to_string(i), "");
   CHECK(refusal(folder.at.string()).find("more than 1000 files would travel") != std::string::npos);
+}
+
+TEST_CASE("a file that is written to while it is read is refused, and takes nobody with it") {
+  carry_folder const folder;
+  constexpr std::uintmax_t size = 8 << 20;
+  folder.write("model", "");
+  auto const model = folder.at / "model";
+  fs::resize_file(model, size);
+  std::atomic<bool> over{false};
+  std::thread writer([&] {
+    while (!over) fs::resize_file(model, 4096), fs::resize_file(model, size);
+  });
+  std::string said;
+  for (int tries = 0; said.empty() && tries < 100; ++tries) try {
+      load_cargo("/usr/bin/env", {model.string()});
+    } catch (std::runtime_error const& error) {
+      said = error.what();
+    }
+  over = true;
+  writer.join();
+  CHECK(said.find("it has changed while it was read") != std::string::npos);
+}
+
+TEST_CASE("a file that has changed since it was read does not travel as what it was") {
+  carry_folder const folder;
+  folder.write("model", std::string(10'000, 'a'));
+  auto const model = folder.at / "model";
+  auto const read = fs::last_write_time(model);
+  auto const all = load_cargo("/usr/bin/env", {model.string()});
+  CHECK(pack(all, {}, false).size > 10'000);
+  folder.write("model", std::string(10'000, 'b'));
+  fs::last_write_time(model, read + std::chrono::seconds(1));
+  CHECK_THROWS_WITH(pack(all, {}, false), doctest::Contains("model' has changed since this program read it"));
+  fs::resize_file(model, 5'000);
+  CHECK_THROWS_WITH(pack(all, {}, false), doctest::Contains("model' has changed since this program read it"));
+}
+
+TEST_CASE("whoever ends does not wait until all has been read that was to be carried") {
+  carry_folder const folder;
+  folder.write("model", "");
+  fs::resize_file(folder.at / "model", std::uintmax_t{7} << 30U);  // minutes
+  auto const model = (folder.at / "model").string();
+  auto const poller = platform::make_poller();
+  std::atomic<bool> is_under_way{false};
+  std::string said;
+  {
+    errand loads(*poller);
+    loads.begin(
+        [&](std::stop_token const& stop) {
+          is_under_way = true;
+          try {
+            load_cargo("/usr/bin/env", {model}, stop);
+          } catch (std::runtime_error const& error) {
+            said = error.what();
+          }
+        },
+        {});
+    while (!is_under_way) std::this_thread::yield();
+  }
+  CHECK(said.find("this program ends") != std::string::npos);
+}
+
+TEST_CASE("a program that is no file is refused, and not waited for") {
+  carry_folder const folder;
+  auto const pipe = (folder.at / "pipe").string();
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_WITH(load_cargo(pipe), doctest::Contains("it is no regular file"));
+  CHECK_THROWS_WITH(load_cargo(folder.at.string()), doctest::Contains("it is no regular file"));
 }
 
 // What a machine like that prints.
