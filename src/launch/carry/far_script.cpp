@@ -13,14 +13,16 @@
 // was moved into it goes. One after the other looks at that (`lock`, where there is flock): what is whole is
 // not replaced by what has been damaged since it came.
 //
-// A line is passed to whatever shell the user has, in single quotes: no line breaks, for csh's sake.
+// A line is passed to whatever shell the user has, in single quotes: no line breaks, for csh's sake. What
+// that shell prints by itself may have no line's end (a terminal's title): the answer begins with an empty
+// line.
 namespace yonder::launch {
 namespace {
 
 #define YONDER_FAR_CACHE "cache=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/yonder}; "
 
 constexpr char look[] = YONDER_FAR_CACHE
-    "loader=$2; host=$3; port=$4; id=$5; shift 5; umask 077; echo \"yonder-far 1\"; "
+    "loader=$2; host=$3; port=$4; id=$5; shift 5; umask 077; echo; echo \"yonder-far 1\"; "
     "if said=$(mkdir -p \"$cache/files\" \"$cache/programs\" 2>&1) && cd \"$cache\"; then echo \"cache "
     "$(pwd)\"; "
     "else echo \"no-cache $cache: \"$said; cd /; fi; "

@@ -545,6 +545,18 @@ TEST_CASE("what a machine says of itself is read, whatever a login prints before
         "it has answered nothing that was asked for");
 }
 
+TEST_CASE("what a login prints without a line's end, a terminal's title, does not hide what a machine says") {
+  far_here far;
+  command_result got;
+  auto const line = far_line(far_step::look, {far.cache(), "", "", "", ""});
+  far.runner.run({.command = {"sh", "-c", "printf '\\033]0;me@far\\007'; " + line},
+                  .done = [&](command_result&& result) { got = std::move(result); }});
+  far.runner.work_until(never);
+  far_machine machine;
+  CHECK_MESSAGE(read_far_machine(got.output, machine).empty(), got.to_text());
+  CHECK(machine.cache == far.cache());
+}
+
 TEST_CASE("a machine that will not do is refused in words, one for each thing that it lacks") {
   far_machine machine;
   REQUIRE(read_far_machine(answer + "end\n", machine).empty());
