@@ -3,13 +3,17 @@
 
 #include <algorithm>
 #include <optional>
+#include <regex>
 #include <stdexcept>
+#include <variant>
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/output.hpp"
 #if defined(YONDER_HAS_LAUNCH)
 #include "src/launch/carry/packed_program.hpp"
 #endif
+#include "transports/setup_error.hpp"
+#include "transports/zmq/address.hpp"
 
 namespace yonder::cli {
 namespace {
@@ -26,6 +30,43 @@ bool is_label(std::string const& text) {
          text.find_first_not_of(letters) == std::string::npos;
 }
 
+// As Kubernetes reads them: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+bool is_quantity(std::string const& text) {
+  static std::regex const quantity(R"(([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?)");
+  return std::regex_match(text, quantity);
+}
+
+void check_hub(std::string const& hub) try {
+  auto const at = std::get<transport::tcp_address>(
+      transport::parse_address(hub, transport::address_use::connect));  // it begins with tcp://
+  auto const& host = at.host;
+  if (host == "localhost" || (at.is_literal && (host.starts_with("127.") || host == "::1")))
+    throw usage_problem("--hub says where pods find the hub: " + hub + " is each pod itself");
+  if (host == "0.0.0.0" || host == "::")
+    throw usage_problem("--hub says where pods find the hub: " + hub + " names no machine to connect to");
+} catch (transport::setup_error const& fault) {
+  throw usage_problem(std::string("--hub: ") + fault.what());
+}
+
+// Whoever gives an option that says nothing there has meant something by it.
+void check_options(kubernetes_pool const& pool) {
+  auto const refuse_where = [](bool given, char const* option, char const* what) {
+    if (given) throw usage_problem(std::string(option) + " says nothing of " + what);
+  };
+  auto const is_job = pool.kind == "job";
+  refuse_where(!is_job && pool.lifetime.has_value(), "--lifetime", "a deployment: --kind job");
+  constexpr char job[] = "a job, which has --max pods at once, each for --lifetime";
+  refuse_where(is_job && !pool.scaler.empty(), "--scaler", job);
+  refuse_where(is_job && pool.min.has_value(), "--min", job);
+  refuse_where(is_job && pool.window.has_value(), "--window", job);
+  constexpr char fixed[] = "a deployment without a scaler, which has --min pods";
+  refuse_where(pool.scaler == "none" && pool.max.has_value(), "--max", fixed);
+  refuse_where(pool.scaler == "none" && pool.window.has_value(), "--window", fixed);
+  auto const asks = !is_job && (pool.scaler.empty() || pool.scaler == "keda");
+  refuse_where(!asks && !pool.prometheus.empty(), "--prometheus", "what KEDA does not scale");
+  refuse_where(!asks && !pool.query.empty(), "--query", "what KEDA does not scale");
+}
+
 void check(kubernetes_pool const& pool) {
   if (!is_label(pool.name))
     throw usage_problem("'" + pool.name +
@@ -34,13 +75,19 @@ void check(kubernetes_pool const& pool) {
   if (!pool.hub.starts_with("tcp://") || pool.hub.find('#') != std::string::npos)
     throw usage_problem(
         "--hub says where pods find the hub: tcp://HOST:PORT, without a token (each pod needs the key)");
+  check_hub(pool.hub);
   if (pool.from.empty() && (!pool.pack.empty() || !pool.files.empty() || !pool.fetcher.empty()))
     throw usage_problem("--pack, --file and --fetcher are for a program that pods fetch: --from says where");
   if (!pool.from.empty() && pool.program.empty())
     throw usage_problem("--from is where pods fetch the program: --worker says which of this machine it is");
   if (pool.kind != "deployment" && pool.kind != "job") throw usage_problem("--kind is deployment or job");
-  if (pool.scaler != "keda" && pool.scaler != "hpa" && pool.scaler != "none")
+  if (!pool.scaler.empty() && pool.scaler != "keda" && pool.scaler != "hpa" && pool.scaler != "none")
     throw usage_problem("--scaler is keda, hpa or none");
+  check_options(pool);
+  for (auto const& [option, value] : {std::pair("--cpu", &pool.cpu), std::pair("--memory", &pool.memory)})
+    if (!value->empty() && !is_quantity(*value))
+      throw usage_problem(std::string(option) + ": '" + *value +
+                          "' is no quantity of Kubernetes, as 2, 500m and 8Gi are");
   if (pool.max == 0u || pool.max.value_or(10) < pool.min.value_or(0))
     throw usage_problem("--max is less than --min, or 0");
 }
@@ -125,6 +172,16 @@ std::string command_of(kubernetes_pool const& pool, std::optional<fetched_progra
   return list_of(words);
 }
 
+// For a pod whose worker does not end by itself: later than that would. The pod's time begins before its
+// images are there, its worker's when it starts.
+std::string deadline_of(kubernetes_pool const& pool) {
+  constexpr seconds fetching{900};
+  return "      activeDeadlineSeconds: " +
+         text_of(whole_seconds(pool.lifetime, seconds(3'600)) + whole_seconds(pool.grace, seconds(60)) +
+                 fetching) +
+         "\n";
+}
+
 // A key is used only if its file and folder are their owner's alone, as none of a secret's volume is: it is
 // copied into memory.
 std::string pod_of(kubernetes_pool const& pool) {
@@ -141,7 +198,7 @@ std::string pod_of(kubernetes_pool const& pool) {
          "      enableServiceLinks: false\n"
          "      terminationGracePeriodSeconds: " +
          text_of(whole_seconds(pool.grace, seconds(60))) + "\n" +
-         (pool.kind == "job" ? "      restartPolicy: Never\n" : "") +
+         (pool.kind == "job" ? deadline_of(pool) + "      restartPolicy: Never\n" : "") +
          "      securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, "
          "seccompProfile: {type: RuntimeDefault}}\n"
          "      initContainers:\n"
@@ -183,31 +240,28 @@ std::string pod_of(kubernetes_pool const& pool) {
               : "");
 }
 
+// Where something scales it, how many there are is not said here: whoever applies the manifest again would
+// set that back, and a HorizontalPodAutoscaler leaves 0 alone.
 std::string deployment_of(kubernetes_pool const& pool) {
-  return "---\napiVersion: apps/v1\nkind: Deployment\n" + metadata(pool.name, pool) +
-         "spec:\n"
-         "  replicas: " +
-         std::to_string(pool.min.value_or(pool.scaler == "none" ? 1 : 0)) +
-         "\n"
-         "  selector: {matchLabels: {app.kubernetes.io/name: " +
-         in_yaml(pool.name) +
+  return "---\napiVersion: apps/v1\nkind: Deployment\n" + metadata(pool.name, pool) + "spec:\n" +
+         (pool.scaler == "none" ? "  replicas: " + std::to_string(pool.min.value_or(1)) + "\n" : "") +
+         "  selector: {matchLabels: {app.kubernetes.io/name: " + in_yaml(pool.name) +
          "}}\n"
          "  template:\n" +
          pod_of(pool);
 }
 
-// So many pods at once, each of which ends with its time.
+// So many pods at once, each of which ends with its time; one that is preempted costs no other its tries.
 std::string job_of(kubernetes_pool const& pool) {
-  auto const lifetime = whole_seconds(pool.lifetime, seconds(3'600));
   return "---\napiVersion: batch/v1\nkind: Job\n" + metadata(pool.name, pool) +
          "spec:\n"
          "  parallelism: " +
          std::to_string(pool.max.value_or(1)) +
          "\n"
          "  backoffLimit: 6\n"
-         "  activeDeadlineSeconds: " +
-         text_of(lifetime + whole_seconds(pool.grace, seconds(60))) +
-         "\n"
+         "  podFailurePolicy:\n"
+         "    rules:\n"
+         "      - {action: Ignore, onPodConditions: [{type: DisruptionTarget, status: \"True\"}]}\n"
          "  ttlSecondsAfterFinished: 600\n"
          "  template:\n" +
          pod_of(pool);
@@ -232,10 +286,10 @@ std::string keda_of(kubernetes_pool const& pool) {
          "    - type: prometheus\n"
          "      metadata:\n"
          "        serverAddress: " +
-         in_yaml(pool.prometheus) +
+         in_yaml(pool.prometheus.empty() ? "http://prometheus-server.monitoring" : pool.prometheus) +
          "\n"
          "        query: " +
-         in_yaml(pool.query) +
+         in_yaml(pool.query.empty() ? "sum(yonder_calls)" : pool.query) +
          "\n"
          "        threshold: \"1\"\n"
          "        activationThreshold: \"0\"\n";
@@ -279,7 +333,7 @@ std::string manifests_of(kubernetes_pool const& pool) {
                      keys + " --from-file=KEYS/worker.key --from-file=KEYS/server.pub\n";
   if (pool.kind == "job") return text + job_of(pool);
   text += deployment_of(pool);
-  if (pool.scaler == "keda") text += keda_of(pool);
+  if (pool.scaler.empty() || pool.scaler == "keda") text += keda_of(pool);
   if (pool.scaler == "hpa") text += hpa_of(pool);
   return text;
 }

@@ -19,11 +19,11 @@ struct kubernetes_pool {
   std::string from{};     // the URL of the archive
   std::string fetcher{};  // the image that has curl or wget, sh, tar and sha256sum; empty: the other one
   std::string pack{};     // where the archive is written; empty: it is not
-  std::vector<std::string> files{};                                // that travel with it
-  std::string kind = "deployment";                                 // or "job"
-  std::string scaler = "keda";                                     // of a deployment: "keda", "hpa" or "none"
-  std::string prometheus = "http://prometheus-server.monitoring";  // that KEDA asks
-  std::string query = "sum(yonder_calls)";                         // calls that run or wait
+  std::vector<std::string> files{};  // that travel with it
+  std::string kind = "deployment";   // or "job"
+  std::string scaler{};              // of a deployment: "keda", "hpa" or "none"; empty: "keda"
+  std::string prometheus{};          // that KEDA asks; empty: "http://prometheus-server.monitoring"
+  std::string query{};               // what; empty: calls that run or wait, "sum(yonder_calls)"
   std::optional<unsigned> gpus{}, min{}, max{};
   std::string cpu{}, memory{};                         // as Kubernetes writes them: "2", "8Gi"
   std::optional<std::chrono::nanoseconds> window{};    // without calls, before a pod goes; default: 5 min

@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 manifests() { "$yonder" launch kubernetes --print --image registry/app:1 --hub tcp://hub:5555 "$@"; }
-has() { grep -qF -- "$2" "$1" || fail "$1 lacks: $2"; }
+has() { grep -qF -- "$2" "$1" || fail "$1 lacks: $2"; }  # FILE TEXT
 
 manifests gpu --worker /opt/app --gpus 2 --memory 8Gi --max 7 --window 2m >"$folder/keda.yaml"
 manifests --kind deployment --scaler hpa --cpu 2 --min 2 >"$folder/hpa.yaml"
@@ -26,7 +26,13 @@ has "$folder/keda.yaml" 'query: "sum(yonder_calls)"'
 has "$folder/keda.yaml" 'maxReplicaCount: 7'
 has "$folder/keda.yaml" 'cooldownPeriod: 120'
 has "$folder/hpa.yaml" 'minReplicas: 2'
-has "$folder/job.yaml" 'activeDeadlineSeconds: 7290'
+# Of each pod, and not of the Job, whose time begins before its pods have a place; later than a worker ends by itself.
+grep -qx '      activeDeadlineSeconds: 8190' "$folder/job.yaml" || fail "a job's pods end with: $(grep Deadline "$folder/job.yaml")"
+has "$folder/job.yaml" '{action: Ignore, onPodConditions: [{type: DisruptionTarget, status: "True"}]}'
+# Whoever applies a manifest again does not take the pods away that a scaler has brought.
+! grep -l 'replicas:' "$folder/keda.yaml" "$folder/hpa.yaml" || fail "replicas beside a scaler"
+has <(manifests --scaler none) 'replicas: 1'
+has <(manifests --scaler none --min 0) 'replicas: 0'
 # shellcheck disable=SC2016  # the pod's shell expands it
 has "$folder/job.yaml" 'YONDER_END_TIME=$(($(date +%s) + $0)) exec'
 has "$folder/job.yaml" 'terminationGracePeriodSeconds: 90'
@@ -42,6 +48,19 @@ refused manifests Big_Name
 refused "$yonder" launch kubernetes --print --image app --hub 'tcp://hub:5555#TOKEN'
 refused manifests --min 3 --max 2
 refused manifests --kind pod
+for hub in tcp://hub tcp://hub:0 tcp://localhost:5555 tcp://127.0.0.1:5555 'tcp://[::1]:5555' tcp://0.0.0.0:5555; do
+  refused "$yonder" launch kubernetes --print --image app --hub "$hub"
+done
+refused manifests --cpu lots
+refused manifests --memory 8GB
+manifests --cpu 500m --memory 1.5Gi >/dev/null
+for option in '--scaler keda' '--min 3' '--window 2m' '--query up'; do
+  # shellcheck disable=SC2086  # an option and its value
+  refused manifests --kind job $option
+done
+refused manifests --lifetime 1h
+refused manifests --scaler none --max 3
+refused manifests --scaler hpa --prometheus http://prometheus
 refused "$yonder" launch
 
 # A program that pods fetch: what the init container and the worker run is run here, in a folder that stands for the
