@@ -68,6 +68,8 @@ lookup_result resolve(std::string const& host) {
   return result;
 }
 
+}  // namespace
+
 lookup_result look_up(std::string const& host) noexcept {
   try {
     return host.empty() ? lookup_result() : resolve(host);
@@ -75,8 +77,6 @@ lookup_result look_up(std::string const& host) noexcept {
     return {};
   }
 }
-
-}  // namespace
 
 std::vector<std::string> addresses_of(std::string const& host) { return look_up(host).addresses; }
 

@@ -18,6 +18,8 @@ struct lookup_result {
   std::string error;                   // in words, where there are none
 };
 
+// Takes as long as the system does.
+lookup_result look_up(std::string const& host) noexcept;
 // The addresses of a host, or none. Waits for the system's answer.
 YONDER_API std::vector<std::string> addresses_of(std::string const& host);
 

@@ -2,17 +2,21 @@
 // Whoever comes with a token: makes a key pair, and has it let in.
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
 #include <thread>
 #include <utility>
+#include <variant>
+#include <vector>
 #include <zmq.hpp>
 
 #include "transports/setup_error.hpp"
 #include "transports/zmq/address.hpp"
 #include "transports/zmq/enrolment.hpp"
 #include "transports/zmq/key_file.hpp"
+#include "transports/zmq/name_lookup.hpp"
 #include "transports/zmq/private_folder.hpp"
 #include "transports/zmq/socket.hpp"
 
@@ -62,20 +66,30 @@ bool have_pair(pair_files const& files, secret_key& secret) {
   return false;
 }
 
-// One connection by the token: what the hub says. Nothing: it did not answer.
-std::optional<enrolment> ask(std::string const& address, handed_over const& token, std::string const& request,
-                             deadline until) {
+// One connection by the token: what the hub says. Nothing: it did not answer; nor where there is no hub until
+// `reached_until`, or where nobody listens if there are others to be tried (`is_last`: there are none).
+struct attempt {
+  std::string address;  // that stands for itself
+  deadline until, reached_until;
+  bool is_last = true;
+};
+
+std::optional<enrolment> ask(attempt const& where, handed_over const& token, std::string const& request) {
   zmq::context_t context;
   zmq::socket_t socket(context, zmq::socket_type::dealer);
   socket.set(zmq::sockopt::linger, 0);
-  socket.set(zmq::sockopt::ipv6, address.find('[') != std::string::npos);
+  socket.set(zmq::sockopt::ipv6, where.address.find('[') != std::string::npos);
   socket.set(zmq::sockopt::maxmsgsize, std::int64_t{4096});  // of the handshake's, too
   socket.set(zmq::sockopt::curve_serverkey, zmq::buffer(token.server));
   socket.set(zmq::sockopt::curve_publickey, zmq::buffer(public_key_of(token.secret)));
   socket.set(zmq::sockopt::curve_secretkey, zmq::buffer(token.secret.bytes));
-  connection_monitor monitor(context, socket, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 1);
-  uninterrupted([&] { socket.connect(address); });
+  connection_monitor monitor(
+      context, socket,
+      ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_CONNECT_RETRIED, 1);
+  uninterrupted([&] { socket.connect(where.address); });
   uninterrupted([&] { return socket.send(zmq::buffer(request), zmq::send_flags::dontwait); });
+  // From its handshake on the hub may have used the token up: it is not left for another address.
+  bool is_hub = false;
   for (;;) {
     zmq::message_t part;
     if (receive_part(socket, part)) {
@@ -84,14 +98,64 @@ std::optional<enrolment> ask(std::string const& address, handed_over const& toke
       if (said) return said;
       continue;
     }
-    if (auto const report = monitor.next()) return enrolment::refused;
-    auto const left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (auto const report = monitor.next()) {
+      if (report->what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) return enrolment::refused;
+      is_hub = is_hub || report->what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+      if (!is_hub && !where.is_last) return std::nullopt;
+      continue;
+    }
+    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        (is_hub ? where.until : where.reached_until) - std::chrono::steady_clock::now());
     if (left.count() <= 0) return std::nullopt;
     std::array<zmq::pollitem_t, 2> waited{
         {{nullptr, descriptor_of(socket), ZMQ_POLLIN, 0}, {nullptr, monitor.descriptor(), ZMQ_POLLIN, 0}}};
     // Their descriptors are edges: what came between is looked at again soon.
     uninterrupted([&] { return zmq::poll(waited, std::min(left, std::chrono::milliseconds(100))); });
+  }
+}
+
+// Those that an address stands for: of a name all that it has, of IPv4 and of IPv6. `trouble`: why there are
+// none.
+std::vector<std::string> literals_of(std::string const& address, std::string& trouble) {
+  auto const parsed = parse_address(address, address_use::connect);
+  auto const* const tcp = std::get_if<tcp_address>(&parsed);
+  if (tcp == nullptr || tcp->is_literal) return {address};
+  auto const found = look_up(tcp->host);
+  trouble = found.error;
+  std::vector<std::string> all;
+  for (auto const& literal : found.addresses) all.push_back(to_string(tcp_address{literal, tcp->port, true}));
+  return all;
+}
+
+std::optional<enrolment> ask_each(std::vector<std::string> const& addresses, handed_over const& token,
+                                  std::string const& request, deadline until,
+                                  std::chrono::nanoseconds patience) {
+  std::optional<enrolment> said;
+  for (auto const& address : addresses) {
+    auto const now = std::chrono::steady_clock::now();
+    auto const is_alone = addresses.size() == 1;
+    auto const share = patience / static_cast<int>(2 * addresses.size());
+    auto const answer =
+        ask({address, until, is_alone ? until : std::min(until, now + share), is_alone}, token, request);
+    if (answer) said = answer;
+    if (answer && *answer != enrolment::busy) break;
+  }
+  return said;
+}
+
+// Each address of a name in turn, until one answers. Throws setup_error (hub_unreachable): it has none.
+std::optional<enrolment> ask_all(std::string const& address, handed_over const& token,
+                                 std::string const& request, deadline until) {
+  auto const patience = until - std::chrono::steady_clock::now();
+  for (;;) {
+    std::string trouble;
+    auto const said = ask_each(literals_of(address, trouble), token, request, until, patience);
+    if (said) return said;
+    if (std::chrono::steady_clock::now() >= until) {
+      if (!trouble.empty()) throw setup_error(errc::hub_unreachable, address + ": " + trouble);
+      return std::nullopt;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
 
@@ -170,7 +234,7 @@ connect_options enrolled(connect_options options, address_schemes const& schemes
 }
 
 connect_options enrolled(connect_options options, std::chrono::milliseconds patience) {
-  return enrolled(std::move(options), zmq_schemes, &ask, patience);
+  return enrolled(std::move(options), zmq_schemes, &ask_all, patience);
 }
 
 }  // namespace yonder::transport

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <future>
+#include <optional>
 
 #include "tests/unit/transports/zmq_hub.hpp"
 #include "transports/zmq/authenticator.hpp"
@@ -213,6 +214,42 @@ TEST_CASE("a newcomer that hears no answer keeps its keys, and the same line onc
   auto const options = here.come(token);
   CHECK(here.identity_of({options.address, here.there, 0, {}, connect_role::worker}) ==
         "key " + transport::text_of(key));
+}
+
+TEST_CASE("a token is good at every address that its hub's name has") {
+  site here;
+  auto const come_to = [&](zmq_server& hub, std::string const& name, std::string const& folder) {
+    auto const address = hub.addresses().front();
+    auto const port = address.substr(address.rfind(':'));
+    auto const token = issue_token(here.keys, {.name = folder, .rights = workers}, 10min);
+    auto coming = std::async(std::launch::async, [&, to = "tcp://" + name + port + "#" + token] {
+      return enrolled({to, here.folder.path() / folder / "yonder", 0, {}, connect_role::worker});
+    });
+    here.w.run_until([&] { return coming.wait_for(0s) == std::future_status::ready; });
+    return coming.get().address == "tcp://" + name + port;
+  };
+  CHECK(come_to(*here.server, "two-addresses.test", "second"));  // on 127.0.0.1 only, which comes second
+  std::optional<zmq_server> six;
+  try {
+    six.emplace(here.w.poller, transport::listen_options{{"tcp://[::1]:*"}, here.keys, {}});
+  } catch (transport::setup_error const&) {
+    MESSAGE("skipped: no IPv6 here");
+    return;
+  }
+  here.w.drive(*six);
+  CHECK(come_to(*six, "six.test", "six"));
+  CHECK(come_to(*six, "two-addresses.test", "first"));
+  here.w.forget(*six);
+}
+
+TEST_CASE("a token for a hub whose name nobody knows says so") {
+  site here;
+  auto const token = issue_token(here.keys, {.name = "lost", .rights = workers}, 10min);
+  auto const said = error_of([&] {
+    enrolled({"tcp://no.such.host.invalid:5555#" + token, here.there, 0, {}, connect_role::worker}, 50ms);
+  });
+  CHECK(said.code() == errc::hub_unreachable);
+  CHECK(has(said.what(), "the name 'no.such.host.invalid' cannot be resolved"));
 }
 
 TEST_CASE("a worker's key for one start is used as it is, from a file, and only there") {

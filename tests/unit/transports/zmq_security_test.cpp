@@ -15,12 +15,15 @@
 
 #include "tests/unit/transports/zmq_hub.hpp"
 
-// "two-addresses.test" has ::1, then 127.0.0.1, but for the first lookups.
+// "two-addresses.test" has ::1, then 127.0.0.1, but for the first lookups; "six.test" has ::1 alone.
 static std::atomic<int> lookups_that_fail{0};
 
 extern "C" int getaddrinfo(char const* host, char const* service, addrinfo const* wanted, addrinfo** found) {
   using lookup = int (*)(char const*, char const*, addrinfo const*, addrinfo**);
   static auto const real = reinterpret_cast<lookup>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (host != nullptr && std::string_view(host) == "six.test")
+    return wanted != nullptr && wanted->ai_family == AF_INET ? EAI_NONAME
+                                                             : real("::1", service, wanted, found);
   if (host == nullptr || std::string_view(host) != "two-addresses.test")
     return real(host, service, wanted, found);
   if (lookups_that_fail.load() > 0 && lookups_that_fail-- > 0) return EAI_NONAME;
