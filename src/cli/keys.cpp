@@ -12,14 +12,19 @@
 #include <array>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/output.hpp"
+#include "transports/setup_error.hpp"
+#include "transports/zmq/address.hpp"
 #include "transports/zmq/enrolment.hpp"
 
 namespace yonder::cli {
@@ -31,6 +36,7 @@ using transport::no_expiry;
 
 constexpr std::chrono::minutes usual_token_life{10};
 constexpr std::string_view usual_port = ":5555";
+constexpr char addresses_file[] = "addresses";  // of a hub that runs, or ran last: one a line
 
 std::string variable(char const* name) {
   auto const* const value = std::getenv(name);
@@ -69,11 +75,49 @@ std::string own_host() {
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
+// tcp:// or tls://, and what is well formed behind it.
+bool is_network_address(std::string text) {
+  constexpr std::string_view tls = "tls://";
+  if (text.starts_with(tls)) text.replace(0, tls.size(), "tcp://");
+  try {
+    return std::holds_alternative<transport::tcp_address>(
+        transport::parse_address(text, transport::address_use::connect));
+  } catch (transport::setup_error const&) {
+    return false;
+  }
+}
+
+// Empty: none has left it.
+std::string left_address(std::string const& keys) {
+  std::ifstream file(std::filesystem::path(keys) / addresses_file);
+  for (std::string line; std::getline(file, line);)
+    if (auto seen = seen_from_elsewhere(line); is_network_address(seen)) return seen;
+  return {};
+}
+
 std::string hub_of(key_order const& order) {
   auto stated = order.hub.empty() ? variable("YONDER_HUB") : order.hub;
   transport::take_fragment(stated);
-  bool const is_network = stated.starts_with("tcp://") || stated.starts_with("tls://");
-  return is_network ? stated : "tcp://" + own_host() + std::string(usual_port);
+  if (is_network_address(stated)) return stated;
+  if (!order.hub.empty())
+    throw usage_problem("--hub: '" + stated + "' is no address of a hub on another machine: tcp://HOST:PORT or tls://HOST:PORT");
+  auto const keys = keys_folder(order.keys);
+  if (auto left = left_address(keys); !left.empty()) return left;
+  auto usual = "tcp://" + own_host() + std::string(usual_port);
+  std::cerr << "yonder: no hub of " << keys << " has said where it listens; this line is for one at " << usual
+            << " (--hub tcp://HOST:PORT)\n";
+  return usual;
+}
+
+// Where there is no bound the option is left out: whoever says 0 does not mean that.
+void check_bounds(key_order const& order) {
+  for (auto const& [option, most] :
+       {std::pair("--max-jobs", order.max_jobs), std::pair("--max-gpus", order.max_gpus)})
+    if (most == 0u) throw usage_problem(std::string(option) + " is from 1 on; leave it out for any number");
+  for (auto const& [option, time] :
+       {std::pair("--expires", order.expires), std::pair("--within", order.within)})
+    if (time && *time < seconds(1))
+      throw usage_problem(std::string(option) + ": it would be over before anybody could use it");
 }
 
 std::string in_words(std::uint32_t most) { return most == 0 ? "any" : std::to_string(most); }
@@ -127,6 +171,19 @@ std::string seen_from_elsewhere(std::string const& address) {
   return address;
 }
 
+void leave_addresses(std::string const& keys, std::vector<std::string> const& addresses) noexcept try {
+  auto const file = std::filesystem::path(keys) / addresses_file;
+  auto made = file;
+  made += "." + std::to_string(::getpid());
+  {
+    std::ofstream lines(made);
+    for (auto const& one : addresses)
+      if (one.starts_with("tcp://") || one.starts_with("tls://")) lines << one << '\n';
+  }
+  std::filesystem::rename(made, file);
+} catch (std::exception const&) {  // a folder that is only read, say
+}
+
 std::string free_key_name(std::string const& keys, std::string const& role) {
   auto const all = transport::list_keys(keys);
   for (int number = 1;; ++number) {
@@ -142,6 +199,7 @@ std::string invitation(std::string const& keys, std::string const& hub, std::str
 
 int issue_key(key_order const& order) {
   auto const keys = keys_folder(order.keys);
+  check_bounds(order);
   auto const lifetime = whole_seconds(order.expires, seconds::max());
   auto terms = terms_of(order.role, order.name, lifetime);
   terms.rights.max_jobs = order.max_jobs.value_or(0);

@@ -164,8 +164,10 @@ int run(int argc, char const* const* argv) {
       ->required();
   issue_command->add_option("--role", keys.role,
                             "client, worker, operator, or several with commas between them");
-  issue_command->add_option("--hub", keys.hub,
-                            "the hub's address, as the other machine sees it; default: $YONDER_HUB");
+  issue_command->add_option(
+      "--hub", keys.hub,
+      "the hub's address, as the other machine sees it; default: $YONDER_HUB, or where the hub of "
+      "this folder listens");
   issue_command->add_option("--to", keys.into,
                             "make the key's files here, in this folder, for another machine");
   issue_command->add_option("--key", keys.key, "let in the owner of this public key");

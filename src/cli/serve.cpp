@@ -95,6 +95,7 @@ int serve_hub(hub_order const& order) {
 #endif
   yonder::runtime hub(options);
   auto const addresses = hub.addresses();
+  if (std::any_of(addresses.begin(), addresses.end(), needs_keys)) leave_addresses(keys, addresses);
   auto const keyed = std::find_if(addresses.begin(), addresses.end(), needs_keys);
   bool const invites = keyed != addresses.end() && (made || order.json || ::isatty(STDOUT_FILENO) == 1);
   auto const lines = invites ? invite(keys, *keyed) : pasted();

@@ -67,6 +67,20 @@ issue=("$yonder" keys issue --keys "$folder/keys" --hub tcp://hub:5555)
 for wrong in 1.5 -1h h 1e300d nan; do
   [ "$(code "${issue[@]}" two "--within=$wrong")" = 2 ] || fail "'$wrong' is taken for a time"
 done
+for wrong in --max-gpus=0 --max-jobs=0 --expires=0 --within=0 --within=1ms; do
+  [ "$(code "${issue[@]}" two --role client "$wrong")" = 2 ] || fail "a key with $wrong is made"
+done
+[ "$(code "$yonder" keys issue two --keys "$folder/keys" --hub hub:5555)" = 2 ] || fail "a line is printed for a hub that is none"
+# Without an address: that of the folder's hub, or a word of what was assumed.
+[ "$(YONDER_HUB='' code "$yonder" keys issue two --keys "$folder/keys")" = 0 ] || fail "no line without a hub: $(cat "$folder/err")"
+grep -q 'no hub of .* has said where it listens' "$folder/err" || fail "an address is assumed without a word"
+mkfifo "$folder/said"
+"$yonder" hub --keys "$folder/keys" --bind 'tcp://127.0.0.1:*' >"$folder/said" 2>"$folder/err" &
+hub=$!
+read -r listens <"$folder/said"
+line=$(YONDER_HUB='' "$yonder" keys issue three --keys "$folder/keys")
+kill "$hub" && wait "$hub" || fail "a hub ends with $?: $(cat "$folder/err")"
+[[ $line == "app --yonder-worker $listens#"* ]] || fail "a hub listens at $listens, the line says ${line%#*}"
 [ "$(code "$yonder" --version)" = 0 ] || fail "--version fails"
 [ "$(YONDER_HUB='' code "$yonder" ps)" = 2 ] || fail "without a hub ps ends with $(YONDER_HUB='' code "$yonder" ps)"
 
