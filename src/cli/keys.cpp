@@ -76,12 +76,11 @@ std::string own_host() {
 }
 
 // tcp:// or tls://, and what is well formed behind it.
-bool is_network_address(std::string text) {
-  constexpr std::string_view tls = "tls://";
-  if (text.starts_with(tls)) text.replace(0, tls.size(), "tcp://");
+bool is_network_address(std::string const& text) {
+  using namespace transport;
   try {
-    return std::holds_alternative<transport::tcp_address>(
-        transport::parse_address(text, transport::address_use::connect));
+    return std::holds_alternative<tcp_address>(parse_address(
+        text, address_use::connect, is_of(socket_schemes, text) ? socket_schemes : zmq_schemes));
   } catch (transport::setup_error const&) {
     return false;
   }
@@ -100,7 +99,8 @@ std::string hub_of(key_order const& order) {
   transport::take_fragment(stated);
   if (is_network_address(stated)) return stated;
   if (!order.hub.empty())
-    throw usage_problem("--hub: '" + stated + "' is no address of a hub on another machine: tcp://HOST:PORT or tls://HOST:PORT");
+    throw usage_problem("--hub: '" + stated +
+                        "' is no address of a hub on another machine: tcp://HOST:PORT or tls://HOST:PORT");
   auto const keys = keys_folder(order.keys);
   if (auto left = left_address(keys); !left.empty()) return left;
   auto usual = "tcp://" + own_host() + std::string(usual_port);

@@ -26,6 +26,8 @@
 #include "src/cli/serve.hpp"
 #include "src/cli/texts.hpp"
 #include "transports/setup_error.hpp"
+#include "transports/zmq/address.hpp"
+#include "transports/zmq/enrolment.hpp"
 #include "transports/zmq/keys.hpp"
 #include "yonder/error.hpp"
 #if defined(YONDER_HAS_LAUNCH)
@@ -49,9 +51,28 @@ void keygen(std::string const& folder) {
             << "  authorized_keys lists whom the hub lets in\n";
 }
 
+// As a check of an option: what is wrong with it, in words.
+CLI::Validator is_address(yonder::transport::address_use use) {
+  return CLI::Validator(
+      [use](std::string& said) -> std::string {
+        auto address = said;
+        try {
+          yonder::transport::take_fragment(address);
+          yonder::transport::parse_address(address, use);
+          return {};
+        } catch (yonder::transport::setup_error const& fault) {
+          return fault.what();
+        }
+      },
+      "", "address");
+}
+CLI::Validator connects() { return is_address(yonder::transport::address_use::connect); }
+
 void name_hub(CLI::App& command, yonder::cli::hub_choice& hub) {
-  command.add_option("--hub", hub.address,
-                     "tcp:// or tls://host:port, ipc:// or unix:///folder/name; default: $YONDER_HUB");
+  command
+      .add_option("--hub", hub.address,
+                  "tcp:// or tls://host:port, ipc:// or unix:///folder/name; default: $YONDER_HUB")
+      ->check(connects());
   command.add_option(
       "--keys", hub.keys,
       "over tcp: a folder of keys, the hub's own, an operator's, or a client's for what it called itself; "
@@ -117,10 +138,12 @@ int run(int argc, char const* const* argv) {
 
   yonder::cli::hub_order served;
   auto* const hub_command = app.add_subcommand("hub", "run a hub, or change the pools of one that runs");
-  hub_command->add_option(
-      "--bind", served.addresses,
-      "tcp:// or tls://address:port (* for any port), ipc:// or unix:///folder/name; repeatable; default: "
-      "tcp://*:5555");
+  hub_command
+      ->add_option("--bind", served.addresses,
+                   "tcp:// or tls://address:port (* for any port), ipc:// or unix:///folder/name; "
+                   "repeatable; default: "
+                   "tcp://*:5555")
+      ->check(is_address(yonder::transport::address_use::listen));
   hub_command->add_option(
       "--keys", served.keys,
       "the folder of keys, which are made where there are none; default: $YONDER_KEYS, or "
@@ -144,7 +167,8 @@ int run(int argc, char const* const* argv) {
   worker_command
       ->add_option("endpoint", endpoint,
                    "the hub: tcp:// or tls://host:port, or ipc:// or unix:///folder/name")
-      ->required();
+      ->required()
+      ->check(connects());
   worker_command->add_option("--load", libraries, "a library (.so) with tasks; repeatable")->required();
 
   yonder::cli::key_order keys;
@@ -311,7 +335,8 @@ int run(int argc, char const* const* argv) {
   doctor_command->add_option("--program", examined.program, "which; default: one like this command");
   doctor_command->add_option("--ssh", examined.ssh, "an option of ssh: --ssh=-p --ssh=2222");
   doctor_command->add_option("--cache", examined.cache, "there: the folder that it would be carried to");
-  doctor_command->add_option("--hub", examined.hub, "tcp://host:port, as that host is to reach it");
+  doctor_command->add_option("--hub", examined.hub, "tcp://host:port, as that host is to reach it")
+      ->check(connects());
   doctor_command->add_flag("--gpu", examined.gpu, "it asks for a GPU");
   doctor_command->add_flag("--installed", examined.installed, "it is there already, and not carried");
 #endif

@@ -71,6 +71,10 @@ for wrong in --max-gpus=0 --max-jobs=0 --expires=0 --within=0 --within=1ms; do
   [ "$(code "${issue[@]}" two --role client "$wrong")" = 2 ] || fail "a key with $wrong is made"
 done
 [ "$(code "$yonder" keys issue two --keys "$folder/keys" --hub hub:5555)" = 2 ] || fail "a line is printed for a hub that is none"
+for wrong in "ps --hub nonsense" "cancel 1 --hub tcp://hub" "hub --bind nonsense" "hub --bind tcp://127.0.0.1:99999" "worker --load none.so hub:5555"; do
+  # shellcheck disable=SC2086  # words
+  [ "$(code timeout 20 "$yonder" $wrong)" = 2 ] || fail "yonder $wrong ends with $(code timeout 20 "$yonder" $wrong)"
+done
 # Without an address: that of the folder's hub, or a word of what was assumed.
 [ "$(YONDER_HUB='' code "$yonder" keys issue two --keys "$folder/keys")" = 0 ] || fail "no line without a hub: $(cat "$folder/err")"
 grep -q 'no hub of .* has said where it listens' "$folder/err" || fail "an address is assumed without a word"
