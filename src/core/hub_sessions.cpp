@@ -239,6 +239,7 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   welcome(now, worker, out);
   if (worker.pool != nullptr && worker.pool->has_service())
     return enter(now, worker, std::move(said.functions), out);
+  if (worker.pool != nullptr && worker.quiet) scaler::will_take_a_call(now, *worker.pool);
   work.join(now, worker,
             work.hold_image(said.functions,
                             worker.pool != nullptr && worker.pool->on_demand ? worker.pool : nullptr,

@@ -584,6 +584,11 @@ void scaler::entered(pool_record& pool) {
   came(pool);
 }
 
+void scaler::will_take_a_call(time_point now, pool_record& pool) {
+  if (pool.waiting_since != never && pool.queued <= pool.starting + pool.entering + 1)
+    pool.waiting_since = now;
+}
+
 void scaler::came(pool_record& pool) {
   pool.start_failures = pool.failures_in_row = 0;
   pool.least_not_before = 0;

@@ -53,6 +53,9 @@ class scaler {
   // Those that have neither calls nor workers.
   void forget_unused(time_point now);
 
+  // A worker has come that takes its first call when it has answered the welcome: the delay, after which a
+  // further one is started, begins anew, unless more calls wait than that one and those that come will take.
+  static void will_take_a_call(time_point now, pool_record& pool);
   // A worker has made its pool's service, or has not: then as failed().
   void entered(pool_record& pool);
   pool_record* entry_failed(time_point now, pool_record& pool, std::string const& reason,

@@ -441,6 +441,51 @@ TEST_CASE("nobody is impatient with a worker elsewhere before it is placed") {
   CHECK(hub.take<out::abandon_start>().at(0).start == starts[0].start);
 }
 
+TEST_CASE("one call starts one worker elsewhere, however long that takes to come") {
+  auto config = with_pool_elsewhere();
+  config.pools.front().max_workers = 3;
+  config.pools.front().scale_delay = second;
+  raw_hub hub(std::move(config));
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  auto const start = hub.take<out::start_worker>().at(0);
+  hub.core.worker_placed(hub.now, start.start, hub.out);
+  hub.wait(5 * second);
+  raw_peer worker(hub, 2, 900);
+  worker.answers = false;
+  REQUIRE(worker.hello(peer_role::worker, offers_f(), 1, start.token));
+  hub.wait(100 * millisecond);  // the welcome is on its way
+  CHECK(hub.take<out::start_worker>().empty());
+  SUBCASE("") {
+    worker.acknowledge(0);
+    CHECK(assigned_to(worker).call.number == 1);
+    hub.wait(5 * second);
+    CHECK(hub.take<out::start_worker>().empty());
+  }
+  SUBCASE("which does not go on for ever") {
+    hub.wait(second);
+    CHECK(hub.take<out::start_worker>().size() == 1);
+  }
+}
+
+TEST_CASE("where more calls wait than a worker that comes can take, the next one is not put off") {
+  auto config = with_pool_elsewhere();
+  config.pools.front().max_workers = 3;
+  config.pools.front().scale_delay = second;
+  raw_hub hub(std::move(config));
+  raw_peer client(hub, 1, 100, in_process);
+  REQUIRE(client.hello(peer_role::client));
+  for (std::uint64_t number = 1; number <= 3; ++number) client.call(number);
+  hub.wait(second / 2);
+  auto const start = hub.take<out::start_worker>().at(0);
+  raw_peer worker(hub, 2, 900);
+  worker.answers = false;
+  REQUIRE(worker.hello(peer_role::worker, offers_f(), 1, start.token));
+  hub.wait(second / 2);
+  CHECK(hub.take<out::start_worker>().size() == 1);
+}
+
 TEST_CASE("a start elsewhere that takes too long is ended, and has failed with what that shows, or without") {
   raw_hub hub(with_pool_elsewhere());
   raw_peer client(hub, 1, 100, in_process);
