@@ -74,6 +74,9 @@ struct endpoint_entry {
   std::string (*argument_schema)(schema_set& set);
   std::string (*result_schema)(schema_set& set);
 
+  // Of the task's parameters, in order. Empty: an object is the only argument itself, as a model's text is.
+  std::span<std::string_view const> names{};
+
   endpoint_entry* next = nullptr;
 };
 
@@ -232,7 +235,8 @@ struct endpoint_record<Name, Task, type_list<P...>, Names...> {
                                                .read_embedding = nullptr,
                                                .read_labels = nullptr,
                                                .argument_schema = &argument_schema,
-                                               .result_schema = &result_schema};
+                                               .result_schema = &result_schema,
+                                               .names = names};
   static inline endpoint_registration const registered{entry};
 };
 

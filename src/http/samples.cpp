@@ -62,6 +62,10 @@ json_object begin_line(one_call const& call) {
   return line;
 }
 
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+}
+
 // As a segment of a pointer has it.
 std::string unescaped_segment(std::string_view text) {
   std::string made;
@@ -104,12 +108,13 @@ struct declared_samples {
 
 // --- what is left out
 
-redaction::redaction(std::string_view pointers) {
+redaction::redaction(std::string_view pointers, std::span<std::string_view const> names)
+    : names_(names.begin(), names.end()) {
   while (!pointers.empty()) {
     auto const one = pointers.substr(0, pointers.find(' '));
     pointers.remove_prefix(std::min(pointers.size(), one.size() + 1));
     if (one.empty()) continue;
-    auto& made = pointers_.emplace_back();
+    std::vector<std::string> made;
     auto left = one;
     while (left.starts_with('/')) {
       left.remove_prefix(1);
@@ -120,7 +125,42 @@ redaction::redaction(std::string_view pointers) {
     if (!left.empty() || !(is_part("arguments") || is_part("result") || is_part("correction")))
       refuse("sampling::redacted has " + in_quotes(one) +
              ", which is no JSON pointer into /arguments, /result or /correction");
+    add(std::move(made), one);
   }
+}
+
+// The place of the parameter of that name, "1"; of no parameter, the name.
+std::string redaction::place_of(std::string name) const {
+  auto const found = std::find(names_.begin(), names_.end(), name);
+  return found == names_.end() ? name : std::to_string(found - names_.begin());
+}
+
+// Arguments are looked at by their places, as a caller may say them by place or by name. Of an only one
+// without a name a pointer may leave out the place, as callers may.
+void redaction::add(std::vector<std::string> pointer, std::string_view as_said) {
+  if (pointer.front() == "arguments" && pointer.size() > 1) {
+    auto& first = pointer[1];
+    bool const is_place = first == "*" || is_number(first);
+    if (names_.empty()) {
+      auto behind_place = pointer;
+      behind_place.insert(behind_place.begin() + 1, "0");
+      if (is_place)
+        pointers_.push_back(std::move(behind_place));
+      else
+        pointer = std::move(behind_place);
+    } else {
+      first = place_of(first);
+      bool const is_known = is_number(first) && first.size() <= 9 && std::stoul(first) < names_.size() &&
+                            (first.size() == 1 || first.front() != '0');
+      if (first != "*" && !is_known) {
+        std::string known;
+        for (auto const name : names_) known += (known.empty() ? "" : ", ") + in_quotes(name);
+        refuse("sampling::redacted has " + in_quotes(as_said) +
+               ", of a parameter that the endpoint has not: " + known);
+      }
+    }
+  }
+  pointers_.push_back(std::move(pointer));
 }
 
 bool redaction::touches(std::string_view part) const noexcept {
@@ -141,7 +181,14 @@ bool redaction::names_members(path const& at) const noexcept {
     return one.size() > at.size() &&
            std::equal(at.begin(), at.end(), one.begin(),
                       [](auto a, auto& b) { return b == "*" || a == b; }) &&
-           one[at.size()] != "*" && one[at.size()].find_first_not_of("0123456789") != std::string::npos;
+           one[at.size()] != "*" && !is_number(one[at.size()]);
+  });
+}
+
+bool redaction::goes_on(path const& at) const noexcept {
+  return std::any_of(pointers_.begin(), pointers_.end(), [&](auto const& one) {
+    return one.size() > at.size() &&
+           std::equal(at.begin(), at.end(), one.begin(), [](auto a, auto& b) { return b == "*" || a == b; });
   });
 }
 
@@ -149,6 +196,11 @@ std::string redaction::write(std::string_view part, detail::json_document& docum
                              std::uint32_t place) const {
   std::string out;
   path at{part};
+  // The only argument itself.
+  auto const kind = document.nodes()[place].kind;
+  bool const is_one =
+      kind != detail::json_kind::array && (kind != detail::json_kind::object || names_.empty());
+  if (part == "arguments" && is_one && !leaves_out(at)) at.push_back("0");
   write(document, place, at, out);
   return out;
 }
@@ -157,7 +209,9 @@ void redaction::write(detail::json_document& document, std::uint32_t place, path
                       std::string& out) const {
   auto const node = document.nodes()[place];
   auto const is_list = node.kind == detail::json_kind::array;
-  if (leaves_out(at) || (is_list && names_members(at))) {
+  auto const is_plain =
+      !is_list && node.kind != detail::json_kind::object && node.kind != detail::json_kind::null;
+  if (leaves_out(at) || (is_list && names_members(at)) || (is_plain && goes_on(at))) {
     out += R"("[redacted]")";
     return;
   }
@@ -178,6 +232,7 @@ void redaction::write(detail::json_document& document, std::uint32_t place, path
       name = document.unescaped(document.nodes()[one]);
       (out += '"').append(document.text_of(document.nodes()[one])) += "\":";
       ++one;
+      if (at.size() == 1 && at.front() == "arguments") name = place_of(std::move(name));
     }
     at.push_back(name);
     write(document, one, at, out);
@@ -242,11 +297,12 @@ sampler::sampler(std::vector<detail::endpoint_entry const*> const& endpoints) {
     if (!(how.share >= 0 && how.share <= 1)) refuse(of + ": sampling::share is from 0 to 1");
     auto& file = files[how.file];
     if (!file) file = std::make_shared<rotated_file>(std::string(how.file), how.max_bytes, how.files);
-    auto const by = std::make_shared<source const>(source{one, redaction(how.redacted), file});
     auto known = false;
     for (auto const* const endpoint : endpoints) {
       if (endpoint->name != one->endpoint()) continue;
       known = true;
+      auto const by =
+          std::make_shared<source const>(source{one, redaction(how.redacted, endpoint->names), file});
       if (!sources_.emplace(endpoint, by).second) refuse(of + " are declared twice");
     }
     if (!known) refuse(of + ": there is no yonder::http::endpoint, and no model, of this name");

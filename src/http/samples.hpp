@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,10 +23,13 @@ namespace yonder::http {
 // JSON pointers of what is left out, "/arguments/text /result/*/label".
 class redaction {
  public:
-  // Throws yonder::error where one is none.
-  explicit redaction(std::string_view pointers);
+  // `names`: of the endpoint's parameters; empty: they have none. Throws yonder::error where one is no
+  // pointer, or is about a parameter that is not there.
+  explicit redaction(std::string_view pointers, std::span<std::string_view const> names = {});
   // The value at `place`, without spaces, with "[redacted]" in place of what is left out; `part`: what it is,
-  // the first segment of the pointers. Of a list, where a pointer names members, all is.
+  // the first segment of the pointers. Arguments are the same, however the caller has said them. Where a
+  // pointer goes on and the value does not, all of it is left out: a list, where it names members, and a text
+  // or a number.
   std::string write(std::string_view part, detail::json_document& document, std::uint32_t place) const;
   // Whether a pointer is about something within that part.
   bool touches(std::string_view part) const noexcept;
@@ -34,9 +38,13 @@ class redaction {
   using path = std::vector<std::string_view>;
   bool leaves_out(path const& at) const noexcept;
   bool names_members(path const& at) const noexcept;
+  bool goes_on(path const& at) const noexcept;
   void write(detail::json_document& document, std::uint32_t place, path& at, std::string& out) const;
+  void add(std::vector<std::string> pointer, std::string_view as_said);
+  std::string place_of(std::string name) const;
 
-  std::vector<std::vector<std::string>> pointers_;
+  std::vector<std::string_view> names_;
+  std::vector<std::vector<std::string>> pointers_;  // of arguments by their places
 };
 
 // Lines that are appended to a file. One that is full becomes FILE.1, and those before it FILE.2 and so on.

@@ -28,6 +28,12 @@ offer offer_to(customer const& who, std::string const& what) {
   if (what == "nothing") throw std::domain_error("not for " + who.name);
   return {who.name, 10 * static_cast<int>(what.size())};
 }
+struct account {
+  std::string user;
+  std::string secret;
+};
+std::string signed_in(account const& who) { return who.user; }
+std::string signed_in_often(account const& who, int times) { return who.user + std::to_string(times); }
 int seldom(int number) { return number; }
 std::vector<unsigned char> flipped(std::vector<unsigned char> const& bytes) {
   return {bytes.rbegin(), bytes.rend()};
@@ -49,12 +55,18 @@ yonder::generator<std::string> long_stream() {
 std::vector<float> vector_of(std::string const& text) { return {1.5F, static_cast<float>(text.size())}; }
 
 inline constexpr yonder::task<offer_to, "sampled.offer"> offer_task;
+inline constexpr yonder::task<signed_in, "sampled.login"> login_task;
+inline constexpr yonder::task<signed_in, "sampled.login_by_name"> login_by_name_task;
+inline constexpr yonder::task<signed_in_often, "sampled.logins"> logins_task;
 inline constexpr yonder::task<seldom, "sampled.seldom"> seldom_task;
 inline constexpr yonder::task<flipped, "sampled.flipped"> flipped_task;
 inline constexpr yonder::task<stream_of_samples, "sampled.stream"> stream_task;
 inline constexpr yonder::task<long_stream, "sampled.long"> long_task;
 inline constexpr yonder::task<vector_of, "sampled.vector"> vector_task;
 inline constexpr yonder::http::endpoint<offer_task, "who", "what"> offer_over_http;
+inline constexpr yonder::http::endpoint<login_task> login_over_http;
+inline constexpr yonder::http::endpoint<login_by_name_task> login_by_name_over_http;
+inline constexpr yonder::http::endpoint<logins_task, "who", "times"> logins_over_http;
 inline constexpr yonder::http::endpoint<seldom_task, "number"> seldom_over_http;
 inline constexpr yonder::http::endpoint<flipped_task, "bytes"> flipped_over_http;
 inline constexpr yonder::http::endpoint<stream_task, "last"> stream_over_http;
@@ -76,6 +88,11 @@ yonder::http::samples const kept("sampled.offer",
                                  {.file = kept_in.name,
                                   .redacted = "/arguments/who/name /result/to /correction/secret",
                                   .model = "sha256:abc"});
+yonder::http::samples const login("sampled.login", {.file = kept_in.name, .redacted = "/arguments/0/secret"});
+yonder::http::samples const login_by_name("sampled.login_by_name",
+                                          {.file = kept_in.name, .redacted = "/arguments/secret"});
+yonder::http::samples const logins("sampled.logins",
+                                   {.file = kept_in.name, .redacted = "/arguments/0/secret"});
 yonder::http::samples const none("sampled.seldom", {.file = kept_in.name, .share = 0});
 yonder::http::samples const bytes("sampled.flipped", {.file = kept_in.name});
 yonder::http::samples const parts("sampled.stream", {.file = kept_in.name, .redacted = "/result/*/secret"});
@@ -146,9 +163,52 @@ TEST_CASE("what is left out stays out however it is asked for, also where the ca
   CHECK(all.find("Ada") == std::string::npos);
   auto const lines = lines_of(kept_in.name);
   REQUIRE(lines.size() == 4);
-  CHECK(lines[0]["arguments"] == "[redacted]");
+  CHECK(lines[0]["arguments"] == json::parse(R"([{"name": "[redacted]", "age": 36}, "x"])"));
   CHECK(lines[2]["arguments"]["what"] == "x");
   CHECK(lines[3]["error"] == "failed");
+}
+
+TEST_CASE("the form in which a caller says arguments decides nothing about what is left out") {
+  desk at;
+  ::unlink(kept_in.name.c_str());
+  auto const who = std::string(R"({"user": "u", "secret": "HUSH"})");
+  std::string const without = R"({"user": "u", "secret": "[redacted]"})";
+  std::vector<std::pair<std::string, std::string>> const forms{{"login", "X"},
+                                                               {"login", "[X]"},
+                                                               {"login_by_name", "X"},
+                                                               {"login_by_name", "[X]"},
+                                                               {"logins", "[X, 2]"},
+                                                               {"logins", R"({"times": 2, "who": X})"},
+                                                               {"logins", R"({"wh\u006f": X, "times": 2})"}};
+  auto const filled = [](std::string form, std::string const& value) {
+    return form.replace(form.find('X'), 1, value);
+  };
+  std::vector<json> expected;
+  for (auto const& [task, form] : forms) {
+    auto const url = "/v1/tasks/sampled." + task;
+    CHECK(at.ask("POST", url, filled(form, who))->got->status == 200);
+    CHECK(at.ask("POST", url + "/batch", "[" + filled(form, who) + "]")->got->status == 200);
+    for (int i = 0; i < 2; ++i) expected.push_back(json::parse(filled(form, without)));
+  }
+  auto const lines = lines_of(kept_in.name);
+  REQUIRE(lines.size() == expected.size());
+  for (std::size_t i = 0; i < lines.size(); ++i) CHECK(lines[i]["arguments"] == expected[i]);
+}
+
+TEST_CASE("where a pointer goes on and the value does not, all of it is left out") {
+  auto const left_of = [](std::string_view pointer, std::string_view part, std::string_view text) {
+    detail::json_document document(text, {});
+    return redaction(pointer).write(part, document, 0);
+  };
+  CHECK(left_of("/correction/secret", "correction", R"("s")") == R"("[redacted]")");
+  CHECK(left_of("/correction/secret", "correction", "7") == R"("[redacted]")");
+  CHECK(left_of("/correction/secret", "correction", R"(["s"])") == R"("[redacted]")");
+  CHECK(left_of("/correction/secret", "correction", "null") == "null");
+  CHECK(left_of("/arguments/text", "arguments", R"("s")") == R"("[redacted]")");  // a model's
+  CHECK(left_of("/arguments/0", "arguments", R"("s")") == R"("[redacted]")");
+  CHECK(left_of("/arguments/*/secret", "arguments", R"({"secret": 1})") == R"({"secret":"[redacted]"})");
+  CHECK(left_of("/arguments/*/secret", "arguments", R"({"a": {"secret": 1}})") ==
+        R"({"a":{"secret":"[redacted]"}})");
 }
 
 TEST_CASE("octets are kept as base64, and a share of none keeps nothing") {
@@ -232,7 +292,7 @@ TEST_CASE("a call that was written down is corrected by who made it, or an admin
   auto const id = at.ask("POST", "/v1/tasks/sampled.offer", asked, ada)->field("Yonder-Call");
   auto const target = "/v1/calls/" + id + "/correction";
   CHECK(at.ask("POST", target, R"({"price": 11, "secret": "s"})", ada)->got->status == 204);
-  CHECK(at.ask("POST", target, "12", root)->got->status == 204);
+  CHECK(at.ask("POST", target, R"({"price": 12})", root)->got->status == 204);
   CHECK(at.ask("POST", target, "13", bob)->got->status == 404);
   CHECK(at.ask("POST", "/v1/calls/" + std::string(32, '0') + "/correction", "1", ada)->got->status == 404);
   CHECK(at.ask("POST", target, "{", ada)->got->status == 400);
@@ -241,7 +301,7 @@ TEST_CASE("a call that was written down is corrected by who made it, or an admin
   CHECK(lines[1]["call"] == id);
   CHECK(lines[1]["key"] == "ada");
   CHECK(lines[1]["correction"] == json::parse(R"({"price": 11, "secret": "[redacted]"})"));
-  CHECK(lines[2]["correction"] == 12);
+  CHECK(lines[2]["correction"] == json::parse(R"({"price": 12})"));
 }
 
 TEST_CASE("a file that is full makes room, and so many stay") {
@@ -264,6 +324,13 @@ TEST_CASE("samples that cannot be kept are refused when the gateway begins") {
   CHECK(refusal_of("sampled.unknown", {.file = "f"})
             .find("there is no yonder::http::endpoint, and no model, of this") != std::string::npos);
   CHECK(refusal_of("sampled.offer", {.file = "f"}).find("declared twice") != std::string::npos);
+  // A name that is mistyped would leave nothing out.
+  auto const mistyped = refusal_of("sampled.seldom", {.file = "f", .redacted = "/arguments/nummer"});
+  CHECK(mistyped.find("'/arguments/nummer', of a parameter that the endpoint has not: 'number'") !=
+        std::string::npos);
+  for (auto const* const pointer : {"/arguments/1", "/arguments/00", "/arguments/-"})
+    CHECK(refusal_of("sampled.seldom", {.file = "f", .redacted = pointer}).find("has not") !=
+          std::string::npos);
   redaction const good("/arguments/a  /result/*/b~1c");
   CHECK(good.touches("arguments"));
   CHECK_FALSE(good.touches("correction"));
