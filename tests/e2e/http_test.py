@@ -527,7 +527,7 @@ class Tls(unittest.TestCase):
             self.assertTrue(server.address.startswith("https://"))
             trusting = ssl.create_default_context(cafile=certificate)
             connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=trusting, timeout=PATIENCE)
-            for text in ("one", "two"):
+            for text in ("one", "two", *("x" * size for size in (8_000, 16_000, 16_384, 16_600, 17_000, 70_000, 1_000_000)), "three"):
                 connection.request("POST", "/v1/tasks/echo", json.dumps([text]),
                                    {"Authorization": "Bearer " + server.key, "Content-Type": "application/json"})
                 self.assertEqual(json.loads(connection.getresponse().read()), text)

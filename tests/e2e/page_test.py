@@ -140,6 +140,19 @@ def check(browser, address, key, pictures):
     browser.until("document.querySelector('#result .problem') !== null")
     assert "division by zero" in browser.evaluate("at('result').innerText")
 
+    # Beyond what a number of JavaScript holds.
+    choose("same")
+    for number in ("9007199254740993", "-9223372036854775808", "7"):
+        call(number)
+        browser.until(f"document.querySelector('#result pre')?.textContent === '{number}'")
+
+    # A stream that has no end leaves the page usable, and is stopped.
+    choose("endless")
+    call()
+    browser.until("at('result').innerText.includes('The latest ') && document.querySelector('#result button') !== null")
+    browser.evaluate("document.querySelector('#result button').click()")
+    browser.until("at('result').innerText.includes('The latest ') && document.querySelector('#result button') === null")
+
     choose("moods")
     call()
     browser.until("document.querySelectorAll('#result meter').length === 2")

@@ -6,19 +6,30 @@ const make = (name, properties = {}, ...children) => {
   made.append(...children);
   return made;
 };
+// Integers beyond what a number of this language holds stay as they were written.
+class Exact {
+  constructor(text) { this.text = text; }
+  toString() { return this.text; }
+}
+const mark = "\u0001";
+const exact = (text) => Number.isSafeInteger(Number(text)) ? Number(text) : new Exact(text);
+const parse = (text) => JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|(?<![\d.eE+-])(-?\d{16,})(?![\d.eE])/g, (all, string, integer) => string ?? `"\\u0001${integer}"`),
+  (_, value) => typeof value === "string" && value.startsWith(mark) && /^-?\d{16,}$/.test(value.slice(1)) ? exact(value.slice(1)) : value);
+const write = (value, indent) => JSON.stringify(value, (_, one) => one instanceof Exact ? mark + one.text : one, indent)
+  ?.replace(/"\\u0001(-?\d{16,})"/g, "$1");
 const page = {"Yonder-Page": "1"};  // what another page cannot send
 
 async function ask(method, target, body) {
   const options = {method, headers: {...page}};
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
-    options.body = JSON.stringify(body);
+    options.body = write(body);
   }
   const answer = await fetch(target, options);
   if (answer.status === 401) location.reload();
   const text = await answer.text();
   let value = text;
-  try { value = JSON.parse(text); } catch { /* octets, or none */ }
+  try { value = parse(text); } catch { /* octets, or none */ }
   return {ok: answer.ok, status: answer.status, value};
 }
 
@@ -32,24 +43,36 @@ async function takeEvents(answer, take) {
     for (let end; (end = text.indexOf("\n\n")) >= 0; text = text.slice(end + 2)) {
       const lines = text.slice(0, end).split("\n");
       const of = (name) => lines.find((line) => line.startsWith(name + ": "))?.slice(name.length + 2);
-      if (of("data") !== undefined && take(of("event"), JSON.parse(of("data")))) return reader.cancel();
+      if (of("data") !== undefined && take(of("event"), parse(of("data")))) return reader.cancel();
     }
   }
 }
 
-// Of a task that streams: what has come is shown as it comes.
+// Of a task that streams: what has come is shown as it comes, the latest of much, a few times a second.
 async function askStream(target, body, isShown) {
-  const answer = await fetch(target, {method: "POST", headers: {...page, "Content-Type": "application/json"}, body: JSON.stringify(body)});
+  const answer = await fetch(target, {method: "POST", headers: {...page, "Content-Type": "application/json"}, body: write(body)});
   if (answer.status === 401) location.reload();
-  if (!answer.ok) return showProblem(JSON.parse(await answer.text()));
-  const items = [];
+  if (!answer.ok) return showProblem(parse(await answer.text()));
+  const most = 1000, between = 200;
+  let items = [], count = 0, shown = 0, isStopped = false;
+  const stop = make("button", {type: "button", textContent: "Stop"});
+  stop.onclick = () => { isStopped = true; };
+  const draw = (...more) => {
+    shown = performance.now();
+    show(items);
+    if (count > items.length) at("result").prepend(make("p", {textContent: `The latest ${items.length} of ${count}:`}));
+    at("result").append(...more);
+  };
   await takeEvents(answer, (name, value) => {
     if (!isShown()) return true;
+    if (isStopped || name === "end") return draw() ?? true;
     if (name === "progress") return showProgress(value);
-    if (name === "error") return showProblem(value) ?? true;
-    if (name === undefined) items.push(value);
-    show(items);
-    return name === "end";
+    if (name === "error") return draw(problemOf(value)) ?? true;
+    ++count;
+    items.push(value);
+    if (items.length >= 2 * most) items = items.slice(-most);
+    if (performance.now() - shown > between) draw(stop);
+    return false;
   });
 }
 
@@ -57,7 +80,7 @@ async function askStream(target, body, isShown) {
 async function watch(id, isShown) {
   showGoing(id);
   const answer = await fetch("/v1/calls/" + id, {headers: {...page, "Accept": "text/event-stream"}});
-  if (!answer.ok) return showProblem(JSON.parse(await answer.text()));
+  if (!answer.ok) return showProblem(parse(await answer.text()));
   await takeEvents(answer, (name, value) => {
     if (!isShown()) return true;
     if (name === "progress") return showProgress(value);
@@ -82,14 +105,21 @@ function field(id, schema, needed) {
   }
   if (whole.type === "integer" || whole.type === "number") {
     const input = make("input", {type: "number", id, required: needed, step: whole.type === "integer" ? "1" : "any"});
-    return [input, () => Number(input.value)];
+    return [input, () => /^-?\d{16,}$/.test(input.value) ? exact(input.value) : Number(input.value)];
   }
   if (whole.type === "string") {
     const area = make("textarea", {id, rows: 2});
     return [area, () => area.value];
   }
   const area = make("textarea", {id, rows: 3, placeholder: "JSON", required: needed});
-  return [area, () => area.value.trim() === "" ? null : JSON.parse(area.value)];
+  return [area, () => area.value.trim() === "" ? null : parse(area.value)];
+}
+
+async function call(path, target, body, isShown) {
+  if (path.post.responses["200"].content["text/event-stream"]) return askStream(target, body, isShown);
+  const answer = await ask("POST", target + "?wait=0.5", body);
+  if (!isShown()) return;
+  if (!answer.ok) showProblem(answer.value); else if (answer.status !== 202) show(answer.value); else await watch(answer.value.id, isShown);
 }
 
 let asked = 0;  // whose answer is shown: that of the last
@@ -128,14 +158,12 @@ function buildForm() {
     }
     at("result").replaceChildren(make("p", {textContent: "…"}));
     const target = "/v1/tasks/" + encodeURIComponent(at("task").value);
-    if (path.post.responses["200"].content["text/event-stream"]) {
-      await askStream(target, body, isShown);
-      return refresh();
+    try {
+      await call(path, target, body, isShown);
+      await refresh();
+    } catch (gone) {
+      if (isShown()) showProblem({title: "There is no answer", detail: gone.message});
     }
-    const answer = await ask("POST", target + "?wait=0.5", body);
-    if (!isShown()) return refresh();
-    if (!answer.ok) showProblem(answer.value); else if (answer.status !== 202) show(answer.value); else await watch(answer.value.id, isShown);
-    refresh();
   };
 }
 
@@ -144,8 +172,8 @@ const escapeName = (name) => encodeURIComponent(name).replace(/%3A/g, ":").repla
 
 // --- a result
 
-const words = (value) => typeof value === "string" ? value : JSON.stringify(value);
-const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+const words = (value) => typeof value === "string" ? value : write(value);
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof Exact);
 
 function show(value) {
   const place = at("result");
@@ -160,7 +188,7 @@ function show(value) {
     const names = [...new Set(value.flatMap(Object.keys))];
     return place.replaceChildren(make("div", {className: "scroll"}, table(names, value.map((one) => names.map((name) => one[name] ?? "")))));
   }
-  place.replaceChildren(make("pre", {textContent: typeof value === "string" ? value : JSON.stringify(value, null, 2)}));
+  place.replaceChildren(make("pre", {textContent: typeof value === "string" ? value : write(value, 2)}));
 }
 function showGoing(id) {
   at("result").replaceChildren(make("p", {textContent: `It goes on as ${id}; it is listed below.`}));
@@ -175,10 +203,11 @@ const bar = (so_far) => {
 function showProgress(so_far) {
   at("result").replaceChildren(bar(so_far), make("p", {textContent: progressWords(so_far)}));
 }
+const problemOf = (problem) => make("div", {className: "problem"},
+  make("p", {textContent: `${problem.title ?? "It failed"}${problem.code ? ` (${problem.code})` : ""}`}),
+  make("p", {textContent: (problem.pointer ? problem.pointer + ": " : "") + (problem.detail ?? words(problem))}));
 function showProblem(problem) {
-  at("result").replaceChildren(make("div", {className: "problem"},
-    make("p", {textContent: `${problem.title ?? "It failed"}${problem.code ? ` (${problem.code})` : ""}`}),
-    make("p", {textContent: (problem.pointer ? problem.pointer + ": " : "") + (problem.detail ?? words(problem))})));
+  at("result").replaceChildren(problemOf(problem));
 }
 
 // --- lists
@@ -230,7 +259,7 @@ async function showLogs(id) {
   place.hidden = false;
   const answer = await fetch(`/v1/calls/${id}/logs`, {headers: {...page, "Accept": "text/event-stream"}});
   if (own !== followed) return answer.body?.cancel();
-  if (!answer.ok) return add(JSON.parse(await answer.text()).detail);
+  if (!answer.ok) return add(parse(await answer.text()).detail);
   await takeEvents(answer, (name, value) => {
     if (own !== followed) return true;
     if (name === "end" || name === "error") {
@@ -274,7 +303,7 @@ function listSchedules(schedules) {
 
 async function refresh() {
   const [status, list, schedules, pools, workers] = await Promise.all(["status", "calls", "schedules", "pools", "workers"].map((what) => ask("GET", "/v1/" + what)));
-  at("state").textContent = status.ok ? "connected" : status.value.detail ?? "";
+  at("state").textContent = status.ok || status.status === 403 ? "connected" : status.value.detail ?? "";
   if (status.ok) {
     const {tasks, ...numbers} = status.value;
     at("numbers").replaceChildren(...Object.entries(numbers).map(([name, value]) =>

@@ -44,6 +44,7 @@ int nap(int milliseconds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
   return milliseconds;
 }
+std::int64_t same(std::int64_t number) { return number; }
 yonder::generator<int> count(int last) {
   for (int i = 1; i <= last; ++i) co_yield i;
 }
@@ -78,6 +79,7 @@ inline constexpr yonder::task<wait_for_stop> stop_task;
 inline constexpr yonder::task<crash> crash_task;
 inline constexpr yonder::task<third_time_lucky> lucky_task{{.retries = 3}};
 inline constexpr yonder::task<nap> nap_task;
+inline constexpr yonder::task<same> same_task;
 inline constexpr yonder::task<moods> moods_task;
 inline constexpr yonder::task<dot> dot_task;
 inline constexpr yonder::task<count> count_task;
@@ -95,6 +97,7 @@ inline constexpr yonder::http::endpoint<stop_task> stop_over_http;
 inline constexpr yonder::http::endpoint<crash_task> crash_over_http;
 inline constexpr yonder::http::endpoint<lucky_task> lucky_over_http;
 inline constexpr yonder::http::endpoint<nap_task, "milliseconds"> nap_over_http;
+inline constexpr yonder::http::endpoint<same_task, "number"> same_over_http;
 inline constexpr yonder::http::endpoint<moods_task> moods_over_http;
 inline constexpr yonder::http::endpoint<dot_task> dot_over_http;
 inline constexpr yonder::http::endpoint<count_task, "last"> count_over_http;
