@@ -51,7 +51,7 @@ inline constexpr std::size_t max_buffered = std::size_t{128}
 inline constexpr std::size_t max_unwritten = std::size_t{256} << 20;  // of all answers that wait to be taken
 inline constexpr auto header_time =
     std::chrono::seconds(10);  // from a connection to its first request, TLS included
-inline constexpr auto idle_time = std::chrono::seconds(60);  // until the next one
+inline constexpr auto idle_time = std::chrono::seconds(75);  // until the next one
 inline constexpr auto body_time = std::chrono::seconds(60);
 inline constexpr auto write_time = std::chrono::seconds(60);  // in which nothing is taken
 // What the system holds unsent: with more, it tells of little that was taken only after long.
