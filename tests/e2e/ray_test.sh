@@ -33,11 +33,24 @@ stop() {
 }
 trap stop EXIT
 export RAY_USAGE_STATS_ENABLED=0 RAY_ADDRESS="127.0.0.1:$gcs" RAY_API_SERVER_ADDRESS="http://127.0.0.1:$dashboard"
+# Newer ones ask whoever comes for it.
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
+RAY_AUTH_TOKEN=$(python3 -c 'import secrets; print(secrets.token_hex(32))')
 env -u RAY_ADDRESS ray start --head --port="$gcs" --dashboard-host=127.0.0.1 --dashboard-port="$dashboard" --num-cpus=2 \
   --object-store-memory=100000000 --temp-dir="$temporary" --disable-usage-stats >"$folder/ray" 2>&1 || {
   echo "skipped: Ray does not start here: $(tail -n 1 "$folder/ray")" # it gives itself 30 s
   exit 77
 }
+
+# Who starts its jobs comes up later than it says.
+SECONDS=0
+until ray job submit -- true >"$folder/ray" 2>&1; do
+  [ $SECONDS -lt 180 ] || {
+    echo "skipped: Ray takes no jobs here: $(tail -n 1 "$folder/ray")"
+    exit 77
+  }
+  sleep 1
+done
 
 "$yonder" keygen "$folder/keys" >/dev/null
 {
