@@ -266,7 +266,15 @@ void rotated_file::rotate() {
   ::rename(name_.c_str(), numbered(1).c_str());
 }
 
+bool rotated_file::is_in_place() const {
+  struct stat ours {
+  }, named{};
+  return ::fstat(fd_.get(), &ours) == 0 && ::lstat(name_.c_str(), &named) == 0 &&
+         ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+}
+
 std::string rotated_file::add(std::string const& line) {
+  if (fd_ && !is_in_place()) fd_.reset();
   if (fd_ && size_ != 0 && size_ + line.size() > max_bytes_) rotate();
   if (!fd_)
     if (auto fault = open(); !fault.empty()) return fault;

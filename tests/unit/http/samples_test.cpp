@@ -320,6 +320,29 @@ TEST_CASE("a file that is full makes room, and so many stay") {
   CHECK_FALSE(rotated_file("/nowhere/samples", 10, 2).add("x\n").empty());
 }
 
+TEST_CASE("a file that somebody has moved or deleted is made anew") {
+  own_file place;
+  place.name = rotated_name;
+  rotated_file file(place.name, 100, 2);
+  auto const text_in = [&](std::string const& behind) {
+    std::ifstream from(place.name + behind);
+    return std::string((std::istreambuf_iterator<char>(from)), {});
+  };
+  CHECK(file.add("first\n").empty());
+  REQUIRE(::rename(place.name.c_str(), (place.name + ".1").c_str()) == 0);
+  CHECK(file.add("second\n").empty());
+  CHECK(text_in("") == "second\n");
+  CHECK(text_in(".1") == "first\n");
+  ::unlink(place.name.c_str());
+  CHECK(file.add("third\n").empty());
+  CHECK(text_in("") == "third\n");
+  // Somebody else's link in its place is not followed.
+  ::unlink(place.name.c_str());
+  REQUIRE(::symlink((place.name + ".1").c_str(), place.name.c_str()) == 0);
+  CHECK_FALSE(file.add("fourth\n").empty());
+  CHECK(text_in(".1") == "first\n");
+}
+
 TEST_CASE("samples that cannot be kept are refused when the gateway begins") {
   CHECK(refusal_of("sampled.unknown", {.file = "f"})
             .find("there is no yonder::http::endpoint, and no model, of this") != std::string::npos);
