@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -36,8 +37,8 @@ class awaited_endings {
     int signal = 0;
     ::sigwait(&endings_, &signal);
   }
-  // Until the next one comes, the descriptor is readable, or so long.
-  void wait(int descriptor, std::chrono::milliseconds longest) const {
+  // Until the next one comes, the descriptor is readable, or so long. Which one has come; 0: none has.
+  int wait(int descriptor, std::chrono::milliseconds longest) const {
     platform::unique_fd const signals(::signalfd(-1, &endings_, SFD_CLOEXEC | SFD_NONBLOCK));
     auto const until = std::chrono::steady_clock::now() + longest;
     for (auto left = longest; left.count() > 0;
@@ -46,9 +47,16 @@ class awaited_endings {
       auto const ready = ::poll(both, 2, static_cast<int>(left.count()));
       if (ready < 0 && errno == EINTR) continue;
       signalfd_siginfo taken{};  // or it would end the process when it is let through
-      if ((both[0].revents & POLLIN) != 0) static_cast<void>(::read(signals.get(), &taken, sizeof taken));
-      return;
+      bool const has_come =
+          (both[0].revents & POLLIN) != 0 && ::read(signals.get(), &taken, sizeof taken) == sizeof taken;
+      return has_come ? static_cast<int>(taken.ssi_signo) : 0;
     }
+    return 0;
+  }
+  // Which one has come; 0: none has.
+  int come() const {
+    timespec const none{};
+    return std::max(0, ::sigtimedwait(&endings_, nullptr, &none));
   }
 
  private:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -71,7 +72,7 @@ class Comparison(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
         self.path = os.path.join(self.folder, "bin")
         os.mkdir(self.path)
-        for tool in ("sh", "env", "tar", "mkdir"):
+        for tool in ("sh", "env", "tar", "mkdir", "sleep"):
             os.symlink(shutil.which(tool), os.path.join(self.path, tool))
 
     def play(self, name, script):
@@ -205,6 +206,38 @@ class Comparison(unittest.TestCase):
             self.assertEqual(rows["podman"]["trouble"], "it took more than 1 s (--limit)")
             self.assertEqual(self.said_to("podman")[1:], ["rm --force --ignore NAME"])
 
+    def test_what_was_begun_ends_with_a_signal(self):
+        begun = os.path.join(self.folder, "begun")
+        os.mkfifo(begun)
+        self.play("podman", f'#!/bin/sh\necho "$@" >>"$0.log"\n[ "$1" = run ] || exit 0\necho $$ >"{begun}"\nexec sleep 600\n')
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            temporary = os.path.join(self.folder, number.name)
+            os.mkdir(temporary)
+            with subprocess.Popen([PROGRAM, "--yonder-compare", "echo", '["a"]', "--calls", "2", "--at", "1"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, env={**os.environ, "PATH": self.path, "TMPDIR": temporary}) as run:
+                with open(begun, encoding="utf-8") as file:
+                    client = int(file.read())
+                run.send_signal(number)
+                said, errors = run.communicate(timeout=PATIENCE)
+            self.assertEqual((run.returncode, said), (128 + number, ""))
+            self.assertIn(f"ended by {number.name}", errors)
+            self.assertNotIn("measuring in docker", errors)
+            self.assertEqual(self.said_to("podman")[-1], "rm --force --ignore NAME")
+            self.assertEqual(os.listdir(temporary), [])
+            self.assertRaises(ProcessLookupError, os.kill, client, 0)
+
+    def test_an_image_that_is_made_for_too_long_is_removed(self):
+        self.play("docker", '#!/bin/sh\necho "$@" >>"$0.log"\n[ "$1" != import ] || exec sleep 600\n')
+        row = self.rows("echo", '["a"]', "--calls", "2", "--at", "1", "--limit", "5")["docker"]
+        self.assertEqual(row["trouble"], "it took more than 5 s (--limit)")
+        self.assertEqual(self.said_to("docker"), ["version", "import ROOT.tar yonder-compare:NAME", "rm --force NAME", "rmi --force yonder-compare:NAME"])
+
+    def test_a_table_of_kernels_that_is_none_is_said(self):
+        for table, trouble in (("Time,Calls,Name", True), ('Time (%),Total Time (ns),Instances,Name\n1,"x",2,f', True), ("SKIPPED: a.sqlite does not contain CUDA kernel data.", False)):
+            self.play("nsys", f"#!/bin/sh\n[ $1 = profile ] || echo '{table}'\n")
+            said = self.compare("echo", '["a"]', "--calls", "2", "--at", "1").stdout
+            self.assertEqual("nsys stats has printed no table of kernels that is known here: " + table.replace("\n", " ") in said, trouble, said)
+
     def test_bad_input_is_refused_in_words(self):
         for arguments, words in (
                 ((), "needs a task"),
@@ -219,9 +252,12 @@ class Comparison(unittest.TestCase):
                 (("echo", '["a"]', "--ssh", "-oProxyCommand=x"), "is no host"),
                 (("echo", '["a"]', "--fast"), "does not know '--fast'"),
                 (("echo", '["a"]', "--to"), "--to needs a value"),
+                (("echo", '["a"]', "--to", "/proc/nope/x"), "--to: in '/proc/nope/x' nothing can be written: "),
+                (("echo", '["a"]', "--to", PROGRAM), f"--to: in '{PROGRAM}' nothing can be written: "),
                 (("-",), "how a comparison starts")):
             said = self.compare(*arguments, status=2)
             self.assertIn(words, said.stderr)
+            self.assertNotIn("measuring", said.stderr)
             self.assertEqual(said.stdout, "")
 
 

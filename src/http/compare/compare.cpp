@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/http/compare/compare.hpp"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,6 +27,7 @@
 #include "src/http/compare/report.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/system_call.hpp"
+#include "src/runtime/awaited_endings.hpp"
 #include "yonder/error.hpp"
 
 namespace yonder::http {
@@ -110,18 +110,27 @@ std::optional<double> energy_since(std::vector<energy_counter> const& before) {
   return sum;
 }
 
-// False: it had not ended by then, and was killed.
-bool wait_for(platform::child_process const& child, std::chrono::seconds limit) {
-  auto const until = platform::now() + std::chrono::nanoseconds(limit).count();
-  for (;;) {
-    auto const left = (until - platform::now()) / 1'000'000;
-    pollfd ended{child.handle(), POLLIN, 0};
-    auto const ready = ::poll(&ended, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30)));
-    if (ready == 1) return true;
-    if (ready == 0 && left <= 0) break;
+// What a comparison has begun is ended with it: containers, images and folders stay for ever otherwise.
+struct interruption {
+  runtime_detail::awaited_endings endings{};
+  int signal = 0;  // that has come, the latest; 0: none has
+
+  bool has_come() {
+    if (auto const latest = endings.come(); latest != 0) signal = latest;
+    return signal != 0;
   }
+};
+
+// Why it had not ended by itself, and was killed. Empty: it had.
+std::string wait_for(platform::child_process const& child, std::chrono::seconds limit, interruption& told) {
+  auto const longest = std::min<std::chrono::milliseconds>(limit, std::chrono::milliseconds(1 << 30));
+  auto const until = platform::now() + std::chrono::nanoseconds(longest).count();
+  auto const signal = told.endings.wait(child.handle(), longest);
+  if (signal == 0 && platform::now() < until) return {};
   ::kill(-child.pid(), SIGKILL);  // its group
-  return false;
+  if (signal == 0) return "it took more than " + std::to_string(limit.count()) + " s (--limit)";
+  told.signal = signal;
+  return "it was ended by " + platform::signal_name(signal);
 }
 
 struct ended_run {
@@ -130,7 +139,8 @@ struct ended_run {
   std::string trouble;
 };
 
-ended_run run(std::vector<std::string> const& command, std::string const& input, std::chrono::seconds limit) {
+ended_run run(std::vector<std::string> const& command, std::string const& input, std::chrono::seconds limit,
+              interruption& told) {
   auto const in = file_with(input);
   auto const out = file_with({});
   auto const errors = file_with({});
@@ -142,12 +152,10 @@ ended_run run(std::vector<std::string> const& command, std::string const& input,
   if (::getenv("USER") == nullptr) wanted.environment.emplace_back("USER=user");  // charliecloud wants it
   try {
     auto const child = platform::spawn(wanted);
-    auto const in_time = wait_for(child, limit);
+    auto killed = wait_for(child, limit, told);
     auto const how = child.wait();
-    ended_run ended{text_in(out), text_in(errors), {}};
-    if (!in_time)
-      ended.trouble = "it took more than " + std::to_string(limit.count()) + " s (--limit)";
-    else if (how.signal != 0 || how.status != 0)
+    ended_run ended{text_in(out), text_in(errors), std::move(killed)};
+    if (ended.trouble.empty() && (how.signal != 0 || how.status != 0))
       ended.trouble = command.front() + " " + platform::to_string(how);
     return ended;
   } catch (std::system_error const& fault) {
@@ -164,17 +172,21 @@ std::string trouble_of(ended_run const& ended) {
   return ended.trouble + (said.empty() ? "" : ": " + said);
 }
 
-row measure_in(compare::environment const& where, compare::order const& wanted) {
+row measure_in(compare::environment const& where, compare::order const& wanted, interruption& told) {
   row made{.name = where.name};
+  auto const clean_up = [&] {
+    for (auto const& command : where.after) static_cast<void>(run(command, {}, wanted.limit, told));
+  };
   for (auto const& command : where.before)
-    if (auto const trouble = trouble_of(run(command, {}, wanted.limit)); !trouble.empty()) {
+    if (auto const trouble = trouble_of(run(command, {}, wanted.limit, told)); !trouble.empty()) {
       made.trouble = trouble;
+      if (&command != &where.before.front()) clean_up();  // the first one makes nothing
       return made;
     }
-  auto const told = compare::to_text({.what = wanted.what, .in_process = where.in_process});
+  auto const what = compare::to_text({.what = wanted.what, .in_process = where.in_process});
   auto const energy = where.is_here ? energy_now() : std::vector<energy_counter>();
   auto const begin = platform::now();
-  auto ended = run(where.command, told, wanted.limit);
+  auto ended = run(where.command, what, wanted.limit, told);
   made.real = static_cast<double>(platform::now() - begin) * 1e-9;
   auto const seen = compare::parse_figures(ended.output);
   if (ended.trouble.empty() && !seen) ended.trouble = where.command.front() + " told no figures";
@@ -183,7 +195,7 @@ row measure_in(compare::environment const& where, compare::order const& wanted) 
     made.joules = energy_since(energy);
     made.seen = *seen;
   }
-  for (auto const& command : where.after) static_cast<void>(run(command, {}, wanted.limit));
+  clean_up();
   return made;
 }
 
@@ -201,7 +213,7 @@ bool has_gpu() {
 
 // Run once more, as the first row was, under Nsight Systems: what that costs is in no row.
 compare::gpu_kernels kernels_of(compare::order const& wanted, compare::environment const& here,
-                                compare::root_folder const& root) {
+                                compare::root_folder const& root, interruption& told) {
   compare::gpu_kernels found;
   bool const has_tool = compare::is_on_path("nsys");
   if (!has_tool && has_gpu())
@@ -213,26 +225,40 @@ compare::gpu_kernels kernels_of(compare::order const& wanted, compare::environme
       "nsys",     "profile", "--trace=cuda", "--sample=none", "--cpuctxsw=none", "--force-overwrite=true",
       "--output", record};
   profiled.insert(profiled.end(), here.command.begin(), here.command.end());
-  found.trouble = trouble_of(
-      run(profiled, compare::to_text({.what = wanted.what, .in_process = here.in_process}), wanted.limit));
+  found.trouble = trouble_of(run(
+      profiled, compare::to_text({.what = wanted.what, .in_process = here.in_process}), wanted.limit, told));
   if (found.trouble.empty()) {
-    auto const told = run(
+    auto const ended = run(
         {"nsys", "stats", "--report", "cuda_gpu_kern_sum", "--format", "csv", "--force-export=true", record},
-        {}, wanted.limit);
-    found.trouble = trouble_of(told);
-    if (auto table = compare::parse_kernel_table(told.output); found.trouble.empty() && table)
+        {}, wanted.limit, told);
+    found.trouble = trouble_of(ended);
+    auto table = compare::parse_kernel_table(ended.output);
+    if (found.trouble.empty() && table)
       found.all = std::move(*table);
+    else if (found.trouble.empty() && !compare::says_no_kernels(ended.output))
+      found.trouble =
+          "nsys stats has printed no table of kernels that is known here: " + last_words(ended.output);
   }
   std::error_code ignored;
   for (auto const* const name : {".nsys-rep", ".sqlite"}) fs::remove(root.path() + name, ignored);
   return found;
 }
 
+// Before anything is measured: that takes minutes.
+void check_folder(fs::path const& folder) {
+  std::error_code fault;
+  fs::create_directories(folder, fault);
+  auto name = (folder / ".yonder-XXXXXX").string();
+  platform::unique_fd const file(fault ? -1 : ::mkstemp(name.data()));
+  if (!file)
+    refuse_comparison("--to: in '" + folder.string() + "' nothing can be written: " +
+                      (fault ? fault.message() : std::generic_category().message(errno)));
+  ::unlink(name.c_str());
+}
+
 void write_all(compare::order const& wanted, std::vector<row> const& rows,
                compare::gpu_kernels const& kernels) {
-  std::error_code fault;
   fs::path const folder(wanted.folder);
-  fs::create_directories(folder, fault);
   write_file(folder / "results.json", compare::json_of(wanted.what, rows, kernels));
   write_file(folder / "index.html", compare::page_of(wanted.what, rows, kernels));
   for (auto const& [name, picture] : compare::pictures_of(rows)) write_file(folder / name, picture);
@@ -242,17 +268,27 @@ int compare_all(compare::order const& wanted, std::vector<std::string> const& pr
   static_cast<void>(compare::checked_endpoint(wanted.what));
   if (program.empty())
     refuse_comparison("--yonder-compare: this program's file is not known, so that it cannot be started");
+  if (!wanted.folder.empty()) check_folder(wanted.folder);
+  interruption told;
   compare::root_folder const root(program.front(), wanted.with);
   std::vector<row> rows;
+  auto const ended_early = [&] {
+    std::cerr << "yonder: ended by " << platform::signal_name(told.signal)
+              << ", and what was begun with it\n";
+    return 128 + told.signal;  // as shells say it
+  };
   auto const environments = compare::environments_of(wanted, program, root);
   for (auto const& where : environments) {
+    if (told.has_come()) return ended_early();
     std::cerr << "yonder: measuring in " << where.name << '\n';
-    rows.push_back(measure_in(where, wanted));
+    rows.push_back(measure_in(where, wanted, told));
   }
-  auto const kernels = kernels_of(wanted, environments.front(), root);
-  if (!wanted.folder.empty()) write_all(wanted, rows, kernels);
+  if (told.has_come()) return ended_early();
+  auto const kernels = kernels_of(wanted, environments.front(), root, told);
+  if (told.has_come()) return ended_early();
   std::cout << (wanted.json ? compare::json_of(wanted.what, rows, kernels) : compare::table_of(rows, kernels))
             << std::flush;
+  if (!wanted.folder.empty()) write_all(wanted, rows, kernels);
   bool const any = std::any_of(rows.begin(), rows.end(), [](row const& one) { return one.trouble.empty(); });
   return any ? EXIT_SUCCESS : EXIT_FAILURE;
 }

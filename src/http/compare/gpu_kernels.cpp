@@ -28,7 +28,9 @@ std::vector<std::string> cells_of(std::string_view line) {
   return cells;
 }
 
-std::optional<std::uint64_t> number_of(std::string const& text) {
+// "1,000", too.
+std::optional<std::uint64_t> number_of(std::string text) {
+  std::erase(text, ',');
   std::uint64_t number = 0;
   auto const* const end = text.data() + text.size();
   auto const read = std::from_chars(text.data(), end, number);
@@ -59,13 +61,17 @@ std::optional<std::vector<gpu_kernel>> parse_kernel_table(std::string_view text)
     if (cells.size() != columns.size()) break;
     auto const took = number_of(cells[time]);
     auto const count = number_of(cells[launches]);
-    if (!took || !count) break;
+    if (!took || !count) return std::nullopt;
     found.push_back({std::move(cells[name]), *count, static_cast<double>(*took) * 1e-9});
   }
   if (columns.empty()) return std::nullopt;
   std::stable_sort(found.begin(), found.end(),
                    [](auto const& one, auto const& other) { return one.seconds > other.seconds; });
   return found;
+}
+
+bool says_no_kernels(std::string_view text) {
+  return text.find("does not contain CUDA kernel data") != text.npos;
 }
 
 }  // namespace yonder::http::compare

@@ -23,7 +23,9 @@ struct gpu_kernels {
 };
 
 // What `nsys stats --report cuda_gpu_kern_sum --format csv` prints; whatever stands before is passed over.
-// Nothing: it has no such table.
+// Nothing: it has no such table, or one with something else than numbers in it.
 std::optional<std::vector<gpu_kernel>> parse_kernel_table(std::string_view text);
+// Whether it says that none ran.
+bool says_no_kernels(std::string_view text);
 
 }  // namespace yonder::http::compare

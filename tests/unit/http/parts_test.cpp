@@ -160,7 +160,11 @@ TEST_CASE("a table of kernels is read behind whatever else is printed, the longe
   CHECK((*all)[1].name == "f<int, \"x\">(a, b)");
   CHECK((*all)[1].launches == 3);
   CHECK(compare::parse_kernel_table("Time (%),Total Time (ns),Instances,Name\n")->empty());
-  CHECK(compare::parse_kernel_table("Time (%),Total Time (ns),Instances,Name\n1,x,2,f\n")->empty());
+  CHECK_FALSE(compare::parse_kernel_table("Time (%),Total Time (ns),Instances,Name\n1,x,2,f\n"));
+  CHECK((*compare::parse_kernel_table("Time (%),Total Time (ns),Instances,Name\n1,\"1,000\",2,f\n"))[0]
+            .seconds == doctest::Approx(1e-6));
+  CHECK(compare::says_no_kernels("SKIPPED: report.sqlite does not contain CUDA kernel data."));
+  CHECK_FALSE(compare::says_no_kernels("Time,Calls,Name"));
   CHECK_FALSE(compare::parse_kernel_table("SKIPPED: report.sqlite does not contain CUDA kernel data."));
   CHECK_FALSE(compare::parse_kernel_table(""));
 }
