@@ -11,7 +11,10 @@ namespace {
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
+}  // namespace
+
 std::string only_utf8(std::string_view text) {
+  if (detail::is_utf8(text)) return std::string(text);
   std::string kept;
   for (std::size_t at = 0; at < text.size();) {
     std::size_t size = 1;
@@ -26,8 +29,6 @@ std::string only_utf8(std::string_view text) {
   }
   return kept;
 }
-
-}  // namespace
 
 bool is_same_name(std::string_view a, std::string_view b) noexcept {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -72,7 +73,7 @@ std::string_view reason_of(unsigned status) noexcept {
 
 json_object& json_object::text(std::string_view name, std::string_view value) {
   std::string quoted;
-  detail::append_string(quoted, detail::is_utf8(value) ? value : std::string_view(only_utf8(value)));
+  detail::append_string(quoted, only_utf8(value));
   return raw(name, quoted);
 }
 

@@ -38,10 +38,13 @@ struct response {
 
 std::string_view reason_of(unsigned status) noexcept;
 
+// Each byte that is no UTF-8 is U+FFFD.
+std::string only_utf8(std::string_view text);
+
 // A JSON object that is being written.
 class json_object {
  public:
-  // Text that is not UTF-8 is written without the bytes that are not.
+  // As only_utf8().
   json_object& text(std::string_view name, std::string_view value);
   json_object& number(std::string_view name, std::int64_t value) { return raw(name, std::to_string(value)); }
   json_object& boolean(std::string_view name, bool value) { return raw(name, value ? "true" : "false"); }

@@ -29,8 +29,6 @@ void write_hub(prometheus_text& out, runtime_snapshot const& hub) {
        hub.workers_lost},
       {"yonder_workers_killed_total", "counter", "Workers that were ended, after a timeout say.",
        hub.workers_killed},
-      {"yonder_traced_total", "counter", "Calls and attempts whose traces were written.", hub.traced},
-      {"yonder_traces_lost_total", "counter", "Calls and attempts whose traces were lost.", hub.traces_lost},
       {"yonder_worker_start_failures_total", "counter", "Workers that did not start.", hub.start_failures},
   };
   for (auto const& one : numbers) {
@@ -40,6 +38,13 @@ void write_hub(prometheus_text& out, runtime_snapshot const& hub) {
   out.begin("yonder_workers", "gauge", "Connected workers.");
   out.sample("yonder_workers", {{"state", "idle"}}, std::uint64_t{hub.idle_workers});
   out.sample("yonder_workers", {{"state", "busy"}}, std::uint64_t{hub.workers - hub.idle_workers});
+}
+
+void write_traces(prometheus_text& out, runtime_snapshot const& program) {
+  out.begin("yonder_traced_total", "counter", "Calls and attempts whose traces were written.");
+  out.sample("yonder_traced_total", {}, program.traced);
+  out.begin("yonder_traces_lost_total", "counter", "Calls and attempts whose traces were lost.");
+  out.sample("yonder_traces_lost_total", {}, program.traces_lost);
 }
 
 void write_tasks(prometheus_text& out, std::vector<task_snapshot> const& tasks) {
@@ -56,6 +61,7 @@ void write_tasks(prometheus_text& out, std::vector<task_snapshot> const& tasks) 
     out.sample("yonder_task_calls", {{"task", task.name}}, task.calls - task.ended());
   out.begin("yonder_task_run_seconds", "histogram", "How long attempts that returned a value ran.");
   for (auto const& task : tasks) {
+    if (std::all_of(task.runs.begin(), task.runs.end(), [](auto count) { return count == 0; })) continue;
     std::vector<double> ends;
     for (std::size_t i = 0; i + 1 < task.runs.size(); ++i)
       ends.push_back(static_cast<double>(std::uint64_t{1} << i) * 1e-6);
@@ -141,6 +147,15 @@ void write_schedules(prometheus_text& out, std::vector<schedule_snapshot> const&
   }
 }
 
+void add_to(std::vector<std::pair<errc, std::uint64_t>>& failed, errc code, std::uint64_t count) {
+  auto const found =
+      std::find_if(failed.begin(), failed.end(), [code](auto const& one) { return one.first == code; });
+  if (found == failed.end())
+    failed.emplace_back(code, count);
+  else
+    found->second += count;
+}
+
 }  // namespace
 
 void metrics::request(std::string_view route, unsigned status) { ++requests_[{std::string(route), status}]; }
@@ -156,18 +171,49 @@ void metrics::call_ended(std::string_view task, errc code, std::chrono::nanoseco
   numbers.seconds += seconds;
 }
 
-std::string metrics::text(std::size_t running, runtime_snapshot const& hub,
+void metrics::gather_unserved(runtime_snapshot& hub) {
+  task_snapshot others;
+  std::set<std::string, std::less<>> gathered;
+  std::erase_if(hub.tasks, [&](task_snapshot& task) {
+    bool const is_served = task.calls_in_frames != 0;
+    if (is_served) unserved_.erase(task.name);
+    if (is_served || unserved_.contains(task.name)) return false;
+    if (!task.name.empty() && unserved_.size() < most_unserved) return unserved_.insert(task.name), false;
+    others.calls += task.calls;
+    others.succeeded += task.succeeded;
+    others.cancelled += task.cancelled;
+    for (auto const& [code, count] : task.failed) add_to(others.failed, code, count);
+    gathered.insert(std::move(task.name));
+    return true;
+  });
+  if (gathered.empty()) return;
+  hub.tasks.push_back(std::move(others));
+  std::map<std::string, queue_snapshot> queues;  // by pool
+  std::erase_if(hub.queues, [&](queue_snapshot const& one) {
+    if (!gathered.contains(one.task)) return false;
+    auto& queue = queues.try_emplace(one.pool, queue_snapshot{.task = {}, .pool = one.pool}).first->second;
+    queue.calls += one.calls;
+    queue.oldest = std::max(queue.oldest, one.oldest);
+    return true;
+  });
+  for (auto& [pool, queue] : queues) hub.queues.push_back(std::move(queue));
+}
+
+std::string metrics::text(std::size_t running, runtime_snapshot const& hub, bool has_hub,
                           std::vector<schedule_snapshot> const& schedules) const {
   prometheus_text out;
-  write_hub(out, hub);
-  write_tasks(out, hub.tasks);
-  write_groups(out, "yonder_task_frame_calls", "How many calls a worker was given at once.", hub.tasks,
-               &task_snapshot::frames, &task_snapshot::calls_in_frames);
-  write_groups(out, "yonder_task_batch_calls", "How many calls of a batched task were run together.",
-               hub.tasks, &task_snapshot::batches, &task_snapshot::calls_in_batches);
-  write_queues(out, hub.queues);
-  write_pools(out, hub);
-  write_gpus(out, hub.gpus);
+  if (has_hub) {
+    write_hub(out, hub);
+    write_tasks(out, hub.tasks);
+    write_groups(out, "yonder_task_frame_calls", "How many calls a worker was given at once.", hub.tasks,
+                 &task_snapshot::frames, &task_snapshot::calls_in_frames);
+    write_groups(out, "yonder_task_batch_calls", "How many calls of a batched task were run together.",
+                 hub.tasks, &task_snapshot::batches, &task_snapshot::calls_in_batches);
+    write_queues(out, hub.queues);
+    write_pools(out, hub);
+    write_gpus(out, hub.gpus);
+  }
+  write_traces(out, hub);
   write_schedules(out, schedules);
   out.begin("yonder_http_requests_total", "counter", "Requests that were answered.");
   for (auto const& [key, count] : requests_)

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,14 @@ class metrics {
   // A call that was begun by a request has ended; `code` is 0 for a value.
   void call_ended(std::string_view task, errc code, std::chrono::nanoseconds took);
 
-  // `hub`, `schedules`: what the runtime counts itself.
-  std::string text(std::size_t running, runtime_snapshot const& hub,
+  // Callers choose the names of tasks: of those of which a worker has run nothing only so many keep their
+  // own. The others are one without a name from now on.
+  void gather_unserved(runtime_snapshot& hub);
+  static constexpr std::size_t most_unserved = 100;
+
+  // `hub`, `schedules`: what the runtime counts itself; `has_hub`: whether the hub is its own, of which there
+  // is something to tell.
+  std::string text(std::size_t running, runtime_snapshot const& hub, bool has_hub,
                    std::vector<schedule_snapshot> const& schedules) const;
 
  private:
@@ -36,6 +43,7 @@ class metrics {
   };
   std::map<std::pair<std::string, unsigned>, std::uint64_t, std::less<>> requests_;
   std::map<std::string, task_numbers, std::less<>> tasks_;
+  std::set<std::string, std::less<>> unserved_;  // that keep their names
 };
 
 }  // namespace yonder::http

@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "src/http/message.hpp"
+
 namespace yonder::http {
 namespace {
 
@@ -33,7 +35,7 @@ void prometheus_text::series(std::string_view name, std::string_view suffix, lab
     out_ += separator;
     separator = ',';
     out_.append(label).append("=\"");
-    for (char const c : value) {
+    for (char const c : only_utf8(value)) {
       if (c == '\\' || c == '"') out_ += '\\';
       if (c == '\n')
         out_ += "\\n";

@@ -12,7 +12,8 @@ namespace yonder::http {
 
 using labels = std::vector<std::pair<std::string_view, std::string>>;
 
-// Writes the text format of Prometheus, version 0.0.4.
+// Writes the text format of Prometheus, version 0.0.4, which is UTF-8: of labels that are not, as of
+// only_utf8(). One label that is not would take all of a scrape.
 class prometheus_text {
  public:
   void begin(std::string_view name, std::string_view type, std::string_view help);

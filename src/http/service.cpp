@@ -8,6 +8,7 @@
 
 #include "src/http/endpoints.hpp"
 #include "src/http/service_context.hpp"
+#include "src/runtime/orders.hpp"
 #include "yonder/http/json.hpp"
 
 namespace yonder::http {
@@ -356,8 +357,14 @@ void service::show_readiness(context& in) {
 void service::show_metrics(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
   reply(in, {.type = "text/plain; version=0.0.4; charset=utf-8",
-             .body = metrics_.text(calls_.running(), yonder::detail::snapshot_of(*engine_),
+             .body = metrics_.text(calls_.running(), snapshot(), yonder::detail::has_own_hub(*engine_),
                                    yonder::detail::schedules_of(*engine_, false))});
+}
+
+runtime_snapshot service::snapshot() {
+  auto seen = yonder::detail::snapshot_of(*engine_);
+  metrics_.gather_unserved(seen);
+  return seen;
 }
 
 void service::show_openapi(context& in) {

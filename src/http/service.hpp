@@ -107,6 +107,8 @@ class service {
   response strangers_answer(context const& in, response&& refusal);
   std::vector<route> routes_for(context& in) const;
 
+  runtime_snapshot snapshot();
+
   void show_health(context& in);
   void show_readiness(context& in);
   void show_metrics(context& in);

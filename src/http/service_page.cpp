@@ -130,7 +130,9 @@ void service::end_session(context& in) {
 
 void service::show_status(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
-  auto const seen = yonder::detail::snapshot_of(*engine_);
+  // Of a hub elsewhere nothing is known here.
+  if (!yonder::detail::has_own_hub(*engine_)) return reply(in, {.body = R"({"hub":"elsewhere","tasks":[]})"});
+  auto const seen = snapshot();
   std::string tasks;
   for (auto const& task : seen.tasks) {
     auto const number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };

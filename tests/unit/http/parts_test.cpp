@@ -199,7 +199,7 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
                                              .parked_workers = 2,
                                              .queued = 8}},
                                   .gpus = {{.id = "0", .memory = 80, .leased = 30}}},
-                                 {{.id = 7, .name = "nightly", .runs = 5, .failed = 2}});
+                                 true, {{.id = 7, .name = "nightly", .runs = 5, .failed = 2}});
   auto const has = [&](std::string const& line) { return text.find(line + "\n") != std::string::npos; };
   CHECK(has(R"(yonder_http_requests_total{route="/v1",status="200"} 2)"));
   CHECK(has("yonder_http_calls_running 4"));
@@ -226,11 +226,72 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
   CHECK(has(R"(yonder_pool_workers{pool="p",state="parked"} 2)"));
   CHECK(has(R"(yonder_gpu_memory_bytes{gpu="0"} 80)"));
   CHECK(has(R"(yonder_gpu_memory_leased_bytes{gpu="0"} 30)"));
-  CHECK(numbers.text(0, {}, {}).find("yonder_gpu") == std::string::npos);  // where nothing is known
+  CHECK(numbers.text(0, {}, true, {}).find("yonder_gpu") == std::string::npos);  // where nothing is known
   CHECK(has(R"(yonder_http_calls_total{task="a\"b",code="ok"} 1)"));
   CHECK(has(R"(yonder_http_calls_total{task="a\"b",code="timed_out"} 1)"));
   CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="0.0025"} 0)"));
   CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="0.005"} 1)"));
   CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="+Inf"} 2)"));
   CHECK(has(R"(yonder_http_call_duration_seconds_count{task="a\"b"} 2)"));
+  CHECK(text.find("run_seconds_count{task=\"plain\"}") == text.npos);  // of which nothing ran
+}
+
+TEST_CASE("a name that is no UTF-8 takes nothing from the others' metrics") {
+  metrics numbers;
+  auto const text = numbers.text(0,
+                                 {.tasks = {{.name = "a\xff"
+                                                     "b"}}},
+                                 true, {{.id = 7, .name = "caf\xe9"}});
+  CHECK(detail::is_utf8(text));
+  CHECK(text.find("yonder_task_calls{task=\"a\xef\xbf\xbd"
+                  "b\"} 0\n") != text.npos);
+  CHECK(text.find("{schedule=\"caf\xef\xbf\xbd\",id=\"7\"} 0\n") != text.npos);
+}
+
+TEST_CASE("of a hub elsewhere there are no metrics, and not metrics of nothing") {
+  metrics numbers;
+  auto const text = numbers.text(4, {.traced = 3}, false, {{.id = 7, .name = "nightly", .runs = 5}});
+  for (auto const* const name : {"yonder_workers", "yonder_calls", "yonder_attempts", "yonder_task_",
+                                 "yonder_pool_", "yonder_clients"})
+    CHECK_MESSAGE(text.find(name) == text.npos, name);
+  CHECK(text.find("yonder_http_calls_running 4\n") != text.npos);
+  CHECK(text.find("yonder_traced_total 3\n") != text.npos);
+  CHECK(text.find("yonder_schedule_runs_total{schedule=\"nightly\",id=\"7\"} 5\n") != text.npos);
+}
+
+TEST_CASE("names that callers make up are one, past some of them, and keep nobody's own out") {
+  metrics numbers;
+  auto const made_up = [](int from, int to) {
+    std::vector<yonder::task_snapshot> all;
+    for (int i = from; i < to; ++i)
+      all.push_back({.name = "made_up_" + std::to_string(i),
+                     .calls = 2,
+                     .failed = {{yonder::errc::unknown_function, 2}}});
+    return all;
+  };
+  yonder::runtime_snapshot seen{.tasks = made_up(0, 90)};
+  seen.tasks.push_back({.name = "own", .calls = 1, .succeeded = 1, .calls_in_frames = 1});
+  numbers.gather_unserved(seen);
+  CHECK(seen.tasks.size() == 91);
+  seen.tasks = made_up(0, 300);
+  seen.tasks.push_back({.name = "own", .calls = 1, .succeeded = 1, .calls_in_frames = 1});
+  seen.tasks.push_back({.name = "served_now", .calls = 5, .calls_in_frames = 5});
+  seen.queues = {{.task = "made_up_0", .pool = "p", .calls = 1},
+                 {.task = "made_up_298", .pool = "p", .calls = 2, .oldest = 3s},
+                 {.task = "made_up_299", .pool = "p", .calls = 4, .oldest = 1s}};
+  numbers.gather_unserved(seen);
+  REQUIRE(seen.tasks.size() == metrics::most_unserved + 3);
+  CHECK(seen.tasks[0].name == "made_up_0");
+  CHECK(seen.tasks[metrics::most_unserved].name == "own");
+  CHECK(seen.tasks[metrics::most_unserved + 1].name == "served_now");
+  auto const& others = seen.tasks.back();
+  CHECK(others.name.empty());
+  CHECK(others.calls == 400);
+  REQUIRE(others.failed.size() == 1);
+  CHECK(others.failed[0].second == 400);
+  CHECK(others.ended() == 400);
+  REQUIRE(seen.queues.size() == 2);
+  CHECK(seen.queues[1].task.empty());
+  CHECK(seen.queues[1].calls == 6);
+  CHECK(seen.queues[1].oldest == 3s);
 }
