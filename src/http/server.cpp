@@ -213,6 +213,14 @@ void server::load_certificate() {
   tls_.emplace(ssl::context::tls_server);
   tls_->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 |
                     ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
+  // OpenSSL says of a file that is not there what it says of one that is none.
+  auto const look_at = [](char const* what, std::string const& file) {
+    if (::access(file.c_str(), R_OK) != 0)
+      reject("the " + std::string(what) + " '" + file +
+             "' cannot be read: " + std::generic_category().message(errno));
+  };
+  look_at("certificate", options.certificate);
+  look_at("private key", options.private_key);
   error_code error;
   tls_->use_certificate_chain_file(options.certificate, error);
   if (error) reject("the certificate '" + options.certificate + "' cannot be used: " + error.message());

@@ -585,10 +585,16 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
   return factory->open(engine, how, {keys_folder(options), elsewhere || !options.journal.empty(), workers});
 }
 
+// Of what is in place of main.
+[[noreturn]] void exit_in_words(std::exception const& wrong) {
+  constexpr int misuse = 2;
+  std::fprintf(stderr, "yonder: %s\n", wrong.what());
+  std::exit(dynamic_cast<usage_error const*>(&wrong) != nullptr ? misuse : EXIT_FAILURE);
+}
+
 // This process serves its tasks over HTTP, and nothing else of its main is run.
 [[noreturn]] void serve_http(start_info const& how, runtime_options const& options,
                              detail::linked_libraries const& libraries) {
-  constexpr int misuse = 2;
   awaited_endings const endings;
   try {
     if (!how.fault.empty()) reject(how.fault);
@@ -600,9 +606,8 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
     gateway.reset();
     end_in_good_order(*engine, endings);
     engine->stop();
-  } catch (usage_error const& wrong) {
-    std::fprintf(stderr, "yonder: %s\n", wrong.what());
-    std::exit(misuse);
+  } catch (std::exception const& wrong) {
+    exit_in_words(wrong);
   }
   std::exit(EXIT_SUCCESS);
 }
@@ -610,7 +615,6 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
 // This process measures one of its tasks, and nothing else of its main is run.
 [[noreturn]] void compare(start_info const& how, runtime_options const& wanted,
                           detail::linked_libraries const& libraries) {
-  constexpr int misuse = 2;
   try {
     if (!how.fault.empty()) reject(how.fault);
     if (libraries.gateway == nullptr)
@@ -630,13 +634,9 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
                                           .program = program_of({}),
                                           .start = start,
                                           .stop = [](detail::engine_ref const& engine) { engine->stop(); }}));
-  } catch (usage_error const& wrong) {
-    std::fprintf(stderr, "yonder: %s\n", wrong.what());
   } catch (std::exception const& wrong) {
-    std::fprintf(stderr, "yonder: %s\n", wrong.what());
-    std::exit(EXIT_FAILURE);
+    exit_in_words(wrong);
   }
-  std::exit(misuse);
 }
 
 }  // namespace

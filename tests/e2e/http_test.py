@@ -434,6 +434,8 @@ class Misused(unittest.TestCase):
         self.assertIn("needs addresses", self.refused("--yonder-serve", "127.0.0.1:0", "--trusted-proxies"))
         self.assertIn("bits behind its prefix", self.refused("--yonder-serve", "127.0.0.1:0", "--trusted-proxies", "127.0.0.1,10.1.2.3/8"))
         self.assertIn("needs both", self.refused("--yonder-serve", "127.0.0.1:0", "--without-keys", "--certificate", "x"))
+        self.assertIn("the certificate '/no/such' cannot be read: No such file or directory",
+                      self.refused("--yonder-serve", "127.0.0.1:0", "--without-keys", "--certificate", "/no/such", "--private-key", "/no/such"))
 
 
 class BehindAProxy(unittest.TestCase):
@@ -626,6 +628,23 @@ class BesideAHub(unittest.TestCase):
             self.assertEqual((answer.status, json.loads(content)["code"]), (403, "forbidden"), content)
         self.assertEqual(server.ask("GET", "/v1/schedules", key="0123456789abcdeh")[1], b"[]")
         self.assertEqual(server.ask("POST", f"/v1/schedules/{(1 << 63) + 1}/fire", key="0123456789abcdeh")[0].status, 404)
+
+    def test_of_the_hub_it_tells_nothing_that_it_does_not_know(self):
+        server = self.serve()
+        self.assertEqual(server.ask("POST", "/v1/tasks/echo/spawn", ["a"])[0].status, 202)
+        answer, content = server.ask("GET", "/metrics", key="0123456789abcdeh")
+        self.assertEqual(answer.status, 200)
+        self.assertNotIn(b"yonder_workers", content)
+        self.assertNotIn(b"yonder_task_", content)
+        self.assertIn(b"yonder_http_requests_total", content)
+        self.assertEqual(json.loads(server.ask("GET", "/v1/status", key="0123456789abcdeh")[1]), {"hub": "elsewhere", "tasks": []})
+
+    def test_a_hub_that_is_not_there_is_said_in_words(self):
+        self.hub.kill()
+        self.hub.wait()
+        end = subprocess.run([PROGRAM, "--yonder-serve", "127.0.0.1:0"], capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "YONDER_HUB": self.client}, check=False)
+        self.assertEqual((end.returncode, end.stdout), (1, ""), end.stderr)
+        self.assertIn("yonder: hub_unreachable: ", end.stderr)
 
     def test_a_hub_that_says_nothing_holds_no_other_request_up(self):
         server = self.serve()
