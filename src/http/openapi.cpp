@@ -29,6 +29,10 @@ constexpr std::string_view headers =
     R"({"name":"Idempotency-Key","in":"header","description":"The same key with the same arguments is the same call.",)"
     R"("schema":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[!-~]+$"}})";
 
+// Of floating-point values, as json_schema.hpp has it.
+constexpr std::string_view floating =
+    R"({"anyOf":[{"type":"number"},{"enum":["NaN","Infinity","-Infinity"]}]})";
+
 // The first of them.
 std::string_view deadline_header() { return headers.substr(0, headers.find("},{") + 1); }
 
@@ -36,6 +40,14 @@ std::string content(std::string_view schema, bool octets) {
   std::string text = R"("content":{"application/json":{"schema":)" + std::string(schema) + "}";
   if (octets) text += R"(,"application/octet-stream":{"schema":{"type":"string","format":"binary"}})";
   return text + "}";
+}
+
+// As JSON, or where it is asked for as server-sent events.
+std::string content_or_events(std::string_view schema, std::string_view description) {
+  json_object events;
+  events.text("type", "string").text("description", description);
+  return R"("content":{"application/json":{"schema":)" + std::string(schema) +
+         R"(},"text/event-stream":{"schema":)" + std::move(events).finish() + "}}";
 }
 
 std::string answer(std::string_view status, std::string_view description, std::string_view body) {
@@ -100,11 +112,19 @@ void describe(detail::endpoint_entry const& one, detail::schema_set& set, json_o
   paths.raw(path + "/spawn", post(name, "spawn", "Calls " + name + " and returns at once.", headers,
                                   content(arguments, one.begin_octets != nullptr), accepted));
   auto const items = R"({"type":"array","maxItems":10000,"items":)" + arguments + "}";
-  auto const outcome = R"({"type":"array","items":{"type":"object","properties":{"result":)" + result +
-                       R"(,"error":{"$ref":"#/components/schemas/Problem"}}}})";
+  auto const outcomes = [&](std::string const& more) {
+    return content(R"({"type":"array","items":{"type":"object","minProperties":1,"maxProperties":1,)"
+                   R"("properties":{"result":)" +
+                       result + R"(,"error":{"$ref":"#/components/schemas/Problem"})" + more +
+                       R"(},"additionalProperties":false}})",
+                   false);
+  };
   paths.raw(path + "/batch",
-            post(name, "batch", "Calls " + name + " for every element.", deadline_header(),
-                 content(items, false), answer("200", "What became of each.", content(outcome, false))));
+            post(name, "batch", "Calls " + name + " for every element.",
+                 std::string(wait_parameter) + "," + std::string(deadline_header()), content(items, false),
+                 answer("200", "What became of each.", outcomes("")) + "," +
+                     answer("202", "What became of each, or that it goes on: ask for it by its id.",
+                            outcomes(R"(,"call":{"$ref":"#/components/schemas/Call"})"))));
 }
 
 // `is_public`: it needs no key.
@@ -131,7 +151,8 @@ void describe_embeddings(std::string const& models, json_object& paths) {
       R"("input","model")");
   auto const vector = object_schema(
       R"("object":{"const":"embedding"},"index":{"type":"integer"},"embedding":{"anyOf":[{"type":"array",)"
-      R"("items":{"type":"number"}},{"type":"string","contentEncoding":"base64"}]})",
+      R"("items":)" +
+          std::string(floating) + R"(},{"type":"string","contentEncoding":"base64"}]})",
       R"("object","index","embedding")");
   auto const usage = object_schema(R"("prompt_tokens":{"type":"integer"},"total_tokens":{"type":"integer"})",
                                    R"("prompt_tokens","total_tokens")");
@@ -154,9 +175,10 @@ void describe_predictions(json_object& paths) {
                         R"(,"minItems":1,"maxItems":2048}]},"raw_scores":{"const":false},)"
                         R"("truncate":{"type":"boolean"},"truncation_direction":{"type":"string"})",
                     R"("inputs")");
-  auto const labels =
-      R"({"type":"array","items":)" +
-      object_schema(R"("score":{"type":"number"},"label":{"type":"string"})", R"("score","label")") + "}";
+  auto const labels = R"({"type":"array","items":)" +
+                      object_schema(R"("score":)" + std::string(floating) + R"(,"label":{"type":"string"})",
+                                    R"("score","label")") +
+                      "}";
   auto const given = R"({"anyOf":[)" + labels + R"(,{"type":"array","items":)" + labels + "}]}";
   paths.raw("/predict",
             post("predict", "create", "The labels of each text, the likeliest first.", deadline_header(),
@@ -219,11 +241,15 @@ std::string logs_path() {
       R"("printed":{"type":"array","items":{"type":"object","properties":{"at":{"type":"integer","minimum":0},)"
       R"("bytes":{"type":"integer","minimum":0},"worker":{"type":"string"},"text":{"type":"string"}},"required":["at","bytes","worker","text"]}}},)"
       R"("required":["call","ended","next","printed"]})";
+  constexpr std::string_view printed =
+      "Where Accept names text/event-stream, an event for each piece, whose data is an element of `printed`; "
+      "then "
+      "one named end, or error with a problem.";
   return R"({"get":{"operationId":"show_logs","summary":"What a call has printed, the latest of it.","parameters":[)" +
          std::string(call_id) +
          R"(,{"name":"after","in":"query","schema":{"type":"integer","minimum":0}}],"responses":{)" +
-         answer("200", "What is kept of it, behind `after`.", content(schema, false)) + "," + any_problem +
-         "}}}";
+         answer("200", "What is kept of it, behind `after`.", content_or_events(schema, printed)) + "," +
+         any_problem + "}}}";
 }
 
 std::string correction_path() {
@@ -233,11 +259,44 @@ std::string correction_path() {
          R"("204":{"description":"It is written down."},)" + any_problem + "}}}";
 }
 
+constexpr std::string_view status_schema =
+    R"({"type":"object","properties":{"hub":{"const":"elsewhere","description":"Then nothing is known of it here."},)"
+    R"("tasks":{"type":"array","items":{"type":"object","properties":{"name":{"type":"string"},"calls":{"type":"integer"},)"
+    R"("succeeded":{"type":"integer"},"failed":{"type":"integer"},"cancelled":{"type":"integer"},"run_seconds":{"type":"number"}},)"
+    R"("required":["name","calls","succeeded","failed","cancelled","run_seconds"]}}},)"
+    R"("additionalProperties":{"type":"integer"},"required":["tasks"]})";
+
+std::string metrics_path() {
+  return R"({"get":{"operationId":"metrics","summary":"What is counted, for Prometheus.","responses":{)" +
+         answer("200", "Its text format, version 0.0.4.",
+                R"("content":{"text/plain":{"schema":{"type":"string"}}})") +
+         "," + any_problem + "}}}";
+}
+
+// The page's.
+std::string session_paths() {
+  return R"({"post":{"security":[],"operationId":"begin_session","summary":"Signs a page in, by a cookie.",)"
+         R"("requestBody":{"required":true,"content":{"application/x-www-form-urlencoded":{"schema":)" +
+         object_schema(R"("key":{"type":"string"})", R"("key")") +
+         R"(}}},"responses":{"303":{"description":"It is signed in.","headers":{"Set-Cookie":{"schema":{"type":"string"}},)"
+         R"("Location":{"schema":{"type":"string"}}}},"401":{"description":"That is no key.",)"
+         R"("content":{"text/html":{"schema":{"type":"string"}}}},)" +
+         any_problem +
+         R"(}},"delete":{"operationId":"end_session","summary":"Signs a page out.","responses":{)"
+         R"("204":{"description":"Its cookie is worth nothing any more."},)" +
+         any_problem + "}}}";
+}
+
 std::string call_paths() {
   auto const state = content(R"({"$ref":"#/components/schemas/Call"})", false);
   return R"({"get":{"operationId":"show_call","summary":"What became of a call; waits for it.","parameters":[)" +
          std::string(call_id) + "," + std::string(wait_parameter) + R"(],"responses":{)" +
-         answer("200", "Its state.", state) + "," + any_problem +
+         answer("200", "Its state.",
+                content_or_events(
+                    R"({"$ref":"#/components/schemas/Call"})",
+                    "Where Accept names text/event-stream, events named progress, and then one named "
+                    "end, whose data is the state, or error with a problem.")) +
+         "," + any_problem +
          R"(}},"delete":{"operationId":"cancel_call","summary":"Cancels a call.","parameters":[)" +
          std::string(call_id) + R"(],"responses":{)" + answer("200", "It had ended.", state) + "," +
          answer("202", "It is told to end.", state) + "," + any_problem + "}}}";
@@ -274,7 +333,8 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
       "/v1/pools",
       get("list_pools", "The pools of the hub's workers, and why workers of them do not come.",
           R"({"type":"array","items":{"type":"object","properties":{"name":{"type":"string"},)"
-          R"("needs":{"type":"string"},"min":{"type":"integer"},"max":{"type":"integer"},"workers":{"type":"integer"},)"
+          R"("needs":{"type":"string"},"min":{"type":"integer"},"max":{"type":"integer"},"buffer":{"type":"integer"},)"
+          R"("max_queue":{"type":"integer"},"workers":{"type":"integer"},)"
           R"("idle_workers":{"type":"integer"},"starting_workers":{"type":"integer"},"parked_workers":{"type":"integer"},)"
           R"("queued":{"type":"integer"},"why":{"type":"string"}},"required":["name","workers","queued","why"]}})"));
   paths.raw("/v1/workers",
@@ -287,7 +347,9 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
           R"("task":{"type":"string"},"credential":{"type":"string"},"key":{"type":"string"},"attempts":{"type":"integer"},)"
           R"("worker_seconds":{"type":"number"},"gpu_seconds":{"type":"number"}},"required":["day","task","key",)"
           R"("attempts","worker_seconds","gpu_seconds"]}})"));
-  paths.raw("/v1/status", get("show_status", "What the runtime counts.", R"({"type":"object"})"));
+  paths.raw("/v1/status", get("show_status", "What the runtime counts.", std::string(status_schema)));
+  paths.raw("/metrics", metrics_path());
+  paths.raw("/v1/session", session_paths());
   paths.raw(
       "/v1/tasks",
       get("list_tasks", "The names of the tasks that this key may call.",

@@ -98,7 +98,8 @@ const resolve = (schema) => schema.$ref ? document_.components.schemas[schema.$r
 
 // What is typed for one value: [element, reads it].
 function field(id, schema, needed) {
-  const whole = resolve(schema);
+  let whole = resolve(schema);
+  if (whole.anyOf?.[0].type === "number") whole = whole.anyOf[0];  // or a word for what is no number
   if (whole.type === "boolean") {
     const box = make("input", {type: "checkbox", id});
     return [box, () => box.checked];

@@ -33,6 +33,7 @@ int halve(int number) {
 std::vector<unsigned char> reversed(std::vector<unsigned char> const& bytes) {
   return {bytes.rbegin(), bytes.rend()};
 }
+double third(double number) { return number / 3; }
 void wait_for_gate() { gate.acquire(); }
 std::string trace_of_call() { return yonder::this_call::trace(); }
 bool wait_for_stop() {
@@ -75,6 +76,8 @@ int unserved(int number) { return number; }
 inline constexpr yonder::task<shout> shout_task;
 inline constexpr yonder::task<move_point> move_task;
 inline constexpr yonder::task<halve> halve_task;
+inline constexpr yonder::task<third> third_task;
+inline constexpr yonder::http::endpoint<third_task> third_over_http;
 inline constexpr yonder::task<reversed> reversed_task;
 inline constexpr yonder::task<wait_for_gate> gate_task;
 inline constexpr yonder::task<wait_for_stop> stop_task;
@@ -456,6 +459,36 @@ TEST_CASE("the OpenAPI document describes what a key may call") {
   CHECK(document["paths"]["/v1/tasks/http_tests::reversed"]["post"]["requestBody"]["content"].contains(
       "application/octet-stream"));
   CHECK_FALSE(document["paths"].contains("/v1/tasks/http_tests::unserved"));
+}
+
+TEST_CASE("the OpenAPI document has what is taken and answered besides") {
+  desk at;
+  auto const document = at.ask("GET", "/openapi.json")->body();
+  auto const& paths = document["paths"];
+  // JSON has no number for some values of floating-point types.
+  auto const& any = paths["/v1/tasks/http_tests::third"]["post"];
+  auto const number = json::parse(
+      R"({"anyOf": [{"type": "number", "format": "double"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]})");
+  CHECK(any["responses"]["200"]["content"]["application/json"]["schema"] == number);
+  CHECK(at.post("third", R"(["-Infinity"])")->body() == "-Infinity");
+  auto const& batch = paths["/v1/tasks/http_tests::halve/batch"]["post"];
+  CHECK(batch["parameters"][0]["name"] == "wait");
+  auto const& later = batch["responses"]["202"]["content"]["application/json"]["schema"]["items"];
+  CHECK(later["properties"]["call"]["$ref"] == "#/components/schemas/Call");
+  CHECK_FALSE(
+      batch["responses"]["200"]["content"]["application/json"]["schema"]["items"]["properties"].contains(
+          "call"));
+  for (auto const* const path : {"/v1/calls/{id}", "/v1/calls/{id}/logs"})
+    CHECK(paths[path]["get"]["responses"]["200"]["content"].contains("text/event-stream"));
+  auto const& pool =
+      paths["/v1/pools"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["items"];
+  auto const pools = at.ask("GET", "/v1/pools")->body();
+  REQUIRE_FALSE(pools.empty());
+  for (auto one = pools[0].begin(); one != pools[0].end(); ++one)
+    CHECK_MESSAGE(pool["properties"].contains(one.key()), one.key());
+  CHECK(paths["/metrics"]["get"]["responses"]["200"]["content"].contains("text/plain"));
+  CHECK(paths["/v1/session"]["post"]["responses"].contains("303"));
+  CHECK(paths["/v1/session"]["delete"]["responses"].contains("204"));
 }
 
 TEST_CASE("a runtime counts what became of each task's calls, whoever made them") {
