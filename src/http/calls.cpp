@@ -214,7 +214,6 @@ void call_table::end(one_call& call, time_point now) {
   running_.erase(found);
   call.ended = now;
   let_watchers_go(call);
-  ended_(call);
   if (may_be_asked_again(call)) drop_key(call);
   if (call.kept) retire(keep);
   for (auto& waiter : std::exchange(call.waiters, {})) {
@@ -223,6 +222,7 @@ void call_table::end(one_call& call, time_point now) {
     waiting_.erase(until);
     waiter.then(call, false);
   }
+  ended_(call);
   trim(now);
 }
 

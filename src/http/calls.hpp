@@ -57,6 +57,14 @@ struct one_call {
   digest content{};                               // of what was asked for under that key
   mutable std::optional<sampled_call> sampled{};  // until it is written down; none: it is not
   mutable std::string known_id{};
+  mutable bool said = false;                           // as JSON, or octets, or it was tried
+  mutable std::optional<error_details> unspeakable{};  // why it could not be: it has failed, then
+
+  // Why it has failed, as far as is known. Null: it has not.
+  error_details const* failure() const {
+    auto const* const found = yonder::detail::failure_of(*call);
+    return found == nullptr && unspeakable ? &*unspeakable : found;
+  }
 
   // Of a call that waits to be sent with others this sends them. Empty: it asks the hub.
   std::string const& id() const;
@@ -75,7 +83,7 @@ struct call_limits {
 };
 
 // Used by one thread, but for what a runtime tells. `wake`: called on any thread when take_told() has work.
-// `ended`: is told of every call that has.
+// `ended`: is told of every call that has, behind those who wait for it.
 class call_table {
  public:
   call_table(call_limits limits, std::function<void()> wake, std::function<void(one_call const&)> ended)

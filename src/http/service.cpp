@@ -334,7 +334,8 @@ std::shared_ptr<void> service::mark_of_waiting() const {
 
 void service::count(one_call const& ended) {
   if (ended.endpoint == nullptr) return;
-  auto const* const failure = yonder::detail::failure_of(*ended.call);
+  look_at_result(ended);
+  auto const* const failure = ended.failure();
   metrics_.call_ended(ended.endpoint->name, failure != nullptr ? failure->code : errc{},
                       *ended.ended - ended.begun);
   write_down(ended);

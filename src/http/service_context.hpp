@@ -52,6 +52,8 @@ json_object summary_of(one_call const& call);
 // Appends what a call of that endpoint, or model, has returned, as JSON. Throws as endpoint_entry::write.
 void append_result(detail::endpoint_entry const& endpoint, yonder::detail::reply const& result,
                    std::string& out);
+// Whether the result of one that has ended can be said in JSON, where that is not known: one_call::failure().
+void look_at_result(one_call const& call);
 // How far its task has said that it is, as JSON; empty: it has said nothing.
 std::string progress_of(one_call const& call);
 

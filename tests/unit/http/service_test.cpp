@@ -144,6 +144,30 @@ TEST_CASE("what a task throws, and a result without a form in JSON, are told wit
   CHECK(at.post("not_text", "")->body()["code"] == "undecodable");
 }
 
+TEST_CASE("a call whose result has no form in JSON has failed, wherever it is told") {
+  desk at;
+  auto const count_of = [&](std::string const& code) {
+    auto const text = at.ask("GET", "/metrics")->got->body;
+    auto const line = "yonder_http_calls_total{task=\"http_tests::not_text\",code=\"" + code + "\"} ";
+    auto const place = text.find(line);
+    return place == text.npos ? 0 : std::stoi(text.substr(place + line.size()));
+  };
+  at.post("not_text", "");
+  CHECK(count_of("undecodable") == 1);
+  auto const id = at.ask("POST", "/v1/tasks/http_tests::not_text/spawn")->body()["id"].get<std::string>();
+  at.turn();
+  auto const listed = at.ask("GET", "/v1/calls")->body();
+  REQUIRE(listed.size() == 1);
+  CHECK(listed[0]["state"] == "failed");
+  auto const state = at.ask("GET", "/v1/calls/" + id)->body();
+  CHECK(state["state"] == "failed");
+  CHECK(state["error"]["code"] == "undecodable");
+  CHECK_FALSE(state.contains("result"));
+  at.ask("POST", "/v1/tasks/http_tests::not_text/batch", "[[],[]]");
+  CHECK(count_of("undecodable") == 4);
+  CHECK(count_of("ok") == 0);
+}
+
 TEST_CASE("octets are bytes as they are, both ways") {
   desk at;
   auto const back =
