@@ -12,7 +12,9 @@
 #include <memory>
 #include <new>
 #include <system_error>
+#include <utility>
 
+#include "src/platform/stderr_writer.hpp"
 #include "src/platform/system_call.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "yonder/error.hpp"
@@ -30,16 +32,20 @@ constexpr std::size_t least_key_size = 16;
   refuse(file, what + ": " + std::generic_category().message(errno));
 }
 
-std::string drawn_key() {
+}  // namespace
+
+std::string drawn_secret() {
   std::array<unsigned char, 32> bytes{};
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
     yonder::detail::throw_error(
         {.code = errc::bad_configuration, .message = "OpenSSL gives no random numbers for a key"});
   constexpr std::string_view digits = "0123456789abcdef";
-  std::string text = "yk_";
+  std::string text;
   for (auto const byte : bytes) (text += digits[byte >> 4U]) += digits[byte & 15U];
   return text;
 }
+
+namespace {
 
 void make_file(std::filesystem::path const& file) {
   std::error_code error;
@@ -51,8 +57,8 @@ void make_file(std::filesystem::path const& file) {
   platform::unique_fd const fd(platform::retry([&] { return ::open(file.c_str(), flags, 0600); }));
   if (!fd) refuse_errno(file, "is not there and cannot be created");
   auto const text =
-      "# Who may call tasks over HTTP, one a line: KEY NAME and call:TASK, call:*, metrics or admin.\n" +
-      drawn_key() + " owner admin\n";
+      "# Who may call tasks over HTTP, one a line: KEY NAME and call:TASK, call:*, metrics or admin.\nyk_" +
+      drawn_secret() + " owner admin\n";
   auto const written = platform::retry([&] { return ::write(fd.get(), text.data(), text.size()); });
   if (written != static_cast<ssize_t>(text.size())) refuse_errno(file, "cannot be written");
 }
@@ -119,23 +125,33 @@ key_file::key_file(std::filesystem::path file) : file_(std::move(file)) {
   read();
 }
 
-credential_ref key_file::find(std::string_view key, std::chrono::steady_clock::time_point now) {
-  if (now - looked_ >= std::chrono::seconds(1)) {
-    looked_ = now;
-    struct ::stat state {};
-    if (::stat(file_.c_str(), &state) != 0 || !is_same_file(state, seen_)) {
-      try {
-        read();
-      } catch (usage_error const&) {
-        entries_.clear();
-        seen_ = {};
-      }
-    }
+void key_file::look(std::chrono::steady_clock::time_point now) {
+  if (now - looked_ < std::chrono::seconds(1)) return;
+  looked_ = now;
+  struct ::stat state {};
+  if (::stat(file_.c_str(), &state) == 0 && is_same_file(state, seen_)) return;
+  try {
+    read();
+    if (!std::exchange(fault_, {}).empty())
+      platform::stderr_writer().write("yonder: the keys of " + file_.string() + " are let in again\n");
+  } catch (usage_error const& error) {
+    entries_.clear();
+    seen_ = {};
+    if (std::exchange(fault_, error.what()) != error.what())
+      platform::stderr_writer().write("yonder: no key is let in, " + fault_ + "\n");
   }
-  auto const wanted = digest_of(key);
+}
+
+bool key_file::is_usable(std::chrono::steady_clock::time_point now) {
+  look(now);
+  return fault_.empty();
+}
+
+credential_ref key_file::find(digest const& wanted, std::chrono::steady_clock::time_point now) {
+  look(now);
   credential_ref found;
   for (auto const& one : entries_)
-    if (CRYPTO_memcmp(one.secret.data(), wanted.data(), wanted.size()) == 0) found = one.owner;
+    if (CRYPTO_memcmp(one->secret.data(), wanted.data(), wanted.size()) == 0) found = one;
   return found;
 }
 
@@ -160,7 +176,7 @@ void key_file::read() {
     if (count == 0) break;
     done += static_cast<std::size_t>(count);
   }
-  std::vector<entry> entries;
+  std::vector<credential_ref> entries;
   std::string_view rest = text;
   for (std::size_t number = 1; !rest.empty(); ++number) {
     auto const end = std::min(rest.find('\n'), rest.size());
@@ -175,8 +191,7 @@ void key_file::read() {
   seen_ = state;
 }
 
-key_file::entry key_file::parse(std::filesystem::path const& file, std::string_view line,
-                                std::size_t number) {
+credential_ref key_file::parse(std::filesystem::path const& file, std::string_view line, std::size_t number) {
   auto const wrong = [&](std::string const& why) {
     refuse(file, "line " + std::to_string(number) + " " + why);
   };
@@ -197,7 +212,8 @@ key_file::entry key_file::parse(std::filesystem::path const& file, std::string_v
     else
       wrong("allows '" + std::string(words[i]) + "', which is none of call:TASK, call:*, metrics and admin");
   }
-  return {digest_of(words[0]), std::make_shared<credential const>(std::move(owner))};
+  owner.secret = digest_of(words[0]);
+  return std::make_shared<credential const>(std::move(owner));
 }
 
 }  // namespace yonder::http

@@ -23,6 +23,9 @@ digest digest_of(std::string_view text);
 // Of all of them, one behind the other.
 digest digest_of(std::vector<std::string_view> const& parts);
 
+// 256 random bits, in hexadecimal.
+std::string drawn_secret();
+
 // Whoever has a key.
 struct credential {
   std::string name;
@@ -30,6 +33,7 @@ struct credential {
   bool metrics = false;
   bool every_task = false;
   std::vector<std::string> tasks{};
+  digest secret{};  // of the key
 
   bool may_call(std::string_view task) const;
   bool may_measure() const noexcept { return admin || metrics; }
@@ -44,22 +48,26 @@ class key_file {
   bool made() const noexcept { return made_; }
 
   // Whose key this is, or null. All keys are compared, in constant time. The file is read again when it has
-  // changed, looked at once a second at most; one that has become unusable lets nobody in.
-  credential_ref find(std::string_view key, std::chrono::steady_clock::time_point now);
+  // changed, looked at once a second at most; one that has become unusable lets nobody in, and why is said
+  // once, on stderr.
+  credential_ref find(std::string_view key, std::chrono::steady_clock::time_point now) {
+    return find(digest_of(key), now);
+  }
+  credential_ref find(digest const& key, std::chrono::steady_clock::time_point now);
+  // Whether anybody is let in; likewise.
+  bool is_usable(std::chrono::steady_clock::time_point now);
 
  private:
-  struct entry {
-    digest secret;
-    credential_ref owner;
-  };
+  void look(std::chrono::steady_clock::time_point now);
   void read();
-  static entry parse(std::filesystem::path const& file, std::string_view line, std::size_t number);
+  static credential_ref parse(std::filesystem::path const& file, std::string_view line, std::size_t number);
 
   std::filesystem::path file_;
   bool made_ = false;
   struct ::stat seen_ {};
   std::chrono::steady_clock::time_point looked_{};
-  std::vector<entry> entries_;
+  std::vector<credential_ref> entries_;
+  std::string fault_{};  // that was said
 };
 
 }  // namespace yonder::http

@@ -39,6 +39,15 @@ response too_many(std::string_view detail) {
   return answer;
 }
 
+// Which file, and what about it, is for who runs this.
+response no_keys() {
+  auto answer = problem(
+      503, "keys_unusable",
+      "the file of keys cannot be read, so that nobody is let in; on its stderr this gateway has said why");
+  answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
 void allow_origin(response& answer, std::string_view origin) {
   answer.fields.emplace_back("Access-Control-Allow-Origin", origin);
   answer.fields.emplace_back("Access-Control-Expose-Headers", "Yonder-Call, Location, Retry-After");
@@ -209,6 +218,7 @@ bool service::enter(context& in, std::string_view method, bool has_route) {
     return true;
   }
   in.who = needs_no_key(in) ? everybody() : authenticate(in);
+  if (in.who == nullptr && !keys_->is_usable(in.now)) return refuse(strangers_answer(in, no_keys()));
   if (in.who == nullptr && in.route == "/" && method == "GET")
     return refuse(strangers_answer(in, sign_in_page()));
   if (in.who == nullptr) {
@@ -272,9 +282,7 @@ credential_ref service::authenticate(context const& in) const {
   if (value.empty()) {
     // The page's: changes need a field that other pages cannot send.
     bool const changes = in.asked.method != "GET" && in.asked.method != "HEAD";
-    auto const key =
-        changes && in.asked.field("yonder-page").empty() ? std::string() : key_of_cookie(in.asked);
-    return key.empty() ? nullptr : keys_->find(key, in.now);
+    return changes && in.asked.field("yonder-page").empty() ? nullptr : find_session(in);
   }
   auto const matches =
       std::equal(scheme.begin(), scheme.end(), value.begin(),
@@ -284,6 +292,18 @@ credential_ref service::authenticate(context const& in) const {
   value.remove_prefix(scheme.size());
   value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
   return keys_->find(value, in.now);
+}
+
+credential_ref service::find_session(context const& in) const {
+  for (auto const id : session_ids(in.asked, in.outside))
+    if (auto const* const key = sessions_.find(id, in.now)) return keys_->find(*key, in.now);
+  return nullptr;
+}
+
+bool service::may_still_see(credential const& who, one_call const& call, time_point now) const {
+  if (keys_ == nullptr) return true;
+  auto const still = keys_->find(who.secret, now);
+  return still != nullptr && (still->admin || still->name == call.owner);
 }
 
 bool service::within_rate(credential const& who, time_point now) {
@@ -352,6 +372,7 @@ void service::show_health(context& in) { reply(in, {.body = R"({"status":"ok"})"
 
 void service::show_readiness(context& in) {
   if (draining_) return reply(in, draining());
+  if (keys_ != nullptr && !keys_->is_usable(in.now)) return reply(in, no_keys());
   reply(in, {.body = R"({"status":"ready"})"});
 }
 

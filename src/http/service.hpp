@@ -15,6 +15,7 @@
 #include "src/http/keys.hpp"
 #include "src/http/message.hpp"
 #include "src/http/metrics.hpp"
+#include "src/http/page_sessions.hpp"
 #include "src/http/samples.hpp"
 #include "yonder/http_options.hpp"
 #include "yonder/schedule.hpp"
@@ -101,6 +102,9 @@ class service {
   void dispatch(context& in);
   bool aim(context& in);
   credential_ref authenticate(context const& in) const;
+  credential_ref find_session(context const& in) const;
+  // Whether whoever asked for something of that call may still have it: his key may have gone since.
+  bool may_still_see(credential const& who, one_call const& call, time_point now) const;
   bool admits_origin(context const& in) const;
   bool within_rate(credential const& who, time_point now);
   // For who brought no key that is one.
@@ -181,6 +185,7 @@ class service {
   http_options options_;
   bool keys_outlive_ = false;
   mutable std::unique_ptr<key_file> keys_;
+  mutable page_sessions sessions_;
   bool is_tls_;
   proxy_list proxies_;
   std::map<std::string_view, detail::endpoint_entry const*> endpoints_;  // of tasks

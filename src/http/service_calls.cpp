@@ -441,10 +441,11 @@ void service::show_call(context& in) {
   if (call->ended || hold <= hold.zero() || draining_) return reply(in, state_of(*call));
   wait_for(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(hold),
            [this, from = in.from, route = in.route, origin = std::string(in.asked.field("origin")),
-            mark = mark_of_waiting()](one_call& one, bool) {
+            who = in.who, until = in.now + hold, mark = mark_of_waiting()](one_call& one, bool) {
              from->waiters.clear();
              auto const asked = request_from(origin);
              context later{.asked = asked, .from = from, .now = {}, .route = route};
+             if (!may_still_see(*who, one, one.ended.value_or(until))) return reply(later, key_is_gone());
              response answer;
              auto failed = failure_in([&] { answer = state_of(one); });
              reply(later, failed ? std::move(*failed) : std::move(answer));

@@ -57,9 +57,11 @@ void look_at_result(one_call const& call);
 // How far its task has said that it is, as JSON; empty: it has said nothing.
 std::string progress_of(one_call const& call);
 
-// The key that a page's cookie holds; empty: there is none.
-std::string key_of_cookie(request const& asked);
+// What the page's cookies of that server hold: ids of sessions, to be looked for.
+std::vector<std::string_view> session_ids(request const& asked, request_outside const& server);
 response sign_in_page();
+// For whoever asked with a key that is none any more.
+response key_is_gone();
 
 std::string openapi_document(std::vector<detail::endpoint_entry const*> const& endpoints);
 

@@ -37,6 +37,7 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
         from_(in.from),
         route_(in.route),
         origin_(in.asked.field("origin")),
+        who_(in.who),
         call_(std::move(call)),
         after_(after),
         mark_(owner.mark_of_waiting()) {}
@@ -48,6 +49,8 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
                  problem_object(503, "draining", "this gateway ends; the call may go on").finish() + "\n\n");
     last_look_ = call_->ended.has_value();  // it has printed before it ended
     auto const now = std::chrono::steady_clock::now();
+    if (!owner_.may_still_see(*who_, *call_, now))
+      return end("event: error\ndata: " + key_is_gone().body + "\n\n");
     wait_for(owner_.calls_.ask(
                  yonder::detail::ask_for_printed(owner_.engine_, yonder::detail::id_of(*call_->call), after_),
                  now),
@@ -114,6 +117,7 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
   service& owner_;
   exchange_ref from_;
   std::string route_, origin_;
+  credential_ref who_;
   call_handle call_;
   std::uint64_t after_;
   std::uint64_t waiter_ = 0;  // 0: none

@@ -2,7 +2,6 @@
 //
 // What the page in src/http/page asks for, and the page itself.
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "src/http/page.hpp"
@@ -14,7 +13,6 @@
 namespace yonder::http {
 namespace {
 
-constexpr std::string_view cookie = "yonder_key=";
 constexpr std::size_t most_listed = 100;
 
 response page_file(std::string_view type, std::string_view text) {
@@ -63,35 +61,41 @@ std::string pool_in_json(pool_snapshot const& pool) {
   return std::move(one).finish();
 }
 
-// A key within a cookie, which takes few characters.
-std::string as_hexadecimal(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (char const c : text)
-    (out += digits[static_cast<unsigned char>(c) >> 4U]) += digits[static_cast<unsigned char>(c) & 15U];
-  return out;
+// Browsers know no ports in cookies: the servers of a host would take each other's for their own. Over TLS
+// nobody else of the host, or of its domain, can set it ("__Host-").
+std::string cookie_of(request_outside const& server) {
+  std::string name = server.is_tls ? "__Host-yonder_session" : "yonder_session";
+  auto const colon = server.host.rfind(':');
+  if (colon == server.host.npos || colon + 1 == server.host.size()) return name;
+  auto const port = std::string_view(server.host).substr(colon + 1);
+  if (port.find_first_not_of("0123456789") == port.npos) (name += '_') += port;
+  return name;
 }
-std::string from_hexadecimal(std::string_view text) {
-  std::string out;
-  for (; text.size() >= 2; text.remove_prefix(2)) {
-    unsigned byte = 0;
-    if (std::from_chars(text.data(), text.data() + 2, byte, 16).ptr != text.data() + 2) return "";
-    out += static_cast<char>(byte);
-  }
-  return out;
+
+std::string set_cookie(request_outside const& server, std::string_view value, std::string_view more) {
+  return cookie_of(server) + "=" + std::string(value) + "; Path=/; HttpOnly; SameSite=Strict" +
+         std::string(more) + (server.is_tls ? "; Secure" : "");
 }
 
 }  // namespace
 
-std::string key_of_cookie(request const& asked) {
+std::vector<std::string_view> session_ids(request const& asked, request_outside const& server) {
+  auto const begin = cookie_of(server) + "=";
+  std::vector<std::string_view> ids;
   auto rest = asked.field("cookie");
   while (!rest.empty()) {
     auto one = rest.substr(0, rest.find(';'));
     rest.remove_prefix(std::min(one.size() + 1, rest.size()));
     one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
-    if (one.starts_with(cookie)) return from_hexadecimal(one.substr(cookie.size()));
+    if (one.starts_with(begin)) ids.push_back(one.substr(begin.size()));
   }
-  return "";
+  return ids;
+}
+
+response key_is_gone() {
+  auto answer = problem(401, "unauthorized", "the key of this request is one no more");
+  answer.fields.emplace_back("WWW-Authenticate", "Bearer");
+  return answer;
 }
 
 response sign_in_page() {
@@ -107,25 +111,24 @@ void service::show_script(context& in) {
   reply(in, page_file("text/javascript; charset=utf-8", page::script));
 }
 
-// A key that was typed becomes a cookie that no script can read, and that no other site's page can send.
+// Whoever has typed a key has a session, whose cookie no script can read and no other site's page can send.
 void service::begin_session(context& in) {
   auto const form = parse_target("/?" + std::string(in.asked.body));
   auto const key = form ? std::string(form->parameter("key").value_or("")) : "";
-  if (keys_ != nullptr && keys_->find(key, in.now) == nullptr)
-    return reply(in, strangers_answer(in, sign_in_page()));
-  reply(in, {.status = 303,
-             .type = "",
-             .fields = {{"Location", "/"},
-                        {"Set-Cookie", std::string(cookie) + as_hexadecimal(key) +
-                                           "; Path=/; HttpOnly; SameSite=Strict" +
-                                           (in.outside.is_tls ? "; Secure" : "")}}});
+  response answer{.status = 303, .type = "", .fields = {{"Location", "/"}}};
+  if (keys_ != nullptr) {
+    auto const who = keys_->find(key, in.now);
+    if (who == nullptr) return reply(in, strangers_answer(in, sign_in_page()));
+    answer.fields.emplace_back("Set-Cookie",
+                               set_cookie(in.outside, sessions_.begin(who->secret, in.now), ""));
+  }
+  reply(in, std::move(answer));
 }
 
 void service::end_session(context& in) {
+  for (auto const id : session_ids(in.asked, in.outside)) sessions_.end(id);
   reply(in,
-        {.status = 204,
-         .type = "",
-         .fields = {{"Set-Cookie", std::string(cookie) + "; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"}}});
+        {.status = 204, .type = "", .fields = {{"Set-Cookie", set_cookie(in.outside, "", "; Max-Age=0")}}});
 }
 
 void service::show_status(context& in) {

@@ -33,6 +33,7 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
         from_(in.from),
         route_(in.route),
         origin_(in.asked.field("origin")),
+        who_(in.who),
         call_(std::move(call)),
         until_(in.now),
         alive_(owner.alive_),
@@ -75,13 +76,16 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   void waited(bool timed_out) {
     std::erase(from_->waiters, std::exchange(waiter_, 0));
     if (!timed_out) return advance();
-    if (owner_.draining_) {
-      end("error", problem_object(503, "draining", "this gateway ends, and the call with it").finish());
-      if (!watches_) yonder::detail::cancel(*call_->call);
-      return;
-    }
+    if (owner_.draining_)
+      return give_up(problem_object(503, "draining", "this gateway ends, and the call with it").finish());
+    if (!owner_.may_still_see(*who_, *call_, until_)) return give_up(key_is_gone().body);
     if (!writing_ && !over_) send(":\n\n");
     wait();
+  }
+
+  void give_up(std::string const& why) {
+    end("error", why);
+    if (!watches_) yonder::detail::cancel(*call_->call);
   }
 
   // What was taken of it is all that is in its sample.
@@ -204,6 +208,7 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   service& owner_;
   exchange_ref from_;
   std::string route_, origin_;
+  credential_ref who_;
   call_handle call_;
   time_point until_;
   std::weak_ptr<void> alive_;  // of the owner

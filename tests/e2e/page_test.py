@@ -117,7 +117,7 @@ def check(browser, address, key, pictures):
     browser.until("document.querySelector('input[type=password]') !== null")
     browser.evaluate(f"document.getElementById('key').value = {json.dumps(key)}; document.querySelector('form').requestSubmit()")
     browser.until("document.body.dataset.ready === 'yes'")
-    assert "yonder_key" not in browser.evaluate("document.cookie")
+    assert "yonder_session" not in browser.evaluate("document.cookie")
 
     def choose(task):
         browser.evaluate(f"at('task').value = {json.dumps(task)}; at('task').dispatchEvent(new Event('change'))")

@@ -187,6 +187,9 @@ TEST_CASE("a page behind a proxy that ends TLS is of its own origin, and its coo
   CHECK(at.ask("POST", "/v1/session", "key=0123456789abcdef", from_page)
             ->field("Set-Cookie")
             .ends_with("; Secure"));
+  CHECK(at.ask("POST", "/v1/session", "key=0123456789abcdef", from_page)
+            ->field("Set-Cookie")
+            .starts_with("__Host-yonder_session="));
   CHECK(at.ask("GET", "/v1/tasks", "", said_by_proxy(from_page))->got->status == 200);
   auto elsewhere = from_page;
   elsewhere[0].second = "https://localhost:8000";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,6 +132,45 @@ TEST_CASE("a file of keys is read again when it has changed; a bad one lets nobo
   CHECK(keys.find("0123456789abcdef", now + std::chrono::seconds(2)) == nullptr);
   ::chmod(file.c_str(), 0666);
   CHECK(keys.find("fedcba9876543210", now + std::chrono::seconds(4)) == nullptr);
+}
+
+TEST_CASE("why a file of keys lets nobody in is said once, and that it does again") {
+  folder const in;
+  auto const file = written(in, "0123456789abcdef alice admin\n");
+  key_file keys(file);
+  auto const said_while = [&](auto step) {
+    auto const at = in.path / "stderr";
+    int const was = ::dup(STDERR_FILENO);
+    int const to = ::open(at.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ::dup2(to, STDERR_FILENO);
+    step();
+    ::dup2(was, STDERR_FILENO);
+    ::close(was);
+    ::close(to);
+    std::ifstream from(at);
+    return std::string((std::istreambuf_iterator<char>(from)), {});
+  };
+  auto const find = [&](int second) {
+    return keys.find("0123456789abcdef", now + std::chrono::seconds(second));
+  };
+  CHECK(said_while([&] { find(2); }).empty());
+  auto const said = said_while([&] {
+    written(in, "0123456789abcdef alice admin\n# more\nnothing\n");
+    for (int second = 4; second < 10; second += 2) CHECK(find(second) == nullptr);
+  });
+  CHECK(said == "yonder: no key is let in, bad_configuration: " + file.string() +
+                    ": line 3 is not KEY NAME and what it allows: call:TASK, call:*, metrics or admin\n");
+  auto const gone = said_while([&] {
+    std::filesystem::remove(file);
+    for (int second = 10; second < 14; second += 2) CHECK(find(second) == nullptr);
+  });
+  CHECK(gone.find("cannot be opened: No such file or directory\n") != std::string::npos);
+  CHECK_FALSE(keys.is_usable(now + std::chrono::seconds(14)));
+  auto const again = said_while([&] {
+    written(in, "0123456789abcdef alice admin\n");
+    for (int second = 16; second < 20; second += 2) CHECK(find(second) != nullptr);
+  });
+  CHECK(again == "yonder: the keys of " + file.string() + " are let in again\n");
 }
 
 TEST_CASE("errors have the status that says what the caller can do") {

@@ -298,6 +298,19 @@ TEST_CASE("a stream that is quiet says that it goes on, and is ended with its ga
   while (at.work().waiting() != 0) at.turn();
 }
 
+TEST_CASE("a stream ends when the key of whoever reads it has gone, and its call with it") {
+  desk at({}, "0123456789abcdef alice call:*\n0123456789abcdeh root admin\n");
+  auto const reads = at.begin("POST", "/v1/tasks/http_tests::silent", "", alice);
+  at.pass(std::chrono::seconds(15));
+  REQUIRE(reads->next);
+  std::exchange(reads->next, nullptr)();
+  at.write_keys("0123456789abcdeh root admin\n");
+  at.pass(std::chrono::seconds(15));
+  REQUIRE(reads->got);
+  CHECK(reads->got->body.find("event: error\ndata: {\"title\":\"Unauthorized\"") != std::string::npos);
+  while (at.work().waiting() != 0) at.turn();  // it was cancelled
+}
+
 TEST_CASE("the OpenAPI document says what a stream's items are") {
   desk at;
   auto const document = at.ask("GET", "/openapi.json")->body();

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/http/page_sessions.hpp"
+
+namespace yonder::http {
+
+std::string page_sessions::begin(digest const& key, time_point now) {
+  make_room(key, now);
+  auto id = drawn_secret();
+  all_.insert_or_assign(digest_of(id), session{key, now});
+  return id;
+}
+
+digest const* page_sessions::find(std::string_view id, time_point now) {
+  auto const found = all_.find(digest_of(id));
+  if (found == all_.end()) return nullptr;
+  if (now - found->second.used >= unused_for) {
+    all_.erase(found);
+    return nullptr;
+  }
+  found->second.used = now;
+  return &found->second.key;
+}
+
+void page_sessions::end(std::string_view id) { all_.erase(digest_of(id)); }
+
+void page_sessions::make_room(digest const& key, time_point now) {
+  std::erase_if(all_, [now](auto const& one) { return now - one.second.used >= unused_for; });
+  std::size_t count = 0;
+  auto oldest = all_.end();
+  for (auto one = all_.begin(); one != all_.end(); ++one) {
+    if (one->second.key != key) continue;
+    ++count;
+    if (oldest == all_.end() || one->second.used < oldest->second.used) oldest = one;
+  }
+  if (count >= most_of_key) all_.erase(oldest);
+}
+
+}  // namespace yonder::http

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "src/http/keys.hpp"
+
+namespace yonder::http {
+
+// Who has signed in at the page. A cookie names a session by an id that is drawn, and holds no key: it is
+// worth nothing elsewhere, nor when the session has ended. Their ids are kept as digests.
+class page_sessions {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  // A session of whoever has that key: its id. Of a key's that are too many the one that was not used for
+  // longest ends.
+  std::string begin(digest const& key, time_point now);
+  // Its key, or null. It is used by that.
+  digest const* find(std::string_view id, time_point now);
+  void end(std::string_view id);
+
+  static constexpr std::size_t most_of_key = 100;
+  static constexpr std::chrono::hours unused_for{24};  // then it ends
+
+ private:
+  struct session {
+    digest key;
+    time_point used;
+  };
+  void make_room(digest const& key, time_point now);
+
+  std::map<digest, session> all_;
+};
+
+}  // namespace yonder::http
