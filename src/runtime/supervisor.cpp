@@ -53,6 +53,10 @@ sigset_t passed_on() noexcept {
   return set;
 }
 
+// What ssh itself exits with where it does not reach the other end, and where a signal has ended what it ran
+// there.
+constexpr int ssh_failed = 255;
+
 // By the same signal, for whoever waits for us; but for that an exit status, as of a shell.
 [[noreturn]] void end_as(platform::exit_report const& how) {
   if (how.signal == 0) ::_exit(how.known ? how.status : EXIT_FAILURE);
@@ -366,10 +370,19 @@ class supervisor final : private platform::ready_handler {
     return ::read(readable_.get(), &byte, 1) == 1;
   }
 
+  // ssh tells a signal as it does a connection that is cut off: it is said in words, and by a status.
+  [[noreturn]] void end_for_ssh(platform::exit_report const& how) {
+    auto const is_hidden = how.signal != 0 || how.status == ssh_failed;
+    if (is_hidden && ending_ == 0) say("the worker " + platform::to_string(how));
+    if (how.signal != 0) ::_exit(128 + how.signal);
+    end_as({.status = how.status == ssh_failed ? ssh_failed - 1 : how.status, .known = how.known});
+  }
+
   [[noreturn]] void end(platform::exit_report const& how) {
     auto const is_done = order_ && !order_->end.empty() && end_machine();
     relay_.finish(platform::now() + second / 10);
     if (is_done) ::_exit(EXIT_SUCCESS);  // what has started us need not do it again
+    if (order_ && order_->ends_with_input) end_for_ssh(how);
     end_as(how);
   }
 

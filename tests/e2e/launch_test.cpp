@@ -111,13 +111,18 @@ TEST_CASE("a terminal that closes ends a hub in good order" * doctest::skip(!has
   CHECK(hub.wait().status == 0);
 }
 
-TEST_CASE("a worker on an ssh host that crashes is told with what it said last" *
+TEST_CASE("a worker on an ssh host that crashes is told with what it said last, and leaves its place" *
           doctest::skip(!has_sshd())) {
   ssh_site site;
-  auto hub = site.hub(site.plan(), {"crash"});
+  // A host that was cut off keeps its one slot for an hour.
+  auto hub = site.hub("[pools.default]\nlauncher = \"ssh\"\noptions = [\"-F\", \"" + site.at / "ssh_config" +
+                          "\"]\nhosts = [\"near\"]\nsilence = \"1h\"\n",
+                      {"crash"});
   auto const said = hub.read_all();
   CHECK_MESSAGE(said.find("worker_lost: the worker (yonder-") != std::string::npos, said);
   CHECK(said.find("the last words of a worker") != std::string::npos);
+  CHECK_MESSAGE(said.find("the worker was ended by SIGABRT (signal 6)") != std::string::npos, said);
+  CHECK_MESSAGE(said.find("\nran in ") != std::string::npos, said);
 }
 
 TEST_CASE("a worker whose order does not come is ended by a signal, as any program is") {
