@@ -90,7 +90,8 @@ constexpr char start[] = YONDER_FAR_CACHE
     "echo \"yonder: $at is not there, or not whole; it is carried again\" >&2; exit 94; fi; "
     "sleep 0.2 2>/dev/null || sleep 1; done; "
     "touch \"$at/sums\"; if [ -d \"$at/files\" ]; then YONDER_FILES=$at/files; export YONDER_FILES; fi; "
-    "if [ -n \"$loader\" ]; then exec \"$loader\" --library-path \"$at\" \"$program\" \"$@\"; fi; "
+    "if [ -n \"$loader\" ]; then exec \"$loader\" --library-path "
+    "\"$at${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\" \"$program\" \"$@\"; fi; "
     "exec \"$program\" \"$@\"";
 
 #undef YONDER_FAR_CACHE

@@ -195,6 +195,24 @@ TEST_CASE("what arrives is checked, put in its place at once, and starts") {
   CHECK(far.count("programs") == 1);
 }
 
+TEST_CASE("what a program opens later is looked for where the far side says, behind what came with it") {
+  far_here far;
+  auto const all = load_cargo("/usr/bin/env");
+  far.look(all);
+  REQUIRE(far.take(all, pack(all, {}, false)).succeeded());
+  command_result got;
+  auto const line = far_line(far_step::start, {far.cache(), "0", all.id, all.needs.loader, all.program()},
+                             {"LD_LIBRARY_PATH=/opt/modules/lib", "LD_DEBUG=libs"});
+  far.runner.run({.command = {"sh", "-c", line}, .keeps = longest_list, .done = [&](command_result&& result) {
+                    got = std::move(result);
+                  }});
+  far.runner.work_until(never);
+  auto const own = got.errors.find(far.cache() + "/programs/" + all.id + "/libc.so.6");
+  auto const theirs = got.errors.find("=/opt/modules/lib/libc.so.6", own);
+  CHECK_MESSAGE(own != std::string::npos, got.errors);
+  CHECK_MESSAGE(theirs != std::string::npos, got.errors);
+}
+
 TEST_CASE("what is cut off on its way leaves nothing, and is not started") {
   far_here far;
   auto const& all = carried_test();
