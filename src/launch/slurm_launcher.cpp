@@ -153,7 +153,10 @@ std::int64_t allocation_of(slurm const& how) {
 
 // As slurmctld, and the client's own library, put it (src/common/slurm_errno.c of SLURM 22.05).
 bool passes(std::string_view said) {
-  constexpr std::array<std::string_view, 11> known{"Unable to contact slurm controller",
+  constexpr std::array<std::string_view, 14> known{"Unable to contact slurm controller",
+                                                   "Could not establish a configuration source",
+                                                   "Unable to resolve",
+                                                   "I/O error writing script/environment to file",
                                                    "Socket timed out",
                                                    "Connection refused",
                                                    "Connection timed out",
@@ -318,7 +321,8 @@ std::string slurm_launcher::script(std::vector<start_request const*> const& work
       "#!/bin/sh\n"
       "# Starts workers of yonder, once. It holds keys: keep it to yourself.\n"
       "if [ -z \"$YONDER_END_TIME$SLURM_JOB_END_TIME\" ]; then\n"
-      "  end=$(squeue --noheader --jobs=\"$SLURM_JOB_ID\" --format=%e 2>/dev/null)\n"
+      "  end=$(SLURM_TIME_FORMAT=standard squeue --noheader --jobs=\"$SLURM_JOB_ID\" --format=%e "
+      "2>/dev/null)\n"
       "  end=$(date -d \"${end:-none}\" +%s 2>/dev/null) && export YONDER_END_TIME=\"$end\"\n"
       "fi\n"
       "gpus=$CUDA_VISIBLE_DEVICES\n"

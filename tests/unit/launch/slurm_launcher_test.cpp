@@ -139,6 +139,10 @@ TEST_CASE("what SLURM says of its queue, and of itself, is understood") {
   CHECK(with_comments.at("23").words == "PENDING (Priority)");
   CHECK(launch::passes(
       "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"));
+  CHECK(launch::passes("sbatch: fatal: Could not establish a configuration source"));
+  CHECK(launch::passes(
+      "sbatch: error: Batch job submission failed: I/O error writing script/environment to file"));
+  CHECK(launch::passes("sbatch: error: Unable to resolve \"ctld\": Unknown host"));
   CHECK_FALSE(
       launch::passes("sbatch: error: Batch job submission failed: Invalid account or account/partition"));
 }
