@@ -57,8 +57,10 @@ std::string host_slots::why(std::int64_t now, std::size_t gpus) const {
               " s";
     else if (one.taken >= one.is.slots)
       text += "all of its slots (" + std::to_string(one.is.slots) + ") are taken";
-    else
+    else if (free_gpus(one.gpus_taken) < gpus)
       text += "its GPUs are others'";
+    else
+      text += "others wait for it already";
   }
   return text;
 }

@@ -92,6 +92,8 @@ std::string fault_of(pool const& one) {
   if (one.cost_per_hour < 0) return "cost_per_hour: it is less than 0";
   if (one.max_cost_per_hour && one.cost_per_hour == 0)
     return "max_cost_per_hour: nothing costs anything where cost_per_hour is not set";
+  if (is_elsewhere(one) && one.max == 0u)
+    return "max: it is 0, and no worker could ever be started; leave it out for as many as can be";
   if (is_elsewhere(one) && !one.max && !capacity_of(one))
     return "max: it is not set, and neither is what would limit the number otherwise (max_cost_per_hour)";
   if (one.carry && !std::holds_alternative<ssh>(one.by) && !std::holds_alternative<slurm>(one.by))
@@ -155,7 +157,9 @@ class plan_of_options final : public plan {
       auto& made = pools.emplace_back();
       made.name = one.name;
       if (!is_elsewhere(one)) continue;
-      made.limits = {.max_instances = capacity_of(one).value_or(one.max.value_or(0)),
+      // Of ssh's hosts each has its slots, and a start that waits for a GPU of theirs is none that there is.
+      auto const is_ssh = std::holds_alternative<ssh>(one.by);
+      made.limits = {.max_instances = is_ssh ? 0 : capacity_of(one).value_or(one.max.value_or(0)),
                      .cost_per_hour = one.cost_per_hour,
                      .max_cost_per_hour = one.max_cost_per_hour};
       made.worker = one.worker.empty() ? context.program : one.worker;

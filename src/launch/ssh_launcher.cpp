@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <iterator>
 #include <string_view>
 #include <utility>
@@ -33,6 +34,17 @@ bool is_not_let_in(std::string_view said) {
                      [said](auto const& one) { return said.find(one) != std::string_view::npos; });
 }
 
+// A worker's ssh forwards nothing: what was asked for would not be there, without a word.
+bool is_forwarding(std::string_view option) {
+  constexpr std::array<std::string_view, 3> flags{"-L", "-R", "-D"};
+  if (std::any_of(flags.begin(), flags.end(), [&](auto one) { return option.starts_with(one); })) return true;
+  std::string name(option.substr(option.starts_with("-o") ? 2 : 0));
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  name.erase(0, std::min(name.find_first_not_of(' '), name.size()));
+  constexpr std::array<std::string_view, 3> names{"localforward", "remoteforward", "dynamicforward"};
+  return std::any_of(names.begin(), names.end(), [&](auto one) { return name.starts_with(one); });
+}
+
 std::vector<driver::host_slots::host> slots_of(ssh const& how) {
   std::vector<driver::host_slots::host> hosts;
   for (auto const& one : how.hosts) hosts.push_back({one.name, one.slots, one.gpus});
@@ -48,6 +60,11 @@ std::string fault_of(ssh const& how) {
       return "hosts: '" + one.name + "' is no host; ssh would take it for an option";
     if (one.slots == 0) return "hosts: '" + one.name + "' has 0 slots";
   }
+  for (auto const& option : how.options)
+    if (is_forwarding(option))
+      return "options: '" + option +
+             "' asks for a forwarding, and a worker's ssh has none: hold a tunnel of your own (ssh -N -R "
+             "PORT:localhost:PORT HOST), and name its far end (address = \"tcp://localhost:PORT\")";
   return {};
 }
 
@@ -101,7 +118,9 @@ std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::s
 
 void ssh_launcher::start(start_request const& wanted) {
   auto const now = platform::now();
-  if (waiting_.empty() && begin(now, wanted)) return;
+  auto const needs_less = std::all_of(waiting_.begin(), waiting_.end(),
+                                      [&](auto const& one) { return wanted.needs.gpus < one.needs.gpus; });
+  if (needs_less && begin(now, wanted)) return;
   auto text = why(now, wanted);
   if (!slots_.may_come(now, wanted.needs.gpus))
     return say(launch_event::kind::failed, wanted.start, std::move(text));

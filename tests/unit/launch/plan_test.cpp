@@ -164,6 +164,8 @@ TEST_CASE("numbers, names and addresses that cannot be meant so are refused") {
   for (char const* const key : {"workers", "max_jobs"})
     CHECK(refusal("[pools.x]\nlauncher = 'slurm'\nmax = 1\n" + std::string(key) + " = 0\n")
               .find(std::string(key) + "' is 0; leave it out where there is no limit") != std::string::npos);
+  CHECK(refusal(ssh + "max = 0\n").find("max: it is 0, and no worker could ever be started") !=
+        std::string::npos);
   for (char const* const good : {"login1", "tcp://gate:5555", "[::1]", "tcp://[::1]:80", "10.0.0.7"})
     CHECK_MESSAGE(refusal("address = '" + std::string(good) + "'\n" + ssh) == "it was taken", good);
   CHECK(refusal("address = 'foo bar'\n" + ssh) == "launch.toml: address: 'foo bar' has a blank in it");

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/launch/ssh_launcher.hpp"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace yonder;
+using launch::launch_event;
+using launch::ssh;
+using what = launch_event::kind;
+
+launch::start_request worker_with(std::uint64_t start, std::uint32_t gpus) {
+  return {.start = start,
+          .name = "yonder-abc-" + std::to_string(start),
+          .hub_name = "yonder-abc",
+          .worker = {"/opt/app", "--yonder-worker", "-"},
+          .order = {.hub = "tcp://hub:5555", .token = 77, .client_secret = "the secret", .silence = 1},
+          .environment = {},
+          .needs = {.gpus = gpus}};
+}
+
+// An ssh whose far side runs until its stdin ends.
+struct stand_in_ssh {
+  std::filesystem::path folder;
+  std::string path_before = ::getenv("PATH");
+  std::unique_ptr<platform::poller> poller = platform::make_poller();
+
+  stand_in_ssh() {
+    auto name = (std::filesystem::temp_directory_path() / "yonder-ssh-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    folder = name;
+    ::setenv("PATH", (folder.string() + ":" + path_before).c_str(), 1);
+    std::ofstream(folder / "ssh") << "#!/bin/sh\nexec cat >/dev/null\n";
+    std::filesystem::permissions(folder / "ssh", std::filesystem::perms::owner_all);
+  }
+  ~stand_in_ssh() {
+    ::setenv("PATH", path_before.c_str(), 1);
+    std::filesystem::remove_all(folder);
+  }
+  static launch_event said_of(launch::ssh_launcher& by) {
+    std::vector<launch_event> happened;
+    by.take(happened);
+    REQUIRE(happened.size() == 1);
+    return happened.front();
+  }
+};
+
+TEST_CASE(
+    "a start that waits for a GPU keeps none waiting that needs less, and a free slot is told as free") {
+  stand_in_ssh site;
+  launch::ssh_launcher by({.hosts = {{.name = "near", .slots = 3, .gpus = {"0"}}}}, *site.poller);
+  by.start(worker_with(1, 1));
+  CHECK(site.said_of(by).what == what::placed);
+  by.start(worker_with(2, 1));
+  auto const waits = site.said_of(by);
+  CHECK(waits.what == what::held);
+  CHECK(waits.text == "no host has room for it; near: its GPUs are others'");
+  by.start(worker_with(3, 0));
+  CHECK(site.said_of(by).what == what::placed);
+  by.start(worker_with(4, 1));  // one that needs as much comes behind the other
+  CHECK(site.said_of(by).what == what::held);
+  by.start(worker_with(5, 0));
+  CHECK(site.said_of(by).what == what::placed);
+  by.start(worker_with(6, 0));
+  CHECK(site.said_of(by).text == "no host has room for it; near: all of its slots (3) are taken");
+  by.leave([](std::string const&) {});
+}
+
+TEST_CASE("forwardings among ssh's options are refused, as a worker's ssh has none") {
+  auto const fault = [](std::vector<std::string> options) {
+    return launch::fault_of(ssh{.hosts = {{.name = "near"}}, .options = std::move(options)});
+  };
+  for (auto const& option : std::vector<std::vector<std::string>>{{"-R", "7777:127.0.0.1:5555"},
+                                                                  {"-L7777:127.0.0.1:1"},
+                                                                  {"-D", "1080"},
+                                                                  {"-oRemoteForward=7 h:8"},
+                                                                  {"-o", "localforward 7 h:8"}})
+    CHECK_MESSAGE(fault(option).find("asks for a forwarding") != std::string::npos, option.front());
+  CHECK(fault({"-p", "2222", "-J", "gate", "-F", "/home/me/.ssh/config", "-o", "LogLevel=ERROR"}).empty());
+}
+
+}  // namespace
