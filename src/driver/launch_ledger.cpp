@@ -30,10 +30,11 @@ std::string launch_ledger::why_full() const {
   auto const among =
       stuck == 0 ? std::string() : ", among them " + std::to_string(stuck) + " that could not be stopped";
   if (limits_.max_instances != 0 && count > limits_.max_instances)
-    return "there are " + std::to_string(count - 1) + among + ", and max_instances is " +
-           std::to_string(limits_.max_instances);
+    return "there are " + std::to_string(count - 1) + among + ", and its pool may have " +
+           std::to_string(limits_.max_instances) + " (max, or what its launcher can start)";
   auto const cost = static_cast<double>(count) * limits_.cost_per_hour;
-  if (limits_.max_cost_per_hour && cost > *limits_.max_cost_per_hour)
+  constexpr double rounding = 1 + 1e-9;  // 3 * 0.1 is more than 0.3
+  if (limits_.max_cost_per_hour && cost > *limits_.max_cost_per_hour * rounding)
     return "a further one would cost " + in_words(cost) + " by the hour with the " +
            std::to_string(count - 1) + " that there are" + among + ", and max_cost_per_hour is " +
            in_words(*limits_.max_cost_per_hour);

@@ -16,12 +16,16 @@ namespace {
 
 std::filesystem::path make_folder() {
   char const* const own = std::getenv("XDG_RUNTIME_DIR");
-  auto const where =
-      own != nullptr && *own != 0 ? std::filesystem::path(own) : std::filesystem::temp_directory_path();
-  auto name = (where / "yonder-launch-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr)
-    platform::throw_errno(("a private folder in " + where.string()).c_str());
-  return name;
+  auto const make_in = [](std::filesystem::path const& where) {
+    auto name = (where / "yonder-launch-XXXXXX").string();
+    return ::mkdtemp(name.data()) != nullptr ? name : std::string();
+  };
+  // It goes with its user's last login, and is another user's after su: then there is none.
+  if (own != nullptr && *own != 0)
+    if (auto made = make_in(own); !made.empty()) return made;
+  auto const common = std::filesystem::temp_directory_path();
+  if (auto made = make_in(common); !made.empty()) return made;
+  platform::throw_errno(("a private folder in " + common.string()).c_str());
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ TEST_CASE("a start past the largest number is refused, until one has ended") {
   CHECK(ledger.begin(1));
   CHECK(ledger.begin(2));
   CHECK_FALSE(ledger.begin(3));
-  CHECK(ledger.why_full() == "there are 2, and max_instances is 2");
+  CHECK(ledger.why_full() == "there are 2, and its pool may have 2 (max, or what its launcher can start)");
   ledger.ended(0, 1, false);
   CHECK(ledger.begin(3));
 }
@@ -31,6 +31,12 @@ TEST_CASE("a start that would cost too much is refused, whatever the number") {
         "a further one would cost 12.5 by the hour with the 4 that there are, and max_cost_per_hour is 10");
 }
 
+TEST_CASE("as many are started as the cost allows, also where a sum of tenths is a little more") {
+  launch_ledger ledger({.cost_per_hour = 0.1, .max_cost_per_hour = 0.3});
+  for (std::uint64_t start = 1; start <= 3; ++start) CHECK(ledger.begin(start));
+  CHECK_FALSE(ledger.begin(4));
+}
+
 TEST_CASE("what could not be stopped counts, and is named") {
   launch_ledger ledger({.max_instances = 1});
   ledger.begin(1);
@@ -38,7 +44,9 @@ TEST_CASE("what could not be stopped counts, and is named") {
   CHECK_FALSE(ledger.stop(1));
   CHECK(ledger.stop_refused(0, 1));
   CHECK_FALSE(ledger.begin(2));
-  CHECK(ledger.why_full() == "there are 1, among them 1 that could not be stopped, and max_instances is 1");
+  CHECK(ledger.why_full() ==
+        "there are 1, among them 1 that could not be stopped, and its pool may have 1 (max, or what its "
+        "launcher can start)");
 }
 
 TEST_CASE("a stop that is refused is tried again after pauses that double, up to a minute") {

@@ -3,9 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <stdlib.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -30,6 +33,21 @@ TEST_CASE("a private folder and its files are of this user alone, and go with it
     CHECK_THROWS_AS(files.write("script", "again"), std::system_error);  // nobody else's is written to
   }
   CHECK_FALSE(fs::exists(path.parent_path()));
+}
+
+TEST_CASE("where the folder of a login is gone, or another user's, there is one in that of all") {
+  struct of_nobody {
+    std::optional<std::string> before;
+    of_nobody() {
+      if (auto const* const set = std::getenv("XDG_RUNTIME_DIR"); set != nullptr) before = set;
+      ::setenv("XDG_RUNTIME_DIR", "/run/user/no-such-user", 1);
+    }
+    ~of_nobody() { before ? ::setenv("XDG_RUNTIME_DIR", before->c_str(), 1) : ::unsetenv("XDG_RUNTIME_DIR"); }
+  } const now;
+  private_files files;
+  auto const path = files.write("script", "echo", true);
+  CHECK(text_in(path) == "echo");
+  CHECK(path.parent_path().parent_path() == fs::temp_directory_path());
 }
 
 TEST_CASE("where the folder was taken away, as old ones of temporary files are, there is another one") {
