@@ -130,6 +130,7 @@ json_object problem_object(error_details const& error) {
   auto object = problem_object(status_of(error), to_string(error.code), error.message);
   if (!error.task.empty()) object.text("task", error.task);
   if (!error.type_name.empty()) object.text("exception", error.type_name);
+  if (!error.stderr_tail.empty()) object.text("stderr", error.stderr_tail);
   if (error.attempt != 0) object.number("attempt", error.attempt);
   if (error.signal != 0) object.number("signal", error.signal);
   return object;

@@ -9,7 +9,7 @@ constexpr std::string_view problem_schema =
     R"({"type":"object","description":"RFC 9457","properties":{"title":{"type":"string"},"status":{"type":"integer"},)"
     R"("code":{"type":"string","description":"Stable: what happened."},"detail":{"type":"string"},)"
     R"("pointer":{"type":"string","description":"Of arguments that are refused: which one (RFC 6901)."},)"
-    R"("task":{"type":"string"},"call":{"type":"string"},"exception":{"type":"string"},"attempt":{"type":"integer"},)"
+    R"("task":{"type":"string"},"call":{"type":"string"},"exception":{"type":"string"},"stderr":{"type":"string"},"attempt":{"type":"integer"},)"
     R"("signal":{"type":"integer"}},"required":["title","status","code","detail"]})";
 
 constexpr std::string_view call_schema =

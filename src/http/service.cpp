@@ -66,7 +66,7 @@ std::string text_in(detail::json_document& problem, std::string_view name) {
 
 // What went wrong as OpenAI's clients and those of text-embeddings-inference look for it, beside the problem.
 void add_clients_words(std::string_view route, std::string& body) {
-  bool const is_openai = route == "/v1/embeddings" || route == "/v1/models";
+  bool const is_openai = route == "/v1/embeddings" || route.starts_with("/v1/models");
   if (!is_openai && route != "/predict" && route != "/rerank") return;
   detail::json_document problem(body, {});
   auto const detail = text_in(problem, "detail"), code = text_in(problem, "code");
@@ -182,6 +182,13 @@ std::vector<service::route> service::routes_for(context& in) const {
     if (at("v1", "schedules", "*", change)) return {{"POST", &service::change_schedule}};
   if (at("v1", "embeddings")) return {{"POST", &service::embed, true}};
   if (at("v1", "models")) return {{"GET", &service::list_models}};
+  if (path.size() > 2 && path[0] == "v1" &&
+      path[1] == "models") {  // OpenAI's clients leave slashes as they are
+    in.route = "/v1/models/{}";
+    in.id = path[2];
+    for (std::size_t i = 3; i < path.size(); ++i) in.id += "/" + path[i];
+    return {{"GET", &service::show_model}};
+  }
   if (at("predict")) return {{"POST", &service::predict, true}};
   if (at("rerank")) return {{"POST", &service::rerank, true}};
   if (at("v1", "tasks")) return {{"GET", &service::list_tasks}};
@@ -279,16 +286,15 @@ credential_ref service::authenticate(context const& in) const {
   if (keys_ == nullptr) return everybody();
   constexpr std::string_view scheme = "bearer ";
   auto value = in.asked.field("authorization");
-  if (value.empty()) {
+  auto const is_bearer =
+      std::equal(scheme.begin(), scheme.end(), value.begin(),
+                 value.begin() + static_cast<std::ptrdiff_t>(std::min(scheme.size(), value.size())),
+                 [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
+  if (!is_bearer || value.empty()) {  // a proxy's own, say
     // The page's: changes need a field that other pages cannot send.
     bool const changes = in.asked.method != "GET" && in.asked.method != "HEAD";
     return changes && in.asked.field("yonder-page").empty() ? nullptr : find_session(in);
   }
-  auto const matches =
-      std::equal(scheme.begin(), scheme.end(), value.begin(),
-                 value.begin() + static_cast<std::ptrdiff_t>(std::min(scheme.size(), value.size())),
-                 [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
-  if (!matches) return nullptr;
   value.remove_prefix(scheme.size());
   value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
   return keys_->find(value, in.now);

@@ -141,6 +141,7 @@ class service {
   void change_kept_schedule(context& in, std::uint64_t id, yonder::detail::schedule_change change);
   void embed(context& in);
   void list_models(context& in);
+  void show_model(context& in);
   void predict(context& in);
   void rerank(context& in);
   void call_task(context& in);

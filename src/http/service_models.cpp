@@ -347,14 +347,26 @@ void service::embed(context& in) {
   });
 }
 
+namespace {
+
+std::string model_in_json(std::string_view name) {
+  json_object model;
+  model.text("id", name).text("object", "model").number("created", 0).text("owned_by", "yonder");
+  return std::move(model).finish();
+}
+
+}  // namespace
+
+void service::show_model(context& in) {
+  auto const found = models_.find(in.id);
+  if (may_use(in, found == models_.end() ? nullptr : found->second, in.id))
+    reply(in, {.body = model_in_json(in.id)});
+}
+
 void service::list_models(context& in) {
   std::string all;
-  for (auto const& [name, one] : models_) {
-    if (!in.who->may_call(name)) continue;
-    json_object model;
-    model.text("id", name).text("object", "model").number("created", 0).text("owned_by", "yonder");
-    all += (all.empty() ? "" : ",") + std::move(model).finish();
-  }
+  for (auto const& [name, one] : models_)
+    if (in.who->may_call(name)) all += (all.empty() ? "" : ",") + model_in_json(name);
   reply(in, {.body = R"({"object":"list","data":[)" + all + "]}"});
 }
 

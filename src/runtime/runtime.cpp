@@ -585,7 +585,6 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
   return factory->open(engine, how, {keys_folder(options), elsewhere || !options.journal.empty(), workers});
 }
 
-// Of what is in place of main.
 [[noreturn]] void exit_in_words(std::exception const& wrong) {
   constexpr int misuse = 2;
   std::fprintf(stderr, "yonder: %s\n", wrong.what());

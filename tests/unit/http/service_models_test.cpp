@@ -81,6 +81,9 @@ TEST_CASE("texts become vectors as OpenAI's clients ask for them") {
   CHECK(two->body()["usage"]["total_tokens"] == 7);
   CHECK(ask_for_vectors(at, R"({"input":"abc","model":"plain"})")->body()["usage"]["total_tokens"] == 0);
   CHECK(at.ask("GET", "/v1/models")->body()["data"][0]["id"] == "acme/words");
+  for (char const* path : {"/v1/models/acme/words", "/v1/models/acme%2Fwords"})
+    CHECK(at.ask("GET", path)->body() == at.ask("GET", "/v1/models")->body()["data"][0]);
+  CHECK(at.ask("GET", "/v1/models/acme")->body()["error"]["code"] == "model_not_found");
   CHECK(at.ask("POST", "/v1/embeddings?wait=0", R"({"input":"abc","model":"plain"})")->got->status == 200);
   CHECK(at.work().waiting() == 0);
 }
