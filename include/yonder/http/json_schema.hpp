@@ -150,9 +150,9 @@ class schema_reader : public archive_base {
   YONDER_API static std::string integer_schema(std::string const& least, std::string const& most,
                                                unsigned bits, bool is_signed);
   // JSON has no numbers for some of them.
-  static std::string floating_schema(std::string const& format) {
-    return R"({"anyOf":[{"type":"number","format":")" + format +
-           R"("},{"enum":["NaN","Infinity","-Infinity"]}]})";
+  static std::string floating_schema(std::string const& format, std::string const& bounds) {
+    return R"({"anyOf":[{"type":"number","format":")" + format + "\"" + bounds +
+           R"(},{"enum":["NaN","Infinity","-Infinity"]}]})";
   }
   YONDER_API static std::string array_of(std::string const& element, std::size_t size = ~std::size_t{0});
   YONDER_API static std::string either(std::string const& schema, std::string const& other);
@@ -163,7 +163,10 @@ class schema_reader : public archive_base {
   template <class T>
   static std::string number_schema() {
     if constexpr (std::is_floating_point_v<T>)
-      return floating_schema(sizeof(T) == 4 ? "float" : "double");
+      return sizeof(T) == 4
+                 ? floating_schema("float",
+                                   R"(,"minimum":-3.4028234663852886e38,"maximum":3.4028234663852886e38)")
+                 : floating_schema("double", "");
     else if constexpr (std::is_same_v<T, std::byte>)
       return integer_schema("0", "255", 8, false);
     else

@@ -56,6 +56,7 @@ class caller {
     std::vector<call_ref> calls;
     auto const begin = clock::now();
     for (auto& one : made) calls.push_back(submit(std::move(one), yonder::detail::departure::gathered));
+    yonder::detail::send_now(engine_);
     for (auto const& call : calls) yonder::detail::wait(*call);
     auto const took = seconds_since(begin);
     for (auto const& call : calls) static_cast<void>(yonder::detail::take_reply(*call));
