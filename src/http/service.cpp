@@ -136,13 +136,12 @@ void service::handle(request const& asked, exchange_ref const& from, time_point 
 }
 
 std::optional<std::uint64_t> service::admit(request const& asked, exchange_ref const& from, time_point now) {
-  constexpr std::uint64_t strangers = 8 << 10;
   context in{.asked = asked, .from = from, .now = now};
   if (!aim(in)) return std::nullopt;
   auto const has_route = !routes_for(in).empty();
   if (!enter(in, asked.method, has_route)) return std::nullopt;
   return !needs_no_key(in) ? options_.max_body_bytes
-                           : std::min<std::uint64_t>(strangers, options_.max_body_bytes);
+                           : std::min<std::uint64_t>(most_of_strangers, options_.max_body_bytes);
 }
 
 // What can be asked at a path, by method; empty: there is nothing.

@@ -37,6 +37,9 @@ constexpr auto hub_patience = std::chrono::seconds(5);
 // Why it has not answered, or not well. Empty: it has.
 std::optional<response> hub_failure(one_call const& asked, bool timed_out);
 
+// What is read of the body of somebody who has shown no key.
+inline constexpr std::uint64_t most_of_strangers = 8 << 10;
+
 // To whom would begin a call while the gateway ends.
 response draining();
 // In place of an answer that would take too much memory beside others.

@@ -113,6 +113,8 @@ void service::show_script(context& in) {
 
 // Whoever has typed a key has a session, whose cookie no script can read and no other site's page can send.
 void service::begin_session(context& in) {
+  if (in.asked.body.size() > most_of_strangers)
+    return reply(in, problem(413, "too_large", "a key and its name are shorter than this"));
   auto const form = parse_target("/?" + std::string(in.asked.body));
   auto const key = form ? std::string(form->parameter("key").value_or("")) : "";
   response answer{.status = 303, .type = "", .fields = {{"Location", "/"}}};
