@@ -100,7 +100,8 @@ class session final : public exchange, public timed, public std::enable_shared_f
   void start();
   void answer(response&& answer) override;
   bool has_room(std::size_t bytes) const noexcept override {
-    return bytes == 0 || owner_.unwritten_bytes == 0 || owner_.unwritten_bytes + bytes <= max_unwritten;
+    constexpr std::size_t small = 16 << 10;
+    return bytes <= small || owner_.unwritten_bytes == 0 || owner_.unwritten_bytes + bytes <= max_unwritten;
   }
   void begin(response&& head) override;
   void send(std::string&& part, std::function<void()> written) override;

@@ -64,8 +64,13 @@ class time_limits {
     next_ = (time_point::max)();
     auto next = next_;
     // One that is looked at may go, and the last takes its place.
-    for (std::size_t i = all_.size(); i-- > 0;)
-      if (i < all_.size()) next = (std::min)(next, all_[i]->look_at_time(now));
+    try {
+      for (std::size_t i = all_.size(); i-- > 0;)
+        if (i < all_.size()) next = (std::min)(next, all_[i]->look_at_time(now));
+    } catch (...) {  // without memory, say: the others are looked at again
+      set(now + step);
+      throw;
+    }
     if (next != (time_point::max)()) set((std::max)(next, now + step));
   }
 
