@@ -54,6 +54,29 @@ std::vector<linear> load_output(part_loader const& loader, std::string const& na
   return result;
 }
 
+// That of the layers' products.
+product_kernel const& choose_kernel(weight_files const& files, encoder_config const& config,
+                                    kernel_set const& kernels, ml::precision precision) {
+  auto const& usual = kernels.product(precision);
+  if (precision != ml::precision::fp32) return usual;
+  auto const& names = describe(config.family);
+  auto matrices = query_key_value_names(names);
+  for (char const* const name : {names.attention_output, names.intermediate, names.output})
+    matrices.emplace_back(name);
+  std::string const prefix = prefix_of(files, names);
+  auto const type_of = [&](std::size_t layer, std::string const& name) {
+    return files.type_of(prefix + layer_name(config, layer) + "." + name + ".weight");
+  };
+  auto const type = type_of(0, matrices.front());
+  for (std::size_t layer = 0; layer < config.layers; ++layer)
+    for (auto const& name : matrices)
+      if (type_of(layer, name) != type) return usual;
+  auto const* const kept = type == data_type::bf16  ? kernels.fp32_of_bf16
+                           : type == data_type::f16 ? kernels.fp32_of_f16
+                                                    : nullptr;
+  return kept == nullptr ? usual : *kept;
+}
+
 // What attention adds by distance, for the longest text that there may be.
 std::vector<float> load_distances(part_loader const& loader, encoder_config const& config) {
   char const* const name = describe(config.family).distances;
@@ -268,7 +291,7 @@ encoder::encoder(weight_files const& files, encoder_config const& config, kernel
                  compute_options options)
     : config_(config),
       kernels_(kernels),
-      product_(kernels.product(options.precision)),
+      product_(choose_kernel(files, config, kernels, options.precision)),
       threads_(options.threads != 0 ? options.threads : default_threads()),
       workspaces_(std::make_unique<workspaces>()) {
   auto const& names = describe(config.family);

@@ -112,7 +112,8 @@ struct compute_options {
 
 // The encoder of BERT (Devlin et al., arXiv:1810.04805), DistilBERT (Sanh et al., arXiv:1910.01108), RoBERTa
 // (Liu et al., arXiv:1907.11692), MPNet (Song et al., arXiv:2004.09297) and ModernBERT (Warner et al.,
-// arXiv:2412.13663), as the config's layer_description says. Const calls are thread-safe.
+// arXiv:2412.13663), as the config's layer_description says. In fp32, layers whose weights are all bf16, or
+// all fp16, keep them so: half the memory, and the same bits. Const calls are thread-safe.
 class encoder {
  public:
   // The tables of embeddings stay in `files`, which must live as long. Throws ml::model_error,
@@ -141,6 +142,8 @@ class encoder {
   states operator()(token_batch const& batch) const;
 
   encoder_config const& config() const noexcept { return config_; }
+  // By which the layers' products are computed.
+  char const* kernel_name() const noexcept { return product_.name; }
   crew workers() const noexcept { return {thread_pool::shared(), threads_}; }
 
  private:

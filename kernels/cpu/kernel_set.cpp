@@ -129,6 +129,8 @@ constexpr kernel_set baseline_set = {"baseline",
                                      &baseline::bf16,
                                      &baseline::int8,
                                      &baseline::fp32,
+                                     nullptr,
+                                     nullptr,
                                      plain_loops::gelu,
                                      plain_loops::gelu_tanh,
                                      plain_loops::relu,
@@ -156,6 +158,8 @@ constexpr kernel_set avx2_set = {"avx2",
                                  &avx2::bf16,
                                  &avx2::int8,
                                  &avx2::fp32,
+                                 &avx2::fp32_of_bf16,
+                                 &avx2::fp32_of_f16,
                                  avx2_loops::gelu,
                                  avx2_loops::gelu_tanh,
                                  avx2_loops::relu,
@@ -168,13 +172,16 @@ constexpr kernel_set avx2_set = {"avx2",
                                  avx2_loops::copy_rows,
                                  avx2_loops::multiply_rows};
 
-constexpr kernel_set with_avx512(char const* name, product_kernel const& fp32, product_kernel const& bf16,
-                                 product_kernel const& int8) noexcept {
+// `tiles`: those of AMX, whose fp32 is another product.
+constexpr kernel_set with_avx512(char const* name, bool tiles, product_kernel const& fp32,
+                                 product_kernel const& bf16, product_kernel const& int8) noexcept {
   return {name,
           &fp32,
           &bf16,
           &int8,
           &avx512::narrow_fp32,
+          tiles ? nullptr : &avx512::fp32_of_bf16,
+          tiles ? nullptr : &avx512::fp32_of_f16,
           avx512_loops::gelu,
           avx512_loops::gelu_tanh,
           avx512_loops::relu,
@@ -198,9 +205,9 @@ struct available {
   available() noexcept {
 #if defined(__x86_64__)
     machine const& has = this_machine();
-    if (has.amx) add(with_avx512("amx", amx::fp32, amx::bf16, amx::int8));
+    if (has.amx) add(with_avx512("amx", true, amx::fp32, amx::bf16, amx::int8));
     if (has.avx512) {
-      add(with_avx512("avx512", avx512::fp32, has.avx512_bf16 ? avx512::bf16 : avx512::bf16_by_fp32,
+      add(with_avx512("avx512", false, avx512::fp32, has.avx512_bf16 ? avx512::bf16 : avx512::bf16_by_fp32,
                       has.avx512_vnni ? avx512::int8 : avx2::int8));
     }
     if (has.avx2) add(avx2_set);

@@ -33,6 +33,9 @@ struct kernel_set {
   product_kernel const* int8;
   product_kernel const*
       plain_rows;  // of fp32; its rows are the floats themselves, of which it reads no other
+  // The bits of `fp32` where all weights are of that type, which are kept as they are; null: none.
+  product_kernel const* fp32_of_bf16;
+  product_kernel const* fp32_of_f16;
 
   // x = x * Phi(x), with the exact error function, as BERT's "gelu".
   void (*gelu)(float* x, std::size_t count) noexcept;

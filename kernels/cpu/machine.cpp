@@ -34,7 +34,8 @@ bool tiles_granted() noexcept {
 
 machine detect() noexcept {
   machine found;
-  found.avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+  bool const halves = has(leaf(1, 0).ecx, 29);  // F16C, which __builtin_cpu_supports() does not know
+  found.avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && halves;
   found.avx512 = found.avx2 && __builtin_cpu_supports("avx512f") != 0 &&
                  __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                  __builtin_cpu_supports("avx512vl") != 0;

@@ -5,7 +5,7 @@ namespace yonder::kernels::cpu {
 
 // What this processor has, and the system lets a process use.
 struct machine {
-  bool avx2 = false;         // with FMA
+  bool avx2 = false;         // with FMA and F16C
   bool avx512 = false;       // F, DQ, BW and VL
   bool avx512_vnni = false;  // these two with avx512 only
   bool avx512_bf16 = false;

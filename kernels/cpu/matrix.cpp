@@ -36,11 +36,14 @@ class product {
     std::size_t const begin = chunk / b_.panels() * block_;
     std::size_t const end = std::min(rows_, begin + block_);
     std::size_t const index = chunk % b_.panels();
-    ahead next = prefetching(next_chunk, divide_up(end - begin, kernel_.tile_rows));
+    std::size_t const tiles = divide_up(end - begin, kernel_.tile_rows);
+    ahead next = prefetching(next_chunk, tiles);
+    std::byte const* const fetched = next.lines == 0 ? nullptr : next.from + kernel_.panel_bytes(b_.depth());
     kernel_.begin();
     for (std::size_t row = begin; row < end; row += kernel_.tile_rows) {
+      if (next.lines != 0 && next.from >= fetched) next = {};
       std::size_t const count = std::min(kernel_.tile_rows, end - row);
-      run_tile({b_.panel(index), scratch.data(), row == begin, row + count == end},
+      run_tile({b_.panel(index), scratch.data(), row == begin, row + count == end, tiles},
                index * b_.panel_columns(), row, count, next);
     }
     kernel_.end();

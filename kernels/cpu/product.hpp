@@ -26,6 +26,7 @@ struct panel_view {
   std::byte* scratch;  // of scratch_bytes(); what the first tile leaves there is for the others
   bool first;
   bool last;
+  std::size_t tiles = 1;  // that use it
 };
 
 // A matrix product for one format of its operands, compiled for one instruction set. The right operand, the
@@ -69,11 +70,15 @@ extern product_kernel const int8;
 #if defined(__x86_64__)
 namespace avx2 {
 extern product_kernel const fp32;
-extern product_kernel const bf16;  // emulated: operands are rounded, products are those of fp32
+extern product_kernel const fp32_of_bf16;  // weights that are bf16 are kept so: the same bits as fp32's
+extern product_kernel const fp32_of_f16;   // the same with fp16
+extern product_kernel const bf16;          // emulated: operands are rounded, products are those of fp32
 extern product_kernel const int8;
 }  // namespace avx2
 namespace avx512 {
 extern product_kernel const fp32;
+extern product_kernel const fp32_of_bf16;  // as avx2's
+extern product_kernel const fp32_of_f16;
 extern product_kernel const narrow_fp32;  // for attention, whose matrices are as wide as a head
 extern product_kernel const bf16;
 extern product_kernel const bf16_by_fp32;  // as avx2's, for machines without AVX512_BF16

@@ -5,13 +5,13 @@
 // file with more than it may use.
 #if defined(__x86_64__)
 #include <immintrin.h>
-#define YONDER_WIDE_INSTRUCTIONS "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"
+#define YONDER_WIDE_INSTRUCTIONS "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,f16c"
 #if defined(__clang__)
 #define YONDER_WIDE YONDER_WIDE_INSTRUCTIONS
 #else
 #define YONDER_WIDE YONDER_WIDE_INSTRUCTIONS ",prefer-vector-width=512"
 #endif
-#define YONDER_AVX2 [[gnu::target("avx2,fma")]]
+#define YONDER_AVX2 [[gnu::target("avx2,fma,f16c")]]
 #define YONDER_AVX512 [[gnu::target(YONDER_WIDE)]]
 #define YONDER_AVX512_BF16 [[gnu::target("avx512bf16," YONDER_WIDE)]]
 #define YONDER_AVX512_VNNI [[gnu::target("avx512vnni," YONDER_WIDE)]]

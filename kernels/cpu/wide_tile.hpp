@@ -104,27 +104,52 @@ struct plain_panel {
   }
 };
 
+// A line of two rows of a panel, as floats.
+struct two_rows {
+  __m512 first;
+  __m512 second;
+};
+
 // Pairs of bf16, which are the upper halves of floats.
-struct bf16_panel {
+struct pairs_of_bf16 {
+  YONDER_INLINE_AVX512 two_rows widen(std::byte const* from) noexcept {
+    __m512i const pairs = _mm512_load_si512(from);
+    __m512i const upper = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
+            _mm512_castsi512_ps(_mm512_and_si512(pairs, upper))};
+  }
+};
+
+// fp16, one row behind the other.
+struct rows_of_f16 {
+  YONDER_INLINE_AVX512 two_rows widen(std::byte const* from) noexcept {
+    auto const* const halves = reinterpret_cast<__m256i const*>(from);
+    return {_mm512_cvtph_ps(_mm256_load_si256(halves)), _mm512_cvtph_ps(_mm256_load_si256(halves + 1))};
+  }
+};
+
+// Two rows of 16-bit numbers in each line.
+template <class Lines>
+struct narrow_panel {
   static constexpr std::size_t row_steps = 2;
 
   template <int Offset, std::size_t Rows, std::size_t Vectors>
   YONDER_INLINE_AVX512 void step(left_rows const& left, std::byte const* panel,
                                  __m512 (&sums)[Rows][Vectors]) noexcept {
-    __m512i const upper = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
     __m512 first[Vectors];
     __m512 second[Vectors];
 #pragma GCC unroll 3
     for (std::size_t i = 0; i < Vectors; ++i) {
-      __m512i const pairs = _mm512_load_si512(panel + line * i);
-      first[i] = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
-      second[i] = _mm512_castsi512_ps(_mm512_and_si512(pairs, upper));
+      two_rows const both = Lines::widen(panel + line * i);
+      first[i] = both.first;
+      second[i] = both.second;
     }
     add_rows<floats, Offset>(left, first, sums, std::make_index_sequence<Rows>());
     add_rows<floats, Offset + static_cast<int>(row_step)>(left, second, sums,
                                                           std::make_index_sequence<Rows>());
   }
 };
+using bf16_panel = narrow_panel<pairs_of_bf16>;
 
 // Into the first-level cache what comes `steps_ahead` after a step.
 template <std::size_t Vectors>

@@ -37,6 +37,11 @@ class weight_files {
   explicit weight_files(std::filesystem::path const& folder);
 
   bool has(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
+  // `other`, too, where there is no such tensor.
+  data_type type_of(std::string_view name) const {
+    auto const found = tensors_.find(name);
+    return found == tensors_.end() ? data_type::other : found->second.type;
+  }
   // Throws ml::inconsistent_model where there is no such tensor or it has another shape,
   // ml::unsupported_model where it cannot be read as floats. The view lives as long as this object.
   tensor_view const& get(std::string_view name, std::span<std::uint64_t const> shape) const;

@@ -168,6 +168,21 @@ TEST_CASE("a text's tokens may be made apart from what is computed of them, and 
   CHECK_THROWS_WITH_AS(encoder(tokens), doctest::Contains("made by another model"), std::invalid_argument);
 }
 
+TEST_CASE("16-bit checkpoints keep their weights so in fp32, and in no other precision") {
+  auto const name_of = [](char const* golden, yonder::ml::precision precision) {
+    auto const folder = golden_folder(golden);
+    weight_files const files(folder);
+    cpu::encoder const encoder(files, read_config(folder).encoder, cpu::best_kernels(), {precision, 1});
+    return std::string(encoder.kernel_name());
+  };
+  auto const& best = cpu::best_kernels();
+  auto const fp32 = yonder::ml::precision::fp32;
+  CHECK(name_of("bert-classifier", fp32) == best.fp32->name);
+  if (best.fp32_of_f16 != nullptr) CHECK(name_of("modernbert-classifier", fp32) == best.fp32_of_f16->name);
+  if (best.fp32_of_bf16 != nullptr) CHECK(name_of("legacy-bert", fp32) == best.fp32_of_bf16->name);
+  CHECK(name_of("legacy-bert", yonder::ml::precision::bf16) == best.bf16->name);
+}
+
 TEST_CASE("a long text has a vector for each of its windows, and a short one that of itself") {
   yonder::ml::sentence_encoder const encoder(golden_folder("sentence-encoder"), {.max_tokens = 8});
   std::string const text =

@@ -10,6 +10,7 @@
 
 #include "cpu/matrix.hpp"
 #include "cpu/reference.hpp"
+#include "model/data_type.hpp"
 #include "tests/cpu_checks.hpp"
 
 // Matrix products of every instruction set; also with AMX's tiles emulated.
@@ -100,6 +101,43 @@ TEST_CASE("fp32 products are as exact as a sum in fp32 can be, on every instruct
       MESSAGE(std::string(kernels.name) << ": error " << error << " at scale " << scale);
       CHECK(error < 1e-6);
     }
+  });
+}
+
+TEST_CASE("weights that stay 16-bit numbers give the bits that they give as floats") {
+  std::vector<float> const random = random_values(std::size_t{100} * 1001, 0.05F);
+  auto const bf16 = [&](std::size_t i) {
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(random[i]) & 0xffff0000U);
+  };
+  auto const f16 = [&](std::size_t i) {  // of any size, subnormal ones and zeros too
+    auto const bits = static_cast<std::uint16_t>(i * 40'503U);
+    return float_from_f16((bits & 0x7c00U) == 0x7c00U ? static_cast<std::uint16_t>(bits ^ 0x4000U) : bits);
+  };
+  for_each_kernel_set([&](cpu::kernel_set const& kernels) {
+    auto const check = [&](cpu::product_kernel const* kernel, auto const& weight) {
+      if (kernel == nullptr) return;
+      CAPTURE(std::string(kernel->name));
+      CHECK(2 * kernel->panel_bytes(768) == kernels.fp32->panel_bytes(768));
+      for (std::size_t const depth : {1, 2, 64, 385, 1001}) {
+        for (std::size_t const columns : {1, 49, 100}) {
+          CAPTURE(depth);
+          CAPTURE(columns);
+          std::vector<float> weights(depth * columns);
+          for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = weight(i);
+          std::size_t const rows = columns == 49 ? 61 : 13;  // many tiles, or few
+          auto const a = random_values(rows * depth);
+          std::vector<float> out(rows * columns, std::numeric_limits<float>::quiet_NaN());
+          multiply(kernels, workers(), encode(*kernel, a, depth), rows,
+                   pack(*kernel, weights, depth, columns), {.out = out.data()});
+          CHECK(out == product(kernels, yonder::ml::precision::fp32, a,
+                               pack(*kernels.fp32, weights, depth, columns), nullptr));
+        }
+      }
+    };
+    check(kernels.fp32_of_bf16, bf16);
+    check(kernels.fp32_of_f16, f16);
+    bool const has_both = std::string(kernels.name) == "avx512" || std::string(kernels.name) == "avx2";
+    if (has_both) CHECK((kernels.fp32_of_bf16 != nullptr && kernels.fp32_of_f16 != nullptr));
   });
 }
 
