@@ -67,8 +67,8 @@ class Ours:
     def seconds(self):
         return float(self.ask(f"run {ROUND_SECONDS}").split()[1])
 
-    def logits(self, ids):
-        words = self.ask("ids " + " ".join(map(str, ids))) and self.ask("logits").split()
+    def logits_of(self, ids):
+        words = self.ask("ids " + " ".join(map(str, ids[0].tolist()))) and self.ask("logits").split()
         return numpy.array([float(word) for word in words[1:]])
 
     def close(self):
@@ -161,30 +161,43 @@ def find(times, prefix):
 
 
 class Exact:
-    """What a model's logits are, in float64, for texts of several lengths; and PyTorch's own error in fp32."""
+    """What a model's logits are, in float64, for texts of several lengths, a row for each text or token; and PyTorch's own error in fp32."""
 
     def __init__(self, model):
-        self.texts = [Batch("", [length], seed=length).ids for length in ragged_lengths(16, 128)]
+        self.labels = model.config.num_labels
+        self.texts = [Batch("", [length], seed=length) for length in ragged_lengths(16, 128)]
         self.logits = self.run(model.double())
         self.torch_error = self.error(self.run(model.float()))
 
+    def rows(self, logits_of):
+        """Of all texts; `logits_of` is called with each."""
+        return numpy.concatenate([numpy.asarray(logits_of(text), dtype=float).reshape(-1, self.labels) for text in self.texts])
+
     def run(self, model):
         with torch.inference_mode():
-            return numpy.array([model(input_ids=ids).logits[0].double().numpy() for ids in self.texts])
+            return self.rows(lambda text: model(input_ids=text.ids).logits.double().numpy())
+
+    def of_peer(self, peer):
+        def logits_of(text):
+            peer.prepare(text)
+            return peer.logits()
+        return self.rows(logits_of)
 
     def error(self, logits):
         return numpy.linalg.norm(logits - self.logits) / numpy.linalg.norm(self.logits)
 
     def other_labels(self, logits, limit):
         """How many texts have another label though their margin, relative to their logits, exceeds a limit."""
+        if self.labels == 1:
+            return 0
         ordered = numpy.sort(self.logits, axis=1)
         clear = ordered[:, -1] - ordered[:, -2] > limit * numpy.linalg.norm(self.logits, axis=1)
         return int((clear & (logits.argmax(1) != self.logits.argmax(1))).sum())
 
 
 def check_logits(ours, exact, what, precision, report):
-    """What is measured computes the same."""
-    logits = numpy.array([ours.logits(ids[0].tolist()) for ids in exact.texts])
+    """What is measured computes the same. Returns its error."""
+    logits = exact.rows(lambda text: ours.logits_of(text.ids))
     error = exact.error(logits)
     name = f"{what}, error against float64, 16 texts"
     if precision == "fp32":
@@ -197,6 +210,13 @@ def check_logits(ours, exact, what, precision, report):
     if not error < {"fp32": 1e-5, "bf16": 0.1, "int8": 0.5}[precision]:
         sys.exit(f"bench ml: the logits in {precision} differ by {error:.1e} from PyTorch's in float64; there is no use in "
                  f"measuring them")
+    return error
+
+
+def state_errors(error, candidates, exact, what, report):
+    """The peers' own, so that no speed is bought with accuracy unseen."""
+    for peer in candidates:
+        report.add_error(f"{what}, error, beside {peer.name}'s", error, peer.name, exact.error(exact.of_peer(peer)), None)
 
 
 def measure_model(name, options, report):
@@ -204,6 +224,8 @@ def measure_model(name, options, report):
     folder = models.write(name, model, options.folder)
     exact = Exact(model)
     for precision in options.precision or ["fp32", "bf16", "int8"]:
+        if name == models.SIXTEEN_BIT and precision != "fp32":
+            continue
         measure_precision(name, model, folder, exact, precision, options, report)
 
 
@@ -211,14 +233,21 @@ def measure_precision(name, model, folder, exact, precision, options, report):
     candidates, absent = peers.make(model, folder, precision, options.threads)
     ours = Ours(options.forward, folder, precision, options.threads)
     print(f"# {name} {precision}: {ours.kernel}", flush=True)
-    check_logits(ours, exact, f"{name} {precision}", precision, report)
+    error = check_logits(ours, exact, f"{name} {precision}", precision, report)
+    if precision != "fp32":
+        state_errors(error, candidates, exact, f"{name} {precision}", report)
     for what, why in absent:
         report.skip(f"{name} {precision}, {what}", why)
     if not candidates:
         return ours.close()
     ragged = Batch("32 texts of 1 to 128 tokens", ragged_lengths(32, 128))
-    for batch in (Batch("batch 1, s16", [16]), Batch("batch 1, s128", [128]), ragged):
-        if batch is ragged:
+    batches = [Batch("batch 1, s16", [16]), Batch("batch 1, s128", [128]), ragged]
+    if name == "MiniLM reranker":
+        ragged = Batch("100 pairs of 8 to 128 tokens", [max(8, length) for length in ragged_lengths(100, 128)])
+        batches = [ragged]
+    times = None
+    for batch in batches:
+        if batch is ragged and times:
             candidates = without_hopeless(candidates, times)
         stated = ["ONNX Runtime", "PyTorch"] if precision == "fp32" and batch is not ragged else []
         stated = [peer for peer in stated if any(candidate.name == peer for candidate in candidates)]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a classifier on token ids and says how long that takes; bench_ml.py drives it, beside the peers.
+// Runs a classifier, of texts or of each token, on token ids and says how long that takes; bench_ml.py drives
+// it, beside the peers.
 //
 //   bench_ml_forward FOLDER fp32|bf16|int8 THREADS [KERNEL SET]
 //
@@ -8,12 +9,13 @@
 //   batch <tokens of the first text> <of the second> …  remembers a batch of random ids: "tokens <count>"
 //   ids <id> <id> …                                     remembers one text of these ids: "tokens <count>"
 //   run <seconds>                                       runs it for so long: "seconds <for one run>"
-//   logits                                              "logits <of each text, one after the other>"
+//   logits                                              "logits <of each text or token, one after the other>"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <stdexcept>
@@ -24,6 +26,7 @@
 #include "cpu/encoder.hpp"
 #include "cpu/heads.hpp"
 #include "model/config.hpp"
+#include "model/family.hpp"
 #include "model/safetensors.hpp"
 
 namespace {
@@ -51,17 +54,28 @@ class classifier {
              cpu::kernel_set const& kernels)
       : config_(read_config(folder)),
         files_(folder),
-        encoder_(files_, config_.encoder, kernels, {precision, threads}),
-        head_(files_, config_.encoder, config_.classifier.labels.size(), kernels, encoder_.workers()) {}
+        encoder_(files_, config_.encoder, kernels, {precision, threads}) {
+    auto const labels = config_.classifier.labels.size();
+    if (config_.classifies_tokens)
+      token_head_.emplace(files_, config_.encoder, describe(config_.encoder.family).tags, labels, kernels,
+                          encoder_.workers());
+    else
+      head_.emplace(files_, config_.encoder, labels, kernels, encoder_.workers());
+  }
 
-  std::vector<float> operator()(cpu::token_batch const& batch) const { return head_(batch, encoder_(batch)); }
+  std::vector<float> operator()(cpu::token_batch const& batch) const {
+    auto const states = encoder_(batch);
+    return token_head_ ? (*token_head_)(states) : (*head_)(batch, states);
+  }
+  char const* kernel_name() const noexcept { return encoder_.kernel_name(); }
   std::size_t vocabulary() const noexcept { return config_.encoder.vocabulary; }
 
  private:
   model_config config_;
   weight_files files_;
   cpu::encoder encoder_;
-  cpu::classification_head head_;
+  std::optional<cpu::classification_head> head_;
+  std::optional<cpu::token_head> token_head_;
 };
 
 void append(cpu::token_batch& batch, std::int32_t id) {
@@ -133,7 +147,7 @@ int main(int argc, char** argv) try {
   if (argc < 4) throw std::invalid_argument("usage: bench_ml_forward FOLDER PRECISION THREADS [KERNEL SET]");
   cpu::kernel_set const& kernels = find_kernels(argc > 4 ? argv[4] : "");
   classifier const run(argv[1], parse_precision(argv[2]), std::stoul(argv[3]), kernels);
-  std::cout << "ready " << kernels.product(parse_precision(argv[2])).name << std::endl;
+  std::cout << "ready " << run.kernel_name() << std::endl;
   serve(run);
   return 0;
 } catch (std::exception const& error) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models of the true shapes with random weights, for measuring: nothing is downloaded."""
 
+import copy
 import pathlib
 import warnings
 
@@ -28,7 +29,20 @@ def modernbert():
     return transformers.ModernBertForSequenceClassification(transformers.ModernBertConfig(num_labels=2))
 
 
-MAKERS = {"DistilBERT": distilbert, "MiniLM": minilm, "ModernBERT-base": modernbert}
+def reranker():
+    """A cross-encoder of MiniLM's shape."""
+    return transformers.BertForSequenceClassification(transformers.BertConfig(
+        vocab_size=VOCABULARY, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, num_labels=1))
+
+
+def ner():
+    """BERT-base with the tags of CoNLL-2003."""
+    return transformers.BertForTokenClassification(transformers.BertConfig(vocab_size=VOCABULARY, num_labels=9))
+
+
+SIXTEEN_BIT = "DistilBERT of bf16 weights"  # kept so here, and computed with in fp32 by all
+MAKERS = {"DistilBERT": distilbert, "MiniLM": minilm, "ModernBERT-base": modernbert, "MiniLM reranker": reranker, "BERT-base NER": ner,
+          SIXTEEN_BIT: distilbert}
 SERVED = ["DistilBERT", "MiniLM"]  # with the tokenizer of write_vocabulary()
 
 
@@ -40,7 +54,7 @@ def make(name):
         for key, parameter in model.named_parameters():
             if parameter.dim() == 2 and "embeddings" not in key:
                 parameter.normal_(0.0, parameter.shape[1] ** -0.5)
-    return model
+    return model.bfloat16().float() if name == SIXTEEN_BIT else model
 
 
 def write_vocabulary(folder):
@@ -54,7 +68,7 @@ def write(name, model, root):
     """A Hugging Face folder under `root`."""
     folder = pathlib.Path(root) / name
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    (copy.deepcopy(model).bfloat16() if name == SIXTEEN_BIT else model).save_pretrained(folder)
     write_vocabulary(folder)
     return folder
 

@@ -23,6 +23,9 @@ class Torch:
         with torch.inference_mode():
             return self.model(**self.inputs).logits
 
+    def logits(self):
+        return self.run().float().numpy()
+
 
 class OnnxRuntime:
     name = "ONNX Runtime"
@@ -38,6 +41,9 @@ class OnnxRuntime:
     def run(self):
         return self.session.run(None, self.inputs)
 
+    def logits(self):
+        return self.run()[0]
+
 
 class OpenVino:
     name = "OpenVINO"
@@ -51,6 +57,9 @@ class OpenVino:
 
     def run(self):
         return self.request.infer(self.inputs)
+
+    def logits(self):
+        return self.run()[0]
 
 
 def in_fp32(model, file, threads):
@@ -95,6 +104,8 @@ def in_int8(model, file, threads):
                        ("OpenVINO", lambda: openvino_int8(file, threads))):
         try:
             candidate, why = make(), "this version has no dynamic quantization"
+        except ModuleNotFoundError as error:
+            candidate, why = None, f"no module '{error.name}': pip install {error.name}"
         except Exception as error:  # a peer that cannot is left out, and said to be
             candidate, why = None, f"{type(error).__name__}: {error}".splitlines()[0]
         if candidate:
