@@ -172,6 +172,13 @@ constexpr kernel_set avx2_set = {"avx2",
                                  avx2_loops::copy_rows,
                                  avx2_loops::multiply_rows};
 
+constexpr kernel_set avx_vnni_set = [] {
+  auto set = avx2_set;
+  set.name = "avx-vnni";
+  set.int8 = &avx2::int8_vnni;
+  return set;
+}();
+
 // `tiles`: those of AMX, whose fp32 is another product.
 constexpr kernel_set with_avx512(char const* name, bool tiles, product_kernel const& fp32,
                                  product_kernel const& bf16, product_kernel const& int8) noexcept {
@@ -198,8 +205,8 @@ constexpr kernel_set with_avx512(char const* name, bool tiles, product_kernel co
 #endif
 
 struct available {
-  std::array<kernel_set, 4> sets{};
-  std::array<kernel_set const*, 4> best_first{};
+  std::array<kernel_set, 5> sets{};
+  std::array<kernel_set const*, 5> best_first{};
   std::size_t count = 0;
 
   available() noexcept {
@@ -210,6 +217,7 @@ struct available {
       add(with_avx512("avx512", false, avx512::fp32, has.avx512_bf16 ? avx512::bf16 : avx512::bf16_by_fp32,
                       has.avx512_vnni ? avx512::int8 : avx2::int8));
     }
+    if (has.avx_vnni) add(avx_vnni_set);
     if (has.avx2) add(avx2_set);
 #endif
     add(baseline_set);

@@ -4,9 +4,11 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__linux__)
+#include <unistd.h>
+#endif
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace yonder::kernels::cpu {
@@ -39,10 +41,12 @@ machine detect() noexcept {
   found.avx512 = found.avx2 && __builtin_cpu_supports("avx512f") != 0 &&
                  __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                  __builtin_cpu_supports("avx512vl") != 0;
-  if (!found.avx512) return found;
   leaf const features(7, 0);
+  unsigned const more = features.eax >= 1 ? leaf(7, 1).eax : 0;
+  found.avx_vnni = found.avx2 && has(more, 4);
+  if (!found.avx512) return found;
   found.avx512_vnni = has(features.ecx, 11);
-  found.avx512_bf16 = features.eax >= 1 && has(leaf(7, 1).eax, 5);
+  found.avx512_bf16 = has(more, 5);
   bool const tiles = has(features.edx, 22) && has(features.edx, 24) && has(features.edx, 25);
   found.amx = tiles && found.avx512_vnni && found.avx512_bf16 && tiles_granted();
   return found;
@@ -54,7 +58,20 @@ machine detect() noexcept { return {}; }
 
 #endif
 
+std::size_t ask_for_cache() noexcept {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  long const bytes = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0) return static_cast<std::size_t>(bytes);
+#endif
+  return std::size_t{2} << 20;
+}
+
 }  // namespace
+
+std::size_t second_level_cache() noexcept {
+  static std::size_t const found = ask_for_cache();
+  return found;
+}
 
 machine const& this_machine() noexcept {
   static machine const found = detect();

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+
 namespace yonder::kernels::cpu {
 
 // What this processor has, and the system lets a process use.
 struct machine {
   bool avx2 = false;         // with FMA and F16C
+  bool avx_vnni = false;     // products of bytes in 256 bits; with avx2 only
   bool avx512 = false;       // F, DQ, BW and VL
   bool avx512_vnni = false;  // these two with avx512 only
   bool avx512_bf16 = false;
@@ -13,5 +16,8 @@ struct machine {
 };
 
 machine const& this_machine() noexcept;
+
+// Bytes of a core's second-level cache, as the system says it; 2 MiB where it does not.
+std::size_t second_level_cache() noexcept;
 
 }  // namespace yonder::kernels::cpu

@@ -4,16 +4,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "cpu/machine.hpp"
+
 namespace yonder::kernels::cpu {
 namespace {
 
 constexpr std::size_t cache_line = 64;
 constexpr std::size_t divide_up(std::size_t value, std::size_t by) noexcept { return (value + by - 1) / by; }
-
-std::size_t row_block(product_kernel const& kernel, std::size_t depth) noexcept {
-  std::size_t const rows = std::min(most_rows, most_rows * cached_row_bytes / kernel.row_bytes(depth));
-  return std::max<std::size_t>(1, rows / kernel.tile_rows) * kernel.tile_rows;
-}
 
 // A product, cut into panels and blocks of rows.
 class product {
@@ -24,7 +21,7 @@ class product {
         kernel_(b.kernel()),
         a_(a),
         rows_(rows),
-        block_(row_block(b.kernel(), b.depth())),
+        block_(rows_in_cache(b.kernel(), b.depth(), second_level_cache())),
         b_(b),
         to_(to) {}
 
@@ -111,6 +108,12 @@ class product {
 };
 
 }  // namespace
+
+// Five eighths of it: 256 rows of 5 KiB in 2 MiB.
+std::size_t rows_in_cache(product_kernel const& kernel, std::size_t depth, std::size_t cache) noexcept {
+  std::size_t const rows = std::min(most_rows, cache / 8 * 5 / kernel.row_bytes(depth));
+  return std::max<std::size_t>(1, rows / kernel.tile_rows) * kernel.tile_rows;
+}
 
 packed_matrix::packed_matrix(product_kernel const& kernel, std::size_t depth, std::size_t columns,
                              std::function<void(std::size_t column, float* row)> const& read_row)

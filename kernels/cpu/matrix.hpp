@@ -10,10 +10,12 @@
 
 namespace yonder::kernels::cpu {
 
-// Rows that pass over a panel at once, and how long they may be to stay in a second-level cache of 2 MiB
-// meanwhile.
+// Rows that pass over a panel at once, fewer where so many would not stay in the second-level cache
+// meanwhile, and how long they are at most in the middle of a feed-forward network.
 inline constexpr std::size_t most_rows = 256;
 inline constexpr std::size_t cached_row_bytes = std::size_t{5} << 10;
+// How many rows that is, tiles of the kernel, at least one, beside panels in a cache of so many bytes.
+std::size_t rows_in_cache(product_kernel const& kernel, std::size_t depth, std::size_t cache) noexcept;
 
 // Who works on a loop: the caller and others, `width` threads at most.
 struct crew {

@@ -74,6 +74,7 @@ extern product_kernel const fp32_of_bf16;  // weights that are bf16 are kept so:
 extern product_kernel const fp32_of_f16;   // the same with fp16
 extern product_kernel const bf16;          // emulated: operands are rounded, products are those of fp32
 extern product_kernel const int8;
+extern product_kernel const int8_vnni;  // for machines with AVX-VNNI
 }  // namespace avx2
 namespace avx512 {
 extern product_kernel const fp32;

@@ -12,6 +12,7 @@
 #define YONDER_WIDE YONDER_WIDE_INSTRUCTIONS ",prefer-vector-width=512"
 #endif
 #define YONDER_AVX2 [[gnu::target("avx2,fma,f16c")]]
+#define YONDER_AVX_VNNI [[gnu::target("avxvnni,avx2,fma,f16c")]]
 #define YONDER_AVX512 [[gnu::target(YONDER_WIDE)]]
 #define YONDER_AVX512_BF16 [[gnu::target("avx512bf16," YONDER_WIDE)]]
 #define YONDER_AVX512_VNNI [[gnu::target("avx512vnni," YONDER_WIDE)]]

@@ -97,6 +97,7 @@ bool thread_pool::share::take_last(std::size_t& index) noexcept {
 
 void thread_pool::loop::divide(std::size_t threads) noexcept {
   shares = std::min(threads, most_shares);
+  share_of.begin(shares);
   for (std::size_t i = 0; i < shares; ++i) share_of[i].assign(count * i / shares, count * (i + 1) / shares);
 }
 
@@ -109,7 +110,9 @@ bool thread_pool::loop::take(std::size_t own, std::size_t& index) noexcept {
 }
 
 bool thread_pool::loop::empty() const noexcept {
-  return std::all_of(share_of, share_of + shares, [](share const& each) { return each.empty(); });
+  for (std::size_t i = 0; i < shares; ++i)
+    if (!share_of[i].empty()) return false;
+  return true;
 }
 
 thread_pool::thread_pool() = default;

@@ -8,6 +8,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <type_traits>
 
 namespace yonder::kernels::cpu {
@@ -58,7 +59,26 @@ class thread_pool {
     alignas(64) std::atomic<std::uint64_t> range_{0};
   };
 
-  static constexpr std::size_t most_shares = 32;  // threads beyond them share one
+  static constexpr std::size_t most_shares = 256;  // threads beyond them share one
+
+  // Memory for them, of which only what a loop uses is touched.
+  class share_list {
+   public:
+    share_list() noexcept {}
+
+    void begin(std::size_t count) noexcept {
+      for (std::size_t i = 0; i < count; ++i) ::new (bytes_ + i * sizeof(share)) share;
+    }
+    share& operator[](std::size_t i) noexcept {
+      return *std::launder(reinterpret_cast<share*>(bytes_ + i * sizeof(share)));
+    }
+    share const& operator[](std::size_t i) const noexcept {
+      return *std::launder(reinterpret_cast<share const*>(bytes_ + i * sizeof(share)));
+    }
+
+   private:
+    alignas(share) std::byte bytes_[most_shares * sizeof(share)];
+  };
 
   struct loop {
     void (*call)(void* body, std::size_t index, std::size_t next);
@@ -69,7 +89,7 @@ class thread_pool {
     std::size_t room = 0;                 // for so many more; guarded by mutex_, as what follows
     loop* older = nullptr;
     std::exception_ptr failure{};
-    share share_of[most_shares]{};
+    share_list share_of{};
 
     void divide(std::size_t threads) noexcept;
     bool take(std::size_t own, std::size_t& index) noexcept;

@@ -19,4 +19,6 @@ machine const& this_machine() noexcept {
   return found;
 }
 
+std::size_t second_level_cache() noexcept { return std::size_t{2} << 20; }
+
 }  // namespace yonder::kernels::cpu

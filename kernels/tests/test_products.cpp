@@ -80,6 +80,23 @@ TEST_CASE("a matrix product of any shape and precision is that of the formula") 
   }
 }
 
+TEST_CASE("as many rows pass over a panel as its cache holds, whole tiles, one at least") {
+  for_each_kernel_set([](cpu::kernel_set const& kernels) {
+    auto const& kernel = *kernels.fp32;
+    auto const in = [&](std::size_t depth, std::size_t cache) {
+      return cpu::rows_in_cache(kernel, depth, cache);
+    };
+    std::size_t const usual = std::size_t{2} << 20;
+    CHECK(in(768, usual) == cpu::most_rows / kernel.tile_rows * kernel.tile_rows);
+    for (std::size_t const cache : {usual / 8, usual / 4, usual / 2, usual}) {
+      CHECK(in(1200, cache) % kernel.tile_rows == 0);
+      CHECK(in(1200, cache) * kernel.row_bytes(1200) <= cache / 8 * 5);
+      CHECK(in(1200, cache) >= in(1200, cache / 2));
+    }
+    CHECK(in(1'000'000, usual) == kernel.tile_rows);
+  });
+}
+
 TEST_CASE("with AVX-512 every precision has a kernel of it, whatever else the machine lacks") {
   for_each_kernel_set([](cpu::kernel_set const& kernels) {
     if (std::string(kernels.name) == "avx512") CHECK(kernels.bf16->width == kernels.fp32->width);

@@ -42,6 +42,15 @@ TEST_CASE("a loop runs each index once, whatever the width") {
   }
 }
 
+TEST_CASE("a loop for more threads than it has shares runs each index once") {
+  thread_pool pool;
+  for (std::size_t const width : {40, 300}) {
+    std::vector<std::atomic<int>> runs(5000);
+    pool.run(runs.size(), width, [&](std::size_t index, std::size_t) { ++runs[index]; });
+    CHECK(std::all_of(runs.begin(), runs.end(), [](auto const& count) { return count == 1; }));
+  }
+}
+
 TEST_CASE("no more threads than the width work on a loop") {
   thread_pool pool;
   pool.run(100, 6, [](std::size_t, std::size_t) {});  // starts five
